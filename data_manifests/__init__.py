@@ -1,0 +1,1 @@
+"""What the data sets are: manifests, and the generated demo world."""

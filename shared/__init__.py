@@ -1,0 +1,1 @@
+"""What both stages stand on: manifests, video, masks, shards and the command line."""

@@ -1,0 +1,1 @@
+"""Stage 1: run a detector over every frame once and write shards."""

@@ -1,0 +1,1 @@
+"""Stage 2: train and evaluate the two-headed network on clips and shards."""
