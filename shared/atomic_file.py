@@ -1,0 +1,115 @@
+"""Files that are either whole or absent: written under a temporary name beside the target, synced, then renamed.
+
+A temporary is called `.NAME.tmp-HOST-PID-TOKEN`, so that two writers never share one, on one machine or on several that
+share a disk, and so that what a killed writer left can be told from what a living one is at.
+"""
+
+import os
+import re
+import secrets
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from shared.errors import PipelineError
+
+__all__ = ["remove_stale_temporaries", "replacing", "write_bytes", "write_text"]
+
+_TEMPORARY_NAME = re.compile(r"^\..+\.tmp-(?P<host>.+)-(?P<pid>\d+)-[0-9a-f]{8}$")
+
+_ABANDONED_SECONDS = 24 * 3600
+"""Age after which a temporary counts as abandoned although its writer cannot be seen to be dead."""
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Writes a file as a whole, or leaves what was there.
+
+    Raises:
+        PipelineError: if the disk refuses, naming the file and the reason.
+    """
+    with replacing(path) as temporary:
+        temporary.write_bytes(data)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes a UTF-8 file as a whole, or leaves what was there.
+
+    Raises:
+        PipelineError: if the disk refuses, naming the file and the reason.
+    """
+    write_bytes(path, text.encode())
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary path beside `path` to write to; it takes the place of `path` when the block ends normally.
+
+    If the block raises, the temporary is removed and `path` stays as it was. The folder is created if need be.
+
+    Raises:
+        PipelineError: if the disk refuses, naming the file and the reason; also for an `OSError` of the block.
+    """
+    temporary = path.parent / f".{path.name}.tmp-{_host()}-{os.getpid()}-{secrets.token_hex(4)}"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield temporary
+            _sync(temporary)
+            temporary.replace(path)
+            _sync(path.parent)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except PipelineError:
+        raise
+    except OSError as err:
+        raise PipelineError(
+            f"{path}: could not be written ({err.strerror or err}); check free space and permissions of its folder"
+        ) from err
+
+
+def remove_stale_temporaries(folder: Path) -> tuple[Path, ...]:
+    """Removes what writers that no longer live left in `folder`, and returns the paths removed, sorted.
+
+    A temporary is stale if this machine wrote it and its process is gone, or if nothing has touched it for a day.
+    A folder that does not exist holds none.
+    """
+    removed = []
+    for path in sorted(folder.glob(".*.tmp-*")) if folder.is_dir() else ():
+        match = _TEMPORARY_NAME.match(path.name)
+        if match and _is_stale(path, host=match["host"], pid=int(match["pid"])):
+            path.unlink(missing_ok=True)
+            removed.append(path)
+    return tuple(removed)
+
+
+def _is_stale(path: Path, *, host: str, pid: int) -> bool:
+    if host == _host() and not _is_alive(pid):
+        return True
+    try:
+        return time.time() - path.stat().st_mtime > _ABANDONED_SECONDS
+    except FileNotFoundError:  # its writer has just renamed it
+        return False
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # alive, under another user
+        return True
+    return True
+
+
+def _host() -> str:
+    return re.sub(r"[^A-Za-z0-9.]", "_", socket.gethostname()) or "host"
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,149 @@
+"""How far a long job is: a bar on stderr where that is a terminal, else a line in the log every ten seconds."""
+
+import logging
+import resource
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+__all__ = ["Bar", "progress"]
+
+logger = logging.getLogger(__name__)
+
+LOG_INTERVAL_SECONDS = 10.0
+
+
+class Bar(Protocol):
+    """What a job tells of its progress to."""
+
+    def advance(self, n: int = 1, *, note: str | None = None) -> None:
+        """Counts `n` more units as done; `note` replaces the short text shown after the count."""
+
+
+@contextmanager
+def progress(
+    task: str,
+    *,
+    total: int | None,
+    unit: str,
+    terminal: bool | None = None,
+    clock: Callable[[], float] = time.monotonic,
+) -> Iterator[Bar]:
+    """A bar to advance while the block runs; belongs to the outermost loop of a job.
+
+    Args:
+        task: what is being done, such as `detect`.
+        total: units in all, or None where that is not known.
+        unit: plural name of what is counted, such as `frames`.
+        terminal: whether to draw; None asks stderr.
+        clock: seconds from any start, for the rate and for the time between log lines.
+    """
+    if terminal is None:
+        terminal = sys.stderr.isatty()
+    if terminal:
+        with _drawn(task, total=total, unit=unit) as bar:
+            yield bar
+        return
+    lines = _LogLines(task, total=total, unit=unit, clock=clock)
+    try:
+        yield lines
+    finally:
+        lines.close()
+
+
+class _LogLines:
+    """One log line an interval, and a last one at the end."""
+
+    def __init__(
+        self, task: str, *, total: int | None, unit: str, clock: Callable[[], float]
+    ) -> None:
+        self._task = task
+        self._total = total
+        self._unit = unit
+        self._clock = clock
+        self._note = ""
+        self._done = 0
+        self._start = self._last = clock()
+
+    def advance(self, n: int = 1, *, note: str | None = None) -> None:
+        self._done += n
+        if note is not None:
+            self._note = note
+        now = self._clock()
+        if now - self._last >= LOG_INTERVAL_SECONDS:
+            self._last = now
+            self._log(now)
+
+    def close(self) -> None:
+        self._log(self._clock())
+
+    def _log(self, now: float) -> None:
+        elapsed = now - self._start
+        rate = self._done / elapsed if elapsed > 0 else 0.0
+        of_total = "" if self._total is None else f"/{self._total}"
+        parts = [f"{self._done}{of_total} {self._unit}", f"{rate:.3g} {self._unit}/s"]
+        if self._total is not None and rate > 0 and self._done < self._total:
+            parts.append(f"{_duration((self._total - self._done) / rate)} left")
+        else:
+            parts.append(f"{_duration(elapsed)} so far")
+        parts.append(f"peak memory {_peak_memory_gib():.1f} GiB")
+        if self._note:
+            parts.append(self._note)
+        logger.info("%s: %s", self._task, ", ".join(parts))
+
+
+class _RichBar:
+    """Passes counts on to a bar of rich's."""
+
+    def __init__(self, advance: Callable[[int, str | None], None]) -> None:
+        self._advance = advance
+
+    def advance(self, n: int = 1, *, note: str | None = None) -> None:
+        self._advance(n, note)
+
+
+@contextmanager
+def _drawn(task: str, *, total: int | None, unit: str) -> Iterator[Bar]:
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Task as RichTask
+    from rich.text import Text
+
+    class RateColumn(ProgressColumn):
+        """The rate with its unit."""
+
+        def render(self, rich_task: RichTask) -> Text:
+            rate = rich_task.finished_speed or rich_task.speed
+            return Text("" if rate is None else f"{rate:.3g} {unit}/s")
+
+    of_total = "" if total is None else f"/{total}"
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed:.0f}" + of_total + f" {unit}"),
+        RateColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as bars:
+        task_id = bars.add_task(task, total=total, note="")
+
+        def advance(n: int, note: str | None) -> None:
+            bars.advance(task_id, n)
+            if note is not None:
+                bars.update(task_id, note=note)
+
+        yield _RichBar(advance)
+
+
+def _duration(seconds: float) -> str:
+    minutes, second = divmod(round(seconds), 60)
+    hours, minute = divmod(minutes, 60)
+    return f"{hours}:{minute:02d}:{second:02d}" if hours else f"{minute}:{second:02d}"
+
+
+def _peak_memory_gib() -> float:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 2**30 if sys.platform == "darwin" else peak / 2**20
