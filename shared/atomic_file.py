@@ -1,7 +1,8 @@
-"""Files that are either whole or absent: written under a temporary name beside the target, synced, then renamed.
+"""Files that are whole or absent: written under a temporary name beside the target, then renamed.
 
-A temporary is called `.NAME.tmp-HOST-PID-TOKEN`, so that two writers never share one, on one machine or on several that
-share a disk, and so that what a killed writer left can be told from what a living one is at.
+A temporary is called `.NAME.tmp-HOST-PID-TOKEN`, so that two writers never share one, on one
+machine or on several that share a disk, and so that what a killed writer left can be told from what
+a living one is at.
 """
 
 import os
@@ -44,12 +45,14 @@ def write_text(path: Path, text: str) -> None:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path` to write to; it takes the place of `path` when the block ends normally.
+    """A temporary path to write to, which takes the place of `path` when the block ends normally.
 
-    If the block raises, the temporary is removed and `path` stays as it was. The folder is created if need be.
+    It lies in the same folder, created if need be, and is synced to the disk before it is renamed.
+    If the block raises, the temporary is removed and `path` stays as it was.
 
     Raises:
-        PipelineError: if the disk refuses, naming the file and the reason; also for an `OSError` of the block.
+        PipelineError: if the disk refuses, naming the file and the reason; an `OSError` that leaves
+            the block counts as that.
     """
     temporary = path.parent / f".{path.name}.tmp-{_host()}-{os.getpid()}-{secrets.token_hex(4)}"
     try:
@@ -65,15 +68,16 @@ def replacing(path: Path) -> Iterator[Path]:
         raise
     except OSError as err:
         raise PipelineError(
-            f"{path}: could not be written ({err.strerror or err}); check free space and permissions of its folder"
+            f"{path}: could not be written ({err.strerror or err}); "
+            "check free space and permissions of its folder"
         ) from err
 
 
 def remove_stale_temporaries(folder: Path) -> tuple[Path, ...]:
-    """Removes what writers that no longer live left in `folder`, and returns the paths removed, sorted.
+    """Removes what dead writers left in `folder`, and returns the paths removed, sorted.
 
-    A temporary is stale if this machine wrote it and its process is gone, or if nothing has touched it for a day.
-    A folder that does not exist holds none.
+    A temporary is stale if this machine wrote it and its process is gone, or if nothing has touched
+    it for a day. A folder that does not exist holds none.
     """
     removed = []
     for path in sorted(folder.glob(".*.tmp-*")) if folder.is_dir() else ():

@@ -1,4 +1,4 @@
-"""Checks of arrays at the borders between modules, with one wording for what was wanted and what was found."""
+"""Checks of arrays at the borders between modules, in one wording: what was wanted, what found."""
 
 import numpy as np
 from numpy.typing import DTypeLike

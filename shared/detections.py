@@ -1,6 +1,7 @@
 """The detections of one frame: parallel arrays, one row a detection, in pixels of one grid.
 
-N detections, S = 80 COCO classes. The grid is the upright frame for our own detector; imports may use another one.
+N detections, S = 80 COCO classes. The grid is the upright frame for our own detector; imports may
+use another one.
 """
 
 from dataclasses import dataclass
@@ -30,7 +31,7 @@ class FrameDetections:
     labels: NDArray[np.uint8]
     """(N,) uint8, the kept class, an index into `COCO_CLASSES`."""
     class_scores: NDArray[np.float16] | None
-    """(N, 80) float16, softmax over the COCO classes (background = 1 - sum), or None where a source has none."""
+    """(N, 80) float16, softmax over the COCO classes (background = 1 - sum); None: not known."""
     masks: tuple[bytes, ...]
     """N masks, COCO compressed run lengths over the whole grid (`shared.rle`)."""
 
@@ -42,7 +43,8 @@ class FrameDetections:
         """
         if self.height < 1 or self.width < 1:
             raise ShapeError(
-                f"FrameDetections: wanted a grid of at least 1 x 1 pixels, found {self.height} x {self.width}"
+                "FrameDetections: wanted a grid of at least 1 x 1 pixels, "
+                f"found {self.height} x {self.width}"
             )
         check_array("FrameDetections.boxes", self.boxes, shape=(None, 4), dtype=np.float32)
         num_detections = self.boxes.shape[0]
@@ -62,7 +64,8 @@ class FrameDetections:
                 f"{len(self.masks)}" if isinstance(self.masks, tuple) else type(self.masks).__name__
             )
             raise ShapeError(
-                f"FrameDetections.masks: wanted a tuple of {num_detections} masks, one for each box, found {found}"
+                f"FrameDetections.masks: wanted a tuple of {num_detections} masks, one a box, "
+                f"found {found}"
             )
         if num_detections:
             self._check_values()
@@ -77,9 +80,11 @@ class FrameDetections:
             ordered = np.isfinite(boxes).all(axis=1) & (boxes[:, 2:] >= boxes[:, :2]).all(axis=1)
             row = int(np.flatnonzero(~ordered)[0])
             raise ShapeError(
-                f"FrameDetections.boxes: wanted finite x1 <= x2 and y1 <= y2, found {boxes[row].tolist()} in row {row}"
+                "FrameDetections.boxes: wanted finite x1 <= x2 and y1 <= y2, "
+                f"found {boxes[row].tolist()} in row {row}"
             )
         if self.labels.max() >= NUM_COCO_CLASSES:
             raise ShapeError(
-                f"FrameDetections.labels: wanted classes 0..{NUM_COCO_CLASSES - 1}, found {self.labels.max()}"
+                f"FrameDetections.labels: wanted classes 0..{NUM_COCO_CLASSES - 1}, "
+                f"found {self.labels.max()}"
             )

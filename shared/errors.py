@@ -1,7 +1,7 @@
 """The errors that the project raises on purpose, one tree under `PipelineError`.
 
-Each class takes one message string, so that an error survives pickling out of a worker process, and also derives from
-the builtin error it resembles. `exit_code` is what the command line ends with.
+Each class takes one message string, so that an error survives pickling out of a worker process, and
+also derives from the builtin error it resembles. `exit_code` is what the command line ends with.
 """
 
 __all__ = [

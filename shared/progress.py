@@ -1,4 +1,4 @@
-"""How far a long job is: a bar on stderr where that is a terminal, else a line in the log every ten seconds."""
+"""How far a long job is: a bar on stderr where that is a terminal, else now and then a log line."""
 
 import logging
 import resource
