@@ -1,0 +1,91 @@
+"""Command line options that several commands share, each defined once.
+
+The names that a command function receives: `dataset`, `data_root`, `out`, `as_json`, `seed`,
+`dry_run`, `overrides`, `device`.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+__all__ = [
+    "dataset_argument",
+    "data_option",
+    "device_option",
+    "dry_run_option",
+    "echo_json",
+    "json_option",
+    "out_option",
+    "seed_option",
+    "set_option",
+]
+
+LARGEST_SEED = 2**32 - 1
+"""What every random generator in use accepts."""
+
+dataset_argument = click.argument("dataset", metavar="DATASET")
+"""`dataset`: str, the name of a shipped manifest or the path of a manifest file."""
+
+data_option = click.option(
+    "--data",
+    "data_root",
+    type=click.Path(path_type=Path),
+    envvar="ORN_DATA",
+    default=Path("data"),
+    show_default=True,
+    show_envvar=True,
+    help="Folder under which the data sets lie.",
+)
+"""`data_root`: Path; need not exist (loading a data set says so better)."""
+
+
+def out_option(default: str) -> Any:
+    """`out`: Path | None; `default` only says in the help what the command uses for None."""
+    return click.option(
+        "--out", type=click.Path(path_type=Path), help=f"Where to write.  [default: {default}]"
+    )
+
+
+json_option = click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON object on stdout."
+)
+"""`as_json`: bool."""
+
+seed_option = click.option(
+    "--seed",
+    type=click.IntRange(0, LARGEST_SEED),
+    default=0,
+    show_default=True,
+    help="Seed of everything random.",
+)
+"""`seed`: int."""
+
+dry_run_option = click.option(
+    "--dry-run", is_flag=True, help="Print the settings and the amount of work, then stop."
+)
+"""`dry_run`: bool."""
+
+set_option = click.option(
+    "--set",
+    "overrides",
+    metavar="KEY=VALUE",
+    multiple=True,
+    help="Override one setting, such as training.learning_rate=1e-3; may be repeated.",
+)
+"""`overrides`: tuple[str, ...], for `shared.config_file.apply_overrides`."""
+
+device_option = click.option(
+    "--device",
+    metavar="DEVICE",
+    default="auto",
+    show_default=True,
+    help="cpu, cuda, cuda:1, ...; auto takes a GPU where there is one.",
+)
+"""`device`: str."""
+
+
+def echo_json(payload: Any) -> None:
+    """Prints one JSON document on stdout; numbers that JSON does not have are refused."""
+    click.echo(json.dumps(payload, indent=2, ensure_ascii=False, allow_nan=False))

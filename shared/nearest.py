@@ -1,0 +1,23 @@
+"""The word of a list that a mistyped word most likely meant, for error messages."""
+
+import difflib
+from collections.abc import Iterable
+
+__all__ = ["nearest", "nearest_first"]
+
+
+def nearest(word: str, candidates: Iterable[str]) -> str | None:
+    """The candidate most like `word`, ignoring case, or None if there are no candidates."""
+    ordered = nearest_first(word, candidates)
+    return ordered[0] if ordered else None
+
+
+def nearest_first(word: str, candidates: Iterable[str]) -> list[str]:
+    """All candidates, the one most like `word` first; equally like ones in alphabetical order."""
+    folded = word.casefold()
+
+    def unlikeness(candidate: str) -> tuple[float, str]:
+        ratio = difflib.SequenceMatcher(None, folded, candidate.casefold()).ratio()
+        return -ratio, candidate
+
+    return sorted(candidates, key=unlikeness)
