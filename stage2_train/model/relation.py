@@ -1,0 +1,112 @@
+"""Object Relation Network: what happens between the objects of two frames (section 3.1, eq. 4).
+
+B clips, T frames of a clip, K object slots of a frame, O numbers of an object vector, G numbers of
+a relation g, Q pairs of frames (clip, earlier frame, later frame), P pairs of valid objects over
+all pairs of frames.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+__all__ = ["FramePairs", "ObjectRelation", "all_frame_pairs", "draw_frame_pairs"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FramePairs:
+    """Which pairs of frames (t', t), t' < t, are related, ordered by clip, then t, then t'."""
+
+    clip_Q: Tensor
+    """(Q,) int64 index of the clip."""
+    earlier_Q: Tensor
+    """(Q,) int64 t'."""
+    later_Q: Tensor
+    """(Q,) int64 t."""
+    pairs_per_frame_T: Tensor
+    """(T - 1,) number of t' of each t = 1 .. T - 1: g_t is the mean over them."""
+
+
+def draw_frame_pairs(
+    num_clips: int, num_frames: int, *, generator: torch.Generator | None = None
+) -> FramePairs:
+    """For training: one t' drawn uniformly from [0, t) for each t = 1 .. T - 1 of each clip.
+
+    Args:
+        num_clips: B.
+        num_frames: T.
+        generator: where the draws come from, on any device; torch's global generator if None.
+    """
+    device = torch.device("cpu") if generator is None else generator.device
+    later_T = torch.arange(1, num_frames, device=device)
+    draws_BT = torch.rand(
+        (num_clips, num_frames - 1), generator=generator, device=device, dtype=torch.float64
+    )
+    earlier_BT = (draws_BT * later_T).long()  # < t: a draw is at most 1 - 2^-53
+    clip_B1 = torch.arange(num_clips, device=device)[:, None]
+    return FramePairs(
+        clip_Q=clip_B1.expand_as(earlier_BT).flatten(),
+        earlier_Q=earlier_BT.flatten(),
+        later_Q=later_T.expand_as(earlier_BT).flatten(),
+        pairs_per_frame_T=torch.ones_like(later_T),
+    )
+
+
+def all_frame_pairs(num_clips: int, num_frames: int) -> FramePairs:
+    """For evaluation: every t' < t for each t = 1 .. T - 1 of each clip."""
+    later_q, earlier_q = torch.tril_indices(num_frames, num_frames, offset=-1)
+    clip_B1 = torch.arange(num_clips)[:, None]
+    return FramePairs(
+        clip_Q=clip_B1.expand(-1, len(later_q)).flatten(),
+        earlier_Q=earlier_q.repeat(num_clips),
+        later_Q=later_q.repeat(num_clips),
+        pairs_per_frame_T=torch.arange(1, num_frames),
+    )
+
+
+class ObjectRelation(nn.Module):
+    """g_t = sum over objects j of t' and k of t of h(o_j, o_k), h a three-layer MLP (eq. 4)."""
+
+    def __init__(self, object_width: int, relation_width: int) -> None:
+        super().__init__()
+        self.first = nn.Linear(2 * object_width, relation_width)
+        self.second = nn.Linear(relation_width, relation_width)
+        self.third = nn.Linear(relation_width, relation_width)
+
+    def forward(self, objects_BTKO: Tensor, valid_BTK: Tensor, pairs: FramePairs) -> Tensor:
+        """(B, T - 1, G) relations g_1 .. g_{T-1}, each the mean over the frame pairs that end in t.
+
+        Only pairs of two valid objects are computed. A pair of frames without any gives zeros.
+
+        Args:
+            objects_BTKO: object vectors; those of invalid slots are never read.
+            valid_BTK: bool, which slots hold an object.
+            pairs: pairs of frames, on any device.
+        """
+        num_clips, num_frames, num_slots, _ = objects_BTKO.shape
+        device = objects_BTKO.device
+        earlier_weight, later_weight = self.first.weight.chunk(2, dim=1)
+        earlier_BTKG = functional.linear(objects_BTKO, earlier_weight, self.first.bias)
+        later_BTKG = functional.linear(objects_BTKO, later_weight)
+
+        clip_Q = pairs.clip_Q.to(device)
+        earlier_row_Q = clip_Q * num_frames + pairs.earlier_Q.to(device)
+        later_row_Q = clip_Q * num_frames + pairs.later_Q.to(device)
+        valid_MK = valid_BTK.flatten(0, 1)
+        valid_QKK = valid_MK[earlier_row_Q][:, :, None] & valid_MK[later_row_Q][:, None, :]
+        pair_P, j_P, k_P = valid_QKK.nonzero(as_tuple=True)
+
+        earlier_PG = earlier_BTKG.flatten(0, 2)[earlier_row_Q[pair_P] * num_slots + j_P]
+        later_PG = later_BTKG.flatten(0, 2)[later_row_Q[pair_P] * num_slots + k_P]
+        hidden_PG = functional.relu_(earlier_PG + later_PG)
+        hidden_PG = functional.relu_(self.second(hidden_PG))
+        hidden_PG = functional.relu_(self.third(hidden_PG))
+        if hidden_PG.dtype in (torch.bfloat16, torch.float16):
+            hidden_PG = hidden_PG.float()  # a sum over up to T * K * K pairs
+
+        slot_P = (clip_Q * (num_frames - 1) + pairs.later_Q.to(device) - 1)[pair_P]
+        total_RG = hidden_PG.new_zeros(num_clips * (num_frames - 1), hidden_PG.shape[1])
+        total_RG = total_RG.index_add(0, slot_P, hidden_PG)
+        total_BTG = total_RG.unflatten(0, (num_clips, num_frames - 1))
+        return total_BTG / pairs.pairs_per_frame_T.to(device)[:, None]

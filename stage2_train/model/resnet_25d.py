@@ -1,0 +1,160 @@
+"""ResNet over frames, of which chosen stages also convolve over time (section 4, Table 5).
+
+M frames of all clips folded into one axis (M = B * T, clip after clip), C channels, D channels of
+conv5, h w cells. Feature maps are in channels_last memory format throughout: there a clip's frames
+are rows of one matrix, so that the temporal kernel is an ordinary 2D convolution of the same
+memory, without a copy and without a slow 5-D convolution.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from stage2_train.model.config import NetworkConfig
+
+__all__ = ["FrameConv", "Stage", "TemporalConv", "Trunk"]
+
+_BLOCKS: dict[str, tuple[int, int, int, int]] = {"resnet18": (2, 2, 2, 2), "resnet50": (3, 4, 6, 3)}
+
+
+class TemporalConv(nn.Module):
+    """3 x 1 x 1 convolution over a clip's frames, zeros beyond its ends; the identity when new."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        identity_CC31 = torch.zeros(channels, channels, 3, 1)
+        identity_CC31[:, :, 1, 0] = torch.eye(channels)
+        self.weight = nn.Parameter(identity_CC31)
+
+    def forward(self, feats_MChw: Tensor, num_frames: int) -> Tensor:
+        """(M, C, h, w): each frame mixed with those beside it in its clip of `num_frames`."""
+        _, channels, height, width = feats_MChw.shape
+        cells_MhwC = feats_MChw.permute(0, 2, 3, 1)
+        feats_BTPC = cells_MhwC.reshape(-1, num_frames, height * width, channels)
+        mixed_BCTP = functional.conv2d(feats_BTPC.permute(0, 3, 1, 2), self.weight, padding=(1, 0))
+        mixed_MhwC = mixed_BCTP.permute(0, 2, 3, 1).reshape(-1, height, width, channels)
+        return mixed_MhwC.permute(0, 3, 1, 2)
+
+
+class FrameConv(nn.Module):
+    """k x k convolution of each frame, then, where `temporal`, one over time (the 2.5D unit)."""
+
+    def __init__(
+        self, in_channels: int, out_channels: int, *, size: int, stride: int, temporal: bool
+    ) -> None:
+        super().__init__()
+        self.spatial = nn.Conv2d(
+            in_channels, out_channels, size, stride=stride, padding=size // 2, bias=False
+        )
+        nn.init.kaiming_normal_(self.spatial.weight, mode="fan_out", nonlinearity="relu")
+        self.temporal = TemporalConv(out_channels) if temporal else None
+
+    def forward(self, feats_MChw: Tensor, num_frames: int) -> Tensor:
+        """(M, C', h', w') features before normalisation."""
+        spatial_MChw = self.spatial(feats_MChw)
+        return spatial_MChw if self.temporal is None else self.temporal(spatial_MChw, num_frames)
+
+
+class _Downsample(nn.Module):
+    """1 x 1 convolution and normalisation of a block's input whose output has another shape."""
+
+    def __init__(self, in_channels: int, out_channels: int, *, stride: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(in_channels, out_channels, 1, stride=stride, bias=False)
+        nn.init.kaiming_normal_(self.conv.weight, mode="fan_out", nonlinearity="relu")
+        self.bn = nn.BatchNorm2d(out_channels)
+
+    def forward(self, feats_MChw: Tensor) -> Tensor:
+        return self.bn(self.conv(feats_MChw))
+
+
+class BasicBlock(nn.Module):
+    """Two 3 x 3 convolutions and a shortcut."""
+
+    expansion = 1
+
+    def __init__(self, in_channels: int, channels: int, *, stride: int, temporal: bool) -> None:
+        super().__init__()
+        self.conv1 = FrameConv(in_channels, channels, size=3, stride=stride, temporal=temporal)
+        self.bn1 = nn.BatchNorm2d(channels)
+        self.conv2 = FrameConv(channels, channels, size=3, stride=1, temporal=temporal)
+        self.bn2 = nn.BatchNorm2d(channels)
+        resized = stride != 1 or in_channels != channels
+        self.downsample = _Downsample(in_channels, channels, stride=stride) if resized else None
+
+    def forward(self, feats_MChw: Tensor, num_frames: int) -> Tensor:
+        """(M, C', h', w') features after the last ReLU."""
+        shortcut_MChw = feats_MChw if self.downsample is None else self.downsample(feats_MChw)
+        hidden_MChw = functional.relu_(self.bn1(self.conv1(feats_MChw, num_frames)))
+        hidden_MChw = self.bn2(self.conv2(hidden_MChw, num_frames))
+        return functional.relu_(hidden_MChw.add_(shortcut_MChw))
+
+
+class Bottleneck(nn.Module):
+    """1 x 1, 3 x 3 (strided, maybe 2.5D) and 1 x 1 convolutions and a shortcut."""
+
+    expansion = 4
+
+    def __init__(self, in_channels: int, channels: int, *, stride: int, temporal: bool) -> None:
+        super().__init__()
+        out_channels = channels * self.expansion
+        self.conv1 = FrameConv(in_channels, channels, size=1, stride=1, temporal=False)
+        self.bn1 = nn.BatchNorm2d(channels)
+        self.conv2 = FrameConv(channels, channels, size=3, stride=stride, temporal=temporal)
+        self.bn2 = nn.BatchNorm2d(channels)
+        self.conv3 = FrameConv(channels, out_channels, size=1, stride=1, temporal=False)
+        self.bn3 = nn.BatchNorm2d(out_channels)
+        resized = stride != 1 or in_channels != out_channels
+        self.downsample = _Downsample(in_channels, out_channels, stride=stride) if resized else None
+
+    def forward(self, feats_MChw: Tensor, num_frames: int) -> Tensor:
+        """(M, C', h', w') features after the last ReLU."""
+        shortcut_MChw = feats_MChw if self.downsample is None else self.downsample(feats_MChw)
+        hidden_MChw = functional.relu_(self.bn1(self.conv1(feats_MChw, num_frames)))
+        hidden_MChw = functional.relu_(self.bn2(self.conv2(hidden_MChw, num_frames)))
+        hidden_MChw = self.bn3(self.conv3(hidden_MChw, num_frames))
+        return functional.relu_(hidden_MChw.add_(shortcut_MChw))
+
+
+class Stage(nn.Module):
+    """The blocks of one of conv2 to conv5."""
+
+    def __init__(self, config: NetworkConfig, *, number: int, stride: int) -> None:
+        """`number` is the paper's: 2 to 5."""
+        super().__init__()
+        block: type[BasicBlock] | type[Bottleneck]
+        block = BasicBlock if config.backbone == "resnet18" else Bottleneck
+        channels = config.base_width * 2 ** (number - 2)
+        before = config.base_width if number == 2 else channels // 2 * block.expansion
+        temporal = config.kernels[number - 1] == "2.5d"
+        blocks = [block(before, channels, stride=stride, temporal=temporal)]
+        for _ in range(_BLOCKS[config.backbone][number - 2] - 1):
+            blocks.append(block(channels * block.expansion, channels, stride=1, temporal=temporal))
+        self.blocks = nn.ModuleList(blocks)
+
+    def forward(self, feats_MChw: Tensor, num_frames: int) -> Tensor:
+        """(M, C', h', w') features."""
+        for block in self.blocks:
+            feats_MChw = block(feats_MChw, num_frames)
+        return feats_MChw
+
+
+class Trunk(nn.Module):
+    """conv1 to conv4, shared by both heads."""
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__()
+        temporal = config.kernels[0] == "2.5d"
+        self.conv1 = FrameConv(3, config.base_width, size=7, stride=2, temporal=temporal)
+        self.bn1 = nn.BatchNorm2d(config.base_width)
+        self.conv2 = Stage(config, number=2, stride=1)
+        self.conv3 = Stage(config, number=3, stride=2)
+        self.conv4 = Stage(config, number=4, stride=2)
+
+    def forward(self, frames_M3HW: Tensor, num_frames: int) -> Tensor:
+        """(M, D / 2, H / 16, W / 16) features of normalised frames, sizes rounded up."""
+        hidden_MChw = functional.relu_(self.bn1(self.conv1(frames_M3HW, num_frames)))
+        hidden_MChw = functional.max_pool2d(hidden_MChw, 3, stride=2, padding=1)
+        hidden_MChw = self.conv2(hidden_MChw, num_frames)
+        hidden_MChw = self.conv3(hidden_MChw, num_frames)
+        return self.conv4(hidden_MChw, num_frames)

@@ -1,0 +1,101 @@
+"""Training losses (section 5, eq. 12).
+
+B clips, T frames of a clip, K object slots, S detector classes with background, A activity classes,
+N valid objects.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from shared.errors import ConfigError, ShapeError
+
+__all__ = ["Losses", "Reduction", "activity_loss", "object_class_loss", "total_loss"]
+
+Reduction = Literal["mean", "sum"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Losses:
+    """The loss to minimise and its two terms, each a scalar tensor."""
+
+    total: Tensor
+    """activity + weight * objects."""
+    activity: Tensor
+    """L1 of eq. (12)."""
+    objects: Tensor
+    """L2 of eq. (12), before its weight."""
+
+
+def activity_loss(logits_BA: Tensor, labels: Tensor) -> Tensor:
+    """Scalar L1 of eq. (12), the mean over clips.
+
+    Args:
+        logits_BA: the prediction.
+        labels: (B,) int64 classes gives cross-entropy; (B, A) floats in [0, 1] gives binary
+            cross-entropy, the mean over classes as well.
+
+    Raises:
+        ShapeError: if the labels are neither.
+    """
+    if labels.dtype == torch.int64 and labels.shape == logits_BA.shape[:1]:
+        return functional.cross_entropy(logits_BA, labels)
+    if labels.is_floating_point() and labels.shape == logits_BA.shape:
+        return functional.binary_cross_entropy_with_logits(logits_BA, labels)
+    num_clips, num_activities = logits_BA.shape
+    raise ShapeError(
+        f"labels: wanted ({num_clips},) int64 or ({num_clips}, {num_activities}) floating point, "
+        f"found {tuple(labels.shape)} {labels.dtype}"
+    )
+
+
+def object_class_loss(
+    class_logits_BTKS: Tensor,
+    labels_BTK: Tensor,
+    *,
+    valid_BTK: Tensor,
+    reduction: Reduction = "mean",
+) -> Tensor:
+    """Scalar L2 of eq. (12): cross-entropy of R u (eq. 13) against the detector's class.
+
+    Args:
+        class_logits_BTKS: R u.
+        labels_BTK: int64 class that the detector gave; that of a background object is S - 1. Not
+            read where invalid.
+        valid_BTK: bool, which slots hold an object.
+        reduction: `mean` over the valid objects of the batch (zero without any), as the authors'
+            code does it; `sum` over the objects of a clip and the mean over clips, as eq. (12) has
+            it.
+
+    Raises:
+        ConfigError: if `reduction` is none of its values.
+    """
+    if reduction not in ("mean", "sum"):
+        raise ConfigError(f"reduction of the object loss: wanted mean or sum, found {reduction!r}")
+    loss = functional.cross_entropy(
+        class_logits_BTKS[valid_BTK], labels_BTK[valid_BTK], reduction="sum"
+    )
+    if reduction == "sum":
+        return loss / len(valid_BTK)
+    return loss / valid_BTK.sum().clamp(min=1)
+
+
+def total_loss(
+    *,
+    logits_BA: Tensor,
+    labels: Tensor,
+    class_logits_BTKS: Tensor,
+    detector_labels_BTK: Tensor,
+    valid_BTK: Tensor,
+    object_weight: float = 1.0,
+    reduction: Reduction = "mean",
+) -> Losses:
+    """Eq. (12): the activity loss plus `object_weight` times the object class loss."""
+    activity = activity_loss(logits_BA, labels)
+    objects = object_class_loss(
+        class_logits_BTKS, detector_labels_BTK, valid_BTK=valid_BTK, reduction=reduction
+    )
+    return Losses(total=activity + object_weight * objects, activity=activity, objects=objects)
