@@ -1,0 +1,37 @@
+"""Frames as JPEG files in memory, rescaled on the way in."""
+
+from io import BytesIO
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from stage2_train.clips.schema import StoreSettings
+
+__all__ = ["decode_jpeg", "encode_frame"]
+
+
+def encode_frame(image: NDArray[np.uint8], settings: StoreSettings) -> bytes:
+    """The frame squashed to the store's size, as a JPEG file.
+
+    Args:
+        image: (H, W, 3) uint8 RGB.
+        settings: size and quality.
+    """
+    frame = Image.fromarray(image)
+    size = (settings.width, settings.height)
+    if frame.size != size:
+        frame = frame.resize(size, Image.Resampling.BILINEAR)
+    buffer = BytesIO()
+    frame.save(buffer, format="JPEG", quality=settings.jpeg_quality)
+    return buffer.getvalue()
+
+
+def decode_jpeg(data: bytes) -> NDArray[np.uint8]:
+    """(H, W, 3) uint8 RGB of one JPEG file.
+
+    Raises:
+        OSError: if `data` is no whole JPEG file.
+    """
+    with Image.open(BytesIO(data), formats=("JPEG",)) as frame:
+        return np.asarray(frame)

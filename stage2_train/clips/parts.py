@@ -1,0 +1,109 @@
+"""Parts of a clip store in work: one small HDF5 file a video, of the same format, renamed when whole.
+
+A part holds one video, or one video that failed. Its JPEG bytes are chunked, since their number is not
+known beforehand; everything else is as in the store.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from shared.atomic_file import replacing
+from shared.errors import VideoDecodeError
+from shared.manifests.records import Video
+from shared.video import content_digest, read_frames
+from stage2_train.clips.jpeg import encode_frame
+from stage2_train.clips.schema import FailedClip, StoreSettings, write_settings
+
+__all__ = ["PartTask", "parts_folder", "write_part"]
+
+_CHUNK_BYTES = 2**20
+_BUFFER_BYTES = 8 * 2**20
+"""JPEG bytes held in memory before they go to the file: bounds memory for videos of any length."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartTask:
+    """One video to decode and the file to write; goes to a worker process."""
+
+    video: Video
+    """What to decode."""
+    path: Path
+    """Where the part goes."""
+    settings: StoreSettings
+    """Size and quality of the frames."""
+
+
+def parts_folder(store: Path) -> Path:
+    """Folder of the parts of a store."""
+    return store.with_name(store.name + ".parts")
+
+
+def write_part(task: PartTask) -> FailedClip | None:
+    """Writes one part; what is returned is the failure that it records, or None.
+
+    Raises:
+        PipelineError: if the disk refuses.
+    """
+    try:
+        with replacing(task.path) as temporary, h5py.File(temporary, "w") as file:
+            write_settings(file, task.settings)
+            _write_failed(file, ())
+            _write_video(file, task)
+    except VideoDecodeError as err:
+        failed = FailedClip(id=task.video.id, reason=str(err))
+        with replacing(task.path) as temporary, h5py.File(temporary, "w") as file:
+            write_settings(file, task.settings)
+            _write_failed(file, (failed,))
+        return failed
+    return None
+
+
+def _write_failed(file: h5py.File, failed: Iterable[FailedClip]) -> None:
+    rows = list(failed)
+    string = h5py.string_dtype()
+    file.create_dataset("failed_id", data=[row.id for row in rows], dtype=string)
+    file.create_dataset("failed_reason", data=[row.reason for row in rows], dtype=string)
+
+
+def _write_video(file: h5py.File, task: PartTask) -> None:
+    video = task.video
+    frames = read_frames(video.path, rate=video.rate)
+    jpeg = file.create_dataset(
+        "jpeg", shape=(0,), maxshape=(None,), dtype=np.uint8, chunks=(_CHUNK_BYTES,)
+    )
+    index_F, seconds_F, offsets_F1 = [], [], [0]
+    height = width = 0
+    buffer = bytearray()
+    for frame in frames:
+        if not index_F:
+            height, width = frame.image.shape[:2]
+        data = encode_frame(frame.image, task.settings)
+        index_F.append(frame.index)
+        seconds_F.append(frame.seconds)
+        offsets_F1.append(offsets_F1[-1] + len(data))
+        buffer += data
+        if len(buffer) >= _BUFFER_BYTES:
+            _append(jpeg, buffer)
+            buffer.clear()
+    if not index_F:
+        raise VideoDecodeError(f"{video.path}: wanted at least one frame, found none")
+    _append(jpeg, buffer)
+    string = h5py.string_dtype()
+    file.create_dataset("video_id", data=[video.id], dtype=string)
+    file.create_dataset("source_digest", data=[content_digest(video.path)], dtype=string)
+    file.create_dataset("source_height", data=np.array([height], np.int64))
+    file.create_dataset("source_width", data=np.array([width], np.int64))
+    file.create_dataset("video_offsets", data=np.array([0, len(index_F)], np.int64))
+    file.create_dataset("frame_index", data=np.array(index_F, np.int64))
+    file.create_dataset("seconds", data=np.array(seconds_F, np.float64))
+    file.create_dataset("jpeg_offsets", data=np.array(offsets_F1, np.int64))
+
+
+def _append(jpeg: h5py.Dataset, buffer: bytearray) -> None:
+    start = jpeg.shape[0]
+    jpeg.resize((start + len(buffer),))
+    jpeg[start:] = np.frombuffer(buffer, np.uint8).copy()

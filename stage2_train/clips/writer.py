@@ -1,0 +1,180 @@
+"""The job behind `orn clips`: decode every video into a part, merge the parts into the store.
+
+A killed job loses the videos in work and nothing else; running it again does what is left.
+"""
+
+import logging
+import shutil
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+
+from shared.atomic_file import remove_stale_temporaries
+from shared.errors import ClipStoreError
+from shared.manifests.records import Video
+from shared.progress import progress
+from stage2_train.clips.merge import Contents, StoredVideo, merge, read_contents
+from stage2_train.clips.parts import PartTask, parts_folder, write_part
+from stage2_train.clips.schema import FailedClip, StoreSettings
+
+__all__ = ["ClipsReport", "build_clip_store", "remaining_videos"]
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClipsReport:
+    """What one run of the job did."""
+
+    path: Path
+    """The store."""
+    num_added: int
+    """Videos that this run put into it."""
+    num_present: int
+    """Videos asked for that it already held."""
+    failed: tuple[FailedClip, ...]
+    """Videos asked for of which nothing could be decoded."""
+    num_frames: int
+    """Frames of the videos asked for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Present:
+    """What an older store and the finished parts hold."""
+
+    videos: dict[str, StoredVideo]
+    failed: dict[str, FailedClip]
+    next_part: int
+
+
+def remaining_videos(
+    videos: Sequence[Video], path: Path, settings: StoreSettings
+) -> tuple[Video, ...]:
+    """Those of `videos` that neither the store nor a finished part holds yet.
+
+    Raises:
+        ClipStoreError: if what is there was written with other settings.
+    """
+    present = _read_present(path, settings)
+    return tuple(video for video in videos if video.id not in present.videos)
+
+
+def build_clip_store(
+    videos: Sequence[Video],
+    path: Path,
+    settings: StoreSettings,
+    *,
+    workers: int = 1,
+    fresh: bool = False,
+) -> ClipsReport:
+    """Makes the store at `path` hold `videos`, and says what was done.
+
+    Videos that it holds already are left alone; videos that failed before are tried again.
+
+    Args:
+        videos: what to store, in order; the store is in this order whatever finishes first.
+        path: the HDF5 file.
+        settings: size and quality of the frames.
+        workers: processes that decode; 1 decodes in this one.
+        fresh: whether to throw away what is there first.
+
+    Raises:
+        ClipStoreError: if what is there was written with other settings.
+        PipelineError: if the disk refuses.
+    """
+    folder = parts_folder(path)
+    if fresh:
+        shutil.rmtree(folder, ignore_errors=True)
+        path.unlink(missing_ok=True)
+    present = _read_present(path, settings)
+    todo = [video for video in videos if video.id not in present.videos]
+    remove_stale_temporaries(folder)
+    remove_stale_temporaries(path.parent)
+    tasks = [
+        PartTask(video=video, path=folder / f"{number:06d}.h5", settings=settings)
+        for number, video in enumerate(todo, start=present.next_part)
+    ]
+    with progress("clips", total=len(tasks), unit="videos") as bar:
+        for failed in _run(tasks, workers):
+            if failed is not None:
+                logger.warning("%s: %s", failed.id, failed.reason)
+            bar.advance()
+    _merge_all(path, settings, order=[video.id for video in videos])
+    return _report(videos, todo, path)
+
+
+def _run(tasks: Sequence[PartTask], workers: int) -> Iterator[FailedClip | None]:
+    if workers == 1 or len(tasks) < 2:
+        yield from map(write_part, tasks)
+        return
+    pool = ProcessPoolExecutor(min(workers, len(tasks)), mp_context=get_context("spawn"))
+    try:
+        for future in as_completed([pool.submit(write_part, task) for task in tasks]):
+            yield future.result()
+    except BrokenProcessPool as err:
+        raise ClipStoreError(
+            f"{tasks[0].path.parent}: a worker process died, out of memory perhaps; finished videos "
+            "are kept, run the command again, with fewer --workers if it happens again"
+        ) from err
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _read_present(path: Path, settings: StoreSettings) -> _Present:
+    videos: dict[str, StoredVideo] = {}
+    failed: dict[str, FailedClip] = {}
+    parts = sorted(parts_folder(path).glob("[0-9]*.h5"))
+    for source in ([path] if path.exists() else []) + parts:
+        contents = read_contents(source)
+        _check_settings(contents, source, settings)
+        failed.update({row.id: row for row in contents.failed})
+        for video in contents.videos:
+            videos[video.id] = video
+            failed.pop(video.id, None)
+    next_part = int(parts[-1].stem) + 1 if parts else 0
+    return _Present(videos=videos, failed=failed, next_part=next_part)
+
+
+def _check_settings(contents: Contents, path: Path, settings: StoreSettings) -> None:
+    if contents.settings != settings:
+        raise ClipStoreError(
+            f"{path}: wanted {_describe(settings)}, found {_describe(contents.settings)}; "
+            "give the same --size and --quality, another --out, or --fresh to write it again"
+        )
+
+
+def _describe(settings: StoreSettings) -> str:
+    return f"frames of {settings.height}x{settings.width} at JPEG quality {settings.jpeg_quality}"
+
+
+def _merge_all(path: Path, settings: StoreSettings, *, order: Sequence[str]) -> None:
+    present = _read_present(path, settings)
+    recorded = read_contents(path) if path.exists() else None
+    failed = tuple(present.failed[name] for name in sorted(present.failed))
+    folder = parts_folder(path)
+    unchanged = (
+        recorded is not None
+        and failed == recorded.failed
+        and all(video.path == path for video in present.videos.values())
+    )
+    if not unchanged:
+        first = {name: place for place, name in enumerate(order)}
+        videos = sorted(present.videos.values(), key=lambda video: first.get(video.id, len(first)))
+        merge(path, settings=settings, videos=videos, failed=failed)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _report(videos: Sequence[Video], todo: Sequence[Video], path: Path) -> ClipsReport:
+    contents = read_contents(path)
+    stored = {video.id: video for video in contents.videos}
+    wanted = {video.id for video in videos}
+    return ClipsReport(
+        path=path,
+        num_added=sum(video.id in stored for video in todo),
+        num_present=len(videos) - len(todo),
+        failed=tuple(row for row in contents.failed if row.id in wanted),
+        num_frames=sum(stored[name].num_frames for name in wanted & stored.keys()),
+    )
