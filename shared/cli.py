@@ -97,19 +97,27 @@ class LazyGroup(click.Group):
             formatter.write_dl([(name, entry.help) for name, entry in COMMANDS.items()])
 
     def invoke(self, ctx: click.Context) -> Any:
-        try:
-            return super().invoke(ctx)
-        except PipelineError:
-            logging.getLogger(__name__).debug("the command ended here:", exc_info=True)
-            raise
+        with _logging_to_stderr(ctx.params["verbose"]):
+            try:
+                return super().invoke(ctx)
+            except PipelineError:
+                logging.getLogger(__name__).debug("the command ended here:", exc_info=True)
+                raise
 
-    def main(self, *args: Any, standalone_mode: bool = True, **kwargs: Any) -> Any:
+    def main(  # type: ignore[override]
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        *,
+        standalone_mode: bool = True,
+        **extra: Any,
+    ) -> Any:
         """Runs the command line; ends the process with its exit code unless `standalone_mode` is
         off."""
         if not standalone_mode:
-            return super().main(*args, standalone_mode=False, **kwargs)
+            return super().main(args, prog_name, standalone_mode=False, **extra)
         with _errors_as_exit_codes():
-            result = super().main(*args, standalone_mode=False, **kwargs)
+            result = super().main(args, prog_name, standalone_mode=False, **extra)
             sys.stdout.flush()  # so that a reader that went away shows here and not at exit
             sys.exit(result if isinstance(result, int) else 0)
 
@@ -193,13 +201,11 @@ def _logging_to_stderr(verbosity: int) -> Iterator[None]:
 )
 @click.option("-v", "--verbose", count=True, help="Log more; twice for other packages' logs too.")
 @click.version_option(package_name="object-relation-network", prog_name="orn")
-@click.pass_context
-def orn(ctx: click.Context, verbose: int) -> None:
+def orn(verbose: int) -> None:
     """Object level visual reasoning in videos.
 
     Detect the objects of every frame once, then learn activities from how they relate.
     """
-    ctx.with_resource(_logging_to_stderr(verbose))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
