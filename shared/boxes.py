@@ -1,6 +1,6 @@
 """Boxes as the whole project uses them: float32 x1 y1 x2 y2 in pixels of a grid, half-open.
 
-Half-open: `x2` is the last column + 1. Pixel p covers [p, p + 1), so the box [0, 0, 1, 1] is exactly
+Half-open: `x2` is the last column + 1. Pixel p covers [p, p + 1), so the box [0, 0, 1, 1] is just
 the first pixel. N boxes, M other boxes.
 """
 
@@ -33,7 +33,7 @@ def box_areas(boxes_N4: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def clip_boxes(boxes_N4: NDArray[np.float32], *, height: int, width: int) -> NDArray[np.float32]:
-    """(N, 4) the parts of the boxes inside a grid; a box wholly outside becomes empty, at a border."""
+    """(N, 4) the parts of the boxes inside a grid; a box wholly outside becomes empty."""
     limits_4 = np.array([width, height, width, height], dtype=np.float32)
     return np.clip(boxes_N4, np.float32(0), limits_4)
 
