@@ -1,0 +1,159 @@
+"""The demo world's detector: MMDetection's Mask R-CNN made small enough to train on two CPU cores.
+
+ResNet-18 with 16 base channels, feature pyramid of 48 channels on strides 4 to 32, for objects of 10 to 60 pixels in
+frames of 160 x 120. 80 COCO classes, as the default detector has. Boxes and masks are shared by all classes (a world of
+a few thousand frames cannot teach 80 of them). Self-contained: no base file, no pretrained weights.
+"""
+
+frame_size = (160, 120)
+num_classes = 80
+channels = 48
+
+model = dict(
+    type="MaskRCNN",
+    data_preprocessor=dict(
+        type="DetDataPreprocessor",
+        mean=[123.675, 116.28, 103.53],
+        std=[58.395, 57.12, 57.375],
+        bgr_to_rgb=True,
+        pad_mask=True,
+        pad_size_divisor=32,
+    ),
+    backbone=dict(
+        type="ResNet",
+        depth=18,
+        base_channels=16,
+        num_stages=4,
+        out_indices=(0, 1, 2, 3),
+        frozen_stages=-1,
+        norm_cfg=dict(type="BN", requires_grad=True),
+        norm_eval=False,
+        style="pytorch",
+        init_cfg=None,
+    ),
+    neck=dict(
+        type="FPN",
+        in_channels=[16, 32, 64, 128],
+        out_channels=channels,
+        num_outs=4,
+        norm_cfg=dict(type="BN", requires_grad=True),
+    ),
+    rpn_head=dict(
+        type="RPNHead",
+        in_channels=channels,
+        feat_channels=channels,
+        anchor_generator=dict(
+            type="AnchorGenerator", scales=[3.5], ratios=[0.5, 1.0, 2.0], strides=[4, 8, 16, 32]
+        ),
+        bbox_coder=dict(
+            type="DeltaXYWHBBoxCoder", target_means=[0.0] * 4, target_stds=[1.0, 1.0, 1.0, 1.0]
+        ),
+        loss_cls=dict(type="CrossEntropyLoss", use_sigmoid=True, loss_weight=1.0),
+        loss_bbox=dict(type="L1Loss", loss_weight=1.0),
+    ),
+    roi_head=dict(
+        type="StandardRoIHead",
+        bbox_roi_extractor=dict(
+            type="SingleRoIExtractor",
+            roi_layer=dict(type="RoIAlign", output_size=7, sampling_ratio=1),
+            out_channels=channels,
+            featmap_strides=[4, 8, 16],
+            finest_scale=24,
+        ),
+        bbox_head=dict(
+            type="Shared2FCBBoxHead",
+            in_channels=channels,
+            fc_out_channels=128,
+            roi_feat_size=7,
+            num_classes=num_classes,
+            bbox_coder=dict(
+                type="DeltaXYWHBBoxCoder", target_means=[0.0] * 4, target_stds=[0.1, 0.1, 0.2, 0.2]
+            ),
+            reg_class_agnostic=True,
+            loss_cls=dict(type="CrossEntropyLoss", use_sigmoid=False, loss_weight=1.0),
+            loss_bbox=dict(type="L1Loss", loss_weight=1.0),
+        ),
+        mask_roi_extractor=dict(
+            type="SingleRoIExtractor",
+            roi_layer=dict(type="RoIAlign", output_size=14, sampling_ratio=1),
+            out_channels=channels,
+            featmap_strides=[4, 8, 16],
+            finest_scale=24,
+        ),
+        mask_head=dict(
+            type="FCNMaskHead",
+            num_convs=2,
+            in_channels=channels,
+            conv_out_channels=32,
+            num_classes=num_classes,
+            class_agnostic=True,
+            loss_mask=dict(type="CrossEntropyLoss", use_mask=True, loss_weight=1.0),
+        ),
+    ),
+    train_cfg=dict(
+        rpn=dict(
+            assigner=dict(
+                type="MaxIoUAssigner",
+                pos_iou_thr=0.6,
+                neg_iou_thr=0.3,
+                min_pos_iou=0.3,
+                match_low_quality=True,
+                ignore_iof_thr=-1,
+            ),
+            sampler=dict(
+                type="RandomSampler",
+                num=128,
+                pos_fraction=0.5,
+                neg_pos_ub=-1,
+                add_gt_as_proposals=False,
+            ),
+            allowed_border=-1,
+            pos_weight=-1,
+            debug=False,
+        ),
+        rpn_proposal=dict(
+            nms_pre=300, max_per_img=150, nms=dict(type="nms", iou_threshold=0.7), min_bbox_size=0
+        ),
+        rcnn=dict(
+            assigner=dict(
+                type="MaxIoUAssigner",
+                pos_iou_thr=0.5,
+                neg_iou_thr=0.5,
+                min_pos_iou=0.5,
+                match_low_quality=True,
+                ignore_iof_thr=-1,
+            ),
+            sampler=dict(
+                type="RandomSampler",
+                num=40,
+                pos_fraction=0.4,
+                neg_pos_ub=-1,
+                add_gt_as_proposals=True,
+            ),
+            mask_size=28,
+            pos_weight=-1,
+            debug=False,
+        ),
+    ),
+    test_cfg=dict(
+        rpn=dict(
+            nms_pre=200, max_per_img=100, nms=dict(type="nms", iou_threshold=0.7), min_bbox_size=0
+        ),
+        rcnn=dict(
+            score_thr=0.05,
+            nms=dict(type="nms", iou_threshold=0.5),
+            max_per_img=50,
+            mask_thr_binary=0.5,
+        ),
+    ),
+)
+
+test_pipeline = [
+    dict(type="LoadImageFromFile"),
+    dict(type="Resize", scale=frame_size, keep_ratio=True),
+    dict(
+        type="PackDetInputs",
+        meta_keys=("img_id", "img_path", "ori_shape", "img_shape", "scale_factor"),
+    ),
+]
+test_dataloader = dict(dataset=dict(pipeline=test_pipeline))

@@ -1,0 +1,92 @@
+"""Where a detector's configuration comes from: a file, or a name of MMDetection's model zoo."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from shared.errors import DetectorError
+from shared.nearest import nearest
+from stage1_detect.mmdet.library import Config, load_yaml, mmdet
+
+__all__ = ["DEFAULT_CONFIG", "DetectorConfig", "read_config", "test_pipeline", "weights_url"]
+
+DEFAULT_CONFIG = "mask-rcnn_r50_fpn_ms-poly-3x_coco"
+"""The model zoo's Mask R-CNN, ResNet-50 with feature pyramid, trained three times as long as usual."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DetectorConfig:
+    """A configuration with all its base files merged."""
+
+    name: str
+    """Name of the file, without its ending."""
+    config: Config
+    """mmengine's configuration."""
+    digest: str
+    """"sha256:..." of the network and the test pipeline as they are after merging."""
+
+
+def read_config(name_or_file: str | Path) -> DetectorConfig:
+    """A configuration from a file, or from the model zoo by name (`mask-rcnn_r50_fpn_ms-poly-3x_coco`).
+
+    Raises:
+        DetectorError: there is no such file or name, or the file is not a detector's configuration.
+    """
+    path = _find(name_or_file)
+    try:
+        config = Config.fromfile(str(path))
+    except Exception as err:  # mmengine raises whatever the executed file does
+        raise DetectorError(f"detector config {path}: cannot be read: {err}") from err
+    for key in ("model", "test_dataloader"):
+        if key not in config:
+            raise DetectorError(
+                f"detector config {path}: wanted mmdet's keys model and test_dataloader, found no {key}"
+            )
+    return DetectorConfig(name=path.stem, config=config, digest=_digest(config))
+
+
+def weights_url(config_name: str) -> str | None:
+    """Address of the weights that the model zoo publishes for a configuration; None where it names none."""
+    for metafile in sorted(_zoo_folder().glob("*/metafile.yml")):
+        for entry in load_yaml(str(metafile)).get("Models") or []:
+            if Path(entry.get("Config", "")).stem == config_name:
+                return entry.get("Weights")
+    return None
+
+
+def test_pipeline(config: Config) -> list[dict[str, Any]]:
+    """The steps that prepare an image for the network, as the configuration lists them."""
+    dataset = config.test_dataloader.dataset
+    while "pipeline" not in dataset and "dataset" in dataset:  # wrappers such as RepeatDataset
+        dataset = dataset.dataset
+    return [dict(step) for step in dataset.pipeline]
+
+
+def _find(name_or_file: str | Path) -> Path:
+    path = Path(name_or_file)
+    if path.suffix == ".py":
+        if not path.is_file():
+            raise DetectorError(f"detector config {path}: there is no such file")
+        return path
+    known = {file.stem: file for file in _zoo_folder().glob("*/*.py")}
+    if str(name_or_file) not in known:
+        meant = nearest(str(name_or_file), known)
+        hint = f"did you mean {meant!r}?" if meant else "this mmdet was installed without its zoo"
+        raise DetectorError(
+            f"detector config {str(name_or_file)!r} is neither a .py file nor a name of the model zoo; {hint}"
+        )
+    return known[str(name_or_file)]
+
+
+def _zoo_folder() -> Path:
+    return Path(mmdet.__file__).parent / ".mim" / "configs"
+
+
+def _digest(config: Config) -> str:
+    relevant = {"model": config.model.to_dict(), "test_pipeline": test_pipeline(config)}
+    text = json.dumps(relevant, sort_keys=True, default=str)
+    return "sha256:" + hashlib.sha256(text.encode()).hexdigest()

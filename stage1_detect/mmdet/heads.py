@@ -1,0 +1,127 @@
+"""The second stage of Mask R-CNN with what mmdet's own path throws away: every class's score.
+
+Axes: B images, R proposals of an image, N detections of an image, S classes (background is the last of S + 1 columns),
+C channels, h w feature cells, m cells of a mask's side.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from stage1_detect.mmdet.library import bbox2roi, multiclass_nms
+
+__all__ = ["ImagePredictions", "predict_boxes", "predict_masks"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImagePredictions:
+    """What the box head found in one image, by falling score; tensors on the model's device."""
+
+    boxes: Tensor
+    """(N, 4) float32 x1 y1 x2 y2 in pixels of the network's input."""
+    scores: Tensor
+    """(N,) float32, score of the kept class."""
+    labels: Tensor
+    """(N,) int64, the kept class."""
+    class_scores: Tensor
+    """(N, S) float32, softmax row of the proposal that the detection came from, background left out."""
+
+    def __len__(self) -> int:
+        """The number of detections."""
+        return self.scores.shape[0]
+
+
+def predict_boxes(
+    roi_head: nn.Module,
+    feats_BChw: tuple[Tensor, ...],
+    proposals: list[Any],
+    metas: list[dict[str, Any]],
+) -> list[ImagePredictions]:
+    """Detections of each image after non-maximum suppression, at most max_per_img of the config.
+
+    Boxes, scores and labels are those of `StandardRoIHead.predict_bbox(rescale=False)`.
+
+    Args:
+        roi_head: a StandardRoIHead.
+        feats_BChw: feature maps, one tensor a level of the pyramid.
+        proposals: per image the InstanceData of the RPN.
+        metas: per image mmdet's meta information (`img_shape` is used).
+    """
+    rois = bbox2roi([proposal.bboxes for proposal in proposals])
+    if not rois.shape[0]:
+        return [_no_detections(roi_head.bbox_head, rois) for _ in metas]
+    outputs = roi_head._bbox_forward(feats_BChw, rois)
+    counts = [len(proposal) for proposal in proposals]
+    return [
+        _suppress(roi_head, rois_R5, logits_RS1, deltas_RD, image_hw=meta["img_shape"])
+        for rois_R5, logits_RS1, deltas_RD, meta in zip(
+            rois.split(counts),
+            outputs["cls_score"].split(counts),
+            outputs["bbox_pred"].split(counts),
+            metas,
+            strict=True,
+        )
+    ]
+
+
+def predict_masks(
+    roi_head: nn.Module, feats_BChw: tuple[Tensor, ...], detections: list[ImagePredictions]
+) -> list[Tensor]:
+    """Per image (N, m, m) float32, the probability of the detection's class in each cell of its box."""
+    rois = bbox2roi([found.boxes for found in detections])
+    if not rois.shape[0]:
+        return [rois.new_zeros((0, 1, 1)) for _ in detections]
+    logits_MCmm = roi_head._mask_forward(feats_BChw, rois)["mask_preds"]
+    if roi_head.mask_head.class_agnostic:
+        logits_Mmm = logits_MCmm[:, 0]
+    else:
+        labels_M = torch.cat([found.labels for found in detections])
+        logits_Mmm = logits_MCmm[torch.arange(len(labels_M), device=labels_M.device), labels_M]
+    return list(logits_Mmm.float().sigmoid().split([len(found) for found in detections]))
+
+
+def _suppress(
+    roi_head: nn.Module,
+    rois_R5: Tensor,
+    logits_RS1: Tensor,
+    deltas_RD: Tensor,
+    *,
+    image_hw: tuple[int, int],
+) -> ImagePredictions:
+    """One image: softmax, decoding of boxes, suppression per class; keeps each survivor's softmax row."""
+    head, settings = roi_head.bbox_head, roi_head.test_cfg
+    if not rois_R5.shape[0]:
+        return _no_detections(head, rois_R5)
+    scores_RS1 = logits_RS1.softmax(dim=-1)
+    boxes_per_row = 1 if head.reg_class_agnostic else head.num_classes
+    boxes = head.bbox_coder.decode(
+        rois_R5.repeat_interleave(boxes_per_row, dim=0)[:, 1:],
+        deltas_RD.view(-1, head.bbox_coder.encode_size),
+        max_shape=image_hw,
+    )
+    kept_N5, labels_N, rows_N = multiclass_nms(
+        boxes.view(rois_R5.shape[0], -1),
+        scores_RS1,
+        settings.score_thr,
+        settings.nms,
+        settings.max_per_img,
+        return_inds=True,
+    )
+    # The index counts (proposal, class) pairs, class fastest.
+    class_scores_NS = scores_RS1[rows_N // head.num_classes, : head.num_classes]
+    return ImagePredictions(
+        boxes=kept_N5[:, :4], scores=kept_N5[:, 4], labels=labels_N, class_scores=class_scores_NS
+    )
+
+
+def _no_detections(bbox_head: nn.Module, like: Tensor) -> ImagePredictions:
+    return ImagePredictions(
+        boxes=like.new_zeros((0, 4)),
+        scores=like.new_zeros(0),
+        labels=like.new_zeros(0, dtype=torch.long),
+        class_scores=like.new_zeros((0, bbox_head.num_classes)),
+    )

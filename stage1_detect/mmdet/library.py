@@ -1,0 +1,45 @@
+"""What the adapter uses of mmdet, mmcv and mmengine, imported after the stand-in for mmcv's compiled module.
+
+The other files of this folder take these names from here, so that the order of imports is kept in one place.
+"""
+
+import warnings
+
+from stage1_detect.mmdet.torchvision_ops import install
+
+install()
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    import mmdet
+    from mmcv.transforms import Compose
+    from mmdet.models.layers import multiclass_nms
+    from mmdet.models.roi_heads import StandardRoIHead
+    from mmdet.models.roi_heads.mask_heads import FCNMaskHead
+    from mmdet.registry import MODELS
+    from mmdet.structures import DetDataSample
+    from mmdet.structures.bbox import bbox2roi
+    from mmdet.structures.mask import BitmapMasks
+    from mmdet.utils import register_all_modules
+    from mmengine.config import Config
+    from mmengine.fileio import load as load_yaml
+    from mmengine.logging import HistoryBuffer, MMLogger
+    from mmengine.structures import InstanceData
+
+__all__ = [
+    "BitmapMasks",
+    "Compose",
+    "Config",
+    "DetDataSample",
+    "FCNMaskHead",
+    "HistoryBuffer",
+    "InstanceData",
+    "MMLogger",
+    "MODELS",
+    "StandardRoIHead",
+    "bbox2roi",
+    "load_yaml",
+    "mmdet",
+    "multiclass_nms",
+    "register_all_modules",
+]

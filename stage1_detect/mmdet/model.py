@@ -1,0 +1,148 @@
+"""Building mmdet's Mask R-CNN from a configuration and filling it with the weights of a file."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import logging
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from shared.errors import DetectorError
+from stage1_detect.mmdet.config import DetectorConfig
+from stage1_detect.mmdet.library import (
+    MODELS,
+    FCNMaskHead,
+    HistoryBuffer,
+    MMLogger,
+    StandardRoIHead,
+    register_all_modules,
+)
+
+__all__ = ["build_model", "load_weights", "quiet"]
+
+
+def build_model(detector: DetectorConfig, *, initialise: bool = False) -> nn.Module:
+    """mmdet's Mask R-CNN of this configuration, on the CPU, without pretrained weights.
+
+    Args:
+        detector: the configuration.
+        initialise: draw the weights as mmdet does for a training from scratch (torch's global generator).
+
+    Raises:
+        DetectorError: mmdet cannot build it, or it is no Mask R-CNN.
+    """
+    settings = detector.config.model.copy()
+    if settings.get("backbone", {}).get("init_cfg"):
+        settings.backbone.init_cfg = None  # weights come from the checkpoint, not from the network
+    with quiet():
+        register_all_modules(init_default_scope=True)
+        try:
+            model = MODELS.build(settings)
+        except Exception as err:  # whatever the configuration makes mmdet do
+            raise DetectorError(
+                f"detector config {detector.name}: mmdet cannot build it: {err}"
+            ) from err
+        if initialise:
+            model.init_weights()
+    _check_supported(model, detector.name)
+    return model
+
+
+def load_weights(model: nn.Module, checkpoint: Path, *, config_name: str) -> str:
+    """Fills the model from a file and returns "sha256:..." of the file.
+
+    The file is mmdet's (a dict with `state_dict`) or a bare state dict. Nothing in it is executed.
+
+    Raises:
+        DetectorError: the file cannot be read, or its weights are not those of the configuration.
+    """
+    weights = _read_weights(checkpoint)
+    wanted = model.state_dict()
+    missing = [key for key in wanted if key not in weights]
+    unexpected = [key for key in weights if key not in wanted]
+    mismatched = [
+        f"{key} {tuple(weights[key].shape)} instead of {tuple(wanted[key].shape)}"
+        for key in wanted
+        if key in weights and weights[key].shape != wanted[key].shape
+    ]
+    found = [
+        f"{len(keys)} {what} (first: {keys[0]})"
+        for what, keys in (
+            ("missing", missing),
+            ("unexpected", unexpected),
+            ("of another shape", mismatched),
+        )
+        if keys
+    ]
+    if found:
+        raise DetectorError(
+            f"checkpoint {checkpoint} does not fit the config {config_name}: weights {', '.join(found)}; "
+            "give the config that it was trained with (--config)"
+        )
+    model.load_state_dict(weights)
+    with checkpoint.open("rb") as file:
+        return "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Keeps what mmengine and mmdet print and log while building off stdout and stderr."""
+    logger = MMLogger.get_current_instance()
+    level = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)
+
+
+def _check_supported(model: nn.Module, name: str) -> None:
+    roi_head = getattr(model, "roi_head", None)
+    if type(roi_head) is not StandardRoIHead or not roi_head.with_mask:
+        raise DetectorError(
+            f"detector config {name}: wanted a Mask R-CNN (StandardRoIHead with a mask head), "
+            f"found {type(model).__name__} with {type(roi_head).__name__}; choose a mask-rcnn_* config"
+        )
+    if not isinstance(roi_head.mask_head, FCNMaskHead) or roi_head.bbox_head.custom_cls_channels:
+        raise DetectorError(
+            f"detector config {name}: wanted FCNMaskHead and softmax scores, "
+            f"found {type(roi_head.mask_head).__name__} and {type(roi_head.bbox_head.loss_cls).__name__}"
+        )
+
+
+def _read_weights(checkpoint: Path) -> dict[str, Tensor]:
+    try:
+        with torch.serialization.safe_globals(_harmless_globals()):
+            content: Any = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    except FileNotFoundError as err:
+        raise DetectorError(f"checkpoint {checkpoint}: there is no such file") from err
+    except Exception as err:  # torch raises several types for damaged and for refused files
+        reason = str(err).strip().splitlines()[0]
+        raise DetectorError(
+            f"checkpoint {checkpoint}: cannot be read as weights: {reason}"
+        ) from err
+    weights = content.get("state_dict", content) if isinstance(content, dict) else None
+    if not isinstance(weights, dict) or not all(isinstance(w, Tensor) for w in weights.values()):
+        raise DetectorError(
+            f"checkpoint {checkpoint}: wanted named tensors or a dict with 'state_dict', "
+            f"found {type(content).__name__}"
+        )
+    return {key.removeprefix("module."): weight for key, weight in weights.items()}
+
+
+def _harmless_globals() -> list[Any]:
+    """What mmengine's own checkpoints hold beside tensors: histories of losses in numpy arrays."""
+    reconstruct = np.zeros(1).__reduce__()[0]
+    scalar = np.float64(0).__reduce__()[0]
+    dtypes = [type(np.dtype(t)) for t in (np.float64, np.float32, np.int64, np.int32)]
+    return [HistoryBuffer, np.ndarray, np.dtype, reconstruct, scalar, *dtypes]

@@ -1,0 +1,204 @@
+"""A stand-in for mmcv's compiled module `mmcv._ext`, made of torchvision's kernels.
+
+`mmcv-lite` carries the Python of every mmcv operator and lacks the compiled half. Mask R-CNN needs three operators of
+it: nms, roi_align_forward and roi_align_backward. torchvision ships the same kernels for CPU and CUDA, so no compiler is
+needed. Every other operator raises an error that names itself. A compiled mmcv, where present, is used instead.
+"""
+
+from __future__ import annotations
+
+import importlib.machinery
+import importlib.util
+import sys
+import threading
+import types
+from collections.abc import Callable
+from typing import Any
+
+import torch
+import torchvision  # noqa: F401  (registers torch.ops.torchvision)
+from torch import Tensor
+
+from shared.errors import DetectorError
+
+__all__ = ["install", "nms", "roi_align_backward", "roi_align_forward"]
+
+_MODULE = "mmcv._ext"
+_install_lock = threading.Lock()
+_POOL_AVERAGE = 1  # mmcv's code for pool_mode="avg"; 0 is "max"
+
+
+def install() -> bool:
+    """Whether the stand-in is in place (False: a compiled mmcv is there and stays).
+
+    Call it before mmdet is imported. Calling it again changes nothing.
+
+    Raises:
+        DetectorError: neither mmcv nor mmcv-lite is installed.
+    """
+    with _install_lock:
+        present = sys.modules.get(_MODULE)
+        if present is not None:
+            return isinstance(present, _TorchvisionExtension)
+        try:
+            spec = importlib.util.find_spec(_MODULE)
+        except ModuleNotFoundError as err:
+            raise DetectorError(
+                "the detector needs mmcv, found none in this environment; "
+                "install it with: pip install mmcv-lite==2.1.0"
+            ) from err
+        if spec is not None:
+            return False
+        sys.modules[_MODULE] = _TorchvisionExtension()
+        return True
+
+
+def nms(boxes: Tensor, scores: Tensor, *, iou_threshold: float, offset: int) -> Tensor:
+    """Indices of the boxes that survive non-maximum suppression, by falling score.
+
+    Args:
+        boxes: (N, 4) float, x1 y1 x2 y2.
+        scores: (N,) float.
+        iou_threshold: a box that overlaps a better one by more is dropped.
+        offset: 0 for half-open boxes; 1 counts x2 and y2 as inside (width = x2 - x1 + 1).
+
+    Returns:
+        (M,) int64. Empty for no boxes.
+    """
+    if offset:
+        boxes = boxes + boxes.new_tensor([0, 0, offset, offset])
+    return torch.ops.torchvision.nms(boxes, scores, float(iou_threshold))
+
+
+def roi_align_forward(
+    features: Tensor,
+    rois: Tensor,
+    output: Tensor,
+    argmax_y: Tensor,
+    argmax_x: Tensor,
+    *,
+    aligned_height: int,
+    aligned_width: int,
+    spatial_scale: float,
+    sampling_ratio: int,
+    pool_mode: int,
+    aligned: bool,
+) -> None:
+    """Fills `output` with the average of bilinear samples in each bin of each region.
+
+    Args:
+        features: (B, C, h, w) float.
+        rois: (N, 5) float, image index and x1 y1 x2 y2 in image pixels.
+        output: (N, C, aligned_height, aligned_width), written in place.
+        argmax_y: unused, mmcv keeps the places of maxima in it.
+        argmax_x: unused.
+        aligned_height: bins of a region, vertically.
+        aligned_width: bins of a region, horizontally.
+        spatial_scale: feature cells per image pixel.
+        sampling_ratio: samples a bin in each direction; 0 chooses by the size of the region.
+        pool_mode: 1 averages; 0 (the maximum) is not to be had from torchvision.
+        aligned: pixel centres lie at half cells (always wanted outside legacy models).
+
+    Raises:
+        DetectorError: pool_mode is not 1.
+    """
+    _require_average(pool_mode)
+    output.copy_(
+        torch.ops.torchvision.roi_align(
+            features,
+            rois.to(features.dtype),
+            spatial_scale,
+            aligned_height,
+            aligned_width,
+            sampling_ratio,
+            aligned,
+        )
+    )
+
+
+def roi_align_backward(
+    grad_output: Tensor,
+    rois: Tensor,
+    argmax_y: Tensor,
+    argmax_x: Tensor,
+    grad_input: Tensor,
+    *,
+    aligned_height: int,
+    aligned_width: int,
+    spatial_scale: float,
+    sampling_ratio: int,
+    pool_mode: int,
+    aligned: bool,
+) -> None:
+    """Fills `grad_input` (B, C, h, w) with the gradient of `roi_align_forward` for its features.
+
+    Raises:
+        DetectorError: pool_mode is not 1.
+    """
+    _require_average(pool_mode)
+    batch, channels, height, width = grad_input.shape
+    grad_input.copy_(
+        torch.ops.torchvision._roi_align_backward(
+            grad_output,
+            rois.to(grad_output.dtype),
+            spatial_scale,
+            aligned_height,
+            aligned_width,
+            batch,
+            channels,
+            height,
+            width,
+            sampling_ratio,
+            aligned,
+        )
+    )
+
+
+def _require_average(pool_mode: int) -> None:
+    if pool_mode != _POOL_AVERAGE:
+        raise DetectorError(
+            f"roi_align was asked for pool_mode {pool_mode} (maximum), torchvision's kernel has the average only; "
+            + _COMPILED_HINT
+        )
+
+
+_COMPILED_HINT = (
+    "set pool_mode='avg' in the config, or use a compiled mmcv: "
+    "pip uninstall mmcv-lite && pip install openmim && mim install 'mmcv>=2.1,<2.2'"
+)
+
+
+def _missing_operator(name: str) -> Callable[..., Any]:
+    """A function that stands for operator `name` and raises DetectorError when called."""
+
+    def operator(*args: Any, **kwargs: Any) -> Any:
+        raise DetectorError(
+            f"the mmcv operator {name!r} is not available: torchvision has no such kernel and mmcv is not compiled here; "
+            "use a Mask R-CNN config without it, or a compiled mmcv: "
+            "pip uninstall mmcv-lite && pip install openmim && mim install 'mmcv>=2.1,<2.2'"
+        )
+
+    operator.__name__ = name
+    return operator
+
+
+class _TorchvisionExtension(types.ModuleType):
+    """The module object; unknown operators appear on first use."""
+
+    def __init__(self) -> None:
+        super().__init__(_MODULE, __doc__)
+        # importlib and pkgutil look modules in sys.modules up by their spec and its loader.
+        self.__spec__ = importlib.machinery.ModuleSpec(_MODULE, _NullLoader(), origin=__file__)
+        self.__loader__ = self.__spec__.loader
+        self.nms = nms
+        self.roi_align_forward = roi_align_forward
+        self.roi_align_backward = roi_align_backward
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        if name.startswith("__"):
+            raise AttributeError(f"module {_MODULE!r} has no attribute {name!r}")
+        return _missing_operator(name)
+
+
+class _NullLoader(importlib.machinery.BuiltinImporter):
+    """Marks the module as loadable; it is in sys.modules already and never loaded again."""
