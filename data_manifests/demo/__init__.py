@@ -1,0 +1,1 @@
+"""The demo world: short films of objects on a table whose activities are known exactly."""

@@ -1,0 +1,57 @@
+"""`orn demo-world`: draw the demo world; `orn demo`: draw it and take it through the whole line."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+
+from shared.cli_options import data_option, seed_option
+
+DETECTOR_FILMS = {"train": 4000, "validation": 250}
+
+
+@click.command("demo-world")
+@click.argument(
+    "dataset", type=click.Choice(["all", "demo", "demo-touch", "demo-long", "demo-detector"])
+)
+@data_option
+@click.option(
+    "--size",
+    type=click.Choice(["short", "standard", "full"]),
+    default="standard",
+    show_default=True,
+    help="How many films.",
+)
+@click.option(
+    "--decoys",
+    type=click.FloatRange(0, 1),
+    default=0.5,
+    show_default=True,
+    help="How often the decoy pair acts too.",
+)
+@seed_option
+@click.option("--workers", type=click.IntRange(1), default=None, help="Processes; default: cores.")
+def demo_world(
+    dataset: str, data_root: Path, size: str, decoys: float, seed: int, workers: int | None
+) -> None:
+    """Draw the films, label tables and ground truth of the demo world under --data.
+
+    What is whole already is left alone; an interrupted drawing goes on where it was.
+    """
+    from data_manifests.demo.detector_frames import write_detector_frames
+    from data_manifests.demo.dials import Dials
+    from data_manifests.demo.world import SIZES, write_dataset
+
+    dials, workers = Dials(decoy_probability=decoys), workers or os.cpu_count() or 1
+    if dataset == "demo-detector":
+        write_detector_frames(
+            data_root, films=DETECTOR_FILMS, dials=dials, seed=seed, workers=workers
+        )
+        return
+    for name in ["demo", "demo-touch", "demo-long"] if dataset == "all" else [dataset]:
+        drawn = write_dataset(
+            name, data_root, size=SIZES[size], dials=dials, seed=seed, workers=workers
+        )
+        click.echo(f"{data_root / name}: {f'{drawn} films drawn' if drawn else 'whole'}", err=True)

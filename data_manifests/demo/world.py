@@ -1,0 +1,244 @@
+"""Writes a whole demo world: the films, label tables and ground truth of its three data sets.
+
+Every film has a seed of its own, made from the world's seed, the data set, the part and its number,
+so parts never share a film and a world does not depend on how many processes drew it. Films are
+drawn in chunks; a chunk that is whole is never drawn again.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterable
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from data_manifests.demo.dials import ACTIVITIES, FRAMES_PER_SECOND, TOUCHABLE, Dials
+from data_manifests.demo.films import write_film
+from data_manifests.demo.ground_truth import FilmTruth, coco_document, film_truth
+from data_manifests.demo.scene import PlannedActivity, Scene, plan_scene, random_activity
+from data_manifests.demo.touch import plan_touch_scene
+from shared.atomic_file import write_text
+from shared.errors import ConfigError
+from shared.progress import progress
+
+WORLD_VERSION = 1
+"""Raised whenever the same dials and seed give other films."""
+
+PARTS = ("train", "validation", "test")
+_DATASET_NUMBERS = {"demo": 0, "demo-touch": 1, "demo-long": 2, "demo-detector": 3}
+_FILMS_A_CHUNK = 20
+_CHAPTERS = 6
+_CHAPTER_FRAMES = 28
+_TOUCH_FRAMES = 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorldSize:
+    """Number of films of each part of each data set."""
+
+    demo: tuple[int, int, int]
+    demo_touch: tuple[int, int, int]
+    demo_long: tuple[int, int, int]
+
+    def of(self, dataset: str) -> dict[str, int]:
+        """Films by part name."""
+        return dict(zip(PARTS, getattr(self, dataset.replace("-", "_")), strict=True))
+
+
+SIZES = {
+    "short": WorldSize(demo=(96, 48, 0), demo_touch=(24, 12, 0), demo_long=(2, 1, 0)),
+    "standard": WorldSize(demo=(1600, 320, 0), demo_touch=(48, 24, 0), demo_long=(4, 2, 0)),
+    "full": WorldSize(demo=(4800, 600, 1200), demo_touch=(2400, 400, 800), demo_long=(48, 12, 12)),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Chunk:
+    """Some films of one part, drawn by one process in one go."""
+
+    dataset: str
+    part: str
+    seed: int
+    start: int
+    stop: int
+    dials: Dials
+    folder: Path
+
+    @property
+    def record(self) -> Path:
+        return self.folder / ".parts" / f"{self.part}-{self.start:06d}.json"
+
+
+def film_rng(seed: int, dataset: str, part: str, number: int) -> np.random.Generator:
+    """The random numbers of one film; no two films of any world share them."""
+    return np.random.default_rng([seed, _DATASET_NUMBERS[dataset], PARTS.index(part), number])
+
+
+def write_dataset(
+    dataset: str, root: Path, *, size: WorldSize, dials: Dials, seed: int, workers: int
+) -> int:
+    """Write one data set of the world under `root / dataset`; what is whole already is left alone.
+
+    Returns:
+        Number of films drawn now; 0 if the data set was there.
+
+    Raises:
+        ConfigError: the folder holds a world of another seed, size or dials.
+    """
+    folder = root / dataset
+    identity = _identity(dataset, size=size, dials=dials, seed=seed)
+    if _is_whole(folder, identity):
+        return 0
+    chunks = [
+        _Chunk(dataset=dataset, part=part, seed=seed, start=start, dials=dials, folder=folder,
+               stop=min(start + _FILMS_A_CHUNK, number))
+        for part, number in size.of(dataset).items()
+        for start in range(0, number, _FILMS_A_CHUNK)
+    ]  # fmt: skip
+    missing = [chunk for chunk in chunks if not chunk.record.exists()]
+    _draw(dataset, missing, workers)
+    films = {part: _read_records(chunks, part) for part in PARTS}
+    _write_tables(folder, dataset, films)
+    write_text(folder / "world.json", json.dumps(identity, indent=1) + "\n")
+    shutil.rmtree(folder / ".parts")
+    return sum(chunk.stop - chunk.start for chunk in missing)
+
+
+def _identity(dataset: str, *, size: WorldSize, dials: Dials, seed: int) -> dict[str, Any]:
+    return {
+        "version": WORLD_VERSION,
+        "seed": seed,
+        "films": size.of(dataset),
+        "dials": asdict(dials),
+    }
+
+
+def _is_whole(folder: Path, identity: dict[str, Any]) -> bool:
+    """Whether the folder holds exactly this world; claims it for this world if it is new."""
+    for name in ("world.json", ".parts/plan.json"):
+        marker = folder / name
+        if not marker.exists():
+            continue
+        found = json.loads(marker.read_text())
+        if found != identity:
+            wrong = [key for key in identity if found.get(key) != identity[key]]
+            raise ConfigError(
+                f"{folder} holds another demo world: {wrong[0]} is {found.get(wrong[0])}, wanted "
+                f"{identity[wrong[0]]}; remove the folder or choose another with --data"
+            )
+        return name == "world.json"
+    write_text(folder / ".parts" / "plan.json", json.dumps(identity))
+    return False
+
+
+def _draw(dataset: str, chunks: list[_Chunk], workers: int) -> None:
+    total = sum(chunk.stop - chunk.start for chunk in chunks)
+    with progress(f"draw {dataset}", total=total, unit="films") as bar:
+        if workers <= 1:
+            for chunk in chunks:
+                bar.advance(_draw_chunk(chunk))
+            return
+        with ProcessPoolExecutor(workers) as pool:
+            for done in as_completed([pool.submit(_draw_chunk, chunk) for chunk in chunks]):
+                bar.advance(done.result())
+
+
+def _draw_chunk(chunk: _Chunk) -> int:
+    """Draw the films of a chunk, then its record; the record exists only if all its films do."""
+    cv2.setNumThreads(1)
+    films = []
+    for number in range(chunk.start, chunk.stop):
+        rng = film_rng(chunk.seed, chunk.dataset, chunk.part, number)
+        scenes = _PLANNERS[chunk.dataset](chunk.dials, rng)
+        video_id = f"{chunk.part}-{number:06d}"
+        truth = write_film(chunk.folder / "videos" / f"{video_id}.mp4", scenes, chunk.dials)
+        films.append(film_truth(video_id, scenes, truth))
+    write_text(chunk.record, json.dumps([asdict(film) for film in films]))
+    return len(films)
+
+
+def _plan_demo(dials: Dials, rng: np.random.Generator) -> list[Scene]:
+    whole = {"start_frame": 0, "stop_frame": dials.frames}
+    planned = PlannedActivity(activity=random_activity(rng), **whole)
+    decoy = PlannedActivity(activity=random_activity(rng), **whole)
+    acts = rng.random() < dials.decoy_probability
+    return [
+        plan_scene(planned, decoy if acts else None, dials=dials, num_frames=dials.frames, rng=rng)
+    ]
+
+
+def _plan_touch(dials: Dials, rng: np.random.Generator) -> list[Scene]:
+    return [plan_touch_scene(dials, num_frames=_TOUCH_FRAMES, rng=rng)]
+
+
+def _plan_long(dials: Dials, rng: np.random.Generator) -> list[Scene]:
+    """Chapters with a cut between them; in each, two activities whose segments overlap."""
+    scenes = []
+    for _ in range(_CHAPTERS):
+        first = PlannedActivity(activity=random_activity(rng), start_frame=0, stop_frame=16)
+        second = PlannedActivity(
+            activity=random_activity(rng), start_frame=11, stop_frame=_CHAPTER_FRAMES
+        )
+        scenes.append(
+            plan_scene(
+                first, second, dials=dials, num_frames=_CHAPTER_FRAMES, rng=rng, second_in_role=True
+            )
+        )
+    return scenes
+
+
+_PLANNERS: dict[str, Callable[[Dials, np.random.Generator], list[Scene]]] = {
+    "demo": _plan_demo,
+    "demo-touch": _plan_touch,
+    "demo-long": _plan_long,
+}
+
+
+def _read_records(chunks: Iterable[_Chunk], part: str) -> list[FilmTruth]:
+    return [
+        FilmTruth(**film)
+        for chunk in chunks
+        if chunk.part == part
+        for film in json.loads(chunk.record.read_text())
+    ]
+
+
+def _write_tables(folder: Path, dataset: str, films: dict[str, list[FilmTruth]]) -> None:
+    """Label table, class list and COCO ground truth."""
+    rows = {"demo": _clip_rows, "demo-touch": _touch_rows, "demo-long": _segment_rows}[dataset]
+    lines = [row for part, part_films in films.items() for row in rows(part, part_films)]
+    header = "id,video,label,start,stop,split" if dataset == "demo-long" else "video,label,split"
+    write_text(folder / "labels.csv", "\n".join([header, *lines]) + "\n")
+    classes = TOUCHABLE if dataset == "demo-touch" else ACTIVITIES
+    write_text(folder / "classes.txt", "\n".join(classes) + "\n")
+    for part, part_films in films.items():
+        if part_films:
+            document = coco_document(part_films, frames_per_second=FRAMES_PER_SECOND)
+            write_text(folder / "ground_truth" / f"{part}.json", json.dumps(document))
+
+
+def _clip_rows(part: str, films: list[FilmTruth]) -> list[str]:
+    return [f"{film.video_id},{ACTIVITIES[film.relations[0]['activity']]},{part}" for film in films]
+
+
+def _touch_rows(part: str, films: list[FilmTruth]) -> list[str]:
+    return [f"{film.video_id},{';'.join(film.touched)},{part}" for film in films]
+
+
+def _segment_rows(part: str, films: list[FilmTruth]) -> list[str]:
+    rows = []
+    for film in films:
+        for number, relation in enumerate(film.relations):
+            start = relation["start_frame"] / FRAMES_PER_SECOND
+            stop = relation["stop_frame"] / FRAMES_PER_SECOND
+            name = ACTIVITIES[relation["activity"]]
+            rows.append(
+                f"{film.video_id}-{number:02d},{film.video_id},{name},{start},{stop},{part}"
+            )
+    return rows
