@@ -1,0 +1,188 @@
+"""The shard format, version 1: names, types and axes of the arrays, and the group's attributes.
+
+A shard is one Zarr v3 group (https://zarr-specs.readthedocs.io/en/latest/v3/core/) in a ZIP file
+whose members are stored. Its arrays are ragged and flat, little-endian, in chunks along the first
+axis, each chunk compressed with zstd and closed by its crc32c. Attributes are plain JSON.
+
+F frames in the shard, N detections, S = 80 COCO classes, R bytes of compressed run lengths.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+
+from shared.coco_classes import NUM_COCO_CLASSES
+from shared.errors import ShardFormatError
+
+__all__ = [
+    "ARRAYS",
+    "FORMAT_NAME",
+    "FORMAT_VERSION",
+    "ArraySpec",
+    "DetectorEntry",
+    "FailedVideo",
+    "ShardAttributes",
+    "VideoEntry",
+]
+
+FORMAT_NAME = "object-detections"
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArraySpec:
+    """What one array of a shard holds."""
+
+    dtype: np.dtype[Any]
+    """Little-endian type of an element."""
+    row: tuple[int, ...] = ()
+    """Shape of one row: the axes after the first."""
+    axes: tuple[str, ...]
+    """Name of each axis, as written to the file."""
+    counts: str
+    """What the first axis counts: `frames`, `detections`, `bytes`, or one of these `+ 1`."""
+
+
+ARRAYS: dict[str, ArraySpec] = {
+    # index into the attribute `videos`
+    "frame_video": ArraySpec(dtype=np.dtype("<i4"), axes=("frame",), counts="frames"),
+    # place in the decoded stream, from 0
+    "frame_index": ArraySpec(dtype=np.dtype("<i8"), axes=("frame",), counts="frames"),
+    # presentation time in seconds
+    "frame_seconds": ArraySpec(dtype=np.dtype("<f8"), axes=("frame",), counts="frames"),
+    # detections of frame f are [offsets[f], offsets[f + 1])
+    "frame_offsets": ArraySpec(dtype=np.dtype("<i8"), axes=("frame_border",), counts="frames + 1"),
+    # x1 y1 x2 y2, half-open, pixels of the video's grid
+    "boxes": ArraySpec(
+        dtype=np.dtype("<f4"), row=(4,), axes=("detection", "xyxy"), counts="detections"
+    ),
+    # score of the kept class, and that class
+    "scores": ArraySpec(dtype=np.dtype("<f4"), axes=("detection",), counts="detections"),
+    "labels": ArraySpec(dtype=np.dtype("u1"), axes=("detection",), counts="detections"),
+    # softmax over the classes; background = 1 - sum; absent if the attribute class_scores is false
+    "class_scores": ArraySpec(
+        dtype=np.dtype("<f2"),
+        row=(NUM_COCO_CLASSES,),
+        axes=("detection", "class"),
+        counts="detections",
+    ),
+    # mask of detection n is bytes [offsets[n], offsets[n + 1]) of rle: COCO compressed run lengths
+    "rle_offsets": ArraySpec(
+        dtype=np.dtype("<i8"), axes=("detection_border",), counts="detections + 1"
+    ),
+    "rle": ArraySpec(dtype=np.dtype("u1"), axes=("byte",), counts="bytes"),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VideoEntry:
+    """A video, or a range of its frames, that a shard has detections of."""
+
+    id: str
+    """Id in the data set's manifest."""
+    height: int
+    """Rows of the grid that boxes and masks use."""
+    width: int
+    """Columns of that grid."""
+    frames: int
+    """How many frames of it the shard holds."""
+    header_frames: int | None
+    """Frames in all as the file's header has it, which may be wrong; None where it is silent."""
+    rate: float
+    """Frames a second."""
+    source_bytes: int
+    """Size of the file, or of all files of a frame folder."""
+    source_digest: str
+    """`sha256:...` of the content."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailedVideo:
+    """A video that could not be decoded."""
+
+    id: str
+    """Id in the data set's manifest."""
+    reason: str
+    """What went wrong, for a person."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DetectorEntry:
+    """What the detections were made with; equal entries mean comparable detections."""
+
+    config_name: str
+    """Name of the detector's config."""
+    config_digest: str
+    """`sha256:...` of the resolved config."""
+    checkpoint_digest: str
+    """`sha256:...` of the weights' file."""
+    thresholds: dict[str, float] = field(default_factory=dict)
+    """Thresholds by name, such as `score`."""
+    versions: dict[str, str] = field(default_factory=dict)
+    """Library versions by name."""
+    class_names: tuple[str, ...]
+    """Name of each class, in the order of labels and class scores."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShardAttributes:
+    """The group's attributes."""
+
+    videos: tuple[VideoEntry, ...]
+    """What `frame_video` points into; ids are unique."""
+    failed: tuple[FailedVideo, ...]
+    """Videos of the unit that gave nothing."""
+    detector: DetectorEntry
+    """What the detections were made with."""
+    class_scores: bool
+    """Whether the array `class_scores` is there."""
+
+    def to_json(self) -> dict[str, Any]:
+        """The attributes as they are written, format and version first."""
+        detector = asdict(self.detector)
+        class_names = detector.pop("class_names")
+        return {
+            "format": FORMAT_NAME,
+            "format_version": FORMAT_VERSION,
+            "class_scores": self.class_scores,
+            "class_names": list(class_names),
+            "detector": detector,
+            "videos": [asdict(video) for video in self.videos],
+            "failed": [asdict(video) for video in self.failed],
+        }
+
+    @classmethod
+    def from_json(cls, attributes: Mapping[str, Any], *, source: str) -> "ShardAttributes":
+        """The attributes as read; format and version are checked before anything else.
+
+        Args:
+            attributes: the group's attributes.
+            source: the shard's path, for messages.
+
+        Raises:
+            ShardFormatError: if it is no shard, of another version, or an attribute is missing.
+        """
+        if attributes.get("format") != FORMAT_NAME:
+            raise ShardFormatError(
+                f"{source}: wanted format {FORMAT_NAME!r}, found {attributes.get('format')!r}; "
+                "this is no shard of detections"
+            )
+        if attributes.get("format_version") != FORMAT_VERSION:
+            raise ShardFormatError(
+                f"{source}: wanted format version {FORMAT_VERSION}, found "
+                f"{attributes.get('format_version')!r}; read it with the release that wrote it"
+            )
+        try:
+            detector = dict(attributes["detector"], class_names=tuple(attributes["class_names"]))
+            return cls(
+                videos=tuple(VideoEntry(**video) for video in attributes["videos"]),
+                failed=tuple(FailedVideo(**video) for video in attributes["failed"]),
+                detector=DetectorEntry(**detector),
+                class_scores=bool(attributes["class_scores"]),
+            )
+        except (KeyError, TypeError, ValueError) as err:
+            raise ShardFormatError(
+                f"{source}: attributes do not follow format version {FORMAT_VERSION} ({err!r})"
+            ) from err

@@ -1,0 +1,249 @@
+"""A Zarr v3 group of flat arrays in one ZIP file of stored members: written by zarr, read by rows.
+
+Plain zarr reads these files too. Reading by rows here costs 0.1 ms where zarr 3.1 takes 1.6 ms an
+array, whatever its size, which a training loader pays six times a clip
+(https://zarr-specs.readthedocs.io/en/latest/v3/core/, PKWARE APPNOTE 4.3).
+"""
+
+import json
+import os
+import struct
+import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import google_crc32c
+import numpy as np
+from numcodecs import Zstd
+from numpy.typing import NDArray
+
+from shared.errors import ShardFormatError, ShardNotFoundError
+from shared.shards.chunk_cache import ChunkCache
+
+__all__ = ["CHUNK_BYTES", "ZarrZip", "read_attributes", "write_group"]
+
+CHUNK_BYTES = 128 * 1024
+"""Size of a chunk before compression: a frame is read without the rest of its shard."""
+
+_ZSTD_LEVEL = 3
+_ZIP_TIME = (1980, 1, 1, 0, 0, 0)  # the same detections give the same bytes, whenever written
+_CODECS = ["bytes", "zstd", "crc32c"]
+_LOCAL_HEADER = struct.Struct("<4s22xHH")  # signature, lengths of name and extra field
+_CHECKSUM_BYTES = 4
+
+
+def write_group(
+    path: Path,
+    *,
+    arrays: Mapping[str, NDArray[Any]],
+    axes: Mapping[str, tuple[str, ...]],
+    attributes: Mapping[str, Any],
+) -> None:
+    """Writes a group; equal arguments give equal bytes.
+
+    Args:
+        path: the file to write.
+        arrays: the arrays by name, each cut into chunks along its first axis.
+        axes: name of each axis of each array.
+        attributes: the group's attributes, plain JSON.
+    """
+    import zarr
+    from zarr.codecs import Crc32cCodec, ZstdCodec
+    from zarr.storage import MemoryStore
+
+    members: dict[str, Any] = {}
+    group = zarr.create_group(MemoryStore(members), attributes=dict(attributes))
+    for name, values in arrays.items():
+        row_bytes = values.dtype.itemsize * int(np.prod(values.shape[1:]))
+        rows_per_chunk = max(1, min(len(values), CHUNK_BYTES // row_bytes))
+        array = group.create_array(
+            name,
+            shape=values.shape,
+            dtype=values.dtype,
+            chunks=(rows_per_chunk, *values.shape[1:]),
+            compressors=[ZstdCodec(level=_ZSTD_LEVEL), Crc32cCodec()],
+            dimension_names=axes[name],
+            config={"write_empty_chunks": True},  # so that a lost chunk cannot pass for zeros
+        )
+        array[...] = values
+    with zipfile.ZipFile(path, mode="w", compression=zipfile.ZIP_STORED) as file:
+        for key in sorted(members):
+            file.writestr(zipfile.ZipInfo(key, date_time=_ZIP_TIME), members[key].to_bytes())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Layout:
+    """How one array lies in the file."""
+
+    num_rows: int
+    row: tuple[int, ...]
+    dtype: np.dtype[Any]
+    rows_per_chunk: int
+    members: tuple[tuple[int, int], ...]
+    """Place of each chunk: where its member's local header begins, and the size of its data."""
+
+
+class ZarrZip:
+    """A group in a ZIP file, for reading rows of its arrays; keeps no file open, can be pickled.
+
+    Args:
+        path: the file.
+        cache: keeps decoded chunks; may be shared by many files.
+
+    Raises:
+        ShardNotFoundError: if there is no such file.
+        ShardFormatError: if it is no ZIP file, is cut short, or holds no such group.
+    """
+
+    def __init__(self, path: Path, cache: ChunkCache) -> None:
+        self.path = path
+        self._cache = cache
+        with _opened(path) as file:
+            members = {info.filename: info for info in file.infolist()}
+            self.attributes = _attributes(path, file)
+            documents = [key for key in members if key.endswith("/zarr.json")]
+            self._layouts = {
+                key.removesuffix("/zarr.json"): _layout(path, key, file.read(key), members)
+                for key in documents
+            }
+
+    def names(self) -> tuple[str, ...]:
+        """Names of the arrays, in no order of meaning."""
+        return tuple(self._layouts)
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """Shape of an array that is in `names`."""
+        layout = self._layouts[name]
+        return (layout.num_rows, *layout.row)
+
+    def dtype(self, name: str) -> np.dtype[Any]:
+        """Type of the elements of an array that is in `names`."""
+        return self._layouts[name].dtype
+
+    def rows(self, name: str, start: int, stop: int) -> NDArray[Any]:
+        """Rows [start, stop) of an array that is in `names`; not to be written to.
+
+        Raises:
+            ShardFormatError: if the rows are not in the file, or a checksum says it is damaged.
+        """
+        layout = self._layouts[name]
+        if not 0 <= start <= stop <= layout.num_rows:
+            raise ShardFormatError(
+                f"{self.path}: array {name!r} has {layout.num_rows} rows, asked for [{start}, {stop})"
+            )
+        if start == stop:
+            return np.zeros((0, *layout.row), dtype=layout.dtype)
+        step = layout.rows_per_chunk
+        first, last = start // step, (stop - 1) // step
+        parts = [self._chunk(name, index) for index in range(first, last + 1)]
+        rows = parts[0] if len(parts) == 1 else np.concatenate(parts)
+        return rows[start - first * step : stop - first * step]
+
+    def _chunk(self, name: str, index: int) -> NDArray[Any]:
+        return self._cache.get(
+            (self.path, name, index), lambda: _read_chunk(self.path, name, self._layouts[name], index)
+        )
+
+
+def read_attributes(path: Path) -> dict[str, Any]:
+    """The group's attributes alone, which is quick.
+
+    Raises:
+        ShardNotFoundError: if there is no such file.
+        ShardFormatError: if it is no ZIP file, is cut short, or holds no group.
+    """
+    with _opened(path) as file:
+        return _attributes(path, file)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
+    try:
+        with zipfile.ZipFile(path) as file:
+            yield file
+    except FileNotFoundError as err:
+        raise ShardNotFoundError(f"{path}: no such shard") from err
+    except (zipfile.BadZipFile, EOFError, NotImplementedError, UnicodeDecodeError) as err:
+        raise ShardFormatError(
+            f"{path}: not a whole shard ({err}); remove it and run what wrote it again"
+        ) from err
+    except OSError as err:
+        raise ShardFormatError(f"{path}: cannot be read ({err.strerror or err})") from err
+
+
+def _attributes(path: Path, file: zipfile.ZipFile) -> dict[str, Any]:
+    try:
+        document = json.loads(file.read("zarr.json"))
+        if document["zarr_format"] == 3 and document["node_type"] == "group":
+            return dict(document.get("attributes", {}))
+        found = f"{document['node_type']} of Zarr {document['zarr_format']}"
+    except (KeyError, TypeError, ValueError) as err:
+        found = f"no readable zarr.json ({err})"
+    raise ShardFormatError(f"{path}: wanted a group of Zarr 3, found {found}")
+
+
+def _layout(
+    path: Path, key: str, document: bytes, members: Mapping[str, zipfile.ZipInfo]
+) -> _Layout:
+    name = key.removesuffix("/zarr.json")
+    try:
+        array = json.loads(document)
+        codecs = [codec["name"] for codec in array["codecs"]]
+        if codecs != _CODECS:
+            raise ShardFormatError(
+                f"{path}: array {name!r}: wanted the codecs {', '.join(_CODECS)}, "
+                f"found {', '.join(codecs)}"
+            )
+        num_rows, *row = array["shape"]
+        rows_per_chunk, *chunk_row = array["chunk_grid"]["configuration"]["chunk_shape"]
+        dtype = np.dtype(array["data_type"]).newbyteorder("<")
+        if row != chunk_row or rows_per_chunk < 1:
+            raise ValueError(f"chunks of {[rows_per_chunk, *chunk_row]}")
+        tail = "/0" * len(row)
+        chunks = [
+            members[f"{name}/c/{index}{tail}"] for index in range(-(-num_rows // rows_per_chunk))
+        ]
+    except (KeyError, TypeError, ValueError) as err:
+        if isinstance(err, ShardFormatError):
+            raise
+        raise ShardFormatError(
+            f"{path}: array {name!r} does not follow format version 1 ({err!r})"
+        ) from err
+    if any(chunk.compress_type != zipfile.ZIP_STORED for chunk in chunks):
+        raise ShardFormatError(f"{path}: array {name!r}: wanted stored members of the ZIP file")
+    return _Layout(
+        num_rows=num_rows,
+        row=tuple(row),
+        dtype=dtype,
+        rows_per_chunk=rows_per_chunk,
+        members=tuple((chunk.header_offset, chunk.file_size) for chunk in chunks),
+    )
+
+
+def _read_chunk(path: Path, name: str, layout: _Layout, index: int) -> NDArray[Any]:
+    """One chunk, decoded: stored member -> checksum -> zstd -> little-endian numbers."""
+    offset, size = layout.members[index]
+    shape = (layout.rows_per_chunk, *layout.row)
+    try:
+        with path.open("rb", buffering=0) as file:
+            file.seek(offset)
+            signature, name_bytes, extra_bytes = _LOCAL_HEADER.unpack(file.read(_LOCAL_HEADER.size))
+            if signature != b"PK\x03\x04":
+                raise ValueError("no local header where the directory has one")
+            file.seek(name_bytes + extra_bytes, os.SEEK_CUR)
+            stored = file.read(size)
+        body, checksum = stored[:-_CHECKSUM_BYTES], stored[-_CHECKSUM_BYTES:]
+        if google_crc32c.value(body) != int.from_bytes(checksum, "little"):
+            raise ValueError("its checksum does not match")
+        decoded = Zstd().decode(body)
+        return np.frombuffer(decoded, dtype=layout.dtype).reshape(shape)
+    except FileNotFoundError as err:
+        raise ShardNotFoundError(f"{path}: no such shard") from err
+    except (OSError, ValueError, RuntimeError, struct.error) as err:
+        raise ShardFormatError(
+            f"{path}: array {name!r}: chunk {index} is damaged ({err}); "
+            "remove the shard and run what wrote it again"
+        ) from err
