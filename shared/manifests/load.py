@@ -1,0 +1,166 @@
+"""Loading data sets by name: the manifest, its label tables, and the videos that are there."""
+
+import logging
+from importlib import resources
+from pathlib import Path
+from typing import assert_never
+
+from shared.errors import DataRootError, UnknownDatasetError
+from shared.manifests import epic, something, table, vlog
+from shared.manifests.finder import find_ids, find_videos
+from shared.manifests.parse import parse_manifest
+from shared.manifests.records import Dataset, DetectorChoice, Listing, Video
+from shared.manifests.schema import (
+    ColumnSplit,
+    EpicLabels,
+    Manifest,
+    NumberSplit,
+    PersonSplit,
+    SomethingLabels,
+    TableLabels,
+    VlogLabels,
+)
+from shared.nearest import nearest_first
+
+__all__ = ["dataset_names", "load_dataset", "load_listing", "load_manifest"]
+
+logger = logging.getLogger(__name__)
+
+
+def dataset_names() -> list[str]:
+    """Names of the manifests that come with the project, sorted."""
+    return sorted(path.stem for path in _shipped_folder().glob("*.toml"))
+
+
+def load_manifest(name_or_file: str | Path) -> Manifest:
+    """The manifest of a name, or in a file of one's own.
+
+    Raises:
+        UnknownDatasetError: if there is no such manifest; lists those that there are.
+        ManifestError: if the file is no valid manifest.
+    """
+    text = str(name_or_file)
+    shipped = _shipped_folder() / f"{text}.toml"
+    if "/" not in text and shipped.is_file():
+        return parse_manifest(shipped)
+    path = Path(name_or_file)
+    if path.is_file():
+        return parse_manifest(path)
+    if path.suffix == ".toml" or "/" in text:
+        raise UnknownDatasetError(
+            f"{path}: no such manifest file, looked for it at {path.absolute()}"
+        )
+    names = ", ".join(nearest_first(text, dataset_names()))
+    raise UnknownDatasetError(
+        f"no data set is called {text!r}; there are {names} (and any manifest file, by its path)"
+    )
+
+
+def load_dataset(name_or_file: str | Path, data_root: Path, *, labels: bool = True) -> Dataset:
+    """A data set as it lies under a data root.
+
+    Args:
+        labels: False for work that needs only the videos: labels stay empty, and if there are no
+            label tables the videos are those that lie where the manifest says.
+
+    Raises:
+        UnknownDatasetError, ManifestError: as `load_manifest`; also for label tables that cannot
+            be used and for video ids that would leave the data root.
+        DataRootError: if the data root, the data set's folder or a label table is not there.
+    """
+    manifest = load_manifest(name_or_file)
+    folder = _dataset_folder(manifest, data_root)
+    listing = load_listing(manifest, data_root, labels=labels)
+    are_folders = manifest.form == "frames"
+    found = find_videos(folder, manifest.videos.pattern, listing.video_ids, are_folders=are_folders)
+    return Dataset(
+        name=manifest.name,
+        task=manifest.task,
+        form=manifest.form,
+        metric=manifest.metric,
+        clip_frames=manifest.clip_frames,
+        root=folder,
+        detector=_detector(manifest),
+        classes=listing.classes,
+        videos=tuple(
+            Video(id=video_id, path=video.path, rate=manifest.videos.rate)
+            for video_id, video in found.items()
+        ),
+        segments=tuple(part for part in listing.segments if part.video_id in found),
+        missing=tuple(video_id for video_id in listing.video_ids if video_id not in found),
+        ignoring_case=tuple(video_id for video_id, video in found.items() if video.ignoring_case),
+    )
+
+
+def load_listing(manifest: Manifest, data_root: Path, *, labels: bool = True) -> Listing:
+    """What the label tables of a data set say, whether or not the videos are there.
+
+    Raises:
+        As `load_dataset`.
+    """
+    folder = _dataset_folder(manifest, data_root)
+    if not labels and not _has_tables(manifest, folder):
+        ids = find_ids(folder, manifest.videos.pattern, are_folders=manifest.form == "frames")
+        logger.info("%s has no label tables; taking the %d videos found there", folder, len(ids))
+        return Listing(classes=(), video_ids=ids, segments=())
+    spec, split = manifest.labels, manifest.split
+    # The schema pairs each format with its split rule.
+    match spec:
+        case TableLabels():
+            assert isinstance(split, ColumnSplit)
+            return table.read(
+                spec, split, folder, task=manifest.task, form=manifest.form, labels=labels
+            )
+        case VlogLabels():
+            assert isinstance(split, NumberSplit)
+            return vlog.read(spec, split, folder, labels=labels)
+        case EpicLabels():
+            assert isinstance(split, PersonSplit)
+            return epic.read(spec, split, folder, labels=labels)
+        case SomethingLabels():
+            return something.read(spec, folder, labels=labels)
+        case _:
+            assert_never(spec)
+
+
+def _shipped_folder() -> Path:
+    return Path(str(resources.files("data_manifests")))
+
+
+def _dataset_folder(manifest: Manifest, data_root: Path) -> Path:
+    """The folder of a data set, which may be a link to another disk."""
+    if not data_root.is_dir():
+        raise DataRootError(
+            f"there is no data root at {data_root.absolute()}; say where the data sets lie with "
+            "--data FOLDER or the environment variable ORN_DATA"
+        )
+    folder = data_root / manifest.root
+    if not folder.is_dir():
+        raise DataRootError(
+            f"data set {manifest.name!r}: there is no folder {folder.absolute()}; say where the "
+            "data sets lie with --data FOLDER or the environment variable ORN_DATA "
+            "(data_manifests/README.md says how to get this one)"
+        )
+    return folder
+
+
+def _has_tables(manifest: Manifest, folder: Path) -> bool:
+    """Whether any of the tables that list the videos is there."""
+    spec = manifest.labels
+    match spec:
+        case TableLabels() | EpicLabels():
+            names = [spec.table]
+        case VlogLabels():
+            names = [spec.list, spec.splits]
+        case SomethingLabels():
+            names = [spec.train, spec.validation]
+    return any((folder / name).exists() for name in names)
+
+
+def _detector(manifest: Manifest) -> DetectorChoice:
+    folder = manifest.source.parent
+    config, checkpoint = manifest.detector.config, manifest.detector.checkpoint
+    return DetectorChoice(
+        config=None if config is None else folder / config,
+        checkpoint=None if checkpoint is None else folder / checkpoint,
+    )

@@ -1,0 +1,99 @@
+"""What a data set is, once its manifest and label tables are read."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+__all__ = [
+    "SPLITS",
+    "Dataset",
+    "DetectorChoice",
+    "Form",
+    "Listing",
+    "Metric",
+    "Segment",
+    "Split",
+    "Task",
+    "Video",
+]
+
+Task = Literal["single-label", "multi-label"]
+Form = Literal["clips", "segments", "frames"]
+Metric = Literal["top1", "map"]
+Split = Literal["train", "validation", "test"]
+
+SPLITS: tuple[Split, ...] = ("train", "validation", "test")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Video:
+    """One video file or frame folder that exists."""
+
+    id: str
+    """As the label table writes it; may contain slashes."""
+    path: Path
+    rate: float | None = None
+    """Frames a second; set for frame folders, None where the file knows."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Segment:
+    """A labelled time range of a video."""
+
+    id: str
+    video_id: str
+    split: str
+    """"train", "validation" or "test"."""
+    labels: tuple[int, ...] = ()
+    """Indices into `Dataset.classes`, ascending; one of them in a single-label data set. Empty in a
+    multi-label one means that no class holds; in a single-label one, that the label is not
+    published or was not asked for."""
+    unsure: tuple[int, ...] = ()
+    """Classes of which the annotators could not tell whether they hold; none of them is in
+    `labels`. The official evaluation of VLOG leaves them out."""
+    start_seconds: float | None = None
+    """None for the start of the video."""
+    stop_seconds: float | None = None
+    """None for the end of the video; the range is half-open."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DetectorChoice:
+    """The detector that a data set asks for; None where it takes the default."""
+
+    config: Path | None = None
+    checkpoint: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listing:
+    """What the label tables say, whether or not the videos are there."""
+
+    classes: tuple[str, ...]
+    video_ids: tuple[str, ...]
+    """Every listed video once, in the order of the table."""
+    segments: tuple[Segment, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dataset:
+    """A data set as it lies on this machine."""
+
+    name: str
+    task: Task
+    form: Form
+    metric: Metric
+    clip_frames: int
+    """L: frames sampled from a segment."""
+    root: Path
+    """The folder of this data set, under the data root."""
+    detector: DetectorChoice
+    classes: tuple[str, ...]
+    videos: tuple[Video, ...]
+    """Those whose file exists, in the order of the table."""
+    segments: tuple[Segment, ...]
+    """Those of `videos`, in the order of the table."""
+    missing: tuple[str, ...]
+    """Listed video ids for which there is no file."""
+    ignoring_case: tuple[str, ...] = ()
+    """Ids of `videos` whose file was found only by ignoring case."""

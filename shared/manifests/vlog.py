@@ -1,0 +1,102 @@
+"""The published files of VLOG (Fouhey et al. 2018).
+
+`manifest.txt` names one clip a line, with a slash at the end; line i of `splitId.txt` and row i of
+`hand_object.npy` belong to line i of it. The matrix holds 1 for "touches this class", -1 for "does
+not" and 0 for "the annotators could not tell".
+"""
+
+import itertools
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from shared.errors import ManifestError
+from shared.manifests.records import Listing, Segment
+from shared.manifests.schema import NumberSplit, VlogLabels
+from shared.manifests.tables import Problems, read_class_names, read_lines, require_file
+
+__all__ = ["read"]
+
+
+def read(spec: VlogLabels, split: NumberSplit, folder: Path, *, labels: bool) -> Listing:
+    """What the published files say; a segment is a whole clip and has the clip's id.
+
+    Args:
+        labels: False leaves labels empty and needs neither the label matrix nor the class names.
+
+    Raises:
+        DataRootError: naming the file that is not there.
+        ManifestError: naming the file, and line or shape, that does not fit the others.
+    """
+    video_ids = _read_ids(folder / spec.list)
+    splits = _read_splits(folder / spec.splits, split, num_videos=len(video_ids))
+    classes: tuple[str, ...] = ()
+    held: list[tuple[int, ...]] = [()] * len(video_ids)
+    unsure = held
+    if labels:
+        classes = read_class_names(folder / spec.classes)
+        matrix_NA = _read_matrix(folder / spec.matrix, shape=(len(video_ids), len(classes)))
+        held = _columns_of_rows(matrix_NA > 0)
+        if (matrix_NA < 0).any():  # a matrix of only 0 and 1 says "no" by 0
+            unsure = _columns_of_rows(matrix_NA == 0)
+    segments = tuple(
+        Segment(id=video_id, video_id=video_id, split=name, labels=row, unsure=unsure_row)
+        for video_id, name, row, unsure_row in zip(video_ids, splits, held, unsure, strict=True)
+    )
+    return Listing(classes=classes, video_ids=video_ids, segments=segments)
+
+
+def _read_ids(path: Path) -> tuple[str, ...]:
+    problems = Problems(path=path)
+    seen: dict[str, int] = {}
+    for line, text in enumerate(read_lines(path, "VLOG's list of clips"), start=1):
+        video_id = text.strip(" \r").removesuffix("/")
+        if problems.check_id(line, video_id) and video_id in seen:
+            problems.add(line, f"clip {video_id!r} is listed before, on line {seen[video_id]}")
+        seen[video_id] = line
+    problems.raise_if_any()
+    return tuple(seen)
+
+
+def _read_splits(path: Path, split: NumberSplit, *, num_videos: int) -> list[str]:
+    lines = read_lines(path, "VLOG's split numbers")
+    if len(lines) != num_videos:
+        raise ManifestError(
+            f"{path}: wanted one number for each of the {num_videos} listed clips, "
+            f"found {len(lines)}"
+        )
+    names = {str(number): name for number, name in split.names().items()}
+    problems = Problems(path=path)
+    for line, text in enumerate(lines, start=1):
+        if text.strip() not in names:
+            problems.add(line, f"wanted one of {', '.join(sorted(names))}, found {text!r}")
+    problems.raise_if_any()
+    return [names[text.strip()] for text in lines]
+
+
+def _read_matrix(path: Path, *, shape: tuple[int, int]) -> npt.NDArray[np.int8]:
+    """The label matrix as int8; never unpickles anything."""
+    require_file(path, "VLOG's label matrix (clips x classes)")
+    try:
+        matrix_NA = np.load(path, allow_pickle=False)
+    except (ValueError, OSError, EOFError) as err:
+        raise ManifestError(f"{path}: wanted a numpy array of numbers ({err})") from err
+    if not isinstance(matrix_NA, np.ndarray) or matrix_NA.shape != shape:
+        found = getattr(matrix_NA, "shape", type(matrix_NA).__name__)
+        raise ManifestError(f"{path}: wanted shape {shape} (clips x classes), found {found}")
+    if not np.isin(matrix_NA, (-1, 0, 1)).all():
+        row, column = np.argwhere(~np.isin(matrix_NA, (-1, 0, 1)))[0]
+        raise ManifestError(
+            f"{path}: wanted -1, 0 or 1, found {matrix_NA[row, column]} "
+            f"in row {row}, column {column} (from 0)"
+        )
+    return matrix_NA.astype(np.int8)
+
+
+def _columns_of_rows(chosen_NA: npt.NDArray[np.bool_]) -> list[tuple[int, ...]]:
+    """For each row the indices of its true columns, ascending."""
+    rows, columns = np.nonzero(chosen_NA)
+    offsets = np.searchsorted(rows, np.arange(len(chosen_NA) + 1)).tolist()
+    flat = columns.tolist()
+    return [tuple(flat[a:b]) for a, b in itertools.pairwise(offsets)]
