@@ -19,7 +19,7 @@ __all__ = ["demo_detector"]
     type=click.Path(path_type=Path, dir_okay=False),
     help="File for the weights; a record goes to FILE.json. Default: DATA/demo-detector/detector.pth",
 )
-@click.option("--iterations", type=click.IntRange(1), default=6000, show_default=True)
+@click.option("--iterations", type=click.IntRange(1), default=4000, show_default=True)
 @click.option(
     "--batch", type=click.IntRange(2), default=8, show_default=True, help="Frames a step."
 )

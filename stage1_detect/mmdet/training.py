@@ -39,7 +39,7 @@ _EVALUATION_BATCH = 16
 class DetectorTraining:
     """Settings of one training."""
 
-    iterations: int = 6000
+    iterations: int = 4000
     """Optimiser steps in all."""
     batch: int = 8
     """Frames of a step; batch normalisation wants several."""

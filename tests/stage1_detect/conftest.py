@@ -1,0 +1,96 @@
+"""A tiny Mask R-CNN with random weights that finds things, and frames to find them in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+DEMO_CONFIG = Path(__file__).parents[2] / "data_manifests" / "demo" / "mask_rcnn_demo.py"
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> None:
+    """Small networks are fastest on one thread, and the other core may be busy."""
+    import torch
+
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def demo_config() -> Path:
+    """The demo detector's config file."""
+    return DEMO_CONFIG
+
+
+@pytest.fixture(scope="session")
+def per_class_config(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A config whose boxes and masks are per class, as the default detector's are; BGR, 64 pixels."""
+    path = tmp_path_factory.mktemp("config") / "per_class.py"
+    path.write_text(
+        f"_base_ = {str(DEMO_CONFIG)!r}\n"
+        "model = dict(\n"
+        "    data_preprocessor=dict(bgr_to_rgb=False, mean=[103.5, 116.3, 123.7]),\n"
+        "    roi_head=dict(bbox_head=dict(reg_class_agnostic=False), mask_head=dict(class_agnostic=False)),\n"
+        ")\n"
+        "test_pipeline = [\n"
+        "    dict(type='LoadImageFromFile'),\n"
+        "    dict(type='Resize', scale=(96, 64), keep_ratio=True),\n"
+        "    dict(type='LoadAnnotations', with_bbox=True, with_mask=True),\n"
+        "    dict(type='PackDetInputs', meta_keys=('img_id', 'ori_shape', 'img_shape', 'scale_factor')),\n"
+        "]\n"
+        "test_dataloader = dict(dataset=dict(pipeline=test_pipeline))\n"
+    )
+    return path
+
+
+def save_random_weights(config: Path, path: Path) -> Path:
+    """Writes weights that make the config's detector find many objects of several classes."""
+    import torch
+
+    from stage1_detect.mmdet.config import read_config
+    from stage1_detect.mmdet.model import build_model
+
+    torch.manual_seed(1)
+    model = build_model(read_config(config), initialise=True)
+    generator = torch.Generator().manual_seed(2)
+    with torch.no_grad():
+        for name, gain in (("fc_cls", 0.3), ("fc_reg", 0.2)):
+            weight = getattr(model.roi_head.bbox_head, name).weight
+            weight.copy_(torch.randn(weight.shape, generator=generator) * gain)
+        logits = model.roi_head.mask_head.conv_logits.weight
+        logits.copy_(torch.randn(logits.shape, generator=generator) * 3)
+    torch.save(model.state_dict(), path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def demo_checkpoint(tmp_path_factory: pytest.TempPathFactory, demo_config: Path) -> Path:
+    """Random weights for the demo's config."""
+    return save_random_weights(demo_config, tmp_path_factory.mktemp("weights") / "demo.pth")
+
+
+@pytest.fixture(scope="session")
+def per_class_checkpoint(tmp_path_factory: pytest.TempPathFactory, per_class_config: Path) -> Path:
+    """Random weights for the config with boxes and masks per class."""
+    return save_random_weights(per_class_config, tmp_path_factory.mktemp("weights") / "per.pth")
+
+
+@pytest.fixture(scope="session")
+def pictures() -> list[NDArray[np.uint8]]:
+    """Three frames of 90 x 130 with coloured rectangles on noise."""
+    return [draw_picture(seed) for seed in range(3)]
+
+
+def draw_picture(seed: int, height: int = 90, width: int = 130) -> NDArray[Any]:
+    """(height, width, 3) uint8 RGB, six coloured rectangles on noise."""
+    generator = np.random.default_rng(seed)
+    image = generator.integers(80, 140, (height, width, 3))
+    for _ in range(6):
+        x, y = generator.integers(0, width - 20), generator.integers(0, height - 20)
+        w, h = generator.integers(10, 50, 2)
+        image[y : y + h, x : x + w] = generator.integers(0, 256, 3)
+    return image.astype(np.uint8)
