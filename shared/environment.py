@@ -1,0 +1,81 @@
+"""What a result was made with: versions, commit, machine, command line."""
+
+import os
+import platform
+import re
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+__all__ = ["PROJECT", "describe_environment", "git_commit", "library_versions", "requirements"]
+
+PROJECT = "object-relation-network"
+"""Name of the installed distribution."""
+
+_SOURCE_FOLDER = Path(__file__).resolve().parent.parent
+
+
+def describe_environment() -> dict[str, Any]:
+    """What there is to know about this process, as plain values for a JSON file."""
+    return {
+        "command": sys.argv,
+        "folder": str(Path.cwd()),
+        "commit": git_commit(),
+        "versions": library_versions(),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "host": platform.node(),
+        "cpus": os.cpu_count(),
+    }
+
+
+def requirements() -> dict[str, str]:
+    """Each library that this project asks for, and the versions as its metadata writes them; those
+    of development and other extras are left out."""
+    wanted = {}
+    for text in metadata.requires(PROJECT) or []:
+        match = re.match(r"[A-Za-z0-9._-]+", text)
+        if match and "extra ==" not in text:
+            wanted[match[0]] = text[match.end() :].partition(";")[0].strip(" ()")
+    return wanted
+
+
+def library_versions() -> dict[str, str]:
+    """Installed version of this project and of each library that it asks for, by name."""
+    return {name: installed_version(name) or "absent" for name in (PROJECT, *requirements())}
+
+
+def installed_version(name: str) -> str | None:
+    """The installed version of a distribution, or None."""
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def git_commit(folder: Path = _SOURCE_FOLDER) -> str | None:
+    """The commit that is checked out in `folder`, with "-dirty" if tracked files differ from it;
+    None if `folder` is no checkout of its own."""
+    top = _git(folder, "rev-parse", "--show-toplevel")
+    # A copy in a virtual environment may lie inside the checkout of another project.
+    if top is None or Path(top).resolve() != folder.resolve():
+        return None
+    commit = _git(folder, "rev-parse", "HEAD")
+    changes = _git(folder, "status", "--porcelain", "--untracked-files=no")
+    return commit if commit is None or not changes else f"{commit}-dirty"
+
+
+def _git(folder: Path, *arguments: str) -> str | None:
+    try:
+        process = subprocess.run(
+            ["git", "-C", str(folder), *arguments],
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=30,
+        )
+    except (OSError, subprocess.SubprocessError):  # no git, no checkout, or git refuses the owner
+        return None
+    return process.stdout.strip()
