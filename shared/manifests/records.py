@@ -95,5 +95,9 @@ class Dataset:
     """Those of `videos`, in the order of the table."""
     missing: tuple[str, ...]
     """Listed video ids for which there is no file."""
+    clip_height: int = 256
+    """Rows of the frames in the clip store."""
+    clip_width: int = 256
+    """Columns of the frames in the clip store."""
     ignoring_case: tuple[str, ...] = ()
     """Ids of `videos` whose file was found only by ignoring case."""

@@ -21,6 +21,7 @@ from pydantic import (
 from shared.manifests.records import Form, Metric, Split, Task
 
 __all__ = [
+    "Clips",
     "ColumnSplit",
     "Detector",
     "EpicLabels",
@@ -167,6 +168,13 @@ class FileSplit(_Section):
     rule: Literal["file"]
 
 
+class Clips(_Section):
+    """Size to which the clip store squashes frames."""
+
+    height: PositiveInt = 256
+    width: PositiveInt = 256
+
+
 class Detector(_Section):
     """A detector of the data set's own, relative to the folder of the manifest."""
 
@@ -196,6 +204,7 @@ class Manifest(_Section):
     split: Annotated[
         ColumnSplit | NumberSplit | PersonSplit | FileSplit, Field(discriminator="rule")
     ] = ColumnSplit(rule="column")
+    clips: Clips = Clips()
     detector: Detector = Detector()
 
     _source: Path = PrivateAttr(default=Path())

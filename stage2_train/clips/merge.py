@@ -1,4 +1,4 @@
-"""One store out of an older store and finished parts, copied in bounded memory and renamed when whole."""
+"""One store out of an older one and finished parts: in bounded memory, renamed when whole."""
 
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack

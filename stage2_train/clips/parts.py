@@ -1,7 +1,7 @@
-"""Parts of a clip store in work: one small HDF5 file a video, of the same format, renamed when whole.
+"""Parts of a clip store in work: a small HDF5 file a video, of the same format, renamed when whole.
 
-A part holds one video, or one video that failed. Its JPEG bytes are chunked, since their number is not
-known beforehand; everything else is as in the store.
+A part holds one video, or one video that failed. Its JPEG bytes are chunked, since their number is
+not known beforehand; everything else is as in the store.
 """
 
 from collections.abc import Iterable

@@ -1,8 +1,8 @@
 """Reads a clip store: any frames of any video, in any process.
 
-HDF5 gives the table of contents; the long datasets are contiguous and are read through a read-only map
-of the file, which has no lock and no file position. So a store may be used by threads, survives a fork,
-and opens itself again after it was pickled into another process.
+HDF5 gives the table of contents; the long datasets are contiguous and are read through a read-only
+map of the file, which has no lock and no file position. So a store may be used by threads, survives
+a fork, and opens itself again after it was pickled into another process.
 """
 
 import mmap
@@ -196,7 +196,8 @@ def _open_store(path: Path) -> _OpenStore:
             )
     except (OSError, KeyError) as err:
         raise ClipStoreError(
-            f"{path}: cannot be read as a clip store ({err}); write it again with `orn clips --fresh`"
+            f"{path}: cannot be read as a clip store ({err}); "
+            "write it again with `orn clips --fresh`"
         ) from err
 
 

@@ -1,8 +1,8 @@
 """Format of the clip store, version 1: one flat, ragged HDF5 file; this page is its specification.
 
-V videos, F frames of all videos, in order of videos. Attributes of the file: `format`, `format_version`,
-`height`, `width`, `jpeg_quality`, `resize`. Datasets, all contiguous and uncompressed, so that a
-reader may map the file and slice it:
+V videos, F frames of all videos, in order of videos. Attributes of the file: `format`,
+`format_version`, `height`, `width`, `jpeg_quality`, `resize`. Datasets, all contiguous and
+uncompressed, so that a reader may map the file and slice it:
 
 | dataset | shape, type | meaning |
 |---|---|---|

@@ -116,8 +116,8 @@ def _run(tasks: Sequence[PartTask], workers: int) -> Iterator[FailedClip | None]
             yield future.result()
     except BrokenProcessPool as err:
         raise ClipStoreError(
-            f"{tasks[0].path.parent}: a worker process died, out of memory perhaps; finished videos "
-            "are kept, run the command again, with fewer --workers if it happens again"
+            f"{tasks[0].path.parent}: a worker process died, out of memory perhaps; finished "
+            "videos are kept, run the command again, with fewer --workers if it happens again"
         ) from err
     finally:
         pool.shutdown(cancel_futures=True)

@@ -1,0 +1,1 @@
+"""From segments to batches: frames of the clip store, joined by time with detections."""

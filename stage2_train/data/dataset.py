@@ -1,0 +1,175 @@
+"""One clip of one segment: frames of the clip store and the objects that the detector saw in them.
+
+Every random draw comes from a generator seeded by (seed, epoch, segment), so that a clip does not
+depend on which worker makes it, on the order of the others, or on where a training was resumed.
+
+T frames, K object slots, H W pixels, A activity classes.
+"""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from torch.utils.data import Dataset
+
+from shared.manifests.records import Segment
+from shared.shards.reader import DetectionFolder, VideoDetections
+from stage2_train.clips.reader import ClipStore
+from stage2_train.data.objects import FrameObjects, frame_objects
+from stage2_train.data.sampling import (
+    centre_frames,
+    frames_between,
+    random_frames,
+    test_clip_generator,
+)
+from stage2_train.data.slots import ClipSlots, SlotSettings, fill_slots
+from stage2_train.data.transforms import centre_window, random_window
+
+__all__ = ["ClipDataset", "ClipRequest", "ClipSample", "ClipSettings"]
+
+_CACHED_VIDEOS = 1024
+"""Videos whose times stay in memory, in each process."""
+_CACHE_BYTES = 256 * 2**20
+"""Memory for detections that are ready to use, in each process."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClipSettings:
+    """How clips are made."""
+
+    num_frames: int
+    """T."""
+    crop: tuple[int, int]
+    """(height, width) of the crop in stored pixels."""
+    slots: SlotSettings
+    """How object slots are filled."""
+    score_threshold: float
+    """Detections below it are ignored."""
+    num_activities: int
+    """A."""
+    multi_label: bool
+    """Whether a label is a vector over the activities instead of one of them."""
+    seed: int = 0
+    """Seed of the training draws."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClipRequest:
+    """Which clip of which segment."""
+
+    segment: int
+    """Place of the segment in the data set, from 0."""
+    epoch: int | None = None
+    """For training: the epoch, which decides the draws."""
+    clip: int = 0
+    """For evaluation, where `epoch` is None: 0 is the centred clip, the others are drawn."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ClipSample:
+    """One clip."""
+
+    id: str
+    """Id of the segment."""
+    frames: NDArray[np.uint8]
+    """(T, H, W, 3) uint8 RGB."""
+    slots: ClipSlots
+    """Objects of its frames."""
+    label: NDArray[np.float32] | int
+    """The activity, or (A,) float32 zeros and ones."""
+
+
+class ClipDataset(Dataset[ClipSample]):
+    """Clips by request; may be pickled and forked into workers."""
+
+    def __init__(
+        self,
+        segments: Sequence[Segment],
+        clips: ClipStore,
+        detections: DetectionFolder,
+        settings: ClipSettings,
+    ) -> None:
+        """Raises ConfigError if the crop is larger than the stored frames."""
+        self.segments = tuple(segments)
+        self.settings = settings
+        self._clips = clips
+        self._detections = detections
+        self._videos: OrderedDict[str, VideoDetections] = OrderedDict()
+        self._objects = _ObjectCache(settings.score_threshold)
+        self._stored = (clips.settings.height, clips.settings.width)
+        centre_window(self._stored, settings.crop)
+
+    def __len__(self) -> int:
+        """Number of segments."""
+        return len(self.segments)
+
+    def __getitem__(self, request: ClipRequest) -> ClipSample:
+        """The clip asked for.
+
+        Raises:
+            JoinError: if a frame has no detections near its time.
+            ClipStoreError: if a frame is damaged.
+            ShardFormatError: if detections are damaged.
+        """
+        segment, settings = self.segments[request.segment], self.settings
+        video = self._clips.frames(segment.video_id)
+        first, last = frames_between(video.seconds, segment.start_seconds, segment.stop_seconds)
+        window = centre_window(self._stored, settings.crop)
+        if request.epoch is not None:
+            generator = np.random.default_rng((settings.seed, request.epoch, request.segment))
+            frames_T = first + random_frames(last - first, settings.num_frames, generator)
+            window = random_window(self._stored, settings.crop, generator)
+        elif request.clip == 0:
+            frames_T = first + centre_frames(last - first, settings.num_frames)
+        else:
+            generator = test_clip_generator(segment.id, request.clip)
+            frames_T = first + random_frames(last - first, settings.num_frames, generator)
+        detections = self._video_detections(segment.video_id)
+        rows_T = detections.nearest_rows(video.seconds[frames_T])
+        objects = [self._objects.get(detections, row) for row in rows_T.tolist()]
+        return ClipSample(
+            id=segment.id,
+            frames=window.cut(video.read(frames_T)),
+            slots=fill_slots(objects, window, settings.slots),
+            label=self._label(segment),
+        )
+
+    def _video_detections(self, video_id: str) -> VideoDetections:
+        found = self._videos.pop(video_id, None) or self._detections.video(video_id)
+        self._videos[video_id] = found
+        if len(self._videos) > _CACHED_VIDEOS:
+            self._videos.popitem(last=False)
+        return found
+
+    def _label(self, segment: Segment) -> NDArray[np.float32] | int:
+        if not self.settings.multi_label:
+            return segment.labels[0]
+        label_A = np.zeros(self.settings.num_activities, np.float32)
+        label_A[list(segment.labels)] = 1
+        return label_A
+
+
+class _ObjectCache:
+    """The objects of frames used lately, bounded by their memory."""
+
+    def __init__(self, score_threshold: float) -> None:
+        self._score_threshold = score_threshold
+        self._frames: OrderedDict[tuple[str, int], FrameObjects] = OrderedDict()
+        self._size_bytes = 0
+
+    def get(self, detections: VideoDetections, frame: int) -> FrameObjects:
+        """The objects of one detection frame."""
+        key = (detections.video.id, frame)
+        objects = self._frames.get(key)
+        if objects is not None:
+            self._frames.move_to_end(key)
+            return objects
+        objects = frame_objects(detections.frame(frame), score_threshold=self._score_threshold)
+        self._frames[key] = objects
+        self._size_bytes += objects.size_bytes
+        while self._size_bytes > _CACHE_BYTES and len(self._frames) > 1:
+            _, oldest = self._frames.popitem(last=False)
+            self._size_bytes -= oldest.size_bytes
+        return objects

@@ -1,0 +1,136 @@
+"""Which segments of a split can be used: their video is in the clip store and in the shards.
+
+Nothing is left out silently: a video that could not be decoded is skipped and counted, anything
+else that is absent is an error, unless the caller says that part of the data is enough.
+"""
+
+import logging
+from collections import Counter
+from dataclasses import dataclass
+
+from shared.errors import JoinError
+from shared.manifests.records import Dataset, Segment
+from shared.shards.reader import DetectionFolder
+from stage2_train.clips.reader import ClipStore
+from stage2_train.data.sampling import frames_between
+
+__all__ = ["JoinedSplit", "SkippedSegment", "join_split"]
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SkippedSegment:
+    """A segment of the split that cannot be used."""
+
+    id: str
+    """Id of the segment."""
+    reason: str
+    """Why."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JoinedSplit:
+    """The usable segments of one split."""
+
+    split: str
+    """Name of the split."""
+    segments: tuple[Segment, ...]
+    """In the order of the label table."""
+    skipped: tuple[SkippedSegment, ...]
+    """The others."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _VideoState:
+    """Why a video cannot be used, if it cannot."""
+
+    reason: str | None = None
+    hint: str | None = None
+    """What to do where the video is only absent; None where it failed."""
+
+
+def join_split(
+    dataset: Dataset,
+    split: str,
+    clips: ClipStore,
+    detections: DetectionFolder,
+    *,
+    partial: bool = False,
+) -> JoinedSplit:
+    """The segments of a split whose frames and detections are both there.
+
+    Args:
+        dataset: the data set.
+        split: name of the split.
+        clips: frames.
+        detections: shards.
+        partial: whether to skip segments whose video is absent from either, instead of refusing.
+
+    Raises:
+        JoinError: if a video is absent and `partial` is off, if frames and detections of a video
+            come from different files, or if no segment is left of a split that has some.
+    """
+    wanted = [segment for segment in dataset.segments if segment.split == split]
+    states: dict[str, _VideoState] = {}
+    usable, skipped, absent = [], [], []
+    for segment in wanted:
+        state = states.get(segment.video_id)
+        if state is None:
+            state = _video_state(segment.video_id, clips, detections)
+            states[segment.video_id] = state
+        reason = state.reason or _segment_problem(segment, dataset, clips)
+        if reason is None:
+            usable.append(segment)
+            continue
+        skipped.append(SkippedSegment(id=segment.id, reason=reason))
+        if state.hint is not None:
+            absent.append((segment, state))
+    if absent and not partial:
+        segment, state = absent[0]
+        raise JoinError(
+            f"{dataset.name}, {split}: {len(absent)} of {len(wanted)} segments cannot be used, "
+            f"the first is {segment.id}: {state.reason}; {state.hint}, or pass --partial to use "
+            "what is there"
+        )
+    for reason, number in Counter(row.reason for row in skipped).items():
+        logger.warning("%s, %s: %d segments skipped: %s", dataset.name, split, number, reason)
+    if wanted and not usable:
+        raise JoinError(
+            f"{dataset.name}, {split}: wanted at least one usable segment, found none of "
+            f"{len(wanted)}; the first was skipped because: {skipped[0].reason}"
+        )
+    return JoinedSplit(split=split, segments=tuple(usable), skipped=tuple(skipped))
+
+
+def _segment_problem(segment: Segment, dataset: Dataset, clips: ClipStore) -> str | None:
+    if dataset.task == "single-label" and len(segment.labels) != 1:
+        return "it has no label"
+    first, last = frames_between(
+        clips.frames(segment.video_id).seconds, segment.start_seconds, segment.stop_seconds
+    )
+    return "its time range holds no frame of the video" if first == last else None
+
+
+def _video_state(video_id: str, clips: ClipStore, detections: DetectionFolder) -> _VideoState:
+    if video_id not in clips:
+        if any(failed.id == video_id for failed in clips.failed):
+            return _VideoState(reason="its video could not be decoded for the clip store")
+        return _VideoState(
+            reason=f"its video is not in the clip store {clips.path}", hint="run `orn clips`"
+        )
+    if video_id not in detections:
+        if any(failed.id == video_id for failed in detections.failed):
+            return _VideoState(reason="its video could not be decoded for the shards")
+        return _VideoState(
+            reason=f"its video is not in the shards {detections.path}", hint="run `orn detect`"
+        )
+    detected = detections.entry(video_id)
+    stored = clips.frames(video_id)
+    if stored.source_digest != detected.source_digest:
+        raise JoinError(
+            f"video {video_id}: the clip store {clips.path} was made from {stored.source_digest}, "
+            f"the shards {detections.path} from {detected.source_digest}; the video has changed, "
+            "run the older of `orn clips` and `orn detect` again with --fresh"
+        )
+    return _VideoState()

@@ -1,0 +1,202 @@
+"""How much of each cell of a crop the masks of a clip cover, for all its masks at once.
+
+A mask is kept as its vertical pieces: a run of object pixels inside one column. That makes coverage
+two small overlap tables and one matrix product a mask, and the union of masks a merge of sorted
+intervals. `shared.rle.coverage` gives the same numbers one mask at a time.
+
+N masks of a frame, R pieces, h w cells.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.rle import run_lengths
+
+__all__ = [
+    "MaskPieces",
+    "coverage_of_pieces",
+    "pieces_of_masks",
+    "select_pieces",
+    "union_of_pieces",
+]
+
+Window = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class MaskPieces:
+    """Pieces of several masks on one grid, in order of their owners."""
+
+    owner_R: NDArray[np.int32]
+    """Which mask a piece belongs to; not decreasing."""
+    column_R: NDArray[np.int32]
+    """Its column."""
+    top_R: NDArray[np.int32]
+    """Its first row."""
+    bottom_R: NDArray[np.int32]
+    """The row after its last."""
+
+    def __len__(self) -> int:
+        """R."""
+        return len(self.owner_R)
+
+    def owned_from(self, first: int) -> "MaskPieces":
+        """The same pieces with owners counted from `first` instead of 0."""
+        return MaskPieces(
+            owner_R=self.owner_R + np.int32(first),
+            column_R=self.column_R,
+            top_R=self.top_R,
+            bottom_R=self.bottom_R,
+        )
+
+    @classmethod
+    def concatenated(cls, parts: Sequence["MaskPieces"]) -> "MaskPieces":
+        """All pieces of `parts`, whose owners must come in order."""
+        return cls(
+            owner_R=np.concatenate([part.owner_R for part in parts]),
+            column_R=np.concatenate([part.column_R for part in parts]),
+            top_R=np.concatenate([part.top_R for part in parts]),
+            bottom_R=np.concatenate([part.bottom_R for part in parts]),
+        )
+
+    @property
+    def size_bytes(self) -> int:
+        """Memory that the arrays take."""
+        return 16 * len(self)
+
+
+def pieces_of_masks(masks: tuple[bytes, ...], *, height: int) -> MaskPieces:
+    """The pieces of N masks, owners 0..N-1.
+
+    Args:
+        masks: COCO compressed run lengths over one grid.
+        height: rows of the grid.
+
+    Raises:
+        ShardFormatError: if a mask is malformed.
+    """
+    starts, ends, owners = [], [], []
+    for owner, counts in enumerate(masks):
+        lengths = run_lengths(counts)
+        object_lengths = lengths[1::2]
+        object_ends = np.add.accumulate(lengths)[1::2]
+        starts.append(object_ends - object_lengths)
+        ends.append(object_ends)
+        owners.append(np.full(len(object_lengths), owner, np.int32))
+    if not masks:
+        return _pieces(*(np.zeros(0, np.int32) for _ in range(4)))
+    start_R, end_R, owner_R = np.concatenate(starts), np.concatenate(ends), np.concatenate(owners)
+    first_R, last_R = start_R // height, (end_R - 1) // height
+    spans_R = np.where(end_R > start_R, last_R - first_R + 1, 0)
+    if (spans_R != 1).any():  # runs over several columns, or of no pixel
+        place = np.arange(spans_R.sum()) - np.repeat(np.cumsum(spans_R) - spans_R, spans_R)
+        start_R, end_R, owner_R, first_R = (
+            np.repeat(values, spans_R) for values in (start_R, end_R, owner_R, first_R)
+        )
+        first_R = first_R + place
+    foot_R = first_R * height
+    return _pieces(
+        owner_R, first_R, np.maximum(start_R - foot_R, 0), np.minimum(end_R - foot_R, height)
+    )
+
+
+def select_pieces(
+    pieces: MaskPieces, window: Window, *, num_masks: int, max_masks: int
+) -> tuple[NDArray[np.int64], MaskPieces]:
+    """The first masks that cover something of a window, and those of their pieces that do.
+
+    Args:
+        pieces: pieces of `num_masks` masks.
+        window: x1 y1 x2 y2 in pixels of the grid.
+        num_masks: N.
+        max_masks: how many masks to keep at most.
+
+    Returns:
+        (n,) numbers of the masks kept, and their pieces with owners 0..n-1.
+    """
+    x1, y1, x2, y2 = window
+    inside_R = (pieces.column_R > x1 - 1) & (pieces.column_R < x2)
+    inside_R &= (pieces.top_R < y2) & (pieces.bottom_R > y1)
+    num_inside_N = np.bincount(pieces.owner_R[inside_R], minlength=num_masks)
+    kept_n = np.flatnonzero(num_inside_N)[:max_masks]
+    place_N = np.full(num_masks, -1, np.int32)
+    place_N[kept_n] = np.arange(len(kept_n), dtype=np.int32)
+    owner_R = place_N[pieces.owner_R]
+    inside_R &= owner_R >= 0
+    return kept_n, MaskPieces(
+        owner_R=owner_R[inside_R],
+        column_R=pieces.column_R[inside_R],
+        top_R=pieces.top_R[inside_R],
+        bottom_R=pieces.bottom_R[inside_R],
+    )
+
+
+def union_of_pieces(pieces: MaskPieces, *, owner: int, height: int) -> MaskPieces:
+    """The pixels that any mask covers, as the pieces of one mask, exactly.
+
+    Args:
+        pieces: pieces of any masks of one grid.
+        owner: owner of the result.
+        height: rows of the grid.
+    """
+    foot_R = pieces.column_R.astype(np.int64) * height
+    start_R, end_R = foot_R + pieces.top_R, foot_R + pieces.bottom_R
+    order = np.argsort(start_R, kind="stable")
+    start_R, reach_R = start_R[order], np.maximum.accumulate(end_R[order])
+    begins_R = np.ones(len(order), np.bool_)
+    begins_R[1:] = start_R[1:] >= reach_R[:-1]  # pieces that only touch stay apart, and in a column
+    start_U = start_R[begins_R]
+    end_U = reach_R[np.append(begins_R[1:], True)[: len(order)]]
+    column_U = start_U // height
+    return _pieces(
+        np.full(len(start_U), owner),
+        column_U,
+        start_U - column_U * height,
+        end_U - column_U * height,
+    )
+
+
+def coverage_of_pieces(pieces: MaskPieces, window: Window, *, out: NDArray[np.float32]) -> None:
+    """Writes the fraction of each cell of a window that each of N masks covers.
+
+    Args:
+        pieces: pieces of masks 0..N-1.
+        window: x1 y1 x2 y2 in pixels of the grid; its borders may cut pixels.
+        out: (N, h, w) float32, all zeros; the window is cut into h x w equal cells. Masks without
+            pieces stay zero.
+    """
+    num_masks, *cells = out.shape
+    x1, y1, x2, y2 = window
+    cell_height, cell_width = (y2 - y1) / cells[0], (x2 - x1) / cells[1]
+    rows = y1 + cell_height * np.arange(cells[0] + 1)
+    columns = x1 + cell_width * np.arange(cells[1] + 1)
+    down_hR = _overlap(pieces.top_R, pieces.bottom_R, rows)
+    across_wR = _overlap(pieces.column_R, pieces.column_R + 1, columns)
+    across_wR *= np.float32(1 / (cell_height * cell_width))
+    bounds = np.searchsorted(pieces.owner_R, np.arange(num_masks + 1)).tolist()
+    for mask, (start, stop) in enumerate(pairwise(bounds)):
+        if start < stop:
+            np.matmul(down_hR[:, start:stop], across_wR[:, start:stop].T, out=out[mask])
+
+
+def _overlap(
+    start_R: NDArray[np.int32], end_R: NDArray[np.int32], borders: NDArray[np.float64]
+) -> NDArray[np.float32]:
+    """(c, R): length of [start, end) inside each of the c intervals between borders.
+
+    In float32 with R last, which is ten times as fast as float64 with R first for 2,000 pieces.
+    """
+    reached = np.minimum(borders.astype(np.float32)[:, None], end_R.astype(np.float32))
+    np.maximum(reached, start_R.astype(np.float32), out=reached)
+    return reached[1:] - reached[:-1]
+
+
+def _pieces(owner_R: NDArray, column_R: NDArray, top_R: NDArray, bottom_R: NDArray) -> MaskPieces:
+    owner_R, column_R, top_R, bottom_R = (
+        values.astype(np.int32) for values in (owner_R, column_R, top_R, bottom_R)
+    )
+    return MaskPieces(owner_R=owner_R, column_R=column_R, top_R=top_R, bottom_R=bottom_R)
