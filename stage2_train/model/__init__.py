@@ -1,1 +1,1 @@
-"""The network: a 2.5D ResNet, an activity head, and an object head that relates pairs of objects."""
+"""The network: a 2.5D ResNet, an activity head, and an object head that relates objects."""

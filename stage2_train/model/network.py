@@ -104,7 +104,9 @@ class ObjectVideoNetwork(nn.Module):
             "mean_311", torch.tensor(IMAGENET_MEAN).view(3, 1, 1), persistent=False
         )
         self.register_buffer("std_311", torch.tensor(IMAGENET_STD).view(3, 1, 1), persistent=False)
-        self.to(memory_format=torch.channels_last)
+        for parameter in self.parameters():
+            if parameter.ndim == 4:
+                parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
 
     def forward(
         self,

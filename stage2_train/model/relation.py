@@ -1,8 +1,9 @@
 """Object Relation Network: what happens between the objects of two frames (section 3.1, eq. 4).
 
-B clips, T frames of a clip, K object slots of a frame, O numbers of an object vector, G numbers of
-a relation g, Q pairs of frames (clip, earlier frame, later frame), P pairs of valid objects over
-all pairs of frames.
+B clips, T frames of a clip, M = B * T frames folded, K object slots of a frame, O numbers of an
+object vector, G numbers of a relation g, Q pairs of frames (clip, earlier frame, later frame),
+P pairs of valid objects over all pairs of frames, N valid objects of all frames, R = B * (T - 1)
+steps in time folded.
 """
 
 from dataclasses import dataclass
@@ -86,27 +87,42 @@ class ObjectRelation(nn.Module):
         """
         num_clips, num_frames, num_slots, _ = objects_BTKO.shape
         device = objects_BTKO.device
-        earlier_weight, later_weight = self.first.weight.chunk(2, dim=1)
-        earlier_BTKG = functional.linear(objects_BTKO, earlier_weight, self.first.bias)
-        later_BTKG = functional.linear(objects_BTKO, later_weight)
-
-        clip_Q = pairs.clip_Q.to(device)
-        earlier_row_Q = clip_Q * num_frames + pairs.earlier_Q.to(device)
-        later_row_Q = clip_Q * num_frames + pairs.later_Q.to(device)
+        clip_Q, earlier_Q, later_Q = (
+            index_Q.to(device) for index_Q in (pairs.clip_Q, pairs.earlier_Q, pairs.later_Q)
+        )
+        earlier_frame_Q = clip_Q * num_frames + earlier_Q
+        later_frame_Q = clip_Q * num_frames + later_Q
         valid_MK = valid_BTK.flatten(0, 1)
-        valid_QKK = valid_MK[earlier_row_Q][:, :, None] & valid_MK[later_row_Q][:, None, :]
-        pair_P, j_P, k_P = valid_QKK.nonzero(as_tuple=True)
+        valid_QKK = valid_MK[earlier_frame_Q][:, :, None] & valid_MK[later_frame_Q][:, None, :]
+        frames_P, j_P, k_P = valid_QKK.nonzero(as_tuple=True)
 
-        earlier_PG = earlier_BTKG.flatten(0, 2)[earlier_row_Q[pair_P] * num_slots + j_P]
-        later_PG = later_BTKG.flatten(0, 2)[later_row_Q[pair_P] * num_slots + k_P]
-        hidden_PG = functional.relu_(earlier_PG + later_PG)
-        hidden_PG = functional.relu_(self.second(hidden_PG))
-        hidden_PG = functional.relu_(self.third(hidden_PG))
+        slot_N = valid_BTK.flatten().nonzero().squeeze(1)
+        row_of_slot = valid_BTK.flatten().cumsum(0) - 1  # the place of a valid slot in slot_N
+        hidden_PG = self._pair_values(
+            objects_BTKO.flatten(0, 2).index_select(0, slot_N),
+            earlier_row_P=row_of_slot[earlier_frame_Q[frames_P] * num_slots + j_P],
+            later_row_P=row_of_slot[later_frame_Q[frames_P] * num_slots + k_P],
+        )
         if hidden_PG.dtype in (torch.bfloat16, torch.float16):
             hidden_PG = hidden_PG.float()  # a sum over up to T * K * K pairs
-
-        slot_P = (clip_Q * (num_frames - 1) + pairs.later_Q.to(device) - 1)[pair_P]
+        step_P = (clip_Q * (num_frames - 1) + later_Q - 1)[frames_P]
         total_RG = hidden_PG.new_zeros(num_clips * (num_frames - 1), hidden_PG.shape[1])
-        total_RG = total_RG.index_add(0, slot_P, hidden_PG)
-        total_BTG = total_RG.unflatten(0, (num_clips, num_frames - 1))
+        total_BTG = total_RG.index_add(0, step_P, hidden_PG).unflatten(0, (num_clips, -1))
         return total_BTG / pairs.pairs_per_frame_T.to(device)[:, None]
+
+    def _pair_values(
+        self, objects_NO: Tensor, *, earlier_row_P: Tensor, later_row_P: Tensor
+    ) -> Tensor:
+        """(P, G) h(o_j, o_k), where j and k are rows of the N objects.
+
+        The first layer is linear in the two halves of its input, W [o_j; o_k] = W1 o_j + W2 o_k,
+        and so is computed once per object rather than once per pair.
+        """
+        earlier_weight, later_weight = self.first.weight.chunk(2, dim=1)
+        earlier_NG = functional.linear(objects_NO, earlier_weight, self.first.bias)
+        later_NG = functional.linear(objects_NO, later_weight)
+        hidden_PG = functional.relu_(
+            earlier_NG.index_select(0, earlier_row_P) + later_NG.index_select(0, later_row_P)
+        )
+        hidden_PG = functional.relu_(self.second(hidden_PG))
+        return functional.relu_(self.third(hidden_PG))

@@ -22,9 +22,14 @@ class TemporalConv(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        identity_CC31 = torch.zeros(channels, channels, 3, 1)
-        identity_CC31[:, :, 1, 0] = torch.eye(channels)
-        self.weight = nn.Parameter(identity_CC31)
+        self.weight = nn.Parameter(torch.empty(channels, channels, 3, 1))
+        self.reset_to_identity()
+
+    @torch.no_grad()
+    def reset_to_identity(self) -> None:
+        """Makes each frame pass unchanged: 1 at the centre, from each channel to itself."""
+        nn.init.zeros_(self.weight)
+        self.weight[:, :, 1, 0] = torch.eye(len(self.weight))
 
     def forward(self, feats_MChw: Tensor, num_frames: int) -> Tensor:
         """(M, C, h, w): each frame mixed with those beside it in its clip of `num_frames`."""

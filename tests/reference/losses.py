@@ -1,0 +1,47 @@
+"""The training losses (eq. 12) as loops over clips, frames and objects."""
+
+import math
+
+from torch import Tensor
+
+__all__ = ["activity_loss", "object_class_loss"]
+
+
+def _cross_entropy(logits: list[float], label: int) -> float:
+    largest = max(logits)
+    log_sum = largest + math.log(sum(math.exp(logit - largest) for logit in logits))
+    return log_sum - logits[label]
+
+
+def _binary_cross_entropy(logit: float, label: float) -> float:
+    chance = 1 / (1 + math.exp(-logit))
+    return -(label * math.log(chance) + (1 - label) * math.log(1 - chance))
+
+
+def activity_loss(logits_BA: Tensor, labels: Tensor) -> float:
+    """L1, the mean over clips, and over classes where each has a label of its own."""
+    losses = []
+    for logits, label in zip(logits_BA.tolist(), labels.tolist(), strict=True):
+        if isinstance(label, int):
+            losses.append(_cross_entropy(logits, label))
+        else:
+            losses.extend(map(_binary_cross_entropy, logits, label))
+    return sum(losses) / len(losses)
+
+
+def object_class_loss(
+    class_logits_BTKS: Tensor, labels_BTK: Tensor, valid_BTK: Tensor, reduction: str
+) -> float:
+    """L2: the mean over all objects, or the sum over a clip's objects and the mean over clips."""
+    losses_of_clip: list[list[float]] = []
+    for b in range(valid_BTK.shape[0]):
+        losses_of_clip.append([])
+        for t in range(valid_BTK.shape[1]):
+            for k in range(valid_BTK.shape[2]):
+                if valid_BTK[b, t, k]:
+                    logits = class_logits_BTKS[b, t, k].tolist()
+                    losses_of_clip[b].append(_cross_entropy(logits, int(labels_BTK[b, t, k])))
+    if reduction == "sum":
+        return sum(map(sum, losses_of_clip)) / len(losses_of_clip)
+    num_objects = sum(map(len, losses_of_clip))
+    return sum(map(sum, losses_of_clip)) / num_objects if num_objects else 0.0

@@ -1,0 +1,89 @@
+"""Object vectors, relations between objects and the recurrences (eq. 4, 5, 7 to 11) as loops.
+
+Weights come as the fast modules' state dicts, so that their names are read here, too.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+__all__ = ["classify_sequence", "encode_object", "gru_states", "relate_frames", "relations_of_clip"]
+
+Weights = Mapping[str, Tensor]
+
+
+def _layer(weights: Weights, name: str, x: Tensor) -> Tensor:
+    return weights[f"{name}.weight"] @ x + weights[f"{name}.bias"]
+
+
+def _relu(x: Tensor) -> Tensor:
+    return torch.maximum(x, torch.zeros_like(x))
+
+
+def encode_object(
+    weights: Weights, mask_hw: Tensor, appearance_D: Tensor, class_scores_S: Tensor
+) -> Tensor:
+    """o = [b u c] (eq. 8), b an MLP of the flattened mask with ReLU after each layer (eq. 7)."""
+    shape_b = _relu(_layer(weights, "mask_mlp.0", mask_hw.reshape(-1)))
+    shape_b = _relu(_layer(weights, "mask_mlp.2", shape_b))
+    return torch.cat([shape_b, appearance_D, class_scores_S])
+
+
+def relate_frames(
+    weights: Weights, earlier_objects: Sequence[Tensor], later_objects: Sequence[Tensor]
+) -> Tensor:
+    """g of two frames (eq. 4): the sum of h over all pairs of an earlier and a later object."""
+    total_G = torch.zeros(len(weights["third.bias"]), dtype=torch.float64)
+    for object_j in earlier_objects:
+        for object_k in later_objects:
+            hidden_G = _relu(_layer(weights, "first", torch.cat([object_j, object_k])))
+            hidden_G = _relu(_layer(weights, "second", hidden_G))
+            total_G = total_G + _relu(_layer(weights, "third", hidden_G))
+    return total_G
+
+
+def relations_of_clip(
+    weights: Weights, objects_of_frame: Sequence[Sequence[Tensor]], drawn: Sequence[int] | None
+) -> list[Tensor]:
+    """g_1 .. g_{T-1} of one clip.
+
+    Args:
+        weights: of h.
+        objects_of_frame: the objects that each frame really has.
+        drawn: t' of each t = 1 .. T - 1 in training; None in evaluation, for the mean over all t'.
+    """
+    relations = []
+    for t in range(1, len(objects_of_frame)):
+        earlier_frames = list(range(t)) if drawn is None else [drawn[t - 1]]
+        total_G = torch.zeros(len(weights["third.bias"]), dtype=torch.float64)
+        for earlier in earlier_frames:
+            total_G = total_G + relate_frames(
+                weights, objects_of_frame[earlier], objects_of_frame[t]
+            )
+        relations.append(total_G / len(earlier_frames))
+    return relations
+
+
+def gru_states(weights: Weights, inputs: Sequence[Tensor]) -> list[Tensor]:
+    """States of a gated recurrent unit (eq. 5 and 9 with the gates the paper leaves out)."""
+    width = weights["gru.weight_hh_l0"].shape[1]
+    state_R = torch.zeros(width, dtype=torch.float64)
+    states = []
+    for x in inputs:
+        from_input = weights["gru.weight_ih_l0"] @ x + weights["gru.bias_ih_l0"]
+        from_state = weights["gru.weight_hh_l0"] @ state_R + weights["gru.bias_hh_l0"]
+        reset_R = torch.sigmoid(from_input[:width] + from_state[:width])
+        update_R = torch.sigmoid(from_input[width : 2 * width] + from_state[width : 2 * width])
+        new_R = torch.tanh(from_input[2 * width :] + reset_R * from_state[2 * width :])
+        state_R = (1 - update_R) * new_R + update_R * state_R
+        states.append(state_R)
+    return states
+
+
+def classify_sequence(weights: Weights, inputs: Sequence[Tensor]) -> Tensor:
+    """(A,) logits of the sum over time of the recurrent states (eq. 10 and 11)."""
+    total_R = torch.zeros(weights["gru.weight_hh_l0"].shape[1], dtype=torch.float64)
+    for state_R in gru_states(weights, inputs):
+        total_R = total_R + state_R
+    return _layer(weights, "classify", total_R)

@@ -1,0 +1,100 @@
+"""Tiny networks and batches, the same for every test of the model."""
+
+from collections.abc import Callable
+from dataclasses import fields, replace
+
+import pytest
+import torch
+from torch import nn
+
+from stage2_train.model.config import NetworkConfig
+from stage2_train.model.network import NetworkInputs, ObjectVideoNetwork
+
+# 40 x 50 pixels give 3 x 4 cells at stride 16: nothing is square and nothing divides evenly.
+_PIXELS_HW = (40, 50)
+_CELLS_HW = (3, 4)
+
+
+@pytest.fixture
+def tiny_config() -> NetworkConfig:
+    """A ResNet-18 of 16 features, 6 detector classes and background, 3 activities."""
+    return NetworkConfig(
+        num_activities=3,
+        base_width=2,
+        num_detector_classes=6,
+        mask_size=5,
+        mask_features=6,
+        relation_width=7,
+        reasoning_state=4,
+        activity_state=5,
+    )
+
+
+@pytest.fixture
+def make_network() -> Callable[[NetworkConfig], ObjectVideoNetwork]:
+    """A function giving a float64 network in evaluation mode, none of its weights a default."""
+
+    def make(config: NetworkConfig) -> ObjectVideoNetwork:
+        torch.manual_seed(0)
+        network = ObjectVideoNetwork(config).double().eval()
+        randomise(network)
+        return network
+
+    return make
+
+
+@torch.no_grad()
+def randomise(module: nn.Module) -> None:
+    """Gives normalisation and temporal kernels values that a mistake in their use would show."""
+    generator = torch.Generator().manual_seed(1)
+    for name, tensor in (*module.named_parameters(), *module.named_buffers()):
+        if name.endswith("temporal.weight"):
+            tensor.add_(0.2 * torch.randn(tensor.shape, generator=generator))
+        elif name.endswith("running_var"):
+            tensor.copy_(0.5 + torch.rand(tensor.shape, generator=generator))
+        elif name.endswith("running_mean") or (tensor.ndim == 1 and tensor.is_floating_point()):
+            tensor.add_(0.2 * torch.randn(tensor.shape, generator=generator))
+
+
+@pytest.fixture(name="randomise")
+def randomise_fixture() -> Callable[[nn.Module], None]:
+    """`randomise`, for modules that a test makes itself."""
+    return randomise
+
+
+@pytest.fixture
+def make_batch() -> Callable[..., NetworkInputs]:
+    """A function giving float64 inputs for `tiny_config`, some slots invalid."""
+
+    def make(*, clips: int = 2, frames: int = 3, slots: int = 3, seed: int = 0) -> NetworkInputs:
+        generator = torch.Generator().manual_seed(seed)
+        lead = (clips, frames, slots)
+
+        def rand(*shape: int) -> torch.Tensor:
+            return torch.rand(shape, generator=generator, dtype=torch.float64)
+
+        frames_BTCHW = torch.randint(
+            0, 256, (clips, frames, 3, *_PIXELS_HW), generator=generator, dtype=torch.uint8
+        )
+        valid_BTK = rand(*lead) < 0.7
+        if slots:
+            valid_BTK[:, :, 0] = True
+        return NetworkInputs(
+            frames_BTCHW=frames_BTCHW,
+            masks_BTKhw=rand(*lead, 5, 5),
+            coverage_BTKhw=rand(*lead, *_CELLS_HW) * (rand(*lead, *_CELLS_HW) < 0.5),
+            class_scores_BTKS=rand(*lead, 7).softmax(3),
+            valid_BTK=valid_BTK,
+        )
+
+    return make
+
+
+@pytest.fixture
+def select_clips() -> Callable[[NetworkInputs, slice], NetworkInputs]:
+    """A function giving the batch with some of the clips only."""
+
+    def select(batch: NetworkInputs, clips: slice) -> NetworkInputs:
+        return replace(batch, **{f.name: getattr(batch, f.name)[clips] for f in fields(batch)})
+
+    return select

@@ -1,0 +1,35 @@
+"""What a network configuration accepts, and the widths of the paper that follow from it."""
+
+import re
+
+import pytest
+
+from shared.errors import ConfigError
+from stage2_train.model.config import NetworkConfig
+
+
+@pytest.mark.parametrize(
+    ("backbone", "base_width", "feature_width", "object_width"),
+    [("resnet50", 64, 2048, 2229), ("resnet18", 64, 512, 693), ("resnet18", 16, 128, 309)],
+)
+def test_widths(backbone, base_width, feature_width, object_width) -> None:
+    config = NetworkConfig(num_activities=2, backbone=backbone, base_width=base_width)
+    assert config.feature_width == feature_width
+    assert config.object_width == object_width
+    assert config.class_width == 81
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"backbone": "resnet34"}, "backbone: wanted one of resnet18, resnet50, found 'resnet34'"),
+        ({"kernels": ("2d", "2.5d")}, "kernels: wanted 5 of 2d, 2.5d, for conv1, conv2,"),
+        ({"kernels": ("3d",) * 5}, "found ('3d', '3d', '3d', '3d', '3d')"),
+        ({"conv5_object_stride": 4}, "conv5_object_stride: wanted 1 or 2, found 4"),
+        ({"relation_width": 0}, "relation_width: wanted a whole number of at least 1, found 0"),
+        ({"num_activities": 2.5}, "num_activities: wanted a whole number of at least 1, found 2.5"),
+    ],
+)
+def test_refuses_settings_that_cannot_be(changes, message) -> None:
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        NetworkConfig(**{"num_activities": 2, **changes})

@@ -1,0 +1,81 @@
+"""Mask pooling (eq. 6) against loops and by hand."""
+
+import pytest
+import torch
+
+from stage2_train.model.mask_pool import pool_objects
+from tests.reference import mask_pool as reference
+
+ROUND_OFF = 1e-12  # float64, sums of at most 20 numbers of size 1
+
+# B, T, K, D, h, w
+SIZES = [(2, 3, 4, 5, 3, 4), (1, 1, 1, 1, 1, 1), (1, 2, 0, 3, 2, 2), (3, 1, 2, 2, 5, 1)]
+
+
+def _case(size, seed=0):
+    clips, frames, slots, width, height, breadth = size
+    generator = torch.Generator().manual_seed(seed)
+    feats_BTDhw = torch.randn(
+        clips, frames, width, height, breadth, generator=generator, dtype=torch.float64
+    )
+    coverage_BTKhw = torch.rand(
+        clips, frames, slots, height, breadth, generator=generator, dtype=torch.float64
+    )
+    coverage_BTKhw[coverage_BTKhw < 0.4] = 0
+    return feats_BTDhw.requires_grad_(), coverage_BTKhw
+
+
+def test_by_hand() -> None:
+    feats_BTDhw = torch.tensor([[1.0, 2.0], [3.0, 4.0]]).reshape(1, 1, 1, 2, 2)
+    coverage_BTKhw = torch.tensor(
+        [
+            [[1.0, 0.0], [0.0, 0.0]],  # one cell
+            [[1.0, 1.0], [1.0, 1.0]],  # the mean of all
+            [[0.5, 0.0], [0.0, 0.25]],  # (0.5 * 1 + 0.25 * 4) / 0.75
+            [[0.0, 0.0], [0.0, 0.0]],  # nothing
+        ]
+    ).reshape(1, 1, 4, 2, 2)
+    assert pool_objects(feats_BTDhw, coverage_BTKhw).flatten().tolist() == [1.0, 2.5, 2.0, 0.0]
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_equals_loops_with_gradients(size) -> None:
+    feats_BTDhw, coverage_BTKhw = _case(size)
+    fast = pool_objects(feats_BTDhw, coverage_BTKhw)
+    slow = reference.pool_objects(feats_BTDhw, coverage_BTKhw)
+    torch.testing.assert_close(fast, slow, rtol=ROUND_OFF, atol=ROUND_OFF)
+    if fast.numel():
+        weights = torch.randn(fast.shape, dtype=torch.float64)
+        (fast_grad,) = torch.autograd.grad((fast * weights).sum(), feats_BTDhw)
+        (slow_grad,) = torch.autograd.grad((slow * weights).sum(), feats_BTDhw)
+        torch.testing.assert_close(fast_grad, slow_grad, rtol=ROUND_OFF, atol=ROUND_OFF)
+
+
+def test_gradcheck() -> None:
+    feats_BTDhw, coverage_BTKhw = _case((1, 2, 2, 2, 2, 3))
+    coverage_BTKhw += 0.1  # away from the step at empty coverage
+    assert torch.autograd.gradcheck(pool_objects, (feats_BTDhw, coverage_BTKhw.requires_grad_()))
+
+
+def test_float32_agrees() -> None:
+    feats_BTDhw, coverage_BTKhw = _case((2, 2, 3, 4, 7, 7))
+    double = pool_objects(feats_BTDhw, coverage_BTKhw)
+    single = pool_objects(feats_BTDhw.float(), coverage_BTKhw.float())
+    torch.testing.assert_close(single, double.float(), rtol=1e-5, atol=1e-6)
+
+
+def test_only_the_proportions_of_coverage_matter() -> None:
+    feats_BTDhw, coverage_BTKhw = _case((2, 2, 3, 4, 3, 3))
+    torch.testing.assert_close(
+        pool_objects(feats_BTDhw, coverage_BTKhw), pool_objects(feats_BTDhw, coverage_BTKhw * 1e-6)
+    )
+
+
+def test_empty_coverage_gives_zeros_and_no_gradient() -> None:
+    feats_BTDhw, coverage_BTKhw = _case((1, 2, 2, 3, 2, 2))
+    coverage_BTKhw = torch.zeros_like(coverage_BTKhw).requires_grad_()
+    pooled_BTKD = pool_objects(feats_BTDhw, coverage_BTKhw)
+    pooled_BTKD.sum().backward()
+    assert not pooled_BTKD.any()
+    assert not feats_BTDhw.grad.any()
+    assert not coverage_BTKhw.grad.any()

@@ -1,0 +1,45 @@
+"""Object vectors (eq. 7 and 8) against loops."""
+
+import pytest
+import torch
+
+from stage2_train.model.object_encoder import ObjectEncoder
+from tests.reference.object_relation import encode_object
+
+ROUND_OFF = 1e-12  # float64
+
+
+@pytest.mark.parametrize(("feature_width", "object_width"), [(2048, 2229), (512, 693)])
+def test_width_of_the_paper(feature_width, object_width) -> None:
+    encoder = ObjectEncoder(mask_size=28, mask_features=100)
+    objects_BTKO = encoder(
+        torch.rand(1, 2, 3, 28, 28), torch.rand(1, 2, 3, feature_width), torch.rand(1, 2, 3, 81)
+    )
+    assert objects_BTKO.shape == (1, 2, 3, object_width)
+
+
+def test_equals_loops() -> None:
+    torch.manual_seed(0)
+    encoder = ObjectEncoder(mask_size=3, mask_features=5).double()
+    masks_BTKhw = torch.rand(2, 1, 3, 3, 3, dtype=torch.float64)
+    appearance_BTKD = torch.randn(2, 1, 3, 4, dtype=torch.float64)
+    class_scores_BTKS = torch.rand(2, 1, 3, 6, dtype=torch.float64)
+    objects_BTKO = encoder(masks_BTKhw, appearance_BTKD, class_scores_BTKS)
+    for b in range(2):
+        for k in range(3):
+            expected_O = encode_object(
+                encoder.state_dict(),
+                masks_BTKhw[b, 0, k],
+                appearance_BTKD[b, 0, k],
+                class_scores_BTKS[b, 0, k],
+            )
+            torch.testing.assert_close(
+                objects_BTKO[b, 0, k], expected_O, rtol=ROUND_OFF, atol=ROUND_OFF
+            )
+
+
+def test_shape_part_ends_in_a_relu() -> None:
+    torch.manual_seed(0)
+    encoder = ObjectEncoder(mask_size=3, mask_features=50)
+    shape_BTKb = encoder.mask_mlp(torch.randn(1, 1, 4, 9))
+    assert shape_BTKb.min() == 0 < shape_BTKb.max()

@@ -1,0 +1,102 @@
+"""The losses (eq. 12) against loops."""
+
+import math
+
+import pytest
+import torch
+
+from shared.errors import ConfigError, ShapeError
+from stage2_train.training.losses import activity_loss, object_class_loss, total_loss
+from tests.reference import losses as reference
+
+ROUND_OFF = 1e-12  # float64
+
+
+def _objects(clips=2, frames=3, slots=4, classes=5):
+    generator = torch.Generator().manual_seed(0)
+    logits_BTKS = torch.randn(
+        clips, frames, slots, classes, generator=generator, dtype=torch.float64
+    )
+    labels_BTK = torch.randint(0, classes, (clips, frames, slots), generator=generator)
+    valid_BTK = torch.rand(clips, frames, slots, generator=generator) < 0.5
+    return logits_BTKS.requires_grad_(), labels_BTK, valid_BTK
+
+
+def test_activity_loss_by_hand() -> None:
+    logits_BA = torch.tensor([[0.0, 0.0], [0.0, math.log(3.0)]])
+    labels_B = torch.tensor([0, 1])
+    expected = (math.log(2) + math.log(4 / 3)) / 2
+    assert activity_loss(logits_BA, labels_B).item() == pytest.approx(expected)
+    multi_BA = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+    expected = (3 * math.log(2) + math.log(4 / 3)) / 4
+    assert activity_loss(logits_BA, multi_BA).item() == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("labels", [torch.tensor([2, 0, 1]), torch.rand(3, 4).round().double()])
+def test_activity_loss_equals_loops(labels) -> None:
+    logits_BA = torch.randn(3, 4, generator=torch.Generator().manual_seed(0)).double()
+    expected = reference.activity_loss(logits_BA, labels)
+    assert activity_loss(logits_BA, labels).item() == pytest.approx(expected, rel=ROUND_OFF)
+
+
+@pytest.mark.parametrize(
+    "labels", [torch.zeros(2, dtype=torch.int64), torch.zeros(3, 4).long(), torch.zeros(3)]
+)
+def test_activity_loss_refuses_other_labels(labels) -> None:
+    with pytest.raises(ShapeError, match=r"labels: wanted \(3,\) int64 or \(3, 4\) floating point"):
+        activity_loss(torch.zeros(3, 4), labels)
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+def test_object_class_loss_equals_loops(reduction) -> None:
+    logits_BTKS, labels_BTK, valid_BTK = _objects()
+    found = object_class_loss(logits_BTKS, labels_BTK, valid_BTK=valid_BTK, reduction=reduction)
+    expected = reference.object_class_loss(logits_BTKS, labels_BTK, valid_BTK, reduction)
+    assert found.item() == pytest.approx(expected, rel=ROUND_OFF)
+
+
+def test_invalid_slots_are_never_read() -> None:
+    logits_BTKS, labels_BTK, valid_BTK = _objects()
+    expected = object_class_loss(logits_BTKS, labels_BTK, valid_BTK=valid_BTK)
+    spoilt_BTKS = logits_BTKS.detach().where(valid_BTK[..., None], torch.nan).requires_grad_()
+    found = object_class_loss(spoilt_BTKS, labels_BTK.where(valid_BTK, -100), valid_BTK=valid_BTK)
+    assert torch.equal(found, expected)
+    found.backward()
+    assert not spoilt_BTKS.grad[~valid_BTK].any()
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+def test_without_objects_the_loss_and_its_gradient_are_zero(reduction) -> None:
+    logits_BTKS, labels_BTK, valid_BTK = _objects()
+    loss = object_class_loss(
+        logits_BTKS, labels_BTK, valid_BTK=torch.zeros_like(valid_BTK), reduction=reduction
+    )
+    loss.backward()
+    assert loss.item() == 0
+    assert not logits_BTKS.grad.any()
+
+
+def test_refuses_other_reductions() -> None:
+    logits_BTKS, labels_BTK, valid_BTK = _objects()
+    with pytest.raises(ConfigError, match="wanted mean or sum, found 'max'"):
+        object_class_loss(logits_BTKS, labels_BTK, valid_BTK=valid_BTK, reduction="max")
+
+
+def test_total_adds_the_weighted_terms() -> None:
+    logits_BTKS, labels_BTK, valid_BTK = _objects()
+    logits_BA, labels_B = torch.randn(2, 3).double(), torch.tensor([1, 2])
+    losses = total_loss(
+        logits_BA=logits_BA,
+        labels=labels_B,
+        class_logits_BTKS=logits_BTKS,
+        detector_labels_BTK=labels_BTK,
+        valid_BTK=valid_BTK,
+        object_weight=0.25,
+        reduction="sum",
+    )
+    assert torch.equal(losses.activity, activity_loss(logits_BA, labels_B))
+    assert torch.equal(
+        losses.objects,
+        object_class_loss(logits_BTKS, labels_BTK, valid_BTK=valid_BTK, reduction="sum"),
+    )
+    assert losses.total.item() == pytest.approx(losses.activity.item() + losses.objects.item() / 4)
