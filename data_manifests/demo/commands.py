@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from shared.cli_options import data_option, seed_option
+from shared.cli_options import data_option, echo_json, json_option, seed_option
 
 DETECTOR_FILMS = {"train": 4000, "validation": 250}
 
@@ -55,3 +55,24 @@ def demo_world(
             name, data_root, size=SIZES[size], dials=dials, seed=seed, workers=workers
         )
         click.echo(f"{data_root / name}: {f'{drawn} films drawn' if drawn else 'whole'}", err=True)
+
+
+@click.command("demo")
+@click.option("--short", "size", flag_value="short", help="A few films: shows that all works.")
+@click.option("--full", "size", flag_value="full", help="Many films and long training: hours.")
+@seed_option
+@json_option
+def demo(size: str | None, seed: int, as_json: bool) -> None:
+    """Draw small films, detect their objects, train on them and say how well that went.
+
+    Everything lies below the current folder in data/, shards/, clips/ and runs/. Called again, it
+    does only what is missing.
+    """
+    from data_manifests.demo.run import demo_places, run_demo, summary_text
+
+    size = size or "standard"
+    summary = run_demo(size=size, seed=seed)
+    if as_json:
+        echo_json(summary)
+    else:
+        click.echo(summary_text(summary, demo_places(size, seed)))

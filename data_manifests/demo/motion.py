@@ -156,8 +156,9 @@ def pair_motion(
         radii: Radius of X and of Y, in pixels.
     """
     angle = rng.uniform(0.0, 2.0 * np.pi)
+    direction_2 = np.array([np.cos(angle), 0.6 * np.sin(angle)])  # a film is wider than high
     geometry = _Geometry(
-        direction_2=np.array([np.cos(angle), 0.75 * np.sin(angle)]),
+        direction_2=direction_2 / np.hypot(*direction_2),
         far=rng.uniform(46.0, 60.0),
         radius_x=radii[0],
         radius_y=radii[1],
