@@ -22,7 +22,7 @@ from shared.manifests.schema import (
 )
 from shared.nearest import nearest_first
 
-__all__ = ["dataset_names", "load_dataset", "load_listing", "load_manifest"]
+__all__ = ["dataset_names", "load_dataset", "load_listing", "load_manifest", "locate_videos"]
 
 logger = logging.getLogger(__name__)
 
@@ -69,8 +69,17 @@ def load_dataset(name_or_file: str | Path, data_root: Path, *, labels: bool = Tr
         DataRootError: if the data root, the data set's folder or a label table is not there.
     """
     manifest = load_manifest(name_or_file)
+    return locate_videos(manifest, load_listing(manifest, data_root, labels=labels), data_root)
+
+
+def locate_videos(manifest: Manifest, listing: Listing, data_root: Path) -> Dataset:
+    """The part of a listing whose videos are there.
+
+    Raises:
+        ManifestError: for a video whose file is a link that leads out of the data set's folder.
+        DataRootError: if the data root or the data set's folder is not there.
+    """
     folder = _dataset_folder(manifest, data_root)
-    listing = load_listing(manifest, data_root, labels=labels)
     are_folders = manifest.form == "frames"
     found = find_videos(folder, manifest.videos.pattern, listing.video_ids, are_folders=are_folders)
     return Dataset(

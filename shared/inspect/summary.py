@@ -1,0 +1,195 @@
+"""What one shard holds, as a record, as text and as JSON."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from shared.shards.reader import Shard
+from shared.shards.schema import FORMAT_NAME, FORMAT_VERSION, DetectorEntry, FailedVideo
+from shared.text_table import columns, printable
+
+__all__ = ["ShardSummary", "VideoSummary", "summarise", "summary_text", "summary_to_dict"]
+
+_MOST_SHOWN = 20
+"""Videos and classes that the text shows; JSON has all."""
+
+_VIDEO_HEADER = ("video", "size", "frames", "first", "seconds", "detections", "a frame")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VideoSummary:
+    """What a shard holds of one video."""
+
+    id: str
+    height: int
+    width: int
+    frames: int
+    first_frame: int | None
+    """Place of its first frame in the decoded stream, from 0; None if it has no frame."""
+    seconds: tuple[float, float] | None
+    """Times of its first and last frame."""
+    rate: float
+    detections: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShardSummary:
+    """What a shard holds."""
+
+    path: Path
+    size_bytes: int
+    detector: DetectorEntry
+    has_class_scores: bool
+    videos: tuple[VideoSummary, ...]
+    failed: tuple[FailedVideo, ...]
+    frames: int
+    frames_without_detections: int
+    detections: int
+    mean_score: float | None
+    """None if there is no detection."""
+    mask_bytes: int
+    """Of the compressed run lengths, before the shard compresses them again."""
+    classes: dict[str, int]
+    """Detections of each class that occurs, the most frequent first."""
+
+
+def summarise(shard: Shard) -> ShardSummary:
+    """Reads all detections of a shard once and counts them.
+
+    Raises:
+        ShardFormatError: if something in it is damaged.
+    """
+    video_of_frame = shard.frame_video().tolist()
+    per_video: Counter[int] = Counter()
+    per_class: Counter[int] = Counter()
+    empty = mask_bytes = 0
+    score_sum = 0.0
+    for row, place in enumerate(video_of_frame):
+        detections = shard.frame(row)
+        per_video[place] += len(detections)
+        per_class.update(detections.labels.tolist())
+        empty += len(detections) == 0
+        mask_bytes += sum(len(mask) for mask in detections.masks)
+        score_sum += float(detections.scores.sum(dtype="float64"))
+    names = shard.detector.class_names
+    num_detections = per_class.total()
+    return ShardSummary(
+        path=shard.path,
+        size_bytes=shard.path.stat().st_size,
+        detector=shard.detector,
+        has_class_scores=shard.has_class_scores,
+        videos=_videos(shard, video_of_frame, per_video),
+        failed=shard.failed,
+        frames=shard.num_frames,
+        frames_without_detections=empty,
+        detections=num_detections,
+        mean_score=score_sum / num_detections if num_detections else None,
+        mask_bytes=mask_bytes,
+        classes={names[label]: count for label, count in per_class.most_common()},
+    )
+
+
+def summary_to_dict(summary: ShardSummary) -> dict[str, Any]:
+    """The summary as plain values for JSON."""
+    frames = summary.frames
+    return {
+        "shard": str(summary.path),
+        "format": FORMAT_NAME,
+        "format_version": FORMAT_VERSION,
+        "size_bytes": summary.size_bytes,
+        "bytes_per_frame": summary.size_bytes / frames if frames else None,
+        "frames": frames,
+        "frames_without_detections": summary.frames_without_detections,
+        "detections": summary.detections,
+        "detections_per_frame": summary.detections / frames if frames else None,
+        "mean_score": summary.mean_score,
+        "mask_bytes": summary.mask_bytes,
+        "has_class_scores": summary.has_class_scores,
+        "classes": summary.classes,
+        "detector": asdict(summary.detector) | {"class_names": [*summary.detector.class_names]},
+        "videos": [asdict(video) for video in summary.videos],
+        "failed": [asdict(video) for video in summary.failed],
+    }
+
+
+def summary_text(summary: ShardSummary) -> str:
+    """The summary for a person; long lists are cut, and say so."""
+    frames = summary.frames
+    per_frame = f"{summary.detections / frames:.2f} a frame" if frames else "no frames"
+    bytes_per_frame = f"{summary.size_bytes / frames:,.0f} a frame" if frames else "no frames"
+    score = "" if summary.mean_score is None else f", mean score {summary.mean_score:.3f}"
+    detector = summary.detector
+    thresholds = ", ".join(f"{name} {value:g}" for name, value in detector.thresholds.items())
+    versions = ", ".join(f"{name} {version}" for name, version in detector.versions.items())
+    scores_kept = "of every class" if summary.has_class_scores else "of the kept class only"
+    facts = [
+        ("shard", str(summary.path)),
+        ("format", f"{FORMAT_NAME} version {FORMAT_VERSION}"),
+        ("size", f"{summary.size_bytes:,} bytes, {bytes_per_frame}"),
+        ("detector", f"{detector.config_name} ({detector.config_digest[:19]})"),
+        ("checkpoint", detector.checkpoint_digest[:19]),
+        ("thresholds", thresholds or "none"),
+        ("versions", versions or "not recorded"),
+        ("scores", scores_kept),
+        ("videos", f"{len(summary.videos)}, {len(summary.failed)} failed"),
+        ("frames", f"{frames:,}, {summary.frames_without_detections:,} without detections"),
+        ("detections", f"{summary.detections:,}, {per_frame}{score}"),
+    ]
+    sections = [columns(facts)]
+    sections += _section(_VIDEO_HEADER, [_video_row(video) for video in summary.videos])
+    class_rows = [(name, f"{count:,}") for name, count in summary.classes.items()]
+    sections += _section(("class", "detections"), class_rows)
+    failed_rows = [(video.id, video.reason) for video in summary.failed]
+    sections += _section(("failed", "reason"), failed_rows)
+    return "\n\n".join(sections)
+
+
+def _videos(
+    shard: Shard, video_of_frame: list[int], detections: Counter[int]
+) -> tuple[VideoSummary, ...]:
+    seconds = shard.frame_seconds()
+    indices = shard.frame_index()
+    rows: dict[int, list[int]] = {}
+    for row, place in enumerate(video_of_frame):
+        rows.setdefault(place, []).append(row)
+    summaries = []
+    for place, video in enumerate(shard.videos):
+        own = rows.get(place, [])
+        summaries.append(
+            VideoSummary(
+                id=video.id,
+                height=video.height,
+                width=video.width,
+                frames=len(own),
+                first_frame=int(indices[own[0]]) if own else None,
+                seconds=(float(seconds[own[0]]), float(seconds[own[-1]])) if own else None,
+                rate=video.rate,
+                detections=detections[place],
+            )
+        )
+    return tuple(summaries)
+
+
+def _video_row(video: VideoSummary) -> tuple[str, ...]:
+    first, last = video.seconds or (0.0, 0.0)
+    return (
+        video.id,
+        f"{video.width} x {video.height}",
+        f"{video.frames:,}",
+        "-" if video.first_frame is None else f"{video.first_frame:,}",
+        f"{first:.3f} - {last:.3f}",
+        f"{video.detections:,}",
+        f"{video.detections / video.frames:.2f}" if video.frames else "-",
+    )
+
+
+def _section(header: tuple[str, ...], entries: Sequence[tuple[str, ...]]) -> list[str]:
+    """A table as a list of one text; none if it has no entries."""
+    if not entries:
+        return []
+    shown = [header, *entries[:_MOST_SHOWN]]
+    rest = len(entries) - _MOST_SHOWN
+    more = f"\n... and {rest:,} more (--json shows all)" if rest > 0 else ""
+    return [columns([tuple(printable(cell) for cell in row) for row in shown]) + more]
