@@ -1,4 +1,5 @@
-"""Decoded chunks of shards, as many as fit into a number of bytes; the least recently used go first."""
+"""Decoded chunks of shards, as many as fit into a number of bytes; the least recently used go
+first."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
@@ -23,7 +24,8 @@ class ChunkCache:
         """Size of all arrays that are kept."""
 
     def get(self, key: Hashable, load: Callable[[], NDArray[Any]]) -> NDArray[Any]:
-        """The array of this key: the one kept, or what `load` returns, which is kept from now on."""
+        """The array of this key: the one kept, or what `load` returns, which is kept from now
+        on."""
         array = self._arrays.get(key)
         if array is not None:
             self._arrays.move_to_end(key)

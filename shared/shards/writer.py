@@ -1,4 +1,5 @@
-"""Writes a shard: collects the detections of one unit and commits them as a whole, or not at all."""
+"""Writes a shard: collects the detections of one unit and commits them as a whole, or not at
+all."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
@@ -16,6 +17,7 @@ from shared.shards.schema import ARRAYS, DetectorEntry, FailedVideo, ShardAttrib
 from shared.shards.zarr_zip import write_group
 
 __all__ = ["ShardWriter", "remove_stale_temporaries"]
+
 
 @dataclass(slots=True, kw_only=True)
 class _OpenVideo:
@@ -66,7 +68,8 @@ class ShardWriter:
             return
         if self._open is not None:
             raise ShapeError(
-                f"{self._path}: video {self._open.entry.id!r} was begun and not ended; nothing written"
+                f"{self._path}: video {self._open.entry.id!r} was begun and not ended; "
+                "nothing was written"
             )
         attributes = ShardAttributes(
             videos=tuple(video.entry for video in self._done),
@@ -130,22 +133,7 @@ class ShardWriter:
         video = self._open
         if video is None:
             raise ShapeError(f"{self._path}: frame {frame_index} added while no video is open")
-        place = f"{self._path}: video {video.entry.id!r} frame {frame_index}"
-        if video.indices and frame_index <= video.indices[-1] or frame_index < 0:
-            raise ShapeError(f"{place}: wanted an index after {video.indices[-1:] or 'none'}")
-        if not np.isfinite(seconds) or video.seconds and seconds <= video.seconds[-1]:
-            raise ShapeError(
-                f"{place}: wanted a time after {video.seconds[-1:] or 'none'}, found {seconds} s"
-            )
-        grid = (video.entry.height, video.entry.width)
-        if (detections.height, detections.width) != grid:
-            raise ShapeError(
-                f"{place}: wanted detections on a grid of {grid[0]} x {grid[1]}, "
-                f"found {detections.height} x {detections.width}"
-            )
-        if (detections.class_scores is not None) != self._class_scores:
-            wanted, found = ("some", "none") if self._class_scores else ("none", "some")
-            raise ShapeError(f"{place}: wanted {wanted} class scores, found {found}")
+        self._check_frame(video, frame_index, seconds=seconds, detections=detections)
         video.indices.append(frame_index)
         video.seconds.append(seconds)
         video.frames.append(detections)
@@ -176,6 +164,27 @@ class ShardWriter:
             )
         self._check_new(video_id)
         self._failed.append(FailedVideo(id=video_id, reason=reason))
+
+    def _check_frame(
+        self, video: _OpenVideo, frame_index: int, *, seconds: float, detections: FrameDetections
+    ) -> None:
+        place = f"{self._path}: video {video.entry.id!r} frame {frame_index}"
+        last_index, last_seconds = -1, -np.inf
+        if video.indices:
+            last_index, last_seconds = video.indices[-1], video.seconds[-1]
+        if frame_index <= last_index:
+            raise ShapeError(f"{place}: wanted an index above {last_index}")
+        if not last_seconds < seconds < np.inf:
+            raise ShapeError(f"{place}: wanted a time after {last_seconds} s, found {seconds} s")
+        grid = (video.entry.height, video.entry.width)
+        if (detections.height, detections.width) != grid:
+            raise ShapeError(
+                f"{place}: wanted detections on a grid of {grid[0]} x {grid[1]}, "
+                f"found {detections.height} x {detections.width}"
+            )
+        if (detections.class_scores is not None) != self._class_scores:
+            wanted, found = ("some", "none") if self._class_scores else ("none", "some")
+            raise ShapeError(f"{place}: wanted {wanted} class scores, found {found}")
 
     def _check_new(self, video_id: str) -> None:
         known = {video.entry.id for video in self._done} | {video.id for video in self._failed}

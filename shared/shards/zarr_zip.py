@@ -132,7 +132,8 @@ class ZarrZip:
         layout = self._layouts[name]
         if not 0 <= start <= stop <= layout.num_rows:
             raise ShardFormatError(
-                f"{self.path}: array {name!r} has {layout.num_rows} rows, asked for [{start}, {stop})"
+                f"{self.path}: array {name!r} has {layout.num_rows} rows, "
+                f"asked for [{start}, {stop})"
             )
         if start == stop:
             return np.zeros((0, *layout.row), dtype=layout.dtype)
@@ -144,7 +145,8 @@ class ZarrZip:
 
     def _chunk(self, name: str, index: int) -> NDArray[Any]:
         return self._cache.get(
-            (self.path, name, index), lambda: _read_chunk(self.path, name, self._layouts[name], index)
+            (self.path, name, index),
+            lambda: _read_chunk(self.path, name, self._layouts[name], index),
         )
 
 

@@ -1,0 +1,44 @@
+"""A frame of a video, and what a video says of itself."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Frame", "VideoInfo"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Frame:
+    """One decoded picture."""
+
+    index: int
+    """Place in the decoded stream, from 0."""
+    seconds: float
+    """Presentation time; later than that of the frame before."""
+    image: NDArray[np.uint8]
+    """(H, W, 3) uint8 RGB, upright."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VideoInfo:
+    """What a video says of itself; only its first frame has been decoded."""
+
+    height: int
+    """Rows of an upright frame."""
+    width: int
+    """Columns of an upright frame."""
+    rate: float
+    """Frames a second, on average."""
+    header_frames: int | None
+    """How many frames the header promises, which may be wrong; None where it is silent. For a
+    folder of JPEGs, the number of files."""
+    duration_seconds: float | None = None
+    """Duration that the header promises, which may be wrong; None where it is silent."""
+
+    @property
+    def estimated_frames(self) -> int | None:
+        """Frames by the header: counted, else duration x rate; None where it tells neither."""
+        if self.header_frames is not None or self.duration_seconds is None:
+            return self.header_frames
+        return round(self.duration_seconds * self.rate)

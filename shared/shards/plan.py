@@ -1,0 +1,168 @@
+"""The plan of a detect job: which videos, or which frames of long ones, each shard is made of.
+
+It is written to `plan.json` in the folder of the shards before the first unit starts, so that a job
+that goes on later, elsewhere or with more workers makes the same shards.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from shared.atomic_file import write_text
+from shared.errors import ConfigError
+from shared.shards.schema import DetectorEntry
+
+__all__ = ["PLAN_NAME", "Plan", "Unit", "UnitPart", "plan_units", "shard_path"]
+
+PLAN_NAME = "plan.json"
+UNIT_FRAMES = 2000
+UNKNOWN_FRAMES = 300
+"""Frames that a video counts for when its header does not say how many it has."""
+
+_FORMAT = "detect-plan"
+_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnitPart:
+    """A video, or a range of its frames."""
+
+    video_id: str
+    """Id in the data set's manifest."""
+    start: int
+    """First frame of the range, from 0."""
+    stop: int | None
+    """Last frame + 1; None: to the end of the video, wherever that is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unit:
+    """What one shard is made of."""
+
+    index: int
+    """Number of the unit and of its shard."""
+    parts: tuple[UnitPart, ...]
+    """Its videos in the order of the manifest; no video twice."""
+
+
+def shard_path(folder: Path, unit_index: int) -> Path:
+    """The file of a unit's shard."""
+    return folder / f"shard-{unit_index:06d}.zarr.zip"
+
+
+def plan_units(
+    videos: Sequence[tuple[str, int | None]], unit_frames: int = UNIT_FRAMES
+) -> tuple[Unit, ...]:
+    """Packs videos into units in their order, and cuts a long one into ranges of `unit_frames`.
+
+    Depends on nothing but the arguments. More videos at the end change no unit but the last. The
+    last range of every video is open, because headers miscount frames.
+
+    Args:
+        videos: (id, frames as the header has them, or None or 0 where it is silent).
+        unit_frames: about how many frames a unit has, at least 1.
+    """
+    units: list[tuple[UnitPart, ...]] = []
+    packed: list[UnitPart] = []
+    room = unit_frames
+    for video_id, estimate in videos:
+        frames = estimate or UNKNOWN_FRAMES
+        is_long = bool(estimate) and frames > unit_frames
+        if packed and (frames > room or is_long):
+            units.append(tuple(packed))
+            packed, room = [], unit_frames
+        start = 0
+        while is_long and frames - start > unit_frames:
+            stop = start + unit_frames
+            units.append((UnitPart(video_id=video_id, start=start, stop=stop),))
+            start = stop
+        packed.append(UnitPart(video_id=video_id, start=start, stop=None))
+        room -= frames - start
+    if packed:
+        units.append(tuple(packed))
+    return tuple(Unit(index=index, parts=parts) for index, parts in enumerate(units))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """A detect job: its units, and all that must stay the same for it to go on."""
+
+    dataset: str
+    """Name of the data set."""
+    frames: str
+    """Which frames are looked at: `all` or `labelled`."""
+    detector: DetectorEntry
+    """What detects."""
+    units: tuple[Unit, ...]
+    """The units, numbered from 0."""
+
+    def save(self, folder: Path) -> None:
+        """Writes `plan.json` into the folder of the shards.
+
+        Raises:
+            PipelineError: if the disk refuses.
+        """
+        document = {"format": _FORMAT, "format_version": _VERSION, **asdict(self)}
+        write_text(folder / PLAN_NAME, json.dumps(document, indent=1) + "\n")
+
+    @classmethod
+    def load(cls, folder: Path) -> Self | None:
+        """The plan in a folder of shards, or None where there is none.
+
+        Raises:
+            ConfigError: if `plan.json` is not a plan of this version.
+        """
+        path = folder / PLAN_NAME
+        try:
+            document = json.loads(path.read_text())
+            if (document.pop("format"), document.pop("format_version")) != (_FORMAT, _VERSION):
+                raise ValueError(f"wanted format {_FORMAT} version {_VERSION}")
+            detector = dict(document.pop("detector"))
+            detector["class_names"] = tuple(detector["class_names"])
+            units = tuple(_unit(unit) for unit in document.pop("units"))
+            return cls(detector=DetectorEntry(**detector), units=units, **document)
+        except FileNotFoundError:
+            return None
+        except (OSError, AttributeError, KeyError, TypeError, ValueError) as err:
+            raise ConfigError(
+                f"{path}: not a plan that this release reads ({err!r}); use --fresh to start over, "
+                "or another --out"
+            ) from err
+
+    def check_same(self, other: "Plan", folder: Path) -> None:
+        """Checks that a job can go on: `self` is the plan in `folder`, `other` the one asked for.
+
+        Raises:
+            ConfigError: if they differ, naming each field with both values.
+        """
+        differences = list(_differences("", asdict(self), asdict(other)))
+        if differences:
+            raise ConfigError(
+                f"{folder / PLAN_NAME}: the job there is not the one asked for: "
+                f"{'; '.join(differences)}; use --fresh to start over, or another --out"
+            )
+
+
+def _unit(unit: dict[str, Any]) -> Unit:
+    return Unit(index=unit["index"], parts=tuple(UnitPart(**part) for part in unit["parts"]))
+
+
+def _differences(name: str, found: Any, wanted: Any) -> Iterator[str]:
+    """What differs, a phrase each; of two lists only the first place."""
+    if isinstance(found, dict) and isinstance(wanted, dict):
+        for key in dict.fromkeys([*found, *wanted]):
+            deeper = f"{name}.{key}" if name else str(key)
+            yield from _differences(deeper, found.get(key), wanted.get(key))
+    elif isinstance(found, list | tuple) and isinstance(wanted, list | tuple):
+        if len(found) != len(wanted):
+            yield f"{name} has {len(found)} entries there, {len(wanted)} asked for"
+        pairs = enumerate(zip(found, wanted, strict=False))
+        for place, (each_found, each_wanted) in pairs:
+            inner = list(_differences(f"{name}[{place}]", each_found, each_wanted))
+            if inner:
+                yield from inner
+                return
+    elif found != wanted:
+        yield f"{name} is {found!r} there, {wanted!r} asked for"

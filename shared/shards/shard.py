@@ -1,0 +1,158 @@
+"""Reads one shard, as little of it as is asked for."""
+
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.detections import FrameDetections
+from shared.errors import ShardFormatError, ShardNotFoundError
+from shared.shards.chunk_cache import ChunkCache
+from shared.shards.schema import (
+    ARRAYS,
+    DetectorEntry,
+    FailedVideo,
+    ShardAttributes,
+    VideoEntry,
+)
+from shared.shards.zarr_zip import ZarrZip
+
+__all__ = ["Shard"]
+
+_OWN_CACHE_BYTES = 64 * 2**20
+
+
+class Shard:
+    """One shard; its arrays are read when they are needed, and only the parts that are.
+
+    Args:
+        path: the file.
+        cache: keeps what was read; a small one of its own by default.
+
+    Raises:
+        ShardNotFoundError: if there is no such file.
+        ShardFormatError: if it is damaged, or not of a format version that this release reads.
+    """
+
+    def __init__(self, path: Path, cache: ChunkCache | None = None) -> None:
+        self.path = path
+        self._group = ZarrZip(path, ChunkCache(_OWN_CACHE_BYTES) if cache is None else cache)
+        self._attributes = ShardAttributes.from_json(self._group.attributes, source=str(path))
+        _check_arrays(self._group, class_scores=self._attributes.class_scores)
+        self._lengths = {name: self._group.shape(name)[0] for name in self._group.names()}
+
+    @property
+    def videos(self) -> tuple[VideoEntry, ...]:
+        """The videos, in the order of their frames."""
+        return self._attributes.videos
+
+    @property
+    def failed(self) -> tuple[FailedVideo, ...]:
+        """The videos of the unit that could not be decoded."""
+        return self._attributes.failed
+
+    @property
+    def detector(self) -> DetectorEntry:
+        """What the detections were made with."""
+        return self._attributes.detector
+
+    @property
+    def has_class_scores(self) -> bool:
+        """Whether detections come with the scores of all classes."""
+        return self._attributes.class_scores
+
+    @property
+    def num_frames(self) -> int:
+        """F, frames of all its videos together."""
+        return self._lengths["frame_index"]
+
+    @property
+    def num_detections(self) -> int:
+        """N, detections of all its frames together."""
+        return self._lengths["boxes"]
+
+    def frame_video(self) -> NDArray[np.int32]:
+        """(F,) int32, for each frame the place of its video in `videos`."""
+        return self._group.rows("frame_video", 0, self.num_frames)
+
+    def frame_index(self) -> NDArray[np.int64]:
+        """(F,) int64, the frame's place in the decoded stream of its video, from 0."""
+        return self._group.rows("frame_index", 0, self.num_frames)
+
+    def frame_seconds(self) -> NDArray[np.float64]:
+        """(F,) float64, presentation time of each frame in its video."""
+        return self._group.rows("frame_seconds", 0, self.num_frames)
+
+    def frame(self, row: int) -> FrameDetections:
+        """The detections of the frame in this row of the shard, from 0.
+
+        Raises:
+            ShardFormatError: if there is no such row, or what it holds is damaged.
+        """
+        if not 0 <= row < self.num_frames:
+            raise ShardFormatError(
+                f"{self.path}: has {self.num_frames} frames, asked for row {row}"
+            )
+        rows = self._group.rows
+        video = self.videos[int(rows("frame_video", row, row + 1)[0])]
+        start, stop = (int(border) for border in rows("frame_offsets", row, row + 2))
+        borders = rows("rle_offsets", start, stop + 1)
+        rle = rows("rle", int(borders[0]), int(borders[-1])).tobytes()
+        borders = borders - borders[0]
+        return FrameDetections(
+            height=video.height,
+            width=video.width,
+            boxes=rows("boxes", start, stop),
+            scores=rows("scores", start, stop),
+            labels=rows("labels", start, stop),
+            class_scores=rows("class_scores", start, stop) if self.has_class_scores else None,
+            masks=tuple(rle[a:b] for a, b in pairwise(borders)),
+        )
+
+    def video_rows(self, video_id: str) -> tuple[int, int]:
+        """Rows [start, stop) of the frames of one video; equal if it has none.
+
+        Raises:
+            ShardNotFoundError: if the shard does not have the video.
+            ShardFormatError: if its frames do not lie side by side.
+        """
+        places = [place for place, video in enumerate(self.videos) if video.id == video_id]
+        if not places:
+            raise ShardNotFoundError(f"{self.path}: has no video {video_id!r}")
+        video_of_frame = self.frame_video()
+        start, stop = np.searchsorted(video_of_frame, [places[0], places[0] + 1]).tolist()
+        if stop - start != self.videos[places[0]].frames:
+            raise ShardFormatError(
+                f"{self.path}: video {video_id!r}: wanted its {self.videos[places[0]].frames} "
+                f"frames side by side, found {stop - start}"
+            )
+        return start, stop
+
+
+def _check_arrays(group: ZarrZip, *, class_scores: bool) -> None:
+    """Checks that the arrays of the schema are there, with their types and matching lengths."""
+    wanted = [name for name in ARRAYS if class_scores or name != "class_scores"]
+    for name in wanted:
+        if name not in group.names():
+            raise ShardFormatError(f"{group.path}: array {name!r} is missing")
+        spec = ARRAYS[name]
+        found = f"{group.dtype(name)} rows of {group.shape(name)[1:]}"
+        if group.dtype(name) != spec.dtype or group.shape(name)[1:] != spec.row:
+            raise ShardFormatError(
+                f"{group.path}: array {name!r}: wanted {spec.dtype} rows of {spec.row}, "
+                f"found {found}"
+            )
+    counts = {
+        "frames": group.shape("frame_index")[0],
+        "detections": group.shape("boxes")[0],
+        "bytes": group.shape("rle")[0],
+    }
+    for name in wanted:
+        counted, plus, _ = ARRAYS[name].counts.partition(" + ")
+        length = counts[counted] + bool(plus)
+        if group.shape(name)[0] != length:
+            raise ShardFormatError(
+                f"{group.path}: array {name!r}: wanted {length} rows ({ARRAYS[name].counts}), "
+                f"found {group.shape(name)[0]}"
+            )

@@ -1,0 +1,92 @@
+"""Frames of a video with their times, from a video file or from a folder of JPEGs.
+
+Every frame is there, from the first to the last, in the order in which it is shown. Frames are
+upright and RGB. Times are presentation times in seconds; one that is missing or not after the one
+before becomes the one before + 1 / rate.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from shared.errors import VideoDecodeError
+from shared.frame_folder import folder_files, probe_folder, read_folder
+from shared.frames import Frame, VideoInfo
+from shared.video_file import probe_file, read_file
+
+__all__ = ["Frame", "VideoInfo", "content_bytes", "content_digest", "probe", "read_frames"]
+
+
+def probe(path: Path, *, rate: float | None = None) -> VideoInfo:
+    """What a video says of itself; decodes one frame.
+
+    Args:
+        path: a video file, or a folder of JPEGs.
+        rate: frames a second of a folder, which does not tell it; not used for a file.
+
+    Raises:
+        VideoDecodeError: if no frame can be decoded, or a folder's rate is missing.
+    """
+    return probe_folder(path, rate=rate) if path.is_dir() else probe_file(path)
+
+
+def read_frames(
+    path: Path, *, rate: float | None = None, start: int = 0, stop: int | None = None
+) -> Iterator[Frame]:
+    """The frames [start, stop) of a video; the ones before are decoded too, so that all are
+    counted.
+
+    There are fewer, or none, if the video ends before. Close the iterator to close the file early.
+
+    Args:
+        path: a video file, or a folder of JPEGs.
+        rate: frames a second of a folder, which does not tell it; not used for a file.
+        start: place of the first frame wanted, from 0.
+        stop: place after the last frame wanted; None: to the end.
+
+    Raises:
+        VideoDecodeError: at the first frame asked for, if no frame can be decoded or a folder's
+            rate is missing; later, if the disk fails.
+    """
+    if path.is_dir():
+        return read_folder(path, rate=rate, start=start, stop=stop)
+    return read_file(path, start=start, stop=stop)
+
+
+def content_digest(path: Path) -> str:
+    """`sha256:` and the digest of a file, or of the names and contents of a folder's JPEGs.
+
+    Raises:
+        VideoDecodeError: if it cannot be read.
+    """
+    try:
+        if not path.is_dir():
+            with path.open("rb") as file:
+                return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
+        digest = hashlib.sha256()
+        for frame in folder_files(path):
+            content = frame.read_bytes()
+            digest.update(f"{frame.name}\0{len(content)}\0".encode())
+            digest.update(content)
+        return f"sha256:{digest.hexdigest()}"
+    except OSError as err:
+        raise _unreadable(path, err) from err
+
+
+def content_bytes(path: Path) -> int:
+    """Size of a file, or of all JPEGs of a folder.
+
+    Raises:
+        VideoDecodeError: if it cannot be read.
+    """
+    try:
+        files = folder_files(path) if path.is_dir() else (path,)
+        return sum(file.stat().st_size for file in files)
+    except OSError as err:
+        raise _unreadable(path, err) from err
+
+
+def _unreadable(path: Path, err: OSError) -> VideoDecodeError:
+    if isinstance(err, VideoDecodeError):
+        return err
+    return VideoDecodeError(f"{path}: cannot be read ({err.strerror or err})")
