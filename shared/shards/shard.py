@@ -2,6 +2,7 @@
 
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,17 +73,27 @@ class Shard:
         """N, detections of all its frames together."""
         return self._lengths["boxes"]
 
+    def array(self, name: str) -> NDArray[Any]:
+        """A whole array of the format's table (`schema.ARRAYS`); not to be written to.
+
+        Raises:
+            ShardFormatError: if the shard has no such array, or it is damaged.
+        """
+        if name not in self._lengths:
+            raise ShardFormatError(f"{self.path}: has no array {name!r}")
+        return self._group.rows(name, 0, self._lengths[name])
+
     def frame_video(self) -> NDArray[np.int32]:
         """(F,) int32, for each frame the place of its video in `videos`."""
-        return self._group.rows("frame_video", 0, self.num_frames)
+        return self.array("frame_video")
 
     def frame_index(self) -> NDArray[np.int64]:
         """(F,) int64, the frame's place in the decoded stream of its video, from 0."""
-        return self._group.rows("frame_index", 0, self.num_frames)
+        return self.array("frame_index")
 
     def frame_seconds(self) -> NDArray[np.float64]:
         """(F,) float64, presentation time of each frame in its video."""
-        return self._group.rows("frame_seconds", 0, self.num_frames)
+        return self.array("frame_seconds")
 
     def frame(self, row: int) -> FrameDetections:
         """The detections of the frame in this row of the shard, from 0.
