@@ -1,17 +1,61 @@
 # One line a target. Everything runs in .venv, which plain pip fills from setup.cfg.
-# make PYTHON=python3.12 ... chooses the interpreter (3.11 to 3.13).
-PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || echo python3)
+# Variables become options where they are set:
+#   make detect DATASET=vlog DATA=/disk/videos OUT=/disk/shards ARGS="--limit 10"
+#   make PYTHON=/path/to/python3.12 setup chooses the interpreter (3.11 to 3.13).
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+# An interpreter that starts and can make an environment: a name on the path may be a pyenv shim
+# with nothing behind it, or a python without ensurepip, so each candidate is run.
+PYTHON_CHECK := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
+PYTHON ?= $(shell IFS=:; for name in python3.11 python3.12 python3.13 python3; do for folder in $$PATH $$HOME/.pyenv/versions/*/bin; do "$$folder/$$name" -c '$(PYTHON_CHECK)' 2>/dev/null && echo "$$folder/$$name" && break 2; done; done)
+
+DATA_OPTION = $(if $(DATA),--data $(DATA))
+OUT_OPTION = $(if $(OUT),--out $(OUT))
+SEED_OPTION = $(if $(SEED),--seed $(SEED))
+CHECKPOINT_OPTION = $(if $(CHECKPOINT),--checkpoint $(CHECKPOINT))
+RUN_OPTION = $(if $(RUN),--run $(RUN))
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint type format bench detect clips train eval inspect verify clean
+
+help: ## List the targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1	\2/p' $(MAKEFILE_LIST) | while IFS='	' read -r target text; do printf '  make %-9s %s\n' "$$target" "$$text"; done
 
 $(READY): setup.cfg pyproject.toml
-	$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info[:2] <= (3, 13) else "Python 3.11 to 3.13 is needed, found " + sys.version.split()[0] + "; say make PYTHON=python3.12")'
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
-	$(BIN)/python -m pip uninstall --quiet --yes opencv-python opencv-python-headless
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps opencv-python-headless
+	@"$(PYTHON)" -c '$(PYTHON_CHECK)' 2>/dev/null || { echo "make: wanted a Python 3.11 to 3.13 that can make environments, found '$(PYTHON)'; install one (Debian: apt install python3 python3-venv) or say make PYTHON=/path/to/python3.12" >&2; exit 1; }
+	"$(PYTHON)" -m venv $(VENV)
+	$(PIP) install --editable '.[dev]'
+	$(PIP) uninstall --yes opencv-python opencv-python-headless # the former needs libGL, which servers lack
+	$(PIP) install --no-deps 'opencv-python-headless>=4.10'
 	touch $@
 
-.PHONY: setup
-setup: $(READY)
+setup: $(READY) ## Make .venv and install everything in it
+demo: $(READY) ## Run everything once on generated videos; SEED= ARGS=--short
+	$(BIN)/orn demo $(SEED_OPTION) $(ARGS)
+test: $(READY) ## Run the tests; ARGS="-k shards"
+	$(BIN)/python -m pytest $(ARGS)
+lint: $(READY) ## Check rules, layout and types
+	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+type: $(READY) ## Check types
+	$(BIN)/mypy
+format: $(READY) ## Lay out the code
+	$(BIN)/ruff check --fix . && $(BIN)/ruff format .
+bench: $(READY) ## Run the benchmarks
+	@for bench in $(wildcard benchmarks/bench_*.py); do echo "$$bench"; $(BIN)/python "$$bench" $(ARGS) || exit 1; done
+detect: $(READY) ## Find the objects of every frame; DATASET= DATA= OUT= CHECKPOINT= ARGS=
+	$(BIN)/orn detect $(DATASET) $(DATA_OPTION) $(OUT_OPTION) $(CHECKPOINT_OPTION) $(ARGS)
+clips: $(READY) ## Store the rescaled frames; DATASET= DATA= OUT= ARGS=
+	$(BIN)/orn clips $(DATASET) $(DATA_OPTION) $(OUT_OPTION) $(ARGS)
+train: $(READY) ## Train; DATASET= DATA= RUN= SEED= ARGS=
+	$(BIN)/orn train $(DATASET) $(DATA_OPTION) $(RUN_OPTION) $(SEED_OPTION) $(ARGS)
+eval: $(READY) ## Evaluate a run; RUN= DATA= ARGS=
+	$(BIN)/orn eval $(RUN) $(DATA_OPTION) $(ARGS)
+inspect: $(READY) ## Show what a shard holds; SHARD= ARGS="--video ID --frame N"
+	$(BIN)/orn inspect $(SHARD) $(ARGS)
+verify: $(READY) ## Check shards; SHARD=file or folder
+	$(BIN)/orn verify $(SHARD) $(ARGS)
+clean: ## Remove caches; .venv, data, shards, clips and runs stay
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis build && find . -path ./$(VENV) -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +

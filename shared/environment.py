@@ -9,7 +9,14 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-__all__ = ["PROJECT", "describe_environment", "git_commit", "library_versions", "requirements"]
+__all__ = [
+    "PROJECT",
+    "describe_environment",
+    "git_commit",
+    "installed_version",
+    "library_versions",
+    "requirements",
+]
 
 PROJECT = "object-relation-network"
 """Name of the installed distribution."""
@@ -33,9 +40,13 @@ def describe_environment() -> dict[str, Any]:
 
 def requirements() -> dict[str, str]:
     """Each library that this project asks for, and the versions as its metadata writes them; those
-    of development and other extras are left out."""
+    of development and other extras are left out. Empty if the project is not installed."""
+    try:
+        texts = metadata.requires(PROJECT) or []
+    except metadata.PackageNotFoundError:  # run from a checkout that was never installed
+        return {}
     wanted = {}
-    for text in metadata.requires(PROJECT) or []:
+    for text in texts:
         match = re.match(r"[A-Za-z0-9._-]+", text)
         if match and "extra ==" not in text:
             wanted[match[0]] = text[match.end() :].partition(";")[0].strip(" ()")

@@ -1,0 +1,252 @@
+"""`orn doctor`: what is installed, what works, and how to mend the rest.
+
+Every check runs even when others fail, and imports what it looks at itself. MMDetection and mmcv
+are looked at from outside: only the detection stage imports them.
+"""
+
+import functools
+import importlib
+import importlib.util
+import platform
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import click
+
+from shared.cli_options import echo_json, json_option
+from shared.environment import PROJECT, installed_version, requirements
+
+__all__ = ["Check", "doctor", "run_checks"]
+
+LEAST_FREE_BYTES = 5 * 2**30
+"""Room for the demo and a checkpoint or two."""
+
+_OPENCV_NAMES = ("opencv-python", "opencv-python-headless", "opencv-contrib-python")
+_ALTERNATIVES = {"mmcv-lite": "mmcv"}
+"""Distributions that do as well as the one asked for: mmcv is mmcv-lite with its operators."""
+
+_PIP = f"{sys.executable} -m pip"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One thing that was looked at."""
+
+    name: str
+    status: Literal["ok", "warning", "failed"]
+    """"failed": something that the project needs does not work."""
+    found: str
+    remedy: str = ""
+    """What to do about it; empty if nothing."""
+
+
+@click.command()
+@json_option
+def doctor(as_json: bool) -> int:
+    """Say what is installed, what works and how to mend the rest.
+
+    Ends with 1 if something that is needed does not work.
+    """
+    checks = []
+    for check in run_checks():
+        checks.append(check)
+        if not as_json:
+            click.echo(_line(check))
+    is_well = all(check.status != "failed" for check in checks)
+    if as_json:
+        echo_json({"ok": is_well, "checks": [asdict(check) for check in checks]})
+    else:
+        click.echo("everything needed works" if is_well else "something needed does not work")
+    return 0 if is_well else 1
+
+
+def run_checks() -> Iterator[Check]:
+    """The checks, one by one, as they are done."""
+    yield _check_python()
+    yield from _check_packages()
+    for name, look in (
+        ("cv2", _check_cv2),
+        ("torch", _check_torch),
+        ("mmcv", _check_mmcv),
+        ("video codecs", _check_codecs),
+        ("disk", _check_disk),
+    ):
+        yield _guarded(name, look)
+
+
+def _guarded(name: str, look: Callable[[], Check]) -> Check:
+    """A check whose own failure is what it finds."""
+    try:
+        return look()
+    except Exception as err:  # whatever a broken installation raises
+        found = f"{type(err).__name__}: {err}".splitlines()[0]
+        return Check(name=name, status="failed", found=found, remedy="make setup")
+
+
+def _line(check: Check) -> str:
+    mark = {"ok": "ok     ", "warning": "warning", "failed": "FAILED "}[check.status]
+    remedy = f"\n         -> {check.remedy}" if check.remedy else ""
+    return f"{mark}  {check.name}: {check.found}{remedy}"
+
+
+def _check_python() -> Check:
+    found = f"{platform.python_version()} ({sys.executable})"
+    if (3, 11) <= sys.version_info[:2] <= (3, 13):
+        return Check(name="python", status="ok", found=found)
+    return Check(
+        name="python",
+        status="failed",
+        found=f"{found}, wanted 3.11 to 3.13",
+        remedy="make PYTHON=python3.12 setup, after removing .venv",
+    )
+
+
+def _check_packages() -> Iterator[Check]:
+    """Each library that the project asks for, against the versions it asks for."""
+    wanted = requirements()
+    if not wanted:
+        found = f"{PROJECT} is not installed in this Python"
+        yield Check(name="packages", status="failed", found=found, remedy="make setup")
+    for name, specifier in wanted.items():
+        if name not in _OPENCV_NAMES:  # one of several will do; the check of cv2 says more
+            yield _guarded(name, functools.partial(_check_package, name, specifier))
+
+
+def _check_package(name: str, specifier: str) -> Check:
+    from packaging.specifiers import SpecifierSet
+
+    version = installed_version(name) or installed_version(_ALTERNATIVES.get(name, name))
+    remedy = f"{_PIP} install '{name}{specifier}'"
+    if version is None:
+        return Check(name=name, status="failed", found="not installed", remedy=remedy)
+    if not SpecifierSet(specifier).contains(version, prereleases=True):
+        found = f"{version}, wanted {specifier}"
+        return Check(name=name, status="failed", found=found, remedy=remedy)
+    return Check(name=name, status="ok", found=f"{version} (wanted {specifier or 'any'})")
+
+
+def _check_cv2() -> Check:
+    """OpenCV: mmcv asks for opencv-python, whose libGL is missing on servers and in containers."""
+    installed = {name: installed_version(name) for name in _OPENCV_NAMES}
+    present = [f"{name} {version}" for name, version in installed.items() if version]
+    remedy = (
+        f"{_PIP} uninstall --yes {' '.join(_OPENCV_NAMES)} && "
+        f"{_PIP} install --no-deps opencv-python-headless"
+    )
+    try:
+        cv2 = importlib.import_module("cv2")
+    except ImportError as err:
+        found = f"{' and '.join(present) or 'not installed'}; does not import: {err}"
+        if "libGL" in str(err) or "libgthread" in str(err):
+            found += " (opencv-python needs a desktop's libraries, opencv-python-headless does not)"
+        return Check(name="cv2", status="failed", found=found, remedy=remedy)
+    found = f"{cv2.__version__} from {' and '.join(present) or 'elsewhere'}"
+    if len(present) > 1:
+        found += "; they overwrite each other's files"
+        return Check(name="cv2", status="warning", found=found, remedy=remedy)
+    return Check(name="cv2", status="ok", found=found)
+
+
+def _check_torch() -> Check:
+    """Devices, and the operators of torchvision that stand in for mmcv's."""
+    import torch
+    import torchvision
+
+    box_N4 = torch.tensor([[0.0, 0.0, 4.0, 4.0]])
+    torchvision.ops.nms(box_N4, torch.ones(1), 0.5)
+    devices = ["cpu"]
+    for index in range(torch.cuda.device_count()):
+        memory = torch.cuda.get_device_properties(index).total_memory / 2**30
+        devices.append(f"cuda:{index} {torch.cuda.get_device_name(index)} {memory:.0f} GiB")
+    found = f"{torch.__version__}, torchvision {torchvision.__version__}, {', '.join(devices)}"
+    if len(devices) == 1 and Path("/dev/nvidia0").exists():
+        return Check(
+            name="torch",
+            status="warning",
+            found=f"{found}; there is an NVIDIA GPU that torch cannot use",
+            remedy="install the torch build for the driver's CUDA, see https://pytorch.org",
+        )
+    return Check(name="torch", status="ok", found=found)
+
+
+def _check_mmcv() -> Check:
+    """Whether mmcv's operators are compiled or torchvision's are used in their place."""
+    missing = [name for name in ("mmcv", "mmdet", "mmengine") if not importlib.util.find_spec(name)]
+    if missing:
+        return Check(
+            name="mmcv",
+            status="failed",
+            found=f"{', '.join(missing)} not installed; detection cannot run",
+            remedy="make setup",
+        )
+    spec = importlib.util.find_spec("mmcv")
+    folders = [Path(folder) for folder in (spec and spec.submodule_search_locations) or []]
+    if any(any(folder.glob("_ext*.so")) or any(folder.glob("_ext*.pyd")) for folder in folders):
+        return Check(name="mmcv", status="ok", found="compiled; its own operators are used")
+    found = "not compiled; nms and roi_align of torchvision are used, which Mask R-CNN needs"
+    return Check(name="mmcv", status="ok", found=found)
+
+
+def _check_codecs() -> Check:
+    """Writes a small H.264 video and reads it back; says which other codecs can be read."""
+    import av
+
+    num_frames = _h264_round_trip()
+    if num_frames == 0:
+        return Check(
+            name="video codecs",
+            status="failed",
+            found=f"PyAV {av.__version__}; wrote an H.264 video and read no frame of it back",
+            remedy=f"{_PIP} install --force-reinstall --only-binary av 'av>=14'",
+        )
+    wanted = ("h264", "hevc", "mpeg4", "vp8", "vp9", "av1")
+    readable = [name for name in wanted if _can_read(name)]
+    found = f"PyAV {av.__version__}; writes and reads h264, reads {', '.join(readable)}"
+    return Check(name="video codecs", status="ok", found=found)
+
+
+def _h264_round_trip() -> int:
+    """Number of frames read back from a video of four."""
+    import io
+
+    import av
+    import numpy as np
+
+    memory = io.BytesIO()
+    with av.open(memory, "w", format="mp4") as container:
+        stream = container.add_stream("libx264", rate=12)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for value in range(4):
+            image_HWC = np.full((48, 64, 3), value * 60, dtype=np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image_HWC, format="rgb24")))
+        container.mux(stream.encode())
+    memory.seek(0)
+    with av.open(memory, "r") as written:
+        return sum(1 for _ in written.decode(video=0))
+
+
+def _can_read(codec: str) -> bool:
+    import av
+
+    try:
+        av.codec.Codec(codec, "r")
+    except (av.FFmpegError, ValueError):
+        return False
+    return True
+
+
+def _check_disk() -> Check:
+    usage: Any = shutil.disk_usage(Path.cwd())
+    found = f"{usage.free / 2**30:.1f} GiB free at {Path.cwd()}"
+    if usage.free >= LEAST_FREE_BYTES:
+        return Check(name="disk", status="ok", found=found)
+    return Check(
+        name="disk",
+        status="warning",
+        found=found,
+        remedy="make room, or let shards, clips and runs go to another disk with --out and --run",
+    )
