@@ -7,9 +7,100 @@ from pathlib import Path
 
 import click
 
-from shared.cli_options import data_option, echo_json, json_option, seed_option
+from shared.cli_options import (
+    data_option,
+    dataset_argument,
+    device_option,
+    dry_run_option,
+    echo_json,
+    json_option,
+    out_option,
+    seed_option,
+)
 
-__all__ = ["demo_detector"]
+__all__ = ["demo_detector", "detect"]
+
+
+@click.command("detect")
+@dataset_argument
+@data_option
+@out_option("shards/DATASET")
+@click.option(
+    "--checkpoint",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="File of the detector's weights.  [default: the data set's own]",
+)
+@click.option(
+    "--config",
+    metavar="NAME|FILE",
+    help="A config of mmdet's model zoo by name, or a file.  [default: the data set's own, else "
+    "mask-rcnn_r50_fpn_ms-poly-3x_coco]",
+)
+@click.option(
+    "--score-threshold",
+    type=click.FloatRange(0, 1),
+    default=0.3,
+    show_default=True,
+    help="Detections that score less are dropped.",
+)
+@click.option("--batch", type=click.IntRange(1), default=8, show_default=True, help="Frames.")
+@click.option("--limit", type=click.IntRange(1), metavar="N", help="Only the first N videos.")
+@click.option("--half", is_flag=True, help="Backbone in half precision (GPU only).")
+@click.option("--fresh", is_flag=True, help="Remove the job that is in the folder, start over.")
+@device_option
+@dry_run_option
+@json_option
+def detect(
+    dataset: str,
+    data_root: Path,
+    out: Path | None,
+    checkpoint: Path | None,
+    config: str | None,
+    score_threshold: float,
+    batch: int,
+    limit: int | None,
+    half: bool,
+    fresh: bool,
+    device: str,
+    dry_run: bool,
+    as_json: bool,
+) -> int:
+    """Find the objects of every frame of DATASET and write them as shards.
+
+    A job that was cut off goes on where it stopped. Ends with 3 if videos could not be decoded.
+    """
+    from shared.manifests.load import load_dataset
+    from stage1_detect.detector_choice import choose_files
+    from stage1_detect.planning import check_videos, clear_folder, limit_videos, plan_job
+
+    data = limit_videos(load_dataset(dataset, data_root, labels=False), limit)
+    check_videos(data)
+    files = choose_files(data.detector, config=config, checkpoint=checkpoint)
+    folder = out or Path("shards") / data.name
+    if dry_run:
+        from stage1_detect.dry_run import describe_job
+
+        echo_json(describe_job(data, files, folder=folder, score_threshold=score_threshold))
+        return 0
+    from stage1_detect.job import report, run_job
+    from stage1_detect.mmdet.detector import load_detector
+
+    detector = load_detector(
+        config=files.config,
+        checkpoint=files.checkpoint,
+        device=device,
+        score_threshold=score_threshold,
+        half=half,
+    )
+    if fresh:
+        clear_folder(folder)
+    job = plan_job(data, entry=detector.entry, folder=folder)
+    summary = run_job(job, detector=detector, batch=batch)
+    for line in report(summary):
+        click.echo(line, err=True)
+    if as_json:
+        echo_json(summary.as_json())
+    return summary.exit_code
 
 
 @click.command("demo-detector")
@@ -17,7 +108,8 @@ __all__ = ["demo_detector"]
 @click.option(
     "--out",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="File for the weights; a record goes to FILE.json. Default: DATA/demo-detector/detector.pth",
+    help="File for the weights, with a record beside it in FILE.json.  "
+    "[default: DATA/demo-detector/detector.pth]",
 )
 @click.option("--iterations", type=click.IntRange(1), default=4000, show_default=True)
 @click.option(

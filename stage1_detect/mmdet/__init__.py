@@ -1,4 +1,4 @@
 """The adapter to MMDetection: the only folder that imports mmdet, mmcv or mmengine.
 
-`torchvision_ops.install()` must run before anything of mmdet is imported; the modules here do that themselves.
+`library.py` imports what the others use of them, after the stand-in for mmcv's compiled module.
 """

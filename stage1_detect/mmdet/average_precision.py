@@ -32,7 +32,7 @@ def average_precision(
         for image_id, found in zip(image_ids, detections, strict=True)
         for entry in _as_results(image_id, found)
     ]
-    figures = {}
+    figures: dict[str, float] = {}
     with contextlib.redirect_stdout(io.StringIO()):  # pycocotools prints
         truth = COCO(str(annotations))
         for name, kind in (("box", "bbox"), ("mask", "segm")):

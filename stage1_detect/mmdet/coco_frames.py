@@ -96,7 +96,7 @@ def make_batch(
     mean_std: tuple[Tensor, Tensor],
     divisor: int,
 ) -> tuple[Tensor, list[DetDataSample]]:
-    """Normalised frames and their objects as mmdet's loss takes them, flipped and recoloured at random.
+    """Frames and their objects as mmdet's loss takes them, flipped and recoloured at random.
 
     Args:
         frames: where they come from.
@@ -106,7 +106,7 @@ def make_batch(
         divisor: heights and widths are padded to a multiple of it.
 
     Returns:
-        (B, 3, H, W) float32 in channels-last memory, and B samples.
+        (B, 3, H, W) float32, normalised, in channels-last memory, and B samples.
     """
     height, width = frames.images_MHWC.shape[1:3]
     padded_hw = (-(-height // divisor) * divisor, -(-width // divisor) * divisor)
@@ -169,8 +169,8 @@ def _read_images(
             ) from err
         if image_HWC.shape[:2] != size:
             raise ManifestError(
-                f"{folder / entry['file_name']}: wanted {size[0]} x {size[1]} pixels like the first, "
-                f"found {image_HWC.shape[0]} x {image_HWC.shape[1]}"
+                f"{folder / entry['file_name']}: wanted {size[0]} x {size[1]} pixels as in the "
+                f"first, found {image_HWC.shape[0]} x {image_HWC.shape[1]}"
             )
         images_MHWC[row] = image_HWC
     return images_MHWC

@@ -12,10 +12,7 @@ from shared.errors import DetectorError
 from shared.nearest import nearest
 from stage1_detect.mmdet.library import Config, load_yaml, mmdet
 
-__all__ = ["DEFAULT_CONFIG", "DetectorConfig", "read_config", "test_pipeline", "weights_url"]
-
-DEFAULT_CONFIG = "mask-rcnn_r50_fpn_ms-poly-3x_coco"
-"""The model zoo's Mask R-CNN, ResNet-50 with feature pyramid, trained three times as long as usual."""
+__all__ = ["DetectorConfig", "read_config", "test_pipeline", "weights_url"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +28,7 @@ class DetectorConfig:
 
 
 def read_config(name_or_file: str | Path) -> DetectorConfig:
-    """A configuration from a file, or from the model zoo by name (`mask-rcnn_r50_fpn_ms-poly-3x_coco`).
+    """A configuration from a file, or from the model zoo by its name there.
 
     Raises:
         DetectorError: there is no such file or name, or the file is not a detector's configuration.
@@ -44,13 +41,14 @@ def read_config(name_or_file: str | Path) -> DetectorConfig:
     for key in ("model", "test_dataloader"):
         if key not in config:
             raise DetectorError(
-                f"detector config {path}: wanted mmdet's keys model and test_dataloader, found no {key}"
+                f"detector config {path}: wanted mmdet's keys model and test_dataloader, "
+                f"found no {key}"
             )
     return DetectorConfig(name=path.stem, config=config, digest=_digest(config))
 
 
 def weights_url(config_name: str) -> str | None:
-    """Address of the weights that the model zoo publishes for a configuration; None where it names none."""
+    """Address of the weights that the model zoo has for a configuration; None where it has none."""
     for metafile in sorted(_zoo_folder().glob("*/metafile.yml")):
         for entry in load_yaml(str(metafile)).get("Models") or []:
             if Path(entry.get("Config", "")).stem == config_name:
@@ -77,7 +75,8 @@ def _find(name_or_file: str | Path) -> Path:
         meant = nearest(str(name_or_file), known)
         hint = f"did you mean {meant!r}?" if meant else "this mmdet was installed without its zoo"
         raise DetectorError(
-            f"detector config {str(name_or_file)!r} is neither a .py file nor a name of the model zoo; {hint}"
+            f"detector config {str(name_or_file)!r} is neither a .py file nor a name of the "
+            f"model zoo; {hint}"
         )
     return known[str(name_or_file)]
 

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from shared.boxes import clip_boxes
 from shared.coco_classes import COCO_CLASSES
@@ -22,7 +22,7 @@ from shared.errors import DetectorError
 from shared.shards.schema import DetectorEntry
 from stage1_detect.mmdet.config import DetectorConfig, read_config, test_pipeline, weights_url
 from stage1_detect.mmdet.heads import ImagePredictions, predict_boxes, predict_masks
-from stage1_detect.mmdet.library import Compose
+from stage1_detect.mmdet.library import Compose, MaskRCNN
 from stage1_detect.mmdet.masks import encode_masks
 from stage1_detect.mmdet.model import build_model, load_weights, quiet
 
@@ -54,7 +54,7 @@ class MmdetDetector:
 
     def __init__(
         self,
-        model: nn.Module,
+        model: MaskRCNN,
         detector: DetectorConfig,
         *,
         entry: DetectorEntry,
@@ -86,7 +86,7 @@ class MmdetDetector:
         return [self.encode(found) for found in self.infer([self.prepare(i) for i in images])]
 
     def prepare(self, image_HWC: NDArray[np.uint8]) -> dict[str, Any]:
-        """The frame resized as the configuration's test pipeline says, with mmdet's meta information."""
+        """The frame as the configuration's test pipeline makes it, with mmdet's meta data."""
         # mmdet's pipelines start from BGR.
         image_bgr = cv2.cvtColor(np.ascontiguousarray(image_HWC), cv2.COLOR_RGB2BGR)
         prepared: dict[str, Any] = self._pipeline({"img": image_bgr, "img_id": 0})
@@ -177,7 +177,7 @@ def load_detector(
 
 
 def detector_entry(
-    detector: DetectorConfig, model: nn.Module, *, checkpoint_digest: str
+    detector: DetectorConfig, model: MaskRCNN, *, checkpoint_digest: str
 ) -> DetectorEntry:
     """What shards record about a model and the thresholds that it runs with."""
     settings = model.roi_head.test_cfg

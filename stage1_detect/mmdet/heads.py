@@ -1,7 +1,7 @@
 """The second stage of Mask R-CNN with what mmdet's own path throws away: every class's score.
 
-Axes: B images, R proposals of an image, N detections of an image, S classes (background is the last of S + 1 columns),
-C channels, h w feature cells, m cells of a mask's side.
+Axes: B images, R proposals of an image, N detections of an image, M those of all images, S classes
+(background is the last of S + 1 columns), C channels, h w feature cells, m cells of a mask's side.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from stage1_detect.mmdet.library import bbox2roi, multiclass_nms
+from stage1_detect.mmdet.library import RoIHead, bbox2roi, multiclass_nms
 
 __all__ = ["ImagePredictions", "predict_boxes", "predict_masks"]
 
@@ -28,7 +28,7 @@ class ImagePredictions:
     labels: Tensor
     """(N,) int64, the kept class."""
     class_scores: Tensor
-    """(N, S) float32, softmax row of the proposal that the detection came from, background left out."""
+    """(N, S) float32, softmax row of the proposal that it came from, background left out."""
 
     def __len__(self) -> int:
         """The number of detections."""
@@ -36,7 +36,7 @@ class ImagePredictions:
 
 
 def predict_boxes(
-    roi_head: nn.Module,
+    roi_head: RoIHead,
     feats_BChw: tuple[Tensor, ...],
     proposals: list[Any],
     metas: list[dict[str, Any]],
@@ -69,9 +69,9 @@ def predict_boxes(
 
 
 def predict_masks(
-    roi_head: nn.Module, feats_BChw: tuple[Tensor, ...], detections: list[ImagePredictions]
+    roi_head: RoIHead, feats_BChw: tuple[Tensor, ...], detections: list[ImagePredictions]
 ) -> list[Tensor]:
-    """Per image (N, m, m) float32, the probability of the detection's class in each cell of its box."""
+    """Per image (N, m, m) float32, the probability of the object in each cell of its box."""
     rois = bbox2roi([found.boxes for found in detections])
     if not rois.shape[0]:
         return [rois.new_zeros((0, 1, 1)) for _ in detections]
@@ -85,14 +85,14 @@ def predict_masks(
 
 
 def _suppress(
-    roi_head: nn.Module,
+    roi_head: RoIHead,
     rois_R5: Tensor,
     logits_RS1: Tensor,
     deltas_RD: Tensor,
     *,
     image_hw: tuple[int, int],
 ) -> ImagePredictions:
-    """One image: softmax, decoding of boxes, suppression per class; keeps each survivor's softmax row."""
+    """One image: softmax, boxes, suppression per class; keeps each survivor's softmax row."""
     head, settings = roi_head.bbox_head, roi_head.test_cfg
     if not rois_R5.shape[0]:
         return _no_detections(head, rois_R5)
@@ -118,7 +118,7 @@ def _suppress(
     )
 
 
-def _no_detections(bbox_head: nn.Module, like: Tensor) -> ImagePredictions:
+def _no_detections(bbox_head: Any, like: Tensor) -> ImagePredictions:
     return ImagePredictions(
         boxes=like.new_zeros((0, 4)),
         scores=like.new_zeros(0),

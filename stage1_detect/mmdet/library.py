@@ -1,9 +1,11 @@
-"""What the adapter uses of mmdet, mmcv and mmengine, imported after the stand-in for mmcv's compiled module.
+"""What the adapter uses of mmdet, mmcv and mmengine.
 
-The other files of this folder take these names from here, so that the order of imports is kept in one place.
+They must be imported after the stand-in for mmcv's compiled module is in place. The other files of
+this folder take these names from here, so that the order is kept in one place.
 """
 
 import warnings
+from typing import Any, TypeAlias
 
 from stage1_detect.mmdet.torchvision_ops import install
 
@@ -26,6 +28,12 @@ with warnings.catch_warnings():
     from mmengine.logging import HistoryBuffer, MMLogger
     from mmengine.structures import InstanceData
 
+MaskRCNN: TypeAlias = Any
+"""mmdet's MaskRCNN, an nn.Module; mmdet gives no types to what its configurations build."""
+
+RoIHead: TypeAlias = Any
+"""mmdet's StandardRoIHead, an nn.Module."""
+
 __all__ = [
     "BitmapMasks",
     "Compose",
@@ -36,6 +44,8 @@ __all__ = [
     "InstanceData",
     "MMLogger",
     "MODELS",
+    "MaskRCNN",
+    "RoIHead",
     "StandardRoIHead",
     "bbox2roi",
     "load_yaml",

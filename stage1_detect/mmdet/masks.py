@@ -1,8 +1,11 @@
 """From the small masks of Mask R-CNN to run lengths of the frame, without ever making a full frame.
 
-A mask of m x m cells (28 x 28) fills its box; a pixel belongs to the object where the mask, sampled bilinearly at the
-pixel's centre, reaches the threshold. Only the pixels of the box and one around it are sampled, and the run lengths of
-the frame are made from that window: byte for byte what mmdet's paste of a full frame on the CPU, then pycocotools, give.
+A mask of m x m cells (28 x 28) fills its box; a pixel belongs to the object where the mask, sampled
+bilinearly at the pixel's centre, reaches the threshold. Only the pixels of the box and one around
+it are sampled, and the run lengths of the frame are made from that window: byte for byte what
+mmdet's paste of a full frame on the CPU, then pycocotools, give.
+
+Axes: N masks, m cells of a mask's side, h w pixels of a window.
 """
 
 from __future__ import annotations
@@ -22,7 +25,7 @@ _BORDER_PIXELS = 1  # sampled around the box, as mmdet does
 def encode_masks(
     probabilities_Nmm: Tensor, boxes_N4: Tensor, *, height: int, width: int, threshold: float
 ) -> tuple[bytes, ...]:
-    """COCO compressed run lengths of N masks over a frame; one that reaches no pixel is all background.
+    """COCO compressed run lengths of N masks over a frame; all background if it has no pixel.
 
     Args:
         probabilities_Nmm: (N, m, m) float32 on the CPU, 0..1.
@@ -68,9 +71,10 @@ def _encode_one(
 def _sample_positions(
     low: np.float32, high: np.float32, *, size: int
 ) -> tuple[int, NDArray[np.float32]]:
-    """First pixel of the window on one axis, and where its pixel centres lie in the box (-1 low edge, 1 high edge).
+    """First pixel of the window on one axis, and where its pixel centres lie in the box.
 
-    The arithmetic is mmdet's, in float32, step by step. A box without extent samples its mask's middle.
+    -1 is the low edge of the box, 1 the high one. The arithmetic is mmdet's, in float32, step by
+    step. A box without extent samples its mask's middle.
     """
     first = int(max(np.floor(low) - _BORDER_PIXELS, 0))
     last = int(min(np.ceil(high) + _BORDER_PIXELS, size))

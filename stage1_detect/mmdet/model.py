@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from shared.errors import DetectorError
 from stage1_detect.mmdet.config import DetectorConfig
@@ -21,6 +21,7 @@ from stage1_detect.mmdet.library import (
     MODELS,
     FCNMaskHead,
     HistoryBuffer,
+    MaskRCNN,
     MMLogger,
     StandardRoIHead,
     register_all_modules,
@@ -29,12 +30,12 @@ from stage1_detect.mmdet.library import (
 __all__ = ["build_model", "load_weights", "quiet"]
 
 
-def build_model(detector: DetectorConfig, *, initialise: bool = False) -> nn.Module:
+def build_model(detector: DetectorConfig, *, initialise: bool = False) -> MaskRCNN:
     """mmdet's Mask R-CNN of this configuration, on the CPU, without pretrained weights.
 
     Args:
         detector: the configuration.
-        initialise: draw the weights as mmdet does for a training from scratch (torch's global generator).
+        initialise: draw the weights for a training, from torch's global generator.
 
     Raises:
         DetectorError: mmdet cannot build it, or it is no Mask R-CNN.
@@ -56,7 +57,7 @@ def build_model(detector: DetectorConfig, *, initialise: bool = False) -> nn.Mod
     return model
 
 
-def load_weights(model: nn.Module, checkpoint: Path, *, config_name: str) -> str:
+def load_weights(model: MaskRCNN, checkpoint: Path, *, config_name: str) -> str:
     """Fills the model from a file and returns "sha256:..." of the file.
 
     The file is mmdet's (a dict with `state_dict`) or a bare state dict. Nothing in it is executed.
@@ -84,7 +85,8 @@ def load_weights(model: nn.Module, checkpoint: Path, *, config_name: str) -> str
     ]
     if found:
         raise DetectorError(
-            f"checkpoint {checkpoint} does not fit the config {config_name}: weights {', '.join(found)}; "
+            f"checkpoint {checkpoint} does not fit the config {config_name}: weights "
+            f"{', '.join(found)}; "
             "give the config that it was trained with (--config)"
         )
     model.load_state_dict(weights)
@@ -106,17 +108,19 @@ def quiet() -> Iterator[None]:
         logger.setLevel(level)
 
 
-def _check_supported(model: nn.Module, name: str) -> None:
-    roi_head = getattr(model, "roi_head", None)
+def _check_supported(model: MaskRCNN, name: str) -> None:
+    roi_head: Any = getattr(model, "roi_head", None)
     if type(roi_head) is not StandardRoIHead or not roi_head.with_mask:
         raise DetectorError(
             f"detector config {name}: wanted a Mask R-CNN (StandardRoIHead with a mask head), "
-            f"found {type(model).__name__} with {type(roi_head).__name__}; choose a mask-rcnn_* config"
+            f"found {type(model).__name__} with {type(roi_head).__name__}; "
+            "choose a mask-rcnn_* config"
         )
     if not isinstance(roi_head.mask_head, FCNMaskHead) or roi_head.bbox_head.custom_cls_channels:
         raise DetectorError(
             f"detector config {name}: wanted FCNMaskHead and softmax scores, "
-            f"found {type(roi_head.mask_head).__name__} and {type(roi_head.bbox_head.loss_cls).__name__}"
+            f"found {type(roi_head.mask_head).__name__} and "
+            f"{type(roi_head.bbox_head.loss_cls).__name__}"
         )
 
 

@@ -1,12 +1,14 @@
 """A stand-in for mmcv's compiled module `mmcv._ext`, made of torchvision's kernels.
 
-`mmcv-lite` carries the Python of every mmcv operator and lacks the compiled half. Mask R-CNN needs three operators of
-it: nms, roi_align_forward and roi_align_backward. torchvision ships the same kernels for CPU and CUDA, so no compiler is
-needed. Every other operator raises an error that names itself. A compiled mmcv, where present, is used instead.
+`mmcv-lite` carries the Python of every mmcv operator and lacks the compiled half. Mask R-CNN needs
+three operators of it: nms, roi_align_forward and roi_align_backward. torchvision ships the same
+kernels for CPU and CUDA, so no compiler is needed. Every other operator raises an error that names
+itself. A compiled mmcv, where present, is used instead.
 """
 
 from __future__ import annotations
 
+import importlib.abc
 import importlib.machinery
 import importlib.util
 import sys
@@ -25,6 +27,10 @@ __all__ = ["install", "nms", "roi_align_backward", "roi_align_forward"]
 
 _MODULE = "mmcv._ext"
 _install_lock = threading.Lock()
+_GET_COMPILED = (
+    "get a compiled mmcv: pip uninstall mmcv-lite && pip install openmim && "
+    "mim install 'mmcv>=2.1,<2.2'"
+)
 _POOL_AVERAGE = 1  # mmcv's code for pool_mode="avg"; 0 is "max"
 
 
@@ -157,15 +163,9 @@ def roi_align_backward(
 def _require_average(pool_mode: int) -> None:
     if pool_mode != _POOL_AVERAGE:
         raise DetectorError(
-            f"roi_align was asked for pool_mode {pool_mode} (maximum), torchvision's kernel has the average only; "
-            + _COMPILED_HINT
+            f"roi_align was asked for pool_mode {pool_mode} (maximum), torchvision's kernel has "
+            f"the average only; set pool_mode='avg' in the config, or {_GET_COMPILED}"
         )
-
-
-_COMPILED_HINT = (
-    "set pool_mode='avg' in the config, or use a compiled mmcv: "
-    "pip uninstall mmcv-lite && pip install openmim && mim install 'mmcv>=2.1,<2.2'"
-)
 
 
 def _missing_operator(name: str) -> Callable[..., Any]:
@@ -173,9 +173,8 @@ def _missing_operator(name: str) -> Callable[..., Any]:
 
     def operator(*args: Any, **kwargs: Any) -> Any:
         raise DetectorError(
-            f"the mmcv operator {name!r} is not available: torchvision has no such kernel and mmcv is not compiled here; "
-            "use a Mask R-CNN config without it, or a compiled mmcv: "
-            "pip uninstall mmcv-lite && pip install openmim && mim install 'mmcv>=2.1,<2.2'"
+            f"the mmcv operator {name!r} is not available: torchvision has no such kernel, and "
+            f"mmcv is not compiled here; take a Mask R-CNN config without it, or {_GET_COMPILED}"
         )
 
     operator.__name__ = name
@@ -188,7 +187,7 @@ class _TorchvisionExtension(types.ModuleType):
     def __init__(self) -> None:
         super().__init__(_MODULE, __doc__)
         # importlib and pkgutil look modules in sys.modules up by their spec and its loader.
-        self.__spec__ = importlib.machinery.ModuleSpec(_MODULE, _NullLoader(), origin=__file__)
+        self.__spec__ = importlib.machinery.ModuleSpec(_MODULE, _InPlace(), origin=__file__)
         self.__loader__ = self.__spec__.loader
         self.nms = nms
         self.roi_align_forward = roi_align_forward
@@ -200,5 +199,5 @@ class _TorchvisionExtension(types.ModuleType):
         return _missing_operator(name)
 
 
-class _NullLoader(importlib.machinery.BuiltinImporter):
-    """Marks the module as loadable; it is in sys.modules already and never loaded again."""
+class _InPlace(importlib.abc.Loader):
+    """The loader of a module that is in sys.modules already."""

@@ -1,7 +1,7 @@
 """Training of the demo's small detector from random weights: a plain loop around mmdet's loss.
 
-Every step draws from generators seeded with the step's number, so a training that was killed and resumed goes on as one
-that was not.
+Every step draws from generators seeded with the step's number, so a training that was killed and
+resumed goes on as one that was not.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from stage1_detect.mmdet.average_precision import average_precision
 from stage1_detect.mmdet.coco_frames import CocoFrames, load_coco_frames, make_batch
 from stage1_detect.mmdet.config import DetectorConfig, read_config
 from stage1_detect.mmdet.detector import MmdetDetector, detector_entry, library_versions
+from stage1_detect.mmdet.library import MaskRCNN
 from stage1_detect.mmdet.model import build_model
 
 __all__ = ["DetectorTraining", "demo_config", "train_detector"]
@@ -72,9 +73,10 @@ def train_detector(
     settings: DetectorTraining,
     command: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """Trains on `folder/train.json`, writes the weights to `out` and a record beside it; returns the record.
+    """Trains on `folder/train.json` and writes the weights to `out` and a record to `out`.json.
 
-    A training that was cut off goes on from `OUT.resume`, which is removed at the end.
+    A training that was cut off goes on from `OUT.resume`, which is removed at the end. Returns the
+    record.
 
     Raises:
         CheckpointError: `OUT.resume` is from a training with other settings.
@@ -115,7 +117,7 @@ def train_detector(
 
 
 def evaluate_model(
-    model: nn.Module, frames: CocoFrames, *, detector: DetectorConfig
+    model: MaskRCNN, frames: CocoFrames, *, detector: DetectorConfig
 ) -> dict[str, float]:
     """COCO average precision on `frames`, with the configuration's own score threshold."""
     was_training = model.training
@@ -135,7 +137,7 @@ class _Resumable:
     def __init__(
         self,
         path: Path,
-        model: nn.Module,
+        model: MaskRCNN,
         optimiser: torch.optim.Optimizer,
         settings: DetectorTraining,
     ) -> None:
@@ -170,8 +172,9 @@ class _Resumable:
         other = [key for key in wanted if content["settings"].get(key) != wanted[key]]
         if other:
             raise CheckpointError(
-                f"{self.path}: holds a training with {other[0]} = {content['settings'].get(other[0])}, "
-                f"asked for was {wanted[other[0]]}; remove the file to start anew"
+                f"{self.path}: holds a training with {other[0]} = "
+                f"{content['settings'].get(other[0])}, asked for was {wanted[other[0]]}; "
+                "remove the file to start anew"
             )
         self.done, self.seconds_before = content["done"], content["seconds"]
         self.history = content["history"]
@@ -246,7 +249,7 @@ def _short_names(logged: dict[str, Tensor]) -> dict[str, float]:
 
 
 def _indices(count: int, settings: DetectorTraining, *, first: int) -> Iterator[list[int]]:
-    """Batches of frame indices from step `first` on: every frame once an epoch, each epoch in its own order."""
+    """Batches of frame indices from step `first` on; each epoch in an order of its own."""
     position = first * settings.batch
     while True:
         batch = []
@@ -275,15 +278,15 @@ def _learning_rate(settings: DetectorTraining, step: int) -> float:
     return settings.learning_rate * 0.5 * (1 + math.cos(math.pi * rest))
 
 
-def _round_weights(model: nn.Module) -> None:
-    """Rounds the large weights to half precision, which they are stored in, so that figures are of what is stored."""
+def _round_weights(model: MaskRCNN) -> None:
+    """Rounds large weights to the half precision in which they are stored."""
     with torch.no_grad():
         for weight in model.parameters():
             if weight.ndim > 1:
                 weight.copy_(weight.half().float())
 
 
-def _save_weights(model: nn.Module, out: Path) -> None:
+def _save_weights(model: MaskRCNN, out: Path) -> None:
     large = {name for name, weight in model.named_parameters() if weight.ndim > 1}
     weights = {
         name: (weight.half() if name in large else weight).contiguous()

@@ -28,19 +28,21 @@ def demo_config() -> Path:
 
 @pytest.fixture(scope="session")
 def per_class_config(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A config whose boxes and masks are per class, as the default detector's are; BGR, 64 pixels."""
+    """A config with boxes and masks per class, as the default detector has them; BGR, 96 x 64."""
     path = tmp_path_factory.mktemp("config") / "per_class.py"
     path.write_text(
         f"_base_ = {str(DEMO_CONFIG)!r}\n"
         "model = dict(\n"
         "    data_preprocessor=dict(bgr_to_rgb=False, mean=[103.5, 116.3, 123.7]),\n"
-        "    roi_head=dict(bbox_head=dict(reg_class_agnostic=False), mask_head=dict(class_agnostic=False)),\n"
+        "    roi_head=dict(\n"
+        "        bbox_head=dict(reg_class_agnostic=False), mask_head=dict(class_agnostic=False)\n"
+        "    ),\n"
         ")\n"
         "test_pipeline = [\n"
         "    dict(type='LoadImageFromFile'),\n"
         "    dict(type='Resize', scale=(96, 64), keep_ratio=True),\n"
         "    dict(type='LoadAnnotations', with_bbox=True, with_mask=True),\n"
-        "    dict(type='PackDetInputs', meta_keys=('img_id', 'ori_shape', 'img_shape', 'scale_factor')),\n"
+        "    dict(type='PackDetInputs', meta_keys=('ori_shape', 'img_shape', 'scale_factor')),\n"
         "]\n"
         "test_dataloader = dict(dataset=dict(pipeline=test_pipeline))\n"
     )

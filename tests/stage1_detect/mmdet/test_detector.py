@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,9 +10,7 @@ import torch
 from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
-from shared.coco_classes import COCO_CLASSES
-from shared.errors import DetectorError
-from stage1_detect.mmdet.detector import MmdetDetector, choose_device, load_detector
+from stage1_detect.mmdet.detector import MmdetDetector, load_detector
 
 pytestmark = pytest.mark.mmdet
 

@@ -1,0 +1,64 @@
+"""Runs the units of a plan one after another in this process."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+from shared.manifests.records import Video
+from shared.shards.plan import Unit, shard_path
+from stage1_detect.detector import Detector
+from stage1_detect.frame_source import FrameSource
+from stage1_detect.pipeline import UnitResult, detect_unit
+
+__all__ = ["run_units"]
+
+
+def run_units(
+    units: Sequence[Unit],
+    *,
+    videos: Mapping[str, Video],
+    detector: Detector,
+    folder: Path,
+    batch: int,
+    advance: Callable[[int], None] = lambda frames: None,
+) -> Iterator[UnitResult]:
+    """Detects unit by unit; each result is handed out when its shard is on the disk.
+
+    SIGTERM ends the work as ctrl-C does: the unit in work leaves nothing, those before it stay.
+
+    Args:
+        units: what is still to do, in the order of the plan.
+        videos: the videos of the plan by id.
+        detector: what finds the objects.
+        folder: where the shards go.
+        batch: most frames that the network sees at once.
+        advance: called with the number of frames after each batch.
+    """
+    source = FrameSource(videos, batch=batch, prepare=detector.prepare)
+    for unit in units:
+        path = shard_path(folder, unit.index)
+        with _terminated_as_interrupted():
+            result = detect_unit(unit, source=source, detector=detector, path=path, advance=advance)
+        yield result
+
+
+@contextmanager
+def _terminated_as_interrupted() -> Iterator[None]:
+    """Raises KeyboardInterrupt on SIGTERM while the block runs, so that the block ends orderly."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # Python hands signals to the main thread only
+        return
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    previous = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)
