@@ -29,7 +29,7 @@ class RenderedFrame:
     track_HW: np.ndarray
     """(H, W) uint8, the track seen at each pixel, 255 for the table."""
     full_area: dict[int, int]
-    """Pixels each track would cover in the picture if nothing hid it; absent where it has none."""
+    """Pixels that each track's layers cover, hidden or not; absent where they cover none."""
 
 
 def render(scene: Scene, dials: Dials) -> Iterator[RenderedFrame]:

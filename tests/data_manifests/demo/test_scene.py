@@ -67,7 +67,7 @@ def test_objects_stay_in_the_picture(seed: int) -> None:
 
 def test_what_is_in_front_hides_what_is_behind() -> None:
     def least_visible(name: str) -> dict[int, float]:
-        film = scene(ACTIVITIES.index(name), 5)
+        film = scene(ACTIVITIES.index(name), 2)
         shares: dict[int, float] = {}
         for frame in render(film, Dials(noise=0.0, idle_hand_probability=0.0)):
             for track in (0, 1):
