@@ -101,7 +101,7 @@ def _check_offsets(name: str, offsets: NDArray[Any], *, length: int) -> Iterator
         yield (
             name,
             f"wanted borders that never fall, found {offsets[place + 1]} after {offsets[place]} "
-            f"at {place + 1}{_more(falling)}",
+            f"at {place + 1}{_more(falling.sum())}",
         )
 
 
@@ -126,13 +126,17 @@ def _check_frames(shard: Shard, arrays: _Arrays) -> Iterator[tuple[str, str]]:
             row = int(np.argmax(wrong)) + 1
             yield (
                 name,
-                f"video {entries[video_F[row]].id!r}: wanted increasing values, found "
-                f"{values[row]}{unit} after {values[row - 1]}{unit} in row {row}{_more(wrong)}",
+                f"video {entries[video_F[row]].id!r}: wanted increasing values, "
+                f"found {values[row]}{unit} after {values[row - 1]}{unit} in row {row}"
+                f"{_more(wrong.sum())}",
             )
         wrong = ~np.isfinite(values) | ((values < 0) if name == "frame_index" else False)
         if wrong.any():
             row = int(np.argmax(wrong))
-            yield name, f"wanted a finite value, found {values[row]} in row {row}{_more(wrong)}"
+            yield (
+                name,
+                f"wanted a finite value, found {values[row]} in row {row}{_more(wrong.sum())}",
+            )
 
 
 def _check_scores(arrays: _Arrays) -> Iterator[tuple[str, str]]:
@@ -140,7 +144,7 @@ def _check_scores(arrays: _Arrays) -> Iterator[tuple[str, str]]:
     wrong = ~((scores >= 0) & (scores <= 1))
     if wrong.any():
         row = int(np.argmax(wrong))
-        yield "scores", f"wanted 0 to 1, found {scores[row]} in detection {row}{_more(wrong)}"
+        yield "scores", f"wanted 0 to 1, found {scores[row]} in detection {row}{_more(wrong.sum())}"
     labels = arrays["labels"]
     wrong = labels >= NUM_COCO_CLASSES
     if wrong.any():
@@ -148,7 +152,7 @@ def _check_scores(arrays: _Arrays) -> Iterator[tuple[str, str]]:
         yield (
             "labels",
             f"wanted classes 0 to {NUM_COCO_CLASSES - 1}, found {labels[row]} in detection "
-            f"{row}{_more(wrong)}",
+            f"{row}{_more(wrong.sum())}",
         )
     if "class_scores" in arrays:
         class_scores = arrays["class_scores"].astype(np.float64)
@@ -160,7 +164,7 @@ def _check_scores(arrays: _Arrays) -> Iterator[tuple[str, str]]:
                 "class_scores",
                 f"wanted no negative score and a sum of at most 1, found a sum of {sums[row]:.4f} "
                 f"and a least score of {class_scores[row].min():.4f} in detection "
-                f"{row}{_more(wrong)}",
+                f"{row}{_more(wrong.sum())}",
             )
 
 
@@ -173,14 +177,14 @@ def _check_shapes(shard: Shard, arrays: _Arrays) -> Iterator[tuple[str, str]]:
     top_left, bottom_right = boxes_N4[:, :2], boxes_N4[:, 2:]
     inside = (top_left >= -_BOX_TOLERANCE_PIXELS) & (top_left <= bottom_right)
     inside &= bottom_right <= sizes_V2[video_N] + _BOX_TOLERANCE_PIXELS
-    wrong = ~inside.all(axis=1)
-    if wrong.any():
-        row = int(np.argmax(wrong))
+    wrong = np.flatnonzero(~inside.all(axis=1))
+    if wrong.size:
+        row = int(wrong[0])
         video = shard.videos[video_N[row]]
         yield (
             "boxes",
             f"wanted boxes inside {video.width} x {video.height}, found {boxes_N4[row].tolist()} "
-            f"in detection {row} (video {video.id!r}){_more(wrong)}",
+            f"in detection {row} (video {video.id!r}){_more(wrong.size)}",
         )
     borders, content = arrays["rle_offsets"], arrays["rle"].tobytes()
     messages: dict[int, str] = {}
@@ -195,8 +199,7 @@ def _check_shapes(shard: Shard, arrays: _Arrays) -> Iterator[tuple[str, str]]:
         if message is not None:
             messages[row] = f"detection {row} (video {video.id!r}): {message}"
     if messages:
-        more = f"; {len(messages) - 1} more like it" if len(messages) > 1 else ""
-        yield "rle", next(iter(messages.values())) + more
+        yield "rle", next(iter(messages.values())) + _more(len(messages))
 
 
 def _mask_problem(
@@ -215,6 +218,5 @@ def _mask_problem(
     return None
 
 
-def _more(wrong: NDArray[np.bool_]) -> str:
-    count = int(wrong.sum()) - 1
-    return f"; {count} more like it" if count else ""
+def _more(count: int) -> str:
+    return f"; {count - 1} more like it" if count > 1 else ""

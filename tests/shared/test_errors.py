@@ -1,0 +1,31 @@
+"""The tree of errors: builtin relatives, exit codes, and the way out of a worker process."""
+
+import pickle
+
+import pytest
+
+from shared import errors
+from shared.errors import ConfigError, PipelineError, ShardFormatError, VideoDecodeError
+
+ALL = [getattr(errors, name) for name in errors.__all__]
+
+
+@pytest.mark.parametrize("error_class", ALL)
+def test_errors_survive_pickling(error_class: type[PipelineError]) -> None:
+    error = pickle.loads(pickle.dumps(error_class("clip 7: broken")))
+    assert type(error) is error_class
+    assert str(error) == "clip 7: broken"
+    assert isinstance(error, PipelineError)
+
+
+def test_the_root_is_no_builtin_relative() -> None:
+    assert PipelineError.__mro__[1] is Exception
+    assert issubclass(ShardFormatError, ValueError)
+    assert issubclass(VideoDecodeError, OSError)
+
+
+def test_usage_errors_end_with_two_and_others_with_one() -> None:
+    usage = {error_class.__name__ for error_class in ALL if error_class.exit_code == 2}
+    assert usage == {"ConfigError", "UnknownDatasetError"}
+    assert {error_class.exit_code for error_class in ALL} == {1, 2}
+    assert ConfigError("x").exit_code == 2
