@@ -1,0 +1,101 @@
+"""A detector's entry, frames with made-up detections, and shards made of them."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from shared import rle
+from shared.coco_classes import COCO_CLASSES
+from shared.detections import FrameDetections
+from shared.shards.schema import DetectorEntry
+from shared.shards.writer import ShardWriter
+
+FrameMaker = Callable[..., FrameDetections]
+Range = tuple[Sequence[int], Sequence[float]]
+ShardMaker = Callable[..., Path]
+
+
+@pytest.fixture
+def detector() -> DetectorEntry:
+    """What the made-up detections say they were made with."""
+    return DetectorEntry(
+        config_name="fake",
+        config_digest="sha256:01",
+        checkpoint_digest="sha256:02",
+        thresholds={"score": 0.5},
+        versions={"torch": "2.13.0"},
+        class_names=COCO_CLASSES,
+    )
+
+
+@pytest.fixture
+def make_frame() -> FrameMaker:
+    """Makes detections: `make_frame(seed, num, height, width, class_scores)`, equal for equal
+    arguments."""
+
+    def make(
+        seed: int = 0,
+        num: int = 3,
+        height: int = 12,
+        width: int = 17,
+        class_scores: bool = True,
+    ) -> FrameDetections:
+        rng = np.random.default_rng(seed)
+        masks, boxes = [], np.zeros((num, 4), np.float32)
+        for row in range(num):
+            mask = np.zeros((height, width), dtype=bool)
+            top, left = rng.integers(0, height), rng.integers(0, width)
+            mask[top : top + rng.integers(1, 9), left : left + rng.integers(1, 9)] = True
+            masks.append(rle.encode(mask))
+            boxes[row] = rle.bounding_box(masks[-1], height)
+        scores = rng.random((num, 80)) ** 8
+        scores /= scores.sum(axis=1, keepdims=True) + 0.1
+        return FrameDetections(
+            height=height,
+            width=width,
+            boxes=boxes,
+            scores=scores.max(axis=1, initial=0).astype(np.float32),
+            labels=scores.argmax(axis=1).astype(np.uint8),
+            class_scores=scores.astype(np.float16) if class_scores else None,
+            masks=tuple(masks),
+        )
+
+    return make
+
+
+@pytest.fixture
+def write_shard(detector: DetectorEntry, make_frame: FrameMaker) -> ShardMaker:
+    """Writes a shard: `write_shard(path, {video id: (frame indices, seconds)}, failed={id:
+    reason})`.
+
+    The detections of frame i are `make_frame(i, i % 4)`.
+    """
+
+    def write(
+        path: Path,
+        videos: Mapping[str, Range],
+        failed: Mapping[str, str] | None = None,
+        detector: DetectorEntry = detector,
+        digest: str = "sha256:03",
+    ) -> Path:
+        with ShardWriter(path, detector) as writer:
+            for video_id, (indices, seconds) in videos.items():
+                writer.begin_video(
+                    video_id,
+                    height=12,
+                    width=17,
+                    rate=10.0,
+                    header_frames=None,
+                    source_bytes=5,
+                    source_digest=digest,
+                )
+                for index, second in zip(indices, seconds, strict=True):
+                    writer.add(index, second, make_frame(index, index % 4))
+                writer.end_video()
+            for video_id, reason in (failed or {}).items():
+                writer.fail(video_id, reason)
+        return path
+
+    return write

@@ -1,0 +1,211 @@
+"""Groups in ZIP files: read back by plain zarr and by rows, refused when damaged or of another
+kind."""
+
+import json
+import pickle
+import re
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import zarr
+from numpy.typing import NDArray
+from zarr.storage import ZipStore
+
+from shared.errors import PipelineError, ShardFormatError, ShardNotFoundError
+from shared.shards import zarr_zip
+from shared.shards.chunk_cache import ChunkCache
+from shared.shards.zarr_zip import ZarrZip, read_attributes, write_group
+
+ARRAYS: dict[str, NDArray[Any]] = {
+    "empty": np.zeros((0, 4), np.float32),
+    "one": np.array([7], np.uint8),
+    "table": np.arange(400, dtype=np.float32).reshape(100, 4),
+    "zeros": np.zeros(90, np.int64),
+    "half": np.linspace(0, 1, 37).astype(np.float16),
+}
+AXES = {name: tuple("abc"[: values.ndim]) for name, values in ARRAYS.items()}
+
+
+@pytest.fixture
+def group(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A group whose arrays have several chunks."""
+    monkeypatch.setattr(zarr_zip, "CHUNK_BYTES", 200)
+    path = tmp_path / "group.zarr.zip"
+    write_group(path, arrays=ARRAYS, axes=AXES, attributes={"format": "x", "list": [1, "—"]})
+    return path
+
+
+def opened(path: Path) -> ZarrZip:
+    return ZarrZip(path, ChunkCache(10**6))
+
+
+def rewritten(path: Path, changes: dict[str, bytes | None]) -> Path:
+    """The file with members replaced, or left out for None."""
+    target = path.with_name("changed.zarr.zip")
+    with zipfile.ZipFile(path) as source, zipfile.ZipFile(target, "w") as file:
+        for name in source.namelist():
+            content = changes.get(name, source.read(name))
+            if content is not None:
+                file.writestr(name, content)
+    return target
+
+
+def test_plain_zarr_reads_it(group: Path) -> None:
+    with ZipStore(group, mode="r") as store:
+        found = zarr.open_group(store, mode="r")
+        assert dict(found.attrs) == {"format": "x", "list": [1, "—"]}
+        assert sorted(found.array_keys()) == sorted(ARRAYS)
+        for name, values in ARRAYS.items():
+            array = found[name]
+            assert isinstance(array, zarr.Array)
+            np.testing.assert_array_equal(array[...], values)
+            assert array.dtype == values.dtype
+            assert array.metadata.to_dict()["dimension_names"] == AXES[name]
+
+
+def test_rows_equal_slices(group: Path) -> None:
+    file = opened(group)
+    assert set(file.names()) == set(ARRAYS)
+    assert file.attributes == read_attributes(group) == {"format": "x", "list": [1, "—"]}
+    for name, values in ARRAYS.items():
+        assert file.shape(name) == values.shape
+        assert file.dtype(name) == values.dtype
+        for start in range(0, len(values) + 1, 3):
+            for stop in range(start, len(values) + 1, 5):
+                found = file.rows(name, start, stop)
+                np.testing.assert_array_equal(found, values[start:stop])
+                assert found.dtype == values.dtype
+
+
+@pytest.mark.parametrize(("start", "stop"), [(-1, 2), (3, 2), (0, 101)])
+def test_rows_that_are_not_there_are_refused(group: Path, start: int, stop: int) -> None:
+    message = f"array 'table' has 100 rows, asked for [{start}, {stop})"
+    with pytest.raises(ShardFormatError, match=re.escape(message)):
+        opened(group).rows("table", start, stop)
+
+
+def test_equal_input_gives_equal_bytes(group: Path, tmp_path: Path) -> None:
+    again = tmp_path / "again.zip"
+    write_group(again, arrays=ARRAYS, axes=AXES, attributes={"format": "x", "list": [1, "—"]})
+    assert again.read_bytes() == group.read_bytes()
+
+
+def test_members_are_stored(group: Path) -> None:
+    with zipfile.ZipFile(group) as file:
+        assert {info.compress_type for info in file.infolist()} == {zipfile.ZIP_STORED}
+
+
+def test_only_the_chunks_asked_for_are_read(group: Path) -> None:
+    cache = ChunkCache(10**6)
+    file = ZarrZip(group, cache)
+    file.rows("table", 50, 51)
+    assert cache.size_bytes == 12 * 16  # 200 bytes hold 12 rows of 16
+    file.rows("table", 59, 61)
+    assert cache.size_bytes == 2 * 12 * 16
+
+
+def test_a_copy_reads_for_itself(group: Path) -> None:
+    file = opened(group)
+    file.rows("table", 0, 100)
+    copy = pickle.loads(pickle.dumps(file))
+    np.testing.assert_array_equal(copy.rows("table", 3, 9), ARRAYS["table"][3:9])
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    for read in (opened, read_attributes):
+        with pytest.raises(ShardNotFoundError, match=r"absent\.zarr\.zip: no such shard"):
+            read(tmp_path / "absent.zarr.zip")
+
+
+def test_every_truncation_is_refused(group: Path, tmp_path: Path) -> None:
+    content = group.read_bytes()
+    cut = tmp_path / "cut.zarr.zip"
+    for size in [0, 1, 30, *range(100, len(content), 97), len(content) - 1]:
+        cut.write_bytes(content[:size])
+        with pytest.raises(ShardFormatError, match=r"cut\.zarr\.zip: not a whole shard"):
+            opened(cut)
+
+
+def test_a_flipped_bit_is_never_read_as_data(group: Path, tmp_path: Path) -> None:
+    content = group.read_bytes()
+    flipped = tmp_path / "flipped.zarr.zip"
+    rng = np.random.default_rng(5)
+    refused = 0
+    for place in rng.choice(len(content), 300, replace=False).tolist():
+        damaged = bytearray(content)
+        damaged[place] ^= 1 << int(rng.integers(8))
+        flipped.write_bytes(damaged)
+        try:
+            file = opened(flipped)
+            for name, values in ARRAYS.items():
+                np.testing.assert_array_equal(file.rows(name, 0, len(values)), values)
+        except PipelineError as err:
+            assert "flipped.zarr.zip" in str(err)
+            refused += 1
+        except KeyError:  # the flip renamed an array
+            refused += 1
+    assert refused > 100
+
+
+def test_a_damaged_chunk_names_shard_and_array(group: Path) -> None:
+    with zipfile.ZipFile(group) as file:
+        chunk = bytearray(file.read("table/c/3/0"))
+    chunk[10] ^= 1
+    damaged = opened(rewritten(group, {"table/c/3/0": bytes(chunk)}))
+    assert len(damaged.rows("table", 0, 36)) == 36
+    message = (
+        r"changed\.zarr\.zip: array 'table': chunk 3 is damaged \(its checksum does not match\)"
+    )
+    with pytest.raises(ShardFormatError, match=message):
+        damaged.rows("table", 30, 40)
+
+
+def test_a_lost_chunk_does_not_pass_for_zeros(group: Path) -> None:
+    with pytest.raises(ShardFormatError, match=r"array 'zeros' does not follow .*zeros/c/1"):
+        opened(rewritten(group, {"zeros/c/1": None}))
+
+
+@pytest.mark.parametrize(
+    ("member", "change", "message"),
+    [
+        (
+            "table/zarr.json",
+            {"codecs": [{"name": "bytes"}]},
+            "array 'table': wanted the codecs bytes, zstd",
+        ),
+        ("table/zarr.json", {"shape": None}, "array 'table' does not follow"),
+        ("table/zarr.json", {"data_type": "no type"}, "array 'table' does not follow"),
+        ("zarr.json", {"zarr_format": 2}, "wanted a group of Zarr 3, found group of Zarr 2"),
+        ("zarr.json", {"node_type": "array"}, "wanted a group of Zarr 3, found array of Zarr 3"),
+    ],
+)
+def test_other_metadata_is_refused(
+    group: Path, member: str, change: dict[str, Any], message: str
+) -> None:
+    with zipfile.ZipFile(group) as file:
+        document = json.loads(file.read(member)) | change
+    changed = rewritten(group, {member: json.dumps(document).encode()})
+    with pytest.raises(ShardFormatError, match=message):
+        opened(changed)
+
+
+def test_a_zip_file_without_a_group_is_refused(group: Path) -> None:
+    with pytest.raises(
+        ShardFormatError, match=r"wanted a group of Zarr 3, found no readable zarr\.json"
+    ):
+        read_attributes(rewritten(group, {"zarr.json": None}))
+
+
+def test_compressed_members_are_refused(group: Path, tmp_path: Path) -> None:
+    packed = tmp_path / "packed.zarr.zip"
+    with (
+        zipfile.ZipFile(group) as source,
+        zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as file,
+    ):
+        for name in source.namelist():
+            file.writestr(name, source.read(name))
+    with pytest.raises(ShardFormatError, match="wanted stored members of the ZIP file"):
+        opened(packed)
