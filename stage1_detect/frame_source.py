@@ -103,7 +103,7 @@ class FrameSource:
                 for event in self._part(self._videos[part.video_id], part):
                     begun = True
                     yield event
-            except OSError as err:  # a VideoDecodeError, or the file is gone by now
+            except VideoDecodeError as err:
                 self._open = None
                 yield VideoFails(id=part.video_id, reason=str(err))
             else:
@@ -127,7 +127,6 @@ class FrameSource:
             frame = next(opened.frames, None)
             if frame is None:
                 break
-            _check_size(frame, video, (info.height, info.width))
             opened.next_index = frame.index + 1
             batch.append(frame)
             if len(batch) == self._batch:
@@ -156,13 +155,4 @@ class FrameSource:
             indices=tuple(frame.index for frame in frames),
             seconds=tuple(frame.seconds for frame in frames),
             prepared=tuple(self._prepare(frame.image) for frame in frames),
-        )
-
-
-def _check_size(frame: Frame, video: Video, size_hw: tuple[int, int]) -> None:
-    if frame.image.shape[:2] != size_hw:
-        raise VideoDecodeError(
-            f"video {video.id}: frame {frame.index} has {frame.image.shape[0]} x "
-            f"{frame.image.shape[1]} pixels, the video {size_hw[0]} x {size_hw[1]}; "
-            "a video whose size changes cannot be used"
         )

@@ -124,14 +124,14 @@ def clear_folder(folder: Path) -> None:
 
 
 def estimate_frames(videos: Sequence[Video]) -> dict[str, int | None]:
-    """Frames of each video as its header has them; None where it cannot be told."""
+    """Frames of each video going by its header; None where it cannot be told."""
     estimates: dict[str, int | None] = {}
     if not videos:
         return estimates
     with progress("look at headers", total=len(videos), unit="videos") as bar:
         for video in videos:
             try:
-                estimates[video.id] = probe(video.path, rate=video.rate).header_frames
+                estimates[video.id] = probe(video.path, rate=video.rate).estimated_frames
             except VideoDecodeError:
                 estimates[video.id] = None  # its unit will find out and record it
             bar.advance()

@@ -1,0 +1,113 @@
+"""`orn detect` as a user calls it, with the demo's config and random weights."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shared.cli import main
+from shared.shards.shard import Shard
+
+pytestmark = pytest.mark.mmdet
+
+
+@pytest.fixture
+def arguments(world: Path, demo_config: Path, demo_checkpoint: Path, tmp_path: Path) -> list[str]:
+    return [
+        *("detect", str(world)),
+        *("--data", str(world.parent / "data"), "--out", str(tmp_path / "shards")),
+        *("--config", str(demo_config), "--checkpoint", str(demo_checkpoint)),
+        *("--score-threshold", "0.05", "--device", "cpu"),
+    ]
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    """Exit code, stdout and stderr of `orn ARGUMENTS`."""
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    captured = capsys.readouterr()
+    return int(ended.value.code or 0), captured.out, captured.err
+
+
+def test_detect_writes_shards_and_tells_of_failures(
+    arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, err = run(capsys, *arguments, "--json")
+    assert code == 3
+    summary: dict[str, Any] = json.loads(out)
+    assert (summary["frames"], summary["videos"], summary["missing"]) == (17, 2, 1)
+    assert [video["id"] for video in summary["failed"]] == ["broken"]
+    assert "1 of 4 listed videos are not under" in err
+    shard = Shard(tmp_path / "shards" / "shard-000000.zarr.zip")
+    assert shard.detector.config_name == "mask_rcnn_demo"
+    assert shard.detector.checkpoint_digest.startswith("sha256:")
+    assert shard.detector.thresholds == {
+        "score": 0.05,
+        "nms_iou": 0.5,
+        "max_per_image": 50.0,
+        "mask": 0.5,
+    }
+    assert "mmdet" in shard.detector.versions
+
+    code, out, _ = run(capsys, *arguments, "--json")
+    assert code == 3
+    assert json.loads(out)["skipped_units"] == 1
+
+    code, _, err = run(capsys, *arguments, "--score-threshold", "0.5")
+    assert code == 2
+    assert "thresholds.score is 0.05 there, 0.5 asked for" in err
+
+    code, out, _ = run(capsys, *arguments, "--limit", "1", "--fresh", "--json")
+    assert code == 0
+    assert json.loads(out)["total_frames"] == 5
+
+
+def test_dry_run_writes_nothing(
+    arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, _ = run(capsys, *arguments, "--dry-run")
+    assert code == 0
+    work = json.loads(out)
+    assert (work["videos"], work["header_frames"], work["units"]) == (3, 17, 1)
+    assert work["videos_of_unknown_length"] == 1
+    assert not (tmp_path / "shards").exists()
+
+
+@pytest.mark.parametrize(
+    ("extra", "code", "message"),
+    [
+        pytest.param(["--data", "nowhere"], 1, "there is no data root", id="no data"),
+        pytest.param(["--checkpoint", "no.pth"], 1, "no.pth: there is no such file", id="weights"),
+        pytest.param(["--config", "mask-rcnn_r51"], 1, "did you mean 'mask-rcnn_r50", id="config"),
+        pytest.param(["--score-threshold", "2"], 2, "is not in the range", id="usage"),
+    ],
+)
+def test_errors(
+    arguments: list[str],
+    capsys: pytest.CaptureFixture[str],
+    extra: list[str],
+    code: int,
+    message: str,
+) -> None:
+    found, out, err = run(capsys, *arguments, *extra)
+    assert (found, out) == (code, "")
+    assert message in err
+
+
+def test_unknown_dataset_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, err = run(capsys, "detect", "vlgo")
+    assert code == 2
+    assert "vlog" in err
+
+
+def test_without_weights_the_error_says_where_to_get_them(
+    world: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, _, err = run(capsys, "detect", str(world), "--data", str(world.parent / "data"))
+    assert code == 1
+    assert "download https://" in err
+    assert "mask_rcnn_r50_fpn_mstrain-poly_3x_coco_20210524_201154-21b550bb.pth" in err
+    assert "--checkpoint" in err

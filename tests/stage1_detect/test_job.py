@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from shared.manifests.load import load_dataset
+from stage1_detect.job import DetectSummary, report, run_job
+from stage1_detect.planning import DetectJob, plan_job
+from tests.stage1_detect.conftest import FakeDetector
+
+
+@pytest.fixture
+def job(world: Path, tmp_path: Path) -> DetectJob:
+    dataset = load_dataset(world, world.parent / "data", labels=False)
+    return plan_job(dataset, entry=FakeDetector().entry, folder=tmp_path / "shards")
+
+
+def summary_file(job: DetectJob) -> dict[str, object]:
+    content: dict[str, object] = json.loads((job.folder / "detect.json").read_text())
+    return content
+
+
+def test_summary_counts_what_was_done_and_what_was_not(job: DetectJob) -> None:
+    summary = run_job(job, detector=FakeDetector(), batch=4)
+    assert (summary.videos, summary.frames, summary.detections) == (2, 17, 17)
+    assert (summary.units, summary.skipped_units, summary.missing) == (1, 0, 1)
+    assert [video.id for video in summary.failed] == ["broken"]
+    assert summary.exit_code == 3
+    saved = summary_file(job)
+    assert saved["missing_ids"] == ["lost"]
+    assert saved["frames"] == 17
+    assert {key: saved[key] for key in summary.as_json()} == summary.as_json()
+
+
+def test_a_finished_job_does_nothing_and_still_tells_failures(job: DetectJob) -> None:
+    run_job(job, detector=FakeDetector(), batch=4)
+    before = summary_file(job)
+    detector = FakeDetector()
+    again = run_job(job, detector=detector, batch=4)
+    assert detector.batches == []
+    assert (again.frames, again.skipped_units, again.total_frames) == (0, 1, 17)
+    assert again.total_detections == 17
+    assert again.frames_per_second is None
+    assert [video.id for video in again.failed] == ["broken"]
+    assert again.exit_code == 3
+    assert summary_file(job) == before
+
+
+def test_report_names_failures(job: DetectJob) -> None:
+    summary = run_job(job, detector=FakeDetector(), batch=4)
+    text = "\n".join(report(summary))
+    assert "small: 17 frames of 2 videos, 17 detections" in text
+    assert "1 listed videos have no file" in text
+    assert "1 videos could not be decoded" in text
+    assert "broken.mp4" in text
+
+
+def test_exit_code_without_failures() -> None:
+    summary = DetectSummary(
+        dataset="d",
+        out="o",
+        units=1,
+        skipped_units=1,
+        videos=0,
+        frames=0,
+        detections=0,
+        total_frames=1,
+        total_detections=1,
+        seconds=0.0,
+        frames_per_second=None,
+        failed=(),
+        missing=5,
+    )
+    assert summary.exit_code == 0

@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from shared.manifests.records import Video
+from shared.shards.plan import Unit, UnitPart
+from shared.shards.shard import Shard
+from stage1_detect.frame_source import FrameSource
+from stage1_detect.pipeline import UnitResult, detect_unit
+from tests.stage1_detect.conftest import FakeDetector, grey_of, write_video
+
+UNIT = Unit(
+    index=0,
+    parts=(
+        UnitPart(video_id="a", start=0, stop=None),
+        UnitPart(video_id="broken", start=0, stop=None),
+        UnitPart(video_id="b", start=2, stop=9),
+    ),
+)
+
+
+def run(folder: Path, detector: FakeDetector, name: str = "one") -> UnitResult:
+    write_video(folder / "a.mp4", 5)
+    write_video(folder / "b.mp4", 12, height=32)
+    (folder / "broken.mp4").write_bytes(b"nothing")
+    videos = {i: Video(id=i, path=folder / f"{i}.mp4") for i in ("a", "b", "broken")}
+    source = FrameSource(videos, batch=3, prepare=detector.prepare)
+    seen: list[int] = []
+    result = detect_unit(
+        UNIT,
+        source=source,
+        detector=detector,
+        path=folder / f"{name}.zarr.zip",
+        advance=seen.append,
+    )
+    assert sum(seen) == result.frames
+    return result
+
+
+def test_shard_holds_every_frame_of_the_unit(tmp_path: Path) -> None:
+    detector = FakeDetector()
+    result = run(tmp_path, detector)
+    assert detector.batches == [3, 2, 3, 3, 1]
+    assert result.frames == 12
+    assert result.detections == 12
+    assert result.videos == ("a", "b")
+    assert [video.id for video in result.failed] == ["broken"]
+
+    shard = Shard(tmp_path / "one.zarr.zip")
+    assert [(v.id, v.frames, v.height, v.width) for v in shard.videos] == [
+        ("a", 5, 48, 64),
+        ("b", 7, 32, 64),
+    ]
+    assert [video.id for video in shard.failed] == ["broken"]
+    assert shard.detector == detector.entry
+    np.testing.assert_array_equal(shard.frame_index(), [0, 1, 2, 3, 4, *range(2, 9)])
+    np.testing.assert_allclose(shard.frame_seconds()[5:], np.arange(2, 9) / 10)
+    for row, index in ((1, 1), (4, 4), (5, 2), (11, 8)):
+        assert shard.frame(row).scores[0] * 255 == pytest.approx(grey_of(index), abs=2)
+
+
+def test_the_same_unit_gives_the_same_bytes(tmp_path: Path) -> None:
+    run(tmp_path, FakeDetector(), "one")
+    run(tmp_path, FakeDetector(), "two")
+    first, second = (Shard(tmp_path / f"{name}.zarr.zip") for name in ("one", "two"))
+    for row in range(first.num_frames):
+        assert first.frame(row).masks == second.frame(row).masks
+        np.testing.assert_array_equal(first.frame(row).scores, second.frame(row).scores)
+
+
+def test_an_error_of_the_network_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match="the network broke"):
+        run(tmp_path, FakeDetector(fail_at=3))
+    assert not list(tmp_path.glob("*.zip")) + list(tmp_path.glob(".*"))
+
+
+def test_an_error_while_encoding_leaves_nothing(tmp_path: Path) -> None:
+    detector = FakeDetector()
+    detector.encode = lambda found: 1 / 0  # type: ignore[method-assign, assignment]
+    with pytest.raises(ZeroDivisionError):
+        run(tmp_path, detector)
+    assert not list(tmp_path.glob("*.zip")) + list(tmp_path.glob(".*"))
