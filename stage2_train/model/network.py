@@ -165,13 +165,12 @@ class ObjectVideoNetwork(nn.Module):
         self._check_objects(feats_MDhw, batch)
         num_clips, num_frames, _ = batch.valid_BTK.shape
         feats_BTDhw = feats_MDhw.unflatten(0, (num_clips, num_frames))
-        valid_BTK1 = batch.valid_BTK[..., None]
-        valid_BTK11 = valid_BTK1[..., None]
+        valid_BTK11 = batch.valid_BTK[..., None, None]
         appearance_BTKD = pool_objects(feats_BTDhw, batch.coverage_BTKhw.where(valid_BTK11, 0.0))
         objects_BTKO = self.encoder(
             batch.masks_BTKhw.where(valid_BTK11, 0.0),
             appearance_BTKD,
-            batch.class_scores_BTKS.where(valid_BTK1, 0.0),
+            batch.class_scores_BTKS,
         )
         if self.training:
             pairs = draw_frame_pairs(num_clips, num_frames, generator=generator)

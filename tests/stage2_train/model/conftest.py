@@ -1,6 +1,6 @@
 """Tiny networks and batches, the same for every test of the model."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import fields, replace
 
 import pytest
@@ -98,3 +98,12 @@ def select_clips() -> Callable[[NetworkInputs, slice], NetworkInputs]:
         return replace(batch, **{f.name: getattr(batch, f.name)[clips] for f in fields(batch)})
 
     return select
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    """One thread: these tensors are far too small to share, and waiting threads would cost most."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

@@ -78,7 +78,7 @@ def _with_padding(batch: NetworkInputs, filling: float) -> NetworkInputs:
     )
 
 
-@pytest.mark.parametrize("filling", [0.0, 1.0, float("nan")])
+@pytest.mark.parametrize("filling", [0.0, 1.0, float("inf"), float("nan")])
 @pytest.mark.parametrize("training", [False, True])
 def test_padding_changes_no_value_or_gradient(
     training, filling, tiny_config, make_network, make_batch
