@@ -150,16 +150,20 @@ def _warnings(
     for split in ("train", "validation"):
         if not listed[split]:
             yield f"no segment belongs to the {split} part"
+    num_classes = len(class_counts)
     absent = [name for name, counts in class_counts.items() if not any(counts.values())]
     if absent:
-        yield f"{len(absent)} classes never occur: {_shortened(absent)}"
+        yield f"of {num_classes} classes, these never occur: {_shortened(absent)}"
     untrained = [
         name
         for name, counts in class_counts.items()
-        if not counts["train"] and any(counts.values())
+        if any(counts.values()) and not counts["train"]
     ]
     if untrained:
-        yield f"{len(untrained)} classes do not occur in the train part: {_shortened(untrained)}"
+        yield (
+            f"of {num_classes} classes, these do not occur in the train part: "
+            f"{_shortened(untrained)}"
+        )
 
 
 def _shortened(names: Collection[str]) -> str:

@@ -1,0 +1,27 @@
+"""The nearest word of a list."""
+
+import pytest
+
+from shared.nearest import nearest, nearest_first
+
+
+@pytest.mark.parametrize(
+    ("word", "wanted"),
+    [
+        pytest.param("vlgo", "vlog", id="swapped"),
+        pytest.param("VLOG", "vlog", id="case"),
+        pytest.param("xyz", "demo", id="nothing alike: first in the alphabet"),
+        pytest.param("something-v2", "something", id="longer"),
+    ],
+)
+def test_nearest(word: str, wanted: str) -> None:
+    assert nearest(word, ["vlog", "epic", "something", "demo"]) == wanted
+
+
+def test_nearest_of_nothing() -> None:
+    assert nearest("word", []) is None
+
+
+def test_nearest_first_keeps_all() -> None:
+    assert nearest_first("epci", ["vlog", "epic", "demo"])[0] == "epic"
+    assert sorted(nearest_first("epci", ["vlog", "epic", "demo"])) == ["demo", "epic", "vlog"]

@@ -1,0 +1,21 @@
+"""Plain text tables."""
+
+from shared.text_table import columns, printable
+
+
+def test_columns_align() -> None:
+    rows = [("class", "count", "note"), ("cup", "1,200", "x"), ("refrigerator", "3", "")]
+    assert columns(rows).splitlines() == [
+        "class         count  note",
+        "cup           1,200  x",
+        "refrigerator      3",
+    ]
+
+
+def test_no_rows() -> None:
+    assert columns([]) == ""
+
+
+def test_printable_escapes_what_a_terminal_acts_on() -> None:
+    assert printable("a\x1b[31mb\n") == "a\\x1b[31mb\\n"
+    assert printable("Kü che") == "Kü che"
