@@ -1,0 +1,133 @@
+"""Packing into units, and the plan file."""
+
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.errors import ConfigError
+from shared.shards.plan import Plan, Unit, UnitPart, plan_units, shard_path
+from shared.shards.schema import DetectorEntry
+
+Videos = list[tuple[str, int | None]]
+
+
+def drawn(units: tuple[Unit, ...]) -> list[str]:
+    """Units as text: `a[0:2000] b[0:]`."""
+    return [
+        " ".join(
+            f"{part.video_id}[{part.start}:{'' if part.stop is None else part.stop}]"
+            for part in unit.parts
+        )
+        for unit in units
+    ]
+
+
+@pytest.mark.parametrize(
+    ("videos", "wanted"),
+    [
+        ([], []),
+        ([("a", 90)], ["a[0:]"]),
+        ([("a", 900), ("b", 1100), ("c", 1)], ["a[0:] b[0:]", "c[0:]"]),
+        ([("a", 2000), ("b", 2000)], ["a[0:]", "b[0:]"]),
+        ([("a", 2001)], ["a[0:2000]", "a[2000:]"]),
+        (
+            [("a", 100), ("b", 4500), ("c", 1400), ("d", 200)],
+            ["a[0:]", "b[0:2000]", "b[2000:4000]", "b[4000:] c[0:]", "d[0:]"],
+        ),
+        ([("a", None), ("b", 0), ("c", 1400), ("d", 1)], ["a[0:] b[0:] c[0:]", "d[0:]"]),
+        ([("a", 4000), ("b", 1)], ["a[0:2000]", "a[2000:]", "b[0:]"]),
+    ],
+)
+def test_units(videos: Videos, wanted: list[str]) -> None:
+    units = plan_units(videos)
+    assert drawn(units) == wanted
+    assert [unit.index for unit in units] == list(range(len(wanted)))
+
+
+counts = st.lists(st.one_of(st.none(), st.integers(0, 35)), max_size=12)
+
+
+@given(counts, st.integers(0, 12), st.integers(1, 20))
+def test_more_videos_change_no_unit_but_the_last(
+    frames: list[int | None], keep: int, unit_frames: int
+) -> None:
+    videos = [(str(place), count) for place, count in enumerate(frames)]
+    fewer = plan_units(videos[:keep], unit_frames)
+    assert plan_units(videos, unit_frames)[: max(0, len(fewer) - 1)] == fewer[:-1]
+
+
+@given(counts, st.integers(1, 20))
+def test_every_frame_is_in_one_part(frames: list[int | None], unit_frames: int) -> None:
+    videos = [(str(place), count) for place, count in enumerate(frames)]
+    units = plan_units(videos, unit_frames)
+    parts = [part for unit in units for part in unit.parts]
+    assert list(dict.fromkeys(part.video_id for part in parts)) == [name for name, _ in videos]
+    for name, count in videos:
+        own = [part for part in parts if part.video_id == name]
+        assert [part.start for part in own] == [0, *(part.stop for part in own[:-1])]
+        assert own[-1].stop is None
+        assert len(own) == max(1, -(-(count or 1) // unit_frames))
+    for unit in units:
+        assert len({part.video_id for part in unit.parts}) == len(unit.parts)
+
+
+def test_shard_names(tmp_path: Path) -> None:
+    assert shard_path(tmp_path, 41) == tmp_path / "shard-000041.zarr.zip"
+
+
+@pytest.fixture
+def plan(detector: DetectorEntry) -> Plan:
+    units = plan_units([("a", 2100), ("b", None)])
+    return Plan(dataset="demo", frames="all", detector=detector, units=units)
+
+
+def test_the_file_round_trip(plan: Plan, tmp_path: Path) -> None:
+    assert Plan.load(tmp_path) is None
+    plan.save(tmp_path / "out")
+    loaded = Plan.load(tmp_path / "out")
+    assert loaded == plan
+    assert loaded is not None
+    loaded.check_same(plan, tmp_path)
+    assert json.loads((tmp_path / "out" / "plan.json").read_text())["format"] == "detect-plan"
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", '{"format": "detect-plan", "format_version": 2}', '{"format": 1, "x"']
+)
+def test_a_file_that_is_no_plan_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "plan.json").write_text(text)
+    with pytest.raises(
+        ConfigError, match=r"plan\.json: not a plan that this release reads .*--fresh"
+    ):
+        Plan.load(tmp_path)
+
+
+def test_every_difference_is_told_with_both_values(plan: Plan, tmp_path: Path) -> None:
+    detector = replace(
+        plan.detector, checkpoint_digest="sha256:99", thresholds={"score": 0.3, "nms": 0.5}
+    )
+    units = (
+        *plan.units[:1],
+        Unit(index=1, parts=(UnitPart(video_id="c", start=0, stop=9),)),
+        *plan.units,
+    )
+    other = replace(plan, frames="labelled", detector=detector, units=units)
+    with pytest.raises(ConfigError) as caught:
+        plan.check_same(other, tmp_path)
+    for message in [
+        "plan.json: the job there is not the one asked for: ",
+        "frames is 'all' there, 'labelled' asked for",
+        "detector.checkpoint_digest is 'sha256:02' there, 'sha256:99' asked for",
+        "detector.thresholds.score is 0.5 there, 0.3 asked for",
+        "detector.thresholds.nms is None there, 0.5 asked for",
+        "units has 2 entries there, 4 asked for",
+        "units[1].parts has 2 entries there, 1 asked for",
+        "units[1].parts[0].video_id is 'a' there, 'c' asked for",
+        "use --fresh to start over, or another --out",
+    ]:
+        assert re.search(re.escape(message), str(caught.value)), message

@@ -1,0 +1,157 @@
+"""A folder of shards: videos by id, ranges joined, copies in other processes."""
+
+import multiprocessing
+import pickle
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from shared.errors import ShardFormatError, ShardNotFoundError
+from shared.shards import reader
+from shared.shards.reader import DetectionFolder, shard_paths
+from shared.shards.schema import DetectorEntry, FailedVideo
+from tests.shared.shards.conftest import FrameMaker, ShardMaker
+
+
+def times(indices: range) -> tuple[range, list[float]]:
+    return indices, [index / 10 for index in indices]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, write_shard: ShardMaker) -> Path:
+    """Four shards, of which three hold a part of the video `long`."""
+    out = tmp_path / "shards"
+    write_shard(out / "shard-000000.zarr.zip", {"a": times(range(3)), "b": times(range(0))})
+    write_shard(out / "shard-000001.zarr.zip", {"long": times(range(20))})
+    write_shard(out / "shard-000002.zarr.zip", {"long": times(range(20, 40))})
+    write_shard(
+        out / "shard-000003.zarr.zip",
+        {"long": times(range(40, 47)), "c": times(range(2))},
+        {"x": "broken"},
+    )
+    (out / "plan.json").write_text("{}")
+    (out / ".shard-000004.zarr.zip.tmp-here-1-0123abcd").write_bytes(b"half")
+    return out
+
+
+def test_ids_and_failures(folder: Path) -> None:
+    detections = DetectionFolder(folder)
+    assert detections.video_ids == ("a", "b", "long", "c")
+    assert detections.failed == (FailedVideo(id="x", reason="broken"),)
+    assert "long" in detections
+    assert "x" not in detections
+    assert detections.detector.config_name == "fake"
+    assert [path.name[:12] for path in shard_paths(folder)] == [f"shard-00000{i}" for i in range(4)]
+
+
+def test_a_long_video_is_joined(folder: Path, make_frame: FrameMaker) -> None:
+    video = DetectionFolder(folder).video("long")
+    assert video.video.frames == video.num_frames == 47
+    assert video.frame_indices.tolist() == list(range(47))
+    for row in (0, 19, 20, 39, 40, 46):
+        assert video.frame(row).masks == make_frame(row, row % 4).masks
+    assert video.nearest(3.04) == 30
+    assert video.nearest_rows([0.0, 4.6]).tolist() == [0, 46]
+
+
+def test_a_range_that_is_not_there_yet_is_a_gap(folder: Path) -> None:
+    (folder / "shard-000002.zarr.zip").unlink()
+    video = DetectionFolder(folder).video("long")
+    assert video.frame_indices.tolist() == [*range(20), *range(40, 47)]
+    assert video.nearest(4.0) == 20
+    with pytest.raises(
+        LookupError, match=r"video 'long': wanted a detection frame within 0\.0500 s"
+    ):
+        video.nearest(3.0)
+
+
+def test_a_video_without_frames(folder: Path) -> None:
+    assert DetectionFolder(folder).video("b").num_frames == 0
+
+
+def test_entries_come_without_reading_a_shard(folder: Path) -> None:
+    detections = DetectionFolder(folder)
+    for path in folder.iterdir():
+        path.unlink()
+    assert detections.entry("long").frames == 47
+    with pytest.raises(ShardNotFoundError, match="no such shard"):
+        detections.video("long")
+
+
+def test_videos_that_are_not_there(folder: Path) -> None:
+    detections = DetectionFolder(folder)
+    with pytest.raises(ShardNotFoundError, match=r"no detections of video 'y': no shard has it"):
+        detections.video("y")
+    with pytest.raises(ShardNotFoundError, match=r"'x': it could not be decoded \(broken\)"):
+        detections.video("x")
+
+
+def test_folders_without_shards(tmp_path: Path) -> None:
+    with pytest.raises(ShardNotFoundError, match="found none in it; run `orn detect` first"):
+        DetectionFolder(tmp_path)
+    with pytest.raises(ShardNotFoundError, match=r"absent: .*found no such folder"):
+        DetectionFolder(tmp_path / "absent")
+
+
+def test_a_damaged_shard_is_named(folder: Path) -> None:
+    path = folder / "shard-000001.zarr.zip"
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(ShardFormatError, match=r"shard-000001\.zarr\.zip: not a whole shard"):
+        DetectionFolder(folder)
+
+
+def test_the_same_frames_in_two_shards_are_refused(folder: Path, write_shard: ShardMaker) -> None:
+    write_shard(folder / "shard-000004.zarr.zip", {"long": times(range(46, 48))})
+    with pytest.raises(ShardFormatError, match=r"'long': frame 46 follows 46 .*000003.*000004"):
+        DetectionFolder(folder).video("long")
+
+
+def test_a_source_that_changed_is_refused(folder: Path, write_shard: ShardMaker) -> None:
+    write_shard(folder / "shard-000004.zarr.zip", {"long": times(range(47, 50))}, digest="sha256:9")
+    with pytest.raises(ShardFormatError, match="'long': source_digest 'sha256:03' and 'sha256:9'"):
+        DetectionFolder(folder).video("long")
+
+
+def test_detectors_of_other_classes_are_refused(
+    folder: Path, write_shard: ShardMaker, detector: DetectorEntry
+) -> None:
+    other = replace(detector, class_names=("thing",) * 80)
+    write_shard(folder / "shard-000004.zarr.zip", {"d": times(range(2))}, detector=other)
+    with pytest.raises(ShardFormatError, match=r"000004\.zarr\.zip: its detector's class names"):
+        DetectionFolder(folder)
+
+
+def test_few_shards_are_kept(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reader, "_MAX_SHARDS_KEPT", 2)
+    detections = DetectionFolder(folder, cache_bytes=1)
+    for _ in range(2):
+        for video_id in ("a", "long", "c"):
+            detections.video(video_id).frame(1)
+    assert len(detections._shards) == 2
+
+
+def _masks(detections: DetectionFolder) -> tuple[bytes, ...]:
+    return detections.video("long").frame(43).masks
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_worker_processes_read_for_themselves(
+    folder: Path, make_frame: FrameMaker, method: str
+) -> None:
+    detections = DetectionFolder(folder)
+    _masks(detections)
+    with multiprocessing.get_context(method).Pool(1) as pool:
+        assert pool.apply(_masks, (detections,)) == make_frame(43, 3).masks
+
+
+def test_copies_are_small(folder: Path) -> None:
+    detections = DetectionFolder(folder)
+    before = len(pickle.dumps(detections))
+    for row in range(40):
+        detections.video("long").frame(row)
+    assert len(pickle.dumps(detections)) == before
+    np.testing.assert_array_equal(
+        pickle.loads(pickle.dumps(detections)).video("a").seconds, [0.0, 0.1, 0.2]
+    )

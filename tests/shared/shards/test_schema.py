@@ -1,0 +1,70 @@
+"""Attributes: JSON and back, and refusals in the right order."""
+
+import json
+from typing import Any
+
+import pytest
+
+from shared.errors import ShardFormatError
+from shared.shards.schema import DetectorEntry, FailedVideo, ShardAttributes, VideoEntry
+
+
+@pytest.fixture
+def attributes(detector: DetectorEntry) -> ShardAttributes:
+    video = VideoEntry(
+        id="o/p — 7",
+        height=120,
+        width=160,
+        frames=16,
+        header_frames=None,
+        rate=12.0,
+        source_bytes=31_337,
+        source_digest="sha256:04",
+    )
+    failed = (FailedVideo(id="b", reason="no frame can be decoded"),)
+    return ShardAttributes(videos=(video,), failed=failed, detector=detector, class_scores=True)
+
+
+def test_json_round_trip(attributes: ShardAttributes) -> None:
+    document = json.loads(json.dumps(attributes.to_json()))
+    assert ShardAttributes.from_json(document, source="s") == attributes
+
+
+def test_the_document_is_as_documented(attributes: ShardAttributes) -> None:
+    document = attributes.to_json()
+    assert list(document) == [
+        *("format", "format_version", "class_scores", "class_names"),
+        *("detector", "videos", "failed"),
+    ]
+    assert (document["format"], document["format_version"]) == ("object-detections", 1)
+    assert document["class_names"][:2] == ["person", "bicycle"]
+    assert "class_names" not in document["detector"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"format": "clips", "format_version": 9},
+            "s: wanted format 'object-detections', found 'clips'",
+        ),
+        ({"format_version": 2, "videos": 3}, "s: wanted format version 1, found 2; read it with"),
+        ({"videos": [{"id": "a"}]}, "s: attributes do not follow format version 1 .*missing"),
+        ({"videos": None}, "s: attributes do not follow format version 1"),
+        ({"detector": {"name": "x"}}, "s: attributes do not follow format version 1"),
+        ({"failed": [{"id": "a", "reason": "b", "more": 1}]}, "unexpected keyword argument 'more'"),
+    ],
+)
+def test_format_and_version_are_refused_first(
+    attributes: ShardAttributes, changes: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ShardFormatError, match=message):
+        ShardAttributes.from_json(attributes.to_json() | changes, source="s")
+
+
+@pytest.mark.parametrize("name", ["class_scores", "class_names", "detector", "videos", "failed"])
+def test_each_attribute_is_needed(attributes: ShardAttributes, name: str) -> None:
+    document = attributes.to_json()
+    del document[name]
+    with pytest.raises(ShardFormatError, match=f"KeyError\\('{name}'\\)"):
+        ShardAttributes.from_json(document, source="s")

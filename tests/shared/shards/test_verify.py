@@ -1,0 +1,180 @@
+"""Verification: a whole shard has no problem, and each thing made wrong is named with its array."""
+
+import re
+import zipfile
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from shared import rle
+from shared.errors import ShardNotFoundError
+from shared.shards.chunk_cache import ChunkCache
+from shared.shards.schema import ARRAYS
+from shared.shards.verify import verify_shard
+from shared.shards.zarr_zip import ZarrZip, write_group
+from tests.shared.shards.conftest import ShardMaker
+
+Arrays = dict[str, NDArray[Any]]
+VIDEOS = {"a": (range(6), np.arange(6) / 10), "b": ((3, 7), (0.5, 0.9))}
+
+
+@pytest.fixture
+def path(tmp_path: Path, write_shard: ShardMaker) -> Path:
+    return write_shard(tmp_path / "s.zarr.zip", VIDEOS, failed={"x": "broken"})
+
+
+def changed(path: Path, change: Callable[[Arrays], object]) -> Path:
+    """The shard after `change` was at its arrays, with checksums that match."""
+    group = ZarrZip(path, ChunkCache(10**6))
+    arrays = {name: group.rows(name, 0, group.shape(name)[0]).copy() for name in group.names()}
+    change(arrays)
+    target = path.with_name("changed.zarr.zip")
+    write_group(
+        target,
+        arrays=arrays,
+        axes={name: spec.axes for name, spec in ARRAYS.items()},
+        attributes=group.attributes,
+    )
+    return target
+
+
+def put(name: str, place: Any, value: Any) -> Callable[[Arrays], None]:
+    """A change that sets elements of one array."""
+
+    def change(arrays: Arrays) -> None:
+        arrays[name][place] = value
+
+    return change
+
+
+def with_mask(row: int, mask: bytes) -> Callable[[Arrays], None]:
+    """A change that gives one detection another mask."""
+
+    def change(arrays: Arrays) -> None:
+        borders = arrays["rle_offsets"]
+        content = arrays["rle"].tobytes()
+        masks = [content[a:b] for a, b in pairwise(borders)]
+        masks[row] = mask
+        arrays["rle"] = np.frombuffer(b"".join(masks), np.uint8)
+        arrays["rle_offsets"] = np.cumsum([0, *map(len, masks)])
+
+    return change
+
+
+def test_a_whole_shard_has_no_problem(path: Path) -> None:
+    assert verify_shard(path) == []
+
+
+def test_a_shard_without_frames_has_no_problem(tmp_path: Path, write_shard: ShardMaker) -> None:
+    assert verify_shard(write_shard(tmp_path / "s.zip", {"a": ((), ())})) == []
+    assert verify_shard(write_shard(tmp_path / "s.zip", {})) == []
+
+
+OUTSIDE = np.zeros((12, 17), dtype=bool)
+OUTSIDE[0, 0] = OUTSIDE[11, 16] = True
+
+
+@pytest.mark.parametrize(
+    ("change", "array", "message"),
+    [
+        (put("frame_video", 1, 1), "frame_video", "side by side, [6, 2] of them, found [5, 3]"),
+        (
+            put("frame_index", 2, 1),
+            "frame_index",
+            "video 'a': wanted increasing values, found 1 after 1 in row 2",
+        ),
+        (
+            put("frame_seconds", 7, 0.5),
+            "frame_seconds",
+            "video 'b': wanted increasing values, found 0.5 s after 0.5 s",
+        ),
+        (
+            put("frame_seconds", 5, np.inf),
+            "frame_seconds",
+            "wanted a finite value, found inf in row 5",
+        ),
+        (put("frame_index", 0, -4), "frame_index", "found -4 in row 0"),
+        (put("frame_offsets", 0, 1), "frame_offsets", "wanted borders from 0 to 13, found 1 to 13"),
+        (put("frame_offsets", 3, 7), "frame_offsets", "never fall, found 6 after 7 at 4"),
+        (put("rle_offsets", -1, 3), "rle_offsets", "wanted borders from 0 to "),
+        (put("rle_offsets", slice(2, 4), 9999), "rle_offsets", "after 9999 at 4"),
+        (put("scores", 3, 1.5), "scores", "wanted 0 to 1, found 1.5 in detection 3"),
+        (put("scores", slice(3, 6), np.nan), "scores", "found nan in detection 3; 2 more like it"),
+        (put("labels", 2, 80), "labels", "wanted classes 0 to 79, found 80 in detection 2"),
+        (put("class_scores", (2, 5), 1.5), "class_scores", "a sum of at most 1, found a sum of "),
+        (
+            put("class_scores", (2, 5), -0.5),
+            "class_scores",
+            "least score of -0.5000 in detection 2",
+        ),
+        (put("boxes", (4, 2), 17.5), "boxes", "wanted boxes inside 17 x 12, found ["),
+        (put("boxes", (4, 1), -1), "boxes", "in detection 4 (video 'a')"),
+        (put("boxes", (4, 0), np.nan), "boxes", "in detection 4 (video 'a')"),
+        (put("boxes", (12, 0), 99), "boxes", "in detection 12 (video 'b')"),
+        (
+            with_mask(2, b"5O"),
+            "rle",
+            "detection 2 (video 'a'): RLE: run 1 has the negative length -1",
+        ),
+        (
+            with_mask(11, b"55"),
+            "rle",
+            "detection 11 (video 'b'): wanted 12 x 17 = 204 pixels, found 10",
+        ),
+        (with_mask(4, rle.encode(OUTSIDE)), "rle", "wanted a mask inside its box"),
+    ],
+)
+def test_what_is_wrong_is_named(
+    path: Path, change: Callable[[Arrays], object], array: str, message: str
+) -> None:
+    problems = verify_shard(changed(path, change))
+    assert array in [problem.array for problem in problems]
+    told = " ".join(problem.message for problem in problems if problem.array == array)
+    assert message in told
+    assert problems[0].shard == path.with_name("changed.zarr.zip")
+    assert all("changed.zarr.zip" not in problem.message for problem in problems)
+
+
+def test_an_empty_mask_is_inside_any_box(path: Path) -> None:
+    empty = rle.encode(np.zeros((12, 17), dtype=bool))
+    assert verify_shard(changed(path, with_mask(4, empty))) == []
+
+
+def test_damaged_arrays_are_all_named(path: Path, tmp_path: Path) -> None:
+    damaged = tmp_path / "damaged.zip"
+    with zipfile.ZipFile(path) as source, zipfile.ZipFile(damaged, "w") as file:
+        for name in source.namelist():
+            content = bytearray(source.read(name))
+            if name in ("boxes/c/0/0", "rle/c/0"):
+                content[9] ^= 1
+            file.writestr(name, bytes(content))
+    problems = verify_shard(damaged)
+    assert [problem.array for problem in problems] == ["boxes", "rle"]
+    assert "chunk 0 is damaged (its checksum does not match)" in problems[0].message
+
+
+def test_the_checksums_of_the_zip_file_count_too(path: Path) -> None:
+    content = path.read_bytes()
+    with zipfile.ZipFile(path) as file:
+        checksum = file.getinfo("scores/c/0").CRC.to_bytes(4, "little")
+    path.write_bytes(content.replace(checksum, b"\0\1\2\3"))
+    (problem,) = verify_shard(path)
+    assert problem.array == "scores"
+    assert "checksum of the ZIP member scores/c/0 does not match" in problem.message
+
+
+def test_a_truncated_shard_is_one_problem(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-50])
+    (problem,) = verify_shard(path)
+    assert problem.array == ""
+    assert re.match(r"not a whole shard", problem.message)
+
+
+def test_a_missing_shard_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(ShardNotFoundError, match=r"absent\.zip: no such shard"):
+        verify_shard(tmp_path / "absent.zip")

@@ -1,0 +1,141 @@
+"""Joining by time: hand-made times, a plain loop, and times that have nothing near."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.errors import JoinError, ShardFormatError
+from shared.shards.schema import VideoEntry
+from shared.shards.shard import Shard
+from shared.shards.video_detections import VideoDetections
+from tests.shared.shards.conftest import FrameMaker, ShardMaker
+
+ENTRY = VideoEntry(
+    id="clip",
+    height=12,
+    width=17,
+    frames=0,
+    header_frames=None,
+    rate=10.0,
+    source_bytes=1,
+    source_digest="sha256:0",
+)
+
+
+class FakeShard(Shard):
+    """A shard of one video that has times and no file."""
+
+    def __init__(self, seconds: Sequence[float]) -> None:
+        self.path = Path("fake.zarr.zip")
+        self._seconds = np.array(seconds, np.float64)
+
+    def frame_seconds(self) -> np.ndarray:
+        return self._seconds
+
+    def frame_index(self) -> np.ndarray:
+        return np.arange(len(self._seconds))
+
+
+def detections(seconds: Sequence[float]) -> VideoDetections:
+    return VideoDetections(ENTRY, [(FakeShard(seconds), 0, len(seconds))])
+
+
+def nearest_loop(seconds: Sequence[float], wanted: float) -> tuple[int, float]:
+    best, gap = 0, float("inf")
+    for row, each in enumerate(seconds):
+        if abs(each - wanted) < gap:
+            best, gap = row, abs(each - wanted)
+    return best, gap
+
+
+@pytest.mark.parametrize(
+    ("seconds", "wanted", "row"),
+    [
+        ([0.0, 0.1, 0.2], 0.0, 0),
+        ([0.0, 0.1, 0.2], 0.1, 1),
+        ([0.0, 0.1, 0.2], 0.12, 1),
+        ([0.0, 0.1, 0.2], 0.17, 2),
+        ([0.0, 0.1, 0.2], 0.15, 1),  # of two equally near the earlier
+        ([0.0, 0.1, 0.2], -0.05, 0),  # half an interval before
+        ([0.0, 0.1, 0.2], 0.25, 2),  # half an interval after
+        ([0.0, 0.1, 0.2, 5.0], 5.04, 3),  # after a gap; the interval is the median
+        ([3.0], 3.05, 0),  # one frame: 1 / rate
+        ([3.0], 2.95, 0),
+        ([0.0, 0.2], 0.3, 1),
+    ],
+)
+def test_nearest(seconds: list[float], wanted: float, row: int) -> None:
+    assert detections(seconds).nearest(wanted) == row
+
+
+@pytest.mark.parametrize(
+    ("seconds", "wanted", "message"),
+    [
+        ([0.0, 0.1, 0.2], 0.26, "within 0.0500 s of 0.2600 s, the nearest is at 0.2000 s"),
+        ([0.0, 0.1, 0.2], -0.06, "within 0.0500 s of -0.0600 s, the nearest is at 0.0000 s"),
+        ([0.0, 0.1, 0.2, 5.0], 3.0, "within 0.0500 s of 3.0000 s, the nearest is at 5.0000 s"),
+        ([3.0], 3.2, "within 0.0500 s of 3.2000 s, the nearest is at 3.0000 s"),
+        ([0.0, 0.1], float("nan"), "of nan s"),
+        ([], 1.5, "near [1.5] s, found none"),
+    ],
+)
+def test_times_without_a_frame_near(seconds: list[float], wanted: float, message: str) -> None:
+    with pytest.raises(JoinError, match=f"video 'clip': .*{re.escape(message)}"):
+        detections(seconds).nearest(wanted)
+
+
+@given(
+    st.lists(st.integers(0, 400), min_size=2, max_size=30, unique=True),
+    st.lists(st.floats(-0.4, 4.4), min_size=1, max_size=10),
+)
+def test_many_times_equal_the_loop(ticks: list[int], wanted: list[float]) -> None:
+    seconds = [tick / 100 for tick in sorted(ticks)]
+    found = detections(seconds)
+    near = []
+    for each in wanted:
+        row, gap = nearest_loop(seconds, each)
+        if gap <= float(np.median(np.diff(seconds))) / 2:
+            near.append(each)
+            assert found.nearest(each) == row
+        elif gap > float(np.median(np.diff(seconds))) / 2 + 1e-5:
+            with pytest.raises(JoinError):
+                found.nearest_rows([*near, each])
+    rows = found.nearest_rows(near)
+    assert rows.dtype == np.int64
+    assert rows.tolist() == [nearest_loop(seconds, each)[0] for each in near]
+
+
+def test_ranges_of_several_shards_are_one_video(
+    tmp_path: Path, write_shard: ShardMaker, make_frame: FrameMaker
+) -> None:
+    first = write_shard(tmp_path / "0.zip", {"x": ((0,), (0.0,)), "clip": ((0, 1), (0.0, 0.1))})
+    second = write_shard(tmp_path / "1.zip", {"clip": ((2, 3, 5), (0.2, 0.3, 0.5))})
+    found = VideoDetections(ENTRY, [(Shard(first), 1, 3), (Shard(second), 0, 3)])
+    assert found.num_frames == 5
+    assert found.seconds.tolist() == [0.0, 0.1, 0.2, 0.3, 0.5]
+    assert found.frame_indices.tolist() == [0, 1, 2, 3, 5]
+    assert found.interval_seconds == pytest.approx(0.1)
+    for row, index in enumerate(found.frame_indices.tolist()):
+        assert found.frame(row).masks == make_frame(index, index % 4).masks
+    for row in (-1, 5):
+        with pytest.raises(JoinError, match=f"has detections of 5 frames, asked for row {row}"):
+            found.frame(row)
+
+
+def test_frames_twice_are_refused_with_both_shards(tmp_path: Path, write_shard: ShardMaker) -> None:
+    first = write_shard(tmp_path / "0.zip", {"clip": ((0, 1), (0.0, 0.1))})
+    second = write_shard(tmp_path / "1.zip", {"clip": ((1, 2), (0.1, 0.2))})
+    with pytest.raises(ShardFormatError, match=r"frame 1 follows 1 \(.*0\.zip and .*1\.zip\)"):
+        VideoDetections(ENTRY, [(Shard(first), 0, 2), (Shard(second), 0, 2)])
+
+
+def test_times_that_stand_still_are_refused(tmp_path: Path, write_shard: ShardMaker) -> None:
+    first = write_shard(tmp_path / "0.zip", {"clip": ((0, 1), (0.0, 0.1))})
+    second = write_shard(tmp_path / "1.zip", {"clip": ((2, 3), (0.1, 0.2))})
+    with pytest.raises(ShardFormatError, match=r"video 'clip': time 0\.1 follows 0\.1"):
+        VideoDetections(ENTRY, [(Shard(first), 0, 2), (Shard(second), 0, 2)])

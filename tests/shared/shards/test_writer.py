@@ -1,0 +1,215 @@
+"""The writer: what was added comes back, nothing half done becomes visible, misuse is refused."""
+
+import errno
+import os
+import re
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from shared import rle
+from shared.coco_classes import COCO_CLASSES
+from shared.detections import FrameDetections
+from shared.errors import PipelineError, ShapeError
+from shared.shards.reader import Shard
+from shared.shards.schema import DetectorEntry, FailedVideo
+from shared.shards.verify import verify_shard
+from shared.shards.writer import ShardWriter
+from tests.shared.shards.conftest import FrameMaker, ShardMaker
+
+ENTRY = DetectorEntry(
+    config_name="c", config_digest="d", checkpoint_digest="e", class_names=COCO_CLASSES
+)
+
+
+def begin(writer: ShardWriter, video_id: str = "a", **changes: Any) -> None:
+    fields = {"height": 12, "width": 17, "rate": 10.0, "header_frames": 3, "source_bytes": 5}
+    writer.begin_video(video_id, **(fields | {"source_digest": "sha256:03"} | changes))
+
+
+def assert_same(found: FrameDetections, wanted: FrameDetections) -> None:
+    assert (found.height, found.width) == (wanted.height, wanted.width)
+    for name in ("boxes", "scores", "labels", "class_scores"):
+        assert getattr(found, name).dtype == getattr(wanted, name).dtype
+        np.testing.assert_array_equal(getattr(found, name), getattr(wanted, name))
+    assert found.masks == wanted.masks
+
+
+@st.composite
+def frames(draw: st.DrawFn, *, height: int, width: int) -> FrameDetections:
+    num = draw(st.integers(0, 4))
+    masks = [
+        draw(hnp.arrays(np.bool_, (height, width), elements=st.booleans(), fill=st.just(False)))
+        for _ in range(num)
+    ]
+    fractions = st.floats(0, 1, width=32)
+    return FrameDetections(
+        height=height,
+        width=width,
+        boxes=np.tile(np.array([0, 0, width, height], np.float32), (num, 1)),
+        scores=draw(hnp.arrays(np.float32, num, elements=fractions)),
+        labels=draw(hnp.arrays(np.uint8, num, elements=st.integers(0, 79))),
+        class_scores=draw(
+            hnp.arrays(np.float16, (num, 80), elements=st.sampled_from([0, 2**-7, 2**-12]))
+        ),
+        masks=tuple(rle.encode(mask) for mask in masks),
+    )
+
+
+@st.composite
+def videos(draw: st.DrawFn) -> tuple[int, int, list[FrameDetections]]:
+    height, width = draw(st.integers(1, 5)), draw(st.integers(1, 6))
+    return height, width, draw(st.lists(frames(height=height, width=width), max_size=4))
+
+
+@settings(max_examples=25)
+@given(st.lists(videos(), max_size=3))
+def test_everything_comes_back(content: list[tuple[int, int, list[FrameDetections]]]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "shard-000000.zarr.zip"
+        with ShardWriter(path, ENTRY) as writer:
+            for number, (height, width, added) in enumerate(content):
+                begin(writer, f"v{number}", height=height, width=width)
+                for index, frame in enumerate(added):
+                    writer.add(3 * index, index / 30, frame)
+                writer.end_video()
+        shard = Shard(path)
+        wanted = [frame for _, _, added in content for frame in added]
+        assert shard.num_frames == len(wanted)
+        assert shard.num_detections == sum(map(len, wanted))
+        assert [video.frames for video in shard.videos] == [len(added) for _, _, added in content]
+        for row, frame in enumerate(wanted):
+            assert_same(shard.frame(row), frame)
+        assert shard.frame_index().tolist() == [3 * i for _, _, v in content for i in range(len(v))]
+        assert verify_shard(path) == []
+
+
+def test_attributes_come_back(tmp_path: Path, make_frame: FrameMaker) -> None:
+    path = tmp_path / "new" / "s.zip"
+    with ShardWriter(path, ENTRY, class_scores=False) as writer:
+        writer.fail("x", "broken")
+        begin(writer, "a")
+        writer.add(0, 0.25, make_frame(class_scores=False))
+        writer.end_video()
+        begin(writer, "none", header_frames=None)
+        writer.end_video()
+    shard = Shard(path)
+    assert shard.detector == ENTRY
+    assert shard.failed == (FailedVideo(id="x", reason="broken"),)
+    assert not shard.has_class_scores
+    assert shard.frame(0).class_scores is None
+    a, none = shard.videos
+    assert (a.id, a.height, a.width, a.frames, a.header_frames) == ("a", 12, 17, 1, 3)
+    assert (a.rate, a.source_bytes, a.source_digest) == (10.0, 5, "sha256:03")
+    assert (none.id, none.frames, none.header_frames) == ("none", 0, None)
+    assert shard.frame_seconds().tolist() == [0.25]
+
+
+def test_a_failure_takes_back_what_came_of_the_video(
+    tmp_path: Path, make_frame: FrameMaker
+) -> None:
+    with ShardWriter(tmp_path / "s.zip", ENTRY) as writer:
+        begin(writer, "a")
+        writer.add(0, 0.0, make_frame(1))
+        writer.end_video()
+        begin(writer, "b")
+        writer.add(0, 0.0, make_frame(2))
+        writer.fail("b", "the disk")
+        begin(writer, "c")
+        writer.add(0, 0.0, make_frame(3))
+        writer.end_video()
+    shard = Shard(tmp_path / "s.zip")
+    assert [video.id for video in shard.videos] == ["a", "c"]
+    assert [video.id for video in shard.failed] == ["b"]
+    assert_same(shard.frame(1), make_frame(3))
+    assert shard.frame_video().tolist() == [0, 1]
+
+
+def test_equal_input_gives_equal_bytes(tmp_path: Path, write_shard: ShardMaker) -> None:
+    content = {"a": (range(9), np.arange(9) / 10), "b": (range(5), np.arange(5) / 10)}
+    one, two = (write_shard(tmp_path / name, content) for name in ("one.zip", "two.zip"))
+    assert one.read_bytes() == two.read_bytes()
+
+
+@pytest.mark.parametrize("error", [KeyError("x"), KeyboardInterrupt(), PipelineError("x")])
+def test_an_error_leaves_nothing(
+    tmp_path: Path, make_frame: FrameMaker, error: BaseException
+) -> None:
+    with pytest.raises(type(error)), ShardWriter(tmp_path / "s.zip", ENTRY) as writer:
+        begin(writer)
+        writer.add(0, 0.0, make_frame())
+        writer.end_video()
+        assert list(tmp_path.iterdir()) == []
+        raise error
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_leaves_nothing_and_names_the_shard(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    message = r"s\.zip: could not be written \(No space left on device\)"
+    with pytest.raises(PipelineError, match=message), ShardWriter(tmp_path / "s.zip", ENTRY):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_video_left_open_is_an_error(tmp_path: Path) -> None:
+    message = r"s\.zip: video 'a' was begun and not ended; nothing was written"
+    with pytest.raises(ShapeError, match=message), ShardWriter(tmp_path / "s.zip", ENTRY) as writer:
+        begin(writer)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_frames_that_do_not_fit_are_refused(tmp_path: Path, make_frame: FrameMaker) -> None:
+    writer = ShardWriter(tmp_path / "s.zip", ENTRY)
+    begin(writer)
+    writer.add(4, 0.5, make_frame())
+    for index, seconds, frame, message in [
+        (4, 0.6, make_frame(), "video 'a' frame 4: wanted an index above 4"),
+        (5, 0.5, make_frame(), "frame 5: wanted a time after 0.5 s, found 0.5 s"),
+        (5, np.nan, make_frame(), "wanted a time after 0.5 s, found nan s"),
+        (5, np.inf, make_frame(), "wanted a time after 0.5 s, found inf s"),
+        (
+            5,
+            0.6,
+            make_frame(height=17, width=12),
+            "wanted detections on a grid of 12 x 17, found 17 x 12",
+        ),
+        (5, 0.6, make_frame(class_scores=False), "wanted some class scores, found none"),
+    ]:
+        with pytest.raises(ShapeError, match=re.escape(message)):
+            writer.add(index, seconds, frame)
+    writer.add(5, 0.6, make_frame())
+
+
+def test_calls_out_of_order_are_refused(tmp_path: Path, make_frame: FrameMaker) -> None:
+    writer = ShardWriter(tmp_path / "s.zip", ENTRY, class_scores=False)
+    with pytest.raises(ShapeError, match="frame 3 added while no video is open"):
+        writer.add(3, 0.0, make_frame())
+    with pytest.raises(ShapeError, match="a video ended while none is open"):
+        writer.end_video()
+    begin(writer, "a")
+    with pytest.raises(ShapeError, match="video 'a' frame -1: wanted an index above -1"):
+        writer.add(-1, 0.0, make_frame())
+    with pytest.raises(ShapeError, match="wanted none class scores, found some"):
+        writer.add(0, 0.0, make_frame())
+    with pytest.raises(ShapeError, match="video 'b' begun before 'a' ended"):
+        begin(writer, "b")
+    with pytest.raises(ShapeError, match="video 'b' failed while 'a' is open"):
+        writer.fail("b", "x")
+    writer.end_video()
+    with pytest.raises(ShapeError, match="video 'a' is in the shard already"):
+        begin(writer, "a")
+    writer.fail("b", "x")
+    with pytest.raises(ShapeError, match="video 'b' is in the shard already"):
+        writer.fail("b", "y")
