@@ -10,7 +10,14 @@ import numpy as np
 
 from shared.atomic_file import replacing
 from shared.errors import ClipStoreError
-from stage2_train.clips.schema import FailedClip, StoreSettings, read_settings, write_settings
+from stage2_train.clips.schema import (
+    FailedClip,
+    StoreSettings,
+    read_failed,
+    read_settings,
+    write_failed,
+    write_settings,
+)
 
 __all__ = ["Contents", "StoredVideo", "merge", "read_contents"]
 
@@ -62,13 +69,8 @@ def read_contents(path: Path) -> Contents:
     try:
         with h5py.File(path, "r") as file:
             settings = read_settings(file, path)
-            failed = tuple(
-                FailedClip(id=name, reason=reason)
-                for name, reason in zip(
-                    file["failed_id"].asstr()[:], file["failed_reason"].asstr()[:], strict=True
-                )
-            )
-            return Contents(settings=settings, videos=_videos(file, path), failed=failed)
+            videos = _videos(file, path)
+            return Contents(settings=settings, videos=videos, failed=read_failed(file))
     except (OSError, KeyError) as err:
         raise ClipStoreError(
             f"{path}: cannot be read as a clip store ({err}); remove it and run `orn clips` again"
@@ -110,7 +112,7 @@ def merge(
     *,
     settings: StoreSettings,
     videos: Sequence[StoredVideo],
-    failed: Iterable[FailedClip],
+    failed: Sequence[FailedClip] = (),
 ) -> None:
     """Writes a store of `videos`, in this order; what was at `path` stays until it is whole.
 
@@ -118,15 +120,13 @@ def merge(
         PipelineError: if the disk refuses.
     """
     string = h5py.string_dtype()
-    failed_rows = list(failed)
     with replacing(path) as temporary, h5py.File(temporary, "w") as file:
         write_settings(file, settings)
         file.create_dataset("video_id", data=[video.id for video in videos], dtype=string)
         file.create_dataset("source_digest", data=[video.digest for video in videos], dtype=string)
         file.create_dataset("source_height", data=_column(video.height for video in videos))
         file.create_dataset("source_width", data=_column(video.width for video in videos))
-        file.create_dataset("failed_id", data=[row.id for row in failed_rows], dtype=string)
-        file.create_dataset("failed_reason", data=[row.reason for row in failed_rows], dtype=string)
+        write_failed(file, failed)
         _copy_frames(file, videos)
 
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from shared.errors import ClipStoreError
 from stage2_train.clips.jpeg import decode_jpeg
-from stage2_train.clips.schema import FailedClip, StoreSettings, read_settings
+from stage2_train.clips.schema import FailedClip, StoreSettings, read_failed, read_settings
 
 __all__ = ["ClipFrames", "ClipStore"]
 
@@ -97,7 +97,7 @@ class ClipFrames:
             start, stop = first_byte + offsets[frame], first_byte + offsets[frame + 1]
             try:
                 images[place] = decode_jpeg(store.bytes[start:stop])
-            except (OSError, ValueError) as err:
+            except (RuntimeError, ValueError) as err:
                 raise ClipStoreError(
                     f"video {self.id}: frame {frame} is damaged in the store ({err}); "
                     "write it again with `orn clips --fresh`"
@@ -187,12 +187,7 @@ def _open_store(path: Path) -> _OpenStore:
                 widths_V=file["source_width"][:],
                 video_offsets_V1=file["video_offsets"][:],
                 extents={name: _extent(file[name]) for name in ("seconds", "jpeg_offsets", "jpeg")},
-                failed=tuple(
-                    FailedClip(id=name, reason=reason)
-                    for name, reason in zip(
-                        file["failed_id"].asstr()[:], file["failed_reason"].asstr()[:], strict=True
-                    )
-                ),
+                failed=read_failed(file),
             )
     except (OSError, KeyError) as err:
         raise ClipStoreError(

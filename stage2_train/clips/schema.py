@@ -17,6 +17,7 @@ uncompressed, so that a reader may map the file and slice it:
 | failed_id, failed_reason | (X,) str | videos of which nothing could be decoded |
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,7 +31,9 @@ __all__ = [
     "RESIZE_RULE",
     "FailedClip",
     "StoreSettings",
+    "read_failed",
     "read_settings",
+    "write_failed",
     "write_settings",
 ]
 
@@ -80,6 +83,19 @@ def write_settings(file: h5py.File, settings: StoreSettings) -> None:
     file.attrs["width"] = settings.width
     file.attrs["jpeg_quality"] = settings.jpeg_quality
     file.attrs["resize"] = RESIZE_RULE
+
+
+def write_failed(file: h5py.File, failed: Sequence[FailedClip]) -> None:
+    """Writes the two datasets of videos that failed; they may be empty."""
+    string = h5py.string_dtype()
+    file.create_dataset("failed_id", data=[row.id for row in failed], dtype=string)
+    file.create_dataset("failed_reason", data=[row.reason for row in failed], dtype=string)
+
+
+def read_failed(file: h5py.File) -> tuple[FailedClip, ...]:
+    """The videos that failed."""
+    columns = (file[name].asstr()[:] for name in ("failed_id", "failed_reason"))
+    return tuple(FailedClip(id=name, reason=reason) for name, reason in zip(*columns, strict=True))
 
 
 def read_settings(file: h5py.File, path: Path) -> StoreSettings:

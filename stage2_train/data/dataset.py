@@ -9,6 +9,7 @@ T frames, K object slots, H W pixels, A activity classes.
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -100,6 +101,11 @@ class ClipDataset(Dataset[ClipSample]):
         self._objects = _ObjectCache(settings.score_threshold)
         self._stored = (clips.settings.height, clips.settings.width)
         centre_window(self._stored, settings.crop)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without what was read: a copy in another process reads for itself."""
+        objects = _ObjectCache(self.settings.score_threshold)
+        return {**self.__dict__, "_videos": OrderedDict(), "_objects": objects}
 
     def __len__(self) -> int:
         """Number of segments."""

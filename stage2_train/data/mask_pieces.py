@@ -18,10 +18,12 @@ from shared.rle import run_lengths
 
 __all__ = [
     "MaskPieces",
+    "Window",
+    "concatenated",
     "coverage_of_pieces",
     "pieces_of_masks",
-    "select_pieces",
-    "union_of_pieces",
+    "reaches_window",
+    "unions",
 ]
 
 Window = tuple[float, float, float, float]
@@ -44,29 +46,35 @@ class MaskPieces:
         """R."""
         return len(self.owner_R)
 
-    def owned_from(self, first: int) -> "MaskPieces":
-        """The same pieces with owners counted from `first` instead of 0."""
-        return MaskPieces(
-            owner_R=self.owner_R + np.int32(first),
-            column_R=self.column_R,
-            top_R=self.top_R,
-            bottom_R=self.bottom_R,
-        )
-
-    @classmethod
-    def concatenated(cls, parts: Sequence["MaskPieces"]) -> "MaskPieces":
-        """All pieces of `parts`, whose owners must come in order."""
-        return cls(
-            owner_R=np.concatenate([part.owner_R for part in parts]),
-            column_R=np.concatenate([part.column_R for part in parts]),
-            top_R=np.concatenate([part.top_R for part in parts]),
-            bottom_R=np.concatenate([part.bottom_R for part in parts]),
-        )
-
     @property
     def size_bytes(self) -> int:
         """Memory that the arrays take."""
         return 16 * len(self)
+
+    def taken(self, chosen: NDArray[np.bool_] | NDArray[np.int64]) -> "MaskPieces":
+        """Some of the pieces, by a mask or by their places."""
+        return MaskPieces(
+            owner_R=self.owner_R[chosen],
+            column_R=self.column_R[chosen],
+            top_R=self.top_R[chosen],
+            bottom_R=self.bottom_R[chosen],
+        )
+
+    def owned_by(self, owner_R: NDArray[np.int32]) -> "MaskPieces":
+        """The same pieces with other owners."""
+        return MaskPieces(
+            owner_R=owner_R, column_R=self.column_R, top_R=self.top_R, bottom_R=self.bottom_R
+        )
+
+
+def concatenated(parts: Sequence[MaskPieces]) -> MaskPieces:
+    """All pieces of `parts`, one part after another."""
+    return MaskPieces(
+        owner_R=np.concatenate([part.owner_R for part in parts]),
+        column_R=np.concatenate([part.column_R for part in parts]),
+        top_R=np.concatenate([part.top_R for part in parts]),
+        bottom_R=np.concatenate([part.bottom_R for part in parts]),
+    )
 
 
 def pieces_of_masks(masks: tuple[bytes, ...], *, height: int) -> MaskPieces:
@@ -104,60 +112,37 @@ def pieces_of_masks(masks: tuple[bytes, ...], *, height: int) -> MaskPieces:
     )
 
 
-def select_pieces(
-    pieces: MaskPieces, window: Window, *, num_masks: int, max_masks: int
-) -> tuple[NDArray[np.int64], MaskPieces]:
-    """The first masks that cover something of a window, and those of their pieces that do.
-
-    Args:
-        pieces: pieces of `num_masks` masks.
-        window: x1 y1 x2 y2 in pixels of the grid.
-        num_masks: N.
-        max_masks: how many masks to keep at most.
-
-    Returns:
-        (n,) numbers of the masks kept, and their pieces with owners 0..n-1.
-    """
+def reaches_window(pieces: MaskPieces, window: Window) -> NDArray[np.bool_]:
+    """(R,) bool, which pieces cover something of a window (x1 y1 x2 y2 in pixels of the grid)."""
     x1, y1, x2, y2 = window
-    inside_R = (pieces.column_R > x1 - 1) & (pieces.column_R < x2)
-    inside_R &= (pieces.top_R < y2) & (pieces.bottom_R > y1)
-    num_inside_N = np.bincount(pieces.owner_R[inside_R], minlength=num_masks)
-    kept_n = np.flatnonzero(num_inside_N)[:max_masks]
-    place_N = np.full(num_masks, -1, np.int32)
-    place_N[kept_n] = np.arange(len(kept_n), dtype=np.int32)
-    owner_R = place_N[pieces.owner_R]
-    inside_R &= owner_R >= 0
-    return kept_n, MaskPieces(
-        owner_R=owner_R[inside_R],
-        column_R=pieces.column_R[inside_R],
-        top_R=pieces.top_R[inside_R],
-        bottom_R=pieces.bottom_R[inside_R],
-    )
+    reaches_R = (pieces.column_R > x1 - 1) & (pieces.column_R < x2)
+    reaches_R &= (pieces.top_R < y2) & (pieces.bottom_R > y1)
+    return reaches_R
 
 
-def union_of_pieces(pieces: MaskPieces, *, owner: int, height: int) -> MaskPieces:
-    """The pixels that any mask covers, as the pieces of one mask, exactly.
+def unions(pieces: MaskPieces, *, height: int) -> MaskPieces:
+    """What the masks of each owner cover together, exactly, as pieces that do not overlap.
 
     Args:
-        pieces: pieces of any masks of one grid.
-        owner: owner of the result.
+        pieces: pieces of masks, those of one union under one owner.
         height: rows of the grid.
     """
-    foot_R = pieces.column_R.astype(np.int64) * height
-    start_R, end_R = foot_R + pieces.top_R, foot_R + pieces.bottom_R
-    order = np.argsort(start_R, kind="stable")
-    start_R, reach_R = start_R[order], np.maximum.accumulate(end_R[order])
-    begins_R = np.ones(len(order), np.bool_)
-    begins_R[1:] = start_R[1:] >= reach_R[:-1]  # pieces that only touch stay apart, and in a column
+    if len(pieces) == 0:
+        return pieces
+    num_columns = int(pieces.column_R.max()) + 1
+    strip_R = pieces.owner_R.astype(np.int64) * num_columns + pieces.column_R
+    start_R, end_R = strip_R * height + pieces.top_R, strip_R * height + pieces.bottom_R
+    order_R = np.argsort(start_R)
+    start_R = start_R[order_R]
+    reach_R = np.maximum.accumulate(end_R[order_R])
+    begins_R = np.ones(len(pieces), np.bool_)
+    begins_R[1:] = start_R[1:] >= reach_R[:-1]  # pieces that only touch stay apart, in one column
     start_U = start_R[begins_R]
-    end_U = reach_R[np.append(begins_R[1:], True)[: len(order)]]
-    column_U = start_U // height
-    return _pieces(
-        np.full(len(start_U), owner),
-        column_U,
-        start_U - column_U * height,
-        end_U - column_U * height,
-    )
+    end_U = reach_R[np.append(begins_R[1:], True)]
+    strip_U = start_U // height
+    owner_U = strip_U // num_columns
+    foot_U = strip_U * height
+    return _pieces(owner_U, strip_U - owner_U * num_columns, start_U - foot_U, end_U - foot_U)
 
 
 def coverage_of_pieces(pieces: MaskPieces, window: Window, *, out: NDArray[np.float32]) -> None:

@@ -9,16 +9,18 @@ T frames, K slots, h w cells, S classes with background.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stage2_train.data.mask_pieces import (
     MaskPieces,
+    Window,
+    concatenated,
     coverage_of_pieces,
-    select_pieces,
-    union_of_pieces,
+    reaches_window,
+    unions,
 )
 from stage2_train.data.objects import BACKGROUND_LABEL, CLASS_WIDTH, FrameObjects
 from stage2_train.data.transforms import CropWindow, boxes_in_crop
@@ -60,6 +62,17 @@ class ClipSlots:
     valid: NDArray[np.bool_]
     """(T, K) which slots hold an object."""
 
+    def framed(self, num_frames: int) -> "ClipSlots":
+        """The same slots with their first axis, frame after frame, as the two axes T and K."""
+        return ClipSlots(
+            **{
+                field.name: getattr(self, field.name).reshape(
+                    num_frames, -1, *getattr(self, field.name).shape[1:]
+                )
+                for field in fields(self)
+            }
+        )
+
 
 def fill_slots(
     frames: Sequence[FrameObjects], window: CropWindow, settings: SlotSettings
@@ -71,74 +84,110 @@ def fill_slots(
         window: the crop.
         settings: how to fill them.
     """
-    height, width = frames[0].height, frames[0].width
-    grid_window = window.on_grid(height, width)
-    selected = [
-        select_pieces(
-            frame.pieces, grid_window, num_masks=len(frame), max_masks=settings.max_objects
+    grid_window = window.on_grid(frames[0].height, frames[0].width)
+    objects = _all_objects(frames)
+    pieces = objects.pieces.taken(reaches_window(objects.pieces, grid_window))
+    rank_N, num_kept_T = _ranks(pieces, objects.time_N, len(frames), settings.max_objects)
+    num_slots = max(int(num_kept_T.max()) + settings.background, 1)
+    slot_N = np.where(rank_N >= 0, objects.time_N * num_slots + rank_N, -1).astype(np.int32)
+    background_T = np.arange(len(frames)) * num_slots + num_kept_T
+
+    slots = _empty_slots(len(frames) * num_slots, settings)
+    kept_n = np.flatnonzero(slot_N >= 0)
+    slots.boxes[slot_N[kept_n]] = boxes_in_crop(
+        objects.boxes_N4[kept_n], window, height=frames[0].height, width=frames[0].width
+    )
+    slots.class_scores[slot_N[kept_n]] = objects.class_scores_NS[kept_n]
+    slots.labels[slot_N[kept_n]] = objects.labels_N[kept_n]
+    slots.valid[slot_N[kept_n]] = True
+    pieces = pieces.owned_by(slot_N[pieces.owner_R])
+    pieces = pieces.taken(pieces.owner_R >= 0)
+    if settings.background:
+        time_R = pieces.owner_R // num_slots
+        covered = unions(
+            pieces.owned_by(background_T.astype(np.int32)[time_R]), height=frames[0].height
         )
-        for frame in frames
-    ]
-    num_slots = max(max(len(kept_n) for kept_n, _ in selected) + settings.background, 1)
-    pieces = _pieces_of_slots(
-        selected, num_slots=num_slots, background=settings.background, height=height
+        pieces = concatenated([pieces, covered])
+        pieces = pieces.taken(np.argsort(pieces.owner_R, kind="stable"))
+    _fill_cover(slots, pieces, grid_window)
+    if settings.background:
+        _complement(slots, background_T, window)
+    return slots.framed(len(frames))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Objects:
+    """The N objects of all frames of a clip, frame after frame."""
+
+    time_N: NDArray[np.int64]
+    boxes_N4: NDArray[np.float32]
+    class_scores_NS: NDArray[np.float32]
+    labels_N: NDArray[np.int64]
+    pieces: MaskPieces
+
+
+def _all_objects(frames: Sequence[FrameObjects]) -> _Objects:
+    lengths = [len(frame) for frame in frames]
+    firsts = np.cumsum([0, *lengths[:-1]]).astype(np.int32)
+    return _Objects(
+        time_N=np.repeat(np.arange(len(frames)), lengths),
+        boxes_N4=np.concatenate([frame.boxes for frame in frames]),
+        class_scores_NS=np.concatenate([frame.class_scores for frame in frames]),
+        labels_N=np.concatenate([frame.labels for frame in frames]),
+        pieces=concatenated(
+            [
+                frame.pieces.owned_by(frame.pieces.owner_R + first)
+                for frame, first in zip(frames, firsts, strict=True)
+            ]
+        ),
     )
-    slots = _empty_slots(len(frames), num_slots, settings)
-    for cover_TKhw in (slots.masks, slots.coverage):
-        rows, columns = cover_TKhw.shape[2:]
-        coverage_of_pieces(pieces, grid_window, out=cover_TKhw.reshape(-1, rows, columns))
-    for time, (frame, (kept_n, _)) in enumerate(zip(frames, selected, strict=True)):
-        num_kept = len(kept_n)
-        boxes_n4 = boxes_in_crop(frame.boxes[kept_n], window, height=height, width=width)
-        slots.boxes[time, :num_kept] = boxes_n4
-        slots.class_scores[time, :num_kept] = frame.class_scores[kept_n]
-        slots.labels[time, :num_kept] = frame.labels[kept_n]
-        slots.valid[time, :num_kept] = True
-        if settings.background:
-            _complement(slots, time, num_kept, window)
-    return slots
 
 
-def _pieces_of_slots(
-    selected: Sequence[tuple[NDArray[np.int64], MaskPieces]],
-    *,
-    num_slots: int,
-    background: bool,
-    height: int,
-) -> MaskPieces:
-    """Pieces whose owners are slots t * K + k; a background slot owns the union of its frame."""
-    parts = []
-    for time, (kept_n, pieces) in enumerate(selected):
-        parts.append(pieces.owned_from(time * num_slots))
-        if background:
-            owner = time * num_slots + len(kept_n)
-            parts.append(union_of_pieces(pieces, owner=owner, height=height))
-    return MaskPieces.concatenated(parts)
+def _ranks(
+    pieces: MaskPieces, time_N: NDArray[np.int64], num_frames: int, max_objects: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """(N,) place of each object among the kept ones of its frame, -1 if not kept, and (T,) their
+    numbers; objects without a piece are not kept."""
+    reached_N = np.bincount(pieces.owner_R, minlength=len(time_N)) > 0
+    num_reached_T = np.bincount(time_N[reached_N], minlength=num_frames)
+    before_T = np.cumsum(num_reached_T) - num_reached_T
+    rank_N = np.cumsum(reached_N) - 1 - before_T[time_N]
+    rank_N = np.where(reached_N & (rank_N < max_objects), rank_N, -1)
+    return rank_N, np.minimum(num_reached_T, max_objects)
 
 
-def _empty_slots(num_frames: int, num_slots: int, settings: SlotSettings) -> ClipSlots:
-    shape, side = (num_frames, num_slots), settings.mask_size
+def _empty_slots(num_slots: int, settings: SlotSettings) -> ClipSlots:
+    side = settings.mask_size
     return ClipSlots(
-        masks=np.zeros((*shape, side, side), np.float32),
-        coverage=np.zeros((*shape, *settings.feature_cells), np.float32),
-        boxes=np.zeros((*shape, 4), np.float32),
-        class_scores=np.zeros((*shape, CLASS_WIDTH), np.float32),
-        labels=np.zeros(shape, np.int64),
-        valid=np.zeros(shape, np.bool_),
+        masks=np.zeros((num_slots, side, side), np.float32),
+        coverage=np.zeros((num_slots, *settings.feature_cells), np.float32),
+        boxes=np.zeros((num_slots, 4), np.float32),
+        class_scores=np.zeros((num_slots, CLASS_WIDTH), np.float32),
+        labels=np.zeros(num_slots, np.int64),
+        valid=np.zeros(num_slots, np.bool_),
     )
 
 
-def _complement(slots: ClipSlots, time: int, slot: int, window: CropWindow) -> None:
-    """Turns the union of a frame's masks, which stands in `slot`, into its background object."""
-    for cover_TKhw in (slots.masks, slots.coverage):
-        union_hw = cover_TKhw[time, slot]
-        np.subtract(1, union_hw, out=union_hw)
-        np.maximum(union_hw, 0, out=union_hw)
-    if slots.masks[time, slot].max() <= _NOTHING:
-        slots.masks[time, slot] = 0
-        slots.coverage[time, slot] = 0
+def _fill_cover(slots: ClipSlots, pieces: MaskPieces, grid_window: Window) -> None:
+    """Masks and coverage of feature cells, the latter means of blocks of mask cells if they fit."""
+    coverage_of_pieces(pieces, grid_window, out=slots.masks)
+    (rows, columns), side = slots.coverage.shape[1:], slots.masks.shape[1]
+    if side % rows or side % columns:
+        coverage_of_pieces(pieces, grid_window, out=slots.coverage)
         return
-    slots.boxes[time, slot] = (0, 0, window.width, window.height)
-    slots.class_scores[time, slot, BACKGROUND_LABEL] = 1
-    slots.labels[time, slot] = BACKGROUND_LABEL
-    slots.valid[time, slot] = True
+    blocks = slots.masks.reshape(-1, rows, side // rows, columns, side // columns)
+    blocks.mean(axis=(2, 4), out=slots.coverage)
+
+
+def _complement(slots: ClipSlots, background_T: NDArray[np.int64], window: CropWindow) -> None:
+    """Turns the unions that stand in background slots into what they leave."""
+    for cover in (slots.masks, slots.coverage):
+        cover[background_T] = np.maximum(1 - cover[background_T], 0)
+    left_T = slots.masks[background_T].max(axis=(1, 2)) > _NOTHING
+    for cover in (slots.masks, slots.coverage):
+        cover[background_T[~left_T]] = 0
+    filled = background_T[left_T]
+    slots.boxes[filled] = (0, 0, window.width, window.height)
+    slots.class_scores[filled, BACKGROUND_LABEL] = 1
+    slots.labels[filled] = BACKGROUND_LABEL
+    slots.valid[filled] = True

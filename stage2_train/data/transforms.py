@@ -98,5 +98,7 @@ def boxes_in_crop(
     x1, y1, x2, y2 = window.on_grid(height, width)
     origin = np.array([x1, y1, x1, y1])
     crop_per_grid = np.array([window.width / (x2 - x1), window.height / (y2 - y1)] * 2)
-    limits = np.array([window.width, window.height] * 2)
-    return np.clip((boxes_N4 - origin) * crop_per_grid, 0, limits).astype(np.float32)
+    boxes = (boxes_N4 - origin) * crop_per_grid
+    np.maximum(boxes, 0, out=boxes)
+    np.minimum(boxes, np.array([window.width, window.height] * 2), out=boxes)
+    return boxes.astype(np.float32)

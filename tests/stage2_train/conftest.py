@@ -1,0 +1,204 @@
+"""A tiny world for stage 2: moving rectangles as frames, with shards that know exactly where they are.
+
+No video is decoded and no detector runs: frames go straight to the clip store's writer, and the masks
+are the rectangles that were drawn.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from shared import rle
+from shared.coco_classes import COCO_CLASSES
+from shared.detections import FrameDetections
+from shared.manifests.records import Dataset, DetectorChoice, Segment, Video
+from shared.shards.reader import DetectionFolder
+from shared.shards.schema import DetectorEntry
+from shared.shards.writer import ShardWriter
+from shared.video import Frame
+from stage2_train.clips.merge import merge, read_contents
+from stage2_train.clips.parts import write_frames
+from stage2_train.clips.reader import ClipStore
+from stage2_train.clips.schema import StoreSettings
+
+RATE = 10.0
+GRID = (60, 80)
+"""(height, width) of the films and of the detection grid."""
+STORED = StoreSettings(height=48, width=64, jpeg_quality=95)
+COLOURS = np.array([[220, 40, 40], [40, 200, 40], [60, 60, 230]], np.uint8)
+LABELS = np.array([0, 39, 41], np.uint8)
+
+DETECTOR = DetectorEntry(
+    config_name="drawn",
+    config_digest="sha256:0",
+    checkpoint_digest="sha256:0",
+    class_names=tuple(COCO_CLASSES),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Film:
+    """One film: coloured rectangles, the same number in each frame."""
+
+    id: str
+    boxes_FN4: np.ndarray
+    """(F, N, 4) int x1 y1 x2 y2, pixels of GRID."""
+    digest: str = "sha256:same"
+
+    def image(self, frame: int) -> np.ndarray:
+        """(H, W, 3) uint8."""
+        image = np.full((*GRID, 3), 90, np.uint8)
+        for (x1, y1, x2, y2), colour in zip(self.boxes_FN4[frame], COLOURS, strict=False):
+            image[y1:y2, x1:x2] = colour
+        return image
+
+    def detections(self, frame: int, *, class_scores: bool = True) -> FrameDetections:
+        """The rectangles as detections, scores falling."""
+        boxes = self.boxes_FN4[frame].astype(np.float32)
+        num = len(boxes)
+        scores = np.linspace(0.9, 0.6, num, dtype=np.float32)
+        masks = []
+        for x1, y1, x2, y2 in self.boxes_FN4[frame]:
+            ones = np.ones((y2 - y1, x2 - x1), np.bool_)
+            masks.append(rle.encode_crop(ones, x=x1, y=y1, height=GRID[0], width=GRID[1]))
+        rows = np.zeros((num, 80), np.float16)
+        rows[np.arange(num), LABELS[:num]] = scores
+        return FrameDetections(
+            height=GRID[0],
+            width=GRID[1],
+            boxes=boxes,
+            scores=scores,
+            labels=LABELS[:num],
+            class_scores=rows if class_scores else None,
+            masks=tuple(masks),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TinyWorld:
+    """Where everything lies."""
+
+    dataset: Dataset
+    store_path: Path
+    shards_path: Path
+    films: dict[str, Film]
+
+    def clips(self) -> ClipStore:
+        """The clip store, opened."""
+        return ClipStore(self.store_path)
+
+    def detections(self) -> DetectionFolder:
+        """The shards, opened."""
+        return DetectionFolder(self.shards_path)
+
+
+def write_store(path: Path, films: list[Film], settings: StoreSettings = STORED) -> None:
+    """A clip store of the films."""
+    parts = []
+    for number, film in enumerate(films):
+        part = path.parent / f"part-{number}.h5"
+        frames = (
+            Frame(index=frame, seconds=frame / RATE, image=film.image(frame))
+            for frame in range(len(film.boxes_FN4))
+        )
+        write_frames(
+            part, frames, video_id=film.id, source_digest=film.digest, settings=settings
+        )
+        parts.append(part)
+    videos = [video for part in parts for video in read_contents(part).videos]
+    merge(path, settings=settings, videos=videos)
+    for part in parts:
+        part.unlink()
+
+
+def write_shard(path: Path, films: list[Film], *, class_scores: bool = True) -> None:
+    """A shard of the films, every frame of them."""
+    with ShardWriter(path, DETECTOR, class_scores=class_scores) as writer:
+        for film in films:
+            writer.begin_video(
+                film.id,
+                height=GRID[0],
+                width=GRID[1],
+                rate=RATE,
+                header_frames=None,
+                source_bytes=1,
+                source_digest=film.digest,
+            )
+            for frame in range(len(film.boxes_FN4)):
+                writer.add(
+                    frame, frame / RATE, film.detections(frame, class_scores=class_scores)
+                )
+            writer.end_video()
+
+
+def make_film(name: str, *, label: int, num_frames: int, rng: np.random.Generator) -> Film:
+    """Three rectangles; the first moves right (label 0) or down (label 1), the others stay."""
+    boxes_FN4 = np.zeros((num_frames, 3, 4), np.int64)
+    for place in range(3):
+        x, y = rng.integers(5, 40), rng.integers(5, 25)
+        width, height = rng.integers(8, 20, size=2)
+        for frame in range(num_frames):
+            step = 2 * frame if place == 0 else 0
+            left, top = (x + step, y) if label == 0 else (x, y + step)
+            boxes_FN4[frame, place] = (
+                left,
+                top,
+                min(left + width, GRID[1]),
+                min(top + height, GRID[0]),
+            )
+    return Film(id=name, boxes_FN4=boxes_FN4)
+
+
+def make_dataset(films: list[Film], labels: list[tuple[int, ...]], splits: list[str]) -> Dataset:
+    """A data set of two classes whose segments are whole films."""
+    return Dataset(
+        name="tiny",
+        task="single-label",
+        form="clips",
+        metric="top1",
+        clip_frames=4,
+        root=Path("data/tiny"),
+        detector=DetectorChoice(),
+        classes=("right", "down"),
+        videos=tuple(Video(id=film.id, path=Path(f"{film.id}.mp4")) for film in films),
+        segments=tuple(
+            Segment(id=f"{film.id}-segment", video_id=film.id, split=split, labels=label)
+            for film, label, split in zip(films, labels, splits, strict=True)
+        ),
+        missing=(),
+    )
+
+
+def build_world(folder: Path, *, num_films: int = 12, num_frames: int = 8) -> TinyWorld:
+    """Films of both classes in turn; every third one validates."""
+    rng = np.random.default_rng(7)
+    labels = [(number % 2,) for number in range(num_films)]
+    films = [
+        make_film(f"film/{number}", label=label[0], num_frames=num_frames, rng=rng)
+        for number, label in enumerate(labels)
+    ]
+    splits = ["validation" if number % 3 == 2 else "train" for number in range(num_films)]
+    write_store(folder / "tiny.h5", films)
+    write_shard(folder / "shards" / "shard-000000.zarr.zip", films[: num_films // 2])
+    write_shard(folder / "shards" / "shard-000001.zarr.zip", films[num_films // 2 :])
+    return TinyWorld(
+        dataset=make_dataset(films, labels, splits),
+        store_path=folder / "tiny.h5",
+        shards_path=folder / "shards",
+        films={film.id: film for film in films},
+    )
+
+
+@pytest.fixture(scope="session")
+def tiny_world(tmp_path_factory: pytest.TempPathFactory) -> TinyWorld:
+    """Twelve films of eight frames; read-only."""
+    return build_world(tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture(scope="session")
+def new_world() -> Callable[..., TinyWorld]:
+    """`build_world`, for a world of one's own."""
+    return build_world
