@@ -1,0 +1,299 @@
+"""Frames of video files: every one, in order, with its time; odd, damaged and real files."""
+
+import logging
+from itertools import pairwise, zip_longest
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from av.video.stream import VideoStream
+
+from shared.errors import VideoDecodeError
+from shared.video import probe, read_frames
+from shared.video_file import _repaired, _upright
+from tests.reference.decoding import decoded, repaired_seconds
+from tests.shared.conftest import HEIGHT, WIDTH, VideoWriter, number_of
+
+CORRUPTED = "decord__corrupted.mp4"
+"""What a decoder shows for its lost packet depends on its threads; only times are compared."""
+
+NOTHING_DECODES = {
+    "moviepy__result_0byte.webm": "cannot be opened",
+    "mp4parse__chunk_out_of_range.mp4": "cannot be opened",
+    "mp4parse__short-cenc.mp4": "no frame can be decoded",
+    "gomp4__sample_qt.mp4": "no frame can be decoded",
+}
+ROTATED = {"decord__video_90.mov": -1, "decord__video_180.mov": 2}
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("a.mp4", {"bf": "3", "g": "12"}),
+        ("a.mkv", {"bf": "0"}),
+        ("a.avi", {"bf": "2", "g": "5"}),
+        ("a.ts", {"bf": "2"}),
+        ("a: b, c.mp4", {}),
+    ],
+)
+def test_every_frame_comes_in_order(
+    tmp_path: Path, write_video: VideoWriter, name: str, options: dict[str, str]
+) -> None:
+    path = write_video(tmp_path / name, 40, options=options)
+    frames = list(read_frames(path))
+    assert [number_of(frame.image) for frame in frames] == list(range(40))
+    assert [frame.index for frame in frames] == list(range(40))
+    assert all(a.seconds < b.seconds for a, b in pairwise(frames))
+    image = frames[0].image
+    assert (image.shape, image.dtype) == ((HEIGHT, WIDTH, 3), np.uint8)
+    assert image.flags.c_contiguous
+
+
+def test_a_relative_name_with_a_colon_is_a_file(
+    tmp_path: Path, write_video: VideoWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_video(tmp_path / "12:30.mp4", 3)
+    monkeypatch.chdir(tmp_path)
+    assert len(list(read_frames(Path("12:30.mp4")))) == 3
+
+
+def test_times_are_those_of_the_file(tmp_path: Path, write_video: VideoWriter) -> None:
+    path = write_video(tmp_path / "a.mp4", 5, rate=10, pts=[0, 1, 5, 6, 20])
+    seconds = [frame.seconds for frame in read_frames(path)]
+    np.testing.assert_allclose(seconds, [0, 0.1, 0.5, 0.6, 2.0], atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("start", "stop", "wanted"),
+    [
+        (0, 4, [0, 1, 2, 3]),
+        (7, 9, [7, 8]),
+        (17, None, [17, 18, 19]),
+        (18, 40, [18, 19]),
+        (20, None, []),
+        (90, 95, []),
+        (5, 5, []),
+        (5, 2, []),
+        (0, 0, []),
+    ],
+)
+def test_ranges(
+    tmp_path: Path, write_video: VideoWriter, start: int, stop: int | None, wanted: list[int]
+) -> None:
+    path = write_video(tmp_path / "a.mp4", 20)
+    frames = list(read_frames(path, start=start, stop=stop))
+    assert [number_of(frame.image) for frame in frames] == wanted
+    assert [frame.index for frame in frames] == wanted
+    np.testing.assert_allclose([frame.seconds for frame in frames], np.array(wanted) / 10)
+
+
+def test_probe(tmp_path: Path, write_video: VideoWriter) -> None:
+    info = probe(write_video(tmp_path / "a.mp4", 20, rate=15))
+    assert (info.height, info.width, info.rate, info.header_frames) == (HEIGHT, WIDTH, 15.0, 20)
+    assert info.duration_seconds == pytest.approx(20 / 15, abs=0.01)
+    silent = probe(write_video(tmp_path / "a.mkv", 20, rate=15))
+    assert silent.header_frames is None
+    assert silent.estimated_frames == 20
+
+
+@pytest.mark.parametrize(
+    ("time", "before", "wanted"),
+    [
+        (None, None, 0.0),
+        (0.48, None, 0.48),
+        (-0.2, None, -0.2),
+        (0.3, 0.2, 0.3),
+        (0.9, 0.2, 0.9),
+        (None, 0.2, 0.2 + 0.04),
+        (0.2, 0.2, 0.2 + 0.04),
+        (0.1, 0.2, 0.2 + 0.04),
+    ],
+)
+def test_bad_times_follow_the_one_before(
+    time: float | None, before: float | None, wanted: float
+) -> None:
+    assert _repaired(time, before=before, interval=0.04) == wanted
+
+
+def test_a_packet_that_cannot_be_decoded_is_left_out(
+    tmp_path: Path, write_video: VideoWriter, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = write_video(tmp_path / "a.mp4", 20, options={"g": "1", "bf": "0"})
+    with av.open(str(path)) as container:
+        packets = [packet for packet in container.demux(video=0) if packet.size]
+    content = bytearray(path.read_bytes())
+    for packet in (packets[6], packets[7]):
+        assert packet.pos is not None
+        content[packet.pos : packet.pos + packet.size] = bytes(packet.size)
+    path.write_bytes(content)
+    frames = list(read_frames(path))
+    kept = [*range(6), *range(8, 20)]
+    assert [number_of(frame.image) for frame in frames] == kept
+    assert [frame.index for frame in frames] == list(range(18))
+    np.testing.assert_allclose([frame.seconds for frame in frames], np.array(kept) / 10)
+    (record,) = caplog.records
+    assert "a.mp4: 2 packets left out, they cannot be decoded (Invalid" in record.getMessage()
+
+
+def test_a_truncated_file_gives_what_is_there(tmp_path: Path, write_video: VideoWriter) -> None:
+    path = write_video(
+        tmp_path / "a.mp4",
+        60,
+        options={"g": "5", "bf": "0"},
+        container_options={"movflags": "faststart"},
+    )
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3])
+    numbers = [number_of(frame.image) for frame in read_frames(path)]
+    assert 10 < len(numbers) < 59
+    assert numbers[:-1] == list(range(len(numbers) - 1))
+
+
+def test_a_size_that_changes_is_brought_to_the_first(
+    tmp_path: Path, write_video: VideoWriter
+) -> None:
+    first = write_video(tmp_path / "1.ts", 12)
+    second = write_video(tmp_path / "2.ts", 8, height=2 * HEIGHT, first=12)
+    joined = tmp_path / "joined.ts"
+    joined.write_bytes(first.read_bytes() + second.read_bytes())
+    frames = list(read_frames(joined))
+    assert [number_of(frame.image) for frame in frames] == list(range(20))
+    assert {frame.image.shape for frame in frames} == {(HEIGHT, WIDTH, 3)}
+    assert all(a.seconds < b.seconds for a, b in pairwise(frames))
+
+
+def _sound(path: Path) -> None:
+    import wave
+
+    with wave.open(str(path), "wb") as file:
+        file.setparams((1, 2, 8000, 0, "NONE", ""))
+        file.writeframes(bytes(1600))
+
+
+def test_what_is_no_video_is_told(tmp_path: Path) -> None:
+    (tmp_path / "text.mp4").write_text("not a video at all")
+    (tmp_path / "empty.mp4").touch()
+    _sound(tmp_path / "sound.wav")
+    for name, message in [
+        ("text.mp4", r"text\.mp4: cannot be opened \(Invalid data"),
+        ("empty.mp4", r"empty\.mp4: cannot be opened \(Invalid data"),
+        ("absent.mp4", r"absent\.mp4: cannot be opened \(No such file"),
+        ("sound.wav", r"sound\.wav: has no video stream"),
+    ]:
+        for read in (lambda path: list(read_frames(path)), probe):
+            with pytest.raises(VideoDecodeError, match=message):
+                read(tmp_path / name)
+
+
+def test_closing_early_closes_the_file(tmp_path: Path, write_video: VideoWriter) -> None:
+    path = write_video(tmp_path / "a.mp4", 20)
+    descriptors = Path("/proc/self/fd")
+    if not descriptors.is_dir():
+        pytest.skip("this system does not list open files under /proc")
+
+    def is_open() -> bool:
+        names = [each.readlink() for each in descriptors.iterdir() if each.is_symlink()]
+        return path in names
+
+    frames = read_frames(path)
+    next(frames)
+    assert is_open()
+    frames.close()  # type: ignore[attr-defined]
+    assert not is_open()
+    list(read_frames(path))
+    probe(path)
+    assert not is_open()
+
+
+ONE = 1 << 16
+"""One in the 16.16 numbers of a display matrix."""
+
+
+@pytest.mark.parametrize(
+    ("orientation", "wanted"),
+    [
+        (None, ["ab", "cd", "ef"]),
+        ((ONE, 0, 0, ONE), ["ab", "cd", "ef"]),
+        ((0, ONE, -ONE, 0), ["eca", "fdb"]),  # a quarter turn clockwise
+        ((-ONE, 0, 0, -ONE), ["fe", "dc", "ba"]),
+        ((0, -ONE, ONE, 0), ["bdf", "ace"]),
+        ((-ONE, 0, 0, ONE), ["ba", "dc", "fe"]),  # mirrored
+        ((ONE, 0, 0, -ONE), ["ef", "cd", "ab"]),
+        ((0, ONE, ONE, 0), ["ace", "bdf"]),
+        ((3, ONE, -ONE, -2), ["eca", "fdb"]),  # not quite a quarter
+    ],
+)
+def test_orientations(orientation: tuple[int, int, int, int] | None, wanted: list[str]) -> None:
+    letters = np.array([[ord("a"), ord("b")], [ord("c"), ord("d")], [ord("e"), ord("f")]], np.uint8)
+    shown = _upright(np.repeat(letters[:, :, None], 3, axis=2), orientation)
+    assert ["".join(map(chr, row)) for row in shown[:, :, 0]] == wanted
+
+
+@pytest.mark.skipif(
+    not hasattr(VideoStream, "set_display_rotation"), reason="this PyAV writes no rotation"
+)
+@pytest.mark.parametrize("turn", [90, 180, -90])
+def test_a_rotation_that_the_file_asks_for_is_applied(
+    tmp_path: Path, write_video: VideoWriter, turn: int
+) -> None:
+    stored = next(read_frames(write_video(tmp_path / "a.mp4", 8, first=5))).image
+    path = write_video(tmp_path / "b.mp4", 8, first=5, turn=turn)
+    shown = next(read_frames(path)).image
+    assert np.array_equal(shown, np.rot90(stored, turn // 90))
+    assert (probe(path).height, probe(path).width) == shown.shape[:2]
+
+
+def _clips(folder: Path) -> list[Path]:
+    clips = [*folder.glob("clips/*/*"), *folder.glob("vlog/videos/**/*.mp4")]
+    return sorted([*clips, *folder.glob("something/videos/*.webm")])
+
+
+@pytest.mark.real_data
+def test_real_files_equal_what_pyav_decodes(sample_data: Path) -> None:
+    compared = 0
+    for path in _clips(sample_data):
+        if path.name in NOTHING_DECODES:
+            continue
+        rate = probe(path).rate
+        times: list[float | None] = []
+        seconds: list[float] = []
+        for found, wanted in zip_longest(read_frames(path), decoded(path)):
+            assert found is not None, f"{path.name}: frames are missing from {len(seconds)} on"
+            assert wanted is not None, f"{path.name}: too many frames from {len(seconds)} on"
+            times.append(wanted[0])
+            seconds.append(found.seconds)
+            if path.name != CORRUPTED and found.index % 10 == 0:
+                image = np.rot90(wanted[1], ROTATED.get(path.name, 0))
+                assert np.array_equal(found.image, image), f"{path.name} frame {found.index}"
+        assert seconds == repaired_seconds(times, rate=rate), path.name
+        assert all(before < after for before, after in pairwise(seconds)), path.name
+        compared += 1
+    assert compared >= 20
+
+
+@pytest.mark.real_data
+def test_real_files_of_which_nothing_decodes(sample_data: Path) -> None:
+    for name, message in NOTHING_DECODES.items():
+        (path,) = sample_data.glob(f"clips/*/{name}")
+        with pytest.raises(VideoDecodeError, match=f"{name}: {message}"):
+            list(read_frames(path))
+        with pytest.raises(VideoDecodeError, match=f"{name}: {message}"):
+            probe(path)
+
+
+@pytest.mark.real_data
+def test_known_counts_and_sizes(sample_data: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.WARNING)
+    for name, count, shape in [
+        ("vlog/videos/o/5/E/v_vAqaXZuAO5E/075/clip.mp4", 741, (368, 654, 3)),
+        ("vlog/videos/o/p/Y/v_7Tsrimk7opY/052/clip.mp4", 92, (368, 654, 3)),
+        ("clips/odd/decord__corrupted.mp4", 49, (720, 1280, 3)),
+        ("clips/odd/torchvision__RATRACE_wave.avi", 72, (240, 560, 3)),
+        ("clips/odd/torchvision__hmdb51_Pippi_cartwheel.avi", 83, (240, 320, 3)),
+        ("clips/odd/moviepy__bitmap_1x1.mp4", 5, (1, 1, 3)),
+        ("clips/odd/decord__video_90.mov", 3, (568, 320, 3)),
+    ]:
+        frames = [frame.image.shape for frame in read_frames(sample_data / name)]
+        assert (len(frames), set(frames)) == (count, {shape}), name
+    (record,) = caplog.records
+    assert "decord__corrupted.mp4: 1 packets left out" in record.getMessage()
