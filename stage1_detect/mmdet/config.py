@@ -50,7 +50,9 @@ def read_config(name_or_file: str | Path) -> DetectorConfig:
 def weights_url(config_name: str) -> str | None:
     """Address of the weights that the model zoo has for a configuration; None where it has none."""
     for metafile in sorted(_zoo_folder().glob("*/metafile.yml")):
-        for entry in load_yaml(str(metafile)).get("Models") or []:
+        content = load_yaml(str(metafile))
+        entries = content.get("Models") if isinstance(content, dict) else content
+        for entry in entries or []:
             if Path(entry.get("Config", "")).stem == config_name:
                 return entry.get("Weights")
     return None

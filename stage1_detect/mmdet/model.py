@@ -6,6 +6,8 @@ import contextlib
 import hashlib
 import io
 import logging
+import pickle
+import re
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -131,7 +133,8 @@ def _read_weights(checkpoint: Path) -> dict[str, Tensor]:
     except FileNotFoundError as err:
         raise DetectorError(f"checkpoint {checkpoint}: there is no such file") from err
     except Exception as err:  # torch raises several types for damaged and for refused files
-        reason = str(err).strip().splitlines()[0]
+        refused = re.search(r"WeightsUnpickler error: (.*?)( Please|$)", str(err), re.MULTILINE)
+        reason = refused[1] if refused else str(err).strip().partition("\n")[0]
         raise DetectorError(
             f"checkpoint {checkpoint}: cannot be read as weights: {reason}"
         ) from err
@@ -149,4 +152,12 @@ def _harmless_globals() -> list[Any]:
     reconstruct = np.zeros(1).__reduce__()[0]
     scalar = np.float64(0).__reduce__()[0]
     dtypes = [type(np.dtype(t)) for t in (np.float64, np.float32, np.int64, np.int32)]
-    return [HistoryBuffer, np.ndarray, np.dtype, reconstruct, scalar, *dtypes]
+    attribute = (_history_attribute, "builtins.getattr")
+    return [HistoryBuffer, attribute, np.ndarray, np.dtype, reconstruct, scalar, *dtypes]
+
+
+def _history_attribute(owner: Any, name: str) -> Any:
+    """Stands for getattr while reading: a history names its own methods, nothing else may."""
+    if owner is not HistoryBuffer:
+        raise pickle.UnpicklingError(f"refused to read the attribute {name!r} of {owner!r}")
+    return getattr(owner, name)

@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from shared.errors import DetectorError
+
+pytestmark = pytest.mark.mmdet
+
+
+def test_digest_is_that_of_the_network_and_the_test_pipeline(
+    demo_config: Path, tmp_path: Path
+) -> None:
+    from stage1_detect.mmdet.config import read_config
+
+    same, other, copy = (tmp_path / f"{name}.py" for name in ("same", "other", "copy"))
+    same.write_text(f"_base_ = {str(demo_config)!r}\nwork_dir = 'elsewhere'\n")
+    other.write_text(f"_base_ = {str(demo_config)!r}\nmodel = dict(neck=dict(num_outs=5))\n")
+    copy.write_text(demo_config.read_text())
+    found = {path.stem: read_config(path).digest for path in (demo_config, same, other, copy)}
+    assert found["same"] == found["copy"] == found["mask_rcnn_demo"]
+    assert found["other"] != found["same"]
+    assert found["same"].startswith("sha256:")
+
+
+def test_model_zoo_config_by_name() -> None:
+    from stage1_detect.mmdet.config import read_config, test_pipeline, weights_url
+
+    found = read_config("mask-rcnn_r50_fpn_ms-poly-3x_coco")
+    assert found.name == "mask-rcnn_r50_fpn_ms-poly-3x_coco"
+    assert test_pipeline(found.config)[1] == {
+        "type": "Resize",
+        "scale": (1333, 800),
+        "keep_ratio": True,
+    }
+    url = weights_url(found.name)
+    assert url is not None and url.endswith("20210524_201154-21b550bb.pth")
+    assert weights_url("no-such-config") is None
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        pytest.param(None, r"there is no such file", id="no file"),
+        pytest.param("model = dict(", r"broken\.py: cannot be read", id="not Python"),
+        pytest.param("model = dict(a=1)", r"found no test_dataloader", id="not a detector"),
+    ],
+)
+def test_bad_files(tmp_path: Path, content: str | None, message: str) -> None:
+    from stage1_detect.mmdet.config import read_config
+
+    path = tmp_path / "broken.py"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(DetectorError, match=message):
+        read_config(path)

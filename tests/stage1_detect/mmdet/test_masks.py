@@ -1,0 +1,72 @@
+"""Masks must be, byte for byte, what mmdet's paste into a full frame and pycocotools give."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from pycocotools import mask as coco_mask
+
+from shared.rle import decode
+from stage1_detect.mmdet.masks import encode_masks
+
+pytestmark = pytest.mark.mmdet
+
+
+def pasted(masks: torch.Tensor, boxes: torch.Tensor, height: int, width: int) -> list[bytes]:
+    """mmdet's path on the CPU, one mask after the other into a full frame."""
+    from mmdet.models.roi_heads.mask_heads.fcn_mask_head import _do_paste_mask
+
+    counts = []
+    for one, box in zip(masks, boxes, strict=True):
+        full = torch.zeros((height, width), dtype=torch.bool)
+        window, place = _do_paste_mask(one[None, None], box[None], height, width, skip_empty=True)
+        full[place] = window[0] >= 0.5
+        counts.append(coco_mask.encode(np.asfortranarray(full.numpy().astype(np.uint8)))["counts"])
+    return counts
+
+
+def test_a_full_mask_covers_its_box() -> None:
+    boxes = torch.tensor([[1.0, 2.0, 5.0, 4.0]])
+    (counts,) = encode_masks(torch.ones(1, 28, 28), boxes, height=6, width=7, threshold=0.5)
+    expected = np.zeros((6, 7), dtype=bool)
+    expected[2:4, 1:5] = True
+    np.testing.assert_array_equal(decode(counts, height=6, width=7), expected)
+
+
+def test_an_empty_mask_is_kept() -> None:
+    boxes = torch.tensor([[1.0, 2.0, 5.0, 4.0]])
+    (counts,) = encode_masks(torch.zeros(1, 28, 28), boxes, height=6, width=7, threshold=0.5)
+    assert not decode(counts, height=6, width=7).any()
+    assert encode_masks(torch.zeros(0, 28, 28), boxes[:0], height=6, width=7, threshold=0.5) == ()
+
+
+@pytest.mark.parametrize(("height", "width"), [(90, 131), (17, 40), (1, 1), (3, 200)])
+def test_random_masks_equal_mmdet(height: int, width: int) -> None:
+    generator = torch.Generator().manual_seed(height)
+    corners = torch.rand((60, 2, 2), generator=generator) * torch.tensor([width, height])
+    boxes = torch.cat([corners.amin(dim=1), corners.amax(dim=1)], dim=1)
+    smooth = torch.rand((60, 1, 7, 7), generator=generator)
+    blocks = torch.nn.functional.interpolate(smooth, (28, 28), mode="bilinear")[:, 0]
+    found = encode_masks(blocks, boxes, height=height, width=width, threshold=0.5)
+    assert list(found) == pasted(blocks, boxes, height, width)
+
+
+@pytest.mark.parametrize(
+    "box",
+    [
+        pytest.param([0.0, 0.0, 20.0, 12.0], id="whole frame"),
+        pytest.param([4.5, 3.5, 9.5, 8.5], id="edges on pixel centres"),
+        pytest.param([4.2, 3.0, 4.6, 9.0], id="narrower than a pixel"),
+        pytest.param([6.0, 2.0, 6.0, 9.0], id="no width"),
+        pytest.param([6.5, 2.5, 6.5, 2.5], id="a point on a pixel centre"),
+        pytest.param([0.0, 5.0, 0.0, 9.0], id="no width at the border"),
+        pytest.param([20.0, 12.0, 20.0, 12.0], id="the far corner"),
+        pytest.param([-3.0, -2.0, 25.0, 15.0], id="beyond the frame"),
+    ],
+)
+@pytest.mark.parametrize("value", [1.0, 0.5, 0.49])
+def test_odd_boxes_equal_mmdet(box: list[float], value: float) -> None:
+    masks, boxes = torch.full((1, 28, 28), value), torch.tensor([box])
+    found = encode_masks(masks, boxes, height=12, width=20, threshold=0.5)
+    assert list(found) == pasted(masks, boxes, 12, 20)

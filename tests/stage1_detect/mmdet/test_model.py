@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+from collections import OrderedDict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from shared.errors import DetectorError
+
+pytestmark = pytest.mark.mmdet
+
+
+@pytest.fixture(scope="module")
+def model(demo_config: Path) -> Any:
+    from stage1_detect.mmdet.config import read_config
+    from stage1_detect.mmdet.model import build_model
+
+    return build_model(read_config(demo_config))
+
+
+def load(model: Any, path: Path) -> str:
+    from stage1_detect.mmdet.model import load_weights
+
+    return load_weights(model, path, config_name="the_config")
+
+
+def test_building_prints_nothing(demo_config: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    from stage1_detect.mmdet.config import read_config
+    from stage1_detect.mmdet.model import build_model
+
+    build_model(read_config(demo_config), initialise=True)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_weights_of_mmengine_and_bare_ones_are_loaded(
+    model: Any, demo_checkpoint: Path, tmp_path: Path
+) -> None:
+    from stage1_detect.mmdet.library import HistoryBuffer
+
+    weights = torch.load(demo_checkpoint, weights_only=True)
+    digest = load(model, demo_checkpoint)
+    assert digest.startswith("sha256:") and digest == load(model, demo_checkpoint)
+    history = HistoryBuffer([1.0, 2.0], [1, 1])
+    full = {
+        "state_dict": OrderedDict((f"module.{k}", v.half()) for k, v in weights.items()),
+        "meta": {"epoch": 1, "seed": np.float64(3), "CLASSES": ("person",)},
+        "message_hub": {"log_scalars": {"loss": history}},
+    }
+    torch.save(full, tmp_path / "full.pth")
+    assert load(model, tmp_path / "full.pth") != digest
+    for name, weight in model.state_dict().items():
+        assert torch.equal(weight.half(), weights[name].half())
+
+
+def test_weights_that_do_not_fit_are_named(
+    model: Any, demo_checkpoint: Path, tmp_path: Path
+) -> None:
+    weights = torch.load(demo_checkpoint, weights_only=True)
+    del weights["backbone.conv1.weight"]
+    weights["extra.bias"] = torch.zeros(1)
+    weights["roi_head.bbox_head.fc_cls.bias"] = torch.zeros(21)
+    path = tmp_path / "other.pth"
+    torch.save(weights, path)
+    before = {name: weight.clone() for name, weight in model.state_dict().items()}
+    with pytest.raises(DetectorError) as caught:
+        load(model, path)
+    message = str(caught.value)
+    assert "\n" not in message
+    assert f"checkpoint {path} does not fit the config the_config" in message
+    assert "1 missing (first: backbone.conv1.weight)" in message
+    assert "1 unexpected (first: extra.bias)" in message
+    assert "roi_head.bbox_head.fc_cls.bias (21,) instead of (81,)" in message
+    assert all(torch.equal(weight, before[name]) for name, weight in model.state_dict().items())
+
+
+class Malicious:
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (eval, ("1 + 1",))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        pytest.param(None, "there is no such file", id="no file"),
+        pytest.param(b"not a checkpoint", "cannot be read as weights", id="garbage"),
+        pytest.param(Malicious(), "cannot be read as weights", id="code"),
+        pytest.param([1, 2], "wanted named tensors", id="a list"),
+        pytest.param({"state_dict": {"a": 1}}, "wanted named tensors", id="no tensors"),
+    ],
+)
+def test_bad_files(model: Any, tmp_path: Path, content: Any, message: str) -> None:
+    path = tmp_path / "bad.pth"
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    elif content is not None:
+        torch.save(content, path)
+    with pytest.raises(DetectorError, match=message):
+        load(model, path)
+
+
+def test_other_detectors_are_refused(tmp_path: Path, demo_config: Path) -> None:
+    from stage1_detect.mmdet.config import read_config
+    from stage1_detect.mmdet.model import build_model
+
+    boxes_only = tmp_path / "boxes_only.py"
+    boxes_only.write_text(
+        f"_base_ = {str(demo_config)!r}\n"
+        "model = dict(type='FasterRCNN', roi_head=dict(mask_head=None, mask_roi_extractor=None))\n"
+    )
+    with pytest.raises(DetectorError, match=r"boxes_only: wanted a Mask R-CNN.*FasterRCNN"):
+        build_model(read_config(boxes_only))
+    with pytest.raises(DetectorError, match=r"wanted a Mask R-CNN.*RetinaNet"):
+        build_model(read_config("retinanet_r18_fpn_1x_coco"))
+    unknown = tmp_path / "unknown.py"
+    unknown.write_text(f"_base_ = {str(demo_config)!r}\nmodel = dict(neck=dict(type='Nick'))\n")
+    with pytest.raises(DetectorError, match="unknown: mmdet cannot build it"):
+        build_model(read_config(unknown))

@@ -1,0 +1,162 @@
+from __future__ import annotations
+
+import importlib.util
+import pickle
+import sys
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from shared.errors import DetectorError
+from stage1_detect.mmdet.torchvision_ops import install, nms
+
+pytestmark = pytest.mark.mmdet
+
+
+@pytest.fixture(autouse=True)
+def _stand_in() -> None:
+    if not install():
+        pytest.skip("a compiled mmcv is installed and stays in use")
+
+
+def slow_nms(boxes: Tensor, scores: Tensor, threshold: float, offset: int) -> list[int]:
+    """Greedy suppression, pair by pair, as mmcv's CPU kernel documents it."""
+    kept: list[int] = []
+    for i in scores.argsort(descending=True).tolist():
+        if all(iou(boxes[i].tolist(), boxes[k].tolist(), offset) <= threshold for k in kept):
+            kept.append(i)
+    return kept
+
+
+def iou(a: list[float], b: list[float], offset: int) -> float:
+    w = max(0.0, min(a[2], b[2]) - max(a[0], b[0]) + offset)
+    h = max(0.0, min(a[3], b[3]) - max(a[1], b[1]) + offset)
+    areas = [(x2 - x1 + offset) * (y2 - y1 + offset) for x1, y1, x2, y2 in (a, b)]
+    union = sum(areas) - w * h
+    return w * h / union if union else 0.0
+
+
+@pytest.mark.parametrize("offset", [0, 1])
+def test_nms_equals_the_slow_loop(offset: int) -> None:
+    generator = torch.Generator().manual_seed(offset)
+    corners = torch.randint(0, 30, (60, 2), generator=generator).double()
+    sizes = torch.randint(1, 20, (60, 2), generator=generator).double()
+    boxes = torch.cat([corners, corners + sizes], dim=1)
+    scores = torch.rand(60, generator=generator).double()
+    expected = slow_nms(boxes, scores, 0.4, offset)
+    assert nms(boxes, scores, iou_threshold=0.4, offset=offset).tolist() == expected
+    assert 1 < len(expected) < 60
+
+
+def test_nms_offset_counts_the_last_pixel_as_inside() -> None:
+    # 2 of 4 pixels in common of half-open boxes: 1/3; as closed ones 4 x 2 of 5 x 2 ... : 0.6.
+    boxes = torch.tensor([[0.0, 0, 3, 1], [1, 0, 4, 1]])
+    scores = torch.tensor([0.9, 0.8])
+    assert nms(boxes, scores, iou_threshold=0.55, offset=0).tolist() == [0, 1]
+    assert nms(boxes, scores, iou_threshold=0.55, offset=1).tolist() == [0]
+
+
+def test_mmcv_nms_with_score_threshold_and_most_boxes() -> None:
+    from mmcv.ops import nms as mmcv_nms
+
+    boxes = torch.tensor([[0.0, 0, 10, 10], [1, 0, 11, 10], [20, 0, 30, 10], [40, 0, 50, 10]])
+    scores = torch.tensor([0.2, 0.9, 0.8, 0.05])
+    dets, kept = mmcv_nms(boxes, scores, iou_threshold=0.5, score_threshold=0.1)
+    assert kept.tolist() == [1, 2]
+    assert torch.equal(dets, torch.cat([boxes[kept], scores[kept][:, None]], dim=1))
+    assert mmcv_nms(boxes, scores, iou_threshold=0.5, max_num=1)[1].tolist() == [1]
+    assert mmcv_nms(boxes[:0], scores[:0], iou_threshold=0.5)[1].tolist() == []
+    assert mmcv_nms(boxes.numpy(), scores.numpy(), 0.5)[1].tolist() == [1, 2, 3]
+
+
+def slow_roi_align(feature: Any, box: list[float], size: int, scale: float, ratio: int) -> Any:
+    """Average of ratio x ratio bilinear samples a bin, pixel centres at half cells (aligned)."""
+    x1, y1, x2, y2 = (value * scale - 0.5 for value in box)
+    out = np.zeros((size, size))
+    for i in range(size):
+        for j in range(size):
+            for a in range(ratio):
+                for b in range(ratio):
+                    y = y1 + (y2 - y1) / size * (i + (a + 0.5) / ratio)
+                    x = x1 + (x2 - x1) / size * (j + (b + 0.5) / ratio)
+                    out[i, j] += bilinear(feature, y, x) / ratio**2
+    return out
+
+
+def bilinear(feature: Any, y: float, x: float) -> float:
+    height, width = feature.shape
+    if not (-1 <= y <= height and -1 <= x <= width):
+        return 0.0
+    y, x = min(max(y, 0), height - 1), min(max(x, 0), width - 1)
+    y0, x0 = int(y), int(x)
+    y1, x1 = min(y0 + 1, height - 1), min(x0 + 1, width - 1)
+    top = feature[y0, x0] * (1 - x + x0) + feature[y0, x1] * (x - x0)
+    bottom = feature[y1, x0] * (1 - x + x0) + feature[y1, x1] * (x - x0)
+    return float(top * (1 - y + y0) + bottom * (y - y0))
+
+
+def test_roi_align_equals_the_slow_loop() -> None:
+    from mmcv.ops import RoIAlign
+
+    features = torch.rand((2, 3, 6, 9), generator=torch.Generator().manual_seed(0)).double()
+    rois = torch.tensor([[0.0, 2, 3, 25, 20], [1, 0, 0, 4, 4], [1, 30, 10, 36, 24]]).double()
+    layer = RoIAlign(output_size=4, spatial_scale=0.25, sampling_ratio=2)
+    found = layer(features, rois)
+    assert found.shape == (3, 3, 4, 4)
+    for row, (image, *box) in enumerate(rois.tolist()):
+        for channel in range(3):
+            feature = features[int(image), channel].numpy()
+            expected = slow_roi_align(feature, box, 4, 0.25, 2)
+            np.testing.assert_allclose(found[row, channel].numpy(), expected, rtol=1e-12)
+
+
+def test_roi_align_gradient() -> None:
+    from mmcv.ops import roi_align
+
+    features = torch.rand((1, 2, 5, 4), generator=torch.Generator().manual_seed(0)).double()
+    rois = torch.tensor([[0.0, 1, 2, 9, 8], [0, 0, 0, 3, 10]]).double()
+    assert torch.autograd.gradcheck(
+        lambda f: roi_align(f, rois, (3, 2), 0.5, 2, "avg", True), features.requires_grad_()
+    )
+
+
+def test_roi_align_of_no_regions() -> None:
+    from mmcv.ops import roi_align
+
+    assert roi_align(torch.ones(1, 2, 5, 5), torch.zeros(0, 5), 7).shape == (0, 2, 7, 7)
+
+
+def test_maximum_pooling_is_refused() -> None:
+    from mmcv.ops import roi_align
+
+    with pytest.raises(DetectorError, match=r"pool_mode 0 \(maximum\)"):
+        roi_align(torch.ones(1, 1, 5, 5), torch.zeros(1, 5), 7, 1.0, 0, "max", True)
+
+
+def test_an_operator_that_is_not_there_names_itself() -> None:
+    from mmcv.ops import deform_conv2d
+
+    x, offset, weight = torch.ones(1, 1, 5, 5), torch.zeros(1, 18, 3, 3), torch.ones(1, 1, 3, 3)
+    with pytest.raises(DetectorError, match=r"'deform_conv_forward'.*compiled mmcv") as caught:
+        deform_conv2d(x, offset, weight)
+    assert isinstance(pickle.loads(pickle.dumps(caught.value)), DetectorError)
+
+
+def test_module_is_found_by_its_spec_and_has_no_other_dunders() -> None:
+    module = sys.modules["mmcv._ext"]
+    spec = importlib.util.find_spec("mmcv._ext")
+    assert spec is not None and spec.loader is not None
+    assert not hasattr(module, "__path__")
+    assert install() and sys.modules["mmcv._ext"] is module
+
+
+def test_a_compiled_module_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    import types
+
+    compiled = types.ModuleType("mmcv._ext")
+    monkeypatch.setitem(sys.modules, "mmcv._ext", compiled)
+    assert install() is False
+    assert sys.modules["mmcv._ext"] is compiled
