@@ -72,7 +72,6 @@ class MmdetDetector:
         self._entry = entry
         self._device = next(model.parameters()).device
         self._half = half and self._device.type == "cuda"
-        self._swap_channels = not detector.config.model.data_preprocessor.get("bgr_to_rgb", False)
         self._pipeline = _image_pipeline(detector)
         self._mask_threshold = float(model.roi_head.test_cfg.mask_thr_binary)
 

@@ -83,3 +83,27 @@ def test_an_error_while_encoding_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(ZeroDivisionError):
         run(tmp_path, detector)
     assert not list(tmp_path.glob("*.zip")) + list(tmp_path.glob(".*"))
+
+
+@pytest.mark.real_data
+def test_odd_videos_fail_one_by_one_and_never_together(sample_data: Path, tmp_path: Path) -> None:
+    files = sorted(path for path in (sample_data / "clips" / "odd").iterdir() if path.is_file())
+    videos = {path.name: Video(id=path.name, path=path) for path in files}
+    parts = tuple(UnitPart(video_id=name, start=0, stop=None) for name in videos)
+    detector = FakeDetector()
+    result = detect_unit(
+        Unit(index=0, parts=parts),
+        source=FrameSource(videos, batch=32, prepare=detector.prepare),
+        detector=detector,
+        path=tmp_path / "odd.zarr.zip",
+    )
+    assert {video.id for video in result.failed} == {
+        "gomp4__sample_qt.mp4",
+        "moviepy__result_0byte.webm",
+        "mp4parse__chunk_out_of_range.mp4",
+        "mp4parse__short-cenc.mp4",
+    }
+    entries = {video.id: video for video in Shard(tmp_path / "odd.zarr.zip").videos}
+    assert set(entries) == set(videos) - {video.id for video in result.failed}
+    assert entries["decord__corrupted.mp4"].frames == 49
+    assert entries["dali__cfr.mpeg"].frames == 180

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 from pycocotools import mask as coco_mask
 
-from stage1_detect.mmdet.detector import MmdetDetector, load_detector
+from shared.errors import DetectorError
+from stage1_detect.mmdet.detector import MmdetDetector, choose_device, load_detector
 
 pytestmark = pytest.mark.mmdet
 
@@ -65,3 +68,65 @@ def test_class_scores_are_the_softmax_row(
     # Detections of one proposal share its row; here some proposal gave two classes.
     rows_alike = [len(np.unique(f.class_scores.numpy(), axis=0)) < len(f.scores) for f in raw]
     assert any(rows_alike)
+
+
+def test_frames_are_prepared_as_mmdet_prepares_files(
+    per_class_config: Path,
+    per_class_checkpoint: Path,
+    pictures: list[NDArray[np.uint8]],
+    tmp_path: Path,
+) -> None:
+    from stage1_detect.mmdet.config import read_config, test_pipeline
+    from stage1_detect.mmdet.library import Compose
+
+    detector = load_detector(config=per_class_config, checkpoint=per_class_checkpoint, device="cpu")
+    Image.fromarray(pictures[0]).save(tmp_path / "frame.png")
+    steps = test_pipeline(read_config(per_class_config).config)
+    steps = [step for step in steps if step["type"] != "LoadAnnotations"]
+    expected = Compose(steps)({"img_path": str(tmp_path / "frame.png"), "img_id": 0})
+    found = detector.prepare(pictures[0])
+    assert torch.equal(found["inputs"], expected["inputs"])
+    for key in ("ori_shape", "img_shape", "scale_factor"):
+        assert found["data_samples"].metainfo[key] == expected["data_samples"].metainfo[key]
+
+
+def test_frames_without_detections(
+    demo_config: Path, demo_checkpoint: Path, pictures: list[NDArray[np.uint8]]
+) -> None:
+    detector = load_detector(
+        config=demo_config, checkpoint=demo_checkpoint, device="cpu", score_threshold=1.0
+    )
+    found = detector.detect(pictures)
+    assert [len(frame) for frame in found] == [0, 0, 0]
+    assert found[0].class_scores is not None and found[0].class_scores.shape == (0, 80)
+    assert detector.detect([]) == []
+
+
+def test_the_entry_tells_what_detected(loaded: MmdetDetector) -> None:
+    entry = loaded.entry
+    assert entry.thresholds["score"] == THRESHOLD
+    assert entry.class_names[0] == "person"
+    assert {"torch", "torchvision", "mmdet"} <= entry.versions.keys()
+
+
+def test_a_detector_of_other_classes_is_refused(
+    demo_config: Path, demo_checkpoint: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "voc.py"
+    path.write_text(
+        f"_base_ = {str(demo_config)!r}\n"
+        "model = dict(roi_head=dict(bbox_head=dict(num_classes=20)))\n"
+    )
+    with pytest.raises(DetectorError, match="voc: wanted the 80 COCO classes, found 20"):
+        load_detector(config=path, checkpoint=demo_checkpoint, device="cpu")
+
+
+def test_devices(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert choose_device("auto") == choose_device("cpu") == torch.device("cpu")
+    with pytest.raises(DetectorError, match="'cuda:1': torch finds no CUDA GPU"):
+        choose_device("cuda:1")
+    with pytest.raises(DetectorError, match="'gpu': wanted cpu, cuda or cuda:N"):
+        choose_device("gpu")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert choose_device("auto") == torch.device("cuda")

@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from shared.errors import CheckpointError, TrainingError
+
+pytestmark = pytest.mark.mmdet
+
+
+def settings(**changes: Any) -> Any:
+    from stage1_detect.mmdet.training import DetectorTraining
+
+    small = DetectorTraining(
+        iterations=4, batch=2, warmup_iterations=2, save_every=2, evaluate_every=2
+    )
+    return dataclasses.replace(small, **changes)
+
+
+def train(folder: Path, out: Path, config: Path, **changes: Any) -> dict[str, Any]:
+    from stage1_detect.mmdet.training import train_detector
+
+    return train_detector(folder, out, config=config, settings=settings(**changes))
+
+
+class Killed(Exception):
+    """Stands for a kill."""
+
+
+def test_killed_and_resumed_equals_never_killed(
+    coco_folder: Path, tmp_path: Path, demo_config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import stage1_detect.mmdet.training as training
+    from stage1_detect.mmdet.detector import load_detector
+
+    whole, cut = tmp_path / "whole.pth", tmp_path / "cut.pth"
+    record = train(coco_folder, whole, demo_config)
+    assert record == json.loads((tmp_path / "whole.pth.json").read_text())
+    assert [entry["iteration"] for entry in record["history"]] == [2]
+    assert set(record["average_precision"]) == {"box_ap50", "box_ap", "mask_ap50", "mask_ap"}
+    assert record["parameters"] > 1_000_000
+
+    step = training._step
+
+    def killed_at_three(*args: Any, **kwargs: Any) -> Any:
+        if kwargs["step"] == 3:
+            raise Killed
+        return step(*args, **kwargs)
+
+    monkeypatch.setattr(training, "_step", killed_at_three)
+    with pytest.raises(Killed):
+        train(coco_folder, cut, demo_config)
+    monkeypatch.undo()
+    assert not cut.exists()
+    with pytest.raises(CheckpointError, match=r"cut\.pth\.resume: .*seed = 0, asked for was 1"):
+        train(coco_folder, cut, demo_config, seed=1)
+    resumed = train(coco_folder, cut, demo_config)
+    assert resumed["history"] == record["history"]
+    assert not (tmp_path / "cut.pth.resume").exists()
+
+    first, second = (torch.load(path, weights_only=True) for path in (whole, cut))
+    assert first.keys() == second.keys()
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert first["backbone.conv1.weight"].dtype == torch.float16
+    assert first["backbone.bn1.running_var"].dtype == torch.float32
+    load_detector(config=demo_config, checkpoint=whole, device="cpu")
+
+
+def test_a_loss_that_is_not_finite_ends_the_training(
+    coco_folder: Path, tmp_path: Path, demo_config: Path
+) -> None:
+    with pytest.raises(TrainingError, match=r"loss is not finite.*frames \["):
+        train(coco_folder, tmp_path / "out.pth", demo_config, learning_rate=float("inf"))
+    assert not (tmp_path / "out.pth").exists()
+
+
+def test_every_epoch_has_every_frame_in_an_order_of_its_own() -> None:
+    from stage1_detect.mmdet.training import _indices
+
+    batches = _indices(6, settings(), first=0)
+    seen = [index for _ in range(6) for index in next(batches)]
+    assert sorted(seen[:6]) == sorted(seen[6:]) == list(range(6))
+    assert seen[:6] != seen[6:]
+    later = _indices(6, settings(), first=4)
+    assert next(later) == seen[8:10]
+
+
+def test_learning_rate_rises_then_falls() -> None:
+    from stage1_detect.mmdet.training import _learning_rate
+
+    chosen = settings(iterations=12, warmup_iterations=2, learning_rate=1.0)
+    rates = [_learning_rate(chosen, step) for step in range(12)]
+    assert rates[:3] == [0.5, 1.0, 1.0]
+    assert rates[2:] == sorted(rates[2:], reverse=True)
+    assert 0 < rates[-1] < 0.05
