@@ -70,7 +70,7 @@ def run_checks() -> Iterator[Check]:
     yield from _check_packages()
     for name, look in (
         ("cv2", _check_cv2),
-        ("torch", _check_torch),
+        ("torch devices", _check_torch),
         ("mmcv", _check_mmcv),
         ("video codecs", _check_codecs),
         ("disk", _check_disk),
@@ -165,12 +165,12 @@ def _check_torch() -> Check:
     found = f"{torch.__version__}, torchvision {torchvision.__version__}, {', '.join(devices)}"
     if len(devices) == 1 and Path("/dev/nvidia0").exists():
         return Check(
-            name="torch",
+            name="torch devices",
             status="warning",
             found=f"{found}; there is an NVIDIA GPU that torch cannot use",
             remedy="install the torch build for the driver's CUDA, see https://pytorch.org",
         )
-    return Check(name="torch", status="ok", found=found)
+    return Check(name="torch devices", status="ok", found=found)
 
 
 def _check_mmcv() -> Check:

@@ -53,7 +53,8 @@ def verify(paths: tuple[Path, ...], as_json: bool) -> int:
     from shared.shards.reader import shard_paths
     from shared.shards.verify import verify_shard
 
-    shards = [shard for path in paths for shard in (shard_paths(path) if path.is_dir() else [path])]
+    named = [shard for path in paths for shard in (shard_paths(path) if path.is_dir() else [path])]
+    shards = list(dict.fromkeys(named))
     problems = []
     with progress("verify", total=len(shards), unit="shards") as bar:
         for shard in shards:

@@ -44,8 +44,9 @@ def find_frame(shard: Shard, *, video_id: str | None, index: int | None) -> Shar
     ids = [video.id for video in shard.videos]
     if video_id is None:
         if len(ids) != 1:
+            example = f", such as {ids[0]!r}" if ids else ""
             raise ConfigError(
-                f"{shard.path} has {len(ids)} videos; choose one with --video, such as {ids[:1]}"
+                f"{shard.path} has {len(ids)} videos; choose one with --video{example}"
             )
         video_id = ids[0]
     if video_id not in ids:

@@ -1,0 +1,77 @@
+"""What was found in one frame."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from shared import rle
+from shared.errors import ConfigError, ShardNotFoundError
+from shared.inspect.frame import find_frame, frame_text, frame_to_dict
+from shared.shards.reader import Shard
+from tests.shared.inspect.conftest import CUP, HEIGHT, WIDTH, found, write
+
+
+def test_frame_is_found_by_its_place_in_the_stream(shard: Path) -> None:
+    frame = find_frame(Shard(shard), video_id="kitchen/a", index=7)
+    assert frame.seconds == pytest.approx(0.7)
+    assert frame.detections.labels.tolist() == [CUP]
+    other = find_frame(Shard(shard), video_id="b", index=5)
+    assert other.detections.scores.tolist() == [0.25]
+
+
+def test_without_a_number_it_is_the_first(shard: Path) -> None:
+    assert find_frame(Shard(shard), video_id="b", index=None).index == 5
+
+
+def test_the_only_video_need_not_be_named(tmp_path: Path, shard: Path) -> None:
+    path = write(tmp_path / "shard-000001.zarr.zip", {"a": [found()]})
+    assert find_frame(Shard(path), video_id=None, index=5).video_id == "a"
+    with pytest.raises(ConfigError, match=r"has 2 videos; choose one with --video, such as 'kit"):
+        find_frame(Shard(shard), video_id=None, index=5)
+
+
+def test_what_is_not_there_is_told_with_what_is(shard: Path, tmp_path: Path) -> None:
+    with pytest.raises(
+        ShardNotFoundError, match="no video 'kitchen/b'; the nearest is 'kitchen/a'"
+    ):
+        find_frame(Shard(shard), video_id="kitchen/b", index=5)
+    with pytest.raises(ShardNotFoundError, match=r"no frame 8 of video 'kitchen/a'; .* 5 to 7"):
+        find_frame(Shard(shard), video_id="kitchen/a", index=8)
+    empty = write(tmp_path / "shard-000001.zarr.zip", {"a": []})
+    with pytest.raises(ShardNotFoundError, match="it has frames none"):
+        find_frame(Shard(empty), video_id="a", index=None)
+
+
+def test_json(shard: Path) -> None:
+    frame = find_frame(Shard(shard), video_id="kitchen/a", index=5)
+    payload = json.loads(json.dumps(frame_to_dict(frame)))
+    assert (payload["video"], payload["frame"], payload["seconds"]) == ("kitchen/a", 5, 0.5)
+    person, cup = payload["detections"]
+    assert person["class"] == "person"
+    assert cup["box"] == [1.0, 2.0, 4.0, 4.0]
+    assert cup["mask_area"] == 6
+    assert cup["class_scores"] == {"cup": 0.75, "background": 0.25}
+    mask_HW = rle.decode(cup["mask"]["counts"].encode(), height=HEIGHT, width=WIDTH)
+    assert np.argwhere(mask_HW).tolist() == [[2, 1], [2, 2], [2, 3], [3, 1], [3, 2], [3, 3]]
+    assert cup["mask"]["size"] == [HEIGHT, WIDTH]
+
+
+def test_text(shard: Path) -> None:
+    lines = frame_text(find_frame(Shard(shard), video_id="kitchen/a", index=5)).splitlines()
+    assert lines[0] == "kitchen/a  frame 5, 0.500 s, 8 x 6: 2 detections"
+    assert " ".join(lines[3].split()) == ("1 cup 0.750 1.0 2.0 4.0 4.0 6 cup 0.75, background 0.25")
+
+
+def test_text_of_a_frame_without_detections(shard: Path) -> None:
+    text = frame_text(find_frame(Shard(shard), video_id="kitchen/a", index=6))
+    assert text == "kitchen/a  frame 6, 0.600 s, 8 x 6: no detections"
+
+
+def test_scores_that_are_not_known(tmp_path: Path) -> None:
+    videos = {"a": [found((CUP, 0.5), class_scores=False)]}
+    path = write(tmp_path / "shard-000001.zarr.zip", videos, class_scores=False)
+    frame = find_frame(Shard(path), video_id="a", index=None)
+    assert frame_to_dict(frame)["detections"][0]["class_scores"] is None
+    assert "not known" in frame_text(frame)

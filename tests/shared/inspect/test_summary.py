@@ -1,0 +1,70 @@
+"""What one shard holds."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from shared.inspect.summary import summarise, summary_text, summary_to_dict
+from shared.shards.reader import Shard
+from tests.shared.inspect.conftest import CUP, found, write
+
+
+def test_counts(shard: Path) -> None:
+    summary = summarise(Shard(shard))
+    assert summary.frames == 5
+    assert summary.frames_without_detections == 2
+    assert summary.detections == 4
+    assert summary.mean_score == pytest.approx(0.625)
+    assert summary.classes == {"cup": 3, "person": 1}
+    assert summary.size_bytes == shard.stat().st_size
+    assert [(video.id, video.frames, video.detections) for video in summary.videos] == [
+        ("kitchen/a", 3, 3),
+        ("b", 2, 1),
+    ]
+    assert summary.videos[0].first_frame == 5
+    assert summary.videos[0].seconds == (0.5, 0.7)
+
+
+def test_json_is_plain_and_complete(shard: Path) -> None:
+    payload = json.loads(json.dumps(summary_to_dict(summarise(Shard(shard)))))
+    assert payload["format_version"] == 1
+    assert payload["detections_per_frame"] == pytest.approx(0.8)
+    assert payload["bytes_per_frame"] == pytest.approx(shard.stat().st_size / 5)
+    assert payload["detector"]["thresholds"] == {"score": 0.05}
+    assert payload["failed"] == [{"id": "broken\x1b", "reason": "no frame decoded"}]
+    assert payload["videos"][1]["id"] == "b"
+
+
+def test_text(shard: Path) -> None:
+    lines = summary_text(summarise(Shard(shard))).splitlines()
+    assert "detections  4, 0.80 a frame, mean score 0.625" in lines
+    assert "thresholds  score 0.05" in lines
+    assert "frames      5, 2 without detections" in lines
+    assert "videos      2, 1 failed" in lines
+    assert "cup              3" in lines
+    assert "kitchen/a  8 x 6       3      5  0.500 - 0.700           3     1.00" in lines
+    assert "broken\\x1b  no frame decoded" in lines
+
+
+def test_shard_without_frames(tmp_path: Path) -> None:
+    summary = summarise(Shard(write(tmp_path / "shard-000001.zarr.zip", {})))
+    assert summary.mean_score is None
+    assert summary_to_dict(summary)["bytes_per_frame"] is None
+    assert "detections  0, no frames" in summary_text(summary)
+
+
+def test_shard_without_class_scores(tmp_path: Path) -> None:
+    videos = {"a": [found((CUP, 0.5), class_scores=False)]}
+    path = write(tmp_path / "shard-000001.zarr.zip", videos, class_scores=False)
+    summary = summarise(Shard(path))
+    assert not summary.has_class_scores
+    assert "of the kept class only" in summary_text(summary)
+
+
+def test_long_lists_are_cut_and_say_so(tmp_path: Path) -> None:
+    videos = {f"v{number:02}": [found()] for number in range(25)}
+    text = summary_text(summarise(Shard(write(tmp_path / "shard-000001.zarr.zip", videos))))
+    assert "v19" in text
+    assert "v20" not in text
+    assert "... and 5 more (--json shows all)" in text

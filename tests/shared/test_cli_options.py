@@ -1,0 +1,72 @@
+"""Options that commands share."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from shared import cli_options
+
+
+@click.command()
+@cli_options.dataset_argument
+@cli_options.data_option
+@cli_options.out_option("shards/DATASET")
+@cli_options.json_option
+@cli_options.seed_option
+@cli_options.dry_run_option
+@cli_options.set_option
+@cli_options.device_option
+def command(**values: Any) -> None:
+    """Print what it was given."""
+    click.echo(json.dumps({name: str(value) for name, value in values.items()}))
+
+
+def given(*arguments: str, env: dict[str, str] | None = None) -> dict[str, str]:
+    result = CliRunner().invoke(command, arguments, env=env)
+    assert result.exit_code == 0, result.output
+    values: dict[str, str] = json.loads(result.output)
+    return values
+
+
+def test_defaults() -> None:
+    assert given("vlog", env={"ORN_DATA": ""}) == {
+        "dataset": "vlog",
+        "data_root": "data",
+        "out": "None",
+        "as_json": "False",
+        "seed": "0",
+        "dry_run": "False",
+        "overrides": "()",
+        "device": "auto",
+    }
+
+
+def test_data_root_by_option_before_environment() -> None:
+    assert given("vlog", env={"ORN_DATA": "/disk"})["data_root"] == str(Path("/disk"))
+    values = given("vlog", "--data", "/other", env={"ORN_DATA": "/disk"})
+    assert values["data_root"] == str(Path("/other"))
+
+
+def test_settings_may_be_repeated() -> None:
+    assert given("vlog", "--set", "a=1", "--set", "b=2")["overrides"] == "('a=1', 'b=2')"
+
+
+@pytest.mark.parametrize("seed", ["-1", str(2**32), "one"])
+def test_seed_that_no_generator_takes(seed: str) -> None:
+    assert CliRunner().invoke(command, ["vlog", "--seed", seed]).exit_code == 2
+
+
+def test_help_tells_defaults() -> None:
+    text = CliRunner().invoke(command, ["--help"]).output
+    assert "[default: shards/DATASET]" in text
+    assert "ORN_DATA" in text
+
+
+def test_json_has_no_numbers_that_json_lacks() -> None:
+    with pytest.raises(ValueError, match="JSON compliant"):
+        cli_options.echo_json({"loss": math.nan})
