@@ -71,7 +71,12 @@ class ObjectRelation(nn.Module):
 
     def __init__(self, object_width: int, relation_width: int) -> None:
         super().__init__()
-        self.first = nn.Linear(2 * object_width, relation_width)
+        # The first layer, a matrix [W1 W2] over [o_j; o_k], kept as its two halves.
+        self.first_earlier = nn.Linear(object_width, relation_width)
+        self.first_later = nn.Linear(object_width, relation_width, bias=False)
+        bound = (2 * object_width) ** -0.5  # as torch starts a layer of 2 * object_width inputs
+        for tensor in (*self.first_earlier.parameters(), self.first_later.weight):
+            nn.init.uniform_(tensor, -bound, bound)
         self.second = nn.Linear(relation_width, relation_width)
         self.third = nn.Linear(relation_width, relation_width)
 
@@ -115,12 +120,11 @@ class ObjectRelation(nn.Module):
     ) -> Tensor:
         """(P, G) h(o_j, o_k), where j and k are rows of the N objects.
 
-        The first layer is linear in the two halves of its input, W [o_j; o_k] = W1 o_j + W2 o_k,
-        and so is computed once per object rather than once per pair.
+        The first layer is linear in the two halves of its input, [W1 W2] [o_j; o_k] = W1 o_j +
+        W2 o_k, and so is computed once per object rather than once per pair.
         """
-        earlier_weight, later_weight = self.first.weight.chunk(2, dim=1)
-        earlier_NG = functional.linear(objects_NO, earlier_weight, self.first.bias)
-        later_NG = functional.linear(objects_NO, later_weight)
+        earlier_NG = self.first_earlier(objects_NO)
+        later_NG = self.first_later(objects_NO)
         hidden_PG = functional.relu_(
             earlier_NG.index_select(0, earlier_row_P) + later_NG.index_select(0, later_row_P)
         )

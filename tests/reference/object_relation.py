@@ -34,6 +34,12 @@ def relate_frames(
     weights: Weights, earlier_objects: Sequence[Tensor], later_objects: Sequence[Tensor]
 ) -> Tensor:
     """g of two frames (eq. 4): the sum of h over all pairs of an earlier and a later object."""
+    halves = [weights["first_earlier.weight"], weights["first_later.weight"]]
+    weights = {
+        **weights,
+        "first.weight": torch.cat(halves, dim=1),
+        "first.bias": weights["first_earlier.bias"],
+    }
     total_G = torch.zeros(len(weights["third.bias"]), dtype=torch.float64)
     for object_j in earlier_objects:
         for object_k in later_objects:

@@ -89,7 +89,7 @@ def test_sums_over_pairs_and_averages_over_earlier_frames() -> None:
     with torch.no_grad():  # h(o_j, o_k) = o_j + 10 o_k for positive numbers
         for parameter in relation.parameters():
             parameter.fill_(0 if parameter.ndim == 1 else 1)
-        relation.first.weight[0, 1] = 10
+        relation.first_later.weight.fill_(10)
     objects_BTKO = torch.tensor([[[1.0, 2.0], [3.0, 4.0], [5.0, 0.0]]]).double()[..., None]
     valid_BTK = torch.tensor([[[True, True], [True, True], [True, False]]])
     g = relation(objects_BTKO, valid_BTK, all_frame_pairs(1, 3))
@@ -178,3 +178,10 @@ def test_draws_follow_the_generator() -> None:
     state = torch.random.get_rng_state()
     assert draw(1) == draw(1) != draw(2)
     assert torch.equal(state, torch.random.get_rng_state())
+
+
+def test_first_layer_starts_as_one_of_both_halves() -> None:
+    torch.manual_seed(0)
+    relation = ObjectRelation(50, 40)
+    for weight in (relation.first_earlier.weight, relation.first_later.weight):
+        assert 0.99 * 100**-0.5 < weight.abs().max() <= 100**-0.5
