@@ -70,7 +70,7 @@ def plan_units(
     for video_id, estimate in videos:
         frames = estimate or UNKNOWN_FRAMES
         is_long = bool(estimate) and frames > unit_frames
-        if packed and (frames > room or is_long):
+        if packed and frames > room:
             units.append(tuple(packed))
             packed, room = [], unit_frames
         start = 0

@@ -38,8 +38,9 @@ def test_a_folder_is_known_by_names_and_contents(tmp_path: Path) -> None:
         folder("4", {"01.jpg": b"ab", "03.jpg": b"c"}),
         folder("5", {"01.jpg": b"ab", "02.jpg": b"c", "03.jpg": b""}),
         folder("6", {"01.jpg": b"ab", "02.jpg": b"d"}),
+        folder("7", {"01.jpg": b"ab02.jpg\0c"}),
     ]
-    assert len({digest, *map(content_digest, others)}) == 5
+    assert len({digest, *map(content_digest, others)}) == 6
 
 
 def test_what_is_not_there_is_told(tmp_path: Path) -> None:

@@ -60,7 +60,7 @@ def nearest_loop(seconds: Sequence[float], wanted: float) -> tuple[int, float]:
         ([0.0, 0.1, 0.2], 0.1, 1),
         ([0.0, 0.1, 0.2], 0.12, 1),
         ([0.0, 0.1, 0.2], 0.17, 2),
-        ([0.0, 0.1, 0.2], 0.15, 1),  # of two equally near the earlier
+        ([0.0, 0.25, 0.5], 0.375, 1),  # of two equally near the earlier
         ([0.0, 0.1, 0.2], -0.05, 0),  # half an interval before
         ([0.0, 0.1, 0.2], 0.25, 2),  # half an interval after
         ([0.0, 0.1, 0.2, 5.0], 5.04, 3),  # after a gap; the interval is the median

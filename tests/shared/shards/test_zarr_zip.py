@@ -93,9 +93,12 @@ def test_equal_input_gives_equal_bytes(group: Path, tmp_path: Path) -> None:
     assert again.read_bytes() == group.read_bytes()
 
 
-def test_members_are_stored(group: Path) -> None:
+def test_members_are_stored_in_order_without_the_time_of_day(group: Path) -> None:
     with zipfile.ZipFile(group) as file:
-        assert {info.compress_type for info in file.infolist()} == {zipfile.ZIP_STORED}
+        members = file.infolist()
+    assert {member.compress_type for member in members} == {zipfile.ZIP_STORED}
+    assert {member.date_time for member in members} == {(1980, 1, 1, 0, 0, 0)}
+    assert [member.filename for member in members] == sorted(m.filename for m in members)
 
 
 def test_only_the_chunks_asked_for_are_read(group: Path) -> None:
