@@ -140,13 +140,13 @@ def _copy_frames(file: h5py.File, videos: Sequence[StoredVideo]) -> None:
     jpeg_offsets = file.create_dataset("jpeg_offsets", shape=(num_frames + 1,), dtype=np.int64)
     jpeg = file.create_dataset("jpeg", shape=(num_bytes,), dtype=np.uint8)
     jpeg_offsets[0] = 0
+    source_path: Path | None = None
     with ExitStack() as stack:
-        source_path, source = None, None
         for video, first_frame, first_byte in zip(videos, frames_V1, bytes_V1, strict=False):
             if video.path != source_path:
                 stack.close()
-                source = stack.enter_context(h5py.File(video.path, "r"))
                 source_path = video.path
+                source = stack.enter_context(h5py.File(source_path, "r"))
             there = slice(video.first_frame, video.first_frame + video.num_frames)
             here = slice(int(first_frame), int(first_frame) + video.num_frames)
             index[here] = source["frame_index"][there]

@@ -83,7 +83,9 @@ def write_frames(
         jpeg = file.create_dataset(
             "jpeg", shape=(0,), maxshape=(None,), dtype=np.uint8, chunks=(_CHUNK_BYTES,)
         )
-        index_F, seconds_F, offsets_F1 = [], [], [0]
+        index_F: list[int] = []
+        seconds_F: list[float] = []
+        offsets_F1 = [0]
         size = (0, 0)
         buffer = bytearray()
         for frame in frames:

@@ -5,7 +5,7 @@ H W pixels, h w cells.
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -59,7 +59,7 @@ class ClipBatch:
         names = [field.name for field in dataclasses.fields(NetworkInputs)]
         return NetworkInputs(**{name: getattr(self, name) for name in names})
 
-    def _mapped(self, function) -> "ClipBatch":
+    def _mapped(self, function: Callable[[Tensor], Tensor]) -> "ClipBatch":
         tensors = {
             field.name: function(getattr(self, field.name))
             for field in dataclasses.fields(self)

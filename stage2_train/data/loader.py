@@ -6,6 +6,7 @@ depends on (seed, epoch) alone.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from torch.utils.data import DataLoader, Sampler
@@ -115,10 +116,11 @@ def _epoch_batches(
 def _loader(
     dataset: ClipDataset, batches: Batches, settings: LoaderSettings
 ) -> DataLoader[ClipBatch]:
-    return DataLoader(
+    loader: DataLoader[Any] = DataLoader(
         dataset,
         batch_sampler=_BatchSampler(batches),
         num_workers=settings.workers,
         collate_fn=collate,
         pin_memory=settings.pin_memory,
     )
+    return loader

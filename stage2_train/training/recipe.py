@@ -164,6 +164,8 @@ class Recipe:
     """What they make small."""
     validation: ValidationRecipe = field(default_factory=ValidationRecipe)
     """What is looked at meanwhile."""
+    initial_weights: Literal["imagenet", "random"] = "random"
+    """Where the ResNet starts: from ImageNet weights (section 5), inflated, or from nothing."""
     precision: Literal["fp32", "bf16"] = "fp32"
     """bf16 computes matrix products and convolutions in bfloat16; weights stay float32."""
     checkpoint_every_steps: int = 500
@@ -226,7 +228,13 @@ def load_recipe(name_or_file: str, *, num_activities: int, overrides: Iterable[s
     if "num_activities" in model:
         raise ConfigError(f"{path}: model.num_activities comes from the data set; remove it")
     raw["model"] = model | {"num_activities": num_activities}
-    return apply_overrides(config_from_dict(raw, Recipe, source=str(path)), overrides)
+    recipe = apply_overrides(config_from_dict(raw, Recipe, source=str(path)), overrides)
+    if recipe.model.num_activities != num_activities:
+        raise ConfigError(
+            f"model.num_activities: wanted the data set's {num_activities}, "
+            f"found {recipe.model.num_activities}; it cannot be set"
+        )
+    return recipe
 
 
 def _bad(setting: str, wanted: str, found: object) -> ConfigError:

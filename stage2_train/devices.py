@@ -1,0 +1,42 @@
+"""Where a network computes and how precisely: one accelerator for this process."""
+
+import os
+import re
+from typing import Literal
+
+import torch
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState
+
+from shared.errors import ConfigError
+
+__all__ = ["build_accelerator"]
+
+
+def build_accelerator(precision: Literal["fp32", "bf16"], device: str = "auto") -> Accelerator:
+    """An accelerator; under torchrun or `accelerate launch`, one of several that work together.
+
+    Args:
+        precision: `bf16` for matrix products and convolutions in bfloat16.
+        device: `auto` takes a GPU where there is one; else `cpu`, `cuda` or `cuda:N`.
+
+    Raises:
+        ConfigError: if there is no such device.
+    """
+    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", device):
+        raise ConfigError(f"device: wanted auto, cpu, cuda or cuda:N, found {device!r}")
+    if device.startswith("cuda"):
+        found = torch.cuda.device_count()
+        if int(device.partition(":")[2] or 0) >= found:
+            raise ConfigError(f"device {device}: this machine has {found} CUDA devices")
+    if not torch.distributed.is_initialized():
+        # Accelerate keeps one state a process; a second job in it may want another one.
+        AcceleratorState._reset_state(reset_partial_state=True)
+    mixed = "bf16" if precision == "bf16" else "no"
+    if ":" in device:
+        os.environ["ACCELERATE_TORCH_DEVICE"] = device
+    try:
+        return Accelerator(mixed_precision=mixed, cpu=device == "cpu")
+    finally:
+        if ":" in device:
+            del os.environ["ACCELERATE_TORCH_DEVICE"]

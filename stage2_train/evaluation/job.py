@@ -1,0 +1,49 @@
+"""What `orn eval` was asked for, resolved against what the run recorded."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from shared.manifests.load import load_dataset
+from shared.shards.reader import DetectionFolder
+from stage2_train.clips.reader import ClipStore
+from stage2_train.devices import build_accelerator
+from stage2_train.evaluation.evaluate import EvaluationRequest, evaluate_run
+from stage2_train.training.run_config import load_run_config
+from stage2_train.training.sources import Sources
+
+__all__ = ["EvalRequest", "evaluate"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvalRequest:
+    """A run and what to measure of it; paths that are None are those that the run recorded."""
+
+    run: Path
+    """Run folder."""
+    evaluation: EvaluationRequest
+    """What to measure."""
+    data_root: Path | None = None
+    """Folder under which data sets lie."""
+    shards: Path | None = None
+    """Folder of the shards."""
+    clips: Path | None = None
+    """The clip store."""
+    partial: bool = False
+    """Whether segments whose video is not there may be left out."""
+    device: str = "auto"
+    """`auto`, `cpu`, `cuda` or `cuda:N`."""
+
+
+def evaluate(request: EvalRequest) -> dict[str, Any]:
+    """Measures a run; see `evaluate_run` for what comes back and what may be raised."""
+    config = load_run_config(request.run)
+    paths = config.paths
+    sources = Sources(
+        dataset=load_dataset(paths.manifest, request.data_root or paths.data_root),
+        clips=ClipStore(request.clips or paths.clips),
+        detections=DetectionFolder(request.shards or paths.shards),
+        partial=request.partial,
+    )
+    accelerator = build_accelerator(config.recipe.precision, request.device)
+    return evaluate_run(request.run, config, sources, request.evaluation, accelerator=accelerator)

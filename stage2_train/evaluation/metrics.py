@@ -1,0 +1,103 @@
+"""Scores of logits: top-k accuracy for single labels, average precision for several (section 6).
+
+N segments, A activity classes.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torchmetrics.functional.classification import (
+    binary_average_precision,
+    multiclass_accuracy,
+    multiclass_confusion_matrix,
+)
+
+from shared.manifests.records import Metric
+
+__all__ = ["Scores", "chance_level", "confusion", "multi_label_scores", "single_label_scores"]
+
+TOP_K = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Scores:
+    """How good one head is."""
+
+    summary: Mapping[str, float | int]
+    """`top1` and, with more than five classes, `top5`; or `map` and `classes_without_positives`."""
+    per_class: NDArray[np.float64]
+    """(A,) accuracy on the segments of a class, or its average precision; NaN without a segment."""
+
+
+def single_label_scores(logits_NA: NDArray[np.float32], labels_N: NDArray[np.int64]) -> Scores:
+    """Share of segments whose class has the highest logit (top1) or is among the five highest."""
+    num_classes = logits_NA.shape[1]
+    logits, labels = torch.from_numpy(logits_NA), torch.from_numpy(labels_N)
+    summary: dict[str, float | int] = {}
+    for name, top_k in (("top1", 1), ("top5", TOP_K)):
+        if top_k < num_classes:
+            accuracy = multiclass_accuracy(
+                logits, labels, num_classes=num_classes, average="micro", top_k=top_k
+            )
+            summary[name] = float(accuracy)
+    per_class = multiclass_accuracy(logits, labels, num_classes=num_classes, average="none")
+    present_A = np.bincount(labels_N, minlength=num_classes) > 0
+    return Scores(
+        summary=summary, per_class=np.where(present_A, per_class.double().numpy(), np.nan)
+    )
+
+
+def multi_label_scores(
+    logits_NA: NDArray[np.float32],
+    labels_NA: NDArray[np.float32],
+    *,
+    unsure_NA: NDArray[np.bool_] | None = None,
+) -> Scores:
+    """Mean over the classes of average precision; classes without a positive are left out, counted.
+
+    Args:
+        logits_NA: one logit a class.
+        labels_NA: zeros and ones.
+        unsure_NA: pairs of segment and class that are left out, since annotators could not tell.
+    """
+    num_classes = logits_NA.shape[1]
+    per_class = np.full(num_classes, np.nan)
+    for each in range(num_classes):
+        kept_N = np.ones(len(logits_NA), np.bool_) if unsure_NA is None else ~unsure_NA[:, each]
+        targets = torch.from_numpy(labels_NA[kept_N, each]).long()
+        if not targets.any():
+            continue
+        scores = torch.from_numpy(logits_NA[kept_N, each]).double().sigmoid()
+        per_class[each] = float(binary_average_precision(scores, targets))
+    with_positives = ~np.isnan(per_class)
+    mean = float(per_class[with_positives].mean()) if with_positives.any() else 0.0
+    return Scores(
+        summary={"map": mean, "classes_without_positives": int((~with_positives).sum())},
+        per_class=per_class,
+    )
+
+
+def chance_level(
+    metric: Metric, labels: NDArray[np.int64] | NDArray[np.float32], *, num_classes: int
+) -> float:
+    """What guessing gives: 1 / A for top-1; for average precision the mean share of positives, over
+    the classes that have any."""
+    if metric == "top1":
+        return 1 / num_classes
+    if labels.ndim == 1:
+        labels = np.eye(num_classes, dtype=np.float32)[labels]
+    share_A = labels.mean(axis=0, dtype=np.float64)
+    return float(share_A[share_A > 0].mean()) if (share_A > 0).any() else 0.0
+
+
+def confusion(logits_NA: NDArray[np.float32], labels_N: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(A, A) int64 counts: rows are the true classes, columns the predicted ones."""
+    matrix_AA = multiclass_confusion_matrix(
+        torch.from_numpy(logits_NA).argmax(dim=1),
+        torch.from_numpy(labels_N),
+        num_classes=logits_NA.shape[1],
+    )
+    return matrix_AA.numpy()

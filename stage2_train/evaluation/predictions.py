@@ -1,0 +1,150 @@
+"""Logits of every segment of a split, averaged over its test clips.
+
+N segments, A activity classes.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from shared.atomic_file import replacing
+from shared.errors import ShapeError
+from stage2_train.data.dataset import ClipDataset
+from stage2_train.data.loader import LoaderSettings, evaluation_loader
+from stage2_train.model.network import Heads, ObjectVideoNetwork
+
+__all__ = ["Predictions", "gathered", "predict", "save_predictions"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Predictions:
+    """What a network says of N segments."""
+
+    ids: tuple[str, ...]
+    """Ids of the segments."""
+    labels: NDArray[np.int64] | NDArray[np.float32]
+    """(N,) int64 classes, or (N, A) float32 zeros and ones."""
+    activity_logits: NDArray[np.float32] | None
+    """(N, A) float32 of the activity head; None where it was not trained."""
+    object_logits: NDArray[np.float32]
+    """(N, A) float32 of the object head."""
+
+    def __post_init__(self) -> None:
+        """Raises ShapeError if the fields are not of one length."""
+        lengths = {
+            name: len(getattr(self, name))
+            for name in ("ids", "labels", "activity_logits", "object_logits")
+            if getattr(self, name) is not None
+        }
+        if len(set(lengths.values())) != 1:
+            raise ShapeError(f"Predictions: wanted fields of one length, found {lengths}")
+
+    @property
+    def logits(self) -> NDArray[np.float32]:
+        """(N, A) float32, the prediction: the mean of both heads, or the object head alone."""
+        if self.activity_logits is None:
+            return self.object_logits
+        return (self.activity_logits + self.object_logits) * np.float32(0.5)
+
+    def by_head(self) -> dict[str, NDArray[np.float32]]:
+        """(N, A) logits by the name under which they are reported."""
+        if self.activity_logits is None:
+            return {"object_head": self.object_logits}
+        return {
+            "two_heads": self.logits,
+            "activity_head": self.activity_logits,
+            "object_head": self.object_logits,
+        }
+
+
+def predict(
+    network: ObjectVideoNetwork,
+    dataset: ClipDataset,
+    settings: LoaderSettings,
+    *,
+    heads: Heads,
+    num_clips: int,
+    device: torch.device,
+    advance: Callable[[int], None] = lambda num_clips: None,
+) -> Predictions:
+    """Predictions for the segments of this process, in order (segment r, r + n, ... of process r).
+
+    Args:
+        network: left in evaluation mode.
+        dataset: the clips.
+        settings: batch size, workers, and which of how many processes this is.
+        heads: `object` leaves the activity head out.
+        num_clips: test clips of each segment; their logits are averaged.
+        device: where the network is.
+        advance: told how many clips are done.
+    """
+    network.eval()
+    ids: list[str] = []
+    labels: list[NDArray] = []
+    sums: dict[str, NDArray[np.float64]] = {}
+    for clip in range(num_clips):
+        parts: dict[str, list[NDArray]] = {"activity": [], "object": []}
+        for batch in evaluation_loader(dataset, settings, clip=clip):
+            if clip == 0:
+                ids += batch.ids
+                labels.append(batch.labels.numpy())
+            with torch.inference_mode():
+                output = network(batch.to(device).inputs(), heads=heads)
+            parts["object"].append(output.object_logits_BA.double().cpu().numpy())
+            if output.activity_logits_BA is not None:
+                parts["activity"].append(output.activity_logits_BA.double().cpu().numpy())
+            advance(len(batch))
+        for name, arrays in parts.items():
+            if arrays:
+                sums[name] = sums.get(name, 0) + np.concatenate(arrays)
+    means = {name: (total / num_clips).astype(np.float32) for name, total in sums.items()}
+    return Predictions(
+        ids=tuple(ids),
+        labels=np.concatenate(labels),
+        activity_logits=means.get("activity"),
+        object_logits=means["object"],
+    )
+
+
+def gathered(parts: list[Predictions]) -> Predictions:
+    """One set of predictions in the order of the segments from those of n processes."""
+    if len(parts) == 1:
+        return parts[0]
+    num_segments = sum(len(part.ids) for part in parts)
+    place = np.concatenate(
+        [np.arange(rank, num_segments, len(parts)) for rank in range(len(parts))]
+    )
+    order = np.argsort(place)
+    ids = [name for part in parts for name in part.ids]
+    activity = [part.activity_logits for part in parts if part.activity_logits is not None]
+    return Predictions(
+        ids=tuple(ids[row] for row in order.tolist()),
+        labels=np.concatenate([part.labels for part in parts])[order],
+        activity_logits=np.concatenate(activity)[order] if activity else None,
+        object_logits=np.concatenate([part.object_logits for part in parts])[order],
+    )
+
+
+def save_predictions(path: Path, predictions: Predictions) -> None:
+    """Writes ids, labels and logits as an .npz file that loads without pickles.
+
+    Equal predictions give equal bytes.
+
+    Raises:
+        PipelineError: if the disk refuses.
+    """
+    arrays: dict[str, Any] = {
+        "ids": np.array(predictions.ids, dtype=np.str_),
+        "labels": predictions.labels,
+        "logits": predictions.logits,
+        "object_logits": predictions.object_logits,
+    }
+    if predictions.activity_logits is not None:
+        arrays["activity_logits"] = predictions.activity_logits
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        np.savez(file, **arrays)

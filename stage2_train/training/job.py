@@ -1,0 +1,232 @@
+"""The job behind `orn train`: data, recipe and run folder brought together, then trained."""
+
+import hashlib
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+
+from shared.config_file import to_toml
+from shared.manifests.load import load_dataset
+from shared.run_folder import CONFIG_NAME, create_run_folder, record_start
+from shared.shards.reader import DetectionFolder
+from stage2_train.clips.reader import ClipStore
+from stage2_train.data.join import JoinedSplit
+from stage2_train.data.loader import LoaderSettings, num_training_batches
+from stage2_train.devices import build_accelerator
+from stage2_train.model.inflate import fetch_imagenet_weights, inflate, read_resnet_weights
+from stage2_train.model.network import ObjectVideoNetwork
+from stage2_train.training.checkpoint import LAST_NAME
+from stage2_train.training.loop import TrainingData, train_network
+from stage2_train.training.phases import plan_phases
+from stage2_train.training.recipe import Recipe, load_recipe, recipe_names
+from stage2_train.training.run_config import (
+    DataPaths,
+    RunConfig,
+    check_same_run,
+    describe_dataset,
+    load_run_config,
+)
+from stage2_train.training.sources import Sources
+
+__all__ = ["TrainRequest", "describe_training", "train"]
+
+logger = logging.getLogger(__name__)
+
+IMAGENET_NAME = "torchvision IMAGENET1K_V1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainRequest:
+    """What `orn train` was asked for; None takes the default."""
+
+    manifest: str
+    """Name or file of the manifest."""
+    data_root: Path
+    """Folder under which data sets lie."""
+    recipe: str | None = None
+    """Name or file of the recipe."""
+    overrides: tuple[str, ...] = ()
+    """Settings of the recipe to replace."""
+    run: Path | None = None
+    """Run folder."""
+    shards: Path | None = None
+    """Folder of the shards."""
+    clips: Path | None = None
+    """The clip store."""
+    weights: Path | None = None
+    """File with a torchvision ResNet's weights to start from."""
+    seed: int | None = None
+    """Seed in place of the recipe's."""
+    workers: int = 0
+    """Processes that make batches."""
+    max_steps: int | None = None
+    """Stop when this many steps are done."""
+    partial: bool = False
+    """Whether segments whose video is not there may be left out."""
+    device: str = "auto"
+    """`auto`, `cpu`, `cuda` or `cuda:N`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Plan:
+    """Everything that is known before the first step."""
+
+    config: RunConfig
+    sources: Sources
+    train: JoinedSplit
+    validation: JoinedSplit
+    run: Path
+
+
+def train(request: TrainRequest) -> dict[str, Any]:
+    """Trains, or goes on with a training, and says where it stands.
+
+    Raises:
+        PipelineError: of any kind; the message says what to do.
+    """
+    plan = _plan(request)
+    recipe, sources = plan.config.recipe, plan.sources
+    accelerator = build_accelerator(recipe.precision, request.device)
+    if accelerator.is_main_process:
+        _open_run(plan)
+    accelerator.wait_for_everyone()
+    torch.manual_seed(recipe.seed)
+    network = ObjectVideoNetwork(recipe.model)
+    if recipe.initial_weights == "imagenet" and not (plan.run / LAST_NAME).is_file():
+        _inflate(network, request.weights, accelerator)
+    validation = sources.clip_dataset(plan.validation, recipe)
+    data = TrainingData(
+        train=sources.clip_dataset(plan.train, recipe),
+        validation=validation if len(validation) else None,
+        metric=plan.config.dataset.metric,
+    )
+    state = train_network(
+        network,
+        recipe,
+        data,
+        plan.run,
+        accelerator=accelerator,
+        workers=request.workers,
+        max_steps=request.max_steps,
+    )
+    phases = plan_phases(recipe, num_batches=1)
+    return {
+        "run": str(plan.run),
+        "step": state.step,
+        "phase": phases[state.phase].name if phases else None,
+        "finished": state.is_finished(len(phases)),
+        "metric": plan.config.dataset.metric,
+        "best_metric": state.best_metric,
+        "best_step": state.best_step,
+        **_counts(plan),
+    }
+
+
+def describe_training(request: TrainRequest) -> dict[str, Any]:
+    """What `train` would do: the resolved recipe as TOML and the amount of work; writes nothing."""
+    plan = _plan(request)
+    recipe = plan.config.recipe
+    loader = LoaderSettings(batch_size=recipe.optimiser.batch_size)
+    num_batches = num_training_batches(len(plan.train.segments), loader)
+    steps = {phase.name: phase.num_steps for phase in plan_phases(recipe, num_batches=num_batches)}
+    return {
+        "run": str(plan.run),
+        "recipe": to_toml(recipe),
+        "steps": steps,
+        **_counts(plan),
+    }
+
+
+def _counts(plan: _Plan) -> dict[str, int]:
+    return {
+        "num_train": len(plan.train.segments),
+        "num_validation": len(plan.validation.segments),
+        "num_skipped": len(plan.train.skipped) + len(plan.validation.skipped),
+    }
+
+
+def _plan(request: TrainRequest) -> _Plan:
+    dataset = load_dataset(request.manifest, request.data_root)
+    recipe_name = request.recipe or _default_recipe(dataset.name)
+    recipe = load_recipe(
+        recipe_name, num_activities=len(dataset.classes), overrides=_overrides(request)
+    )
+    paths = DataPaths(
+        manifest=request.manifest,
+        data_root=request.data_root,
+        shards=request.shards or Path("shards") / dataset.name,
+        clips=request.clips or Path("clips") / f"{dataset.name}.h5",
+    )
+    sources = Sources(
+        dataset=dataset,
+        clips=ClipStore(paths.clips),
+        detections=DetectionFolder(paths.shards),
+        partial=request.partial,
+    )
+    joined = sources.join("train")
+    run = request.run or Path("runs") / f"{dataset.name}-{Path(recipe_name).stem}-seed{recipe.seed}"
+    config = RunConfig(
+        recipe_name=recipe_name,
+        recipe=recipe,
+        dataset=describe_dataset(dataset, joined.segments, detector=sources.detector),
+        weights_digest=_weights_digest(recipe, request.weights, run),
+        paths=paths,
+    )
+    if (run / CONFIG_NAME).is_file():
+        check_same_run(run, load_run_config(run), config)
+    return _Plan(
+        config=config,
+        sources=sources,
+        train=joined,
+        validation=sources.join("validation"),
+        run=run,
+    )
+
+
+def _overrides(request: TrainRequest) -> tuple[str, ...]:
+    overrides = request.overrides
+    if request.weights is not None:
+        overrides = (*overrides, "initial_weights=imagenet")
+    if request.seed is not None:
+        overrides = (*overrides, f"seed={request.seed}")
+    return overrides
+
+
+def _default_recipe(dataset_name: str) -> str:
+    """The recipe called like the data set or the first part of its name, else the paper's."""
+    for name in (dataset_name, dataset_name.split("-")[0].split("_")[0]):
+        if name in recipe_names():
+            return name
+    return "paper_resnet50"
+
+
+def _open_run(plan: _Plan) -> None:
+    if (plan.run / CONFIG_NAME).is_file():
+        record_start(plan.run)
+    else:
+        create_run_folder(plan.run, label=plan.config.dataset.name, config=plan.config)
+
+
+def _weights_digest(recipe: Recipe, weights: Path | None, run: Path) -> str | None:
+    """What the run records of its first weights; a run that exists keeps what it has recorded."""
+    if recipe.initial_weights == "random":
+        return None
+    if weights is not None and weights.is_file():
+        with weights.open("rb") as file:
+            return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
+    if weights is None and (run / CONFIG_NAME).is_file():
+        return load_run_config(run).weights_digest
+    return IMAGENET_NAME
+
+
+def _inflate(network: ObjectVideoNetwork, weights: Path | None, accelerator: Accelerator) -> None:
+    if weights is not None:
+        inflate(network, read_resnet_weights(weights), name=str(weights))
+        return
+    with accelerator.main_process_first():  # which downloads them for all
+        fetched = fetch_imagenet_weights(network.config.backbone)
+    inflate(network, fetched, name=IMAGENET_NAME)

@@ -1,0 +1,261 @@
+"""The training loop: phases, epochs, steps, validation, checkpoints.
+
+Killed and resumed equals never killed: everything that a step depends on is in the checkpoint, or a
+function of (seed, epoch, step).
+"""
+
+import logging
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator
+from accelerate.utils import gather_object
+from torch import nn
+
+from shared.progress import Bar, progress
+from stage2_train.data.batch import ClipBatch
+from stage2_train.data.dataset import ClipDataset
+from stage2_train.data.loader import LoaderSettings, num_training_batches, training_loader
+from stage2_train.evaluation.predictions import gathered, predict
+from stage2_train.evaluation.scores import score_heads
+from stage2_train.model.network import ObjectVideoNetwork
+from stage2_train.training.checkpoint import (
+    BEST_NAME,
+    LAST_NAME,
+    Checkpoint,
+    load_checkpoint,
+    load_weights,
+    save_checkpoint,
+)
+from stage2_train.training.metrics_log import MetricsLog
+from stage2_train.training.optimiser import build_optimiser, set_learning_rate
+from stage2_train.training.phases import Phase, freeze_for, plan_phases, steps_per_epoch
+from stage2_train.training.recipe import Recipe
+from stage2_train.training.state import TrainingState
+from stage2_train.training.step import training_step
+
+__all__ = ["TrainingData", "train_network"]
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingData:
+    """What is trained on and what is watched."""
+
+    train: ClipDataset
+    """Clips to learn from."""
+    validation: ClipDataset | None
+    """Clips to choose the best checkpoint by; None for none."""
+    metric: str
+    """`top1` or `map`."""
+
+
+@dataclass(slots=True, kw_only=True)
+class _Session:
+    """A training in this process."""
+
+    accelerator: Accelerator
+    network: ObjectVideoNetwork
+    model: nn.Module
+    """The network as the accelerator wraps it in this phase."""
+    recipe: Recipe
+    data: TrainingData
+    loader: LoaderSettings
+    run: Path
+    state: TrainingState
+    log: MetricsLog
+    bar: Bar
+    max_steps: int | None
+    num_clips: int = 0
+    """Clips since the last line of the log."""
+    since: float = field(default_factory=time.perf_counter)
+    """When that was."""
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the number of steps asked for is reached."""
+        return self.max_steps is not None and self.state.step >= self.max_steps
+
+
+def train_network(
+    network: ObjectVideoNetwork,
+    recipe: Recipe,
+    data: TrainingData,
+    run: Path,
+    *,
+    accelerator: Accelerator,
+    workers: int = 0,
+    max_steps: int | None = None,
+) -> TrainingState:
+    """Trains until the recipe ends, or goes on with what the run folder holds.
+
+    Args:
+        network: with its first weights; trained in place.
+        recipe: how.
+        data: on what.
+        run: folder of checkpoints and metrics; a finished training in it is left alone.
+        accelerator: device, precision and processes.
+        workers: processes that make batches.
+        max_steps: stop when this many steps are done in all; the run can go on later.
+
+    Raises:
+        TrainingError: if a loss is not finite.
+        CheckpointError: if the run's checkpoint does not fit.
+    """
+    loader = LoaderSettings(
+        batch_size=recipe.optimiser.batch_size,
+        workers=workers,
+        pin_memory=accelerator.device.type == "cuda",
+        rank=accelerator.process_index,
+        world_size=accelerator.num_processes,
+    )
+    last_path = run / LAST_NAME
+    last = load_checkpoint(last_path) if last_path.is_file() else None
+    if last is not None:
+        load_weights(network, last, path=last_path)
+    state = TrainingState() if last is None else last.state
+    phases = plan_phases(recipe, num_batches=num_training_batches(len(data.train), loader))
+    if state.is_finished(len(phases)):
+        return state
+    num_left = _steps_left(phases, state, max_steps)
+    network.to(accelerator.device)
+    with (
+        MetricsLog(run, step=state.step, active=accelerator.is_main_process) as log,
+        progress("train", total=num_left, unit="steps") as bar,
+    ):
+        session = _Session(
+            accelerator=accelerator,
+            network=network,
+            model=network,
+            recipe=recipe,
+            data=data,
+            loader=loader,
+            run=run,
+            state=state,
+            log=log,
+            bar=bar,
+            max_steps=max_steps,
+        )
+        while not (state.is_finished(len(phases)) or session.stopped):
+            if state.phase_over:
+                state.begin_phase(state.phase + 1)
+                last = None
+            _run_phase(session, phases[state.phase], last)
+    return state
+
+
+def _steps_left(phases: Sequence[Phase], state: TrainingState, max_steps: int | None) -> int:
+    left = sum(phase.num_steps for phase in phases[state.phase :]) - state.phase_step
+    return left if max_steps is None else max(min(left, max_steps - state.step), 0)
+
+
+def _run_phase(session: _Session, phase: Phase, resumed: Checkpoint | None) -> None:
+    """Steps until the phase is over or the training is to stop."""
+    state, recipe = session.state, session.recipe
+    accelerator = session.accelerator
+    freeze_for(session.network, phase.heads)
+    network = accelerator.unwrap_model(session.model, keep_fp32_wrapper=False)
+    session.model = accelerator.prepare_model(network)
+    session.model.train()
+    optimiser = build_optimiser(session.network.parameters(), recipe.optimiser)
+    if resumed is not None and resumed.optimiser is not None:
+        optimiser.load_state_dict(dict(resumed.optimiser))
+    num_batches = num_training_batches(len(session.data.train), session.loader)
+    batches = _batches(session, phase, num_batches)
+    while not (state.phase_over or session.stopped):
+        learning_rate = set_learning_rate(
+            optimiser, recipe.optimiser, step=state.phase_step, num_steps=phase.num_steps
+        )
+        taken = list(islice(batches, min(recipe.optimiser.accumulation, num_batches - state.batch)))
+        values = training_step(
+            accelerator,
+            session.model,
+            optimiser,
+            taken,
+            recipe=recipe,
+            heads=phase.heads,
+            step=state.step,
+            run=session.run,
+        )
+        session.num_clips += sum(len(batch) for batch in taken)
+        epoch_over = state.advance(
+            len(taken), num_batches=num_batches, num_phase_steps=phase.num_steps
+        )
+        state.add(values | {"learning_rate": learning_rate})
+        session.bar.advance(note=f"loss {values['loss']:.3f}")
+        if state.step % recipe.log_every_steps == 0:
+            _log_means(session, phase)
+        due = epoch_over and state.epoch % recipe.validation.every_epochs == 0
+        if session.data.validation is not None and (due or state.phase_over):
+            _validate(session, phase, session.data.validation)
+        due = epoch_over or state.step % recipe.checkpoint_every_steps == 0
+        if due or state.phase_over or session.stopped:
+            _save(session, LAST_NAME, optimiser)
+
+
+def _batches(session: _Session, phase: Phase, num_batches: int) -> Iterator[ClipBatch]:
+    """Batches from where the training stands to the end of the phase."""
+    state = session.state
+    per_epoch = steps_per_epoch(num_batches, session.recipe.optimiser.accumulation)
+    num_epochs = (phase.num_steps - state.phase_step) // per_epoch + 2
+    epochs = range(state.epoch, state.epoch + num_epochs)
+    return iter(
+        training_loader(session.data.train, session.loader, epochs=epochs, first_batch=state.batch)
+    )
+
+
+def _log_means(session: _Session, phase: Phase) -> None:
+    """Writes a line of means since the last one; of the first process where there are several."""
+    now = time.perf_counter()
+    per_second = session.num_clips / max(now - session.since, 1e-9)
+    values = session.state.take_means() | {"clips_per_second": per_second}
+    line = {"phase": phase.name, "epoch": session.state.epoch, **values}
+    session.log.write(session.state.step, group="train", values=line)
+    session.since, session.num_clips = now, 0
+
+
+def _validate(session: _Session, phase: Phase, clips: ClipDataset) -> None:
+    """Measures the validation split, keeps the best weights, may end the phase early."""
+    began = time.perf_counter()
+    state, recipe = session.state, session.recipe
+    part = predict(
+        session.network,
+        clips,
+        session.loader,
+        heads=phase.heads,
+        num_clips=recipe.validation.clips,
+        device=session.accelerator.device,
+    )
+    session.model.train()
+    predictions = gathered(gather_object([part]))
+    scores = score_heads(predictions, clips)
+    values = {
+        f"{head}_{name}": value
+        for head, each in scores.items()
+        for name, value in each.summary.items()
+    }
+    line = {"phase": phase.name, "epoch": state.epoch, **values}
+    session.log.write(state.step, group="validation", values=line)
+    metric = float(scores[phase.name].summary[session.data.metric])
+    logger.info(
+        "step %d, %s: validation %s %.4f", state.step, phase.name, session.data.metric, metric
+    )
+    if state.note_metric(metric, patience=recipe.validation.patience):
+        _save(session, BEST_NAME, None)
+    session.since += time.perf_counter() - began
+
+
+def _save(session: _Session, name: str, optimiser: torch.optim.Optimizer | None) -> None:
+    if session.accelerator.is_main_process:
+        checkpoint = Checkpoint(
+            model=session.network.state_dict(),
+            optimiser=None if optimiser is None else optimiser.state_dict(),
+            state=session.state,
+        )
+        save_checkpoint(session.run / name, checkpoint)
+    session.accelerator.wait_for_everyone()

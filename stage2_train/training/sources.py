@@ -1,0 +1,63 @@
+"""The clips of a split as a recipe wants them, from a data set, a clip store and shards."""
+
+import logging
+from dataclasses import dataclass
+
+from shared.manifests.records import Dataset
+from shared.shards.reader import DetectionFolder
+from stage2_train.clips.reader import ClipStore
+from stage2_train.data.dataset import ClipDataset, ClipSettings
+from stage2_train.data.join import JoinedSplit, join_split
+from stage2_train.data.slots import SlotSettings
+from stage2_train.training.recipe import Recipe
+
+__all__ = ["Sources", "clip_settings"]
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sources:
+    """Where clips come from."""
+
+    dataset: Dataset
+    """Segments and labels."""
+    clips: ClipStore
+    """Frames."""
+    detections: DetectionFolder
+    """Objects."""
+    partial: bool = False
+    """Whether segments whose video is not there may be left out."""
+
+    def join(self, split: str) -> JoinedSplit:
+        """The usable segments of a split; see `join_split`."""
+        return join_split(self.dataset, split, self.clips, self.detections, partial=self.partial)
+
+    def clip_dataset(self, joined: JoinedSplit, recipe: Recipe) -> ClipDataset:
+        """The clips of usable segments."""
+        settings = clip_settings(recipe, self.dataset)
+        return ClipDataset(joined.segments, self.clips, self.detections, settings)
+
+    @property
+    def detector(self) -> str:
+        """What made the shards, in a line."""
+        entry = self.detections.detector
+        return f"{entry.config_name} {entry.checkpoint_digest}"
+
+
+def clip_settings(recipe: Recipe, dataset: Dataset) -> ClipSettings:
+    """How the recipe wants clips of this data set made."""
+    return ClipSettings(
+        num_frames=recipe.data.clip_frames or dataset.clip_frames,
+        crop=recipe.data.crop,
+        slots=SlotSettings(
+            max_objects=recipe.data.max_objects,
+            background=recipe.model.background_object,
+            mask_size=recipe.model.mask_size,
+            feature_cells=recipe.feature_cells,
+        ),
+        score_threshold=recipe.data.score_threshold,
+        num_activities=len(dataset.classes),
+        multi_label=dataset.task == "multi-label",
+        seed=recipe.seed,
+    )

@@ -1,0 +1,119 @@
+"""One step of a training: losses and gradients of some batches, one move of the weights."""
+
+import json
+from collections.abc import Sequence
+from contextlib import nullcontext
+from pathlib import Path
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from torch import Tensor, nn
+
+from shared.atomic_file import write_text
+from shared.errors import TrainingError
+from stage2_train.data.batch import ClipBatch
+from stage2_train.model.network import Heads
+from stage2_train.training.losses import Losses, total_loss
+from stage2_train.training.recipe import Recipe
+
+__all__ = ["NOT_FINITE_NAME", "step_generator", "training_step"]
+
+NOT_FINITE_NAME = "not-finite.json"
+
+
+def step_generator(seed: int, step: int, rank: int) -> torch.Generator:
+    """The generator of the draws inside a step, the same whenever and wherever it is made."""
+    state = np.random.SeedSequence((seed, step, rank)).generate_state(1, np.uint64)
+    return torch.Generator().manual_seed(int(state[0] >> np.uint64(1)))
+
+
+def training_step(
+    accelerator: Accelerator,
+    model: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    batches: Sequence[ClipBatch],
+    *,
+    recipe: Recipe,
+    heads: Heads,
+    step: int,
+    run: Path,
+) -> dict[str, float]:
+    """Moves the weights along the mean gradient of the batches, and returns what to log.
+
+    Args:
+        accelerator: device and processes.
+        model: the network, in training mode, as the accelerator wrapped it.
+        optimiser: its optimiser, learning rate set.
+        batches: one batch, or several whose gradients are averaged.
+        recipe: weights of losses, limit of the gradient.
+        heads: what to train.
+        step: number of the step, from 0.
+        run: folder where the ids are left if a loss is not finite.
+
+    Raises:
+        TrainingError: if a loss or the gradient is not finite; the weights have not moved then.
+    """
+    generator = step_generator(recipe.seed, step, accelerator.process_index)
+    optimiser.zero_grad(set_to_none=True)
+    means = {"loss": 0.0, "activity_loss": 0.0, "object_class_loss": 0.0}
+    hits: list[float] = []
+    for number, batch in enumerate(batches):
+        is_last = number == len(batches) - 1
+        with nullcontext() if is_last else accelerator.no_sync(model):
+            batch = batch.to(accelerator.device)
+            output = model(batch.inputs(), heads=heads, generator=generator)
+            losses = total_loss(
+                logits_BA=output.logits_BA.float(),
+                labels=batch.labels,
+                class_logits_BTKS=output.class_logits_BTKS.float(),
+                detector_labels_BTK=batch.detector_labels_BTK,
+                valid_BTK=batch.valid_BTK,
+                object_weight=recipe.losses.object_loss_weight,
+                reduction=recipe.losses.reduction,
+            )
+            values = _values(losses)
+            if not np.isfinite(values["loss"]):
+                raise _not_finite(run, step, [batch], values)
+            accelerator.backward(losses.total / len(batches))
+        for name, value in values.items():
+            means[name] += value / len(batches)
+        if batch.labels.ndim == 1:
+            hits.append(_share_right(output.logits_BA, batch.labels))
+    norm = float(_clip_gradient(model, recipe.optimiser.gradient_clip))
+    if not np.isfinite(norm):
+        raise _not_finite(run, step, batches, means | {"gradient_norm": norm})
+    optimiser.step()
+    accuracy = {"accuracy": float(np.mean(hits))} if hits else {}
+    return means | accuracy | {"gradient_norm": norm}
+
+
+def _values(losses: Losses) -> dict[str, float]:
+    """The losses as numbers, in one transfer from the device."""
+    total, activity, objects = torch.stack(
+        [losses.total.detach(), losses.activity.detach(), losses.objects.detach()]
+    ).tolist()
+    return {"loss": total, "activity_loss": activity, "object_class_loss": objects}
+
+
+def _share_right(logits_BA: Tensor, labels_B: Tensor) -> float:
+    return float((logits_BA.detach().argmax(dim=1) == labels_B).float().mean())
+
+
+def _clip_gradient(model: nn.Module, limit: float | None) -> Tensor:
+    """Norm of the gradient of all weights before it is cut down to `limit`."""
+    return nn.utils.clip_grad_norm_(model.parameters(), float("inf") if limit is None else limit)
+
+
+def _not_finite(
+    run: Path, step: int, batches: Sequence[ClipBatch], values: dict[str, float]
+) -> TrainingError:
+    path = run / NOT_FINITE_NAME
+    ids = [name for batch in batches for name in batch.ids]
+    shown = {name: str(value) for name, value in values.items()}
+    write_text(path, json.dumps({"step": step, "ids": ids, "values": shown}, indent=2))
+    name, value = next((name, value) for name, value in values.items() if not np.isfinite(value))
+    return TrainingError(
+        f"step {step}: {name} is {value}; the {len(ids)} clips of the step are listed in {path}; "
+        "lower the learning rate, set optimiser.gradient_clip, or use precision fp32"
+    )
