@@ -22,16 +22,15 @@ def check_array(
     Raises:
         ShapeError: if `array` is no numpy array, or its shape or dtype is another one.
     """
-    wanted_dtype = np.dtype(dtype)
     if isinstance(array, np.ndarray):
-        fits = array.ndim == len(shape) and all(
-            wanted is None or wanted == found
-            for wanted, found in zip(shape, array.shape, strict=True)
-        )
-        if fits and array.dtype == wanted_dtype:
-            return
+        if array.dtype == dtype and array.ndim == len(shape):
+            for wanted, length in zip(shape, array.shape, strict=True):
+                if wanted is not None and wanted != length:
+                    break
+            else:
+                return
         found = f"{array.shape} {array.dtype}"
     else:
         found = type(array).__name__
     axes = ", ".join("any" if length is None else str(length) for length in shape)
-    raise ShapeError(f"{name}: wanted an array of shape ({axes}) {wanted_dtype}, found {found}")
+    raise ShapeError(f"{name}: wanted an array of shape ({axes}) {np.dtype(dtype)}, found {found}")

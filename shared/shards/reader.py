@@ -15,7 +15,7 @@ from shared.shards.zarr_zip import read_attributes
 __all__ = ["DEFAULT_CACHE_BYTES", "DetectionFolder", "Shard", "VideoDetections", "shard_paths"]
 
 DEFAULT_CACHE_BYTES = 256 * 2**20
-_MAX_SHARDS_KEPT = 64
+_MAX_SHARDS_KEPT = 512
 
 
 def shard_paths(folder: Path) -> tuple[Path, ...]:

@@ -10,13 +10,13 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.atomic_file import remove_stale_temporaries, replacing
+from shared.atomic_file import replacing
 from shared.detections import FrameDetections
 from shared.errors import ShapeError
 from shared.shards.schema import ARRAYS, DetectorEntry, FailedVideo, ShardAttributes, VideoEntry
 from shared.shards.zarr_zip import write_group
 
-__all__ = ["ShardWriter", "remove_stale_temporaries"]
+__all__ = ["ShardWriter"]
 
 
 @dataclass(slots=True, kw_only=True)
