@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -23,7 +24,8 @@ def decoded(path: Path) -> Iterator[tuple[float | None, NDArray[np.uint8]]]:
                 continue
             for frame in frames:
                 assert isinstance(frame, VideoFrame)
-                yield frame.time, frame.to_ndarray(format="rgb24")
+                image: NDArray[Any] = frame.to_ndarray(format="rgb24")
+                yield frame.time, image
 
 
 def repaired_seconds(times: list[float | None], *, rate: float) -> list[float]:

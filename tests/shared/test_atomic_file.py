@@ -49,10 +49,17 @@ def test_file_and_folder_are_synced_around_the_rename(
 ) -> None:
     steps: list[str] = []
     fsync, rename = os.fsync, Path.replace
-    monkeypatch.setattr(os, "fsync", lambda fd: (steps.append("sync"), fsync(fd)))
-    monkeypatch.setattr(
-        Path, "replace", lambda path, target: (steps.append("rename"), rename(path, target))
-    )
+
+    def noted_fsync(descriptor: int) -> None:
+        steps.append("sync")
+        fsync(descriptor)
+
+    def noted_rename(path: Path, target: Path) -> Path:
+        steps.append("rename")
+        return rename(path, target)
+
+    monkeypatch.setattr(os, "fsync", noted_fsync)
+    monkeypatch.setattr(Path, "replace", noted_rename)
     write_text(tmp_path / "a", "x")
     assert steps == ["sync", "rename", "sync"]
 

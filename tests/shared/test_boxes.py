@@ -36,6 +36,6 @@ def test_scaling_is_per_axis() -> None:
 def test_iou_of_every_pair() -> None:
     boxes = as_boxes([[0, 0, 2, 2], [1, 1, 1, 1]])
     others = as_boxes([[0, 0, 2, 2], [1, 0, 3, 2], [2, 0, 4, 2], [1, 1, 1, 1]])
-    expected = [[1, 1 / 3, 0, 0], [0, 0, 0, 0]]
+    expected = [[1.0, 1 / 3, 0.0, 0.0], [0.0, 0.0, 0.0, 0.0]]
     np.testing.assert_allclose(pairwise_iou(boxes, others), expected, rtol=1e-6)
     assert pairwise_iou(boxes[:0], others).shape == (0, 4)
