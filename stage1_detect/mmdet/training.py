@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from shared.atomic_file import replacing, write_text
 from shared.errors import CheckpointError, TrainingError
 from shared.progress import progress
-from stage1_detect.mmdet.average_precision import average_precision
+from shared.average_precision import average_precision
 from stage1_detect.mmdet.coco_frames import CocoFrames, load_coco_frames, make_batch
 from stage1_detect.mmdet.config import DetectorConfig, read_config
 from stage1_detect.mmdet.detector import MmdetDetector, detector_entry, library_versions
