@@ -1,14 +1,17 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 import stage1_detect.frame_source as frame_source
+from shared.errors import VideoDecodeError
 from shared.manifests.records import Video
 from shared.shards.plan import Unit, UnitPart
-from shared.video import content_digest
+from shared.video import Frame, content_digest
 from stage1_detect.frame_source import (
     FrameBatch,
     FrameSource,
@@ -97,3 +100,21 @@ def test_a_video_that_cannot_be_decoded_fails_and_the_next_goes_on(tmp_path: Pat
     assert isinstance(events[0], VideoFails) and events[0].id == "bad"
     assert "bad.mp4" in events[0].reason
     assert isinstance(events[1], VideoFails) and "gone.mp4" in events[1].reason
+
+
+def test_a_video_that_breaks_off_fails_in_its_later_ranges_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read_frames = frame_source.read_frames
+
+    def breaking(path: Path, **kwargs: Any) -> Iterator[Frame]:
+        for frame in read_frames(path, **kwargs):
+            if frame.index == 5:
+                raise VideoDecodeError("the disk failed")
+            yield frame
+
+    monkeypatch.setattr(frame_source, "read_frames", breaking)
+    kept = source({"a.mp4": write_video(tmp_path / "a.mp4", 10)}, batch=2)
+    first = list(kept.events(unit(("a.mp4", 0, 7))))
+    second = list(kept.events(unit(("a.mp4", 5, None))))
+    assert first[-1] == second[-1] == VideoFails(id="a.mp4", reason="the disk failed")

@@ -13,7 +13,13 @@ from PIL import Image
 from pycocotools import mask as coco_mask
 
 from shared.errors import DetectorError
-from stage1_detect.mmdet.detector import MmdetDetector, choose_device, load_detector
+from shared.rle import decode
+from stage1_detect.mmdet.detector import (
+    MmdetDetector,
+    RawDetections,
+    choose_device,
+    load_detector,
+)
 
 pytestmark = pytest.mark.mmdet
 
@@ -130,3 +136,19 @@ def test_devices(monkeypatch: pytest.MonkeyPatch) -> None:
         choose_device("gpu")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     assert choose_device("auto") == torch.device("cuda")
+
+
+def test_boxes_are_clipped_to_the_frame(loaded: MmdetDetector) -> None:
+    raw = RawDetections(
+        height=20,
+        width=30,
+        boxes=torch.tensor([[-1.0, 4.0, 30.5, 21.0]]),
+        scores=torch.tensor([0.5]),
+        labels=torch.tensor([3]),
+        class_scores=torch.full((1, 80), 1 / 160),
+        mask_probabilities=torch.ones(1, 28, 28),
+    )
+    found = loaded.encode(raw)
+    np.testing.assert_array_equal(found.boxes, np.array([[0, 4, 30, 20]], dtype=np.float32))
+    (counts,) = found.masks
+    assert decode(counts, height=20, width=30)[4:].all()

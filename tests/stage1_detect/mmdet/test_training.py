@@ -79,6 +79,23 @@ def test_a_loss_that_is_not_finite_ends_the_training(
     assert not (tmp_path / "out.pth").exists()
 
 
+def test_figures_are_of_the_weights_that_are_stored(
+    coco_folder: Path, tmp_path: Path, demo_config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import stage1_detect.mmdet.training as training
+
+    evaluated: list[dict[str, torch.Tensor]] = []
+
+    def evaluate(model: Any, *args: Any, **kwargs: Any) -> dict[str, float]:
+        evaluated.append({name: w.clone() for name, w in model.state_dict().items()})
+        return {}
+
+    monkeypatch.setattr(training, "evaluate_model", evaluate)
+    train(coco_folder, tmp_path / "out.pth", demo_config, iterations=1)
+    stored = torch.load(tmp_path / "out.pth", weights_only=True)
+    assert all(torch.equal(w, stored[name].to(w.dtype)) for name, w in evaluated[-1].items())
+
+
 def test_every_epoch_has_every_frame_in_an_order_of_its_own() -> None:
     from stage1_detect.mmdet.training import _indices
 
