@@ -90,7 +90,9 @@ def test_interpreter_that_does_not_run_is_passed_over(checkout: Path, tmp_path: 
     fake_python(tmp_path / "shims" / "python3.11", 127)
     fake_python(tmp_path / "old" / "python3.12", 1)
     wanted = fake_python(tmp_path / "good (x86)" / "python3", 0)
-    path = ":".join(str(tmp_path / name) for name in ("shims", "old", "good (x86)", "bin"))
+    fake_python(tmp_path / "later" / "python3", 0)
+    folders = ("shims", "old", "good (x86)", "later", "bin")
+    path = ":".join(str(tmp_path / name) for name in folders)
     output = make("-n", "setup", folder=checkout, PATH=path).stdout
     assert f'"{wanted}" -m venv .venv' in output
 

@@ -24,6 +24,7 @@ class Optimiser:
 class Frozen:
     stages: int
     share: float = 1.0
+    period: Literal[1, 2] = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,6 +115,10 @@ def test_values_are_converted_to_the_types_of_the_fields(tmp_path: Path) -> None
         ),
         ("optimiser = 3", "optimiser: wanted a table, found 3"),
         ("title = { a = 1 }\noptimiser.learning_rate = 1", "title: wanted a string, found a table"),
+        (
+            "optimiser.learning_rate = 1\n[frozen]\nstages = 1\nperiod = true",
+            "frozen.period: wanted one of 1, 2, found True",
+        ),
         ("epochs = 0\noptimiser.learning_rate = 1", "epochs: wanted at least 1, found 0"),
         ("epochs = ", "is not a TOML file"),
     ],
@@ -171,7 +176,9 @@ def test_overrides_replace_and_leave_the_rest() -> None:
         ("epochs", "--set epochs: wanted KEY=VALUE"),
         ("epoch=3", "unknown key 'epoch'; the nearest valid one is 'epochs'"),
         ("learning_rate=3", "the nearest valid one is 'optimiser.learning_rate'"),
+        ("stage=3", "the nearest valid one is 'frozen.stages'"),
         ("optimiser=3", "unknown key 'optimiser'"),
+        ("optimiser.share=3", "the nearest valid one is 'frozen.share'"),
         ("epochs=many", "--set: epochs: wanted a whole number, found 'many'"),
         ("optimiser.name=adan", "did you mean 'adam'?"),
         ("epochs=0", "--set: epochs: wanted at least 1, found 0"),

@@ -46,6 +46,14 @@ def test_report_as_json(mine: Path) -> None:
     assert report["warnings"] == ["of 2 classes, these do not occur in the train part: 1: close"]
 
 
+def test_classes_that_never_occur(mine: Path) -> None:
+    (mine.parent / "mine" / "classes.txt").write_text("open\nclose\ntouch\n")
+    assert json.loads(check(mine, "--json").stdout)["warnings"] == [
+        "of 3 classes, these never occur: 1: touch",
+        "of 3 classes, these do not occur in the train part: 1: close",
+    ]
+
+
 def test_report_as_text(mine: Path) -> None:
     output = check(mine).stdout
     assert "videos              3 listed, 2 there" in output

@@ -21,7 +21,7 @@ OPEN = {
     "placeholders": ["a box"],
 }
 PUT = {"id": "9", "template": "Putting [something] onto [something]"}
-CLASSES = {"Putting something onto something": "1", "Opening something": "0"}
+CLASSES = {"Opening something": "1", "Putting something onto something": "0"}
 
 
 def read(
@@ -42,11 +42,11 @@ def read(
 
 def test_lists_become_segments(tmp_path: Path) -> None:
     assert read(tmp_path) == Listing(
-        classes=("Opening something", "Putting something onto something"),
+        classes=("Putting something onto something", "Opening something"),
         video_ids=("2", "9", "5"),
         segments=(
-            Segment(id="2", video_id="2", split="train", labels=(0,)),
-            Segment(id="9", video_id="9", split="validation", labels=(1,)),
+            Segment(id="2", video_id="2", split="train", labels=(1,)),
+            Segment(id="9", video_id="9", split="validation", labels=(0,)),
             Segment(id="5", video_id="5", split="test"),
         ),
     )

@@ -103,6 +103,10 @@ def test_ways_to_write_csv(tmp_path: Path, text: str) -> None:
         ),
         ("video,label,start,stop\na,open,x,1", "line 2: wanted start in seconds from 0, found 'x'"),
         (
+            "video,label,start,stop\na,open,0,inf",
+            "line 2: wanted stop in seconds from 0, found 'inf'",
+        ),
+        (
             "video,label,start,stop\na,open,0,nan",
             "line 2: wanted stop in seconds from 0, found 'nan'",
         ),
