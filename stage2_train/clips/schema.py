@@ -39,7 +39,7 @@ __all__ = [
 
 FORMAT_NAME = "orn-clips"
 FORMAT_VERSION = 1
-RESIZE_RULE = "squash to height x width, Pillow bilinear with support widened when shrinking"
+RESIZE_RULE = "squash to height x width by Pillow's antialiased bilinear"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

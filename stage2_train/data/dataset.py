@@ -23,7 +23,7 @@ from stage2_train.data.sampling import (
     centre_frames,
     frames_between,
     random_frames,
-    test_clip_generator,
+    clip_generator,
 )
 from stage2_train.data.slots import ClipSlots, SlotSettings, fill_slots
 from stage2_train.data.transforms import centre_window, random_window
@@ -130,7 +130,7 @@ class ClipDataset(Dataset[ClipSample]):
         elif request.clip == 0:
             frames_T = first + centre_frames(last - first, settings.num_frames)
         else:
-            generator = test_clip_generator(segment.id, request.clip)
+            generator = clip_generator(segment.id, request.clip)
             frames_T = first + random_frames(last - first, settings.num_frames, generator)
         detections = self._video_detections(segment.video_id)
         rows_T = detections.nearest_rows(video.seconds[frames_T])

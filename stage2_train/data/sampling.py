@@ -13,7 +13,7 @@ import hashlib
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["centre_frames", "frames_between", "random_frames", "test_clip_generator"]
+__all__ = ["centre_frames", "frames_between", "random_frames", "clip_generator"]
 
 
 def frames_between(
@@ -64,7 +64,7 @@ def random_frames(
     return generator.integers(borders[:-1], borders[1:])
 
 
-def test_clip_generator(segment_id: str, clip_index: int) -> np.random.Generator:
+def clip_generator(segment_id: str, clip_index: int) -> np.random.Generator:
     """The generator of one test clip of one segment: the same in every run, whatever its seed."""
     digest = hashlib.sha256(f"{segment_id}\0{clip_index}".encode()).digest()
     return np.random.default_rng(int.from_bytes(digest[:16], "little"))

@@ -1,11 +1,11 @@
-"""A tiny world for stage 2: moving rectangles as frames, with shards that know exactly where they are.
+"""A tiny world for stage 2: moving rectangles as frames, and shards that know where they are.
 
-No video is decoded and no detector runs: frames go straight to the clip store's writer, and the masks
-are the rectangles that were drawn.
+No video is decoded and no detector runs: frames go straight to the clip store's writer, and the
+masks are the rectangles that were drawn.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +27,7 @@ from stage2_train.clips.schema import StoreSettings
 RATE = 10.0
 GRID = (60, 80)
 """(height, width) of the films and of the detection grid."""
-STORED = StoreSettings(height=48, width=64, jpeg_quality=95)
+STORED = StoreSettings(height=48, width=72, jpeg_quality=95)
 COLOURS = np.array([[220, 40, 40], [40, 200, 40], [60, 60, 230]], np.uint8)
 LABELS = np.array([0, 39, 41], np.uint8)
 
@@ -47,11 +47,13 @@ class Film:
     boxes_FN4: np.ndarray
     """(F, N, 4) int x1 y1 x2 y2, pixels of GRID."""
     digest: str = "sha256:same"
+    colours: np.ndarray = field(default_factory=COLOURS.copy)
+    """(N, 3) uint8 RGB, on grey 90."""
 
     def image(self, frame: int) -> np.ndarray:
         """(H, W, 3) uint8."""
         image = np.full((*GRID, 3), 90, np.uint8)
-        for (x1, y1, x2, y2), colour in zip(self.boxes_FN4[frame], COLOURS, strict=False):
+        for (x1, y1, x2, y2), colour in zip(self.boxes_FN4[frame], self.colours, strict=False):
             image[y1:y2, x1:x2] = colour
         return image
 
@@ -104,9 +106,7 @@ def write_store(path: Path, films: list[Film], settings: StoreSettings = STORED)
             Frame(index=frame, seconds=frame / RATE, image=film.image(frame))
             for frame in range(len(film.boxes_FN4))
         )
-        write_frames(
-            part, frames, video_id=film.id, source_digest=film.digest, settings=settings
-        )
+        write_frames(part, frames, video_id=film.id, source_digest=film.digest, settings=settings)
         parts.append(part)
     videos = [video for part in parts for video in read_contents(part).videos]
     merge(path, settings=settings, videos=videos)
@@ -128,9 +128,7 @@ def write_shard(path: Path, films: list[Film], *, class_scores: bool = True) -> 
                 source_digest=film.digest,
             )
             for frame in range(len(film.boxes_FN4)):
-                writer.add(
-                    frame, frame / RATE, film.detections(frame, class_scores=class_scores)
-                )
+                writer.add(frame, frame / RATE, film.detections(frame, class_scores=class_scores))
             writer.end_video()
 
 

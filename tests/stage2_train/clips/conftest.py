@@ -1,0 +1,44 @@
+"""Short real video files for the clip store."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from shared.manifests.records import Video
+
+RATE = 10
+
+
+def write_mp4(
+    path: Path, *, num_frames: int, level: int = 0, size: tuple[int, int] = (48, 64)
+) -> None:
+    """A film whose frame f is grey of brightness level + 20 f; size is (height, width)."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with av.open(path, "w") as container:
+        stream = container.add_stream("libx264", rate=RATE, options={"crf": "1"})
+        stream.height, stream.width = size
+        stream.pix_fmt = "yuv420p"
+        for frame in range(num_frames):
+            image = np.full((*size, 3), level + 20 * frame, np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+        container.mux(stream.encode())
+
+
+@pytest.fixture(scope="session")
+def film() -> Callable[..., None]:
+    """`write_mp4`."""
+    return write_mp4
+
+
+@pytest.fixture
+def videos(tmp_path: Path) -> tuple[Video, ...]:
+    """Three films of 3, 4 and 5 frames."""
+    rows = []
+    for number in range(3):
+        path = tmp_path / "videos" / f"{number}.mp4"
+        write_mp4(path, num_frames=3 + number, level=10 * number)
+        rows.append(Video(id=f"group/{number}", path=path))
+    return tuple(rows)

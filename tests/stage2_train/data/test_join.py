@@ -1,0 +1,114 @@
+"""Which segments can be used, and what is said of the others."""
+
+from dataclasses import replace
+
+import pytest
+
+import tests.stage2_train.conftest as tiny
+from shared.errors import JoinError
+from shared.manifests.records import Segment
+from stage2_train.clips.merge import merge, read_contents
+from stage2_train.clips.reader import ClipStore
+from stage2_train.clips.schema import FailedClip
+from stage2_train.data.join import join_split
+
+
+@pytest.fixture
+def store_without(tiny_world, tmp_path):
+    """A copy of the store that lacks some films, with failures recorded."""
+
+    def build(*names: str, failed: tuple[str, ...] = ()) -> ClipStore:
+        contents = read_contents(tiny_world.store_path)
+        merge(
+            tmp_path / "some.h5",
+            settings=contents.settings,
+            videos=[video for video in contents.videos if video.id not in names],
+            failed=[FailedClip(id=name, reason="torn") for name in failed],
+        )
+        return ClipStore(tmp_path / "some.h5")
+
+    return build
+
+
+def test_segments_of_a_split_in_order(tiny_world) -> None:
+    world = tiny_world
+    joined = join_split(world.dataset, "validation", world.clips(), world.detections())
+    assert [segment.video_id for segment in joined.segments] == [
+        "film/2",
+        "film/5",
+        "film/8",
+        "film/11",
+    ]
+    assert joined.skipped == ()
+    empty = join_split(world.dataset, "test", world.clips(), world.detections())
+    assert empty.segments == ()
+
+
+def test_absent_frames_are_an_error_unless_partial(tiny_world, store_without) -> None:
+    world, store = tiny_world, store_without("film/2", "film/8")
+    with pytest.raises(JoinError) as caught:
+        join_split(world.dataset, "validation", store, world.detections())
+    assert "tiny, validation: 2 of 4 segments cannot be used" in str(caught.value)
+    assert "film/2-segment" in str(caught.value)
+    assert "some.h5; run `orn clips`, or pass --partial" in str(caught.value)
+    joined = join_split(world.dataset, "validation", store, world.detections(), partial=True)
+    assert [row.id for row in joined.skipped] == ["film/2-segment", "film/8-segment"]
+    assert len(joined.segments) == 2
+
+
+def test_absent_detections_are_an_error(tiny_world, new_world, tmp_path) -> None:
+    small = new_world(tmp_path, num_films=3)
+    with pytest.raises(JoinError, match=r"film/5-segment.* not in the shards .*run `orn detect`"):
+        join_split(tiny_world.dataset, "validation", tiny_world.clips(), small.detections())
+
+
+def test_videos_that_failed_are_skipped(tiny_world, store_without, caplog) -> None:
+    world = tiny_world
+    store = store_without("film/2", failed=("film/2",))
+    with caplog.at_level("WARNING"):
+        joined = join_split(world.dataset, "validation", store, world.detections())
+    assert [row.reason for row in joined.skipped] == [
+        "its video could not be decoded for the clip store"
+    ]
+    assert "tiny, validation: 1 segments skipped: its video could not be decoded" in caplog.text
+
+
+def test_other_source_is_refused(tiny_world, new_world, tmp_path) -> None:
+    film = replace(tiny_world.films["film/2"], digest="sha256:new")
+    tiny.write_store(tmp_path / "new.h5", [film])
+    dataset = replace(tiny_world.dataset, segments=tiny_world.dataset.segments[2:3])
+    with pytest.raises(JoinError) as caught:
+        join_split(dataset, "validation", ClipStore(tmp_path / "new.h5"), tiny_world.detections())
+    assert "video film/2" in str(caught.value)
+    assert "sha256:new" in str(caught.value)
+    assert "sha256:same" in str(caught.value)
+
+
+def test_segments_without_frames_or_label_are_skipped(tiny_world) -> None:
+    world = tiny_world
+    common = {"video_id": "film/2", "split": "train"}
+    dataset = replace(
+        world.dataset,
+        segments=(
+            Segment(id="short", start_seconds=0.11, stop_seconds=0.19, labels=(0,), **common),
+            Segment(id="unlabelled", **common),
+            Segment(id="good", start_seconds=0.1, stop_seconds=0.2, labels=(0,), **common),
+        ),
+    )
+    joined = join_split(dataset, "train", world.clips(), world.detections())
+    assert [segment.id for segment in joined.segments] == ["good"]
+    assert [row.reason for row in joined.skipped] == [
+        "its time range holds no frame of the video",
+        "it has no label",
+    ]
+    multi = replace(dataset, task="multi-label", metric="map")
+    joined = join_split(multi, "train", world.clips(), world.detections())
+    assert [segment.id for segment in joined.segments] == ["unlabelled", "good"]
+
+
+def test_nothing_left(tiny_world) -> None:
+    world = tiny_world
+    segment = Segment(id="late", video_id="film/2", split="train", start_seconds=99, labels=(0,))
+    dataset = replace(world.dataset, segments=(segment,))
+    with pytest.raises(JoinError, match="wanted at least one usable segment, found none of 1"):
+        join_split(dataset, "train", world.clips(), world.detections())
