@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-__all__ = ["columns", "printable"]
+__all__ = ["columns", "facts", "printable"]
 
 
 def columns(rows: Sequence[Sequence[str]]) -> str:
@@ -18,6 +18,12 @@ def columns(rows: Sequence[Sequence[str]]) -> str:
         ]
         lines.append("  ".join(cells).rstrip())
     return "\n".join(lines)
+
+
+def facts(pairs: Sequence[tuple[str, str]]) -> str:
+    """Names and what there is to say of each, one a line."""
+    width = max((len(name) for name, _ in pairs), default=0)
+    return "\n".join(f"{name.ljust(width)}  {text}".rstrip() for name, text in pairs)
 
 
 def printable(text: str) -> str:

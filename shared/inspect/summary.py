@@ -8,7 +8,7 @@ from typing import Any
 
 from shared.shards.reader import Shard
 from shared.shards.schema import FORMAT_NAME, FORMAT_VERSION, DetectorEntry, FailedVideo
-from shared.text_table import columns, printable
+from shared.text_table import columns, facts, printable
 
 __all__ = ["ShardSummary", "VideoSummary", "summarise", "summary_text", "summary_to_dict"]
 
@@ -124,7 +124,7 @@ def summary_text(summary: ShardSummary) -> str:
     thresholds = ", ".join(f"{name} {value:g}" for name, value in detector.thresholds.items())
     versions = ", ".join(f"{name} {version}" for name, version in detector.versions.items())
     scores_kept = "of every class" if summary.has_class_scores else "of the kept class only"
-    facts = [
+    about = [
         ("shard", str(summary.path)),
         ("format", f"{FORMAT_NAME} version {FORMAT_VERSION}"),
         ("size", f"{summary.size_bytes:,} bytes, {bytes_per_frame}"),
@@ -137,7 +137,7 @@ def summary_text(summary: ShardSummary) -> str:
         ("frames", f"{frames:,}, {summary.frames_without_detections:,} without detections"),
         ("detections", f"{summary.detections:,}, {per_frame}{score}"),
     ]
-    sections = [columns(facts)]
+    sections = [facts(about)]
     sections += _section(_VIDEO_HEADER, [_video_row(video) for video in summary.videos])
     class_rows = [(name, f"{count:,}") for name, count in summary.classes.items()]
     sections += _section(("class", "detections"), class_rows)

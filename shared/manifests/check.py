@@ -11,7 +11,7 @@ from shared.errors import VideoDecodeError
 from shared.manifests.load import load_listing, load_manifest, locate_videos
 from shared.manifests.records import SPLITS, Dataset, Listing
 from shared.progress import progress
-from shared.text_table import columns, printable
+from shared.text_table import columns, facts, printable
 from shared.video import probe
 
 __all__ = ["DatasetReport", "check_dataset", "report_text", "report_to_dict"]
@@ -93,7 +93,7 @@ def report_to_dict(report: DatasetReport) -> dict[str, Any]:
 def report_text(report: DatasetReport) -> str:
     """The report for a person."""
     dataset, listing = report.dataset, report.listing
-    facts = [
+    about = [
         ("data set", f"{dataset.name} ({dataset.form}, {dataset.task}, {dataset.metric})"),
         ("folder", str(dataset.root)),
         ("videos", f"{len(listing.video_ids):,} listed, {len(dataset.videos):,} there"),
@@ -111,7 +111,7 @@ def report_text(report: DatasetReport) -> str:
         for name, counts in report.class_counts.items()
     ]
     sections = [
-        columns(facts),
+        facts(about),
         columns([("split", "segments", "there"), *splits]),
         columns([("class", *SPLITS), *classes]),
     ]

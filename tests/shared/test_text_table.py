@@ -1,6 +1,6 @@
 """Plain text tables."""
 
-from shared.text_table import columns, printable
+from shared.text_table import columns, facts, printable
 
 
 def test_columns_align() -> None:
@@ -14,6 +14,15 @@ def test_columns_align() -> None:
 
 def test_no_rows() -> None:
     assert columns([]) == ""
+
+
+def test_facts_start_in_one_column() -> None:
+    assert facts([("videos", "12 there"), ("odd", "0"), ("none", "")]).splitlines() == [
+        "videos  12 there",
+        "odd     0",
+        "none",
+    ]
+    assert facts([]) == ""
 
 
 def test_printable_escapes_what_a_terminal_acts_on() -> None:
