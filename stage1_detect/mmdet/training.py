@@ -9,27 +9,31 @@ from __future__ import annotations
 import dataclasses
 import importlib.resources
 import json
-import math
 import platform
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from shared.atomic_file import replacing, write_text
+from shared.average_precision import average_precision
 from shared.errors import CheckpointError, TrainingError
 from shared.progress import progress
-from shared.average_precision import average_precision
 from stage1_detect.mmdet.coco_frames import CocoFrames, load_coco_frames, make_batch
 from stage1_detect.mmdet.config import DetectorConfig, read_config
 from stage1_detect.mmdet.detector import MmdetDetector, detector_entry, library_versions
 from stage1_detect.mmdet.library import MaskRCNN
 from stage1_detect.mmdet.model import build_model
+from stage1_detect.mmdet.schedule import (
+    augmentation_generator,
+    frame_order,
+    learning_rate,
+    step_seed,
+)
 
 __all__ = ["DetectorTraining", "demo_config", "train_detector"]
 
@@ -96,6 +100,7 @@ def train_detector(
     _round_weights(model)
     final = evaluate_model(model, validation, detector=detector)
     _save_weights(model, out)
+    seconds = state.seconds_before + time.monotonic() - started
     record = {
         "command": list(command),
         "iterations": settings.iterations,
@@ -103,7 +108,19 @@ def train_detector(
         "validation_frames": len(validation),
         "average_precision": final,
         "history": history,
-        "seconds": round(state.seconds_before + time.monotonic() - started, 1),
+        "seconds": round(seconds, 1),
+        **_made_with(model, detector, settings),
+    }
+    write_text(out.with_name(out.name + ".json"), json.dumps(record, indent=2) + "\n")
+    state.path.unlink(missing_ok=True)
+    return record
+
+
+def _made_with(
+    model: MaskRCNN, detector: DetectorConfig, settings: DetectorTraining
+) -> dict[str, Any]:
+    """The part of the record that was known before the training."""
+    return {
         "machine": f"{platform.machine()}, {torch.get_num_threads()} threads",
         "settings": dataclasses.asdict(settings),
         "parameters": sum(p.numel() for p in model.parameters()),
@@ -111,9 +128,6 @@ def train_detector(
         "config_digest": detector.digest,
         "versions": library_versions(),
     }
-    write_text(out.with_name(out.name + ".json"), json.dumps(record, indent=2) + "\n")
-    state.path.unlink(missing_ok=True)
-    return record
 
 
 def evaluate_model(
@@ -189,7 +203,9 @@ def _run(
     model.train()
     with progress("train", total=settings.iterations, unit="steps") as bar:
         bar.advance(state.done)
-        batches = _indices(len(train), settings, first=state.done)
+        batches = frame_order(
+            len(train), batch=settings.batch, seed=settings.seed, first=state.done
+        )
         for step in range(state.done, settings.iterations):
             losses = _step(state, train, next(batches), step=step, detector=detector)
             state.done = step + 1
@@ -214,17 +230,22 @@ def _step(
 ) -> dict[str, float]:
     """One optimiser step; returns the losses by name."""
     settings, model = state.settings, state.model
-    torch.manual_seed(_step_seed(settings.seed, step))  # mmdet samples proposals with it
+    torch.manual_seed(step_seed(settings.seed, step))  # mmdet samples proposals with it
     preprocessor = model.data_preprocessor
     inputs_BCHW, samples = make_batch(
         frames,
         indices,
-        generator=np.random.default_rng([settings.seed, 1, step]),
+        generator=augmentation_generator(settings.seed, step),
         mean_std=(preprocessor.mean, preprocessor.std),
         divisor=preprocessor.pad_size_divisor,
     )
     for group in state.optimiser.param_groups:
-        group["lr"] = _learning_rate(settings, step)
+        group["lr"] = learning_rate(
+            step,
+            highest=settings.learning_rate,
+            warmup=settings.warmup_iterations,
+            iterations=settings.iterations,
+        )
     total, logged = model.parse_losses(model.loss(inputs_BCHW, samples))
     losses = _short_names(logged)
     if not torch.isfinite(total):
@@ -246,36 +267,6 @@ def _short_names(logged: dict[str, Tensor]) -> dict[str, float]:
         for key, value in logged.items()
         if key != "acc"
     }
-
-
-def _indices(count: int, settings: DetectorTraining, *, first: int) -> Iterator[list[int]]:
-    """Batches of frame indices from step `first` on; each epoch in an order of its own."""
-    position = first * settings.batch
-    while True:
-        batch = []
-        for place in range(position, position + settings.batch):
-            epoch, offset = divmod(place, count)
-            order = _epoch_order(count, settings.seed, epoch)
-            batch.append(int(order[offset]))
-        position += settings.batch
-        yield batch
-
-
-def _epoch_order(count: int, seed: int, epoch: int) -> np.ndarray[Any, Any]:
-    return np.random.default_rng([seed, 0, epoch]).permutation(count)
-
-
-def _step_seed(seed: int, step: int) -> int:
-    return int(np.random.default_rng([seed, 2, step]).integers(2**62))
-
-
-def _learning_rate(settings: DetectorTraining, step: int) -> float:
-    if step < settings.warmup_iterations:
-        return settings.learning_rate * (step + 1) / settings.warmup_iterations
-    rest = (step - settings.warmup_iterations) / max(
-        1, settings.iterations - settings.warmup_iterations
-    )
-    return settings.learning_rate * 0.5 * (1 + math.cos(math.pi * rest))
 
 
 def _round_weights(model: MaskRCNN) -> None:

@@ -29,5 +29,6 @@ def test_choice(
     expected: tuple[str, str | None],
 ) -> None:
     path = None if checkpoint is None else Path(checkpoint)
-    wanted = DetectorFiles(config=expected[0], checkpoint=expected[1] and Path(expected[1]))
+    weights = None if expected[1] is None else Path(expected[1])
+    wanted = DetectorFiles(config=expected[0], checkpoint=weights)
     assert choose_files(own, config=config, checkpoint=path) == wanted

@@ -60,11 +60,12 @@ def test_ranges_that_follow_each_other_are_decoded_once(
     videos = {"a.mp4": write_video(tmp_path / "a.mp4", 10)}
     starts: list[int] = []
     read_frames = frame_source.read_frames
-    monkeypatch.setattr(
-        frame_source,
-        "read_frames",
-        lambda path, **kwargs: starts.append(kwargs["start"]) or read_frames(path, **kwargs),
-    )
+
+    def counting(path: Path, **kwargs: Any) -> Iterator[Frame]:
+        starts.append(kwargs["start"])
+        return read_frames(path, **kwargs)
+
+    monkeypatch.setattr(frame_source, "read_frames", counting)
     first, last = unit(("a.mp4", 0, 6)), unit(("a.mp4", 6, None))
     kept = source(videos)
     together = [*kept.events(first), *kept.events(last)]

@@ -77,10 +77,12 @@ def test_an_error_of_the_network_leaves_nothing(tmp_path: Path) -> None:
     assert not list(tmp_path.glob("*.zip")) + list(tmp_path.glob(".*"))
 
 
-def test_an_error_while_encoding_leaves_nothing(tmp_path: Path) -> None:
+def test_an_error_while_encoding_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     detector = FakeDetector()
-    detector.encode = lambda found: 1 / 0  # type: ignore[method-assign, assignment]
-    with pytest.raises(ZeroDivisionError):
+    monkeypatch.setattr(detector, "encode", lambda found: found["no detections"])
+    with pytest.raises(TypeError, match="indices must be"):
         run(tmp_path, detector)
     assert not list(tmp_path.glob("*.zip")) + list(tmp_path.glob(".*"))
 

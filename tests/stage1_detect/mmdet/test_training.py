@@ -94,24 +94,3 @@ def test_figures_are_of_the_weights_that_are_stored(
     train(coco_folder, tmp_path / "out.pth", demo_config, iterations=1)
     stored = torch.load(tmp_path / "out.pth", weights_only=True)
     assert all(torch.equal(w, stored[name].to(w.dtype)) for name, w in evaluated[-1].items())
-
-
-def test_every_epoch_has_every_frame_in_an_order_of_its_own() -> None:
-    from stage1_detect.mmdet.training import _indices
-
-    batches = _indices(6, settings(), first=0)
-    seen = [index for _ in range(6) for index in next(batches)]
-    assert sorted(seen[:6]) == sorted(seen[6:]) == list(range(6))
-    assert seen[:6] != seen[6:]
-    later = _indices(6, settings(), first=4)
-    assert next(later) == seen[8:10]
-
-
-def test_learning_rate_rises_then_falls() -> None:
-    from stage1_detect.mmdet.training import _learning_rate
-
-    chosen = settings(iterations=12, warmup_iterations=2, learning_rate=1.0)
-    rates = [_learning_rate(chosen, step) for step in range(12)]
-    assert rates[:3] == [0.5, 1.0, 1.0]
-    assert rates[2:] == sorted(rates[2:], reverse=True)
-    assert 0 < rates[-1] < 0.05
