@@ -98,16 +98,21 @@ def load_weights(model: MaskRCNN, checkpoint: Path, *, config_name: str) -> str:
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Keeps what mmengine and mmdet print and log while building off stdout and stderr."""
-    logger = MMLogger.get_current_instance()
-    level = logger.level
-    logger.setLevel(logging.WARNING)
-    try:
-        with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.setLevel(level)
+    """Drops what mmengine and mmdet print, log and warn of while they build things.
+
+    From then on their log goes where ours goes, from WARNING up, instead of to stdout.
+    """
+    MMLogger.get_current_instance().handlers = [_ToOurLog(logging.WARNING)]
+    with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+class _ToOurLog(logging.Handler):
+    """Passes records on; mmengine's logger stands outside of logging's tree."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        logging.getLogger("mmengine").handle(record)
 
 
 def _check_supported(model: MaskRCNN, name: str) -> None:
