@@ -21,9 +21,9 @@ from stage2_train.clips.reader import ClipStore
 from stage2_train.data.objects import FrameObjects, frame_objects
 from stage2_train.data.sampling import (
     centre_frames,
+    clip_generator,
     frames_between,
     random_frames,
-    clip_generator,
 )
 from stage2_train.data.slots import ClipSlots, SlotSettings, fill_slots
 from stage2_train.data.transforms import centre_window, random_window

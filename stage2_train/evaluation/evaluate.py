@@ -72,7 +72,7 @@ def evaluate_run(
     path, checkpoint = _best_checkpoint(run)
     network = ObjectVideoNetwork(config.recipe.model)
     load_weights(network, checkpoint, path=path)
-    network = accelerator.prepare_model(network, evaluation_mode=True)
+    network.to(accelerator.device)
     joined = sources.join(request.split)
     if not joined.segments:
         raise JoinError(f"{config.dataset.name}: split {request.split!r} has no segments")
@@ -92,7 +92,7 @@ def evaluate_run(
             ),
             heads=heads,
             num_clips=request.num_clips,
-            device=accelerator.device,
+            accelerator=accelerator,
             advance=bar.advance,
         )
     predictions = gathered(gather_object([part]))

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from accelerate import Accelerator
 from numpy.typing import NDArray
 
 from shared.atomic_file import replacing
@@ -69,7 +70,7 @@ def predict(
     *,
     heads: Heads,
     num_clips: int,
-    device: torch.device,
+    accelerator: Accelerator,
     advance: Callable[[int], None] = lambda num_clips: None,
 ) -> Predictions:
     """Predictions for the segments of this process, in order (segment r, r + n, ... of process r).
@@ -80,7 +81,7 @@ def predict(
         settings: batch size, workers, and which of how many processes this is.
         heads: `object` leaves the activity head out.
         num_clips: test clips of each segment; their logits are averaged.
-        device: where the network is.
+        accelerator: device, where the network is, and precision.
         advance: told how many clips are done.
     """
     network.eval()
@@ -93,8 +94,8 @@ def predict(
             if clip == 0:
                 ids += batch.ids
                 labels.append(batch.labels.numpy())
-            with torch.inference_mode():
-                output = network(batch.to(device).inputs(), heads=heads)
+            with torch.inference_mode(), accelerator.autocast():
+                output = network(batch.to(accelerator.device).inputs(), heads=heads)
             parts["object"].append(output.object_logits_BA.double().cpu().numpy())
             if output.activity_logits_BA is not None:
                 parts["activity"].append(output.activity_logits_BA.double().cpu().numpy())

@@ -15,6 +15,7 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import gather_object
 from torch import nn
+from torch.nn.parallel import DistributedDataParallel
 
 from shared.progress import Bar, progress
 from stage2_train.data.batch import ClipBatch
@@ -62,7 +63,7 @@ class _Session:
     accelerator: Accelerator
     network: ObjectVideoNetwork
     model: nn.Module
-    """The network as the accelerator wraps it in this phase."""
+    """The network, wrapped so that processes share gradients if there are several."""
     recipe: Recipe
     data: TrainingData
     loader: LoaderSettings
@@ -159,8 +160,7 @@ def _run_phase(session: _Session, phase: Phase, resumed: Checkpoint | None) -> N
     state, recipe = session.state, session.recipe
     accelerator = session.accelerator
     freeze_for(session.network, phase.heads)
-    network = accelerator.unwrap_model(session.model, keep_fp32_wrapper=False)
-    session.model = accelerator.prepare_model(network)
+    session.model = _synchronised(session.network, accelerator)
     session.model.train()
     optimiser = build_optimiser(session.network.parameters(), recipe.optimiser)
     if resumed is not None and resumed.optimiser is not None:
@@ -198,6 +198,19 @@ def _run_phase(session: _Session, phase: Phase, resumed: Checkpoint | None) -> N
             _save(session, LAST_NAME, optimiser)
 
 
+def _synchronised(network: ObjectVideoNetwork, accelerator: Accelerator) -> nn.Module:
+    """The network, wrapped anew for the parameters that a phase trains if processes share them.
+
+    `Accelerator.prepare` is not used for it: it wraps a network once, and then for all phases.
+    """
+    if accelerator.num_processes == 1:
+        return network
+    device = accelerator.device
+    return DistributedDataParallel(
+        network, device_ids=[device] if device.index is not None else None
+    )
+
+
 def _batches(session: _Session, phase: Phase, num_batches: int) -> Iterator[ClipBatch]:
     """Batches from where the training stands to the end of the phase."""
     state = session.state
@@ -229,7 +242,7 @@ def _validate(session: _Session, phase: Phase, clips: ClipDataset) -> None:
         session.loader,
         heads=phase.heads,
         num_clips=recipe.validation.clips,
-        device=session.accelerator.device,
+        accelerator=session.accelerator,
     )
     session.model.train()
     predictions = gathered(gather_object([part]))

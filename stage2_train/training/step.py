@@ -43,7 +43,7 @@ def training_step(
 
     Args:
         accelerator: device and processes.
-        model: the network, in training mode, as the accelerator wrapped it.
+        model: the network, in training mode.
         optimiser: its optimiser, learning rate set.
         batches: one batch, or several whose gradients are averaged.
         recipe: weights of losses, limit of the gradient.
@@ -62,7 +62,8 @@ def training_step(
         is_last = number == len(batches) - 1
         with nullcontext() if is_last else accelerator.no_sync(model):
             batch = batch.to(accelerator.device)
-            output = model(batch.inputs(), heads=heads, generator=generator)
+            with accelerator.autocast():
+                output = model(batch.inputs(), heads=heads, generator=generator)
             losses = total_loss(
                 logits_BA=output.logits_BA.float(),
                 labels=batch.labels,

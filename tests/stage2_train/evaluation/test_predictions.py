@@ -1,0 +1,119 @@
+"""Logits of a split."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from shared.errors import ShapeError
+from stage2_train.data.batch import collate
+from stage2_train.data.dataset import ClipDataset, ClipRequest, ClipSettings
+from stage2_train.data.loader import LoaderSettings
+from stage2_train.data.slots import SlotSettings
+from stage2_train.devices import build_accelerator
+from stage2_train.evaluation.predictions import (
+    Predictions,
+    gathered,
+    predict,
+    save_predictions,
+)
+from stage2_train.model.config import NetworkConfig
+from stage2_train.model.network import ObjectVideoNetwork
+
+BATCHING = 1e-5  # a clip alone and in a batch, float32
+
+SETTINGS = ClipSettings(
+    num_frames=3,
+    crop=(32, 48),
+    slots=SlotSettings(max_objects=2, background=True, mask_size=7, feature_cells=(2, 3)),
+    score_threshold=0.1,
+    num_activities=2,
+    multi_label=False,
+)
+
+
+@pytest.fixture
+def clips(tiny_world) -> ClipDataset:
+    """Clips of twelve segments."""
+    world = tiny_world
+    return ClipDataset(world.dataset.segments, world.clips(), world.detections(), SETTINGS)
+
+
+@pytest.fixture(scope="module")
+def network() -> ObjectVideoNetwork:
+    """A tiny network with random weights."""
+    torch.manual_seed(0)
+    config = NetworkConfig(num_activities=2, base_width=2, mask_size=7, relation_width=6)
+    return ObjectVideoNetwork(config)
+
+
+def run(network, clips, *, heads="both", num_clips=1, rank=0, world_size=1) -> Predictions:
+    """`predict` in batches of five."""
+    return predict(
+        network,
+        clips,
+        LoaderSettings(batch_size=5, rank=rank, world_size=world_size),
+        heads=heads,
+        num_clips=num_clips,
+        accelerator=build_accelerator("fp32", "cpu"),
+    )
+
+
+def test_logits_are_means_over_test_clips(network, clips) -> None:
+    predictions = run(network.train(), clips, num_clips=3)
+    assert predictions.ids == tuple(segment.id for segment in clips.segments)
+    assert predictions.labels.tolist() == [0, 1] * 6
+    network.eval()
+    with torch.inference_mode():
+        outputs = [
+            network(collate([clips[ClipRequest(4, clip=clip)]]).inputs()) for clip in range(3)
+        ]
+    expected = torch.stack([output.object_logits_BA[0] for output in outputs]).mean(dim=0)
+    np.testing.assert_allclose(predictions.object_logits[4], expected, atol=BATCHING)
+    expected = torch.stack([output.logits_BA[0] for output in outputs]).mean(dim=0)
+    np.testing.assert_allclose(predictions.logits[4], expected, atol=BATCHING)
+
+
+def test_twice_is_bit_identical(network, clips) -> None:
+    one, other = (run(network, clips, num_clips=2) for _ in range(2))
+    np.testing.assert_array_equal(one.logits, other.logits)
+
+
+def test_heads(network, clips) -> None:
+    both, alone = run(network, clips), run(network, clips, heads="object")
+    assert list(both.by_head()) == ["two_heads", "activity_head", "object_head"]
+    assert list(alone.by_head()) == ["object_head"]
+    assert alone.activity_logits is None
+    np.testing.assert_array_equal(alone.logits, alone.object_logits)
+    np.testing.assert_array_equal(alone.object_logits, both.object_logits)
+
+
+def test_parts_of_processes_make_the_whole(network, clips) -> None:
+    whole = run(network, clips)
+    parts = [run(network, clips, rank=rank, world_size=5) for rank in range(5)]
+    together = gathered(parts)
+    assert together.ids == whole.ids
+    np.testing.assert_array_equal(together.labels, whole.labels)
+    np.testing.assert_allclose(together.logits, whole.logits, atol=BATCHING)
+    assert gathered([whole]) is whole
+
+
+def test_saved_without_pickles(network, clips, tmp_path) -> None:
+    predictions = run(network, clips)
+    save_predictions(tmp_path / "a.npz", predictions)
+    save_predictions(tmp_path / "b.npz", predictions)
+    assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
+    with np.load(tmp_path / "a.npz", allow_pickle=False) as arrays:
+        assert sorted(arrays) == ["activity_logits", "ids", "labels", "logits", "object_logits"]
+        assert arrays["ids"].tolist() == list(predictions.ids)
+        np.testing.assert_array_equal(arrays["logits"], predictions.logits)
+
+
+def test_lengths_are_checked() -> None:
+    logits = np.zeros((2, 3), np.float32)
+    predictions = Predictions(
+        ids=("a", "b"), labels=np.zeros(2, np.int64), activity_logits=None, object_logits=logits
+    )
+    with pytest.raises(ShapeError, match="'ids': 1, 'labels': 2"):
+        replace(predictions, ids=("a",))

@@ -1,0 +1,222 @@
+"""`orn train` and `orn eval` through the command line, on the tiny world."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+
+from shared.cli import orn
+
+MANIFEST = """
+name = "tiny"
+title = "Tiny"
+form = "clips"
+task = "{task}"
+metric = "{metric}"
+clip_frames = 4
+root = "tiny"
+[videos]
+pattern = "{{id}}.mp4"
+[labels]
+format = "table"
+table = "labels.csv"
+classes = "classes.txt"
+"""
+RECIPE = """
+log_every_steps = 1
+[model]
+base_width = 2
+mask_features = 4
+relation_width = 6
+reasoning_state = 5
+activity_state = 5
+[data]
+crop = [32, 48]
+max_objects = 2
+[optimiser]
+batch_size = 4
+learning_rate = 1e-3
+[phases]
+object_head_epochs = 1
+epochs = 1
+"""
+
+
+@pytest.fixture
+def workspace(tiny_world, tmp_path) -> Callable[[str, str], dict[str, str]]:
+    """Makes the data root of the tiny world, whose videos are never opened."""
+
+    def make(task: str = "single-label", metric: str = "top1") -> dict[str, str]:
+        root = tmp_path / "data" / "tiny"
+        rows = ["video,label,split"]
+        for segment in tiny_world.dataset.segments:
+            path = root / f"{segment.video_id}.mp4"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+            label = tiny_world.dataset.classes[segment.labels[0]]
+            rows.append(f"{segment.video_id},{label},{segment.split}")
+        (root / "labels.csv").write_text("\n".join(rows) + "\n")
+        (root / "classes.txt").write_text("right\ndown\n")
+        (tmp_path / "tiny.toml").write_text(MANIFEST.format(task=task, metric=metric))
+        (tmp_path / "recipe.toml").write_text(RECIPE)
+        return {
+            "manifest": str(tmp_path / "tiny.toml"),
+            "--data": str(tmp_path / "data"),
+            "--recipe": str(tmp_path / "recipe.toml"),
+            "--run": str(tmp_path / "run"),
+            "--shards": str(tiny_world.shards_path),
+            "--clips": str(tiny_world.store_path),
+            "--workers": "0",
+            "--device": "cpu",
+        }
+
+    return make
+
+
+def train(options: dict[str, str], *more: str):
+    """`orn train`: the result of the command."""
+    flags = [
+        part for name, value in options.items() if name != "manifest" for part in (name, value)
+    ]
+    return CliRunner().invoke(orn, ["train", options["manifest"], *flags, "--json", *more])
+
+
+def evaluate(options: dict[str, str], *more: str):
+    """`orn eval`: the result of the command."""
+    arguments = ["eval", options["--run"], "--workers", "0", "--device", "cpu", *more]
+    return CliRunner().invoke(orn, arguments)
+
+
+def test_train_then_eval(workspace) -> None:
+    options = workspace()
+    result = train(options)
+    assert result.exit_code == 0, result.stderr
+    report = json.loads(result.stdout)
+    assert report["finished"]
+    assert (report["step"], report["num_train"], report["num_validation"]) == (4, 8, 4)
+    run = Path(options["--run"])
+    assert {"config.toml", "starts.jsonl", "metrics.jsonl", "last.pt", "best.pt"} <= {
+        path.name for path in run.iterdir()
+    }
+
+    result = evaluate(options, "--json", "--clips", "2")
+    assert result.exit_code == 0, result.stderr
+    report = json.loads(result.stdout)
+    assert report == json.loads((run / "eval-validation.json").read_text())
+    assert (report["split"], report["num_segments"], report["clips"]) == ("validation", 4, 2)
+    assert (report["metric"], report["chance"], report["num_skipped"]) == ("top1", 0.5, 0)
+    for head in ("two_heads", "activity_head", "object_head"):
+        assert set(report[head]) == {"top1"}
+    assert [row["class"] for row in report["per_class"]] == ["right", "down"]
+    assert sum(map(sum, report["confusion"])) == 4
+    first = (run / "predictions-validation.npz").read_bytes()
+    assert json.loads(evaluate(options, "--json", "--clips", "2").stdout) == report
+    assert (run / "predictions-validation.npz").read_bytes() == first
+
+    result = evaluate(options, "--split", "train")
+    assert "tiny, train: 8 segments, 1 clips each, step" in result.stdout
+    assert "two_heads: top1 " in result.stdout
+    assert "chance: 0.5000" in result.stdout
+
+
+def test_stop_resume_finish_and_do_nothing(workspace) -> None:
+    options = workspace()
+    report = json.loads(train(options, "--max-steps", "3").stdout)
+    assert (report["step"], report["finished"], report["phase"]) == (3, False, "two_heads")
+    report = json.loads(train(options).stdout)
+    assert (report["step"], report["finished"]) == (4, True)
+    before = (Path(options["--run"]) / "last.pt").stat().st_mtime_ns
+    assert json.loads(train(options).stdout)["step"] == 4
+    assert (Path(options["--run"]) / "last.pt").stat().st_mtime_ns == before
+
+
+def test_only_the_object_head_is_reported_before_the_other_is_trained(workspace) -> None:
+    options = workspace()
+    train(options, "--max-steps", "2")
+    report = json.loads(evaluate(options, "--json").stdout)
+    assert "object_head" in report
+    assert "two_heads" not in report
+    assert "activity_head" not in report
+
+
+def test_last_checkpoint_where_the_phase_has_no_best(workspace) -> None:
+    options = workspace()
+    train(options, "--max-steps", "3")
+    report = json.loads(evaluate(options, "--json").stdout)
+    assert (report["checkpoint"], report["step"]) == ("last.pt", 3)
+    assert "two_heads" in report
+
+
+def test_another_configuration_is_refused(workspace) -> None:
+    options = workspace()
+    train(options, "--max-steps", "1")
+    result = train(options, "--set", "optimiser.batch_size=2", "--seed", "3")
+    assert result.exit_code == 2
+    assert "recipe.optimiser.batch_size is 4 there, 2 was asked for" in result.stderr
+    assert "recipe.seed is 0 there, 3 was asked for" in result.stderr
+
+
+def test_multi_label(workspace) -> None:
+    options = workspace("multi-label", "map")
+    result = train(options)
+    assert result.exit_code == 0, result.stderr
+    assert json.loads(result.stdout)["metric"] == "map"
+    report = json.loads(evaluate(options, "--json").stdout)
+    assert set(report["two_heads"]) == {"map", "classes_without_positives"}
+    assert "confusion" not in report
+    with np.load(Path(options["--run"]) / "predictions-validation.npz") as arrays:
+        assert arrays["labels"].shape == (4, 2)
+
+
+def test_dry_run_writes_nothing(workspace) -> None:
+    options = workspace()
+    report = json.loads(train(options, "--dry-run").stdout)
+    assert report["steps"] == {"object_head": 2, "two_heads": 2}
+    assert "learning_rate = 0.001" in report["recipe"]
+    assert not Path(options["--run"]).exists()
+
+
+def test_weights_of_a_resnet(workspace, tmp_path) -> None:
+    from torchvision.models import resnet18
+
+    torch.manual_seed(0)
+    torch.save(resnet18().state_dict(), tmp_path / "resnet18.pth")
+    options = workspace() | {"--weights": str(tmp_path / "resnet18.pth")}
+    result = train(options, "--max-steps", "1")
+    assert result.exit_code == 1
+    assert "do not fit resnet18 of base width 2" in result.stderr
+    recipe = (tmp_path / "recipe.toml").read_text().replace("base_width = 2", "base_width = 64")
+    (tmp_path / "recipe.toml").write_text(recipe)
+    options["--run"] = str(tmp_path / "inflated")
+    assert json.loads(train(options, "--max-steps", "1").stdout)["step"] == 1
+    assert 'weights_digest = "sha256:' in (tmp_path / "inflated" / "config.toml").read_text()
+    del options["--weights"]
+    result = train(options, "--max-steps", "2", "--set", "initial_weights=imagenet")
+    assert json.loads(result.stdout)["step"] == 2
+
+
+def test_other_classes_are_refused(workspace, tmp_path) -> None:
+    options = workspace()
+    train(options, "--max-steps", "1")
+    (tmp_path / "data" / "tiny" / "classes.txt").write_text("down\nright\n")
+    result = evaluate(options)
+    assert result.exit_code == 2
+    assert "class 0 is 'right' in the run, 'down' in the data set" in result.stderr
+
+
+def test_no_run(tmp_path) -> None:
+    result = CliRunner().invoke(orn, ["eval", str(tmp_path)])
+    assert result.exit_code == 2
+    assert "wanted the folder of a training run" in result.stderr
+
+
+def test_split_without_segments(workspace) -> None:
+    options = workspace()
+    train(options, "--max-steps", "1")
+    result = evaluate(options, "--split", "test")
+    assert result.exit_code == 1
+    assert "split 'test' has no segments" in result.stderr

@@ -1,0 +1,46 @@
+"""The two phases."""
+
+from dataclasses import replace
+
+from stage2_train.model.network import ObjectVideoNetwork
+from stage2_train.training.phases import (
+    freeze_for,
+    phase_heads,
+    plan_phases,
+    steps_per_epoch,
+)
+from stage2_train.training.recipe import PhaseRecipe
+
+
+def test_lengths_in_epochs_and_steps(tiny_recipe) -> None:
+    phases = plan_phases(tiny_recipe, num_batches=7)
+    assert [(phase.name, phase.heads, phase.num_steps) for phase in phases] == [
+        ("object_head", "object", 7),
+        ("two_heads", "both", 14),
+    ]
+    by_steps = replace(tiny_recipe, phases=PhaseRecipe(object_head_epochs=1, epochs=2, steps=5))
+    assert [phase.num_steps for phase in plan_phases(by_steps, num_batches=7)] == [7, 5]
+
+
+def test_phases_without_steps_are_left_out(tiny_recipe) -> None:
+    only = replace(tiny_recipe, phases=PhaseRecipe(object_head_epochs=0, epochs=2))
+    assert [phase.heads for phase in plan_phases(only, num_batches=7)] == ["both"]
+    assert phase_heads(only, 0) == "both"
+    assert phase_heads(tiny_recipe, 0) == "object"
+    none = replace(tiny_recipe, phases=PhaseRecipe(object_head_steps=0, steps=0))
+    assert plan_phases(none, num_batches=7) == ()
+
+
+def test_accumulation_rounds_up() -> None:
+    assert [steps_per_epoch(num, 3) for num in (1, 3, 4)] == [1, 1, 2]
+
+
+def test_freezing(tiny_recipe) -> None:
+    network = ObjectVideoNetwork(tiny_recipe.model)
+    freeze_for(network, "object")
+    frozen = {
+        name.split(".")[0] for name, row in network.named_parameters() if not row.requires_grad
+    }
+    assert frozen == {"activity_conv5", "activity_head"}
+    freeze_for(network, "both")
+    assert all(parameter.requires_grad for parameter in network.parameters())

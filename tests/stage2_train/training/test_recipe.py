@@ -1,0 +1,91 @@
+"""Recipes: those that are shipped, and what is refused."""
+
+import pytest
+
+from shared.config_file import config_from_dict, to_dict
+from shared.errors import ConfigError
+from stage2_train.training.recipe import Recipe, load_recipe, recipe_names
+
+
+def test_shipped_recipes_load() -> None:
+    assert set(recipe_names()) >= {"paper_resnet50", "ablation_resnet18", "demo"}
+    for name in recipe_names():
+        recipe = load_recipe(name, num_activities=12)
+        assert recipe.model.num_activities == 12
+        assert config_from_dict(to_dict(recipe), Recipe, source=name) == recipe
+
+
+def test_paper_recipe() -> None:
+    recipe = load_recipe("paper_resnet50", num_activities=157)
+    assert recipe.model.backbone == "resnet50"
+    assert recipe.data.crop == (224, 224)
+    assert recipe.feature_cells == (14, 14)
+    assert (recipe.optimiser.name, recipe.optimiser.learning_rate) == ("adam", 1e-4)
+    assert recipe.phases.object_head_epochs + recipe.phases.epochs == 30
+    assert recipe.initial_weights == "imagenet"
+
+
+def test_overrides() -> None:
+    overrides = ["optimiser.learning_rate=0.5", "data.crop=[32, 64]", "losses.reduction=sum"]
+    recipe = load_recipe("demo", num_activities=3, overrides=overrides)
+    assert recipe.optimiser.learning_rate == 0.5
+    assert recipe.feature_cells == (2, 4)
+    assert recipe.losses.reduction == "sum"
+
+
+def test_object_stride_changes_the_cells() -> None:
+    overrides = ["model.conv5_object_stride=2", "data.crop=[64, 96]"]
+    assert load_recipe("demo", num_activities=3, overrides=overrides).feature_cells == (2, 3)
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("data.crop=[30, 64]", r"data\.crop: wanted multiples of 16, found \[30, 64\]"),
+        ("data.clip_frames=1", r"data\.clip_frames: wanted at least 2 frames, found 1"),
+        ("data.max_objects=0", r"data\.max_objects: wanted at least 1, found 0"),
+        ("data.score_threshold=1.5", r"data\.score_threshold: wanted 0 to 1, found 1\.5"),
+        ("optimiser.learning_rate=0", r"optimiser\.learning_rate: wanted more than 0, found 0"),
+        ("optimiser.weight_decay=-1", r"optimiser\.weight_decay: wanted at least 0, found -1"),
+        ("optimiser.warm_up_share=1", r"warm_up_share: wanted between 0 and 1, found 1"),
+        ("optimiser.gradient_clip=0", r"gradient_clip: wanted more than 0, or none, found 0"),
+        ("optimiser.batch_size=0", r"batch_size: wanted at least 1, found 0"),
+        ("optimiser.accumulation=0", r"accumulation: wanted at least 1, found 0"),
+        ("phases.steps=-1", r"phases\.steps: wanted at least 0, found -1"),
+        ("losses.object_loss_weight=-1", r"object_loss_weight: wanted at least 0, found -1"),
+        ("validation.patience=0", r"validation\.patience: wanted at least 1, found 0"),
+        ("log_every_steps=0", r"log_every_steps: wanted at least 1, found 0"),
+        ("seed=-1", r"seed: wanted at least 0, found -1"),
+        ("model.num_activities=5", r"wanted the data set's 3, found 5; it cannot be set"),
+        ("optimiser.learning_rat=1", r"unknown key.*optimiser\.learning_rate"),
+        ("optimiser.name=sgd", r"optimiser\.name: wanted one of 'adam', 'adamw', found 'sgd'"),
+    ],
+)
+def test_refused(override, message) -> None:
+    with pytest.raises(ConfigError, match=message):
+        load_recipe("demo", num_activities=3, overrides=[override])
+
+
+def test_crop_must_fit_the_object_stride() -> None:
+    overrides = ["model.conv5_object_stride=2", "data.crop=[48, 64]"]
+    with pytest.raises(ConfigError, match=r"data\.crop: wanted multiples of 32.*found \[48, 64\]"):
+        load_recipe("demo", num_activities=3, overrides=overrides)
+
+
+def test_files(tmp_path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text("[model]\nbase_width = 8\n")
+    assert load_recipe(str(path), num_activities=3).model.base_width == 8
+    path.write_text("[model]\nnum_activities = 8\n")
+    with pytest.raises(ConfigError, match=r"mine\.toml: model\.num_activities comes from the data"):
+        load_recipe(str(path), num_activities=3)
+    path.write_text("[model\n")
+    with pytest.raises(ConfigError, match=r"mine\.toml: cannot be read as TOML"):
+        load_recipe(str(path), num_activities=3)
+
+
+def test_unknown_recipe() -> None:
+    with pytest.raises(
+        ConfigError, match=r"'paper_resnet5'.*one of .*did you mean 'paper_resnet50'"
+    ):
+        load_recipe("paper_resnet5", num_activities=3)

@@ -1,0 +1,150 @@
+"""One step: mean gradients, limits, and losses that are not finite."""
+
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+
+from shared.errors import TrainingError
+from stage2_train.data.loader import LoaderSettings, training_loader
+from stage2_train.devices import build_accelerator
+from stage2_train.model.network import ObjectVideoNetwork
+from stage2_train.training.losses import total_loss
+from stage2_train.training.optimiser import build_optimiser
+from stage2_train.training.sources import Sources
+from stage2_train.training.step import step_generator, training_step
+
+ROUND_OFF = 1e-4  # float32; weights are subtracted to see how they moved
+
+
+@pytest.fixture
+def make_step(tiny_world, tiny_recipe, tmp_path):
+    """A function that makes one step with plain gradient descent of rate 1."""
+
+    def step(recipe=tiny_recipe, *, spoil=lambda network: None, num_batches=1, seen=None):
+        sources = Sources(
+            dataset=tiny_world.dataset,
+            clips=tiny_world.clips(),
+            detections=tiny_world.detections(),
+        )
+        clips = sources.clip_dataset(sources.join("train"), recipe)
+        batches = list(training_loader(clips, LoaderSettings(batch_size=2), epochs=range(1)))
+        if seen is not None:
+            seen += batches[:num_batches]
+        torch.manual_seed(0)
+        network = ObjectVideoNetwork(recipe.model).train()
+        before = [parameter.detach().clone() for parameter in network.parameters()]
+        spoil(network)
+        values = training_step(
+            build_accelerator("fp32", "cpu"),
+            network,
+            torch.optim.SGD(network.parameters(), lr=1.0),
+            batches[:num_batches],
+            recipe=recipe,
+            heads="both",
+            step=7,
+            run=tmp_path,
+        )
+        moved = torch.cat(
+            [
+                (old - new.detach()).flatten()
+                for old, new in zip(before, network.parameters(), strict=True)
+            ]
+        )
+        return values, moved
+
+    return step
+
+
+def test_values(make_step, tiny_recipe) -> None:
+    recipe = replace(tiny_recipe, losses=replace(tiny_recipe.losses, object_loss_weight=0.5))
+    values, _ = make_step(recipe)
+    assert set(values) == {
+        "loss",
+        "activity_loss",
+        "object_class_loss",
+        "accuracy",
+        "gradient_norm",
+    }
+    expected = values["activity_loss"] + 0.5 * values["object_class_loss"]
+    assert values["loss"] == pytest.approx(expected, rel=1e-6)
+    assert values["accuracy"] in (0.0, 0.5, 1.0)
+
+
+def test_gradient_is_cut_to_its_limit(make_step, tiny_recipe) -> None:
+    def limited(limit):
+        return replace(tiny_recipe, optimiser=replace(tiny_recipe.optimiser, gradient_clip=limit))
+
+    values, free = make_step(limited(None))
+    assert float(free.norm()) == pytest.approx(values["gradient_norm"], rel=1e-4)
+    cut_values, cut = make_step(limited(0.01))
+    assert float(cut.norm()) == pytest.approx(0.01, rel=1e-3)
+    assert cut_values["gradient_norm"] == values["gradient_norm"]
+
+
+def test_two_batches_are_averaged(make_step, tiny_recipe) -> None:
+    recipe = replace(tiny_recipe, optimiser=replace(tiny_recipe.optimiser, gradient_clip=None))
+    batches = []
+    values, moved = make_step(recipe, num_batches=2, seen=batches)
+    torch.manual_seed(0)
+    network = ObjectVideoNetwork(recipe.model).train()
+    generator = step_generator(recipe.seed, 7, 0)
+    losses = []
+    for batch in batches:
+        output = network(batch.inputs(), heads="both", generator=generator)
+        losses.append(
+            total_loss(
+                logits_BA=output.logits_BA,
+                labels=batch.labels,
+                class_logits_BTKS=output.class_logits_BTKS,
+                detector_labels_BTK=batch.detector_labels_BTK,
+                valid_BTK=batch.valid_BTK,
+            ).total
+        )
+    mean = torch.stack(losses).mean()
+    gradients = torch.autograd.grad(mean, list(network.parameters()))
+    expected = torch.cat([gradient.flatten() for gradient in gradients])
+    torch.testing.assert_close(moved, expected, rtol=ROUND_OFF, atol=ROUND_OFF)
+    assert values["loss"] == pytest.approx(mean.item(), rel=1e-5)
+
+
+def test_draws_of_a_step_depend_on_seed_step_and_process() -> None:
+    def draw(*key: int) -> float:
+        return float(torch.rand(1, generator=step_generator(*key)))
+
+    assert draw(0, 1, 0) == draw(0, 1, 0)
+    assert len({draw(0, 1, 0), draw(1, 1, 0), draw(0, 2, 0), draw(0, 1, 1)}) == 4
+
+
+def test_loss_that_is_not_finite(make_step, tmp_path) -> None:
+    def spoil(network) -> None:
+        torch.nn.init.constant_(network.classify_object.bias, float("inf"))
+
+    with pytest.raises(
+        TrainingError, match="step 7: loss is nan; the 2 clips of the step"
+    ) as caught:
+        make_step(spoil=spoil)
+    assert "not-finite.json" in str(caught.value)
+    record = json.loads((tmp_path / "not-finite.json").read_text())
+    assert record["step"] == 7
+    assert len(record["ids"]) == 2
+    assert record["ids"][0].startswith("film/")
+    assert record["values"]["object_class_loss"] == "nan"
+
+
+def test_gradient_that_is_not_finite(make_step, monkeypatch) -> None:
+    def spoil(network) -> None:
+        weight = network.reasoning_head.classify.weight
+        weight.register_hook(lambda gradient: gradient * float("inf"))
+
+    with pytest.raises(TrainingError, match=r"step 7: gradient_norm is (nan|inf)"):
+        make_step(spoil=spoil)
+
+
+def test_build_optimiser_moves_the_weights(make_step, tiny_recipe) -> None:
+    network = ObjectVideoNetwork(tiny_recipe.model)
+    optimiser = build_optimiser(network.parameters(), tiny_recipe.optimiser)
+    assert sum(len(group["params"]) for group in optimiser.param_groups) == len(
+        list(network.parameters())
+    )
