@@ -59,11 +59,12 @@ def train(dataset: str, dry_run: bool, as_json: bool, **options: Any) -> None:
 
     request = job.TrainRequest(manifest=dataset, **options)
     result = job.describe_training(request) if dry_run else job.train(request)
+    if not _speaks():
+        return
     if as_json:
         echo_json(result)
-        return
-    for name, value in result.items():
-        click.echo(f"{name}: {value}")
+    else:
+        click.echo("\n".join(f"{name}: {value}" for name, value in result.items()))
 
 
 @click.command("eval")
@@ -97,7 +98,14 @@ def evaluate(split: str, num_clips: int, workers: int, as_json: bool, **options:
 
     wanted = evaluation.EvaluationRequest(split=split, num_clips=num_clips, workers=workers)
     report = job.evaluate(job.EvalRequest(evaluation=wanted, **options))
+    if not _speaks():
+        return
     if as_json:
         echo_json(report)
     else:
         click.echo(evaluation.report_text(report))
+
+
+def _speaks() -> bool:
+    """Whether this process is the one of several (torchrun's RANK) that prints results."""
+    return os.environ.get("RANK", "0") == "0"

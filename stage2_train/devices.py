@@ -2,6 +2,8 @@
 
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Literal
 
 import torch
@@ -9,8 +11,28 @@ from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 
 from shared.errors import ConfigError
+from shared.progress import Bar, progress
 
-__all__ = ["build_accelerator"]
+__all__ = ["build_accelerator", "main_progress"]
+
+
+class _NoBar:
+    """Takes counts and shows nothing."""
+
+    def advance(self, n: int = 1, *, note: str | None = None) -> None:
+        pass
+
+
+@contextmanager
+def main_progress(
+    accelerator: Accelerator, task: str, *, total: int | None, unit: str
+) -> Iterator[Bar]:
+    """The progress of a job that several processes share, shown by the first one alone."""
+    if not accelerator.is_main_process:
+        yield _NoBar()
+        return
+    with progress(task, total=total, unit=unit) as bar:
+        yield bar
 
 
 def build_accelerator(precision: Literal["fp32", "bf16"], device: str = "auto") -> Accelerator:

@@ -16,10 +16,10 @@ from accelerate.utils import gather_object
 
 from shared.atomic_file import write_text
 from shared.errors import CheckpointError, ConfigError, JoinError
-from shared.progress import progress
 from stage2_train.data.dataset import ClipDataset
 from stage2_train.data.join import JoinedSplit
 from stage2_train.data.loader import LoaderSettings
+from stage2_train.devices import main_progress
 from stage2_train.evaluation.metrics import Scores, chance_level, confusion
 from stage2_train.evaluation.predictions import Predictions, gathered, predict, save_predictions
 from stage2_train.evaluation.scores import score_heads
@@ -79,7 +79,7 @@ def evaluate_run(
     clips = sources.clip_dataset(joined, config.recipe)
     heads = phase_heads(config.recipe, checkpoint.state.phase)
     total = len(clips) * request.num_clips
-    with progress("eval", total=total, unit="clips") as bar:
+    with main_progress(accelerator, "eval", total=total, unit="clips") as bar:
         part = predict(
             network,
             clips,

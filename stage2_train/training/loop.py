@@ -17,10 +17,11 @@ from accelerate.utils import gather_object
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from shared.progress import Bar, progress
+from shared.progress import Bar
 from stage2_train.data.batch import ClipBatch
 from stage2_train.data.dataset import ClipDataset
 from stage2_train.data.loader import LoaderSettings, num_training_batches, training_loader
+from stage2_train.devices import main_progress
 from stage2_train.evaluation.predictions import gathered, predict
 from stage2_train.evaluation.scores import score_heads
 from stage2_train.model.network import ObjectVideoNetwork
@@ -127,7 +128,7 @@ def train_network(
     network.to(accelerator.device)
     with (
         MetricsLog(run, step=state.step, active=accelerator.is_main_process) as log,
-        progress("train", total=num_left, unit="steps") as bar,
+        main_progress(accelerator, "train", total=num_left, unit="steps") as bar,
     ):
         session = _Session(
             accelerator=accelerator,
@@ -206,9 +207,7 @@ def _synchronised(network: ObjectVideoNetwork, accelerator: Accelerator) -> nn.M
     if accelerator.num_processes == 1:
         return network
     device = accelerator.device
-    return DistributedDataParallel(
-        network, device_ids=[device] if device.index is not None else None
-    )
+    return DistributedDataParallel(network, device_ids=[device] if device.type == "cuda" else None)
 
 
 def _batches(session: _Session, phase: Phase, num_batches: int) -> Iterator[ClipBatch]:
@@ -236,6 +235,9 @@ def _validate(session: _Session, phase: Phase, clips: ClipDataset) -> None:
     """Measures the validation split, keeps the best weights, may end the phase early."""
     began = time.perf_counter()
     state, recipe = session.state, session.recipe
+    if session.accelerator.num_processes > 1:
+        for buffer in session.network.buffers():  # each process keeps statistics of its own
+            torch.distributed.broadcast(buffer, src=0)
     part = predict(
         session.network,
         clips,
@@ -255,9 +257,8 @@ def _validate(session: _Session, phase: Phase, clips: ClipDataset) -> None:
     line = {"phase": phase.name, "epoch": state.epoch, **values}
     session.log.write(state.step, group="validation", values=line)
     metric = float(scores[phase.name].summary[session.data.metric])
-    logger.info(
-        "step %d, %s: validation %s %.4f", state.step, phase.name, session.data.metric, metric
-    )
+    if session.accelerator.is_main_process:
+        logger.info("step %d, %s: validation %.4f", state.step, phase.name, metric)
     if state.note_metric(metric, patience=recipe.validation.patience):
         _save(session, BEST_NAME, None)
     session.since += time.perf_counter() - began

@@ -1,15 +1,21 @@
 """`orn train` and `orn eval` through the command line, on the tiny world."""
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 
 from shared.cli import orn
+from shared.run_folder import read_jsonl
+from tests.conftest import ROOT
 
 MANIFEST = """
 name = "tiny"
@@ -77,18 +83,45 @@ def workspace(tiny_world, tmp_path) -> Callable[[str, str], dict[str, str]]:
     return make
 
 
-def train(options: dict[str, str], *more: str):
-    """`orn train`: the result of the command."""
+def train_arguments(options: dict[str, str], *more: str) -> list[str]:
+    """Command line of `orn train`."""
     flags = [
         part for name, value in options.items() if name != "manifest" for part in (name, value)
     ]
-    return CliRunner().invoke(orn, ["train", options["manifest"], *flags, "--json", *more])
+    return ["train", options["manifest"], *flags, "--json", *more]
 
 
-def evaluate(options: dict[str, str], *more: str):
-    """`orn eval`: the result of the command."""
-    arguments = ["eval", options["--run"], "--workers", "0", "--device", "cpu", *more]
-    return CliRunner().invoke(orn, arguments)
+def eval_arguments(options: dict[str, str], *more: str) -> list[str]:
+    """Command line of `orn eval`."""
+    return ["eval", options["--run"], "--workers", "0", "--device", "cpu", *more]
+
+
+def train(options: dict[str, str], *more: str) -> Result:
+    """Runs `orn train` in this process."""
+    return CliRunner().invoke(orn, train_arguments(options, *more))
+
+
+def evaluate(options: dict[str, str], *more: str) -> Result:
+    """Runs `orn eval` in this process."""
+    return CliRunner().invoke(orn, eval_arguments(options, *more))
+
+
+def in_two_processes(arguments: list[str]) -> dict[str, Any]:
+    """The JSON that the command line prints under torchrun."""
+    result = subprocess.run(
+        [
+            *(sys.executable, "-m", "torch.distributed.run", "--standalone"),
+            *("--nproc_per_node", "2", "-m", "shared.cli", "--", *arguments),
+        ],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        timeout=300,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr[-3000:]
+    return json.loads(result.stdout)
 
 
 def test_train_then_eval(workspace) -> None:
@@ -220,3 +253,17 @@ def test_split_without_segments(workspace) -> None:
     result = evaluate(options, "--split", "test")
     assert result.exit_code == 1
     assert "split 'test' has no segments" in result.stderr
+
+
+@pytest.mark.slow
+def test_two_processes_train_and_measure_together(workspace) -> None:
+    options = workspace()
+    report = in_two_processes(train_arguments(options))
+    assert (report["step"], report["finished"]) == (2, True)  # eight segments, batches of 2 x 4
+    lines = read_jsonl(Path(options["--run"]) / "metrics.jsonl")
+    assert [line["step"] for line in lines if line["group"] == "train"] == [1, 2]
+    together = in_two_processes(eval_arguments(options, "--json"))
+    assert together == json.loads(evaluate(options, "--json").stdout)
+    validated = [line for line in lines if line["group"] == "validation"][-1]
+    assert validated["step"] == together["step"]
+    assert validated["two_heads_top1"] == together["two_heads"]["top1"]
