@@ -69,13 +69,15 @@ def detect(
 
     A job that was cut off goes on where it stopped. Ends with 3 if videos could not be decoded.
     """
-    from shared.manifests.load import load_dataset
+    from shared.manifests.load import load_dataset, shipped_detectors
     from stage1_detect.detector_choice import choose_files
     from stage1_detect.planning import check_videos, clear_folder, limit_videos, plan_job
 
     data = limit_videos(load_dataset(dataset, data_root, labels=False), limit)
     check_videos(data)
-    files = choose_files(data.detector, config=config, checkpoint=checkpoint)
+    files = choose_files(
+        data.detector, config=config, checkpoint=checkpoint, shipped=shipped_detectors()
+    )
     folder = out or Path("shards") / data.name
     if dry_run:
         from stage1_detect.dry_run import describe_job

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import filecmp
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,17 +26,35 @@ class DetectorFiles:
 
 
 def choose_files(
-    own: DetectorChoice, *, config: str | None, checkpoint: Path | None
+    own: DetectorChoice,
+    *,
+    config: str | None,
+    checkpoint: Path | None,
+    shipped: Sequence[DetectorChoice] = (),
 ) -> DetectorFiles:
     """What the user asked for, else what the data set asks for, else the default.
 
-    A data set's weights belong to its configuration: they are not used with another one.
+    A data set's weights belong to its configuration: they are not used with another one. Weights
+    that come with the project bring their configuration along, for any data set.
 
     Args:
         own: the choice of the data set's manifest.
         config: the user's choice of a configuration.
         checkpoint: the user's choice of weights.
+        shipped: configurations and weights that come with the project.
     """
-    if config is None and own.config is not None:
+    if config is not None:
+        return DetectorFiles(config=config, checkpoint=checkpoint)
+    if own.config is not None:
         return DetectorFiles(config=str(own.config), checkpoint=checkpoint or own.checkpoint)
-    return DetectorFiles(config=config or DEFAULT_CONFIG, checkpoint=checkpoint)
+    for choice in shipped:
+        if checkpoint is not None and _same_file(checkpoint, choice.checkpoint):
+            return DetectorFiles(config=str(choice.config), checkpoint=checkpoint)
+    return DetectorFiles(config=DEFAULT_CONFIG, checkpoint=checkpoint)
+
+
+def _same_file(path: Path, other: Path | None) -> bool:
+    """Whether both exist and hold the same bytes."""
+    if other is None or not path.is_file() or not other.is_file():
+        return False
+    return filecmp.cmp(path, other, shallow=False)

@@ -114,7 +114,9 @@ def summarise(places: DemoPlaces, record: StepRecord) -> dict[str, Any]:
     return {
         "detector": {"segm_ap50": scores["mask_ap50"], "box_ap50": scores["box_ap50"]},
         "detect": {
-            key: detect[key] for key in ("videos", "frames", "detections", "frames_per_second")
+            "frames": detect["total_frames"],
+            "detections": detect["total_detections"],
+            "frames_per_second": detect["frames_per_second"],
         },
         "eval": {
             "split": "validation",

@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 
 from shared.average_precision import average_precision
-
 from shared.errors import JoinError
 from shared.shards.reader import DetectionFolder
 
@@ -27,14 +26,14 @@ def score_shards(shards: Path, ground_truth: Path) -> dict[str, float]:
     for image in document["images"]:
         frames[names[image["video_id"]]].append(image["id"])
     image_ids, found = [], []
-    with DetectionFolder(shards) as folder:
-        for name, video_images in frames.items():
-            detections = folder.video(name)
-            if len(detections.seconds) != len(video_images):
-                raise JoinError(
-                    f"{name}: {len(video_images)} frames in {ground_truth}, "
-                    f"{len(detections.seconds)} in {shards}; detect the data set again"
-                )
-            image_ids += video_images
-            found += [detections.frame(index) for index in range(len(video_images))]
+    folder = DetectionFolder(shards)
+    for name, video_images in frames.items():
+        detections = folder.video(name)
+        if len(detections.seconds) != len(video_images):
+            raise JoinError(
+                f"{name}: {len(video_images)} frames in {ground_truth}, "
+                f"{len(detections.seconds)} in {shards}; detect the data set again"
+            )
+        image_ids += video_images
+        found += [detections.frame(index) for index in range(len(video_images))]
     return average_precision(ground_truth, image_ids, found)

@@ -22,7 +22,14 @@ from shared.manifests.schema import (
 )
 from shared.nearest import nearest_first
 
-__all__ = ["dataset_names", "load_dataset", "load_listing", "load_manifest", "locate_videos"]
+__all__ = [
+    "dataset_names",
+    "load_dataset",
+    "load_listing",
+    "load_manifest",
+    "locate_videos",
+    "shipped_detectors",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +37,12 @@ logger = logging.getLogger(__name__)
 def dataset_names() -> list[str]:
     """Names of the manifests that come with the project, sorted."""
     return sorted(path.stem for path in _shipped_folder().glob("*.toml"))
+
+
+def shipped_detectors() -> list[DetectorChoice]:
+    """The detectors that come with the project, each once: configuration and weights."""
+    choices = [_detector(load_manifest(name)) for name in dataset_names()]
+    return list(dict.fromkeys(choice for choice in choices if choice.config and choice.checkpoint))
 
 
 def load_manifest(name_or_file: str | Path) -> Manifest:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from shared.manifests.load import shipped_detectors
 from shared.manifests.records import DetectorChoice
 from stage1_detect.detector_choice import DEFAULT_CONFIG, DetectorFiles, choose_files
 
@@ -32,3 +33,23 @@ def test_choice(
     weights = None if expected[1] is None else Path(expected[1])
     wanted = DetectorFiles(config=expected[0], checkpoint=weights)
     assert choose_files(own, config=config, checkpoint=path) == wanted
+
+
+def test_shipped_weights_bring_their_config_wherever_they_lie(tmp_path: Path) -> None:
+    for name, content in (("demo.pth", b"weights"), ("copy.pth", b"weights"), ("mine.pth", b"w")):
+        (tmp_path / name).write_bytes(content)
+    shipped = [DetectorChoice(config=tmp_path / "demo.py", checkpoint=tmp_path / "demo.pth")]
+
+    def config_for(name: str, own: DetectorChoice = NONE) -> str:
+        path = tmp_path / name
+        return choose_files(own, config=None, checkpoint=path, shipped=shipped).config
+
+    assert config_for("demo.pth") == config_for("copy.pth") == str(tmp_path / "demo.py")
+    assert config_for("mine.pth") == config_for("absent.pth") == DEFAULT_CONFIG
+    assert config_for("copy.pth", own=OWN) == "own.py"
+
+
+def test_the_demo_detector_is_shipped() -> None:
+    (choice,) = shipped_detectors()
+    assert choice.config is not None
+    assert choice.config.name == "mask_rcnn_demo.py"
