@@ -40,6 +40,16 @@ class JoinedSplit:
     skipped: tuple[SkippedSegment, ...]
     """The others."""
 
+    def require_segments(self, dataset_name: str) -> None:
+        """Raises JoinError if no segment is left, saying why the first one was skipped."""
+        if self.segments:
+            return
+        why = f"; the first was skipped because: {self.skipped[0].reason}" if self.skipped else ""
+        raise JoinError(
+            f"{dataset_name}, {self.split}: wanted at least one usable segment, found none of "
+            f"{len(self.skipped)}{why}"
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _VideoState:
@@ -68,8 +78,8 @@ def join_split(
         partial: whether to skip segments whose video is absent from either, instead of refusing.
 
     Raises:
-        JoinError: if a video is absent and `partial` is off, if frames and detections of a video
-            come from different files, or if no segment is left of a split that has some.
+        JoinError: if a video is absent and `partial` is off, or if frames and detections of a
+            video come from different files.
     """
     wanted = [segment for segment in dataset.segments if segment.split == split]
     states: dict[str, _VideoState] = {}
@@ -95,11 +105,6 @@ def join_split(
         )
     for reason, number in Counter(row.reason for row in skipped).items():
         logger.warning("%s, %s: %d segments skipped: %s", dataset.name, split, number, reason)
-    if wanted and not usable:
-        raise JoinError(
-            f"{dataset.name}, {split}: wanted at least one usable segment, found none of "
-            f"{len(wanted)}; the first was skipped because: {skipped[0].reason}"
-        )
     return JoinedSplit(split=split, segments=tuple(usable), skipped=tuple(skipped))
 
 

@@ -15,7 +15,7 @@ from accelerate import Accelerator
 from accelerate.utils import gather_object
 
 from shared.atomic_file import write_text
-from shared.errors import CheckpointError, ConfigError, JoinError
+from shared.errors import CheckpointError, ConfigError
 from stage2_train.data.dataset import ClipDataset
 from stage2_train.data.join import JoinedSplit
 from stage2_train.data.loader import LoaderSettings
@@ -74,8 +74,7 @@ def evaluate_run(
     load_weights(network, checkpoint, path=path)
     network.to(accelerator.device)
     joined = sources.join(request.split)
-    if not joined.segments:
-        raise JoinError(f"{config.dataset.name}: split {request.split!r} has no segments")
+    joined.require_segments(config.dataset.name)
     clips = sources.clip_dataset(joined, config.recipe)
     heads = phase_heads(config.recipe, checkpoint.state.phase)
     total = len(clips) * request.num_clips

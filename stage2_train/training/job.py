@@ -168,6 +168,7 @@ def _plan(request: TrainRequest) -> _Plan:
         partial=request.partial,
     )
     joined = sources.join("train")
+    joined.require_segments(dataset.name)
     run = request.run or Path("runs") / f"{dataset.name}-{Path(recipe_name).stem}-seed{recipe.seed}"
     config = RunConfig(
         recipe_name=recipe_name,

@@ -252,7 +252,7 @@ def test_split_without_segments(workspace) -> None:
     train(options, "--max-steps", "1")
     result = evaluate(options, "--split", "test")
     assert result.exit_code == 1
-    assert "split 'test' has no segments" in result.stderr
+    assert "tiny, test: wanted at least one usable segment, found none of 0" in result.stderr
 
 
 @pytest.mark.slow

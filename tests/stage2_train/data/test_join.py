@@ -110,5 +110,10 @@ def test_nothing_left(tiny_world) -> None:
     world = tiny_world
     segment = Segment(id="late", video_id="film/2", split="train", start_seconds=99, labels=(0,))
     dataset = replace(world.dataset, segments=(segment,))
-    with pytest.raises(JoinError, match="wanted at least one usable segment, found none of 1"):
-        join_split(dataset, "train", world.clips(), world.detections())
+    late = join_split(dataset, "train", world.clips(), world.detections())
+    assert late.segments == ()
+    with pytest.raises(JoinError, match=r"tiny, train: wanted .* found none of 1; .* no frame of"):
+        late.require_segments("tiny")
+    none = join_split(dataset, "test", world.clips(), world.detections())
+    with pytest.raises(JoinError, match=r"tiny, test: wanted at least .* found none of 0$"):
+        none.require_segments("tiny")
