@@ -175,8 +175,15 @@ def _fill_cover(slots: ClipSlots, pieces: MaskPieces, grid_window: Window) -> No
     if side % rows or side % columns:
         coverage_of_pieces(pieces, grid_window, out=slots.coverage)
         return
-    blocks = slots.masks.reshape(-1, rows, side // rows, columns, side // columns)
-    blocks.mean(axis=(2, 4), out=slots.coverage)
+    # As two matrix products: numpy's mean over two axes takes ten times as long.
+    down, across = _block_means(rows, side), _block_means(columns, side)
+    np.matmul(down @ slots.masks, across.T, out=slots.coverage)
+
+
+def _block_means(num_blocks: int, length: int) -> NDArray[np.float32]:
+    """(num_blocks, length) float32 that takes the mean of each of so many equal stretches."""
+    size = length // num_blocks
+    return np.repeat(np.eye(num_blocks, dtype=np.float32), size, axis=1) / np.float32(size)
 
 
 def _complement(slots: ClipSlots, background_T: NDArray[np.int64], window: CropWindow) -> None:
