@@ -72,7 +72,7 @@ set_option = click.option(
     "overrides",
     metavar="KEY=VALUE",
     multiple=True,
-    help="Override one setting, such as training.learning_rate=1e-3; may be repeated.",
+    help="Override one setting, such as optimiser.learning_rate=1e-3; may be repeated.",
 )
 """`overrides`: tuple[str, ...], for `shared.config_file.apply_overrides`."""
 

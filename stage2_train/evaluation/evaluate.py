@@ -100,7 +100,7 @@ def evaluate_run(
         "dataset": config.dataset.name,
         "checkpoint": path.name,
         "step": checkpoint.state.step,
-        **_report(predictions, clips, joined, request, config),
+        **_report(predictions, clips, joined=joined, request=request, config=config),
     }
     if accelerator.is_main_process:
         text = json.dumps(report, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
@@ -112,6 +112,7 @@ def evaluate_run(
 def _report(
     predictions: Predictions,
     clips: ClipDataset,
+    *,
     joined: JoinedSplit,
     request: EvaluationRequest,
     config: RunConfig,
