@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 
 import click
@@ -44,6 +45,11 @@ __all__ = ["demo_detector", "detect"]
     help="Detections that score less are dropped.",
 )
 @click.option("--batch", type=click.IntRange(1), default=8, show_default=True, help="Frames.")
+@click.option(
+    "--workers",
+    type=click.IntRange(1),
+    help="Processes, each with a detector of its own.  [default: the cores, or 1 with a GPU]",
+)
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="Only the first N videos.")
 @click.option("--half", is_flag=True, help="Backbone in half precision (GPU only).")
 @click.option("--fresh", is_flag=True, help="Remove the job that is in the folder, start over.")
@@ -58,6 +64,7 @@ def detect(
     config: str | None,
     score_threshold: float,
     batch: int,
+    workers: int | None,
     limit: int | None,
     half: bool,
     fresh: bool,
@@ -85,19 +92,23 @@ def detect(
         echo_json(describe_job(data, files, folder=folder, score_threshold=score_threshold))
         return 0
     from stage1_detect.job import report, run_job
-    from stage1_detect.mmdet.detector import load_detector
+    from stage1_detect.mmdet.detector import load_detector, usual_workers
 
-    detector = load_detector(
+    load = partial(
+        load_detector,
         config=files.config,
         checkpoint=files.checkpoint,
         device=device,
         score_threshold=score_threshold,
         half=half,
     )
+    detector = load()
     if fresh:
         clear_folder(folder)
     job = plan_job(data, entry=detector.entry, folder=folder)
-    summary = run_job(job, detector=detector, batch=batch)
+    summary = run_job(
+        job, detector=detector, batch=batch, load=load, workers=workers or usual_workers(device)
+    )
     for line in report(summary):
         click.echo(line, err=True)
     if as_json:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from shared.shards.schema import FailedVideo
 from shared.shards.shard import Shard
 from stage1_detect.detector import Detector
 from stage1_detect.engines.local import run_units
+from stage1_detect.engines.processes import run_units_in_processes
 from stage1_detect.pipeline import UnitResult
 from stage1_detect.planning import SUMMARY_NAME, DetectJob, units_to_do
 
@@ -67,13 +69,22 @@ class DetectSummary:
         return fields | {"failed": [{"id": v.id, "reason": v.reason} for v in self.failed]}
 
 
-def run_job(job: DetectJob, *, detector: Detector, batch: int) -> DetectSummary:
+def run_job(
+    job: DetectJob,
+    *,
+    detector: Detector,
+    batch: int,
+    load: Callable[[], Detector] | None = None,
+    workers: int = 1,
+) -> DetectSummary:
     """Detects what the plan has and the folder lacks; the summary is also saved there.
 
     Args:
         job: what to do.
         detector: what finds the objects.
         batch: most frames that the network sees at once.
+        load: makes the same detector in another process; needed for more than one worker.
+        workers: processes that detect, each a unit at a time.
     """
     remove_stale_temporaries(job.folder)
     units = units_to_do(job.plan, job.folder)
@@ -81,7 +92,16 @@ def run_job(job: DetectJob, *, detector: Detector, batch: int) -> DetectSummary:
     if skipped:
         logger.info("%d of %d units are there already", skipped, len(job.plan.units))
     started = time.monotonic()
-    results = _run(job, units, detector=detector, batch=batch)
+    common: dict[str, Any] = {
+        "videos": {video.id: video for video in job.dataset.videos},
+        "folder": job.folder,
+        "batch": batch,
+    }
+    if load is not None and workers > 1 and len(units) > 1:
+        run = partial(run_units_in_processes, units, load=load, workers=workers, **common)
+    else:
+        run = partial(run_units, units, detector=detector, **common)
+    results = _watched(job, units, run)
     seconds = time.monotonic() - started
     frames = sum(result.frames for result in results)
     shards = [Shard(shard_path(job.folder, unit.index)) for unit in job.plan.units]
@@ -121,22 +141,15 @@ def report(summary: DetectSummary) -> list[str]:
     return lines
 
 
-def _run(
-    job: DetectJob, units: tuple[Unit, ...], *, detector: Detector, batch: int
+def _watched(
+    job: DetectJob, units: tuple[Unit, ...], run: Callable[..., Iterator[UnitResult]]
 ) -> list[UnitResult]:
     """Runs the units under a progress bar."""
     if not units:
         return []
     results: list[UnitResult] = []
     with progress("detect", total=job.frames_of(units), unit="frames") as bar:
-        for result in run_units(
-            units,
-            videos={video.id: video for video in job.dataset.videos},
-            detector=detector,
-            folder=job.folder,
-            batch=batch,
-            advance=bar.advance,
-        ):
+        for result in run(advance=bar.advance):
             results.append(result)
             failures = sum(len(one.failed) for one in results)
             bar.advance(0, note=f"unit {len(results)}/{len(units)}, {failures} videos failed")

@@ -15,7 +15,7 @@ from stage1_detect.detector import Detector
 from stage1_detect.frame_source import FrameSource
 from stage1_detect.pipeline import UnitResult, detect_unit
 
-__all__ = ["run_units"]
+__all__ = ["run_units", "terminated_as_interrupted"]
 
 
 def run_units(
@@ -42,13 +42,13 @@ def run_units(
     source = FrameSource(videos, batch=batch, prepare=detector.prepare)
     for unit in units:
         path = shard_path(folder, unit.index)
-        with _terminated_as_interrupted():
+        with terminated_as_interrupted():
             result = detect_unit(unit, source=source, detector=detector, path=path, advance=advance)
         yield result
 
 
 @contextmanager
-def _terminated_as_interrupted() -> Iterator[None]:
+def terminated_as_interrupted() -> Iterator[None]:
     """Raises KeyboardInterrupt on SIGTERM while the block runs, so that the block ends orderly."""
     if threading.current_thread() is not threading.main_thread():
         yield  # Python hands signals to the main thread only

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -26,7 +27,7 @@ from stage1_detect.mmdet.library import Compose, MaskRCNN
 from stage1_detect.mmdet.masks import encode_masks
 from stage1_detect.mmdet.model import build_model, load_weights, quiet
 
-__all__ = ["MmdetDetector", "RawDetections", "load_detector"]
+__all__ = ["MmdetDetector", "RawDetections", "load_detector", "usual_workers"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,6 +174,11 @@ def load_detector(
     entry = detector_entry(detector, model, checkpoint_digest=checkpoint_digest)
     model = model.to(choose_device(device), memory_format=torch.channels_last).eval()
     return MmdetDetector(model, detector, entry=entry, half=half)
+
+
+def usual_workers(device: str) -> int:
+    """Processes that suit a device: one a core on a CPU, one on a GPU."""
+    return 1 if choose_device(device).type == "cuda" else os.cpu_count() or 1
 
 
 def detector_entry(

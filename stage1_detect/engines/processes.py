@@ -1,0 +1,129 @@
+"""Runs the units of a plan in several processes of this machine, each with a detector of its own.
+
+A small network on a CPU gains little from more threads and much from more processes. What a unit
+gives does not depend on how many processes there are: batches depend on the unit alone, and each
+process computes with one thread.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import queue
+import signal
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+from typing import Any
+
+from shared.errors import DetectorError
+from shared.manifests.records import Video
+from shared.shards.plan import Unit, shard_path
+from stage1_detect.detector import Detector
+from stage1_detect.engines.local import terminated_as_interrupted
+from stage1_detect.frame_source import FrameSource
+from stage1_detect.pipeline import UnitResult, detect_unit
+
+__all__ = ["run_units_in_processes"]
+
+_POLL_SECONDS = 0.5
+
+_source: FrameSource
+_detector: Detector
+_frames: Any
+
+
+def run_units_in_processes(
+    units: Sequence[Unit],
+    *,
+    videos: Mapping[str, Video],
+    load: Callable[[], Detector],
+    workers: int,
+    folder: Path,
+    batch: int,
+    advance: Callable[[int], None] = lambda frames: None,
+) -> Iterator[UnitResult]:
+    """Detects `workers` units at a time; each result is handed out when its shard is on the disk.
+
+    If anything raises, ctrl-C included, units that are not begun are dropped and those in work
+    leave nothing; shards that are written stay.
+
+    Args:
+        units: what is still to do.
+        videos: the videos of the plan by id.
+        load: makes the detector of a process; must survive pickling.
+        workers: number of processes.
+        folder: where the shards go.
+        batch: most frames that the network sees at once.
+        advance: called with numbers of frames now and then.
+
+    Raises:
+        DetectorError: if a process ends abruptly.
+    """
+    context = multiprocessing.get_context("spawn")
+    frames = context.Queue()
+    pool = ProcessPoolExecutor(
+        min(workers, len(units)),
+        mp_context=context,
+        initializer=_prepare,
+        initargs=(load, dict(videos), batch, frames),
+    )
+    try:
+        pending: set[Future[UnitResult]] = {
+            pool.submit(_detect, unit, shard_path(folder, unit.index)) for unit in units
+        }
+        while pending:
+            with terminated_as_interrupted():
+                done, pending = wait(pending, timeout=_POLL_SECONDS, return_when=FIRST_COMPLETED)
+            advance(_drained(frames))
+            for future in done:
+                yield future.result()
+        advance(_drained(frames))
+    except BrokenProcessPool as err:
+        raise DetectorError(
+            f"a detect process of {folder} ended abruptly (out of memory?); what it said is above, "
+            "shards that are whole stay; go on with fewer --workers"
+        ) from err
+    except BaseException:
+        for process in list((pool._processes or {}).values()):
+            process.terminate()
+        raise
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _prepare(
+    load: Callable[[], Detector], videos: dict[str, Video], batch: int, frames: Any
+) -> None:
+    """Makes a process ready: one thread, its own detector, gone when its parent is."""
+    global _source, _detector, _frames
+    import torch
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # ctrl-C is the parent's to handle
+    threading.Thread(target=_leave_with_parent, daemon=True).start()
+    torch.set_num_threads(1)
+    _detector, _frames = load(), frames
+    _source = FrameSource(videos, batch=batch, prepare=_detector.prepare)
+
+
+def _leave_with_parent() -> None:
+    """Ends this process when its parent does, however that ends."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def _detect(unit: Unit, path: Path) -> UnitResult:
+    return detect_unit(unit, source=_source, detector=_detector, path=path, advance=_frames.put)
+
+
+def _drained(frames: Any) -> int:
+    total = 0
+    while True:
+        try:
+            total += frames.get_nowait()
+        except queue.Empty:
+            return total
