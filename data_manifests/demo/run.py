@@ -17,7 +17,7 @@ from shared.atomic_file import write_text
 TRAINING = {
     "short": ("--max-steps", "60"),
     "standard": (),
-    "full": ("--set", "schedule.epochs=60"),
+    "full": ("--set", "phases.epochs=40"),
 }
 """What `orn train` is told beside the recipe `demo`."""
 
