@@ -54,7 +54,7 @@ def apply_overrides(config: T, assignments: Iterable[str]) -> T:
     """A copy of `config` with settings replaced.
 
     Args:
-        assignments: strings such as "training.learning_rate=1e-3"; the value is text where the
+        assignments: strings such as "optimiser.learning_rate=1e-3"; the value is text where the
             field is text, otherwise as TOML writes it. All are applied before anything is checked.
 
     Raises:

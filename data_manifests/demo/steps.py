@@ -57,8 +57,11 @@ class StepRecord:
         return {name: float(str(entry["seconds"])) for name, entry in self._done.items()}
 
 
-def run_steps(steps: Sequence[Step], record: StepRecord) -> None:
+def run_steps(steps: Sequence[Step], record: StepRecord) -> bool:
     """Run every step that is not done; show its command and let its progress through.
+
+    Returns:
+        Whether any step was run.
 
     Raises:
         PipelineError: a step failed; it has said why on stderr.
@@ -82,3 +85,4 @@ def run_steps(steps: Sequence[Step], record: StepRecord) -> None:
                 f"and `{command}` runs it alone"
             )
         record.add(step, time.monotonic() - started)
+    return fresh

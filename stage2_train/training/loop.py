@@ -258,7 +258,8 @@ def _validate(session: _Session, phase: Phase, clips: ClipDataset) -> None:
     session.log.write(state.step, group="validation", values=line)
     metric = float(scores[phase.name].summary[session.data.metric])
     if session.accelerator.is_main_process:
-        logger.info("step %d, %s: validation %.4f", state.step, phase.name, metric)
+        what = f"{phase.name} {session.data.metric}"
+        logger.info("step %d: validation %s %.4f", state.step, what, metric)
     if state.note_metric(metric, patience=recipe.validation.patience):
         _save(session, BEST_NAME, None)
     session.since += time.perf_counter() - began

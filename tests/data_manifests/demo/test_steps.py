@@ -30,9 +30,9 @@ def test_a_done_step_is_not_run_again(
 ) -> None:
     step = draw(tmp_path)
     step.outputs[0].write_text("")
-    run_steps([step], record)
+    assert run_steps([step], record)
     assert "orn manifest list" in capfd.readouterr().err
-    run_steps([step], StepRecord(tmp_path / "run" / "steps.json"))
+    assert not run_steps([step], StepRecord(tmp_path / "run" / "steps.json"))
     assert "done before" in capfd.readouterr().err
     assert list(record.seconds()) == ["list"]
 
