@@ -140,6 +140,7 @@ def _read_weights(checkpoint: Path) -> dict[str, Tensor]:
     except Exception as err:  # torch raises several types for damaged and for refused files
         refused = re.search(r"WeightsUnpickler error: (.*?)( Please|$)", str(err), re.MULTILINE)
         reason = refused[1] if refused else str(err).strip().partition("\n")[0]
+        reason = reason or f"it is not a file that torch wrote ({type(err).__name__})"
         raise DetectorError(
             f"checkpoint {checkpoint}: cannot be read as weights: {reason}"
         ) from err

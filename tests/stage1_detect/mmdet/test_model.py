@@ -92,7 +92,7 @@ class Malicious:
     ("content", "message"),
     [
         pytest.param(None, "there is no such file", id="no file"),
-        pytest.param(b"not a checkpoint", "cannot be read as weights", id="garbage"),
+        pytest.param(b"not a checkpoint", "not a file that torch wrote", id="garbage"),
         pytest.param(Malicious(), "cannot be read as weights", id="code"),
         pytest.param([1, 2], "wanted named tensors", id="a list"),
         pytest.param({"state_dict": {"a": 1}}, "wanted named tensors", id="no tensors"),
