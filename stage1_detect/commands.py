@@ -50,6 +50,13 @@ __all__ = ["demo_detector", "detect"]
     type=click.IntRange(1),
     help="Processes, each with a detector of its own.  [default: the cores, or 1 with a GPU]",
 )
+@click.option(
+    "--threads",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="CPU threads of each process; the last bits of a result depend on it.",
+)
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="Only the first N videos.")
 @click.option("--half", is_flag=True, help="Backbone in half precision (GPU only).")
 @click.option("--fresh", is_flag=True, help="Remove the job that is in the folder, start over.")
@@ -65,6 +72,7 @@ def detect(
     score_threshold: float,
     batch: int,
     workers: int | None,
+    threads: int,
     limit: int | None,
     half: bool,
     fresh: bool,
@@ -101,6 +109,7 @@ def detect(
         device=device,
         score_threshold=score_threshold,
         half=half,
+        threads=threads,
     )
     detector = load()
     if fresh:

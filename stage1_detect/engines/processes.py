@@ -1,8 +1,8 @@
 """Runs the units of a plan in several processes of this machine, each with a detector of its own.
 
 A small network on a CPU gains little from more threads and much from more processes. What a unit
-gives does not depend on how many processes there are: batches depend on the unit alone, and each
-process computes with one thread.
+gives does not depend on how many processes there are: batches depend on the unit alone, and every
+process computes with the same number of threads, which `load` sees to.
 """
 
 from __future__ import annotations
@@ -97,13 +97,10 @@ def run_units_in_processes(
 def _prepare(
     load: Callable[[], Detector], videos: dict[str, Video], batch: int, frames: Any
 ) -> None:
-    """Makes a process ready: one thread, its own detector, gone when its parent is."""
+    """Makes a process ready: a detector of its own, and gone when its parent is."""
     global _source, _detector, _frames
-    import torch
-
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # ctrl-C is the parent's to handle
     threading.Thread(target=_leave_with_parent, daemon=True).start()
-    torch.set_num_threads(1)
     _detector, _frames = load(), frames
     _source = FrameSource(videos, batch=batch, prepare=_detector.prepare)
 

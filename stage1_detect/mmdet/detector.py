@@ -147,6 +147,7 @@ def load_detector(
     device: str = "auto",
     score_threshold: float = 0.3,
     half: bool = False,
+    threads: int | None = None,
 ) -> MmdetDetector:
     """A detector from a configuration and a file of weights.
 
@@ -156,10 +157,14 @@ def load_detector(
         device: `cpu`, `cuda`, `cuda:1`, ...; `auto` takes a GPU where there is one.
         score_threshold: detections below it are dropped, 0..1.
         half: run backbone and pyramid in half precision on a GPU.
+        threads: CPU threads that this process computes with from now on; None changes nothing.
+            The last bits of a result depend on it.
 
     Raises:
         DetectorError: no such configuration or file, or they do not fit each other.
     """
+    if threads is not None:
+        torch.set_num_threads(threads)
     detector = read_config(config)
     if checkpoint is None:
         raise DetectorError(_where_to_get_weights(detector.name))

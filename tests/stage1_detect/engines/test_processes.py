@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -32,6 +33,15 @@ def videos(tmp_path: Path) -> dict[str, Video]:
     }
 
 
+@pytest.fixture
+def own_threads() -> Iterator[None]:
+    """Takes back what a detector does to the number of threads of this process."""
+    threads = torch.get_num_threads()
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.mark.usefixtures("own_threads")
 def test_two_processes_give_the_same_arrays(videos: dict[str, Video], tmp_path: Path) -> None:
     from stage1_detect.mmdet.detector import load_detector
 
@@ -39,14 +49,11 @@ def test_two_processes_give_the_same_arrays(videos: dict[str, Video], tmp_path: 
     assert choice.config is not None
     load = partial(
         load_detector, config=choice.config, checkpoint=choice.checkpoint, device="cpu",
-        score_threshold=0.0,
+        score_threshold=0.0, threads=1,
     )  # fmt: skip
     units = plan_units([(id_, NUM_FRAMES) for id_ in videos], unit_frames=NUM_FRAMES)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
     alone = run_units(units, videos=videos, detector=load(), folder=tmp_path / "one", batch=4)
     assert sum(result.frames for result in alone) == 3 * NUM_FRAMES
-    torch.set_num_threads(threads)
     counted: list[int] = []
     both = run_units_in_processes(
         units, videos=videos, load=load, workers=2, folder=tmp_path / "two", batch=4,
