@@ -11,14 +11,13 @@ from typing import Any
 import cv2
 from PIL import Image
 
-from data_manifests.demo.dials import HEIGHT, WIDTH, Dials
+from data_manifests.demo.dials import HEIGHT, WIDTH, Dials, coco_categories
 from data_manifests.demo.films import frame_annotations
 from data_manifests.demo.render import render
 from data_manifests.demo.scene import PlannedActivity, plan_scene, random_activity
 from data_manifests.demo.touch import plan_touch_scene
 from data_manifests.demo.world import film_rng
 from shared.atomic_file import write_bytes, write_text
-from shared.coco_classes import COCO_CLASSES
 from shared.progress import progress
 
 _FRAMES_A_FILM = 2
@@ -81,5 +80,4 @@ def _document(films: list[list[tuple[str, list[dict[str, Any]]]]]) -> dict[str, 
             annotations.append(
                 annotation | {"id": len(annotations) + 1, "image_id": images[-1]["id"]}
             )
-    categories = [{"id": i + 1, "name": name} for i, name in enumerate(COCO_CLASSES)]
-    return {"images": images, "annotations": annotations, "categories": categories}
+    return {"images": images, "annotations": annotations, "categories": coco_categories()}

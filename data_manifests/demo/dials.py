@@ -48,6 +48,11 @@ def category_id(class_name: str) -> int:
     return COCO_CLASSES.index(class_name) + 1
 
 
+def coco_categories() -> list[dict[str, int | str]]:
+    """`categories` of a COCO file: all 80 classes with their numbers."""
+    return [{"id": category_id(name), "name": name} for name in COCO_CLASSES]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dials:
     """One world. Two worlds with equal dials and seed are equal file for file."""

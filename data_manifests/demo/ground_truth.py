@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from data_manifests.demo.dials import ACTIVITIES, HEIGHT, WIDTH
+from data_manifests.demo.dials import ACTIVITIES, HEIGHT, WIDTH, coco_categories
 from data_manifests.demo.scene import Scene
-from shared.coco_classes import COCO_CLASSES
 
 _IMAGES_A_VIDEO = 100_000
 """Image number = video number x this + frame index."""
@@ -82,10 +81,9 @@ def coco_document(films: Sequence[FilmTruth], *, frames_per_second: float) -> di
             )
             for annotation in frame:
                 annotations.append(annotation | {"id": len(annotations) + 1, "image_id": image_id})
-    categories = [{"id": i + 1, "name": name} for i, name in enumerate(COCO_CLASSES)]
     return {
         "images": images,
         "annotations": annotations,
-        "categories": categories,
+        "categories": coco_categories(),
         "videos": videos,
     }
