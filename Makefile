@@ -43,8 +43,8 @@ type: $(READY) ## Check types
 	$(BIN)/mypy
 format: $(READY) ## Lay out the code
 	$(BIN)/ruff check --fix . && $(BIN)/ruff format .
-bench: $(READY) ## Run the benchmarks
-	@for bench in $(wildcard benchmarks/bench_*.py); do echo "$$bench"; $(BIN)/python "$$bench" $(ARGS) || exit 1; done
+bench: $(READY) ## Measure against references; BENCH=object-head ARGS=--json, or make bench alone for a list
+	$(BIN)/orn bench $(or $(BENCH),--help) $(ARGS)
 detect: $(READY) ## Find the objects of every frame; DATASET= DATA= OUT= CHECKPOINT= ARGS=
 	$(BIN)/orn detect $(DATASET) $(DATA_OPTION) $(OUT_OPTION) $(CHECKPOINT_OPTION) $(ARGS)
 clips: $(READY) ## Store the rescaled frames; DATASET= DATA= OUT= ARGS=

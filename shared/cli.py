@@ -26,7 +26,7 @@ __all__ = ["COMMANDS", "LazyGroup", "main", "orn"]
 INTERRUPTED_EXIT_CODE = 130
 """What a shell reports for a program ended by ctrl-C (128 + SIGINT)."""
 
-_OUR_PACKAGES = ("shared", "stage1_detect", "stage2_train", "data_manifests")
+_OUR_PACKAGES = ("shared", "stage1_detect", "stage2_train", "data_manifests", "benchmarks")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +71,9 @@ COMMANDS: dict[str, LazyCommand] = {
         "stage2_train.commands", "train", "Train the network on clips and shards."
     ),
     "eval": LazyCommand("stage2_train.commands", "evaluate", "Evaluate a training run."),
+    "bench": LazyCommand(
+        "benchmarks.commands", "bench", "Measure this installation against references."
+    ),
 }
 
 
