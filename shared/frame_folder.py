@@ -6,22 +6,27 @@ folder with gaps keeps the right times. Files without numbers are counted in the
 """
 
 import logging
+import os
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from shared.errors import VideoDecodeError
 from shared.frames import Frame, VideoInfo
 
-__all__ = ["folder_files", "probe_folder", "read_folder"]
+__all__ = ["folder_files", "folder_seconds", "probe_folder", "read_folder"]
 
 logger = logging.getLogger(__name__)
 
 _SUFFIXES = (".jpg", ".jpeg")
 _UNREADABLE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
+_END_OF_IMAGE = b"\xff\xd9"
+_FOLDERS_KEPT = 8
 
 
 def folder_files(folder: Path) -> tuple[Path, ...]:
@@ -55,6 +60,8 @@ def read_folder(
 ) -> Iterator[Frame]:
     """The frames [start, stop) of those that can be decoded.
 
+    Where every JPEG of the folder looks whole, those before `start` are not decoded.
+
     Args:
         folder: the folder.
         rate: frames a second, by which files are numbered; a folder does not tell it.
@@ -70,12 +77,14 @@ def read_folder(
     index = 0
     damaged: list[str] = []
     size: tuple[int, int] | None = None
+    if start > 0 and folder_seconds(folder, rate=rate) is not None:
+        size = _upright(files[0]).size
+        index, files, places = start, files[start:], places[start:]
     for path, place in zip(files, places, strict=True):
         if stop is not None and index >= stop:
             break
         try:
-            with Image.open(path) as opened:
-                picture = ImageOps.exif_transpose(opened).convert("RGB")
+            picture = _upright(path)
         except _UNREADABLE as err:
             damaged.append(f"{path.name}: {err}")
             continue
@@ -93,6 +102,40 @@ def read_folder(
             "%s: %d of %d JPEGs left out, they cannot be decoded (%s)",
             *(folder, len(damaged), len(files), damaged[0]),
         )
+
+
+def folder_seconds(folder: Path, *, rate: float | None) -> NDArray[np.float64] | None:
+    """(F,) times of all frames, if every JPEG looks whole; None where only decoding tells.
+
+    Raises:
+        VideoDecodeError: if there is no JPEG, or the rate is missing.
+    """
+    rate = _checked_rate(folder, rate)
+    places = _sound_places(folder, folder.stat().st_mtime_ns)
+    return None if places is None else np.array(places) / rate
+
+
+@lru_cache(maxsize=_FOLDERS_KEPT)
+def _sound_places(folder: Path, changed: int) -> tuple[int, ...] | None:
+    files = folder_files(folder)
+    return tuple(_places(files)) if all(_looks_whole(path) for path in files) else None
+
+
+def _looks_whole(path: Path) -> bool:
+    """Whether a JPEG has a header that can be read, and its end."""
+    try:
+        with path.open("rb") as file:
+            with Image.open(file):
+                pass
+            file.seek(-len(_END_OF_IMAGE), os.SEEK_END)
+            return file.read() == _END_OF_IMAGE
+    except _UNREADABLE:
+        return False
+
+
+def _upright(path: Path) -> Image.Image:
+    with Image.open(path) as opened:
+        return ImageOps.exif_transpose(opened).convert("RGB")
 
 
 def _checked_rate(folder: Path, rate: float | None) -> float:

@@ -1,6 +1,7 @@
 """A frame of a video, and what a video says of itself."""
 
 from dataclasses import dataclass
+from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +36,8 @@ class VideoInfo:
     folder of JPEGs, the number of files."""
     duration_seconds: float | None = None
     """Duration that the header promises, which may be wrong; None where it is silent."""
+    sample_aspect: Fraction | None = None
+    """Width : height of a pixel of an upright frame; None where the header is silent."""
 
     @property
     def estimated_frames(self) -> int | None:

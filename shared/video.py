@@ -9,12 +9,25 @@ import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from shared.errors import VideoDecodeError
-from shared.frame_folder import folder_files, probe_folder, read_folder
-from shared.frames import Frame, VideoInfo
-from shared.video_file import probe_file, read_file
+import numpy as np
+from numpy.typing import NDArray
 
-__all__ = ["Frame", "VideoInfo", "content_bytes", "content_digest", "probe", "read_frames"]
+from shared.errors import VideoDecodeError
+from shared.frame_folder import folder_files, folder_seconds, probe_folder, read_folder
+from shared.frame_times import frame_times
+from shared.frames import Frame, VideoInfo
+from shared.video_file import estimate_file_frames, probe_file, read_file
+
+__all__ = [
+    "Frame",
+    "VideoInfo",
+    "content_bytes",
+    "content_digest",
+    "estimate_frames",
+    "frame_seconds",
+    "probe",
+    "read_frames",
+]
 
 
 def probe(path: Path, *, rate: float | None = None) -> VideoInfo:
@@ -33,10 +46,10 @@ def probe(path: Path, *, rate: float | None = None) -> VideoInfo:
 def read_frames(
     path: Path, *, rate: float | None = None, start: int = 0, stop: int | None = None
 ) -> Iterator[Frame]:
-    """The frames [start, stop) of a video; the ones before are decoded too, so that all are
-    counted.
+    """The frames [start, stop) of a video, with the numbers and times that they have in all of it.
 
-    There are fewer, or none, if the video ends before. Close the iterator to close the file early.
+    Where `frame_seconds` cannot tell the times, the frames before are decoded too. There are fewer,
+    or none, if the video ends before. Close the iterator to close the file early.
 
     Args:
         path: a video file, or a folder of JPEGs.
@@ -51,6 +64,30 @@ def read_frames(
     if path.is_dir():
         return read_folder(path, rate=rate, start=start, stop=stop)
     return read_file(path, start=start, stop=stop)
+
+
+def frame_seconds(path: Path, *, rate: float | None = None) -> NDArray[np.float64] | None:
+    """(F,) times of all frames, told without decoding; None where only decoding tells.
+
+    Where they can be told, ranges of frames are read without decoding all that is before. Reads the
+    file once; the latest few answers are kept.
+
+    Raises:
+        VideoDecodeError: if the video cannot be opened, or a folder's rate is missing.
+    """
+    if path.is_dir():
+        return folder_seconds(path, rate=rate)
+    times = frame_times(path)
+    return None if times is None else times.seconds
+
+
+def estimate_frames(path: Path) -> int:
+    """About how many frames a video has: by its header, else one a packet; one a JPEG of a folder.
+
+    Raises:
+        VideoDecodeError: if the video cannot be opened.
+    """
+    return len(folder_files(path)) if path.is_dir() else estimate_file_frames(path)
 
 
 def content_digest(path: Path) -> str:

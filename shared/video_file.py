@@ -1,34 +1,35 @@
 """Frames of a video file, decoded with PyAV from the first to the last.
 
-Nothing is sought and no header is believed: the frames are those that decode, numbered as they
-come. A packet that cannot be decoded is left out and does not end the video. The file's rotation
+No header is believed: the frames are those that decode, numbered as they come. A packet that cannot
+be decoded is left out and does not end the video. A range is read from the key frame before it
+where `frame_times` knows that this gives the same, else from the first frame. The file's rotation
 and mirroring are applied. Pixels that are not square stay as they are stored.
 """
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from fractions import Fraction
+from itertools import chain
 from pathlib import Path
-from typing import Any
 
 import av
 import numpy as np
 from av.container import InputContainer
+from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
-from numpy.typing import NDArray
 
 from shared.errors import VideoDecodeError
+from shared.frame_times import FrameTimes, frame_times
 from shared.frames import Frame, VideoInfo
+from shared.video_container import opened_video, reason
+from shared.video_picture import PictureForm
 
-__all__ = ["probe_file", "read_file"]
+__all__ = ["estimate_file_frames", "probe_file", "read_file"]
 
 logger = logging.getLogger(__name__)
 
 _USUAL_RATE = 25.0
-
-_NUM_THREADS = 4
-"""Fixed, because what a decoder makes of damaged pictures depends on the number of its threads."""
 
 
 def probe_file(path: Path) -> VideoInfo:
@@ -37,26 +38,44 @@ def probe_file(path: Path) -> VideoInfo:
     Raises:
         VideoDecodeError: if the file cannot be opened or no frame of it decoded.
     """
-    with _opened(path) as (container, stream):
-        duration = None
-        if stream.duration is not None and stream.time_base is not None:
-            duration = float(stream.duration * stream.time_base)
-        elif container.duration is not None:
-            duration = container.duration / av.time_base
-        for picture in _pictures(path, container, stream):
-            height, width, _ = _upright(_rgb(picture), _orientation(picture)).shape
+    with opened_video(path) as (container, stream):
+        for picture in _pictures(path, container.demux(stream), stream):
+            form = PictureForm.of(picture)
+            height, width, _ = form.image(picture).shape
             return VideoInfo(
                 height=height,
                 width=width,
                 rate=_rate(path, stream),
                 header_frames=stream.frames or None,
-                duration_seconds=duration,
+                duration_seconds=_duration(container, stream),
+                sample_aspect=_sample_aspect(stream, form),
             )
     raise VideoDecodeError(f"{path}: no frame can be decoded")
 
 
+def estimate_file_frames(path: Path) -> int:
+    """About how many frames there are: by the header, else one a packet; decodes nothing.
+
+    Raises:
+        VideoDecodeError: if the file cannot be opened.
+    """
+    with opened_video(path) as (container, stream):
+        if stream.frames:
+            return stream.frames
+        duration = _duration(container, stream)
+        if duration is not None:
+            return round(duration * _rate(path, stream))
+        num_packets = 0
+        try:
+            for packet in container.demux(stream):
+                num_packets += packet.size > 0
+        except (av.FFmpegError, OSError):  # what was counted is there
+            pass
+        return num_packets
+
+
 def read_file(path: Path, *, start: int = 0, stop: int | None = None) -> Iterator[Frame]:
-    """The frames [start, stop) of those that can be decoded; the ones before are decoded too.
+    """The frames [start, stop) of those that can be decoded.
 
     All frames have the size of the first; the file is closed when the iterator is.
 
@@ -65,52 +84,81 @@ def read_file(path: Path, *, start: int = 0, stop: int | None = None) -> Iterato
     """
     if stop is not None and stop <= start:
         return
-    with _opened(path) as (container, stream):
+    is_range = start > 0 or stop is not None
+    times = frame_times(path) if is_range else None
+    if times is not None:
+        yield from _sought(path, times, start=start, stop=stop)
+        return
+    with opened_video(path) as (container, stream):
         interval = 1.0 / _rate(path, stream)
         seconds: float | None = None
-        for index, picture in enumerate(_pictures(path, container, stream)):
-            if index == 0:
-                size, orientation = (picture.width, picture.height), _orientation(picture)
+        form: PictureForm | None = None
+        for index, picture in enumerate(_pictures(path, container.demux(stream), stream)):
+            form = form or PictureForm.of(picture)
             seconds = _repaired(picture.time, before=seconds, interval=interval)
             if index >= start:
-                image = _upright(_rgb(picture, size=size), orientation)
-                yield Frame(index=index, seconds=seconds, image=image)
+                yield Frame(index=index, seconds=seconds, image=form.image(picture))
             if stop is not None and index + 1 >= stop:
                 return
 
 
-@contextmanager
-def _opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
-    """The container and its best video stream, ready to decode."""
+def _sought(path: Path, times: FrameTimes, *, start: int, stop: int | None) -> Iterator[Frame]:
+    """A range of a file of which every frame's time is known, from the key frame before it."""
+    if start >= len(times.ticks):
+        return
+    nearest_key = int(np.searchsorted(times.keys, start, side="right")) - 1
+    for key in dict.fromkeys((nearest_key, 0)):
+        with opened_video(path) as (container, stream):
+            packets = _packets_from(container, stream, times, key)
+            if packets is None:
+                logger.debug("%s: key frame %d is not found by seeking", path, key)
+                continue
+            for picture in _pictures(path, packets, stream):
+                index = times.place(picture.pts)
+                if index is None or index < start:
+                    continue
+                if stop is not None and index >= stop:
+                    return
+                seconds = float(times.seconds[index])
+                yield Frame(index=index, seconds=seconds, image=times.form.image(picture))
+                if index + 1 == stop:
+                    return
+        return
+
+
+def _packets_from(
+    container: InputContainer, stream: VideoStream, times: FrameTimes, key: int
+) -> Iterable[Packet] | None:
+    """The packets from a key frame on; None if seeking does not lead to it."""
+    if key == 0:
+        return container.demux(stream)
+    wanted = int(times.ticks[times.keys[key]])
     try:
-        # The absolute path, because FFmpeg takes "a:b" for a protocol and a name.
-        container = av.open(str(path.absolute()), metadata_errors="ignore")
-    except (av.FFmpegError, OSError, ValueError) as err:
-        raise VideoDecodeError(f"{path}: cannot be opened ({_reason(err)})") from err
-    with container:
-        stream = container.streams.best("video")
-        if not isinstance(stream, VideoStream):
-            raise VideoDecodeError(f"{path}: has no video stream")
-        stream.thread_type = "AUTO"
-        stream.codec_context.thread_count = _NUM_THREADS
-        yield container, stream
+        container.seek(int(times.key_dts[key]), stream=stream)
+        packets = container.demux(stream)
+        for packet in packets:
+            if packet.pts == wanted:
+                return chain((packet,), packets)
+    except (av.FFmpegError, OSError):
+        pass
+    return None
 
 
-def _pictures(path: Path, container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
+def _pictures(path: Path, packets: Iterable[Packet], stream: VideoStream) -> Iterator[VideoFrame]:
     """Every picture that can be decoded, in the order in which it is shown."""
     num_pictures = 0
     errors: list[str] = []
-    packets = container.demux(stream)
+    remaining = iter(packets)
     ended = False
     while not ended:
         try:
-            packet = next(packets, None)
+            packet = next(remaining, None)
         except av.error.InvalidDataError as err:  # what follows cannot be read: as if it ended here
-            errors.append(_reason(err))
+            errors.append(reason(err))
             packet = None
         except (av.FFmpegError, OSError) as err:
             raise VideoDecodeError(
-                f"{path}: cannot be read on after {num_pictures} frames ({_reason(err)})"
+                f"{path}: cannot be read on after {num_pictures} frames ({reason(err)})"
             ) from err
         ended = packet is None
         try:
@@ -118,7 +166,7 @@ def _pictures(path: Path, container: InputContainer, stream: VideoStream) -> Ite
         except av.error.EOFError:  # the decoder was emptied by the last packet already
             continue
         except (av.FFmpegError, OSError) as err:
-            errors.append(_reason(err))
+            errors.append(reason(err))
             continue
         for picture in pictures:
             if isinstance(picture, VideoFrame):
@@ -143,45 +191,22 @@ def _rate(path: Path, stream: VideoStream) -> float:
     return _USUAL_RATE
 
 
+def _duration(container: InputContainer, stream: VideoStream) -> float | None:
+    if stream.duration is not None and stream.time_base is not None:
+        return float(stream.duration * stream.time_base)
+    return None if container.duration is None else container.duration / av.time_base
+
+
+def _sample_aspect(stream: VideoStream, form: PictureForm) -> Fraction | None:
+    """Width : height of a pixel of an upright frame."""
+    aspect = stream.sample_aspect_ratio
+    if not aspect:
+        return None
+    return 1 / Fraction(aspect) if form.is_turned else Fraction(aspect)
+
+
 def _repaired(seconds: float | None, *, before: float | None, interval: float) -> float:
     """The time itself, or one interval after the one before if it is missing or not later."""
     if before is None:
         return 0.0 if seconds is None else seconds
     return before + interval if seconds is None or seconds <= before else seconds
-
-
-def _rgb(picture: VideoFrame, size: tuple[int, int] | None = None) -> NDArray[np.uint8]:
-    """(H, W, 3) uint8 as stored, brought to another (width, height) if it has not that size."""
-    if size is not None and size != (picture.width, picture.height):
-        picture = picture.reformat(width=size[0], height=size[1])
-    image: NDArray[Any] = picture.to_ndarray(format="rgb24")
-    return image
-
-
-def _orientation(picture: VideoFrame) -> tuple[int, int, int, int] | None:
-    """a b c d of the display matrix: stored (x, y) is shown at (a x + c y, b x + d y)."""
-    side_data: Any = picture.side_data  # PyAV's stub has another type than its container
-    if "DISPLAYMATRIX" not in {data.type.name for data in side_data}:
-        return None
-    matrix = np.frombuffer(side_data["DISPLAYMATRIX"], dtype=np.int32)
-    return int(matrix[0]), int(matrix[1]), int(matrix[3]), int(matrix[4])
-
-
-def _upright(
-    image_HW3: NDArray[np.uint8], orientation: tuple[int, int, int, int] | None
-) -> NDArray[np.uint8]:
-    """The picture as it is to be shown, to the nearest quarter turn."""
-    if orientation is None:
-        return image_HW3
-    right_by_x, down_by_x, right_by_y, down_by_y = orientation
-    if abs(right_by_x) >= abs(down_by_x):
-        flip_rows, flip_columns = down_by_y < 0, right_by_x < 0
-    else:
-        image_HW3 = image_HW3.transpose(1, 0, 2)
-        flip_rows, flip_columns = down_by_x < 0, right_by_y < 0
-    rows, columns = (slice(None, None, -1 if flip else 1) for flip in (flip_rows, flip_columns))
-    return np.ascontiguousarray(image_HW3[rows, columns])
-
-
-def _reason(err: BaseException) -> str:
-    return getattr(err, "strerror", None) or str(err)

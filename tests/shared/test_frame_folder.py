@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import shared.frame_folder as frame_folder
 from shared.errors import VideoDecodeError
-from shared.video import probe, read_frames
+from shared.video import frame_seconds, probe, read_frames
 from tests.shared.conftest import HEIGHT, WIDTH, number_of, numbered_image
 
 
@@ -54,6 +55,35 @@ def test_ranges(tmp_path: Path, start: int, stop: int | None, wanted: list[int])
     frames = list(read_frames(folder, rate=10.0, start=start, stop=stop))
     assert [frame.index for frame in frames] == wanted
     assert [number_of(frame.image) for frame in frames] == wanted
+
+
+def test_frames_before_the_range_are_not_decoded_where_all_look_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = write_folder(tmp_path / "v", [(f"{i:03d}.jpg", i) for i in range(9)])
+    decoded: list[str] = []
+    original = frame_folder._upright
+
+    def watched(path: Path) -> Image.Image:
+        decoded.append(path.name)
+        return original(path)
+
+    monkeypatch.setattr(frame_folder, "_upright", watched)
+    seconds = frame_seconds(folder, rate=10.0)
+    assert seconds is not None
+    np.testing.assert_allclose(seconds, np.arange(9) / 10)
+    frames = list(read_frames(folder, rate=10.0, start=6, stop=8))
+    assert [(f.index, number_of(f.image), f.seconds) for f in frames] == [(6, 6, 0.6), (7, 7, 0.7)]
+    assert decoded == ["000.jpg", "006.jpg", "007.jpg"]  # the first, for the size
+
+
+def test_a_folder_with_a_damaged_file_is_decoded_from_its_first(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "v", [(f"{i:03d}.jpg", i) for i in range(6)])
+    content = (folder / "001.jpg").read_bytes()
+    (folder / "001.jpg").write_bytes(content[: len(content) // 2])
+    assert frame_seconds(folder, rate=10.0) is None
+    frames = list(read_frames(folder, rate=10.0, start=3))
+    assert [(frame.index, number_of(frame.image)) for frame in frames] == [(3, 4), (4, 5)]
 
 
 def test_probe(tmp_path: Path) -> None:

@@ -1,8 +1,10 @@
 """Frames of video files: every one, in order, with its time; odd, damaged and real files."""
 
 import logging
+from fractions import Fraction
 from itertools import pairwise, zip_longest
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -10,10 +12,11 @@ import pytest
 from av.video.stream import VideoStream
 
 from shared.errors import VideoDecodeError
-from shared.video import probe, read_frames
-from shared.video_file import _repaired, _upright
+from shared.video import estimate_frames, probe, read_frames
+from shared.video_file import _repaired
+from shared.video_picture import upright
 from tests.reference.decoding import decoded, repaired_seconds
-from tests.shared.conftest import HEIGHT, WIDTH, VideoWriter, number_of
+from tests.shared.conftest import HEIGHT, WIDTH, VideoWriter, number_of, numbered_image
 
 CORRUPTED = "decord__corrupted.mp4"
 """What a decoder shows for its lost packet depends on its threads; only times are compared."""
@@ -24,6 +27,8 @@ NOTHING_DECODES = {
     "mp4parse__short-cenc.mp4": "no frame can be decoded",
     "gomp4__sample_qt.mp4": "no frame can be decoded",
 }
+MILLISECOND = 1e-3
+"""Matroska's unit of time."""
 ROTATED = {"decord__video_90.mov": -1, "decord__video_180.mov": 2}
 
 
@@ -62,6 +67,66 @@ def test_times_are_those_of_the_file(tmp_path: Path, write_video: VideoWriter) -
     path = write_video(tmp_path / "a.mp4", 5, rate=10, pts=[0, 1, 5, 6, 20])
     seconds = [frame.seconds for frame in read_frames(path)]
     np.testing.assert_allclose(seconds, [0, 0.1, 0.5, 0.6, 2.0], atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    "rate", [23, 29, Fraction(24000, 1001), Fraction(30000, 1001), Fraction(60000, 1001)]
+)
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv"])
+def test_odd_rates_keep_every_frame_and_its_time(
+    tmp_path: Path, write_video: VideoWriter, rate: int | Fraction, name: str
+) -> None:
+    path = write_video(tmp_path / name, 130, rate=rate, options={"bf": "0"})
+    assert probe(path).rate == pytest.approx(float(rate), rel=1e-4)
+    frames = list(read_frames(path))
+    assert [number_of(frame.image) for frame in frames] == list(range(130))
+    wanted = np.arange(130) / float(rate)
+    np.testing.assert_allclose([frame.seconds for frame in frames], wanted, atol=MILLISECOND)
+
+
+def test_the_film_is_chosen_among_several_streams(tmp_path: Path, write_video: VideoWriter) -> None:
+    path = tmp_path / "two.mkv"
+    with av.open(str(path), "w") as container:
+        small: Any = container.add_stream("mpeg4", rate=10)
+        small.width, small.height, small.pix_fmt = 32, 16, "yuv420p"
+        large: Any = container.add_stream("libx264", rate=10)
+        large.width, large.height, large.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+        for place in range(6):
+            thumbnail = np.full((16, 32, 3), 90, np.uint8)
+            for stream, image in ((small, thumbnail), (large, numbered_image(place))):
+                frame = av.VideoFrame.from_ndarray(image, format="rgb24")
+                frame.pts, frame.time_base = place, Fraction(1, 10)
+                container.mux(stream.encode(frame))
+        for stream in (small, large):
+            container.mux(stream.encode(None))
+    assert [number_of(frame.image) for frame in read_frames(path)] == list(range(6))
+    assert [frame.index for frame in read_frames(path, start=4)] == [4, 5]
+    assert (probe(path).height, probe(path).width) == (HEIGHT, WIDTH)
+
+
+def test_the_sample_aspect_is_told(tmp_path: Path, write_video: VideoWriter) -> None:
+    wide = write_video(tmp_path / "a.mp4", 3, sample_aspect=Fraction(16, 9))
+    assert probe(wide).sample_aspect == Fraction(16, 9)
+    assert (probe(wide).height, probe(wide).width) == (HEIGHT, WIDTH)
+    assert probe(write_video(tmp_path / "b.mp4", 3)).sample_aspect in (None, 1)
+
+
+@pytest.mark.skipif(
+    not hasattr(VideoStream, "set_display_rotation"), reason="this PyAV writes no rotation"
+)
+def test_the_sample_aspect_is_that_of_the_upright_frame(
+    tmp_path: Path, write_video: VideoWriter
+) -> None:
+    path = write_video(tmp_path / "a.mp4", 3, sample_aspect=Fraction(16, 9), turn=90)
+    assert probe(path).sample_aspect == Fraction(9, 16)
+
+
+def test_frames_are_estimated_without_decoding(tmp_path: Path, write_video: VideoWriter) -> None:
+    assert estimate_frames(write_video(tmp_path / "counted.mp4", 20)) == 20
+    assert estimate_frames(write_video(tmp_path / "timed.mkv", 20)) == 20
+    silent = write_video(tmp_path / "silent.mkv", 20, container_options={"live": "1"})
+    assert probe(silent).duration_seconds is None
+    assert estimate_frames(silent) == 20
 
 
 @pytest.mark.parametrize(
@@ -225,7 +290,7 @@ ONE = 1 << 16
 )
 def test_orientations(orientation: tuple[int, int, int, int] | None, wanted: list[str]) -> None:
     letters = np.array([[ord("a"), ord("b")], [ord("c"), ord("d")], [ord("e"), ord("f")]], np.uint8)
-    shown = _upright(np.repeat(letters[:, :, None], 3, axis=2), orientation)
+    shown = upright(np.repeat(letters[:, :, None], 3, axis=2), orientation)
     assert ["".join(map(chr, row)) for row in shown[:, :, 0]] == wanted
 
 

@@ -1,0 +1,45 @@
+"""A video file opened for decoding: its best video stream, and what is wrong where it has none."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import av
+from av.container import InputContainer
+from av.video.stream import VideoStream
+
+from shared.errors import VideoDecodeError
+
+__all__ = ["opened_video", "reason"]
+
+_NUM_THREADS = 4
+"""Fixed, because what a decoder makes of damaged pictures depends on the number of its threads."""
+
+
+@contextmanager
+def opened_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
+    """The container and its best video stream, ready to decode.
+
+    Of several streams the best is FFmpeg's choice: a film before a cover picture, then the one
+    with most pixels.
+
+    Raises:
+        VideoDecodeError: if the file cannot be opened, or has no video stream.
+    """
+    try:
+        # The absolute path, because FFmpeg takes "a:b" for a protocol and a name.
+        container = av.open(str(path.absolute()), metadata_errors="ignore")
+    except (av.FFmpegError, OSError, ValueError) as err:
+        raise VideoDecodeError(f"{path}: cannot be opened ({reason(err)})") from err
+    with container:
+        stream = container.streams.best("video")
+        if not isinstance(stream, VideoStream):
+            raise VideoDecodeError(f"{path}: has no video stream")
+        stream.thread_type = "AUTO"
+        stream.codec_context.thread_count = _NUM_THREADS
+        yield container, stream
+
+
+def reason(err: BaseException) -> str:
+    """What an error of FFmpeg or of the system says, in a few words."""
+    return getattr(err, "strerror", None) or str(err)
