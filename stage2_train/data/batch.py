@@ -14,7 +14,7 @@ from torch import Tensor
 
 from shared.errors import ConfigError
 from stage2_train.data.dataset import ClipSample
-from stage2_train.model.network import NetworkInputs
+from stage2_train.model.inputs import NetworkInputs
 
 __all__ = ["ClipBatch", "collate"]
 

@@ -23,7 +23,7 @@ from stage2_train.devices import main_progress
 from stage2_train.evaluation.metrics import Scores, chance_level, confusion
 from stage2_train.evaluation.predictions import Predictions, gathered, predict, save_predictions
 from stage2_train.evaluation.scores import score_heads
-from stage2_train.model.network import ObjectVideoNetwork
+from stage2_train.model.build import build_network
 from stage2_train.training.checkpoint import (
     BEST_NAME,
     LAST_NAME,
@@ -70,7 +70,7 @@ def evaluate_run(
     """
     _check_classes(run, config, sources)
     path, checkpoint = _best_checkpoint(run)
-    network = ObjectVideoNetwork(config.recipe.model)
+    network = build_network(config.recipe.model)
     load_weights(network, checkpoint, path=path)
     network.to(accelerator.device)
     joined = sources.join(request.split)

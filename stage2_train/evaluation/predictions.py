@@ -12,12 +12,13 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 from numpy.typing import NDArray
+from torch import nn
 
 from shared.atomic_file import replacing
 from shared.errors import ShapeError
 from stage2_train.data.dataset import ClipDataset
 from stage2_train.data.loader import LoaderSettings, evaluation_loader
-from stage2_train.model.network import Heads, ObjectVideoNetwork
+from stage2_train.model.config import Heads
 
 __all__ = ["Predictions", "gathered", "predict", "save_predictions"]
 
@@ -32,8 +33,8 @@ class Predictions:
     """(N,) int64 classes, or (N, A) float32 zeros and ones."""
     activity_logits: NDArray[np.float32] | None
     """(N, A) float32 of the activity head; None where it was not trained."""
-    object_logits: NDArray[np.float32]
-    """(N, A) float32 of the object head."""
+    object_logits: NDArray[np.float32] | None
+    """(N, A) float32 of the object head; None where it was not trained."""
 
     def __post_init__(self) -> None:
         """Raises ShapeError if the fields are not of one length."""
@@ -47,24 +48,23 @@ class Predictions:
 
     @property
     def logits(self) -> NDArray[np.float32]:
-        """(N, A) float32, the prediction: the mean of both heads, or the object head alone."""
-        if self.activity_logits is None:
-            return self.object_logits
+        """(N, A) float32, the prediction: the mean of both heads, or the one there is."""
+        if self.activity_logits is None or self.object_logits is None:
+            return next(iter(self.by_head().values()))
         return (self.activity_logits + self.object_logits) * np.float32(0.5)
 
     def by_head(self) -> dict[str, NDArray[np.float32]]:
         """(N, A) logits by the name under which they are reported."""
-        if self.activity_logits is None:
-            return {"object_head": self.object_logits}
-        return {
-            "two_heads": self.logits,
-            "activity_head": self.activity_logits,
-            "object_head": self.object_logits,
-        }
+        heads: dict[str, NDArray[np.float32]] = {}
+        if self.activity_logits is not None:
+            heads["activity_head"] = self.activity_logits
+        if self.object_logits is not None:
+            heads["object_head"] = self.object_logits
+        return {"two_heads": self.logits, **heads} if len(heads) == 2 else heads
 
 
 def predict(
-    network: ObjectVideoNetwork,
+    network: nn.Module,
     dataset: ClipDataset,
     settings: LoaderSettings,
     *,
@@ -79,7 +79,7 @@ def predict(
         network: left in evaluation mode.
         dataset: the clips.
         settings: batch size, workers, and which of how many processes this is.
-        heads: `object` leaves the activity head out.
+        heads: what to compute.
         num_clips: test clips of each segment; their logits are averaged.
         accelerator: device, where the network is, and precision.
         advance: told how many clips are done.
@@ -96,9 +96,12 @@ def predict(
                 labels.append(batch.labels.numpy())
             with torch.inference_mode(), accelerator.autocast():
                 output = network(batch.to(accelerator.device).inputs(), heads=heads)
-            parts["object"].append(output.object_logits_BA.double().cpu().numpy())
-            if output.activity_logits_BA is not None:
-                parts["activity"].append(output.activity_logits_BA.double().cpu().numpy())
+            for name, logits_BA in (
+                ("activity", output.activity_logits_BA),
+                ("object", output.object_logits_BA),
+            ):
+                if logits_BA is not None:
+                    parts[name].append(logits_BA.double().cpu().numpy())
             advance(len(batch))
         for name, arrays in parts.items():
             if arrays:
@@ -108,7 +111,7 @@ def predict(
         ids=tuple(ids),
         labels=np.concatenate(labels),
         activity_logits=means.get("activity"),
-        object_logits=means["object"],
+        object_logits=means.get("object"),
     )
 
 
@@ -123,11 +126,12 @@ def gathered(parts: list[Predictions]) -> Predictions:
     order = np.argsort(place)
     ids = [name for part in parts for name in part.ids]
     activity = [part.activity_logits for part in parts if part.activity_logits is not None]
+    objects = [part.object_logits for part in parts if part.object_logits is not None]
     return Predictions(
         ids=tuple(ids[row] for row in order.tolist()),
         labels=np.concatenate([part.labels for part in parts])[order],
         activity_logits=np.concatenate(activity)[order] if activity else None,
-        object_logits=np.concatenate([part.object_logits for part in parts])[order],
+        object_logits=np.concatenate(objects)[order] if objects else None,
     )
 
 
@@ -143,9 +147,9 @@ def save_predictions(path: Path, predictions: Predictions) -> None:
         "ids": np.array(predictions.ids, dtype=np.str_),
         "labels": predictions.labels,
         "logits": predictions.logits,
-        "object_logits": predictions.object_logits,
     }
-    if predictions.activity_logits is not None:
-        arrays["activity_logits"] = predictions.activity_logits
+    for name in ("activity_logits", "object_logits"):
+        if getattr(predictions, name) is not None:
+            arrays[name] = getattr(predictions, name)
     with replacing(path) as temporary, temporary.open("wb") as file:
         np.savez(file, **arrays)

@@ -11,7 +11,7 @@ __all__ = ["score_heads", "unsure_labels"]
 
 
 def score_heads(predictions: Predictions, clips: ClipDataset) -> dict[str, Scores]:
-    """Scores by head: `two_heads`, `activity_head`, `object_head`, or the last alone.
+    """Scores by head: `two_heads`, `activity_head` and `object_head`, or the one there is.
 
     Args:
         predictions: of the segments of `clips`, in their order.

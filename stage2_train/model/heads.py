@@ -1,12 +1,11 @@
-"""From vectors in time to logits, in the same way for both heads (eq. 5 and 11, eq. 9 and 10).
+"""From vectors in time to logits (eq. 5, 9, 10, 11), and what the paper compares that with.
 
-B clips, T steps in time, D features of a step, R numbers of the recurrent state, A activity
-classes.
+B clips, T steps in time, D features of a step, R numbers of the state, A activity classes.
 """
 
 from torch import Tensor, nn
 
-__all__ = ["RecurrentClassifier"]
+__all__ = ["MeanClassifier", "RecurrentClassifier", "SummedMlpClassifier"]
 
 
 class RecurrentClassifier(nn.Module):
@@ -23,3 +22,34 @@ class RecurrentClassifier(nn.Module):
             return self.classify(feats_BTD.new_zeros(len(feats_BTD), self.gru.hidden_size))
         states_BTR, _ = self.gru(feats_BTD)
         return self.classify(states_BTR.sum(dim=1))
+
+
+class SummedMlpClassifier(nn.Module):
+    """An MLP on each step, the sum of its outputs, and a linear layer: f of eq. (3) without a
+    recurrence ("ORN-mlp" in Table 2)."""
+
+    def __init__(self, feature_width: int, state_width: int, num_activities: int) -> None:
+        super().__init__()
+        self.mlp = nn.Sequential(
+            nn.Linear(feature_width, state_width),
+            nn.ReLU(),
+            nn.Linear(state_width, state_width),
+            nn.ReLU(),
+        )
+        self.classify = nn.Linear(state_width, num_activities)
+
+    def forward(self, feats_BTD: Tensor) -> Tensor:
+        """(B, A) logits; the bias where there is no step (T = 0)."""
+        return self.classify(self.mlp(feats_BTD).sum(dim=1))
+
+
+class MeanClassifier(nn.Module):
+    """The mean over the steps and a linear layer ("GAP" in Table 5)."""
+
+    def __init__(self, feature_width: int, num_activities: int) -> None:
+        super().__init__()
+        self.classify = nn.Linear(feature_width, num_activities)
+
+    def forward(self, feats_BTD: Tensor) -> Tensor:
+        """(B, A) logits of at least one step."""
+        return self.classify(feats_BTD.mean(dim=1))

@@ -1,8 +1,8 @@
 """First weights from a 2D ResNet trained on ImageNet (sections 4 and 5).
 
 Spatial kernels and normalisation are torchvision's, those of layer4 in both copies of conv5;
-temporal kernels are set to the identity. The network then computes, frame by frame, what the 2D
-one does.
+temporal kernels are set to the identity, 3D kernels as `temporal_start` has it. With `identity`,
+the network then computes, frame by frame, what the 2D one does.
 """
 
 import re
@@ -11,13 +11,12 @@ from pathlib import Path
 from urllib.error import URLError
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torchvision.models import ResNet18_Weights, ResNet50_Weights
 
 from shared.errors import CheckpointError
 from stage2_train.model.config import Backbone
-from stage2_train.model.network import ObjectVideoNetwork
-from stage2_train.model.resnet_25d import TemporalConv
+from stage2_train.model.resnet_25d import SpaceTimeConv, Stage, TemporalConv, Trunk
 
 __all__ = ["fetch_imagenet_weights", "inflate", "read_resnet_weights"]
 
@@ -72,34 +71,42 @@ def fetch_imagenet_weights(backbone: Backbone) -> dict[str, Tensor]:
         ) from err
 
 
-def inflate(
-    network: ObjectVideoNetwork, resnet_weights: Mapping[str, Tensor], *, name: str
-) -> None:
-    """Sets trunk and both conv5 of the network from a torchvision ResNet's state dict.
+def inflate(network: nn.Module, resnet_weights: Mapping[str, Tensor], *, name: str) -> None:
+    """Sets trunk and every conv5 of the network from a torchvision ResNet's state dict.
 
-    The classifier (fc) is not used. The rest of the network keeps its weights. Nothing is changed
-    unless everything fits.
+    The classifier (fc) is not used. The rest of the network keeps its weights, and so does a
+    network without a trunk. Nothing is changed unless everything fits.
 
     Args:
-        network: changed in place.
+        network: changed in place; `trunk` is its `Trunk`, if any.
         resnet_weights: of the same backbone; `num_batches_tracked` entries may be absent.
         name: what the weights are called in messages, such as their file.
 
     Raises:
         CheckpointError: if a weight is missing, superfluous or of another shape.
     """
-    wanted = {key: tensor for key, tensor in network.state_dict().items() if _is_inflated(key)}
+    stages = [key for key, module in network.named_modules() if isinstance(module, Trunk | Stage)]
+    if "trunk" not in stages:
+        return
+    conv5 = tuple(key for key in stages if key.endswith("conv5"))
+    wanted = {
+        key: tensor
+        for key, tensor in network.state_dict().items()
+        if key.startswith(("trunk.", *(f"{stage}." for stage in conv5))) and ".temporal." not in key
+    }
     given: dict[str, Tensor] = {}
     for source_key, tensor in resnet_weights.items():
         if source_key not in _CLASSIFIER:
-            given.update(dict.fromkeys(_network_keys(source_key), tensor))
+            given.update(dict.fromkeys(_network_keys(source_key, conv5), tensor))
+    for key, module in network.named_modules():
+        spatial = f"{key.removesuffix('space_time')}spatial.weight"
+        if isinstance(module, SpaceTimeConv) and spatial in given:
+            given[f"{key}.weight"] = module.inflated(given.pop(spatial))
     problem = _first_problem(wanted, given)
     if problem is not None:
-        config = network.config
         raise CheckpointError(
-            f"ResNet weights {name} do not fit {config.backbone} of base width "
-            f"{config.base_width}: {problem}; give the weights of the same backbone (torchvision's "
-            "have base width 64) or start without weights"
+            f"ResNet weights {name} do not fit the network's backbone: {problem}; give the weights "
+            "of the same backbone (torchvision's have base width 64) or start without weights"
         )
     network.load_state_dict(given, strict=False)
     for module in network.modules():
@@ -107,13 +114,7 @@ def inflate(
             module.reset_to_identity()
 
 
-def _is_inflated(key: str) -> bool:
-    """Whether a key of the network's state dict is one that a 2D ResNet has, too."""
-    stage = key.split(".")[0]
-    return stage in ("trunk", "activity_conv5", "object_conv5") and ".temporal." not in key
-
-
-def _network_keys(source_key: str) -> tuple[str, ...]:
+def _network_keys(source_key: str, conv5: tuple[str, ...]) -> tuple[str, ...]:
     """Where a weight of a torchvision ResNet goes; its own name where there is no place for it."""
     if source_key == "conv1.weight":
         return ("trunk.conv1.spatial.weight",)
@@ -127,7 +128,7 @@ def _network_keys(source_key: str) -> tuple[str, ...]:
     rest = rest.replace("downsample.0.", "downsample.conv.").replace(
         "downsample.1.", "downsample.bn."
     )
-    stages = ("activity_conv5", "object_conv5") if layer == 4 else (f"trunk.conv{layer + 1}",)
+    stages = conv5 if layer == 4 else (f"trunk.conv{layer + 1}",)
     return tuple(f"{stage}.blocks.{block}.{rest}" for stage in stages)
 
 

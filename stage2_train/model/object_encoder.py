@@ -4,35 +4,63 @@ B clips, T frames, K object slots, D features, S detector classes with backgroun
 cells.
 """
 
+from functools import reduce
+
 import torch
 from torch import Tensor, nn
 
-__all__ = ["ObjectEncoder"]
+from stage2_train.model.config import NetworkConfig
+
+__all__ = ["ObjectEncoder", "encode_cells"]
 
 
 class ObjectEncoder(nn.Module):
-    """Mask encoder g (eq. 7) and the object vector o = [b u c] (eq. 8)."""
+    """Mask encoder g (eq. 7) and the object vector o = [b u c] (eq. 8), or the parts of it that the
+    configuration has."""
 
-    def __init__(self, *, mask_size: int, mask_features: int) -> None:
+    def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
-        self.mask_mlp = nn.Sequential(
-            nn.Linear(mask_size * mask_size, mask_features),
-            nn.ReLU(),
-            nn.Linear(mask_features, mask_features),
-            nn.ReLU(),
-        )
+        self.parts = config.object_parts
+        if "shape" in self.parts:
+            self.mask_mlp = nn.Sequential(
+                nn.Linear(config.mask_size**2, config.mask_features),
+                nn.ReLU(),
+                nn.Linear(config.mask_features, config.mask_features),
+                nn.ReLU(),
+            )
 
     def forward(
-        self, masks_BTKhw: Tensor, appearance_BTKD: Tensor, class_scores_BTKS: Tensor
+        self, masks_BTKhw: Tensor, appearance_BTKD: Tensor | None, class_scores_BTKS: Tensor
     ) -> Tensor:
-        """(B, T, K, mask_features + D + S) object vectors.
+        """(B, T, K, O) object vectors: 2229 = 100 + 2048 + 81 numbers in the paper.
 
         Args:
             masks_BTKhw: coverage in [0, 1] of each cell of the object's mask over the crop.
-            appearance_BTKD: u of eq. (6).
+            appearance_BTKD: u of eq. (6); may be None where it is no part.
             class_scores_BTKS: c, the detector's distribution over its classes and background.
         """
-        shape_BTKb = self.mask_mlp(masks_BTKhw.flatten(3))
-        dtype = torch.promote_types(shape_BTKb.dtype, appearance_BTKD.dtype)
-        parts = (shape_BTKb, appearance_BTKD, class_scores_BTKS)
-        return torch.cat([part.to(dtype) for part in parts], dim=3)
+        vectors: list[Tensor] = []
+        if "shape" in self.parts:
+            vectors.append(self.mask_mlp(masks_BTKhw.flatten(3)))
+        if "appearance" in self.parts:
+            assert appearance_BTKD is not None
+            vectors.append(appearance_BTKD)
+        if "class" in self.parts:
+            if not vectors:
+                return class_scores_BTKS
+            dtype = reduce(torch.promote_types, (vector.dtype for vector in vectors))
+            vectors = [*(v.to(dtype) for v in vectors), class_scores_BTKS.to(dtype)]
+        return torch.cat(vectors, dim=3)
+
+
+def encode_cells(feats_BTDhw: Tensor) -> Tensor:
+    """(B, T, h * w, D + 2) each cell of a feature map as an object: its features and the x and y of
+    its centre, from -1 to 1 over the map (Santoro et al. 2017)."""
+    num_clips, num_frames, _, height, width = feats_BTDhw.shape
+    y_h, x_w = (
+        (torch.arange(cells, device=feats_BTDhw.device) * 2 + 1) / cells - 1
+        for cells in (height, width)
+    )
+    grid_2hw = torch.stack([x_w.expand(height, -1), y_h[:, None].expand(-1, width)])
+    places_BT2hw = grid_2hw.to(feats_BTDhw.dtype).expand(num_clips, num_frames, -1, -1, -1)
+    return torch.cat([feats_BTDhw, places_BT2hw], dim=2).flatten(3).transpose(2, 3)

@@ -1,132 +1,121 @@
-"""Object Relation Network: what happens between the objects of two frames (section 3.1, eq. 4).
+"""Object Relation Network: what happens between objects (section 3.1, eq. 3 and 4).
 
 B clips, T frames of a clip, M = B * T frames folded, K object slots of a frame, O numbers of an
-object vector, G numbers of a relation g, Q pairs of frames (clip, earlier frame, later frame),
-P pairs of valid objects over all pairs of frames, N valid objects of all frames, R = B * (T - 1)
-steps in time folded.
+object vector, G numbers of a relation g, n objects of a clique, Q cliques of frames (see
+`frame_cliques`), P cliques of valid objects over all cliques of frames, N valid objects of all
+frames, R steps in time of a clip.
 """
-
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
 
-__all__ = ["FramePairs", "ObjectRelation", "all_frame_pairs", "draw_frame_pairs"]
+from stage2_train.model.frame_cliques import FrameCliques
 
+__all__ = ["ObjectRelation"]
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FramePairs:
-    """Which pairs of frames (t', t), t' < t, are related, ordered by clip, then t, then t'."""
-
-    clip_Q: Tensor
-    """(Q,) int64 index of the clip."""
-    earlier_Q: Tensor
-    """(Q,) int64 t'."""
-    later_Q: Tensor
-    """(Q,) int64 t."""
-    pairs_per_frame_T: Tensor
-    """(T - 1,) number of t' of each t = 1 .. T - 1: g_t is the mean over them."""
-
-
-def draw_frame_pairs(
-    num_clips: int, num_frames: int, *, generator: torch.Generator | None = None
-) -> FramePairs:
-    """For training: one t' drawn uniformly from [0, t) for each t = 1 .. T - 1 of each clip.
-
-    Args:
-        num_clips: B.
-        num_frames: T.
-        generator: where the draws come from, on any device; torch's global generator if None.
-    """
-    device = torch.device("cpu") if generator is None else generator.device
-    later_T = torch.arange(1, num_frames, device=device)
-    draws_BT = torch.rand(
-        (num_clips, num_frames - 1), generator=generator, device=device, dtype=torch.float64
-    )
-    earlier_BT = (draws_BT * later_T).long()  # < t: a draw is at most 1 - 2^-53
-    clip_B1 = torch.arange(num_clips, device=device)[:, None]
-    return FramePairs(
-        clip_Q=clip_B1.expand_as(earlier_BT).flatten(),
-        earlier_Q=earlier_BT.flatten(),
-        later_Q=later_T.expand_as(earlier_BT).flatten(),
-        pairs_per_frame_T=torch.ones_like(later_T),
-    )
-
-
-def all_frame_pairs(num_clips: int, num_frames: int) -> FramePairs:
-    """For evaluation: every t' < t for each t = 1 .. T - 1 of each clip."""
-    later_q, earlier_q = torch.tril_indices(num_frames, num_frames, offset=-1)
-    clip_B1 = torch.arange(num_clips)[:, None]
-    return FramePairs(
-        clip_Q=clip_B1.expand(-1, len(later_q)).flatten(),
-        earlier_Q=earlier_q.repeat(num_clips),
-        later_Q=later_q.repeat(num_clips),
-        pairs_per_frame_T=torch.arange(1, num_frames),
-    )
+LARGEST_PASS = 2**17
+"""Cliques of objects that are computed at once; more are computed in several passes, so that memory
+does not grow with their number."""
 
 
 class ObjectRelation(nn.Module):
-    """g_t = sum over objects j of t' and k of t of h(o_j, o_k), h a three-layer MLP (eq. 4)."""
+    """g_t = the sum over cliques of objects of h, a three-layer MLP of their vectors (eq. 4)."""
 
-    def __init__(self, object_width: int, relation_width: int) -> None:
+    def __init__(self, object_width: int, relation_width: int, *, clique_size: int = 2) -> None:
         super().__init__()
-        # The first layer, a matrix [W1 W2] over [o_j; o_k], kept as its two halves.
-        self.first_earlier = nn.Linear(object_width, relation_width)
-        self.first_later = nn.Linear(object_width, relation_width, bias=False)
-        bound = (2 * object_width) ** -0.5  # as torch starts a layer of 2 * object_width inputs
-        for tensor in (*self.first_earlier.parameters(), self.first_later.weight):
+        # The first layer, a matrix [W1 .. Wn] over [o_1; ..; o_n], kept as its n parts.
+        self.first = nn.ModuleList(
+            nn.Linear(object_width, relation_width, bias=number == 0)
+            for number in range(clique_size)
+        )
+        bound = (clique_size * object_width) ** -0.5  # as torch starts a layer of so many inputs
+        for tensor in self.first.parameters():
             nn.init.uniform_(tensor, -bound, bound)
         self.second = nn.Linear(relation_width, relation_width)
         self.third = nn.Linear(relation_width, relation_width)
 
-    def forward(self, objects_BTKO: Tensor, valid_BTK: Tensor, pairs: FramePairs) -> Tensor:
-        """(B, T - 1, G) relations g_1 .. g_{T-1}, each the mean over the frame pairs that end in t.
+    def forward(self, objects_BTKO: Tensor, valid_BTK: Tensor, cliques: FrameCliques) -> Tensor:
+        """(B, R, G) relations g, each the mean over the cliques of frames of its step.
 
-        Only pairs of two valid objects are computed. A pair of frames without any gives zeros.
+        Only cliques of valid objects are computed. A clique of frames without any gives zeros.
 
         Args:
             objects_BTKO: object vectors; those of invalid slots are never read.
             valid_BTK: bool, which slots hold an object.
-            pairs: pairs of frames, on any device.
+            cliques: which frames are related, on any device.
         """
         num_clips, num_frames, num_slots, _ = objects_BTKO.shape
         device = objects_BTKO.device
-        clip_Q, earlier_Q, later_Q = (
-            index_Q.to(device) for index_Q in (pairs.clip_Q, pairs.earlier_Q, pairs.later_Q)
-        )
-        earlier_frame_Q = clip_Q * num_frames + earlier_Q
-        later_frame_Q = clip_Q * num_frames + later_Q
-        valid_MK = valid_BTK.flatten(0, 1)
-        valid_QKK = valid_MK[earlier_frame_Q][:, :, None] & valid_MK[later_frame_Q][:, None, :]
-        frames_P, j_P, k_P = valid_QKK.nonzero(as_tuple=True)
-
+        clip_Q, step_Q = cliques.clip_Q.to(device), cliques.step_Q.to(device)
+        frames_nQ = clip_Q * num_frames + cliques.frames_nQ.to(device)
+        total_rows = num_clips * cliques.num_steps
         slot_N = valid_BTK.flatten().nonzero().squeeze(1)
-        row_of_slot = valid_BTK.flatten().cumsum(0) - 1  # the place of a valid slot in slot_N
-        hidden_PG = self._pair_values(
-            objects_BTKO.flatten(0, 2).index_select(0, slot_N),
-            earlier_row_P=row_of_slot[earlier_frame_Q[frames_P] * num_slots + j_P],
-            later_row_P=row_of_slot[later_frame_Q[frames_P] * num_slots + k_P],
+        objects_NO = objects_BTKO.flatten(0, 2).index_select(0, slot_N)
+        parts_NG = [layer(objects_NO) for layer in self.first]
+        row_of_slot_MK = (valid_BTK.flatten().cumsum(0) - 1).view(num_clips * num_frames, num_slots)
+        total_RG = parts_NG[0].new_zeros(
+            total_rows, parts_NG[0].shape[1], dtype=_sum_dtype(parts_NG[0].dtype)
         )
-        if hidden_PG.dtype in (torch.bfloat16, torch.float16):
-            hidden_PG = hidden_PG.float()  # a sum over up to T * K * K pairs
-        step_P = (clip_Q * (num_frames - 1) + later_Q - 1)[frames_P]
-        total_RG = hidden_PG.new_zeros(num_clips * (num_frames - 1), hidden_PG.shape[1])
-        total_BTG = total_RG.index_add(0, step_P, hidden_PG).unflatten(0, (num_clips, -1))
-        return total_BTG / pairs.pairs_per_frame_T.to(device)[:, None]
+        passes = _passes(frames_nQ.shape[1], num_slots ** len(frames_nQ))
+        for place in passes:
+            clique_P, rows_nP = _cliques_of_objects(
+                valid_BTK.flatten(0, 1), row_of_slot_MK, frames_nQ[:, place]
+            )
+            values_PG = self._values(parts_NG, rows_nP, keep=len(passes) == 1)
+            row_P = (clip_Q * cliques.num_steps + step_Q)[place][clique_P]
+            total_RG = total_RG.index_add(0, row_P, values_PG.to(total_RG.dtype))
+        total_BRG = total_RG.unflatten(0, (num_clips, cliques.num_steps))
+        return total_BRG / cliques.cliques_per_step_R.to(device)[:, None]
 
-    def _pair_values(
-        self, objects_NO: Tensor, *, earlier_row_P: Tensor, later_row_P: Tensor
-    ) -> Tensor:
-        """(P, G) h(o_j, o_k), where j and k are rows of the N objects.
+    def _values(self, parts_NG: list[Tensor], rows_nP: Tensor, *, keep: bool) -> Tensor:
+        """(P, G) h of cliques whose objects are the given rows of the N objects.
 
-        The first layer is linear in the two halves of its input, [W1 W2] [o_j; o_k] = W1 o_j +
-        W2 o_k, and so is computed once per object rather than once per pair.
+        Where nothing is to be kept for the gradient, it is computed once more for it.
         """
-        earlier_NG = self.first_earlier(objects_NO)
-        later_NG = self.first_later(objects_NO)
-        hidden_PG = functional.relu_(
-            earlier_NG.index_select(0, earlier_row_P) + later_NG.index_select(0, later_row_P)
-        )
+        if keep or not torch.is_grad_enabled():
+            return self._from_parts(rows_nP, *parts_NG)
+        return checkpoint(self._from_parts, rows_nP, *parts_NG, use_reentrant=False)
+
+    def _from_parts(self, rows_nP: Tensor, *parts_NG: Tensor) -> Tensor:
+        """The first layer is linear in the objects of its input, W [o_1; ..; o_n] = W1 o_1 + .. +
+        Wn o_n, and so was computed once per object rather than once per clique."""
+        hidden_PG = parts_NG[0].index_select(0, rows_nP[0])
+        for part_NG, row_P in zip(parts_NG[1:], rows_nP[1:], strict=True):
+            hidden_PG = hidden_PG + part_NG.index_select(0, row_P)
+        hidden_PG = functional.relu_(hidden_PG)
         hidden_PG = functional.relu_(self.second(hidden_PG))
         return functional.relu_(self.third(hidden_PG))
+
+
+def _sum_dtype(dtype: torch.dtype) -> torch.dtype:
+    """Sums over up to T * K * K cliques are not made in half precision."""
+    return torch.float32 if dtype in (torch.bfloat16, torch.float16) else dtype
+
+
+def _passes(num_cliques: int, most_of_each: int) -> list[slice]:
+    """Places of the cliques of frames that each pass computes."""
+    size = max(1, LARGEST_PASS // max(1, most_of_each))
+    return [slice(start, start + size) for start in range(0, num_cliques, size)]
+
+
+def _cliques_of_objects(
+    valid_MK: Tensor, row_of_slot_MK: Tensor, frames_nq: Tensor
+) -> tuple[Tensor, Tensor]:
+    """All choices of one valid object in each frame of some cliques of frames.
+
+    Returns:
+        (P,) which clique of frames, and (n, P) which of the N valid objects, the last one varying
+        fastest.
+    """
+    valid_qK = valid_MK[frames_nq[0]]  # grows an axis of K slots an object
+    for frame_q in frames_nq[1:]:
+        shape = (len(frame_q), *[1] * (valid_qK.ndim - 1), -1)
+        valid_qK = valid_qK[..., None] & valid_MK[frame_q].view(shape)
+    clique_P, *slots = valid_qK.nonzero(as_tuple=True)
+    rows = [
+        row_of_slot_MK[frame_q[clique_P], slot_P]
+        for frame_q, slot_P in zip(frames_nq, slots, strict=True)
+    ]
+    return clique_P, torch.stack(rows)

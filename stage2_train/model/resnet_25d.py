@@ -6,13 +6,15 @@ are rows of one matrix, so that the temporal kernel is an ordinary 2D convolutio
 memory, without a copy and without a slow 5-D convolution.
 """
 
+from functools import partial
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from stage2_train.model.config import NetworkConfig
+from stage2_train.model.config import Kernel, NetworkConfig, Start
 
-__all__ = ["FrameConv", "Stage", "TemporalConv", "Trunk"]
+__all__ = ["FrameConv", "SpaceTimeConv", "Stage", "TemporalConv", "Trunk"]
 
 _BLOCKS: dict[str, tuple[int, int, int, int]] = {"resnet18": (2, 2, 2, 2), "resnet50": (3, 4, 6, 3)}
 
@@ -41,21 +43,68 @@ class TemporalConv(nn.Module):
         return mixed_MhwC.permute(0, 3, 1, 2)
 
 
+class SpaceTimeConv(nn.Module):
+    """3 x k x k convolution of a clip, zeros beyond its ends: a 3D kernel."""
+
+    def __init__(self, spatial_weight: Tensor, *, stride: int, start: Start) -> None:
+        """Starts from a (C', C, k, k) kernel of frames; see `inflated`."""
+        super().__init__()
+        self.stride = stride
+        self.start = start
+        self.weight = nn.Parameter(self.inflated(spatial_weight))
+
+    def inflated(self, spatial_weight: Tensor) -> Tensor:
+        """(C', C, 3, k, k): the kernel at the centre (`identity`), or a third of it each time."""
+        if self.start == "replicate":
+            return spatial_weight[:, :, None].expand(-1, -1, 3, -1, -1) / 3
+        beside = torch.zeros_like(spatial_weight)
+        return torch.stack([beside, spatial_weight, beside], dim=2)
+
+    def forward(self, feats_MChw: Tensor, num_frames: int) -> Tensor:
+        """(M, C', h', w') features of clips of `num_frames` frames."""
+        clips_BCThw = feats_MChw.unflatten(0, (-1, num_frames)).transpose(1, 2)
+        padding = self.weight.shape[-1] // 2
+        mixed_BCThw = functional.conv3d(
+            clips_BCThw,
+            self.weight,
+            stride=(1, self.stride, self.stride),
+            padding=(1, padding, padding),
+        )
+        mixed_MChw = mixed_BCThw.transpose(1, 2).flatten(0, 1)
+        return mixed_MChw.contiguous(memory_format=torch.channels_last)
+
+
 class FrameConv(nn.Module):
-    """k x k convolution of each frame, then, where `temporal`, one over time (the 2.5D unit)."""
+    """k x k convolution of each frame, alone (2D), then with one over time (2.5D), or as one 3D
+    kernel."""
 
     def __init__(
-        self, in_channels: int, out_channels: int, *, size: int, stride: int, temporal: bool
+        self,
+        in_channels: int,
+        out_channels: int,
+        *,
+        size: int,
+        stride: int = 1,
+        kernel: Kernel = "2d",
+        start: Start = "identity",
     ) -> None:
         super().__init__()
-        self.spatial = nn.Conv2d(
+        spatial = nn.Conv2d(
             in_channels, out_channels, size, stride=stride, padding=size // 2, bias=False
         )
-        nn.init.kaiming_normal_(self.spatial.weight, mode="fan_out", nonlinearity="relu")
-        self.temporal = TemporalConv(out_channels) if temporal else None
+        nn.init.kaiming_normal_(spatial.weight, mode="fan_out", nonlinearity="relu")
+        self.spatial = self.temporal = self.space_time = None
+        if kernel == "3d":
+            self.space_time = SpaceTimeConv(spatial.weight.detach(), stride=stride, start=start)
+        else:
+            self.spatial = spatial
+            self.temporal = TemporalConv(out_channels) if kernel == "2.5d" else None
 
     def forward(self, feats_MChw: Tensor, num_frames: int) -> Tensor:
         """(M, C', h', w') features before normalisation."""
+        if self.spatial is None:
+            assert self.space_time is not None
+            return self.space_time(feats_MChw, num_frames)
         spatial_MChw = self.spatial(feats_MChw)
         return spatial_MChw if self.temporal is None else self.temporal(spatial_MChw, num_frames)
 
@@ -78,11 +127,15 @@ class BasicBlock(nn.Module):
 
     expansion = 1
 
-    def __init__(self, in_channels: int, channels: int, *, stride: int, temporal: bool) -> None:
+    def __init__(
+        self, in_channels: int, channels: int, *, stride: int, kernel: Kernel, start: Start
+    ) -> None:
         super().__init__()
-        self.conv1 = FrameConv(in_channels, channels, size=3, stride=stride, temporal=temporal)
+        self.conv1 = FrameConv(
+            in_channels, channels, size=3, stride=stride, kernel=kernel, start=start
+        )
         self.bn1 = nn.BatchNorm2d(channels)
-        self.conv2 = FrameConv(channels, channels, size=3, stride=1, temporal=temporal)
+        self.conv2 = FrameConv(channels, channels, size=3, kernel=kernel, start=start)
         self.bn2 = nn.BatchNorm2d(channels)
         resized = stride != 1 or in_channels != channels
         self.downsample = _Downsample(in_channels, channels, stride=stride) if resized else None
@@ -96,18 +149,22 @@ class BasicBlock(nn.Module):
 
 
 class Bottleneck(nn.Module):
-    """1 x 1, 3 x 3 (strided, maybe 2.5D) and 1 x 1 convolutions and a shortcut."""
+    """1 x 1, 3 x 3 (strided, perhaps over time) and 1 x 1 convolutions and a shortcut."""
 
     expansion = 4
 
-    def __init__(self, in_channels: int, channels: int, *, stride: int, temporal: bool) -> None:
+    def __init__(
+        self, in_channels: int, channels: int, *, stride: int, kernel: Kernel, start: Start
+    ) -> None:
         super().__init__()
         out_channels = channels * self.expansion
-        self.conv1 = FrameConv(in_channels, channels, size=1, stride=1, temporal=False)
+        self.conv1 = FrameConv(in_channels, channels, size=1)
         self.bn1 = nn.BatchNorm2d(channels)
-        self.conv2 = FrameConv(channels, channels, size=3, stride=stride, temporal=temporal)
+        self.conv2 = FrameConv(
+            channels, channels, size=3, stride=stride, kernel=kernel, start=start
+        )
         self.bn2 = nn.BatchNorm2d(channels)
-        self.conv3 = FrameConv(channels, out_channels, size=1, stride=1, temporal=False)
+        self.conv3 = FrameConv(channels, out_channels, size=1)
         self.bn3 = nn.BatchNorm2d(out_channels)
         resized = stride != 1 or in_channels != out_channels
         self.downsample = _Downsample(in_channels, out_channels, stride=stride) if resized else None
@@ -131,10 +188,10 @@ class Stage(nn.Module):
         block = BasicBlock if config.backbone == "resnet18" else Bottleneck
         channels = config.base_width * 2 ** (number - 2)
         before = config.base_width if number == 2 else channels // 2 * block.expansion
-        temporal = config.kernels[number - 1] == "2.5d"
-        blocks = [block(before, channels, stride=stride, temporal=temporal)]
+        build = partial(block, kernel=config.kernels[number - 1], start=config.temporal_start)
+        blocks = [build(before, channels, stride=stride)]
         for _ in range(_BLOCKS[config.backbone][number - 2] - 1):
-            blocks.append(block(channels * block.expansion, channels, stride=1, temporal=temporal))
+            blocks.append(build(channels * block.expansion, channels, stride=1))
         self.blocks = nn.ModuleList(blocks)
 
     def forward(self, feats_MChw: Tensor, num_frames: int) -> Tensor:
@@ -149,8 +206,14 @@ class Trunk(nn.Module):
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
-        temporal = config.kernels[0] == "2.5d"
-        self.conv1 = FrameConv(3, config.base_width, size=7, stride=2, temporal=temporal)
+        self.conv1 = FrameConv(
+            3,
+            config.base_width,
+            size=7,
+            stride=2,
+            kernel=config.kernels[0],
+            start=config.temporal_start,
+        )
         self.bn1 = nn.BatchNorm2d(config.base_width)
         self.conv2 = Stage(config, number=2, stride=1)
         self.conv3 = Stage(config, number=3, stride=2)

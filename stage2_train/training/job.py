@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
+from torch import nn
 
 from shared.config_file import to_toml
 from shared.manifests.load import load_dataset
@@ -17,8 +18,9 @@ from stage2_train.clips.reader import ClipStore
 from stage2_train.data.join import JoinedSplit
 from stage2_train.data.loader import LoaderSettings, num_training_batches
 from stage2_train.devices import build_accelerator
+from stage2_train.model.build import build_network
+from stage2_train.model.config import NetworkConfig
 from stage2_train.model.inflate import fetch_imagenet_weights, inflate, read_resnet_weights
-from stage2_train.model.network import ObjectVideoNetwork
 from stage2_train.training.checkpoint import LAST_NAME
 from stage2_train.training.loop import TrainingData, train_network
 from stage2_train.training.phases import plan_phases
@@ -95,9 +97,9 @@ def train(request: TrainRequest) -> dict[str, Any]:
         _open_run(plan)
     accelerator.wait_for_everyone()
     torch.manual_seed(recipe.seed)
-    network = ObjectVideoNetwork(recipe.model)
+    network = build_network(recipe.model)
     if recipe.initial_weights == "imagenet" and not (plan.run / LAST_NAME).is_file():
-        _inflate(network, request.weights, accelerator)
+        _inflate(network, recipe.model, request.weights, accelerator)
     validation = sources.clip_dataset(plan.validation, recipe)
     data = TrainingData(
         train=sources.clip_dataset(plan.train, recipe),
@@ -224,10 +226,14 @@ def _weights_digest(recipe: Recipe, weights: Path | None, run: Path) -> str | No
     return IMAGENET_NAME
 
 
-def _inflate(network: ObjectVideoNetwork, weights: Path | None, accelerator: Accelerator) -> None:
+def _inflate(
+    network: nn.Module, config: NetworkConfig, weights: Path | None, accelerator: Accelerator
+) -> None:
+    if not config.sees_frames:
+        return
     if weights is not None:
         inflate(network, read_resnet_weights(weights), name=str(weights))
         return
     with accelerator.main_process_first():  # which downloads them for all
-        fetched = fetch_imagenet_weights(network.config.backbone)
+        fetched = fetch_imagenet_weights(config.backbone)
     inflate(network, fetched, name=IMAGENET_NAME)

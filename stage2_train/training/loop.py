@@ -24,7 +24,6 @@ from stage2_train.data.loader import LoaderSettings, num_training_batches, train
 from stage2_train.devices import main_progress
 from stage2_train.evaluation.predictions import gathered, predict
 from stage2_train.evaluation.scores import score_heads
-from stage2_train.model.network import ObjectVideoNetwork
 from stage2_train.training.checkpoint import (
     BEST_NAME,
     LAST_NAME,
@@ -62,7 +61,7 @@ class _Session:
     """A training in this process."""
 
     accelerator: Accelerator
-    network: ObjectVideoNetwork
+    network: nn.Module
     model: nn.Module
     """The network, wrapped so that processes share gradients if there are several."""
     recipe: Recipe
@@ -85,7 +84,7 @@ class _Session:
 
 
 def train_network(
-    network: ObjectVideoNetwork,
+    network: nn.Module,
     recipe: Recipe,
     data: TrainingData,
     run: Path,
@@ -160,7 +159,7 @@ def _run_phase(session: _Session, phase: Phase, resumed: Checkpoint | None) -> N
     """Steps until the phase is over or the training is to stop."""
     state, recipe = session.state, session.recipe
     accelerator = session.accelerator
-    freeze_for(session.network, phase.heads)
+    freeze_for(session.network, phase)
     session.model = _synchronised(session.network, accelerator)
     session.model.train()
     optimiser = build_optimiser(session.network.parameters(), recipe.optimiser)
@@ -199,7 +198,7 @@ def _run_phase(session: _Session, phase: Phase, resumed: Checkpoint | None) -> N
             _save(session, LAST_NAME, optimiser)
 
 
-def _synchronised(network: ObjectVideoNetwork, accelerator: Accelerator) -> nn.Module:
+def _synchronised(network: nn.Module, accelerator: Accelerator) -> nn.Module:
     """The network, wrapped anew for the parameters that a phase trains if processes share them.
 
     `Accelerator.prepare` is not used for it: it wraps a network once, and then for all phases.

@@ -87,14 +87,17 @@ def total_loss(
     *,
     logits_BA: Tensor,
     labels: Tensor,
-    class_logits_BTKS: Tensor,
+    class_logits_BTKS: Tensor | None,
     detector_labels_BTK: Tensor,
     valid_BTK: Tensor,
     object_weight: float = 1.0,
     reduction: Reduction = "mean",
 ) -> Losses:
-    """Eq. (12): the activity loss plus `object_weight` times the object class loss."""
+    """Eq. (12): the activity loss plus `object_weight` times the object class loss; without class
+    logits the latter is zero."""
     activity = activity_loss(logits_BA, labels)
+    if class_logits_BTKS is None:
+        return Losses(total=activity, activity=activity, objects=activity.new_zeros(()))
     objects = object_class_loss(
         class_logits_BTKS, detector_labels_BTK, valid_BTK=valid_BTK, reduction=reduction
     )

@@ -1,9 +1,18 @@
-"""The two phases of a training (section 5): the object head alone, then the whole network."""
+"""The phases of a training (section 5): the object head alone, then the whole network."""
 
 from dataclasses import dataclass
 
-from stage2_train.model.network import Heads, ObjectVideoNetwork
+from torch import nn
+
+from stage2_train.model.config import Heads
 from stage2_train.training.recipe import Recipe
+
+_PHASE_NAMES: dict[Heads, str] = {
+    "object": "object_head",
+    "activity": "activity_head",
+    "both": "two_heads",
+}
+"""As the heads' scores are called."""
 
 __all__ = ["Phase", "freeze_for", "phase_heads", "plan_phases", "steps_per_epoch"]
 
@@ -28,22 +37,33 @@ def steps_per_epoch(num_batches: int, accumulation: int) -> int:
 def plan_phases(recipe: Recipe, *, num_batches: int) -> tuple[Phase, ...]:
     """The phases that have any steps, in order.
 
+    A network of one head has one phase, as long as both phases of a network of two heads together,
+    so that every system has the same number of steps.
+
     Args:
         recipe: their lengths.
         num_batches: batches of an epoch.
     """
     per_epoch = steps_per_epoch(num_batches, recipe.optimiser.accumulation)
     lengths = recipe.phases
-    rows: tuple[tuple[str, Heads, int | None, int], ...] = (
-        ("object_head", "object", lengths.object_head_steps, lengths.object_head_epochs),
-        ("two_heads", "both", lengths.steps, lengths.epochs),
+    first, second = (
+        num_epochs * per_epoch if num_steps is None else num_steps
+        for num_steps, num_epochs in (
+            (lengths.object_head_steps, lengths.object_head_epochs),
+            (lengths.steps, lengths.epochs),
+        )
     )
-    phases = []
-    for name, heads, num_steps, num_epochs in rows:
-        length = num_epochs * per_epoch if num_steps is None else num_steps
-        if length:
-            phases.append(Phase(name=name, heads=heads, num_steps=length))
-    return tuple(phases)
+    heads = recipe.model.heads
+    phases = (
+        (_phase("object", first), _phase("both", second))
+        if heads == "both"
+        else (_phase(heads, first + second),)
+    )
+    return tuple(phase for phase in phases if phase.num_steps)
+
+
+def _phase(heads: Heads, num_steps: int) -> Phase:
+    return Phase(name=_PHASE_NAMES[heads], heads=heads, num_steps=num_steps)
 
 
 def phase_heads(recipe: Recipe, number: int) -> Heads:
@@ -51,7 +71,9 @@ def phase_heads(recipe: Recipe, number: int) -> Heads:
     return plan_phases(recipe, num_batches=1)[number].heads
 
 
-def freeze_for(network: ObjectVideoNetwork, heads: Heads) -> None:
-    """Leaves the parameters of the activity head out of training while only objects are trained."""
-    for module in (network.activity_conv5, network.activity_head):
-        module.requires_grad_(heads == "both")
+def freeze_for(network: nn.Module, phase: Phase) -> None:
+    """Leaves the activity head of a network of two heads out of training while only the object head
+    is trained; everything else is trained."""
+    network.requires_grad_(True)
+    if phase.heads == "object" and hasattr(network, "activity_head"):
+        network.activity_head.requires_grad_(False)

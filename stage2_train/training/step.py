@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from shared.atomic_file import write_text
 from shared.errors import TrainingError
 from stage2_train.data.batch import ClipBatch
-from stage2_train.model.network import Heads
+from stage2_train.model.config import Heads
 from stage2_train.training.losses import Losses, total_loss
 from stage2_train.training.recipe import Recipe
 
@@ -64,10 +64,11 @@ def training_step(
             batch = batch.to(accelerator.device)
             with accelerator.autocast():
                 output = model(batch.inputs(), heads=heads, generator=generator)
+            class_logits_BTKS = output.class_logits_BTKS
             losses = total_loss(
                 logits_BA=output.logits_BA.float(),
                 labels=batch.labels,
-                class_logits_BTKS=output.class_logits_BTKS.float(),
+                class_logits_BTKS=None if class_logits_BTKS is None else class_logits_BTKS.float(),
                 detector_labels_BTK=batch.detector_labels_BTK,
                 valid_BTK=batch.valid_BTK,
                 object_weight=recipe.losses.object_loss_weight,

@@ -34,11 +34,11 @@ def relate_frames(
     weights: Weights, earlier_objects: Sequence[Tensor], later_objects: Sequence[Tensor]
 ) -> Tensor:
     """g of two frames (eq. 4): the sum of h over all pairs of an earlier and a later object."""
-    halves = [weights["first_earlier.weight"], weights["first_later.weight"]]
+    halves = [weights["first.0.weight"], weights["first.1.weight"]]
     weights = {
         **weights,
         "first.weight": torch.cat(halves, dim=1),
-        "first.bias": weights["first_earlier.bias"],
+        "first.bias": weights["first.0.bias"],
     }
     total_G = torch.zeros(len(weights["third.bias"]), dtype=torch.float64)
     for object_j in earlier_objects:

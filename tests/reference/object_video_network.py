@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from stage2_train.model.config import NetworkConfig
-from stage2_train.model.network import NetworkInputs
+from stage2_train.model.inputs import NetworkInputs
 from tests.reference.mask_pool import pool_objects
 from tests.reference.object_relation import classify_sequence, encode_object, relations_of_clip
 
@@ -35,21 +35,23 @@ def clip_logits(
     """
     frames = [_normalised(frame) for frame in batch.frames_BTCHW[clip]]
     trunk = _trunk(config, weights, frames)
-    activity = _stage(config, weights, "activity_conv5", trunk, number=5, stride=2)
+    activity = _stage(config, weights, "activity_head.conv5", trunk, number=5, stride=2)
     objects = _stage(
-        config, weights, "object_conv5", trunk, number=5, stride=config.conv5_object_stride
+        config, weights, "object_head.conv5", trunk, number=5, stride=config.conv5_object_stride
     )
     contexts = [feats_Dhw.flatten(1).sum(1) / feats_Dhw[0].numel() for feats_Dhw in activity]
-    activity_logits_A = classify_sequence(_part(weights, "activity_head"), contexts)
+    activity_logits_A = classify_sequence(_part(weights, "activity_head.classifier"), contexts)
 
     appearance_TKD = pool_objects(torch.stack(objects)[None], batch.coverage_BTKhw[clip][None])[0]
     objects_of_frame = _objects_of_frames(weights, batch, clip, appearance_TKD)
-    relations = relations_of_clip(_part(weights, "relation"), objects_of_frame, drawn=None)
+    relations = relations_of_clip(
+        _part(weights, "object_head.relation"), objects_of_frame, drawn=None
+    )
     if config.normalise_relations:
-        relations = [_layer_norm(_part(weights, "normalise"), g) for g in relations]
-    object_logits_A = classify_sequence(_part(weights, "reasoning_head"), relations)
+        relations = [_layer_norm(_part(weights, "object_head.normalise"), g) for g in relations]
+    object_logits_A = classify_sequence(_part(weights, "object_head.reasoning"), relations)
 
-    classify = _part(weights, "classify_object")
+    classify = _part(weights, "object_head.classify_object")
     class_logits_TKS = appearance_TKD @ classify["weight"].T + classify["bias"]
     return activity_logits_A, object_logits_A, class_logits_TKS
 
@@ -57,7 +59,7 @@ def clip_logits(
 def _objects_of_frames(
     weights: Weights, batch: NetworkInputs, clip: int, appearance_TKD: Tensor
 ) -> list[list[Tensor]]:
-    encoder = _part(weights, "encoder")
+    encoder = _part(weights, "object_head.encoder")
     return [
         [
             encode_object(

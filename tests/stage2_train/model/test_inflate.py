@@ -33,7 +33,7 @@ def test_sets_both_conv5_and_temporal_kernels(network, resnet_weights, tmp_path)
     torch.save(resnet_weights, tmp_path / "resnet18.pth")
     inflate(network, read_resnet_weights(tmp_path / "resnet18.pth"), name="resnet18.pth")
     ours = network.state_dict()
-    for head in ("activity_conv5", "object_conv5"):
+    for head in ("activity_head.conv5", "object_head.conv5"):
         assert torch.equal(
             ours[f"{head}.blocks.1.conv2.spatial.weight"], resnet_weights["layer4.1.conv2.weight"]
         )
@@ -65,7 +65,7 @@ def test_refuses_other_weights_and_changes_nothing(case, network, resnet_weights
     weights["bn1.bias"] = torch.full((64,), 7.0)
     with pytest.raises(CheckpointError, match=re.escape(message)) as caught:
         inflate(network, weights, name="some.pth")
-    assert "ResNet weights some.pth do not fit resnet18 of base width 64" in str(caught.value)
+    assert "ResNet weights some.pth do not fit the network's backbone" in str(caught.value)
     assert not (network.trunk.bn1.bias == 7).any()
 
 

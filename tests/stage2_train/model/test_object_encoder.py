@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from stage2_train.model.object_encoder import ObjectEncoder
+from stage2_train.model.config import NetworkConfig
+from stage2_train.model.object_encoder import ObjectEncoder, encode_cells
 from tests.reference.object_relation import encode_object
 
 ROUND_OFF = 1e-12  # float64
@@ -11,7 +12,7 @@ ROUND_OFF = 1e-12  # float64
 
 @pytest.mark.parametrize(("feature_width", "object_width"), [(2048, 2229), (512, 693)])
 def test_width_of_the_paper(feature_width, object_width) -> None:
-    encoder = ObjectEncoder(mask_size=28, mask_features=100)
+    encoder = ObjectEncoder(NetworkConfig(num_activities=2))
     objects_BTKO = encoder(
         torch.rand(1, 2, 3, 28, 28), torch.rand(1, 2, 3, feature_width), torch.rand(1, 2, 3, 81)
     )
@@ -20,7 +21,7 @@ def test_width_of_the_paper(feature_width, object_width) -> None:
 
 def test_equals_loops() -> None:
     torch.manual_seed(0)
-    encoder = ObjectEncoder(mask_size=3, mask_features=5).double()
+    encoder = ObjectEncoder(NetworkConfig(num_activities=2, mask_size=3, mask_features=5)).double()
     masks_BTKhw = torch.rand(2, 1, 3, 3, 3, dtype=torch.float64)
     appearance_BTKD = torch.randn(2, 1, 3, 4, dtype=torch.float64)
     class_scores_BTKS = torch.rand(2, 1, 3, 6, dtype=torch.float64)
@@ -40,6 +41,41 @@ def test_equals_loops() -> None:
 
 def test_shape_part_ends_in_a_relu() -> None:
     torch.manual_seed(0)
-    encoder = ObjectEncoder(mask_size=3, mask_features=50)
+    encoder = ObjectEncoder(NetworkConfig(num_activities=2, mask_size=3, mask_features=50))
     shape_BTKb = encoder.mask_mlp(torch.randn(1, 1, 4, 9))
     assert shape_BTKb.min() == 0 < shape_BTKb.max()
+
+
+@pytest.mark.parametrize("parts", [("shape",), ("appearance",), ("class",), ("shape", "class")])
+def test_parts_are_those_of_the_whole_vector(parts) -> None:
+    torch.manual_seed(0)
+    sizes = {"num_activities": 2, "mask_size": 3, "mask_features": 5}
+    whole = ObjectEncoder(NetworkConfig(**sizes)).double()
+    some = ObjectEncoder(NetworkConfig(**sizes, object_parts=parts)).double()
+    some.load_state_dict(whole.state_dict() if "shape" in parts else {})
+    inputs = (
+        torch.rand(1, 2, 2, 3, 3).double(),
+        torch.rand(1, 2, 2, 4).double(),
+        torch.rand(1, 2, 2, 6).double(),
+    )
+    widths = {"shape": slice(0, 5), "appearance": slice(5, 9), "class": slice(9, 15)}
+    expected = torch.cat([whole(*inputs)[..., widths[part]] for part in parts], dim=3)
+    assert torch.equal(some(*inputs), expected)
+
+
+def test_cells_carry_their_place() -> None:
+    feats_BTDhw = torch.arange(12.0).view(1, 1, 2, 2, 3)
+    cells_BTKO = encode_cells(feats_BTDhw)
+    assert cells_BTKO.shape == (1, 1, 6, 4)
+    third = 2 / 3
+    assert cells_BTKO[0, 0].tolist() == [
+        pytest.approx(row)
+        for row in (
+            [0, 6, -third, -0.5],
+            [1, 7, 0, -0.5],
+            [2, 8, third, -0.5],
+            [3, 9, -third, 0.5],
+            [4, 10, 0, 0.5],
+            [5, 11, third, 0.5],
+        )
+    ]

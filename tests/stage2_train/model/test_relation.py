@@ -3,12 +3,14 @@
 import pytest
 import torch
 
-from stage2_train.model.relation import (
-    FramePairs,
-    ObjectRelation,
-    all_frame_pairs,
-    draw_frame_pairs,
+from stage2_train.model import relation as relation_module
+from stage2_train.model.frame_cliques import (
+    FrameCliques,
+    all_earlier_frames,
+    drawn_earlier_frames,
+    within_frames,
 )
+from stage2_train.model.relation import ObjectRelation
 from tests.reference.object_relation import relations_of_clip
 
 ROUND_OFF = 1e-10  # float64, sums over up to 100 pairs in another order
@@ -60,8 +62,8 @@ def _assert_same_with_gradients(relation, objects_BTKO, fast, slow) -> None:
 @pytest.mark.parametrize("size", SIZES)
 def test_training_equals_loops_with_gradients(size) -> None:
     relation, (objects_BTKO, valid_BTK) = _relation(), _case(*size)
-    pairs = draw_frame_pairs(size[0], size[1], generator=torch.Generator().manual_seed(5))
-    drawn_of_clip = pairs.earlier_Q.reshape(size[0], size[1] - 1).tolist()
+    pairs = drawn_earlier_frames(size[0], size[1], generator=torch.Generator().manual_seed(5))
+    drawn_of_clip = pairs.frames_nQ[0].reshape(size[0], size[1] - 1).tolist()
     fast = relation(objects_BTKO, valid_BTK, pairs)
     slow = _slow(relation, objects_BTKO, valid_BTK, drawn_of_clip)
     _assert_same_with_gradients(relation, objects_BTKO, fast, slow)
@@ -70,7 +72,7 @@ def test_training_equals_loops_with_gradients(size) -> None:
 @pytest.mark.parametrize("size", SIZES)
 def test_evaluation_equals_loops_with_gradients(size) -> None:
     relation, (objects_BTKO, valid_BTK) = _relation(), _case(*size)
-    fast = relation(objects_BTKO, valid_BTK, all_frame_pairs(size[0], size[1]))
+    fast = relation(objects_BTKO, valid_BTK, all_earlier_frames(size[0], size[1]))
     slow = _slow(relation, objects_BTKO, valid_BTK, [None] * size[0])
     _assert_same_with_gradients(relation, objects_BTKO, fast, slow)
 
@@ -78,7 +80,7 @@ def test_evaluation_equals_loops_with_gradients(size) -> None:
 def test_gradcheck() -> None:
     relation, (objects_BTKO, valid_BTK) = _relation(2, 3), _case(1, 3, 2, 0.8, width=2)
     assert valid_BTK.any()
-    pairs = all_frame_pairs(1, 3)
+    pairs = all_earlier_frames(1, 3)
     assert torch.autograd.gradcheck(
         lambda objects: relation(objects, valid_BTK, pairs), objects_BTKO
     )
@@ -89,10 +91,10 @@ def test_sums_over_pairs_and_averages_over_earlier_frames() -> None:
     with torch.no_grad():  # h(o_j, o_k) = o_j + 10 o_k for positive numbers
         for parameter in relation.parameters():
             parameter.fill_(0 if parameter.ndim == 1 else 1)
-        relation.first_later.weight.fill_(10)
+        relation.first[1].weight.fill_(10)
     objects_BTKO = torch.tensor([[[1.0, 2.0], [3.0, 4.0], [5.0, 0.0]]]).double()[..., None]
     valid_BTK = torch.tensor([[[True, True], [True, True], [True, False]]])
-    g = relation(objects_BTKO, valid_BTK, all_frame_pairs(1, 3))
+    g = relation(objects_BTKO, valid_BTK, all_earlier_frames(1, 3))
     # t = 1: j in {1, 2}, k in {3, 4}: 31 + 41 + 32 + 42.
     # t = 2: k is 5; t' = 0 gives 51 + 52, t' = 1 gives 53 + 54.
     assert g.flatten().tolist() == [146.0, (51 + 52 + 53 + 54) / 2]
@@ -100,14 +102,14 @@ def test_sums_over_pairs_and_averages_over_earlier_frames() -> None:
 
 def test_the_earlier_frame_comes_first() -> None:
     relation, (objects_BTKO, valid_BTK) = _relation(), _case(1, 2, 2, 1.0)
-    forward = relation(objects_BTKO, valid_BTK, all_frame_pairs(1, 2))
-    backward = relation(objects_BTKO.flip(1), valid_BTK, all_frame_pairs(1, 2))
+    forward = relation(objects_BTKO, valid_BTK, all_earlier_frames(1, 2))
+    backward = relation(objects_BTKO.flip(1), valid_BTK, all_earlier_frames(1, 2))
     assert (forward - backward).abs().max() > 1e-3
 
 
 def test_invalid_slots_are_never_read() -> None:
     relation, (objects_BTKO, valid_BTK) = _relation(), _case(2, 3, 4, 0.5)
-    pairs = all_frame_pairs(2, 3)
+    pairs = all_earlier_frames(2, 3)
     expected = relation(objects_BTKO, valid_BTK, pairs)
     spoilt_BTKO = objects_BTKO.detach().where(valid_BTK[..., None], torch.nan).requires_grad_()
     found = relation(spoilt_BTKO, valid_BTK, pairs)
@@ -119,7 +121,7 @@ def test_invalid_slots_are_never_read() -> None:
 
 def test_object_order_does_not_matter() -> None:
     relation, (objects_BTKO, valid_BTK) = _relation(), _case(2, 3, 4, 0.7)
-    pairs = all_frame_pairs(2, 3)
+    pairs = all_earlier_frames(2, 3)
     order = [2, 0, 3, 1]
     torch.testing.assert_close(
         relation(objects_BTKO[:, :, order], valid_BTK[:, :, order], pairs),
@@ -132,19 +134,19 @@ def test_object_order_does_not_matter() -> None:
 def test_frames_without_objects_relate_to_nothing() -> None:
     relation, (objects_BTKO, valid_BTK) = _relation(), _case(1, 3, 2, 1.0)
     valid_BTK[0, 1] = False
-    g = relation(objects_BTKO, valid_BTK, all_frame_pairs(1, 3))
+    g = relation(objects_BTKO, valid_BTK, all_earlier_frames(1, 3))
     assert not g[0, 0].any()
     assert g[0, 1].any()
-    assert not relation(objects_BTKO, torch.zeros_like(valid_BTK), all_frame_pairs(1, 3)).any()
+    assert not relation(objects_BTKO, torch.zeros_like(valid_BTK), all_earlier_frames(1, 3)).any()
 
 
 def test_only_the_drawn_earlier_frame_is_read() -> None:
     relation, (objects_BTKO, valid_BTK) = _relation(), _case(1, 4, 2, 1.0)
-    pairs = FramePairs(
+    pairs = FrameCliques(
         clip_Q=torch.zeros(3, dtype=torch.int64),
-        earlier_Q=torch.tensor([0, 0, 1]),
-        later_Q=torch.tensor([1, 2, 3]),
-        pairs_per_frame_T=torch.ones(3),
+        frames_nQ=torch.tensor([[0, 0, 1], [1, 2, 3]]),
+        step_Q=torch.arange(3),
+        cliques_per_step_R=torch.ones(3),
     )
     before = relation(objects_BTKO, valid_BTK, pairs)
     changed_BTKO = objects_BTKO.detach().clone()
@@ -153,35 +155,29 @@ def test_only_the_drawn_earlier_frame_is_read() -> None:
     assert changed.tolist() == [[True, True, False]]
 
 
-def test_all_frame_pairs() -> None:
-    pairs = all_frame_pairs(2, 3)
-    rows = torch.stack([pairs.clip_Q, pairs.earlier_Q, pairs.later_Q], dim=1).tolist()
-    assert rows == [[0, 0, 1], [0, 0, 2], [0, 1, 2], [1, 0, 1], [1, 0, 2], [1, 1, 2]]
-    assert pairs.pairs_per_frame_T.tolist() == [1, 2]
-
-
-def test_drawn_frame_pairs_are_uniform_over_the_past() -> None:
-    num_clips, num_frames = 6000, 5
-    pairs = draw_frame_pairs(num_clips, num_frames, generator=torch.Generator().manual_seed(0))
-    for t in range(1, num_frames):
-        counts = torch.bincount(pairs.earlier_Q[pairs.later_Q == t], minlength=t)
-        assert len(counts) == t
-        expected = num_clips / t  # five standard deviations of a binomial count
-        assert (counts - expected).abs().max() <= 5 * (expected * (1 - 1 / t)) ** 0.5
-
-
-def test_draws_follow_the_generator() -> None:
-    def draw(seed: int) -> list[int]:
-        generator = torch.Generator().manual_seed(seed)
-        return draw_frame_pairs(4, 6, generator=generator).earlier_Q.tolist()
-
-    state = torch.random.get_rng_state()
-    assert draw(1) == draw(1) != draw(2)
-    assert torch.equal(state, torch.random.get_rng_state())
-
-
 def test_first_layer_starts_as_one_of_both_halves() -> None:
     torch.manual_seed(0)
     relation = ObjectRelation(50, 40)
-    for weight in (relation.first_earlier.weight, relation.first_later.weight):
+    assert [layer.bias is not None for layer in relation.first] == [True, False]
+    for weight in (layer.weight for layer in relation.first):
         assert 0.99 * 100**-0.5 < weight.abs().max() <= 100**-0.5
+
+
+@pytest.mark.parametrize("clique_size", [1, 2, 3])
+def test_several_passes_equal_one_with_gradients(clique_size, monkeypatch) -> None:
+    torch.manual_seed(1)
+    relation = ObjectRelation(4, 6, clique_size=clique_size).double()
+    objects_BTKO, valid_BTK = _case(2, 4, 3, 0.7)
+    if clique_size == 1:
+        cliques = within_frames(2, 4, clique_size=1)
+    else:
+        cliques = all_earlier_frames(2, 4, num_earlier=clique_size - 1)
+    inputs = [objects_BTKO, *relation.parameters()]
+    expected = relation(objects_BTKO, valid_BTK, cliques)
+    expected_grads = torch.autograd.grad(expected.pow(2).sum(), inputs)
+    monkeypatch.setattr(relation_module, "LARGEST_PASS", 2 * 3**clique_size)
+    found = relation(objects_BTKO, valid_BTK, cliques)
+    torch.testing.assert_close(found, expected, rtol=ROUND_OFF, atol=ROUND_OFF)
+    grads = torch.autograd.grad(found.pow(2).sum(), inputs)
+    for grad, expected_grad in zip(grads, expected_grads, strict=True):
+        torch.testing.assert_close(grad, expected_grad, rtol=ROUND_OFF, atol=ROUND_OFF)

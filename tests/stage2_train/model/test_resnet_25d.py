@@ -42,12 +42,19 @@ def test_temporal_kernel_equals_loops(clips, frames, memory_format) -> None:
             torch.testing.assert_close(mixed_MChw[clip * frames + t], expected_Chw)
 
 
-@pytest.mark.parametrize("backbone", ["resnet18", "resnet50"])
-def test_inflated_network_equals_torchvision_frame_by_frame(backbone, randomise) -> None:
+@pytest.mark.parametrize(
+    ("backbone", "kernels"),
+    [
+        ("resnet18", ("2.5d", "2d", "2d", "2d", "2.5d")),
+        ("resnet18", ("3d", "2d", "2.5d", "2d", "3d")),
+        ("resnet50", ("2.5d", "2d", "2d", "2d", "2.5d")),
+    ],
+)
+def test_inflated_network_equals_torchvision_frame_by_frame(backbone, kernels, randomise) -> None:
     torch.manual_seed(0)
     resnet = models.get_model(backbone, weights=None)
     randomise(resnet)
-    config = NetworkConfig(num_activities=2, backbone=backbone)
+    config = NetworkConfig(num_activities=2, backbone=backbone, kernels=kernels)
     network = ObjectVideoNetwork(config)
     inflate(network, resnet.state_dict(), name="random")
     resnet, network = resnet.double().eval(), network.double().eval()
@@ -57,11 +64,11 @@ def test_inflated_network_equals_torchvision_frame_by_frame(backbone, randomise)
         expected_trunk = resnet.layer3(resnet.layer2(resnet.layer1(hidden)))
         expected_activity = resnet.layer4(expected_trunk)
         trunk = network.trunk(images_M3HW, 2)
-        activity = network.activity_conv5(trunk, 2)
+        activity = network.activity_head.conv5(trunk, 2)
         resnet.layer4[0].conv1.stride = resnet.layer4[0].conv2.stride = (1, 1)
         resnet.layer4[0].downsample[0].stride = (1, 1)
         expected_objects = resnet.layer4(expected_trunk)
-        objects = network.object_conv5(trunk, 2)
+        objects = network.object_head.conv5(trunk, 2)
     assert trunk.shape[2:] == objects.shape[2:] == (3, 3)
     assert activity.shape == (2, config.feature_width, 2, 2)
     assert expected_activity.std() > 1e-3
@@ -72,6 +79,42 @@ def test_inflated_network_equals_torchvision_frame_by_frame(backbone, randomise)
     ):
         scale = float(expected.abs().max())
         torch.testing.assert_close(found, expected, rtol=ROUND_OFF, atol=ROUND_OFF * scale)
+
+
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize(("size", "stride"), [(3, 1), (3, 2), (7, 2)])
+def test_3d_kernel_equals_a_sum_of_2d_kernels(size, stride, memory_format) -> None:
+    torch.manual_seed(0)
+    conv = FrameConv(2, 3, size=size, stride=stride, kernel="3d").double()
+    torch.nn.init.normal_(conv.space_time.weight)
+    clips, frames = 2, 3
+    feats_MChw = (
+        torch.randn(clips * frames, 2, 9, 8).double().contiguous(memory_format=memory_format)
+    )
+    mixed_MChw = conv(feats_MChw, frames)
+    for clip in range(clips):
+        for t in range(frames):
+            expected = torch.zeros_like(mixed_MChw[0])
+            for offset in (-1, 0, 1):
+                if 0 <= t + offset < frames:
+                    expected += torch.nn.functional.conv2d(
+                        feats_MChw[clip * frames + t + offset][None],
+                        conv.space_time.weight[:, :, offset + 1],
+                        stride=stride,
+                        padding=size // 2,
+                    )[0]
+            torch.testing.assert_close(mixed_MChw[clip * frames + t], expected)
+
+
+def test_replicated_3d_kernels_repeat_a_still_clip() -> None:
+    torch.manual_seed(0)
+    conv = FrameConv(2, 3, size=3, kernel="3d", start="replicate").double()
+    kernel = 3 * conv.space_time.weight[:, :, 0]
+    image_Chw = torch.randn(2, 6, 5).double()
+    middle = conv(image_Chw.expand(3, -1, -1, -1), 3)[1]
+    torch.testing.assert_close(
+        middle, torch.nn.functional.conv2d(image_Chw[None], kernel, padding=1)[0]
+    )
 
 
 def test_kernels_follow_the_configuration() -> None:
@@ -96,6 +139,6 @@ def test_channels_last_throughout() -> None:
     network = ObjectVideoNetwork(config)
     frames_M3HW = _images(4).float().contiguous(memory_format=torch.channels_last)
     trunk = network.trunk(frames_M3HW, 2)
-    feats_MDhw = network.object_conv5(trunk, 2)
+    feats_MDhw = network.object_head.conv5(trunk, 2)
     assert trunk.is_contiguous(memory_format=torch.channels_last)
     assert feats_MDhw.is_contiguous(memory_format=torch.channels_last)

@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+import pytest
+
 from stage2_train.model.network import ObjectVideoNetwork
 from stage2_train.training.phases import (
     freeze_for,
@@ -31,16 +33,27 @@ def test_phases_without_steps_are_left_out(tiny_recipe) -> None:
     assert plan_phases(none, num_batches=7) == ()
 
 
+@pytest.mark.parametrize("heads", ["object", "activity"])
+def test_one_head_has_one_phase_of_as_many_steps(heads, tiny_recipe) -> None:
+    recipe = replace(tiny_recipe, model=replace(tiny_recipe.model, heads=heads))
+    (phase,) = plan_phases(recipe, num_batches=7)
+    assert (phase.name, phase.heads, phase.num_steps) == (f"{heads}_head", heads, 21)
+    network = ObjectVideoNetwork(recipe.model)
+    freeze_for(network, phase)
+    assert all(parameter.requires_grad for parameter in network.parameters())
+
+
 def test_accumulation_rounds_up() -> None:
     assert [steps_per_epoch(num, 3) for num in (1, 3, 4)] == [1, 1, 2]
 
 
 def test_freezing(tiny_recipe) -> None:
     network = ObjectVideoNetwork(tiny_recipe.model)
-    freeze_for(network, "object")
+    object_phase, both_phase = plan_phases(tiny_recipe, num_batches=1)
+    freeze_for(network, object_phase)
     frozen = {
         name.split(".")[0] for name, row in network.named_parameters() if not row.requires_grad
     }
-    assert frozen == {"activity_conv5", "activity_head"}
-    freeze_for(network, "both")
+    assert frozen == {"activity_head"}
+    freeze_for(network, both_phase)
     assert all(parameter.requires_grad for parameter in network.parameters())

@@ -119,7 +119,7 @@ def test_draws_of_a_step_depend_on_seed_step_and_process() -> None:
 
 def test_loss_that_is_not_finite(make_step, tmp_path) -> None:
     def spoil(network) -> None:
-        torch.nn.init.constant_(network.classify_object.bias, float("inf"))
+        torch.nn.init.constant_(network.object_head.classify_object.bias, float("inf"))
 
     with pytest.raises(
         TrainingError, match="step 7: loss is nan; the 2 clips of the step"
@@ -135,7 +135,7 @@ def test_loss_that_is_not_finite(make_step, tmp_path) -> None:
 
 def test_gradient_that_is_not_finite(make_step, monkeypatch) -> None:
     def spoil(network) -> None:
-        weight = network.reasoning_head.classify.weight
+        weight = network.object_head.reasoning.classify.weight
         weight.register_hook(lambda gradient: gradient * float("inf"))
 
     with pytest.raises(TrainingError, match=r"step 7: gradient_norm is (nan|inf)"):

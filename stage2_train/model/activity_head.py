@@ -1,0 +1,33 @@
+"""The activity head: the clip as a whole (section 3.3).
+
+B clips, T frames of a clip, M = B * T frames folded, C channels before conv5, D channels of conv5,
+h w cells, A activity classes.
+"""
+
+from torch import Tensor, nn
+
+from stage2_train.model.config import NetworkConfig
+from stage2_train.model.heads import MeanClassifier, RecurrentClassifier
+from stage2_train.model.resnet_25d import Stage
+
+__all__ = ["ActivityHead"]
+
+
+class ActivityHead(nn.Module):
+    """Logits y1 (eq. 10) from the spatial means of conv5's features over time."""
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__()
+        self.conv5 = Stage(config, number=5, stride=2)
+        self.classifier: nn.Module
+        if config.aggregation == "rnn":
+            self.classifier = RecurrentClassifier(
+                config.feature_width, config.activity_state, config.num_activities
+            )
+        else:
+            self.classifier = MeanClassifier(config.feature_width, config.num_activities)
+
+    def forward(self, trunk_MChw: Tensor, num_frames: int) -> Tensor:
+        """(B, A) logits of clips of `num_frames` frames."""
+        feats_MDhw = self.conv5(trunk_MChw, num_frames)
+        return self.classifier(feats_MDhw.mean(dim=(2, 3)).unflatten(0, (-1, num_frames)))

@@ -1,0 +1,76 @@
+"""What a network reads of a batch of clips, and what it gives.
+
+B clips, T frames of a clip, K object slots, S detector classes with background, A activity classes,
+H W pixels, h w cells of feature maps or masks.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from shared.errors import ShapeError
+
+__all__ = ["NetworkInputs", "NetworkOutput", "bad_input"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkInputs:
+    """What the network reads of a batch of clips."""
+
+    frames_BTCHW: Tensor
+    """(B, T, 3, H, W) uint8 RGB."""
+    masks_BTKhw: Tensor
+    """(B, T, K, mask_size, mask_size) float in [0, 1]: share of each cell that the mask covers."""
+    coverage_BTKhw: Tensor
+    """(B, T, K, h, w) float in [0, 1]: the same over the cells of the object head's feature map."""
+    class_scores_BTKS: Tensor
+    """(B, T, K, S) float: the detector's distribution over its classes and, last, background."""
+    valid_BTK: Tensor
+    """(B, T, K) bool: which slots hold an object; the other fields are read in no other slot."""
+
+    def __post_init__(self) -> None:
+        """Raises ShapeError naming the field where types or leading axes disagree."""
+        frames, valid = self.frames_BTCHW, self.valid_BTK
+        if frames.dtype != torch.uint8 or frames.ndim != 5 or frames.shape[2] != 3:
+            raise bad_input("frames_BTCHW", "(B, T, 3, H, W) uint8", frames)
+        if valid.dtype != torch.bool or valid.ndim != 3 or valid.shape[:2] != frames.shape[:2]:
+            raise bad_input("valid_BTK", f"{tuple(frames.shape[:2])} + (K,) bool", valid)
+        for name, ndim in (("masks_BTKhw", 5), ("coverage_BTKhw", 5), ("class_scores_BTKS", 4)):
+            field: Tensor = getattr(self, name)
+            if (
+                field.ndim != ndim
+                or field.shape[:3] != valid.shape
+                or not field.is_floating_point()
+            ):
+                wanted = f"{ndim} axes that begin {tuple(valid.shape)}, floating point"
+                raise bad_input(name, wanted, field)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkOutput:
+    """Logits of a batch of clips."""
+
+    activity_logits_BA: Tensor | None
+    """(B, A) y1 = W h (eq. 10); None where the activity head was not computed."""
+    object_logits_BA: Tensor | None
+    """(B, A) y2 = Z r (eq. 11); None where the object head was not computed."""
+    class_logits_BTKS: Tensor | None
+    """(B, T, K, S) R u (eq. 13), one for each valid slot; None where no appearance is pooled."""
+
+    @property
+    def logits_BA(self) -> Tensor:
+        """(B, A) the prediction before softmax: the mean of both heads, or the one there is."""
+        if self.activity_logits_BA is None:
+            assert self.object_logits_BA is not None
+            return self.object_logits_BA
+        if self.object_logits_BA is None:
+            return self.activity_logits_BA
+        return (self.activity_logits_BA + self.object_logits_BA) / 2
+
+
+def bad_input(name: str, wanted: str, found: Tensor) -> ShapeError:
+    """What to raise for an input that does not fit."""
+    return ShapeError(
+        f"network input {name}: wanted {wanted}, found {tuple(found.shape)} {found.dtype}"
+    )

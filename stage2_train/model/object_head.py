@@ -1,0 +1,109 @@
+"""The object head: features of objects, their relations, and what follows (sections 3.1 and 3.2).
+
+B clips, T frames of a clip, M = B * T frames folded, K object slots, C channels before conv5, D
+channels of conv5, h w cells, O numbers of an object vector, S detector classes with background, A
+activity classes.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from stage2_train.model.config import NetworkConfig
+from stage2_train.model.frame_cliques import choose_frame_cliques
+from stage2_train.model.heads import RecurrentClassifier, SummedMlpClassifier
+from stage2_train.model.inputs import NetworkInputs, bad_input
+from stage2_train.model.mask_pool import pool_objects
+from stage2_train.model.object_encoder import ObjectEncoder, encode_cells
+from stage2_train.model.relation import ObjectRelation
+from stage2_train.model.resnet_25d import Stage
+
+__all__ = ["ObjectHead"]
+
+
+class ObjectHead(nn.Module):
+    """Logits y2 (eq. 11) from the objects of a clip, and their classes told from appearance."""
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__()
+        self.config = config
+        if config.object_head_sees_frames:
+            self.conv5 = Stage(config, number=5, stride=config.conv5_object_stride)
+        if config.objects == "detections":
+            self.encoder = ObjectEncoder(config)
+        if config.pools_objects:
+            self.classify_object = nn.Linear(config.feature_width, config.class_width)
+        self.relation = ObjectRelation(
+            config.object_width, config.relation_width, clique_size=config.clique_size
+        )
+        self.normalise = (
+            nn.LayerNorm(config.relation_width) if config.normalise_relations else nn.Identity()
+        )
+        reasoning = RecurrentClassifier if config.reasoning == "rnn" else SummedMlpClassifier
+        self.reasoning = reasoning(
+            config.relation_width, config.reasoning_state, config.num_activities
+        )
+
+    def forward(
+        self,
+        trunk_MChw: Tensor | None,
+        batch: NetworkInputs,
+        *,
+        generator: torch.Generator | None = None,
+    ) -> tuple[Tensor, Tensor | None]:
+        """(B, A) logits y2 and (B, T, K, S) class logits R u (eq. 13), None without appearance.
+
+        Args:
+            trunk_MChw: features of the trunk; may be None where objects have no appearance.
+            batch: the clips.
+            generator: source of the earlier frames drawn in training mode.
+
+        Raises:
+            ShapeError: if the batch does not fit the network's configuration.
+        """
+        feats_BTDhw = None
+        if self.config.object_head_sees_frames:
+            assert trunk_MChw is not None
+            num_frames = batch.frames_BTCHW.shape[1]
+            feats_BTDhw = self.conv5(trunk_MChw, num_frames).unflatten(0, (-1, num_frames))
+        objects_BTKO, valid_BTK, class_logits_BTKS = self._objects(feats_BTDhw, batch)
+        cliques = choose_frame_cliques(
+            self.config,
+            num_clips=len(objects_BTKO),
+            num_frames=objects_BTKO.shape[1],
+            training=self.training,
+            generator=generator,
+        )
+        relations_BRG = self.normalise(self.relation(objects_BTKO, valid_BTK, cliques))
+        return self.reasoning(relations_BRG), class_logits_BTKS
+
+    def _objects(
+        self, feats_BTDhw: Tensor | None, batch: NetworkInputs
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Object vectors (B, T, K, O), which of them count, and class logits (B, T, K, S)."""
+        if self.config.objects == "cells":
+            assert feats_BTDhw is not None
+            cells_BTKO = encode_cells(feats_BTDhw)
+            valid_BTK = torch.ones(cells_BTKO.shape[:3], dtype=torch.bool, device=cells_BTKO.device)
+            return cells_BTKO, valid_BTK, None
+        self._check_objects(feats_BTDhw, batch)
+        valid_BTK11 = batch.valid_BTK[..., None, None]
+        appearance_BTKD = class_logits_BTKS = None
+        if feats_BTDhw is not None:
+            coverage_BTKhw = batch.coverage_BTKhw.where(valid_BTK11, 0.0)
+            appearance_BTKD = pool_objects(feats_BTDhw, coverage_BTKhw)
+            class_logits_BTKS = self.classify_object(appearance_BTKD)
+        objects_BTKO = self.encoder(
+            batch.masks_BTKhw.where(valid_BTK11, 0.0), appearance_BTKD, batch.class_scores_BTKS
+        )
+        return objects_BTKO, batch.valid_BTK, class_logits_BTKS
+
+    def _check_objects(self, feats_BTDhw: Tensor | None, batch: NetworkInputs) -> None:
+        config, side = self.config, self.config.mask_size
+        if feats_BTDhw is not None and batch.coverage_BTKhw.shape[3:] != feats_BTDhw.shape[3:]:
+            wanted = f"cells {tuple(feats_BTDhw.shape[3:])}"
+            raise bad_input("coverage_BTKhw", wanted, batch.coverage_BTKhw)
+        if batch.masks_BTKhw.shape[3:] != (side, side):
+            raise bad_input("masks_BTKhw", f"cells {(side, side)}", batch.masks_BTKhw)
+        if batch.class_scores_BTKS.shape[3] != config.class_width:
+            wanted = f"{config.class_width} classes with background"
+            raise bad_input("class_scores_BTKS", wanted, batch.class_scores_BTKS)
