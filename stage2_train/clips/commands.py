@@ -2,7 +2,7 @@
 
 import os
 import re
-from pathlib import Path
+from typing import Any
 
 import click
 
@@ -41,7 +41,24 @@ def _parse_size(
     metavar="HEIGHTxWIDTH",
     help="Size of the stored frames.  [default: the manifest's, else 256x256]",
 )
+@click.option(
+    "--short-side",
+    type=click.IntRange(1),
+    metavar="PIXELS",
+    help="Keep the shape of each video and bring its shorter side to this length.",
+)
 @click.option("--quality", type=click.IntRange(50, 95), default=92, show_default=True)
+@click.option(
+    "--rate",
+    type=click.FloatRange(0, min_open=True),
+    help="Frames a second to store, the nearest to each time.  [default: every frame]",
+)
+@click.option(
+    "--frames",
+    type=click.Choice(["all", "labelled"]),
+    help="Whole videos, or the times of their segments.  [default: labelled where segments have "
+    "times]",
+)
 @click.option(
     "--workers",
     type=click.IntRange(1),
@@ -51,39 +68,39 @@ def _parse_size(
 )
 @click.option("--limit", type=click.IntRange(1), help="Only the first so many videos.")
 @click.option("--fresh", is_flag=True, help="Throw away what is there and write it again.")
+@click.option(
+    "--verify",
+    is_flag=True,
+    help="Check the store instead: every picture, every checksum, every source.",
+)
 @dry_run_option
 @json_option
-def clips(
-    dataset: str,
-    data_root: Path,
-    out: Path | None,
-    size: tuple[int, int] | None,
-    quality: int,
-    workers: int,
-    limit: int | None,
-    fresh: bool,
-    dry_run: bool,
-    as_json: bool,
-) -> int:
+def clips(dataset: str, verify: bool, dry_run: bool, as_json: bool, **options: Any) -> int:
     """Decode DATASET's videos once and store their rescaled frames.
 
-    Interrupted, it goes on where it was; run again, it adds what is new.
+    Interrupted, it goes on where it was; run again, it adds what is new. --dry-run estimates the
+    size. Ends with 3 if some videos could not be decoded, with 1 if --verify finds anything wrong.
     """
     from stage2_train.clips import job
 
-    request = job.ClipsRequest(
-        manifest=dataset,
-        data_root=data_root,
-        out=out,
-        size=size,
-        quality=quality,
-        workers=workers,
-        limit=limit,
-        fresh=fresh,
-    )
+    request = job.ClipsRequest(manifest=dataset, **options)
+    if verify:
+        return _print_problems(job.verify_clips(request), as_json=as_json)
     result = job.describe_clips(request) if dry_run else job.make_clips(request)
     if as_json:
         echo_json(result)
     else:
         click.echo("\n".join(f"{name}: {value}" for name, value in result.items()))
     return SOME_FAILED_EXIT_CODE if result.get("failed") else 0
+
+
+def _print_problems(result: dict[str, Any], *, as_json: bool) -> int:
+    if as_json:
+        echo_json(result)
+    else:
+        for problem in result["problems"]:
+            where = f"{result['path']}: {problem['video']}" if problem["video"] else result["path"]
+            click.echo(f"{where}: {problem['message']}")
+        if result["ok"]:
+            click.echo(f"ok: {result['videos']} videos")
+    return 0 if result["ok"] else 1

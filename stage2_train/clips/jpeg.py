@@ -8,22 +8,28 @@ from PIL import Image
 
 from stage2_train.clips.schema import StoreSettings
 
-__all__ = ["decode_jpeg", "encode_frame"]
+__all__ = ["decode_jpeg", "encode_frame", "rescaled"]
+
+
+def rescaled(image: NDArray[np.uint8], settings: StoreSettings) -> NDArray[np.uint8]:
+    """(h, w, 3) uint8 RGB, the frame in the size that the settings give it, antialiased bilinear.
+
+    Args:
+        image: (H, W, 3) uint8 RGB.
+        settings: the size.
+    """
+    return np.asarray(_rescaled(image, settings))
 
 
 def encode_frame(image: NDArray[np.uint8], settings: StoreSettings) -> bytes:
-    """The frame squashed to the store's size, as a JPEG file.
+    """The frame in the store's size, as a JPEG file.
 
     Args:
         image: (H, W, 3) uint8 RGB.
         settings: size and quality.
     """
-    frame = Image.fromarray(image)
-    size = (settings.width, settings.height)
-    if frame.size != size:
-        frame = frame.resize(size, Image.Resampling.BILINEAR)
     buffer = BytesIO()
-    frame.save(buffer, format="JPEG", quality=settings.jpeg_quality)
+    _rescaled(image, settings).save(buffer, format="JPEG", quality=settings.jpeg_quality)
     return buffer.getvalue()
 
 
@@ -40,3 +46,11 @@ def decode_jpeg(data: bytes) -> NDArray[np.uint8]:
     bytes_n = torch.frombuffer(bytearray(data), dtype=torch.uint8)
     image_CHW = decode(bytes_n, mode=ImageReadMode.RGB)
     return image_CHW.permute(1, 2, 0).numpy()
+
+
+def _rescaled(image: NDArray[np.uint8], settings: StoreSettings) -> Image.Image:
+    height, width = settings.stored_size(*image.shape[:2])
+    frame = Image.fromarray(image)
+    if frame.size == (width, height):
+        return frame
+    return frame.resize((width, height), Image.Resampling.BILINEAR)

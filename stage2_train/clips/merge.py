@@ -10,6 +10,7 @@ import numpy as np
 
 from shared.atomic_file import replacing
 from shared.errors import ClipStoreError
+from stage2_train.clips.ranges import TimeRanges
 from stage2_train.clips.schema import (
     FailedClip,
     StoreSettings,
@@ -22,6 +23,9 @@ from stage2_train.clips.schema import (
 __all__ = ["Contents", "StoredVideo", "merge", "read_contents"]
 
 _COPY_BYTES = 16 * 2**20
+
+_TEXTS = ("video_id", "source_digest", "ranges")
+_NUMBERS = ("source_height", "source_width", "stored_height", "stored_width", "jpeg_crc32")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +40,14 @@ class StoredVideo:
     """Rows of the source, upright."""
     width: int
     """Columns of the source."""
+    stored_height: int
+    """Rows of its stored frames."""
+    stored_width: int
+    """Columns of its stored frames."""
+    ranges: TimeRanges
+    """Times that are stored."""
+    jpeg_crc32: int
+    """Checksum of its JPEG bytes."""
     path: Path
     """The file that holds it."""
     first_frame: int
@@ -81,29 +93,28 @@ def _videos(file: h5py.File, path: Path) -> tuple[StoredVideo, ...]:
     if "video_id" not in file:
         return ()
     frames = file["video_offsets"][:]
-    jpeg_offsets = file["jpeg_offsets"]
-    bytes_V1 = jpeg_offsets[:][frames] if len(frames) > 2 else jpeg_offsets[frames]
+    bytes_V1 = file["jpeg_offsets"][:][frames]
+    columns = {
+        name: file[name].asstr()[:] if name in _TEXTS else file[name][:].tolist()
+        for name in (*_TEXTS, *_NUMBERS)
+    }
     return tuple(
         StoredVideo(
-            id=name,
-            digest=digest,
-            height=int(height),
-            width=int(width),
+            id=columns["video_id"][row],
+            digest=columns["source_digest"][row],
+            height=columns["source_height"][row],
+            width=columns["source_width"][row],
+            stored_height=columns["stored_height"][row],
+            stored_width=columns["stored_width"][row],
+            ranges=TimeRanges.from_text(columns["ranges"][row]),
+            jpeg_crc32=columns["jpeg_crc32"][row],
             path=path,
             first_frame=int(frames[row]),
             num_frames=int(frames[row + 1] - frames[row]),
             first_byte=int(bytes_V1[row]),
             num_bytes=int(bytes_V1[row + 1] - bytes_V1[row]),
         )
-        for row, (name, digest, height, width) in enumerate(
-            zip(
-                file["video_id"].asstr()[:],
-                file["source_digest"].asstr()[:],
-                file["source_height"][:],
-                file["source_width"][:],
-                strict=True,
-            )
-        )
+        for row in range(len(frames) - 1)
     )
 
 
@@ -126,6 +137,12 @@ def merge(
         file.create_dataset("source_digest", data=[video.digest for video in videos], dtype=string)
         file.create_dataset("source_height", data=_column(video.height for video in videos))
         file.create_dataset("source_width", data=_column(video.width for video in videos))
+        file.create_dataset("stored_height", data=_column(video.stored_height for video in videos))
+        file.create_dataset("stored_width", data=_column(video.stored_width for video in videos))
+        ranges = [video.ranges.to_text() for video in videos]
+        file.create_dataset("ranges", data=ranges, dtype=string)
+        checksums = [video.jpeg_crc32 for video in videos]
+        file.create_dataset("jpeg_crc32", data=np.array(checksums, np.uint32))
         write_failed(file, failed)
         _copy_frames(file, videos)
 

@@ -17,7 +17,9 @@ from numpy.typing import NDArray
 
 from shared.errors import ClipStoreError
 from stage2_train.clips.jpeg import decode_jpeg
+from stage2_train.clips.ranges import TimeRange, TimeRanges
 from stage2_train.clips.schema import FailedClip, StoreSettings, read_failed, read_settings
+from stage2_train.data.sampling import frames_between
 
 __all__ = ["ClipFrames", "ClipStore"]
 
@@ -41,8 +43,9 @@ class _OpenStore:
     settings: StoreSettings
     row_of: dict[str, int]
     digests: tuple[str, ...]
-    heights_V: NDArray[np.int64]
-    widths_V: NDArray[np.int64]
+    source_sizes_V2: NDArray[np.int64]
+    stored_sizes_V2: NDArray[np.int64]
+    ranges: tuple[str, ...]
     video_offsets_V1: NDArray[np.int64]
     extents: dict[str, _Extent]
     failed: tuple[FailedClip, ...]
@@ -57,7 +60,17 @@ class _OpenStore:
 class ClipFrames:
     """The stored frames of one video."""
 
-    __slots__ = ("_jpeg_offsets_F1", "_store", "height", "id", "seconds", "source_digest", "width")
+    __slots__ = (
+        "_jpeg_offsets_F1",
+        "_ranges",
+        "_store",
+        "height",
+        "id",
+        "seconds",
+        "source_digest",
+        "stored_size",
+        "width",
+    )
 
     def __init__(self, store: _OpenStore, video_id: str, row: int) -> None:
         self._store = store
@@ -66,12 +79,13 @@ class ClipFrames:
         self.id = video_id
         self.source_digest = store.digests[row]
         """Digest of the file or folder that was decoded."""
-        self.height = int(store.heights_V[row])
-        """Rows of the source, upright; the stored frames have the size of the store."""
-        self.width = int(store.widths_V[row])
-        """Columns of the source."""
+        self.height, self.width = (int(side) for side in store.source_sizes_V2[row])
+        """Rows and columns of the source, upright."""
+        self.stored_size = (int(store.stored_sizes_V2[row, 0]), int(store.stored_sizes_V2[row, 1]))
+        """(height, width) of the stored frames."""
         self.seconds: NDArray[np.float64] = store.read("seconds", start, stop)
         """(F,) float64 presentation times, increasing."""
+        self._ranges = store.ranges[row]
 
     def __len__(self) -> int:
         """F, the number of frames."""
@@ -86,8 +100,8 @@ class ClipFrames:
         Raises:
             ClipStoreError: if a frame does not exist or is damaged.
         """
-        settings, store, offsets = self._store.settings, self._store, self._jpeg_offsets_F1
-        images = np.empty((len(frames_n), settings.height, settings.width, 3), np.uint8)
+        store, offsets = self._store, self._jpeg_offsets_F1
+        images = np.empty((len(frames_n), *self.stored_size, 3), np.uint8)
         first_byte = store.extents["jpeg"].byte_offset
         for place, frame in enumerate(frames_n.tolist()):
             if not 0 <= frame < len(offsets) - 1:
@@ -103,6 +117,17 @@ class ClipFrames:
                     "write it again with `orn clips --fresh`"
                 ) from err
         return images
+
+    def covers(self, start_seconds: float | None, stop_seconds: float | None) -> bool:
+        """Whether the store holds all frames of a time range; None leaves that end open."""
+        start = float("-inf") if start_seconds is None else start_seconds
+        stop = float("inf") if stop_seconds is None else stop_seconds
+        return TimeRanges.from_text(self._ranges).covers(TimeRanges.of([TimeRange(start, stop)]))
+
+    def is_empty(self, start_seconds: float | None, stop_seconds: float | None) -> bool:
+        """Whether no stored frame lies in a time range."""
+        first, last = frames_between(self.seconds, start_seconds, stop_seconds)
+        return first == last
 
 
 class ClipStore:
@@ -129,7 +154,7 @@ class ClipStore:
 
     @property
     def settings(self) -> StoreSettings:
-        """Size and quality of the frames."""
+        """Size, quality and rate of the frames."""
         return self._open().settings
 
     @property
@@ -167,6 +192,10 @@ class ClipStore:
             self._videos.popitem(last=False)
         return video
 
+    def stored_size(self, video_id: str) -> tuple[int, int]:
+        """(height, width) of the stored frames of a video."""
+        return self.frames(video_id).stored_size
+
     def _open(self) -> _OpenStore:
         if self._opened is None:
             self._opened = _open_store(self.path)
@@ -183,8 +212,9 @@ def _open_store(path: Path) -> _OpenStore:
                 settings=read_settings(file, path),
                 row_of={name: row for row, name in enumerate(file["video_id"].asstr()[:])},
                 digests=tuple(file["source_digest"].asstr()[:]),
-                heights_V=file["source_height"][:],
-                widths_V=file["source_width"][:],
+                source_sizes_V2=np.stack([file["source_height"][:], file["source_width"][:]], 1),
+                stored_sizes_V2=np.stack([file["stored_height"][:], file["stored_width"][:]], 1),
+                ranges=tuple(file["ranges"].asstr()[:]),
                 video_offsets_V1=file["video_offsets"][:],
                 extents={name: _extent(file[name]) for name in ("seconds", "jpeg_offsets", "jpeg")},
                 failed=read_failed(file),

@@ -1,19 +1,24 @@
-"""Format of the clip store, version 1: one flat, ragged HDF5 file; this page is its specification.
+"""Format of the clip store, version 2: one flat, ragged HDF5 file; this page is its specification.
 
 V videos, F frames of all videos, in order of videos. Attributes of the file: `format`,
-`format_version`, `height`, `width`, `jpeg_quality`, `resize`. Datasets, all contiguous and
-uncompressed, so that a reader may map the file and slice it:
+`format_version`, `resize` (`squash` or `short-side`), `height` and `width` of every stored frame
+(squash) or `short_side`, the length of its shorter side (short-side), `jpeg_quality`, `rate`
+(frames a second that were picked, 0 for every frame). Datasets, all contiguous and uncompressed, so
+that a reader may map the file and slice it:
 
 | dataset | shape, type | meaning |
 |---|---|---|
 | video_id | (V,) str | ids of the manifest |
 | source_digest | (V,) str | `shared.video.content_digest` of the source |
 | source_height, source_width | (V,) int64 | upright size of the source, pixels |
+| stored_height, stored_width | (V,) int64 | size of the stored frames, pixels |
+| ranges | (V,) str | times that are stored: JSON pairs [start, stop), seconds, null for open |
+| jpeg_crc32 | (V,) uint32 | CRC-32 of the video's JPEG bytes |
 | video_offsets | (V+1,) int64 | frames of video v are [offsets[v], offsets[v+1]) |
-| frame_index | (F,) int64 | place in the decoded stream, from 0 |
-| seconds | (F,) float64 | presentation time |
+| frame_index | (F,) int64 | place in the decoded stream of the source, from 0 |
+| seconds | (F,) float64 | presentation time in the source |
 | jpeg_offsets | (F+1,) int64 | bytes of frame f are [offsets[f], offsets[f+1]) |
-| jpeg | (bytes,) uint8 | JPEG files of height x width, one after another |
+| jpeg | (bytes,) uint8 | JPEG files, one after another |
 | failed_id, failed_reason | (X,) str | videos of which nothing could be decoded |
 """
 
@@ -28,7 +33,6 @@ from shared.errors import ClipStoreError
 __all__ = [
     "FORMAT_NAME",
     "FORMAT_VERSION",
-    "RESIZE_RULE",
     "FailedClip",
     "StoreSettings",
     "read_failed",
@@ -38,31 +42,63 @@ __all__ = [
 ]
 
 FORMAT_NAME = "orn-clips"
-FORMAT_VERSION = 1
-RESIZE_RULE = "squash to height x width by Pillow's antialiased bilinear"
+FORMAT_VERSION = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoreSettings:
-    """What holds for every frame of a store."""
+    """What holds for every frame of a store: either `height` and `width`, or `short_side`."""
 
-    height: int
-    """Rows of the stored frames."""
-    width: int
-    """Columns of the stored frames."""
+    height: int | None = None
+    """Rows of every stored frame, whatever the shape of the source."""
+    width: int | None = None
+    """Columns of every stored frame."""
+    short_side: int | None = None
+    """Length of the shorter side; the other one keeps the shape of the source."""
     jpeg_quality: int = 92
     """Pillow's JPEG quality, 1..95."""
+    rate: float | None = None
+    """Frames a second that are picked; None for every frame."""
 
     def __post_init__(self) -> None:
-        """Raises ClipStoreError if a size or the quality is out of range."""
-        if self.height < 1 or self.width < 1:
+        """Raises ClipStoreError if a size, the quality or the rate is out of range."""
+        if self.short_side is None:
+            if (self.height or 0) < 1 or (self.width or 0) < 1:
+                raise ClipStoreError(
+                    f"clip store: wanted a size of at least 1x1, found {self.height}x{self.width}"
+                )
+        elif self.short_side < 1 or self.height is not None or self.width is not None:
             raise ClipStoreError(
-                f"clip store: wanted a size of at least 1x1, found {self.height}x{self.width}"
+                "clip store: wanted a short side of at least 1 and no other size, found "
+                f"{self.short_side} and {self.height}x{self.width}"
             )
         if not 1 <= self.jpeg_quality <= 95:
             raise ClipStoreError(
                 f"clip store: wanted a JPEG quality of 1 to 95, found {self.jpeg_quality}"
             )
+        if self.rate is not None and not 0 < self.rate < float("inf"):
+            raise ClipStoreError(
+                f"clip store: wanted a rate of more than 0 frames a second, found {self.rate}"
+            )
+
+    def stored_size(self, height: int, width: int) -> tuple[int, int]:
+        """(height, width) of the stored frames of a source of `height` x `width` pixels."""
+        if self.short_side is None:
+            assert self.height is not None
+            assert self.width is not None
+            return self.height, self.width
+        per_pixel = self.short_side / min(height, width)
+        if height <= width:
+            return self.short_side, max(round(width * per_pixel), self.short_side)
+        return max(round(height * per_pixel), self.short_side), self.short_side
+
+    def describe(self) -> str:
+        """The settings in words, for messages."""
+        size = f"{self.height}x{self.width}"
+        if self.short_side is not None:
+            size = f"short side {self.short_side}"
+        rate = "every frame" if self.rate is None else f"{self.rate:g} frames a second"
+        return f"frames of {size} at JPEG quality {self.jpeg_quality}, {rate}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,10 +115,15 @@ def write_settings(file: h5py.File, settings: StoreSettings) -> None:
     """Writes the attributes of a new file."""
     file.attrs["format"] = FORMAT_NAME
     file.attrs["format_version"] = FORMAT_VERSION
-    file.attrs["height"] = settings.height
-    file.attrs["width"] = settings.width
+    if settings.short_side is None:
+        file.attrs["resize"] = "squash"
+        file.attrs["height"] = settings.height
+        file.attrs["width"] = settings.width
+    else:
+        file.attrs["resize"] = "short-side"
+        file.attrs["short_side"] = settings.short_side
     file.attrs["jpeg_quality"] = settings.jpeg_quality
-    file.attrs["resize"] = RESIZE_RULE
+    file.attrs["rate"] = settings.rate or 0.0
 
 
 def write_failed(file: h5py.File, failed: Sequence[FailedClip]) -> None:
@@ -104,7 +145,8 @@ def read_settings(file: h5py.File, path: Path) -> StoreSettings:
     Raises:
         ClipStoreError: if the file is of another format or version.
     """
-    name, version = file.attrs.get("format"), file.attrs.get("format_version")
+    attributes = file.attrs
+    name, version = attributes.get("format"), attributes.get("format_version")
     if name != FORMAT_NAME:
         raise ClipStoreError(
             f"{path}: wanted a clip store (format {FORMAT_NAME!r}), found format {name!r}"
@@ -114,8 +156,11 @@ def read_settings(file: h5py.File, path: Path) -> StoreSettings:
             f"{path}: wanted clip store version {FORMAT_VERSION}, found {version}; "
             "write it again with `orn clips --fresh`"
         )
+    squashed = attributes["resize"] == "squash"
     return StoreSettings(
-        height=int(file.attrs["height"]),
-        width=int(file.attrs["width"]),
-        jpeg_quality=int(file.attrs["jpeg_quality"]),
+        height=int(attributes["height"]) if squashed else None,
+        width=int(attributes["width"]) if squashed else None,
+        short_side=None if squashed else int(attributes["short_side"]),
+        jpeg_quality=int(attributes["jpeg_quality"]),
+        rate=float(attributes["rate"]) or None,
     )

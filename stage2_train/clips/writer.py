@@ -5,7 +5,7 @@ A killed job loses the videos in work and nothing else; running it again does wh
 
 import logging
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -14,10 +14,13 @@ from pathlib import Path
 
 from shared.atomic_file import remove_stale_temporaries
 from shared.errors import ClipStoreError
+from shared.file_lock import locked
 from shared.manifests.records import Video
 from shared.progress import progress
+from shared.worker_process import prepare_worker
 from stage2_train.clips.merge import Contents, StoredVideo, merge, read_contents
-from stage2_train.clips.parts import PartTask, parts_folder, write_part
+from stage2_train.clips.parts import PartTask, part_path, parts_folder, write_part
+from stage2_train.clips.ranges import ALL_TIMES, TimeRanges
 from stage2_train.clips.schema import FailedClip, StoreSettings
 
 __all__ = ["ClipsReport", "build_clip_store", "remaining_videos"]
@@ -47,11 +50,25 @@ class _Present:
 
     videos: dict[str, StoredVideo]
     failed: dict[str, FailedClip]
-    next_part: int
+
+    def wanted_ranges(self, video_id: str, wanted: Mapping[str, TimeRanges]) -> TimeRanges:
+        """The times to store of a video that has to be decoded: those asked for and those held."""
+        ranges = wanted.get(video_id, ALL_TIMES)
+        stored = self.videos.get(video_id)
+        return ranges if stored is None else ranges.union(stored.ranges)
+
+    def lacks(self, video: Video, wanted: Mapping[str, TimeRanges]) -> bool:
+        """Whether a video has to be decoded."""
+        stored = self.videos.get(video.id)
+        return stored is None or not stored.ranges.covers(wanted.get(video.id, ALL_TIMES))
 
 
 def remaining_videos(
-    videos: Sequence[Video], path: Path, settings: StoreSettings
+    videos: Sequence[Video],
+    path: Path,
+    settings: StoreSettings,
+    *,
+    ranges: Mapping[str, TimeRanges] | None = None,
 ) -> tuple[Video, ...]:
     """Those of `videos` that neither the store nor a finished part holds yet.
 
@@ -59,7 +76,7 @@ def remaining_videos(
         ClipStoreError: if what is there was written with other settings.
     """
     present = _read_present(path, settings)
-    return tuple(video for video in videos if video.id not in present.videos)
+    return tuple(video for video in videos if present.lacks(video, ranges or {}))
 
 
 def build_clip_store(
@@ -67,6 +84,7 @@ def build_clip_store(
     path: Path,
     settings: StoreSettings,
     *,
+    ranges: Mapping[str, TimeRanges] | None = None,
     workers: int = 1,
     fresh: bool = False,
 ) -> ClipsReport:
@@ -77,25 +95,44 @@ def build_clip_store(
     Args:
         videos: what to store, in order; the store is in this order whatever finishes first.
         path: the HDF5 file.
-        settings: size and quality of the frames.
+        settings: size, quality and rate of the frames.
+        ranges: times of a video to store, by its id; whole videos where there is no entry.
         workers: processes that decode; 1 decodes in this one.
         fresh: whether to throw away what is there first.
 
     Raises:
         ClipStoreError: if what is there was written with other settings.
-        PipelineError: if the disk refuses.
+        PipelineError: if the disk refuses, or another process is writing this store.
     """
+    with locked(path, job="orn clips"):
+        return _build(videos, path, settings, ranges=ranges or {}, workers=workers, fresh=fresh)
+
+
+def _build(
+    videos: Sequence[Video],
+    path: Path,
+    settings: StoreSettings,
+    *,
+    ranges: Mapping[str, TimeRanges],
+    workers: int,
+    fresh: bool,
+) -> ClipsReport:
     folder = parts_folder(path)
     if fresh:
         shutil.rmtree(folder, ignore_errors=True)
         path.unlink(missing_ok=True)
-    present = _read_present(path, settings)
-    todo = [video for video in videos if video.id not in present.videos]
     remove_stale_temporaries(folder)
     remove_stale_temporaries(path.parent)
+    present = _read_present(path, settings)
+    todo = [video for video in videos if present.lacks(video, ranges)]
     tasks = [
-        PartTask(video=video, path=folder / f"{number:06d}.h5", settings=settings)
-        for number, video in enumerate(todo, start=present.next_part)
+        PartTask(
+            video=video,
+            path=part_path(path, video.id),
+            settings=settings,
+            ranges=present.wanted_ranges(video.id, ranges),
+        )
+        for video in todo
     ]
     with progress("clips", total=len(tasks), unit="videos") as bar:
         for failed in _run(tasks, workers):
@@ -110,7 +147,9 @@ def _run(tasks: Sequence[PartTask], workers: int) -> Iterator[FailedClip | None]
     if workers == 1 or len(tasks) < 2:
         yield from map(write_part, tasks)
         return
-    pool = ProcessPoolExecutor(min(workers, len(tasks)), mp_context=get_context("spawn"))
+    pool = ProcessPoolExecutor(
+        min(workers, len(tasks)), mp_context=get_context("spawn"), initializer=prepare_worker
+    )
     try:
         for future in as_completed([pool.submit(write_part, task) for task in tasks]):
             yield future.result()
@@ -119,6 +158,10 @@ def _run(tasks: Sequence[PartTask], workers: int) -> Iterator[FailedClip | None]
             f"{tasks[0].path.parent}: a worker process died, out of memory perhaps; finished "
             "videos are kept, run the command again, with fewer --workers if it happens again"
         ) from err
+    except BaseException:
+        for process in list((pool._processes or {}).values()):
+            process.terminate()
+        raise
     finally:
         pool.shutdown(cancel_futures=True)
 
@@ -126,28 +169,23 @@ def _run(tasks: Sequence[PartTask], workers: int) -> Iterator[FailedClip | None]
 def _read_present(path: Path, settings: StoreSettings) -> _Present:
     videos: dict[str, StoredVideo] = {}
     failed: dict[str, FailedClip] = {}
-    parts = sorted(parts_folder(path).glob("[0-9]*.h5"))
-    for source in ([path] if path.exists() else []) + parts:
+    for source in ([path] if path.exists() else []) + sorted(parts_folder(path).glob("*.h5")):
         contents = read_contents(source)
         _check_settings(contents, source, settings)
         failed.update({row.id: row for row in contents.failed})
         for video in contents.videos:
             videos[video.id] = video
             failed.pop(video.id, None)
-    next_part = int(parts[-1].stem) + 1 if parts else 0
-    return _Present(videos=videos, failed=failed, next_part=next_part)
+    return _Present(videos=videos, failed=failed)
 
 
 def _check_settings(contents: Contents, path: Path, settings: StoreSettings) -> None:
     if contents.settings != settings:
         raise ClipStoreError(
-            f"{path}: wanted {_describe(settings)}, found {_describe(contents.settings)}; "
-            "give the same --size and --quality, another --out, or --fresh to write it again"
+            f"{path}: wanted {settings.describe()}, found {contents.settings.describe()}; give the "
+            "same --size, --short-side, --quality and --rate, another --out, or --fresh to write "
+            "it again"
         )
-
-
-def _describe(settings: StoreSettings) -> str:
-    return f"frames of {settings.height}x{settings.width} at JPEG quality {settings.jpeg_quality}"
 
 
 def _merge_all(path: Path, settings: StoreSettings, *, order: Sequence[str]) -> None:
@@ -171,10 +209,12 @@ def _report(videos: Sequence[Video], todo: Sequence[Video], path: Path) -> Clips
     contents = read_contents(path)
     stored = {video.id: video for video in contents.videos}
     wanted = {video.id for video in videos}
+    failed = tuple(row for row in contents.failed if row.id in wanted)
+    done = stored.keys() - {row.id for row in failed}
     return ClipsReport(
         path=path,
-        num_added=sum(video.id in stored for video in todo),
+        num_added=sum(video.id in done for video in todo),
         num_present=len(videos) - len(todo),
-        failed=tuple(row for row in contents.failed if row.id in wanted),
+        failed=failed,
         num_frames=sum(stored[name].num_frames for name in wanted & stored.keys()),
     )

@@ -17,7 +17,7 @@ from torch.utils.data import Dataset
 
 from shared.manifests.records import Segment
 from shared.shards.reader import DetectionFolder, VideoDetections
-from stage2_train.clips.reader import ClipStore
+from stage2_train.clips.source import FrameSource
 from stage2_train.data.objects import FrameObjects, frame_objects
 from stage2_train.data.sampling import (
     centre_frames,
@@ -88,19 +88,20 @@ class ClipDataset(Dataset[ClipSample]):
     def __init__(
         self,
         segments: Sequence[Segment],
-        clips: ClipStore,
+        clips: FrameSource,
         detections: DetectionFolder,
         settings: ClipSettings,
     ) -> None:
-        """Raises ConfigError if the crop is larger than the stored frames."""
+        """Raises ConfigError if the crop is larger than the frames of a video."""
         self.segments = tuple(segments)
         self.settings = settings
         self._clips = clips
         self._detections = detections
         self._videos: OrderedDict[str, VideoDetections] = OrderedDict()
         self._objects = _ObjectCache(settings.score_threshold)
-        self._stored = (clips.settings.height, clips.settings.width)
-        centre_window(self._stored, settings.crop)
+        videos = dict.fromkeys(segment.video_id for segment in self.segments)
+        for size in {clips.stored_size(video_id) for video_id in videos}:
+            centre_window(size, settings.crop)
 
     def __getstate__(self) -> dict[str, Any]:
         """Without what was read: a copy in another process reads for itself."""
@@ -122,11 +123,12 @@ class ClipDataset(Dataset[ClipSample]):
         segment, settings = self.segments[request.segment], self.settings
         video = self._clips.frames(segment.video_id)
         first, last = frames_between(video.seconds, segment.start_seconds, segment.stop_seconds)
-        window = centre_window(self._stored, settings.crop)
+        stored = self._clips.stored_size(segment.video_id)
+        window = centre_window(stored, settings.crop)
         if request.epoch is not None:
             generator = np.random.default_rng((settings.seed, request.epoch, request.segment))
             frames_T = first + random_frames(last - first, settings.num_frames, generator)
-            window = random_window(self._stored, settings.crop, generator)
+            window = random_window(stored, settings.crop, generator)
         elif request.clip == 0:
             frames_T = first + centre_frames(last - first, settings.num_frames)
         else:

@@ -2,7 +2,9 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
+import h5py
 import pytest
 from click.testing import CliRunner
 
@@ -85,3 +87,77 @@ def test_size_is_parsed(arguments) -> None:
     result = CliRunner().invoke(orn, [*arguments, "--size", "20"])
     assert result.exit_code == 2
     assert "wanted HEIGHTxWIDTH" in result.stderr
+
+
+def test_short_side_and_rate(arguments, tmp_path) -> None:
+    extra = ["--short-side", "24", "--rate", "5"]
+    code, report = invoke([*arguments, *extra, "--dry-run"])
+    assert (code, report["size"], report["short_side"], report["rate"]) == (0, None, 24, 5.0)
+    assert invoke([*arguments, *extra])[1]["frames"] == 4
+    assert ClipStore(tmp_path / "films.h5").stored_size("a") == (24, 32)
+    result = CliRunner().invoke(orn, [*arguments, *extra, "--size", "24x32"])
+    assert result.exit_code == 2
+    assert "--size and --short-side" in result.stderr
+
+
+def test_estimate_is_near_the_size(arguments, tmp_path) -> None:
+    estimate = invoke([*arguments, "--dry-run"])[1]
+    report = invoke([*arguments, "--fresh"])[1]
+    assert estimate["estimated_frames"] == report["frames"]
+    with h5py.File(tmp_path / "films.h5", "r") as file:
+        assert estimate["estimated_bytes"] == pytest.approx(len(file["jpeg"]), rel=0.3)
+    assert estimate["free_bytes"] > estimate["needed_bytes"] > estimate["estimated_bytes"]
+
+
+def test_what_does_not_fit_is_refused(arguments, tmp_path, monkeypatch) -> None:
+    usage = SimpleNamespace(total=10**9, used=10**9, free=1000)
+    monkeypatch.setattr("shutil.disk_usage", lambda path: usage)
+    result = CliRunner().invoke(orn, arguments)
+    assert result.exit_code == 1
+    assert "does not fit: about 6 frames" in result.stderr
+    assert "1 kB are free" in result.stderr
+    assert not (tmp_path / "films.h5").exists()
+
+
+@pytest.fixture
+def segments(arguments, tmp_path) -> list[str]:
+    """The films as videos with labelled times; b has none."""
+    table = "video,start,stop,label,split\na,0.1,0.2,up,train\nc,0,1,up,train\n"
+    (tmp_path / "data/films/labels.csv").write_text(table)
+    (tmp_path / "films.toml").write_text(MANIFEST.replace('"clips"', '"segments"'))
+    return arguments
+
+
+def test_labelled_times_are_the_default_where_segments_have_times(segments, tmp_path) -> None:
+    report = invoke([*segments, "--dry-run"])[1]
+    assert (report["frames"], report["videos"], report["estimated_frames"]) == ("labelled", 1, 1)
+    assert invoke(segments)[1]["frames"] == 1
+    assert not ClipStore(tmp_path / "films.h5").frames("a").covers(None, None)
+    code, report = invoke([*segments, "--frames", "all"])
+    assert (code, report["added"], report["frames"]) == (0, 1, 3)
+    assert ClipStore(tmp_path / "films.h5").frames("a").covers(None, None)
+
+
+def test_labelled_without_labels(arguments, tmp_path) -> None:
+    (tmp_path / "data/films/labels.csv").unlink()
+    result = CliRunner().invoke(orn, [*arguments, "--frames", "labelled"])
+    assert result.exit_code == 2
+    assert "use --frames all" in result.stderr
+
+
+def test_verify(arguments, tmp_path, film) -> None:
+    result = CliRunner().invoke(orn, [*arguments, "--verify"])
+    assert result.exit_code == 1
+    assert "there is no clip store" in result.stderr
+    invoke([*arguments, "--limit", "1"])
+    code, report = invoke([*arguments, "--verify"])
+    assert (code, report["ok"]) == (1, False)
+    message = "is not in the store; run `orn clips`"
+    assert report["problems"] == [{"video": "b", "message": message}]
+    invoke(arguments)
+    code, report = invoke([*arguments, "--verify"])
+    assert (code, report["ok"], report["problems"], report["videos"]) == (0, True, [], 2)
+    film(tmp_path / "data/films/videos/a.mp4", num_frames=2)
+    plain = CliRunner().invoke(orn, [*arguments[:-1], "--verify"])
+    assert plain.exit_code == 1
+    assert "films.h5: a: the video has changed: sha256:" in plain.stdout

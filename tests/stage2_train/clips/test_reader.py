@@ -64,7 +64,7 @@ def test_no_store(tmp_path: Path) -> None:
     ("name", "value", "message"),
     [
         ("format", "else", r"wanted a clip store \(format 'orn-clips'\), found format 'else'"),
-        ("format_version", 2, "wanted clip store version 1, found 2"),
+        ("format_version", 1, "wanted clip store version 2, found 1"),
     ],
 )
 def test_other_format(tiny_world, tmp_path, name, value, message) -> None:
@@ -103,6 +103,14 @@ def test_a_copy_by_pickle_opens_for_itself(tiny_world) -> None:
     assert len(data) < 1000
     copy = pickle.loads(data)
     np.testing.assert_array_equal(copy.frames("film/1").read(np.array([3])), image)
+
+
+def test_times_that_are_stored(tiny_world) -> None:
+    frames = tiny_world.clips().frames("film/1")
+    assert frames.covers(None, None)
+    assert not frames.is_empty(0.3, 0.31)
+    assert frames.is_empty(0.31, 0.4)
+    assert frames.is_empty(0.8, None)
 
 
 def _sums(store: ClipStore, name: str) -> tuple[int, int]:

@@ -1,16 +1,20 @@
 """Writing the clip store: what goes in, what a kill leaves, what a second run does."""
 
+import zlib
 from dataclasses import replace
+from multiprocessing import get_context
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
 
-from shared.errors import ClipStoreError
+from shared import file_lock
+from shared.errors import ClipStoreError, PipelineError
 from shared.manifests.records import Video
 from stage2_train.clips import writer
 from stage2_train.clips.parts import parts_folder, write_part
+from stage2_train.clips.ranges import TimeRange, TimeRanges
 from stage2_train.clips.reader import ClipStore
 from stage2_train.clips.schema import StoreSettings
 from stage2_train.clips.writer import build_clip_store, remaining_videos
@@ -51,12 +55,17 @@ def test_format_is_the_documented_one(videos, tmp_path) -> None:
     with h5py.File(tmp_path / "clips.h5", "r") as file:
         assert dict(file.attrs) == {
             "format": "orn-clips",
-            "format_version": 1,
+            "format_version": 2,
             "height": 24,
             "width": 32,
             "jpeg_quality": 92,
-            "resize": "squash to height x width by Pillow's antialiased bilinear",
+            "rate": 0.0,
+            "resize": "squash",
         }
+        assert file["stored_width"][:].tolist() == [32] * 3
+        assert file["ranges"].asstr()[:].tolist() == ["[[null, null]]"] * 3
+        start, stop = file["jpeg_offsets"][[3, 7]]
+        assert file["jpeg_crc32"][1] == zlib.crc32(file["jpeg"][start:stop].tobytes())
         assert file["video_offsets"][:].tolist() == [0, 3, 7, 12]
         assert file["jpeg_offsets"].shape == (13,)
         assert file["jpeg_offsets"][-1] == file["jpeg"].shape[0]
@@ -145,6 +154,8 @@ def test_processes_give_the_same_store(videos, tmp_path) -> None:
     [
         ({"height": 30}, "frames of 24x32 at JPEG quality 92"),
         ({"jpeg_quality": 95}, "wanted frames of 24x32 at JPEG quality 95"),
+        ({"rate": 5.0}, "wanted .* 5 frames a second, found .* every frame"),
+        ({"height": None, "width": None, "short_side": 24}, "wanted frames of short side 24"),
     ],
 )
 def test_other_settings_are_refused(videos, tmp_path, change, found) -> None:
@@ -190,6 +201,8 @@ def test_all_videos_may_fail(tmp_path) -> None:
 
 def test_a_worker_that_dies_is_reported(videos, tmp_path, monkeypatch) -> None:
     class DeadPool:
+        _processes = None
+
         def __init__(self, *args, **options):
             pass
 
@@ -209,3 +222,92 @@ def test_damaged_store_is_named(videos, tmp_path) -> None:
     path.write_bytes(b"something else")
     with pytest.raises(ClipStoreError, match=r"clips\.h5: cannot be read as a clip store"):
         build_clip_store(videos, path, SETTINGS)
+
+
+def test_short_side_keeps_the_shape_of_each_video(tmp_path, film) -> None:
+    videos = []
+    for name, size in (("wide", (48, 96)), ("tall", (80, 40))):
+        film(tmp_path / f"{name}.mp4", num_frames=2, size=size)
+        videos.append(Video(id=name, path=tmp_path / f"{name}.mp4"))
+    path = tmp_path / "clips.h5"
+    build_clip_store(videos, path, StoreSettings(short_side=24))
+    store = ClipStore(path)
+    assert store.settings == StoreSettings(short_side=24)
+    assert store.stored_size("wide") == (24, 48)
+    assert store.frames("wide").read(np.array([0, 1])).shape == (2, 24, 48, 3)
+    assert store.frames("tall").read(np.array([1])).shape == (1, 48, 24, 3)
+
+
+def between(start: float, stop: float) -> TimeRanges:
+    """One range."""
+    return TimeRanges.of([TimeRange(start, stop)])
+
+
+def test_only_labelled_times_with_the_indices_and_times_of_the_source(videos, tmp_path) -> None:
+    path = tmp_path / "clips.h5"
+    ranges = {"group/2": TimeRanges.of([TimeRange(0.1, 0.2), TimeRange(0.3, 0.45)])}
+    build_clip_store(videos, path, SETTINGS, ranges=ranges)
+    store = ClipStore(path)
+    assert len(store.frames("group/1")) == 4
+    frames = store.frames("group/2")
+    np.testing.assert_allclose(frames.seconds, [0.1, 0.3, 0.4], atol=1e-6)
+    assert frames.covers(0.31, 0.4)
+    assert not frames.covers(0.1, 0.3)
+    assert not frames.covers(None, 0.2)
+    with h5py.File(path, "r") as file:
+        assert file["frame_index"][-3:].tolist() == [1, 3, 4]
+    build_clip_store(videos, tmp_path / "whole.h5", SETTINGS)
+    whole = ClipStore(tmp_path / "whole.h5").frames("group/2")
+    np.testing.assert_array_equal(frames.read(np.array([0, 1, 2])), whole.read(np.array([1, 3, 4])))
+
+
+def test_times_that_are_wanted_later_are_added(videos, tmp_path) -> None:
+    path = tmp_path / "clips.h5"
+    build_clip_store(videos, path, SETTINGS, ranges={"group/2": between(0.1, 0.2)})
+    wider = {"group/2": between(0.3, 0.4)}
+    assert [row.id for row in remaining_videos(videos, path, SETTINGS, ranges=wider)] == ["group/2"]
+    report = build_clip_store(videos, path, SETTINGS, ranges=wider)
+    assert (report.num_added, report.num_present) == (1, 2)
+    np.testing.assert_allclose(ClipStore(path).frames("group/2").seconds, [0.1, 0.3], atol=1e-6)
+    narrower = {"group/2": between(0.3, 0.35)}
+    assert build_clip_store(videos, path, SETTINGS, ranges=narrower).num_added == 0
+
+
+def test_a_range_may_hold_no_frame(videos, tmp_path) -> None:
+    path = tmp_path / "clips.h5"
+    report = build_clip_store(videos[:2], path, SETTINGS, ranges={"group/0": between(7, 8)})
+    assert (report.num_added, report.num_frames, report.failed) == (2, 4, ())
+    assert ClipStore(path).frames("group/0").is_empty(7, 8)
+    assert build_clip_store(videos, path, SETTINGS, ranges={"group/0": between(7, 8)}).num_added
+
+
+def test_a_lower_rate(videos, tmp_path) -> None:
+    path = tmp_path / "clips.h5"
+    build_clip_store(videos, path, replace(SETTINGS, rate=5.0))
+    store = ClipStore(path)
+    np.testing.assert_allclose(store.frames("group/2").seconds, [0.0, 0.2, 0.4], atol=1e-6)
+
+
+def _hold(path: Path, held, done) -> None:
+    with file_lock.locked(path, job="orn clips"):
+        held.set()
+        done.wait()
+
+
+def test_one_job_a_store(videos, tmp_path) -> None:
+    path = tmp_path / "clips.h5"
+    context = get_context("spawn")
+    held, done = context.Event(), context.Event()
+    holder = context.Process(target=_hold, args=(path, held, done))
+    holder.start()
+    try:
+        assert held.wait(60)
+        message = rf"clips\.h5: another `orn clips` \(process {holder.pid}\) is writing it"
+        with pytest.raises(PipelineError, match=message):
+            build_clip_store(videos, path, SETTINGS)
+    finally:
+        holder.kill()
+        holder.join()
+    assert file_lock.lock_path(path).exists()
+    assert build_clip_store(videos, path, SETTINGS).num_added == 3
+    assert not file_lock.lock_path(path).exists()
