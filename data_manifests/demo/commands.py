@@ -9,13 +9,12 @@ import click
 
 from shared.cli_options import data_option, echo_json, json_option, seed_option
 
+WORLDS = ("demo", "demo-touch", "demo-long", "demo-places")
 DETECTOR_FILMS = {"train": 4000, "validation": 250}
 
 
 @click.command("demo-world")
-@click.argument(
-    "dataset", type=click.Choice(["all", "demo", "demo-touch", "demo-long", "demo-detector"])
-)
+@click.argument("dataset", type=click.Choice(["all", *WORLDS, "demo-detector"]))
 @data_option
 @click.option(
     "--size",
@@ -50,7 +49,7 @@ def demo_world(
             data_root, films=DETECTOR_FILMS, dials=dials, seed=seed, workers=workers
         )
         return
-    for name in ["demo", "demo-touch", "demo-long"] if dataset == "all" else [dataset]:
+    for name in WORLDS if dataset == "all" else [dataset]:
         drawn = write_dataset(
             name, data_root, size=SIZES[size], dials=dials, seed=seed, workers=workers
         )

@@ -24,6 +24,8 @@ class FilmTruth:
     """`scene.Relation` fields; frames count from the film's beginning."""
     touched: list[str]
     """Classes of the objects that a hand touches, sorted."""
+    label: str | None = None
+    """Of a film whose label is none of these."""
 
 
 def film_truth(
@@ -50,7 +52,11 @@ def film_truth(
         first_frame += num_frames
         first_track += len(scene.actors)
     return FilmTruth(
-        video_id=video_id, frames=annotated, relations=relations, touched=sorted(touched)
+        video_id=video_id,
+        frames=annotated,
+        relations=relations,
+        touched=sorted(touched),
+        label=scenes[0].label,
     )
 
 
@@ -63,8 +69,10 @@ def coco_document(films: Sequence[FilmTruth], *, frames_per_second: float) -> di
         relations = [
             relation | {"name": ACTIVITIES[relation["activity"]]} for relation in film.relations
         ]
+        label = {} if film.label is None else {"label": film.label}
         videos.append(
             {"id": number, "name": film.video_id, "relations": relations, "touched": film.touched}
+            | label
         )
         for index, frame in enumerate(film.frames):
             image_id = number * _IMAGES_A_VIDEO + index

@@ -70,6 +70,8 @@ class Scene:
     """Tracks that a hand touches."""
     render_seed: int
     """Seed of what carries no meaning: table, light, noise, camera."""
+    label: str | None = None
+    """The film's label where neither relations nor touches say it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -244,6 +246,13 @@ def still_actor(name: str, others: list[Actor], num_frames: int, rng: np.random.
             break
     assert best is not None
     return _actor(name, sprite, best[1], np.full(num_frames, 2.0 * len(others)), None)
+
+
+def standing_actor(
+    name: str, position_F2: np.ndarray, *, depth: float, rng: np.random.Generator
+) -> Actor:
+    """An object that is where it is told to be."""
+    return _actor(name, draw_sprite(name, rng), position_F2, np.full(len(position_F2), depth), None)
 
 
 def _idle_hand(

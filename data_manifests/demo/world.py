@@ -21,6 +21,7 @@ import numpy as np
 from data_manifests.demo.dials import ACTIVITIES, FRAMES_PER_SECOND, TOUCHABLE, Dials
 from data_manifests.demo.films import write_film
 from data_manifests.demo.ground_truth import FilmTruth, coco_document, film_truth
+from data_manifests.demo.places import PLACE_CLASSES, plan_places_scene
 from data_manifests.demo.scene import PlannedActivity, Scene, plan_scene, random_activity
 from data_manifests.demo.touch import plan_touch_scene
 from shared.atomic_file import write_text
@@ -31,7 +32,13 @@ WORLD_VERSION = 1
 """Raised whenever the same dials and seed give other films."""
 
 PARTS = ("train", "validation", "test")
-_DATASET_NUMBERS = {"demo": 0, "demo-touch": 1, "demo-long": 2, "demo-detector": 3}
+_DATASET_NUMBERS = {
+    "demo": 0,
+    "demo-touch": 1,
+    "demo-long": 2,
+    "demo-detector": 3,
+    "demo-places": 4,
+}
 _FILMS_A_CHUNK = 20
 _CHAPTERS = 6
 _CHAPTER_FRAMES = 28
@@ -45,6 +52,7 @@ class WorldSize:
     demo: tuple[int, int, int]
     demo_touch: tuple[int, int, int]
     demo_long: tuple[int, int, int]
+    demo_places: tuple[int, int, int]
 
     def of(self, dataset: str) -> dict[str, int]:
         """Films by part name."""
@@ -52,9 +60,18 @@ class WorldSize:
 
 
 SIZES = {
-    "short": WorldSize(demo=(96, 48, 0), demo_touch=(24, 12, 0), demo_long=(2, 1, 0)),
-    "standard": WorldSize(demo=(1600, 320, 0), demo_touch=(48, 24, 0), demo_long=(4, 2, 0)),
-    "full": WorldSize(demo=(4800, 600, 1200), demo_touch=(2400, 400, 800), demo_long=(48, 12, 12)),
+    "short": WorldSize(
+        demo=(96, 48, 0), demo_touch=(24, 12, 0), demo_long=(2, 1, 0), demo_places=(24, 12, 0)
+    ),
+    "standard": WorldSize(
+        demo=(1600, 320, 0), demo_touch=(48, 24, 0), demo_long=(4, 2, 0), demo_places=(48, 24, 0)
+    ),
+    "full": WorldSize(
+        demo=(4800, 600, 1200),
+        demo_touch=(2400, 400, 800),
+        demo_long=(48, 12, 12),
+        demo_places=(4000, 400, 1000),
+    ),
 }
 
 
@@ -193,10 +210,15 @@ def _plan_long(dials: Dials, rng: np.random.Generator) -> list[Scene]:
     return scenes
 
 
+def _plan_places(dials: Dials, rng: np.random.Generator) -> list[Scene]:
+    return [plan_places_scene(int(rng.integers(len(PLACE_CLASSES))), dials=dials, rng=rng)]
+
+
 _PLANNERS: dict[str, Callable[[Dials, np.random.Generator], list[Scene]]] = {
     "demo": _plan_demo,
     "demo-touch": _plan_touch,
     "demo-long": _plan_long,
+    "demo-places": _plan_places,
 }
 
 
@@ -211,11 +233,16 @@ def _read_records(chunks: Iterable[_Chunk], part: str) -> list[FilmTruth]:
 
 def _write_tables(folder: Path, dataset: str, films: dict[str, list[FilmTruth]]) -> None:
     """Label table, class list and COCO ground truth."""
-    rows = {"demo": _clip_rows, "demo-touch": _touch_rows, "demo-long": _segment_rows}[dataset]
+    rows = {
+        "demo": _clip_rows,
+        "demo-touch": _touch_rows,
+        "demo-long": _segment_rows,
+        "demo-places": _place_rows,
+    }[dataset]
     lines = [row for part, part_films in films.items() for row in rows(part, part_films)]
     header = "id,video,label,start,stop,split" if dataset == "demo-long" else "video,label,split"
     write_text(folder / "labels.csv", "\n".join([header, *lines]) + "\n")
-    classes = TOUCHABLE if dataset == "demo-touch" else ACTIVITIES
+    classes = {"demo-touch": TOUCHABLE, "demo-places": PLACE_CLASSES}.get(dataset, ACTIVITIES)
     write_text(folder / "classes.txt", "\n".join(classes) + "\n")
     for part, part_films in films.items():
         if part_films:
@@ -229,6 +256,10 @@ def _clip_rows(part: str, films: list[FilmTruth]) -> list[str]:
 
 def _touch_rows(part: str, films: list[FilmTruth]) -> list[str]:
     return [f"{film.video_id},{';'.join(film.touched)},{part}" for film in films]
+
+
+def _place_rows(part: str, films: list[FilmTruth]) -> list[str]:
+    return [f"{film.video_id},{film.label},{part}" for film in films]
 
 
 def _segment_rows(part: str, films: list[FilmTruth]) -> list[str]:

@@ -13,7 +13,7 @@ from shared.errors import ConfigError
 from shared.rle import area, bounding_box
 from shared.video import read_frames
 
-SIZE = WorldSize(demo=(5, 2, 0), demo_touch=(3, 1, 0), demo_long=(1, 1, 0))
+SIZE = WorldSize(demo=(5, 2, 0), demo_touch=(3, 1, 0), demo_long=(1, 1, 0), demo_places=(4, 1, 0))
 
 
 def draw(root: Path, dataset: str = "demo", *, seed: int = 0, workers: int = 1, **dials) -> int:
@@ -108,6 +108,15 @@ def test_touch_labels_are_classes_that_the_film_shows(drawn: Path) -> None:
     touched = {name for video in document["videos"] for name in video["touched"]}
     assert touched <= shown & set(TOUCHABLE)
     assert touched
+
+
+def test_places_labels_are_those_of_the_ground_truth(drawn: Path) -> None:
+    rows = (drawn / "demo-places" / "labels.csv").read_text().split("\n")[1:-1]
+    document = json.loads((drawn / "demo-places" / "ground_truth" / "train.json").read_text())
+    expected = [f"{video['name']},{video['label']},train" for video in document["videos"]]
+    assert [row for row in rows if row.endswith("train")] == expected
+    classes = (drawn / "demo-places" / "classes.txt").read_text().splitlines()
+    assert classes == ["bowl", "cup", "vase", "none"]
 
 
 def test_segments_of_long_films_overlap_and_lie_inside(drawn: Path) -> None:

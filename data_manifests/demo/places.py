@@ -1,0 +1,98 @@
+"""Films for `demo-places`: all on a table is put elsewhere at once; in whose old place is a ball?
+
+The label can be told only from two objects of two different frames: one ball may stand where an
+object of another class stood before. Either arrangement alone is random and says nothing, balls are
+alike, and which classes are there is always the same.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from data_manifests.demo.dials import HEIGHT, ROLE_Y, WIDTH, Dials
+from data_manifests.demo.scene import Actor, Scene, standing_actor
+
+PLACE_CLASSES = (*ROLE_Y, "none")
+"""Labels: whose old place a ball takes."""
+
+BALL = "sports ball"
+FRAMES = 8
+"""Of a film; everything moves between the first and the second half."""
+
+_NUM_BALLS = 3
+_MARGIN = 15.0
+_APART = 27.0
+"""Pixels between two objects of a frame, and between a ball and old places that are not meant."""
+_JITTER = 1.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrangements:
+    """Where the three objects and then the balls are in either half of a film."""
+
+    before_N2: np.ndarray
+    """(N, 2) x and y in pixels."""
+    after_N2: np.ndarray
+    """(N, 2) the same in the second half."""
+
+
+def plan_places_scene(label: int, *, dials: Dials, rng: np.random.Generator) -> Scene:
+    """A film in which a ball takes the old place of the object of class `PLACE_CLASSES[label]`."""
+    names = [*ROLE_Y, *[BALL] * _NUM_BALLS]
+    arrangements = arrange(label, rng)
+    half = FRAMES // 2
+    actors: list[Actor] = []
+    for number, name in enumerate(names):
+        position_F2 = np.repeat(
+            [arrangements.before_N2[number], arrangements.after_N2[number]],
+            [half, FRAMES - half],
+            axis=0,
+        )
+        actors.append(standing_actor(name, position_F2, depth=2.0 * number, rng=rng))
+    return Scene(
+        actors=tuple(actors),
+        relations=(),
+        touched=(),
+        render_seed=int(rng.integers(2**31)),
+        label=PLACE_CLASSES[label],
+    )
+
+
+def arrange(label: int, rng: np.random.Generator) -> Arrangements:
+    """Random places before and after; those of the balls avoid the old places of other classes but
+    for the one that the label names."""
+    num_objects = len(ROLE_Y)
+    while True:
+        before_N2 = _spread([], num_objects + _NUM_BALLS, avoid=[], rng=rng)
+        if before_N2 is None:
+            continue
+        old = list(before_N2[:num_objects])
+        taken = []
+        if label < num_objects:
+            taken = [old[label] + rng.uniform(-_JITTER, _JITTER, 2)]
+        balls_N2 = _spread(taken, _NUM_BALLS, avoid=old, rng=rng)
+        if balls_N2 is None:
+            continue
+        all_N2 = _spread(list(balls_N2), num_objects + _NUM_BALLS, avoid=[], rng=rng)
+        if all_N2 is None:
+            continue
+        order = rng.permutation(_NUM_BALLS)
+        after_N2 = np.concatenate([all_N2[_NUM_BALLS:], balls_N2[order]])
+        return Arrangements(before_N2=before_N2, after_N2=after_N2)
+
+
+def _spread(
+    places: list[np.ndarray], number: int, *, avoid: list[np.ndarray], rng: np.random.Generator
+) -> np.ndarray | None:
+    """(number, 2) the places given and random ones beside them, all apart from each other, the new
+    ones also from `avoid`; None if they do not fit."""
+    found = list(places)
+    for _ in range(400):
+        if len(found) == number:
+            return np.array(found)
+        place_2 = rng.uniform((_MARGIN, _MARGIN), (WIDTH - _MARGIN, HEIGHT - _MARGIN))
+        if all(np.hypot(*(place_2 - other)) >= _APART for other in (*found, *avoid)):
+            found.append(place_2)
+    return np.array(found) if len(found) == number else None

@@ -1,0 +1,57 @@
+"""`demo-places`: what its films show, and that one arrangement says nothing of the label."""
+
+import numpy as np
+import pytest
+
+from data_manifests.demo.dials import HEIGHT, ROLE_Y, WIDTH, Dials
+from data_manifests.demo.places import PLACE_CLASSES, arrange, plan_places_scene
+
+
+def _distances(one_N2: np.ndarray, other_M2: np.ndarray) -> np.ndarray:
+    return np.hypot(*np.moveaxis(one_N2[:, None] - other_M2[None], 2, 0))
+
+
+@pytest.mark.parametrize("label", range(len(PLACE_CLASSES)))
+def test_one_ball_stands_where_the_label_says(label) -> None:
+    for seed in range(30):
+        places = arrange(label, np.random.default_rng(seed))
+        near_3N = _distances(places.after_N2[3:], places.before_N2[:3]) < 10
+        expected = [label] if label < 3 else []
+        assert np.flatnonzero(near_3N.any(axis=0)).tolist() == expected
+        assert near_3N.sum() == len(expected)
+
+
+def test_objects_are_apart_and_in_view() -> None:
+    for seed in range(30):
+        places = arrange(seed % 4, np.random.default_rng(seed))
+        for half_N2 in (places.before_N2, places.after_N2):
+            assert half_N2.shape == (6, 2)
+            gaps = _distances(half_N2, half_N2) + 1000 * np.eye(6)
+            assert gaps.min() >= 24
+            assert (half_N2 >= 13).all()
+            assert (half_N2 <= (WIDTH - 13, HEIGHT - 13)).all()
+
+
+def test_places_of_either_half_do_not_depend_on_the_label() -> None:
+    """Mean and spread of every object's place agree between labels, as far as 400 films tell."""
+    films = 400
+    moments = []
+    for label in range(len(PLACE_CLASSES)):
+        rng = np.random.default_rng(label)
+        drawn = [arrange(label, rng) for _ in range(films)]
+        both = np.array([[one.before_N2, one.after_N2] for one in drawn])
+        moments.append((both.mean(axis=0), both.std(axis=0)))
+    for mean, deviation in moments[1:]:
+        error = 5 * deviation * (2 / films) ** 0.5
+        assert (np.abs(mean - moments[0][0]) < error).all()
+        assert np.allclose(deviation, moments[0][1], rtol=0.2)
+
+
+def test_a_film_has_the_same_cast_whatever_its_label() -> None:
+    for label, name in enumerate(PLACE_CLASSES):
+        scene = plan_places_scene(label, dials=Dials(), rng=np.random.default_rng(label))
+        assert scene.label == name
+        names = [actor.class_name for actor in scene.actors]
+        assert names == [*ROLE_Y, "sports ball", "sports ball", "sports ball"]
+        moved = [np.ptp(actor.position_F2, axis=0).max() > 0 for actor in scene.actors]
+        assert all(moved)
