@@ -58,6 +58,9 @@ COMMANDS: dict[str, LazyCommand] = {
     "detect": LazyCommand(
         "stage1_detect.commands", "detect", "Find the objects of every frame and write shards."
     ),
+    "import-masks": LazyCommand(
+        "stage1_detect.imports.commands", "import_masks", "Turn released masks into shards."
+    ),
     "verify": LazyCommand(
         "shared.inspect.commands", "verify", "Check that shards are whole and consistent."
     ),

@@ -12,6 +12,7 @@ __all__ = [
     "DetectorError",
     "JoinError",
     "ManifestError",
+    "MaskImportError",
     "PipelineError",
     "ShapeError",
     "ShardFormatError",
@@ -58,6 +59,10 @@ class ShardFormatError(PipelineError, ValueError):
 
 class ShardNotFoundError(PipelineError, FileNotFoundError):
     """A shard, a folder of shards, or a video in it that does not exist."""
+
+
+class MaskImportError(PipelineError, ValueError):
+    """A file of released masks that is damaged, or that holds what no such file needs."""
 
 
 class JoinError(PipelineError, LookupError):

@@ -20,6 +20,7 @@ __all__ = [
     "ARRAYS",
     "FORMAT_NAME",
     "FORMAT_VERSION",
+    "UNKNOWN_SOURCE",
     "ArraySpec",
     "DetectorEntry",
     "FailedVideo",
@@ -29,6 +30,9 @@ __all__ = [
 
 FORMAT_NAME = "object-detections"
 FORMAT_VERSION = 1
+
+UNKNOWN_SOURCE = "unknown"
+"""Digest of the source of masks that were imported while the video was not there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +52,7 @@ class ArraySpec:
 ARRAYS: dict[str, ArraySpec] = {
     # index into the attribute `videos`
     "frame_video": ArraySpec(dtype=np.dtype("<i4"), axes=("frame",), counts="frames"),
-    # place in the decoded stream, from 0
+    # place in the decoded stream, from 0; of imported masks, among the frames of their own rate
     "frame_index": ArraySpec(dtype=np.dtype("<i8"), axes=("frame",), counts="frames"),
     # presentation time in seconds
     "frame_seconds": ArraySpec(dtype=np.dtype("<f8"), axes=("frame",), counts="frames"),
@@ -93,9 +97,11 @@ class VideoEntry:
     rate: float
     """Frames a second."""
     source_bytes: int
-    """Size of the file, or of all files of a frame folder."""
+    """Size of the file, or of all files of a frame folder; 0 where the digest is not known."""
     source_digest: str
-    """`sha256:...` of the content."""
+    """`sha256:...` of the content, or `UNKNOWN_SOURCE`."""
+    sample_aspect: str | None = None
+    """Width : height of a pixel of the upright frame, as in `16:9`; None where it is not told."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,9 +121,11 @@ class DetectorEntry:
     config_name: str
     """Name of the detector's config."""
     config_digest: str
-    """`sha256:...` of the resolved config."""
+    """`sha256:...` of the resolved config; of imported masks, of the list of their files."""
     checkpoint_digest: str
-    """`sha256:...` of the weights' file."""
+    """`sha256:...` of the weights' file; of imported masks, `unknown`."""
+    precision: str = "float32"
+    """Number format that the backbone computed in: `float32`, `float16` or `bfloat16`."""
     thresholds: dict[str, float] = field(default_factory=dict)
     """Thresholds by name, such as `score`."""
     versions: dict[str, str] = field(default_factory=dict)

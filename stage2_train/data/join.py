@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from shared.errors import JoinError
 from shared.manifests.records import Dataset, Segment
 from shared.shards.reader import DetectionFolder
+from shared.shards.schema import UNKNOWN_SOURCE
 from stage2_train.clips.reader import ClipStore
 from stage2_train.data.sampling import frames_between
 
@@ -132,6 +133,12 @@ def _video_state(video_id: str, clips: ClipStore, detections: DetectionFolder) -
         )
     detected = detections.entry(video_id)
     stored = clips.frames(video_id)
+    if detected.source_digest == UNKNOWN_SOURCE:
+        raise JoinError(
+            f"video {video_id}: its masks in {detections.path} were imported while the video was "
+            "not there, so it cannot be told whether they belong to the one in the clip store "
+            f"{clips.path}; run `orn import-masks` again with --fresh"
+        )
     if stored.source_digest != detected.source_digest:
         raise JoinError(
             f"video {video_id}: the clip store {clips.path} was made from {stored.source_digest}, "

@@ -7,6 +7,8 @@ import pytest
 import tests.stage2_train.conftest as tiny
 from shared.errors import JoinError
 from shared.manifests.records import Segment
+from shared.shards.reader import DetectionFolder
+from shared.shards.schema import UNKNOWN_SOURCE
 from stage2_train.clips.merge import merge, read_contents
 from stage2_train.clips.reader import ClipStore
 from stage2_train.clips.schema import FailedClip
@@ -82,6 +84,13 @@ def test_other_source_is_refused(tiny_world, new_world, tmp_path) -> None:
     assert "video film/2" in str(caught.value)
     assert "sha256:new" in str(caught.value)
     assert "sha256:same" in str(caught.value)
+
+
+def test_masks_imported_without_their_video_are_refused(tiny_world, tmp_path) -> None:
+    films = [replace(film, digest=UNKNOWN_SOURCE) for film in tiny_world.films.values()]
+    tiny.write_shard(tmp_path / "shard-000000.zarr.zip", films, class_scores=False)
+    with pytest.raises(JoinError, match=r"imported while .*run `orn import-masks` again with --fr"):
+        join_split(tiny_world.dataset, "validation", tiny_world.clips(), DetectionFolder(tmp_path))
 
 
 def test_segments_without_frames_or_label_are_skipped(tiny_world) -> None:

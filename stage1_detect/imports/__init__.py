@@ -1,0 +1,1 @@
+"""Released masks, turned into shards."""

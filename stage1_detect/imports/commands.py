@@ -1,0 +1,83 @@
+"""`orn import-masks`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from shared.cli_options import (
+    data_option,
+    dataset_argument,
+    dry_run_option,
+    echo_json,
+    json_option,
+    out_option,
+)
+
+__all__ = ["import_masks"]
+
+
+@click.command("import-masks")
+@dataset_argument
+@click.argument(
+    "source", metavar="SRC", type=click.Path(path_type=Path, exists=True, file_okay=False)
+)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["authors", "epic100"]),
+    required=True,
+    help="authors: SRC/VIDEO/clip.pkl, the masks for VLOG by the authors of the paper. epic100: "
+    "SRC/PXX/PXX_YY.pkl, the masks released with EPIC Kitchens 100.",
+)
+@click.option(
+    "--rate",
+    type=click.FloatRange(min=0, min_open=True, max=1000),
+    help="Mask frames a second, for epic100 where the ids are not EPIC's.",
+)
+@data_option
+@out_option("shards/DATASET")
+@click.option("--fresh", is_flag=True, help="Remove the job that is in the folder, start over.")
+@dry_run_option
+@json_option
+def import_masks(
+    dataset: str,
+    source: Path,
+    form: str,
+    rate: float | None,
+    data_root: Path,
+    out: Path | None,
+    fresh: bool,
+    dry_run: bool,
+    as_json: bool,
+) -> int:
+    """Turn released masks of DATASET, in the folder SRC, into shards in place of `orn detect`.
+
+    The files are pickles and cannot run anything here: what they do not need is refused. An import
+    that was cut off goes on where it stopped. Ends with 3 if files could not be imported.
+    """
+    from shared.errors import ConfigError
+    from stage1_detect.imports.job import describe_import, run_import
+    from stage1_detect.imports.planning import plan_import
+    from stage1_detect.imports.summary import report
+
+    if form == "authors" and rate is not None:
+        raise ConfigError("--rate is for the format epic100; the authors' masks are at 30 a second")
+    job = plan_import(
+        dataset,
+        data_root,
+        source,
+        form="authors" if form == "authors" else "epic100",
+        folder=out,
+        rate=rate,
+    )
+    if dry_run:
+        echo_json(describe_import(job))
+        return 0
+    summary = run_import(job, fresh=fresh)
+    for line in report(summary):
+        click.echo(line, err=True)
+    if as_json:
+        echo_json(summary.as_json())
+    return summary.exit_code

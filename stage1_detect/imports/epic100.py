@@ -1,0 +1,104 @@
+"""The masks that were released with EPIC Kitchens 100: a file a video, `PXX/PXX_YY.pkl`.
+
+Each is a pickled list of bytes, each of them a message (`epic100_message`) about one frame. Boxes
+are shares of the picture, masks lie on a grid of 100 x 100, and there is one score a detection and
+no class distribution.
+
+Frames are numbered, from 1, as the published JPEG frames are. Those were not taken at the video's
+own rate: of the videos of EPIC 55 (`P01_01`) there are 60 a second, whether the video has 59.94,
+29.97, 47.95 or 90, of the videos that EPIC 100 added (`P01_101`) 50. The published tables bear
+this out: there are 60 x duration frames, and up to 20 more, for all 432 of the former, and with 50
+the same for 266 of the latter. The other two have 60 a second: those of `KNOWN_WRONG`.
+"""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from shared.coco_classes import NUM_COCO_CLASSES
+from shared.detections import FrameDetections
+from shared.errors import MaskImportError
+from stage1_detect.imports.epic100_message import parse_frame
+from stage1_detect.imports.mask_track import GRID, MaskTrack, frame_of, read_bytes
+from stage1_detect.imports.restricted_pickle import load_plain
+
+__all__ = ["KNOWN_WRONG", "published_rate", "read_epic100"]
+
+KNOWN_WRONG = ("P01_109", "P27_103")
+"""Videos whose released masks are known to be wrong."""
+
+_VIDEO_ID = re.compile(r"P\d{2}_(\d{2,3})")
+_EDGE = 1e-3
+"""How far outside of the picture a box may reach by rounding, in shares of its side."""
+
+
+def published_rate(video_id: str) -> float | None:
+    """Frames a second at which a video's published frames are numbered; None for other ids."""
+    match = _VIDEO_ID.fullmatch(video_id)
+    if match is None:
+        return None
+    return 60.0 if len(match[1]) == 2 else 50.0
+
+
+def read_epic100(path: Path) -> MaskTrack:
+    """The masks of one video, in the order of frame numbers.
+
+    Raises:
+        MaskImportError: if the file is not of this format, or asks for anything but plain values.
+    """
+    packed = load_plain(read_bytes(path), source=str(path))
+    if type(packed) is not list or not all(type(entry) is bytes for entry in packed):
+        raise MaskImportError(
+            f"{path}: wanted a list of packed frames, found something else; these are no masks of "
+            "the format 'epic100'"
+        )
+    frames: dict[int, FrameDetections] = {}
+    background = 0
+    for index, entry in enumerate(packed):
+        message = parse_frame(entry, place=f"{path}: entry {index}")
+        number = message.frame_number
+        if number < 1 or number - 1 in frames:
+            raise MaskImportError(
+                f"{path}: entry {index}: wanted frame numbers from 1, each once, found {number}"
+            )
+        kept = [found for found in message.objects if found.pred_class != 0]
+        background += len(message.objects) - len(kept)
+        frames[number - 1] = _frame(f"{path}: frame number {number}", kept)
+    numbers = sorted(frames)
+    return MaskTrack(
+        numbers=tuple(numbers),
+        frames=tuple(frames[number] for number in numbers),
+        background=background,
+    )
+
+
+def _frame(place: str, objects: list[Any]) -> FrameDetections:
+    classes = [found.pred_class for found in objects]
+    if any(not 1 <= each <= NUM_COCO_CLASSES for each in classes):
+        raise MaskImportError(f"{place}: wanted classes 1 to {NUM_COCO_CLASSES}, found {classes}")
+    shares = np.array(
+        [
+            (
+                found.bbox.top_left_x,
+                found.bbox.top_left_y,
+                found.bbox.bottom_right_x,
+                found.bbox.bottom_right_y,
+            )
+            for found in objects
+        ],
+        dtype=np.float32,
+    ).reshape(-1, 4)
+    if not ((shares >= -_EDGE) & (shares <= 1 + _EDGE)).all():
+        raise MaskImportError(
+            f"{place}: wanted boxes in shares of the picture, 0 to 1, found {shares.min()} to "
+            f"{shares.max()}"
+        )
+    return frame_of(
+        place,
+        boxes=shares.clip(0, 1) * np.float32(GRID),
+        scores=[found.score for found in objects],
+        labels=[each - 1 for each in classes],
+        masks=tuple(found.coco_mask for found in objects),
+    )

@@ -1,0 +1,186 @@
+"""What an import consists of, found out before any mask is read."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from shared.coco_classes import COCO_CLASSES
+from shared.errors import ConfigError, MaskImportError
+from shared.manifests.load import load_listing, load_manifest, locate_videos
+from shared.manifests.records import Video
+from shared.shards.plan import PLAN_NAME, UNIT_FRAMES, Plan, Unit, plan_units, shard_path
+from shared.shards.schema import DetectorEntry
+from stage1_detect.imports import authors_vlog, epic100
+from stage1_detect.imports.matching import Format, Matching, find_files, match_files
+
+__all__ = ["SUMMARY_NAME", "ImportJob", "begin", "clear_import", "plan_import", "units_to_do"]
+
+SUMMARY_NAME = "import.json"
+
+_FRAME_BYTES = 700
+"""About what a frame takes in the released files; for the size of shards only."""
+_SHARDS = "shard-*.zarr.zip"
+_SHOWN = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportJob:
+    """A plan with what is needed to carry it out."""
+
+    format: Format
+    """Format of the files."""
+    source: Path
+    """The folder they lie in."""
+    folder: Path
+    """Where the shards go."""
+    plan: Plan
+    """The units; each video lies in one of them as a whole."""
+    matching: Matching
+    """Which file belongs to which video."""
+    videos: Mapping[str, Video]
+    """The listed videos that are on this machine, by id."""
+    rates: Mapping[str, float]
+    """Mask frames a second of each matched video."""
+
+
+def plan_import(
+    name_or_file: str,
+    data_root: Path,
+    source: Path,
+    *,
+    form: Format,
+    folder: Path | None = None,
+    rate: float | None = None,
+) -> ImportJob:
+    """The job; writes nothing.
+
+    Args:
+        name_or_file: the data set's manifest.
+        data_root: where data sets lie; the videos themselves may be absent.
+        source: the folder of the released files.
+        form: their format.
+        folder: where the shards go; None: `shards/NAME`.
+        rate: mask frames a second of EPIC's files, where their ids do not tell.
+
+    Raises:
+        MaskImportError: if there is no file, or none belongs to a listed video.
+        ConfigError: if the rate of a video is not known.
+    """
+    manifest = load_manifest(name_or_file)
+    listing = load_listing(manifest, data_root, labels=False)
+    present = locate_videos(manifest, listing, data_root).videos
+    files = find_files(source, form)
+    matching = match_files(files, listing.video_ids)
+    if not matching.matched:
+        raise _nothing_matches(source, files, manifest.name, listing.video_ids)
+    videos = {video.id: video for video in present}
+    rates = {
+        video_id: _rate(video_id, form, videos.get(video_id), rate) for video_id in matching.matched
+    }
+    sizes = {video_id: path.stat().st_size for video_id, path in matching.matched.items()}
+    # Never above the size of a unit, so that no video is cut.
+    estimates = [(each, min(size // _FRAME_BYTES + 1, UNIT_FRAMES)) for each, size in sizes.items()]
+    return ImportJob(
+        format=form,
+        source=source,
+        folder=folder or Path("shards") / manifest.name,
+        plan=Plan(
+            dataset=manifest.name,
+            frames="imported",
+            detector=_entry(form, sizes, rates),
+            units=plan_units(estimates, UNIT_FRAMES),
+        ),
+        matching=matching,
+        videos=videos,
+        rates=rates,
+    )
+
+
+def begin(job: ImportJob, *, fresh: bool) -> None:
+    """Makes the folder ready: it holds the plan of this job and nothing of another.
+
+    Raises:
+        ConfigError: if the folder has the shards of another job, or of none.
+    """
+    if fresh:
+        clear_import(job.folder)
+    saved = Plan.load(job.folder)
+    if saved is not None:
+        saved.check_same(job.plan, job.folder)
+        return
+    if any(job.folder.glob(_SHARDS)):
+        raise ConfigError(
+            f"{job.folder}: has shards but no {PLAN_NAME}, so they are of no job that could go on; "
+            "use --fresh to start over, or another --out"
+        )
+    job.plan.save(job.folder)
+
+
+def clear_import(folder: Path) -> None:
+    """Removes the plan, the summaries and the shards of an earlier job, and nothing else."""
+    for path in [
+        folder / PLAN_NAME,
+        folder / SUMMARY_NAME,
+        folder / "detect.json",
+        *folder.glob(_SHARDS),
+    ]:
+        path.unlink(missing_ok=True)
+
+
+def units_to_do(job: ImportJob) -> tuple[Unit, ...]:
+    """The units whose shard is not in the folder."""
+    return tuple(unit for unit in job.plan.units if not shard_path(job.folder, unit.index).exists())
+
+
+def _rate(video_id: str, form: Format, video: Video | None, rate: float | None) -> float:
+    """Mask frames a second: what the user says, what the manifest says of a folder of the same
+    frames, what the publishers did."""
+    if form == "authors":
+        return authors_vlog.RATE
+    known = rate or (video.rate if video else None) or epic100.published_rate(video_id)
+    if known is None:
+        raise ConfigError(
+            f"video {video_id!r}: at which rate its mask frames are numbered cannot be told from "
+            "its id (wanted one such as P01_01 or P01_101); say so with --rate"
+        )
+    return known
+
+
+def _entry(form: Format, sizes: Mapping[str, int], rates: Mapping[str, float]) -> DetectorEntry:
+    """What made the masks, as far as it is known; another set of files is another entry."""
+    files = [[video_id, size, rates[video_id]] for video_id, size in sizes.items()]
+    digest = hashlib.sha256(json.dumps([form, files]).encode()).hexdigest()
+    is_authors = form == "authors"
+    return DetectorEntry(
+        config_name=f"imported masks, format {form}",
+        config_digest=f"sha256:{digest}",
+        checkpoint_digest="unknown",
+        thresholds={"score": authors_vlog.SCORE_THRESHOLD} if is_authors else {},
+        class_names=COCO_CLASSES,
+    )
+
+
+def _nothing_matches(
+    source: Path, files: list[tuple[str, Path]], name: str, video_ids: tuple[str, ...]
+) -> MaskImportError:
+    if not files:
+        return MaskImportError(f"{source}: wanted a folder with files *.pkl below it, found none")
+    listed = {each.casefold() for each in video_ids}
+    inner = next(
+        (
+            file_id.partition("/")[0]
+            for file_id, _ in files
+            if file_id.partition("/")[2].casefold() in listed
+        ),
+        None,
+    )
+    hint = f"; give {source / inner} instead" if inner else ""
+    return MaskImportError(
+        f"{source}: none of its {len(files)} files belongs to a listed video of {name!r}: they are "
+        f"for {', '.join(file_id for file_id, _ in files[:_SHOWN])}, the list has "
+        f"{', '.join(video_ids[:_SHOWN])}{hint}"
+    )

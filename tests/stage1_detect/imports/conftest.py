@@ -1,0 +1,102 @@
+"""Small files of masks in the released formats, written from their descriptions."""
+
+import pickle
+import struct
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from shared import rle
+from tests.stage1_detect.conftest import write_video
+
+Found = tuple[Sequence[float], bytes, float, int]
+"""Box, mask, score and class of a detection, as the file has them."""
+
+
+def block_mask(x1: int, y1: int, x2: int, y2: int) -> bytes:
+    """Run lengths of a rectangle on the grid of 100 x 100."""
+    mask_HW = np.zeros((100, 100), dtype=bool)
+    mask_HW[y1:y2, x1:x2] = True
+    return rle.encode(mask_HW)
+
+
+def _varint(value: int) -> bytes:
+    """https://protobuf.dev/programming-guides/encoding/: seven bits a byte, lowest first."""
+    value &= 2**64 - 1  # a negative int32 is written with 64 bits
+    parts = []
+    while value > 127:
+        parts.append(value & 127 | 128)
+        value >>= 7
+    return bytes([*parts, value])
+
+
+def _bytes_field(number: int, content: bytes) -> bytes:
+    return _varint(number << 3 | 2) + _varint(len(content)) + content
+
+
+def _float_field(number: int, value: float) -> bytes:
+    return _varint(number << 3 | 5) + struct.pack("<f", value) if value else b""
+
+
+def _int_field(number: int, value: int) -> bytes:
+    return _varint(number << 3) + _varint(value) if value else b""
+
+
+def pack_frame(number: int, found: Sequence[Found]) -> bytes:
+    """A message FrameObjectDetections; what is 0 is left out, as proto3 has it."""
+    packed = _int_field(2, number)
+    for box, mask, score, label in found:
+        bbox = b"".join(_float_field(place, value) for place, value in enumerate(box, start=1))
+        detection = _bytes_field(1, bbox) + _bytes_field(2, mask)
+        detection += _float_field(3, score) + _int_field(4, label)
+        packed += _bytes_field(3, detection)
+    return packed
+
+
+def write_epic(path: Path, frames: Sequence[tuple[int, Sequence[Found]]]) -> Path:
+    """A file `PXX_YY.pkl` as released."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    packed = [pack_frame(number, found) for number, found in frames]
+    path.write_bytes(pickle.dumps(packed, 3))
+    return path
+
+
+def write_authors(path: Path, frames: Sequence[Sequence[Found]]) -> Path:
+    """A file `clip.pkl` as the authors of the paper write it; boxes in pixels of the grid."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    segms: list[Any] = [[[] for _ in range(81)] for _ in frames]
+    boxes: list[Any] = [[[] for _ in range(81)] for _ in frames]
+    for place, frame in enumerate(frames):
+        for box, mask, score, label in frame:
+            segms[place][label].append({"size": [100, 100], "counts": mask})
+            boxes[place][label].append(np.array([*box, score], dtype=np.float32))
+    path.write_bytes(pickle.dumps({"segms": segms, "boxes": boxes}, 4))
+    return path
+
+
+def write_world(folder: Path, videos: dict[str, int], *, absent: Sequence[str] = ()) -> Path:
+    """A manifest `mine.toml` with videos of so many frames under `folder/data`; those of `absent`
+    are listed and not there."""
+    root = folder / "data" / "mine"
+    for video_id, num_frames in videos.items():
+        write_video(root / "videos" / f"{video_id}.mp4", num_frames)
+    root.mkdir(parents=True, exist_ok=True)
+    rows = "".join(f"{video_id},push\n" for video_id in [*videos, *absent])
+    (root / "labels.csv").write_text(f"video,label\n{rows}")
+    (root / "classes.txt").write_text("push\n")
+    manifest = folder / "mine.toml"
+    manifest.write_text(
+        'name = "mine"\ntitle = "Mine"\nform = "clips"\ntask = "single-label"\nmetric = "top1"\n'
+        'clip_frames = 4\nroot = "mine"\n[videos]\npattern = "videos/{id}.mp4"\n'
+        '[labels]\nformat = "table"\ntable = "labels.csv"\nclasses = "classes.txt"\n'
+    )
+    return manifest
+
+
+@pytest.fixture
+def one() -> Found:
+    """A detection of class 3 (car) in shares of the picture."""
+    return (0.1, 0.2, 0.5, 0.75), block_mask(10, 20, 50, 75), 0.625, 3

@@ -1,0 +1,217 @@
+"""`orn import-masks`: from released files to shards that training can use."""
+
+import json
+import pickle
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+
+from shared.cli import orn
+from shared.shards.reader import DetectionFolder, Shard
+from shared.shards.schema import UNKNOWN_SOURCE
+from shared.shards.verify import verify_shard
+from shared.video import content_digest
+from stage1_detect.imports import planning
+from tests.conftest import ROOT
+from tests.stage1_detect.imports.conftest import (
+    Found,
+    block_mask,
+    write_authors,
+    write_epic,
+    write_world,
+)
+
+BLOCK: Found = ((10, 20, 50, 75), block_mask(10, 20, 50, 75), 0.75, 3)
+
+
+def run(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(orn, ["import-masks", *(str(argument) for argument in arguments)])
+
+
+def run_in(folder: Path, *arguments: str | Path) -> Result:
+    """With the manifest, the masks and the shards of `folder`."""
+    return run(
+        folder / "mine.toml",
+        folder / "masks",
+        *("--data", folder / "data", "--out", folder / "shards"),
+        *arguments,
+    )
+
+
+@pytest.mark.real_data
+def test_the_real_masks_of_vlog(sample_data: Path, tmp_path: Path) -> None:
+    source = sample_data / "vlog" / "masks" / "preds_100x100_50"
+    arguments = ("vlog", source, "--format", "authors", "--data", sample_data, "--out", tmp_path)
+    result = run(*arguments, "--json")
+    assert result.exit_code == 0, result.stderr
+    summary = json.loads(result.stdout)
+    assert summary["matched"] == 2
+    assert summary["ignoring_case"] == ["O/5/E/v_vAqaXZuAO5E/075"]
+    assert (summary["frames"], summary["detections"]) == (741 + 95, 2001 + 477)
+    assert summary["without_masks"] == 113_839 - 2
+    shards = DetectionFolder(tmp_path)
+    pickles = 0
+    for video_id, folder in zip(
+        shards.video_ids, ("o/5/E/v_vAqaXZuAO5E/075", "o/p/Y/v_7Tsrimk7opY/052"), strict=True
+    ):
+        path = source / folder / "clip.pkl"
+        pickles += path.stat().st_size
+        segms = pickle.loads(path.read_bytes())["segms"]  # this file is known
+        video = shards.video(video_id)
+        assert video.seconds.tolist() == [number / 30 for number in range(len(segms))]
+        for row, classes in enumerate(segms):
+            masks = tuple(segm["counts"] for found in classes for segm in found)
+            assert video.frame(row).masks == masks
+        clip = sample_data / "vlog" / "videos" / folder / "clip.mp4"
+        assert shards.entry(video_id).source_digest == content_digest(clip)
+        assert (video.video.height, video.video.width, video.video.rate) == (100, 100, 30)
+    (shard,) = tmp_path.glob("shard-*")
+    assert verify_shard(shard) == []
+    assert not Shard(shard).has_class_scores
+    assert shard.stat().st_size <= 0.4 * pickles
+    before = shard.read_bytes()
+    again = run(*arguments, "--json")
+    assert json.loads(again.stdout)["skipped_units"] == 1
+    assert shard.read_bytes() == before
+
+
+def test_every_kind_of_file_is_reported(tmp_path: Path) -> None:
+    write_world(tmp_path, {"a": 3, "Deep/b": 3, "c": 3}, absent=["gone", "d"])
+    masks = tmp_path / "masks"
+    for name in (
+        "a/clip.pkl",
+        "deep/b/clip.pkl",
+        "c/clip.pkl",
+        "C.pkl",
+        "stranger.pkl",
+        "gone.pkl",
+    ):
+        write_authors(masks / name, [[BLOCK], []])
+    (masks / "d.pkl").write_bytes(b"cos\nsystem\n.")
+    write_authors(masks / "DEEP" / "B.pkl", [[]])
+    result = run_in(tmp_path, "--format", "authors", "--json")
+    assert result.exit_code == 3
+    found = json.loads(result.stdout)
+    assert found["matched"] == 4
+    assert found["unmatched"] == [str(masks / "stranger.pkl")]
+    settled = {tuple(each["ids"]): each["is_settled"] for each in found["duplicates"]}
+    assert settled == {("c",): True, ("Deep/b",): False}
+    (unreadable,) = found["unreadable"]
+    assert unreadable["id"] == "d"
+    assert "refused: the pickle holds the global os.system" in unreadable["reason"]
+    assert found["without_video"] == ["gone"]
+    assert found["without_masks"] == 1
+    assert json.loads((tmp_path / "shards" / "import.json").read_text())["matched"] == 4
+    assert "unreadable: d: " in result.stderr
+    assert "import again with --fresh" in result.stderr
+    shards = DetectionFolder(tmp_path / "shards")
+    assert shards.entry("gone").source_digest == UNKNOWN_SOURCE
+    assert shards.entry("a").source_digest.startswith("sha256:")
+    assert "os.system" in shards.failed[0].reason
+    assert run_in(tmp_path, "--format", "authors").exit_code == 3  # as before, without new work
+
+
+def test_epics_masks_at_the_rates_of_the_published_frames(tmp_path: Path) -> None:
+    write_world(tmp_path, {}, absent=["P01_01", "P01_109", "P27_103"])
+    one: Found = ((0.1, 0.2, 0.5, 0.75), block_mask(10, 20, 50, 75), 0.75, 3)
+    for video_id in ("P01_01", "P01_109", "P27_103"):
+        path = tmp_path / "masks" / video_id[:3] / f"{video_id}.pkl"
+        write_epic(path, [(1, [one]), (31, [one, one])])
+    result = run_in(tmp_path, "--format", "epic100", "--json")
+    assert result.exit_code == 0, result.stderr
+    assert json.loads(result.stdout)["known_wrong"] == ["P01_109", "P27_103"]
+    assert "masks of P01_109: the released file is known to be wrong" in result.stderr
+    shards = DetectionFolder(tmp_path / "shards")
+    assert shards.video("P01_01").seconds.tolist() == [0, 0.5]
+    assert shards.video("P01_01").frame_indices.tolist() == [0, 30]
+    assert shards.video("P27_103").seconds.tolist() == [0, 0.6]
+    np.testing.assert_allclose(shards.video("P01_01").frame(1).boxes, [[10, 20, 50, 75]] * 2)
+    other = run_in(tmp_path, "--format", "epic100", "--rate", "25", "--fresh")
+    assert other.exit_code == 0
+    assert DetectionFolder(tmp_path / "shards").video("P01_01").seconds.tolist() == [0, 1.2]
+
+
+def test_a_rate_that_cannot_be_known_is_asked_for(tmp_path: Path) -> None:
+    write_world(tmp_path, {}, absent=["kitchen"])
+    write_epic(tmp_path / "masks" / "kitchen.pkl", [(1, [])])
+    result = run_in(tmp_path, "--format", "epic100")
+    assert result.exit_code == 2
+    assert "video 'kitchen': at which rate" in result.stderr
+    assert run_in(tmp_path, "--format", "epic100", "--rate", "30").exit_code == 0
+    assert run_in(tmp_path, "--format", "authors", "--rate", "30").exit_code == 2
+
+
+def test_dry_run_writes_nothing(tmp_path: Path) -> None:
+    write_world(tmp_path, {"a": 3})
+    write_authors(tmp_path / "masks" / "a.pkl", [[]])
+    result = run_in(tmp_path, "--format", "authors", "--dry-run")
+    assert json.loads(result.stdout)["units"] == 1
+    assert not (tmp_path / "shards").exists()
+
+
+def test_jobs_do_not_mix(tmp_path: Path) -> None:
+    write_world(tmp_path, {"a": 3, "b": 3})
+    write_authors(tmp_path / "masks" / "a.pkl", [[]])
+    assert run_in(tmp_path, "--format", "authors").exit_code == 0
+    write_authors(tmp_path / "masks" / "b.pkl", [[]])
+    refused = run_in(tmp_path, "--format", "authors")
+    assert refused.exit_code == 2
+    assert "plan.json: the job there is not the one asked for" in refused.stderr
+    assert run_in(tmp_path, "--format", "authors", "--fresh").exit_code == 0
+    assert set(DetectionFolder(tmp_path / "shards").video_ids) == {"a", "b"}
+    (tmp_path / "shards" / "plan.json").unlink()
+    assert "has shards but no plan.json" in run_in(tmp_path, "--format", "authors").stderr
+
+
+def test_sources_that_cannot_be(tmp_path: Path) -> None:
+    write_world(tmp_path, {"a": 3})
+    (tmp_path / "masks").mkdir()
+    assert "found none" in run_in(tmp_path, "--format", "authors").stderr
+    write_authors(tmp_path / "masks" / "inner" / "a" / "clip.pkl", [[]])
+    result = run_in(tmp_path, "--format", "authors")
+    assert result.exit_code == 1
+    assert f"give {tmp_path / 'masks' / 'inner'} instead" in result.stderr
+    assert run_in(tmp_path).exit_code == 2
+
+
+def test_killed_and_started_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """kill -9 while a video is read; the shards then equal those of an undisturbed import."""
+    monkeypatch.setattr(planning, "UNIT_FRAMES", 1)  # a unit a video
+    names = [f"v{number}" for number in range(6)]
+    write_world(tmp_path, {}, absent=names)
+    for number, name in enumerate(names):
+        write_authors(tmp_path / "masks" / f"{name}.pkl", [[BLOCK] * (number + 1), []])
+    arguments = [
+        *("import-masks", str(tmp_path / "mine.toml"), str(tmp_path / "masks")),
+        *("--data", str(tmp_path / "data"), "--format", "authors", "--out"),
+    ]
+    assert CliRunner().invoke(orn, [*arguments, str(tmp_path / "whole")]).exit_code == 0
+    whole = {path.name: path.read_bytes() for path in (tmp_path / "whole").glob("shard-*")}
+    assert len(whole) == 6
+    for videos_before in (0, 3):
+        out = tmp_path / f"cut-{videos_before}"
+        program = (
+            "import os, signal\n"
+            "from shared.cli import main\n"
+            "from stage1_detect.imports import job, planning\n"
+            "planning.UNIT_FRAMES = 1\n"
+            "read, done = job._READERS['authors'], []\n"
+            "def read_or_die(path):\n"
+            f"    if len(done) == {videos_before}: os.kill(os.getpid(), signal.SIGKILL)\n"
+            "    done.append(path)\n"
+            "    return read(path)\n"
+            "job._READERS['authors'] = read_or_die\n"
+            f"main({[*arguments, str(out)]!r})\n"
+        )
+        process = subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=False)
+        assert process.returncode == -signal.SIGKILL
+        assert len(list(out.glob("shard-*"))) == videos_before
+        result = CliRunner().invoke(orn, [*arguments, str(out), "--json"])
+        assert json.loads(result.stdout)["skipped_units"] == videos_before
+        assert {path.name: path.read_bytes() for path in out.glob("shard-*")} == whole
+        assert not list(out.glob(".*"))

@@ -1,0 +1,168 @@
+"""EPIC-100's masks: files made by the test from the description of the format."""
+
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.errors import MaskImportError
+from stage1_detect.imports.epic100 import KNOWN_WRONG, published_rate, read_epic100
+from stage1_detect.imports.epic100_message import parse_frame
+from tests.stage1_detect.imports.conftest import Found, block_mask, pack_frame, write_epic
+
+SIDES = st.floats(0, 1, width=32)
+
+
+def test_a_file_is_read_exactly(tmp_path: Path) -> None:
+    person: Found = ((0.0, 0.0, 0.5, 1.0), block_mask(0, 0, 50, 100), 0.0, 1)
+    brush: Found = ((0.25, 0.125, 0.375, 0.875), block_mask(26, 13, 37, 87), 1.0, 80)
+    path = write_epic(tmp_path / "P01_01.pkl", [(1, []), (7, [person, brush]), (3, [brush])])
+    track = read_epic100(path)
+    assert track.numbers == (0, 2, 6)  # numbers count from 1, and need not be in order
+    assert [len(frame) for frame in track.frames] == [0, 1, 2]
+    last = track.frames[2]
+    assert (last.height, last.width) == (100, 100)
+    np.testing.assert_array_equal(last.boxes, [[0, 0, 50, 100], [25, 12.5, 37.5, 87.5]])
+    assert last.scores.tolist() == [0.0, 1.0]
+    assert last.labels.tolist() == [0, 79]
+    assert last.masks == (person[1], brush[1])
+    assert last.class_scores is None
+    assert track.background == 0
+
+
+@given(
+    number=st.integers(1, 2**31 - 1),
+    boxes=st.lists(st.tuples(SIDES, SIDES, SIDES, SIDES), max_size=4),
+    score=SIDES,
+    label=st.integers(0, 2**31 - 1),
+)
+def test_messages_mean_what_the_format_says(
+    number: int, boxes: list[tuple[float, ...]], score: float, label: int
+) -> None:
+    found = [(box, b"mask\x00", score, label) for box in boxes]
+    message = parse_frame(pack_frame(number, found), place="here")
+    assert message.frame_number == number
+    assert len(message.objects) == len(boxes)
+    for entry, box in zip(message.objects, boxes, strict=True):
+        corners = entry.bbox
+        assert (
+            corners.top_left_x,
+            corners.top_left_y,
+            corners.bottom_right_x,
+            corners.bottom_right_y,
+        ) == box
+        assert (entry.coco_mask, entry.score, entry.pred_class) == (b"mask\x00", score, label)
+
+
+def test_a_message_cut_short_is_told(one: Found) -> None:
+    packed = pack_frame(300, [one, one])
+    inside = len(pack_frame(300, [])), len(pack_frame(300, [one]))  # whole messages of their own
+    for size in range(1, len(packed)):
+        if size in inside:
+            continue
+        with pytest.raises(MaskImportError, match=r"here: wanted a whole message .* cut short"):
+            parse_frame(packed[:size], place="here")
+
+
+@pytest.mark.parametrize(
+    "packed",
+    [
+        b"\x0a\x01a" + pack_frame(1, []),  # field 1, which the message does not have
+        b"\x12\x01a",  # field 2 as bytes
+        b"\x10\x01\x1a\x05\x0a\x03\x2a\x01a",  # a field 5 inside a box
+    ],
+)
+def test_fields_of_another_message_are_told(packed: bytes) -> None:
+    with pytest.raises(MaskImportError, match="here: the message has 3 bytes of fields that"):
+        parse_frame(packed, place="here")
+
+
+def with_object(one: Found, *, box=None, mask=None, score=None, label=None) -> list[Found]:
+    return [
+        (
+            one[0] if box is None else box,
+            one[1] if mask is None else mask,
+            one[2] if score is None else score,
+            one[3] if label is None else label,
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"label": 81}, r"P01_01.pkl: frame number 1: wanted classes 1 to 80, found \[81\]"),
+        ({"label": -1}, r"wanted classes 1 to 80, found \[-1\]"),
+        ({"box": (0.5, 0.1, 0.25, 0.2)}, "finite x1 <= x2"),
+        ({"box": (0.0, 0.0, 456.0, 256.0)}, "in shares of the picture, 0 to 1, found 0.0 to 456.0"),
+        ({"box": (0.0, 0.0, float("nan"), 1.0)}, "in shares of the picture"),
+        ({"score": 1.5}, "wanted scores of 0 to 1, found 1.5"),
+        ({"mask": b"04"}, "wanted a mask of 100 x 100 pixels, found 4"),
+        ({"mask": b""}, "RLE: wanted compressed run lengths, found no bytes"),
+    ],
+)
+def test_what_is_wrong_is_told(tmp_path: Path, one: Found, change, message: str) -> None:
+    path = write_epic(tmp_path / "P01_01.pkl", [(1, with_object(one, **change))])
+    with pytest.raises(MaskImportError, match=message):
+        read_epic100(path)
+
+
+@pytest.mark.parametrize("numbers", [(0,), (1, 1), (-3,)])
+def test_frame_numbers_are_from_1_and_differ(tmp_path: Path, numbers) -> None:
+    path = write_epic(tmp_path / "P01_01.pkl", [(number, []) for number in numbers])
+    with pytest.raises(MaskImportError, match=f"frame numbers from 1, .* found {numbers[-1]}"):
+        read_epic100(path)
+
+
+def test_the_class_background_is_left_out_and_counted(tmp_path: Path, one: Found) -> None:
+    frames = [(1, [*with_object(one, label=0), one])]
+    track = read_epic100(write_epic(tmp_path / "P01_01.pkl", frames))
+    assert len(track.frames[0]) == 1
+    assert track.background == 1
+
+
+def test_rounding_at_the_edge_is_cut(tmp_path: Path, one: Found) -> None:
+    frames = [(1, with_object(one, box=(-1e-4, 0.0, 1.0 + 1e-4, 1.0)))]
+    track = read_epic100(write_epic(tmp_path / "P01_01.pkl", frames))
+    np.testing.assert_array_equal(track.frames[0].boxes, [[0, 0, 100, 100]])
+
+
+@pytest.mark.parametrize("value", [{}, ["text"], [b"", 1], None])
+def test_other_pickles(tmp_path: Path, value) -> None:
+    path = tmp_path / "P01_01.pkl"
+    path.write_bytes(pickle.dumps(value, 4))
+    with pytest.raises(MaskImportError, match=r"P01_01.pkl: wanted a list of packed frames"):
+        read_epic100(path)
+
+
+@pytest.mark.parametrize(
+    ("video_id", "rate"),
+    [("P01_01", 60), ("P37_101", 50), ("P01_1", None), ("kitchen", None), ("P01_1011", None)],
+)
+def test_rates_of_the_published_frames(video_id: str, rate: float | None) -> None:
+    assert published_rate(video_id) == rate
+
+
+@pytest.mark.real_data
+def test_the_published_tables_bear_the_rates_out(sample_data: Path) -> None:
+    folder = sample_data / "epic100" / "annotations"
+    counts = _column(folder / "EPIC_100_frame_counts.csv", "rgb_n_frames")
+    durations = _column(folder / "EPIC_100_video_info.csv", "duration")
+    assert len(durations) == 700
+    others = set()
+    for video_id, seconds in durations.items():
+        rate = published_rate(video_id)
+        assert rate is not None
+        if not 0 <= counts[video_id] - rate * seconds < 20:
+            others.add(video_id)
+    assert others == set(KNOWN_WRONG)
+
+
+def _column(path: Path, name: str) -> dict[str, float]:
+    import csv
+
+    with path.open() as file:
+        return {row["video_id"]: float(row[name]) for row in csv.DictReader(file)}

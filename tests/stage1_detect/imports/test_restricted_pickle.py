@@ -1,0 +1,218 @@
+"""Plain values come back; whatever else a pickle can hold is refused and nothing of it runs."""
+
+import builtins
+import collections
+import contextlib
+import copyreg
+import os
+import pickle
+import struct
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.errors import MaskImportError
+from stage1_detect.imports import restricted_pickle
+from stage1_detect.imports.restricted_pickle import PickledArray, load_plain
+
+VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**31), 2**31 - 1)
+    | st.floats(allow_nan=False)
+    | st.text(max_size=300)
+    | st.binary(max_size=300),
+    lambda inner: (
+        st.lists(inner) | st.tuples(inner, inner) | st.dictionaries(st.text(max_size=5), inner)
+    ),
+    max_leaves=20,
+)
+
+
+def load(data: bytes) -> Any:
+    return load_plain(data, source="masks.pkl")
+
+
+class Runs:
+    """Pickles as a call; the file `mark` tells whether it ran."""
+
+    def __init__(self, function: Any, *arguments: Any) -> None:
+        self.call = (function, arguments)
+
+    def __reduce__(self) -> Any:
+        return self.call
+
+
+@pytest.fixture
+def mark(tmp_path: Path) -> Path:
+    """A file that is there once code of a pickle has run."""
+    return tmp_path / "ran"
+
+
+@given(VALUES, st.sampled_from([3, 4, 5]))
+def test_plain_values_come_back(value: Any, protocol: int) -> None:
+    assert load(pickle.dumps(value, protocol)) == value
+
+
+@pytest.mark.parametrize("protocol", [3, 4])
+@pytest.mark.parametrize("dtype", ["<f4", "<f8"])
+def test_arrays_come_back(protocol: int, dtype: str) -> None:
+    arrays = [np.arange(5, dtype=dtype), np.ones((2, 3), dtype=dtype), np.zeros(0, dtype=dtype)]
+    loaded = load(pickle.dumps([arrays, arrays[0]], protocol))
+    for found, wanted in zip(loaded[0], arrays, strict=True):
+        assert isinstance(found, PickledArray)
+        assert found.values is not None
+        np.testing.assert_array_equal(found.values, wanted)
+        assert found.values.dtype == wanted.dtype
+    assert loaded[1] is loaded[0][0]
+
+
+def test_both_names_of_numpys_module_are_known() -> None:
+    new = pickle.dumps(np.zeros(5, np.float32), 3)
+    old = new.replace(b"numpy._core.multiarray", b"numpy.core.multiarray")
+    assert old != new
+    for data in (old, new):
+        np.testing.assert_array_equal(load(data).values, np.zeros(5, np.float32))
+
+
+@pytest.mark.parametrize("protocol", range(6))
+@pytest.mark.parametrize("depth", [0, 3])
+def test_a_call_is_refused_and_not_run(protocol: int, depth: int, mark: Path) -> None:
+    value: Any = Runs(os.system, f"touch {mark}")
+    for _ in range(depth):
+        value = {"segms": [value]} if protocol else [value]
+    data = pickle.dumps(value, protocol)
+    with pytest.raises(MaskImportError, match=r"masks.pkl: .*(refused|damaged)") as caught:
+        load(data)
+    assert protocol < 2 or "the global posix.system" in str(caught.value)
+    assert not mark.exists()
+    if depth == 0:
+        pickle.loads(data)
+        assert mark.exists()  # the test would have seen it run
+
+
+@pytest.mark.parametrize(
+    ("function", "name"),
+    [
+        (builtins.eval, "builtins.eval"),
+        (builtins.exec, "builtins.exec"),
+        (builtins.__import__, "builtins.__import__"),
+        (builtins.getattr, "builtins.getattr"),
+        (os.popen, "os.popen"),
+        (np.load, "numpy.load"),
+        (collections.OrderedDict, "collections.OrderedDict"),
+    ],
+)
+def test_the_global_is_named(function: Any, name: str) -> None:
+    with pytest.raises(MaskImportError, match=f"refused: the pickle holds the global {name} "):
+        load(pickle.dumps(Runs(function, "1"), 4))
+
+
+SYSTEM_CALL = b"cos\nsystem\n(S'true'\ntR."
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (SYSTEM_CALL, "the global os.system"),
+        (b"\x80\x04\x8c\x02os\x8c\x06system\x93.", "the global os.system"),
+        (b"\x80\x04\x8c\x05numpy\x8c\x12ctypeslib.as_array\x93.", "numpy.ctypeslib.as_array"),
+        (b"(S'true'\nios\nsystem\n.", "the instruction STRING"),
+        (b"(\x8c\x04trueios\nsystem\n.", "the instruction INST"),
+        (b"(\x8c\x04trueo.", "the instruction OBJ"),
+        (b"Pid\n.", "the instruction PERSID"),
+        (b"\x8c\x02idQ.", "the instruction BINPERSID"),
+        (b"\x82\x01.", "the instruction EXT1"),
+        (b"\x83\x01\x00.", "the instruction EXT2"),
+        (b"\x84\x01\x00\x00\x00.", "the instruction EXT4"),
+        (b"\x80\x04))\x81.", "the instruction NEWOBJ"),
+        (b"\x80\x04))}\x92.", "the instruction NEWOBJ_EX"),
+        (b"\x80\x05\x97.", "the instruction NEXT_BUFFER"),
+        (b"\xff.", "the instruction 0xff"),
+        (b"\x80\x04]]b.", "an unknown state of a list"),
+        (b"cnumpy\nndarray\n}b.", "an unknown state of a _Name"),
+        (b"cnumpy\nndarray\n)R.", "a call of ndarray"),
+        (b"\x8c\x01a)R.", "a call of str"),
+        (b"cnumpy\ndtype\n\x8c\x01O\x89\x88\x87R.", "an array of type 'O'"),
+        (
+            b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\nK\xff\x85C\x01btR.",
+            "a call of",
+        ),
+    ],
+)
+def test_other_ways_to_run_code(data: bytes, message: str) -> None:
+    with pytest.raises(MaskImportError) as caught:
+        load(data)
+    assert message in str(caught.value)
+    assert "refused" in str(caught.value)
+
+
+def test_a_registered_extension_code_is_refused(mark: Path) -> None:
+    copyreg.add_extension("os", "system", 251)
+    try:
+        data = pickle.dumps(Runs(os.system, f"touch {mark}"), 2).replace(
+            b"cposix\nsystem\n", b"\x82\xfb"
+        )
+        assert b"\x82\xfb" in data
+        with pytest.raises(MaskImportError, match=r"refused: .* EXT1"):
+            load(data)
+    finally:
+        copyreg.remove_extension("os", "system", 251)
+    assert not mark.exists()
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"\x80\x04",
+        b"\x80\x04N",
+        b"\x80\x09N.",
+        b"NN.",
+        b".",
+        b"\x80\x04h\x00.",
+        b"\x80\x04(]e.",
+        b"\x80\x04]e.",
+        b"\x80\x04Na.",
+        b"\x80\x04}K\x01K\x02s.",
+        b"\x80\x04\x87.",
+        b"\x80\x04X\xff\xff\xff\xff.",
+        b"\x80\x04\x8c\x02\xff\xff.",
+        b"cnumpy\nndarray",
+    ],
+)
+def test_damaged_pickles(data: bytes) -> None:
+    with pytest.raises(MaskImportError, match=r"masks\.pkl: "):
+        load(data)
+
+
+@given(st.binary(max_size=60))
+def test_any_bytes_are_read_or_refused(data: bytes) -> None:
+    with contextlib.suppress(MaskImportError):
+        load(b"\x80\x04" + data)
+
+
+def test_an_array_cannot_claim_more_than_its_bytes() -> None:
+    data = pickle.dumps(np.zeros(5, np.float32), 4)
+    place = data.index(b"K\x05\x85")
+    assert load(data).values.shape == (5,)
+    with pytest.raises(MaskImportError, match="damaged pickle: ValueError"):
+        load(data[:place] + b"J" + struct.pack("<i", 2**31 - 1) + data[place + 2 :])
+
+
+def test_a_far_place_in_the_memo_costs_nothing() -> None:
+    assert load(b"\x80\x04]r\xff\xff\xff\xff.") == []
+
+
+def test_length_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(restricted_pickle, "MAX_INSTRUCTIONS", 100)
+    assert load(pickle.dumps([[] for _ in range(40)], 4)) == [[]] * 40
+    with pytest.raises(MaskImportError, match="wanted at most 100 instructions, found more"):
+        load(pickle.dumps([[] for _ in range(60)], 4))
+    monkeypatch.setattr(restricted_pickle, "MAX_BYTES", 10)
+    with pytest.raises(MaskImportError, match="wanted at most 10 bytes, found 11"):
+        load(b"N" * 11)
