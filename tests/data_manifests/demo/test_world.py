@@ -28,7 +28,7 @@ def content(folder: Path) -> dict[str, bytes]:
 @pytest.fixture(scope="module")
 def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("world")
-    for dataset in ("demo", "demo-touch", "demo-long"):
+    for dataset in ("demo", "demo-touch", "demo-long", "demo-places"):
         draw(root, dataset)
     return root
 
