@@ -2,6 +2,9 @@
 
 from torch import nn
 
+from stage2_train.model.baselines.c3d import C3D
+from stage2_train.model.baselines.i3d import I3D
+from stage2_train.model.baselines.trn import TRN
 from stage2_train.model.config import NetworkConfig
 from stage2_train.model.network import ObjectVideoNetwork
 
@@ -13,5 +16,16 @@ def build_network(config: NetworkConfig) -> nn.Module:
 
     Whatever it is, `network(batch, heads=..., generator=...)` takes `NetworkInputs` and gives
     `NetworkOutput`, and `network.config` is its configuration.
+
+    Raises:
+        ConfigError: if the architecture needs a setting that the configuration lacks.
     """
-    return ObjectVideoNetwork(config)
+    match config.architecture:
+        case "i3d":
+            return I3D(config)
+        case "c3d":
+            return C3D(config)
+        case "trn":
+            return TRN(config)
+        case _:
+            return ObjectVideoNetwork(config)

@@ -47,6 +47,8 @@ class NetworkConfig:
     aggregation: Literal["rnn", "mean"] = "rnn"
     """How the activity head sums up a clip (Table 5): a GRU (eq. 9), or the mean over space and
     time."""
+    num_frames: int | None = None
+    """T, for an architecture that is made for clips of one length (`trn`); none for any length."""
     conv5_object_stride: int = 1
     """Stride of the object head's conv5, 1 or 2; the activity head's is 2."""
     objects: Literal["detections", "cells"] = "detections"

@@ -7,68 +7,17 @@ the network then computes, frame by frame, what the 2D one does.
 
 import re
 from collections.abc import Mapping
-from pathlib import Path
-from urllib.error import URLError
 
-import torch
 from torch import Tensor, nn
-from torchvision.models import ResNet18_Weights, ResNet50_Weights
 
 from shared.errors import CheckpointError
-from stage2_train.model.config import Backbone
+from stage2_train.model.imagenet import first_problem
 from stage2_train.model.resnet_25d import SpaceTimeConv, Stage, TemporalConv, Trunk
 
-__all__ = ["fetch_imagenet_weights", "inflate", "read_resnet_weights"]
+__all__ = ["inflate"]
 
-_IMAGENET = {
-    "resnet18": ResNet18_Weights.IMAGENET1K_V1,
-    "resnet50": ResNet50_Weights.IMAGENET1K_V1,
-}
 _LAYER = re.compile(r"layer([1-4])\.(\d+)\.(.+)")
 _CLASSIFIER = ("fc.weight", "fc.bias")
-
-
-def read_resnet_weights(path: Path) -> dict[str, Tensor]:
-    """The state dict of a torchvision ResNet saved in a file.
-
-    Raises:
-        CheckpointError: if there is no such file, or it holds anything but a state dict.
-    """
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError as err:
-        raise CheckpointError(
-            f"ResNet weights {path}: no such file; give the .pth file of a torchvision ResNet"
-        ) from err
-    except Exception as err:  # torch.load documents no types for damaged or unsafe files
-        raise CheckpointError(
-            f"ResNet weights {path}: wanted a file saved by torch.save that holds only tensors, "
-            f"found one that cannot be read ({type(err).__name__})"
-        ) from err
-    if not isinstance(content, Mapping) or not all(
-        isinstance(value, Tensor) for value in content.values()
-    ):
-        raise CheckpointError(
-            f"ResNet weights {path}: wanted a state dict (names to tensors), as torchvision's .pth "
-            f"files are, found {type(content).__name__} with something else in it"
-        )
-    return dict(content)
-
-
-def fetch_imagenet_weights(backbone: Backbone) -> dict[str, Tensor]:
-    """The state dict of torchvision's ImageNet weights, from its cache or else the network.
-
-    Raises:
-        CheckpointError: if they cannot be downloaded; says which file to fetch and from where.
-    """
-    weights = _IMAGENET[backbone]
-    try:
-        return dict(weights.get_state_dict(progress=False, check_hash=True, weights_only=True))
-    except (URLError, OSError, RuntimeError) as err:
-        raise CheckpointError(
-            f"ImageNet weights of {backbone}: could not be downloaded ({err}); fetch {weights.url} "
-            "on a machine with network access and give the file instead"
-        ) from err
 
 
 def inflate(network: nn.Module, resnet_weights: Mapping[str, Tensor], *, name: str) -> None:
@@ -102,7 +51,7 @@ def inflate(network: nn.Module, resnet_weights: Mapping[str, Tensor], *, name: s
         spatial = f"{key.removesuffix('space_time')}spatial.weight"
         if isinstance(module, SpaceTimeConv) and spatial in given:
             given[f"{key}.weight"] = module.inflated(given.pop(spatial))
-    problem = _first_problem(wanted, given)
+    problem = first_problem(wanted, given)
     if problem is not None:
         raise CheckpointError(
             f"ResNet weights {name} do not fit the network's backbone: {problem}; give the weights "
@@ -130,19 +79,3 @@ def _network_keys(source_key: str, conv5: tuple[str, ...]) -> tuple[str, ...]:
     )
     stages = conv5 if layer == 4 else (f"trunk.conv{layer + 1}",)
     return tuple(f"{stage}.blocks.{block}.{rest}" for stage in stages)
-
-
-def _first_problem(wanted: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> str | None:
-    """What does not fit, in words, or None."""
-    missing = [
-        key for key in wanted if key not in given and not key.endswith("num_batches_tracked")
-    ]
-    if missing:
-        return f"{len(missing)} weights are missing, first {missing[0]}"
-    extra = [key for key in given if key not in wanted]
-    if extra:
-        return f"{len(extra)} weights have no place in it, first {extra[0]}"
-    for key, tensor in given.items():
-        if tensor.shape != wanted[key].shape:
-            return f"{key}: wanted shape {tuple(wanted[key].shape)}, found {tuple(tensor.shape)}"
-    return None

@@ -1,14 +1,11 @@
 """The job behind `orn train`: data, recipe and run folder brought together, then trained."""
 
-import hashlib
 import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate import Accelerator
-from torch import nn
 
 from shared.config_file import to_toml
 from shared.manifests.load import load_dataset
@@ -19,12 +16,11 @@ from stage2_train.data.join import JoinedSplit
 from stage2_train.data.loader import LoaderSettings, num_training_batches
 from stage2_train.devices import build_accelerator
 from stage2_train.model.build import build_network
-from stage2_train.model.config import NetworkConfig
-from stage2_train.model.inflate import fetch_imagenet_weights, inflate, read_resnet_weights
 from stage2_train.training.checkpoint import LAST_NAME
+from stage2_train.training.first_weights import set_first_weights, weights_digest
 from stage2_train.training.loop import TrainingData, train_network
 from stage2_train.training.phases import plan_phases
-from stage2_train.training.recipe import Recipe, load_recipe, recipe_names
+from stage2_train.training.recipe import load_recipe, recipe_names
 from stage2_train.training.run_config import (
     DataPaths,
     RunConfig,
@@ -38,8 +34,6 @@ __all__ = ["TrainRequest", "describe_training", "train"]
 
 logger = logging.getLogger(__name__)
 
-IMAGENET_NAME = "torchvision IMAGENET1K_V1"
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainRequest:
@@ -51,8 +45,10 @@ class TrainRequest:
     """Folder under which data sets lie."""
     recipe: str | None = None
     """Name or file of the recipe."""
+    system: str | None = None
+    """Name of a system of the paper's tables, in place of the recipe's."""
     overrides: tuple[str, ...] = ()
-    """Settings of the recipe to replace."""
+    """Settings to replace, last."""
     run: Path | None = None
     """Run folder."""
     shards: Path | None = None
@@ -60,7 +56,7 @@ class TrainRequest:
     clips: Path | None = None
     """The clip store."""
     weights: Path | None = None
-    """File with a torchvision ResNet's weights to start from."""
+    """File with the weights of a torchvision network to start from."""
     seed: int | None = None
     """Seed in place of the recipe's."""
     workers: int = 0
@@ -99,7 +95,7 @@ def train(request: TrainRequest) -> dict[str, Any]:
     torch.manual_seed(recipe.seed)
     network = build_network(recipe.model)
     if recipe.initial_weights == "imagenet" and not (plan.run / LAST_NAME).is_file():
-        _inflate(network, recipe.model, request.weights, accelerator)
+        set_first_weights(network, recipe, request.weights, accelerator=accelerator)
     validation = sources.clip_dataset(plan.validation, recipe)
     data = TrainingData(
         train=sources.clip_dataset(plan.train, recipe),
@@ -155,7 +151,11 @@ def _plan(request: TrainRequest) -> _Plan:
     dataset = load_dataset(request.manifest, request.data_root)
     recipe_name = request.recipe or _default_recipe(dataset.name)
     recipe = load_recipe(
-        recipe_name, num_activities=len(dataset.classes), overrides=_overrides(request)
+        recipe_name,
+        num_activities=len(dataset.classes),
+        overrides=_overrides(request),
+        system=request.system,
+        clip_frames=dataset.clip_frames,
     )
     paths = DataPaths(
         manifest=request.manifest,
@@ -171,12 +171,15 @@ def _plan(request: TrainRequest) -> _Plan:
     )
     joined = sources.join("train")
     joined.require_segments(dataset.name)
-    run = request.run or Path("runs") / f"{dataset.name}-{Path(recipe_name).stem}-seed{recipe.seed}"
+    run = request.run or _default_run(
+        dataset.name, recipe_name, system=request.system, seed=recipe.seed
+    )
     config = RunConfig(
         recipe_name=recipe_name,
+        system=request.system,
         recipe=recipe,
         dataset=describe_dataset(dataset, joined.segments, detector=sources.detector),
-        weights_digest=_weights_digest(recipe, request.weights, run),
+        weights_digest=weights_digest(recipe, request.weights, run),
         paths=paths,
     )
     if (run / CONFIG_NAME).is_file():
@@ -207,33 +210,14 @@ def _default_recipe(dataset_name: str) -> str:
     return "paper_resnet50"
 
 
+def _default_run(dataset_name: str, recipe_name: str, *, system: str | None, seed: int) -> Path:
+    """runs/DATASET-RECIPE-SYSTEM-seedN; no system's name where none was asked for."""
+    parts = [dataset_name, Path(recipe_name).stem, *([system] if system else [])]
+    return Path("runs") / f"{'-'.join(parts)}-seed{seed}"
+
+
 def _open_run(plan: _Plan) -> None:
     if (plan.run / CONFIG_NAME).is_file():
         record_start(plan.run)
     else:
         create_run_folder(plan.run, label=plan.config.dataset.name, config=plan.config)
-
-
-def _weights_digest(recipe: Recipe, weights: Path | None, run: Path) -> str | None:
-    """What the run records of its first weights; a run that exists keeps what it has recorded."""
-    if recipe.initial_weights == "random":
-        return None
-    if weights is not None and weights.is_file():
-        with weights.open("rb") as file:
-            return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
-    if weights is None and (run / CONFIG_NAME).is_file():
-        return load_run_config(run).weights_digest
-    return IMAGENET_NAME
-
-
-def _inflate(
-    network: nn.Module, config: NetworkConfig, weights: Path | None, accelerator: Accelerator
-) -> None:
-    if not config.sees_frames:
-        return
-    if weights is not None:
-        inflate(network, read_resnet_weights(weights), name=str(weights))
-        return
-    with accelerator.main_process_first():  # which downloads them for all
-        fetched = fetch_imagenet_weights(config.backbone)
-    inflate(network, fetched, name=IMAGENET_NAME)

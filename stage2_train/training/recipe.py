@@ -9,12 +9,13 @@ import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from shared.config_file import apply_overrides, config_from_dict
 from shared.errors import ConfigError
 from shared.nearest import nearest
 from stage2_train.model.config import NetworkConfig
+from stage2_train.systems import find_system
 from stage2_train.training.losses import Reduction
 
 __all__ = [
@@ -199,17 +200,61 @@ def recipe_names() -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in RECIPES.glob("*.toml")))
 
 
-def load_recipe(name_or_file: str, *, num_activities: int, overrides: Iterable[str] = ()) -> Recipe:
+def load_recipe(
+    name_or_file: str,
+    *,
+    num_activities: int,
+    overrides: Iterable[str] = (),
+    system: str | None = None,
+    clip_frames: int | None = None,
+) -> Recipe:
     """The recipe of this name, or in this file, with settings replaced.
 
     Args:
         name_or_file: a name in `recipe_names()`, or the path of a TOML file.
         num_activities: A, from the data set.
-        overrides: strings such as `optimiser.learning_rate=1e-3`.
+        overrides: strings such as `optimiser.learning_rate=1e-3`; they come last.
+        system: name of a system of the paper's tables, which decides what the network computes in
+            place of the file.
+        clip_frames: T of the data set, for a network that is made for clips of one length; the
+            recipe's own goes first.
 
     Raises:
-        ConfigError: if there is no such recipe, it is no TOML, or a setting is unknown or wrong.
+        ConfigError: if there is no such recipe or system, it is no TOML, or a setting is unknown or
+            wrong.
     """
+    path, raw = _read(name_or_file)
+    model = dict(raw.get("model", {}))
+    if "num_activities" in model:
+        raise ConfigError(f"{path}: model.num_activities comes from the data set; remove it")
+    settings = find_system(system).settings if system is not None else {}
+    raw["model"] = model | settings | {"num_activities": num_activities}
+    recipe = apply_overrides(config_from_dict(raw, Recipe, source=str(path)), overrides)
+    if recipe.model.num_activities != num_activities:
+        raise ConfigError(
+            f"model.num_activities: wanted the data set's {num_activities}, "
+            f"found {recipe.model.num_activities}; it cannot be set"
+        )
+    return _for_clips(recipe, recipe.data.clip_frames or clip_frames)
+
+
+def _for_clips(recipe: Recipe, clip_frames: int | None) -> Recipe:
+    """The recipe with the length of its clips told to a network that is made for one length."""
+    model = recipe.model
+    if model.architecture != "trn" or clip_frames is None:
+        return recipe
+    if model.num_frames not in (None, clip_frames):
+        raise _bad(
+            "model.num_frames",
+            f"the {clip_frames} frames of a clip (data.clip_frames)",
+            model.num_frames,
+        )
+    model = dataclasses.replace(model, num_frames=clip_frames)
+    return dataclasses.replace(recipe, model=model)
+
+
+def _read(name_or_file: str) -> tuple[Path, dict[str, Any]]:
+    """Where a recipe is, and what is in it."""
     path = RECIPES / f"{name_or_file}.toml"
     if not path.is_file():
         path = Path(name_or_file)
@@ -221,20 +266,9 @@ def load_recipe(name_or_file: str, *, num_activities: int, overrides: Iterable[s
             f"recipe {name_or_file!r}: wanted a file or one of {', '.join(names)}{hint}"
         )
     try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+        return path, tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as err:
         raise ConfigError(f"{path}: cannot be read as TOML ({err})") from err
-    model = dict(raw.get("model", {}))
-    if "num_activities" in model:
-        raise ConfigError(f"{path}: model.num_activities comes from the data set; remove it")
-    raw["model"] = model | {"num_activities": num_activities}
-    recipe = apply_overrides(config_from_dict(raw, Recipe, source=str(path)), overrides)
-    if recipe.model.num_activities != num_activities:
-        raise ConfigError(
-            f"model.num_activities: wanted the data set's {num_activities}, "
-            f"found {recipe.model.num_activities}; it cannot be set"
-        )
-    return recipe
 
 
 def _bad(setting: str, wanted: str, found: object) -> ConfigError:

@@ -65,6 +65,8 @@ class RunConfig:
 
     recipe_name: str
     """What the recipe was called."""
+    system: str | None = None
+    """Which system of the paper's tables was asked for; none for what the recipe says."""
     recipe: Recipe
     """The recipe, every setting resolved."""
     dataset: DatasetRecord
@@ -121,7 +123,7 @@ def check_same_run(run: Path, recorded: RunConfig, wanted: RunConfig) -> None:
         ConfigError: naming every setting that differs, what the run has and what was asked for.
     """
     ours, theirs = (_leaves(to_dict(config)) for config in (recorded, wanted))
-    ignored = ("paths.", "recipe_name")
+    ignored = ("paths.", "recipe_name", "system")
     differences = [
         f"{key} is {_short(ours.get(key))} there, {_short(theirs.get(key))} was asked for"
         for key in sorted(ours.keys() | theirs.keys())

@@ -221,7 +221,7 @@ def test_weights_of_a_resnet(workspace, tmp_path) -> None:
     options = workspace() | {"--weights": str(tmp_path / "resnet18.pth")}
     result = train(options, "--max-steps", "1")
     assert result.exit_code == 1
-    assert "do not fit resnet18 of base width 2" in result.stderr
+    assert "do not fit the network's backbone" in result.stderr
     recipe = (tmp_path / "recipe.toml").read_text().replace("base_width = 2", "base_width = 64")
     (tmp_path / "recipe.toml").write_text(recipe)
     options["--run"] = str(tmp_path / "inflated")

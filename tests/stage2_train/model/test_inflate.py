@@ -13,7 +13,8 @@ from torchvision.models._api import WeightsEnum
 
 from shared.errors import CheckpointError
 from stage2_train.model.config import NetworkConfig
-from stage2_train.model.inflate import fetch_imagenet_weights, inflate, read_resnet_weights
+from stage2_train.model.imagenet import fetch_imagenet_weights, read_weights
+from stage2_train.model.inflate import inflate
 from stage2_train.model.network import ObjectVideoNetwork
 
 
@@ -31,7 +32,7 @@ def network() -> ObjectVideoNetwork:
 def test_sets_both_conv5_and_temporal_kernels(network, resnet_weights, tmp_path) -> None:
     torch.nn.init.normal_(network.trunk.conv1.temporal.weight)
     torch.save(resnet_weights, tmp_path / "resnet18.pth")
-    inflate(network, read_resnet_weights(tmp_path / "resnet18.pth"), name="resnet18.pth")
+    inflate(network, read_weights(tmp_path / "resnet18.pth"), name="resnet18.pth")
     ours = network.state_dict()
     for head in ("activity_head.conv5", "object_head.conv5"):
         assert torch.equal(
@@ -76,13 +77,13 @@ def test_batch_counts_may_be_absent(network, resnet_weights) -> None:
 
 def test_refuses_files_that_are_no_state_dict(tmp_path) -> None:
     with pytest.raises(CheckpointError, match=r"absent\.pth: no such file"):
-        read_resnet_weights(tmp_path / "absent.pth")
+        read_weights(tmp_path / "absent.pth")
     (tmp_path / "text.pth").write_text("not a checkpoint")
     with pytest.raises(CheckpointError, match=r"text\.pth: wanted a file saved by torch\.save"):
-        read_resnet_weights(tmp_path / "text.pth")
+        read_weights(tmp_path / "text.pth")
     torch.save({"epoch": 3}, tmp_path / "other.pth")
     with pytest.raises(CheckpointError, match=r"other\.pth: wanted a state dict .* found dict"):
-        read_resnet_weights(tmp_path / "other.pth")
+        read_weights(tmp_path / "other.pth")
 
 
 class _Runs:
@@ -98,7 +99,7 @@ class _Runs:
 def test_runs_no_code_of_the_file(tmp_path) -> None:
     torch.save({"conv1.weight": _Runs(str(tmp_path / "proof"))}, tmp_path / "evil.pth")
     with pytest.raises(CheckpointError, match=r"evil\.pth: wanted a file .* only tensors"):
-        read_resnet_weights(tmp_path / "evil.pth")
+        read_weights(tmp_path / "evil.pth")
     assert not (tmp_path / "proof").exists()
 
 

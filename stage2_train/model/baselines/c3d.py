@@ -1,0 +1,111 @@
+"""C3D: eight 3 x 3 x 3 convolutions (Tran et al. 2015, figure 3), averaged over time.
+
+B clips, t steps in time, C channels, h w cells, F numbers of a step, A activity classes.
+
+What differs from the paper:
+- Clips have the data set's 4 or 8 frames, not 16: a pool halves the time where two frames or more
+  come in (rounded up). What is left is averaged over time before the classifier, as "C3D + Avg" of
+  Table 3 says; evaluation averages over test clips as everywhere.
+- Crops may have any size: the last pool goes to 4 x 4 cells, which it has at 112 x 112 pixels.
+- It starts from random weights: there are none from Sports-1M here.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from stage2_train.model.baselines.frames import (
+    activity_output,
+    check_heads,
+    dropout,
+    normalised_video,
+)
+from stage2_train.model.config import Heads, NetworkConfig
+from stage2_train.model.inputs import NetworkInputs, NetworkOutput
+from stage2_train.model.network import IMAGENET_MEAN, IMAGENET_STD
+
+__all__ = ["C3D"]
+
+_STAGES = ((64,), (128,), (256, 256), (512, 512), (512, 512))
+"""Channels of the convolutions of each stage; a pool follows each stage."""
+_LAST_CELLS = 4
+_FEATURES = 4096
+_DROPOUT = 0.5
+
+
+class C3D(nn.Module):
+    """Activity logits from a clip's frames alone."""
+
+    def __init__(self, config: NetworkConfig) -> None:
+        """Random weights; channels are the paper's times base_width / 64, rounded down."""
+        super().__init__()
+        self.config = config
+        stages, before = [], 3
+        for channels in _STAGES:
+            convolutions = []
+            for count in channels:
+                width = count * config.base_width // 64
+                convolutions.append(nn.Conv3d(before, width, 3, padding=1))
+                before = width
+            stages.append(nn.ModuleList(convolutions))
+        self.stages = nn.ModuleList(stages)
+        width = _FEATURES * config.base_width // 64
+        self.fc6 = nn.Linear(before * _LAST_CELLS**2, width)
+        self.fc7 = nn.Linear(width, width)
+        self.classify = nn.Linear(width, config.num_activities)
+        for module in self.modules():
+            if isinstance(module, nn.Conv3d) or module in (self.fc6, self.fc7):
+                nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+                nn.init.zeros_(module.bias)
+
+    def forward(
+        self,
+        batch: NetworkInputs,
+        *,
+        heads: Heads | None = None,
+        generator: torch.Generator | None = None,
+    ) -> NetworkOutput:
+        """Logits of every clip.
+
+        Args:
+            batch: the clips; their objects are not read.
+            heads: `activity`, the only one, or None.
+            generator: source of dropout's draws in training mode.
+
+        Raises:
+            ConfigError: if `heads` is another.
+        """
+        check_heads(heads)
+        video_B3THW = normalised_video(
+            batch.frames_BTCHW,
+            mean=IMAGENET_MEAN,
+            std=IMAGENET_STD,
+            dtype=self.classify.weight.dtype,
+        )
+        feats_BtF = self.features(video_B3THW).transpose(1, 2).flatten(2)
+        for layer in (self.fc6, self.fc7):
+            feats_BtF = functional.relu(layer(feats_BtF))
+            feats_BtF = dropout(feats_BtF, _DROPOUT, training=self.training, generator=generator)
+        return activity_output(self.classify(feats_BtF.mean(dim=1)))
+
+    def features(self, video_B3THW: Tensor) -> Tensor:
+        """(B, C, t, 4, 4) features after the last pool, from a normalised video."""
+        feats_BCthw = video_B3THW
+        for number, stage in enumerate(self.stages):
+            for convolution in stage:
+                feats_BCthw = functional.relu_(convolution(feats_BCthw))
+            time = 2 if number and feats_BCthw.shape[2] > 1 else 1
+            if number == len(self.stages) - 1:
+                feats_BCthw = _to_last_cells(feats_BCthw)
+                kernel = (time, 1, 1)
+            else:
+                kernel = (time, 2, 2)
+            feats_BCthw = functional.max_pool3d(feats_BCthw, kernel, ceil_mode=True)
+        return feats_BCthw
+
+
+def _to_last_cells(feats_BCthw: Tensor) -> Tensor:
+    """(B, C, t, 4, 4): each frame's maxima over a grid of 4 x 4, whose parts may overlap."""
+    return functional.adaptive_max_pool3d(
+        feats_BCthw, (feats_BCthw.shape[2], _LAST_CELLS, _LAST_CELLS)
+    )

@@ -1,0 +1,131 @@
+"""Multi-scale Temporal Relation Network (Zhou et al. 2018): MLPs of two, three, ... T frames.
+
+B clips, T frames of a clip, M = B * T frames folded, D channels of conv5, E numbers of a frame,
+s frames of a relation, Q relations of a scale, G numbers of a relation, A activity classes.
+
+What differs from the authors' code:
+- The frames go through our ResNet, not BN-Inception, from the same ImageNet weights as every other
+  system.
+- The relations of a scale are averaged, not summed: a scale then weighs the same in training, where
+  three of its relations are drawn, and at test time, where all are used.
+- At test time nothing is drawn. A scale of more than 128 relations uses 128, evenly spread over
+  their order.
+"""
+
+from itertools import combinations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from shared.errors import ConfigError, ShapeError
+from stage2_train.model.baselines.frames import activity_output, check_heads, dropout
+from stage2_train.model.config import Heads, NetworkConfig
+from stage2_train.model.inputs import NetworkInputs, NetworkOutput
+from stage2_train.model.network import FrameNormaliser
+from stage2_train.model.resnet_25d import Stage, Trunk
+
+__all__ = ["TRN", "Relations", "frame_subsets"]
+
+MOST_FRAMES = 16
+_MOST_SUBSETS = 128
+_DRAWN = 3
+_FRAME_FEATURES = 256
+_RELATION_WIDTH = 256
+_DROPOUT = 0.8
+"""Of a frame's features before they are made 256 numbers, as in the authors' code."""
+
+
+def frame_subsets(num_frames: int, scale: int) -> Tensor:
+    """(Q, s) int64: all ways to choose `scale` of T frames in order of time, in lexical order."""
+    return torch.tensor(list(combinations(range(num_frames), scale)), dtype=torch.int64)
+
+
+class Relations(nn.Module):
+    """The relations of one scale: an MLP of s frames, averaged over subsets, and a classifier."""
+
+    subsets_Qs: Tensor
+
+    def __init__(self, num_frames: int, scale: int, *, num_activities: int) -> None:
+        super().__init__()
+        self.relate = nn.Linear(scale * _FRAME_FEATURES, _RELATION_WIDTH)
+        self.classify = nn.Linear(_RELATION_WIDTH, num_activities)
+        subsets_Qs = frame_subsets(num_frames, scale)
+        self.register_buffer("subsets_Qs", subsets_Qs, persistent=False)
+
+    def forward(self, frames_BTE: Tensor, *, generator: torch.Generator | None) -> Tensor:
+        """(B, A) logits; in training mode from three relations, drawn for the whole batch."""
+        rows_Q = self._chosen(generator).to(frames_BTE.device)
+        inputs_BQsE = frames_BTE[:, self.subsets_Qs[rows_Q]]
+        hidden_BQG = functional.relu(self.relate(functional.relu(inputs_BQsE).flatten(2)))
+        return self.classify(hidden_BQG.mean(dim=1))
+
+    def _chosen(self, generator: torch.Generator | None) -> Tensor:
+        """Rows of the subsets that are used."""
+        total = len(self.subsets_Qs)
+        if self.training:
+            device = torch.device("cpu") if generator is None else generator.device
+            return torch.randperm(total, generator=generator, device=device)[:_DRAWN]
+        used = min(total, _MOST_SUBSETS)
+        return torch.arange(used) * total // used
+
+
+class TRN(nn.Module):
+    """Activity logits from a clip's frames alone."""
+
+    def __init__(self, config: NetworkConfig) -> None:
+        """Random weights from torch's global generator.
+
+        Raises:
+            ConfigError: if the configuration's number of frames is not from 2 to 16.
+        """
+        super().__init__()
+        self.config = config
+        num_frames = config.num_frames
+        if num_frames is None or not 2 <= num_frames <= MOST_FRAMES:
+            raise ConfigError(
+                f"network setting num_frames: a temporal relation network is made for clips of one "
+                f"length, wanted 2 to {MOST_FRAMES} frames, found {num_frames}"
+            )
+        self.normalise_frames = FrameNormaliser()
+        self.trunk = Trunk(config)
+        self.conv5 = Stage(config, number=5, stride=2)
+        self.reduce = nn.Linear(config.feature_width, _FRAME_FEATURES)
+        self.relations = nn.ModuleList(
+            Relations(num_frames, scale, num_activities=config.num_activities)
+            for scale in range(2, num_frames + 1)
+        )
+        self.to(memory_format=torch.channels_last)
+
+    def forward(
+        self,
+        batch: NetworkInputs,
+        *,
+        heads: Heads | None = None,
+        generator: torch.Generator | None = None,
+    ) -> NetworkOutput:
+        """Logits of every clip, the sum over the scales.
+
+        Args:
+            batch: the clips; their objects are not read.
+            heads: `activity`, the only one, or None.
+            generator: source of dropout's and the relations' draws in training mode.
+
+        Raises:
+            ConfigError: if `heads` is another.
+            ShapeError: if the clips have another number of frames than the network is made for.
+        """
+        check_heads(heads)
+        num_frames = batch.frames_BTCHW.shape[1]
+        if num_frames != self.config.num_frames:
+            raise ShapeError(
+                f"network input frames_BTCHW: wanted clips of {self.config.num_frames} frames, "
+                f"which the network is made for, found {num_frames}"
+            )
+        feats_MDhw = self.trunk(self.normalise_frames(batch.frames_BTCHW), num_frames)
+        feats_MDhw = self.conv5(feats_MDhw, num_frames)
+        frames_BTD = feats_MDhw.mean(dim=(2, 3)).unflatten(0, (-1, num_frames))
+        frames_BTD = dropout(frames_BTD, _DROPOUT, training=self.training, generator=generator)
+        frames_BTE = self.reduce(frames_BTD)
+        logits = [scale(frames_BTE, generator=generator) for scale in self.relations]
+        return activity_output(torch.stack(logits).sum(dim=0))

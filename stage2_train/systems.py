@@ -1,0 +1,273 @@
+"""Every system of the paper's tables, by name: which settings of the network make it.
+
+A system says what a network computes; how wide it is and how it is trained stays the recipe's. The
+fourteen rows of Table 5 are reconstructed: docs/table5.md says how, and which are certain.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+from shared.errors import ConfigError
+from shared.nearest import nearest
+
+__all__ = ["PAPER_MODEL", "SYSTEMS", "PaperFigure", "System", "find_system", "system_names"]
+
+PAPER_MODEL: Mapping[str, Any] = MappingProxyType(
+    {
+        "architecture": "object_video",
+        "heads": "both",
+        "kernels": ["2.5d", "2d", "2d", "2d", "2.5d"],
+        "temporal_start": "identity",
+        "aggregation": "rnn",
+        "objects": "detections",
+        "object_parts": ["shape", "appearance", "class"],
+        "clique_size": 2,
+        "relation_frames": "earlier",
+        "reasoning": "rnn",
+    }
+)
+"""Settings of section `model` that a system decides, as the proposed system has them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaperFigure:
+    """One figure that the paper prints of a system."""
+
+    table: int
+    """Number of the table."""
+    row: int
+    """Row of systems in it, from 1."""
+    dataset: str
+    """Name of the manifest: epic, vlog or something."""
+    printed: str
+    """In percent, as printed: top-1, or mean average precision for vlog."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class System:
+    """One row of the paper's tables."""
+
+    name: str
+    """What `--system` takes."""
+    title: str
+    """What it is, in a few words."""
+    table: int
+    """Number of the table that introduces it."""
+    row: int
+    """Row of systems in that table, from 1."""
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    """Settings in which it differs from the proposed system."""
+    figures: tuple[PaperFigure, ...] = ()
+    """What the paper measured."""
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Settings of section `model` of a recipe that make this system."""
+        return {**PAPER_MODEL, **self.changes}
+
+    @property
+    def tables(self) -> tuple[int, ...]:
+        """Numbers of the tables that it is in."""
+        return tuple(sorted({self.table, *(figure.table for figure in self.figures)}))
+
+    def paper(self, table: int | None = None) -> dict[str, str]:
+        """Data set to figure as printed in a table; None takes the table that introduces it."""
+        wanted = self.table if table is None else table
+        return {figure.dataset: figure.printed for figure in self.figures if figure.table == wanted}
+
+
+_ABLATION = ("epic", "vlog", "something")
+_CELLS = {"objects": "cells"}
+_SINGLE_OBJECTS = {"clique_size": 1, "relation_frames": "same"}
+_FRAMES_AVERAGED = {"kernels": ["2d"] * 5, "aggregation": "mean"}
+
+# Table 2. Row, name, what it is, changes, figures with the object head alone, with both heads.
+_TABLE2: tuple[tuple[int, str, str, Mapping[str, Any], str, str], ...] = (
+    (2, "orn-pixel", "cells of the feature map as objects", _CELLS, "23.71 14.40 2.51",
+     "38.83 35.18 31.43"),
+    (3, "orn", "the proposed system", {}, "29.94 27.14 10.26", "40.89 37.49 32.12"),
+    (4, "orn-mlp", "an MLP in place of the recurrence over relations", {"reasoning": "mlp"},
+     "28.15 25.40", "39.41 36.35"),
+    (5, "coco-visual", "objects by appearance only", {"object_parts": ["appearance"]},
+     "28.45 22.92", "38.92 35.49"),
+    (6, "coco-shape", "objects by mask only", {"object_parts": ["shape"]}, "21.92 7.18",
+     "37.16 35.39"),
+    (7, "coco-class", "objects by class only", {"object_parts": ["class"]}, "21.96 13.40",
+     "37.75 35.94"),
+    (8, "coco-intra", "pairs of objects inside one frame", {"relation_frames": "same"},
+     "29.25 26.78", "38.10 36.28"),
+    (9, "clique-1", "single objects", _SINGLE_OBJECTS, "28.25 26.48", "40.18 36.71"),
+    (10, "clique-3", "triples of objects", {"clique_size": 3}, "22.61 27.05", "37.67 36.04"),
+)  # fmt: skip
+
+# Table 5, in the order printed: kernels of conv1 to conv5, aggregation, top-1.
+_TABLE5: tuple[tuple[str, str, str], ...] = (
+    ("2d 2d 2d 2d 2d", "mean", "15.73"),
+    ("2d 2d 2d 2d 2d", "rnn", "15.88"),
+    ("3d 3d 3d 3d 3d", "mean", "31.42"),
+    ("2.5d 2.5d 2.5d 2.5d 2.5d", "mean", "27.58"),
+    ("2d 2d 2d 2d 3d", "mean", "31.28"),
+    ("2d 2d 2d 3d 3d", "mean", "32.06"),
+    ("2d 2d 2d 2d 2.5d", "mean", "32.25"),
+    ("2d 2d 2d 2.5d 2.5d", "mean", "31.31"),
+    ("2d 2d 2d 2d 2.5d", "rnn", "32.79"),
+    ("2.5d 2d 2d 2d 2.5d", "rnn", "33.77"),
+    ("3d 2d 2d 2d 2d", "mean", "28.71"),
+    ("3d 3d 2d 2d 2d", "mean", "31.42"),
+    ("2.5d 2d 2d 2d 2d", "mean", "20.05"),
+    ("2.5d 2.5d 2d 2d 2d", "mean", "22.52"),
+)
+
+
+def _table2() -> tuple[System, ...]:
+    """Both heads of each row, then the object head alone of each."""
+    elsewhere = (
+        PaperFigure(table=1, row=3, dataset="vlog", printed="44.7"),
+        PaperFigure(table=3, row=4, dataset="something", printed="35.97"),
+        PaperFigure(table=4, row=3, dataset="epic", printed="40.89"),
+    )
+    both = [
+        System(
+            name=name,
+            title=f"{title}, both heads",
+            table=2,
+            row=row,
+            changes=changes,
+            figures=_figures(2, row, printed) + (elsewhere if name == "orn" else ()),
+        )
+        for row, name, title, changes, _, printed in _TABLE2
+    ]
+    alone = [
+        System(
+            name="object-head" if name == "orn" else f"{name}-object-head",
+            title=f"{title}, object head alone",
+            table=2,
+            row=row,
+            changes={**changes, "heads": "object"},
+            figures=_figures(2, row, printed),
+        )
+        for row, name, title, changes, printed, _ in _TABLE2
+    ]
+    baseline = System(
+        name="activity-head",
+        title="the activity head alone",
+        table=2,
+        row=1,
+        changes={"heads": "activity"},
+        figures=_figures(2, 1, "38.33 35.03 31.31"),
+    )
+    return (baseline, *both, *alone)
+
+
+def _table5() -> tuple[System, ...]:
+    return tuple(
+        System(
+            name=f"inflation-{row:02}",
+            title=f"conv1 to conv5: {kernels}; {'GRU' if aggregation == 'rnn' else 'mean'}",
+            table=5,
+            row=row,
+            changes={
+                "heads": "activity",
+                "kernels": kernels.split(),
+                "aggregation": aggregation,
+                "temporal_start": "replicate",  # of 3D kernels, as in the work that the paper cites
+            },
+            figures=(PaperFigure(table=5, row=row, dataset="something", printed=printed),),
+        )
+        for row, (kernels, aggregation, printed) in enumerate(_TABLE5, start=1)
+    )
+
+
+def _figures(table: int, row: int, printed: str) -> tuple[PaperFigure, ...]:
+    """Figures for EPIC, VLOG and Something-Something in this order; the last may be absent."""
+    return tuple(
+        PaperFigure(table=table, row=row, dataset=dataset, printed=figure)
+        for dataset, figure in zip(_ABLATION, printed.split(), strict=False)
+    )
+
+
+_BASELINES: tuple[System, ...] = (
+    System(
+        name="r50",
+        title="ResNet-50 frame by frame, averaged",
+        table=1,
+        row=1,
+        changes={"heads": "activity", "backbone": "resnet50", **_FRAMES_AVERAGED},
+        figures=(PaperFigure(table=1, row=1, dataset="vlog", printed="40.5"),),
+    ),
+    System(
+        name="i3d",
+        title="Inception-v1 with all kernels in 3D",
+        table=1,
+        row=2,
+        changes={"heads": "activity", "architecture": "i3d", "temporal_start": "replicate"},
+        figures=(
+            PaperFigure(table=1, row=2, dataset="vlog", printed="39.7"),
+            PaperFigure(table=3, row=2, dataset="something", printed="27.63"),
+        ),
+    ),
+    System(
+        name="c3d-avg",
+        title="C3D, averaged over time",
+        table=3,
+        row=1,
+        changes={"heads": "activity", "architecture": "c3d"},
+        figures=(PaperFigure(table=3, row=1, dataset="something", printed="21.50"),),
+    ),
+    System(
+        name="trn-multiscale",
+        title="temporal relations of 2 to T frames",
+        table=3,
+        row=3,
+        changes={"heads": "activity", "architecture": "trn", "kernels": ["2d"] * 5},
+        figures=(PaperFigure(table=3, row=3, dataset="something", printed="33.60"),),
+    ),
+    System(
+        name="r18",
+        title="ResNet-18 frame by frame, averaged",
+        table=4,
+        row=1,
+        changes={"heads": "activity", "backbone": "resnet18", **_FRAMES_AVERAGED},
+        figures=(PaperFigure(table=4, row=1, dataset="epic", printed="32.05"),),
+    ),
+    System(
+        name="i3d-18",
+        title="ResNet-18 with all kernels in 3D, averaged",
+        table=4,
+        row=2,
+        changes={
+            "heads": "activity",
+            "backbone": "resnet18",
+            "kernels": ["3d"] * 5,
+            "temporal_start": "replicate",
+            "aggregation": "mean",
+        },
+        figures=(PaperFigure(table=4, row=2, dataset="epic", printed="34.20"),),
+    ),
+)
+
+SYSTEMS: tuple[System, ...] = (*_table2(), *_BASELINES, *_table5())
+"""All of them, by table: 2, then the baselines of 1, 3 and 4, then 5."""
+
+
+def system_names() -> tuple[str, ...]:
+    """Names in the order of `SYSTEMS`."""
+    return tuple(system.name for system in SYSTEMS)
+
+
+def find_system(name: str) -> System:
+    """The system of this name.
+
+    Raises:
+        ConfigError: if there is none; names the one most like it.
+    """
+    for system in SYSTEMS:
+        if system.name == name:
+            return system
+    near = nearest(name, system_names())
+    raise ConfigError(
+        f"system {name!r}: there is none of this name; did you mean {near!r}? "
+        "`orn systems` lists them"
+    )

@@ -1,0 +1,82 @@
+"""Where a training starts: ImageNet weights, fetched or from a file, inflated into any system."""
+
+import hashlib
+import logging
+from pathlib import Path
+
+from accelerate import Accelerator
+from torch import nn
+
+from shared.errors import ConfigError
+from shared.run_folder import CONFIG_NAME
+from stage2_train.model.baselines.googlenet import inflate_googlenet
+from stage2_train.model.baselines.i3d import I3D
+from stage2_train.model.imagenet import fetch_imagenet_weights, image_network, read_weights
+from stage2_train.model.inflate import inflate
+from stage2_train.training.recipe import Recipe
+from stage2_train.training.run_config import load_run_config
+
+__all__ = ["set_first_weights", "weights_digest"]
+
+logger = logging.getLogger(__name__)
+
+IMAGENET_NAME = "torchvision IMAGENET1K_V1"
+
+
+def weights_digest(recipe: Recipe, file: Path | None, run: Path) -> str | None:
+    """What the run records of its first weights; a run that exists keeps what it has recorded.
+
+    Raises:
+        ConfigError: if a file is given for a network that starts from no weights.
+    """
+    if recipe.initial_weights == "random":
+        return None
+    if image_network(recipe.model) is None:
+        if file is not None:
+            raise ConfigError(
+                f"first weights {file}: {_kind(recipe)} has no 2D network to start from; "
+                "leave --weights out"
+            )
+        return None
+    if file is not None and file.is_file():
+        with file.open("rb") as opened:
+            return f"sha256:{hashlib.file_digest(opened, 'sha256').hexdigest()}"
+    if file is None and (run / CONFIG_NAME).is_file():
+        return load_run_config(run).weights_digest
+    return IMAGENET_NAME
+
+
+def set_first_weights(
+    network: nn.Module, recipe: Recipe, file: Path | None, *, accelerator: Accelerator
+) -> None:
+    """Inflates ImageNet weights into a network that has its random ones.
+
+    Args:
+        network: changed in place.
+        recipe: says which network it is.
+        file: the 2D network's weights; None fetches torchvision's.
+        accelerator: lets one process download for all.
+
+    Raises:
+        CheckpointError: if the weights cannot be had, or do not fit.
+    """
+    name = image_network(recipe.model)
+    if name is None:
+        logger.warning("%s starts from random weights: there are none for it", _kind(recipe))
+        return
+    source = IMAGENET_NAME if file is None else str(file)
+    if file is not None:
+        weights = read_weights(file)
+    else:
+        with accelerator.main_process_first():  # which downloads them for all
+            weights = fetch_imagenet_weights(name)
+    if isinstance(network, I3D):
+        inflate_googlenet(network, weights, name=source)
+    else:
+        inflate(network, weights, name=source)
+
+
+def _kind(recipe: Recipe) -> str:
+    if recipe.model.architecture == "c3d":
+        return "C3D"
+    return "an object head whose objects have no appearance"

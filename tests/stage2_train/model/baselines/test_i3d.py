@@ -1,0 +1,86 @@
+"""I3D against torchvision's GoogLeNet on still clips, and its ImageNet weights."""
+
+import re
+from copy import deepcopy
+
+import pytest
+import torch
+from torchvision.models import GoogLeNet
+
+from shared.errors import CheckpointError
+from stage2_train.model.baselines.googlenet import inflate_googlenet
+from stage2_train.model.baselines.i3d import I3D
+
+ROUND_OFF = 1e-9  # float64 through 57 convolutions
+
+COLOURS = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+
+
+@pytest.fixture(scope="module")
+def googlenet() -> GoogLeNet:
+    """With random weights, and normalisations that are not the identity."""
+    torch.manual_seed(0)
+    network = GoogLeNet(aux_logits=True, transform_input=True, init_weights=False).eval()
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            torch.nn.init.uniform_(module.running_var, 0.02, 0.1)
+            torch.nn.init.normal_(module.running_mean, std=0.1)
+            torch.nn.init.normal_(module.bias, std=0.1)
+    return network
+
+
+@pytest.fixture
+def i3d(baseline_config) -> I3D:
+    return I3D(baseline_config("i3d", base_width=64)).eval()
+
+
+@pytest.mark.parametrize(("frames", "size"), [(4, (64, 80)), (2, (39, 50)), (1, (32, 32))])
+def test_a_still_clip_gives_what_googlenet_gives(
+    i3d, googlenet, frames_batch, frames, size
+) -> None:
+    i3d, googlenet = i3d.double(), deepcopy(googlenet).double()
+    inflate_googlenet(i3d, googlenet.state_dict(), name="random")
+    still_1CHW = frames_batch(clips=1, frames=1, size=size).frames_BTCHW[0].double() / 255
+    mean, std = (torch.tensor(colour, dtype=torch.float64)[:, None, None] for colour in COLOURS)
+    pooled = []
+    googlenet.avgpool.register_forward_hook(lambda module, args, out: pooled.append(out))
+    with torch.no_grad():
+        googlenet((still_1CHW - mean) / std)
+        video_13THW = still_1CHW.expand(frames, -1, -1, -1).transpose(0, 1)[None] * 2 - 1
+        ours = i3d.features(video_13THW).mean(dim=(3, 4))
+    expected = pooled[0].flatten(1)[:, :, None].expand_as(ours)
+    assert expected.std() > 0.01
+    torch.testing.assert_close(ours, expected, rtol=ROUND_OFF, atol=ROUND_OFF)
+
+
+def test_kernels_are_repeated_and_shared_out(i3d, googlenet) -> None:
+    inflate_googlenet(i3d, googlenet.state_dict(), name="random")
+    kernel, flat = i3d.conv1.conv.weight, googlenet.conv1.conv.weight
+    assert kernel.shape == (64, 3, 7, 7, 7)
+    for time in range(7):
+        torch.testing.assert_close(kernel[:, :, time], flat / 7)
+
+
+def test_times_of_longer_clips(i3d, googlenet) -> None:
+    inflate_googlenet(i3d, googlenet.state_dict(), name="random")
+    steps = {frames: i3d.features(torch.zeros(1, 3, frames, 32, 32)).shape[2] for frames in (8, 32)}
+    assert steps == {8: 1, 32: 4}
+
+
+@pytest.mark.parametrize("case", ["missing", "extra", "shape"])
+def test_other_weights_are_refused_and_change_nothing(i3d, googlenet, case) -> None:
+    weights = dict(googlenet.state_dict())
+    if case == "missing":
+        del weights["inception4c.branch2.1.conv.weight"]
+        message = "1 weights are missing, first inception4c.branch2.1.conv.weight"
+    elif case == "extra":
+        weights["layer1.0.conv1.weight"] = torch.zeros(1)
+        message = "1 weights have no place in it, first layer1.0.conv1.weight"
+    else:
+        weights["conv2.conv.weight"] = torch.zeros(32, 64, 1, 1)
+        message = "wanted shape (64, 64, 1, 1, 1), found (32, 64, 1, 1, 1)"
+    before = i3d.conv1.conv.weight.clone()
+    with pytest.raises(CheckpointError, match=re.escape(message)) as caught:
+        inflate_googlenet(i3d, weights, name="some.pth")
+    assert "GoogLeNet weights some.pth do not fit I3D of base width 64" in str(caught.value)
+    assert torch.equal(i3d.conv1.conv.weight, before)

@@ -1,0 +1,89 @@
+"""Every system of the tables trains one step and is measured on each demo data set."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from stage2_train.data.loader import LoaderSettings, training_loader
+from stage2_train.devices import build_accelerator
+from stage2_train.evaluation.predictions import predict
+from stage2_train.evaluation.scores import score_heads
+from stage2_train.model.build import build_network
+from stage2_train.systems import system_names
+from stage2_train.training.optimiser import build_optimiser
+from stage2_train.training.phases import freeze_for, plan_phases
+from stage2_train.training.recipe import load_recipe
+from stage2_train.training.step import training_step
+from tests.stage2_train.demo_batches import write_demo
+
+SMALL = (
+    "model.base_width=2",
+    "model.mask_size=7",
+    "model.mask_features=4",
+    "model.relation_width=6",
+    "model.reasoning_state=5",
+    "model.activity_state=5",
+    "optimiser.batch_size=2",
+)
+SETTINGS = LoaderSettings(batch_size=2)
+HEADS = {
+    "both": {"two_heads", "activity_head", "object_head"},
+    "object": {"object_head"},
+    "activity": {"activity_head"},
+}
+
+
+@pytest.fixture(scope="module", params=["demo", "demo-touch", "demo-long"])
+def small_demo(request, tmp_path_factory):
+    """Sources of a data set, a batch to train on, and two clips to be measured on."""
+    sources = write_demo(request.param, tmp_path_factory.mktemp(request.param))
+    recipe = load_recipe("demo", num_activities=len(sources.dataset.classes), overrides=SMALL)
+    train = sources.clip_dataset(sources.join("train"), recipe)
+    joined = sources.join("validation")
+    validation = sources.clip_dataset(replace(joined, segments=joined.segments[:2]), recipe)
+    batch = next(iter(training_loader(train, SETTINGS, epochs=range(1))))
+    assert batch.valid_BTK.any()
+    return sources, batch, validation
+
+
+@pytest.fixture(scope="module")
+def accelerator():
+    return build_accelerator("fp32", "cpu")
+
+
+@pytest.mark.parametrize("name", system_names())
+def test_one_step_and_an_evaluation(name, small_demo, accelerator, tmp_path) -> None:
+    sources, batch, validation = small_demo
+    recipe = load_recipe(
+        "demo",
+        num_activities=len(sources.dataset.classes),
+        overrides=SMALL,
+        system=name,
+        clip_frames=sources.dataset.clip_frames,
+    )
+    torch.manual_seed(0)
+    network = build_network(recipe.model)
+    phase = plan_phases(recipe, num_batches=1)[-1]
+    freeze_for(network, phase)
+    before = {key: value.clone() for key, value in network.named_parameters()}
+    values = training_step(
+        accelerator,
+        network.train(),
+        build_optimiser(network.parameters(), recipe.optimiser),
+        [batch],
+        recipe=recipe,
+        heads=phase.heads,
+        step=0,
+        run=tmp_path,
+    )
+    assert all(np.isfinite(value) for value in values.values())
+    unmoved = [key for key, value in network.named_parameters() if torch.equal(value, before[key])]
+    assert len(unmoved) < len(before) / 2, unmoved
+    predictions = predict(
+        network, validation, SETTINGS, heads=phase.heads, num_clips=1, accelerator=accelerator
+    )
+    assert set(score_heads(predictions, validation)) == HEADS[recipe.model.heads]
+    assert predictions.logits.shape == (2, len(sources.dataset.classes))
+    assert np.isfinite(predictions.logits).all()
