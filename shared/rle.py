@@ -24,6 +24,7 @@ __all__ = [
     "coverages",
     "decode",
     "encode",
+    "encode_borders",
     "encode_crop",
     "run_lengths",
 ]
@@ -76,14 +77,24 @@ def encode_crop(mask_hw: NDArray[np.bool_], *, x: int, y: int, height: int, widt
     borders = np.flatnonzero(flat[1:] != flat[:-1]) + 1
     if flat.size and flat[0]:
         borders = np.concatenate([[0], borders])
-    # Borders alternate, object begins, object ends; find their places in the whole grid.
     column, row = np.divmod(borders, rows + 1)
-    borders = (column + x) * height + (row + y)
-    if rows == height:  # an end at the foot of one column may be the next one's beginning
-        joined = 2 * np.flatnonzero(borders[1:-1:2] == borders[2::2])
-        borders = np.delete(borders, np.concatenate([joined + 1, joined + 2]))
-    lengths = np.diff(borders, prepend=0, append=height * width)
-    return compress(lengths[:-1] if borders.size and lengths[-1] == 0 else lengths)
+    return encode_borders((column + x) * height + (row + y), height=height, width=width)
+
+
+def encode_borders(borders_R: NDArray[np.int64], *, height: int, width: int) -> bytes:
+    """Compressed run lengths of a mask of which it is known where its runs begin and end.
+
+    Args:
+        borders_R: (R,) int64 numbers of pixels, rising: the first of a run, the first after it, and
+            so on. A run may end where the next begins; R is even.
+        height: rows of the grid.
+        width: columns of the grid.
+    """
+    joined = 2 * np.flatnonzero(borders_R[1:-1:2] == borders_R[2::2])
+    if joined.size:  # a run that ends at the foot of a column, and the next one's at its head
+        borders_R = np.delete(borders_R, np.concatenate([joined + 1, joined + 2]))
+    lengths = np.diff(borders_R, prepend=0, append=height * width)
+    return compress(lengths[:-1] if borders_R.size and lengths[-1] == 0 else lengths)
 
 
 def decode(counts: bytes, *, height: int, width: int) -> NDArray[np.bool_]:

@@ -58,7 +58,13 @@ __all__ = ["demo_detector", "detect"]
     help="CPU threads of each process; the last bits of a result depend on it.",
 )
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="Only the first N videos.")
-@click.option("--half", is_flag=True, help="Backbone in half precision (GPU only).")
+@click.option(
+    "--precision",
+    type=click.Choice(["float32", "float16", "bfloat16"]),
+    default="float32",
+    show_default=True,
+    help="Number format of the backbone; float16 needs a GPU.",
+)
 @click.option("--fresh", is_flag=True, help="Remove the job that is in the folder, start over.")
 @device_option
 @dry_run_option
@@ -74,7 +80,7 @@ def detect(
     workers: int | None,
     threads: int,
     limit: int | None,
-    half: bool,
+    precision: str,
     fresh: bool,
     device: str,
     dry_run: bool,
@@ -100,7 +106,8 @@ def detect(
         echo_json(describe_job(data, files, folder=folder, score_threshold=score_threshold))
         return 0
     from stage1_detect.job import report, run_job
-    from stage1_detect.mmdet.detector import load_detector, usual_workers
+    from stage1_detect.mmdet.detector import load_detector
+    from stage1_detect.mmdet.devices import devices_of_workers
 
     load = partial(
         load_detector,
@@ -108,16 +115,15 @@ def detect(
         checkpoint=files.checkpoint,
         device=device,
         score_threshold=score_threshold,
-        half=half,
+        precision=precision,
         threads=threads,
     )
     detector = load()
     if fresh:
         clear_folder(folder)
     job = plan_job(data, entry=detector.entry, folder=folder)
-    summary = run_job(
-        job, detector=detector, batch=batch, load=load, workers=workers or usual_workers(device)
-    )
+    workers = workers or len(devices_of_workers(device, None))
+    summary = run_job(job, detector=detector, batch=batch, load=load, workers=workers)
     for line in report(summary):
         click.echo(line, err=True)
     if as_json:

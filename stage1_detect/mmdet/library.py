@@ -14,7 +14,9 @@ install()
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     import mmdet
+    from mmcv.cnn import fuse_conv_bn
     from mmcv.transforms import Compose
+    from mmdet.models.backbones import ResNet, ResNeXt
     from mmdet.models.layers import multiclass_nms
     from mmdet.models.roi_heads import StandardRoIHead
     from mmdet.models.roi_heads.mask_heads import FCNMaskHead
@@ -45,9 +47,12 @@ __all__ = [
     "MMLogger",
     "MODELS",
     "MaskRCNN",
+    "ResNeXt",
+    "ResNet",
     "RoIHead",
     "StandardRoIHead",
     "bbox2roi",
+    "fuse_conv_bn",
     "load_yaml",
     "mmdet",
     "multiclass_nms",

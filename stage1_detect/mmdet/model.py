@@ -45,6 +45,8 @@ def build_model(detector: DetectorConfig, *, initialise: bool = False) -> MaskRC
     settings = detector.config.model.copy()
     if settings.get("backbone", {}).get("init_cfg"):
         settings.backbone.init_cfg = None  # weights come from the checkpoint, not from the network
+    if settings.get("data_preprocessor"):
+        settings.data_preprocessor.non_blocking = True  # frames are pinned where there is a GPU
     with quiet():
         register_all_modules(init_default_scope=True)
         try:

@@ -25,7 +25,8 @@ from shared.errors import CheckpointError, TrainingError
 from shared.progress import progress
 from stage1_detect.mmdet.coco_frames import CocoFrames, load_coco_frames, make_batch
 from stage1_detect.mmdet.config import DetectorConfig, read_config
-from stage1_detect.mmdet.detector import MmdetDetector, detector_entry, library_versions
+from stage1_detect.mmdet.detector import MmdetDetector
+from stage1_detect.mmdet.entry import detector_entry, library_versions
 from stage1_detect.mmdet.library import MaskRCNN
 from stage1_detect.mmdet.model import build_model
 from stage1_detect.mmdet.schedule import (

@@ -13,17 +13,17 @@ from PIL import Image
 from pycocotools import mask as coco_mask
 
 from shared.errors import DetectorError
+from shared.manifests.load import shipped_detectors
 from shared.rle import decode
-from stage1_detect.mmdet.detector import (
-    MmdetDetector,
-    RawDetections,
-    choose_device,
-    load_detector,
-)
+from stage1_detect.mmdet.detector import MmdetDetector, load_detector
+from stage1_detect.mmdet.raw_detections import RawDetections
 
 pytestmark = pytest.mark.mmdet
 
 THRESHOLD = 0.02
+
+BORDERLINE = 1e-4
+"""Share of pixels that may differ where the order of float32 operations does."""
 
 
 @pytest.fixture(scope="module", params=["demo", "per_class"])
@@ -127,15 +127,88 @@ def test_a_detector_of_other_classes_is_refused(
         load_detector(config=path, checkpoint=demo_checkpoint, device="cpu")
 
 
-def test_devices(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    assert choose_device("auto") == choose_device("cpu") == torch.device("cpu")
-    with pytest.raises(DetectorError, match="'cuda:1': torch finds no CUDA GPU"):
-        choose_device("cuda:1")
-    with pytest.raises(DetectorError, match="'gpu': wanted cpu, cuda or cuda:N"):
-        choose_device("gpu")
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    assert choose_device("auto") == torch.device("cuda")
+def test_a_batch_gives_what_single_frames_give(
+    loaded: MmdetDetector, pictures: list[NDArray[np.uint8]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    together = loaded.detect(pictures)
+    seen: list[int] = []
+    extract_feat = loaded._model.extract_feat
+    monkeypatch.setattr(
+        loaded._model, "extract_feat", lambda x: (seen.append(len(x)), extract_feat(x))[1]
+    )
+    monkeypatch.setattr("stage1_detect.mmdet.detector._MOST_CPU_PIXELS", 2 * 96 * 64)
+    parts = loaded.detect(pictures)
+    assert seen in ([2, 1], [1, 1, 1])
+    for one, other in zip(together, parts, strict=True):
+        np.testing.assert_allclose(one.scores, other.scores, atol=1e-5)
+
+
+def test_masks_pasted_beside_the_network_are_the_same(
+    loaded: MmdetDetector, pictures: list[NDArray[np.uint8]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = loaded.detect(pictures)
+    monkeypatch.setattr(loaded, "_paste_on_device", True)  # as for a GPU
+    raw = loaded.infer([loaded.prepare(picture) for picture in pictures])
+    assert all(isinstance(found.masks, tuple) for found in raw)
+    pixels = different = 0
+    for found, frame in zip(raw, expected, strict=True):
+        encoded = loaded.encode(found)
+        np.testing.assert_array_equal(encoded.boxes, frame.boxes)
+        for ours, theirs in zip(encoded.masks, frame.masks, strict=True):
+            one, other = (
+                decode(counts, height=frame.height, width=frame.width) for counts in (ours, theirs)
+            )
+            pixels += int(other.sum())
+            different += int((one != other).sum())
+    assert pixels > 1000
+    assert different <= pixels * BORDERLINE
+
+
+def test_folded_normalisations_change_last_bits_only(
+    demo_config: Path, demo_checkpoint: Path, pictures: list[NDArray[np.uint8]]
+) -> None:
+    from stage1_detect.mmdet.config import read_config
+    from stage1_detect.mmdet.model import build_model, load_weights
+
+    detector = load_detector(config=demo_config, checkpoint=demo_checkpoint, device="cpu")
+    plain = build_model(read_config(demo_config)).eval()
+    load_weights(plain, demo_checkpoint, config_name="demo")
+    norms = [m for m in plain.backbone.modules() if isinstance(m, torch.nn.BatchNorm2d)]
+    left = [m for m in detector._model.backbone.modules() if isinstance(m, torch.nn.BatchNorm2d)]
+    assert norms and not left
+    batch = torch.stack([detector.prepare(picture)["inputs"] for picture in pictures]).float()
+    with torch.inference_mode():
+        for ours, theirs in zip(
+            detector._model.backbone(batch), plain.backbone(batch), strict=True
+        ):
+            assert theirs.abs().max() > 0
+            torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-4 * float(theirs.max()))
+
+
+def test_bfloat16_finds_about_the_same_and_says_so(
+    demo_config: Path, pictures: list[NDArray[np.uint8]]
+) -> None:
+    (choice,) = shipped_detectors()
+    assert choice.config is not None
+    full, low = (
+        load_detector(
+            config=choice.config, checkpoint=choice.checkpoint, device="cpu", precision=precision
+        )
+        for precision in ("float32", "bfloat16")
+    )
+    assert (full.entry.precision, low.entry.precision) == ("float32", "bfloat16")
+    for one, other in zip(full.detect(pictures), low.detect(pictures), strict=True):
+        assert one.boxes.dtype == other.boxes.dtype == np.float32
+        assert abs(len(one) - len(other)) <= 3
+        if len(one) and len(other):
+            assert abs(float(one.scores[0]) - float(other.scores[0])) < 0.1
+
+
+def test_float16_needs_a_gpu(demo_config: Path, demo_checkpoint: Path) -> None:
+    with pytest.raises(DetectorError, match="float16 needs a CUDA GPU, found the device 'cpu'"):
+        load_detector(
+            config=demo_config, checkpoint=demo_checkpoint, device="cpu", precision="float16"
+        )
 
 
 def test_boxes_are_clipped_to_the_frame(loaded: MmdetDetector) -> None:
@@ -146,7 +219,7 @@ def test_boxes_are_clipped_to_the_frame(loaded: MmdetDetector) -> None:
         scores=torch.tensor([0.5]),
         labels=torch.tensor([3]),
         class_scores=torch.full((1, 80), 1 / 160),
-        mask_probabilities=torch.ones(1, 28, 28),
+        masks=torch.ones(1, 28, 28),
     )
     found = loaded.encode(raw)
     np.testing.assert_array_equal(found.boxes, np.array([[0, 4, 30, 20]], dtype=np.float32))

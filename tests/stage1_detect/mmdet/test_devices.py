@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import os
+
+import pytest
+import torch
+
+from shared.errors import DetectorError
+from stage1_detect.mmdet.devices import choose_device, devices_of_workers, spread_over_gpus
+
+pytestmark = pytest.mark.mmdet
+
+
+def test_devices(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert choose_device("auto") == choose_device("cpu") == torch.device("cpu")
+    with pytest.raises(DetectorError, match="'cuda:1': torch finds no CUDA GPU"):
+        choose_device("cuda:1")
+    with pytest.raises(DetectorError, match="'gpu': wanted cpu, cuda or cuda:N"):
+        choose_device("gpu")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert choose_device("auto") == torch.device("cuda")
+
+
+@pytest.mark.parametrize(
+    ("workers", "num_gpus", "expected"),
+    [
+        pytest.param(None, 1, ("cuda:0",), id="one GPU"),
+        pytest.param(None, 3, ("cuda:0", "cuda:1", "cuda:2"), id="one process a GPU"),
+        pytest.param(2, 4, ("cuda:0", "cuda:1"), id="fewer processes than GPUs"),
+        pytest.param(5, 2, ("cuda:0", "cuda:1", "cuda:0", "cuda:1", "cuda:0"), id="more"),
+    ],
+)
+def test_processes_take_the_gpus_in_turns(
+    workers: int | None, num_gpus: int, expected: tuple[str, ...]
+) -> None:
+    assert spread_over_gpus(workers, num_gpus=num_gpus) == expected
+
+
+def test_devices_of_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(os, "cpu_count", lambda: 3)
+    assert devices_of_workers("auto", None) == ("cpu",) * 3
+    assert devices_of_workers("cpu", 2) == ("cpu", "cpu")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert devices_of_workers("auto", None) == ("cuda:0", "cuda:1")
+    assert devices_of_workers("cuda", 1) == ("cuda:0",)
+    assert devices_of_workers("cuda:1", None) == ("cuda:1",)
+    assert devices_of_workers("cuda:1", 2) == ("cuda:1", "cuda:1")
+    assert devices_of_workers("cpu", None) == ("cpu",) * 3
