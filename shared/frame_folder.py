@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from shared.errors import VideoDecodeError
-from shared.frames import Frame, VideoInfo
+from shared.frames import Frame, FrameEstimate, VideoInfo
 
-__all__ = ["folder_files", "folder_seconds", "probe_folder", "read_folder"]
+__all__ = ["estimate_folder", "folder_files", "folder_seconds", "probe_folder", "read_folder"]
 
 logger = logging.getLogger(__name__)
 
@@ -53,6 +53,11 @@ def probe_folder(folder: Path, *, rate: float | None) -> VideoInfo:
     return VideoInfo(
         height=height, width=width, rate=_checked_rate(folder, rate), header_frames=len(files)
     )
+
+
+def estimate_folder(folder: Path, *, rate: float | None) -> FrameEstimate:
+    """How many JPEGs there are; the errors are those of `read_folder`."""
+    return FrameEstimate(frames=len(folder_files(folder)), rate=_checked_rate(folder, rate))
 
 
 def read_folder(

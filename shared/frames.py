@@ -6,7 +6,7 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Frame", "VideoInfo"]
+__all__ = ["Frame", "FrameEstimate", "VideoInfo"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -45,3 +45,13 @@ class VideoInfo:
         if self.header_frames is not None or self.duration_seconds is None:
             return self.header_frames
         return round(self.duration_seconds * self.rate)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FrameEstimate:
+    """What can be told of a video's length without decoding anything."""
+
+    frames: int
+    """About how many frames there are: by the header, else one a packet; one a JPEG of a folder."""
+    rate: float
+    """Frames a second, on average."""

@@ -13,17 +13,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.errors import VideoDecodeError
-from shared.frame_folder import folder_files, folder_seconds, probe_folder, read_folder
+from shared.frame_folder import (
+    estimate_folder,
+    folder_files,
+    folder_seconds,
+    probe_folder,
+    read_folder,
+)
 from shared.frame_times import frame_times
-from shared.frames import Frame, VideoInfo
-from shared.video_file import estimate_file_frames, probe_file, read_file
+from shared.frames import Frame, FrameEstimate, VideoInfo
+from shared.video_file import estimate_file, probe_file, read_file
 
 __all__ = [
     "Frame",
+    "FrameEstimate",
     "VideoInfo",
     "content_bytes",
     "content_digest",
-    "estimate_frames",
+    "estimate",
     "frame_seconds",
     "probe",
     "read_frames",
@@ -81,13 +88,13 @@ def frame_seconds(path: Path, *, rate: float | None = None) -> NDArray[np.float6
     return None if times is None else times.seconds
 
 
-def estimate_frames(path: Path) -> int:
-    """About how many frames a video has: by its header, else one a packet; one a JPEG of a folder.
+def estimate(path: Path, *, rate: float | None = None) -> FrameEstimate:
+    """About how many frames a video has, and how many a second; decodes nothing.
 
     Raises:
-        VideoDecodeError: if the video cannot be opened.
+        VideoDecodeError: if the video cannot be opened, or a folder's rate is missing.
     """
-    return len(folder_files(path)) if path.is_dir() else estimate_file_frames(path)
+    return estimate_folder(path, rate=rate) if path.is_dir() else estimate_file(path)
 
 
 def content_digest(path: Path) -> str:

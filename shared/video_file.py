@@ -21,11 +21,11 @@ from av.video.stream import VideoStream
 
 from shared.errors import VideoDecodeError
 from shared.frame_times import FrameTimes, frame_times
-from shared.frames import Frame, VideoInfo
+from shared.frames import Frame, FrameEstimate, VideoInfo
 from shared.video_container import opened_video, reason
 from shared.video_picture import PictureForm
 
-__all__ = ["estimate_file_frames", "probe_file", "read_file"]
+__all__ = ["estimate_file", "probe_file", "read_file"]
 
 logger = logging.getLogger(__name__)
 
@@ -53,25 +53,21 @@ def probe_file(path: Path) -> VideoInfo:
     raise VideoDecodeError(f"{path}: no frame can be decoded")
 
 
-def estimate_file_frames(path: Path) -> int:
-    """About how many frames there are: by the header, else one a packet; decodes nothing.
+def estimate_file(path: Path) -> FrameEstimate:
+    """About how many frames there are; decodes nothing.
 
     Raises:
         VideoDecodeError: if the file cannot be opened.
     """
     with opened_video(path) as (container, stream):
+        rate, duration = _rate(path, stream), _duration(container, stream)
         if stream.frames:
-            return stream.frames
-        duration = _duration(container, stream)
-        if duration is not None:
-            return round(duration * _rate(path, stream))
-        num_packets = 0
-        try:
-            for packet in container.demux(stream):
-                num_packets += packet.size > 0
-        except (av.FFmpegError, OSError):  # what was counted is there
-            pass
-        return num_packets
+            frames = stream.frames
+        elif duration is not None:
+            frames = round(duration * rate)
+        else:
+            frames = _count_packets(container, stream)
+        return FrameEstimate(frames=frames, rate=rate)
 
 
 def read_file(path: Path, *, start: int = 0, stop: int | None = None) -> Iterator[Frame]:
@@ -181,6 +177,17 @@ def _pictures(path: Path, packets: Iterable[Packet], stream: VideoStream) -> Ite
             "%s: %d packets left out, they cannot be decoded (%s); %d frames could be",
             *(path, len(errors), errors[0], num_pictures),
         )
+
+
+def _count_packets(container: InputContainer, stream: VideoStream) -> int:
+    """Packets up to where the file cannot be read on."""
+    num_packets = 0
+    try:
+        for packet in container.demux(stream):
+            num_packets += packet.size > 0
+    except (av.FFmpegError, OSError):
+        pass
+    return num_packets
 
 
 def _rate(path: Path, stream: VideoStream) -> float:

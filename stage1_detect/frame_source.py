@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from shared.errors import VideoDecodeError
 from shared.manifests.records import Video
 from shared.shards.plan import Unit, UnitPart
-from shared.video import Frame, content_bytes, content_digest, probe, read_frames
+from shared.video import Frame, content_bytes, content_digest, probe
+from stage1_detect.frame_ranges import FrameRanges
 
 __all__ = ["FrameBatch", "FrameSource", "SourceEvent", "VideoBegins", "VideoEnds", "VideoFails"]
 
@@ -30,6 +31,7 @@ class VideoBegins:
     width: int
     rate: float
     header_frames: int | None
+    sample_aspect: str | None
     source_bytes: int
     source_digest: str
 
@@ -62,19 +64,16 @@ class VideoFails:
 SourceEvent = VideoBegins | FrameBatch | VideoEnds | VideoFails
 
 
-@dataclass(slots=True)
-class _OpenVideo:
-    """The decoder of the video in work, kept from one unit to the next."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Content:
+    """What a shard records of a video's file."""
 
-    id: str
-    frames: Iterator[Frame]
-    next_index: int
-    source_bytes: int
-    source_digest: str
+    bytes: int
+    digest: str
 
 
 class FrameSource:
-    """Reads units of a plan one after another; ranges that follow each other in one go."""
+    """Reads units of a plan one after another."""
 
     def __init__(
         self,
@@ -93,7 +92,8 @@ class FrameSource:
         self._videos = videos
         self._batch = batch
         self._prepare = prepare
-        self._open: _OpenVideo | None = None
+        self._ranges = FrameRanges()
+        self._contents: dict[str, _Content] = {}
 
     def events(self, unit: Unit) -> Iterator[SourceEvent]:
         """What the unit consists of: for each part a beginning, batches, an end or a failure."""
@@ -104,30 +104,28 @@ class FrameSource:
                     begun = True
                     yield event
             except VideoDecodeError as err:
-                self._open = None
+                self._ranges.close()
                 yield VideoFails(id=part.video_id, reason=str(err))
             else:
                 if begun:
                     yield VideoEnds()
 
     def _part(self, video: Video, part: UnitPart) -> Iterator[SourceEvent]:
-        opened = self._opened(video, part.start)
         info = probe(video.path, rate=video.rate)
+        content = self._content(video)
+        aspect = info.sample_aspect
         yield VideoBegins(
             id=video.id,
             height=info.height,
             width=info.width,
             rate=info.rate,
             header_frames=info.header_frames,
-            source_bytes=opened.source_bytes,
-            source_digest=opened.source_digest,
+            sample_aspect=aspect and f"{aspect.numerator}:{aspect.denominator}",
+            source_bytes=content.bytes,
+            source_digest=content.digest,
         )
         batch: list[Frame] = []
-        while part.stop is None or opened.next_index < part.stop:
-            frame = next(opened.frames, None)
-            if frame is None:
-                break
-            opened.next_index = frame.index + 1
+        for frame in self._ranges.frames(video, part):
             batch.append(frame)
             if len(batch) == self._batch:
                 yield self._prepared(batch)
@@ -135,20 +133,13 @@ class FrameSource:
         if batch:
             yield self._prepared(batch)
 
-    def _opened(self, video: Video, start: int) -> _OpenVideo:
-        """The decoder of `video` at frame `start`, the open one where it stands there."""
-        kept = self._open
-        if kept is None or (kept.id, kept.next_index) != (video.id, start):
-            known = kept is not None and kept.id == video.id
-            self._open = _OpenVideo(
-                id=video.id,
-                frames=read_frames(video.path, rate=video.rate, start=start),
-                next_index=start,
-                source_bytes=kept.source_bytes if kept and known else content_bytes(video.path),
-                source_digest=kept.source_digest if kept and known else content_digest(video.path),
+    def _content(self, video: Video) -> _Content:
+        """Size and digest of a video, of which all is read once."""
+        if video.id not in self._contents:
+            self._contents[video.id] = _Content(
+                bytes=content_bytes(video.path), digest=content_digest(video.path)
             )
-        assert self._open is not None
-        return self._open
+        return self._contents[video.id]
 
     def _prepared(self, frames: list[Frame]) -> FrameBatch:
         return FrameBatch(

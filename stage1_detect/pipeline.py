@@ -114,6 +114,7 @@ def _begin(writer: ShardWriter, tally: _Tally, event: VideoBegins) -> None:
         width=event.width,
         rate=event.rate,
         header_frames=event.header_frames,
+        sample_aspect=event.sample_aspect,
         source_bytes=event.source_bytes,
         source_digest=event.source_digest,
     )

@@ -6,7 +6,7 @@ that goes on later, elsewhere or with more workers makes the same shards.
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
@@ -14,10 +14,21 @@ from shared.atomic_file import write_text
 from shared.errors import ConfigError
 from shared.shards.schema import DetectorEntry
 
-__all__ = ["PLAN_NAME", "Plan", "Unit", "UnitPart", "plan_units", "shard_path"]
+__all__ = [
+    "PLAN_NAME",
+    "UNIT_FRAMES",
+    "UNKNOWN_FRAMES",
+    "Plan",
+    "TimeRange",
+    "Unit",
+    "UnitPart",
+    "plan_units",
+    "shard_path",
+]
 
 PLAN_NAME = "plan.json"
 UNIT_FRAMES = 2000
+"""About how many frames a unit has, unless the user says otherwise."""
 UNKNOWN_FRAMES = 300
 """Frames that a video counts for when its header does not say how many it has."""
 
@@ -26,8 +37,18 @@ _VERSION = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TimeRange:
+    """The frames whose time is in [start, stop)."""
+
+    start_seconds: float | None
+    """None: from the start of the video."""
+    stop_seconds: float | None
+    """None: to its end."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class UnitPart:
-    """A video, or a range of its frames."""
+    """A video, a range of its frames, or some ranges of its time."""
 
     video_id: str
     """Id in the data set's manifest."""
@@ -35,6 +56,14 @@ class UnitPart:
     """First frame of the range, from 0."""
     stop: int | None
     """Last frame + 1; None: to the end of the video, wherever that is."""
+    ranges: tuple[TimeRange, ...] = ()
+    """If there are any, the frames in them only, whatever their numbers: half-open, increasing,
+    apart from each other; `start` and `stop` are then 0 and None."""
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it is all of the video."""
+        return self.start == 0 and self.stop is None and not self.ranges
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,8 +124,18 @@ class Plan:
     """Which frames are looked at: `all` or `labelled`."""
     detector: DetectorEntry
     """What detects."""
+    unit_frames: int = UNIT_FRAMES
+    """About how many frames a unit has."""
+    settings: dict[str, Any] = field(default_factory=dict)
+    """What else the last bits of the results depend on, by name, such as the size of a batch."""
     units: tuple[Unit, ...]
     """The units, numbered from 0."""
+
+    @property
+    def video_ids(self) -> tuple[str, ...]:
+        """Ids of the videos of the units in their order, each once."""
+        ids = (part.video_id for unit in self.units for part in unit.parts)
+        return tuple(dict.fromkeys(ids))
 
     def save(self, folder: Path) -> None:
         """Writes `plan.json` into the folder of the shards.
@@ -146,7 +185,12 @@ class Plan:
 
 
 def _unit(unit: dict[str, Any]) -> Unit:
-    return Unit(index=unit["index"], parts=tuple(UnitPart(**part) for part in unit["parts"]))
+    return Unit(index=unit["index"], parts=tuple(_part(part) for part in unit["parts"]))
+
+
+def _part(part: dict[str, Any]) -> UnitPart:
+    ranges = tuple(TimeRange(**each) for each in part.get("ranges", ()))
+    return UnitPart(**{**part, "ranges": ranges})
 
 
 def _differences(name: str, found: Any, wanted: Any) -> Iterator[str]:

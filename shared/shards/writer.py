@@ -95,6 +95,7 @@ class ShardWriter:
         header_frames: int | None,
         source_bytes: int,
         source_digest: str,
+        sample_aspect: str | None = None,
     ) -> None:
         """Starts a video or a range of one; the arguments are those of `VideoEntry`.
 
@@ -115,6 +116,7 @@ class ShardWriter:
             rate=rate,
             source_bytes=source_bytes,
             source_digest=source_digest,
+            sample_aspect=sample_aspect,
         )
         self._open = _OpenVideo(entry=entry)
 

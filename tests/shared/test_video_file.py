@@ -12,7 +12,7 @@ import pytest
 from av.video.stream import VideoStream
 
 from shared.errors import VideoDecodeError
-from shared.video import estimate_frames, probe, read_frames
+from shared.video import estimate, probe, read_frames
 from shared.video_file import _repaired
 from shared.video_picture import upright
 from tests.reference.decoding import decoded, repaired_seconds
@@ -122,11 +122,11 @@ def test_the_sample_aspect_is_that_of_the_upright_frame(
 
 
 def test_frames_are_estimated_without_decoding(tmp_path: Path, write_video: VideoWriter) -> None:
-    assert estimate_frames(write_video(tmp_path / "counted.mp4", 20)) == 20
-    assert estimate_frames(write_video(tmp_path / "timed.mkv", 20)) == 20
+    assert estimate(write_video(tmp_path / "counted.mp4", 20)).frames == 20
+    assert estimate(write_video(tmp_path / "timed.mkv", 20)).frames == 20
     silent = write_video(tmp_path / "silent.mkv", 20, container_options={"live": "1"})
     assert probe(silent).duration_seconds is None
-    assert estimate_frames(silent) == 20
+    assert estimate(silent).frames == 20
 
 
 @pytest.mark.parametrize(
