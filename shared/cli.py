@@ -3,8 +3,8 @@
 Each command lives with the code it calls and is imported only when it is asked for, so that
 `orn --help` stays fast and one broken dependency leaves the other commands usable. This is the only
 place that configures logging (to stderr) and turns errors into exit codes: 0 done, 1 failed,
-2 wrong usage, 3 finished but some videos failed, 130 interrupted. A command that returns a whole
-number ends with it as its exit code.
+2 wrong usage, 3 finished but some videos failed, 130 interrupted, 143 terminated. A command that
+returns a whole number ends with it as its exit code.
 """
 
 import importlib
@@ -20,11 +20,14 @@ import click
 
 from shared.errors import PipelineError
 from shared.nearest import nearest
+from shared.termination import Terminated
 
 __all__ = ["COMMANDS", "LazyGroup", "main", "orn"]
 
 INTERRUPTED_EXIT_CODE = 130
 """What a shell reports for a program ended by ctrl-C (128 + SIGINT)."""
+TERMINATED_EXIT_CODE = 143
+"""What a shell reports for a program ended by SIGTERM (128 + SIGTERM)."""
 
 _OUR_PACKAGES = ("shared", "stage1_detect", "stage2_train", "data_manifests", "benchmarks")
 
@@ -49,6 +52,9 @@ COMMANDS: dict[str, LazyCommand] = {
     "demo-world": LazyCommand(
         "data_manifests.demo.commands", "demo_world", "Generate the videos and labels of the demo."
     ),
+    "demo-truth": LazyCommand(
+        "data_manifests.demo.commands", "demo_truth", "Write what demo films truly show as shards."
+    ),
     "demo-detector": LazyCommand(
         "stage1_detect.commands", "demo_detector", "Train the small detector of the demo."
     ),
@@ -61,6 +67,9 @@ COMMANDS: dict[str, LazyCommand] = {
     "import-masks": LazyCommand(
         "stage1_detect.imports.commands", "import_masks", "Turn released masks into shards."
     ),
+    "export-coco": LazyCommand(
+        "stage1_detect.exports.commands", "export_coco", "Write detections as COCO results."
+    ),
     "verify": LazyCommand(
         "shared.inspect.commands", "verify", "Check that shards are whole and consistent."
     ),
@@ -69,6 +78,12 @@ COMMANDS: dict[str, LazyCommand] = {
     ),
     "clips": LazyCommand(
         "stage2_train.clips.commands", "clips", "Store the rescaled frames of a data set."
+    ),
+    "systems": LazyCommand(
+        "stage2_train.systems_commands", "systems", "List every system of the paper's tables."
+    ),
+    "model": LazyCommand(
+        "stage2_train.systems_commands", "model", "Say what a network is made of."
     ),
     "train": LazyCommand(
         "stage2_train.commands", "train", "Train the network on clips and shards."
@@ -164,7 +179,9 @@ def _errors_as_exit_codes() -> Iterator[None]:
     except click.ClickException as err:
         err.show()
         sys.exit(err.exit_code)
-    except (click.Abort, KeyboardInterrupt):
+    except (click.Abort, KeyboardInterrupt) as err:
+        if isinstance(err, Terminated) or isinstance(err.__cause__, Terminated):
+            _fail("orn: terminated", TERMINATED_EXIT_CODE)
         _fail("orn: interrupted", INTERRUPTED_EXIT_CODE)
     except BrokenPipeError:
         # Whoever read our output has seen enough (`orn inspect ... | head`). The interpreter

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from shared.cli_options import data_option, echo_json, json_option, seed_option
+from shared.cli_options import data_option, echo_json, json_option, out_option, seed_option
 
 WORLDS = ("demo", "demo-touch", "demo-long", "demo-places")
 DETECTOR_FILMS = {"train": 4000, "validation": 250}
@@ -54,6 +54,22 @@ def demo_world(
             name, data_root, size=SIZES[size], dials=dials, seed=seed, workers=workers
         )
         click.echo(f"{data_root / name}: {f'{drawn} films drawn' if drawn else 'whole'}", err=True)
+
+
+@click.command("demo-truth")
+@click.argument("dataset", type=click.Choice(WORLDS))
+@data_option
+@out_option("shards/DATASET-truth")
+def demo_truth(dataset: str, data_root: Path, out: Path | None) -> None:
+    """Write what the films of DATASET truly show as shards, in place of `orn detect`.
+
+    A control: training on them (`--shards`) says what a perfect detector would give.
+    """
+    from data_manifests.demo.truth_shards import write_truth_shards
+
+    folder = out or Path("shards") / f"{dataset}-truth"
+    written = write_truth_shards(dataset, data_root, folder)
+    click.echo(f"{folder}: {f'{written} shards written' if written else 'whole'}", err=True)
 
 
 @click.command("demo")
