@@ -1,0 +1,1 @@
+"""Shards, turned into what other programs read."""

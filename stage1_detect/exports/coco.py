@@ -1,0 +1,229 @@
+"""Detections as COCO results (https://cocodataset.org/#format-results), which pycocotools reads.
+
+Two files: the results, a list of `{image_id, category_id, bbox, score, segmentation}`, and beside
+them in COCO's form for annotations, without any, what each image id is. Both are written as shards
+are read, a frame at a time, so memory does not grow with them.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.atomic_file import replacing
+from shared.coco_classes import COCO_CATEGORY_IDS, COCO_CLASSES
+from shared.detections import FrameDetections
+from shared.errors import ShardFormatError, ShardNotFoundError
+from shared.nearest import nearest
+from shared.shards.reader import DetectionFolder, Shard, shard_paths
+
+__all__ = ["ExportReport", "Selection", "export_coco", "images_path"]
+
+_BOX_DECIMALS = 4
+_SCORE_DECIMALS = 7
+"""Below the resolution of a float32 of the sizes that occur."""
+
+Range = tuple[float | None, float | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """Which part of the detections to export."""
+
+    videos: tuple[str, ...] = ()
+    """Ids of the videos; none: all."""
+    ranges: Mapping[str, Sequence[Range]] | None = None
+    """Ranges of time of each video, half-open, in seconds, of which frames are taken; None: all
+    frames. A bound that is None is the end of the video."""
+    min_score: float = 0.0
+    """Detections that score less are left out."""
+
+    def takes_video(self, video_id: str) -> bool:
+        """Whether any frame of the video may be taken."""
+        if self.videos and video_id not in self.videos:
+            return False
+        return self.ranges is None or video_id in self.ranges
+
+    def takes_frames(self, video_id: str, seconds_F: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """(F,) which frames, at these times, of a video that is taken are."""
+        if self.ranges is None:
+            return np.ones(len(seconds_F), dtype=np.bool_)
+        taken_F = np.zeros(len(seconds_F), dtype=np.bool_)
+        for start, stop in self.ranges[video_id]:
+            before_F = seconds_F < (np.inf if stop is None else stop)
+            taken_F |= before_F & (seconds_F >= (-np.inf if start is None else start))
+        return taken_F
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportReport:
+    """What was written."""
+
+    results: str
+    """File of the results."""
+    images: str
+    """File that says what each image id is."""
+    videos: int
+    """Videos of which a frame was taken."""
+    frames: int
+    """Images."""
+    detections: int
+    """Results."""
+
+
+def images_path(out: Path) -> Path:
+    """The file beside the results that says what each image id is."""
+    return out.with_suffix(".images.json")
+
+
+def export_coco(folder: Path, out: Path, selection: Selection) -> ExportReport:
+    """Writes the detections of a folder of shards; both files appear when all is written.
+
+    Images are numbered from 1, in the order of shards and frames; frames without detections are
+    images, too. Boxes are x y width height and masks run lengths in pixels of the video's grid,
+    whose size is the image's: the upright frame, or 100 x 100 for imported masks.
+
+    Raises:
+        ShardNotFoundError: if there is no shard, a video asked for is in none, or no frame is left.
+        ShardFormatError: if a shard is damaged, or its classes are not COCO's.
+        PipelineError: if the disk refuses.
+    """
+    _check_videos(folder, selection)
+    videos: set[str] = set()
+    num_frames = num_detections = 0
+    with replacing(out) as results_file, replacing(images_path(out)) as images_file:
+        with (
+            results_file.open("w") as results_text,
+            images_file.open("w") as images_text,
+            _listed(results_text) as results,
+            _document(images_text) as images,
+        ):
+            for frame in _frames(folder, selection):
+                num_frames += 1
+                images.add(_image(num_frames, frame))
+                for entry in _results(num_frames, frame.found, min_score=selection.min_score):
+                    results.add(entry)
+                    num_detections += 1
+                videos.add(frame.video_id)
+        if not num_frames:
+            raise ShardNotFoundError(
+                f"{folder}: wanted frames to export, found none in the part asked for"
+            )
+    return ExportReport(
+        results=str(out),
+        images=str(images_path(out)),
+        videos=len(videos),
+        frames=num_frames,
+        detections=num_detections,
+    )
+
+
+class _JsonList:
+    """A JSON list that is written entry by entry."""
+
+    def __init__(self, file: IO[str]) -> None:
+        self._file = file
+        self._separator = "\n"
+
+    def add(self, entry: Mapping[str, Any]) -> None:
+        self._file.write(self._separator + json.dumps(entry, allow_nan=False))
+        self._separator = ",\n"
+
+
+@contextmanager
+def _listed(file: IO[str]) -> Iterator[_JsonList]:
+    file.write("[")
+    yield _JsonList(file)
+    file.write("\n]\n")
+
+
+@contextmanager
+def _document(file: IO[str]) -> Iterator[_JsonList]:
+    """COCO's form of a data set, whose images are added while the block runs."""
+    categories = [
+        {"id": number, "name": name}
+        for number, name in zip(COCO_CATEGORY_IDS, COCO_CLASSES, strict=True)
+    ]
+    file.write(
+        f'{{"info": {{"description": "what each image_id is"}},\n"annotations": [],\n'
+        f'"categories": {json.dumps(categories)},\n"images": '
+    )
+    with _listed(file) as images:
+        yield images
+    file.write("}\n")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Frame:
+    """A frame that is taken."""
+
+    video_id: str
+    index: int
+    seconds: float
+    found: FrameDetections
+
+
+def _frames(folder: Path, selection: Selection) -> Iterator[_Frame]:
+    for path in shard_paths(folder):
+        shard = Shard(path)
+        if shard.detector.class_names != COCO_CLASSES:
+            raise ShardFormatError(f"{path}: its classes are not the 80 of COCO")
+        seconds_F, index_F = shard.frame_seconds(), shard.frame_index()
+        for video in shard.videos:
+            if not selection.takes_video(video.id):
+                continue
+            start, stop = shard.video_rows(video.id)
+            taken_F = selection.takes_frames(video.id, seconds_F[start:stop])
+            for row in (start + np.flatnonzero(taken_F)).tolist():
+                yield _Frame(
+                    video_id=video.id,
+                    index=int(index_F[row]),
+                    seconds=float(seconds_F[row]),
+                    found=shard.frame(row),
+                )
+
+
+def _image(image_id: int, frame: _Frame) -> dict[str, Any]:
+    return {
+        "id": image_id,
+        "height": frame.found.height,
+        "width": frame.found.width,
+        "file_name": f"{frame.video_id}/{frame.index:010d}.jpg",
+        "video": frame.video_id,
+        "frame": frame.index,
+        "seconds": frame.seconds,
+    }
+
+
+def _results(
+    image_id: int, frame: FrameDetections, *, min_score: float
+) -> Iterator[dict[str, Any]]:
+    boxes, scores, labels = frame.boxes.tolist(), frame.scores.tolist(), frame.labels.tolist()
+    size = [frame.height, frame.width]
+    for (x1, y1, x2, y2), score, label, mask in zip(
+        boxes, scores, labels, frame.masks, strict=True
+    ):
+        if score < min_score:
+            continue
+        bbox = (x1, y1, x2 - x1, y2 - y1)
+        yield {
+            "image_id": image_id,
+            "category_id": COCO_CATEGORY_IDS[label],
+            "bbox": [round(side, _BOX_DECIMALS) for side in bbox],
+            "score": round(score, _SCORE_DECIMALS),
+            "segmentation": {"size": size, "counts": mask.decode("ascii")},
+        }
+
+
+def _check_videos(folder: Path, selection: Selection) -> None:
+    known = DetectionFolder(folder).video_ids
+    for video_id in selection.videos:
+        if video_id not in known:
+            raise ShardNotFoundError(
+                f"{folder}: has no video {video_id!r}; the nearest is {nearest(video_id, known)!r}"
+            )

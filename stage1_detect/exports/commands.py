@@ -1,0 +1,70 @@
+"""`orn export-coco`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from shared.cli_options import data_option, dataset_argument, echo_json, json_option
+
+__all__ = ["export_coco"]
+
+
+@click.command("export-coco")
+@dataset_argument
+@click.argument("out", metavar="OUT.json", type=click.Path(path_type=Path, dir_okay=False))
+@click.option(
+    "--shards",
+    type=click.Path(path_type=Path),
+    help="Folder of the shards.  [default: shards/DATASET]",
+)
+@click.option(
+    "--split",
+    type=click.Choice(["train", "validation", "test"]),
+    help="Only frames inside a segment of this split.",
+)
+@click.option(
+    "--video", "videos", metavar="ID", multiple=True, help="Only this video; may be repeated."
+)
+@click.option(
+    "--min-score",
+    type=click.FloatRange(0, 1),
+    default=0.0,
+    show_default=True,
+    help="Leave out detections that score less.",
+)
+@data_option
+@json_option
+def export_coco(
+    dataset: str,
+    out: Path,
+    shards: Path | None,
+    split: str | None,
+    videos: tuple[str, ...],
+    min_score: float,
+    data_root: Path,
+    as_json: bool,
+) -> None:
+    """Write the detections of DATASET as COCO results, and what each image id is beside them.
+
+    OUT.images.json has the video, frame and time of each image id, in the form that pycocotools'
+    COCO() opens; its loadRes() then reads OUT.json.
+    """
+    from shared.manifests.load import load_manifest
+    from stage1_detect.exports.coco import Selection
+    from stage1_detect.exports.coco import export_coco as export
+    from stage1_detect.exports.segments import ranges_of_split
+
+    manifest = load_manifest(dataset)
+    ranges = None if split is None else ranges_of_split(manifest, data_root, split)
+    selection = Selection(videos=videos, ranges=ranges, min_score=min_score)
+    report = export(shards or Path("shards") / manifest.name, out, selection)
+    click.echo(
+        f"{report.results}: {report.detections} detections in {report.frames} frames of "
+        f"{report.videos} videos; {report.images} says what each image is",
+        err=True,
+    )
+    if as_json:
+        echo_json(asdict(report))

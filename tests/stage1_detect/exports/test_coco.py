@@ -1,0 +1,193 @@
+"""COCO results, as pycocotools reads them."""
+
+import json
+import tracemalloc
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+from pycocotools import mask as coco_mask
+from pycocotools.coco import COCO
+
+from shared import rle
+from shared.cli import orn
+from shared.coco_classes import COCO_CATEGORY_IDS, COCO_CLASSES
+from shared.errors import PipelineError
+from shared.shards.shard import Shard
+from stage1_detect.exports.coco import Selection, export_coco, images_path
+from tests.shared.inspect.conftest import CUP, PERSON, found, write
+
+FRAMES = {"kitchen/a": [found((PERSON, 0.5), (CUP, 0.75)), found(), found((CUP, 1.0))]}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Two shards: three frames of `kitchen/a` (numbers 5 to 7, at 0.5 s to 0.7 s), two of `b`."""
+    write(tmp_path / "shards" / "shard-000000.zarr.zip", FRAMES)
+    second = {
+        "b": [found((CUP, score), class_scores=False) for score in (0.25, 0.125)],
+    }
+    write(tmp_path / "shards" / "shard-000001.zarr.zip", second, class_scores=False)
+    return tmp_path / "shards"
+
+
+def exported(folder: Path, **selection: Any) -> tuple[list[Any], dict[int, Any]]:
+    """The results, and the images by id."""
+    out = folder.parent / "out.json"
+    export_coco(folder, out, Selection(**selection))
+    images = json.loads(images_path(out).read_text())["images"]
+    return json.loads(out.read_text()), {image["id"]: image for image in images}
+
+
+def test_categories_are_those_of_coco() -> None:
+    known = {"person": 1, "stop sign": 13, "backpack": 27, "wine glass": 46, "toothbrush": 90}
+    for name, number in known.items():
+        assert COCO_CATEGORY_IDS[COCO_CLASSES.index(name)] == number
+    assert len(set(COCO_CATEGORY_IDS)) == 80
+
+
+def test_every_detection_once(folder: Path) -> None:
+    results, images = exported(folder)
+    assert len(images) == 5
+    assert [result["image_id"] for result in results] == [1, 1, 3, 4, 5]
+    assert results[0] == {
+        "image_id": 1,
+        "category_id": 1,
+        "bbox": [1, 2, 3, 2],
+        "score": 0.5,
+        "segmentation": {"size": [6, 8], "counts": found((CUP, 1)).masks[0].decode()},
+    }
+    assert results[1]["category_id"] == 47
+    assert images[3] == {
+        "id": 3,
+        "height": 6,
+        "width": 8,
+        "file_name": "kitchen/a/0000000007.jpg",
+        "video": "kitchen/a",
+        "frame": 7,
+        "seconds": 0.7,
+    }
+
+
+def test_pycocotools_reads_both_files(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    exported(folder)
+    truth = COCO(images_path(folder.parent / "out.json"))
+    results = truth.loadRes(str(folder.parent / "out.json"))
+    assert len(results.anns) == 5
+    wanted = np.zeros((6, 8), np.uint8)
+    wanted[2:4, 1:4] = 1
+    for annotation in results.anns.values():
+        np.testing.assert_array_equal(results.annToMask(annotation), wanted)
+        assert coco_mask.area(annotation["segmentation"]) == 6
+    assert {category["name"] for category in truth.loadCats(results.getCatIds())} == {*COCO_CLASSES}
+
+
+def test_parts(folder: Path) -> None:
+    assert len(exported(folder, videos=("b",))[1]) == 2
+    results, images = exported(folder, min_score=0.5)
+    assert [result["score"] for result in results] == [0.5, 0.75, 1.0]
+    assert len(images) == 5
+    ranges = {"kitchen/a": [(0.55, 0.7)], "b": [(None, 0.55)], "x": [(None, None)]}
+    _, images = exported(folder, ranges=ranges)
+    assert [(each["video"], each["frame"]) for each in images.values()] == [
+        ("kitchen/a", 6),
+        ("b", 5),
+    ]
+
+
+def test_nothing_to_export_leaves_no_file(folder: Path) -> None:
+    out = folder.parent / "out.json"
+    with pytest.raises(PipelineError, match="wanted frames to export, found none"):
+        export_coco(folder, out, Selection(ranges={"b": [(9, None)]}))
+    with pytest.raises(PipelineError, match="has no video 'kitchen/b'; the nearest is 'kitchen/a'"):
+        export_coco(folder, out, Selection(videos=("kitchen/b",)))
+    assert [path.name for path in folder.parent.iterdir()] == ["shards"]
+
+
+def test_a_damaged_shard_leaves_what_was_there(folder: Path) -> None:
+    exported(folder)
+    before = (folder.parent / "out.json").read_bytes()
+    shard = folder / "shard-000001.zarr.zip"
+    content = bytearray(shard.read_bytes())
+    place = content.index(b"rle/c/0") + 20
+    content[place] ^= 1
+    shard.write_bytes(content)
+    with pytest.raises(PipelineError, match=r"shard-000001.*'rle'"):
+        export_coco(folder, folder.parent / "out.json", Selection())
+    assert (folder.parent / "out.json").read_bytes() == before
+    assert len(list(folder.parent.iterdir())) == 3
+
+
+def test_memory_does_not_grow_with_the_number_of_shards(tmp_path: Path) -> None:
+    frames = {"a": [found(*[(CUP, 0.5)] * 20)] * 50}
+    for number in range(8):
+        write(tmp_path / "few" / f"shard-{number:06d}.zarr.zip", frames)
+    for number in range(32):
+        write(tmp_path / "many" / f"shard-{number:06d}.zarr.zip", frames)
+    peaks = []
+    for name in ("few", "few", "many"):  # the first time things are imported and cached
+        tracemalloc.start()
+        export_coco(tmp_path / name, tmp_path / "out.json", Selection())
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert (tmp_path / "out.json").stat().st_size > 5 * peaks[1] / 2
+    assert peaks[2] < 1.3 * peaks[1]
+
+
+MANIFEST = """
+name = "mine"
+title = "Mine"
+form = "segments"
+task = "single-label"
+metric = "top1"
+clip_frames = 4
+root = "mine"
+[videos]
+pattern = "{id}.mp4"
+[labels]
+format = "table"
+table = "labels.csv"
+classes = "classes.txt"
+"""
+
+
+def test_the_command_takes_a_split(folder: Path) -> None:
+    root = folder.parent
+    (root / "mine").mkdir()
+    (root / "mine" / "labels.csv").write_text(
+        "video,label,start,stop,split\nkitchen/a,x,0.5,0.6,train\nb,x,0.6,9,validation\n"
+    )
+    (root / "mine.toml").write_text(MANIFEST)
+
+    def run(*arguments: str) -> Result:
+        out = str(root / "out.json")
+        common = [str(root / "mine.toml"), out, "--shards", str(folder), "--data", str(root)]
+        return CliRunner().invoke(orn, ["export-coco", *common, *arguments])
+
+    payload = json.loads(run("--split", "train", "--json").stdout)
+    assert (payload["frames"], payload["detections"], payload["videos"]) == (1, 2, 1)
+    both = run("--split", "validation", "--video", "b", "--min-score", "0.2", "--json")
+    assert json.loads(both.stdout)["detections"] == 0
+    assert json.loads((root / "out.json").read_text()) == []
+    assert "none of it" in run("--split", "test").stderr
+    assert json.loads(run("--json").stdout)["frames"] == 5
+
+
+@pytest.mark.real_data
+def test_real_masks_come_through_byte_for_byte(sample_data: Path, tmp_path: Path) -> None:
+    source = sample_data / "vlog" / "masks" / "preds_100x100_50"
+    arguments = ["--data", str(sample_data), "--out", str(tmp_path / "shards")]
+    command = ["import-masks", "vlog", str(source), "--format", "authors", *arguments]
+    assert CliRunner().invoke(orn, command).exit_code == 0
+    results, images = exported(tmp_path / "shards")
+    assert (len(results), len(images)) == (2478, 836)
+    shard = Shard(tmp_path / "shards" / "shard-000000.zarr.zip")
+    frames = [shard.frame(row) for row in range(836)]
+    masks = [mask for frame in frames for mask in frame.masks]
+    assert [result["segmentation"]["counts"].encode() for result in results] == masks
+    decoded = coco_mask.decode([result["segmentation"] for result in results[:50]])
+    for place, mask in enumerate(masks[:50]):
+        wanted = rle.decode(mask, height=100, width=100)
+        np.testing.assert_array_equal(decoded[:, :, place], wanted)
