@@ -41,13 +41,16 @@ def list_manifests(as_json: bool) -> None:
 def check(dataset: str, data_root: Path, probe_videos: bool, as_json: bool) -> int:
     """Check the label tables and videos of DATASET, a manifest's name or file.
 
-    Ends with 1 if the tables cannot be used, or none of the videos is there or can be opened.
+    Counts segments of each split and class, and names what is missing, wrong or unseen in training.
+    Ends with 1 if a table is not there or its labels cannot be used, or if none of the videos is
+    there or can be opened; what can be counted is counted all the same.
     """
-    from shared.manifests.check import check_dataset, report_text, report_to_dict
+    from shared.manifests.check import check_dataset
+    from shared.manifests.check_report import report_text, report_to_dict
 
     report = check_dataset(dataset, data_root, probe_videos=probe_videos)
     if as_json:
         echo_json(report_to_dict(report))
     else:
         click.echo(report_text(report))
-    return 0 if len(report.dataset.videos) > len(report.unreadable) else 1
+    return 0 if report.is_usable else 1

@@ -6,17 +6,20 @@ from pathlib import Path
 from typing import assert_never
 
 from shared.errors import DataRootError, UnknownDatasetError
-from shared.manifests import epic, something, table, vlog
+from shared.manifests import epic, epic100, something, something_v1, table, vlog
 from shared.manifests.finder import find_ids, find_videos
 from shared.manifests.parse import parse_manifest
+from shared.manifests.rates import video_rates
 from shared.manifests.records import Dataset, DetectorChoice, Listing, Video
 from shared.manifests.schema import (
     ColumnSplit,
+    Epic100Labels,
     EpicLabels,
     Manifest,
     NumberSplit,
     PersonSplit,
     SomethingLabels,
+    SomethingV1Labels,
     TableLabels,
     VlogLabels,
 )
@@ -89,12 +92,14 @@ def locate_videos(manifest: Manifest, listing: Listing, data_root: Path) -> Data
     """The part of a listing whose videos are there.
 
     Raises:
-        ManifestError: for a video whose file is a link that leads out of the data set's folder.
-        DataRootError: if the data root or the data set's folder is not there.
+        ManifestError: for a video whose file is a link that leads out of the data set's folder, or
+            whose rate is not in the table of rates.
+        DataRootError: if the data root, the data set's folder or the table of rates is not there.
     """
     folder = _dataset_folder(manifest, data_root)
     are_folders = manifest.form == "frames"
     found = find_videos(folder, manifest.videos.pattern, listing.video_ids, are_folders=are_folders)
+    rates = video_rates(manifest.videos, folder, found)
     return Dataset(
         name=manifest.name,
         task=manifest.task,
@@ -107,7 +112,7 @@ def locate_videos(manifest: Manifest, listing: Listing, data_root: Path) -> Data
         detector=_detector(manifest),
         classes=listing.classes,
         videos=tuple(
-            Video(id=video_id, path=video.path, rate=manifest.videos.rate)
+            Video(id=video_id, path=video.path, rate=rates[video_id])
             for video_id, video in found.items()
         ),
         segments=tuple(part for part in listing.segments if part.video_id in found),
@@ -116,8 +121,14 @@ def locate_videos(manifest: Manifest, listing: Listing, data_root: Path) -> Data
     )
 
 
-def load_listing(manifest: Manifest, data_root: Path, *, labels: bool = True) -> Listing:
+def load_listing(
+    manifest: Manifest, data_root: Path, *, labels: bool = True, partial: bool = False
+) -> Listing:
     """What the label tables of a data set say, whether or not the videos are there.
+
+    Args:
+        labels: as for `load_dataset`.
+        partial: whether to do with a part of the tables; `Listing.absent` names the others.
 
     Raises:
         As `load_dataset`.
@@ -137,12 +148,16 @@ def load_listing(manifest: Manifest, data_root: Path, *, labels: bool = True) ->
             )
         case VlogLabels():
             assert isinstance(split, NumberSplit)
-            return vlog.read(spec, split, folder, labels=labels)
+            return vlog.read(spec, split, folder, labels=labels, partial=partial)
         case EpicLabels():
             assert isinstance(split, PersonSplit)
-            return epic.read(spec, split, folder, labels=labels)
+            return epic.read(spec, split, folder, task=manifest.task, labels=labels)
+        case Epic100Labels():
+            return epic100.read(spec, folder, task=manifest.task, labels=labels, partial=partial)
         case SomethingLabels():
-            return something.read(spec, folder, labels=labels)
+            return something.read(spec, folder, labels=labels, partial=partial)
+        case SomethingV1Labels():
+            return something_v1.read(spec, folder, labels=labels, partial=partial)
         case _:
             assert_never(spec)
 
@@ -176,7 +191,7 @@ def _has_tables(manifest: Manifest, folder: Path) -> bool:
             names = [spec.table]
         case VlogLabels():
             names = [spec.list, spec.splits]
-        case SomethingLabels():
+        case Epic100Labels() | SomethingLabels() | SomethingV1Labels():
             names = [spec.train, spec.validation]
     return any((folder / name).exists() for name in names)
 

@@ -9,6 +9,7 @@ __all__ = [
     "Dataset",
     "DetectorChoice",
     "Form",
+    "LeftOut",
     "Listing",
     "Metric",
     "Segment",
@@ -66,6 +67,16 @@ class DetectorChoice:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LeftOut:
+    """Rows of the label tables that the data set does without."""
+
+    reason: str
+    """Why, such as "no verb class"."""
+    count: int
+    """How many rows."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Listing:
     """What the label tables say, whether or not the videos are there."""
 
@@ -73,6 +84,10 @@ class Listing:
     video_ids: tuple[str, ...]
     """Every listed video once, in the order of the table."""
     segments: tuple[Segment, ...]
+    left_out: tuple[LeftOut, ...] = ()
+    """Rows that are no segments."""
+    absent: tuple[str, ...] = ()
+    """Tables that are not there, where a part of them was asked to be enough."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

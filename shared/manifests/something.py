@@ -5,70 +5,58 @@ placeholders in [brackets]. The test list has ids only.
 """
 
 import json
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from shared.errors import ManifestError
-from shared.manifests.records import Listing, Segment, Split
-from shared.manifests.schema import SomethingLabels
+from shared.manifests.label_schema import SomethingLabels
+from shared.manifests.records import Listing, Split
+from shared.manifests.something_clips import ClipList, ListedClip, list_clips
+from shared.manifests.split_files import split_files
 from shared.manifests.tables import Problems, read_class_names, require_file
 
 __all__ = ["read"]
 
 
-def read(spec: SomethingLabels, folder: Path, *, labels: bool) -> Listing:
+def read(spec: SomethingLabels, folder: Path, *, labels: bool, partial: bool = False) -> Listing:
     """What the lists say; a segment is a whole clip and has the clip's id.
+
+    Clips of classes that the list of classes does not name are left out and counted.
 
     Args:
         labels: False leaves labels empty and does not need the class names.
+        partial: whether the list of one split is enough; the others are then named as absent.
 
     Raises:
         DataRootError: naming the file that is not there.
         ManifestError: naming the file and entry that cannot be used and why.
     """
-    classes = _read_classes(folder / spec.classes) if labels else ()
-    index_of_class = {name: index for index, name in enumerate(classes)}
-    files: list[tuple[Split, str | None]] = [
-        ("train", spec.train),
-        ("validation", spec.validation),
-        ("test", spec.test),
-    ]
-    segments: dict[str, Segment] = {}
-    for split, name in files:
-        if name is None:
+    classes = _read_classes(folder / spec.classes) if labels else None
+    files = split_files(spec, folder, partial=partial)
+    lists = [_read_list(folder / name, split) for split, name in files.present.items()]
+    return replace(list_clips(lists, classes, folder / spec.classes), absent=files.absent)
+
+
+def _read_list(path: Path, split: Split) -> ClipList:
+    problems = Problems(path=path)
+    clips = _clips(_read_json(path, list), problems)
+    return ClipList(split=split, clips=clips, problems=problems)
+
+
+def _clips(entries: list[Any], problems: Problems) -> Iterator[ListedClip]:
+    for number, entry in enumerate(entries):
+        place = f"entry {number}"
+        if not isinstance(entry, dict) or not isinstance(entry.get("id"), str):
+            problems.add(place, f"wanted an object with a text 'id', found {entry!r:.80}")
             continue
-        problems = Problems(path=folder / name)
-        for number, entry in enumerate(_read_json(folder / name, list)):
-            place = f"entry {number}"
-            video_id = entry.get("id") if isinstance(entry, dict) else None
-            if not isinstance(video_id, str):
-                problems.add(place, f"wanted an object with a text 'id', found {entry!r:.80}")
-            elif problems.check_id(place, video_id):
-                if video_id in segments:
-                    problems.add(place, f"clip {video_id!r} is listed before")
-                held = _labels(entry, index_of_class, split, place, problems) if labels else ()
-                segments[video_id] = Segment(
-                    id=video_id, video_id=video_id, split=split, labels=held
-                )
-        problems.raise_if_any()
-    return Listing(classes=classes, video_ids=tuple(segments), segments=tuple(segments.values()))
-
-
-def _labels(
-    entry: dict[str, Any],
-    index_of_class: dict[str, int],
-    split: Split,
-    place: str,
-    problems: Problems,
-) -> tuple[int, ...]:
-    template = entry.get("template")
-    if template is None and split == "test":
-        return ()
-    name = template.replace("[", "").replace("]", "") if isinstance(template, str) else ""
-    if name not in index_of_class:
-        problems.add_unknown(place, "class", name, index_of_class)
-        return ()
-    return (index_of_class[name],)
+        template = entry.get("template")
+        if template is not None and not isinstance(template, str):
+            problems.add(place, f"wanted a text as 'template', found {template!r:.80}")
+        else:
+            name = None if template is None else template.replace("[", "").replace("]", "")
+            yield ListedClip(place=place, id=entry["id"], class_name=name)
 
 
 def _read_classes(path: Path) -> tuple[str, ...]:
@@ -87,7 +75,7 @@ def _read_json(path: Path, kind: type) -> Any:
     require_file(path, "one of Something-Something's lists")
     try:
         content = json.loads(path.read_text(encoding="utf-8-sig"))
-    except ValueError as err:
+    except (ValueError, RecursionError) as err:
         raise ManifestError(f"{path}: is not JSON ({err})") from err
     if not isinstance(content, kind):
         wanted = "an array" if kind is list else "an object"

@@ -19,11 +19,14 @@ from shared.manifests.tables import Problems, read_class_names, read_lines, requ
 __all__ = ["read"]
 
 
-def read(spec: VlogLabels, split: NumberSplit, folder: Path, *, labels: bool) -> Listing:
+def read(
+    spec: VlogLabels, split: NumberSplit, folder: Path, *, labels: bool, partial: bool = False
+) -> Listing:
     """What the published files say; a segment is a whole clip and has the clip's id.
 
     Args:
         labels: False leaves labels empty and needs neither the label matrix nor the class names.
+        partial: whether to do without the label matrix, which is then named as absent.
 
     Raises:
         DataRootError: naming the file that is not there.
@@ -31,11 +34,11 @@ def read(spec: VlogLabels, split: NumberSplit, folder: Path, *, labels: bool) ->
     """
     video_ids = _read_ids(folder / spec.list)
     splits = _read_splits(folder / spec.splits, split, num_videos=len(video_ids))
-    classes: tuple[str, ...] = ()
+    absent = (spec.matrix,) if partial and not (folder / spec.matrix).is_file() else ()
+    classes = read_class_names(folder / spec.classes) if labels else ()
     held: list[tuple[int, ...]] = [()] * len(video_ids)
     unsure = held
-    if labels:
-        classes = read_class_names(folder / spec.classes)
+    if labels and not absent:
         matrix_NA = _read_matrix(folder / spec.matrix, shape=(len(video_ids), len(classes)))
         held = _columns_of_rows(matrix_NA > 0)
         if (matrix_NA < 0).any():  # a matrix of only 0 and 1 says "no" by 0
@@ -44,7 +47,7 @@ def read(spec: VlogLabels, split: NumberSplit, folder: Path, *, labels: bool) ->
         Segment(id=video_id, video_id=video_id, split=name, labels=row, unsure=unsure_row)
         for video_id, name, row, unsure_row in zip(video_ids, splits, held, unsure, strict=True)
     )
-    return Listing(classes=classes, video_ids=video_ids, segments=segments)
+    return Listing(classes=classes, video_ids=video_ids, segments=segments, absent=absent)
 
 
 def _read_ids(path: Path) -> tuple[str, ...]:

@@ -2,12 +2,13 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
 from shared.cli import orn
-from shared.manifests.check import check_dataset
 
 
 def run(*arguments: str) -> Result:
@@ -21,7 +22,7 @@ def check(mine: Path, *options: str) -> Result:
 def test_list() -> None:
     result = run("list")
     assert result.exit_code == 0
-    assert "vlog        clips     multi-label   VLOG" in result.stdout
+    assert "vlog            clips     multi-label   VLOG" in result.stdout
 
 
 def test_list_as_json() -> None:
@@ -43,15 +44,19 @@ def test_report_as_json(mine: Path) -> None:
     }
     assert report["class_counts"]["open"] == {"train": 1, "validation": 0, "test": 1}
     assert report["missing"] == ["c"]
-    assert report["warnings"] == ["of 2 classes, these do not occur in the train part: 1: close"]
+    assert report["classes_not_in_train"] == ["close"]
+    assert report["warnings"] == []
 
 
 def test_classes_that_never_occur(mine: Path) -> None:
     (mine.parent / "mine" / "classes.txt").write_text("open\nclose\ntouch\n")
-    assert json.loads(check(mine, "--json").stdout)["warnings"] == [
-        "of 3 classes, these never occur: 1: touch",
-        "of 3 classes, these do not occur in the train part: 1: close",
-    ]
+    report = json.loads(check(mine, "--json").stdout)
+    assert (report["classes"], report["classes_present"]) == (3, 2)
+    assert report["classes_never"] == ["touch"]
+    assert report["classes_not_in_train"] == ["close"]
+    output = check(mine).stdout
+    assert "never occur         1: touch" in output
+    assert "not in train        1: close" in output
 
 
 def test_report_as_text(mine: Path) -> None:
@@ -81,11 +86,23 @@ def test_no_video_is_a_failure(mine: Path) -> None:
     assert "warning: none of the videos is there" in result.stdout
 
 
-def test_labels_out_of_range_are_a_failure(mine: Path) -> None:
-    (mine.parent / "mine" / "labels.csv").write_text("video,label\na,opne\n")
-    result = check(mine)
+def test_labels_out_of_range_are_reported(mine: Path) -> None:
+    (mine.parent / "mine" / "labels.csv").write_text("video,label\na,opne\nb,open\n")
+    result = check(mine, "--json")
     assert result.exit_code == 1
-    assert "line 2: unknown class 'opne'; the nearest is 'open'" in result.stderr
+    report = json.loads(result.stdout)
+    (problem,) = report["problems"]
+    assert "line 2: unknown class 'opne'; the nearest is 'open'" in problem
+    assert report["splits"]["train"] == {"listed": 2, "present": 2}
+    assert report["class_counts"] == {}
+    assert f"problem: {problem}" in check(mine).stdout
+
+
+def test_ids_that_would_escape_are_refused(mine: Path) -> None:
+    (mine.parent / "mine" / "labels.csv").write_text("video,label\n../../etc/passwd,open\n")
+    result = check(mine, "--json")
+    assert result.exit_code == 1
+    assert "video id '../../etc/passwd' would leave the data set's folder" in result.stderr
     assert result.stdout == ""
 
 
@@ -104,11 +121,77 @@ def test_data_root_from_the_environment(mine: Path, monkeypatch: pytest.MonkeyPa
     assert "no data root at" in result.stderr
 
 
+def published(name: str, data: Path) -> dict[str, Any]:
+    result = run("check", name, "--data", str(data), "--json")
+    assert result.exit_code == 1, "videos or a table are not among the sample files"
+    return json.loads(result.stdout)
+
+
+def listed(report: dict[str, Any]) -> dict[str, int]:
+    return {split: counts["listed"] for split, counts in report["splits"].items()}
+
+
 @pytest.mark.real_data
-def test_published_epic(sample_data: Path) -> None:
-    report = check_dataset("epic", sample_data)
-    assert report.split_counts["train"] == (23_191, 0)
-    assert report.split_counts["validation"] == (5_281, 0)
-    absent, untrained = report.warnings[-2:]
-    assert absent.startswith("of 125 classes, these never occur: 6: ")
-    assert untrained.startswith("of 125 classes, these do not occur in the train part: 6: ")
+@pytest.mark.parametrize(("name", "train"), [("epic", 23_191), ("epic-cut24", 22_679)])
+def test_published_epic(sample_data: Path, name: str, train: int) -> None:
+    report = published(name, sample_data)
+    assert report["segments"] == 28_472
+    assert listed(report) == {"train": train, "validation": 28_472 - train, "test": 0}
+    assert (report["classes"], report["classes_present"]) == (125, 119)
+    unseen = ["season", "bake", "dip", "swirl", "pet-down", "tessellate"]
+    assert report["classes_not_in_train"] == unseen
+    assert report["classes_never"] == ["uncover", "count", "cool", "knife", "deseed", "save"]
+    assert list(report["left_out"].values()) == [116]
+    for name in unseen:
+        counts = report["class_counts"][name]
+        assert counts["train"] == 0
+        assert counts["validation"] > 0
+    assert sum(counts["train"] for counts in report["class_counts"].values()) == train
+
+
+@pytest.mark.real_data
+def test_published_epic_frames(sample_data: Path) -> None:
+    result = run("check", "epic-frames", "--data", str(sample_data), "--probe", "--json")
+    assert result.exit_code == 0
+    report = json.loads(result.stdout)
+    assert report["videos"] == {"listed": 272, "present": 1}
+    assert report["splits"]["train"] == {"listed": 23_191, "present": 326}
+
+
+@pytest.mark.real_data
+def test_published_epic100(sample_data: Path) -> None:
+    report = published("epic100", sample_data)
+    assert listed(report) == {"train": 0, "validation": 9_668, "test": 0}
+    assert report["absent_tables"] == ["annotations/EPIC_100_train.csv"]
+    assert "EPIC_100_train.csv is not there; what it says is not counted" in report["warnings"][0]
+    assert sum(counts["validation"] for counts in report["class_counts"].values()) == 9_668
+
+
+@pytest.mark.real_data
+def test_published_vlog_without_its_matrix(sample_data: Path) -> None:
+    report = published("vlog", sample_data)
+    assert listed(report) == {"train": 58_926, "validation": 26_879, "test": 28_034}
+    assert report["class_counts"] == {}
+    assert "hand_object.npy is not there; what it says is not counted" in report["warnings"][0]
+    assert report["videos"] == {"listed": 113_839, "present": 2}
+    assert report["ignoring_case"] == ["O/5/E/v_vAqaXZuAO5E/075"]
+
+
+@pytest.mark.real_data
+def test_published_vlog_with_a_matrix(sample_data: Path, tmp_path: Path) -> None:
+    for name in (
+        "meta/manifest.txt",
+        "meta/splitId.txt",
+        "meta/hand_object/hand_object_labels.txt",
+    ):
+        (tmp_path / "vlog" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "vlog" / name).symlink_to(sample_data / "vlog" / name)
+    matrix_NA = np.full((113_839, 30), -1, np.int8)
+    matrix_NA[:, 0] = 1
+    matrix_NA[::2, 1] = 0
+    np.save(tmp_path / "vlog" / "meta" / "hand_object" / "hand_object.npy", matrix_NA)
+    report = published("vlog", tmp_path)
+    first, second = list(report["class_counts"].values())[:2]
+    assert first == listed(report)
+    assert second == {"train": 0, "validation": 0, "test": 0}
+    assert report["unsure_labels"] == 56_920

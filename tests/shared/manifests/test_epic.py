@@ -1,21 +1,27 @@
-"""EPIC Kitchens' published tables."""
+"""EPIC Kitchens 55's published tables."""
 
 from collections import Counter
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from shared.errors import DataRootError, ManifestError
 from shared.manifests import epic
+from shared.manifests.epic_vocabulary import EpicVocabulary, row_label
+from shared.manifests.label_schema import EpicLabels, EpicTarget
 from shared.manifests.load import load_listing, load_manifest
-from shared.manifests.records import Listing, Segment
-from shared.manifests.schema import EpicLabels, PersonSplit
+from shared.manifests.records import LeftOut, Listing, Segment, Task
+from shared.manifests.schema import PersonSplit
+from shared.manifests.tables import Problems
 
-SPEC = EpicLabels(format="epic", table="t.csv", classes="c.csv")
+SPEC = EpicLabels(format="epic", table="t.csv", verbs="v.csv", nouns="n.csv", invalid="i.csv")
 HEADER = (
     "uid,participant_id,video_id,narration,start_timestamp,stop_timestamp,start_frame,stop_frame,"
     "verb,verb_class,noun,noun_class,all_nouns,all_noun_classes\n"
 )
+CODE = "\"__import__('os')\""
 
 
 def row(
@@ -25,17 +31,29 @@ def row(
     start: str = "00:00:00.14",
     stop: str = "00:00:03.37",
     verb: str = "2",
+    noun: str = "1",
+    all_nouns: str = "[1]",
 ) -> str:
     times = f"{start},{stop},8,202"
-    lists = "\"__import__('os')\",[8]"
-    return f"{uid},{person},{video_id},open door,{times},open,{verb},door,8,{lists}\n"
+    lists = f'{CODE},"{all_nouns}"'
+    return f"{uid},{person},{video_id},open door,{times},open,{verb},door,{noun},{lists}\n"
 
 
-def read(folder: Path, rows: str, *, last: int = 25, labels: bool = True) -> Listing:
+def read(
+    folder: Path,
+    rows: str,
+    *,
+    last: int = 25,
+    target: EpicTarget = "verb",
+    task: Task = "single-label",
+    labels: bool = True,
+) -> Listing:
     (folder / "t.csv").write_text(HEADER + rows)
-    (folder / "c.csv").write_text("verb_id,class_key,verbs\n0,take,x\n1,put,x\n2,open,x\n")
+    (folder / "v.csv").write_text(f"verb_id,class_key,verbs\n0,take,{CODE}\n1,put,x\n2,open,x\n")
+    (folder / "n.csv").write_text("noun_id,class_key,nouns\n0,Nothing,x\n1,door,x\n2,pan,x\n")
     split = PersonSplit(rule="person", last_train_person=last)
-    return epic.read(SPEC, split, folder, labels=labels)
+    spec = SPEC.model_copy(update={"target": target})
+    return epic.read(spec, split, folder, task=task, labels=labels)
 
 
 def test_rows_become_segments(tmp_path: Path) -> None:
@@ -71,11 +89,37 @@ def test_the_last_person_to_train_on_can_be_set(tmp_path: Path) -> None:
     assert splits == ["train", "validation"]
 
 
+def test_nouns(tmp_path: Path) -> None:
+    listing = read(tmp_path, row(noun="2"), target="noun")
+    assert listing.classes == ("Nothing", "door", "pan")
+    assert listing.segments[0].labels == (2,)
+
+
+def test_all_nouns_of_a_segment(tmp_path: Path) -> None:
+    listing = read(tmp_path, row(all_nouns="[2, 1, 2]"), target="noun", task="multi-label")
+    assert listing.segments[0].labels == (1, 2)
+
+
+def test_actions_are_the_pairs_that_occur(tmp_path: Path) -> None:
+    rows = row(verb="2", noun="1") + row("1", verb="0", noun="2") + row("2", verb="2", noun="1")
+    listing = read(tmp_path, rows, target="action")
+    assert listing.classes == ("take pan", "open door")
+    assert [segment.labels for segment in listing.segments] == [(1,), (0,), (1,)]
+
+
+def test_invalid_rows_are_counted(tmp_path: Path) -> None:
+    assert read(tmp_path, row()).left_out == ()
+    (tmp_path / "i.csv").write_text(HEADER + row("7", verb="") + row("8", verb=""))
+    listing = read(tmp_path, row())
+    assert listing.left_out == (LeftOut(reason="without a verb class, in i.csv", count=2),)
+    assert len(listing.segments) == 1
+
+
 def test_without_labels_classes_are_not_needed(tmp_path: Path) -> None:
     read(tmp_path, row())
-    (tmp_path / "c.csv").unlink()
+    (tmp_path / "v.csv").unlink()
     split = PersonSplit(rule="person")
-    (segment,) = epic.read(SPEC, split, tmp_path, labels=False).segments
+    (segment,) = epic.read(SPEC, split, tmp_path, task="single-label", labels=False).segments
     assert segment.labels == ()
 
 
@@ -102,28 +146,93 @@ def test_refusals(tmp_path: Path, rows: str, message: str) -> None:
     assert message in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "cell",
+    [
+        *("", "[]", "[3]", "[-1]", "[True]", "[1.0]", "(1,)", "1", "[1", "[[1]]", "[1]\0"),
+        *("__import__('os')", "[" * 500, "[" + "1," * 600 + "1]", "-" * 900 + "1"),
+    ],
+)
+def test_lists_that_are_none(tmp_path: Path, cell: str) -> None:
+    problems = Problems(path=tmp_path)
+    vocabulary = EpicVocabulary(target="noun", several=True, verbs=(), nouns=("a", "b", "c"))
+    assert row_label({"all_noun_classes": cell}, vocabulary, 2, problems) == ()
+    (found,) = problems.found
+    assert found.startswith("line 2: wanted all_noun_classes as a list of numbers from 0 to 2")
+
+
+@given(numbers=st.lists(st.integers(0, 40), min_size=1, max_size=8))
+def test_lists_of_numbers(numbers: list[int]) -> None:
+    problems = Problems(path=Path("t.csv"))
+    vocabulary = EpicVocabulary(
+        target="noun", several=True, verbs=(), nouns=tuple(map(str, range(41)))
+    )
+    labels = row_label({"all_noun_classes": repr(numbers)}, vocabulary, 2, problems)
+    assert labels == tuple(sorted(set(numbers)))
+    assert problems.found == []
+
+
+def test_several_nouns_are_asked_of_nouns_alone(tmp_path: Path) -> None:
+    text = load_manifest("epic").source.read_text()
+    path = tmp_path / "epic.toml"
+    path.write_text(text.replace('"single-label"', '"multi-label"').replace('"top1"', '"map"'))
+    with pytest.raises(ManifestError, match=r"wants labels\.target = 'noun'.*found 'verb'"):
+        load_manifest(path)
+
+
 def test_classes_out_of_order(tmp_path: Path) -> None:
     read(tmp_path, row())
-    (tmp_path / "c.csv").write_text("verb_id,class_key,verbs\n1,take,x\n")
-    with pytest.raises(ManifestError, match=r"c\.csv: .*line 2: wanted verb_id 0, found '1'"):
-        epic.read(SPEC, PersonSplit(rule="person"), tmp_path, labels=True)
+    (tmp_path / "v.csv").write_text("verb_id,class_key,verbs\n1,take,x\n")
+    with pytest.raises(ManifestError, match=r"v\.csv: .*line 2: wanted verb_id 0, found '1'"):
+        epic.read(SPEC, PersonSplit(rule="person"), tmp_path, task="single-label", labels=True)
 
 
 def test_table_that_is_not_there_is_named(tmp_path: Path) -> None:
     read(tmp_path, row())
     (tmp_path / "t.csv").unlink()
     with pytest.raises(DataRootError, match=f"{tmp_path / 't.csv'}: no such file"):
-        epic.read(SPEC, PersonSplit(rule="person"), tmp_path, labels=True)
+        epic.read(SPEC, PersonSplit(rule="person"), tmp_path, task="single-label", labels=True)
 
 
 @pytest.mark.real_data
-def test_published_tables(sample_data: Path) -> None:
-    listing = load_listing(load_manifest("epic"), sample_data)
+@pytest.mark.parametrize(
+    ("name", "splits"),
+    [
+        ("epic", {"train": 23_191, "validation": 5_281}),
+        ("epic-cut24", {"train": 22_679, "validation": 5_793}),
+    ],
+)
+def test_published_tables(sample_data: Path, name: str, splits: dict[str, int]) -> None:
+    listing = load_listing(load_manifest(name), sample_data)
     assert len(listing.segments) == 28_472
     assert len(listing.video_ids) == 272
     assert len(listing.classes) == 125
-    assert Counter(segment.split for segment in listing.segments) == {
-        "train": 23_191,
-        "validation": 5_281,
-    }
+    assert Counter(segment.split for segment in listing.segments) == splits
     assert len({label for segment in listing.segments for label in segment.labels}) == 119
+    assert [row.count for row in listing.left_out] == [116]
+
+
+@pytest.mark.real_data
+@pytest.mark.parametrize(
+    ("name", "num_classes", "num_present", "first"),
+    [("epic-nouns", 352, 321, "cupboard"), ("epic-actions", 2_513, 2_513, "open cupboard")],
+)
+def test_published_nouns_and_actions(
+    sample_data: Path, name: str, num_classes: int, num_present: int, first: str
+) -> None:
+    listing = load_listing(load_manifest(name), sample_data)
+    assert len(listing.classes) == num_classes
+    assert len({segment.labels for segment in listing.segments}) == num_present
+    assert listing.classes[listing.segments[0].labels[0]] == first
+
+
+@pytest.mark.real_data
+def test_published_lists_of_nouns(sample_data: Path, tmp_path: Path) -> None:
+    """4,290 segments have more than one noun; the first of the list is the noun of the row."""
+    text = load_manifest("epic-nouns").source.read_text()
+    path = tmp_path / "nouns.toml"
+    path.write_text(text.replace('"single-label"', '"multi-label"').replace('"top1"', '"map"'))
+    several = load_listing(load_manifest(path), sample_data).segments
+    single = load_listing(load_manifest("epic-nouns"), sample_data).segments
+    assert sum(len(segment.labels) > 1 for segment in several) > 4_000
+    assert all(set(b.labels) <= set(a.labels) for a, b in zip(several, single, strict=True))

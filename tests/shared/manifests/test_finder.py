@@ -1,6 +1,7 @@
 """Finding the files of listed videos."""
 
 import logging
+import os
 from pathlib import Path
 
 import pytest
@@ -139,10 +140,10 @@ class TestLinks:
 def test_folder_that_cannot_be_read(tmp_path: Path, write, monkeypatch) -> None:
     write(tmp_path / "videos" / "a.mp4")
 
-    def refuse(self: Path) -> None:
+    def refuse(path: str) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(Path, "iterdir", refuse)
+    monkeypatch.setattr(os, "scandir", refuse)
     with pytest.raises(DataRootError, match=r"cannot be read \(Permission denied\)"):
         find(tmp_path, "a")
 

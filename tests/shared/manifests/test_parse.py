@@ -54,8 +54,8 @@ def test_manifest_is_read(mine: Path) -> None:
         (
             '"table"',
             '"tabel"',
-            "labels.format: wanted table, vlog, epic, something, found 'tabel'; did you mean "
-            "'table'?",
+            "labels.format: wanted table, vlog, epic, epic100, something, something-v1, found "
+            "'tabel'; did you mean 'table'?",
         ),
         (
             '"single-label"',
@@ -74,8 +74,8 @@ def test_manifest_is_read(mine: Path) -> None:
         ),
         (
             "clip_frames = 4",
-            "clip_frames = 1",
-            "clip_frames: input should be greater than or equal to 2, found 1",
+            "clip_frames = 0",
+            "clip_frames: input should be greater than or equal to 1, found 0",
         ),
         (
             'rule = "column"\ncolumn = "split"',
@@ -83,11 +83,11 @@ def test_manifest_is_read(mine: Path) -> None:
             "labels of format 'table' want split.rule = 'column', found 'person'",
         ),
         ('"single-label"', '"multi-label"', "wanted metric = 'map'"),
-        ('"clips"', '"frames"', "videos.rate is wanted for form 'frames'"),
+        ('"clips"', '"frames"', "videos.rate (or videos.rate_table) is wanted for"),
         (
             "[labels]",
             "rate = 25.0\n[labels]",
-            "videos.rate is wanted for form 'frames' and for no other",
+            "is wanted for form 'frames' and for no other",
         ),
         (
             'name = "mine"',

@@ -8,8 +8,8 @@ import pytest
 
 from shared.errors import DataRootError, ManifestError
 from shared.manifests import something
-from shared.manifests.records import Listing, Segment
-from shared.manifests.schema import SomethingLabels
+from shared.manifests.label_schema import SomethingLabels
+from shared.manifests.records import LeftOut, Listing, Segment
 
 SPEC = SomethingLabels(
     format="something", train="t.json", validation="v.json", test="x.json", classes="c.json"
@@ -59,14 +59,39 @@ def test_without_labels_classes_are_not_needed(tmp_path: Path) -> None:
     assert {segment.labels for segment in listing.segments} == {()}
 
 
+def test_clips_of_classes_that_are_not_asked_for_are_counted(tmp_path: Path, caplog) -> None:
+    read(tmp_path)
+    (tmp_path / "mine.txt").write_text("Opening something\nNever seen\n")
+    spec = SPEC.model_copy(update={"classes": "mine.txt"})
+    listing = something.read(spec, tmp_path, labels=True)
+    assert listing.classes == ("Opening something", "Never seen")
+    assert [segment.id for segment in listing.segments] == ["2", "5"]
+    reason = "class 'Putting something onto something' is not in mine.txt"
+    assert listing.left_out == (LeftOut(reason=reason, count=1),)
+    assert "mine.txt: 1 clips of 1 classes are left out" in caplog.text
+
+
+def test_a_list_that_is_not_there_may_be_enough(tmp_path: Path) -> None:
+    read(tmp_path)
+    (tmp_path / "t.json").unlink()
+    listing = something.read(SPEC, tmp_path, labels=True, partial=True)
+    assert listing.absent == ("t.json",)
+    assert [segment.id for segment in listing.segments] == ["9", "5"]
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
         (
-            {"train": ({"id": "2", "template": "Opning [something]"},)},
-            "entry 0: unknown class 'Opning something'; the nearest is 'Opening something'",
+            {"train": ({"id": "2", "template": "Opning [something]"},), "validation": ()},
+            "c.json: none of the 1 listed clips is of a class in it; the first is of "
+            "'Opning something', the nearest in the file is 'Opening something'",
         ),
-        ({"train": ({"id": "2"},)}, "t.json: 1 problem: entry 0: unknown class ''"),
+        (
+            {"train": ({"id": "2"},)},
+            "t.json: 1 problem: entry 0: wanted a class of clip '2', found none",
+        ),
+        ({"train": ({"id": "2", "template": 1},)}, "entry 0: wanted a text as 'template', found 1"),
         ({"train": ({"id": 2},)}, "entry 0: wanted an object with a text 'id'"),
         ({"train": ({"id": "../2"},)}, "entry 0: video id '../2' would leave"),
         ({"validation": (OPEN,)}, "v.json: 1 problem: entry 0: clip '2' is listed before"),
