@@ -18,7 +18,7 @@ from torch.utils.data import Dataset
 from shared.manifests.records import Segment
 from shared.shards.reader import DetectionFolder, VideoDetections
 from stage2_train.clips.source import FrameSource
-from stage2_train.data.objects import FrameObjects, frame_objects
+from stage2_train.data.objects import FrameObjects, objects_of_frames
 from stage2_train.data.sampling import (
     centre_frames,
     clip_generator,
@@ -76,6 +76,8 @@ class ClipSample:
     """Id of the segment."""
     frames: NDArray[np.uint8]
     """(T, H, W, 3) uint8 RGB."""
+    seconds: NDArray[np.float64]
+    """(T,) float64 presentation times in the video."""
     slots: ClipSlots
     """Objects of its frames."""
     label: NDArray[np.float32] | int
@@ -135,11 +137,13 @@ class ClipDataset(Dataset[ClipSample]):
             generator = clip_generator(segment.id, request.clip)
             frames_T = first + random_frames(last - first, settings.num_frames, generator)
         detections = self._video_detections(segment.video_id)
-        rows_T = detections.nearest_rows(video.seconds[frames_T])
-        objects = [self._objects.get(detections, row) for row in rows_T.tolist()]
+        seconds_T = video.seconds[frames_T]
+        rows_T = detections.nearest_rows(seconds_T)
+        objects = self._objects.get(detections, rows_T.tolist())
         return ClipSample(
             id=segment.id,
             frames=window.cut(video.read(frames_T)),
+            seconds=seconds_T,
             slots=fill_slots(objects, window, settings.slots),
             label=self._label(segment),
         )
@@ -167,17 +171,20 @@ class _ObjectCache:
         self._frames: OrderedDict[tuple[str, int], FrameObjects] = OrderedDict()
         self._size_bytes = 0
 
-    def get(self, detections: VideoDetections, frame: int) -> FrameObjects:
-        """The objects of one detection frame."""
-        key = (detections.video.id, frame)
-        objects = self._frames.get(key)
-        if objects is not None:
-            self._frames.move_to_end(key)
-            return objects
-        objects = frame_objects(detections.frame(frame), score_threshold=self._score_threshold)
-        self._frames[key] = objects
-        self._size_bytes += objects.size_bytes
+    def get(self, detections: VideoDetections, rows: Sequence[int]) -> list[FrameObjects]:
+        """The objects of some detection frames of a video."""
+        video_id = detections.video.id
+        missing = [row for row in dict.fromkeys(rows) if (video_id, row) not in self._frames]
+        read = [detections.frame(row) for row in missing]
+        made = objects_of_frames(read, score_threshold=self._score_threshold)
+        for row, objects in zip(missing, made, strict=True):
+            self._frames[video_id, row] = objects
+            self._size_bytes += objects.size_bytes
+        found = []
+        for row in rows:
+            self._frames.move_to_end((video_id, row))
+            found.append(self._frames[video_id, row])
         while self._size_bytes > _CACHE_BYTES and len(self._frames) > 1:
             _, oldest = self._frames.popitem(last=False)
             self._size_bytes -= oldest.size_bytes
-        return objects
+        return found

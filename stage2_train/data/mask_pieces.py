@@ -2,7 +2,7 @@
 
 A mask is kept as its vertical pieces: a run of object pixels inside one column. That makes coverage
 two small overlap tables and one matrix product a mask, and the union of masks a merge of sorted
-intervals. `shared.rle.coverage` gives the same numbers one mask at a time.
+intervals.
 
 N masks of a frame, R pieces, h w cells.
 """
@@ -14,7 +14,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.rle import run_lengths
+from shared.run_lengths import read_run_lengths
 
 __all__ = [
     "MaskPieces",
@@ -60,6 +60,16 @@ class MaskPieces:
             bottom_R=self.bottom_R[chosen],
         )
 
+    def of_owners(self, first: int, last: int) -> "MaskPieces":
+        """The pieces of owners [first, last), which become 0, 1, ...; copies."""
+        start, stop = np.searchsorted(self.owner_R, (first, last))
+        return MaskPieces(
+            owner_R=self.owner_R[start:stop] - np.int32(first),
+            column_R=self.column_R[start:stop].copy(),
+            top_R=self.top_R[start:stop].copy(),
+            bottom_R=self.bottom_R[start:stop].copy(),
+        )
+
     def owned_by(self, owner_R: NDArray[np.int32]) -> "MaskPieces":
         """The same pieces with other owners."""
         return MaskPieces(
@@ -77,7 +87,7 @@ def concatenated(parts: Sequence[MaskPieces]) -> MaskPieces:
     )
 
 
-def pieces_of_masks(masks: tuple[bytes, ...], *, height: int) -> MaskPieces:
+def pieces_of_masks(masks: Sequence[bytes], *, height: int) -> MaskPieces:
     """The pieces of N masks, owners 0..N-1.
 
     Args:
@@ -87,17 +97,16 @@ def pieces_of_masks(masks: tuple[bytes, ...], *, height: int) -> MaskPieces:
     Raises:
         ShardFormatError: if a mask is malformed.
     """
-    starts, ends, owners = [], [], []
-    for owner, counts in enumerate(masks):
-        lengths = run_lengths(counts)
-        object_lengths = lengths[1::2]
-        object_ends = np.add.accumulate(lengths)[1::2]
-        starts.append(object_ends - object_lengths)
-        ends.append(object_ends)
-        owners.append(np.full(len(object_lengths), owner, np.int32))
-    if not masks:
-        return _pieces(*(np.zeros(0, np.int32) for _ in range(4)))
-    start_R, end_R, owner_R = np.concatenate(starts), np.concatenate(ends), np.concatenate(owners)
+    runs = read_run_lengths(masks)
+    borders_R = np.add.accumulate(runs.lengths_R)  # as if all grids were one under another
+    after_M = np.add.accumulate(runs.num_runs_M)
+    first_M = after_M - runs.num_runs_M
+    grid_M = np.where(first_M > 0, borders_R[first_M - 1], 0) if len(masks) else first_M
+    owner_R = np.repeat(np.arange(len(masks)), runs.num_runs_M)
+    is_object_R = (np.arange(len(owner_R)) - first_M[owner_R]) % 2 == 1
+    owner_R = owner_R[is_object_R]
+    end_R = borders_R[is_object_R] - grid_M[owner_R]
+    start_R = end_R - runs.lengths_R[is_object_R]
     first_R, last_R = start_R // height, (end_R - 1) // height
     spans_R = np.where(end_R > start_R, last_R - first_R + 1, 0)
     if (spans_R != 1).any():  # runs over several columns, or of no pixel

@@ -1,5 +1,6 @@
 """The detections of one frame as the loader keeps them: filtered, best first, masks in pieces."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +10,7 @@ from shared.coco_classes import NUM_COCO_CLASSES
 from shared.detections import FrameDetections
 from stage2_train.data.mask_pieces import MaskPieces, pieces_of_masks
 
-__all__ = ["BACKGROUND_LABEL", "CLASS_WIDTH", "FrameObjects", "class_vectors", "frame_objects"]
+__all__ = ["BACKGROUND_LABEL", "CLASS_WIDTH", "FrameObjects", "class_vectors", "objects_of_frames"]
 
 BACKGROUND_LABEL = NUM_COCO_CLASSES
 """Place of the background in a class vector: the last one."""
@@ -49,23 +50,46 @@ class FrameObjects:
         )
 
 
-def frame_objects(detections: FrameDetections, *, score_threshold: float = 0.0) -> FrameObjects:
-    """The detections with a score of at least `score_threshold`; equal scores keep their order.
+def objects_of_frames(
+    frames: Sequence[FrameDetections], *, score_threshold: float = 0.0
+) -> list[FrameObjects]:
+    """The detections of each frame with a score of at least `score_threshold`; equal scores keep
+    their order.
+
+    Args:
+        frames: detections on grids of one height; together they take little longer than one.
+        score_threshold: least score.
 
     Raises:
         ShardFormatError: if a mask is malformed.
     """
-    order_n = np.argsort(-detections.scores, kind="stable")
-    order_n = order_n[detections.scores[order_n] >= score_threshold]
-    masks = tuple(detections.masks[row] for row in order_n.tolist())
-    return FrameObjects(
-        height=detections.height,
-        width=detections.width,
-        boxes=detections.boxes[order_n],
-        class_scores=class_vectors(detections)[order_n],
-        labels=detections.labels[order_n].astype(np.int64),
-        pieces=pieces_of_masks(masks, height=detections.height),
-    )
+    if not frames:
+        return []
+    chosen = [_best_first(frame, score_threshold) for frame in frames]
+    masks: list[bytes] = []
+    for frame, rows_n in zip(frames, chosen, strict=True):
+        masks += [frame.masks[row] for row in rows_n.tolist()]
+    pieces = pieces_of_masks(masks, height=frames[0].height)
+    objects = []
+    first = 0
+    for frame, rows_n in zip(frames, chosen, strict=True):
+        objects.append(
+            FrameObjects(
+                height=frame.height,
+                width=frame.width,
+                boxes=frame.boxes[rows_n],
+                class_scores=class_vectors(frame)[rows_n],
+                labels=frame.labels[rows_n].astype(np.int64),
+                pieces=pieces.of_owners(first, first + len(rows_n)),
+            )
+        )
+        first += len(rows_n)
+    return objects
+
+
+def _best_first(frame: FrameDetections, score_threshold: float) -> NDArray[np.int64]:
+    order_n = np.argsort(-frame.scores, kind="stable")
+    return order_n[frame.scores[order_n] >= score_threshold]
 
 
 def class_vectors(detections: FrameDetections) -> NDArray[np.float32]:

@@ -10,10 +10,6 @@ from pycocotools import mask as coco
 
 from shared import rle
 from shared.errors import ShapeError, ShardFormatError
-from tests.reference.coverage import coverage as coverage_loop
-
-FLOAT32_FRACTION = 1e-6
-"""Fractions are at most 1 and are rounded to float32 once, from sums in float64."""
 
 
 def picture(*rows: str) -> NDArray[np.bool_]:
@@ -143,84 +139,12 @@ def test_a_mask_of_another_grid_is_refused() -> None:
     counts = rle.encode(np.ones((4, 5), dtype=bool))
     with pytest.raises(ShardFormatError, match="wanted 4 x 6 = 24 pixels, found runs of 20"):
         rle.decode(counts, height=4, width=6)
-    with pytest.raises(ShardFormatError, match="wanted 4 x 6 = 24 pixels, found runs of 20"):
-        rle.coverage(counts, height=4, width=6, window=(0, 0, 1, 1), cells=(1, 1))
 
 
 def test_empty_runs_are_no_object() -> None:
     counts = rle.compress(np.array([3, 0, 4, 2, 3]))
     assert rle.bounding_box(counts, 3).tolist() == [2, 1, 3, 3]
     mask = rle.decode(counts, height=3, width=4)
-    cover = rle.coverage(counts, height=3, width=4, window=(0, 0, 4, 3), cells=(3, 4))
-    assert np.array_equal(cover, mask.astype(np.float32))
+    assert np.array_equal(mask, picture("....", "..#.", "..#."))
     nothing = rle.compress(np.array([3, 0, 9]))
     assert rle.bounding_box(nothing, 3).tolist() == [0, 0, 0, 0]
-    assert not rle.coverage(nothing, height=3, width=4, window=(0, 0, 4, 3), cells=(3, 4)).any()
-
-
-def test_coverage_of_a_drawn_mask() -> None:
-    mask = picture(
-        "##..",
-        "##..",
-        "...#",
-        "....",
-    )
-    counts = rle.encode(mask)
-    cover = rle.coverage(counts, height=4, width=4, window=(0, 0, 4, 4), cells=(2, 2))
-    assert cover.tolist() == [[1.0, 0.0], [0.0, 0.25]]
-    shifted = rle.coverage(counts, height=4, width=4, window=(1, 1, 3, 3), cells=(1, 1))
-    assert shifted.tolist() == [[0.25]]
-    half_outside = rle.coverage(counts, height=4, width=4, window=(-2, 0, 2, 2), cells=(1, 2))
-    assert half_outside.tolist() == [[0.0, 1.0]]
-    in_a_pixel = rle.coverage(counts, height=4, width=4, window=(1.5, 1.5, 2.5, 2.5), cells=(1, 1))
-    assert in_a_pixel.tolist() == [[0.25]]
-
-
-@given(
-    masks,
-    st.tuples(st.floats(-5, 14), st.floats(-5, 14), st.floats(0.3, 20), st.floats(0.3, 20)),
-    st.tuples(st.integers(1, 6), st.integers(1, 6)),
-)
-def test_coverage_equals_the_loop(
-    mask: NDArray[np.bool_],
-    corner_and_size: tuple[float, float, float, float],
-    cells: tuple[int, int],
-) -> None:
-    x, y, across, down = corner_and_size
-    window = (x, y, x + across, y + down)
-    height, width = mask.shape
-    found = rle.coverage(rle.encode(mask), height=height, width=width, window=window, cells=cells)
-    wanted = coverage_loop(mask, window=window, cells=cells)
-    assert found.dtype == np.float32
-    assert found.shape == cells
-    np.testing.assert_allclose(found, wanted, rtol=0, atol=FLOAT32_FRACTION)
-
-
-@given(masks, st.floats(-3, 3), st.floats(4, 16))
-def test_several_grids_equal_one_at_a_time(
-    mask: NDArray[np.bool_], start: float, size: float
-) -> None:
-    height, width = mask.shape
-    counts, window = rle.encode(mask), (start, -start, start + size, size - start)
-    cells = ((4, 6), (2, 3), (4, 1), (3, 6), (8, 12))
-    together = rle.coverages(counts, height=height, width=width, window=window, cells=cells)
-    for found, each in zip(together, cells, strict=True):
-        wanted = coverage_loop(mask, window=window, cells=each)
-        np.testing.assert_allclose(found, wanted, rtol=0, atol=FLOAT32_FRACTION)
-
-
-@pytest.mark.parametrize(
-    ("window", "cells"),
-    [
-        ((0, 0, 0, 1), (1, 1)),
-        ((0, 2, 1, 1), (1, 1)),
-        ((0, 0, float("nan"), 1), (1, 1)),
-        ((0, 0, 1, 1), (0, 1)),
-        ((0, 0, 1, 1), (1, 0)),
-    ],
-)
-def test_coverage_refuses_an_empty_window(
-    window: tuple[float, float, float, float], cells: tuple[int, int]
-) -> None:
-    with pytest.raises(ShapeError, match="wanted a window with x1 < x2"):
-        rle.coverage(rle.encode(EMPTY), height=3, width=5, window=window, cells=cells)

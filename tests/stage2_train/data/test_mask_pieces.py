@@ -78,7 +78,7 @@ masks_strategy = st.tuples(
     corner=st.tuples(st.floats(-2, 4), st.floats(-2, 4)),
     size=st.tuples(st.floats(0.5, 9), st.floats(0.5, 9)),
 )
-def test_equals_loops_and_the_shared_function(shape, cells, corner, size) -> None:
+def test_equals_loops(shape, cells, corner, size) -> None:
     height, width, num_masks, seed = shape
     rng = np.random.default_rng(seed)
     masks = [rng.random((height, width)) < rng.choice([0, 0.3, 0.8, 1]) for _ in range(num_masks)]
@@ -87,10 +87,6 @@ def test_equals_loops_and_the_shared_function(shape, cells, corner, size) -> Non
     for mask, cover_hw in zip(masks, cover_Nhw, strict=True):
         expected = covered_share(mask, window=window, cells=cells)
         np.testing.assert_allclose(cover_hw, expected, atol=FLOAT32_POSITIONS)
-        shared = rle.coverage(
-            rle.encode(mask), height=height, width=width, window=window, cells=cells
-        )
-        np.testing.assert_allclose(cover_hw, shared, atol=FLOAT32_POSITIONS)
 
 
 @given(shape=masks_strategy)

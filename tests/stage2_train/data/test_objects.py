@@ -4,7 +4,7 @@ import numpy as np
 
 from shared import rle
 from shared.detections import FrameDetections
-from stage2_train.data.objects import class_vectors, frame_objects
+from stage2_train.data.objects import class_vectors, objects_of_frames
 
 HALF_FLOAT = 1e-3  # class scores are stored in float16
 
@@ -28,9 +28,8 @@ def detections(scores: list[float], *, class_scores: bool) -> FrameDetections:
 
 
 def test_best_first_and_threshold() -> None:
-    objects = frame_objects(
-        detections([0.5, 0.9, 0.2, 0.5], class_scores=True), score_threshold=0.5
-    )
+    frames = [detections([0.5, 0.9, 0.2, 0.5], class_scores=True)]
+    (objects,) = objects_of_frames(frames, score_threshold=0.5)
     assert objects.labels.tolist() == [1, 0, 3]  # equal scores keep their order
     assert objects.labels.dtype == np.int64
     assert objects.pieces.column_R.tolist() == [1, 0, 3]
@@ -58,7 +57,24 @@ def test_background_is_never_negative() -> None:
 
 
 def test_no_detections() -> None:
-    objects = frame_objects(detections([], class_scores=True))
+    assert objects_of_frames([]) == []
+    (objects,) = objects_of_frames([detections([], class_scores=True)])
     assert len(objects) == 0
     assert objects.class_scores.shape == (0, 81)
     assert len(objects.pieces) == 0
+
+
+def test_frames_together_are_as_frames_alone() -> None:
+    frames = [
+        detections(scores, class_scores=True)
+        for scores in ([0.5, 0.9], [], [0.1, 0.8, 0.7], [0.2], [0.6])
+    ]
+    together = objects_of_frames(frames, score_threshold=0.3)
+    for frame, objects in zip(frames, together, strict=True):
+        (alone,) = objects_of_frames([frame], score_threshold=0.3)
+        for name in ("boxes", "class_scores", "labels"):
+            np.testing.assert_array_equal(getattr(objects, name), getattr(alone, name))
+        for name in ("owner_R", "column_R", "top_R", "bottom_R"):
+            np.testing.assert_array_equal(
+                getattr(objects.pieces, name), getattr(alone.pieces, name)
+            )

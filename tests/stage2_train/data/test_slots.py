@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from shared import rle
 from shared.detections import FrameDetections
-from stage2_train.data.objects import FrameObjects, frame_objects
+from stage2_train.data.objects import FrameObjects, objects_of_frames
 from stage2_train.data.slots import SlotSettings, fill_slots
 from stage2_train.data.transforms import CropWindow, centre_window
 from tests.reference.coverage import coverage
@@ -21,17 +21,16 @@ def objects_of(masks: list[np.ndarray], *, shape: tuple[int, int] = (8, 8)) -> F
     """Objects with the labels 0, 1, ... and falling scores."""
     num = len(masks)
     scores = np.linspace(0.9, 0.5, num, dtype=np.float32)
-    return frame_objects(
-        FrameDetections(
-            height=shape[0],
-            width=shape[1],
-            boxes=np.tile(np.array([[1, 2, 5, 6]], np.float32), (num, 1)),
-            scores=scores,
-            labels=np.arange(num, dtype=np.uint8),
-            class_scores=None,
-            masks=tuple(rle.encode(mask) for mask in masks),
-        )
+    detections = FrameDetections(
+        height=shape[0],
+        width=shape[1],
+        boxes=np.tile(np.array([[1, 2, 5, 6]], np.float32), (num, 1)),
+        scores=scores,
+        labels=np.arange(num, dtype=np.uint8),
+        class_scores=None,
+        masks=tuple(rle.encode(mask) for mask in masks),
     )
+    return objects_of_frames([detections])[0]
 
 
 def rectangle(y1: int, x1: int, y2: int, x2: int) -> np.ndarray:
