@@ -16,6 +16,7 @@ from shared.cli_options import (
     json_option,
     set_option,
 )
+from stage2_train.systems_commands import system_option
 
 __all__ = ["evaluate", "train"]
 
@@ -37,11 +38,12 @@ _shards_option = click.option("--shards", type=_path, help="Folder of shards.")
 @dataset_argument
 @data_option
 @click.option("--recipe", help="Name or TOML file of a recipe.  [default: by data set]")
+@system_option
 @set_option
-@click.option("--run", type=_path, help="Run folder.  [default: runs/DATASET-RECIPE-seedN]")
+@click.option("--run", type=_path, help="Run folder.  [default: runs/DATASET-RECIPE-SYSTEM-seedN]")
 @_shards_option
 @click.option("--clips", type=_path, help="Clip store.  [default: clips/DATASET.h5]")
-@click.option("--weights", type=_path, help="Weights of a torchvision ResNet to start from.")
+@click.option("--weights", type=_path, help="Weights of a torchvision network to start from.")
 @click.option("--seed", type=click.IntRange(0, LARGEST_SEED), help="In place of the recipe's.")
 @click.option("--max-steps", type=click.IntRange(1), help="Stop when so many steps are done.")
 @_workers_option

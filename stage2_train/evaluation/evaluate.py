@@ -98,6 +98,7 @@ def evaluate_run(
     report = {
         "run": str(run),
         "dataset": config.dataset.name,
+        "system": config.system,
         "checkpoint": path.name,
         "step": checkpoint.state.step,
         **_report(predictions, clips, joined=joined, request=request, config=config),
@@ -195,6 +196,8 @@ def report_text(report: dict[str, Any]) -> str:
         f"{report['dataset']}, {report['split']}: {report['num_segments']} segments, "
         f"{report['clips']} clips each, step {report['step']}"
     ]
+    if report["system"] is not None:
+        lines.append(f"system: {report['system']}")
     for head in ("two_heads", "activity_head", "object_head"):
         if head in report:
             values = ", ".join(

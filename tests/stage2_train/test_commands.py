@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,71 +17,13 @@ from click.testing import CliRunner, Result
 from shared.cli import orn
 from shared.run_folder import read_jsonl
 from tests.conftest import ROOT
-
-MANIFEST = """
-name = "tiny"
-title = "Tiny"
-form = "clips"
-task = "{task}"
-metric = "{metric}"
-clip_frames = 4
-root = "tiny"
-[videos]
-pattern = "{{id}}.mp4"
-[labels]
-format = "table"
-table = "labels.csv"
-classes = "classes.txt"
-"""
-RECIPE = """
-log_every_steps = 1
-[model]
-base_width = 2
-mask_features = 4
-relation_width = 6
-reasoning_state = 5
-activity_state = 5
-[data]
-crop = [32, 48]
-max_objects = 2
-[optimiser]
-batch_size = 4
-learning_rate = 1e-3
-[phases]
-object_head_epochs = 1
-epochs = 1
-"""
+from tests.stage2_train.tiny_workspace import make_workspace
 
 
 @pytest.fixture
-def workspace(tiny_world, tmp_path) -> Callable[[str, str], dict[str, str]]:
-    """Makes the data root of the tiny world, whose videos are never opened."""
-
-    def make(task: str = "single-label", metric: str = "top1") -> dict[str, str]:
-        root = tmp_path / "data" / "tiny"
-        rows = ["video,label,split"]
-        for segment in tiny_world.dataset.segments:
-            path = root / f"{segment.video_id}.mp4"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.touch()
-            label = tiny_world.dataset.classes[segment.labels[0]]
-            rows.append(f"{segment.video_id},{label},{segment.split}")
-        (root / "labels.csv").write_text("\n".join(rows) + "\n")
-        (root / "classes.txt").write_text("right\ndown\n")
-        (tmp_path / "tiny.toml").write_text(MANIFEST.format(task=task, metric=metric))
-        (tmp_path / "recipe.toml").write_text(RECIPE)
-        return {
-            "manifest": str(tmp_path / "tiny.toml"),
-            "--data": str(tmp_path / "data"),
-            "--recipe": str(tmp_path / "recipe.toml"),
-            "--run": str(tmp_path / "run"),
-            "--shards": str(tiny_world.shards_path),
-            "--clips": str(tiny_world.store_path),
-            "--workers": "0",
-            "--device": "cpu",
-        }
-
-    return make
+def workspace(tiny_world, tmp_path) -> Callable[..., dict[str, str]]:
+    """Makes the data root of the tiny world; see `make_workspace`."""
+    return partial(make_workspace, tiny_world, tmp_path)
 
 
 def train_arguments(options: dict[str, str], *more: str) -> list[str]:
@@ -230,6 +173,31 @@ def test_weights_of_a_resnet(workspace, tmp_path) -> None:
     del options["--weights"]
     result = train(options, "--max-steps", "2", "--set", "initial_weights=imagenet")
     assert json.loads(result.stdout)["step"] == 2
+
+
+def test_a_system_by_name(workspace) -> None:
+    options = workspace()
+    assert json.loads(train(options, "--system", "trn-multiscale").stdout)["finished"]
+    assert json.loads(train(options, "--system", "trn-multiscale").stdout)["step"] == 4
+    result = train(options, "--system", "c3d-avg")
+    assert result.exit_code == 2
+    assert "recipe.model.architecture is 'trn' there, 'c3d' was asked for" in result.stderr
+    report = json.loads(evaluate(options, "--json").stdout)
+    assert report["system"] == "trn-multiscale"
+    assert set(report) & {"two_heads", "activity_head", "object_head"} == {"activity_head"}
+    assert "\nsystem: trn-multiscale\nactivity_head: top1 " in evaluate(options).stdout
+
+
+def test_a_system_names_its_run_and_starts_from_its_own_weights(workspace, tmp_path) -> None:
+    options = workspace()
+    del options["--run"]
+    result = train(options, "--dry-run", "--system", "clique-3-object-head")
+    report = json.loads(result.stdout)
+    assert report["run"] == "runs/tiny-recipe-clique-3-object-head-seed0"
+    assert report["steps"] == {"object_head": 4}
+    result = train(options, "--dry-run", "--system", "c3d-avg", "--weights", "some.pth")
+    assert result.exit_code == 2
+    assert "first weights some.pth: C3D has no 2D network to start from" in result.stderr
 
 
 def test_other_classes_are_refused(workspace, tmp_path) -> None:

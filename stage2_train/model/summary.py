@@ -1,0 +1,161 @@
+"""What a network is made of, counted: its layers in order, their outputs, weights and work.
+
+T frames of a clip, K object slots.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from stage2_train.model.activity_head import ActivityHead
+from stage2_train.model.build import build_network
+from stage2_train.model.config import NetworkConfig
+from stage2_train.model.heads import MeanClassifier, RecurrentClassifier, SummedMlpClassifier
+from stage2_train.model.inputs import NetworkInputs
+from stage2_train.model.object_head import ObjectHead
+from stage2_train.model.resnet_25d import Trunk
+
+__all__ = ["LayerSummary", "NetworkSummary", "count_parameters", "summarise_network"]
+
+_OPENED = (
+    Trunk,
+    ActivityHead,
+    ObjectHead,
+    MeanClassifier,
+    RecurrentClassifier,
+    SummedMlpClassifier,
+    nn.ModuleList,
+)
+"""Modules whose parts are listed in place of themselves."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LayerSummary:
+    """One layer or stage."""
+
+    name: str
+    """Where it is in the network."""
+    kind: str
+    """What it is."""
+    output: tuple[int, ...]
+    """Shape of what it gives for one clip; frames are folded into the first axis or are one."""
+    parameters: int
+    """Numbers that are learned."""
+    multiply_adds: int
+    """Of its matrix products and convolutions, for one clip."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkSummary:
+    """A network and one clip through it, in evaluation mode."""
+
+    layers: tuple[LayerSummary, ...]
+    """Those with parameters, in the order in which they first give something."""
+    parameters: int
+    """Numbers that are learned, of the whole network."""
+    multiply_adds: int
+    """Of all matrix products and convolutions; what is not a layer's (pooling under masks)
+    included."""
+
+
+def count_parameters(config: NetworkConfig) -> int:
+    """Numbers that a network learns; nothing is allocated for them."""
+    with torch.device("meta"):
+        network = build_network(config)
+    return _num_parameters(network)
+
+
+def summarise_network(
+    config: NetworkConfig,
+    *,
+    crop: tuple[int, int],
+    feature_cells: tuple[int, int],
+    num_frames: int,
+    num_slots: int,
+) -> NetworkSummary:
+    """Puts a black clip with an object in every slot through the network, on the CPU.
+
+    Counted are matrix products and convolutions alone (convolutions with their bias left out), one
+    for each multiplication that is followed by an addition; normalisation, activations, pooling by
+    maxima and sums over pairs are not.
+
+    Args:
+        config: the network.
+        crop: (height, width) of a frame in pixels.
+        feature_cells: (h, w) of the object head's feature map.
+        num_frames: T.
+        num_slots: K.
+    """
+    network = build_network(config).eval()
+    batch = _full_clip(
+        config, crop=crop, feature_cells=feature_cells, num_frames=num_frames, num_slots=num_slots
+    )
+    rows: dict[str, LayerSummary] = {}
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        for name, module in _layers(network):
+            _watch(name, module, counter, rows)
+        network(batch, heads=config.heads)
+    return NetworkSummary(
+        layers=tuple(rows.values()),
+        parameters=_num_parameters(network),
+        multiply_adds=counter.get_total_flops() // 2,
+    )
+
+
+def _layers(module: nn.Module, prefix: str = "") -> Iterator[tuple[str, nn.Module]]:
+    """The modules with parameters that are listed."""
+    for name, child in module.named_children():
+        if isinstance(child, _OPENED):
+            yield from _layers(child, f"{prefix}{name}.")
+        elif _num_parameters(child):
+            yield f"{prefix}{name}", child
+
+
+def _watch(
+    name: str, module: nn.Module, counter: FlopCounterMode, rows: dict[str, LayerSummary]
+) -> None:
+    """Has a row made of the module when it is called; a second call adds to its work."""
+    before: list[int] = []
+
+    def start(module: nn.Module, args: Any) -> None:
+        before.append(counter.get_total_flops())
+
+    def stop(module: nn.Module, args: Any, output: Any) -> None:
+        first = output if isinstance(output, Tensor) else output[0]
+        work = (counter.get_total_flops() - before.pop()) // 2
+        rows[name] = LayerSummary(
+            name=name,
+            kind=type(module).__name__.lstrip("_"),
+            output=tuple(first.shape),
+            parameters=_num_parameters(module),
+            multiply_adds=work + (rows[name].multiply_adds if name in rows else 0),
+        )
+
+    module.register_forward_pre_hook(start)
+    module.register_forward_hook(stop)
+
+
+def _num_parameters(module: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+def _full_clip(
+    config: NetworkConfig,
+    *,
+    crop: tuple[int, int],
+    feature_cells: tuple[int, int],
+    num_frames: int,
+    num_slots: int,
+) -> NetworkInputs:
+    lead, side = (1, num_frames, num_slots), config.mask_size
+    return NetworkInputs(
+        frames_BTCHW=torch.zeros(1, num_frames, 3, *crop, dtype=torch.uint8),
+        masks_BTKhw=torch.ones(*lead, side, side),
+        coverage_BTKhw=torch.ones(*lead, *feature_cells),
+        class_scores_BTKS=torch.zeros(*lead, config.class_width),
+        valid_BTK=torch.ones(lead, dtype=torch.bool),
+    )
