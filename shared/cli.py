@@ -89,6 +89,9 @@ COMMANDS: dict[str, LazyCommand] = {
         "stage2_train.commands", "train", "Train the network on clips and shards."
     ),
     "eval": LazyCommand("stage2_train.commands", "evaluate", "Evaluate a training run."),
+    "ablate": LazyCommand(
+        "stage2_train.ablation.commands", "ablate", "Train and compare the systems of a table."
+    ),
     "bench": LazyCommand(
         "benchmarks.commands", "bench", "Measure this installation against references."
     ),

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from functools import partial
 from pathlib import Path
+from typing import Any, Literal
 
 import click
 
@@ -44,11 +44,51 @@ __all__ = ["demo_detector", "detect"]
     show_default=True,
     help="Detections that score less are dropped.",
 )
-@click.option("--batch", type=click.IntRange(1), default=8, show_default=True, help="Frames.")
+@click.option(
+    "--frames",
+    type=click.Choice(["all", "labelled"]),
+    default="all",
+    show_default=True,
+    help="Every frame, or only those that a segment of the label table covers.",
+)
+@click.option(
+    "--limit",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Only the first N videos; without it, a later run does the others.",
+)
+@click.option(
+    "--unit-frames",
+    type=click.IntRange(1),
+    metavar="N",
+    default=2000,
+    show_default=True,
+    help="About how many frames a shard has: what a crash can cost.",
+)
+@click.option(
+    "--batch",
+    type=click.IntRange(1),
+    default=8,
+    show_default=True,
+    help="Frames that the network sees at once; the last bits of a result depend on it.",
+)
 @click.option(
     "--workers",
     type=click.IntRange(1),
-    help="Processes, each with a detector of its own.  [default: the cores, or 1 with a GPU]",
+    help="Processes or actors, each with a detector of its own.  [default: one a GPU, else one a "
+    "core]",
+)
+@click.option(
+    "--engine",
+    type=click.Choice(["local", "ray"]),
+    default="local",
+    show_default=True,
+    help="Processes of this machine, or actors of a Ray cluster.",
+)
+@click.option(
+    "--address",
+    metavar="HOST:PORT",
+    help="The Ray cluster; auto is the one this machine belongs to.  [default: one for this job]",
 )
 @click.option(
     "--threads",
@@ -57,7 +97,6 @@ __all__ = ["demo_detector", "detect"]
     show_default=True,
     help="CPU threads of each process; the last bits of a result depend on it.",
 )
-@click.option("--limit", type=click.IntRange(1), metavar="N", help="Only the first N videos.")
 @click.option(
     "--precision",
     type=click.Choice(["float32", "float16", "bfloat16"]),
@@ -70,60 +109,27 @@ __all__ = ["demo_detector", "detect"]
 @dry_run_option
 @json_option
 def detect(
-    dataset: str,
-    data_root: Path,
-    out: Path | None,
-    checkpoint: Path | None,
-    config: str | None,
-    score_threshold: float,
-    batch: int,
-    workers: int | None,
-    threads: int,
+    frames: Literal["all", "labelled"],
     limit: int | None,
-    precision: str,
-    fresh: bool,
-    device: str,
+    unit_frames: int,
     dry_run: bool,
     as_json: bool,
+    **options: Any,
 ) -> int:
     """Find the objects of every frame of DATASET and write them as shards.
 
     A job that was cut off goes on where it stopped. Ends with 3 if videos could not be decoded.
     """
-    from shared.manifests.load import load_dataset, shipped_detectors
-    from stage1_detect.detector_choice import choose_files
-    from stage1_detect.planning import check_videos, clear_folder, limit_videos, plan_job
+    from stage1_detect.job import report
+    from stage1_detect.planning import Scope
+    from stage1_detect.request import DetectRequest
 
-    data = limit_videos(load_dataset(dataset, data_root, labels=False), limit)
-    check_videos(data)
-    files = choose_files(
-        data.detector, config=config, checkpoint=checkpoint, shipped=shipped_detectors()
-    )
-    folder = out or Path("shards") / data.name
+    scope = Scope(frames=frames, limit=limit, unit_frames=unit_frames)
+    request = DetectRequest(scope=scope, **options)
     if dry_run:
-        from stage1_detect.dry_run import describe_job
-
-        echo_json(describe_job(data, files, folder=folder, score_threshold=score_threshold))
+        echo_json(request.describe())
         return 0
-    from stage1_detect.job import report, run_job
-    from stage1_detect.mmdet.detector import load_detector
-    from stage1_detect.mmdet.devices import devices_of_workers
-
-    load = partial(
-        load_detector,
-        config=files.config,
-        checkpoint=files.checkpoint,
-        device=device,
-        score_threshold=score_threshold,
-        precision=precision,
-        threads=threads,
-    )
-    detector = load()
-    if fresh:
-        clear_folder(folder)
-    job = plan_job(data, entry=detector.entry, folder=folder)
-    workers = workers or len(devices_of_workers(device, None))
-    summary = run_job(job, detector=detector, batch=batch, load=load, workers=workers)
+    summary = request.run()
     for line in report(summary):
         click.echo(line, err=True)
     if as_json:

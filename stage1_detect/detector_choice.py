@@ -24,6 +24,14 @@ class DetectorFiles:
     checkpoint: Path | None
     """File of weights; None where nobody named one."""
 
+    def absolute(self) -> DetectorFiles:
+        """The same files for a process with another working directory."""
+        is_file = self.config.endswith(".py")
+        return DetectorFiles(
+            config=str(Path(self.config).absolute()) if is_file else self.config,
+            checkpoint=self.checkpoint and self.checkpoint.absolute(),
+        )
+
 
 def choose_files(
     own: DetectorChoice,

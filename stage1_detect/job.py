@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,15 +19,29 @@ from shared.progress import progress
 from shared.shards.plan import Unit, shard_path
 from shared.shards.schema import FailedVideo
 from shared.shards.shard import Shard
+from shared.termination import terminated_as_interrupted
 from stage1_detect.detector import Detector
-from stage1_detect.engines.local import run_units
-from stage1_detect.engines.processes import run_units_in_processes
+from stage1_detect.engines.choice import Engine, run_on
 from stage1_detect.pipeline import UnitResult
-from stage1_detect.planning import SUMMARY_NAME, DetectJob, units_to_do
+from stage1_detect.planning import SUMMARY_NAME, DetectJob, save_plan, units_to_do
 
-__all__ = ["DetectSummary", "report", "run_job"]
+__all__ = ["DetectSummary", "ShortVideo", "report", "run_job"]
 
 logger = logging.getLogger(__name__)
+
+_NAMED_AT_MOST = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShortVideo:
+    """A video that gave fewer frames than its header promises."""
+
+    id: str
+    """Id in the data set's manifest."""
+    frames: int
+    """Frames that could be decoded."""
+    header_frames: int
+    """Frames by its header."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +51,7 @@ class DetectSummary:
     dataset: str
     out: str
     units: int
-    """Units of the plan."""
+    """Units that the run was asked for."""
     skipped_units: int
     """Those whose shard was there already."""
     videos: int
@@ -46,17 +61,22 @@ class DetectSummary:
     detections: int
     """Detections that this run wrote."""
     total_frames: int
-    """Frames in all shards of the job."""
+    """Frames in the shards of all these units."""
     total_detections: int
-    """Detections in all shards of the job."""
+    """Detections in the shards of all these units."""
     seconds: float
     """Time that the units of this run took."""
     frames_per_second: float | None
     """None where this run had nothing to do."""
     failed: tuple[FailedVideo, ...]
     """Videos that could not be decoded, in earlier runs of the job too."""
+    short: tuple[ShortVideo, ...]
+    """Videos that gave fewer frames than their headers promise; known where all frames of a video
+    were asked for."""
     missing: int
     """Listed videos for which there is no file."""
+    unlabelled: int
+    """Videos left out because no segment covers a frame of them."""
 
     @property
     def exit_code(self) -> int:
@@ -65,8 +85,7 @@ class DetectSummary:
 
     def as_json(self) -> dict[str, Any]:
         """The fields as JSON has them."""
-        fields = {name: getattr(self, name) for name in self.__slots__}
-        return fields | {"failed": [{"id": v.id, "reason": v.reason} for v in self.failed]}
+        return asdict(self)
 
 
 def run_job(
@@ -74,42 +93,53 @@ def run_job(
     *,
     detector: Detector,
     batch: int,
-    load: Callable[[], Detector] | None = None,
-    workers: int = 1,
+    engine: Engine | None = None,
 ) -> DetectSummary:
     """Detects what the plan has and the folder lacks; the summary is also saved there.
 
     Args:
         job: what to do.
-        detector: what finds the objects.
+        detector: what finds the objects in this process.
         batch: most frames that the network sees at once.
-        load: makes the same detector in another process; needed for more than one worker.
-        workers: processes that detect, each a unit at a time.
+        engine: who detects; None: this process.
     """
     remove_stale_temporaries(job.folder)
-    units = units_to_do(job.plan, job.folder)
-    skipped = len(job.plan.units) - len(units)
-    if skipped:
-        logger.info("%d of %d units are there already", skipped, len(job.plan.units))
+    save_plan(job)
+    units = units_to_do(job)
+    if len(units) < len(job.units):
+        logger.info("%d of %d units are there already", len(job.units) - len(units), len(job.units))
+    run = partial(
+        run_on,
+        engine,
+        units,
+        detector=detector,
+        videos={video.id: video for video in job.dataset.videos},
+        folder=job.folder,
+        batch=batch,
+    )
     started = time.monotonic()
-    common: dict[str, Any] = {
-        "videos": {video.id: video for video in job.dataset.videos},
-        "folder": job.folder,
-        "batch": batch,
-    }
-    if load is not None and workers > 1 and len(units) > 1:
-        run = partial(run_units_in_processes, units, load=load, workers=workers, **common)
-    else:
-        run = partial(run_units, units, detector=detector, **common)
-    results = _watched(job, units, run)
-    seconds = time.monotonic() - started
+    try:
+        with terminated_as_interrupted():
+            results = _watched(job, units, run)
+    finally:
+        remove_stale_temporaries(job.folder)  # of processes that had to be killed
+    summary = _summary(job, units, results, seconds=time.monotonic() - started)
+    if units or not (job.folder / SUMMARY_NAME).exists():  # a run with nothing to do tells nothing
+        _save(summary, job.dataset, job.folder)
+    return summary
+
+
+def _summary(
+    job: DetectJob, units: Sequence[Unit], results: Sequence[UnitResult], *, seconds: float
+) -> DetectSummary:
+    """What a run that did `units` has to tell."""
     frames = sum(result.frames for result in results)
-    shards = [Shard(shard_path(job.folder, unit.index)) for unit in job.plan.units]
-    summary = DetectSummary(
+    shards = [Shard(shard_path(job.folder, unit.index)) for unit in job.units]
+    return DetectSummary(
         dataset=job.dataset.name,
         out=str(job.folder),
-        units=len(job.plan.units),
-        skipped_units=skipped,
+        units=len(job.units),
+        skipped_units=len(job.units) - len(units),
         videos=len({video for result in results for video in result.videos}),
         frames=frames,
         detections=sum(result.detections for result in results),
@@ -118,11 +148,10 @@ def run_job(
         seconds=round(seconds, 3),
         frames_per_second=round(frames / seconds, 2) if frames else None,
         failed=_failed(shards),
+        short=_short(shards) if job.plan.frames == "all" else (),
         missing=len(job.dataset.missing),
+        unlabelled=job.unlabelled,
     )
-    if units or not (job.folder / SUMMARY_NAME).exists():  # a run with nothing to do tells nothing
-        _save(summary, job.dataset, job.folder)
-    return summary
 
 
 def report(summary: DetectSummary) -> list[str]:
@@ -135,6 +164,16 @@ def report(summary: DetectSummary) -> list[str]:
     ]
     if summary.missing:
         lines.append(f"{summary.missing} listed videos have no file ({SUMMARY_NAME} lists them)")
+    if summary.unlabelled:
+        lines.append(f"{summary.unlabelled} videos left out, no segment covers a frame of them")
+    if summary.short:
+        lines.append(f"{len(summary.short)} videos gave fewer frames than their headers promise:")
+        lines += [
+            f"  {each.id}: {each.frames} of {each.header_frames}"
+            for each in summary.short[:_NAMED_AT_MOST]
+        ]
+        if len(summary.short) > _NAMED_AT_MOST:
+            lines.append(f"  ... ({SUMMARY_NAME} lists them all)")
     if summary.failed:
         lines.append(f"{len(summary.failed)} videos could not be decoded:")
         lines += [f"  {video.id}: {video.reason}" for video in summary.failed]
@@ -149,6 +188,7 @@ def _watched(
         return []
     results: list[UnitResult] = []
     with progress("detect", total=job.frames_of(units), unit="frames") as bar:
+        bar.advance(0, note=f"unit 0/{len(units)}, 0 videos failed")
         for result in run(advance=bar.advance):
             results.append(result)
             failures = sum(len(one.failed) for one in results)
@@ -165,6 +205,21 @@ def _failed(shards: Iterable[Shard]) -> tuple[FailedVideo, ...]:
         for video in shard.failed:
             found.setdefault(video.id, video)
     return tuple(found.values())
+
+
+def _short(shards: Iterable[Shard]) -> tuple[ShortVideo, ...]:
+    """Every video whose frames in all shards are fewer than its header promises."""
+    promised: dict[str, int] = {}
+    found: Counter[str] = Counter()
+    for shard in shards:
+        for video in shard.videos:
+            promised[video.id] = video.header_frames or 0
+            found[video.id] += video.frames
+    return tuple(
+        ShortVideo(id=video_id, frames=found[video_id], header_frames=frames)
+        for video_id, frames in promised.items()
+        if found[video_id] < frames
+    )
 
 
 def _save(summary: DetectSummary, dataset: Dataset, folder: Path) -> None:

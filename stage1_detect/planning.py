@@ -2,27 +2,37 @@
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, Literal
 
 from shared.errors import ConfigError, DataRootError, VideoDecodeError
-from shared.manifests.records import Dataset, Video
+from shared.manifests.records import Dataset, Segment, Video
 from shared.progress import progress
-from shared.shards.plan import PLAN_NAME, Plan, Unit, UnitPart, plan_units, shard_path
+from shared.shards.plan import (
+    PLAN_NAME,
+    UNIT_FRAMES,
+    UNKNOWN_FRAMES,
+    Plan,
+    Unit,
+    UnitPart,
+    plan_units,
+    shard_path,
+)
 from shared.shards.schema import DetectorEntry
-from shared.video import probe
+from shared.video import FrameEstimate, estimate
+from stage1_detect.labelled import check_segments, labelled_ranges, pack_ranges, range_frames
 
 __all__ = [
     "SUMMARY_NAME",
     "DetectJob",
+    "Scope",
     "check_videos",
     "clear_folder",
-    "estimate_frames",
-    "limit_videos",
     "plan_job",
+    "save_plan",
     "units_to_do",
 ]
 
@@ -31,8 +41,28 @@ logger = logging.getLogger(__name__)
 SUMMARY_NAME = "detect.json"
 _SHARDS = "shard-*.zarr.zip"
 _NAMED_AT_MOST = 5
-_UNKNOWN_FRAMES = 300
-"""What a video of unknown length counts for in the progress bar."""
+_UNREADABLE = FrameEstimate(frames=0, rate=25.0)
+"""Of a video that cannot be opened: its unit will find out and record it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scope:
+    """Which frames a job looks at, and in what pieces."""
+
+    frames: Literal["all", "labelled"] = "all"
+    """Every frame, or those that a segment of the label table covers."""
+    limit: int | None = None
+    """Only the first so many videos of the data set; None: all."""
+    unit_frames: int = UNIT_FRAMES
+    """About how many frames a unit has."""
+
+    def videos(self, dataset: Dataset) -> tuple[Video, ...]:
+        """Those that the job looks at, in the order of the data set."""
+        videos = dataset.videos[: self.limit]
+        if self.frames == "all":
+            return videos
+        labelled = {segment.video_id for segment in dataset.segments}
+        return tuple(video for video in videos if video.id in labelled)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,25 +70,21 @@ class DetectJob:
     """A plan with what is needed to carry it out."""
 
     dataset: Dataset
-    """The data set; `videos` are those of the plan."""
+    """The data set."""
     folder: Path
     """Where the shards go."""
     plan: Plan
-    """The units, and the detector that they are for."""
-    estimates: Mapping[str, int | None]
-    """Frames of each video as its header has them, None where it is silent; of the videos whose
-    units are still to do at least."""
+    """The units, and what they are made with; may have more than this run is asked for."""
+    units: tuple[Unit, ...]
+    """Those of the plan that have a video this run is asked for."""
+    estimates: Mapping[str, FrameEstimate]
+    """Length of each video; of the videos whose units are still to do at least."""
+    unlabelled: int = 0
+    """Videos left out because no segment covers a frame of them."""
 
     def frames_of(self, units: Iterable[Unit]) -> int:
         """About how many frames the units have."""
-        return sum(_part_frames(part, self.estimates) for unit in units for part in unit.parts)
-
-
-def limit_videos(dataset: Dataset, limit: int | None) -> Dataset:
-    """The data set with its first `limit` videos only; all of them for None."""
-    if limit is None:
-        return dataset
-    return dataclasses.replace(dataset, videos=dataset.videos[:limit])
+        return round(sum(_part_frames(part, self.estimates) for u in units for part in u.parts))
 
 
 def check_videos(dataset: Dataset) -> None:
@@ -84,37 +110,87 @@ def check_videos(dataset: Dataset) -> None:
         )
 
 
-def plan_job(dataset: Dataset, *, entry: DetectorEntry, folder: Path) -> DetectJob:
-    """The job with the plan of the folder, where it has one that fits, else with a new one, saved.
+def plan_job(
+    dataset: Dataset,
+    *,
+    entry: DetectorEntry | None,
+    folder: Path,
+    scope: Scope | None = None,
+    settings: Mapping[str, Any] | None = None,
+    fresh: bool = False,
+) -> DetectJob:
+    """The job by the plan of the folder, where it has one, with new units for videos that are not
+    in it; writes nothing.
+
+    Units that are planned stay as they are, so that what is done stays done when the limit is
+    lifted or videos have arrived.
+
+    Args:
+        dataset: the data set.
+        entry: what detects; None leaves that open, for a look at the amount of work.
+        folder: where the shards go.
+        scope: which frames are wanted.
+        settings: what else the last bits depend on.
+        fresh: plan as if the folder were empty.
 
     Raises:
-        ConfigError: the folder has the shards of another job, or of none.
+        ConfigError: the folder has the shards of another job, or of none; videos that are planned
+            and not done have no file any more; or no video is labelled and only those are wanted.
     """
-    saved = Plan.load(folder)
-    if saved is None and any(folder.glob(_SHARDS)):
+    scope = scope or Scope()
+    saved = None if fresh else Plan.load(folder)
+    if saved is None and not fresh and any(folder.glob(_SHARDS)):
         raise ConfigError(
             f"{folder}: has shards but no {PLAN_NAME}, so they are of no job that could go on; "
             "use --fresh to start over, or another --out"
         )
-    ids = [video.id for video in dataset.videos]
-    if saved is not None and _video_ids(saved.units) == ids:
-        units = saved.units  # the same videos: those that are done need not be opened once more
-        remaining = set(_video_ids(units_to_do(saved, folder)))
-        estimates = estimate_frames([v for v in dataset.videos if v.id in remaining])
-    else:
-        estimates = estimate_frames(dataset.videos)
-        units = plan_units(list(estimates.items()))
-    plan = Plan(dataset=dataset.name, frames="all", detector=entry, units=units)
-    if saved is None:
-        plan.save(folder)
-    else:
-        saved.check_same(plan, folder)
-    return DetectJob(dataset=dataset, folder=folder, plan=plan, estimates=estimates)
+    units = () if saved is None else saved.units
+    plan = Plan(
+        dataset=dataset.name,
+        frames=scope.frames,
+        detector=entry or _OPEN,
+        unit_frames=scope.unit_frames,
+        settings=dict(settings or {}),
+        units=units,
+    )
+    if saved is not None:
+        wanted = plan if entry else replace(plan, detector=saved.detector, settings=saved.settings)
+        saved.check_same(wanted, folder)
+        check_segments(saved, dataset.segments, folder)
+    videos = scope.videos(dataset)
+    if not videos:
+        raise ConfigError(
+            f"data set {dataset.name!r}: no segment of its label table lies in a video that is "
+            "there; leave --frames labelled out"
+        )
+    known = set(plan.video_ids)
+    estimates = _estimates([video for video in videos if video.id not in known])
+    plan = replace(plan, units=(*units, *_new_units(dataset, estimates, scope, first=len(units))))
+    asked = {video.id for video in videos}
+    job = DetectJob(
+        dataset=dataset,
+        folder=folder,
+        plan=plan,
+        units=tuple(u for u in plan.units if any(part.video_id in asked for part in u.parts)),
+        estimates=estimates,
+        unlabelled=len(dataset.videos[: scope.limit]) - len(videos),
+    )
+    return _with_estimates_of_the_rest(job)
 
 
-def units_to_do(plan: Plan, folder: Path) -> tuple[Unit, ...]:
-    """The units whose shard is not in the folder."""
-    return tuple(unit for unit in plan.units if not shard_path(folder, unit.index).exists())
+def save_plan(job: DetectJob) -> None:
+    """Writes the plan into the folder, unless it is there already.
+
+    Raises:
+        PipelineError: if the disk refuses.
+    """
+    if Plan.load(job.folder) != job.plan:
+        job.plan.save(job.folder)
+
+
+def units_to_do(job: DetectJob) -> tuple[Unit, ...]:
+    """The units that are asked for and whose shard is not in the folder."""
+    return tuple(u for u in job.units if not shard_path(job.folder, u.index).exists())
 
 
 def clear_folder(folder: Path) -> None:
@@ -123,28 +199,73 @@ def clear_folder(folder: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def estimate_frames(videos: Sequence[Video]) -> dict[str, int | None]:
-    """Frames of each video going by its header; None where it cannot be told."""
-    estimates: dict[str, int | None] = {}
+_OPEN = DetectorEntry(config_name="", config_digest="", checkpoint_digest="", class_names=())
+"""Stands for a detector that has not been loaded."""
+
+
+def _new_units(
+    dataset: Dataset, estimates: Mapping[str, FrameEstimate], scope: Scope, *, first: int
+) -> tuple[Unit, ...]:
+    """Units for these videos, numbered from `first`."""
+    if scope.frames == "all":
+        counts = [(video_id, each.frames) for video_id, each in estimates.items()]
+        units = plan_units(counts, scope.unit_frames)
+    else:
+        segments = _segments_by_video(dataset)
+        ranges = {
+            video_id: labelled_ranges(segments[video_id], each.rate)
+            for video_id, each in estimates.items()
+        }
+        units = pack_ranges(ranges, estimates, scope.unit_frames)
+    return tuple(replace(unit, index=first + unit.index) for unit in units)
+
+
+def _with_estimates_of_the_rest(job: DetectJob) -> DetectJob:
+    """Looks at the videos of units that were planned before and are still to do.
+
+    Raises:
+        ConfigError: if such a video has no file any more.
+    """
+    remaining = {part.video_id for unit in units_to_do(job) for part in unit.parts}
+    videos = {video.id: video for video in job.dataset.videos}
+    gone = tuple(sorted(remaining - set(videos)))
+    if gone:
+        raise ConfigError(
+            f"{job.folder / PLAN_NAME}: {len(gone)} videos of it are not done and not under "
+            f"{job.dataset.root} any more ({_examples('such as', gone)}); bring them back, use "
+            "--fresh to start over, or another --out"
+        )
+    more = _estimates([videos[i] for i in videos if i in remaining - set(job.estimates)])
+    return replace(job, estimates={**job.estimates, **more})
+
+
+def _estimates(videos: Sequence[Video]) -> dict[str, FrameEstimate]:
+    """Length of each video, 0 frames where it cannot be told."""
+    estimates: dict[str, FrameEstimate] = {}
     if not videos:
         return estimates
     with progress("look at headers", total=len(videos), unit="videos") as bar:
         for video in videos:
             try:
-                estimates[video.id] = probe(video.path, rate=video.rate).estimated_frames
+                estimates[video.id] = estimate(video.path, rate=video.rate)
             except VideoDecodeError:
-                estimates[video.id] = None  # its unit will find out and record it
+                estimates[video.id] = _UNREADABLE
             bar.advance()
     return estimates
 
 
-def _video_ids(units: Iterable[Unit]) -> list[str]:
-    """Ids of the videos of the units in their order, each once."""
-    return list(dict.fromkeys(part.video_id for unit in units for part in unit.parts))
+def _segments_by_video(dataset: Dataset) -> dict[str, list[Segment]]:
+    segments: dict[str, list[Segment]] = {}
+    for segment in dataset.segments:
+        segments.setdefault(segment.video_id, []).append(segment)
+    return segments
 
 
-def _part_frames(part: UnitPart, estimates: Mapping[str, int | None]) -> int:
-    stop = part.stop or estimates[part.video_id] or part.start + _UNKNOWN_FRAMES
+def _part_frames(part: UnitPart, estimates: Mapping[str, FrameEstimate]) -> float:
+    estimate_ = estimates[part.video_id]
+    if part.ranges:
+        return sum(range_frames(each, estimate_) for each in part.ranges)
+    stop = part.stop or estimate_.frames or part.start + UNKNOWN_FRAMES
     return max(0, stop - part.start)
 
 

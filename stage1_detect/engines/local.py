@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import signal
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 
 from shared.manifests.records import Video
 from shared.shards.plan import Unit, shard_path
+from shared.termination import terminated_as_interrupted
 from stage1_detect.detector import Detector
 from stage1_detect.frame_source import FrameSource
 from stage1_detect.pipeline import UnitResult, detect_unit
 
-__all__ = ["run_units", "terminated_as_interrupted"]
+__all__ = ["run_units"]
 
 
 def run_units(
@@ -45,20 +42,3 @@ def run_units(
         with terminated_as_interrupted():
             result = detect_unit(unit, source=source, detector=detector, path=path, advance=advance)
         yield result
-
-
-@contextmanager
-def terminated_as_interrupted() -> Iterator[None]:
-    """Raises KeyboardInterrupt on SIGTERM while the block runs, so that the block ends orderly."""
-    if threading.current_thread() is not threading.main_thread():
-        yield  # Python hands signals to the main thread only
-        return
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    previous = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, previous)

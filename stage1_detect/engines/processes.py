@@ -1,8 +1,9 @@
 """Runs the units of a plan in several processes of this machine, each with a detector of its own.
 
-A small network on a CPU gains little from more threads and much from more processes. What a unit
-gives does not depend on how many processes there are: batches depend on the unit alone, and every
-process computes with the same number of threads, which `load` sees to.
+A small network on a CPU gains little from more threads and much from more processes; with several
+GPUs each has a process. What a unit gives does not depend on how many processes there are: batches
+depend on the unit alone, and every process computes with the same number of threads, which `load`
+sees to.
 """
 
 from __future__ import annotations
@@ -21,8 +22,8 @@ from typing import Any
 from shared.errors import DetectorError
 from shared.manifests.records import Video
 from shared.shards.plan import Unit, shard_path
+from shared.termination import terminated_as_interrupted
 from stage1_detect.detector import Detector
-from stage1_detect.engines.local import terminated_as_interrupted
 from stage1_detect.frame_source import FrameSource
 from stage1_detect.pipeline import UnitResult, detect_unit
 
@@ -39,13 +40,14 @@ def run_units_in_processes(
     units: Sequence[Unit],
     *,
     videos: Mapping[str, Video],
-    load: Callable[[], Detector],
-    workers: int,
+    load: Callable[[str], Detector],
+    devices: Sequence[str],
     folder: Path,
     batch: int,
     advance: Callable[[int], None] = lambda frames: None,
 ) -> Iterator[UnitResult]:
-    """Detects `workers` units at a time; each result is handed out when its shard is on the disk.
+    """Detects as many units at a time as devices are given; each result is handed out when its
+    shard is on the disk.
 
     If anything raises, ctrl-C included, units that are not begun are dropped and those in work
     leave nothing; shards that are written stay.
@@ -53,8 +55,8 @@ def run_units_in_processes(
     Args:
         units: what is still to do.
         videos: the videos of the plan by id.
-        load: makes the detector of a process; must survive pickling.
-        workers: number of processes.
+        load: makes the detector on the device of this name; must survive pickling.
+        devices: the device of each process.
         folder: where the shards go.
         batch: most frames that the network sees at once.
         advance: called with numbers of frames now and then.
@@ -63,12 +65,14 @@ def run_units_in_processes(
         DetectorError: if a process ends abruptly.
     """
     context = multiprocessing.get_context("spawn")
-    frames = context.Queue()
+    frames, free = context.Queue(), context.SimpleQueue()
+    for device in devices:
+        free.put(device)
     pool = ProcessPoolExecutor(
-        min(workers, len(units)),
+        min(len(devices), len(units)),
         mp_context=context,
         initializer=_prepare,
-        initargs=(load, dict(videos), batch, frames),
+        initargs=(load, free, dict(videos), batch, frames),
     )
     try:
         pending: set[Future[UnitResult]] = {
@@ -88,20 +92,21 @@ def run_units_in_processes(
         ) from err
     except BaseException:
         for process in list((pool._processes or {}).values()):
-            process.terminate()
+            process.kill()
         raise
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _prepare(
-    load: Callable[[], Detector], videos: dict[str, Video], batch: int, frames: Any
+    load: Callable[[str], Detector], free: Any, videos: dict[str, Video], batch: int, frames: Any
 ) -> None:
-    """Makes a process ready: a detector of its own, and gone when its parent is."""
+    """Makes a process ready: a detector on the next free device, and gone when its parent is."""
     global _source, _detector, _frames
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # ctrl-C is the parent's to handle
+    for number in (signal.SIGINT, signal.SIGTERM):  # a group gets them all; the parent handles them
+        signal.signal(number, signal.SIG_IGN)
     threading.Thread(target=_leave_with_parent, daemon=True).start()
-    _detector, _frames = load(), frames
+    _detector, _frames = load(free.get()), frames
     _source = FrameSource(videos, batch=batch, prepare=_detector.prepare)
 
 

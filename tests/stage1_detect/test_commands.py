@@ -65,14 +65,43 @@ def test_detect_writes_shards_and_tells_of_failures(
     assert json.loads(out)["total_frames"] == 5
 
 
+def test_a_limit_can_be_lifted_and_what_would_mix_is_refused(
+    arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, out, _ = run(capsys, *arguments, "--limit", "1", "--json")
+    assert json.loads(out)["frames"] == 5
+    _, out, _ = run(capsys, *arguments, "--dry-run")
+    work = json.loads(out)
+    assert (work["units"], work["shards_there"], work["frames_to_do"]) == (2, 1, 312)
+    size = (tmp_path / "shards" / "shard-000000.zarr.zip").stat().st_size
+    assert work["expected_bytes"] == round(312 * size / 5)
+    assert "an estimate" in work["expected_bytes_is"]
+    _, out, _ = run(capsys, *arguments, "--json")
+    summary = json.loads(out)
+    assert (summary["skipped_units"], summary["frames"], summary["total_frames"]) == (1, 12, 17)
+    for option, message in [
+        ("--batch", "settings.batch is 8 there, 2 asked for"),
+        ("--threads", "settings.threads is 1 there, 2 asked for"),
+        ("--unit-frames", "unit_frames is 2000 there, 2 asked for"),
+    ]:
+        code, _, err = run(capsys, *arguments, option, "2")
+        assert code == 2
+        assert message in err
+    code, _, err = run(capsys, *arguments, "--frames", "labelled")
+    assert code == 2
+    assert "frames is 'all' there, 'labelled' asked for" in err
+    code, out, _ = run(capsys, *arguments, "--frames", "labelled", "--fresh", "--dry-run")
+    assert json.loads(out)["shards_there"] == 0
+
+
 def test_dry_run_writes_nothing(
     arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     code, out, _ = run(capsys, *arguments, "--dry-run")
     assert code == 0
     work = json.loads(out)
-    assert (work["videos"], work["header_frames"], work["units"]) == (3, 17, 1)
-    assert work["videos_of_unknown_length"] == 1
+    assert (work["videos"], work["frames_to_do"], work["units"]) == (3, 317, 1)
+    assert work["unreadable_videos"] == 1
     assert not (tmp_path / "shards").exists()
 
 

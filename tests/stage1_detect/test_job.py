@@ -31,7 +31,8 @@ def test_summary_counts_what_was_done_and_what_was_not(job: DetectJob) -> None:
     saved = summary_file(job)
     assert saved["missing_ids"] == ["lost"]
     assert saved["frames"] == 17
-    assert {key: saved[key] for key in summary.as_json()} == summary.as_json()
+    wanted = json.loads(json.dumps(summary.as_json()))
+    assert {key: saved[key] for key in wanted} == wanted
 
 
 def test_a_finished_job_does_nothing_and_still_tells_failures(job: DetectJob) -> None:
@@ -71,6 +72,8 @@ def test_exit_code_without_failures() -> None:
         seconds=0.0,
         frames_per_second=None,
         failed=(),
+        short=(),
         missing=5,
+        unlabelled=0,
     )
     assert summary.exit_code == 0

@@ -3,6 +3,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,8 +11,16 @@ import stage1_detect.planning as planning
 from shared.errors import ConfigError, DataRootError
 from shared.manifests.load import load_dataset
 from shared.manifests.records import Dataset
-from shared.shards.plan import Plan
-from stage1_detect.planning import check_videos, clear_folder, limit_videos, plan_job, units_to_do
+from shared.shards.plan import Plan, shard_path
+from stage1_detect.planning import (
+    DetectJob,
+    Scope,
+    check_videos,
+    clear_folder,
+    plan_job,
+    save_plan,
+    units_to_do,
+)
 from tests.stage1_detect.conftest import FakeDetector
 
 
@@ -35,38 +44,105 @@ def test_no_video_at_all_is_an_error(dataset: Dataset) -> None:
         check_videos(empty)
 
 
-def test_limit_takes_the_first_videos(dataset: Dataset) -> None:
-    assert [video.id for video in limit_videos(dataset, 2).videos] == ["a", "b"]
-    assert limit_videos(dataset, None) is dataset
+def drawn(job: DetectJob) -> list[str]:
+    """The units of the plan as text, those that are asked for with a star."""
+    return [
+        " ".join(part.video_id for part in unit.parts) + ("*" if unit in job.units else "")
+        for unit in job.plan.units
+    ]
+
+
+def shard_made(job: DetectJob, index: int) -> None:
+    save_plan(job)
+    shard_path(job.folder, index).touch()
+
+
+ENTRY = FakeDetector().entry
 
 
 def test_plan_has_every_video_and_estimates_what_it_can(dataset: Dataset, tmp_path: Path) -> None:
-    job = plan_job(dataset, entry=FakeDetector().entry, folder=tmp_path / "out")
-    assert [part.video_id for unit in job.plan.units for part in unit.parts] == ["a", "b", "broken"]
-    assert job.estimates == {"a": 5, "b": 12, "broken": None}
+    job = plan_job(dataset, entry=ENTRY, folder=tmp_path / "out")
+    assert drawn(job) == ["a b broken*"]
+    assert {name: each.frames for name, each in job.estimates.items()} == {
+        "a": 5,
+        "b": 12,
+        "broken": 0,
+    }
     assert job.frames_of(job.plan.units) == 5 + 12 + 300
+    assert units_to_do(job) == job.plan.units
+    assert not (tmp_path / "out").exists()
+    save_plan(job)
     assert Plan.load(tmp_path / "out") == job.plan
-    assert units_to_do(job.plan, tmp_path / "out") == job.plan.units
 
 
 def test_a_job_that_goes_on_opens_no_video_that_is_done(
     dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    entry = FakeDetector().entry
-    first = plan_job(dataset, entry=entry, folder=tmp_path)
-    (tmp_path / "shard-000000.zarr.zip").touch()
-    monkeypatch.setattr(planning, "probe", lambda *args, **kwargs: pytest.fail("opened a video"))
-    assert plan_job(dataset, entry=entry, folder=tmp_path).plan == first.plan
+    first = plan_job(dataset, entry=ENTRY, folder=tmp_path)
+    shard_made(first, 0)
+    monkeypatch.setattr(planning, "estimate", lambda *args, **kwargs: pytest.fail("opened a video"))
+    again = plan_job(dataset, entry=ENTRY, folder=tmp_path)
+    assert again.plan == first.plan
+    assert units_to_do(again) == ()
 
 
-def test_another_detector_in_the_folder_is_refused(dataset: Dataset, tmp_path: Path) -> None:
-    entry = FakeDetector().entry
-    plan_job(dataset, entry=entry, folder=tmp_path)
-    other = dataclasses.replace(entry, checkpoint_digest="sha256:other")
-    with pytest.raises(ConfigError, match=r"checkpoint_digest.*sha256:1.*sha256:other.*--fresh"):
-        plan_job(dataset, entry=other, folder=tmp_path)
-    with pytest.raises(ConfigError, match="--fresh"):
-        plan_job(limit_videos(dataset, 1), entry=entry, folder=tmp_path)
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("entry", dataclasses.replace(ENTRY, checkpoint_digest="sha256:other"), "sha256:other"),
+        ("scope", Scope(unit_frames=9), "unit_frames is 2000 there, 9 asked for"),
+        ("scope", Scope(frames="labelled"), "frames is 'all' there, 'labelled' asked for"),
+        ("settings", {"batch": 4, "threads": 1}, "settings.batch is 8 there, 4 asked for"),
+    ],
+)
+def test_what_would_mix_is_refused(
+    dataset: Dataset, tmp_path: Path, name: str, value: Any, message: str
+) -> None:
+    wanted: dict[str, Any] = {"entry": ENTRY, "settings": {"batch": 8, "threads": 1}}
+    save_plan(plan_job(dataset, folder=tmp_path, **wanted))
+    with pytest.raises(ConfigError, match=rf"{message}.*--fresh"):
+        plan_job(dataset, folder=tmp_path, **{**wanted, name: value})
+    plan_job(dataset, folder=tmp_path, **{**wanted, name: value}, fresh=True)
+
+
+def test_a_limit_that_is_lifted_leaves_what_is_done(dataset: Dataset, tmp_path: Path) -> None:
+    one = plan_job(dataset, entry=ENTRY, folder=tmp_path, scope=Scope(limit=1))
+    assert drawn(one) == ["a*"]
+    shard_made(one, 0)
+    everything = plan_job(dataset, entry=ENTRY, folder=tmp_path)
+    assert drawn(everything) == ["a*", "b broken*"]
+    assert [unit.index for unit in units_to_do(everything)] == [1]
+    save_plan(everything)
+    two = plan_job(dataset, entry=ENTRY, folder=tmp_path, scope=Scope(limit=1))
+    assert drawn(two) == ["a*", "b broken"]
+    assert units_to_do(two) == ()
+    assert two.plan == everything.plan
+
+
+def test_videos_that_arrive_later_are_added(dataset: Dataset, tmp_path: Path) -> None:
+    early = dataclasses.replace(dataset, videos=dataset.videos[1:2])
+    shard_made(plan_job(early, entry=ENTRY, folder=tmp_path), 0)
+    job = plan_job(dataset, entry=ENTRY, folder=tmp_path)
+    assert drawn(job) == ["b*", "a broken*"]
+
+
+def test_planned_videos_that_are_gone_matter_until_they_are_done(
+    dataset: Dataset, tmp_path: Path
+) -> None:
+    a, b, broken = dataset.videos
+    shard_made(plan_job(dataset, entry=ENTRY, folder=tmp_path, scope=Scope(limit=1)), 0)
+    save_plan(plan_job(dataset, entry=ENTRY, folder=tmp_path))
+    without_a = dataclasses.replace(dataset, videos=(b, broken))
+    assert drawn(plan_job(without_a, entry=ENTRY, folder=tmp_path)) == ["a", "b broken*"]
+    without_b = dataclasses.replace(dataset, videos=(a, broken))
+    with pytest.raises(ConfigError, match=r"1 videos of it are not done .* any more \(such as b"):
+        plan_job(without_b, entry=ENTRY, folder=tmp_path)
+
+
+def test_a_look_at_the_work_needs_no_detector(dataset: Dataset, tmp_path: Path) -> None:
+    settings = {"batch": 8}
+    shard_made(plan_job(dataset, entry=ENTRY, folder=tmp_path, settings=settings), 0)
+    assert units_to_do(plan_job(dataset, entry=None, folder=tmp_path)) == ()
 
 
 def test_shards_without_a_plan_are_refused_and_cleared_only_on_demand(
@@ -77,9 +153,9 @@ def test_shards_without_a_plan_are_refused_and_cleared_only_on_demand(
     (folder / "shard-000007.zarr.zip").touch()
     (folder / "notes.txt").touch()
     with pytest.raises(ConfigError, match=r"has shards but no plan\.json"):
-        plan_job(dataset, entry=FakeDetector().entry, folder=folder)
+        save_plan(plan_job(dataset, entry=ENTRY, folder=folder))
     clear_folder(folder)
     assert [path.name for path in folder.iterdir()] == ["notes.txt"]
-    plan_job(dataset, entry=FakeDetector().entry, folder=folder)
+    save_plan(plan_job(dataset, entry=ENTRY, folder=folder))
     clear_folder(folder)
     assert [path.name for path in folder.iterdir()] == ["notes.txt"]

@@ -48,15 +48,15 @@ def test_two_processes_give_the_same_arrays(videos: dict[str, Video], tmp_path: 
     (choice,) = shipped_detectors()
     assert choice.config is not None
     load = partial(
-        load_detector, config=choice.config, checkpoint=choice.checkpoint, device="cpu",
+        load_detector, config=choice.config, checkpoint=choice.checkpoint,
         score_threshold=0.0, threads=1,
     )  # fmt: skip
     units = plan_units([(id_, NUM_FRAMES) for id_ in videos], unit_frames=NUM_FRAMES)
-    alone = run_units(units, videos=videos, detector=load(), folder=tmp_path / "one", batch=4)
+    alone = run_units(units, videos=videos, detector=load("cpu"), folder=tmp_path / "one", batch=4)
     assert sum(result.frames for result in alone) == 3 * NUM_FRAMES
     counted: list[int] = []
     both = run_units_in_processes(
-        units, videos=videos, load=load, workers=2, folder=tmp_path / "two", batch=4,
+        units, videos=videos, load=load, devices=("cpu", "cpu"), folder=tmp_path / "two", batch=4,
         advance=counted.append,
     )  # fmt: skip
     assert sum(result.frames for result in both) == 3 * NUM_FRAMES
@@ -68,7 +68,7 @@ def test_two_processes_give_the_same_arrays(videos: dict[str, Video], tmp_path: 
             np.testing.assert_array_equal(one.array(name), two.array(name))
 
 
-def refuse() -> None:
+def refuse(device: str) -> None:
     raise DetectorError("no detector here")
 
 
@@ -77,7 +77,7 @@ def test_a_detector_that_cannot_be_made_ends_the_job(
 ) -> None:
     units = plan_units([(id_, NUM_FRAMES) for id_ in videos], unit_frames=NUM_FRAMES)
     results = run_units_in_processes(
-        units, videos=videos, load=refuse, workers=2, folder=tmp_path / "out", batch=4
+        units, videos=videos, load=refuse, devices=("cpu", "cpu"), folder=tmp_path / "out", batch=4
     )  # type: ignore[arg-type]
     with pytest.raises(DetectorError, match="ended abruptly"):
         list(results)

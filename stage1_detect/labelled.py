@@ -1,0 +1,154 @@
+"""`--frames labelled`: only the frames that a segment of the label table covers.
+
+A plan names them by time and not by number, since segments are given in seconds and only decoding
+tells the number of a frame. Each segment is widened by one frame interval on both sides, to whole
+milliseconds outwards; ranges that then touch become one; one that is longer than a unit is cut
+into pieces of a unit's length. Times of frames are the same whoever decodes them, so a clip's frame
+finds its detections at the same time.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from shared.errors import ConfigError
+from shared.manifests.records import Segment
+from shared.shards.plan import PLAN_NAME, Plan, TimeRange, Unit, UnitPart
+from shared.video import FrameEstimate
+
+__all__ = ["check_segments", "labelled_ranges", "pack_ranges", "range_frames"]
+
+_MILLISECONDS = 1000
+_WHOLE = TimeRange(start_seconds=None, stop_seconds=None)
+
+
+def labelled_ranges(segments: Iterable[Segment], rate: float) -> tuple[TimeRange, ...]:
+    """The ranges that the segments of one video cover, widened and joined, increasing.
+
+    Args:
+        segments: rows of the label table, of any split.
+        rate: the video's frames a second.
+    """
+    widened = sorted(
+        (
+            -math.inf if s.start_seconds is None else _floor(s.start_seconds - 1 / rate),
+            math.inf if s.stop_seconds is None else _ceil(s.stop_seconds + 1 / rate),
+        )
+        for s in segments
+    )
+    joined: list[tuple[float, float]] = []
+    for start, stop in widened:
+        if joined and start <= joined[-1][1]:
+            joined[-1] = (joined[-1][0], max(joined[-1][1], stop))
+        else:
+            joined.append((start, stop))
+    return tuple(
+        TimeRange(
+            start_seconds=None if start <= 0 else start,
+            stop_seconds=None if stop == math.inf else stop,
+        )
+        for start, stop in joined
+    )
+
+
+def pack_ranges(
+    videos: Mapping[str, Sequence[TimeRange]],
+    estimates: Mapping[str, FrameEstimate],
+    unit_frames: int,
+) -> tuple[Unit, ...]:
+    """Packs ranges into units in their order; a video whose ranges part over units is in each.
+
+    Args:
+        videos: the ranges of each video.
+        estimates: length and rate of each video.
+        unit_frames: about how many frames a unit has, at least 1.
+    """
+    units: list[dict[str, list[TimeRange]]] = [{}]
+    room = float(unit_frames)
+    for video_id, ranges in videos.items():
+        estimate = estimates[video_id]
+        for each in ranges:
+            for piece in _pieces(each, estimate, unit_frames):
+                frames = range_frames(piece, estimate)
+                if units[-1] and frames > room:
+                    units.append({})
+                    room = unit_frames
+                units[-1].setdefault(video_id, []).append(piece)
+                room -= frames
+    return tuple(
+        Unit(index=index, parts=tuple(_part(*item) for item in unit.items()))
+        for index, unit in enumerate(units)
+        if unit
+    )
+
+
+def range_frames(limits: TimeRange, estimate: FrameEstimate) -> float:
+    """About how many frames a range has."""
+    start, stop = _limits(limits, estimate)
+    return max(0.0, (stop - start) * estimate.rate)
+
+
+def check_segments(plan: Plan, segments: Iterable[Segment], folder: Path) -> None:
+    """Checks that the plan of a folder has every segment of its videos, if it goes by segments.
+
+    Raises:
+        ConfigError: naming the first segment that it lacks.
+    """
+    if plan.frames != "labelled":
+        return
+    planned: dict[str, list[TimeRange]] = {}
+    for unit in plan.units:
+        for part in unit.parts:
+            planned.setdefault(part.video_id, []).extend(part.ranges or (_WHOLE,))
+    for segment in segments:
+        if segment.video_id in planned and not _covers(planned[segment.video_id], segment):
+            raise ConfigError(
+                f"{folder / PLAN_NAME}: the job there does not look at segment {segment.id!r} of "
+                f"video {segment.video_id!r} ({segment.start_seconds} s to "
+                f"{segment.stop_seconds} s); the label table has changed since, use --fresh to "
+                "start over, or another --out"
+            )
+
+
+def _covers(ranges: Iterable[TimeRange], segment: Segment) -> bool:
+    """Whether a segment lies in the ranges, of which pieces of one may follow each other."""
+    reached = -math.inf if segment.start_seconds is None else max(0.0, segment.start_seconds)
+    wanted = math.inf if segment.stop_seconds is None else segment.stop_seconds
+    for each in ranges:
+        start = -math.inf if each.start_seconds is None else each.start_seconds
+        stop = math.inf if each.stop_seconds is None else each.stop_seconds
+        if start <= reached < stop:
+            reached = stop
+    return reached >= wanted
+
+
+def _pieces(limits: TimeRange, estimate: FrameEstimate, unit_frames: int) -> list[TimeRange]:
+    """The range, cut where it is longer than a unit; the last piece keeps its end."""
+    start, stop = _limits(limits, estimate)
+    length = max(1, math.ceil(unit_frames / estimate.rate * _MILLISECONDS)) / _MILLISECONDS
+    num_pieces = max(1, math.ceil((stop - start) / length))
+    borders = [start + place * length for place in range(1, num_pieces)]
+    starts, stops = [limits.start_seconds, *borders], [*borders, limits.stop_seconds]
+    return [TimeRange(start_seconds=a, stop_seconds=b) for a, b in zip(starts, stops, strict=True)]
+
+
+def _limits(limits: TimeRange, estimate: FrameEstimate) -> tuple[float, float]:
+    """Start and stop in seconds, with the video's own where they are open."""
+    start = limits.start_seconds or 0.0
+    stop = limits.stop_seconds
+    return start, max(start, estimate.frames / estimate.rate) if stop is None else stop
+
+
+def _part(video_id: str, ranges: Sequence[TimeRange]) -> UnitPart:
+    kept = () if ranges[0] == _WHOLE else tuple(ranges)
+    return UnitPart(video_id=video_id, start=0, stop=None, ranges=kept)
+
+
+def _floor(seconds: float) -> float:
+    return math.floor(seconds * _MILLISECONDS) / _MILLISECONDS
+
+
+def _ceil(seconds: float) -> float:
+    return math.ceil(seconds * _MILLISECONDS) / _MILLISECONDS

@@ -1,0 +1,110 @@
+"""What the command line asks of detect, and how it is carried out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from shared.manifests.load import load_dataset, shipped_detectors
+from shared.manifests.records import Dataset
+from stage1_detect.detector_choice import DetectorFiles, choose_files
+from stage1_detect.job import DetectSummary, run_job
+from stage1_detect.planning import Scope, check_videos, clear_folder, plan_job
+
+__all__ = ["DetectRequest"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DetectRequest:
+    """The options of `orn detect`; its help says what they mean."""
+
+    dataset: str
+    data_root: Path
+    out: Path | None
+    checkpoint: Path | None
+    config: str | None
+    score_threshold: float
+    batch: int
+    workers: int | None
+    engine: str
+    address: str | None
+    threads: int
+    scope: Scope
+    precision: str
+    fresh: bool
+    device: str
+
+    def describe(self) -> dict[str, Any]:
+        """The settings and the amount of work, as JSON has them; writes nothing.
+
+        Raises:
+            PipelineError: as `run` before it detects.
+        """
+        from stage1_detect.dry_run import describe_job
+
+        data = self._load()
+        job = plan_job(
+            data, entry=None, folder=self._folder(data), scope=self.scope, fresh=self.fresh
+        )
+        return describe_job(
+            job, self._files(data), score_threshold=self.score_threshold, fresh=self.fresh
+        )
+
+    def run(self) -> DetectSummary:
+        """Detects what is asked for and not there yet.
+
+        Raises:
+            PipelineError: if the data set, the detector or the folder is not as it should be.
+        """
+        from stage1_detect.engines.choice import LocalEngine, choose_engine
+        from stage1_detect.mmdet.detector import load_detector
+
+        data = self._load()
+        files = self._files(data)
+        if self.engine == "ray":
+            files = files.absolute()
+        load = partial(
+            load_detector,
+            config=files.config,
+            checkpoint=files.checkpoint,
+            score_threshold=self.score_threshold,
+            precision=self.precision,
+            threads=self.threads,
+        )
+        engine = choose_engine(
+            self.engine,
+            load=load,
+            device=self.device,
+            workers=self.workers,
+            address=self.address,
+        )
+        detector = load(engine.devices[0] if isinstance(engine, LocalEngine) else "cpu")
+        folder = self._folder(data)
+        if self.fresh:
+            clear_folder(folder)
+        job = plan_job(
+            data,
+            entry=detector.entry,
+            folder=folder,
+            scope=self.scope,
+            settings={"batch": self.batch, "threads": self.threads},
+        )
+        return run_job(job, detector=detector, batch=self.batch, engine=engine)
+
+    def _load(self) -> Dataset:
+        data = load_dataset(self.dataset, self.data_root, labels=False)
+        check_videos(data)
+        return data
+
+    def _files(self, data: Dataset) -> DetectorFiles:
+        return choose_files(
+            data.detector,
+            config=self.config,
+            checkpoint=self.checkpoint,
+            shipped=shipped_detectors(),
+        )
+
+    def _folder(self, data: Dataset) -> Path:
+        return self.out or Path("shards") / data.name

@@ -1,0 +1,34 @@
+import os
+import signal
+import threading
+
+import pytest
+
+from shared.termination import Terminated, terminated_as_interrupted
+
+
+def test_sigterm_interrupts_once_and_the_handler_comes_back() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    cleaned = False
+    with pytest.raises(Terminated), terminated_as_interrupted():
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+        finally:
+            os.kill(os.getpid(), signal.SIGTERM)  # while the block ends
+            cleaned = True
+    assert cleaned
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_other_threads_just_run() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    seen: list[object] = []
+
+    def work() -> None:
+        with terminated_as_interrupted():
+            seen.append(signal.getsignal(signal.SIGTERM))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert seen == [before]
