@@ -1,0 +1,1 @@
+"""Trains and measures many systems under one schedule, and compares them with intervals."""

@@ -1,0 +1,103 @@
+"""`orn ablate`: parse, call the job, print what came out."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import click
+
+from shared.cli_options import (
+    data_option,
+    dataset_argument,
+    device_option,
+    dry_run_option,
+    echo_json,
+    json_option,
+    set_option,
+)
+from stage2_train.ablation.plan import TABLES, Search
+
+__all__ = ["ablate"]
+
+_path = click.Path(path_type=Path)
+
+
+def _parse_search(
+    context: click.Context, option: click.Parameter, text: str | None
+) -> Search | None:
+    if text is None:
+        return None
+    key, _, values = text.partition("=")
+    tried = tuple(value.strip() for value in values.split(","))
+    if not key or len(tried) < 2 or not all(re.fullmatch(r"[\w.+-]+", value) for value in tried):
+        wanted = "KEY=VALUE,VALUE,..., such as optimiser.learning_rate=1e-3,3e-4"
+        raise click.BadParameter(f"wanted {wanted}, found {text!r}")
+    return Search(key=key, values=tried)
+
+
+@click.command()
+@dataset_argument
+@data_option
+@click.option("--table", type=click.Choice(TABLES), required=True, help="Table of the paper.")
+@click.option("--systems", help="Only these of its systems, separated by commas.")
+@click.option("--seeds", "num_seeds", type=click.IntRange(1), default=3, show_default=True)
+@click.option("--recipe", help="Name or TOML file of a recipe.  [default: by data set]")
+@set_option
+@click.option(
+    "--search",
+    callback=_parse_search,
+    metavar="KEY=V1,V2,...",
+    help="Choose this setting for each system by the validation split, with the first seed.",
+)
+@click.option("--out", type=_path, help="Folder of the runs.  [default: runs/ablate-DATASET]")
+@click.option("--shards", type=_path, help="Folder of shards.")
+@click.option("--clips", type=_path, help="Clip store.  [default: clips/DATASET.h5]")
+@click.option("--test", is_flag=True, help="When all is trained, read the test split, once.")
+@click.option(
+    "--jobs",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Trainings at the same time; they share the cores.",
+)
+@device_option
+@dry_run_option
+@json_option
+def ablate(
+    dataset: str,
+    systems: str | None,
+    num_seeds: int,
+    overrides: tuple[str, ...],
+    out: Path | None,
+    dry_run: bool,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Train and measure every system of a table of the paper on DATASET, and compare them.
+
+    All have the same recipe and the same number of steps. Interrupted, it goes on where it was.
+    The report is printed and kept as OUT/table-TABLE-SPLIT.json and .md.
+    """
+    from stage2_train.ablation import job, report
+    from stage2_train.ablation.plan import AblationRequest
+
+    request = AblationRequest(
+        manifest=dataset,
+        systems=tuple(systems.split(",")) if systems else (),
+        seeds=tuple(range(num_seeds)),
+        overrides=overrides,
+        out=out or Path("runs") / f"ablate-{Path(dataset).stem}",
+        **options,
+    )
+    if dry_run:
+        described = job.describe_ablation(request)
+        if as_json:
+            echo_json(described)
+        else:
+            click.echo("\n".join(f"{name}: {value}" for name, value in described.items()))
+        return
+    found = job.ablate(request)
+    if as_json:
+        echo_json(found)
+    else:
+        click.echo(report.report_text(found))

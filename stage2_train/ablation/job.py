@@ -1,0 +1,108 @@
+"""The job behind `orn ablate`: search, train, measure, compare."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from shared.atomic_file import write_text
+from shared.errors import ConfigError
+from stage2_train.ablation.execute import carry_out, is_measured, train_command
+from stage2_train.ablation.plan import AblationRequest, AblationRun, planned_runs, table_systems
+from stage2_train.ablation.report import ablation_report, markdown_table
+
+__all__ = ["ablate", "describe_ablation"]
+
+_SETTINGS_NAME = "settings.json"
+
+
+def ablate(request: AblationRequest) -> dict[str, Any]:
+    """Trains and measures what is missing, then compares everything.
+
+    The validation split decides the searched setting; the test split, where it is asked for, is
+    read once everything is trained.
+
+    Returns:
+        The report, which is also written to OUT/table-TABLE-SPLIT.json and .md.
+
+    Raises:
+        ConfigError: if the folder holds runs of other settings.
+        TrainingError: if runs failed.
+    """
+    _claim_folder(request)
+    runs = _chosen_runs(request)
+    carry_out(runs, request, split="validation")
+    split = "validation"
+    if request.test:
+        split = "test"
+        carry_out(runs, request, split=split)
+    report = {"table": request.table, **ablation_report(runs, split=split)}
+    stem = request.out / f"table-{request.table}-{split}"
+    write_text(stem.with_suffix(".json"), json.dumps(report, indent=2, allow_nan=False) + "\n")
+    write_text(stem.with_suffix(".md"), markdown_table(report))
+    return report
+
+
+def describe_ablation(request: AblationRequest) -> dict[str, Any]:
+    """What `ablate` would do: its runs, those that are done, and the first command."""
+    runs = [run for trial in _search_runs(request).values() for run in trial]
+    if request.search is None:
+        runs = list(planned_runs(request, seeds=request.seeds))
+    left = [run for run in runs if not is_measured(run, "validation")]
+    return {
+        "systems": list(table_systems(request.table, request.systems)),
+        "runs": len(runs),
+        "done": len(runs) - len(left),
+        "more_after_search": 0 if request.search is None else len(request.seeds) - 1,
+        "first_command": " ".join(["orn", *train_command(left[0], request)]) if left else None,
+    }
+
+
+def _claim_folder(request: AblationRequest) -> None:
+    """Records what the folder's runs have in common, so that runs of other settings never mix."""
+    recipe = request.recipe
+    if recipe is not None and Path(recipe).is_file():
+        recipe = f"sha256:{hashlib.sha256(Path(recipe).read_bytes()).hexdigest()}"
+    wanted = {
+        "dataset": request.manifest,
+        "recipe": recipe,
+        "settings": list(request.overrides),
+    }
+    path = request.out / _SETTINGS_NAME
+    if not path.is_file():
+        write_text(path, json.dumps(wanted, indent=2) + "\n")
+        return
+    found = json.loads(path.read_text(encoding="utf-8"))
+    for name, value in wanted.items():
+        if found.get(name) != value:
+            raise ConfigError(
+                f"{request.out}: holds runs whose {name} is {found.get(name)}, {value} was asked "
+                "for; give another --out, or the same settings to go on with these"
+            )
+
+
+def _search_runs(request: AblationRequest) -> dict[str, tuple[AblationRun, ...]]:
+    """The runs of the first seed of every system, by the value that is tried."""
+    if request.search is None:
+        return {}
+    names = table_systems(request.table, request.systems)
+    return {
+        value: planned_runs(request, seeds=request.seeds[:1], value_of=dict.fromkeys(names, value))
+        for value in request.search.values
+    }
+
+
+def _chosen_runs(request: AblationRequest) -> tuple[AblationRun, ...]:
+    """The runs to compare; where a setting is searched, it is searched first."""
+    if request.search is None:
+        return planned_runs(request, seeds=request.seeds)
+    trials = _search_runs(request)
+    carry_out([run for runs in trials.values() for run in runs], request, split="validation")
+    value_of: dict[str, str] = {}
+    best: dict[str, float] = {}
+    for value, runs in trials.items():
+        for row in ablation_report(runs, split="validation")["systems"]:
+            name, mean = row["system"], row["mean"]
+            if name not in best or mean > best[name]:
+                best[name], value_of[name] = mean, value
+    return planned_runs(request, seeds=request.seeds, value_of=value_of)

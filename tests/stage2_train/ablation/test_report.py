@@ -1,0 +1,79 @@
+"""The paper's table beside what was measured."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from shared.errors import CheckpointError
+from stage2_train.ablation.plan import AblationRun
+from stage2_train.ablation.report import ORDERINGS, ablation_report, markdown_table, report_text
+from stage2_train.systems import find_system
+
+HEADS = {"orn": "two_heads", "activity-head": "activity_head", "clique-1": "two_heads"}
+TOP1 = {
+    "orn": (0.70, 0.72, 0.71),
+    "activity-head": (0.60, 0.61, 0.62),
+    "clique-1": (0.70, 0.5, 0.9),
+}
+
+
+def _runs(folder: Path) -> list[AblationRun]:
+    runs = []
+    for system, values in TOP1.items():
+        for seed, value in enumerate(values):
+            run = AblationRun(system=system, seed=seed, folder=folder / system / str(seed))
+            run.folder.mkdir(parents=True)
+            content = {
+                "dataset": "demo",
+                "metric": "top1",
+                "num_segments": 100,
+                "chance": 0.25,
+                HEADS[system]: {"top1": value},
+            }
+            (run.folder / "eval-test.json").write_text(json.dumps(content))
+            runs.append(run)
+    return runs
+
+
+def test_means_and_orderings(tmp_path) -> None:
+    report = ablation_report(_runs(tmp_path), split="test")
+    orn = report["systems"][0]
+    assert (orn["system"], orn["num_seeds"]) == ("orn", 3)
+    assert orn["mean"] == pytest.approx(71)
+    assert orn["paper"] == {"epic": "40.89", "vlog": "37.49", "something": "32.12"}
+    verdicts = {(row["better"], row["worse"]): row["verdict"] for row in report["orderings"]}
+    assert verdicts == {("orn", "activity-head"): "holds", ("orn", "clique-1"): "not decided"}
+    text = report_text(report)
+    assert "demo, test: top1 in percent on 100 segments, chance 25.0" in text
+    assert "71.0 +- 2.5" in text
+    assert "| orn | activity-head | 10.0 +- 2.5 | holds |" in markdown_table(report)
+
+
+def test_a_reversed_ordering_is_said(tmp_path) -> None:
+    runs = _runs(tmp_path)
+    for run in runs:
+        if run.system == "activity-head":
+            path = run.folder / "eval-test.json"
+            path.write_text(path.read_text().replace("0.6", "0.9"))
+    rows = ablation_report(runs, split="test")["orderings"]
+    assert rows[0]["verdict"] == "does not hold"
+    assert rows[0]["mean"] < 0
+
+
+def test_a_run_that_is_not_measured_is_named(tmp_path) -> None:
+    runs = _runs(tmp_path)
+    (runs[4].folder / "eval-test.json").unlink()
+    with pytest.raises(CheckpointError, match=r"activity-head, seed 1: wanted .*eval-test\.json"):
+        ablation_report(runs, split="test")
+
+
+def test_orderings_are_those_of_the_paper() -> None:
+    def figures(name: str) -> dict[tuple[int, str], float]:
+        return {(f.table, f.dataset): float(f.printed) for f in find_system(name).figures}
+
+    for better, worse in ORDERINGS:
+        ours, theirs = figures(better), figures(worse)
+        common = ours.keys() & theirs.keys()
+        assert common, (better, worse)
+        assert all(ours[key] > theirs[key] for key in common), (better, worse)
