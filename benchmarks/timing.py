@@ -2,9 +2,10 @@
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
-__all__ = ["seconds_in_turns"]
+__all__ = ["seconds_in_turns", "using_threads"]
 
 
 def seconds_in_turns(
@@ -29,3 +30,16 @@ def seconds_in_turns(
             way()
             row.append(time.perf_counter() - began)
     return tuple(statistics.median(row) for row in seconds)
+
+
+@contextmanager
+def using_threads(threads: int) -> Iterator[None]:
+    """Lets torch compute with so many threads inside the block."""
+    import torch  # other benchmarks do without
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

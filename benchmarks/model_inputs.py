@@ -1,0 +1,71 @@
+"""Random batches for the benchmarks of the model, the same for both sides.
+
+B clips, T frames, K object slots, S detector classes with background, h w cells.
+"""
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from stage2_train.data.batch import ClipBatch
+from stage2_train.model.config import NetworkConfig
+
+__all__ = ["random_batch"]
+
+_STRIDE = 16
+"""Pixels of a cell of the object head's feature map."""
+
+
+def random_batch(
+    config: NetworkConfig,
+    *,
+    clips: int,
+    frames: int,
+    slots: int,
+    pixels: int | None = None,
+    seed: int = 0,
+) -> ClipBatch:
+    """Clips of noise whose every slot holds an object: a rectangle of any size.
+
+    Coverage is the mean of the masks' cells, so that pooling by either gives the same.
+
+    Args:
+        config: of the network; its masks must be a whole number of cells of the feature map.
+        clips: B.
+        frames: T.
+        slots: K.
+        pixels: height and width of the frames; None gives masks twice the cells of the feature map
+            in each direction, as the paper has it (28 x 28 and 14 x 14, for 224 x 224 pixels).
+        seed: of everything.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    side = pixels or _STRIDE * config.mask_size // 2
+    cells = side // _STRIDE
+    lead = (clips, frames, slots)
+    masks_BTKhw = _rectangles(lead, config.mask_size, generator)
+    coverage = functional.avg_pool2d(masks_BTKhw.flatten(0, 2)[:, None], config.mask_size // cells)
+    scores_BTKS = torch.rand(*lead, config.class_width, generator=generator).mul_(5).softmax(3)
+    corners = torch.rand(*lead, 2, generator=generator) * side / 2
+    frames_BTHWC = torch.randint(
+        0, 256, (clips, frames, side, side, 3), generator=generator, dtype=torch.uint8
+    )
+    return ClipBatch(
+        ids=tuple(f"clip-{number}" for number in range(clips)),
+        frames_BTCHW=frames_BTHWC.permute(0, 1, 4, 2, 3),
+        masks_BTKhw=masks_BTKhw,
+        coverage_BTKhw=coverage.view(*lead, cells, cells),
+        boxes_BTK4=torch.cat([corners, corners + side / 2], dim=3),
+        class_scores_BTKS=scores_BTKS,
+        detector_labels_BTK=scores_BTKS.argmax(3),
+        valid_BTK=torch.ones(lead, dtype=torch.bool),
+        labels=torch.randint(0, config.num_activities, (clips,), generator=generator),
+    )
+
+
+def _rectangles(lead: tuple[int, ...], side: int, generator: torch.Generator) -> Tensor:
+    """(*lead, side, side) zeros with a rectangle of ones, of at least one cell, in each."""
+    ends = torch.rand(*lead, 2, 2, generator=generator).mul_(side).sort(dim=-1).values
+    place = torch.arange(side)
+    begin, end = ends[..., :1].floor(), ends[..., 1:].ceil()
+    inside = (place >= begin) & (place < end)
+    return (inside[..., 0, :, None] & inside[..., 1, None, :]).float()
