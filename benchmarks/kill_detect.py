@@ -1,0 +1,245 @@
+"""Kills `orn detect` at random moments and checks that it completes to the same shards.
+
+    python -m benchmarks.kill_detect --trials 20 --out FILE
+
+Each trial starts the command on generated films that make many units, kills it with SIGKILL (its
+whole process group, or in every second trial only the process that was started) at a moment drawn
+uniformly from the time in which a whole run detects, and runs it again to its end. The shards must
+then equal those of a run that was never killed, byte for byte; those that were there at the kill
+must not have been touched; no other file may be left.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+
+from benchmarks.options import out_option
+from benchmarks.result import describe_machine
+from shared.atomic_file import write_text
+
+__all__ = ["KillTrial", "kill_trials", "shard_bytes"]
+
+_POLL_SECONDS = 0.005
+_GONE_SECONDS = 60.0
+"""How long processes that lost their parent may take to end."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KillTrial:
+    """One kill and what came after it."""
+
+    workers: int
+    """Processes that detected."""
+    killed: str
+    """`group`: all of them; `parent`: only the one that was started."""
+    killed_after_seconds: float
+    """When it was killed, counted from when it had written its plan."""
+    was_running: bool
+    """Whether it had not ended by then."""
+    temporaries_left: int
+    """Half-written files that the kill left."""
+    units: int
+    """Units of the plan."""
+    units_done: int
+    """Units whose shard was there after the kill."""
+    units_skipped: int
+    """Units that the second start left alone."""
+    shards_kept: bool
+    """Whether the second start left every shard untouched that was there."""
+    files_left: int
+    """Files at the end that belong to no finished job."""
+    same_bytes: bool
+    """Whether the shards equal those of a run that was never killed."""
+
+    @property
+    def is_good(self) -> bool:
+        """Whether all is as it should be: nothing done is repeated, nothing is left, same bytes."""
+        skipped = self.units_done == self.units_skipped
+        return self.same_bytes and self.shards_kept and skipped and not self.files_left
+
+
+def kill_trials(
+    detect: Sequence[str], folder: Path, *, trials: int, seed: int
+) -> tuple[KillTrial, ...]:
+    """The trials: with one process and with two in turns, all killed and the parent only in turns.
+
+    Args:
+        detect: the command, without `--out` and `--workers`.
+        folder: where each trial gets a folder of its own.
+        trials: number of trials.
+        seed: of the moments.
+    """
+    generator = np.random.default_rng(seed)
+    lengths: dict[int, float] = {}
+    expected: dict[str, bytes] = {}
+    found = []
+    for number in range(trials):
+        workers, killed = 1 + number // 2 % 2, ("group", "parent")[number % 2]
+        if workers not in lengths:
+            whole = folder / f"whole-{workers}"
+            lengths[workers] = _seconds_of_detecting(detect, whole, workers)
+            expected = expected or shard_bytes(whole)
+            if shard_bytes(whole) != expected:
+                raise RuntimeError(f"{whole}: {workers} workers give other shards than one")
+        found.append(
+            _trial(
+                [*detect, "--workers", str(workers)],
+                folder / f"trial-{number:02d}",
+                delay=float(generator.uniform(0, lengths[workers])),
+                killed=killed,
+                workers=workers,
+                expected=expected,
+            )
+        )
+    return tuple(found)
+
+
+def shard_bytes(folder: Path) -> dict[str, bytes]:
+    """The content of every shard of a folder by name."""
+    return {path.name: path.read_bytes() for path in sorted(folder.glob("shard-*.zarr.zip"))}
+
+
+def _trial(
+    command: Sequence[str],
+    folder: Path,
+    *,
+    delay: float,
+    killed: str,
+    workers: int,
+    expected: dict[str, bytes],
+) -> KillTrial:
+    command = [*command, "--out", str(folder), "--json"]
+    was_running = _killed(command, folder, delay=delay, whole_group=killed == "group")
+    temporaries = len(list(folder.glob(".*.tmp-*")))
+    kept = _states(folder)
+    again = subprocess.run(command, capture_output=True, check=False)
+    if again.returncode != 0:
+        raise RuntimeError(f"{folder}: failed after a kill: {again.stderr.decode()[-2000:]}")
+    summary = json.loads(again.stdout)
+    after = _states(folder)
+    files = {path.name for path in folder.iterdir()} - {"plan.json", "detect.json", *expected}
+    return KillTrial(
+        workers=workers,
+        killed=killed,
+        killed_after_seconds=round(delay, 3),
+        was_running=was_running,
+        temporaries_left=temporaries,
+        units=summary["units"],
+        units_done=len(kept),
+        units_skipped=summary["skipped_units"],
+        shards_kept=all(after.get(name) == state for name, state in kept.items()),
+        files_left=len(files),
+        same_bytes=shard_bytes(folder) == expected,
+    )
+
+
+def _states(folder: Path) -> dict[str, tuple[int, int]]:
+    """What changes when a shard is written again: its number on the disk, and its time."""
+    found = {}
+    for path in folder.glob("shard-*.zarr.zip"):
+        status = path.stat()
+        found[path.name] = (status.st_ino, status.st_mtime_ns)
+    return found
+
+
+def _killed(command: Sequence[str], folder: Path, *, delay: float, whole_group: bool) -> bool:
+    """Runs the command and kills it; whether it was still running."""
+    process = _started(command, folder)
+    try:
+        process.wait(delay)
+    except subprocess.TimeoutExpired:
+        if whole_group:
+            os.killpg(process.pid, signal.SIGKILL)
+        else:
+            process.kill()
+    code = process.wait()
+    _wait_for_group(process.pid)
+    return code != 0
+
+
+def _seconds_of_detecting(detect: Sequence[str], folder: Path, workers: int) -> float:
+    process = _started([*detect, "--workers", str(workers), "--out", str(folder)], folder)
+    began = time.perf_counter()
+    if process.wait() != 0:
+        raise RuntimeError(f"{folder}: the command failed without a kill")
+    return time.perf_counter() - began
+
+
+def _started(command: Sequence[str], folder: Path) -> "subprocess.Popen[bytes]":
+    """The command in a process group of its own, when it has written its plan."""
+    process = subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    while not (folder / "plan.json").exists() and process.poll() is None:
+        time.sleep(_POLL_SECONDS)
+    return process
+
+
+def _wait_for_group(group: int) -> None:
+    """Waits until no process of the group is left; children of a killed parent end by themselves.
+
+    Raises:
+        RuntimeError: if they do not.
+    """
+    deadline = time.monotonic() + _GONE_SECONDS
+    while time.monotonic() < deadline:
+        try:
+            os.killpg(group, 0)
+        except ProcessLookupError:
+            return
+        time.sleep(_POLL_SECONDS)
+    raise RuntimeError(f"processes of a killed job are alive after {_GONE_SECONDS:g} s")
+
+
+def _orn(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "shared.cli", *arguments]
+
+
+@click.command()
+@click.option("--trials", type=click.IntRange(1), default=20, show_default=True)
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the moments.")
+@click.option(
+    "--unit-frames", type=click.IntRange(1), default=20, show_default=True, help="Size of a unit."
+)
+@out_option
+def main(trials: int, seed: int, unit_frames: int, out: Path | None) -> None:
+    """Kill `orn detect` TRIALS times at random moments and check what it completes to."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        data = ("--data", str(folder / "data"))
+        subprocess.run(_orn("demo-world", "demo-long", "--size", "short", *data), check=True)
+        detect = _orn("detect", "demo-long", *data, "--unit-frames", str(unit_frames))
+        found = kill_trials(
+            [*detect, "--device", "cpu"], folder / "trials", trials=trials, seed=seed
+        )
+    report: dict[str, Any] = {
+        "tool": "kill_detect",
+        "trials": trials,
+        "killed_while_running": sum(trial.was_running for trial in found),
+        "left_temporaries": sum(trial.temporaries_left > 0 for trial in found),
+        "good": sum(trial.is_good for trial in found),
+        "seed": seed,
+        "unit_frames": unit_frames,
+        "each": [asdict(trial) for trial in found],
+        "machine": describe_machine(),
+    }
+    text = json.dumps(report, indent=2) + "\n"
+    if out is not None:
+        write_text(out, text)
+    click.echo(text, nl=False)
+    sys.exit(0 if report["good"] == trials else 1)
+
+
+if __name__ == "__main__":
+    main()
