@@ -86,6 +86,11 @@ def train(dataset: str, dry_run: bool, as_json: bool, **options: Any) -> None:
     show_default=True,
     help="Test clips of each segment, averaged; the first is centred.",
 )
+@click.option(
+    "--frame-order",
+    type=click.Choice(["forward", "reversed", "shuffled"]),
+    help="A control: the order of a clip's frames; the results go to eval-SPLIT-ORDER.json.",
+)
 @click.option("--data", "data_root", type=_path, help="Data root.  [default: the run's]")
 @_shards_option
 @click.option("--clip-store", "clips", type=_path, help="Clip store.  [default: the run's]")
@@ -93,12 +98,21 @@ def train(dataset: str, dry_run: bool, as_json: bool, **options: Any) -> None:
 @_partial_option
 @device_option
 @json_option
-def evaluate(split: str, num_clips: int, workers: int, as_json: bool, **options: Any) -> None:
+def evaluate(
+    split: str,
+    num_clips: int,
+    frame_order: Any,
+    workers: int,
+    as_json: bool,
+    **options: Any,
+) -> None:
     """Measure the training in the folder RUN on one split."""
     from stage2_train.evaluation import evaluate as evaluation
     from stage2_train.evaluation import job
 
-    wanted = evaluation.EvaluationRequest(split=split, num_clips=num_clips, workers=workers)
+    wanted = evaluation.EvaluationRequest(
+        split=split, num_clips=num_clips, frame_order=frame_order, workers=workers
+    )
     report = job.evaluate(job.EvalRequest(evaluation=wanted, **options))
     if not _speaks():
         return

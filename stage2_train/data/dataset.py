@@ -8,7 +8,7 @@ T frames, K object slots, H W pixels, A activity classes.
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,12 @@ from torch.utils.data import Dataset
 from shared.manifests.records import Segment
 from shared.shards.reader import DetectionFolder, VideoDetections
 from stage2_train.clips.source import FrameSource
+from stage2_train.data.controls import (
+    Controls,
+    places_in_time,
+    with_boxes_as_masks,
+    with_mixed_classes,
+)
 from stage2_train.data.objects import FrameObjects, objects_of_frames
 from stage2_train.data.sampling import (
     centre_frames,
@@ -54,6 +60,8 @@ class ClipSettings:
     """Whether a label is a vector over the activities instead of one of them."""
     seed: int = 0
     """Seed of the training draws."""
+    controls: Controls = field(default_factory=Controls)
+    """What is changed on purpose."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,14 +108,14 @@ class ClipDataset(Dataset[ClipSample]):
         self._clips = clips
         self._detections = detections
         self._videos: OrderedDict[str, VideoDetections] = OrderedDict()
-        self._objects = _ObjectCache(settings.score_threshold)
+        self._objects = _ObjectCache(settings)
         videos = dict.fromkeys(segment.video_id for segment in self.segments)
         for size in {clips.stored_size(video_id) for video_id in videos}:
             centre_window(size, settings.crop)
 
     def __getstate__(self) -> dict[str, Any]:
         """Without what was read: a copy in another process reads for itself."""
-        objects = _ObjectCache(self.settings.score_threshold)
+        objects = _ObjectCache(self.settings)
         return {**self.__dict__, "_videos": OrderedDict(), "_objects": objects}
 
     def __len__(self) -> int:
@@ -140,11 +148,15 @@ class ClipDataset(Dataset[ClipSample]):
         seconds_T = video.seconds[frames_T]
         rows_T = detections.nearest_rows(seconds_T)
         objects = self._objects.get(detections, rows_T.tolist())
+        control = self._control_generator(request)
+        if settings.controls.object_classes == "shuffled":
+            objects = [with_mixed_classes(each, control) for each in objects]
+        order_T = places_in_time(settings.num_frames, settings.controls.frame_order, control)
         return ClipSample(
             id=segment.id,
-            frames=window.cut(video.read(frames_T)),
-            seconds=seconds_T,
-            slots=fill_slots(objects, window, settings.slots),
+            frames=window.cut(video.read(frames_T))[order_T],
+            seconds=seconds_T[order_T],
+            slots=fill_slots([objects[place] for place in order_T], window, settings.slots),
             label=self._label(segment),
         )
 
@@ -154,6 +166,12 @@ class ClipDataset(Dataset[ClipSample]):
         if len(self._videos) > _CACHED_VIDEOS:
             self._videos.popitem(last=False)
         return found
+
+    def _control_generator(self, request: ClipRequest) -> np.random.Generator:
+        """Draws of the controls, apart from all others so that these stay what they are."""
+        if request.epoch is not None:
+            return np.random.default_rng((self.settings.seed, request.epoch, request.segment, 1))
+        return clip_generator(f"{self.segments[request.segment].id}\0control", request.clip)
 
     def _label(self, segment: Segment) -> NDArray[np.float32] | int:
         if not self.settings.multi_label:
@@ -166,8 +184,8 @@ class ClipDataset(Dataset[ClipSample]):
 class _ObjectCache:
     """The objects of frames used lately, bounded by their memory."""
 
-    def __init__(self, score_threshold: float) -> None:
-        self._score_threshold = score_threshold
+    def __init__(self, settings: ClipSettings) -> None:
+        self._settings = settings
         self._frames: OrderedDict[tuple[str, int], FrameObjects] = OrderedDict()
         self._size_bytes = 0
 
@@ -176,7 +194,9 @@ class _ObjectCache:
         video_id = detections.video.id
         missing = [row for row in dict.fromkeys(rows) if (video_id, row) not in self._frames]
         read = [detections.frame(row) for row in missing]
-        made = objects_of_frames(read, score_threshold=self._score_threshold)
+        made = objects_of_frames(read, score_threshold=self._settings.score_threshold)
+        if self._settings.controls.object_masks == "boxes":
+            made = [with_boxes_as_masks(objects) for objects in made]
         for row, objects in zip(missing, made, strict=True):
             self._frames[video_id, row] = objects
             self._size_bytes += objects.size_bytes

@@ -6,7 +6,7 @@ RUN/predictions-SPLIT.npz    ids, labels and logits
 
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from accelerate.utils import gather_object
 
 from shared.atomic_file import write_text
 from shared.errors import CheckpointError, ConfigError
+from stage2_train.data.controls import FrameOrder
 from stage2_train.data.dataset import ClipDataset
 from stage2_train.data.join import JoinedSplit
 from stage2_train.data.loader import LoaderSettings
@@ -32,6 +33,7 @@ from stage2_train.training.checkpoint import (
     load_weights,
 )
 from stage2_train.training.phases import phase_heads
+from stage2_train.training.recipe import Recipe
 from stage2_train.training.run_config import RunConfig
 from stage2_train.training.sources import Sources
 
@@ -46,8 +48,15 @@ class EvaluationRequest:
     """Name of the split."""
     num_clips: int = 1
     """Test clips of each segment; their logits are averaged."""
+    frame_order: FrameOrder | None = None
+    """Order of a clip's frames in place of the recipe's; a control."""
     workers: int = 0
     """Processes that make batches."""
+
+    @property
+    def name(self) -> str:
+        """What the files of this measurement are called by."""
+        return self.split if self.frame_order is None else f"{self.split}-{self.frame_order}"
 
 
 def evaluate_run(
@@ -75,7 +84,7 @@ def evaluate_run(
     network.to(accelerator.device)
     joined = sources.join(request.split)
     joined.require_segments(config.dataset.name)
-    clips = sources.clip_dataset(joined, config.recipe)
+    clips = sources.clip_dataset(joined, _recipe(config, request))
     heads = phase_heads(config.recipe, checkpoint.state.phase)
     total = len(clips) * request.num_clips
     with main_progress(accelerator, "eval", total=total, unit="clips") as bar:
@@ -105,9 +114,18 @@ def evaluate_run(
     }
     if accelerator.is_main_process:
         text = json.dumps(report, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-        write_text(run / f"eval-{request.split}.json", text)
-        save_predictions(run / f"predictions-{request.split}.npz", predictions)
+        write_text(run / f"eval-{request.name}.json", text)
+        save_predictions(run / f"predictions-{request.name}.npz", predictions)
     return report
+
+
+def _recipe(config: RunConfig, request: EvaluationRequest) -> Recipe:
+    """The run's recipe with the order of frames that is asked for."""
+    if request.frame_order is None:
+        return config.recipe
+    data = config.recipe.data
+    controls = replace(data.controls, frame_order=request.frame_order)
+    return replace(config.recipe, data=replace(data, controls=controls))
 
 
 def _report(
@@ -125,6 +143,7 @@ def _report(
         "num_segments": len(predictions.ids),
         "num_skipped": len(joined.skipped),
         "clips": request.num_clips,
+        "frame_order": request.frame_order or config.recipe.data.controls.frame_order,
         "metric": config.dataset.metric,
         **{name: dict(each.summary) for name, each in scores.items()},
         "chance": chance_level(config.dataset.metric, predictions.labels, num_classes=len(classes)),

@@ -14,6 +14,7 @@ from typing import Any, Literal
 from shared.config_file import apply_overrides, config_from_dict
 from shared.errors import ConfigError
 from shared.nearest import nearest
+from stage2_train.data.controls import Controls
 from stage2_train.model.config import NetworkConfig
 from stage2_train.systems import find_system
 from stage2_train.training.losses import Reduction
@@ -44,6 +45,8 @@ class DataRecipe:
     """Detections of a frame at most, the highest scores first; a background object comes on top."""
     score_threshold: float = 0.5
     """Detections below it are ignored."""
+    controls: Controls = field(default_factory=Controls)
+    """What is changed about clips on purpose, in experiments only."""
 
     def __post_init__(self) -> None:
         """Raises ConfigError naming the field."""

@@ -60,4 +60,5 @@ def clip_settings(recipe: Recipe, dataset: Dataset) -> ClipSettings:
         num_activities=len(dataset.classes),
         multi_label=dataset.task == "multi-label",
         seed=recipe.seed,
+        controls=recipe.data.controls,
     )

@@ -200,6 +200,21 @@ def test_a_system_names_its_run_and_starts_from_its_own_weights(workspace, tmp_p
     assert "first weights some.pth: C3D has no 2D network to start from" in result.stderr
 
 
+def test_another_order_of_frames_has_files_of_its_own(workspace) -> None:
+    options = workspace()
+    train(options)
+    forward = json.loads(evaluate(options, "--json").stdout)
+    backward = json.loads(evaluate(options, "--json", "--frame-order", "reversed").stdout)
+    assert (forward["frame_order"], backward["frame_order"]) == ("forward", "reversed")
+    run = Path(options["--run"])
+    with (
+        np.load(run / "predictions-validation.npz") as ahead,
+        np.load(run / "predictions-validation-reversed.npz") as back,
+    ):
+        assert ahead["ids"].tolist() == back["ids"].tolist()
+        assert not np.allclose(ahead["logits"], back["logits"])
+
+
 def test_other_classes_are_refused(workspace, tmp_path) -> None:
     options = workspace()
     train(options, "--max-steps", "1")
