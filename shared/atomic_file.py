@@ -5,6 +5,7 @@ machine or on several that share a disk, and so that what a killed writer left c
 a living one is at.
 """
 
+import glob
 import os
 import re
 import secrets
@@ -16,7 +17,13 @@ from pathlib import Path
 
 from shared.errors import PipelineError
 
-__all__ = ["remove_stale_temporaries", "replacing", "write_bytes", "write_text"]
+__all__ = [
+    "remove_stale_temporaries",
+    "remove_temporaries",
+    "replacing",
+    "write_bytes",
+    "write_text",
+]
 
 _TEMPORARY_NAME = re.compile(r"^\..+\.tmp-(?P<host>.+)-(?P<pid>\d+)-[0-9a-f]{8}$")
 
@@ -86,6 +93,13 @@ def remove_stale_temporaries(folder: Path) -> tuple[Path, ...]:
             path.unlink(missing_ok=True)
             removed.append(path)
     return tuple(removed)
+
+
+def remove_temporaries(path: Path) -> None:
+    """Removes what writers of `path` left; they must have ended, one that has not will fail."""
+    for temporary in path.parent.glob(f".{glob.escape(path.name)}.tmp-*"):
+        if _TEMPORARY_NAME.match(temporary.name):
+            temporary.unlink(missing_ok=True)
 
 
 def _is_stale(path: Path, *, host: str, pid: int) -> bool:

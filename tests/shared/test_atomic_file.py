@@ -9,7 +9,13 @@ from pathlib import Path
 import pytest
 
 from shared import atomic_file
-from shared.atomic_file import remove_stale_temporaries, replacing, write_bytes, write_text
+from shared.atomic_file import (
+    remove_stale_temporaries,
+    remove_temporaries,
+    replacing,
+    write_bytes,
+    write_text,
+)
 from shared.errors import PipelineError
 
 
@@ -102,3 +108,16 @@ def test_only_what_dead_writers_left_is_removed(tmp_path: Path) -> None:
     assert remove_stale_temporaries(tmp_path) == (stale, old)
     assert sorted(tmp_path.iterdir()) == sorted(kept)
     assert remove_stale_temporaries(tmp_path / "absent") == ()
+
+
+def test_what_writers_of_one_file_left_is_removed(tmp_path: Path) -> None:
+    left = tmp_path / ".a[1].zip.tmp-elsewhere-7-0123abcd"
+    kept = [
+        tmp_path / ".b.zip.tmp-elsewhere-7-0123abcd",
+        tmp_path / ".a[1].zip.tmp-mine",
+        tmp_path / "a[1].zip",
+    ]
+    for path in [left, *kept]:
+        path.touch()
+    remove_temporaries(tmp_path / "a[1].zip")
+    assert sorted(tmp_path.iterdir()) == sorted(kept)
