@@ -33,58 +33,61 @@ Window = tuple[float, float, float, float]
 class MaskPieces:
     """Pieces of several masks on one grid, in order of their owners."""
 
-    owner_R: NDArray[np.int32]
-    """Which mask a piece belongs to; not decreasing."""
-    column_R: NDArray[np.int32]
-    """Its column."""
-    top_R: NDArray[np.int32]
-    """Its first row."""
-    bottom_R: NDArray[np.int32]
-    """The row after its last."""
+    rows_4R: NDArray[np.int32]
+    """(4, R) int32: owner, column, first row and the row after the last of each piece; owners never
+    decrease. One array, because a clip has few pieces and each call of numpy costs as much as
+    hundreds of them."""
 
     def __len__(self) -> int:
         """R."""
-        return len(self.owner_R)
+        return self.rows_4R.shape[1]
+
+    @property
+    def owner_R(self) -> NDArray[np.int32]:
+        """Which mask a piece belongs to."""
+        return self.rows_4R[0]
+
+    @property
+    def column_R(self) -> NDArray[np.int32]:
+        """Its column."""
+        return self.rows_4R[1]
+
+    @property
+    def top_R(self) -> NDArray[np.int32]:
+        """Its first row."""
+        return self.rows_4R[2]
+
+    @property
+    def bottom_R(self) -> NDArray[np.int32]:
+        """The row after its last."""
+        return self.rows_4R[3]
 
     @property
     def size_bytes(self) -> int:
         """Memory that the arrays take."""
-        return 16 * len(self)
+        return self.rows_4R.nbytes
 
     def taken(self, chosen: NDArray[np.bool_] | NDArray[np.int64]) -> "MaskPieces":
         """Some of the pieces, by a mask or by their places."""
-        return MaskPieces(
-            owner_R=self.owner_R[chosen],
-            column_R=self.column_R[chosen],
-            top_R=self.top_R[chosen],
-            bottom_R=self.bottom_R[chosen],
-        )
+        return MaskPieces(rows_4R=self.rows_4R[:, chosen])
 
     def of_owners(self, first: int, last: int) -> "MaskPieces":
-        """The pieces of owners [first, last), which become 0, 1, ...; copies."""
+        """The pieces of owners [first, last), which become 0, 1, ...; a copy."""
         start, stop = np.searchsorted(self.owner_R, (first, last))
-        return MaskPieces(
-            owner_R=self.owner_R[start:stop] - np.int32(first),
-            column_R=self.column_R[start:stop].copy(),
-            top_R=self.top_R[start:stop].copy(),
-            bottom_R=self.bottom_R[start:stop].copy(),
-        )
+        rows_4R = self.rows_4R[:, start:stop].copy()
+        rows_4R[0] -= first
+        return MaskPieces(rows_4R=rows_4R)
 
     def owned_by(self, owner_R: NDArray[np.int32]) -> "MaskPieces":
         """The same pieces with other owners."""
-        return MaskPieces(
-            owner_R=owner_R, column_R=self.column_R, top_R=self.top_R, bottom_R=self.bottom_R
-        )
+        rows_4R = self.rows_4R.copy()
+        rows_4R[0] = owner_R
+        return MaskPieces(rows_4R=rows_4R)
 
 
 def concatenated(parts: Sequence[MaskPieces]) -> MaskPieces:
     """All pieces of `parts`, one part after another."""
-    return MaskPieces(
-        owner_R=np.concatenate([part.owner_R for part in parts]),
-        column_R=np.concatenate([part.column_R for part in parts]),
-        top_R=np.concatenate([part.top_R for part in parts]),
-        bottom_R=np.concatenate([part.bottom_R for part in parts]),
-    )
+    return MaskPieces(rows_4R=np.concatenate([part.rows_4R for part in parts], axis=1))
 
 
 def pieces_of_masks(masks: Sequence[bytes], *, height: int) -> MaskPieces:
@@ -190,7 +193,7 @@ def _overlap(
 
 
 def _pieces(owner_R: NDArray, column_R: NDArray, top_R: NDArray, bottom_R: NDArray) -> MaskPieces:
-    owner_R, column_R, top_R, bottom_R = (
-        values.astype(np.int32) for values in (owner_R, column_R, top_R, bottom_R)
-    )
-    return MaskPieces(owner_R=owner_R, column_R=column_R, top_R=top_R, bottom_R=bottom_R)
+    rows_4R = np.empty((4, len(owner_R)), np.int32)
+    for row, values in enumerate((owner_R, column_R, top_R, bottom_R)):
+        rows_4R[row] = values
+    return MaskPieces(rows_4R=rows_4R)

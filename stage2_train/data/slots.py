@@ -9,7 +9,10 @@ T frames, K slots, h w cells, S classes with background.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import accumulate
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,13 +67,17 @@ class ClipSlots:
 
     def framed(self, num_frames: int) -> "ClipSlots":
         """The same slots with their first axis, frame after frame, as the two axes T and K."""
+
+        def framed(values: NDArray[Any]) -> NDArray[Any]:
+            return values.reshape(num_frames, -1, *values.shape[1:])
+
         return ClipSlots(
-            **{
-                field.name: getattr(self, field.name).reshape(
-                    num_frames, -1, *getattr(self, field.name).shape[1:]
-                )
-                for field in fields(self)
-            }
+            masks=framed(self.masks),
+            coverage=framed(self.coverage),
+            boxes=framed(self.boxes),
+            class_scores=framed(self.class_scores),
+            labels=framed(self.labels),
+            valid=framed(self.valid),
         )
 
 
@@ -128,17 +135,15 @@ class _Objects:
 
 def _all_objects(frames: Sequence[FrameObjects]) -> _Objects:
     lengths = [len(frame) for frame in frames]
-    firsts = np.cumsum([0, *lengths[:-1]]).astype(np.int32)
+    firsts = np.array([0, *accumulate(lengths[:-1])], np.int32)
+    pieces = concatenated([frame.pieces for frame in frames])
     return _Objects(
         time_N=np.repeat(np.arange(len(frames)), lengths),
         boxes_N4=np.concatenate([frame.boxes for frame in frames]),
         class_scores_NS=np.concatenate([frame.class_scores for frame in frames]),
         labels_N=np.concatenate([frame.labels for frame in frames]),
-        pieces=concatenated(
-            [
-                frame.pieces.owned_by(frame.pieces.owner_R + first)
-                for frame, first in zip(frames, firsts, strict=True)
-            ]
+        pieces=pieces.owned_by(
+            pieces.owner_R + np.repeat(firsts, [len(frame.pieces) for frame in frames])
         ),
     )
 
@@ -180,6 +185,7 @@ def _fill_cover(slots: ClipSlots, pieces: MaskPieces, grid_window: Window) -> No
     np.matmul(down @ slots.masks, across.T, out=slots.coverage)
 
 
+@lru_cache(maxsize=16)
 def _block_means(num_blocks: int, length: int) -> NDArray[np.float32]:
     """(num_blocks, length) float32 that takes the mean of each of so many equal stretches."""
     size = length // num_blocks
