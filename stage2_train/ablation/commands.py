@@ -15,7 +15,7 @@ from shared.cli_options import (
     json_option,
     set_option,
 )
-from stage2_train.ablation.plan import TABLES, Search
+from stage2_train.ablation.plan import Search
 
 __all__ = ["ablate"]
 
@@ -38,8 +38,13 @@ def _parse_search(
 @click.command()
 @dataset_argument
 @data_option
-@click.option("--table", type=click.Choice(TABLES), required=True, help="Table of the paper.")
-@click.option("--systems", help="Only these of its systems, separated by commas.")
+@click.option(
+    "--table",
+    type=click.Choice(["2", "5", "baselines", "controls"]),
+    required=True,
+    help="Table of the paper.",
+)
+@click.option("--systems", help="Only these of its rows, separated by commas.")
 @click.option("--seeds", "num_seeds", type=click.IntRange(1), default=3, show_default=True)
 @click.option("--recipe", help="Name or TOML file of a recipe.  [default: by data set]")
 @set_option

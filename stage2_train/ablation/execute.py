@@ -44,7 +44,7 @@ def is_measured(run: AblationRun, split: str) -> bool:
 def train_command(run: AblationRun, request: AblationRequest) -> list[str]:
     """What follows `orn` to train a run."""
     arguments = ["train", request.manifest, "--data", str(request.data_root)]
-    arguments += ["--system", run.system, "--seed", str(run.seed), "--run", str(run.folder)]
+    arguments += ["--system", run.row.system, "--seed", str(run.seed), "--run", str(run.folder)]
     arguments += ["--device", request.device, "--workers", "0"]
     for option, value in (
         ("--recipe", request.recipe),

@@ -2,14 +2,18 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from shared.atomic_file import write_text
 from shared.errors import ConfigError
+from shared.manifests.load import load_listing, load_manifest
 from stage2_train.ablation.execute import carry_out, is_measured, train_command
-from stage2_train.ablation.plan import AblationRequest, AblationRun, planned_runs, table_systems
+from stage2_train.ablation.plan import AblationRequest, AblationRun, planned_runs
 from stage2_train.ablation.report import ablation_report, markdown_table
+from stage2_train.ablation.rows import AblationRow, table_rows
+from stage2_train.training.recipe import default_recipe, load_recipe
 
 __all__ = ["ablate", "describe_ablation"]
 
@@ -29,8 +33,9 @@ def ablate(request: AblationRequest) -> dict[str, Any]:
         ConfigError: if the folder holds runs of other settings.
         TrainingError: if runs failed.
     """
+    rows = _rows(request)
     _claim_folder(request)
-    runs = _chosen_runs(request)
+    runs = _chosen_runs(request, rows)
     carry_out(runs, request, split="validation")
     split = "validation"
     if request.test:
@@ -45,17 +50,29 @@ def ablate(request: AblationRequest) -> dict[str, Any]:
 
 def describe_ablation(request: AblationRequest) -> dict[str, Any]:
     """What `ablate` would do: its runs, those that are done, and the first command."""
-    runs = [run for trial in _search_runs(request).values() for run in trial]
+    rows = _rows(request)
+    runs = [run for trial in _search_runs(request, rows).values() for run in trial]
     if request.search is None:
-        runs = list(planned_runs(request, seeds=request.seeds))
+        runs = list(planned_runs(request, rows, seeds=request.seeds))
     left = [run for run in runs if not is_measured(run, "validation")]
     return {
-        "systems": list(table_systems(request.table, request.systems)),
+        "systems": [row.name for row in rows],
         "runs": len(runs),
         "done": len(runs) - len(left),
         "more_after_search": 0 if request.search is None else len(request.seeds) - 1,
         "first_command": " ".join(["orn", *train_command(left[0], request)]) if left else None,
     }
+
+
+def _rows(request: AblationRequest) -> tuple[AblationRow, ...]:
+    """The rows of the table under the recipe of the data set."""
+    manifest = load_manifest(request.manifest)
+    recipe = load_recipe(
+        request.recipe or default_recipe(manifest.name),
+        num_activities=len(load_listing(manifest, request.data_root).classes),
+        overrides=request.overrides,
+    )
+    return table_rows(request.table, request.systems, recipe)
 
 
 def _claim_folder(request: AblationRequest) -> None:
@@ -81,22 +98,26 @@ def _claim_folder(request: AblationRequest) -> None:
             )
 
 
-def _search_runs(request: AblationRequest) -> dict[str, tuple[AblationRun, ...]]:
+def _search_runs(
+    request: AblationRequest, rows: Sequence[AblationRow]
+) -> dict[str, tuple[AblationRun, ...]]:
     """The runs of the first seed of every system, by the value that is tried."""
     if request.search is None:
         return {}
-    names = table_systems(request.table, request.systems)
+    names = [row.name for row in rows]
     return {
-        value: planned_runs(request, seeds=request.seeds[:1], value_of=dict.fromkeys(names, value))
+        value: planned_runs(
+            request, rows, seeds=request.seeds[:1], value_of=dict.fromkeys(names, value)
+        )
         for value in request.search.values
     }
 
 
-def _chosen_runs(request: AblationRequest) -> tuple[AblationRun, ...]:
+def _chosen_runs(request: AblationRequest, rows: Sequence[AblationRow]) -> tuple[AblationRun, ...]:
     """The runs to compare; where a setting is searched, it is searched first."""
     if request.search is None:
-        return planned_runs(request, seeds=request.seeds)
-    trials = _search_runs(request)
+        return planned_runs(request, rows, seeds=request.seeds)
+    trials = _search_runs(request, rows)
     carry_out([run for runs in trials.values() for run in runs], request, split="validation")
     value_of: dict[str, str] = {}
     best: dict[str, float] = {}
@@ -105,4 +126,4 @@ def _chosen_runs(request: AblationRequest) -> tuple[AblationRun, ...]:
             name, mean = row["system"], row["mean"]
             if name not in best or mean > best[name]:
                 best[name], value_of[name] = mean, value
-    return planned_runs(request, seeds=request.seeds, value_of=value_of)
+    return planned_runs(request, rows, seeds=request.seeds, value_of=value_of)

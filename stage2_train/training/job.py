@@ -20,7 +20,7 @@ from stage2_train.training.checkpoint import LAST_NAME
 from stage2_train.training.first_weights import set_first_weights, weights_digest
 from stage2_train.training.loop import TrainingData, train_network
 from stage2_train.training.phases import plan_phases
-from stage2_train.training.recipe import load_recipe, recipe_names
+from stage2_train.training.recipe import default_recipe, load_recipe
 from stage2_train.training.run_config import (
     DataPaths,
     RunConfig,
@@ -149,7 +149,7 @@ def _counts(plan: _Plan) -> dict[str, int]:
 
 def _plan(request: TrainRequest) -> _Plan:
     dataset = load_dataset(request.manifest, request.data_root)
-    recipe_name = request.recipe or _default_recipe(dataset.name)
+    recipe_name = request.recipe or default_recipe(dataset.name)
     recipe = load_recipe(
         recipe_name,
         num_activities=len(dataset.classes),
@@ -200,14 +200,6 @@ def _overrides(request: TrainRequest) -> tuple[str, ...]:
     if request.seed is not None:
         overrides = (*overrides, f"seed={request.seed}")
     return overrides
-
-
-def _default_recipe(dataset_name: str) -> str:
-    """The recipe called like the data set or the first part of its name, else the paper's."""
-    for name in (dataset_name, dataset_name.split("-")[0].split("_")[0]):
-        if name in recipe_names():
-            return name
-    return "paper_resnet50"
 
 
 def _default_run(dataset_name: str, recipe_name: str, *, system: str | None, seed: int) -> Path:

@@ -26,6 +26,7 @@ __all__ = [
     "PhaseRecipe",
     "Recipe",
     "ValidationRecipe",
+    "default_recipe",
     "load_recipe",
     "recipe_names",
 ]
@@ -40,7 +41,7 @@ class DataRecipe:
     crop: tuple[int, int] = (224, 224)
     """(height, width) of the crop in stored pixels, multiples of 16."""
     clip_frames: int | None = None
-    """T, frames of a clip; none takes the data set's."""
+    """T, frames of a clip; none takes the data set's. With 1 no frames are related."""
     max_objects: int = 10
     """Detections of a frame at most, the highest scores first; a background object comes on top."""
     score_threshold: float = 0.5
@@ -52,8 +53,8 @@ class DataRecipe:
         """Raises ConfigError naming the field."""
         if any(length < 16 or length % 16 for length in self.crop):
             raise _bad("data.crop", "multiples of 16", list(self.crop))
-        if self.clip_frames is not None and self.clip_frames < 2:
-            raise _bad("data.clip_frames", "at least 2 frames", self.clip_frames)
+        if self.clip_frames is not None and self.clip_frames < 1:
+            raise _bad("data.clip_frames", "at least 1 frame", self.clip_frames)
         if self.max_objects < 1:
             raise _bad("data.max_objects", "at least 1", self.max_objects)
         if not 0 <= self.score_threshold <= 1:
@@ -172,6 +173,10 @@ class Recipe:
     """Where the ResNet starts: from ImageNet weights (section 5), inflated, or from nothing."""
     precision: Literal["fp32", "bf16"] = "fp32"
     """bf16 computes matrix products and convolutions in bfloat16; weights stay float32."""
+    compile: bool = False
+    """Whether torch.compile translates the ResNet; needs a C++ compiler, or triton on a GPU."""
+    checkpoint_activations: bool = False
+    """Whether the blocks of the ResNet are computed again for the gradient, to save memory."""
     checkpoint_every_steps: int = 500
     """Steps between checkpoints inside an epoch; the end of an epoch always has one."""
     log_every_steps: int = 20
@@ -190,6 +195,8 @@ class Recipe:
                 raise _bad(name, "at least 1", getattr(self, name))
         if self.seed < 0:
             raise _bad("seed", "at least 0", self.seed)
+        if self.compile and self.checkpoint_activations:
+            raise _bad("checkpoint_activations", "false together with compile", True)
 
     @property
     def feature_cells(self) -> tuple[int, int]:
@@ -201,6 +208,14 @@ class Recipe:
 def recipe_names() -> tuple[str, ...]:
     """Names of the recipes that are shipped."""
     return tuple(sorted(path.stem for path in RECIPES.glob("*.toml")))
+
+
+def default_recipe(dataset_name: str) -> str:
+    """The recipe called like the data set or the first part of its name, else the paper's."""
+    for name in (dataset_name, dataset_name.split("-")[0].split("_")[0]):
+        if name in recipe_names():
+            return name
+    return "paper_resnet50"
 
 
 def load_recipe(

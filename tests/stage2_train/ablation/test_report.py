@@ -8,7 +8,9 @@ import pytest
 from shared.errors import CheckpointError
 from stage2_train.ablation.plan import AblationRun
 from stage2_train.ablation.report import ORDERINGS, ablation_report, markdown_table, report_text
+from stage2_train.ablation.rows import table_rows
 from stage2_train.systems import find_system
+from stage2_train.training.recipe import load_recipe
 
 HEADS = {"orn": "two_heads", "activity-head": "activity_head", "clique-1": "two_heads"}
 TOP1 = {
@@ -22,7 +24,8 @@ def _runs(folder: Path) -> list[AblationRun]:
     runs = []
     for system, values in TOP1.items():
         for seed, value in enumerate(values):
-            run = AblationRun(system=system, seed=seed, folder=folder / system / str(seed))
+            row = table_rows("2", (system,), load_recipe("demo", num_activities=12))[0]
+            run = AblationRun(row=row, seed=seed, folder=folder / system / str(seed))
             run.folder.mkdir(parents=True)
             content = {
                 "dataset": "demo",
@@ -53,7 +56,7 @@ def test_means_and_orderings(tmp_path) -> None:
 def test_a_reversed_ordering_is_said(tmp_path) -> None:
     runs = _runs(tmp_path)
     for run in runs:
-        if run.system == "activity-head":
+        if run.row.name == "activity-head":
             path = run.folder / "eval-test.json"
             path.write_text(path.read_text().replace("0.6", "0.9"))
     rows = ablation_report(runs, split="test")["orderings"]

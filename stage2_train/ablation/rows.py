@@ -1,0 +1,109 @@
+"""The rows of a table: systems of the paper, and controls: systems under other settings."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from shared.errors import ConfigError
+from shared.nearest import nearest
+from stage2_train.model.summary import count_parameters
+from stage2_train.systems import SYSTEMS, find_system
+from stage2_train.training.recipe import Recipe
+
+__all__ = ["TABLES", "AblationRow", "table_rows", "wide_activity_head"]
+
+TABLES = ("2", "5", "baselines", "controls")
+_BASELINE_TABLES = (1, 3, 4)
+_BESIDE_BASELINES = ("activity-head", "orn")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AblationRow:
+    """What is trained with several seeds and compared with the other rows."""
+
+    name: str
+    """Of a system, or of a control."""
+    title: str
+    """What it is, in a few words."""
+    system: str
+    """Name of the system that is trained."""
+    overrides: tuple[str, ...] = ()
+    """Settings of the recipe to replace."""
+    paper: dict[str, str] = field(default_factory=dict)
+    """Data set to figure as the paper prints it."""
+
+
+def table_rows(table: str, wanted: Sequence[str], recipe: Recipe) -> tuple[AblationRow, ...]:
+    """The rows of a table in its order, or the wanted ones of them.
+
+    Args:
+        table: one of `TABLES`.
+        wanted: names; all of the table if empty.
+        recipe: what the rows are trained by; decides how wide a control has to be.
+
+    Raises:
+        ConfigError: if one that is wanted is not in the table.
+    """
+    if table == "controls":
+        rows = _controls(recipe)
+    elif table == "baselines":
+        introduced = tuple(s.name for s in SYSTEMS if s.table in _BASELINE_TABLES)
+        rows = tuple(_system_row(name) for name in (*introduced, *_BESIDE_BASELINES))
+    else:
+        rows = tuple(_system_row(s.name) for s in SYSTEMS if s.table == int(table))
+    names = tuple(row.name for row in rows)
+    for name in wanted:
+        if name not in names:
+            raise ConfigError(
+                f"system {name!r}: wanted one of table {table}, {', '.join(names)}; "
+                f"did you mean {nearest(name, names)!r}?"
+            )
+    return tuple(row for row in rows if row.name in wanted or not wanted)
+
+
+def wide_activity_head(recipe: Recipe) -> int:
+    """The smallest base width at which the activity head alone has as many parameters as both heads
+    have at the recipe's."""
+    wanted = count_parameters(replace(recipe.model, heads="both"))
+    width = recipe.model.base_width
+    while count_parameters(replace(recipe.model, heads="activity", base_width=width)) < wanted:
+        width += 1
+    return width
+
+
+def _system_row(name: str) -> AblationRow:
+    system = find_system(name)
+    return AblationRow(name=name, title=system.title, system=name, paper=system.paper())
+
+
+def _controls(recipe: Recipe) -> tuple[AblationRow, ...]:
+    width = wide_activity_head(recipe)
+    changed = (
+        ("one-frame", "activity-head", "data.clip_frames=1", "the activity head of one frame"),
+        (
+            "wide-activity-head",
+            "activity-head",
+            f"model.base_width={width}",
+            f"the activity head with as many parameters as orn: base width {width}",
+        ),
+        (
+            "shuffled-frames",
+            "orn",
+            "data.controls.frame_order=shuffled",
+            "frames of a clip in random order",
+        ),
+        ("boxes", "orn", "data.controls.object_masks=boxes", "boxes in place of masks"),
+        (
+            "mixed-classes",
+            "orn",
+            "data.controls.object_classes=shuffled",
+            "classes dealt out anew among the objects of a frame",
+        ),
+    )
+    systems = ("activity-head", "orn", "coco-class", "coco-shape", "coco-intra")
+    return (
+        *(_system_row(name) for name in systems),
+        *(
+            AblationRow(name=name, title=title, system=system, overrides=(override,))
+            for name, system, override, title in changed
+        ),
+    )
