@@ -181,6 +181,14 @@ def test_without_validation(run_tiny, tmp_path) -> None:
     assert not (tmp_path / "best.pt").exists()
 
 
+def test_clips_of_one_frame(run_tiny, tiny_recipe, tmp_path) -> None:
+    """There are no pairs of frames then; the object head says the same of every clip."""
+    recipe = replace(tiny_recipe, data=replace(tiny_recipe.data, clip_frames=1))
+    state = run_tiny(tmp_path, recipe).state
+    assert state.step == NUM_STEPS
+    assert state.is_finished(2)
+
+
 def test_loss_that_is_not_finite_stops_before_the_weights_move(
     run_tiny, tiny_recipe, tmp_path
 ) -> None:
