@@ -55,6 +55,9 @@ COMMANDS: dict[str, LazyCommand] = {
     "demo-truth": LazyCommand(
         "data_manifests.demo.commands", "demo_truth", "Write what demo films truly show as shards."
     ),
+    "demo-reverse": LazyCommand(
+        "data_manifests.demo.commands", "demo_reverse", "Measure a run with demo films backwards."
+    ),
     "demo-detector": LazyCommand(
         "stage1_detect.commands", "demo_detector", "Train the small detector of the demo."
     ),

@@ -7,7 +7,14 @@ from pathlib import Path
 
 import click
 
-from shared.cli_options import data_option, echo_json, json_option, out_option, seed_option
+from shared.cli_options import (
+    data_option,
+    device_option,
+    echo_json,
+    json_option,
+    out_option,
+    seed_option,
+)
 
 WORLDS = ("demo", "demo-touch", "demo-long", "demo-places")
 DETECTOR_FILMS = {"train": 4000, "validation": 250}
@@ -70,6 +77,44 @@ def demo_truth(dataset: str, data_root: Path, out: Path | None) -> None:
     folder = out or Path("shards") / f"{dataset}-truth"
     written = write_truth_shards(dataset, data_root, folder)
     click.echo(f"{folder}: {f'{written} shards written' if written else 'whole'}", err=True)
+
+
+@click.command("demo-reverse")
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option(
+    "--split",
+    type=click.Choice(["validation", "test"]),
+    default="validation",
+    show_default=True,
+    help="What to measure.",
+)
+@device_option
+@json_option
+def demo_reverse(run: Path, split: str, device: str, as_json: bool) -> None:
+    """Measure a RUN on the demo with its films forward and backwards.
+
+    Backwards, half of the activities become another one: a system that sees the order of frames
+    names that one.
+    """
+    from data_manifests.demo.reverse import reversed_figures, reversed_text
+    from stage2_train.evaluation.evaluate import EvaluationRequest
+    from stage2_train.evaluation.job import EvalRequest, evaluate
+
+    forward, backward = (
+        evaluate(
+            EvalRequest(
+                run=run,
+                evaluation=EvaluationRequest(split=split, frame_order=order),
+                device=device,
+            )
+        )
+        for order in (None, "reversed")
+    )
+    figures = reversed_figures(forward, backward)
+    if as_json:
+        echo_json(figures.as_json())
+    else:
+        click.echo(reversed_text(figures))
 
 
 @click.command("demo")
