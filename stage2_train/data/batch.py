@@ -40,7 +40,7 @@ class ClipBatch:
     valid_BTK: Tensor
     """(B, T, K) bool, which slots hold an object."""
     labels: Tensor
-    """(B,) int64 activities, or (B, A) float32 zeros and ones."""
+    """(B,) int64 activities, or (B, A) float32 zeros and ones, and -1 for what is not known."""
 
     def __len__(self) -> int:
         """B."""

@@ -9,7 +9,7 @@ T frames, K object slots, H W pixels, A activity classes.
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,7 +34,9 @@ from stage2_train.data.sampling import (
 from stage2_train.data.slots import ClipSlots, SlotSettings, fill_slots
 from stage2_train.data.transforms import centre_window, random_window
 
-__all__ = ["ClipDataset", "ClipRequest", "ClipSample", "ClipSettings"]
+__all__ = ["ClipDataset", "ClipRequest", "ClipSample", "ClipSettings", "UnsureLabels"]
+
+UnsureLabels = Literal["negative", "ignored"]
 
 _CACHED_VIDEOS = 1024
 """Videos whose times stay in memory, in each process."""
@@ -58,6 +60,9 @@ class ClipSettings:
     """A."""
     multi_label: bool
     """Whether a label is a vector over the activities instead of one of them."""
+    unsure_labels: UnsureLabels = "negative"
+    """What training does with activities of which annotators could not tell: 0, or -1, which the
+    loss ignores."""
     seed: int = 0
     """Seed of the training draws."""
     controls: Controls = field(default_factory=Controls)
@@ -89,7 +94,7 @@ class ClipSample:
     slots: ClipSlots
     """Objects of its frames."""
     label: NDArray[np.float32] | int
-    """The activity, or (A,) float32 zeros and ones."""
+    """The activity, or (A,) float32 zeros and ones, and -1 where the loss shall ignore one."""
 
 
 class ClipDataset(Dataset[ClipSample]):
@@ -157,7 +162,7 @@ class ClipDataset(Dataset[ClipSample]):
             frames=window.cut(video.read(frames_T))[order_T],
             seconds=seconds_T[order_T],
             slots=fill_slots([objects[place] for place in order_T], window, settings.slots),
-            label=self._label(segment),
+            label=self._label(segment, is_training=request.epoch is not None),
         )
 
     def _video_detections(self, video_id: str) -> VideoDetections:
@@ -173,11 +178,13 @@ class ClipDataset(Dataset[ClipSample]):
             return np.random.default_rng((self.settings.seed, request.epoch, request.segment, 1))
         return clip_generator(f"{self.segments[request.segment].id}\0control", request.clip)
 
-    def _label(self, segment: Segment) -> NDArray[np.float32] | int:
+    def _label(self, segment: Segment, *, is_training: bool) -> NDArray[np.float32] | int:
         if not self.settings.multi_label:
             return segment.labels[0]
         label_A = np.zeros(self.settings.num_activities, np.float32)
         label_A[list(segment.labels)] = 1
+        if is_training and self.settings.unsure_labels == "ignored":
+            label_A[list(segment.unsure)] = -1
         return label_A
 
 

@@ -36,7 +36,8 @@ def activity_loss(logits_BA: Tensor, labels: Tensor) -> Tensor:
     Args:
         logits_BA: the prediction.
         labels: (B,) int64 classes gives cross-entropy; (B, A) floats in [0, 1] gives binary
-            cross-entropy, the mean over classes as well.
+            cross-entropy, the mean over classes as well. Pairs of clip and class below 0 are not
+            known and left out of the mean.
 
     Raises:
         ShapeError: if the labels are neither.
@@ -44,7 +45,11 @@ def activity_loss(logits_BA: Tensor, labels: Tensor) -> Tensor:
     if labels.dtype == torch.int64 and labels.shape == logits_BA.shape[:1]:
         return functional.cross_entropy(logits_BA, labels)
     if labels.is_floating_point() and labels.shape == logits_BA.shape:
-        return functional.binary_cross_entropy_with_logits(logits_BA, labels)
+        known_BA = labels >= 0
+        loss_BA = functional.binary_cross_entropy_with_logits(
+            logits_BA, labels.clamp(min=0), weight=known_BA.to(logits_BA.dtype), reduction="none"
+        )
+        return loss_BA.sum() / known_BA.sum().clamp(min=1)
     num_clips, num_activities = logits_BA.shape
     raise ShapeError(
         f"labels: wanted ({num_clips},) int64 or ({num_clips}, {num_activities}) floating point, "

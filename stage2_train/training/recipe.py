@@ -15,6 +15,7 @@ from shared.config_file import apply_overrides, config_from_dict
 from shared.errors import ConfigError
 from shared.nearest import nearest
 from stage2_train.data.controls import Controls
+from stage2_train.data.dataset import UnsureLabels
 from stage2_train.model.config import NetworkConfig
 from stage2_train.systems import find_system
 from stage2_train.training.losses import Reduction
@@ -46,6 +47,9 @@ class DataRecipe:
     """Detections of a frame at most, the highest scores first; a background object comes on top."""
     score_threshold: float = 0.5
     """Detections below it are ignored."""
+    unsure_labels: UnsureLabels = "negative"
+    """Classes of which annotators could not tell whether they hold: count as absent in training, as
+    in the authors' code, or are `ignored` by the loss. Evaluation leaves them out either way."""
     controls: Controls = field(default_factory=Controls)
     """What is changed about clips on purpose, in experiments only."""
 

@@ -59,6 +59,7 @@ def clip_settings(recipe: Recipe, dataset: Dataset) -> ClipSettings:
         score_threshold=recipe.data.score_threshold,
         num_activities=len(dataset.classes),
         multi_label=dataset.task == "multi-label",
+        unsure_labels=recipe.data.unsure_labels,
         seed=recipe.seed,
         controls=recipe.data.controls,
     )

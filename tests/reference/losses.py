@@ -19,13 +19,16 @@ def _binary_cross_entropy(logit: float, label: float) -> float:
 
 
 def activity_loss(logits_BA: Tensor, labels: Tensor) -> float:
-    """L1, the mean over clips, and over classes where each has a label of its own."""
+    """L1, the mean over clips, and over classes where each has a label of its own, which is not
+    below 0."""
     losses = []
     for logits, label in zip(logits_BA.tolist(), labels.tolist(), strict=True):
         if isinstance(label, int):
             losses.append(_cross_entropy(logits, label))
         else:
-            losses.extend(map(_binary_cross_entropy, logits, label))
+            for logit, each in zip(logits, label, strict=True):
+                if each >= 0:
+                    losses.append(_binary_cross_entropy(logit, each))
     return sum(losses) / len(losses)
 
 

@@ -217,3 +217,21 @@ def test_cache_is_bounded(make_dataset, monkeypatch) -> None:
         assert equal(dataset[request], roomy[request])
         assert dataset._objects._size_bytes <= 3000
         assert len(dataset._videos) <= 2
+
+
+def test_unsure_labels_are_negative_or_ignored_in_training_alone(make_dataset) -> None:
+    segment = Segment(id="a", video_id="film/1", split="train", labels=(1,), unsure=(0,))
+    multi = replace(SETTINGS, multi_label=True)
+    ignoring = replace(multi, unsure_labels="ignored")
+    training, evaluation = ClipRequest(0, epoch=0), ClipRequest(0)
+    labels = {
+        (name, request.epoch): make_dataset(settings, segments=[segment])[request].label.tolist()
+        for name, settings in (("negative", multi), ("ignored", ignoring))
+        for request in (training, evaluation)
+    }
+    assert labels == {
+        ("negative", 0): [0, 1],
+        ("negative", None): [0, 1],
+        ("ignored", 0): [-1, 1],
+        ("ignored", None): [0, 1],
+    }

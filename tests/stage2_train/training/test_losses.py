@@ -32,11 +32,24 @@ def test_activity_loss_by_hand() -> None:
     assert activity_loss(logits_BA, multi_BA).item() == pytest.approx(expected)
 
 
-@pytest.mark.parametrize("labels", [torch.tensor([2, 0, 1]), torch.rand(3, 4).round().double()])
+UNSURE = torch.tensor([[1.0, -1.0, 0.0, 0.0], [-1.0] * 4, [0.0, 1.0, 1.0, -1.0]]).double()
+
+
+@pytest.mark.parametrize(
+    "labels", [torch.tensor([2, 0, 1]), torch.rand(3, 4).round().double(), UNSURE]
+)
 def test_activity_loss_equals_loops(labels) -> None:
     logits_BA = torch.randn(3, 4, generator=torch.Generator().manual_seed(0)).double()
     expected = reference.activity_loss(logits_BA, labels)
     assert activity_loss(logits_BA, labels).item() == pytest.approx(expected, rel=ROUND_OFF)
+
+
+def test_labels_that_are_not_known_give_no_gradient() -> None:
+    logits_BA = torch.randn(3, 4, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    activity_loss(logits_BA, UNSURE.float()).backward()
+    assert torch.equal(logits_BA.grad == 0, UNSURE < 0)
+    nothing = activity_loss(logits_BA, torch.full((3, 4), -1.0))
+    assert nothing.item() == 0
 
 
 @pytest.mark.parametrize(
