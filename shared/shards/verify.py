@@ -1,8 +1,7 @@
 """Checks that a shard is whole and that what it says is consistent, down to every mask."""
 
-import zipfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +12,15 @@ from shared import rle
 from shared.coco_classes import NUM_COCO_CLASSES
 from shared.errors import ShardFormatError
 from shared.shards.chunk_cache import ChunkCache
+from shared.shards.problem import Problem
 from shared.shards.schema import ARRAYS
+from shared.shards.sealed_zip import damaged_members, unsealed_damage
 from shared.shards.shard import Shard
 
-__all__ = ["Problem", "verify_shard"]
+__all__ = ["verify_shard"]
 
 _Arrays = dict[str, NDArray[Any]]
+_Problems = Iterator[Problem]
 
 _BOX_TOLERANCE_PIXELS = 1e-2
 """Boxes are cut to the frame in float32 after being scaled."""
@@ -27,18 +29,6 @@ _MASK_TOLERANCE_PIXELS = 1.0
 _SUM_TOLERANCE = 5e-3
 """80 probabilities, each rounded to float16."""
 _WHOLE_CACHE_BYTES = 2**40
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Problem:
-    """One thing that is wrong with a shard."""
-
-    shard: Path
-    """The file."""
-    array: str
-    """The array that it is about; empty if it is about the file as a whole."""
-    message: str
-    """What was wanted and what found."""
 
 
 def verify_shard(path: Path) -> list[Problem]:
@@ -52,7 +42,7 @@ def verify_shard(path: Path) -> list[Problem]:
     try:
         shard = Shard(path, ChunkCache(_WHOLE_CACHE_BYTES))
     except ShardFormatError as err:
-        return [_problem(path, "", str(err))]
+        return _damaged_file(path) or [_damaged(path, "", str(err))]
     arrays: _Arrays = {}
     damaged: list[Problem] = []
     for name in ARRAYS:
@@ -61,119 +51,137 @@ def verify_shard(path: Path) -> list[Problem]:
         try:
             arrays[name] = shard.array(name)
         except ShardFormatError as err:
-            damaged.append(_problem(path, name, str(err)))
-    damaged = damaged or [_problem(path, *found) for found in _check_members(path)]
-    return damaged or [_problem(path, *found) for found in _check_contents(shard, arrays)]
+            damaged.append(_damaged(path, name, str(err)))
+    return damaged or _damaged_file(path) or list(_check_contents(shard, arrays))
 
 
-def _problem(path: Path, array: str, message: str) -> Problem:
-    return Problem(shard=path, array=array, message=message.removeprefix(f"{path}: "))
+def _damaged(path: Path, array: str, reason: str) -> Problem:
+    reason = reason.removeprefix(f"{path}: ").removeprefix(f"array {array!r}: ")
+    what = "a whole array" if array else "a whole shard"
+    return Problem(shard=path, array=array, wanted=what, found=f"damage: {reason}")
 
 
-def _check_members(path: Path) -> Iterator[tuple[str, str]]:
-    """The ZIP file's own checksums, which other readers go by."""
-    with zipfile.ZipFile(path) as file:
-        member = file.testzip()
-    if member is not None:
-        array = member.split("/")[0] if "/" in member else ""
-        yield array, f"the checksum of the ZIP member {member} does not match"
-
-
-def _check_contents(shard: Shard, arrays: _Arrays) -> Iterator[tuple[str, str]]:
-    offset_problems = [
-        *_check_offsets("frame_offsets", arrays["frame_offsets"], length=shard.num_detections),
-        *_check_offsets("rle_offsets", arrays["rle_offsets"], length=len(arrays["rle"])),
+def _damaged_file(path: Path) -> list[Problem]:
+    """The bytes of the ZIP file that no array is read from, and its own checksums."""
+    found = [*damaged_members(path), *unsealed_damage(path)]
+    return [
+        _damaged(path, member.split("/")[0] if "/" in member else "", reason)
+        for member, reason in found
     ]
-    frame_problems = list(_check_frames(shard, arrays))
-    yield from offset_problems
-    yield from frame_problems
-    yield from _check_scores(arrays)
-    if not offset_problems and not frame_problems:
-        yield from _check_shapes(shard, arrays)
 
 
-def _check_offsets(name: str, offsets: NDArray[Any], *, length: int) -> Iterator[tuple[str, str]]:
+def _check_contents(shard: Shard, arrays: _Arrays) -> _Problems:
+    borders = [
+        *_check_offsets(shard, "frame_offsets", arrays, length=shard.num_detections),
+        *_check_offsets(shard, "rle_offsets", arrays, length=len(arrays["rle"])),
+    ]
+    frames = list(_check_frames(shard, arrays))
+    yield from borders
+    yield from frames
+    yield from _check_scores(shard, arrays)
+    if not borders and not frames:
+        yield from _check_boxes(shard, arrays)
+        yield from _check_masks(shard, arrays)
+
+
+def _check_offsets(shard: Shard, name: str, arrays: _Arrays, *, length: int) -> _Problems:
+    offsets = arrays[name]
+    problem = partial(Problem, shard=shard.path, array=name)
     if offsets[0] != 0 or offsets[-1] != length:
-        yield name, f"wanted borders from 0 to {length}, found {offsets[0]} to {offsets[-1]}"
+        yield problem(wanted=f"borders from 0 to {length}", found=f"{offsets[0]} to {offsets[-1]}")
     falling = np.diff(offsets) < 0
     if falling.any():
         place = int(np.argmax(falling))
-        yield (
-            name,
-            f"wanted borders that never fall, found {offsets[place + 1]} after {offsets[place]} "
-            f"at {place + 1}{_more(falling.sum())}",
+        yield problem(
+            place=f"row {place + 1}",
+            wanted="borders that never fall",
+            found=f"{offsets[place + 1]} after {offsets[place]}",
+            more=int(falling.sum()) - 1,
         )
 
 
-def _check_frames(shard: Shard, arrays: _Arrays) -> Iterator[tuple[str, str]]:
+def _check_frames(shard: Shard, arrays: _Arrays) -> _Problems:
     video_F, entries = arrays["frame_video"], shard.videos
     if len({entry.id for entry in entries}) != len(entries):
-        yield "", "wanted each video once, found one twice"
-    wanted_F = np.repeat(np.arange(len(entries)), [entry.frames for entry in entries])
-    if not np.array_equal(video_F, wanted_F):
+        yield Problem(shard=shard.path, wanted="each video once", found="one twice")
+    counts = [entry.frames for entry in entries]
+    if not np.array_equal(video_F, np.repeat(np.arange(len(entries)), counts)):
         found = np.bincount(video_F[video_F >= 0], minlength=len(entries)).tolist()
-        wanted = [entry.frames for entry in entries]
-        yield (
-            "frame_video",
-            f"wanted the frames of each video side by side, {wanted} of them, found {found}",
+        yield Problem(
+            shard=shard.path,
+            array="frame_video",
+            wanted=f"the frames of each video side by side, {counts} of them",
+            found=f"{found}",
         )
         return
     same_video = video_F[1:] == video_F[:-1]
     for name, unit in (("frame_index", ""), ("frame_seconds", " s")):
         values = arrays[name]
+        problem = partial(Problem, shard=shard.path, array=name)
         wrong = ~(values[1:] > values[:-1]) & same_video
         if wrong.any():
             row = int(np.argmax(wrong)) + 1
-            yield (
-                name,
-                f"video {entries[video_F[row]].id!r}: wanted increasing values, "
-                f"found {values[row]}{unit} after {values[row - 1]}{unit} in row {row}"
-                f"{_more(wrong.sum())}",
+            yield problem(
+                place=f"row {row} (video {entries[video_F[row]].id!r})",
+                wanted="increasing values",
+                found=f"{values[row]}{unit} after {values[row - 1]}{unit}",
+                more=int(wrong.sum()) - 1,
             )
         wrong = ~np.isfinite(values) | ((values < 0) if name == "frame_index" else False)
         if wrong.any():
             row = int(np.argmax(wrong))
-            yield (
-                name,
-                f"wanted a finite value, found {values[row]} in row {row}{_more(wrong.sum())}",
+            least = "a number from 0" if name == "frame_index" else "a finite value"
+            yield problem(
+                place=f"row {row}",
+                wanted=least,
+                found=f"{values[row]}",
+                more=int(wrong.sum()) - 1,
             )
 
 
-def _check_scores(arrays: _Arrays) -> Iterator[tuple[str, str]]:
-    scores = arrays["scores"]
-    wrong = ~((scores >= 0) & (scores <= 1))
-    if wrong.any():
-        row = int(np.argmax(wrong))
-        yield "scores", f"wanted 0 to 1, found {scores[row]} in detection {row}{_more(wrong.sum())}"
-    labels = arrays["labels"]
-    wrong = labels >= NUM_COCO_CLASSES
-    if wrong.any():
-        row = int(np.argmax(wrong))
-        yield (
-            "labels",
-            f"wanted classes 0 to {NUM_COCO_CLASSES - 1}, found {labels[row]} in detection "
-            f"{row}{_more(wrong.sum())}",
-        )
+def _check_scores(shard: Shard, arrays: _Arrays) -> _Problems:
+    scores, labels = arrays["scores"], arrays["labels"]
+    checks = [
+        ("scores", ~((scores >= 0) & (scores <= 1)), "0 to 1"),
+        ("labels", labels >= NUM_COCO_CLASSES, f"a class, 0 to {NUM_COCO_CLASSES - 1}"),
+    ]
+    for name, wrong, wanted in checks:
+        if wrong.any():
+            row = int(np.argmax(wrong))
+            yield Problem(
+                shard=shard.path,
+                array=name,
+                place=f"detection {row}",
+                wanted=wanted,
+                found=f"{arrays[name][row]}",
+                more=int(wrong.sum()) - 1,
+            )
     if "class_scores" in arrays:
         class_scores = arrays["class_scores"].astype(np.float64)
         sums = class_scores.sum(axis=1)
         wrong = ~((class_scores >= 0).all(axis=1) & (sums <= 1 + _SUM_TOLERANCE))
         if wrong.any():
             row = int(np.argmax(wrong))
-            yield (
-                "class_scores",
-                f"wanted no negative score and a sum of at most 1, found a sum of {sums[row]:.4f} "
-                f"and a least score of {class_scores[row].min():.4f} in detection "
-                f"{row}{_more(wrong.sum())}",
+            yield Problem(
+                shard=shard.path,
+                array="class_scores",
+                place=f"detection {row}",
+                wanted="no negative score and a sum of at most 1",
+                found=f"a sum of {sums[row]:.4f}, a least score of {class_scores[row].min():.4f}",
+                more=int(wrong.sum()) - 1,
             )
 
 
-def _check_shapes(shard: Shard, arrays: _Arrays) -> Iterator[tuple[str, str]]:
-    """Boxes inside the frame; masks of the right size, inside their boxes."""
+def _videos_of_detections(shard: Shard, arrays: _Arrays) -> NDArray[np.int32]:
+    """(N,) place of each detection's video in `videos`."""
     frame_N = np.repeat(np.arange(shard.num_frames), np.diff(arrays["frame_offsets"]))
-    video_N = arrays["frame_video"][frame_N]
+    video_N: NDArray[np.int32] = arrays["frame_video"][frame_N]
+    return video_N
+
+
+def _check_boxes(shard: Shard, arrays: _Arrays) -> _Problems:
+    video_N, boxes_N4 = _videos_of_detections(shard, arrays), arrays["boxes"]
     sizes_V2 = np.array([(video.width, video.height) for video in shard.videos]).reshape(-1, 2)
-    boxes_N4 = arrays["boxes"]
     top_left, bottom_right = boxes_N4[:, :2], boxes_N4[:, 2:]
     inside = (top_left >= -_BOX_TOLERANCE_PIXELS) & (top_left <= bottom_right)
     inside &= bottom_right <= sizes_V2[video_N] + _BOX_TOLERANCE_PIXELS
@@ -181,42 +189,58 @@ def _check_shapes(shard: Shard, arrays: _Arrays) -> Iterator[tuple[str, str]]:
     if wrong.size:
         row = int(wrong[0])
         video = shard.videos[video_N[row]]
-        yield (
-            "boxes",
-            f"wanted boxes inside {video.width} x {video.height}, found {boxes_N4[row].tolist()} "
-            f"in detection {row} (video {video.id!r}){_more(wrong.size)}",
+        yield Problem(
+            shard=shard.path,
+            array="boxes",
+            place=f"detection {row} (video {video.id!r})",
+            wanted=f"boxes inside {video.width} x {video.height}",
+            found=f"{boxes_N4[row].tolist()}",
+            more=wrong.size - 1,
         )
+
+
+def _check_masks(shard: Shard, arrays: _Arrays) -> _Problems:
+    """Masks of the right size, inside their boxes: so none has a larger area than its box."""
+    video_N, boxes_N4 = _videos_of_detections(shard, arrays), arrays["boxes"]
     borders, content = arrays["rle_offsets"], arrays["rle"].tobytes()
-    messages: dict[int, str] = {}
+    wrong: list[tuple[str, str, str]] = []
     for row in range(len(boxes_N4)):
         video = shard.videos[video_N[row]]
-        message = _mask_problem(
+        problem = _mask_problem(
             content[borders[row] : borders[row + 1]],
             height=video.height,
             width=video.width,
             box=boxes_N4[row],
         )
-        if message is not None:
-            messages[row] = f"detection {row} (video {video.id!r}): {message}"
-    if messages:
-        yield "rle", next(iter(messages.values())) + _more(len(messages))
+        if problem is not None:
+            wrong.append((f"detection {row} (video {video.id!r})", *problem))
+    if wrong:
+        place, wanted, found = wrong[0]
+        yield Problem(
+            shard=shard.path,
+            array="rle",
+            place=place,
+            wanted=wanted,
+            found=found,
+            more=len(wrong) - 1,
+        )
 
 
 def _mask_problem(
     counts: bytes, *, height: int, width: int, box: NDArray[np.float32]
-) -> str | None:
+) -> tuple[str, str] | None:
+    """What was wanted of a mask and what found; None if it is as it should be."""
     try:
         total = int(rle.run_lengths(counts).sum())
         if total != height * width:
-            return f"wanted {height} x {width} = {height * width} pixels, found {total}"
+            return f"{height} x {width} = {height * width} pixels", f"{total}"
         extent = rle.bounding_box(counts, height)
     except ShardFormatError as err:
-        return str(err)
+        return "a mask", str(err)
     outwards = np.concatenate([box[:2] - extent[:2], extent[2:] - box[2:]])
     if extent.any() and outwards.max() > _MASK_TOLERANCE_PIXELS:
-        return f"wanted a mask inside its box {box.tolist()}, found it over {extent.tolist()}"
+        return (
+            f"a mask inside its box {box.tolist()}",
+            f"{rle.area(counts)} pixels over {extent.tolist()}",
+        )
     return None
-
-
-def _more(count: int) -> str:
-    return f"; {count - 1} more like it" if count > 1 else ""

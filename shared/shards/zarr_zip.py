@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import google_crc32c
 import numpy as np
@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from shared.errors import ShardFormatError, ShardNotFoundError
 from shared.shards.chunk_cache import ChunkCache
+from shared.shards.sealed_zip import is_sealed, local_header, write_members
 
 __all__ = ["CHUNK_BYTES", "ZarrZip", "read_attributes", "write_group"]
 
@@ -30,7 +31,6 @@ CHUNK_BYTES = 128 * 1024
 """Size of a chunk before compression: a frame is read without the rest of its shard."""
 
 _ZSTD_LEVEL = 9
-_ZIP_TIME = (1980, 1, 1, 0, 0, 0)  # the same detections give the same bytes, whenever written
 _CODECS = ["bytes", "zstd", "crc32c"]
 _LOCAL_HEADER = struct.Struct("<4s22xHH")  # signature, lengths of name and extra field
 _CHECKSUM_BYTES = 4
@@ -70,9 +70,7 @@ def write_group(
             config={"write_empty_chunks": True},  # so that a lost chunk cannot pass for zeros
         )
         array[...] = values
-    with zipfile.ZipFile(path, mode="w", compression=zipfile.ZIP_STORED) as file:
-        for key in sorted(members):
-            file.writestr(zipfile.ZipInfo(key, date_time=_ZIP_TIME), members[key].to_bytes())
+    write_members(path, {key: content.to_bytes() for key, content in members.items()})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,8 +81,9 @@ class _Layout:
     row: tuple[int, ...]
     dtype: np.dtype[Any]
     rows_per_chunk: int
-    members: tuple[tuple[int, int], ...]
-    """Place of each chunk: where its member's local header begins, and the size of its data."""
+    members: tuple[tuple[int, int, bytes], ...]
+    """Of each chunk's member: where its local header begins, the size of its data, and what the
+    header must be, empty in a file that is not sealed."""
 
 
 class ZarrZip:
@@ -102,12 +101,16 @@ class ZarrZip:
     def __init__(self, path: Path, cache: ChunkCache) -> None:
         self.path = path
         self._cache = cache
-        with _opened(path) as file:
+        with _opened(path) as (file, sealed):
             members = {info.filename: info for info in file.infolist()}
             self.attributes = _attributes(path, file)
             documents = [key for key in members if key.endswith("/zarr.json")]
+            if sealed:
+                _check_headers(path, [members["zarr.json"], *(members[key] for key in documents)])
             self._layouts = {
-                key.removesuffix("/zarr.json"): _layout(path, key, file.read(key), members)
+                key.removesuffix("/zarr.json"): _layout(
+                    path, key, file.read(key), members, sealed=sealed
+                )
                 for key in documents
             }
 
@@ -158,15 +161,16 @@ def read_attributes(path: Path) -> dict[str, Any]:
         ShardNotFoundError: if there is no such file.
         ShardFormatError: if it is no ZIP file, is cut short, or holds no group.
     """
-    with _opened(path) as file:
+    with _opened(path) as (file, _):
         return _attributes(path, file)
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
+def _opened(path: Path) -> Iterator[tuple[zipfile.ZipFile, bool]]:
+    """The file, and whether it is sealed."""
     try:
         with zipfile.ZipFile(path) as file:
-            yield file
+            yield file, is_sealed(path, file)
     except FileNotFoundError as err:
         raise ShardNotFoundError(f"{path}: no such shard") from err
     except (zipfile.BadZipFile, EOFError, NotImplementedError, UnicodeDecodeError) as err:
@@ -175,6 +179,19 @@ def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
         ) from err
     except OSError as err:
         raise ShardFormatError(f"{path}: cannot be read ({err.strerror or err})") from err
+
+
+def _check_headers(path: Path, members: list[zipfile.ZipInfo]) -> None:
+    """Checks that members' local headers are what the directory of a sealed file says."""
+    with path.open("rb") as file:
+        for info in members:
+            header = local_header(info)
+            file.seek(info.header_offset)
+            if file.read(len(header)) != header:
+                raise ShardFormatError(
+                    f"{path}: the local header of {info.filename} is damaged; remove the shard and "
+                    "run what wrote it again"
+                )
 
 
 def _attributes(path: Path, file: zipfile.ZipFile) -> dict[str, Any]:
@@ -189,7 +206,12 @@ def _attributes(path: Path, file: zipfile.ZipFile) -> dict[str, Any]:
 
 
 def _layout(
-    path: Path, key: str, document: bytes, members: Mapping[str, zipfile.ZipInfo]
+    path: Path,
+    key: str,
+    document: bytes,
+    members: Mapping[str, zipfile.ZipInfo],
+    *,
+    sealed: bool,
 ) -> _Layout:
     name = key.removesuffix("/zarr.json")
     try:
@@ -222,21 +244,25 @@ def _layout(
         row=tuple(row),
         dtype=dtype,
         rows_per_chunk=rows_per_chunk,
-        members=tuple((chunk.header_offset, chunk.file_size) for chunk in chunks),
+        members=tuple(
+            (chunk.header_offset, chunk.file_size, local_header(chunk) if sealed else b"")
+            for chunk in chunks
+        ),
     )
 
 
 def _read_chunk(path: Path, name: str, layout: _Layout, index: int) -> NDArray[Any]:
     """One chunk, decoded: stored member -> checksum -> zstd -> little-endian numbers."""
-    offset, size = layout.members[index]
+    offset, size, header = layout.members[index]
     shape = (layout.rows_per_chunk, *layout.row)
     try:
         with path.open("rb", buffering=0) as file:
             file.seek(offset)
-            signature, name_bytes, extra_bytes = _LOCAL_HEADER.unpack(file.read(_LOCAL_HEADER.size))
-            if signature != b"PK\x03\x04":
-                raise ValueError("no local header where the directory has one")
-            file.seek(name_bytes + extra_bytes, os.SEEK_CUR)
+            if header:
+                if file.read(len(header)) != header:
+                    raise ValueError("its local header is not what the directory says")
+            else:
+                _skip_header(file)
             stored = file.read(size)
         body, checksum = stored[:-_CHECKSUM_BYTES], stored[-_CHECKSUM_BYTES:]
         if google_crc32c.value(body) != int.from_bytes(checksum, "little"):
@@ -250,3 +276,10 @@ def _read_chunk(path: Path, name: str, layout: _Layout, index: int) -> NDArray[A
             f"{path}: array {name!r}: chunk {index} is damaged ({err}); "
             "remove the shard and run what wrote it again"
         ) from err
+
+
+def _skip_header(file: IO[bytes]) -> None:
+    signature, name_bytes, extra_bytes = _LOCAL_HEADER.unpack(file.read(_LOCAL_HEADER.size))
+    if signature != b"PK\x03\x04":
+        raise ValueError("no local header where the directory has one")
+    file.seek(name_bytes + extra_bytes, os.SEEK_CUR)

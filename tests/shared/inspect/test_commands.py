@@ -51,10 +51,14 @@ def test_inspect_what_is_not_there(tmp_path: Path) -> None:
 def test_verify_whole_shards(shard: Path) -> None:
     write(shard.parent / "shard-000001.zarr.zip", {})
     result = run("verify", shard.parent)
-    assert (result.exit_code, result.stdout) == (0, "ok: 2 shards\n")
+    assert result.exit_code == 0
+    *notes, last = result.stdout.splitlines()
+    assert last == "ok: 2 shards"
+    assert all("note: video 'broken" in note for note in notes)
     assert run("verify", shard).stdout == "ok: 1 shard\n"
     payload = json.loads(run("verify", shard, shard.parent, "--json").stdout)
-    assert payload == {"ok": True, "shards": 2, "problems": []}
+    assert (payload["ok"], payload["shards"]) == (True, 2)
+    assert {problem["severity"] for problem in payload["problems"]} == {"note"}
 
 
 def test_verify_a_damaged_shard(shard: Path) -> None:
@@ -66,7 +70,48 @@ def test_verify_a_damaged_shard(shard: Path) -> None:
     payload = json.loads(run("verify", shard, "--json").stdout)
     assert payload["ok"] is False
     assert payload["problems"][0]["shard"] == str(shard)
-    assert payload["problems"][0]["message"]
+    (problem,) = payload["problems"]
+    keys = ("shard", "array", "place", "wanted", "found", "more", "severity", "message")
+    assert tuple(problem) == keys
+    assert problem["wanted"] == f"a whole {'array' if problem['array'] else 'shard'}"
+    assert problem["severity"] == "error"
+
+
+def test_inspect_and_verify_at_once(shard: Path) -> None:
+    whole = run("inspect", shard, "--verify")
+    assert whole.exit_code == 0
+    assert "kitchen/a" in whole.stdout
+    assert f"{shard}: whole" in whole.stderr
+    assert json.loads(run("inspect", shard, "--verify", "--json").stdout)["frames"] == 5
+    damage(shard)
+    damaged = run("inspect", shard, "--verify")
+    assert damaged.exit_code == 1
+    assert damaged.stdout == run("verify", shard).stdout
+    assert json.loads(run("inspect", shard, "--verify", "--json").stdout)["ok"] is False
+
+
+def test_verify_against_a_data_set(shard: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    for name in ("b", "c"):
+        (tmp_path / "mine" / f"{name}.mp4").write_bytes(b"x" * 1000)
+    (tmp_path / "mine" / "labels.csv").write_text("video,label\nb,x\nc,x\nd,x\n")
+    (tmp_path / "mine.toml").write_text(
+        'name = "mine"\ntitle = "Mine"\nform = "clips"\ntask = "single-label"\nmetric = "top1"\n'
+        'clip_frames = 4\nroot = "mine"\n[videos]\npattern = "{id}.mp4"\n[labels]\n'
+        'format = "table"\ntable = "labels.csv"\nclasses = "classes.txt"\n'
+    )
+    arguments = ("--dataset", tmp_path / "mine.toml", "--data", tmp_path)
+    result = run("verify", shard.parent, *arguments, "--json")
+    assert result.exit_code == 1
+    faults = [each for each in json.loads(result.stdout)["problems"] if each["severity"] == "error"]
+    assert [(each["place"], each["found"]) for each in faults] == [
+        ("video 'kitchen/a'", "one that it does not"),
+        ("video 'c'", "none in any shard"),
+    ]
+    assert run("verify", shard, *arguments).exit_code == 0  # a shard alone is no folder
+    alone = run("verify", *arguments)
+    assert alone.exit_code == 1
+    assert "shards/mine" in alone.stderr
 
 
 def test_verify_what_is_not_there(shard: Path) -> None:

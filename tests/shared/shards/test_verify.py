@@ -86,40 +86,52 @@ OUTSIDE[0, 0] = OUTSIDE[11, 16] = True
         (
             put("frame_index", 2, 1),
             "frame_index",
-            "video 'a': wanted increasing values, found 1 after 1 in row 2",
+            "row 2 (video 'a'): wanted increasing values, found 1 after 1",
         ),
         (
             put("frame_seconds", 7, 0.5),
             "frame_seconds",
-            "video 'b': wanted increasing values, found 0.5 s after 0.5 s",
+            "row 7 (video 'b'): wanted increasing values, found 0.5 s after 0.5 s",
         ),
         (
             put("frame_seconds", 5, np.inf),
             "frame_seconds",
-            "wanted a finite value, found inf in row 5",
+            "row 5: wanted a finite value, found inf",
         ),
-        (put("frame_index", 0, -4), "frame_index", "found -4 in row 0"),
+        (put("frame_index", 0, -4), "frame_index", "row 0: wanted a number from 0, found -4"),
         (put("frame_offsets", 0, 1), "frame_offsets", "wanted borders from 0 to 13, found 1 to 13"),
-        (put("frame_offsets", 3, 7), "frame_offsets", "never fall, found 6 after 7 at 4"),
+        (
+            put("frame_offsets", 3, 7),
+            "frame_offsets",
+            "row 4: wanted borders that never fall, found 6 ",
+        ),
         (put("rle_offsets", -1, 3), "rle_offsets", "wanted borders from 0 to "),
-        (put("rle_offsets", slice(2, 4), 9999), "rle_offsets", "after 9999 at 4"),
-        (put("scores", 3, 1.5), "scores", "wanted 0 to 1, found 1.5 in detection 3"),
-        (put("scores", slice(3, 6), np.nan), "scores", "found nan in detection 3; 2 more like it"),
-        (put("labels", 2, 80), "labels", "wanted classes 0 to 79, found 80 in detection 2"),
+        (
+            put("rle_offsets", slice(2, 4), 9999),
+            "rle_offsets",
+            "row 4: wanted borders that never fall",
+        ),
+        (put("scores", 3, 1.5), "scores", "detection 3: wanted 0 to 1, found 1.5"),
+        (
+            put("scores", slice(3, 6), np.nan),
+            "scores",
+            "wanted 0 to 1, found nan; 2 more like it",
+        ),
+        (put("labels", 2, 80), "labels", "detection 2: wanted a class, 0 to 79, found 80"),
         (put("class_scores", (2, 5), 1.5), "class_scores", "a sum of at most 1, found a sum of "),
         (
             put("class_scores", (2, 5), -0.5),
             "class_scores",
-            "least score of -0.5000 in detection 2",
+            "least score of -0.5000",
         ),
         (put("boxes", (4, 2), 17.5), "boxes", "wanted boxes inside 17 x 12, found ["),
-        (put("boxes", (4, 1), -1), "boxes", "in detection 4 (video 'a')"),
-        (put("boxes", (4, 0), np.nan), "boxes", "in detection 4 (video 'a')"),
-        (put("boxes", (12, 0), 99), "boxes", "in detection 12 (video 'b')"),
+        (put("boxes", (4, 1), -1), "boxes", "detection 4 (video 'a'): wanted boxes"),
+        (put("boxes", (4, 0), np.nan), "boxes", "detection 4 (video 'a'): wanted boxes"),
+        (put("boxes", (12, 0), 99), "boxes", "detection 12 (video 'b'): wanted boxes"),
         (
             with_mask(2, b"5O"),
             "rle",
-            "detection 2 (video 'a'): RLE: run 1 has the negative length -1",
+            "detection 2 (video 'a'): wanted a mask, found RLE: run 1 has the negative length -1",
         ),
         (
             with_mask(11, b"55"),
@@ -164,7 +176,7 @@ def test_the_checksums_of_the_zip_file_count_too(path: Path) -> None:
         checksum = file.getinfo("scores/c/0").CRC.to_bytes(4, "little")
     path.write_bytes(content.replace(checksum, b"\0\1\2\3"))
     (problem,) = verify_shard(path)
-    assert problem.array == "scores"
+    assert (problem.array, problem.severity) == ("scores", "error")
     assert "checksum of the ZIP member scores/c/0 does not match" in problem.message
 
 
@@ -172,7 +184,9 @@ def test_a_truncated_shard_is_one_problem(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-50])
     (problem,) = verify_shard(path)
     assert problem.array == ""
-    assert re.match(r"not a whole shard", problem.message)
+    assert re.fullmatch(
+        r"wanted a whole shard, found damage: \d+ bytes in place of \d+", problem.message
+    )
 
 
 def test_a_missing_shard_is_an_error(tmp_path: Path) -> None:

@@ -1,0 +1,82 @@
+"""The checks that `orn verify` makes of the shards and folders that it is given."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from shared.manifests.load import load_dataset
+from shared.progress import progress
+from shared.shards.problem import Problem
+from shared.shards.reader import shard_paths
+from shared.shards.verify import verify_shard
+from shared.shards.verify_folder import verify_folder
+
+__all__ = ["Verification", "verification_lines", "verify_paths"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verification:
+    """What was looked at and what is wrong with it."""
+
+    shards: int
+    """Shards, each counted once."""
+    problems: tuple[Problem, ...]
+    """Faults and notes, shard by shard, then folder by folder."""
+
+    @property
+    def exit_code(self) -> int:
+        """1 if there is a fault, else 0."""
+        return int(any(problem.severity == "error" for problem in self.problems))
+
+    def as_json(self) -> dict[str, Any]:
+        """As JSON has it."""
+        return {
+            "ok": not self.exit_code,
+            "shards": self.shards,
+            "problems": [problem.as_json() for problem in self.problems],
+        }
+
+
+def verify_paths(
+    paths: Sequence[Path], *, dataset: str | None = None, data_root: Path = Path("data")
+) -> Verification:
+    """Checks shards, and folders of them as a whole.
+
+    Args:
+        paths: shards and folders; none: the folder `shards/NAME` of the data set.
+        dataset: name or file of the manifest whose videos folders are checked against.
+        data_root: where data sets lie.
+
+    Raises:
+        ShardNotFoundError: if a path is not there, or a folder has no shard.
+        As `load_dataset`, where a data set is given.
+    """
+    listing = None if dataset is None else load_dataset(dataset, data_root, labels=False)
+    if not paths and listing is not None:
+        paths = [Path("shards") / listing.name]
+    folders = list(dict.fromkeys(path for path in paths if path.is_dir()))
+    named = [shard for path in paths for shard in (shard_paths(path) if path.is_dir() else [path])]
+    shards = list(dict.fromkeys(named))
+    problems: list[Problem] = []
+    with progress("verify", total=len(shards), unit="shards") as bar:
+        for shard in shards:
+            problems += verify_shard(shard)
+            bar.advance()
+    for folder in folders:
+        problems += verify_folder(folder, listing)
+    return Verification(shards=len(shards), problems=tuple(problems))
+
+
+def verification_lines(verification: Verification) -> list[str]:
+    """A line a problem for a person, notes after faults, and a last one if there is no fault."""
+    ordered = sorted(verification.problems, key=lambda problem: problem.severity)
+    lines = []
+    for problem in ordered:
+        note = "note: " if problem.severity == "note" else ""
+        array = f"{problem.array}: " if problem.array else ""
+        lines.append(f"{problem.shard}: {note}{array}{problem.message}")
+    if not verification.exit_code:
+        num = verification.shards
+        lines.append(f"ok: {num} shard{'s' if num != 1 else ''}")
+    return lines

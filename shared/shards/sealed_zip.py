@@ -1,0 +1,193 @@
+"""The ZIP file around a shard, to the byte: so that a byte that flips anywhere is noticed.
+
+Members are stored one after another, in the order of their names, all with the same attributes and
+date; then comes the directory, and in the file's comment the CRC-32C of the directory. That has a
+CRC-32 of each member, and each local header repeats its entry, so every byte of the file is checked
+by another. A file that other tools have packed anew has no such comment and is read without these
+checks. Format: PKWARE APPNOTE 4.3.
+"""
+
+import os
+import struct
+import zipfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import google_crc32c
+
+from shared.errors import ShardFormatError
+
+__all__ = ["damaged_members", "is_sealed", "local_header", "unsealed_damage", "write_members"]
+
+_TIME = (1980, 1, 1, 0, 0, 0)  # the same detections give the same bytes, whenever written
+_UNIX = 3
+_MODE = 0o600 << 16
+_VERSION = 20
+
+_LOCAL, _ENTRY, _END = b"PK\x03\x04", b"PK\x01\x02", b"PK\x05\x06"
+_LOCAL_FIELDS = struct.Struct("<4s10xIIIHH")  # signature, CRC, sizes, lengths of name and extra
+_END_BYTES = 22
+_SEAL_BYTES = len("crc32c:00000000")
+_NOT_A_ZIP_FILE = (zipfile.BadZipFile, EOFError, NotImplementedError, UnicodeDecodeError)
+
+
+def write_members(path: Path, members: Mapping[str, bytes]) -> None:
+    """Writes a sealed ZIP file; equal members give equal bytes."""
+    with zipfile.ZipFile(path, mode="w", compression=zipfile.ZIP_STORED) as file:
+        file.comment = _seal(b"")
+        for name in sorted(members):
+            file.writestr(_info(name), members[name])
+        directory = file.start_dir
+    with path.open("r+b") as raw:
+        raw.seek(directory)
+        tail = raw.read()[:-_SEAL_BYTES]
+        raw.seek(-_SEAL_BYTES, os.SEEK_END)
+        raw.write(_seal(tail))
+
+
+def is_sealed(path: Path, file: zipfile.ZipFile) -> bool:
+    """Whether the file has a seal, which then is right.
+
+    Args:
+        path: the file.
+        file: the same, opened.
+
+    Raises:
+        ShardFormatError: if directory and seal do not match.
+    """
+    with path.open("rb") as raw:
+        raw.seek(file.start_dir)
+        tail = raw.read()
+    if _is_unsealed(tail):
+        return False
+    members = file.infolist()
+    starts_at_0 = not members or members[0].header_offset == 0
+    if tail[-_SEAL_BYTES:] != _seal(tail[:-_SEAL_BYTES]) or not starts_at_0:
+        raise ShardFormatError(
+            f"{path}: not a whole shard (its ZIP directory is damaged, `orn verify` says where); "
+            "remove it and run what wrote it again"
+        )
+    return True
+
+
+def local_header(info: zipfile.ZipInfo) -> bytes:
+    """What stands before a member's data in a sealed file, by the directory's entry."""
+    return info.FileHeader(zip64=False)
+
+
+def damaged_members(path: Path) -> Iterator[tuple[str, str]]:
+    """Each member of a sealed file that a byte is wrong of, and what it is; the name is empty where
+    it is the file as a whole. Nothing for a file without a seal, or for one that is whole."""
+    data = path.read_bytes()
+    if _is_unsealed(data):
+        return
+    try:
+        with zipfile.ZipFile(path) as file:
+            is_sealed(path, file)
+            infos, end = file.infolist(), file.start_dir
+    except (*_NOT_A_ZIP_FILE, ShardFormatError):
+        yield from _damaged_directory(data)
+    else:
+        yield from _damaged_contents(data, infos, end=end)
+
+
+def unsealed_damage(path: Path) -> Iterator[tuple[str, str]]:
+    """The first member of a file without a seal whose checksum does not match."""
+    try:
+        with zipfile.ZipFile(path) as file:
+            if not file.comment and (member := file.testzip()) is not None:
+                yield member, f"the checksum of the ZIP member {member} does not match"
+    except _NOT_A_ZIP_FILE:
+        return  # there is nothing to name
+
+
+def _damaged_contents(
+    data: bytes, infos: list[zipfile.ZipInfo], *, end: int
+) -> Iterator[tuple[str, str]]:
+    """Members whose header or data are not what the directory says, which is right."""
+    place = 0
+    for info in infos:
+        header = local_header(info)
+        begin = place + len(header)
+        if data[place:begin] != header:
+            yield info.filename, f"the local header of the ZIP member {info.filename} is damaged"
+        elif zipfile.crc32(data[begin : begin + info.file_size]) != info.CRC:
+            yield info.filename, f"the checksum of the ZIP member {info.filename} does not match"
+        place = begin + info.file_size
+    if place != end:
+        yield "", f"members of {place} bytes in place of {end}"
+
+
+def _damaged_directory(data: bytes) -> Iterator[tuple[str, str]]:
+    """Members whose entry in the directory, which is wrong, is not what their headers say."""
+    infos = list(_chain(data))
+    entries = [_entry(info) for info in infos]
+    place = end = _end_of(infos[-1]) if infos else 0
+    expected = end + sum(map(len, entries)) + _END_BYTES + _SEAL_BYTES
+    if len(data) != expected:
+        yield "", f"{len(data)} bytes in place of {expected}"
+        return
+    named = False
+    for info, entry in zip(infos, entries, strict=True):
+        content = data[_end_of(info) - info.file_size : _end_of(info)]
+        if zipfile.crc32(content) != info.CRC:
+            named = True
+            yield info.filename, f"the checksum of the ZIP member {info.filename} does not match"
+        elif data[place : place + len(entry)] != entry:
+            named = True
+            yield (
+                info.filename,
+                f"the entry of the ZIP member {info.filename} in the directory is damaged",
+            )
+        place += len(entry)
+    if not named:
+        yield "", "the end of the ZIP file is damaged"
+
+
+def _chain(data: bytes) -> Iterator[zipfile.ZipInfo]:
+    """The members by their local headers, as long as each begins where the one before ends."""
+    place = 0
+    while data[place : place + 4] == _LOCAL and place + _LOCAL_FIELDS.size <= len(data):
+        _, checksum, size, _, name_bytes, extra_bytes = _LOCAL_FIELDS.unpack_from(data, place)
+        begin = place + _LOCAL_FIELDS.size
+        info = _info(data[begin : begin + name_bytes].decode("ascii", "replace"))
+        info.CRC = checksum
+        info.file_size = info.compress_size = size
+        info.header_offset = place
+        place = begin + name_bytes + extra_bytes + size
+        yield info
+
+
+def _end_of(info: zipfile.ZipInfo) -> int:
+    return info.header_offset + len(local_header(info)) + info.file_size
+
+
+def _info(name: str) -> zipfile.ZipInfo:
+    info = zipfile.ZipInfo(name, date_time=_TIME)
+    info.create_system, info.external_attr = _UNIX, _MODE
+    info.create_version = info.extract_version = _VERSION
+    return info
+
+
+def _entry(info: zipfile.ZipInfo) -> bytes:
+    """The directory's entry of a member."""
+    name = info.filename.encode()
+    header = local_header(info)
+    # Version and system that made it; then, from the version needed on, as in the local header;
+    # then no comment, disk 0, no internal attributes, the mode, and the place.
+    return (
+        _ENTRY
+        + bytes((_VERSION, _UNIX))
+        + header[4:30]
+        + struct.pack("<HHHII", 0, 0, 0, _MODE, info.header_offset)
+        + name
+    )
+
+
+def _seal(tail: bytes) -> bytes:
+    return f"crc32c:{google_crc32c.value(tail):08x}".encode()
+
+
+def _is_unsealed(tail: bytes) -> bool:
+    """Whether a ZIP file ends with a record that has no comment, as nothing sealed does."""
+    return tail[-_END_BYTES : -_END_BYTES + 4] == _END and tail[-2:] == b"\0\0"

@@ -1,0 +1,224 @@
+"""Checks what shards of one folder say together: against their plan, each other and the list of
+videos."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from shared.errors import ConfigError, ShardFormatError, VideoDecodeError
+from shared.manifests.records import Dataset
+from shared.shards.plan import PLAN_NAME, Plan, shard_path
+from shared.shards.problem import Problem
+from shared.shards.reader import Shard, shard_paths
+from shared.shards.schema import UNKNOWN_SOURCE, VideoEntry
+from shared.video import content_bytes
+
+__all__ = ["verify_folder"]
+
+_Problems = Iterator[Problem]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Stretch:
+    """Frames of one video that one shard has."""
+
+    path: Path
+    video: VideoEntry
+    first: int
+    last: int
+    count: int
+
+
+def verify_folder(folder: Path, dataset: Dataset | None = None) -> list[Problem]:
+    """What is wrong with the shards of a folder together; see `verify_shard` for each by itself.
+
+    Shards are missing or of no plan; detectors differ; frames of a video lie in two shards or in
+    none, or their number is not the header's (a note: headers are often wrong). With a data set:
+    videos that are there and in no shard, shards of videos that are not listed or whose file has
+    another size now. A shard that cannot be read is left out, `verify_shard` tells why.
+
+    Raises:
+        ShardNotFoundError: if there is no such folder, or no shard in it.
+    """
+    shards = _readable(shard_paths(folder))
+    problems: list[Problem] = []
+    plan: Plan | None = None
+    try:
+        plan = Plan.load(folder)
+    except ConfigError as err:
+        problems.append(Problem(shard=folder, wanted=f"a readable {PLAN_NAME}", found=str(err)))
+    if plan is not None:
+        problems += _check_plan(plan, folder)
+    problems += _check_detectors(shards)
+    stretches: dict[str, list[_Stretch]] = {}
+    for shard in shards:
+        for stretch in _stretches(shard):
+            stretches.setdefault(stretch.video.id, []).append(stretch)
+    for parts in stretches.values():
+        problems += _check_video(parts, is_whole=plan is not None and plan.frames == "all")
+    failed = {video.id for shard in shards for video in shard.failed}
+    problems += _check_failed(shards)
+    if dataset is not None:
+        problems += _check_listed(folder, dataset, stretches, failed=failed)
+    return problems
+
+
+def _readable(paths: Sequence[Path]) -> list[Shard]:
+    shards = []
+    for path in paths:
+        try:
+            shard = Shard(path)
+            shard.frame_video()
+            shard.frame_index()
+        except ShardFormatError:
+            continue  # verify_shard has told
+        shards.append(shard)
+    return shards
+
+
+def _check_plan(plan: Plan, folder: Path) -> _Problems:
+    planned = {shard_path(folder, unit.index) for unit in plan.units}
+    for unit in plan.units:
+        path = shard_path(folder, unit.index)
+        if not path.exists():
+            yield Problem(
+                shard=path,
+                wanted=f"a shard of unit {unit.index} ({PLAN_NAME} has {len(plan.units)})",
+                found="none; run the job again, it does what is missing",
+            )
+    for path in shard_paths(folder):
+        if path not in planned:
+            yield Problem(shard=path, wanted=f"a unit of {PLAN_NAME}", found="none of its number")
+
+
+def _check_detectors(shards: Sequence[Shard]) -> _Problems:
+    for shard in shards[1:]:
+        first = shards[0]
+        if shard.detector != first.detector:
+            yield Problem(
+                shard=shard.path,
+                wanted=f"the detector of {first.path.name}, {first.detector.config_name} "
+                f"{first.detector.checkpoint_digest}",
+                found=f"{shard.detector.config_name} {shard.detector.checkpoint_digest}, or other "
+                "settings of it",
+            )
+
+
+def _stretches(shard: Shard) -> Iterator[_Stretch]:
+    index_F, video_F = shard.frame_index(), shard.frame_video()
+    for place, video in enumerate(shard.videos):
+        indices = index_F[np.flatnonzero(video_F == place)]
+        if len(indices):
+            yield _Stretch(
+                path=shard.path,
+                video=video,
+                first=int(indices.min()),
+                last=int(indices.max()),
+                count=len(indices),
+            )
+
+
+def _check_video(parts: list[_Stretch], *, is_whole: bool) -> _Problems:
+    """One video over all shards; `is_whole` if the job looked at every frame."""
+    parts = sorted(parts, key=lambda part: part.first)
+    place = f"video {parts[0].video.id!r}"
+    problem = partial(Problem, array="frame_index", place=place)
+    end = 0
+    for part in parts:
+        if part.first < end:
+            yield problem(
+                shard=part.path,
+                wanted=f"frames from {end} on, those before are in another shard",
+                found=f"{part.first} to {part.last}",
+            )
+        elif is_whole and (part.first > end or part.count != part.last + 1 - part.first):
+            yield problem(
+                shard=part.path,
+                wanted=f"every frame from {end} on",
+                found=f"{part.count} of {part.first} to {part.last}",
+            )
+        end = max(end, part.last + 1)
+    for name in ("height", "width", "source_digest"):
+        values = list(dict.fromkeys(getattr(part.video, name) for part in parts))
+        if len(values) > 1:
+            yield Problem(
+                shard=parts[-1].path,
+                place=place,
+                wanted=f"one {name} in all shards",
+                found=f"{values}",
+            )
+    header = parts[0].video.header_frames
+    total = sum(part.count for part in parts)
+    if is_whole and header is not None and total != header:
+        yield Problem(
+            shard=parts[-1].path,
+            place=place,
+            wanted=f"{header} frames, as its header says",
+            found=f"{total} decoded",
+            severity="note",
+        )
+
+
+def _check_failed(shards: Sequence[Shard]) -> _Problems:
+    for shard in shards:
+        for video in shard.failed:
+            yield Problem(
+                shard=shard.path,
+                place=f"video {video.id!r}",
+                wanted="detections",
+                found=f"a failure: {video.reason}",
+                severity="note",
+            )
+
+
+def _check_listed(
+    folder: Path, dataset: Dataset, stretches: dict[str, list[_Stretch]], *, failed: set[str]
+) -> _Problems:
+    """The shards against the data set as it lies on this machine."""
+    listed = {*dataset.missing, *(video.id for video in dataset.videos)}
+    for video_id, parts in stretches.items():
+        if video_id not in listed:
+            yield Problem(
+                shard=parts[0].path,
+                place=f"video {video_id!r}",
+                wanted=f"videos that the data set {dataset.name!r} lists",
+                found="one that it does not",
+            )
+    for video in dataset.videos:
+        place = f"video {video.id!r}"
+        parts = stretches.get(video.id, [])
+        if not parts and video.id not in failed:
+            yield Problem(
+                shard=folder,
+                place=place,
+                wanted="detections, since it is listed and there",
+                found="none in any shard",
+            )
+        elif parts and parts[0].video.source_digest == UNKNOWN_SOURCE:
+            yield Problem(
+                shard=parts[0].path,
+                place=place,
+                wanted="the digest of its source",
+                found="masks that were imported without it; training refuses them",
+                severity="note",
+            )
+        elif parts:
+            yield from _check_size(parts[0], video.path, place=place)
+
+
+def _check_size(part: _Stretch, path: Path, *, place: str) -> _Problems:
+    try:
+        size = content_bytes(path)
+    except VideoDecodeError as err:
+        yield Problem(shard=part.path, place=place, wanted="a readable source", found=str(err))
+        return
+    if size != part.video.source_bytes:
+        yield Problem(
+            shard=part.path,
+            place=place,
+            wanted=f"a source of {part.video.source_bytes} bytes, as when it was looked at",
+            found=f"{size} bytes at {path}",
+        )
