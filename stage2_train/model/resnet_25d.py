@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from stage2_train.model.config import Kernel, NetworkConfig, Start
+from stage2_train.model.recompute import run_again_for_gradient
 
 __all__ = ["FrameConv", "SpaceTimeConv", "Stage", "TemporalConv", "Trunk"]
 
@@ -193,11 +194,16 @@ class Stage(nn.Module):
         for _ in range(_BLOCKS[config.backbone][number - 2] - 1):
             blocks.append(build(channels * block.expansion, channels, stride=1))
         self.blocks = nn.ModuleList(blocks)
+        self.keep_activations = True
+        """Whether training keeps what the blocks compute inside; else it is computed again."""
 
     def forward(self, feats_MChw: Tensor, num_frames: int) -> Tensor:
         """(M, C', h', w') features."""
         for block in self.blocks:
-            feats_MChw = block(feats_MChw, num_frames)
+            if self.keep_activations or not torch.is_grad_enabled():
+                feats_MChw = block(feats_MChw, num_frames)
+            else:
+                feats_MChw = run_again_for_gradient(block, feats_MChw, num_frames)
         return feats_MChw
 
 

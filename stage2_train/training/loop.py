@@ -24,6 +24,7 @@ from stage2_train.data.loader import LoaderSettings, num_training_batches, train
 from stage2_train.devices import main_progress
 from stage2_train.evaluation.predictions import gathered, predict
 from stage2_train.evaluation.scores import score_heads
+from stage2_train.training.backbone_options import apply_backbone_options
 from stage2_train.training.checkpoint import (
     BEST_NAME,
     LAST_NAME,
@@ -125,6 +126,7 @@ def train_network(
         return state
     num_left = _steps_left(phases, state, max_steps)
     network.to(accelerator.device)
+    apply_backbone_options(network, recipe, accelerator.device)
     with (
         MetricsLog(run, step=state.step, active=accelerator.is_main_process) as log,
         main_progress(accelerator, "train", total=num_left, unit="steps") as bar,

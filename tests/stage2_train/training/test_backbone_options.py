@@ -1,0 +1,79 @@
+"""`compile` and `checkpoint_activations`: the same training, and what is refused."""
+
+import re
+from dataclasses import replace
+
+import pytest
+import torch
+
+from shared.errors import ConfigError
+from stage2_train.model.build import build_network
+from stage2_train.model.resnet_25d import Stage
+from stage2_train.training.backbone_options import apply_backbone_options, compile_backbone
+
+CPU = torch.device("cpu")
+ROUND_OFF = 1e-4  # float32, other kernels
+
+
+def test_checkpointed_training_gives_the_same_weights_to_the_bit(
+    run_tiny, tiny_recipe, tmp_path
+) -> None:
+    plain = run_tiny(tmp_path / "plain", max_steps=6)
+    recipe = replace(tiny_recipe, checkpoint_activations=True)
+    checkpointed = run_tiny(tmp_path / "checkpointed", recipe, max_steps=6)
+    assert not any(m.keep_activations for m in checkpointed.modules() if isinstance(m, Stage))
+    expected = plain.state_dict()
+    for name, tensor in checkpointed.state_dict().items():
+        assert torch.equal(tensor, expected[name]), name
+
+
+def test_nothing_is_changed_by_default(tiny_recipe) -> None:
+    network = build_network(tiny_recipe.model)
+    apply_backbone_options(network, tiny_recipe, CPU)
+    assert all(m.keep_activations for m in network.modules() if isinstance(m, Stage))
+
+
+def test_compiled_backbone_equals_plain(tiny_recipe) -> None:
+    """Without the code generator, which takes long: what is recorded and differentiated."""
+    torch.manual_seed(0)
+    network = build_network(tiny_recipe.model).train()
+    stage, trunk_MChw = network.object_head.conv5, torch.rand(4, 8, 2, 3)
+    keys = list(network.state_dict())
+    results = []
+    for compiled in (False, True):
+        if compiled:
+            compile_backbone(network, backend="aot_eager")
+        network.zero_grad(set_to_none=True)
+        feats_MDhw = stage(trunk_MChw, 2)
+        feats_MDhw.square().sum().backward()
+        results.append([feats_MDhw, *(parameter.grad for parameter in stage.parameters())])
+    for found, expected in zip(*results, strict=True):
+        scale = float(expected.detach().abs().max())
+        torch.testing.assert_close(found, expected, rtol=ROUND_OFF, atol=ROUND_OFF * scale)
+    assert list(network.state_dict()) == keys
+
+
+def test_compiling_needs_a_compiler(tiny_recipe, monkeypatch, tmp_path) -> None:
+    network, recipe = build_network(tiny_recipe.model), replace(tiny_recipe, compile=True)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("CXX", raising=False)
+    message = r"compile: wanted a C\+\+ compiler, .* found none of g\+\+, clang\+\+; install"
+    with pytest.raises(ConfigError, match=message):
+        apply_backbone_options(network, recipe, CPU)
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    with pytest.raises(ConfigError, match="found none of no-such-compiler; install one"):
+        apply_backbone_options(network, recipe, CPU)
+
+
+@pytest.mark.parametrize("option", ["compile", "checkpoint_activations"])
+def test_refuses_a_network_without_resnet_stages(option, tiny_recipe) -> None:
+    recipe = replace(tiny_recipe, **{option: True})
+    message = f"{option}: architecture object_video has no ResNet stages; set it false"
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        apply_backbone_options(torch.nn.Linear(1, 1), recipe, CPU)
+
+
+def test_refuses_both_at_once(tiny_recipe) -> None:
+    message = "checkpoint_activations: wanted false together with compile, found True"
+    with pytest.raises(ConfigError, match=message):
+        replace(tiny_recipe, compile=True, checkpoint_activations=True)
