@@ -82,6 +82,9 @@ COMMANDS: dict[str, LazyCommand] = {
     "clips": LazyCommand(
         "stage2_train.clips.commands", "clips", "Store the rescaled frames of a data set."
     ),
+    "overlay": LazyCommand(
+        "stage2_train.data.commands", "overlay", "Draw masks on stored frames, to look at."
+    ),
     "systems": LazyCommand(
         "stage2_train.systems_commands", "systems", "List every system of the paper's tables."
     ),

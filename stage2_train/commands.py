@@ -31,6 +31,9 @@ _workers_option = click.option(
 _partial_option = click.option(
     "--partial", is_flag=True, help="Leave out segments whose video is not there."
 )
+_no_clip_store_option = click.option(
+    "--no-clip-store", is_flag=True, help="Decode every clip from its video, which is slow."
+)
 _shards_option = click.option("--shards", type=_path, help="Folder of shards.")
 
 
@@ -43,6 +46,7 @@ _shards_option = click.option("--shards", type=_path, help="Folder of shards.")
 @click.option("--run", type=_path, help="Run folder.  [default: runs/DATASET-RECIPE-SYSTEM-seedN]")
 @_shards_option
 @click.option("--clips", type=_path, help="Clip store.  [default: clips/DATASET.h5]")
+@_no_clip_store_option
 @click.option("--weights", type=_path, help="Weights of a torchvision network to start from.")
 @click.option("--seed", type=click.IntRange(0, LARGEST_SEED), help="In place of the recipe's.")
 @click.option("--max-steps", type=click.IntRange(1), help="Stop when so many steps are done.")
@@ -94,6 +98,7 @@ def train(dataset: str, dry_run: bool, as_json: bool, **options: Any) -> None:
 @click.option("--data", "data_root", type=_path, help="Data root.  [default: the run's]")
 @_shards_option
 @click.option("--clip-store", "clips", type=_path, help="Clip store.  [default: the run's]")
+@_no_clip_store_option
 @_workers_option
 @_partial_option
 @device_option

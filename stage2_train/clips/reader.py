@@ -8,6 +8,7 @@ a fork, and opens itself again after it was pickled into another process.
 import mmap
 from collections import OrderedDict
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -122,7 +123,7 @@ class ClipFrames:
         """Whether the store holds all frames of a time range; None leaves that end open."""
         start = float("-inf") if start_seconds is None else start_seconds
         stop = float("inf") if stop_seconds is None else stop_seconds
-        return TimeRanges.from_text(self._ranges).covers(TimeRanges.of([TimeRange(start, stop)]))
+        return _ranges(self._ranges).covers(TimeRanges.of([TimeRange(start, stop)]))
 
     def is_empty(self, start_seconds: float | None, stop_seconds: float | None) -> bool:
         """Whether no stored frame lies in a time range."""
@@ -151,6 +152,11 @@ class ClipStore:
         self.path = state["path"]
         self._opened = None
         self._videos = OrderedDict()
+
+    @property
+    def name(self) -> str:
+        """What to call it in messages."""
+        return f"the clip store {self.path}"
 
     @property
     def settings(self) -> StoreSettings:
@@ -224,6 +230,11 @@ def _open_store(path: Path) -> _OpenStore:
             f"{path}: cannot be read as a clip store ({err}); "
             "write it again with `orn clips --fresh`"
         ) from err
+
+
+@lru_cache(maxsize=_CACHED_VIDEOS)
+def _ranges(text: str) -> TimeRanges:
+    return TimeRanges.from_text(text)
 
 
 def _extent(dataset: h5py.Dataset) -> _Extent:

@@ -1,6 +1,5 @@
 """Where the frames of a data set come from: a clip store, or the videos themselves."""
 
-from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -45,8 +44,8 @@ class FrameSource(Protocol):
     """Frames of videos by id; may be pickled, forked and used by several workers."""
 
     @property
-    def path(self) -> Path:
-        """What to name in messages."""
+    def name(self) -> str:
+        """What to call it in messages, such as `the clip store clips/vlog.h5`."""
 
     @property
     def failed(self) -> tuple[FailedClip, ...]:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
+from shared.errors import JoinError
 from shared.manifests.records import Segment
 from shared.shards.reader import DetectionFolder, VideoDetections
 from stage2_train.clips.source import FrameSource
@@ -131,13 +132,19 @@ class ClipDataset(Dataset[ClipSample]):
         """The clip asked for.
 
         Raises:
-            JoinError: if a frame has no detections near its time.
+            JoinError: if the segment has no frame, or a frame no detections near its time.
             ClipStoreError: if a frame is damaged.
+            VideoDecodeError: if frames come from a video that can no longer be decoded.
             ShardFormatError: if detections are damaged.
         """
         segment, settings = self.segments[request.segment], self.settings
         video = self._clips.frames(segment.video_id)
         first, last = frames_between(video.seconds, segment.start_seconds, segment.stop_seconds)
+        if first == last:
+            raise JoinError(
+                f"segment {segment.id}: its time range holds no frame of video {segment.video_id} "
+                f"in {self._clips.name}"
+            )
         stored = self._clips.stored_size(segment.video_id)
         window = centre_window(stored, settings.crop)
         if request.epoch is not None:
@@ -159,7 +166,7 @@ class ClipDataset(Dataset[ClipSample]):
         order_T = places_in_time(settings.num_frames, settings.controls.frame_order, control)
         return ClipSample(
             id=segment.id,
-            frames=window.cut(video.read(frames_T))[order_T],
+            frames=window.cut(video.read(frames_T[order_T])),
             seconds=seconds_T[order_T],
             slots=fill_slots([objects[place] for place in order_T], window, settings.slots),
             label=self._label(segment, is_training=request.epoch is not None),

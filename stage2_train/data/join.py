@@ -12,8 +12,7 @@ from shared.errors import JoinError
 from shared.manifests.records import Dataset, Segment
 from shared.shards.reader import DetectionFolder
 from shared.shards.schema import UNKNOWN_SOURCE
-from stage2_train.clips.reader import ClipStore
-from stage2_train.data.sampling import frames_between
+from stage2_train.clips.source import FrameSource
 
 __all__ = ["JoinedSplit", "SkippedSegment", "join_split"]
 
@@ -64,7 +63,7 @@ class _VideoState:
 def join_split(
     dataset: Dataset,
     split: str,
-    clips: ClipStore,
+    clips: FrameSource,
     detections: DetectionFolder,
     *,
     partial: bool = False,
@@ -90,6 +89,10 @@ def join_split(
         if state is None:
             state = _video_state(segment.video_id, clips, detections)
             states[segment.video_id] = state
+        if state.reason is None and not _is_covered(segment, clips):
+            state = _VideoState(
+                reason=f"its time range is not in {clips.name}", hint="run `orn clips`"
+            )
         reason = state.reason or _segment_problem(segment, dataset, clips)
         if reason is None:
             usable.append(segment)
@@ -109,22 +112,23 @@ def join_split(
     return JoinedSplit(split=split, segments=tuple(usable), skipped=tuple(skipped))
 
 
-def _segment_problem(segment: Segment, dataset: Dataset, clips: ClipStore) -> str | None:
+def _is_covered(segment: Segment, clips: FrameSource) -> bool:
+    return clips.frames(segment.video_id).covers(segment.start_seconds, segment.stop_seconds)
+
+
+def _segment_problem(segment: Segment, dataset: Dataset, clips: FrameSource) -> str | None:
     if dataset.task == "single-label" and len(segment.labels) != 1:
         return "it has no label"
-    first, last = frames_between(
-        clips.frames(segment.video_id).seconds, segment.start_seconds, segment.stop_seconds
-    )
-    return "its time range holds no frame of the video" if first == last else None
+    frames = clips.frames(segment.video_id)
+    is_empty = frames.is_empty(segment.start_seconds, segment.stop_seconds)
+    return "its time range holds no frame of the video" if is_empty else None
 
 
-def _video_state(video_id: str, clips: ClipStore, detections: DetectionFolder) -> _VideoState:
+def _video_state(video_id: str, clips: FrameSource, detections: DetectionFolder) -> _VideoState:
     if video_id not in clips:
         if any(failed.id == video_id for failed in clips.failed):
             return _VideoState(reason="its video could not be decoded for the clip store")
-        return _VideoState(
-            reason=f"its video is not in the clip store {clips.path}", hint="run `orn clips`"
-        )
+        return _VideoState(reason=f"its video is not in {clips.name}", hint="run `orn clips`")
     if video_id not in detections:
         if any(failed.id == video_id for failed in detections.failed):
             return _VideoState(reason="its video could not be decoded for the shards")
@@ -136,13 +140,13 @@ def _video_state(video_id: str, clips: ClipStore, detections: DetectionFolder) -
     if detected.source_digest == UNKNOWN_SOURCE:
         raise JoinError(
             f"video {video_id}: its masks in {detections.path} were imported while the video was "
-            "not there, so it cannot be told whether they belong to the one in the clip store "
-            f"{clips.path}; run `orn import-masks` again with --fresh"
+            f"not there, so it cannot be told whether they belong to the one in {clips.name}; run "
+            "`orn import-masks` again with --fresh"
         )
     if stored.source_digest != detected.source_digest:
         raise JoinError(
-            f"video {video_id}: the clip store {clips.path} was made from {stored.source_digest}, "
-            f"the shards {detections.path} from {detected.source_digest}; the video has changed, "
+            f"video {video_id}: {clips.name} has {stored.source_digest}, the shards "
+            f"{detections.path} are from {detected.source_digest}; the video has changed, "
             "run the older of `orn clips` and `orn detect` again with --fresh"
         )
     return _VideoState()

@@ -6,11 +6,10 @@ from typing import Any
 
 from shared.manifests.load import load_dataset
 from shared.shards.reader import DetectionFolder
-from stage2_train.clips.reader import ClipStore
 from stage2_train.devices import build_accelerator
 from stage2_train.evaluation.evaluate import EvaluationRequest, evaluate_run
 from stage2_train.training.run_config import load_run_config
-from stage2_train.training.sources import Sources
+from stage2_train.training.sources import Sources, open_frames
 
 __all__ = ["EvalRequest", "evaluate"]
 
@@ -29,6 +28,8 @@ class EvalRequest:
     """Folder of the shards."""
     clips: Path | None = None
     """The clip store."""
+    no_clip_store: bool = False
+    """Whether to decode every clip from its video instead."""
     partial: bool = False
     """Whether segments whose video is not there may be left out."""
     device: str = "auto"
@@ -39,9 +40,11 @@ def evaluate(request: EvalRequest) -> dict[str, Any]:
     """Measures a run; see `evaluate_run` for what comes back and what may be raised."""
     config = load_run_config(request.run)
     paths = config.paths
+    dataset = load_dataset(paths.manifest, request.data_root or paths.data_root)
+    clips = None if request.no_clip_store else request.clips or paths.clips
     sources = Sources(
-        dataset=load_dataset(paths.manifest, request.data_root or paths.data_root),
-        clips=ClipStore(request.clips or paths.clips),
+        dataset=dataset,
+        clips=open_frames(dataset, clips),
         detections=DetectionFolder(request.shards or paths.shards),
         partial=request.partial,
     )

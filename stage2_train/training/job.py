@@ -8,10 +8,12 @@ from typing import Any
 import torch
 
 from shared.config_file import to_toml
+from shared.errors import ConfigError
 from shared.manifests.load import load_dataset
 from shared.run_folder import CONFIG_NAME, create_run_folder, record_start
 from shared.shards.reader import DetectionFolder
-from stage2_train.clips.reader import ClipStore
+from stage2_train.clips.decoded import warn_of_decoding
+from stage2_train.data.dataset import ClipRequest
 from stage2_train.data.join import JoinedSplit
 from stage2_train.data.loader import LoaderSettings, num_training_batches
 from stage2_train.devices import build_accelerator
@@ -28,11 +30,14 @@ from stage2_train.training.run_config import (
     describe_dataset,
     load_run_config,
 )
-from stage2_train.training.sources import Sources
+from stage2_train.training.sources import Sources, open_frames
 
 __all__ = ["TrainRequest", "describe_training", "train"]
 
 logger = logging.getLogger(__name__)
+
+_MEASURED_CLIPS = 4
+"""Clips that are decoded to tell what training without a store costs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +60,8 @@ class TrainRequest:
     """Folder of the shards."""
     clips: Path | None = None
     """The clip store."""
+    no_clip_store: bool = False
+    """Whether to decode every clip from its video instead."""
     weights: Path | None = None
     """File with the weights of a torchvision network to start from."""
     seed: int | None = None
@@ -102,6 +109,12 @@ def train(request: TrainRequest) -> dict[str, Any]:
         validation=validation if len(validation) else None,
         metric=plan.config.dataset.metric,
     )
+    if request.no_clip_store and accelerator.is_main_process:
+        warn_of_decoding(
+            lambda segment: data.train[ClipRequest(segment)],
+            range(min(len(data.train), _MEASURED_CLIPS)),
+            workers=request.workers,
+        )
     state = train_network(
         network,
         recipe,
@@ -161,11 +174,11 @@ def _plan(request: TrainRequest) -> _Plan:
         manifest=request.manifest,
         data_root=request.data_root,
         shards=request.shards or Path("shards") / dataset.name,
-        clips=request.clips or Path("clips") / f"{dataset.name}.h5",
+        clips=_clips_path(request, dataset.name),
     )
     sources = Sources(
         dataset=dataset,
-        clips=ClipStore(paths.clips),
+        clips=open_frames(dataset, paths.clips),
         detections=DetectionFolder(paths.shards),
         partial=request.partial,
     )
@@ -191,6 +204,15 @@ def _plan(request: TrainRequest) -> _Plan:
         validation=sources.join("validation"),
         run=run,
     )
+
+
+def _clips_path(request: TrainRequest, dataset_name: str) -> Path | None:
+    """The clip store; None where clips are to be decoded."""
+    if not request.no_clip_store:
+        return request.clips or Path("clips") / f"{dataset_name}.h5"
+    if request.clips is not None:
+        raise ConfigError("--clips and --no-clip-store: wanted one of them, found both")
+    return None
 
 
 def _overrides(request: TrainRequest) -> tuple[str, ...]:

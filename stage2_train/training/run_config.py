@@ -35,8 +35,8 @@ class DataPaths:
     """Folder under which data sets lie."""
     shards: Path
     """Folder of the shards."""
-    clips: Path
-    """The clip store."""
+    clips: Path | None = None
+    """The clip store; none where frames were decoded from the videos."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,16 +2,20 @@
 
 import logging
 from dataclasses import dataclass
+from pathlib import Path
 
 from shared.manifests.records import Dataset
 from shared.shards.reader import DetectionFolder
+from stage2_train.clips.decoded import DecodedVideos
 from stage2_train.clips.reader import ClipStore
+from stage2_train.clips.schema import StoreSettings
+from stage2_train.clips.source import FrameSource
 from stage2_train.data.dataset import ClipDataset, ClipSettings
 from stage2_train.data.join import JoinedSplit, join_split
 from stage2_train.data.slots import SlotSettings
 from stage2_train.training.recipe import Recipe
 
-__all__ = ["Sources", "clip_settings"]
+__all__ = ["Sources", "clip_settings", "open_frames"]
 
 logger = logging.getLogger(__name__)
 
@@ -22,7 +26,7 @@ class Sources:
 
     dataset: Dataset
     """Segments and labels."""
-    clips: ClipStore
+    clips: FrameSource
     """Frames."""
     detections: DetectionFolder
     """Objects."""
@@ -43,6 +47,18 @@ class Sources:
         """What made the shards, in a line."""
         entry = self.detections.detector
         return f"{entry.config_name} {entry.checkpoint_digest}"
+
+
+def open_frames(dataset: Dataset, clips: Path | None) -> FrameSource:
+    """The frames of a data set: of a clip store, or decoded from its videos where there is none.
+
+    Raises:
+        ClipStoreError: if the store cannot be read.
+    """
+    if clips is not None:
+        return ClipStore(clips)
+    settings = StoreSettings(height=dataset.clip_height, width=dataset.clip_width)
+    return DecodedVideos(dataset.videos, root=dataset.root, settings=settings)
 
 
 def clip_settings(recipe: Recipe, dataset: Dataset) -> ClipSettings:

@@ -22,6 +22,7 @@ from shared.shards.writer import ShardWriter
 from shared.video import Frame
 from stage2_train.clips.merge import merge, read_contents
 from stage2_train.clips.parts import write_frames
+from stage2_train.clips.ranges import ALL_TIMES, TimeRanges
 from stage2_train.clips.reader import ClipStore
 from stage2_train.clips.schema import StoreSettings
 
@@ -98,7 +99,12 @@ class TinyWorld:
         return DetectionFolder(self.shards_path)
 
 
-def write_store(path: Path, films: list[Film], settings: StoreSettings = STORED) -> None:
+def write_store(
+    path: Path,
+    films: list[Film],
+    settings: StoreSettings = STORED,
+    ranges: TimeRanges = ALL_TIMES,
+) -> None:
     """A clip store of the films."""
     parts = []
     for number, film in enumerate(films):
@@ -107,7 +113,14 @@ def write_store(path: Path, films: list[Film], settings: StoreSettings = STORED)
             Frame(index=frame, seconds=frame / RATE, image=film.image(frame))
             for frame in range(len(film.boxes_FN4))
         )
-        write_frames(part, frames, video_id=film.id, source_digest=film.digest, settings=settings)
+        write_frames(
+            part,
+            frames,
+            video_id=film.id,
+            source_digest=film.digest,
+            settings=settings,
+            ranges=ranges,
+        )
         parts.append(part)
     videos = [video for part in parts for video in read_contents(part).videos]
     merge(path, settings=settings, videos=videos)

@@ -6,12 +6,15 @@ import pytest
 
 import tests.stage2_train.conftest as tiny
 from shared.errors import JoinError
-from shared.manifests.records import Segment
+from shared.manifests.records import Segment, Video
 from shared.shards.reader import DetectionFolder
 from shared.shards.schema import UNKNOWN_SOURCE
+from shared.video import content_digest
+from stage2_train.clips.decoded import DecodedVideos
 from stage2_train.clips.merge import merge, read_contents
+from stage2_train.clips.ranges import TimeRange, TimeRanges
 from stage2_train.clips.reader import ClipStore
-from stage2_train.clips.schema import FailedClip
+from stage2_train.clips.schema import FailedClip, StoreSettings
 from stage2_train.data.join import join_split
 
 
@@ -126,3 +129,40 @@ def test_nothing_left(tiny_world) -> None:
     none = join_split(dataset, "test", world.clips(), world.detections())
     with pytest.raises(JoinError, match=r"tiny, test: wanted at least .* found none of 0$"):
         none.require_segments("tiny")
+
+
+def test_times_that_the_store_lacks_are_an_error(tiny_world, tmp_path) -> None:
+    world = tiny_world
+    film = world.films["film/2"]
+    ranges = TimeRanges.of([TimeRange(0.2, 0.5)])
+    tiny.write_store(tmp_path / "some.h5", [film], ranges=ranges)
+    common = {"video_id": "film/2", "split": "train", "labels": (0,)}
+    inside = Segment(id="inside", start_seconds=0.2, stop_seconds=0.4, **common)
+    beyond = Segment(id="beyond", start_seconds=0.3, stop_seconds=0.6, **common)
+    dataset = replace(world.dataset, segments=(inside, beyond))
+    clips = ClipStore(tmp_path / "some.h5")
+    message = r"1 of 2 .* first is beyond: its time range is not in the clip store .*some\.h5"
+    with pytest.raises(JoinError, match=message):
+        join_split(dataset, "train", clips, world.detections())
+    joined = join_split(dataset, "train", clips, world.detections(), partial=True)
+    assert [segment.id for segment in joined.segments] == ["inside"]
+
+
+def test_without_a_store_nothing_is_decoded(tiny_world, tmp_path) -> None:
+    """Whether a segment holds a frame shows when a clip is made; digests are compared at once."""
+    path = tmp_path / "film.mp4"
+    path.write_bytes(b"not decoded")
+    films = [replace(tiny_world.films["film/2"], digest=content_digest(path))]
+    tiny.write_shard(tmp_path / "shard-000000.zarr.zip", films)
+    source = DecodedVideos(
+        [Video(id="film/2", path=path)], root=tmp_path, settings=StoreSettings(height=8, width=8)
+    )
+    dataset = replace(tiny_world.dataset, segments=tiny_world.dataset.segments[2:3])
+    detections = DetectionFolder(tmp_path)
+    assert len(join_split(dataset, "validation", source, detections).segments) == 1
+    path.write_bytes(b"another film")
+    source = DecodedVideos(
+        [Video(id="film/2", path=path)], root=tmp_path, settings=StoreSettings(height=8, width=8)
+    )
+    with pytest.raises(JoinError, match=r"film/2: the videos under .* has sha256:.*changed"):
+        join_split(dataset, "validation", source, detections)
