@@ -29,6 +29,7 @@ _OPENED = (
     RecurrentClassifier,
     SummedMlpClassifier,
     nn.ModuleList,
+    nn.Sequential,
 )
 """Modules whose parts are listed in place of themselves."""
 

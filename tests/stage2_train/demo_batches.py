@@ -1,12 +1,13 @@
 """A few films of each demo data set, their true objects in a shard, and clips of them."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from data_manifests.demo.dials import FRAMES_PER_SECOND, Dials, category_id
-from data_manifests.demo.world import WorldSize, write_dataset
+from data_manifests.demo.world import SIZES, write_dataset
 from shared.coco_classes import COCO_CLASSES
 from shared.detections import FrameDetections
 from shared.manifests.load import load_dataset
@@ -19,7 +20,7 @@ from stage2_train.training.sources import Sources
 
 __all__ = ["write_demo"]
 
-_SIZE = WorldSize(demo=(2, 2, 0), demo_touch=(2, 2, 0), demo_long=(1, 1, 0))
+_SIZE = replace(SIZES["short"], demo=(2, 2, 0), demo_touch=(2, 2, 0), demo_long=(1, 1, 0))
 _TRUTH = DetectorEntry(
     config_name="ground truth",
     config_digest="sha256:0",

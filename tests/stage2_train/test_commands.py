@@ -188,6 +188,13 @@ def test_a_system_by_name(workspace) -> None:
     assert "\nsystem: trn-multiscale\nactivity_head: top1 " in evaluate(options).stdout
 
 
+def test_a_system_by_its_settings_is_the_same_run(workspace) -> None:
+    options = workspace()
+    train(options, "--system", "object-head", "--max-steps", "1")
+    assert json.loads(train(options, "--set", "model.heads=object").stdout)["step"] == 4
+    assert json.loads(evaluate(options, "--json").stdout)["system"] == "object-head"
+
+
 def test_a_system_names_its_run_and_starts_from_its_own_weights(workspace, tmp_path) -> None:
     options = workspace()
     del options["--run"]

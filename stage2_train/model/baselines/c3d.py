@@ -10,6 +10,8 @@ What differs from the paper:
 - It starts from random weights: there are none from Sports-1M here.
 """
 
+from typing import TypeVar
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -32,6 +34,8 @@ _LAST_CELLS = 4
 _FEATURES = 4096
 _DROPOUT = 0.5
 
+Layer = TypeVar("Layer", nn.Conv3d, nn.Linear)
+
 
 class C3D(nn.Module):
     """Activity logits from a clip's frames alone."""
@@ -42,21 +46,17 @@ class C3D(nn.Module):
         self.config = config
         stages, before = [], 3
         for channels in _STAGES:
-            convolutions = []
+            layers: list[nn.Module] = []
             for count in channels:
                 width = count * config.base_width // 64
-                convolutions.append(nn.Conv3d(before, width, 3, padding=1))
+                layers += [_started(nn.Conv3d(before, width, 3, padding=1)), nn.ReLU()]
                 before = width
-            stages.append(nn.ModuleList(convolutions))
+            stages.append(nn.Sequential(*layers))
         self.stages = nn.ModuleList(stages)
         width = _FEATURES * config.base_width // 64
-        self.fc6 = nn.Linear(before * _LAST_CELLS**2, width)
-        self.fc7 = nn.Linear(width, width)
+        self.fc6 = _started(nn.Linear(before * _LAST_CELLS**2, width))
+        self.fc7 = _started(nn.Linear(width, width))
         self.classify = nn.Linear(width, config.num_activities)
-        for module in self.modules():
-            if isinstance(module, nn.Conv3d) or module in (self.fc6, self.fc7):
-                nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
-                nn.init.zeros_(module.bias)
 
     def forward(
         self,
@@ -92,8 +92,7 @@ class C3D(nn.Module):
         """(B, C, t, 4, 4) features after the last pool, from a normalised video."""
         feats_BCthw = video_B3THW
         for number, stage in enumerate(self.stages):
-            for convolution in stage:
-                feats_BCthw = functional.relu_(convolution(feats_BCthw))
+            feats_BCthw = stage(feats_BCthw)
             time = 2 if number and feats_BCthw.shape[2] > 1 else 1
             if number == len(self.stages) - 1:
                 feats_BCthw = _to_last_cells(feats_BCthw)
@@ -102,6 +101,14 @@ class C3D(nn.Module):
                 kernel = (time, 2, 2)
             feats_BCthw = functional.max_pool3d(feats_BCthw, kernel, ceil_mode=True)
         return feats_BCthw
+
+
+def _started(layer: Layer) -> Layer:
+    """The layer with weights for a ReLU behind it and biases of zero."""
+    nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+    assert layer.bias is not None
+    nn.init.zeros_(layer.bias)
+    return layer
 
 
 def _to_last_cells(feats_BCthw: Tensor) -> Tensor:

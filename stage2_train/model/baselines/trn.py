@@ -95,7 +95,9 @@ class TRN(nn.Module):
             Relations(num_frames, scale, num_activities=config.num_activities)
             for scale in range(2, num_frames + 1)
         )
-        self.to(memory_format=torch.channels_last)
+        for parameter in self.parameters():
+            if parameter.ndim == 4:
+                parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
 
     def forward(
         self,

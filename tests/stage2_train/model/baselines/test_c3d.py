@@ -1,6 +1,7 @@
 """C3D: sizes as published, and what it computes, written out by hand."""
 
 import torch
+from torch import nn
 from torch.nn import functional
 
 from stage2_train.model.baselines.c3d import C3D
@@ -24,7 +25,7 @@ def test_a_clip_layer_by_layer(baseline_config, frames_batch) -> None:
     hidden = (video - mean) / std
     times = []
     for number, stage in enumerate(network.stages):
-        for convolution in stage:
+        for convolution in (layer for layer in stage if isinstance(layer, nn.Conv3d)):
             hidden = functional.conv3d(hidden, convolution.weight, convolution.bias, padding=1)
             hidden = hidden.clamp(min=0)
         kernel = 1 if number == 0 or hidden.shape[2] == 1 else 2
