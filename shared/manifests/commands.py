@@ -11,7 +11,7 @@ __all__ = ["manifest"]
 
 @click.group()
 def manifest() -> None:
-    """List the data sets and check their files."""
+    """List the data sets, check their files, make a new one."""
 
 
 @manifest.command("list")
@@ -54,3 +54,64 @@ def check(dataset: str, data_root: Path, probe_videos: bool, as_json: bool) -> i
     else:
         click.echo(report_text(report))
     return 0 if report.is_usable else 1
+
+
+@manifest.command()
+@click.argument("table", metavar="TABLE.csv", type=click.Path(path_type=Path, dir_okay=False))
+@click.option(
+    "--videos",
+    "pattern",
+    metavar="PATTERN",
+    help="Where the video of an id lies, relative to the table's folder, such as "
+    "'videos/{id}.mp4'.  [default: looked for]",
+)
+@click.option("--name", help="Name of the data set.  [default: the table's folder]")
+@click.option(
+    "--rate",
+    type=click.FloatRange(min=0, min_open=True, max=1000),
+    help="Frames a second, where videos are folders of frames.",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The manifest.  [default: NAME.toml]",
+)
+@click.option("--fresh", is_flag=True, help="Replace files that are there.")
+@data_option
+@json_option
+def new(
+    table: Path,
+    pattern: str | None,
+    name: str | None,
+    rate: float | None,
+    out: Path | None,
+    fresh: bool,
+    data_root: Path,
+    as_json: bool,
+) -> None:
+    """Write a manifest for videos of your own from a TABLE.csv.
+
+    The table has a header and the columns video and label; start and stop (seconds), split (train,
+    validation, test) and id where wanted. The list of classes is written beside it. Says what was
+    guessed; the manifest has a comment for each line.
+    """
+    from shared.manifests.new import NewRequest, make_manifest
+
+    made = make_manifest(
+        NewRequest(
+            table=table,
+            data_root=data_root,
+            pattern=pattern,
+            name=name,
+            rate=rate,
+            out=out,
+            fresh=fresh,
+        )
+    )
+    for reason in made.reasons:
+        click.echo(f"guessed: {reason}", err=True)
+    click.echo(f"{made.path}: {made.videos} videos, {made.present} there", err=True)
+    click.echo(f"{made.classes_path}: {made.classes} classes", err=True)
+    click.echo(f"next: orn manifest check {made.path} --data {made.data_root}", err=True)
+    if as_json:
+        echo_json(made.as_json())

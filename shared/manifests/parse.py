@@ -11,7 +11,7 @@ from shared.errors import ManifestError
 from shared.manifests.schema import Manifest
 from shared.nearest import nearest
 
-__all__ = ["parse_manifest"]
+__all__ = ["parse_manifest", "parse_text"]
 
 
 def parse_manifest(path: Path) -> Manifest:
@@ -22,10 +22,23 @@ def parse_manifest(path: Path) -> Manifest:
             missing or not what it may be.
     """
     try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except OSError as err:
         raise ManifestError(f"{path}: cannot be read ({err.strerror})") from err
-    except ValueError as err:  # not TOML, or not UTF-8
+    except UnicodeDecodeError as err:
+        raise ManifestError(f"{path}: is not a TOML file ({err})") from err
+    return parse_text(text, path)
+
+
+def parse_text(text: str, path: Path) -> Manifest:
+    """The manifest in the text of a file, which need not be there.
+
+    Raises:
+        ManifestError: as `parse_manifest`.
+    """
+    try:
+        raw = tomllib.loads(text)
+    except ValueError as err:
         raise ManifestError(f"{path}: is not a TOML file ({err})") from err
     try:
         return Manifest.model_validate(raw, context={"source": path})

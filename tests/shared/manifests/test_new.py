@@ -1,0 +1,190 @@
+"""A manifest from a table of one's own: what is guessed, and that it holds."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from shared.cli import orn
+from shared.manifests.guess import guess_table, guess_videos
+from shared.manifests.load import load_dataset, load_manifest
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder, with a data set folder `kitchen` in it."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("ORN_DATA", raising=False)
+    (tmp_path / "kitchen").mkdir()
+    return tmp_path
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(orn, ["manifest", *arguments])
+
+
+def made(*arguments: str) -> dict[str, Any]:
+    """What `orn manifest new` says it made, after `check` has agreed."""
+    result = run("new", *arguments, "--json")
+    assert result.exit_code == 0, result.stderr
+    payload: dict[str, Any] = json.loads(result.stdout)
+    checked = run("check", payload["manifest"], "--data", payload["data_root"])
+    assert checked.exit_code == 0, checked.stdout + checked.stderr
+    return payload
+
+
+Write = Callable[..., Path]
+
+
+def test_a_table_of_clips(here: Path, write: Write) -> None:
+    write(here / "kitchen" / "labels.csv", "video,label\na/1,open\nb,close\nb2,open\n")
+    for name in ("a/1", "b", "b2"):
+        write(here / "kitchen" / "clips" / f"{name}.webm")
+    found = made("kitchen/labels.csv")
+    assert found["manifest"] == "kitchen.toml"
+    assert (found["form"], found["task"], found["metric"]) == ("clips", "single-label", "top1")
+    assert found["pattern"] == "clips/{id}.webm"
+    assert found["videos"] == {"listed": 3, "present": 3}
+    assert (here / "kitchen" / "classes.txt").read_text() == "close\nopen\n"
+    dataset = load_dataset("kitchen.toml", here)
+    assert [(each.video_id, each.labels) for each in dataset.segments] == [
+        ("a/1", (1,)),
+        ("b", (0,)),
+        ("b2", (1,)),
+    ]
+
+
+def test_the_manifest_explains_itself(here: Path, write: Write) -> None:
+    write(here / "kitchen" / "labels.csv", "video,label\na,open\n")
+    write(here / "kitchen" / "a.mp4")
+    made("kitchen/labels.csv")
+    lines = (here / "kitchen.toml").read_text().splitlines()
+    assert sum("#" in line for line in lines) >= 12
+    assert '# "segments": start and stop' in (here / "kitchen.toml").read_text().replace(
+        '"clips": a video is one clip. ', ""
+    )
+
+
+def test_segments_of_several_labels_and_splits(here: Path, write: Write) -> None:
+    write(
+        here / "kitchen" / "rows.csv",
+        "video,start,stop,label,split\nday1,0,2.5,open;close,train\nday1,1,3,,validation\n",
+    )
+    write(here / "kitchen" / "day1.MP4")
+    found = made("kitchen/rows.csv", "--name", "Our kitchen!", "--out", "sub/mine.toml")
+    assert found["name"] == "Our-kitchen"
+    assert found["manifest"] == "sub/mine.toml"
+    assert (found["form"], found["task"], found["metric"]) == ("segments", "multi-label", "map")
+    assert "task multi-label: 1 labels hold a ';' and 1 are empty" in found["guessed"]
+    segments = load_dataset("sub/mine.toml", here).segments
+    assert [(each.split, each.labels, each.stop_seconds) for each in segments] == [
+        ("train", (0, 1), 2.5),
+        ("validation", (), 3.0),
+    ]
+
+
+def test_folders_of_frames_want_a_rate(here: Path, write: Write) -> None:
+    write(here / "kitchen" / "labels.csv", "video,label\n7,2\n12,10\n")
+    for name in ("7", "12"):
+        write(here / "kitchen" / "frames" / name / "0001.jpg")
+    result = run("new", "kitchen/labels.csv")
+    assert result.exit_code == 2
+    assert "folders of frames, which do not tell their rate; say so with --rate" in result.stderr
+    assert not (here / "kitchen.toml").exists()
+    found = made("kitchen/labels.csv", "--rate", "12.5")
+    assert (found["form"], found["pattern"]) == ("frames", "frames/{id}")
+    assert load_manifest("kitchen.toml").videos.rate == 12.5
+    assert (here / "kitchen" / "classes.txt").read_text() == "2\n10\n"  # numbers in their order
+    named = made("kitchen/labels.csv", "--rate", "5", "--videos", "frames/{id}", "--fresh")
+    assert named["form"] == "frames"
+
+
+def test_the_data_root_is_used_where_the_table_lies_in_it(here: Path, write: Write) -> None:
+    write(here / "data" / "deep" / "er" / "t.csv", "video,label\na,x\n")
+    write(here / "data" / "deep" / "er" / "v" / "a" / "clip.mp4")
+    found = made("data/deep/er/t.csv")
+    assert (found["data_root"], found["name"]) == ("data", "er")
+    assert found["pattern"] == "v/{id}/clip.mp4"
+    assert load_manifest("er.toml").root == "deep/er"
+
+
+def test_names_with_marks_of_toml(here: Path, write: Write) -> None:
+    folder = here / 'kit"chen \\ é#'
+    write(folder / "la'b\"els.csv", 'video,label\n"a ""b",open\n')
+    write(folder / 'a "b.mp4')
+    assert made(str(folder / "la'b\"els.csv"))["videos"]["present"] == 1
+
+
+def test_nothing_is_replaced_unasked(here: Path, write: Write) -> None:
+    write(here / "kitchen" / "labels.csv", "video,label\na,x\n")
+    write(here / "kitchen" / "a.mp4")
+    write(here / "kitchen.toml", "mine")
+    write(here / "kitchen" / "classes.txt", "kept\n")
+    for existing in ("kitchen.toml", "classes.txt"):
+        result = run("new", "kitchen/labels.csv")
+        assert result.exit_code == 2
+        assert f"{existing} is there already; --fresh replaces it" in result.stderr
+        assert (here / "kitchen" / "classes.txt").read_text() == "kept\n"
+        (here / "kitchen.toml").unlink(missing_ok=True)
+    made("kitchen/labels.csv", "--fresh")
+    assert (here / "kitchen" / "classes.txt").read_text() == "x\n"
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ("clip,label\na,x\n", "wanted a column 'video', found clip, label"),
+        ("video,label\n", "wanted a row for each clip or segment"),
+        ("video,label,stopp\na,x,1\n", "unknown column 'stopp'; the nearest is 'stop'"),
+        ("video,label\n../a,x\n", "would leave the data set's folder"),
+        ("video,label,start,stop\na,x,3,2\n", "wanted stop after start"),
+        ("video,label,split\na,x,trian\n", "unknown split 'trian'; the nearest is 'train'"),
+        ("video,label\na,x\na,x\n", "segment 'a' is listed before"),
+        ("video,label\na,;\n", "wanted class names in the column 'label', found none"),
+        ('video,label\na,"x\ny"\n', "wanted a class name on one line"),
+    ],
+)
+def test_tables_that_cannot_be_used(here: Path, write: Write, table: str, message: str) -> None:
+    path = write(here / "kitchen" / "labels.csv", table)
+    write(here / "kitchen" / "a.mp4")
+    result = run("new", str(path), "--videos", "{id}.mp4")
+    assert result.exit_code == 1
+    assert message in result.stderr
+    assert sorted(each.name for each in here.rglob("*")) == ["a.mp4", "kitchen", "labels.csv"]
+
+
+def test_videos_that_are_nowhere(here: Path, write: Write) -> None:
+    write(here / "kitchen" / "labels.csv", "video,label\na,x\n")
+    result = run("new", "kitchen/labels.csv")
+    assert result.exit_code == 1
+    assert "no video of 'a' or the next ids is below" in result.stderr
+    wrong = run("new", "kitchen/labels.csv", "--videos", "videos/a.mp4")
+    assert "wanted a path with {id} in it" in wrong.stderr
+    found = run("new", "kitchen/labels.csv", "--videos", "videos/{id}.mp4", "--json")
+    assert json.loads(found.stdout)["videos"] == {"listed": 1, "present": 0}
+
+
+def test_the_pattern_that_finds_most_is_taken(tmp_path: Path, write: Write) -> None:
+    for name in ("old/1.avi", "new/1.mp4", "new/2.mp4", "new/1/2.mp4", "new/11.mp4", "x/1.txt"):
+        write(tmp_path / name)
+    guess = guess_videos(tmp_path, ["1", "2", "3"], has_times=False)
+    assert guess is not None
+    assert (guess.pattern, guess.found, guess.looked_for) == ("new/{id}.mp4", 2, 3)
+    assert guess_videos(tmp_path, ["5"], has_times=False) is None
+
+
+def test_ids_with_their_suffix(tmp_path: Path, write: Write) -> None:
+    write(tmp_path / "v" / "a.b.mp4")
+    guess = guess_videos(tmp_path, ["a.b.mp4"], has_times=True)
+    assert guess is not None
+    assert (guess.pattern, guess.form) == ("v/{id}", "segments")
+
+
+def test_times_of_some_rows_only(tmp_path: Path, write: Write) -> None:
+    path = write(tmp_path / "t.csv", "video,label,start,stop\na,x,,\nb,x,1,2\n")
+    guess = guess_table(path)
+    assert not guess.has_times
+    assert "not every row has start and stop" in guess.reasons[1]
