@@ -82,6 +82,15 @@ def test_rows_become_segments(tmp_path: Path) -> None:
     )
 
 
+@given(hundredths=st.integers(0, 36_000_000))
+def test_times_are_read_to_the_hundredth(hundredths: int, tmp_path_factory) -> None:
+    seconds, rest = divmod(hundredths, 100)
+    clock = f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}.{rest:02d}"
+    folder = tmp_path_factory.mktemp("epic")
+    (segment,) = read(folder, row(start=clock, stop="100:00:00.01")).segments
+    assert segment.start_seconds == pytest.approx(hundredths / 100, abs=1e-9)
+
+
 def test_the_last_person_to_train_on_can_be_set(tmp_path: Path) -> None:
     rows = row() + row("1", "P25", "P25_01")
     assert [segment.split for segment in read(tmp_path, rows).segments] == ["train", "train"]

@@ -16,6 +16,13 @@ def test_shipped_manifests_are_valid_and_named_like_their_files() -> None:
     assert [load_manifest(name).name for name in names] == names
 
 
+def test_how_to_get_each_data_set_is_written_down() -> None:
+    page = load_manifest("epic").source.with_name("README.md").read_text()
+    headings = [line for line in page.splitlines() if line.startswith("## ")]
+    named = {name.strip() for line in headings for name in line[3:].split(":")[0].split(",")}
+    assert set(dataset_names()) <= named
+
+
 def test_numbers_of_the_paper() -> None:
     settings = {
         name: (load_manifest(name).clip_frames, load_manifest(name).metric)
