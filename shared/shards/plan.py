@@ -162,7 +162,7 @@ class Plan:
             detector["class_names"] = tuple(detector["class_names"])
             units = tuple(_unit(unit) for unit in document.pop("units"))
             return cls(detector=DetectorEntry(**detector), units=units, **document)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
         except (OSError, AttributeError, KeyError, TypeError, ValueError) as err:
             raise ConfigError(

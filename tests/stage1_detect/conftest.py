@@ -177,11 +177,16 @@ def grey_of(index: int) -> int:
 
 @pytest.fixture
 def world(tmp_path: Path) -> Path:
+    """As `make_world` makes it."""
+    return make_world(tmp_path)
+
+
+def make_world(folder: Path) -> Path:
     """A manifest with three videos of 5, 12 and 0 readable frames, in a data root; one is missing.
 
     Returns the manifest's file; the data root is its folder's `data`.
     """
-    videos = tmp_path / "data" / "small" / "videos"
+    videos = folder / "data" / "small" / "videos"
     write_video(videos / "a.mp4", 5)
     write_video(videos / "b.mp4", 12)
     (videos / "broken.mp4").write_bytes(b"no video at all")
@@ -189,7 +194,7 @@ def world(tmp_path: Path) -> Path:
     (videos.parent / "labels.csv").write_text(
         "video,label,split\na,push,train\nb,pull,train\nbroken,push,train\nlost,pull,test\n"
     )
-    manifest = tmp_path / "small.toml"
+    manifest = folder / "small.toml"
     manifest.write_text(
         'name = "small"\ntitle = "Small"\nform = "clips"\ntask = "single-label"\nmetric = "top1"\n'
         'clip_frames = 4\nroot = "small"\n[videos]\npattern = "videos/{id}.mp4"\n'

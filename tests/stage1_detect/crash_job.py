@@ -1,0 +1,106 @@
+"""A detect job with the fake detector in a process of its own, which can kill itself on the way.
+
+    python -m tests.stage1_detect.crash_job MANIFEST OUT WORKERS WHERE SIGNAL WHOM
+
+WHERE is `batch:N` (before the network sees batch N, counted in each process), `sync:N` (when file N
+is written under its temporary name and not yet renamed) or `never`; WHOM is `self` or `parent`.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import shared.atomic_file
+from shared.errors import PipelineError
+from shared.manifests.load import load_dataset
+from shared.termination import Terminated
+from stage1_detect.engines.choice import LocalEngine
+from stage1_detect.job import run_job
+from stage1_detect.planning import Scope, plan_job
+from tests.stage1_detect.conftest import FakeDetector
+
+UNIT_FRAMES = 5
+
+
+@dataclass(frozen=True)
+class Kill:
+    """Sends a signal at the N-th time that it is counted."""
+
+    where: str
+    number: int
+    whom: str
+
+    def countdown(self, place: str) -> Callable[[], None]:
+        """To be called each time that `place` is passed."""
+        name, _, left = self.where.partition(":")
+        remaining = [int(left)] if name == place else [0]
+
+        def count() -> None:
+            remaining[0] -= 1
+            if remaining[0] == 0:
+                os.kill(os.getppid() if self.whom == "parent" else os.getpid(), self.number)
+
+        return count
+
+
+class Mortal(FakeDetector):
+    """The fake detector; kills as it is told."""
+
+    def __init__(self, kill: Kill) -> None:
+        super().__init__()
+        self._passed = kill.countdown("batch")
+        written = kill.countdown("sync")
+        sync = shared.atomic_file._sync
+
+        def counted(path: Path) -> None:
+            if path.is_file() and "shard" in path.name:
+                written()
+            sync(path)
+
+        shared.atomic_file._sync = counted
+
+    def infer(self, prepared: Sequence[Any]) -> Sequence[Any]:
+        self._passed()
+        return super().infer(prepared)
+
+
+@dataclass(frozen=True)
+class Load:
+    """Makes the detector; survives pickling."""
+
+    kill: Kill
+
+    def __call__(self, device: str) -> Mortal:
+        return Mortal(self.kill)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Runs the job; its exit code is that of `orn detect`."""
+    manifest, out, workers, where, number, whom = arguments
+    load = Load(Kill(where=where, number=int(number), whom=whom))
+    dataset = load_dataset(manifest, Path(manifest).parent / "data", labels=False)
+    detector = FakeDetector() if int(workers) > 1 else load("cpu")
+    try:
+        job = plan_job(
+            dataset,
+            entry=detector.entry,
+            folder=Path(out),
+            scope=Scope(unit_frames=UNIT_FRAMES),
+        )
+        engine = LocalEngine(load=load, devices=("cpu",) * int(workers))
+        return run_job(job, detector=detector, batch=2, engine=engine).exit_code
+    except PipelineError as err:
+        sys.stderr.write(f"error: {err}\n")
+        return err.exit_code
+    except Terminated:
+        return 128 + signal.SIGTERM
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,196 @@
+"""Jobs that are killed, or whose disk refuses: what is whole stays, the rest is done again."""
+
+from __future__ import annotations
+
+import ctypes
+import resource
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from benchmarks.kill_detect import kill_trials, shard_bytes
+from shared.shards.plan import Plan
+from tests.conftest import ROOT
+from tests.stage1_detect.conftest import make_world, write_video
+
+NUM_UNITS = 5
+"""Of the manifest's videos of 5 and 12 frames and one that is broken."""
+
+
+def start(
+    manifest: Path,
+    out: Path,
+    *,
+    workers: int = 1,
+    where: str = "never",
+    number: int = signal.SIGKILL,
+    whom: str = "self",
+    prepare: Callable[[], None] | None = None,
+) -> subprocess.CompletedProcess[bytes]:
+    """Runs the job to its end, whatever that is."""
+    arguments = [str(manifest), str(out), str(workers), where, str(int(number)), whom]
+    return subprocess.run(
+        [sys.executable, "-m", "tests.stage1_detect.crash_job", *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        check=False,
+        preexec_fn=prepare,
+        timeout=120,
+    )
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The manifest of all jobs here."""
+    return make_world(tmp_path_factory.mktemp("world"))
+
+
+@pytest.fixture(scope="module")
+def expected(world: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """The shards of a job that nothing disturbs."""
+    folder = tmp_path_factory.mktemp("whole")
+    ended = start(world, folder)
+    assert ended.returncode == 3, ended.stderr.decode()
+    shards = shard_bytes(folder)
+    assert len(shards) == NUM_UNITS
+    return shards
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def check_whole(folder: Path, expected: dict[str, bytes]) -> None:
+    assert shard_bytes(folder) == expected
+    assert names(folder) == ["detect.json", "plan.json", *expected]
+
+
+@pytest.mark.parametrize("where", ["batch:4", "sync:1", "sync:4"])
+def test_a_killed_job_goes_on_to_the_same_shards(
+    world: Path, tmp_path: Path, expected: dict[str, bytes], where: str
+) -> None:
+    out = tmp_path / "out"
+    assert start(world, out, where=where).returncode == -signal.SIGKILL
+    left = shard_bytes(out)
+    assert left.items() <= expected.items()
+    assert any(".tmp-" in name for name in names(out)) == where.startswith("sync")
+    states = {name: (out / name).stat().st_mtime_ns for name in left}
+    assert start(world, out).returncode == 3
+    check_whole(out, expected)
+    assert {name: (out / name).stat().st_mtime_ns for name in left} == states
+
+
+@pytest.mark.parametrize(("where", "whom"), [("batch:3", "self"), ("sync:2", "parent")])
+def test_of_several_processes_one_is_killed(
+    world: Path, tmp_path: Path, expected: dict[str, bytes], where: str, whom: str
+) -> None:
+    out = tmp_path / "out"
+    ended = start(world, out, workers=2, where=where, whom=whom)
+    assert ended.returncode == (1 if whom == "self" else -signal.SIGKILL)
+    assert shard_bytes(out).items() <= expected.items()
+    if whom == "self":
+        assert b"a detect process" in ended.stderr
+        assert not any(".tmp-" in name for name in names(out))
+    assert start(world, out, workers=2).returncode == 3
+    check_whole(out, expected)
+
+
+@pytest.mark.parametrize(("workers", "where"), [(1, "sync:2"), (2, "batch:2")])
+def test_sigterm_leaves_whole_shards_and_nothing_else(
+    world: Path, tmp_path: Path, expected: dict[str, bytes], workers: int, where: str
+) -> None:
+    out = tmp_path / "out"
+    whom = "self" if workers == 1 else "parent"
+    ended = start(world, out, workers=workers, where=where, number=signal.SIGTERM, whom=whom)
+    assert ended.returncode == 143, ended.stderr.decode()
+    assert shard_bytes(out).items() <= expected.items()
+    assert names(out) == ["plan.json", *shard_bytes(out)]
+    assert start(world, out, workers=workers).returncode == 3
+    check_whole(out, expected)
+
+
+def no_file_above(num_bytes: int) -> Callable[[], None]:
+    """For a process about to start: the disk takes no file longer than this."""
+    return lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (num_bytes, num_bytes))
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_disk_that_takes_no_more(
+    world: Path, tmp_path: Path, expected: dict[str, bytes], workers: int
+) -> None:
+    out = tmp_path / "out"
+    sizes = sorted(len(content) for content in expected.values())
+    assert sizes[0] < sizes[-1]
+    limit = no_file_above(sizes[-1] - 1)
+    ended = start(world, out, workers=workers, prepare=limit)
+    assert ended.returncode == 1
+    (message,) = [line for line in ended.stderr.decode().splitlines() if "error:" in line]
+    assert "could not be written (File too large); check free space" in message
+    assert "shard-" in message
+    assert shard_bytes(out).items() < expected.items()
+    assert names(out) == ["plan.json", *shard_bytes(out)]
+    assert start(world, out, workers=workers).returncode == 3
+    check_whole(out, expected)
+
+
+def as_anybody() -> None:
+    """For a process about to start: even root asks for permission to write."""
+    drop_from_bounding_set, dac_override = 24, 1  # linux/prctl.h, linux/capability.h
+    ctypes.CDLL(None).prctl(drop_from_bounding_set, dac_override, 0, 0, 0)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="takes privileges away as Linux has it")
+def test_a_folder_that_is_read_only(
+    world: Path, tmp_path: Path, expected: dict[str, bytes]
+) -> None:
+    out, empty = tmp_path / "out", tmp_path / "empty"
+    assert start(world, out).returncode == 3
+    (out / sorted(expected)[-1]).unlink()
+    empty.mkdir()
+    for folder, name in ((out, sorted(expected)[-1]), (empty, "plan.json")):
+        folder.chmod(0o500)
+        before = names(folder)
+        ended = start(world, folder, prepare=as_anybody)
+        assert ended.returncode == 1
+        (message,) = [line for line in ended.stderr.decode().splitlines() if "error:" in line]
+        assert f"{name}: could not be written (Permission denied); check" in message
+        assert names(folder) == before
+        folder.chmod(0o700)
+        assert start(world, folder).returncode == 3
+        check_whole(folder, expected)
+
+
+def test_a_finished_job_in_a_read_only_folder_is_just_finished(world: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert start(world, out).returncode == 3
+    out.chmod(0o500)
+    assert start(world, out, prepare=as_anybody).returncode == 3
+    out.chmod(0o700)
+
+
+def test_an_output_folder_that_is_a_file(world: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    ended = start(world, tmp_path / "file" / "out")
+    assert ended.returncode == 1
+    assert b"plan.json: could not be written (Not a directory)" in ended.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.mmdet
+def test_a_kill_of_the_real_command(tmp_path: Path) -> None:
+    world = make_world(tmp_path)
+    data = world.parent / "data"
+    (data / "small" / "videos" / "broken.mp4").unlink()
+    write_video(data / "small" / "videos" / "a.mp4", 60)
+    checkpoint = ROOT / "data_manifests" / "demo" / "mask_rcnn_demo.pth"
+    detect = [sys.executable, "-m", "shared.cli", "detect", str(world), "--data", str(data)]
+    detect += ["--checkpoint", str(checkpoint), "--device", "cpu", "--unit-frames", "8"]
+    (trial,) = kill_trials(detect, tmp_path / "trials", trials=1, seed=3)
+    assert trial.is_good, trial
+    plan = Plan.load(tmp_path / "trials" / "trial-00")
+    assert plan is not None and len(plan.units) > NUM_UNITS
+    assert plan.unit_frames == 8
