@@ -57,8 +57,9 @@ def encode_cells(feats_BTDhw: Tensor) -> Tensor:
     """(B, T, h * w, D + 2) each cell of a feature map as an object: its features and the x and y of
     its centre, from -1 to 1 over the map (Santoro et al. 2017)."""
     num_clips, num_frames, _, height, width = feats_BTDhw.shape
+    dtype = torch.promote_types(feats_BTDhw.dtype, torch.float32)
     y_h, x_w = (
-        (torch.arange(cells, device=feats_BTDhw.device) * 2 + 1) / cells - 1
+        (torch.arange(cells, device=feats_BTDhw.device, dtype=dtype) * 2 + 1) / cells - 1
         for cells in (height, width)
     )
     grid_2hw = torch.stack([x_w.expand(height, -1), y_h[:, None].expand(-1, width)])

@@ -8,7 +8,16 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-__all__ = ["classify_sequence", "encode_object", "gru_states", "relate_frames", "relations_of_clip"]
+__all__ = [
+    "classify_mean",
+    "classify_sequence",
+    "classify_steps",
+    "encode_object",
+    "encode_shape",
+    "gru_states",
+    "relate_frames",
+    "relations_of_clip",
+]
 
 Weights = Mapping[str, Tensor]
 
@@ -24,10 +33,14 @@ def _relu(x: Tensor) -> Tensor:
 def encode_object(
     weights: Weights, mask_hw: Tensor, appearance_D: Tensor, class_scores_S: Tensor
 ) -> Tensor:
-    """o = [b u c] (eq. 8), b an MLP of the flattened mask with ReLU after each layer (eq. 7)."""
+    """o = [b u c] (eq. 8)."""
+    return torch.cat([encode_shape(weights, mask_hw), appearance_D, class_scores_S])
+
+
+def encode_shape(weights: Weights, mask_hw: Tensor) -> Tensor:
+    """b, an MLP of the flattened mask with ReLU after each layer (eq. 7)."""
     shape_b = _relu(_layer(weights, "mask_mlp.0", mask_hw.reshape(-1)))
-    shape_b = _relu(_layer(weights, "mask_mlp.2", shape_b))
-    return torch.cat([shape_b, appearance_D, class_scores_S])
+    return _relu(_layer(weights, "mask_mlp.2", shape_b))
 
 
 def relate_frames(
@@ -93,3 +106,20 @@ def classify_sequence(weights: Weights, inputs: Sequence[Tensor]) -> Tensor:
     for state_R in gru_states(weights, inputs):
         total_R = total_R + state_R
     return _layer(weights, "classify", total_R)
+
+
+def classify_steps(weights: Weights, inputs: Sequence[Tensor]) -> Tensor:
+    """(A,) logits of the sum over time of an MLP of each step: f of eq. (3) without recurrence."""
+    total_R = torch.zeros(len(weights["mlp.2.bias"]), dtype=torch.float64)
+    for x in inputs:
+        hidden_R = _relu(_layer(weights, "mlp.0", x))
+        total_R = total_R + _relu(_layer(weights, "mlp.2", hidden_R))
+    return _layer(weights, "classify", total_R)
+
+
+def classify_mean(weights: Weights, inputs: Sequence[Tensor]) -> Tensor:
+    """(A,) logits of the mean over time ("GAP" in Table 5)."""
+    total_D = torch.zeros_like(inputs[0])
+    for x in inputs:
+        total_D = total_D + x
+    return _layer(weights, "classify", total_D / len(inputs))

@@ -12,7 +12,13 @@ from torch.nn import functional
 from stage2_train.model.config import NetworkConfig
 from stage2_train.model.inputs import NetworkInputs
 from tests.reference.mask_pool import pool_objects
-from tests.reference.object_relation import classify_sequence, encode_object, relations_of_clip
+from tests.reference.object_cliques import cell_objects, relations_of_clip
+from tests.reference.object_relation import (
+    classify_mean,
+    classify_sequence,
+    classify_steps,
+    encode_shape,
+)
 
 __all__ = ["clip_logits"]
 
@@ -24,8 +30,8 @@ _LAYER_NORM_EPSILON = 1e-5
 
 def clip_logits(
     config: NetworkConfig, weights: Weights, batch: NetworkInputs, *, clip: int
-) -> tuple[Tensor, Tensor, Tensor]:
-    """y1 (A,), y2 (A,) and R u (T, K, S) of one clip of the batch.
+) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+    """y1 (A,), y2 (A,) and R u (T, K, S) of one clip of the batch; None for what there is not.
 
     Args:
         config: of the network.
@@ -33,46 +39,80 @@ def clip_logits(
         batch: the clips.
         clip: which of them.
     """
-    frames = [_normalised(frame) for frame in batch.frames_BTCHW[clip]]
-    trunk = _trunk(config, weights, frames)
-    activity = _stage(config, weights, "activity_head.conv5", trunk, number=5, stride=2)
-    objects = _stage(
-        config, weights, "object_head.conv5", trunk, number=5, stride=config.conv5_object_stride
-    )
-    contexts = [feats_Dhw.flatten(1).sum(1) / feats_Dhw[0].numel() for feats_Dhw in activity]
-    activity_logits_A = classify_sequence(_part(weights, "activity_head.classifier"), contexts)
-
-    appearance_TKD = pool_objects(torch.stack(objects)[None], batch.coverage_BTKhw[clip][None])[0]
-    objects_of_frame = _objects_of_frames(weights, batch, clip, appearance_TKD)
-    relations = relations_of_clip(
-        _part(weights, "object_head.relation"), objects_of_frame, drawn=None
-    )
-    if config.normalise_relations:
-        relations = [_layer_norm(_part(weights, "object_head.normalise"), g) for g in relations]
-    object_logits_A = classify_sequence(_part(weights, "object_head.reasoning"), relations)
-
-    classify = _part(weights, "object_head.classify_object")
-    class_logits_TKS = appearance_TKD @ classify["weight"].T + classify["bias"]
+    trunk: list[Tensor] = []
+    if config.heads != "object" or config.object_head_sees_frames:
+        frames = [_normalised(frame) for frame in batch.frames_BTCHW[clip]]
+        trunk = _trunk(config, weights, frames)
+    activity_logits_A = object_logits_A = class_logits_TKS = None
+    if config.heads != "object":
+        activity_logits_A = _activity_logits(config, _part(weights, "activity_head"), trunk)
+    if config.heads != "activity":
+        object_logits_A, class_logits_TKS = _object_logits(
+            config, _part(weights, "object_head"), trunk, batch, clip
+        )
     return activity_logits_A, object_logits_A, class_logits_TKS
 
 
+def _activity_logits(config: NetworkConfig, weights: Weights, trunk: list[Tensor]) -> Tensor:
+    feats = _stage(config, weights, "conv5", trunk, number=5, stride=2)
+    contexts = [feats_Dhw.flatten(1).sum(1) / feats_Dhw[0].numel() for feats_Dhw in feats]
+    classify = classify_sequence if config.aggregation == "rnn" else classify_mean
+    return classify(_part(weights, "classifier"), contexts)
+
+
+def _object_logits(
+    config: NetworkConfig, weights: Weights, trunk: list[Tensor], batch: NetworkInputs, clip: int
+) -> tuple[Tensor, Tensor | None]:
+    appearance_TKD = class_logits_TKS = None
+    feats: list[Tensor] = []
+    if config.object_head_sees_frames:
+        feats = _stage(config, weights, "conv5", trunk, number=5, stride=config.conv5_object_stride)
+    if config.pools_objects:
+        coverage_BTKhw = batch.coverage_BTKhw[clip][None]
+        appearance_TKD = pool_objects(torch.stack(feats)[None], coverage_BTKhw)[0]
+        classify = _part(weights, "classify_object")
+        class_logits_TKS = appearance_TKD @ classify["weight"].T + classify["bias"]
+    if config.objects == "cells":
+        objects_of_frame = [cell_objects(feats_Dhw) for feats_Dhw in feats]
+    else:
+        encoder = _part(weights, "encoder")
+        objects_of_frame = _objects_of_frames(config, encoder, batch, clip, appearance_TKD)
+    relations = relations_of_clip(
+        _part(weights, "relation"),
+        objects_of_frame,
+        clique_size=config.clique_size,
+        same_frame=config.relation_frames == "same",
+    )
+    if config.normalise_relations:
+        relations = [_layer_norm(_part(weights, "normalise"), g) for g in relations]
+    reason = classify_sequence if config.reasoning == "rnn" else classify_steps
+    return reason(_part(weights, "reasoning"), relations), class_logits_TKS
+
+
 def _objects_of_frames(
-    weights: Weights, batch: NetworkInputs, clip: int, appearance_TKD: Tensor
+    config: NetworkConfig,
+    encoder: Weights,
+    batch: NetworkInputs,
+    clip: int,
+    appearance_TKD: Tensor | None,
 ) -> list[list[Tensor]]:
-    encoder = _part(weights, "object_head.encoder")
-    return [
-        [
-            encode_object(
-                encoder,
-                batch.masks_BTKhw[clip, t, k],
-                appearance_TKD[t, k],
-                batch.class_scores_BTKS[clip, t, k],
-            )
-            for k in range(appearance_TKD.shape[1])
-            if batch.valid_BTK[clip, t, k]
-        ]
-        for t in range(len(appearance_TKD))
-    ]
+    """The vectors of the objects that each frame really has, of those parts that are asked for."""
+    frames = []
+    for t in range(batch.valid_BTK.shape[1]):
+        objects = []
+        for k in range(batch.valid_BTK.shape[2]):
+            if not batch.valid_BTK[clip, t, k]:
+                continue
+            parts = []
+            if "shape" in config.object_parts:
+                parts.append(encode_shape(encoder, batch.masks_BTKhw[clip, t, k]))
+            if appearance_TKD is not None:
+                parts.append(appearance_TKD[t, k])
+            if "class" in config.object_parts:
+                parts.append(batch.class_scores_BTKS[clip, t, k])
+            objects.append(torch.cat(parts))
+        frames.append(objects)
+    return frames
 
 
 def _part(weights: Weights, name: str) -> dict[str, Tensor]:
@@ -109,7 +149,10 @@ def _relu(frames: list[Tensor]) -> list[Tensor]:
 
 
 def _conv(weights: Weights, name: str, frames: list[Tensor], stride: int = 1) -> list[Tensor]:
-    """1 x k x k, then 3 x 1 x 1 where the weights have it: frame t from t - 1, t and t + 1."""
+    """3 x k x k; or 1 x k x k, then 3 x 1 x 1 where the weights have it: frame t from t - 1, t and
+    t + 1."""
+    if f"{name}.space_time.weight" in weights:
+        return _space_time_conv(weights[f"{name}.space_time.weight"], frames, stride)
     kernel = weights.get(f"{name}.spatial.weight", weights.get(f"{name}.conv.weight"))
     assert kernel is not None, name
     padding = kernel.shape[-1] // 2
@@ -124,6 +167,21 @@ def _conv(weights: Weights, name: str, frames: list[Tensor], stride: int = 1) ->
             if 0 <= t + offset < len(frames):
                 kernel_CC = temporal_CC31[:, :, offset + 1, 0]
                 total = total + torch.einsum("oi,ihw->ohw", kernel_CC, frames[t + offset])
+        mixed.append(total)
+    return mixed
+
+
+def _space_time_conv(kernel: Tensor, frames: list[Tensor], stride: int) -> list[Tensor]:
+    padding = kernel.shape[-1] // 2
+    mixed = []
+    for t in range(len(frames)):
+        total: Tensor | float = 0.0
+        for offset in (-1, 0, 1):
+            if 0 <= t + offset < len(frames):
+                spatial = kernel[:, :, offset + 1]
+                feats = frames[t + offset][None]
+                total = total + functional.conv2d(feats, spatial, stride=stride, padding=padding)[0]
+        assert isinstance(total, Tensor)
         mixed.append(total)
     return mixed
 

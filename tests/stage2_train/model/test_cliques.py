@@ -1,0 +1,206 @@
+"""Cliques of one, two and three objects (eq. 3 and 4) against nested loops, over random sizes."""
+
+from dataclasses import dataclass, replace
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from stage2_train.model.config import NetworkConfig
+from stage2_train.model.frame_cliques import FrameCliques, choose_frame_cliques
+from stage2_train.model.relation import ObjectRelation
+from tests.reference.object_cliques import relations_of_clip
+
+ROUND_OFF = 1e-10  # float64, sums of up to 200 values of size 1 in another order
+
+VARIANTS = [(1, "same"), (2, "earlier"), (2, "same"), (3, "earlier"), (3, "same")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """Some objects, what is related, and the module that does."""
+
+    objects_BTKO: Tensor
+    valid_BTK: Tensor
+    relation: ObjectRelation
+    cliques: FrameCliques
+    config: NetworkConfig
+    training: bool
+
+    def fast(self) -> Tensor:
+        return self.relation(self.objects_BTKO, self.valid_BTK, self.cliques)
+
+    def slow(self) -> Tensor:
+        clips = []
+        for b in range(len(self.objects_BTKO)):
+            objects_of_frame = [
+                [row for row, valid in zip(frame, valids, strict=True) if valid]
+                for frame, valids in zip(self.objects_BTKO[b], self.valid_BTK[b], strict=True)
+            ]
+            relations = relations_of_clip(
+                dict(self.relation.named_parameters()),
+                objects_of_frame,
+                clique_size=self.config.clique_size,
+                same_frame=self.config.relation_frames == "same",
+                drawn=self._drawn(b) if self.training else None,
+            )
+            width = self.config.relation_width
+            none = self.objects_BTKO.new_zeros(0, width)
+            clips.append(torch.stack(relations) if relations else none)
+        return torch.stack(clips)
+
+    def _drawn(self, clip: int) -> list[list[int]]:
+        """The earlier frames of each t, as the clip's cliques have them."""
+        of_clip = self.cliques.frames_nQ[:, self.cliques.clip_Q == clip]
+        return of_clip[:-1].T.tolist()
+
+
+def make_case(
+    variant: tuple[int, str],
+    *,
+    clips: int = 2,
+    frames: int = 3,
+    slots: int = 3,
+    widths: tuple[int, int] = (4, 6),
+    share: float = 0.7,
+    training: bool = False,
+    seed: int = 0,
+) -> Case:
+    """A case of random numbers; `share` of the slots hold objects."""
+    config = NetworkConfig(
+        num_activities=2,
+        clique_size=variant[0],
+        relation_frames=variant[1],
+        relation_width=widths[1],
+    )
+    torch.manual_seed(seed)
+    relation = ObjectRelation(widths[0], widths[1], clique_size=variant[0]).double()
+    objects_BTKO = torch.randn(clips, frames, slots, widths[0], dtype=torch.float64)
+    return Case(
+        objects_BTKO=objects_BTKO.requires_grad_(),
+        valid_BTK=torch.rand(clips, frames, slots) < share,
+        relation=relation,
+        cliques=choose_frame_cliques(
+            config,
+            num_clips=clips,
+            num_frames=frames,
+            training=training,
+            generator=torch.Generator().manual_seed(seed),
+        ),
+        config=config,
+        training=training,
+    )
+
+
+cases = st.builds(
+    make_case,
+    st.sampled_from(VARIANTS),
+    clips=st.integers(1, 3),
+    frames=st.integers(1, 4),
+    slots=st.integers(0, 3),
+    widths=st.tuples(st.integers(1, 5), st.integers(1, 5)),
+    share=st.sampled_from([0.0, 0.5, 1.0]),
+    training=st.booleans(),
+    seed=st.integers(0, 2**16),
+)
+
+
+def _assert_close(found: Tensor, expected: Tensor) -> None:
+    torch.testing.assert_close(found, expected, rtol=ROUND_OFF, atol=ROUND_OFF)
+
+
+def _gradients(case: Case, result_BRG: Tensor) -> list[Tensor]:
+    """Of the objects and of every weight; zeros where nothing flows."""
+    inputs = [case.objects_BTKO, *case.relation.parameters()]
+    upstream = torch.randn(result_BRG.shape, generator=torch.Generator().manual_seed(1)).double()
+    if not result_BRG.requires_grad:
+        return [torch.zeros_like(tensor) for tensor in inputs]
+    return list(torch.autograd.grad((result_BRG * upstream).sum(), inputs, materialize_grads=True))
+
+
+@settings(max_examples=60, deadline=None)
+@given(case=cases)
+def test_equals_loops_with_gradients(case) -> None:
+    fast, slow = case.fast(), case.slow()
+    assert fast.shape == slow.shape
+    _assert_close(fast, slow)
+    for found, expected in zip(_gradients(case, fast), _gradients(case, slow), strict=True):
+        _assert_close(found, expected)
+
+
+@settings(max_examples=40, deadline=None)
+@given(case=cases, data=st.data())
+def test_object_order_does_not_matter(case, data) -> None:
+    order = data.draw(st.permutations(range(case.objects_BTKO.shape[2])))
+    shuffled = replace(
+        case,
+        objects_BTKO=case.objects_BTKO[:, :, list(order)],
+        valid_BTK=case.valid_BTK[:, :, list(order)],
+    )
+    _assert_close(shuffled.fast(), case.fast())
+
+
+@settings(max_examples=40, deadline=None)
+@given(case=cases, filling=st.sampled_from([0.0, 1.0, float("inf"), float("nan")]))
+def test_padding_changes_no_value_or_gradient(case, filling) -> None:
+    padding = case.objects_BTKO.new_full(
+        (*case.objects_BTKO.shape[:2], 2, case.objects_BTKO.shape[3]), filling
+    )
+    spoilt = case.objects_BTKO.where(case.valid_BTK[..., None], filling)
+    invalid = torch.zeros(padding.shape[:3], dtype=torch.bool)
+    padded = replace(
+        case,
+        objects_BTKO=torch.cat([spoilt, padding], dim=2),
+        valid_BTK=torch.cat([case.valid_BTK, invalid], dim=2),
+    )
+    expected, found = case.fast(), padded.fast()
+    assert found.isfinite().all()
+    _assert_close(found, expected)
+    with_objects = replace(padded, objects_BTKO=case.objects_BTKO)  # gradients of the same leaf
+    for one, other in zip(_gradients(case, expected), _gradients(with_objects, found), strict=True):
+        _assert_close(other, one)
+
+
+@pytest.mark.parametrize("variant", VARIANTS, ids=str)
+def test_gradcheck(variant) -> None:
+    case = make_case(variant, clips=1, slots=2, widths=(2, 3), share=0.8)
+    assert case.valid_BTK.any()
+    weights = dict(case.relation.named_parameters())
+
+    def relate(objects_BTKO: Tensor, *parameters: Tensor) -> Tensor:
+        return torch.func.functional_call(
+            case.relation,
+            dict(zip(weights, parameters, strict=True)),
+            (objects_BTKO, case.valid_BTK, case.cliques),
+        )
+
+    assert torch.autograd.gradcheck(relate, (case.objects_BTKO, *weights.values()))
+
+
+@pytest.mark.parametrize("variant", VARIANTS, ids=str)
+def test_which_frames_matter_to_which_step(variant) -> None:
+    """An object of frame t' alone changes every later g across frames, and only its own within."""
+    case = make_case(variant, clips=1, frames=4, share=1.0)
+    before = case.fast()
+    for frame in range(4):
+        changed_BTKO = case.objects_BTKO.detach().clone()
+        changed_BTKO[0, frame, 1] += 1
+        after = replace(case, objects_BTKO=changed_BTKO).fast()
+        changed = (after != before).any(dim=2)[0].tolist()
+        if variant[1] == "same":
+            assert changed == [t == frame for t in range(4)]
+        else:
+            assert changed == [t >= frame for t in (1, 2, 3)]
+
+
+def test_a_triple_takes_its_objects_in_order() -> None:
+    case = make_case((3, "earlier"), clips=1, frames=2, slots=1, widths=(1, 1), share=1.0)
+    with torch.no_grad():  # h(o_i, o_j, o_k) = 100 o_i + 10 o_j + o_k for positive numbers
+        for parameter in case.relation.parameters():
+            parameter.fill_(0 if parameter.ndim == 1 else 1)
+        for layer, factor in zip(case.relation.first, (100, 10, 1), strict=True):
+            layer.weight.fill_(factor)
+    objects_BTKO = torch.tensor([2.0, 3.0]).double().view(1, 2, 1, 1)
+    assert replace(case, objects_BTKO=objects_BTKO).fast().tolist() == [[[223.0]]]
