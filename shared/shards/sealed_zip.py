@@ -10,6 +10,7 @@ checks. Format: PKWARE APPNOTE 4.3.
 import os
 import struct
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -111,7 +112,7 @@ def _damaged_contents(
         begin = place + len(header)
         if data[place:begin] != header:
             yield info.filename, f"the local header of the ZIP member {info.filename} is damaged"
-        elif zipfile.crc32(data[begin : begin + info.file_size]) != info.CRC:
+        elif zlib.crc32(data[begin : begin + info.file_size]) != info.CRC:
             yield info.filename, f"the checksum of the ZIP member {info.filename} does not match"
         place = begin + info.file_size
     if place != end:
@@ -130,7 +131,7 @@ def _damaged_directory(data: bytes) -> Iterator[tuple[str, str]]:
     named = False
     for info, entry in zip(infos, entries, strict=True):
         content = data[_end_of(info) - info.file_size : _end_of(info)]
-        if zipfile.crc32(content) != info.CRC:
+        if zlib.crc32(content) != info.CRC:
             named = True
             yield info.filename, f"the checksum of the ZIP member {info.filename} does not match"
         elif data[place : place + len(entry)] != entry:

@@ -38,6 +38,9 @@ __all__ = ["import_masks"]
 )
 @data_option
 @out_option("shards/DATASET")
+@click.option(
+    "--workers", type=click.IntRange(1), default=1, show_default=True, help="Processes that read."
+)
 @click.option("--fresh", is_flag=True, help="Remove the job that is in the folder, start over.")
 @dry_run_option
 @json_option
@@ -48,6 +51,7 @@ def import_masks(
     rate: float | None,
     data_root: Path,
     out: Path | None,
+    workers: int,
     fresh: bool,
     dry_run: bool,
     as_json: bool,
@@ -75,7 +79,7 @@ def import_masks(
     if dry_run:
         echo_json(describe_import(job))
         return 0
-    summary = run_import(job, fresh=fresh)
+    summary = run_import(job, fresh=fresh, workers=workers)
     for line in report(summary):
         click.echo(line, err=True)
     if as_json:

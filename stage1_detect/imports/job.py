@@ -5,33 +5,22 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Callable
 from typing import Any
 
 from shared.atomic_file import remove_stale_temporaries, write_text
 from shared.environment import describe_environment
-from shared.errors import MaskImportError, VideoDecodeError
-from shared.manifests.records import Video
 from shared.progress import progress
-from shared.shards.plan import Unit, shard_path
-from shared.shards.schema import UNKNOWN_SOURCE
+from shared.shards.plan import shard_path
+from shared.shards.schema import UNKNOWN_SOURCE, FailedVideo
 from shared.shards.shard import Shard
-from shared.shards.writer import ShardWriter
-from shared.video import content_bytes, content_digest
-from stage1_detect.engines.local import terminated_as_interrupted
-from stage1_detect.imports import authors_vlog, epic100
-from stage1_detect.imports.mask_track import GRID, MaskTrack
+from stage1_detect.imports import epic100
 from stage1_detect.imports.planning import SUMMARY_NAME, ImportJob, begin, units_to_do
 from stage1_detect.imports.summary import ImportSummary
+from stage1_detect.imports.units import import_units
 
 __all__ = ["describe_import", "run_import"]
 
 logger = logging.getLogger(__name__)
-
-_READERS: dict[str, Callable[..., MaskTrack]] = {
-    "authors": authors_vlog.read_authors,
-    "epic100": epic100.read_epic100,
-}
 
 
 def describe_import(job: ImportJob) -> dict[str, Any]:
@@ -54,7 +43,7 @@ def describe_import(job: ImportJob) -> dict[str, Any]:
     }
 
 
-def run_import(job: ImportJob, *, fresh: bool = False) -> ImportSummary:
+def run_import(job: ImportJob, *, fresh: bool = False, workers: int = 1) -> ImportSummary:
     """Imports what the plan has and the folder lacks; the summary is also saved there.
 
     A file that cannot be read is recorded in its shard and the job goes on. Killed at any moment,
@@ -63,9 +52,11 @@ def run_import(job: ImportJob, *, fresh: bool = False) -> ImportSummary:
     Args:
         job: what to do.
         fresh: whether to remove what an earlier job left in the folder.
+        workers: processes that read; the shards do not depend on it.
 
     Raises:
         ConfigError: if the folder holds the shards of another job.
+        PipelineError: if the disk refuses, or a worker process ends abruptly.
     """
     started = time.monotonic()
     begin(job, fresh=fresh)
@@ -73,9 +64,10 @@ def run_import(job: ImportJob, *, fresh: bool = False) -> ImportSummary:
     units = units_to_do(job)
     known_wrong = _warn_of_known_wrong(job)
     with progress("import", total=sum(len(unit.parts) for unit in units), unit="videos") as bar:
-        for unit in units:
-            with terminated_as_interrupted():
-                _import_unit(unit, job, advance=bar.advance)
+        for unit, warnings in import_units(units, job, workers=workers):
+            for warning in warnings:
+                logger.warning("%s", warning)
+            bar.advance(len(unit.parts))
     summary = _summarise(
         job,
         skipped_units=len(job.plan.units) - len(units),
@@ -85,50 +77,6 @@ def run_import(job: ImportJob, *, fresh: bool = False) -> ImportSummary:
     record = summary.as_json() | {"environment": describe_environment()}
     write_text(job.folder / SUMMARY_NAME, json.dumps(record, indent=1) + "\n")
     return summary
-
-
-def _import_unit(unit: Unit, job: ImportJob, *, advance: Callable[[], None]) -> None:
-    path = shard_path(job.folder, unit.index)
-    with ShardWriter(path, job.plan.detector, class_scores=False) as writer:
-        for part in unit.parts:
-            _import_video(part.video_id, job, writer)
-            advance()
-
-
-def _import_video(video_id: str, job: ImportJob, writer: ShardWriter) -> None:
-    """Adds one video to the shard, as a whole or as failed."""
-    try:
-        track = _READERS[job.format](job.matching.matched[video_id])
-        size, digest = _source(job.videos.get(video_id))
-    except (MaskImportError, VideoDecodeError) as err:
-        logger.warning("masks of %s: %s", video_id, err)
-        writer.fail(video_id, str(err))
-        return
-    if track.background:
-        logger.warning(
-            "masks of %s: %d detections of the class background are left out",
-            video_id,
-            track.background,
-        )
-    rate = job.rates[video_id]
-    writer.begin_video(
-        video_id,
-        height=GRID,
-        width=GRID,
-        rate=rate,
-        header_frames=None,
-        source_bytes=size,
-        source_digest=digest,
-    )
-    for number, frame in zip(track.numbers, track.frames, strict=True):
-        writer.add(number, number / rate, frame)
-    writer.end_video()
-
-
-def _source(video: Video | None) -> tuple[int, str]:
-    if video is None:
-        return 0, UNKNOWN_SOURCE
-    return content_bytes(video.path), content_digest(video.path)
 
 
 def _warn_of_known_wrong(job: ImportJob) -> tuple[str, ...]:
@@ -143,28 +91,33 @@ def _warn_of_known_wrong(job: ImportJob) -> tuple[str, ...]:
 def _summarise(
     job: ImportJob, *, skipped_units: int, known_wrong: tuple[str, ...], seconds: float
 ) -> ImportSummary:
-    shards = [Shard(shard_path(job.folder, unit.index)) for unit in job.plan.units]
+    frames = detections = 0
+    unreadable: list[FailedVideo] = []
+    without_video: list[str] = []
+    for unit in job.plan.units:
+        shard = Shard(shard_path(job.folder, unit.index))
+        frames += shard.num_frames
+        detections += shard.num_detections
+        unreadable += shard.failed
+        without_video += [
+            video.id for video in shard.videos if video.source_digest == UNKNOWN_SOURCE
+        ]
     return ImportSummary(
         dataset=job.plan.dataset,
         format=job.format,
         source=str(job.source),
         out=str(job.folder),
-        units=len(shards),
+        units=len(job.plan.units),
         skipped_units=skipped_units,
         matched=len(job.matching.matched),
         ignoring_case=job.matching.ignoring_case,
         unmatched=tuple(str(path) for path in job.matching.unmatched),
         duplicates=job.matching.duplicates,
-        unreadable=tuple(video for shard in shards for video in shard.failed),
+        unreadable=tuple(unreadable),
         without_masks=len(job.matching.without),
-        without_video=tuple(
-            video.id
-            for shard in shards
-            for video in shard.videos
-            if video.source_digest == UNKNOWN_SOURCE
-        ),
+        without_video=tuple(without_video),
         known_wrong=known_wrong,
-        frames=sum(shard.num_frames for shard in shards),
-        detections=sum(shard.num_detections for shard in shards),
+        frames=frames,
+        detections=detections,
         seconds=seconds,
     )

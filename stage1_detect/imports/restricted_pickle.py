@@ -27,14 +27,14 @@ MAX_BYTES = 2**30
 MAX_INSTRUCTIONS = 10_000_000
 """Some 24,000 frames as the authors of the paper write them; EPIC's need three a frame."""
 
-_RECONSTRUCT = "_reconstruct"
 _NAMES = {
-    ("numpy.core.multiarray", "_reconstruct"): _RECONSTRUCT,
-    ("numpy._core.multiarray", "_reconstruct"): _RECONSTRUCT,  # numpy 2 writes this
+    ("numpy.core.multiarray", "_reconstruct"): "_reconstruct",
+    ("numpy._core.multiarray", "_reconstruct"): "_reconstruct",  # numpy 2 writes this
     ("numpy", "ndarray"): "ndarray",
     ("numpy", "dtype"): "dtype",
 }
 _TYPES = ("f4", "f8")
+_INSTRUCTION_NAMES = {opcode.code: opcode.name for opcode in pickletools.opcodes}
 _EMPTY_LISTS = re.compile(rb"(?:\]\x94)+")  # most of an authors' file: lists of no detections
 
 
@@ -113,8 +113,7 @@ class _Machine:
                 return value
             handler = _HANDLERS.get(code)
             if handler is None:
-                known = pickletools.code2op.get(chr(code))
-                name = known.name if known else f"0x{code:02x}"
+                name = _INSTRUCTION_NAMES.get(chr(code), f"0x{code:02x}")
                 raise self.refusal(f"the instruction {name}")
             handler(self)
             self.budget -= 1
@@ -184,11 +183,9 @@ def _set_items(machine: _Machine, pairs: list[Any]) -> None:
 
 
 def _tuple_of(machine: _Machine, length: int) -> None:
-    values = tuple(machine.stack[len(machine.stack) - length :])
-    if len(values) != length:
+    if len(machine.stack) < length:
         raise ValueError("a tuple of more than there is")
-    del machine.stack[len(machine.stack) - length :]
-    machine.stack.append(values)
+    machine.stack[-length:] = [tuple(machine.stack[-length:])]
 
 
 def _name(machine: _Machine, module: Any, name: Any) -> None:
@@ -259,10 +256,14 @@ def _protocol(machine: _Machine) -> None:
         raise ValueError(f"protocol {version}")
 
 
+def _frame(machine: _Machine) -> None:
+    machine.take(8)  # how much belongs together, of no use here
+
+
 _STOP = ord(".")
 _HANDLERS: dict[int, Callable[[_Machine], None]] = {
     0x80: _protocol,
-    0x95: lambda m: m.take(8) and None,  # FRAME: how much belongs together, of no use here
+    0x95: _frame,
     ord("("): lambda m: m.marks.append(len(m.stack)),
     ord("N"): lambda m: m.stack.append(None),
     0x88: lambda m: m.stack.append(True),

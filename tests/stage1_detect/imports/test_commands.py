@@ -193,19 +193,22 @@ def test_killed_and_started_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert CliRunner().invoke(orn, [*arguments, str(tmp_path / "whole")]).exit_code == 0
     whole = {path.name: path.read_bytes() for path in (tmp_path / "whole").glob("shard-*")}
     assert len(whole) == 6
+    two = CliRunner().invoke(orn, [*arguments, str(tmp_path / "two"), "--workers", "2"])
+    assert two.exit_code == 0, two.output
+    assert {path.name: path.read_bytes() for path in (tmp_path / "two").glob("shard-*")} == whole
     for videos_before in (0, 3):
         out = tmp_path / f"cut-{videos_before}"
         program = (
             "import os, signal\n"
             "from shared.cli import main\n"
-            "from stage1_detect.imports import job, planning\n"
+            "from stage1_detect.imports import planning, units\n"
             "planning.UNIT_FRAMES = 1\n"
-            "read, done = job._READERS['authors'], []\n"
+            "read, done = units._READERS['authors'], []\n"
             "def read_or_die(path):\n"
             f"    if len(done) == {videos_before}: os.kill(os.getpid(), signal.SIGKILL)\n"
             "    done.append(path)\n"
             "    return read(path)\n"
-            "job._READERS['authors'] = read_or_die\n"
+            "units._READERS['authors'] = read_or_die\n"
             f"main({[*arguments, str(out)]!r})\n"
         )
         process = subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=False)

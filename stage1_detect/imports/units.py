@@ -1,0 +1,125 @@
+"""Imports units of a plan in this process or in several; each is a shard that appears whole."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+
+from shared.errors import MaskImportError, PipelineError, VideoDecodeError
+from shared.manifests.records import Video
+from shared.shards.plan import Unit, shard_path
+from shared.shards.schema import UNKNOWN_SOURCE
+from shared.shards.writer import ShardWriter
+from shared.termination import terminated_as_interrupted
+from shared.video import content_bytes, content_digest
+from shared.worker_process import prepare_worker
+from stage1_detect.imports import authors_vlog, epic100
+from stage1_detect.imports.mask_track import GRID, MaskTrack
+from stage1_detect.imports.planning import ImportJob
+
+__all__ = ["import_units"]
+
+_READERS: dict[str, Callable[..., MaskTrack]] = {
+    "authors": authors_vlog.read_authors,
+    "epic100": epic100.read_epic100,
+}
+
+_job: ImportJob
+"""The job of a worker process."""
+
+
+def import_units(
+    units: Sequence[Unit], job: ImportJob, *, workers: int = 1
+) -> Iterator[tuple[Unit, list[str]]]:
+    """Imports units; each is handed out when its shard is on the disk, with what to warn of.
+
+    SIGTERM ends the work as ctrl-C does. Shards that are written stay, others leave nothing.
+
+    Raises:
+        PipelineError: if the disk refuses, or a worker process ends abruptly.
+    """
+    if workers == 1 or len(units) < 2:
+        for unit in units:
+            with terminated_as_interrupted():
+                warnings = _import_unit(unit, job)
+            yield unit, warnings
+        return
+    pool = ProcessPoolExecutor(
+        min(workers, len(units)),
+        mp_context=multiprocessing.get_context("spawn"),
+        initializer=_prepare,
+        initargs=(job,),
+    )
+    try:
+        with terminated_as_interrupted():
+            futures = {pool.submit(_import_units_own, unit): unit for unit in units}
+            for future in as_completed(futures):
+                yield futures[future], future.result()
+    except BrokenProcessPool as err:
+        raise PipelineError(
+            f"a process of the import into {job.folder} ended abruptly (out of memory?); shards "
+            "that are whole stay, go on with fewer --workers"
+        ) from err
+    except BaseException:
+        for process in list((pool._processes or {}).values()):
+            process.terminate()
+        raise
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _prepare(job: ImportJob) -> None:
+    global _job
+    prepare_worker()
+    _job = job
+
+
+def _import_units_own(unit: Unit) -> list[str]:
+    return _import_unit(unit, _job)
+
+
+def _import_unit(unit: Unit, job: ImportJob) -> list[str]:
+    """Writes the shard of a unit; returns what to warn of."""
+    warnings: list[str] = []
+    path = shard_path(job.folder, unit.index)
+    with ShardWriter(path, job.plan.detector, class_scores=False) as writer:
+        for part in unit.parts:
+            warning = _import_video(part.video_id, job, writer)
+            if warning is not None:
+                warnings.append(f"masks of {part.video_id}: {warning}")
+    return warnings
+
+
+def _import_video(video_id: str, job: ImportJob, writer: ShardWriter) -> str | None:
+    """Adds one video to the shard, as a whole or as failed; returns what to warn of."""
+    try:
+        track = _READERS[job.format](job.matching.matched[video_id])
+        size, digest = _source(job.videos.get(video_id))
+    except (MaskImportError, VideoDecodeError) as err:
+        writer.fail(video_id, str(err))
+        return str(err)
+    rate = job.rates[video_id]
+    writer.begin_video(
+        video_id,
+        height=GRID,
+        width=GRID,
+        rate=rate,
+        header_frames=None,
+        source_bytes=size,
+        source_digest=digest,
+    )
+    for number, frame in zip(track.numbers, track.frames, strict=True):
+        writer.add(number, number / rate, frame)
+    writer.end_video()
+    if not track.background:
+        return None
+    return f"{track.background} detections of the class background are left out"
+
+
+def _source(video: Video | None) -> tuple[int, str]:
+    """Size and digest of a video, as far as it is there."""
+    if video is None:
+        return 0, UNKNOWN_SOURCE
+    return content_bytes(video.path), content_digest(video.path)

@@ -1,0 +1,69 @@
+"""Imported masks meet the frames of their video as shards of our own do."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from shared.cli import orn
+from shared.manifests.records import Dataset, DetectorChoice, Segment
+from shared.shards.reader import DetectionFolder
+from stage2_train.clips.reader import ClipStore
+from stage2_train.data.dataset import ClipDataset, ClipRequest, ClipSettings
+from stage2_train.data.join import join_split
+from stage2_train.data.slots import SlotSettings
+
+CLIPS = ("O/5/E/v_vAqaXZuAO5E/075", "o/p/Y/v_7Tsrimk7opY/052")
+SETTINGS = ClipSettings(
+    num_frames=8,
+    crop=(56, 56),
+    slots=SlotSettings(max_objects=5, background=True, mask_size=28, feature_cells=(4, 4)),
+    score_threshold=0.5,
+    num_activities=1,
+    multi_label=False,
+    seed=1,
+)
+
+
+@pytest.mark.real_data
+@pytest.mark.slow
+def test_the_released_masks_of_vlog_become_clips(sample_data: Path, tmp_path: Path) -> None:
+    shards, store = tmp_path / "shards", tmp_path / "vlog.h5"
+    masks = sample_data / "vlog" / "masks" / "preds_100x100_50"
+    common = ["--data", str(sample_data), "--out"]
+    for arguments in (
+        ["import-masks", "vlog", str(masks), "--format", "authors", *common, str(shards)],
+        ["clips", "vlog", "--size", "64x64", *common, str(store)],
+    ):
+        result = CliRunner().invoke(orn, arguments)
+        assert result.exit_code == 0, result.output
+    dataset = Dataset(
+        name="vlog",
+        task="single-label",
+        form="clips",
+        metric="top1",
+        clip_frames=8,
+        root=sample_data / "vlog",
+        detector=DetectorChoice(),
+        classes=("any",),
+        videos=(),
+        segments=tuple(
+            Segment(id=each, video_id=each, split="train", labels=(0,)) for each in CLIPS
+        ),
+        missing=(),
+    )
+    clips, detections = ClipStore(store), DetectionFolder(shards)
+    joined = join_split(dataset, "train", clips, detections)
+    assert [segment.id for segment in joined.segments] == list(CLIPS)
+    for video_id in CLIPS:  # each frame of the video has a mask frame near enough
+        seconds = clips.frames(video_id).seconds
+        rows = detections.video(video_id).nearest_rows(seconds)
+        assert np.abs(rows / 30 - seconds).max() <= 0.5 / 30 + 1e-6
+    samples = ClipDataset(joined.segments, clips, detections, SETTINGS)
+    for index in range(len(CLIPS)):
+        slots = samples[ClipRequest(index, epoch=0)].slots
+        assert slots.valid.any()
+        sums = slots.class_scores[slots.valid].sum(axis=-1)
+        np.testing.assert_allclose(sums, 1, atol=1e-5)  # the score, and the rest background
+        assert (slots.class_scores[slots.valid] > 0).sum(axis=-1).max() <= 2
