@@ -107,21 +107,34 @@ class ClipDataset(Dataset[ClipSample]):
         clips: FrameSource,
         detections: DetectionFolder,
         settings: ClipSettings,
+        *,
+        cache_bytes: int = _CACHE_BYTES,
     ) -> None:
-        """Raises ConfigError if the crop is larger than the frames of a video."""
+        """Opens nothing yet.
+
+        Args:
+            segments: what clips are made of.
+            clips: their frames.
+            detections: their objects.
+            settings: how clips are made.
+            cache_bytes: memory for detections that are ready to use, in each process.
+
+        Raises:
+            ConfigError: if the crop is larger than the frames of a video.
+        """
         self.segments = tuple(segments)
         self.settings = settings
         self._clips = clips
         self._detections = detections
         self._videos: OrderedDict[str, VideoDetections] = OrderedDict()
-        self._objects = _ObjectCache(settings)
+        self._objects = _ObjectCache(settings, cache_bytes)
         videos = dict.fromkeys(segment.video_id for segment in self.segments)
         for size in {clips.stored_size(video_id) for video_id in videos}:
             centre_window(size, settings.crop)
 
     def __getstate__(self) -> dict[str, Any]:
         """Without what was read: a copy in another process reads for itself."""
-        objects = _ObjectCache(self.settings)
+        objects = _ObjectCache(self.settings, self._objects.limit_bytes)
         return {**self.__dict__, "_videos": OrderedDict(), "_objects": objects}
 
     def __len__(self) -> int:
@@ -198,7 +211,8 @@ class ClipDataset(Dataset[ClipSample]):
 class _ObjectCache:
     """The objects of frames used lately, bounded by their memory."""
 
-    def __init__(self, settings: ClipSettings) -> None:
+    def __init__(self, settings: ClipSettings, limit_bytes: int) -> None:
+        self.limit_bytes = limit_bytes
         self._settings = settings
         self._frames: OrderedDict[tuple[str, int], FrameObjects] = OrderedDict()
         self._size_bytes = 0
@@ -218,7 +232,7 @@ class _ObjectCache:
         for row in rows:
             self._frames.move_to_end((video_id, row))
             found.append(self._frames[video_id, row])
-        while self._size_bytes > _CACHE_BYTES and len(self._frames) > 1:
+        while self._size_bytes > self.limit_bytes and len(self._frames) > 1:
             _, oldest = self._frames.popitem(last=False)
             self._size_bytes -= oldest.size_bytes
         return found

@@ -37,7 +37,8 @@ def make_dataset(tiny_world):
     def build(settings: ClipSettings = SETTINGS, **parts) -> ClipDataset:
         segments = parts.get("segments", tiny_world.dataset.segments)
         detections = parts.get("detections", tiny_world.detections())
-        return ClipDataset(segments, tiny_world.clips(), detections, settings)
+        options = {name: parts[name] for name in ("cache_bytes",) if name in parts}
+        return ClipDataset(segments, tiny_world.clips(), detections, settings, **options)
 
     return build
 
@@ -209,9 +210,9 @@ def test_pickled_without_what_was_read(make_dataset) -> None:
 
 
 def test_cache_is_bounded(make_dataset, monkeypatch) -> None:
-    monkeypatch.setattr("stage2_train.data.dataset._CACHE_BYTES", 3000)
     monkeypatch.setattr("stage2_train.data.dataset._CACHED_VIDEOS", 2)
-    dataset, roomy = make_dataset(), make_dataset()
+    dataset, roomy = make_dataset(cache_bytes=3000), make_dataset()
+    dataset = pickle.loads(pickle.dumps(dataset))  # the bound goes along into workers
     for number in range(6):
         request = ClipRequest(number, epoch=1)
         assert equal(dataset[request], roomy[request])
