@@ -6,7 +6,7 @@ import queue
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -16,6 +16,11 @@ T = TypeVar("T")
 
 _POLL_SECONDS = 0.1
 """How often a thread that waits for room looks whether anybody still wants its items."""
+
+# Threads stay, idle, for the next unit: the C library keeps what each thread has freed for that
+# thread, so that memory would grow from unit to unit if each had new ones.
+_BACKGROUND = ThreadPoolExecutor(max_workers=1, thread_name_prefix="in-order")
+_PREFETCHING = ThreadPoolExecutor(max_workers=8, thread_name_prefix="prefetch")
 
 
 class _End:
@@ -28,8 +33,8 @@ class _End:
 def prefetch(items: Iterable[T], *, size: int) -> Generator[T]:
     """The items, made in a thread of their own, at most `size` ahead of the one that is taken.
 
-    An error while making an item is raised here when its turn comes. Closing the generator, as
-    leaving it by an error does, ends the thread.
+    An error while making an item is raised here when its turn comes. The generator must be closed,
+    as leaving it by an error does, or used up: that frees the thread.
     """
     waiting: queue.Queue[T | _End] = queue.Queue(maxsize=size)
     unwanted = threading.Event()
@@ -53,8 +58,7 @@ def prefetch(items: Iterable[T], *, size: int) -> Generator[T]:
             error = err
         put(_End(error))
 
-    thread = threading.Thread(target=work, name="prefetch", daemon=True)
-    thread.start()
+    task = _PREFETCHING.submit(work)
     try:
         while not isinstance(item := waiting.get(), _End):
             yield item
@@ -62,7 +66,7 @@ def prefetch(items: Iterable[T], *, size: int) -> Generator[T]:
             raise item.error
     finally:
         unwanted.set()
-        thread.join()
+        wait([task])
 
 
 class InOrder:
@@ -71,12 +75,13 @@ class InOrder:
     At most `size` calls wait; `do` blocks while they do. The first call that raises ends the work:
     its error is raised by a later `do` or at the end of the block, and no call after it is made.
     If the block itself raises, calls that have not begun are dropped.
+
+    All calls of a process are made in one thread.
     """
 
     def __init__(self, *, size: int) -> None:
         """Starts no thread yet."""
         self._size = size
-        self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="in-order")
         self._calls: deque[Future[Any]] = deque()
         self._failed = False
 
@@ -94,11 +99,13 @@ class InOrder:
             while error_type is None and self._calls:
                 self._calls.popleft().result()
         finally:
-            self._executor.shutdown(wait=True, cancel_futures=True)
+            for call in self._calls:
+                call.cancel()
+            wait(self._calls)
 
     def do(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
         """Has `function` called with these arguments after all calls given before."""
-        self._calls.append(self._executor.submit(self._call, function, args, kwargs))
+        self._calls.append(_BACKGROUND.submit(self._call, function, args, kwargs))
         while len(self._calls) > self._size:
             self._calls.popleft().result()
 

@@ -212,7 +212,11 @@ def _arrays(videos: list[_OpenVideo], *, class_scores: bool) -> dict[str, NDArra
     if class_scores:
         rows = (frame.class_scores for frame in frames if frame.class_scores is not None)
         columns["class_scores"] = _stacked("class_scores", rows)
-    return {name: columns[name].astype(ARRAYS[name].dtype) for name in ARRAYS if name in columns}
+    return {
+        name: columns[name].astype(ARRAYS[name].dtype, copy=False)
+        for name in ARRAYS
+        if name in columns
+    }
 
 
 def _offsets(lengths: Iterable[int]) -> NDArray[np.int64]:

@@ -42,12 +42,25 @@ def test_prefetch_raises_an_items_error_in_its_turn() -> None:
         next(taken)
 
 
-def test_closing_prefetch_ends_its_thread() -> None:
-    before = threading.active_count()
-    taken = prefetch(iter(int, 1), size=2)  # never ends
-    assert next(taken) == 0
-    taken.close()
-    assert threading.active_count() == before
+def test_closing_prefetch_ends_the_making_and_frees_its_thread() -> None:
+    ended = threading.Event()
+    threads: set[int] = set()
+
+    def items() -> Iterator[int]:
+        try:
+            while True:
+                threads.add(threading.get_ident())
+                yield 0
+        finally:
+            ended.set()
+
+    for _ in range(3):
+        ended.clear()
+        taken = prefetch(items(), size=2)
+        assert next(taken) == 0
+        taken.close()
+        assert ended.wait(10)
+    assert len(threads) == 1
 
 
 def test_calls_are_made_in_order_in_one_other_thread() -> None:
@@ -100,3 +113,15 @@ def test_an_error_in_the_block_drops_waiting_calls_and_stays_the_error() -> None
         queued.set()
         raise KeyError("mine")
     assert done == []
+
+
+def test_one_thread_makes_the_calls_of_all_blocks() -> None:
+    """A new thread each time would keep memory of its own, however often blocks end."""
+    threads: set[int] = set()
+    for _ in range(3):
+        with InOrder(size=2) as background:
+            background.do(lambda: threads.add(threading.get_ident()))
+        with pytest.raises(KeyError), InOrder(size=2) as background:
+            background.do(lambda: threads.add(threading.get_ident()))
+            raise KeyError
+    assert len(threads) == 1
