@@ -120,7 +120,7 @@ class FrameSource:
             width=info.width,
             rate=info.rate,
             header_frames=info.header_frames,
-            sample_aspect=aspect and f"{aspect.numerator}:{aspect.denominator}",
+            sample_aspect=f"{aspect.numerator}:{aspect.denominator}" if aspect else None,
             source_bytes=content.bytes,
             source_digest=content.digest,
         )

@@ -5,13 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from shared.manifests.load import load_dataset, shipped_detectors
 from shared.manifests.records import Dataset
 from stage1_detect.detector_choice import DetectorFiles, choose_files
 from stage1_detect.job import DetectSummary, run_job
 from stage1_detect.planning import Scope, check_videos, clear_folder, plan_job
+
+if TYPE_CHECKING:
+    from stage1_detect.mmdet.precision import Precision
 
 __all__ = ["DetectRequest"]
 
@@ -32,7 +35,7 @@ class DetectRequest:
     address: str | None
     threads: int
     scope: Scope
-    precision: str
+    precision: Precision
     fresh: bool
     device: str
 
