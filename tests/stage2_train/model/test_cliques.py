@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -94,16 +94,24 @@ def make_case(
     )
 
 
-cases = st.builds(
-    make_case,
-    st.sampled_from(VARIANTS),
-    clips=st.integers(1, 3),
-    frames=st.integers(1, 4),
-    slots=st.integers(0, 3),
-    widths=st.tuples(st.integers(1, 5), st.integers(1, 5)),
-    share=st.sampled_from([0.0, 0.5, 1.0]),
-    training=st.booleans(),
-    seed=st.integers(0, 2**16),
+sizes = st.fixed_dictionaries(
+    {
+        "clips": st.integers(1, 3),
+        "frames": st.integers(1, 4),
+        "slots": st.integers(0, 3),
+        "widths": st.tuples(st.integers(1, 5), st.integers(1, 5)),
+        "share": st.sampled_from([0.0, 0.5, 1.0]),
+        "seed": st.integers(0, 2**16),
+    }
+)
+usual_size = {"clips": 2, "frames": 4, "slots": 3}
+each_variant = pytest.mark.parametrize(
+    ("variant", "training"),
+    [
+        pytest.param(variant, training, id=f"{variant[0]}-{variant[1]}-{training}")
+        for variant in VARIANTS
+        for training in (False, True)
+    ],
 )
 
 
@@ -120,9 +128,12 @@ def _gradients(case: Case, result_BRG: Tensor) -> list[Tensor]:
     return list(torch.autograd.grad((result_BRG * upstream).sum(), inputs, materialize_grads=True))
 
 
-@settings(max_examples=60, deadline=None)
-@given(case=cases)
-def test_equals_loops_with_gradients(case) -> None:
+@each_variant
+@settings(max_examples=12, deadline=None)
+@example(size=usual_size)
+@given(size=sizes)
+def test_equals_loops_with_gradients(variant, training, size) -> None:
+    case = make_case(variant, training=training, **size)
     fast, slow = case.fast(), case.slow()
     assert fast.shape == slow.shape
     _assert_close(fast, slow)
@@ -130,9 +141,11 @@ def test_equals_loops_with_gradients(case) -> None:
         _assert_close(found, expected)
 
 
-@settings(max_examples=40, deadline=None)
-@given(case=cases, data=st.data())
-def test_object_order_does_not_matter(case, data) -> None:
+@each_variant
+@settings(max_examples=8, deadline=None)
+@given(size=sizes, data=st.data())
+def test_object_order_does_not_matter(variant, training, size, data) -> None:
+    case = make_case(variant, training=training, **size)
     order = data.draw(st.permutations(range(case.objects_BTKO.shape[2])))
     shuffled = replace(
         case,
@@ -142,9 +155,12 @@ def test_object_order_does_not_matter(case, data) -> None:
     _assert_close(shuffled.fast(), case.fast())
 
 
-@settings(max_examples=40, deadline=None)
-@given(case=cases, filling=st.sampled_from([0.0, 1.0, float("inf"), float("nan")]))
-def test_padding_changes_no_value_or_gradient(case, filling) -> None:
+@each_variant
+@settings(max_examples=8, deadline=None)
+@example(size=usual_size, filling=float("nan"))
+@given(size=sizes, filling=st.sampled_from([0.0, 1.0, float("inf"), float("nan")]))
+def test_padding_changes_no_value_or_gradient(variant, training, size, filling) -> None:
+    case = make_case(variant, training=training, **size)
     padding = case.objects_BTKO.new_full(
         (*case.objects_BTKO.shape[:2], 2, case.objects_BTKO.shape[3]), filling
     )
