@@ -1,0 +1,117 @@
+"""`orn bench detect`, `detect-overhead` and `detect-memory` at a tiny size."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from benchmarks.made_videos import moving_pictures, write_video
+from shared.manifests.load import shipped_detectors
+
+pytestmark = pytest.mark.mmdet
+
+
+@pytest.fixture
+def inputs(tmp_path: Path) -> Iterator[Any]:
+    """The demo's detector, at a threshold that lets it find much, and a video of 12 frames."""
+    import torch
+
+    from benchmarks.detect_inputs import DetectInputs
+
+    (choice,) = shipped_detectors()
+    assert choice.config is not None and choice.checkpoint is not None
+    config = tmp_path / "config.py"
+    config.write_text(
+        f"_base_ = {str(choice.config)!r}\nmodel = dict(test_cfg=dict(rcnn=dict(score_thr=0.01)))\n"
+    )
+    threads = torch.get_num_threads()
+    yield DetectInputs(
+        config=config,
+        checkpoint=choice.checkpoint,
+        score_threshold=0.01,
+        video=write_video(tmp_path / "v.mp4", moving_pictures(12, height=90, width=130)),
+        weights="demo",
+    )
+    torch.set_num_threads(threads)
+
+
+def record_of(result: Any) -> dict[str, Any]:
+    record: dict[str, Any] = json.loads(json.dumps(result.as_json(), allow_nan=False))
+    assert record["ratio"] > 0
+    return record
+
+
+def test_detect_reports_both_sides(inputs: Any, tmp_path: Path) -> None:
+    from benchmarks.detect import measure
+
+    result = measure(
+        inputs, folder=tmp_path, frames=5, devices=("cpu",), threads=1, precision="float32",
+        repeats=1,
+    )  # fmt: skip
+    record = record_of(result)
+    assert record["ratio"] == pytest.approx(record["reference_seconds"] / record["ours_seconds"])
+    assert (record["ours_processes"], record["reference_threads"]) == (1, 1)
+    assert record["detections_a_frame"] == record["reference_detections_a_frame"] > 0
+    assert record["gpu_busy_share"] is None
+
+
+def test_overhead_reports_each_part(inputs: Any, tmp_path: Path) -> None:
+    from benchmarks.detect_overhead import measure
+
+    result = measure(
+        inputs, folder=tmp_path, frames=5, device="cpu", precision="float32", repeats=1
+    )
+    record = record_of(result)
+    parts = [record[f"{name}_cpu_seconds"] for name in ("decode", "prepare", "encode", "write")]
+    assert all(part > 0 for part in parts)
+    assert record["ours_seconds"] == pytest.approx(sum(parts))
+    assert record["share"] == pytest.approx(1 / record["ratio"])
+    assert record["detections_a_frame"] > 0
+
+
+def test_memory_is_that_of_processes_of_their_own() -> None:
+    from benchmarks.detect_memory import measure
+
+    record = record_of(measure(short=40, long=80, network=False))
+    assert record["ratio"] == record["reference_bytes"] / record["ours_bytes"]
+    assert record["detections"] == {"40": 800, "80": 1600}
+    assert 0 < record["long_bytes_above_start"] < record["ours_bytes"] < 2**30
+
+
+def test_the_striped_detector_gives_what_a_shard_takes() -> None:
+    from benchmarks.detect_memory import StripedDetector
+
+    detector = StripedDetector()
+    (picture,) = moving_pictures(1, height=120, width=160)
+    (found,) = detector.infer([detector.prepare(picture)])
+    first, again = detector.encode(found), detector.encode(found)
+    assert len(first) == 20
+    assert first.masks == again.masks
+    assert len(np.unique([len(mask) for mask in first.masks])) > 5
+
+
+def test_the_gpu_is_sampled_while_the_block_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from benchmarks.gpu_busy import watching_gpu
+
+    program = tmp_path / "nvidia-smi"
+    program.write_text("#!/bin/sh\ntest $1 = --id=1 && echo 40 && echo 60\nexec cat $PIPE\n")
+    program.chmod(0o755)
+    import os
+
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    monkeypatch.setenv("PIPE", str(pipe))
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    with watching_gpu("cuda:1") as busy:
+        pipe.write_text("")  # the program has come to its last line
+    assert busy.share == 0.5
+    with watching_gpu("cpu") as busy:
+        pass
+    assert busy.share is None
