@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import json
+import logging
 from pathlib import Path
 
+import av
 import pytest
 
 from shared.manifests.load import load_dataset
@@ -47,6 +49,36 @@ def test_a_finished_job_does_nothing_and_still_tells_failures(job: DetectJob) ->
     assert [video.id for video in again.failed] == ["broken"]
     assert again.exit_code == 3
     assert summary_file(job) == before
+
+
+def test_progress_tells_rate_units_and_failures(
+    job: DetectJob, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    run_job(job, detector=FakeDetector(), batch=4)
+    (line,) = [r.getMessage() for r in caplog.records if r.getMessage().startswith("detect: ")]
+    assert line.startswith("detect: 17/317 frames, ")
+    assert " frames/s, " in line and " left, " in line
+    assert line.endswith("unit 1/1, 1 videos failed")
+
+
+def test_a_video_that_falls_short_of_its_header_is_told_with_both_numbers(
+    job: DetectJob,
+) -> None:
+    path = job.dataset.videos[1].path
+    with av.open(str(path)) as container:
+        packets = [packet for packet in container.demux(video=0) if packet.size]
+    content = bytearray(path.read_bytes())
+    for packet in packets[10:]:
+        assert packet.pos is not None
+        content[packet.pos : packet.pos + packet.size] = bytes(packet.size)
+    path.write_bytes(content)
+    summary = run_job(job, detector=FakeDetector(), batch=4)
+    (short,) = summary.short
+    assert (short.id, short.header_frames) == ("b", 12)
+    assert short.frames < 12
+    assert f"  b: {short.frames} of 12" in report(summary)
+    assert summary_file(job)["short"] == [{"id": "b", "frames": short.frames, "header_frames": 12}]
 
 
 def test_report_names_failures(job: DetectJob) -> None:
