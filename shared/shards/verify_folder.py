@@ -59,10 +59,10 @@ def verify_folder(folder: Path, dataset: Dataset | None = None) -> list[Problem]
             stretches.setdefault(stretch.video.id, []).append(stretch)
     for parts in stretches.values():
         problems += _check_video(parts, is_whole=plan is not None and plan.frames == "all")
-    failed = {video.id for shard in shards for video in shard.failed}
     problems += _check_failed(shards)
     if dataset is not None:
-        problems += _check_listed(folder, dataset, stretches, failed=failed)
+        known = {video.id for shard in shards for video in (*shard.videos, *shard.failed)}
+        problems += _check_listed(folder, dataset, stretches, known=known)
     return problems
 
 
@@ -175,9 +175,10 @@ def _check_failed(shards: Sequence[Shard]) -> _Problems:
 
 
 def _check_listed(
-    folder: Path, dataset: Dataset, stretches: dict[str, list[_Stretch]], *, failed: set[str]
+    folder: Path, dataset: Dataset, stretches: dict[str, list[_Stretch]], *, known: set[str]
 ) -> _Problems:
-    """The shards against the data set as it lies on this machine."""
+    """The shards against the data set as it lies on this machine; `known` are the videos that some
+    shard has, with or without frames, or records as failed."""
     listed = {*dataset.missing, *(video.id for video in dataset.videos)}
     for video_id, parts in stretches.items():
         if video_id not in listed:
@@ -190,7 +191,7 @@ def _check_listed(
     for video in dataset.videos:
         place = f"video {video.id!r}"
         parts = stretches.get(video.id, [])
-        if not parts and video.id not in failed:
+        if not parts and video.id not in known:
             yield Problem(
                 shard=folder,
                 place=place,

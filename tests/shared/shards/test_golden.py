@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 import zarr
 from zarr.storage import ZipStore
 
@@ -10,12 +11,19 @@ from shared.shards.shard import Shard
 from shared.shards.verify import verify_shard
 from tests.fixtures import write_shard_v1 as golden
 
-VERSION_1 = Path(__file__).parents[2] / "fixtures" / "shard_v1.zarr.zip"
+FIXTURES = Path(__file__).parents[2] / "fixtures"
+VERSION_1 = pytest.mark.parametrize(
+    "path",
+    [FIXTURES / "shard_v1.zarr.zip", FIXTURES / "shard_v1_sealed.zarr.zip"],
+    ids=lambda path: path.name,
+)
+"""Without and with the checksum of the ZIP directory."""
 
 
-def test_version_1_reads() -> None:
-    shard = Shard(VERSION_1)
-    assert verify_shard(VERSION_1) == []
+@VERSION_1
+def test_version_1_reads(path: Path) -> None:
+    shard = Shard(path)
+    assert verify_shard(path) == []
     assert shard.detector == golden.DETECTOR
     first, second = shard.videos
     assert (first.id, first.frames, first.header_frames) == ("P01/P01_01", 7, 8)
@@ -35,8 +43,9 @@ def test_version_1_reads() -> None:
         assert found.masks == wanted.masks
 
 
-def test_version_1_reads_with_plain_zarr() -> None:
-    with ZipStore(VERSION_1, mode="r") as store:
+@VERSION_1
+def test_version_1_reads_with_plain_zarr(path: Path) -> None:
+    with ZipStore(path, mode="r") as store:
         group = zarr.open_group(store, mode="r")
         assert group.attrs["format"] == "object-detections"
         assert group.attrs["format_version"] == 1

@@ -149,6 +149,13 @@ def test_videos_of_the_list(
     ]
 
 
+def test_a_video_without_frames_is_not_missing(
+    folder: Path, dataset: Dataset, write_shard: ShardMaker
+) -> None:
+    write_shard(shard(folder, 0), {"a": ((), ())})
+    assert verify_folder(folder, dataset) == []
+
+
 def test_masks_imported_without_their_video(
     folder: Path, dataset: Dataset, write_shard: ShardMaker
 ) -> None:
