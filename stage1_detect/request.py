@@ -61,7 +61,7 @@ class DetectRequest:
         Raises:
             PipelineError: if the data set, the detector or the folder is not as it should be.
         """
-        from stage1_detect.engines.choice import LocalEngine, choose_engine
+        from stage1_detect.engines.choice import choose_engine, driver_device
         from stage1_detect.mmdet.detector import load_detector
 
         data = self._load()
@@ -83,7 +83,8 @@ class DetectRequest:
             workers=self.workers,
             address=self.address,
         )
-        detector = load(engine.devices[0] if isinstance(engine, LocalEngine) else "cpu")
+        device = driver_device(engine)
+        detector = load(device or "cpu", detects=device is not None)
         folder = self._folder(data)
         if self.fresh:
             clear_folder(folder)

@@ -15,7 +15,7 @@ from stage1_detect.engines.local import run_units
 from stage1_detect.engines.processes import run_units_in_processes
 from stage1_detect.pipeline import UnitResult
 
-__all__ = ["Engine", "LocalEngine", "RayEngine", "choose_engine", "run_on"]
+__all__ = ["Engine", "LocalEngine", "RayEngine", "choose_engine", "driver_device", "run_on"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +73,14 @@ def choose_engine(
     return LocalEngine(load=load, devices=devices_of_workers(device, workers))
 
 
+def driver_device(engine: Engine) -> str | None:
+    """The device on which this process detects; None if it leaves that to others."""
+    if isinstance(engine, RayEngine):
+        return None
+    has_several_gpus = len(engine.devices) > 1 and engine.devices[0] != "cpu"
+    return None if has_several_gpus else engine.devices[0]
+
+
 def run_on(
     engine: Engine | None,
     units: Sequence[Unit],
@@ -88,7 +96,8 @@ def run_on(
     Args:
         engine: who detects; None: this process.
         units: what is still to do.
-        detector: the detector of this process.
+        detector: the detector of this process; of one that leaves detecting to others
+            (`driver_device`), only the entry is asked for.
         videos: the videos of the plan by id.
         folder: where the shards go.
         batch: most frames that the network sees at once.
@@ -107,7 +116,9 @@ def run_on(
                 batch=batch,
                 advance=advance,
             )
-        case LocalEngine(load=load, devices=devices) if len(devices) > 1 and len(units) > 1:
+        case LocalEngine(load=load, devices=devices) if driver_device(engine) is None or (
+            len(devices) > 1 and len(units) > 1
+        ):
             return run_units_in_processes(
                 units,
                 load=load,

@@ -155,6 +155,7 @@ def load_detector(
     score_threshold: float = 0.3,
     precision: Precision = "float32",
     threads: int | None = None,
+    detects: bool = True,
 ) -> MmdetDetector:
     """A detector from a configuration and a file of weights.
 
@@ -166,12 +167,14 @@ def load_detector(
         precision: number format of the convolutions before the second stage.
         threads: CPU threads that this process computes with from now on; None changes nothing.
             The last bits of a result depend on it.
+        detects: False where only its entry is wanted, because others detect, on other devices.
 
     Raises:
         DetectorError: no such configuration, file or device, or they do not fit each other.
     """
     target = choose_device(device)
-    check_precision(precision, target)
+    if detects:
+        check_precision(precision, target)
     if threads is not None:
         torch.set_num_threads(threads)
     detector = read_config(config)

@@ -209,6 +209,10 @@ def test_float16_needs_a_gpu(demo_config: Path, demo_checkpoint: Path) -> None:
         load_detector(
             config=demo_config, checkpoint=demo_checkpoint, device="cpu", precision="float16"
         )
+    driver = load_detector(
+        "cpu", config=demo_config, checkpoint=demo_checkpoint, precision="float16", detects=False
+    )
+    assert driver.entry.precision == "float16"
 
 
 def test_boxes_are_clipped_to_the_frame(loaded: MmdetDetector) -> None:
