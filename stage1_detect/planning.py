@@ -26,6 +26,7 @@ from shared.video import FrameEstimate, estimate
 from stage1_detect.labelled import check_segments, labelled_ranges, pack_ranges, range_frames
 
 __all__ = [
+    "IMPORT_SUMMARY_NAME",
     "SUMMARY_NAME",
     "DetectJob",
     "Scope",
@@ -39,6 +40,8 @@ __all__ = [
 logger = logging.getLogger(__name__)
 
 SUMMARY_NAME = "detect.json"
+IMPORT_SUMMARY_NAME = "import.json"
+"""What `orn import-masks` leaves instead."""
 _SHARDS = "shard-*.zarr.zip"
 _NAMED_AT_MOST = 5
 _UNREADABLE = FrameEstimate(frames=0, rate=25.0)
@@ -195,7 +198,8 @@ def units_to_do(job: DetectJob) -> tuple[Unit, ...]:
 
 def clear_folder(folder: Path) -> None:
     """Removes the plan, the summary and the shards of an earlier job, and nothing else."""
-    for path in [folder / PLAN_NAME, folder / SUMMARY_NAME, *folder.glob(_SHARDS)]:
+    names = (PLAN_NAME, SUMMARY_NAME, IMPORT_SUMMARY_NAME)
+    for path in [*(folder / name for name in names), *folder.glob(_SHARDS)]:
         path.unlink(missing_ok=True)
 
 

@@ -14,9 +14,10 @@ from shared.shards.plan import shard_path
 from shared.shards.schema import UNKNOWN_SOURCE, FailedVideo
 from shared.shards.shard import Shard
 from stage1_detect.imports import epic100
-from stage1_detect.imports.planning import SUMMARY_NAME, ImportJob, begin, units_to_do
+from stage1_detect.imports.planning import ImportJob, begin, units_to_do
 from stage1_detect.imports.summary import ImportSummary
 from stage1_detect.imports.units import import_units
+from stage1_detect.planning import IMPORT_SUMMARY_NAME
 
 __all__ = ["describe_import", "run_import"]
 
@@ -75,7 +76,7 @@ def run_import(job: ImportJob, *, fresh: bool = False, workers: int = 1) -> Impo
         seconds=round(time.monotonic() - started, 3),
     )
     record = summary.as_json() | {"environment": describe_environment()}
-    write_text(job.folder / SUMMARY_NAME, json.dumps(record, indent=1) + "\n")
+    write_text(job.folder / IMPORT_SUMMARY_NAME, json.dumps(record, indent=1) + "\n")
     return summary
 
 

@@ -16,10 +16,9 @@ from shared.shards.plan import PLAN_NAME, UNIT_FRAMES, Plan, Unit, plan_units, s
 from shared.shards.schema import DetectorEntry
 from stage1_detect.imports import authors_vlog, epic100
 from stage1_detect.imports.matching import Format, Matching, find_files, match_files
+from stage1_detect.planning import clear_folder
 
-__all__ = ["SUMMARY_NAME", "ImportJob", "begin", "clear_import", "plan_import", "units_to_do"]
-
-SUMMARY_NAME = "import.json"
+__all__ = ["ImportJob", "begin", "plan_import", "units_to_do"]
 
 _FRAME_BYTES = 700
 """About what a frame takes in the released files; for the size of shards only."""
@@ -107,7 +106,7 @@ def begin(job: ImportJob, *, fresh: bool) -> None:
         ConfigError: if the folder has the shards of another job, or of none.
     """
     if fresh:
-        clear_import(job.folder)
+        clear_folder(job.folder)
     saved = Plan.load(job.folder)
     if saved is not None:
         saved.check_same(job.plan, job.folder)
@@ -118,17 +117,6 @@ def begin(job: ImportJob, *, fresh: bool) -> None:
             "use --fresh to start over, or another --out"
         )
     job.plan.save(job.folder)
-
-
-def clear_import(folder: Path) -> None:
-    """Removes the plan, the summaries and the shards of an earlier job, and nothing else."""
-    for path in [
-        folder / PLAN_NAME,
-        folder / SUMMARY_NAME,
-        folder / "detect.json",
-        *folder.glob(_SHARDS),
-    ]:
-        path.unlink(missing_ok=True)
 
 
 def units_to_do(job: ImportJob) -> tuple[Unit, ...]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from shared.shards.schema import FailedVideo
 from stage1_detect.imports.matching import Duplicate
-from stage1_detect.imports.planning import SUMMARY_NAME
+from stage1_detect.planning import IMPORT_SUMMARY_NAME
 
 __all__ = ["ImportSummary", "report"]
 
@@ -98,7 +98,7 @@ def report(summary: ImportSummary) -> list[str]:
     for rows in lists:
         lines += rows[:_SHOWN]
         if len(rows) > _SHOWN:
-            lines.append(f"  ... and {len(rows) - _SHOWN} more ({SUMMARY_NAME} lists all)")
+            lines.append(f"  ... and {len(rows) - _SHOWN} more ({IMPORT_SUMMARY_NAME} lists all)")
     return lines
 
 
