@@ -53,7 +53,7 @@ def find_videos(
         ManifestError: naming an id whose file is a link that leads out of the data set's folder.
     """
     tree = _Tree(folder, num_fixed=len(_fixed_parts(pattern)), are_folders=are_folders)
-    found: dict[str, FoundVideo] = {}
+    matches: dict[str, _Match] = {}
     for video_id in video_ids:
         match = tree.find(expand(pattern, video_id))
         if match is None:
@@ -64,14 +64,16 @@ def find_videos(
                 f"folder, to {os.path.realpath(match.path)}; copy the video there, or link the "
                 f"whole folder {folder / '/'.join(_fixed_parts(pattern))}"
             )
-        found[video_id] = FoundVideo(path=Path(match.path), ignoring_case=not match.is_exact)
-    claims = Counter(video.path for video in found.values())
-    for video_id, video in list(found.items()):
-        if video.ignoring_case and claims[video.path] > 1:
+        matches[video_id] = match
+    claims = Counter(match.path for match in matches.values())
+    found: dict[str, FoundVideo] = {}
+    for video_id, match in matches.items():
+        if not match.is_exact and claims[match.path] > 1:
             logger.warning(
-                "%s is not taken for the video %r: others match it", video.path, video_id
+                "%s is not taken for the video %r: others match it", match.path, video_id
             )
-            del found[video_id]
+            continue
+        found[video_id] = FoundVideo(path=Path(match.path), ignoring_case=not match.is_exact)
     return found
 
 
@@ -134,13 +136,13 @@ class _Tree:
         self._bases = {Path(real)}
         self._num_fixed = num_fixed
         self._is_wanted = stat.S_ISDIR if are_folders else stat.S_ISREG
-        self._folders: dict[tuple[str, ...], list[_Match]] = {(): [top]}
+        self._folders: dict[str, list[_Match]] = {"": [top]}
         self._entries: dict[str, dict[str, list[_Entry]]] = {}
 
     def find(self, relative: str) -> _Match | None:
         """The video at a path relative to the top, the exact one before those in other case."""
-        *parents, name = relative.split("/")
-        folders = self._folders_named(tuple(parents))
+        parent, _, name = relative.rpartition("/")
+        folders = self._folders_named(parent)
         for folder in folders:
             entry = _entry_at(folder.path, name)
             if entry and self._is_wanted(entry.mode):
@@ -151,20 +153,22 @@ class _Tree:
                     return self._match(folder, entry, is_exact=False)
         return None
 
-    def _folders_named(self, parts: tuple[str, ...]) -> list[_Match]:
+    def _folders_named(self, relative: str) -> list[_Match]:
         """The folders at a path when case is ignored, the exact one first."""
-        if parts not in self._folders:
+        if relative not in self._folders:
+            above, _, name = relative.rpartition("/")
+            is_fixed = relative.count("/") < self._num_fixed
             matches = []
-            for parent in self._folders_named(parts[:-1]):
-                for entry in self._entries_like(parent.path, parts[-1]):
+            for parent in self._folders_named(above):
+                for entry in self._entries_like(parent.path, name):
                     if stat.S_ISDIR(entry.mode):
-                        if len(parts) <= self._num_fixed:
+                        if is_fixed:
                             self._bases.add(Path(_real(parent, entry)))
-                        is_exact = parent.is_exact and entry.name == parts[-1]
+                        is_exact = parent.is_exact and entry.name == name
                         matches.append(self._match(parent, entry, is_exact=is_exact))
             matches.sort(key=lambda match: (not match.is_exact, match.path))
-            self._folders[parts] = matches
-        return self._folders[parts]
+            self._folders[relative] = matches
+        return self._folders[relative]
 
     def _match(self, parent: _Match, entry: _Entry, *, is_exact: bool) -> _Match:
         real = _real(parent, entry)
