@@ -3,7 +3,8 @@
     python -m tests.stage1_detect.crash_job MANIFEST OUT WORKERS WHERE SIGNAL WHOM
 
 WHERE is `batch:N` (before the network sees batch N, counted in each process), `sync:N` (when file N
-is written under its temporary name and not yet renamed) or `never`; WHOM is `self` or `parent`.
+is written under its temporary name and not yet renamed) or `never`; WHOM is `self`, `parent` or
+`group`, which is all processes of the job.
 """
 
 from __future__ import annotations
@@ -44,9 +45,19 @@ class Kill:
         def count() -> None:
             remaining[0] -= 1
             if remaining[0] == 0:
-                os.kill(os.getppid() if self.whom == "parent" else os.getpid(), self.number)
+                self.send()
 
         return count
+
+    def send(self) -> None:
+        """Sends the signal now."""
+        match self.whom:
+            case "parent":
+                os.kill(os.getppid(), self.number)
+            case "group":
+                os.killpg(os.getpgrp(), self.number)
+            case _:
+                os.kill(os.getpid(), self.number)
 
 
 class Mortal(FakeDetector):

@@ -39,6 +39,7 @@ def start(
         capture_output=True,
         check=False,
         preexec_fn=prepare,
+        start_new_session=True,
         timeout=120,
     )
 
@@ -104,8 +105,8 @@ def test_sigterm_leaves_whole_shards_and_nothing_else(
     world: Path, tmp_path: Path, expected: dict[str, bytes], workers: int, where: str
 ) -> None:
     out = tmp_path / "out"
-    whom = "self" if workers == 1 else "parent"
-    ended = start(world, out, workers=workers, where=where, number=signal.SIGTERM, whom=whom)
+    number = signal.SIGTERM
+    ended = start(world, out, workers=workers, where=where, number=number, whom="group")
     assert ended.returncode == 143, ended.stderr.decode()
     assert shard_bytes(out).items() <= expected.items()
     assert names(out) == ["plan.json", *shard_bytes(out)]
