@@ -5,7 +5,7 @@ B clips, T frames, M = B * T frames folded, K object slots, D features, h w cell
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import click
 import torch
@@ -28,6 +28,7 @@ from benchmarks.timing import seconds_in_turns, using_threads
 from stage2_train.model.config import NetworkConfig
 from stage2_train.model.inputs import NetworkInputs
 from stage2_train.model.object_head import ObjectHead
+from stage2_train.model.resnet_25d import Stage
 
 __all__ = ["bench", "measure"]
 
@@ -64,7 +65,7 @@ class _Case:
     def __init__(self, sizes: HeadSizes) -> None:
         torch.manual_seed(0)
         self.ours = ObjectHead(sizes.config)
-        self.ours.conv5 = _GivenFeatures()
+        self.ours.conv5 = cast(Stage, _GivenFeatures())
         self.plain = PlainObjectHead(self.ours)
         batch = random_batch(
             sizes.config, clips=sizes.clips, frames=sizes.frames, slots=sizes.slots
@@ -94,9 +95,11 @@ class _Case:
 
     def largest_difference(self) -> float:
         """Of both results and of every gradient."""
+        pairs: list[tuple[Tensor | None, Tensor]]
         pairs = list(zip(self.run_ours(), self.run_plain(), strict=True))
         plain_gradients = gradients_by_name(self.plain)
         pairs += [(p.grad, plain_gradients[name]) for name, p in self.ours.named_parameters()]
+        assert self.feats_BDThw.grad is not None
         plain_MDhw = self.feats_BDThw.grad.transpose(1, 2).flatten(0, 1)
         pairs.append((self.feats_MDhw.grad, plain_MDhw))
         return max(relative_difference(ours, plain) for ours, plain in pairs)

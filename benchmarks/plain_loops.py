@@ -127,6 +127,8 @@ def _name_of_ours(name: str) -> str:
 def _pair_mlp(relation: ObjectRelation) -> nn.Sequential:
     """The MLP of [o_j; o_k] whose first layer is one matrix over both halves."""
     earlier, later = relation.first
+    assert isinstance(earlier, nn.Linear)
+    assert isinstance(later, nn.Linear)
     second, third = copy.deepcopy(relation.second), copy.deepcopy(relation.third)
     first = nn.Linear(2 * earlier.in_features, earlier.out_features).to(earlier.weight)
     first.weight.copy_(torch.cat([earlier.weight, later.weight], dim=1))

@@ -8,6 +8,7 @@ B clips, T frames, M = B * T frames folded, C channels, h w cells.
 """
 
 import copy
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -96,9 +97,10 @@ def _clips_if_temporal(conv: FrameConv, feats_MChw: Tensor, num_frames: int) -> 
 
 def _stage(stage: Stage, feats_MChw: Tensor, num_frames: int) -> Tensor:
     """(M, C', h', w') features of a 2D stage, or (B, C', T, h', w') of a 2.5D one."""
-    last = stage.blocks[0].conv2  # temporal in each 2.5D block
-    feats = _clips_if_temporal(last, feats_MChw, num_frames)
-    for block in stage.blocks:
+    blocks: list[Any] = list(stage.blocks)
+    middle = blocks[0].conv2  # temporal in each block of a 2.5D stage
+    feats = _clips_if_temporal(middle, feats_MChw, num_frames)
+    for block in blocks:
         shortcut = feats
         if block.downsample is not None:
             shortcut = _norm(block.downsample.bn, _conv(block.downsample.conv, feats))

@@ -4,8 +4,10 @@ import json
 
 import pytest
 import torch
+from click.testing import CliRunner
 
 from benchmarks.agreement import require_agreement
+from benchmarks.commands import bench
 from benchmarks.growth import Sides, grown, growth_sizes
 from benchmarks.memory import peak_allocated_bytes
 from benchmarks.object_head import HeadSizes, measure
@@ -62,3 +64,11 @@ def test_growth_leaves_out_what_would_take_too_long() -> None:
         (16, 10): False,
     }
     assert [call for call in calls if call != "ours"] == ["reference 4 10", "reference 4 20"]
+
+
+@pytest.mark.parametrize("name", ["object-head", "train-step"])
+def test_commands_say_what_they_measure(name) -> None:
+    result = CliRunner().invoke(bench, [name, "--help"])
+    assert result.exit_code == 0
+    assert "against" in result.output
+    assert "--growth" in result.output
