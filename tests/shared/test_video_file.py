@@ -1,8 +1,7 @@
 """Frames of video files: every one, in order, with its time; odd, damaged and real files."""
 
-import logging
 from fractions import Fraction
-from itertools import pairwise, zip_longest
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -14,22 +13,10 @@ from av.video.stream import VideoStream
 from shared.errors import VideoDecodeError
 from shared.video import estimate, probe, read_frames
 from shared.video_file import _repaired
-from shared.video_picture import upright
-from tests.reference.decoding import decoded, repaired_seconds
 from tests.shared.conftest import HEIGHT, WIDTH, VideoWriter, number_of, numbered_image
 
-CORRUPTED = "decord__corrupted.mp4"
-"""What a decoder shows for its lost packet depends on its threads; only times are compared."""
-
-NOTHING_DECODES = {
-    "moviepy__result_0byte.webm": "cannot be opened",
-    "mp4parse__chunk_out_of_range.mp4": "cannot be opened",
-    "mp4parse__short-cenc.mp4": "no frame can be decoded",
-    "gomp4__sample_qt.mp4": "no frame can be decoded",
-}
 MILLISECOND = 1e-3
 """Matroska's unit of time."""
-ROTATED = {"decord__video_90.mov": -1, "decord__video_180.mov": 2}
 
 
 @pytest.mark.parametrize(
@@ -270,30 +257,6 @@ def test_closing_early_closes_the_file(tmp_path: Path, write_video: VideoWriter)
     assert not is_open()
 
 
-ONE = 1 << 16
-"""One in the 16.16 numbers of a display matrix."""
-
-
-@pytest.mark.parametrize(
-    ("orientation", "wanted"),
-    [
-        (None, ["ab", "cd", "ef"]),
-        ((ONE, 0, 0, ONE), ["ab", "cd", "ef"]),
-        ((0, ONE, -ONE, 0), ["eca", "fdb"]),  # a quarter turn clockwise
-        ((-ONE, 0, 0, -ONE), ["fe", "dc", "ba"]),
-        ((0, -ONE, ONE, 0), ["bdf", "ace"]),
-        ((-ONE, 0, 0, ONE), ["ba", "dc", "fe"]),  # mirrored
-        ((ONE, 0, 0, -ONE), ["ef", "cd", "ab"]),
-        ((0, ONE, ONE, 0), ["ace", "bdf"]),
-        ((3, ONE, -ONE, -2), ["eca", "fdb"]),  # not quite a quarter
-    ],
-)
-def test_orientations(orientation: tuple[int, int, int, int] | None, wanted: list[str]) -> None:
-    letters = np.array([[ord("a"), ord("b")], [ord("c"), ord("d")], [ord("e"), ord("f")]], np.uint8)
-    shown = upright(np.repeat(letters[:, :, None], 3, axis=2), orientation)
-    assert ["".join(map(chr, row)) for row in shown[:, :, 0]] == wanted
-
-
 @pytest.mark.skipif(
     not hasattr(VideoStream, "set_display_rotation"), reason="this PyAV writes no rotation"
 )
@@ -306,59 +269,3 @@ def test_a_rotation_that_the_file_asks_for_is_applied(
     shown = next(read_frames(path)).image
     assert np.array_equal(shown, np.rot90(stored, turn // 90))
     assert (probe(path).height, probe(path).width) == shown.shape[:2]
-
-
-def _clips(folder: Path) -> list[Path]:
-    clips = [*folder.glob("clips/*/*"), *folder.glob("vlog/videos/**/*.mp4")]
-    return sorted([*clips, *folder.glob("something/videos/*.webm")])
-
-
-@pytest.mark.real_data
-def test_real_files_equal_what_pyav_decodes(sample_data: Path) -> None:
-    compared = 0
-    for path in _clips(sample_data):
-        if path.name in NOTHING_DECODES:
-            continue
-        rate = probe(path).rate
-        times: list[float | None] = []
-        seconds: list[float] = []
-        for found, wanted in zip_longest(read_frames(path), decoded(path)):
-            assert found is not None, f"{path.name}: frames are missing from {len(seconds)} on"
-            assert wanted is not None, f"{path.name}: too many frames from {len(seconds)} on"
-            times.append(wanted[0])
-            seconds.append(found.seconds)
-            if path.name != CORRUPTED and found.index % 10 == 0:
-                image = np.rot90(wanted[1], ROTATED.get(path.name, 0))
-                assert np.array_equal(found.image, image), f"{path.name} frame {found.index}"
-        assert seconds == repaired_seconds(times, rate=rate), path.name
-        assert all(before < after for before, after in pairwise(seconds)), path.name
-        compared += 1
-    assert compared >= 20
-
-
-@pytest.mark.real_data
-def test_real_files_of_which_nothing_decodes(sample_data: Path) -> None:
-    for name, message in NOTHING_DECODES.items():
-        (path,) = sample_data.glob(f"clips/*/{name}")
-        with pytest.raises(VideoDecodeError, match=f"{name}: {message}"):
-            list(read_frames(path))
-        with pytest.raises(VideoDecodeError, match=f"{name}: {message}"):
-            probe(path)
-
-
-@pytest.mark.real_data
-def test_known_counts_and_sizes(sample_data: Path, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.WARNING)
-    for name, count, shape in [
-        ("vlog/videos/o/5/E/v_vAqaXZuAO5E/075/clip.mp4", 741, (368, 654, 3)),
-        ("vlog/videos/o/p/Y/v_7Tsrimk7opY/052/clip.mp4", 92, (368, 654, 3)),
-        ("clips/odd/decord__corrupted.mp4", 49, (720, 1280, 3)),
-        ("clips/odd/torchvision__RATRACE_wave.avi", 72, (240, 560, 3)),
-        ("clips/odd/torchvision__hmdb51_Pippi_cartwheel.avi", 83, (240, 320, 3)),
-        ("clips/odd/moviepy__bitmap_1x1.mp4", 5, (1, 1, 3)),
-        ("clips/odd/decord__video_90.mov", 3, (568, 320, 3)),
-    ]:
-        frames = [frame.image.shape for frame in read_frames(sample_data / name)]
-        assert (len(frames), set(frames)) == (count, {shape}), name
-    (record,) = caplog.records
-    assert "decord__corrupted.mp4: 1 packets left out" in record.getMessage()
