@@ -34,6 +34,6 @@ threads_option = click.option(
 growth_option = click.option(
     "--growth",
     is_flag=True,
-    help="Also measure 5, 10, 20 and 40 objects and 4, 8 and 16 frames, once each.",
+    help="Also measure 5, 10, 20 and 40 objects and 4, 8 and 16 frames.",
 )
 """`growth`: bool."""
