@@ -1,13 +1,15 @@
 """The order of clips, and that it depends on neither workers nor processes nor resuming."""
 
+import os
 from dataclasses import fields, replace
+from multiprocessing import get_context
 
 import pytest
 import torch
 
 from shared.errors import ConfigError
-from stage2_train.data.batch import ClipBatch
-from stage2_train.data.dataset import ClipDataset, ClipSettings
+from stage2_train.data.batch import ClipBatch, collate
+from stage2_train.data.dataset import ClipDataset, ClipRequest, ClipSettings
 from stage2_train.data.loader import (
     LoaderSettings,
     evaluation_loader,
@@ -72,6 +74,17 @@ def test_resuming_gives_the_rest(dataset) -> None:
     assert all(equal(one, other) for one, other in zip(whole[6:], rest, strict=True))
 
 
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("rank", [0, 1])
+def test_resuming_in_the_middle_of_an_epoch_of_several_processes(dataset, workers, rank) -> None:
+    settings = LoaderSettings(batch_size=2, rank=rank, world_size=2)
+    whole = list(training_loader(dataset, settings, epochs=range(5, 7)))
+    helped = replace(settings, workers=workers)
+    rest = list(training_loader(dataset, helped, epochs=range(5, 7), first_batch=1))
+    assert len(whole) == len(rest) + 1 == 6
+    assert all(equal(one, other) for one, other in zip(whole[1:], rest, strict=True))
+
+
 def test_workers_change_nothing(dataset) -> None:
     alone = list(training_loader(dataset, THREE, epochs=range(2)))
     helped = list(training_loader(dataset, replace(THREE, workers=2), epochs=range(2)))
@@ -104,6 +117,31 @@ def test_evaluation_is_in_order_and_complete(dataset) -> None:
     second = LoaderSettings(batch_size=5, rank=1, world_size=5)
     own = [name for ids in ids_of(evaluation_loader(dataset, second)) for name in ids]
     assert own == names[1::5]
+
+
+@pytest.mark.parametrize("world_size", [1, 2, 5, 12, 15])
+def test_evaluation_takes_every_segment_once_whatever_the_number_of_processes(
+    dataset, world_size
+) -> None:
+    names: list[str] = []
+    for rank in range(world_size):
+        settings = LoaderSettings(batch_size=2, rank=rank, world_size=world_size)
+        names += [name for ids in ids_of(evaluation_loader(dataset, settings)) for name in ids]
+    assert sorted(names) == sorted(row.id for row in dataset.segments)
+
+
+def _clip(dataset: ClipDataset, request: ClipRequest) -> tuple[int, ClipBatch]:
+    return os.getpid(), collate([dataset[request]])
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_handles_are_opened_anew_in_each_process(dataset, method) -> None:
+    requests = [ClipRequest(segment, epoch=1) for segment in range(12)] * 2
+    expected = [_clip(dataset, request)[1] for request in requests]  # everything is open here
+    with get_context(method).Pool(1 if method == "spawn" else 2) as pool:
+        found = pool.starmap(_clip, [(dataset, request) for request in requests], chunksize=1)
+    assert os.getpid() not in {process for process, _ in found}
+    assert all(equal(one, other) for (_, one), other in zip(found, expected, strict=True))
 
 
 def test_evaluation_clips_differ(dataset) -> None:
