@@ -4,7 +4,8 @@
 
 Each trial starts the command on generated films that make many units, kills it with SIGKILL (its
 whole process group, or in every second trial only the process that was started) at a moment drawn
-uniformly from the time in which a whole run detects, and runs it again to its end. The shards must
+uniformly from the time in which a whole run detects (another one, if it had ended by then), and runs
+it again to its end. The shards must
 then equal those of a run that was never killed, byte for byte; those that were there at the kill
 must not have been touched; no other file may be left.
 """
@@ -30,6 +31,7 @@ from shared.atomic_file import write_text
 
 __all__ = ["KillTrial", "kill_trials", "shard_bytes"]
 
+_ATTEMPTS = 10
 _POLL_SECONDS = 0.005
 _GONE_SECONDS = 60.0
 """How long processes that lost their parent may take to end."""
@@ -45,8 +47,6 @@ class KillTrial:
     """`group`: all of them; `parent`: only the one that was started."""
     killed_after_seconds: float
     """When it was killed, counted from when it had written its plan."""
-    was_running: bool
-    """Whether it had not ended by then."""
     temporaries_left: int
     """Half-written files that the kill left."""
     units: int
@@ -92,16 +92,21 @@ def kill_trials(
             expected = expected or shard_bytes(whole)
             if shard_bytes(whole) != expected:
                 raise RuntimeError(f"{whole}: {workers} workers give other shards than one")
-        found.append(
-            _trial(
+        trial = None
+        for attempt in range(_ATTEMPTS):
+            trial = _trial(
                 [*detect, "--workers", str(workers)],
-                folder / f"trial-{number:02d}",
+                folder / f"trial-{number:02d}-{attempt}",
                 delay=float(generator.uniform(0, lengths[workers])),
                 killed=killed,
                 workers=workers,
                 expected=expected,
             )
-        )
+            if trial is not None:
+                break
+        if trial is None:
+            raise RuntimeError(f"trial {number}: the job ended before it was killed, every time")
+        found.append(trial)
     return tuple(found)
 
 
@@ -118,9 +123,11 @@ def _trial(
     killed: str,
     workers: int,
     expected: dict[str, bytes],
-) -> KillTrial:
+) -> KillTrial | None:
+    """One trial; None if the job had ended when it was to be killed."""
     command = [*command, "--out", str(folder), "--json"]
-    was_running = _killed(command, folder, delay=delay, whole_group=killed == "group")
+    if not _killed(command, folder, delay=delay, whole_group=killed == "group"):
+        return None
     temporaries = len(list(folder.glob(".*.tmp-*")))
     kept = _states(folder)
     again = subprocess.run(command, capture_output=True, check=False)
@@ -133,7 +140,6 @@ def _trial(
         workers=workers,
         killed=killed,
         killed_after_seconds=round(delay, 3),
-        was_running=was_running,
         temporaries_left=temporaries,
         units=summary["units"],
         units_done=len(kept),
@@ -210,7 +216,7 @@ def _orn(*arguments: str) -> list[str]:
 @click.option("--trials", type=click.IntRange(1), default=20, show_default=True)
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the moments.")
 @click.option(
-    "--unit-frames", type=click.IntRange(1), default=20, show_default=True, help="Size of a unit."
+    "--unit-frames", type=click.IntRange(1), default=8, show_default=True, help="Size of a unit."
 )
 @out_option
 def main(trials: int, seed: int, unit_frames: int, out: Path | None) -> None:
@@ -219,14 +225,14 @@ def main(trials: int, seed: int, unit_frames: int, out: Path | None) -> None:
         folder = Path(name)
         data = ("--data", str(folder / "data"))
         subprocess.run(_orn("demo-world", "demo-long", "--size", "short", *data), check=True)
-        detect = _orn("detect", "demo-long", *data, "--unit-frames", str(unit_frames))
+        detect = _orn("detect", "demo-long", *data, "--limit", "1")
+        detect += ["--unit-frames", str(unit_frames)]
         found = kill_trials(
             [*detect, "--device", "cpu"], folder / "trials", trials=trials, seed=seed
         )
     report: dict[str, Any] = {
         "tool": "kill_detect",
         "trials": trials,
-        "killed_while_running": sum(trial.was_running for trial in found),
         "left_temporaries": sum(trial.temporaries_left > 0 for trial in found),
         "good": sum(trial.is_good for trial in found),
         "seed": seed,
