@@ -167,6 +167,22 @@ def test_an_object_of_the_earlier_frame_alone_changes_the_output(
     assert (before - after).abs().max() > 1e-6
 
 
+class _GivenFeatures(torch.nn.Module):
+    def forward(self, feats_MDhw: Tensor, num_frames: int) -> Tensor:
+        return feats_MDhw
+
+
+@pytest.mark.parametrize("name", ["orn", "orn-pixel", "orn-mlp", "coco-intra", "clique-3"])
+def test_gradcheck_of_the_object_head(name, make_system, make_batch) -> None:
+    head, batch = make_system(name).object_head, make_batch(clips=1, frames=2, slots=2)
+    head.conv5 = _GivenFeatures()
+    batch = replace(batch, coverage_BTKhw=batch.coverage_BTKhw[..., :1, :2] + 0.1)
+    feats_MDhw = torch.randn(2, head.config.feature_width, 1, 2, dtype=torch.float64)
+    assert torch.autograd.gradcheck(
+        lambda feats_MDhw: head(feats_MDhw, batch)[0], feats_MDhw.requires_grad_()
+    )
+
+
 def test_cells_equal_loops() -> None:
     feats_BTDhw = torch.randn(2, 3, 4, 3, 5, dtype=torch.float64)
     cells_BTKO = encode_cells(feats_BTDhw)
