@@ -1,0 +1,63 @@
+"""VLOG's real clips: video -> imported masks -> clip store -> clips, by the commands of a user."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from shared.cli import orn
+from shared.manifests.records import Segment
+from shared.shards.reader import DetectionFolder
+from stage2_train.clips.reader import ClipStore
+from stage2_train.data.dataset import ClipDataset, ClipRequest, ClipSettings
+from stage2_train.data.slots import SlotSettings
+
+HALF_MASK_INTERVAL = 1 / 60
+
+
+def run(*arguments: str | Path) -> dict[str, Any]:
+    """The JSON that a command prints."""
+    result = CliRunner().invoke(orn, [str(argument) for argument in arguments])
+    assert result.exit_code == 0, result.stderr
+    report: dict[str, Any] = json.loads(result.stdout)
+    return report
+
+
+@pytest.mark.real_data
+def test_from_videos_and_released_masks_to_clips(sample_data, tmp_path) -> None:
+    store, shards = tmp_path / "vlog.h5", tmp_path / "shards"
+    data = ("--data", sample_data, "--json")
+    report = run("clips", "vlog", *data, "--out", store, "--workers", "1")
+    assert (report["added"], report["frames"]) == (2, 833)
+    masks = sample_data / "vlog/masks/preds_100x100_50"
+    run("import-masks", "vlog", masks, "--format", "authors", *data, "--out", shards)
+    pictures = run(
+        "overlay", "vlog", *data, "--clips", store, "--shards", shards, "--out", tmp_path / "drawn"
+    )["pictures"]
+    assert [Image.open(row["path"]).size for row in pictures] == [(4 * 512, 512)] * 2
+
+    clips, detections = ClipStore(store), DetectionFolder(shards)
+    segments = [Segment(id=name, video_id=name, split="train") for name in clips.ids]
+    settings = ClipSettings(
+        num_frames=4,
+        crop=(224, 224),
+        slots=SlotSettings(max_objects=10, background=True, mask_size=28, feature_cells=(14, 14)),
+        score_threshold=0.5,
+        num_activities=30,
+        multi_label=True,
+    )
+    dataset = ClipDataset(segments, clips, detections, settings)
+    for segment in range(2):
+        found = detections.video(segments[segment].video_id)
+        for epoch in range(5):
+            sample = dataset[ClipRequest(segment, epoch=epoch)]
+            rows = found.nearest_rows(sample.seconds)
+            assert np.abs(found.seconds[rows] - sample.seconds).max() <= HALF_MASK_INTERVAL + 1e-6
+            for time, row in enumerate(rows.tolist()):
+                objects = sample.slots.valid[time] & (sample.slots.labels[time] < 80)
+                assert objects.sum() <= len(found.frame(row))
+            assert sample.slots.masks[sample.slots.valid].max(axis=(1, 2)).min() > 0
