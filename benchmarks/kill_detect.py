@@ -2,12 +2,11 @@
 
     python -m benchmarks.kill_detect --trials 20 --out FILE
 
-Each trial starts the command on generated films that make many units, kills it with SIGKILL (its
+Each trial starts the command on a generated film that makes many units, kills it with SIGKILL (its
 whole process group, or in every second trial only the process that was started) at a moment drawn
-uniformly from the time in which a whole run detects (another one, if it had ended by then), and runs
-it again to its end. The shards must
-then equal those of a run that was never killed, byte for byte; those that were there at the kill
-must not have been touched; no other file may be left.
+uniformly from the time in which a whole run detects, or at another one if it had ended by then, and
+runs it again to its end. The shards must then equal those of a run that was never killed, byte for
+byte; those that were there at the kill must not have been touched; no other file may be left.
 """
 
 import json

@@ -1,0 +1,62 @@
+"""Real files, normal and odd ones, cut into small units: every frame is in one shard, once."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import pytest
+
+from shared.errors import VideoDecodeError
+from shared.manifests.load import load_dataset
+from shared.manifests.records import Dataset, Video
+from shared.shards.reader import DetectionFolder
+from shared.video import probe, read_frames
+from stage1_detect.job import run_job
+from stage1_detect.planning import Scope, plan_job
+from tests.stage1_detect.conftest import FakeDetector
+
+
+@pytest.fixture
+def dataset(world: Path, sample_data: Path) -> Dataset:
+    """The sample clips in place of the videos of the world."""
+    loaded = load_dataset(world, world.parent / "data", labels=False)
+    paths = sorted(path for path in sample_data.glob("clips/*/*") if path.stat().st_size < 200_000)
+    videos = tuple(Video(id=path.name, path=path) for path in paths)
+    kept = {name: getattr(loaded, name) for name in loaded.__slots__}
+    return Dataset(**{**kept, "videos": videos, "missing": (), "segments": ()})
+
+
+@pytest.mark.real_data
+def test_units_of_odd_files_hold_what_decoding_gives(
+    dataset: Dataset, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.ERROR)
+    job = plan_job(
+        dataset, entry=FakeDetector().entry, folder=tmp_path, scope=Scope(unit_frames=15)
+    )
+    summary = run_job(job, detector=FakeDetector(), batch=4)
+    detections = DetectionFolder(tmp_path)
+    failed = {video.id for video in summary.failed}
+    for video in dataset.videos:
+        try:
+            frames = [(frame.index, frame.seconds) for frame in read_frames(video.path)]
+        except VideoDecodeError:
+            assert video.id in failed
+            continue
+        found = detections.video(video.id)
+        assert found.frame_indices.tolist() == [index for index, _ in frames], video.id
+        assert found.seconds.tolist() == [seconds for _, seconds in frames], video.id
+        aspect = probe(video.path).sample_aspect
+        wanted = None if aspect is None else f"{aspect.numerator}:{aspect.denominator}"
+        assert found.video.sample_aspect == wanted
+    assert failed == {
+        "moviepy__result_0byte.webm",
+        "mp4parse__chunk_out_of_range.mp4",
+        "mp4parse__short-cenc.mp4",
+    }
+    assert [(each.id, each.frames, each.header_frames) for each in summary.short] == [
+        ("decord__corrupted.mp4", 49, 50)
+    ]
+    assert summary.exit_code == 3
+    assert len(job.units) > 20
