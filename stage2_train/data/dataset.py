@@ -43,6 +43,7 @@ _CACHED_VIDEOS = 1024
 """Videos whose times stay in memory, in each process."""
 _CACHE_BYTES = 256 * 2**20
 """Memory for detections that are ready to use, in each process."""
+_NO_CONTROLS = Controls()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,10 +174,12 @@ class ClipDataset(Dataset[ClipSample]):
         seconds_T = video.seconds[frames_T]
         rows_T = detections.nearest_rows(seconds_T)
         objects = self._objects.get(detections, rows_T.tolist())
-        control = self._control_generator(request)
-        if settings.controls.object_classes == "shuffled":
-            objects = [with_mixed_classes(each, control) for each in objects]
-        order_T = places_in_time(settings.num_frames, settings.controls.frame_order, control)
+        order_T = np.arange(settings.num_frames)
+        if settings.controls != _NO_CONTROLS:
+            control = self._control_generator(request)
+            if settings.controls.object_classes == "shuffled":
+                objects = [with_mixed_classes(each, control) for each in objects]
+            order_T = places_in_time(settings.num_frames, settings.controls.frame_order, control)
         return ClipSample(
             id=segment.id,
             frames=window.cut(video.read(frames_T[order_T])),

@@ -9,7 +9,7 @@ N masks of a frame, R pieces, h w cells.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,12 +71,17 @@ class MaskPieces:
         """Some of the pieces, by a mask or by their places."""
         return MaskPieces(rows_4R=self.rows_4R[:, chosen])
 
-    def of_owners(self, first: int, last: int) -> "MaskPieces":
-        """The pieces of owners [first, last), which become 0, 1, ...; a copy."""
-        start, stop = np.searchsorted(self.owner_R, (first, last))
-        rows_4R = self.rows_4R[:, start:stop].copy()
-        rows_4R[0] -= first
-        return MaskPieces(rows_4R=rows_4R)
+    def split(self, num_owners: Sequence[int]) -> "list[MaskPieces]":
+        """The pieces of the first so many owners, of the next, and so on; in each of these parts
+        owners become 0, 1, ...; copies."""
+        firsts = [0, *accumulate(num_owners)]
+        bounds = np.searchsorted(self.owner_R, firsts).tolist()
+        parts = []
+        for first, (start, stop) in zip(firsts, pairwise(bounds), strict=False):
+            rows_4R = self.rows_4R[:, start:stop].copy()
+            rows_4R[0] -= first
+            parts.append(MaskPieces(rows_4R=rows_4R))
+        return parts
 
     def owned_by(self, owner_R: NDArray[np.int32]) -> "MaskPieces":
         """The same pieces with other owners."""

@@ -70,21 +70,19 @@ def objects_of_frames(
     for frame, rows_n in zip(frames, chosen, strict=True):
         masks += [frame.masks[row] for row in rows_n.tolist()]
     pieces = pieces_of_masks(masks, height=frames[0].height)
-    objects = []
-    first = 0
-    for frame, rows_n in zip(frames, chosen, strict=True):
-        objects.append(
-            FrameObjects(
-                height=frame.height,
-                width=frame.width,
-                boxes=frame.boxes[rows_n],
-                class_scores=class_vectors(frame)[rows_n],
-                labels=frame.labels[rows_n].astype(np.int64),
-                pieces=pieces.of_owners(first, first + len(rows_n)),
-            )
+    return [
+        FrameObjects(
+            height=frame.height,
+            width=frame.width,
+            boxes=frame.boxes[rows_n],
+            class_scores=class_vectors(frame)[rows_n],
+            labels=frame.labels[rows_n].astype(np.int64),
+            pieces=own,
         )
-        first += len(rows_n)
-    return objects
+        for frame, rows_n, own in zip(
+            frames, chosen, pieces.split([len(rows_n) for rows_n in chosen]), strict=True
+        )
+    ]
 
 
 def _best_first(frame: FrameDetections, score_threshold: float) -> NDArray[np.int64]:
