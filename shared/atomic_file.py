@@ -118,7 +118,16 @@ def _is_alive(pid: int) -> bool:
         return False
     except PermissionError:  # alive, under another user
         return True
-    return True
+    return not _is_zombie(pid)
+
+
+def _is_zombie(pid: int) -> bool:
+    """Whether a process has ended and only waits to be noticed by its parent, on Linux."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
+    return state.rpartition(")")[2].split()[0] in ("Z", "X")
 
 
 def _host() -> str:

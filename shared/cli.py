@@ -62,7 +62,7 @@ COMMANDS: dict[str, LazyCommand] = {
         "stage1_detect.commands", "demo_detector", "Train the small detector of the demo."
     ),
     "manifest": LazyCommand(
-        "shared.manifests.commands", "manifest", "List the data sets, check their files, make new ones."
+        "shared.manifests.commands", "manifest", "List data sets, check their files, make new ones."
     ),
     "detect": LazyCommand(
         "stage1_detect.commands", "detect", "Find the objects of every frame and write shards."

@@ -61,7 +61,8 @@ def verify_folder(folder: Path, dataset: Dataset | None = None) -> list[Problem]
         problems += _check_video(parts, is_whole=plan is not None and plan.frames == "all")
     problems += _check_failed(shards)
     if dataset is not None:
-        known = {video.id for shard in shards for video in (*shard.videos, *shard.failed)}
+        known = {video.id for shard in shards for video in shard.videos}
+        known |= {video.id for shard in shards for video in shard.failed}
         problems += _check_listed(folder, dataset, stretches, known=known)
     return problems
 

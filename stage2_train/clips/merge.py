@@ -1,6 +1,6 @@
 """One store out of an older one and finished parts: in bounded memory, renamed when whole."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -124,8 +124,11 @@ def merge(
     settings: StoreSettings,
     videos: Sequence[StoredVideo],
     failed: Sequence[FailedClip] = (),
+    advance: Callable[[], None] = lambda: None,
 ) -> None:
     """Writes a store of `videos`, in this order; what was at `path` stays until it is whole.
+
+    Calls `advance` after each video.
 
     Raises:
         PipelineError: if the disk refuses.
@@ -144,10 +147,12 @@ def merge(
         checksums = [video.jpeg_crc32 for video in videos]
         file.create_dataset("jpeg_crc32", data=np.array(checksums, np.uint32))
         write_failed(file, failed)
-        _copy_frames(file, videos)
+        _copy_frames(file, videos, advance)
 
 
-def _copy_frames(file: h5py.File, videos: Sequence[StoredVideo]) -> None:
+def _copy_frames(
+    file: h5py.File, videos: Sequence[StoredVideo], advance: Callable[[], None]
+) -> None:
     frames_V1 = np.cumsum(_column([0, *(video.num_frames for video in videos)]))
     bytes_V1 = np.cumsum(_column([0, *(video.num_bytes for video in videos)]))
     num_frames, num_bytes = int(frames_V1[-1]), int(bytes_V1[-1])
@@ -176,6 +181,7 @@ def _copy_frames(file: h5py.File, videos: Sequence[StoredVideo]) -> None:
                 jpeg[int(first_byte) + done : int(first_byte) + done + size] = source["jpeg"][
                     start : start + size
                 ]
+            advance()
 
 
 def _column(values: Iterable[int]) -> np.ndarray:

@@ -201,7 +201,8 @@ def _merge_all(path: Path, settings: StoreSettings, *, order: Sequence[str]) -> 
     if not unchanged:
         first = {name: place for place, name in enumerate(order)}
         videos = sorted(present.videos.values(), key=lambda video: first.get(video.id, len(first)))
-        merge(path, settings=settings, videos=videos, failed=failed)
+        with progress("join parts", total=len(videos), unit="videos") as bar:
+            merge(path, settings=settings, videos=videos, failed=failed, advance=bar.advance)
     shutil.rmtree(folder, ignore_errors=True)
 
 

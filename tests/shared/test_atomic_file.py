@@ -2,6 +2,8 @@
 
 import errno
 import os
+import re
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -121,3 +123,16 @@ def test_what_writers_of_one_file_left_is_removed(tmp_path: Path) -> None:
         path.touch()
     remove_temporaries(tmp_path / "a[1].zip")
     assert sorted(tmp_path.iterdir()) == sorted(kept)
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").is_file(), reason="needs Linux's /proc")
+def test_a_writer_that_ended_unnoticed_is_dead(tmp_path: Path) -> None:
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    try:
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)  # ended, and still not collected
+        host = socket.gethostname()
+        left = tmp_path / f".file.tmp-{re.sub('[^A-Za-z0-9.]', '_', host)}-{process.pid}-00000000"
+        left.touch()
+        assert remove_stale_temporaries(tmp_path) == (left,)
+    finally:
+        process.wait()
