@@ -14,7 +14,6 @@ FRAMES = (4, 8, 16)
 LONGEST_SECONDS = 60.0
 """A side that is expected to take longer is left out and recorded as null."""
 
-
 SHORT_SECONDS = 1.0
 """What takes less is measured five times more, and the median of those counts."""
 
