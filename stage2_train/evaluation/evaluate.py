@@ -23,7 +23,7 @@ from stage2_train.data.loader import LoaderSettings
 from stage2_train.devices import main_progress
 from stage2_train.evaluation.metrics import Scores, chance_level, confusion
 from stage2_train.evaluation.predictions import Predictions, gathered, predict, save_predictions
-from stage2_train.evaluation.scores import score_heads
+from stage2_train.evaluation.scores import score_heads, unsure_labels
 from stage2_train.model.build import build_network
 from stage2_train.training.checkpoint import (
     BEST_NAME,
@@ -146,7 +146,12 @@ def _report(
         "frame_order": request.frame_order or config.recipe.data.controls.frame_order,
         "metric": config.dataset.metric,
         **{name: dict(each.summary) for name, each in scores.items()},
-        "chance": chance_level(config.dataset.metric, predictions.labels, num_classes=len(classes)),
+        "chance": chance_level(
+            config.dataset.metric,
+            predictions.labels,
+            num_classes=len(classes),
+            unsure_NA=unsure_labels(clips),
+        ),
         "per_class": _class_table(scores, predictions, classes),
     }
     if predictions.labels.ndim == 1:

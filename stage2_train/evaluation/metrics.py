@@ -81,15 +81,27 @@ def multi_label_scores(
 
 
 def chance_level(
-    metric: Metric, labels: NDArray[np.int64] | NDArray[np.float32], *, num_classes: int
+    metric: Metric,
+    labels: NDArray[np.int64] | NDArray[np.float32],
+    *,
+    num_classes: int,
+    unsure_NA: NDArray[np.bool_] | None = None,
 ) -> float:
     """What guessing gives: 1 / A for top-1; for average precision the mean share of positives, over
-    the classes that have any."""
+    the classes that have any.
+
+    Args:
+        metric: what is measured.
+        labels: (N,) classes, or (N, A) zeros and ones.
+        num_classes: A.
+        unsure_NA: pairs that average precision leaves out; they count for no share either.
+    """
     if metric == "top1":
         return 1 / num_classes
-    if labels.ndim == 1:
-        labels = np.eye(num_classes, dtype=np.float32)[labels]
-    share_A = labels.mean(axis=0, dtype=np.float64)
+    labels_NA = np.eye(num_classes)[labels.astype(np.int64)] if labels.ndim == 1 else labels
+    kept_NA = np.ones(labels_NA.shape, np.bool_) if unsure_NA is None else ~unsure_NA
+    positives_A = (labels_NA * kept_NA).sum(axis=0, dtype=np.float64)
+    share_A = positives_A / np.maximum(kept_NA.sum(axis=0), 1)
     return float(share_A[share_A > 0].mean()) if (share_A > 0).any() else 0.0
 
 

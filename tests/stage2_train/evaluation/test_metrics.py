@@ -82,6 +82,17 @@ def test_chance() -> None:
     assert chance_level("map", np.zeros((2, 3), np.float32), num_classes=3) == 0
 
 
+def test_chance_is_of_the_pairs_that_are_measured() -> None:
+    labels = np.array([[1, 0, 0], [0, 1, 0], [0, 0, 0], [0, 0, 0]], np.float32)
+    unsure = np.zeros((4, 3), np.bool_)
+    unsure[2:, 0] = True
+    unsure[:, 2] = True
+    chance = chance_level("map", labels, num_classes=3, unsure_NA=unsure)
+    assert chance == pytest.approx((1 / 2 + 1 / 4) / 2)
+    constant = np.zeros((4, 3), np.float32)  # a network that guesses
+    assert multi_label_scores(constant, labels, unsure_NA=unsure).summary["map"] == chance
+
+
 def test_rows_of_the_confusion_matrix_are_true_classes() -> None:
     logits = np.array([[3, 1, 0], [0, 2, 1], [0, 2, 1]], np.float32)
     assert confusion(logits, np.array([0, 0, 2])).tolist() == [[1, 1, 0], [0, 0, 0], [0, 1, 0]]
