@@ -57,6 +57,9 @@ def _parse_search(
 @click.option("--out", type=_path, help="Folder of the runs.  [default: runs/ablate-DATASET]")
 @click.option("--shards", type=_path, help="Folder of shards.")
 @click.option("--clips", type=_path, help="Clip store.  [default: clips/DATASET.h5]")
+@click.option("--weights", type=_path, help="Weights of a torchvision ResNet to start from.")
+@click.option("--partial", is_flag=True, help="Leave out segments whose video is not there.")
+@click.option("--no-clip-store", is_flag=True, help="Decode every clip from its video.")
 @click.option("--test", is_flag=True, help="When all is trained, read the test split, once.")
 @click.option(
     "--jobs",

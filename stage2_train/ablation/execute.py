@@ -50,8 +50,10 @@ def train_command(run: AblationRun, request: AblationRequest) -> list[str]:
         ("--recipe", request.recipe),
         ("--shards", request.shards),
         ("--clips", request.clips),
+        ("--weights", request.weights),
     ):
         arguments += [] if value is None else [option, str(value)]
+    arguments += _flags(request)
     for override in run.overrides:
         arguments += ["--set", override]
     return arguments
@@ -60,7 +62,13 @@ def train_command(run: AblationRun, request: AblationRequest) -> list[str]:
 def eval_command(run: AblationRun, request: AblationRequest, split: str) -> list[str]:
     """What follows `orn` to measure a run."""
     arguments = ["eval", str(run.folder), "--split", split, "--data", str(request.data_root)]
-    return [*arguments, "--device", request.device, "--workers", "0"]
+    return [*arguments, "--device", request.device, "--workers", "0", *_flags(request)]
+
+
+def _flags(request: AblationRequest) -> list[str]:
+    """Switches that training and measuring share."""
+    flags = ["--partial"] if request.partial else []
+    return [*flags, "--no-clip-store"] if request.no_clip_store else flags
 
 
 def carry_out(runs: Sequence[AblationRun], request: AblationRequest, *, split: str) -> None:

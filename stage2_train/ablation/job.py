@@ -3,17 +3,21 @@
 import hashlib
 import json
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from shared.atomic_file import write_text
+from shared.config_file import to_toml
 from shared.errors import ConfigError
 from shared.manifests.load import load_listing, load_manifest
+from shared.shards.reader import DetectionFolder
 from stage2_train.ablation.execute import carry_out, is_measured, train_command
 from stage2_train.ablation.plan import AblationRequest, AblationRun, planned_runs
 from stage2_train.ablation.report import ablation_report, markdown_table
 from stage2_train.ablation.rows import AblationRow, table_rows
-from stage2_train.training.recipe import default_recipe, load_recipe
+from stage2_train.clips.reader import ClipStore
+from stage2_train.training.recipe import Recipe, default_recipe, load_recipe
 
 __all__ = ["ablate", "describe_ablation"]
 
@@ -33,15 +37,20 @@ def ablate(request: AblationRequest) -> dict[str, Any]:
         ConfigError: if the folder holds runs of other settings.
         TrainingError: if runs failed.
     """
-    rows = _rows(request)
-    _claim_folder(request)
-    runs = _chosen_runs(request, rows)
+    recipe = _recipe(request)
+    rows = table_rows(request.table, request.systems, recipe)
+    _claim_folder(request, recipe)
+    runs = _chosen_runs(request, rows, recipe)
     carry_out(runs, request, split="validation")
     split = "validation"
     if request.test:
         split = "test"
         carry_out(runs, request, split=split)
-    report = {"table": request.table, **ablation_report(runs, split=split)}
+    report = {
+        "table": request.table,
+        "searched": None if request.search is None else request.search.key,
+        **ablation_report(runs, split=split),
+    }
     stem = request.out / f"table-{request.table}-{split}"
     write_text(stem.with_suffix(".json"), json.dumps(report, indent=2, allow_nan=False) + "\n")
     write_text(stem.with_suffix(".md"), markdown_table(report))
@@ -50,10 +59,11 @@ def ablate(request: AblationRequest) -> dict[str, Any]:
 
 def describe_ablation(request: AblationRequest) -> dict[str, Any]:
     """What `ablate` would do: its runs, those that are done, and the first command."""
-    rows = _rows(request)
-    runs = [run for trial in _search_runs(request, rows).values() for run in trial]
+    recipe = _recipe(request)
+    rows = table_rows(request.table, request.systems, recipe)
+    runs = [run for trial in _search_runs(request, rows, recipe).values() for run in trial]
     if request.search is None:
-        runs = list(planned_runs(request, rows, seeds=request.seeds))
+        runs = list(_chosen_runs(request, rows, recipe))
     left = [run for run in runs if not is_measured(run, "validation")]
     return {
         "systems": [row.name for row in rows],
@@ -64,26 +74,28 @@ def describe_ablation(request: AblationRequest) -> dict[str, Any]:
     }
 
 
-def _rows(request: AblationRequest) -> tuple[AblationRow, ...]:
-    """The rows of the table under the recipe of the data set."""
+def _recipe(request: AblationRequest) -> Recipe:
+    """The recipe of all rows, before their own settings."""
     manifest = load_manifest(request.manifest)
-    recipe = load_recipe(
+    return load_recipe(
         request.recipe or default_recipe(manifest.name),
         num_activities=len(load_listing(manifest, request.data_root).classes),
         overrides=request.overrides,
     )
-    return table_rows(request.table, request.systems, recipe)
 
 
-def _claim_folder(request: AblationRequest) -> None:
+def _claim_folder(request: AblationRequest, recipe: Recipe) -> None:
     """Records what the folder's runs have in common, so that runs of other settings never mix."""
-    recipe = request.recipe
-    if recipe is not None and Path(recipe).is_file():
-        recipe = f"sha256:{hashlib.sha256(Path(recipe).read_bytes()).hexdigest()}"
+    dataset = load_manifest(request.manifest).name
+    detector = DetectionFolder(request.shards or Path("shards") / dataset).detector
+    weights = request.weights
     wanted = {
-        "dataset": request.manifest,
-        "recipe": recipe,
+        "dataset": dataset,
         "settings": list(request.overrides),
+        "recipe": f"sha256:{hashlib.sha256(to_toml(recipe).encode()).hexdigest()}",
+        "detector": f"{detector.config_name} {detector.checkpoint_digest}",
+        "clip store": "none" if request.no_clip_store else _store_settings(request, dataset),
+        "weights": None if weights is None else weights.name,
     }
     path = request.out / _SETTINGS_NAME
     if not path.is_file():
@@ -98,8 +110,12 @@ def _claim_folder(request: AblationRequest) -> None:
             )
 
 
+def _store_settings(request: AblationRequest, dataset: str) -> str:
+    return ClipStore(request.clips or Path("clips") / f"{dataset}.h5").settings.describe()
+
+
 def _search_runs(
-    request: AblationRequest, rows: Sequence[AblationRow]
+    request: AblationRequest, rows: Sequence[AblationRow], recipe: Recipe
 ) -> dict[str, tuple[AblationRun, ...]]:
     """The runs of the first seed of every system, by the value that is tried."""
     if request.search is None:
@@ -107,17 +123,24 @@ def _search_runs(
     names = [row.name for row in rows]
     return {
         value: planned_runs(
-            request, rows, seeds=request.seeds[:1], value_of=dict.fromkeys(names, value)
+            request,
+            rows,
+            recipe_backbone=recipe.model.backbone,
+            seeds=request.seeds[:1],
+            value_of=dict.fromkeys(names, value),
         )
         for value in request.search.values
     }
 
 
-def _chosen_runs(request: AblationRequest, rows: Sequence[AblationRow]) -> tuple[AblationRun, ...]:
+def _chosen_runs(
+    request: AblationRequest, rows: Sequence[AblationRow], recipe: Recipe
+) -> tuple[AblationRun, ...]:
     """The runs to compare; where a setting is searched, it is searched first."""
+    plan = partial(planned_runs, request, rows, recipe_backbone=recipe.model.backbone)
     if request.search is None:
-        return planned_runs(request, rows, seeds=request.seeds)
-    trials = _search_runs(request, rows)
+        return plan(seeds=request.seeds)
+    trials = _search_runs(request, rows, recipe)
     carry_out([run for runs in trials.values() for run in runs], request, split="validation")
     value_of: dict[str, str] = {}
     best: dict[str, float] = {}
@@ -126,4 +149,4 @@ def _chosen_runs(request: AblationRequest, rows: Sequence[AblationRow]) -> tuple
             name, mean = row["system"], row["mean"]
             if name not in best or mean > best[name]:
                 best[name], value_of[name] = mean, value
-    return planned_runs(request, rows, seeds=request.seeds, value_of=value_of)
+    return plan(seeds=request.seeds, value_of=value_of)

@@ -45,6 +45,12 @@ class AblationRequest:
     """Folder of the shards."""
     clips: Path | None = None
     """The clip store."""
+    weights: Path | None = None
+    """File with a torchvision ResNet's weights that every row starts from."""
+    partial: bool = False
+    """Whether segments whose video is not there may be left out."""
+    no_clip_store: bool = False
+    """Whether clips are decoded from their videos."""
     test: bool = False
     """Whether the test split is read once everything is trained; else validation is reported."""
     jobs: int = 1
@@ -63,6 +69,8 @@ class AblationRun:
     """Its seed."""
     folder: Path
     """The run folder."""
+    recipe_backbone: str
+    """ResNet of the recipe."""
     overrides: tuple[str, ...] = ()
     """Settings of the recipe to replace, those of the row among them."""
 
@@ -76,6 +84,7 @@ def planned_runs(
     request: AblationRequest,
     rows: Sequence[AblationRow],
     *,
+    recipe_backbone: str,
     seeds: Sequence[int],
     value_of: Mapping[str, str] | None = None,
 ) -> tuple[AblationRun, ...]:
@@ -84,6 +93,7 @@ def planned_runs(
     Args:
         request: what is asked for.
         rows: what is compared.
+        recipe_backbone: ResNet of the recipe.
         seeds: which seeds.
         value_of: the value of the searched setting by row; None where nothing is searched.
     """
@@ -97,6 +107,12 @@ def planned_runs(
                 overrides = (*overrides, f"{request.search.key}={value}")
                 folder /= f"{request.search.key.rpartition('.')[2]}-{value}"
             runs.append(
-                AblationRun(row=row, seed=seed, folder=folder / f"seed{seed}", overrides=overrides)
+                AblationRun(
+                    row=row,
+                    seed=seed,
+                    folder=folder / f"seed{seed}",
+                    recipe_backbone=recipe_backbone,
+                    overrides=overrides,
+                )
             )
     return tuple(runs)

@@ -93,9 +93,20 @@ def ablation_report(runs: Sequence[AblationRun], *, split: str) -> dict[str, Any
         "orderings": [
             row
             for pair in (*ORDERINGS, *EXPECTED)
-            if (row := _ordering(measured, *pair)) is not None
+            if _alike(runs, *pair) and (row := _ordering(measured, *pair)) is not None
         ],
     }
+
+
+def _alike(runs: Sequence[AblationRun], better: str, worse: str) -> bool:
+    """Whether both systems have the same ResNet, as far as they are defined by one: the paper
+    compares no others."""
+    backbones = {
+        run.row.backbone or run.recipe_backbone for run in runs if run.row.name in (better, worse)
+    }
+    return len(backbones) == 1 or not any(
+        run.row.backbone for run in runs if run.row.name in (better, worse)
+    )
 
 
 def _read(run: AblationRun, split: str) -> dict[str, Any]:
@@ -176,10 +187,12 @@ def _ordering_cells(report: Mapping[str, Any]) -> list[tuple[str, ...]]:
 
 def report_text(report: Mapping[str, Any]) -> str:
     """The report for people."""
+    chosen = report.get("searched")
+    note = f"; {chosen} was chosen on this split" if chosen and report["split"] != "test" else ""
     parts = [
         f"{report['dataset']}, {report['split']}: {report['metric']} in percent on "
         f"{report['num_segments']} segments, chance {report['chance']:.1f}; mean over seeds +- "
-        "half of the 95 % interval",
+        f"half of the 95 % interval{note}",
         "",
         columns(_system_cells(report)),
     ]

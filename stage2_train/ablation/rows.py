@@ -14,6 +14,10 @@ __all__ = ["TABLES", "AblationRow", "table_rows", "wide_activity_head"]
 TABLES = ("2", "5", "baselines", "controls")
 _BASELINE_TABLES = (1, 3, 4)
 _BESIDE_BASELINES = ("activity-head", "orn")
+_LEFT_OUT = {
+    "wide-activity-head": "the wide activity head has no ImageNet weights to start from; use "
+    "--set initial_weights=random for all rows"
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +34,8 @@ class AblationRow:
     """Settings of the recipe to replace."""
     paper: dict[str, str] = field(default_factory=dict)
     """Data set to figure as the paper prints it."""
+    backbone: str | None = None
+    """The ResNet that the system is defined by; None where it is the recipe's, or no ResNet."""
 
 
 def table_rows(table: str, wanted: Sequence[str], recipe: Recipe) -> tuple[AblationRow, ...]:
@@ -41,21 +47,23 @@ def table_rows(table: str, wanted: Sequence[str], recipe: Recipe) -> tuple[Ablat
         recipe: what the rows are trained by; decides how wide a control has to be.
 
     Raises:
-        ConfigError: if one that is wanted is not in the table.
+        ConfigError: if one that is wanted is not in the table, or cannot be trained by the recipe.
     """
     if table == "controls":
         rows = _controls(recipe)
     elif table == "baselines":
         introduced = tuple(s.name for s in SYSTEMS if s.table in _BASELINE_TABLES)
-        rows = tuple(_system_row(name) for name in (*introduced, *_BESIDE_BASELINES))
+        rows = tuple(
+            _system_row(name, tables=_BASELINE_TABLES) for name in (*introduced, *_BESIDE_BASELINES)
+        )
     else:
         rows = tuple(_system_row(s.name) for s in SYSTEMS if s.table == int(table))
     names = tuple(row.name for row in rows)
     for name in wanted:
         if name not in names:
+            why = _LEFT_OUT.get(name, f"did you mean {nearest(name, names)!r}?")
             raise ConfigError(
-                f"system {name!r}: wanted one of table {table}, {', '.join(names)}; "
-                f"did you mean {nearest(name, names)!r}?"
+                f"system {name!r}: wanted one of table {table}, {', '.join(names)}; {why}"
             )
     return tuple(row for row in rows if row.name in wanted or not wanted)
 
@@ -70,21 +78,28 @@ def wide_activity_head(recipe: Recipe) -> int:
     return width
 
 
-def _system_row(name: str) -> AblationRow:
+def _system_row(name: str, tables: Sequence[int] = ()) -> AblationRow:
+    """A system, with the figures of these tables, or of the one that introduces it."""
     system = find_system(name)
-    return AblationRow(name=name, title=system.title, system=name, paper=system.paper())
+    figures = [system.paper(table) for table in tables] or [system.paper()]
+    return AblationRow(
+        name=name,
+        title=system.title,
+        system=name,
+        paper={dataset: figure for table in figures for dataset, figure in table.items()},
+        backbone=system.changes.get("backbone"),
+    )
 
 
 def _controls(recipe: Recipe) -> tuple[AblationRow, ...]:
-    width = wide_activity_head(recipe)
+    wide = []
+    if recipe.initial_weights == "random":
+        width = wide_activity_head(recipe)
+        title = f"the activity head with as many parameters as orn: base width {width}"
+        wide = [("wide-activity-head", "activity-head", f"model.base_width={width}", title)]
     changed = (
         ("one-frame", "activity-head", "data.clip_frames=1", "the activity head of one frame"),
-        (
-            "wide-activity-head",
-            "activity-head",
-            f"model.base_width={width}",
-            f"the activity head with as many parameters as orn: base width {width}",
-        ),
+        *wide,
         (
             "shuffled-frames",
             "orn",

@@ -26,7 +26,7 @@ def _request(**changes) -> AblationRequest:
 
 
 def test_runs_go_seed_by_seed() -> None:
-    runs = planned_runs(_request(), ROWS, seeds=(0, 1))
+    runs = planned_runs(_request(), ROWS, recipe_backbone="resnet18", seeds=(0, 1))
     assert [(run.row.name, run.seed) for run in runs] == [
         ("activity-head", 0),
         ("boxes", 0),
@@ -42,6 +42,7 @@ def test_a_searched_setting_has_folders_of_its_own() -> None:
     runs = planned_runs(
         _request(search=search),
         ROWS,
+        recipe_backbone="resnet18",
         seeds=(2,),
         value_of={"boxes": "1e-3", "activity-head": "3e-4"},
     )

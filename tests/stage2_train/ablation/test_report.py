@@ -25,7 +25,9 @@ def _runs(folder: Path) -> list[AblationRun]:
     for system, values in TOP1.items():
         for seed, value in enumerate(values):
             row = table_rows("2", (system,), load_recipe("demo", num_activities=12))[0]
-            run = AblationRun(row=row, seed=seed, folder=folder / system / str(seed))
+            run = AblationRun(
+                row=row, seed=seed, folder=folder / system / str(seed), recipe_backbone="resnet18"
+            )
             run.folder.mkdir(parents=True)
             content = {
                 "dataset": "demo",
@@ -80,3 +82,20 @@ def test_orderings_are_those_of_the_paper() -> None:
         common = ours.keys() & theirs.keys()
         assert common, (better, worse)
         assert all(ours[key] > theirs[key] for key in common), (better, worse)
+
+
+def test_the_paper_compares_systems_of_one_backbone(tmp_path) -> None:
+    recipe = load_recipe("demo", num_activities=12)
+    rows = {row.name: row for row in table_rows("baselines", (), recipe)}
+    assert rows["orn"].paper == {"vlog": "44.7", "something": "35.97", "epic": "40.89"}
+    assert rows["i3d"].paper == {"vlog": "39.7", "something": "27.63"}
+    runs = []
+    for name in ("orn", "r18", "r50", "i3d"):
+        folder = tmp_path / name
+        folder.mkdir()
+        head = "two_heads" if name == "orn" else "activity_head"
+        content = {"dataset": "demo", "metric": "top1", "num_segments": 9, "chance": 0.1}
+        (folder / "eval-test.json").write_text(json.dumps(content | {head: {"top1": 0.5}}))
+        runs.append(AblationRun(row=rows[name], seed=0, folder=folder, recipe_backbone="resnet18"))
+    pairs = [(r["better"], r["worse"]) for r in ablation_report(runs, split="test")["orderings"]]
+    assert pairs == [("orn", "r18"), ("orn", "i3d")]

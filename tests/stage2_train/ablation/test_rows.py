@@ -55,3 +55,10 @@ def test_the_wide_activity_head_has_as_many_parameters(recipe) -> None:
     wanted = parameters("orn", recipe.model.base_width)
     assert parameters("activity-head", width - 1) < wanted <= parameters("activity-head", width)
     assert find_system("activity-head").settings["heads"] == "activity"
+
+
+def test_a_wide_head_needs_a_random_start() -> None:
+    recipe = load_recipe("ablation_resnet18", num_activities=12)
+    assert "wide-activity-head" not in _names("controls", recipe)
+    with pytest.raises(ConfigError, match="--set initial_weights=random"):
+        table_rows("controls", ("wide-activity-head",), recipe)
