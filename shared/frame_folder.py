@@ -33,11 +33,15 @@ def folder_files(folder: Path) -> tuple[Path, ...]:
     """The JPEGs of a folder in the order of their numbers, then names.
 
     Raises:
-        VideoDecodeError: if there is none.
+        VideoDecodeError: if there is none, or the folder cannot be read.
     """
+    try:
+        entries = list(folder.iterdir())
+    except OSError as err:
+        raise _unreadable(folder, err) from err
     files = [
         path
-        for path in folder.iterdir()
+        for path in entries
         if path.suffix.lower() in _SUFFIXES and not path.name.startswith(".")
     ]
     if not files:
@@ -74,7 +78,8 @@ def read_folder(
         stop: place after the last frame wanted; None: to the end.
 
     Raises:
-        VideoDecodeError: if there is no JPEG, none that can be decoded, or the rate is missing.
+        VideoDecodeError: if there is no JPEG, none that can be decoded, the rate is missing, or the
+            folder cannot be read.
     """
     rate = _checked_rate(folder, rate)
     files = folder_files(folder)
@@ -83,8 +88,9 @@ def read_folder(
     damaged: list[str] = []
     size: tuple[int, int] | None = None
     if start > 0 and folder_seconds(folder, rate=rate) is not None:
-        size = _upright(files[0]).size
-        index, files, places = start, files[start:], places[start:]
+        size = _size_if_decoded(files[0])
+        if size is not None:
+            index, files, places = start, files[start:], places[start:]
     for path, place in zip(files, places, strict=True):
         if stop is not None and index >= stop:
             break
@@ -113,10 +119,14 @@ def folder_seconds(folder: Path, *, rate: float | None) -> NDArray[np.float64] |
     """(F,) times of all frames, if every JPEG looks whole; None where only decoding tells.
 
     Raises:
-        VideoDecodeError: if there is no JPEG, or the rate is missing.
+        VideoDecodeError: if there is no JPEG, the rate is missing, or the folder cannot be read.
     """
     rate = _checked_rate(folder, rate)
-    places = _sound_places(folder, folder.stat().st_mtime_ns)
+    try:
+        changed = folder.stat().st_mtime_ns
+    except OSError as err:
+        raise _unreadable(folder, err) from err
+    places = _sound_places(folder, changed)
     return None if places is None else np.array(places) / rate
 
 
@@ -141,6 +151,17 @@ def _looks_whole(path: Path) -> bool:
 def _upright(path: Path) -> Image.Image:
     with Image.open(path) as opened:
         return ImageOps.exif_transpose(opened).convert("RGB")
+
+
+def _size_if_decoded(path: Path) -> tuple[int, int] | None:
+    try:
+        return _upright(path).size
+    except _UNREADABLE:
+        return None
+
+
+def _unreadable(folder: Path, err: OSError) -> VideoDecodeError:
+    return VideoDecodeError(f"{folder}: the folder cannot be read ({err.strerror or err})")
 
 
 def _checked_rate(folder: Path, rate: float | None) -> float:

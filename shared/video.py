@@ -47,7 +47,7 @@ def probe(path: Path, *, rate: float | None = None) -> VideoInfo:
     Raises:
         VideoDecodeError: if no frame can be decoded, or a folder's rate is missing.
     """
-    return probe_folder(path, rate=rate) if path.is_dir() else probe_file(path)
+    return probe_folder(path, rate=rate) if _is_folder(path) else probe_file(path)
 
 
 def read_frames(
@@ -68,7 +68,7 @@ def read_frames(
         VideoDecodeError: at the first frame asked for, if no frame can be decoded or a folder's
             rate is missing; later, if the disk fails.
     """
-    if path.is_dir():
+    if _is_folder(path):
         return read_folder(path, rate=rate, start=start, stop=stop)
     return read_file(path, start=start, stop=stop)
 
@@ -82,7 +82,7 @@ def frame_seconds(path: Path, *, rate: float | None = None) -> NDArray[np.float6
     Raises:
         VideoDecodeError: if the video cannot be opened, or a folder's rate is missing.
     """
-    if path.is_dir():
+    if _is_folder(path):
         return folder_seconds(path, rate=rate)
     times = frame_times(path)
     return None if times is None else times.seconds
@@ -94,7 +94,7 @@ def estimate(path: Path, *, rate: float | None = None) -> FrameEstimate:
     Raises:
         VideoDecodeError: if the video cannot be opened, or a folder's rate is missing.
     """
-    return estimate_folder(path, rate=rate) if path.is_dir() else estimate_file(path)
+    return estimate_folder(path, rate=rate) if _is_folder(path) else estimate_file(path)
 
 
 def content_digest(path: Path) -> str:
@@ -104,7 +104,7 @@ def content_digest(path: Path) -> str:
         VideoDecodeError: if it cannot be read.
     """
     try:
-        if not path.is_dir():
+        if not _is_folder(path):
             with path.open("rb") as file:
                 return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
         digest = hashlib.sha256()
@@ -124,8 +124,15 @@ def content_bytes(path: Path) -> int:
         VideoDecodeError: if it cannot be read.
     """
     try:
-        files = folder_files(path) if path.is_dir() else (path,)
+        files = folder_files(path) if _is_folder(path) else (path,)
         return sum(file.stat().st_size for file in files)
+    except OSError as err:
+        raise _unreadable(path, err) from err
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
     except OSError as err:
         raise _unreadable(path, err) from err
 

@@ -24,7 +24,7 @@ def opened_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
     with most pixels.
 
     Raises:
-        VideoDecodeError: if the file cannot be opened, or has no video stream.
+        VideoDecodeError: if the file cannot be opened, has no video stream, or one without decoder.
     """
     try:
         # The absolute path, because FFmpeg takes "a:b" for a protocol and a name.
@@ -35,6 +35,11 @@ def opened_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
         stream = container.streams.best("video")
         if not isinstance(stream, VideoStream):
             raise VideoDecodeError(f"{path}: has no video stream")
+        if stream.codec_context is None:  # PyAV has then no name for the codec either
+            raise VideoDecodeError(
+                f"{path}: FFmpeg {av.ffmpeg_version_info} has no decoder for its codec; "
+                "convert it, to H.264 for example"
+            )
         stream.thread_type = "AUTO"
         stream.codec_context.thread_count = _NUM_THREADS
         yield container, stream

@@ -18,6 +18,7 @@ from av.container import InputContainer
 from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
+from numpy.typing import NDArray
 
 from shared.errors import VideoDecodeError
 from shared.frame_times import FrameTimes, frame_times
@@ -41,7 +42,7 @@ def probe_file(path: Path) -> VideoInfo:
     with opened_video(path) as (container, stream):
         for picture in _pictures(path, container.demux(stream), stream):
             form = PictureForm.of(picture)
-            height, width, _ = form.image(picture).shape
+            height, width, _ = _image(path, form, picture).shape
             return VideoInfo(
                 height=height,
                 width=width,
@@ -93,7 +94,7 @@ def read_file(path: Path, *, start: int = 0, stop: int | None = None) -> Iterato
             form = form or PictureForm.of(picture)
             seconds = _repaired(picture.time, before=seconds, interval=interval)
             if index >= start:
-                yield Frame(index=index, seconds=seconds, image=form.image(picture))
+                yield Frame(index=index, seconds=seconds, image=_image(path, form, picture))
             if stop is not None and index + 1 >= stop:
                 return
 
@@ -116,7 +117,8 @@ def _sought(path: Path, times: FrameTimes, *, start: int, stop: int | None) -> I
                 if stop is not None and index >= stop:
                     return
                 seconds = float(times.seconds[index])
-                yield Frame(index=index, seconds=seconds, image=times.form.image(picture))
+                image = _image(path, times.form, picture)
+                yield Frame(index=index, seconds=seconds, image=image)
                 if index + 1 == stop:
                     return
         return
@@ -177,6 +179,17 @@ def _pictures(path: Path, packets: Iterable[Packet], stream: VideoStream) -> Ite
             "%s: %d packets left out, they cannot be decoded (%s); %d frames could be",
             *(path, len(errors), errors[0], num_pictures),
         )
+
+
+def _image(path: Path, form: PictureForm, picture: VideoFrame) -> NDArray[np.uint8]:
+    """(H, W, 3) uint8 RGB."""
+    try:
+        return form.image(picture)
+    except (av.FFmpegError, ValueError) as err:
+        raise VideoDecodeError(
+            f"{path}: pictures of the format {picture.format.name} cannot be made RGB "
+            f"({reason(err)})"
+        ) from err
 
 
 def _count_packets(container: InputContainer, stream: VideoStream) -> int:

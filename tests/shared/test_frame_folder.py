@@ -10,7 +10,8 @@ from PIL import Image
 
 import shared.frame_folder as frame_folder
 from shared.errors import VideoDecodeError
-from shared.video import frame_seconds, probe, read_frames
+from shared.frame_folder import estimate_folder, folder_seconds, probe_folder, read_folder
+from shared.video import content_bytes, content_digest, frame_seconds, probe, read_frames
 from tests.shared.conftest import HEIGHT, WIDTH, number_of, numbered_image
 
 
@@ -86,6 +87,16 @@ def test_a_folder_with_a_damaged_file_is_decoded_from_its_first(tmp_path: Path) 
     assert [(frame.index, number_of(frame.image)) for frame in frames] == [(3, 4), (4, 5)]
 
 
+def test_a_first_file_that_only_looks_whole_does_not_shift_a_range(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "v", [(f"{i:03d}.jpg", i) for i in range(4)])
+    content = (folder / "000.jpg").read_bytes()
+    begin_of_scan = content.index(b"\xff\xda")
+    (folder / "000.jpg").write_bytes(content[:begin_of_scan] + b"\xff\xd9")
+    assert frame_seconds(folder, rate=10.0) is not None
+    frames = list(read_frames(folder, rate=10.0, start=1))
+    assert [(frame.index, number_of(frame.image)) for frame in frames] == [(1, 2), (2, 3)]
+
+
 def test_probe(tmp_path: Path) -> None:
     folder = write_folder(tmp_path / "v", [(f"{i:03d}.jpg", i) for i in range(4)])
     info = probe(folder, rate=60.0)
@@ -133,6 +144,21 @@ def test_folders_without_frames_are_told(tmp_path: Path) -> None:
             list(read_frames(tmp_path / name, rate=10.0))
         with pytest.raises(VideoDecodeError, match=re.escape(message)):
             probe(tmp_path / name, rate=10.0)
+
+
+def test_a_folder_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    for read in (
+        folder_seconds,
+        probe_folder,
+        estimate_folder,
+        lambda p, rate: [*read_folder(p, rate=rate)],
+    ):
+        with pytest.raises(VideoDecodeError, match=r"gone: the folder cannot be read \(No such"):
+            read(gone, rate=10.0)
+    for measure in (probe, frame_seconds, content_bytes, content_digest):
+        with pytest.raises(VideoDecodeError, match=r"cannot be read \(File name too long"):
+            measure(tmp_path / ("v" * 300))
 
 
 @pytest.mark.parametrize("rate", [None, 0.0, -1.0, float("nan"), float("inf")])

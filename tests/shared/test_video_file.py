@@ -237,6 +237,25 @@ def test_what_is_no_video_is_told(tmp_path: Path) -> None:
                 read(tmp_path / name)
 
 
+def test_a_codec_without_decoder_is_told(tmp_path: Path, write_video: VideoWriter) -> None:
+    path = write_video(tmp_path / "a.mp4", 3)
+    path.write_bytes(path.read_bytes().replace(b"avc1", b"zzzz"))
+    for read in (lambda path: list(read_frames(path, start=1)), probe, estimate):
+        with pytest.raises(VideoDecodeError, match=r"a\.mp4: FFmpeg .* has no decoder for"):
+            read(path)
+
+
+def test_a_format_that_cannot_be_converted_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "a.nut"
+    with av.open(str(path), "w") as container:
+        stream: Any = container.add_stream("rawvideo", rate=10)
+        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "bgr4"
+        container.mux(stream.encode(av.VideoFrame(WIDTH, HEIGHT, "bgr4")))
+    for read in (lambda path: list(read_frames(path)), probe):
+        with pytest.raises(VideoDecodeError, match=r"a\.nut: pictures of the format bgr4 cannot"):
+            read(path)
+
+
 def test_closing_early_closes_the_file(tmp_path: Path, write_video: VideoWriter) -> None:
     path = write_video(tmp_path / "a.mp4", 20)
     descriptors = Path("/proc/self/fd")
