@@ -78,7 +78,7 @@ def fetch_imagenet_weights(name: ImageNetwork) -> dict[str, Tensor]:
     except (URLError, OSError, RuntimeError) as err:
         raise CheckpointError(
             f"ImageNet weights of {name}: could not be downloaded ({err}); fetch {weights.url} "
-            "on a machine with network access and give the file instead"
+            "on a machine with network access and give the file with --weights instead"
         ) from err
 
 

@@ -7,12 +7,13 @@ from pathlib import Path
 from accelerate import Accelerator
 from torch import nn
 
-from shared.errors import ConfigError
+from shared.errors import CheckpointError, ConfigError
 from shared.run_folder import CONFIG_NAME
 from stage2_train.model.baselines.googlenet import inflate_googlenet
 from stage2_train.model.baselines.i3d import I3D
 from stage2_train.model.imagenet import fetch_imagenet_weights, image_network, read_weights
 from stage2_train.model.inflate import inflate
+from stage2_train.training.checkpoint import LAST_NAME
 from stage2_train.training.recipe import Recipe
 from stage2_train.training.run_config import load_run_config
 
@@ -21,14 +22,23 @@ __all__ = ["set_first_weights", "weights_digest"]
 logger = logging.getLogger(__name__)
 
 IMAGENET_NAME = "torchvision IMAGENET1K_V1"
+_OF_FILE = "sha256:"
 
 
 def weights_digest(recipe: Recipe, file: Path | None, run: Path) -> str | None:
     """What the run records of its first weights; a run that exists keeps what it has recorded.
 
     Raises:
-        ConfigError: if a file is given for a network that starts from no weights.
+        ConfigError: if a file is given for a network that starts from no weights, or none is given
+            although the run still has to start from one.
+        CheckpointError: if there is no such file.
     """
+    recorded = load_run_config(run).weights_digest if (run / CONFIG_NAME).is_file() else None
+    if file is None and not (run / LAST_NAME).is_file() and _is_of_file(recorded):
+        raise ConfigError(
+            f"{run}: holds a run that starts from weights of a file ({recorded}) and has no "
+            "checkpoint yet; give --weights again, or another --run"
+        )
     if recipe.initial_weights == "random":
         return None
     if image_network(recipe.model) is None:
@@ -38,12 +48,24 @@ def weights_digest(recipe: Recipe, file: Path | None, run: Path) -> str | None:
                 "leave --weights out"
             )
         return None
-    if file is not None and file.is_file():
+    if file is not None:
+        return _digest(file)
+    return recorded if (run / CONFIG_NAME).is_file() else IMAGENET_NAME
+
+
+def _digest(file: Path) -> str:
+    try:
         with file.open("rb") as opened:
-            return f"sha256:{hashlib.file_digest(opened, 'sha256').hexdigest()}"
-    if file is None and (run / CONFIG_NAME).is_file():
-        return load_run_config(run).weights_digest
-    return IMAGENET_NAME
+            return f"{_OF_FILE}{hashlib.file_digest(opened, 'sha256').hexdigest()}"
+    except OSError as err:
+        raise CheckpointError(
+            f"first weights {file}: cannot be read ({err.strerror}); give the .pth file of a "
+            "torchvision network"
+        ) from err
+
+
+def _is_of_file(digest: str | None) -> bool:
+    return digest is not None and digest.startswith(_OF_FILE)
 
 
 def set_first_weights(

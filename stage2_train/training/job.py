@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate import Accelerator
+from torch import nn
 
 from shared.config_file import to_toml
 from shared.errors import ConfigError
@@ -96,13 +98,10 @@ def train(request: TrainRequest) -> dict[str, Any]:
     plan = _plan(request)
     recipe, sources = plan.config.recipe, plan.sources
     accelerator = build_accelerator(recipe.precision, request.device)
+    network = _first_network(plan, request, accelerator)
     if accelerator.is_main_process:
         _open_run(plan)
     accelerator.wait_for_everyone()
-    torch.manual_seed(recipe.seed)
-    network = build_network(recipe.model)
-    if recipe.initial_weights == "imagenet" and not (plan.run / LAST_NAME).is_file():
-        set_first_weights(network, recipe, request.weights, accelerator=accelerator)
     validation = sources.clip_dataset(plan.validation, recipe)
     data = TrainingData(
         train=sources.clip_dataset(plan.train, recipe),
@@ -150,6 +149,16 @@ def describe_training(request: TrainRequest) -> dict[str, Any]:
         "steps": steps,
         **_counts(plan),
     }
+
+
+def _first_network(plan: _Plan, request: TrainRequest, accelerator: Accelerator) -> nn.Module:
+    """The network as it begins; made before the run's folder, which records what it begins from."""
+    recipe = plan.config.recipe
+    torch.manual_seed(recipe.seed)
+    network = build_network(recipe.model)
+    if recipe.initial_weights == "imagenet" and not (plan.run / LAST_NAME).is_file():
+        set_first_weights(network, recipe, request.weights, accelerator=accelerator)
+    return network
 
 
 def _counts(plan: _Plan) -> dict[str, int]:

@@ -1,0 +1,84 @@
+"""A run starts from the weights that its folder records, or leaves no folder."""
+
+from collections.abc import Callable
+from pathlib import Path
+from urllib.error import URLError
+
+import pytest
+import torch
+from click.testing import CliRunner, Result
+from torchvision.models import resnet18
+
+from shared.cli import orn
+from stage2_train.training.checkpoint import load_checkpoint
+from tests.stage2_train.tiny_workspace import make_workspace
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory) -> Path:
+    """Random weights of a ResNet-18, as torchvision's files are."""
+    path = tmp_path_factory.mktemp("weights") / "resnet18.pth"
+    torch.manual_seed(0)
+    torch.save(resnet18().state_dict(), path)
+    return path
+
+
+@pytest.fixture
+def start(tiny_world, tmp_path) -> Callable[..., Result]:
+    """Makes one step of a run in tmp_path / "run", of a network that the weights fit."""
+    options = make_workspace(tiny_world, tmp_path)
+    recipe = Path(options["--recipe"])
+    recipe.write_text(recipe.read_text().replace("base_width = 2", "base_width = 64"))
+    manifest = options.pop("manifest")
+    flags = [part for option in options.items() for part in option]
+
+    def run(*more: str | Path) -> Result:
+        arguments = ["train", manifest, *flags, "--max-steps", "1", *map(str, more)]
+        return CliRunner().invoke(orn, arguments)
+
+    return run
+
+
+def test_a_failed_download_leaves_no_run(start, weights, tmp_path, monkeypatch) -> None:
+    def offline(url: str, *args: object, **options: object) -> None:
+        raise URLError("no network")
+
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    monkeypatch.setattr(torch.hub, "download_url_to_file", offline)
+    result = start("--set", "initial_weights=imagenet")
+    assert result.exit_code == 1
+    assert "could not be downloaded" in result.stderr
+    assert "give the file with --weights" in result.stderr
+    assert not (tmp_path / "run").exists()
+    result = start("--weights", weights)
+    assert result.exit_code == 0, result.stderr
+
+
+def test_wrong_weights_leave_no_run(start, weights, tmp_path) -> None:
+    result = start("--weights", tmp_path / "resnet81.pth")
+    assert result.exit_code == 1
+    assert "resnet81.pth: cannot be read (No such file or directory)" in result.stderr
+    result = start("--weights", weights, "--set", "model.base_width=2")
+    assert result.exit_code == 1
+    assert "do not fit the network's backbone" in result.stderr
+    assert not (tmp_path / "run").exists()
+    result = start("--weights", weights)
+    assert result.exit_code == 0, result.stderr
+
+
+def test_killed_before_its_first_checkpoint_it_asks_for_the_weights_again(
+    start, weights, tmp_path
+) -> None:
+    last = tmp_path / "run" / "last.pt"
+    assert start("--weights", weights).exit_code == 0
+    expected = load_checkpoint(last).model
+    last.unlink()
+    for more in ((), ("--set", "initial_weights=imagenet")):
+        result = start(*more)
+        assert result.exit_code == 2
+        assert "run: holds a run that starts from weights of a file (sha256:" in result.stderr
+        assert "give --weights again" in result.stderr
+    assert start("--weights", weights).exit_code == 0
+    for name, tensor in load_checkpoint(last).model.items():
+        assert torch.equal(tensor, expected[name]), name
+    assert start("--set", "initial_weights=imagenet").exit_code == 0
