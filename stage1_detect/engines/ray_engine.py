@@ -3,6 +3,8 @@
 Units are handed out one at a time. The driver writes nothing: actors write shards to the folder of
 the job, which must be on storage that all machines see. An actor that is lost, with its machine or
 alone, is replaced as soon as the cluster has room; its unit goes back to the front of the queue.
+An actor for which there is no unit ends at once: one that waited could be lost unnoticed, and a
+unit handed to it would lose an attempt.
 """
 
 from __future__ import annotations
@@ -104,7 +106,6 @@ class _Crew:
         self._actor_class = ray.remote(**needs)(DetectActor)
         self._arguments = {"device": device, "videos": ray.put(videos), "batch": batch}
         self._at_work: dict[Any, tuple[Any, Unit | None]] = {}
-        self._idle: list[Any] = []
         self._queue: deque[Unit] = deque()
         self._losses: Counter[int | None] = Counter()
 
@@ -127,23 +128,21 @@ class _Crew:
         """Ends all actors; what they were writing is removed."""
         for actor, unit in self._at_work.values():
             self._end(actor, unit)
-        for actor in self._idle:
-            self._end(actor, None)
         self._at_work.clear()
-        self._idle.clear()
 
     def _start(self) -> None:
         actor = self._actor_class.remote(**self._arguments)
         self._at_work[actor.load.remote(self._load)] = (actor, None)
 
     def _collect(self, task: Any) -> UnitResult | None:
-        """What a finished task gave; its actor gets the next unit, or is replaced if it is lost."""
+        """What a finished task gave; its actor gets the next unit, or
+        ends; one that is lost is replaced."""
         errors = self._ray.exceptions
         actor, unit = self._at_work.pop(task)
         try:
             outcome = self._ray.get(task)
         except errors.RayTaskError as err:
-            self._idle.append(actor)
+            self._end(actor, unit)
             raise (err.cause if isinstance(err.cause, Exception) else err) from err
         except errors.RayError as err:
             self._replace(actor, unit, err)
@@ -151,15 +150,16 @@ class _Crew:
         if isinstance(outcome, ActorReady):
             self._check(outcome)
             self._losses[None] = 0
-        self._idle.append(actor)
-        self._hand_out()
+        self._go_on(actor)
         return outcome if isinstance(outcome, UnitResult) else None
 
-    def _hand_out(self) -> None:
-        while self._queue and self._idle:
-            actor, unit = self._idle.pop(), self._queue.popleft()
-            task = actor.detect.remote(unit, shard_path(self._folder, unit.index))
-            self._at_work[task] = (actor, unit)
+    def _go_on(self, actor: Any) -> None:
+        if not self._queue:
+            self._end(actor, None)
+            return
+        unit = self._queue.popleft()
+        task = actor.detect.remote(unit, shard_path(self._folder, unit.index))
+        self._at_work[task] = (actor, unit)
 
     def _replace(self, actor: Any, unit: Unit | None, err: Exception) -> None:
         """Puts the unit of a lost actor back and starts another actor."""
@@ -173,7 +173,6 @@ class _Crew:
             logger.warning("unit %d goes back to the queue: its actor is lost (%s)", key, reason)
             self._queue.appendleft(unit)
         self._start()
-        self._hand_out()
 
     def _end(self, actor: Any, unit: Unit | None) -> None:
         with contextlib.suppress(self._ray.exceptions.RayError):
