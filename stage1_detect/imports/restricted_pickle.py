@@ -35,17 +35,16 @@ _NAMES = {
 }
 _TYPES = ("f4", "f8")
 _INSTRUCTION_NAMES = {opcode.code: opcode.name for opcode in pickletools.opcodes}
-_EMPTY_LISTS = re.compile(rb"(?:\]\x94)+")  # most of an authors' file: lists of no detections
+_EMPTY_LISTS = re.compile(rb"(?:\]\x94){1,4096}")
+"""Lists of no detections, most of an authors' file; bounded, because matching takes memory, too."""
 
 
+@dataclass(slots=True, eq=False)
 class PickledArray:
     """An array of numbers in a pickle; `values` is set once the pickle has said them."""
 
-    __slots__ = ("values",)
-
-    def __init__(self) -> None:
-        self.values: NDArray[Any] | None = None
-        """Any shape, float32 or float64; not to be written to."""
+    values: NDArray[Any] | None = None
+    """Any shape, float32 or float64; not to be written to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,12 +114,16 @@ class _Machine:
             if handler is None:
                 name = _INSTRUCTION_NAMES.get(chr(code), f"0x{code:02x}")
                 raise self.refusal(f"the instruction {name}")
+            self.spend(1)
             handler(self)
-            self.budget -= 1
-            if self.budget < 0:
-                raise MaskImportError(
-                    f"{self.source}: wanted at most {MAX_INSTRUCTIONS} instructions, found more"
-                )
+
+    def spend(self, instructions: int) -> None:
+        """Takes these off what may still be followed, before they are."""
+        self.budget -= instructions
+        if self.budget < 0:
+            raise MaskImportError(
+                f"{self.source}: wanted at most {MAX_INSTRUCTIONS} instructions, found more"
+            )
 
     def refusal(self, what: str) -> MaskImportError:
         """The error about something that mask files do not need."""
@@ -158,12 +161,12 @@ def _empty_list(machine: _Machine) -> None:
         machine.stack.append([])
         return
     num_lists = (run.end() - run.start()) // 2
+    machine.spend(2 * num_lists - 1)  # this one is counted
     lists: list[list[Any]] = [[] for _ in range(num_lists)]
     first = len(machine.memo)
     machine.memo.update(zip(range(first, first + num_lists), lists, strict=True))
     machine.stack += lists
     machine.place = run.end()
-    machine.budget -= 2 * num_lists
 
 
 def _extend(machine: _Machine, values: list[Any]) -> None:
@@ -192,8 +195,13 @@ def _name(machine: _Machine, module: Any, name: Any) -> None:
     """Puts an allowed name on the stack."""
     word = _NAMES.get((module, name)) if type(module) is str and type(name) is str else None
     if word is None:
-        raise machine.refusal(f"the global {str(module)[:100]}.{str(name)[:100]}")
+        raise machine.refusal(f"the global {_word(module)}.{_word(name)}")
     machine.stack.append(_Name(word))
+
+
+def _word(value: Any) -> str:
+    """Part of a message; lists are not written out, few bytes can nest them beyond all time."""
+    return value[:100] if type(value) is str else f"<{type(value).__name__}>"
 
 
 def _global(machine: _Machine) -> None:
@@ -202,11 +210,6 @@ def _global(machine: _Machine) -> None:
     module = machine.data[machine.place : end].decode()
     name = machine.data[end + 1 : second].decode()
     machine.place = second + 1
-    _name(machine, module, name)
-
-
-def _stack_global(machine: _Machine) -> None:
-    name, module = machine.stack.pop(), machine.stack.pop()
     _name(machine, module, name)
 
 
@@ -256,14 +259,10 @@ def _protocol(machine: _Machine) -> None:
         raise ValueError(f"protocol {version}")
 
 
-def _frame(machine: _Machine) -> None:
-    machine.take(8)  # how much belongs together, of no use here
-
-
 _STOP = ord(".")
-_HANDLERS: dict[int, Callable[[_Machine], None]] = {
+_HANDLERS: dict[int, Callable[[_Machine], object]] = {
     0x80: _protocol,
-    0x95: _frame,
+    0x95: lambda m: m.take(8),  # how much belongs together, of no use here
     ord("("): lambda m: m.marks.append(len(m.stack)),
     ord("N"): lambda m: m.stack.append(None),
     0x88: lambda m: m.stack.append(True),
@@ -293,7 +292,7 @@ _HANDLERS: dict[int, Callable[[_Machine], None]] = {
     ord("h"): lambda m: m.stack.append(m.memo[m.number("B")]),
     ord("j"): lambda m: m.stack.append(m.memo[m.number("I")]),
     ord("c"): _global,
-    0x93: _stack_global,
+    0x93: lambda m: _name(m, m.stack.pop(-2), m.stack.pop()),
     ord("R"): _reduce,
     ord("b"): _build,
 }

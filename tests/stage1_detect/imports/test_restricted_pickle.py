@@ -7,6 +7,7 @@ import copyreg
 import os
 import pickle
 import struct
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -206,6 +207,27 @@ def test_an_array_cannot_claim_more_than_its_bytes() -> None:
 
 def test_a_far_place_in_the_memo_costs_nothing() -> None:
     assert load(b"\x80\x04]r\xff\xff\xff\xff.") == []
+
+
+@pytest.mark.parametrize(
+    "lists",
+    [b"]q\x00" + b"(h\x00h\x00tq\x00" * 40, b"]" + b"\x85" * 50_000],
+    ids=["each twice in the next", "deep"],
+)
+def test_a_global_named_by_a_list_is_refused_without_writing_it_out(lists: bytes) -> None:
+    with pytest.raises(MaskImportError, match=r"the global <tuple>\.eval near byte"):
+        load(b"\x80\x04" + lists + b"\x8c\x04eval\x93.")
+
+
+def test_a_run_of_lists_is_counted_before_it_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = b"\x80\x04" + b"]\x94" * 2_000_000 + b"."
+    monkeypatch.setattr(restricted_pickle, "MAX_INSTRUCTIONS", 100_000)
+    tracemalloc.start()
+    with pytest.raises(MaskImportError, match="wanted at most 100000 instructions"):
+        load(data)
+    peak_bytes = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak_bytes < 20e6  # 50,000 lists, of 2,000,000
 
 
 def test_length_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
