@@ -37,8 +37,9 @@ def verify_folder(folder: Path, dataset: Dataset | None = None) -> list[Problem]
 
     Shards are missing or of no plan; detectors differ; frames of a video lie in two shards or in
     none, or their number is not the header's (a note: headers are often wrong). With a data set:
-    videos that are there and in no shard, shards of videos that are not listed or whose file has
-    another size now. A shard that cannot be read is left out, `verify_shard` tells why.
+    videos that are there and in no shard, of those that the plan asks for (a note where masks were
+    imported: the released files need not have all), shards of videos that are not listed or whose
+    file has another size now. A shard that cannot be read is left out, `verify_shard` tells why.
 
     Raises:
         ShardNotFoundError: if there is no such folder, or no shard in it.
@@ -63,7 +64,9 @@ def verify_folder(folder: Path, dataset: Dataset | None = None) -> list[Problem]
     if dataset is not None:
         known = {video.id for shard in shards for video in shard.videos}
         known |= {video.id for shard in shards for video in shard.failed}
-        problems += _check_listed(folder, dataset, stretches, known=known)
+        scope = "all" if plan is None else plan.frames
+        problems += _check_absent(folder, dataset, scope=scope, known=known | set(stretches))
+        problems += _check_listed(dataset, stretches)
     return problems
 
 
@@ -175,11 +178,25 @@ def _check_failed(shards: Sequence[Shard]) -> _Problems:
             )
 
 
-def _check_listed(
-    folder: Path, dataset: Dataset, stretches: dict[str, list[_Stretch]], *, known: set[str]
-) -> _Problems:
-    """The shards against the data set as it lies on this machine; `known` are the videos that some
-    shard has, with or without frames, or records as failed."""
+def _check_absent(folder: Path, dataset: Dataset, *, scope: str, known: set[str]) -> _Problems:
+    """Videos that are there and in no shard; `scope` is `frames` of the plan, and `known` are the
+    videos that some shard has, with or without frames, or records as failed."""
+    labelled = {segment.video_id for segment in dataset.segments}
+    for video in dataset.videos:
+        if video.id in known or (scope == "labelled" and video.id not in labelled):
+            continue
+        is_imported = scope == "imported"
+        yield Problem(
+            shard=folder,
+            place=f"video {video.id!r}",
+            wanted="detections, since it is listed and there",
+            found="no imported masks of it" if is_imported else "none in any shard",
+            severity="note" if is_imported else "error",
+        )
+
+
+def _check_listed(dataset: Dataset, stretches: dict[str, list[_Stretch]]) -> _Problems:
+    """The videos of the shards against those that lie on this machine."""
     listed = {*dataset.missing, *(video.id for video in dataset.videos)}
     for video_id, parts in stretches.items():
         if video_id not in listed:
@@ -192,14 +209,7 @@ def _check_listed(
     for video in dataset.videos:
         place = f"video {video.id!r}"
         parts = stretches.get(video.id, [])
-        if not parts and video.id not in known:
-            yield Problem(
-                shard=folder,
-                place=place,
-                wanted="detections, since it is listed and there",
-                found="none in any shard",
-            )
-        elif parts and parts[0].video.source_digest == UNKNOWN_SOURCE:
+        if parts and parts[0].video.source_digest == UNKNOWN_SOURCE:
             yield Problem(
                 shard=parts[0].path,
                 place=place,

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from shared.errors import ShardNotFoundError
-from shared.manifests.records import Dataset, DetectorChoice, Video
+from shared.manifests.records import Dataset, DetectorChoice, Segment, Video
 from shared.shards.plan import PLAN_NAME, Plan, plan_units
 from shared.shards.problem import Problem
 from shared.shards.schema import UNKNOWN_SOURCE, DetectorEntry
@@ -130,15 +130,15 @@ def test_videos_of_the_list(
             "video 'c': wanted detections, found a failure: no frame decoded",
         ),
         (
+            folder.name,
+            "error",
+            "video 'a': wanted detections, since it is listed and there, found none in any shard",
+        ),
+        (
             "shard-000000.zarr.zip",
             "error",
             "video 'stranger': wanted videos that the data set 'x' lists, found one that it does "
             "not",
-        ),
-        (
-            folder.name,
-            "error",
-            "video 'a': wanted detections, since it is listed and there, found none in any shard",
         ),
         (
             "shard-000001.zarr.zip",
@@ -154,6 +154,38 @@ def test_a_video_without_frames_is_not_missing(
 ) -> None:
     write_shard(shard(folder, 0), {"a": ((), ())})
     assert verify_folder(folder, dataset) == []
+
+
+@pytest.mark.parametrize(
+    ("scope", "wanted"),
+    [
+        ("labelled", [("error", "a", "none in any shard")]),
+        ("imported", [("note", "a", "no imported masks"), ("note", "b", "no imported masks")]),
+        ("all", [("error", "a", "none in any shard"), ("error", "b", "none in any shard")]),
+    ],
+)
+def test_only_videos_that_the_plan_asks_for_are_missed(
+    tmp_path: Path,
+    dataset: Dataset,
+    detector: DetectorEntry,
+    write_shard: ShardMaker,
+    scope: str,
+    wanted: list[tuple[str, str, str]],
+) -> None:
+    dataset = replace(
+        dataset,
+        videos=(*dataset.videos, Video(id="d", path=tmp_path / "d.mp4")),
+        segments=tuple(Segment(id=each, video_id=each, split="train") for each in "ad"),
+    )
+    (tmp_path / "d.mp4").write_bytes(b"video")
+    units = plan_units([("d", 4)])
+    Plan(dataset="x", frames=scope, detector=detector, units=units).save(tmp_path)
+    write_shard(shard(tmp_path, 0), {"d": frames(0, 4)})
+    found = verify_folder(tmp_path, dataset)
+    assert len(found) == len(wanted)
+    for problem, (severity, video_id, phrase) in zip(found, wanted, strict=True):
+        assert (problem.severity, problem.place) == (severity, f"video {video_id!r}")
+        assert phrase in problem.found
 
 
 def test_masks_imported_without_their_video(
