@@ -63,7 +63,12 @@ def _damaged(path: Path, array: str, reason: str) -> Problem:
 
 def _damaged_file(path: Path) -> list[Problem]:
     """The bytes of the ZIP file that no array is read from, and its own checksums."""
-    found = [*damaged_members(path), *unsealed_damage(path)]
+    try:
+        found = [*damaged_members(path), *unsealed_damage(path)]
+    except OSError as err:
+        return [
+            Problem(shard=path, wanted="a file that can be read", found=err.strerror or str(err))
+        ]
     return [
         _damaged(path, member.split("/")[0] if "/" in member else "", reason)
         for member, reason in found

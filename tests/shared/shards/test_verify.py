@@ -189,6 +189,13 @@ def test_a_truncated_shard_is_one_problem(path: Path) -> None:
     )
 
 
+def test_a_shard_that_cannot_be_read_is_a_problem_of_it(tmp_path: Path) -> None:
+    path = tmp_path / "shard-000000.zarr.zip"
+    path.mkdir()
+    (problem,) = verify_shard(path)
+    assert problem.message == "wanted a file that can be read, found Is a directory"
+
+
 def test_a_missing_shard_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ShardNotFoundError, match=r"absent\.zip: no such shard"):
         verify_shard(tmp_path / "absent.zip")
