@@ -23,7 +23,7 @@ from stage2_train.model.build import build_network
 from stage2_train.training.checkpoint import LAST_NAME
 from stage2_train.training.first_weights import set_first_weights, weights_digest
 from stage2_train.training.loop import TrainingData, train_network
-from stage2_train.training.phases import plan_phases
+from stage2_train.training.phases import check_processes, plan_phases
 from stage2_train.training.recipe import default_recipe, load_recipe
 from stage2_train.training.run_config import (
     DataPaths,
@@ -98,6 +98,11 @@ def train(request: TrainRequest) -> dict[str, Any]:
     plan = _plan(request)
     recipe, sources = plan.config.recipe, plan.sources
     accelerator = build_accelerator(recipe.precision, request.device)
+    check_processes(
+        recipe,
+        num_frames=recipe.data.clip_frames or sources.dataset.clip_frames,
+        num_processes=accelerator.num_processes,
+    )
     network = _first_network(plan, request, accelerator)
     if accelerator.is_main_process:
         _open_run(plan)

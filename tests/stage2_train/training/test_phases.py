@@ -4,8 +4,10 @@ from dataclasses import replace
 
 import pytest
 
+from shared.errors import ConfigError
 from stage2_train.model.network import ObjectVideoNetwork
 from stage2_train.training.phases import (
+    check_processes,
     freeze_for,
     phase_heads,
     plan_phases,
@@ -47,13 +49,33 @@ def test_accumulation_rounds_up() -> None:
     assert [steps_per_epoch(num, 3) for num in (1, 3, 4)] == [1, 1, 2]
 
 
-def test_freezing(tiny_recipe) -> None:
-    network = ObjectVideoNetwork(tiny_recipe.model)
+@pytest.mark.parametrize(
+    ("parts", "unused"),
+    [
+        (("shape", "appearance", "class"), {"activity_head"}),
+        (("shape",), {"activity_head", "trunk"}),
+        (("class",), {"activity_head", "trunk"}),
+    ],
+)
+def test_freezing(parts, unused, tiny_recipe) -> None:
+    network = ObjectVideoNetwork(replace(tiny_recipe.model, object_parts=parts))
     object_phase, both_phase = plan_phases(tiny_recipe, num_batches=1)
     freeze_for(network, object_phase)
     frozen = {
         name.split(".")[0] for name, row in network.named_parameters() if not row.requires_grad
     }
-    assert frozen == {"activity_head"}
+    assert frozen == unused
     freeze_for(network, both_phase)
     assert all(parameter.requires_grad for parameter in network.parameters())
+
+
+def test_several_processes_need_frames_to_relate(tiny_recipe) -> None:
+    check_processes(tiny_recipe, num_frames=1, num_processes=1)
+    check_processes(tiny_recipe, num_frames=2, num_processes=2)
+    for changes in ({"heads": "activity"}, {"relation_frames": "same"}):
+        recipe = replace(tiny_recipe, model=replace(tiny_recipe.model, **changes))
+        check_processes(recipe, num_frames=1, num_processes=2)
+    with pytest.raises(
+        ConfigError, match=r"data\.clip_frames: wanted at least 2 frames for 3 processes.* found 1"
+    ):
+        check_processes(tiny_recipe, num_frames=1, num_processes=3)
