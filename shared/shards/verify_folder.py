@@ -65,8 +65,8 @@ def verify_folder(folder: Path, dataset: Dataset | None = None) -> list[Problem]
         known = {video.id for shard in shards for video in shard.videos}
         known |= {video.id for shard in shards for video in shard.failed}
         scope = "all" if plan is None else plan.frames
-        problems += _check_absent(folder, dataset, scope=scope, known=known | set(stretches))
         problems += _check_listed(dataset, stretches)
+        problems += _check_absent(folder, dataset, scope=scope, known=known | set(stretches))
     return problems
 
 

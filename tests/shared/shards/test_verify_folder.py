@@ -130,11 +130,6 @@ def test_videos_of_the_list(
             "video 'c': wanted detections, found a failure: no frame decoded",
         ),
         (
-            folder.name,
-            "error",
-            "video 'a': wanted detections, since it is listed and there, found none in any shard",
-        ),
-        (
             "shard-000000.zarr.zip",
             "error",
             "video 'stranger': wanted videos that the data set 'x' lists, found one that it does "
@@ -145,6 +140,11 @@ def test_videos_of_the_list(
             "error",
             "video 'b': wanted a source of 5 bytes, as when it was looked at, found 7 bytes at "
             f"{tmp_path / 'b.mp4'}",
+        ),
+        (
+            folder.name,
+            "error",
+            "video 'a': wanted detections, since it is listed and there, found none in any shard",
         ),
     ]
 
