@@ -12,7 +12,7 @@ from shared.manifests.records import Form, Metric, Task
 from shared.manifests.table import LABEL_SEPARATOR
 from shared.manifests.tables import Problems, read_rows
 
-__all__ = ["TableGuess", "VideosGuess", "guess_table", "guess_videos"]
+__all__ = ["TableGuess", "VideosGuess", "guess_table", "guess_videos", "is_video_name"]
 
 _VIDEO_SUFFIXES = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ts", ".webm", ".wmv")
 _SAMPLE = 50
@@ -119,6 +119,11 @@ def guess_videos(folder: Path, video_ids: Sequence[str], *, has_times: bool) -> 
     )
 
 
+def is_video_name(name: str) -> bool:
+    """Whether a file of this name is taken for a video."""
+    return Path(name).suffix.lower() in _VIDEO_SUFFIXES
+
+
 def _entries(folder: Path) -> Iterator[tuple[str, bool]]:
     """Videos below a folder, relative to it, and whether each is a folder of frames."""
     left = _MOST_ENTRIES
@@ -131,7 +136,7 @@ def _entries(folder: Path) -> Iterator[tuple[str, bool]]:
         ):
             yield relative.as_posix(), True
         for name in sorted(names):
-            if Path(name).suffix.lower() in _VIDEO_SUFFIXES:
+            if is_video_name(name):
                 yield (relative / name).as_posix(), False
         if left < 0:
             return

@@ -9,7 +9,7 @@ from shared.atomic_file import write_text
 from shared.errors import ConfigError, ManifestError
 from shared.manifests import table
 from shared.manifests.finder import expand, find_videos
-from shared.manifests.guess import TableGuess, VideosGuess, guess_table, guess_videos
+from shared.manifests.guess import TableGuess, VideosGuess, guess_table, guess_videos, is_video_name
 from shared.manifests.parse import parse_text
 from shared.manifests.records import Form
 from shared.manifests.schema import ColumnSplit, Manifest, TableLabels
@@ -84,18 +84,15 @@ def make_manifest(request: NewRequest) -> NewManifest:
     Raises:
         DataRootError: if the table is not there.
         ManifestError: if the table cannot be used, or no video is found and no pattern given.
-        ConfigError: if a file would be replaced, or the rate of frame folders is missing.
+        ConfigError: if a file would be replaced, or the rate of frame folders is missing, or given
+            for files.
         PipelineError: if the disk refuses.
     """
     found = guess_table(request.table)
     folder = request.table.absolute().parent
     data_root, root = _data_root(folder, request.data_root)
     videos = _videos(request, folder, found)
-    if videos.form == "frames" and request.rate is None:
-        raise ConfigError(
-            f"{folder / videos.pattern}: videos are folders of frames, which do not tell their "
-            "rate; say so with --rate"
-        )
+    _check_rate(request.rate, folder, videos)
     name = _clean_name(request.name or (folder.name if root != "." else request.table.stem))
     path = request.out or Path(f"{name}.toml")
     classes_path = folder / _CLASSES_NAME
@@ -105,8 +102,9 @@ def make_manifest(request: NewRequest) -> NewManifest:
                 f"{existing} is there already; --fresh replaces it, --out and --name "
                 "choose another manifest"
             )
-    rate = request.rate if videos.form == "frames" else None
-    text = _text(request.table.name, name=name, root=root, found=found, videos=videos, rate=rate)
+    text = _text(
+        request.table.name, name=name, root=root, found=found, videos=videos, rate=request.rate
+    )
     manifest = parse_text(text, path)
     _check_rows(manifest, folder)
     present = find_videos(
@@ -146,11 +144,25 @@ def _videos(request: NewRequest, folder: Path, found: TableGuess) -> VideosGuess
                 f"{folder}; say where they lie with --videos, such as --videos 'videos/{{id}}.mp4'"
             )
         return guess
-    is_folder = request.rate is not None or any(
-        (folder / expand(request.pattern, video_id)).is_dir() for video_id in found.video_ids[:50]
-    )
-    form: Form = "frames" if is_folder else "segments" if found.has_times else "clips"
+    paths = [folder / expand(request.pattern, video_id) for video_id in found.video_ids[:50]]
+    has_folders = any(path.is_dir() for path in paths)
+    has_files = is_video_name(request.pattern) or any(path.is_file() for path in paths)
+    are_folders = has_folders or (request.rate is not None and not has_files)
+    form: Form = "frames" if are_folders else "segments" if found.has_times else "clips"
     return VideosGuess(pattern=request.pattern, form=form, found=0, looked_for=0)
+
+
+def _check_rate(rate: float | None, folder: Path, videos: VideosGuess) -> None:
+    if videos.form == "frames" and rate is None:
+        raise ConfigError(
+            f"{folder / videos.pattern}: videos are folders of frames, which do not tell their "
+            "rate; say so with --rate"
+        )
+    if videos.form != "frames" and rate is not None:
+        raise ConfigError(
+            f"{folder / videos.pattern}: --rate is for folders of frames; videos are files here, "
+            "which tell their own: leave it out, or say with --videos where the folders lie"
+        )
 
 
 def _check_rows(manifest: Manifest, folder: Path) -> None:

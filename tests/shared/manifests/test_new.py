@@ -102,6 +102,24 @@ def test_folders_of_frames_want_a_rate(here: Path, write: Write) -> None:
     assert named["form"] == "frames"
 
 
+@pytest.mark.parametrize("pattern", [None, "v/{id}.mp4", "v/{id}", "later/{id}.mp4"])
+def test_a_rate_of_files_is_refused(here: Path, write: Write, pattern: str | None) -> None:
+    is_whole_name = pattern == "v/{id}"
+    write(here / "kitchen" / "labels.csv", f"video,label\n{'7.mp4' if is_whole_name else '7'},a\n")
+    write(here / "kitchen" / "v" / "7.mp4")
+    chosen = () if pattern is None else ("--videos", pattern)
+    result = run("new", "kitchen/labels.csv", "--rate", "30", *chosen)
+    assert result.exit_code == 2
+    assert "--rate is for folders of frames; videos are files here" in result.stderr
+    assert not (here / "kitchen.toml").exists()
+
+
+def test_a_rate_tells_folders_where_nothing_is_there_yet(here: Path, write: Write) -> None:
+    write(here / "kitchen" / "labels.csv", "video,label\n7,a\n")
+    result = run("new", "kitchen/labels.csv", "--rate", "30", "--videos", "frames/{id}", "--json")
+    assert json.loads(result.stdout)["form"] == "frames"
+
+
 def test_the_data_root_is_used_where_the_table_lies_in_it(here: Path, write: Write) -> None:
     write(here / "data" / "deep" / "er" / "t.csv", "video,label\na,x\n")
     write(here / "data" / "deep" / "er" / "v" / "a" / "clip.mp4")
