@@ -23,6 +23,7 @@ from stage2_train.model.build import build_network
 from stage2_train.training.checkpoint import LAST_NAME
 from stage2_train.training.first_weights import set_first_weights, weights_digest
 from stage2_train.training.loop import TrainingData, train_network
+from stage2_train.training.network_choice import system_as_changed
 from stage2_train.training.phases import check_processes, plan_phases
 from stage2_train.training.recipe import default_recipe, load_recipe
 from stage2_train.training.run_config import (
@@ -203,7 +204,7 @@ def _plan(request: TrainRequest) -> _Plan:
     )
     config = RunConfig(
         recipe_name=recipe_name,
-        system=request.system,
+        system=system_as_changed(request.system, recipe.model),
         recipe=recipe,
         dataset=describe_dataset(dataset, joined.segments, detector=sources.detector),
         weights_digest=weights_digest(recipe, request.weights, run),

@@ -19,6 +19,7 @@ from stage2_train.data.dataset import UnsureLabels
 from stage2_train.model.config import NetworkConfig
 from stage2_train.systems import find_system
 from stage2_train.training.losses import Reduction
+from stage2_train.training.network_choice import check_overrides_are_read, made_for_clips
 
 __all__ = [
     "DataRecipe",
@@ -243,35 +244,23 @@ def load_recipe(
 
     Raises:
         ConfigError: if there is no such recipe or system, it is no TOML, or a setting is unknown or
-            wrong.
+            wrong, or is replaced for a network that does not read it.
     """
     path, raw = _read(name_or_file)
-    model = dict(raw.get("model", {}))
-    if "num_activities" in model:
+    network = dict(raw.get("model", {}))
+    if "num_activities" in network:
         raise ConfigError(f"{path}: model.num_activities comes from the data set; remove it")
     settings = find_system(system).settings if system is not None else {}
-    raw["model"] = model | settings | {"num_activities": num_activities}
-    recipe = apply_overrides(config_from_dict(raw, Recipe, source=str(path)), overrides)
+    raw["model"] = network | settings | {"num_activities": num_activities}
+    plain = config_from_dict(raw, Recipe, source=str(path))
+    recipe = apply_overrides(plain, overrides)
     if recipe.model.num_activities != num_activities:
         raise ConfigError(
             f"model.num_activities: wanted the data set's {num_activities}, "
             f"found {recipe.model.num_activities}; it cannot be set"
         )
-    return _for_clips(recipe, recipe.data.clip_frames or clip_frames)
-
-
-def _for_clips(recipe: Recipe, clip_frames: int | None) -> Recipe:
-    """The recipe with the length of its clips told to a network that is made for one length."""
-    model = recipe.model
-    if model.architecture != "trn" or clip_frames is None:
-        return recipe
-    if model.num_frames not in (None, clip_frames):
-        raise _bad(
-            "model.num_frames",
-            f"the {clip_frames} frames of a clip (data.clip_frames)",
-            model.num_frames,
-        )
-    model = dataclasses.replace(model, num_frames=clip_frames)
+    check_overrides_are_read(plain.model, recipe.model)
+    model = made_for_clips(recipe.model, recipe.data.clip_frames or clip_frames)
     return dataclasses.replace(recipe, model=model)
 
 

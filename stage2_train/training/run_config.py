@@ -66,7 +66,8 @@ class RunConfig:
     recipe_name: str
     """What the recipe was called."""
     system: str | None = None
-    """Which system of the paper's tables was asked for; none for what the recipe says."""
+    """Which system of the paper's tables was asked for, and what other settings make of it; none for
+    what the recipe says."""
     recipe: Recipe
     """The recipe, every setting resolved."""
     dataset: DatasetRecord

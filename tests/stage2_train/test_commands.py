@@ -195,6 +195,15 @@ def test_a_system_by_its_settings_is_the_same_run(workspace) -> None:
     assert json.loads(evaluate(options, "--json").stdout)["system"] == "object-head"
 
 
+def test_a_system_with_other_settings_is_reported_as_changed(workspace) -> None:
+    options = workspace()
+    result = train(options, "--system", "orn", "--set", "model.clique_size=3", "--max-steps", "1")
+    assert result.exit_code == 0, result.stderr
+    report = json.loads(evaluate(options, "--json").stdout)
+    assert report["system"] == "orn, with model.clique_size=3"
+    assert "\nsystem: orn, with model.clique_size=3\n" in evaluate(options).stdout
+
+
 def test_a_system_names_its_run_and_starts_from_its_own_weights(workspace, tmp_path) -> None:
     options = workspace()
     del options["--run"]
