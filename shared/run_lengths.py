@@ -105,10 +105,11 @@ def _undifferenced(
     """
     sums_R = numbers_R.copy()
     sums_R[firsts_M] = 0
-    is_object_R = (np.arange(len(numbers_R)) - np.repeat(firsts_M, num_runs_M)) % 2 == 1
-    for chosen in (is_object_R, ~is_object_R):
-        running = np.add.accumulate(np.where(chosen, sums_R, 0))
+    is_object_R = (np.arange(len(numbers_R)) - np.repeat(firsts_M, num_runs_M)) & 1
+    for chosen_R in (is_object_R, 1 - is_object_R):
+        running = np.add.accumulate(sums_R * chosen_R)
         before_M = np.where(firsts_M > 0, running[firsts_M - 1], 0)
-        np.copyto(sums_R, running - np.repeat(before_M, num_runs_M), where=chosen)
+        running -= np.repeat(before_M, num_runs_M)
+        np.copyto(sums_R, running, where=chosen_R.astype(np.bool_))
     sums_R[firsts_M] = numbers_R[firsts_M]
     return sums_R

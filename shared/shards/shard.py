@@ -101,16 +101,16 @@ class Shard:
         Raises:
             ShardFormatError: if there is no such row, or what it holds is damaged.
         """
-        if not 0 <= row < self.num_frames:
+        if not 0 <= row < self._lengths["frame_index"]:
             raise ShardFormatError(
                 f"{self.path}: has {self.num_frames} frames, asked for row {row}"
             )
         rows = self._group.rows
         video = self.videos[int(rows("frame_video", row, row + 1)[0])]
-        start, stop = (int(border) for border in rows("frame_offsets", row, row + 2))
-        borders = rows("rle_offsets", start, stop + 1)
-        rle = rows("rle", int(borders[0]), int(borders[-1])).tobytes()
-        borders = borders - borders[0]
+        start, stop = rows("frame_offsets", row, row + 2).tolist()
+        borders = rows("rle_offsets", start, stop + 1).tolist()
+        first = borders[0]
+        rle = rows("rle", first, borders[-1]).tobytes()
         return FrameDetections(
             height=video.height,
             width=video.width,
@@ -118,7 +118,7 @@ class Shard:
             scores=rows("scores", start, stop),
             labels=rows("labels", start, stop),
             class_scores=rows("class_scores", start, stop) if self.has_class_scores else None,
-            masks=tuple(rle[a:b] for a, b in pairwise(borders)),
+            masks=tuple([rle[a - first : b - first] for a, b in pairwise(borders)]),
         )
 
     def video_rows(self, video_id: str) -> tuple[int, int]:

@@ -88,9 +88,9 @@ class VideoDetections:
                 f"video {self.video.id!r}: wanted a detection frame near {wanted[:1]} s, "
                 "found none: no frame of it was looked at"
             )
-        after = np.searchsorted(self.seconds, wanted).clip(1, max(1, self.num_frames - 1))
-        before = after - 1
-        after = np.minimum(after, self.num_frames - 1)
+        last = self.num_frames - 1
+        after = np.minimum(np.searchsorted(self.seconds, wanted), last)
+        before = np.maximum(after - 1, 0)
         gap_before = np.abs(wanted - self.seconds[before])
         gap_after = np.abs(wanted - self.seconds[after])
         rows = np.where(gap_before <= gap_after, before, after)

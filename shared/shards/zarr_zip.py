@@ -143,9 +143,10 @@ class ZarrZip:
             return np.zeros((0, *layout.row), dtype=layout.dtype)
         step = layout.rows_per_chunk
         first, last = start // step, (stop - 1) // step
+        if first == last:
+            return self._chunk(name, first)[start - first * step : stop - first * step]
         parts = [self._chunk(name, index) for index in range(first, last + 1)]
-        rows = parts[0] if len(parts) == 1 else np.concatenate(parts)
-        return rows[start - first * step : stop - first * step]
+        return np.concatenate(parts)[start - first * step : stop - first * step]
 
     def _chunk(self, name: str, index: int) -> NDArray[Any]:
         return self._cache.get(

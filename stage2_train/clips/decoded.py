@@ -20,6 +20,7 @@ from shared.manifests.records import Video
 from shared.video import content_digest, frame_seconds, read_frames
 from stage2_train.clips.jpeg import rescaled
 from stage2_train.clips.schema import FailedClip, StoreSettings
+from stage2_train.data.transforms import CropWindow
 
 __all__ = ["DecodedVideo", "DecodedVideos", "warn_of_decoding"]
 
@@ -57,8 +58,14 @@ class DecodedVideo:
         frames = read_frames(self._video.path, rate=self._video.rate)
         return np.array([frame.seconds for frame in frames], np.float64)
 
-    def read(self, frames_n: NDArray[np.int64]) -> NDArray[np.uint8]:
+    def read(
+        self, frames_n: NDArray[np.int64], window: CropWindow | None = None
+    ) -> NDArray[np.uint8]:
         """(n, H, W, 3) uint8 RGB, the frames at these places, in that order, repeats included.
+
+        Args:
+            frames_n: (n,) places.
+            window: what to cut out of the frames; None: all.
 
         Raises:
             VideoDecodeError: if a frame does not exist or can no longer be decoded.
@@ -73,7 +80,8 @@ class DecodedVideo:
             needed = set(places)
             for frame in frames:
                 if frame.index in needed:
-                    found[frame.index] = rescaled(frame.image, self._settings)
+                    image = rescaled(frame.image, self._settings)
+                    found[frame.index] = image if window is None else window.cut(image)
         missing = [place for place in wanted if place not in found]
         if missing:
             raise VideoDecodeError(

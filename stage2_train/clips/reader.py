@@ -21,6 +21,7 @@ from stage2_train.clips.jpeg import decode_jpeg
 from stage2_train.clips.ranges import TimeRange, TimeRanges
 from stage2_train.clips.schema import FailedClip, StoreSettings, read_failed, read_settings
 from stage2_train.data.sampling import frames_between
+from stage2_train.data.transforms import CropWindow
 
 __all__ = ["ClipFrames", "ClipStore"]
 
@@ -92,17 +93,21 @@ class ClipFrames:
         """F, the number of frames."""
         return len(self.seconds)
 
-    def read(self, frames_n: NDArray[np.int64]) -> NDArray[np.uint8]:
+    def read(
+        self, frames_n: NDArray[np.int64], window: CropWindow | None = None
+    ) -> NDArray[np.uint8]:
         """(n, H, W, 3) uint8 RGB, the frames asked for, in that order, repeats included.
 
         Args:
             frames_n: (n,) places in the video, each in [0, F).
+            window: what to cut out of the frames; None: all.
 
         Raises:
             ClipStoreError: if a frame does not exist or is damaged.
         """
         store, offsets = self._store, self._jpeg_offsets_F1
-        images = np.empty((len(frames_n), *self.stored_size, 3), np.uint8)
+        size = self.stored_size if window is None else (window.height, window.width)
+        images = np.empty((len(frames_n), *size, 3), np.uint8)
         first_byte = store.extents["jpeg"].byte_offset
         for place, frame in enumerate(frames_n.tolist()):
             if not 0 <= frame < len(offsets) - 1:
@@ -111,7 +116,10 @@ class ClipFrames:
                 )
             start, stop = first_byte + offsets[frame], first_byte + offsets[frame + 1]
             try:
-                images[place] = decode_jpeg(store.bytes[start:stop])
+                image = decode_jpeg(store.bytes[start:stop])
+                if image.shape[:2] != self.stored_size:
+                    raise ValueError(f"wanted {self.stored_size}, found {image.shape[:2]} pixels")
+                images[place] = image if window is None else window.cut(image)
             except (RuntimeError, ValueError) as err:
                 raise ClipStoreError(
                     f"video {self.id}: frame {frame} is damaged in the store ({err}); "

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stage2_train.clips.schema import FailedClip
+from stage2_train.data.transforms import CropWindow
 
 __all__ = ["FrameSource", "VideoFrames"]
 
@@ -25,8 +26,14 @@ class VideoFrames(Protocol):
     def seconds(self) -> NDArray[np.float64]:
         """(F,) float64 presentation times in the source, increasing."""
 
-    def read(self, frames_n: NDArray[np.int64]) -> NDArray[np.uint8]:
+    def read(
+        self, frames_n: NDArray[np.int64], window: CropWindow | None = None
+    ) -> NDArray[np.uint8]:
         """(n, H, W, 3) uint8 RGB, the frames at these places of `seconds`, in that order.
+
+        Args:
+            frames_n: (n,) places.
+            window: what to cut out of them; None: all.
 
         Raises:
             ClipStoreError: if a frame does not exist or is damaged.

@@ -182,7 +182,7 @@ class ClipDataset(Dataset[ClipSample]):
             order_T = places_in_time(settings.num_frames, settings.controls.frame_order, control)
         return ClipSample(
             id=segment.id,
-            frames=window.cut(video.read(frames_T[order_T])),
+            frames=video.read(frames_T[order_T], window),
             seconds=seconds_T[order_T],
             slots=fill_slots([objects[place] for place in order_T], window, settings.slots),
             label=self._label(segment, is_training=request.epoch is not None),

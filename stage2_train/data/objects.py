@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,41 +66,50 @@ def objects_of_frames(
     """
     if not frames:
         return []
-    chosen = [_best_first(frame, score_threshold) for frame in frames]
-    masks: list[bytes] = []
-    for frame, rows_n in zip(frames, chosen, strict=True):
-        masks += [frame.masks[row] for row in rows_n.tolist()]
-    pieces = pieces_of_masks(masks, height=frames[0].height)
+    chosen_N, lengths = _best_first(frames, score_threshold)
+    all_masks = [mask for frame in frames for mask in frame.masks]
+    pieces = pieces_of_masks([all_masks[row] for row in chosen_N.tolist()], height=frames[0].height)
+    boxes_N4 = np.concatenate([frame.boxes for frame in frames])[chosen_N]
+    class_scores_NS = class_vectors(frames)[chosen_N]
+    labels_N = np.concatenate([frame.labels for frame in frames])[chosen_N].astype(np.int64)
+    spans = [slice(*span) for span in pairwise(accumulate(lengths, initial=0))]
     return [
         FrameObjects(
             height=frame.height,
             width=frame.width,
-            boxes=frame.boxes[rows_n],
-            class_scores=class_vectors(frame)[rows_n],
-            labels=frame.labels[rows_n].astype(np.int64),
+            boxes=boxes_N4[span].copy(),  # so that the frames can be forgotten one by one
+            class_scores=class_scores_NS[span].copy(),
+            labels=labels_N[span].copy(),
             pieces=own,
         )
-        for frame, rows_n, own in zip(
-            frames, chosen, pieces.split([len(rows_n) for rows_n in chosen]), strict=True
-        )
+        for frame, span, own in zip(frames, spans, pieces.split(lengths), strict=True)
     ]
 
 
-def _best_first(frame: FrameDetections, score_threshold: float) -> NDArray[np.int64]:
-    order_n = np.argsort(-frame.scores, kind="stable")
-    return order_n[frame.scores[order_n] >= score_threshold]
+def _best_first(
+    frames: Sequence[FrameDetections], score_threshold: float
+) -> tuple[NDArray[np.int64], list[int]]:
+    """Places among the detections of all frames, frame after frame and in each the best first; and
+    how many each frame has."""
+    scores_N = np.concatenate([frame.scores for frame in frames])
+    frame_N = np.repeat(np.arange(len(frames)), [len(frame) for frame in frames])
+    order_N = np.lexsort((-scores_N, frame_N))
+    order_N = order_N[scores_N[order_N] >= score_threshold]
+    return order_N, np.bincount(frame_N[order_N], minlength=len(frames)).tolist()
 
 
-def class_vectors(detections: FrameDetections) -> NDArray[np.float32]:
-    """(N, 81) float32: the detector's scores and, last, what they leave of 1 for the background.
+def class_vectors(frames: Sequence[FrameDetections]) -> NDArray[np.float32]:
+    """(N, 81) float32, of the detections of all frames, frame after frame: the detector's scores
+    and, last, what they leave of 1 for the background.
 
     Where only the kept class and its score are known, the score stands at that class.
     """
-    num_detections = len(detections)
-    scores = np.zeros((num_detections, CLASS_WIDTH), np.float32)
-    if detections.class_scores is not None:
-        scores[:, :-1] = detections.class_scores
-    else:
-        scores[np.arange(num_detections), detections.labels] = detections.scores
-    scores[:, -1] = np.maximum(1 - scores[:, :-1].sum(axis=1), 0)
-    return scores
+    lengths = [len(frame) for frame in frames]
+    vectors_NS = np.zeros((sum(lengths), CLASS_WIDTH), np.float32)
+    for frame, (first, last) in zip(frames, pairwise(accumulate(lengths, initial=0)), strict=True):
+        if frame.class_scores is not None:
+            vectors_NS[first:last, :-1] = frame.class_scores
+        else:
+            vectors_NS[np.arange(first, last), frame.labels] = frame.scores
+    vectors_NS[:, -1] = np.maximum(1 - vectors_NS[:, :-1].sum(axis=1), 0)
+    return vectors_NS

@@ -115,7 +115,6 @@ def fill_slots(
             pieces.owned_by(background_T.astype(np.int32)[time_R]), height=frames[0].height
         )
         pieces = concatenated([pieces, covered])
-        pieces = pieces.taken(np.argsort(pieces.owner_R, kind="stable"))
     _fill_cover(slots, pieces, grid_window)
     if settings.background:
         _complement(slots, background_T, window)
@@ -194,11 +193,11 @@ def _block_means(num_blocks: int, length: int) -> NDArray[np.float32]:
 
 def _complement(slots: ClipSlots, background_T: NDArray[np.int64], window: CropWindow) -> None:
     """Turns the unions that stand in background slots into what they leave."""
-    for cover in (slots.masks, slots.coverage):
-        cover[background_T] = np.maximum(1 - cover[background_T], 0)
-    left_T = slots.masks[background_T].max(axis=(1, 2)) > _NOTHING
-    for cover in (slots.masks, slots.coverage):
-        cover[background_T[~left_T]] = 0
+    left_Thw = np.maximum(1 - slots.masks[background_T], 0)
+    left_T = left_Thw.max(axis=(1, 2)) > _NOTHING
+    is_left_T11 = left_T[:, None, None]
+    slots.masks[background_T] = left_Thw * is_left_T11
+    slots.coverage[background_T] = np.maximum(is_left_T11 - slots.coverage[background_T], 0)
     filled = background_T[left_T]
     slots.boxes[filled] = (0, 0, window.width, window.height)
     slots.class_scores[filled, BACKGROUND_LABEL] = 1

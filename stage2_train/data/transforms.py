@@ -54,8 +54,8 @@ class CropWindow:
         )
 
     def cut(self, frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """The window of (T, H, W, 3) stored frames, a view."""
-        return frames[:, self.y : self.y + self.height, self.x : self.x + self.width]
+        """The window of (..., H, W, 3) stored frames, a view."""
+        return frames[..., self.y : self.y + self.height, self.x : self.x + self.width, :]
 
 
 def centre_window(stored: tuple[int, int], crop: tuple[int, int]) -> CropWindow:

@@ -16,6 +16,7 @@ from stage2_train.clips.jpeg import decode_jpeg, encode_frame
 from stage2_train.clips.reader import ClipStore
 from stage2_train.clips.schema import StoreSettings
 from stage2_train.clips.writer import build_clip_store
+from stage2_train.data.transforms import CropWindow
 
 SETTINGS = StoreSettings(height=24, width=32)
 
@@ -66,6 +67,9 @@ def test_any_frames_in_any_order(long_video, places) -> None:
     images = frames.read(np.array(places))
     assert images.shape == (len(places), 24, 32, 3)
     assert np.abs(images.mean(axis=(1, 2, 3)) - 20 - np.array(places)).max() <= 2  # yuv420p
+    window = CropWindow(x=5, y=2, height=10, width=20, stored_height=24, stored_width=32)
+    cut = frames.read(np.array(places), window)
+    np.testing.assert_array_equal(cut, images[:, 2:12, 5:25], strict=True)
 
 
 def test_a_frame_that_does_not_exist(long_video) -> None:

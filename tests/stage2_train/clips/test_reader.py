@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 
 from shared.errors import ClipStoreError
+from stage2_train.clips import reader
 from stage2_train.clips.reader import ClipStore
+from stage2_train.data.transforms import CropWindow
 
 JPEG_ERROR = 12  # mean brightness levels lost at the borders of saturated rectangles
 
@@ -33,6 +35,25 @@ def test_pixels_are_those_that_were_written(tiny_world) -> None:
     rows, columns = (np.arange(48) * 60 // 48, np.arange(72) * 80 // 72)
     expected = film.image(2)[rows][:, columns].astype(int)
     assert np.abs(image.astype(int) - expected).mean() < JPEG_ERROR
+
+
+def test_only_a_window_is_read(tiny_world) -> None:
+    frames = tiny_world.clips().frames("film/3")
+    window = CropWindow(x=7, y=3, height=20, width=31, stored_height=48, stored_width=72)
+    chosen = np.array([6, 1])
+    np.testing.assert_array_equal(
+        frames.read(chosen, window), frames.read(chosen)[:, 3:23, 7:38], strict=True
+    )
+
+
+def test_picture_of_another_size_is_damaged_even_where_only_a_window_is_read(
+    tiny_world, monkeypatch
+) -> None:
+    monkeypatch.setattr(reader, "decode_jpeg", lambda _: np.zeros((50, 80, 3), np.uint8))
+    window = CropWindow(x=0, y=0, height=20, width=31, stored_height=48, stored_width=72)
+    for part in (None, window):
+        with pytest.raises(ClipStoreError, match="frame 1 is damaged"):
+            tiny_world.clips().frames("film/3").read(np.array([1]), part)
 
 
 def test_no_frames_asked_for(tiny_world) -> None:

@@ -67,6 +67,15 @@ def test_quarter_cells() -> None:
     )
 
 
+def test_masks_may_come_in_any_order() -> None:
+    masks = [drawn("##.. .... .... ...."), drawn(".... .... ..## ..##")]
+    first, second = (pieces_of([mask]) for mask in masks)
+    both = concatenated([second.owned_by(second.owner_R + 2), first])
+    cover_Nhw = coverage(both, (0, 0, 4, 4), 3, (2, 2))
+    expected = [[[0.5, 0], [0, 0]], [[0, 0], [0, 0]], [[0, 0], [0, 1]]]
+    np.testing.assert_allclose(cover_Nhw, expected, atol=FLOAT32_POSITIONS)
+
+
 masks_strategy = st.tuples(
     st.integers(1, 9), st.integers(1, 9), st.integers(1, 4), st.integers(0, 10**6)
 )

@@ -39,20 +39,20 @@ def test_best_first_and_threshold() -> None:
 
 
 def test_class_vectors_add_up_to_one() -> None:
-    vectors = class_vectors(detections([0.5, 0.9], class_scores=True))
+    vectors = class_vectors([detections([0.5, 0.9], class_scores=True)])
     assert vectors.dtype == np.float32
     np.testing.assert_allclose(vectors.sum(axis=1), 1, atol=HALF_FLOAT)
     np.testing.assert_allclose(vectors[0, [0, 79, 80]], [0.5, 0.05, 0.45], atol=HALF_FLOAT)
 
 
 def test_class_vectors_without_class_scores() -> None:
-    vectors = class_vectors(detections([0.5, 0.9], class_scores=False))
+    vectors = class_vectors([detections([0.5, 0.9], class_scores=False)])
     np.testing.assert_allclose(vectors[1, [0, 1, 80]], [0, 0.9, 0.1], atol=1e-6)
     np.testing.assert_allclose(vectors.sum(axis=1), 1, atol=1e-6)
 
 
 def test_background_is_never_negative() -> None:
-    vectors = class_vectors(detections([1.0], class_scores=True))  # 1.05 in all
+    vectors = class_vectors([detections([1.0], class_scores=True)])  # 1.05 in all
     assert vectors[0, 80] == 0
 
 
