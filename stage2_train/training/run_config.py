@@ -66,7 +66,7 @@ class RunConfig:
     recipe_name: str
     """What the recipe was called."""
     system: str | None = None
-    """Which system of the paper's tables was asked for, and what other settings make of it; none for
+    """Which system of the paper's tables was asked for, and with which other settings; none for
     what the recipe says."""
     recipe: Recipe
     """The recipe, every setting resolved."""
