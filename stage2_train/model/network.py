@@ -5,38 +5,17 @@ classes.
 """
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from shared.errors import ConfigError
 from stage2_train.model.activity_head import ActivityHead
 from stage2_train.model.config import Heads, NetworkConfig
+from stage2_train.model.frame_normaliser import FrameNormaliser
 from stage2_train.model.inputs import NetworkInputs, NetworkOutput
 from stage2_train.model.object_head import ObjectHead
 from stage2_train.model.resnet_25d import Trunk
 
-__all__ = ["FrameNormaliser", "ObjectVideoNetwork"]
-
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
-
-
-class FrameNormaliser(nn.Module):
-    """Frames less ImageNet's mean, over its deviation; there is nothing to learn in it."""
-
-    mean_311: Tensor
-    std_311: Tensor
-
-    def __init__(self) -> None:
-        super().__init__()
-        for name, values in (("mean_311", IMAGENET_MEAN), ("std_311", IMAGENET_STD)):
-            self.register_buffer(name, torch.tensor(values).view(3, 1, 1), persistent=False)
-
-    def forward(self, frames_BTCHW: Tensor) -> Tensor:
-        """(M, 3, H, W) normalised frames in channels_last memory, from uint8 RGB."""
-        frames_M3HW = frames_BTCHW.flatten(0, 1).to(
-            self.mean_311.dtype, memory_format=torch.channels_last
-        )
-        return (frames_M3HW / 255 - self.mean_311) / self.std_311
+__all__ = ["ObjectVideoNetwork"]
 
 
 class ObjectVideoNetwork(nn.Module):

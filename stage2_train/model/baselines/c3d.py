@@ -16,15 +16,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from stage2_train.model.baselines.frames import (
-    activity_output,
-    check_heads,
-    dropout,
-    normalised_video,
-)
+from stage2_train.model.baselines.frames import activity_output, check_heads, dropout
 from stage2_train.model.config import Heads, NetworkConfig
+from stage2_train.model.frame_normaliser import FrameNormaliser
 from stage2_train.model.inputs import NetworkInputs, NetworkOutput
-from stage2_train.model.network import IMAGENET_MEAN, IMAGENET_STD
 
 __all__ = ["C3D"]
 
@@ -44,6 +39,7 @@ class C3D(nn.Module):
         """Random weights; channels are the paper's times base_width / 64, rounded down."""
         super().__init__()
         self.config = config
+        self.normalise_frames = FrameNormaliser()
         stages, before = [], 3
         for channels in _STAGES:
             layers: list[nn.Module] = []
@@ -76,12 +72,7 @@ class C3D(nn.Module):
             ConfigError: if `heads` is another.
         """
         check_heads(heads)
-        video_B3THW = normalised_video(
-            batch.frames_BTCHW,
-            mean=IMAGENET_MEAN,
-            std=IMAGENET_STD,
-            dtype=self.classify.weight.dtype,
-        )
+        video_B3THW = self.normalise_frames.video(batch.frames_BTCHW)
         feats_BtF = self.features(video_B3THW).transpose(1, 2).flatten(2)
         for layer in (self.fc6, self.fc7):
             feats_BtF = functional.relu(layer(feats_BtF))

@@ -1,6 +1,6 @@
-"""What the baselines share: frames as a video, dropout whose draws are the step's own, outputs.
+"""What the baselines share: dropout whose draws are the step's own, and outputs.
 
-B clips, T frames of a clip, H W pixels, A activity classes.
+B clips, A activity classes.
 """
 
 import torch
@@ -10,30 +10,7 @@ from shared.errors import ConfigError
 from stage2_train.model.config import Heads
 from stage2_train.model.inputs import NetworkOutput
 
-__all__ = ["activity_output", "check_heads", "dropout", "normalised_video"]
-
-
-def normalised_video(
-    frames_BTCHW: Tensor,
-    *,
-    mean: tuple[float, float, float],
-    std: tuple[float, float, float],
-    dtype: torch.dtype,
-) -> Tensor:
-    """(B, 3, T, H, W) frames less a mean, over a deviation of each colour.
-
-    Args:
-        frames_BTCHW: uint8 RGB.
-        mean: of red, green and blue, as shares of 255.
-        std: the same.
-        dtype: of the result.
-    """
-    video_B3THW = frames_BTCHW.transpose(1, 2).to(dtype) / 255
-    mean_3111, std_3111 = (
-        torch.tensor(values, dtype=dtype, device=frames_BTCHW.device).view(3, 1, 1, 1)
-        for values in (mean, std)
-    )
-    return (video_B3THW - mean_3111) / std_3111
+__all__ = ["activity_output", "check_heads", "dropout"]
 
 
 def dropout(

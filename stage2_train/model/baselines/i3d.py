@@ -15,13 +15,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from stage2_train.model.baselines.frames import (
-    activity_output,
-    check_heads,
-    dropout,
-    normalised_video,
-)
+from stage2_train.model.baselines.frames import activity_output, check_heads, dropout
 from stage2_train.model.config import Heads, NetworkConfig
+from stage2_train.model.frame_normaliser import FrameNormaliser
 from stage2_train.model.inputs import NetworkInputs, NetworkOutput
 
 __all__ = ["I3D"]
@@ -103,6 +99,7 @@ class I3D(nn.Module):
         """Random weights; channels are the paper's times base_width / 64, at least 1."""
         super().__init__()
         self.config = config
+        self.normalise_frames = FrameNormaliser(mean=_HALF, std=_HALF)
 
         def scaled(channels: int) -> int:
             return max(1, channels * config.base_width // 64)
@@ -135,10 +132,7 @@ class I3D(nn.Module):
             ConfigError: if `heads` is another.
         """
         check_heads(heads)
-        feats_BCthw = normalised_video(
-            batch.frames_BTCHW, mean=_HALF, std=_HALF, dtype=self.classify.weight.dtype
-        )
-        feats_BCthw = self.features(feats_BCthw)
+        feats_BCthw = self.features(self.normalise_frames.video(batch.frames_BTCHW))
         feats_BtC = feats_BCthw.mean(dim=(3, 4)).transpose(1, 2)
         feats_BtC = dropout(feats_BtC, _DROPOUT, training=self.training, generator=generator)
         return activity_output(self.classify(feats_BtC).mean(dim=1))

@@ -21,8 +21,8 @@ from torch.nn import functional
 from shared.errors import ConfigError, ShapeError
 from stage2_train.model.baselines.frames import activity_output, check_heads, dropout
 from stage2_train.model.config import Heads, NetworkConfig
+from stage2_train.model.frame_normaliser import FrameNormaliser
 from stage2_train.model.inputs import NetworkInputs, NetworkOutput
-from stage2_train.model.network import FrameNormaliser
 from stage2_train.model.resnet_25d import Stage, Trunk
 
 __all__ = ["TRN", "Relations", "frame_subsets"]

@@ -20,8 +20,8 @@ def test_a_clip_layer_by_layer(baseline_config, frames_batch) -> None:
     network = C3D(baseline_config("c3d")).double().eval()
     batch = frames_batch(frames=3, size=(64, 64))
     video = batch.frames_BTCHW.double().transpose(1, 2) / 255
-    mean = torch.tensor([0.485, 0.456, 0.406], dtype=torch.float64)[:, None, None, None]
-    std = torch.tensor([0.229, 0.224, 0.225], dtype=torch.float64)[:, None, None, None]
+    mean = torch.tensor([0.485, 0.456, 0.406])[:, None, None, None].double()
+    std = torch.tensor([0.229, 0.224, 0.225])[:, None, None, None].double()
     hidden = (video - mean) / std
     times = []
     for number, stage in enumerate(network.stages):
