@@ -85,7 +85,7 @@ class FrameSource:
         """Opens nothing yet.
 
         Args:
-            videos: the videos of the plan by id.
+            videos: the videos of the plan by id; one that is not among them fails.
             batch: most frames of a batch; batches end where a video or the unit does.
             prepare: makes the network's input of a frame.
         """
@@ -98,9 +98,13 @@ class FrameSource:
     def events(self, unit: Unit) -> Iterator[SourceEvent]:
         """What the unit consists of: for each part a beginning, batches, an end or a failure."""
         for part in unit.parts:
+            video = self._videos.get(part.video_id)
+            if video is None:
+                yield VideoFails(id=part.video_id, reason="there is no file any more")
+                continue
             begun = False
             try:
-                for event in self._part(self._videos[part.video_id], part):
+                for event in self._part(video, part):
                     begun = True
                     yield event
             except VideoDecodeError as err:

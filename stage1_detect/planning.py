@@ -35,6 +35,7 @@ __all__ = [
     "plan_job",
     "save_plan",
     "units_to_do",
+    "with_estimates",
 ]
 
 logger = logging.getLogger(__name__)
@@ -45,7 +46,7 @@ IMPORT_SUMMARY_NAME = "import.json"
 _SHARDS = "shard-*.zarr.zip"
 _NAMED_AT_MOST = 5
 _UNREADABLE = FrameEstimate(frames=0, rate=25.0)
-"""Of a video that cannot be opened: its unit will find out and record it."""
+"""Of a video that cannot be opened or is gone: its unit will find out and record it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,8 +138,8 @@ def plan_job(
         fresh: plan as if the folder were empty.
 
     Raises:
-        ConfigError: the folder has the shards of another job, or of none; videos that are planned
-            and not done have no file any more; or no video is labelled and only those are wanted.
+        ConfigError: the folder has the shards of another job, or of none; or no video is labelled
+            and only those are wanted.
     """
     scope = scope or Scope()
     saved = None if fresh else Plan.load(folder)
@@ -170,6 +171,8 @@ def plan_job(
     estimates = _estimates([video for video in videos if video.id not in known])
     plan = replace(plan, units=(*units, *_new_units(dataset, estimates, scope, first=len(units))))
     asked = {video.id for video in videos}
+    if scope.limit is None:
+        asked |= known - {video.id for video in dataset.videos}  # their files are gone
     job = DetectJob(
         dataset=dataset,
         folder=folder,
@@ -178,7 +181,7 @@ def plan_job(
         estimates=estimates,
         unlabelled=len(dataset.videos[: scope.limit]) - len(videos),
     )
-    return _with_estimates_of_the_rest(job)
+    return with_estimates(job, units_to_do(job))
 
 
 def save_plan(job: DetectJob) -> None:
@@ -224,23 +227,23 @@ def _new_units(
     return tuple(replace(unit, index=first + unit.index) for unit in units)
 
 
-def _with_estimates_of_the_rest(job: DetectJob) -> DetectJob:
-    """Looks at the videos of units that were planned before and are still to do.
-
-    Raises:
-        ConfigError: if such a video has no file any more.
-    """
-    remaining = {part.video_id for unit in units_to_do(job) for part in unit.parts}
+def with_estimates(job: DetectJob, units: Iterable[Unit]) -> DetectJob:
+    """Looks at the videos of these units too; warns of those without a file, which will fail."""
+    wanted = {part.video_id for unit in units for part in unit.parts} - set(job.estimates)
     videos = {video.id: video for video in job.dataset.videos}
-    gone = tuple(sorted(remaining - set(videos)))
+    gone = tuple(sorted(wanted - set(videos)))
     if gone:
-        raise ConfigError(
-            f"{job.folder / PLAN_NAME}: {len(gone)} videos of it are not done and not under "
-            f"{job.dataset.root} any more ({_examples('such as', gone)}); bring them back, use "
-            "--fresh to start over, or another --out"
+        logger.warning(
+            "%s: %d videos of it are not done and not under %s any more (%s); they will be recorded"
+            " as failed; when they are back, --retry-failed detects them",
+            job.folder / PLAN_NAME,
+            len(gone),
+            job.dataset.root,
+            _examples("such as", gone),
         )
-    more = _estimates([videos[i] for i in videos if i in remaining - set(job.estimates)])
-    return replace(job, estimates={**job.estimates, **more})
+    more = _estimates([videos[each] for each in videos if each in wanted])
+    without = dict.fromkeys(gone, _UNREADABLE)
+    return replace(job, estimates={**job.estimates, **without, **more})
 
 
 def _estimates(videos: Sequence[Video]) -> dict[str, FrameEstimate]:

@@ -37,6 +37,13 @@ def source(videos: dict[str, Path], batch: int = 4) -> FrameSource:
     )
 
 
+def test_a_video_that_is_gone_fails_alone(tmp_path: Path) -> None:
+    videos = {"b.mp4": write_video(tmp_path / "b.mp4", 3)}
+    first, *others = source(videos).events(unit(("a.mp4", 0, None), ("b.mp4", 0, None)))
+    assert first == VideoFails(id="a.mp4", reason="there is no file any more")
+    assert [type(event) for event in others] == [VideoBegins, FrameBatch, VideoEnds]
+
+
 def test_batches_end_with_the_video(tmp_path: Path) -> None:
     videos = {name: write_video(tmp_path / name, n) for name, n in (("a.mp4", 5), ("b.mp4", 3))}
     events = list(source(videos).events(unit(("a.mp4", 0, None), ("b.mp4", 0, None))))

@@ -126,17 +126,23 @@ def test_videos_that_arrive_later_are_added(dataset: Dataset, tmp_path: Path) ->
     assert drawn(job) == ["b*", "a broken*"]
 
 
-def test_planned_videos_that_are_gone_matter_until_they_are_done(
-    dataset: Dataset, tmp_path: Path
+def test_planned_videos_that_are_gone_are_told_until_they_are_done(
+    dataset: Dataset, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     a, b, broken = dataset.videos
     shard_made(plan_job(dataset, entry=ENTRY, folder=tmp_path, scope=Scope(limit=1)), 0)
     save_plan(plan_job(dataset, entry=ENTRY, folder=tmp_path))
     without_a = dataclasses.replace(dataset, videos=(b, broken))
-    assert drawn(plan_job(without_a, entry=ENTRY, folder=tmp_path)) == ["a", "b broken*"]
+    assert drawn(plan_job(without_a, entry=ENTRY, folder=tmp_path)) == ["a*", "b broken*"]
+    assert "any more" not in caplog.text
     without_b = dataclasses.replace(dataset, videos=(a, broken))
-    with pytest.raises(ConfigError, match=r"1 videos of it are not done .* any more \(such as b"):
-        plan_job(without_b, entry=ENTRY, folder=tmp_path)
+    job = plan_job(without_b, entry=ENTRY, folder=tmp_path)
+    assert drawn(job) == ["a*", "b broken*"]
+    assert [unit.index for unit in units_to_do(job)] == [1]
+    assert "1 videos of it are not done and not under" in caplog.text
+    assert "any more (such as b)" in caplog.text
+    first = plan_job(without_b, entry=ENTRY, folder=tmp_path, scope=Scope(limit=1))
+    assert drawn(first) == ["a*", "b broken"]
 
 
 def test_a_look_at_the_work_needs_no_detector(dataset: Dataset, tmp_path: Path) -> None:
