@@ -105,6 +105,11 @@ __all__ = ["demo_detector", "detect"]
     help="Number format of the backbone; float16 needs a GPU.",
 )
 @click.option("--fresh", is_flag=True, help="Remove the job that is in the folder, start over.")
+@click.option(
+    "--retry-failed",
+    is_flag=True,
+    help="Do the shards with videos that could not be decoded again, and what is missing.",
+)
 @device_option
 @dry_run_option
 @json_option

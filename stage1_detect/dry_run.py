@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from shared.errors import ShardFormatError
-from shared.shards.plan import shard_path
+from shared.shards.plan import Unit, shard_path
 from shared.shards.shard import Shard
 from stage1_detect.detector_choice import DetectorFiles
 from stage1_detect.planning import DetectJob, units_to_do
@@ -33,10 +34,16 @@ _USUAL = _FrameSize(
 
 
 def describe_job(
-    job: DetectJob, files: DetectorFiles, *, score_threshold: float, fresh: bool
+    job: DetectJob,
+    files: DetectorFiles,
+    *,
+    score_threshold: float,
+    fresh: bool,
+    again: Sequence[Unit] = (),
 ) -> dict[str, Any]:
-    """The settings and the amount of work, as JSON has them; `fresh` counts no shard as there."""
-    units = job.units if fresh else units_to_do(job)
+    """The settings and the amount of work, as JSON has them; `fresh` counts no shard as there, nor
+    are those of the units in `again`."""
+    units = job.units if fresh else (*units_to_do(job), *again)
     frames = job.frames_of(units)
     size = _frame_size(job)
     asked = {part.video_id for unit in job.units for part in unit.parts}

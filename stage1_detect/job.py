@@ -14,9 +14,10 @@ from typing import Any
 
 from shared.atomic_file import remove_stale_temporaries, write_text
 from shared.environment import describe_environment
+from shared.errors import ConfigError
 from shared.manifests.records import Dataset
 from shared.progress import progress
-from shared.shards.plan import Unit, shard_path
+from shared.shards.plan import PLAN_NAME, Unit, shard_path
 from shared.shards.schema import FailedVideo
 from shared.shards.shard import Shard
 from shared.termination import terminated_as_interrupted
@@ -102,6 +103,9 @@ def run_job(
         detector: what finds the objects in this process.
         batch: most frames that the network sees at once.
         engine: who detects; None: this process.
+
+    Raises:
+        ConfigError: a shard in the folder was made by another detector.
     """
     remove_stale_temporaries(job.folder)
     save_plan(job)
@@ -134,7 +138,7 @@ def _summary(
 ) -> DetectSummary:
     """What a run that did `units` has to tell."""
     frames = sum(result.frames for result in results)
-    shards = [Shard(shard_path(job.folder, unit.index)) for unit in job.units]
+    shards = [_own_shard(job, unit) for unit in job.units]
     return DetectSummary(
         dataset=job.dataset.name,
         out=str(job.folder),
@@ -152,6 +156,17 @@ def _summary(
         missing=len(job.dataset.missing),
         unlabelled=job.unlabelled,
     )
+
+
+def _own_shard(job: DetectJob, unit: Unit) -> Shard:
+    shard = Shard(shard_path(job.folder, unit.index))
+    if shard.detector != job.plan.detector:
+        raise ConfigError(
+            f"{shard.path}: wanted a shard of the detector in {PLAN_NAME}, found one of "
+            f"{shard.detector.config_name} with other weights, settings or versions; remove it and "
+            "start again, or use --fresh"
+        )
+    return shard
 
 
 def report(summary: DetectSummary) -> list[str]:
@@ -175,7 +190,9 @@ def report(summary: DetectSummary) -> list[str]:
         if len(summary.short) > _NAMED_AT_MOST:
             lines.append(f"  ... ({SUMMARY_NAME} lists them all)")
     if summary.failed:
-        lines.append(f"{len(summary.failed)} videos could not be decoded:")
+        lines.append(
+            f"{len(summary.failed)} videos could not be decoded (--retry-failed tries them again):"
+        )
         lines += [f"  {video.id}: {video.reason}" for video in summary.failed]
     return lines
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -10,10 +11,14 @@ from typing import TYPE_CHECKING, Any
 from shared.manifests.load import load_dataset, shipped_detectors
 from shared.manifests.records import Dataset
 from stage1_detect.detector_choice import DetectorFiles, choose_files
+from stage1_detect.folder_lock import folder_locked
 from stage1_detect.job import DetectSummary, run_job
-from stage1_detect.planning import Scope, check_videos, clear_folder, plan_job
+from stage1_detect.planning import Scope, check_videos, clear_folder, plan_job, with_estimates
+from stage1_detect.retrying import failed_units, forget_failed
 
 if TYPE_CHECKING:
+    from stage1_detect.detector import Detector
+    from stage1_detect.engines.choice import Engine
     from stage1_detect.mmdet.precision import Precision
 
 __all__ = ["DetectRequest"]
@@ -37,6 +42,7 @@ class DetectRequest:
     scope: Scope
     precision: Precision
     fresh: bool
+    retry_failed: bool
     device: str
 
     def describe(self) -> dict[str, Any]:
@@ -51,8 +57,13 @@ class DetectRequest:
         job = plan_job(
             data, entry=None, folder=self._folder(data), scope=self.scope, fresh=self.fresh
         )
+        again = failed_units(job) if self.retry_failed and not self.fresh else ()
         return describe_job(
-            job, self._files(data), score_threshold=self.score_threshold, fresh=self.fresh
+            with_estimates(job, again),
+            self._files(data),
+            score_threshold=self.score_threshold,
+            fresh=self.fresh,
+            again=again,
         )
 
     def run(self) -> DetectSummary:
@@ -61,10 +72,33 @@ class DetectRequest:
         Raises:
             PipelineError: if the data set, the detector or the folder is not as it should be.
         """
+        from stage1_detect.engines.choice import joined_engine
+
+        data = self._load()
+        engine, detector = self._engine_and_detector(data)
+        folder = self._folder(data)
+        with folder_locked(folder):
+            job = plan_job(
+                data,
+                entry=detector.entry,
+                folder=folder,
+                scope=self.scope,
+                settings={"batch": self.batch, "threads": self.threads},
+                fresh=self.fresh,
+            )
+            # Nothing is removed before it is known that the job can start.
+            removes = self.fresh or self.retry_failed
+            with joined_engine(engine) if removes else nullcontext():
+                if self.fresh:
+                    clear_folder(folder)
+                elif self.retry_failed:
+                    job = forget_failed(job)
+                return run_job(job, detector=detector, batch=self.batch, engine=engine)
+
+    def _engine_and_detector(self, data: Dataset) -> tuple[Engine, Detector]:
         from stage1_detect.engines.choice import choose_engine, driver_device
         from stage1_detect.mmdet.detector import load_detector
 
-        data = self._load()
         files = self._files(data)
         if self.engine == "ray":
             files = files.absolute()
@@ -84,18 +118,7 @@ class DetectRequest:
             address=self.address,
         )
         device = driver_device(engine)
-        detector = load(device or "cpu", detects=device is not None)
-        folder = self._folder(data)
-        if self.fresh:
-            clear_folder(folder)
-        job = plan_job(
-            data,
-            entry=detector.entry,
-            folder=folder,
-            scope=self.scope,
-            settings={"batch": self.batch, "threads": self.threads},
-        )
-        return run_job(job, detector=detector, batch=self.batch, engine=engine)
+        return engine, load(device or "cpu", detects=device is not None)
 
     def _load(self) -> Dataset:
         data = load_dataset(self.dataset, self.data_root, labels=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
@@ -15,7 +16,15 @@ from stage1_detect.engines.local import run_units
 from stage1_detect.engines.processes import run_units_in_processes
 from stage1_detect.pipeline import UnitResult
 
-__all__ = ["Engine", "LocalEngine", "RayEngine", "choose_engine", "driver_device", "run_on"]
+__all__ = [
+    "Engine",
+    "LocalEngine",
+    "RayEngine",
+    "choose_engine",
+    "driver_device",
+    "joined_engine",
+    "run_on",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +88,26 @@ def driver_device(engine: Engine) -> str | None:
         return None
     has_several_gpus = len(engine.devices) > 1 and engine.devices[0] != "cpu"
     return None if has_several_gpus else engine.devices[0]
+
+
+@contextmanager
+def joined_engine(engine: Engine) -> Iterator[None]:
+    """Joins the Ray cluster of the engine while the block runs, for a job that is to fail before
+    the block or not at all for want of it; `run_on` within the block uses the same.
+
+    Raises:
+        ConfigError: there is no such cluster, or it has no GPU where one is asked for.
+        DetectorError: ray is missing.
+    """
+    if not isinstance(engine, RayEngine):
+        yield
+        return
+    from stage1_detect.engines.ray_cluster import count_actors, import_ray, joined
+
+    ray = import_ray()
+    with joined(ray, engine.address):
+        count_actors(ray.cluster_resources(), device=engine.device, workers=engine.workers)
+        yield
 
 
 def run_on(

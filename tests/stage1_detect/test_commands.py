@@ -9,7 +9,11 @@ from typing import Any
 import pytest
 
 from shared.cli import main
+from shared.errors import ConfigError
 from shared.shards.shard import Shard
+from stage1_detect import request
+from stage1_detect.folder_lock import folder_locked
+from tests.stage1_detect.conftest import write_video
 
 pytestmark = pytest.mark.mmdet
 
@@ -92,6 +96,42 @@ def test_a_limit_can_be_lifted_and_what_would_mix_is_refused(
     assert "frames is 'all' there, 'labelled' asked for" in err
     code, out, _ = run(capsys, *arguments, "--frames", "labelled", "--fresh", "--dry-run")
     assert json.loads(out)["shards_there"] == 0
+
+
+def test_a_fresh_job_that_cannot_start_removes_nothing(
+    arguments: list[str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(*args: Any, **options: Any) -> Any:
+        raise ConfigError("no video is labelled")
+
+    assert run(capsys, *arguments, "--limit", "1")[0] == 0
+    before = sorted(path.name for path in (tmp_path / "shards").iterdir())
+    no_cluster = ("--engine", "ray", "--address", "127.0.0.1:9")
+    code, _, err = run(capsys, *arguments, "--fresh", *no_cluster)
+    assert code in (1, 2)  # there is no such cluster, or no package ray
+    assert "ray" in err.lower()
+    monkeypatch.setattr(request, "plan_job", refuse)
+    code, _, err = run(capsys, *arguments, "--fresh")
+    assert (code, "no video is labelled" in err) == (2, True)
+    assert sorted(path.name for path in (tmp_path / "shards").iterdir()) == before
+
+
+def test_a_second_job_in_the_folder_is_refused_and_failures_are_retried(
+    arguments: list[str], tmp_path: Path, world: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(capsys, *arguments)[0] == 3
+    with folder_locked(tmp_path / "shards"):
+        code, _, err = run(capsys, *arguments, "--fresh")
+    assert (code, "is writing it; wait until it is done" in err) == (1, True)
+    broken = world.parent / "data" / "small" / "videos" / "broken.mp4"
+    write_video(broken.with_name("whole.mp4"), 3).replace(broken)
+    _, out, _ = run(capsys, *arguments, "--retry-failed", "--dry-run")
+    assert json.loads(out)["frames_to_do"] == 20
+    code, out, _ = run(capsys, *arguments, "--retry-failed", "--json")
+    assert (code, json.loads(out)["total_frames"]) == (0, 20)
 
 
 def test_dry_run_writes_nothing(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 import logging
 from pathlib import Path
@@ -7,10 +8,13 @@ from pathlib import Path
 import av
 import pytest
 
+from shared.errors import ConfigError
 from shared.manifests.load import load_dataset
+from shared.shards.plan import shard_path
 from stage1_detect.job import DetectSummary, report, run_job
-from stage1_detect.planning import DetectJob, plan_job
-from tests.stage1_detect.conftest import FakeDetector
+from stage1_detect.planning import DetectJob, plan_job, save_plan
+from stage1_detect.retrying import failed_units, forget_failed
+from tests.stage1_detect.conftest import FakeDetector, write_video
 
 
 @pytest.fixture
@@ -79,6 +83,41 @@ def test_a_video_that_falls_short_of_its_header_is_told_with_both_numbers(
     assert short.frames < 12
     assert f"  b: {short.frames} of 12" in report(summary)
     assert summary_file(job)["short"] == [{"id": "b", "frames": short.frames, "header_frames": 12}]
+
+
+def test_a_shard_of_another_detector_is_refused(job: DetectJob) -> None:
+    run_job(job, detector=FakeDetector(), batch=4)
+    (job.folder / "plan.json").unlink()
+    other = dataclasses.replace(job.plan.detector, checkpoint_digest="sha256:other")
+    job = dataclasses.replace(job, plan=dataclasses.replace(job.plan, detector=other))
+    with pytest.raises(ConfigError, match=r"shard-000000.*wanted a shard of the detector in plan"):
+        run_job(job, detector=FakeDetector(), batch=4)
+
+
+def test_failed_videos_are_tried_again_on_demand(job: DetectJob) -> None:
+    run_job(job, detector=FakeDetector(), batch=4)
+    path = job.dataset.videos[2].path
+    write_video(path.with_name("whole.mp4"), 7).replace(path)
+    assert run_job(job, detector=FakeDetector(), batch=4).frames == 0
+    assert failed_units(job) == job.units
+    again = run_job(forget_failed(job), detector=FakeDetector(), batch=4)
+    assert (again.frames, again.failed, again.exit_code) == (24, (), 0)
+    assert failed_units(job) == ()
+    before = shard_path(job.folder, 0).stat().st_mtime_ns
+    forget_failed(job)
+    assert shard_path(job.folder, 0).stat().st_mtime_ns == before
+
+
+def test_a_video_that_vanished_fails_and_the_others_go_on(job: DetectJob) -> None:
+    save_plan(job)
+    dataset = dataclasses.replace(job.dataset, videos=job.dataset.videos[1:2])
+    resumed = plan_job(dataset, entry=job.plan.detector, folder=job.folder)
+    summary = run_job(resumed, detector=FakeDetector(), batch=4)
+    assert (summary.frames, summary.exit_code) == (12, 3)
+    assert {each.id: each.reason for each in summary.failed} == dict.fromkeys(
+        ("a", "broken"), "there is no file any more"
+    )
+    assert "(--retry-failed tries them again)" in "\n".join(report(summary))
 
 
 def test_report_names_failures(job: DetectJob) -> None:
