@@ -4,17 +4,23 @@ import multiprocessing
 import os
 import signal
 import threading
+from collections.abc import Sequence
 
 __all__ = ["prepare_worker"]
 
 
-def prepare_worker() -> None:
-    """Makes this process leave ctrl-C to its parent, and end when the parent does, however it ends.
+def prepare_worker(*, ignore: Sequence[signal.Signals] = (signal.SIGINT,)) -> None:
+    """Makes this process leave signals to its parent, and end when the parent ends, in any way.
 
     For the `initializer` of a process pool: the workers of a parent that was killed would otherwise
     wait for work for ever.
+
+    Args:
+        ignore: what is left to the parent. A terminal sends ctrl-C, and a cluster may send SIGTERM,
+            to all processes of a job; a parent whose workers ignore SIGTERM has to kill them.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in ignore:
+        signal.signal(number, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 

@@ -9,10 +9,8 @@ sees to.
 from __future__ import annotations
 
 import multiprocessing
-import os
 import queue
 import signal
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -23,6 +21,7 @@ from shared.errors import DetectorError
 from shared.manifests.records import Video
 from shared.shards.plan import Unit, shard_path
 from shared.termination import terminated_as_interrupted
+from shared.worker_process import prepare_worker
 from stage1_detect.detector import Detector
 from stage1_detect.frame_source import FrameSource
 from stage1_detect.pipeline import UnitResult, detect_unit
@@ -34,6 +33,7 @@ _POLL_SECONDS = 0.5
 _source: FrameSource
 _detector: Detector
 _frames: Any
+_load_error: Exception | None = None
 
 
 def run_units_in_processes(
@@ -62,7 +62,7 @@ def run_units_in_processes(
         advance: called with numbers of frames now and then.
 
     Raises:
-        DetectorError: if a process ends abruptly.
+        DetectorError: if a process ends abruptly; also what `load` raises.
     """
     context = multiprocessing.get_context("spawn")
     frames, free = context.Queue(), context.SimpleQueue()
@@ -78,13 +78,18 @@ def run_units_in_processes(
         pending: set[Future[UnitResult]] = {
             pool.submit(_detect, unit, shard_path(folder, unit.index)) for unit in units
         }
+        num_told = num_done = 0
         while pending:
             with terminated_as_interrupted():
                 done, pending = wait(pending, timeout=_POLL_SECONDS, return_when=FIRST_COMPLETED)
-            advance(_drained(frames))
+            num_new = _drained(frames)
+            num_told += num_new
+            advance(num_new)
             for future in done:
-                yield future.result()
-        advance(_drained(frames))
+                result = future.result()
+                num_done += result.frames
+                yield result
+        advance(num_done - num_told)  # what is still on its way through the queue
     except BrokenProcessPool as err:
         raise DetectorError(
             f"a detect process of {folder} ended abruptly (out of memory?); what it said is above, "
@@ -102,23 +107,20 @@ def _prepare(
     load: Callable[[str], Detector], free: Any, videos: dict[str, Video], batch: int, frames: Any
 ) -> None:
     """Makes a process ready: a detector on the next free device, and gone when its parent is."""
-    global _source, _detector, _frames
-    for number in (signal.SIGINT, signal.SIGTERM):  # a group gets them all; the parent handles them
-        signal.signal(number, signal.SIG_IGN)
-    threading.Thread(target=_leave_with_parent, daemon=True).start()
-    _detector, _frames = load(free.get()), frames
+    global _source, _detector, _frames, _load_error
+    prepare_worker(ignore=(signal.SIGINT, signal.SIGTERM))
+    _frames = frames
+    try:
+        _detector = load(free.get())
+    except Exception as err:  # the pool would only say that a process is gone
+        _load_error = err
+        return
     _source = FrameSource(videos, batch=batch, prepare=_detector.prepare)
 
 
-def _leave_with_parent() -> None:
-    """Ends this process when its parent does, however that ends."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
-
-
 def _detect(unit: Unit, path: Path) -> UnitResult:
+    if _load_error is not None:
+        raise _load_error
     return detect_unit(unit, source=_source, detector=_detector, path=path, advance=_frames.put)
 
 

@@ -8,8 +8,9 @@ from shared.worker_process import prepare_worker
 
 
 def _wait_for_ever(sender) -> None:
-    prepare_worker()
-    sender.send(signal.getsignal(signal.SIGINT) is signal.SIG_IGN)
+    prepare_worker(ignore=(signal.SIGINT, signal.SIGTERM))
+    ignored = [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)]
+    sender.send(ignored == [signal.SIG_IGN] * 2)
     get_context("spawn").Event().wait()
 
 

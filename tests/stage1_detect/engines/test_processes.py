@@ -16,9 +16,10 @@ from shared.manifests.records import Video
 from shared.shards.plan import plan_units, shard_path
 from shared.shards.schema import ARRAYS
 from shared.shards.shard import Shard
+from stage1_detect.engines import processes
 from stage1_detect.engines.local import run_units
 from stage1_detect.engines.processes import run_units_in_processes
-from tests.stage1_detect.conftest import write_video
+from tests.stage1_detect.conftest import FakeDetector, write_video
 
 pytestmark = pytest.mark.mmdet
 
@@ -68,6 +69,23 @@ def test_two_processes_give_the_same_arrays(videos: dict[str, Video], tmp_path: 
             np.testing.assert_array_equal(one.array(name), two.array(name))
 
 
+def fake(device: str) -> FakeDetector:
+    return FakeDetector()
+
+
+def test_progress_ends_whole_whatever_is_still_on_its_way(
+    videos: dict[str, Video], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processes, "_drained", lambda frames: 0)
+    units = plan_units([(id_, NUM_FRAMES) for id_ in videos], unit_frames=NUM_FRAMES)
+    counted: list[int] = []
+    results = run_units_in_processes(
+        units, videos=videos, load=fake, devices=("cpu",), folder=tmp_path / "out", batch=4,
+        advance=counted.append,
+    )  # fmt: skip
+    assert sum(result.frames for result in results) == sum(counted) == 3 * NUM_FRAMES
+
+
 def refuse(device: str) -> None:
     raise DetectorError("no detector here")
 
@@ -79,6 +97,6 @@ def test_a_detector_that_cannot_be_made_ends_the_job(
     results = run_units_in_processes(
         units, videos=videos, load=refuse, devices=("cpu", "cpu"), folder=tmp_path / "out", batch=4
     )  # type: ignore[arg-type]
-    with pytest.raises(DetectorError, match="ended abruptly"):
+    with pytest.raises(DetectorError, match="no detector here"):
         list(results)
     assert not list(tmp_path.glob("out/shard-*"))
