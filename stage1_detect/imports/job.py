@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import logging
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from shared.atomic_file import remove_stale_temporaries, write_text
 from shared.environment import describe_environment
 from shared.progress import progress
-from shared.shards.plan import shard_path
+from shared.shards.plan import Unit, shard_path
 from shared.shards.schema import UNKNOWN_SOURCE, FailedVideo
 from shared.shards.shard import Shard
+from shared.termination import terminated_as_interrupted
+from stage1_detect.folder_lock import folder_locked
 from stage1_detect.imports import epic100
 from stage1_detect.imports.planning import ImportJob, begin, units_to_do
 from stage1_detect.imports.summary import ImportSummary
@@ -57,18 +60,24 @@ def run_import(job: ImportJob, *, fresh: bool = False, workers: int = 1) -> Impo
 
     Raises:
         ConfigError: if the folder holds the shards of another job.
-        PipelineError: if the disk refuses, or a worker process ends abruptly.
+        PipelineError: if the disk refuses, a worker process ends abruptly, or another job has the
+            folder.
     """
+    with folder_locked(job.folder):
+        return _run(job, fresh=fresh, workers=workers)
+
+
+def _run(job: ImportJob, *, fresh: bool, workers: int) -> ImportSummary:
     started = time.monotonic()
     begin(job, fresh=fresh)
     remove_stale_temporaries(job.folder)
     units = units_to_do(job)
     known_wrong = _warn_of_known_wrong(job)
-    with progress("import", total=sum(len(unit.parts) for unit in units), unit="videos") as bar:
-        for unit, warnings in import_units(units, job, workers=workers):
-            for warning in warnings:
-                logger.warning("%s", warning)
-            bar.advance(len(unit.parts))
+    try:
+        with terminated_as_interrupted():
+            _import(job, units, workers=workers)
+    finally:
+        remove_stale_temporaries(job.folder)  # of processes that had to be killed
     summary = _summarise(
         job,
         skipped_units=len(job.plan.units) - len(units),
@@ -78,6 +87,14 @@ def run_import(job: ImportJob, *, fresh: bool = False, workers: int = 1) -> Impo
     record = summary.as_json() | {"environment": describe_environment()}
     write_text(job.folder / IMPORT_SUMMARY_NAME, json.dumps(record, indent=1) + "\n")
     return summary
+
+
+def _import(job: ImportJob, units: Sequence[Unit], *, workers: int) -> None:
+    with progress("import", total=sum(len(unit.parts) for unit in units), unit="videos") as bar:
+        for unit, warnings in import_units(units, job, workers=workers):
+            for warning in warnings:
+                logger.warning("%s", warning)
+            bar.advance(len(unit.parts))
 
 
 def _warn_of_known_wrong(job: ImportJob) -> tuple[str, ...]:

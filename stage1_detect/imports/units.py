@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -35,7 +36,8 @@ def import_units(
 ) -> Iterator[tuple[Unit, list[str]]]:
     """Imports units; each is handed out when its shard is on the disk, with what to warn of.
 
-    SIGTERM ends the work as ctrl-C does. Shards that are written stay, others leave nothing.
+    SIGTERM ends the work as ctrl-C does. Shards that are written stay; worker processes are killed
+    and may leave temporaries.
 
     Raises:
         PipelineError: if the disk refuses, or a worker process ends abruptly.
@@ -64,7 +66,7 @@ def import_units(
         ) from err
     except BaseException:
         for process in list((pool._processes or {}).values()):
-            process.terminate()
+            process.kill()
         raise
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
@@ -72,7 +74,7 @@ def import_units(
 
 def _prepare(job: ImportJob) -> None:
     global _job
-    prepare_worker()
+    prepare_worker(ignore=(signal.SIGINT, signal.SIGTERM))
     _job = job
 
 

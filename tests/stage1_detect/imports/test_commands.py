@@ -16,6 +16,7 @@ from shared.shards.reader import DetectionFolder, Shard
 from shared.shards.schema import UNKNOWN_SOURCE
 from shared.shards.verify import verify_shard
 from shared.video import content_digest
+from stage1_detect.folder_lock import folder_locked
 from stage1_detect.imports import planning
 from tests.conftest import ROOT
 from tests.stage1_detect.imports.conftest import (
@@ -218,3 +219,30 @@ def test_killed_and_started_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         assert json.loads(result.stdout)["skipped_units"] == videos_before
         assert {path.name: path.read_bytes() for path in out.glob("shard-*")} == whole
         assert not list(out.glob(".*"))
+
+
+def test_sigterm_leaves_whole_shards_and_nothing_else(tmp_path: Path) -> None:
+    world = write_world(tmp_path, {"a": 3, "b": 3})
+    for video_id in ("a", "b"):
+        write_authors(tmp_path / "masks" / video_id / "clip.pkl", [[BLOCK]])
+    command = [sys.executable, "-m", "tests.stage1_detect.imports.sigterm_import", str(world)]
+    command += [str(tmp_path / "masks"), "--format", "authors", "--data", str(tmp_path / "data")]
+    ended = subprocess.run(
+        [*command, "--out", str(tmp_path / "shards"), "--workers", "2"],
+        cwd=ROOT,
+        capture_output=True,
+        check=False,
+        start_new_session=True,
+        timeout=120,
+    )
+    assert ended.returncode == 143, ended.stderr.decode()
+    assert [path.name for path in (tmp_path / "shards").iterdir()] == ["plan.json"]
+
+
+def test_a_second_job_in_the_folder_is_refused(tmp_path: Path) -> None:
+    write_world(tmp_path, {"a": 3})
+    write_authors(tmp_path / "masks" / "a" / "clip.pkl", [[BLOCK]])
+    with folder_locked(tmp_path / "shards"):
+        result = run_in(tmp_path, "--format", "authors", "--fresh")
+    assert result.exit_code == 1
+    assert "is writing it; wait until it is done" in result.stderr

@@ -1,0 +1,30 @@
+"""`orn import-masks` whose worker sends SIGTERM to all processes of the job when it has written a
+shard under its temporary name, and stays there.
+
+    python -m tests.stage1_detect.imports.sigterm_import ARGUMENT ...
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+
+import shared.atomic_file
+from shared.cli import main
+from stage1_detect.imports import planning
+
+
+def _stop_here(path: Path) -> None:
+    os.killpg(os.getpgrp(), signal.SIGTERM)
+    threading.Event().wait()
+
+
+planning.UNIT_FRAMES = 1
+if __name__ == "__mp_main__":  # in a worker
+    shared.atomic_file._sync = _stop_here
+
+if __name__ == "__main__":
+    main(["import-masks", *sys.argv[1:]])
