@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,9 @@ import numpy as np
 import pytest
 
 from benchmarks.made_videos import moving_pictures, write_video
+from shared.errors import PipelineError
 from shared.manifests.load import shipped_detectors
+from shared.shards.plan import shard_path
 
 pytestmark = pytest.mark.mmdet
 
@@ -48,6 +51,7 @@ def record_of(result: Any) -> dict[str, Any]:
 
 def test_detect_reports_both_sides(inputs: Any, tmp_path: Path) -> None:
     from benchmarks.detect import measure
+    from benchmarks.detect_agreement import agreement
 
     result = measure(
         inputs, folder=tmp_path, frames=5, devices=("cpu",), threads=1, precision="float32",
@@ -57,6 +61,17 @@ def test_detect_reports_both_sides(inputs: Any, tmp_path: Path) -> None:
     assert record["ratio"] == pytest.approx(record["reference_seconds"] / record["ours_seconds"])
     assert (record["ours_processes"], record["reference_threads"]) == (1, 1)
     assert record["detections_a_frame"] == record["reference_detections_a_frame"] > 0
+    assert record["agreeing_share"] >= record["agreeing_least_share"] == 0.9
+    with (tmp_path / "loop.pkl").open("rb") as file:
+        frames = pickle.load(file)
+    with (tmp_path / "loop.pkl").open("wb") as file:
+        pickle.dump([{**frame, "scores": frame["scores"] + 0.02} for frame in frames], file)
+    paths = (shard_path(tmp_path, 0), tmp_path / "loop.pkl")
+    with pytest.raises(
+        PipelineError, match=r"detections 0\.0% are among ours, wanted at least 90%"
+    ):
+        agreement(*paths, is_exact=True)
+    assert agreement(*paths, is_exact=False)["agreeing_share"] == 0
     assert record["gpu_busy_share"] is None
 
 
