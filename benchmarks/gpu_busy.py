@@ -8,7 +8,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-__all__ = ["GpuBusy", "watching_gpu"]
+__all__ = ["GpuBusy", "gpu_id", "watching_gpu"]
 
 _SAMPLE_MILLISECONDS = 100
 
@@ -18,6 +18,17 @@ class GpuBusy:
 
     share: float | None = None
     """0..1; None where there is no nvidia-smi, or the time was too short for a sample."""
+
+
+def gpu_id(device: str) -> str:
+    """The name by which nvidia-smi knows a GPU of torch, which counts only those that it may use.
+
+    Args:
+        device: `cuda` or `cuda:N`.
+    """
+    import torch
+
+    return f"GPU-{torch.cuda.get_device_properties(torch.device(device)).uuid}"
 
 
 @contextmanager
@@ -30,7 +41,7 @@ def watching_gpu(device: str) -> Iterator[GpuBusy]:
         return
     command = [
         program,
-        f"--id={device.partition(':')[2] or 0}",
+        f"--id={gpu_id(device)}",
         "--query-gpu=utilization.gpu",
         "--format=csv,noheader,nounits",
         f"--loop-ms={_SAMPLE_MILLISECONDS}",

@@ -6,6 +6,7 @@ import json
 import pickle
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -113,10 +114,16 @@ def test_the_striped_detector_gives_what_a_shard_takes() -> None:
 def test_the_gpu_is_sampled_while_the_block_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    import torch
+
     from benchmarks.gpu_busy import watching_gpu
 
+    def properties(device: torch.device) -> Any:
+        return SimpleNamespace(uuid={torch.device("cuda:1"): "b21f"}[device])
+
+    monkeypatch.setattr(torch.cuda, "get_device_properties", properties)  # there may be no GPU
     program = tmp_path / "nvidia-smi"
-    program.write_text("#!/bin/sh\ntest $1 = --id=1 && echo 40 && echo 60\nexec cat $PIPE\n")
+    program.write_text("#!/bin/sh\ntest $1 = --id=GPU-b21f && echo 40 && echo 60\nexec cat $PIPE\n")
     program.chmod(0o755)
     import os
 
