@@ -9,6 +9,7 @@ any other file only decoding tells.
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Literal
 
 import av
 import numpy as np
@@ -22,7 +23,7 @@ from shared.errors import VideoDecodeError
 from shared.video_container import opened_video
 from shared.video_picture import PictureForm
 
-__all__ = ["FrameTimes", "frame_times"]
+__all__ = ["FrameTimes", "KnownTimes", "frame_times"]
 
 _INDEXED_FORMATS = frozenset({"mov", "mp4", "matroska", "webm"})
 """Containers that store each packet's time and know where key frames are."""
@@ -50,12 +51,21 @@ class FrameTimes:
     form: PictureForm
     """The form of the first picture."""
 
+    @property
+    def size_bytes(self) -> int:
+        """Memory that the arrays take."""
+        return sum(a.nbytes for a in (self.ticks, self.seconds, self.keys, self.key_dts))
+
     def place(self, ticks: int | None) -> int | None:
         """Place of the frame with this time; None if there is none."""
         if ticks is None:
             return None
         place = int(np.searchsorted(self.ticks, ticks))
         return place if place < len(self.ticks) and self.ticks[place] == ticks else None
+
+
+KnownTimes = FrameTimes | Literal["only decoding tells", "not read"]
+"""What a caller knows of a file's times: all, that there are none, or nothing yet."""
 
 
 def frame_times(path: Path) -> FrameTimes | None:

@@ -20,7 +20,7 @@ from shared.frame_folder import (
     probe_folder,
     read_folder,
 )
-from shared.frame_times import frame_times
+from shared.frame_times import KnownTimes, frame_times
 from shared.frames import Frame, FrameEstimate, VideoInfo
 from shared.video_file import estimate_file, probe_file, read_file
 
@@ -51,7 +51,12 @@ def probe(path: Path, *, rate: float | None = None) -> VideoInfo:
 
 
 def read_frames(
-    path: Path, *, rate: float | None = None, start: int = 0, stop: int | None = None
+    path: Path,
+    *,
+    rate: float | None = None,
+    start: int = 0,
+    stop: int | None = None,
+    times: KnownTimes = "not read",
 ) -> Iterator[Frame]:
     """The frames [start, stop) of a video, with the numbers and times that they have in all of it.
 
@@ -63,6 +68,8 @@ def read_frames(
         rate: frames a second of a folder, which does not tell it; not used for a file.
         start: place of the first frame wanted, from 0.
         stop: place after the last frame wanted; None: to the end.
+        times: what `frame_times` told of a file, so that it is not read again for that; not used
+            for a folder.
 
     Raises:
         VideoDecodeError: at the first frame asked for, if no frame can be decoded or a folder's
@@ -70,7 +77,7 @@ def read_frames(
     """
     if _is_folder(path):
         return read_folder(path, rate=rate, start=start, stop=stop)
-    return read_file(path, start=start, stop=stop)
+    return read_file(path, start=start, stop=stop, times=times)
 
 
 def frame_seconds(path: Path, *, rate: float | None = None) -> NDArray[np.float64] | None:

@@ -21,7 +21,7 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from shared.errors import VideoDecodeError
-from shared.frame_times import FrameTimes, frame_times
+from shared.frame_times import FrameTimes, KnownTimes, frame_times
 from shared.frames import Frame, FrameEstimate, VideoInfo
 from shared.video_container import opened_video, reason
 from shared.video_picture import PictureForm
@@ -71,19 +71,27 @@ def estimate_file(path: Path) -> FrameEstimate:
         return FrameEstimate(frames=frames, rate=rate)
 
 
-def read_file(path: Path, *, start: int = 0, stop: int | None = None) -> Iterator[Frame]:
+def read_file(
+    path: Path, *, start: int = 0, stop: int | None = None, times: KnownTimes = "not read"
+) -> Iterator[Frame]:
     """The frames [start, stop) of those that can be decoded.
 
     All frames have the size of the first; the file is closed when the iterator is.
+
+    Args:
+        path: the file.
+        start: place of the first frame wanted.
+        stop: place after the last frame wanted; None: to the end.
+        times: what `frame_times` told of it; where it was not asked, it is for a range.
 
     Raises:
         VideoDecodeError: if the file cannot be opened or read, or no frame of it decoded.
     """
     if stop is not None and stop <= start:
         return
-    is_range = start > 0 or stop is not None
-    times = frame_times(path) if is_range else None
-    if times is not None:
+    if times == "not read" and (start > 0 or stop is not None):
+        times = frame_times(path) or "only decoding tells"
+    if isinstance(times, FrameTimes):
         yield from _sought(path, times, start=start, stop=stop)
         return
     with opened_video(path) as (container, stream):

@@ -16,18 +16,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.errors import ClipStoreError, VideoDecodeError
+from shared.frame_times import FrameTimes, KnownTimes, frame_times
 from shared.manifests.records import Video
 from shared.video import content_digest, frame_seconds, read_frames
 from stage2_train.clips.jpeg import rescaled
 from stage2_train.clips.schema import FailedClip, StoreSettings
 from stage2_train.data.transforms import CropWindow
 
-__all__ = ["DecodedVideo", "DecodedVideos", "warn_of_decoding"]
+__all__ = ["DecodedVideo", "DecodedVideos", "spread_over_videos", "warn_of_decoding"]
 
 logger = logging.getLogger(__name__)
 
 _CACHED_VIDEOS = 4096
-"""Videos whose times stay in memory; a 10 s video takes 2.4 kB."""
+"""Videos whose times stay in memory, in each process, if they fit."""
+_CACHE_BYTES = 256 * 2**20
+"""Memory for their times; an hour at 60 frames a second takes 3.5 MB."""
 _NEAR_FRAMES = 48
 """Frames nearer to each other than this are read in one go instead of seeking twice."""
 
@@ -55,7 +58,7 @@ class DecodedVideo:
         told = self._told_seconds
         if told is not None:
             return told
-        frames = read_frames(self._video.path, rate=self._video.rate)
+        frames = read_frames(self._video.path, rate=self._video.rate, times=self._times)
         return np.array([frame.seconds for frame in frames], np.float64)
 
     def read(
@@ -75,7 +78,11 @@ class DecodedVideo:
         stretches = [wanted] if self._told_seconds is None else _stretches(wanted)
         for places in stretches:
             frames = read_frames(
-                self._video.path, rate=self._video.rate, start=places[0], stop=places[-1] + 1
+                self._video.path,
+                rate=self._video.rate,
+                start=places[0],
+                stop=places[-1] + 1,
+                times=self._times,
             )
             needed = set(places)
             for frame in frames:
@@ -98,16 +105,53 @@ class DecodedVideo:
         """False: what lies in a time range is known only when it is looked at."""
         return False
 
+    @property
+    def size_bytes(self) -> int:
+        """Memory that its times take, as far as they were read."""
+        read = self.__dict__
+        if isinstance(times := read.get("_times"), FrameTimes):
+            return times.size_bytes
+        seconds = read.get("seconds", read.get("_told_seconds"))
+        return 0 if seconds is None else seconds.nbytes
+
+    @cached_property
+    def _times(self) -> KnownTimes:
+        """Kept here, because training asks for videos in random order."""
+        if self._video.path.is_dir():
+            return "not read"
+        return frame_times(self._video.path) or "only decoding tells"
+
     @cached_property
     def _told_seconds(self) -> NDArray[np.float64] | None:
+        if isinstance(self._times, FrameTimes):
+            return self._times.seconds
+        if self._times == "only decoding tells":
+            return None
         return frame_seconds(self._video.path, rate=self._video.rate)
 
 
 class DecodedVideos:
     """Frames of the videos of a data set, decoded when they are asked for; may be pickled."""
 
-    def __init__(self, videos: Sequence[Video], *, root: Path, settings: StoreSettings) -> None:
-        """Raises ClipStoreError if the frames would not all have one size."""
+    def __init__(
+        self,
+        videos: Sequence[Video],
+        *,
+        root: Path,
+        settings: StoreSettings,
+        cache_bytes: int = _CACHE_BYTES,
+    ) -> None:
+        """Opens nothing yet.
+
+        Args:
+            videos: the videos.
+            root: where they lie, for messages.
+            settings: size of the frames.
+            cache_bytes: memory for the times of videos, in each process.
+
+        Raises:
+            ClipStoreError: if the frames would not all have one size.
+        """
         if settings.short_side is not None or settings.rate is not None:
             raise ClipStoreError(
                 "decoding without a clip store: wanted one size of all frames and every frame, "
@@ -119,6 +163,7 @@ class DecodedVideos:
         """None: that a video cannot be decoded shows when it is asked for."""
         self._videos = {video.id: video for video in videos}
         self._settings = settings
+        self._cache_bytes = cache_bytes
         self._opened: OrderedDict[str, DecodedVideo] = OrderedDict()
 
     def __getstate__(self) -> dict[str, Any]:
@@ -135,18 +180,38 @@ class DecodedVideos:
         """
         opened = self._opened.pop(video_id, None)
         if opened is None:
+            self._make_room()
             video = self._videos.get(video_id)
             if video is None:
                 raise ClipStoreError(f"{self.name}: wanted video {video_id}, there is none")
             opened = DecodedVideo(video, self._settings)
         self._opened[video_id] = opened
-        if len(self._opened) > _CACHED_VIDEOS:
-            self._opened.popitem(last=False)
         return opened
 
     def stored_size(self, video_id: str) -> tuple[int, int]:
         """(height, width) of the frames."""
         return self._settings.stored_size(1, 1)
+
+    def _make_room(self) -> None:
+        """Forgets the videos that were used longest ago until another one fits."""
+        size_bytes = sum(video.size_bytes for video in self._opened.values())
+        while self._opened and (
+            len(self._opened) >= _CACHED_VIDEOS or size_bytes > self._cache_bytes
+        ):
+            _, oldest = self._opened.popitem(last=False)
+            size_bytes -= oldest.size_bytes
+
+
+def spread_over_videos(video_ids: Sequence[str], number: int) -> list[int]:
+    """Places of the first segments of up to `number` videos, far apart in the order of the table.
+
+    Args:
+        video_ids: the video of each segment.
+        number: how many at most.
+    """
+    firsts = sorted({video: place for place, video in reversed([*enumerate(video_ids)])}.values())
+    step = max(-(-len(firsts) // number), 1)
+    return firsts[::step]
 
 
 def warn_of_decoding(

@@ -14,7 +14,7 @@ from shared.errors import ConfigError
 from shared.manifests.load import load_dataset
 from shared.run_folder import CONFIG_NAME, create_run_folder, record_start
 from shared.shards.reader import DetectionFolder
-from stage2_train.clips.decoded import warn_of_decoding
+from stage2_train.clips.decoded import spread_over_videos, warn_of_decoding
 from stage2_train.data.dataset import ClipRequest
 from stage2_train.data.join import JoinedSplit
 from stage2_train.data.loader import LoaderSettings, num_training_batches
@@ -117,7 +117,7 @@ def train(request: TrainRequest) -> dict[str, Any]:
     if request.no_clip_store and accelerator.is_main_process:
         warn_of_decoding(
             lambda segment: data.train[ClipRequest(segment)],
-            range(min(len(data.train), _MEASURED_CLIPS)),
+            spread_over_videos([each.video_id for each in data.train.segments], _MEASURED_CLIPS),
             workers=request.workers,
         )
     state = train_network(

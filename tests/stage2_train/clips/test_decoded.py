@@ -1,6 +1,7 @@
 """Frames decoded on the fly are those that a store would have, before JPEG."""
 
 import pickle
+from collections import Counter
 from pathlib import Path
 
 import av
@@ -9,9 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from shared import frame_times
 from shared.errors import ClipStoreError, VideoDecodeError
 from shared.manifests.records import Video
-from stage2_train.clips.decoded import DecodedVideos, warn_of_decoding
+from stage2_train.clips.decoded import DecodedVideos, spread_over_videos, warn_of_decoding
 from stage2_train.clips.jpeg import decode_jpeg, encode_frame
 from stage2_train.clips.reader import ClipStore
 from stage2_train.clips.schema import StoreSettings
@@ -97,6 +99,58 @@ def test_survives_pickling_without_what_was_read(videos, tmp_path) -> None:
         copy.frames("none")
 
 
+def _counted_openings(monkeypatch) -> Counter[str]:
+    """How often each file is opened by what reads times."""
+    opened: Counter[str] = Counter()
+    whole = frame_times.opened_video
+
+    def counting(path: Path):
+        opened[path.name] += 1
+        return whole(path)
+
+    monkeypatch.setattr(frame_times, "opened_video", counting)
+    frame_times._kept.cache_clear()
+    return opened
+
+
+def test_times_of_many_videos_are_read_once(tmp_path, film, monkeypatch) -> None:
+    many = [Video(id=f"{n}", path=tmp_path / f"{n}.mp4") for n in range(10)]
+    for video in many:
+        film(video.path, num_frames=3)
+    source, opened = decoded(tuple(many), tmp_path), _counted_openings(monkeypatch)
+    for _ in range(3):
+        for video in many:
+            frames = source.frames(video.id)
+            frames.read(np.array([len(frames.seconds) - 1]))
+    assert set(opened.values()) == {2}  # packets and the first picture
+    assert len(opened) == 10
+
+
+def test_a_video_that_tells_no_times_is_asked_once(sample_data, monkeypatch) -> None:
+    odd = sample_data / "clips/odd"
+    video = Video(id="avi", path=odd / "torchvision__RATRACE_wave.avi")
+    frames, opened = decoded((video,), odd).frames("avi"), _counted_openings(monkeypatch)
+    for place in (1, 2):
+        frames.read(np.array([place]))
+        frame_times._kept.cache_clear()
+    assert set(opened.values()) == {1}
+
+
+def test_times_that_do_not_fit_are_forgotten(videos, tmp_path) -> None:
+    source = DecodedVideos(videos, root=tmp_path, settings=SETTINGS, cache_bytes=100)
+    first = source.frames("group/0")
+    assert first.size_bytes == 0
+    first.read(np.array([0]))
+    assert first.size_bytes == 3 * 16 + 16  # frames, and one key frame
+    assert source.frames("group/0") is first
+    second = source.frames("group/1")
+    second.read(np.array([0]))
+    assert source.frames("group/0") is first
+    source.frames("group/2")
+    assert source.frames("group/0") is first
+    assert source.frames("group/1") is not second  # it was used longest ago
+
+
 @pytest.mark.parametrize("wrong", [{"short_side": 5}, {"height": 5, "width": 5, "rate": 3.0}])
 def test_one_size_and_every_frame(videos, tmp_path, wrong) -> None:
     with pytest.raises(ClipStoreError, match="store them with `orn clips`"):
@@ -111,3 +165,9 @@ def test_says_what_it_costs(caplog) -> None:
     assert "for each of 3 clips, so 2 processes make at most" in record.getMessage()
     warn_of_decoding(made.append, [], workers=2)
     assert len(caplog.records) == 1
+
+
+def test_what_is_measured_is_of_different_videos() -> None:
+    assert spread_over_videos(["a", "a", "a", "b", "b", "c", "c", "d", "e", "e"], 3) == [0, 5, 8]
+    assert spread_over_videos(["a", "b", "a"], 4) == [0, 1]
+    assert spread_over_videos([], 4) == []
