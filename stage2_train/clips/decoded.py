@@ -21,6 +21,7 @@ from shared.manifests.records import Video
 from shared.video import content_digest, frame_seconds, read_frames
 from stage2_train.clips.jpeg import rescaled
 from stage2_train.clips.schema import FailedClip, StoreSettings
+from stage2_train.data.sampling import frames_between
 from stage2_train.data.transforms import CropWindow
 
 __all__ = ["DecodedVideo", "DecodedVideos", "spread_over_videos", "warn_of_decoding"]
@@ -102,8 +103,19 @@ class DecodedVideo:
         return True
 
     def is_empty(self, start_seconds: float | None, stop_seconds: float | None) -> bool:
-        """False: what lies in a time range is known only when it is looked at."""
-        return False
+        """Whether no frame lies in a time range; False where only decoding tells, and for a whole
+        video, which has frames if it can be decoded.
+
+        Raises:
+            VideoDecodeError: if the video cannot be opened.
+        """
+        if start_seconds is None and stop_seconds is None:
+            return False
+        told = self._told_seconds
+        if told is None:
+            return False
+        first, last = frames_between(told, start_seconds, stop_seconds)
+        return first == last
 
     @property
     def size_bytes(self) -> int:

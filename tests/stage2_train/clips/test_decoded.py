@@ -171,3 +171,14 @@ def test_what_is_measured_is_of_different_videos() -> None:
     assert spread_over_videos(["a", "a", "a", "b", "b", "c", "c", "d", "e", "e"], 3) == [0, 5, 8]
     assert spread_over_videos(["a", "b", "a"], 4) == [0, 1]
     assert spread_over_videos([], 4) == []
+
+
+def test_segments_without_frames_are_known_where_times_are(videos, tmp_path, sample_data) -> None:
+    frames = decoded(videos, tmp_path).frames("group/1")  # at 0, 0.1, 0.2 and 0.3 s
+    assert frames.is_empty(0.11, 0.19)
+    assert frames.is_empty(0.31, None)
+    assert not frames.is_empty(0.1, 0.11)
+    assert not frames.is_empty(None, None)
+    odd = sample_data / "clips/odd"
+    video = Video(id="avi", path=odd / "torchvision__RATRACE_wave.avi")
+    assert not decoded((video,), odd).frames("avi").is_empty(1000.0, None)

@@ -16,6 +16,7 @@ from stage2_train.clips.ranges import TimeRange, TimeRanges
 from stage2_train.clips.reader import ClipStore
 from stage2_train.clips.schema import FailedClip, StoreSettings
 from stage2_train.data.join import join_split
+from tests.stage2_train.clips.conftest import write_mp4
 
 
 @pytest.fixture
@@ -149,7 +150,7 @@ def test_times_that_the_store_lacks_are_an_error(tiny_world, tmp_path) -> None:
 
 
 def test_without_a_store_nothing_is_decoded(tiny_world, tmp_path) -> None:
-    """Whether a segment holds a frame shows when a clip is made; digests are compared at once."""
+    """Digests are compared at once; a segment that is a whole video is believed to have frames."""
     path = tmp_path / "film.mp4"
     path.write_bytes(b"not decoded")
     films = [replace(tiny_world.films["film/2"], digest=content_digest(path))]
@@ -166,3 +167,24 @@ def test_without_a_store_nothing_is_decoded(tiny_world, tmp_path) -> None:
     )
     with pytest.raises(JoinError, match=r"film/2: the videos under .* has sha256:.*changed"):
         join_split(dataset, "validation", source, detections)
+
+
+def test_without_a_store_segments_without_frames_are_skipped_too(tiny_world, tmp_path) -> None:
+    path = tmp_path / "film.mp4"
+    write_mp4(path, num_frames=4)
+    films = [replace(tiny_world.films["film/2"], digest=content_digest(path))]
+    tiny.write_shard(tmp_path / "shard-000000.zarr.zip", films)
+    source = DecodedVideos(
+        [Video(id="film/2", path=path)], root=tmp_path, settings=StoreSettings(height=8, width=8)
+    )
+    common = {"video_id": "film/2", "split": "train", "labels": (0,)}
+    segments = (
+        Segment(id="between", start_seconds=0.11, stop_seconds=0.19, **common),
+        Segment(id="good", start_seconds=0.1, stop_seconds=0.2, **common),
+        Segment(id="beyond", start_seconds=0.4, **common),
+    )
+    dataset = replace(tiny_world.dataset, segments=segments)
+    joined = join_split(dataset, "train", source, DetectionFolder(tmp_path))
+    assert [segment.id for segment in joined.segments] == ["good"]
+    assert [row.id for row in joined.skipped] == ["between", "beyond"]
+    assert joined.skipped[0].reason == "its time range holds no frame of the video"
