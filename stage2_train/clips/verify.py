@@ -19,6 +19,8 @@ from stage2_train.clips.ranges import ALL_TIMES, TimeRanges
 
 __all__ = ["Problem", "verify_store"]
 
+_BLOCK_FRAMES = 256
+"""Frames whose bytes are in memory at once: 6.4 MB of VLOG at 256 x 256 pixels."""
 _VIDEO_COLUMNS = (
     "video_id",
     "source_digest",
@@ -108,24 +110,39 @@ def _check_frames(file: h5py.File, video: StoredVideo) -> Iterator[str]:
         yield "wanted places in the source that increase from frame to frame"
     if not all(seconds in video.ranges for seconds in seconds_F.tolist()):
         yield "wanted frames inside the ranges that are said to be stored"
-    content = file["jpeg"][video.first_byte : video.first_byte + video.num_bytes].tobytes()
-    checksum = zlib.crc32(content)
+    yield from _check_pictures(file, video)
+
+
+def _check_pictures(file: h5py.File, video: StoredVideo) -> Iterator[str]:
+    """Checksum and pictures, read a block of frames at a time: a video may be larger than memory.
+
+    Each video's bytes follow those of the one before, so all of them are in its frames.
+    """
+    frames = range(video.first_frame, video.first_frame + video.num_frames)
+    checksum = 0
+    problem: str | None = None
+    for first in frames[::_BLOCK_FRAMES]:
+        stop = min(first + _BLOCK_FRAMES, frames.stop)
+        offsets = file["jpeg_offsets"][first : stop + 1]
+        content = file["jpeg"][offsets[0] : offsets[-1]].tobytes()
+        checksum = zlib.crc32(content, checksum)
+        for frame, (start, end) in enumerate(pairwise(offsets - offsets[0]), first):
+            problem = problem or _picture_problem(content[start:end], video, frame - frames.start)
     if checksum != video.jpeg_crc32:
         yield f"wanted JPEG bytes with checksum {video.jpeg_crc32:08x}, found {checksum:08x}"
+    if problem is not None:
+        yield problem
+
+
+def _picture_problem(content: bytes, video: StoredVideo, place: int) -> str | None:
     size = (video.stored_height, video.stored_width)
-    offsets = file["jpeg_offsets"][frames.start : frames.stop + 1] - video.first_byte
-    for place, (start, stop) in enumerate(pairwise(offsets)):
-        try:
-            found = decode_jpeg(content[start:stop]).shape[:2]
-        except (RuntimeError, ValueError) as err:
-            yield f"frame {place} cannot be decoded ({str(err).splitlines()[0]})"
-            return
-        if found != size:
-            yield (
-                f"frame {place}: wanted a picture of {size[0]}x{size[1]}, found "
-                f"{found[0]}x{found[1]}"
-            )
-            return
+    try:
+        found = decode_jpeg(content).shape[:2]
+    except (RuntimeError, ValueError) as err:
+        return f"frame {place} cannot be decoded ({str(err).splitlines()[0]})"
+    if found == size:
+        return None
+    return f"frame {place}: wanted a picture of {size[0]}x{size[1]}, found {found[0]}x{found[1]}"
 
 
 def _check_source(stored: StoredVideo, video: Video | None) -> Iterator[str]:

@@ -1,13 +1,16 @@
 """What `orn clips --verify` finds in a store that was damaged by hand."""
 
+import zlib
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import h5py
 import numpy as np
 import pytest
 
 from shared.manifests.records import Video
+from stage2_train.clips import verify
 from stage2_train.clips.ranges import TimeRange, TimeRanges
 from stage2_train.clips.schema import StoreSettings
 from stage2_train.clips.verify import verify_store
@@ -115,3 +118,23 @@ def test_times_that_the_labels_now_want(videos, tmp_path) -> None:
     ranges["group/1"] = TimeRanges.of([TimeRange(0.1, 0.3)])
     (found,) = verify_store(path, videos, ranges=ranges)
     assert (found.video, found.message[:26]) == ("group/1", "lacks times of its segment")
+
+
+def test_pictures_are_read_in_blocks(store, videos, monkeypatch) -> None:
+    monkeypatch.setattr(verify, "_BLOCK_FRAMES", 2)
+    sizes = []
+
+    def crc32(content: bytes, before: int = 0) -> int:
+        sizes.append(len(content))
+        return zlib.crc32(content, before)
+
+    monkeypatch.setattr(verify, "zlib", SimpleNamespace(crc32=crc32))
+    assert problems(store, videos) == []
+    assert len(sizes) == 2 + 2 + 3  # of 3, 4 and 5 frames
+    with h5py.File(store, "a") as file:
+        assert sum(sizes) == len(file["jpeg"])
+        start, stop = file["jpeg_offsets"][6:8]  # the last frame of the second film
+        file["jpeg"][start:stop] = 0
+    checksum, picture = problems(store, videos)
+    assert checksum[1].startswith("wanted JPEG bytes with checksum")
+    assert picture[1].startswith("frame 3 cannot be decoded")
