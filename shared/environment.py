@@ -16,6 +16,7 @@ __all__ = [
     "installed_version",
     "library_versions",
     "requirements",
+    "usable_cores",
 ]
 
 PROJECT = "object-relation-network"
@@ -36,6 +37,14 @@ def describe_environment() -> dict[str, Any]:
         "host": platform.node(),
         "cpus": os.cpu_count(),
     }
+
+
+def usable_cores() -> int:
+    """Cores that this process may compute on, at least 1; the scheduler of a cluster may leave it
+    only some of the machine's."""
+    if hasattr(os, "sched_getaffinity"):  # not on every system
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def requirements() -> dict[str, str]:

@@ -16,6 +16,7 @@ from shared.cli_options import (
     json_option,
     set_option,
 )
+from shared.environment import usable_cores
 from stage2_train.systems_commands import system_option
 
 __all__ = ["evaluate", "train"]
@@ -24,7 +25,7 @@ _path = click.Path(path_type=Path)
 _workers_option = click.option(
     "--workers",
     type=click.IntRange(0),
-    default=min(4, (os.cpu_count() or 1) - 1),
+    default=min(4, usable_cores() - 1),
     show_default=True,
     help="Processes that make batches.",
 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import click
@@ -15,6 +14,7 @@ from shared.cli_options import (
     out_option,
     seed_option,
 )
+from shared.environment import usable_cores
 
 WORLDS = ("demo", "demo-touch", "demo-long", "demo-places")
 DETECTOR_FILMS = {"train": 4000, "validation": 250}
@@ -50,7 +50,7 @@ def demo_world(
     from data_manifests.demo.dials import Dials
     from data_manifests.demo.world import SIZES, write_dataset
 
-    dials, workers = Dials(decoy_probability=decoys), workers or os.cpu_count() or 1
+    dials, workers = Dials(decoy_probability=decoys), workers or usable_cores()
     if dataset == "demo-detector":
         write_detector_frames(
             data_root, films=DETECTOR_FILMS, dials=dials, seed=seed, workers=workers

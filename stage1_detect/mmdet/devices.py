@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import os
+import re
 
 import torch
 
+from shared.environment import usable_cores
 from shared.errors import DetectorError
 
 __all__ = ["choose_device", "devices_of_workers", "spread_over_gpus"]
@@ -19,12 +20,14 @@ def choose_device(name: str) -> torch.device:
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError as err:
-        raise DetectorError(f"device {name!r}: wanted cpu, cuda or cuda:N") from err
+    if not re.fullmatch(r"cpu|cuda(:\d+)?", name):
+        raise DetectorError(f"device {name!r}: wanted auto, cpu, cuda or cuda:N")
+    device = torch.device(name)
     if device.type == "cuda" and not torch.cuda.is_available():
         raise DetectorError(f"device {name!r}: torch finds no CUDA GPU here; leave --device out")
+    if device.index is not None and device.index >= torch.cuda.device_count():
+        found = torch.cuda.device_count()
+        raise DetectorError(f"device {name!r}: torch finds {found} CUDA GPUs here, numbered from 0")
     return device
 
 
@@ -41,7 +44,7 @@ def devices_of_workers(name: str, workers: int | None) -> tuple[str, ...]:
     device = choose_device(name)
     if device.type == "cuda" and device.index is None:
         return spread_over_gpus(workers, num_gpus=torch.cuda.device_count())
-    usual = 1 if device.type == "cuda" else os.cpu_count() or 1
+    usual = 1 if device.type == "cuda" else usable_cores()
     return (str(device),) * (workers or usual)
 
 

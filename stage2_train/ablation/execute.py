@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from shared.environment import usable_cores
 from shared.errors import PipelineError, TrainingError
 from shared.progress import progress
 from stage2_train.ablation.plan import AblationRequest, AblationRun
@@ -80,7 +81,7 @@ def carry_out(runs: Sequence[AblationRun], request: AblationRequest, *, split: s
     left = [run for run in runs if not is_measured(run, split)]
     if not left:
         return
-    threads = max(1, (os.cpu_count() or 1) // request.jobs)
+    threads = max(1, usable_cores() // request.jobs)
     workers = _Processes(threads)
     failures: list[_Failure] = []
     with progress(f"ablate, {split}", total=len(left), unit="runs") as bar:

@@ -1,6 +1,5 @@
 """`orn clips`: parse, call the job, print what came out."""
 
-import os
 import re
 from typing import Any
 
@@ -14,6 +13,7 @@ from shared.cli_options import (
     json_option,
     out_option,
 )
+from shared.environment import usable_cores
 
 __all__ = ["clips"]
 
@@ -62,7 +62,7 @@ def _parse_size(
 @click.option(
     "--workers",
     type=click.IntRange(1),
-    default=min(8, os.cpu_count() or 1),
+    default=min(8, usable_cores()),
     show_default=True,
     help="Processes that decode.",
 )

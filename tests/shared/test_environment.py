@@ -1,12 +1,19 @@
 """Versions and commit."""
 
+import os
 import subprocess
 from pathlib import Path
 
 import pytest
 
 from shared import environment
-from shared.environment import describe_environment, git_commit, library_versions, requirements
+from shared.environment import (
+    describe_environment,
+    git_commit,
+    library_versions,
+    requirements,
+    usable_cores,
+)
 
 
 def test_requirements_are_those_of_the_metadata(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -14,6 +21,14 @@ def test_requirements_are_those_of_the_metadata(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(environment.metadata, "requires", lambda name: texts)
     wanted = {"torch": ">=2.6", "mmdet": "<3.4,>=3.3", "old": ">=1", "plain": ""}
     assert requirements() == wanted
+
+
+def test_usable_cores_are_those_of_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 64)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {3, 5}, raising=False)
+    assert usable_cores() == 2
+    monkeypatch.delattr(os, "sched_getaffinity")
+    assert usable_cores() == 64
 
 
 def test_versions_of_this_installation() -> None:

@@ -16,9 +16,14 @@ def test_devices(monkeypatch: pytest.MonkeyPatch) -> None:
     assert choose_device("auto") == choose_device("cpu") == torch.device("cpu")
     with pytest.raises(DetectorError, match="'cuda:1': torch finds no CUDA GPU"):
         choose_device("cuda:1")
-    with pytest.raises(DetectorError, match="'gpu': wanted cpu, cuda or cuda:N"):
-        choose_device("gpu")
+    for name in ("gpu", "meta", "mps", "cpu:1", "cuda:-1", "cuda:", ""):
+        with pytest.raises(DetectorError, match=f"{name!r}: wanted auto, cpu, cuda or cuda:N"):
+            choose_device(name)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert choose_device("cuda:1") == torch.device("cuda:1")
+    with pytest.raises(DetectorError, match="'cuda:2': torch finds 2 CUDA GPUs here"):
+        choose_device("cuda:2")
     assert choose_device("auto") == torch.device("cuda")
 
 
@@ -39,7 +44,7 @@ def test_processes_take_the_gpus_in_turns(
 
 def test_devices_of_workers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    monkeypatch.setattr(os, "cpu_count", lambda: 3)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {1, 2, 5}, raising=False)
     assert devices_of_workers("auto", None) == ("cpu",) * 3
     assert devices_of_workers("cpu", 2) == ("cpu", "cpu")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
