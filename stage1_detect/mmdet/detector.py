@@ -26,7 +26,7 @@ from stage1_detect.mmdet.heads import predict_boxes, predict_masks
 from stage1_detect.mmdet.library import Compose, MaskRCNN
 from stage1_detect.mmdet.masks import encode_masks
 from stage1_detect.mmdet.model import build_model, load_weights, quiet
-from stage1_detect.mmdet.precision import Precision, autocast, check_precision
+from stage1_detect.mmdet.precision import Precision, autocast, check_precision, use_full_float32
 from stage1_detect.mmdet.raw_detections import RawDetections, to_host
 
 __all__ = ["MmdetDetector", "RawDetections", "load_detector"]
@@ -166,7 +166,7 @@ def load_detector(
         score_threshold: detections below it are dropped, 0..1.
         precision: number format of the convolutions before the second stage.
         threads: CPU threads that this process computes with from now on; None changes nothing.
-            The last bits of a result depend on it.
+            The last bits of a result depend on it. TF32 is turned off in this process, too.
         detects: False where only its entry is wanted, because others detect, on other devices.
 
     Raises:
@@ -175,6 +175,7 @@ def load_detector(
     target = choose_device(device)
     if detects:
         check_precision(precision, target)
+        use_full_float32()
     if threads is not None:
         torch.set_num_threads(threads)
     detector = read_config(config)

@@ -13,7 +13,7 @@ import torch
 
 from shared.errors import DetectorError
 
-__all__ = ["PRECISIONS", "Precision", "autocast", "check_precision"]
+__all__ = ["PRECISIONS", "Precision", "autocast", "check_precision", "use_full_float32"]
 
 Precision: TypeAlias = Literal["float32", "float16", "bfloat16"]
 
@@ -33,6 +33,13 @@ def check_precision(precision: Precision, device: torch.device) -> None:
             f"precision float16 needs a CUDA GPU, found the device {str(device)!r}; "
             "take bfloat16 or float32"
         )
+
+
+def use_full_float32() -> None:
+    """Makes this process compute float32 on GPUs with all of its bits. cuDNN's convolutions would
+    otherwise round to TF32, which has 10 bits of mantissa, on cards that know it."""
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.allow_tf32 = False
 
 
 def autocast(precision: Precision, device: torch.device) -> AbstractContextManager[Any]:
