@@ -134,7 +134,7 @@ def plan_job(
         entry: what detects; None leaves that open, for a look at the amount of work.
         folder: where the shards go.
         scope: which frames are wanted.
-        settings: what else the last bits depend on.
+        settings: what else the last bits depend on; `device` may be left open, by a plan too.
         fresh: plan as if the folder were empty.
 
     Raises:
@@ -154,7 +154,7 @@ def plan_job(
         frames=scope.frames,
         detector=entry or _OPEN,
         unit_frames=scope.unit_frames,
-        settings=dict(settings or {}),
+        settings=_settings(settings or {}, saved),
         units=units,
     )
     if saved is not None:
@@ -208,6 +208,15 @@ def clear_folder(folder: Path) -> None:
 
 _OPEN = DetectorEntry(config_name="", config_digest="", checkpoint_digest="", class_names=())
 """Stands for a detector that has not been loaded."""
+
+
+def _settings(settings: Mapping[str, Any], saved: Plan | None) -> dict[str, Any]:
+    """Those of a new plan; where this run or the saved plan says no device, that of the saved."""
+    if saved is None or ("device" in settings and "device" in saved.settings):
+        return dict(settings)
+    others = {name: value for name, value in settings.items() if name != "device"}
+    saved_device = {name: value for name, value in saved.settings.items() if name == "device"}
+    return {**others, **saved_device}
 
 
 def _new_units(

@@ -72,18 +72,22 @@ class DetectRequest:
         Raises:
             PipelineError: if the data set, the detector or the folder is not as it should be.
         """
-        from stage1_detect.engines.choice import joined_engine
+        from stage1_detect.engines.choice import device_type, joined_engine
 
         data = self._load()
         engine, detector = self._engine_and_detector(data)
         folder = self._folder(data)
+        settings: dict[str, Any] = {"batch": self.batch, "threads": self.threads}
+        device = device_type(engine)
+        if device is not None:
+            settings["device"] = device
         with folder_locked(folder):
             job = plan_job(
                 data,
                 entry=detector.entry,
                 folder=folder,
                 scope=self.scope,
-                settings={"batch": self.batch, "threads": self.threads},
+                settings=settings,
                 fresh=self.fresh,
             )
             # Nothing is removed before it is known that the job can start.

@@ -21,6 +21,7 @@ __all__ = [
     "LocalEngine",
     "RayEngine",
     "choose_engine",
+    "device_type",
     "driver_device",
     "joined_engine",
     "run_on",
@@ -88,6 +89,13 @@ def driver_device(engine: Engine) -> str | None:
         return None
     has_several_gpus = len(engine.devices) > 1 and engine.devices[0] != "cpu"
     return None if has_several_gpus else engine.devices[0]
+
+
+def device_type(engine: Engine) -> str | None:
+    """`cpu` or `cuda`; None where a Ray cluster decides."""
+    if isinstance(engine, RayEngine):
+        return None if engine.device == "auto" else engine.device
+    return engine.devices[0].partition(":")[0]
 
 
 @contextmanager

@@ -48,6 +48,8 @@ def test_detect_writes_shards_and_tells_of_failures(
     shard = Shard(tmp_path / "shards" / "shard-000000.zarr.zip")
     assert shard.detector.config_name == "mask_rcnn_demo"
     assert shard.detector.checkpoint_digest.startswith("sha256:")
+    plan = json.loads((tmp_path / "shards" / "plan.json").read_text())
+    assert plan["settings"] == {"batch": 8, "threads": 1, "device": "cpu"}
     assert shard.detector.thresholds == {
         "score": 0.05,
         "nms_iou": 0.5,

@@ -105,6 +105,21 @@ def test_what_would_mix_is_refused(
     plan_job(dataset, folder=tmp_path, **{**wanted, name: value}, fresh=True)
 
 
+def test_the_device_is_compared_where_both_sides_say_one(dataset: Dataset, tmp_path: Path) -> None:
+    def settings_of_plan(folder: Path, **settings: Any) -> dict[str, Any]:
+        job = plan_job(dataset, entry=ENTRY, folder=folder, settings={"batch": 8, **settings})
+        save_plan(job)
+        return job.plan.settings
+
+    old, new = tmp_path / "old", tmp_path / "new"
+    assert settings_of_plan(old) == {"batch": 8}
+    assert settings_of_plan(old, device="cuda") == {"batch": 8}
+    assert settings_of_plan(new, device="cpu") == {"batch": 8, "device": "cpu"}
+    assert settings_of_plan(new) == {"batch": 8, "device": "cpu"}
+    with pytest.raises(ConfigError, match=r"settings\.device is 'cpu' there, 'cuda' asked for"):
+        settings_of_plan(new, device="cuda")
+
+
 def test_a_limit_that_is_lifted_leaves_what_is_done(dataset: Dataset, tmp_path: Path) -> None:
     one = plan_job(dataset, entry=ENTRY, folder=tmp_path, scope=Scope(limit=1))
     assert drawn(one) == ["a*"]

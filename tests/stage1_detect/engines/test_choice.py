@@ -14,6 +14,7 @@ from stage1_detect.engines.choice import (
     LocalEngine,
     RayEngine,
     choose_engine,
+    device_type,
     driver_device,
     run_on,
 )
@@ -37,6 +38,13 @@ def test_ray_needs_no_device_here() -> None:
 @pytest.mark.mmdet
 def test_local_names_a_device_for_each_process() -> None:
     assert chosen("local", workers=2) == LocalEngine(load=load, devices=("cpu", "cpu"))
+
+
+def test_device_type() -> None:
+    assert device_type(chosen("ray", device="auto")) is None
+    assert device_type(chosen("ray", device="cuda")) == "cuda"
+    assert device_type(LocalEngine(load=load, devices=("cuda:0", "cuda:1"))) == "cuda"
+    assert device_type(LocalEngine(load=load, devices=("cpu",))) == "cpu"
 
 
 @pytest.mark.parametrize(
