@@ -3,9 +3,9 @@
     python -m benchmarks.kill_clips --trials 20 --out FILE
 
 Each trial starts the command on a folder of small generated videos, kills it with SIGKILL at a
-moment drawn uniformly from the time in which a whole run holds the store's lock, looks at what it
-left, and runs it again to its end. The stored data sets must then equal those of a run that was
-never killed, byte for byte.
+moment drawn uniformly from the time in which a whole run holds the store's lock, or at another one
+if it had ended by then, looks at what it left, and runs it again to its end. The stored data sets
+must then equal those of a run that was never killed, byte for byte.
 """
 
 import json
@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ import click
 import h5py
 import numpy as np
 
+from benchmarks.killing import killed_after, until_killed
 from benchmarks.options import out_option
 from benchmarks.result import describe_machine
 from shared.atomic_file import write_text
@@ -38,8 +40,6 @@ class KillTrial:
 
     killed_after_seconds: float
     """When it was killed, counted from when it had locked the store."""
-    was_running: bool
-    """Whether it had not ended by then."""
     finished_videos: int
     """Parts that it had finished and not yet merged."""
     store_was_there: bool
@@ -57,37 +57,40 @@ def kill_trials(
     process = _start(manifest, whole, workers)
     _wait_for_lock(process, whole)
     began = time.perf_counter()
-    process.wait()
+    if process.wait() != 0:
+        raise RuntimeError(f"{whole}: the command failed without a kill")
     length_seconds = time.perf_counter() - began
     expected = stored_bytes(whole)
     generator = np.random.default_rng(seed)
     found = []
+    trial = partial(_trial, manifest, workers=workers, expected=expected)
+    moment = partial(generator.uniform, 0, length_seconds)
     for number in range(trials):
-        store = folder / f"trial-{number:02d}" / "clips.h5"
-        delay = float(generator.uniform(0, length_seconds))
-        process = _start(manifest, store, workers)
-        _wait_for_lock(process, store)
-        try:
-            process.wait(delay)
-        except subprocess.TimeoutExpired:
-            process.kill()
-        killed = process.wait() != 0
-        left = len(list(store.with_name("clips.h5.parts").glob("*.h5")))
-        there = store.exists()
-        if there:
-            stored_bytes(store)
-        if _start(manifest, store, workers).wait() != 0:
-            raise RuntimeError(f"{store}: the command failed after a kill at {delay:.2f} s")
-        found.append(
-            KillTrial(
-                killed_after_seconds=round(delay, 3),
-                was_running=killed,
-                finished_videos=left,
-                store_was_there=there,
-                same_bytes=stored_bytes(store) == expected,
-            )
-        )
+        found.append(until_killed(trial, folder / f"trial-{number:02d}", moment))
     return tuple(found)
+
+
+def _trial(
+    manifest: Path, folder: Path, delay: float, *, workers: int, expected: dict[str, bytes]
+) -> KillTrial | None:
+    """One trial; None if the job had ended when it was to be killed."""
+    store = folder / "clips.h5"
+    process = _start(manifest, store, workers)
+    _wait_for_lock(process, store)
+    if not killed_after(process, delay):
+        return None
+    left = len(list(store.with_name("clips.h5.parts").glob("*.h5")))
+    there = store.exists()
+    if there:
+        stored_bytes(store)
+    if _start(manifest, store, workers).wait() != 0:
+        raise RuntimeError(f"{store}: the command failed after a kill at {delay:.2f} s")
+    return KillTrial(
+        killed_after_seconds=round(delay, 3),
+        finished_videos=left,
+        store_was_there=there,
+        same_bytes=stored_bytes(store) == expected,
+    )
 
 
 def stored_bytes(path: Path) -> dict[str, bytes]:
@@ -151,7 +154,6 @@ def main(trials: int, seed: int, out: Path | None) -> None:
     report: dict[str, Any] = {
         "tool": "kill_clips",
         "trials": trials,
-        "killed_while_running": sum(trial.was_running for trial in found),
         "same_bytes": sum(trial.same_bytes for trial in found),
         "seed": seed,
         **sizes,

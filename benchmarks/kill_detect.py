@@ -11,26 +11,26 @@ byte; those that were there at the kill must not have been touched; no other fil
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 import numpy as np
 
+from benchmarks.killing import killed_after, until_killed
 from benchmarks.options import out_option
 from benchmarks.result import describe_machine
 from shared.atomic_file import write_text
 
 __all__ = ["KillTrial", "kill_trials", "shard_bytes"]
 
-_ATTEMPTS = 10
 _POLL_SECONDS = 0.005
 _GONE_SECONDS = 60.0
 """How long processes that lost their parent may take to end."""
@@ -91,21 +91,15 @@ def kill_trials(
             expected = expected or shard_bytes(whole)
             if shard_bytes(whole) != expected:
                 raise RuntimeError(f"{whole}: {workers} workers give other shards than one")
-        trial = None
-        for attempt in range(_ATTEMPTS):
-            trial = _trial(
-                [*detect, "--workers", str(workers)],
-                folder / f"trial-{number:02d}-{attempt}",
-                delay=float(generator.uniform(0, lengths[workers])),
-                killed=killed,
-                workers=workers,
-                expected=expected,
-            )
-            if trial is not None:
-                break
-        if trial is None:
-            raise RuntimeError(f"trial {number}: the job ended before it was killed, every time")
-        found.append(trial)
+        trial = partial(
+            _trial,
+            [*detect, "--workers", str(workers)],
+            killed=killed,
+            workers=workers,
+            expected=expected,
+        )
+        moment = partial(generator.uniform, 0, lengths[workers])
+        found.append(until_killed(trial, folder / f"trial-{number:02d}", moment))
     return tuple(found)
 
 
@@ -117,8 +111,8 @@ def shard_bytes(folder: Path) -> dict[str, bytes]:
 def _trial(
     command: Sequence[str],
     folder: Path,
-    *,
     delay: float,
+    *,
     killed: str,
     workers: int,
     expected: dict[str, bytes],
@@ -161,16 +155,9 @@ def _states(folder: Path) -> dict[str, tuple[int, int]]:
 def _killed(command: Sequence[str], folder: Path, *, delay: float, whole_group: bool) -> bool:
     """Runs the command and kills it; whether it was still running."""
     process = _started(command, folder)
-    try:
-        process.wait(delay)
-    except subprocess.TimeoutExpired:
-        if whole_group:
-            os.killpg(process.pid, signal.SIGKILL)
-        else:
-            process.kill()
-    code = process.wait()
+    killed = killed_after(process, delay, whole_group=whole_group)
     _wait_for_group(process.pid)
-    return code != 0
+    return killed
 
 
 def _seconds_of_detecting(detect: Sequence[str], folder: Path, workers: int) -> float:
