@@ -109,7 +109,9 @@ class FrameSource:
                     yield event
             except VideoDecodeError as err:
                 self._ranges.close()
-                yield VideoFails(id=part.video_id, reason=str(err))
+                # The file's name alone, as a shard must be the same wherever the videos lie.
+                reason = str(err).replace(str(video.path), video.path.name)
+                yield VideoFails(id=part.video_id, reason=reason)
             else:
                 if begun:
                     yield VideoEnds()
