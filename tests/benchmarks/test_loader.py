@@ -56,6 +56,9 @@ def test_measures_everything(tmp_path: Path) -> None:
     result = measure(tmp_path, None, repeats=1, clips=2, made_frames=(8, 6)).as_json()
     for name in ("ratio", "ours_seconds", "reference_seconds", "jpeg_only_seconds"):
         assert result[name] > 0
+    for way, seconds in (("ours", "ours_seconds"), ("unopened", "unopened_seconds")):
+        expected = result[seconds] / result["jpeg_only_seconds"]
+        assert result[f"{way}_over_jpeg_only"] == pytest.approx(expected)
     assert result["clips_per_second_2_workers"] > 0
     assert result["store_bytes_per_frame"] > result["shard_bytes_per_frame"] > 0
     assert not result["real_clips"]
