@@ -18,7 +18,7 @@ from torch.utils.data import Dataset
 from shared.errors import JoinError
 from shared.manifests.records import Segment
 from shared.shards.reader import DetectionFolder, VideoDetections
-from stage2_train.clips.source import FrameSource
+from stage2_train.clips.source import FrameSource, VideoFrames
 from stage2_train.data.controls import (
     Controls,
     places_in_time,
@@ -33,7 +33,7 @@ from stage2_train.data.sampling import (
     random_frames,
 )
 from stage2_train.data.slots import ClipSlots, SlotSettings, fill_slots
-from stage2_train.data.transforms import centre_window, random_window
+from stage2_train.data.transforms import CropWindow, centre_window, random_window
 
 __all__ = ["ClipDataset", "ClipRequest", "ClipSample", "ClipSettings", "UnsureLabels"]
 
@@ -65,6 +65,8 @@ class ClipSettings:
     unsure_labels: UnsureLabels = "negative"
     """What training does with activities of which annotators could not tell: 0, or -1, which the
     loss ignores."""
+    reads_frames: bool = True
+    """Whether pictures are decoded; a network that looks at none gets black ones, sooner."""
     seed: int = 0
     """Seed of the training draws."""
     controls: Controls = field(default_factory=Controls)
@@ -182,11 +184,19 @@ class ClipDataset(Dataset[ClipSample]):
             order_T = places_in_time(settings.num_frames, settings.controls.frame_order, control)
         return ClipSample(
             id=segment.id,
-            frames=video.read(frames_T[order_T], window),
+            frames=self._pictures(video, frames_T[order_T], window),
             seconds=seconds_T[order_T],
             slots=fill_slots([objects[place] for place in order_T], window, settings.slots),
             label=self._label(segment, is_training=request.epoch is not None),
         )
+
+    def _pictures(
+        self, video: VideoFrames, frames_T: NDArray[np.int64], window: CropWindow
+    ) -> NDArray[np.uint8]:
+        """(T, H, W, 3) the crop of some frames; black where nobody looks at it."""
+        if self.settings.reads_frames:
+            return video.read(frames_T, window)
+        return np.zeros((len(frames_T), window.height, window.width, 3), np.uint8)
 
     def _video_detections(self, video_id: str) -> VideoDetections:
         found = self._videos.pop(video_id, None) or self._detections.video(video_id)

@@ -76,6 +76,7 @@ def clip_settings(recipe: Recipe, dataset: Dataset) -> ClipSettings:
         num_activities=len(dataset.classes),
         multi_label=dataset.task == "multi-label",
         unsure_labels=recipe.data.unsure_labels,
+        reads_frames=recipe.model.sees_frames,
         seed=recipe.seed,
         controls=recipe.data.controls,
     )

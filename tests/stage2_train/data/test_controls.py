@@ -82,3 +82,22 @@ def test_a_control_leaves_the_other_draws_alone(controls, request_, tiny_world) 
     np.testing.assert_array_equal(changed.slots.masks, plain.slots.masks[::step])
     again = clips(controls)[request_]
     np.testing.assert_array_equal(again.slots.class_scores, changed.slots.class_scores)
+
+
+def test_pictures_that_nobody_looks_at_are_black(tiny_world) -> None:
+    def clips(**model) -> ClipDataset:
+        recipe = Recipe(
+            model=NetworkConfig(num_activities=2, **model),
+            data=DataRecipe(crop=(32, 48), score_threshold=0.1),
+        )
+        sources = Sources(
+            dataset=tiny_world.dataset, clips=tiny_world.clips(), detections=tiny_world.detections()
+        )
+        return sources.clip_dataset(sources.join("train"), recipe)
+
+    seen = clips()[ClipRequest(0, epoch=1)]
+    unseen = clips(heads="object", object_parts=("shape", "class"))[ClipRequest(0, epoch=1)]
+    assert seen.frames.any()
+    assert unseen.frames.shape == seen.frames.shape
+    assert not unseen.frames.any()
+    np.testing.assert_array_equal(unseen.slots.masks, seen.slots.masks)
