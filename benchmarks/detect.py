@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from concurrent.futures import ProcessPoolExecutor, wait
 from functools import partial
@@ -105,10 +104,11 @@ def measure(
     from benchmarks.gpu_busy import watching_gpu
     from benchmarks.inference_loop import InferenceLoop
     from benchmarks.timing import seconds_in_turns, using_threads
+    from shared.environment import usable_cores
     from shared.shards.plan import shard_path
 
     with (
-        using_threads(threads or os.cpu_count() or 1),
+        using_threads(threads or usable_cores()),
         _Ours(inputs, folder, frames=frames, devices=devices, precision=precision) as ours,
     ):
         loop = InferenceLoop(inputs, device=devices[0])
