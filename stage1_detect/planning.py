@@ -13,13 +13,15 @@ from shared.manifests.records import Dataset, Segment, Video
 from shared.progress import progress
 from shared.shards.plan import (
     PLAN_NAME,
+    SHARD_PATTERN,
     UNIT_FRAMES,
     UNKNOWN_FRAMES,
     Plan,
     Unit,
     UnitPart,
+    plan_of_shards,
     plan_units,
-    shard_path,
+    units_without_shard,
 )
 from shared.shards.schema import DetectorEntry
 from shared.video import FrameEstimate, estimate
@@ -43,7 +45,6 @@ logger = logging.getLogger(__name__)
 SUMMARY_NAME = "detect.json"
 IMPORT_SUMMARY_NAME = "import.json"
 """What `orn import-masks` leaves instead."""
-_SHARDS = "shard-*.zarr.zip"
 _NAMED_AT_MOST = 5
 _UNREADABLE = FrameEstimate(frames=0, rate=25.0)
 """Of a video that cannot be opened or is gone: its unit will find out and record it."""
@@ -142,12 +143,7 @@ def plan_job(
             and only those are wanted.
     """
     scope = scope or Scope()
-    saved = None if fresh else Plan.load(folder)
-    if saved is None and not fresh and any(folder.glob(_SHARDS)):
-        raise ConfigError(
-            f"{folder}: has shards but no {PLAN_NAME}, so they are of no job that could go on; "
-            "use --fresh to start over, or another --out"
-        )
+    saved = None if fresh else plan_of_shards(folder)
     units = () if saved is None else saved.units
     plan = Plan(
         dataset=dataset.name,
@@ -196,13 +192,13 @@ def save_plan(job: DetectJob) -> None:
 
 def units_to_do(job: DetectJob) -> tuple[Unit, ...]:
     """The units that are asked for and whose shard is not in the folder."""
-    return tuple(u for u in job.units if not shard_path(job.folder, u.index).exists())
+    return units_without_shard(job.units, job.folder)
 
 
 def clear_folder(folder: Path) -> None:
     """Removes the plan, the summary and the shards of an earlier job, and nothing else."""
     names = (PLAN_NAME, SUMMARY_NAME, IMPORT_SUMMARY_NAME)
-    for path in [*(folder / name for name in names), *folder.glob(_SHARDS)]:
+    for path in [*(folder / name for name in names), *folder.glob(SHARD_PATTERN)]:
         path.unlink(missing_ok=True)
 
 

@@ -19,9 +19,16 @@ from data_manifests.demo.dials import FRAMES_PER_SECOND, HEIGHT, WIDTH
 from shared.atomic_file import remove_stale_temporaries
 from shared.coco_classes import COCO_CLASSES, NUM_COCO_CLASSES
 from shared.detections import FrameDetections
-from shared.errors import ConfigError, DataRootError
+from shared.errors import DataRootError
 from shared.progress import progress
-from shared.shards.plan import PLAN_NAME, Plan, Unit, UnitPart, shard_path
+from shared.shards.plan import (
+    Plan,
+    Unit,
+    UnitPart,
+    plan_of_shards,
+    shard_path,
+    units_without_shard,
+)
 from shared.shards.schema import DetectorEntry
 from shared.shards.writer import ShardWriter
 from shared.video import content_bytes, content_digest
@@ -61,15 +68,13 @@ def write_truth_shards(dataset: str, root: Path, out: Path) -> int:
         for index, some in enumerate(_batches(films))
     )
     plan = Plan(dataset=dataset, frames="all", detector=_entry(folder), units=units)
-    saved = Plan.load(out)
-    if saved is None and any(out.glob("shard-*.zarr.zip")):
-        raise ConfigError(f"{out}: has shards but no {PLAN_NAME}; choose another --out")
+    saved = plan_of_shards(out, remedy="choose another --out")
     if saved is None:
         plan.save(out)
     else:
         saved.check_same(plan, out)
     remove_stale_temporaries(out)
-    missing = [unit for unit in units if not shard_path(out, unit.index).exists()]
+    missing = units_without_shard(units, out)
     by_id = {film.id: film for film in films}
     with progress("true shards", total=len(missing), unit="shards") as bar:
         for unit in missing:

@@ -5,7 +5,7 @@ that goes on later, elsewhere or with more workers makes the same shards.
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -16,17 +16,22 @@ from shared.shards.schema import DetectorEntry
 
 __all__ = [
     "PLAN_NAME",
+    "SHARD_PATTERN",
     "UNIT_FRAMES",
     "UNKNOWN_FRAMES",
     "Plan",
     "TimeRange",
     "Unit",
     "UnitPart",
+    "plan_of_shards",
     "plan_units",
     "shard_path",
+    "units_without_shard",
 ]
 
 PLAN_NAME = "plan.json"
+SHARD_PATTERN = "shard-*.zarr.zip"
+"""Names of the shards in their folder, as `glob` takes it."""
 UNIT_FRAMES = 2000
 """About how many frames a unit has, unless the user says otherwise."""
 UNKNOWN_FRAMES = 300
@@ -79,6 +84,29 @@ class Unit:
 def shard_path(folder: Path, unit_index: int) -> Path:
     """The file of a unit's shard."""
     return folder / f"shard-{unit_index:06d}.zarr.zip"
+
+
+def units_without_shard(units: Iterable[Unit], folder: Path) -> tuple[Unit, ...]:
+    """The units whose shard is not in the folder, in their order."""
+    return tuple(unit for unit in units if not shard_path(folder, unit.index).exists())
+
+
+def plan_of_shards(
+    folder: Path, *, remedy: str = "use --fresh to start over, or another --out"
+) -> "Plan | None":
+    """The plan in a folder of shards; None where there is neither plan nor shard.
+
+    Raises:
+        ConfigError: if there are shards without a plan (the message ends with `remedy`, what to do
+            about that), or `plan.json` is none of this version.
+    """
+    saved = Plan.load(folder)
+    if saved is None and any(folder.glob(SHARD_PATTERN)):
+        raise ConfigError(
+            f"{folder}: has shards but no {PLAN_NAME}, so they are of no job that could go on; "
+            f"{remedy}"
+        )
+    return saved
 
 
 def plan_units(

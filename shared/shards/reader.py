@@ -7,6 +7,7 @@ from typing import Any
 
 from shared.errors import ShardFormatError, ShardNotFoundError
 from shared.shards.chunk_cache import ChunkCache
+from shared.shards.plan import SHARD_PATTERN
 from shared.shards.schema import DetectorEntry, FailedVideo, ShardAttributes, VideoEntry
 from shared.shards.shard import Shard
 from shared.shards.video_detections import VideoDetections
@@ -24,7 +25,7 @@ def shard_paths(folder: Path) -> tuple[Path, ...]:
     Raises:
         ShardNotFoundError: if there is no such folder, or no shard in it.
     """
-    paths = sorted(folder.glob("shard-*.zarr.zip")) if folder.is_dir() else []
+    paths = sorted(folder.glob(SHARD_PATTERN)) if folder.is_dir() else []
     if not paths:
         found = "none in it" if folder.is_dir() else "no such folder"
         raise ShardNotFoundError(

@@ -12,7 +12,14 @@ from shared.coco_classes import COCO_CLASSES
 from shared.errors import ConfigError, MaskImportError
 from shared.manifests.load import load_listing, load_manifest, locate_videos
 from shared.manifests.records import Video
-from shared.shards.plan import PLAN_NAME, UNIT_FRAMES, Plan, Unit, plan_units, shard_path
+from shared.shards.plan import (
+    UNIT_FRAMES,
+    Plan,
+    Unit,
+    plan_of_shards,
+    plan_units,
+    units_without_shard,
+)
 from shared.shards.schema import DetectorEntry
 from stage1_detect.imports import authors_vlog, epic100
 from stage1_detect.imports.matching import Format, Matching, find_files, match_files
@@ -22,7 +29,6 @@ __all__ = ["ImportJob", "begin", "plan_import", "units_to_do"]
 
 _FRAME_BYTES = 700
 """About what a frame takes in the released files; for the size of shards only."""
-_SHARDS = "shard-*.zarr.zip"
 _SHOWN = 5
 
 
@@ -107,21 +113,16 @@ def begin(job: ImportJob, *, fresh: bool) -> None:
     """
     if fresh:
         clear_folder(job.folder)
-    saved = Plan.load(job.folder)
-    if saved is not None:
+    saved = plan_of_shards(job.folder)
+    if saved is None:
+        job.plan.save(job.folder)
+    else:
         saved.check_same(job.plan, job.folder)
-        return
-    if any(job.folder.glob(_SHARDS)):
-        raise ConfigError(
-            f"{job.folder}: has shards but no {PLAN_NAME}, so they are of no job that could go on; "
-            "use --fresh to start over, or another --out"
-        )
-    job.plan.save(job.folder)
 
 
 def units_to_do(job: ImportJob) -> tuple[Unit, ...]:
     """The units whose shard is not in the folder."""
-    return tuple(unit for unit in job.plan.units if not shard_path(job.folder, unit.index).exists())
+    return units_without_shard(job.plan.units, job.folder)
 
 
 def _rate(video_id: str, form: Format, video: Video | None, rate: float | None) -> float:
