@@ -104,9 +104,7 @@ def _alike(runs: Sequence[AblationRun], better: str, worse: str) -> bool:
     backbones = {
         run.row.backbone or run.recipe_backbone for run in runs if run.row.name in (better, worse)
     }
-    return len(backbones) == 1 or not any(
-        run.row.backbone for run in runs if run.row.name in (better, worse)
-    )
+    return len(backbones) <= 1
 
 
 def _read(run: AblationRun, split: str) -> dict[str, Any]:
