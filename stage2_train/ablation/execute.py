@@ -112,8 +112,11 @@ def _carry_out_one(
 ) -> _Failure | None:
     """Trains and measures one run in processes of their own; None if all went well."""
     run.folder.mkdir(parents=True, exist_ok=True)
+    commands = [eval_command(run, request, split)]
+    if not is_measured(run, "validation"):  # which comes first, and only after all training
+        commands.insert(0, train_command(run, request))
     with _locked(run.folder) as lock, (run.folder / LOG_NAME).open("ab") as log:
-        for arguments in (train_command(run, request), eval_command(run, request, split)):
+        for arguments in commands:
             exit_code = processes.run(arguments, log=log.fileno(), keep_open=lock)
             if exit_code != 0:
                 return _Failure(run=run, command=f"orn {arguments[0]}", exit_code=exit_code)

@@ -46,6 +46,15 @@ def test_trains_measures_and_goes_on(options, tmp_path) -> None:
     assert json.loads(again.stdout) == report
     assert (run / "last.pt").stat().st_mtime_ns == written
 
+    starts = (run / "starts.jsonl").read_text().count("\n")
+    tested = ablate(
+        options, "--systems", SYSTEMS, "--seeds", "1", "--test", "--jobs", "2", "--json"
+    )
+    assert tested.exit_code == 1  # the tiny world has no test split, and says so
+    assert "2 of 2 runs failed" in tested.stderr
+    assert "`orn eval` ended" in tested.stderr
+    assert (run / "starts.jsonl").read_text().count("\n") == starts
+
     other = ablate(options, "--systems", SYSTEMS, "--seeds", "1", "--set", "phases.epochs=2")
     assert other.exit_code == 2
     assert "holds runs whose settings is [], ['phases.epochs=2'] was asked for" in other.stderr
