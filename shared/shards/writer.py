@@ -1,32 +1,32 @@
-"""Writes a shard: collects the detections of one unit and commits them as a whole, or not at
-all."""
+"""Writes a shard: collects the detections of one unit, compressed as they come, and commits them as
+a whole, or not at all."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from shared.atomic_file import replacing
 from shared.detections import FrameDetections
 from shared.errors import ShapeError
+from shared.shards.column import Column, ColumnMark
+from shared.shards.group_writer import write_group
 from shared.shards.schema import ARRAYS, DetectorEntry, FailedVideo, ShardAttributes, VideoEntry
-from shared.shards.zarr_zip import write_group
 
 __all__ = ["ShardWriter"]
 
 
 @dataclass(slots=True, kw_only=True)
 class _OpenVideo:
-    """The video in work, kept apart until it ends so that a failure takes all of it back."""
+    """The video in work, and where its rows begin so that a failure takes all of it back."""
 
     entry: VideoEntry
-    indices: list[int] = field(default_factory=list)
-    seconds: list[float] = field(default_factory=list)
-    frames: list[FrameDetections] = field(default_factory=list)
+    begins: dict[str, ColumnMark]
+    num_frames: int = 0
+    last_index: int = -1
+    last_seconds: float = -np.inf
 
 
 class ShardWriter:
@@ -45,7 +45,14 @@ class ShardWriter:
         self._path = path
         self._detector = detector
         self._class_scores = class_scores
-        self._done: list[_OpenVideo] = []
+        self._columns = {
+            name: Column(spec)
+            for name, spec in ARRAYS.items()
+            if class_scores or name != "class_scores"
+        }
+        for name in ("frame_offsets", "rle_offsets"):
+            self._columns[name].add([0])
+        self._done: list[VideoEntry] = []
         self._failed: list[FailedVideo] = []
         self._open: _OpenVideo | None = None
 
@@ -72,18 +79,13 @@ class ShardWriter:
                 "nothing was written"
             )
         attributes = ShardAttributes(
-            videos=tuple(video.entry for video in self._done),
+            videos=tuple(self._done),
             failed=tuple(self._failed),
             detector=self._detector,
             class_scores=self._class_scores,
         )
         with replacing(self._path) as temporary:
-            write_group(
-                temporary,
-                arrays=_arrays(self._done, class_scores=self._class_scores),
-                axes={name: spec.axes for name, spec in ARRAYS.items()},
-                attributes=attributes.to_json(),
-            )
+            write_group(temporary, columns=self._columns, attributes=attributes.to_json())
 
     def begin_video(
         self,
@@ -118,7 +120,8 @@ class ShardWriter:
             source_digest=source_digest,
             sample_aspect=sample_aspect,
         )
-        self._open = _OpenVideo(entry=entry)
+        begins = {name: column.mark() for name, column in self._columns.items()}
+        self._open = _OpenVideo(entry=entry, begins=begins)
 
     def add(self, frame_index: int, seconds: float, detections: FrameDetections) -> None:
         """Takes the detections of the next frame of the open video; there may be none in it.
@@ -136,9 +139,9 @@ class ShardWriter:
         if video is None:
             raise ShapeError(f"{self._path}: frame {frame_index} added while no video is open")
         self._check_frame(video, frame_index, seconds=seconds, detections=detections)
-        video.indices.append(frame_index)
-        video.seconds.append(seconds)
-        video.frames.append(detections)
+        self._add_rows(frame_index, seconds, detections)
+        video.num_frames += 1
+        video.last_index, video.last_seconds = frame_index, seconds
 
     def end_video(self) -> None:
         """Ends the open video; it may have no frames.
@@ -148,8 +151,7 @@ class ShardWriter:
         """
         if self._open is None:
             raise ShapeError(f"{self._path}: a video ended while none is open")
-        self._open.entry = replace(self._open.entry, frames=len(self._open.frames))
-        self._done.append(self._open)
+        self._done.append(replace(self._open.entry, frames=self._open.num_frames))
         self._open = None
 
     def fail(self, video_id: str, reason: str) -> None:
@@ -159,6 +161,8 @@ class ShardWriter:
             ShapeError: if the shard already has this video, or another one is open.
         """
         if self._open is not None and self._open.entry.id == video_id:
+            for name, mark in self._open.begins.items():
+                self._columns[name].take_back(mark)
             self._open = None
         if self._open is not None:
             raise ShapeError(
@@ -167,17 +171,31 @@ class ShardWriter:
         self._check_new(video_id)
         self._failed.append(FailedVideo(id=video_id, reason=reason))
 
+    def _add_rows(self, frame_index: int, seconds: float, detections: FrameDetections) -> None:
+        columns = self._columns
+        columns["frame_video"].add([len(self._done)])
+        columns["frame_index"].add([frame_index])
+        columns["frame_seconds"].add([seconds])
+        columns["boxes"].add(detections.boxes)
+        columns["scores"].add(detections.scores)
+        columns["labels"].add(detections.labels)
+        if detections.class_scores is not None:
+            columns["class_scores"].add(detections.class_scores)
+        columns["frame_offsets"].add([len(columns["boxes"])])
+        ends = np.cumsum([len(mask) for mask in detections.masks], dtype=np.int64)
+        columns["rle_offsets"].add(len(columns["rle"]) + ends)
+        columns["rle"].add(np.frombuffer(b"".join(detections.masks), dtype=np.uint8))
+
     def _check_frame(
         self, video: _OpenVideo, frame_index: int, *, seconds: float, detections: FrameDetections
     ) -> None:
         place = f"{self._path}: video {video.entry.id!r} frame {frame_index}"
-        last_index, last_seconds = -1, -np.inf
-        if video.indices:
-            last_index, last_seconds = video.indices[-1], video.seconds[-1]
-        if frame_index <= last_index:
-            raise ShapeError(f"{place}: wanted an index above {last_index}")
-        if not last_seconds < seconds < np.inf:
-            raise ShapeError(f"{place}: wanted a time after {last_seconds} s, found {seconds} s")
+        if frame_index <= video.last_index:
+            raise ShapeError(f"{place}: wanted an index above {video.last_index}")
+        if not video.last_seconds < seconds < np.inf:
+            raise ShapeError(
+                f"{place}: wanted a time after {video.last_seconds} s, found {seconds} s"
+            )
         grid = (video.entry.height, video.entry.width)
         if (detections.height, detections.width) != grid:
             raise ShapeError(
@@ -189,41 +207,6 @@ class ShardWriter:
             raise ShapeError(f"{place}: wanted {wanted} class scores, found {found}")
 
     def _check_new(self, video_id: str) -> None:
-        known = {video.entry.id for video in self._done} | {video.id for video in self._failed}
+        known = {video.id for video in self._done} | {video.id for video in self._failed}
         if video_id in known:
             raise ShapeError(f"{self._path}: video {video_id!r} is in the shard already")
-
-
-def _arrays(videos: list[_OpenVideo], *, class_scores: bool) -> dict[str, NDArray[Any]]:
-    """The shard's arrays, as the table of the schema has them."""
-    frames = [frame for video in videos for frame in video.frames]
-    masks = [mask for frame in frames for mask in frame.masks]
-    columns: dict[str, NDArray[Any]] = {
-        "frame_video": np.repeat(np.arange(len(videos)), [len(video.frames) for video in videos]),
-        "frame_index": np.array([index for video in videos for index in video.indices]),
-        "frame_seconds": np.array([seconds for video in videos for seconds in video.seconds]),
-        "frame_offsets": _offsets(len(frame) for frame in frames),
-        "boxes": _stacked("boxes", (frame.boxes for frame in frames)),
-        "scores": _stacked("scores", (frame.scores for frame in frames)),
-        "labels": _stacked("labels", (frame.labels for frame in frames)),
-        "rle_offsets": _offsets(len(mask) for mask in masks),
-        "rle": np.frombuffer(b"".join(masks), dtype=np.uint8),
-    }
-    if class_scores:
-        rows = (frame.class_scores for frame in frames if frame.class_scores is not None)
-        columns["class_scores"] = _stacked("class_scores", rows)
-    return {
-        name: columns[name].astype(ARRAYS[name].dtype, copy=False)
-        for name in ARRAYS
-        if name in columns
-    }
-
-
-def _offsets(lengths: Iterable[int]) -> NDArray[np.int64]:
-    """Borders of consecutive stretches of these lengths: one more than there are lengths."""
-    return np.cumsum([0, *lengths], dtype=np.int64)
-
-
-def _stacked(name: str, rows: Iterable[NDArray[Any]]) -> NDArray[Any]:
-    spec = ARRAYS[name]
-    return np.concatenate([np.zeros((0, *spec.row), dtype=spec.dtype), *rows])

@@ -1,4 +1,4 @@
-"""A Zarr v3 group of flat arrays in one ZIP file of stored members: written by zarr, read by rows.
+"""A Zarr v3 group of flat arrays in one ZIP file of stored members, read by rows.
 
 Plain zarr reads these files too. Reading a few rows here takes 0.2 ms an array, and 2 microseconds
 where the chunk is kept; zarr 3.1 takes 1.1 ms for either (the same file, 2 CPU cores), which a
@@ -23,54 +23,13 @@ from numpy.typing import NDArray
 
 from shared.errors import ShardFormatError, ShardNotFoundError
 from shared.shards.chunk_cache import ChunkCache
-from shared.shards.sealed_zip import is_sealed, local_header, write_members
+from shared.shards.sealed_zip import is_sealed, local_header
 
-__all__ = ["CHUNK_BYTES", "ZarrZip", "read_attributes", "write_group"]
+__all__ = ["ZarrZip", "read_attributes"]
 
-CHUNK_BYTES = 128 * 1024
-"""Size of a chunk before compression: a frame is read without the rest of its shard."""
-
-_ZSTD_LEVEL = 9
 _CODECS = ["bytes", "zstd", "crc32c"]
 _LOCAL_HEADER = struct.Struct("<4s22xHH")  # signature, lengths of name and extra field
 _CHECKSUM_BYTES = 4
-
-
-def write_group(
-    path: Path,
-    *,
-    arrays: Mapping[str, NDArray[Any]],
-    axes: Mapping[str, tuple[str, ...]],
-    attributes: Mapping[str, Any],
-) -> None:
-    """Writes a group; equal arguments give equal bytes.
-
-    Args:
-        path: the file to write.
-        arrays: the arrays by name, each cut into chunks along its first axis.
-        axes: name of each axis of each array.
-        attributes: the group's attributes, plain JSON.
-    """
-    import zarr
-    from zarr.codecs import Crc32cCodec, ZstdCodec
-    from zarr.storage import MemoryStore
-
-    members: dict[str, Any] = {}
-    group = zarr.create_group(MemoryStore(members), attributes=dict(attributes))
-    for name, values in arrays.items():
-        row_bytes = values.dtype.itemsize * int(np.prod(values.shape[1:]))
-        rows_per_chunk = max(1, min(len(values), CHUNK_BYTES // row_bytes))
-        array = group.create_array(
-            name,
-            shape=values.shape,
-            dtype=values.dtype,
-            chunks=(rows_per_chunk, *values.shape[1:]),
-            compressors=[ZstdCodec(level=_ZSTD_LEVEL), Crc32cCodec()],
-            dimension_names=axes[name],
-            config={"write_empty_chunks": True},  # so that a lost chunk cannot pass for zeros
-        )
-        array[...] = values
-    write_members(path, {key: content.to_bytes() for key, content in members.items()})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

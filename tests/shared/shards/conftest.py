@@ -2,19 +2,35 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from shared import rle
 from shared.coco_classes import COCO_CLASSES
 from shared.detections import FrameDetections
-from shared.shards.schema import DetectorEntry
+from shared.shards.column import CHUNK_BYTES, Column
+from shared.shards.schema import ArraySpec, DetectorEntry
 from shared.shards.writer import ShardWriter
 
 FrameMaker = Callable[..., FrameDetections]
 Range = tuple[Sequence[int], Sequence[float]]
 ShardMaker = Callable[..., Path]
+
+
+def columns_of(
+    arrays: Mapping[str, NDArray[Any]], *, chunk_bytes: int = CHUNK_BYTES
+) -> dict[str, Column]:
+    """The arrays as columns, with axes called a, b, c."""
+    columns = {}
+    for name, values in arrays.items():
+        axes = tuple("abc"[: values.ndim])
+        spec = ArraySpec(dtype=values.dtype, row=values.shape[1:], axes=axes, counts="rows")
+        columns[name] = Column(spec, chunk_bytes=chunk_bytes)
+        columns[name].add(values)
+    return columns
 
 
 @pytest.fixture

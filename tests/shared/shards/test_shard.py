@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from shared.errors import ShardFormatError, ShardNotFoundError
 from shared.shards.chunk_cache import ChunkCache
-from shared.shards.schema import ARRAYS
+from shared.shards.group_writer import write_group
 from shared.shards.shard import Shard
-from shared.shards.zarr_zip import ZarrZip, write_group
-from tests.shared.shards.conftest import FrameMaker, ShardMaker
+from shared.shards.zarr_zip import ZarrZip
+from tests.shared.shards.conftest import FrameMaker, ShardMaker, columns_of
 
 VIDEOS = {"a": (range(5), np.arange(5) / 10), "b": ((3, 7), (0.5, 0.9)), "c": ((), ())}
 
@@ -29,8 +29,7 @@ def changed(path: Path, **arrays: NDArray[Any] | None) -> Path:
     target = path.with_name("changed.zarr.zip")
     write_group(
         target,
-        arrays={name: values for name, values in content.items() if values is not None},
-        axes={name: spec.axes for name, spec in ARRAYS.items()},
+        columns=columns_of({name: v for name, v in content.items() if v is not None}),
         attributes=group.attributes,
     )
     return target

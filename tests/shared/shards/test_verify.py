@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from shared import rle
 from shared.errors import ShardNotFoundError
 from shared.shards.chunk_cache import ChunkCache
-from shared.shards.schema import ARRAYS
+from shared.shards.group_writer import write_group
 from shared.shards.verify import verify_shard
-from shared.shards.zarr_zip import ZarrZip, write_group
-from tests.shared.shards.conftest import ShardMaker
+from shared.shards.zarr_zip import ZarrZip
+from tests.shared.shards.conftest import ShardMaker, columns_of
 
 Arrays = dict[str, NDArray[Any]]
 VIDEOS = {"a": (range(6), np.arange(6) / 10), "b": ((3, 7), (0.5, 0.9))}
@@ -36,8 +36,7 @@ def changed(path: Path, change: Callable[[Arrays], object]) -> Path:
     target = path.with_name("changed.zarr.zip")
     write_group(
         target,
-        arrays=arrays,
-        axes={name: spec.axes for name, spec in ARRAYS.items()},
+        columns=columns_of(arrays),
         attributes=group.attributes,
     )
     return target

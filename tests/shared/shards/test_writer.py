@@ -1,9 +1,11 @@
 """The writer: what was added comes back, nothing half done becomes visible, misuse is refused."""
 
+import copy
 import errno
 import os
 import re
 import tempfile
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -129,6 +131,43 @@ def test_a_failure_takes_back_what_came_of_the_video(
     assert [video.id for video in shard.failed] == ["b"]
     assert_same(shard.frame(1), make_frame(3))
     assert shard.frame_video().tolist() == [0, 1]
+
+
+def test_a_long_failure_leaves_no_trace(tmp_path: Path, make_frame: FrameMaker) -> None:
+    many = make_frame(2, num=300)
+    shards = []
+    for name, failing_frames in (("one.zip", 0), ("two.zip", 9)):  # 819 detections fill a chunk
+        with ShardWriter(tmp_path / name, ENTRY) as writer:
+            begin(writer, "a")
+            writer.add(0, 0.0, many)
+            writer.end_video()
+            begin(writer, "b")
+            for index in range(failing_frames):
+                writer.add(index, float(index), many)
+            writer.fail("b", "the disk")
+            begin(writer, "c")
+            for index in range(5):
+                writer.add(index, float(index), many)
+            writer.end_video()
+        shards.append((tmp_path / name).read_bytes())
+    assert shards[0] == shards[1]
+    assert verify_shard(tmp_path / "two.zip") == []
+
+
+def test_detections_are_held_compressed(tmp_path: Path, make_frame: FrameMaker) -> None:
+    many = make_frame(3, num=300)
+    with ShardWriter(tmp_path / "s.zip", ENTRY) as writer:
+        begin(writer, "a")
+        tracemalloc.start()
+        try:
+            for index in range(200):  # 10 MB as they come, all of them alike
+                writer.add(index, float(index), copy.deepcopy(many))
+            held, _ = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        writer.end_video()
+    assert held < 4 * 2**20
+    assert Shard(tmp_path / "s.zip").num_detections == 200 * 300
 
 
 def test_equal_input_gives_equal_bytes(tmp_path: Path, write_shard: ShardMaker) -> None:

@@ -12,12 +12,14 @@ import numpy as np
 import pytest
 import zarr
 from numpy.typing import NDArray
-from zarr.storage import ZipStore
+from zarr.codecs import Crc32cCodec, ZstdCodec
+from zarr.storage import MemoryStore, ZipStore
 
 from shared.errors import PipelineError, ShardFormatError, ShardNotFoundError
-from shared.shards import zarr_zip
 from shared.shards.chunk_cache import ChunkCache
-from shared.shards.zarr_zip import ZarrZip, read_attributes, write_group
+from shared.shards.group_writer import write_group
+from shared.shards.zarr_zip import ZarrZip, read_attributes
+from tests.shared.shards.conftest import columns_of
 
 ARRAYS: dict[str, NDArray[Any]] = {
     "empty": np.zeros((0, 4), np.float32),
@@ -26,15 +28,19 @@ ARRAYS: dict[str, NDArray[Any]] = {
     "zeros": np.zeros(90, np.int64),
     "half": np.linspace(0, 1, 37).astype(np.float16),
 }
+CHUNK_BYTES = 200
 AXES = {name: tuple("abc"[: values.ndim]) for name, values in ARRAYS.items()}
 
 
 @pytest.fixture
-def group(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def group(tmp_path: Path) -> Path:
     """A group whose arrays have several chunks."""
-    monkeypatch.setattr(zarr_zip, "CHUNK_BYTES", 200)
-    path = tmp_path / "group.zarr.zip"
-    write_group(path, arrays=ARRAYS, axes=AXES, attributes={"format": "x", "list": [1, "—"]})
+    return written(tmp_path / "group.zarr.zip")
+
+
+def written(path: Path) -> Path:
+    columns = columns_of(ARRAYS, chunk_bytes=CHUNK_BYTES)
+    write_group(path, columns=columns, attributes={"format": "x", "list": [1, "—"]})
     return path
 
 
@@ -88,9 +94,28 @@ def test_rows_that_are_not_there_are_refused(group: Path, start: int, stop: int)
 
 
 def test_equal_input_gives_equal_bytes(group: Path, tmp_path: Path) -> None:
-    again = tmp_path / "again.zip"
-    write_group(again, arrays=ARRAYS, axes=AXES, attributes={"format": "x", "list": [1, "—"]})
-    assert again.read_bytes() == group.read_bytes()
+    assert written(tmp_path / "again.zip").read_bytes() == group.read_bytes()
+
+
+def test_members_are_those_that_zarr_would_write(group: Path) -> None:
+    members: dict[str, Any] = {}
+    attributes = {"format": "x", "list": [1, "—"]}
+    wanted = zarr.create_group(MemoryStore(members), attributes=attributes)
+    for name, values in ARRAYS.items():
+        row_bytes = values.dtype.itemsize * int(np.prod(values.shape[1:]))
+        array = wanted.create_array(
+            name,
+            shape=values.shape,
+            dtype=values.dtype,
+            chunks=(max(1, min(len(values), CHUNK_BYTES // row_bytes)), *values.shape[1:]),
+            compressors=[ZstdCodec(level=9), Crc32cCodec()],
+            dimension_names=AXES[name],
+            config={"write_empty_chunks": True},
+        )
+        array[...] = values
+    with zipfile.ZipFile(group) as file:
+        found = {name: file.read(name) for name in file.namelist()}
+    assert found == {name: content.to_bytes() for name, content in members.items()}
 
 
 def test_members_are_stored_in_order_without_the_time_of_day(group: Path) -> None:
