@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
+from data_manifests.demo.options import dial_options, given_dials, parse_films
 from shared.cli_options import (
     data_option,
     device_option,
@@ -31,35 +33,44 @@ DETECTOR_FILMS = {"train": 4000, "validation": 250}
     help="How many films.",
 )
 @click.option(
-    "--decoys",
-    type=click.FloatRange(0, 1),
-    default=0.5,
-    show_default=True,
-    help="How often the decoy pair acts too.",
+    "--films",
+    metavar="TRAIN,VALIDATION,TEST",
+    callback=parse_films,
+    help="How many films, in place of --size.",
 )
+@dial_options
 @seed_option
 @click.option("--workers", type=click.IntRange(1), default=None, help="Processes; default: cores.")
 def demo_world(
-    dataset: str, data_root: Path, size: str, decoys: float, seed: int, workers: int | None
+    dataset: str,
+    data_root: Path,
+    size: str,
+    films: tuple[int, int, int] | None,
+    seed: int,
+    workers: int | None,
+    **given: Any,
 ) -> None:
     """Draw the films, label tables and ground truth of the demo world under --data.
 
-    What is whole already is left alone; an interrupted drawing goes on where it was.
+    What is whole already is left alone; an interrupted drawing goes on where it was. A dial that
+    does not turn DATASET is refused; with `all` it turns those data sets that have it.
     """
     from data_manifests.demo.detector_frames import write_detector_frames
-    from data_manifests.demo.dials import Dials
     from data_manifests.demo.world import SIZES, write_dataset
 
-    dials, workers = Dials(decoy_probability=decoys), workers or usable_cores()
+    dials, workers = given_dials(dataset, given), workers or usable_cores()
+    if films is not None and dataset not in WORLDS:
+        raise click.BadParameter(
+            f"wanted one of {', '.join(WORLDS)} as DATASET, found {dataset}", param_hint="--films"
+        )
     if dataset == "demo-detector":
         write_detector_frames(
             data_root, films=DETECTOR_FILMS, dials=dials, seed=seed, workers=workers
         )
         return
     for name in WORLDS if dataset == "all" else [dataset]:
-        drawn = write_dataset(
-            name, data_root, size=SIZES[size], dials=dials, seed=seed, workers=workers
-        )
+        chosen = SIZES[size] if films is None else SIZES[size].with_films(name, films)
+        drawn = write_dataset(name, data_root, size=chosen, dials=dials, seed=seed, workers=workers)
         click.echo(f"{data_root / name}: {f'{drawn} films drawn' if drawn else 'whole'}", err=True)
 
 

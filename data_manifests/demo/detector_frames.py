@@ -55,8 +55,8 @@ def _draw_film(job: tuple[Path, str, int, Dials, int]) -> list[tuple[str, list[d
     else:
         pair = [PlannedActivity(activity=random_activity(rng), **whole) for _ in range(2)]
         scene = plan_scene(
-            pair[0], pair[1], dials=dials, num_frames=dials.frames, rng=rng,
-            second_in_role=rng.random() < 0.2,
+            pair[0], pair[1:], dials=dials, num_frames=dials.frames, rng=rng,
+            others_in_role=rng.random() < 0.2,
         )  # fmt: skip
     kept = set(rng.choice(dials.frames, size=_FRAMES_A_FILM, replace=False).tolist())
     quality = int(rng.integers(70, 96))

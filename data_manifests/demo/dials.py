@@ -6,7 +6,8 @@ other object by their classes (their role), so a label can be read from the film
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 from shared.coco_classes import COCO_CLASSES
 from shared.errors import ConfigError
@@ -53,6 +54,41 @@ def coco_categories() -> list[dict[str, int | str]]:
     return [{"id": category_id(name), "name": name} for name in COCO_CLASSES]
 
 
+DIAL_LIMITS = {
+    "distractors": 4,
+    "camera_pixels": 12.0,
+    "noise": 60.0,
+    "decoy_pairs": 3,
+    "look_alikes": 3,
+    "texture": 2.0,
+}
+"""Largest value of each dial that has one; the camera's is as far as the table is drawn."""
+
+LARGEST_CAMERA_OF_PLACES = 6.0
+"""For demo-places: whether a ball is where another object was can be seen only if the camera moves
+by less than half of the distance between two objects."""
+
+_PICTURE = ("camera_pixels", "noise", "texture")
+_CAST = ("distractors", "look_alikes", "idle_hand_probability")
+USED_DIALS = {
+    "demo": ("frames", "decoy_probability", "decoy_pairs", *_CAST, *_PICTURE),
+    "demo-touch": _PICTURE,
+    "demo-long": (*_CAST, *_PICTURE),
+    "demo-places": _PICTURE,
+    "demo-detector": ("frames", *_CAST, *_PICTURE),
+}
+"""The dials that turn each data set; the others change nothing of it."""
+
+_FIRST_DIALS = (
+    "frames",
+    "decoy_probability",
+    "distractors",
+    "idle_hand_probability",
+    "camera_pixels",
+    "noise",
+)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dials:
     """One world. Two worlds with equal dials and seed are equal file for file."""
@@ -61,10 +97,10 @@ class Dials:
     """Frames of a clip, at 8 frames/s."""
 
     decoy_probability: float = 0.5
-    """How often the decoy pair performs an activity too (a random one); otherwise it lies still."""
+    """How often a decoy pair performs an activity too (a random one); otherwise it lies still."""
 
     distractors: int = 1
-    """Objects that only lie there, beside the two pairs."""
+    """Objects that only lie there, beside the pairs."""
 
     idle_hand_probability: float = 0.5
     """How often a hand comes or goes without acting on X; it may touch another object."""
@@ -75,6 +111,15 @@ class Dials:
     noise: float = 5.0
     """Standard deviation of the sensor noise, in grey levels."""
 
+    decoy_pairs: int = 1
+    """Pairs of decoy classes; each acts or lies still by itself."""
+
+    look_alikes: int = 0
+    """More objects of X's class, that lie still: X is the one that moves."""
+
+    texture: float = 1.0
+    """Strength of the table's pattern; 0 is a plain table."""
+
     def __post_init__(self) -> None:
         if self.frames < 2:
             raise ConfigError(f"dials.frames must be at least 2, found {self.frames}")
@@ -82,5 +127,28 @@ class Dials:
             value = getattr(self, name)
             if not 0 <= value <= 1:
                 raise ConfigError(f"dials.{name} must lie in [0, 1], found {value}")
-        if not 0 <= self.distractors <= 4:
-            raise ConfigError(f"dials.distractors must lie in [0, 4], found {self.distractors}")
+        for name, largest in DIAL_LIMITS.items():
+            value = getattr(self, name)
+            if not 0 <= value <= largest:
+                raise ConfigError(f"dials.{name} must lie in [0, {largest}], found {value}")
+
+    def check_for(self, dataset: str) -> None:
+        """Raise ConfigError if this data set's labels could not be read from its films."""
+        if dataset == "demo-places" and self.camera_pixels > LARGEST_CAMERA_OF_PLACES:
+            raise ConfigError(
+                f"demo-places: dials.camera_pixels must lie in [0, {LARGEST_CAMERA_OF_PLACES}], "
+                f"found {self.camera_pixels}; beyond, old places cannot be told apart"
+            )
+
+    def of(self, dataset: str) -> dict[str, Any]:
+        """The dials that turn this data set, by name."""
+        return {name: getattr(self, name) for name in USED_DIALS[dataset]}
+
+    def as_json(self) -> dict[str, Any]:
+        """What a world's record says: the dials of the first worlds, and of those that came later
+        what differs from its default, so that the record of an old world stays as it is."""
+        return {
+            field.name: value
+            for field in fields(self)
+            if (value := getattr(self, field.name)) != field.default or field.name in _FIRST_DIALS
+        }

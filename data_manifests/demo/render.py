@@ -35,7 +35,9 @@ class RenderedFrame:
 def render(scene: Scene, dials: Dials) -> Iterator[RenderedFrame]:
     """The film of a scene, frame by frame."""
     rng = np.random.default_rng(scene.render_seed)
-    table = draw_table(rng, height=HEIGHT + 2 * _BORDER, width=WIDTH + 2 * _BORDER)
+    table = draw_table(
+        rng, height=HEIGHT + 2 * _BORDER, width=WIDTH + 2 * _BORDER, contrast=dials.texture
+    )
     num_frames = len(scene.actors[0].depth_F)
     drift_F2 = _drift(num_frames, dials.camera_pixels, rng)
     light_F3 = _light(num_frames, rng)

@@ -1,11 +1,12 @@
 """What happens in one film: which objects there are, how each moves, and what the label is.
 
-A film is planned whole before anything is drawn. Every film has the same cast (one pair in role,
-one decoy pair, distractors), so that which classes are present says nothing about the label.
+A film is planned whole before anything is drawn. Every film of a world has the same cast (a pair in
+role, decoy pairs, distractors), so that which classes are present says nothing about the label.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -85,27 +86,29 @@ class PlannedActivity:
 
 def plan_scene(
     planned: PlannedActivity,
-    second: PlannedActivity | None,
+    others: Sequence[PlannedActivity | None],
     *,
     dials: Dials,
     num_frames: int,
     rng: np.random.Generator,
-    second_in_role: bool = False,
+    others_in_role: bool = False,
 ) -> Scene:
-    """A film in which the pair in role performs `planned` and a second pair may perform another.
+    """A film in which the pair in role performs `planned` and other pairs may perform another.
 
     Args:
-        second: Activity of the second pair, None if it lies still.
-        second_in_role: Draw the second pair from the role classes too (long films, where both
-            activities are labelled segments); otherwise it is the decoy.
+        others: Activity of each other pair, None if it lies still.
+        others_in_role: Draw the other pairs from the role classes too (long films, where all
+            activities are labelled segments); otherwise they are decoys.
     """
-    second_roles = (ROLE_X, ROLE_Y) if second_in_role else (DECOY_X, DECOY_Y)
+    other_roles = (ROLE_X, ROLE_Y) if others_in_role else (DECOY_X, DECOY_Y)
     actors, relations, touched = _pair(planned, (ROLE_X, ROLE_Y), [], num_frames, rng)
-    more, more_relations, more_touched = _pair(second, second_roles, actors, num_frames, rng)
-    relations += [replace(relation, in_role=second_in_role) for relation in more_relations]
-    actors, touched = actors + more, touched + more_touched
-    for name in rng.choice(DISTRACTORS, size=dials.distractors):
-        actors.append(still_actor(str(name), actors, num_frames, rng))
+    for other in others:
+        more, more_relations, more_touched = _pair(other, other_roles, actors, num_frames, rng)
+        relations += [replace(relation, in_role=others_in_role) for relation in more_relations]
+        actors, touched = actors + more, touched + more_touched
+    still = [str(name) for name in rng.choice(DISTRACTORS, size=dials.distractors)]
+    for name in still + [actors[0].class_name] * dials.look_alikes:
+        actors.append(still_actor(name, actors, num_frames, rng))
     if rng.random() < dials.idle_hand_probability:
         hand, target = _idle_hand(actors, num_frames, rng)
         actors.append(hand)

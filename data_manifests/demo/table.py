@@ -6,8 +6,14 @@ import cv2
 import numpy as np
 
 
-def draw_table(rng: np.random.Generator, *, height: int, width: int) -> np.ndarray:
-    """(height, width, 3) float32 picture of a table top, values 0 to 255."""
+def draw_table(
+    rng: np.random.Generator, *, height: int, width: int, contrast: float = 1.0
+) -> np.ndarray:
+    """(height, width, 3) float32 picture of a table top, values 0 to 255.
+
+    Args:
+        contrast: How much of its pattern can be seen, 1 as it is, 0 nothing.
+    """
     y, x = np.mgrid[0:height, 0:width].astype(np.float32)
     base = rng.uniform(70, 190) + rng.normal(0, 18, 3)
     kind = rng.integers(4)
@@ -25,7 +31,7 @@ def draw_table(rng: np.random.Generator, *, height: int, width: int) -> np.ndarr
     slope = rng.normal(0, 0.15, 2)
     shade = 1.0 + slope[0] * (x / width - 0.5) + slope[1] * (y / height - 0.5)
     tint = 1.0 + rng.normal(0, 0.12, 3)
-    table = (base + pattern[..., None] * tint) * shade[..., None]
+    table = (base + contrast * pattern[..., None] * tint) * shade[..., None]
     return np.clip(table, 10, 245).astype(np.float32)
 
 

@@ -1,4 +1,4 @@
-"""Writes a whole demo world: the films, label tables and ground truth of its three data sets.
+"""Writes a whole demo world: the films, label tables and ground truth of its data sets.
 
 Every film has a seed of its own, made from the world's seed, the data set, the part and its number,
 so parts never share a film and a world does not depend on how many processes drew it. Films are
@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +21,8 @@ import numpy as np
 from data_manifests.demo.dials import ACTIVITIES, FRAMES_PER_SECOND, TOUCHABLE, Dials
 from data_manifests.demo.films import write_film
 from data_manifests.demo.ground_truth import FilmTruth, coco_document, film_truth
-from data_manifests.demo.places import PLACE_CLASSES, plan_places_scene
-from data_manifests.demo.scene import PlannedActivity, Scene, plan_scene, random_activity
-from data_manifests.demo.touch import plan_touch_scene
+from data_manifests.demo.places import PLACE_CLASSES
+from data_manifests.demo.plans import PLANNERS
 from shared.atomic_file import write_text
 from shared.errors import ConfigError
 from shared.progress import progress
@@ -40,9 +39,6 @@ _DATASET_NUMBERS = {
     "demo-places": 4,
 }
 _FILMS_A_CHUNK = 20
-_CHAPTERS = 6
-_CHAPTER_FRAMES = 28
-_TOUCH_FRAMES = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +53,10 @@ class WorldSize:
     def of(self, dataset: str) -> dict[str, int]:
         """Films by part name."""
         return dict(zip(PARTS, getattr(self, dataset.replace("-", "_")), strict=True))
+
+    def with_films(self, dataset: str, films: tuple[int, int, int]) -> WorldSize:
+        """The same, with these numbers of films of one data set."""
+        return replace(self, **{dataset.replace("-", "_"): films})
 
 
 SIZES = {
@@ -106,11 +106,13 @@ def write_dataset(
         Number of films drawn now; 0 if the data set was there.
 
     Raises:
-        ConfigError: the folder holds a world of another seed, size or dials.
+        ConfigError: the folder holds a world of another seed, size or dials, or the dials do not
+            suit the data set.
     """
+    dials.check_for(dataset)
     folder = root / dataset
     identity = _identity(dataset, size=size, dials=dials, seed=seed)
-    if _is_whole(folder, identity):
+    if _is_whole(folder, dataset, identity):
         return 0
     chunks = [
         _Chunk(dataset=dataset, part=part, seed=seed, start=start, dials=dials, folder=folder,
@@ -132,22 +134,37 @@ def _identity(dataset: str, *, size: WorldSize, dials: Dials, seed: int) -> dict
         "version": WORLD_VERSION,
         "seed": seed,
         "films": size.of(dataset),
-        "dials": asdict(dials),
+        "dials": dials.as_json(),
     }
 
 
-def _is_whole(folder: Path, identity: dict[str, Any]) -> bool:
+def _difference(dataset: str, found: dict[str, Any], wanted: dict[str, Any]) -> str | None:
+    """What of two records gives other films, None if nothing does: dials that do not turn the data
+    set do not matter, and one that a record does not name has its default."""
+    for key, value in wanted.items():
+        if key == "dials":
+            known = {field.name for field in fields(Dials)}
+            if not found[key].keys() <= known:
+                return key
+            if Dials(**found[key]).of(dataset) != Dials(**value).of(dataset):
+                return key
+        elif found.get(key) != value:
+            return key
+    return None
+
+
+def _is_whole(folder: Path, dataset: str, identity: dict[str, Any]) -> bool:
     """Whether the folder holds exactly this world; claims it for this world if it is new."""
     for name in ("world.json", ".parts/plan.json"):
         marker = folder / name
         if not marker.exists():
             continue
         found = json.loads(marker.read_text())
-        if found != identity:
-            wrong = [key for key in identity if found.get(key) != identity[key]]
+        wrong = _difference(dataset, found, identity)
+        if wrong is not None:
             raise ConfigError(
-                f"{folder} holds another demo world: {wrong[0]} is {found.get(wrong[0])}, wanted "
-                f"{identity[wrong[0]]}; remove the folder or choose another with --data"
+                f"{folder} holds another demo world: {wrong} is {found.get(wrong)}, wanted "
+                f"{identity[wrong]}; remove the folder or choose another with --data"
             )
         return name == "world.json"
     write_text(folder / ".parts" / "plan.json", json.dumps(identity))
@@ -172,54 +189,12 @@ def _draw_chunk(chunk: _Chunk) -> int:
     films = []
     for number in range(chunk.start, chunk.stop):
         rng = film_rng(chunk.seed, chunk.dataset, chunk.part, number)
-        scenes = _PLANNERS[chunk.dataset](chunk.dials, rng)
+        scenes = PLANNERS[chunk.dataset](chunk.dials, rng)
         video_id = f"{chunk.part}-{number:06d}"
         truth = write_film(chunk.folder / "videos" / f"{video_id}.mp4", scenes, chunk.dials)
         films.append(film_truth(video_id, scenes, truth))
     write_text(chunk.record, json.dumps([asdict(film) for film in films]))
     return len(films)
-
-
-def _plan_demo(dials: Dials, rng: np.random.Generator) -> list[Scene]:
-    whole = {"start_frame": 0, "stop_frame": dials.frames}
-    planned = PlannedActivity(activity=random_activity(rng), **whole)
-    decoy = PlannedActivity(activity=random_activity(rng), **whole)
-    acts = rng.random() < dials.decoy_probability
-    return [
-        plan_scene(planned, decoy if acts else None, dials=dials, num_frames=dials.frames, rng=rng)
-    ]
-
-
-def _plan_touch(dials: Dials, rng: np.random.Generator) -> list[Scene]:
-    return [plan_touch_scene(dials, num_frames=_TOUCH_FRAMES, rng=rng)]
-
-
-def _plan_long(dials: Dials, rng: np.random.Generator) -> list[Scene]:
-    """Chapters with a cut between them; in each, two activities whose segments overlap."""
-    scenes = []
-    for _ in range(_CHAPTERS):
-        first = PlannedActivity(activity=random_activity(rng), start_frame=0, stop_frame=16)
-        second = PlannedActivity(
-            activity=random_activity(rng), start_frame=11, stop_frame=_CHAPTER_FRAMES
-        )
-        scenes.append(
-            plan_scene(
-                first, second, dials=dials, num_frames=_CHAPTER_FRAMES, rng=rng, second_in_role=True
-            )
-        )
-    return scenes
-
-
-def _plan_places(dials: Dials, rng: np.random.Generator) -> list[Scene]:
-    return [plan_places_scene(int(rng.integers(len(PLACE_CLASSES))), dials=dials, rng=rng)]
-
-
-_PLANNERS: dict[str, Callable[[Dials, np.random.Generator], list[Scene]]] = {
-    "demo": _plan_demo,
-    "demo-touch": _plan_touch,
-    "demo-long": _plan_long,
-    "demo-places": _plan_places,
-}
 
 
 def _read_records(chunks: Iterable[_Chunk], part: str) -> list[FilmTruth]:

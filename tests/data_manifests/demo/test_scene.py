@@ -28,7 +28,7 @@ def planned(activity: int) -> PlannedActivity:
 def scene(activity: int, seed: int, *, decoy: int | None = None) -> Scene:
     return plan_scene(
         planned(activity),
-        None if decoy is None else planned(decoy),
+        [None if decoy is None else planned(decoy)],
         dials=Dials(),
         num_frames=12,
         rng=np.random.default_rng(seed),

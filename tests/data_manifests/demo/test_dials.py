@@ -1,0 +1,216 @@
+"""Each dial turns what its name says and nothing else; the default world stays what it was."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from data_manifests.demo import world
+from data_manifests.demo.dials import DECOY_X, DECOY_Y, DISTRACTORS, HAND, ROLE_X, ROLE_Y, Dials
+from data_manifests.demo.plans import PLANNERS
+from data_manifests.demo.render import render
+from data_manifests.demo.scene import Scene
+from data_manifests.demo.table import draw_table
+from shared.cli import orn
+from shared.errors import ConfigError
+
+RENDER_SEEDS = {
+    "demo": [931774309, 1023765162, 394478779],
+    "demo-touch": [1511633320, 1552620492, 3074446],
+    "demo-long": [1682520480, 1651055079, 1614403722],
+    "demo-places": [130708078, 1779699813, 2023864604],
+}
+"""The last number drawn for each of the first three films of the default world."""
+FIRST_COLOURS = {
+    "demo": [120.702, 111.127, 125.682],
+    "demo-touch": [111.646, 100.617, 74.964],
+    "demo-long": [157.449, 208.558, 207.503],
+    "demo-places": [101.623, 133.863, 123.492],
+}
+"""Mean colour of the first frame of the first film of the default world."""
+FIRST_RECORD = {
+    "frames": 12,
+    "decoy_probability": 0.5,
+    "distractors": 1,
+    "idle_hand_probability": 0.5,
+    "camera_pixels": 3.0,
+    "noise": 5.0,
+}
+"""Dials in the record of a default world, as the first worlds have it."""
+
+
+def scenes(dataset: str = "demo", number: int = 12, **dials) -> list[Scene]:
+    rngs = [world.film_rng(0, dataset, "train", film) for film in range(number)]
+    return [PLANNERS[dataset](Dials(**dials), rng)[0] for rng in rngs]
+
+
+def objects(scene: Scene, classes: tuple[str, ...]) -> list[str]:
+    return [actor.class_name for actor in scene.actors if actor.class_name in classes]
+
+
+@pytest.mark.parametrize("dataset", RENDER_SEEDS)
+def test_the_default_world_is_what_it_was(dataset) -> None:
+    planned = scenes(dataset, 3)
+    assert [scene.render_seed for scene in planned] == RENDER_SEEDS[dataset]
+    image = next(render(planned[0], Dials())).image
+    np.testing.assert_allclose(image.mean(axis=(0, 1)), FIRST_COLOURS[dataset], atol=0.01)
+
+
+def test_the_record_of_a_default_world_is_what_it_was() -> None:
+    record = Dials().as_json()
+    assert json.dumps(record) == json.dumps(FIRST_RECORD)  # in this order: shards digest the file
+    assert Dials(texture=0.0).as_json() == FIRST_RECORD | {"texture": 0.0}
+
+
+@pytest.mark.parametrize("pairs", [0, 1, 3])
+def test_decoy_pairs_are_counted(pairs) -> None:
+    for scene in scenes(decoy_pairs=pairs, decoy_probability=1.0):
+        assert len(objects(scene, DECOY_X)) == len(objects(scene, DECOY_Y)) == pairs
+        assert len(objects(scene, ROLE_X)) == len(objects(scene, ROLE_Y)) == 1
+        assert [relation.in_role for relation in scene.relations] == [True] + [False] * pairs
+
+
+def test_each_decoy_pair_acts_by_itself() -> None:
+    counts = [len(scene.relations) - 1 for scene in scenes(number=40, decoy_pairs=2)]
+    assert {0, 1, 2} == set(counts)
+    drawn = {
+        tuple(relation.activity for relation in scene.relations)
+        for scene in scenes(number=40, decoy_pairs=2, decoy_probability=1.0)
+    }
+    assert any(second != third for _, second, third in drawn)
+
+
+@pytest.mark.parametrize("number", [0, 4])
+def test_distractors_are_counted(number) -> None:
+    assert {len(objects(s, DISTRACTORS)) for s in scenes(distractors=number)} == {number}
+
+
+def test_look_alikes_are_of_the_class_of_x_and_lie_still() -> None:
+    for scene in scenes(look_alikes=2):
+        relation = next(relation for relation in scene.relations if relation.in_role)
+        x = scene.actors[relation.x_track]
+        alike = [actor for actor in scene.actors if actor.class_name == x.class_name]
+        assert len(alike) == 3
+        moving = [actor for actor in alike if np.ptp(actor.position_F2, axis=0).max() > 0]
+        assert moving == [x]
+        assert len(objects(scene, ROLE_Y)) == 1
+
+
+def test_the_camera_moves_as_far_as_it_is_told() -> None:
+    def drift(pixels: float) -> float:
+        """Largest way of a still object over the film, in pixels."""
+        still = scenes(number=1, camera_pixels=pixels, idle_hand_probability=0.0)[0]
+        track = len(still.actors) - 1
+        assert still.actors[track].class_name in DISTRACTORS
+        places = [
+            np.argwhere(frame.track_HW == track).mean(axis=0)
+            for frame in render(still, Dials(camera_pixels=pixels, noise=0.0))
+        ]
+        return float(np.ptp(places, axis=0).max())
+
+    assert drift(0.0) == 0
+    assert 1.0 < drift(3.0) <= 6.5
+    assert drift(6.0) == pytest.approx(2 * drift(3.0), abs=1.0)
+
+
+def test_noise_and_texture_change_the_picture_alone() -> None:
+    scene = scenes(number=1)[0]
+    plain, textured = (
+        draw_table(np.random.default_rng(0), height=60, width=80, contrast=contrast)
+        for contrast in (0.0, 1.0)
+    )
+    assert np.ptp(np.diff(plain, axis=1)) < 0.05 * np.ptp(np.diff(textured, axis=1))
+    shown = [next(render(scene, Dials(texture=texture))).image for texture in (0.0, 1.0)]
+    assert (shown[0] != shown[1]).any()
+    quiet, noisy = (next(render(scene, Dials(noise=noise))) for noise in (0.0, 30.0))
+    np.testing.assert_array_equal(quiet.track_HW, noisy.track_HW)
+    assert np.abs(quiet.image.astype(float) - noisy.image).mean() > 10
+
+
+def test_a_hand_and_the_dials_of_other_data_sets_leave_a_film_alone() -> None:
+    for dataset in ("demo-touch", "demo-places"):
+        turned = scenes(dataset, 2, decoy_pairs=3, distractors=4, look_alikes=2)
+        assert [s.render_seed for s in turned] == RENDER_SEEDS[dataset][:2]
+    assert any(objects(scene, (HAND,)) for scene in scenes())
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "range_"),
+    [
+        ("distractors", 5, "[0, 4]"),
+        ("camera_pixels", 13.0, "[0, 12.0]"),
+        ("noise", -1.0, "[0, 60.0]"),
+        ("decoy_pairs", 4, "[0, 3]"),
+        ("look_alikes", -1, "[0, 3]"),
+        ("texture", 2.5, "[0, 2.0]"),
+    ],
+)
+def test_values_out_of_range_are_refused(name, value, range_) -> None:
+    with pytest.raises(ConfigError) as error:
+        Dials(**{name: value})
+    assert str(error.value) == f"dials.{name} must lie in {range_}, found {value}"
+
+
+def draw(root: Path, *arguments: str):
+    return CliRunner().invoke(
+        orn, ["demo-world", *arguments, "--data", str(root), "--workers", "1"]
+    )
+
+
+def test_options_reach_the_films(tmp_path) -> None:
+    turned = ("--films", "2,1,1", "--decoys", "1", "--decoy-pairs", "2", "--look-alikes", "1")
+    result = draw(
+        tmp_path, "demo", *turned, "--distractors", "0", "--camera", "0", "--texture", "0"
+    )
+    assert result.exit_code == 0, result.stderr
+    record = json.loads((tmp_path / "demo" / "world.json").read_text())
+    assert record["films"] == {"train": 2, "validation": 1, "test": 1}
+    assert Dials(**record["dials"]) == Dials(
+        decoy_probability=1.0,
+        decoy_pairs=2,
+        look_alikes=1,
+        distractors=0,
+        camera_pixels=0.0,
+        texture=0.0,
+    )
+    truth = json.loads((tmp_path / "demo" / "ground_truth" / "test.json").read_text())
+    assert [r["in_role"] for r in truth["videos"][0]["relations"]] == [True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("demo-touch", "--decoys", "0"), "changes nothing of demo-touch, which has --camera"),
+        (("demo-places", "--look-alikes", "1"), "changes nothing of demo-places"),
+        (("demo-long", "--decoy-pairs", "2"), "changes nothing of demo-long"),
+        (("demo-detector", "--decoys", "1"), "changes nothing of demo-detector"),
+        (("demo-places", "--camera", "7"), "demo-places: dials.camera_pixels must lie in [0, 6.0]"),
+        (("all", "--camera", "7"), "demo-places: dials.camera_pixels must lie in [0, 6.0]"),
+        (("demo", "--distractors", "5"), "5 is not in the range 0<=x<=4"),
+        (("demo", "--films", "2,1"), "wanted three numbers, TRAIN,VALIDATION,TEST"),
+        (("demo", "--films", "2,-1,0"), "wanted three numbers"),
+        (("demo", "--films", "0,1,0"), "at least 1 film to train on"),
+        (("all", "--films", "2,1,0"), "wanted one of demo, demo-touch"),
+        (("demo-detector", "--films", "2,1,0"), "wanted one of demo, demo-touch"),
+    ],
+)
+def test_options_that_do_not_fit_are_refused(arguments, said, tmp_path) -> None:
+    result = draw(tmp_path, *arguments)
+    assert result.exit_code == 2
+    assert said in " ".join(result.stderr.split())
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_world_of_before_is_whole(tmp_path) -> None:
+    assert draw(tmp_path, "demo-touch", "--films", "1,0,0").exit_code == 0
+    record = tmp_path / "demo-touch" / "world.json"
+    assert json.loads(record.read_text())["dials"] == FIRST_RECORD
+    for dials in (FIRST_RECORD | {"decoy_probability": 0.0}, asdict(Dials())):
+        found = json.loads(record.read_text()) | {"dials": dials}
+        record.write_text(json.dumps(found))
+        assert "whole" in draw(tmp_path, "demo-touch", "--films", "1,0,0").stderr
+    other = draw(tmp_path, "demo-touch", "--films", "1,0,0", "--noise", "6")
+    assert "holds another demo world: dials is" in other.stderr
