@@ -96,12 +96,17 @@ def _import_unit(unit: Unit, job: ImportJob) -> list[str]:
 
 def _import_video(video_id: str, job: ImportJob, writer: ShardWriter) -> str | None:
     """Adds one video to the shard, as a whole or as failed; returns what to warn of."""
+    file, video = job.matching.matched[video_id], job.videos.get(video_id)
     try:
-        track = _READERS[job.format](job.matching.matched[video_id])
-        size, digest = _source(job.videos.get(video_id))
+        track = _READERS[job.format](file)
+        size, digest = _source(video)
     except (MaskImportError, VideoDecodeError) as err:
-        writer.fail(video_id, str(err))
-        return str(err)
+        # Names without the way to them, as a shard must be the same wherever the files lie.
+        reason = str(err).replace(str(file), file.relative_to(job.source).as_posix())
+        if video is not None:
+            reason = reason.replace(str(video.path), video.path.name)
+        writer.fail(video_id, reason)
+        return reason
     rate = job.rates[video_id]
     writer.begin_video(
         video_id,

@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import re
 import signal
 import subprocess
 import sys
@@ -12,12 +13,13 @@ import pytest
 from click.testing import CliRunner, Result
 
 from shared.cli import orn
+from shared.errors import VideoDecodeError
 from shared.shards.reader import DetectionFolder, Shard
 from shared.shards.schema import UNKNOWN_SOURCE
 from shared.shards.verify import verify_shard
 from shared.video import content_digest
 from stage1_detect.folder_lock import folder_locked
-from stage1_detect.imports import planning
+from stage1_detect.imports import planning, units
 from tests.conftest import ROOT
 from tests.stage1_detect.imports.conftest import (
     Found,
@@ -114,7 +116,22 @@ def test_every_kind_of_file_is_reported(tmp_path: Path) -> None:
     assert shards.entry("gone").source_digest == UNKNOWN_SOURCE
     assert shards.entry("a").source_digest.startswith("sha256:")
     assert "os.system" in shards.failed[0].reason
+    assert shards.failed[0].reason.startswith("d.pkl: refused")
     assert run_in(tmp_path, "--format", "authors").exit_code == 3  # as before, without new work
+
+
+def test_a_video_that_cannot_be_read_is_named_without_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(path: Path) -> str:
+        raise VideoDecodeError(f"{path}: cannot be read (Input/output error)")
+
+    monkeypatch.setattr(units, "content_digest", refused)
+    write_world(tmp_path, {"a": 3})
+    write_authors(tmp_path / "masks" / "a" / "clip.pkl", [[BLOCK]])
+    assert run_in(tmp_path, "--format", "authors").exit_code == 3
+    (failed,) = DetectionFolder(tmp_path / "shards").failed
+    assert re.fullmatch(r"a\.\w+: cannot be read \(Input/output error\)", failed.reason)
 
 
 def test_epics_masks_at_the_rates_of_the_published_frames(tmp_path: Path) -> None:
