@@ -1,5 +1,7 @@
 """`orn systems` and `orn model`: what can be trained, and what it is made of."""
 
+from pathlib import Path
+
 import click
 
 from shared.cli_options import echo_json, json_option, set_option
@@ -74,3 +76,16 @@ def summary(
         echo_json(described)
     else:
         click.echo(systems_report.summary_text(described))
+
+
+@model.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("out", type=click.Path(path_type=Path, dir_okay=False))
+def export(run: Path, out: Path) -> None:
+    """Write the ResNet of RUN to OUT, for --weights of other trainings to start from.
+
+    RUN must have 2D kernels only, as --system r18 has. Names are torchvision's.
+    """
+    from stage2_train.export_weights import export_weights
+
+    click.echo(f"{out}: {export_weights(run, out)} tensors", err=True)

@@ -18,7 +18,7 @@ from shared.cli_options import (
 )
 from shared.environment import usable_cores
 
-WORLDS = ("demo", "demo-touch", "demo-long", "demo-places")
+WORLDS = ("demo", "demo-touch", "demo-long", "demo-places", "demo-classes")
 DETECTOR_FILMS = {"train": 4000, "validation": 250}
 
 

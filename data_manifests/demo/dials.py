@@ -75,6 +75,7 @@ USED_DIALS = {
     "demo-touch": _PICTURE,
     "demo-long": (*_CAST, *_PICTURE),
     "demo-places": _PICTURE,
+    "demo-classes": _PICTURE,
     "demo-detector": ("frames", *_CAST, *_PICTURE),
 }
 """The dials that turn each data set; the others change nothing of it."""

@@ -60,5 +60,6 @@ PLANNERS: dict[str, Callable[[Dials, np.random.Generator], list[Scene]]] = {
     "demo-touch": _plan_touch,
     "demo-long": _plan_long,
     "demo-places": _plan_places,
+    "demo-classes": _plan_touch,
 }
 """Plans a film of each data set; the same dials and random numbers give the same film."""

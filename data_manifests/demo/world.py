@@ -24,6 +24,7 @@ from data_manifests.demo.ground_truth import FilmTruth, coco_document, film_trut
 from data_manifests.demo.places import PLACE_CLASSES
 from data_manifests.demo.plans import PLANNERS
 from shared.atomic_file import write_text
+from shared.coco_classes import COCO_CLASSES
 from shared.errors import ConfigError
 from shared.progress import progress
 
@@ -37,6 +38,7 @@ _DATASET_NUMBERS = {
     "demo-long": 2,
     "demo-detector": 3,
     "demo-places": 4,
+    "demo-classes": 5,
 }
 _FILMS_A_CHUNK = 20
 
@@ -49,6 +51,7 @@ class WorldSize:
     demo_touch: tuple[int, int, int]
     demo_long: tuple[int, int, int]
     demo_places: tuple[int, int, int]
+    demo_classes: tuple[int, int, int]
 
     def of(self, dataset: str) -> dict[str, int]:
         """Films by part name."""
@@ -61,16 +64,25 @@ class WorldSize:
 
 SIZES = {
     "short": WorldSize(
-        demo=(96, 48, 0), demo_touch=(24, 12, 0), demo_long=(2, 1, 0), demo_places=(24, 12, 0)
+        demo=(96, 48, 0),
+        demo_touch=(24, 12, 0),
+        demo_long=(2, 1, 0),
+        demo_places=(24, 12, 0),
+        demo_classes=(24, 12, 0),
     ),
     "standard": WorldSize(
-        demo=(1600, 320, 0), demo_touch=(48, 24, 0), demo_long=(4, 2, 0), demo_places=(48, 24, 0)
+        demo=(1600, 320, 0),
+        demo_touch=(48, 24, 0),
+        demo_long=(4, 2, 0),
+        demo_places=(48, 24, 0),
+        demo_classes=(48, 24, 0),
     ),
     "full": WorldSize(
         demo=(4800, 600, 1200),
         demo_touch=(2400, 400, 800),
         demo_long=(48, 12, 12),
         demo_places=(4000, 400, 1000),
+        demo_classes=(2400, 200, 0),
     ),
 }
 
@@ -213,11 +225,16 @@ def _write_tables(folder: Path, dataset: str, films: dict[str, list[FilmTruth]])
         "demo-touch": _touch_rows,
         "demo-long": _segment_rows,
         "demo-places": _place_rows,
+        "demo-classes": _class_rows,
     }[dataset]
     lines = [row for part, part_films in films.items() for row in rows(part, part_films)]
     header = "id,video,label,start,stop,split" if dataset == "demo-long" else "video,label,split"
     write_text(folder / "labels.csv", "\n".join([header, *lines]) + "\n")
-    classes = {"demo-touch": TOUCHABLE, "demo-places": PLACE_CLASSES}.get(dataset, ACTIVITIES)
+    classes = {
+        "demo-touch": TOUCHABLE,
+        "demo-places": PLACE_CLASSES,
+        "demo-classes": TOUCHABLE,
+    }.get(dataset, ACTIVITIES)
     write_text(folder / "classes.txt", "\n".join(classes) + "\n")
     for part, part_films in films.items():
         if part_films:
@@ -235,6 +252,16 @@ def _touch_rows(part: str, films: list[FilmTruth]) -> list[str]:
 
 def _place_rows(part: str, films: list[FilmTruth]) -> list[str]:
     return [f"{film.video_id},{film.label},{part}" for film in films]
+
+
+def _class_rows(part: str, films: list[FilmTruth]) -> list[str]:
+    return [f"{film.video_id},{';'.join(_shown(film))},{part}" for film in films]
+
+
+def _shown(film: FilmTruth) -> list[str]:
+    """The classes of the objects on the table, sorted."""
+    shown = {COCO_CLASSES[a["category_id"] - 1] for frame in film.frames for a in frame}
+    return sorted(shown.intersection(TOUCHABLE))
 
 
 def _segment_rows(part: str, films: list[FilmTruth]) -> list[str]:

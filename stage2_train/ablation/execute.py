@@ -17,8 +17,11 @@ from pathlib import Path
 
 from shared.environment import usable_cores
 from shared.errors import PipelineError, TrainingError
+from shared.manifests.load import load_manifest
 from shared.progress import progress
 from stage2_train.ablation.plan import AblationRequest, AblationRun
+from stage2_train.model.imagenet import image_network
+from stage2_train.training.recipe import default_recipe, load_recipe
 
 __all__ = ["LOG_NAME", "carry_out", "is_measured", "train_command"]
 
@@ -51,13 +54,26 @@ def train_command(run: AblationRun, request: AblationRequest) -> list[str]:
         ("--recipe", request.recipe),
         ("--shards", request.shards),
         ("--clips", request.clips),
-        ("--weights", request.weights),
+        ("--weights", request.weights if _holds_resnet(run, request) else None),
     ):
         arguments += [] if value is None else [option, str(value)]
     arguments += _flags(request)
     for override in run.overrides:
         arguments += ["--set", override]
     return arguments
+
+
+def _holds_resnet(run: AblationRun, request: AblationRequest) -> bool:
+    """Whether a run's network can start from a ResNet's weights: C3D, I3D and an object head that
+    looks at no pictures cannot."""
+    recipe = load_recipe(
+        request.recipe or default_recipe(load_manifest(request.manifest).name),
+        num_activities=2,
+        overrides=run.overrides,
+        system=run.row.system,
+        clip_frames=2,
+    )
+    return image_network(recipe.model) in ("resnet18", "resnet50")
 
 
 def eval_command(run: AblationRun, request: AblationRequest, split: str) -> list[str]:

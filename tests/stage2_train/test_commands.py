@@ -1,5 +1,6 @@
 """`orn train` and `orn eval` through the command line, on the tiny world."""
 
+import hashlib
 import json
 import os
 import subprocess
@@ -97,6 +98,25 @@ def test_train_then_eval(workspace) -> None:
     assert "tiny, train: 8 segments, 1 clips each, step" in result.stdout
     assert "two_heads: top1 " in result.stdout
     assert "chance: 0.5000" in result.stdout
+
+
+def test_what_one_run_learned_another_starts_from(workspace, tmp_path) -> None:
+    flat = ("--set", 'model.kernels=["2d","2d","2d","2d","2d"]')
+    options, file = workspace(), tmp_path / "resnet.pth"
+    train(options, *flat)
+    result = CliRunner().invoke(orn, ["model", "export", options["--run"], str(file)])
+    assert result.exit_code == 0, result.stderr
+    started = options | {"--run": str(tmp_path / "started"), "--weights": str(file)}
+    train(started, *flat, "--set", "initial_weights=imagenet")
+    config = (tmp_path / "started" / "config.toml").read_text()
+    assert hashlib.sha256(file.read_bytes()).hexdigest() in config
+
+
+def test_export_of_no_run(tmp_path) -> None:
+    result = CliRunner().invoke(orn, ["model", "export", str(tmp_path), str(tmp_path / "out.pth")])
+    assert result.exit_code != 0
+    assert str(tmp_path) in result.stderr
+    assert not (tmp_path / "out.pth").exists()
 
 
 def test_stop_resume_finish_and_do_nothing(workspace) -> None:

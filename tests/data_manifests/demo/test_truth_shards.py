@@ -15,7 +15,13 @@ from shared.shards.reader import DetectionFolder
 from shared.shards.verify import verify_shard
 from shared.video import content_digest
 
-SIZE = WorldSize(demo=(2, 1, 0), demo_touch=(1, 0, 0), demo_long=(1, 0, 0), demo_places=(1, 0, 0))
+SIZE = WorldSize(
+    demo=(2, 1, 0),
+    demo_touch=(1, 0, 0),
+    demo_long=(1, 0, 0),
+    demo_places=(1, 0, 0),
+    demo_classes=(2, 1, 0),
+)
 
 
 @pytest.fixture(scope="module")

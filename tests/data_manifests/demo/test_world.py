@@ -13,7 +13,13 @@ from shared.errors import ConfigError
 from shared.rle import area, bounding_box
 from shared.video import read_frames
 
-SIZE = WorldSize(demo=(5, 2, 0), demo_touch=(3, 1, 0), demo_long=(1, 1, 0), demo_places=(4, 1, 0))
+SIZE = WorldSize(
+    demo=(5, 2, 0),
+    demo_touch=(3, 1, 0),
+    demo_long=(1, 1, 0),
+    demo_places=(4, 1, 0),
+    demo_classes=(2, 1, 0),
+)
 
 
 def draw(root: Path, dataset: str = "demo", *, seed: int = 0, workers: int = 1, **dials) -> int:
@@ -28,7 +34,7 @@ def content(folder: Path) -> dict[str, bytes]:
 @pytest.fixture(scope="module")
 def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("world")
-    for dataset in ("demo", "demo-touch", "demo-long", "demo-places"):
+    for dataset in ("demo", "demo-touch", "demo-long", "demo-places", "demo-classes"):
         draw(root, dataset)
     return root
 
@@ -108,6 +114,21 @@ def test_touch_labels_are_classes_that_the_film_shows(drawn: Path) -> None:
     touched = {name for video in document["videos"] for name in video["touched"]}
     assert touched <= shown & set(TOUCHABLE)
     assert touched
+
+
+def test_labels_of_classes_are_the_objects_that_a_film_shows(drawn: Path) -> None:
+    rows = (drawn / "demo-classes" / "labels.csv").read_text().split("\n")[1:-1]
+    document = json.loads((drawn / "demo-classes" / "ground_truth" / "train.json").read_text())
+    names = {category["id"]: category["name"] for category in document["categories"]}
+    video_of = {image["id"]: image["video_id"] for image in document["images"]}
+    for video, row in zip(document["videos"], rows, strict=False):
+        shown = {
+            names[annotation["category_id"]]
+            for annotation in document["annotations"]
+            if video_of[annotation["image_id"]] == video["id"]
+        }
+        assert row == f"{video['name']},{';'.join(sorted(shown - {'person'}))},train"
+        assert len(shown - {"person"}) == 6
 
 
 def test_places_labels_are_those_of_the_ground_truth(drawn: Path) -> None:
