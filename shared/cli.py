@@ -58,6 +58,9 @@ COMMANDS: dict[str, LazyCommand] = {
     "demo-reverse": LazyCommand(
         "data_manifests.demo.commands", "demo_reverse", "Measure a run with demo films backwards."
     ),
+    "demo-leaks": LazyCommand(
+        "data_manifests.demo.commands", "demo_leaks", "Say what gives a demo's labels away."
+    ),
     "demo-detector": LazyCommand(
         "stage1_detect.commands", "demo_detector", "Train the small detector of the demo."
     ),

@@ -15,6 +15,7 @@ from shared.cli_options import (
     json_option,
     out_option,
     seed_option,
+    set_option,
 )
 from shared.environment import usable_cores
 
@@ -126,6 +127,59 @@ def demo_reverse(run: Path, split: str, device: str, as_json: bool) -> None:
         echo_json(figures.as_json())
     else:
         click.echo(reversed_text(figures))
+
+
+@click.command("demo-leaks")
+@click.argument("dataset", type=click.Choice(["demo", "demo-touch", "demo-places"]))
+@data_option
+@click.option("--untrained", is_flag=True, help="Only what needs no training and no shards.")
+@click.option("--seeds", "num_seeds", type=click.IntRange(1), default=3, show_default=True)
+@click.option("--recipe", help="Name or TOML file of a recipe.  [default: by data set]")
+@set_option
+@out_option("runs/leaks-DATASET")
+@click.option("--shards", type=click.Path(path_type=Path), help="Folder of shards.")
+@click.option("--clips", type=click.Path(path_type=Path), help="Clip store.")
+@click.option("--test", is_flag=True, help="Measure on the test split in place of validation.")
+@click.option(
+    "--jobs",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Trainings at the same time; they share the cores.",
+)
+@device_option
+@json_option
+def demo_leaks(
+    dataset: str,
+    untrained: bool,
+    num_seeds: int,
+    overrides: tuple[str, ...],
+    out: Path | None,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Say how much of DATASET's labels can be told without seeing what they are about.
+
+    Majority, presence of classes, classes alone, shapes alone, one frame, shuffled frames; and an
+    oracle that reads the ground truth, which has to be right always. Interrupted, it goes on where
+    it was. The report is printed and kept as OUT/leaks-SPLIT.json and .md.
+    """
+    from data_manifests.demo.leaks import leak_report, leak_text
+    from stage2_train.ablation.plan import AblationRequest
+
+    request = AblationRequest(
+        manifest=dataset,
+        table="leaks",
+        seeds=tuple(range(num_seeds)),
+        overrides=overrides,
+        out=out or Path("runs") / f"leaks-{dataset}",
+        **options,
+    )
+    report = leak_report(request, untrained=untrained)
+    if as_json:
+        echo_json(report)
+    else:
+        click.echo(leak_text(report))
 
 
 @click.command("demo")

@@ -11,7 +11,8 @@ from stage2_train.training.recipe import Recipe
 
 __all__ = ["TABLES", "AblationRow", "table_rows", "wide_activity_head"]
 
-TABLES = ("2", "5", "baselines", "controls")
+TABLES = ("2", "5", "baselines", "controls", "leaks")
+_LEAKS = ("coco-class-object-head", "coco-shape-object-head", "one-frame", "shuffled-frames")
 _BASELINE_TABLES = (1, 3, 4)
 _BESIDE_BASELINES = ("activity-head", "orn")
 _LEFT_OUT = {
@@ -51,6 +52,9 @@ def table_rows(table: str, wanted: Sequence[str], recipe: Recipe) -> tuple[Ablat
     """
     if table == "controls":
         rows = _controls(recipe)
+    elif table == "leaks":
+        known = (*(_system_row(name) for name in _LEAKS[:2]), *_controls(recipe))
+        rows = tuple(row for row in known if row.name in _LEAKS)
     elif table == "baselines":
         introduced = tuple(s.name for s in SYSTEMS if s.table in _BASELINE_TABLES)
         rows = tuple(
