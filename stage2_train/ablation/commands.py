@@ -84,7 +84,7 @@ def ablate(
     """Train and measure every system of a table of the paper on DATASET, and compare them.
 
     All have the same recipe and the same number of steps. Interrupted, it goes on where it was.
-    The report is printed and kept as OUT/table-TABLE-SPLIT.json and .md.
+    The report is printed and kept as OUT/table-TABLE-SPLIT.json and .md, and drawn as .png.
     """
     from stage2_train.ablation import job, report
     from stage2_train.ablation.plan import AblationRequest

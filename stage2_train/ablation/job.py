@@ -14,6 +14,7 @@ from shared.manifests.load import load_listing, load_manifest
 from shared.shards.reader import DetectionFolder
 from stage2_train.ablation.execute import carry_out, is_measured, train_command
 from stage2_train.ablation.plan import AblationRequest, AblationRun, planned_runs
+from stage2_train.ablation.plot import plot_report
 from stage2_train.ablation.report import ablation_report, markdown_table
 from stage2_train.ablation.rows import AblationRow, table_rows
 from stage2_train.clips.reader import ClipStore
@@ -31,7 +32,7 @@ def ablate(request: AblationRequest) -> dict[str, Any]:
     read once everything is trained.
 
     Returns:
-        The report, which is also written to OUT/table-TABLE-SPLIT.json and .md.
+        The report, which is also written to OUT/table-TABLE-SPLIT.json and .md, and drawn as .png.
 
     Raises:
         ConfigError: if the folder holds runs of other settings.
@@ -54,6 +55,7 @@ def ablate(request: AblationRequest) -> dict[str, Any]:
     stem = request.out / f"table-{request.table}-{split}"
     write_text(stem.with_suffix(".json"), json.dumps(report, indent=2, allow_nan=False) + "\n")
     write_text(stem.with_suffix(".md"), markdown_table(report))
+    plot_report(report, stem.with_suffix(".png"))
     return report
 
 

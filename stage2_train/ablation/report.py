@@ -7,6 +7,7 @@ from typing import Any
 
 from shared.errors import CheckpointError
 from shared.text_table import columns
+from stage2_train.ablation.cost import training_cost
 from stage2_train.ablation.plan import AblationRun
 from stage2_train.ablation.statistics import Interval, mean_interval, paired_difference
 
@@ -132,6 +133,7 @@ def _system_row(measured: _Measured, runs: Sequence[AblationRun]) -> dict[str, A
         "paper": run.row.paper,
         "percent_by_seed": {str(seed): value for seed, value in measured.by_seed.items()},
         **measured.interval.as_json(),
+        **training_cost([own.folder for own in runs if own.row.name == measured.system]),
     }
 
 
@@ -155,9 +157,21 @@ def _shown(row: Mapping[str, Any]) -> str:
     return f"{row['mean']:.1f} +- {row['half_width']:.1f}"
 
 
+def _rate(row: Mapping[str, Any]) -> str:
+    rate = row["clips_per_second"]
+    return "-" if rate is None else f"{rate:.0f}"
+
+
 def _system_cells(report: Mapping[str, Any]) -> list[tuple[str, ...]]:
     papers = ("epic", "vlog", "something")
-    header = ("system", *(f"paper {name}" for name in papers), report["dataset"], "seeds", "")
+    header = (
+        "system",
+        *(f"paper {name}" for name in papers),
+        report["dataset"],
+        "seeds",
+        "clips/s",
+        "",
+    )
     return [
         header,
         *(
@@ -166,6 +180,7 @@ def _system_cells(report: Mapping[str, Any]) -> list[tuple[str, ...]]:
                 *(row["paper"].get(name, "-") for name in papers),
                 _shown(row),
                 str(row["num_seeds"]),
+                _rate(row),
                 row["title"],
             )
             for row in report["systems"]

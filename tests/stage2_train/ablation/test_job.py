@@ -36,6 +36,8 @@ def test_trains_measures_and_goes_on(options, tmp_path) -> None:
     assert [row["system"] for row in report["systems"]] == ["activity-head", "object-head"]
     folder = tmp_path / "ablation"
     assert json.loads((folder / "table-2-validation.json").read_text()) == report
+    assert (folder / "table-2-validation.png").read_bytes().startswith(b"\x89PNG")
+    assert report["systems"][0]["clips_per_second"] > 0
     assert (folder / "table-2-validation.md").read_text().startswith("| system | paper epic |")
     run = folder / "object-head" / "seed0"
     assert json.loads((run / "eval-validation.json").read_text())["system"] == "object-head"

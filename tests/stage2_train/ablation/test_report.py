@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from shared.errors import CheckpointError
+from shared.run_folder import append_jsonl
 from stage2_train.ablation.plan import AblationRun
+from stage2_train.ablation.plot import plot_report
 from stage2_train.ablation.report import ORDERINGS, ablation_report, markdown_table, report_text
 from stage2_train.ablation.rows import table_rows
 from stage2_train.systems import find_system
@@ -53,6 +55,32 @@ def test_means_and_orderings(tmp_path) -> None:
     assert "demo, test: top1 in percent on 100 segments, chance 25.0" in text
     assert "71.0 +- 2.5" in text
     assert "| orn | activity-head | 10.0 +- 2.5 | holds |" in markdown_table(report)
+
+
+def test_cost_is_the_median_of_what_the_runs_logged(tmp_path) -> None:
+    runs = _runs(tmp_path)
+    for run in runs[:2]:  # of orn
+        for step, rate in ((10, 5.0 + run.seed), (20, 7.0 + run.seed)):
+            row = {"group": "train", "step": step, "clips_per_second": rate}
+            append_jsonl(run.folder / "metrics.jsonl", row)
+        append_jsonl(run.folder / "metrics.jsonl", {"group": "validation", "step": 30})
+    report = ablation_report(runs, split="test")
+    orn, other = report["systems"][:2]
+    assert (orn["steps"], orn["clips_per_second"]) == (20, 6.5)
+    assert (other["steps"], other["clips_per_second"]) == (None, None)
+    assert "| 71.0 +- 2.5 | 3 | 6 |" in markdown_table(report)
+
+
+def test_the_picture_of_a_report_is_the_same_each_time(tmp_path) -> None:
+    report = ablation_report(_runs(tmp_path), split="test")
+    for name in ("a.png", "b.png"):
+        plot_report(report, tmp_path / name)
+    content = (tmp_path / "a.png").read_bytes()
+    assert content.startswith(b"\x89PNG")
+    assert (tmp_path / "b.png").read_bytes() == content
+    del report["systems"][0]
+    plot_report(report, tmp_path / "b.png")
+    assert (tmp_path / "b.png").read_bytes() != content
 
 
 def test_a_reversed_ordering_is_said(tmp_path) -> None:
