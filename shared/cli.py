@@ -61,6 +61,9 @@ COMMANDS: dict[str, LazyCommand] = {
     "demo-leaks": LazyCommand(
         "data_manifests.demo.commands", "demo_leaks", "Say what gives a demo's labels away."
     ),
+    "demo-tables": LazyCommand(
+        "data_manifests.demo.commands", "demo_tables", "Repeat the paper's comparisons on a demo."
+    ),
     "demo-detector": LazyCommand(
         "stage1_detect.commands", "demo_detector", "Train the small detector of the demo."
     ),

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 
 from data_manifests.demo.options import dial_options, given_dials, parse_films
+from shared.atomic_file import write_text
 from shared.cli_options import (
     data_option,
     device_option,
@@ -106,7 +108,7 @@ def demo_reverse(run: Path, split: str, device: str, as_json: bool) -> None:
     """Measure a RUN on the demo with its films forward and backwards.
 
     Backwards, half of the activities become another one: a system that sees the order of frames
-    names that one.
+    names that one. The figures are printed and kept as RUN/reversed-SPLIT.json.
     """
     from data_manifests.demo.reverse import reversed_figures, reversed_text
     from stage2_train.evaluation.evaluate import EvaluationRequest
@@ -123,6 +125,7 @@ def demo_reverse(run: Path, split: str, device: str, as_json: bool) -> None:
         for order in (None, "reversed")
     )
     figures = reversed_figures(forward, backward)
+    write_text(run / f"reversed-{split}.json", json.dumps(figures.as_json(), indent=2) + "\n")
     if as_json:
         echo_json(figures.as_json())
     else:
@@ -201,3 +204,41 @@ def demo(size: str | None, seed: int, as_json: bool) -> None:
         echo_json(summary)
     else:
         click.echo(summary_text(summary, demo_places(size, seed)))
+
+
+@click.command("demo-tables")
+@click.argument("dataset", type=click.Choice(["demo", "demo-touch"]))
+@click.option("--short", "size", flag_value="short", help="A few films and steps: shows it works.")
+@click.option("--systems", help="Rows of table 2, separated by commas, or all.")
+@click.option("--seeds", "num_seeds", type=click.IntRange(1), default=3, show_default=True)
+@click.option(
+    "--jobs",
+    type=click.IntRange(1),
+    default=usable_cores,
+    show_default="cores",
+    help="Trainings at the same time.",
+)
+def demo_tables(
+    dataset: Literal["demo", "demo-touch"],
+    size: Literal["short"] | None,
+    systems: str | None,
+    num_seeds: int,
+    jobs: int,
+) -> None:
+    """Repeat the comparisons of docs/results.md on DATASET, from drawing its films on.
+
+    Everything lies below the current folder in tables/. Called again, it does only what is missing.
+    Without --systems, table 2 has the rows that the main claims are about.
+    """
+    from data_manifests.demo.paper_tables import MAIN_SYSTEMS, TablesRequest, run_tables
+
+    chosen = MAIN_SYSTEMS if systems is None else tuple(systems.split(","))
+    request = TablesRequest(
+        dataset=dataset,
+        size=size or "full",
+        systems=() if chosen == ("all",) else chosen,
+        num_seeds=num_seeds,
+        jobs=jobs,
+    )
+    for path in run_tables(request):
+        click.echo(f"{path}\n\n{path.read_text(encoding='utf-8')}")
