@@ -19,6 +19,7 @@ from shared.environment import usable_cores
 from shared.errors import PipelineError, TrainingError
 from shared.manifests.load import load_manifest
 from shared.progress import progress
+from shared.termination import terminated_as_interrupted
 from stage2_train.ablation.plan import AblationRequest, AblationRun
 from stage2_train.model.imagenet import image_network
 from stage2_train.training.recipe import default_recipe, load_recipe
@@ -91,6 +92,8 @@ def _flags(request: AblationRequest) -> list[str]:
 def carry_out(runs: Sequence[AblationRun], request: AblationRequest, *, split: str) -> None:
     """Trains the runs and measures them on a split, `request.jobs` at a time.
 
+    Ctrl-C and SIGTERM end the trainings that run, too; they go on from their checkpoints next time.
+
     Raises:
         TrainingError: if some failed, after the others are done; it names them and their logs.
     """
@@ -109,7 +112,11 @@ def carry_out(runs: Sequence[AblationRun], request: AblationRequest, *, split: s
                 logger.warning("%s failed; going on with the others", run.title)
             bar.advance(note=run.title)
 
-        with ThreadPoolExecutor(request.jobs) as pool, workers.stopped_at_the_end():
+        with (
+            terminated_as_interrupted(),
+            ThreadPoolExecutor(request.jobs) as pool,
+            workers.stopped_at_the_end(),
+        ):
             list(pool.map(work, left))
     if failures:
         listed = "; ".join(
