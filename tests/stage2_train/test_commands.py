@@ -86,6 +86,7 @@ def test_train_then_eval(workspace) -> None:
     assert report == json.loads((run / "eval-validation.json").read_text())
     assert (report["split"], report["num_segments"], report["clips"]) == ("validation", 4, 2)
     assert (report["metric"], report["chance"], report["num_skipped"]) == ("top1", 0.5, 0)
+    assert report["detector"].startswith("drawn sha256:")
     for head in ("two_heads", "activity_head", "object_head"):
         assert set(report[head]) == {"top1"}
     assert [row["class"] for row in report["per_class"]] == ["right", "down"]
