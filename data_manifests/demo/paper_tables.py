@@ -19,6 +19,7 @@ MAIN_SYSTEMS = (
     "activity-head",
     "orn",
     "object-head",
+    "coco-visual-object-head",
     "coco-class-object-head",
     "coco-shape-object-head",
 )
