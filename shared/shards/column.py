@@ -11,13 +11,15 @@ from numpy.typing import ArrayLike, NDArray
 
 from shared.shards.schema import ArraySpec
 
-__all__ = ["CHUNK_BYTES", "ZSTD_LEVEL", "Column", "ColumnMark"]
+__all__ = ["CHECKSUM_BYTES", "CHUNK_BYTES", "ZSTD_LEVEL", "Column", "ColumnMark"]
 
 CHUNK_BYTES = 128 * 1024
 """Size of a chunk before compression: a frame is read without the rest of its shard."""
 
 ZSTD_LEVEL = 9
-_CHECKSUM_BYTES = 4
+
+CHECKSUM_BYTES = 4
+"""Of the CRC-32C at the end of each stored chunk."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -91,4 +93,4 @@ class Column:
 def _encoded(rows: NDArray[Any]) -> bytes:
     """Little-endian numbers -> zstd -> checksum, as `zarr_zip` reads them and zarr does."""
     body = bytes(Zstd(level=ZSTD_LEVEL).encode(rows))
-    return body + google_crc32c.value(body).to_bytes(_CHECKSUM_BYTES, "little")
+    return body + google_crc32c.value(body).to_bytes(CHECKSUM_BYTES, "little")

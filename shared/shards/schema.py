@@ -133,6 +133,11 @@ class DetectorEntry:
     class_names: tuple[str, ...]
     """Name of each class, in the order of labels and class scores."""
 
+    @property
+    def title(self) -> str:
+        """Config and weights in a line, for people."""
+        return f"{self.config_name} {self.checkpoint_digest}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShardAttributes:

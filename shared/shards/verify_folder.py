@@ -104,10 +104,8 @@ def _check_detectors(shards: Sequence[Shard]) -> _Problems:
         if shard.detector != first.detector:
             yield Problem(
                 shard=shard.path,
-                wanted=f"the detector of {first.path.name}, {first.detector.config_name} "
-                f"{first.detector.checkpoint_digest}",
-                found=f"{shard.detector.config_name} {shard.detector.checkpoint_digest}, or other "
-                "settings of it",
+                wanted=f"the detector of {first.path.name}, {first.detector.title}",
+                found=f"{shard.detector.title}, or other settings of it",
             )
 
 

@@ -23,13 +23,13 @@ from numpy.typing import NDArray
 
 from shared.errors import ShardFormatError, ShardNotFoundError
 from shared.shards.chunk_cache import ChunkCache
+from shared.shards.column import CHECKSUM_BYTES
 from shared.shards.sealed_zip import is_sealed, local_header
 
 __all__ = ["ZarrZip", "read_attributes"]
 
 _CODECS = ["bytes", "zstd", "crc32c"]
 _LOCAL_HEADER = struct.Struct("<4s22xHH")  # signature, lengths of name and extra field
-_CHECKSUM_BYTES = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -224,7 +224,7 @@ def _read_chunk(path: Path, name: str, layout: _Layout, index: int) -> NDArray[A
             else:
                 _skip_header(file)
             stored = file.read(size)
-        body, checksum = stored[:-_CHECKSUM_BYTES], stored[-_CHECKSUM_BYTES:]
+        body, checksum = stored[:-CHECKSUM_BYTES], stored[-CHECKSUM_BYTES:]
         if google_crc32c.value(body) != int.from_bytes(checksum, "little"):
             raise ValueError("its checksum does not match")
         decoded = Zstd().decode(body)

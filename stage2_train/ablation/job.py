@@ -95,7 +95,7 @@ def _claim_folder(request: AblationRequest, recipe: Recipe) -> None:
         "dataset": dataset,
         "settings": list(request.overrides),
         "recipe": f"sha256:{hashlib.sha256(to_toml(recipe).encode()).hexdigest()}",
-        "detector": f"{detector.config_name} {detector.checkpoint_digest}",
+        "detector": detector.title,
         "clip store": "none" if request.no_clip_store else _store_settings(request, dataset),
         "weights": None if weights is None else weights.name,
     }

@@ -110,7 +110,7 @@ def evaluate_run(
         "system": config.system,
         "checkpoint": path.name,
         "step": checkpoint.state.step,
-        "detector": _detector(sources),
+        "detector": sources.detector,
         **_report(predictions, clips, joined=joined, request=request, config=config),
     }
     if accelerator.is_main_process:
@@ -118,12 +118,6 @@ def evaluate_run(
         write_text(run / f"eval-{request.name}.json", text)
         save_predictions(run / f"predictions-{request.name}.npz", predictions)
     return report
-
-
-def _detector(sources: Sources) -> str:
-    """Whose objects the run was measured with: those it was trained with or others."""
-    detector = sources.detections.detector
-    return f"{detector.config_name} {detector.checkpoint_digest}"
 
 
 def _recipe(config: RunConfig, request: EvaluationRequest) -> Recipe:

@@ -45,8 +45,7 @@ class Sources:
     @property
     def detector(self) -> str:
         """What made the shards, in a line."""
-        entry = self.detections.detector
-        return f"{entry.config_name} {entry.checkpoint_digest}"
+        return self.detections.detector.title
 
 
 def open_frames(dataset: Dataset, clips: Path | None) -> FrameSource:
