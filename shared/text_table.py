@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-__all__ = ["columns", "facts", "printable"]
+__all__ = ["columns", "facts", "markdown", "printable"]
 
 
 def columns(rows: Sequence[Sequence[str]]) -> str:
@@ -18,6 +18,13 @@ def columns(rows: Sequence[Sequence[str]]) -> str:
         ]
         lines.append("  ".join(cells).rstrip())
     return "\n".join(lines)
+
+
+def markdown(rows: Sequence[Sequence[str]]) -> str:
+    """Rows of cells, the header first, as a table in Markdown without a newline at its end."""
+    header, *others = rows
+    lines = [header, ("---",) * len(header), *others]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
 def facts(pairs: Sequence[tuple[str, str]]) -> str:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from data_manifests.demo.dials import ACTIVITIES, HEIGHT, WIDTH, coco_categories
 from data_manifests.demo.scene import Scene
+from shared.errors import DataRootError
 
 _IMAGES_A_VIDEO = 100_000
 """Image number = video number x this + frame index."""
@@ -94,4 +97,44 @@ def coco_document(films: Sequence[FilmTruth], *, frames_per_second: float) -> di
         "annotations": annotations,
         "categories": coco_categories(),
         "videos": videos,
+    }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrueFilm:
+    """What is true of one film."""
+
+    video: dict[str, Any]
+    """Its entry in `videos`."""
+    frames: list[list[dict[str, Any]]]
+    """Annotations of each frame."""
+
+    @property
+    def id(self) -> str:
+        """Its id in the manifest."""
+        return str(self.video["name"])
+
+
+def true_films(folder: Path, part: str) -> dict[str, TrueFilm]:
+    """The films of one part of a drawn data set by their id.
+
+    Raises:
+        DataRootError: the part has no ground truth.
+    """
+    path = folder / "ground_truth" / f"{part}.json"
+    if not path.is_file():
+        raise DataRootError(
+            f"{path}: wanted the ground truth of the {part} films, found none; `orn demo-world` "
+            "draws it, with --films TRAIN,VALIDATION,TEST as many as are wanted"
+        )
+    document = json.loads(path.read_text(encoding="utf-8"))
+    by_image: dict[int, list[dict[str, Any]]] = {image["id"]: [] for image in document["images"]}
+    for annotation in document["annotations"]:
+        by_image[annotation["image_id"]].append(annotation)
+    frames: dict[int, list[list[dict[str, Any]]]] = {}
+    for image in document["images"]:  # in the order of films and frames
+        frames.setdefault(image["video_id"], []).append(by_image[image["id"]])
+    return {
+        video["name"]: TrueFilm(video=video, frames=frames[video["id"]])
+        for video in document["videos"]
     }

@@ -13,15 +13,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from data_manifests.demo.truth_oracle import TrueFilm, oracle_labels, true_films
+from data_manifests.demo.ground_truth import TrueFilm, true_films
+from data_manifests.demo.truth_oracle import oracle_labels
 from shared.atomic_file import write_text
 from shared.coco_classes import NUM_COCO_CLASSES
 from shared.errors import ConfigError, DataRootError
 from shared.manifests.load import load_listing, load_manifest
 from shared.manifests.records import Listing, Metric
-from shared.text_table import columns
+from shared.text_table import columns, markdown
 from stage2_train.ablation.job import ablate
 from stage2_train.ablation.plan import AblationRequest
+from stage2_train.ablation.statistics import interval_text
 from stage2_train.evaluation.metrics import chance_level, multi_label_scores, single_label_scores
 
 __all__ = ["leak_report", "leak_text", "majority_scores", "presence_scores", "untrained_report"]
@@ -159,7 +161,7 @@ def _oracle_scores(
         for name in oracle_labels(dataset, film):
             if name not in classes:
                 raise ConfigError(
-                    f"{film.video['name']}: the ground truth says {name!r}, which is none of the "
+                    f"{film.id}: the ground truth says {name!r}, which is none of the "
                     f"classes {', '.join(classes)}; draw the data set again"
                 )
             scores_NA[row, classes.index(name)] = 1
@@ -177,9 +179,8 @@ def _percent(
 def _cells(report: Mapping[str, Any]) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = [("reads", report["dataset"], "seeds", "")]
     for row in report["rows"]:
-        spread = "" if row["half_width"] is None else f" +- {row['half_width']:.1f}"
         seeds = "-" if row["num_seeds"] is None else str(row["num_seeds"])
-        rows.append((row["name"], f"{row['mean']:.1f}{spread}", seeds, row["title"]))
+        rows.append((row["name"], interval_text(row), seeds, row["title"]))
     return rows
 
 
@@ -204,7 +205,4 @@ def leak_text(report: Mapping[str, Any]) -> str:
 
 
 def _markdown(report: Mapping[str, Any]) -> str:
-    header, *rows = _cells(report)
-    lines = [header, ("---",) * len(header), *rows]
-    table = "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
-    return f"{table}\n\n{_note(report)}\n"
+    return f"{markdown(_cells(report))}\n\n{_note(report)}\n"

@@ -6,58 +6,20 @@ with the label table, the world is not well defined.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from data_manifests.demo.dials import ROLE_X, ROLE_Y, category_id
+from data_manifests.demo.ground_truth import TrueFilm
 from data_manifests.demo.places import BALL, FRAMES, PLACE_CLASSES
-from shared.errors import DataRootError
 
-__all__ = ["TrueFilm", "oracle_labels", "true_films"]
+__all__ = ["oracle_labels"]
 
 _SAME_PLACE_PIXELS = 15.0
 """Between the middles of what is seen of two objects before and after everything moved: more than
 the camera's drift, a ball's jitter and shapes make; less than two places are apart."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrueFilm:
-    """What is true of one film."""
-
-    video: dict[str, Any]
-    """Its entry in `videos`."""
-    frames: list[list[dict[str, Any]]]
-    """Annotations of each frame."""
-
-
-def true_films(folder: Path, part: str) -> dict[str, TrueFilm]:
-    """The films of one part of a drawn data set by their id.
-
-    Raises:
-        DataRootError: the part has no ground truth.
-    """
-    path = folder / "ground_truth" / f"{part}.json"
-    if not path.is_file():
-        raise DataRootError(
-            f"{path}: wanted the ground truth of the {part} films, found none; `orn demo-world` "
-            "draws it, with --films TRAIN,VALIDATION,TEST as many as are wanted"
-        )
-    document = json.loads(path.read_text(encoding="utf-8"))
-    by_image: dict[int, list[dict[str, Any]]] = {image["id"]: [] for image in document["images"]}
-    for annotation in document["annotations"]:
-        by_image[annotation["image_id"]].append(annotation)
-    frames: dict[int, list[list[dict[str, Any]]]] = {}
-    for image in document["images"]:  # in the order of films and frames
-        frames.setdefault(image["video_id"], []).append(by_image[image["id"]])
-    return {
-        video["name"]: TrueFilm(video=video, frames=frames[video["id"]])
-        for video in document["videos"]
-    }
 
 
 def oracle_labels(dataset: str, film: TrueFilm) -> tuple[str, ...]:

@@ -7,15 +7,14 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from data_manifests.demo.dials import FRAMES_PER_SECOND, HEIGHT, WIDTH
+from data_manifests.demo.ground_truth import TrueFilm, true_films
 from shared.atomic_file import remove_stale_temporaries
 from shared.coco_classes import COCO_CLASSES, NUM_COCO_CLASSES
 from shared.detections import FrameDetections
@@ -36,16 +35,6 @@ from shared.video import content_bytes, content_digest
 __all__ = ["write_truth_shards"]
 
 _FILMS_A_UNIT = 150
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Film:
-    """What one film shows."""
-
-    id: str
-    """Id in the manifest."""
-    frames: list[list[dict[str, Any]]]
-    """Annotations of each frame."""
 
 
 def write_truth_shards(dataset: str, root: Path, out: Path) -> int:
@@ -85,25 +74,17 @@ def write_truth_shards(dataset: str, root: Path, out: Path) -> int:
     return len(missing)
 
 
-def _films(folder: Path) -> Iterator[_Film]:
+def _films(folder: Path) -> Iterator[TrueFilm]:
     paths = sorted((folder / "ground_truth").glob("*.json"))
     if not paths:
         raise DataRootError(
             f"{folder}: wanted ground_truth/*.json, found none; `orn demo-world` draws it"
         )
     for path in paths:
-        document = json.loads(path.read_text())
-        by_image: dict[int, list[dict[str, Any]]] = {}
-        for annotation in document["annotations"]:
-            by_image.setdefault(annotation["image_id"], []).append(annotation)
-        frames: dict[int, list[list[dict[str, Any]]]] = {}
-        for image in document["images"]:  # in the order of films and frames
-            frames.setdefault(image["video_id"], []).append(by_image.get(image["id"], []))
-        for video in document["videos"]:
-            yield _Film(id=video["name"], frames=frames[video["id"]])
+        yield from true_films(folder, path.stem).values()
 
 
-def _batches(films: Sequence[_Film]) -> Iterator[tuple[_Film, ...]]:
+def _batches(films: Sequence[TrueFilm]) -> Iterator[tuple[TrueFilm, ...]]:
     remaining = iter(films)
     while some := tuple(itertools.islice(remaining, _FILMS_A_UNIT)):
         yield some
@@ -119,8 +100,8 @@ def _entry(folder: Path) -> DetectorEntry:
     )
 
 
-def _add_film(writer: ShardWriter, film: _Film, folder: Path) -> None:
-    path = folder / "videos" / f"{film.id}.mp4"
+def _add_film(writer: ShardWriter, film: TrueFilm, folder: Path) -> None:
+    path = folder / "videos" / f"{film.video['name']}.mp4"
     writer.begin_video(
         film.id,
         height=HEIGHT,

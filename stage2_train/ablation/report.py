@@ -6,10 +6,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from shared.errors import CheckpointError
-from shared.text_table import columns
+from shared.text_table import columns, markdown
 from stage2_train.ablation.cost import training_cost
 from stage2_train.ablation.plan import AblationRun
-from stage2_train.ablation.statistics import Interval, mean_interval, paired_difference
+from stage2_train.ablation.statistics import (
+    Interval,
+    interval_text,
+    mean_interval,
+    paired_difference,
+)
 
 __all__ = ["ORDERINGS", "ablation_report", "markdown_table", "report_text"]
 
@@ -151,12 +156,6 @@ def _ordering(measured: Mapping[str, _Measured], better: str, worse: str) -> dic
     return {"better": better, "worse": worse, "verdict": verdict, **difference.as_json()}
 
 
-def _shown(row: Mapping[str, Any]) -> str:
-    if row["half_width"] is None:
-        return f"{row['mean']:.1f}"
-    return f"{row['mean']:.1f} +- {row['half_width']:.1f}"
-
-
 def _rate(row: Mapping[str, Any]) -> str:
     rate = row["clips_per_second"]
     return "-" if rate is None else f"{rate:.0f}"
@@ -178,7 +177,7 @@ def _system_cells(report: Mapping[str, Any]) -> list[tuple[str, ...]]:
             (
                 row["system"],
                 *(row["paper"].get(name, "-") for name in papers),
-                _shown(row),
+                interval_text(row),
                 str(row["num_seeds"]),
                 _rate(row),
                 row["title"],
@@ -192,7 +191,12 @@ def _ordering_cells(report: Mapping[str, Any]) -> list[tuple[str, ...]]:
     return [
         ("expected", "over", "difference here", ""),
         *(
-            (row["better"], row["worse"], _shown(row), row["verdict"])
+            (
+                row["better"],
+                row["worse"],
+                interval_text(row),
+                row["verdict"],
+            )
             for row in report["orderings"]
         ),
     ]
@@ -218,8 +222,4 @@ def markdown_table(report: Mapping[str, Any]) -> str:
     """Both tables of the report in Markdown."""
     tables = [_system_cells(report)]
     tables += [_ordering_cells(report)] if report["orderings"] else []
-    blocks = []
-    for header, *rows in tables:
-        lines = [header, ("---",) * len(header), *rows]
-        blocks.append("\n".join(f"| {' | '.join(cells)} |" for cells in lines))
-    return "\n\n".join(blocks) + "\n"
+    return "\n\n".join(markdown(rows) for rows in tables) + "\n"

@@ -4,10 +4,11 @@ import math
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from scipy.stats import t as student_t
 
-__all__ = ["Interval", "mean_interval", "paired_difference"]
+__all__ = ["Interval", "interval_text", "mean_interval", "paired_difference"]
 
 CONFIDENCE = 0.95
 
@@ -31,6 +32,12 @@ class Interval:
     def as_json(self) -> dict[str, float | int | None]:
         """The fields as JSON has them."""
         return {"mean": self.mean, "half_width": self.half_width, "num_seeds": self.num_seeds}
+
+
+def interval_text(figures: Mapping[str, Any]) -> str:
+    """The mean and half of the interval, where there is one, of what `Interval.as_json` gave."""
+    mean, half_width = figures["mean"], figures["half_width"]
+    return f"{mean:.1f}" if half_width is None else f"{mean:.1f} +- {half_width:.1f}"
 
 
 def mean_interval(values: Sequence[float]) -> Interval:
