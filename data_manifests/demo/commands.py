@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any, Literal
 
 import click
 
 from data_manifests.demo.options import dial_options, given_dials, parse_films
-from shared.atomic_file import write_text
 from shared.cli_options import (
     data_option,
     device_option,
@@ -20,6 +18,7 @@ from shared.cli_options import (
     set_option,
 )
 from shared.environment import usable_cores
+from stage2_train.ablation.options import jobs_option, seeds_option
 
 WORLDS = ("demo", "demo-touch", "demo-long", "demo-places", "demo-classes")
 DETECTOR_FILMS = {"train": 4000, "validation": 250}
@@ -110,22 +109,9 @@ def demo_reverse(run: Path, split: str, device: str, as_json: bool) -> None:
     Backwards, half of the activities become another one: a system that sees the order of frames
     names that one. The figures are printed and kept as RUN/reversed-SPLIT.json.
     """
-    from data_manifests.demo.reverse import reversed_figures, reversed_text
-    from stage2_train.evaluation.evaluate import EvaluationRequest
-    from stage2_train.evaluation.job import EvalRequest, evaluate
+    from data_manifests.demo.reverse import measure_reversed, reversed_text
 
-    forward, backward = (
-        evaluate(
-            EvalRequest(
-                run=run,
-                evaluation=EvaluationRequest(split=split, frame_order=order),
-                device=device,
-            )
-        )
-        for order in (None, "reversed")
-    )
-    figures = reversed_figures(forward, backward)
-    write_text(run / f"reversed-{split}.json", json.dumps(figures.as_json(), indent=2) + "\n")
+    figures = measure_reversed(run, split=split, device=device)
     if as_json:
         echo_json(figures.as_json())
     else:
@@ -136,20 +122,14 @@ def demo_reverse(run: Path, split: str, device: str, as_json: bool) -> None:
 @click.argument("dataset", type=click.Choice(["demo", "demo-touch", "demo-places"]))
 @data_option
 @click.option("--untrained", is_flag=True, help="Only what needs no training and no shards.")
-@click.option("--seeds", "num_seeds", type=click.IntRange(1), default=3, show_default=True)
+@seeds_option
 @click.option("--recipe", help="Name or TOML file of a recipe.  [default: by data set]")
 @set_option
 @out_option("runs/leaks-DATASET")
 @click.option("--shards", type=click.Path(path_type=Path), help="Folder of shards.")
 @click.option("--clips", type=click.Path(path_type=Path), help="Clip store.")
 @click.option("--test", is_flag=True, help="Measure on the test split in place of validation.")
-@click.option(
-    "--jobs",
-    type=click.IntRange(1),
-    default=1,
-    show_default=True,
-    help="Trainings at the same time; they share the cores.",
-)
+@jobs_option
 @device_option
 @json_option
 def demo_leaks(
@@ -210,7 +190,7 @@ def demo(size: str | None, seed: int, as_json: bool) -> None:
 @click.argument("dataset", type=click.Choice(["demo", "demo-touch"]))
 @click.option("--short", "size", flag_value="short", help="A few films and steps: shows it works.")
 @click.option("--systems", help="Rows of table 2, separated by commas, or all.")
-@click.option("--seeds", "num_seeds", type=click.IntRange(1), default=3, show_default=True)
+@seeds_option
 @click.option(
     "--jobs",
     type=click.IntRange(1),

@@ -7,16 +7,21 @@ naming the old one.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from data_manifests.demo.dials import ACTIVITIES, MIRRORED
+from shared.atomic_file import write_text
 from shared.errors import ConfigError
+from stage2_train.evaluation.evaluate import EvaluationRequest
+from stage2_train.evaluation.job import EvalRequest, evaluate
 
-__all__ = ["ReversedFigures", "reversed_figures", "reversed_text"]
+__all__ = ["ReversedFigures", "measure_reversed", "reversed_figures", "reversed_text"]
 
 TURNED = tuple(sorted(activity for activity, mirror in MIRRORED.items() if mirror != activity))
 """Activities that become another one."""
@@ -38,6 +43,29 @@ class ReversedFigures:
     def as_json(self) -> dict[str, Any]:
         """The fields as JSON has them."""
         return {name: getattr(self, name) for name in self.__slots__}
+
+
+def measure_reversed(run: Path, *, split: str, device: str) -> ReversedFigures:
+    """Evaluates a run forward and backwards; the figures are also written to
+    RUN/reversed-SPLIT.json.
+
+    Raises:
+        ConfigError: if the run is not one of the demo's twelve activities.
+        CheckpointError: if the run has no checkpoint.
+    """
+    forward, backward = (
+        evaluate(
+            EvalRequest(
+                run=run,
+                evaluation=EvaluationRequest(split=split, frame_order=order),
+                device=device,
+            )
+        )
+        for order in (None, "reversed")
+    )
+    figures = reversed_figures(forward, backward)
+    write_text(run / f"reversed-{split}.json", json.dumps(figures.as_json(), indent=2) + "\n")
+    return figures
 
 
 def reversed_figures(forward: dict[str, Any], backward: dict[str, Any]) -> ReversedFigures:

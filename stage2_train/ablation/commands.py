@@ -15,6 +15,7 @@ from shared.cli_options import (
     json_option,
     set_option,
 )
+from stage2_train.ablation.options import jobs_option, seeds_option
 from stage2_train.ablation.plan import Search
 
 __all__ = ["ablate"]
@@ -45,7 +46,7 @@ def _parse_search(
     help="Table of the paper.",
 )
 @click.option("--systems", help="Only these of its rows, separated by commas.")
-@click.option("--seeds", "num_seeds", type=click.IntRange(1), default=3, show_default=True)
+@seeds_option
 @click.option("--recipe", help="Name or TOML file of a recipe.  [default: by data set]")
 @set_option
 @click.option(
@@ -61,13 +62,7 @@ def _parse_search(
 @click.option("--partial", is_flag=True, help="Leave out segments whose video is not there.")
 @click.option("--no-clip-store", is_flag=True, help="Decode every clip from its video.")
 @click.option("--test", is_flag=True, help="When all is trained, read the test split, once.")
-@click.option(
-    "--jobs",
-    type=click.IntRange(1),
-    default=1,
-    show_default=True,
-    help="Trainings at the same time; they share the cores.",
-)
+@jobs_option
 @device_option
 @dry_run_option
 @json_option
