@@ -61,6 +61,9 @@ DIAL_LIMITS = {
     "decoy_pairs": 3,
     "look_alikes": 3,
     "texture": 2.0,
+    "objects": 8,
+    "classes": len(TOUCHABLE),
+    "stops": 3,
 }
 """Largest value of each dial that has one; the camera's is as far as the table is drawn."""
 
@@ -70,12 +73,13 @@ by less than half of the distance between two objects."""
 
 _PICTURE = ("camera_pixels", "noise", "texture")
 _CAST = ("distractors", "look_alikes", "idle_hand_probability")
+_TOUCH = ("objects", "classes", "stops")
 USED_DIALS = {
     "demo": ("frames", "decoy_probability", "decoy_pairs", *_CAST, *_PICTURE),
-    "demo-touch": _PICTURE,
+    "demo-touch": (*_TOUCH, *_PICTURE),
     "demo-long": (*_CAST, *_PICTURE),
     "demo-places": _PICTURE,
-    "demo-classes": _PICTURE,
+    "demo-classes": (*_TOUCH, *_PICTURE),
     "demo-detector": ("frames", *_CAST, *_PICTURE),
 }
 """The dials that turn each data set; the others change nothing of it."""
@@ -121,6 +125,16 @@ class Dials:
     texture: float = 1.0
     """Strength of the table's pattern; 0 is a plain table."""
 
+    objects: int = 6
+    """Objects on the table, all of different classes, where a hand visits some of them."""
+
+    classes: int = len(TOUCHABLE)
+    """Classes that those objects are drawn from, the first of `TOUCHABLE`. With as many objects,
+    every film shows all of them, and which classes are there says nothing."""
+
+    stops: int = 3
+    """Stops that the hand makes at most, on objects or beside them."""
+
     def __post_init__(self) -> None:
         if self.frames < 2:
             raise ConfigError(f"dials.frames must be at least 2, found {self.frames}")
@@ -129,9 +143,14 @@ class Dials:
             if not 0 <= value <= 1:
                 raise ConfigError(f"dials.{name} must lie in [0, 1], found {value}")
         for name, largest in DIAL_LIMITS.items():
-            value = getattr(self, name)
-            if not 0 <= value <= largest:
-                raise ConfigError(f"dials.{name} must lie in [0, {largest}], found {value}")
+            value, least = getattr(self, name), int(name in _TOUCH)
+            if not least <= value <= largest:
+                raise ConfigError(f"dials.{name} must lie in [{least}, {largest}], found {value}")
+        if self.objects > self.classes:
+            raise ConfigError(
+                f"dials.objects must be at most dials.classes, {self.classes}, since all objects "
+                f"are of different classes; found {self.objects}"
+            )
 
     def check_for(self, dataset: str) -> None:
         """Raise ConfigError if this data set's labels could not be read from its films."""

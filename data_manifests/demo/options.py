@@ -65,6 +65,24 @@ _OPTIONS = (
         type=click.FloatRange(0, DIAL_LIMITS["texture"]),
         help="Strength of the table's pattern; 0 is a plain table.",
     ),
+    _DialOption(
+        flag="--objects",
+        dial="objects",
+        type=click.IntRange(1, int(DIAL_LIMITS["objects"])),
+        help="Objects on the table, of different classes.",
+    ),
+    _DialOption(
+        flag="--classes",
+        dial="classes",
+        type=click.IntRange(1, int(DIAL_LIMITS["classes"])),
+        help="Classes that those objects are drawn from.",
+    ),
+    _DialOption(
+        flag="--stops",
+        dial="stops",
+        type=click.IntRange(1, int(DIAL_LIMITS["stops"])),
+        help="Stops of the hand at most, on objects or beside them.",
+    ),
 )
 
 

@@ -11,17 +11,15 @@ from data_manifests.demo.dials import HEIGHT, TOUCHABLE, WIDTH, Dials
 from data_manifests.demo.hands import HandPath, touring_hand
 from data_manifests.demo.scene import Actor, Scene, hand_actor, still_actor
 
-_NUM_OBJECTS = 6
-_NUM_STOPS = 3
 _NEAR_MISS_PIXELS = 25.0
 
 
 def plan_touch_scene(dials: Dials, *, num_frames: int, rng: np.random.Generator) -> Scene:
-    """A film of six objects of different classes and a hand that makes up to three stops."""
+    """A film of objects of different classes and a hand that stops on some of them, or beside."""
     actors: list[Actor] = []
-    for name in rng.choice(TOUCHABLE, size=_NUM_OBJECTS, replace=False):
+    for name in rng.choice(TOUCHABLE[: dials.classes], size=dials.objects, replace=False):
         actors.append(still_actor(str(name), actors, num_frames, rng))
-    touched, hand = _tour(actors, num_frames, rng)
+    touched, hand = _tour(actors, dials.stops, num_frames, rng)
     return Scene(
         actors=(*actors, hand_actor(hand, num_frames)),
         relations=(),
@@ -31,10 +29,10 @@ def plan_touch_scene(dials: Dials, *, num_frames: int, rng: np.random.Generator)
 
 
 def _tour(
-    actors: list[Actor], num_frames: int, rng: np.random.Generator
+    actors: list[Actor], most_stops: int, num_frames: int, rng: np.random.Generator
 ) -> tuple[tuple[int, ...], HandPath]:
     goals, touched = [], []
-    for track in rng.permutation(len(actors))[: rng.integers(1, _NUM_STOPS + 1)]:
+    for track in rng.permutation(len(actors))[: rng.integers(1, most_stops + 1)]:
         place_2 = actors[track].position_F2[0]
         if rng.random() < 0.7:
             goals.append(place_2)

@@ -135,7 +135,7 @@ def write_dataset(
     missing = [chunk for chunk in chunks if not chunk.record.exists()]
     _draw(dataset, missing, workers)
     films = {part: _read_records(chunks, part) for part in PARTS}
-    _write_tables(folder, dataset, films)
+    _write_tables(folder, dataset, films, dials)
     write_text(folder / "world.json", json.dumps(identity, indent=1) + "\n")
     shutil.rmtree(folder / ".parts")
     return sum(chunk.stop - chunk.start for chunk in missing)
@@ -218,7 +218,9 @@ def _read_records(chunks: Iterable[_Chunk], part: str) -> list[FilmTruth]:
     ]
 
 
-def _write_tables(folder: Path, dataset: str, films: dict[str, list[FilmTruth]]) -> None:
+def _write_tables(
+    folder: Path, dataset: str, films: dict[str, list[FilmTruth]], dials: Dials
+) -> None:
     """Label table, class list and COCO ground truth."""
     rows = {
         "demo": _clip_rows,
@@ -231,9 +233,9 @@ def _write_tables(folder: Path, dataset: str, films: dict[str, list[FilmTruth]])
     header = "id,video,label,start,stop,split" if dataset == "demo-long" else "video,label,split"
     write_text(folder / "labels.csv", "\n".join([header, *lines]) + "\n")
     classes = {
-        "demo-touch": TOUCHABLE,
+        "demo-touch": TOUCHABLE[: dials.classes],
         "demo-places": PLACE_CLASSES,
-        "demo-classes": TOUCHABLE,
+        "demo-classes": TOUCHABLE[: dials.classes],
     }.get(dataset, ACTIVITIES)
     write_text(folder / "classes.txt", "\n".join(classes) + "\n")
     for part, part_films in films.items():

@@ -9,7 +9,16 @@ import pytest
 from click.testing import CliRunner
 
 from data_manifests.demo import world
-from data_manifests.demo.dials import DECOY_X, DECOY_Y, DISTRACTORS, HAND, ROLE_X, ROLE_Y, Dials
+from data_manifests.demo.dials import (
+    DECOY_X,
+    DECOY_Y,
+    DISTRACTORS,
+    HAND,
+    ROLE_X,
+    ROLE_Y,
+    TOUCHABLE,
+    Dials,
+)
 from data_manifests.demo.plans import PLANNERS
 from data_manifests.demo.render import render
 from data_manifests.demo.scene import Scene
@@ -130,6 +139,35 @@ def test_noise_and_texture_change_the_picture_alone() -> None:
     assert np.abs(quiet.image.astype(float) - noisy.image).mean() > 10
 
 
+@pytest.mark.parametrize("number", [1, 8])
+def test_objects_of_a_table_are_counted_and_differ(number) -> None:
+    for scene in scenes("demo-touch", objects=number):
+        shown = objects(scene, TOUCHABLE)
+        assert len(shown) == len(set(shown)) == number
+
+
+def test_with_as_many_classes_as_objects_every_film_shows_all() -> None:
+    for scene in scenes("demo-touch", objects=4, classes=4):
+        assert set(objects(scene, TOUCHABLE)) == set(TOUCHABLE[:4])
+
+
+def test_stops_are_counted() -> None:
+    touched = {
+        stops: [len(scene.touched) for scene in scenes("demo-touch", 60, stops=stops)]
+        for stops in (1, 2, 3)
+    }
+    assert {stops: max(counts) for stops, counts in touched.items()} == {1: 1, 2: 2, 3: 3}
+
+
+def test_more_objects_than_classes_are_refused() -> None:
+    with pytest.raises(ConfigError) as error:
+        Dials(objects=6, classes=5)
+    assert str(error.value) == (
+        "dials.objects must be at most dials.classes, 5, since all objects are of different "
+        "classes; found 6"
+    )
+
+
 def test_a_hand_and_the_dials_of_other_data_sets_leave_a_film_alone() -> None:
     for dataset in ("demo-touch", "demo-places"):
         turned = scenes(dataset, 2, decoy_pairs=3, distractors=4, look_alikes=2)
@@ -146,6 +184,9 @@ def test_a_hand_and_the_dials_of_other_data_sets_leave_a_film_alone() -> None:
         ("decoy_pairs", 4, "[0, 3]"),
         ("look_alikes", -1, "[0, 3]"),
         ("texture", 2.5, "[0, 2.0]"),
+        ("objects", 9, "[1, 8]"),
+        ("classes", 0, "[1, 14]"),
+        ("stops", 0, "[1, 3]"),
     ],
 )
 def test_values_out_of_range_are_refused(name, value, range_) -> None:
@@ -180,6 +221,15 @@ def test_options_reach_the_films(tmp_path) -> None:
     assert [r["in_role"] for r in truth["videos"][0]["relations"]] == [True, False, False]
 
 
+def test_the_label_table_names_the_classes_of_the_dial(tmp_path) -> None:
+    turned = ("--films", "3,1,0", "--objects", "2", "--classes", "3", "--stops", "1")
+    assert draw(tmp_path, "demo-touch", *turned).exit_code == 0
+    classes = (tmp_path / "demo-touch" / "classes.txt").read_text().split("\n")[:-1]
+    assert classes == list(TOUCHABLE[:3])
+    record = json.loads((tmp_path / "demo-touch" / "world.json").read_text())
+    assert Dials(**record["dials"]) == Dials(objects=2, classes=3, stops=1)
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -189,6 +239,8 @@ def test_options_reach_the_films(tmp_path) -> None:
         (("demo-detector", "--decoys", "1"), "changes nothing of demo-detector"),
         (("demo-places", "--camera", "7"), "demo-places: dials.camera_pixels must lie in [0, 6.0]"),
         (("all", "--camera", "7"), "demo-places: dials.camera_pixels must lie in [0, 6.0]"),
+        (("demo", "--objects", "3"), "changes nothing of demo, which has --decoys"),
+        (("demo-touch", "--objects", "7", "--classes", "6"), "must be at most dials.classes, 6"),
         (("demo", "--distractors", "5"), "5 is not in the range 0<=x<=4"),
         (("demo", "--films", "2,1"), "wanted three numbers, TRAIN,VALIDATION,TEST"),
         (("demo", "--films", "2,-1,0"), "wanted three numbers"),
