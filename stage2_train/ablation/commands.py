@@ -16,16 +16,16 @@ from shared.cli_options import (
     set_option,
 )
 from stage2_train.ablation.options import jobs_option, seeds_option
-from stage2_train.ablation.plan import Search
+from stage2_train.ablation.plan import SettingValues
 
 __all__ = ["ablate"]
 
 _path = click.Path(path_type=Path)
 
 
-def _parse_search(
+def _parse_values(
     context: click.Context, option: click.Parameter, text: str | None
-) -> Search | None:
+) -> SettingValues | None:
     if text is None:
         return None
     key, _, values = text.partition("=")
@@ -33,7 +33,7 @@ def _parse_search(
     if not key or len(tried) < 2 or not all(re.fullmatch(r"[\w.+-]+", value) for value in tried):
         wanted = "KEY=VALUE,VALUE,..., such as optimiser.learning_rate=1e-3,3e-4"
         raise click.BadParameter(f"wanted {wanted}, found {text!r}")
-    return Search(key=key, values=tried)
+    return SettingValues(key=key, values=tried)
 
 
 @click.command()
@@ -51,9 +51,15 @@ def _parse_search(
 @set_option
 @click.option(
     "--search",
-    callback=_parse_search,
+    callback=_parse_values,
     metavar="KEY=V1,V2,...",
     help="Choose this setting for each system by the validation split, with the first seed.",
+)
+@click.option(
+    "--vary",
+    callback=_parse_values,
+    metavar="KEY=V1,V2,...",
+    help="Train every system with each of these values, and report the metric against them.",
 )
 @click.option("--out", type=_path, help="Folder of the runs.  [default: runs/ablate-DATASET]")
 @click.option("--shards", type=_path, help="Folder of shards.")
@@ -79,9 +85,10 @@ def ablate(
     """Train and measure every system of a table of the paper on DATASET, and compare them.
 
     All have the same recipe and the same number of steps. Interrupted, it goes on where it was.
-    The report is printed and kept as OUT/table-TABLE-SPLIT.json and .md, and drawn as .png.
+    The report is printed and kept as OUT/table-TABLE-SPLIT.json and .md, and drawn as .png; with
+    --vary its name is OUT/table-TABLE-KEY-SPLIT.
     """
-    from stage2_train.ablation import job, report
+    from stage2_train.ablation import job
     from stage2_train.ablation.plan import AblationRequest
 
     request = AblationRequest(
@@ -103,4 +110,4 @@ def ablate(
     if as_json:
         echo_json(found)
     else:
-        click.echo(report.report_text(found))
+        click.echo(job.ablation_text(found))

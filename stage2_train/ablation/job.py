@@ -1,8 +1,8 @@
-"""The job behind `orn ablate`: search, train, measure, compare."""
+"""The job behind `orn ablate`: search or vary, train, measure, compare."""
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,15 +12,16 @@ from shared.config_file import to_toml
 from shared.errors import ConfigError
 from shared.manifests.load import load_listing, load_manifest
 from shared.shards.reader import DetectionFolder
+from stage2_train.ablation.curve import curve_markdown, curve_report, curve_text, plot_curve
 from stage2_train.ablation.execute import carry_out, is_measured, train_command
-from stage2_train.ablation.plan import AblationRequest, AblationRun, planned_runs
+from stage2_train.ablation.plan import AblationRequest, AblationRun, SettingValues, planned_runs
 from stage2_train.ablation.plot import plot_report
-from stage2_train.ablation.report import ablation_report, markdown_table
+from stage2_train.ablation.report import ablation_report, markdown_table, report_text
 from stage2_train.ablation.rows import AblationRow, table_rows
 from stage2_train.clips.reader import ClipStore
 from stage2_train.training.recipe import Recipe, default_recipe, load_recipe
 
-__all__ = ["ablate", "describe_ablation"]
+__all__ = ["ablate", "ablation_text", "describe_ablation"]
 
 _SETTINGS_NAME = "settings.json"
 
@@ -32,7 +33,8 @@ def ablate(request: AblationRequest) -> dict[str, Any]:
     read once everything is trained.
 
     Returns:
-        The report, which is also written to OUT/table-TABLE-SPLIT.json and .md, and drawn as .png.
+        The report, which is also written to OUT/table-TABLE-SPLIT.json and .md, and drawn as .png;
+        where a setting is varied, one report a value, as OUT/table-TABLE-KEY-SPLIT.
 
     Raises:
         ConfigError: if the folder holds runs of other settings.
@@ -41,31 +43,50 @@ def ablate(request: AblationRequest) -> dict[str, Any]:
     recipe = _recipe(request)
     rows = table_rows(request.table, request.systems, recipe)
     _claim_folder(request, recipe)
-    runs = _chosen_runs(request, rows, recipe)
+    runs_of = _runs_by_value(request, rows, recipe)
+    runs = [run for group in runs_of.values() for run in group]
     carry_out(runs, request, split="validation")
     split = "validation"
     if request.test:
         split = "test"
         carry_out(runs, request, split=split)
-    report = {
-        "table": request.table,
-        "searched": None if request.search is None else request.search.key,
-        **ablation_report(runs, split=split),
-    }
-    stem = request.out / f"table-{request.table}-{split}"
-    write_text(stem.with_suffix(".json"), json.dumps(report, indent=2, allow_nan=False) + "\n")
-    write_text(stem.with_suffix(".md"), markdown_table(report))
-    plot_report(report, stem.with_suffix(".png"))
+    reports = {value: ablation_report(group, split=split) for value, group in runs_of.items()}
+    if request.vary is None:
+        searched = None if request.search is None else request.search.key
+        (found,) = reports.values()
+        report = {"table": request.table, "searched": searched, **found}
+        name = f"table-{request.table}-{split}"
+    else:
+        report = {"table": request.table, **curve_report(request.vary.key, reports)}
+        name = f"table-{request.table}-{request.vary.key.rpartition('.')[2]}-{split}"
+    _write(report, request.out / name)
     return report
+
+
+def ablation_text(report: Mapping[str, Any]) -> str:
+    """A report of `ablate` for people."""
+    return curve_text(report) if "varied" in report else report_text(report)
+
+
+def _write(report: Mapping[str, Any], stem: Path) -> None:
+    """The report as JSON, in Markdown and as a picture."""
+    varied = "varied" in report
+    write_text(Path(f"{stem}.json"), json.dumps(report, indent=2, allow_nan=False) + "\n")
+    write_text(Path(f"{stem}.md"), curve_markdown(report) if varied else markdown_table(report))
+    draw = plot_curve if varied else plot_report
+    draw(report, Path(f"{stem}.png"))
 
 
 def describe_ablation(request: AblationRequest) -> dict[str, Any]:
     """What `ablate` would do: its runs, those that are done, and the first command."""
     recipe = _recipe(request)
     rows = table_rows(request.table, request.systems, recipe)
-    runs = [run for trial in _search_runs(request, rows, recipe).values() for run in trial]
-    if request.search is None:
-        runs = list(_chosen_runs(request, rows, recipe))
+    planned = (
+        _runs_by_value(request, rows, recipe)
+        if request.search is None
+        else _runs_with(request.search, request, rows, recipe, seeds=request.seeds[:1])
+    )
+    runs = [run for group in planned.values() for run in group]
     left = [run for run in runs if not is_measured(run, "validation")]
     return {
         "systems": [row.name for row in rows],
@@ -116,23 +137,36 @@ def _store_settings(request: AblationRequest, dataset: str) -> str:
     return ClipStore(request.clips or Path("clips") / f"{dataset}.h5").settings.describe()
 
 
-def _search_runs(
-    request: AblationRequest, rows: Sequence[AblationRow], recipe: Recipe
-) -> dict[str, tuple[AblationRun, ...]]:
-    """The runs of the first seed of every system, by the value that is tried."""
-    if request.search is None:
-        return {}
+def _runs_with(
+    setting: SettingValues,
+    request: AblationRequest,
+    rows: Sequence[AblationRow],
+    recipe: Recipe,
+    *,
+    seeds: Sequence[int],
+) -> dict[str | None, tuple[AblationRun, ...]]:
+    """The runs of every system with these seeds, by the value of a setting."""
     names = [row.name for row in rows]
     return {
         value: planned_runs(
             request,
             rows,
             recipe_backbone=recipe.model.backbone,
-            seeds=request.seeds[:1],
+            seeds=seeds,
+            setting=setting.key,
             value_of=dict.fromkeys(names, value),
         )
-        for value in request.search.values
+        for value in setting.values
     }
+
+
+def _runs_by_value(
+    request: AblationRequest, rows: Sequence[AblationRow], recipe: Recipe
+) -> dict[str | None, tuple[AblationRun, ...]]:
+    """The runs to compare with each other, by the value of what is varied; None for nothing."""
+    if request.vary is None:
+        return {None: _chosen_runs(request, rows, recipe)}
+    return _runs_with(request.vary, request, rows, recipe, seeds=request.seeds)
 
 
 def _chosen_runs(
@@ -142,7 +176,7 @@ def _chosen_runs(
     plan = partial(planned_runs, request, rows, recipe_backbone=recipe.model.backbone)
     if request.search is None:
         return plan(seeds=request.seeds)
-    trials = _search_runs(request, rows, recipe)
+    trials = _runs_with(request.search, request, rows, recipe, seeds=request.seeds[:1])
     carry_out([run for runs in trials.values() for run in runs], request, split="validation")
     value_of: dict[str, str] = {}
     best: dict[str, float] = {}
@@ -150,5 +184,5 @@ def _chosen_runs(
         for row in ablation_report(runs, split="validation")["systems"]:
             name, mean = row["system"], row["mean"]
             if name not in best or mean > best[name]:
-                best[name], value_of[name] = mean, value
-    return plan(seeds=request.seeds, value_of=value_of)
+                best[name], value_of[name] = mean, str(value)
+    return plan(seeds=request.seeds, setting=request.search.key, value_of=value_of)

@@ -4,19 +4,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from shared.errors import ConfigError
 from stage2_train.ablation.rows import AblationRow
 
-__all__ = ["AblationRequest", "AblationRun", "Search", "planned_runs"]
+__all__ = ["AblationRequest", "AblationRun", "SettingValues", "planned_runs"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Search:
-    """One setting that is chosen for every system alike, by the validation split."""
+class SettingValues:
+    """One setting of the recipe and values of it, the same for every system."""
 
     key: str
     """Name of the setting, such as optimiser.learning_rate."""
     values: tuple[str, ...]
-    """What is tried."""
+    """What it is set to, one after the other."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,8 +40,10 @@ class AblationRequest:
     """Name or file of the recipe, the same for all systems; None takes the data set's."""
     overrides: tuple[str, ...] = ()
     """Settings of the recipe to replace, for all systems."""
-    search: Search | None = None
+    search: SettingValues | None = None
     """What is chosen for each system on the validation split."""
+    vary: SettingValues | None = None
+    """What every system is trained and measured with each value of."""
     shards: Path | None = None
     """Folder of the shards."""
     clips: Path | None = None
@@ -57,6 +60,14 @@ class AblationRequest:
     """Trainings at the same time."""
     device: str = "auto"
     """`auto`, `cpu`, `cuda` or `cuda:N`."""
+
+    def __post_init__(self) -> None:
+        """Raises ConfigError if values are to be searched and varied at once."""
+        if self.search is not None and self.vary is not None:
+            raise ConfigError(
+                "--search and --vary: wanted one of them, found both; search first, then vary with "
+                "--set of what was found"
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +97,7 @@ def planned_runs(
     *,
     recipe_backbone: str,
     seeds: Sequence[int],
+    setting: str | None = None,
     value_of: Mapping[str, str] | None = None,
 ) -> tuple[AblationRun, ...]:
     """The runs of every row, seed by seed.
@@ -95,17 +107,18 @@ def planned_runs(
         rows: what is compared.
         recipe_backbone: ResNet of the recipe.
         seeds: which seeds.
-        value_of: the value of the searched setting by row; None where nothing is searched.
+        setting: what is searched or varied; None for nothing.
+        value_of: its value by row.
     """
     runs = []
     for seed in seeds:
         for row in rows:
             overrides = (*request.overrides, *row.overrides)
             folder = request.out / row.name
-            if request.search is not None and value_of is not None:
+            if setting is not None and value_of is not None:
                 value = value_of[row.name]
-                overrides = (*overrides, f"{request.search.key}={value}")
-                folder /= f"{request.search.key.rpartition('.')[2]}-{value}"
+                overrides = (*overrides, f"{setting}={value}")
+                folder /= f"{setting.rpartition('.')[2]}-{value}"
             runs.append(
                 AblationRun(
                     row=row,

@@ -16,7 +16,7 @@ from stage2_train.ablation.statistics import (
     paired_difference,
 )
 
-__all__ = ["ORDERINGS", "ablation_report", "markdown_table", "report_text"]
+__all__ = ["ORDERINGS", "ablation_report", "markdown_table", "rate_text", "report_text"]
 
 _HEADS = ("two_heads", "activity_head", "object_head")
 _TABLE2_OTHERS = (
@@ -156,7 +156,8 @@ def _ordering(measured: Mapping[str, _Measured], better: str, worse: str) -> dic
     return {"better": better, "worse": worse, "verdict": verdict, **difference.as_json()}
 
 
-def _rate(row: Mapping[str, Any]) -> str:
+def rate_text(row: Mapping[str, Any]) -> str:
+    """Clips a second of a system's training, `-` where they were not logged."""
     rate = row["clips_per_second"]
     return "-" if rate is None else f"{rate:.0f}"
 
@@ -179,7 +180,7 @@ def _system_cells(report: Mapping[str, Any]) -> list[tuple[str, ...]]:
                 *(row["paper"].get(name, "-") for name in papers),
                 interval_text(row),
                 str(row["num_seeds"]),
-                _rate(row),
+                rate_text(row),
                 row["title"],
             )
             for row in report["systems"]

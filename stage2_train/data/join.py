@@ -4,11 +4,14 @@ Nothing is left out silently: a video that could not be decoded is skipped and c
 else that is absent is an error, unless the caller says that part of the data is enough.
 """
 
+import dataclasses
 import logging
 from collections import Counter
 from dataclasses import dataclass
 
-from shared.errors import JoinError
+import numpy as np
+
+from shared.errors import ConfigError, JoinError
 from shared.manifests.records import Dataset, Segment
 from shared.shards.reader import DetectionFolder
 from shared.shards.schema import UNKNOWN_SOURCE
@@ -49,6 +52,24 @@ class JoinedSplit:
             f"{dataset_name}, {self.split}: wanted at least one usable segment, found none of "
             f"{len(self.skipped)}{why}"
         )
+
+    def at_most(self, number: int | None) -> "JoinedSplit":
+        """The same with so many segments, drawn once and for all, so that the fewer are among the
+        more; all of them for None.
+
+        Raises:
+            ConfigError: if there are not so many.
+        """
+        if number is None:
+            return self
+        if number > len(self.segments):
+            raise ConfigError(
+                f"data.train_segments: wanted at most the {len(self.segments)} usable segments of "
+                f"the split {self.split}, found {number}"
+            )
+        order = np.random.default_rng(0).permutation(len(self.segments))
+        chosen = sorted(order[:number].tolist())
+        return dataclasses.replace(self, segments=tuple(self.segments[row] for row in chosen))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

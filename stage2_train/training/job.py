@@ -197,7 +197,7 @@ def _plan(request: TrainRequest) -> _Plan:
         detections=DetectionFolder(paths.shards),
         partial=request.partial,
     )
-    joined = sources.join("train")
+    joined = sources.join("train").at_most(recipe.data.train_segments)
     joined.require_segments(dataset.name)
     run = request.run or _default_run(
         dataset.name, recipe_name, system=request.system, seed=recipe.seed

@@ -48,6 +48,8 @@ class DataRecipe:
     """Detections of a frame at most, the highest scores first; a background object comes on top."""
     score_threshold: float = 0.5
     """Detections below it are ignored."""
+    train_segments: int | None = None
+    """Segments to train on, drawn from those of the split; none for all. For learning curves."""
     unsure_labels: UnsureLabels = "negative"
     """Classes of which annotators could not tell whether they hold: count as absent in training, as
     in the authors' code, or are `ignored` by the loss. Evaluation leaves them out either way."""
@@ -60,6 +62,8 @@ class DataRecipe:
             raise _bad("data.crop", "multiples of 16", list(self.crop))
         if self.clip_frames is not None and self.clip_frames < 1:
             raise _bad("data.clip_frames", "at least 1 frame", self.clip_frames)
+        if self.train_segments is not None and self.train_segments < 1:
+            raise _bad("data.train_segments", "at least 1 segment", self.train_segments)
         if self.max_objects < 1:
             raise _bad("data.max_objects", "at least 1", self.max_objects)
         if not 0 <= self.score_threshold <= 1:

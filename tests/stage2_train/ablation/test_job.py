@@ -8,9 +8,11 @@ from click.testing import CliRunner, Result
 
 from shared.cli import orn
 from stage2_train.ablation.execute import LOG_NAME
+from stage2_train.training.run_config import load_run_config
 from tests.stage2_train.tiny_workspace import make_workspace
 
 SYSTEMS = "activity-head,object-head"
+SEARCH = ("--search", "optimiser.learning_rate=1e-3,3e-4")
 
 
 @pytest.fixture
@@ -63,6 +65,28 @@ def test_trains_measures_and_goes_on(options, tmp_path) -> None:
 
 
 @pytest.mark.slow
+def test_a_setting_is_varied(options, tmp_path) -> None:
+    varied = ("--systems", SYSTEMS, "--seeds", "1", "--vary", "data.train_segments=2,4")
+    described = json.loads(ablate(options, *varied, "--dry-run", "--json").stdout)
+    assert (described["runs"], described["done"]) == (4, 0)
+    result = ablate(options, *varied, "--jobs", "2")
+    assert result.exit_code == 0, result.stderr
+    folder = tmp_path / "ablation"
+    assert "against data.train_segments" in result.stdout
+    report = json.loads((folder / "table-2-train_segments-validation.json").read_text())
+    assert report["values"] == ["2", "4"]
+    assert [row["system"] for row in report["by_value"]["4"]["systems"]] == SYSTEMS.split(",")
+    for number in (2, 4):
+        run = folder / "object-head" / f"train_segments-{number}" / "seed0"
+        assert load_run_config(run).dataset.num_train == number
+    again = ablate(options, *varied, "--json")
+    assert json.loads(again.stdout) == report
+    too_many = ablate(options, "--systems", SYSTEMS, "--seeds", "1", "--vary", "a=1,2", *SEARCH)
+    assert too_many.exit_code == 2
+    assert "--search and --vary: wanted one of them" in too_many.stderr
+
+
+@pytest.mark.slow
 def test_a_run_that_fails_is_named_and_the_others_go_on(options, tmp_path) -> None:
     broken = tmp_path / "ablation" / "activity-head" / "seed0"
     broken.mkdir(parents=True)
@@ -90,7 +114,5 @@ def test_a_search_needs_a_key_and_values(options, text) -> None:
 
 
 def test_a_folder_is_not_overwritten_by_a_dry_run(options, tmp_path) -> None:
-    assert (
-        ablate(options, "--dry-run", "--search", "optimiser.learning_rate=1e-3,3e-4").exit_code == 0
-    )
+    assert ablate(options, "--dry-run", *SEARCH).exit_code == 0
     assert not Path(tmp_path / "ablation").exists()

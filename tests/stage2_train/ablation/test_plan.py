@@ -2,7 +2,10 @@
 
 from pathlib import Path
 
-from stage2_train.ablation.plan import AblationRequest, Search, planned_runs
+import pytest
+
+from shared.errors import ConfigError
+from stage2_train.ablation.plan import AblationRequest, SettingValues, planned_runs
 from stage2_train.ablation.rows import AblationRow
 
 ROWS = tuple(
@@ -38,12 +41,12 @@ def test_runs_go_seed_by_seed() -> None:
 
 
 def test_a_searched_setting_has_folders_of_its_own() -> None:
-    search = Search(key="optimiser.learning_rate", values=("1e-3", "3e-4"))
     runs = planned_runs(
-        _request(search=search),
+        _request(),
         ROWS,
         recipe_backbone="resnet18",
         seeds=(2,),
+        setting="optimiser.learning_rate",
         value_of={"boxes": "1e-3", "activity-head": "3e-4"},
     )
     assert [str(run.folder) for run in runs] == [
@@ -51,3 +54,9 @@ def test_a_searched_setting_has_folders_of_its_own() -> None:
         "runs/ablate-demo/boxes/learning_rate-1e-3/seed2",
     ]
     assert runs[0].overrides == ("phases.steps=5", "optimiser.learning_rate=3e-4")
+
+
+def test_values_are_searched_or_varied_not_both() -> None:
+    values = SettingValues(key="data.clip_frames", values=("2", "4"))
+    with pytest.raises(ConfigError, match="--search and --vary: wanted one of them, found both"):
+        _request(search=values, vary=values)

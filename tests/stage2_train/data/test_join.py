@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 import tests.stage2_train.conftest as tiny
-from shared.errors import JoinError
+from shared.errors import ConfigError, JoinError
 from shared.manifests.records import Segment, Video
 from shared.shards.reader import DetectionFolder
 from shared.shards.schema import UNKNOWN_SOURCE
@@ -48,6 +48,26 @@ def test_segments_of_a_split_in_order(tiny_world) -> None:
     assert joined.skipped == ()
     empty = join_split(world.dataset, "test", world.clips(), world.detections())
     assert empty.segments == ()
+
+
+def test_fewer_segments_are_among_more_and_keep_their_order(tiny_world) -> None:
+    joined = join_split(tiny_world.dataset, "train", tiny_world.clips(), tiny_world.detections())
+    everything = [segment.id for segment in joined.segments]
+    assert joined.at_most(None) is joined
+    drawn = {
+        number: [segment.id for segment in joined.at_most(number).segments]
+        for number in range(1, len(everything) + 1)
+    }
+    for number, ids in drawn.items():
+        assert len(ids) == number
+        assert ids == [name for name in everything if name in ids]
+        assert set(drawn.get(number - 1, [])) < set(ids)
+    with pytest.raises(ConfigError) as caught:
+        joined.at_most(len(everything) + 1)
+    assert str(caught.value) == (
+        f"data.train_segments: wanted at most the {len(everything)} usable segments of the split "
+        f"train, found {len(everything) + 1}"
+    )
 
 
 def test_absent_frames_are_an_error_unless_partial(tiny_world, store_without) -> None:

@@ -43,6 +43,7 @@ def test_object_stride_changes_the_cells() -> None:
     [
         ("data.crop=[30, 64]", r"data\.crop: wanted multiples of 16, found \[30, 64\]"),
         ("data.clip_frames=0", r"data\.clip_frames: wanted at least 1 frame, found 0"),
+        ("data.train_segments=0", r"data\.train_segments: wanted at least 1 segment, found 0"),
         ("data.max_objects=0", r"data\.max_objects: wanted at least 1, found 0"),
         ("data.score_threshold=1.5", r"data\.score_threshold: wanted 0 to 1, found 1\.5"),
         ("optimiser.learning_rate=0", r"optimiser\.learning_rate: wanted more than 0, found 0"),
