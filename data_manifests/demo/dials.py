@@ -64,6 +64,7 @@ DIAL_LIMITS = {
     "objects": 8,
     "classes": len(TOUCHABLE),
     "stops": 3,
+    "pull_pixels": 30.0,
 }
 """Largest value of each dial that has one; the camera's is as far as the table is drawn."""
 
@@ -73,7 +74,8 @@ by less than half of the distance between two objects."""
 
 _PICTURE = ("camera_pixels", "noise", "texture")
 _CAST = ("distractors", "look_alikes", "idle_hand_probability")
-_TOUCH = ("objects", "classes", "stops")
+_AT_LEAST_ONE = ("objects", "classes", "stops")
+_TOUCH = (*_AT_LEAST_ONE, "pull_pixels")
 USED_DIALS = {
     "demo": ("frames", "decoy_probability", "decoy_pairs", *_CAST, *_PICTURE),
     "demo-touch": (*_TOUCH, *_PICTURE),
@@ -135,6 +137,10 @@ class Dials:
     stops: int = 3
     """Stops that the hand makes at most, on objects or beside them."""
 
+    pull_pixels: float = 0.0
+    """How far the hand pulls what it touches before it goes on, in pixels. Where it does, a touch
+    leaves a trace that frames before and after it show."""
+
     def __post_init__(self) -> None:
         if self.frames < 2:
             raise ConfigError(f"dials.frames must be at least 2, found {self.frames}")
@@ -143,7 +149,7 @@ class Dials:
             if not 0 <= value <= 1:
                 raise ConfigError(f"dials.{name} must lie in [0, 1], found {value}")
         for name, largest in DIAL_LIMITS.items():
-            value, least = getattr(self, name), int(name in _TOUCH)
+            value, least = getattr(self, name), int(name in _AT_LEAST_ONE)
             if not least <= value <= largest:
                 raise ConfigError(f"dials.{name} must lie in [{least}, {largest}], found {value}")
         if self.objects > self.classes:

@@ -9,6 +9,9 @@ import numpy as np
 _OUT_OF_VIEW = 170.0
 """How far along its arm a hand withdraws to be out of the picture from anywhere, in pixels."""
 
+_ON_THE_WAY = 0.55
+"""Share of a leg of its tour in which a hand moves to its next stop; then it rests or pulls."""
+
 _GRASP = 7.0
 """Distance from a held object's centre to the hand's, in pixels."""
 
@@ -47,21 +50,55 @@ def idle_hand(goal_2: np.ndarray, num_frames: int, rng: np.random.Generator) -> 
     return _withdrawn(np.repeat(goal_2[None], num_frames, axis=0), reach_F, rng)
 
 
-def touring_hand(goals: list[np.ndarray], num_frames: int, rng: np.random.Generator) -> HandPath:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stop:
+    """Where a touring hand stops."""
+
+    goal_2: np.ndarray
+    """x and y in pixels of what it stops at."""
+    pull_2: np.ndarray
+    """How far it then pulls that, x and y in pixels; zeros where it rests."""
+
+
+def touring_hand(stops: list[Stop], num_frames: int, rng: np.random.Generator) -> HandPath:
     """A hand that comes in, stops at each goal for a while, and leaves."""
-    time_F = np.linspace(0.0, len(goals) + 1.0, num_frames)
     arm_angle, along_2 = _arm_direction(rng)
-    stops = [goal_2 + along_2 * _GRASP for goal_2 in goals]
+    goals_S2 = np.stack([stop.goal_2 + along_2 * _GRASP for stop in stops])
+    left_S2 = goals_S2 + np.stack([stop.pull_2 for stop in stops])
     outside = along_2 * _OUT_OF_VIEW
-    stations = np.stack([stops[0] + outside, *stops, stops[-1] + outside])
-    leg_F = np.clip(np.floor(time_F).astype(int), 0, len(goals))
-    part_F = np.clip((time_F - leg_F) / 0.55, 0.0, 1.0)[:, None]
-    part_F = part_F * part_F * (3.0 - 2.0 * part_F)
+    from_L2 = np.concatenate([goals_S2[:1] + outside, left_S2])
+    to_L2 = np.concatenate([goals_S2, left_S2[-1:] + outside])
+    pull_L2 = np.concatenate([left_S2 - goals_S2, np.zeros((1, 2))])
+    leg_F, into_F = _legs(len(stops), num_frames)
+    part_F = _smooth(into_F / _ON_THE_WAY)[:, None]
+    tip_F2 = from_L2[leg_F] * (1 - part_F) + to_L2[leg_F] * part_F
     return HandPath(
-        tip_F2=stations[leg_F] * (1 - part_F) + stations[leg_F + 1] * part_F,
+        tip_F2=tip_F2 + pull_L2[leg_F] * _pulled(into_F)[:, None],
         arm_angle=arm_angle,
         sprite_seed=int(rng.integers(2**31)),
     )
+
+
+def pulled_share(stop: int, num_stops: int, num_frames: int) -> np.ndarray:
+    """(F,) how much of its pull a touring hand has made at one of its stops, 0 to 1."""
+    leg_F, into_F = _legs(num_stops, num_frames)
+    return np.where(leg_F == stop, _pulled(into_F), (leg_F > stop).astype(np.float64))
+
+
+def _legs(num_stops: int, num_frames: int) -> tuple[np.ndarray, np.ndarray]:
+    """(F,) which leg of its tour a hand is on, and (F,) how far into that leg, from 0 to 1."""
+    time_F = np.linspace(0.0, num_stops + 1.0, num_frames)
+    leg_F = np.clip(np.floor(time_F).astype(int), 0, num_stops)
+    return leg_F, time_F - leg_F
+
+
+def _pulled(into_F: np.ndarray) -> np.ndarray:
+    return _smooth((into_F - _ON_THE_WAY) / (1.0 - _ON_THE_WAY))
+
+
+def _smooth(part_F: np.ndarray) -> np.ndarray:
+    part_F = np.clip(part_F, 0.0, 1.0)
+    return part_F * part_F * (3.0 - 2.0 * part_F)
 
 
 def _arm_direction(rng: np.random.Generator) -> tuple[float, np.ndarray]:

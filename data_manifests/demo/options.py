@@ -83,6 +83,12 @@ _OPTIONS = (
         type=click.IntRange(1, int(DIAL_LIMITS["stops"])),
         help="Stops of the hand at most, on objects or beside them.",
     ),
+    _DialOption(
+        flag="--pull",
+        dial="pull_pixels",
+        type=click.FloatRange(0, DIAL_LIMITS["pull_pixels"]),
+        help="How far the hand pulls what it touches, in pixels.",
+    ),
 )
 
 

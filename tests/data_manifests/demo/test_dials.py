@@ -14,9 +14,11 @@ from data_manifests.demo.dials import (
     DECOY_Y,
     DISTRACTORS,
     HAND,
+    HEIGHT,
     ROLE_X,
     ROLE_Y,
     TOUCHABLE,
+    WIDTH,
     Dials,
 )
 from data_manifests.demo.plans import PLANNERS
@@ -159,6 +161,30 @@ def test_stops_are_counted() -> None:
     assert {stops: max(counts) for stops, counts in touched.items()} == {1: 1, 2: 2, 3: 3}
 
 
+def test_what_is_touched_is_pulled_and_nothing_else_moves() -> None:
+    for scene in scenes("demo-touch", 30, pull_pixels=18.0):
+        assert scene.actors[-1].class_name == HAND
+        for track, actor in enumerate(scene.actors[:-1]):
+            first_2, last_2 = actor.position_F2[[0, -1]]
+            way = np.hypot(*(last_2 - first_2))
+            assert way == pytest.approx(18.0 if track in scene.touched else 0.0)
+            assert 0 < last_2[0] < WIDTH and 0 < last_2[1] < HEIGHT
+
+
+def test_an_object_moves_only_with_the_hand_on_it() -> None:
+    moved = 0
+    for scene in scenes("demo-touch", 30, pull_pixels=18.0):
+        hand_F2 = scene.actors[-1].position_F2
+        for track in scene.touched:
+            place_F2 = scene.actors[track].position_F2
+            steps_F = np.hypot(*np.diff(place_F2, axis=0).T)
+            pulling = np.flatnonzero((steps_F[:-1] > 0.5) & (steps_F[1:] > 0.5)) + 1
+            gap_F = np.hypot(*(hand_F2 - place_F2).T)
+            assert np.all(gap_F[pulling] == pytest.approx(7.0))  # as far as a hand holds things
+            moved += len(pulling)
+    assert moved > 20
+
+
 def test_more_objects_than_classes_are_refused() -> None:
     with pytest.raises(ConfigError) as error:
         Dials(objects=6, classes=5)
@@ -187,6 +213,7 @@ def test_a_hand_and_the_dials_of_other_data_sets_leave_a_film_alone() -> None:
         ("objects", 9, "[1, 8]"),
         ("classes", 0, "[1, 14]"),
         ("stops", 0, "[1, 3]"),
+        ("pull_pixels", 31.0, "[0, 30.0]"),
     ],
 )
 def test_values_out_of_range_are_refused(name, value, range_) -> None:
