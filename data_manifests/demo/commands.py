@@ -187,9 +187,21 @@ def demo(size: str | None, seed: int, as_json: bool) -> None:
 
 
 @click.command("demo-tables")
-@click.argument("dataset", type=click.Choice(["demo", "demo-touch"]))
+@click.argument("dataset", type=click.Choice(["demo", "demo-touch", "demo-places"]))
 @click.option("--short", "size", flag_value="short", help="A few films and steps: shows it works.")
+@click.option(
+    "--experiments",
+    help="What to measure on demo: table2, reversed, table5, controls, films, frames, decoys, "
+    "objects.  [default: table2,reversed,table5]",
+)
 @click.option("--systems", help="Rows of table 2, separated by commas, or all.")
+@click.option(
+    "--precision",
+    type=click.Choice(["fp32", "bf16"]),
+    default="fp32",
+    show_default=True,
+    help="Of all trainings; bf16 is faster where the processor computes in it.",
+)
 @seeds_option
 @click.option(
     "--jobs",
@@ -199,9 +211,11 @@ def demo(size: str | None, seed: int, as_json: bool) -> None:
     help="Trainings at the same time.",
 )
 def demo_tables(
-    dataset: Literal["demo", "demo-touch"],
+    dataset: Literal["demo", "demo-touch", "demo-places"],
     size: Literal["short"] | None,
+    experiments: str | None,
     systems: str | None,
+    precision: Literal["fp32", "bf16"],
     num_seeds: int,
     jobs: int,
 ) -> None:
@@ -216,7 +230,9 @@ def demo_tables(
     request = TablesRequest(
         dataset=dataset,
         size=size or "full",
+        experiments=tuple(experiments.split(",")) if experiments else (),
         systems=() if chosen == ("all",) else chosen,
+        precision=precision,
         num_seeds=num_seeds,
         jobs=jobs,
     )

@@ -1,20 +1,42 @@
-"""`orn demo-tables`: from nothing to the paper's comparisons on a demo world, as commands.
+"""`orn demo-tables`: from nothing to the comparisons of docs/results.md on a world, as commands.
 
-draw the world and pictures to learn first weights from -> true detections -> store clips ->
-first weights -> leak report -> table 2 -> reversed films -> table 5
+Pictures and first weights, where systems start from learned ones -> draw the world -> true
+detections -> store clips -> leak report -> the experiments that were asked for.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from data_manifests.demo.steps import Step, StepRecord, run_steps
+from data_manifests.demo.table_steps import (
+    PICTURES,
+    Ablation,
+    World,
+    ablation_folder,
+    ablation_step,
+    data_steps,
+    first_weights_steps,
+    leak_step,
+    reverse_step,
+)
+from shared.errors import ConfigError
 
-__all__ = ["TableSize", "TablesRequest", "run_tables", "table_steps"]
+__all__ = ["EXPERIMENTS", "MAIN_SYSTEMS", "TablesRequest", "run_tables", "table_steps"]
 
-PICTURES = "demo-classes"
+TableWorld = Literal["demo", "demo-touch", "demo-places"]
+Precision = Literal["fp32", "bf16"]
+
+EXPERIMENTS: dict[TableWorld, tuple[str, ...]] = {
+    "demo": ("table2", "reversed", "table5", "controls", "films", "frames", "decoys", "objects"),
+    "demo-touch": ("table2",),
+    "demo-places": ("pairs",),
+}
+"""What can be measured on each world, in this order."""
+_BY_DEFAULT = ("table2", "reversed", "table5", "pairs")
 MAIN_SYSTEMS = (
     "activity-head",
     "orn",
@@ -23,6 +45,20 @@ MAIN_SYSTEMS = (
     "coco-class-object-head",
     "coco-shape-object-head",
 )
+_PAIR_SYSTEMS = (
+    "object-head",
+    "coco-intra-object-head",
+    "clique-1-object-head",
+    "clique-3-object-head",
+)
+_COMPARED = ("activity-head", "orn")
+_DIALS = {"demo-touch": ("--objects", "6", "--classes", "6", "--pull", "18")}
+"""Worlds are as `orn demo-world` draws them but for these."""
+_WORLD_CURVES = {
+    "decoys": tuple(("--decoy-pairs", str(number)) for number in (0, 1, 3)),
+    "objects": tuple(("--distractors", str(number)) for number in (0, 2, 4)),
+}
+"""Experiments that draw a world a value of a dial."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,34 +67,56 @@ class TableSize:
 
     films: dict[str, str]
     """TRAIN,VALIDATION,TEST of each data set."""
+    curve_films: str
+    """TRAIN,VALIDATION,TEST of worlds that differ in a dial."""
     first_weights_steps: int
     """Of the ResNet that all systems start from."""
-    object_head_steps: int
+    object_head_steps: dict[TableWorld, int]
     """Of the object head alone, in systems of two heads."""
-    steps: int
+    steps: dict[TableWorld, int]
     """Of both heads; a system of one head has as many as both phases together."""
+    pair_batch: int
+    """Clips of a batch where pairs are compared without pixels."""
     table5: tuple[str, ...]
     """Rows of table 5."""
+    train_segments: str
+    """Numbers of films to train on, separated by commas."""
+    clip_frames: str
+    """Numbers of frames of a clip, separated by commas."""
 
 
 SIZES = {
     "full": TableSize(
         films={
             "demo": "4000,400,1000",
-            "demo-touch": "2400,400,1000",
+            "demo-touch": "4000,400,1000",
+            "demo-places": "4000,400,1000",
             PICTURES: "2400,200,0",
         },
+        curve_films="2000,200,1000",
         first_weights_steps=2500,
-        object_head_steps=500,
-        steps=1100,
+        object_head_steps={"demo": 500, "demo-touch": 500, "demo-places": 0},
+        steps={"demo": 1100, "demo-touch": 1100, "demo-places": 6000},
+        pair_batch=64,
         table5=("inflation-01", "inflation-02", "inflation-09", "inflation-10"),
+        train_segments="500,1000,2000,4000",
+        clip_frames="2,4,8",
     ),
     "short": TableSize(
-        films={"demo": "48,24,24", "demo-touch": "24,12,12", PICTURES: "24,12,0"},
+        films={
+            "demo": "48,24,24",
+            "demo-touch": "24,12,12",
+            "demo-places": "24,12,12",
+            PICTURES: "24,12,0",
+        },
+        curve_films="24,12,12",
         first_weights_steps=2,
-        object_head_steps=1,
-        steps=2,
+        object_head_steps={"demo": 1, "demo-touch": 1, "demo-places": 0},
+        steps={"demo": 2, "demo-touch": 2, "demo-places": 2},
+        pair_batch=8,
         table5=("inflation-01", "inflation-10"),
+        train_segments="24,48",
+        clip_frames="2,4",
     ),
 }
 
@@ -67,21 +125,39 @@ SIZES = {
 class TablesRequest:
     """What `orn demo-tables` was asked for."""
 
-    dataset: Literal["demo", "demo-touch"]
+    dataset: TableWorld
     """The world."""
     size: Literal["full", "short"]
     """One of `SIZES`."""
+    experiments: tuple[str, ...] = ()
+    """Some of `EXPERIMENTS`; those of the main claims if empty."""
     systems: tuple[str, ...] = MAIN_SYSTEMS
     """Rows of table 2; all of them if empty."""
+    precision: Precision = "fp32"
+    """Of all trainings."""
     num_seeds: int = 3
     """Seeds of each system."""
     jobs: int = 1
     """Trainings at the same time."""
 
+    def __post_init__(self) -> None:
+        """Raises ConfigError naming an experiment that the world does not have."""
+        known = EXPERIMENTS[self.dataset]
+        for name in self.experiments:
+            if name not in known:
+                raise ConfigError(
+                    f"--experiments: wanted some of {', '.join(known)} for {self.dataset}, "
+                    f"found {name!r}"
+                )
+
     @property
     def folder(self) -> Path:
         """Where everything lies."""
         return Path("tables") if self.size == "full" else Path("tables-short")
+
+    def asks_for(self, experiment: str) -> bool:
+        """Whether an experiment is to be made."""
+        return experiment in (self.experiments or _BY_DEFAULT)
 
 
 def run_tables(request: TablesRequest) -> tuple[Path, ...]:
@@ -100,121 +176,140 @@ def run_tables(request: TablesRequest) -> tuple[Path, ...]:
 
 
 def table_steps(request: TablesRequest) -> list[Step]:
-    """The commands in order; those of the first weights are the same for each world."""
-    size, folder = SIZES[request.size], request.folder
-    weights = folder / "first-weights.pth"
-    steps = [
-        *_data_steps(PICTURES, size, folder),
-        *_first_weights_steps(size, folder, weights),
-        *_data_steps(request.dataset, size, folder),
-        _leak_step(request),
-        _ablation_step(request, weights, table="2", systems=request.systems),
-    ]
-    if request.dataset == "demo":
-        if "orn" in request.systems or not request.systems:
-            steps += [_reverse_step(request, seed) for seed in range(request.num_seeds)]
-        systems = SIZES[request.size].table5
-        steps.append(_ablation_step(request, weights, table="5", systems=systems))
+    """The commands in order; those of the first weights are the same for each world that needs
+    them."""
+    world = _world(request, request.dataset)
+    steps = [] if request.dataset == "demo-places" else _first_weights(request)
+    steps += [*data_steps(world), leak_step(world)]
+    for experiment in EXPERIMENTS[request.dataset]:
+        if request.asks_for(experiment):
+            steps += _experiment_steps(experiment, request, world)
     return steps
 
 
-def _data_steps(dataset: str, size: TableSize, folder: Path) -> list[Step]:
-    """Films, what they truly show as shards, and the clip store."""
-    data = ("--data", str(folder / "data"))
-    shards, clips = folder / "shards" / dataset, folder / "clips" / f"{dataset}.h5"
-    return [
-        Step(
-            name=f"{dataset} world",
-            title=f"Draw {dataset}",
-            arguments=("demo-world", dataset, *data, "--films", size.films[dataset]),
-            outputs=(folder / "data" / dataset / "world.json",),
-        ),
-        Step(
-            name=f"{dataset} truth",
-            title=f"Write what {dataset} truly shows as shards",
-            arguments=("demo-truth", dataset, *data, "--out", str(shards)),
-            outputs=(shards / "plan.json",),
-        ),
-        Step(
-            name=f"{dataset} clips",
-            title=f"Store the frames of {dataset}",
-            arguments=("clips", dataset, *data, "--out", str(clips)),
-            outputs=(clips,),
-        ),
-    ]
-
-
-def _first_weights_steps(size: TableSize, folder: Path, weights: Path) -> list[Step]:
-    run = folder / "runs" / "first-weights"
-    return [
-        Step(
-            name="first weights",
-            title="Train a ResNet-18 to say which classes a picture shows",
-            arguments=(
-                "train", PICTURES, *_inputs(folder, PICTURES), "--system", "r18",
-                "--run", str(run), "--set", "data.clip_frames=1",
-                "--set", "optimiser.batch_size=64", "--set", "phases.object_head_steps=0",
-                "--set", f"phases.steps={size.first_weights_steps}",
-            ),
-            outputs=(run / "best.pt",),
-        ),
-        Step(
-            name="export",
-            title="Write its weights, for all systems to start from",
-            arguments=("model", "export", str(run), str(weights)),
-            outputs=(weights,),
-        ),
-    ]  # fmt: skip
-
-
-def _leak_step(request: TablesRequest) -> Step:
-    out = request.folder / "runs" / f"leaks-{request.dataset}"
-    data = str(request.folder / "data")
-    return Step(
-        name="leaks",
-        title="Say what gives labels away without training",
-        arguments=(
-            "demo-leaks", request.dataset, "--data", data, "--untrained", "--out", str(out),
-        ),
-        outputs=(out / "leaks-validation.md",),
-    )  # fmt: skip
-
-
-def _ablation_step(
-    request: TablesRequest, weights: Path, *, table: str, systems: tuple[str, ...]
-) -> Step:
-    size = SIZES[request.size]
-    out = request.folder / "runs" / f"{request.dataset}-table{table}"
-    chosen = ("--systems", ",".join(systems)) if systems else ()
-    return Step(
-        name=f"table {table}",
-        title=f"Train and measure table {table} with {request.num_seeds} seeds",
-        arguments=(
-            "ablate", request.dataset, *_inputs(request.folder, request.dataset),
-            "--table", table, *chosen, "--seeds", str(request.num_seeds),
-            "--jobs", str(request.jobs), "--weights", str(weights), "--out", str(out),
-            "--set", "initial_weights=imagenet", "--set", "validation.every_epochs=4",
-            "--set", f"phases.object_head_steps={size.object_head_steps}",
-            "--set", f"phases.steps={size.steps}", "--test",
-        ),
-        outputs=(out / f"table-{table}-test.md",),
-    )  # fmt: skip
-
-
-def _reverse_step(request: TablesRequest, seed: int) -> Step:
-    run = request.folder / "runs" / f"{request.dataset}-table2" / "orn" / f"seed{seed}"
-    return Step(
-        name=f"reverse {seed}",
-        title=f"Films backwards, seed {seed}",
-        arguments=("demo-reverse", str(run), "--split", "test"),
-        outputs=(run / "reversed-test.json",),
+def _world(request: TablesRequest, dataset: str) -> World:
+    return World(
+        dataset=dataset,
+        films=SIZES[request.size].films[dataset],
+        folder=request.folder,
+        dials=_DIALS.get(dataset, ()),
     )
 
 
-def _inputs(folder: Path, dataset: str) -> tuple[str, ...]:
-    return (
-        "--data", str(folder / "data"),
-        "--shards", str(folder / "shards" / dataset),
-        "--clips", str(folder / "clips" / f"{dataset}.h5"),
-        "--recipe", "demo",
-    )  # fmt: skip
+def _first_weights(request: TablesRequest) -> list[Step]:
+    pictures = _world(request, PICTURES)
+    num_steps = SIZES[request.size].first_weights_steps
+    return [
+        *data_steps(pictures),
+        *first_weights_steps(pictures, _weights(request), num_steps=num_steps),
+    ]
+
+
+def _weights(request: TablesRequest) -> Path:
+    return request.folder / "first-weights.pth"
+
+
+def _experiment_steps(experiment: str, request: TablesRequest, world: World) -> list[Step]:
+    """What an experiment adds to the steps."""
+    size = SIZES[request.size]
+    if experiment == "table2":
+        return [_compare(request, world, experiment, systems=request.systems)]
+    if experiment == "reversed":
+        return _reversed_steps(request, world)
+    if experiment == "table5":
+        return [_compare(request, world, experiment, table="5", systems=size.table5)]
+    if experiment == "controls":
+        return [_compare(request, world, experiment, table="controls", systems=())]
+    if experiment == "films":
+        vary = f"data.train_segments={size.train_segments}"
+        return [_compare(request, world, experiment, systems=_COMPARED, vary=vary)]
+    if experiment == "frames":
+        vary = f"data.clip_frames={size.clip_frames}"
+        return [_compare(request, world, experiment, systems=_COMPARED, vary=vary)]
+    if experiment == "pairs":
+        return _pair_steps(request, world)
+    return _world_curve_steps(experiment, request)
+
+
+def _compare(
+    request: TablesRequest,
+    world: World,
+    experiment: str,
+    *,
+    table: Literal["2", "5", "controls"] = "2",
+    systems: Sequence[str],
+    vary: str | None = None,
+) -> Step:
+    """Systems that start from the first weights, under one schedule."""
+    size = SIZES[request.size]
+    settings = (
+        "initial_weights=imagenet",
+        f"precision={request.precision}",
+        # Only at the end of a phase where epochs differ in length.
+        f"validation.every_epochs={4 if vary is None else 1000}",
+        f"phases.object_head_steps={size.object_head_steps[request.dataset]}",
+        f"phases.steps={size.steps[request.dataset]}",
+    )
+    ablation = Ablation(
+        title=f"Train and measure {experiment} on {world.name} with {request.num_seeds} seeds",
+        name=experiment,
+        table=table,
+        systems=tuple(systems),
+        settings=settings,
+        vary=vary,
+        weights=_weights(request),
+        num_seeds=request.num_seeds,
+        jobs=request.jobs,
+    )
+    return ablation_step(world, ablation)
+
+
+def _reversed_steps(request: TablesRequest, world: World) -> list[Step]:
+    """The runs of orn in table 2, where it is among the systems."""
+    if request.systems and "orn" not in request.systems:
+        return []
+    runs = ablation_folder(world, "table2") / "orn"
+    return [reverse_step(runs / f"seed{seed}") for seed in range(request.num_seeds)]
+
+
+def _pair_steps(request: TablesRequest, world: World) -> list[Step]:
+    """Object heads that see masks and classes alone, with a recurrence and without one."""
+    size = SIZES[request.size]
+    settings = (
+        'model.object_parts=["shape","class"]',
+        f"optimiser.batch_size={size.pair_batch}",
+        "validation.every_epochs=16",
+        f"phases.steps={size.steps[request.dataset]}",
+        "phases.object_head_steps=0",
+    )
+    kinds = (("recurrent", ()), ("summed", ("model.reasoning=mlp",)))
+    return [
+        ablation_step(
+            world,
+            Ablation(
+                title=f"Train and measure object heads on {world.name}, {kind}",
+                name=f"pairs-{kind}",
+                table="2",
+                systems=_PAIR_SYSTEMS,
+                settings=(*settings, *more),
+                num_seeds=request.num_seeds,
+                jobs=request.jobs,
+            ),
+        )
+        for kind, more in kinds
+    ]
+
+
+def _world_curve_steps(experiment: str, request: TablesRequest) -> list[Step]:
+    """The main systems on worlds that differ in one dial."""
+    steps = []
+    for dial in _WORLD_CURVES[experiment]:
+        world = World(
+            dataset=request.dataset,
+            films=SIZES[request.size].curve_films,
+            folder=request.folder,
+            dials=dial,
+            variant="".join(dial).strip("-"),
+        )
+        steps += [*data_steps(world), _compare(request, world, experiment, systems=_COMPARED)]
+    return steps

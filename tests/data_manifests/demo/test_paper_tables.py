@@ -6,33 +6,80 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from data_manifests.demo.paper_tables import TablesRequest, run_tables, table_steps
+from data_manifests.demo.paper_tables import EXPERIMENTS, TablesRequest, run_tables, table_steps
 from shared.cli import orn
+from shared.errors import ConfigError
+
+EVERYTHING = {
+    dataset: TablesRequest(dataset=dataset, size="short", experiments=experiments)
+    for dataset, experiments in EXPERIMENTS.items()
+}
+
+
+def commands(request: TablesRequest) -> dict[str, str]:
+    return {step.name: " ".join(step.arguments) for step in table_steps(request)}
 
 
 def test_full_tables_have_a_test_part_of_a_thousand_films_and_three_seeds() -> None:
-    steps = table_steps(TablesRequest(dataset="demo", size="full"))
-    commands = {step.name: " ".join(step.arguments) for step in steps}
-    assert "--films 4000,400,1000" in commands["demo world"]
-    assert "--seeds 3" in commands["table 2"]
-    assert commands["table 2"].endswith("--test")
-    assert [name for name in commands if name.startswith("reverse")] == [
-        "reverse 0",
-        "reverse 1",
-        "reverse 2",
+    given = commands(TablesRequest(dataset="demo", size="full"))
+    assert "--films 4000,400,1000" in given["demo world"]
+    assert "--seeds 3" in given["demo table2"]
+    assert given["demo table2"].endswith("--test")
+    assert [name for name in given if name.startswith("reverse")] == [
+        "reverse seed0",
+        "reverse seed1",
+        "reverse seed2",
     ]
+    assert list(given)[-1] == "demo table5"
 
 
 def test_systems_may_be_chosen() -> None:
     request = TablesRequest(dataset="demo-touch", size="full", systems=("coco-intra",))
-    names = [step.name for step in table_steps(request)]
-    assert names[-2:] == ["leaks", "table 2"]  # films of touches have no mirrored labels
-    every = table_steps(TablesRequest(dataset="demo", size="full", systems=()))
-    assert "--systems" not in next(step for step in every if step.name == "table 2").arguments
+    names = list(commands(request))
+    assert names[-2:] == ["demo-touch leaks", "demo-touch table2"]
+    every = commands(TablesRequest(dataset="demo", size="full", systems=()))
+    assert "--systems" not in every["demo table2"]
 
 
-def test_every_command_is_one_that_orn_knows() -> None:
-    for step in table_steps(TablesRequest(dataset="demo", size="short")):
+def test_pairs_are_compared_without_pixels_with_a_recurrence_and_without() -> None:
+    given = commands(TablesRequest(dataset="demo-places", size="full"))
+    assert "first weights" not in given
+    recurrent, summed = (given[f"demo-places pairs-{kind}"] for kind in ("recurrent", "summed"))
+    assert 'model.object_parts=["shape","class"]' in recurrent
+    assert "model.reasoning=mlp" in summed
+    assert "model.reasoning=mlp" not in recurrent
+
+
+def test_a_world_a_value_of_a_dial() -> None:
+    request = TablesRequest(dataset="demo", size="full", experiments=("decoys",))
+    given = commands(request)
+    for number in (0, 1, 3):
+        drawn = given[f"demo-decoy-pairs{number} world"]
+        data = f"tables/data-decoy-pairs{number}"
+        assert f"--data {data} " in drawn
+        assert drawn.endswith(f"--decoy-pairs {number}")
+        assert f"--data {data} " in given[f"demo-decoy-pairs{number} decoys"]
+
+
+def test_the_precision_is_that_of_all_trainings() -> None:
+    given = commands(TablesRequest(dataset="demo", size="full", precision="bf16"))
+    assert all("precision=bf16" in given[f"demo {name}"] for name in ("table2", "table5"))
+
+
+def test_an_experiment_that_a_world_does_not_have_is_refused() -> None:
+    with pytest.raises(ConfigError) as caught:
+        TablesRequest(dataset="demo-touch", size="full", experiments=("table5",))
+    assert str(caught.value) == (
+        "--experiments: wanted some of table2 for demo-touch, found 'table5'"
+    )
+
+
+@pytest.mark.parametrize("dataset", EVERYTHING)
+def test_every_command_is_one_that_orn_knows_and_has_a_name_of_its_own(dataset) -> None:
+    steps = table_steps(EVERYTHING[dataset])
+    assert len({step.name for step in steps}) == len(steps)
+    assert len({step.outputs for step in steps}) == len(steps)
+    for step in steps:
         result = CliRunner().invoke(orn, [*step.arguments, "--help"])
         assert result.exit_code == 0, result.output
 
@@ -41,13 +88,19 @@ def test_every_command_is_one_that_orn_knows() -> None:
 def test_the_short_form_runs_and_is_done_then(tmp_path: Path, monkeypatch, capfd) -> None:
     monkeypatch.chdir(tmp_path)
     request = TablesRequest(
-        dataset="demo", size="short", systems=("activity-head", "orn"), num_seeds=1, jobs=2
+        dataset="demo",
+        size="short",
+        experiments=("table2", "reversed", "table5", "films"),
+        systems=("activity-head", "orn"),
+        num_seeds=1,
+        jobs=2,
     )
     reports = run_tables(request)
     assert [path.name for path in reports] == [
-        "leaks-validation.md",
+        "leaks-test.md",
         "table-2-test.md",
         "table-5-test.md",
+        "table-2-train_segments-test.md",
     ]
     report = json.loads(reports[1].with_suffix(".json").read_text())
     assert [row["system"] for row in report["systems"]] == ["activity-head", "orn"]
@@ -55,3 +108,16 @@ def test_the_short_form_runs_and_is_done_then(tmp_path: Path, monkeypatch, capfd
     capfd.readouterr()
     assert run_tables(request) == reports
     assert capfd.readouterr().err.count("done before") == len(table_steps(request))
+
+
+@pytest.mark.slow
+def test_the_short_form_of_pairs_runs(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    reports = run_tables(TablesRequest(dataset="demo-places", size="short", num_seeds=1, jobs=2))
+    assert [path.parent.name for path in reports] == [
+        "leaks-demo-places",
+        "demo-places-pairs-recurrent",
+        "demo-places-pairs-summed",
+    ]
+    report = json.loads(reports[2].with_suffix(".json").read_text())
+    assert report["systems"][0]["overrides"][-1] == "model.reasoning=mlp"
