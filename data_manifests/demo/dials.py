@@ -65,12 +65,16 @@ DIAL_LIMITS = {
     "classes": len(TOUCHABLE),
     "stops": 3,
     "pull_pixels": 30.0,
+    "columns": 5,
 }
 """Largest value of each dial that has one; the camera's is as far as the table is drawn."""
 
 LARGEST_CAMERA_OF_PLACES = 6.0
 """For demo-places: whether a ball is where another object was can be seen only if the camera moves
 by less than half of the distance between two objects."""
+
+FEWEST_COLUMNS = 3
+"""Of the grid of demo-places: with less, not all objects find a place of their own."""
 
 _PICTURE = ("camera_pixels", "noise", "texture")
 _CAST = ("distractors", "look_alikes", "idle_hand_probability")
@@ -80,7 +84,7 @@ USED_DIALS = {
     "demo": ("frames", "decoy_probability", "decoy_pairs", *_CAST, *_PICTURE),
     "demo-touch": (*_TOUCH, *_PICTURE),
     "demo-long": (*_CAST, *_PICTURE),
-    "demo-places": _PICTURE,
+    "demo-places": ("columns", *_PICTURE),
     "demo-classes": (*_TOUCH, *_PICTURE),
     "demo-detector": ("frames", *_CAST, *_PICTURE),
 }
@@ -141,6 +145,10 @@ class Dials:
     """How far the hand pulls what it touches before it goes on, in pixels. Where it does, a touch
     leaves a trace that frames before and after it show."""
 
+    columns: int = 0
+    """Of a grid with three rows on which objects stand, so that there are few places to know; 0
+    for anywhere on the table."""
+
     def __post_init__(self) -> None:
         if self.frames < 2:
             raise ConfigError(f"dials.frames must be at least 2, found {self.frames}")
@@ -152,6 +160,10 @@ class Dials:
             value, least = getattr(self, name), int(name in _AT_LEAST_ONE)
             if not least <= value <= largest:
                 raise ConfigError(f"dials.{name} must lie in [{least}, {largest}], found {value}")
+        if 0 < self.columns < FEWEST_COLUMNS:
+            raise ConfigError(
+                f"dials.columns must be 0 or at least {FEWEST_COLUMNS}, found {self.columns}"
+            )
         if self.objects > self.classes:
             raise ConfigError(
                 f"dials.objects must be at most dials.classes, {self.classes}, since all objects "

@@ -89,6 +89,12 @@ _OPTIONS = (
         type=click.FloatRange(0, DIAL_LIMITS["pull_pixels"]),
         help="How far the hand pulls what it touches, in pixels.",
     ),
+    _DialOption(
+        flag="--columns",
+        dial="columns",
+        type=click.IntRange(0, int(DIAL_LIMITS["columns"])),
+        help="Columns of a grid of places, with three rows; 0 for anywhere.",
+    ),
 )
 
 

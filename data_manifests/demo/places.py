@@ -8,6 +8,7 @@ alike, and which classes are there is always the same.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -26,6 +27,8 @@ _MARGIN = 15.0
 _APART = 27.0
 """Pixels between two objects of a frame, and between a ball and old places that are not meant."""
 _JITTER = 1.5
+_ROWS = 3
+"""Of the grid of places, if there is one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +44,7 @@ class Arrangements:
 def plan_places_scene(label: int, *, dials: Dials, rng: np.random.Generator) -> Scene:
     """A film in which a ball takes the old place of the object of class `PLACE_CLASSES[label]`."""
     names = [*ROLE_Y, *[BALL] * _NUM_BALLS]
-    arrangements = arrange(label, rng)
+    arrangements = arrange(label, columns=dials.columns, rng=rng)
     half = FRAMES // 2
     actors: list[Actor] = []
     for number, name in enumerate(names):
@@ -60,22 +63,30 @@ def plan_places_scene(label: int, *, dials: Dials, rng: np.random.Generator) -> 
     )
 
 
-def arrange(label: int, rng: np.random.Generator) -> Arrangements:
+def arrange(label: int, *, columns: int, rng: np.random.Generator) -> Arrangements:
     """Random places before and after; those of the balls avoid the old places of other classes but
-    for the one that the label names."""
+    for the one that the label names.
+
+    Args:
+        label: Place in `PLACE_CLASSES`.
+        columns: Of a grid on which all stand; 0 for anywhere on the table.
+        rng: Random numbers of the film.
+    """
     num_objects = len(ROLE_Y)
+    spread = partial(_spread_out, columns=columns, rng=rng)
     while True:
-        before_N2 = _spread([], num_objects + _NUM_BALLS, avoid=[], rng=rng)
+        before_N2 = spread([], num_objects + _NUM_BALLS, avoid=[])
         if before_N2 is None:
             continue
         old = list(before_N2[:num_objects])
         taken = []
         if label < num_objects:
-            taken = [old[label] + rng.uniform(-_JITTER, _JITTER, 2)]
-        balls_N2 = _spread(taken, _NUM_BALLS, avoid=old, rng=rng)
+            # Exactly, on a grid: a ball beside its grid point would tell that a place was taken.
+            taken = [old[label] + (0 if columns else rng.uniform(-_JITTER, _JITTER, 2))]
+        balls_N2 = spread(taken, _NUM_BALLS, avoid=old)
         if balls_N2 is None:
             continue
-        all_N2 = _spread(list(balls_N2), num_objects + _NUM_BALLS, avoid=[], rng=rng)
+        all_N2 = spread(list(balls_N2), num_objects + _NUM_BALLS, avoid=[])
         if all_N2 is None:
             continue
         order = rng.permutation(_NUM_BALLS)
@@ -83,8 +94,13 @@ def arrange(label: int, rng: np.random.Generator) -> Arrangements:
         return Arrangements(before_N2=before_N2, after_N2=after_N2)
 
 
-def _spread(
-    places: list[np.ndarray], number: int, *, avoid: list[np.ndarray], rng: np.random.Generator
+def _spread_out(
+    places: list[np.ndarray],
+    number: int,
+    *,
+    avoid: list[np.ndarray],
+    columns: int,
+    rng: np.random.Generator,
 ) -> np.ndarray | None:
     """(number, 2) the places given and random ones beside them, all apart from each other, the new
     ones also from `avoid`; None if they do not fit."""
@@ -92,7 +108,16 @@ def _spread(
     for _ in range(400):
         if len(found) == number:
             return np.array(found)
-        place_2 = rng.uniform((_MARGIN, _MARGIN), (WIDTH - _MARGIN, HEIGHT - _MARGIN))
+        place_2 = _place(columns, rng)
         if all(np.hypot(*(place_2 - other)) >= _APART for other in (*found, *avoid)):
             found.append(place_2)
     return np.array(found) if len(found) == number else None
+
+
+def _place(columns: int, rng: np.random.Generator) -> np.ndarray:
+    """x and y of a random place: of the grid if it has columns, else anywhere."""
+    low_2, high_2 = np.full(2, _MARGIN), np.array([WIDTH - _MARGIN, HEIGHT - _MARGIN])
+    if columns == 0:
+        return rng.uniform(low_2, high_2)
+    cell_2 = rng.integers((columns, _ROWS))
+    return low_2 + (high_2 - low_2) * cell_2 / np.array([columns - 1, _ROWS - 1])

@@ -201,6 +201,11 @@ def test_a_hand_and_the_dials_of_other_data_sets_leave_a_film_alone() -> None:
     assert any(objects(scene, (HAND,)) for scene in scenes())
 
 
+def test_a_grid_without_a_place_for_all_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"dials\.columns must be 0 or at least 3, found 2"):
+        Dials(columns=2)
+
+
 @pytest.mark.parametrize(
     ("name", "value", "range_"),
     [

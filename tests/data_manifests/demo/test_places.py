@@ -11,19 +11,21 @@ def _distances(one_N2: np.ndarray, other_M2: np.ndarray) -> np.ndarray:
     return np.hypot(*np.moveaxis(one_N2[:, None] - other_M2[None], 2, 0))
 
 
+@pytest.mark.parametrize("columns", [0, 3, 5])
 @pytest.mark.parametrize("label", range(len(PLACE_CLASSES)))
-def test_one_ball_stands_where_the_label_says(label) -> None:
+def test_one_ball_stands_where_the_label_says(label, columns) -> None:
     for seed in range(30):
-        places = arrange(label, np.random.default_rng(seed))
+        places = arrange(label, columns=columns, rng=np.random.default_rng(seed))
         near_3N = _distances(places.after_N2[3:], places.before_N2[:3]) < 10
         expected = [label] if label < 3 else []
         assert np.flatnonzero(near_3N.any(axis=0)).tolist() == expected
         assert near_3N.sum() == len(expected)
 
 
-def test_objects_are_apart_and_in_view() -> None:
+@pytest.mark.parametrize("columns", [0, 3, 5])
+def test_objects_are_apart_and_in_view(columns) -> None:
     for seed in range(30):
-        places = arrange(seed % 4, np.random.default_rng(seed))
+        places = arrange(seed % 4, columns=columns, rng=np.random.default_rng(seed))
         for half_N2 in (places.before_N2, places.after_N2):
             assert half_N2.shape == (6, 2)
             gaps = _distances(half_N2, half_N2) + 1000 * np.eye(6)
@@ -32,13 +34,23 @@ def test_objects_are_apart_and_in_view() -> None:
             assert (half_N2 <= (WIDTH - 13, HEIGHT - 13)).all()
 
 
-def test_places_of_either_half_do_not_depend_on_the_label() -> None:
+def test_a_grid_has_so_many_places() -> None:
+    found = set()
+    for seed in range(60):
+        places = arrange(seed % 4, columns=4, rng=np.random.default_rng(seed))
+        both_N2 = np.concatenate([places.before_N2, places.after_N2])
+        found |= {(float(x), float(y)) for x, y in both_N2}
+    assert len(found) == 4 * 3
+
+
+@pytest.mark.parametrize("columns", [0, 4])
+def test_places_of_either_half_do_not_depend_on_the_label(columns) -> None:
     """Mean and spread of every object's place agree between labels, as far as 400 films tell."""
     films = 400
     moments = []
     for label in range(len(PLACE_CLASSES)):
         rng = np.random.default_rng(label)
-        drawn = [arrange(label, rng) for _ in range(films)]
+        drawn = [arrange(label, columns=columns, rng=rng) for _ in range(films)]
         both = np.array([[one.before_N2, one.after_N2] for one in drawn])
         moments.append((both.mean(axis=0), both.std(axis=0)))
     for mean, deviation in moments[1:]:
