@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from data_manifests.demo.dials import ACTIVITIES
 from data_manifests.demo.steps import Step, StepRecord, run_steps
 from data_manifests.demo.table_steps import (
     PICTURES,
@@ -24,6 +25,8 @@ from data_manifests.demo.table_steps import (
     reverse_step,
 )
 from shared.errors import ConfigError
+from stage2_train.ablation.rows import wide_activity_head
+from stage2_train.training.recipe import load_recipe
 
 __all__ = ["EXPERIMENTS", "MAIN_SYSTEMS", "TablesRequest", "run_tables", "table_steps"]
 
@@ -205,8 +208,8 @@ def _first_weights(request: TablesRequest) -> list[Step]:
     ]
 
 
-def _weights(request: TablesRequest) -> Path:
-    return request.folder / "first-weights.pth"
+def _weights(request: TablesRequest, name: str = "first-weights") -> Path:
+    return request.folder / f"{name}.pth"
 
 
 def _experiment_steps(experiment: str, request: TablesRequest, world: World) -> list[Step]:
@@ -219,7 +222,7 @@ def _experiment_steps(experiment: str, request: TablesRequest, world: World) -> 
     if experiment == "table5":
         return [_compare(request, world, experiment, table="5", systems=size.table5)]
     if experiment == "controls":
-        return [_compare(request, world, experiment, table="controls", systems=())]
+        return _control_steps(request, world)
     if experiment == "films":
         vary = f"data.train_segments={size.train_segments}"
         return [_compare(request, world, experiment, systems=_COMPARED, vary=vary)]
@@ -239,8 +242,10 @@ def _compare(
     table: Literal["2", "5", "controls"] = "2",
     systems: Sequence[str],
     vary: str | None = None,
+    more: tuple[str, ...] = (),
+    weights: Path | None = None,
 ) -> Step:
-    """Systems that start from the first weights, under one schedule."""
+    """Systems that start from the first weights, or from others, under one schedule."""
     size = SIZES[request.size]
     settings = (
         "initial_weights=imagenet",
@@ -249,6 +254,7 @@ def _compare(
         f"validation.every_epochs={4 if vary is None else 1000}",
         f"phases.object_head_steps={size.object_head_steps[request.dataset]}",
         f"phases.steps={size.steps[request.dataset]}",
+        *more,
     )
     ablation = Ablation(
         title=f"Train and measure {experiment} on {world.name} with {request.num_seeds} seeds",
@@ -257,11 +263,27 @@ def _compare(
         systems=tuple(systems),
         settings=settings,
         vary=vary,
-        weights=_weights(request),
+        weights=weights or _weights(request),
         num_seeds=request.num_seeds,
         jobs=request.jobs,
     )
     return ablation_step(world, ablation)
+
+
+def _control_steps(request: TablesRequest, world: World) -> list[Step]:
+    """The table of controls; and the activity head with as many parameters as both heads have, from
+    first weights of its own width."""
+    width = wide_activity_head(load_recipe("demo", num_activities=len(ACTIVITIES)))
+    wide = (f"model.base_width={width}",)
+    weights = _weights(request, "first-weights-wide")
+    num_steps = SIZES[request.size].first_weights_steps
+    return [
+        _compare(request, world, "controls", table="controls", systems=()),
+        *first_weights_steps(
+            _world(request, PICTURES), weights, num_steps=num_steps, settings=wide
+        ),
+        _compare(request, world, "wide", systems=("activity-head",), more=wide, weights=weights),
+    ]
 
 
 def _reversed_steps(request: TablesRequest, world: World) -> list[Step]:

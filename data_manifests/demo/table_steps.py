@@ -116,26 +116,35 @@ def data_steps(world: World) -> list[Step]:
     ]
 
 
-def first_weights_steps(pictures: World, weights: Path, *, num_steps: int) -> list[Step]:
-    """A ResNet-18 that learns which classes a picture shows, and its weights in a file."""
-    run = pictures.folder / "runs" / "first-weights"
+def first_weights_steps(
+    pictures: World, weights: Path, *, num_steps: int, settings: tuple[str, ...] = ()
+) -> list[Step]:
+    """A ResNet-18 that learns which classes a picture shows, and its weights in a file.
+
+    Args:
+        pictures: What it learns from.
+        weights: The file; its name is that of the run, too.
+        num_steps: How long it learns.
+        settings: Of the recipe, to replace.
+    """
+    run = pictures.folder / "runs" / weights.stem
     return [
         Step(
-            name="first weights",
+            name=weights.stem,
             title="Train a ResNet-18 to say which classes a picture shows",
             arguments=(
                 "train", pictures.dataset, *pictures.inputs, "--system", "r18", "--run", str(run),
                 *_set(
                     (
                         "data.clip_frames=1", "optimiser.batch_size=64",
-                        "phases.object_head_steps=0", f"phases.steps={num_steps}",
+                        "phases.object_head_steps=0", f"phases.steps={num_steps}", *settings,
                     )
                 ),
             ),
             outputs=(run / "best.pt",),
         ),
         Step(
-            name="export",
+            name=f"{weights.stem} export",
             title="Write its weights, for all systems to start from",
             arguments=("model", "export", str(run), str(weights)),
             outputs=(weights,),

@@ -43,7 +43,7 @@ def test_systems_may_be_chosen() -> None:
 
 def test_pairs_are_compared_without_pixels_with_a_recurrence_and_without() -> None:
     given = commands(TablesRequest(dataset="demo-places", size="full"))
-    assert "first weights" not in given
+    assert "first-weights" not in given
     recurrent, summed = (given[f"demo-places pairs-{kind}"] for kind in ("recurrent", "summed"))
     assert 'model.object_parts=["shape","class"]' in recurrent
     assert "model.reasoning=mlp" in summed
@@ -59,6 +59,14 @@ def test_a_world_a_value_of_a_dial() -> None:
         assert f"--data {data} " in drawn
         assert drawn.endswith(f"--decoy-pairs {number}")
         assert f"--data {data} " in given[f"demo-decoy-pairs{number} decoys"]
+
+
+def test_a_wide_activity_head_starts_from_weights_of_its_width() -> None:
+    given = commands(TablesRequest(dataset="demo", size="full", experiments=("controls",)))
+    assert given["first-weights-wide"].endswith("--set model.base_width=24")
+    assert "--weights tables/first-weights-wide.pth" in given["demo wide"]
+    assert "model.base_width=24" in given["demo wide"]
+    assert "--weights tables/first-weights.pth" in given["demo controls"]
 
 
 def test_the_precision_is_that_of_all_trainings() -> None:
