@@ -13,6 +13,7 @@ from typing import Literal
 
 from data_manifests.demo.dials import ACTIVITIES
 from data_manifests.demo.steps import Step, StepRecord, run_steps
+from data_manifests.demo.table_sizes import SIZES, TableWorld
 from data_manifests.demo.table_steps import (
     PICTURES,
     Ablation,
@@ -30,7 +31,6 @@ from stage2_train.training.recipe import load_recipe
 
 __all__ = ["EXPERIMENTS", "MAIN_SYSTEMS", "TablesRequest", "run_tables", "table_steps"]
 
-TableWorld = Literal["demo", "demo-touch", "demo-places"]
 Precision = Literal["fp32", "bf16"]
 
 EXPERIMENTS: dict[TableWorld, tuple[str, ...]] = {
@@ -62,66 +62,6 @@ _WORLD_CURVES = {
     "objects": tuple(("--distractors", str(number)) for number in (0, 2, 4)),
 }
 """Experiments that draw a world a value of a dial."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TableSize:
-    """How much is drawn and trained."""
-
-    films: dict[str, str]
-    """TRAIN,VALIDATION,TEST of each data set."""
-    curve_films: str
-    """TRAIN,VALIDATION,TEST of worlds that differ in a dial."""
-    first_weights_steps: int
-    """Of the ResNet that all systems start from."""
-    object_head_steps: dict[TableWorld, int]
-    """Of the object head alone, in systems of two heads."""
-    steps: dict[TableWorld, int]
-    """Of both heads; a system of one head has as many as both phases together."""
-    pair_batch: int
-    """Clips of a batch where pairs are compared without pixels."""
-    table5: tuple[str, ...]
-    """Rows of table 5."""
-    train_segments: str
-    """Numbers of films to train on, separated by commas."""
-    clip_frames: str
-    """Numbers of frames of a clip, separated by commas."""
-
-
-SIZES = {
-    "full": TableSize(
-        films={
-            "demo": "4000,400,1000",
-            "demo-touch": "4000,400,1000",
-            "demo-places": "4000,400,1000",
-            PICTURES: "2400,200,0",
-        },
-        curve_films="2000,200,1000",
-        first_weights_steps=2500,
-        object_head_steps={"demo": 500, "demo-touch": 500, "demo-places": 0},
-        steps={"demo": 1100, "demo-touch": 1100, "demo-places": 6000},
-        pair_batch=64,
-        table5=("inflation-01", "inflation-02", "inflation-09", "inflation-10"),
-        train_segments="500,1000,2000,4000",
-        clip_frames="2,4,8",
-    ),
-    "short": TableSize(
-        films={
-            "demo": "48,24,24",
-            "demo-touch": "24,12,12",
-            "demo-places": "24,12,12",
-            PICTURES: "24,12,0",
-        },
-        curve_films="24,12,12",
-        first_weights_steps=2,
-        object_head_steps={"demo": 1, "demo-touch": 1, "demo-places": 0},
-        steps={"demo": 2, "demo-touch": 2, "demo-places": 2},
-        pair_batch=8,
-        table5=("inflation-01", "inflation-10"),
-        train_segments="24,48",
-        clip_frames="2,4",
-    ),
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
