@@ -66,6 +66,8 @@ DIAL_LIMITS = {
     "stops": 3,
     "pull_pixels": 30.0,
     "columns": 5,
+    "owners": len(ROLE_Y),
+    "balls": 3,
 }
 """Largest value of each dial that has one; the camera's is as far as the table is drawn."""
 
@@ -78,13 +80,14 @@ FEWEST_COLUMNS = 3
 
 _PICTURE = ("camera_pixels", "noise", "texture")
 _CAST = ("distractors", "look_alikes", "idle_hand_probability")
-_AT_LEAST_ONE = ("objects", "classes", "stops")
-_TOUCH = (*_AT_LEAST_ONE, "pull_pixels")
+_TOUCH = ("objects", "classes", "stops", "pull_pixels")
+_PLACES = ("columns", "owners", "balls")
+_AT_LEAST_ONE = ("objects", "classes", "stops", "owners", "balls")
 USED_DIALS = {
     "demo": ("frames", "decoy_probability", "decoy_pairs", *_CAST, *_PICTURE),
     "demo-touch": (*_TOUCH, *_PICTURE),
     "demo-long": (*_CAST, *_PICTURE),
-    "demo-places": ("columns", *_PICTURE),
+    "demo-places": (*_PLACES, *_PICTURE),
     "demo-classes": (*_TOUCH, *_PICTURE),
     "demo-detector": ("frames", *_CAST, *_PICTURE),
 }
@@ -148,6 +151,12 @@ class Dials:
     columns: int = 0
     """Of a grid with three rows on which objects stand, so that there are few places to know; 0
     for anywhere on the table."""
+
+    owners: int = len(ROLE_Y)
+    """Objects of different classes in whose old place a ball may stand, the first of `ROLE_Y`."""
+
+    balls: int = 3
+    """Balls, all alike."""
 
     def __post_init__(self) -> None:
         if self.frames < 2:

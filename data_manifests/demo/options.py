@@ -95,6 +95,18 @@ _OPTIONS = (
         type=click.IntRange(0, int(DIAL_LIMITS["columns"])),
         help="Columns of a grid of places, with three rows; 0 for anywhere.",
     ),
+    _DialOption(
+        flag="--owners",
+        dial="owners",
+        type=click.IntRange(1, int(DIAL_LIMITS["owners"])),
+        help="Objects in whose old place a ball may stand.",
+    ),
+    _DialOption(
+        flag="--balls",
+        dial="balls",
+        type=click.IntRange(1, int(DIAL_LIMITS["balls"])),
+        help="Balls, all alike.",
+    ),
 )
 
 

@@ -15,14 +15,12 @@ import numpy as np
 from data_manifests.demo.dials import HEIGHT, ROLE_Y, WIDTH, Dials
 from data_manifests.demo.scene import Actor, Scene, standing_actor
 
-PLACE_CLASSES = (*ROLE_Y, "none")
-"""Labels: whose old place a ball takes."""
-
+NOBODY = "none"
+"""Label of a film in which no ball takes an old place."""
 BALL = "sports ball"
 FRAMES = 8
 """Of a film; everything moves between the first and the second half."""
 
-_NUM_BALLS = 3
 _MARGIN = 15.0
 _APART = 27.0
 """Pixels between two objects of a frame, and between a ball and old places that are not meant."""
@@ -33,7 +31,7 @@ _ROWS = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arrangements:
-    """Where the three objects and then the balls are in either half of a film."""
+    """Where the owners of places and then the balls are in either half of a film."""
 
     before_N2: np.ndarray
     """(N, 2) x and y in pixels."""
@@ -41,10 +39,16 @@ class Arrangements:
     """(N, 2) the same in the second half."""
 
 
+def place_classes(dials: Dials) -> tuple[str, ...]:
+    """Labels: whose old place a ball takes."""
+    return (*ROLE_Y[: dials.owners], NOBODY)
+
+
 def plan_places_scene(label: int, *, dials: Dials, rng: np.random.Generator) -> Scene:
-    """A film in which a ball takes the old place of the object of class `PLACE_CLASSES[label]`."""
-    names = [*ROLE_Y, *[BALL] * _NUM_BALLS]
-    arrangements = arrange(label, columns=dials.columns, rng=rng)
+    """A film in which a ball takes the old place of the object of class
+    `place_classes(dials)[label]`."""
+    names = [*ROLE_Y[: dials.owners], *[BALL] * dials.balls]
+    arrangements = arrange(label, dials=dials, rng=rng)
     half = FRAMES // 2
     actors: list[Actor] = []
     for number, name in enumerate(names):
@@ -59,38 +63,38 @@ def plan_places_scene(label: int, *, dials: Dials, rng: np.random.Generator) -> 
         relations=(),
         touched=(),
         render_seed=int(rng.integers(2**31)),
-        label=PLACE_CLASSES[label],
+        label=place_classes(dials)[label],
     )
 
 
-def arrange(label: int, *, columns: int, rng: np.random.Generator) -> Arrangements:
+def arrange(label: int, *, dials: Dials, rng: np.random.Generator) -> Arrangements:
     """Random places before and after; those of the balls avoid the old places of other classes but
     for the one that the label names.
 
     Args:
-        label: Place in `PLACE_CLASSES`.
-        columns: Of a grid on which all stand; 0 for anywhere on the table.
+        label: Place in `place_classes`.
+        dials: How many owners and balls there are, and whether they stand on a grid.
         rng: Random numbers of the film.
     """
-    num_objects = len(ROLE_Y)
-    spread = partial(_spread_out, columns=columns, rng=rng)
+    num_owners, num_balls = dials.owners, dials.balls
+    spread = partial(_spread_out, columns=dials.columns, rng=rng)
     while True:
-        before_N2 = spread([], num_objects + _NUM_BALLS, avoid=[])
+        before_N2 = spread([], num_owners + num_balls, avoid=[])
         if before_N2 is None:
             continue
-        old = list(before_N2[:num_objects])
+        old = list(before_N2[:num_owners])
         taken = []
-        if label < num_objects:
+        if label < num_owners:
             # Exactly, on a grid: a ball beside its grid point would tell that a place was taken.
-            taken = [old[label] + (0 if columns else rng.uniform(-_JITTER, _JITTER, 2))]
-        balls_N2 = spread(taken, _NUM_BALLS, avoid=old)
+            taken = [old[label] + (0 if dials.columns else rng.uniform(-_JITTER, _JITTER, 2))]
+        balls_N2 = spread(taken, num_balls, avoid=old)
         if balls_N2 is None:
             continue
-        all_N2 = spread(list(balls_N2), num_objects + _NUM_BALLS, avoid=[])
+        all_N2 = spread(list(balls_N2), num_owners + num_balls, avoid=[])
         if all_N2 is None:
             continue
-        order = rng.permutation(_NUM_BALLS)
-        after_N2 = np.concatenate([all_N2[_NUM_BALLS:], balls_N2[order]])
+        order = rng.permutation(num_balls)
+        after_N2 = np.concatenate([all_N2[num_balls:], balls_N2[order]])
         return Arrangements(before_N2=before_N2, after_N2=after_N2)
 
 

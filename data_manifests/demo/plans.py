@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from data_manifests.demo.dials import Dials
-from data_manifests.demo.places import PLACE_CLASSES, plan_places_scene
+from data_manifests.demo.places import place_classes, plan_places_scene
 from data_manifests.demo.scene import PlannedActivity, Scene, plan_scene, random_activity
 from data_manifests.demo.touch import plan_touch_scene
 
@@ -52,7 +52,7 @@ def _plan_long(dials: Dials, rng: np.random.Generator) -> list[Scene]:
 
 
 def _plan_places(dials: Dials, rng: np.random.Generator) -> list[Scene]:
-    return [plan_places_scene(int(rng.integers(len(PLACE_CLASSES))), dials=dials, rng=rng)]
+    return [plan_places_scene(int(rng.integers(len(place_classes(dials)))), dials=dials, rng=rng)]
 
 
 PLANNERS: dict[str, Callable[[Dials, np.random.Generator], list[Scene]]] = {

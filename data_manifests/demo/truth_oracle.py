@@ -13,7 +13,7 @@ import numpy as np
 
 from data_manifests.demo.dials import ROLE_X, ROLE_Y, category_id
 from data_manifests.demo.ground_truth import TrueFilm
-from data_manifests.demo.places import BALL, FRAMES, PLACE_CLASSES
+from data_manifests.demo.places import BALL, FRAMES, NOBODY
 
 __all__ = ["oracle_labels"]
 
@@ -52,7 +52,7 @@ def _place(film: TrueFilm) -> tuple[str, ...]:
             if annotation["category_id"] == category_id(name):
                 gap_N = np.hypot(*(balls_N2 - _middle(annotation)).T)
                 taken += [name] if gap_N.min(initial=np.inf) < _SAME_PLACE_PIXELS else []
-    return tuple(taken) or (PLACE_CLASSES[-1],)
+    return tuple(taken) or (NOBODY,)
 
 
 def _middle(annotation: dict[str, Any]) -> np.ndarray:

@@ -21,7 +21,7 @@ import numpy as np
 from data_manifests.demo.dials import ACTIVITIES, FRAMES_PER_SECOND, TOUCHABLE, Dials
 from data_manifests.demo.films import write_film
 from data_manifests.demo.ground_truth import FilmTruth, coco_document, film_truth
-from data_manifests.demo.places import PLACE_CLASSES
+from data_manifests.demo.places import place_classes
 from data_manifests.demo.plans import PLANNERS
 from shared.atomic_file import write_text
 from shared.coco_classes import COCO_CLASSES
@@ -234,7 +234,7 @@ def _write_tables(
     write_text(folder / "labels.csv", "\n".join([header, *lines]) + "\n")
     classes = {
         "demo-touch": TOUCHABLE[: dials.classes],
-        "demo-places": PLACE_CLASSES,
+        "demo-places": place_classes(dials),
         "demo-classes": TOUCHABLE[: dials.classes],
     }.get(dataset, ACTIVITIES)
     write_text(folder / "classes.txt", "\n".join(classes) + "\n")

@@ -219,6 +219,8 @@ def test_a_grid_without_a_place_for_all_is_refused() -> None:
         ("classes", 0, "[1, 14]"),
         ("stops", 0, "[1, 3]"),
         ("pull_pixels", 31.0, "[0, 30.0]"),
+        ("owners", 4, "[1, 3]"),
+        ("balls", 0, "[1, 3]"),
     ],
 )
 def test_values_out_of_range_are_refused(name, value, range_) -> None:

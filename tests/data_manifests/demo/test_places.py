@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from data_manifests.demo.dials import HEIGHT, ROLE_Y, WIDTH, Dials
-from data_manifests.demo.places import PLACE_CLASSES, arrange, plan_places_scene
+from data_manifests.demo.places import arrange, place_classes, plan_places_scene
+
+LABELS = range(len(place_classes(Dials())))
 
 
 def _distances(one_N2: np.ndarray, other_M2: np.ndarray) -> np.ndarray:
@@ -12,10 +14,10 @@ def _distances(one_N2: np.ndarray, other_M2: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("columns", [0, 3, 5])
-@pytest.mark.parametrize("label", range(len(PLACE_CLASSES)))
+@pytest.mark.parametrize("label", LABELS)
 def test_one_ball_stands_where_the_label_says(label, columns) -> None:
     for seed in range(30):
-        places = arrange(label, columns=columns, rng=np.random.default_rng(seed))
+        places = arrange(label, dials=Dials(columns=columns), rng=np.random.default_rng(seed))
         near_3N = _distances(places.after_N2[3:], places.before_N2[:3]) < 10
         expected = [label] if label < 3 else []
         assert np.flatnonzero(near_3N.any(axis=0)).tolist() == expected
@@ -25,7 +27,7 @@ def test_one_ball_stands_where_the_label_says(label, columns) -> None:
 @pytest.mark.parametrize("columns", [0, 3, 5])
 def test_objects_are_apart_and_in_view(columns) -> None:
     for seed in range(30):
-        places = arrange(seed % 4, columns=columns, rng=np.random.default_rng(seed))
+        places = arrange(seed % 4, dials=Dials(columns=columns), rng=np.random.default_rng(seed))
         for half_N2 in (places.before_N2, places.after_N2):
             assert half_N2.shape == (6, 2)
             gaps = _distances(half_N2, half_N2) + 1000 * np.eye(6)
@@ -37,7 +39,7 @@ def test_objects_are_apart_and_in_view(columns) -> None:
 def test_a_grid_has_so_many_places() -> None:
     found = set()
     for seed in range(60):
-        places = arrange(seed % 4, columns=4, rng=np.random.default_rng(seed))
+        places = arrange(seed % 4, dials=Dials(columns=4), rng=np.random.default_rng(seed))
         both_N2 = np.concatenate([places.before_N2, places.after_N2])
         found |= {(float(x), float(y)) for x, y in both_N2}
     assert len(found) == 4 * 3
@@ -48,9 +50,9 @@ def test_places_of_either_half_do_not_depend_on_the_label(columns) -> None:
     """Mean and spread of every object's place agree between labels, as far as 400 films tell."""
     films = 400
     moments = []
-    for label in range(len(PLACE_CLASSES)):
+    for label in LABELS:
         rng = np.random.default_rng(label)
-        drawn = [arrange(label, columns=columns, rng=rng) for _ in range(films)]
+        drawn = [arrange(label, dials=Dials(columns=columns), rng=rng) for _ in range(films)]
         both = np.array([[one.before_N2, one.after_N2] for one in drawn])
         moments.append((both.mean(axis=0), both.std(axis=0)))
     for mean, deviation in moments[1:]:
@@ -60,10 +62,24 @@ def test_places_of_either_half_do_not_depend_on_the_label(columns) -> None:
 
 
 def test_a_film_has_the_same_cast_whatever_its_label() -> None:
-    for label, name in enumerate(PLACE_CLASSES):
+    for label, name in enumerate(place_classes(Dials())):
         scene = plan_places_scene(label, dials=Dials(), rng=np.random.default_rng(label))
         assert scene.label == name
         names = [actor.class_name for actor in scene.actors]
         assert names == [*ROLE_Y, "sports ball", "sports ball", "sports ball"]
         moved = [np.ptp(actor.position_F2, axis=0).max() > 0 for actor in scene.actors]
         assert all(moved)
+
+
+def test_owners_and_balls_are_counted() -> None:
+    dials = Dials(owners=2, balls=1, columns=3)
+    assert place_classes(dials) == ("bowl", "cup", "none")
+    for label, name in enumerate(place_classes(dials)):
+        scene = plan_places_scene(label, dials=dials, rng=np.random.default_rng(label))
+        assert scene.label == name
+        assert [actor.class_name for actor in scene.actors] == ["bowl", "cup", "sports ball"]
+        before_N2, after_N2 = (
+            np.array([actor.position_F2[frame] for actor in scene.actors]) for frame in (0, -1)
+        )
+        near_2 = _distances(after_N2[2:], before_N2[:2])[0] < 10
+        assert near_2.tolist() == [label == 0, label == 1]
