@@ -55,8 +55,11 @@ _PAIR_SYSTEMS = (
     "clique-3-object-head",
 )
 _COMPARED = ("activity-head", "orn")
-_DIALS = {"demo-touch": ("--objects", "6", "--classes", "6", "--pull", "18")}
-"""Worlds are as `orn demo-world` draws them but for these."""
+_DIALS = {
+    "demo-touch": ("--objects", "6", "--classes", "6", "--pull", "30", "--camera", "0"),
+    "demo-places": ("--columns", "3", "--owners", "2", "--balls", "2"),
+}
+"""Worlds are as `orn demo-world` draws them but for these, settled on validation parts."""
 _WORLD_CURVES = {
     "decoys": tuple(("--decoy-pairs", str(number)) for number in (0, 1, 3)),
     "objects": tuple(("--distractors", str(number)) for number in (0, 2, 4)),
@@ -144,7 +147,12 @@ def _first_weights(request: TablesRequest) -> list[Step]:
     num_steps = SIZES[request.size].first_weights_steps
     return [
         *data_steps(pictures),
-        *first_weights_steps(pictures, _weights(request), num_steps=num_steps),
+        *first_weights_steps(
+            pictures,
+            _weights(request),
+            num_steps=num_steps,
+            settings=(f"precision={request.precision}",),
+        ),
     ]
 
 
@@ -215,12 +223,13 @@ def _control_steps(request: TablesRequest, world: World) -> list[Step]:
     first weights of its own width."""
     width = wide_activity_head(load_recipe("demo", num_activities=len(ACTIVITIES)))
     wide = (f"model.base_width={width}",)
+    settings = (*wide, f"precision={request.precision}")
     weights = _weights(request, "first-weights-wide")
     num_steps = SIZES[request.size].first_weights_steps
     return [
         _compare(request, world, "controls", table="controls", systems=()),
         *first_weights_steps(
-            _world(request, PICTURES), weights, num_steps=num_steps, settings=wide
+            _world(request, PICTURES), weights, num_steps=num_steps, settings=settings
         ),
         _compare(request, world, "wide", systems=("activity-head",), more=wide, weights=weights),
     ]
@@ -239,6 +248,7 @@ def _pair_steps(request: TablesRequest, world: World) -> list[Step]:
     size = SIZES[request.size]
     settings = (
         'model.object_parts=["shape","class"]',
+        f"precision={request.precision}",
         f"optimiser.batch_size={size.pair_batch}",
         "validation.every_epochs=16",
         f"phases.steps={size.steps[request.dataset]}",

@@ -63,15 +63,22 @@ def test_a_world_a_value_of_a_dial() -> None:
 
 def test_a_wide_activity_head_starts_from_weights_of_its_width() -> None:
     given = commands(TablesRequest(dataset="demo", size="full", experiments=("controls",)))
-    assert given["first-weights-wide"].endswith("--set model.base_width=24")
+    assert "--set model.base_width=24" in given["first-weights-wide"]
     assert "--weights tables/first-weights-wide.pth" in given["demo wide"]
     assert "model.base_width=24" in given["demo wide"]
     assert "--weights tables/first-weights.pth" in given["demo controls"]
 
 
 def test_the_precision_is_that_of_all_trainings() -> None:
-    given = commands(TablesRequest(dataset="demo", size="full", precision="bf16"))
-    assert all("precision=bf16" in given[f"demo {name}"] for name in ("table2", "table5"))
+    given = commands(
+        TablesRequest(
+            dataset="demo", size="full", precision="bf16", experiments=("table2", "controls")
+        )
+    )
+    trainings = ("demo table2", "demo controls", "demo wide", "first-weights", "first-weights-wide")
+    assert all("precision=bf16" in given[name] for name in trainings)
+    pairs = commands(TablesRequest(dataset="demo-places", size="full", precision="bf16"))
+    assert "precision=bf16" in pairs["demo-places pairs-summed"]
 
 
 def test_an_experiment_that_a_world_does_not_have_is_refused() -> None:
