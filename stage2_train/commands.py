@@ -96,6 +96,12 @@ def train(dataset: str, dry_run: bool, as_json: bool, **options: Any) -> None:
     type=click.Choice(["forward", "reversed", "shuffled"]),
     help="A control: the order of a clip's frames; the results go to eval-SPLIT-ORDER.json.",
 )
+@click.option(
+    "--name",
+    "label",
+    help="Keeps results beside others of the split, in eval-SPLIT-NAME.json; has to be given with "
+    "shards that are not the run's.",
+)
 @click.option("--data", "data_root", type=_path, help="Data root.  [default: the run's]")
 @_shards_option
 @click.option("--clip-store", "clips", type=_path, help="Clip store.  [default: the run's]")
@@ -108,6 +114,7 @@ def evaluate(
     split: str,
     num_clips: int,
     frame_order: Any,
+    label: str | None,
     workers: int,
     as_json: bool,
     **options: Any,
@@ -117,7 +124,7 @@ def evaluate(
     from stage2_train.evaluation import job
 
     wanted = evaluation.EvaluationRequest(
-        split=split, num_clips=num_clips, frame_order=frame_order, workers=workers
+        split=split, num_clips=num_clips, frame_order=frame_order, label=label, workers=workers
     )
     report = job.evaluate(job.EvalRequest(evaluation=wanted, **options))
     if not _speaks():

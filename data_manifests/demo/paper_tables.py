@@ -48,12 +48,7 @@ MAIN_SYSTEMS = (
     "coco-class-object-head",
     "coco-shape-object-head",
 )
-_PAIR_SYSTEMS = (
-    "object-head",
-    "coco-intra-object-head",
-    "clique-1-object-head",
-    "clique-3-object-head",
-)
+_PAIR_SYSTEMS = ("object-head", "coco-intra-object-head", "clique-1-object-head")
 _COMPARED = ("activity-head", "orn")
 _DIALS = {
     "demo-touch": ("--objects", "6", "--classes", "6", "--pull", "30", "--camera", "0"),

@@ -6,6 +6,7 @@ RUN/predictions-SPLIT.npz    ids, labels and logits
 
 import json
 import math
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -50,13 +51,22 @@ class EvaluationRequest:
     """Test clips of each segment; their logits are averaged."""
     frame_order: FrameOrder | None = None
     """Order of a clip's frames in place of the recipe's; a control."""
+    label: str | None = None
+    """Tells this measurement from others of the split."""
     workers: int = 0
     """Processes that make batches."""
+
+    def __post_init__(self) -> None:
+        """Raises ConfigError where the label cannot be part of a file's name."""
+        if self.label is not None and not re.fullmatch(r"[\w.-]+", self.label):
+            raise ConfigError(
+                f"--name {self.label!r}: wanted letters, digits, dots, hyphens and underscores"
+            )
 
     @property
     def name(self) -> str:
         """What the files of this measurement are called by."""
-        return self.split if self.frame_order is None else f"{self.split}-{self.frame_order}"
+        return "-".join(filter(None, (self.split, self.frame_order, self.label)))
 
 
 def evaluate_run(

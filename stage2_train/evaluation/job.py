@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from shared.errors import ConfigError
 from shared.manifests.load import load_dataset
 from shared.shards.reader import DetectionFolder
 from stage2_train.devices import build_accelerator
@@ -37,9 +38,14 @@ class EvalRequest:
 
 
 def evaluate(request: EvalRequest) -> dict[str, Any]:
-    """Measures a run; see `evaluate_run` for what comes back and what may be raised."""
+    """Measures a run; see `evaluate_run` for what comes back and what else may be raised.
+
+    Raises:
+        ConfigError: if results with other shards would take the place of those with the run's own.
+    """
     config = load_run_config(request.run)
     paths = config.paths
+    _require_name_for_other_shards(request, paths.shards)
     dataset = load_dataset(paths.manifest, request.data_root or paths.data_root)
     clips = None if request.no_clip_store else request.clips or paths.clips
     sources = Sources(
@@ -50,3 +56,12 @@ def evaluate(request: EvalRequest) -> dict[str, Any]:
     )
     accelerator = build_accelerator(config.recipe.precision, request.device)
     return evaluate_run(request.run, config, sources, request.evaluation, accelerator=accelerator)
+
+
+def _require_name_for_other_shards(request: EvalRequest, recorded: Path) -> None:
+    shards = request.shards or recorded
+    if shards.resolve() != recorded.resolve() and request.evaluation.label is None:
+        raise ConfigError(
+            f"eval {request.run}: --shards {shards} are not the run's ({recorded}), whose results "
+            "would be replaced; give --name, as in --name detected, to keep both"
+        )

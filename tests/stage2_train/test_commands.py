@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -250,6 +251,30 @@ def test_another_order_of_frames_has_files_of_its_own(workspace) -> None:
     ):
         assert ahead["ids"].tolist() == back["ids"].tolist()
         assert not np.allclose(ahead["logits"], back["logits"])
+
+
+def test_results_with_other_shards_stand_beside_those_of_the_run(workspace, tmp_path) -> None:
+    options = workspace()
+    train(options, "--max-steps", "1")
+    evaluate(options)
+    run = Path(options["--run"])
+    kept = (run / "eval-validation.json").read_bytes()
+    others = tmp_path / "other-shards"
+    shutil.copytree(options["--shards"], others)
+    refused = evaluate(options, "--shards", str(others))
+    assert refused.exit_code == 2
+    assert "give --name" in refused.stderr
+    assert evaluate(options, "--shards", str(others), "--name", "others").exit_code == 0
+    assert (run / "eval-validation-others.json").is_file()
+    assert (run / "eval-validation.json").read_bytes() == kept
+
+
+def test_the_name_of_results_cannot_lead_out_of_the_run(workspace) -> None:
+    options = workspace()
+    train(options, "--max-steps", "1")
+    result = evaluate(options, "--name", "../elsewhere")
+    assert result.exit_code == 2
+    assert "--name '../elsewhere': wanted letters" in result.stderr
 
 
 def test_other_classes_are_refused(workspace, tmp_path) -> None:
