@@ -19,6 +19,7 @@ import click
 
 from shared.atomic_file import write_text
 from shared.errors import PipelineError
+from shared.termination import Terminated, terminated_as_interrupted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +61,8 @@ class StepRecord:
 def run_steps(steps: Sequence[Step], record: StepRecord) -> bool:
     """Run every step that is not done; show its command and let its progress through.
 
+    Ctrl-C and SIGTERM end the step that runs, too, and we wait until it has ended.
+
     Returns:
         Whether any step was run.
 
@@ -76,9 +79,7 @@ def run_steps(steps: Sequence[Step], record: StepRecord) -> bool:
         click.secho(f"[{number}/{len(steps)}] {step.title}", err=True, bold=True)
         click.secho(f"    {command}", err=True, dim=True)
         started = time.monotonic()
-        code = subprocess.run(
-            [sys.executable, "-m", "shared.cli", *step.arguments], stdout=subprocess.DEVNULL
-        ).returncode
+        code = _exit_code(step)
         if code != 0:
             raise PipelineError(
                 f"the step '{step.name}' ended with exit code {code}; its message is above, "
@@ -86,3 +87,20 @@ def run_steps(steps: Sequence[Step], record: StepRecord) -> bool:
             )
         record.add(step, time.monotonic() - started)
     return fresh
+
+
+def _exit_code(step: Step) -> int:
+    """Runs the command of a step in a process of its own."""
+    with (
+        terminated_as_interrupted(),
+        subprocess.Popen(
+            [sys.executable, "-m", "shared.cli", *step.arguments], stdout=subprocess.DEVNULL
+        ) as process,
+    ):
+        try:
+            return process.wait()
+        except KeyboardInterrupt as interrupt:
+            if isinstance(interrupt, Terminated):  # ctrl-C reaches it from the terminal
+                process.terminate()
+            process.wait()
+            raise

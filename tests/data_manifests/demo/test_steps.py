@@ -1,13 +1,18 @@
 """The demo's steps: what is done is not done again, and what fails says so."""
 
 import json
+import os
+import signal
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
 from data_manifests.demo.run import demo_places, demo_steps
 from data_manifests.demo.steps import Step, StepRecord, run_steps
 from shared.errors import PipelineError
+from shared.termination import Terminated
 
 
 def draw(folder: Path, size: str = "short") -> Step:
@@ -72,6 +77,31 @@ def test_a_failing_step_ends_the_demo_and_is_not_remembered(
     with pytest.raises(PipelineError, match="'detect' ended with exit code 2"):
         run_steps([step], record)
     assert "no-such-data-set" in capfd.readouterr().err
+    assert not record.is_done(step)
+
+
+def test_sigterm_ends_the_step_that_runs(tmp_path: Path, record: StepRecord) -> None:
+    marker = tmp_path / "demo" / "world.json"
+    marker.parent.mkdir()
+    os.mkfifo(marker)  # which the step reads until we close it
+    step = Step(
+        name="draw",
+        title="",
+        arguments=("demo-world", "demo", "--data", str(tmp_path)),
+        outputs=(tmp_path / "drawn",),
+    )
+    with ThreadPoolExecutor(1) as pool:
+
+        def end_us_once_it_reads() -> BinaryIO:
+            writer = marker.open("wb", buffering=0)
+            os.kill(os.getpid(), signal.SIGTERM)
+            return writer
+
+        opened = pool.submit(end_us_once_it_reads)
+        with pytest.raises(Terminated):
+            run_steps([step], record)
+        with opened.result() as writer, pytest.raises(BrokenPipeError):
+            writer.write(b"nobody reads this")
     assert not record.is_done(step)
 
 
