@@ -244,6 +244,7 @@ def _pair_steps(request: TablesRequest, world: World) -> list[Step]:
     settings = (
         'model.object_parts=["shape","class"]',
         f"precision={request.precision}",
+        "data.clip_frames=2",
         f"optimiser.batch_size={size.pair_batch}",
         "validation.every_epochs=16",
         f"phases.steps={size.steps[request.dataset]}",
