@@ -28,6 +28,8 @@ class TableSize:
     """Of both heads; a system of one head has as many as both phases together."""
     pair_batch: int
     """Clips of a batch where pairs are compared without pixels."""
+    pair_films: int
+    """Films to train on there."""
     table5: tuple[str, ...]
     """Rows of table 5."""
     train_segments: str
@@ -49,6 +51,7 @@ SIZES = {
         object_head_steps={"demo": 500, "demo-touch": 500, "demo-places": 0},
         steps={"demo": 1100, "demo-touch": 1500, "demo-places": 5000},
         pair_batch=32,
+        pair_films=500,
         table5=("inflation-01", "inflation-02", "inflation-09", "inflation-10"),
         train_segments="500,1000,2000,4000",
         clip_frames="2,4,8",
@@ -65,6 +68,7 @@ SIZES = {
         object_head_steps={"demo": 1, "demo-touch": 1, "demo-places": 0},
         steps={"demo": 2, "demo-touch": 2, "demo-places": 2},
         pair_batch=8,
+        pair_films=24,
         table5=("inflation-01", "inflation-10"),
         train_segments="24,48",
         clip_frames="2,4",
