@@ -139,16 +139,17 @@ def _world(request: TablesRequest, dataset: str) -> World:
 
 def _first_weights(request: TablesRequest) -> list[Step]:
     pictures = _world(request, PICTURES)
-    num_steps = SIZES[request.size].first_weights_steps
-    return [
-        *data_steps(pictures),
-        *first_weights_steps(
-            pictures,
-            _weights(request),
-            num_steps=num_steps,
-            settings=(f"precision={request.precision}",),
-        ),
-    ]
+    return [*data_steps(pictures), *_learn_weights(request, _weights(request))]
+
+
+def _learn_weights(request: TablesRequest, weights: Path, *settings: str) -> list[Step]:
+    """First weights from pictures that are drawn already."""
+    return first_weights_steps(
+        _world(request, PICTURES),
+        weights,
+        num_steps=SIZES[request.size].first_weights_steps,
+        settings=(f"precision={request.precision}", *settings),
+    )
 
 
 def _weights(request: TablesRequest, name: str = "first-weights") -> Path:
@@ -218,14 +219,10 @@ def _control_steps(request: TablesRequest, world: World) -> list[Step]:
     first weights of its own width."""
     width = wide_activity_head(load_recipe("demo", num_activities=len(ACTIVITIES)))
     wide = (f"model.base_width={width}",)
-    settings = (*wide, f"precision={request.precision}")
     weights = _weights(request, "first-weights-wide")
-    num_steps = SIZES[request.size].first_weights_steps
     return [
         _compare(request, world, "controls", table="controls", systems=()),
-        *first_weights_steps(
-            _world(request, PICTURES), weights, num_steps=num_steps, settings=settings
-        ),
+        *_learn_weights(request, weights, *wide),
         _compare(request, world, "wide", systems=("activity-head",), more=wide, weights=weights),
     ]
 

@@ -63,7 +63,7 @@ def test_a_world_a_value_of_a_dial() -> None:
 
 def test_a_wide_activity_head_starts_from_weights_of_its_width() -> None:
     given = commands(TablesRequest(dataset="demo", size="full", experiments=("controls",)))
-    assert "--set model.base_width=24" in given["first-weights-wide"]
+    assert given["first-weights-wide"].endswith("--set model.base_width=24")
     assert "--weights tables/first-weights-wide.pth" in given["demo wide"]
     assert "model.base_width=24" in given["demo wide"]
     assert "--weights tables/first-weights.pth" in given["demo controls"]
@@ -72,11 +72,15 @@ def test_a_wide_activity_head_starts_from_weights_of_its_width() -> None:
 def test_the_precision_is_that_of_all_trainings() -> None:
     given = commands(
         TablesRequest(
-            dataset="demo", size="full", precision="bf16", experiments=("table2", "controls")
+            dataset="demo",
+            size="full",
+            precision="bf16",
+            experiments=("table2", "table5", "controls"),
         )
     )
-    trainings = ("demo table2", "demo controls", "demo wide", "first-weights", "first-weights-wide")
-    assert all("precision=bf16" in given[name] for name in trainings)
+    assert all("precision=bf16" in given[f"demo {name}"] for name in ("table2", "table5"))
+    others = ("demo controls", "demo wide", "first-weights", "first-weights-wide")
+    assert all("precision=bf16" in given[name] for name in others)
     pairs = commands(TablesRequest(dataset="demo-places", size="full", precision="bf16"))
     assert "precision=bf16" in pairs["demo-places pairs-summed"]
 
@@ -105,7 +109,7 @@ def test_the_short_form_runs_and_is_done_then(tmp_path: Path, monkeypatch, capfd
     request = TablesRequest(
         dataset="demo",
         size="short",
-        experiments=("table2", "reversed", "films"),
+        experiments=("table2", "reversed", "table5", "films"),
         systems=("activity-head", "orn"),
         num_seeds=1,
         jobs=2,
@@ -114,6 +118,7 @@ def test_the_short_form_runs_and_is_done_then(tmp_path: Path, monkeypatch, capfd
     assert [path.name for path in reports] == [
         "leaks-test.md",
         "table-2-test.md",
+        "table-5-test.md",
         "table-2-train_segments-test.md",
     ]
     report = json.loads(reports[1].with_suffix(".json").read_text())
