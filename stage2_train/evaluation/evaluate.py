@@ -9,7 +9,7 @@ import math
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from accelerate import Accelerator
@@ -57,10 +57,15 @@ class EvaluationRequest:
     """Processes that make batches."""
 
     def __post_init__(self) -> None:
-        """Raises ConfigError where the label cannot be part of a file's name."""
+        """Raises ConfigError where the label cannot tell a file of its own."""
         if self.label is not None and not re.fullmatch(r"[\w.-]+", self.label):
             raise ConfigError(
                 f"--name {self.label!r}: wanted letters, digits, dots, hyphens and underscores"
+            )
+        if self.label is not None and self.label.partition("-")[0] in get_args(FrameOrder):
+            raise ConfigError(
+                f"--name {self.label!r}: begins with an order of frames, whose results it would "
+                "replace; choose another"
             )
 
     @property

@@ -269,14 +269,6 @@ def test_results_with_other_shards_stand_beside_those_of_the_run(workspace, tmp_
     assert (run / "eval-validation.json").read_bytes() == kept
 
 
-def test_the_name_of_results_cannot_lead_out_of_the_run(workspace) -> None:
-    options = workspace()
-    train(options, "--max-steps", "1")
-    result = evaluate(options, "--name", "../elsewhere")
-    assert result.exit_code == 2
-    assert "--name '../elsewhere': wanted letters" in result.stderr
-
-
 def test_other_classes_are_refused(workspace, tmp_path) -> None:
     options = workspace()
     train(options, "--max-steps", "1")
@@ -292,12 +284,24 @@ def test_no_run(tmp_path) -> None:
     assert "wanted the folder of a training run" in result.stderr
 
 
-def test_split_without_segments(workspace) -> None:
+@pytest.mark.parametrize(
+    ("wanted", "exit_code", "message"),
+    [
+        (
+            ("--split", "test"),
+            1,
+            "tiny, test: wanted at least one usable segment, found none of 0",
+        ),
+        (("--name", "../elsewhere"), 2, "--name '../elsewhere': wanted letters"),
+        (("--name", "reversed"), 2, "--name 'reversed': begins with an order of frames"),
+    ],
+)
+def test_what_cannot_be_measured_is_refused(workspace, wanted, exit_code, message) -> None:
     options = workspace()
     train(options, "--max-steps", "1")
-    result = evaluate(options, "--split", "test")
-    assert result.exit_code == 1
-    assert "tiny, test: wanted at least one usable segment, found none of 0" in result.stderr
+    result = evaluate(options, *wanted)
+    assert result.exit_code == exit_code
+    assert message in result.stderr
 
 
 @pytest.mark.slow
