@@ -104,6 +104,9 @@ COMMANDS: dict[str, LazyCommand] = {
     "ablate": LazyCommand(
         "stage2_train.ablation.commands", "ablate", "Train and compare the systems of a table."
     ),
+    "curve": LazyCommand(
+        "stage2_train.ablation.commands", "curve", "Join reports of ablate as one curve."
+    ),
     "bench": LazyCommand(
         "benchmarks.commands", "bench", "Measure this installation against references."
     ),

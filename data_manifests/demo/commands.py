@@ -224,7 +224,8 @@ def demo_tables(
     Everything lies below the current folder in tables/. Called again, it does only what is missing.
     Without --systems, table 2 has the rows that the main claims are about.
     """
-    from data_manifests.demo.paper_tables import MAIN_SYSTEMS, TablesRequest, run_tables
+    from data_manifests.demo.paper_tables import run_tables
+    from data_manifests.demo.table_request import MAIN_SYSTEMS, TablesRequest
 
     chosen = MAIN_SYSTEMS if systems is None else tuple(systems.split(","))
     request = TablesRequest(

@@ -32,10 +32,10 @@ class TableSize:
     """Films to train on there."""
     table5: tuple[str, ...]
     """Rows of table 5."""
-    train_segments: str
-    """Numbers of films to train on, separated by commas."""
-    clip_frames: str
-    """Numbers of frames of a clip, separated by commas."""
+    train_segments: tuple[int, ...]
+    """Numbers of films to train on, less than all; that of `curve_films` among them."""
+    clip_frames: tuple[int, ...]
+    """Numbers of frames of a clip, other than that of the recipe."""
 
 
 SIZES = {
@@ -46,15 +46,15 @@ SIZES = {
             "demo-places": "4000,400,1000",
             PICTURES: "2400,200,0",
         },
-        curve_films="2000,200,1000",
+        curve_films="2000,400,1000",
         first_weights_steps=2500,
         object_head_steps={"demo": 500, "demo-touch": 500, "demo-places": 0},
         steps={"demo": 1100, "demo-touch": 1500, "demo-places": 5000},
         pair_batch=32,
         pair_films=500,
         table5=("inflation-01", "inflation-02", "inflation-09", "inflation-10"),
-        train_segments="500,1000,2000,4000",
-        clip_frames="2,4,8",
+        train_segments=(500, 1000, 2000),
+        clip_frames=(2, 8),
     ),
     "short": TableSize(
         films={
@@ -70,7 +70,7 @@ SIZES = {
         pair_batch=8,
         pair_films=24,
         table5=("inflation-01", "inflation-10"),
-        train_segments="24,48",
-        clip_frames="2,4",
+        train_segments=(24,),
+        clip_frames=(2,),
     ),
 }

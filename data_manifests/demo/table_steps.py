@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -13,6 +13,7 @@ __all__ = [
     "Ablation",
     "World",
     "ablation_step",
+    "curve_step",
     "data_steps",
     "first_weights_steps",
     "leak_step",
@@ -74,15 +75,15 @@ class Ablation:
     title: str
     """What it is for."""
     name: str
-    """Of its folder, after the world's name."""
+    """What is compared."""
+    folder: str
+    """Of its runs, after the world's name."""
     table: Literal["2", "5", "controls"]
     """Whose rows."""
     systems: tuple[str, ...]
     """Which of them; all if empty."""
     settings: tuple[str, ...]
     """Settings of the recipe to replace."""
-    vary: str | None = None
-    """KEY=V1,V2,... of a setting."""
     weights: Path | None = None
     """First weights."""
     num_seeds: int
@@ -166,17 +167,13 @@ def leak_step(world: World) -> Step:
 
 def ablation_step(world: World, ablation: Ablation) -> Step:
     """Systems trained and measured on the test part."""
-    out = ablation_folder(world, ablation.name)
+    out = ablation_folder(world, ablation.folder)
     options: list[str] = ["--table", ablation.table]
     if ablation.systems:
         options += ["--systems", ",".join(ablation.systems)]
     options += ["--seeds", str(ablation.num_seeds), "--jobs", str(ablation.jobs)]
     if ablation.weights is not None:
         options += ["--weights", str(ablation.weights)]
-    varied = ""
-    if ablation.vary is not None:
-        options += ["--vary", ablation.vary]
-        varied = f"-{ablation.vary.partition('=')[0].rpartition('.')[2]}"
     return Step(
         name=f"{world.name} {ablation.name}",
         title=ablation.title,
@@ -184,8 +181,20 @@ def ablation_step(world: World, ablation: Ablation) -> Step:
             "ablate", world.dataset, *world.inputs, *options, "--out", str(out),
             *_set(ablation.settings), "--test",
         ),
-        outputs=(out / f"table-{ablation.table}{varied}-test.md",),
+        outputs=(out / f"table-{ablation.table}-test.md",),
     )  # fmt: skip
+
+
+def curve_step(world: World, experiment: str, *, name: str, reports: Mapping[str, Path]) -> Step:
+    """Reports of ablations that differ in one thing, joined."""
+    stem = ablation_folder(world, experiment).with_name(f"curve-{world.name}-{experiment}")
+    points = [f"{value}={path}" for value, path in reports.items()]
+    return Step(
+        name=f"{world.name} {experiment}",
+        title=f"Draw the curve of {experiment} on {world.name}",
+        arguments=("curve", name, *points, "--out", str(stem)),
+        outputs=(Path(f"{stem}.md"),),
+    )
 
 
 def ablation_folder(world: World, name: str) -> Path:

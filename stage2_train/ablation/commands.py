@@ -1,4 +1,4 @@
-"""`orn ablate`: parse, call the job, print what came out."""
+"""`orn ablate` and `orn curve`: parse, call the job, print what came out."""
 
 import re
 from pathlib import Path
@@ -18,7 +18,7 @@ from shared.cli_options import (
 from stage2_train.ablation.options import jobs_option, seeds_option
 from stage2_train.ablation.plan import SettingValues
 
-__all__ = ["ablate"]
+__all__ = ["ablate", "curve"]
 
 _path = click.Path(path_type=Path)
 
@@ -34,6 +34,22 @@ def _parse_values(
         wanted = "KEY=VALUE,VALUE,..., such as optimiser.learning_rate=1e-3,3e-4"
         raise click.BadParameter(f"wanted {wanted}, found {text!r}")
     return SettingValues(key=key, values=tried)
+
+
+def _parse_points(
+    context: click.Context, argument: click.Parameter, texts: tuple[str, ...]
+) -> dict[str, Path]:
+    points: dict[str, Path] = {}
+    for text in texts:
+        value, _, path = text.partition("=")
+        if not value or not path:
+            raise click.BadParameter(f"wanted VALUE=REPORT.json, found {text!r}")
+        if value in points:
+            raise click.BadParameter(f"wanted each value once, found {value!r} twice")
+        points[value] = Path(path)
+    if len(points) < 2:
+        raise click.BadParameter(f"wanted at least two VALUE=REPORT.json, found {len(points)}")
+    return points
 
 
 @click.command()
@@ -90,6 +106,7 @@ def ablate(
     """
     from stage2_train.ablation import job
     from stage2_train.ablation.plan import AblationRequest
+    from stage2_train.ablation.report_files import ablation_text
 
     request = AblationRequest(
         manifest=dataset,
@@ -110,4 +127,28 @@ def ablate(
     if as_json:
         echo_json(found)
     else:
-        click.echo(job.ablation_text(found))
+        click.echo(ablation_text(found))
+
+
+@click.command()
+@click.argument("name")
+@click.argument(
+    "points", nargs=-1, required=True, callback=_parse_points, metavar="VALUE=REPORT.json ..."
+)
+@click.option("--out", type=_path, required=True, help="Where to, without .json, .md or .png.")
+@json_option
+def curve(name: str, points: dict[str, Path], out: Path, as_json: bool) -> None:
+    """Join reports of `orn ablate` that differ in NAME, such as worlds of more and more objects.
+
+    Metrics, differences and clips a second of the systems that all reports have, against the
+    values in the order given, are printed and kept as OUT.json and OUT.md, and drawn as OUT.png.
+    """
+    from stage2_train.ablation.joined import joined_curve
+    from stage2_train.ablation.report_files import ablation_text, write_report
+
+    report = joined_curve(name, points)
+    write_report(report, out)
+    if as_json:
+        echo_json(report)
+    else:
+        click.echo(ablation_text(report))

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,16 +12,16 @@ from shared.config_file import to_toml
 from shared.errors import ConfigError
 from shared.manifests.load import load_listing, load_manifest
 from shared.shards.reader import DetectionFolder
-from stage2_train.ablation.curve import curve_markdown, curve_report, curve_text, plot_curve
+from stage2_train.ablation.curve import curve_report
 from stage2_train.ablation.execute import carry_out, is_measured, train_command
 from stage2_train.ablation.plan import AblationRequest, AblationRun, SettingValues, planned_runs
-from stage2_train.ablation.plot import plot_report
-from stage2_train.ablation.report import ablation_report, markdown_table, report_text
+from stage2_train.ablation.report import ablation_report
+from stage2_train.ablation.report_files import write_report
 from stage2_train.ablation.rows import AblationRow, table_rows
 from stage2_train.clips.reader import ClipStore
 from stage2_train.training.recipe import Recipe, default_recipe, load_recipe
 
-__all__ = ["ablate", "ablation_text", "describe_ablation"]
+__all__ = ["ablate", "describe_ablation"]
 
 _SETTINGS_NAME = "settings.json"
 
@@ -59,22 +59,8 @@ def ablate(request: AblationRequest) -> dict[str, Any]:
     else:
         report = {"table": request.table, **curve_report(request.vary.key, reports)}
         name = f"table-{request.table}-{request.vary.key.rpartition('.')[2]}-{split}"
-    _write(report, request.out / name)
+    write_report(report, request.out / name)
     return report
-
-
-def ablation_text(report: Mapping[str, Any]) -> str:
-    """A report of `ablate` for people."""
-    return curve_text(report) if "varied" in report else report_text(report)
-
-
-def _write(report: Mapping[str, Any], stem: Path) -> None:
-    """The report as JSON, in Markdown and as a picture."""
-    varied = "varied" in report
-    write_text(Path(f"{stem}.json"), json.dumps(report, indent=2, allow_nan=False) + "\n")
-    write_text(Path(f"{stem}.md"), curve_markdown(report) if varied else markdown_table(report))
-    draw = plot_curve if varied else plot_report
-    draw(report, Path(f"{stem}.png"))
 
 
 def describe_ablation(request: AblationRequest) -> dict[str, Any]:

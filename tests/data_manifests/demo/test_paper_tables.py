@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from data_manifests.demo.paper_tables import EXPERIMENTS, TablesRequest, run_tables, table_steps
+from data_manifests.demo.paper_tables import run_tables, table_steps
+from data_manifests.demo.table_request import EXPERIMENTS, TablesRequest
 from shared.cli import orn
 from shared.errors import ConfigError
 
@@ -53,12 +54,53 @@ def test_pairs_are_compared_without_pixels_with_a_recurrence_and_without() -> No
 def test_a_world_a_value_of_a_dial() -> None:
     request = TablesRequest(dataset="demo", size="full", experiments=("decoys",))
     given = commands(request)
-    for number in (0, 1, 3):
-        drawn = given[f"demo-decoy-pairs{number} world"]
-        data = f"tables/data-decoy-pairs{number}"
-        assert f"--data {data} " in drawn
-        assert drawn.endswith(f"--decoy-pairs {number}")
-        assert f"--data {data} " in given[f"demo-decoy-pairs{number} decoys"]
+    for number in (0, 3):
+        name = f"demo-decoy-pairs-{number}"
+        data = f"tables/data-decoy-pairs-{number}"
+        assert f"--data {data} " in given[f"{name} world"]
+        assert given[f"{name} world"].endswith(f"--decoy-pairs {number}")
+        assert f"--data {data} " in given[f"{name} table2"]
+        assert "data.max_objects=12" in given[f"{name} table2"]
+    assert "demo-decoy-pairs-1 world" not in given
+    assert given["demo decoys"] == (
+        "curve decoy-pairs 0=tables/runs/demo-decoy-pairs-0-table2/table-2-test.json "
+        "1=tables/runs/demo-films-2000/table-2-test.json "
+        "3=tables/runs/demo-decoy-pairs-3-table2/table-2-test.json "
+        "--out tables/runs/curve-demo-decoys"
+    )
+
+
+def test_points_that_curves_share_are_trained_once() -> None:
+    curves = ("films", "frames", "decoys", "objects")
+    given = commands(TablesRequest(dataset="demo", size="full", experiments=curves))
+    compared = [name for name, text in given.items() if text.startswith("ablate")]
+    assert compared == [
+        *("demo films-500", "demo films-1000", "demo films-2000", "demo table2"),
+        *("demo frames-2", "demo frames-8"),
+        *("demo-decoy-pairs-0 table2", "demo-decoy-pairs-3 table2"),
+        *("demo-distractors-0 table2", "demo-distractors-4 table2"),
+    ]
+    assert all("--systems activity-head,orn " in given[name] for name in compared)
+
+
+def test_the_validation_part_is_read_as_often_with_some_films_as_with_all() -> None:
+    given = commands(TablesRequest(dataset="demo", size="full", experiments=("films", "objects")))
+    assert "validation.every_epochs=4 " in given["demo table2"]
+    assert "validation.every_epochs=32 " in given["demo films-500"]
+    assert "validation.every_epochs=8 " in given["demo-distractors-4 table2"]
+
+
+def test_table_2_has_what_was_asked_for_and_what_curves_need() -> None:
+    request = TablesRequest(
+        dataset="demo", size="full", experiments=("table2", "films"), systems=("coco-intra", "orn")
+    )
+    assert "--systems coco-intra,orn,activity-head " in commands(request)["demo table2"]
+
+
+def test_controls_share_the_runs_of_table_2() -> None:
+    given = commands(TablesRequest(dataset="demo", size="full", experiments=("controls",)))
+    assert "--table controls" in given["demo controls"]
+    assert "--out tables/runs/demo-table2 " in given["demo controls"]
 
 
 def test_a_wide_activity_head_starts_from_weights_of_its_width() -> None:
@@ -109,18 +151,24 @@ def test_the_short_form_runs_and_is_done_then(tmp_path: Path, monkeypatch, capfd
     request = TablesRequest(
         dataset="demo",
         size="short",
-        experiments=("table2", "reversed", "table5", "films"),
+        experiments=("table2", "reversed", "table5", "films", "decoys"),
         systems=("activity-head", "orn"),
         num_seeds=1,
         jobs=2,
     )
     reports = run_tables(request)
-    assert [path.name for path in reports] == [
-        "leaks-test.md",
-        "table-2-test.md",
-        "table-5-test.md",
-        "table-2-train_segments-test.md",
+    assert [f"{path.parent.name}/{path.name}" for path in reports] == [
+        "leaks-demo/leaks-test.md",
+        "demo-table2/table-2-test.md",
+        "demo-table5/table-5-test.md",
+        "demo-films-24/table-2-test.md",
+        "runs/curve-demo-films.md",
+        "demo-decoy-pairs-0-table2/table-2-test.md",
+        "demo-decoy-pairs-3-table2/table-2-test.md",
+        "runs/curve-demo-decoys.md",
     ]
+    curve = json.loads(reports[-1].with_suffix(".json").read_text())
+    assert curve["values"] == ["0", "1", "3"]
     report = json.loads(reports[1].with_suffix(".json").read_text())
     assert [row["system"] for row in report["systems"]] == ["activity-head", "orn"]
     assert report["num_segments"] == 24

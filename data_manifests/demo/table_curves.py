@@ -1,0 +1,145 @@
+"""Curves of `orn demo-tables`: two systems against films, frames, decoys and objects.
+
+Curves meet in the points that they have in common, which are trained once: table 2 is the point of
+all films and of four frames, and the point of some films is that of the world as it is drawn.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from data_manifests.demo.steps import Step
+from data_manifests.demo.table_comparison import VALIDATED_EVERY_EPOCHS, compare
+from data_manifests.demo.table_request import TablesRequest
+from data_manifests.demo.table_steps import World, curve_step, data_steps
+
+__all__ = ["COMPARED", "CURVES", "curve_steps"]
+
+COMPARED = ("activity-head", "orn")
+"""The systems."""
+_FRAMES_OF_THE_RECIPE = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Dial:
+    """What worlds differ in."""
+
+    option: str
+    """Of `orn demo-world`."""
+    values: tuple[int, ...]
+    """Those that a world is drawn for."""
+    default: int
+    """That of the world that all other experiments are on."""
+
+
+_DIALS = {
+    "decoys": _Dial(option="--decoy-pairs", values=(0, 3), default=1),
+    "objects": _Dial(option="--distractors", values=(0, 4), default=1),
+}
+_MOST_OBJECTS = 12
+"""Of a frame, so that none is left out in any of these worlds."""
+
+CURVES = ("films", "frames", *_DIALS)
+"""Experiments that end in a curve."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Point:
+    """One value of a curve."""
+
+    value: int
+    """Where it is."""
+    steps: tuple[Step, ...]
+    """What has to be done for it; the last one makes the report."""
+
+    @property
+    def report(self) -> Path:
+        """As JSON."""
+        return self.steps[-1].outputs[0].with_suffix(".json")
+
+
+def curve_steps(experiment: str, request: TablesRequest, world: World, table2: Step) -> list[Step]:
+    """What a curve takes, those steps among them that it shares with others, and the curve.
+
+    Args:
+        experiment: one of `CURVES`.
+        request: what was asked for.
+        world: the world of table 2.
+        table2: both systems on it.
+    """
+    num_films = _num_films(request.amounts.films[world.dataset])
+    if experiment == "films":
+        name = "training films"
+        points = [
+            *(_some_films(request, world, number) for number in request.amounts.train_segments),
+            _Point(value=num_films, steps=(table2,)),
+        ]
+    elif experiment == "frames":
+        name = "frames of a clip"
+        points = [
+            *(_some_frames(request, world, number) for number in request.amounts.clip_frames),
+            _Point(value=_FRAMES_OF_THE_RECIPE, steps=(table2,)),
+        ]
+    else:
+        dial = _DIALS[experiment]
+        name = dial.option.strip("-")
+        as_drawn = _some_films(request, world, _num_films(request.amounts.curve_films))
+        points = [
+            *(_another_world(request, world, dial, value) for value in dial.values),
+            _Point(value=dial.default, steps=as_drawn.steps),
+        ]
+    points.sort(key=lambda point: point.value)
+    reports = {str(point.value): point.report for point in points}
+    return [
+        *(step for point in points for step in point.steps),
+        curve_step(world, experiment, name=name, reports=reports),
+    ]
+
+
+def _num_films(films: str) -> int:
+    """To train on, of TRAIN,VALIDATION,TEST."""
+    return int(films.partition(",")[0])
+
+
+def _every_epochs(request: TablesRequest, world: World, num_films: int) -> int:
+    """So many that the validation part is read as often as with all films."""
+    return VALIDATED_EVERY_EPOCHS * _num_films(request.amounts.films[world.dataset]) // num_films
+
+
+def _some_films(request: TablesRequest, world: World, num_films: int) -> _Point:
+    comparison = compare(
+        request,
+        world,
+        f"films-{num_films}",
+        systems=COMPARED,
+        more=(f"data.train_segments={num_films}",),
+        validated_every_epochs=_every_epochs(request, world, num_films),
+    )
+    return _Point(value=num_films, steps=(comparison,))
+
+
+def _some_frames(request: TablesRequest, world: World, num_frames: int) -> _Point:
+    more = (f"data.clip_frames={num_frames}",)
+    comparison = compare(request, world, f"frames-{num_frames}", systems=COMPARED, more=more)
+    return _Point(value=num_frames, steps=(comparison,))
+
+
+def _another_world(request: TablesRequest, world: World, dial: _Dial, value: int) -> _Point:
+    films = request.amounts.curve_films
+    other = World(
+        dataset=world.dataset,
+        films=films,
+        folder=world.folder,
+        dials=(dial.option, str(value)),
+        variant=f"{dial.option.strip('-')}-{value}",
+    )
+    comparison = compare(
+        request,
+        other,
+        "table2",
+        systems=COMPARED,
+        more=(f"data.max_objects={_MOST_OBJECTS}",),
+        validated_every_epochs=_every_epochs(request, world, _num_films(films)),
+    )
+    return _Point(value=value, steps=(*data_steps(other), comparison))
