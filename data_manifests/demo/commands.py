@@ -191,8 +191,8 @@ def demo(size: str | None, seed: int, as_json: bool) -> None:
 @click.option("--short", "size", flag_value="short", help="A few films and steps: shows it works.")
 @click.option(
     "--experiments",
-    help="What to measure on demo: table2, reversed, table5, controls, films, frames, decoys, "
-    "objects.  [default: table2,reversed,table5]",
+    help="What to measure on demo: table2, reversed, table5, controls, films, steps, frames, "
+    "decoys, objects.  [default: table2,reversed,table5]",
 )
 @click.option("--systems", help="Rows of table 2, separated by commas, or all.")
 @click.option(

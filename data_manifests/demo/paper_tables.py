@@ -83,7 +83,7 @@ def _learn_weights(request: TablesRequest, weights: Path, *settings: str) -> lis
 def _experiment_steps(experiment: str, request: TablesRequest, world: World) -> list[Step]:
     """What an experiment adds to the steps."""
     if experiment == "table2":
-        return [_table2(request, world)]
+        return [compare(request, world, "table2", systems=request.systems)]
     if experiment == "reversed":
         return _reversed_steps(request, world)
     if experiment == "table5":
@@ -91,16 +91,15 @@ def _experiment_steps(experiment: str, request: TablesRequest, world: World) -> 
     if experiment == "controls":
         return _control_steps(request, world)
     if experiment in CURVES:
-        return curve_steps(experiment, request, world, _table2(request, world))
+        return curve_steps(experiment, request, world, _compared(request, world))
     return _pair_steps(request, world)
 
 
-def _table2(request: TablesRequest, world: World) -> Step:
-    """Table 2 with the rows that were asked for, or those that curves need."""
-    asked = request.systems if request.asks_for("table2") else COMPARED
-    curves = any(request.asks_for(experiment) for experiment in CURVES)
-    systems = tuple(dict.fromkeys((*asked, *COMPARED))) if asked and curves else asked
-    return compare(request, world, "table2", systems=systems)
+def _compared(request: TablesRequest, world: World) -> Step:
+    """What curves need of table 2, in its folder, as a report of its own: that of the table stays,
+    whichever rows it has."""
+    name = "compared"
+    return compare(request, world, name, systems=COMPARED, folder="table2", report=name)
 
 
 def _control_steps(request: TablesRequest, world: World) -> list[Step]:
@@ -117,11 +116,16 @@ def _control_steps(request: TablesRequest, world: World) -> list[Step]:
 
 
 def _reversed_steps(request: TablesRequest, world: World) -> list[Step]:
-    """The runs of orn in table 2, where it is among the systems."""
-    if request.systems and "orn" not in request.systems:
-        return []
+    """The runs of orn in table 2, where it is among the systems; without the table, runs for this
+    alone."""
+    if request.asks_for("table2"):
+        if request.systems and "orn" not in request.systems:
+            return []
+        steps = []
+    else:
+        steps = [_compared(request, world)]
     runs = ablation_folder(world, "table2") / "orn"
-    return [reverse_step(runs / f"seed{seed}") for seed in range(request.num_seeds)]
+    return [*steps, *(reverse_step(runs / f"seed{seed}") for seed in range(request.num_seeds))]
 
 
 def _pair_steps(request: TablesRequest, world: World) -> list[Step]:

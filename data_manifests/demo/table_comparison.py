@@ -24,7 +24,9 @@ def compare(
     table: Literal["2", "5", "controls"] = "2",
     systems: Sequence[str],
     folder: str | None = None,
+    report: str | None = None,
     more: tuple[str, ...] = (),
+    times_as_long: int = 1,
     validated_every_epochs: int = VALIDATED_EVERY_EPOCHS,
     weights: Path | None = None,
 ) -> Step:
@@ -37,16 +39,19 @@ def compare(
         table: whose rows.
         systems: which of them; all if empty.
         folder: of the runs, after the world's name; None for `name`.
+        report: name of the report; None for that of the table.
         more: settings of the recipe to replace.
+        times_as_long: how many times as many steps both phases have as in other comparisons.
         validated_every_epochs: how often the validation part is read.
         weights: what they start from; None for the first weights.
     """
+    amounts, dataset = request.amounts, request.dataset
     settings = (
         "initial_weights=imagenet",
         f"precision={request.precision}",
         f"validation.every_epochs={validated_every_epochs}",
-        f"phases.object_head_steps={request.amounts.object_head_steps[request.dataset]}",
-        f"phases.steps={request.amounts.steps[request.dataset]}",
+        f"phases.object_head_steps={times_as_long * amounts.object_head_steps[dataset]}",
+        f"phases.steps={times_as_long * amounts.steps[dataset]}",
         *more,
     )
     ablation = Ablation(
@@ -57,6 +62,7 @@ def compare(
         systems=tuple(systems),
         settings=settings,
         weights=weights or request.weights,
+        report=report,
         num_seeds=request.num_seeds,
         jobs=request.jobs,
     )

@@ -1,7 +1,8 @@
-"""Curves of `orn demo-tables`: two systems against films, frames, decoys and objects.
+"""Curves of `orn demo-tables`: two systems against films, steps, frames, decoys and objects.
 
-Curves meet in the points that they have in common, which are trained once: table 2 is the point of
-all films and of four frames, and the point of some films is that of the world as it is drawn.
+Curves meet in the points that they have in common, which are trained once: runs of table 2 are the
+point of all films and of four frames, and the point of some films is that of the world as it is
+drawn.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ _DIALS = {
 _MOST_OBJECTS = 12
 """Of a frame, so that none is left out in any of these worlds."""
 
-CURVES = ("films", "frames", *_DIALS)
+CURVES = ("films", "steps", "frames", *_DIALS)
 """Experiments that end in a curve."""
 
 
@@ -59,27 +60,35 @@ class _Point:
         return self.steps[-1].outputs[0].with_suffix(".json")
 
 
-def curve_steps(experiment: str, request: TablesRequest, world: World, table2: Step) -> list[Step]:
+def curve_steps(
+    experiment: str, request: TablesRequest, world: World, compared: Step
+) -> list[Step]:
     """What a curve takes, those steps among them that it shares with others, and the curve.
 
     Args:
         experiment: one of `CURVES`.
         request: what was asked for.
         world: the world of table 2.
-        table2: both systems on it.
+        compared: both systems on it, as in table 2.
     """
     num_films = _num_films(request.amounts.films[world.dataset])
     if experiment == "films":
         name = "training films"
         points = [
             *(_some_films(request, world, number) for number in request.amounts.train_segments),
-            _Point(value=num_films, steps=(table2,)),
+            _Point(value=num_films, steps=(compared,)),
+        ]
+    elif experiment == "steps":
+        name = "training steps"
+        points = [
+            _Point(value=_num_steps(request), steps=(compared,)),
+            *(_longer(request, world, times) for times in request.amounts.times_as_long),
         ]
     elif experiment == "frames":
         name = "frames of a clip"
         points = [
             *(_some_frames(request, world, number) for number in request.amounts.clip_frames),
-            _Point(value=_FRAMES_OF_THE_RECIPE, steps=(table2,)),
+            _Point(value=_FRAMES_OF_THE_RECIPE, steps=(compared,)),
         ]
     else:
         dial = _DIALS[experiment]
@@ -102,6 +111,13 @@ def _num_films(films: str) -> int:
     return int(films.partition(",")[0])
 
 
+def _num_steps(request: TablesRequest, times_as_long: int = 1) -> int:
+    """Of both phases."""
+    amounts = request.amounts
+    once = amounts.object_head_steps[request.dataset] + amounts.steps[request.dataset]
+    return times_as_long * once
+
+
 def _every_epochs(request: TablesRequest, world: World, num_films: int) -> int:
     """So many that the validation part is read as often as with all films."""
     return VALIDATED_EVERY_EPOCHS * _num_films(request.amounts.films[world.dataset]) // num_films
@@ -117,6 +133,19 @@ def _some_films(request: TablesRequest, world: World, num_films: int) -> _Point:
         validated_every_epochs=_every_epochs(request, world, num_films),
     )
     return _Point(value=num_films, steps=(comparison,))
+
+
+def _longer(request: TablesRequest, world: World, times: int) -> _Point:
+    num_steps = _num_steps(request, times)
+    comparison = compare(
+        request,
+        world,
+        f"steps-{num_steps}",
+        systems=COMPARED,
+        times_as_long=times,
+        validated_every_epochs=VALIDATED_EVERY_EPOCHS * times,
+    )
+    return _Point(value=num_steps, steps=(comparison,))
 
 
 def _some_frames(request: TablesRequest, world: World, num_frames: int) -> _Point:

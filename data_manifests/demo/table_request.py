@@ -15,7 +15,17 @@ __all__ = ["EXPERIMENTS", "MAIN_SYSTEMS", "TablesRequest"]
 Precision = Literal["fp32", "bf16"]
 
 EXPERIMENTS: dict[TableWorld, tuple[str, ...]] = {
-    "demo": ("table2", "reversed", "table5", "controls", "films", "frames", "decoys", "objects"),
+    "demo": (
+        "table2",
+        "reversed",
+        "table5",
+        "controls",
+        "films",
+        "steps",
+        "frames",
+        "decoys",
+        "objects",
+    ),
     "demo-touch": ("table2",),
     "demo-places": ("pairs",),
 }

@@ -34,6 +34,8 @@ class TableSize:
     """Rows of table 5."""
     train_segments: tuple[int, ...]
     """Numbers of films to train on, less than all; that of `curve_films` among them."""
+    times_as_long: tuple[int, ...]
+    """Numbers of times that a training is as long as others."""
     clip_frames: tuple[int, ...]
     """Numbers of frames of a clip, other than that of the recipe."""
 
@@ -54,6 +56,7 @@ SIZES = {
         pair_films=500,
         table5=("inflation-01", "inflation-02", "inflation-09", "inflation-10"),
         train_segments=(500, 1000, 2000),
+        times_as_long=(2,),
         clip_frames=(2, 8),
     ),
     "short": TableSize(
@@ -71,6 +74,7 @@ SIZES = {
         pair_films=24,
         table5=("inflation-01", "inflation-10"),
         train_segments=(24,),
+        times_as_long=(2,),
         clip_frames=(2,),
     ),
 }

@@ -86,6 +86,8 @@ class Ablation:
     """Settings of the recipe to replace."""
     weights: Path | None = None
     """First weights."""
+    report: str | None = None
+    """Name of the report; None for that of the table."""
     num_seeds: int
     """Seeds of each system."""
     jobs: int
@@ -174,6 +176,8 @@ def ablation_step(world: World, ablation: Ablation) -> Step:
     options += ["--seeds", str(ablation.num_seeds), "--jobs", str(ablation.jobs)]
     if ablation.weights is not None:
         options += ["--weights", str(ablation.weights)]
+    if ablation.report is not None:
+        options += ["--name", ablation.report]
     return Step(
         name=f"{world.name} {ablation.name}",
         title=ablation.title,
@@ -181,7 +185,7 @@ def ablation_step(world: World, ablation: Ablation) -> Step:
             "ablate", world.dataset, *world.inputs, *options, "--out", str(out),
             *_set(ablation.settings), "--test",
         ),
-        outputs=(out / f"table-{ablation.table}-test.md",),
+        outputs=(out / f"{ablation.report or f'table-{ablation.table}'}-test.md",),
     )  # fmt: skip
 
 

@@ -46,10 +46,20 @@ def _parse_points(
             raise click.BadParameter(f"wanted VALUE=REPORT.json, found {text!r}")
         if value in points:
             raise click.BadParameter(f"wanted each value once, found {value!r} twice")
+        if Path(path) in points.values():
+            raise click.BadParameter(f"wanted each report once, found {path} twice")
         points[value] = Path(path)
     if len(points) < 2:
         raise click.BadParameter(f"wanted at least two VALUE=REPORT.json, found {len(points)}")
     return points
+
+
+def _check_stem(context: click.Context, option: click.Parameter, path: Path) -> Path:
+    if path.name in {"", ".."} or path.is_dir() or path.suffix in {".json", ".md", ".png"}:
+        raise click.BadParameter(
+            f"wanted the name of files without .json, .md or .png, found '{path}'"
+        )
+    return path
 
 
 @click.command()
@@ -78,6 +88,9 @@ def _parse_points(
     help="Train every system with each of these values, and report the metric against them.",
 )
 @click.option("--out", type=_path, help="Folder of the runs.  [default: runs/ablate-DATASET]")
+@click.option(
+    "--name", help="Of the report, to keep it beside others of OUT.  [default: table-TABLE]"
+)
 @click.option("--shards", type=_path, help="Folder of shards.")
 @click.option("--clips", type=_path, help="Clip store.  [default: clips/DATASET.h5]")
 @click.option("--weights", type=_path, help="Weights of a torchvision ResNet to start from.")
@@ -135,7 +148,13 @@ def ablate(
 @click.argument(
     "points", nargs=-1, required=True, callback=_parse_points, metavar="VALUE=REPORT.json ..."
 )
-@click.option("--out", type=_path, required=True, help="Where to, without .json, .md or .png.")
+@click.option(
+    "--out",
+    type=_path,
+    required=True,
+    callback=_check_stem,
+    help="Where to, without .json, .md or .png.",
+)
 @json_option
 def curve(name: str, points: dict[str, Path], out: Path, as_json: bool) -> None:
     """Join reports of `orn ablate` that differ in NAME, such as worlds of more and more objects.
@@ -146,6 +165,8 @@ def curve(name: str, points: dict[str, Path], out: Path, as_json: bool) -> None:
     from stage2_train.ablation.joined import joined_curve
     from stage2_train.ablation.report_files import ablation_text, write_report
 
+    if Path(f"{out}.json").resolve() in {path.resolve() for path in points.values()}:
+        raise click.UsageError(f"--out {out}: wanted another name than that of a report to join")
     report = joined_curve(name, points)
     write_report(report, out)
     if as_json:

@@ -34,7 +34,8 @@ def ablate(request: AblationRequest) -> dict[str, Any]:
 
     Returns:
         The report, which is also written to OUT/table-TABLE-SPLIT.json and .md, and drawn as .png;
-        where a setting is varied, one report a value, as OUT/table-TABLE-KEY-SPLIT.
+        where a setting is varied, one report a value, as OUT/table-TABLE-KEY-SPLIT. A name that
+        was asked for stands in place of table-TABLE and table-TABLE-KEY.
 
     Raises:
         ConfigError: if the folder holds runs of other settings.
@@ -55,11 +56,11 @@ def ablate(request: AblationRequest) -> dict[str, Any]:
         searched = None if request.search is None else request.search.key
         (found,) = reports.values()
         report = {"table": request.table, "searched": searched, **found}
-        name = f"table-{request.table}-{split}"
+        name = f"table-{request.table}"
     else:
         report = {"table": request.table, **curve_report(request.vary.key, reports)}
-        name = f"table-{request.table}-{request.vary.key.rpartition('.')[2]}-{split}"
-    write_report(report, request.out / name)
+        name = f"table-{request.table}-{request.vary.key.rpartition('.')[2]}"
+    write_report(report, request.out / f"{request.name or name}-{split}")
     return report
 
 

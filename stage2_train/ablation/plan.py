@@ -1,5 +1,6 @@
 """Which trainings an ablation consists of, and in which folder each lies."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,6 +55,8 @@ class AblationRequest:
     """Whether segments whose video is not there may be left out."""
     no_clip_store: bool = False
     """Whether clips are decoded from their videos."""
+    name: str | None = None
+    """Of the report; None for that of the table."""
     test: bool = False
     """Whether the test split is read once everything is trained; else validation is reported."""
     jobs: int = 1
@@ -62,7 +65,12 @@ class AblationRequest:
     """`auto`, `cpu`, `cuda` or `cuda:N`."""
 
     def __post_init__(self) -> None:
-        """Raises ConfigError if values are to be searched and varied at once."""
+        """Raises ConfigError if values are to be searched and varied at once, or if the name is
+        none of a file."""
+        if self.name is not None and not re.fullmatch(r"[\w-][\w.-]*", self.name, re.ASCII):
+            raise ConfigError(
+                f"--name {self.name!r}: wanted letters, digits, dots, hyphens and underscores"
+            )
         if self.search is not None and self.vary is not None:
             raise ConfigError(
                 "--search and --vary: wanted one of them, found both; search first, then vary with "

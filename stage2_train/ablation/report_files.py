@@ -5,15 +5,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from shared.atomic_file import write_text
 from shared.errors import ConfigError
 from stage2_train.ablation.curve import curve_markdown, curve_text, plot_curve
 from stage2_train.ablation.plot import plot_report
 from stage2_train.ablation.report import markdown_table, report_text
+from stage2_train.ablation.report_schema import AblationReport
 
 __all__ = ["ablation_text", "read_report", "write_report"]
-
-_FIELDS = ("dataset", "split", "metric", "num_segments", "chance", "systems", "orderings")
 
 
 def ablation_text(report: Mapping[str, Any]) -> str:
@@ -43,7 +44,10 @@ def read_report(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{wanted}; {error}") from error
     if isinstance(report, dict) and "varied" in report:
         raise ConfigError(f"{wanted}, of one setting; found one in which a setting is varied")
-    missing = [name for name in _FIELDS if not isinstance(report, dict) or name not in report]
-    if missing:
-        raise ConfigError(f"{wanted}; found no {', '.join(missing)} in it")
-    return report
+    try:
+        AblationReport.model_validate(report)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        place = ".".join(str(part) for part in problem["loc"]) or "the file"
+        raise ConfigError(f"{wanted}; {place}: {problem['msg']}") from error
+    return dict(report)

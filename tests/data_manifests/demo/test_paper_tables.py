@@ -71,12 +71,12 @@ def test_a_world_a_value_of_a_dial() -> None:
 
 
 def test_points_that_curves_share_are_trained_once() -> None:
-    curves = ("films", "frames", "decoys", "objects")
+    curves = ("films", "steps", "frames", "decoys", "objects")
     given = commands(TablesRequest(dataset="demo", size="full", experiments=curves))
     compared = [name for name, text in given.items() if text.startswith("ablate")]
     assert compared == [
-        *("demo films-500", "demo films-1000", "demo films-2000", "demo table2"),
-        *("demo frames-2", "demo frames-8"),
+        *("demo films-500", "demo films-1000", "demo films-2000", "demo compared"),
+        *("demo steps-3200", "demo frames-2", "demo frames-8"),
         *("demo-decoy-pairs-0 table2", "demo-decoy-pairs-3 table2"),
         *("demo-distractors-0 table2", "demo-distractors-4 table2"),
     ]
@@ -85,16 +85,40 @@ def test_points_that_curves_share_are_trained_once() -> None:
 
 def test_the_validation_part_is_read_as_often_with_some_films_as_with_all() -> None:
     given = commands(TablesRequest(dataset="demo", size="full", experiments=("films", "objects")))
-    assert "validation.every_epochs=4 " in given["demo table2"]
+    assert "validation.every_epochs=4 " in given["demo compared"]
     assert "validation.every_epochs=32 " in given["demo films-500"]
     assert "validation.every_epochs=8 " in given["demo-distractors-4 table2"]
 
 
-def test_table_2_has_what_was_asked_for_and_what_curves_need() -> None:
+def test_curves_share_the_runs_of_table_2_and_leave_its_report() -> None:
     request = TablesRequest(
         dataset="demo", size="full", experiments=("table2", "films"), systems=("coco-intra", "orn")
     )
-    assert "--systems coco-intra,orn,activity-head " in commands(request)["demo table2"]
+    given = {step.name: step for step in table_steps(request)}
+    table2, compared = given["demo table2"], given["demo compared"]
+    assert "--systems coco-intra,orn " in " ".join(table2.arguments)
+    folder = Path("tables/runs/demo-table2")
+    assert table2.outputs == (folder / "table-2-test.md",)
+    assert compared.outputs == (folder / "compared-test.md",)
+    for step in (table2, compared):
+        assert step.arguments[step.arguments.index("--out") + 1] == str(folder)
+    assert compared.arguments[compared.arguments.index("--name") + 1] == "compared"
+
+
+def test_a_longer_training_has_more_steps_in_both_phases() -> None:
+    given = commands(TablesRequest(dataset="demo", size="full", experiments=("steps",)))
+    assert "phases.object_head_steps=500 --set phases.steps=1100" in given["demo compared"]
+    longer = given["demo steps-3200"]
+    assert "phases.object_head_steps=1000 --set phases.steps=2200" in longer
+    assert "validation.every_epochs=8 " in longer
+
+
+def test_reversed_films_without_table_2_train_what_they_need_first() -> None:
+    request = TablesRequest(dataset="demo", size="full", experiments=("reversed", "films"))
+    names = list(commands(request))
+    assert names.index("demo compared") < names.index("reverse seed0")
+    alone = TablesRequest(dataset="demo", size="full", experiments=("reversed",))
+    assert list(commands(alone))[-4:-2] == ["demo compared", "reverse seed0"]
 
 
 def test_controls_share_the_runs_of_table_2() -> None:
@@ -162,6 +186,7 @@ def test_the_short_form_runs_and_is_done_then(tmp_path: Path, monkeypatch, capfd
         "demo-table2/table-2-test.md",
         "demo-table5/table-5-test.md",
         "demo-films-24/table-2-test.md",
+        "demo-table2/compared-test.md",
         "runs/curve-demo-films.md",
         "demo-decoy-pairs-0-table2/table-2-test.md",
         "demo-decoy-pairs-3-table2/table-2-test.md",

@@ -50,6 +50,10 @@ def test_trains_measures_and_goes_on(options, tmp_path) -> None:
     assert json.loads(again.stdout) == report
     assert (run / "last.pt").stat().st_mtime_ns == written
 
+    fewer = ablate(options, "--systems", "object-head", "--seeds", "1", "--name", "one", "--json")
+    assert json.loads((folder / "one-validation.json").read_text()) == json.loads(fewer.stdout)
+    assert json.loads((folder / "table-2-validation.json").read_text()) == report
+
     starts = (run / "starts.jsonl").read_text().count("\n")
     tested = ablate(
         options, "--systems", SYSTEMS, "--seeds", "1", "--test", "--jobs", "2", "--json"
@@ -111,6 +115,13 @@ def test_a_search_needs_a_key_and_values(options, text) -> None:
     result = ablate(options, "--search", text)
     assert result.exit_code == 2
     assert "wanted KEY=VALUE,VALUE" in result.stderr
+
+
+@pytest.mark.parametrize("name", ["../one", "", ".one", "a/b"])
+def test_a_name_that_is_none_of_a_file_is_refused(options, name) -> None:
+    result = ablate(options, "--name", name, "--dry-run")
+    assert result.exit_code == 2
+    assert f"--name {name!r}: wanted letters, digits" in result.stderr
 
 
 def test_a_folder_is_not_overwritten_by_a_dry_run(options, tmp_path) -> None:

@@ -11,7 +11,9 @@ from shared.errors import ConfigError
 from stage2_train.ablation.joined import joined_curve
 
 
-def _report(split: str = "test", dataset: str = "demo", **percent: float) -> dict:
+def _report(
+    split: str = "test", dataset: str = "demo", num_segments: int = 100, seeds: int = 3, **percent
+) -> dict:
     """What `orn ablate` writes: the first system is expected to be better than the others."""
     first, *others = percent
     return {
@@ -19,14 +21,14 @@ def _report(split: str = "test", dataset: str = "demo", **percent: float) -> dic
         "dataset": dataset,
         "split": split,
         "metric": "top1",
-        "num_segments": 100,
+        "num_segments": num_segments,
         "chance": 8.3,
         "systems": [
             {
                 "system": name,
                 "mean": mean,
                 "half_width": 1.5,
-                "num_seeds": 3,
+                "num_seeds": seeds,
                 "clips_per_second": 100.0,
             }
             for name, mean in percent.items()
@@ -38,7 +40,7 @@ def _report(split: str = "test", dataset: str = "demo", **percent: float) -> dic
                 "verdict": "holds",
                 "mean": percent[first] - percent[other],
                 "half_width": 2.0,
-                "num_seeds": 3,
+                "num_seeds": seeds,
             }
             for other in others
         ],
@@ -85,12 +87,47 @@ def test_the_command_prints_and_keeps_the_curve(write, tmp_path) -> None:
     assert text.startswith("demo, test: top1 in percent on 100 segments against decoys")
 
 
+def test_differences_are_those_of_the_pairs_that_all_reports_have(write) -> None:
+    first = _report(orn=70.0, r18=60.0, r50=50.0)
+    second = _report(orn=40.0, r18=30.0, r50=10.0)
+    del first["orderings"][1]
+    second["orderings"].reverse()
+    report = joined_curve("decoys", {"0": write("first", first), "3": write("second", second)})
+    for value, mean in (("0", 10.0), ("3", 10.0)):
+        (row,) = report["by_value"][value]["orderings"]
+        assert (row["worse"], row["mean"]) == ("r18", mean)
+    del second["orderings"][1]
+    report = joined_curve("decoys", {"0": write("first", first), "3": write("second", second)})
+    assert [each["orderings"] for each in report["by_value"].values()] == [[], []]
+
+
+def test_a_report_to_join_is_never_written_over(write, tmp_path) -> None:
+    few = write("few", _report(orn=70.0))
+    many = write("many", _report(orn=40.0))
+    before = few.read_bytes()
+    result = curve("decoys", f"0={few}", f"3={many}", "--out", str(tmp_path / "few"))
+    assert result.exit_code == 2
+    assert "wanted another name than that of a report to join" in result.stderr
+    assert few.read_bytes() == before
+
+
+@pytest.mark.parametrize("out", ["curve.json", "curve.png", ".", "folder/.."])
+def test_a_name_that_is_none_of_files_is_refused(write, tmp_path, monkeypatch, out) -> None:
+    few = write("few", _report(orn=70.0))
+    many = write("many", _report(orn=40.0))
+    monkeypatch.chdir(tmp_path)
+    result = curve("decoys", f"0={few}", f"3={many}", "--out", out)
+    assert result.exit_code == 2
+    assert "wanted the name of files without .json, .md or .png" in result.stderr
+
+
 @pytest.mark.parametrize(
     ("points", "message"),
     [
         (["0=a.json"], "wanted at least two VALUE=REPORT.json, found 1"),
         (["0=a.json", "b.json"], "wanted VALUE=REPORT.json, found 'b.json'"),
         (["0=a.json", "0=b.json"], "wanted each value once, found '0' twice"),
+        (["0=a.json", "1=a.json"], "wanted each report once, found a.json twice"),
     ],
 )
 def test_points_that_cannot_be_read_are_refused(points, message, tmp_path) -> None:
@@ -106,8 +143,14 @@ def test_reports_of_different_measurements_are_refused(write, tmp_path) -> None:
         (_report(dataset="vlog", orn=70.0), "wanted the dataset 'demo' as in"),
         (_report(r18=70.0), "wanted a system that is in all, found none"),
         ({"varied": "x", "values": []}, "of one setting; found one in which a setting is varied"),
-        ({"systems": []}, "found no dataset, split, metric, num_segments, chance, orderings in"),
-        ([1], "found no dataset, split"),
+        (_report(num_segments=5, orn=70.0), "wanted the num_segments 100 as in"),
+        (_report(seeds=1, orn=70.0), "wanted 3 seeds as in .* found 1; a curve is of one number"),
+        ({"systems": []}, "table-TABLE-SPLIT.json; dataset: Field required"),
+        ([1], "table-TABLE-SPLIT.json; the file: Input should be"),
+        ({**_report(orn=70.0), "systems": 5}, "; systems: Input should be a valid list"),
+        ({**_report(orn=70.0), "systems": []}, "; systems: List should have at least 1 item"),
+        (_report(orn="high"), "; systems.0.mean: Input should be a valid number"),
+        (_report(orn=float("nan")), "; systems.0.mean: Input should be a finite number"),
     ):
         with pytest.raises(ConfigError, match=message):
             joined_curve("decoys", {"0": test, "1": write("other", other)})
