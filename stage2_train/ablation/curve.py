@@ -1,6 +1,6 @@
 """The report of an ablation in which a setting is varied: the metric of each system against it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,12 +29,13 @@ def curve_report(key: str, reports: Mapping[str | None, Mapping[str, Any]]) -> d
 
 def curve_text(report: Mapping[str, Any]) -> str:
     """The report for people."""
-    first = _reports(report)[0]
+    reports = _reports(report)
+    first = reports[0]
     head = (
         f"{first['dataset']}, {first['split']}: {first['metric']} in percent on "
-        f"{first['num_segments']} segments against {report['varied']}, chance "
-        f"{first['chance']:.1f}; mean over {first['systems'][0]['num_seeds']} seeds +- half of the "
-        "95 % interval"
+        f"{_range_text([each['num_segments'] for each in reports], 'd')} segments against "
+        f"{report['varied']}, chance {_range_text([each['chance'] for each in reports], '.1f')}; "
+        f"mean over {first['systems'][0]['num_seeds']} seeds +- half of the 95 % interval"
     )
     return "\n\n".join([head, *(columns(cells) for cells in _tables(report))])
 
@@ -45,7 +46,7 @@ def curve_markdown(report: Mapping[str, Any]) -> str:
 
 
 def plot_curve(report: Mapping[str, Any], path: Path) -> None:
-    """Writes one line a system with 95 % intervals, and chance as a dashed line, as a PNG picture.
+    """Writes one line a system with 95 % intervals, and chance as a dashed one, as a PNG picture.
 
     Args:
         report: of `curve_report`.
@@ -66,7 +67,8 @@ def plot_curve(report: Mapping[str, Any], path: Path) -> None:
             capsize=3,
             label=name,
         )
-    axes.axhline(reports[0]["chance"], color="0.5", linestyle="--", linewidth=1)
+    chances = [each["chance"] for each in reports]
+    axes.plot(places, chances, color="0.5", linestyle="--", linewidth=1)
     axes.set_xticks(places, report["values"])
     axes.set_ylim(bottom=0)
     axes.set_xlabel(report["varied"])
@@ -80,6 +82,12 @@ def plot_curve(report: Mapping[str, Any], path: Path) -> None:
 
 def _reports(report: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [report["by_value"][value] for value in report["values"]]
+
+
+def _range_text(values: Sequence[float], style: str) -> str:
+    """One number where all are the same, else the least and the largest."""
+    least, largest = (format(value, style) for value in (min(values), max(values)))
+    return least if least == largest else f"{least} to {largest}"
 
 
 def _names(report: Mapping[str, Any]) -> list[str]:

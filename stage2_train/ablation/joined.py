@@ -11,7 +11,7 @@ from stage2_train.ablation.report_files import read_report
 __all__ = ["joined_curve"]
 
 _Key = TypeVar("_Key")
-_THE_SAME = ("dataset", "split", "metric", "num_segments", "chance")
+_THE_SAME = ("dataset", "split", "metric")
 """What the heading of a curve says once for all values."""
 
 

@@ -101,6 +101,13 @@ def test_differences_are_those_of_the_pairs_that_all_reports_have(write) -> None
     assert [each["orderings"] for each in report["by_value"].values()] == [[], []]
 
 
+def test_the_heading_says_on_how_many_segments_where_they_differ(write, tmp_path) -> None:
+    few = write("few", _report(num_segments=12, orn=70.0))
+    many = write("many", {**_report(orn=40.0), "chance": 24.3})
+    result = curve("decoys", f"0={few}", f"3={many}", "--out", str(tmp_path / "curve"))
+    assert "on 12 to 100 segments against decoys, chance 8.3 to 24.3; " in result.stdout
+
+
 def test_a_report_to_join_is_never_written_over(write, tmp_path) -> None:
     few = write("few", _report(orn=70.0))
     many = write("many", _report(orn=40.0))
@@ -143,7 +150,6 @@ def test_reports_of_different_measurements_are_refused(write, tmp_path) -> None:
         (_report(dataset="vlog", orn=70.0), "wanted the dataset 'demo' as in"),
         (_report(r18=70.0), "wanted a system that is in all, found none"),
         ({"varied": "x", "values": []}, "of one setting; found one in which a setting is varied"),
-        (_report(num_segments=5, orn=70.0), "wanted the num_segments 100 as in"),
         (_report(seeds=1, orn=70.0), "wanted 3 seeds as in .* found 1; a curve is of one number"),
         ({"systems": []}, "table-TABLE-SPLIT.json; dataset: Field required"),
         ([1], "table-TABLE-SPLIT.json; the file: Input should be"),
