@@ -26,8 +26,8 @@ _FRAMES_OF_THE_RECIPE = 4
 class _Dial:
     """What worlds differ in."""
 
-    option: str
-    """Of `orn demo-world`."""
+    name: str
+    """Of its option of `orn demo-world`, without the hyphens before it."""
     values: tuple[int, ...]
     """Those that a world is drawn for."""
     default: int
@@ -35,8 +35,8 @@ class _Dial:
 
 
 _DIALS = {
-    "decoys": _Dial(option="--decoy-pairs", values=(0, 3), default=1),
-    "objects": _Dial(option="--distractors", values=(0, 4), default=1),
+    "decoys": _Dial(name="decoy-pairs", values=(0, 3), default=1),
+    "objects": _Dial(name="distractors", values=(0, 4), default=1),
 }
 _MOST_OBJECTS = 12
 """Of a frame, so that none is left out in any of these worlds."""
@@ -71,12 +71,11 @@ def curve_steps(
         world: the world of table 2.
         compared: both systems on it, as in table 2.
     """
-    num_films = _num_films(request.amounts.films[world.dataset])
     if experiment == "films":
         name = "training films"
         points = [
             *(_some_films(request, world, number) for number in request.amounts.train_segments),
-            _Point(value=num_films, steps=(compared,)),
+            _Point(value=_num_films(world.films), steps=(compared,)),
         ]
     elif experiment == "steps":
         name = "training steps"
@@ -92,7 +91,7 @@ def curve_steps(
         ]
     else:
         dial = _DIALS[experiment]
-        name = dial.option.strip("-")
+        name = dial.name
         as_drawn = _some_films(request, world, _num_films(request.amounts.curve_films))
         points = [
             *(_another_world(request, world, dial, value) for value in dial.values),
@@ -118,9 +117,9 @@ def _num_steps(request: TablesRequest, times_as_long: int = 1) -> int:
     return times_as_long * once
 
 
-def _every_epochs(request: TablesRequest, world: World, num_films: int) -> int:
-    """So many that the validation part is read as often as with all films."""
-    return VALIDATED_EVERY_EPOCHS * _num_films(request.amounts.films[world.dataset]) // num_films
+def _every_epochs(world: World, num_films: int) -> int:
+    """So many that the validation part is read as often as with all films of the world."""
+    return VALIDATED_EVERY_EPOCHS * _num_films(world.films) // num_films
 
 
 def _some_films(request: TablesRequest, world: World, num_films: int) -> _Point:
@@ -130,7 +129,7 @@ def _some_films(request: TablesRequest, world: World, num_films: int) -> _Point:
         f"films-{num_films}",
         systems=COMPARED,
         more=(f"data.train_segments={num_films}",),
-        validated_every_epochs=_every_epochs(request, world, num_films),
+        validated_every_epochs=_every_epochs(world, num_films),
     )
     return _Point(value=num_films, steps=(comparison,))
 
@@ -160,8 +159,8 @@ def _another_world(request: TablesRequest, world: World, dial: _Dial, value: int
         dataset=world.dataset,
         films=films,
         folder=world.folder,
-        dials=(dial.option, str(value)),
-        variant=f"{dial.option.strip('-')}-{value}",
+        dials=(f"--{dial.name}", str(value)),
+        variant=f"{dial.name}-{value}",
     )
     comparison = compare(
         request,
@@ -169,6 +168,6 @@ def _another_world(request: TablesRequest, world: World, dial: _Dial, value: int
         "table2",
         systems=COMPARED,
         more=(f"data.max_objects={_MOST_OBJECTS}",),
-        validated_every_epochs=_every_epochs(request, world, _num_films(films)),
+        validated_every_epochs=_every_epochs(world, _num_films(films)),
     )
     return _Point(value=value, steps=(*data_steps(other), comparison))

@@ -82,8 +82,9 @@ def _only(
     report: Mapping[str, Any], systems: Sequence[str], pairs: Sequence[tuple[str, str]]
 ) -> dict[str, Any]:
     """The report of these systems and of these orderings, in this order."""
+    by_system, by_pair = _by_system(report), _by_pair(report)
     return {
         **report,
-        "systems": [_by_system(report)[name] for name in systems],
-        "orderings": [_by_pair(report)[pair] for pair in pairs],
+        "systems": [by_system[name] for name in systems],
+        "orderings": [by_pair[pair] for pair in pairs],
     }

@@ -6,10 +6,12 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from data_manifests.demo.dials import Dials
 from data_manifests.demo.paper_tables import run_tables, table_steps
 from data_manifests.demo.table_request import EXPERIMENTS, TablesRequest
 from shared.cli import orn
 from shared.errors import ConfigError
+from stage2_train.training.recipe import load_recipe
 
 EVERYTHING = {
     dataset: TablesRequest(dataset=dataset, size="short", experiments=experiments)
@@ -103,6 +105,16 @@ def test_curves_share_the_runs_of_table_2_and_leave_its_report() -> None:
     for step in (table2, compared):
         assert step.arguments[step.arguments.index("--out") + 1] == str(folder)
     assert compared.arguments[compared.arguments.index("--name") + 1] == "compared"
+
+
+def test_the_point_of_table_2_is_that_of_the_recipe() -> None:
+    recipe = load_recipe("demo", num_activities=2)
+    given = commands(TablesRequest(dataset="demo", size="full", experiments=("frames",)))
+    assert f" {recipe.data.clip_frames}=tables/runs/demo-table2/" in given["demo frames"]
+    dials = Dials()
+    given = commands(TablesRequest(dataset="demo", size="full", experiments=("decoys", "objects")))
+    for curve, default in (("decoys", dials.decoy_pairs), ("objects", dials.distractors)):
+        assert f" {default}=tables/runs/demo-films-2000/" in given[f"demo {curve}"]
 
 
 def test_a_longer_training_has_more_steps_in_both_phases() -> None:
