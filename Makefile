@@ -24,12 +24,12 @@ RUN_OPTION = $(if $(RUN),--run $(RUN))
 help: ## List the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1	\2/p' $(MAKEFILE_LIST) | while IFS='	' read -r target text; do printf '  make %-9s %s\n' "$$target" "$$text"; done
 
-$(READY): setup.cfg pyproject.toml
+$(READY): setup.cfg pyproject.toml constraints.txt
 	@"$(PYTHON)" -c '$(PYTHON_CHECK)' 2>/dev/null || { echo "make: wanted a Python 3.11 to 3.13 that can make environments, found '$(PYTHON)'; install one (Debian: apt install python3 python3-venv) or say make PYTHON=/path/to/python3.12" >&2; exit 1; }
 	"$(PYTHON)" -m venv $(VENV)
-	$(PIP) install --editable '.[dev]'
+	$(PIP) install --constraint constraints.txt --editable '.[dev]'
 	$(PIP) uninstall --yes opencv-python opencv-python-headless # the former needs libGL, which servers lack
-	$(PIP) install --no-deps 'opencv-python-headless>=4.10'
+	$(PIP) install --constraint constraints.txt --no-deps 'opencv-python-headless>=4.10'
 	touch $@
 
 setup: $(READY) ## Make .venv and install everything in it

@@ -20,6 +20,7 @@ from av.video.frame import VideoFrame
 
 from shared.errors import VideoDecodeError
 from shared.video import frame_seconds, probe, read_frames
+from shared.video_container import READING_OPTIONS
 
 __all__ = ["FILES", "OddVideo", "look_at", "table"]
 
@@ -128,7 +129,7 @@ def _ours(path: Path) -> str:
 def _repaired(path: Path, seconds: list[float]) -> int:
     """Frames whose time is another than the decoder says."""
     times: list[float | None] = []
-    with av.open(str(path), metadata_errors="ignore") as container:
+    with av.open(str(path), **READING_OPTIONS) as container:
         stream = container.streams.best("video")
         for packet in container.demux(stream):
             with contextlib.suppress(av.FFmpegError):

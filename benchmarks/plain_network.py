@@ -103,7 +103,8 @@ def _stage(stage: Stage, feats_MChw: Tensor, num_frames: int) -> Tensor:
     for block in blocks:
         shortcut = feats
         if block.downsample is not None:
-            shortcut = _norm(block.downsample.bn, _conv(block.downsample.conv, feats))
+            projected = _conv(block.downsample.conv, feats, stride=block.downsample.stride)
+            shortcut = _norm(block.downsample.bn, projected)
         hidden = functional.relu_(_norm(block.bn1, _conv(block.conv1, feats)))
         hidden = _norm(block.bn2, _conv(block.conv2, hidden))
         if hasattr(block, "conv3"):
@@ -112,11 +113,13 @@ def _stage(stage: Stage, feats_MChw: Tensor, num_frames: int) -> Tensor:
     return feats
 
 
-def _conv(conv: FrameConv | nn.Conv2d, feats: Tensor) -> Tensor:
-    """A convolution of images, or of clips by 1 x k x k and then, if it is temporal, 3 x 1 x 1."""
+def _conv(conv: FrameConv | nn.Conv2d, feats: Tensor, *, stride: int | None = None) -> Tensor:
+    """A convolution of images, or of clips by 1 x k x k and then, if it is temporal, 3 x 1 x 1;
+    `stride` is the convolution's own where it is None."""
     spatial = conv if isinstance(conv, nn.Conv2d) else conv.spatial
     assert spatial is not None
-    stride, padding = spatial.stride[0], spatial.weight.shape[-1] // 2
+    stride = stride or spatial.stride[0]
+    padding = spatial.weight.shape[-1] // 2
     if feats.ndim == 4:
         return functional.conv2d(feats, spatial.weight, stride=stride, padding=padding)
     feats = functional.conv3d(

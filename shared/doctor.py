@@ -162,6 +162,7 @@ def _check_torch() -> Check:
     for index in range(torch.cuda.device_count()):
         memory = torch.cuda.get_device_properties(index).total_memory / 2**30
         devices.append(f"cuda:{index} {torch.cuda.get_device_name(index)} {memory:.0f} GiB")
+    devices[0] += f" {torch.backends.cpu.get_cpu_capability()}"
     found = f"{torch.__version__}, torchvision {torchvision.__version__}, {', '.join(devices)}"
     if len(devices) == 1 and Path("/dev/nvidia0").exists():
         return Check(

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import av
 from av.container import InputContainer
@@ -10,8 +11,12 @@ from av.video.stream import VideoStream
 
 from shared.errors import VideoDecodeError
 
-__all__ = ["opened_video", "reason"]
+__all__ = ["READING_OPTIONS", "opened_video", "reason"]
 
+READING_OPTIONS: dict[str, Any] = (
+    {"metadata_errors": "ignore"} if int(av.__version__.partition(".")[0]) < 19 else {}
+)
+"""Options of `av.open`: titles that are not UTF-8 are no error, as they never are in PyAV 19."""
 _NUM_THREADS = 4
 """Fixed, because what a decoder makes of damaged pictures depends on the number of its threads."""
 
@@ -28,7 +33,7 @@ def opened_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
     """
     try:
         # The absolute path, because FFmpeg takes "a:b" for a protocol and a name.
-        container = av.open(str(path.absolute()), metadata_errors="ignore")
+        container = av.open(str(path.absolute()), **READING_OPTIONS)
     except (av.FFmpegError, OSError, ValueError) as err:
         raise VideoDecodeError(f"{path}: cannot be opened ({reason(err)})") from err
     with container:

@@ -60,7 +60,8 @@ def upright(image_HW3: NDArray[np.uint8], orientation: Orientation | None) -> ND
 
 def _orientation(picture: VideoFrame) -> Orientation | None:
     side_data: Any = picture.side_data  # PyAV's stub has another type than its container
-    if "DISPLAYMATRIX" not in {data.type.name for data in side_data}:
+    entry = side_data.get("DISPLAYMATRIX")
+    if entry is None:
         return None
-    matrix = np.frombuffer(side_data["DISPLAYMATRIX"], dtype=np.int32)
+    matrix = np.frombuffer(entry, dtype=np.int32)
     return int(matrix[0]), int(matrix[1]), int(matrix[3]), int(matrix[4])

@@ -111,16 +111,22 @@ class FrameConv(nn.Module):
 
 
 class _Downsample(nn.Module):
-    """1 x 1 convolution and normalisation of a block's input whose output has another shape."""
+    """1 x 1 convolution and normalisation of a block's input whose output has another shape.
+
+    A 1 x 1 convolution with stride s sees every s-th row and column alone. They are taken first:
+    oneDNN 3.12's gradient of a strided 1 x 1 convolution of fewer than 8 channels writes past its
+    buffer on CPUs without AVX-512 (https://github.com/uxlfoundation/oneDNN/issues/6035).
+    """
 
     def __init__(self, in_channels: int, out_channels: int, *, stride: int) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(in_channels, out_channels, 1, stride=stride, bias=False)
+        self.stride = stride
+        self.conv = nn.Conv2d(in_channels, out_channels, 1, bias=False)
         nn.init.kaiming_normal_(self.conv.weight, mode="fan_out", nonlinearity="relu")
         self.bn = nn.BatchNorm2d(out_channels)
 
     def forward(self, feats_MChw: Tensor) -> Tensor:
-        return self.bn(self.conv(feats_MChw))
+        return self.bn(self.conv(feats_MChw[..., :: self.stride, :: self.stride]))
 
 
 class BasicBlock(nn.Module):

@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 
 __all__ = ["decoded", "repaired_seconds"]
 
+METADATA_AS_IT_IS = {} if av.__version__ >= "19" else {"metadata_errors": "ignore"}
+
 
 def decoded(path: Path) -> Iterator[tuple[float | None, NDArray[np.uint8]]]:
     """Presentation time, if any, and (H, W, 3) picture as stored, of every frame that decodes."""
-    with av.open(str(path), metadata_errors="ignore") as container:
+    with av.open(str(path), **METADATA_AS_IT_IS) as container:
         stream = container.streams.best("video")
         assert stream is not None
         for packet in container.demux(stream):
