@@ -16,13 +16,13 @@ import click
 import numpy as np
 
 from benchmarks.result import describe_machine
-from data_manifests.demo.dials import ACTIVITIES, Dials
-from data_manifests.demo.ground_truth import TrueFilm, true_films
-from data_manifests.demo.plans import PLANNERS
-from data_manifests.demo.scene import Scene
-from data_manifests.demo.world import film_rng
-from shared.atomic_file import write_text
-from stage2_train.data.sampling import centre_frames
+from demo.world.dials import ACTIVITIES, Dials
+from demo.world.ground_truth import TrueFilm, true_films
+from demo.world.make import film_rng
+from demo.world.plans import PLANNERS
+from demo.world.scene import Scene
+from shared.jobs.atomic_file import write_text
+from stage2_train.clips.sampling import centre_frames
 
 __all__ = ["crossing_frames", "touch_frames"]
 

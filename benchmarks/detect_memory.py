@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from benchmarks.options import json_option, out_option
 from benchmarks.result import BenchResult, publish
-from shared.coco_classes import COCO_CLASSES
-from shared.detections import FrameDetections
-from shared.rle import encode_crop
+from shared.masks.coco_classes import COCO_CLASSES
+from shared.masks.detections import FrameDetections
+from shared.masks.rle import encode_crop
 from shared.shards.schema import DetectorEntry
 
 __all__ = ["StripedDetector", "bench", "detect_video", "measure"]
@@ -199,6 +199,6 @@ def _demo_detector() -> Any:
     from shared.manifests.load import shipped_detectors
     from stage1_detect.mmdet.detector import load_detector
 
-    (choice,) = shipped_detectors()
+    (choice,) = shipped_detectors().values()
     assert choice.config is not None
     return load_detector("cpu", config=choice.config, checkpoint=choice.checkpoint, threads=1)

@@ -138,7 +138,7 @@ class _Case:
     ) -> None:
         from shared.manifests.records import Video
         from shared.shards.plan import Unit, UnitPart, shard_path
-        from shared.video import read_frames
+        from shared.video.read import read_frames
         from stage1_detect.frame_source import FrameSource
 
         self._detector, self._video, self._batch = detector, video, batch
@@ -170,7 +170,7 @@ class _Case:
 
     def cpu_seconds_of_parts(self) -> dict[str, float]:
         """CPU seconds a frame of each part, one after the other; after a run of the network."""
-        from shared.video import read_frames
+        from shared.video.read import read_frames
 
         def repeated(items: Sequence[Any]) -> list[Any]:
             return [items[index % len(items)] for index in range(_PART_FRAMES)]

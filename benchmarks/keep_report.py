@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from benchmarks.result import describe_machine
-from shared.atomic_file import write_text
+from shared.jobs.atomic_file import write_text
 
 
 @click.command()

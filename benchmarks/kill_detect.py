@@ -27,7 +27,7 @@ import numpy as np
 from benchmarks.killing import killed_after, until_killed
 from benchmarks.options import out_option
 from benchmarks.result import describe_machine
-from shared.atomic_file import write_text
+from shared.jobs.atomic_file import write_text
 
 __all__ = ["KillTrial", "kill_trials", "shard_bytes"]
 

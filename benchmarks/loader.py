@@ -20,13 +20,13 @@ from benchmarks.options import json_option, out_option, repeats_option
 from benchmarks.result import BenchResult, publish
 from benchmarks.timing import seconds_in_turns, using_threads
 from benchmarks.video_and_pickle import plain_clip
-from stage2_train.clips.jpeg import decode_jpeg
-from stage2_train.clips.schema import StoreSettings
-from stage2_train.clips.writer import build_clip_store
-from stage2_train.data.batch import collate
-from stage2_train.data.dataset import ClipDataset, ClipRequest
-from stage2_train.data.loader import LoaderSettings, training_loader
-from stage2_train.data.sampling import random_frames
+from stage2_train.clips.batch import collate
+from stage2_train.clips.dataset import ClipDataset, ClipRequest
+from stage2_train.clips.loader import LoaderSettings, training_loader
+from stage2_train.clips.sampling import random_frames
+from stage2_train.frames.jpeg import decode_jpeg
+from stage2_train.frames.schema import StoreSettings
+from stage2_train.frames.writer import build_clip_store
 from stage2_train.training.recipe import Recipe, load_recipe
 
 __all__ = ["bench", "measure"]

@@ -12,19 +12,19 @@ from typing import Any
 import numpy as np
 
 from benchmarks.made_videos import moving_pictures, write_video
-from shared import rle
-from shared.coco_classes import COCO_CLASSES, NUM_COCO_CLASSES
-from shared.detections import FrameDetections
 from shared.errors import DataRootError
 from shared.manifests.load import load_dataset
 from shared.manifests.records import Segment, Video
+from shared.masks import rle
+from shared.masks.coco_classes import COCO_CLASSES, NUM_COCO_CLASSES
+from shared.masks.detections import FrameDetections
 from shared.shards.reader import DetectionFolder
 from shared.shards.schema import DetectorEntry
 from shared.shards.writer import ShardWriter
-from shared.video import content_bytes, content_digest, probe
-from stage2_train.clips.reader import ClipStore
-from stage2_train.clips.schema import StoreSettings
-from stage2_train.clips.writer import build_clip_store
+from shared.video.read import content_bytes, content_digest, probe
+from stage2_train.frames.reader import ClipStore
+from stage2_train.frames.schema import StoreSettings
+from stage2_train.frames.writer import build_clip_store
 
 __all__ = ["GRID", "MADE_FRAMES", "MASK_RATE", "LoaderInputs", "loader_inputs"]
 

@@ -19,8 +19,8 @@ import cv2
 from av.video.frame import VideoFrame
 
 from shared.errors import VideoDecodeError
-from shared.video import frame_seconds, probe, read_frames
-from shared.video_container import READING_OPTIONS
+from shared.video.container import READING_OPTIONS
+from shared.video.read import frame_seconds, probe, read_frames
 
 __all__ = ["FILES", "OddVideo", "look_at", "table"]
 
@@ -60,7 +60,7 @@ class OddVideo:
     plain: str
     """A loop over PyAV's `container.decode`."""
     ours: str
-    """`shared.video`."""
+    """`shared.video.read`."""
 
     def row(self) -> str:
         """As a row of the table."""

@@ -9,9 +9,9 @@ from typing import Any
 
 import click
 
-from shared.atomic_file import write_text
 from shared.cli_options import echo_json
 from shared.environment import describe_environment
+from shared.jobs.atomic_file import write_text
 
 __all__ = ["BenchResult", "describe_machine", "publish"]
 

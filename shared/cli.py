@@ -19,8 +19,8 @@ from typing import Any
 import click
 
 from shared.errors import PipelineError
+from shared.jobs.termination import Terminated
 from shared.nearest import nearest
-from shared.termination import Terminated
 
 __all__ = ["COMMANDS", "LazyGroup", "main", "orn"]
 
@@ -29,7 +29,7 @@ INTERRUPTED_EXIT_CODE = 130
 TERMINATED_EXIT_CODE = 143
 """What a shell reports for a program ended by SIGTERM (128 + SIGTERM)."""
 
-_OUR_PACKAGES = ("shared", "stage1_detect", "stage2_train", "data_manifests", "benchmarks")
+_OUR_PACKAGES = ("shared", "stage1_detect", "stage2_train", "data_manifests", "demo", "benchmarks")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,23 +46,21 @@ COMMANDS: dict[str, LazyCommand] = {
     "doctor": LazyCommand(
         "shared.doctor", "doctor", "Say what is installed, what works and how to mend the rest."
     ),
-    "demo": LazyCommand(
-        "data_manifests.demo.commands", "demo", "Run everything once on small generated videos."
-    ),
+    "demo": LazyCommand("demo.commands", "demo", "Run everything once on small generated videos."),
     "demo-world": LazyCommand(
-        "data_manifests.demo.commands", "demo_world", "Generate the videos and labels of the demo."
+        "demo.commands", "demo_world", "Generate the videos and labels of the demo."
     ),
     "demo-truth": LazyCommand(
-        "data_manifests.demo.commands", "demo_truth", "Write what demo films truly show as shards."
+        "demo.commands", "demo_truth", "Write what demo films truly show as shards."
     ),
     "demo-reverse": LazyCommand(
-        "data_manifests.demo.commands", "demo_reverse", "Measure a run with demo films backwards."
+        "demo.commands", "demo_reverse", "Measure a run with demo films backwards."
     ),
     "demo-leaks": LazyCommand(
-        "data_manifests.demo.commands", "demo_leaks", "Say what gives a demo's labels away."
+        "demo.commands", "demo_leaks", "Say what gives a demo's labels away."
     ),
     "demo-tables": LazyCommand(
-        "data_manifests.demo.commands", "demo_tables", "Repeat the paper's comparisons on a demo."
+        "demo.commands", "demo_tables", "Repeat the paper's comparisons on a demo."
     ),
     "demo-detector": LazyCommand(
         "stage1_detect.commands", "demo_detector", "Train the small detector of the demo."
@@ -86,10 +84,10 @@ COMMANDS: dict[str, LazyCommand] = {
         "shared.inspect.commands", "inspect", "Show what a shard holds, down to one frame."
     ),
     "clips": LazyCommand(
-        "stage2_train.clips.commands", "clips", "Store the rescaled frames of a data set."
+        "stage2_train.frames.commands", "clips", "Store the rescaled frames of a data set."
     ),
     "overlay": LazyCommand(
-        "stage2_train.data.commands", "overlay", "Draw masks on stored frames, to look at."
+        "stage2_train.clips.commands", "overlay", "Draw masks on stored frames, to look at."
     ),
     "systems": LazyCommand(
         "stage2_train.systems_commands", "systems", "List every system of the paper's tables."

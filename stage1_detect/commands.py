@@ -174,7 +174,7 @@ def demo_detector(
     """
     import torch
 
-    from stage1_detect.mmdet.training import DetectorTraining, demo_config, train_detector
+    from demo.detector.training import DetectorTraining, demo_config, train_detector
 
     if threads:
         torch.set_num_threads(threads)

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.detections import FrameDetections
+from shared.masks.detections import FrameDetections
 from shared.shards.schema import DetectorEntry
 
 __all__ = ["Detector"]

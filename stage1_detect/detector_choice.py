@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import filecmp
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,7 +38,7 @@ def choose_files(
     *,
     config: str | None,
     checkpoint: Path | None,
-    shipped: Sequence[DetectorChoice] = (),
+    shipped: Iterable[DetectorChoice] = (),
 ) -> DetectorFiles:
     """What the user asked for, else what the data set asks for, else the default.
 
@@ -54,7 +54,7 @@ def choose_files(
     if config is not None:
         return DetectorFiles(config=config, checkpoint=checkpoint)
     if own.config is not None:
-        return DetectorFiles(config=str(own.config), checkpoint=checkpoint or own.checkpoint)
+        return DetectorFiles(config=own.config, checkpoint=checkpoint or own.checkpoint)
     for choice in shipped:
         if checkpoint is not None and _same_file(checkpoint, choice.checkpoint):
             return DetectorFiles(config=str(choice.config), checkpoint=checkpoint)

@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from shared.errors import PipelineError
-from shared.file_lock import locked
+from shared.jobs.file_lock import locked
 from shared.shards.plan import PLAN_NAME
 
 __all__ = ["folder_locked"]

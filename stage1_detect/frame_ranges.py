@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from shared.manifests.records import Video
 from shared.shards.plan import UnitPart
-from shared.video import Frame, frame_seconds, read_frames
+from shared.video.read import Frame, frame_seconds, read_frames
 
 __all__ = ["FrameRanges"]
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from shared.errors import VideoDecodeError
 from shared.manifests.records import Video
 from shared.shards.plan import Unit, UnitPart
-from shared.video import Frame, content_bytes, content_digest, probe
+from shared.video.read import Frame, content_bytes, content_digest, probe
 from stage1_detect.frame_ranges import FrameRanges
 
 __all__ = ["FrameBatch", "FrameSource", "SourceEvent", "VideoBegins", "VideoEnds", "VideoFails"]

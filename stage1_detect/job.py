@@ -12,15 +12,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from shared.atomic_file import remove_stale_temporaries, write_text
 from shared.environment import describe_environment
 from shared.errors import ConfigError
+from shared.jobs.atomic_file import remove_stale_temporaries, write_text
+from shared.jobs.progress import progress
+from shared.jobs.termination import terminated_as_interrupted
 from shared.manifests.records import Dataset
-from shared.progress import progress
 from shared.shards.plan import PLAN_NAME, Unit, shard_path
 from shared.shards.schema import FailedVideo
 from shared.shards.shard import Shard
-from shared.termination import terminated_as_interrupted
 from stage1_detect.detector import Detector
 from stage1_detect.engines.choice import Engine, run_on
 from stage1_detect.pipeline import UnitResult

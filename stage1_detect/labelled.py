@@ -16,7 +16,7 @@ from pathlib import Path
 from shared.errors import ConfigError
 from shared.manifests.records import Segment
 from shared.shards.plan import PLAN_NAME, Plan, TimeRange, Unit, UnitPart
-from shared.video import FrameEstimate
+from shared.video.read import FrameEstimate
 
 __all__ = ["check_segments", "labelled_ranges", "pack_ranges", "range_frames"]
 

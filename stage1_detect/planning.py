@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from shared.errors import ConfigError, DataRootError, VideoDecodeError
+from shared.jobs.progress import progress
 from shared.manifests.records import Dataset, Segment, Video
-from shared.progress import progress
 from shared.shards.plan import (
     PLAN_NAME,
     SHARD_PATTERN,
@@ -24,7 +24,7 @@ from shared.shards.plan import (
     units_without_shard,
 )
 from shared.shards.schema import DetectorEntry
-from shared.video import FrameEstimate, estimate
+from shared.video.read import FrameEstimate, estimate
 from stage1_detect.labelled import check_segments, labelled_ranges, pack_ranges, range_frames
 
 __all__ = [

@@ -134,7 +134,7 @@ class DetectRequest:
             data.detector,
             config=self.config,
             checkpoint=self.checkpoint,
-            shipped=shipped_detectors(),
+            shipped=shipped_detectors().values(),
         )
 
     def _folder(self, data: Dataset) -> Path:

@@ -11,7 +11,7 @@ from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 
 from shared.errors import ConfigError
-from shared.progress import Bar, progress
+from shared.jobs.progress import Bar, progress
 
 __all__ = ["build_accelerator", "main_progress"]
 

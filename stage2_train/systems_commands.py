@@ -86,6 +86,6 @@ def export(run: Path, out: Path) -> None:
 
     RUN must have 2D kernels only, as --system r18 has. Names are torchvision's.
     """
-    from stage2_train.export_weights import export_weights
+    from stage2_train.runs.export_weights import export_weights
 
     click.echo(f"{out}: {export_weights(run, out)} tensors", err=True)

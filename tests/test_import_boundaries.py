@@ -55,7 +55,7 @@ def test_training_does_not_import_detection(path: Path) -> None:
     assert "stage1_detect" not in packages_imported_by(path)
 
 
-@pytest.mark.parametrize("package", ["shared", "stage1_detect", "stage2_train", "data_manifests"])
+@pytest.mark.parametrize("package", ["shared", "stage1_detect", "stage2_train", "demo"])
 def test_only_the_adapter_imports_mmdetection(package: str) -> None:
     importers = {
         path.relative_to(ROOT)

@@ -78,7 +78,7 @@ def checkout(tmp_path: Path) -> Path:
     """A checkout without .venv, and a path with only what make needs."""
     folder = tmp_path / "checkout"
     folder.mkdir()
-    for name in ("Makefile", "setup.cfg", "pyproject.toml"):
+    for name in ("Makefile", "setup.cfg", "pyproject.toml", "constraints.txt"):
         shutil.copy(ROOT / name, folder)
     (tmp_path / "bin").mkdir()
     for name in ("sh", "touch"):

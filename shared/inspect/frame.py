@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from shared import rle
-from shared.detections import FrameDetections
 from shared.errors import ConfigError, ShardNotFoundError
+from shared.masks import rle
+from shared.masks.detections import FrameDetections
 from shared.nearest import nearest
 from shared.shards.reader import Shard
 from shared.text_table import columns, printable

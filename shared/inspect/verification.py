@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from shared.jobs.progress import progress
 from shared.manifests.load import load_dataset
-from shared.progress import progress
 from shared.shards.problem import Problem
 from shared.shards.reader import shard_paths
 from shared.shards.verify import verify_shard

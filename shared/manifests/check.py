@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from shared.errors import ManifestError, VideoDecodeError
+from shared.jobs.progress import progress
 from shared.manifests.load import load_listing, load_manifest, locate_videos
 from shared.manifests.records import SPLITS, Dataset, Listing
 from shared.manifests.schema import Manifest
-from shared.progress import progress
-from shared.video import probe
+from shared.video.read import probe
 
 __all__ = ["DatasetReport", "check_dataset"]
 

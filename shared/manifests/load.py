@@ -42,10 +42,13 @@ def dataset_names() -> list[str]:
     return sorted(path.stem for path in _shipped_folder().glob("*.toml"))
 
 
-def shipped_detectors() -> list[DetectorChoice]:
-    """The detectors that come with the project, each once: configuration and weights."""
-    choices = [_detector(load_manifest(name)) for name in dataset_names()]
-    return list(dict.fromkeys(choice for choice in choices if choice.config and choice.checkpoint))
+def shipped_detectors() -> dict[str, DetectorChoice]:
+    """The detectors that come with the project by name: configuration and weights."""
+    folder = Path(str(resources.files("demo.detector")))
+    return {
+        path.stem: DetectorChoice(config=str(path.with_suffix(".py")), checkpoint=path)
+        for path in sorted(folder.glob("*.pth"))
+    }
 
 
 def load_manifest(name_or_file: str | Path) -> Manifest:
@@ -197,9 +200,9 @@ def _has_tables(manifest: Manifest, folder: Path) -> bool:
 
 
 def _detector(manifest: Manifest) -> DetectorChoice:
-    folder = manifest.source.parent
-    config, checkpoint = manifest.detector.config, manifest.detector.checkpoint
-    return DetectorChoice(
-        config=None if config is None else folder / config,
-        checkpoint=None if checkpoint is None else folder / checkpoint,
-    )
+    wanted = manifest.detector
+    own = None if wanted.checkpoint is None else manifest.source.parent / wanted.checkpoint
+    shipped = shipped_detectors().get(wanted.config or "")
+    if shipped is None:
+        return DetectorChoice(config=wanted.config, checkpoint=own)
+    return DetectorChoice(config=shipped.config, checkpoint=own or shipped.checkpoint)

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from shared.atomic_file import write_text
 from shared.errors import ConfigError, ManifestError
+from shared.jobs.atomic_file import write_text
 from shared.manifests import table
 from shared.manifests.finder import expand, find_videos
 from shared.manifests.guess import TableGuess, VideosGuess, guess_table, guess_videos, is_video_name

@@ -62,8 +62,10 @@ class Segment:
 class DetectorChoice:
     """The detector that a data set asks for; None where it takes the default."""
 
-    config: Path | None = None
+    config: str | None = None
+    """A file, or a name of MMDetection's model zoo."""
     checkpoint: Path | None = None
+    """File of weights."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

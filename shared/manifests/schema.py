@@ -18,7 +18,7 @@ from shared.manifests.label_schema import (
     VlogLabels,
 )
 from shared.manifests.records import Form, Metric, Split, Task
-from shared.manifests.schema_fields import Name, Pattern, Rate, RelativePath, Section
+from shared.manifests.schema_fields import ConfigName, Name, Pattern, Rate, RelativePath, Section
 
 __all__ = [
     "Clips",
@@ -116,10 +116,12 @@ class Clips(Section):
 
 
 class Detector(Section):
-    """A detector of the data set's own, relative to the folder of the manifest."""
+    """A detector of the data set's own."""
 
-    config: RelativePath | None = None
+    config: ConfigName | None = None
+    """Name of a configuration: one that comes with the project and its weights, or the zoo's."""
     checkpoint: RelativePath | None = None
+    """File of weights, relative to the folder of the manifest."""
 
 
 SPLIT_RULE_OF_FORMAT = {

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-__all__ = ["PLACEHOLDERS", "Name", "Pattern", "Rate", "RelativePath", "Section"]
+__all__ = ["PLACEHOLDERS", "ConfigName", "Name", "Pattern", "Rate", "RelativePath", "Section"]
 
 PLACEHOLDERS = ("{id}", "{person}")
 """`{id}` is a video's id, `{person}` the part of it before the first underscore."""
@@ -39,7 +39,18 @@ def _name(text: str) -> str:
     return text
 
 
+def _config_name(text: str) -> str:
+    """Refuses a file: a configuration is Python, which a manifest must not bring along."""
+    if not text or "/" in text or "\\" in text or text.endswith(".py"):
+        raise ValueError(
+            "wanted the name of a configuration of the model zoo or of a detector that comes with "
+            f"the project, found {text!r}; a file of your own goes to `orn detect --config`"
+        )
+    return text
+
+
 RelativePath = Annotated[str, AfterValidator(_relative)]
+ConfigName = Annotated[str, AfterValidator(_config_name)]
 Pattern = Annotated[str, AfterValidator(_pattern)]
 Name = Annotated[str, AfterValidator(_name)]
 Rate = Annotated[float, Field(gt=0, le=1000)]

@@ -10,8 +10,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-from shared.atomic_file import write_text
 from shared.errors import ConfigError
+from shared.jobs.atomic_file import write_text
 from shared.shards.schema import DetectorEntry
 
 __all__ = [

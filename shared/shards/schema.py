@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from shared.coco_classes import NUM_COCO_CLASSES
 from shared.errors import ShardFormatError
+from shared.masks.coco_classes import NUM_COCO_CLASSES
 
 __all__ = [
     "ARRAYS",

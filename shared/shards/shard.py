@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.detections import FrameDetections
 from shared.errors import ShardFormatError, ShardNotFoundError
+from shared.masks.detections import FrameDetections
 from shared.shards.chunk_cache import ChunkCache
 from shared.shards.schema import (
     ARRAYS,

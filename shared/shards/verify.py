@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from shared import rle
-from shared.coco_classes import NUM_COCO_CLASSES
 from shared.errors import ShardFormatError
+from shared.masks import rle
+from shared.masks.coco_classes import NUM_COCO_CLASSES
 from shared.shards.chunk_cache import ChunkCache
 from shared.shards.problem import Problem
 from shared.shards.schema import ARRAYS

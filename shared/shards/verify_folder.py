@@ -14,7 +14,7 @@ from shared.shards.plan import PLAN_NAME, Plan, shard_path
 from shared.shards.problem import Problem
 from shared.shards.reader import Shard, shard_paths
 from shared.shards.schema import UNKNOWN_SOURCE, VideoEntry
-from shared.video import content_bytes
+from shared.video.read import content_bytes
 
 __all__ = ["verify_folder"]
 

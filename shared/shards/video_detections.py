@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from shared.detections import FrameDetections
 from shared.errors import JoinError, ShardFormatError
+from shared.masks.detections import FrameDetections
 from shared.shards.schema import VideoEntry
 from shared.shards.shard import Shard
 

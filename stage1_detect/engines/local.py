@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from shared.jobs.termination import terminated_as_interrupted
 from shared.manifests.records import Video
 from shared.shards.plan import Unit, shard_path
-from shared.termination import terminated_as_interrupted
 from stage1_detect.detector import Detector
 from stage1_detect.frame_source import FrameSource
 from stage1_detect.pipeline import UnitResult, detect_unit

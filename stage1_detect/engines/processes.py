@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from shared.errors import DetectorError
+from shared.jobs.termination import terminated_as_interrupted
+from shared.jobs.worker_process import prepare_worker
 from shared.manifests.records import Video
 from shared.shards.plan import Unit, shard_path
-from shared.termination import terminated_as_interrupted
-from shared.worker_process import prepare_worker
 from stage1_detect.detector import Detector
 from stage1_detect.frame_source import FrameSource
 from stage1_detect.pipeline import UnitResult, detect_unit

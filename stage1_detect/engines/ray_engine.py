@@ -17,12 +17,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from shared.atomic_file import remove_temporaries
 from shared.errors import DetectorError
+from shared.jobs.atomic_file import remove_temporaries
+from shared.jobs.termination import terminated_as_interrupted
 from shared.manifests.records import Video
 from shared.shards.plan import Unit, shard_path
 from shared.shards.schema import DetectorEntry
-from shared.termination import terminated_as_interrupted
 from stage1_detect.engines.choice import RayEngine
 from stage1_detect.engines.ray_actor import ActorReady, DetectActor
 from stage1_detect.engines.ray_cluster import count_actors, import_ray, joined

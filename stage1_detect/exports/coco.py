@@ -15,10 +15,10 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.atomic_file import replacing
-from shared.coco_classes import COCO_CATEGORY_IDS, COCO_CLASSES
-from shared.detections import FrameDetections
 from shared.errors import ShardFormatError, ShardNotFoundError
+from shared.jobs.atomic_file import replacing
+from shared.masks.coco_classes import COCO_CATEGORY_IDS, COCO_CLASSES
+from shared.masks.detections import FrameDetections
 from shared.nearest import nearest
 from shared.shards.reader import DetectionFolder, Shard, shard_paths
 

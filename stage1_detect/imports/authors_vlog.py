@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from shared.coco_classes import NUM_COCO_CLASSES
-from shared.detections import FrameDetections
 from shared.errors import MaskImportError
+from shared.masks.coco_classes import NUM_COCO_CLASSES
+from shared.masks.detections import FrameDetections
 from stage1_detect.imports.mask_track import GRID, MaskTrack, frame_of, read_bytes
 from stage1_detect.imports.restricted_pickle import PickledArray, load_plain
 

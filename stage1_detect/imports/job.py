@@ -8,13 +8,13 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from shared.atomic_file import remove_stale_temporaries, write_text
 from shared.environment import describe_environment
-from shared.progress import progress
+from shared.jobs.atomic_file import remove_stale_temporaries, write_text
+from shared.jobs.progress import progress
+from shared.jobs.termination import terminated_as_interrupted
 from shared.shards.plan import Unit, shard_path
 from shared.shards.schema import UNKNOWN_SOURCE, FailedVideo
 from shared.shards.shard import Shard
-from shared.termination import terminated_as_interrupted
 from stage1_detect.folder_lock import folder_locked
 from stage1_detect.imports import epic100
 from stage1_detect.imports.planning import ImportJob, begin, units_to_do

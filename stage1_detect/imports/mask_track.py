@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike
 
-from shared import rle
-from shared.detections import FrameDetections
 from shared.errors import MaskImportError, ShapeError, ShardFormatError
+from shared.masks import rle
+from shared.masks.detections import FrameDetections
 from stage1_detect.imports.restricted_pickle import MAX_BYTES
 
 __all__ = ["GRID", "MaskTrack", "frame_of", "read_bytes"]

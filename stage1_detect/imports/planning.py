@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from shared.coco_classes import COCO_CLASSES
 from shared.errors import ConfigError, MaskImportError
 from shared.manifests.load import load_listing, load_manifest, locate_videos
 from shared.manifests.records import Video
+from shared.masks.coco_classes import COCO_CLASSES
 from shared.shards.plan import (
     UNIT_FRAMES,
     Plan,

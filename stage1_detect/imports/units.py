@@ -9,13 +9,13 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 
 from shared.errors import MaskImportError, PipelineError, VideoDecodeError
+from shared.jobs.termination import terminated_as_interrupted
+from shared.jobs.worker_process import prepare_worker
 from shared.manifests.records import Video
 from shared.shards.plan import Unit, shard_path
 from shared.shards.schema import UNKNOWN_SOURCE
 from shared.shards.writer import ShardWriter
-from shared.termination import terminated_as_interrupted
-from shared.video import content_bytes, content_digest
-from shared.worker_process import prepare_worker
+from shared.video.read import content_bytes, content_digest
 from stage1_detect.imports import authors_vlog, epic100
 from stage1_detect.imports.mask_track import GRID, MaskTrack
 from stage1_detect.imports.planning import ImportJob

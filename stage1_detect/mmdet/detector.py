@@ -12,11 +12,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from shared.boxes import clip_boxes
-from shared.coco_classes import COCO_CLASSES
-from shared.detections import FrameDetections
 from shared.errors import DetectorError
-from shared.rle import encode_borders
+from shared.masks.boxes import clip_boxes
+from shared.masks.coco_classes import COCO_CLASSES
+from shared.masks.detections import FrameDetections
+from shared.masks.rle import encode_borders
 from shared.shards.schema import DetectorEntry
 from stage1_detect.mmdet.config import DetectorConfig, read_config, test_pipeline, weights_url
 from stage1_detect.mmdet.devices import choose_device

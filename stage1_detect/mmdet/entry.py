@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib.metadata import PackageNotFoundError, version
 
-from shared.coco_classes import COCO_CLASSES
+from shared.masks.coco_classes import COCO_CLASSES
 from shared.shards.schema import DetectorEntry
 from stage1_detect.mmdet.config import DetectorConfig
 from stage1_detect.mmdet.library import MaskRCNN

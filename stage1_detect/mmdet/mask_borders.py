@@ -47,7 +47,7 @@ class _Windows:
 def find_borders(
     probabilities_Mmm: Tensor, boxes_M4: Tensor, *, height: int, width: int, threshold: float
 ) -> list[NDArray[np.int64]]:
-    """For each mask (R,) int64, what `shared.rle.encode_borders` takes; on the host.
+    """For each mask (R,) int64, what `shared.masks.rle.encode_borders` takes; on the host.
 
     Args:
         probabilities_Mmm: (M, m, m) float32 on any device, 0..1.

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from shared.rle import encode_crop
+from shared.masks.rle import encode_crop
 
 __all__ = ["encode_masks"]
 

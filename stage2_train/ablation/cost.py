@@ -4,7 +4,7 @@ import statistics
 from collections.abc import Sequence
 from pathlib import Path
 
-from shared.run_folder import read_jsonl
+from stage2_train.runs.run_folder import read_jsonl
 from stage2_train.training.metrics_log import METRICS_NAME
 
 __all__ = ["training_cost"]

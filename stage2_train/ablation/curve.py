@@ -7,7 +7,7 @@ from typing import Any
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from shared.atomic_file import replacing
+from shared.jobs.atomic_file import replacing
 from shared.text_table import columns, markdown
 from stage2_train.ablation.report import rate_text
 from stage2_train.ablation.statistics import interval_text

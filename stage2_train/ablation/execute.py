@@ -17,9 +17,9 @@ from pathlib import Path
 
 from shared.environment import usable_cores
 from shared.errors import PipelineError, TrainingError
+from shared.jobs.progress import progress
+from shared.jobs.termination import terminated_as_interrupted
 from shared.manifests.load import load_manifest
-from shared.progress import progress
-from shared.termination import terminated_as_interrupted
 from stage2_train.ablation.plan import AblationRequest, AblationRun
 from stage2_train.model.imagenet import image_network
 from stage2_train.training.recipe import default_recipe, load_recipe

@@ -7,9 +7,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from shared.atomic_file import write_text
-from shared.config_file import to_toml
+from shared.config.files import to_toml
 from shared.errors import ConfigError
+from shared.jobs.atomic_file import write_text
 from shared.manifests.load import load_listing, load_manifest
 from shared.shards.reader import DetectionFolder
 from stage2_train.ablation.curve import curve_report
@@ -18,7 +18,7 @@ from stage2_train.ablation.plan import AblationRequest, AblationRun, SettingValu
 from stage2_train.ablation.report import ablation_report
 from stage2_train.ablation.report_files import write_report
 from stage2_train.ablation.rows import AblationRow, table_rows
-from stage2_train.clips.reader import ClipStore
+from stage2_train.frames.reader import ClipStore
 from stage2_train.training.recipe import Recipe, default_recipe, load_recipe
 
 __all__ = ["ablate", "describe_ablation"]

@@ -7,7 +7,7 @@ from typing import Any
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from shared.atomic_file import replacing
+from shared.jobs.atomic_file import replacing
 
 __all__ = ["plot_report"]
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from shared.atomic_file import write_text
 from shared.errors import ConfigError
+from shared.jobs.atomic_file import write_text
 from stage2_train.ablation.curve import curve_markdown, curve_text, plot_curve
 from stage2_train.ablation.plot import plot_report
 from stage2_train.ablation.report import markdown_table, report_text

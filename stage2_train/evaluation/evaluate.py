@@ -15,28 +15,28 @@ import numpy as np
 from accelerate import Accelerator
 from accelerate.utils import gather_object
 
-from shared.atomic_file import write_text
 from shared.errors import CheckpointError, ConfigError
-from stage2_train.data.controls import FrameOrder
-from stage2_train.data.dataset import ClipDataset
-from stage2_train.data.join import JoinedSplit
-from stage2_train.data.loader import LoaderSettings
+from shared.jobs.atomic_file import write_text
+from stage2_train.clips.controls import FrameOrder
+from stage2_train.clips.dataset import ClipDataset
+from stage2_train.clips.join import JoinedSplit
+from stage2_train.clips.loader import LoaderSettings
 from stage2_train.devices import main_progress
 from stage2_train.evaluation.metrics import Scores, chance_level, confusion
 from stage2_train.evaluation.predictions import Predictions, gathered, predict, save_predictions
 from stage2_train.evaluation.scores import score_heads, unsure_labels
 from stage2_train.model.build import build_network
-from stage2_train.training.checkpoint import (
+from stage2_train.runs.checkpoint import (
     BEST_NAME,
     LAST_NAME,
     Checkpoint,
     load_checkpoint,
     load_weights,
 )
+from stage2_train.runs.run_config import RunConfig
+from stage2_train.runs.sources import Sources
 from stage2_train.training.phases import phase_heads
 from stage2_train.training.recipe import Recipe
-from stage2_train.training.run_config import RunConfig
-from stage2_train.training.sources import Sources
 
 __all__ = ["EvaluationRequest", "evaluate_run", "report_text"]
 

@@ -9,8 +9,8 @@ from shared.manifests.load import load_dataset
 from shared.shards.reader import DetectionFolder
 from stage2_train.devices import build_accelerator
 from stage2_train.evaluation.evaluate import EvaluationRequest, evaluate_run
-from stage2_train.training.run_config import load_run_config
-from stage2_train.training.sources import Sources, open_frames
+from stage2_train.runs.run_config import load_run_config
+from stage2_train.runs.sources import Sources, open_frames
 
 __all__ = ["EvalRequest", "evaluate"]
 

@@ -14,10 +14,10 @@ from accelerate import Accelerator
 from numpy.typing import NDArray
 from torch import nn
 
-from shared.atomic_file import replacing
 from shared.errors import ShapeError
-from stage2_train.data.dataset import ClipDataset
-from stage2_train.data.loader import LoaderSettings, evaluation_loader
+from shared.jobs.atomic_file import replacing
+from stage2_train.clips.dataset import ClipDataset
+from stage2_train.clips.loader import LoaderSettings, evaluation_loader
 from stage2_train.model.config import Heads
 
 __all__ = ["Predictions", "gathered", "predict", "save_predictions"]

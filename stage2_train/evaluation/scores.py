@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from stage2_train.data.dataset import ClipDataset
+from stage2_train.clips.dataset import ClipDataset
 from stage2_train.evaluation.metrics import Scores, multi_label_scores, single_label_scores
 from stage2_train.evaluation.predictions import Predictions
 

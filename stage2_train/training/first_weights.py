@@ -8,14 +8,14 @@ from accelerate import Accelerator
 from torch import nn
 
 from shared.errors import CheckpointError, ConfigError
-from shared.run_folder import CONFIG_NAME
 from stage2_train.model.baselines.googlenet import inflate_googlenet
 from stage2_train.model.baselines.i3d import I3D
 from stage2_train.model.imagenet import fetch_imagenet_weights, image_network, read_weights
 from stage2_train.model.inflate import inflate
-from stage2_train.training.checkpoint import LAST_NAME
+from stage2_train.runs.checkpoint import LAST_NAME
+from stage2_train.runs.run_config import load_run_config
+from stage2_train.runs.run_folder import CONFIG_NAME
 from stage2_train.training.recipe import Recipe
-from stage2_train.training.run_config import load_run_config
 
 __all__ = ["set_first_weights", "weights_digest"]
 

@@ -9,31 +9,31 @@ import torch
 from accelerate import Accelerator
 from torch import nn
 
-from shared.config_file import to_toml
+from shared.config.files import to_toml
 from shared.errors import ConfigError
 from shared.manifests.load import load_dataset
-from shared.run_folder import CONFIG_NAME, create_run_folder, record_start
 from shared.shards.reader import DetectionFolder
-from stage2_train.clips.decoded import spread_over_videos, warn_of_decoding
-from stage2_train.data.dataset import ClipRequest
-from stage2_train.data.join import JoinedSplit
-from stage2_train.data.loader import LoaderSettings, num_training_batches
+from stage2_train.clips.dataset import ClipRequest
+from stage2_train.clips.join import JoinedSplit
+from stage2_train.clips.loader import LoaderSettings, num_training_batches
 from stage2_train.devices import build_accelerator
+from stage2_train.frames.decoded import spread_over_videos, warn_of_decoding
 from stage2_train.model.build import build_network
-from stage2_train.training.checkpoint import LAST_NAME
-from stage2_train.training.first_weights import set_first_weights, weights_digest
-from stage2_train.training.loop import TrainingData, train_network
-from stage2_train.training.network_choice import system_as_changed
-from stage2_train.training.phases import check_processes, plan_phases
-from stage2_train.training.recipe import default_recipe, load_recipe
-from stage2_train.training.run_config import (
+from stage2_train.runs.checkpoint import LAST_NAME
+from stage2_train.runs.run_config import (
     DataPaths,
     RunConfig,
     check_same_run,
     describe_dataset,
     load_run_config,
 )
-from stage2_train.training.sources import Sources, open_frames
+from stage2_train.runs.run_folder import CONFIG_NAME, create_run_folder, record_start
+from stage2_train.runs.sources import Sources, open_frames
+from stage2_train.training.first_weights import set_first_weights, weights_digest
+from stage2_train.training.loop import TrainingData, train_network
+from stage2_train.training.network_choice import system_as_changed
+from stage2_train.training.phases import check_processes, plan_phases
+from stage2_train.training.recipe import default_recipe, load_recipe
 
 __all__ = ["TrainRequest", "describe_training", "train"]
 

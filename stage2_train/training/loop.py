@@ -17,15 +17,14 @@ from accelerate.utils import gather_object
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from shared.progress import Bar
-from stage2_train.data.batch import ClipBatch
-from stage2_train.data.dataset import ClipDataset
-from stage2_train.data.loader import LoaderSettings, num_training_batches, training_loader
+from shared.jobs.progress import Bar
+from stage2_train.clips.batch import ClipBatch
+from stage2_train.clips.dataset import ClipDataset
+from stage2_train.clips.loader import LoaderSettings, num_training_batches, training_loader
 from stage2_train.devices import main_progress
 from stage2_train.evaluation.predictions import gathered, predict
 from stage2_train.evaluation.scores import score_heads
-from stage2_train.training.backbone_options import apply_backbone_options
-from stage2_train.training.checkpoint import (
+from stage2_train.runs.checkpoint import (
     BEST_NAME,
     LAST_NAME,
     Checkpoint,
@@ -33,6 +32,7 @@ from stage2_train.training.checkpoint import (
     load_weights,
     save_checkpoint,
 )
+from stage2_train.training.backbone_options import apply_backbone_options
 from stage2_train.training.metrics_log import MetricsLog
 from stage2_train.training.optimiser import build_optimiser, set_learning_rate
 from stage2_train.training.phases import Phase, freeze_for, plan_phases, steps_per_epoch

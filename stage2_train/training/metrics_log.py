@@ -10,8 +10,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from shared.atomic_file import write_text
-from shared.run_folder import append_jsonl, read_jsonl
+from shared.jobs.atomic_file import write_text
+from stage2_train.runs.run_folder import append_jsonl, read_jsonl
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter

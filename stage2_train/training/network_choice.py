@@ -4,7 +4,7 @@ import dataclasses
 import json
 from typing import Any
 
-from shared.config_file import to_dict
+from shared.config.files import to_dict
 from shared.errors import ConfigError
 from stage2_train.model.config import NetworkConfig
 from stage2_train.systems import find_system

@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from shared.config_file import apply_overrides, config_from_dict
+from shared.config.files import apply_overrides, config_from_dict
 from shared.errors import ConfigError
 from shared.nearest import nearest
-from stage2_train.data.controls import Controls
-from stage2_train.data.dataset import UnsureLabels
+from stage2_train.clips.controls import Controls
+from stage2_train.clips.dataset import UnsureLabels
 from stage2_train.model.config import NetworkConfig
 from stage2_train.systems import find_system
 from stage2_train.training.losses import Reduction

@@ -10,9 +10,9 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
-from shared.atomic_file import write_text
 from shared.errors import TrainingError
-from stage2_train.data.batch import ClipBatch
+from shared.jobs.atomic_file import write_text
+from stage2_train.clips.batch import ClipBatch
 from stage2_train.model.config import Heads
 from stage2_train.training.losses import Losses, total_loss
 from stage2_train.training.recipe import Recipe

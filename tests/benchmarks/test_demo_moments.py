@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from benchmarks.demo_moments import crossing_frames, touch_frames
-from data_manifests.demo.dials import Dials
-from data_manifests.demo.ground_truth import TrueFilm
-from data_manifests.demo.plans import PLANNERS
-from data_manifests.demo.world import film_rng
+from demo.world.dials import Dials
+from demo.world.ground_truth import TrueFilm
+from demo.world.make import film_rng
+from demo.world.plans import PLANNERS
 
 X, Y = 0, 1
 

@@ -27,7 +27,7 @@ def inputs(tmp_path: Path) -> Iterator[Any]:
 
     from benchmarks.detect_inputs import DetectInputs
 
-    (choice,) = shipped_detectors()
+    (choice,) = shipped_detectors().values()
     assert choice.config is not None and choice.checkpoint is not None
     config = tmp_path / "config.py"
     config.write_text(

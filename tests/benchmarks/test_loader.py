@@ -11,9 +11,9 @@ from benchmarks.loader_inputs import LoaderInputs, loader_inputs
 from benchmarks.loading_share import loading_share, recipe_dataset
 from benchmarks.video_and_pickle import plain_clip
 from shared.cli import orn
-from stage2_train.clips.schema import StoreSettings
-from stage2_train.data.dataset import ClipRequest
-from stage2_train.data.sampling import centre_frames
+from stage2_train.clips.dataset import ClipRequest
+from stage2_train.clips.sampling import centre_frames
+from stage2_train.frames.schema import StoreSettings
 from stage2_train.model.config import NetworkConfig
 from stage2_train.training.recipe import DataRecipe, Recipe, load_recipe
 

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from shared.coco_classes import COCO_CLASSES
-from shared.detections import FrameDetections
-from shared.rle import encode
+from shared.masks.coco_classes import COCO_CLASSES
+from shared.masks.detections import FrameDetections
+from shared.masks.rle import encode
 from shared.shards.schema import DetectorEntry
 
-DEMO_CONFIG = Path(__file__).parents[2] / "data_manifests" / "demo" / "mask_rcnn_demo.py"
+DEMO_CONFIG = Path(__file__).parents[2] / "demo" / "detector" / "mask_rcnn_demo.py"
 
 
 @pytest.fixture(autouse=True)

@@ -17,10 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import shared.atomic_file
+import shared.jobs.atomic_file
 from shared.errors import PipelineError
+from shared.jobs.termination import Terminated
 from shared.manifests.load import load_dataset
-from shared.termination import Terminated
 from stage1_detect.engines.choice import LocalEngine
 from stage1_detect.job import run_job
 from stage1_detect.planning import Scope, plan_job
@@ -67,14 +67,14 @@ class Mortal(FakeDetector):
         super().__init__()
         self._passed = kill.countdown("batch")
         written = kill.countdown("sync")
-        sync = shared.atomic_file._sync
+        sync = shared.jobs.atomic_file._sync
 
         def counted(path: Path) -> None:
             if path.is_file() and "shard" in path.name:
                 written()
             sync(path)
 
-        shared.atomic_file._sync = counted
+        shared.jobs.atomic_file._sync = counted
 
     def infer(self, prepared: Sequence[Any]) -> Sequence[Any]:
         self._passed()

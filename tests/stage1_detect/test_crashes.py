@@ -186,7 +186,7 @@ def test_a_kill_of_the_real_command(tmp_path: Path) -> None:
     data = world.parent / "data"
     (data / "small" / "videos" / "broken.mp4").unlink()
     write_video(data / "small" / "videos" / "a.mp4", 60)
-    checkpoint = ROOT / "data_manifests" / "demo" / "mask_rcnn_demo.pth"
+    checkpoint = ROOT / "demo" / "detector" / "mask_rcnn_demo.pth"
     detect = [sys.executable, "-m", "shared.cli", "detect", str(world), "--data", str(data)]
     detect += ["--checkpoint", str(checkpoint), "--device", "cpu", "--unit-frames", "8"]
     (trial,) = kill_trials(detect, tmp_path / "trials", trials=1, seed=3)

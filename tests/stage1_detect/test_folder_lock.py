@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from shared.errors import PipelineError
-from shared.file_lock import lock_path
+from shared.jobs.file_lock import lock_path
 from stage1_detect import folder_lock
 from stage1_detect.folder_lock import folder_locked
 

@@ -11,7 +11,7 @@ import stage1_detect.frame_ranges as frame_ranges
 from shared.errors import VideoDecodeError
 from shared.manifests.records import Video
 from shared.shards.plan import Unit, UnitPart
-from shared.video import Frame, content_digest
+from shared.video.read import Frame, content_digest
 from stage1_detect.frame_source import (
     FrameBatch,
     FrameSource,

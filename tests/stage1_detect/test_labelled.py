@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from shared.errors import ConfigError
 from shared.manifests.records import Segment
 from shared.shards.plan import Plan, TimeRange, Unit
-from shared.video import FrameEstimate
+from shared.video.read import FrameEstimate
 from stage1_detect.labelled import check_segments, labelled_ranges, pack_ranges, range_frames
 from tests.stage1_detect.conftest import FakeDetector
 

@@ -11,7 +11,7 @@ from shared.errors import VideoDecodeError
 from shared.manifests.load import load_dataset
 from shared.manifests.records import Dataset, Video
 from shared.shards.reader import DetectionFolder
-from shared.video import probe, read_frames
+from shared.video.read import probe, read_frames
 from stage1_detect.job import run_job
 from stage1_detect.planning import Scope, plan_job
 from tests.stage1_detect.conftest import FakeDetector

@@ -5,26 +5,32 @@ masks are the rectangles that were drawn.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from shared import rle
-from shared.coco_classes import COCO_CLASSES
-from shared.detections import FrameDetections
 from shared.manifests.records import Dataset, DetectorChoice, Segment, Video
+from shared.masks import rle
+from shared.masks.coco_classes import COCO_CLASSES
+from shared.masks.detections import FrameDetections
 from shared.shards.reader import DetectionFolder
 from shared.shards.schema import DetectorEntry
 from shared.shards.writer import ShardWriter
-from shared.video import Frame
-from stage2_train.clips.merge import merge, read_contents
-from stage2_train.clips.parts import write_frames
-from stage2_train.clips.ranges import ALL_TIMES, TimeRanges
-from stage2_train.clips.reader import ClipStore
-from stage2_train.clips.schema import StoreSettings
+from shared.video.read import Frame
+from stage2_train.devices import build_accelerator
+from stage2_train.frames.merge import merge, read_contents
+from stage2_train.frames.parts import write_frames
+from stage2_train.frames.ranges import ALL_TIMES, TimeRanges
+from stage2_train.frames.reader import ClipStore
+from stage2_train.frames.schema import StoreSettings
+from stage2_train.model.config import NetworkConfig
+from stage2_train.model.network import ObjectVideoNetwork
+from stage2_train.runs.sources import Sources
+from stage2_train.training.loop import TrainingData, train_network
+from stage2_train.training.recipe import DataRecipe, OptimiserRecipe, PhaseRecipe, Recipe
 
 RATE = 10.0
 GRID = (60, 80)
@@ -223,3 +229,72 @@ def tiny_world(tmp_path_factory: pytest.TempPathFactory) -> TinyWorld:
 def new_world() -> Callable[..., TinyWorld]:
     """`build_world`, for a world of one's own."""
     return build_world
+
+
+TINY_NETWORK = NetworkConfig(
+    num_activities=2,
+    base_width=2,
+    mask_size=7,
+    mask_features=4,
+    relation_width=6,
+    reasoning_state=5,
+    activity_state=5,
+    normalise_relations=True,
+)
+TINY_RECIPE = Recipe(
+    model=TINY_NETWORK,
+    data=DataRecipe(crop=(32, 48), max_objects=2, score_threshold=0.1),
+    optimiser=OptimiserRecipe(
+        name="adamw",
+        learning_rate=1e-2,
+        weight_decay=1e-2,
+        schedule="one_cycle",
+        gradient_clip=5.0,
+        batch_size=2,
+    ),
+    phases=PhaseRecipe(object_head_epochs=1, epochs=2),
+    log_every_steps=1,
+    checkpoint_every_steps=3,
+    seed=5,
+)
+
+
+@pytest.fixture(scope="session")
+def tiny_recipe() -> Recipe:
+    """One epoch of the object head, two of everything; four steps an epoch."""
+    return TINY_RECIPE
+
+
+@pytest.fixture(scope="session")
+def run_tiny(tiny_world) -> Callable[..., ObjectVideoNetwork]:
+    """Trains a tiny network in a folder and returns it, with the state as attribute `state`."""
+
+    def run(folder: Path, recipe: Recipe = TINY_RECIPE, **options) -> ObjectVideoNetwork:
+        sources = Sources(
+            dataset=options.pop("dataset", tiny_world.dataset),
+            clips=tiny_world.clips(),
+            detections=tiny_world.detections(),
+        )
+        validation = sources.clip_dataset(sources.join("validation"), recipe)
+        if options.pop("without_validation", False):
+            validation = None
+        data = TrainingData(
+            train=sources.clip_dataset(sources.join("train"), recipe),
+            validation=validation,
+            metric=sources.dataset.metric,
+        )
+        torch.manual_seed(recipe.seed)
+        network = ObjectVideoNetwork(
+            replace(recipe.model, num_activities=len(sources.dataset.classes))
+        )
+        network.state = train_network(
+            network,
+            recipe,
+            data,
+            folder,
+            accelerator=build_accelerator(recipe.precision, "cpu"),
+            **options,
+        )
+        return network
+
+    return run

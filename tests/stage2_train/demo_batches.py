@@ -6,17 +6,17 @@ from pathlib import Path
 
 import numpy as np
 
-from data_manifests.demo.dials import FRAMES_PER_SECOND, Dials, category_id
-from data_manifests.demo.world import SIZES, write_dataset
-from shared.coco_classes import COCO_CLASSES
-from shared.detections import FrameDetections
+from demo.world.dials import FRAMES_PER_SECOND, Dials, category_id
+from demo.world.make import SIZES, write_dataset
 from shared.manifests.load import load_dataset
+from shared.masks.coco_classes import COCO_CLASSES
+from shared.masks.detections import FrameDetections
 from shared.shards.reader import DetectionFolder
 from shared.shards.schema import DetectorEntry
 from shared.shards.writer import ShardWriter
-from stage2_train.clips.job import ClipsRequest, make_clips
-from stage2_train.clips.reader import ClipStore
-from stage2_train.training.sources import Sources
+from stage2_train.frames.job import ClipsRequest, make_clips
+from stage2_train.frames.reader import ClipStore
+from stage2_train.runs.sources import Sources
 
 __all__ = ["write_demo"]
 

@@ -17,7 +17,7 @@ import torch
 from click.testing import CliRunner, Result
 
 from shared.cli import orn
-from shared.run_folder import read_jsonl
+from stage2_train.runs.run_folder import read_jsonl
 from tests.conftest import ROOT
 from tests.stage2_train.tiny_workspace import make_workspace
 

@@ -9,7 +9,7 @@ import numpy as np
 from click.testing import CliRunner, Result
 
 from shared.cli import orn
-from shared.video import content_digest
+from shared.video.read import content_digest
 from tests.stage2_train.conftest import write_shard
 from tests.stage2_train.tiny_workspace import make_workspace
 

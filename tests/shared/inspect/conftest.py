@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from shared import rle
-from shared.coco_classes import COCO_CLASSES
-from shared.detections import FrameDetections
+from shared.masks import rle
+from shared.masks.coco_classes import COCO_CLASSES
+from shared.masks.detections import FrameDetections
 from shared.shards.schema import DetectorEntry
 from shared.shards.writer import ShardWriter
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from shared import rle
 from shared.errors import ConfigError, ShardNotFoundError
 from shared.inspect.frame import find_frame, frame_text, frame_to_dict
+from shared.masks import rle
 from shared.shards.reader import Shard
 from tests.shared.inspect.conftest import CUP, HEIGHT, WIDTH, found, write
 

@@ -6,8 +6,14 @@ from pathlib import Path
 import pytest
 
 from shared.errors import DataRootError, ManifestError, UnknownDatasetError
-from shared.manifests.load import dataset_names, load_dataset, load_listing, load_manifest
-from shared.manifests.records import Video
+from shared.manifests.load import (
+    dataset_names,
+    load_dataset,
+    load_listing,
+    load_manifest,
+    shipped_detectors,
+)
+from shared.manifests.records import DetectorChoice, Video
 
 
 def test_shipped_manifests_are_valid_and_named_like_their_files() -> None:
@@ -107,11 +113,18 @@ def test_rate_of_frame_folders_goes_to_the_videos(mine: Path, tmp_path: Path) ->
     assert video == Video(id="a", path=tmp_path / "mine" / "f" / "a", rate=12.0)
 
 
-def test_detector_lies_beside_the_manifest(mine: Path, tmp_path: Path) -> None:
-    mine.write_text(mine.read_text() + '[detector]\nconfig = "d/c.py"\n')
-    detector = load_dataset(mine, tmp_path).detector
-    assert detector.config == tmp_path / "d" / "c.py"
-    assert detector.checkpoint is None
+def test_weights_lie_beside_the_manifest(mine: Path, tmp_path: Path) -> None:
+    detector = '[detector]\nconfig = "solo_r50_fpn_1x_coco"\ncheckpoint = "d/c.pth"\n'
+    mine.write_text(mine.read_text() + detector)
+    found = load_dataset(mine, tmp_path).detector
+    assert found == DetectorChoice(
+        config="solo_r50_fpn_1x_coco", checkpoint=tmp_path / "d" / "c.pth"
+    )
+
+
+def test_a_shipped_detector_brings_its_weights(mine: Path, tmp_path: Path) -> None:
+    mine.write_text(mine.read_text() + '[detector]\nconfig = "mask_rcnn_demo"\n')
+    assert load_dataset(mine, tmp_path).detector == shipped_detectors()["mask_rcnn_demo"]
 
 
 @pytest.mark.real_data

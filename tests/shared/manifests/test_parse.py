@@ -136,9 +136,15 @@ def test_every_problem_is_named(mine: Path) -> None:
         parse(mine, 'form = "clips"\ntask = "single-label"', "")
 
 
-def test_detector_is_refused_out_of_its_folder(mine: Path) -> None:
-    with pytest.raises(ManifestError, match=r"detector\.config: wanted a path inside"):
-        parse(mine, "[split]", '[detector]\nconfig = "../x.py"\n[split]')
+@pytest.mark.parametrize("config", ["x.py", "../x.py", "folder/name", ""])
+def test_a_detector_of_python_is_refused(mine: Path, config: str) -> None:
+    with pytest.raises(ManifestError, match=r"detector\.config: wanted the name .* --config"):
+        parse(mine, "[split]", f'[detector]\nconfig = "{config}"\n[split]')
+
+
+def test_weights_are_refused_out_of_their_folder(mine: Path) -> None:
+    with pytest.raises(ManifestError, match=r"detector\.checkpoint: wanted a path inside"):
+        parse(mine, "[split]", '[detector]\ncheckpoint = "../x.pth"\n[split]')
 
 
 @pytest.mark.parametrize("numbers", ["train = [1, 3]", "test = [0, 1]"])

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from shared import rle
-from shared.coco_classes import COCO_CLASSES
-from shared.detections import FrameDetections
+from shared.masks import rle
+from shared.masks.coco_classes import COCO_CLASSES
+from shared.masks.detections import FrameDetections
 from shared.shards.column import CHUNK_BYTES, Column
 from shared.shards.schema import ArraySpec, DetectorEntry
 from shared.shards.writer import ShardWriter

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from shared import rle
 from shared.errors import ShardNotFoundError
+from shared.masks import rle
 from shared.shards.chunk_cache import ChunkCache
 from shared.shards.group_writer import write_group
 from shared.shards.verify import verify_shard

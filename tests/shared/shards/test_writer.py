@@ -15,10 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from shared import rle
-from shared.coco_classes import COCO_CLASSES
-from shared.detections import FrameDetections
 from shared.errors import PipelineError, ShapeError
+from shared.masks import rle
+from shared.masks.coco_classes import COCO_CLASSES
+from shared.masks.detections import FrameDetections
 from shared.shards.reader import Shard
 from shared.shards.schema import DetectorEntry, FailedVideo
 from shared.shards.verify import verify_shard

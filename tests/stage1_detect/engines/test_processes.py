@@ -46,7 +46,7 @@ def own_threads() -> Iterator[None]:
 def test_two_processes_give_the_same_arrays(videos: dict[str, Video], tmp_path: Path) -> None:
     from stage1_detect.mmdet.detector import load_detector
 
-    (choice,) = shipped_detectors()
+    (choice,) = shipped_detectors().values()
     assert choice.config is not None
     load = partial(
         load_detector, config=choice.config, checkpoint=choice.checkpoint,

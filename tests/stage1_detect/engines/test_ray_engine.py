@@ -67,7 +67,7 @@ def videos(tmp_path: Path) -> dict[str, Video]:
 def demo_detector(device: str) -> Any:
     from stage1_detect.mmdet.detector import load_detector
 
-    (choice,) = shipped_detectors()
+    (choice,) = shipped_detectors().values()
     assert choice.config is not None
     return load_detector(
         device, config=choice.config, checkpoint=choice.checkpoint, score_threshold=0.0, threads=1

@@ -11,10 +11,10 @@ from click.testing import CliRunner, Result
 from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 
-from shared import rle
 from shared.cli import orn
-from shared.coco_classes import COCO_CATEGORY_IDS, COCO_CLASSES
 from shared.errors import PipelineError
+from shared.masks import rle
+from shared.masks.coco_classes import COCO_CATEGORY_IDS, COCO_CLASSES
 from shared.shards.shard import Shard
 from stage1_detect.exports.coco import Selection, export_coco, images_path
 from tests.shared.inspect.conftest import CUP, PERSON, found, write

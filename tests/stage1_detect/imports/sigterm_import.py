@@ -12,7 +12,7 @@ import sys
 import threading
 from pathlib import Path
 
-import shared.atomic_file
+import shared.jobs.atomic_file
 from shared.cli import main
 from stage1_detect.imports import planning
 
@@ -24,7 +24,7 @@ def _stop_here(path: Path) -> None:
 
 planning.UNIT_FRAMES = 1
 if __name__ == "__mp_main__":  # in a worker
-    shared.atomic_file._sync = _stop_here
+    shared.jobs.atomic_file._sync = _stop_here
 
 if __name__ == "__main__":
     main(["import-masks", *sys.argv[1:]])

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from shared.coco_classes import COCO_CLASSES
 from shared.errors import MaskImportError
+from shared.masks.coco_classes import COCO_CLASSES
 from stage1_detect.imports.authors_vlog import read_authors
 
 CLIPS = {"o/5/E/v_vAqaXZuAO5E/075": (741, 2001), "o/p/Y/v_7Tsrimk7opY/052": (95, 477)}

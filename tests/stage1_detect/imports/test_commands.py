@@ -17,7 +17,7 @@ from shared.errors import VideoDecodeError
 from shared.shards.reader import DetectionFolder, Shard
 from shared.shards.schema import UNKNOWN_SOURCE
 from shared.shards.verify import verify_shard
-from shared.video import content_digest
+from shared.video.read import content_digest
 from stage1_detect.folder_lock import folder_locked
 from stage1_detect.imports import planning, units
 from tests.conftest import ROOT

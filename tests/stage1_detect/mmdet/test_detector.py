@@ -14,7 +14,7 @@ from pycocotools import mask as coco_mask
 
 from shared.errors import DetectorError
 from shared.manifests.load import shipped_detectors
-from shared.rle import decode
+from shared.masks.rle import decode
 from stage1_detect.mmdet.detector import MmdetDetector, load_detector
 from stage1_detect.mmdet.raw_detections import RawDetections
 
@@ -188,7 +188,7 @@ def test_folded_normalisations_change_last_bits_only(
 def test_bfloat16_finds_about_the_same_and_says_so(
     demo_config: Path, pictures: list[NDArray[np.uint8]]
 ) -> None:
-    (choice,) = shipped_detectors()
+    (choice,) = shipped_detectors().values()
     assert choice.config is not None
     full, low = (
         load_detector(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from shared.rle import decode, encode_borders
+from shared.masks.rle import decode, encode_borders
 from stage1_detect.mmdet import mask_borders
 from stage1_detect.mmdet.mask_borders import find_borders
 from stage1_detect.mmdet.masks import encode_masks

@@ -7,7 +7,7 @@ import pytest
 import torch
 from pycocotools import mask as coco_mask
 
-from shared.rle import decode
+from shared.masks.rle import decode
 from stage1_detect.mmdet.masks import encode_masks
 
 pytestmark = pytest.mark.mmdet

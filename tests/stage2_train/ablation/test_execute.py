@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.termination import Terminated
+from shared.jobs.termination import Terminated
 from stage2_train.ablation import execute
 from stage2_train.ablation.execute import carry_out, train_command
 from stage2_train.ablation.plan import AblationRequest, planned_runs

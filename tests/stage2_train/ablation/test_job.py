@@ -8,7 +8,7 @@ from click.testing import CliRunner, Result
 
 from shared.cli import orn
 from stage2_train.ablation.execute import LOG_NAME
-from stage2_train.training.run_config import load_run_config
+from stage2_train.runs.run_config import load_run_config
 from tests.stage2_train.tiny_workspace import make_workspace
 
 SYSTEMS = "activity-head,object-head"

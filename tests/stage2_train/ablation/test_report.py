@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from shared.errors import CheckpointError
-from shared.run_folder import append_jsonl
 from stage2_train.ablation.plan import AblationRun
 from stage2_train.ablation.plot import plot_report
 from stage2_train.ablation.report import ORDERINGS, ablation_report, markdown_table, report_text
 from stage2_train.ablation.rows import table_rows
+from stage2_train.runs.run_folder import append_jsonl
 from stage2_train.systems import find_system
 from stage2_train.training.recipe import load_recipe
 

@@ -9,8 +9,8 @@ from click.testing import CliRunner
 from shared.cli import orn
 from stage2_train.devices import build_accelerator
 from stage2_train.evaluation.evaluate import EvaluationRequest, evaluate_run
-from stage2_train.training.run_config import load_run_config
-from stage2_train.training.sources import Sources
+from stage2_train.runs.run_config import load_run_config
+from stage2_train.runs.sources import Sources
 from tests.stage2_train.tiny_workspace import make_workspace
 
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torchvision import models
 
-from shared.video import read_frames
+from shared.video.read import read_frames
 from stage2_train.devices import build_accelerator
 from stage2_train.model.build import build_network
 from stage2_train.model.imagenet import image_network

@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from shared.errors import CheckpointError, TrainingError
-from shared.run_folder import read_jsonl
 from stage2_train.model.network import ObjectVideoNetwork
+from stage2_train.runs.checkpoint import load_checkpoint
+from stage2_train.runs.run_folder import read_jsonl
 from stage2_train.training import loop
-from stage2_train.training.checkpoint import load_checkpoint
 from stage2_train.training.recipe import PhaseRecipe, ValidationRecipe
 
 NUM_STEPS = 12  # eight training segments in batches of two, three epochs

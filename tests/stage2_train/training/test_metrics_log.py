@@ -4,7 +4,7 @@ import json
 
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from shared.run_folder import read_jsonl
+from stage2_train.runs.run_folder import read_jsonl
 from stage2_train.training.metrics_log import MetricsLog
 
 

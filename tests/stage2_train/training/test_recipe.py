@@ -2,7 +2,7 @@
 
 import pytest
 
-from shared.config_file import config_from_dict, to_dict
+from shared.config.files import config_from_dict, to_dict
 from shared.errors import ConfigError
 from stage2_train.training.recipe import Recipe, load_recipe, recipe_names
 

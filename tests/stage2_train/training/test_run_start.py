@@ -10,7 +10,7 @@ from click.testing import CliRunner, Result
 from torchvision.models import resnet18
 
 from shared.cli import orn
-from stage2_train.training.checkpoint import load_checkpoint
+from stage2_train.runs.checkpoint import load_checkpoint
 from tests.stage2_train.tiny_workspace import make_workspace
 
 

@@ -1,0 +1,241 @@
+"""`orn demo-world`: draw the demo world; `orn demo`: draw it and take it through the whole line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+import click
+
+from demo.world.options import dial_options, given_dials, parse_films
+from shared.cli_options import (
+    data_option,
+    device_option,
+    echo_json,
+    json_option,
+    out_option,
+    seed_option,
+    set_option,
+)
+from shared.environment import usable_cores
+from stage2_train.ablation.options import jobs_option, seeds_option
+
+WORLDS = ("demo", "demo-touch", "demo-long", "demo-places", "demo-classes")
+DETECTOR_FILMS = {"train": 4000, "validation": 250}
+
+
+@click.command("demo-world")
+@click.argument("dataset", type=click.Choice(["all", *WORLDS, "demo-detector"]))
+@data_option
+@click.option(
+    "--size",
+    type=click.Choice(["short", "standard", "full"]),
+    default="standard",
+    show_default=True,
+    help="How many films.",
+)
+@click.option(
+    "--films",
+    metavar="TRAIN,VALIDATION,TEST",
+    callback=parse_films,
+    help="How many films, in place of --size.",
+)
+@dial_options
+@seed_option
+@click.option("--workers", type=click.IntRange(1), default=None, help="Processes; default: cores.")
+def demo_world(
+    dataset: str,
+    data_root: Path,
+    size: str,
+    films: tuple[int, int, int] | None,
+    seed: int,
+    workers: int | None,
+    **given: Any,
+) -> None:
+    """Draw the films, label tables and ground truth of the demo world under --data.
+
+    What is whole already is left alone; an interrupted drawing goes on where it was. A dial that
+    does not turn DATASET is refused; with `all` it turns those data sets that have it.
+    """
+    from demo.detector.frames import write_detector_frames
+    from demo.world.make import SIZES, write_dataset
+
+    dials, workers = given_dials(dataset, given), workers or usable_cores()
+    if films is not None and dataset not in WORLDS:
+        raise click.BadParameter(
+            f"wanted one of {', '.join(WORLDS)} as DATASET, found {dataset}", param_hint="--films"
+        )
+    if dataset == "demo-detector":
+        write_detector_frames(
+            data_root, films=DETECTOR_FILMS, dials=dials, seed=seed, workers=workers
+        )
+        return
+    for name in WORLDS if dataset == "all" else [dataset]:
+        chosen = SIZES[size] if films is None else SIZES[size].with_films(name, films)
+        drawn = write_dataset(name, data_root, size=chosen, dials=dials, seed=seed, workers=workers)
+        click.echo(f"{data_root / name}: {f'{drawn} films drawn' if drawn else 'whole'}", err=True)
+
+
+@click.command("demo-truth")
+@click.argument("dataset", type=click.Choice(WORLDS))
+@data_option
+@out_option("shards/DATASET-truth")
+def demo_truth(dataset: str, data_root: Path, out: Path | None) -> None:
+    """Write what the films of DATASET truly show as shards, in place of `orn detect`.
+
+    A control: training on them (`--shards`) says what a perfect detector would give.
+    """
+    from demo.world.truth_shards import write_truth_shards
+
+    folder = out or Path("shards") / f"{dataset}-truth"
+    written = write_truth_shards(dataset, data_root, folder)
+    click.echo(f"{folder}: {f'{written} shards written' if written else 'whole'}", err=True)
+
+
+@click.command("demo-reverse")
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option(
+    "--split",
+    type=click.Choice(["validation", "test"]),
+    default="validation",
+    show_default=True,
+    help="What to measure.",
+)
+@device_option
+@json_option
+def demo_reverse(run: Path, split: str, device: str, as_json: bool) -> None:
+    """Measure a RUN on the demo with its films forward and backwards.
+
+    Backwards, half of the activities become another one: a system that sees the order of frames
+    names that one. The figures are printed and kept as RUN/reversed-SPLIT.json.
+    """
+    from demo.experiments.reverse import measure_reversed, reversed_text
+
+    figures = measure_reversed(run, split=split, device=device)
+    if as_json:
+        echo_json(figures.as_json())
+    else:
+        click.echo(reversed_text(figures))
+
+
+@click.command("demo-leaks")
+@click.argument("dataset", type=click.Choice(["demo", "demo-touch", "demo-places"]))
+@data_option
+@click.option("--untrained", is_flag=True, help="Only what needs no training and no shards.")
+@seeds_option
+@click.option("--recipe", help="Name or TOML file of a recipe.  [default: by data set]")
+@set_option
+@out_option("runs/leaks-DATASET")
+@click.option("--shards", type=click.Path(path_type=Path), help="Folder of shards.")
+@click.option("--clips", type=click.Path(path_type=Path), help="Clip store.")
+@click.option("--test", is_flag=True, help="Measure on the test split in place of validation.")
+@jobs_option
+@device_option
+@json_option
+def demo_leaks(
+    dataset: str,
+    untrained: bool,
+    num_seeds: int,
+    overrides: tuple[str, ...],
+    out: Path | None,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Say how much of DATASET's labels can be told without seeing what they are about.
+
+    Majority, presence of classes, classes alone, shapes alone, one frame, shuffled frames; and an
+    oracle that reads the ground truth, which has to be right always. Interrupted, it goes on where
+    it was. The report is printed and kept as OUT/leaks-SPLIT.json and .md.
+    """
+    from demo.experiments.leaks import leak_report, leak_text
+    from stage2_train.ablation.plan import AblationRequest
+
+    request = AblationRequest(
+        manifest=dataset,
+        table="leaks",
+        seeds=tuple(range(num_seeds)),
+        overrides=overrides,
+        out=out or Path("runs") / f"leaks-{dataset}",
+        **options,
+    )
+    report = leak_report(request, untrained=untrained)
+    if as_json:
+        echo_json(report)
+    else:
+        click.echo(leak_text(report))
+
+
+@click.command("demo")
+@click.option("--short", "size", flag_value="short", help="A few films: shows that all works.")
+@click.option("--full", "size", flag_value="full", help="Many films and long training: hours.")
+@seed_option
+@json_option
+def demo(size: str | None, seed: int, as_json: bool) -> None:
+    """Draw small films, detect their objects, train on them and say how well that went.
+
+    Everything lies below the current folder in data/, shards/, clips/ and runs/. Called again, it
+    does only what is missing.
+    """
+    from demo.run import demo_places, run_demo, summary_text
+
+    size = size or "standard"
+    summary = run_demo(size=size, seed=seed)
+    if as_json:
+        echo_json(summary)
+    else:
+        click.echo(summary_text(summary, demo_places(size, seed)))
+
+
+@click.command("demo-tables")
+@click.argument("dataset", type=click.Choice(["demo", "demo-touch", "demo-places"]))
+@click.option("--short", "size", flag_value="short", help="A few films and steps: shows it works.")
+@click.option(
+    "--experiments",
+    help="What to measure on demo: table2, reversed, table5, controls, films, steps, frames, "
+    "decoys, objects.  [default: table2,reversed,table5]",
+)
+@click.option("--systems", help="Rows of table 2, separated by commas, or all.")
+@click.option(
+    "--precision",
+    type=click.Choice(["fp32", "bf16"]),
+    default="fp32",
+    show_default=True,
+    help="Of all trainings; bf16 is faster where the processor computes in it.",
+)
+@seeds_option
+@click.option(
+    "--jobs",
+    type=click.IntRange(1),
+    default=usable_cores,
+    show_default="cores",
+    help="Trainings at the same time.",
+)
+def demo_tables(
+    dataset: Literal["demo", "demo-touch", "demo-places"],
+    size: Literal["short"] | None,
+    experiments: str | None,
+    systems: str | None,
+    precision: Literal["fp32", "bf16"],
+    num_seeds: int,
+    jobs: int,
+) -> None:
+    """Repeat the comparisons of docs/results.md on DATASET, from drawing its films on.
+
+    Everything lies below the current folder in tables/. Called again, it does only what is missing.
+    Without --systems, table 2 has the rows that the main claims are about.
+    """
+    from demo.experiments.paper_tables import run_tables
+    from demo.experiments.table_request import MAIN_SYSTEMS, TablesRequest
+
+    chosen = MAIN_SYSTEMS if systems is None else tuple(systems.split(","))
+    request = TablesRequest(
+        dataset=dataset,
+        size=size or "full",
+        experiments=tuple(experiments.split(",")) if experiments else (),
+        systems=() if chosen == ("all",) else chosen,
+        precision=precision,
+        num_seeds=num_seeds,
+        jobs=jobs,
+    )
+    for path in run_tables(request):
+        click.echo(f"{path}\n\n{path.read_text(encoding='utf-8')}")

@@ -1,0 +1,1 @@
+"""The detector of the demo world, and its training."""

@@ -1,0 +1,182 @@
+"""Frames with COCO ground truth, held in memory, and the batches that train on them.
+
+Axes: M frames, B frames of a batch, N objects of a frame, H W pixels, C colours (RGB).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from shared.errors import DataRootError, ManifestError
+from shared.masks.coco_classes import COCO_CLASSES
+from shared.masks.rle import decode
+from stage1_detect.mmdet.library import BitmapMasks, DetDataSample, InstanceData
+
+__all__ = ["CocoFrames", "load_coco_frames", "make_batch"]
+
+_LARGEST_GAIN = 0.2  # colours are multiplied by 1 - this .. 1 + this, each channel by its own
+_LARGEST_OFFSET = 20.0  # and moved up or down by at most this, in steps of 0..255
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class CocoFrames:
+    """Frames of one size and the objects in them."""
+
+    annotations: Path
+    """The COCO file that they come from."""
+    image_ids: tuple[int, ...]
+    """M ids of the file."""
+    images_MHWC: NDArray[np.uint8]
+    """(M, H, W, 3) RGB."""
+    boxes: tuple[NDArray[np.float32], ...]
+    """Per frame (N, 4) x1 y1 x2 y2, half-open, in pixels."""
+    labels: tuple[NDArray[np.int64], ...]
+    """Per frame (N,), index into COCO_CLASSES."""
+    masks: tuple[tuple[bytes, ...], ...]
+    """Per frame N masks, COCO compressed run lengths."""
+
+    def __len__(self) -> int:
+        """The number of frames."""
+        return len(self.image_ids)
+
+
+def load_coco_frames(folder: Path, part: str) -> CocoFrames:
+    """The frames of `folder/part.json`, whose pictures lie in `folder/frames`.
+
+    Raises:
+        DataRootError: a file is not there.
+        ManifestError: the file is not what is expected: frames of one size, masks as run lengths,
+            categories 1 to 80.
+    """
+    path = folder / f"{part}.json"
+    try:
+        content = json.loads(path.read_text())
+    except FileNotFoundError as err:
+        raise DataRootError(
+            f"{path}: there is no such file; make it with: orn demo-world detector"
+        ) from err
+    objects: dict[int, list[dict[str, Any]]] = {image["id"]: [] for image in content["images"]}
+    for annotation in content["annotations"]:
+        if not 1 <= annotation["category_id"] <= len(COCO_CLASSES):
+            raise ManifestError(
+                f"{path}: annotation {annotation.get('id')}: wanted a category_id of 1 to "
+                f"{len(COCO_CLASSES)}, found {annotation['category_id']}"
+            )
+        objects[annotation["image_id"]].append(annotation)
+    return CocoFrames(
+        annotations=path,
+        image_ids=tuple(objects),
+        images_MHWC=_read_images(folder / "frames", content["images"], path),
+        boxes=tuple(_boxes(found) for found in objects.values()),
+        labels=tuple(
+            np.array([a["category_id"] - 1 for a in found], dtype=np.int64)
+            for found in objects.values()
+        ),
+        masks=tuple(
+            tuple(a["segmentation"]["counts"].encode() for a in found) for found in objects.values()
+        ),
+    )
+
+
+def make_batch(
+    frames: CocoFrames,
+    indices: Sequence[int],
+    *,
+    generator: np.random.Generator,
+    mean_std: tuple[Tensor, Tensor],
+    divisor: int,
+) -> tuple[Tensor, list[DetDataSample]]:
+    """Frames and their objects as mmdet's loss takes them, flipped and recoloured at random.
+
+    Args:
+        frames: where they come from.
+        indices: the B frames of the batch.
+        generator: draws flips and colours.
+        mean_std: two (3, 1, 1) tensors, RGB, 0..255.
+        divisor: heights and widths are padded to a multiple of it.
+
+    Returns:
+        (B, 3, H, W) float32, normalised, in channels-last memory, and B samples.
+    """
+    height, width = frames.images_MHWC.shape[1:3]
+    padded_hw = (-(-height // divisor) * divisor, -(-width // divisor) * divisor)
+    images_BHWC = np.zeros((len(indices), *padded_hw, 3), dtype=np.float32)
+    mean_3, std_3 = (values.cpu().numpy().reshape(3) for values in mean_std)
+    samples = []
+    for row, index in enumerate(indices):
+        flip = bool(generator.random() < 0.5)
+        image_HWC = frames.images_MHWC[index][:, :: -1 if flip else 1]
+        gain_3 = generator.uniform(1 - _LARGEST_GAIN, 1 + _LARGEST_GAIN, 3).astype(np.float32)
+        offset = np.float32(generator.uniform(-_LARGEST_OFFSET, _LARGEST_OFFSET))
+        recoloured_HWC = np.clip(image_HWC * gain_3 + offset, 0, 255)
+        images_BHWC[row, :height, :width] = (recoloured_HWC - mean_3) / std_3
+        samples.append(_sample(frames, index, flip=flip, padded_hw=padded_hw))
+    return torch.from_numpy(images_BHWC).permute(0, 3, 1, 2), samples
+
+
+def _sample(
+    frames: CocoFrames, index: int, *, flip: bool, padded_hw: tuple[int, int]
+) -> DetDataSample:
+    height, width = frames.images_MHWC.shape[1:3]
+    boxes_N4 = frames.boxes[index].copy()
+    masks_NHW = np.zeros((len(boxes_N4), height, width), dtype=np.uint8)
+    for row, counts in enumerate(frames.masks[index]):
+        masks_NHW[row] = decode(counts, height=height, width=width)
+    if flip:
+        boxes_N4[:, [0, 2]] = width - boxes_N4[:, [2, 0]]
+        masks_NHW = np.ascontiguousarray(masks_NHW[:, :, ::-1])
+    sample = DetDataSample(
+        metainfo={
+            "img_shape": (height, width),
+            "ori_shape": (height, width),
+            "pad_shape": padded_hw,
+            "batch_input_shape": padded_hw,
+            "scale_factor": (1.0, 1.0),
+        }
+    )
+    sample.gt_instances = InstanceData(
+        bboxes=torch.from_numpy(boxes_N4),
+        labels=torch.from_numpy(frames.labels[index]),
+        masks=BitmapMasks(masks_NHW, height, width),
+    )
+    return sample
+
+
+def _read_images(
+    folder: Path, entries: list[dict[str, Any]], annotations: Path
+) -> NDArray[np.uint8]:
+    if not entries:
+        raise ManifestError(f"{annotations}: wanted at least one image, found none")
+    size = (entries[0]["height"], entries[0]["width"])
+    images_MHWC = np.empty((len(entries), *size, 3), dtype=np.uint8)
+    for row, entry in enumerate(entries):
+        try:
+            with Image.open(folder / entry["file_name"]) as picture:
+                image_HWC = np.asarray(picture.convert("RGB"))
+        except FileNotFoundError as err:
+            raise DataRootError(
+                f"{folder / entry['file_name']}: there is no such file, {annotations} lists it"
+            ) from err
+        if image_HWC.shape[:2] != size:
+            raise ManifestError(
+                f"{folder / entry['file_name']}: wanted {size[0]} x {size[1]} pixels as in the "
+                f"first, found {image_HWC.shape[0]} x {image_HWC.shape[1]}"
+            )
+        images_MHWC[row] = image_HWC
+    return images_MHWC
+
+
+def _boxes(annotations: list[dict[str, Any]]) -> NDArray[np.float32]:
+    boxes_N4 = np.array([a["bbox"] for a in annotations], dtype=np.float32).reshape(-1, 4)
+    boxes_N4[:, 2:] += boxes_N4[:, :2]  # COCO writes x y width height
+    return boxes_N4

@@ -1,0 +1,287 @@
+"""Training of the demo's small detector from random weights: a plain loop around mmdet's loss.
+
+Every step draws from generators seeded with the step's number, so a training that was killed and
+resumed goes on as one that was not.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import platform
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from demo.detector.average_precision import average_precision
+from demo.detector.coco_frames import CocoFrames, load_coco_frames, make_batch
+from demo.detector.schedule import (
+    augmentation_generator,
+    frame_order,
+    learning_rate,
+    step_seed,
+)
+from shared.errors import CheckpointError, TrainingError
+from shared.jobs.atomic_file import replacing, write_text
+from shared.jobs.progress import progress
+from stage1_detect.mmdet.config import DetectorConfig, read_config
+from stage1_detect.mmdet.detector import MmdetDetector
+from stage1_detect.mmdet.entry import detector_entry, library_versions
+from stage1_detect.mmdet.library import MaskRCNN
+from stage1_detect.mmdet.model import build_model
+
+__all__ = ["DetectorTraining", "demo_config", "train_detector"]
+
+_EVALUATION_BATCH = 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DetectorTraining:
+    """Settings of one training."""
+
+    iterations: int = 4000
+    """Optimiser steps in all."""
+    batch: int = 8
+    """Frames of a step; batch normalisation wants several."""
+    seed: int = 0
+    """Seed of weights, order, augmentation and sampling."""
+    learning_rate: float = 2e-3
+    """Highest rate of AdamW; rises linearly, falls as a cosine."""
+    warmup_iterations: int = 200
+    """Steps of the rise."""
+    weight_decay: float = 0.01
+    """AdamW's decay."""
+    largest_gradient_norm: float = 10.0
+    """Gradients are scaled down to this norm."""
+    save_every: int = 250
+    """Steps between two saved states to resume from."""
+    evaluate_every: int = 1000
+    """Steps between two evaluations on the validation frames."""
+
+
+def demo_config() -> Path:
+    """The configuration of the demo's detector, as shipped."""
+    return Path(__file__).with_name("mask_rcnn_demo.py")
+
+
+def train_detector(
+    folder: Path,
+    out: Path,
+    *,
+    config: Path,
+    settings: DetectorTraining,
+    command: Sequence[str] = (),
+) -> dict[str, Any]:
+    """Trains on `folder/train.json` and writes the weights to `out` and a record to `out`.json.
+
+    A training that was cut off goes on from `OUT.resume`, which is removed at the end. Returns the
+    record.
+
+    Raises:
+        CheckpointError: `OUT.resume` is from a training with other settings.
+        TrainingError: a loss was not finite.
+        DataRootError: the frames are not there.
+    """
+    started = time.monotonic()
+    detector = read_config(config)
+    train, validation = (load_coco_frames(folder, part) for part in ("train", "validation"))
+    torch.manual_seed(settings.seed)
+    model = build_model(detector, initialise=True).to(memory_format=torch.channels_last)
+    optimiser = torch.optim.AdamW(
+        model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
+    )
+    state = _Resumable(out.with_name(out.name + ".resume"), model, optimiser, settings)
+    history = _run(state, train, validation, detector=detector)
+    _round_weights(model)
+    final = evaluate_model(model, validation, detector=detector)
+    _save_weights(model, out)
+    seconds = state.seconds_before + time.monotonic() - started
+    record = {
+        "command": list(command),
+        "iterations": settings.iterations,
+        "frames": len(train),
+        "validation_frames": len(validation),
+        "average_precision": final,
+        "history": history,
+        "seconds": round(seconds, 1),
+        **_made_with(model, detector, settings),
+    }
+    write_text(out.with_name(out.name + ".json"), json.dumps(record, indent=2) + "\n")
+    state.path.unlink(missing_ok=True)
+    return record
+
+
+def _made_with(
+    model: MaskRCNN, detector: DetectorConfig, settings: DetectorTraining
+) -> dict[str, Any]:
+    """The part of the record that was known before the training."""
+    return {
+        "machine": f"{platform.machine()}, {torch.get_num_threads()} threads",
+        "settings": dataclasses.asdict(settings),
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "config": detector.name,
+        "config_digest": detector.digest,
+        "versions": library_versions(),
+    }
+
+
+def evaluate_model(
+    model: MaskRCNN, frames: CocoFrames, *, detector: DetectorConfig
+) -> dict[str, float]:
+    """COCO average precision on `frames`, with the configuration's own score threshold."""
+    was_training = model.training
+    model.eval()
+    entry = detector_entry(detector, model, checkpoint_digest="")
+    finder = MmdetDetector(model, detector, entry=entry)
+    found = []
+    for start in range(0, len(frames), _EVALUATION_BATCH):
+        found += finder.detect(list(frames.images_MHWC[start : start + _EVALUATION_BATCH]))
+    model.train(was_training)
+    return average_precision(frames.annotations, frames.image_ids, found)
+
+
+class _Resumable:
+    """A model and its optimiser with the place that they are saved in."""
+
+    def __init__(
+        self,
+        path: Path,
+        model: MaskRCNN,
+        optimiser: torch.optim.Optimizer,
+        settings: DetectorTraining,
+    ) -> None:
+        """Takes what `path` holds, where it exists."""
+        self.path = path
+        self.model = model
+        self.optimiser = optimiser
+        self.settings = settings
+        self.done = 0
+        self.seconds_before = 0.0
+        self.history: list[dict[str, float]] = []
+        self._started = time.monotonic()
+        if path.exists():
+            self._load()
+
+    def save(self) -> None:
+        """Writes everything that a resumed training needs."""
+        content = {
+            "settings": dataclasses.asdict(self.settings),
+            "done": self.done,
+            "seconds": self.seconds_before + time.monotonic() - self._started,
+            "history": self.history,
+            "model": self.model.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+        }
+        with replacing(self.path) as temporary:
+            torch.save(content, temporary)
+
+    def _load(self) -> None:
+        content = torch.load(self.path, map_location="cpu", weights_only=True)
+        wanted = dataclasses.asdict(self.settings)
+        other = [key for key in wanted if content["settings"].get(key) != wanted[key]]
+        if other:
+            raise CheckpointError(
+                f"{self.path}: holds a training with {other[0]} = "
+                f"{content['settings'].get(other[0])}, asked for was {wanted[other[0]]}; "
+                "remove the file to start anew"
+            )
+        self.done, self.seconds_before = content["done"], content["seconds"]
+        self.history = content["history"]
+        self.model.load_state_dict(content["model"])
+        self.optimiser.load_state_dict(content["optimiser"])
+
+
+def _run(
+    state: _Resumable, train: CocoFrames, validation: CocoFrames, *, detector: DetectorConfig
+) -> list[dict[str, float]]:
+    settings, model = state.settings, state.model
+    model.train()
+    with progress("train", total=settings.iterations, unit="steps") as bar:
+        bar.advance(state.done)
+        batches = frame_order(
+            len(train), batch=settings.batch, seed=settings.seed, first=state.done
+        )
+        for step in range(state.done, settings.iterations):
+            losses = _step(state, train, next(batches), step=step, detector=detector)
+            state.done = step + 1
+            bar.advance(note=" ".join(f"{key} {value:.3f}" for key, value in losses.items()))
+            last = state.done == settings.iterations
+            if state.done % settings.evaluate_every == 0 and not last:
+                figures = evaluate_model(model, validation, detector=detector)
+                state.history.append({"iteration": state.done, **losses, **figures})
+                bar.advance(0, note=" ".join(f"{k} {v:.3f}" for k, v in figures.items()))
+            if state.done % settings.save_every == 0 or last:
+                state.save()
+    return state.history
+
+
+def _step(
+    state: _Resumable,
+    frames: CocoFrames,
+    indices: list[int],
+    *,
+    step: int,
+    detector: DetectorConfig,
+) -> dict[str, float]:
+    """One optimiser step; returns the losses by name."""
+    settings, model = state.settings, state.model
+    torch.manual_seed(step_seed(settings.seed, step))  # mmdet samples proposals with it
+    preprocessor = model.data_preprocessor
+    inputs_BCHW, samples = make_batch(
+        frames,
+        indices,
+        generator=augmentation_generator(settings.seed, step),
+        mean_std=(preprocessor.mean, preprocessor.std),
+        divisor=preprocessor.pad_size_divisor,
+    )
+    for group in state.optimiser.param_groups:
+        group["lr"] = learning_rate(
+            step,
+            highest=settings.learning_rate,
+            warmup=settings.warmup_iterations,
+            iterations=settings.iterations,
+        )
+    total, logged = model.parse_losses(model.loss(inputs_BCHW, samples))
+    losses = _short_names(logged)
+    if not torch.isfinite(total):
+        raise TrainingError(
+            f"step {step}: the loss is not finite ({losses}), frames "
+            f"{[frames.image_ids[i] for i in indices]} of {frames.annotations}; "
+            "lower the learning rate and start anew"
+        )
+    state.optimiser.zero_grad()
+    total.backward()
+    nn.utils.clip_grad_norm_(model.parameters(), settings.largest_gradient_norm)
+    state.optimiser.step()
+    return losses
+
+
+def _short_names(logged: dict[str, Tensor]) -> dict[str, float]:
+    return {
+        key.removeprefix("loss_"): float(value.detach())
+        for key, value in logged.items()
+        if key != "acc"
+    }
+
+
+def _round_weights(model: MaskRCNN) -> None:
+    """Rounds large weights to the half precision in which they are stored."""
+    with torch.no_grad():
+        for weight in model.parameters():
+            if weight.ndim > 1:
+                weight.copy_(weight.half().float())
+
+
+def _save_weights(model: MaskRCNN, out: Path) -> None:
+    large = {name for name, weight in model.named_parameters() if weight.ndim > 1}
+    weights = {
+        name: (weight.half() if name in large else weight).contiguous()
+        for name, weight in model.state_dict().items()
+    }
+    with replacing(out) as temporary:
+        torch.save(weights, temporary)

@@ -1,0 +1,115 @@
+"""Does a trained system see the arrow of time? Films run backwards against their mirrored label.
+
+Half of the demo's activities become another one when the film runs backwards: putting in becomes
+taking out. A system that orders frames names the mirrored activity then; one that does not goes on
+naming the old one.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from demo.world.dials import ACTIVITIES, MIRRORED
+from shared.errors import ConfigError
+from shared.jobs.atomic_file import write_text
+from stage2_train.evaluation.evaluate import EvaluationRequest
+from stage2_train.evaluation.job import EvalRequest, evaluate
+
+__all__ = ["ReversedFigures", "measure_reversed", "reversed_figures", "reversed_text"]
+
+TURNED = tuple(sorted(activity for activity, mirror in MIRRORED.items() if mirror != activity))
+"""Activities that become another one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReversedFigures:
+    """Shares of the clips of activities that become another one when reversed."""
+
+    num_segments: int
+    """Clips of these activities."""
+    forward: float
+    """Right with the film forward."""
+    mirrored: float
+    """The mirrored activity named with the film backwards."""
+    original: float
+    """The old activity named with the film backwards."""
+
+    def as_json(self) -> dict[str, Any]:
+        """The fields as JSON has them."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+def measure_reversed(run: Path, *, split: str, device: str) -> ReversedFigures:
+    """Evaluates a run forward and backwards; the figures are also written to
+    RUN/reversed-SPLIT.json.
+
+    Raises:
+        ConfigError: if the run is not one of the demo's twelve activities.
+        CheckpointError: if the run has no checkpoint.
+    """
+    forward, backward = (
+        evaluate(
+            EvalRequest(
+                run=run,
+                evaluation=EvaluationRequest(split=split, frame_order=order),
+                device=device,
+            )
+        )
+        for order in (None, "reversed")
+    )
+    figures = reversed_figures(forward, backward)
+    write_text(run / f"reversed-{split}.json", json.dumps(figures.as_json(), indent=2) + "\n")
+    return figures
+
+
+def reversed_figures(forward: dict[str, Any], backward: dict[str, Any]) -> ReversedFigures:
+    """From two reports of `orn eval` of one run on the same split.
+
+    Args:
+        forward: with frames in time.
+        backward: with `--frame-order reversed`.
+
+    Raises:
+        ConfigError: if the run is not one of the demo's twelve activities, or has none of the clips
+            in question.
+    """
+    names = tuple(row["class"] for row in forward["per_class"])
+    if names != ACTIVITIES or "confusion" not in forward:
+        raise ConfigError(
+            f"{forward['run']}: wanted a run on the demo's {len(ACTIVITIES)} activities, found one "
+            f"of {len(names)} classes"
+        )
+    ahead_AA, back_AA = (np.array(report["confusion"]) for report in (forward, backward))
+    num_segments = int(ahead_AA[list(TURNED)].sum())
+    if num_segments == 0 or back_AA.sum() != ahead_AA.sum():
+        raise ConfigError(f"{forward['run']}: wanted both reports on the same clips, some of them "
+                          "of activities that have a mirror")  # fmt: skip
+    mirrors = {activity: MIRRORED[activity] for activity in TURNED}
+    same = {activity: activity for activity in TURNED}
+    return ReversedFigures(
+        num_segments=num_segments,
+        forward=_share(ahead_AA, same),
+        mirrored=_share(back_AA, mirrors),
+        original=_share(back_AA, same),
+    )
+
+
+def reversed_text(figures: ReversedFigures) -> str:
+    """The figures for people."""
+    return (
+        f"{figures.num_segments} clips of activities that become another one backwards: forward "
+        f"{100 * figures.forward:.1f} % right; backwards {100 * figures.mirrored:.1f} % under the "
+        f"mirrored label, {100 * figures.original:.1f} % under the original one"
+    )
+
+
+def _share(confusion_AA: NDArray[np.int64], named: dict[int, int]) -> float:
+    """Share of clips of some activities for which a certain one is named."""
+    hits = sum(confusion_AA[activity, name] for activity, name in named.items())
+    return float(hits / confusion_AA[list(named)].sum())

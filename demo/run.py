@@ -1,0 +1,161 @@
+"""`orn demo`: the whole line on the demo world, and a summary of what came out.
+
+draw the world -> detect every frame -> score the detector -> store clips -> train -> evaluate
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from demo.detector.score import score_shards
+from demo.steps import Step, StepRecord, run_steps
+from shared.jobs.atomic_file import write_text
+
+TRAINING = {
+    "short": ("--max-steps", "60"),
+    "standard": (),
+    "full": ("--set", "phases.epochs=40"),
+}
+"""What `orn train` is told beside the recipe `demo`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DemoPlaces:
+    """Where one demo keeps its files; demos of other sizes or seeds never share any."""
+
+    data: Path
+    shards: Path
+    clips: Path
+    run: Path
+
+    @property
+    def summary(self) -> Path:
+        """The results in one JSON file."""
+        return self.run / "summary.json"
+
+
+def demo_places(size: str, seed: int) -> DemoPlaces:
+    """The usual folders for the standard demo with seed 0, folders of their own for any other."""
+    tag = "-".join(([size] if size != "standard" else []) + ([f"seed-{seed}"] if seed else []))
+    if not tag:
+        return DemoPlaces(
+            data=Path("data"),
+            shards=Path("shards/demo"),
+            clips=Path("clips/demo.h5"),
+            run=Path("runs/demo"),
+        )
+    return DemoPlaces(
+        data=Path("data") / tag,
+        shards=Path("shards") / tag / "demo",
+        clips=Path("clips") / tag / "demo.h5",
+        run=Path("runs") / f"demo-{tag}",
+    )
+
+
+def demo_steps(places: DemoPlaces, *, size: str, seed: int) -> list[Step]:
+    """The commands of the demo in order."""
+    data = ("--data", str(places.data))
+    return [
+        Step(
+            name="world",
+            title="Draw the demo world: films, labels, ground truth",
+            arguments=("demo-world", "all", *data, "--size", size, "--seed", str(seed)),
+            outputs=(places.data / "demo-long" / "world.json",),
+        ),
+        Step(
+            name="detect",
+            title="Stage 1: find the objects of every frame with Mask R-CNN",
+            arguments=("detect", "demo", *data, "--out", str(places.shards)),
+            outputs=(places.shards / "detect.json",),
+        ),
+        Step(
+            name="clips",
+            title="Store the frames for training",
+            arguments=("clips", "demo", *data, "--out", str(places.clips)),
+            outputs=(places.clips,),
+        ),
+        Step(
+            name="train",
+            title="Stage 2: train the object head, then both heads",
+            arguments=(
+                "train", "demo", *data, "--recipe", "demo", "--shards", str(places.shards),
+                "--clips", str(places.clips), "--run", str(places.run), "--seed", str(seed),
+                *TRAINING[size],
+            ),
+            outputs=(places.run / "metrics.jsonl",),
+        ),
+        Step(
+            name="eval",
+            title="Evaluate both heads on the validation part",
+            arguments=("eval", str(places.run), "--split", "validation"),
+            outputs=(places.run / "eval-validation.json",),
+        ),
+    ]  # fmt: skip
+
+
+def run_demo(*, size: str, seed: int) -> dict[str, Any]:
+    """Run what is not done of the demo; write and return its summary."""
+    places = demo_places(size, seed)
+    record = StepRecord(places.run / "steps.json")
+    ran = run_steps(demo_steps(places, size=size, seed=seed), record)
+    if not ran and places.summary.exists():
+        return dict(json.loads(places.summary.read_text()))
+    summary = summarise(places, record)
+    write_text(places.summary, json.dumps(summary, indent=2) + "\n")
+    return summary
+
+
+def summarise(places: DemoPlaces, record: StepRecord) -> dict[str, Any]:
+    """The figures of a finished demo."""
+    detect = json.loads((places.shards / "detect.json").read_text())
+    scores = score_shards(places.shards, places.data / "demo" / "ground_truth" / "validation.json")
+    evaluation = json.loads((places.run / "eval-validation.json").read_text())
+    return {
+        "detector": {"segm_ap50": scores["mask_ap50"], "box_ap50": scores["box_ap50"]},
+        "detect": {
+            "frames": detect["total_frames"],
+            "detections": detect["total_detections"],
+            "frames_per_second": detect["frames_per_second"],
+        },
+        "eval": {
+            "split": "validation",
+            "num_segments": evaluation["num_segments"],
+            **{head: evaluation[head] for head in ("two_heads", "activity_head", "object_head")},
+            "chance": evaluation["chance"],
+        },
+        "seconds": record.seconds() | {"total": round(sum(record.seconds().values()), 1)},
+    }
+
+
+def summary_text(summary: dict[str, Any], places: DemoPlaces) -> str:
+    """The summary as a person reads it."""
+    evaluation, detect = summary["eval"], summary["detect"]
+    heads = [
+        (name.replace("_", " "), evaluation[name]["top1"])
+        for name in ("two_heads", "activity_head", "object_head")
+    ]
+    seconds = summary["seconds"]
+    parts = ", ".join(f"{name} {value:.0f}" for name, value in seconds.items() if name != "total")
+    shard = places.shards / "shard-000000.zarr.zip"
+    return "\n".join(
+        [
+            "",
+            "Detector   mask AP50 {:.3f} on the validation films".format(
+                summary["detector"]["segm_ap50"]
+            ),
+            f"Detect     {detect['frames']} frames, {detect['detections']} objects, "
+            f"{detect['frames_per_second']:.0f} frames/s",
+            f"Activity   top-1 on {evaluation['num_segments']} validation films, "
+            f"chance {evaluation['chance']:.1%}",
+            *(f"             {name:14s} {value:6.1%}" for name, value in heads),
+            f"Time       {seconds['total']:.0f} s ({parts})",
+            "",
+            f"Summary    {places.summary}",
+            f"Look on    orn inspect {shard}",
+            f"           tensorboard --logdir {places.run}",
+            "",
+        ]
+    )

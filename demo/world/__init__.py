@@ -1,0 +1,1 @@
+"""The generated world: what its films show."""

@@ -1,0 +1,127 @@
+"""Films for `demo-places`: all on a table is put elsewhere at once; in whose old place is a ball?
+
+The label can be told only from two objects of two different frames: one ball may stand where an
+object of another class stood before. Either arrangement alone is random and says nothing, balls are
+alike, and which classes are there is always the same.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from demo.world.dials import HEIGHT, ROLE_Y, WIDTH, Dials
+from demo.world.scene import Actor, Scene, standing_actor
+
+NOBODY = "none"
+"""Label of a film in which no ball takes an old place."""
+BALL = "sports ball"
+FRAMES = 8
+"""Of a film; everything moves between the first and the second half."""
+
+_MARGIN = 15.0
+_APART = 27.0
+"""Pixels between two objects of a frame, and between a ball and old places that are not meant."""
+_JITTER = 1.5
+_ROWS = 3
+"""Of the grid of places, if there is one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrangements:
+    """Where the owners of places and then the balls are in either half of a film."""
+
+    before_N2: np.ndarray
+    """(N, 2) x and y in pixels."""
+    after_N2: np.ndarray
+    """(N, 2) the same in the second half."""
+
+
+def place_classes(dials: Dials) -> tuple[str, ...]:
+    """Labels: whose old place a ball takes."""
+    return (*ROLE_Y[: dials.owners], NOBODY)
+
+
+def plan_places_scene(label: int, *, dials: Dials, rng: np.random.Generator) -> Scene:
+    """A film in which a ball takes the old place of the object of class
+    `place_classes(dials)[label]`."""
+    names = [*ROLE_Y[: dials.owners], *[BALL] * dials.balls]
+    arrangements = arrange(label, dials=dials, rng=rng)
+    half = FRAMES // 2
+    actors: list[Actor] = []
+    for number, name in enumerate(names):
+        position_F2 = np.repeat(
+            [arrangements.before_N2[number], arrangements.after_N2[number]],
+            [half, FRAMES - half],
+            axis=0,
+        )
+        actors.append(standing_actor(name, position_F2, depth=2.0 * number, rng=rng))
+    return Scene(
+        actors=tuple(actors),
+        relations=(),
+        touched=(),
+        render_seed=int(rng.integers(2**31)),
+        label=place_classes(dials)[label],
+    )
+
+
+def arrange(label: int, *, dials: Dials, rng: np.random.Generator) -> Arrangements:
+    """Random places before and after; those of the balls avoid the old places of other classes but
+    for the one that the label names.
+
+    Args:
+        label: Place in `place_classes`.
+        dials: How many owners and balls there are, and whether they stand on a grid.
+        rng: Random numbers of the film.
+    """
+    num_owners, num_balls = dials.owners, dials.balls
+    spread = partial(_spread_out, columns=dials.columns, rng=rng)
+    while True:
+        before_N2 = spread([], num_owners + num_balls, avoid=[])
+        if before_N2 is None:
+            continue
+        old = list(before_N2[:num_owners])
+        taken = []
+        if label < num_owners:
+            # Exactly, on a grid: a ball beside its grid point would tell that a place was taken.
+            taken = [old[label] + (0 if dials.columns else rng.uniform(-_JITTER, _JITTER, 2))]
+        balls_N2 = spread(taken, num_balls, avoid=old)
+        if balls_N2 is None:
+            continue
+        all_N2 = spread(list(balls_N2), num_owners + num_balls, avoid=[])
+        if all_N2 is None:
+            continue
+        order = rng.permutation(num_balls)
+        after_N2 = np.concatenate([all_N2[num_balls:], balls_N2[order]])
+        return Arrangements(before_N2=before_N2, after_N2=after_N2)
+
+
+def _spread_out(
+    places: list[np.ndarray],
+    number: int,
+    *,
+    avoid: list[np.ndarray],
+    columns: int,
+    rng: np.random.Generator,
+) -> np.ndarray | None:
+    """(number, 2) the places given and random ones beside them, all apart from each other, the new
+    ones also from `avoid`; None if they do not fit."""
+    found = list(places)
+    for _ in range(400):
+        if len(found) == number:
+            return np.array(found)
+        place_2 = _place(columns, rng)
+        if all(np.hypot(*(place_2 - other)) >= _APART for other in (*found, *avoid)):
+            found.append(place_2)
+    return np.array(found) if len(found) == number else None
+
+
+def _place(columns: int, rng: np.random.Generator) -> np.ndarray:
+    """x and y of a random place: of the grid if it has columns, else anywhere."""
+    low_2, high_2 = np.full(2, _MARGIN), np.array([WIDTH - _MARGIN, HEIGHT - _MARGIN])
+    if columns == 0:
+        return rng.uniform(low_2, high_2)
+    cell_2 = rng.integers((columns, _ROWS))
+    return low_2 + (high_2 - low_2) * cell_2 / np.array([columns - 1, _ROWS - 1])

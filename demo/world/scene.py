@@ -1,0 +1,285 @@
+"""What happens in one film: which objects there are, how each moves, and what the label is.
+
+A film is planned whole before anything is drawn. Every film of a world has the same cast (a pair in
+role, decoy pairs, distractors), so that which classes are present says nothing about the label.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from demo.world.dials import (
+    ACTIVITIES,
+    DECOY_X,
+    DECOY_Y,
+    DISTRACTORS,
+    HAND,
+    HEIGHT,
+    ROLE_X,
+    ROLE_Y,
+    WIDTH,
+    Dials,
+)
+from demo.world.hands import HandPath, acting_hand, idle_hand
+from demo.world.motion import BEHIND, FRONT, INSIDE, PairMotion, pair_motion
+from demo.world.sprites import Sprite, draw_sprite
+
+_MARGIN = 13.0
+_TRIES = 40
+_IN_HAND, _HAND = 50.0, 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Actor:
+    """One object of a film and where it is in every frame."""
+
+    class_name: str
+    sprite: Sprite | None
+    """None for a hand."""
+    hand: HandPath | None
+    position_F2: np.ndarray
+    """(F, 2) x and y of its centre in pixels of the table (before the camera's drift)."""
+    depth_F: np.ndarray
+    """(F,) what is painted later hides what is painted earlier."""
+    lift_F: np.ndarray
+    """(F,) 0 on the table, 1 held up."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Relation:
+    """One pair's activity: what the ground truth says of it."""
+
+    activity: int
+    x_track: int
+    y_track: int
+    start_frame: int
+    stop_frame: int
+    in_role: bool
+    """False for the decoy pair."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scene:
+    """A planned film; an actor's place in `actors` is its track number in the ground truth."""
+
+    actors: tuple[Actor, ...]
+    relations: tuple[Relation, ...]
+    touched: tuple[int, ...]
+    """Tracks that a hand touches."""
+    render_seed: int
+    """Seed of what carries no meaning: table, light, noise, camera."""
+    label: str | None = None
+    """The film's label where neither relations nor touches say it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedActivity:
+    """An activity that a pair is to perform, and when."""
+
+    activity: int
+    start_frame: int
+    stop_frame: int
+
+
+def plan_scene(
+    planned: PlannedActivity,
+    others: Sequence[PlannedActivity | None],
+    *,
+    dials: Dials,
+    num_frames: int,
+    rng: np.random.Generator,
+    others_in_role: bool = False,
+) -> Scene:
+    """A film in which the pair in role performs `planned` and other pairs may perform another.
+
+    Args:
+        others: Activity of each other pair, None if it lies still.
+        others_in_role: Draw the other pairs from the role classes too (long films, where all
+            activities are labelled segments); otherwise they are decoys.
+    """
+    other_roles = (ROLE_X, ROLE_Y) if others_in_role else (DECOY_X, DECOY_Y)
+    actors, relations, touched = _pair(planned, (ROLE_X, ROLE_Y), [], num_frames, rng)
+    for other in others:
+        more, more_relations, more_touched = _pair(other, other_roles, actors, num_frames, rng)
+        relations += [replace(relation, in_role=others_in_role) for relation in more_relations]
+        actors, touched = actors + more, touched + more_touched
+    still = [str(name) for name in rng.choice(DISTRACTORS, size=dials.distractors)]
+    for name in still + [actors[0].class_name] * dials.look_alikes:
+        actors.append(still_actor(name, actors, num_frames, rng))
+    if rng.random() < dials.idle_hand_probability:
+        hand, target = _idle_hand(actors, num_frames, rng)
+        actors.append(hand)
+        touched += [] if target is None else [target]
+    return Scene(
+        actors=tuple(actors),
+        relations=tuple(relations),
+        touched=tuple(touched),
+        render_seed=int(rng.integers(2**31)),
+    )
+
+
+def phase_of_frames(
+    planned: PlannedActivity, num_frames: int, rng: np.random.Generator
+) -> np.ndarray:
+    """(F,) phase in [0, 1]: the activity fills its frames but for a short rest at either end."""
+    span = planned.stop_frame - 1 - planned.start_frame
+    start = planned.start_frame + rng.uniform(0.0, 0.12) * span
+    stop = planned.stop_frame - 1 - rng.uniform(0.0, 0.12) * span
+    return np.clip((np.arange(num_frames) - start) / max(stop - start, 1e-6), 0.0, 1.0)
+
+
+def _pair(
+    planned: PlannedActivity | None,
+    roles: tuple[tuple[str, ...], tuple[str, ...]],
+    others: list[Actor],
+    num_frames: int,
+    rng: np.random.Generator,
+) -> tuple[list[Actor], list[Relation], list[int]]:
+    """X, Y and, where the activity needs one, the hand; X has track `len(others)`."""
+    first = len(others)
+    names = (str(rng.choice(roles[0])), str(rng.choice(roles[1])))
+    if planned is None:
+        still = still_actor(names[0], others, num_frames, rng)
+        return [still, still_actor(names[1], [*others, still], num_frames, rng)], [], []
+    sprites = (draw_sprite(names[0], rng), draw_sprite(names[1], rng))
+    phase_F = phase_of_frames(planned, num_frames, rng)
+    motion, centre_2 = _fit(planned.activity, sprites, others, phase_F, rng)
+    depth_y = float(2 * first)
+    held_F = np.zeros(num_frames, bool) if motion.reach_F is None else motion.reach_F < 0.02
+    depth_x_F = depth_y + np.select(
+        [held_F, motion.layer_F == BEHIND, motion.layer_F == INSIDE, motion.layer_F == FRONT],
+        [_IN_HAND, -0.5, 0.5, 1.5],
+    )
+    x = _actor(names[0], sprites[0], motion.x_F2 + centre_2, depth_x_F, motion.lift_F)
+    y = _actor(names[1], sprites[1], motion.y_F2 + centre_2, np.full(num_frames, depth_y), None)
+    relation = Relation(
+        activity=planned.activity,
+        x_track=first,
+        y_track=first + 1,
+        start_frame=planned.start_frame,
+        stop_frame=planned.stop_frame,
+        in_role=True,
+    )
+    if motion.reach_F is None:
+        return [x, y], [relation], []
+    hand = acting_hand(x.position_F2, motion.reach_F, rng)
+    return [x, y, hand_actor(hand, num_frames)], [relation], [first]
+
+
+def _actor(
+    name: str,
+    sprite: Sprite,
+    position_F2: np.ndarray,
+    depth_F: np.ndarray,
+    lift_F: np.ndarray | None,
+) -> Actor:
+    return Actor(
+        class_name=name,
+        sprite=sprite,
+        hand=None,
+        position_F2=position_F2,
+        depth_F=depth_F,
+        lift_F=np.zeros(len(position_F2)) if lift_F is None else lift_F,
+    )
+
+
+def hand_actor(hand: HandPath, num_frames: int) -> Actor:
+    return Actor(
+        class_name=HAND,
+        sprite=None,
+        hand=hand,
+        position_F2=hand.tip_F2,
+        depth_F=np.full(num_frames, _HAND),
+        lift_F=np.zeros(num_frames),
+    )
+
+
+def _fit(
+    activity: int,
+    sprites: tuple[Sprite, Sprite],
+    others: list[Actor],
+    phase_F: np.ndarray,
+    rng: np.random.Generator,
+) -> tuple[PairMotion, np.ndarray]:
+    """Of several random motions and places, the one that stays in view and clear of the others."""
+    best: tuple[float, PairMotion, np.ndarray] | None = None
+    radii = (sprites[0].radius, sprites[1].radius)
+    for _ in range(_TRIES):
+        motion = pair_motion(activity, rng, phase_F=phase_F, radii=radii)
+        whole = np.concatenate([motion.x_F2, motion.y_F2])
+        low = np.array([_MARGIN, _MARGIN]) - whole.min(axis=0)
+        high = np.array([WIDTH - _MARGIN, HEIGHT - _MARGIN]) - whole.max(axis=0)
+        overflow = float(np.maximum(low - high, 0).sum())
+        centre_2 = np.where(low < high, rng.uniform(np.minimum(low, high), high), (low + high) / 2)
+        score = -10.0 * overflow + min(
+            _clearance(motion.x_F2 + centre_2, radii[0], others),
+            _clearance(motion.y_F2 + centre_2, radii[1], others),
+        )
+        if best is None or score > best[0]:
+            best = (score, motion, centre_2)
+        if score >= 4.0:
+            break
+    assert best is not None
+    return best[1], best[2]
+
+
+def _clearance(position_F2: np.ndarray, radius: float, others: list[Actor]) -> float:
+    """Smallest gap in pixels to any other object over the whole film; hands do not count."""
+    gaps = [
+        float(np.hypot(*(position_F2 - other.position_F2).T).min()) - radius - other.sprite.radius
+        for other in others
+        if other.sprite is not None
+    ]
+    return min(gaps, default=100.0)
+
+
+def still_actor(name: str, others: list[Actor], num_frames: int, rng: np.random.Generator) -> Actor:
+    sprite = draw_sprite(name, rng)
+    best: tuple[float, np.ndarray] | None = None
+    for _ in range(_TRIES):
+        place_2 = rng.uniform((_MARGIN, _MARGIN), (WIDTH - _MARGIN, HEIGHT - _MARGIN))
+        position_F2 = np.repeat(place_2[None], num_frames, axis=0)
+        gap = _clearance(position_F2, sprite.radius, others)
+        if best is None or gap > best[0]:
+            best = (gap, position_F2)
+        if gap >= 3.0:
+            break
+    assert best is not None
+    return _actor(name, sprite, best[1], np.full(num_frames, 2.0 * len(others)), None)
+
+
+def standing_actor(
+    name: str, position_F2: np.ndarray, *, depth: float, rng: np.random.Generator
+) -> Actor:
+    """An object that is where it is told to be."""
+    return _actor(name, draw_sprite(name, rng), position_F2, np.full(len(position_F2), depth), None)
+
+
+def _idle_hand(
+    actors: list[Actor], num_frames: int, rng: np.random.Generator
+) -> tuple[Actor, int | None]:
+    """A hand that comes, goes or stays; half the time it touches an object that does not move."""
+    resting = [
+        track
+        for track, actor in enumerate(actors)
+        if actor.hand is None and np.ptp(actor.position_F2, axis=0).max() < 1.0
+    ]
+    target = int(rng.choice(resting)) if resting and rng.random() < 0.5 else None
+    goal_2 = (
+        rng.uniform((20.0, 20.0), (WIDTH - 20.0, HEIGHT - 20.0))
+        if target is None
+        else actors[target].position_F2[0]
+    )
+    if target is None:
+        gaps = [np.hypot(*(actor.position_F2 - goal_2).T).min() for actor in actors]
+        if min(gaps) < 22.0:
+            goal_2 = np.array([rng.uniform(10.0, WIDTH - 10.0), HEIGHT - 4.0])
+    return hand_actor(idle_hand(goal_2, num_frames, rng), num_frames), target
+
+
+def random_activity(rng: np.random.Generator) -> int:
+    """An activity drawn uniformly."""
+    return int(rng.integers(len(ACTIVITIES)))

@@ -1,0 +1,107 @@
+"""Drawings of single objects: each call draws another cup, another banana.
+
+A sprite is an RGBA picture, colours already multiplied by alpha, uint8, centred on the object, at
+the size it has in the film.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from demo.world.canvas import CANVAS_PIXELS, UNIT_PIXELS, Canvas, paint
+from demo.world.shapes import ANY_HUE, PAINTERS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sprite:
+    """One object's drawing."""
+
+    front: np.ndarray
+    """(h, w, 4) uint8 RGBA, premultiplied."""
+    back: np.ndarray | None
+    """(h, w, 4) the part behind what the object contains, or None."""
+    radius: float
+    """Radius in pixels of the film; what motion is planned with."""
+
+
+_RADII = {"scissors": 11.0, "banana": 10.5, "sports ball": 9.5, "apple": 9.5, "bottle": 12.0}
+_TURNING = {"sports ball", "banana", "scissors", "apple", "cell phone", "mouse", "book"}
+
+
+def draw_sprite(class_name: str, rng: np.random.Generator) -> Sprite:
+    """A new drawing of an object of one of `dials.WORLD_CLASSES`, 16 to 32 pixels across."""
+    radius = _RADII.get(class_name, 11.5) * rng.uniform(0.85, 1.2)
+    front, back = Canvas(), Canvas()
+    PAINTERS[class_name](rng, front, back)
+    angle = rng.uniform(0, 2 * np.pi) if class_name in _TURNING else rng.normal(0, 0.06)
+    stretch = rng.uniform(0.88, 1.12)
+    texture = _texture(rng)
+    return Sprite(
+        front=_finish(front, texture, radius=radius, angle=angle, stretch=stretch),
+        back=_finish(back, texture, radius=radius, angle=angle, stretch=stretch)
+        if back.alpha.any()
+        else None,
+        radius=radius,
+    )
+
+
+def hand_sprite(rng: np.random.Generator, *, angle: float, length: int = 220) -> np.ndarray:
+    """An arm with its hand at the centre of a large square RGBA picture; it leaves at `angle`.
+
+    Args:
+        angle: Direction of the arm in radians, 0 to the right, growing clockwise on the screen.
+        length: Side of the square in pixels; half of it is the arm's length.
+    """
+    canvas = Canvas()
+    PAINTERS["person"](rng, canvas, Canvas())
+    hand = _finish(
+        canvas, _texture(rng), radius=15.0 * rng.uniform(0.85, 1.1), angle=0.0, stretch=1.0
+    )
+    size = len(hand)
+    row = hand[int(0.8 * size)].copy()
+    whole = np.zeros((length, length, 4), np.uint8)
+    top = length // 2 - size // 2
+    whole[top : top + int(0.8 * size), top : top + size] = hand[: int(0.8 * size)]
+    sleeve = row.copy()
+    tint = paint(rng, ANY_HUE, 0.6, 0.6)
+    sleeve[:, :3] = (np.array(tint) * (row[:, 3:] / 255.0)).astype(np.uint8)
+    elbow = top + int(0.8 * size) + int(rng.uniform(14, 26))
+    whole[top + int(0.8 * size) : elbow, top : top + size] = row
+    whole[elbow:, top : top + size] = sleeve
+    middle = (length / 2, length / 2)
+    turn = cv2.getRotationMatrix2D(middle, 90.0 - np.degrees(angle), 1.0)
+    return cv2.warpAffine(whole, turn, (length, length), flags=cv2.INTER_LINEAR)
+
+
+def _texture(rng: np.random.Generator) -> np.ndarray:
+    """(canvas, canvas) brightness factors: shading to one side, blotches, now and then stripes."""
+    coarse = rng.normal(1.0, 0.08, (10, 10)).astype(np.float32)
+    factor = cv2.resize(coarse, (CANVAS_PIXELS, CANVAS_PIXELS), interpolation=cv2.INTER_CUBIC)
+    y, x = np.mgrid[-1 : 1 : CANVAS_PIXELS * 1j, -1 : 1 : CANVAS_PIXELS * 1j]
+    direction = rng.uniform(0, 2 * np.pi)
+    factor = factor * (1 + 0.22 * (x * np.cos(direction) + y * np.sin(direction)))
+    if rng.random() < 0.4:
+        wave = np.sin((x * np.cos(direction) - y * np.sin(direction)) * rng.uniform(10, 22))
+        factor = factor * (1 + rng.uniform(0.06, 0.18) * np.sign(wave))
+    return factor[..., None]
+
+
+def _finish(
+    canvas: Canvas, texture: np.ndarray, *, radius: float, angle: float, stretch: float
+) -> np.ndarray:
+    """The canvas with its texture, turned, stretched, and scaled down to the size in the film."""
+    rgb = np.clip(canvas.rgb * texture, 0, 255)  # drawn on black: multiplied by alpha already
+    picture = np.dstack([rgb, canvas.alpha]).astype(np.float32)
+    factor = radius / UNIT_PIXELS
+    size = int(np.ceil(1.45 * UNIT_PIXELS * 2 * factor * 1.15)) | 1
+    cos, sin = np.cos(angle), np.sin(angle)
+    linear = factor * np.array([[cos * stretch, -sin], [sin * stretch, cos]])
+    shift = np.full(2, size / 2) - linear @ np.full(2, CANVAS_PIXELS / 2)
+    blurred = cv2.GaussianBlur(picture, (0, 0), 0.35 / factor)
+    scaled = cv2.warpAffine(
+        blurred, np.column_stack([linear, shift]), (size, size), flags=cv2.INTER_LINEAR
+    )
+    return np.clip(scaled, 0, 255).astype(np.uint8)

@@ -1,0 +1,133 @@
+"""Shards of what the demo's films truly show, in place of detections: a control for experiments.
+
+Every object that can be seen (`iscrowd` 0) becomes a detection of score 1 whose class is certain.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from demo.world.dials import FRAMES_PER_SECOND, HEIGHT, WIDTH
+from demo.world.ground_truth import TrueFilm, true_films
+from shared.errors import DataRootError
+from shared.jobs.atomic_file import remove_stale_temporaries
+from shared.jobs.progress import progress
+from shared.masks.coco_classes import COCO_CLASSES, NUM_COCO_CLASSES
+from shared.masks.detections import FrameDetections
+from shared.shards.plan import (
+    Plan,
+    Unit,
+    UnitPart,
+    plan_of_shards,
+    shard_path,
+    units_without_shard,
+)
+from shared.shards.schema import DetectorEntry
+from shared.shards.writer import ShardWriter
+from shared.video.read import content_bytes, content_digest
+
+__all__ = ["write_truth_shards"]
+
+_FILMS_A_UNIT = 150
+
+
+def write_truth_shards(dataset: str, root: Path, out: Path) -> int:
+    """Writes the shards of a drawn data set; those that are there are left alone.
+
+    Returns:
+        Number of shards written now.
+
+    Raises:
+        DataRootError: if the data set is not drawn.
+        ConfigError: if the folder holds the shards of another job.
+    """
+    folder = root / dataset
+    films = list(_films(folder))
+    units = tuple(
+        Unit(
+            index=index,
+            parts=tuple(UnitPart(video_id=film.id, start=0, stop=None) for film in some),
+        )
+        for index, some in enumerate(_batches(films))
+    )
+    plan = Plan(dataset=dataset, frames="all", detector=_entry(folder), units=units)
+    saved = plan_of_shards(out, remedy="choose another --out")
+    if saved is None:
+        plan.save(out)
+    else:
+        saved.check_same(plan, out)
+    remove_stale_temporaries(out)
+    missing = units_without_shard(units, out)
+    by_id = {film.id: film for film in films}
+    with progress("true shards", total=len(missing), unit="shards") as bar:
+        for unit in missing:
+            with ShardWriter(shard_path(out, unit.index), plan.detector) as writer:
+                for part in unit.parts:
+                    _add_film(writer, by_id[part.video_id], folder)
+            bar.advance()
+    return len(missing)
+
+
+def _films(folder: Path) -> Iterator[TrueFilm]:
+    paths = sorted((folder / "ground_truth").glob("*.json"))
+    if not paths:
+        raise DataRootError(
+            f"{folder}: wanted ground_truth/*.json, found none; `orn demo-world` draws it"
+        )
+    for path in paths:
+        yield from true_films(folder, path.stem).values()
+
+
+def _batches(films: Sequence[TrueFilm]) -> Iterator[tuple[TrueFilm, ...]]:
+    remaining = iter(films)
+    while some := tuple(itertools.islice(remaining, _FILMS_A_UNIT)):
+        yield some
+
+
+def _entry(folder: Path) -> DetectorEntry:
+    world = (folder / "world.json").read_bytes()
+    return DetectorEntry(
+        config_name="ground truth",
+        config_digest=f"sha256:{hashlib.sha256(world).hexdigest()}",
+        checkpoint_digest="none",
+        class_names=tuple(COCO_CLASSES),
+    )
+
+
+def _add_film(writer: ShardWriter, film: TrueFilm, folder: Path) -> None:
+    path = folder / "videos" / f"{film.video['name']}.mp4"
+    writer.begin_video(
+        film.id,
+        height=HEIGHT,
+        width=WIDTH,
+        rate=float(FRAMES_PER_SECOND),
+        header_frames=len(film.frames),
+        source_bytes=content_bytes(path),
+        source_digest=content_digest(path),
+    )
+    for index, shown in enumerate(film.frames):
+        writer.add(index, index / FRAMES_PER_SECOND, _detections(shown))
+    writer.end_video()
+
+
+def _detections(annotations: Sequence[dict[str, Any]]) -> FrameDetections:
+    seen = [annotation for annotation in annotations if not annotation["iscrowd"]]
+    xywh_N4 = np.array([each["bbox"] for each in seen], np.float32).reshape(-1, 4)
+    labels_N = np.array([each["category_id"] - 1 for each in seen], np.uint8)
+    scores_NS = np.zeros((len(seen), NUM_COCO_CLASSES), np.float16)
+    scores_NS[np.arange(len(seen)), labels_N] = 1
+    return FrameDetections(
+        height=HEIGHT,
+        width=WIDTH,
+        boxes=np.concatenate([xywh_N4[:, :2], xywh_N4[:, :2] + xywh_N4[:, 2:]], axis=1),
+        scores=np.ones(len(seen), np.float32),
+        labels=labels_N,
+        class_scores=scores_NS,
+        masks=tuple(each["segmentation"]["counts"].encode("ascii") for each in seen),
+    )

@@ -1,0 +1,1 @@
+"""Masks, boxes and detections, as shards hold them."""

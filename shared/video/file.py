@@ -1,0 +1,240 @@
+"""Frames of a video file, decoded with PyAV from the first to the last.
+
+No header is believed: the frames are those that decode, numbered as they come. A packet that cannot
+be decoded is left out and does not end the video. A range is read from the key frame before it
+where `frame_times` knows that this gives the same, else from the first frame. The file's rotation
+and mirroring are applied. Pixels that are not square stay as they are stored.
+"""
+
+import logging
+from collections.abc import Iterable, Iterator
+from fractions import Fraction
+from itertools import chain
+from pathlib import Path
+
+import av
+import numpy as np
+from av.container import InputContainer
+from av.packet import Packet
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+from numpy.typing import NDArray
+
+from shared.errors import VideoDecodeError
+from shared.video.container import opened_video, reason
+from shared.video.frame import Frame, FrameEstimate, VideoInfo
+from shared.video.frame_times import FrameTimes, KnownTimes, frame_times
+from shared.video.picture import PictureForm
+
+__all__ = ["estimate_file", "probe_file", "read_file"]
+
+logger = logging.getLogger(__name__)
+
+_USUAL_RATE = 25.0
+
+
+def probe_file(path: Path) -> VideoInfo:
+    """What the file says of itself, and the size of its first frame that can be decoded.
+
+    Raises:
+        VideoDecodeError: if the file cannot be opened or no frame of it decoded.
+    """
+    with opened_video(path) as (container, stream):
+        for picture in _pictures(path, container.demux(stream), stream):
+            form = PictureForm.of(picture)
+            height, width, _ = _image(path, form, picture).shape
+            return VideoInfo(
+                height=height,
+                width=width,
+                rate=_rate(path, stream),
+                header_frames=stream.frames or None,
+                duration_seconds=_duration(container, stream),
+                sample_aspect=_sample_aspect(stream, form),
+            )
+    raise VideoDecodeError(f"{path}: no frame can be decoded")
+
+
+def estimate_file(path: Path) -> FrameEstimate:
+    """About how many frames there are; decodes nothing.
+
+    Raises:
+        VideoDecodeError: if the file cannot be opened.
+    """
+    with opened_video(path) as (container, stream):
+        rate, duration = _rate(path, stream), _duration(container, stream)
+        if stream.frames:
+            frames = stream.frames
+        elif duration is not None:
+            frames = round(duration * rate)
+        else:
+            frames = _count_packets(container, stream)
+        return FrameEstimate(frames=frames, rate=rate)
+
+
+def read_file(
+    path: Path, *, start: int = 0, stop: int | None = None, times: KnownTimes = "not read"
+) -> Iterator[Frame]:
+    """The frames [start, stop) of those that can be decoded.
+
+    All frames have the size of the first; the file is closed when the iterator is.
+
+    Args:
+        path: the file.
+        start: place of the first frame wanted.
+        stop: place after the last frame wanted; None: to the end.
+        times: what `frame_times` told of it; where it was not asked, it is for a range.
+
+    Raises:
+        VideoDecodeError: if the file cannot be opened or read, or no frame of it decoded.
+    """
+    if stop is not None and stop <= start:
+        return
+    if times == "not read" and (start > 0 or stop is not None):
+        times = frame_times(path) or "only decoding tells"
+    if isinstance(times, FrameTimes):
+        yield from _sought(path, times, start=start, stop=stop)
+        return
+    with opened_video(path) as (container, stream):
+        interval = 1.0 / _rate(path, stream)
+        seconds: float | None = None
+        form: PictureForm | None = None
+        for index, picture in enumerate(_pictures(path, container.demux(stream), stream)):
+            form = form or PictureForm.of(picture)
+            seconds = _repaired(picture.time, before=seconds, interval=interval)
+            if index >= start:
+                yield Frame(index=index, seconds=seconds, image=_image(path, form, picture))
+            if stop is not None and index + 1 >= stop:
+                return
+
+
+def _sought(path: Path, times: FrameTimes, *, start: int, stop: int | None) -> Iterator[Frame]:
+    """A range of a file of which every frame's time is known, from the key frame before it."""
+    if start >= len(times.ticks):
+        return
+    nearest_key = int(np.searchsorted(times.keys, start, side="right")) - 1
+    for key in dict.fromkeys((nearest_key, 0)):
+        with opened_video(path) as (container, stream):
+            packets = _packets_from(container, stream, times, key)
+            if packets is None:
+                logger.debug("%s: key frame %d is not found by seeking", path, key)
+                continue
+            for picture in _pictures(path, packets, stream):
+                index = times.place(picture.pts)
+                if index is None or index < start:
+                    continue
+                if stop is not None and index >= stop:
+                    return
+                seconds = float(times.seconds[index])
+                image = _image(path, times.form, picture)
+                yield Frame(index=index, seconds=seconds, image=image)
+                if index + 1 == stop:
+                    return
+        return
+
+
+def _packets_from(
+    container: InputContainer, stream: VideoStream, times: FrameTimes, key: int
+) -> Iterable[Packet] | None:
+    """The packets from a key frame on; None if seeking does not lead to it."""
+    if key == 0:
+        return container.demux(stream)
+    wanted = int(times.ticks[times.keys[key]])
+    try:
+        container.seek(int(times.key_dts[key]), stream=stream)
+        packets = container.demux(stream)
+        for packet in packets:
+            if packet.pts == wanted:
+                return chain((packet,), packets)
+    except (av.FFmpegError, OSError):
+        pass
+    return None
+
+
+def _pictures(path: Path, packets: Iterable[Packet], stream: VideoStream) -> Iterator[VideoFrame]:
+    """Every picture that can be decoded, in the order in which it is shown."""
+    num_pictures = 0
+    errors: list[str] = []
+    remaining = iter(packets)
+    ended = False
+    while not ended:
+        try:
+            packet = next(remaining, None)
+        except av.error.InvalidDataError as err:  # what follows cannot be read: as if it ended here
+            errors.append(reason(err))
+            packet = None
+        except (av.FFmpegError, OSError) as err:
+            raise VideoDecodeError(
+                f"{path}: cannot be read on after {num_pictures} frames ({reason(err)})"
+            ) from err
+        ended = packet is None
+        try:
+            pictures = stream.decode(None) if packet is None else packet.decode()
+        except av.error.EOFError:  # the decoder was emptied by the last packet already
+            continue
+        except (av.FFmpegError, OSError) as err:
+            errors.append(reason(err))
+            continue
+        for picture in pictures:
+            if isinstance(picture, VideoFrame):
+                num_pictures += 1
+                yield picture
+    if num_pictures == 0:
+        raise VideoDecodeError(
+            f"{path}: no frame can be decoded ({errors[0] if errors else 'it holds none'})"
+        )
+    if errors:
+        logger.warning(
+            "%s: %d packets left out, they cannot be decoded (%s); %d frames could be",
+            *(path, len(errors), errors[0], num_pictures),
+        )
+
+
+def _image(path: Path, form: PictureForm, picture: VideoFrame) -> NDArray[np.uint8]:
+    """(H, W, 3) uint8 RGB."""
+    try:
+        return form.image(picture)
+    except (av.FFmpegError, ValueError) as err:
+        raise VideoDecodeError(
+            f"{path}: pictures of the format {picture.format.name} cannot be made RGB "
+            f"({reason(err)})"
+        ) from err
+
+
+def _count_packets(container: InputContainer, stream: VideoStream) -> int:
+    """Packets up to where the file cannot be read on."""
+    num_packets = 0
+    try:
+        for packet in container.demux(stream):
+            num_packets += packet.size > 0
+    except (av.FFmpegError, OSError):
+        pass
+    return num_packets
+
+
+def _rate(path: Path, stream: VideoStream) -> float:
+    for rate in (stream.average_rate, stream.guessed_rate, stream.base_rate):
+        if rate:
+            return float(rate)
+    logger.warning("%s: does not tell its rate, %g frames a second are taken", path, _USUAL_RATE)
+    return _USUAL_RATE
+
+
+def _duration(container: InputContainer, stream: VideoStream) -> float | None:
+    if stream.duration is not None and stream.time_base is not None:
+        return float(stream.duration * stream.time_base)
+    return None if container.duration is None else container.duration / av.time_base
+
+
+def _sample_aspect(stream: VideoStream, form: PictureForm) -> Fraction | None:
+    """Width : height of a pixel of an upright frame."""
+    aspect = stream.sample_aspect_ratio
+    if not aspect:
+        return None
+    return 1 / Fraction(aspect) if form.is_turned else Fraction(aspect)
+
+
+def _repaired(seconds: float | None, *, before: float | None, interval: float) -> float:
+    """The time itself, or one interval after the one before if it is missing or not later."""
+    if before is None:
+        return 0.0 if seconds is None else seconds
+    return before + interval if seconds is None or seconds <= before else seconds

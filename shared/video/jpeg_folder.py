@@ -1,0 +1,188 @@
+"""Frames of a video that lies as a folder of JPEGs, as EPIC Kitchens and Something-Something do.
+
+Frames come in the order of their numbers. The number at the end of a file's name is its place in
+the video, counted from 1, or from 0 if the folder has a number 0; it gives the time, so that a
+folder with gaps keeps the right times. Files without numbers are counted in the order of names.
+"""
+
+import logging
+import os
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from shared.errors import VideoDecodeError
+from shared.video.frame import Frame, FrameEstimate, VideoInfo
+
+__all__ = ["estimate_folder", "folder_files", "folder_seconds", "probe_folder", "read_folder"]
+
+logger = logging.getLogger(__name__)
+
+_SUFFIXES = (".jpg", ".jpeg")
+_UNREADABLE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
+_END_OF_IMAGE = b"\xff\xd9"
+_FOLDERS_KEPT = 8
+
+
+def folder_files(folder: Path) -> tuple[Path, ...]:
+    """The JPEGs of a folder in the order of their numbers, then names.
+
+    Raises:
+        VideoDecodeError: if there is none, or the folder cannot be read.
+    """
+    try:
+        entries = list(folder.iterdir())
+    except OSError as err:
+        raise _unreadable(folder, err) from err
+    files = [
+        path
+        for path in entries
+        if path.suffix.lower() in _SUFFIXES and not path.name.startswith(".")
+    ]
+    if not files:
+        raise VideoDecodeError(f"{folder}: wanted a folder of JPEGs (*.jpg), found none in it")
+    return tuple(sorted(files, key=lambda path: (_number(path) or 0, path.name)))
+
+
+def probe_folder(folder: Path, *, rate: float | None) -> VideoInfo:
+    """What the folder holds; the arguments and errors are those of `read_folder`."""
+    files = folder_files(folder)
+    first = next(read_folder(folder, rate=rate))
+    height, width, _ = first.image.shape
+    return VideoInfo(
+        height=height, width=width, rate=_checked_rate(folder, rate), header_frames=len(files)
+    )
+
+
+def estimate_folder(folder: Path, *, rate: float | None) -> FrameEstimate:
+    """How many JPEGs there are; the errors are those of `read_folder`."""
+    return FrameEstimate(frames=len(folder_files(folder)), rate=_checked_rate(folder, rate))
+
+
+def read_folder(
+    folder: Path, *, rate: float | None, start: int = 0, stop: int | None = None
+) -> Iterator[Frame]:
+    """The frames [start, stop) of those that can be decoded.
+
+    Where every JPEG of the folder looks whole, those before `start` are not decoded.
+
+    Args:
+        folder: the folder.
+        rate: frames a second, by which files are numbered; a folder does not tell it.
+        start: place of the first frame wanted, from 0.
+        stop: place after the last frame wanted; None: to the end.
+
+    Raises:
+        VideoDecodeError: if there is no JPEG, none that can be decoded, the rate is missing, or the
+            folder cannot be read.
+    """
+    rate = _checked_rate(folder, rate)
+    files = folder_files(folder)
+    places = _places(files)
+    index = 0
+    damaged: list[str] = []
+    size: tuple[int, int] | None = None
+    if start > 0 and folder_seconds(folder, rate=rate) is not None:
+        size = _size_if_decoded(files[0])
+        if size is not None:
+            index, files, places = start, files[start:], places[start:]
+    for path, place in zip(files, places, strict=True):
+        if stop is not None and index >= stop:
+            break
+        try:
+            picture = _upright(path)
+        except _UNREADABLE as err:
+            damaged.append(f"{path.name}: {err}")
+            continue
+        size = size or picture.size
+        if index >= start:
+            picture = picture if picture.size == size else picture.resize(size)
+            yield Frame(index=index, seconds=place / rate, image=np.array(picture))
+        index += 1
+    if index == 0 and (stop is None or stop > 0):
+        raise VideoDecodeError(
+            f"{folder}: none of {len(files)} JPEGs can be decoded ({damaged[0]})"
+        )
+    if damaged:
+        logger.warning(
+            "%s: %d of %d JPEGs left out, they cannot be decoded (%s)",
+            *(folder, len(damaged), len(files), damaged[0]),
+        )
+
+
+def folder_seconds(folder: Path, *, rate: float | None) -> NDArray[np.float64] | None:
+    """(F,) times of all frames, if every JPEG looks whole; None where only decoding tells.
+
+    Raises:
+        VideoDecodeError: if there is no JPEG, the rate is missing, or the folder cannot be read.
+    """
+    rate = _checked_rate(folder, rate)
+    try:
+        changed = folder.stat().st_mtime_ns
+    except OSError as err:
+        raise _unreadable(folder, err) from err
+    places = _sound_places(folder, changed)
+    return None if places is None else np.array(places) / rate
+
+
+@lru_cache(maxsize=_FOLDERS_KEPT)
+def _sound_places(folder: Path, changed: int) -> tuple[int, ...] | None:
+    files = folder_files(folder)
+    return tuple(_places(files)) if all(_looks_whole(path) for path in files) else None
+
+
+def _looks_whole(path: Path) -> bool:
+    """Whether a JPEG has a header that can be read, and its end."""
+    try:
+        with path.open("rb") as file:
+            with Image.open(file):
+                pass
+            file.seek(-len(_END_OF_IMAGE), os.SEEK_END)
+            return file.read() == _END_OF_IMAGE
+    except _UNREADABLE:
+        return False
+
+
+def _upright(path: Path) -> Image.Image:
+    with Image.open(path) as opened:
+        return ImageOps.exif_transpose(opened).convert("RGB")
+
+
+def _size_if_decoded(path: Path) -> tuple[int, int] | None:
+    try:
+        return _upright(path).size
+    except _UNREADABLE:
+        return None
+
+
+def _unreadable(folder: Path, err: OSError) -> VideoDecodeError:
+    return VideoDecodeError(f"{folder}: the folder cannot be read ({err.strerror or err})")
+
+
+def _checked_rate(folder: Path, rate: float | None) -> float:
+    if rate is None or not 0 < rate < float("inf"):
+        raise VideoDecodeError(
+            f"{folder}: wanted the rate of a folder of frames in frames a second, found {rate}; "
+            "set `rate` under [videos] of the manifest"
+        )
+    return rate
+
+
+def _places(files: tuple[Path, ...]) -> list[int]:
+    """Place of each file in the video, from 0, increasing."""
+    numbers = [_number(path) for path in files]
+    known = [number for number in numbers if number is not None]
+    if len(known) < len(files) or len(set(known)) < len(files):
+        return list(range(len(files)))
+    base = min(1, known[0])
+    return [number - base for number in known]
+
+
+def _number(path: Path) -> int | None:
+    match = re.search(r"(\d+)$", path.stem)
+    return int(match[1]) if match else None

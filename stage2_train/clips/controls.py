@@ -1,0 +1,67 @@
+"""What an experiment changes about clips on purpose, to find out what a system relies on.
+
+T frames, N detections of a frame.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.masks import rle
+from stage2_train.clips.mask_pieces import pieces_of_masks
+from stage2_train.clips.objects import FrameObjects
+
+__all__ = ["Controls", "FrameOrder", "places_in_time", "with_boxes_as_masks", "with_mixed_classes"]
+
+FrameOrder = Literal["forward", "reversed", "shuffled"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Controls:
+    """Which changes; the defaults change nothing."""
+
+    frame_order: FrameOrder = "forward"
+    """Frames of a clip in time, backwards, or in a random order."""
+    object_masks: Literal["masks", "boxes"] = "masks"
+    """Masks as detected, or the whole box in place of each."""
+    object_classes: Literal["detected", "shuffled"] = "detected"
+    """Classes as detected, or dealt out anew among the detections of each frame."""
+
+
+def places_in_time(
+    num_frames: int, order: FrameOrder, generator: np.random.Generator
+) -> NDArray[np.int64]:
+    """(T,) which frame of a clip comes first, second, ..."""
+    places_T = np.arange(num_frames)
+    if order == "reversed":
+        return places_T[::-1]
+    return generator.permutation(places_T) if order == "shuffled" else places_T
+
+
+def with_boxes_as_masks(objects: FrameObjects) -> FrameObjects:
+    """The detections of a frame with masks that fill their boxes, widened to whole pixels."""
+    low_N2 = np.floor(objects.boxes[:, :2]).astype(np.int64)
+    high_N2 = np.ceil(objects.boxes[:, 2:]).astype(np.int64)
+    low_N2 = low_N2.clip(0, (objects.width, objects.height))
+    high_N2 = high_N2.clip(low_N2, (objects.width, objects.height))
+    masks = tuple(
+        rle.encode_crop(
+            np.ones((bottom - top, right - left), np.bool_),
+            x=left,
+            y=top,
+            height=objects.height,
+            width=objects.width,
+        )
+        for (left, top), (right, bottom) in zip(low_N2.tolist(), high_N2.tolist(), strict=True)
+    )
+    return replace(objects, pieces=pieces_of_masks(masks, height=objects.height))
+
+
+def with_mixed_classes(objects: FrameObjects, generator: np.random.Generator) -> FrameObjects:
+    """The detections of a frame, each with the class of a random one of them; a permutation."""
+    order_N = generator.permutation(len(objects))
+    return replace(
+        objects, class_scores=objects.class_scores[order_N], labels=objects.labels[order_N]
+    )

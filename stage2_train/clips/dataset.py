@@ -1,0 +1,251 @@
+"""One clip of one segment: frames of the clip store and the objects that the detector saw in them.
+
+Every random draw comes from a generator seeded by (seed, epoch, segment), so that a clip does not
+depend on which worker makes it, on the order of the others, or on where a training was resumed.
+
+T frames, K object slots, H W pixels, A activity classes.
+"""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from torch.utils.data import Dataset
+
+from shared.errors import JoinError
+from shared.manifests.records import Segment
+from shared.shards.reader import DetectionFolder, VideoDetections
+from stage2_train.clips.controls import (
+    Controls,
+    places_in_time,
+    with_boxes_as_masks,
+    with_mixed_classes,
+)
+from stage2_train.clips.objects import FrameObjects, objects_of_frames
+from stage2_train.clips.sampling import (
+    centre_frames,
+    clip_generator,
+    frames_between,
+    random_frames,
+)
+from stage2_train.clips.slots import ClipSlots, SlotSettings, fill_slots
+from stage2_train.clips.transforms import CropWindow, centre_window, random_window
+from stage2_train.frames.source import FrameSource, VideoFrames
+
+__all__ = ["ClipDataset", "ClipRequest", "ClipSample", "ClipSettings", "UnsureLabels"]
+
+UnsureLabels = Literal["negative", "ignored"]
+
+_CACHED_VIDEOS = 1024
+"""Videos whose times stay in memory, in each process."""
+_CACHE_BYTES = 256 * 2**20
+"""Memory for detections that are ready to use, in each process."""
+_NO_CONTROLS = Controls()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClipSettings:
+    """How clips are made."""
+
+    num_frames: int
+    """T."""
+    crop: tuple[int, int]
+    """(height, width) of the crop in stored pixels."""
+    slots: SlotSettings
+    """How object slots are filled."""
+    score_threshold: float
+    """Detections below it are ignored."""
+    num_activities: int
+    """A."""
+    multi_label: bool
+    """Whether a label is a vector over the activities instead of one of them."""
+    unsure_labels: UnsureLabels = "negative"
+    """What training does with activities of which annotators could not tell: 0, or -1, which the
+    loss ignores."""
+    reads_frames: bool = True
+    """Whether pictures are decoded; a network that looks at none gets black ones, sooner."""
+    seed: int = 0
+    """Seed of the training draws."""
+    controls: Controls = field(default_factory=Controls)
+    """What is changed on purpose."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClipRequest:
+    """Which clip of which segment."""
+
+    segment: int
+    """Place of the segment in the data set, from 0."""
+    epoch: int | None = None
+    """For training: the epoch, which decides the draws."""
+    clip: int = 0
+    """For evaluation, where `epoch` is None: 0 is the centred clip, the others are drawn."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ClipSample:
+    """One clip."""
+
+    id: str
+    """Id of the segment."""
+    frames: NDArray[np.uint8]
+    """(T, H, W, 3) uint8 RGB."""
+    seconds: NDArray[np.float64]
+    """(T,) float64 presentation times in the video."""
+    slots: ClipSlots
+    """Objects of its frames."""
+    label: NDArray[np.float32] | int
+    """The activity, or (A,) float32 zeros and ones, and -1 where the loss shall ignore one."""
+
+
+class ClipDataset(Dataset[ClipSample]):
+    """Clips by request; may be pickled and forked into workers."""
+
+    def __init__(
+        self,
+        segments: Sequence[Segment],
+        clips: FrameSource,
+        detections: DetectionFolder,
+        settings: ClipSettings,
+        *,
+        cache_bytes: int = _CACHE_BYTES,
+    ) -> None:
+        """Opens nothing yet.
+
+        Args:
+            segments: what clips are made of.
+            clips: their frames.
+            detections: their objects.
+            settings: how clips are made.
+            cache_bytes: memory for detections that are ready to use, in each process.
+
+        Raises:
+            ConfigError: if the crop is larger than the frames of a video.
+        """
+        self.segments = tuple(segments)
+        self.settings = settings
+        self._clips = clips
+        self._detections = detections
+        self._videos: OrderedDict[str, VideoDetections] = OrderedDict()
+        self._objects = _ObjectCache(settings, cache_bytes)
+        videos = dict.fromkeys(segment.video_id for segment in self.segments)
+        for size in {clips.stored_size(video_id) for video_id in videos}:
+            centre_window(size, settings.crop)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without what was read: a copy in another process reads for itself."""
+        objects = _ObjectCache(self.settings, self._objects.limit_bytes)
+        return {**self.__dict__, "_videos": OrderedDict(), "_objects": objects}
+
+    def __len__(self) -> int:
+        """Number of segments."""
+        return len(self.segments)
+
+    def __getitem__(self, request: ClipRequest) -> ClipSample:
+        """The clip asked for.
+
+        Raises:
+            JoinError: if the segment has no frame, or a frame no detections near its time.
+            ClipStoreError: if a frame is damaged.
+            VideoDecodeError: if frames come from a video that can no longer be decoded.
+            ShardFormatError: if detections are damaged.
+        """
+        segment, settings = self.segments[request.segment], self.settings
+        video = self._clips.frames(segment.video_id)
+        first, last = frames_between(video.seconds, segment.start_seconds, segment.stop_seconds)
+        if first == last:
+            raise JoinError(
+                f"segment {segment.id}: its time range holds no frame of video {segment.video_id} "
+                f"in {self._clips.name}"
+            )
+        stored = self._clips.stored_size(segment.video_id)
+        window = centre_window(stored, settings.crop)
+        if request.epoch is not None:
+            generator = np.random.default_rng((settings.seed, request.epoch, request.segment))
+            frames_T = first + random_frames(last - first, settings.num_frames, generator)
+            window = random_window(stored, settings.crop, generator)
+        elif request.clip == 0:
+            frames_T = first + centre_frames(last - first, settings.num_frames)
+        else:
+            generator = clip_generator(segment.id, request.clip)
+            frames_T = first + random_frames(last - first, settings.num_frames, generator)
+        detections = self._video_detections(segment.video_id)
+        seconds_T = video.seconds[frames_T]
+        rows_T = detections.nearest_rows(seconds_T)
+        objects = self._objects.get(detections, rows_T.tolist())
+        order_T = np.arange(settings.num_frames)
+        if settings.controls != _NO_CONTROLS:
+            control = self._control_generator(request)
+            if settings.controls.object_classes == "shuffled":
+                objects = [with_mixed_classes(each, control) for each in objects]
+            order_T = places_in_time(settings.num_frames, settings.controls.frame_order, control)
+        return ClipSample(
+            id=segment.id,
+            frames=self._pictures(video, frames_T[order_T], window),
+            seconds=seconds_T[order_T],
+            slots=fill_slots([objects[place] for place in order_T], window, settings.slots),
+            label=self._label(segment, is_training=request.epoch is not None),
+        )
+
+    def _pictures(
+        self, video: VideoFrames, frames_T: NDArray[np.int64], window: CropWindow
+    ) -> NDArray[np.uint8]:
+        """(T, H, W, 3) the crop of some frames; black where nobody looks at it."""
+        if self.settings.reads_frames:
+            return video.read(frames_T, window)
+        return np.zeros((len(frames_T), window.height, window.width, 3), np.uint8)
+
+    def _video_detections(self, video_id: str) -> VideoDetections:
+        found = self._videos.pop(video_id, None) or self._detections.video(video_id)
+        self._videos[video_id] = found
+        if len(self._videos) > _CACHED_VIDEOS:
+            self._videos.popitem(last=False)
+        return found
+
+    def _control_generator(self, request: ClipRequest) -> np.random.Generator:
+        """Draws of the controls, apart from all others so that these stay what they are."""
+        if request.epoch is not None:
+            return np.random.default_rng((self.settings.seed, request.epoch, request.segment, 1))
+        return clip_generator(f"{self.segments[request.segment].id}\0control", request.clip)
+
+    def _label(self, segment: Segment, *, is_training: bool) -> NDArray[np.float32] | int:
+        if not self.settings.multi_label:
+            return segment.labels[0]
+        label_A = np.zeros(self.settings.num_activities, np.float32)
+        label_A[list(segment.labels)] = 1
+        if is_training and self.settings.unsure_labels == "ignored":
+            label_A[list(segment.unsure)] = -1
+        return label_A
+
+
+class _ObjectCache:
+    """The objects of frames used lately, bounded by their memory."""
+
+    def __init__(self, settings: ClipSettings, limit_bytes: int) -> None:
+        self.limit_bytes = limit_bytes
+        self._settings = settings
+        self._frames: OrderedDict[tuple[str, int], FrameObjects] = OrderedDict()
+        self._size_bytes = 0
+
+    def get(self, detections: VideoDetections, rows: Sequence[int]) -> list[FrameObjects]:
+        """The objects of some detection frames of a video."""
+        video_id = detections.video.id
+        missing = [row for row in dict.fromkeys(rows) if (video_id, row) not in self._frames]
+        read = [detections.frame(row) for row in missing]
+        made = objects_of_frames(read, score_threshold=self._settings.score_threshold)
+        if self._settings.controls.object_masks == "boxes":
+            made = [with_boxes_as_masks(objects) for objects in made]
+        for row, objects in zip(missing, made, strict=True):
+            self._frames[video_id, row] = objects
+            self._size_bytes += objects.size_bytes
+        found = []
+        for row in rows:
+            self._frames.move_to_end((video_id, row))
+            found.append(self._frames[video_id, row])
+        while self._size_bytes > self.limit_bytes and len(self._frames) > 1:
+            _, oldest = self._frames.popitem(last=False)
+            self._size_bytes -= oldest.size_bytes
+        return found

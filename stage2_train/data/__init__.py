@@ -1,1 +1,0 @@
-"""From segments to batches: frames of the clip store, joined by time with detections."""

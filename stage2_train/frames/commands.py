@@ -1,0 +1,106 @@
+"""`orn clips`: parse, call the job, print what came out."""
+
+import re
+from typing import Any
+
+import click
+
+from shared.cli_options import (
+    data_option,
+    dataset_argument,
+    dry_run_option,
+    echo_json,
+    json_option,
+    out_option,
+)
+from shared.environment import usable_cores
+
+__all__ = ["clips"]
+
+SOME_FAILED_EXIT_CODE = 3
+
+
+def _parse_size(
+    context: click.Context, option: click.Parameter, text: str | None
+) -> tuple[int, int] | None:
+    if text is None:
+        return None
+    match = re.fullmatch(r"(\d+)x(\d+)", text)
+    if match is None or "0" in match.groups():
+        raise click.BadParameter(f"wanted HEIGHTxWIDTH, such as 256x256, found {text!r}")
+    return int(match[1]), int(match[2])
+
+
+@click.command()
+@dataset_argument
+@data_option
+@out_option("clips/DATASET.h5")
+@click.option(
+    "--size",
+    callback=_parse_size,
+    metavar="HEIGHTxWIDTH",
+    help="Size of the stored frames.  [default: the manifest's, else 256x256]",
+)
+@click.option(
+    "--short-side",
+    type=click.IntRange(1),
+    metavar="PIXELS",
+    help="Keep the shape of each video and bring its shorter side to this length.",
+)
+@click.option("--quality", type=click.IntRange(50, 95), default=92, show_default=True)
+@click.option(
+    "--rate",
+    type=click.FloatRange(0, min_open=True),
+    help="Frames a second to store, the nearest to each time.  [default: every frame]",
+)
+@click.option(
+    "--frames",
+    type=click.Choice(["all", "labelled"]),
+    help="Whole videos, or the times of their segments.  [default: labelled where segments have "
+    "times]",
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(1),
+    default=min(8, usable_cores()),
+    show_default=True,
+    help="Processes that decode.",
+)
+@click.option("--limit", type=click.IntRange(1), help="Only the first so many videos.")
+@click.option("--fresh", is_flag=True, help="Throw away what is there and write it again.")
+@click.option(
+    "--verify",
+    is_flag=True,
+    help="Check the store instead: every picture, every checksum, every source.",
+)
+@dry_run_option
+@json_option
+def clips(dataset: str, verify: bool, dry_run: bool, as_json: bool, **options: Any) -> int:
+    """Decode DATASET's videos once and store their rescaled frames.
+
+    Interrupted, it goes on where it was; run again, it adds what is new. --dry-run estimates the
+    size. Ends with 3 if some videos could not be decoded, with 1 if --verify finds anything wrong.
+    """
+    from stage2_train.frames import job
+
+    request = job.ClipsRequest(manifest=dataset, **options)
+    if verify:
+        return _print_problems(job.verify_clips(request), as_json=as_json)
+    result = job.describe_clips(request) if dry_run else job.make_clips(request)
+    if as_json:
+        echo_json(result)
+    else:
+        click.echo("\n".join(f"{name}: {value}" for name, value in result.items()))
+    return SOME_FAILED_EXIT_CODE if result.get("failed") else 0
+
+
+def _print_problems(result: dict[str, Any], *, as_json: bool) -> int:
+    if as_json:
+        echo_json(result)
+    else:
+        for problem in result["problems"]:
+            where = f"{result['path']}: {problem['video']}" if problem["video"] else result["path"]
+            click.echo(f"{where}: {problem['message']}")
+        if result["ok"]:
+            click.echo(f"ok: {result['videos']} videos")
+    return 0 if result["ok"] else 1

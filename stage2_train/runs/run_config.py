@@ -1,0 +1,152 @@
+"""What a run is: recipe, data set and first weights, saved as the run folder's `config.toml`.
+
+A run folder is resumed only by the same configuration; paths may change, since data sets move.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from shared.config.files import load_config, to_dict
+from shared.errors import ConfigError
+from shared.manifests.records import Dataset, Segment
+from stage2_train.runs.run_folder import CONFIG_NAME
+from stage2_train.training.recipe import Recipe
+
+__all__ = [
+    "DataPaths",
+    "DatasetRecord",
+    "RunConfig",
+    "check_same_run",
+    "describe_dataset",
+    "load_run_config",
+    "segments_digest",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataPaths:
+    """Where the data was when the run was made."""
+
+    manifest: str
+    """Name or file of the manifest."""
+    data_root: Path
+    """Folder under which data sets lie."""
+    shards: Path
+    """Folder of the shards."""
+    clips: Path | None = None
+    """The clip store; none where frames were decoded from the videos."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatasetRecord:
+    """What must not change of a data set between training and evaluation."""
+
+    name: str
+    """Name of the manifest."""
+    task: Literal["single-label", "multi-label"]
+    """Kind of labels."""
+    metric: Literal["top1", "map"]
+    """What is measured."""
+    classes: tuple[str, ...]
+    """Names of the activities, in the order of the logits."""
+    num_train: int
+    """Training segments in use."""
+    train_digest: str
+    """Digest of their ids, times and labels."""
+    detector: str
+    """Config and checkpoint of the detector that made the shards."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunConfig:
+    """Everything that decides a training."""
+
+    recipe_name: str
+    """What the recipe was called."""
+    system: str | None = None
+    """Which system of the paper's tables was asked for, and with which other settings; none for
+    what the recipe says."""
+    recipe: Recipe
+    """The recipe, every setting resolved."""
+    dataset: DatasetRecord
+    """What it is trained on."""
+    weights_digest: str | None = None
+    """Digest of the weights that the ResNet started from; none for random ones."""
+    paths: DataPaths
+    """Where the data was."""
+
+
+def describe_dataset(
+    dataset: Dataset, train_segments: tuple[Segment, ...], *, detector: str
+) -> DatasetRecord:
+    """The record of a data set as it is used."""
+    return DatasetRecord(
+        name=dataset.name,
+        task=dataset.task,
+        metric=dataset.metric,
+        classes=dataset.classes,
+        num_train=len(train_segments),
+        train_digest=segments_digest(train_segments),
+        detector=detector,
+    )
+
+
+def segments_digest(segments: tuple[Segment, ...]) -> str:
+    """`sha256:...` of ids, times and labels, in order."""
+    digest = hashlib.sha256()
+    for segment in segments:
+        row = (segment.id, segment.start_seconds, segment.stop_seconds, segment.labels)
+        digest.update(f"{row}\n".encode())
+    return f"sha256:{digest.hexdigest()}"
+
+
+def load_run_config(run: Path) -> RunConfig:
+    """The configuration of a run.
+
+    Raises:
+        ConfigError: if the folder holds no run.
+    """
+    path = run / CONFIG_NAME
+    if not path.is_file():
+        raise ConfigError(
+            f"{run}: wanted the folder of a training run, found no {CONFIG_NAME} in it; "
+            "`orn train` makes one"
+        )
+    return load_config(path, RunConfig)
+
+
+def check_same_run(run: Path, recorded: RunConfig, wanted: RunConfig) -> None:
+    """Refuses to go on with a run under another configuration.
+
+    Raises:
+        ConfigError: naming every setting that differs, what the run has and what was asked for.
+    """
+    ours, theirs = (_leaves(to_dict(config)) for config in (recorded, wanted))
+    ignored = ("paths.", "recipe_name", "system")
+    differences = [
+        f"{key} is {_short(ours.get(key))} there, {_short(theirs.get(key))} was asked for"
+        for key in sorted(ours.keys() | theirs.keys())
+        if not key.startswith(ignored) and ours.get(key) != theirs.get(key)
+    ]
+    if differences:
+        raise ConfigError(
+            f"{run} holds a run with another configuration: {'; '.join(differences)}; "
+            "give another --run, or the same settings to go on with this one"
+        )
+
+
+def _leaves(table: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    leaves: dict[str, Any] = {}
+    for name, value in table.items():
+        if isinstance(value, dict):
+            leaves |= _leaves(value, f"{prefix}{name}.")
+        else:
+            leaves[prefix + name] = value
+    return leaves
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."

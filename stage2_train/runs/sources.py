@@ -1,0 +1,81 @@
+"""The clips of a split as a recipe wants them, from a data set, a clip store and shards."""
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+from shared.manifests.records import Dataset
+from shared.shards.reader import DetectionFolder
+from stage2_train.clips.dataset import ClipDataset, ClipSettings
+from stage2_train.clips.join import JoinedSplit, join_split
+from stage2_train.clips.slots import SlotSettings
+from stage2_train.frames.decoded import DecodedVideos
+from stage2_train.frames.reader import ClipStore
+from stage2_train.frames.schema import StoreSettings
+from stage2_train.frames.source import FrameSource
+from stage2_train.training.recipe import Recipe
+
+__all__ = ["Sources", "clip_settings", "open_frames"]
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sources:
+    """Where clips come from."""
+
+    dataset: Dataset
+    """Segments and labels."""
+    clips: FrameSource
+    """Frames."""
+    detections: DetectionFolder
+    """Objects."""
+    partial: bool = False
+    """Whether segments whose video is not there may be left out."""
+
+    def join(self, split: str) -> JoinedSplit:
+        """The usable segments of a split; see `join_split`."""
+        return join_split(self.dataset, split, self.clips, self.detections, partial=self.partial)
+
+    def clip_dataset(self, joined: JoinedSplit, recipe: Recipe) -> ClipDataset:
+        """The clips of usable segments."""
+        settings = clip_settings(recipe, self.dataset)
+        return ClipDataset(joined.segments, self.clips, self.detections, settings)
+
+    @property
+    def detector(self) -> str:
+        """What made the shards, in a line."""
+        return self.detections.detector.title
+
+
+def open_frames(dataset: Dataset, clips: Path | None) -> FrameSource:
+    """The frames of a data set: of a clip store, or decoded from its videos where there is none.
+
+    Raises:
+        ClipStoreError: if the store cannot be read.
+    """
+    if clips is not None:
+        return ClipStore(clips)
+    settings = StoreSettings(height=dataset.clip_height, width=dataset.clip_width)
+    return DecodedVideos(dataset.videos, root=dataset.root, settings=settings)
+
+
+def clip_settings(recipe: Recipe, dataset: Dataset) -> ClipSettings:
+    """How the recipe wants clips of this data set made."""
+    return ClipSettings(
+        num_frames=recipe.data.clip_frames or dataset.clip_frames,
+        crop=recipe.data.crop,
+        slots=SlotSettings(
+            max_objects=recipe.data.max_objects,
+            background=recipe.model.background_object,
+            mask_size=recipe.model.mask_size,
+            feature_cells=recipe.feature_cells,
+        ),
+        score_threshold=recipe.data.score_threshold,
+        num_activities=len(dataset.classes),
+        multi_label=dataset.task == "multi-label",
+        unsure_labels=recipe.data.unsure_labels,
+        reads_frames=recipe.model.sees_frames,
+        seed=recipe.seed,
+        controls=recipe.data.controls,
+    )

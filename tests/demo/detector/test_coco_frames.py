@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from shared.errors import DataRootError, ManifestError
+from tests.demo.detector.conftest import HEIGHT, WIDTH
+
+pytestmark = pytest.mark.mmdet
+
+
+def test_frames_and_objects(coco_folder: Path) -> None:
+    from demo.detector.coco_frames import load_coco_frames
+
+    frames = load_coco_frames(coco_folder, "train")
+    content = json.loads((coco_folder / "train.json").read_text())
+    assert len(frames) == 6 and frames.image_ids == (1, 2, 3, 4, 5, 6)
+    assert frames.images_MHWC.shape == (6, HEIGHT, WIDTH, 3)
+    first = content["annotations"][0]
+    x, y, w, h = first["bbox"]
+    assert frames.boxes[0][0].tolist() == [x, y, x + w, y + h]
+    assert frames.labels[0][0] == first["category_id"] - 1
+    assert frames.masks[0][0] == first["segmentation"]["counts"].encode()
+    assert frames.boxes[5].shape == (0, 4) and frames.masks[5] == ()
+
+
+def test_a_batch_flips_frame_boxes_and_masks_together(coco_folder: Path) -> None:
+    from demo.detector.coco_frames import load_coco_frames, make_batch
+
+    frames = load_coco_frames(coco_folder, "train")
+    mean_std = (torch.full((3, 1, 1), 100.0), torch.full((3, 1, 1), 50.0))
+    flipped = 0
+    for seed in range(6):
+        inputs_BCHW, samples = make_batch(
+            frames, [0, 5], generator=np.random.default_rng(seed), mean_std=mean_std, divisor=32
+        )
+        assert inputs_BCHW.shape == (2, 3, 64, 96)
+        assert inputs_BCHW.is_contiguous(memory_format=torch.channels_last)
+        assert not inputs_BCHW[:, :, HEIGHT:].any() and not inputs_BCHW[..., WIDTH:].any()
+        truth = samples[0].gt_instances
+        assert len(samples[1].gt_instances) == 0
+        masks_NHW = torch.from_numpy(truth.masks.masks).bool()
+        for mask_HW, (x1, y1, x2, y2) in zip(masks_NHW, truth.bboxes.int().tolist(), strict=True):
+            assert mask_HW[y1:y2, x1:x2].all() and mask_HW.sum() == (y2 - y1) * (x2 - x1)
+        # The last object lies on top; its blue is 40 before recolouring, the ground's 90 or more.
+        blue_HW = inputs_BCHW[0, 2, :HEIGHT, :WIDTH]
+        union_HW = masks_NHW.any(dim=0)
+        assert blue_HW[union_HW].mean() < blue_HW[~union_HW].mean() - 0.5
+        flipped += not torch.equal(truth.bboxes, torch.from_numpy(frames.boxes[0]))
+    assert 0 < flipped < 6
+
+
+def test_errors_name_the_file(coco_folder: Path) -> None:
+    from demo.detector.coco_frames import load_coco_frames
+
+    with pytest.raises(DataRootError, match=r"test\.json: there is no such file.*demo-world"):
+        load_coco_frames(coco_folder, "test")
+    path = coco_folder / "train.json"
+    content = json.loads(path.read_text())
+    content["annotations"][0]["category_id"] = 81
+    path.write_text(json.dumps(content))
+    with pytest.raises(ManifestError, match=r"annotation 1: wanted a category_id.*found 81"):
+        load_coco_frames(coco_folder, "train")
+    content["annotations"] = []
+    content["images"][2]["file_name"] = "gone.jpg"
+    path.write_text(json.dumps(content))
+    with pytest.raises(DataRootError, match=r"gone\.jpg: there is no such file"):
+        load_coco_frames(coco_folder, "train")

@@ -1,0 +1,302 @@
+"""Each dial turns what its name says and nothing else; the default world stays what it was."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from demo.world import make as world
+from demo.world.dials import (
+    DECOY_X,
+    DECOY_Y,
+    DISTRACTORS,
+    HAND,
+    HEIGHT,
+    ROLE_X,
+    ROLE_Y,
+    TOUCHABLE,
+    WIDTH,
+    Dials,
+)
+from demo.world.plans import PLANNERS
+from demo.world.render import render
+from demo.world.scene import Scene
+from demo.world.tabletop import draw_table
+from shared.cli import orn
+from shared.errors import ConfigError
+
+RENDER_SEEDS = {
+    "demo": [931774309, 1023765162, 394478779],
+    "demo-touch": [1511633320, 1552620492, 3074446],
+    "demo-long": [1682520480, 1651055079, 1614403722],
+    "demo-places": [130708078, 1779699813, 2023864604],
+}
+"""The last number drawn for each of the first three films of the default world."""
+FIRST_COLOURS = {
+    "demo": [120.702, 111.127, 125.682],
+    "demo-touch": [111.646, 100.617, 74.964],
+    "demo-long": [157.449, 208.558, 207.503],
+    "demo-places": [101.623, 133.863, 123.492],
+}
+"""Mean colour of the first frame of the first film of the default world."""
+FIRST_RECORD = {
+    "frames": 12,
+    "decoy_probability": 0.5,
+    "distractors": 1,
+    "idle_hand_probability": 0.5,
+    "camera_pixels": 3.0,
+    "noise": 5.0,
+}
+"""Dials in the record of a default world, as the first worlds have it."""
+
+
+def scenes(dataset: str = "demo", number: int = 12, **dials) -> list[Scene]:
+    rngs = [world.film_rng(0, dataset, "train", film) for film in range(number)]
+    return [PLANNERS[dataset](Dials(**dials), rng)[0] for rng in rngs]
+
+
+def objects(scene: Scene, classes: tuple[str, ...]) -> list[str]:
+    return [actor.class_name for actor in scene.actors if actor.class_name in classes]
+
+
+@pytest.mark.parametrize("dataset", RENDER_SEEDS)
+def test_the_default_world_is_what_it_was(dataset) -> None:
+    planned = scenes(dataset, 3)
+    assert [scene.render_seed for scene in planned] == RENDER_SEEDS[dataset]
+    image = next(render(planned[0], Dials())).image
+    np.testing.assert_allclose(image.mean(axis=(0, 1)), FIRST_COLOURS[dataset], atol=0.01)
+
+
+def test_the_record_of_a_default_world_is_what_it_was() -> None:
+    record = Dials().as_json()
+    assert json.dumps(record) == json.dumps(FIRST_RECORD)  # in this order: shards digest the file
+    assert Dials(texture=0.0).as_json() == FIRST_RECORD | {"texture": 0.0}
+
+
+@pytest.mark.parametrize("pairs", [0, 1, 3])
+def test_decoy_pairs_are_counted(pairs) -> None:
+    for scene in scenes(decoy_pairs=pairs, decoy_probability=1.0):
+        assert len(objects(scene, DECOY_X)) == len(objects(scene, DECOY_Y)) == pairs
+        assert len(objects(scene, ROLE_X)) == len(objects(scene, ROLE_Y)) == 1
+        assert [relation.in_role for relation in scene.relations] == [True] + [False] * pairs
+
+
+def test_each_decoy_pair_acts_by_itself() -> None:
+    counts = [len(scene.relations) - 1 for scene in scenes(number=40, decoy_pairs=2)]
+    assert {0, 1, 2} == set(counts)
+    drawn = {
+        tuple(relation.activity for relation in scene.relations)
+        for scene in scenes(number=40, decoy_pairs=2, decoy_probability=1.0)
+    }
+    assert any(second != third for _, second, third in drawn)
+
+
+@pytest.mark.parametrize("number", [0, 4])
+def test_distractors_are_counted(number) -> None:
+    assert {len(objects(s, DISTRACTORS)) for s in scenes(distractors=number)} == {number}
+
+
+def test_look_alikes_are_of_the_class_of_x_and_lie_still() -> None:
+    for scene in scenes(look_alikes=2):
+        relation = next(relation for relation in scene.relations if relation.in_role)
+        x = scene.actors[relation.x_track]
+        alike = [actor for actor in scene.actors if actor.class_name == x.class_name]
+        assert len(alike) == 3
+        moving = [actor for actor in alike if np.ptp(actor.position_F2, axis=0).max() > 0]
+        assert moving == [x]
+        assert len(objects(scene, ROLE_Y)) == 1
+
+
+def test_the_camera_moves_as_far_as_it_is_told() -> None:
+    def drift(pixels: float) -> float:
+        """Largest way of a still object over the film, in pixels."""
+        still = scenes(number=1, camera_pixels=pixels, idle_hand_probability=0.0)[0]
+        track = len(still.actors) - 1
+        assert still.actors[track].class_name in DISTRACTORS
+        places = [
+            np.argwhere(frame.track_HW == track).mean(axis=0)
+            for frame in render(still, Dials(camera_pixels=pixels, noise=0.0))
+        ]
+        return float(np.ptp(places, axis=0).max())
+
+    assert drift(0.0) == 0
+    assert 1.0 < drift(3.0) <= 6.5
+    assert drift(6.0) == pytest.approx(2 * drift(3.0), abs=1.0)
+
+
+def test_noise_and_texture_change_the_picture_alone() -> None:
+    scene = scenes(number=1)[0]
+    plain, textured = (
+        draw_table(np.random.default_rng(0), height=60, width=80, contrast=contrast)
+        for contrast in (0.0, 1.0)
+    )
+    assert np.ptp(np.diff(plain, axis=1)) < 0.05 * np.ptp(np.diff(textured, axis=1))
+    shown = [next(render(scene, Dials(texture=texture))).image for texture in (0.0, 1.0)]
+    assert (shown[0] != shown[1]).any()
+    quiet, noisy = (next(render(scene, Dials(noise=noise))) for noise in (0.0, 30.0))
+    np.testing.assert_array_equal(quiet.track_HW, noisy.track_HW)
+    assert np.abs(quiet.image.astype(float) - noisy.image).mean() > 10
+
+
+@pytest.mark.parametrize("number", [1, 8])
+def test_objects_of_a_table_are_counted_and_differ(number) -> None:
+    for scene in scenes("demo-touch", objects=number):
+        shown = objects(scene, TOUCHABLE)
+        assert len(shown) == len(set(shown)) == number
+
+
+def test_with_as_many_classes_as_objects_every_film_shows_all() -> None:
+    for scene in scenes("demo-touch", objects=4, classes=4):
+        assert set(objects(scene, TOUCHABLE)) == set(TOUCHABLE[:4])
+
+
+def test_stops_are_counted() -> None:
+    touched = {
+        stops: [len(scene.touched) for scene in scenes("demo-touch", 60, stops=stops)]
+        for stops in (1, 2, 3)
+    }
+    assert {stops: max(counts) for stops, counts in touched.items()} == {1: 1, 2: 2, 3: 3}
+
+
+def test_what_is_touched_is_pulled_and_nothing_else_moves() -> None:
+    for scene in scenes("demo-touch", 30, pull_pixels=18.0):
+        assert scene.actors[-1].class_name == HAND
+        for track, actor in enumerate(scene.actors[:-1]):
+            first_2, last_2 = actor.position_F2[[0, -1]]
+            way = np.hypot(*(last_2 - first_2))
+            assert way == pytest.approx(18.0 if track in scene.touched else 0.0)
+            assert 0 < last_2[0] < WIDTH and 0 < last_2[1] < HEIGHT
+
+
+def test_an_object_moves_only_with_the_hand_on_it() -> None:
+    moved = 0
+    for scene in scenes("demo-touch", 30, pull_pixels=18.0):
+        hand_F2 = scene.actors[-1].position_F2
+        for track in scene.touched:
+            place_F2 = scene.actors[track].position_F2
+            steps_F = np.hypot(*np.diff(place_F2, axis=0).T)
+            pulling = np.flatnonzero((steps_F[:-1] > 0.5) & (steps_F[1:] > 0.5)) + 1
+            gap_F = np.hypot(*(hand_F2 - place_F2).T)
+            assert np.all(gap_F[pulling] == pytest.approx(7.0))  # as far as a hand holds things
+            moved += len(pulling)
+    assert moved > 20
+
+
+def test_more_objects_than_classes_are_refused() -> None:
+    with pytest.raises(ConfigError) as error:
+        Dials(objects=6, classes=5)
+    assert str(error.value) == (
+        "dials.objects must be at most dials.classes, 5, since all objects are of different "
+        "classes; found 6"
+    )
+
+
+def test_a_hand_and_the_dials_of_other_data_sets_leave_a_film_alone() -> None:
+    for dataset in ("demo-touch", "demo-places"):
+        turned = scenes(dataset, 2, decoy_pairs=3, distractors=4, look_alikes=2)
+        assert [s.render_seed for s in turned] == RENDER_SEEDS[dataset][:2]
+    assert any(objects(scene, (HAND,)) for scene in scenes())
+
+
+def test_a_grid_without_a_place_for_all_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"dials\.columns must be 0 or at least 3, found 2"):
+        Dials(columns=2)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "range_"),
+    [
+        ("distractors", 5, "[0, 4]"),
+        ("camera_pixels", 13.0, "[0, 12.0]"),
+        ("noise", -1.0, "[0, 60.0]"),
+        ("decoy_pairs", 4, "[0, 3]"),
+        ("look_alikes", -1, "[0, 3]"),
+        ("texture", 2.5, "[0, 2.0]"),
+        ("objects", 9, "[1, 8]"),
+        ("classes", 0, "[1, 14]"),
+        ("stops", 0, "[1, 3]"),
+        ("pull_pixels", 31.0, "[0, 30.0]"),
+        ("owners", 4, "[1, 3]"),
+        ("balls", 0, "[1, 3]"),
+    ],
+)
+def test_values_out_of_range_are_refused(name, value, range_) -> None:
+    with pytest.raises(ConfigError) as error:
+        Dials(**{name: value})
+    assert str(error.value) == f"dials.{name} must lie in {range_}, found {value}"
+
+
+def draw(root: Path, *arguments: str):
+    return CliRunner().invoke(
+        orn, ["demo-world", *arguments, "--data", str(root), "--workers", "1"]
+    )
+
+
+def test_options_reach_the_films(tmp_path) -> None:
+    turned = ("--films", "2,1,1", "--decoys", "1", "--decoy-pairs", "2", "--look-alikes", "1")
+    result = draw(
+        tmp_path, "demo", *turned, "--distractors", "0", "--camera", "0", "--texture", "0"
+    )
+    assert result.exit_code == 0, result.stderr
+    record = json.loads((tmp_path / "demo" / "world.json").read_text())
+    assert record["films"] == {"train": 2, "validation": 1, "test": 1}
+    assert Dials(**record["dials"]) == Dials(
+        decoy_probability=1.0,
+        decoy_pairs=2,
+        look_alikes=1,
+        distractors=0,
+        camera_pixels=0.0,
+        texture=0.0,
+    )
+    truth = json.loads((tmp_path / "demo" / "ground_truth" / "test.json").read_text())
+    assert [r["in_role"] for r in truth["videos"][0]["relations"]] == [True, False, False]
+
+
+def test_the_label_table_names_the_classes_of_the_dial(tmp_path) -> None:
+    turned = ("--films", "3,1,0", "--objects", "2", "--classes", "3", "--stops", "1")
+    assert draw(tmp_path, "demo-touch", *turned).exit_code == 0
+    classes = (tmp_path / "demo-touch" / "classes.txt").read_text().split("\n")[:-1]
+    assert classes == list(TOUCHABLE[:3])
+    record = json.loads((tmp_path / "demo-touch" / "world.json").read_text())
+    assert Dials(**record["dials"]) == Dials(objects=2, classes=3, stops=1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("demo-touch", "--decoys", "0"), "changes nothing of demo-touch, which has --camera"),
+        (("demo-places", "--look-alikes", "1"), "changes nothing of demo-places"),
+        (("demo-long", "--decoy-pairs", "2"), "changes nothing of demo-long"),
+        (("demo-detector", "--decoys", "1"), "changes nothing of demo-detector"),
+        (("demo-places", "--camera", "7"), "demo-places: dials.camera_pixels must lie in [0, 6.0]"),
+        (("all", "--camera", "7"), "demo-places: dials.camera_pixels must lie in [0, 6.0]"),
+        (("demo", "--objects", "3"), "changes nothing of demo, which has --decoys"),
+        (("demo-touch", "--objects", "7", "--classes", "6"), "must be at most dials.classes, 6"),
+        (("demo", "--distractors", "5"), "5 is not in the range 0<=x<=4"),
+        (("demo", "--films", "2,1"), "wanted three numbers, TRAIN,VALIDATION,TEST"),
+        (("demo", "--films", "2,-1,0"), "wanted three numbers"),
+        (("demo", "--films", "0,1,0"), "at least 1 film to train on"),
+        (("all", "--films", "2,1,0"), "wanted one of demo, demo-touch"),
+        (("demo-detector", "--films", "2,1,0"), "wanted one of demo, demo-touch"),
+    ],
+)
+def test_options_that_do_not_fit_are_refused(arguments, said, tmp_path) -> None:
+    result = draw(tmp_path, *arguments)
+    assert result.exit_code == 2
+    assert said in " ".join(result.stderr.split())
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_world_of_before_is_whole(tmp_path) -> None:
+    assert draw(tmp_path, "demo-touch", "--films", "1,0,0").exit_code == 0
+    record = tmp_path / "demo-touch" / "world.json"
+    assert json.loads(record.read_text())["dials"] == FIRST_RECORD
+    for dials in (FIRST_RECORD | {"decoy_probability": 0.0}, asdict(Dials())):
+        found = json.loads(record.read_text()) | {"dials": dials}
+        record.write_text(json.dumps(found))
+        assert "whole" in draw(tmp_path, "demo-touch", "--films", "1,0,0").stderr
+    other = draw(tmp_path, "demo-touch", "--films", "1,0,0", "--noise", "6")
+    assert "holds another demo world: dials is" in other.stderr

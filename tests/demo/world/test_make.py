@@ -1,0 +1,163 @@
+"""A world is the same however it is drawn, goes on where it was, and never mixes with another."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from demo.world import make as world
+from demo.world.dials import ACTIVITIES, TOUCHABLE, Dials
+from demo.world.make import WorldSize, write_dataset
+from shared.errors import ConfigError
+from shared.masks.rle import area, bounding_box
+from shared.video.read import read_frames
+
+SIZE = WorldSize(
+    demo=(5, 2, 0),
+    demo_touch=(3, 1, 0),
+    demo_long=(1, 1, 0),
+    demo_places=(4, 1, 0),
+    demo_classes=(2, 1, 0),
+)
+
+
+def draw(root: Path, dataset: str = "demo", *, seed: int = 0, workers: int = 1, **dials) -> int:
+    return write_dataset(dataset, root, size=SIZE, dials=Dials(**dials), seed=seed, workers=workers)
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    files = (path for path in sorted(folder.rglob("*")) if path.is_file())
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("world")
+    for dataset in ("demo", "demo-touch", "demo-long", "demo-places", "demo-classes"):
+        draw(root, dataset)
+    return root
+
+
+def test_the_number_of_processes_changes_nothing(
+    drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(world, "_FILMS_A_CHUNK", 2)
+    assert draw(tmp_path, workers=2) == 7
+    assert content(tmp_path / "demo") == content(drawn / "demo")
+
+
+def test_an_interrupted_world_goes_on(
+    drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(world, "_FILMS_A_CHUNK", 2)
+    draw_chunk, started = world._draw_chunk, []
+
+    def killed_at_the_third(chunk):
+        started.append(chunk)
+        if len(started) == 3:
+            raise KeyboardInterrupt
+        return draw_chunk(chunk)
+
+    monkeypatch.setattr(world, "_draw_chunk", killed_at_the_third)
+    with pytest.raises(KeyboardInterrupt):
+        draw(tmp_path)
+    assert not (tmp_path / "demo" / "labels.csv").exists()
+    assert draw(tmp_path) == 3  # two chunks of two films were whole
+    assert content(tmp_path / "demo") == content(drawn / "demo")
+
+
+def test_a_whole_world_is_left_alone(drawn: Path) -> None:
+    assert draw(drawn) == 0
+
+
+def test_another_world_is_refused(drawn: Path) -> None:
+    with pytest.raises(ConfigError, match="holds another demo world: seed is 0, wanted 1"):
+        draw(drawn, seed=1)
+    with pytest.raises(ConfigError, match=r"dials is .*'decoy_probability': 0.5.*, wanted"):
+        draw(drawn, decoy_probability=0.0)
+
+
+def test_films_hold_the_planned_frames(drawn: Path) -> None:
+    for path in (drawn / "demo" / "videos").glob("*.mp4"):
+        frames = list(read_frames(path))
+        assert len(frames) == Dials().frames
+        assert frames[0].image.shape == (120, 160, 3)
+        np.testing.assert_allclose([f.seconds for f in frames], np.arange(12) / 8, atol=1e-6)
+
+
+def test_ground_truth_is_consistent(drawn: Path) -> None:
+    document = json.loads((drawn / "demo" / "ground_truth" / "train.json").read_text())
+    assert len(document["images"]) == 5 * Dials().frames
+    images = {image["id"]: image for image in document["images"]}
+    for annotation in document["annotations"]:
+        counts = annotation["segmentation"]["counts"].encode()
+        x, y, width, height = annotation["bbox"]
+        assert annotation["image_id"] in images
+        assert area(counts) == annotation["area"]
+        np.testing.assert_array_equal(bounding_box(counts, 120), [x, y, x + width, y + height])
+
+
+def test_labels_are_what_the_ground_truth_says(drawn: Path) -> None:
+    rows = [row.split(",") for row in (drawn / "demo" / "labels.csv").read_text().split("\n")[1:-1]]
+    for part in ("train", "validation"):
+        document = json.loads((drawn / "demo" / "ground_truth" / f"{part}.json").read_text())
+        truth = {v["name"]: v["relations"][0]["name"] for v in document["videos"]}
+        assert {row[0]: row[1] for row in rows if row[2] == part} == truth
+    assert (drawn / "demo" / "classes.txt").read_text().splitlines() == list(ACTIVITIES)
+
+
+def test_touch_labels_are_classes_that_the_film_shows(drawn: Path) -> None:
+    document = json.loads((drawn / "demo-touch" / "ground_truth" / "train.json").read_text())
+    names = {category["id"]: category["name"] for category in document["categories"]}
+    shown = {names[annotation["category_id"]] for annotation in document["annotations"]}
+    touched = {name for video in document["videos"] for name in video["touched"]}
+    assert touched <= shown & set(TOUCHABLE)
+    assert touched
+
+
+def test_labels_of_classes_are_the_objects_that_a_film_shows(drawn: Path) -> None:
+    rows = (drawn / "demo-classes" / "labels.csv").read_text().split("\n")[1:-1]
+    document = json.loads((drawn / "demo-classes" / "ground_truth" / "train.json").read_text())
+    names = {category["id"]: category["name"] for category in document["categories"]}
+    video_of = {image["id"]: image["video_id"] for image in document["images"]}
+    for video, row in zip(document["videos"], rows, strict=False):
+        shown = {
+            names[annotation["category_id"]]
+            for annotation in document["annotations"]
+            if video_of[annotation["image_id"]] == video["id"]
+        }
+        assert row == f"{video['name']},{';'.join(sorted(shown - {'person'}))},train"
+        assert len(shown - {"person"}) == 6
+
+
+def test_places_labels_are_those_of_the_ground_truth(drawn: Path) -> None:
+    rows = (drawn / "demo-places" / "labels.csv").read_text().split("\n")[1:-1]
+    document = json.loads((drawn / "demo-places" / "ground_truth" / "train.json").read_text())
+    expected = [f"{video['name']},{video['label']},train" for video in document["videos"]]
+    assert [row for row in rows if row.endswith("train")] == expected
+    classes = (drawn / "demo-places" / "classes.txt").read_text().splitlines()
+    assert classes == ["bowl", "cup", "vase", "none"]
+
+
+def test_segments_of_long_films_overlap_and_lie_inside(drawn: Path) -> None:
+    rows = [
+        row.split(",") for row in (drawn / "demo-long" / "labels.csv").read_text().split("\n")[1:-1]
+    ]
+    times = [(float(row[3]), float(row[4])) for row in rows if row[1] == "train-000000"]
+    num_frames = len(list(read_frames(drawn / "demo-long" / "videos" / "train-000000.mp4")))
+    assert len(times) == 12
+    assert all(0 <= start < stop <= num_frames / 8 for start, stop in times)
+    assert times[0][1] > times[1][0]
+    assert times[1][1] <= times[2][0]
+
+
+def test_parts_and_seeds_never_share_a_film() -> None:
+    draws = {
+        tuple(world.film_rng(seed, dataset, part, number).integers(2**31, size=3))
+        for seed in (0, 1)
+        for dataset in ("demo", "demo-touch")
+        for part in ("train", "validation")
+        for number in range(3)
+    }
+    assert len(draws) == 24

@@ -1,0 +1,104 @@
+"""A film's cast says nothing of its label, and its ground truth is what was planned."""
+
+import numpy as np
+import pytest
+
+from demo.world.dials import (
+    ACTIVITIES,
+    DECOY_X,
+    DECOY_Y,
+    DISTRACTORS,
+    HAND,
+    HEIGHT,
+    ROLE_X,
+    ROLE_Y,
+    WIDTH,
+    Dials,
+)
+from demo.world.render import render
+from demo.world.scene import PlannedActivity, Scene, plan_scene
+from demo.world.touch import plan_touch_scene
+from shared.errors import ConfigError
+
+
+def planned(activity: int) -> PlannedActivity:
+    return PlannedActivity(activity=activity, start_frame=0, stop_frame=12)
+
+
+def scene(activity: int, seed: int, *, decoy: int | None = None) -> Scene:
+    return plan_scene(
+        planned(activity),
+        [None if decoy is None else planned(decoy)],
+        dials=Dials(),
+        num_frames=12,
+        rng=np.random.default_rng(seed),
+    )
+
+
+@pytest.mark.parametrize("activity", range(len(ACTIVITIES)))
+@pytest.mark.parametrize("decoy", [None, 4])
+def test_every_film_has_the_same_cast(activity: int, decoy: int | None) -> None:
+    objects = [a.class_name for a in scene(activity, 7, decoy=decoy).actors if a.class_name != HAND]
+    for roles in (ROLE_X, ROLE_Y, DECOY_X, DECOY_Y, DISTRACTORS):
+        assert sum(name in roles for name in objects) == 1
+    assert len(objects) == 5
+
+
+def test_relations_name_the_tracks_and_the_decoy() -> None:
+    film = scene(0, 1, decoy=6)
+    labelled, decoy = film.relations
+    assert (labelled.activity, labelled.in_role) == (0, True)
+    assert film.actors[labelled.x_track].class_name in ROLE_X
+    assert film.actors[labelled.y_track].class_name in ROLE_Y
+    assert (decoy.activity, decoy.in_role) == (6, False)
+    assert film.actors[decoy.x_track].class_name in DECOY_X
+    assert decoy.x_track in film.touched  # picked up by a hand
+    assert labelled.x_track not in film.touched
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_objects_stay_in_the_picture(seed: int) -> None:
+    for activity in range(len(ACTIVITIES)):
+        for actor in scene(activity, seed, decoy=seed).actors:
+            if actor.class_name != HAND:
+                assert (actor.position_F2 > -2).all()
+                assert (actor.position_F2 < (WIDTH + 2, HEIGHT + 2)).all()
+
+
+def test_what_is_in_front_hides_what_is_behind() -> None:
+    def least_visible(name: str) -> dict[int, float]:
+        film = scene(ACTIVITIES.index(name), 2)
+        shares: dict[int, float] = {}
+        for frame in render(film, Dials(noise=0.0, idle_hand_probability=0.0)):
+            for track in (0, 1):
+                visible = (frame.track_HW == track).sum() / frame.full_area[track]
+                shares[track] = min(shares.get(track, 1.0), float(visible))
+        return shares
+
+    front, behind = least_visible("X passes in front of Y"), least_visible("X passes behind Y")
+    assert front[0] == 1.0
+    assert behind[0] < 0.5
+    assert front[1] < behind[1]
+
+
+def test_the_hand_reaches_every_object_that_it_is_said_to_touch() -> None:
+    for seed in range(10):
+        film = plan_touch_scene(Dials(), num_frames=16, rng=np.random.default_rng(seed))
+        hand = film.actors[-1]
+        assert hand.class_name == HAND
+        for track in film.touched:
+            gap = np.hypot(*(hand.position_F2 - film.actors[track].position_F2).T)
+            assert gap.min() < 9.0
+
+
+def test_films_are_drawn_alike_twice() -> None:
+    first = [frame.image for frame in render(scene(3, 2), Dials())]
+    second = [frame.image for frame in render(scene(3, 2), Dials())]
+    np.testing.assert_array_equal(first, second)
+
+
+def test_impossible_dials_are_refused() -> None:
+    with pytest.raises(ConfigError, match=r"decoy_probability must lie in \[0, 1\], found 1.5"):
+        Dials(decoy_probability=1.5)
+    with pytest.raises(ConfigError, match="at least 2, found 1"):
+        Dials(frames=1)

@@ -1,0 +1,222 @@
+"""Configurations from TOML and `--set`, and back."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.config.files import apply_overrides, config_from_dict, load_config, to_dict, to_toml
+from shared.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Optimiser:
+    learning_rate: float
+    name: Literal["adam", "adamw"] = "adamw"
+    betas: tuple[float, float] = (0.9, 0.999)
+    warm_up: int | None = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frozen:
+    stages: int
+    share: float = 1.0
+    period: Literal[1, 2] = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    optimiser: Optimiser
+    epochs: int = 3
+    is_mixed: bool = False
+    title: str = "demo"
+    checkpoint: Path | None = None
+    widths: tuple[int, ...] = (64,)
+    frozen: Frozen | None = None
+    weights: dict[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.epochs < 1:
+            raise ConfigError(f"epochs: wanted at least 1, found {self.epochs}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Text:
+    text: str
+    maybe: float | None = 1.0
+
+
+MINIMAL: dict[str, Any] = {"optimiser": {"learning_rate": 0.1}}
+
+
+def load(tmp_path: Path, text: str) -> Recipe:
+    path = tmp_path / "recipe.toml"
+    path.write_text(text)
+    return load_config(path, Recipe)
+
+
+def test_values_are_converted_to_the_types_of_the_fields(tmp_path: Path) -> None:
+    recipe = load(
+        tmp_path,
+        """
+        epochs = 7
+        is_mixed = true
+        checkpoint = "a/b.pth"
+        widths = [1, 2, 3]
+        weights = { object = 1 }
+        [optimiser]
+        learning_rate = 1
+        betas = [0, 0.5]
+        warm_up = "none"
+        """,
+    )
+    assert recipe == Recipe(
+        optimiser=Optimiser(learning_rate=1.0, betas=(0.0, 0.5), warm_up=None),
+        epochs=7,
+        is_mixed=True,
+        checkpoint=Path("a/b.pth"),
+        widths=(1, 2, 3),
+        weights={"object": 1.0},
+    )
+    assert isinstance(recipe.optimiser.learning_rate, float)
+    assert isinstance(recipe.weights["object"], float)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("epoch = 3", "unknown key 'epoch'; the nearest valid one is 'epochs'"),
+        (
+            "[optimiser]\nlearning_rat = 3",
+            "unknown key 'optimiser.learning_rat'; the nearest valid one is "
+            "'optimiser.learning_rate'",
+        ),
+        ("[optimiser]", "missing key 'optimiser.learning_rate' (wanted a number)"),
+        ("epochs = 3", "missing key 'optimiser' (wanted a table)"),
+        ("epochs = '3'", "missing key 'optimiser'"),
+        ("epochs = '3'\noptimiser.learning_rate = 1", "epochs: wanted a whole number, found '3'"),
+        ("epochs = 1.5\noptimiser.learning_rate = 1", "epochs: wanted a whole number, found 1.5"),
+        ("epochs = true\noptimiser.learning_rate = 1", "epochs: wanted a whole number, found True"),
+        ("is_mixed = 1\noptimiser.learning_rate = 1", "is_mixed: wanted true or false, found 1"),
+        ("title = 1\noptimiser.learning_rate = 1", "title: wanted a string, found 1"),
+        ("widths = [1, 'a']\noptimiser.learning_rate = 1", "widths[1]: wanted a whole number"),
+        ("widths = 1\noptimiser.learning_rate = 1", "widths: wanted a list, each entry a whole"),
+        ("checkpoint = 1\noptimiser.learning_rate = 1", 'wanted a path or "none", found 1'),
+        (
+            "[optimiser]\nlearning_rate = 1\nname = 'adan'",
+            "optimiser.name: wanted one of 'adam', 'adamw', found 'adan'; did you mean 'adam'?",
+        ),
+        (
+            "[optimiser]\nlearning_rate = 1\nbetas = [1]",
+            "optimiser.betas: wanted a list of 2 entries, found 1: [1]",
+        ),
+        ("optimiser = 3", "optimiser: wanted a table, found 3"),
+        ("title = { a = 1 }\noptimiser.learning_rate = 1", "title: wanted a string, found a table"),
+        (
+            "optimiser.learning_rate = 1\n[frozen]\nstages = 1\nperiod = true",
+            "frozen.period: wanted one of 1, 2, found True",
+        ),
+        ("epochs = 0\noptimiser.learning_rate = 1", "epochs: wanted at least 1, found 0"),
+        ("epochs = ", "is not a TOML file"),
+    ],
+)
+def test_refusals_name_file_key_wanted_and_found(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path, text)
+    assert str(caught.value).startswith(f"{tmp_path / 'recipe.toml'}: ")
+    assert message in str(caught.value)
+
+
+def test_file_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"none\.toml: cannot be read \(No such file"):
+        load_config(tmp_path / "none.toml", Recipe)
+
+
+def test_file_that_is_not_text(tmp_path: Path) -> None:
+    path = tmp_path / "recipe.toml"
+    path.write_bytes(b"\xff\xfe")
+    with pytest.raises(ConfigError, match="is not a TOML file"):
+        load_config(path, Recipe)
+
+
+def test_overrides_replace_and_leave_the_rest() -> None:
+    recipe = config_from_dict(MINIMAL, Recipe, source="test")
+    changed = apply_overrides(
+        recipe,
+        [
+            "optimiser.learning_rate=1e-3",
+            "epochs = 9",
+            "title=5",
+            "checkpoint=/x/y.pth",
+            "widths=[3,4]",
+            "optimiser.name=adam",
+            "optimiser.warm_up=none",
+            "frozen.stages=2",
+            "frozen.share=.5",
+        ],
+    )
+    assert changed == Recipe(
+        optimiser=Optimiser(learning_rate=0.001, name="adam", warm_up=None),
+        epochs=9,
+        title="5",
+        checkpoint=Path("/x/y.pth"),
+        widths=(3, 4),
+        frozen=Frozen(stages=2, share=0.5),
+    )
+    assert recipe == config_from_dict(MINIMAL, Recipe, source="test")
+    assert apply_overrides(recipe, []) is recipe
+
+
+@pytest.mark.parametrize(
+    ("assignment", "message"),
+    [
+        ("epochs", "--set epochs: wanted KEY=VALUE"),
+        ("epoch=3", "unknown key 'epoch'; the nearest valid one is 'epochs'"),
+        ("learning_rate=3", "the nearest valid one is 'optimiser.learning_rate'"),
+        ("stage=3", "the nearest valid one is 'frozen.stages'"),
+        ("optimiser=3", "unknown key 'optimiser'"),
+        ("optimiser.share=3", "the nearest valid one is 'frozen.share'"),
+        ("epochs=many", "--set: epochs: wanted a whole number, found 'many'"),
+        ("optimiser.name=adan", "did you mean 'adam'?"),
+        ("epochs=0", "--set: epochs: wanted at least 1, found 0"),
+        ("is_mixed=yes", "is_mixed: wanted true or false, found 'yes'"),
+    ],
+)
+def test_override_refusals(assignment: str, message: str) -> None:
+    recipe = config_from_dict(MINIMAL, Recipe, source="test")
+    with pytest.raises(ConfigError) as caught:
+        apply_overrides(recipe, [assignment])
+    assert message in str(caught.value)
+
+
+def test_to_dict_has_plain_values() -> None:
+    recipe = Recipe(optimiser=Optimiser(learning_rate=0.1), checkpoint=Path("a"))
+    assert to_dict(recipe)["optimiser"]["betas"] == [0.9, 0.999]
+    assert to_dict(recipe)["checkpoint"] == "a"
+    assert to_dict(recipe)["frozen"] is None
+
+
+def test_toml_gives_back_what_was_written(tmp_path: Path) -> None:
+    recipe = Recipe(
+        optimiser=Optimiser(learning_rate=1e-5, warm_up=None),
+        checkpoint=Path("a b/c.pth"),
+        widths=(),
+        frozen=Frozen(stages=2),
+        weights={"an object": 0.5, "x": float("inf")},
+    )
+    assert load(tmp_path, to_toml(recipe)) == recipe
+
+
+@given(
+    text=st.text().filter(lambda text: text != "none"), maybe=st.none() | st.floats(allow_nan=False)
+)
+def test_any_text_and_number_survive_toml(text: str, maybe: float | None) -> None:
+    import tomllib
+
+    if any(0xD800 <= ord(character) < 0xE000 for character in text):
+        return  # no UTF-8 file can hold half a surrogate pair
+    config = Text(text=text, maybe=maybe)
+    assert config_from_dict(tomllib.loads(to_toml(config)), Text, source="test") == config

@@ -1,0 +1,138 @@
+"""Whole files or none, on a disk that fails, beside writers that died."""
+
+import errno
+import os
+import re
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from shared.errors import PipelineError
+from shared.jobs import atomic_file
+from shared.jobs.atomic_file import (
+    remove_stale_temporaries,
+    remove_temporaries,
+    replacing,
+    write_bytes,
+    write_text,
+)
+
+
+def test_writes_whole_files_and_leaves_nothing_else(tmp_path: Path) -> None:
+    write_text(tmp_path / "new" / "a.json", "one — two")
+    write_bytes(tmp_path / "new" / "a.json", b"three")
+    assert (tmp_path / "new" / "a.json").read_bytes() == b"three"
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["a.json"]
+
+
+def test_text_is_utf8(tmp_path: Path) -> None:
+    write_text(tmp_path / "a", "—")
+    assert (tmp_path / "a").read_bytes() == b"\xe2\x80\x94"
+
+
+@pytest.mark.parametrize("error", [KeyError("x"), KeyboardInterrupt()])
+def test_a_block_that_raises_changes_nothing(tmp_path: Path, error: BaseException) -> None:
+    target = tmp_path / "a"
+    write_text(target, "old")
+    with pytest.raises(type(error)), replacing(target) as temporary:
+        temporary.write_text("half")
+        raise error
+    assert target.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_the_temporary_is_hidden_beside_the_target(tmp_path: Path) -> None:
+    with replacing(tmp_path / "shard-000000.zarr.zip") as temporary:
+        assert temporary.parent == tmp_path
+        assert temporary.name.startswith(".shard-000000.zarr.zip.tmp-")
+        temporary.touch()
+        assert not (tmp_path / "shard-000000.zarr.zip").exists()
+
+
+def test_file_and_folder_are_synced_around_the_rename(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps: list[str] = []
+    fsync, rename = os.fsync, Path.replace
+
+    def noted_fsync(descriptor: int) -> None:
+        steps.append("sync")
+        fsync(descriptor)
+
+    def noted_rename(path: Path, target: Path) -> Path:
+        steps.append("rename")
+        return rename(path, target)
+
+    monkeypatch.setattr(os, "fsync", noted_fsync)
+    monkeypatch.setattr(Path, "replace", noted_rename)
+    write_text(tmp_path / "a", "x")
+    assert steps == ["sync", "rename", "sync"]
+
+
+def test_a_full_disk_is_told_with_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(fd: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(PipelineError, match=r"plan\.json: could not be written \(No space left"):
+        write_text(tmp_path / "plan.json", "x")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(PipelineError, match="could not be written"):
+        write_text(tmp_path / "file" / "a", "x")
+
+
+def test_only_what_dead_writers_left_is_removed(tmp_path: Path) -> None:
+    dead = subprocess.run(
+        [sys.executable, "-c", "import os; print(os.getpid())"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.strip()
+    host = atomic_file._host()
+    stale = tmp_path / f".a.zip.tmp-{host}-{dead}-0123abcd"
+    old = tmp_path / ".b.zip.tmp-elsewhere-1-0123abcd"
+    kept = [
+        tmp_path / f".c.zip.tmp-{host}-{os.getpid()}-0123abcd",
+        tmp_path / f".d.zip.tmp-elsewhere-{dead}-0123abcd",
+        tmp_path / ".e.zip.tmp-mine",
+        tmp_path / "f.zip",
+    ]
+    for path in [stale, old, *kept]:
+        path.touch()
+    os.utime(old, (0, 0))
+    assert remove_stale_temporaries(tmp_path) == (stale, old)
+    assert sorted(tmp_path.iterdir()) == sorted(kept)
+    assert remove_stale_temporaries(tmp_path / "absent") == ()
+
+
+def test_what_writers_of_one_file_left_is_removed(tmp_path: Path) -> None:
+    left = tmp_path / ".a[1].zip.tmp-elsewhere-7-0123abcd"
+    kept = [
+        tmp_path / ".b.zip.tmp-elsewhere-7-0123abcd",
+        tmp_path / ".a[1].zip.tmp-mine",
+        tmp_path / "a[1].zip",
+    ]
+    for path in [left, *kept]:
+        path.touch()
+    remove_temporaries(tmp_path / "a[1].zip")
+    assert sorted(tmp_path.iterdir()) == sorted(kept)
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").is_file(), reason="needs Linux's /proc")
+def test_a_writer_that_ended_unnoticed_is_dead(tmp_path: Path) -> None:
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    try:
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)  # ended, and still not collected
+        host = socket.gethostname()
+        left = tmp_path / f".file.tmp-{re.sub('[^A-Za-z0-9.]', '_', host)}-{process.pid}-00000000"
+        left.touch()
+        assert remove_stale_temporaries(tmp_path) == (left,)
+    finally:
+        process.wait()

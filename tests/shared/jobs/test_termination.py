@@ -1,0 +1,50 @@
+import os
+import signal
+import threading
+
+import pytest
+
+from shared.jobs.termination import Terminated, terminated_as_interrupted
+
+
+def test_sigterm_interrupts_once_and_the_handler_comes_back() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    cleaned = False
+    with pytest.raises(Terminated), terminated_as_interrupted():
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+        finally:
+            os.kill(os.getpid(), signal.SIGTERM)  # while the block ends
+            cleaned = True
+    assert cleaned
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_block_in_a_block_leaves_a_second_sigterm_ignored() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    cleaned = False
+    with pytest.raises(Terminated), terminated_as_interrupted():
+        try:
+            with terminated_as_interrupted():
+                os.kill(os.getpid(), signal.SIGTERM)
+        finally:
+            os.kill(os.getpid(), signal.SIGTERM)  # between the ends of the two
+            with terminated_as_interrupted():
+                os.kill(os.getpid(), signal.SIGTERM)
+            cleaned = True
+    assert cleaned
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_other_threads_just_run() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    seen: list[object] = []
+
+    def work() -> None:
+        with terminated_as_interrupted():
+            seen.append(signal.getsignal(signal.SIGTERM))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert seen == [before]

@@ -1,0 +1,62 @@
+"""`FrameDetections`: what it accepts, and the message for each thing it refuses."""
+
+import re
+from typing import Any
+
+import numpy as np
+import pytest
+
+from shared.errors import ShapeError
+from shared.masks import rle
+from shared.masks.detections import FrameDetections
+
+MASK = rle.encode(np.ones((6, 8), dtype=bool))
+
+
+def fields(num_detections: int = 2, **changes: Any) -> dict[str, Any]:
+    values: dict[str, Any] = {
+        "height": 6,
+        "width": 8,
+        "boxes": np.tile(np.array([0, 0, 8, 6], np.float32), (num_detections, 1)),
+        "scores": np.full(num_detections, 0.5, np.float32),
+        "labels": np.full(num_detections, 79, np.uint8),
+        "class_scores": np.zeros((num_detections, 80), np.float16),
+        "masks": (MASK,) * num_detections,
+    }
+    return values | changes
+
+
+@pytest.mark.parametrize("num_detections", [0, 1, 3])
+def test_length_is_the_number_of_detections(num_detections: int) -> None:
+    assert len(FrameDetections(**fields(num_detections))) == num_detections
+
+
+def test_class_scores_may_be_unknown() -> None:
+    assert FrameDetections(**fields(class_scores=None)).class_scores is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"height": 0}, "wanted a grid of at least 1 x 1 pixels, found 0 x 8"),
+        ({"boxes": np.zeros((2, 5), np.float32)}, "boxes: wanted an array of shape (any, 4)"),
+        ({"scores": np.zeros(3, np.float32)}, "scores: wanted an array of shape (2) float32"),
+        ({"scores": np.zeros(2, np.float64)}, "found (2,) float64"),
+        ({"labels": np.zeros(2, np.int64)}, "labels: wanted an array of shape (2) uint8"),
+        ({"labels": np.array([3, 80], np.uint8)}, "labels: wanted classes 0..79, found 80"),
+        ({"class_scores": np.zeros((2, 81), np.float16)}, "wanted an array of shape (2, 80)"),
+        ({"masks": (MASK,)}, "masks: wanted a tuple of 2 masks, one a box, found 1"),
+        ({"masks": [MASK, MASK]}, "masks: wanted a tuple of 2 masks, one a box, found list"),
+        (
+            {"boxes": np.array([[0, 0, 1, 1], [3, 0, 2, 1]], np.float32)},
+            "boxes: wanted finite x1 <= x2 and y1 <= y2, found [3.0, 0.0, 2.0, 1.0] in row 1",
+        ),
+        (
+            {"boxes": np.array([[0, 0, np.nan, 1], [3, 0, 4, 1]], np.float32)},
+            "found [0.0, 0.0, nan, 1.0] in row 0",
+        ),
+    ],
+)
+def test_what_does_not_fit_is_refused(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ShapeError, match=re.escape(message)):
+        FrameDetections(**fields(**changes))

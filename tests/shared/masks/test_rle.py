@@ -1,0 +1,150 @@
+"""`shared.masks.rle` against pycocotools, a plain loop, and pictures drawn by hand."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from numpy.typing import NDArray
+from pycocotools import mask as coco
+
+from shared.errors import ShapeError, ShardFormatError
+from shared.masks import rle
+
+
+def picture(*rows: str) -> NDArray[np.bool_]:
+    """A mask drawn with # for the object."""
+    return np.array([[character == "#" for character in row] for row in rows])
+
+
+def coco_counts(mask_HW: NDArray[np.bool_]) -> bytes:
+    counts: bytes = coco.encode(np.asfortranarray(mask_HW.astype(np.uint8)))["counts"]
+    return counts
+
+
+EMPTY = np.zeros((3, 5), dtype=bool)
+SHAPED = {
+    "empty": EMPTY,
+    "full": ~EMPTY,
+    "one pixel": np.ones((1, 1), dtype=bool),
+    "no pixel of one": np.zeros((1, 1), dtype=bool),
+    "first pixel": picture("#..", "..."),
+    "last pixel": picture("...", "..#"),
+    "row": picture("#.##.#"),
+    "column": picture("#", ".", "#", "#"),
+    "foot runs on into head": picture(".#.", "...", "#.."),
+    "whole columns": picture(".##.", ".##."),
+    "corners": picture("#.#", "...", "#.#"),
+    "wide stripe": np.repeat(picture("...", "###", "..."), 300, axis=1),
+    "tall stripe": np.repeat(picture(".#.", ".#.", ".#."), 300, axis=0),
+    "large and full": np.ones((1200, 1100), dtype=bool),
+}
+
+masks = hnp.arrays(
+    np.bool_,
+    st.tuples(st.integers(1, 13), st.integers(1, 13)),
+    elements=st.booleans(),
+    fill=st.booleans(),
+)
+
+
+@pytest.mark.parametrize("mask", SHAPED.values(), ids=SHAPED.keys())
+def test_bytes_equal_those_of_pycocotools(mask: NDArray[np.bool_]) -> None:
+    assert rle.encode(mask) == coco_counts(mask)
+    assert np.array_equal(
+        rle.decode(rle.encode(mask), height=mask.shape[0], width=mask.shape[1]), mask
+    )
+
+
+@given(masks)
+def test_everything_agrees_with_pycocotools(mask: NDArray[np.bool_]) -> None:
+    height, width = mask.shape
+    counts = coco_counts(mask)
+    assert rle.encode(mask) == counts
+    assert np.array_equal(rle.decode(counts, height=height, width=width), mask)
+    assert rle.compress(rle.run_lengths(counts)) == counts
+    assert rle.area(counts) == mask.sum()
+    x, y, box_width, box_height = coco.toBbox({"size": [height, width], "counts": counts})
+    assert rle.bounding_box(counts, height).tolist() == [x, y, x + box_width, y + box_height]
+
+
+@given(masks, st.integers(0, 4), st.integers(0, 4), st.integers(0, 4), st.integers(0, 4))
+def test_crop_equals_the_whole_grid(
+    mask: NDArray[np.bool_], left: int, top: int, right: int, bottom: int
+) -> None:
+    full = np.pad(mask, ((top, bottom), (left, right)))
+    height, width = full.shape
+    counts = rle.encode_crop(mask, x=left, y=top, height=height, width=width)
+    assert counts == coco_counts(full)
+
+
+@pytest.mark.parametrize("shape", [(0, 4), (4, 0), (0, 0)])
+def test_crop_without_pixels_is_an_empty_mask(shape: tuple[int, int]) -> None:
+    counts = rle.encode_crop(np.zeros(shape, dtype=bool), x=2, y=1, height=5, width=6)
+    assert counts == coco_counts(np.zeros((5, 6), dtype=bool))
+
+
+def test_crop_outside_the_grid_is_refused() -> None:
+    with pytest.raises(ShapeError, match=r"inside the grid of 5 x 6 .*found 2 x 3 at x 4, y 1"):
+        rle.encode_crop(np.ones((2, 3), dtype=bool), x=4, y=1, height=5, width=6)
+
+
+@pytest.mark.parametrize(
+    "mask", [np.ones((2, 2), dtype=np.uint8), np.ones((1, 2, 2), dtype=bool), [[True]]]
+)
+def test_encode_refuses_what_is_no_mask(mask: NDArray[np.bool_]) -> None:
+    with pytest.raises(ShapeError, match=r"encode: wanted an \(H, W\) bool array, found"):
+        rle.encode(mask)
+
+
+def test_encode_refuses_a_grid_without_pixels() -> None:
+    with pytest.raises(ShapeError, match="grid of 0 x 3"):
+        rle.encode(np.zeros((0, 3), dtype=bool))
+
+
+@given(st.lists(st.integers(0, 2**32 - 1), min_size=1, max_size=12))
+def test_any_lengths_survive_compression(lengths: list[int]) -> None:
+    assert rle.run_lengths(rle.compress(np.array(lengths))).tolist() == lengths
+
+
+@given(st.binary(max_size=12))
+def test_any_bytes_give_lengths_or_an_error(counts: bytes) -> None:
+    try:
+        lengths = rle.run_lengths(counts)
+    except ShardFormatError:
+        return
+    assert lengths.size > 0
+    assert lengths.min() >= 0
+
+
+@pytest.mark.parametrize(
+    ("counts", "message"),
+    [
+        (b"", "found no bytes"),
+        (b"\x10", "found 16 at byte 0 of 1"),
+        (b"5\xff", "found 255 at byte 1 of 2"),
+        (b"5p", "found 112 at byte 1 of 2"),
+        (b"5R", "cut short, a number does not end within 2 bytes"),
+        (b"o" * 7 + b"0", "at most 7 digits, found 8"),
+        (b"5O", "run 1 has the negative length -1"),
+        (b"515K", "run 3 has the negative length -4"),
+    ],
+)
+def test_malformed_bytes_are_refused(counts: bytes, message: str) -> None:
+    with pytest.raises(ShardFormatError, match=message):
+        rle.run_lengths(counts)
+
+
+def test_a_mask_of_another_grid_is_refused() -> None:
+    counts = rle.encode(np.ones((4, 5), dtype=bool))
+    with pytest.raises(ShardFormatError, match="wanted 4 x 6 = 24 pixels, found runs of 20"):
+        rle.decode(counts, height=4, width=6)
+
+
+def test_empty_runs_are_no_object() -> None:
+    counts = rle.compress(np.array([3, 0, 4, 2, 3]))
+    assert rle.bounding_box(counts, 3).tolist() == [2, 1, 3, 3]
+    mask = rle.decode(counts, height=3, width=4)
+    assert np.array_equal(mask, picture("....", "..#.", "..#."))
+    nothing = rle.compress(np.array([3, 0, 9]))
+    assert rle.bounding_box(nothing, 3).tolist() == [0, 0, 0, 0]

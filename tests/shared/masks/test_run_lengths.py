@@ -1,0 +1,59 @@
+"""Run lengths of many masks at once, against pycocotools and against one mask at a time."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from pycocotools import mask as coco
+
+from shared.errors import ShardFormatError
+from shared.masks.rle import compress
+from shared.masks.run_lengths import read_run_lengths
+
+masks = hnp.arrays(
+    np.bool_, st.tuples(st.integers(1, 9), st.integers(1, 9)), elements=st.booleans()
+)
+
+
+def runs_of(mask: np.ndarray) -> list[int]:
+    """Lengths of the runs, counted pixel by pixel."""
+    lengths, value = [0], False
+    for pixel in mask.T.reshape(-1).tolist():
+        if pixel != value:
+            lengths.append(0)
+            value = pixel
+        lengths[-1] += 1
+    return lengths
+
+
+@given(st.lists(masks, max_size=5))
+def test_what_pycocotools_wrote(drawn) -> None:
+    counts = [coco.encode(np.asfortranarray(mask.astype(np.uint8)))["counts"] for mask in drawn]
+    found = read_run_lengths(counts)
+    assert found.num_runs_M.tolist() == [len(runs_of(mask)) for mask in drawn]
+    assert found.lengths_R.tolist() == [length for mask in drawn for length in runs_of(mask)]
+
+
+@given(st.lists(st.lists(st.integers(0, 2**32 - 1), min_size=1, max_size=9), max_size=6))
+def test_any_lengths(lengths) -> None:
+    found = read_run_lengths([compress(np.array(each)) for each in lengths])
+    assert found.lengths_R.tolist() == [length for each in lengths for length in each]
+    assert found.num_runs_M.tolist() == [len(each) for each in lengths]
+
+
+@pytest.mark.parametrize(
+    ("counts", "message"),
+    [
+        (b"", "found no bytes"),
+        (b"5\xff", "found 255 at byte 1 of 2"),
+        (b"5R", "cut short, a number does not end within 2 bytes"),
+        (b"o" * 7 + b"0", "at most 7 digits, found 8"),
+        (b"515K", "run 3 has the negative length -4"),
+    ],
+)
+@pytest.mark.parametrize("before", [0, 1, 3])
+def test_the_place_is_told_within_its_mask(counts, message, before) -> None:
+    whole = compress(np.array([40, 3, 2, 500]))
+    with pytest.raises(ShardFormatError, match=message):
+        read_run_lengths([*[whole] * before, counts, whole])

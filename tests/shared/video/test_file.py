@@ -1,0 +1,290 @@
+"""Frames of video files: every one, in order, with its time; odd, damaged and real files."""
+
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+from av.video.stream import VideoStream
+
+from shared.errors import VideoDecodeError
+from shared.video.file import _repaired
+from shared.video.read import estimate, probe, read_frames
+from tests.shared.conftest import HEIGHT, WIDTH, VideoWriter, number_of, numbered_image
+
+MILLISECOND = 1e-3
+"""Matroska's unit of time."""
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("a.mp4", {"bf": "3", "g": "12"}),
+        ("a.mkv", {"bf": "0"}),
+        ("a.avi", {"bf": "2", "g": "5"}),
+        ("a.ts", {"bf": "2"}),
+        ("a: b, c.mp4", {}),
+    ],
+)
+def test_every_frame_comes_in_order(
+    tmp_path: Path, write_video: VideoWriter, name: str, options: dict[str, str]
+) -> None:
+    path = write_video(tmp_path / name, 40, options=options)
+    frames = list(read_frames(path))
+    assert [number_of(frame.image) for frame in frames] == list(range(40))
+    assert [frame.index for frame in frames] == list(range(40))
+    assert all(a.seconds < b.seconds for a, b in pairwise(frames))
+    image = frames[0].image
+    assert (image.shape, image.dtype) == ((HEIGHT, WIDTH, 3), np.uint8)
+    assert image.flags.c_contiguous
+
+
+def test_a_relative_name_with_a_colon_is_a_file(
+    tmp_path: Path, write_video: VideoWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_video(tmp_path / "12:30.mp4", 3)
+    monkeypatch.chdir(tmp_path)
+    assert len(list(read_frames(Path("12:30.mp4")))) == 3
+
+
+def test_times_are_those_of_the_file(tmp_path: Path, write_video: VideoWriter) -> None:
+    path = write_video(tmp_path / "a.mp4", 5, rate=10, pts=[0, 1, 5, 6, 20])
+    seconds = [frame.seconds for frame in read_frames(path)]
+    np.testing.assert_allclose(seconds, [0, 0.1, 0.5, 0.6, 2.0], atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    "rate", [23, 29, Fraction(24000, 1001), Fraction(30000, 1001), Fraction(60000, 1001)]
+)
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv"])
+def test_odd_rates_keep_every_frame_and_its_time(
+    tmp_path: Path, write_video: VideoWriter, rate: int | Fraction, name: str
+) -> None:
+    path = write_video(tmp_path / name, 130, rate=rate, options={"bf": "0"})
+    assert probe(path).rate == pytest.approx(float(rate), rel=1e-4)
+    frames = list(read_frames(path))
+    assert [number_of(frame.image) for frame in frames] == list(range(130))
+    wanted = np.arange(130) / float(rate)
+    np.testing.assert_allclose([frame.seconds for frame in frames], wanted, atol=MILLISECOND)
+
+
+def test_the_film_is_chosen_among_several_streams(tmp_path: Path, write_video: VideoWriter) -> None:
+    path = tmp_path / "two.mkv"
+    with av.open(str(path), "w") as container:
+        small: Any = container.add_stream("mpeg4", rate=10)
+        small.width, small.height, small.pix_fmt = 32, 16, "yuv420p"
+        large: Any = container.add_stream("libx264", rate=10)
+        large.width, large.height, large.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+        for place in range(6):
+            thumbnail = np.full((16, 32, 3), 90, np.uint8)
+            for stream, image in ((small, thumbnail), (large, numbered_image(place))):
+                frame = av.VideoFrame.from_ndarray(image, format="rgb24")
+                frame.pts, frame.time_base = place, Fraction(1, 10)
+                container.mux(stream.encode(frame))
+        for stream in (small, large):
+            container.mux(stream.encode(None))
+    assert [number_of(frame.image) for frame in read_frames(path)] == list(range(6))
+    assert [frame.index for frame in read_frames(path, start=4)] == [4, 5]
+    assert (probe(path).height, probe(path).width) == (HEIGHT, WIDTH)
+
+
+def test_the_sample_aspect_is_told(tmp_path: Path, write_video: VideoWriter) -> None:
+    wide = write_video(tmp_path / "a.mp4", 3, sample_aspect=Fraction(16, 9))
+    assert probe(wide).sample_aspect == Fraction(16, 9)
+    assert (probe(wide).height, probe(wide).width) == (HEIGHT, WIDTH)
+    assert probe(write_video(tmp_path / "b.mp4", 3)).sample_aspect in (None, 1)
+
+
+@pytest.mark.skipif(
+    not hasattr(VideoStream, "set_display_rotation"), reason="this PyAV writes no rotation"
+)
+def test_the_sample_aspect_is_that_of_the_upright_frame(
+    tmp_path: Path, write_video: VideoWriter
+) -> None:
+    path = write_video(tmp_path / "a.mp4", 3, sample_aspect=Fraction(16, 9), turn=90)
+    assert probe(path).sample_aspect == Fraction(9, 16)
+
+
+def test_frames_are_estimated_without_decoding(tmp_path: Path, write_video: VideoWriter) -> None:
+    assert estimate(write_video(tmp_path / "counted.mp4", 20)).frames == 20
+    assert estimate(write_video(tmp_path / "timed.mkv", 20)).frames == 20
+    silent = write_video(tmp_path / "silent.mkv", 20, container_options={"live": "1"})
+    assert probe(silent).duration_seconds is None
+    assert estimate(silent).frames == 20
+
+
+@pytest.mark.parametrize(
+    ("start", "stop", "wanted"),
+    [
+        (0, 4, [0, 1, 2, 3]),
+        (7, 9, [7, 8]),
+        (17, None, [17, 18, 19]),
+        (18, 40, [18, 19]),
+        (20, None, []),
+        (90, 95, []),
+        (5, 5, []),
+        (5, 2, []),
+        (0, 0, []),
+    ],
+)
+def test_ranges(
+    tmp_path: Path, write_video: VideoWriter, start: int, stop: int | None, wanted: list[int]
+) -> None:
+    path = write_video(tmp_path / "a.mp4", 20)
+    frames = list(read_frames(path, start=start, stop=stop))
+    assert [number_of(frame.image) for frame in frames] == wanted
+    assert [frame.index for frame in frames] == wanted
+    np.testing.assert_allclose([frame.seconds for frame in frames], np.array(wanted) / 10)
+
+
+def test_probe(tmp_path: Path, write_video: VideoWriter) -> None:
+    info = probe(write_video(tmp_path / "a.mp4", 20, rate=15))
+    assert (info.height, info.width, info.rate, info.header_frames) == (HEIGHT, WIDTH, 15.0, 20)
+    assert info.duration_seconds == pytest.approx(20 / 15, abs=0.01)
+    silent = probe(write_video(tmp_path / "a.mkv", 20, rate=15))
+    assert silent.header_frames is None
+    assert silent.estimated_frames == 20
+
+
+@pytest.mark.parametrize(
+    ("time", "before", "wanted"),
+    [
+        (None, None, 0.0),
+        (0.48, None, 0.48),
+        (-0.2, None, -0.2),
+        (0.3, 0.2, 0.3),
+        (0.9, 0.2, 0.9),
+        (None, 0.2, 0.2 + 0.04),
+        (0.2, 0.2, 0.2 + 0.04),
+        (0.1, 0.2, 0.2 + 0.04),
+    ],
+)
+def test_bad_times_follow_the_one_before(
+    time: float | None, before: float | None, wanted: float
+) -> None:
+    assert _repaired(time, before=before, interval=0.04) == wanted
+
+
+def test_a_packet_that_cannot_be_decoded_is_left_out(
+    tmp_path: Path, write_video: VideoWriter, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = write_video(tmp_path / "a.mp4", 20, options={"g": "1", "bf": "0"})
+    with av.open(str(path)) as container:
+        packets = [packet for packet in container.demux(video=0) if packet.size]
+    content = bytearray(path.read_bytes())
+    for packet in (packets[6], packets[7]):
+        assert packet.pos is not None
+        content[packet.pos : packet.pos + packet.size] = bytes(packet.size)
+    path.write_bytes(content)
+    frames = list(read_frames(path))
+    kept = [*range(6), *range(8, 20)]
+    assert [number_of(frame.image) for frame in frames] == kept
+    assert [frame.index for frame in frames] == list(range(18))
+    np.testing.assert_allclose([frame.seconds for frame in frames], np.array(kept) / 10)
+    (record,) = caplog.records
+    assert "a.mp4: 2 packets left out, they cannot be decoded (Invalid" in record.getMessage()
+
+
+def test_a_truncated_file_gives_what_is_there(tmp_path: Path, write_video: VideoWriter) -> None:
+    path = write_video(
+        tmp_path / "a.mp4",
+        60,
+        options={"g": "5", "bf": "0"},
+        container_options={"movflags": "faststart"},
+    )
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3])
+    numbers = [number_of(frame.image) for frame in read_frames(path)]
+    assert 10 < len(numbers) < 59
+    assert numbers[:-1] == list(range(len(numbers) - 1))
+
+
+def test_a_size_that_changes_is_brought_to_the_first(
+    tmp_path: Path, write_video: VideoWriter
+) -> None:
+    first = write_video(tmp_path / "1.ts", 12)
+    second = write_video(tmp_path / "2.ts", 8, height=2 * HEIGHT, first=12)
+    joined = tmp_path / "joined.ts"
+    joined.write_bytes(first.read_bytes() + second.read_bytes())
+    frames = list(read_frames(joined))
+    assert [number_of(frame.image) for frame in frames] == list(range(20))
+    assert {frame.image.shape for frame in frames} == {(HEIGHT, WIDTH, 3)}
+    assert all(a.seconds < b.seconds for a, b in pairwise(frames))
+
+
+def _sound(path: Path) -> None:
+    import wave
+
+    with wave.open(str(path), "wb") as file:
+        file.setparams((1, 2, 8000, 0, "NONE", ""))
+        file.writeframes(bytes(1600))
+
+
+def test_what_is_no_video_is_told(tmp_path: Path) -> None:
+    (tmp_path / "text.mp4").write_text("not a video at all")
+    (tmp_path / "empty.mp4").touch()
+    _sound(tmp_path / "sound.wav")
+    for name, message in [
+        ("text.mp4", r"text\.mp4: cannot be opened \(Invalid data"),
+        ("empty.mp4", r"empty\.mp4: cannot be opened \(Invalid data"),
+        ("absent.mp4", r"absent\.mp4: cannot be opened \(No such file"),
+        ("sound.wav", r"sound\.wav: has no video stream"),
+    ]:
+        for read in (lambda path: list(read_frames(path)), probe):
+            with pytest.raises(VideoDecodeError, match=message):
+                read(tmp_path / name)
+
+
+def test_a_codec_without_decoder_is_told(tmp_path: Path, write_video: VideoWriter) -> None:
+    path = write_video(tmp_path / "a.mp4", 3)
+    path.write_bytes(path.read_bytes().replace(b"avc1", b"zzzz"))
+    for read in (lambda path: list(read_frames(path, start=1)), probe, estimate):
+        with pytest.raises(VideoDecodeError, match=r"a\.mp4: FFmpeg .* has no decoder for"):
+            read(path)
+
+
+def test_a_format_that_cannot_be_converted_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "a.nut"
+    with av.open(str(path), "w") as container:
+        stream: Any = container.add_stream("rawvideo", rate=10)
+        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "bgr4"
+        container.mux(stream.encode(av.VideoFrame(WIDTH, HEIGHT, "bgr4")))
+    for read in (lambda path: list(read_frames(path)), probe):
+        with pytest.raises(VideoDecodeError, match=r"a\.nut: pictures of the format bgr4 cannot"):
+            read(path)
+
+
+def test_closing_early_closes_the_file(tmp_path: Path, write_video: VideoWriter) -> None:
+    path = write_video(tmp_path / "a.mp4", 20)
+    descriptors = Path("/proc/self/fd")
+    if not descriptors.is_dir():
+        pytest.skip("this system does not list open files under /proc")
+
+    def is_open() -> bool:
+        names = [each.readlink() for each in descriptors.iterdir() if each.is_symlink()]
+        return path in names
+
+    frames = read_frames(path)
+    next(frames)
+    assert is_open()
+    frames.close()  # type: ignore[attr-defined]
+    assert not is_open()
+    list(read_frames(path))
+    probe(path)
+    assert not is_open()
+
+
+@pytest.mark.skipif(
+    not hasattr(VideoStream, "set_display_rotation"), reason="this PyAV writes no rotation"
+)
+@pytest.mark.parametrize("turn", [90, 180, -90])
+def test_a_rotation_that_the_file_asks_for_is_applied(
+    tmp_path: Path, write_video: VideoWriter, turn: int
+) -> None:
+    stored = next(read_frames(write_video(tmp_path / "a.mp4", 8, first=5))).image
+    path = write_video(tmp_path / "b.mp4", 8, first=5, turn=turn)
+    shown = next(read_frames(path)).image
+    assert np.array_equal(shown, np.rot90(stored, turn // 90))
+    assert (probe(path).height, probe(path).width) == shown.shape[:2]

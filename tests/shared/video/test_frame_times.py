@@ -1,0 +1,183 @@
+"""Times told without decoding, and ranges sought by them, equal what decoding from the first frame
+gives."""
+
+import logging
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+
+import shared.video.file as video_file
+from shared.video.file import read_file
+from shared.video.frame_times import frame_times
+from shared.video.read import frame_seconds, read_frames
+from tests.shared.conftest import VideoWriter, number_of
+
+NUM_FRAMES = 40
+
+SOUGHT = [
+    ("closed.mp4", "libx264", {"g": "12", "bf": "3"}),
+    ("open.mp4", "libx264", {"x264-params": "keyint=8:min-keyint=8:open-gop=1:bframes=3"}),
+    ("one.mp4", "libx264", {"g": "999", "bf": "2"}),
+    ("all-key.mp4", "libx264", {"g": "1", "bf": "0"}),
+    ("blocks.mkv", "libx264", {"g": "9", "bf": "2"}),
+    ("hevc.mp4", "libx265", {"x265-params": "keyint=8:min-keyint=8:open-gop=1:log-level=none"}),
+    ("part2.mp4", "mpeg4", {"g": "6", "bf": "2"}),
+    ("vp9.webm", "libvpx-vp9", {"g": "10"}),
+    ("vp8.webm", "libvpx", {"g": "10"}),
+    ("av1.mkv", "libsvtav1", {"g": "10", "preset": "12"}),
+]
+
+
+@pytest.mark.parametrize(("name", "codec", "options"), SOUGHT)
+def test_every_range_equals_that_of_the_whole(
+    tmp_path: Path, write_video: VideoWriter, name: str, codec: str, options: dict[str, str]
+) -> None:
+    if codec not in av.codecs_available:
+        pytest.skip(f"this FFmpeg has no {codec}")
+    path = write_video(tmp_path / name, NUM_FRAMES, codec=codec, options=options)
+    whole = list(read_file(path))
+    assert [number_of(frame.image) for frame in whole] == list(range(NUM_FRAMES))
+    times = frame_times(path)
+    assert times is not None
+    assert times.seconds.tolist() == [frame.seconds for frame in whole]
+    for start in range(NUM_FRAMES + 2):
+        found = list(read_file(path, start=start, stop=start + 2))
+        wanted = whole[start : start + 2]
+        assert [(f.index, f.seconds) for f in found] == [(f.index, f.seconds) for f in wanted]
+        for one, other in zip(found, wanted, strict=True):
+            assert np.array_equal(one.image, other.image), (start, one.index)
+
+
+EVERY_20 = {"x264-params": "keyint=20:min-keyint=20:scenecut=0:bframes=0"}
+
+
+@pytest.fixture
+def pictures(monkeypatch: pytest.MonkeyPatch) -> list[int | None]:
+    """Times of the pictures that are decoded, as they come."""
+    decoded: list[int | None] = []
+    original = video_file._pictures
+
+    def watched(*args: Any) -> Iterator[Any]:
+        for picture in original(*args):
+            decoded.append(picture.pts)
+            yield picture
+
+    monkeypatch.setattr(video_file, "_pictures", watched)
+    return decoded
+
+
+def test_what_is_before_the_key_frame_is_not_decoded(
+    tmp_path: Path, write_video: VideoWriter, pictures: list[int | None]
+) -> None:
+    path = write_video(tmp_path / "a.mp4", 100, options=EVERY_20)
+    times = frame_times(path)
+    assert times is not None
+    assert times.keys.tolist() == [0, 20, 40, 60, 80]
+    assert [frame.index for frame in read_file(path, start=65, stop=67)] == [65, 66]
+    assert pictures == times.ticks[60:67].tolist()
+
+
+def test_a_key_frame_that_seeking_does_not_find_is_done_without(
+    tmp_path: Path,
+    write_video: VideoWriter,
+    pictures: list[int | None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    path = write_video(tmp_path / "a.mp4", 40, options={"g": "10", "bf": "0"})
+    original = video_file._packets_from
+
+    def lost(container: Any, stream: Any, times: Any, key: int) -> Any:
+        return None if key else original(container, stream, times, key)
+
+    monkeypatch.setattr(video_file, "_packets_from", lost)
+    numbers = [number_of(frame.image) for frame in read_file(path, start=25, stop=27)]
+    assert numbers == [25, 26]
+    assert len(pictures) == 27
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "options"),
+    [
+        ("packed.avi", "mpeg4", {"bf": "2", "g": "5"}),  # packets have no times of their own
+        ("stream.ts", "libx264", {"bf": "2"}),  # no list of key frames
+        ("rows.mp4", "libx264", {"x264-params": "keyint=9:intra-refresh=1"}),
+    ],
+)
+def test_other_files_are_decoded_from_the_first_frame(
+    tmp_path: Path,
+    write_video: VideoWriter,
+    pictures: list[int | None],
+    name: str,
+    codec: str,
+    options: dict[str, str],
+) -> None:
+    path = write_video(tmp_path / name, NUM_FRAMES, codec=codec, options=options)
+    frames = list(read_frames(path, start=30, stop=33))
+    assert [number_of(frame.image) for frame in frames] == [30, 31, 32]
+    assert len(pictures) == 33
+
+
+def _damaged(path: Path, *, packet: int) -> Path:
+    with av.open(str(path)) as container:
+        packets = [each for each in container.demux(video=0) if each.size]
+    content = bytearray(path.read_bytes())
+    place = packets[packet].pos
+    assert place is not None
+    content[place : place + packets[packet].size] = bytes(packets[packet].size)
+    path.write_bytes(content)
+    return path
+
+
+def test_a_damaged_file_is_not_sought_in(tmp_path: Path, write_video: VideoWriter) -> None:
+    path = write_video(tmp_path / "a.mp4", 30, options={"g": "5", "bf": "0"})
+    assert frame_seconds(path) is not None
+    _damaged(path, packet=7)
+    assert frame_seconds(path) is None
+    frames = list(read_frames(path, start=20))
+    assert [frame.index for frame in frames] == list(range(20, 29))
+    assert [number_of(frame.image) for frame in frames] == list(range(21, 30))
+
+
+def test_a_file_that_changed_is_looked_at_again(tmp_path: Path, write_video: VideoWriter) -> None:
+    path = write_video(tmp_path / "a.mp4", 5)
+    assert frame_seconds(path) is not None
+    shutil.copy(write_video(tmp_path / "b.mp4", 9), path)
+    seconds = frame_seconds(path)
+    assert seconds is not None and len(seconds) == 9
+
+
+STRIDE = 37
+"""Files longer than two of these are sought at every so many frames, and around key frames."""
+
+
+@pytest.mark.real_data
+def test_real_files_give_the_same_from_anywhere(
+    sample_data: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.ERROR)
+    paths = [*sample_data.glob("clips/*/*"), *sample_data.glob("something/videos/*.webm")]
+    sought = 0
+    for path in sorted(paths):
+        try:
+            whole = list(read_file(path))
+        except OSError:
+            continue
+        times = frame_times(path)
+        starts = set(range(0, len(whole), 1 if len(whole) < 2 * STRIDE else STRIDE))
+        if times is not None:
+            sought += 1
+            assert times.seconds.tolist() == [frame.seconds for frame in whole], path.name
+            starts |= {int(key) + step for key in times.keys for step in (-1, 0, 1)}
+        for start in sorted(start for start in starts if start >= 0):
+            wanted = whole[start : start + 2]
+            found = list(read_file(path, start=start, stop=start + 2))
+            assert len(found) == len(wanted), (path.name, start)
+            for one, other in zip(found, wanted, strict=True):
+                assert (one.index, one.seconds) == (other.index, other.seconds), path.name
+                assert np.array_equal(one.image, other.image), (path.name, one.index)
+    assert sought >= 14

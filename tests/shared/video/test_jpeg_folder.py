@@ -1,0 +1,183 @@
+"""Folders of JPEGs: order, times by number, damaged files, and folders that are none."""
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import shared.video.jpeg_folder as frame_folder
+from shared.errors import VideoDecodeError
+from shared.video.jpeg_folder import estimate_folder, folder_seconds, probe_folder, read_folder
+from shared.video.read import content_bytes, content_digest, frame_seconds, probe, read_frames
+from tests.shared.conftest import HEIGHT, WIDTH, number_of, numbered_image
+
+
+def write_folder(folder: Path, files: Iterable[tuple[str, int]]) -> Path:
+    """JPEGs by name, each showing a number."""
+    folder.mkdir(exist_ok=True)
+    for name, number in files:
+        Image.fromarray(numbered_image(number)).save(folder / name, "JPEG", quality=95)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("names", "places"),
+    [
+        (["0001.jpg", "0002.jpg", "0003.jpg"], [0, 1, 2]),
+        (["000.jpg", "001.jpg", "002.jpg"], [0, 1, 2]),
+        (["1.jpg", "2.jpg", "10.jpg"], [0, 1, 9]),
+        (["frame_0000000080.jpg", "frame_0000000085.jpg", "frame_0000000090.jpg"], [79, 84, 89]),
+        (["a.jpg", "b.jpg", "c.JPG"], [0, 1, 2]),
+        (["a.jpg", "x2.jpeg", "x4.jpg"], [0, 1, 2]),  # not all have a number
+        (["x1.jpg", "y1.jpg", "z2.jpg"], [0, 1, 2]),  # a number twice
+    ],
+)
+def test_order_and_times(tmp_path: Path, names: list[str], places: list[int]) -> None:
+    folder = write_folder(tmp_path / "v", reversed([(n, i) for i, n in enumerate(names)]))
+    (folder / "licence.txt").write_text("x")
+    (folder / "._0001.jpg").write_bytes(b"what a Mac leaves")
+    frames = list(read_frames(folder, rate=12.0))
+    assert [number_of(frame.image) for frame in frames] == [0, 1, 2]
+    assert [frame.index for frame in frames] == [0, 1, 2]
+    np.testing.assert_allclose([frame.seconds for frame in frames], np.array(places) / 12)
+    assert frames[0].image.shape == (HEIGHT, WIDTH, 3)
+    assert frames[0].image.dtype == np.uint8
+
+
+@pytest.mark.parametrize(
+    ("start", "stop", "wanted"),
+    [(0, 2, [0, 1]), (2, None, [2, 3]), (3, 9, [3]), (4, 9, []), (0, 0, [])],
+)
+def test_ranges(tmp_path: Path, start: int, stop: int | None, wanted: list[int]) -> None:
+    folder = write_folder(tmp_path / "v", [(f"{i:03d}.jpg", i) for i in range(4)])
+    frames = list(read_frames(folder, rate=10.0, start=start, stop=stop))
+    assert [frame.index for frame in frames] == wanted
+    assert [number_of(frame.image) for frame in frames] == wanted
+
+
+def test_frames_before_the_range_are_not_decoded_where_all_look_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = write_folder(tmp_path / "v", [(f"{i:03d}.jpg", i) for i in range(9)])
+    decoded: list[str] = []
+    original = frame_folder._upright
+
+    def watched(path: Path) -> Image.Image:
+        decoded.append(path.name)
+        return original(path)
+
+    monkeypatch.setattr(frame_folder, "_upright", watched)
+    seconds = frame_seconds(folder, rate=10.0)
+    assert seconds is not None
+    np.testing.assert_allclose(seconds, np.arange(9) / 10)
+    frames = list(read_frames(folder, rate=10.0, start=6, stop=8))
+    assert [(f.index, number_of(f.image), f.seconds) for f in frames] == [(6, 6, 0.6), (7, 7, 0.7)]
+    assert decoded == ["000.jpg", "006.jpg", "007.jpg"]  # the first, for the size
+
+
+def test_a_folder_with_a_damaged_file_is_decoded_from_its_first(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "v", [(f"{i:03d}.jpg", i) for i in range(6)])
+    content = (folder / "001.jpg").read_bytes()
+    (folder / "001.jpg").write_bytes(content[: len(content) // 2])
+    assert frame_seconds(folder, rate=10.0) is None
+    frames = list(read_frames(folder, rate=10.0, start=3))
+    assert [(frame.index, number_of(frame.image)) for frame in frames] == [(3, 4), (4, 5)]
+
+
+def test_a_first_file_that_only_looks_whole_does_not_shift_a_range(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "v", [(f"{i:03d}.jpg", i) for i in range(4)])
+    content = (folder / "000.jpg").read_bytes()
+    begin_of_scan = content.index(b"\xff\xda")
+    (folder / "000.jpg").write_bytes(content[:begin_of_scan] + b"\xff\xd9")
+    assert frame_seconds(folder, rate=10.0) is not None
+    frames = list(read_frames(folder, rate=10.0, start=1))
+    assert [(frame.index, number_of(frame.image)) for frame in frames] == [(1, 2), (2, 3)]
+
+
+def test_probe(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "v", [(f"{i:03d}.jpg", i) for i in range(4)])
+    info = probe(folder, rate=60.0)
+    assert (info.height, info.width, info.rate, info.header_frames) == (HEIGHT, WIDTH, 60.0, 4)
+    assert info.estimated_frames == 4
+
+
+def test_damaged_files_are_left_out_and_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = write_folder(tmp_path / "v", [(f"{i + 1}.jpg", i) for i in range(5)])
+    (folder / "2.jpg").write_bytes(b"no picture")
+    content = (folder / "4.jpg").read_bytes()
+    (folder / "4.jpg").write_bytes(content[: len(content) // 2])
+    frames = list(read_frames(folder, rate=10.0))
+    assert [number_of(frame.image) for frame in frames] == [0, 2, 4]
+    assert [frame.index for frame in frames] == [0, 1, 2]
+    np.testing.assert_allclose([frame.seconds for frame in frames], [0.0, 0.2, 0.4])
+    (record,) = caplog.records
+    assert "2 of 5 JPEGs left out, they cannot be decoded (2.jpg: " in record.getMessage()
+
+
+def test_pictures_are_upright_rgb_of_one_size(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "v", [("1.jpg", 5)])
+    rotated = Image.fromarray(np.rot90(numbered_image(6), -1))
+    exif = Image.Exif()
+    exif[0x0112] = 8  # shown a quarter turn counter-clockwise
+    rotated.save(folder / "2.jpg", quality=95, exif=exif)
+    Image.fromarray(numbered_image(7)[:, :, 0]).save(folder / "3.jpg")
+    Image.fromarray(numbered_image(9, height=64)).save(folder / "4.jpg")
+    frames = list(read_frames(folder, rate=10.0))
+    assert [number_of(frame.image) for frame in frames] == [5, 6, 7, 9]
+    assert {frame.image.shape for frame in frames} == {(HEIGHT, WIDTH, 3)}
+
+
+def test_folders_without_frames_are_told(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "1.jpg").write_bytes(b"no picture")
+    for name, message in [
+        ("empty", "empty: wanted a folder of JPEGs (*.jpg), found none in it"),
+        ("broken", "broken: none of 1 JPEGs can be decoded (1.jpg: "),
+    ]:
+        with pytest.raises(VideoDecodeError, match=re.escape(message)):
+            list(read_frames(tmp_path / name, rate=10.0))
+        with pytest.raises(VideoDecodeError, match=re.escape(message)):
+            probe(tmp_path / name, rate=10.0)
+
+
+def test_a_folder_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    for read in (
+        folder_seconds,
+        probe_folder,
+        estimate_folder,
+        lambda p, rate: [*read_folder(p, rate=rate)],
+    ):
+        with pytest.raises(VideoDecodeError, match=r"gone: the folder cannot be read \(No such"):
+            read(gone, rate=10.0)
+    for measure in (probe, frame_seconds, content_bytes, content_digest):
+        with pytest.raises(VideoDecodeError, match=r"cannot be read \(File name too long"):
+            measure(tmp_path / ("v" * 300))
+
+
+@pytest.mark.parametrize("rate", [None, 0.0, -1.0, float("nan"), float("inf")])
+def test_a_folder_needs_a_rate(tmp_path: Path, rate: float | None) -> None:
+    folder = write_folder(tmp_path / "v", [("1.jpg", 0)])
+    message = f"v: wanted the rate of a folder of frames in frames a second, found {rate}"
+    with pytest.raises(VideoDecodeError, match=message):
+        list(read_frames(folder, rate=rate))
+    with pytest.raises(VideoDecodeError, match=message):
+        probe(folder, rate=rate)
+
+
+@pytest.mark.real_data
+def test_real_folders(sample_data: Path) -> None:
+    epic = list(read_frames(sample_data / "epic" / "frames" / "P01" / "P01_01", rate=60.0))
+    assert len(epic) == 100
+    assert epic[0].image.shape == (256, 456, 3)
+    assert (epic[0].seconds, epic[99].seconds) == (0.0, 99 / 60)
+    sparse = list(read_frames(sample_data / "epic100" / "frames" / "P28" / "P28_101", rate=60.0))
+    assert [frame.seconds for frame in sparse] == [(79 + 5 * i) / 60 for i in range(8)]
+    info = probe(sample_data / "something" / "frames" / "151201", rate=12.0)
+    assert (info.header_frames, info.height) == (33, 240)

@@ -1,0 +1,100 @@
+"""Clips side by side."""
+
+import pickle
+from dataclasses import fields, replace
+
+import numpy as np
+import pytest
+import torch
+
+from shared.errors import ConfigError
+from stage2_train.clips.batch import ClipBatch, collate
+from stage2_train.clips.dataset import ClipDataset, ClipRequest, ClipSettings
+from stage2_train.clips.slots import SlotSettings
+
+SETTINGS = ClipSettings(
+    num_frames=4,
+    crop=(32, 48),
+    slots=SlotSettings(max_objects=3, background=True, mask_size=28, feature_cells=(2, 3)),
+    score_threshold=0.1,
+    num_activities=2,
+    multi_label=False,
+)
+
+
+@pytest.fixture
+def samples(tiny_world):
+    """A clip with four slots in use, and one with two."""
+    world = tiny_world
+    few = replace(SETTINGS, slots=replace(SETTINGS.slots, max_objects=1))
+    return [
+        ClipDataset(world.dataset.segments, world.clips(), world.detections(), settings)[
+            ClipRequest(number, epoch=0)
+        ]
+        for number, settings in ((0, SETTINGS), (1, few))
+    ]
+
+
+def test_fields(samples) -> None:
+    batch = collate(samples)
+    assert batch.ids == ("film/0-segment", "film/1-segment")
+    assert len(batch) == 2
+    assert batch.frames_BTCHW.shape == (2, 4, 3, 32, 48)
+    assert batch.frames_BTCHW.dtype == torch.uint8
+    assert batch.frames_BTCHW.flatten(0, 1).is_contiguous(memory_format=torch.channels_last)
+    np.testing.assert_array_equal(batch.frames_BTCHW[1, 2].permute(1, 2, 0), samples[1].frames[2])
+    assert batch.masks_BTKhw.shape == (2, 4, 4, 28, 28)
+    assert batch.coverage_BTKhw.shape == (2, 4, 4, 2, 3)
+    assert batch.boxes_BTK4.shape == (2, 4, 4, 4)
+    assert batch.class_scores_BTKS.shape == (2, 4, 4, 81)
+    assert batch.detector_labels_BTK.dtype == torch.int64
+    assert batch.labels.tolist() == [0, 1]
+    assert batch.labels.dtype == torch.int64
+
+
+def test_padding_is_zero_and_invalid(samples) -> None:
+    batch = collate(samples, num_slots=6)
+    assert batch.valid_BTK.shape == (2, 4, 6)
+    assert batch.valid_BTK[0, 0].tolist() == [True] * 4 + [False] * 2
+    assert batch.valid_BTK[1, 0].tolist() == [True] * 2 + [False] * 4
+    for name in ("masks_BTKhw", "coverage_BTKhw", "boxes_BTK4", "class_scores_BTKS"):
+        field = getattr(batch, name)
+        assert not field[~batch.valid_BTK].any()
+        assert field[batch.valid_BTK].any()
+    np.testing.assert_array_equal(batch.masks_BTKhw[1, :, :2], samples[1].slots.masks)
+
+
+def test_too_few_slots(samples) -> None:
+    with pytest.raises(ConfigError, match="at most 3 object slots, found 4"):
+        collate(samples, num_slots=3)
+
+
+def test_multi_label_vectors(samples) -> None:
+    vectors = [
+        replace(sample, label=np.array([1, 0, number], np.float32))
+        for number, sample in enumerate(samples)
+    ]
+    labels = collate(vectors).labels
+    assert labels.dtype == torch.float32
+    assert labels.tolist() == [[1, 0, 0], [1, 0, 1]]
+
+
+def test_network_inputs_are_the_same_tensors(samples) -> None:
+    batch = collate(samples)
+    inputs = batch.inputs()
+    for field in fields(inputs):
+        assert getattr(inputs, field.name) is getattr(batch, field.name)
+
+
+def test_to_moves_every_tensor(samples) -> None:
+    moved = collate(samples).to(torch.device("meta"))
+    tensors = [getattr(moved, field.name) for field in fields(ClipBatch) if field.name != "ids"]
+    assert all(tensor.device.type == "meta" for tensor in tensors)
+    assert moved.ids == ("film/0-segment", "film/1-segment")
+
+
+def test_survives_pickling(samples) -> None:
+    batch = collate(samples)
+    copy = pickle.loads(pickle.dumps(batch))
+    assert torch.equal(copy.masks_BTKhw, batch.masks_BTKhw)
+    assert copy.ids == batch.ids

@@ -1,0 +1,103 @@
+"""Changes on purpose: each does what it says and nothing else."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from stage2_train.clips.controls import (
+    Controls,
+    places_in_time,
+    with_boxes_as_masks,
+    with_mixed_classes,
+)
+from stage2_train.clips.dataset import ClipDataset, ClipRequest
+from stage2_train.clips.mask_pieces import coverage_of_pieces
+from stage2_train.clips.objects import objects_of_frames
+from stage2_train.model.config import NetworkConfig
+from stage2_train.runs.sources import Sources, clip_settings
+from stage2_train.training.recipe import DataRecipe, Recipe
+
+
+def test_orders() -> None:
+    draw = np.random.default_rng
+    assert places_in_time(4, "forward", draw(0)).tolist() == [0, 1, 2, 3]
+    assert places_in_time(4, "reversed", draw(0)).tolist() == [3, 2, 1, 0]
+    shuffled = [places_in_time(4, "shuffled", draw(seed)).tolist() for seed in range(40)]
+    assert all(sorted(order) == [0, 1, 2, 3] for order in shuffled)
+    assert len({tuple(order) for order in shuffled}) > 10
+
+
+@pytest.fixture
+def objects(tiny_world):
+    video = tiny_world.dataset.segments[0].video_id
+    return objects_of_frames([tiny_world.films[video].detections(2)])[0]
+
+
+def test_boxes_fill_their_masks(objects) -> None:
+    tilted = replace(objects, boxes=objects.boxes + np.float32([0.3, 0.2, -0.4, -0.1]))
+    found = with_boxes_as_masks(tilted)
+    assert len(found) == len(objects) > 1
+    grid = (objects.height, objects.width)
+    ours, theirs = np.zeros((2, len(objects), *grid), np.float32)
+    whole = (0.0, 0.0, float(objects.width), float(objects.height))
+    coverage_of_pieces(found.pieces, whole, out=ours)
+    coverage_of_pieces(objects.pieces, whole, out=theirs)  # of rectangles, which boxes are
+    np.testing.assert_array_equal(ours, theirs)
+
+
+def test_classes_are_dealt_out_anew(objects) -> None:
+    found = with_mixed_classes(objects, np.random.default_rng(1))
+    assert sorted(found.labels.tolist()) == sorted(objects.labels.tolist())
+    for label, scores in zip(found.labels, found.class_scores, strict=True):
+        row = objects.labels.tolist().index(label)
+        np.testing.assert_array_equal(scores, objects.class_scores[row])
+    assert found.pieces is objects.pieces
+    orders = {tuple(with_mixed_classes(objects, np.random.default_rng(s)).labels) for s in range(9)}
+    assert len(orders) > 1
+
+
+@pytest.mark.parametrize("request_", [ClipRequest(0, epoch=3), ClipRequest(0)])
+@pytest.mark.parametrize(
+    "controls",
+    [Controls(frame_order="reversed"), Controls(object_classes="shuffled")],
+    ids=["reversed", "classes"],
+)
+def test_a_control_leaves_the_other_draws_alone(controls, request_, tiny_world) -> None:
+    def clips(controls: Controls) -> ClipDataset:
+        recipe = Recipe(
+            model=NetworkConfig(num_activities=2),
+            data=DataRecipe(crop=(32, 48), score_threshold=0.1, controls=controls),
+        )
+        sources = Sources(
+            dataset=tiny_world.dataset, clips=tiny_world.clips(), detections=tiny_world.detections()
+        )
+        joined = sources.join("train")
+        assert clip_settings(recipe, tiny_world.dataset).controls == controls
+        return sources.clip_dataset(joined, recipe)
+
+    plain, changed = clips(Controls())[request_], clips(controls)[request_]
+    step = -1 if controls.frame_order == "reversed" else 1
+    np.testing.assert_array_equal(changed.frames, plain.frames[::step])
+    np.testing.assert_array_equal(changed.slots.masks, plain.slots.masks[::step])
+    again = clips(controls)[request_]
+    np.testing.assert_array_equal(again.slots.class_scores, changed.slots.class_scores)
+
+
+def test_pictures_that_nobody_looks_at_are_black(tiny_world) -> None:
+    def clips(**model) -> ClipDataset:
+        recipe = Recipe(
+            model=NetworkConfig(num_activities=2, **model),
+            data=DataRecipe(crop=(32, 48), score_threshold=0.1),
+        )
+        sources = Sources(
+            dataset=tiny_world.dataset, clips=tiny_world.clips(), detections=tiny_world.detections()
+        )
+        return sources.clip_dataset(sources.join("train"), recipe)
+
+    seen = clips()[ClipRequest(0, epoch=1)]
+    unseen = clips(heads="object", object_parts=("shape", "class"))[ClipRequest(0, epoch=1)]
+    assert seen.frames.any()
+    assert unseen.frames.shape == seen.frames.shape
+    assert not unseen.frames.any()
+    np.testing.assert_array_equal(unseen.slots.masks, seen.slots.masks)

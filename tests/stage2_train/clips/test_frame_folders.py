@@ -1,0 +1,174 @@
+"""Real folders of frames: from a manifest through the clip store and shards to batches.
+
+The written detections have one object a frame, whose left edge tells the number of the frame, so
+that a frame joined with the detections of another one is seen in its box.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from shared.manifests.load import load_dataset
+from shared.manifests.records import Dataset, Video
+from shared.masks import rle
+from shared.masks.detections import FrameDetections
+from shared.shards.reader import DetectionFolder
+from shared.shards.writer import ShardWriter
+from shared.video.read import content_bytes, content_digest, probe, read_frames
+from stage2_train.clips.batch import ClipBatch
+from stage2_train.clips.dataset import ClipDataset, ClipSettings
+from stage2_train.clips.join import JoinedSplit, join_split
+from stage2_train.clips.loader import LoaderSettings, evaluation_loader, training_loader
+from stage2_train.clips.sampling import centre_frames
+from stage2_train.clips.slots import SlotSettings
+from stage2_train.frames.job import ClipsRequest, make_clips
+from stage2_train.frames.reader import ClipStore
+from tests.stage2_train.conftest import DETECTOR
+
+FIRST_COLUMN = 100
+"""Left edge of the object of frame 0, inside of every crop."""
+CROP_LEFT = 16
+"""First column of the centred crop of 224 columns in a store of 256."""
+
+
+def numbered_object(index: int, *, height: int, width: int) -> FrameDetections:
+    """A rectangle of 40 x 60 pixels whose left edge tells the frame's place, `index`."""
+    left = FIRST_COLUMN + index
+    ones = np.ones((40, 60), np.bool_)
+    class_scores = np.zeros((1, 80), np.float16)
+    class_scores[0, 0] = 0.9
+    return FrameDetections(
+        height=height,
+        width=width,
+        boxes=np.array([[left, 60, left + 60, 100]], np.float32),
+        scores=np.array([0.9], np.float32),
+        labels=np.array([0], np.uint8),
+        class_scores=class_scores,
+        masks=(rle.encode_crop(ones, x=left, y=60, height=height, width=width),),
+    )
+
+
+def write_detections(path: Path, videos: tuple[Video, ...]) -> None:
+    """A shard with a numbered object in each frame of the videos."""
+    with ShardWriter(path, DETECTOR, class_scores=True) as writer:
+        for video in videos:
+            info = probe(video.path, rate=video.rate)
+            writer.begin_video(
+                video.id,
+                height=info.height,
+                width=info.width,
+                rate=info.rate,
+                header_frames=info.header_frames,
+                source_bytes=content_bytes(video.path),
+                source_digest=content_digest(video.path),
+            )
+            for frame in read_frames(video.path, rate=video.rate):
+                found = numbered_object(frame.index, height=info.height, width=info.width)
+                writer.add(frame.index, frame.seconds, found)
+            writer.end_video()
+
+
+def clips_of(
+    dataset: Dataset, manifest: str, data: Path, folder: Path, *, num_frames: int
+) -> tuple[JoinedSplit, ClipDataset]:
+    """The training segments that can be used, and their clips."""
+    make_clips(ClipsRequest(manifest=manifest, data_root=data, out=folder / "clips.h5"))
+    write_detections(folder / "shard-000000.zarr.zip", dataset.videos)
+    store, detections = ClipStore(folder / "clips.h5"), DetectionFolder(folder)
+    joined = join_split(dataset, "train", store, detections)
+    settings = ClipSettings(
+        num_frames=num_frames,
+        crop=(224, 224),
+        slots=SlotSettings(max_objects=3, background=True, mask_size=28, feature_cells=(14, 14)),
+        score_threshold=0.5,
+        num_activities=len(dataset.classes),
+        multi_label=False,
+    )
+    return joined, ClipDataset(joined.segments, store, detections, settings)
+
+
+def frame_numbers(boxes_T4: NDArray[np.float32], *, width: int) -> list[int]:
+    """The numbers that the left edges of the objects in the crop say."""
+    left_T = (boxes_T4[:, 0] + CROP_LEFT) * width / 256
+    return np.round(left_T - FIRST_COLUMN).astype(int).tolist()
+
+
+def shown(path: Path) -> NDArray[np.float32]:
+    """(224, 224, 3) the centre of a picture as the store rescales it, by another library."""
+    picture = Image.open(path).convert("RGB").resize((256, 256), Image.Resampling.BOX)
+    return np.asarray(picture, np.float32)[16:240, 16:240]
+
+
+def assert_shows(batch: ClipBatch, clip: int, frame: int, path: Path) -> None:
+    """Whether a frame of the batch is a picture, apart from rescaling and JPEG."""
+    image_HWC = batch.frames_BTCHW[clip, frame].permute(1, 2, 0).numpy().astype(np.float32)
+    assert np.abs(image_HWC - shown(path)).mean() < 4
+
+
+@pytest.mark.real_data
+def test_published_epic_frames(sample_data: Path, tmp_path: Path) -> None:
+    """Frames 1 to 100 of P01_01; segment 0 begins at 0.14 s, which is frame 10 at 60 a second."""
+    dataset = load_dataset("epic-frames", sample_data)
+    joined, clips = clips_of(dataset, "epic-frames", sample_data, tmp_path, num_frames=4)
+    assert [segment.id for segment in joined.segments] == ["0"]
+    assert {row.reason for row in joined.skipped} == {"its time range holds no frame of the video"}
+    assert len(joined.skipped) == 325
+    (batch,) = evaluation_loader(clips, LoaderSettings(batch_size=2))
+    assert batch.ids == ("0",)
+    assert [dataset.classes[label] for label in batch.labels.tolist()] == ["open"]
+    wanted_T = (9 + centre_frames(91, 4)).tolist()
+    assert frame_numbers(batch.boxes_BTK4[0, :, 0].numpy(), width=456) == wanted_T
+    for place, index in enumerate(wanted_T):
+        name = f"frame_{index + 1:010d}.jpg"
+        assert_shows(batch, 0, place, sample_data / "epic/frames/P01/P01_01" / name)
+
+
+@pytest.fixture
+def something_v1(sample_data: Path, tmp_path: Path) -> Path:
+    """A data root with the real folders as v1 is laid out; labels are made up, but real names."""
+    source = sample_data / "something"
+    folder = tmp_path / "data" / "something-v1"
+    folder.mkdir(parents=True)
+    (folder / "20bn-something-something-v1").symlink_to(source / "frames")
+    names = (source / "annotations" / "sthv1_label_map.txt").read_text()
+    (folder / "something-something-v1-labels.csv").write_text(names)
+    ids = sorted(path.name for path in (source / "frames").iterdir())
+    lines = [f"{name};{label}\n" for name, label in zip(ids, names.splitlines(), strict=False)]
+    (folder / "something-something-v1-train.csv").write_text("".join(lines))
+    (folder / "something-something-v1-validation.csv").write_text("")
+    return folder.parent
+
+
+@pytest.mark.real_data
+def test_published_something_folders(something_v1: Path, tmp_path: Path) -> None:
+    dataset = load_dataset("something-v1", something_v1)
+    assert len(dataset.videos) == 7
+    joined, clips = clips_of(dataset, "something-v1", something_v1, tmp_path, num_frames=8)
+    assert len(joined.segments) == 7
+    (batch,) = evaluation_loader(clips, LoaderSettings(batch_size=7))
+    assert batch.ids == tuple(video.id for video in dataset.videos)
+    assert batch.labels.tolist() == list(range(7))
+    for clip, video in enumerate(dataset.videos):
+        files = sorted(video.path.glob("*.jpg"))
+        with Image.open(files[0]) as picture:
+            width = picture.width
+        wanted_T = centre_frames(len(files), 8).tolist()
+        assert frame_numbers(batch.boxes_BTK4[clip, :, 0].numpy(), width=width) == wanted_T
+        assert_shows(batch, clip, 5, files[wanted_T[5]])
+
+
+@pytest.mark.real_data
+def test_training_draws_go_through_folders_too(something_v1: Path, tmp_path: Path) -> None:
+    """Each of the parts of a folder gives one frame, and its object, in order."""
+    dataset = load_dataset("something-v1", something_v1)
+    _, clips = clips_of(dataset, "something-v1", something_v1, tmp_path, num_frames=8)
+    num_frames = {video.id: len(list(video.path.glob("*.jpg"))) for video in dataset.videos}
+    batches = list(training_loader(clips, LoaderSettings(batch_size=7), epochs=range(2)))
+    assert [sorted(batch.ids) for batch in batches] == [sorted(num_frames)] * 2
+    for batch in batches:
+        for clip, name in enumerate(batch.ids):
+            columns_T = batch.boxes_BTK4[clip, :, 0, 0].numpy()
+            assert (np.diff(columns_T) > 0).all(), (name, num_frames[name])

@@ -1,0 +1,150 @@
+"""The order of clips, and that it depends on neither workers nor processes nor resuming."""
+
+import os
+from dataclasses import fields, replace
+from multiprocessing import get_context
+
+import pytest
+import torch
+
+from shared.errors import ConfigError
+from stage2_train.clips.batch import ClipBatch, collate
+from stage2_train.clips.dataset import ClipDataset, ClipRequest, ClipSettings
+from stage2_train.clips.loader import (
+    LoaderSettings,
+    evaluation_loader,
+    num_training_batches,
+    training_loader,
+)
+from stage2_train.clips.slots import SlotSettings
+
+SETTINGS = ClipSettings(
+    num_frames=2,
+    crop=(32, 48),
+    slots=SlotSettings(max_objects=2, background=True, mask_size=4, feature_cells=(2, 3)),
+    score_threshold=0.1,
+    num_activities=2,
+    multi_label=False,
+)
+THREE = LoaderSettings(batch_size=3)
+
+
+@pytest.fixture
+def dataset(tiny_world) -> ClipDataset:
+    """Clips of twelve segments."""
+    world = tiny_world
+    return ClipDataset(world.dataset.segments, world.clips(), world.detections(), SETTINGS)
+
+
+def ids_of(batches) -> list[tuple[str, ...]]:
+    """Ids of each batch."""
+    return [batch.ids for batch in batches]
+
+
+def equal(one: ClipBatch, other: ClipBatch) -> bool:
+    """Whether two batches are the same."""
+    names = [field.name for field in fields(ClipBatch) if field.name != "ids"]
+    return one.ids == other.ids and all(
+        torch.equal(getattr(one, name), getattr(other, name)) for name in names
+    )
+
+
+def test_every_epoch_has_every_segment_in_a_new_order(dataset) -> None:
+    batches = ids_of(training_loader(dataset, THREE, epochs=range(2)))
+    assert [len(ids) for ids in batches] == [3] * 8
+    first, second = ([name for ids in half for name in ids] for half in (batches[:4], batches[4:]))
+    assert sorted(first) == sorted(second) == sorted(row.id for row in dataset.segments)
+    assert first != second
+    assert first != [row.id for row in dataset.segments]
+
+
+def test_incomplete_batches_are_left_out(dataset) -> None:
+    five = LoaderSettings(batch_size=5)
+    assert num_training_batches(12, five) == 2
+    assert [len(ids) for ids in ids_of(training_loader(dataset, five, epochs=range(1)))] == [5, 5]
+    many = LoaderSettings(batch_size=50)
+    assert num_training_batches(12, many) == 1
+    assert [len(ids) for ids in ids_of(training_loader(dataset, many, epochs=range(1)))] == [12]
+
+
+def test_resuming_gives_the_rest(dataset) -> None:
+    whole = list(training_loader(dataset, THREE, epochs=range(3)))
+    rest = list(training_loader(dataset, THREE, epochs=range(1, 3), first_batch=2))
+    assert len(rest) == 6
+    assert all(equal(one, other) for one, other in zip(whole[6:], rest, strict=True))
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("rank", [0, 1])
+def test_resuming_in_the_middle_of_an_epoch_of_several_processes(dataset, workers, rank) -> None:
+    settings = LoaderSettings(batch_size=2, rank=rank, world_size=2)
+    whole = list(training_loader(dataset, settings, epochs=range(5, 7)))
+    helped = replace(settings, workers=workers)
+    rest = list(training_loader(dataset, helped, epochs=range(5, 7), first_batch=1))
+    assert len(whole) == len(rest) + 1 == 6
+    assert all(equal(one, other) for one, other in zip(whole[1:], rest, strict=True))
+
+
+def test_workers_change_nothing(dataset) -> None:
+    alone = list(training_loader(dataset, THREE, epochs=range(2)))
+    helped = list(training_loader(dataset, replace(THREE, workers=2), epochs=range(2)))
+    assert all(equal(one, other) for one, other in zip(alone, helped, strict=True))
+
+
+def test_processes_share_a_global_batch(dataset) -> None:
+    whole = ids_of(training_loader(dataset, LoaderSettings(batch_size=4), epochs=range(1)))
+    parts = [
+        ids_of(
+            training_loader(
+                dataset, LoaderSettings(batch_size=2, rank=rank, world_size=2), epochs=range(1)
+            )
+        )
+        for rank in range(2)
+    ]
+    assert [one + other for one, other in zip(*parts, strict=True)] == whole
+
+
+def test_too_few_segments_for_the_processes() -> None:
+    with pytest.raises(ConfigError, match="at least 32 segments for 2 processes of batch size 16"):
+        num_training_batches(31, LoaderSettings(batch_size=16, world_size=2))
+
+
+def test_evaluation_is_in_order_and_complete(dataset) -> None:
+    names = [row.id for row in dataset.segments]
+    batches = ids_of(evaluation_loader(dataset, LoaderSettings(batch_size=5)))
+    assert [len(ids) for ids in batches] == [5, 5, 2]
+    assert [name for ids in batches for name in ids] == names
+    second = LoaderSettings(batch_size=5, rank=1, world_size=5)
+    own = [name for ids in ids_of(evaluation_loader(dataset, second)) for name in ids]
+    assert own == names[1::5]
+
+
+@pytest.mark.parametrize("world_size", [1, 2, 5, 12, 15])
+def test_evaluation_takes_every_segment_once_whatever_the_number_of_processes(
+    dataset, world_size
+) -> None:
+    names: list[str] = []
+    for rank in range(world_size):
+        settings = LoaderSettings(batch_size=2, rank=rank, world_size=world_size)
+        names += [name for ids in ids_of(evaluation_loader(dataset, settings)) for name in ids]
+    assert sorted(names) == sorted(row.id for row in dataset.segments)
+
+
+def _clip(dataset: ClipDataset, request: ClipRequest) -> tuple[int, ClipBatch]:
+    return os.getpid(), collate([dataset[request]])
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_handles_are_opened_anew_in_each_process(dataset, method) -> None:
+    requests = [ClipRequest(segment, epoch=1) for segment in range(12)] * 2
+    expected = [_clip(dataset, request)[1] for request in requests]  # everything is open here
+    with get_context(method).Pool(1 if method == "spawn" else 2) as pool:
+        found = pool.starmap(_clip, [(dataset, request) for request in requests], chunksize=1)
+    assert os.getpid() not in {process for process, _ in found}
+    assert all(equal(one, other) for (_, one), other in zip(found, expected, strict=True))
+
+
+def test_evaluation_clips_differ(dataset) -> None:
+    first, second = (next(iter(evaluation_loader(dataset, THREE, clip=clip))) for clip in range(2))
+    assert first.ids == second.ids
+    assert not torch.equal(first.frames_BTCHW, second.frames_BTCHW)

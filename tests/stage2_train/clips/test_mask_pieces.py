@@ -1,0 +1,146 @@
+"""Coverage of many masks at once against loops, and unions of masks."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.errors import ShardFormatError
+from shared.masks import rle
+from stage2_train.clips.mask_pieces import (
+    concatenated,
+    coverage_of_pieces,
+    pieces_of_masks,
+    reaches_window,
+    unions,
+)
+from tests.reference.coverage import coverage as covered_share
+
+FLOAT32_POSITIONS = 1e-5  # areas of cells made from float32 positions on small grids
+
+
+def pieces_of(masks: list[np.ndarray]):
+    """Pieces of drawn masks."""
+    return pieces_of_masks(tuple(rle.encode(mask) for mask in masks), height=masks[0].shape[0])
+
+
+def coverage(pieces, window, num_masks, cells) -> np.ndarray:
+    """Coverage in a new array."""
+    out = np.zeros((num_masks, *cells), np.float32)
+    coverage_of_pieces(pieces, window, out=out)
+    return out
+
+
+def drawn(picture: str) -> np.ndarray:
+    """A mask from rows of # and ."""
+    return np.array([[character == "#" for character in row] for row in picture.split()])
+
+
+def test_pieces_of_a_picture() -> None:
+    pieces = pieces_of([drawn(".#.. ##.. .#.# ...#")])
+    rows = zip(pieces.column_R, pieces.top_R, pieces.bottom_R, strict=True)
+    assert [tuple(map(int, row)) for row in rows] == [(0, 1, 2), (1, 0, 3), (3, 2, 4)]
+
+
+def test_a_run_over_the_foot_of_a_column_is_cut() -> None:
+    pieces = pieces_of([drawn("..# .## ###"), drawn("### ### ###")])
+    rows = zip(pieces.owner_R, pieces.column_R, pieces.top_R, pieces.bottom_R, strict=True)
+    assert [tuple(map(int, row)) for row in rows] == [
+        (0, 0, 2, 3),
+        (0, 1, 1, 3),
+        (0, 2, 0, 3),
+        (1, 0, 0, 3),
+        (1, 1, 0, 3),
+        (1, 2, 0, 3),
+    ]
+
+
+def test_quarter_cells() -> None:
+    pieces = pieces_of([drawn("##.. ##.. .... ...#")])
+    np.testing.assert_allclose(
+        coverage(pieces, (0, 0, 4, 4), 1, (2, 2))[0], [[1, 0], [0, 0.25]], atol=FLOAT32_POSITIONS
+    )
+    np.testing.assert_allclose(
+        coverage(pieces, (0.5, 0.5, 2.5, 2.5), 1, (1, 2))[0],
+        [[0.75, 0.375]],
+        atol=FLOAT32_POSITIONS,
+    )
+
+
+def test_masks_may_come_in_any_order() -> None:
+    masks = [drawn("##.. .... .... ...."), drawn(".... .... ..## ..##")]
+    first, second = (pieces_of([mask]) for mask in masks)
+    both = concatenated([second.owned_by(second.owner_R + 2), first])
+    cover_Nhw = coverage(both, (0, 0, 4, 4), 3, (2, 2))
+    expected = [[[0.5, 0], [0, 0]], [[0, 0], [0, 0]], [[0, 0], [0, 1]]]
+    np.testing.assert_allclose(cover_Nhw, expected, atol=FLOAT32_POSITIONS)
+
+
+masks_strategy = st.tuples(
+    st.integers(1, 9), st.integers(1, 9), st.integers(1, 4), st.integers(0, 10**6)
+)
+
+
+@given(
+    shape=masks_strategy,
+    cells=st.tuples(st.integers(1, 4), st.integers(1, 4)),
+    corner=st.tuples(st.floats(-2, 4), st.floats(-2, 4)),
+    size=st.tuples(st.floats(0.5, 9), st.floats(0.5, 9)),
+)
+def test_equals_loops(shape, cells, corner, size) -> None:
+    height, width, num_masks, seed = shape
+    rng = np.random.default_rng(seed)
+    masks = [rng.random((height, width)) < rng.choice([0, 0.3, 0.8, 1]) for _ in range(num_masks)]
+    window = (corner[0], corner[1], corner[0] + size[0], corner[1] + size[1])
+    cover_Nhw = coverage(pieces_of(masks), window, num_masks, cells)
+    for mask, cover_hw in zip(masks, cover_Nhw, strict=True):
+        expected = covered_share(mask, window=window, cells=cells)
+        np.testing.assert_allclose(cover_hw, expected, atol=FLOAT32_POSITIONS)
+
+
+@given(shape=masks_strategy)
+def test_union_is_exact(shape) -> None:
+    height, width, num_masks, seed = shape
+    rng = np.random.default_rng(seed)
+    masks = [rng.random((height, width)) < rng.choice([0, 0.4, 0.9]) for _ in range(num_masks)]
+    pieces = pieces_of(masks)
+    groups = rng.integers(0, 2, num_masks).astype(np.int32)
+    joined = unions(pieces.owned_by(groups[pieces.owner_R]), height=height)
+    assert (np.diff(joined.owner_R) >= 0).all()
+    found = np.zeros((2, height, width), int)
+    for owner, column, top, bottom in zip(
+        joined.owner_R, joined.column_R, joined.top_R, joined.bottom_R, strict=True
+    ):
+        found[owner, top:bottom, column] += 1
+    expected = np.zeros((2, height, width), bool)
+    for mask, group in zip(masks, groups, strict=True):
+        expected[group] |= mask
+    np.testing.assert_array_equal(found, expected)
+
+
+@given(shape=masks_strategy, corner=st.tuples(st.floats(-2, 8), st.floats(-2, 8)))
+def test_reaching_is_covering(shape, corner) -> None:
+    height, width, num_masks, seed = shape
+    rng = np.random.default_rng(seed)
+    masks = [rng.random((height, width)) < 0.2 for _ in range(num_masks)]
+    window = (corner[0], corner[1], corner[0] + 2, corner[1] + 2)
+    pieces = pieces_of(masks)
+    reached = np.bincount(pieces.owner_R[reaches_window(pieces, window)], minlength=num_masks) > 0
+    expected = [covered_share(mask, window=window, cells=(1, 1)).item() > 0 for mask in masks]
+    assert reached.tolist() == expected
+
+
+def test_no_masks_and_empty_masks() -> None:
+    none = pieces_of_masks((), height=5)
+    assert len(none) == 0
+    assert len(unions(none, height=5)) == 0
+    empty = pieces_of([np.zeros((3, 3), bool)])
+    assert len(empty) == 0
+    assert coverage(empty, (0, 0, 3, 3), 2, (2, 2)).tolist() == np.zeros((2, 2, 2)).tolist()
+    both = concatenated([none, pieces_of([np.ones((3, 3), bool)])])
+    assert len(both) == 3
+
+
+def test_malformed_mask() -> None:
+    with pytest.raises(ShardFormatError, match="RLE"):
+        pieces_of_masks((b"",), height=3)

@@ -1,0 +1,156 @@
+"""Videos of any rate against detections at 30 frames a second, as the authors' masks are.
+
+The film is white from its left edge up to a column that grows with time; the detection of frame t,
+at t / 30 s, covers exactly the columns that are white then. So a clip shows whether its frames and
+its objects are of the same time.
+"""
+
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from shared.errors import JoinError
+from shared.manifests.records import Segment
+from shared.masks import rle
+from shared.masks.detections import FrameDetections
+from shared.shards.reader import DetectionFolder
+from shared.shards.writer import ShardWriter
+from shared.video.frame import Frame
+from shared.video.read import read_frames
+from stage2_train.clips.dataset import ClipDataset, ClipRequest, ClipSettings
+from stage2_train.clips.slots import SlotSettings
+from stage2_train.frames.merge import merge, read_contents
+from stage2_train.frames.parts import write_frames
+from stage2_train.frames.reader import ClipStore
+from stage2_train.frames.schema import StoreSettings
+from tests.stage2_train.conftest import DETECTOR
+
+HEIGHT, WIDTH = 32, 256
+DURATION = 2.0
+COLUMNS_PER_SECOND = 100
+"""How fast the white grows; a film of two seconds fits."""
+MASK_RATE = 30
+STORED = StoreSettings(height=HEIGHT, width=WIDTH, jpeg_quality=95)
+SETTINGS = ClipSettings(
+    num_frames=6,
+    crop=(HEIGHT, WIDTH),
+    slots=SlotSettings(max_objects=1, background=False, mask_size=28, feature_cells=(2, 16)),
+    score_threshold=0.5,
+    num_activities=1,
+    multi_label=False,
+)
+SEGMENT = Segment(id="film", video_id="film", split="train", labels=(0,))
+RATES = [
+    Fraction(15),
+    Fraction(23),
+    Fraction(24000, 1001),
+    Fraction(29),
+    Fraction(30000, 1001),
+    Fraction(30),
+    Fraction(48000, 1001),
+    Fraction(60000, 1001),
+    Fraction(90),
+]
+
+
+def white_columns(seconds: float) -> int:
+    return min(20 + round(COLUMNS_PER_SECOND * seconds), WIDTH)
+
+
+def image(seconds: float) -> np.ndarray:
+    picture = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+    picture[:, : white_columns(seconds)] = 255
+    return picture
+
+
+def detection(seconds: float) -> FrameDetections:
+    columns = white_columns(seconds)
+    ones = np.ones((HEIGHT, columns), np.bool_)
+    class_scores = np.zeros((1, 80), np.float16)
+    class_scores[0, 0] = 0.9
+    return FrameDetections(
+        height=HEIGHT,
+        width=WIDTH,
+        boxes=np.array([[0, 0, columns, HEIGHT]], np.float32),
+        scores=np.array([0.9], np.float32),
+        labels=np.zeros(1, np.uint8),
+        class_scores=class_scores,
+        masks=(rle.encode_crop(ones, x=0, y=0, height=HEIGHT, width=WIDTH),),
+    )
+
+
+def clips_of(folder: Path, rate: Fraction, *, num_masks: int | None = None) -> ClipDataset:
+    """A film of two seconds at `rate`, and detections at 30 a second over the same time."""
+    seconds = [float(place / rate) for place in range(int(DURATION * rate))]
+    frames = (Frame(index=i, seconds=s, image=image(s)) for i, s in enumerate(seconds))
+    write_frames(
+        folder / "part.h5", frames, video_id="film", source_digest="sha256:1", settings=STORED
+    )
+    merge(folder / "clips.h5", settings=STORED, videos=read_contents(folder / "part.h5").videos)
+    with ShardWriter(folder / "shard-000000.zarr.zip", DETECTOR, class_scores=True) as writer:
+        writer.begin_video(
+            "film",
+            height=HEIGHT,
+            width=WIDTH,
+            rate=MASK_RATE,
+            header_frames=None,
+            source_bytes=1,
+            source_digest="sha256:1",
+        )
+        for frame in range(num_masks or int(DURATION * MASK_RATE)):
+            writer.add(frame, frame / MASK_RATE, detection(frame / MASK_RATE))
+        writer.end_video()
+    store, detections = ClipStore(folder / "clips.h5"), DetectionFolder(folder)
+    return ClipDataset([SEGMENT], store, detections, SETTINGS)
+
+
+@pytest.mark.parametrize("rate", RATES, ids=lambda rate: f"{float(rate):.2f}")
+def test_frames_and_objects_are_of_the_same_time(tmp_path: Path, rate: Fraction) -> None:
+    """The object ends where the white ends, but for half a detection interval and a pixel."""
+    clips = clips_of(tmp_path, rate)
+    requests = [
+        ClipRequest(0),
+        ClipRequest(0, clip=1),
+        *(ClipRequest(0, epoch=e) for e in range(4)),
+    ]
+    half_interval_columns = COLUMNS_PER_SECOND / MASK_RATE / 2
+    for request in requests:
+        sample = clips[request]
+        white_T = (sample.frames[:, HEIGHT // 2, :, 0] > 127).sum(axis=1)
+        object_T = sample.slots.boxes[:, 0, 2]
+        assert np.abs(object_T - white_T).max() <= half_interval_columns + 1
+        covered_T = sample.slots.coverage[:, 0].mean(axis=(1, 2)) * WIDTH
+        np.testing.assert_allclose(covered_T, object_T, atol=0.01)
+
+
+def test_detections_that_end_too_early_are_refused(tmp_path: Path) -> None:
+    clips = clips_of(tmp_path, Fraction(29), num_masks=40)
+    with pytest.raises(JoinError) as caught:
+        clips[ClipRequest(0)]
+    message = str(caught.value)
+    assert "video 'film': wanted a detection frame within 0.0167 s of 1.4483 s" in message
+    assert "the nearest is at 1.3000 s" in message
+    early = Segment(id="e", video_id="film", split="train", labels=(0,), stop_seconds=1.3)
+    clips.segments = (early,)
+    assert clips[ClipRequest(0)].id == "e"
+
+
+@pytest.mark.real_data
+@pytest.mark.parametrize(
+    ("clip", "num_frames", "num_masks"),
+    [("o/5/E/v_vAqaXZuAO5E/075", 741, 741), ("o/p/Y/v_7Tsrimk7opY/052", 92, 95)],
+)
+def test_published_pair_of_vlog(
+    sample_data: Path, tmp_path: Path, clip: str, num_frames: int, num_masks: int
+) -> None:
+    """Every frame of the real clips, of 30 and of 29 frames a second, has a mask frame near it."""
+    path = sample_data / "vlog" / "videos" / clip / "clip.mp4"
+    seconds_F = np.array([frame.seconds for frame in read_frames(path)])
+    assert len(seconds_F) == num_frames
+    clips_of(tmp_path, Fraction(30), num_masks=num_masks)
+    rows_F = DetectionFolder(tmp_path).video("film").nearest_rows(seconds_F)
+    assert (np.diff(rows_F) >= 1).all()
+    assert np.abs(rows_F / MASK_RATE - seconds_F).max() <= 0.5 / MASK_RATE
+    assert rows_F[-1] >= num_masks - 2

@@ -1,0 +1,135 @@
+"""Which frames make a clip."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stage2_train.clips.sampling import (
+    centre_frames,
+    clip_generator,
+    frames_between,
+    random_frames,
+)
+
+
+@pytest.mark.parametrize(
+    ("num_frames", "num_parts", "expected"),
+    [
+        (10, 4, [0, 3, 5, 8]),
+        (8, 4, [0, 2, 4, 6]),
+        (4, 4, [0, 1, 2, 3]),
+        (7, 1, [3]),
+        (1, 1, [0]),
+        (2, 4, [0, 0, 1, 1]),
+        (3, 4, [0, 1, 1, 2]),
+        (1, 3, [0, 0, 0]),
+    ],
+)
+def test_centres(num_frames, num_parts, expected) -> None:
+    assert centre_frames(num_frames, num_parts).tolist() == expected
+
+
+@given(num_frames=st.integers(1, 60), num_parts=st.integers(1, 12), seed=st.integers(0, 99))
+def test_each_part_gives_one_frame(num_frames, num_parts, seed) -> None:
+    drawn = random_frames(num_frames, num_parts, np.random.default_rng(seed))
+    assert len(drawn) == num_parts
+    assert (np.diff(drawn) >= 0).all()
+    if num_frames < num_parts:
+        assert drawn.tolist() == centre_frames(num_frames, num_parts).tolist()
+        assert set(drawn.tolist()) == set(range(num_frames))
+        return
+    for part, frame in enumerate(drawn.tolist()):
+        assert part * num_frames // num_parts <= frame < (part + 1) * num_frames // num_parts
+
+
+@given(num_frames=st.integers(1, 400), num_parts=st.integers(1, 40))
+def test_centres_lie_in_the_middle_of_equal_parts(num_frames, num_parts) -> None:
+    """Against the definition in exact numbers: part i is [i F / L, (i + 1) F / L), rounded down."""
+    centres = centre_frames(num_frames, num_parts).tolist()
+    assert len(centres) == num_parts
+    assert centres == sorted(centres)
+    if num_frames < num_parts:
+        assert set(centres) == set(range(num_frames))
+        repeats = np.bincount(centres)
+        assert repeats.max() - repeats.min() <= 1
+        return
+    for part, centre in enumerate(centres):
+        first = part * num_frames // num_parts
+        end = (part + 1) * num_frames // num_parts
+        assert end - first in (num_frames // num_parts, num_frames // num_parts + 1)
+        before, after = centre - first, end - 1 - centre
+        assert before in (after, after - 1)
+
+
+@given(num_frames=st.integers(1, 30), seed=st.integers(0, 99))
+def test_one_part_is_the_whole_segment(num_frames, seed) -> None:
+    (centre,) = centre_frames(num_frames, 1).tolist()
+    assert centre == (num_frames - 1) // 2
+    (drawn,) = random_frames(num_frames, 1, np.random.default_rng(seed)).tolist()
+    assert 0 <= drawn < num_frames
+
+
+def test_every_frame_of_a_part_is_drawn_equally_often() -> None:
+    generator = np.random.default_rng(0)
+    drawn_NL = np.array([random_frames(10, 4, generator) for _ in range(4000)])
+    for part, frames in enumerate([(0, 1), (2, 3, 4), (5, 6), (7, 8, 9)]):
+        counts = np.bincount(drawn_NL[:, part], minlength=10)
+        expected = 4000 / len(frames)
+        assert counts.sum() == counts[list(frames)].sum()
+        # Seven standard deviations of a binomial count: never by chance, and the seed is fixed.
+        assert np.abs(counts[list(frames)] - expected).max() < 7 * (expected / 2) ** 0.5
+
+
+@pytest.mark.parametrize(
+    ("start", "stop", "expected"),
+    [
+        (None, None, (0, 5)),
+        (0.1, None, (1, 5)),
+        (0.1, 0.3, (1, 3)),  # the frame at 0.3 belongs to what follows
+        (0.11, 0.19, (2, 2)),
+        (None, 0.05, (0, 1)),
+        (9.0, None, (5, 5)),
+        (0.3, 0.1, (3, 3)),
+    ],
+)
+def test_frames_of_a_time_range(start, stop, expected) -> None:
+    seconds = np.array([0.0, 0.1, 0.2, 0.3, 0.4])
+    assert frames_between(seconds, start, stop) == expected
+
+
+def test_test_clips_depend_on_segment_and_number_alone() -> None:
+    def draws(name: str, clip: int) -> list[int]:
+        return clip_generator(name, clip).integers(1000, size=4).tolist()
+
+    assert draws("a", 1) == draws("a", 1)
+    assert len({tuple(draws(name, clip)) for name in "ab" for clip in (1, 2)}) == 4
+    assert draws("P01_01_0", 1) == [319, 315, 683, 320]
+
+
+@given(
+    ticks=st.lists(st.integers(0, 200), max_size=30, unique=True).map(sorted),
+    start=st.none() | st.integers(-10, 210),
+    stop=st.none() | st.integers(-10, 210),
+)
+def test_time_ranges_equal_a_loop(ticks, start, stop) -> None:
+    """Frames of clips (no range), of segments and of folders with gaps alike."""
+    seconds = np.array(ticks, np.float64) / 60
+    first, last = frames_between(
+        seconds, None if start is None else start / 60, None if stop is None else stop / 60
+    )
+    inside = [
+        frame
+        for frame, tick in enumerate(ticks)
+        if (start is None or tick >= start) and (stop is None or tick < stop)
+    ]
+    assert list(range(first, last)) == inside
+
+
+def test_ten_test_clips_of_a_segment_are_ten_and_always_the_same() -> None:
+    def clips(name: str) -> list[list[int]]:
+        return [random_frames(120, 8, clip_generator(name, clip)).tolist() for clip in range(1, 11)]
+
+    assert clips("17") == clips("17")
+    assert len({tuple(clip) for clip in clips("17")}) == 10
+    assert clips("17") != clips("18")

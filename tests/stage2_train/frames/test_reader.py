@@ -1,0 +1,147 @@
+"""Reading the clip store, in this process and in others."""
+
+import os
+import pickle
+from multiprocessing import get_context
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from shared.errors import ClipStoreError
+from stage2_train.clips.transforms import CropWindow
+from stage2_train.frames import reader
+from stage2_train.frames.reader import ClipStore
+
+JPEG_ERROR = 12  # mean brightness levels lost at the borders of saturated rectangles
+
+
+def test_frames_come_back_in_the_order_asked_for(tiny_world) -> None:
+    frames = tiny_world.clips().frames("film/3")
+    assert len(frames) == 8
+    np.testing.assert_array_equal(frames.seconds, np.arange(8) / 10)
+    images = frames.read(np.array([5, 0, 5]))
+    assert images.shape == (3, 48, 72, 3)
+    assert images.dtype == np.uint8
+    np.testing.assert_array_equal(images[0], images[2])
+    np.testing.assert_array_equal(images[1], frames.read(np.array([0]))[0])
+    assert (images[0] != images[1]).any()
+
+
+def test_pixels_are_those_that_were_written(tiny_world) -> None:
+    film = tiny_world.films["film/3"]
+    image = tiny_world.clips().frames("film/3").read(np.array([2]))[0]
+    rows, columns = (np.arange(48) * 60 // 48, np.arange(72) * 80 // 72)
+    expected = film.image(2)[rows][:, columns].astype(int)
+    assert np.abs(image.astype(int) - expected).mean() < JPEG_ERROR
+
+
+def test_only_a_window_is_read(tiny_world) -> None:
+    frames = tiny_world.clips().frames("film/3")
+    window = CropWindow(x=7, y=3, height=20, width=31, stored_height=48, stored_width=72)
+    chosen = np.array([6, 1])
+    np.testing.assert_array_equal(
+        frames.read(chosen, window), frames.read(chosen)[:, 3:23, 7:38], strict=True
+    )
+
+
+def test_picture_of_another_size_is_damaged_even_where_only_a_window_is_read(
+    tiny_world, monkeypatch
+) -> None:
+    monkeypatch.setattr(reader, "decode_jpeg", lambda _: np.zeros((50, 80, 3), np.uint8))
+    window = CropWindow(x=0, y=0, height=20, width=31, stored_height=48, stored_width=72)
+    for part in (None, window):
+        with pytest.raises(ClipStoreError, match="frame 1 is damaged"):
+            tiny_world.clips().frames("film/3").read(np.array([1]), part)
+
+
+def test_no_frames_asked_for(tiny_world) -> None:
+    images = tiny_world.clips().frames("film/3").read(np.zeros(0, np.int64))
+    assert images.shape == (0, 48, 72, 3)
+
+
+def test_frame_that_does_not_exist(tiny_world) -> None:
+    frames = tiny_world.clips().frames("film/3")
+    for wrong in (8, -1):
+        with pytest.raises(ClipStoreError, match=f"film/3: wanted frame {wrong}, .* 8 frames"):
+            frames.read(np.array([wrong]))
+
+
+def test_video_that_is_not_there(tiny_world) -> None:
+    store = tiny_world.clips()
+    assert "film/3" in store
+    assert "film/99" not in store
+    with pytest.raises(ClipStoreError, match="wanted video film/99, the store has 12 others"):
+        store.frames("film/99")
+
+
+def test_no_store(tmp_path: Path) -> None:
+    with pytest.raises(ClipStoreError, match=r"no\.h5: there is no clip store; run `orn clips`"):
+        ClipStore(tmp_path / "no.h5")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("format", "else", r"wanted a clip store \(format 'orn-clips'\), found format 'else'"),
+        ("format_version", 1, "wanted clip store version 2, found 1"),
+    ],
+)
+def test_other_format(tiny_world, tmp_path, name, value, message) -> None:
+    path = tmp_path / "other.h5"
+    path.write_bytes(tiny_world.store_path.read_bytes())
+    with h5py.File(path, "a") as file:
+        file.attrs[name] = value
+    with pytest.raises(ClipStoreError, match=message):
+        ClipStore(path)
+
+
+def test_truncated_store(tiny_world, tmp_path) -> None:
+    path = tmp_path / "short.h5"
+    content = tiny_world.store_path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+    with pytest.raises(ClipStoreError, match=r"short\.h5: cannot be read as a clip store"):
+        ClipStore(path)
+
+
+def test_damaged_frame_is_named(tiny_world, tmp_path) -> None:
+    path = tmp_path / "damaged.h5"
+    path.write_bytes(tiny_world.store_path.read_bytes())
+    with h5py.File(path, "a") as file:
+        start, stop = file["jpeg_offsets"][1:3]
+        file["jpeg"][start:stop] = 0
+    frames = ClipStore(path).frames("film/0")
+    frames.read(np.array([0, 2]))
+    with pytest.raises(ClipStoreError, match="film/0: frame 1 is damaged"):
+        frames.read(np.array([1]))
+
+
+def test_a_copy_by_pickle_opens_for_itself(tiny_world) -> None:
+    store = tiny_world.clips()
+    image = store.frames("film/1").read(np.array([3]))
+    data = pickle.dumps(store)
+    assert len(data) < 1000
+    copy = pickle.loads(data)
+    np.testing.assert_array_equal(copy.frames("film/1").read(np.array([3])), image)
+
+
+def test_times_that_are_stored(tiny_world) -> None:
+    frames = tiny_world.clips().frames("film/1")
+    assert frames.covers(None, None)
+    assert not frames.is_empty(0.3, 0.31)
+    assert frames.is_empty(0.31, 0.4)
+    assert frames.is_empty(0.8, None)
+
+
+def _sums(store: ClipStore, name: str) -> tuple[int, int]:
+    return os.getpid(), int(store.frames(name).read(np.arange(8)).sum())
+
+
+def test_processes_share_an_open_store(tiny_world) -> None:
+    store = tiny_world.clips()
+    names = [f"film/{number}" for number in range(12)] * 4
+    expected = [_sums(store, name)[1] for name in names]
+    with get_context("fork").Pool(3) as pool:
+        found = pool.starmap(_sums, [(store, name) for name in names], chunksize=1)
+    assert [total for _, total in found] == expected

@@ -1,0 +1,40 @@
+"""Settings of a clip store."""
+
+import pytest
+
+from shared.errors import ClipStoreError
+from stage2_train.frames.schema import StoreSettings
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"height": 0, "width": 5}, "at least 1x1, found 0x5"),
+        ({"height": 5, "width": 5, "jpeg_quality": 96}, "quality of 1 to 95, found 96"),
+        ({"height": 5, "width": 5, "rate": 0.0}, "rate of more than 0 .* found 0"),
+        ({"height": 5}, "at least 1x1, found 5xNone"),
+        ({"height": 5, "width": 5, "short_side": 5}, "no other size, found 5 and 5x5"),
+    ],
+)
+def test_out_of_range(values, message) -> None:
+    with pytest.raises(ClipStoreError, match=message):
+        StoreSettings(**values)
+
+
+def test_squash_gives_every_video_the_same_size() -> None:
+    settings = StoreSettings(height=4, width=6)
+    assert settings.stored_size(10, 100) == (4, 6)
+
+
+@pytest.mark.parametrize(
+    ("source", "stored"),
+    [((480, 640), (120, 160)), ((640, 480), (160, 120)), ((60, 60), (120, 120))],
+)
+def test_short_side_keeps_the_shape(source, stored) -> None:
+    assert StoreSettings(short_side=120).stored_size(*source) == stored
+
+
+def test_described_in_words() -> None:
+    assert StoreSettings(short_side=240, rate=12.5).describe() == (
+        "frames of short side 240 at JPEG quality 92, 12.5 frames a second"
+    )
