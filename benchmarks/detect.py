@@ -62,7 +62,7 @@ def bench(
     ten of the loop's detections must be among ours.
     """
     from benchmarks.detect_inputs import make_inputs
-    from stage1_detect.mmdet.devices import devices_of_workers
+    from shared.devices import devices_of_workers
 
     with tempfile.TemporaryDirectory() as name:
         result = measure(

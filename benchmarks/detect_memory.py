@@ -87,7 +87,8 @@ def detect_video(video: Path, frames: int, *, network: bool) -> dict[str, int]:
     """Detects a video as `orn detect` does, in this process; what the process needed for it."""
     from shared.manifests.records import Video
     from shared.shards.plan import Unit, UnitPart
-    from stage1_detect.engines.local import run_units
+    from stage1_detect.engines.local import run_here
+    from stage1_detect.engines.work import UnitWork
 
     detector = _demo_detector() if network else StripedDetector()
     starts = list(range(0, frames, 2000))
@@ -97,15 +98,14 @@ def detect_video(video: Path, frames: int, *, network: bool) -> dict[str, int]:
         for index, (start, stop) in enumerate(zip(starts, stops, strict=True))
     ]
     before = _peak_bytes()
-    results = list(
-        run_units(
-            units,
-            videos={"video": Video(id="video", path=video)},
-            detector=detector,
-            folder=video.with_suffix(".shards"),
-            batch=_BATCH,
-        )
+    work = UnitWork(
+        units=units,
+        detector=detector,
+        videos={"video": Video(id="video", path=video)},
+        folder=video.with_suffix(".shards"),
+        batch=_BATCH,
     )
+    results = list(run_here(work))
     assert sum(result.frames for result in results) == frames
     return {
         "before_bytes": before,

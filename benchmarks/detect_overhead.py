@@ -57,7 +57,7 @@ def bench(
     in orn detect. The ratio is network over the rest.
     """
     from benchmarks.detect_inputs import make_inputs
-    from stage1_detect.mmdet.devices import devices_of_workers
+    from shared.devices import devices_of_workers
 
     with tempfile.TemporaryDirectory() as name:
         result = measure(

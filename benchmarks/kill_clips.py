@@ -27,7 +27,7 @@ from benchmarks.killing import killed_after, until_killed
 from benchmarks.options import out_option
 from benchmarks.result import describe_machine
 from shared.jobs.atomic_file import write_text
-from shared.jobs.file_lock import lock_path
+from shared.jobs.lock import lock_path
 
 __all__ = ["KillTrial", "kill_trials"]
 

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from shared.devices import devices_of_workers
+from shared.errors import ConfigError, DetectorError
+from shared.jobs.lock import locked
 from shared.manifests.load import load_dataset, shipped_detectors
 from shared.manifests.records import Dataset
+from shared.shards.plan import PLAN_NAME
 from stage1_detect.detector_choice import DetectorFiles, choose_files
-from stage1_detect.folder_lock import folder_locked
+from stage1_detect.engines.local import LocalEngine
+from stage1_detect.engines.ray import RayEngine
 from stage1_detect.job import DetectSummary, run_job
 from stage1_detect.planning import Scope, check_videos, clear_folder, plan_job, with_estimates
 from stage1_detect.retrying import failed_units, forget_failed
 
 if TYPE_CHECKING:
     from stage1_detect.detector import Detector
-    from stage1_detect.engines.choice import Engine
+    from stage1_detect.engines.work import Engine
     from stage1_detect.mmdet.precision import Precision
 
 __all__ = ["DetectRequest"]
@@ -72,16 +78,13 @@ class DetectRequest:
         Raises:
             PipelineError: if the data set, the detector or the folder is not as it should be.
         """
-        from stage1_detect.engines.choice import device_type, joined_engine
-
         data = self._load()
         engine, detector = self._engine_and_detector(data)
         folder = self._folder(data)
         settings: dict[str, Any] = {"batch": self.batch, "threads": self.threads}
-        device = device_type(engine)
-        if device is not None:
-            settings["device"] = device
-        with folder_locked(folder):
+        if engine.device_type is not None:
+            settings["device"] = engine.device_type
+        with locked(folder / PLAN_NAME, job="orn detect or orn import-masks"):
             job = plan_job(
                 data,
                 entry=detector.entry,
@@ -92,7 +95,7 @@ class DetectRequest:
             )
             # Nothing is removed before it is known that the job can start.
             removes = self.fresh or self.retry_failed
-            with joined_engine(engine) if removes else nullcontext():
+            with engine.joined() if removes else nullcontext():
                 if self.fresh:
                     clear_folder(folder)
                 elif self.retry_failed:
@@ -100,7 +103,6 @@ class DetectRequest:
                 return run_job(job, detector=detector, batch=self.batch, engine=engine)
 
     def _engine_and_detector(self, data: Dataset) -> tuple[Engine, Detector]:
-        from stage1_detect.engines.choice import choose_engine, driver_device
         from stage1_detect.mmdet.detector import load_detector
 
         files = self._files(data)
@@ -114,15 +116,24 @@ class DetectRequest:
             precision=self.precision,
             threads=self.threads,
         )
-        engine = choose_engine(
-            self.engine,
-            load=load,
-            device=self.device,
-            workers=self.workers,
-            address=self.address,
-        )
-        device = driver_device(engine)
+        engine = self._engine(load)
+        device = engine.driver_device
         return engine, load(device or "cpu", detects=device is not None)
+
+    def _engine(self, load: Callable[[str], Detector]) -> Engine:
+        if self.engine == "ray":
+            if self.device not in ("auto", "cpu", "cuda"):
+                raise ConfigError(
+                    f"--engine ray: wanted --device auto, cpu or cuda, found {self.device!r}; Ray "
+                    "chooses the GPU of each actor"
+                )
+            return RayEngine(
+                load=load, device=self.device, workers=self.workers, address=self.address
+            )
+        if self.address is not None:
+            raise ConfigError(f"--address {self.address}: only --engine ray has one")
+        devices = devices_of_workers(self.device, self.workers, error=DetectorError)
+        return LocalEngine(load=load, devices=devices)
 
     def _load(self) -> Dataset:
         data = load_dataset(self.dataset, self.data_root, labels=False)

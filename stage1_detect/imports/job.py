@@ -10,12 +10,12 @@ from typing import Any
 
 from shared.environment import describe_environment
 from shared.jobs.atomic_file import remove_stale_temporaries, write_text
+from shared.jobs.lock import locked
 from shared.jobs.progress import progress
 from shared.jobs.termination import terminated_as_interrupted
-from shared.shards.plan import Unit, shard_path
+from shared.shards.plan import PLAN_NAME, Unit, shard_path
 from shared.shards.schema import UNKNOWN_SOURCE, FailedVideo
 from shared.shards.shard import Shard
-from stage1_detect.folder_lock import folder_locked
 from stage1_detect.imports import epic100
 from stage1_detect.imports.planning import ImportJob, begin, units_to_do
 from stage1_detect.imports.summary import ImportSummary
@@ -63,7 +63,7 @@ def run_import(job: ImportJob, *, fresh: bool = False, workers: int = 1) -> Impo
         PipelineError: if the disk refuses, a worker process ends abruptly, or another job has the
             folder.
     """
-    with folder_locked(job.folder):
+    with locked(job.folder / PLAN_NAME, job="orn detect or orn import-masks"):
         return _run(job, fresh=fresh, workers=workers)
 
 

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import signal
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
+from functools import partial
 
 from shared.errors import MaskImportError, PipelineError, VideoDecodeError
-from shared.jobs.termination import terminated_as_interrupted
-from shared.jobs.worker_process import prepare_worker
+from shared.jobs.workers import in_workers
 from shared.manifests.records import Video
 from shared.shards.plan import Unit, shard_path
 from shared.shards.schema import UNKNOWN_SOURCE
@@ -27,59 +23,23 @@ _READERS: dict[str, Callable[..., MaskTrack]] = {
     "epic100": epic100.read_epic100,
 }
 
-_job: ImportJob
-"""The job of a worker process."""
-
 
 def import_units(
     units: Sequence[Unit], job: ImportJob, *, workers: int = 1
 ) -> Iterator[tuple[Unit, list[str]]]:
     """Imports units; each is handed out when its shard is on the disk, with what to warn of.
 
-    SIGTERM ends the work as ctrl-C does. Shards that are written stay; worker processes are killed
+    SIGTERM ends the work as ctrl-C does. Shards that are written stay; worker processes are ended
     and may leave temporaries.
 
     Raises:
         PipelineError: if the disk refuses, or a worker process ends abruptly.
     """
-    if workers == 1 or len(units) < 2:
-        for unit in units:
-            with terminated_as_interrupted():
-                warnings = _import_unit(unit, job)
-            yield unit, warnings
-        return
-    pool = ProcessPoolExecutor(
-        min(workers, len(units)),
-        mp_context=multiprocessing.get_context("spawn"),
-        initializer=_prepare,
-        initargs=(job,),
+    lost = PipelineError(
+        f"a process of the import into {job.folder} ended abruptly (out of memory?); shards that "
+        "are whole stay, go on with fewer --workers"
     )
-    try:
-        with terminated_as_interrupted():
-            futures = {pool.submit(_import_units_own, unit): unit for unit in units}
-            for future in as_completed(futures):
-                yield futures[future], future.result()
-    except BrokenProcessPool as err:
-        raise PipelineError(
-            f"a process of the import into {job.folder} ended abruptly (out of memory?); shards "
-            "that are whole stay, go on with fewer --workers"
-        ) from err
-    except BaseException:
-        for process in list((pool._processes or {}).values()):
-            process.kill()
-        raise
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _prepare(job: ImportJob) -> None:
-    global _job
-    prepare_worker(ignore=(signal.SIGINT, signal.SIGTERM))
-    _job = job
-
-
-def _import_units_own(unit: Unit) -> list[str]:
-    return _import_unit(unit, _job)
+    return in_workers(partial(_import_unit, job=job), units, workers=workers, lost=lost)
 
 
 def _import_unit(unit: Unit, job: ImportJob) -> list[str]:

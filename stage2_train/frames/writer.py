@@ -6,17 +6,14 @@ A killed job loses the videos in work and nothing else; running it again does wh
 import logging
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 
 from shared.errors import ClipStoreError
 from shared.jobs.atomic_file import remove_stale_temporaries
-from shared.jobs.file_lock import locked
+from shared.jobs.lock import locked
 from shared.jobs.progress import progress
-from shared.jobs.worker_process import prepare_worker
+from shared.jobs.workers import in_workers
 from shared.manifests.records import Video
 from stage2_train.frames.merge import Contents, StoredVideo, merge, read_contents
 from stage2_train.frames.parts import PartTask, part_path, parts_folder, write_part
@@ -135,7 +132,7 @@ def _build(
         for video in todo
     ]
     with progress("clips", total=len(tasks), unit="videos") as bar:
-        for failed in _run(tasks, workers):
+        for failed in _run(tasks, workers, folder):
             if failed is not None:
                 logger.warning("%s: %s", failed.id, failed.reason)
             bar.advance()
@@ -143,27 +140,13 @@ def _build(
     return _report(videos, todo, path)
 
 
-def _run(tasks: Sequence[PartTask], workers: int) -> Iterator[FailedClip | None]:
-    if workers == 1 or len(tasks) < 2:
-        yield from map(write_part, tasks)
-        return
-    pool = ProcessPoolExecutor(
-        min(workers, len(tasks)), mp_context=get_context("spawn"), initializer=prepare_worker
+def _run(tasks: Sequence[PartTask], workers: int, folder: Path) -> Iterator[FailedClip | None]:
+    lost = ClipStoreError(
+        f"{folder}: a worker process died, out of memory perhaps; "
+        "finished videos are kept, run the command again, with fewer --workers if it happens again"
     )
-    try:
-        for future in as_completed([pool.submit(write_part, task) for task in tasks]):
-            yield future.result()
-    except BrokenProcessPool as err:
-        raise ClipStoreError(
-            f"{tasks[0].path.parent}: a worker process died, out of memory perhaps; finished "
-            "videos are kept, run the command again, with fewer --workers if it happens again"
-        ) from err
-    except BaseException:
-        for process in list((pool._processes or {}).values()):
-            process.terminate()
-        raise
-    finally:
-        pool.shutdown(cancel_futures=True)
+    for _, failed in in_workers(write_part, tasks, workers=workers, lost=lost):
+        yield failed
 
 
 def _read_present(path: Path, settings: StoreSettings) -> _Present:

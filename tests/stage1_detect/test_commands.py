@@ -10,9 +10,9 @@ import pytest
 
 from shared.cli import main
 from shared.errors import ConfigError
+from shared.jobs.lock import locked
 from shared.shards.shard import Shard
 from stage1_detect import request
-from stage1_detect.folder_lock import folder_locked
 from tests.stage1_detect.conftest import write_video
 
 pytestmark = pytest.mark.mmdet
@@ -125,7 +125,7 @@ def test_a_second_job_in_the_folder_is_refused_and_failures_are_retried(
     arguments: list[str], tmp_path: Path, world: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(capsys, *arguments)[0] == 3
-    with folder_locked(tmp_path / "shards"):
+    with locked(tmp_path / "shards" / "plan.json", job="orn detect"):
         code, _, err = run(capsys, *arguments, "--fresh")
     assert (code, "is writing it; wait until it is done" in err) == (1, True)
     broken = world.parent / "data" / "small" / "videos" / "broken.mp4"
@@ -154,6 +154,11 @@ def test_dry_run_writes_nothing(
         pytest.param(["--checkpoint", "no.pth"], 1, "no.pth: there is no such file", id="weights"),
         pytest.param(["--config", "mask-rcnn_r51"], 1, "did you mean 'mask-rcnn_r50", id="config"),
         pytest.param(["--score-threshold", "2"], 2, "is not in the range", id="usage"),
+        pytest.param(["--device", "gpu"], 1, "wanted auto, cpu, cuda or cuda:N", id="device"),
+        pytest.param(["--address", "h:1"], 2, "--address h:1: only --engine ray", id="address"),
+        pytest.param(
+            ["--engine", "ray", "--device", "cuda:1"], 2, "Ray chooses the GPU", id="one GPU"
+        ),
     ],
 )
 def test_errors(

@@ -14,11 +14,11 @@ from click.testing import CliRunner, Result
 
 from shared.cli import orn
 from shared.errors import VideoDecodeError
+from shared.jobs.lock import locked
 from shared.shards.reader import DetectionFolder, Shard
 from shared.shards.schema import UNKNOWN_SOURCE
 from shared.shards.verify import verify_shard
 from shared.video.read import content_digest
-from stage1_detect.folder_lock import folder_locked
 from stage1_detect.imports import planning, units
 from tests.conftest import ROOT
 from tests.stage1_detect.imports.conftest import (
@@ -259,7 +259,7 @@ def test_sigterm_leaves_whole_shards_and_nothing_else(tmp_path: Path) -> None:
 def test_a_second_job_in_the_folder_is_refused(tmp_path: Path) -> None:
     write_world(tmp_path, {"a": 3})
     write_authors(tmp_path / "masks" / "a" / "clip.pkl", [[BLOCK]])
-    with folder_locked(tmp_path / "shards"):
+    with locked(tmp_path / "shards" / "plan.json", job="orn detect"):
         result = run_in(tmp_path, "--format", "authors", "--fresh")
     assert result.exit_code == 1
     assert "is writing it; wait until it is done" in result.stderr

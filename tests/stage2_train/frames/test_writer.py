@@ -1,5 +1,6 @@
 """Writing the clip store: what goes in, what a kill leaves, what a second run does."""
 
+import os
 import zlib
 from dataclasses import replace
 from multiprocessing import get_context
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 
 from shared.errors import ClipStoreError, PipelineError
-from shared.jobs import file_lock
+from shared.jobs import lock
 from shared.manifests.records import Video
 from stage2_train.frames import writer
 from stage2_train.frames.parts import parts_folder, write_part
@@ -198,20 +199,12 @@ def test_all_videos_may_fail(tmp_path) -> None:
     assert ClipStore(tmp_path / "clips.h5").ids == ()
 
 
+def _die(task) -> None:
+    os._exit(1)
+
+
 def test_a_worker_that_dies_is_reported(videos, tmp_path, monkeypatch) -> None:
-    class DeadPool:
-        _processes = None
-
-        def __init__(self, *args, **options):
-            pass
-
-        def submit(self, function, task):
-            raise writer.BrokenProcessPool("dead")
-
-        def shutdown(self, **options):
-            pass
-
-    monkeypatch.setattr(writer, "ProcessPoolExecutor", DeadPool)
+    monkeypatch.setattr(writer, "write_part", _die)
     with pytest.raises(ClipStoreError, match=r"clips\.h5\.parts: a worker process died"):
         build_clip_store(videos, tmp_path / "clips.h5", SETTINGS, workers=2)
 
@@ -238,7 +231,7 @@ def test_short_side_keeps_the_shape_of_each_video(tmp_path, film) -> None:
 
 
 def _hold(path: Path, held, done) -> None:
-    with file_lock.locked(path, job="orn clips"):
+    with lock.locked(path, job="orn clips"):
         held.set()
         done.wait()
 
@@ -257,6 +250,6 @@ def test_one_job_a_store(videos, tmp_path) -> None:
     finally:
         holder.kill()
         holder.join()
-    assert file_lock.lock_path(path).exists()
+    assert lock.lock_path(path).exists()
     assert build_clip_store(videos, path, SETTINGS).num_added == 3
-    assert not file_lock.lock_path(path).exists()
+    assert not lock.lock_path(path).exists()

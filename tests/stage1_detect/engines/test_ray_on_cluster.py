@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -19,49 +20,83 @@ from shared.manifests.records import Video
 from shared.shards.plan import Unit, plan_units, shard_path
 from shared.shards.schema import ARRAYS, DetectorEntry
 from shared.shards.shard import Shard
-from stage1_detect.engines.choice import RayEngine
-from stage1_detect.engines.local import run_units
-from stage1_detect.engines.ray_engine import run_units_on_ray
+from stage1_detect.engines.local import run_here
+from stage1_detect.engines.ray import RayEngine
+from stage1_detect.engines.work import UnitWork
 from tests.stage1_detect.conftest import FakeDetector, write_video
 
 ray = pytest.importorskip("ray", reason="needs the package ray: pip install ray")
 
-pytestmark = [pytest.mark.mmdet, pytest.mark.ray]
+pytestmark = [pytest.mark.mmdet, pytest.mark.ray, pytest.mark.timeout(300)]
 
 NUM_FRAMES = 6
 IDS = ("first", "second", "third", "fourth")
 UNITS = plan_units([(id_, NUM_FRAMES) for id_ in IDS], unit_frames=NUM_FRAMES)
 
 
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[Any]:
-    """A cluster with this process as driver on the head node, which has room for one actor."""
+def _hold_cluster(orders: Any) -> None:
+    """A process that holds a cluster, whose head has room for one actor, and does as it is told.
+
+    Ray forks as it starts one, which must not be done in a process with threads such as this.
+    """
     from ray.cluster_utils import Cluster
 
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    node = {"num_cpus": 1, "object_store_memory": 80 * 2**20, "include_dashboard": False}
+    node = {"num_cpus": 1, "object_store_memory": 80 * 2**20}
+    health = {
+        "health_check_initial_delay_ms": 0,
+        "health_check_period_ms": 300,
+        "health_check_failure_threshold": 2,
+    }
     cluster = Cluster(
         initialize_head=True,
-        head_node_args={
-            **node,
-            "_system_config": {
-                "health_check_initial_delay_ms": 0,
-                "health_check_period_ms": 300,
-                "health_check_failure_threshold": 2,
-            },
-        },
+        head_node_args={**node, "include_dashboard": False, "_system_config": health},
     )
-    ray.init(address=cluster.address, log_to_driver=False)
-    yield cluster
-    ray.shutdown()
+    orders.send(cluster.address)
+    added = None
+    while (order := orders.recv()) != "end":
+        if order == "add":
+            added = cluster.add_node(**node)
+        else:
+            cluster.remove_node(added, allow_graceful=False)
+        orders.send(order)
     cluster.shutdown()
 
 
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Callable[[str], None]]:
+    """A cluster with this process as driver on the head node; called, it adds or kills a node."""
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    context = get_context("spawn")
+    orders, theirs = context.Pipe()
+    holder = context.Process(target=_hold_cluster, args=(theirs,))
+    holder.start()
+
+    def told() -> Any:
+        assert orders.poll(120), "the cluster does not answer"
+        return orders.recv()
+
+    def order(what: str) -> None:
+        orders.send(what)
+        assert told() == what
+
+    try:
+        ray.init(address=told(), log_to_driver=False)
+        yield order
+        ray.shutdown()
+        orders.send("end")
+        holder.join(60)
+    finally:
+        holder.kill()
+
+
 @pytest.fixture
-def videos(tmp_path: Path) -> dict[str, Video]:
-    return {
+def work(tmp_path: Path) -> UnitWork:
+    videos = {
         id_: Video(id=id_, path=write_video(tmp_path / f"{id_}.mp4", NUM_FRAMES)) for id_ in IDS
     }
+    return UnitWork(
+        units=UNITS, detector=FakeDetector(), videos=videos, folder=tmp_path / "ray", batch=4
+    )
 
 
 def demo_detector(device: str) -> Any:
@@ -96,14 +131,9 @@ class Stuck:
         return self._detector.infer(prepared)
 
 
-def run_on_cluster(
-    videos: dict[str, Video], folder: Path, load: Any, *, entry: DetectorEntry, workers: int
-) -> list[int]:
+def run_on_cluster(work: UnitWork, load: Any, *, workers: int) -> list[int]:
     engine = RayEngine(load=load, device="auto", workers=workers, address=None)
-    results = run_units_on_ray(
-        UNITS, engine=engine, entry=entry, videos=videos, folder=folder, batch=4
-    )
-    return [result.frames for result in results]
+    return [result.frames for result in engine.run(work)]
 
 
 def assert_same(units: tuple[Unit, ...], one: Path, other: Path) -> None:
@@ -116,17 +146,16 @@ def assert_same(units: tuple[Unit, ...], one: Path, other: Path) -> None:
 
 
 def test_a_killed_node_changes_nothing(
-    cluster: Any, videos: dict[str, Video], tmp_path: Path
+    cluster: Callable[[str], None], work: UnitWork, tmp_path: Path
 ) -> None:
-    node = cluster.add_node(num_cpus=1, object_store_memory=80 * 2**20)
-    cluster.wait_for_nodes()
+    cluster("add")
     news, go = tmp_path / "news", tmp_path / "go"
     for pipe in (news, go):
         os.mkfifo(pipe)
 
     def kill_the_node_in_work() -> None:
         assert news.read_text() == "at work"
-        cluster.remove_node(node, allow_graceful=False)
+        cluster("kill")
         go.write_text("the other node is gone")
 
     killer = threading.Thread(target=kill_the_node_in_work)
@@ -134,11 +163,12 @@ def test_a_killed_node_changes_nothing(
     driver_node = ray.get_runtime_context().get_node_id()
     load = partial(Stuck, driver_node=driver_node, news=news, go=go)
     detector = demo_detector("cpu")
-    frames = run_on_cluster(videos, tmp_path / "ray", load, entry=detector.entry, workers=2)
+    work = replace(work, detector=detector)
+    frames = run_on_cluster(work, load, workers=2)
     assert frames == [NUM_FRAMES] * len(UNITS)
     killer.join()
     assert len(list((tmp_path / "ray").iterdir())) == len(UNITS)  # and no temporaries
-    list(run_units(UNITS, detector=detector, videos=videos, folder=tmp_path / "one", batch=4))
+    list(run_here(replace(work, folder=tmp_path / "one")))
     assert_same(UNITS, tmp_path / "one", tmp_path / "ray")
 
 
@@ -153,18 +183,24 @@ class Deadly(FakeDetector):
 
 
 @pytest.mark.usefixtures("cluster")
-def test_a_unit_that_ends_its_actors_is_named(videos: dict[str, Video], tmp_path: Path) -> None:
+def test_a_unit_that_ends_its_actors_is_named(work: UnitWork) -> None:
     with pytest.raises(DetectorError, match=r"unit 0 \(first\) of .* ended 3 actors"):
-        run_on_cluster(videos, tmp_path / "out", Deadly, entry=FakeDetector().entry, workers=1)
-    assert not list(tmp_path.glob("out/*"))
+        run_on_cluster(work, Deadly, workers=1)
+    assert not list(work.folder.glob("*"))
 
 
 def refuse(device: str) -> Any:
     raise DetectorError("no detector here")
 
 
-def of_other_weights(device: str) -> FakeDetector:
+def other(device: str) -> FakeDetector:
     return FakeDetector()
+
+
+class OfOtherWeights(FakeDetector):
+    @property
+    def entry(self) -> DetectorEntry:
+        return replace(super().entry, checkpoint_digest="sha256:2")
 
 
 @pytest.mark.usefixtures("cluster")
@@ -172,12 +208,9 @@ def of_other_weights(device: str) -> FakeDetector:
     ("load", "message"),
     [
         pytest.param(refuse, "no detector here", id="cannot be made"),
-        pytest.param(of_other_weights, "detector: .* is 'sha256:1' there", id="other weights"),
+        pytest.param(other, "detector: .* is 'sha256:1' there", id="other weights"),
     ],
 )
-def test_what_actors_cannot_do_ends_the_job(
-    videos: dict[str, Video], tmp_path: Path, load: Any, message: str
-) -> None:
-    wanted = dataclasses.replace(FakeDetector().entry, checkpoint_digest="sha256:2")
+def test_what_actors_cannot_do_ends_the_job(work: UnitWork, load: Any, message: str) -> None:
     with pytest.raises(DetectorError, match=message):
-        run_on_cluster(videos, tmp_path / "out", load, entry=wanted, workers=1)
+        run_on_cluster(replace(work, detector=OfOtherWeights()), load, workers=1)

@@ -1,7 +1,10 @@
-"""What the Ray engine makes of lost actors, on a cluster that is played here."""
+"""What can be told of a Ray cluster without one, and what is made of lost actors."""
 
 from __future__ import annotations
 
+import builtins
+import socket
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -9,12 +12,81 @@ from typing import Any
 
 import pytest
 
+from shared.errors import ConfigError, DetectorError
 from shared.shards.plan import Unit, UnitPart
-from stage1_detect.engines import ray_engine
-from stage1_detect.engines.choice import RayEngine
-from stage1_detect.engines.ray_actor import ActorReady
+from stage1_detect.engines.ray import ActorReady, RayEngine, count_actors, joined_cluster
+from stage1_detect.engines.work import UnitWork
 from stage1_detect.pipeline import UnitResult
 from tests.stage1_detect.conftest import FakeDetector
+
+
+def engine(*, device: str) -> RayEngine:
+    return RayEngine(load=lambda device: FakeDetector(), device=device, workers=None, address=None)
+
+
+def test_who_detects_on_what() -> None:
+    assert engine(device="auto").device_type is None
+    assert engine(device="cuda").device_type == "cuda"
+    assert engine(device="cpu").driver_device is None
+
+
+@pytest.mark.parametrize(
+    ("resources", "device", "workers", "expected"),
+    [
+        pytest.param({"CPU": 16.0, "GPU": 4.0}, "auto", None, (4, "cuda"), id="one a GPU"),
+        pytest.param({"CPU": 16.0, "GPU": 4.0}, "cpu", None, (16, "cpu"), id="GPUs not wanted"),
+        pytest.param({"CPU": 16.0, "GPU": 4.0}, "cuda", 2, (2, "cuda"), id="fewer than GPUs"),
+        pytest.param({"CPU": 16.0}, "auto", None, (16, "cpu"), id="one a core"),
+        pytest.param({"CPU": 2.0}, "cuda", 8, (8, "cuda"), id="GPUs that are yet to come"),
+        pytest.param({}, "auto", None, (1, "cpu"), id="machines that are yet to come"),
+    ],
+)
+def test_actors_suit_the_cluster(
+    resources: dict[str, float], device: str, workers: int | None, expected: tuple[int, str]
+) -> None:
+    assert count_actors(resources, device=device, workers=workers) == expected
+
+
+def test_gpus_that_are_not_there() -> None:
+    with pytest.raises(ConfigError, match="--device cuda: the Ray cluster has no GPU"):
+        count_actors({"CPU": 2.0}, device="cuda", workers=None)
+
+
+def test_an_address_where_nothing_listens() -> None:
+    with socket.socket() as taken:  # bound, but not listening
+        taken.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        with (
+            pytest.raises(ConfigError, match=f"no Ray cluster at {address} .*ray start --head"),
+            joined_cluster(NotJoined(), address),
+        ):
+            pass
+
+
+class NotJoined:
+    """Stands for ray in a process that has joined no cluster."""
+
+    @staticmethod
+    def is_initialized() -> bool:
+        return False
+
+
+def test_without_the_package_the_error_says_how_to_get_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    real_import = builtins.__import__
+
+    def without_ray(name: str, *args: Any, **kwargs: Any) -> Any:
+        if name == "ray":
+            raise ModuleNotFoundError("No module named 'ray'")
+        return real_import(name, *args, **kwargs)
+
+    monkeypatch.delitem(sys.modules, "ray", raising=False)
+    monkeypatch.setattr(builtins, "__import__", without_ray)
+    message = r"pip install 'object-relation-network\[ray\]'"
+    with pytest.raises(DetectorError, match=message), engine(device="cpu").joined():
+        pass
+
 
 ENTRY = FakeDetector().entry
 NUM_UNITS = 4
@@ -90,10 +162,8 @@ def test_actors_that_waited_on_a_lost_node_cost_no_attempt(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cluster = PlayedCluster(doomed_unit=0)
-    monkeypatch.setattr(ray_engine, "import_ray", lambda: cluster)
-    engine = RayEngine(load=lambda device: FakeDetector(), device="cpu", workers=None, address=None)
-    results = ray_engine.run_units_on_ray(
-        UNITS, engine=engine, entry=ENTRY, videos={}, folder=tmp_path, batch=1
-    )
+    monkeypatch.setitem(sys.modules, "ray", cluster)  # type: ignore[arg-type]
+    work = UnitWork(units=UNITS, detector=FakeDetector(), videos={}, folder=tmp_path, batch=1)
+    results = engine(device="cpu").run(work)
     assert sorted(result.videos for result in results) == [(f"v{i}",) for i in range(NUM_UNITS)]
     assert sorted(cluster.handed_out) == [(0, 0), (0, 1), (1, 0), (2, 0), (3, 0)]
