@@ -11,40 +11,20 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import click
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.options import json_option, out_option
-from benchmarks.result import BenchResult, publish
+from benchmarks.result import BenchResult
 from shared.masks.coco_classes import COCO_CLASSES
 from shared.masks.detections import FrameDetections
 from shared.masks.rle import encode_crop
 from shared.shards.schema import DetectorEntry
 
-__all__ = ["StripedDetector", "bench", "detect_video", "measure"]
+__all__ = ["StripedDetector", "detect_video", "measure"]
 
 HEIGHT, WIDTH = 120, 160
 NUM_DETECTIONS = 20
 _BATCH = 8
-
-
-@click.command("detect-memory")
-@click.option("--short", type=click.IntRange(1), default=2000, show_default=True, help="Frames.")
-@click.option("--long", type=click.IntRange(1), default=20000, show_default=True, help="Frames.")
-@click.option(
-    "--network", is_flag=True, help="Detect with the demo's network; takes several minutes."
-)
-@json_option
-@out_option
-def bench(short: int, long: int, network: bool, as_json: bool, out: Path | None) -> None:
-    """Peak memory of detecting a long video against a short one.
-
-    Each in a process of its own, whose largest resident size counts. Videos, decoding, queues, run
-    lengths and shards are those of orn detect; in place of a network, whose memory would hide any
-    growth, stands a detector that finds 20 objects a frame at once. The ratio is short over long.
-    """
-    publish(measure(short=short, long=long, network=network), as_json=as_json, out=out)
 
 
 def measure(*, short: int, long: int, network: bool) -> BenchResult:

@@ -210,7 +210,7 @@ def main(trials: int, seed: int, unit_frames: int, out: Path | None) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         data = ("--data", str(folder / "data"))
-        subprocess.run(_orn("demo-world", "demo-long", "--size", "short", *data), check=True)
+        subprocess.run(_orn("demo", "world", "demo-long", "--size", "short", *data), check=True)
         detect = _orn("detect", "demo-long", *data, "--limit", "1")
         detect += ["--unit-frames", str(unit_frames)]
         found = kill_trials(

@@ -1,7 +1,6 @@
 """`orn bench loader`: clips with masks from store and shard against video and pickle."""
 
 import pickle
-import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -9,15 +8,13 @@ from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any
 
-import click
 import h5py
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.loader_inputs import MADE_FRAMES, LoaderInputs, loader_inputs
 from benchmarks.loading_share import loading_share, recipe_dataset
-from benchmarks.options import json_option, out_option, repeats_option
-from benchmarks.result import BenchResult, publish
+from benchmarks.result import BenchResult
 from benchmarks.timing import seconds_in_turns, using_threads
 from benchmarks.video_and_pickle import plain_clip
 from stage2_train.clips.batch import collate
@@ -29,7 +26,7 @@ from stage2_train.frames.schema import StoreSettings
 from stage2_train.frames.writer import build_clip_store
 from stage2_train.training.recipe import Recipe, load_recipe
 
-__all__ = ["bench", "measure"]
+__all__ = ["measure"]
 
 _CLIPS = 32
 """Clips of a measurement of ours."""
@@ -39,39 +36,6 @@ _FRAMES = 4
 """T."""
 _BATCH = 8
 """Clips of a batch where workers are compared."""
-
-
-@click.command("loader")
-@click.option(
-    "--data",
-    "data_root",
-    type=click.Path(path_type=Path),
-    help="Data root with VLOG's clips and the authors' masks.  [default: generated clips]",
-)
-@click.option(
-    "--train-share",
-    is_flag=True,
-    help="Also measure which share of a training goes into waiting for batches, on two threads.",
-)
-@repeats_option
-@json_option
-@out_option
-def bench(
-    data_root: Path | None, train_share: bool, repeats: int, as_json: bool, out: Path | None
-) -> None:
-    """Clips with masks a second, on one core, four frames of 224 pixels each.
-
-    The reference decodes the video, unpickles all its masks, and takes pycocotools and PIL, as the
-    loader does that the authors released. Ours reads a clip store and a shard, frames drawn anew
-    each time. The shard stays open and its unpacked chunks in memory, as they do in a training
-    whose shards fit into 256 MiB a process; masks are decoded for each clip anew.
-    `unopened_seconds` opens the shard and unpacks chunks for every clip, as it is where there are
-    many more shards than that. `jpeg_only_seconds` decodes such pictures and does nothing else;
-    `ours_over_jpeg_only` and `unopened_over_jpeg_only` compare both with it.
-    """
-    with tempfile.TemporaryDirectory() as folder:
-        result = measure(Path(folder), data_root, repeats=repeats, train_share=train_share)
-    publish(result, as_json=as_json, out=out)
 
 
 def measure(

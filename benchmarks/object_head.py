@@ -4,10 +4,8 @@ B clips, T frames, M = B * T frames folded, K object slots, D features, h w cell
 """
 
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any, cast
 
-import click
 import torch
 from torch import Tensor, nn
 
@@ -15,22 +13,15 @@ from benchmarks.agreement import relative_difference, require_agreement
 from benchmarks.growth import Sides, grown, growth_sizes
 from benchmarks.memory import peak_allocated_bytes
 from benchmarks.model_inputs import random_batch
-from benchmarks.options import (
-    growth_option,
-    json_option,
-    out_option,
-    repeats_option,
-    threads_option,
-)
 from benchmarks.plain_loops import PlainObjectHead, gradients_by_name
-from benchmarks.result import BenchResult, publish
+from benchmarks.result import BenchResult
 from benchmarks.timing import seconds_in_turns, using_threads
 from stage2_train.model.config import NetworkConfig
 from stage2_train.model.inputs import NetworkInputs
 from stage2_train.model.object_head import ObjectHead
 from stage2_train.model.resnet_25d import Stage
 
-__all__ = ["bench", "measure"]
+__all__ = ["measure"]
 
 LARGEST_DIFFERENCE = 1e-4
 """Of float32 results and gradients, relative to their norm."""
@@ -154,20 +145,3 @@ def _growth(sizes: HeadSizes, plain_seconds: float) -> list[dict[str, Any]]:
     return grown(
         make, growth_sizes(frames=base[0], slots=base[1]), base=base, base_seconds=plain_seconds
     )
-
-
-@click.command("object-head")
-@repeats_option
-@threads_option
-@growth_option
-@json_option
-@out_option
-def bench(repeats: int, threads: int, growth: bool, as_json: bool, out: Path | None) -> None:
-    """The object head, forward and backward, against plain loops.
-
-    Two clips of 4 frames with 10 objects each and 2048 features. The ratio is one of times;
-    memory_ratio compares the most that torch held at once beyond inputs and weights. Both sides
-    must give the same results and gradients.
-    """
-    result = measure(HeadSizes(), repeats=repeats, threads=threads, growth=growth)
-    publish(result, as_json=as_json, out=out)

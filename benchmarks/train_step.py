@@ -8,7 +8,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import click
 import torch
 from accelerate import Accelerator
 from torch import nn
@@ -16,17 +15,9 @@ from torch import nn
 from benchmarks.agreement import relative_difference, require_agreement
 from benchmarks.growth import Sides, grown, growth_sizes
 from benchmarks.model_inputs import random_batch
-from benchmarks.options import (
-    growth_option,
-    json_option,
-    out_option,
-    repeats_option,
-    threads_option,
-)
 from benchmarks.plain_network import PlainNetwork
-from benchmarks.result import BenchResult, publish
+from benchmarks.result import BenchResult
 from benchmarks.timing import seconds_in_turns, using_threads
-from shared.cli_options import device_option
 from stage2_train.clips.batch import ClipBatch
 from stage2_train.devices import build_accelerator
 from stage2_train.model.config import NetworkConfig
@@ -36,7 +27,7 @@ from stage2_train.training.optimiser import build_optimiser
 from stage2_train.training.recipe import Recipe
 from stage2_train.training.step import training_step
 
-__all__ = ["StepSizes", "bench", "measure"]
+__all__ = ["StepSizes", "measure"]
 
 LARGEST_DIFFERENCE = 1e-6
 """Of the float64 gradient of all weights, relative to its norm. In float32 fifty layers of batch
@@ -208,24 +199,3 @@ def _growth(models: _Models, sizes: StepSizes, plain_seconds: float) -> list[dic
 
 def _device_name(device: torch.device) -> str:
     return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
-
-
-@click.command("train-step")
-@repeats_option
-@threads_option
-@growth_option
-@device_option
-@json_option
-@out_option
-def bench(
-    repeats: int, threads: int, growth: bool, device: str, as_json: bool, out: Path | None
-) -> None:
-    """A whole training step against the same network with plain loops.
-
-    ResNet-50, two clips of 4 frames of 224 x 224 pixels with 10 objects each: forward, losses,
-    backward, norm of the gradient, Adam. The reference computes in fp32 with NCHW memory, 3D
-    convolutions and plain loops; ours in fp32 (the ratio) and in bf16 (bf16_ratio), which is only
-    fast where the processor has instructions for it.
-    """
-    result = measure(StepSizes(), repeats=repeats, threads=threads, growth=growth, device=device)
-    publish(result, as_json=as_json, out=out)

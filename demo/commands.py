@@ -1,4 +1,4 @@
-"""`orn demo-world`: draw the demo world; `orn demo`: draw it and take it through the whole line."""
+"""`orn demo world`: draw the demo world; `orn demo`: draw it and take it through the whole line."""
 
 from __future__ import annotations
 

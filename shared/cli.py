@@ -11,18 +11,19 @@ import importlib
 import logging
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from shared.errors import PipelineError
 from shared.jobs.termination import Terminated
 from shared.nearest import nearest
 
-__all__ = ["COMMANDS", "LazyGroup", "main", "orn"]
+__all__ = ["COMMANDS", "LazyCommand", "LazyGroup", "main", "orn"]
 
 INTERRUPTED_EXIT_CODE = 130
 """What a shell reports for a program ended by ctrl-C (128 + SIGINT)."""
@@ -34,104 +35,221 @@ _OUR_PACKAGES = ("shared", "stage1_detect", "stage2_train", "data_manifests", "d
 
 @dataclass(frozen=True, slots=True)
 class LazyCommand:
-    """Where a command is defined, and the line of help shown without importing it."""
+    """A command or a group, known without importing it."""
 
-    module: str
-    attribute: str
     help: str
+    """The line that the list of commands shows."""
+    where: str | None = None
+    """`module:attribute`; None for a group that does nothing by itself."""
+    commands: Mapping[str, "LazyCommand"] = field(default_factory=dict)
+    """What a group holds."""
 
 
-# In the order in which a user meets them.
-COMMANDS: dict[str, LazyCommand] = {
-    "doctor": LazyCommand(
-        "shared.doctor", "doctor", "Say what is installed, what works and how to mend the rest."
+_DEMO = {
+    "world": LazyCommand("Generate the videos and labels.", "demo.commands:demo_world"),
+    "truth": LazyCommand("Write what the films truly show as shards.", "demo.commands:demo_truth"),
+    "detector": LazyCommand(
+        "Train the small detector of the demo.", "stage1_detect.commands:demo_detector"
     ),
-    "demo": LazyCommand("demo.commands", "demo", "Run everything once on small generated videos."),
-    "demo-world": LazyCommand(
-        "demo.commands", "demo_world", "Generate the videos and labels of the demo."
+    "leaks": LazyCommand("Say what gives the labels away.", "demo.commands:demo_leaks"),
+    "tables": LazyCommand(
+        "Repeat the paper's comparisons on the films.", "demo.commands:demo_tables"
     ),
-    "demo-truth": LazyCommand(
-        "demo.commands", "demo_truth", "Write what demo films truly show as shards."
+    "reverse": LazyCommand("Measure a run with films backwards.", "demo.commands:demo_reverse"),
+}
+_MANIFEST = {
+    "list": LazyCommand(
+        "List the data sets that come with the project.",
+        "shared.manifests.commands:list_manifests",
     ),
-    "demo-reverse": LazyCommand(
-        "demo.commands", "demo_reverse", "Measure a run with demo films backwards."
+    "check": LazyCommand(
+        "Check label tables and videos of a data set.", "shared.manifests.commands:check"
     ),
-    "demo-leaks": LazyCommand(
-        "demo.commands", "demo_leaks", "Say what gives a demo's labels away."
+    "new": LazyCommand("Write a manifest for videos of your own.", "shared.manifests.commands:new"),
+}
+_MODEL = {
+    "summary": LazyCommand(
+        "Print layers, shapes, parameters and multiply-adds.",
+        "stage2_train.systems_commands:summary",
     ),
-    "demo-tables": LazyCommand(
-        "demo.commands", "demo_tables", "Repeat the paper's comparisons on a demo."
+    "export": LazyCommand(
+        "Write a run's ResNet for other trainings.", "stage2_train.systems_commands:export"
     ),
-    "demo-detector": LazyCommand(
-        "stage1_detect.commands", "demo_detector", "Train the small detector of the demo."
+}
+_BENCH = {
+    "object-head": LazyCommand(
+        "Object head, forward and backward, against plain loops.", "benchmarks.commands:object_head"
     ),
-    "manifest": LazyCommand(
-        "shared.manifests.commands", "manifest", "List data sets, check their files, make new ones."
+    "train-step": LazyCommand(
+        "A whole training step against the same network with plain loops.",
+        "benchmarks.commands:train_step",
+    ),
+    "loader": LazyCommand(
+        "Clips with masks a second against decoding videos and unpickling masks.",
+        "benchmarks.commands:loader",
     ),
     "detect": LazyCommand(
-        "stage1_detect.commands", "detect", "Find the objects of every frame and write shards."
+        "Detecting a video against a loop of inference_detector and pycocotools.",
+        "benchmarks.detect:bench",
     ),
-    "import-masks": LazyCommand(
-        "stage1_detect.imports.commands", "import_masks", "Turn released masks into shards."
+    "detect-overhead": LazyCommand(
+        "Everything in detect but the network, as a share of the network's time.",
+        "benchmarks.detect_overhead:bench",
     ),
-    "export-coco": LazyCommand(
-        "stage1_detect.exports.commands", "export_coco", "Write detections as COCO results."
+    "detect-memory": LazyCommand(
+        "Peak memory of detecting a long video against a short one.",
+        "benchmarks.commands:detect_memory",
     ),
-    "verify": LazyCommand(
-        "shared.inspect.commands", "verify", "Check that shards are whole and consistent."
-    ),
-    "inspect": LazyCommand(
-        "shared.inspect.commands", "inspect", "Show what a shard holds, down to one frame."
-    ),
-    "clips": LazyCommand(
-        "stage2_train.frames.commands", "clips", "Store the rescaled frames of a data set."
-    ),
-    "overlay": LazyCommand(
-        "stage2_train.clips.commands", "overlay", "Draw masks on stored frames, to look at."
-    ),
-    "systems": LazyCommand(
-        "stage2_train.systems_commands", "systems", "List every system of the paper's tables."
-    ),
-    "model": LazyCommand(
-        "stage2_train.systems_commands", "model", "Say what a network is made of."
-    ),
-    "train": LazyCommand(
-        "stage2_train.commands", "train", "Train the network on clips and shards."
-    ),
-    "eval": LazyCommand("stage2_train.commands", "evaluate", "Evaluate a training run."),
-    "ablate": LazyCommand(
-        "stage2_train.ablation.commands", "ablate", "Train and compare the systems of a table."
-    ),
-    "curve": LazyCommand(
-        "stage2_train.ablation.commands", "curve", "Join reports of ablate as one curve."
-    ),
-    "bench": LazyCommand(
-        "benchmarks.commands", "bench", "Measure this installation against references."
+    "shard-size": LazyCommand(
+        "Bytes of shards against the authors' pickles of the same masks.",
+        "benchmarks.shard_size:bench",
     ),
 }
 
+# In the order in which a user meets them.
+COMMANDS: dict[str, dict[str, LazyCommand]] = {
+    "First look": {
+        "doctor": LazyCommand(
+            "Say what is installed, what works and how to mend the rest.", "shared.doctor:doctor"
+        ),
+        "demo": LazyCommand(
+            "Run everything once on small generated videos.", "demo.commands:demo", _DEMO
+        ),
+    },
+    "Data": {
+        "manifest": LazyCommand(
+            "List data sets, check their files, make new ones.", commands=_MANIFEST
+        ),
+        "clips": LazyCommand(
+            "Store the rescaled frames of a data set.", "stage2_train.frames.commands:clips"
+        ),
+    },
+    "Detect": {
+        "detect": LazyCommand(
+            "Find the objects of every frame and write shards.", "stage1_detect.commands:detect"
+        ),
+        "import-masks": LazyCommand(
+            "Turn released masks into shards.", "stage1_detect.imports.commands:import_masks"
+        ),
+        "export-coco": LazyCommand(
+            "Write detections as COCO results.", "stage1_detect.exports.commands:export_coco"
+        ),
+    },
+    "Look": {
+        "inspect": LazyCommand(
+            "Show what a shard holds, down to one frame.", "shared.inspect.commands:inspect"
+        ),
+        "verify": LazyCommand(
+            "Check that shards are whole and consistent.", "shared.inspect.commands:verify"
+        ),
+        "overlay": LazyCommand(
+            "Draw masks on stored frames, to look at.", "stage2_train.clips.commands:overlay"
+        ),
+    },
+    "Train": {
+        "train": LazyCommand(
+            "Train the network on clips and shards.", "stage2_train.commands:train"
+        ),
+        "eval": LazyCommand("Evaluate a training run.", "stage2_train.commands:evaluate"),
+    },
+    "Compare": {
+        "systems": LazyCommand(
+            "List every system of the paper's tables.", "stage2_train.systems_commands:systems"
+        ),
+        "model": LazyCommand("Say what a network is made of.", commands=_MODEL),
+        "ablate": LazyCommand(
+            "Train and compare the systems of a table.", "stage2_train.ablation.commands:ablate"
+        ),
+        "curve": LazyCommand(
+            "Join reports of ablate as one curve.", "stage2_train.ablation.commands:curve"
+        ),
+    },
+    "Measure": {
+        "bench": LazyCommand("Measure this installation against references.", commands=_BENCH),
+    },
+}
+"""Heading, name, command."""
+
 
 class LazyGroup(click.Group):
-    """A click group that imports a command's module when the command is called."""
+    """A click group that imports a command's module when the command is called.
+
+    With `own`, a command, the group does what that command does where no sub-command is named.
+    """
+
+    def __init__(
+        self,
+        name: str | None = None,
+        *,
+        sections: Mapping[str, Mapping[str, LazyCommand]],
+        own: click.Command | None = None,
+        **extra: Any,
+    ) -> None:
+        if own is not None:
+            extra |= {
+                "callback": _only_without_subcommand(own),
+                "params": own.params,
+                "help": own.help,
+                "invoke_without_command": True,
+                "subcommand_metavar": "[COMMAND [ARGS]...]",
+            }
+        super().__init__(name, **extra)
+        self._sections = sections
+
+    def _entries(self) -> dict[str, LazyCommand]:
+        return {
+            name: entry for section in self._sections.values() for name, entry in section.items()
+        }
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
+        return list(self._entries())
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        entry = COMMANDS.get(cmd_name)
-        return None if entry is None else _import_command(cmd_name, entry)
+        entry = self._entries().get(cmd_name)
+        if entry is None:
+            return None
+        own = _import_command(cmd_name, entry.where) if entry.where else None
+        if not entry.commands:
+            return own
+        return LazyGroup(cmd_name, sections={"Commands": entry.commands}, own=own, help=entry.help)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        name = args[0]
-        if name not in COMMANDS and not name.startswith("-") and not ctx.resilient_parsing:
-            ctx.fail(f"there is no command {name!r}; did you mean {nearest(name, COMMANDS)!r}?")
+        name, known = args[0], self._entries()
+        if name not in known and not name.startswith("-") and not ctx.resilient_parsing:
+            ctx.fail(f"there is no command {name!r}; did you mean {nearest(name, known)!r}?")
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, entry.help) for name, entry in COMMANDS.items()])
+        width = max(map(len, self._entries()))
+        for heading, section in self._sections.items():
+            with formatter.section(heading):
+                rows = [(f"{name:{width}}", entry.help) for name, entry in section.items()]
+                formatter.write_dl(rows)
+
+
+def _only_without_subcommand(command: click.Command) -> Callable[..., Any]:
+    """The callback of `command`, which refuses its options before a sub-command."""
+
+    def callback(**values: Any) -> Any:
+        context = click.get_current_context()
+        if context.invoked_subcommand is None:
+            return context.invoke(command, **values)
+        for name in values:
+            if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+                option = next(each for each in command.params if each.name == name).opts[0]
+                raise click.UsageError(
+                    f"{option} before {context.invoked_subcommand!r} has no effect; "
+                    "give options after the name of the sub-command"
+                )
+        return None
+
+    return callback
+
+
+class _Program(LazyGroup):
+    """The outermost group: logging and exit codes."""
 
     def invoke(self, ctx: click.Context) -> Any:
         with _logging_to_stderr(ctx.params["verbose"]):
@@ -159,16 +277,17 @@ class LazyGroup(click.Group):
             sys.exit(result if isinstance(result, int) else 0)
 
 
-def _import_command(name: str, entry: LazyCommand) -> click.Command:
-    """The command of a table entry.
+def _import_command(name: str, where: str) -> click.Command:
+    """The command at `module:attribute`.
 
     Raises:
         PipelineError: if its module, or a package that the module needs, is not installed.
     """
+    module_name, _, attribute = where.partition(":")
     try:
-        module = importlib.import_module(entry.module)
+        module = importlib.import_module(module_name)
     except ModuleNotFoundError as err:
-        if err.name is not None and f"{entry.module}.".startswith(f"{err.name}."):
+        if err.name is not None and f"{module_name}.".startswith(f"{err.name}."):
             raise PipelineError(
                 f"the command {name!r} is not part of this installation (no module {err.name!r})"
             ) from err
@@ -176,11 +295,11 @@ def _import_command(name: str, entry: LazyCommand) -> click.Command:
             f"the command {name!r} needs the Python package {err.name!r}, which is not installed; "
             "`orn doctor` says how to get it"
         ) from err
-    command = getattr(module, entry.attribute, None)
+    command = getattr(module, attribute, None)
     if not isinstance(command, click.Command):
         raise PipelineError(
             f"the command {name!r} is not part of this installation "
-            f"(no command {entry.attribute!r} in {entry.module!r})"
+            f"(no command {attribute!r} in {module_name!r})"
         )
     return command
 
@@ -234,8 +353,9 @@ def _logging_to_stderr(verbosity: int) -> Iterator[None]:
 
 
 @click.command(
-    cls=LazyGroup,
+    cls=_Program,
     name="orn",
+    sections=COMMANDS,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.option("-v", "--verbose", count=True, help="Log more; twice for other packages' logs too.")

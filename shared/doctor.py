@@ -249,5 +249,5 @@ def _check_disk() -> Check:
         name="disk",
         status="warning",
         found=found,
-        remedy="make room, or let shards, clips and runs go to another disk with --out and --run",
+        remedy="free some space, or put shards, clips and runs elsewhere with --out and --run",
     )

@@ -1,4 +1,4 @@
-"""The commands of stage 1: `orn detect` and `orn demo-detector`."""
+"""The commands of stage 1: `orn detect` and `orn demo detector`."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ import click
 
 from shared.cli_options import echo_json, json_option, set_option
 
-__all__ = ["model", "system_option", "systems"]
+__all__ = ["export", "summary", "system_option", "systems"]
 
 system_option = click.option(
     "--system",
@@ -33,12 +33,7 @@ def systems(table: int | None, as_json: bool) -> None:
         click.echo(systems_report.systems_text(described, table))
 
 
-@click.group()
-def model() -> None:
-    """Say what a network is made of."""
-
-
-@model.command()
+@click.command()
 @click.option("--recipe", default="paper_resnet50", show_default=True, help="Name or TOML file.")
 @system_option
 @set_option
@@ -78,7 +73,7 @@ def summary(
         click.echo(systems_report.summary_text(described))
 
 
-@model.command()
+@click.command()
 @click.argument("run", type=click.Path(path_type=Path))
 @click.argument("out", type=click.Path(path_type=Path, dir_okay=False))
 def export(run: Path, out: Path) -> None:

@@ -124,7 +124,7 @@ def true_films(folder: Path, part: str) -> dict[str, TrueFilm]:
     path = folder / "ground_truth" / f"{part}.json"
     if not path.is_file():
         raise DataRootError(
-            f"{path}: wanted the ground truth of the {part} films, found none; `orn demo-world` "
+            f"{path}: wanted the ground truth of the {part} films, found none; `orn demo world` "
             "draws it, with --films TRAIN,VALIDATION,TEST as many as are wanted"
         )
     document = json.loads(path.read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""The options of `orn demo-world` that turn a world's dials, and how many films it has."""
+"""The options of `orn demo world` that turn a world's dials, and how many films it has."""
 
 from __future__ import annotations
 

@@ -78,7 +78,7 @@ def _films(folder: Path) -> Iterator[TrueFilm]:
     paths = sorted((folder / "ground_truth").glob("*.json"))
     if not paths:
         raise DataRootError(
-            f"{folder}: wanted ground_truth/*.json, found none; `orn demo-world` draws it"
+            f"{folder}: wanted ground_truth/*.json, found none; `orn demo world` draws it"
         )
     for path in paths:
         yield from true_films(folder, path.stem).values()

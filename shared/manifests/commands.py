@@ -6,15 +6,10 @@ import click
 
 from shared.cli_options import data_option, dataset_argument, echo_json, json_option
 
-__all__ = ["manifest"]
+__all__ = ["check", "list_manifests", "new"]
 
 
-@click.group()
-def manifest() -> None:
-    """List the data sets, check their files, make a new one."""
-
-
-@manifest.command("list")
+@click.command("list")
 @json_option
 def list_manifests(as_json: bool) -> None:
     """List the data sets whose manifests come with the project."""
@@ -33,7 +28,7 @@ def list_manifests(as_json: bool) -> None:
         click.echo(columns(rows))
 
 
-@manifest.command()
+@click.command()
 @dataset_argument
 @data_option
 @click.option("--probe", "probe_videos", is_flag=True, help="Also open each video that is there.")
@@ -56,7 +51,7 @@ def check(dataset: str, data_root: Path, probe_videos: bool, as_json: bool) -> i
     return 0 if report.is_usable else 1
 
 
-@manifest.command()
+@click.command()
 @click.argument("table", metavar="TABLE.csv", type=click.Path(path_type=Path, dir_okay=False))
 @click.option(
     "--videos",

@@ -1,8 +1,10 @@
 """`orn ablate` and `orn curve`: parse, call the job, print what came out."""
 
+from __future__ import annotations
+
 import re
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,7 +18,9 @@ from shared.cli_options import (
     set_option,
 )
 from stage2_train.ablation.options import jobs_option, seeds_option
-from stage2_train.ablation.plan import SettingValues
+
+if TYPE_CHECKING:
+    from stage2_train.ablation.plan import SettingValues
 
 __all__ = ["ablate", "curve"]
 
@@ -26,6 +30,8 @@ _path = click.Path(path_type=Path)
 def _parse_values(
     context: click.Context, option: click.Parameter, text: str | None
 ) -> SettingValues | None:
+    from stage2_train.ablation.plan import SettingValues
+
     if text is None:
         return None
     key, _, values = text.partition("=")

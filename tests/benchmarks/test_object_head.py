@@ -7,10 +7,10 @@ import torch
 from click.testing import CliRunner
 
 from benchmarks.agreement import require_agreement
-from benchmarks.commands import bench
 from benchmarks.growth import Sides, grown, growth_sizes
 from benchmarks.memory import peak_allocated_bytes
 from benchmarks.object_head import HeadSizes, measure
+from shared.cli import orn
 from shared.errors import PipelineError
 from stage2_train.model.config import NetworkConfig
 
@@ -68,7 +68,7 @@ def test_growth_leaves_out_what_would_take_too_long() -> None:
 
 @pytest.mark.parametrize("name", ["object-head", "train-step"])
 def test_commands_say_what_they_measure(name) -> None:
-    result = CliRunner().invoke(bench, [name, "--help"])
+    result = CliRunner().invoke(orn, ["bench", name, "--help"])
     assert result.exit_code == 0
     assert "against" in result.output
     assert "--growth" in result.output

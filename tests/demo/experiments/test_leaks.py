@@ -59,7 +59,7 @@ def test_a_wrong_label_is_a_world_that_is_not_well_defined(tmp_path) -> None:
     first = next(row for row in rows if row[2] == "validation")
     first[1] = "bowl" if first[1] != "bowl" else "cup"
     table.write_text("\n".join(map(",".join, rows)) + "\n")
-    arguments = ["demo-leaks", "demo-places", "--untrained", "--data", str(tmp_path)]
+    arguments = ["demo", "leaks", "demo-places", "--untrained", "--data", str(tmp_path)]
     result = CliRunner().invoke(orn, [*arguments, "--out", str(tmp_path / "out")])
     assert result.exit_code == 0, result.stderr
     assert "THE WORLD IS NOT WELL DEFINED: on 1 of 6 films" in result.stdout

@@ -231,7 +231,7 @@ def test_values_out_of_range_are_refused(name, value, range_) -> None:
 
 def draw(root: Path, *arguments: str):
     return CliRunner().invoke(
-        orn, ["demo-world", *arguments, "--data", str(root), "--workers", "1"]
+        orn, ["demo", "world", *arguments, "--data", str(root), "--workers", "1"]
     )
 
 

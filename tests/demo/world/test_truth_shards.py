@@ -59,5 +59,5 @@ def test_goes_on_and_refuses_another_world(root: Path, tmp_path: Path) -> None:
 
 
 def test_a_world_that_is_not_drawn_is_said(tmp_path: Path) -> None:
-    with pytest.raises(DataRootError, match="orn demo-world"):
+    with pytest.raises(DataRootError, match="orn demo world"):
         write_truth_shards("demo", tmp_path, tmp_path / "out")
