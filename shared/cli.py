@@ -63,7 +63,7 @@ COMMANDS: dict[str, LazyCommand] = {
         "demo.commands", "demo_tables", "Repeat the paper's comparisons on a demo."
     ),
     "demo-detector": LazyCommand(
-        "stage1_detect.commands", "demo_detector", "Train the small detector of the demo."
+        "demo.commands", "demo_detector", "Train the small detector of the demo."
     ),
     "manifest": LazyCommand(
         "shared.manifests.commands", "manifest", "List data sets, check their files, make new ones."

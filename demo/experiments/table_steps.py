@@ -1,4 +1,4 @@
-"""The commands of `orn demo-tables`, one function a kind of step."""
+"""The commands of `orn demo tables`, one function a kind of step."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class World:
     folder: Path
     """Where everything about it lies, and about other worlds of the same folder."""
     dials: tuple[str, ...] = ()
-    """Options of `orn demo-world`."""
+    """Options of `orn demo world`."""
     variant: str = ""
     """What tells it from another world of the same data set; empty for the first one."""
 
