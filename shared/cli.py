@@ -48,9 +48,7 @@ class LazyCommand:
 _DEMO = {
     "world": LazyCommand("Generate the videos and labels.", "demo.commands:demo_world"),
     "truth": LazyCommand("Write what the films truly show as shards.", "demo.commands:demo_truth"),
-    "detector": LazyCommand(
-        "Train the small detector of the demo.", "stage1_detect.commands:demo_detector"
-    ),
+    "detector": LazyCommand("Train the small detector of the demo.", "demo.commands:demo_detector"),
     "leaks": LazyCommand("Say what gives the labels away.", "demo.commands:demo_leaks"),
     "tables": LazyCommand(
         "Repeat the paper's comparisons on the films.", "demo.commands:demo_tables"
