@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from shared.errors import DataRootError, ManifestError
-from shared.manifests.finder import FoundVideo, expand, find_ids, find_videos
+from shared.manifests.find import FoundVideo, expand, find_ids, find_videos
 
 
 def find(folder: Path, *ids: str, pattern: str = "videos/{id}.mp4", are_folders: bool = False):
