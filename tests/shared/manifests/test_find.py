@@ -145,7 +145,7 @@ def test_folder_that_cannot_be_read(tmp_path: Path, write, monkeypatch) -> None:
 
     monkeypatch.setattr(os, "scandir", refuse)
     with pytest.raises(DataRootError, match=r"cannot be read \(Permission denied\)"):
-        find(tmp_path, "a")
+        find(tmp_path, "A")
 
 
 @pytest.mark.parametrize(
