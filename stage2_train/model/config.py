@@ -19,6 +19,7 @@ Kernel = Literal["2d", "2.5d", "3d"]
 Heads = Literal["both", "object", "activity"]
 Start = Literal["identity", "replicate"]
 ObjectPart = Literal["shape", "appearance", "class"]
+Kernels = Annotated[tuple[Kernel, ...], Field(min_length=5, max_length=5)]
 
 _FEATURES_PER_BASE_WIDTH: dict[str, int] = {"resnet18": 8, "resnet50": 32}
 _CELL_COORDINATES = 2
@@ -38,13 +39,7 @@ class NetworkConfig:
     """ResNet-18 (basic blocks) or ResNet-50 (bottlenecks)."""
     base_width: Count = 64
     """Channels of conv1 and conv2; 64 fits ImageNet weights, less makes a small network."""
-    kernels: Annotated[tuple[Kernel, ...], Field(min_length=5, max_length=5)] = (
-        "2.5d",
-        "2d",
-        "2d",
-        "2d",
-        "2.5d",
-    )
+    kernels: Kernels = ("2.5d", "2d", "2d", "2d", "2.5d")
     """Kind of the k x k kernels (k > 1) in conv1 .. conv5 (Table 5): `2d` is 1 x k x k, `2.5d` is
     1 x k x k, then 3 x 1 x 1, `3d` is 3 x k x k."""
     temporal_start: Start = "identity"

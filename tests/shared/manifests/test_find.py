@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from shared.errors import DataRootError, ManifestError
-from shared.manifests.finder import FoundVideo, expand, find_ids, find_videos
+from shared.manifests.find import FoundVideo, expand, find_ids, find_videos
 
 
 def find(folder: Path, *ids: str, pattern: str = "videos/{id}.mp4", are_folders: bool = False):
@@ -145,7 +145,7 @@ def test_folder_that_cannot_be_read(tmp_path: Path, write, monkeypatch) -> None:
 
     monkeypatch.setattr(os, "scandir", refuse)
     with pytest.raises(DataRootError, match=r"cannot be read \(Permission denied\)"):
-        find(tmp_path, "a")
+        find(tmp_path, "A")
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from shared.errors import DataRootError, ManifestError
-from shared.manifests.load import load_listing, load_manifest
-from shared.manifests.rates import video_rates
+from shared.manifests.load import load_listing, load_manifest, video_rates
 from shared.manifests.schema import RateTable, Videos
 
 TABLE = RateTable(table="info.csv", video="video", rate="fps")
@@ -49,8 +48,8 @@ def test_table_of_rates(tmp_path: Path) -> None:
         ("", r"videos\.rate \(or videos\.rate_table\) is wanted for form 'frames'"),
         ("rate = 60\nrate_table = {table='a',video='b',rate='c'}", "is wanted for form 'frames'"),
         ("rate_table = {table='a',video='b',rate='c'}\nrates = {a=5}", "set that, too"),
-        ("rate = 60\nrates = {a = 0}", r"videos\.rates\.a: input should be greater than 0"),
-        ("rate = 0", r"videos\.rate: input should be greater than 0"),
+        ("rate = 60\nrates = {a = 0}", r"videos\.rates\.a: wanted more than 0"),
+        ("rate = 0", r"videos\.rate: wanted more than 0"),
         ("rate_table = {tabel='a',video='b',rate='c'}", r"nearest .* 'videos\.rate_table\.table'"),
     ],
 )

@@ -5,18 +5,18 @@ from pathlib import Path
 import pytest
 
 from shared.errors import ManifestError
-from shared.manifests.parse import parse_manifest
+from shared.manifests.load import load_manifest
 
 
 def parse(mine: Path, old: str, new: str):
     text = mine.read_text()
     assert old in text
     mine.write_text(text.replace(old, new, 1))
-    return parse_manifest(mine)
+    return load_manifest(mine)
 
 
 def test_manifest_is_read(mine: Path) -> None:
-    manifest = parse_manifest(mine)
+    manifest = load_manifest(mine)
     assert manifest.name == "mine"
     assert manifest.source == mine
     assert manifest.videos.pattern == "videos/{id}.mp4"
@@ -54,28 +54,29 @@ def test_manifest_is_read(mine: Path) -> None:
         (
             '"table"',
             '"tabel"',
-            "labels.format: wanted table, vlog, epic, epic100, something, something-v1, found "
-            "'tabel'; did you mean 'table'?",
+            "labels.format: wanted one of 'table', 'vlog', 'epic', 'epic100', 'something', "
+            "'something-v1', found 'tabel'; did you mean 'table'?",
         ),
         (
             '"single-label"',
             '"single"',
-            "task: wanted single-label, multi-label, found 'single'; did you mean 'single-label'?",
+            "task: wanted one of 'single-label', 'multi-label', found 'single'; did you mean "
+            "'single-label'?",
         ),
         (
             '"clips"',
             '"clip"',
-            "form: wanted clips, segments, frames, found 'clip'; did you mean 'clips'?",
+            "wanted one of 'clips', 'segments', 'frames', found 'clip'; did you mean 'clips'?",
         ),
         (
             "clip_frames = 4",
             "clip_frames = 'four'",
-            "clip_frames: input should be a valid integer, found 'four'",
+            "clip_frames: wanted a whole number, found 'four'",
         ),
         (
             "clip_frames = 4",
             "clip_frames = 0",
-            "clip_frames: input should be greater than or equal to 1, found 0",
+            "clip_frames: wanted at least 1, found 0",
         ),
         (
             'rule = "column"\ncolumn = "split"',

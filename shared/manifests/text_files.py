@@ -1,4 +1,4 @@
-"""Reading the text files that data sets are published as, and collecting what is wrong in them."""
+"""Reading the text files that label tables are, and collecting what is wrong in them."""
 
 import csv
 import io
@@ -7,9 +7,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from shared.errors import DataRootError, ManifestError
+from shared.manifests.records import Split
+from shared.manifests.schema import Epic100Labels, SomethingLabels, SomethingV1Labels
 from shared.nearest import nearest
 
-__all__ = ["Problems", "read_class_names", "read_lines", "read_rows", "require_file"]
+__all__ = [
+    "Problems",
+    "read_class_names",
+    "read_lines",
+    "read_rows",
+    "require_file",
+    "split_tables",
+]
 
 _SHOWN_PROBLEMS = 5
 
@@ -69,6 +78,20 @@ def require_file(path: Path, what: str) -> Path:
             "(data_manifests/README.md says where each data set comes from and how its files lie)"
         )
     return path
+
+
+def split_tables(
+    spec: Epic100Labels | SomethingLabels | SomethingV1Labels, folder: Path, *, partial: bool
+) -> tuple[dict[Split, Path], tuple[str, ...]]:
+    """The table of each split, and the names of those that are left out since they are not there,
+    which `partial` allows if another one is there."""
+    named: dict[Split, str] = {"train": spec.train, "validation": spec.validation}
+    if spec.test is not None:
+        named["test"] = spec.test
+    there = {split: name for split, name in named.items() if (folder / name).is_file()}
+    used = there if partial and there else named
+    absent = tuple(name for split, name in named.items() if split not in used)
+    return {split: folder / name for split, name in used.items()}, absent
 
 
 def read_lines(path: Path, what: str) -> list[str]:
