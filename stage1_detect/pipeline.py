@@ -2,8 +2,7 @@
 
 Frames are decoded and prepared in one thread, the network runs in the caller's, and masks are
 encoded and collected in a third. The queues between them are bounded, so memory does not grow with
-the number of frames that wait.
-"""
+the number of frames that wait."""
 
 from __future__ import annotations
 
@@ -11,22 +10,43 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.masks.detections import FrameDetections
 from shared.shards.plan import Unit
-from shared.shards.schema import FailedVideo
+from shared.shards.schema import DetectorEntry, FailedVideo
 from shared.shards.writer import ShardWriter
-from stage1_detect.detector import Detector
-from stage1_detect.frame_source import (
+from stage1_detect.overlap import InOrder, prefetch
+from stage1_detect.unit_reader import (
     FrameBatch,
-    FrameSource,
+    UnitReader,
     VideoBegins,
     VideoEnds,
     VideoFails,
 )
-from stage1_detect.overlap import InOrder, prefetch
 
-__all__ = ["UnitResult", "detect_unit"]
+__all__ = ["Detector", "UnitResult", "detect_unit"]
+
+
+class Detector(Protocol):
+    """Finds objects in frames. `prepare` and `encode` run in other threads than `infer`."""
+
+    @property
+    def entry(self) -> DetectorEntry:
+        """What a shard records about the detector."""
+
+    def prepare(self, image_HWC: NDArray[np.uint8]) -> Any:
+        """The network's input for one frame, from (H, W, 3) uint8 RGB."""
+
+    def infer(self, prepared: Sequence[Any]) -> Sequence[Any]:
+        """What the network says to a batch of prepared frames of equal size, one result a frame."""
+
+    def encode(self, found: Any) -> FrameDetections:
+        """One frame's result as detections in pixels of the frame."""
+
 
 _QUEUE_SIZE = 3
 """Batches that wait between two steps: enough to bridge a slow frame, few enough to stay small."""
@@ -49,7 +69,7 @@ class UnitResult:
 def detect_unit(
     unit: Unit,
     *,
-    source: FrameSource,
+    source: UnitReader,
     detector: Detector,
     path: Path,
     advance: Callable[[int], None] = lambda frames: None,

@@ -21,19 +21,23 @@ from shared.shards.plan import (
     UnitPart,
     plan_of_shards,
     plan_units,
+    shard_path,
     units_without_shard,
 )
 from shared.shards.schema import DetectorEntry
+from shared.shards.shard import Shard
 from shared.video.read import FrameEstimate, estimate
 from stage1_detect.labelled import check_segments, labelled_ranges, pack_ranges, range_frames
 
 __all__ = [
+    "DetectJob",
     "IMPORT_SUMMARY_NAME",
     "SUMMARY_NAME",
-    "DetectJob",
     "Scope",
     "check_videos",
     "clear_folder",
+    "failed_units",
+    "forget_failed",
     "plan_job",
     "save_plan",
     "units_to_do",
@@ -284,3 +288,30 @@ def _part_frames(part: UnitPart, estimates: Mapping[str, FrameEstimate]) -> floa
 def _examples(words: str, ids: tuple[str, ...]) -> str:
     more = ", ..." if len(ids) > _NAMED_AT_MOST else ""
     return f"{words} {', '.join(ids[:_NAMED_AT_MOST])}{more}"
+
+
+logger = logging.getLogger(__name__)
+
+
+def failed_units(job: DetectJob) -> tuple[Unit, ...]:
+    """The units that are asked for and whose shard records a failed video.
+
+    Raises:
+        ShardFormatError: if a shard cannot be read.
+    """
+    paths = {unit: shard_path(job.folder, unit.index) for unit in job.units}
+    return tuple(unit for unit, path in paths.items() if path.exists() and Shard(path).failed)
+
+
+def forget_failed(job: DetectJob) -> DetectJob:
+    """Removes the shards of `failed_units`, so that these units are still to do.
+
+    Raises:
+        ShardFormatError: if a shard cannot be read; then none is removed.
+    """
+    units = failed_units(job)
+    job = with_estimates(job, units)
+    logger.info("%d units with failed videos are done again", len(units))
+    for unit in units:
+        shard_path(job.folder, unit.index).unlink(missing_ok=True)
+    return job

@@ -1,8 +1,9 @@
-"""What the command line asks of detect, and how it is carried out."""
+"""What the command line asks of detect: what it would do, and doing it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import filecmp
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -10,24 +11,157 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from shared.devices import devices_of_workers
-from shared.errors import ConfigError, DetectorError
+from shared.errors import ConfigError, DetectorError, ShardFormatError
 from shared.jobs.lock import locked
 from shared.manifests.load import load_dataset, shipped_detectors
-from shared.manifests.records import Dataset
-from shared.shards.plan import PLAN_NAME
-from stage1_detect.detector_choice import DetectorFiles, choose_files
+from shared.manifests.records import Dataset, DetectorChoice
+from shared.shards.plan import PLAN_NAME, Unit, shard_path
+from shared.shards.shard import Shard
 from stage1_detect.engines.local import LocalEngine
 from stage1_detect.engines.ray import RayEngine
 from stage1_detect.job import DetectSummary, run_job
-from stage1_detect.planning import Scope, check_videos, clear_folder, plan_job, with_estimates
-from stage1_detect.retrying import failed_units, forget_failed
+from stage1_detect.planning import (
+    DetectJob,
+    Scope,
+    check_videos,
+    clear_folder,
+    failed_units,
+    forget_failed,
+    plan_job,
+    units_to_do,
+    with_estimates,
+)
 
 if TYPE_CHECKING:
-    from stage1_detect.detector import Detector
     from stage1_detect.engines.work import Engine
-    from stage1_detect.mmdet.precision import Precision
+    from stage1_detect.mmdet.model import Precision
+    from stage1_detect.pipeline import Detector
 
-__all__ = ["DetectRequest"]
+__all__ = ["DEFAULT_CONFIG", "DetectRequest", "DetectorFiles", "choose_files", "describe_job"]
+
+DEFAULT_CONFIG = "mask-rcnn_r50_fpn_ms-poly-3x_coco"
+"""MMDetection's Mask R-CNN, ResNet-50 with feature pyramid, the long schedule."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DetectorFiles:
+    """What the detector is loaded from."""
+
+    config: str
+    """A file, or a name of MMDetection's model zoo."""
+    checkpoint: Path | None
+    """File of weights; None where nobody named one."""
+
+    def absolute(self) -> DetectorFiles:
+        """The same files for a process with another working directory."""
+        is_file = self.config.endswith(".py")
+        return DetectorFiles(
+            config=str(Path(self.config).absolute()) if is_file else self.config,
+            checkpoint=self.checkpoint and self.checkpoint.absolute(),
+        )
+
+
+def choose_files(
+    own: DetectorChoice,
+    *,
+    config: str | None,
+    checkpoint: Path | None,
+    shipped: Iterable[DetectorChoice] = (),
+) -> DetectorFiles:
+    """What the user asked for, else what the data set asks for, else the default.
+
+    A data set's weights belong to its configuration: they are not used with another one. Weights
+    that come with the project bring their configuration along, for any data set.
+
+    Args:
+        own: the choice of the data set's manifest.
+        config: the user's choice of a configuration.
+        checkpoint: the user's choice of weights.
+        shipped: configurations and weights that come with the project.
+    """
+    if config is not None:
+        return DetectorFiles(config=config, checkpoint=checkpoint)
+    if own.config is not None:
+        return DetectorFiles(config=own.config, checkpoint=checkpoint or own.checkpoint)
+    for choice in shipped:
+        if checkpoint is not None and _same_file(checkpoint, choice.checkpoint):
+            return DetectorFiles(config=str(choice.config), checkpoint=checkpoint)
+    return DetectorFiles(config=DEFAULT_CONFIG, checkpoint=checkpoint)
+
+
+def _same_file(path: Path, other: Path | None) -> bool:
+    """Whether both exist and hold the same bytes."""
+    if other is None or not path.is_file() or not other.is_file():
+        return False
+    return filecmp.cmp(path, other, shallow=False)
+
+
+_LOOKED_AT = 20
+"""Shards of the folder that the size of a frame is measured in, at most."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _FrameSize:
+    """How many bytes of a shard a frame takes, and how that is known."""
+
+    bytes: float
+    source: str
+
+
+_USUAL = _FrameSize(
+    bytes=700.0,
+    source="as on the demo's films with 6 objects a frame; other footage differs",
+)
+"""Measured on the short demo-long world: 504 frames with 2970 detections take 341,854 bytes."""
+
+
+def describe_job(
+    job: DetectJob,
+    files: DetectorFiles,
+    *,
+    score_threshold: float,
+    fresh: bool,
+    again: Sequence[Unit] = (),
+) -> dict[str, Any]:
+    """The settings and the amount of work, as JSON has them; `fresh` counts no shard as there, nor
+    are those of the units in `again`."""
+    units = job.units if fresh else (*units_to_do(job), *again)
+    frames = job.frames_of(units)
+    size = _frame_size(job)
+    asked = {part.video_id for unit in job.units for part in unit.parts}
+    return {
+        "dataset": job.dataset.name,
+        "out": str(job.folder),
+        "config": files.config,
+        "checkpoint": None if files.checkpoint is None else str(files.checkpoint),
+        "score_threshold": score_threshold,
+        "frames": job.plan.frames,
+        "unit_frames": job.plan.unit_frames,
+        "videos": len(asked),
+        "missing": len(job.dataset.missing),
+        "unlabelled": job.unlabelled,
+        "units": len(job.units),
+        "shards_there": len(job.units) - len(units),
+        "frames_to_do": frames,
+        "unreadable_videos": sum(each.frames == 0 for each in job.estimates.values()),
+        "expected_bytes": round(frames * size.bytes),
+        "expected_bytes_is": f"an estimate: {size.bytes:.0f} bytes a frame, {size.source}",
+    }
+
+
+def _frame_size(job: DetectJob) -> _FrameSize:
+    """Measured in the shards of the folder, where there are any with frames."""
+    paths = [shard_path(job.folder, unit.index) for unit in job.units]
+    num_bytes = num_frames = 0
+    for path in [path for path in paths if path.exists()][:_LOOKED_AT]:
+        try:
+            num_frames += Shard(path).num_frames
+        except ShardFormatError:
+            continue
+        num_bytes += path.stat().st_size
+    if not num_frames:
+        return _USUAL
+    return _FrameSize(bytes=num_bytes / num_frames, source="as in the shards that are there")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +191,7 @@ class DetectRequest:
         Raises:
             PipelineError: as `run` before it detects.
         """
-        from stage1_detect.dry_run import describe_job
+        from stage1_detect.request import describe_job
 
         data = self._load()
         job = plan_job(

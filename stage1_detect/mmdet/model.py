@@ -1,4 +1,4 @@
-"""Building mmdet's Mask R-CNN from a configuration and filling it with the weights of a file."""
+"""mmdet's Mask R-CNN: built from a configuration, with the weights of a file, in some precision."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ import pickle
 import re
 import warnings
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 import torch
@@ -25,11 +26,24 @@ from stage1_detect.mmdet.library import (
     HistoryBuffer,
     MaskRCNN,
     MMLogger,
+    ResNet,
+    ResNeXt,
     StandardRoIHead,
+    fuse_conv_bn,
     register_all_modules,
 )
 
-__all__ = ["build_model", "load_weights", "quiet"]
+__all__ = [
+    "PRECISIONS",
+    "Precision",
+    "autocast",
+    "build_model",
+    "check_precision",
+    "fuse_batch_norms",
+    "load_weights",
+    "quiet",
+    "use_full_float32",
+]
 
 
 def build_model(detector: DetectorConfig, *, initialise: bool = False) -> MaskRCNN:
@@ -169,3 +183,45 @@ def _history_attribute(owner: Any, name: str) -> Any:
     if owner is not HistoryBuffer:
         raise pickle.UnpicklingError(f"refused to read the attribute {name!r} of {owner!r}")
     return getattr(owner, name)
+
+
+def fuse_batch_norms(model: MaskRCNN) -> None:
+    """Folds them in place, for the backbones of which it is known that each normalisation follows
+    the convolution registered before it; others stay as they are. The model must be in evaluation
+    mode and have its weights."""
+    if type(model.backbone) in (ResNet, ResNeXt):
+        model.backbone = fuse_conv_bn(model.backbone)
+
+
+Precision: TypeAlias = Literal["float32", "float16", "bfloat16"]
+
+PRECISIONS: tuple[str, ...] = get_args(Precision)
+
+
+def check_precision(precision: Precision, device: torch.device) -> None:
+    """Checks that a device can compute in this format.
+
+    Raises:
+        DetectorError: it cannot.
+    """
+    if precision not in PRECISIONS:
+        raise DetectorError(f"precision {precision!r}: wanted one of {', '.join(PRECISIONS)}")
+    if precision == "float16" and device.type != "cuda":
+        raise DetectorError(
+            f"precision float16 needs a CUDA GPU, found the device {str(device)!r}; "
+            "take bfloat16 or float32"
+        )
+
+
+def use_full_float32() -> None:
+    """Makes this process compute float32 on GPUs with all of its bits. cuDNN's convolutions would
+    otherwise round to TF32, which has 10 bits of mantissa, on cards that know it."""
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.allow_tf32 = False
+
+
+def autocast(precision: Precision, device: torch.device) -> AbstractContextManager[Any]:
+    """Runs a block's convolutions in this format; float32 changes nothing."""
+    if precision == "float32":
+        return nullcontext()
+    return torch.autocast(device.type, getattr(torch, precision))
