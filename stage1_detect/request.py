@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import filecmp
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -15,7 +16,7 @@ from shared.errors import ConfigError, DetectorError, ShardFormatError
 from shared.jobs.lock import locked
 from shared.manifests.load import load_dataset, shipped_detectors
 from shared.manifests.records import Dataset, DetectorChoice
-from shared.shards.plan import PLAN_NAME, Unit, shard_path
+from shared.shards.plan import PLAN_NAME, shard_path
 from shared.shards.shard import Shard
 from stage1_detect.engines.local import LocalEngine
 from stage1_detect.engines.ray import RayEngine
@@ -37,10 +38,13 @@ if TYPE_CHECKING:
     from stage1_detect.mmdet.model import Precision
     from stage1_detect.pipeline import Detector
 
-__all__ = ["DEFAULT_CONFIG", "DetectRequest", "DetectorFiles", "choose_files", "describe_job"]
+__all__ = ["DEFAULT_CONFIG", "DetectRequest", "DetectorFiles", "choose_files"]
 
 DEFAULT_CONFIG = "mask-rcnn_r50_fpn_ms-poly-3x_coco"
 """MMDetection's Mask R-CNN, ResNet-50 with feature pyramid, the long schedule."""
+_MEASURED_SHARDS = 20
+_USUAL_BYTES = 700.0
+"""Measured on the short demo-long world: 504 frames with 2970 detections take 341,854 bytes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,89 +83,19 @@ def choose_files(
         checkpoint: the user's choice of weights.
         shipped: configurations and weights that come with the project.
     """
-    if config is not None:
-        return DetectorFiles(config=config, checkpoint=checkpoint)
-    if own.config is not None:
-        return DetectorFiles(config=own.config, checkpoint=checkpoint or own.checkpoint)
-    for choice in shipped:
-        if checkpoint is not None and _same_file(checkpoint, choice.checkpoint):
-            return DetectorFiles(config=str(choice.config), checkpoint=checkpoint)
-    return DetectorFiles(config=DEFAULT_CONFIG, checkpoint=checkpoint)
+    if config is None and own.config is not None:
+        config, checkpoint = own.config, checkpoint or own.checkpoint
+    elif config is None:
+        same = (str(each.config) for each in shipped if _same_file(checkpoint, each.checkpoint))
+        config = next(same, DEFAULT_CONFIG)
+    return DetectorFiles(config=config, checkpoint=checkpoint)
 
 
-def _same_file(path: Path, other: Path | None) -> bool:
+def _same_file(path: Path | None, other: Path | None) -> bool:
     """Whether both exist and hold the same bytes."""
-    if other is None or not path.is_file() or not other.is_file():
+    if path is None or other is None or not (path.is_file() and other.is_file()):
         return False
     return filecmp.cmp(path, other, shallow=False)
-
-
-_LOOKED_AT = 20
-"""Shards of the folder that the size of a frame is measured in, at most."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _FrameSize:
-    """How many bytes of a shard a frame takes, and how that is known."""
-
-    bytes: float
-    source: str
-
-
-_USUAL = _FrameSize(
-    bytes=700.0,
-    source="as on the demo's films with 6 objects a frame; other footage differs",
-)
-"""Measured on the short demo-long world: 504 frames with 2970 detections take 341,854 bytes."""
-
-
-def describe_job(
-    job: DetectJob,
-    files: DetectorFiles,
-    *,
-    score_threshold: float,
-    fresh: bool,
-    again: Sequence[Unit] = (),
-) -> dict[str, Any]:
-    """The settings and the amount of work, as JSON has them; `fresh` counts no shard as there, nor
-    are those of the units in `again`."""
-    units = job.units if fresh else (*units_to_do(job), *again)
-    frames = job.frames_of(units)
-    size = _frame_size(job)
-    asked = {part.video_id for unit in job.units for part in unit.parts}
-    return {
-        "dataset": job.dataset.name,
-        "out": str(job.folder),
-        "config": files.config,
-        "checkpoint": None if files.checkpoint is None else str(files.checkpoint),
-        "score_threshold": score_threshold,
-        "frames": job.plan.frames,
-        "unit_frames": job.plan.unit_frames,
-        "videos": len(asked),
-        "missing": len(job.dataset.missing),
-        "unlabelled": job.unlabelled,
-        "units": len(job.units),
-        "shards_there": len(job.units) - len(units),
-        "frames_to_do": frames,
-        "unreadable_videos": sum(each.frames == 0 for each in job.estimates.values()),
-        "expected_bytes": round(frames * size.bytes),
-        "expected_bytes_is": f"an estimate: {size.bytes:.0f} bytes a frame, {size.source}",
-    }
-
-
-def _frame_size(job: DetectJob) -> _FrameSize:
-    """Measured in the shards of the folder, where there are any with frames."""
-    paths = [shard_path(job.folder, unit.index) for unit in job.units]
-    num_bytes = num_frames = 0
-    for path in [path for path in paths if path.exists()][:_LOOKED_AT]:
-        try:
-            num_frames += Shard(path).num_frames
-        except ShardFormatError:
-            continue
-        num_bytes += path.stat().st_size
-    if not num_frames:
-        return _USUAL
-    return _FrameSize(bytes=num_bytes / num_frames, source="as in the shards that are there")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,20 +125,34 @@ class DetectRequest:
         Raises:
             PipelineError: as `run` before it detects.
         """
-        from stage1_detect.request import describe_job
-
         data = self._load()
         job = plan_job(
             data, entry=None, folder=self._folder(data), scope=self.scope, fresh=self.fresh
         )
         again = failed_units(job) if self.retry_failed and not self.fresh else ()
-        return describe_job(
-            with_estimates(job, again),
-            self._files(data),
-            score_threshold=self.score_threshold,
-            fresh=self.fresh,
-            again=again,
-        )
+        job = with_estimates(job, again)
+        units = job.units if self.fresh else (*units_to_do(job), *again)
+        frames = job.frames_of(units)
+        frame_bytes, measured = _frame_bytes(job)
+        files = self._files(data)
+        return {
+            "dataset": data.name,
+            "out": str(job.folder),
+            "config": files.config,
+            "checkpoint": None if files.checkpoint is None else str(files.checkpoint),
+            "score_threshold": self.score_threshold,
+            "frames": job.plan.frames,
+            "unit_frames": job.plan.unit_frames,
+            "videos": len({part.video_id for unit in job.units for part in unit.parts}),
+            "missing": len(data.missing),
+            "unlabelled": job.unlabelled,
+            "units": len(job.units),
+            "shards_there": len(job.units) - len(units),
+            "frames_to_do": frames,
+            "unreadable_videos": sum(each.frames == 0 for each in job.estimates.values()),
+            "expected_bytes": round(frames * frame_bytes),
+            "expected_bytes_is": f"an estimate: {frame_bytes:.0f} bytes a frame, {measured}",
+        }
 
     def run(self) -> DetectSummary:
         """Detects what is asked for and not there yet.
@@ -284,3 +232,17 @@ class DetectRequest:
 
     def _folder(self, data: Dataset) -> Path:
         return self.out or Path("shards") / data.name
+
+
+def _frame_bytes(job: DetectJob) -> tuple[float, str]:
+    """How many bytes of a shard a frame takes, and where that was measured: in some shards of the
+    folder, if there are any with frames."""
+    paths = [shard_path(job.folder, unit.index) for unit in job.units]
+    num_bytes = num_frames = 0
+    for path in [path for path in paths if path.exists()][:_MEASURED_SHARDS]:
+        with contextlib.suppress(ShardFormatError):
+            num_frames += Shard(path).num_frames
+            num_bytes += path.stat().st_size
+    if not num_frames:
+        return _USUAL_BYTES, "as on the demo's films with 6 objects a frame; other footage differs"
+    return num_bytes / num_frames, "as in the shards that are there"

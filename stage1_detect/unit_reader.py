@@ -3,7 +3,8 @@
 Batches depend on nothing but the unit, so that a job that was killed and resumed gives the same
 arrays. Parts of videos are sought where that is exact, else decoded once, onwards: a file in which
 frames cannot be sought is kept open from one part to the next, so that a video that was cut into
-many units is not decoded from its beginning for each of them."""
+many units is not decoded from its beginning for each of them.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +29,7 @@ from shared.video.read import (
 
 __all__ = [
     "FrameBatch",
-    "_Ranges",
+    "FrameRanges",
     "UnitReader",
     "SourceEvent",
     "VideoBegins",
@@ -97,7 +98,7 @@ class _Onwards:
                 return
 
 
-class _Ranges:
+class FrameRanges:
     """Hands out the frames of one part of a plan after another."""
 
     def __init__(self) -> None:
@@ -186,14 +187,6 @@ class VideoFails:
 SourceEvent = VideoBegins | FrameBatch | VideoEnds | VideoFails
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Content:
-    """What a shard records of a video's file."""
-
-    bytes: int
-    digest: str
-
-
 class UnitReader:
     """Reads units of a plan one after another."""
 
@@ -214,8 +207,8 @@ class UnitReader:
         self._videos = videos
         self._batch = batch
         self._prepare = prepare
-        self._ranges = _Ranges()
-        self._contents: dict[str, _Content] = {}
+        self._ranges = FrameRanges()
+        self._contents: dict[str, tuple[int, str]] = {}
 
     def events(self, unit: Unit) -> Iterator[SourceEvent]:
         """What the unit consists of: for each part a beginning, batches, an end or a failure."""
@@ -240,7 +233,7 @@ class UnitReader:
 
     def _part(self, video: Video, part: UnitPart) -> Iterator[SourceEvent]:
         info = probe(video.path, rate=video.rate)
-        content = self._content(video)
+        num_bytes, digest = self._content(video)
         aspect = info.sample_aspect
         yield VideoBegins(
             id=video.id,
@@ -249,8 +242,8 @@ class UnitReader:
             rate=info.rate,
             header_frames=info.header_frames,
             sample_aspect=f"{aspect.numerator}:{aspect.denominator}" if aspect else None,
-            source_bytes=content.bytes,
-            source_digest=content.digest,
+            source_bytes=num_bytes,
+            source_digest=digest,
         )
         batch: list[Frame] = []
         for frame in self._ranges.frames(video, part):
@@ -261,12 +254,10 @@ class UnitReader:
         if batch:
             yield self._prepared(batch)
 
-    def _content(self, video: Video) -> _Content:
+    def _content(self, video: Video) -> tuple[int, str]:
         """Size and digest of a video, of which all is read once."""
         if video.id not in self._contents:
-            self._contents[video.id] = _Content(
-                bytes=content_bytes(video.path), digest=content_digest(video.path)
-            )
+            self._contents[video.id] = content_bytes(video.path), content_digest(video.path)
         return self._contents[video.id]
 
     def _prepared(self, frames: list[Frame]) -> FrameBatch:

@@ -29,10 +29,10 @@ from demo.detector.schedule import (
 from shared.errors import CheckpointError, TrainingError
 from shared.jobs.atomic_file import replacing, write_text
 from shared.jobs.progress import progress
-from stage1_detect.mmdet.config import DetectorConfig, detector_entry, library_versions, read_config
+from stage1_detect.mmdet.config import DetectorConfig, read_config
 from stage1_detect.mmdet.detector import MmdetDetector
 from stage1_detect.mmdet.library import MaskRCNN
-from stage1_detect.mmdet.model import build_model
+from stage1_detect.mmdet.model import build_model, detector_entry, library_versions
 
 __all__ = ["DetectorTraining", "demo_config", "train_detector"]
 

@@ -2,7 +2,8 @@
 
 Two files: the results, a list of `{image_id, category_id, bbox, score, segmentation}`, and beside
 them in COCO's form for annotations, without any, what each image id is. Both are written as shards
-are read, a frame at a time, so memory does not grow with them."""
+are read, a frame at a time, so memory does not grow with them.
+"""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -230,9 +231,7 @@ def _check_videos(folder: Path, selection: Selection) -> None:
             )
 
 
-def ranges_of_split(
-    manifest: Manifest, data_root: Path, split: str
-) -> dict[str, list[tuple[float | None, float | None]]]:
+def ranges_of_split(manifest: Manifest, data_root: Path, split: str) -> dict[str, list[Range]]:
     """For each video with a segment of the split its segments' start and stop in seconds.
 
     Raises:
@@ -240,7 +239,7 @@ def ranges_of_split(
         DataRootError: if a table is not there.
     """
     listing = load_listing(manifest, data_root, labels=False)
-    ranges: dict[str, list[tuple[float | None, float | None]]] = {}
+    ranges: dict[str, list[Range]] = {}
     for segment in listing.segments:
         if segment.split == split:
             bounds = (segment.start_seconds, segment.stop_seconds)

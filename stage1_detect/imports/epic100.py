@@ -16,7 +16,8 @@ Frames are numbered, from 1, as the published JPEG frames are. Those were not ta
 own rate: of the videos of EPIC 55 (`P01_01`) there are 60 a second, whether the video has 59.94,
 29.97, 47.95 or 90, of the videos that EPIC 100 added (`P01_101`) 50. The published tables bear
 this out: there are 60 x duration frames, and up to 20 more, for all 432 of the former, and with 50
-the same for 266 of the latter. The other two have 60 a second: those of `KNOWN_WRONG`."""
+the same for 266 of the latter. The other two have 60 a second: those of `KNOWN_WRONG`.
+"""
 
 import re
 from functools import cache

@@ -1,26 +1,19 @@
-"""Where a detector's configuration comes from (a file, or a name of MMDetection's model zoo), and
-what shards record of it."""
+"""Where a detector's configuration comes from: a file, or a name of MMDetection's model zoo."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from shared.errors import DetectorError
-from shared.masks.coco_classes import COCO_CLASSES
 from shared.nearest import nearest
-from shared.shards.schema import DetectorEntry
-from stage1_detect.mmdet.library import Config, MaskRCNN, load_yaml, mmdet
-from stage1_detect.mmdet.model import Precision
+from stage1_detect.mmdet.library import Config, load_yaml, mmdet
 
 __all__ = [
     "DetectorConfig",
-    "detector_entry",
-    "library_versions",
     "read_config",
     "test_pipeline",
     "weights_url",
@@ -103,39 +96,3 @@ def _digest(config: Config) -> str:
     relevant = {"model": config.model.to_dict(), "test_pipeline": test_pipeline(config)}
     text = json.dumps(relevant, sort_keys=True, default=str)
     return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
-
-
-def detector_entry(
-    detector: DetectorConfig,
-    model: MaskRCNN,
-    *,
-    checkpoint_digest: str,
-    precision: Precision = "float32",
-) -> DetectorEntry:
-    """What shards record about a model and the settings that it runs with."""
-    settings = model.roi_head.test_cfg
-    return DetectorEntry(
-        config_name=detector.name,
-        config_digest=detector.digest,
-        checkpoint_digest=checkpoint_digest,
-        precision=precision,
-        thresholds={
-            "score": float(settings.score_thr),
-            "nms_iou": float(settings.nms.iou_threshold),
-            "max_per_image": float(settings.max_per_img),
-            "mask": float(settings.mask_thr_binary),
-        },
-        versions=library_versions(),
-        class_names=COCO_CLASSES,
-    )
-
-
-def library_versions() -> dict[str, str]:
-    """Versions of the libraries that shape the results."""
-    found = {}
-    for name in ("torch", "torchvision", "mmdet", "mmengine", "mmcv", "mmcv-lite", "av"):
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found

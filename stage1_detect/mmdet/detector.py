@@ -21,7 +21,6 @@ from shared.masks.rle import encode_borders
 from shared.shards.schema import DetectorEntry
 from stage1_detect.mmdet.config import (
     DetectorConfig,
-    detector_entry,
     read_config,
     test_pipeline,
     weights_url,
@@ -34,6 +33,7 @@ from stage1_detect.mmdet.model import (
     autocast,
     build_model,
     check_precision,
+    detector_entry,
     fuse_batch_norms,
     load_weights,
     quiet,

@@ -93,7 +93,6 @@ def _sample_positions(
     return first, positions
 
 
-_BORDER_PIXELS = 1  # sampled around the box, as mmdet does
 _MOST_PIXELS = 2**22
 """Pixels pasted in one go, at about 100 bytes each; a mask with more is pasted alone."""
 
