@@ -188,8 +188,8 @@ class _Worker:
     ) -> None:
         from shared.manifests.records import Video
         from shared.shards.plan import Unit, UnitPart, shard_path
-        from stage1_detect.frame_source import FrameSource
         from stage1_detect.mmdet.detector import load_detector
+        from stage1_detect.unit_reader import UnitReader
 
         index, device = free.get()
         self._barrier = barrier
@@ -201,7 +201,7 @@ class _Worker:
             precision=precision,
             threads=1,
         )
-        self._source = FrameSource(
+        self._source = UnitReader(
             {"video": Video(id="video", path=inputs.video)},
             batch=1 if device == "cpu" else 8,
             prepare=self._detector.prepare,

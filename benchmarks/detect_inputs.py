@@ -8,9 +8,9 @@ from pathlib import Path
 import torch
 
 from benchmarks.made_videos import moving_pictures, write_video
-from stage1_detect.detector_choice import DEFAULT_CONFIG
 from stage1_detect.mmdet.config import read_config
 from stage1_detect.mmdet.model import build_model
+from stage1_detect.request import DEFAULT_CONFIG
 
 __all__ = ["DetectInputs", "make_inputs"]
 

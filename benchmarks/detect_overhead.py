@@ -139,7 +139,7 @@ class _Case:
         from shared.manifests.records import Video
         from shared.shards.plan import Unit, UnitPart, shard_path
         from shared.video.read import read_frames
-        from stage1_detect.frame_source import FrameSource
+        from stage1_detect.unit_reader import UnitReader
 
         self._detector, self._video, self._batch = detector, video, batch
         self._images = [frame.image for frame in islice(read_frames(video), frames)]
@@ -148,7 +148,7 @@ class _Case:
         part = UnitPart(video_id="video", start=0, stop=len(self._images))
         self._unit, self._path = Unit(index=0, parts=(part,)), shard_path(folder, 0)
         videos = {"video": Video(id="video", path=video)}
-        self._source = FrameSource(videos, batch=batch, prepare=detector.prepare)
+        self._source = UnitReader(videos, batch=batch, prepare=detector.prepare)
         self.detections = 0
 
     def run_network(self) -> None:

@@ -13,11 +13,16 @@ from shared.cli_options import (
     device_option,
     dry_run_option,
     echo_json,
+    echo_settings,
     json_option,
     out_option,
 )
 
 __all__ = ["detect"]
+
+
+_PRECISIONS = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
+"""What each is called in plans and shards, which is still accepted, too."""
 
 
 @click.command("detect")
@@ -97,10 +102,12 @@ __all__ = ["detect"]
 )
 @click.option(
     "--precision",
-    type=click.Choice(["float32", "float16", "bfloat16"]),
-    default="float32",
+    type=click.Choice([*_PRECISIONS, *_PRECISIONS.values()]),
+    callback=lambda context, option, word: _PRECISIONS.get(word, word),
+    metavar=f"[{'|'.join(_PRECISIONS)}]",
+    default="fp32",
     show_default=True,
-    help="Number format of the backbone; float16 needs a GPU.",
+    help="Number format of the backbone; fp16 needs a GPU.",
 )
 @click.option("--fresh", is_flag=True, help="Remove the job that is in the folder, start over.")
 @click.option(
@@ -130,7 +137,7 @@ def detect(
     scope = Scope(frames=frames, limit=limit, unit_frames=unit_frames)
     request = DetectRequest(scope=scope, **options)
     if dry_run:
-        echo_json(request.describe())
+        echo_settings(request.describe(), as_json=as_json)
         return 0
     summary = request.run()
     for line in report(summary):

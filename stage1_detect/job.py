@@ -20,10 +20,9 @@ from shared.manifests.records import Dataset
 from shared.shards.plan import PLAN_NAME, Unit, shard_path
 from shared.shards.schema import FailedVideo
 from shared.shards.shard import Shard
-from stage1_detect.detector import Detector
 from stage1_detect.engines.local import run_here
 from stage1_detect.engines.work import Engine, UnitWork
-from stage1_detect.pipeline import UnitResult
+from stage1_detect.pipeline import Detector, UnitResult
 from stage1_detect.planning import SUMMARY_NAME, DetectJob, save_plan, units_to_do
 
 __all__ = ["DetectSummary", "ShortVideo", "report", "run_job"]

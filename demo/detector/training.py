@@ -27,9 +27,8 @@ from shared.jobs.atomic_file import replacing, write_text
 from shared.jobs.progress import progress
 from stage1_detect.mmdet.config import DetectorConfig, read_config
 from stage1_detect.mmdet.detector import MmdetDetector
-from stage1_detect.mmdet.entry import detector_entry, library_versions
 from stage1_detect.mmdet.library import MaskRCNN
-from stage1_detect.mmdet.model import build_model
+from stage1_detect.mmdet.model import build_model, detector_entry, library_versions
 
 __all__ = [
     "DetectorTraining",

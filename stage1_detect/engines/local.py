@@ -20,10 +20,9 @@ from shared.errors import DetectorError
 from shared.jobs.termination import terminated_as_interrupted
 from shared.jobs.workers import in_workers
 from shared.shards.plan import Unit, shard_path
-from stage1_detect.detector import Detector
 from stage1_detect.engines.work import UnitWork
-from stage1_detect.frame_source import FrameSource
-from stage1_detect.pipeline import UnitResult, detect_unit
+from stage1_detect.pipeline import Detector, UnitResult, detect_unit
+from stage1_detect.unit_reader import UnitReader
 
 __all__ = ["LocalEngine", "run_here"]
 
@@ -85,7 +84,7 @@ class LocalEngine:
 
 def run_here(work: UnitWork) -> Iterator[UnitResult]:
     """Detects unit by unit in this process; see `Engine.run`."""
-    source = FrameSource(work.videos, batch=work.batch, prepare=work.detector.prepare)
+    source = UnitReader(work.videos, batch=work.batch, prepare=work.detector.prepare)
     for unit in work.units:
         with terminated_as_interrupted():
             result = detect_unit(
@@ -115,8 +114,8 @@ class _Worker:
         return self._load(self._free.get())
 
     @cached_property
-    def _source(self) -> FrameSource:
-        return FrameSource(self._videos, batch=self._batch, prepare=self._detector.prepare)
+    def _source(self) -> UnitReader:
+        return UnitReader(self._videos, batch=self._batch, prepare=self._detector.prepare)
 
     def __call__(self, unit: Unit) -> UnitResult:
         return detect_unit(

@@ -28,10 +28,9 @@ from shared.jobs.termination import terminated_as_interrupted
 from shared.manifests.records import Video
 from shared.shards.plan import Unit, shard_path
 from shared.shards.schema import DetectorEntry
-from stage1_detect.detector import Detector
 from stage1_detect.engines.work import UnitWork
-from stage1_detect.frame_source import FrameSource
-from stage1_detect.pipeline import UnitResult, detect_unit
+from stage1_detect.pipeline import Detector, UnitResult, detect_unit
+from stage1_detect.unit_reader import UnitReader
 
 __all__ = ["ActorReady", "RayEngine", "count_actors", "joined_cluster"]
 
@@ -202,7 +201,7 @@ class _DetectActor:
         """Makes the detector."""
         with contextlib.redirect_stdout(sys.stderr):  # Ray passes both on, stdout is for results
             self._detector = load(self._device)
-        self._source = FrameSource(self._videos, batch=self._batch, prepare=self._detector.prepare)
+        self._source = UnitReader(self._videos, batch=self._batch, prepare=self._detector.prepare)
         return ActorReady(host=socket.gethostname(), entry=self._detector.entry)
 
     def detect(self, unit: Unit, path: Path) -> UnitResult:

@@ -10,8 +10,7 @@ from typing import Protocol
 
 from shared.manifests.records import Video
 from shared.shards.plan import Unit
-from stage1_detect.detector import Detector
-from stage1_detect.pipeline import UnitResult
+from stage1_detect.pipeline import Detector, UnitResult
 
 __all__ = ["Engine", "UnitWork"]
 

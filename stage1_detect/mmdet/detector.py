@@ -19,15 +19,26 @@ from shared.masks.coco_classes import COCO_CLASSES
 from shared.masks.detections import FrameDetections
 from shared.masks.rle import encode_borders
 from shared.shards.schema import DetectorEntry
-from stage1_detect.mmdet.config import DetectorConfig, read_config, test_pipeline, weights_url
-from stage1_detect.mmdet.entry import detector_entry
-from stage1_detect.mmdet.fusing import fuse_batch_norms
-from stage1_detect.mmdet.heads import predict_boxes, predict_masks
+from stage1_detect.mmdet.config import (
+    DetectorConfig,
+    read_config,
+    test_pipeline,
+    weights_url,
+)
+from stage1_detect.mmdet.heads import RawDetections, predict_boxes, predict_masks, to_host
 from stage1_detect.mmdet.library import Compose, MaskRCNN
 from stage1_detect.mmdet.masks import encode_masks
-from stage1_detect.mmdet.model import build_model, load_weights, quiet
-from stage1_detect.mmdet.precision import Precision, autocast, check_precision, use_full_float32
-from stage1_detect.mmdet.raw_detections import RawDetections, to_host
+from stage1_detect.mmdet.model import (
+    Precision,
+    autocast,
+    build_model,
+    check_precision,
+    detector_entry,
+    fuse_batch_norms,
+    load_weights,
+    quiet,
+    use_full_float32,
+)
 
 __all__ = ["MmdetDetector", "RawDetections", "load_detector"]
 

@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-import stage1_detect.frame_ranges as frame_ranges
+import stage1_detect.unit_reader as frame_ranges
 from shared.errors import VideoDecodeError
 from shared.manifests.records import Video
 from shared.shards.plan import Unit, UnitPart
 from shared.video.read import Frame, content_digest
-from stage1_detect.frame_source import (
+from stage1_detect.unit_reader import (
     FrameBatch,
-    FrameSource,
+    UnitReader,
     VideoBegins,
     VideoEnds,
     VideoFails,
@@ -29,8 +29,8 @@ def unit(*parts: tuple[str, int, int | None]) -> Unit:
     )
 
 
-def source(videos: dict[str, Path], batch: int = 4) -> FrameSource:
-    return FrameSource(
+def source(videos: dict[str, Path], batch: int = 4) -> UnitReader:
+    return UnitReader(
         {name: Video(id=name, path=path) for name, path in videos.items()},
         batch=batch,
         prepare=lambda image: int(image.mean().round()),

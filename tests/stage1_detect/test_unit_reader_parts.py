@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-import stage1_detect.frame_ranges as frame_ranges
+import stage1_detect.unit_reader as frame_ranges
 from shared.manifests.records import Video
 from shared.shards.plan import TimeRange, UnitPart
 from shared.video.read import Frame
-from stage1_detect.frame_ranges import FrameRanges
+from stage1_detect.unit_reader import FrameRanges
 from tests.stage1_detect.conftest import write_video
 
 

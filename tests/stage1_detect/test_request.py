@@ -6,7 +6,7 @@ import pytest
 
 from shared.manifests.load import shipped_detectors
 from shared.manifests.records import DetectorChoice
-from stage1_detect.detector_choice import DEFAULT_CONFIG, DetectorFiles, choose_files
+from stage1_detect.request import DEFAULT_CONFIG, DetectorFiles, choose_files
 
 OWN = DetectorChoice(config="own.py", checkpoint=Path("own.pth"))
 NONE = DetectorChoice()
