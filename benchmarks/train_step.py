@@ -27,7 +27,7 @@ from benchmarks.plain_network import PlainNetwork
 from benchmarks.result import BenchResult, publish
 from benchmarks.timing import seconds_in_turns, using_threads
 from shared.cli_options import device_option
-from stage2_train.clips.batch import ClipBatch
+from stage2_train.clips.batches import ClipBatch
 from stage2_train.devices import build_accelerator
 from stage2_train.model.config import NetworkConfig
 from stage2_train.model.inputs import NetworkInputs

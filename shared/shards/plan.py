@@ -13,6 +13,7 @@ from typing import Any, Self
 from shared.errors import ConfigError
 from shared.jobs.atomic_file import write_text
 from shared.shards.schema import DetectorEntry
+from shared.time_ranges import TimeRange
 
 __all__ = [
     "PLAN_NAME",
@@ -20,7 +21,6 @@ __all__ = [
     "UNIT_FRAMES",
     "UNKNOWN_FRAMES",
     "Plan",
-    "TimeRange",
     "Unit",
     "UnitPart",
     "plan_of_shards",
@@ -39,16 +39,6 @@ UNKNOWN_FRAMES = 300
 
 _FORMAT = "detect-plan"
 _VERSION = 1
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TimeRange:
-    """The frames whose time is in [start, stop)."""
-
-    start_seconds: float | None
-    """None: from the start of the video."""
-    stop_seconds: float | None
-    """None: to its end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,9 +1,10 @@
-"""Settings of a clip store."""
+"""Settings of a clip store, and how it writes ranges of times."""
 
 import pytest
 
 from shared.errors import ClipStoreError
-from stage2_train.frames.schema import StoreSettings
+from shared.time_ranges import ALL_TIMES, TimeRange, TimeRanges
+from stage2_train.frames.schema import StoreSettings, parse_ranges, ranges_text
 
 
 @pytest.mark.parametrize(
@@ -38,3 +39,22 @@ def test_described_in_words() -> None:
     assert StoreSettings(short_side=240, rate=12.5).describe() == (
         "frames of short side 240 at JPEG quality 92, 12.5 frames a second"
     )
+
+
+@pytest.mark.parametrize(
+    ("ranges", "text"),
+    [
+        (ALL_TIMES, "[[null, null]]"),
+        (TimeRanges.of([TimeRange(None, 1.5), TimeRange(2, 3)]), "[[null, 1.5], [2.0, 3.0]]"),
+        (TimeRanges(()), "[]"),
+    ],
+)
+def test_ranges_as_text(ranges, text) -> None:
+    assert ranges_text(ranges) == text
+    assert parse_ranges(text) == ranges
+
+
+@pytest.mark.parametrize("text", ["", "3", "[3]", '[["a", 1]]', "[[1, 2, 3]]"])
+def test_text_that_is_no_ranges(text) -> None:
+    with pytest.raises(ClipStoreError, match="wanted ranges of seconds, found"):
+        parse_ranges(text)

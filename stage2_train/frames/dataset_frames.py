@@ -1,14 +1,15 @@
-"""Where the frames of a data set come from: a clip store, or the videos themselves."""
+"""Frames of a data set's videos: from a clip store, or decoded from the videos themselves."""
 
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from stage2_train.clips.transforms import CropWindow
+from shared.time_ranges import TimeRange
+from stage2_train.frames.crop import CropWindow
 from stage2_train.frames.schema import FailedClip
 
-__all__ = ["FrameSource", "VideoFrames"]
+__all__ = ["DatasetFrames", "VideoFrames"]
 
 
 class VideoFrames(Protocol):
@@ -29,7 +30,8 @@ class VideoFrames(Protocol):
     def read(
         self, frames_n: NDArray[np.int64], window: CropWindow | None = None
     ) -> NDArray[np.uint8]:
-        """(n, H, W, 3) uint8 RGB, the frames at these places of `seconds`, in that order.
+        """(n, H, W, 3) uint8 RGB, the frames at these places of `seconds`, in that order, repeats
+        included.
 
         Args:
             frames_n: (n,) places.
@@ -40,14 +42,14 @@ class VideoFrames(Protocol):
             VideoDecodeError: if the video can no longer be decoded.
         """
 
-    def covers(self, start_seconds: float | None, stop_seconds: float | None) -> bool:
-        """Whether all frames of a time range are there, none having been left out; None is open."""
+    def covers(self, times: TimeRange) -> bool:
+        """Whether all frames of a time range are there, none having been left out."""
 
-    def is_empty(self, start_seconds: float | None, stop_seconds: float | None) -> bool:
+    def is_empty(self, times: TimeRange) -> bool:
         """Whether it is known that no frame lies in a time range."""
 
 
-class FrameSource(Protocol):
+class DatasetFrames(Protocol):
     """Frames of videos by id; may be pickled, forked and used by several workers."""
 
     @property
@@ -58,8 +60,7 @@ class FrameSource(Protocol):
     def failed(self) -> tuple[FailedClip, ...]:
         """Videos that are known to have no frame."""
 
-    def __contains__(self, video_id: str) -> bool:
-        """Whether there are frames of a video."""
+    def __contains__(self, video_id: str) -> bool: ...
 
     def frames(self, video_id: str) -> VideoFrames:
         """The frames of one video.
