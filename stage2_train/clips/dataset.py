@@ -35,7 +35,7 @@ from stage2_train.clips.objects import (
 )
 from stage2_train.clips.sampling import centre_frames, clip_generator, random_frames
 from stage2_train.frames.crop import CropWindow, centre_window, random_window
-from stage2_train.frames.dataset_frames import DatasetFrames, VideoFrames
+from stage2_train.frames.decoded import DatasetFrames, VideoFrames
 
 __all__ = ["ClipDataset", "ClipRequest", "ClipSample", "ClipSettings", "UnsureLabels"]
 

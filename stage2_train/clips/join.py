@@ -16,7 +16,7 @@ from shared.manifests.records import Dataset, Segment
 from shared.shards.reader import DetectionFolder
 from shared.shards.schema import UNKNOWN_SOURCE
 from shared.time_ranges import TimeRange
-from stage2_train.frames.dataset_frames import DatasetFrames
+from stage2_train.frames.decoded import DatasetFrames
 
 __all__ = ["JoinedSplit", "SkippedSegment", "join_split"]
 

@@ -25,8 +25,8 @@ def _parse_size(
 ) -> tuple[int, int] | None:
     if text is None:
         return None
-    match = re.fullmatch(r"(\d+)x(\d+)", text)
-    if match is None or "0" in match.groups():
+    match = re.fullmatch(r"([1-9]\d*)x([1-9]\d*)", text)
+    if match is None:
         raise click.BadParameter(f"wanted HEIGHTxWIDTH, such as 256x256, found {text!r}")
     return int(match[1]), int(match[2])
 

@@ -1,7 +1,8 @@
 """Frames without a clip store: decoded from the videos whenever a clip asks for them.
 
-Frames, times and sizes are those that a store would have; the pixels are those before JPEG. What it
-costs is decoding: a clip takes as long as the stretch of video before its frames.
+They are read as those of a store are (`reader`). Frames, times and sizes are those that a store
+would have; the pixels are those before JPEG. What it costs is decoding: a clip takes as long as the
+stretch of video before its frames.
 """
 
 import logging
@@ -23,9 +24,17 @@ from shared.video.frame_times import FrameTimes, KnownTimes, frame_times
 from shared.video.read import content_digest, frame_seconds, read_frames
 from stage2_train.frames.crop import CropWindow
 from stage2_train.frames.jpeg import rescaled
+from stage2_train.frames.reader import ClipFrames, ClipStore
 from stage2_train.frames.schema import FailedClip, StoreSettings
 
-__all__ = ["DecodedVideo", "DecodedVideos", "spread_over_videos", "warn_of_decoding"]
+__all__ = [
+    "DatasetFrames",
+    "DecodedVideo",
+    "DecodedVideos",
+    "VideoFrames",
+    "spread_over_videos",
+    "warn_of_decoding",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -58,7 +67,7 @@ class _Times:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DecodedVideo:
-    """The frames of one video, rescaled as a store would have them: a `VideoFrames`."""
+    """The frames of one video, rescaled as a store would have them; see `ClipFrames`."""
 
     _video: Video
     _settings: StoreSettings
@@ -93,7 +102,11 @@ class DecodedVideo:
     def read(
         self, frames_n: NDArray[np.int64], window: CropWindow | None = None
     ) -> NDArray[np.uint8]:
-        """(n, H, W, 3) uint8 RGB; see `VideoFrames`."""
+        """(n, H, W, 3) uint8 RGB, the frames at these places.
+
+        Raises:
+            VideoDecodeError: if a frame does not exist, or can no longer be decoded.
+        """
         wanted = sorted(set(frames_n.tolist()))
         found: dict[int, NDArray[np.uint8]] = {}
         times = self._times()
@@ -157,7 +170,7 @@ class DecodedVideo:
 
 
 class DecodedVideos:
-    """Frames of the videos of a data set, decoded when they are asked for: a `DatasetFrames`."""
+    """Frames of a data set's videos, decoded when they are asked for; see `ClipStore`."""
 
     def __init__(
         self,
@@ -214,17 +227,19 @@ class DecodedVideos:
         return self._settings.stored_size(1, 1)
 
 
+VideoFrames = ClipFrames | DecodedVideo
+"""The frames of one video, stored or decoded."""
+DatasetFrames = ClipStore | DecodedVideos
+"""The frames of a data set's videos, stored or decoded."""
+
+
 def _new_cache(size_bytes: float) -> "LRUCache[str, _Times]":
     return LRUCache(size_bytes, getsizeof=attrgetter("size_bytes"))
 
 
 def spread_over_videos(video_ids: Sequence[str], number: int) -> list[int]:
-    """Places of the first segments of up to `number` videos, far apart in the order of the table.
-
-    Args:
-        video_ids: the video of each segment.
-        number: how many at most.
-    """
+    """Places of the first segments of up to `number` videos, far apart in the order of the table;
+    `video_ids` has the video of each segment."""
     firsts = sorted({video: place for place, video in reversed([*enumerate(video_ids)])}.values())
     step = max(-(-len(firsts) // number), 1)
     return firsts[::step]
@@ -233,18 +248,10 @@ def spread_over_videos(video_ids: Sequence[str], number: int) -> list[int]:
 def warn_of_decoding(
     make_clip: Callable[[int], object], segments: Iterable[int], *, workers: int
 ) -> None:
-    """Measures how long some clips take and says in the log what training without a store costs.
-
-    Args:
-        make_clip: makes the clip of a segment.
-        segments: a few of them.
-        workers: processes that make batches.
-    """
+    """Measures how long the clips of some segments take and says in the log what training without a
+    store costs, where so many processes make batches."""
     began = time.perf_counter()
-    number = 0
-    for segment in segments:
-        make_clip(segment)
-        number += 1
+    number = len([make_clip(segment) for segment in segments])
     if number == 0:
         return
     seconds = (time.perf_counter() - began) / number

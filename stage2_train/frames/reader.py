@@ -46,8 +46,7 @@ class _OpenStore:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ClipFrames:
-    """The stored frames of one video: a `VideoFrames`, of which nothing is read before it is asked
-    for."""
+    """The stored frames of one video, of which nothing is read before it is asked for."""
 
     id: str
     _row: int
@@ -82,7 +81,16 @@ class ClipFrames:
     def read(
         self, frames_n: NDArray[np.int64], window: CropWindow | None = None
     ) -> NDArray[np.uint8]:
-        """(n, H, W, 3) uint8 RGB; see `VideoFrames`."""
+        """(n, H, W, 3) uint8 RGB, the frames at these places of `seconds`, in that order, repeats
+        included.
+
+        Args:
+            frames_n: (n,) places.
+            window: what to cut out of them; None: all.
+
+        Raises:
+            ClipStoreError: if a frame does not exist or is damaged.
+        """
         stored = self.stored_size
         size = stored if window is None else (window.height, window.width)
         images = np.empty((len(frames_n), *size, 3), np.uint8)
@@ -106,7 +114,7 @@ class ClipFrames:
         return images
 
     def covers(self, times: TimeRange) -> bool:
-        """Whether the store holds all frames of a time range."""
+        """Whether all frames of a time range are there, none having been left out."""
         return parse_ranges(self._store.columns["ranges"][self._row]).covers(times)
 
     def is_empty(self, times: TimeRange) -> bool:
@@ -116,7 +124,7 @@ class ClipFrames:
 
 
 class ClipStore:
-    """Frames of the videos of a clip store: a `DatasetFrames`."""
+    """Frames of a data set's videos; may be pickled, forked and used by several workers."""
 
     def __init__(self, path: Path) -> None:
         """Opens the store.
@@ -148,7 +156,7 @@ class ClipStore:
 
     @property
     def failed(self) -> tuple[FailedClip, ...]:
-        """Videos of which nothing could be decoded."""
+        """Videos that are known to have no frame."""
         return self._open().failed
 
     def __contains__(self, video_id: str) -> bool:

@@ -8,7 +8,6 @@ that a reader may map the file and slice it: `COLUMNS` below.
 """
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -98,27 +97,6 @@ class StoreSettings:
     """Pillow's JPEG quality, 1..95."""
     rate: float | None = None
     """Frames a second that are picked; None for every frame."""
-
-    def __post_init__(self) -> None:
-        """Raises ClipStoreError if a size, the quality or the rate is out of range."""
-        if self.short_side is None:
-            if (self.height or 0) < 1 or (self.width or 0) < 1:
-                raise ClipStoreError(
-                    f"clip store: wanted a size of at least 1x1, found {self.height}x{self.width}"
-                )
-        elif self.short_side < 1 or self.height is not None or self.width is not None:
-            raise ClipStoreError(
-                "clip store: wanted a short side of at least 1 and no other size, found "
-                f"{self.short_side} and {self.height}x{self.width}"
-            )
-        if not 1 <= self.jpeg_quality <= 95:
-            raise ClipStoreError(
-                f"clip store: wanted a JPEG quality of 1 to 95, found {self.jpeg_quality}"
-            )
-        if self.rate is not None and not 0 < self.rate < math.inf:
-            raise ClipStoreError(
-                f"clip store: wanted a rate of more than 0 frames a second, found {self.rate}"
-            )
 
     def stored_size(self, height: int, width: int) -> tuple[int, int]:
         """(height, width) of the stored frames of a source of `height` x `width` pixels."""

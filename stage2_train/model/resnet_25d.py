@@ -6,14 +6,16 @@ are rows of one matrix, so that the temporal kernel is an ordinary 2D convolutio
 memory, without a copy and without a slow 5-D convolution.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from functools import partial
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
 
 from stage2_train.model.config import Kernel, NetworkConfig, Start
-from stage2_train.model.recompute import run_again_for_gradient
 
 __all__ = ["FrameConv", "SpaceTimeConv", "Stage", "TemporalConv", "Trunk"]
 
@@ -209,8 +211,43 @@ class Stage(nn.Module):
             if self.keep_activations or not torch.is_grad_enabled():
                 feats_MChw = block(feats_MChw, num_frames)
             else:
-                feats_MChw = run_again_for_gradient(block, feats_MChw, num_frames)
+                feats_MChw = _run_again_for_gradient(block, feats_MChw, num_frames)
         return feats_MChw
+
+
+def _run_again_for_gradient(block: nn.Module, feats_MChw: Tensor, num_frames: int) -> Tensor:
+    """The block's output; nothing inside the block is kept (gradient checkpointing), it is computed
+    once more for the gradient: less memory in training, for computing the block twice.
+
+    Values and gradients are those of `block(feats_MChw, num_frames)`, to the bit where its kernels
+    are repeatable. Running statistics of batch normalisation are updated by the first computation
+    only.
+    """
+    output_MChw: Tensor = checkpoint(
+        block,
+        feats_MChw,
+        num_frames,
+        use_reentrant=False,
+        preserve_rng_state=False,  # a block draws nothing
+        context_fn=lambda: (nullcontext(), _statistics_left_alone(block)),
+    )
+    return output_MChw
+
+
+@contextmanager
+def _statistics_left_alone(block: nn.Module) -> Iterator[None]:
+    """Lets normalisations count in copies of their buffers, which are dropped afterwards."""
+    norms = [module for module in block.modules() if isinstance(module, nn.BatchNorm2d)]
+    kept = [dict(norm.named_buffers()) for norm in norms]
+    for norm, buffers in zip(norms, kept, strict=True):
+        for name, buffer in buffers.items():
+            setattr(norm, name, buffer.clone())
+    try:
+        yield
+    finally:
+        for norm, buffers in zip(norms, kept, strict=True):
+            for name, buffer in buffers.items():
+                setattr(norm, name, buffer)
 
 
 class Trunk(nn.Module):

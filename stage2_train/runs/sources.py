@@ -9,8 +9,7 @@ from shared.shards.reader import DetectionFolder
 from stage2_train.clips.dataset import ClipDataset, ClipSettings
 from stage2_train.clips.join import JoinedSplit, join_split
 from stage2_train.clips.objects import SlotSettings
-from stage2_train.frames.dataset_frames import DatasetFrames
-from stage2_train.frames.decoded import DecodedVideos
+from stage2_train.frames.decoded import DatasetFrames, DecodedVideos
 from stage2_train.frames.reader import ClipStore
 from stage2_train.frames.schema import StoreSettings
 from stage2_train.training.recipe import Recipe

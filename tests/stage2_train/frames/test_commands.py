@@ -85,9 +85,10 @@ def test_failed_videos_end_with_3(arguments, tmp_path) -> None:
 
 def test_size_is_parsed(arguments) -> None:
     assert invoke([*arguments, "--size", "20x30", "--dry-run"])[1]["size"] == "20x30"
-    result = CliRunner().invoke(orn, [*arguments, "--size", "20"])
-    assert result.exit_code == 2
-    assert "wanted HEIGHTxWIDTH" in result.stderr
+    for wrong in ("20", "0x20", "20x00"):
+        result = CliRunner().invoke(orn, [*arguments, "--size", wrong])
+        assert result.exit_code == 2
+        assert "wanted HEIGHTxWIDTH" in result.stderr
 
 
 def test_short_side_and_rate(arguments, tmp_path) -> None:
