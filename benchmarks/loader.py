@@ -17,9 +17,8 @@ from benchmarks.loading_share import loading_share, recipe_dataset
 from benchmarks.result import BenchResult
 from benchmarks.timing import seconds_in_turns, using_threads
 from benchmarks.video_and_pickle import plain_clip
-from stage2_train.clips.batch import collate
+from stage2_train.clips.batches import LoaderSettings, collate, training_loader
 from stage2_train.clips.dataset import ClipDataset, ClipRequest
-from stage2_train.clips.loader import LoaderSettings, training_loader
 from stage2_train.clips.sampling import random_frames
 from stage2_train.frames.jpeg import decode_jpeg
 from stage2_train.frames.schema import StoreSettings

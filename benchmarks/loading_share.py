@@ -9,10 +9,9 @@ from pathlib import Path
 import torch
 
 from benchmarks.loader_inputs import LoaderInputs
-from stage2_train.clips.batch import ClipBatch
+from stage2_train.clips.batches import ClipBatch, LoaderSettings, training_loader
 from stage2_train.clips.dataset import ClipDataset, ClipSettings
-from stage2_train.clips.loader import LoaderSettings, training_loader
-from stage2_train.clips.slots import SlotSettings
+from stage2_train.clips.objects import SlotSettings
 from stage2_train.devices import build_accelerator
 from stage2_train.model.build import build_network
 from stage2_train.training.optimiser import build_optimiser

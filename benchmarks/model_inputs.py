@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from stage2_train.clips.batch import ClipBatch
+from stage2_train.clips.batches import ClipBatch
 from stage2_train.model.config import NetworkConfig
 
 __all__ = ["random_batch"]

@@ -18,7 +18,7 @@ from benchmarks.model_inputs import random_batch
 from benchmarks.plain_network import PlainNetwork
 from benchmarks.result import BenchResult
 from benchmarks.timing import seconds_in_turns, using_threads
-from stage2_train.clips.batch import ClipBatch
+from stage2_train.clips.batches import ClipBatch
 from stage2_train.devices import build_accelerator
 from stage2_train.model.config import NetworkConfig
 from stage2_train.model.inputs import NetworkInputs

@@ -14,6 +14,7 @@ from shared.errors import ConfigError
 from shared.jobs.atomic_file import write_text
 from shared.jobs.same_job import check_same_job
 from shared.shards.schema import DetectorEntry
+from shared.time_ranges import TimeRange
 
 __all__ = [
     "PLAN_NAME",
@@ -21,7 +22,6 @@ __all__ = [
     "UNIT_FRAMES",
     "UNKNOWN_FRAMES",
     "Plan",
-    "TimeRange",
     "Unit",
     "UnitPart",
     "plan_of_shards",
@@ -40,16 +40,6 @@ UNKNOWN_FRAMES = 300
 
 _FORMAT = "detect-plan"
 _VERSION = 1
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TimeRange:
-    """The frames whose time is in [start, stop)."""
-
-    start_seconds: float | None
-    """None: from the start of the video."""
-    stop_seconds: float | None
-    """None: to its end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

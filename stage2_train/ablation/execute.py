@@ -21,7 +21,7 @@ from shared.jobs.progress import progress
 from shared.jobs.termination import terminated_as_interrupted
 from shared.manifests.load import load_manifest
 from stage2_train.ablation.plan import AblationRequest, AblationRun
-from stage2_train.model.imagenet import image_network
+from stage2_train.model.image_weights import image_network
 from stage2_train.training.recipe import default_recipe, load_recipe
 
 __all__ = ["LOG_NAME", "carry_out", "is_measured", "train_command"]

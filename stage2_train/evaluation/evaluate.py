@@ -17,10 +17,10 @@ from accelerate.utils import gather_object
 
 from shared.errors import CheckpointError, ConfigError
 from shared.jobs.atomic_file import write_text
+from stage2_train.clips.batches import LoaderSettings
 from stage2_train.clips.controls import FrameOrder
 from stage2_train.clips.dataset import ClipDataset
 from stage2_train.clips.join import JoinedSplit
-from stage2_train.clips.loader import LoaderSettings
 from stage2_train.devices import main_progress
 from stage2_train.evaluation.metrics import Scores, chance_level, confusion
 from stage2_train.evaluation.predictions import Predictions, gathered, predict, save_predictions

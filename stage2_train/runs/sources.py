@@ -8,11 +8,10 @@ from shared.manifests.records import Dataset
 from shared.shards.reader import DetectionFolder
 from stage2_train.clips.dataset import ClipDataset, ClipSettings
 from stage2_train.clips.join import JoinedSplit, join_split
-from stage2_train.clips.slots import SlotSettings
-from stage2_train.frames.decoded import DecodedVideos
+from stage2_train.clips.objects import SlotSettings
+from stage2_train.frames.decoded import DatasetFrames, DecodedVideos
 from stage2_train.frames.reader import ClipStore
 from stage2_train.frames.schema import StoreSettings
-from stage2_train.frames.source import FrameSource
 from stage2_train.training.recipe import Recipe
 
 __all__ = ["Sources", "clip_settings", "open_frames"]
@@ -26,7 +25,7 @@ class Sources:
 
     dataset: Dataset
     """Segments and labels."""
-    clips: FrameSource
+    clips: DatasetFrames
     """Frames."""
     detections: DetectionFolder
     """Objects."""
@@ -48,7 +47,7 @@ class Sources:
         return self.detections.detector.title
 
 
-def open_frames(dataset: Dataset, clips: Path | None) -> FrameSource:
+def open_frames(dataset: Dataset, clips: Path | None) -> DatasetFrames:
     """The frames of a data set: of a clip store, or decoded from its videos where there is none.
 
     Raises:

@@ -10,7 +10,8 @@ import pytest
 
 import stage1_detect.unit_reader as frame_ranges
 from shared.manifests.records import Video
-from shared.shards.plan import TimeRange, UnitPart
+from shared.shards.plan import UnitPart
+from shared.time_ranges import TimeRange
 from shared.video.read import Frame
 from stage1_detect.unit_reader import FrameRanges
 from tests.stage1_detect.conftest import write_video

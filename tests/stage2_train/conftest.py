@@ -19,11 +19,11 @@ from shared.masks.detections import FrameDetections
 from shared.shards.reader import DetectionFolder
 from shared.shards.schema import DetectorEntry
 from shared.shards.writer import ShardWriter
+from shared.time_ranges import ALL_TIMES, TimeRanges
 from shared.video.read import Frame
 from stage2_train.devices import build_accelerator
 from stage2_train.frames.merge import merge, read_contents
 from stage2_train.frames.parts import write_frames
-from stage2_train.frames.ranges import ALL_TIMES, TimeRanges
 from stage2_train.frames.reader import ClipStore
 from stage2_train.frames.schema import StoreSettings
 from stage2_train.model.config import NetworkConfig

@@ -13,7 +13,7 @@ from shared.masks.detections import FrameDetections
 from shared.shards.reader import DetectionFolder
 from shared.shards.schema import DetectorEntry
 from shared.shards.writer import ShardWriter
-from stage2_train.frames.job import ClipsRequest, make_clips
+from stage2_train.frames.make_clips import ClipsRequest, make_clips
 from stage2_train.frames.reader import ClipStore
 from stage2_train.runs.sources import Sources
 

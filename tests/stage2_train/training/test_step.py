@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from shared.errors import TrainingError
-from stage2_train.clips.loader import LoaderSettings, training_loader
+from stage2_train.clips.batches import LoaderSettings, training_loader
 from stage2_train.devices import build_accelerator
 from stage2_train.model.network import ObjectVideoNetwork
 from stage2_train.runs.sources import Sources

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from shared.errors import ConfigError
-from stage2_train.clips.transforms import (
+from stage2_train.frames.crop import (
     CropWindow,
     boxes_in_crop,
     centre_window,

@@ -24,13 +24,10 @@ class CropWindow:
     y: int
     """Its first row."""
     height: int
-    """Its rows."""
     width: int
-    """Its columns."""
     stored_height: int
     """Rows of the stored frame."""
     stored_width: int
-    """Columns of the stored frame."""
 
     def __post_init__(self) -> None:
         """Raises ConfigError if the window reaches outside the stored frame."""
@@ -60,41 +57,29 @@ class CropWindow:
 
 def centre_window(stored: tuple[int, int], crop: tuple[int, int]) -> CropWindow:
     """The window in the middle; sizes are (height, width)."""
-    return CropWindow(
-        x=(stored[1] - crop[1]) // 2,
-        y=(stored[0] - crop[0]) // 2,
-        height=crop[0],
-        width=crop[1],
-        stored_height=stored[0],
-        stored_width=stored[1],
-    )
+    return _window(stored, crop, y=(stored[0] - crop[0]) // 2, x=(stored[1] - crop[1]) // 2)
 
 
 def random_window(
     stored: tuple[int, int], crop: tuple[int, int], generator: np.random.Generator
 ) -> CropWindow:
     """A window drawn uniformly among all that fit; sizes are (height, width)."""
+    x = int(generator.integers(max(1, stored[1] - crop[1] + 1)))
+    y = int(generator.integers(max(1, stored[0] - crop[0] + 1)))
+    return _window(stored, crop, y=y, x=x)
+
+
+def _window(stored: tuple[int, int], crop: tuple[int, int], *, y: int, x: int) -> CropWindow:
     return CropWindow(
-        x=int(generator.integers(max(1, stored[1] - crop[1] + 1))),
-        y=int(generator.integers(max(1, stored[0] - crop[0] + 1))),
-        height=crop[0],
-        width=crop[1],
-        stored_height=stored[0],
-        stored_width=stored[1],
+        x=x, y=y, height=crop[0], width=crop[1], stored_height=stored[0], stored_width=stored[1]
     )
 
 
 def boxes_in_crop(
     boxes_N4: NDArray[np.float32], window: CropWindow, *, height: int, width: int
 ) -> NDArray[np.float32]:
-    """(N, 4) float32 x1 y1 x2 y2 in pixels of the crop, cut off at its borders.
-
-    Args:
-        boxes_N4: boxes in pixels of the detection grid.
-        window: the crop.
-        height: rows of the detection grid.
-        width: columns of the detection grid.
-    """
+    """(N, 4) float32 x1 y1 x2 y2 in pixels of the crop, cut off at its borders, of boxes in pixels
+    of a detection grid of `height` x `width`."""
     x1, y1, x2, y2 = window.on_grid(height, width)
     origin = np.array([x1, y1, x1, y1])
     crop_per_grid = np.array([window.width / (x2 - x1), window.height / (y2 - y1)] * 2)
