@@ -11,9 +11,9 @@ import numpy as np
 from shared.errors import ConfigError, ShardFormatError, VideoDecodeError
 from shared.manifests.records import Dataset
 from shared.shards.plan import PLAN_NAME, Plan, shard_path
-from shared.shards.problem import Problem
 from shared.shards.reader import Shard, shard_paths
 from shared.shards.schema import UNKNOWN_SOURCE, VideoEntry
+from shared.shards.verify import Problem
 from shared.video.read import content_bytes
 
 __all__ = ["verify_folder"]

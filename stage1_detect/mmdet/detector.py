@@ -13,9 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from shared.errors import DetectorError
-from shared.masks.boxes import clip_boxes
 from shared.masks.coco_classes import COCO_CLASSES
-from shared.masks.detections import FrameDetections
+from shared.masks.detections import FrameDetections, clip_boxes
 from shared.masks.rle import encode_borders
 from shared.shards.schema import DetectorEntry
 from stage1_detect.mmdet.config import DetectorConfig, read_config, test_pipeline, weights_url
