@@ -11,10 +11,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from shared.errors import JoinError, ShardFormatError, ShardNotFoundError
 from shared.masks.detections import FrameDetections
-from shared.shards.plan import SHARD_PATTERN
-from shared.shards.schema import DetectorEntry, FailedVideo, ShardAttributes, VideoEntry
+from shared.shards.index import folder_attributes, shard_paths
+from shared.shards.schema import DetectorEntry, FailedVideo, VideoEntry
 from shared.shards.shard import Shard
-from shared.shards.zarr_zip import ChunkCache, read_attributes
+from shared.shards.zarr_zip import ChunkCache
 
 __all__ = ["DEFAULT_CACHE_BYTES", "DetectionFolder", "Shard", "VideoDetections", "shard_paths"]
 
@@ -22,22 +22,6 @@ DEFAULT_CACHE_BYTES = 256 * 2**20
 _MAX_SHARDS_KEPT = 512
 _TIME_TOLERANCE_SECONDS = 1e-6
 """Times are rounded float64; a frame exactly half an interval away still counts as near."""
-
-
-def shard_paths(folder: Path) -> tuple[Path, ...]:
-    """The shards in a folder, in the order of their units.
-
-    Raises:
-        ShardNotFoundError: if there is no such folder, or no shard in it.
-    """
-    paths = sorted(folder.glob(SHARD_PATTERN)) if folder.is_dir() else []
-    if not paths:
-        found = "none in it" if folder.is_dir() else "no such folder"
-        raise ShardNotFoundError(
-            f"{folder}: wanted a folder with shards (shard-000000.zarr.zip, ...), found {found}; "
-            "run `orn detect` first"
-        )
-    return tuple(paths)
 
 
 class DetectionFolder:
@@ -61,10 +45,7 @@ class DetectionFolder:
         self._cache = ChunkCache(cache_bytes)
         self._shards: OrderedDict[Path, Shard] = OrderedDict()
         self._places: dict[str, list[tuple[Path, VideoEntry]]] = {}
-        attributes = {
-            shard: ShardAttributes.from_json(read_attributes(shard), source=str(shard))
-            for shard in shard_paths(path)
-        }
+        attributes = folder_attributes(path)
         self.detector: DetectorEntry = next(iter(attributes.values())).detector
         """What the detections of the first shard were made with; class names are those of all."""
         self.failed: tuple[FailedVideo, ...] = tuple(
