@@ -11,9 +11,8 @@ import importlib
 import logging
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import Any
 
 import click
@@ -23,7 +22,7 @@ from shared.errors import PipelineError
 from shared.jobs.termination import Terminated
 from shared.nearest import nearest
 
-__all__ = ["COMMANDS", "LazyCommand", "LazyGroup", "main", "orn"]
+__all__ = ["COMMANDS", "LazyGroup", "main", "orn"]
 
 INTERRUPTED_EXIT_CODE = 130
 """What a shell reports for a program ended by ctrl-C (128 + SIGINT)."""
@@ -33,153 +32,108 @@ TERMINATED_EXIT_CODE = 143
 _OUR_PACKAGES = ("shared", "stage1_detect", "stage2_train", "data_manifests", "demo", "benchmarks")
 
 
-@dataclass(frozen=True, slots=True)
-class LazyCommand:
-    """A command or a group, known without importing it."""
-
-    help: str
-    """The line that the list of commands shows."""
-    where: str | None = None
-    """`module:attribute`; None for a group that does nothing by itself."""
-    commands: Mapping[str, "LazyCommand"] = field(default_factory=dict)
-    """What a group holds."""
-
-
-_DEMO = {
-    "world": LazyCommand("Generate the videos and labels.", "demo.commands:demo_world"),
-    "truth": LazyCommand("Write what the films truly show as shards.", "demo.commands:demo_truth"),
-    "detector": LazyCommand("Train the small detector of the demo.", "demo.commands:demo_detector"),
-    "leaks": LazyCommand("Say what gives the labels away.", "demo.commands:demo_leaks"),
-    "tables": LazyCommand(
-        "Repeat the paper's comparisons on the films.", "demo.commands:demo_tables"
-    ),
-    "reverse": LazyCommand("Measure a run with films backwards.", "demo.commands:demo_reverse"),
-}
-_MANIFEST = {
-    "list": LazyCommand(
-        "List the data sets that come with the project.",
-        "shared.manifests.commands:list_manifests",
-    ),
-    "check": LazyCommand(
-        "Check label tables and videos of a data set.", "shared.manifests.commands:check"
-    ),
-    "new": LazyCommand("Write a manifest for videos of your own.", "shared.manifests.commands:new"),
-}
-_MODEL = {
-    "summary": LazyCommand(
-        "Print layers, shapes, parameters and multiply-adds.",
-        "stage2_train.systems_commands:summary",
-    ),
-    "export": LazyCommand(
-        "Write a run's ResNet for other trainings.", "stage2_train.systems_commands:export"
-    ),
-}
-_BENCH = {
-    "object-head": LazyCommand(
-        "Object head, forward and backward, against plain loops.", "benchmarks.commands:object_head"
-    ),
-    "train-step": LazyCommand(
-        "A whole training step against the same network with plain loops.",
-        "benchmarks.commands:train_step",
-    ),
-    "loader": LazyCommand(
-        "Clips with masks a second against decoding videos and unpickling masks.",
-        "benchmarks.commands:loader",
-    ),
-    "detect": LazyCommand(
-        "Detecting a video against a loop of inference_detector and pycocotools.",
-        "benchmarks.detect:bench",
-    ),
-    "detect-overhead": LazyCommand(
-        "Everything in detect but the network, as a share of the network's time.",
-        "benchmarks.detect_overhead:bench",
-    ),
-    "detect-memory": LazyCommand(
-        "Peak memory of detecting a long video against a short one.",
-        "benchmarks.commands:detect_memory",
-    ),
-    "shard-size": LazyCommand(
-        "Bytes of shards against the authors' pickles of the same masks.",
-        "benchmarks.shard_size:bench",
-    ),
-}
-
-# In the order in which a user meets them.
-COMMANDS: dict[str, dict[str, LazyCommand]] = {
+COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
     "First look": {
-        "doctor": LazyCommand(
-            "Say what is installed, what works and how to mend the rest.", "shared.doctor:doctor"
-        ),
-        "demo": LazyCommand(
-            "Run everything once on small generated videos.", "demo.commands:demo", _DEMO
-        ),
+        "doctor": ("shared.doctor:doctor", "Say what is installed, what works, how to mend it."),
+        "demo": ("demo.commands:demo", "Run everything once on small generated videos."),
+        "demo world": ("demo.commands:demo_world", "Generate the videos and labels."),
+        "demo truth": ("demo.commands:demo_truth", "Write what films truly show as shards."),
+        "demo detector": ("demo.commands:demo_detector", "Train the demo's detector."),
+        "demo leaks": ("demo.commands:demo_leaks", "Say what gives the labels away."),
+        "demo tables": ("demo.commands:demo_tables", "Repeat the paper's comparisons."),
+        "demo reverse": ("demo.commands:demo_reverse", "Measure a run with films backwards."),
     },
     "Data": {
-        "manifest": LazyCommand(
-            "List data sets, check their files, make new ones.", commands=_MANIFEST
-        ),
-        "clips": LazyCommand(
-            "Store the rescaled frames of a data set.", "stage2_train.frames.commands:clips"
-        ),
+        "manifest": ("", "List data sets, check their files, make new ones."),
+        "manifest list": ("shared.manifests.commands:list_manifests", "List the data sets."),
+        "manifest check": ("shared.manifests.commands:check", "Check label tables and videos."),
+        "manifest new": ("shared.manifests.commands:new", "Make one for videos of your own."),
+        "clips": ("stage2_train.frames.commands:clips", "Store the rescaled frames of a data set."),
     },
     "Detect": {
-        "detect": LazyCommand(
-            "Find the objects of every frame and write shards.", "stage1_detect.commands:detect"
+        "detect": (
+            "stage1_detect.commands:detect",
+            "Find the objects of every frame and write shards.",
         ),
-        "import-masks": LazyCommand(
-            "Turn released masks into shards.", "stage1_detect.imports.commands:import_masks"
+        "import-masks": (
+            "stage1_detect.imports.commands:import_masks",
+            "Turn released masks into shards.",
         ),
-        "export-coco": LazyCommand(
-            "Write detections as COCO results.", "stage1_detect.exports.commands:export_coco"
+        "export-coco": (
+            "stage1_detect.exports.commands:export_coco",
+            "Write detections as COCO results.",
         ),
     },
     "Look": {
-        "inspect": LazyCommand(
-            "Show what a shard holds, down to one frame.", "shared.inspect.commands:inspect"
+        "inspect": (
+            "shared.inspect.commands:inspect",
+            "Show what a shard holds, down to one frame.",
         ),
-        "verify": LazyCommand(
-            "Check that shards are whole and consistent.", "shared.inspect.commands:verify"
-        ),
-        "overlay": LazyCommand(
-            "Draw masks on stored frames, to look at.", "stage2_train.clips.commands:overlay"
+        "verify": ("shared.inspect.commands:verify", "Check that shards are whole and consistent."),
+        "overlay": (
+            "stage2_train.clips.commands:overlay",
+            "Draw masks on stored frames, to look at.",
         ),
     },
     "Train": {
-        "train": LazyCommand(
-            "Train the network on clips and shards.", "stage2_train.commands:train"
-        ),
-        "eval": LazyCommand("Evaluate a training run.", "stage2_train.commands:evaluate"),
+        "train": ("stage2_train.commands:train", "Train the network on clips and shards."),
+        "eval": ("stage2_train.commands:evaluate", "Evaluate a training run."),
     },
     "Compare": {
-        "systems": LazyCommand(
-            "List every system of the paper's tables.", "stage2_train.systems_commands:systems"
+        "systems": (
+            "stage2_train.systems_commands:systems",
+            "List every system of the paper's tables.",
         ),
-        "model": LazyCommand("Say what a network is made of.", commands=_MODEL),
-        "ablate": LazyCommand(
-            "Train and compare the systems of a table.", "stage2_train.ablation.commands:ablate"
+        "model": ("", "Say what a network is made of."),
+        "model summary": (
+            "stage2_train.systems_commands:summary",
+            "Print layers, shapes, parameters and multiply-adds.",
         ),
-        "curve": LazyCommand(
-            "Join reports of ablate as one curve.", "stage2_train.ablation.commands:curve"
+        "model export": (
+            "stage2_train.systems_commands:export",
+            "Write a run's ResNet for other trainings.",
+        ),
+        "ablate": (
+            "stage2_train.ablation.commands:ablate",
+            "Train and compare the systems of a table.",
+        ),
+        "curve": (
+            "stage2_train.ablation.commands:curve",
+            "Join reports of ablate as one curve.",
         ),
     },
     "Measure": {
-        "bench": LazyCommand("Measure this installation against references.", commands=_BENCH),
+        "bench": ("", "Measure this installation against references."),
+        "bench object-head": (
+            "benchmarks.commands:object_head",
+            "Object head against plain loops.",
+        ),
+        "bench train-step": ("benchmarks.commands:train_step", "A step against plain loops."),
+        "bench loader": ("benchmarks.commands:loader", "Clips a second against pickles."),
+        "bench detect": ("benchmarks.detect:bench", "Detecting against inference_detector."),
+        "bench detect-overhead": ("benchmarks.detect_overhead:bench", "All but the network."),
+        "bench detect-memory": ("benchmarks.commands:detect_memory", "Memory of long videos."),
+        "bench shard-size": ("benchmarks.shard_size:bench", "Bytes of shards against pickles."),
     },
 }
-"""Heading, name, command."""
+"""Heading, words of a command, where it is (`module:attribute`, empty for a group that does nothing
+by itself) and the line of help shown without importing it; in the order in which a user meets
+them."""
 
 
 class LazyGroup(click.Group):
     """A click group that imports a command's module when the command is called.
 
-    With `own`, a command, the group does what that command does where no sub-command is named.
+    Args:
+        words: what stands before the names of its commands in `COMMANDS`, such as `bench `.
+        own: a command; the group does what it does where no sub-command is named.
     """
 
     def __init__(
         self,
         name: str | None = None,
         *,
-        sections: Mapping[str, Mapping[str, LazyCommand]],
+        words: str = "",
         own: click.Command | None = None,
         **extra: Any,
     ) -> None:
@@ -192,24 +146,34 @@ class LazyGroup(click.Group):
                 "subcommand_metavar": "[COMMAND [ARGS]...]",
             }
         super().__init__(name, **extra)
-        self._sections = sections
+        self._words = words
 
-    def _entries(self) -> dict[str, LazyCommand]:
-        return {
-            name: entry for section in self._sections.values() for name, entry in section.items()
-        }
+    def _sections(self) -> dict[str, dict[str, tuple[str, str]]]:
+        """The commands under each heading, by name."""
+        sections: dict[str, dict[str, tuple[str, str]]] = {}
+        for heading, section in COMMANDS.items():
+            for words, entry in section.items():
+                name = words.removeprefix(self._words)
+                if words.startswith(self._words) and " " not in name:
+                    heading = "Commands" if self._words else heading
+                    sections.setdefault(heading, {})[name] = entry
+        return sections
+
+    def _entries(self) -> dict[str, tuple[str, str]]:
+        return {name: entry for each in self._sections().values() for name, entry in each.items()}
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self._entries())
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        entry = self._entries().get(cmd_name)
-        if entry is None:
+        if cmd_name not in self._entries():
             return None
-        own = _import_command(cmd_name, entry.where) if entry.where else None
-        if not entry.commands:
+        where, help_line = self._entries()[cmd_name]
+        own = _import_command(cmd_name, where) if where else None
+        words = f"{self._words}{cmd_name} "
+        if not any(each.startswith(words) for section in COMMANDS.values() for each in section):
             return own
-        return LazyGroup(cmd_name, sections={"Commands": entry.commands}, own=own, help=entry.help)
+        return LazyGroup(cmd_name, words=words, own=own, help=help_line)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -221,9 +185,9 @@ class LazyGroup(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         width = max(map(len, self._entries()))
-        for heading, section in self._sections.items():
+        for heading, section in self._sections().items():
             with formatter.section(heading):
-                rows = [(f"{name:{width}}", entry.help) for name, entry in section.items()]
+                rows = [(f"{name:{width}}", line) for name, (_, line) in section.items()]
                 formatter.write_dl(rows)
 
 
@@ -234,11 +198,10 @@ def _only_without_subcommand(command: click.Command) -> Callable[..., Any]:
         context = click.get_current_context()
         if context.invoked_subcommand is None:
             return context.invoke(command, **values)
-        for name in values:
-            if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
-                option = next(each for each in command.params if each.name == name).opts[0]
+        for parameter in command.params:
+            if context.get_parameter_source(parameter.name or "") is ParameterSource.COMMANDLINE:
                 raise click.UsageError(
-                    f"{option} before {context.invoked_subcommand!r} has no effect; "
+                    f"{parameter.opts[0]} before {context.invoked_subcommand!r} has no effect; "
                     "give options after the name of the sub-command"
                 )
         return None
@@ -353,7 +316,6 @@ def _logging_to_stderr(verbosity: int) -> Iterator[None]:
 @click.command(
     cls=_Program,
     name="orn",
-    sections=COMMANDS,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.option("-v", "--verbose", count=True, help="Log more; twice for other packages' logs too.")

@@ -8,12 +8,14 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
+
+from pydantic import TypeAdapter
 
 from shared.errors import ConfigError
 from shared.jobs.atomic_file import write_text
 from shared.jobs.same_job import check_same_job
-from shared.shards.schema import DetectorEntry
+from shared.shards.schema import READ_STRICTLY, DetectorEntry
 from shared.time_ranges import TimeRange
 
 __all__ = [
@@ -46,6 +48,8 @@ _VERSION = 1
 class UnitPart:
     """A video, a range of its frames, or some ranges of its time."""
 
+    __pydantic_config__: ClassVar = READ_STRICTLY
+
     video_id: str
     """Id in the data set's manifest."""
     start: int
@@ -65,6 +69,8 @@ class UnitPart:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unit:
     """What one shard is made of."""
+
+    __pydantic_config__: ClassVar = READ_STRICTLY
 
     index: int
     """Number of the unit and of its shard."""
@@ -137,6 +143,8 @@ def plan_units(
 class Plan:
     """A detect job: its units, and all that must stay the same for it to go on."""
 
+    __pydantic_config__: ClassVar = READ_STRICTLY
+
     dataset: str
     """Name of the data set."""
     frames: str
@@ -177,10 +185,7 @@ class Plan:
             document = json.loads(path.read_text())
             if (document.pop("format"), document.pop("format_version")) != (_FORMAT, _VERSION):
                 raise ValueError(f"wanted format {_FORMAT} version {_VERSION}")
-            detector = dict(document.pop("detector"))
-            detector["class_names"] = tuple(detector["class_names"])
-            units = tuple(_unit(unit) for unit in document.pop("units"))
-            return cls(detector=DetectorEntry(**detector), units=units, **document)
+            return TypeAdapter(cls).validate_python(document)
         except (FileNotFoundError, NotADirectoryError):
             return None
         except (OSError, AttributeError, KeyError, TypeError, ValueError) as err:
@@ -196,12 +201,3 @@ class Plan:
             ConfigError: if they differ, naming each field with both values.
         """
         check_same_job(asdict(self), asdict(other), place=folder / PLAN_NAME)
-
-
-def _unit(unit: dict[str, Any]) -> Unit:
-    return Unit(index=unit["index"], parts=tuple(_part(part) for part in unit["parts"]))
-
-
-def _part(part: dict[str, Any]) -> UnitPart:
-    ranges = tuple(TimeRange(**each) for each in part.get("ranges", ()))
-    return UnitPart(**{**part, "ranges": ranges})

@@ -14,9 +14,8 @@ from torch import Tensor
 
 from shared.devices import choose_device
 from shared.errors import DetectorError
-from shared.masks.boxes import clip_boxes
 from shared.masks.coco_classes import COCO_CLASSES
-from shared.masks.detections import FrameDetections
+from shared.masks.detections import FrameDetections, clip_boxes
 from shared.masks.rle import encode_borders
 from shared.shards.schema import DetectorEntry
 from stage1_detect.mmdet.config import (
