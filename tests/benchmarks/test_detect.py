@@ -51,8 +51,7 @@ def record_of(result: Any) -> dict[str, Any]:
 
 
 def test_detect_reports_both_sides(inputs: Any, tmp_path: Path) -> None:
-    from benchmarks.detect import measure
-    from benchmarks.detect_agreement import agreement
+    from benchmarks.detect import agreement, measure
 
     result = measure(
         inputs, folder=tmp_path, frames=5, devices=("cpu",), threads=1, precision="float32",
@@ -116,7 +115,7 @@ def test_the_gpu_is_sampled_while_the_block_runs(
 ) -> None:
     import torch
 
-    from benchmarks.gpu_busy import watching_gpu
+    from benchmarks.harness import watching_gpu
 
     def properties(device: torch.device) -> Any:
         return SimpleNamespace(uuid={torch.device("cuda:1"): "b21f"}[device])

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from benchmarks.memory import peak_allocated_bytes
+from benchmarks.harness import peak_allocated_bytes
 from stage2_train.model.config import NetworkConfig
 from stage2_train.model.network import ObjectVideoNetwork
 from stage2_train.model.resnet_25d import Stage
