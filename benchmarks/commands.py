@@ -267,3 +267,25 @@ def shard_size(masks: Path) -> BenchResult:
     from benchmarks.shard_size import measure
 
     return measure(masks)
+
+
+@_measured("scale", "What every start on a data set of VLOG's size waits for.")
+@click.option("--videos", type=_COUNT, default=113_839, show_default=True, help="To make up.")
+@click.option("--per-shard", type=_COUNT, default=8, show_default=True, help="Videos of a shard.")
+@click.option(
+    "--folder",
+    type=click.Path(path_type=Path),
+    help="New folder to make everything in, and to leave it.  [default: one that is thrown away]",
+)
+def scale(videos: int, per_shard: int, folder: Path | None) -> BenchResult:
+    """What every start on a data set of VLOG's size waits for.
+
+    Makes up videos, tables and shards as VLOG has them, about half a gigabyte and some minutes,
+    then plans a detect job, reads the manifest and opens the folder of shards, each as at first and
+    as once more. The reference opens each video with PyAV in one process; the ratio is that over
+    planning.
+    """
+    from benchmarks.scale import measure
+
+    with tempfile.TemporaryDirectory() as name:
+        return measure(folder or Path(name), videos=videos, per_shard=per_shard)

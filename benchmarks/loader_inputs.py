@@ -25,7 +25,7 @@ from stage1_detect.imports.authors_vlog import read_authors
 from stage2_train.frames.schema import StoreSettings
 from stage2_train.frames.writer import build_clip_store
 
-__all__ = ["MADE_FRAMES", "LoaderInputs", "loader_inputs"]
+__all__ = ["MADE_FRAMES", "LoaderInputs", "four_ellipses", "loader_inputs"]
 
 MADE_FRAMES = (741, 92)
 """As many as the two real clips have that the benchmark was written with."""
@@ -105,11 +105,11 @@ def _made(folder: Path, made_frames: tuple[int, ...]) -> tuple[tuple[Video, ...]
         path = write_video(folder / f"{number}.mp4", pictures)
         videos.append(Video(id=str(number), path=path))
         num_masks = round(num_frames / probe(path).rate * _MASK_RATE)
-        tracks.append(tuple(_ellipses(generator) for _ in range(num_masks)))
+        tracks.append(tuple(four_ellipses(generator) for _ in range(num_masks)))
     return tuple(videos), tracks
 
 
-def _ellipses(generator: np.random.Generator) -> FrameDetections:
+def four_ellipses(generator: np.random.Generator) -> FrameDetections:
     """Four ellipses anywhere."""
     rows, columns = np.mgrid[:_GRID, :_GRID]
     centres = generator.uniform(20, 80, (4, 2))
