@@ -15,7 +15,7 @@ from typing import Any
 import click
 import numpy as np
 
-from benchmarks.result import describe_machine
+from benchmarks.harness import describe_machine
 from demo.world.dials import ACTIVITIES, Dials
 from demo.world.films import TrueFilm, true_films
 from demo.world.make import film_rng, plan_film

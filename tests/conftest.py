@@ -11,6 +11,9 @@ from hypothesis import settings
 
 ROOT = Path(__file__).resolve().parents[1]
 
+SLOW_SECONDS = 800
+"""Longest time of a slow test; that of the others is in setup.cfg."""
+
 if str(ROOT) not in sys.path:  # so that tests find `tests.reference`
     sys.path.insert(0, str(ROOT))
 
@@ -29,6 +32,13 @@ def pytest_xdist_auto_num_workers() -> int:
     from shared.environment import usable_cores
 
     return min(usable_cores(), 4)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Slow tests may take longer, such as those that train many networks."""
+    for item in items:
+        if item.get_closest_marker("slow") and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(SLOW_SECONDS))
 
 
 @pytest.fixture(autouse=True)

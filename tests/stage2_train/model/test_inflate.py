@@ -72,6 +72,7 @@ def test_refuses_other_weights_and_changes_nothing(case, network, resnet_weights
 def test_batch_counts_may_be_absent(network, resnet_weights) -> None:
     weights = {k: v for k, v in resnet_weights.items() if not k.endswith("num_batches_tracked")}
     inflate(network, weights, name="old.pth")
+    assert torch.equal(network.trunk.bn1.weight, weights["bn1.weight"])
 
 
 def test_refuses_files_that_are_no_state_dict(tmp_path) -> None:

@@ -5,9 +5,13 @@ from dataclasses import replace
 import pytest
 import torch
 
-from benchmarks.model_inputs import random_batch
-from benchmarks.plain_loops import PlainObjectHead, gradients_by_name, pool_objects
-from benchmarks.plain_network import PlainNetwork
+from benchmarks.model_inputs import ClipSizes, random_batch
+from benchmarks.plain_network import (
+    PlainNetwork,
+    PlainObjectHead,
+    gradients_by_name,
+    pool_objects,
+)
 from stage2_train.model.config import NetworkConfig
 from stage2_train.model.mask_pool import pool_objects as fast_pool_objects
 from stage2_train.model.network import ObjectVideoNetwork
@@ -51,7 +55,9 @@ def make_inputs():
     """A function giving float64 inputs of which some slots are empty."""
 
     def make(config: NetworkConfig, *, frames: int = 3, slots: int = 3):
-        inputs = random_batch(config, clips=2, frames=frames, slots=slots).inputs()
+        inputs = random_batch(
+            ClipSizes(clips=2, frames=frames, slots=slots, config=config)
+        ).inputs()
         generator = torch.Generator().manual_seed(1)
         return replace(
             inputs,
