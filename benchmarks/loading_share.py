@@ -15,9 +15,8 @@ from stage2_train.clips.loader import LoaderSettings, training_loader
 from stage2_train.clips.slots import SlotSettings
 from stage2_train.devices import build_accelerator
 from stage2_train.model.build import build_network
-from stage2_train.training.optimiser import build_optimiser
 from stage2_train.training.recipe import Recipe
-from stage2_train.training.step import training_step
+from stage2_train.training.step import build_optimiser, training_step
 
 __all__ = ["LoadingShare", "loading_share", "recipe_dataset"]
 

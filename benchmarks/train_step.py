@@ -32,9 +32,8 @@ from stage2_train.devices import build_accelerator
 from stage2_train.model.config import NetworkConfig
 from stage2_train.model.inputs import NetworkInputs
 from stage2_train.model.network import ObjectVideoNetwork
-from stage2_train.training.optimiser import build_optimiser
 from stage2_train.training.recipe import Recipe
-from stage2_train.training.step import training_step
+from stage2_train.training.step import build_optimiser, training_step
 
 __all__ = ["StepSizes", "bench", "measure"]
 

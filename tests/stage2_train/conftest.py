@@ -215,7 +215,9 @@ def one_thread() -> Iterator[None]:
     """Small networks are fastest in one thread, and then compute the same on every machine."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    yield
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OMP_NUM_THREADS", "1")
+        yield
     torch.set_num_threads(threads)
 
 

@@ -12,8 +12,7 @@ from stage2_train.devices import build_accelerator
 from stage2_train.model.network import ObjectVideoNetwork
 from stage2_train.runs.sources import Sources
 from stage2_train.training.losses import total_loss
-from stage2_train.training.optimiser import build_optimiser
-from stage2_train.training.step import step_generator, training_step
+from stage2_train.training.step import build_optimiser, step_generator, training_step
 
 ROUND_OFF = 1e-4  # float32; weights are subtracted to see how they moved
 
