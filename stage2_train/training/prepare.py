@@ -66,7 +66,8 @@ def _exit_code(arguments: list[str]) -> int:
     with (
         terminated_as_interrupted(),
         subprocess.Popen(
-            [sys.executable, "-m", "shared.cli", *arguments], stdout=sys.stderr.fileno()
+            [sys.executable, "-m", "shared.cli", *arguments],
+            stdout=2,  # for people, too
         ) as process,
     ):
         try:
