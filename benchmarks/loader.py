@@ -24,8 +24,9 @@ from benchmarks.harness import BenchResult, seconds_in_turns, using_threads
 from benchmarks.loader_inputs import MADE_FRAMES, LoaderInputs, loader_inputs
 from shared.manifests.records import Segment
 from shared.shards.reader import DetectionFolder
-from stage2_train.clips.batches import LoaderSettings, SlotSettings, collate, training_loader
+from stage2_train.clips.batches import LoaderSettings, collate, training_loader
 from stage2_train.clips.dataset import ClipDataset, ClipRequest, ClipSettings
+from stage2_train.clips.objects import SlotSettings
 from stage2_train.clips.sampling import random_frames
 from stage2_train.devices import build_accelerator
 from stage2_train.frames.jpeg import decode_jpeg
@@ -33,9 +34,8 @@ from stage2_train.frames.reader import ClipStore
 from stage2_train.frames.schema import StoreSettings
 from stage2_train.frames.writer import build_clip_store
 from stage2_train.model.build import build_network
-from stage2_train.training.optimiser import build_optimiser
 from stage2_train.training.recipe import Recipe, load_recipe
-from stage2_train.training.step import training_step
+from stage2_train.training.step import build_optimiser, training_step
 
 __all__ = ["loading_share", "measure", "plain_clip", "recipe_dataset"]
 

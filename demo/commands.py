@@ -21,7 +21,8 @@ from shared.cli_options import (
     set_option,
 )
 from shared.environment import usable_cores
-from stage2_train.ablation.options import jobs_option, seeds_option
+from stage2_train.ablation.commands import jobs_option, seeds_option
+from stage2_train.resources import resource_options
 
 __all__ = [
     "demo", "demo_detector", "demo_leaks", "demo_reverse", "demo_tables", "demo_truth", "demo_world"
@@ -245,17 +246,14 @@ def demo_reverse(run: Path, split: str, device: str, as_json: bool) -> None:
 
 @click.command("leaks")
 @click.argument("dataset", type=click.Choice(["demo", "demo-touch", "demo-places"]))
-@data_option
 @click.option("--untrained", is_flag=True, help="Only what needs no training and no shards.")
 @seeds_option
 @click.option("--recipe", help="Name or TOML file of a recipe.  [default: by data set]")
 @set_option
 @out_option("runs/leaks-DATASET")
-@click.option("--shards", type=click.Path(path_type=Path), help="Folder of shards.")
-@click.option("--clips", type=click.Path(path_type=Path), help="Clip store.")
 @click.option("--test", is_flag=True, help="Measure on the test split in place of validation.")
 @jobs_option
-@device_option
+@resource_options(workers=0)
 @json_option
 def demo_leaks(
     dataset: str,

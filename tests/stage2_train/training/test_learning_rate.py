@@ -6,12 +6,12 @@ import pytest
 import torch
 from torch import nn
 
-from stage2_train.training.optimiser import (
+from stage2_train.training.recipe import OptimiserRecipe
+from stage2_train.training.step import (
     build_optimiser,
     learning_rate_share,
     set_learning_rate,
 )
-from stage2_train.training.recipe import OptimiserRecipe
 
 ONE_CYCLE = OptimiserRecipe(schedule="one_cycle", learning_rate=0.1, warm_up_share=0.15)
 

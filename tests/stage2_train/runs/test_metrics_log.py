@@ -4,8 +4,7 @@ import json
 
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from stage2_train.runs.run_folder import read_jsonl
-from stage2_train.training.metrics_log import MetricsLog
+from stage2_train.runs.run_folder import MetricsLog, read_jsonl
 
 
 def test_lines_and_scalars(tmp_path) -> None:

@@ -1,10 +1,9 @@
-"""The job behind `orn ablate`: search or vary, train, measure, compare."""
+"""`orn ablate`: search or vary, train, measure, compare."""
 
 import hashlib
 import json
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from shared.config.files import to_toml
@@ -13,12 +12,13 @@ from shared.jobs.atomic_file import write_text
 from shared.manifests.load import load_listing, load_manifest
 from shared.shards.reader import DetectionFolder
 from stage2_train.ablation.curve import curve_report
-from stage2_train.ablation.execute import carry_out, is_measured, train_command
+from stage2_train.ablation.execute import carry_out, first_command, is_measured
 from stage2_train.ablation.plan import AblationRequest, AblationRun, SettingValues, planned_runs
 from stage2_train.ablation.report import ablation_report
 from stage2_train.ablation.report_files import write_report
 from stage2_train.ablation.rows import AblationRow, table_rows
 from stage2_train.frames.reader import ClipStore
+from stage2_train.training.prepare import require_prepared
 from stage2_train.training.recipe import Recipe, default_recipe, load_recipe
 
 __all__ = ["ablate", "describe_ablation"]
@@ -80,7 +80,7 @@ def describe_ablation(request: AblationRequest) -> dict[str, Any]:
         "runs": len(runs),
         "done": len(runs) - len(left),
         "more_after_search": 0 if request.search is None else len(request.seeds) - 1,
-        "first_command": " ".join(["orn", *train_command(left[0], request)]) if left else None,
+        "first_command": first_command(left[0], request) if left else None,
     }
 
 
@@ -89,22 +89,23 @@ def _recipe(request: AblationRequest) -> Recipe:
     manifest = load_manifest(request.manifest)
     return load_recipe(
         request.recipe or default_recipe(manifest.name),
-        num_activities=len(load_listing(manifest, request.data_root).classes),
+        num_activities=len(load_listing(manifest, request.resources.root).classes),
         overrides=request.overrides,
     )
 
 
 def _claim_folder(request: AblationRequest, recipe: Recipe) -> None:
     """Records what the folder's runs have in common, so that runs of other settings never mix."""
-    dataset = load_manifest(request.manifest).name
-    detector = DetectionFolder(request.shards or Path("shards") / dataset).detector
-    weights = request.weights
+    dataset, resources = load_manifest(request.manifest).name, request.resources
+    require_prepared(request.manifest, dataset, resources)
+    detector = DetectionFolder(resources.shards_of(dataset)).detector
+    store, weights = resources.clips_of(dataset), request.weights
     wanted = {
         "dataset": dataset,
         "settings": list(request.overrides),
         "recipe": f"sha256:{hashlib.sha256(to_toml(recipe).encode()).hexdigest()}",
         "detector": detector.title,
-        "clip store": "none" if request.no_clip_store else _store_settings(request, dataset),
+        "clip store": "none" if store is None else ClipStore(store).settings.describe(),
         "weights": None if weights is None else weights.name,
     }
     path = request.out / _SETTINGS_NAME
@@ -118,10 +119,6 @@ def _claim_folder(request: AblationRequest, recipe: Recipe) -> None:
                 f"{request.out}: holds runs whose {name} is {found.get(name)}, {value} was asked "
                 "for; give another --out, or the same settings to go on with these"
             )
-
-
-def _store_settings(request: AblationRequest, dataset: str) -> str:
-    return ClipStore(request.clips or Path("clips") / f"{dataset}.h5").settings.describe()
 
 
 def _runs_with(

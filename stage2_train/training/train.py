@@ -1,7 +1,6 @@
-"""The job behind `orn train`: data, recipe and run folder brought together, then trained."""
+"""`orn train`: data, recipe and run folder brought together, then trained."""
 
-import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +11,15 @@ from torch import nn
 from shared.config.files import to_toml
 from shared.errors import ConfigError
 from shared.manifests.load import load_dataset
-from shared.shards.reader import DetectionFolder
 from stage2_train.clips.batches import LoaderSettings, num_training_batches
 from stage2_train.clips.dataset import ClipRequest
 from stage2_train.clips.join import JoinedSplit
 from stage2_train.devices import build_accelerator
 from stage2_train.frames.decoded import spread_over_videos, warn_of_decoding
 from stage2_train.model.build import build_network
+from stage2_train.resources import Resources
 from stage2_train.runs.checkpoint import LAST_NAME
+from stage2_train.runs.phases import plan_phases
 from stage2_train.runs.run_config import (
     DataPaths,
     RunConfig,
@@ -27,17 +27,15 @@ from stage2_train.runs.run_config import (
     describe_dataset,
     load_run_config,
 )
-from stage2_train.runs.run_folder import CONFIG_NAME, create_run_folder, record_start
-from stage2_train.runs.sources import Sources, open_frames
-from stage2_train.training.first_weights import set_first_weights, weights_digest
+from stage2_train.runs.run_folder import CONFIG_NAME, start_run
+from stage2_train.runs.sources import Sources, open_sources
+from stage2_train.training.backbone import set_first_weights, weights_digest
 from stage2_train.training.loop import TrainingData, train_network
 from stage2_train.training.network_choice import system_as_changed
-from stage2_train.training.phases import check_processes, plan_phases
-from stage2_train.training.recipe import default_recipe, load_recipe
+from stage2_train.training.prepare import require_prepared
+from stage2_train.training.recipe import Recipe, default_recipe, load_recipe
 
-__all__ = ["TrainRequest", "describe_training", "train"]
-
-logger = logging.getLogger(__name__)
+__all__ = ["TrainRequest", "check_processes", "describe_training", "train"]
 
 _MEASURED_CLIPS = 4
 """Clips that are decoded to tell what training without a store costs."""
@@ -49,8 +47,8 @@ class TrainRequest:
 
     manifest: str
     """Name or file of the manifest."""
-    data_root: Path
-    """Folder under which data sets lie."""
+    resources: Resources = field(default_factory=Resources)
+    """Data, and what computes."""
     recipe: str | None = None
     """Name or file of the recipe."""
     system: str | None = None
@@ -59,24 +57,14 @@ class TrainRequest:
     """Settings to replace, last."""
     run: Path | None = None
     """Run folder."""
-    shards: Path | None = None
-    """Folder of the shards."""
-    clips: Path | None = None
-    """The clip store."""
-    no_clip_store: bool = False
-    """Whether to decode every clip from its video instead."""
     weights: Path | None = None
     """File with the weights of a torchvision network to start from."""
     seed: int | None = None
     """Seed in place of the recipe's."""
-    workers: int = 0
-    """Processes that make batches."""
     max_steps: int | None = None
     """Stop when this many steps are done."""
-    partial: bool = False
-    """Whether segments whose video is not there may be left out."""
-    device: str = "auto"
-    """`auto`, `cpu`, `cuda` or `cuda:N`."""
+    prepare: bool = False
+    """Whether to make shards and clip store first where they are missing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +77,14 @@ class _Plan:
     validation: JoinedSplit
     run: Path
 
+    @property
+    def counts(self) -> dict[str, int]:
+        return {
+            "num_train": len(self.train.segments),
+            "num_validation": len(self.validation.segments),
+            "num_skipped": len(self.train.skipped) + len(self.validation.skipped),
+        }
+
 
 def train(request: TrainRequest) -> dict[str, Any]:
     """Trains, or goes on with a training, and says where it stands.
@@ -96,17 +92,15 @@ def train(request: TrainRequest) -> dict[str, Any]:
     Raises:
         PipelineError: of any kind; the message says what to do.
     """
-    plan = _plan(request)
+    plan, resources = _plan(request), request.resources
     recipe, sources = plan.config.recipe, plan.sources
-    accelerator = build_accelerator(recipe.precision, request.device)
-    check_processes(
-        recipe,
-        num_frames=recipe.data.clip_frames or sources.dataset.clip_frames,
-        num_processes=accelerator.num_processes,
-    )
+    torch.set_num_threads(resources.num_threads())
+    accelerator = build_accelerator(recipe.precision, resources.device)
+    num_frames = recipe.data.clip_frames or sources.dataset.clip_frames
+    check_processes(recipe, num_frames=num_frames, num_processes=accelerator.num_processes)
     network = _first_network(plan, request, accelerator)
     if accelerator.is_main_process:
-        _open_run(plan)
+        start_run(plan.run, plan.config, threads=resources.num_threads())
     accelerator.wait_for_everyone()
     validation = sources.clip_dataset(plan.validation, recipe)
     data = TrainingData(
@@ -114,11 +108,11 @@ def train(request: TrainRequest) -> dict[str, Any]:
         validation=validation if len(validation) else None,
         metric=plan.config.dataset.metric,
     )
-    if request.no_clip_store and accelerator.is_main_process:
+    if resources.no_clip_store and accelerator.is_main_process:
         warn_of_decoding(
             lambda segment: data.train[ClipRequest(segment)],
             spread_over_videos([each.video_id for each in data.train.segments], _MEASURED_CLIPS),
-            workers=request.workers,
+            workers=resources.workers,
         )
     state = train_network(
         network,
@@ -126,7 +120,7 @@ def train(request: TrainRequest) -> dict[str, Any]:
         data,
         plan.run,
         accelerator=accelerator,
-        workers=request.workers,
+        workers=resources.workers,
         max_steps=request.max_steps,
     )
     phases = plan_phases(recipe, num_batches=1)
@@ -138,23 +132,18 @@ def train(request: TrainRequest) -> dict[str, Any]:
         "metric": plan.config.dataset.metric,
         "best_metric": state.best_metric,
         "best_step": state.best_step,
-        **_counts(plan),
+        **plan.counts,
     }
 
 
 def describe_training(request: TrainRequest) -> dict[str, Any]:
     """What `train` would do: the resolved recipe as TOML and the amount of work; writes nothing."""
-    plan = _plan(request)
+    plan = _plan(replace(request, prepare=False))
     recipe = plan.config.recipe
     loader = LoaderSettings(batch_size=recipe.optimiser.batch_size)
     num_batches = num_training_batches(len(plan.train.segments), loader)
     steps = {phase.name: phase.num_steps for phase in plan_phases(recipe, num_batches=num_batches)}
-    return {
-        "run": str(plan.run),
-        "recipe": to_toml(recipe),
-        "steps": steps,
-        **_counts(plan),
-    }
+    return {"run": str(plan.run), "recipe": to_toml(recipe), "steps": steps, **plan.counts}
 
 
 def _first_network(plan: _Plan, request: TrainRequest, accelerator: Accelerator) -> nn.Module:
@@ -167,16 +156,9 @@ def _first_network(plan: _Plan, request: TrainRequest, accelerator: Accelerator)
     return network
 
 
-def _counts(plan: _Plan) -> dict[str, int]:
-    return {
-        "num_train": len(plan.train.segments),
-        "num_validation": len(plan.validation.segments),
-        "num_skipped": len(plan.train.skipped) + len(plan.validation.skipped),
-    }
-
-
 def _plan(request: TrainRequest) -> _Plan:
-    dataset = load_dataset(request.manifest, request.data_root)
+    resources = request.resources
+    dataset = load_dataset(request.manifest, resources.root)
     recipe_name = request.recipe or default_recipe(dataset.name)
     recipe = load_recipe(
         recipe_name,
@@ -185,23 +167,19 @@ def _plan(request: TrainRequest) -> _Plan:
         system=request.system,
         clip_frames=dataset.clip_frames,
     )
+    require_prepared(request.manifest, dataset.name, resources, prepare=request.prepare)
     paths = DataPaths(
         manifest=request.manifest,
-        data_root=request.data_root,
-        shards=request.shards or Path("shards") / dataset.name,
-        clips=_clips_path(request, dataset.name),
+        data_root=resources.root,
+        shards=resources.shards_of(dataset.name),
+        clips=resources.clips_of(dataset.name),
     )
-    sources = Sources(
-        dataset=dataset,
-        clips=open_frames(dataset, paths.clips),
-        detections=DetectionFolder(paths.shards),
-        partial=request.partial,
-    )
+    sources = open_sources(dataset, paths, partial=resources.partial)
     joined = sources.join("train").at_most(recipe.data.train_segments)
     joined.require_segments(dataset.name)
-    run = request.run or _default_run(
-        dataset.name, recipe_name, system=request.system, seed=recipe.seed
-    )
+    # runs/DATASET-RECIPE-SYSTEM-seedN; no system's name where none was asked for.
+    parts = (dataset.name, Path(recipe_name).stem, request.system, f"seed{recipe.seed}")
+    run = request.run or Path("runs") / "-".join(filter(None, parts))
     config = RunConfig(
         recipe_name=recipe_name,
         system=system_as_changed(request.system, recipe.model),
@@ -221,32 +199,23 @@ def _plan(request: TrainRequest) -> _Plan:
     )
 
 
-def _clips_path(request: TrainRequest, dataset_name: str) -> Path | None:
-    """The clip store; None where clips are to be decoded."""
-    if not request.no_clip_store:
-        return request.clips or Path("clips") / f"{dataset_name}.h5"
-    if request.clips is not None:
-        raise ConfigError("--clips and --no-clip-store: wanted one of them, found both")
-    return None
-
-
 def _overrides(request: TrainRequest) -> tuple[str, ...]:
-    overrides = request.overrides
-    if request.weights is not None:
-        overrides = (*overrides, "initial_weights=imagenet")
-    if request.seed is not None:
-        overrides = (*overrides, f"seed={request.seed}")
-    return overrides
+    first = () if request.weights is None else ("initial_weights=imagenet",)
+    seed = () if request.seed is None else (f"seed={request.seed}",)
+    return (*request.overrides, *first, *seed)
 
 
-def _default_run(dataset_name: str, recipe_name: str, *, system: str | None, seed: int) -> Path:
-    """runs/DATASET-RECIPE-SYSTEM-seedN; no system's name where none was asked for."""
-    parts = [dataset_name, Path(recipe_name).stem, *([system] if system else [])]
-    return Path("runs") / f"{'-'.join(parts)}-seed{seed}"
+def check_processes(recipe: Recipe, *, num_frames: int, num_processes: int) -> None:
+    """Raises ConfigError for what several processes cannot train together.
 
-
-def _open_run(plan: _Plan) -> None:
-    if (plan.run / CONFIG_NAME).is_file():
-        record_start(plan.run)
-    else:
-        create_run_folder(plan.run, label=plan.config.dataset.name, config=plan.config)
+    They wait for a gradient of each trained weight, and clips of one frame give most of an object
+    head that relates frames none.
+    """
+    model = recipe.model
+    relates = model.heads != "activity" and model.relation_frames == "earlier"
+    if num_processes > 1 and num_frames == 1 and relates:
+        raise ConfigError(
+            f"data.clip_frames: wanted at least 2 frames for {num_processes} processes that train "
+            "an object head together, found 1, which relates no frames; train in one process, or "
+            "set model.heads=activity"
+        )

@@ -4,15 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from shared.errors import ConfigError
 from stage2_train.model.network import ObjectVideoNetwork
-from stage2_train.training.phases import (
-    check_processes,
-    freeze_for,
-    phase_heads,
-    plan_phases,
-    steps_per_epoch,
-)
+from stage2_train.runs.phases import phase_heads, plan_phases, steps_per_epoch
+from stage2_train.training.loop import freeze_for
 from stage2_train.training.recipe import PhaseRecipe
 
 
@@ -67,15 +61,3 @@ def test_freezing(parts, unused, tiny_recipe) -> None:
     assert frozen == unused
     freeze_for(network, both_phase)
     assert all(parameter.requires_grad for parameter in network.parameters())
-
-
-def test_several_processes_need_frames_to_relate(tiny_recipe) -> None:
-    check_processes(tiny_recipe, num_frames=1, num_processes=1)
-    check_processes(tiny_recipe, num_frames=2, num_processes=2)
-    for changes in ({"heads": "activity"}, {"relation_frames": "same"}):
-        recipe = replace(tiny_recipe, model=replace(tiny_recipe.model, **changes))
-        check_processes(recipe, num_frames=1, num_processes=2)
-    with pytest.raises(
-        ConfigError, match=r"data\.clip_frames: wanted at least 2 frames for 3 processes.* found 1"
-    ):
-        check_processes(tiny_recipe, num_frames=1, num_processes=3)
