@@ -8,9 +8,9 @@ naming the old one.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,10 +40,6 @@ class ReversedFigures:
     original: float
     """The old activity named with the film backwards."""
 
-    def as_json(self) -> dict[str, Any]:
-        """The fields as JSON has them."""
-        return {name: getattr(self, name) for name in self.__slots__}
-
 
 def measure_reversed(run: Path, *, split: str, device: str) -> ReversedFigures:
     """Evaluates a run forward and backwards; the figures are also written to
@@ -53,18 +49,13 @@ def measure_reversed(run: Path, *, split: str, device: str) -> ReversedFigures:
         ConfigError: if the run is not one of the demo's twelve activities.
         CheckpointError: if the run has no checkpoint.
     """
-    forward, backward = (
-        evaluate(
-            EvalRequest(
-                run=run,
-                evaluation=EvaluationRequest(split=split, frame_order=order),
-                device=device,
-            )
-        )
-        for order in (None, "reversed")
-    )
-    figures = reversed_figures(forward, backward)
-    write_text(run / f"reversed-{split}.json", json.dumps(figures.as_json(), indent=2) + "\n")
+
+    def measured(order: Literal["reversed"] | None) -> dict[str, Any]:
+        wanted = EvaluationRequest(split=split, frame_order=order)
+        return evaluate(EvalRequest(run=run, evaluation=wanted, device=device))
+
+    figures = reversed_figures(measured(None), measured("reversed"))
+    write_text(run / f"reversed-{split}.json", json.dumps(asdict(figures), indent=2) + "\n")
     return figures
 
 
