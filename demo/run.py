@@ -43,18 +43,11 @@ class DemoPlaces:
 def demo_places(size: str, seed: int) -> DemoPlaces:
     """The usual folders for the standard demo with seed 0, folders of their own for any other."""
     tag = "-".join(([size] if size != "standard" else []) + ([f"seed-{seed}"] if seed else []))
-    if not tag:
-        return DemoPlaces(
-            data=Path("data"),
-            shards=Path("shards/demo"),
-            clips=Path("clips/demo.h5"),
-            run=Path("runs/demo"),
-        )
     return DemoPlaces(
-        data=Path("data") / tag,
-        shards=Path("shards") / tag / "demo",
-        clips=Path("clips") / tag / "demo.h5",
-        run=Path("runs") / f"demo-{tag}",
+        data=Path("data", tag),
+        shards=Path("shards", tag, "demo"),
+        clips=Path("clips", tag, "demo.h5"),
+        run=Path("runs", f"demo-{tag}" if tag else "demo"),
     )
 
 
@@ -109,7 +102,7 @@ def _draw(root: Path, size: str, seed: int) -> None:
 
 
 def run_demo(*, size: str, seed: int) -> dict[str, Any]:
-    """Run what is not done of the demo; write and return its summary."""
+    """Runs what is not done of the demo; writes and returns its summary."""
     places = demo_places(size, seed)
     record = StepRecord(places.run / "steps.json")
     ran = run_steps(demo_steps(places, size=size, seed=seed), record)
