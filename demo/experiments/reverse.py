@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,12 +49,17 @@ def measure_reversed(run: Path, *, split: str, device: str) -> ReversedFigures:
         ConfigError: if the run is not one of the demo's twelve activities.
         CheckpointError: if the run has no checkpoint.
     """
-
-    def measured(order: Literal["reversed"] | None) -> dict[str, Any]:
-        wanted = EvaluationRequest(split=split, frame_order=order)
-        return evaluate(EvalRequest(run=run, evaluation=wanted, device=device))
-
-    figures = reversed_figures(measured(None), measured("reversed"))
+    forward, backward = (
+        evaluate(
+            EvalRequest(
+                run=run,
+                evaluation=EvaluationRequest(split=split, frame_order=order),
+                device=device,
+            )
+        )
+        for order in (None, "reversed")
+    )
+    figures = reversed_figures(forward, backward)
     write_text(run / f"reversed-{split}.json", json.dumps(asdict(figures), indent=2) + "\n")
     return figures
 
