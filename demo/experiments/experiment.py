@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, field_validator
 
 from demo.world.dials import Dials
 from shared.errors import ConfigError
@@ -22,6 +22,7 @@ __all__ = ["Comparison", "Experiment", "World", "experiments_of", "read_worlds"]
 Films = tuple[int, int, int]
 FOLDER = Path(__file__).parent
 _WORLDS = "worlds"
+_DIALS = TypeAdapter(Dials)
 
 
 class _Part(BaseModel):
@@ -36,11 +37,12 @@ class _Drawn(_Part):
 
     @field_validator("dials")
     @classmethod
-    def _of_the_type_of_the_dial(cls, dials: dict[str, Any]) -> dict[str, Any]:
+    def _as_dials_have_them(cls, dials: dict[str, Any]) -> dict[str, Any]:
         unknown = dials.keys() - set(Dials.__slots__)
         if unknown:
             raise ValueError(f"wanted dials, some of {', '.join(Dials.__slots__)}; found {unknown}")
-        return {name: type(getattr(Dials(), name))(value) for name, value in dials.items()}
+        turned = _DIALS.validate_python(dials)
+        return {name: getattr(turned, name) for name in dials}
 
 
 class World(_Drawn):
@@ -89,7 +91,7 @@ class Comparison(_Part):
     """What systems with a ResNet start from; `own` are learned under these settings, too."""
     value: int | None = None
     """Where it is on the experiment's curve. A comparison with `values` is one for each of them;
-    {value} stands for it in the others fields."""
+    {value} stands for it in its other fields."""
 
 
 class _Curve(_Part):

@@ -214,6 +214,11 @@ def test_a_new_experiment_is_a_file(folder: Path) -> None:
             'another_world = { name = "b", films = [1, 1, 1], dials = { decoy = 1 } }',
             "comparisons.0.another_world.dials: Value error, wanted dials, some of frames",
         ),
+        (
+            'about = ""\nworlds = []\n[[comparisons]]\nname = "a"\n'
+            'another_world = { name = "b", films = [1, 1, 1], dials = { decoy_pairs = 1.5 } }',
+            "comparisons.0.another_world.dials.decoy_pairs: Input should be a valid integer",
+        ),
     ],
 )
 def test_a_file_that_is_wrong_is_named_with_the_key(folder: Path, text, said) -> None:
