@@ -113,7 +113,6 @@ class _Reversed(_Part):
 class Experiment(_Part):
     """What a file says."""
 
-    about: str
     worlds: tuple[str, ...]
     """Where it can be made."""
     comparisons: tuple[Comparison, ...] = ()

@@ -186,8 +186,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_new_experiment_is_a_file(folder: Path) -> None:
-    (folder / "crops.toml").write_text("""
-        about = "larger crops"
+    (folder / "batches.toml").write_text("""
         worlds = ["demo", "demo-touch"]
         [[comparisons]]
         values = { full = [8, 16], short = [8] }
@@ -198,24 +197,24 @@ def test_a_new_experiment_is_a_file(folder: Path) -> None:
         name = "clips of a batch"
         shared = {}
     """)
-    steps = steps_of("demo-touch", "crops")
+    steps = steps_of("demo-touch", "batches")
     assert settings_of(steps["demo-touch batch-16"])[-1] == "optimiser.batch_size=16"
-    assert list(steps["demo-touch crops"].arguments["reports"]) == ["8", "16"]
+    assert list(steps["demo-touch batches"].arguments["reports"]) == ["8", "16"]
 
 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ('about = ""\nworlds = []\nsystem = "orn"', "system: Extra inputs are not permitted"),
-        ("about = 1\nworlds = []", "about: Input should be a valid string"),
-        ("about = ", "new.toml: is not a TOML file"),
+        ('worlds = []\nsystem = "orn"', "system: Extra inputs are not permitted"),
+        ("worlds = 1", "worlds: Input should be a valid tuple"),
+        ("worlds = ", "new.toml: is not a TOML file"),
         (
-            'about = ""\nworlds = []\n[[comparisons]]\nname = "a"\n'
+            'worlds = []\n[[comparisons]]\nname = "a"\n'
             'another_world = { name = "b", films = [1, 1, 1], dials = { decoy = 1 } }',
             "comparisons.0.another_world.dials: Value error, wanted dials, some of frames",
         ),
         (
-            'about = ""\nworlds = []\n[[comparisons]]\nname = "a"\n'
+            'worlds = []\n[[comparisons]]\nname = "a"\n'
             'another_world = { name = "b", films = [1, 1, 1], dials = { decoy_pairs = 1.5 } }',
             "comparisons.0.another_world.dials.decoy_pairs: Input should be a valid integer",
         ),
