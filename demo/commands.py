@@ -14,6 +14,7 @@ from demo.world.dials import DETECTOR_FRAMES, USED_DIALS, WORLDS, Dials
 from shared.cli_options import (
     data_option,
     device_option,
+    dry_run_option,
     echo_json,
     json_option,
     out_option,
@@ -29,6 +30,10 @@ __all__ = [
 ]  # fmt: skip
 
 DETECTOR_FILMS = {"train": 4000, "validation": 250}
+_EXPERIMENTS = sorted(
+    path.stem for path in Path(__file__).with_name("experiments").glob("*.toml")
+    if path.stem != "worlds"
+)  # fmt: skip
 _DIALS = tuple(dial for dial in dataclasses.fields(Dials) if dial.metadata["flag"])
 
 
@@ -239,7 +244,7 @@ def demo_reverse(run: Path, split: str, device: str, as_json: bool) -> None:
 
     figures = measure_reversed(run, split=split, device=device)
     if as_json:
-        echo_json(figures.as_json())
+        echo_json(dataclasses.asdict(figures))
     else:
         click.echo(reversed_text(figures))
 
@@ -293,8 +298,7 @@ def demo_leaks(
 @click.option("--short", "size", flag_value="short", help="A few films and steps: shows it works.")
 @click.option(
     "--experiments",
-    help="What to measure on demo: table2, reversed, table5, controls, films, steps, frames, "
-    "decoys, objects.  [default: table2,reversed,table5]",
+    help=f"What to measure, some of: {', '.join(_EXPERIMENTS)}.  [default: the main claims]",
 )
 @click.option("--systems", help="Rows of table 2, separated by commas, or all.")
 @click.option(
@@ -312,32 +316,39 @@ def demo_leaks(
     show_default="cores",
     help="Trainings at the same time.",
 )
+@dry_run_option
+@json_option
 def demo_tables(
-    dataset: Literal["demo", "demo-touch", "demo-places"],
     size: Literal["short"] | None,
     experiments: str | None,
     systems: str | None,
-    precision: Literal["fp32", "bf16"],
-    num_seeds: int,
-    jobs: int,
+    dry_run: bool,
+    as_json: bool,
+    **options: Any,
 ) -> None:
     """Repeat the comparisons of docs/results.md on DATASET, from drawing its films on.
 
     Everything lies below the current folder in tables/. Called again, it does only what is missing.
     Without --systems, table 2 has the rows that the main claims are about.
     """
-    from demo.experiments.paper_tables import run_tables
-    from demo.experiments.table_request import MAIN_SYSTEMS, TablesRequest
+    from demo.experiments.tables import TablesRequest, describe_tables, run_tables
 
-    chosen = MAIN_SYSTEMS if systems is None else tuple(systems.split(","))
+    chosen = None if systems is None else tuple(systems.split(","))
     request = TablesRequest(
-        dataset=dataset,
         size=size or "full",
         experiments=tuple(experiments.split(",")) if experiments else (),
         systems=() if chosen == ("all",) else chosen,
-        precision=precision,
-        num_seeds=num_seeds,
-        jobs=jobs,
+        **options,
     )
-    for path in run_tables(request):
+    if dry_run:
+        described = describe_tables(request)
+        if as_json:
+            echo_json(described)
+        for step in () if as_json else described["steps"]:
+            click.echo(f"{'done' if step['done'] else 'to do'}: {step['title']}")
+        return
+    reports = run_tables(request)
+    if as_json:
+        echo_json({"reports": [str(path) for path in reports]})
+    for path in () if as_json else reports:
         click.echo(f"{path}\n\n{path.read_text(encoding='utf-8')}")

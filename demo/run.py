@@ -10,8 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from demo.detector.score import score_shards
-from demo.steps import Step, StepRecord, run_steps
+from demo.detector.average_precision import score_shards
+from demo.steps import Step, StepRecord, call, command, run_steps, store_clips
+from demo.world.dials import Dials
+from demo.world.make import SIZES, write_dataset
+from shared.environment import usable_cores
 from shared.jobs.atomic_file import write_text
 
 TRAINING = {
@@ -40,64 +43,66 @@ class DemoPlaces:
 def demo_places(size: str, seed: int) -> DemoPlaces:
     """The usual folders for the standard demo with seed 0, folders of their own for any other."""
     tag = "-".join(([size] if size != "standard" else []) + ([f"seed-{seed}"] if seed else []))
-    if not tag:
-        return DemoPlaces(
-            data=Path("data"),
-            shards=Path("shards/demo"),
-            clips=Path("clips/demo.h5"),
-            run=Path("runs/demo"),
-        )
     return DemoPlaces(
-        data=Path("data") / tag,
-        shards=Path("shards") / tag / "demo",
-        clips=Path("clips") / tag / "demo.h5",
-        run=Path("runs") / f"demo-{tag}",
+        data=Path("data", tag),
+        shards=Path("shards", tag, "demo"),
+        clips=Path("clips", tag, "demo.h5"),
+        run=Path("runs", f"demo-{tag}" if tag else "demo"),
     )
 
 
 def demo_steps(places: DemoPlaces, *, size: str, seed: int) -> list[Step]:
-    """The commands of the demo in order."""
+    """The steps of the demo in order."""
     data = ("--data", str(places.data))
+    run, shards = str(places.run), str(places.shards)
+    inputs = ("--recipe", "demo", "--shards", shards, "--clips", str(places.clips))
     return [
-        Step(
-            name="world",
-            title="Draw the demo world: films, labels, ground truth",
-            arguments=("demo", "world", "all", *data, "--size", size, "--seed", str(seed)),
-            outputs=(places.data / "demo-long" / "world.json",),
+        call(
+            "world",
+            "Draw the demo world: films, labels, ground truth",
+            _draw,
+            places.data / "demo-long" / "world.json",
+            root=places.data,
+            size=size,
+            seed=seed,
         ),
-        Step(
-            name="detect",
-            title="Stage 1: find the objects of every frame with Mask R-CNN",
-            arguments=("detect", "demo", *data, "--out", str(places.shards)),
-            outputs=(places.shards / "detect.json",),
+        command(
+            "detect",
+            "Stage 1: find the objects of every frame with Mask R-CNN",
+            *("detect", "demo", *data, "--out", shards),
+            outputs=[places.shards / "detect.json"],
         ),
-        Step(
-            name="clips",
-            title="Store the frames for training",
-            arguments=("clips", "demo", *data, "--out", str(places.clips)),
-            outputs=(places.clips,),
+        call(
+            "clips",
+            "Store the frames for training",
+            store_clips,
+            places.clips,
+            dataset="demo",
+            root=places.data,
+            out=places.clips,
         ),
-        Step(
-            name="train",
-            title="Stage 2: train the object head, then both heads",
-            arguments=(
-                "train", "demo", *data, "--recipe", "demo", "--shards", str(places.shards),
-                "--clips", str(places.clips), "--run", str(places.run), "--seed", str(seed),
-                *TRAINING[size],
-            ),
-            outputs=(places.run / "metrics.jsonl",),
+        command(
+            "train",
+            "Stage 2: train the object head, then both heads",
+            *("train", "demo", *data, *inputs, "--run", run, "--seed", str(seed), *TRAINING[size]),
+            outputs=[places.run / "metrics.jsonl"],
         ),
-        Step(
-            name="eval",
-            title="Evaluate both heads on the validation part",
-            arguments=("eval", str(places.run), "--split", "validation"),
-            outputs=(places.run / "eval-validation.json",),
+        command(
+            "eval",
+            "Evaluate both heads on the validation part",
+            *("eval", run, "--split", "validation"),
+            outputs=[places.run / "eval-validation.json"],
         ),
-    ]  # fmt: skip
+    ]
+
+
+def _draw(root: Path, size: str, seed: int) -> None:
+    for name, films in SIZES[size].items():
+        write_dataset(name, root, films=films, dials=Dials(), seed=seed, workers=usable_cores())
 
 
 def run_demo(*, size: str, seed: int) -> dict[str, Any]:
-    """Run what is not done of the demo; write and return its summary."""
+    """Runs what is not done of the demo; writes and returns its summary."""
     places = demo_places(size, seed)
     record = StepRecord(places.run / "steps.json")
     ran = run_steps(demo_steps(places, size=size, seed=seed), record)

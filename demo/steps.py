@@ -1,22 +1,24 @@
-"""Runs the commands of the demo one after another and remembers which are done.
+"""Does the steps of the demo one after another and remembers which are done.
 
-Each step is a command that a user could type. A step whose command is unchanged and whose outputs
-are there is not run again.
+A step whose arguments are unchanged and whose outputs are there is not done again.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import click
 
+from shared.environment import usable_cores
 from shared.errors import PipelineError
 from shared.jobs.atomic_file import write_text
 from shared.jobs.termination import Terminated, terminated_as_interrupted
@@ -24,14 +26,49 @@ from shared.jobs.termination import Terminated, terminated_as_interrupted
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """One command of the demo."""
+    """One thing to do."""
 
     name: str
     title: str
-    arguments: tuple[str, ...]
-    """What follows `orn` on the command line."""
+    action: Callable[..., object]
+    arguments: Mapping[str, Any]
+    """Of the action, by keyword: strings, numbers, paths, records of these."""
     outputs: tuple[Path, ...]
     """Files that exist once the step is done."""
+
+    def known_by(self) -> Any:
+        """The arguments as JSON has them."""
+        return json.loads(json.dumps(dict(self.arguments), default=_plain))
+
+
+def _plain(value: Any) -> Any:
+    return dataclasses.asdict(value) if dataclasses.is_dataclass(value) else str(value)  # type: ignore[arg-type]
+
+
+def call(name: str, title: str, action: Callable[..., object], *outputs: Path, **kw: Any) -> Step:
+    """A step that calls a function with these keywords."""
+    return Step(name=name, title=title, action=action, arguments=kw, outputs=outputs)
+
+
+def command(name: str, title: str, *arguments: str, outputs: Sequence[Path]) -> Step:
+    """A step that runs `orn` with these arguments in a process of its own, which keeps its threads
+    and its memory."""
+    return call(name, title, _run, *outputs, command=arguments)
+
+
+def store_clips(dataset: str, root: Path, out: Path) -> None:
+    """Stores the frames of a data set.
+
+    Raises:
+        PipelineError: some films could not be decoded.
+    """
+    from stage2_train.frames.make_clips import ClipsRequest, make_clips
+
+    workers = min(8, usable_cores())
+    request = ClipsRequest(manifest=dataset, data_root=root, out=out, workers=workers)
+    failed = make_clips(request)["failed"]
+    if failed:
+        raise PipelineError(f"{out}: could not decode {failed[0]['id']}: {failed[0]['reason']}")
 
 
 class StepRecord:
@@ -39,68 +76,65 @@ class StepRecord:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._done: dict[str, dict[str, object]] = (
+        self._done: dict[str, dict[str, Any]] = (
             json.loads(path.read_text()) if path.exists() else {}
         )
 
     def is_done(self, step: Step) -> bool:
-        """Whether this very command has succeeded and what it wrote is still there."""
-        known = self._done.get(step.name, {}).get("arguments") == list(step.arguments)
+        """Whether this very step has succeeded and what it wrote is still there."""
+        known = self._done.get(step.name, {}).get("arguments") == step.known_by()
         return known and all(path.exists() for path in step.outputs)
 
     def add(self, step: Step, seconds: float) -> None:
-        """Remember a success."""
-        self._done[step.name] = {"arguments": list(step.arguments), "seconds": round(seconds, 1)}
+        """Remembers a success."""
+        self._done[step.name] = {"arguments": step.known_by(), "seconds": round(seconds, 1)}
         write_text(self._path, json.dumps(self._done, indent=1) + "\n")
 
     def seconds(self) -> dict[str, float]:
-        """Seconds each step took when it was run."""
-        return {name: float(str(entry["seconds"])) for name, entry in self._done.items()}
+        """Seconds each step took when it was done."""
+        return {name: float(entry["seconds"]) for name, entry in self._done.items()}
 
 
 def run_steps(steps: Sequence[Step], record: StepRecord) -> bool:
-    """Run every step that is not done; show its command and let its progress through.
+    """Does every step that is not done, and says on stderr which.
 
     Ctrl-C and SIGTERM end the step that runs, too, and we wait until it has ended.
 
     Returns:
-        Whether any step was run.
+        Whether any step was done.
 
     Raises:
-        PipelineError: a step failed; it has said why on stderr.
+        PipelineError: a step failed.
     """
     fresh = False
-    for number, step in enumerate(steps, start=1):
-        command = shlex.join(["orn", *step.arguments])
-        if not fresh and record.is_done(step):
-            click.secho(f"[{number}/{len(steps)}] {step.title}: done before", err=True, dim=True)
-            continue
-        fresh = True  # what follows depends on this step
-        click.secho(f"[{number}/{len(steps)}] {step.title}", err=True, bold=True)
-        click.secho(f"    {command}", err=True, dim=True)
-        started = time.monotonic()
-        code = _exit_code(step)
-        if code != 0:
-            raise PipelineError(
-                f"the step '{step.name}' ended with exit code {code}; its message is above, "
-                f"and `{command}` runs it alone"
-            )
-        record.add(step, time.monotonic() - started)
+    with terminated_as_interrupted():
+        for number, step in enumerate(steps, start=1):
+            place = f"[{number}/{len(steps)}]"
+            if not fresh and record.is_done(step):
+                click.secho(
+                    f"[{number}/{len(steps)}] {step.title}: done before", err=True, dim=True
+                )
+                continue
+            fresh = True  # what follows depends on this step
+            click.secho(f"{place} {step.title}", err=True, bold=True)
+            started = time.monotonic()
+            step.action(**step.arguments)
+            record.add(step, time.monotonic() - started)
     return fresh
 
 
-def _exit_code(step: Step) -> int:
-    """Runs the command of a step in a process of its own."""
-    with (
-        terminated_as_interrupted(),
-        subprocess.Popen(
-            [sys.executable, "-m", "shared.cli", *step.arguments], stdout=subprocess.DEVNULL
-        ) as process,
-    ):
+def _run(command: Sequence[str]) -> None:
+    shown = shlex.join(["orn", *command])
+    click.secho(f"    {shown}", err=True, dim=True)
+    with subprocess.Popen(
+        [sys.executable, "-m", "shared.cli", *command], stdout=subprocess.DEVNULL
+    ) as process:
         try:
-            return process.wait()
+            code = process.wait()
         except KeyboardInterrupt as interrupt:
             if isinstance(interrupt, Terminated):  # ctrl-C reaches it from the terminal
                 process.terminate()
             process.wait()
             raise
+    if code != 0:
+        raise PipelineError(f"`{shown}` ended with exit code {code}; its message is above")

@@ -92,7 +92,6 @@ def train_detector(
         TrainingError: a loss was not finite.
         DataRootError: the frames are not there.
     """
-    started = time.monotonic()
     detector = read_config(config)
     train, validation = (load_coco_frames(folder, part) for part in ("train", "validation"))
     torch.manual_seed(settings.seed)
@@ -100,12 +99,14 @@ def train_detector(
     optimiser = torch.optim.AdamW(
         model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
     )
-    state = _Resumable(out.with_name(out.name + ".resume"), model, optimiser, settings)
+    resume = out.with_name(out.name + ".resume")
+    state = _State(path=resume, model=model, optimiser=optimiser, settings=settings)
+    if resume.exists():
+        state.load()
     history = _run(state, train, validation, detector=detector)
     _round_weights(model)
     final = evaluate_model(model, validation, detector=detector)
     _save_weights(model, out)
-    seconds = state.seconds_before + time.monotonic() - started
     record = {
         "command": list(command),
         "iterations": settings.iterations,
@@ -113,7 +114,7 @@ def train_detector(
         "validation_frames": len(validation),
         "average_precision": final,
         "history": history,
-        "seconds": round(seconds, 1),
+        "seconds": round(state.seconds, 1),
         "machine": f"{platform.machine()}, {torch.get_num_threads()} threads",
         "settings": dataclasses.asdict(settings),
         "parameters": sum(p.numel() for p in model.parameters()),
@@ -141,34 +142,30 @@ def evaluate_model(
     return average_precision(frames.annotations, frames.image_ids, found)
 
 
-class _Resumable:
-    """A model and its optimiser with the place that they are saved in."""
+@dataclass(slots=True, kw_only=True)
+class _State:
+    """A model and its optimiser, how far they are, and the file that they go on from."""
 
-    def __init__(
-        self,
-        path: Path,
-        model: MaskRCNN,
-        optimiser: torch.optim.Optimizer,
-        settings: DetectorTraining,
-    ) -> None:
-        """Takes what `path` holds, where it exists."""
-        self.path = path
-        self.model = model
-        self.optimiser = optimiser
-        self.settings = settings
-        self.done = 0
-        self.seconds_before = 0.0
-        self.history: list[dict[str, float]] = []
-        self._started = time.monotonic()
-        if path.exists():
-            self._load()
+    path: Path
+    model: MaskRCNN
+    optimiser: torch.optim.Optimizer
+    settings: DetectorTraining
+    done: int = 0
+    seconds_before: float = 0.0
+    history: list[dict[str, float]] = dataclasses.field(default_factory=list)
+    started: float = dataclasses.field(default_factory=time.monotonic)
+
+    @property
+    def seconds(self) -> float:
+        """What the training took so far, in all its runs."""
+        return self.seconds_before + time.monotonic() - self.started
 
     def save(self) -> None:
         """Writes everything that a resumed training needs."""
         content = {
             "settings": dataclasses.asdict(self.settings),
             "done": self.done,
-            "seconds": self.seconds_before + time.monotonic() - self._started,
+            "seconds": self.seconds,
             "history": self.history,
             "model": self.model.state_dict(),
             "optimiser": self.optimiser.state_dict(),
@@ -176,7 +173,12 @@ class _Resumable:
         with replacing(self.path) as temporary:
             torch.save(content, temporary)
 
-    def _load(self) -> None:
+    def load(self) -> None:
+        """Takes what the file holds.
+
+        Raises:
+            CheckpointError: that is of a training with other settings.
+        """
         content = torch.load(self.path, map_location="cpu", weights_only=True)
         wanted = dataclasses.asdict(self.settings)
         other = [key for key in wanted if content["settings"].get(key) != wanted[key]]
@@ -193,7 +195,7 @@ class _Resumable:
 
 
 def _run(
-    state: _Resumable, train: CocoFrames, validation: CocoFrames, *, detector: DetectorConfig
+    state: _State, train: CocoFrames, validation: CocoFrames, *, detector: DetectorConfig
 ) -> list[dict[str, float]]:
     settings, model = state.settings, state.model
     model.train()
@@ -216,9 +218,7 @@ def _run(
     return state.history
 
 
-def _step(
-    state: _Resumable, frames: CocoFrames, indices: list[int], *, step: int
-) -> dict[str, float]:
+def _step(state: _State, frames: CocoFrames, indices: list[int], *, step: int) -> dict[str, float]:
     """One optimiser step; returns the losses by name."""
     settings, model = state.settings, state.model
     torch.manual_seed(step_seed(settings.seed, step))  # mmdet samples proposals with it

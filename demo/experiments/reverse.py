@@ -8,7 +8,7 @@ naming the old one.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -40,10 +40,6 @@ class ReversedFigures:
     original: float
     """The old activity named with the film backwards."""
 
-    def as_json(self) -> dict[str, Any]:
-        """The fields as JSON has them."""
-        return {name: getattr(self, name) for name in self.__slots__}
-
 
 def measure_reversed(run: Path, *, split: str, device: str) -> ReversedFigures:
     """Evaluates a run forward and backwards; the figures are also written to
@@ -60,7 +56,7 @@ def measure_reversed(run: Path, *, split: str, device: str) -> ReversedFigures:
         for order in (None, "reversed")
     )
     figures = reversed_figures(forward, backward)
-    write_text(run / f"reversed-{split}.json", json.dumps(figures.as_json(), indent=2) + "\n")
+    write_text(run / f"reversed-{split}.json", json.dumps(asdict(figures), indent=2) + "\n")
     return figures
 
 

@@ -110,7 +110,7 @@ def _paint(
     drift_F2: np.ndarray,
 ) -> None:
     """Paint one layer in place, its shadow first."""
-    lift = float(actor.lift_F[frame])
+    lift = 0.0 if actor.lift_F is None else float(actor.lift_F[frame])
     zoom = 1.0 + 0.25 * lift
     centre = actor.position_F2[frame] + drift_F2[frame]
     half = zoom * layer.shape[0] / 2

@@ -37,15 +37,15 @@ class Actor:
     """One object of a film and where it is in every frame."""
 
     class_name: str
-    sprite: Sprite | None
+    sprite: Sprite | None = None
     """None for a hand."""
-    hand: HandPath | None
+    hand: HandPath | None = None
     position_F2: np.ndarray
     """(F, 2) x and y of its centre in pixels of the table (before the camera's drift)."""
     depth_F: np.ndarray
     """(F,) what is painted later hides what is painted earlier."""
-    lift_F: np.ndarray
-    """(F,) 0 on the table, 1 held up."""
+    lift_F: np.ndarray | None = None
+    """(F,) 0 on the table, 1 held up; None for on the table always."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,8 +153,11 @@ def _pair(
         [held_F, motion.layer_F == BEHIND, motion.layer_F == INSIDE, motion.layer_F == FRONT],
         [_IN_HAND, -0.5, 0.5, 1.5],
     )
-    x = _actor(names[0], sprites[0], motion.x_F2 + centre_2, depth_x_F, motion.lift_F)
-    y = _actor(names[1], sprites[1], motion.y_F2 + centre_2, np.full(num_frames, depth_y), None)
+    x = Actor(
+        class_name=names[0], sprite=sprites[0], position_F2=motion.x_F2 + centre_2,
+        depth_F=depth_x_F, lift_F=motion.lift_F,
+    )  # fmt: skip
+    y = _standing(names[1], sprites[1], motion.y_F2 + centre_2, depth_y)
     relation = Relation(
         activity=planned.activity,
         x_track=first,
@@ -169,31 +172,14 @@ def _pair(
     return [x, y, hand_actor(hand, num_frames)], [relation], [first]
 
 
-def _actor(
-    name: str,
-    sprite: Sprite,
-    position_F2: np.ndarray,
-    depth_F: np.ndarray,
-    lift_F: np.ndarray | None,
-) -> Actor:
-    return Actor(
-        class_name=name,
-        sprite=sprite,
-        hand=None,
-        position_F2=position_F2,
-        depth_F=depth_F,
-        lift_F=np.zeros(len(position_F2)) if lift_F is None else lift_F,
-    )
+def _standing(name: str, sprite: Sprite, position_F2: np.ndarray, depth: float) -> Actor:
+    depth_F = np.full(len(position_F2), depth)
+    return Actor(class_name=name, sprite=sprite, position_F2=position_F2, depth_F=depth_F)
 
 
 def hand_actor(hand: HandPath, num_frames: int) -> Actor:
     return Actor(
-        class_name=HAND,
-        sprite=None,
-        hand=hand,
-        position_F2=hand.tip_F2,
-        depth_F=np.full(num_frames, _HAND),
-        lift_F=np.zeros(num_frames),
+        class_name=HAND, hand=hand, position_F2=hand.tip_F2, depth_F=np.full(num_frames, _HAND)
     )
 
 
@@ -248,14 +234,14 @@ def still_actor(name: str, others: list[Actor], num_frames: int, rng: np.random.
         if gap >= 3.0:
             break
     assert best is not None
-    return _actor(name, sprite, best[1], np.full(num_frames, 2.0 * len(others)), None)
+    return _standing(name, sprite, best[1], 2.0 * len(others))
 
 
 def standing_actor(
     name: str, position_F2: np.ndarray, *, depth: float, rng: np.random.Generator
 ) -> Actor:
     """An object that is where it is told to be."""
-    return _actor(name, draw_sprite(name, rng), position_F2, np.full(len(position_F2), depth), None)
+    return _standing(name, draw_sprite(name, rng), position_F2, depth)
 
 
 def _idle_hand(

@@ -5,12 +5,12 @@ The classes on the table say nothing of which are touched, and the hand also sto
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from demo.world.dials import HEIGHT, TOUCHABLE, WIDTH, Dials
-from demo.world.hands import HandPath, Stop, pulled_share, touring_hand
+from demo.world.hands import Stop, pulled_share, touring_hand
 from demo.world.scene import Actor, Scene, hand_actor, still_actor
 
 _NEAR_MISS_PIXELS = 25.0
@@ -18,37 +18,13 @@ _MARGIN = 13.0
 _STILL = np.zeros(2)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Tour:
-    """What a hand does in a film."""
-
-    hand: HandPath
-    stops: tuple[Stop, ...]
-    touched: dict[int, int]
-    """Number of the stop at which each touched object is touched, by its track."""
-
-
 def plan_touch_scene(dials: Dials, *, num_frames: int, rng: np.random.Generator) -> Scene:
     """A film of objects of different classes and a hand that stops on some of them, or beside."""
     actors: list[Actor] = []
     for name in rng.choice(TOUCHABLE[: dials.classes], size=dials.objects, replace=False):
         actors.append(still_actor(str(name), actors, num_frames, rng))
-    tour = _tour(actors, dials, num_frames, rng)
-    for track, stop in tour.touched.items():
-        share_F = pulled_share(stop, len(tour.stops), num_frames)
-        way_F2 = share_F[:, None] * tour.stops[stop].pull_2
-        actors[track] = replace(actors[track], position_F2=actors[track].position_F2 + way_F2)
-    return Scene(
-        actors=(*actors, hand_actor(tour.hand, num_frames)),
-        relations=(),
-        touched=tuple(sorted(tour.touched)),
-        render_seed=int(rng.integers(2**31)),
-    )
-
-
-def _tour(actors: list[Actor], dials: Dials, num_frames: int, rng: np.random.Generator) -> _Tour:
     stops: list[Stop] = []
-    touched: dict[int, int] = {}
+    touched: dict[int, int] = {}  # the number of the stop at each object, by its track
     for track in rng.permutation(len(actors))[: rng.integers(1, dials.stops + 1)]:
         place_2 = actors[track].position_F2[0]
         if rng.random() < 0.7:
@@ -57,7 +33,16 @@ def _tour(actors: list[Actor], dials: Dials, num_frames: int, rng: np.random.Gen
         else:
             stops.append(Stop(goal_2=_beside(place_2, actors, rng), pull_2=_STILL))
     hand = touring_hand(stops, num_frames, rng)
-    return _Tour(hand=hand, stops=tuple(stops), touched=touched)
+    for track, stop in touched.items():
+        share_F = pulled_share(stop, len(stops), num_frames)
+        way_F2 = share_F[:, None] * stops[stop].pull_2
+        actors[track] = replace(actors[track], position_F2=actors[track].position_F2 + way_F2)
+    return Scene(
+        actors=(*actors, hand_actor(hand, num_frames)),
+        relations=(),
+        touched=tuple(sorted(touched)),
+        render_seed=int(rng.integers(2**31)),
+    )
 
 
 def _pull(place_2: np.ndarray, pixels: float, rng: np.random.Generator) -> np.ndarray:

@@ -94,3 +94,34 @@ def test_figures_are_of_the_weights_that_are_stored(
     train(coco_folder, tmp_path / "out.pth", demo_config, iterations=1)
     stored = torch.load(tmp_path / "out.pth", weights_only=True)
     assert all(torch.equal(w, stored[name].to(w.dtype)) for name, w in evaluated[-1].items())
+
+
+def test_every_epoch_has_every_frame_in_an_order_of_its_own() -> None:
+    from demo.detector.training import frame_order
+
+    batches = frame_order(5, batch=2, seed=0, first=0)
+    seen = [index for _ in range(5) for index in next(batches)]
+    assert sorted(seen[:5]) == sorted(seen[5:]) == list(range(5))
+    assert seen[:5] != seen[5:]
+    assert next(frame_order(5, batch=2, seed=0, first=3)) == seen[6:8]
+    other = frame_order(5, batch=2, seed=1, first=0)
+    assert [index for _ in range(5) for index in next(other)] != seen
+
+
+def test_learning_rate_rises_then_falls() -> None:
+    from demo.detector.training import learning_rate
+
+    rates = [learning_rate(step, highest=1.0, warmup=2, iterations=12) for step in range(12)]
+    assert rates[:3] == [0.5, 1.0, 1.0]
+    assert rates[2:] == sorted(rates[2:], reverse=True)
+    assert rates[7] == 0.5  # halfway down
+    assert 0 < rates[-1] < 0.05
+
+
+def test_each_step_draws_its_own_numbers() -> None:
+    from demo.detector.training import augmentation_generator, step_seed
+
+    draws = {step: augmentation_generator(3, step).random() for step in range(4)}
+    assert len(set(draws.values())) == 4
+    assert augmentation_generator(3, 2).random() == draws[2]
+    assert len({step_seed(seed, step) for seed in range(2) for step in range(4)}) == 8

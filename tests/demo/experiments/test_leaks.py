@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from demo.commands import demo_leaks
 from demo.experiments.leaks import majority_scores, presence_scores, untrained_report
 from demo.world.dials import Dials
 from demo.world.make import write_dataset
-from shared.cli import orn
 from shared.errors import ConfigError, DataRootError
 from stage2_train.ablation.rows import table_rows
 from stage2_train.training.recipe import load_recipe
@@ -58,8 +58,8 @@ def test_a_wrong_label_is_a_world_that_is_not_well_defined(tmp_path) -> None:
     first = next(row for row in rows if row[2] == "validation")
     first[1] = "bowl" if first[1] != "bowl" else "cup"
     table.write_text("\n".join(map(",".join, rows)) + "\n")
-    arguments = ["demo", "leaks", "demo-places", "--untrained", "--data", str(tmp_path)]
-    result = CliRunner().invoke(orn, [*arguments, "--out", str(tmp_path / "out")])
+    arguments = ["demo-places", "--untrained", "--data", str(tmp_path)]
+    result = CliRunner().invoke(demo_leaks, [*arguments, "--out", str(tmp_path / "out")])
     assert result.exit_code == 0, result.stderr
     assert "THE WORLD IS NOT WELL DEFINED: on 1 of 6 films" in result.stdout
     report = json.loads((tmp_path / "out" / "leaks-validation.json").read_text())
