@@ -98,11 +98,7 @@ def train_network(
 
     Args:
         network: with its first weights; trained in place.
-        recipe: how.
-        data: on what.
         run: folder of checkpoints and metrics; a finished training in it is left alone.
-        accelerator: device, precision and processes.
-        workers: processes that make batches.
         max_steps: stop when this many steps are done in all; the run can go on later.
 
     Raises:
