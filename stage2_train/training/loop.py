@@ -21,7 +21,7 @@ from shared.jobs.progress import Bar
 from stage2_train.clips.batch import ClipBatch
 from stage2_train.clips.dataset import ClipDataset
 from stage2_train.clips.loader import LoaderSettings, num_training_batches, training_loader
-from stage2_train.devices import main_progress
+from stage2_train.devices import loader_settings, main_progress
 from stage2_train.evaluation.metrics import score_heads
 from stage2_train.evaluation.predictions import gathered, predict
 from stage2_train.model.network import ObjectVideoNetwork
@@ -105,13 +105,7 @@ def train_network(
         TrainingError: if a loss is not finite.
         CheckpointError: if the run's checkpoint does not fit.
     """
-    loader = LoaderSettings(
-        batch_size=recipe.optimiser.batch_size,
-        workers=workers,
-        pin_memory=accelerator.device.type == "cuda",
-        rank=accelerator.process_index,
-        world_size=accelerator.num_processes,
-    )
+    loader = loader_settings(accelerator, batch_size=recipe.optimiser.batch_size, workers=workers)
     last_path = run / LAST_NAME
     last = load_checkpoint(last_path) if last_path.is_file() else None
     if last is not None:
