@@ -153,7 +153,7 @@ def _train_and_measure(training: TrainRequest | None, measured: EvalRequest) -> 
                 train(training)
             evaluate(measured)
     except PipelineError as err:
-        print(f"orn: error: {err}", file=sys.stderr)
+        logger.error("%s", err)
         sys.exit(err.exit_code)
 
 
