@@ -1,56 +1,272 @@
-"""`orn bench`: one command a benchmark, each imported when it is asked for."""
+"""`orn bench`: one command a benchmark. What it measures is imported when it runs, so that its help
+needs no torch."""
 
-import importlib
+from __future__ import annotations
+
+import functools
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import click
 
-from shared.nearest import nearest
+from benchmarks.harness import BenchResult, publish
+from shared.cli_options import device_option, json_option
 
-__all__ = ["BENCHES", "bench"]
+__all__ = [
+    "object_head",
+    "train_step",
+    "loader",
+    "detect",
+    "detect_overhead",
+    "detect_memory",
+    "shard_size",
+    "scale",
+]
 
-BENCHES: dict[str, str] = {
-    "object-head": "Object head, forward and backward, against plain loops.",
-    "train-step": "A whole training step against the same network with plain loops.",
-    "loader": "Clips with masks a second against decoding videos and unpickling masks.",
-    "detect": "Detecting a video against a loop of inference_detector and pycocotools.",
-    "detect-overhead": "Everything in detect but the network, as a share of the network's time.",
-    "detect-memory": "Peak memory of detecting a long video against a short one.",
-    "shard-size": "Bytes of shards against the authors' pickles of the same masks.",
-}
-"""Name of a benchmark and the line of help shown without importing it; `object-head` is the command
-`bench` of the module `benchmarks.object_head`."""
+_FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
+_FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
+_COUNT = click.IntRange(1)
+
+_out = click.option(
+    "--out", type=click.Path(path_type=Path, dir_okay=False), help="File to keep the result in."
+)
+_repeats = click.option(
+    "--repeats",
+    type=_COUNT,
+    default=5,
+    show_default=True,
+    help="How often each side is measured, in turns; the median counts.",
+)
+_threads = click.option(
+    "--threads", type=_COUNT, default=1, show_default=True, help="Threads of each side."
+)
+_growth = click.option(
+    "--growth", is_flag=True, help="Also measure 5, 10, 20 and 40 objects and 4, 8 and 16 frames."
+)
+_video = click.option(
+    "--video", type=_FILE, help="A video file.  [default: one of 640 x 360 that is made]"
+)
+_checkpoint = click.option(
+    "--checkpoint",
+    type=_FILE,
+    help="Weights of mask-rcnn_r50_fpn_ms-poly-3x_coco.  [default: random ones, 20 detections a "
+    "frame]",
+)
+_frames = click.option(
+    "--frames",
+    type=_COUNT,
+    default=4,
+    show_default=True,
+    help="Frames that each measurement detects.",
+)
+_detector_device = click.option(
+    "--device", default="cpu", show_default=True, help="cpu, cuda or cuda:N, of both sides."
+)
+_precision = click.option(
+    "--precision",
+    type=click.Choice(["float32", "float16", "bfloat16"]),
+    default="float32",
+    show_default=True,
+    help="Number format of our backbone; that of the loop is float32.",
+)
 
 
-class _LazyBenches(click.Group):
-    """A click group that imports a benchmark's module when the benchmark is called."""
+def _measured(name: str) -> Callable[[Callable[..., BenchResult]], click.Command]:
+    """A benchmark whose function returns what is printed and kept."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(BENCHES)
+    def decorate(measure: Callable[..., BenchResult]) -> click.Command:
+        @functools.wraps(measure)
+        def run(*, as_json: bool, out: Path | None, **options: Any) -> None:
+            publish(measure(**options), as_json=as_json, out=out)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in BENCHES:
-            return None
-        command = importlib.import_module(f"benchmarks.{cmd_name.replace('-', '_')}").bench
-        assert isinstance(command, click.Command)
-        return command
+        return click.command(name)(json_option(_out(run)))
 
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        name = args[0]
-        if name not in BENCHES and not name.startswith("-"):
-            ctx.fail(f"there is no benchmark {name!r}; did you mean {nearest(name, BENCHES)!r}?")
-        return super().resolve_command(ctx, args)
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Benchmarks"):
-            formatter.write_dl(list(BENCHES.items()))
+    return decorate
 
 
-@click.group("bench", cls=_LazyBenches)
-def bench() -> None:
-    """Measure this installation against references, in one run.
+@_measured("object-head")
+@_repeats
+@_threads
+@_growth
+def object_head(repeats: int, threads: int, growth: bool) -> BenchResult:
+    """The object head, forward and backward, against plain loops.
 
-    Each prints a ratio with both measurements; --json adds the machine and the versions, and --out
-    keeps the result in a file.
+    Two clips of 4 frames with 10 objects each and 2048 features. The ratio is one of times;
+    memory_ratio compares the most that torch held at once beyond inputs and weights. Both sides
+    must give the same results and gradients.
     """
+    from benchmarks.model_inputs import ClipSizes
+    from benchmarks.object_head import measure
+
+    return measure(ClipSizes(), repeats=repeats, threads=threads, growth=growth)
+
+
+@_measured("train-step")
+@_repeats
+@_threads
+@_growth
+@device_option
+def train_step(repeats: int, threads: int, growth: bool, device: str) -> BenchResult:
+    """A whole training step against the same network with plain loops.
+
+    ResNet-50, two clips of 4 frames of 224 x 224 pixels with 10 objects each: forward, losses,
+    backward, norm of the gradient, Adam. The reference computes in fp32 with NCHW memory, 3D
+    convolutions and plain loops; ours in fp32 (the ratio) and in bf16 (bf16_ratio), which is only
+    fast where the processor has instructions for it.
+    """
+    from benchmarks.model_inputs import ClipSizes
+    from benchmarks.train_step import measure
+
+    return measure(ClipSizes(), repeats=repeats, threads=threads, growth=growth, device=device)
+
+
+@_measured("loader")
+@click.option(
+    "--data",
+    "data_root",
+    type=click.Path(path_type=Path),
+    help="Data root with VLOG's clips and the authors' masks.  [default: generated clips]",
+)
+@click.option(
+    "--train-share",
+    is_flag=True,
+    help="Also measure which share of a training goes into waiting for batches, on two threads.",
+)
+@_repeats
+def loader(data_root: Path | None, train_share: bool, repeats: int) -> BenchResult:
+    """Clips with masks a second, on one core, four frames of 224 pixels each.
+
+    The reference decodes the video, unpickles all its masks, and takes pycocotools and PIL, as the
+    loader does that the authors released. Ours reads a clip store and a shard, frames drawn anew
+    each time. The shard stays open and its unpacked chunks in memory, as they do in a training
+    whose shards fit into 256 MiB a process; masks are decoded for each clip anew.
+    `unopened_seconds` opens the shard and unpacks chunks for every clip, as it is where there are
+    many more shards than that. `jpeg_only_seconds` decodes such pictures and does nothing else;
+    `ours_over_jpeg_only` and `unopened_over_jpeg_only` compare both with it.
+    """
+    from benchmarks.loader import measure
+
+    with tempfile.TemporaryDirectory() as folder:
+        return measure(Path(folder), data_root, repeats=repeats, train_share=train_share)
+
+
+@_measured("detect")
+@_video
+@_checkpoint
+@_frames
+@click.option("--workers", type=_COUNT, help="Our processes.  [default: as orn detect, one a core]")
+@click.option("--threads", type=_COUNT, help="CPU threads of the loop.  [default: one a core]")
+@_detector_device
+@_precision
+@_repeats
+def detect(
+    video: Path | None,
+    checkpoint: Path | None,
+    device: str,
+    workers: int | None,
+    **options: Any,
+) -> BenchResult:
+    """Detecting a video against a loop of inference_detector, pycocotools and pickle.
+
+    Same weights, same machine, in turns, Mask R-CNN with ResNet-50 at up to 800 x 1333. Each side
+    has its usual settings: ours a process a core with one thread each, the loop one process with
+    all threads. --workers 1 --threads 1 compares one core. Seconds are those of a frame, with
+    processes started and weights loaded; the ratio is loop over ours. In float32 at least nine in
+    ten of the loop's detections must be among ours.
+    """
+    from benchmarks.detect import measure
+    from benchmarks.detect_inputs import make_inputs
+    from shared.devices import devices_of_workers
+
+    with tempfile.TemporaryDirectory() as name:
+        inputs = make_inputs(Path(name), video=video, checkpoint=checkpoint)
+        return measure(
+            inputs, folder=Path(name), devices=devices_of_workers(device, workers), **options
+        )
+
+
+@_measured("detect-overhead")
+@_video
+@_checkpoint
+@_frames
+@_detector_device
+@_precision
+@_repeats
+def detect_overhead(
+    video: Path | None, checkpoint: Path | None, device: str, **options: Any
+) -> BenchResult:
+    """Everything in detect but the network, as a share of the network's time.
+
+    One process with one thread, Mask R-CNN with ResNet-50 at up to 800 x 1333. Seconds are those of
+    a frame: the CPU time of decoding, preparing, encoding and writing together, against the time of
+    the network alone. overlapped_share is what they add to it when they run beside each other, as
+    in orn detect. The ratio is network over the rest.
+    """
+    from benchmarks.detect_inputs import make_inputs
+    from benchmarks.detect_overhead import measure
+    from shared.devices import devices_of_workers
+
+    with tempfile.TemporaryDirectory() as name:
+        inputs = make_inputs(Path(name), video=video, checkpoint=checkpoint)
+        (device,) = devices_of_workers(device, 1)
+        return measure(inputs, folder=Path(name), device=device, **options)
+
+
+@_measured("detect-memory")
+@click.option("--short", type=_COUNT, default=2000, show_default=True, help="Frames.")
+@click.option("--long", type=_COUNT, default=20000, show_default=True, help="Frames.")
+@click.option(
+    "--network", is_flag=True, help="Detect with the demo's network; takes several minutes."
+)
+def detect_memory(short: int, long: int, network: bool) -> BenchResult:
+    """Peak memory of detecting a long video against a short one.
+
+    Each in a process of its own, whose largest resident size counts. Videos, decoding, queues, run
+    lengths and shards are those of orn detect; in place of a network, whose memory would hide any
+    growth, stands a detector that finds 20 objects a frame at once. The ratio is short over long.
+    """
+    from benchmarks.detect_memory import measure
+
+    return measure(short=short, long=long, network=network)
+
+
+@_measured("shard-size")
+@click.option(
+    "--masks",
+    type=_FOLDER,
+    required=True,
+    help="Folder with the authors' masks below it, VIDEO/clip.pkl.",
+)
+def shard_size(masks: Path) -> BenchResult:
+    """Bytes of shards against the authors' pickles of the same masks.
+
+    The ratio is pickles over shards; the share is shards over pickles. The masks in the shards are
+    those of the pickles byte for byte, the boxes and scores, too.
+    """
+    from benchmarks.shard_size import measure
+
+    return measure(masks)
+
+
+@_measured("scale")
+@click.option("--videos", type=_COUNT, default=113_839, show_default=True, help="To make up.")
+@click.option("--per-shard", type=_COUNT, default=8, show_default=True, help="Videos of a shard.")
+@click.option(
+    "--folder",
+    type=click.Path(path_type=Path),
+    help="New folder to make everything in, and to leave it.  [default: one that is thrown away]",
+)
+def scale(videos: int, per_shard: int, folder: Path | None) -> BenchResult:
+    """What every start on a data set of VLOG's size waits for.
+
+    Makes up videos, tables and shards as VLOG has them, about half a gigabyte and some minutes,
+    then plans a detect job, reads the manifest and opens the folder of shards, each as at first and
+    as once more. The reference opens each video with PyAV in one process; the ratio is that over
+    planning.
+    """
+    from benchmarks.scale import measure
+
+    with tempfile.TemporaryDirectory() as name:
+        return measure(folder or Path(name), videos=videos, per_shard=per_shard)

@@ -62,7 +62,7 @@ def demo_steps(places: DemoPlaces, *, size: str, seed: int) -> list[Step]:
         Step(
             name="world",
             title="Draw the demo world: films, labels, ground truth",
-            arguments=("demo-world", "all", *data, "--size", size, "--seed", str(seed)),
+            arguments=("demo", "world", "all", *data, "--size", size, "--seed", str(seed)),
             outputs=(places.data / "demo-long" / "world.json",),
         ),
         Step(

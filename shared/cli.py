@@ -11,12 +11,12 @@ import importlib
 import logging
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from shared.errors import PipelineError
 from shared.jobs.termination import Terminated
@@ -32,106 +32,186 @@ TERMINATED_EXIT_CODE = 143
 _OUR_PACKAGES = ("shared", "stage1_detect", "stage2_train", "data_manifests", "demo", "benchmarks")
 
 
-@dataclass(frozen=True, slots=True)
-class LazyCommand:
-    """Where a command is defined, and the line of help shown without importing it."""
-
-    module: str
-    attribute: str
-    help: str
-
-
-# In the order in which a user meets them.
-COMMANDS: dict[str, LazyCommand] = {
-    "doctor": LazyCommand(
-        "shared.doctor", "doctor", "Say what is installed, what works and how to mend the rest."
-    ),
-    "demo": LazyCommand("demo.commands", "demo", "Run everything once on small generated videos."),
-    "demo-world": LazyCommand(
-        "demo.commands", "demo_world", "Generate the videos and labels of the demo."
-    ),
-    "demo-truth": LazyCommand(
-        "demo.commands", "demo_truth", "Write what demo films truly show as shards."
-    ),
-    "demo-reverse": LazyCommand(
-        "demo.commands", "demo_reverse", "Measure a run with demo films backwards."
-    ),
-    "demo-leaks": LazyCommand(
-        "demo.commands", "demo_leaks", "Say what gives a demo's labels away."
-    ),
-    "demo-tables": LazyCommand(
-        "demo.commands", "demo_tables", "Repeat the paper's comparisons on a demo."
-    ),
-    "demo-detector": LazyCommand(
-        "stage1_detect.commands", "demo_detector", "Train the small detector of the demo."
-    ),
-    "manifest": LazyCommand(
-        "shared.manifests.commands", "manifest", "List data sets, check their files, make new ones."
-    ),
-    "detect": LazyCommand(
-        "stage1_detect.commands", "detect", "Find the objects of every frame and write shards."
-    ),
-    "import-masks": LazyCommand(
-        "stage1_detect.imports.commands", "import_masks", "Turn released masks into shards."
-    ),
-    "export-coco": LazyCommand(
-        "stage1_detect.exports.commands", "export_coco", "Write detections as COCO results."
-    ),
-    "verify": LazyCommand(
-        "shared.inspect.commands", "verify", "Check that shards are whole and consistent."
-    ),
-    "inspect": LazyCommand(
-        "shared.inspect.commands", "inspect", "Show what a shard holds, down to one frame."
-    ),
-    "clips": LazyCommand(
-        "stage2_train.frames.commands", "clips", "Store the rescaled frames of a data set."
-    ),
-    "overlay": LazyCommand(
-        "stage2_train.clips.commands", "overlay", "Draw masks on stored frames, to look at."
-    ),
-    "systems": LazyCommand(
-        "stage2_train.systems_commands", "systems", "List every system of the paper's tables."
-    ),
-    "model": LazyCommand(
-        "stage2_train.systems_commands", "model", "Say what a network is made of."
-    ),
-    "train": LazyCommand(
-        "stage2_train.commands", "train", "Train the network on clips and shards."
-    ),
-    "eval": LazyCommand("stage2_train.commands", "evaluate", "Evaluate a training run."),
-    "ablate": LazyCommand(
-        "stage2_train.ablation.commands", "ablate", "Train and compare the systems of a table."
-    ),
-    "curve": LazyCommand(
-        "stage2_train.ablation.commands", "curve", "Join reports of ablate as one curve."
-    ),
-    "bench": LazyCommand(
-        "benchmarks.commands", "bench", "Measure this installation against references."
-    ),
+COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
+    "First look": {
+        "doctor": ("shared.doctor:doctor", "Say what is installed, what works, how to mend it."),
+        "demo": ("demo.commands:demo", "Run everything once on small generated videos."),
+        "demo world": ("demo.commands:demo_world", "Generate the videos and labels."),
+        "demo truth": ("demo.commands:demo_truth", "Write what films truly show as shards."),
+        "demo detector": ("demo.commands:demo_detector", "Train the demo's detector."),
+        "demo leaks": ("demo.commands:demo_leaks", "Say what gives the labels away."),
+        "demo tables": ("demo.commands:demo_tables", "Repeat the paper's comparisons."),
+        "demo reverse": ("demo.commands:demo_reverse", "Measure a run with films backwards."),
+    },
+    "Data": {
+        "manifest": ("", "List data sets, check their files, make new ones."),
+        "manifest list": ("shared.manifests.commands:list_manifests", "List the data sets."),
+        "manifest check": ("shared.manifests.commands:check", "Check label tables and videos."),
+        "manifest new": ("shared.manifests.commands:new", "Make one for videos of your own."),
+        "clips": ("stage2_train.frames.commands:clips", "Store the rescaled frames of a data set."),
+    },
+    "Detect": {
+        "detect": (
+            "stage1_detect.commands:detect",
+            "Find the objects of every frame and write shards.",
+        ),
+        "import-masks": (
+            "stage1_detect.imports.commands:import_masks",
+            "Turn released masks into shards.",
+        ),
+        "export-coco": (
+            "stage1_detect.exports.commands:export_coco",
+            "Write detections as COCO results.",
+        ),
+    },
+    "Look": {
+        "inspect": (
+            "shared.inspect.commands:inspect",
+            "Show what a shard holds, down to one frame.",
+        ),
+        "verify": ("shared.inspect.commands:verify", "Check that shards are whole and consistent."),
+        "overlay": (
+            "stage2_train.clips.commands:overlay",
+            "Draw masks on stored frames, to look at.",
+        ),
+    },
+    "Train": {
+        "train": ("stage2_train.commands:train", "Train the network on clips and shards."),
+        "eval": ("stage2_train.commands:evaluate", "Evaluate a training run."),
+    },
+    "Compare": {
+        "systems": (
+            "stage2_train.systems_commands:systems",
+            "List every system of the paper's tables.",
+        ),
+        "model": ("", "Say what a network is made of."),
+        "model summary": (
+            "stage2_train.systems_commands:summary",
+            "Print layers, shapes, parameters and multiply-adds.",
+        ),
+        "model export": (
+            "stage2_train.systems_commands:export",
+            "Write a run's ResNet for other trainings.",
+        ),
+        "ablate": (
+            "stage2_train.ablation.commands:ablate",
+            "Train and compare the systems of a table.",
+        ),
+        "curve": (
+            "stage2_train.ablation.commands:curve",
+            "Join reports of ablate as one curve.",
+        ),
+    },
+    "Measure": {
+        "bench": ("", "Measure this installation against references."),
+        "bench object-head": (
+            "benchmarks.commands:object_head",
+            "Object head against plain loops.",
+        ),
+        "bench train-step": ("benchmarks.commands:train_step", "A step against plain loops."),
+        "bench loader": ("benchmarks.commands:loader", "Clips a second against pickles."),
+        "bench detect": ("benchmarks.commands:detect", "Detecting against inference_detector."),
+        "bench detect-overhead": ("benchmarks.commands:detect_overhead", "All but the network."),
+        "bench detect-memory": ("benchmarks.commands:detect_memory", "Memory of long videos."),
+        "bench scale": ("benchmarks.commands:scale", "What starts wait for at VLOG's size."),
+        "bench shard-size": ("benchmarks.commands:shard_size", "Bytes of shards against pickles."),
+    },
 }
+"""Heading, words of a command, where it is (`module:attribute`, empty for a group that does nothing
+by itself) and the line of help shown without importing it; in the order in which a user meets
+them."""
 
 
 class LazyGroup(click.Group):
-    """A click group that imports a command's module when the command is called."""
+    """A click group that imports a command's module when the command is called.
+
+    Args:
+        words: what stands before the names of its commands in `COMMANDS`, such as `bench `.
+        own: a command; the group does what it does where no sub-command is named.
+    """
+
+    def __init__(
+        self,
+        name: str | None = None,
+        *,
+        words: str = "",
+        own: click.Command | None = None,
+        **extra: Any,
+    ) -> None:
+        if own is not None:
+            extra |= {
+                "callback": _only_without_subcommand(own),
+                "params": own.params,
+                "help": own.help,
+                "invoke_without_command": True,
+                "subcommand_metavar": "[COMMAND [ARGS]...]",
+            }
+        super().__init__(name, **extra)
+        self._words = words
+
+    def _sections(self) -> dict[str, dict[str, tuple[str, str]]]:
+        """The commands under each heading, by name."""
+        sections: dict[str, dict[str, tuple[str, str]]] = {}
+        for heading, section in COMMANDS.items():
+            for words, entry in section.items():
+                name = words.removeprefix(self._words)
+                if words.startswith(self._words) and " " not in name:
+                    heading = "Commands" if self._words else heading
+                    sections.setdefault(heading, {})[name] = entry
+        return sections
+
+    def _entries(self) -> dict[str, tuple[str, str]]:
+        return {name: entry for each in self._sections().values() for name, entry in each.items()}
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
+        return list(self._entries())
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        entry = COMMANDS.get(cmd_name)
-        return None if entry is None else _import_command(cmd_name, entry)
+        if cmd_name not in self._entries():
+            return None
+        where, help_line = self._entries()[cmd_name]
+        own = _import_command(cmd_name, where) if where else None
+        words = f"{self._words}{cmd_name} "
+        if not any(each.startswith(words) for section in COMMANDS.values() for each in section):
+            return own
+        return LazyGroup(cmd_name, words=words, own=own, help=help_line)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        name = args[0]
-        if name not in COMMANDS and not name.startswith("-") and not ctx.resilient_parsing:
-            ctx.fail(f"there is no command {name!r}; did you mean {nearest(name, COMMANDS)!r}?")
+        name, known = args[0], self._entries()
+        if name not in known and not name.startswith("-") and not ctx.resilient_parsing:
+            ctx.fail(f"there is no command {name!r}; did you mean {nearest(name, known)!r}?")
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, entry.help) for name, entry in COMMANDS.items()])
+        width = max(map(len, self._entries()))
+        for heading, section in self._sections().items():
+            with formatter.section(heading):
+                rows = [(f"{name:{width}}", line) for name, (_, line) in section.items()]
+                formatter.write_dl(rows)
+
+
+def _only_without_subcommand(command: click.Command) -> Callable[..., Any]:
+    """The callback of `command`, which refuses its options before a sub-command."""
+
+    def callback(**values: Any) -> Any:
+        context = click.get_current_context()
+        if context.invoked_subcommand is None:
+            return context.invoke(command, **values)
+        for parameter in command.params:
+            if context.get_parameter_source(parameter.name or "") is ParameterSource.COMMANDLINE:
+                raise click.UsageError(
+                    f"{parameter.opts[0]} before {context.invoked_subcommand!r} has no effect; "
+                    "give options after the name of the sub-command"
+                )
+        return None
+
+    return callback
+
+
+class _Program(LazyGroup):
+    """The outermost group: logging and exit codes."""
 
     def invoke(self, ctx: click.Context) -> Any:
         with _logging_to_stderr(ctx.params["verbose"]):
@@ -159,16 +239,17 @@ class LazyGroup(click.Group):
             sys.exit(result if isinstance(result, int) else 0)
 
 
-def _import_command(name: str, entry: LazyCommand) -> click.Command:
-    """The command of a table entry.
+def _import_command(name: str, where: str) -> click.Command:
+    """The command at `module:attribute`.
 
     Raises:
         PipelineError: if its module, or a package that the module needs, is not installed.
     """
+    module_name, _, attribute = where.partition(":")
     try:
-        module = importlib.import_module(entry.module)
+        module = importlib.import_module(module_name)
     except ModuleNotFoundError as err:
-        if err.name is not None and f"{entry.module}.".startswith(f"{err.name}."):
+        if err.name is not None and f"{module_name}.".startswith(f"{err.name}."):
             raise PipelineError(
                 f"the command {name!r} is not part of this installation (no module {err.name!r})"
             ) from err
@@ -176,11 +257,11 @@ def _import_command(name: str, entry: LazyCommand) -> click.Command:
             f"the command {name!r} needs the Python package {err.name!r}, which is not installed; "
             "`orn doctor` says how to get it"
         ) from err
-    command = getattr(module, entry.attribute, None)
+    command = getattr(module, attribute, None)
     if not isinstance(command, click.Command):
         raise PipelineError(
             f"the command {name!r} is not part of this installation "
-            f"(no command {entry.attribute!r} in {entry.module!r})"
+            f"(no command {attribute!r} in {module_name!r})"
         )
     return command
 
@@ -234,7 +315,7 @@ def _logging_to_stderr(verbosity: int) -> Iterator[None]:
 
 
 @click.command(
-    cls=LazyGroup,
+    cls=_Program,
     name="orn",
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )

@@ -32,7 +32,7 @@ _ALTERNATIVES = {"mmcv-lite": "mmcv"}
 _PIP = f"{sys.executable} -m pip"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Check:
     """One thing that was looked at."""
 
@@ -84,7 +84,7 @@ def _guarded(name: str, look: Callable[[], Check]) -> Check:
         return look()
     except Exception as err:  # whatever a broken installation raises
         found = f"{type(err).__name__}: {err}".splitlines()[0]
-        return Check(name=name, status="failed", found=found, remedy="make setup")
+        return Check(name, "failed", found, remedy="make setup")
 
 
 def _line(check: Check) -> str:
@@ -96,13 +96,9 @@ def _line(check: Check) -> str:
 def _check_python() -> Check:
     found = f"{platform.python_version()} ({sys.executable})"
     if (3, 11) <= sys.version_info[:2] <= (3, 13):
-        return Check(name="python", status="ok", found=found)
-    return Check(
-        name="python",
-        status="failed",
-        found=f"{found}, wanted 3.11 to 3.13",
-        remedy="make PYTHON=python3.12 setup, after removing .venv",
-    )
+        return Check("python", "ok", found)
+    remedy = "make PYTHON=python3.12 setup, after removing .venv"
+    return Check("python", "failed", f"{found}, wanted 3.11 to 3.13", remedy)
 
 
 def _check_packages() -> Iterator[Check]:
@@ -110,7 +106,7 @@ def _check_packages() -> Iterator[Check]:
     wanted = requirements()
     if not wanted:
         found = f"{PROJECT} is not installed in this Python"
-        yield Check(name="packages", status="failed", found=found, remedy="make setup")
+        yield Check("packages", "failed", found, remedy="make setup")
     for name, specifier in wanted.items():
         if name not in _OPENCV_NAMES:  # one of several will do; the check of cv2 says more
             yield _guarded(name, functools.partial(_check_package, name, specifier))
@@ -122,11 +118,11 @@ def _check_package(name: str, specifier: str) -> Check:
     version = installed_version(name) or installed_version(_ALTERNATIVES.get(name, name))
     remedy = f"{_PIP} install '{name}{specifier}'"
     if version is None:
-        return Check(name=name, status="failed", found="not installed", remedy=remedy)
+        return Check(name, "failed", "not installed", remedy)
     if not SpecifierSet(specifier).contains(version, prereleases=True):
         found = f"{version}, wanted {specifier}"
-        return Check(name=name, status="failed", found=found, remedy=remedy)
-    return Check(name=name, status="ok", found=f"{version} (wanted {specifier or 'any'})")
+        return Check(name, "failed", found, remedy)
+    return Check(name, "ok", f"{version} (wanted {specifier or 'any'})")
 
 
 def _check_cv2() -> Check:
@@ -143,12 +139,12 @@ def _check_cv2() -> Check:
         found = f"{' and '.join(present) or 'not installed'}; does not import: {err}"
         if "libGL" in str(err) or "libgthread" in str(err):
             found += " (opencv-python needs a desktop's libraries, opencv-python-headless does not)"
-        return Check(name="cv2", status="failed", found=found, remedy=remedy)
+        return Check("cv2", "failed", found, remedy)
     found = f"{cv2.__version__} from {' and '.join(present) or 'elsewhere'}"
     if len(present) > 1:
         found += "; they overwrite each other's files"
-        return Check(name="cv2", status="warning", found=found, remedy=remedy)
-    return Check(name="cv2", status="ok", found=found)
+        return Check("cv2", "warning", found, remedy)
+    return Check("cv2", "ok", found)
 
 
 def _check_torch() -> Check:
@@ -165,49 +161,38 @@ def _check_torch() -> Check:
     devices[0] += f" {torch.backends.cpu.get_cpu_capability()}"
     found = f"{torch.__version__}, torchvision {torchvision.__version__}, {', '.join(devices)}"
     if len(devices) == 1 and Path("/dev/nvidia0").exists():
-        return Check(
-            name="torch devices",
-            status="warning",
-            found=f"{found}; there is an NVIDIA GPU that torch cannot use",
-            remedy="install the torch build for the driver's CUDA, see https://pytorch.org",
-        )
-    return Check(name="torch devices", status="ok", found=found)
+        found += "; there is an NVIDIA GPU that torch cannot use"
+        remedy = "install the torch build for the driver's CUDA, see https://pytorch.org"
+        return Check("torch devices", "warning", found, remedy)
+    return Check("torch devices", "ok", found)
 
 
 def _check_mmcv() -> Check:
     """Whether mmcv's operators are compiled or torchvision's are used in their place."""
     missing = [name for name in ("mmcv", "mmdet", "mmengine") if not importlib.util.find_spec(name)]
     if missing:
-        return Check(
-            name="mmcv",
-            status="failed",
-            found=f"{', '.join(missing)} not installed; detection cannot run",
-            remedy="make setup",
-        )
+        found = f"{', '.join(missing)} not installed; detection cannot run"
+        return Check("mmcv", "failed", found, remedy="make setup")
     spec = importlib.util.find_spec("mmcv")
     folders = [Path(folder) for folder in (spec and spec.submodule_search_locations) or []]
     if any(any(folder.glob("_ext*.so")) or any(folder.glob("_ext*.pyd")) for folder in folders):
-        return Check(name="mmcv", status="ok", found="compiled; its own operators are used")
+        return Check("mmcv", "ok", "compiled; its own operators are used")
     found = "not compiled; nms and roi_align of torchvision are used, which Mask R-CNN needs"
-    return Check(name="mmcv", status="ok", found=found)
+    return Check("mmcv", "ok", found)
 
 
 def _check_codecs() -> Check:
     """Writes a small H.264 video and reads it back; says which other codecs can be read."""
     import av
 
-    num_frames = _h264_round_trip()
-    if num_frames == 0:
-        return Check(
-            name="video codecs",
-            status="failed",
-            found=f"PyAV {av.__version__}; wrote an H.264 video and read no frame of it back",
-            remedy=f"{_PIP} install --force-reinstall --only-binary av 'av>=14'",
-        )
+    if _h264_round_trip() == 0:
+        found = f"PyAV {av.__version__}; wrote an H.264 video and read no frame of it back"
+        remedy = f"{_PIP} install --force-reinstall --only-binary av 'av>=14'"
+        return Check("video codecs", "failed", found, remedy)
     wanted = ("h264", "hevc", "mpeg4", "vp8", "vp9", "av1")
     readable = [name for name in wanted if _can_read(name)]
     found = f"PyAV {av.__version__}; writes and reads h264, reads {', '.join(readable)}"
-    return Check(name="video codecs", status="ok", found=found)
+    return Check("video codecs", "ok", found)
 
 
 def _h264_round_trip() -> int:
@@ -244,10 +229,6 @@ def _check_disk() -> Check:
     usage: Any = shutil.disk_usage(Path.cwd())
     found = f"{usage.free / 2**30:.1f} GiB free at {Path.cwd()}"
     if usage.free >= LEAST_FREE_BYTES:
-        return Check(name="disk", status="ok", found=found)
-    return Check(
-        name="disk",
-        status="warning",
-        found=found,
-        remedy="make room, or let shards, clips and runs go to another disk with --out and --run",
-    )
+        return Check("disk", "ok", found)
+    remedy = "free some space, or put shards, clips and runs elsewhere with --out and --run"
+    return Check("disk", "warning", found, remedy)

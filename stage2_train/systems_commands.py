@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from stage2_train.systems import System
     from stage2_train.training.recipe import Recipe
 
-__all__ = ["model", "system_option", "systems"]
+__all__ = ["export", "summary", "system_option", "systems"]
 
 _SIZES = "ablation_resnet18"
 """The recipe whose sizes parameters are counted at: that of Tables 2 and 5."""
@@ -49,12 +49,7 @@ def systems(table: int | None, as_json: bool) -> None:
         click.echo(_systems_text(described, table))
 
 
-@click.group()
-def model() -> None:
-    """Say what a network is made of."""
-
-
-@model.command()
+@click.command()
 @click.option("--recipe", default="paper_resnet50", show_default=True, help="Name or TOML file.")
 @system_option
 @set_option
@@ -93,7 +88,7 @@ def summary(
         click.echo(_summary_text(described))
 
 
-@model.command()
+@click.command()
 @click.argument("run", type=click.Path(path_type=Path))
 @click.argument("out", type=click.Path(path_type=Path, dir_okay=False))
 def export(run: Path, out: Path) -> None:

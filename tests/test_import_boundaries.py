@@ -1,18 +1,32 @@
-"""Who may import whom: read from the source, so that imports inside functions count too."""
+"""Who may import whom: read from the source, so that imports inside functions count too.
+
+A room is a folder below one of the packages, with all that lies in it; a module that lies in a
+package itself is a room of its own.
+"""
 
 import ast
-import subprocess
-import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
-
-import pytest
 
 from tests.conftest import ROOT
 
-STAGES = {"stage1_detect", "stage2_train"}
-DETECTION_LIBRARIES = {"mmdet", "mmcv", "mmengine"}
-HEAVY = {"torch", "torchvision", "numpy", "zarr", "h5py", "av", "pydantic", "rich", "matplotlib"}
+PACKAGES = ("shared", "stage1_detect", "stage2_train", "demo", "benchmarks")
+MAY_IMPORT = {
+    "shared": set(),
+    "stage1_detect": {"shared"},
+    "stage2_train": {"shared"},
+    "demo": {"shared", "stage1_detect", "stage2_train"},
+    "benchmarks": {"shared", "stage1_detect", "stage2_train", "demo"},
+}
+KNOWN_CIRCLES = {
+    ("stage1_detect.engines.choice", "stage1_detect.engines.ray_engine"),
+    ("stage2_train.clips", "stage2_train.frames"),
+    ("stage2_train.evaluation", "stage2_train.runs", "stage2_train.training"),
+}
+"""Still to be mended; a circle that is mended is struck from here."""
+KNOWN_CROSSINGS = {"stage1_detect imports demo"}
+"""As `KNOWN_CIRCLES`."""
 
 
 def imported_names(source: str) -> Iterator[str]:
@@ -23,60 +37,87 @@ def imported_names(source: str) -> Iterator[str]:
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, "imports are absolute"
             yield node.module or ""
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
         elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("import_module"):
             yield from (part.value for part in node.args if isinstance(part, ast.Constant))
 
 
-def packages_imported_by(path: Path) -> set[str]:
-    return {name.partition(".")[0] for name in imported_names(path.read_text(encoding="utf-8"))}
+@cache
+def modules() -> dict[str, Path]:
+    """Every module of the product by name; a package's own is its `__init__`."""
+    paths = [path for package in PACKAGES for path in (ROOT / package).rglob("*.py")]
+    return {".".join(path.relative_to(ROOT).with_suffix("").parts): path for path in paths}
 
 
-def sources(package: str) -> list[Path]:
-    return sorted((ROOT / package).rglob("*.py"))
-
-
-def test_imports_are_found_wherever_they_stand() -> None:
-    source = "def f():\n    import mmdet.apis\nfrom a.b import c\nimportlib.import_module('d.e')\n"
-    assert set(imported_names(source)) == {"mmdet.apis", "a.b", "d.e"}
-
-
-@pytest.mark.parametrize("path", sources("shared"), ids=str)
-def test_shared_imports_no_stage(path: Path) -> None:
-    assert not packages_imported_by(path) & STAGES
-
-
-@pytest.mark.parametrize("path", sources("stage1_detect"), ids=str)
-def test_detection_does_not_import_training(path: Path) -> None:
-    assert "stage2_train" not in packages_imported_by(path)
-
-
-@pytest.mark.parametrize("path", sources("stage2_train"), ids=str)
-def test_training_does_not_import_detection(path: Path) -> None:
-    assert "stage1_detect" not in packages_imported_by(path)
-
-
-@pytest.mark.parametrize("package", ["shared", "stage1_detect", "stage2_train", "demo"])
-def test_only_the_adapter_imports_mmdetection(package: str) -> None:
-    importers = {
-        path.relative_to(ROOT)
-        for path in sources(package)
-        if packages_imported_by(path) & DETECTION_LIBRARIES
+@cache
+def imports() -> dict[str, set[str]]:
+    """Of each module, what it imports."""
+    return {
+        name: set(imported_names(path.read_text(encoding="utf-8")))
+        for name, path in modules().items()
     }
-    adapter = Path("stage1_detect", "mmdet")
-    assert all(adapter in path.parents for path in importers), importers
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["trian"]])
-def test_the_command_group_imports_nothing_heavy(arguments: list[str]) -> None:
-    code = (
-        "import sys\n"
-        "from shared.cli import main\n"
-        "try:\n    main(sys.argv[1:])\nexcept SystemExit:\n    pass\n"
-        "print(*sys.modules, file=sys.stderr)\n"
-    )
-    process = subprocess.run(
-        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True
-    )
-    loaded = {name.partition(".")[0] for name in process.stderr.split()}
-    assert "click" in loaded
-    assert not loaded & HEAVY
+def room(module: str) -> str:
+    return ".".join(module.split(".")[:2])
+
+
+def circles(graph: Mapping[str, set[str]]) -> set[tuple[str, ...]]:
+    """The largest sets of nodes each of which reaches all others of its set."""
+
+    def reached(start: str) -> set[str]:
+        seen, waiting = set[str](), [start]
+        while waiting:
+            new = graph.get(waiting.pop(), set()) - seen
+            seen |= new
+            waiting += new
+        return seen
+
+    reach = {node: reached(node) for node in graph}
+    return {
+        tuple(sorted(other for other in reach[node] if node in reach.get(other, ())))
+        for node in graph
+        if node in reach[node]
+    }
+
+
+def test_imports_and_circles_are_found() -> None:
+    source = "def f():\n    import mmdet.apis\nfrom a.b import c\nimportlib.import_module('d.e')\n"
+    assert set(imported_names(source)) == {"mmdet.apis", "a.b", "a.b.c", "d.e"}
+    graph = {"a": {"b", "x"}, "b": {"c"}, "c": {"a", "d"}, "d": {"e"}, "e": set()}
+    assert circles(graph) == {("a", "b", "c")}
+
+
+def test_packages_import_only_those_below_them() -> None:
+    crossings = {
+        f"{package} imports {imported.partition('.')[0]}"
+        for name, found in imports().items()
+        for imported in found
+        if (package := name.partition(".")[0]) != imported.partition(".")[0]
+        and imported.partition(".")[0] in set(PACKAGES) - MAY_IMPORT[package]
+    }
+    assert crossings == KNOWN_CROSSINGS
+
+
+def test_only_the_adapter_imports_mmdetection() -> None:
+    libraries = {"mmdet", "mmcv", "mmengine"}
+    importers = {
+        name
+        for name, found in imports().items()
+        if libraries & {imported.partition(".")[0] for imported in found}
+        and not name.startswith(("stage1_detect.mmdet.", "benchmarks."))
+    }
+    assert not importers
+
+
+def test_modules_do_not_import_in_circles() -> None:
+    graph = {name: found & modules().keys() - {name} for name, found in imports().items()}
+    assert circles(graph) == {circle for circle in KNOWN_CIRCLES if set(circle) <= set(graph)}
+
+
+def test_rooms_do_not_import_in_circles() -> None:
+    graph: dict[str, set[str]] = {}
+    for name, found in imports().items():
+        others = {room(each) for each in found & modules().keys()} - {room(name)}
+        graph.setdefault(room(name), set()).update(others)
+    assert circles(graph) == {circle for circle in KNOWN_CIRCLES if set(circle) <= set(graph)}

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from demo.experiments.truth_oracle import oracle_labels
-from demo.world.ground_truth import TrueFilm, true_films
+from demo.world.films import TrueFilm, true_films
 from shared.errors import ConfigError, DataRootError
 from shared.jobs.atomic_file import write_text
 from shared.manifests.load import load_listing, load_manifest

@@ -1,4 +1,4 @@
-"""`orn demo-tables`: from nothing to the comparisons of docs/results.md on a world, as commands.
+"""`orn demo tables`: from nothing to the comparisons of docs/results.md on a world, as commands.
 
 Pictures and first weights, where systems start from learned ones -> draw the world -> true
 detections -> store clips -> leak report -> the experiments that were asked for.

@@ -1,4 +1,4 @@
-"""The comparison that most experiments of `orn demo-tables` make, under one schedule."""
+"""The comparison that most experiments of `orn demo tables` make, under one schedule."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Curves of `orn demo-tables`: two systems against films, steps, frames, decoys and objects.
+"""Curves of `orn demo tables`: two systems against films, steps, frames, decoys and objects.
 
 Curves meet in the points that they have in common, which are trained once: runs of table 2 are the
 point of all films and of four frames, and the point of some films is that of the world as it is
@@ -27,7 +27,7 @@ class _Dial:
     """What worlds differ in."""
 
     name: str
-    """Of its option of `orn demo-world`, without the hyphens before it."""
+    """Of its option of `orn demo world`, without the hyphens before it."""
     values: tuple[int, ...]
     """Those that a world is drawn for."""
     default: int

@@ -1,4 +1,4 @@
-"""What `orn demo-tables` was asked for, and what follows from it for every experiment."""
+"""What `orn demo tables` was asked for, and what follows from it for every experiment."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ _DIALS = {
     "demo-touch": ("--objects", "6", "--classes", "6", "--pull", "30", "--camera", "0"),
     "demo-places": ("--columns", "3", "--owners", "2", "--balls", "2"),
 }
-"""Worlds are as `orn demo-world` draws them but for these, settled on validation parts."""
+"""Worlds are as `orn demo world` draws them but for these, settled on validation parts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TablesRequest:
-    """What `orn demo-tables` was asked for."""
+    """What `orn demo tables` was asked for."""
 
     dataset: TableWorld
     """The world."""

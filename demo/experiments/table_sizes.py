@@ -1,4 +1,4 @@
-"""How much `orn demo-tables` draws and trains: in full, or just enough to show that it works."""
+"""How much `orn demo tables` draws and trains: in full, or just enough to show that it works."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The commands of `orn demo-tables`, one function a kind of step."""
+"""The commands of `orn demo tables`, one function a kind of step."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class World:
     folder: Path
     """Where everything about it lies, and about other worlds of the same folder."""
     dials: tuple[str, ...] = ()
-    """Options of `orn demo-world`."""
+    """Options of `orn demo world`."""
     variant: str = ""
     """What tells it from another world of the same data set; empty for the first one."""
 
@@ -101,13 +101,13 @@ def data_steps(world: World) -> list[Step]:
         Step(
             name=f"{world.name} world",
             title=f"Draw {world.name}",
-            arguments=("demo-world", world.dataset, *data, "--films", world.films, *world.dials),
+            arguments=("demo", "world", world.dataset, *data, "--films", world.films, *world.dials),
             outputs=(world.data / world.dataset / "world.json",),
         ),
         Step(
             name=f"{world.name} truth",
             title=f"Write what {world.name} truly shows as shards",
-            arguments=("demo-truth", world.dataset, *data, "--out", str(world.shards)),
+            arguments=("demo", "truth", world.dataset, *data, "--out", str(world.shards)),
             outputs=(world.shards / "plan.json",),
         ),
         Step(
@@ -158,7 +158,7 @@ def first_weights_steps(
 def leak_step(world: World) -> Step:
     """What gives labels away without training."""
     out = world.folder / "runs" / f"leaks-{world.name}"
-    arguments = ("demo-leaks", world.dataset, "--data", str(world.data), "--untrained")
+    arguments = ("demo", "leaks", world.dataset, "--data", str(world.data), "--untrained")
     return Step(
         name=f"{world.name} leaks",
         title=f"Say what gives labels of {world.name} away without training",
@@ -211,7 +211,7 @@ def reverse_step(run: Path) -> Step:
     return Step(
         name=f"reverse {run.name}",
         title=f"Films backwards, {run.name}",
-        arguments=("demo-reverse", str(run), "--split", "test"),
+        arguments=("demo", "reverse", str(run), "--split", "test"),
         outputs=(run / "reversed-test.json",),
     )
 

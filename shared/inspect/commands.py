@@ -70,8 +70,7 @@ def verify(paths: tuple[Path, ...], dataset: str | None, data_root: Path, as_jso
     if as_json:
         echo_json(verification.as_json())
     else:
-        for line in verification_lines(verification):
-            click.echo(line)
+        click.echo("\n".join(verification_lines(verification)))
     return verification.exit_code
 
 

@@ -44,14 +44,13 @@ def find_frame(shard: Shard, *, video_id: str | None, index: int | None) -> Shar
     ids = [video.id for video in shard.videos]
     if video_id is None:
         if len(ids) != 1:
-            example = f", such as {ids[0]!r}" if ids else ""
+            such_as = f", such as {ids[0]!r}" if ids else ""
             raise ConfigError(
-                f"{shard.path} has {len(ids)} videos; choose one with --video{example}"
+                f"{shard.path} has {len(ids)} videos; choose one with --video{such_as}"
             )
         video_id = ids[0]
     if video_id not in ids:
-        near = nearest(video_id, ids)
-        hint = f"; the nearest is {near!r}" if near else ""
+        hint = f"; the nearest is {nearest(video_id, ids)!r}" if ids else ""
         raise ShardNotFoundError(f"{shard.path}: has no video {video_id!r}{hint}")
     start, stop = shard.video_rows(video_id)
     indices = shard.frame_index()[start:stop]
@@ -115,16 +114,9 @@ def frame_text(frame: ShardFrame) -> str:
         if scores is not None:
             best = sorted(scores.items(), key=lambda item: -item[1])[:3]
             listed = ", ".join(f"{name} {score:.2f}" for name, score in best)
-        rows.append(
-            (
-                str(row),
-                frame.class_names[found.labels[row]],
-                f"{found.scores[row]:.3f}",
-                *(f"{edge:.1f}" for edge in found.boxes[row]),
-                str(rle.area(found.masks[row])),
-                listed,
-            )
-        )
+        name, score = frame.class_names[found.labels[row]], f"{found.scores[row]:.3f}"
+        edges = (f"{edge:.1f}" for edge in found.boxes[row])
+        rows.append((str(row), name, score, *edges, str(rle.area(found.masks[row])), listed))
     count = "1 detection" if len(found) == 1 else f"{len(found)} detections"
     return f"{title}{count}\n{columns(rows)}"
 

@@ -6,8 +6,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from shared.shards.reader import Shard
+import numpy as np
+
 from shared.shards.schema import FORMAT_NAME, FORMAT_VERSION, DetectorEntry, FailedVideo
+from shared.shards.shard import Shard
 from shared.text_table import columns, facts, printable
 
 __all__ = ["ShardSummary", "VideoSummary", "summarise", "summary_text", "summary_to_dict"]
@@ -56,61 +58,59 @@ class ShardSummary:
 
 
 def summarise(shard: Shard) -> ShardSummary:
-    """Reads all detections of a shard once and counts them.
+    """Counts what a shard holds.
 
     Raises:
         ShardFormatError: if something in it is damaged.
     """
-    video_of_frame = shard.frame_video().tolist()
-    per_video: Counter[int] = Counter()
-    per_class: Counter[int] = Counter()
-    empty = mask_bytes = 0
-    score_sum = 0.0
-    for row, place in enumerate(video_of_frame):
-        detections = shard.frame(row)
-        per_video[place] += len(detections)
-        per_class.update(detections.labels.tolist())
-        empty += len(detections) == 0
-        mask_bytes += sum(len(mask) for mask in detections.masks)
-        score_sum += float(detections.scores.sum(dtype="float64"))
-    names = shard.detector.class_names
-    num_detections = per_class.total()
+    video_F, index_F, seconds_F = shard.frame_video(), shard.frame_index(), shard.frame_seconds()
+    found_F = np.diff(shard.array("frame_offsets"))
+    scores, names = shard.array("scores"), shard.detector.class_names
+    videos = []
+    for place, video in enumerate(shard.videos):
+        rows = np.flatnonzero(video_F == place)
+        seconds = seconds_F[rows]
+        videos.append(
+            VideoSummary(
+                id=video.id,
+                height=video.height,
+                width=video.width,
+                frames=len(rows),
+                first_frame=int(index_F[rows[0]]) if len(rows) else None,
+                seconds=(float(seconds[0]), float(seconds[-1])) if len(rows) else None,
+                rate=video.rate,
+                detections=int(found_F[rows].sum()),
+            )
+        )
     return ShardSummary(
         path=shard.path,
         size_bytes=shard.path.stat().st_size,
         detector=shard.detector,
         has_class_scores=shard.has_class_scores,
-        videos=_videos(shard, video_of_frame, per_video),
+        videos=tuple(videos),
         failed=shard.failed,
         frames=shard.num_frames,
-        frames_without_detections=empty,
-        detections=num_detections,
-        mean_score=score_sum / num_detections if num_detections else None,
-        mask_bytes=mask_bytes,
-        classes={names[label]: count for label, count in per_class.most_common()},
+        frames_without_detections=int((found_F == 0).sum()),
+        detections=len(scores),
+        mean_score=float(scores.mean(dtype=np.float64)) if len(scores) else None,
+        mask_bytes=len(shard.array("rle")),
+        classes={
+            names[label]: count
+            for label, count in Counter(shard.array("labels").tolist()).most_common()
+        },
     )
 
 
 def summary_to_dict(summary: ShardSummary) -> dict[str, Any]:
     """The summary as plain values for JSON."""
-    frames = summary.frames
+    values, frames = asdict(summary), summary.frames
     return {
-        "shard": str(summary.path),
+        "shard": str(values.pop("path")),
         "format": FORMAT_NAME,
         "format_version": FORMAT_VERSION,
-        "size_bytes": summary.size_bytes,
+        **values,
         "bytes_per_frame": summary.size_bytes / frames if frames else None,
-        "frames": frames,
-        "frames_without_detections": summary.frames_without_detections,
-        "detections": summary.detections,
         "detections_per_frame": summary.detections / frames if frames else None,
-        "mean_score": summary.mean_score,
-        "mask_bytes": summary.mask_bytes,
-        "has_class_scores": summary.has_class_scores,
-        "classes": summary.classes,
-        "detector": asdict(summary.detector) | {"class_names": [*summary.detector.class_names]},
-        "videos": [asdict(video) for video in summary.videos],
-        "failed": [asdict(video) for video in summary.failed],
     }
 
 
@@ -144,32 +144,6 @@ def summary_text(summary: ShardSummary) -> str:
     failed_rows = [(video.id, video.reason) for video in summary.failed]
     sections += _section(("failed", "reason"), failed_rows)
     return "\n\n".join(sections)
-
-
-def _videos(
-    shard: Shard, video_of_frame: list[int], detections: Counter[int]
-) -> tuple[VideoSummary, ...]:
-    seconds = shard.frame_seconds()
-    indices = shard.frame_index()
-    rows: dict[int, list[int]] = {}
-    for row, place in enumerate(video_of_frame):
-        rows.setdefault(place, []).append(row)
-    summaries = []
-    for place, video in enumerate(shard.videos):
-        own = rows.get(place, [])
-        summaries.append(
-            VideoSummary(
-                id=video.id,
-                height=video.height,
-                width=video.width,
-                frames=len(own),
-                first_frame=int(indices[own[0]]) if own else None,
-                seconds=(float(seconds[own[0]]), float(seconds[own[-1]])) if own else None,
-                rate=video.rate,
-                detections=detections[place],
-            )
-        )
-    return tuple(summaries)
 
 
 def _video_row(video: VideoSummary) -> tuple[str, ...]:

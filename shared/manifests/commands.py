@@ -6,15 +6,10 @@ import click
 
 from shared.cli_options import data_option, dataset_argument, echo_json, json_option
 
-__all__ = ["manifest"]
+__all__ = ["check", "list_manifests", "new"]
 
 
-@click.group()
-def manifest() -> None:
-    """List the data sets, check their files, make a new one."""
-
-
-@manifest.command("list")
+@click.command("list")
 @json_option
 def list_manifests(as_json: bool) -> None:
     """List the data sets whose manifests come with the project."""
@@ -33,7 +28,7 @@ def list_manifests(as_json: bool) -> None:
         click.echo(columns(rows))
 
 
-@manifest.command()
+@click.command()
 @dataset_argument
 @data_option
 @click.option("--probe", "probe_videos", is_flag=True, help="Also open each video that is there.")
@@ -46,17 +41,16 @@ def check(dataset: str, data_root: Path, probe_videos: bool, as_json: bool) -> i
     there or can be opened; what can be counted is counted all the same.
     """
     from shared.manifests.check import check_dataset
-    from shared.manifests.check_report import report_text, report_to_dict
 
     report = check_dataset(dataset, data_root, probe_videos=probe_videos)
     if as_json:
-        echo_json(report_to_dict(report))
+        echo_json(report.as_json())
     else:
-        click.echo(report_text(report))
+        click.echo(report.as_text())
     return 0 if report.is_usable else 1
 
 
-@manifest.command()
+@click.command()
 @click.argument("table", metavar="TABLE.csv", type=click.Path(path_type=Path, dir_okay=False))
 @click.option(
     "--videos",
@@ -95,18 +89,16 @@ def new(
     validation, test) and id where wanted. The list of classes is written beside it. Says what was
     guessed; the manifest has a comment for each line.
     """
-    from shared.manifests.new import NewRequest, make_manifest
+    from shared.manifests.new import make_manifest
 
     made = make_manifest(
-        NewRequest(
-            table=table,
-            data_root=data_root,
-            pattern=pattern,
-            name=name,
-            rate=rate,
-            out=out,
-            fresh=fresh,
-        )
+        table,
+        data_root=data_root,
+        pattern=pattern,
+        name=name,
+        rate=rate,
+        out=out,
+        fresh=fresh,
     )
     for reason in made.reasons:
         click.echo(f"guessed: {reason}", err=True)

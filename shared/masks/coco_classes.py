@@ -1,8 +1,6 @@
 """The 80 COCO classes, ordered and spelled as in MMDetection's `CocoDataset`; 0 is person."""
 
 __all__ = [
-    "BACKGROUND",
-    "BACKGROUND_INDEX",
     "COCO_CATEGORY_IDS",
     "COCO_CLASSES",
     "NUM_COCO_CLASSES",
@@ -28,7 +26,3 @@ COCO_CATEGORY_IDS: tuple[int, ...] = tuple(
     number for number in range(1, 91) if number not in {12, 26, 29, 30, 45, 66, 68, 69, 71, 83}
 )
 """The number that COCO's own files give each class; ten numbers of 1 to 90 have no class."""
-
-BACKGROUND = "background"
-BACKGROUND_INDEX = 80
-"""Place of background in an 81-vector: the 80 classes first, background last."""

@@ -1,7 +1,8 @@
 """The detections of one frame: parallel arrays, one row a detection, in pixels of one grid.
 
 N detections, S = 80 COCO classes. The grid is the upright frame for our own detector; imports may
-use another one.
+use another one. Boxes are float32 x1 y1 x2 y2, half-open, in the whole project: `x2` is the last
+column + 1. Pixel p covers [p, p + 1), so the box [0, 0, 1, 1] is just the first pixel.
 """
 
 from dataclasses import dataclass
@@ -9,11 +10,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.checks import check_array
 from shared.errors import ShapeError
 from shared.masks.coco_classes import NUM_COCO_CLASSES
 
-__all__ = ["FrameDetections"]
+__all__ = ["FrameDetections", "clip_boxes"]
+
+
+def clip_boxes(boxes_N4: NDArray[np.float32], *, height: int, width: int) -> NDArray[np.float32]:
+    """(N, 4) the parts of the boxes inside a grid; a box wholly outside becomes empty."""
+    limits_4 = np.array([width, height, width, height], dtype=np.float32)
+    return np.clip(boxes_N4, np.float32(0), limits_4)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -46,45 +52,48 @@ class FrameDetections:
                 "FrameDetections: wanted a grid of at least 1 x 1 pixels, "
                 f"found {self.height} x {self.width}"
             )
-        check_array("FrameDetections.boxes", self.boxes, shape=(None, 4), dtype=np.float32)
-        num_detections = self.boxes.shape[0]
-        check_array(
-            "FrameDetections.scores", self.scores, shape=(num_detections,), dtype=np.float32
-        )
-        check_array("FrameDetections.labels", self.labels, shape=(num_detections,), dtype=np.uint8)
+        _check("boxes", self.boxes, shape=(None, 4), dtype=np.float32)
+        num = len(self.boxes)
+        _check("scores", self.scores, shape=(num,), dtype=np.float32)
+        _check("labels", self.labels, shape=(num,), dtype=np.uint8)
         if self.class_scores is not None:
-            check_array(
-                "FrameDetections.class_scores",
-                self.class_scores,
-                shape=(num_detections, NUM_COCO_CLASSES),
-                dtype=np.float16,
-            )
-        if not isinstance(self.masks, tuple) or len(self.masks) != num_detections:
-            found = (
-                f"{len(self.masks)}" if isinstance(self.masks, tuple) else type(self.masks).__name__
-            )
+            shape = (num, NUM_COCO_CLASSES)
+            _check("class_scores", self.class_scores, shape=shape, dtype=np.float16)
+        if not isinstance(self.masks, tuple) or len(self.masks) != num:
+            found = len(self.masks) if isinstance(self.masks, tuple) else type(self.masks).__name__
             raise ShapeError(
-                f"FrameDetections.masks: wanted a tuple of {num_detections} masks, one a box, "
-                f"found {found}"
+                f"FrameDetections.masks: wanted a tuple of {num} masks, one a box, found {found}"
             )
-        if num_detections:
-            self._check_values()
-
-    def __len__(self) -> int:
-        """The number of detections."""
-        return self.boxes.shape[0]
-
-    def _check_values(self) -> None:
-        boxes = self.boxes
-        if not (np.isfinite(boxes).all() and (boxes[:, 2:] >= boxes[:, :2]).all()):
-            ordered = np.isfinite(boxes).all(axis=1) & (boxes[:, 2:] >= boxes[:, :2]).all(axis=1)
-            row = int(np.flatnonzero(~ordered)[0])
+        ordered_N = np.isfinite(self.boxes).all(axis=1)
+        ordered_N &= (self.boxes[:, 2:] >= self.boxes[:, :2]).all(axis=1)
+        if not ordered_N.all():
+            row = int(np.argmin(ordered_N))
             raise ShapeError(
                 "FrameDetections.boxes: wanted finite x1 <= x2 and y1 <= y2, "
-                f"found {boxes[row].tolist()} in row {row}"
+                f"found {self.boxes[row].tolist()} in row {row}"
             )
-        if self.labels.max() >= NUM_COCO_CLASSES:
+        if num and self.labels.max() >= NUM_COCO_CLASSES:
             raise ShapeError(
                 f"FrameDetections.labels: wanted classes 0..{NUM_COCO_CLASSES - 1}, "
                 f"found {self.labels.max()}"
             )
+
+    def __len__(self) -> int:
+        """The number of detections."""
+        return len(self.boxes)
+
+
+def _check(name: str, array: object, *, shape: tuple[int | None, ...], dtype: type) -> None:
+    """Checks a field's type, shape and dtype; None stands for any length of that axis."""
+    found = type(array).__name__
+    if isinstance(array, np.ndarray):
+        lengths = zip(shape, array.shape, strict=False)
+        fits = all(wanted in (None, length) for wanted, length in lengths)
+        if fits and array.ndim == len(shape) and array.dtype == dtype:
+            return
+        found = f"{array.shape} {array.dtype}"
+    axes = ", ".join("any" if length is None else str(length) for length in shape)
+    raise ShapeError(
+        f"FrameDetections.{name}: wanted an array of shape ({axes}) {np.dtype(dtype)}, "
+        f"found {found}"
+    )

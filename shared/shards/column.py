@@ -1,17 +1,28 @@
-"""An array of a shard while it is written: rows are added at its end, and each chunk that is full
-is compressed at once, so that what a shard holds is in memory only compressed."""
+"""The arrays of a shard while it is written, and the ZIP file that they become (read: `zarr_zip`).
 
+Rows are added at an array's end, and each chunk that is full is compressed at once, so that what a
+shard holds is in memory only compressed. zarr writes the documents, the columns bring the chunks;
+it is imported with this module, not when the first shard is full, so that a process has from its
+start what it needs for every shard.
+"""
+
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import google_crc32c
 import numpy as np
+import zarr
 from numcodecs import Zstd
 from numpy.typing import ArrayLike, NDArray
+from zarr.codecs import Crc32cCodec, ZstdCodec
+from zarr.storage import MemoryStore
 
 from shared.shards.schema import ArraySpec
+from shared.shards.sealed_zip import write_members
 
-__all__ = ["CHECKSUM_BYTES", "CHUNK_BYTES", "ZSTD_LEVEL", "Column", "ColumnMark"]
+__all__ = ["CHECKSUM_BYTES", "CHUNK_BYTES", "ZSTD_LEVEL", "Column", "ColumnMark", "write_group"]
 
 CHUNK_BYTES = 128 * 1024
 """Size of a chunk before compression: a frame is read without the rest of its shard."""
@@ -94,3 +105,33 @@ def _encoded(rows: NDArray[Any]) -> bytes:
     """Little-endian numbers -> zstd -> checksum, as `zarr_zip` reads them and zarr does."""
     body = bytes(Zstd(level=ZSTD_LEVEL).encode(rows))
     return body + google_crc32c.value(body).to_bytes(CHECKSUM_BYTES, "little")
+
+
+def write_group(
+    path: Path, *, columns: Mapping[str, Column], attributes: Mapping[str, Any]
+) -> None:
+    """Writes a group; equal arguments give equal bytes.
+
+    Args:
+        path: the file to write.
+        columns: the arrays by name, cut into chunks along their first axis.
+        attributes: the group's attributes, plain JSON.
+    """
+    documents: dict[str, Any] = {}
+    chunks: dict[str, bytes] = {}
+    group = zarr.create_group(MemoryStore(documents), attributes=dict(attributes))
+    for name, column in columns.items():
+        row = column.spec.row
+        group.create_array(
+            name,
+            shape=(len(column), *row),
+            dtype=column.spec.dtype,
+            chunks=(column.rows_per_chunk, *row),
+            compressors=[ZstdCodec(level=ZSTD_LEVEL), Crc32cCodec()],
+            dimension_names=column.spec.axes,
+        )
+        tail = "/0" * len(row)
+        # Every chunk is stored, those of zeros too, so that a lost one cannot pass for zeros.
+        for index, chunk in enumerate(column.chunks()):
+            chunks[f"{name}/c/{index}{tail}"] = chunk
+    write_members(path, {key: text.to_bytes() for key, text in documents.items()} | chunks)

@@ -5,14 +5,18 @@ that goes on later, elsewhere or with more workers makes the same shards.
 """
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
+
+from pydantic import TypeAdapter
 
 from shared.errors import ConfigError
 from shared.jobs.atomic_file import write_text
-from shared.shards.schema import DetectorEntry
+from shared.jobs.same_job import check_same_job
+from shared.shards.schema import READ_STRICTLY, DetectorEntry
+from shared.time_ranges import TimeRange
 
 __all__ = [
     "PLAN_NAME",
@@ -20,7 +24,6 @@ __all__ = [
     "UNIT_FRAMES",
     "UNKNOWN_FRAMES",
     "Plan",
-    "TimeRange",
     "Unit",
     "UnitPart",
     "plan_of_shards",
@@ -42,18 +45,10 @@ _VERSION = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TimeRange:
-    """The frames whose time is in [start, stop)."""
-
-    start_seconds: float | None
-    """None: from the start of the video."""
-    stop_seconds: float | None
-    """None: to its end."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class UnitPart:
     """A video, a range of its frames, or some ranges of its time."""
+
+    __pydantic_config__: ClassVar = READ_STRICTLY
 
     video_id: str
     """Id in the data set's manifest."""
@@ -74,6 +69,8 @@ class UnitPart:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unit:
     """What one shard is made of."""
+
+    __pydantic_config__: ClassVar = READ_STRICTLY
 
     index: int
     """Number of the unit and of its shard."""
@@ -146,6 +143,8 @@ def plan_units(
 class Plan:
     """A detect job: its units, and all that must stay the same for it to go on."""
 
+    __pydantic_config__: ClassVar = READ_STRICTLY
+
     dataset: str
     """Name of the data set."""
     frames: str
@@ -186,10 +185,7 @@ class Plan:
             document = json.loads(path.read_text())
             if (document.pop("format"), document.pop("format_version")) != (_FORMAT, _VERSION):
                 raise ValueError(f"wanted format {_FORMAT} version {_VERSION}")
-            detector = dict(document.pop("detector"))
-            detector["class_names"] = tuple(detector["class_names"])
-            units = tuple(_unit(unit) for unit in document.pop("units"))
-            return cls(detector=DetectorEntry(**detector), units=units, **document)
+            return TypeAdapter(cls).validate_python(document)
         except (FileNotFoundError, NotADirectoryError):
             return None
         except (OSError, AttributeError, KeyError, TypeError, ValueError) as err:
@@ -204,37 +200,4 @@ class Plan:
         Raises:
             ConfigError: if they differ, naming each field with both values.
         """
-        differences = list(_differences("", asdict(self), asdict(other)))
-        if differences:
-            raise ConfigError(
-                f"{folder / PLAN_NAME}: the job there is not the one asked for: "
-                f"{'; '.join(differences)}; use --fresh to start over, or another --out"
-            )
-
-
-def _unit(unit: dict[str, Any]) -> Unit:
-    return Unit(index=unit["index"], parts=tuple(_part(part) for part in unit["parts"]))
-
-
-def _part(part: dict[str, Any]) -> UnitPart:
-    ranges = tuple(TimeRange(**each) for each in part.get("ranges", ()))
-    return UnitPart(**{**part, "ranges": ranges})
-
-
-def _differences(name: str, found: Any, wanted: Any) -> Iterator[str]:
-    """What differs, a phrase each; of two lists only the first place."""
-    if isinstance(found, dict) and isinstance(wanted, dict):
-        for key in dict.fromkeys([*found, *wanted]):
-            deeper = f"{name}.{key}" if name else str(key)
-            yield from _differences(deeper, found.get(key), wanted.get(key))
-    elif isinstance(found, list | tuple) and isinstance(wanted, list | tuple):
-        if len(found) != len(wanted):
-            yield f"{name} has {len(found)} entries there, {len(wanted)} asked for"
-        pairs = enumerate(zip(found, wanted, strict=False))
-        for place, (each_found, each_wanted) in pairs:
-            inner = list(_differences(f"{name}[{place}]", each_found, each_wanted))
-            if inner:
-                yield from inner
-                return
-    elif found != wanted:
-        yield f"{name} is {found!r} there, {wanted!r} asked for"
+        check_same_job(asdict(self), asdict(other), place=folder / PLAN_NAME)

@@ -1,38 +1,27 @@
-"""Reads shards: a folder of them as one source of detections, by video."""
+"""Reads shards: a folder of them as one source of detections, by video and by time."""
 
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from shared.errors import ShardFormatError, ShardNotFoundError
-from shared.shards.chunk_cache import ChunkCache
-from shared.shards.plan import SHARD_PATTERN
-from shared.shards.schema import DetectorEntry, FailedVideo, ShardAttributes, VideoEntry
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from shared.errors import JoinError, ShardFormatError, ShardNotFoundError
+from shared.masks.detections import FrameDetections
+from shared.shards.index import folder_attributes, shard_paths
+from shared.shards.schema import DetectorEntry, FailedVideo, VideoEntry
 from shared.shards.shard import Shard
-from shared.shards.video_detections import VideoDetections
-from shared.shards.zarr_zip import read_attributes
+from shared.shards.zarr_zip import ChunkCache
 
 __all__ = ["DEFAULT_CACHE_BYTES", "DetectionFolder", "Shard", "VideoDetections", "shard_paths"]
 
 DEFAULT_CACHE_BYTES = 256 * 2**20
 _MAX_SHARDS_KEPT = 512
-
-
-def shard_paths(folder: Path) -> tuple[Path, ...]:
-    """The shards in a folder, in the order of their units.
-
-    Raises:
-        ShardNotFoundError: if there is no such folder, or no shard in it.
-    """
-    paths = sorted(folder.glob(SHARD_PATTERN)) if folder.is_dir() else []
-    if not paths:
-        found = "none in it" if folder.is_dir() else "no such folder"
-        raise ShardNotFoundError(
-            f"{folder}: wanted a folder with shards (shard-000000.zarr.zip, ...), found {found}; "
-            "run `orn detect` first"
-        )
-    return tuple(paths)
+_TIME_TOLERANCE_SECONDS = 1e-6
+"""Times are rounded float64; a frame exactly half an interval away still counts as near."""
 
 
 class DetectionFolder:
@@ -56,10 +45,7 @@ class DetectionFolder:
         self._cache = ChunkCache(cache_bytes)
         self._shards: OrderedDict[Path, Shard] = OrderedDict()
         self._places: dict[str, list[tuple[Path, VideoEntry]]] = {}
-        attributes = {
-            shard: ShardAttributes.from_json(read_attributes(shard), source=str(shard))
-            for shard in shard_paths(path)
-        }
+        attributes = folder_attributes(path)
         self.detector: DetectorEntry = next(iter(attributes.values())).detector
         """What the detections of the first shard were made with; class names are those of all."""
         self.failed: tuple[FailedVideo, ...] = tuple(
@@ -98,7 +84,7 @@ class DetectionFolder:
         self._check_same(entries)
         return replace(entries[0], frames=sum(entry.frames for entry in entries))
 
-    def video(self, video_id: str) -> VideoDetections:
+    def video(self, video_id: str) -> "VideoDetections":
         """The detections of one video, the ranges of a long one joined.
 
         Raises:
@@ -136,3 +122,113 @@ class DetectionFolder:
                         f"{getattr(first, name)!r} and {getattr(entry, name)!r}; the file changed "
                         "between two parts of the job, run it again with --fresh"
                     )
+
+
+class VideoDetections:
+    """The detections of one video, its frames in order, whatever shards they lie in.
+
+    Frames are numbered by `row`, from 0, among those that were looked at; `frame_indices` has their
+    places in the decoded stream.
+
+    Args:
+        parts: the stretches of the video, in the order of its frames: shard, first row, end row.
+        video: what the shards say of it, `frames` counting all stretches.
+    """
+
+    def __init__(self, video: VideoEntry, parts: Sequence[tuple[Shard, int, int]]) -> None:
+        self.video = video
+        """The video; `frames` counts those of all shards."""
+        self.seconds: NDArray[np.float64] = np.concatenate(
+            [np.zeros(0), *(shard.frame_seconds()[start:stop] for shard, start, stop in parts)]
+        )
+        """(F,) float64, presentation times, increasing."""
+        self.frame_indices: NDArray[np.int64] = np.concatenate(
+            [
+                np.zeros(0, dtype=np.int64),
+                *(shard.frame_index()[start:stop] for shard, start, stop in parts),
+            ]
+        )
+        """(F,) int64, places in the decoded stream, increasing."""
+        self.interval_seconds = _interval(self.seconds, rate=video.rate)
+        """Time from frame to frame: the median, or 1 / rate where there are fewer than two."""
+        self._parts = tuple(parts)
+        self._ends = np.cumsum([stop - start for _, start, stop in parts])
+        self._check_order()
+
+    @property
+    def num_frames(self) -> int:
+        """F, frames that were looked at."""
+        return len(self.seconds)
+
+    def frame(self, row: int) -> FrameDetections:
+        """The detections of one frame.
+
+        Raises:
+            JoinError: if there is no such row.
+            ShardFormatError: if what its shard holds is damaged.
+        """
+        if not 0 <= row < self.num_frames:
+            raise JoinError(
+                f"video {self.video.id!r}: has detections of {self.num_frames} frames, "
+                f"asked for row {row}"
+            )
+        part = int(np.searchsorted(self._ends, row, side="right"))
+        shard, _, stop = self._parts[part]
+        return shard.frame(stop - (int(self._ends[part]) - row))
+
+    def nearest(self, seconds: float) -> int:
+        """Row of the frame nearest in time, the earlier of two equally near.
+
+        Raises:
+            JoinError: if that is more than half of the detections' own frame interval away.
+        """
+        return int(self.nearest_rows([seconds])[0])
+
+    def nearest_rows(self, seconds: ArrayLike) -> NDArray[np.int64]:
+        """`nearest` for several times: (n,) seconds to (n,) rows.
+
+        Raises:
+            JoinError: for the first time that has no frame within half of the interval.
+        """
+        wanted = np.asarray(seconds, dtype=np.float64)
+        if self.num_frames == 0:
+            raise JoinError(
+                f"video {self.video.id!r}: wanted a detection frame near {wanted[:1]} s, "
+                "found none: no frame of it was looked at"
+            )
+        last = self.num_frames - 1
+        after = np.minimum(np.searchsorted(self.seconds, wanted), last)
+        before = np.maximum(after - 1, 0)
+        gap_before = np.abs(wanted - self.seconds[before])
+        gap_after = np.abs(wanted - self.seconds[after])
+        rows = np.where(gap_before <= gap_after, before, after)
+        gaps = np.minimum(gap_before, gap_after)
+        limit = self.interval_seconds / 2
+        near = gaps <= limit + _TIME_TOLERANCE_SECONDS  # false for a time that is not a number
+        if not near.all():
+            place = int(np.flatnonzero(~near)[0])
+            raise JoinError(
+                f"video {self.video.id!r}: wanted a detection frame within {limit:.4f} s of "
+                f"{wanted[place]:.4f} s, the nearest is at {self.seconds[rows[place]]:.4f} s; "
+                "the detections may be of another version of the video, or not reach so far"
+            )
+        return rows
+
+    def _check_order(self) -> None:
+        for name, values in (("frame", self.frame_indices), ("time", self.seconds)):
+            wrong = np.flatnonzero(np.diff(values) <= 0)
+            if wrong.size == 0:
+                continue
+            row = int(wrong[0]) + 1
+            paths = [
+                str(self._parts[int(np.searchsorted(self._ends, each, side="right"))][0].path)
+                for each in (row - 1, row)
+            ]
+            raise ShardFormatError(
+                f"video {self.video.id!r}: {name} {values[row]} follows {values[row - 1]} "
+                f"({' and '.join(dict.fromkeys(paths))}); the same frames may lie in two shards"
+            )
+
+
+def _interval(seconds: NDArray[np.float64], *, rate: float) -> float:
+    return float(np.median(np.diff(seconds))) if len(seconds) > 1 else 1.0 / rate

@@ -9,9 +9,10 @@ F frames in the shard, N detections, S = 80 COCO classes, R bytes of compressed 
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
+from pydantic import ConfigDict
 
 from shared.errors import ShardFormatError
 from shared.masks.coco_classes import NUM_COCO_CLASSES
@@ -20,6 +21,7 @@ __all__ = [
     "ARRAYS",
     "FORMAT_NAME",
     "FORMAT_VERSION",
+    "READ_STRICTLY",
     "UNKNOWN_SOURCE",
     "ArraySpec",
     "DetectorEntry",
@@ -30,6 +32,9 @@ __all__ = [
 
 FORMAT_NAME = "object-detections"
 FORMAT_VERSION = 1
+
+READ_STRICTLY = ConfigDict(extra="forbid")
+"""Of records that pydantic reads from JSON: a key that this release does not know is an error."""
 
 UNKNOWN_SOURCE = "unknown"
 """Digest of the source of masks that were imported while the video was not there."""
@@ -117,6 +122,8 @@ class FailedVideo:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DetectorEntry:
     """What the detections were made with; equal entries mean comparable detections."""
+
+    __pydantic_config__: ClassVar = READ_STRICTLY
 
     config_name: str
     """Name of the detector's config."""

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from shared.errors import ShardFormatError, ShardNotFoundError
 from shared.masks.detections import FrameDetections
-from shared.shards.chunk_cache import ChunkCache
 from shared.shards.schema import (
     ARRAYS,
     DetectorEntry,
@@ -17,7 +16,7 @@ from shared.shards.schema import (
     ShardAttributes,
     VideoEntry,
 )
-from shared.shards.zarr_zip import ZarrZip
+from shared.shards.zarr_zip import ChunkCache, ZarrZip
 
 __all__ = ["Shard"]
 

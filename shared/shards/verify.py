@@ -1,26 +1,26 @@
 """Checks that a shard is whole and that what it says is consistent, down to every mask."""
 
 from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from shared.errors import ShardFormatError
 from shared.masks import rle
 from shared.masks.coco_classes import NUM_COCO_CLASSES
-from shared.shards.chunk_cache import ChunkCache
-from shared.shards.problem import Problem
 from shared.shards.schema import ARRAYS
 from shared.shards.sealed_zip import damaged_members, unsealed_damage
 from shared.shards.shard import Shard
+from shared.shards.zarr_zip import ChunkCache
 
-__all__ = ["verify_shard"]
+__all__ = ["Problem", "verify_shard"]
 
 _Arrays = dict[str, NDArray[Any]]
-_Problems = Iterator[Problem]
+_Problems = Iterator["Problem"]
 
 _BOX_TOLERANCE_PIXELS = 1e-2
 """Boxes are cut to the frame in float32 after being scaled."""
@@ -29,6 +29,35 @@ _MASK_TOLERANCE_PIXELS = 1.0
 _SUM_TOLERANCE = 5e-3
 """80 probabilities, each rounded to float16."""
 _WHOLE_CACHE_BYTES = 2**40
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """One thing that is wrong with a shard, or with a folder of them."""
+
+    shard: Path
+    """The file; the folder, if it is about the shards together."""
+    array: str = ""
+    """The array that it is about; empty if it is about the file as a whole."""
+    place: str = ""
+    """Where in it, such as `detection 4 (video 'a')`; empty if everywhere."""
+    wanted: str
+    found: str
+    more: int = 0
+    """Other places with the same problem."""
+    severity: Literal["error", "note"] = "error"
+    """A note is worth knowing and no fault of the shards."""
+
+    @property
+    def message(self) -> str:
+        """Place, wanted and found in a sentence."""
+        place = f"{self.place}: " if self.place else ""
+        more = f"; {self.more} more like it" if self.more else ""
+        return f"{place}wanted {self.wanted}, found {self.found}{more}"
+
+    def as_json(self) -> dict[str, Any]:
+        """The fields, and the sentence, as JSON has them."""
+        return asdict(self) | {"shard": str(self.shard), "message": self.message}
 
 
 def verify_shard(path: Path) -> list[Problem]:
@@ -66,9 +95,8 @@ def _damaged_file(path: Path) -> list[Problem]:
     try:
         found = [*damaged_members(path), *unsealed_damage(path)]
     except OSError as err:
-        return [
-            Problem(shard=path, wanted="a file that can be read", found=err.strerror or str(err))
-        ]
+        why = err.strerror or str(err)
+        return [Problem(shard=path, wanted="a file that can be read", found=why)]
     return [
         _damaged(path, member.split("/")[0] if "/" in member else "", reason)
         for member, reason in found
@@ -76,17 +104,23 @@ def _damaged_file(path: Path) -> list[Problem]:
 
 
 def _check_contents(shard: Shard, arrays: _Arrays) -> _Problems:
-    borders = [
+    frames = [
         *_check_offsets(shard, "frame_offsets", arrays, length=shard.num_detections),
         *_check_offsets(shard, "rle_offsets", arrays, length=len(arrays["rle"])),
+        *_check_frames(shard, arrays),
     ]
-    frames = list(_check_frames(shard, arrays))
-    yield from borders
     yield from frames
     yield from _check_scores(shard, arrays)
-    if not borders and not frames:
+    if not frames:
         yield from _check_boxes(shard, arrays)
         yield from _check_masks(shard, arrays)
+
+
+def _first(wrong: ArrayLike) -> Iterator[tuple[int, int]]:
+    """The first place that is wrong and how many more there are; nothing if none is."""
+    places = np.flatnonzero(wrong)
+    if places.size:
+        yield int(places[0]), places.size - 1
 
 
 def _check_offsets(shard: Shard, name: str, arrays: _Arrays, *, length: int) -> _Problems:
@@ -94,15 +128,10 @@ def _check_offsets(shard: Shard, name: str, arrays: _Arrays, *, length: int) -> 
     problem = partial(Problem, shard=shard.path, array=name)
     if offsets[0] != 0 or offsets[-1] != length:
         yield problem(wanted=f"borders from 0 to {length}", found=f"{offsets[0]} to {offsets[-1]}")
-    falling = np.diff(offsets) < 0
-    if falling.any():
-        place = int(np.argmax(falling))
-        yield problem(
-            place=f"row {place + 1}",
-            wanted="borders that never fall",
-            found=f"{offsets[place + 1]} after {offsets[place]}",
-            more=int(falling.sum()) - 1,
-        )
+    for row, more in _first(np.diff(offsets) < 0):
+        found = f"{offsets[row + 1]} after {offsets[row]}"
+        place = f"row {row + 1}"
+        yield problem(place=place, wanted="borders that never fall", found=found, more=more)
 
 
 def _check_frames(shard: Shard, arrays: _Arrays) -> _Problems:
@@ -111,69 +140,48 @@ def _check_frames(shard: Shard, arrays: _Arrays) -> _Problems:
         yield Problem(shard=shard.path, wanted="each video once", found="one twice")
     counts = [entry.frames for entry in entries]
     if not np.array_equal(video_F, np.repeat(np.arange(len(entries)), counts)):
-        found = np.bincount(video_F[video_F >= 0], minlength=len(entries)).tolist()
         yield Problem(
             shard=shard.path,
             array="frame_video",
             wanted=f"the frames of each video side by side, {counts} of them",
-            found=f"{found}",
+            found=f"{np.bincount(video_F[video_F >= 0], minlength=len(entries)).tolist()}",
         )
         return
     same_video = video_F[1:] == video_F[:-1]
-    for name, unit in (("frame_index", ""), ("frame_seconds", " s")):
+    for name, unit, least, wanted in (
+        ("frame_index", "", 0, "a number from 0"),
+        ("frame_seconds", " s", -np.inf, "a finite value"),
+    ):
         values = arrays[name]
         problem = partial(Problem, shard=shard.path, array=name)
-        wrong = ~(values[1:] > values[:-1]) & same_video
-        if wrong.any():
-            row = int(np.argmax(wrong)) + 1
-            yield problem(
-                place=f"row {row} (video {entries[video_F[row]].id!r})",
-                wanted="increasing values",
-                found=f"{values[row]}{unit} after {values[row - 1]}{unit}",
-                more=int(wrong.sum()) - 1,
-            )
-        wrong = ~np.isfinite(values) | ((values < 0) if name == "frame_index" else False)
-        if wrong.any():
-            row = int(np.argmax(wrong))
-            least = "a number from 0" if name == "frame_index" else "a finite value"
-            yield problem(
-                place=f"row {row}",
-                wanted=least,
-                found=f"{values[row]}",
-                more=int(wrong.sum()) - 1,
-            )
+        for row, more in _first(~(values[1:] > values[:-1]) & same_video):
+            place = f"row {row + 1} (video {entries[video_F[row + 1]].id!r})"
+            found = f"{values[row + 1]}{unit} after {values[row]}{unit}"
+            yield problem(place=place, wanted="increasing values", found=found, more=more)
+        for row, more in _first(~np.isfinite(values) | (values < least)):
+            yield problem(place=f"row {row}", wanted=wanted, found=f"{values[row]}", more=more)
 
 
 def _check_scores(shard: Shard, arrays: _Arrays) -> _Problems:
     scores, labels = arrays["scores"], arrays["labels"]
-    checks = [
+    for name, wrong, wanted in (
         ("scores", ~((scores >= 0) & (scores <= 1)), "0 to 1"),
         ("labels", labels >= NUM_COCO_CLASSES, f"a class, 0 to {NUM_COCO_CLASSES - 1}"),
-    ]
-    for name, wrong, wanted in checks:
-        if wrong.any():
-            row = int(np.argmax(wrong))
-            yield Problem(
-                shard=shard.path,
-                array=name,
-                place=f"detection {row}",
-                wanted=wanted,
-                found=f"{arrays[name][row]}",
-                more=int(wrong.sum()) - 1,
-            )
+    ):
+        problem = partial(Problem, shard=shard.path, array=name, wanted=wanted)
+        for row, more in _first(wrong):
+            yield problem(place=f"detection {row}", found=f"{arrays[name][row]}", more=more)
     if "class_scores" in arrays:
-        class_scores = arrays["class_scores"].astype(np.float64)
-        sums = class_scores.sum(axis=1)
-        wrong = ~((class_scores >= 0).all(axis=1) & (sums <= 1 + _SUM_TOLERANCE))
-        if wrong.any():
-            row = int(np.argmax(wrong))
+        scores_NS = arrays["class_scores"].astype(np.float64)
+        sums_N, least_N = scores_NS.sum(axis=1), scores_NS.min(axis=1)
+        for row, more in _first(~((least_N >= 0) & (sums_N <= 1 + _SUM_TOLERANCE))):
             yield Problem(
                 shard=shard.path,
                 array="class_scores",
                 place=f"detection {row}",
                 wanted="no negative score and a sum of at most 1",
-                found=f"a sum of {sums[row]:.4f}, a least score of {class_scores[row].min():.4f}",
-                more=int(wrong.sum()) - 1,
+                found=f"a sum of {sums_N[row]:.4f}, a least score of {least_N[row]:.4f}",
+                more=more,
             )
 
 
@@ -190,9 +198,7 @@ def _check_boxes(shard: Shard, arrays: _Arrays) -> _Problems:
     top_left, bottom_right = boxes_N4[:, :2], boxes_N4[:, 2:]
     inside = (top_left >= -_BOX_TOLERANCE_PIXELS) & (top_left <= bottom_right)
     inside &= bottom_right <= sizes_V2[video_N] + _BOX_TOLERANCE_PIXELS
-    wrong = np.flatnonzero(~inside.all(axis=1))
-    if wrong.size:
-        row = int(wrong[0])
+    for row, more in _first(~inside.all(axis=1)):
         video = shard.videos[video_N[row]]
         yield Problem(
             shard=shard.path,
@@ -200,7 +206,7 @@ def _check_boxes(shard: Shard, arrays: _Arrays) -> _Problems:
             place=f"detection {row} (video {video.id!r})",
             wanted=f"boxes inside {video.width} x {video.height}",
             found=f"{boxes_N4[row].tolist()}",
-            more=wrong.size - 1,
+            more=more,
         )
 
 
@@ -208,27 +214,17 @@ def _check_masks(shard: Shard, arrays: _Arrays) -> _Problems:
     """Masks of the right size, inside their boxes: so none has a larger area than its box."""
     video_N, boxes_N4 = _videos_of_detections(shard, arrays), arrays["boxes"]
     borders, content = arrays["rle_offsets"], arrays["rle"].tobytes()
-    wrong: list[tuple[str, str, str]] = []
-    for row in range(len(boxes_N4)):
+    problem = partial(Problem, shard=shard.path, array="rle")
+    problems: list[Problem] = []
+    for row, box in enumerate(boxes_N4):
         video = shard.videos[video_N[row]]
-        problem = _mask_problem(
-            content[borders[row] : borders[row + 1]],
-            height=video.height,
-            width=video.width,
-            box=boxes_N4[row],
-        )
-        if problem is not None:
-            wrong.append((f"detection {row} (video {video.id!r})", *problem))
-    if wrong:
-        place, wanted, found = wrong[0]
-        yield Problem(
-            shard=shard.path,
-            array="rle",
-            place=place,
-            wanted=wanted,
-            found=found,
-            more=len(wrong) - 1,
-        )
+        counts = content[borders[row] : borders[row + 1]]
+        wrong = _mask_problem(counts, height=video.height, width=video.width, box=box)
+        if wrong is not None:
+            place = f"detection {row} (video {video.id!r})"
+            problems.append(problem(place=place, wanted=wrong[0], found=wrong[1]))
+    if problems:
+        yield replace(problems[0], more=len(problems) - 1)
 
 
 def _mask_problem(

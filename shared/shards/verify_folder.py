@@ -11,14 +11,15 @@ import numpy as np
 from shared.errors import ConfigError, ShardFormatError, VideoDecodeError
 from shared.manifests.records import Dataset
 from shared.shards.plan import PLAN_NAME, Plan, shard_path
-from shared.shards.problem import Problem
 from shared.shards.reader import Shard, shard_paths
 from shared.shards.schema import UNKNOWN_SOURCE, VideoEntry
+from shared.shards.verify import Problem
 from shared.video.read import content_bytes
 
 __all__ = ["verify_folder"]
 
 _Problems = Iterator[Problem]
+_note = partial(Problem, severity="note")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,13 +61,16 @@ def verify_folder(folder: Path, dataset: Dataset | None = None) -> list[Problem]
             stretches.setdefault(stretch.video.id, []).append(stretch)
     for parts in stretches.values():
         problems += _check_video(parts, is_whole=plan is not None and plan.frames == "all")
-    problems += _check_failed(shards)
+    failed = [(shard, video) for shard in shards for video in shard.failed]
+    for shard, video in failed:
+        found, place = f"a failure: {video.reason}", f"video {video.id!r}"
+        problems.append(_note(shard=shard.path, place=place, wanted="detections", found=found))
     if dataset is not None:
         known = {video.id for shard in shards for video in shard.videos}
-        known |= {video.id for shard in shards for video in shard.failed}
+        known |= {video.id for _, video in failed}
         scope = "all" if plan is None else plan.frames
         problems += _check_listed(dataset, stretches)
-        problems += _check_absent(folder, dataset, scope=scope, known=known | set(stretches))
+        problems += _check_absent(folder, dataset, scope=scope, known=known)
     return problems
 
 
@@ -88,11 +92,9 @@ def _check_plan(plan: Plan, folder: Path) -> _Problems:
     for unit in plan.units:
         path = shard_path(folder, unit.index)
         if not path.exists():
-            yield Problem(
-                shard=path,
-                wanted=f"a shard of unit {unit.index} ({PLAN_NAME} has {len(plan.units)})",
-                found="none; run the job again, it does what is missing",
-            )
+            wanted = f"a shard of unit {unit.index} ({PLAN_NAME} has {len(plan.units)})"
+            found = "none; run the job again, it does what is missing"
+            yield Problem(shard=path, wanted=wanted, found=found)
     for path in shard_paths(folder):
         if path not in planned:
             yield Problem(shard=path, wanted=f"a unit of {PLAN_NAME}", found="none of its number")
@@ -102,11 +104,9 @@ def _check_detectors(shards: Sequence[Shard]) -> _Problems:
     for shard in shards[1:]:
         first = shards[0]
         if shard.detector != first.detector:
-            yield Problem(
-                shard=shard.path,
-                wanted=f"the detector of {first.path.name}, {first.detector.title}",
-                found=f"{shard.detector.title}, or other settings of it",
-            )
+            wanted = f"the detector of {first.path.name}, {first.detector.title}"
+            found = f"{shard.detector.title}, or other settings of it"
+            yield Problem(shard=shard.path, wanted=wanted, found=found)
 
 
 def _stretches(shard: Shard) -> Iterator[_Stretch]:
@@ -130,50 +130,24 @@ def _check_video(parts: list[_Stretch], *, is_whole: bool) -> _Problems:
     problem = partial(Problem, array="frame_index", place=place)
     end = 0
     for part in parts:
+        found = f"{part.first} to {part.last}"
         if part.first < end:
-            yield problem(
-                shard=part.path,
-                wanted=f"frames from {end} on, those before are in another shard",
-                found=f"{part.first} to {part.last}",
-            )
+            wanted = f"frames from {end} on, those before are in another shard"
+            yield problem(shard=part.path, wanted=wanted, found=found)
         elif is_whole and (part.first > end or part.count != part.last + 1 - part.first):
-            yield problem(
-                shard=part.path,
-                wanted=f"every frame from {end} on",
-                found=f"{part.count} of {part.first} to {part.last}",
-            )
+            wanted, found = f"every frame from {end} on", f"{part.count} of {found}"
+            yield problem(shard=part.path, wanted=wanted, found=found)
         end = max(end, part.last + 1)
+    last = partial(Problem, shard=parts[-1].path, place=place)
     for name in ("height", "width", "source_digest"):
         values = list(dict.fromkeys(getattr(part.video, name) for part in parts))
         if len(values) > 1:
-            yield Problem(
-                shard=parts[-1].path,
-                place=place,
-                wanted=f"one {name} in all shards",
-                found=f"{values}",
-            )
+            yield last(wanted=f"one {name} in all shards", found=f"{values}")
     header = parts[0].video.header_frames
     total = sum(part.count for part in parts)
     if is_whole and header is not None and total != header:
-        yield Problem(
-            shard=parts[-1].path,
-            place=place,
-            wanted=f"{header} frames, as its header says",
-            found=f"{total} decoded",
-            severity="note",
-        )
-
-
-def _check_failed(shards: Sequence[Shard]) -> _Problems:
-    for shard in shards:
-        for video in shard.failed:
-            yield Problem(
-                shard=shard.path,
-                place=f"video {video.id!r}",
-                wanted="detections",
-                found=f"a failure: {video.reason}",
-                severity="note",
-            )
+        wanted = f"{header} frames, as its header says"
+        yield last(wanted=wanted, found=f"{total} decoded", severity="note")
 
 
 def _check_absent(folder: Path, dataset: Dataset, *, scope: str, known: set[str]) -> _Problems:
@@ -183,52 +157,37 @@ def _check_absent(folder: Path, dataset: Dataset, *, scope: str, known: set[str]
     for video in dataset.videos:
         if video.id in known or (scope == "labelled" and video.id not in labelled):
             continue
-        is_imported = scope == "imported"
-        yield Problem(
-            shard=folder,
-            place=f"video {video.id!r}",
-            wanted="detections, since it is listed and there",
-            found="no imported masks of it" if is_imported else "none in any shard",
-            severity="note" if is_imported else "error",
-        )
+        problem = partial(Problem, shard=folder, place=f"video {video.id!r}")
+        wanted = "detections, since it is listed and there"
+        if scope == "imported":
+            yield problem(wanted=wanted, found="no imported masks of it", severity="note")
+        else:
+            yield problem(wanted=wanted, found="none in any shard")
 
 
 def _check_listed(dataset: Dataset, stretches: dict[str, list[_Stretch]]) -> _Problems:
     """The videos of the shards against those that lie on this machine."""
     listed = {*dataset.missing, *(video.id for video in dataset.videos)}
-    for video_id, parts in stretches.items():
-        if video_id not in listed:
-            yield Problem(
-                shard=parts[0].path,
-                place=f"video {video_id!r}",
-                wanted=f"videos that the data set {dataset.name!r} lists",
-                found="one that it does not",
-            )
+    for video_id in sorted(stretches.keys() - listed):
+        path, place = stretches[video_id][0].path, f"video {video_id!r}"
+        wanted = f"videos that the data set {dataset.name!r} lists"
+        yield Problem(shard=path, place=place, wanted=wanted, found="one that it does not")
     for video in dataset.videos:
-        place = f"video {video.id!r}"
-        parts = stretches.get(video.id, [])
-        if parts and parts[0].video.source_digest == UNKNOWN_SOURCE:
-            yield Problem(
-                shard=parts[0].path,
-                place=place,
-                wanted="the digest of its source",
-                found="masks that were imported without it; training refuses them",
-                severity="note",
-            )
-        elif parts:
-            yield from _check_size(parts[0], video.path, place=place)
+        for part in stretches.get(video.id, [])[:1]:
+            yield from _check_source(part, video.path)
 
 
-def _check_size(part: _Stretch, path: Path, *, place: str) -> _Problems:
+def _check_source(part: _Stretch, path: Path) -> _Problems:
+    problem = partial(Problem, shard=part.path, place=f"video {part.video.id!r}")
+    if part.video.source_digest == UNKNOWN_SOURCE:
+        found = "masks that were imported without it; training refuses them"
+        yield problem(wanted="the digest of its source", found=found, severity="note")
+        return
     try:
         size = content_bytes(path)
     except VideoDecodeError as err:
-        yield Problem(shard=part.path, place=place, wanted="a readable source", found=str(err))
+        yield problem(wanted="a readable source", found=str(err))
         return
     if size != part.video.source_bytes:
-        yield Problem(
-            shard=part.path,
-            place=place,
-            wanted=f"a source of {part.video.source_bytes} bytes, as when it was looked at",
-            found=f"{size} bytes at {path}",
-        )
+        wanted = f"a source of {part.video.source_bytes} bytes, as when it was looked at"
+        yield problem(wanted=wanted, found=f"{size} bytes at {path}")

@@ -11,8 +11,7 @@ import numpy as np
 from shared.errors import ShapeError
 from shared.jobs.atomic_file import replacing
 from shared.masks.detections import FrameDetections
-from shared.shards.column import Column, ColumnMark
-from shared.shards.group_writer import write_group
+from shared.shards.column import Column, ColumnMark, write_group
 from shared.shards.schema import ARRAYS, DetectorEntry, FailedVideo, ShardAttributes, VideoEntry
 
 __all__ = ["ShardWriter"]

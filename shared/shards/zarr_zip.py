@@ -18,15 +18,15 @@ from typing import IO, Any
 
 import google_crc32c
 import numpy as np
+from cachetools import LRUCache
 from numcodecs import Zstd
 from numpy.typing import NDArray
 
 from shared.errors import ShardFormatError, ShardNotFoundError
-from shared.shards.chunk_cache import ChunkCache
 from shared.shards.column import CHECKSUM_BYTES
 from shared.shards.sealed_zip import is_sealed, local_header
 
-__all__ = ["ZarrZip", "read_attributes"]
+__all__ = ["ChunkCache", "ZarrZip", "read_attributes"]
 
 _CODECS = ["bytes", "zstd", "crc32c"]
 _LOCAL_HEADER = struct.Struct("<4s22xHH")  # signature, lengths of name and extra field
@@ -43,6 +43,17 @@ class _Layout:
     members: tuple[tuple[int, int, bytes], ...]
     """Of each chunk's member: where its local header begins, the size of its data, and what the
     header must be, empty in a file that is not sealed."""
+
+
+class ChunkCache(LRUCache[tuple[Path, str, int], NDArray[Any]]):
+    """Decoded chunks by file, array and number, as many as fit into a number of bytes; a copy by
+    pickle starts empty."""
+
+    def __init__(self, capacity_bytes: int) -> None:
+        super().__init__(capacity_bytes, getsizeof=lambda chunk: chunk.nbytes)
+
+    def __reduce__(self) -> tuple[type, tuple[int]]:
+        return ChunkCache, (int(self.maxsize),)
 
 
 class ZarrZip:
@@ -108,10 +119,13 @@ class ZarrZip:
         return np.concatenate(parts)[start - first * step : stop - first * step]
 
     def _chunk(self, name: str, index: int) -> NDArray[Any]:
-        return self._cache.get(
-            (self.path, name, index),
-            lambda: _read_chunk(self.path, name, self._layouts[name], index),
-        )
+        key = (self.path, name, index)
+        chunk = self._cache.get(key)
+        if chunk is None:
+            chunk = _read_chunk(self.path, name, self._layouts[name], index)
+            if chunk.nbytes <= self._cache.maxsize:
+                self._cache[key] = chunk
+        return chunk
 
 
 def read_attributes(path: Path) -> dict[str, Any]:

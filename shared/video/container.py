@@ -1,17 +1,22 @@
-"""A video file opened for decoding: its best video stream, and what is wrong where it has none."""
+"""A video file opened for decoding: its best video stream, or what is wrong where it has none; and
+its pictures as upright RGB arrays, all of a video in the form of its first."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import av
+import numpy as np
 from av.container import InputContainer
+from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
+from numpy.typing import NDArray
 
 from shared.errors import VideoDecodeError
 
-__all__ = ["READING_OPTIONS", "opened_video", "reason"]
+__all__ = ["READING_OPTIONS", "PictureForm", "opened_video", "reason", "upright"]
 
 READING_OPTIONS: dict[str, Any] = (
     {"metadata_errors": "ignore"} if int(av.__version__.partition(".")[0]) < 19 else {}
@@ -53,3 +58,61 @@ def opened_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
 def reason(err: BaseException) -> str:
     """What an error of FFmpeg or of the system says, in a few words."""
     return getattr(err, "strerror", None) or str(err)
+
+
+Orientation = tuple[int, int, int, int]
+"""a b c d of the display matrix: stored (x, y) is shown at (a x + c y, b x + d y)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PictureForm:
+    """Size and orientation of a video's first picture, which hold for all of it."""
+
+    width: int
+    """Columns as stored."""
+    height: int
+    """Rows as stored."""
+    orientation: Orientation | None
+    """None where the file asks for no rotation."""
+
+    @classmethod
+    def of(cls, picture: VideoFrame) -> Self:
+        """The form of this picture."""
+        return cls(width=picture.width, height=picture.height, orientation=_orientation(picture))
+
+    @property
+    def is_turned(self) -> bool:
+        """Whether a stored row is shown as a column."""
+        if self.orientation is None:
+            return False
+        return abs(self.orientation[0]) < abs(self.orientation[1])
+
+    def image(self, picture: VideoFrame) -> NDArray[np.uint8]:
+        """(H, W, 3) uint8 RGB, upright; a picture of another size is brought to this one."""
+        if (picture.width, picture.height) != (self.width, self.height):
+            picture = picture.reformat(width=self.width, height=self.height)
+        stored_HW3: NDArray[Any] = picture.to_ndarray(format="rgb24")
+        return upright(stored_HW3, self.orientation)
+
+
+def upright(image_HW3: NDArray[np.uint8], orientation: Orientation | None) -> NDArray[np.uint8]:
+    """The picture as it is to be shown, to the nearest quarter turn."""
+    if orientation is None:
+        return image_HW3
+    right_by_x, down_by_x, right_by_y, down_by_y = orientation
+    if abs(right_by_x) >= abs(down_by_x):
+        flip_rows, flip_columns = down_by_y < 0, right_by_x < 0
+    else:
+        image_HW3 = image_HW3.transpose(1, 0, 2)
+        flip_rows, flip_columns = down_by_x < 0, right_by_y < 0
+    rows, columns = (slice(None, None, -1 if flip else 1) for flip in (flip_rows, flip_columns))
+    return np.ascontiguousarray(image_HW3[rows, columns])
+
+
+def _orientation(picture: VideoFrame) -> Orientation | None:
+    side_data: Any = picture.side_data  # PyAV's stub has another type than its container
+    entry = side_data.get("DISPLAYMATRIX")
+    if entry is None:
+        return None
+    matrix = np.frombuffer(entry, dtype=np.int32)
+    return int(matrix[0]), int(matrix[1]), int(matrix[3]), int(matrix[4])

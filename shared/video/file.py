@@ -21,10 +21,9 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from shared.errors import VideoDecodeError
-from shared.video.container import opened_video, reason
+from shared.video.container import PictureForm, opened_video, reason
 from shared.video.frame import Frame, FrameEstimate, VideoInfo
 from shared.video.frame_times import FrameTimes, KnownTimes, frame_times
-from shared.video.picture import PictureForm
 
 __all__ = ["estimate_file", "probe_file", "read_file"]
 

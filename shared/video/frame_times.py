@@ -20,8 +20,7 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from shared.errors import VideoDecodeError
-from shared.video.container import opened_video
-from shared.video.picture import PictureForm
+from shared.video.container import PictureForm, opened_video
 
 __all__ = ["FrameTimes", "KnownTimes", "frame_times"]
 

@@ -1,5 +1,7 @@
 """`orn ablate` and `orn curve`: parse, call the job, print what came out."""
 
+from __future__ import annotations
+
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,7 +35,7 @@ jobs_option = click.option(
 
 def _parse_values(
     context: click.Context, option: click.Parameter, text: str | None
-) -> "SettingValues | None":
+) -> SettingValues | None:
     if text is None:
         return None
     from stage2_train.ablation.plan import SettingValues

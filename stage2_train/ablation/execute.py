@@ -16,13 +16,13 @@ from dataclasses import replace
 from multiprocessing.context import SpawnProcess
 
 from shared.errors import PipelineError, TrainingError
-from shared.jobs.file_lock import locked
+from shared.jobs.lock import locked
 from shared.jobs.progress import progress
 from shared.jobs.termination import terminated_as_interrupted
 from shared.manifests.load import load_manifest
 from stage2_train.ablation.plan import AblationRequest, AblationRun
 from stage2_train.evaluation.evaluate import EvalRequest, evaluate
-from stage2_train.model.imagenet import image_network
+from stage2_train.model.image_weights import image_network
 from stage2_train.resources import wait_passively
 from stage2_train.training.recipe import default_recipe, load_recipe
 from stage2_train.training.train import TrainRequest, train

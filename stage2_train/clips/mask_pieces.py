@@ -14,7 +14,7 @@ from itertools import accumulate, pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.masks.run_lengths import read_run_lengths
+from shared.masks.rle import read_run_lengths
 
 __all__ = [
     "MaskPieces",

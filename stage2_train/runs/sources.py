@@ -7,11 +7,10 @@ from shared.shards.reader import DetectionFolder
 from stage2_train.clips.controls import FrameOrder
 from stage2_train.clips.dataset import ClipDataset, ClipSettings
 from stage2_train.clips.join import JoinedSplit, join_split
-from stage2_train.clips.slots import SlotSettings
-from stage2_train.frames.decoded import DecodedVideos
+from stage2_train.clips.objects import SlotSettings
+from stage2_train.frames.decoded import DatasetFrames, DecodedVideos
 from stage2_train.frames.reader import ClipStore
 from stage2_train.frames.schema import StoreSettings
-from stage2_train.frames.source import FrameSource
 from stage2_train.runs.run_config import DataPaths
 from stage2_train.training.recipe import Recipe
 
@@ -24,7 +23,7 @@ class Sources:
 
     dataset: Dataset
     """Segments and labels."""
-    clips: FrameSource
+    clips: DatasetFrames
     """Frames."""
     detections: DetectionFolder
     """Objects."""
@@ -58,7 +57,7 @@ def open_sources(dataset: Dataset, paths: DataPaths, *, partial: bool) -> Source
         ClipStoreError: if the store cannot be read.
         ShardNotFoundError: if there are no shards.
     """
-    clips: FrameSource
+    clips: DatasetFrames
     if paths.clips is not None:
         clips = ClipStore(paths.clips)
     else:

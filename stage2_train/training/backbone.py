@@ -17,10 +17,12 @@ from accelerate import Accelerator
 from torch import nn
 
 from shared.errors import CheckpointError, ConfigError
-from stage2_train.model.baselines.googlenet import inflate_googlenet
-from stage2_train.model.baselines.i3d import I3D
-from stage2_train.model.imagenet import fetch_imagenet_weights, image_network, read_weights
-from stage2_train.model.inflate import inflate
+from stage2_train.model.image_weights import (
+    fetch_imagenet_weights,
+    image_network,
+    inflate,
+    read_weights,
+)
 from stage2_train.model.resnet_25d import Stage, Trunk
 from stage2_train.runs.checkpoint import LAST_NAME
 from stage2_train.runs.run_config import load_run_config
@@ -98,10 +100,7 @@ def set_first_weights(
     else:
         with accelerator.main_process_first():
             weights = fetch_imagenet_weights(name)
-    if isinstance(network, I3D):
-        inflate_googlenet(network, weights, name=source)
-    else:
-        inflate(network, weights, name=source)
+    inflate(network, weights, name=source)
 
 
 def _kind(recipe: Recipe) -> str:

@@ -18,9 +18,13 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from shared.jobs.progress import Bar
-from stage2_train.clips.batch import ClipBatch
+from stage2_train.clips.batches import (
+    ClipBatch,
+    LoaderSettings,
+    num_training_batches,
+    training_loader,
+)
 from stage2_train.clips.dataset import ClipDataset
-from stage2_train.clips.loader import LoaderSettings, num_training_batches, training_loader
 from stage2_train.devices import loader_settings, main_progress
 from stage2_train.evaluation.metrics import score_heads
 from stage2_train.evaluation.predictions import gathered, predict

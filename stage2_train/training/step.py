@@ -17,7 +17,7 @@ from torch import nn
 
 from shared.errors import TrainingError
 from shared.jobs.atomic_file import write_text
-from stage2_train.clips.batch import ClipBatch
+from stage2_train.clips.batches import ClipBatch
 from stage2_train.model.config import Heads
 from stage2_train.training.losses import Losses, total_loss
 from stage2_train.training.recipe import OptimiserRecipe, Recipe

@@ -11,9 +11,9 @@ from torch import nn
 from shared.config.files import to_toml
 from shared.errors import ConfigError
 from shared.manifests.load import load_dataset
+from stage2_train.clips.batches import LoaderSettings, num_training_batches
 from stage2_train.clips.dataset import ClipRequest
 from stage2_train.clips.join import JoinedSplit
-from stage2_train.clips.loader import LoaderSettings, num_training_batches
 from stage2_train.devices import build_accelerator
 from stage2_train.frames.decoded import spread_over_videos, warn_of_decoding
 from stage2_train.model.build import build_network

@@ -2,9 +2,11 @@
 
 import logging
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
+from types import ModuleType
 
 import click
 import pytest
@@ -15,24 +17,36 @@ from shared.errors import ConfigError, PipelineError, UnknownDatasetError
 
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch) -> Callable[..., "click.testing.Result"]:
+def add_command(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], None]:
+    """Adds a command, by name and `module:attribute`, to one section."""
+
+    def add(name: str, where: str) -> None:
+        monkeypatch.setitem(cli.COMMANDS["Data"], name, (where, "Try."))
+
+    return add
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, add_command) -> Callable[..., "click.testing.Result"]:
     """Runs `orn probe` with a function as the command."""
 
     def run_command(function: Callable[[], object], *options: str) -> "click.testing.Result":
-        command = click.command()(function)
-        monkeypatch.setitem(cli.COMMANDS, "probe", cli.LazyCommand("nowhere", "probe", "Probe."))
-        monkeypatch.setattr(cli, "_import_command", lambda name, entry: command)
+        probes = ModuleType("probes")
+        probes.probe = click.command()(function)  # type: ignore[attr-defined]
+        monkeypatch.setitem(sys.modules, "probes", probes)
+        add_command("probe", "probes:probe")
         return CliRunner().invoke(cli.orn, [*options, "probe"])
 
     return run_command
 
 
-def test_help_lists_every_command_with_its_line() -> None:
-    result = CliRunner().invoke(cli.orn, ["--help"])
-    assert result.exit_code == 0
-    for name, entry in cli.COMMANDS.items():
-        assert f"  {name} " in result.output
-        assert entry.help in result.output
+def test_help_lists_every_command_under_its_heading() -> None:
+    lines = iter(CliRunner().invoke(cli.orn, ["--help"]).output.splitlines())
+    for heading, section in cli.COMMANDS.items():
+        assert f"{heading}:" in lines
+        for words, (_, text) in section.items():
+            if " " not in words:
+                assert any(re.fullmatch(rf"  {words} +{re.escape(text)}", line) for line in lines)
 
 
 def test_version_is_that_of_the_distribution() -> None:
@@ -40,17 +54,49 @@ def test_version_is_that_of_the_distribution() -> None:
     assert result.output.startswith("orn, version ")
 
 
-@pytest.mark.parametrize("name", cli.COMMANDS)
-def test_every_command_is_there_and_has_help(name: str) -> None:
-    result = CliRunner().invoke(cli.orn, [name, "--help"])
-    assert result.exit_code == 0, result.output
-    assert f"Usage: orn {name}" in result.output
+def test_no_help_imports_anything_heavy() -> None:
+    code = """
+import sys
+from click.testing import CliRunner
+from shared.cli import orn
+from tests.shared.commands import all_commands
+
+heavy = {"torch", "torchvision", "numpy", "pydantic", "zarr", "h5py", "av", "rich", "matplotlib"}
+for words in [*all_commands(), ["--version"], ["trian"]]:
+    result = CliRunner().invoke(orn, [*words, "--help"])
+    usage = " ".join(["Usage: orn", *words])
+    assert words == ["trian"] or result.output.startswith((usage, "orn, version")), result.output
+    loaded = heavy & {name.partition(".")[0] for name in sys.modules}
+    assert not loaded, f"{words} imports {loaded}"
+"""
+    process = subprocess.run([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True)
+    assert process.returncode == 0, process.stderr
 
 
-def test_unknown_command_names_the_nearest() -> None:
-    result = CliRunner().invoke(cli.orn, ["trian"])
+@pytest.mark.parametrize(
+    ("words", "nearest"),
+    [(["trian"], "train"), (["demo", "wrold"], "world"), (["bench", "loder"], "loader")],
+)
+def test_unknown_command_names_the_nearest(words: list[str], nearest: str) -> None:
+    result = CliRunner().invoke(cli.orn, words)
     assert result.exit_code == 2
-    assert "there is no command 'trian'; did you mean 'train'?" in result.output
+    assert f"there is no command {words[-1]!r}; did you mean {nearest!r}?" in result.output
+
+
+def test_group_that_is_a_command_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    probes = ModuleType("probes")
+    probes.all = click.command()(click.option("--seed", default=0)(lambda seed: seed))
+    probes.part = click.command()(lambda: 5)
+    monkeypatch.setitem(sys.modules, "probes", probes)
+    monkeypatch.setitem(cli.COMMANDS["Data"], "probe", ("probes:all", "All."))
+    monkeypatch.setitem(cli.COMMANDS["Data"], "probe part", ("probes:part", "A part."))
+
+    def exit_code(*arguments: str) -> int:
+        return CliRunner().invoke(cli.orn, ["probe", *arguments]).exit_code
+
+    assert (exit_code(), exit_code("--seed", "3"), exit_code("part")) == (0, 3, 5)
+    assert exit_code("--seed", "3", "part") == 2  # it would have no effect
+    assert "part  A part." in CliRunner().invoke(cli.orn, ["probe", "--help"]).output
 
 
 @pytest.mark.parametrize(
@@ -142,30 +188,25 @@ def test_verbose_shows_where_an_error_is_from(run) -> None:
 
 
 @pytest.mark.parametrize(
-    ("module", "attribute", "message"),
+    ("where", "missing"),
     [
-        ("stage3_none.commands", "go", "is not part of this installation (no module 'stage3_none'"),
-        (
-            "shared.none_such",
-            "go",
-            "is not part of this installation (no module 'shared.none_such'",
-        ),
-        ("shared.errors", "go", "is not part of this installation (no command 'go'"),
+        ("stage3_none.commands:go", "module 'stage3_none'"),
+        ("shared.none_such:go", "module 'shared.none_such'"),
+        ("shared.errors:go", "command 'go'"),
     ],
 )
-def test_missing_command_says_so(
-    monkeypatch: pytest.MonkeyPatch, module: str, attribute: str, message: str
-) -> None:
-    monkeypatch.setitem(cli.COMMANDS, "gone", cli.LazyCommand(module, attribute, "Gone."))
+def test_missing_command_says_so(add_command, where: str, missing: str) -> None:
+    add_command("gone", where)
     result = CliRunner().invoke(cli.orn, ["gone"])
     assert result.exit_code == 1
-    assert f"orn: error: the command 'gone' {message}" in result.stderr
+    said = f"orn: error: the command 'gone' is not part of this installation (no {missing}"
+    assert said in result.stderr
 
 
-def test_missing_library_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
+def test_missing_library_is_named(add_command, monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
     (tmp_path / "needs_much.py").write_text("import library_that_is_not_there\n")
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setitem(cli.COMMANDS, "much", cli.LazyCommand("needs_much", "go", "Much."))
+    add_command("much", "needs_much:go")
     result = CliRunner().invoke(cli.orn, ["much"])
     assert result.exit_code == 1
     assert "needs the Python package 'library_that_is_not_there'" in result.stderr

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from stage2_train.clips.loader import LoaderSettings, training_loader
+from stage2_train.clips.batches import LoaderSettings, training_loader
 from stage2_train.devices import build_accelerator
 from stage2_train.evaluation.metrics import score_heads
 from stage2_train.evaluation.predictions import predict

@@ -8,7 +8,7 @@ from click.testing import CliRunner
 
 from demo.experiments.leaks import majority_scores, presence_scores, untrained_report
 from demo.world.dials import Dials
-from demo.world.make import SIZES, write_dataset
+from demo.world.make import write_dataset
 from shared.cli import orn
 from shared.errors import ConfigError, DataRootError
 from stage2_train.ablation.rows import table_rows
@@ -26,8 +26,7 @@ TURNED = {
 
 
 def draw(root, dataset, films=FILMS, **dials) -> None:
-    size = SIZES["short"].with_films(dataset, films)
-    write_dataset(dataset, root, size=size, dials=Dials(**dials), seed=0, workers=1)
+    write_dataset(dataset, root, films=films, dials=Dials(**dials), seed=0, workers=1)
 
 
 def figures(report) -> dict[str, float]:
@@ -59,7 +58,7 @@ def test_a_wrong_label_is_a_world_that_is_not_well_defined(tmp_path) -> None:
     first = next(row for row in rows if row[2] == "validation")
     first[1] = "bowl" if first[1] != "bowl" else "cup"
     table.write_text("\n".join(map(",".join, rows)) + "\n")
-    arguments = ["demo-leaks", "demo-places", "--untrained", "--data", str(tmp_path)]
+    arguments = ["demo", "leaks", "demo-places", "--untrained", "--data", str(tmp_path)]
     result = CliRunner().invoke(orn, [*arguments, "--out", str(tmp_path / "out")])
     assert result.exit_code == 0, result.stderr
     assert "THE WORLD IS NOT WELL DEFINED: on 1 of 6 films" in result.stdout

@@ -1,4 +1,4 @@
-"""`orn demo-tables`: which commands it gives, and a short form of all of them."""
+"""`orn demo tables`: which commands it gives, and a short form of all of them."""
 
 import json
 from pathlib import Path

@@ -8,7 +8,7 @@ import pytest
 
 from shared.errors import ShapeError
 from shared.masks import rle
-from shared.masks.detections import FrameDetections
+from shared.masks.detections import FrameDetections, clip_boxes
 
 MASK = rle.encode(np.ones((6, 8), dtype=bool))
 
@@ -42,6 +42,7 @@ def test_class_scores_may_be_unknown() -> None:
         ({"boxes": np.zeros((2, 5), np.float32)}, "boxes: wanted an array of shape (any, 4)"),
         ({"scores": np.zeros(3, np.float32)}, "scores: wanted an array of shape (2) float32"),
         ({"scores": np.zeros(2, np.float64)}, "found (2,) float64"),
+        ({"boxes": [[0, 0, 1, 1]]}, "boxes: wanted an array of shape (any, 4) float32, found list"),
         ({"labels": np.zeros(2, np.int64)}, "labels: wanted an array of shape (2) uint8"),
         ({"labels": np.array([3, 80], np.uint8)}, "labels: wanted classes 0..79, found 80"),
         ({"class_scores": np.zeros((2, 81), np.float16)}, "wanted an array of shape (2, 80)"),
@@ -60,3 +61,10 @@ def test_class_scores_may_be_unknown() -> None:
 def test_what_does_not_fit_is_refused(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ShapeError, match=re.escape(message)):
         FrameDetections(**fields(**changes))
+
+
+def test_clipping_keeps_what_is_inside() -> None:
+    boxes = np.array([[-2, -3, 5, 4], [7, 1, 12, 3], [20, 20, 30, 30]], np.float32)
+    clipped = clip_boxes(boxes, height=6, width=10)
+    assert clipped.tolist() == [[0, 0, 5, 4], [7, 1, 10, 3], [10, 6, 10, 6]]
+    assert clipped.dtype == np.float32

@@ -8,8 +8,7 @@ from hypothesis.extra import numpy as hnp
 from pycocotools import mask as coco
 
 from shared.errors import ShardFormatError
-from shared.masks.rle import compress
-from shared.masks.run_lengths import read_run_lengths
+from shared.masks.rle import compress, read_run_lengths
 
 masks = hnp.arrays(
     np.bool_, st.tuples(st.integers(1, 9), st.integers(1, 9)), elements=st.booleans()

@@ -107,6 +107,17 @@ def test_a_file_that_is_no_plan_is_refused(tmp_path: Path, text: str) -> None:
         Plan.load(tmp_path)
 
 
+@pytest.mark.parametrize("place", ["Plan", "units", "detector"])
+def test_a_key_that_is_not_known_is_refused(plan: Plan, tmp_path: Path, place: str) -> None:
+    plan.save(tmp_path)
+    document = json.loads((tmp_path / "plan.json").read_text())
+    record = {"Plan": document, "units": document["units"][0]["parts"][0]}
+    record.get(place, document["detector"])["stride"] = 2
+    (tmp_path / "plan.json").write_text(json.dumps(document))
+    with pytest.raises(ConfigError, match="stride"):
+        Plan.load(tmp_path)
+
+
 def test_every_difference_is_told_with_both_values(plan: Plan, tmp_path: Path) -> None:
     detector = replace(
         plan.detector, checkpoint_digest="sha256:99", thresholds={"score": 0.3, "nms": 0.5}

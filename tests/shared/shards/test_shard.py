@@ -8,10 +8,9 @@ import pytest
 from numpy.typing import NDArray
 
 from shared.errors import ShardFormatError, ShardNotFoundError
-from shared.shards.chunk_cache import ChunkCache
-from shared.shards.group_writer import write_group
+from shared.shards.column import write_group
 from shared.shards.shard import Shard
-from shared.shards.zarr_zip import ZarrZip
+from shared.shards.zarr_zip import ChunkCache, ZarrZip
 from tests.shared.shards.conftest import FrameMaker, ShardMaker, columns_of
 
 VIDEOS = {"a": (range(5), np.arange(5) / 10), "b": ((3, 7), (0.5, 0.9)), "c": ((), ())}
@@ -60,7 +59,7 @@ def test_rows_and_videos_that_are_not_there(path: Path) -> None:
 def test_opening_reads_no_array(path: Path) -> None:
     cache = ChunkCache(10**6)
     Shard(path, cache)
-    assert cache.size_bytes == 0
+    assert cache.currsize == 0
 
 
 @pytest.mark.parametrize(

@@ -13,10 +13,9 @@ from numpy.typing import NDArray
 
 from shared.errors import ShardNotFoundError
 from shared.masks import rle
-from shared.shards.chunk_cache import ChunkCache
-from shared.shards.group_writer import write_group
+from shared.shards.column import write_group
 from shared.shards.verify import verify_shard
-from shared.shards.zarr_zip import ZarrZip
+from shared.shards.zarr_zip import ChunkCache, ZarrZip
 from tests.shared.shards.conftest import ShardMaker, columns_of
 
 Arrays = dict[str, NDArray[Any]]

@@ -9,8 +9,8 @@ import pytest
 from shared.errors import ShardNotFoundError
 from shared.manifests.records import Dataset, DetectorChoice, Segment, Video
 from shared.shards.plan import PLAN_NAME, Plan, plan_units
-from shared.shards.problem import Problem
 from shared.shards.schema import UNKNOWN_SOURCE, DetectorEntry
+from shared.shards.verify import Problem
 from shared.shards.verify_folder import verify_folder
 from tests.shared.shards.conftest import ShardMaker
 

@@ -16,9 +16,8 @@ from zarr.codecs import Crc32cCodec, ZstdCodec
 from zarr.storage import MemoryStore, ZipStore
 
 from shared.errors import PipelineError, ShardFormatError, ShardNotFoundError
-from shared.shards.chunk_cache import ChunkCache
-from shared.shards.group_writer import write_group
-from shared.shards.zarr_zip import ZarrZip, read_attributes
+from shared.shards.column import write_group
+from shared.shards.zarr_zip import ChunkCache, ZarrZip, read_attributes
 from tests.shared.shards.conftest import columns_of
 
 ARRAYS: dict[str, NDArray[Any]] = {
@@ -130,15 +129,17 @@ def test_only_the_chunks_asked_for_are_read(group: Path) -> None:
     cache = ChunkCache(10**6)
     file = ZarrZip(group, cache)
     file.rows("table", 50, 51)
-    assert cache.size_bytes == 12 * 16  # 200 bytes hold 12 rows of 16
+    assert cache.currsize == 12 * 16  # 200 bytes hold 12 rows of 16
     file.rows("table", 59, 61)
-    assert cache.size_bytes == 2 * 12 * 16
+    assert cache.currsize == 2 * 12 * 16
 
 
 def test_a_copy_reads_for_itself(group: Path) -> None:
-    file = opened(group)
+    cache = ChunkCache(10**6)
+    file = ZarrZip(group, cache)
     file.rows("table", 0, 100)
-    copy = pickle.loads(pickle.dumps(file))
+    copy, copied_cache = pickle.loads(pickle.dumps((file, cache)))
+    assert (copied_cache.currsize, copied_cache.maxsize) == (0, 10**6)
     np.testing.assert_array_equal(copy.rows("table", 3, 9), ARRAYS["table"][3:9])
 
 

@@ -15,7 +15,7 @@ from torchvision import models
 from shared.video.read import read_frames
 from stage2_train.devices import build_accelerator
 from stage2_train.model.build import build_network
-from stage2_train.model.imagenet import image_network
+from stage2_train.model.image_weights import image_network
 from stage2_train.model.inputs import NetworkInputs
 from stage2_train.systems import system_names
 from stage2_train.training.backbone import set_first_weights

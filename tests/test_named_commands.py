@@ -1,0 +1,116 @@
+"""Every command that a message or a help text names is there, with the options named beside it."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+
+from tests.conftest import ROOT
+from tests.shared.commands import find_command
+
+PRODUCT = ("shared", "stage1_detect", "stage2_train", "demo", "benchmarks")
+TARGETS = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+UNKNOWN = "{}"
+"""What stands for a value in a text."""
+
+_ORN = re.compile(r"(?<![\w/.-])(`?)orn (?=[a-z{-])([^`;.]*)")
+"""A backtick where there is one, and all from behind `orn` to the end of the part of a sentence."""
+_MAKE = re.compile(r"(?:`|^)make ((?:[A-Z]+=\S+ )*)([a-z]+)(?=[`,]|$)")
+_OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
+
+
+def texts(tree: ast.AST) -> Iterator[tuple[str, bool]]:
+    """Every string constant, with `{}` for values, and whether it is a docstring that no user
+    sees."""
+    docstrings, parts = set(), set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.ClassDef | ast.Module):
+            first = node.body[0] if node.body else None
+            is_help = "click.command" in "".join(
+                ast.unparse(each) for each in getattr(node, "decorator_list", [])
+            )
+            if isinstance(first, ast.Expr) and not is_help:
+                docstrings.add(first.value)
+        elif isinstance(node, ast.JoinedStr):
+            parts |= set(node.values)
+            values = (each.value if isinstance(each, ast.Constant) else UNKNOWN
+                      for each in node.values)  # fmt: skip
+            yield "".join(map(str, values)), False
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and node not in parts:
+            yield node.value, node in docstrings
+
+
+def wrong_mentions(source: str) -> Iterator[str]:
+    """What is said about commands in a module's strings and does not hold."""
+    for text, is_private in texts(ast.parse(source)):
+        text = " ".join(text.split())
+        for variables, target in _MAKE.findall(text):
+            if target not in TARGETS:
+                yield f"make {variables}{target}: there is no such target"
+        for mention in re.split(r"(?<![\w/.-])(?=`?orn )", text):
+            found = _ORN.match(mention)
+            if found is not None and not (is_private and not found.group(1)):
+                yield from _wrong_in(found.group(2), mention)
+
+
+def _wrong_in(words: str, mention: str) -> Iterator[str]:
+    path: list[str] = []
+    command = find_command(path)
+    for word in words.split():
+        if isinstance(command, click.Group) and word == UNKNOWN:
+            return
+        if not isinstance(command, click.Group) or not re.fullmatch(r"[a-z][\w-]*[,:]?", word):
+            break
+        path.append(word.rstrip(",:"))
+        command = find_command(path)
+    if command is None:
+        yield f"orn {' '.join(path)}: there is no such command"
+        return
+    known = {option for parameter in command.params for option in parameter.opts} | {"--help"}
+    sentence = re.split(r"[.;:)] |\)", mention)[0]
+    for option in _OPTION.findall(sentence):
+        if option not in known:
+            yield f"orn {' '.join(path)} {option}: there is no such option"
+
+
+@pytest.mark.parametrize("package", PRODUCT)
+def test_commands_that_are_named_are_there(package: str) -> None:
+    wrong = {
+        f"{path.relative_to(ROOT)}: {mention}"
+        for path in sorted(Path(ROOT, package).rglob("*.py"))
+        for mention in wrong_mentions(path.read_text(encoding="utf-8"))
+    }
+    assert not wrong
+
+
+@pytest.mark.parametrize(
+    ("text", "wrong"),
+    [
+        ('f"{path}: wanted a run; `orn trian` makes one"', "orn trian: there is no such command"),
+        ('"call orn demo wrold first"', "orn demo wrold: there is no such command"),
+        ('"`orn model --json`"', "orn model --json: there is no such option"),
+        ('"run `orn clips` again with --freshen"', "orn clips --freshen: there is no such option"),
+        ('f"orn manifest check {name} --root {root}"', "orn manifest check --root: there is no"),
+        ('"`make install`"', "make install: there is no such target"),
+        ('"make PYTHON=python3.12 install"', "make PYTHON=python3.12 install: there is no such"),
+    ],
+)
+def test_a_wrong_name_is_found(text: str, wrong: str) -> None:
+    (found,) = wrong_mentions(f"message = {text}")
+    assert found.startswith(wrong)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '"`orn demo --short` and `orn demo world demo --films 1,1,1`; --nothing of ours"',
+        'f"orn inspect {shard} --video {video}"',
+        '"make setup, or make something of it"',
+        '"nobody was born yesterday"',
+    ],
+)
+def test_what_holds_is_left_alone(text: str) -> None:
+    assert list(wrong_mentions(f"message = {text}")) == []
