@@ -11,8 +11,9 @@ from accelerate.state import AcceleratorState
 
 from shared.devices import choose_device
 from shared.jobs.progress import Bar, progress
+from stage2_train.clips.batches import LoaderSettings
 
-__all__ = ["build_accelerator", "main_progress"]
+__all__ = ["build_accelerator", "loader_settings", "main_progress"]
 
 
 class _NoBar:
@@ -56,3 +57,14 @@ def build_accelerator(precision: Literal["fp32", "bf16"], device: str = "auto") 
     finally:
         if ":" in device:
             del os.environ["ACCELERATE_TORCH_DEVICE"]
+
+
+def loader_settings(accelerator: Accelerator, *, batch_size: int, workers: int) -> LoaderSettings:
+    """How this process makes batches, one of those that the accelerator knows of."""
+    return LoaderSettings(
+        batch_size=batch_size,
+        workers=workers,
+        pin_memory=accelerator.device.type == "cuda",
+        rank=accelerator.process_index,
+        world_size=accelerator.num_processes,
+    )

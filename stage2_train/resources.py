@@ -16,10 +16,14 @@ from shared.cli_options import data_option, device_option
 from shared.environment import usable_cores
 from shared.errors import ConfigError
 
-__all__ = ["Resources", "resource_options"]
+__all__ = ["Resources", "resource_options", "wait_passively"]
 
-_PASSIVE = {"OMP_WAIT_POLICY": "PASSIVE", "KMP_BLOCKTIME": "0"}
-"""Threads that wait for others sleep, and leave the cores to loaders and other processes."""
+
+def wait_passively() -> None:
+    """Lets threads of torch that wait for others sleep, and leave the cores to loaders and other
+    processes, unless the user has said otherwise; counts if torch is imported later."""
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.setdefault("KMP_BLOCKTIME", "0")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,8 +120,7 @@ def resource_options(
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(command)
         def call(**values: Any) -> Any:
-            for name, value in _PASSIVE.items():
-                os.environ.setdefault(name, value)  # read when torch is imported
+            wait_passively()
             own = {field.name: values.pop(field.name) for field in fields(Resources)}
             return command(resources=Resources(**own), **values)
 

@@ -3,7 +3,6 @@
 import hashlib
 import json
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 from shared.config.files import to_toml
@@ -44,7 +43,7 @@ def ablate(request: AblationRequest) -> dict[str, Any]:
     recipe = _recipe(request)
     rows = table_rows(request.table, request.systems, recipe)
     _claim_folder(request, recipe)
-    runs_of = _runs_by_value(request, rows, recipe)
+    runs_of = _runs_by_value(request, rows)
     runs = [run for group in runs_of.values() for run in group]
     carry_out(runs, request, split="validation")
     split = "validation"
@@ -69,9 +68,9 @@ def describe_ablation(request: AblationRequest) -> dict[str, Any]:
     recipe = _recipe(request)
     rows = table_rows(request.table, request.systems, recipe)
     planned = (
-        _runs_by_value(request, rows, recipe)
+        _runs_by_value(request, rows)
         if request.search is None
-        else _runs_with(request.search, request, rows, recipe, seeds=request.seeds[:1])
+        else _runs_with(request.search, request, rows, seeds=request.seeds[:1])
     )
     runs = [run for group in planned.values() for run in group]
     left = [run for run in runs if not is_measured(run, "validation")]
@@ -125,42 +124,32 @@ def _runs_with(
     setting: SettingValues,
     request: AblationRequest,
     rows: Sequence[AblationRow],
-    recipe: Recipe,
     *,
     seeds: Sequence[int],
 ) -> dict[str | None, tuple[AblationRun, ...]]:
     """The runs of every system with these seeds, by the value of a setting."""
-    names = [row.name for row in rows]
     return {
         value: planned_runs(
             request,
             rows,
-            recipe_backbone=recipe.model.backbone,
             seeds=seeds,
             setting=setting.key,
-            value_of=dict.fromkeys(names, value),
+            value_of={row.name: value for row in rows},
         )
         for value in setting.values
     }
 
 
 def _runs_by_value(
-    request: AblationRequest, rows: Sequence[AblationRow], recipe: Recipe
+    request: AblationRequest, rows: Sequence[AblationRow]
 ) -> dict[str | None, tuple[AblationRun, ...]]:
-    """The runs to compare with each other, by the value of what is varied; None for nothing."""
-    if request.vary is None:
-        return {None: _chosen_runs(request, rows, recipe)}
-    return _runs_with(request.vary, request, rows, recipe, seeds=request.seeds)
-
-
-def _chosen_runs(
-    request: AblationRequest, rows: Sequence[AblationRow], recipe: Recipe
-) -> tuple[AblationRun, ...]:
-    """The runs to compare; where a setting is searched, it is searched first."""
-    plan = partial(planned_runs, request, rows, recipe_backbone=recipe.model.backbone)
+    """The runs to compare with each other, by the value of what is varied; None for nothing. Where
+    a setting is searched, it is searched first."""
+    if request.vary is not None:
+        return _runs_with(request.vary, request, rows, seeds=request.seeds)
     if request.search is None:
-        return plan(seeds=request.seeds)
-    trials = _runs_with(request.search, request, rows, recipe, seeds=request.seeds[:1])
+        return {None: planned_runs(request, rows, seeds=request.seeds)}
+    trials = _runs_with(request.search, request, rows, seeds=request.seeds[:1])
     carry_out([run for runs in trials.values() for run in runs], request, split="validation")
     value_of: dict[str, str] = {}
     best: dict[str, float] = {}
@@ -169,4 +158,6 @@ def _chosen_runs(
             name, mean = row["system"], row["mean"]
             if name not in best or mean > best[name]:
                 best[name], value_of[name] = mean, str(value)
-    return plan(seeds=request.seeds, setting=request.search.key, value_of=value_of)
+    setting = request.search.key
+    runs = planned_runs(request, rows, seeds=request.seeds, setting=setting, value_of=value_of)
+    return {None: runs}

@@ -131,19 +131,33 @@ def joined_curve(name: str, files: Mapping[str, Path]) -> dict[str, Any]:
     """
     reports = {value: _read_report(path) for value, path in files.items()}
     _check_alike({path: reports[value] for value, path in files.items()})
-    systems = _in_all([_by_system(report) for report in reports.values()])
-    if not systems:
+    systems_of = [{row["system"]: row for row in report["systems"]} for report in reports.values()]
+    pairs_of = [
+        {(row["better"], row["worse"]): row for row in report["orderings"]}
+        for report in reports.values()
+    ]
+    names = _in_all(systems_of)
+    if not names:
         raise ConfigError(
             f"{', '.join(map(str, files.values()))}: wanted a system that is in all, found none"
         )
-    pairs = [
-        pair
-        for pair in _in_all([_by_pair(report) for report in reports.values()])
-        if set(pair) <= set(systems)
-    ]
-    return curve_report(
-        name, {value: _only(report, systems, pairs) for value, report in reports.items()}
-    )
+    wanted = [pair for pair in _in_all(pairs_of) if set(pair) <= set(names)]
+    common: dict[str | None, dict[str, Any]] = {
+        value: {
+            **report,
+            "systems": [systems[name] for name in names],
+            "orderings": [pairs[pair] for pair in wanted],
+        }
+        for (value, report), systems, pairs in zip(
+            reports.items(), systems_of, pairs_of, strict=True
+        )
+    }
+    return curve_report(name, common)
+
+
+def _in_all(tables: Sequence[Mapping[_Key, Any]]) -> list[_Key]:
+    """The keys that all have, in the order of the first."""
+    return [key for key in tables[0] if all(key in table for table in tables)]
 
 
 def _read_report(path: Path) -> dict[str, Any]:
@@ -171,6 +185,7 @@ def _read_report(path: Path) -> dict[str, Any]:
 def _check_alike(reports: Mapping[Path, Mapping[str, Any]]) -> None:
     """Raises ConfigError if a heading that is true of the first report is not true of another."""
     first_file, first = next(iter(reports.items()))
+    wanted_seeds = first["systems"][0]["num_seeds"]
     for file, report in reports.items():
         for field in _THE_SAME:
             if report[field] != first[field]:
@@ -178,38 +193,9 @@ def _check_alike(reports: Mapping[Path, Mapping[str, Any]]) -> None:
                     f"{file}: wanted the {field} {first[field]!r} as in {first_file}, found "
                     f"{report[field]!r}; a curve is of one {field}"
                 )
-        seeds, wanted = _num_seeds(report), _num_seeds(first)
-        if seeds != wanted:
+        seeds = report["systems"][0]["num_seeds"]
+        if seeds != wanted_seeds:
             raise ConfigError(
-                f"{file}: wanted {wanted} seeds as in {first_file}, found {seeds}; a curve is of "
-                "one number of seeds"
+                f"{file}: wanted {wanted_seeds} seeds as in {first_file}, found {seeds}; a curve "
+                "is of one number of seeds"
             )
-
-
-def _num_seeds(report: Mapping[str, Any]) -> int:
-    return int(report["systems"][0]["num_seeds"])
-
-
-def _by_system(report: Mapping[str, Any]) -> dict[str, Any]:
-    return {row["system"]: row for row in report["systems"]}
-
-
-def _by_pair(report: Mapping[str, Any]) -> dict[tuple[str, str], Any]:
-    return {(row["better"], row["worse"]): row for row in report["orderings"]}
-
-
-def _in_all(tables: Sequence[Mapping[_Key, Any]]) -> list[_Key]:
-    """The keys that all have, in the order of the first."""
-    return [key for key in tables[0] if all(key in table for table in tables)]
-
-
-def _only(
-    report: Mapping[str, Any], systems: Sequence[str], pairs: Sequence[tuple[str, str]]
-) -> dict[str, Any]:
-    """The report of these systems and of these orderings, in this order."""
-    by_system, by_pair = _by_system(report), _by_pair(report)
-    return {
-        **report,
-        "systems": [by_system[name] for name in systems],
-        "orderings": [by_pair[pair] for pair in pairs],
-    }

@@ -23,6 +23,7 @@ from shared.manifests.load import load_manifest
 from stage2_train.ablation.plan import AblationRequest, AblationRun
 from stage2_train.evaluation.evaluate import EvalRequest, evaluate
 from stage2_train.model.image_weights import image_network
+from stage2_train.resources import wait_passively
 from stage2_train.training.recipe import default_recipe, load_recipe
 from stage2_train.training.train import TrainRequest, train
 
@@ -104,16 +105,15 @@ def carry_out(runs: Sequence[AblationRun], request: AblationRequest, *, split: s
     left = [run for run in runs if not is_measured(run, split)]
     if not left:
         return
+    wait_passively()  # processes inherit it
     processes = _Processes()
     failures: list[str] = []
     with progress(f"ablate, {split}", total=len(left), unit="runs") as bar:
 
         def work(run: AblationRun) -> None:
             wanted = train_request(run, request)
-            measured = EvalRequest(
-                run=run.folder, resources=replace(wanted.resources, shards=None, clips=None),
-                split=split,
-            )  # fmt: skip
+            own = replace(wanted.resources, shards=None, clips=None)  # which the run records
+            measured = EvalRequest(run=run.folder, resources=own, split=split)
             # The validation split comes first, and only after all training.
             training = None if is_measured(run, "validation") else wanted
             exit_code = processes.run(training, measured)
@@ -153,7 +153,7 @@ def _train_and_measure(training: TrainRequest | None, measured: EvalRequest) -> 
                 train(training)
             evaluate(measured)
     except PipelineError as err:
-        print(f"orn: error: {err}", file=sys.stderr)
+        logger.error("%s", err)
         sys.exit(err.exit_code)
 
 

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 from shared.errors import ConfigError
 from stage2_train.ablation.rows import AblationRow
@@ -78,8 +79,6 @@ class AblationRun:
     """Its seed."""
     folder: Path
     """The run folder."""
-    recipe_backbone: str
-    """ResNet of the recipe."""
     overrides: tuple[str, ...] = ()
     """Settings of the recipe to replace, those of the row among them."""
 
@@ -93,37 +92,23 @@ def planned_runs(
     request: AblationRequest,
     rows: Sequence[AblationRow],
     *,
-    recipe_backbone: str,
     seeds: Sequence[int],
     setting: str | None = None,
-    value_of: Mapping[str, str] | None = None,
+    value_of: Mapping[str, str] = MappingProxyType({}),
 ) -> tuple[AblationRun, ...]:
-    """The runs of every row, seed by seed.
-
-    Args:
-        request: what is asked for.
-        rows: what is compared.
-        recipe_backbone: ResNet of the recipe.
-        seeds: which seeds.
-        setting: what is searched or varied; None for nothing.
-        value_of: its value by row.
-    """
+    """The runs of every row, seed by seed; of what is searched or varied, `setting`, each row has
+    its own value."""
     runs = []
     for seed in seeds:
         for row in rows:
             overrides = (*request.overrides, *row.overrides)
             folder = request.out / row.name
-            if setting is not None and value_of is not None:
+            if setting is not None:
                 value = value_of[row.name]
                 overrides = (*overrides, f"{setting}={value}")
                 folder /= f"{setting.rpartition('.')[2]}-{value}"
-            runs.append(
-                AblationRun(
-                    row=row,
-                    seed=seed,
-                    folder=folder / f"seed{seed}",
-                    recipe_backbone=recipe_backbone,
-                    overrides=overrides,
-                )
+            run = AblationRun(
+                row=row, seed=seed, folder=folder / f"seed{seed}", overrides=overrides
             )
+            runs.append(run)
     return tuple(runs)

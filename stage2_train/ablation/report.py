@@ -156,9 +156,7 @@ def ablation_report(runs: Sequence[AblationRun], *, split: str) -> dict[str, Any
 def _alike(runs: Sequence[AblationRun], better: str, worse: str) -> bool:
     """Whether both systems have the same ResNet, as far as they are defined by one: the paper
     compares no others."""
-    backbones = {
-        run.row.backbone or run.recipe_backbone for run in runs if run.row.name in (better, worse)
-    }
+    backbones = {run.row.backbone for run in runs if run.row.name in (better, worse)}
     return len(backbones) <= 1
 
 

@@ -35,8 +35,8 @@ class AblationRow:
     """Settings of the recipe to replace."""
     paper: dict[str, str] = field(default_factory=dict)
     """Data set to figure as the paper prints it."""
-    backbone: str | None = None
-    """The ResNet that the system is defined by; None where it is the recipe's, or no ResNet."""
+    backbone: str
+    """The ResNet that the system is defined by, else the recipe's."""
 
 
 def table_rows(table: str, wanted: Sequence[str], recipe: Recipe) -> tuple[AblationRow, ...]:
@@ -53,15 +53,16 @@ def table_rows(table: str, wanted: Sequence[str], recipe: Recipe) -> tuple[Ablat
     if table == "controls":
         rows = _controls(recipe)
     elif table == "leaks":
-        known = (*(_system_row(name) for name in _LEAKS[:2]), *_controls(recipe))
+        known = (*(_system_row(name, recipe) for name in _LEAKS[:2]), *_controls(recipe))
         rows = tuple(row for row in known if row.name in _LEAKS)
     elif table == "baselines":
         introduced = tuple(s.name for s in SYSTEMS if s.table in _BASELINE_TABLES)
         rows = tuple(
-            _system_row(name, tables=_BASELINE_TABLES) for name in (*introduced, *_BESIDE_BASELINES)
+            _system_row(name, recipe, tables=_BASELINE_TABLES)
+            for name in (*introduced, *_BESIDE_BASELINES)
         )
     else:
-        rows = tuple(_system_row(s.name) for s in SYSTEMS if s.table == int(table))
+        rows = tuple(_system_row(s.name, recipe) for s in SYSTEMS if s.table == int(table))
     names = tuple(row.name for row in rows)
     for name in wanted:
         if name not in names:
@@ -82,7 +83,7 @@ def wide_activity_head(recipe: Recipe) -> int:
     return width
 
 
-def _system_row(name: str, tables: Sequence[int] = ()) -> AblationRow:
+def _system_row(name: str, recipe: Recipe, *, tables: Sequence[int] = ()) -> AblationRow:
     """A system, with the figures of these tables, or of the one that introduces it."""
     system = find_system(name)
     figures = [system.paper(table) for table in tables] or [system.paper()]
@@ -91,7 +92,7 @@ def _system_row(name: str, tables: Sequence[int] = ()) -> AblationRow:
         title=system.title,
         system=name,
         paper={dataset: figure for table in figures for dataset, figure in table.items()},
-        backbone=system.changes.get("backbone"),
+        backbone=system.changes.get("backbone", recipe.model.backbone),
     )
 
 
@@ -104,25 +105,20 @@ def _controls(recipe: Recipe) -> tuple[AblationRow, ...]:
     changed = (
         ("one-frame", "activity-head", "data.clip_frames=1", "the activity head of one frame"),
         *wide,
-        (
-            "shuffled-frames",
-            "orn",
-            "data.controls.frame_order=shuffled",
-            "frames of a clip in random order",
-        ),
+        ("shuffled-frames", "orn", "data.controls.frame_order=shuffled",
+         "frames of a clip in random order"),
         ("boxes", "orn", "data.controls.object_masks=boxes", "boxes in place of masks"),
-        (
-            "mixed-classes",
-            "orn",
-            "data.controls.object_classes=shuffled",
-            "classes dealt out anew among the objects of a frame",
-        ),
-    )
-    systems = ("activity-head", "orn", "coco-class", "coco-shape", "coco-intra")
+        ("mixed-classes", "orn", "data.controls.object_classes=shuffled",
+         "classes dealt out anew among the objects of a frame"),
+    )  # fmt: skip
+    rows = {
+        name: _system_row(name, recipe)
+        for name in ("activity-head", "orn", "coco-class", "coco-shape", "coco-intra")
+    }
     return (
-        *(_system_row(name) for name in systems),
+        *rows.values(),
         *(
-            AblationRow(name=name, title=title, system=system, overrides=(override,))
+            replace(rows[system], name=name, title=title, overrides=(override,), paper={})
             for name, system, override, title in changed
         ),
     )

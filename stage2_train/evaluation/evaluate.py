@@ -19,11 +19,10 @@ from accelerate.utils import gather_object
 from shared.errors import CheckpointError, ConfigError
 from shared.jobs.atomic_file import write_text
 from shared.manifests.load import load_dataset
-from stage2_train.clips.batches import LoaderSettings
 from stage2_train.clips.controls import FrameOrder
 from stage2_train.clips.dataset import ClipDataset
 from stage2_train.clips.join import JoinedSplit
-from stage2_train.devices import build_accelerator, main_progress
+from stage2_train.devices import build_accelerator, loader_settings, main_progress
 from stage2_train.evaluation.metrics import (
     Scores,
     chance_level,
@@ -138,12 +137,10 @@ def evaluate_run(
         part = predict(
             network,
             clips,
-            LoaderSettings(
+            loader_settings(
+                accelerator,
                 batch_size=recipe.optimiser.batch_size,
                 workers=request.resources.workers,
-                pin_memory=accelerator.device.type == "cuda",
-                rank=accelerator.process_index,
-                world_size=accelerator.num_processes,
             ),
             heads=phase_heads(recipe, checkpoint.state.phase),
             num_clips=request.num_clips,

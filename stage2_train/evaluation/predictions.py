@@ -14,7 +14,6 @@ from accelerate import Accelerator
 from numpy.typing import NDArray
 from torch import nn
 
-from shared.errors import ShapeError
 from shared.jobs.atomic_file import replacing
 from stage2_train.clips.batches import LoaderSettings, evaluation_loader
 from stage2_train.clips.dataset import ClipDataset
@@ -35,16 +34,6 @@ class Predictions:
     """(N, A) float32 of the activity head; None where it was not trained."""
     object_logits: NDArray[np.float32] | None
     """(N, A) float32 of the object head; None where it was not trained."""
-
-    def __post_init__(self) -> None:
-        """Raises ShapeError if the fields are not of one length."""
-        lengths = {
-            name: len(getattr(self, name))
-            for name in ("ids", "labels", "activity_logits", "object_logits")
-            if getattr(self, name) is not None
-        }
-        if len(set(lengths.values())) != 1:
-            raise ShapeError(f"Predictions: wanted fields of one length, found {lengths}")
 
     @property
     def logits(self) -> NDArray[np.float32]:
@@ -76,12 +65,8 @@ def predict(
     """Predictions for the segments of this process, in order (segment r, r + n, ... of process r).
 
     Args:
-        network: left in evaluation mode.
-        dataset: the clips.
-        settings: batch size, workers, and which of how many processes this is.
-        heads: what to compute.
+        network: on the accelerator's device; left in evaluation mode.
         num_clips: test clips of each segment; their logits are averaged.
-        accelerator: device, where the network is, and precision.
         advance: told how many clips are done.
     """
     network.eval()

@@ -39,7 +39,6 @@ def plan_phases(recipe: Recipe, *, num_batches: int) -> tuple[Phase, ...]:
     so that every system has the same number of steps.
 
     Args:
-        recipe: their lengths.
         num_batches: batches of an epoch.
     """
     per_epoch = steps_per_epoch(num_batches, recipe.optimiser.accumulation)
@@ -52,16 +51,14 @@ def plan_phases(recipe: Recipe, *, num_batches: int) -> tuple[Phase, ...]:
         )
     )
     heads = recipe.model.heads
-    phases = (
-        (_phase("object", first), _phase("both", second))
-        if heads == "both"
-        else (_phase(heads, first + second),)
+    lengths_of: dict[Heads, int] = (
+        {"object": first, "both": second} if heads == "both" else {heads: first + second}
     )
-    return tuple(phase for phase in phases if phase.num_steps)
-
-
-def _phase(heads: Heads, num_steps: int) -> Phase:
-    return Phase(name=_PHASE_NAMES[heads], heads=heads, num_steps=num_steps)
+    return tuple(
+        Phase(name=_PHASE_NAMES[each], heads=each, num_steps=num_steps)
+        for each, num_steps in lengths_of.items()
+        if num_steps
+    )
 
 
 def phase_heads(recipe: Recipe, number: int) -> Heads:

@@ -85,8 +85,7 @@ def set_first_weights(
     Args:
         network: changed in place.
         recipe: says which network it is.
-        file: the 2D network's weights; None fetches torchvision's.
-        accelerator: lets one process download for all.
+        file: the 2D network's weights; None fetches torchvision's, in one process for all.
 
     Raises:
         CheckpointError: if the weights cannot be had, or do not fit.
@@ -99,7 +98,7 @@ def set_first_weights(
     if file is not None:
         weights = read_weights(file)
     else:
-        with accelerator.main_process_first():  # which downloads them for all
+        with accelerator.main_process_first():
             weights = fetch_imagenet_weights(name)
     inflate(network, weights, name=source)
 

@@ -25,7 +25,7 @@ from stage2_train.clips.batches import (
     training_loader,
 )
 from stage2_train.clips.dataset import ClipDataset
-from stage2_train.devices import main_progress
+from stage2_train.devices import loader_settings, main_progress
 from stage2_train.evaluation.metrics import score_heads
 from stage2_train.evaluation.predictions import gathered, predict
 from stage2_train.model.network import ObjectVideoNetwork
@@ -102,24 +102,14 @@ def train_network(
 
     Args:
         network: with its first weights; trained in place.
-        recipe: how.
-        data: on what.
         run: folder of checkpoints and metrics; a finished training in it is left alone.
-        accelerator: device, precision and processes.
-        workers: processes that make batches.
         max_steps: stop when this many steps are done in all; the run can go on later.
 
     Raises:
         TrainingError: if a loss is not finite.
         CheckpointError: if the run's checkpoint does not fit.
     """
-    loader = LoaderSettings(
-        batch_size=recipe.optimiser.batch_size,
-        workers=workers,
-        pin_memory=accelerator.device.type == "cuda",
-        rank=accelerator.process_index,
-        world_size=accelerator.num_processes,
-    )
+    loader = loader_settings(accelerator, batch_size=recipe.optimiser.batch_size, workers=workers)
     last_path = run / LAST_NAME
     last = load_checkpoint(last_path) if last_path.is_file() else None
     if last is not None:

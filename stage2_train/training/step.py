@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 from accelerate import Accelerator
-from torch import Tensor, nn
+from torch import nn
 
 from shared.errors import TrainingError
 from shared.jobs.atomic_file import write_text
@@ -58,14 +58,7 @@ def build_optimiser(
 def set_learning_rate(
     optimiser: torch.optim.Optimizer, recipe: OptimiserRecipe, *, step: int, num_steps: int
 ) -> float:
-    """Gives the optimiser the learning rate of a step and returns it.
-
-    Args:
-        optimiser: the optimiser.
-        recipe: its settings.
-        step: steps of the phase that were made before.
-        num_steps: steps of the phase in all.
-    """
+    """Gives the optimiser the learning rate of step `step`, from 0, of a phase and returns it."""
     share = learning_rate_share(recipe, step=step, num_steps=num_steps)
     learning_rate = recipe.learning_rate * share
     for group in optimiser.param_groups:
@@ -108,12 +101,9 @@ def training_step(
     """Moves the weights along the mean gradient of the batches, and returns what to log.
 
     Args:
-        accelerator: device and processes.
-        model: the network, in training mode.
-        optimiser: its optimiser, learning rate set.
+        model: in training mode.
+        optimiser: with the learning rate set.
         batches: one batch, or several whose gradients are averaged.
-        recipe: weights of losses, limit of the gradient.
-        heads: what to train.
         step: number of the step, from 0.
         run: folder where the ids are left if a loss is not finite.
 
@@ -147,8 +137,11 @@ def training_step(
         for name, value in values.items():
             means[name] += value / len(batches)
         if batch.labels.ndim == 1:
-            hits.append(_share_right(output.logits_BA, batch.labels))
-    norm = float(_clip_gradient(model, recipe.optimiser.gradient_clip))
+            right_B = output.logits_BA.detach().argmax(dim=1) == batch.labels
+            hits.append(float(right_B.float().mean()))
+    limit = recipe.optimiser.gradient_clip
+    limit = float("inf") if limit is None else limit
+    norm = float(nn.utils.clip_grad_norm_(model.parameters(), limit))  # before it is cut down
     if not np.isfinite(norm):
         raise _not_finite(run, step, batches, means | {"gradient_norm": norm})
     optimiser.step()
@@ -162,15 +155,6 @@ def _values(losses: Losses) -> dict[str, float]:
         [losses.total.detach(), losses.activity.detach(), losses.objects.detach()]
     ).tolist()
     return {"loss": total, "activity_loss": activity, "object_class_loss": objects}
-
-
-def _share_right(logits_BA: Tensor, labels_B: Tensor) -> float:
-    return float((logits_BA.detach().argmax(dim=1) == labels_B).float().mean())
-
-
-def _clip_gradient(model: nn.Module, limit: float | None) -> Tensor:
-    """Norm of the gradient of all weights before it is cut down to `limit`."""
-    return nn.utils.clip_grad_norm_(model.parameters(), float("inf") if limit is None else limit)
 
 
 def _not_finite(

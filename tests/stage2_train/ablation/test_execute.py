@@ -46,7 +46,7 @@ def test_weights_of_a_resnet_go_only_to_networks_that_hold_one(
         overrides=("initial_weights=imagenet", *overrides),
     )
     rows = table_rows(table, (system,), recipe)
-    (run,) = planned_runs(request, rows, recipe_backbone="resnet18", seeds=(0,))
+    (run,) = planned_runs(request, rows, seeds=(0,))
     assert (train_request(run, request).weights is not None) == given
 
 
@@ -63,7 +63,7 @@ def test_sigterm_ends_the_trainings_that_run(tmp_path: Path, monkeypatch) -> Non
     monkeypatch.setattr(execute, "_train_and_measure", pause)
     request = AblationRequest(manifest="demo", table="2", out=tmp_path)
     rows = table_rows("2", ("orn", "activity-head"), load_recipe("demo", num_activities=2))
-    runs = planned_runs(request, rows, recipe_backbone="resnet18", seeds=(0,))
+    runs = planned_runs(request, rows, seeds=(0,))
     with pytest.raises(Terminated):
         carry_out(runs, request, split="validation")
     assert [process.exitcode for process in started] == [-signal.SIGTERM]

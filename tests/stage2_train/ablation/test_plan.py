@@ -9,7 +9,7 @@ from stage2_train.ablation.plan import AblationRequest, SettingValues, planned_r
 from stage2_train.ablation.rows import AblationRow
 
 ROWS = tuple(
-    AblationRow(name=name, title=name, system=system, overrides=overrides)
+    AblationRow(name=name, title=name, system=system, overrides=overrides, backbone="resnet18")
     for name, system, overrides in (
         ("activity-head", "activity-head", ()),
         ("boxes", "orn", ("data.controls.object_masks=boxes",)),
@@ -28,7 +28,7 @@ def _request(**changes) -> AblationRequest:
 
 
 def test_runs_go_seed_by_seed() -> None:
-    runs = planned_runs(_request(), ROWS, recipe_backbone="resnet18", seeds=(0, 1))
+    runs = planned_runs(_request(), ROWS, seeds=(0, 1))
     assert [(run.row.name, run.seed) for run in runs] == [
         ("activity-head", 0),
         ("boxes", 0),
@@ -43,7 +43,6 @@ def test_a_searched_setting_has_folders_of_its_own() -> None:
     runs = planned_runs(
         _request(),
         ROWS,
-        recipe_backbone="resnet18",
         seeds=(2,),
         setting="optimiser.learning_rate",
         value_of={"boxes": "1e-3", "activity-head": "3e-4"},

@@ -27,9 +27,7 @@ def _runs(folder: Path) -> list[AblationRun]:
     for system, values in TOP1.items():
         for seed, value in enumerate(values):
             row = table_rows("2", (system,), load_recipe("demo", num_activities=12))[0]
-            run = AblationRun(
-                row=row, seed=seed, folder=folder / system / str(seed), recipe_backbone="resnet18"
-            )
+            run = AblationRun(row=row, seed=seed, folder=folder / system / str(seed))
             run.folder.mkdir(parents=True)
             content = {
                 "dataset": "demo",
@@ -124,6 +122,6 @@ def test_the_paper_compares_systems_of_one_backbone(tmp_path) -> None:
         head = "two_heads" if name == "orn" else "activity_head"
         content = {"dataset": "demo", "metric": "top1", "num_segments": 9, "chance": 0.1}
         (folder / "eval-test.json").write_text(json.dumps(content | {head: {"top1": 0.5}}))
-        runs.append(AblationRun(row=rows[name], seed=0, folder=folder, recipe_backbone="resnet18"))
+        runs.append(AblationRun(row=rows[name], seed=0, folder=folder))
     pairs = [(r["better"], r["worse"]) for r in ablation_report(runs, split="test")["orderings"]]
     assert pairs == [("orn", "r18"), ("orn", "i3d")]

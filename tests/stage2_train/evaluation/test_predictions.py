@@ -1,12 +1,9 @@
 """Logits of a split."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
 
-from shared.errors import ShapeError
 from stage2_train.clips.batches import LoaderSettings, collate
 from stage2_train.clips.dataset import ClipDataset, ClipRequest, ClipSettings
 from stage2_train.clips.objects import SlotSettings
@@ -107,12 +104,3 @@ def test_saved_without_pickles(network, clips, tmp_path) -> None:
         assert sorted(arrays) == ["activity_logits", "ids", "labels", "logits", "object_logits"]
         assert arrays["ids"].tolist() == list(predictions.ids)
         np.testing.assert_array_equal(arrays["logits"], predictions.logits)
-
-
-def test_lengths_are_checked() -> None:
-    logits = np.zeros((2, 3), np.float32)
-    predictions = Predictions(
-        ids=("a", "b"), labels=np.zeros(2, np.int64), activity_logits=None, object_logits=logits
-    )
-    with pytest.raises(ShapeError, match="'ids': 1, 'labels': 2"):
-        replace(predictions, ids=("a",))
