@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from shared.errors import ShardFormatError, ShardNotFoundError
 from shared.shards.column import CHECKSUM_BYTES
-from shared.shards.sealed_zip import is_sealed, local_header
+from shared.shards.sealed_zip import NOT_A_ZIP_FILE, is_sealed, local_header
 
 __all__ = ["ChunkCache", "ZarrZip", "read_attributes"]
 
@@ -77,12 +77,10 @@ class ZarrZip:
             documents = [key for key in members if key.endswith("/zarr.json")]
             if sealed:
                 _check_headers(path, [members["zarr.json"], *(members[key] for key in documents)])
-            self._layouts = {
-                key.removesuffix("/zarr.json"): _layout(
-                    path, key, file.read(key), members, sealed=sealed
-                )
-                for key in documents
-            }
+            self._layouts: dict[str, _Layout] = {}
+            for key in documents:
+                name = key.removesuffix("/zarr.json")
+                self._layouts[name] = _layout(path, name, file.read(key), members, sealed=sealed)
 
     def names(self) -> tuple[str, ...]:
         """Names of the arrays, in no order of meaning."""
@@ -147,7 +145,7 @@ def _opened(path: Path) -> Iterator[tuple[zipfile.ZipFile, bool]]:
             yield file, is_sealed(path, file)
     except FileNotFoundError as err:
         raise ShardNotFoundError(f"{path}: no such shard") from err
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, UnicodeDecodeError) as err:
+    except NOT_A_ZIP_FILE as err:
         raise ShardFormatError(
             f"{path}: not a whole shard ({err}); remove it and run what wrote it again"
         ) from err
@@ -180,14 +178,8 @@ def _attributes(path: Path, file: zipfile.ZipFile) -> dict[str, Any]:
 
 
 def _layout(
-    path: Path,
-    key: str,
-    document: bytes,
-    members: Mapping[str, zipfile.ZipInfo],
-    *,
-    sealed: bool,
+    path: Path, name: str, document: bytes, members: Mapping[str, zipfile.ZipInfo], *, sealed: bool
 ) -> _Layout:
-    name = key.removesuffix("/zarr.json")
     try:
         array = json.loads(document)
         codecs = [codec["name"] for codec in array["codecs"]]
