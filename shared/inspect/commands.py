@@ -29,11 +29,12 @@ def inspect(
     """
     from shared.inspect.frame import find_frame, frame_text, frame_to_dict
     from shared.inspect.summary import summarise, summary_text, summary_to_dict
-    from shared.inspect.verification import verify_paths
     from shared.shards.reader import Shard
 
     path = _one_shard(shard)
     if do_verify:
+        from shared.inspect.verification import verify_paths
+
         verification = verify_paths([path])
         if verification.exit_code:
             _show(verification, as_json=as_json)

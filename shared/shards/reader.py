@@ -174,19 +174,12 @@ class VideoDetections:
         shard, _, stop = self._parts[part]
         return shard.frame(stop - (int(self._ends[part]) - row))
 
-    def nearest(self, seconds: float) -> int:
-        """Row of the frame nearest in time, the earlier of two equally near.
-
-        Raises:
-            JoinError: if that is more than half of the detections' own frame interval away.
-        """
-        return int(self.nearest_rows([seconds])[0])
-
     def nearest_rows(self, seconds: ArrayLike) -> NDArray[np.int64]:
-        """`nearest` for several times: (n,) seconds to (n,) rows.
+        """Rows of the frames nearest to (n,) times, the earlier of two equally near: (n,).
 
         Raises:
-            JoinError: for the first time that has no frame within half of the interval.
+            JoinError: for the first time that has no frame within half of the detections' own frame
+                interval.
         """
         wanted = np.asarray(seconds, dtype=np.float64)
         if self.num_frames == 0:
