@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import google_crc32c
 import numpy as np
@@ -224,17 +224,18 @@ def _read_chunk(path: Path, name: str, layout: _Layout, index: int) -> NDArray[A
     try:
         with path.open("rb", buffering=0) as file:
             file.seek(offset)
-            if header:
-                if file.read(len(header)) != header:
-                    raise ValueError("its local header is not what the directory says")
-            else:
-                _skip_header(file)
+            if not header:
+                signature, *lengths = _LOCAL_HEADER.unpack(file.read(_LOCAL_HEADER.size))
+                if signature != b"PK\x03\x04":
+                    raise ValueError("no local header where the directory has one")
+                file.seek(sum(lengths), os.SEEK_CUR)
+            elif file.read(len(header)) != header:
+                raise ValueError("its local header is not what the directory says")
             stored = file.read(size)
         body, checksum = stored[:-CHECKSUM_BYTES], stored[-CHECKSUM_BYTES:]
         if google_crc32c.value(body) != int.from_bytes(checksum, "little"):
             raise ValueError("its checksum does not match")
-        decoded = Zstd().decode(body)
-        return np.frombuffer(decoded, dtype=layout.dtype).reshape(shape)
+        return np.frombuffer(Zstd().decode(body), dtype=layout.dtype).reshape(shape)
     except FileNotFoundError as err:
         raise ShardNotFoundError(f"{path}: no such shard") from err
     except (OSError, ValueError, RuntimeError, struct.error) as err:
@@ -242,10 +243,3 @@ def _read_chunk(path: Path, name: str, layout: _Layout, index: int) -> NDArray[A
             f"{path}: array {name!r}: chunk {index} is damaged ({err}); "
             "remove the shard and run what wrote it again"
         ) from err
-
-
-def _skip_header(file: IO[bytes]) -> None:
-    signature, name_bytes, extra_bytes = _LOCAL_HEADER.unpack(file.read(_LOCAL_HEADER.size))
-    if signature != b"PK\x03\x04":
-        raise ValueError("no local header where the directory has one")
-    file.seek(name_bytes + extra_bytes, os.SEEK_CUR)
