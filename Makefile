@@ -17,12 +17,14 @@ OUT_OPTION = $(if $(OUT),--out $(OUT))
 SEED_OPTION = $(if $(SEED),--seed $(SEED))
 CHECKPOINT_OPTION = $(if $(CHECKPOINT),--checkpoint $(CHECKPOINT))
 RUN_OPTION = $(if $(RUN),--run $(RUN))
+# Tests run beside each other, in a process for each core.
+BESIDE := -n auto --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint type format bench detect clips train eval inspect verify clean
+.PHONY: help setup demo test test-all lint type format bench detect clips train eval inspect verify clean
 
 help: ## List the targets
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1	\2/p' $(MAKEFILE_LIST) | while IFS='	' read -r target text; do printf '  make %-9s %s\n' "$$target" "$$text"; done
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1	\2/p' $(MAKEFILE_LIST) | while IFS='	' read -r target text; do printf '  make %-9s %s\n' "$$target" "$$text"; done
 
 $(READY): setup.cfg pyproject.toml constraints.txt
 	@"$(PYTHON)" -c '$(PYTHON_CHECK)' 2>/dev/null || { echo "make: wanted a Python 3.11 to 3.13 that can make environments, found '$(PYTHON)'; install one (Debian: apt install python3 python3-venv) or say make PYTHON=/path/to/python3.12" >&2; exit 1; }
@@ -35,8 +37,10 @@ $(READY): setup.cfg pyproject.toml constraints.txt
 setup: $(READY) ## Make .venv and install everything in it
 demo: $(READY) ## Run everything once on generated videos; SEED= ARGS=--short
 	$(BIN)/orn demo $(SEED_OPTION) $(ARGS)
-test: $(READY) ## Run the tests; ARGS="-k shards"
-	$(BIN)/python -m pytest $(ARGS)
+test: $(READY) ## Run the quick tests; ARGS="-k shards"
+	$(BIN)/python -m pytest $(BESIDE) -m "not slow and not ray" $(ARGS)
+test-all: $(READY) ## Run all tests
+	$(BIN)/python -m pytest $(BESIDE) $(ARGS)
 lint: $(READY) ## Check rules, layout and types
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
 type: $(READY) ## Check types

@@ -1,54 +1,114 @@
-"""The benchmarks whose own modules import torch or numpy; `shared/cli.py` lists all of them."""
+"""`orn bench`: one command a benchmark. What it measures is imported when it runs, so that its help
+needs no torch."""
 
 from __future__ import annotations
 
+import functools
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 
-from benchmarks.options import (
-    growth_option,
-    json_option,
-    out_option,
-    repeats_option,
-    threads_option,
+from benchmarks.harness import BenchResult, publish
+from shared.cli_options import device_option, json_option
+
+__all__ = [
+    "object_head",
+    "train_step",
+    "loader",
+    "detect",
+    "detect_overhead",
+    "detect_memory",
+    "shard_size",
+    "scale",
+]
+
+_FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
+_FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
+_COUNT = click.IntRange(1)
+
+_out = click.option(
+    "--out", type=click.Path(path_type=Path, dir_okay=False), help="File to keep the result in."
 )
-from benchmarks.result import publish
-from shared.cli_options import device_option
+_repeats = click.option(
+    "--repeats",
+    type=_COUNT,
+    default=5,
+    show_default=True,
+    help="How often each side is measured, in turns; the median counts.",
+)
+_threads = click.option(
+    "--threads", type=_COUNT, default=1, show_default=True, help="Threads of each side."
+)
+_growth = click.option(
+    "--growth", is_flag=True, help="Also measure 5, 10, 20 and 40 objects and 4, 8 and 16 frames."
+)
+_video = click.option(
+    "--video", type=_FILE, help="A video file.  [default: one of 640 x 360 that is made]"
+)
+_checkpoint = click.option(
+    "--checkpoint",
+    type=_FILE,
+    help="Weights of mask-rcnn_r50_fpn_ms-poly-3x_coco.  [default: random ones, 20 detections a "
+    "frame]",
+)
+_frames = click.option(
+    "--frames",
+    type=_COUNT,
+    default=4,
+    show_default=True,
+    help="Frames that each measurement detects.",
+)
+_detector_device = click.option(
+    "--device", default="cpu", show_default=True, help="cpu, cuda or cuda:N, of both sides."
+)
+_precision = click.option(
+    "--precision",
+    type=click.Choice(["float32", "float16", "bfloat16"]),
+    default="float32",
+    show_default=True,
+    help="Number format of our backbone; that of the loop is float32.",
+)
 
-__all__ = ["detect_memory", "loader", "object_head", "train_step"]
+
+def _measured(name: str) -> Callable[[Callable[..., BenchResult]], click.Command]:
+    """A benchmark whose function returns what is printed and kept."""
+
+    def decorate(measure: Callable[..., BenchResult]) -> click.Command:
+        @functools.wraps(measure)
+        def run(*, as_json: bool, out: Path | None, **options: Any) -> None:
+            publish(measure(**options), as_json=as_json, out=out)
+
+        return click.command(name)(json_option(_out(run)))
+
+    return decorate
 
 
-@click.command("object-head")
-@repeats_option
-@threads_option
-@growth_option
-@json_option
-@out_option
-def object_head(repeats: int, threads: int, growth: bool, as_json: bool, out: Path | None) -> None:
+@_measured("object-head")
+@_repeats
+@_threads
+@_growth
+def object_head(repeats: int, threads: int, growth: bool) -> BenchResult:
     """The object head, forward and backward, against plain loops.
 
     Two clips of 4 frames with 10 objects each and 2048 features. The ratio is one of times;
     memory_ratio compares the most that torch held at once beyond inputs and weights. Both sides
     must give the same results and gradients.
     """
-    from benchmarks.object_head import HeadSizes, measure
+    from benchmarks.model_inputs import ClipSizes
+    from benchmarks.object_head import measure
 
-    result = measure(HeadSizes(), repeats=repeats, threads=threads, growth=growth)
-    publish(result, as_json=as_json, out=out)
+    return measure(ClipSizes(), repeats=repeats, threads=threads, growth=growth)
 
 
-@click.command("train-step")
-@repeats_option
-@threads_option
-@growth_option
+@_measured("train-step")
+@_repeats
+@_threads
+@_growth
 @device_option
-@json_option
-@out_option
-def train_step(
-    repeats: int, threads: int, growth: bool, device: str, as_json: bool, out: Path | None
-) -> None:
+def train_step(repeats: int, threads: int, growth: bool, device: str) -> BenchResult:
     """A whole training step against the same network with plain loops.
 
     ResNet-50, two clips of 4 frames of 224 x 224 pixels with 10 objects each: forward, losses,
@@ -56,13 +116,13 @@ def train_step(
     convolutions and plain loops; ours in fp32 (the ratio) and in bf16 (bf16_ratio), which is only
     fast where the processor has instructions for it.
     """
-    from benchmarks.train_step import StepSizes, measure
+    from benchmarks.model_inputs import ClipSizes
+    from benchmarks.train_step import measure
 
-    result = measure(StepSizes(), repeats=repeats, threads=threads, growth=growth, device=device)
-    publish(result, as_json=as_json, out=out)
+    return measure(ClipSizes(), repeats=repeats, threads=threads, growth=growth, device=device)
 
 
-@click.command("loader")
+@_measured("loader")
 @click.option(
     "--data",
     "data_root",
@@ -74,12 +134,8 @@ def train_step(
     is_flag=True,
     help="Also measure which share of a training goes into waiting for batches, on two threads.",
 )
-@repeats_option
-@json_option
-@out_option
-def loader(
-    data_root: Path | None, train_share: bool, repeats: int, as_json: bool, out: Path | None
-) -> None:
+@_repeats
+def loader(data_root: Path | None, train_share: bool, repeats: int) -> BenchResult:
     """Clips with masks a second, on one core, four frames of 224 pixels each.
 
     The reference decodes the video, unpickles all its masks, and takes pycocotools and PIL, as the
@@ -93,19 +149,78 @@ def loader(
     from benchmarks.loader import measure
 
     with tempfile.TemporaryDirectory() as folder:
-        result = measure(Path(folder), data_root, repeats=repeats, train_share=train_share)
-    publish(result, as_json=as_json, out=out)
+        return measure(Path(folder), data_root, repeats=repeats, train_share=train_share)
 
 
-@click.command("detect-memory")
-@click.option("--short", type=click.IntRange(1), default=2000, show_default=True, help="Frames.")
-@click.option("--long", type=click.IntRange(1), default=20000, show_default=True, help="Frames.")
+@_measured("detect")
+@_video
+@_checkpoint
+@_frames
+@click.option("--workers", type=_COUNT, help="Our processes.  [default: as orn detect, one a core]")
+@click.option("--threads", type=_COUNT, help="CPU threads of the loop.  [default: one a core]")
+@_detector_device
+@_precision
+@_repeats
+def detect(
+    video: Path | None,
+    checkpoint: Path | None,
+    device: str,
+    workers: int | None,
+    **options: Any,
+) -> BenchResult:
+    """Detecting a video against a loop of inference_detector, pycocotools and pickle.
+
+    Same weights, same machine, in turns, Mask R-CNN with ResNet-50 at up to 800 x 1333. Each side
+    has its usual settings: ours a process a core with one thread each, the loop one process with
+    all threads. --workers 1 --threads 1 compares one core. Seconds are those of a frame, with
+    processes started and weights loaded; the ratio is loop over ours. In float32 at least nine in
+    ten of the loop's detections must be among ours.
+    """
+    from benchmarks.detect import measure
+    from benchmarks.detect_inputs import make_inputs
+    from shared.devices import devices_of_workers
+
+    with tempfile.TemporaryDirectory() as name:
+        inputs = make_inputs(Path(name), video=video, checkpoint=checkpoint)
+        return measure(
+            inputs, folder=Path(name), devices=devices_of_workers(device, workers), **options
+        )
+
+
+@_measured("detect-overhead")
+@_video
+@_checkpoint
+@_frames
+@_detector_device
+@_precision
+@_repeats
+def detect_overhead(
+    video: Path | None, checkpoint: Path | None, device: str, **options: Any
+) -> BenchResult:
+    """Everything in detect but the network, as a share of the network's time.
+
+    One process with one thread, Mask R-CNN with ResNet-50 at up to 800 x 1333. Seconds are those of
+    a frame: the CPU time of decoding, preparing, encoding and writing together, against the time of
+    the network alone. overlapped_share is what they add to it when they run beside each other, as
+    in orn detect. The ratio is network over the rest.
+    """
+    from benchmarks.detect_inputs import make_inputs
+    from benchmarks.detect_overhead import measure
+    from shared.devices import devices_of_workers
+
+    with tempfile.TemporaryDirectory() as name:
+        inputs = make_inputs(Path(name), video=video, checkpoint=checkpoint)
+        (device,) = devices_of_workers(device, 1)
+        return measure(inputs, folder=Path(name), device=device, **options)
+
+
+@_measured("detect-memory")
+@click.option("--short", type=_COUNT, default=2000, show_default=True, help="Frames.")
+@click.option("--long", type=_COUNT, default=20000, show_default=True, help="Frames.")
 @click.option(
     "--network", is_flag=True, help="Detect with the demo's network; takes several minutes."
 )
-@json_option
-@out_option
-def detect_memory(short: int, long: int, network: bool, as_json: bool, out: Path | None) -> None:
+def detect_memory(short: int, long: int, network: bool) -> BenchResult:
     """Peak memory of detecting a long video against a short one.
 
     Each in a process of its own, whose largest resident size counts. Videos, decoding, queues, run
@@ -114,4 +229,44 @@ def detect_memory(short: int, long: int, network: bool, as_json: bool, out: Path
     """
     from benchmarks.detect_memory import measure
 
-    publish(measure(short=short, long=long, network=network), as_json=as_json, out=out)
+    return measure(short=short, long=long, network=network)
+
+
+@_measured("shard-size")
+@click.option(
+    "--masks",
+    type=_FOLDER,
+    required=True,
+    help="Folder with the authors' masks below it, VIDEO/clip.pkl.",
+)
+def shard_size(masks: Path) -> BenchResult:
+    """Bytes of shards against the authors' pickles of the same masks.
+
+    The ratio is pickles over shards; the share is shards over pickles. The masks in the shards are
+    those of the pickles byte for byte, the boxes and scores, too.
+    """
+    from benchmarks.shard_size import measure
+
+    return measure(masks)
+
+
+@_measured("scale")
+@click.option("--videos", type=_COUNT, default=113_839, show_default=True, help="To make up.")
+@click.option("--per-shard", type=_COUNT, default=8, show_default=True, help="Videos of a shard.")
+@click.option(
+    "--folder",
+    type=click.Path(path_type=Path),
+    help="New folder to make everything in, and to leave it.  [default: one that is thrown away]",
+)
+def scale(videos: int, per_shard: int, folder: Path | None) -> BenchResult:
+    """What every start on a data set of VLOG's size waits for.
+
+    Makes up videos, tables and shards as VLOG has them, about half a gigabyte and some minutes,
+    then plans a detect job, reads the manifest and opens the folder of shards, each as at first and
+    as once more. The reference opens each video with PyAV in one process; the ratio is that over
+    planning.
+    """
+    from benchmarks.scale import measure
+
+    with tempfile.TemporaryDirectory() as name:
+        return measure(folder or Path(name), videos=videos, per_shard=per_shard)

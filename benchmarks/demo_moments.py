@@ -15,11 +15,10 @@ from typing import Any
 import click
 import numpy as np
 
-from benchmarks.result import describe_machine
+from benchmarks.harness import describe_machine
 from demo.world.dials import ACTIVITIES, Dials
-from demo.world.ground_truth import TrueFilm, true_films
-from demo.world.make import film_rng
-from demo.world.plans import PLANNERS
+from demo.world.films import TrueFilm, true_films
+from demo.world.make import film_rng, plan_film
 from demo.world.scene import Scene
 from shared.jobs.atomic_file import write_text
 from stage2_train.clips.sampling import centre_frames
@@ -117,7 +116,7 @@ def moments(data_root: Path, split: str, runs: tuple[Path, ...], out: Path | Non
     touches: dict[int, list[np.ndarray]] = {}
     for stops in (2, 3):
         rngs = [film_rng(0, "demo-touch", "train", film) for film in range(_PLANNED_FILMS)]
-        planned = [PLANNERS["demo-touch"](Dials(stops=stops), rng)[0] for rng in rngs]
+        planned = [plan_film("demo-touch", Dials(stops=stops), rng)[0] for rng in rngs]
         touches[stops] = [moment for scene in planned for moment in touch_frames(scene)]
     report = {
         "crossings": {

@@ -1,50 +1,53 @@
-"""`orn bench detect-memory`: peak memory of detecting a long video against a short one."""
+"""Peak memory of detecting a long video against a short one."""
 
 from __future__ import annotations
 
-import json
 import resource
-import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from itertools import cycle, islice
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.result import BenchResult
+from benchmarks.harness import BenchResult
+from benchmarks.made_videos import moving_pictures, write_video
+from shared.manifests.load import shipped_detectors
+from shared.manifests.records import Video
 from shared.masks.coco_classes import COCO_CLASSES
 from shared.masks.detections import FrameDetections
 from shared.masks.rle import encode_crop
+from shared.shards.plan import Unit, UnitPart
 from shared.shards.schema import DetectorEntry
+from stage1_detect.engines.local import run_here
+from stage1_detect.engines.work import UnitWork
 
-__all__ = ["StripedDetector", "detect_video", "measure"]
+__all__ = ["StripedDetector", "measure"]
 
-HEIGHT, WIDTH = 120, 160
-NUM_DETECTIONS = 20
+_HEIGHT, _WIDTH = 120, 160
+_NUM_DETECTIONS = 20
 _BATCH = 8
+_UNIT_FRAMES = 2000
 
 
 def measure(*, short: int, long: int, network: bool) -> BenchResult:
-    """Peak resident bytes of both.
-
-    Args:
-        short: frames of the short video.
-        long: frames of the long one.
-        network: detect with the demo's Mask R-CNN.
-    """
+    """Peak resident bytes of detecting videos of so many frames, each in a process of its own, with
+    the demo's Mask R-CNN if `network`."""
+    peaks = {}
     with tempfile.TemporaryDirectory() as name:
-        peaks = {}
         for frames in (short, long):
-            video = _write_video(Path(name) / f"{frames}.mp4", frames)
-            peaks[frames] = _peak_in_a_process(video, frames, network=network)
-    before = {frames: peak["before_bytes"] for frames, peak in peaks.items()}
+            pictures = moving_pictures(250, height=_HEIGHT, width=_WIDTH)
+            video = write_video(Path(name) / f"{frames}.mp4", islice(cycle(pictures), frames))
+            with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
+                peaks[frames] = process.submit(_detect_video, video, frames, network).result()
     ours, reference = peaks[long]["peak_bytes"], peaks[short]["peak_bytes"]
     return BenchResult(
         name="detect-memory",
-        ratio=reference / ours,
         ours=ours,
         reference=reference,
         unit="bytes",
@@ -52,38 +55,35 @@ def measure(*, short: int, long: int, network: bool) -> BenchResult:
             "growth": ours / reference - 1,
             "short_frames": short,
             "long_frames": long,
-            "short_bytes_above_start": reference - before[short],
-            "long_bytes_above_start": ours - before[long],
+            "short_bytes_above_start": reference - peaks[short]["before_bytes"],
+            "long_bytes_above_start": ours - peaks[long]["before_bytes"],
             "detections": {frames: peak["detections"] for frames, peak in peaks.items()},
             "shards": {frames: peak["shards"] for frames, peak in peaks.items()},
-            "detector": "mask_rcnn_demo" if network else f"{NUM_DETECTIONS} objects, no network",
-            "frame_size": [HEIGHT, WIDTH],
+            "detector": "mask_rcnn_demo" if network else f"{_NUM_DETECTIONS} objects, no network",
+            "frame_size": [_HEIGHT, _WIDTH],
             "batch": _BATCH,
         },
     )
 
 
-def detect_video(video: Path, frames: int, *, network: bool) -> dict[str, int]:
-    """Detects a video as `orn detect` does, in this process; what the process needed for it."""
-    from shared.manifests.records import Video
-    from shared.shards.plan import Unit, UnitPart
-    from stage1_detect.engines.local import run_units
-
+def _detect_video(video: Path, frames: int, network: bool) -> dict[str, int]:
+    """Detects a video as `orn detect` does; what this process needed for it."""
     detector = _demo_detector() if network else StripedDetector()
-    starts = list(range(0, frames, 2000))
-    stops = [*starts[1:], None]
-    units = [
-        Unit(index=index, parts=(UnitPart(video_id="video", start=start, stop=stop),))
-        for index, (start, stop) in enumerate(zip(starts, stops, strict=True))
-    ]
+    units = []
+    for index, start in enumerate(range(0, frames, _UNIT_FRAMES)):
+        stop = start + _UNIT_FRAMES if start + _UNIT_FRAMES < frames else None
+        part = UnitPart(video_id="video", start=start, stop=stop)
+        units.append(Unit(index=index, parts=(part,)))
     before = _peak_bytes()
     results = list(
-        run_units(
-            units,
-            videos={"video": Video(id="video", path=video)},
-            detector=detector,
-            folder=video.with_suffix(".shards"),
-            batch=_BATCH,
+        run_here(
+            UnitWork(
+                units=units,
+                detector=detector,
+                videos={"video": Video(id="video", path=video)},
+                folder=video.with_suffix(".shards"),
+                batch=_BATCH,
+            )
         )
     )
     assert sum(result.frames for result in results) == frames
@@ -95,18 +95,33 @@ def detect_video(video: Path, frames: int, *, network: bool) -> dict[str, int]:
     }
 
 
+def _demo_detector() -> Any:
+    from stage1_detect.mmdet.detector import load_detector  # torch would hide the growth
+
+    (choice,) = shipped_detectors().values()
+    assert choice.config is not None
+    return load_detector("cpu", config=choice.config, checkpoint=choice.checkpoint, threads=1)
+
+
+def _peak_bytes() -> int:
+    """Most that was resident; getrusage's figure would include what the parent had at its fork."""
+    path = Path("/proc/self/status")
+    if path.is_file():
+        (line,) = (line for line in path.read_text().splitlines() if line.startswith("VmHWM:"))
+        return int(line.split()[1]) * 1024
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
 class StripedDetector:
     """Finds objects at once that depend on the frame, each a rectangle with stripes."""
 
-    @property
-    def entry(self) -> DetectorEntry:
-        """What a shard records."""
-        return DetectorEntry(
-            config_name="striped",
-            config_digest="sha256:0",
-            checkpoint_digest="sha256:0",
-            class_names=COCO_CLASSES,
-        )
+    entry = DetectorEntry(
+        config_name="striped",
+        config_digest="sha256:0",
+        checkpoint_digest="sha256:0",
+        class_names=COCO_CLASSES,
+    )
 
     def prepare(self, image_HWC: NDArray[np.uint8]) -> NDArray[np.float32]:
         """The frame as a network's input would be held: float32, channels first, scaled."""
@@ -120,8 +135,8 @@ class StripedDetector:
         """The objects with their masks."""
         seed, (height, width) = found
         generator = np.random.default_rng(seed)
-        corners = generator.uniform(0, 0.5, (NUM_DETECTIONS, 2)) * (width, height)
-        sizes = generator.uniform(0.1, 0.5, (NUM_DETECTIONS, 2)) * (width, height)
+        corners = generator.uniform(0, 0.5, (_NUM_DETECTIONS, 2)) * (width, height)
+        sizes = generator.uniform(0.1, 0.5, (_NUM_DETECTIONS, 2)) * (width, height)
         boxes_N4 = np.concatenate([corners, corners + sizes], axis=1).astype(np.float32)
         masks = []
         for x1, y1, x2, y2 in boxes_N4.astype(int):
@@ -131,54 +146,8 @@ class StripedDetector:
             height=height,
             width=width,
             boxes=boxes_N4,
-            scores=generator.random(NUM_DETECTIONS, dtype=np.float32),
-            labels=generator.integers(0, 80, NUM_DETECTIONS).astype(np.uint8),
-            class_scores=(generator.random((NUM_DETECTIONS, 80)) / 80).astype(np.float16),
+            scores=generator.random(_NUM_DETECTIONS, dtype=np.float32),
+            labels=generator.integers(0, 80, _NUM_DETECTIONS).astype(np.uint8),
+            class_scores=(generator.random((_NUM_DETECTIONS, 80)) / 80).astype(np.float16),
             masks=tuple(masks),
         )
-
-
-def _peak_in_a_process(video: Path, frames: int, *, network: bool) -> dict[str, int]:
-    code = (
-        "import json, sys; from pathlib import Path; from benchmarks.detect_memory import "
-        "detect_video; print(json.dumps(detect_video(Path(sys.argv[1]), int(sys.argv[2]), "
-        "network=sys.argv[3] == 'True')))"
-    )
-    process = subprocess.run(
-        [sys.executable, "-c", code, str(video), str(frames), str(network)],
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
-    )
-    peak: dict[str, int] = json.loads(process.stdout)
-    return peak
-
-
-def _peak_bytes() -> int:
-    """Most that was resident; getrusage's figure would include what the parent had at its fork."""
-    path = Path("/proc/self/status")
-    if path.is_file():
-        (line,) = (line for line in path.read_text().splitlines() if line.startswith("VmHWM:"))
-        return int(line.split()[1]) * 1024
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
-
-
-def _write_video(path: Path, frames: int) -> Path:
-    from benchmarks.made_videos import moving_pictures, write_video
-
-    pictures = moving_pictures(250, height=HEIGHT, width=WIDTH)
-    return write_video(path, _cycled(pictures, frames))
-
-
-def _cycled(pictures: Sequence[NDArray[np.uint8]], frames: int) -> Iterator[NDArray[np.uint8]]:
-    return (pictures[index % len(pictures)] for index in range(frames))
-
-
-def _demo_detector() -> Any:
-    from shared.manifests.load import shipped_detectors
-    from stage1_detect.mmdet.detector import load_detector
-
-    (choice,) = shipped_detectors().values()
-    assert choice.config is not None
-    return load_detector("cpu", config=choice.config, checkpoint=choice.checkpoint, threads=1)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from benchmarks.result import describe_machine
+from benchmarks.harness import describe_machine
 from shared.jobs.atomic_file import write_text
 
 

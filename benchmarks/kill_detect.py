@@ -12,8 +12,6 @@ byte; those that were there at the kill must not have been touched; no other fil
 import json
 import os
 import subprocess
-import sys
-import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -24,14 +22,12 @@ from typing import Any
 import click
 import numpy as np
 
-from benchmarks.killing import killed_after, until_killed
-from benchmarks.options import out_option
-from benchmarks.result import describe_machine
-from shared.jobs.atomic_file import write_text
+from benchmarks.killing import killed_after, orn, seconds_of, started, tool, until_killed
+from demo.world.dials import Dials
+from demo.world.make import SIZES, write_dataset
 
 __all__ = ["KillTrial", "kill_trials", "shard_bytes"]
 
-_POLL_SECONDS = 0.005
 _GONE_SECONDS = 60.0
 """How long processes that lost their parent may take to end."""
 
@@ -49,7 +45,6 @@ class KillTrial:
     temporaries_left: int
     """Half-written files that the kill left."""
     units: int
-    """Units of the plan."""
     units_done: int
     """Units whose shard was there after the kill."""
     units_skipped: int
@@ -68,9 +63,7 @@ class KillTrial:
         return self.same_bytes and self.shards_kept and skipped and not self.files_left
 
 
-def kill_trials(
-    detect: Sequence[str], folder: Path, *, trials: int, seed: int
-) -> tuple[KillTrial, ...]:
+def kill_trials(detect: Sequence[str], folder: Path, *, trials: int, seed: int) -> list[KillTrial]:
     """The trials: with one process and with two in turns, all killed and the parent only in turns.
 
     Args:
@@ -85,22 +78,17 @@ def kill_trials(
     found = []
     for number in range(trials):
         workers, killed = 1 + number // 2 % 2, ("group", "parent")[number % 2]
+        command = [*detect, "--workers", str(workers)]
         if workers not in lengths:
             whole = folder / f"whole-{workers}"
-            lengths[workers] = _seconds_of_detecting(detect, whole, workers)
+            lengths[workers] = seconds_of([*command, "--out", str(whole)], whole / "plan.json")
             expected = expected or shard_bytes(whole)
             if shard_bytes(whole) != expected:
                 raise RuntimeError(f"{whole}: {workers} workers give other shards than one")
-        trial = partial(
-            _trial,
-            [*detect, "--workers", str(workers)],
-            killed=killed,
-            workers=workers,
-            expected=expected,
-        )
+        trial = partial(_trial, command, expected, killed=killed, workers=workers)
         moment = partial(generator.uniform, 0, lengths[workers])
         found.append(until_killed(trial, folder / f"trial-{number:02d}", moment))
-    return tuple(found)
+    return found
 
 
 def shard_bytes(folder: Path) -> dict[str, bytes]:
@@ -110,24 +98,26 @@ def shard_bytes(folder: Path) -> dict[str, bytes]:
 
 def _trial(
     command: Sequence[str],
+    expected: dict[str, bytes],
     folder: Path,
     delay: float,
     *,
     killed: str,
     workers: int,
-    expected: dict[str, bytes],
 ) -> KillTrial | None:
     """One trial; None if the job had ended when it was to be killed."""
     command = [*command, "--out", str(folder), "--json"]
-    if not _killed(command, folder, delay=delay, whole_group=killed == "group"):
+    process = started(command, folder / "plan.json")
+    was_running = killed_after(process, delay, whole_group=killed == "group")
+    _wait_for_group(process.pid)
+    if not was_running:
         return None
     temporaries = len(list(folder.glob(".*.tmp-*")))
     kept = _states(folder)
     again = subprocess.run(command, capture_output=True, check=False)
     if again.returncode != 0:
         raise RuntimeError(f"{folder}: failed after a kill: {again.stderr.decode()[-2000:]}")
-    summary = json.loads(again.stdout)
-    after = _states(folder)
+    summary, after = json.loads(again.stdout), _states(folder)
     files = {path.name for path in folder.iterdir()} - {"plan.json", "detect.json", *expected}
     return KillTrial(
         workers=workers,
@@ -145,37 +135,8 @@ def _trial(
 
 def _states(folder: Path) -> dict[str, tuple[int, int]]:
     """What changes when a shard is written again: its number on the disk, and its time."""
-    found = {}
-    for path in folder.glob("shard-*.zarr.zip"):
-        status = path.stat()
-        found[path.name] = (status.st_ino, status.st_mtime_ns)
-    return found
-
-
-def _killed(command: Sequence[str], folder: Path, *, delay: float, whole_group: bool) -> bool:
-    """Runs the command and kills it; whether it was still running."""
-    process = _started(command, folder)
-    killed = killed_after(process, delay, whole_group=whole_group)
-    _wait_for_group(process.pid)
-    return killed
-
-
-def _seconds_of_detecting(detect: Sequence[str], folder: Path, workers: int) -> float:
-    process = _started([*detect, "--workers", str(workers), "--out", str(folder)], folder)
-    began = time.perf_counter()
-    if process.wait() != 0:
-        raise RuntimeError(f"{folder}: the command failed without a kill")
-    return time.perf_counter() - began
-
-
-def _started(command: Sequence[str], folder: Path) -> "subprocess.Popen[bytes]":
-    """The command in a process group of its own, when it has written its plan."""
-    process = subprocess.Popen(
-        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
-    )
-    while not (folder / "plan.json").exists() and process.poll() is None:
-        time.sleep(_POLL_SECONDS)
-    return process
+    states = ((path.name, path.stat()) for path in folder.glob("shard-*.zarr.zip"))
+    return {name: (state.st_ino, state.st_mtime_ns) for name, state in states}
 
 
 def _wait_for_group(group: int) -> None:
@@ -190,48 +151,29 @@ def _wait_for_group(group: int) -> None:
             os.killpg(group, 0)
         except ProcessLookupError:
             return
-        time.sleep(_POLL_SECONDS)
+        time.sleep(0.005)
     raise RuntimeError(f"processes of a killed job are alive after {_GONE_SECONDS:g} s")
 
 
-def _orn(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "shared.cli", *arguments]
-
-
-@click.command()
-@click.option("--trials", type=click.IntRange(1), default=20, show_default=True)
-@click.option("--seed", type=int, default=0, show_default=True, help="Of the moments.")
-@click.option(
-    "--unit-frames", type=click.IntRange(1), default=8, show_default=True, help="Size of a unit."
-)
-@out_option
-def main(trials: int, seed: int, unit_frames: int, out: Path | None) -> None:
-    """Kill `orn detect` TRIALS times at random moments and check what it completes to."""
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        data = ("--data", str(folder / "data"))
-        subprocess.run(_orn("demo", "world", "demo-long", "--size", "short", *data), check=True)
-        detect = _orn("detect", "demo-long", *data, "--limit", "1")
-        detect += ["--unit-frames", str(unit_frames)]
-        found = kill_trials(
-            [*detect, "--device", "cpu"], folder / "trials", trials=trials, seed=seed
-        )
-    report: dict[str, Any] = {
-        "tool": "kill_detect",
-        "trials": trials,
+def _report(folder: Path, *, trials: int, seed: int, unit_frames: int) -> dict[str, Any]:
+    data = folder / "data"
+    write_dataset(
+        "demo-long", data, films=SIZES["short"]["demo-long"], dials=Dials(), seed=0, workers=1
+    )
+    detect = orn("detect", "demo-long", "--data", data, "--limit", 1, "--device", "cpu")
+    detect += ["--unit-frames", str(unit_frames)]
+    found = kill_trials(detect, folder / "trials", trials=trials, seed=seed)
+    return {
         "left_temporaries": sum(trial.temporaries_left > 0 for trial in found),
         "good": sum(trial.is_good for trial in found),
-        "seed": seed,
-        "unit_frames": unit_frames,
         "each": [asdict(trial) for trial in found],
-        "machine": describe_machine(),
     }
-    text = json.dumps(report, indent=2) + "\n"
-    if out is not None:
-        write_text(out, text)
-    click.echo(text, nl=False)
-    sys.exit(0 if report["good"] == trials else 1)
 
+
+_unit_frames = click.Option(
+    ["--unit-frames"], type=click.IntRange(1), default=8, show_default=True, help="Size of a unit."
+)
+main = tool("kill_detect", "good", _report, _unit_frames)
 
 if __name__ == "__main__":
     main()

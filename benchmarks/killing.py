@@ -1,28 +1,57 @@
 """What the tools that kill commands at random moments have in common."""
 
+import json
 import os
 import signal
 import subprocess
-from collections.abc import Callable
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
-__all__ = ["killed_after", "until_killed"]
+import click
+
+from benchmarks.harness import describe_machine
+from shared.jobs.atomic_file import write_text
+
+__all__ = ["killed_after", "orn", "seconds_of", "started", "tool", "until_killed"]
 
 _ATTEMPTS = 10
 
 Trial = TypeVar("Trial")
 
 
+def orn(*arguments: object) -> list[str]:
+    """The command line of `orn` with these arguments."""
+    return [sys.executable, "-m", "shared.cli", *map(str, arguments)]
+
+
+def started(command: Sequence[str], sign: Path) -> "subprocess.Popen[bytes]":
+    """A command that leads a process group of its own, once the file `sign` says that it works."""
+    process = subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    while not sign.exists() and process.poll() is None:
+        time.sleep(0.005)
+    return process
+
+
+def seconds_of(command: Sequence[str], sign: Path) -> float:
+    """Seconds from the sign to the end of a command that nothing disturbs."""
+    process = started(command, sign)
+    began = time.perf_counter()
+    if process.wait() != 0:
+        raise RuntimeError(f"{command!r}: failed without a kill")
+    return time.perf_counter() - began
+
+
 def killed_after(
     process: "subprocess.Popen[bytes]", seconds: float, *, whole_group: bool = False
 ) -> bool:
-    """Kills a process with SIGKILL after so long; False if it had ended well by then.
-
-    Args:
-        process: the process; leader of a group of its own for `whole_group`.
-        seconds: how long it may run.
-        whole_group: whether its children are killed with it.
+    """Kills a process, or all of the group that it leads, with SIGKILL after so long; False if it
+    had ended well by then.
 
     Raises:
         RuntimeError: if it ended by anything else, such as an error of its own.
@@ -59,4 +88,40 @@ def until_killed(
             return found
     raise RuntimeError(
         f"{folder}: the job ended before it was killed, {_ATTEMPTS} times of {_ATTEMPTS}"
+    )
+
+
+def tool(
+    name: str, good: str, run: Callable[..., Mapping[str, Any]], *options: click.Option
+) -> click.Command:
+    """A command that prints what `run(folder, trials=, seed=)` reports, and fails if its number
+    named `good` is not that of the trials."""
+
+    def main(trials: int, seed: int, out: Path | None, **others: Any) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            found = run(Path(folder), trials=trials, seed=seed, **others)
+        report = {"tool": name, "trials": trials, "seed": seed, **others, **found}
+        text = json.dumps({**report, "machine": describe_machine()}, indent=2) + "\n"
+        if out is not None:
+            write_text(out, text)
+        click.echo(text, nl=False)
+        sys.exit(0 if found[good] == trials else 1)
+
+    count = click.IntRange(1)
+    return click.Command(
+        name,
+        callback=main,
+        help="Kill a job TRIALS times at random moments and check what it completes to.",
+        params=[
+            click.Option(["--trials"], type=count, default=20, show_default=True),
+            click.Option(
+                ["--seed"], type=int, default=0, show_default=True, help="Of the moments."
+            ),
+            *options,
+            click.Option(
+                ["--out"],
+                type=click.Path(path_type=Path, dir_okay=False),
+                help="File to keep the report in.",
+            ),
+        ],
     )

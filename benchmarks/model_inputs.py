@@ -3,54 +3,58 @@
 B clips, T frames, K object slots, S detector classes with background, h w cells.
 """
 
+from dataclasses import dataclass, field
+
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from stage2_train.clips.batch import ClipBatch
+from stage2_train.clips.batches import ClipBatch
 from stage2_train.model.config import NetworkConfig
 
-__all__ = ["random_batch"]
+__all__ = ["ClipSizes", "random_batch"]
 
 _STRIDE = 16
 """Pixels of a cell of the object head's feature map."""
 
 
-def random_batch(
-    config: NetworkConfig,
-    *,
-    clips: int,
-    frames: int,
-    slots: int,
-    pixels: int | None = None,
-    seed: int = 0,
-) -> ClipBatch:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClipSizes:
+    """What is measured; the defaults are the paper's network on frames of 224 x 224 pixels."""
+
+    clips: int = 2
+    """B."""
+    frames: int = 4
+    """T."""
+    slots: int = 10
+    """K; each holds an object."""
+    config: NetworkConfig = field(
+        default_factory=lambda: NetworkConfig(num_activities=125, backbone="resnet50")
+    )
+    """Of the network; its masks must be a whole number of cells of the feature map."""
+
+
+def random_batch(sizes: ClipSizes, *, pixels: int | None = None) -> ClipBatch:
     """Clips of noise whose every slot holds an object: a rectangle of any size.
 
-    Coverage is the mean of the masks' cells, so that pooling by either gives the same.
-
-    Args:
-        config: of the network; its masks must be a whole number of cells of the feature map.
-        clips: B.
-        frames: T.
-        slots: K.
-        pixels: height and width of the frames; None gives masks twice the cells of the feature map
-            in each direction, as the paper has it (28 x 28 and 14 x 14, for 224 x 224 pixels).
-        seed: of everything.
+    Coverage is the mean of the masks' cells, so that pooling by either gives the same. Frames have
+    the given height and width; None gives masks twice the cells of the feature map in each
+    direction, as the paper has it (28 x 28 and 14 x 14, for 224 x 224 pixels).
     """
-    generator = torch.Generator().manual_seed(seed)
+    config = sizes.config
+    generator = torch.Generator().manual_seed(0)
     side = pixels or _STRIDE * config.mask_size // 2
     cells = side // _STRIDE
-    lead = (clips, frames, slots)
+    lead = (sizes.clips, sizes.frames, sizes.slots)
     masks_BTKhw = _rectangles(lead, config.mask_size, generator)
     coverage = functional.avg_pool2d(masks_BTKhw.flatten(0, 2)[:, None], config.mask_size // cells)
     scores_BTKS = torch.rand(*lead, config.class_width, generator=generator).mul_(5).softmax(3)
     corners = torch.rand(*lead, 2, generator=generator) * side / 2
     frames_BTHWC = torch.randint(
-        0, 256, (clips, frames, side, side, 3), generator=generator, dtype=torch.uint8
+        0, 256, (*lead[:2], side, side, 3), generator=generator, dtype=torch.uint8
     )
     return ClipBatch(
-        ids=tuple(f"clip-{number}" for number in range(clips)),
+        ids=tuple(f"clip-{number}" for number in range(sizes.clips)),
         frames_BTCHW=frames_BTHWC.permute(0, 1, 4, 2, 3),
         masks_BTKhw=masks_BTKhw,
         coverage_BTKhw=coverage.view(*lead, cells, cells),
@@ -58,7 +62,7 @@ def random_batch(
         class_scores_BTKS=scores_BTKS,
         detector_labels_BTK=scores_BTKS.argmax(3),
         valid_BTK=torch.ones(lead, dtype=torch.bool),
-        labels=torch.randint(0, config.num_activities, (clips,), generator=generator),
+        labels=torch.randint(0, config.num_activities, (sizes.clips,), generator=generator),
     )
 
 

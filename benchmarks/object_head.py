@@ -1,23 +1,26 @@
-"""`orn bench object-head`: pooling, object vectors, relations and the recurrence, both ways.
+"""Pooling, object vectors, relations and the recurrence, forward and backward, both ways.
 
 B clips, T frames, M = B * T frames folded, K object slots, D features, h w cells.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
-from benchmarks.agreement import relative_difference, require_agreement
-from benchmarks.growth import Sides, grown, growth_sizes
-from benchmarks.memory import peak_allocated_bytes
-from benchmarks.model_inputs import random_batch
-from benchmarks.plain_loops import PlainObjectHead, gradients_by_name
-from benchmarks.result import BenchResult
-from benchmarks.timing import seconds_in_turns, using_threads
-from stage2_train.model.config import NetworkConfig
-from stage2_train.model.inputs import NetworkInputs
+from benchmarks.harness import (
+    BenchResult,
+    Sides,
+    grown,
+    peak_allocated_bytes,
+    relative_difference,
+    require_agreement,
+    seconds_in_turns,
+    using_threads,
+)
+from benchmarks.model_inputs import ClipSizes, random_batch
+from benchmarks.plain_network import PlainObjectHead, gradients_by_name
 from stage2_train.model.object_head import ObjectHead
 from stage2_train.model.resnet_25d import Stage
 
@@ -27,20 +30,43 @@ LARGEST_DIFFERENCE = 1e-4
 """Of float32 results and gradients, relative to their norm."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HeadSizes:
-    """What is measured; the defaults are those of the paper's network."""
+def measure(sizes: ClipSizes, *, repeats: int, threads: int, growth: bool) -> BenchResult:
+    """Seconds and peak memory of forward and backward, ours and the plain loops'.
 
-    clips: int = 2
-    """B."""
-    frames: int = 4
-    """T."""
-    slots: int = 10
-    """K; each holds an object."""
-    config: NetworkConfig = field(
-        default_factory=lambda: NetworkConfig(num_activities=125, backbone="resnet50")
-    )
-    """Of the object head: D 2048."""
+    Raises:
+        PipelineError: if both do not give the same.
+    """
+
+    def sides(frames: int, slots: int) -> Sides:
+        case = _Case(replace(sizes, frames=frames, slots=slots))
+        product = slots * case.feats_BDThw.numel() * 4  # masks have four times the cells
+        return Sides(
+            ours={"ours": case.run_ours}, reference=case.run_plain, reference_bytes=3 * 4 * product
+        )
+
+    with using_threads(threads):
+        case = _Case(sizes)
+        difference = require_agreement(case.largest_difference(), LARGEST_DIFFERENCE)
+        ours_bytes = peak_allocated_bytes(case.run_ours)
+        plain_bytes = peak_allocated_bytes(case.run_plain)
+        ours, plain = seconds_in_turns(case.run_ours, case.run_plain, repeats=repeats)
+        details: dict[str, Any] = {
+            "memory_ratio": plain_bytes / ours_bytes,
+            "ours_peak_bytes": ours_bytes,
+            "reference_peak_bytes": plain_bytes,
+            "largest_relative_difference": difference,
+            "clips": sizes.clips,
+            "frames": sizes.frames,
+            "slots": sizes.slots,
+            "features": sizes.config.feature_width,
+            "threads": threads,
+            "repeats": repeats,
+        }
+        if growth:
+            details["growth"] = grown(
+                sides, frames=sizes.frames, slots=sizes.slots, base_seconds=plain
+            )
+    return BenchResult(name="object-head", ours=ours, reference=plain, details=details)
 
 
 class _GivenFeatures(nn.Module):
@@ -53,22 +79,26 @@ class _GivenFeatures(nn.Module):
 class _Case:
     """Both object heads in training, with the same weights, features and objects."""
 
-    def __init__(self, sizes: HeadSizes) -> None:
+    def __init__(self, sizes: ClipSizes) -> None:
         torch.manual_seed(0)
         self.ours = ObjectHead(sizes.config)
         self.ours.conv5 = cast(Stage, _GivenFeatures())
         self.plain = PlainObjectHead(self.ours)
-        batch = random_batch(
-            sizes.config, clips=sizes.clips, frames=sizes.frames, slots=sizes.slots
-        )
-        self.inputs: NetworkInputs = batch.inputs()
+        batch = random_batch(sizes)
+        self.inputs = batch.inputs()
         cells = batch.coverage_BTKhw.shape[3:]
         feats_MDhw = torch.randn(sizes.clips * sizes.frames, sizes.config.feature_width, *cells)
         self.feats_MDhw = feats_MDhw.contiguous(memory_format=torch.channels_last).requires_grad_()
         feats_BDThw = feats_MDhw.unflatten(0, (sizes.clips, sizes.frames)).transpose(1, 2)
         self.feats_BDThw = feats_BDThw.contiguous().requires_grad_()
 
-    def run(self, head: nn.Module, feats: Tensor) -> tuple[Tensor, Tensor]:
+    def run_ours(self) -> tuple[Tensor, Tensor]:
+        return self._run(self.ours, self.feats_MDhw)
+
+    def run_plain(self) -> tuple[Tensor, Tensor]:
+        return self._run(self.plain, self.feats_BDThw)
+
+    def _run(self, head: nn.Module, feats: Tensor) -> tuple[Tensor, Tensor]:
         """Forward and backward; gradients are left where torch leaves them."""
         feats.grad = None
         head.zero_grad(set_to_none=True)
@@ -77,12 +107,6 @@ class _Case:
         )
         (logits_BA.square().mean() + class_logits_BTKS.square().mean()).backward()
         return logits_BA.detach(), class_logits_BTKS.detach()
-
-    def run_ours(self) -> tuple[Tensor, Tensor]:
-        return self.run(self.ours, self.feats_MDhw)
-
-    def run_plain(self) -> tuple[Tensor, Tensor]:
-        return self.run(self.plain, self.feats_BDThw)
 
     def largest_difference(self) -> float:
         """Of both results and of every gradient."""
@@ -94,54 +118,3 @@ class _Case:
         plain_MDhw = self.feats_BDThw.grad.transpose(1, 2).flatten(0, 1)
         pairs.append((self.feats_MDhw.grad, plain_MDhw))
         return max(relative_difference(ours, plain) for ours, plain in pairs)
-
-
-def measure(sizes: HeadSizes, *, repeats: int, threads: int, growth: bool) -> BenchResult:
-    """Seconds and peak memory of forward and backward, ours and the plain loops'.
-
-    Raises:
-        PipelineError: if both do not give the same.
-    """
-    with using_threads(threads):
-        case = _Case(sizes)
-        difference = require_agreement(case.largest_difference(), LARGEST_DIFFERENCE)
-        ours_bytes = peak_allocated_bytes(case.run_ours)
-        plain_bytes = peak_allocated_bytes(case.run_plain)
-        ours, plain = seconds_in_turns(case.run_ours, case.run_plain, repeats=repeats)
-        rows = _growth(sizes, plain) if growth else None
-    return BenchResult(
-        name="object-head",
-        ratio=plain / ours,
-        ours=ours,
-        reference=plain,
-        unit="seconds",
-        details={
-            "memory_ratio": plain_bytes / ours_bytes,
-            "ours_peak_bytes": ours_bytes,
-            "reference_peak_bytes": plain_bytes,
-            "largest_relative_difference": difference,
-            "clips": sizes.clips,
-            "frames": sizes.frames,
-            "slots": sizes.slots,
-            "features": sizes.config.feature_width,
-            "threads": threads,
-            "repeats": repeats,
-            **({} if rows is None else {"growth": rows}),
-        },
-    )
-
-
-def _growth(sizes: HeadSizes, plain_seconds: float) -> list[dict[str, Any]]:
-    def make(frames: int, slots: int) -> Sides:
-        case = _Case(replace(sizes, frames=frames, slots=slots))
-        product = slots * case.feats_BDThw.numel() * 4  # masks have four times the cells
-        return Sides(
-            ours={"ours": case.run_ours},
-            reference=case.run_plain,
-            reference_bytes=3 * 4 * product,
-        )
-
-    base = (sizes.frames, sizes.slots)
-    return grown(
-        make, growth_sizes(frames=base[0], slots=base[1]), base=base, base_seconds=plain_seconds
-    )

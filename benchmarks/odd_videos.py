@@ -9,7 +9,6 @@ loop over PyAV's `container.decode`, and this project.
 import contextlib
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
@@ -22,7 +21,7 @@ from shared.errors import VideoDecodeError
 from shared.video.container import READING_OPTIONS
 from shared.video.read import frame_seconds, probe, read_frames
 
-__all__ = ["FILES", "OddVideo", "look_at", "table"]
+__all__ = ["FILES", "table"]
 
 FILES: dict[str, str] = {
     "normal/decord__flipping_a_pancake.mkv": "Matroska whose header counts no frames",
@@ -49,35 +48,15 @@ FILES: dict[str, str] = {
 """What each file is, by its place in the folder."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OddVideo:
-    """A file, and what each reader makes of it."""
-
-    what: str
-    """What the file is."""
-    opencv: str
-    """`cv2.VideoCapture`."""
-    plain: str
-    """A loop over PyAV's `container.decode`."""
-    ours: str
-    """`shared.video.read`."""
-
-    def row(self) -> str:
-        """As a row of the table."""
-        return f"| {self.what} | {self.opencv} | {self.plain} | {self.ours} |"
-
-
-def look_at(path: Path, what: str) -> OddVideo:
-    """One file, read by all."""
-    with _quiet():
-        return OddVideo(what=what, opencv=_opencv(path), plain=_plain(path), ours=_ours(path))
-
-
 def table(folder: Path) -> list[str]:
     """The rows of the table, header first."""
-    rows = [look_at(folder / name, what).row() for name, what in FILES.items()]
-    header = f"| file | OpenCV {cv2.__version__} | plain PyAV {av.__version__} | ours |"
-    return [header, "|---|---|---|---|", *rows]
+    rows = [f"| file | OpenCV {cv2.__version__} | plain PyAV {av.__version__} | ours |"]
+    rows.append("|---|---|---|---|")
+    with _quiet():
+        for name, what in FILES.items():
+            path = folder / name
+            rows.append(f"| {what} | {_opencv(path)} | {_plain(path)} | {_ours(path)} |")
+    return rows
 
 
 def _opencv(path: Path) -> str:
@@ -146,14 +125,13 @@ def _disorder(times: list[float]) -> str:
 def _quiet() -> Iterator[None]:
     """Without what the C libraries write to stderr."""
     kept = os.dup(2)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
+    with Path(os.devnull).open("wb") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
     try:
         yield
     finally:
         os.dup2(kept, 2)
         os.close(kept)
-        os.close(nowhere)
 
 
 @click.command()

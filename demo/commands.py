@@ -1,13 +1,16 @@
-"""`orn demo world`: draw the demo world; `orn demo`: draw it and take it through the whole line."""
+"""`orn demo` and its parts, from drawing the world to the comparisons of docs/results.md."""
 
 from __future__ import annotations
 
+import dataclasses
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
 import click
 
-from demo.world.options import dial_options, given_dials, parse_films
+from demo.world.dials import DETECTOR_FRAMES, USED_DIALS, WORLDS, Dials
 from shared.cli_options import (
     data_option,
     device_option,
@@ -18,14 +21,85 @@ from shared.cli_options import (
     set_option,
 )
 from shared.environment import usable_cores
-from stage2_train.ablation.options import jobs_option, seeds_option
+from stage2_train.ablation.commands import jobs_option, seeds_option
+from stage2_train.resources import resource_options
 
-WORLDS = ("demo", "demo-touch", "demo-long", "demo-places", "demo-classes")
+__all__ = [
+    "demo", "demo_detector", "demo_leaks", "demo_reverse", "demo_tables", "demo_truth", "demo_world"
+]  # fmt: skip
+
 DETECTOR_FILMS = {"train": 4000, "validation": 250}
+_DIALS = tuple(dial for dial in dataclasses.fields(Dials) if dial.metadata["flag"])
 
 
-@click.command("demo-world")
-@click.argument("dataset", type=click.Choice(["all", *WORLDS, "demo-detector"]))
+@click.command("demo")
+@click.option("--short", "size", flag_value="short", help="A few films: shows that all works.")
+@click.option("--full", "size", flag_value="full", help="Many films and long training: hours.")
+@seed_option
+@json_option
+def demo(size: str | None, seed: int, as_json: bool) -> None:
+    """Draw small films, detect their objects, train on them and say how well that went.
+
+    Everything lies below the current folder in data/, shards/, clips/ and runs/. Called again, it
+    does only what is missing.
+    """
+    from demo.run import demo_places, run_demo, summary_text
+
+    size = size or "standard"
+    summary = run_demo(size=size, seed=seed)
+    if as_json:
+        echo_json(summary)
+    else:
+        click.echo(summary_text(summary, demo_places(size, seed)))
+
+
+def _parse_films(
+    context: click.Context, option: click.Parameter, text: str | None
+) -> tuple[int, ...] | None:
+    if text is None:
+        return None
+    parts = text.split(",")
+    if len(parts) != 3 or not all(part.strip().isdecimal() for part in parts):
+        raise click.BadParameter(
+            f"wanted three numbers, TRAIN,VALIDATION,TEST, such as 1600,320,0; found {text!r}"
+        )
+    if int(parts[0]) < 1:
+        raise click.BadParameter(f"wanted at least 1 film to train on, found {text!r}")
+    return tuple(map(int, parts))
+
+
+def _dial_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """One option for each dial; the command gets the dial's value, None if it was not given."""
+    for dial in reversed(_DIALS):
+        kind = click.IntRange if isinstance(dial.default, int) else click.FloatRange
+        command = click.option(
+            dial.metadata["flag"],
+            dial.name,
+            type=kind(dial.metadata["least"], dial.metadata["largest"]),
+            help=f"{dial.metadata['help']}  [default: {dial.default}]",
+        )(command)
+    return command
+
+
+def _given_dials(dataset: str, given: dict[str, Any]) -> Dials:
+    """The dials that were given, refused where one changes nothing of the data set."""
+    turned = {name: value for name, value in given.items() if value is not None}
+    if dataset != "all":
+        used = [dial.metadata["flag"] for dial in _DIALS if dial.name in USED_DIALS[dataset]]
+        for dial in _DIALS:
+            if dial.name in turned and dial.metadata["flag"] not in used:
+                raise click.BadParameter(
+                    f"changes nothing of {dataset}, which has {', '.join(used)}",
+                    param_hint=dial.metadata["flag"],
+                )
+    dials = Dials(**turned)
+    for name in USED_DIALS if dataset == "all" else (dataset,):
+        dials.check_for(name)
+    return dials
+
+
+@click.command("world")
+@click.argument("dataset", type=click.Choice(["all", *WORLDS, DETECTOR_FRAMES]))
 @data_option
 @click.option(
     "--size",
@@ -37,17 +111,17 @@ DETECTOR_FILMS = {"train": 4000, "validation": 250}
 @click.option(
     "--films",
     metavar="TRAIN,VALIDATION,TEST",
-    callback=parse_films,
+    callback=_parse_films,
     help="How many films, in place of --size.",
 )
-@dial_options
+@_dial_options
 @seed_option
 @click.option("--workers", type=click.IntRange(1), default=None, help="Processes; default: cores.")
 def demo_world(
     dataset: str,
     data_root: Path,
     size: str,
-    films: tuple[int, int, int] | None,
+    films: tuple[int, ...] | None,
     seed: int,
     workers: int | None,
     **given: Any,
@@ -60,23 +134,25 @@ def demo_world(
     from demo.detector.frames import write_detector_frames
     from demo.world.make import SIZES, write_dataset
 
-    dials, workers = given_dials(dataset, given), workers or usable_cores()
+    dials, workers = _given_dials(dataset, given), workers or usable_cores()
     if films is not None and dataset not in WORLDS:
         raise click.BadParameter(
             f"wanted one of {', '.join(WORLDS)} as DATASET, found {dataset}", param_hint="--films"
         )
-    if dataset == "demo-detector":
+    if dataset == DETECTOR_FRAMES:
         write_detector_frames(
             data_root, films=DETECTOR_FILMS, dials=dials, seed=seed, workers=workers
         )
         return
-    for name in WORLDS if dataset == "all" else [dataset]:
-        chosen = SIZES[size] if films is None else SIZES[size].with_films(name, films)
-        drawn = write_dataset(name, data_root, size=chosen, dials=dials, seed=seed, workers=workers)
+    for name in WORLDS if dataset == "all" else (dataset,):
+        drawn = write_dataset(
+            name, data_root, films=films or SIZES[size][name], dials=dials, seed=seed,
+            workers=workers,
+        )  # fmt: skip
         click.echo(f"{data_root / name}: {f'{drawn} films drawn' if drawn else 'whole'}", err=True)
 
 
-@click.command("demo-truth")
+@click.command("truth")
 @click.argument("dataset", type=click.Choice(WORLDS))
 @data_option
 @out_option("shards/DATASET-truth")
@@ -92,7 +168,57 @@ def demo_truth(dataset: str, data_root: Path, out: Path | None) -> None:
     click.echo(f"{folder}: {f'{written} shards written' if written else 'whole'}", err=True)
 
 
-@click.command("demo-reverse")
+@click.command("detector")
+@data_option
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="File for the weights, with a record beside it in FILE.json.  "
+    "[default: DATA/demo-detector/detector.pth]",
+)
+@click.option("--iterations", type=click.IntRange(1), default=4000, show_default=True)
+@click.option(
+    "--batch", type=click.IntRange(2), default=8, show_default=True, help="Frames a step."
+)
+@click.option("--evaluate-every", type=click.IntRange(1), default=1000, show_default=True)
+@click.option("--threads", type=click.IntRange(1), help="CPU threads.  [default: torch's choice]")
+@seed_option
+@json_option
+def demo_detector(
+    data_root: Path,
+    out: Path | None,
+    iterations: int,
+    batch: int,
+    evaluate_every: int,
+    threads: int | None,
+    seed: int,
+    as_json: bool,
+) -> None:
+    """Train the small detector of the demo from random weights on DATA/demo-detector.
+
+    An interrupted training goes on where it last saved.
+    """
+    import torch
+
+    from demo.detector.training import DetectorTraining, demo_config, train_detector
+
+    if threads:
+        torch.set_num_threads(threads)
+    folder = data_root / DETECTOR_FRAMES
+    settings = DetectorTraining(
+        iterations=iterations, batch=batch, evaluate_every=evaluate_every, seed=seed
+    )
+    out = out or folder / "detector.pth"
+    record = train_detector(
+        folder, out, config=demo_config(), settings=settings, command=["orn", *sys.argv[1:]]
+    )
+    found = ", ".join(f"{key} {value:.3f}" for key, value in record["average_precision"].items())
+    click.echo(f"{out}: {iterations} steps in {record['seconds']} s, {found}", err=True)
+    if as_json:
+        echo_json(record)
+
+
+@click.command("reverse")
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option(
     "--split",
@@ -118,19 +244,16 @@ def demo_reverse(run: Path, split: str, device: str, as_json: bool) -> None:
         click.echo(reversed_text(figures))
 
 
-@click.command("demo-leaks")
+@click.command("leaks")
 @click.argument("dataset", type=click.Choice(["demo", "demo-touch", "demo-places"]))
-@data_option
 @click.option("--untrained", is_flag=True, help="Only what needs no training and no shards.")
 @seeds_option
 @click.option("--recipe", help="Name or TOML file of a recipe.  [default: by data set]")
 @set_option
 @out_option("runs/leaks-DATASET")
-@click.option("--shards", type=click.Path(path_type=Path), help="Folder of shards.")
-@click.option("--clips", type=click.Path(path_type=Path), help="Clip store.")
 @click.option("--test", is_flag=True, help="Measure on the test split in place of validation.")
 @jobs_option
-@device_option
+@resource_options(workers=0)
 @json_option
 def demo_leaks(
     dataset: str,
@@ -165,28 +288,7 @@ def demo_leaks(
         click.echo(leak_text(report))
 
 
-@click.command("demo")
-@click.option("--short", "size", flag_value="short", help="A few films: shows that all works.")
-@click.option("--full", "size", flag_value="full", help="Many films and long training: hours.")
-@seed_option
-@json_option
-def demo(size: str | None, seed: int, as_json: bool) -> None:
-    """Draw small films, detect their objects, train on them and say how well that went.
-
-    Everything lies below the current folder in data/, shards/, clips/ and runs/. Called again, it
-    does only what is missing.
-    """
-    from demo.run import demo_places, run_demo, summary_text
-
-    size = size or "standard"
-    summary = run_demo(size=size, seed=seed)
-    if as_json:
-        echo_json(summary)
-    else:
-        click.echo(summary_text(summary, demo_places(size, seed)))
-
-
-@click.command("demo-tables")
+@click.command("tables")
 @click.argument("dataset", type=click.Choice(["demo", "demo-touch", "demo-places"]))
 @click.option("--short", "size", flag_value="short", help="A few films and steps: shows it works.")
 @click.option(

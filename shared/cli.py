@@ -38,7 +38,7 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
         "demo": ("demo.commands:demo", "Run everything once on small generated videos."),
         "demo world": ("demo.commands:demo_world", "Generate the videos and labels."),
         "demo truth": ("demo.commands:demo_truth", "Write what films truly show as shards."),
-        "demo detector": ("stage1_detect.commands:demo_detector", "Train the demo's detector."),
+        "demo detector": ("demo.commands:demo_detector", "Train the demo's detector."),
         "demo leaks": ("demo.commands:demo_leaks", "Say what gives the labels away."),
         "demo tables": ("demo.commands:demo_tables", "Repeat the paper's comparisons."),
         "demo reverse": ("demo.commands:demo_reverse", "Measure a run with films backwards."),
@@ -110,10 +110,11 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
         ),
         "bench train-step": ("benchmarks.commands:train_step", "A step against plain loops."),
         "bench loader": ("benchmarks.commands:loader", "Clips a second against pickles."),
-        "bench detect": ("benchmarks.detect:bench", "Detecting against inference_detector."),
-        "bench detect-overhead": ("benchmarks.detect_overhead:bench", "All but the network."),
+        "bench detect": ("benchmarks.commands:detect", "Detecting against inference_detector."),
+        "bench detect-overhead": ("benchmarks.commands:detect_overhead", "All but the network."),
         "bench detect-memory": ("benchmarks.commands:detect_memory", "Memory of long videos."),
-        "bench shard-size": ("benchmarks.shard_size:bench", "Bytes of shards against pickles."),
+        "bench scale": ("benchmarks.commands:scale", "What starts wait for at VLOG's size."),
+        "bench shard-size": ("benchmarks.commands:shard_size", "Bytes of shards against pickles."),
     },
 }
 """Heading, words of a command, where it is (`module:attribute`, empty for a group that does nothing

@@ -5,6 +5,7 @@ The names that a command function receives: `dataset`, `data_root`, `out`, `as_j
 """
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ __all__ = [
     "device_option",
     "dry_run_option",
     "echo_json",
+    "echo_settings",
     "json_option",
     "out_option",
     "seed_option",
@@ -89,3 +91,15 @@ device_option = click.option(
 def echo_json(payload: Any) -> None:
     """Prints one JSON document on stdout; numbers that JSON does not have are refused."""
     click.echo(json.dumps(payload, indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def echo_settings(settings: Mapping[str, Any], *, as_json: bool) -> None:
+    """Prints what a job would do: one JSON object, or a line a setting for a person."""
+    if as_json:
+        echo_json(settings)
+        return
+    for name, value in settings.items():
+        if isinstance(value, list):
+            more = ", ..." if len(value) > 5 else ""
+            value = f"{len(value)} ({', '.join(map(str, value[:5]))}{more})" if value else "none"
+        click.echo(f"{name.replace('_', ' ')}: {'none' if value is None else value}")

@@ -1,8 +1,7 @@
-"""The commands of stage 1: `orn detect` and `orn demo detector`."""
+"""`orn detect`: parse, call the job, print what came out."""
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,12 +13,16 @@ from shared.cli_options import (
     device_option,
     dry_run_option,
     echo_json,
+    echo_settings,
     json_option,
     out_option,
-    seed_option,
 )
 
-__all__ = ["demo_detector", "detect"]
+__all__ = ["detect"]
+
+
+_PRECISIONS = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
+"""What each is called in plans and shards, which is still accepted, too."""
 
 
 @click.command("detect")
@@ -99,10 +102,12 @@ __all__ = ["demo_detector", "detect"]
 )
 @click.option(
     "--precision",
-    type=click.Choice(["float32", "float16", "bfloat16"]),
-    default="float32",
+    type=click.Choice([*_PRECISIONS, *_PRECISIONS.values()]),
+    callback=lambda context, option, word: _PRECISIONS.get(word, word),
+    metavar=f"[{'|'.join(_PRECISIONS)}]",
+    default="fp32",
     show_default=True,
-    help="Number format of the backbone; float16 needs a GPU.",
+    help="Number format of the backbone; fp16 needs a GPU.",
 )
 @click.option("--fresh", is_flag=True, help="Remove the job that is in the folder, start over.")
 @click.option(
@@ -132,7 +137,7 @@ def detect(
     scope = Scope(frames=frames, limit=limit, unit_frames=unit_frames)
     request = DetectRequest(scope=scope, **options)
     if dry_run:
-        echo_json(request.describe())
+        echo_settings(request.describe(), as_json=as_json)
         return 0
     summary = request.run()
     for line in report(summary):
@@ -140,53 +145,3 @@ def detect(
     if as_json:
         echo_json(summary.as_json())
     return summary.exit_code
-
-
-@click.command("demo-detector")
-@data_option
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="File for the weights, with a record beside it in FILE.json.  "
-    "[default: DATA/demo-detector/detector.pth]",
-)
-@click.option("--iterations", type=click.IntRange(1), default=4000, show_default=True)
-@click.option(
-    "--batch", type=click.IntRange(2), default=8, show_default=True, help="Frames a step."
-)
-@click.option("--evaluate-every", type=click.IntRange(1), default=1000, show_default=True)
-@click.option("--threads", type=click.IntRange(1), help="CPU threads.  [default: torch's choice]")
-@seed_option
-@json_option
-def demo_detector(
-    data_root: Path,
-    out: Path | None,
-    iterations: int,
-    batch: int,
-    evaluate_every: int,
-    threads: int | None,
-    seed: int,
-    as_json: bool,
-) -> None:
-    """Train the small detector of the demo from random weights on DATA/demo-detector.
-
-    An interrupted training goes on where it last saved.
-    """
-    import torch
-
-    from demo.detector.training import DetectorTraining, demo_config, train_detector
-
-    if threads:
-        torch.set_num_threads(threads)
-    folder = data_root / "demo-detector"
-    settings = DetectorTraining(
-        iterations=iterations, batch=batch, evaluate_every=evaluate_every, seed=seed
-    )
-    out = out or folder / "detector.pth"
-    record = train_detector(
-        folder, out, config=demo_config(), settings=settings, command=["orn", *sys.argv[1:]]
-    )
-    found = ", ".join(f"{key} {value:.3f}" for key, value in record["average_precision"].items())
-    click.echo(f"{out}: {iterations} steps in {record['seconds']} s, {found}", err=True)
-    if as_json:
-        echo_json(record)

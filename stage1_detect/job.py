@@ -7,8 +7,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
-from functools import partial
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +20,9 @@ from shared.manifests.records import Dataset
 from shared.shards.plan import PLAN_NAME, Unit, shard_path
 from shared.shards.schema import FailedVideo
 from shared.shards.shard import Shard
-from stage1_detect.detector import Detector
-from stage1_detect.engines.choice import Engine, run_on
-from stage1_detect.pipeline import UnitResult
+from stage1_detect.engines.local import run_here
+from stage1_detect.engines.work import Engine, UnitWork
+from stage1_detect.pipeline import Detector, UnitResult
 from stage1_detect.planning import SUMMARY_NAME, DetectJob, save_plan, units_to_do
 
 __all__ = ["DetectSummary", "ShortVideo", "report", "run_job"]
@@ -112,19 +111,18 @@ def run_job(
     units = units_to_do(job)
     if len(units) < len(job.units):
         logger.info("%d of %d units are there already", len(job.units) - len(units), len(job.units))
-    run = partial(
-        run_on,
-        engine,
-        units,
+    work = UnitWork(
+        units=units,
         detector=detector,
         videos={video.id: video for video in job.dataset.videos},
         folder=job.folder,
         batch=batch,
     )
+    run = run_here if engine is None else engine.run
     started = time.monotonic()
     try:
         with terminated_as_interrupted():
-            results = _watched(job, units, run)
+            results = _watched(job, work, run)
     finally:
         remove_stale_temporaries(job.folder)  # of processes that had to be killed
     summary = _summary(job, units, results, seconds=time.monotonic() - started)
@@ -198,18 +196,19 @@ def report(summary: DetectSummary) -> list[str]:
 
 
 def _watched(
-    job: DetectJob, units: tuple[Unit, ...], run: Callable[..., Iterator[UnitResult]]
+    job: DetectJob, work: UnitWork, run: Callable[[UnitWork], Iterator[UnitResult]]
 ) -> list[UnitResult]:
     """Runs the units under a progress bar."""
-    if not units:
+    if not work.units:
         return []
     results: list[UnitResult] = []
-    with progress("detect", total=job.frames_of(units), unit="frames") as bar:
-        bar.advance(0, note=f"unit 0/{len(units)}, 0 videos failed")
-        for result in run(advance=bar.advance):
+    num_units, num_failed = len(work.units), 0
+    with progress("detect", total=job.frames_of(work.units), unit="frames") as bar:
+        bar.advance(0, note=f"unit 0/{num_units}, 0 videos failed")
+        for result in run(replace(work, advance=bar.advance)):
             results.append(result)
-            failures = sum(len(one.failed) for one in results)
-            bar.advance(0, note=f"unit {len(results)}/{len(units)}, {failures} videos failed")
+            num_failed += len(result.failed)
+            bar.advance(0, note=f"unit {len(results)}/{num_units}, {num_failed} videos failed")
             for video in result.failed:
                 logger.warning("video %s failed: %s", video.id, video.reason)
     return results

@@ -15,13 +15,14 @@ from pathlib import Path
 
 from shared.errors import ConfigError
 from shared.manifests.records import Segment
-from shared.shards.plan import PLAN_NAME, Plan, TimeRange, Unit, UnitPart
+from shared.shards.plan import PLAN_NAME, Plan, Unit, UnitPart
+from shared.time_ranges import TimeRange, TimeRanges
 from shared.video.read import FrameEstimate
 
 __all__ = ["check_segments", "labelled_ranges", "pack_ranges", "range_frames"]
 
 _MILLISECONDS = 1000
-_WHOLE = TimeRange(start_seconds=None, stop_seconds=None)
+_WHOLE = TimeRange()
 
 
 def labelled_ranges(segments: Iterable[Segment], rate: float) -> tuple[TimeRange, ...]:
@@ -31,25 +32,16 @@ def labelled_ranges(segments: Iterable[Segment], rate: float) -> tuple[TimeRange
         segments: rows of the label table, of any split.
         rate: the video's frames a second.
     """
-    widened = sorted(
-        (
-            -math.inf if s.start_seconds is None else _floor(s.start_seconds - 1 / rate),
-            math.inf if s.stop_seconds is None else _ceil(s.stop_seconds + 1 / rate),
+    widened = TimeRanges.of(
+        TimeRange(
+            None if s.start_seconds is None else _floor(s.start_seconds - 1 / rate),
+            None if s.stop_seconds is None else _ceil(s.stop_seconds + 1 / rate),
         )
         for s in segments
     )
-    joined: list[tuple[float, float]] = []
-    for start, stop in widened:
-        if joined and start <= joined[-1][1]:
-            joined[-1] = (joined[-1][0], max(joined[-1][1], stop))
-        else:
-            joined.append((start, stop))
     return tuple(
-        TimeRange(
-            start_seconds=None if start <= 0 else start,
-            stop_seconds=None if stop == math.inf else stop,
-        )
-        for start, stop in joined
+        TimeRange(None if each.start <= 0 else each.start_seconds, each.stop_seconds)
+        for each in widened.ranges
     )
 
 
@@ -113,15 +105,8 @@ def check_segments(plan: Plan, segments: Iterable[Segment], folder: Path) -> Non
 
 
 def _covers(ranges: Iterable[TimeRange], segment: Segment) -> bool:
-    """Whether a segment lies in the ranges, of which pieces of one may follow each other."""
-    reached = -math.inf if segment.start_seconds is None else max(0.0, segment.start_seconds)
-    wanted = math.inf if segment.stop_seconds is None else segment.stop_seconds
-    for each in ranges:
-        start = -math.inf if each.start_seconds is None else each.start_seconds
-        stop = math.inf if each.stop_seconds is None else each.stop_seconds
-        if start <= reached < stop:
-            reached = stop
-    return reached >= wanted
+    start = None if segment.start_seconds is None else max(0.0, segment.start_seconds)
+    return TimeRanges.of(ranges).covers(TimeRange(start, segment.stop_seconds))
 
 
 def _pieces(limits: TimeRange, estimate: FrameEstimate, unit_frames: int) -> list[TimeRange]:

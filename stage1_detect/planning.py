@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from shared.errors import ConfigError, DataRootError, VideoDecodeError
-from shared.jobs.progress import progress
+from shared.errors import ConfigError, DataRootError
 from shared.manifests.records import Dataset, Segment, Video
 from shared.shards.plan import (
     PLAN_NAME,
@@ -21,19 +20,24 @@ from shared.shards.plan import (
     UnitPart,
     plan_of_shards,
     plan_units,
+    shard_path,
     units_without_shard,
 )
 from shared.shards.schema import DetectorEntry
-from shared.video.read import FrameEstimate, estimate
+from shared.shards.shard import Shard
+from shared.video.read import FrameEstimate
+from stage1_detect.headers import UNREADABLE, read_headers, remember_headers
 from stage1_detect.labelled import check_segments, labelled_ranges, pack_ranges, range_frames
 
 __all__ = [
+    "DetectJob",
     "IMPORT_SUMMARY_NAME",
     "SUMMARY_NAME",
-    "DetectJob",
     "Scope",
     "check_videos",
     "clear_folder",
+    "failed_units",
+    "forget_failed",
     "plan_job",
     "save_plan",
     "units_to_do",
@@ -46,8 +50,6 @@ SUMMARY_NAME = "detect.json"
 IMPORT_SUMMARY_NAME = "import.json"
 """What `orn import-masks` leaves instead."""
 _NAMED_AT_MOST = 5
-_UNREADABLE = FrameEstimate(frames=0, rate=25.0)
-"""Of a video that cannot be opened or is gone: its unit will find out and record it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,7 +166,7 @@ def plan_job(
             "there; leave --frames labelled out"
         )
     known = set(plan.video_ids)
-    estimates = _estimates([video for video in videos if video.id not in known])
+    estimates = read_headers([video for video in videos if video.id not in known], folder)
     plan = replace(plan, units=(*units, *_new_units(dataset, estimates, scope, first=len(units))))
     asked = {video.id for video in videos}
     if scope.limit is None:
@@ -181,18 +183,43 @@ def plan_job(
 
 
 def save_plan(job: DetectJob) -> None:
-    """Writes the plan into the folder, unless it is there already.
+    """Writes the plan into the folder, unless it is there already, and what headers say beside it.
 
     Raises:
         PipelineError: if the disk refuses.
     """
     if Plan.load(job.folder) != job.plan:
         job.plan.save(job.folder)
+    remember_headers(job.dataset.videos, job.estimates, job.folder)
 
 
 def units_to_do(job: DetectJob) -> tuple[Unit, ...]:
     """The units that are asked for and whose shard is not in the folder."""
     return units_without_shard(job.units, job.folder)
+
+
+def failed_units(job: DetectJob) -> tuple[Unit, ...]:
+    """The units that are asked for and whose shard records a failed video.
+
+    Raises:
+        ShardFormatError: if a shard cannot be read.
+    """
+    paths = {unit: shard_path(job.folder, unit.index) for unit in job.units}
+    return tuple(unit for unit, path in paths.items() if path.exists() and Shard(path).failed)
+
+
+def forget_failed(job: DetectJob) -> DetectJob:
+    """Removes the shards of `failed_units`, so that these units are still to do.
+
+    Raises:
+        ShardFormatError: if a shard cannot be read; then none is removed.
+    """
+    units = failed_units(job)
+    job = with_estimates(job, units)
+    logger.info("%d units with failed videos are done again", len(units))
+    for unit in units:
+        shard_path(job.folder, unit.index).unlink(missing_ok=True)
+    return job
 
 
 def clear_folder(folder: Path) -> None:
@@ -246,24 +273,9 @@ def with_estimates(job: DetectJob, units: Iterable[Unit]) -> DetectJob:
             job.dataset.root,
             _examples("such as", gone),
         )
-    more = _estimates([videos[each] for each in videos if each in wanted])
-    without = dict.fromkeys(gone, _UNREADABLE)
+    more = read_headers([videos[each] for each in videos if each in wanted], job.folder)
+    without = dict.fromkeys(gone, UNREADABLE)
     return replace(job, estimates={**job.estimates, **without, **more})
-
-
-def _estimates(videos: Sequence[Video]) -> dict[str, FrameEstimate]:
-    """Length of each video, 0 frames where it cannot be told."""
-    estimates: dict[str, FrameEstimate] = {}
-    if not videos:
-        return estimates
-    with progress("look at headers", total=len(videos), unit="videos") as bar:
-        for video in videos:
-            try:
-                estimates[video.id] = estimate(video.path, rate=video.rate)
-            except VideoDecodeError:
-                estimates[video.id] = _UNREADABLE
-            bar.advance()
-    return estimates
 
 
 def _segments_by_video(dataset: Dataset) -> dict[str, list[Segment]]:
@@ -274,10 +286,10 @@ def _segments_by_video(dataset: Dataset) -> dict[str, list[Segment]]:
 
 
 def _part_frames(part: UnitPart, estimates: Mapping[str, FrameEstimate]) -> float:
-    estimate_ = estimates[part.video_id]
+    estimate = estimates[part.video_id]
     if part.ranges:
-        return sum(range_frames(each, estimate_) for each in part.ranges)
-    stop = part.stop or estimate_.frames or part.start + UNKNOWN_FRAMES
+        return sum(range_frames(each, estimate) for each in part.ranges)
+    stop = part.stop or estimate.frames or part.start + UNKNOWN_FRAMES
     return max(0, stop - part.start)
 
 

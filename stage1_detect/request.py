@@ -1,27 +1,101 @@
-"""What the command line asks of detect, and how it is carried out."""
+"""What the command line asks of detect: what it would do, and doing it."""
 
 from __future__ import annotations
 
+import contextlib
+import filecmp
+from collections.abc import Callable, Iterable
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from shared.devices import devices_of_workers
+from shared.errors import ConfigError, DetectorError, ShardFormatError
+from shared.jobs.lock import locked
 from shared.manifests.load import load_dataset, shipped_detectors
-from shared.manifests.records import Dataset
-from stage1_detect.detector_choice import DetectorFiles, choose_files
-from stage1_detect.folder_lock import folder_locked
+from shared.manifests.records import Dataset, DetectorChoice
+from shared.shards.plan import PLAN_NAME, shard_path
+from shared.shards.shard import Shard
+from stage1_detect.engines.local import LocalEngine
+from stage1_detect.engines.ray import RayEngine
 from stage1_detect.job import DetectSummary, run_job
-from stage1_detect.planning import Scope, check_videos, clear_folder, plan_job, with_estimates
-from stage1_detect.retrying import failed_units, forget_failed
+from stage1_detect.planning import (
+    DetectJob,
+    Scope,
+    check_videos,
+    clear_folder,
+    failed_units,
+    forget_failed,
+    plan_job,
+    units_to_do,
+    with_estimates,
+)
 
 if TYPE_CHECKING:
-    from stage1_detect.detector import Detector
-    from stage1_detect.engines.choice import Engine
-    from stage1_detect.mmdet.precision import Precision
+    from stage1_detect.engines.work import Engine
+    from stage1_detect.mmdet.model import Precision
+    from stage1_detect.pipeline import Detector
 
-__all__ = ["DetectRequest"]
+__all__ = ["DEFAULT_CONFIG", "DetectRequest", "DetectorFiles", "choose_files"]
+
+DEFAULT_CONFIG = "mask-rcnn_r50_fpn_ms-poly-3x_coco"
+"""MMDetection's Mask R-CNN, ResNet-50 with feature pyramid, the long schedule."""
+_MEASURED_SHARDS = 20
+_USUAL_BYTES = 700.0
+"""Measured on the short demo-long world: 504 frames with 2970 detections take 341,854 bytes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DetectorFiles:
+    """What the detector is loaded from."""
+
+    config: str
+    """A file, or a name of MMDetection's model zoo."""
+    checkpoint: Path | None
+    """File of weights; None where nobody named one."""
+
+    def absolute(self) -> DetectorFiles:
+        """The same files for a process with another working directory."""
+        is_file = self.config.endswith(".py")
+        return DetectorFiles(
+            config=str(Path(self.config).absolute()) if is_file else self.config,
+            checkpoint=self.checkpoint and self.checkpoint.absolute(),
+        )
+
+
+def choose_files(
+    own: DetectorChoice,
+    *,
+    config: str | None,
+    checkpoint: Path | None,
+    shipped: Iterable[DetectorChoice] = (),
+) -> DetectorFiles:
+    """What the user asked for, else what the data set asks for, else the default.
+
+    A data set's weights belong to its configuration: they are not used with another one. Weights
+    that come with the project bring their configuration along, for any data set.
+
+    Args:
+        own: the choice of the data set's manifest.
+        config: the user's choice of a configuration.
+        checkpoint: the user's choice of weights.
+        shipped: configurations and weights that come with the project.
+    """
+    if config is None and own.config is not None:
+        config, checkpoint = own.config, checkpoint or own.checkpoint
+    elif config is None:
+        same = (str(each.config) for each in shipped if _same_file(checkpoint, each.checkpoint))
+        config = next(same, DEFAULT_CONFIG)
+    return DetectorFiles(config=config, checkpoint=checkpoint)
+
+
+def _same_file(path: Path | None, other: Path | None) -> bool:
+    """Whether both exist and hold the same bytes."""
+    if path is None or other is None or not (path.is_file() and other.is_file()):
+        return False
+    return filecmp.cmp(path, other, shallow=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,20 +125,34 @@ class DetectRequest:
         Raises:
             PipelineError: as `run` before it detects.
         """
-        from stage1_detect.dry_run import describe_job
-
         data = self._load()
         job = plan_job(
             data, entry=None, folder=self._folder(data), scope=self.scope, fresh=self.fresh
         )
         again = failed_units(job) if self.retry_failed and not self.fresh else ()
-        return describe_job(
-            with_estimates(job, again),
-            self._files(data),
-            score_threshold=self.score_threshold,
-            fresh=self.fresh,
-            again=again,
-        )
+        job = with_estimates(job, again)
+        units = job.units if self.fresh else (*units_to_do(job), *again)
+        frames = job.frames_of(units)
+        frame_bytes, measured = _frame_bytes(job)
+        files = self._files(data)
+        return {
+            "dataset": data.name,
+            "out": str(job.folder),
+            "config": files.config,
+            "checkpoint": None if files.checkpoint is None else str(files.checkpoint),
+            "score_threshold": self.score_threshold,
+            "frames": job.plan.frames,
+            "unit_frames": job.plan.unit_frames,
+            "videos": len({part.video_id for unit in job.units for part in unit.parts}),
+            "missing": len(data.missing),
+            "unlabelled": job.unlabelled,
+            "units": len(job.units),
+            "shards_there": len(job.units) - len(units),
+            "frames_to_do": frames,
+            "unreadable_videos": sum(each.frames == 0 for each in job.estimates.values()),
+            "expected_bytes": round(frames * frame_bytes),
+            "expected_bytes_is": f"an estimate: {frame_bytes:.0f} bytes a frame, {measured}",
+        }
 
     def run(self) -> DetectSummary:
         """Detects what is asked for and not there yet.
@@ -72,16 +160,13 @@ class DetectRequest:
         Raises:
             PipelineError: if the data set, the detector or the folder is not as it should be.
         """
-        from stage1_detect.engines.choice import device_type, joined_engine
-
         data = self._load()
         engine, detector = self._engine_and_detector(data)
         folder = self._folder(data)
         settings: dict[str, Any] = {"batch": self.batch, "threads": self.threads}
-        device = device_type(engine)
-        if device is not None:
-            settings["device"] = device
-        with folder_locked(folder):
+        if engine.device_type is not None:
+            settings["device"] = engine.device_type
+        with locked(folder / PLAN_NAME, job="orn detect or orn import-masks"):
             job = plan_job(
                 data,
                 entry=detector.entry,
@@ -92,7 +177,7 @@ class DetectRequest:
             )
             # Nothing is removed before it is known that the job can start.
             removes = self.fresh or self.retry_failed
-            with joined_engine(engine) if removes else nullcontext():
+            with engine.joined() if removes else nullcontext():
                 if self.fresh:
                     clear_folder(folder)
                 elif self.retry_failed:
@@ -100,7 +185,6 @@ class DetectRequest:
                 return run_job(job, detector=detector, batch=self.batch, engine=engine)
 
     def _engine_and_detector(self, data: Dataset) -> tuple[Engine, Detector]:
-        from stage1_detect.engines.choice import choose_engine, driver_device
         from stage1_detect.mmdet.detector import load_detector
 
         files = self._files(data)
@@ -114,15 +198,24 @@ class DetectRequest:
             precision=self.precision,
             threads=self.threads,
         )
-        engine = choose_engine(
-            self.engine,
-            load=load,
-            device=self.device,
-            workers=self.workers,
-            address=self.address,
-        )
-        device = driver_device(engine)
+        engine = self._engine(load)
+        device = engine.driver_device
         return engine, load(device or "cpu", detects=device is not None)
+
+    def _engine(self, load: Callable[[str], Detector]) -> Engine:
+        if self.engine == "ray":
+            if self.device not in ("auto", "cpu", "cuda"):
+                raise ConfigError(
+                    f"--engine ray: wanted --device auto, cpu or cuda, found {self.device!r}; Ray "
+                    "chooses the GPU of each actor"
+                )
+            return RayEngine(
+                load=load, device=self.device, workers=self.workers, address=self.address
+            )
+        if self.address is not None:
+            raise ConfigError(f"--address {self.address}: only --engine ray has one")
+        devices = devices_of_workers(self.device, self.workers, error=DetectorError)
+        return LocalEngine(load=load, devices=devices)
 
     def _load(self) -> Dataset:
         data = load_dataset(self.dataset, self.data_root, labels=False)
@@ -139,3 +232,17 @@ class DetectRequest:
 
     def _folder(self, data: Dataset) -> Path:
         return self.out or Path("shards") / data.name
+
+
+def _frame_bytes(job: DetectJob) -> tuple[float, str]:
+    """How many bytes of a shard a frame takes, and where that was measured: in some shards of the
+    folder, if there are any with frames."""
+    paths = [shard_path(job.folder, unit.index) for unit in job.units]
+    num_bytes = num_frames = 0
+    for path in [path for path in paths if path.exists()][:_MEASURED_SHARDS]:
+        with contextlib.suppress(ShardFormatError):
+            num_frames += Shard(path).num_frames
+            num_bytes += path.stat().st_size
+    if not num_frames:
+        return _USUAL_BYTES, "as on the demo's films with 6 objects a frame; other footage differs"
+    return num_bytes / num_frames, "as in the shards that are there"

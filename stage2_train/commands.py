@@ -1,4 +1,4 @@
-"""`orn train` and `orn eval`: parse, call the job, print what came out."""
+"""`orn train` and `orn eval`: parse, call one function, print what came out."""
 
 import os
 from pathlib import Path
@@ -6,76 +6,56 @@ from typing import Any
 
 import click
 
-from shared.cli_options import (
-    LARGEST_SEED,
-    data_option,
-    dataset_argument,
-    device_option,
-    dry_run_option,
-    echo_json,
-    json_option,
-    set_option,
-)
-from shared.environment import usable_cores
+from shared.cli_options import LARGEST_SEED, dry_run_option, echo_json, json_option, set_option
+from shared.errors import ConfigError
+from stage2_train.resources import Resources, resource_options
 from stage2_train.systems_commands import system_option
 
 __all__ = ["evaluate", "train"]
 
 _path = click.Path(path_type=Path)
-_workers_option = click.option(
-    "--workers",
-    type=click.IntRange(0),
-    default=min(4, usable_cores() - 1),
-    show_default=True,
-    help="Processes that make batches.",
-)
-_partial_option = click.option(
-    "--partial", is_flag=True, help="Leave out segments whose video is not there."
-)
-_no_clip_store_option = click.option(
-    "--no-clip-store", is_flag=True, help="Decode every clip from its video, which is slow."
-)
-_shards_option = click.option("--shards", type=_path, help="Folder of shards.")
+_DEFAULT_DATASET = "demo"
 
 
 @click.command()
-@dataset_argument
-@data_option
+@click.argument("dataset", default=_DEFAULT_DATASET)
 @click.option("--recipe", help="Name or TOML file of a recipe.  [default: by data set]")
 @system_option
 @set_option
 @click.option("--run", type=_path, help="Run folder.  [default: runs/DATASET-RECIPE-SYSTEM-seedN]")
-@_shards_option
-@click.option("--clips", type=_path, help="Clip store.  [default: clips/DATASET.h5]")
-@_no_clip_store_option
 @click.option("--weights", type=_path, help="Weights of a torchvision network to start from.")
 @click.option("--seed", type=click.IntRange(0, LARGEST_SEED), help="In place of the recipe's.")
 @click.option("--max-steps", type=click.IntRange(1), help="Stop when so many steps are done.")
-@_workers_option
-@_partial_option
-@device_option
+@click.option(
+    "--prepare", is_flag=True, help="Run `orn detect` and `orn clips` first if they were not."
+)
+@resource_options()
 @dry_run_option
 @json_option
 def train(dataset: str, dry_run: bool, as_json: bool, **options: Any) -> None:
-    """Train the network on DATASET's clips and shards, or go on with a training.
+    """Train the network on the clips and shards of DATASET (demo), or go on with a training.
 
     A run folder holds one training: calling this again goes on where it was left, and does nothing
     when it is finished.
     """
-    from stage2_train.training import job
+    from stage2_train.training.train import TrainRequest, describe_training
+    from stage2_train.training.train import train as run
 
-    request = job.TrainRequest(manifest=dataset, **options)
-    result = job.describe_training(request) if dry_run else job.train(request)
-    if not _speaks():
-        return
-    if as_json:
-        echo_json(result)
-    else:
-        click.echo("\n".join(f"{name}: {value}" for name, value in result.items()))
+    request = TrainRequest(manifest=dataset, **options)
+    result = describe_training(request) if dry_run else run(request)
+    if dry_run and not as_json:
+        steps = ", ".join(f"{number} of {phase}" for phase, number in result.pop("steps").items())
+        result = {**result, "steps": steps, "recipe": f"\n\n{result.pop('recipe')}"}
+    _say(result, "\n".join(f"{name}: {value}" for name, value in result.items()), as_json=as_json)
 
 
 @click.command("eval")
-@click.argument("run", type=_path)
+@click.argument("run", type=_path, required=False)
+@click.option(
+    "--dataset",
+    help=f"Without RUN: of the runs in runs/, take the newest on this data set.  [default: "
+    f"{_DEFAULT_DATASET}]",
+)
 @click.option(
     "--split",
     type=click.Choice(["train", "validation", "test"]),
@@ -84,8 +64,7 @@ def train(dataset: str, dry_run: bool, as_json: bool, **options: Any) -> None:
     help="What to measure.",
 )
 @click.option(
-    "--clips",
-    "num_clips",
+    "--num-clips",
     type=click.IntRange(1),
     default=1,
     show_default=True,
@@ -102,39 +81,55 @@ def train(dataset: str, dry_run: bool, as_json: bool, **options: Any) -> None:
     help="Keeps results beside others of the split, in eval-SPLIT-NAME.json; has to be given with "
     "shards that are not the run's.",
 )
-@click.option("--data", "data_root", type=_path, help="Data root.  [default: the run's]")
-@_shards_option
-@click.option("--clip-store", "clips", type=_path, help="Clip store.  [default: the run's]")
-@_no_clip_store_option
-@_workers_option
-@_partial_option
-@device_option
+@resource_options(of_run=True)
 @json_option
 def evaluate(
-    split: str,
-    num_clips: int,
-    frame_order: Any,
-    label: str | None,
-    workers: int,
-    as_json: bool,
-    **options: Any,
+    run: Path | None, dataset: str | None, resources: Resources, as_json: bool, **options: Any
 ) -> None:
-    """Measure the training in the folder RUN on one split."""
+    """Measure the training in the folder RUN on one split; without RUN, the newest training."""
+    run = _chosen_run(run, dataset)
     from stage2_train.evaluation import evaluate as evaluation
-    from stage2_train.evaluation import job
 
-    wanted = evaluation.EvaluationRequest(
-        split=split, num_clips=num_clips, frame_order=frame_order, label=label, workers=workers
-    )
-    report = job.evaluate(job.EvalRequest(evaluation=wanted, **options))
-    if not _speaks():
+    request = evaluation.EvalRequest(run=run, resources=resources, **options)
+    report = evaluation.evaluate(request)
+    _say(report, evaluation.report_text(report), as_json=as_json)
+
+
+def _chosen_run(run: Path | None, dataset: str | None) -> Path:
+    """The run that is given, or the newest one on a data set, which is told on stderr."""
+    from shared.manifests.load import load_manifest
+    from stage2_train.runs.run_folder import dataset_of, newest_run
+
+    if run is not None and dataset is None:
+        return run
+    dataset = dataset or _DEFAULT_DATASET
+    name = load_manifest(dataset).name
+    if run is None:
+        run = newest_run(name)
+        if run is None:
+            raise ConfigError(
+                f"runs: wanted a run on {name} with a checkpoint, found none; type `orn train "
+                f"{dataset}` first, or `orn eval RUN` for one that lies elsewhere"
+            )
+        if _is_first_process():
+            click.echo(f"{run}: the newest run on {name}", err=True)
+    elif dataset_of(run) not in (name, None):
+        raise ConfigError(
+            f"{run}: wanted a run on {name}, found one on {dataset_of(run)}; leave out RUN or "
+            "--dataset"
+        )
+    return run
+
+
+def _say(result: dict[str, Any], text: str, *, as_json: bool) -> None:
+    if not _is_first_process():
         return
     if as_json:
-        echo_json(report)
+        echo_json(result)
     else:
-        click.echo(evaluation.report_text(report))
+        click.echo(text)
 
 
-def _speaks() -> bool:
+def _is_first_process() -> bool:
     """Whether this process is the one of several (torchrun's RANK) that prints results."""
     return os.environ.get("RANK", "0") == "0"

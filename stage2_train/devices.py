@@ -1,7 +1,6 @@
 """Where a network computes and how precisely: one accelerator for this process."""
 
 import os
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Literal
@@ -10,7 +9,7 @@ import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 
-from shared.errors import ConfigError
+from shared.devices import choose_device
 from shared.jobs.progress import Bar, progress
 
 __all__ = ["build_accelerator", "main_progress"]
@@ -45,12 +44,7 @@ def build_accelerator(precision: Literal["fp32", "bf16"], device: str = "auto") 
     Raises:
         ConfigError: if there is no such device.
     """
-    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", device):
-        raise ConfigError(f"device: wanted auto, cpu, cuda or cuda:N, found {device!r}")
-    if device.startswith("cuda"):
-        found = torch.cuda.device_count()
-        if int(device.partition(":")[2] or 0) >= found:
-            raise ConfigError(f"device {device}: this machine has {found} CUDA devices")
+    choose_device(device)
     if not torch.distributed.is_initialized():
         # Accelerate keeps one state a process; a second job in it may want another one.
         AcceleratorState._reset_state(reset_partial_state=True)

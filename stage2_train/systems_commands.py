@@ -1,12 +1,28 @@
 """`orn systems` and `orn model`: what can be trained, and what it is made of."""
 
+from __future__ import annotations
+
+from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from shared.cli_options import echo_json, json_option, set_option
+from shared.text_table import columns, facts
+
+if TYPE_CHECKING:
+    from stage2_train.systems import System
+    from stage2_train.training.recipe import Recipe
 
 __all__ = ["export", "summary", "system_option", "systems"]
+
+_SIZES = "ablation_resnet18"
+"""The recipe whose sizes parameters are counted at: that of Tables 2 and 5."""
+_NUM_ACTIVITIES = {1: 30, 2: 125, 3: 174, 4: 125, 5: 174}
+"""A by table: of VLOG in 1, of EPIC in 2 and 4, of Something-Something (v2) in 3 and 5."""
+_DEFAULT_FRAMES = 8
+"""T of `orn model summary` where the recipe leaves it to the data set."""
 
 system_option = click.option(
     "--system",
@@ -24,13 +40,13 @@ def systems(table: int | None, as_json: bool) -> None:
 
     Parameters are counted at the sizes of the recipe ablation_resnet18.
     """
-    from stage2_train import systems_report
+    from stage2_train.systems import SYSTEMS
 
-    described = systems_report.describe_systems(table)
+    described = [_describe(system) for system in SYSTEMS if table in (None, *system.tables)]
     if as_json:
         echo_json({"systems": described})
     else:
-        click.echo(systems_report.systems_text(described, table))
+        click.echo(_systems_text(described, table))
 
 
 @click.command()
@@ -56,7 +72,6 @@ def summary(
 
     Without data.clip_frames in the recipe, a clip has 8 frames.
     """
-    from stage2_train import systems_report
     from stage2_train.training.recipe import load_recipe
 
     loaded = load_recipe(
@@ -64,13 +79,13 @@ def summary(
         num_activities=num_activities,
         overrides=overrides,
         system=system,
-        clip_frames=systems_report.DEFAULT_FRAMES,
+        clip_frames=_DEFAULT_FRAMES,
     )
-    described = systems_report.summarise_model(loaded)
+    described = _summarise(loaded)
     if as_json:
         echo_json(described)
     else:
-        click.echo(systems_report.summary_text(described))
+        click.echo(_summary_text(described))
 
 
 @click.command()
@@ -84,3 +99,96 @@ def export(run: Path, out: Path) -> None:
     from stage2_train.runs.export_weights import export_weights
 
     click.echo(f"{out}: {export_weights(run, out)} tensors", err=True)
+
+
+def _describe(system: System) -> dict[str, Any]:
+    """A system as JSON has it."""
+    from stage2_train.model.summary import count_parameters
+    from stage2_train.training.recipe import load_recipe
+
+    num_activities = _NUM_ACTIVITIES[system.table]
+    recipe = load_recipe(_SIZES, num_activities=num_activities, system=system.name)
+    return {
+        "name": system.name,
+        "title": system.title,
+        "table": system.table,
+        "row": system.row,
+        "tables": list(system.tables),
+        "heads": recipe.model.heads,
+        "architecture": recipe.model.architecture,
+        "parameters": count_parameters(recipe.model),
+        "num_activities": num_activities,
+        "settings": system.settings,
+        "paper": [
+            {
+                "table": figure.table,
+                "row": figure.row,
+                "dataset": figure.dataset,
+                "metric": "map" if figure.dataset == "vlog" else "top1",
+                "percent": float(figure.printed),
+                "printed": figure.printed,
+            }
+            for figure in system.figures
+        ],
+    }
+
+
+def _systems_text(systems: list[dict[str, Any]], table: int | None) -> str:
+    """One line a system; figures are those of `table`, or of the table that introduces it."""
+    papers = ("epic", "vlog", "something")
+    rows = [("system", "table", "row", "heads", "parameters", *papers, "")]
+    for system in systems:
+        number = system["table"] if table is None else table
+        figures = {row["dataset"]: row for row in system["paper"] if row["table"] == number}
+        row = next(iter(figures.values()), system)["row"]
+        printed = (figures[name]["printed"] if name in figures else "-" for name in papers)
+        parameters = f"{system['parameters']:,}"
+        rows.append(
+            (system["name"], str(number), str(row), system["heads"], parameters, *printed,
+             system["title"])
+        )  # fmt: skip
+    return columns(rows)
+
+
+def _summarise(recipe: Recipe) -> dict[str, Any]:
+    """The network of a recipe, layer by layer, for one clip as the recipe makes it."""
+    from stage2_train.model.summary import summarise_network
+
+    num_frames = recipe.model.num_frames or recipe.data.clip_frames or _DEFAULT_FRAMES
+    num_slots = recipe.data.max_objects + recipe.model.background_object
+    found = summarise_network(
+        recipe.model,
+        crop=recipe.data.crop,
+        feature_cells=recipe.feature_cells,
+        num_frames=num_frames,
+        num_slots=num_slots,
+    )
+    return {
+        "architecture": recipe.model.architecture,
+        "heads": recipe.model.heads,
+        "clip": [num_frames, 3, *recipe.data.crop],
+        "objects": num_slots,
+        "num_activities": recipe.model.num_activities,
+        "parameters": found.parameters,
+        "multiply_adds": found.multiply_adds,
+        "layers": [asdict(layer) for layer in found.layers],
+    }
+
+
+def _summary_text(summary: dict[str, Any]) -> str:
+    """A line a layer, then what is counted."""
+    rows = [("layer", "kind", "output", "parameters", "multiply-adds")]
+    for layer in summary["layers"]:
+        output = " x ".join(str(length) for length in layer["output"])
+        counts = f"{layer['parameters']:,}", f"{layer['multiply_adds']:,}"
+        rows.append((layer["name"], layer["kind"], output, *counts))
+    frames, _, height, width = summary["clip"]
+    work = sum(layer["multiply_adds"] for layer in summary["layers"])
+    counted = [
+        ("clip", f"{frames} frames of {height} x {width}, {summary['objects']} objects in each"),
+        ("parameters", f"{summary['parameters']:,}"),
+        ("multiply-adds", f"{summary['multiply_adds']:,}"),
+        ("", f"{summary['multiply_adds'] - work:,} of them in no layer"),
+        ("counted", "matrix products and convolutions of one clip in evaluation"),
+    ]
+    return f"{columns(rows)}\n\n{facts(counted)}"

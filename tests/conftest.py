@@ -1,7 +1,9 @@
-"""What all tests share: the repository root on the path, and where real sample files lie."""
+"""What all tests share: one thread each, signal handlers put back, and where real files lie."""
 
 import os
+import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,12 +11,48 @@ from hypothesis import settings
 
 ROOT = Path(__file__).resolve().parents[1]
 
+SLOW_SECONDS = 800
+"""Longest time of a slow test; that of the others is in setup.cfg."""
+
 if str(ROOT) not in sys.path:  # so that tests find `tests.reference`
     sys.path.insert(0, str(ROOT))
+
+# Before torch is imported, here and in every process that a test starts: tests run beside each
+# other, their tensors are small, and in one thread they compute the same on every machine.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # The same examples in every run, and no limit on the time of one: the machine may be busy.
 settings.register_profile("project", deadline=None, derandomize=True, max_examples=60)
 settings.load_profile("project")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Processes that `-n auto` starts: one a core that we may use, and at most four."""
+    from shared.environment import usable_cores
+
+    return min(usable_cores(), 4)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Slow tests may take longer, such as those that train many networks."""
+    for item in items:
+        if item.get_closest_marker("slow") and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(SLOW_SECONDS))
+
+
+@pytest.fixture(autouse=True)
+def _nothing_left_behind() -> Iterator[None]:
+    """Puts back the signal handlers and torch's number of threads, also after a test that fails."""
+    handlers = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
+    torch = sys.modules.get("torch")
+    threads = torch and torch.get_num_threads()
+    yield
+    for each, handler in handlers.items():
+        if signal.getsignal(each) is not handler:
+            signal.signal(each, handler)
+    if torch and torch.get_num_threads() != threads:
+        torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="session")

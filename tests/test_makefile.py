@@ -55,7 +55,12 @@ def test_make_alone_prints_help() -> None:
         (("eval", "RUN=runs/x", "DATA=/d"), ".venv/bin/orn eval runs/x --data /d"),
         (("inspect", "SHARD=s.zip"), ".venv/bin/orn inspect s.zip"),
         (("verify", "SHARD=shards/vlog"), ".venv/bin/orn verify shards/vlog"),
-        (("test", "ARGS=-k shards"), ".venv/bin/python -m pytest -k shards"),
+        (
+            ("test", "ARGS=-k shards"),
+            '.venv/bin/python -m pytest -n auto --dist worksteal -m "not slow and not ray" '
+            "-k shards",
+        ),
+        (("test-all",), ".venv/bin/python -m pytest -n auto --dist worksteal"),
         (
             ("lint",),
             ".venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy",

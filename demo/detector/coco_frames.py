@@ -63,7 +63,7 @@ def load_coco_frames(folder: Path, part: str) -> CocoFrames:
         content = json.loads(path.read_text())
     except FileNotFoundError as err:
         raise DataRootError(
-            f"{path}: there is no such file; `orn demo world demo-detector` draws the films"
+            f"{path}: there is no such file; `orn demo world demo-detector` draws it"
         ) from err
     objects: dict[int, list[dict[str, Any]]] = {image["id"]: [] for image in content["images"]}
     for annotation in content["annotations"]:

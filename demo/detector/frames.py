@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import io
 import json
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 from PIL import Image
 
-from demo.world.dials import HEIGHT, WIDTH, Dials, coco_categories
-from demo.world.films import frame_annotations
-from demo.world.make import film_rng
+from demo.world.dials import DETECTOR_FRAMES, HEIGHT, WIDTH, Dials, coco_categories
+from demo.world.films import Annotation, frame_annotations
+from demo.world.make import film_rng, in_processes
 from demo.world.render import render
 from demo.world.scene import PlannedActivity, plan_scene, random_activity
 from demo.world.touch import plan_touch_scene
@@ -23,32 +22,38 @@ from shared.jobs.progress import progress
 _FRAMES_A_FILM = 2
 
 
+class _Film(NamedTuple):
+    folder: Path
+    part: str
+    number: int
+    dials: Dials
+    seed: int
+
+
 def write_detector_frames(
     root: Path, *, films: dict[str, int], dials: Dials, seed: int, workers: int
 ) -> None:
-    """Write `root/demo-detector/frames/*.jpg` and a COCO instances file for each part.
+    """Writes `root/demo-detector/frames/*.jpg` and a COCO instances file for each part.
 
     Args:
         films: Number of films by part ("train", "validation"); two frames of each are kept.
     """
-    folder = root / "demo-detector"
+    folder = root / DETECTOR_FRAMES
     for part, number in films.items():
-        jobs = [(folder, part, index, dials, seed) for index in range(number)]
-        with (
-            ProcessPoolExecutor(workers) as pool,
-            progress(part, total=number, unit="films") as bar,
-        ):
-            results = []
-            for result in pool.map(_draw_film, jobs, chunksize=16):
-                results.append(result)
+        tasks = [_Film(folder, part, index, dials, seed) for index in range(number)]
+        drawn: dict[int, list[tuple[str, list[Annotation]]]] = {}
+        with progress(part, total=number, unit="films") as bar:
+            for film, frames in in_processes(_draw_film, tasks, workers=workers):
+                drawn[film.number] = frames
                 bar.advance()
-        write_text(folder / f"{part}.json", json.dumps(_document(results)))
+        frames_of_part = [frame for index in range(number) for frame in drawn[index]]
+        write_text(folder / f"{part}.json", json.dumps(_document(frames_of_part)))
 
 
-def _draw_film(job: tuple[Path, str, int, Dials, int]) -> list[tuple[str, list[dict[str, Any]]]]:
-    folder, part, index, dials, seed = job
+def _draw_film(film: _Film) -> list[tuple[str, list[Annotation]]]:
+    folder, part, index, dials, seed = film
     cv2.setNumThreads(1)
-    rng = film_rng(seed, "demo-detector", part, index)
+    rng = film_rng(seed, DETECTOR_FRAMES, part, index)
     whole = {"start_frame": 0, "stop_frame": dials.frames}
     if rng.random() < 0.2:
         scene = plan_touch_scene(dials, num_frames=dials.frames, rng=rng)
@@ -71,13 +76,11 @@ def _draw_film(job: tuple[Path, str, int, Dials, int]) -> list[tuple[str, list[d
     return frames
 
 
-def _document(films: list[list[tuple[str, list[dict[str, Any]]]]]) -> dict[str, Any]:
+def _document(frames: list[tuple[str, list[Annotation]]]) -> dict[str, Any]:
     images: list[dict[str, Any]] = []
-    annotations: list[dict[str, Any]] = []
-    for name, frame in (frame for film in films for frame in film):
-        images.append({"id": len(images) + 1, "file_name": name, "height": HEIGHT, "width": WIDTH})
+    annotations: list[Annotation] = []
+    for image_id, (name, frame) in enumerate(frames, start=1):
+        images.append({"id": image_id, "file_name": name, "height": HEIGHT, "width": WIDTH})
         for annotation in frame:
-            annotations.append(
-                annotation | {"id": len(annotations) + 1, "image_id": images[-1]["id"]}
-            )
+            annotations.append(annotation | {"id": len(annotations) + 1, "image_id": image_id})
     return {"images": images, "annotations": annotations, "categories": coco_categories()}

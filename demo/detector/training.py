@@ -8,36 +8,41 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import platform
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from demo.detector.average_precision import average_precision
 from demo.detector.coco_frames import CocoFrames, load_coco_frames, make_batch
-from demo.detector.schedule import (
-    augmentation_generator,
-    frame_order,
-    learning_rate,
-    step_seed,
-)
 from shared.errors import CheckpointError, TrainingError
 from shared.jobs.atomic_file import replacing, write_text
 from shared.jobs.progress import progress
 from stage1_detect.mmdet.config import DetectorConfig, read_config
 from stage1_detect.mmdet.detector import MmdetDetector
-from stage1_detect.mmdet.entry import detector_entry, library_versions
 from stage1_detect.mmdet.library import MaskRCNN
-from stage1_detect.mmdet.model import build_model
+from stage1_detect.mmdet.model import build_model, detector_entry, library_versions
 
-__all__ = ["DetectorTraining", "demo_config", "train_detector"]
+__all__ = [
+    "DetectorTraining",
+    "augmentation_generator",
+    "demo_config",
+    "frame_order",
+    "learning_rate",
+    "step_seed",
+    "train_detector",
+]
 
 _EVALUATION_BATCH = 16
+_ORDER, _AUGMENTATION, _SAMPLING = range(3)
+"""Second element of a generator's seed: what it draws."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,18 +114,6 @@ def train_detector(
         "average_precision": final,
         "history": history,
         "seconds": round(seconds, 1),
-        **_made_with(model, detector, settings),
-    }
-    write_text(out.with_name(out.name + ".json"), json.dumps(record, indent=2) + "\n")
-    state.path.unlink(missing_ok=True)
-    return record
-
-
-def _made_with(
-    model: MaskRCNN, detector: DetectorConfig, settings: DetectorTraining
-) -> dict[str, Any]:
-    """The part of the record that was known before the training."""
-    return {
         "machine": f"{platform.machine()}, {torch.get_num_threads()} threads",
         "settings": dataclasses.asdict(settings),
         "parameters": sum(p.numel() for p in model.parameters()),
@@ -128,6 +121,9 @@ def _made_with(
         "config_digest": detector.digest,
         "versions": library_versions(),
     }
+    write_text(out.with_name(out.name + ".json"), json.dumps(record, indent=2) + "\n")
+    state.path.unlink(missing_ok=True)
+    return record
 
 
 def evaluate_model(
@@ -207,7 +203,7 @@ def _run(
             len(train), batch=settings.batch, seed=settings.seed, first=state.done
         )
         for step in range(state.done, settings.iterations):
-            losses = _step(state, train, next(batches), step=step, detector=detector)
+            losses = _step(state, train, next(batches), step=step)
             state.done = step + 1
             bar.advance(note=" ".join(f"{key} {value:.3f}" for key, value in losses.items()))
             last = state.done == settings.iterations
@@ -221,12 +217,7 @@ def _run(
 
 
 def _step(
-    state: _Resumable,
-    frames: CocoFrames,
-    indices: list[int],
-    *,
-    step: int,
-    detector: DetectorConfig,
+    state: _Resumable, frames: CocoFrames, indices: list[int], *, step: int
 ) -> dict[str, float]:
     """One optimiser step; returns the losses by name."""
     settings, model = state.settings, state.model
@@ -247,7 +238,11 @@ def _step(
             iterations=settings.iterations,
         )
     total, logged = model.parse_losses(model.loss(inputs_BCHW, samples))
-    losses = _short_names(logged)
+    losses = {
+        name.removeprefix("loss_"): float(value.detach())
+        for name, value in logged.items()
+        if name != "acc"
+    }
     if not torch.isfinite(total):
         raise TrainingError(
             f"step {step}: the loss is not finite ({losses}), frames "
@@ -259,14 +254,6 @@ def _step(
     nn.utils.clip_grad_norm_(model.parameters(), settings.largest_gradient_norm)
     state.optimiser.step()
     return losses
-
-
-def _short_names(logged: dict[str, Tensor]) -> dict[str, float]:
-    return {
-        key.removeprefix("loss_"): float(value.detach())
-        for key, value in logged.items()
-        if key != "acc"
-    }
 
 
 def _round_weights(model: MaskRCNN) -> None:
@@ -285,3 +272,38 @@ def _save_weights(model: MaskRCNN, out: Path) -> None:
     }
     with replacing(out) as temporary:
         torch.save(weights, temporary)
+
+
+def frame_order(count: int, *, batch: int, seed: int, first: int) -> Iterator[list[int]]:
+    """Batches of frame indices from step `first` on, without end.
+
+    Each epoch has every frame once, in an order of its own; a batch may span two epochs.
+    """
+    position = first * batch
+    while True:
+        places = [divmod(place, count) for place in range(position, position + batch)]
+        orders = {epoch: _epoch_order(count, seed, epoch) for epoch, _ in places}
+        position += batch
+        yield [int(orders[epoch][offset]) for epoch, offset in places]
+
+
+def augmentation_generator(seed: int, step: int) -> np.random.Generator:
+    """The generator that flips and recolours the frames of a step."""
+    return np.random.default_rng([seed, _AUGMENTATION, step])
+
+
+def step_seed(seed: int, step: int) -> int:
+    """Seed of torch's global generator in a step; mmdet samples proposals with it."""
+    return int(np.random.default_rng([seed, _SAMPLING, step]).integers(2**62))
+
+
+def learning_rate(step: int, *, highest: float, warmup: int, iterations: int) -> float:
+    """The rate of a step: rises linearly over `warmup` steps, then falls as a half cosine to 0."""
+    if step < warmup:
+        return highest * (step + 1) / warmup
+    rest = (step - warmup) / max(1, iterations - warmup)
+    return highest * 0.5 * (1 + math.cos(math.pi * rest))
+
+
+def _epoch_order(count: int, seed: int, epoch: int) -> list[int]:
+    return list(np.random.default_rng([seed, _ORDER, epoch]).permutation(count).tolist())

@@ -14,16 +14,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from demo.experiments.truth_oracle import oracle_labels
-from demo.world.ground_truth import TrueFilm, true_films
+from demo.world.films import TrueFilm, true_films
 from shared.errors import ConfigError, DataRootError
 from shared.jobs.atomic_file import write_text
 from shared.manifests.load import load_listing, load_manifest
 from shared.manifests.records import Listing, Metric
 from shared.masks.coco_classes import NUM_COCO_CLASSES
 from shared.text_table import columns, markdown
-from stage2_train.ablation.job import ablate
+from stage2_train.ablation.ablate import ablate
 from stage2_train.ablation.plan import AblationRequest
-from stage2_train.ablation.statistics import interval_text
+from stage2_train.ablation.report import interval_text
 from stage2_train.evaluation.metrics import chance_level, multi_label_scores, single_label_scores
 
 __all__ = ["leak_report", "leak_text", "majority_scores", "presence_scores", "untrained_report"]
@@ -51,7 +51,7 @@ def leak_report(request: AblationRequest, *, untrained: bool) -> dict[str, Any]:
         TrainingError: a training failed.
     """
     split = "test" if request.test else "validation"
-    report = untrained_report(request.manifest, request.data_root, split=split)
+    report = untrained_report(request.manifest, request.resources.root, split=split)
     trained = [] if untrained else ablate(request)["systems"]
     report["rows"] += [{"name": row["system"], **_figures(row)} for row in trained]
     stem = request.out / f"leaks-{split}"

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from demo.world.dials import ACTIVITIES, MIRRORED
 from shared.errors import ConfigError
 from shared.jobs.atomic_file import write_text
-from stage2_train.evaluation.evaluate import EvaluationRequest
-from stage2_train.evaluation.job import EvalRequest, evaluate
+from stage2_train.evaluation.evaluate import EvalRequest, evaluate
+from stage2_train.resources import Resources
 
 __all__ = ["ReversedFigures", "measure_reversed", "reversed_figures", "reversed_text"]
 
@@ -55,11 +55,7 @@ def measure_reversed(run: Path, *, split: str, device: str) -> ReversedFigures:
     """
     forward, backward = (
         evaluate(
-            EvalRequest(
-                run=run,
-                evaluation=EvaluationRequest(split=split, frame_order=order),
-                device=device,
-            )
+            EvalRequest(run=run, resources=Resources(device=device), split=split, frame_order=order)
         )
         for order in (None, "reversed")
     )

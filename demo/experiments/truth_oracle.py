@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from demo.world.dials import ROLE_X, ROLE_Y, category_id
-from demo.world.ground_truth import TrueFilm
+from demo.world.films import TrueFilm
 from demo.world.places import BALL, FRAMES, NOBODY
 
 __all__ = ["oracle_labels"]

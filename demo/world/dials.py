@@ -6,7 +6,8 @@ other object by their classes (their role), so a label can be read from the film
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+import math
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from shared.errors import ConfigError
@@ -54,23 +55,6 @@ def coco_categories() -> list[dict[str, int | str]]:
     return [{"id": category_id(name), "name": name} for name in COCO_CLASSES]
 
 
-DIAL_LIMITS = {
-    "distractors": 4,
-    "camera_pixels": 12.0,
-    "noise": 60.0,
-    "decoy_pairs": 3,
-    "look_alikes": 3,
-    "texture": 2.0,
-    "objects": 8,
-    "classes": len(TOUCHABLE),
-    "stops": 3,
-    "pull_pixels": 30.0,
-    "columns": 5,
-    "owners": len(ROLE_Y),
-    "balls": 3,
-}
-"""Largest value of each dial that has one; the camera's is as far as the table is drawn."""
-
 LARGEST_CAMERA_OF_PLACES = 6.0
 """For demo-places: whether a ball is where another object was can be seen only if the camera moves
 by less than half of the distance between two objects."""
@@ -81,17 +65,19 @@ FEWEST_COLUMNS = 3
 _PICTURE = ("camera_pixels", "noise", "texture")
 _CAST = ("distractors", "look_alikes", "idle_hand_probability")
 _TOUCH = ("objects", "classes", "stops", "pull_pixels")
-_PLACES = ("columns", "owners", "balls")
-_AT_LEAST_ONE = ("objects", "classes", "stops", "owners", "balls")
 USED_DIALS = {
     "demo": ("frames", "decoy_probability", "decoy_pairs", *_CAST, *_PICTURE),
     "demo-touch": (*_TOUCH, *_PICTURE),
     "demo-long": (*_CAST, *_PICTURE),
-    "demo-places": (*_PLACES, *_PICTURE),
+    "demo-places": ("columns", "owners", "balls", *_PICTURE),
     "demo-classes": (*_TOUCH, *_PICTURE),
     "demo-detector": ("frames", *_CAST, *_PICTURE),
 }
 """The dials that turn each data set; the others change nothing of it."""
+
+DETECTOR_FRAMES = "demo-detector"
+WORLDS = tuple(name for name in USED_DIALS if name != DETECTOR_FRAMES)
+"""The data sets of films; the other one has single frames, to train the demo's detector on."""
 
 _FIRST_DIALS = (
     "frames",
@@ -103,72 +89,74 @@ _FIRST_DIALS = (
 )
 
 
+def _dial(default: Any, flag: str, least: float, largest: float, help: str) -> Any:
+    """A field with its range, and its option of `orn demo world`; no option where `flag` is
+    empty."""
+    metadata = {"flag": flag, "least": least, "largest": largest, "help": help}
+    return field(default=default, metadata=metadata)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dials:
     """One world. Two worlds with equal dials and seed are equal file for file."""
 
-    frames: int = 12
-    """Frames of a clip, at 8 frames/s."""
-
-    decoy_probability: float = 0.5
-    """How often a decoy pair performs an activity too (a random one); otherwise it lies still."""
-
-    distractors: int = 1
-    """Objects that only lie there, beside the pairs."""
-
-    idle_hand_probability: float = 0.5
-    """How often a hand comes or goes without acting on X; it may touch another object."""
-
-    camera_pixels: float = 3.0
-    """Largest drift of the camera from its place, in pixels."""
-
-    noise: float = 5.0
-    """Standard deviation of the sensor noise, in grey levels."""
-
-    decoy_pairs: int = 1
-    """Pairs of decoy classes; each acts or lies still by itself."""
-
-    look_alikes: int = 0
-    """More objects of X's class, that lie still: X is the one that moves."""
-
-    texture: float = 1.0
-    """Strength of the table's pattern; 0 is a plain table."""
-
-    objects: int = 6
-    """Objects on the table, all of different classes, where a hand visits some of them."""
-
-    classes: int = len(TOUCHABLE)
-    """Classes that those objects are drawn from, the first of `TOUCHABLE`. With as many objects,
-    every film shows all of them, and which classes are there says nothing."""
-
-    stops: int = 3
-    """Stops that the hand makes at most, on objects or beside them."""
-
-    pull_pixels: float = 0.0
-    """How far the hand pulls what it touches before it goes on, in pixels. Where it does, a touch
-    leaves a trace that frames before and after it show."""
-
-    columns: int = 0
-    """Of a grid with three rows on which objects stand, so that there are few places to know; 0
-    for anywhere on the table."""
-
-    owners: int = len(ROLE_Y)
-    """Objects of different classes in whose old place a ball may stand, the first of `ROLE_Y`."""
-
-    balls: int = 3
-    """Balls, all alike."""
+    frames: int = _dial(12, "", 2, math.inf, "Frames of a clip, at 8 frames/s.")
+    decoy_probability: float = _dial(
+        0.5, "--decoys", 0, 1, "How often a decoy pair acts, too; otherwise it lies still."
+    )
+    distractors: int = _dial(
+        1, "--distractors", 0, 4, "Objects of other classes that lie still, beside the pairs."
+    )
+    idle_hand_probability: float = _dial(
+        0.5, "", 0, 1, "How often a hand comes or goes without acting on X; it may touch others."
+    )
+    camera_pixels: float = _dial(
+        3.0, "--camera", 0, 12.0, "Largest drift of the camera, in pixels."
+    )  # as far as the table is drawn
+    noise: float = _dial(
+        5.0, "--noise", 0, 60.0, "Standard deviation of the sensor noise, in grey levels."
+    )
+    decoy_pairs: int = _dial(
+        1, "--decoy-pairs", 0, 3, "Pairs of decoys, each with an activity of its own."
+    )
+    look_alikes: int = _dial(
+        0,
+        "--look-alikes",
+        0,
+        3,
+        "Objects of X's own class that lie still; X moves.",
+    )
+    texture: float = _dial(
+        1.0, "--texture", 0, 2.0, "Strength of the table's pattern; 0 is a plain table."
+    )
+    objects: int = _dial(6, "--objects", 1, 8, "Objects on the table, of different classes.")
+    classes: int = _dial(
+        len(TOUCHABLE), "--classes", 1, len(TOUCHABLE),
+        "Classes that those objects are drawn from. With as many as objects, every film shows all "
+        "of them, and which classes are there says nothing.",
+    )  # fmt: skip
+    stops: int = _dial(3, "--stops", 1, 3, "Stops of the hand at most, on objects or beside them.")
+    pull_pixels: float = _dial(
+        0.0, "--pull", 0, 30.0, "How far the hand pulls what it touches, in pixels; a touch then "
+        "leaves a trace that frames before and after it show.",
+    )  # fmt: skip
+    columns: int = _dial(
+        0, "--columns", 0, 5, "Columns of a grid of places, with three rows; 0 for anywhere."
+    )
+    owners: int = _dial(
+        len(ROLE_Y), "--owners", 1, len(ROLE_Y), "Objects in whose old place a ball may stand."
+    )
+    balls: int = _dial(3, "--balls", 1, 3, "Balls, all alike.")
 
     def __post_init__(self) -> None:
-        if self.frames < 2:
-            raise ConfigError(f"dials.frames must be at least 2, found {self.frames}")
-        for name in ("decoy_probability", "idle_hand_probability"):
-            value = getattr(self, name)
-            if not 0 <= value <= 1:
-                raise ConfigError(f"dials.{name} must lie in [0, 1], found {value}")
-        for name, largest in DIAL_LIMITS.items():
-            value, least = getattr(self, name), int(name in _AT_LEAST_ONE)
+        """Raises ConfigError naming the dial, its range and what was found."""
+        for dial in fields(self):
+            value, least = getattr(self, dial.name), dial.metadata["least"]
+            largest = dial.metadata["largest"]
             if not least <= value <= largest:
-                raise ConfigError(f"dials.{name} must lie in [{least}, {largest}], found {value}")
+                raise ConfigError(
+                    f"dials.{dial.name} must lie in [{least}, {largest}], found {value}"
+                )
         if 0 < self.columns < FEWEST_COLUMNS:
             raise ConfigError(
                 f"dials.columns must be 0 or at least {FEWEST_COLUMNS}, found {self.columns}"

@@ -1,8 +1,11 @@
-"""Writes a planned film as an H.264 MP4 file and keeps what each frame truly shows."""
+"""A film as an H.264 MP4 file, and what it truly shows: the COCO format with videos, tracks and
+relations added."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -10,14 +13,25 @@ from typing import Any
 import av
 import numpy as np
 
-from demo.world.dials import FRAMES_PER_SECOND, HEIGHT, WIDTH, Dials, category_id
+from demo.world.dials import (
+    ACTIVITIES,
+    FRAMES_PER_SECOND,
+    HEIGHT,
+    WIDTH,
+    Dials,
+    category_id,
+    coco_categories,
+)
 from demo.world.render import RenderedFrame, render
 from demo.world.scene import Scene
+from shared.errors import DataRootError
 from shared.jobs.atomic_file import replacing
 from shared.masks.rle import encode_crop
 
 _MIN_VISIBLE_PIXELS = 20
 _MIN_VISIBLE_SHARE = 0.25
+_IMAGES_A_VIDEO = 100_000
+"""Image number = video number x this + frame index."""
 
 # Without B frames and lookahead: with them x264's output was seen to change from run to run for
 # the same pictures of this size.
@@ -30,29 +44,27 @@ _ENCODER = {
 }
 
 Annotation = dict[str, Any]
+Frames = list[list[Annotation]]
+"""Annotations of each frame of a film."""
 
 
-def write_film(path: Path, scenes: Sequence[Scene], dials: Dials) -> list[list[Annotation]]:
-    """Render scenes one after another into one MP4 file; the ground truth of each frame comes back.
+def write_film(path: Path, scenes: Sequence[Scene], dials: Dials) -> Frames:
+    """Renders scenes one after another into one MP4 file; returns what each frame truly shows.
 
     The file appears under its name only when it is whole. Frames are 160 x 120, 8 frames/s.
     """
-    truth: list[list[Annotation]] = []
+    truth: Frames = []
     with replacing(path) as temporary, av.open(str(temporary), "w", format="mp4") as container:
         stream = container.add_stream("libx264", rate=Fraction(FRAMES_PER_SECOND))
         stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
         stream.codec_context.options = _ENCODER
-        for rendered, scene in _rendered(scenes, dials):
-            truth.append(frame_annotations(rendered, scene))
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(rendered.image, format="rgb24")))
+        for scene in scenes:
+            for rendered in render(scene, dials):
+                truth.append(frame_annotations(rendered, scene))
+                picture = av.VideoFrame.from_ndarray(rendered.image, format="rgb24")
+                container.mux(stream.encode(picture))
         container.mux(stream.encode())
     return truth
-
-
-def _rendered(scenes: Sequence[Scene], dials: Dials) -> Iterator[tuple[RenderedFrame, Scene]]:
-    for scene in scenes:
-        for rendered in render(scene, dials):
-            yield rendered, scene
 
 
 def frame_annotations(rendered: RenderedFrame, scene: Scene) -> list[Annotation]:
@@ -64,10 +76,7 @@ def frame_annotations(rendered: RenderedFrame, scene: Scene) -> list[Annotation]
     annotations = []
     for track, actor in enumerate(scene.actors):
         visible_HW = rendered.track_HW == track
-        rows, columns = (
-            np.flatnonzero(visible_HW.any(axis=1)),
-            np.flatnonzero(visible_HW.any(axis=0)),
-        )
+        rows, columns = (np.flatnonzero(visible_HW.any(axis=axis)) for axis in (1, 0))
         if not len(rows):
             continue
         y, x = int(rows[0]), int(columns[0])
@@ -86,3 +95,120 @@ def frame_annotations(rendered: RenderedFrame, scene: Scene) -> list[Annotation]
             }
         )
     return annotations
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FilmTruth:
+    """The ground truth of one film, as plain JSON values."""
+
+    video_id: str
+    frames: Frames
+    """Without image numbers; track numbers count through the film."""
+    relations: list[dict[str, Any]]
+    """`scene.Relation` fields; frames count from the film's beginning."""
+    touched: list[str]
+    """Classes of the objects that a hand touches, sorted."""
+    label: str | None = None
+    """Of a film whose label is none of these."""
+
+
+def film_truth(video_id: str, scenes: Sequence[Scene], frames: Frames) -> FilmTruth:
+    """Joins the scenes of a film: tracks and frames of later scenes are counted on."""
+    relations, touched, annotated = [], set(), []
+    first_frame = first_track = 0
+    for scene in scenes:
+        num_frames = len(scene.actors[0].depth_F)
+        for relation in scene.relations:
+            entry = asdict(relation)
+            for key in ("x_track", "y_track"):
+                entry[key] += first_track
+            for key in ("start_frame", "stop_frame"):
+                entry[key] += first_frame
+            relations.append(entry)
+        touched |= {scene.actors[track].class_name for track in scene.touched}
+        for frame in frames[first_frame : first_frame + num_frames]:
+            annotated.append([a | {"track_id": a["track_id"] + first_track} for a in frame])
+        first_frame += num_frames
+        first_track += len(scene.actors)
+    return FilmTruth(
+        video_id=video_id,
+        frames=annotated,
+        relations=relations,
+        touched=sorted(touched),
+        label=scenes[0].label,
+    )
+
+
+def coco_document(films: Sequence[FilmTruth]) -> dict[str, Any]:
+    """One COCO JSON document: images, annotations, categories; and videos with their relations."""
+    images: list[dict[str, Any]] = []
+    annotations: list[Annotation] = []
+    videos = []
+    for number, film in enumerate(films):
+        relations = [
+            relation | {"name": ACTIVITIES[relation["activity"]]} for relation in film.relations
+        ]
+        video = {
+            "id": number, "name": film.video_id, "relations": relations, "touched": film.touched
+        }  # fmt: skip
+        videos.append(video if film.label is None else video | {"label": film.label})
+        for index, frame in enumerate(film.frames):
+            image_id = number * _IMAGES_A_VIDEO + index
+            images.append(
+                {
+                    "id": image_id,
+                    "video_id": number,
+                    "file_name": f"videos/{film.video_id}.mp4",
+                    "frame_index": index,
+                    "seconds": index / FRAMES_PER_SECOND,
+                    "height": HEIGHT,
+                    "width": WIDTH,
+                }
+            )
+            for annotation in frame:
+                annotations.append(annotation | {"id": len(annotations) + 1, "image_id": image_id})
+    return {
+        "images": images,
+        "annotations": annotations,
+        "categories": coco_categories(),
+        "videos": videos,
+    }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrueFilm:
+    """What is true of one film."""
+
+    video: dict[str, Any]
+    """Its entry in `videos`."""
+    frames: Frames
+
+    @property
+    def id(self) -> str:
+        """Its id in the manifest."""
+        return str(self.video["name"])
+
+
+def true_films(folder: Path, part: str) -> dict[str, TrueFilm]:
+    """The films of one part of a drawn data set by their id.
+
+    Raises:
+        DataRootError: the part has no ground truth.
+    """
+    path = folder / "ground_truth" / f"{part}.json"
+    if not path.is_file():
+        raise DataRootError(
+            f"{path}: wanted the ground truth of the {part} films, found none; `orn demo world` "
+            "draws it, with --films TRAIN,VALIDATION,TEST as many as are wanted"
+        )
+    document = json.loads(path.read_text(encoding="utf-8"))
+    by_image: dict[int, list[Annotation]] = {image["id"]: [] for image in document["images"]}
+    for annotation in document["annotations"]:
+        by_image[annotation["image_id"]].append(annotation)
+    frames: dict[int, Frames] = {}
+    for image in document["images"]:  # in the order of films and frames
+        frames.setdefault(image["video_id"], []).append(by_image[image["id"]])
+    return {
+        video["name"]: TrueFilm(video=video, frames=frames[video["id"]])
+        for video in document["videos"]
+    }

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from demo.world.motion import ease
+
 _OUT_OF_VIEW = 170.0
 """How far along its arm a hand withdraws to be out of the picture from anywhere, in pixels."""
 
@@ -30,7 +32,12 @@ class HandPath:
 
 def acting_hand(held_F2: np.ndarray, reach_F: np.ndarray, rng: np.random.Generator) -> HandPath:
     """A hand on the object where `reach_F` is 0, withdrawn along its arm where it is more."""
-    return _withdrawn(held_F2, reach_F, rng)
+    arm_angle, along_2 = _arm_direction(rng)
+    return HandPath(
+        tip_F2=held_F2 + along_2 * _GRASP + reach_F[:, None] * along_2 * _OUT_OF_VIEW,
+        arm_angle=arm_angle,
+        sprite_seed=int(rng.integers(2**31)),
+    )
 
 
 def idle_hand(goal_2: np.ndarray, num_frames: int, rng: np.random.Generator) -> HandPath:
@@ -46,8 +53,7 @@ def idle_hand(goal_2: np.ndarray, num_frames: int, rng: np.random.Generator) -> 
         reach_F = leaving_F
     else:
         reach_F = np.maximum(np.clip(1.0 - 1.2 * time_F / turn, 0, 1), leaving_F)
-    reach_F = reach_F * reach_F * (3.0 - 2.0 * reach_F)
-    return _withdrawn(np.repeat(goal_2[None], num_frames, axis=0), reach_F, rng)
+    return acting_hand(np.repeat(goal_2[None], num_frames, axis=0), ease(reach_F, 0.0, 1.0), rng)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +76,7 @@ def touring_hand(stops: list[Stop], num_frames: int, rng: np.random.Generator) -
     to_L2 = np.concatenate([goals_S2, left_S2[-1:] + outside])
     pull_L2 = np.concatenate([left_S2 - goals_S2, np.zeros((1, 2))])
     leg_F, into_F = _legs(len(stops), num_frames)
-    part_F = _smooth(into_F / _ON_THE_WAY)[:, None]
+    part_F = ease(into_F, 0.0, _ON_THE_WAY)[:, None]
     tip_F2 = from_L2[leg_F] * (1 - part_F) + to_L2[leg_F] * part_F
     return HandPath(
         tip_F2=tip_F2 + pull_L2[leg_F] * _pulled(into_F)[:, None],
@@ -93,23 +99,9 @@ def _legs(num_stops: int, num_frames: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _pulled(into_F: np.ndarray) -> np.ndarray:
-    return _smooth((into_F - _ON_THE_WAY) / (1.0 - _ON_THE_WAY))
-
-
-def _smooth(part_F: np.ndarray) -> np.ndarray:
-    part_F = np.clip(part_F, 0.0, 1.0)
-    return part_F * part_F * (3.0 - 2.0 * part_F)
+    return ease(into_F, _ON_THE_WAY, 1.0)
 
 
 def _arm_direction(rng: np.random.Generator) -> tuple[float, np.ndarray]:
     arm_angle = float(np.pi / 2 + rng.uniform(-0.9, 0.9))
     return arm_angle, np.array([np.cos(arm_angle), np.sin(arm_angle)])
-
-
-def _withdrawn(goal_F2: np.ndarray, reach_F: np.ndarray, rng: np.random.Generator) -> HandPath:
-    arm_angle, along_2 = _arm_direction(rng)
-    return HandPath(
-        tip_F2=goal_F2 + along_2 * _GRASP + reach_F[:, None] * along_2 * _OUT_OF_VIEW,
-        arm_angle=arm_angle,
-        sprite_seed=int(rng.integers(2**31)),
-    )

@@ -1,4 +1,4 @@
-"""Writes a whole demo world: the films, label tables and ground truth of its data sets.
+"""Writes a demo world: the films, label tables and ground truth of its data sets.
 
 Every film has a seed of its own, made from the world's seed, the data set, the part and its number,
 so parts never share a film and a world does not depend on how many processes drew it. Films are
@@ -9,20 +9,21 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterable
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields
+from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import cv2
 import numpy as np
 
-from demo.world.dials import ACTIVITIES, FRAMES_PER_SECOND, TOUCHABLE, Dials
-from demo.world.films import write_film
-from demo.world.ground_truth import FilmTruth, coco_document, film_truth
-from demo.world.places import place_classes
-from demo.world.plans import PLANNERS
+from demo.world.dials import ACTIVITIES, DETECTOR_FRAMES, FRAMES_PER_SECOND, TOUCHABLE, Dials
+from demo.world.films import FilmTruth, coco_document, film_truth, write_film
+from demo.world.places import place_classes, plan_places_scene
+from demo.world.scene import PlannedActivity, Scene, plan_scene, random_activity
+from demo.world.touch import plan_touch_scene
 from shared.errors import ConfigError
 from shared.jobs.atomic_file import write_text
 from shared.jobs.progress import progress
@@ -32,59 +33,129 @@ WORLD_VERSION = 1
 """Raised whenever the same dials and seed give other films."""
 
 PARTS = ("train", "validation", "test")
-_DATASET_NUMBERS = {
-    "demo": 0,
-    "demo-touch": 1,
-    "demo-long": 2,
-    "demo-detector": 3,
-    "demo-places": 4,
-    "demo-classes": 5,
+SIZES = {
+    "short": {
+        "demo": (96, 48, 0),
+        "demo-touch": (24, 12, 0),
+        "demo-long": (2, 1, 0),
+        "demo-places": (24, 12, 0),
+        "demo-classes": (24, 12, 0),
+    },
+    "standard": {
+        "demo": (1600, 320, 0),
+        "demo-touch": (48, 24, 0),
+        "demo-long": (4, 2, 0),
+        "demo-places": (48, 24, 0),
+        "demo-classes": (48, 24, 0),
+    },
+    "full": {
+        "demo": (4800, 600, 1200),
+        "demo-touch": (2400, 400, 800),
+        "demo-long": (48, 12, 12),
+        "demo-places": (4000, 400, 1000),
+        "demo-classes": (2400, 200, 0),
+    },
 }
+"""Films of each part of each data set."""
+
+_Task = TypeVar("_Task")
+_Result = TypeVar("_Result")
 _FILMS_A_CHUNK = 20
+_CHAPTERS = 6
+_CHAPTER_FRAMES = 28
+_TOUCH_FRAMES = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WorldSize:
-    """Number of films of each part of each data set."""
+class _Dataset:
+    """What a data set's films show, and what its label table says of them."""
 
-    demo: tuple[int, int, int]
-    demo_touch: tuple[int, int, int]
-    demo_long: tuple[int, int, int]
-    demo_places: tuple[int, int, int]
-    demo_classes: tuple[int, int, int]
-
-    def of(self, dataset: str) -> dict[str, int]:
-        """Films by part name."""
-        return dict(zip(PARTS, getattr(self, dataset.replace("-", "_")), strict=True))
-
-    def with_films(self, dataset: str, films: tuple[int, int, int]) -> WorldSize:
-        """The same, with these numbers of films of one data set."""
-        return replace(self, **{dataset.replace("-", "_"): films})
+    plan: Callable[[Dials, np.random.Generator], list[Scene]]
+    """The scenes of a film; the same dials and random numbers give the same film."""
+    classes: Callable[[Dials], Sequence[str]]
+    """All labels."""
+    rows: Callable[[FilmTruth], list[str]]
+    """Lines of the label table without the part."""
+    header: str = "video,label,split"
 
 
-SIZES = {
-    "short": WorldSize(
-        demo=(96, 48, 0),
-        demo_touch=(24, 12, 0),
-        demo_long=(2, 1, 0),
-        demo_places=(24, 12, 0),
-        demo_classes=(24, 12, 0),
+def _plan_demo(dials: Dials, rng: np.random.Generator) -> list[Scene]:
+    whole = {"start_frame": 0, "stop_frame": dials.frames}
+    planned = PlannedActivity(activity=random_activity(rng), **whole)
+    decoys: list[PlannedActivity | None] = []
+    for _ in range(dials.decoy_pairs):
+        decoy = PlannedActivity(activity=random_activity(rng), **whole)
+        decoys.append(decoy if rng.random() < dials.decoy_probability else None)
+    return [plan_scene(planned, decoys, dials=dials, num_frames=dials.frames, rng=rng)]
+
+
+def _plan_touch(dials: Dials, rng: np.random.Generator) -> list[Scene]:
+    return [plan_touch_scene(dials, num_frames=_TOUCH_FRAMES, rng=rng)]
+
+
+def _plan_long(dials: Dials, rng: np.random.Generator) -> list[Scene]:
+    """Chapters with a cut between them; in each, two activities whose segments overlap."""
+    scenes = []
+    for _ in range(_CHAPTERS):
+        first, second = (
+            PlannedActivity(activity=random_activity(rng), start_frame=start, stop_frame=stop)
+            for start, stop in ((0, 16), (11, _CHAPTER_FRAMES))
+        )
+        scene = plan_scene(
+            first, [second], dials=dials, num_frames=_CHAPTER_FRAMES, rng=rng, others_in_role=True
+        )
+        scenes.append(scene)
+    return scenes
+
+
+def _plan_places(dials: Dials, rng: np.random.Generator) -> list[Scene]:
+    return [plan_places_scene(int(rng.integers(len(place_classes(dials)))), dials=dials, rng=rng)]
+
+
+def _segment_rows(film: FilmTruth) -> list[str]:
+    return [
+        f"{film.video_id}-{number:02d},{film.video_id},{ACTIVITIES[relation['activity']]},"
+        f"{relation['start_frame'] / FRAMES_PER_SECOND},"
+        f"{relation['stop_frame'] / FRAMES_PER_SECOND}"
+        for number, relation in enumerate(film.relations)
+    ]
+
+
+def _shown(film: FilmTruth) -> list[str]:
+    """The classes of the objects on the table, sorted."""
+    shown = {COCO_CLASSES[a["category_id"] - 1] for frame in film.frames for a in frame}
+    return sorted(shown.intersection(TOUCHABLE))
+
+
+_DATASETS = {
+    "demo": _Dataset(
+        plan=_plan_demo,
+        classes=lambda dials: ACTIVITIES,
+        rows=lambda film: [f"{film.video_id},{ACTIVITIES[film.relations[0]['activity']]}"],
     ),
-    "standard": WorldSize(
-        demo=(1600, 320, 0),
-        demo_touch=(48, 24, 0),
-        demo_long=(4, 2, 0),
-        demo_places=(48, 24, 0),
-        demo_classes=(48, 24, 0),
+    "demo-touch": _Dataset(
+        plan=_plan_touch,
+        classes=lambda dials: TOUCHABLE[: dials.classes],
+        rows=lambda film: [f"{film.video_id},{';'.join(film.touched)}"],
     ),
-    "full": WorldSize(
-        demo=(4800, 600, 1200),
-        demo_touch=(2400, 400, 800),
-        demo_long=(48, 12, 12),
-        demo_places=(4000, 400, 1000),
-        demo_classes=(2400, 200, 0),
+    "demo-long": _Dataset(
+        plan=_plan_long,
+        classes=lambda dials: ACTIVITIES,
+        rows=_segment_rows,
+        header="id,video,label,start,stop,split",
+    ),
+    "demo-places": _Dataset(
+        plan=_plan_places,
+        classes=place_classes,
+        rows=lambda film: [f"{film.video_id},{film.label}"],
+    ),
+    "demo-classes": _Dataset(
+        plan=_plan_touch,
+        classes=lambda dials: TOUCHABLE[: dials.classes],
+        rows=lambda film: [f"{film.video_id},{';'.join(_shown(film))}"],
     ),
 }
+_NUMBERS = ("demo", "demo-touch", "demo-long", DETECTOR_FRAMES, "demo-places", "demo-classes")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,13 +177,21 @@ class _Chunk:
 
 def film_rng(seed: int, dataset: str, part: str, number: int) -> np.random.Generator:
     """The random numbers of one film; no two films of any world share them."""
-    return np.random.default_rng([seed, _DATASET_NUMBERS[dataset], PARTS.index(part), number])
+    return np.random.default_rng([seed, _NUMBERS.index(dataset), PARTS.index(part), number])
+
+
+def plan_film(dataset: str, dials: Dials, rng: np.random.Generator) -> list[Scene]:
+    """The scenes of a film of a data set."""
+    return _DATASETS[dataset].plan(dials, rng)
 
 
 def write_dataset(
-    dataset: str, root: Path, *, size: WorldSize, dials: Dials, seed: int, workers: int
+    dataset: str, root: Path, *, films: Sequence[int], dials: Dials, seed: int, workers: int
 ) -> int:
-    """Write one data set of the world under `root / dataset`; what is whole already is left alone.
+    """Writes one data set of the world under `root / dataset`; what is whole already is left alone.
+
+    Args:
+        films: How many there are of each of `PARTS`.
 
     Returns:
         Number of films drawn now; 0 if the data set was there.
@@ -123,31 +202,27 @@ def write_dataset(
     """
     dials.check_for(dataset)
     folder = root / dataset
-    identity = _identity(dataset, size=size, dials=dials, seed=seed)
+    num_films = dict(zip(PARTS, films, strict=True))
+    identity = {
+        "version": WORLD_VERSION, "seed": seed, "films": num_films, "dials": dials.as_json()
+    }  # fmt: skip
     if _is_whole(folder, dataset, identity):
         return 0
     chunks = [
         _Chunk(dataset=dataset, part=part, seed=seed, start=start, dials=dials, folder=folder,
                stop=min(start + _FILMS_A_CHUNK, number))
-        for part, number in size.of(dataset).items()
+        for part, number in num_films.items()
         for start in range(0, number, _FILMS_A_CHUNK)
     ]  # fmt: skip
     missing = [chunk for chunk in chunks if not chunk.record.exists()]
     _draw(dataset, missing, workers)
-    films = {part: _read_records(chunks, part) for part in PARTS}
-    _write_tables(folder, dataset, films, dials)
+    drawn: dict[str, list[FilmTruth]] = {part: [] for part in PARTS}
+    for chunk in chunks:
+        drawn[chunk.part] += [FilmTruth(**film) for film in json.loads(chunk.record.read_text())]
+    _write_tables(folder, _DATASETS[dataset], drawn, dials)
     write_text(folder / "world.json", json.dumps(identity, indent=1) + "\n")
     shutil.rmtree(folder / ".parts")
     return sum(chunk.stop - chunk.start for chunk in missing)
-
-
-def _identity(dataset: str, *, size: WorldSize, dials: Dials, seed: int) -> dict[str, Any]:
-    return {
-        "version": WORLD_VERSION,
-        "seed": seed,
-        "films": size.of(dataset),
-        "dials": dials.as_json(),
-    }
 
 
 def _difference(dataset: str, found: dict[str, Any], wanted: dict[str, Any]) -> str | None:
@@ -183,25 +258,35 @@ def _is_whole(folder: Path, dataset: str, identity: dict[str, Any]) -> bool:
     return False
 
 
+def in_processes(
+    work: Callable[[_Task], _Result], tasks: Sequence[_Task], *, workers: int
+) -> Iterator[tuple[_Task, _Result]]:
+    """Each task with what comes of it, as they come; one worker is this process itself."""
+    if workers == 1 or len(tasks) < 2:
+        yield from ((task, work(task)) for task in tasks)
+        return
+    pool = ProcessPoolExecutor(min(workers, len(tasks)), mp_context=get_context("spawn"))
+    try:
+        pending = {pool.submit(work, task): task for task in tasks}
+        yield from ((pending[done], done.result()) for done in as_completed(pending))
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
 def _draw(dataset: str, chunks: list[_Chunk], workers: int) -> None:
     total = sum(chunk.stop - chunk.start for chunk in chunks)
     with progress(f"draw {dataset}", total=total, unit="films") as bar:
-        if workers <= 1:
-            for chunk in chunks:
-                bar.advance(_draw_chunk(chunk))
-            return
-        with ProcessPoolExecutor(workers) as pool:
-            for done in as_completed([pool.submit(_draw_chunk, chunk) for chunk in chunks]):
-                bar.advance(done.result())
+        for _, number in in_processes(_draw_chunk, chunks, workers=workers):
+            bar.advance(number)
 
 
 def _draw_chunk(chunk: _Chunk) -> int:
-    """Draw the films of a chunk, then its record; the record exists only if all its films do."""
+    """Draws the films of a chunk, then its record; the record exists only if all its films do."""
     cv2.setNumThreads(1)
     films = []
     for number in range(chunk.start, chunk.stop):
         rng = film_rng(chunk.seed, chunk.dataset, chunk.part, number)
-        scenes = PLANNERS[chunk.dataset](chunk.dials, rng)
+        scenes = plan_film(chunk.dataset, chunk.dials, rng)
         video_id = f"{chunk.part}-{number:06d}"
         truth = write_film(chunk.folder / "videos" / f"{video_id}.mp4", scenes, chunk.dials)
         films.append(film_truth(video_id, scenes, truth))
@@ -209,71 +294,20 @@ def _draw_chunk(chunk: _Chunk) -> int:
     return len(films)
 
 
-def _read_records(chunks: Iterable[_Chunk], part: str) -> list[FilmTruth]:
-    return [
-        FilmTruth(**film)
-        for chunk in chunks
-        if chunk.part == part
-        for film in json.loads(chunk.record.read_text())
-    ]
-
-
 def _write_tables(
-    folder: Path, dataset: str, films: dict[str, list[FilmTruth]], dials: Dials
+    folder: Path, dataset: _Dataset, films: dict[str, list[FilmTruth]], dials: Dials
 ) -> None:
     """Label table, class list and COCO ground truth."""
-    rows = {
-        "demo": _clip_rows,
-        "demo-touch": _touch_rows,
-        "demo-long": _segment_rows,
-        "demo-places": _place_rows,
-        "demo-classes": _class_rows,
-    }[dataset]
-    lines = [row for part, part_films in films.items() for row in rows(part, part_films)]
-    header = "id,video,label,start,stop,split" if dataset == "demo-long" else "video,label,split"
-    write_text(folder / "labels.csv", "\n".join([header, *lines]) + "\n")
-    classes = {
-        "demo-touch": TOUCHABLE[: dials.classes],
-        "demo-places": place_classes(dials),
-        "demo-classes": TOUCHABLE[: dials.classes],
-    }.get(dataset, ACTIVITIES)
-    write_text(folder / "classes.txt", "\n".join(classes) + "\n")
+    lines = [
+        f"{row},{part}"
+        for part, part_films in films.items()
+        for film in part_films
+        for row in dataset.rows(film)
+    ]
+    write_text(folder / "labels.csv", "\n".join([dataset.header, *lines]) + "\n")
+    write_text(folder / "classes.txt", "\n".join(dataset.classes(dials)) + "\n")
     for part, part_films in films.items():
         if part_films:
-            document = coco_document(part_films, frames_per_second=FRAMES_PER_SECOND)
-            write_text(folder / "ground_truth" / f"{part}.json", json.dumps(document))
-
-
-def _clip_rows(part: str, films: list[FilmTruth]) -> list[str]:
-    return [f"{film.video_id},{ACTIVITIES[film.relations[0]['activity']]},{part}" for film in films]
-
-
-def _touch_rows(part: str, films: list[FilmTruth]) -> list[str]:
-    return [f"{film.video_id},{';'.join(film.touched)},{part}" for film in films]
-
-
-def _place_rows(part: str, films: list[FilmTruth]) -> list[str]:
-    return [f"{film.video_id},{film.label},{part}" for film in films]
-
-
-def _class_rows(part: str, films: list[FilmTruth]) -> list[str]:
-    return [f"{film.video_id},{';'.join(_shown(film))},{part}" for film in films]
-
-
-def _shown(film: FilmTruth) -> list[str]:
-    """The classes of the objects on the table, sorted."""
-    shown = {COCO_CLASSES[a["category_id"] - 1] for frame in film.frames for a in frame}
-    return sorted(shown.intersection(TOUCHABLE))
-
-
-def _segment_rows(part: str, films: list[FilmTruth]) -> list[str]:
-    rows = []
-    for film in films:
-        for number, relation in enumerate(film.relations):
-            start = relation["start_frame"] / FRAMES_PER_SECOND
-            stop = relation["stop_frame"] / FRAMES_PER_SECOND
-            name = ACTIVITIES[relation["activity"]]
-            rows.append(
-                f"{film.video_id}-{number:02d},{film.video_id},{name},{start},{stop},{part}"
+            write_text(
+                folder / "ground_truth" / f"{part}.json", json.dumps(coco_document(part_films))
             )
-    return rows

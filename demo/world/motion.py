@@ -29,7 +29,8 @@ class PairMotion:
     """Where a hand is: 0 on X, 1 out of the picture; None where the activity has no hand."""
 
 
-def _ease(phase_F: np.ndarray, start: float, stop: float) -> np.ndarray:
+def ease(phase_F: np.ndarray, start: float, stop: float) -> np.ndarray:
+    """(F,) rises smoothly from 0 at the phase `start` to 1 at `stop`."""
     part_F = np.clip((phase_F - start) / (stop - start), 0.0, 1.0)
     return part_F * part_F * (3.0 - 2.0 * part_F)
 
@@ -79,52 +80,51 @@ def _put_into(phase_F: np.ndarray, g: _Geometry) -> PairMotion:
     start_2 = g.direction_2 * g.far
     above_2 = np.array([0.0, -(g.radius_y + 0.7 * g.radius_x)])
     inside_2 = np.array([0.0, -0.35 * g.radius_y])
-    x_F2 = _between(_ease(phase_F, 0.0, 0.6), start_2, above_2)
-    x_F2 = x_F2 + _ease(phase_F, 0.6, 1.0)[:, None] * (inside_2 - above_2)
+    x_F2 = _between(ease(phase_F, 0.0, 0.6), start_2, above_2)
+    x_F2 = x_F2 + ease(phase_F, 0.6, 1.0)[:, None] * (inside_2 - above_2)
     return _pair(x_F2, layer_F=np.where(phase_F > 0.55, INSIDE, FRONT))
 
 
 def _towards(phase_F: np.ndarray, g: _Geometry) -> PairMotion:
     near_2 = g.direction_2 * (g.contact + 10.0)
-    return _pair(_between(_ease(phase_F, 0.0, 1.0), g.direction_2 * (g.far + 8.0), near_2))
+    return _pair(_between(ease(phase_F, 0.0, 1.0), g.direction_2 * (g.far + 8.0), near_2))
 
 
 def _push(phase_F: np.ndarray, g: _Geometry) -> PairMotion:
-    approach_F2 = _between(
-        _ease(phase_F, 0.0, 0.5), g.direction_2 * g.far, g.direction_2 * g.contact
-    )
-    pushed_F2 = _ease(phase_F, 0.45, 1.0)[:, None] * (-g.direction_2 * (0.6 * g.far))
+    start_2, contact_2 = g.direction_2 * g.far, g.direction_2 * g.contact
+    approach_F2 = _between(ease(phase_F, 0.0, 0.5), start_2, contact_2)
+    pushed_F2 = ease(phase_F, 0.45, 1.0)[:, None] * (-g.direction_2 * (0.6 * g.far))
     return _pair(approach_F2 + pushed_F2, pushed_F2)
 
 
 def _touch(phase_F: np.ndarray, g: _Geometry) -> PairMotion:
-    there_F = _ease(phase_F, 0.0, 0.5) - 0.75 * _ease(phase_F, 0.55, 1.0)
+    there_F = ease(phase_F, 0.0, 0.5) - 0.75 * ease(phase_F, 0.55, 1.0)
     return _pair(_between(there_F, g.direction_2 * g.far, g.direction_2 * g.contact))
 
 
 def _pick_up(phase_F: np.ndarray, g: _Geometry) -> PairMotion:
-    lift_F = _ease(phase_F, 0.5, 1.0)
+    lift_F = ease(phase_F, 0.5, 1.0)
     rest_2 = g.direction_2 * g.far
     x_F2 = rest_2 + lift_F[:, None] * np.array([8.0 * g.turn, -26.0])
-    return _pair(x_F2, lift_F=lift_F, reach_F=1.0 - _ease(phase_F, 0.0, 0.45))
+    return _pair(x_F2, lift_F=lift_F, reach_F=1.0 - ease(phase_F, 0.0, 0.45))
 
 
 def _pass(phase_F: np.ndarray, g: _Geometry, layer: int) -> PairMotion:
     start_2 = g.direction_2 * (0.85 * g.far)
-    x_F2 = _between(_ease(phase_F, 0.0, 1.0), start_2, -start_2)
+    x_F2 = _between(ease(phase_F, 0.0, 1.0), start_2, -start_2)
     return _pair(x_F2, layer_F=np.full(len(phase_F), layer))
 
 
 def _swap(phase_F: np.ndarray, g: _Geometry) -> PairMotion:
     half_2 = g.direction_2 * (0.5 * g.far)
-    bulge_F2 = np.sin(np.pi * _ease(phase_F, 0.0, 1.0))[:, None] * g.across_2 * 0.75 * g.contact
-    x_F2 = _between(_ease(phase_F, 0.0, 1.0), half_2, -half_2) + bulge_F2
+    bulge_F2 = np.sin(np.pi * ease(phase_F, 0.0, 1.0))[:, None] * g.across_2 * 0.75 * g.contact
+    x_F2 = _between(ease(phase_F, 0.0, 1.0), half_2, -half_2) + bulge_F2
     return _pair(x_F2, -x_F2)
 
 
 def _circle(phase_F: np.ndarray, g: _Geometry) -> PairMotion:
     start = np.arctan2(g.direction_2[1], g.direction_2[0])
-    angle_F = start + g.turn * _ease(phase_F, 0.0, 1.0) * 1.8 * np.pi
+    angle_F = start + g.turn * ease(phase_F, 0.0, 1.0) * 1.8 * np.pi
     return _pair((g.contact + 7.0) * np.stack([np.cos(angle_F), np.sin(angle_F)], axis=1))
 
 

@@ -11,8 +11,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from demo.world.canvas import CANVAS_PIXELS, UNIT_PIXELS, Canvas, paint
-from demo.world.shapes import ANY_HUE, PAINTERS
+from demo.world.shapes import ANY_HUE, CANVAS_PIXELS, PAINTERS, UNIT_PIXELS, Canvas, paint
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,15 +6,14 @@ Every object that can be seen (`iscrowd` 0) becomes a detection of score 1 whose
 from __future__ import annotations
 
 import hashlib
-import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from demo.world.dials import FRAMES_PER_SECOND, HEIGHT, WIDTH
-from demo.world.ground_truth import TrueFilm, true_films
+from demo.world.films import TrueFilm, true_films
 from shared.errors import DataRootError
 from shared.jobs.atomic_file import remove_stale_temporaries
 from shared.jobs.progress import progress
@@ -48,13 +47,11 @@ def write_truth_shards(dataset: str, root: Path, out: Path) -> int:
         ConfigError: if the folder holds the shards of another job.
     """
     folder = root / dataset
-    films = list(_films(folder))
+    films = _films(folder)
+    parts = [UnitPart(video_id=name, start=0, stop=None) for name in films]
     units = tuple(
-        Unit(
-            index=index,
-            parts=tuple(UnitPart(video_id=film.id, start=0, stop=None) for film in some),
-        )
-        for index, some in enumerate(_batches(films))
+        Unit(index=index, parts=tuple(parts[start : start + _FILMS_A_UNIT]))
+        for index, start in enumerate(range(0, len(parts), _FILMS_A_UNIT))
     )
     plan = Plan(dataset=dataset, frames="all", detector=_entry(folder), units=units)
     saved = plan_of_shards(out, remedy="choose another --out")
@@ -64,30 +61,22 @@ def write_truth_shards(dataset: str, root: Path, out: Path) -> int:
         saved.check_same(plan, out)
     remove_stale_temporaries(out)
     missing = units_without_shard(units, out)
-    by_id = {film.id: film for film in films}
     with progress("true shards", total=len(missing), unit="shards") as bar:
         for unit in missing:
             with ShardWriter(shard_path(out, unit.index), plan.detector) as writer:
                 for part in unit.parts:
-                    _add_film(writer, by_id[part.video_id], folder)
+                    _add_film(writer, films[part.video_id], folder)
             bar.advance()
     return len(missing)
 
 
-def _films(folder: Path) -> Iterator[TrueFilm]:
+def _films(folder: Path) -> dict[str, TrueFilm]:
     paths = sorted((folder / "ground_truth").glob("*.json"))
     if not paths:
         raise DataRootError(
             f"{folder}: wanted ground_truth/*.json, found none; `orn demo world` draws it"
         )
-    for path in paths:
-        yield from true_films(folder, path.stem).values()
-
-
-def _batches(films: Sequence[TrueFilm]) -> Iterator[tuple[TrueFilm, ...]]:
-    remaining = iter(films)
-    while some := tuple(itertools.islice(remaining, _FILMS_A_UNIT)):
-        yield some
+    return {name: film for path in paths for name, film in true_films(folder, path.stem).items()}
 
 
 def _entry(folder: Path) -> DetectorEntry:

@@ -1,11 +1,9 @@
-"""Configurations: frozen dataclasses, filled from TOML and `--set`, and written back.
+"""Configurations: filled from TOML and `--set`, and written back.
 
-A configuration is a dataclass whose fields are bool, int, float, str, Path, Literal, a tuple or a
-dict of these, another such dataclass, or `X | None` of them. TOML has no null: the string "none"
-stands for None in a field that may be None. A key that is not a field is refused.
+What a configuration is, `shared.config.fields` says. TOML has no null: the string "none" stands for
+None in a field that may be None. A key that is not a field is refused.
 """
 
-import dataclasses
 import json
 import re
 import tomllib
@@ -13,49 +11,98 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from shared.config.types import build, leaf_keys, parse_text
-from shared.errors import ConfigError
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import to_jsonable_python
+
+from shared.config.fields import explain
+from shared.errors import ConfigError, PipelineError
 from shared.nearest import nearest
 
-__all__ = ["apply_overrides", "config_from_dict", "load_config", "to_dict", "to_toml"]
+__all__ = [
+    "apply_overrides",
+    "config_from_dict",
+    "leaves",
+    "load_config",
+    "parse_toml",
+    "read_toml",
+    "to_dict",
+    "to_toml",
+    "toml_value",
+]
 
 T = TypeVar("T")
 
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
 
-def load_config(path: Path, config_type: type[T]) -> T:
+def load_config(path: Path, config_type: type[T], *, error: type[PipelineError] = ConfigError) -> T:
     """The configuration in a TOML file.
+
+    Args:
+        error: what to raise.
 
     Raises:
         ConfigError: if the file is absent or no TOML, or a key is unknown, missing or of the wrong
             type; the message names the file, the key, what was wanted and what was found.
     """
+    raw = read_toml(path, error=error)
+    return config_from_dict(raw, config_type, source=str(path), error=error)
+
+
+def read_toml(path: Path, *, error: type[PipelineError] = ConfigError) -> dict[str, Any]:
+    """The tables of a TOML file; raises as `load_config`."""
     try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except OSError as err:
-        raise ConfigError(f"{path}: cannot be read ({err.strerror})") from err
-    except ValueError as err:  # not TOML, or not UTF-8
-        raise ConfigError(f"{path}: is not a TOML file ({err})") from err
-    return config_from_dict(raw, config_type, source=str(path))
+        raise error(f"{path}: cannot be read ({err.strerror})") from err
+    except UnicodeDecodeError as err:
+        raise error(f"{path}: is not a TOML file ({err})") from err
+    return parse_toml(text, source=str(path), error=error)
 
 
-def config_from_dict(raw: Mapping[str, Any], config_type: type[T], *, source: str) -> T:
+def parse_toml(
+    text: str, *, source: str, error: type[PipelineError] = ConfigError
+) -> dict[str, Any]:
+    """The tables in the text of a TOML file; raises as `load_config`."""
+    try:
+        return tomllib.loads(text)
+    except ValueError as err:
+        raise error(f"{source}: is not a TOML file ({err})") from err
+    except RecursionError as err:
+        raise error(f"{source}: is not a TOML file that can be read (nested too deeply)") from err
+
+
+def config_from_dict(
+    raw: Mapping[str, Any],
+    config_type: type[T],
+    *,
+    source: str,
+    error: type[PipelineError] = ConfigError,
+) -> T:
     """The configuration in nested plain values; `source` says in messages where they are from.
 
     Raises:
         ConfigError: as `load_config`.
     """
-    config: T = build(raw, config_type, source=source)
-    return config
+    # As JSON, since from JSON pydantic's strict mode takes a list for a tuple, a string for a path
+    # and a table for a section, and nothing else that is not of the type.
+    try:
+        text = json.dumps(raw, default=str)
+    except (ValueError, RecursionError) as err:
+        raise error(f"{source}: is nested too deeply or holds too large a number") from err
+    try:
+        adapter = TypeAdapter(config_type)
+        return adapter.validate_json(text, context={"source": source})
+    except ValidationError as err:
+        raise error(f"{source}: {explain(err, config_type)}") from err
 
 
 def apply_overrides(config: T, assignments: Iterable[str]) -> T:
     """A copy of `config` with settings replaced.
 
     Args:
-        assignments: strings such as "optimiser.learning_rate=1e-3"; the value is text where the
-            field is text, otherwise as TOML writes it. All are applied before anything is checked.
+        assignments: strings such as "optimiser.learning_rate=1e-3"; the value is as TOML writes it,
+            and text where it is no TOML. All are applied before anything is checked.
 
     Raises:
         ConfigError: for a string without "=", an unknown key (the nearest valid one is named), a
@@ -64,8 +111,8 @@ def apply_overrides(config: T, assignments: Iterable[str]) -> T:
     assignments = tuple(assignments)
     if not assignments:
         return config
-    valid = leaf_keys(type(config))
     values = to_dict(config)
+    valid = leaves(values)
     for assignment in assignments:
         key, equals, text = (part.strip() for part in assignment.partition("="))
         if not equals:
@@ -80,25 +127,45 @@ def apply_overrides(config: T, assignments: Iterable[str]) -> T:
         *sections, name = key.split(".")
         table = values
         for section in sections:
-            if table[section] is None:
-                table[section] = {}
             table = table[section]
-        table[name] = parse_text(text, valid[key])
+        table[name] = _value_of(text)
     return config_from_dict(values, type(config), source="--set")
 
 
 def to_dict(config: Any) -> dict[str, Any]:
     """The settings as nested dicts, lists, strings, numbers and None, in field order."""
-    return {
-        field.name: _plain(getattr(config, field.name))
-        for field in dataclasses.fields(config)
-        if field.init
-    }
+    values: dict[str, Any] = to_jsonable_python(config)
+    return values
+
+
+def leaves(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """The settings of nested dicts by their dotted keys."""
+    found: dict[str, Any] = {}
+    for name, value in table.items():
+        if isinstance(value, Mapping):
+            found |= leaves(value, f"{prefix}{name}.")
+        else:
+            found[prefix + name] = value
+    return found
 
 
 def to_toml(config: Any) -> str:
     """The settings as TOML text, defaults included; `load_config` of it gives an equal one."""
     return "\n".join(_toml_lines(to_dict(config), ())).lstrip("\n") + "\n"
+
+
+def toml_value(value: Any) -> str:
+    """A plain value as TOML writes it; None as "none"."""
+    if value is None:
+        return '"none"'
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        # JSON's escapes are TOML's, but for DEL, which JSON leaves as it is.
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    if isinstance(value, list):
+        return f"[{', '.join(toml_value(entry) for entry in value)}]"
+    return repr(value)
 
 
 def _nearest_key(key: str, valid: Iterable[str]) -> str | None:
@@ -108,16 +175,16 @@ def _nearest_key(key: str, valid: Iterable[str]) -> str | None:
     return nearest(key, same_name or valid)
 
 
-def _plain(value: Any) -> Any:
-    if dataclasses.is_dataclass(value):
-        return to_dict(value)
-    if isinstance(value, Path):
-        return str(value)
-    if isinstance(value, tuple | list):
-        return [_plain(entry) for entry in value]
-    if isinstance(value, Mapping):
-        return {name: _plain(entry) for name, entry in value.items()}
-    return value
+def _value_of(text: str) -> Any:
+    """What the text of a command line means; also such as .5 or 1., which TOML does not have."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except (ValueError, RecursionError):
+        pass
+    try:
+        return float(text)
+    except ValueError:
+        return text
 
 
 def _toml_lines(table: Mapping[str, Any], path: tuple[str, ...]) -> Iterable[str]:
@@ -127,27 +194,11 @@ def _toml_lines(table: Mapping[str, Any], path: tuple[str, ...]) -> Iterable[str
         yield f"[{'.'.join(_toml_key(part) for part in path)}]"
     for name, value in table.items():
         if not isinstance(value, Mapping):
-            yield f"{_toml_key(name)} = {_toml_value(value)}"
+            yield f"{_toml_key(name)} = {toml_value(value)}"
     for name, value in table.items():
         if isinstance(value, Mapping):
             yield from _toml_lines(value, (*path, name))
 
 
 def _toml_key(name: str) -> str:
-    return name if _BARE_KEY.fullmatch(name) else _toml_value(name)
-
-
-def _toml_value(value: Any) -> str:
-    if value is None:
-        return '"none"'
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, str):
-        # JSON's escapes are TOML's, but for DEL, which JSON leaves as it is.
-        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
-    if isinstance(value, list):
-        return f"[{', '.join(_toml_value(entry) for entry in value)}]"
-    if isinstance(value, Mapping):
-        entries = (f"{_toml_key(name)} = {_toml_value(entry)}" for name, entry in value.items())
-        return f"{{ {', '.join(entries)} }}"
-    return repr(value)
+    return name if _BARE_KEY.fullmatch(name) else toml_value(name)

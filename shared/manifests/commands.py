@@ -41,13 +41,12 @@ def check(dataset: str, data_root: Path, probe_videos: bool, as_json: bool) -> i
     there or can be opened; what can be counted is counted all the same.
     """
     from shared.manifests.check import check_dataset
-    from shared.manifests.check_report import report_text, report_to_dict
 
     report = check_dataset(dataset, data_root, probe_videos=probe_videos)
     if as_json:
-        echo_json(report_to_dict(report))
+        echo_json(report.as_json())
     else:
-        click.echo(report_text(report))
+        click.echo(report.as_text())
     return 0 if report.is_usable else 1
 
 
@@ -90,18 +89,16 @@ def new(
     validation, test) and id where wanted. The list of classes is written beside it. Says what was
     guessed; the manifest has a comment for each line.
     """
-    from shared.manifests.new import NewRequest, make_manifest
+    from shared.manifests.new import make_manifest
 
     made = make_manifest(
-        NewRequest(
-            table=table,
-            data_root=data_root,
-            pattern=pattern,
-            name=name,
-            rate=rate,
-            out=out,
-            fresh=fresh,
-        )
+        table,
+        data_root=data_root,
+        pattern=pattern,
+        name=name,
+        rate=rate,
+        out=out,
+        fresh=fresh,
     )
     for reason in made.reasons:
         click.echo(f"guessed: {reason}", err=True)

@@ -1,50 +1,234 @@
-"""The published tables of EPIC Kitchens 55 (Damen et al. 2018)."""
+"""The published tables of EPIC Kitchens 55 (Damen et al. 2018) and 100 (Damen et al. 2022).
 
-from dataclasses import replace
+The tables number verbs and nouns. The label of a segment is its verb, its noun, or the pair of
+both, an action. The classes of actions are the pairs that the tables hold, in the order of verb,
+then noun, and are known only when all rows are read.
+"""
+
+import ast
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from shared.manifests.epic_rows import EpicTable, read_tables
-from shared.manifests.epic_vocabulary import ClassTable, EpicVocabulary, read_vocabulary
-from shared.manifests.label_schema import EpicLabels
-from shared.manifests.records import LeftOut, Listing, Task
-from shared.manifests.schema import PersonSplit
-from shared.manifests.tables import read_rows
+from shared.manifests.records import LeftOut, Listing, Segment, Split, Task
+from shared.manifests.schema import Epic100Labels, EpicLabels, EpicTarget, PersonSplit
+from shared.manifests.text_files import Problems, read_rows, split_tables
 
-__all__ = ["read"]
+__all__ = ["EpicVocabulary", "read", "read_100"]
+
+_TIME = re.compile(r"(\d{1,6}):([0-5]\d):([0-5]\d(?:\.\d+)?)", re.ASCII)
+_PERSON = re.compile(r"P(\d{1,6})", re.ASCII)
+_LONGEST_LIST = 1000
+"""Characters of a list in a cell; the longest published one has 25."""
 
 
 def read(
     spec: EpicLabels, split: PersonSplit, folder: Path, *, task: Task, labels: bool
 ) -> Listing:
-    """What the action table says; a segment's id is its `uid`.
+    """What the action table of EPIC Kitchens 55 says; a segment's id is its `uid`.
 
-    Rows of the table of invalid labels are left out, and counted if that table is there.
-
-    Args:
-        labels: False leaves labels empty and does not need the tables of classes.
+    Rows of the table of invalid labels, which the publishers set aside since their verb belongs to
+    no class, are left out, and counted if that table is there.
 
     Raises:
         DataRootError: naming the table that is not there.
         ManifestError: naming the lines that cannot be used and why.
     """
-    vocabulary = _read_vocabulary(spec, folder, task) if labels else None
-    table = EpicTable(path=folder / spec.table, id_column="uid", split=split)
-    listing = read_tables([table], vocabulary)
-    return replace(listing, left_out=_invalid(folder / spec.invalid))
+    vocabulary = _vocabulary(spec, folder, task, ("{}_id", "class_key")) if labels else None
+    listing = _read_tables({folder / spec.table: split}, "uid", vocabulary)
+    invalid = folder / spec.invalid
+    if not invalid.is_file():
+        return listing
+    count = sum(1 for _ in read_rows(invalid, "EPIC's invalid labels", columns=("uid",)))
+    left_out = LeftOut(reason=f"without a verb class, in {invalid.name}", count=count)
+    return replace(listing, left_out=(left_out,))
 
 
-def _read_vocabulary(spec: EpicLabels, folder: Path, task: Task) -> EpicVocabulary:
-    return read_vocabulary(
-        spec.target,
-        task,
-        verbs=ClassTable(path=folder / spec.verbs, number="verb_id", name="class_key"),
-        nouns=ClassTable(path=folder / spec.nouns, number="noun_id", name="class_key"),
+def read_100(
+    spec: Epic100Labels, folder: Path, *, task: Task, labels: bool, partial: bool = False
+) -> Listing:
+    """What the action tables of EPIC Kitchens 100 say; a segment's id is its `narration_id`.
+
+    Raises:
+        As `read`.
+    """
+    vocabulary = _vocabulary(spec, folder, task, ("id", "key")) if labels else None
+    paths, absent = split_tables(spec, folder, partial=partial)
+    tables = {path: split for split, path in paths.items()}
+    return replace(_read_tables(tables, "narration_id", vocabulary), absent=absent)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EpicVocabulary:
+    """The numbered verbs and nouns, and which of them make the label."""
+
+    target: EpicTarget
+    """What the label is."""
+    several: bool
+    """Whether a segment has all its nouns as labels, not the first alone."""
+    verbs: tuple[str, ...]
+    """Names by number; empty if the target needs none."""
+    nouns: tuple[str, ...]
+    """Names by number; empty if the target needs none."""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of the tables that hold the label."""
+        noun = "all_noun_classes" if self.several else "noun_class"
+        return {"verb": ("verb_class",), "noun": (noun,), "action": ("verb_class", noun)}[
+            self.target
+        ]
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The classes by the numbers of `labels`; of pairs, all that can be, used or not."""
+        if self.target == "action":
+            return tuple(f"{verb} {noun}" for verb in self.verbs for noun in self.nouns)
+        return self.verbs or self.nouns
+
+    def labels(self, row: Mapping[str, str], line: int, problems: Problems) -> tuple[int, ...]:
+        """The labels of a row: numbers of verbs or nouns, or one number of a pair.
+
+        A number that the vocabulary lacks is noted as a problem.
+        """
+        if self.several:
+            return _numbers(row, "all_noun_classes", len(self.nouns), line, problems)
+        if self.target != "action":
+            column = f"{self.target}_class"
+            return _number(row, column, len(self.verbs or self.nouns), line, problems)
+        verb = _number(row, "verb_class", len(self.verbs), line, problems)
+        noun = _number(row, "noun_class", len(self.nouns), line, problems)
+        return (verb[0] * len(self.nouns) + noun[0],) if verb and noun else ()
+
+
+def _vocabulary(
+    spec: EpicLabels | Epic100Labels, folder: Path, task: Task, columns: tuple[str, str]
+) -> EpicVocabulary:
+    """Reads the tables of classes that the target needs; `columns` hold their number and name."""
+
+    def names(kind: str, table: str) -> tuple[str, ...]:
+        number, name = (column.format(kind) for column in columns)
+        problems = Problems(path=folder / table)
+        found: list[str] = []
+        for line, row in read_rows(problems.path, f"EPIC's {kind} classes", columns=(number, name)):
+            if row[number] != str(len(found)):
+                problems.add(line, f"wanted {number} {len(found)}, found {row[number]!r}")
+            found.append(row[name])
+        problems.raise_if_any()
+        return tuple(found)
+
+    return EpicVocabulary(
+        target=spec.target,
+        several=task == "multi-label",
+        verbs=() if spec.target == "noun" else names("verb", spec.verbs),
+        nouns=() if spec.target == "verb" else names("noun", spec.nouns),
     )
 
 
-def _invalid(path: Path) -> tuple[LeftOut, ...]:
-    """The rows that the publishers set aside since their verb belongs to no class."""
-    if not path.is_file():
+def _read_tables(
+    tables: Mapping[Path, PersonSplit | Split], id_column: str, vocabulary: EpicVocabulary | None
+) -> Listing:
+    """What action tables say, one after another.
+
+    Args:
+        tables: each with how its persons are split, or with the split of all its rows.
+        vocabulary: what the labels are; None for no labels.
+    """
+    by_id: dict[str, Segment] = {}
+    for path, split in tables.items():
+        _read_table(path, split, id_column, None if split == "test" else vocabulary, by_id)
+    segments = tuple(by_id.values())
+    classes = vocabulary.classes if vocabulary else ()
+    if vocabulary and vocabulary.target == "action":
+        used = sorted({label for segment in segments for label in segment.labels})
+        new = {label: index for index, label in enumerate(used)}
+        classes = tuple(classes[label] for label in used)
+        segments = tuple(
+            replace(segment, labels=tuple(new[label] for label in segment.labels))
+            for segment in segments
+        )
+    video_ids = tuple(dict.fromkeys(segment.video_id for segment in segments))
+    return Listing(classes=classes, video_ids=video_ids, segments=segments)
+
+
+def _read_table(
+    path: Path,
+    split: PersonSplit | Split,
+    id_column: str,
+    vocabulary: EpicVocabulary | None,
+    segments: dict[str, Segment],
+) -> None:
+    """Adds the rows of a table to `segments`, by their ids."""
+    problems = Problems(path=path)
+    columns = (id_column, "participant_id", "video_id", "start_timestamp", "stop_timestamp")
+    label_columns = vocabulary.columns if vocabulary else ()
+    rows = read_rows(path, "EPIC's action table", columns=(*columns, *label_columns))
+    for line, row in rows:
+        if not problems.check_id(line, row["video_id"]):
+            continue
+        segment_id = row[id_column]
+        if segment_id in segments:
+            problems.add(line, f"{id_column} {segment_id} is listed before")
+        start = _seconds(row, "start_timestamp", line, problems)
+        stop = _seconds(row, "stop_timestamp", line, problems)
+        if stop <= start:
+            problems.add(line, f"wanted stop after start, found {start} s and {stop} s")
+        segments[segment_id] = Segment(
+            id=segment_id,
+            video_id=row["video_id"],
+            split=_split(row["participant_id"], split, line, problems),
+            labels=vocabulary.labels(row, line, problems) if vocabulary else (),
+            start_seconds=start,
+            stop_seconds=stop,
+        )
+    problems.raise_if_any()
+
+
+def _seconds(row: Mapping[str, str], column: str, line: int, problems: Problems) -> float:
+    match = _TIME.fullmatch(row[column].strip())
+    if match is None:
+        problems.add(line, f"wanted {column} as hours:minutes:seconds, found {row[column]!r}")
+        return 0.0
+    hours, minutes, seconds = match.groups()
+    return int(hours) * 3600 + int(minutes) * 60 + float(seconds)
+
+
+def _split(participant: str, split: PersonSplit | Split, line: int, problems: Problems) -> Split:
+    if not isinstance(split, PersonSplit):
+        return split
+    match = _PERSON.fullmatch(participant.strip())
+    if match is None:
+        problems.add(line, f"wanted a participant_id such as P01, found {participant!r}")
+        return "train"
+    return "train" if int(match[1]) <= split.last_train_person else "validation"
+
+
+def _number(
+    row: Mapping[str, str], column: str, end: int, line: int, problems: Problems
+) -> tuple[int, ...]:
+    cell = row[column]
+    if not (cell.isascii() and cell.isdecimal()) or int(cell) >= end:
+        problems.add(line, f"wanted a {column} from 0 to {end - 1}, found {cell!r}")
         return ()
-    count = sum(1 for _ in read_rows(path, "EPIC's invalid labels", columns=("uid",)))
-    return (LeftOut(reason=f"without a verb class, in {path.name}", count=count),)
+    return (int(cell),)
+
+
+def _numbers(
+    row: Mapping[str, str], column: str, end: int, line: int, problems: Problems
+) -> tuple[int, ...]:
+    """The numbers of a cell such as "[8, 113]", a list as Python writes it; runs no code."""
+    cell = row[column]
+    try:
+        values = ast.literal_eval(cell) if len(cell) <= _LONGEST_LIST else None
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        values = None
+    good = isinstance(values, list) and all(
+        type(value) is int and 0 <= value < end for value in values
+    )
+    if not good or not values:
+        problems.add(
+            line, f"wanted {column} as a list of numbers from 0 to {end - 1}, found {cell!r:.80}"
+        )
+        return ()
+    return tuple(sorted(set(values)))

@@ -1,15 +1,16 @@
 """Loading data sets by name: the manifest, its label tables, and the videos that are there."""
 
+import fnmatch
 import logging
+import math
+from collections.abc import Iterable
 from importlib import resources
 from pathlib import Path
-from typing import assert_never
 
-from shared.errors import DataRootError, UnknownDatasetError
-from shared.manifests import epic, epic100, something, something_v1, table, vlog
-from shared.manifests.finder import find_ids, find_videos
-from shared.manifests.parse import parse_manifest
-from shared.manifests.rates import video_rates
+from shared.config.files import load_config
+from shared.errors import DataRootError, ManifestError, UnknownDatasetError
+from shared.manifests import epic, something, table, vlog
+from shared.manifests.find import find_ids, find_videos
 from shared.manifests.records import Dataset, DetectorChoice, Listing, Video
 from shared.manifests.schema import (
     ColumnSplit,
@@ -18,11 +19,14 @@ from shared.manifests.schema import (
     Manifest,
     NumberSplit,
     PersonSplit,
+    RateTable,
     SomethingLabels,
     SomethingV1Labels,
     TableLabels,
+    Videos,
     VlogLabels,
 )
+from shared.manifests.text_files import Problems, read_rows
 from shared.nearest import nearest_first
 
 __all__ = [
@@ -32,6 +36,7 @@ __all__ = [
     "load_manifest",
     "locate_videos",
     "shipped_detectors",
+    "video_rates",
 ]
 
 logger = logging.getLogger(__name__)
@@ -59,12 +64,12 @@ def load_manifest(name_or_file: str | Path) -> Manifest:
         ManifestError: if the file is no valid manifest.
     """
     text = str(name_or_file)
+    path = Path(name_or_file)
     shipped = _shipped_folder() / f"{text}.toml"
     if "/" not in text and shipped.is_file():
-        return parse_manifest(shipped)
-    path = Path(name_or_file)
+        path = shipped
     if path.is_file():
-        return parse_manifest(path)
+        return load_config(path, Manifest, error=ManifestError)
     if path.suffix == ".toml" or "/" in text:
         raise UnknownDatasetError(
             f"{path}: no such manifest file, looked for it at {path.absolute()}"
@@ -142,10 +147,9 @@ def load_listing(
         logger.info("%s has no label tables; taking the %d videos found there", folder, len(ids))
         return Listing(classes=(), video_ids=ids, segments=())
     spec, split = manifest.labels, manifest.split
-    # The schema pairs each format with its split rule.
     match spec:
         case TableLabels():
-            assert isinstance(split, ColumnSplit)
+            assert isinstance(split, ColumnSplit)  # the schema pairs formats with rules
             return table.read(
                 spec, split, folder, task=manifest.task, form=manifest.form, labels=labels
             )
@@ -156,13 +160,47 @@ def load_listing(
             assert isinstance(split, PersonSplit)
             return epic.read(spec, split, folder, task=manifest.task, labels=labels)
         case Epic100Labels():
-            return epic100.read(spec, folder, task=manifest.task, labels=labels, partial=partial)
-        case SomethingLabels():
+            return epic.read_100(spec, folder, task=manifest.task, labels=labels, partial=partial)
+        case SomethingLabels() | SomethingV1Labels():
             return something.read(spec, folder, labels=labels, partial=partial)
-        case SomethingV1Labels():
-            return something_v1.read(spec, folder, labels=labels, partial=partial)
-        case _:
-            assert_never(spec)
+
+
+def video_rates(spec: Videos, folder: Path, video_ids: Iterable[str]) -> dict[str, float | None]:
+    """Frames a second of each video; None where the video file knows.
+
+    Raises:
+        DataRootError: if the table of rates is not there.
+        ManifestError: if it lacks a video, or a rate in it is none.
+    """
+    if spec.rate_table is not None:
+        return {**_rates_of_table(spec.rate_table, folder, video_ids)}
+    rates: dict[str, float | None] = dict.fromkeys(video_ids, spec.rate)
+    for pattern, rate in reversed(spec.rates.items()):
+        rates |= dict.fromkeys(fnmatch.filter(rates, pattern), rate)
+    return rates
+
+
+def _rates_of_table(spec: RateTable, folder: Path, video_ids: Iterable[str]) -> dict[str, float]:
+    path = folder / spec.table
+    problems = Problems(path=path)
+    rates: dict[str, float] = {}
+    for line, row in read_rows(path, "the rates of videos", columns=(spec.video, spec.rate)):
+        try:
+            rate = float(row[spec.rate])
+        except ValueError:
+            rate = math.nan
+        if not 0 < rate < math.inf:
+            problems.add(line, f"wanted {spec.rate} above 0, found {row[spec.rate]!r}")
+        rates[row[spec.video].strip()] = rate
+    problems.raise_if_any()
+    wanted = list(video_ids)
+    lacking = [video_id for video_id in wanted if video_id not in rates]
+    if lacking:
+        raise ManifestError(
+            f"{path}: wanted the rate of each video, found none of {len(lacking)}, "
+            f"the first is {lacking[0]!r}"
+        )
+    return {video_id: rates[video_id] for video_id in wanted}
 
 
 def _shipped_folder() -> Path:

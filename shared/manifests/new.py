@@ -1,43 +1,50 @@
-"""`orn manifest new`: a manifest and a list of classes from a table of one's own."""
+"""`orn manifest new`: a manifest and a list of classes from a table of one's own.
 
-import json
+What the table and the files beside it do not say outright is guessed, with the reason said.
+"""
+
+import os
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from shared.config.files import config_from_dict, parse_toml, toml_value
 from shared.errors import ConfigError, ManifestError
 from shared.jobs.atomic_file import write_text
-from shared.manifests import table
-from shared.manifests.finder import expand, find_videos
-from shared.manifests.guess import TableGuess, VideosGuess, guess_table, guess_videos, is_video_name
-from shared.manifests.parse import parse_text
+from shared.manifests import table as label_table
+from shared.manifests.find import expand, find_videos
 from shared.manifests.records import Form
 from shared.manifests.schema import ColumnSplit, Manifest, TableLabels
+from shared.manifests.text_files import Problems, read_rows
 
-__all__ = ["NewManifest", "NewRequest", "make_manifest"]
+__all__ = ["NewManifest", "TableGuess", "guess_table", "guess_videos", "make_manifest"]
 
 _CLASSES_NAME = "classes.txt"
 _CLIP_FRAMES = 8
+_VIDEO_SUFFIXES = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ts", ".webm", ".wmv")
+_SAMPLE = 50
+"""Ids that are looked for."""
+_MOST_ENTRIES = 200_000
+"""Files and folders that are looked through."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NewRequest:
-    """What to make a manifest of; None is guessed."""
+class TableGuess:
+    """What the cells of a table say."""
 
-    table: Path
-    """The CSV file."""
-    data_root: Path
-    """Where data sets lie; if the table is elsewhere, the folder above the table's own."""
-    pattern: str | None = None
-    """Where the video of an id lies, relative to the table's folder."""
-    name: str | None = None
-    """Name of the data set."""
-    rate: float | None = None
-    """Frames a second of frame folders."""
-    out: Path | None = None
-    """The manifest; None: `NAME.toml` in the current folder."""
-    fresh: bool = False
-    """Whether files that are there are replaced."""
+    is_multi_label: bool
+    has_times: bool
+    """Whether every row has start and stop."""
+    has_split: bool
+    classes: tuple[str, ...]
+    """Names in the order of their numbers if all are numbers, else of the alphabet."""
+    video_ids: tuple[str, ...]
+    """Each once, in the order of the table."""
+    rows: int
+    reasons: tuple[str, ...]
+    """Why it is taken so, in sentences."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,8 +85,26 @@ class NewManifest:
         }
 
 
-def make_manifest(request: NewRequest) -> NewManifest:
+def make_manifest(
+    table: Path,
+    *,
+    data_root: Path,
+    pattern: str | None = None,
+    name: str | None = None,
+    rate: float | None = None,
+    out: Path | None = None,
+    fresh: bool = False,
+) -> NewManifest:
     """Writes a commented manifest and, beside the table, the list of its classes.
+
+    Args:
+        table: the CSV file.
+        data_root: where data sets lie; if the table is elsewhere, the folder above the table's own.
+        pattern: where the video of an id lies, relative to the table's folder; None is guessed.
+        name: of the data set; None is guessed.
+        rate: frames a second of frame folders.
+        out: the manifest; None is `NAME.toml` in the current folder.
+        fresh: whether files that are there are replaced.
 
     Raises:
         DataRootError: if the table is not there.
@@ -88,30 +113,35 @@ def make_manifest(request: NewRequest) -> NewManifest:
             for files.
         PipelineError: if the disk refuses.
     """
-    found = guess_table(request.table)
-    folder = request.table.absolute().parent
-    data_root, root = _data_root(folder, request.data_root)
-    videos = _videos(request, folder, found)
-    _check_rate(request.rate, folder, videos)
-    name = _clean_name(request.name or (folder.name if root != "." else request.table.stem))
-    path = request.out or Path(f"{name}.toml")
+    found = guess_table(table)
+    folder = table.absolute().parent
+    data_root, root = _data_root(folder, data_root)
+    pattern, form = _videos(table, pattern, rate=rate, found=found)
+    name = _clean_name(name or (folder.name if root != "." else table.stem))
+    path = out or Path(f"{name}.toml")
     classes_path = folder / _CLASSES_NAME
     for existing in (path, classes_path):
-        if existing.exists() and not request.fresh:
+        if existing.exists() and not fresh:
             raise ConfigError(
                 f"{existing} is there already; --fresh replaces it, --out and --name "
                 "choose another manifest"
             )
-    text = _text(
-        request.table.name, name=name, root=root, found=found, videos=videos, rate=request.rate
+    text = _text(*(table.name, found), name=name, root=root, form=form, pattern=pattern, rate=rate)
+    raw = parse_toml(text, source=str(path), error=ManifestError)
+    manifest = config_from_dict(raw, Manifest, source=str(path), error=ManifestError)
+    assert isinstance(manifest.labels, TableLabels)
+    assert isinstance(manifest.split, ColumnSplit)
+    # Reads the table as every command will, but for its classes.
+    label_table.read(
+        *(manifest.labels, manifest.split, folder),
+        task=manifest.task,
+        form=manifest.form,
+        labels=False,
     )
-    manifest = parse_text(text, path)
-    _check_rows(manifest, folder)
-    present = find_videos(
-        folder, videos.pattern, found.video_ids, are_folders=videos.form == "frames"
-    )
+    present = find_videos(folder, pattern, found.video_ids, are_folders=form == "frames")
     write_text(classes_path, "".join(f"{each}\n" for each in found.classes))
     write_text(path, text)
+    counts = f"it finds {len(present)} of {len(found.video_ids)}"
     return NewManifest(
         path=path,
         classes_path=classes_path,
@@ -120,11 +150,67 @@ def make_manifest(request: NewRequest) -> NewManifest:
         classes=len(found.classes),
         videos=len(found.video_ids),
         present=len(present),
+        reasons=(*found.reasons, f"videos {pattern}: {counts}"),
+    )
+
+
+def guess_table(path: Path) -> TableGuess:
+    """Reads a table with the columns `video`, `label` and, where wanted, `start`, `stop`, `split`,
+    `id`.
+
+    Raises:
+        DataRootError: if there is no such file.
+        ManifestError: naming the column or the lines that cannot be used.
+    """
+    optional = ("start", "stop", "split", "id")
+    rows = list(read_rows(path, "the label table", columns=("video", "label"), optional=optional))
+    if not rows:
+        raise ManifestError(f"{path}: wanted a row for each clip or segment, found the header only")
+    labels = [row["label"].strip() for _, row in rows]
+    num_joined = sum(label_table.LABEL_SEPARATOR in label for label in labels)
+    num_empty = labels.count("")
+    is_multi = bool(num_joined or num_empty)
+    has_times = all(row.get("start", "").strip() and row.get("stop", "").strip() for _, row in rows)
+    has_split = "split" in rows[0][1]
+    return TableGuess(
+        is_multi_label=is_multi,
+        has_times=has_times,
+        has_split=has_split,
+        classes=_classes(path, rows, is_multi=is_multi),
+        video_ids=tuple(dict.fromkeys(row["video"].strip() for _, row in rows)),
+        rows=len(rows),
         reasons=(
-            *found.reasons,
-            f"videos {videos.pattern}: it finds {len(present)} of {len(found.video_ids)}",
+            f"task multi-label: {num_joined} labels hold a {label_table.LABEL_SEPARATOR!r} and "
+            f"{num_empty} are empty"
+            if is_multi
+            else "task single-label: each row has one label",
+            "each row has start and stop: segments of videos"
+            if has_times
+            else "not every row has start and stop: a row is a whole clip, or from or to its end",
+            "split by the column 'split'"
+            if has_split
+            else "no column 'split': every row is in the train part, there is nothing to evaluate",
         ),
     )
+
+
+def guess_videos(folder: Path, video_ids: Sequence[str]) -> tuple[str, bool] | None:
+    """The pattern that finds the most of the first ids among the files below a folder, and whether
+    they are folders of frames; None if no pattern finds one."""
+    wanted = video_ids[:_SAMPLE]
+    entries = dict(_entries(folder))
+    votes = Counter(
+        pattern
+        for video_id in wanted
+        for relative in entries
+        for pattern in _patterns(relative, video_id)
+    )
+    if not votes:
+        return None
+    # The shortest of those that find the most: videos/{id}.mp4 before old/videos/{id}.mp4.
+    pattern = min(votes, key=lambda each: (-votes[each], len(each), each))
+    paths = (expand(pattern, video_id) for video_id in wanted)
+    return pattern, next(entries[path] for path in paths if path in entries)
 
 
 def _data_root(folder: Path, data_root: Path) -> tuple[Path, str]:
@@ -135,48 +221,85 @@ def _data_root(folder: Path, data_root: Path) -> tuple[Path, str]:
     return folder.parent, folder.name or "."
 
 
-def _videos(request: NewRequest, folder: Path, found: TableGuess) -> VideosGuess:
-    if request.pattern is None:
-        guess = guess_videos(folder, found.video_ids, has_times=found.has_times)
+def _videos(
+    table: Path, pattern: str | None, *, rate: float | None, found: TableGuess
+) -> tuple[str, Form]:
+    """Where the videos lie and what form they have."""
+    folder = table.absolute().parent
+    if pattern is None:
+        guess = guess_videos(folder, found.video_ids)
         if guess is None:
             raise ManifestError(
-                f"{request.table}: no video of {found.video_ids[0]!r} or the next ids is below "
+                f"{table}: no video of {found.video_ids[0]!r} or the next ids is below "
                 f"{folder}; say where they lie with --videos, such as --videos 'videos/{{id}}.mp4'"
             )
-        return guess
-    paths = [folder / expand(request.pattern, video_id) for video_id in found.video_ids[:50]]
-    has_folders = any(path.is_dir() for path in paths)
-    has_files = is_video_name(request.pattern) or any(path.is_file() for path in paths)
-    are_folders = has_folders or (request.rate is not None and not has_files)
-    form: Form = "frames" if are_folders else "segments" if found.has_times else "clips"
-    return VideosGuess(pattern=request.pattern, form=form, found=0, looked_for=0)
-
-
-def _check_rate(rate: float | None, folder: Path, videos: VideosGuess) -> None:
-    if videos.form == "frames" and rate is None:
+        pattern, are_folders = guess
+    else:
+        paths = [folder / expand(pattern, video_id) for video_id in found.video_ids[:_SAMPLE]]
+        has_files = _is_video_name(pattern) or any(path.is_file() for path in paths)
+        has_folders = any(path.is_dir() for path in paths)
+        are_folders = has_folders or (rate is not None and not has_files)
+    if are_folders and rate is None:
         raise ConfigError(
-            f"{folder / videos.pattern}: videos are folders of frames, which do not tell their "
+            f"{folder / pattern}: videos are folders of frames, which do not tell their "
             "rate; say so with --rate"
         )
-    if videos.form != "frames" and rate is not None:
+    if not are_folders and rate is not None:
         raise ConfigError(
-            f"{folder / videos.pattern}: --rate is for folders of frames; videos are files here, "
+            f"{folder / pattern}: --rate is for folders of frames; videos are files here, "
             "which tell their own: leave it out, or say with --videos where the folders lie"
         )
+    return pattern, "frames" if are_folders else "segments" if found.has_times else "clips"
 
 
-def _check_rows(manifest: Manifest, folder: Path) -> None:
-    """Reads the table as every command will, but for its classes."""
-    assert isinstance(manifest.labels, TableLabels)
-    assert isinstance(manifest.split, ColumnSplit)
-    table.read(
-        manifest.labels,
-        manifest.split,
-        folder,
-        task=manifest.task,
-        form=manifest.form,
-        labels=False,
-    )
+def _entries(folder: Path) -> Iterator[tuple[str, bool]]:
+    """Videos below a folder, relative to it, and whether each is a folder of frames."""
+    left = _MOST_ENTRIES
+    for parent, folders, names in os.walk(folder):
+        folders.sort()
+        left -= len(folders) + len(names)
+        relative = Path(parent).relative_to(folder)
+        if parent != str(folder) and any(
+            name.lower().endswith((".jpg", ".jpeg")) for name in names
+        ):
+            yield relative.as_posix(), True
+        for name in sorted(names):
+            if _is_video_name(name):
+                yield (relative / name).as_posix(), False
+        if left < 0:
+            return
+
+
+def _is_video_name(name: str) -> bool:
+    return Path(name).suffix.lower() in _VIDEO_SUFFIXES
+
+
+def _patterns(relative: str, video_id: str) -> Iterator[str]:
+    """How a path could be made of an id: the id stands at whole names of it, but for a suffix."""
+    start = relative.find(video_id)
+    if start < 0 or "{" in relative.replace(video_id, "", 1):
+        return
+    before, after = relative[:start], relative[start + len(video_id) :]
+    if (not before or before.endswith("/")) and (not after or after[0] in "./"):
+        yield f"{before}{{id}}{after}"
+
+
+def _classes(
+    path: Path, rows: Sequence[tuple[int, dict[str, str]]], *, is_multi: bool
+) -> tuple[str, ...]:
+    problems = Problems(path=path)
+    names: set[str] = set()
+    for line, row in rows:
+        cell = row["label"]
+        for name in cell.split(label_table.LABEL_SEPARATOR) if is_multi else [cell]:
+            if not name.strip().isprintable():
+                problems.add(line, f"wanted a class name on one line, found {name.strip()!r}")
+            names.add(name.strip())
+    problems.raise_if_any()
+    names.discard("")
+    if not names:
+        raise ManifestError(f"{path}: wanted class names in the column 'label', found none")
+    return tuple(sorted(names, key=int if all(name.isdecimal() for name in names) else str))
 
 
 def _clean_name(text: str) -> str:
@@ -186,45 +309,47 @@ def _clean_name(text: str) -> str:
 
 def _text(
     table_name: str,
+    found: TableGuess,
     *,
     name: str,
     root: str,
-    found: TableGuess,
-    videos: VideosGuess,
+    form: Form,
+    pattern: str,
     rate: float | None,
 ) -> str:
     """The manifest file."""
+    task, metric = ("multi-label", "map") if found.is_multi_label else ("single-label", "top1")
     rate_line = f"rate = {rate:g}" if rate else "# rate = 30"
     split = "train, validation and test" if found.has_split else "no such column: all is train"
     return f"""# A data set of one's own, made by `orn manifest new`. Change what is wrong;
 # `orn manifest check` says whether it still holds. Words: docs/glossary.md.
-name = {_quoted(name)}
-title = {_quoted(f"{name}, {found.rows} rows of {table_name}")}
+name = {toml_value(name)}
+title = {toml_value(f"{name}, {found.rows} rows of {table_name}")}
 
 # "clips": a video is one clip. "segments": start and stop of each row cut longer videos.
 # "frames": a video is a folder of JPEGs.
-form = {_quoted(videos.form)}
+form = {toml_value(form)}
 
 # "single-label": one class a row. "multi-label": none or several, joined by ";" in the table.
-task = {_quoted(found.task)}
-metric = {_quoted(found.metric)} # "top1" for single-label, "map": mean average precision
+task = {toml_value(task)}
+metric = {toml_value(metric)} # "top1" for single-label, "map": mean average precision
 
 # Frames that a clip is sampled to. The paper: 8 for Something-Something, 4 for VLOG and EPIC.
 clip_frames = {_CLIP_FRAMES}
 
 # Folder of the table and the videos, under the data root (--data, ORN_DATA, else data/).
-root = {_quoted(root)}
+root = {toml_value(root)}
 
 [videos]
 # Where the video of an id of the column "video" lies, relative to root.
-pattern = {_quoted(videos.pattern)}
+pattern = {toml_value(pattern)}
 # Frames a second of folders of frames; for form "frames" and no other.
 {rate_line}
 
 [labels]
 format = "table"
-table = {_quoted(table_name)}
-classes = {_quoted(_CLASSES_NAME)} # {len(found.classes)} names, one a line, numbered from 0
+table = {toml_value(table_name)}
+classes = {toml_value(_CLASSES_NAME)} # {len(found.classes)} names, one a line, numbered from 0
 
 [split]
 rule = "column"
@@ -235,8 +360,3 @@ column = "split" # {split}
 height = 256
 width = 256
 """
-
-
-def _quoted(text: str) -> str:
-    """A string of TOML, which a JSON string is, too."""
-    return json.dumps(text, ensure_ascii=False)

@@ -4,21 +4,14 @@ A manifest says where the videos of a data set lie, how its published label tabl
 what is measured on it. One model per concept; unknown keys are refused.
 """
 
-from pathlib import Path
-from typing import Annotated, Any, Literal
+import re
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, PositiveInt, PrivateAttr, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 
-from shared.manifests.label_schema import (
-    Epic100Labels,
-    EpicLabels,
-    SomethingLabels,
-    SomethingV1Labels,
-    TableLabels,
-    VlogLabels,
-)
+from shared.config.fields import STRICT, Count
 from shared.manifests.records import Form, Metric, Split, Task
-from shared.manifests.schema_fields import ConfigName, Name, Pattern, Rate, RelativePath, Section
 
 __all__ = [
     "Clips",
@@ -26,6 +19,7 @@ __all__ = [
     "Detector",
     "Epic100Labels",
     "EpicLabels",
+    "EpicTarget",
     "FileSplit",
     "Manifest",
     "NumberSplit",
@@ -38,7 +32,50 @@ __all__ = [
     "VlogLabels",
 ]
 
-Numbers = Annotated[tuple[int, ...], Field(strict=False)]  # TOML's arrays are lists
+
+def _relative(text: str) -> str:
+    """Refuses a path that would leave the folder it is relative to."""
+    path = PurePosixPath(text)
+    if path.is_absolute() or ".." in path.parts:
+        raise ValueError(f"wanted a path inside the folder it is relative to, found {text!r}")
+    if not text or re.search(r"[\x00-\x1f\x7f]", text):
+        raise ValueError(f"wanted a path without control characters, found {text!r}")
+    return text
+
+
+def _pattern(text: str) -> str:
+    rest = _relative(text).replace("{id}", "").replace("{person}", "")
+    if "{id}" not in text or set(rest) & set("{}"):
+        raise ValueError(
+            f"wanted a path with {{id}} in it (and possibly {{person}}), found {text!r}"
+        )
+    return text
+
+
+def _name(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_-]+", text):
+        raise ValueError(f"wanted letters, digits, - and _ only, found {text!r}")
+    return text
+
+
+def _config_name(text: str) -> str:
+    """Refuses a file: a configuration is Python, which a manifest must not bring along."""
+    if not text or "/" in text or "\\" in text or text.endswith(".py"):
+        raise ValueError(
+            "wanted the name of a configuration of the model zoo or of a detector that comes with "
+            f"the project, found {text!r}; a file of your own goes to `orn detect --config`"
+        )
+    return text
+
+
+RelativePath = Annotated[str, AfterValidator(_relative)]
+Rate = Annotated[float, Field(gt=0, le=1000)]
+EpicTarget = Literal["verb", "noun", "action"]
+"""What the label of a segment is; an action is a pair of verb and noun that occurs."""
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(**STRICT, frozen=True)
 
 
 class RateTable(Section):
@@ -54,14 +91,89 @@ class RateTable(Section):
 class Videos(Section):
     """Where the video of an id lies, and for frame folders, how fast their frames follow."""
 
-    pattern: Pattern
-    """Relative to the data set's folder, such as "videos/{id}.mp4"."""
+    pattern: Annotated[str, AfterValidator(_pattern)]
+    """Relative to the data set's folder, such as "videos/{id}.mp4"; `{person}` is the part of an id
+    before its first underscore."""
     rate: Rate | None = None
     """Frames a second of frame folders."""
     rates: dict[str, Rate] = Field(default_factory=dict)
     """Other rates for some of them, by patterns of ids such as "P??_???"; the first that fits."""
     rate_table: RateTable | None = None
     """In place of `rate`: a table of them."""
+
+
+class TableLabels(Section):
+    """A CSV file with a header: video, label[, start, stop][, split][, id]."""
+
+    split_rule: ClassVar = "column"
+    format: Literal["table"]
+    table: RelativePath
+    classes: RelativePath
+    """A text file with one class name a line."""
+
+
+class VlogLabels(Section):
+    """The published files of VLOG: line i of each belongs to line i of the others."""
+
+    split_rule: ClassVar = "number"
+    format: Literal["vlog"]
+    list: RelativePath = "meta/manifest.txt"
+    splits: RelativePath = "meta/splitId.txt"
+    classes: RelativePath = "meta/hand_object/hand_object_labels.txt"
+    matrix: RelativePath = "meta/hand_object/hand_object.npy"
+
+
+class EpicLabels(Section):
+    """The published tables of EPIC Kitchens 55."""
+
+    split_rule: ClassVar = "person"
+    format: Literal["epic"]
+    target: EpicTarget = "verb"
+    table: RelativePath = "annotations/EPIC_train_action_labels.csv"
+    invalid: RelativePath = "annotations/EPIC_train_invalid_labels.csv"
+    """Rows without a verb class, which are only counted; need not be there."""
+    verbs: RelativePath = "annotations/EPIC_verb_classes.csv"
+    nouns: RelativePath = "annotations/EPIC_noun_classes.csv"
+
+
+class Epic100Labels(Section):
+    """The published tables of EPIC Kitchens 100, one a split."""
+
+    split_rule: ClassVar = "file"
+    format: Literal["epic100"]
+    target: EpicTarget = "verb"
+    train: RelativePath = "annotations/EPIC_100_train.csv"
+    validation: RelativePath = "annotations/EPIC_100_validation.csv"
+    test: RelativePath | None = None
+    """Published without labels."""
+    verbs: RelativePath = "annotations/EPIC_100_verb_classes.csv"
+    nouns: RelativePath = "annotations/EPIC_100_noun_classes.csv"
+
+
+class SomethingLabels(Section):
+    """The published JSON lists of Something-Something v2, one a split."""
+
+    split_rule: ClassVar = "file"
+    format: Literal["something"]
+    train: RelativePath = "labels/train.json"
+    validation: RelativePath = "labels/validation.json"
+    test: RelativePath | None = None
+    """Published without labels."""
+    classes: RelativePath = "labels/labels.json"
+    """{name: "index"}, or a text file with one class name a line; clips of others are left out."""
+
+
+class SomethingV1Labels(Section):
+    """The published lists of Something-Something v1, lines of id;class, one a split."""
+
+    split_rule: ClassVar = "file"
+    format: Literal["something-v1"]
+    train: RelativePath = "something-something-v1-train.csv"
+    validation: RelativePath = "something-something-v1-validation.csv"
+    test: RelativePath | None = None
+    """Published without labels."""
+    classes: RelativePath = "something-something-v1-labels.csv"
+    """One class name a line; clips of other classes are left out."""
 
 
 class ColumnSplit(Section):
@@ -75,9 +187,9 @@ class NumberSplit(Section):
     """Each clip has a number, and each split some of the numbers."""
 
     rule: Literal["number"]
-    train: Numbers = (1, 2)
-    validation: Numbers = (3,)
-    test: Numbers = (0,)
+    train: tuple[int, ...] = (1, 2)
+    validation: tuple[int, ...] = (3,)
+    test: tuple[int, ...] = (0,)
 
     @model_validator(mode="after")
     def _check(self) -> "NumberSplit":
@@ -99,7 +211,7 @@ class PersonSplit(Section):
     """Persons P01 to the last one named train, the rest validate."""
 
     rule: Literal["person"]
-    last_train_person: PositiveInt = 25
+    last_train_person: Count = 25
 
 
 class FileSplit(Section):
@@ -111,33 +223,23 @@ class FileSplit(Section):
 class Clips(Section):
     """Size to which the clip store squashes frames."""
 
-    height: PositiveInt = 256
-    width: PositiveInt = 256
+    height: Count = 256
+    width: Count = 256
 
 
 class Detector(Section):
     """A detector of the data set's own."""
 
-    config: ConfigName | None = None
+    config: Annotated[str, AfterValidator(_config_name)] | None = None
     """Name of a configuration: one that comes with the project and its weights, or the zoo's."""
     checkpoint: RelativePath | None = None
     """File of weights, relative to the folder of the manifest."""
 
 
-SPLIT_RULE_OF_FORMAT = {
-    "table": "column",
-    "vlog": "number",
-    "epic": "person",
-    "epic100": "file",
-    "something": "file",
-    "something-v1": "file",
-}
-
-
 class Manifest(Section):
     """A whole manifest."""
 
-    name: Name
+    name: Annotated[str, AfterValidator(_name)]
     title: str
     form: Form
     task: Task
@@ -170,34 +272,25 @@ class Manifest(Section):
 
     @model_validator(mode="after")
     def _check(self) -> "Manifest":
-        wanted_rule = SPLIT_RULE_OF_FORMAT[self.labels.format]
-        if self.split.rule != wanted_rule:
+        labels, videos = self.labels, self.videos
+        if self.split.rule != labels.split_rule:
             raise ValueError(
-                f"labels of format {self.labels.format!r} want split.rule = {wanted_rule!r}, "
+                f"labels of format {labels.format!r} want split.rule = {labels.split_rule!r}, "
                 f"found {self.split.rule!r}"
             )
-        self._check_rates()
-        self._check_target()
-        if self.metric == "top1" and self.task == "multi-label":
-            raise ValueError("metric 'top1' is for single-label tasks; wanted metric = 'map'")
-        return self
-
-    def _check_rates(self) -> None:
-        videos = self.videos
-        wanted = int(self.form == "frames")
-        if (videos.rate is not None) + (videos.rate_table is not None) != wanted:
+        num_rates = (videos.rate is not None) + (videos.rate_table is not None)
+        if num_rates != (self.form == "frames"):
             raise ValueError(
                 "videos.rate (or videos.rate_table) is wanted for form 'frames' and for no other"
             )
         if videos.rates and videos.rate is None:
             raise ValueError("videos.rates are exceptions from videos.rate; set that, too")
-
-    def _check_target(self) -> None:
-        spec = self.labels
-        if not isinstance(spec, EpicLabels | Epic100Labels) or self.task == "single-label":
-            return
-        if spec.target != "noun":
-            raise ValueError(
-                "task 'multi-label' wants labels.target = 'noun', of which a segment may have "
-                f"several, found {spec.target!r}"
-            )
+        if self.task == "multi-label":
+            if isinstance(labels, EpicLabels | Epic100Labels) and labels.target != "noun":
+                raise ValueError(
+                    "task 'multi-label' wants labels.target = 'noun', of which a segment may have "
+                    f"several, found {labels.target!r}"
+                )
+            if self.metric == "top1":
+                raise ValueError("metric 'top1' is for single-label tasks; wanted metric = 'map'")
+        return self

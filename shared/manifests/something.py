@@ -1,52 +1,103 @@
-"""The published files of Something-Something v2 (Goyal et al. 2017): a JSON list for each split.
+"""The published files of Something-Something v1 and v2 (Goyal et al. 2017), a list for each split.
 
-An entry is {"id", "label", "template", "placeholders"}; the template is the class name with its
-placeholders in [brackets]. The test list has ids only.
+v2: JSON, entries {"id", "label", "template", "placeholders"}; the template is the class name with
+its placeholders in [brackets]. v1: lines of id;class. The lists of test have ids only.
 """
 
 import json
+import logging
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from shared.errors import ManifestError
-from shared.manifests.label_schema import SomethingLabels
-from shared.manifests.records import Listing, Split
-from shared.manifests.something_clips import ClipList, ListedClip, list_clips
-from shared.manifests.split_files import split_files
-from shared.manifests.tables import Problems, read_class_names, require_file
+from shared.manifests.records import LeftOut, Listing, Segment
+from shared.manifests.schema import SomethingLabels, SomethingV1Labels
+from shared.manifests.text_files import (
+    Problems,
+    read_class_names,
+    read_lines,
+    require_file,
+    split_tables,
+)
+from shared.nearest import nearest
 
 __all__ = ["read"]
 
+logger = logging.getLogger(__name__)
 
-def read(spec: SomethingLabels, folder: Path, *, labels: bool, partial: bool = False) -> Listing:
+_WHAT = "one of Something-Something's lists"
+
+_Clip = tuple[int | str, str, str | None]
+"""Where a clip is listed, its id, and the name of its class, None if published without."""
+
+
+def read(
+    spec: SomethingLabels | SomethingV1Labels, folder: Path, *, labels: bool, partial: bool = False
+) -> Listing:
     """What the lists say; a segment is a whole clip and has the clip's id.
 
     Clips of classes that the list of classes does not name are left out and counted.
 
-    Args:
-        labels: False leaves labels empty and does not need the class names.
-        partial: whether the list of one split is enough; the others are then named as absent.
-
     Raises:
         DataRootError: naming the file that is not there.
-        ManifestError: naming the file and entry that cannot be used and why.
+        ManifestError: naming the file and entry that cannot be used and why, or if clips have
+            classes but none of those in the list of classes.
     """
-    classes = _read_classes(folder / spec.classes) if labels else None
-    files = split_files(spec, folder, partial=partial)
-    lists = [_read_list(folder / name, split) for split, name in files.present.items()]
-    return replace(list_clips(lists, classes, folder / spec.classes), absent=files.absent)
+    source = folder / spec.classes
+    classes = _read_classes(source) if labels else ()
+    index_of_class = {name: index for index, name in enumerate(classes)}
+    paths, absent = split_tables(spec, folder, partial=partial)
+    is_v1 = isinstance(spec, SomethingV1Labels)
+    by_id: dict[str, Segment] = {}
+    others: Counter[str] = Counter()
+    for split, path in paths.items():
+        problems = Problems(path=path)
+        for place, clip_id, name in _v1_clips(path) if is_v1 else _v2_clips(path, problems):
+            if not problems.check_id(place, clip_id):
+                continue
+            if clip_id in by_id:
+                problems.add(place, f"clip {clip_id!r} is listed before")
+            if labels and name and name not in index_of_class:
+                others[name] += 1
+                continue
+            if labels and not name and split != "test":
+                problems.add(place, f"wanted a class of clip {clip_id!r}, found none")
+            label = (index_of_class[name],) if labels and name else ()
+            by_id[clip_id] = Segment(id=clip_id, video_id=clip_id, split=split, labels=label)
+        problems.raise_if_any()
+    if others and not any(segment.labels for segment in by_id.values()):
+        first = next(iter(others))
+        raise ManifestError(
+            f"{source}: none of the {others.total()} listed clips is of a class in it; the first "
+            f"is of {first!r}, the nearest in the file is {nearest(first, classes)!r}"
+        )
+    if others:
+        logger.warning(
+            "%s: %d clips of %d classes are left out, since it does not name their classes",
+            *(source, others.total(), len(others)),
+        )
+    return Listing(
+        classes=classes,
+        video_ids=tuple(by_id),
+        segments=tuple(by_id.values()),
+        left_out=tuple(
+            LeftOut(reason=f"class {name!r} is not in {source.name}", count=count)
+            for name, count in sorted(others.items())
+        ),
+        absent=absent,
+    )
 
 
-def _read_list(path: Path, split: Split) -> ClipList:
-    problems = Problems(path=path)
-    clips = _clips(_read_json(path, list), problems)
-    return ClipList(split=split, clips=clips, problems=problems)
+def _v1_clips(path: Path) -> Iterator[_Clip]:
+    for number, line in enumerate(read_lines(path, _WHAT), start=1):
+        clip_id, _, name = line.partition(";")
+        yield number, clip_id.strip(), name.strip() or None
 
 
-def _clips(entries: list[Any], problems: Problems) -> Iterator[ListedClip]:
-    for number, entry in enumerate(entries):
+def _v2_clips(path: Path, problems: Problems) -> Iterator[_Clip]:
+    for number, entry in enumerate(_read_json(path, list)):
         place = f"entry {number}"
         if not isinstance(entry, dict) or not isinstance(entry.get("id"), str):
             problems.add(place, f"wanted an object with a text 'id', found {entry!r:.80}")
@@ -56,7 +107,7 @@ def _clips(entries: list[Any], problems: Problems) -> Iterator[ListedClip]:
             problems.add(place, f"wanted a text as 'template', found {template!r:.80}")
         else:
             name = None if template is None else template.replace("[", "").replace("]", "")
-            yield ListedClip(place=place, id=entry["id"], class_name=name)
+            yield place, entry["id"], name
 
 
 def _read_classes(path: Path) -> tuple[str, ...]:
@@ -72,7 +123,7 @@ def _read_classes(path: Path) -> tuple[str, ...]:
 
 
 def _read_json(path: Path, kind: type) -> Any:
-    require_file(path, "one of Something-Something's lists")
+    require_file(path, _WHAT)
     try:
         content = json.loads(path.read_text(encoding="utf-8-sig"))
     except (ValueError, RecursionError) as err:

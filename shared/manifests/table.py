@@ -9,7 +9,7 @@ from pathlib import Path
 
 from shared.manifests.records import SPLITS, Form, Listing, Segment, Task
 from shared.manifests.schema import ColumnSplit, TableLabels
-from shared.manifests.tables import Problems, read_class_names, read_rows
+from shared.manifests.text_files import Problems, read_class_names, read_rows
 
 __all__ = ["LABEL_SEPARATOR", "read"]
 

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from shared.errors import ManifestError
 from shared.manifests.records import Listing, Segment
 from shared.manifests.schema import NumberSplit, VlogLabels
-from shared.manifests.tables import Problems, read_class_names, read_lines, require_file
+from shared.manifests.text_files import Problems, read_class_names, read_lines, require_file
 
 __all__ = ["read"]
 

@@ -5,7 +5,7 @@ that goes on later, elsewhere or with more workers makes the same shards.
 """
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -14,7 +14,9 @@ from pydantic import TypeAdapter
 
 from shared.errors import ConfigError
 from shared.jobs.atomic_file import write_text
+from shared.jobs.same_job import check_same_job
 from shared.shards.schema import READ_STRICTLY, DetectorEntry
+from shared.time_ranges import TimeRange
 
 __all__ = [
     "PLAN_NAME",
@@ -22,7 +24,6 @@ __all__ = [
     "UNIT_FRAMES",
     "UNKNOWN_FRAMES",
     "Plan",
-    "TimeRange",
     "Unit",
     "UnitPart",
     "plan_of_shards",
@@ -41,18 +42,6 @@ UNKNOWN_FRAMES = 300
 
 _FORMAT = "detect-plan"
 _VERSION = 1
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TimeRange:
-    """The frames whose time is in [start, stop)."""
-
-    __pydantic_config__: ClassVar = READ_STRICTLY
-
-    start_seconds: float | None
-    """None: from the start of the video."""
-    stop_seconds: float | None
-    """None: to its end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -211,28 +200,4 @@ class Plan:
         Raises:
             ConfigError: if they differ, naming each field with both values.
         """
-        differences = list(_differences("", asdict(self), asdict(other)))
-        if differences:
-            raise ConfigError(
-                f"{folder / PLAN_NAME}: the job there is not the one asked for: "
-                f"{'; '.join(differences)}; use --fresh to start over, or another --out"
-            )
-
-
-def _differences(name: str, found: Any, wanted: Any) -> Iterator[str]:
-    """What differs, a phrase each; of two lists only the first place."""
-    if isinstance(found, dict) and isinstance(wanted, dict):
-        for key in dict.fromkeys([*found, *wanted]):
-            deeper = f"{name}.{key}" if name else str(key)
-            yield from _differences(deeper, found.get(key), wanted.get(key))
-    elif isinstance(found, list | tuple) and isinstance(wanted, list | tuple):
-        if len(found) != len(wanted):
-            yield f"{name} has {len(found)} entries there, {len(wanted)} asked for"
-        pairs = enumerate(zip(found, wanted, strict=False))
-        for place, (each_found, each_wanted) in pairs:
-            inner = list(_differences(f"{name}[{place}]", each_found, each_wanted))
-            if inner:
-                yield from inner
-                return
-    elif found != wanted:
-        yield f"{name} is {found!r} there, {wanted!r} asked for"
+        check_same_job(asdict(self), asdict(other), place=folder / PLAN_NAME)

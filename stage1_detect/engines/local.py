@@ -1,44 +1,136 @@
-"""Runs the units of a plan one after another in this process."""
+"""Detects the units of a plan in this process, or in several of this machine.
+
+A small network on a CPU gains little from more threads and much from more processes; with several
+GPUs each has a process. What a unit gives does not depend on how many processes there are: batches
+depend on the unit alone, and every process computes with the same number of threads, which `load`
+sees to.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
+import multiprocessing
+import queue
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
+from shared.errors import DetectorError
 from shared.jobs.termination import terminated_as_interrupted
-from shared.manifests.records import Video
+from shared.jobs.workers import in_workers
 from shared.shards.plan import Unit, shard_path
-from stage1_detect.detector import Detector
-from stage1_detect.frame_source import FrameSource
-from stage1_detect.pipeline import UnitResult, detect_unit
+from stage1_detect.engines.work import UnitWork
+from stage1_detect.pipeline import Detector, UnitResult, detect_unit
+from stage1_detect.unit_reader import UnitReader
 
-__all__ = ["run_units"]
+__all__ = ["LocalEngine", "run_here"]
 
 
-def run_units(
-    units: Sequence[Unit],
-    *,
-    videos: Mapping[str, Video],
-    detector: Detector,
-    folder: Path,
-    batch: int,
-    advance: Callable[[int], None] = lambda frames: None,
-) -> Iterator[UnitResult]:
-    """Detects unit by unit; each result is handed out when its shard is on the disk.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalEngine:
+    """Processes of this machine."""
 
-    SIGTERM ends the work as ctrl-C does: the unit in work leaves nothing, those before it stay.
+    load: Callable[[str], Detector]
+    """Makes the detector on the device of this name; must survive pickling."""
+    devices: tuple[str, ...]
+    """The device of each process; with one, this process does the work itself."""
 
-    Args:
-        units: what is still to do, in the order of the plan.
-        videos: the videos of the plan by id.
-        detector: what finds the objects.
-        folder: where the shards go.
-        batch: most frames that the network sees at once.
-        advance: called with the number of frames after each batch.
-    """
-    source = FrameSource(videos, batch=batch, prepare=detector.prepare)
-    for unit in units:
-        path = shard_path(folder, unit.index)
+    @property
+    def driver_device(self) -> str | None:
+        """The device on which this process detects; None if it leaves that to others."""
+        has_several_gpus = len(self.devices) > 1 and self.devices[0] != "cpu"
+        return None if has_several_gpus else self.devices[0]
+
+    @property
+    def device_type(self) -> str:
+        """`cpu` or `cuda`."""
+        return self.devices[0].partition(":")[0]
+
+    def joined(self) -> AbstractContextManager[None]:
+        """Nothing is needed."""
+        return nullcontext()
+
+    def run(self, work: UnitWork) -> Iterator[UnitResult]:
+        """Detects as many units at a time as there are devices; see `Engine.run`.
+
+        Raises:
+            DetectorError: if a process ends abruptly; also what `load` raises.
+        """
+        if self.driver_device is not None and min(len(self.devices), len(work.units)) < 2:
+            return run_here(work)
+        return self._run_in_processes(work)
+
+    def _run_in_processes(self, work: UnitWork) -> Iterator[UnitResult]:
+        worker = _Worker(self, work)
+        num_told = num_done = 0
+
+        def tell() -> None:
+            nonlocal num_told
+            num_new = _drained(worker.frames)
+            num_told += num_new
+            work.advance(num_new)
+
+        lost = DetectorError(
+            f"a detect process of {work.folder} ended abruptly (out of memory?); what it said is "
+            "above, shards that are whole stay; go on with fewer --workers"
+        )
+        results = in_workers(worker, work.units, workers=len(self.devices), lost=lost, tick=tell)
+        for _, result in results:
+            num_done += result.frames
+            yield result
+        work.advance(num_done - num_told)  # what is still on its way through the queue
+
+
+def run_here(work: UnitWork) -> Iterator[UnitResult]:
+    """Detects unit by unit in this process; see `Engine.run`."""
+    source = UnitReader(work.videos, batch=work.batch, prepare=work.detector.prepare)
+    for unit in work.units:
         with terminated_as_interrupted():
-            result = detect_unit(unit, source=source, detector=detector, path=path, advance=advance)
+            result = detect_unit(
+                unit,
+                source=source,
+                detector=work.detector,
+                path=shard_path(work.folder, unit.index),
+                advance=work.advance,
+            )
         yield result
+
+
+class _Worker:
+    """Detects units in a process of its own, on a device that no other process has taken."""
+
+    def __init__(self, engine: LocalEngine, work: UnitWork) -> None:
+        context = multiprocessing.get_context("spawn")
+        self.frames: Any = context.Queue()
+        self._free = context.SimpleQueue()
+        for device in engine.devices:
+            self._free.put(device)
+        self._load = engine.load
+        self._videos, self._folder, self._batch = dict(work.videos), work.folder, work.batch
+
+    @cached_property
+    def _detector(self) -> Detector:
+        return self._load(self._free.get())
+
+    @cached_property
+    def _source(self) -> UnitReader:
+        return UnitReader(self._videos, batch=self._batch, prepare=self._detector.prepare)
+
+    def __call__(self, unit: Unit) -> UnitResult:
+        return detect_unit(
+            unit,
+            source=self._source,
+            detector=self._detector,
+            path=shard_path(self._folder, unit.index),
+            advance=self.frames.put,
+        )
+
+
+def _drained(frames: Any) -> int:
+    total = 0
+    while True:
+        try:
+            total += frames.get_nowait()
+        except queue.Empty:
+            return total

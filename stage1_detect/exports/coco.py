@@ -15,14 +15,16 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.errors import ShardFormatError, ShardNotFoundError
+from shared.errors import ManifestError, ShardFormatError, ShardNotFoundError
 from shared.jobs.atomic_file import replacing
+from shared.manifests.load import load_listing
+from shared.manifests.schema import Manifest
 from shared.masks.coco_classes import COCO_CATEGORY_IDS, COCO_CLASSES
 from shared.masks.detections import FrameDetections
 from shared.nearest import nearest
 from shared.shards.reader import DetectionFolder, Shard, shard_paths
 
-__all__ = ["ExportReport", "Selection", "export_coco", "images_path"]
+__all__ = ["ExportReport", "Selection", "export_coco", "images_path", "ranges_of_split"]
 
 _BOX_DECIMALS = 4
 _SCORE_DECIMALS = 7
@@ -227,3 +229,24 @@ def _check_videos(folder: Path, selection: Selection) -> None:
             raise ShardNotFoundError(
                 f"{folder}: has no video {video_id!r}; the nearest is {nearest(video_id, known)!r}"
             )
+
+
+def ranges_of_split(manifest: Manifest, data_root: Path, split: str) -> dict[str, list[Range]]:
+    """For each video with a segment of the split its segments' start and stop in seconds.
+
+    Raises:
+        ManifestError: if the label tables have no segment of the split.
+        DataRootError: if a table is not there.
+    """
+    listing = load_listing(manifest, data_root, labels=False)
+    ranges: dict[str, list[Range]] = {}
+    for segment in listing.segments:
+        if segment.split == split:
+            bounds = (segment.start_seconds, segment.stop_seconds)
+            ranges.setdefault(segment.video_id, []).append(bounds)
+    if not ranges:
+        raise ManifestError(
+            f"data set {manifest.name!r}: wanted segments of the split {split!r}, its label tables "
+            f"list {len(listing.segments)} segments and none of it"
+        )
+    return ranges

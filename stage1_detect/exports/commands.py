@@ -53,9 +53,8 @@ def export_coco(
     COCO() opens; its loadRes() then reads OUT.json.
     """
     from shared.manifests.load import load_manifest
-    from stage1_detect.exports.coco import Selection
+    from stage1_detect.exports.coco import Selection, ranges_of_split
     from stage1_detect.exports.coco import export_coco as export
-    from stage1_detect.exports.segments import ranges_of_split
 
     manifest = load_manifest(dataset)
     ranges = None if split is None else ranges_of_split(manifest, data_root, split)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import click
 
@@ -11,6 +12,7 @@ from shared.cli_options import (
     dataset_argument,
     dry_run_option,
     echo_json,
+    echo_settings,
     json_option,
     out_option,
 )
@@ -47,7 +49,7 @@ __all__ = ["import_masks"]
 def import_masks(
     dataset: str,
     source: Path,
-    form: str,
+    form: Literal["authors", "epic100"],
     rate: float | None,
     data_root: Path,
     out: Path | None,
@@ -72,12 +74,12 @@ def import_masks(
         dataset,
         data_root,
         source,
-        form="authors" if form == "authors" else "epic100",
+        form=form,
         folder=out,
         rate=rate,
     )
     if dry_run:
-        echo_json(describe_import(job))
+        echo_settings(describe_import(job), as_json=as_json)
         return 0
     summary = run_import(job, fresh=fresh, workers=workers)
     for line in report(summary):

@@ -1,30 +1,40 @@
-"""Turns released masks into shards, unit by unit."""
+"""Turns released masks into shards: each unit of a plan is a shard that appears whole."""
 
 from __future__ import annotations
 
 import json
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from shared.environment import describe_environment
+from shared.errors import MaskImportError, PipelineError, VideoDecodeError
 from shared.jobs.atomic_file import remove_stale_temporaries, write_text
+from shared.jobs.lock import locked
 from shared.jobs.progress import progress
 from shared.jobs.termination import terminated_as_interrupted
-from shared.shards.plan import Unit, shard_path
+from shared.jobs.workers import in_workers
+from shared.shards.plan import PLAN_NAME, Unit, shard_path
 from shared.shards.schema import UNKNOWN_SOURCE, FailedVideo
 from shared.shards.shard import Shard
-from stage1_detect.folder_lock import folder_locked
-from stage1_detect.imports import epic100
+from shared.shards.writer import ShardWriter
+from shared.video.read import content_bytes, content_digest
+from stage1_detect.imports import authors_vlog, epic100
+from stage1_detect.imports.mask_track import GRID, MaskTrack
 from stage1_detect.imports.planning import ImportJob, begin, units_to_do
 from stage1_detect.imports.summary import ImportSummary
-from stage1_detect.imports.units import import_units
 from stage1_detect.planning import IMPORT_SUMMARY_NAME
 
 __all__ = ["describe_import", "run_import"]
 
 logger = logging.getLogger(__name__)
+
+_READERS: dict[str, Callable[..., MaskTrack]] = {
+    "authors": authors_vlog.read_authors,
+    "epic100": epic100.read_epic100,
+}
 
 
 def describe_import(job: ImportJob) -> dict[str, Any]:
@@ -63,7 +73,7 @@ def run_import(job: ImportJob, *, fresh: bool = False, workers: int = 1) -> Impo
         PipelineError: if the disk refuses, a worker process ends abruptly, or another job has the
             folder.
     """
-    with folder_locked(job.folder):
+    with locked(job.folder / PLAN_NAME, job="orn detect or orn import-masks"):
         return _run(job, fresh=fresh, workers=workers)
 
 
@@ -90,11 +100,60 @@ def _run(job: ImportJob, *, fresh: bool, workers: int) -> ImportSummary:
 
 
 def _import(job: ImportJob, units: Sequence[Unit], *, workers: int) -> None:
+    lost = PipelineError(
+        f"a process of the import into {job.folder} ended abruptly (out of memory?); shards that "
+        "are whole stay, go on with fewer --workers"
+    )
+    work = partial(_import_unit, job=job)
     with progress("import", total=sum(len(unit.parts) for unit in units), unit="videos") as bar:
-        for unit, warnings in import_units(units, job, workers=workers):
+        for unit, warnings in in_workers(work, units, workers=workers, lost=lost):
             for warning in warnings:
                 logger.warning("%s", warning)
             bar.advance(len(unit.parts))
+
+
+def _import_unit(unit: Unit, job: ImportJob) -> list[str]:
+    """Writes the shard of a unit; returns what to warn of."""
+    warnings: list[str] = []
+    path = shard_path(job.folder, unit.index)
+    with ShardWriter(path, job.plan.detector, class_scores=False) as writer:
+        for part in unit.parts:
+            warning = _import_video(part.video_id, job, writer)
+            if warning is not None:
+                warnings.append(f"masks of {part.video_id}: {warning}")
+    return warnings
+
+
+def _import_video(video_id: str, job: ImportJob, writer: ShardWriter) -> str | None:
+    """Adds one video to the shard, as a whole or as failed; returns what to warn of."""
+    file, video = job.matching.matched[video_id], job.videos.get(video_id)
+    try:
+        track = _READERS[job.format](file)
+        size = 0 if video is None else content_bytes(video.path)
+        digest = UNKNOWN_SOURCE if video is None else content_digest(video.path)
+    except (MaskImportError, VideoDecodeError) as err:
+        # Names without the way to them, as a shard must be the same wherever the files lie.
+        reason = str(err).replace(str(file), file.relative_to(job.source).as_posix())
+        if video is not None:
+            reason = reason.replace(str(video.path), video.path.name)
+        writer.fail(video_id, reason)
+        return reason
+    rate = job.rates[video_id]
+    writer.begin_video(
+        video_id,
+        height=GRID,
+        width=GRID,
+        rate=rate,
+        header_frames=None,
+        source_bytes=size,
+        source_digest=digest,
+    )
+    for number, frame in zip(track.numbers, track.frames, strict=True):
+        writer.add(number, number / rate, frame)
+    writer.end_video()
+    if not track.background:
+        return None
+    return f"{track.background} detections of the class background are left out"
 
 
 def _warn_of_known_wrong(job: ImportJob) -> tuple[str, ...]:

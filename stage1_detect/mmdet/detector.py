@@ -12,21 +12,32 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from shared.devices import choose_device
 from shared.errors import DetectorError
 from shared.masks.coco_classes import COCO_CLASSES
 from shared.masks.detections import FrameDetections, clip_boxes
 from shared.masks.rle import encode_borders
 from shared.shards.schema import DetectorEntry
-from stage1_detect.mmdet.config import DetectorConfig, read_config, test_pipeline, weights_url
-from stage1_detect.mmdet.devices import choose_device
-from stage1_detect.mmdet.entry import detector_entry
-from stage1_detect.mmdet.fusing import fuse_batch_norms
-from stage1_detect.mmdet.heads import predict_boxes, predict_masks
+from stage1_detect.mmdet.config import (
+    DetectorConfig,
+    read_config,
+    test_pipeline,
+    weights_url,
+)
+from stage1_detect.mmdet.heads import RawDetections, predict_boxes, predict_masks, to_host
 from stage1_detect.mmdet.library import Compose, MaskRCNN
 from stage1_detect.mmdet.masks import encode_masks
-from stage1_detect.mmdet.model import build_model, load_weights, quiet
-from stage1_detect.mmdet.precision import Precision, autocast, check_precision, use_full_float32
-from stage1_detect.mmdet.raw_detections import RawDetections, to_host
+from stage1_detect.mmdet.model import (
+    Precision,
+    autocast,
+    build_model,
+    check_precision,
+    detector_entry,
+    fuse_batch_norms,
+    load_weights,
+    quiet,
+    use_full_float32,
+)
 
 __all__ = ["MmdetDetector", "RawDetections", "load_detector"]
 
@@ -171,7 +182,7 @@ def load_detector(
     Raises:
         DetectorError: no such configuration, file or device, or they do not fit each other.
     """
-    target = choose_device(device)
+    target = torch.device(choose_device(device, error=DetectorError))
     if detects:
         check_precision(precision, target)
         use_full_float32()

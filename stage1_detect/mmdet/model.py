@@ -1,4 +1,4 @@
-"""Building mmdet's Mask R-CNN from a configuration and filling it with the weights of a file."""
+"""mmdet's Mask R-CNN: built from a configuration, with the weights of a file, in some precision."""
 
 from __future__ import annotations
 
@@ -10,14 +10,18 @@ import pickle
 import re
 import warnings
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from shared.errors import DetectorError
+from shared.masks.coco_classes import COCO_CLASSES
+from shared.shards.schema import DetectorEntry
 from stage1_detect.mmdet.config import DetectorConfig
 from stage1_detect.mmdet.library import (
     MODELS,
@@ -25,11 +29,25 @@ from stage1_detect.mmdet.library import (
     HistoryBuffer,
     MaskRCNN,
     MMLogger,
+    ResNet,
+    ResNeXt,
     StandardRoIHead,
+    fuse_conv_bn,
     register_all_modules,
 )
 
-__all__ = ["build_model", "load_weights", "quiet"]
+__all__ = [
+    "Precision",
+    "autocast",
+    "build_model",
+    "check_precision",
+    "detector_entry",
+    "fuse_batch_norms",
+    "library_versions",
+    "load_weights",
+    "quiet",
+    "use_full_float32",
+]
 
 
 def build_model(detector: DetectorConfig, *, initialise: bool = False) -> MaskRCNN:
@@ -169,3 +187,87 @@ def _history_attribute(owner: Any, name: str) -> Any:
     if owner is not HistoryBuffer:
         raise pickle.UnpicklingError(f"refused to read the attribute {name!r} of {owner!r}")
     return getattr(owner, name)
+
+
+def fuse_batch_norms(model: MaskRCNN) -> None:
+    """Folds batch normalisations into the convolutions before them, in place.
+
+    In evaluation each is a fixed factor and offset per channel, which a convolution can apply at no
+    cost. Results differ in their last bits; with ResNet-50 on a CPU the backbone takes a fifth less
+    time. Only for backbones of which it is known that each normalisation follows the convolution
+    registered before it. The model must be in evaluation mode and have its weights.
+    """
+    if type(model.backbone) in (ResNet, ResNeXt):
+        model.backbone = fuse_conv_bn(model.backbone)
+
+
+Precision: TypeAlias = Literal["float32", "float16", "bfloat16"]
+"""What the convolutions of backbone, pyramid and proposal head compute in. Boxes, suppression and
+the heads that look at single objects stay in float32: half precision cannot tell pixels apart
+beyond 2048."""
+
+
+def check_precision(precision: Precision, device: torch.device) -> None:
+    """Checks that a device can compute in this format.
+
+    Raises:
+        DetectorError: it cannot.
+    """
+    if precision not in get_args(Precision):
+        wanted = ", ".join(get_args(Precision))
+        raise DetectorError(f"precision {precision!r}: wanted one of {wanted}")
+    if precision == "float16" and device.type != "cuda":
+        raise DetectorError(
+            f"precision float16 needs a CUDA GPU, found the device {str(device)!r}; "
+            "take bfloat16 or float32"
+        )
+
+
+def use_full_float32() -> None:
+    """Makes this process compute float32 on GPUs with all of its bits. cuDNN's convolutions would
+    otherwise round to TF32, which has 10 bits of mantissa, on cards that know it."""
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.allow_tf32 = False
+
+
+def autocast(precision: Precision, device: torch.device) -> AbstractContextManager[Any]:
+    """Runs a block's convolutions in this format; float32 changes nothing."""
+    if precision == "float32":
+        return nullcontext()
+    return torch.autocast(device.type, getattr(torch, precision))
+
+
+def detector_entry(
+    detector: DetectorConfig,
+    model: MaskRCNN,
+    *,
+    checkpoint_digest: str,
+    precision: Precision = "float32",
+) -> DetectorEntry:
+    """What shards record about a model and the settings that it runs with."""
+    settings = model.roi_head.test_cfg
+    return DetectorEntry(
+        config_name=detector.name,
+        config_digest=detector.digest,
+        checkpoint_digest=checkpoint_digest,
+        precision=precision,
+        thresholds={
+            "score": float(settings.score_thr),
+            "nms_iou": float(settings.nms.iou_threshold),
+            "max_per_image": float(settings.max_per_img),
+            "mask": float(settings.mask_thr_binary),
+        },
+        versions=library_versions(),
+        class_names=COCO_CLASSES,
+    )
+
+
+def library_versions() -> dict[str, str]:
+    """Versions of the libraries that shape the results."""
+    found = {}
+    for name in ("torch", "torchvision", "mmdet", "mmengine", "mmcv", "mmcv-lite", "av"):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found

@@ -8,32 +8,38 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from shared.cli_options import (
-    data_option,
-    dataset_argument,
-    device_option,
-    dry_run_option,
-    echo_json,
-    json_option,
-    set_option,
-)
-from stage2_train.ablation.options import jobs_option, seeds_option
+from shared.cli_options import dataset_argument, dry_run_option, echo_json, json_option, set_option
+from stage2_train.resources import resource_options
 
 if TYPE_CHECKING:
     from stage2_train.ablation.plan import SettingValues
 
-__all__ = ["ablate", "curve"]
+__all__ = ["ablate", "curve", "jobs_option", "seeds_option"]
 
 _path = click.Path(path_type=Path)
+
+seeds_option = click.option(
+    "--seeds", "num_seeds", type=click.IntRange(1), default=3, show_default=True
+)
+"""`num_seeds`: int."""
+
+jobs_option = click.option(
+    "--jobs",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Trainings at the same time; they share the cores.",
+)
+"""`jobs`: int."""
 
 
 def _parse_values(
     context: click.Context, option: click.Parameter, text: str | None
 ) -> SettingValues | None:
-    from stage2_train.ablation.plan import SettingValues
-
     if text is None:
         return None
+    from stage2_train.ablation.plan import SettingValues
+
     key, _, values = text.partition("=")
     tried = tuple(value.strip() for value in values.split(","))
     if not key or len(tried) < 2 or not all(re.fullmatch(r"[\w.+-]+", value) for value in tried):
@@ -70,7 +76,6 @@ def _check_stem(context: click.Context, option: click.Parameter, path: Path) -> 
 
 @click.command()
 @dataset_argument
-@data_option
 @click.option(
     "--table",
     type=click.Choice(["2", "5", "baselines", "controls"]),
@@ -97,14 +102,10 @@ def _check_stem(context: click.Context, option: click.Parameter, path: Path) -> 
 @click.option(
     "--name", help="Of the report, to keep it beside others of OUT.  [default: table-TABLE]"
 )
-@click.option("--shards", type=_path, help="Folder of shards.")
-@click.option("--clips", type=_path, help="Clip store.  [default: clips/DATASET.h5]")
 @click.option("--weights", type=_path, help="Weights of a torchvision ResNet to start from.")
-@click.option("--partial", is_flag=True, help="Leave out segments whose video is not there.")
-@click.option("--no-clip-store", is_flag=True, help="Decode every clip from its video.")
 @click.option("--test", is_flag=True, help="When all is trained, read the test split, once.")
 @jobs_option
-@device_option
+@resource_options(workers=0)
 @dry_run_option
 @json_option
 def ablate(
@@ -123,7 +124,8 @@ def ablate(
     The report is printed and kept as OUT/table-TABLE-SPLIT.json and .md, and drawn as .png; with
     --vary its name is OUT/table-TABLE-KEY-SPLIT.
     """
-    from stage2_train.ablation import job
+    from stage2_train.ablation.ablate import ablate as run
+    from stage2_train.ablation.ablate import describe_ablation
     from stage2_train.ablation.plan import AblationRequest
     from stage2_train.ablation.report_files import ablation_text
 
@@ -135,16 +137,13 @@ def ablate(
         out=out or Path("runs") / f"ablate-{Path(dataset).stem}",
         **options,
     )
-    if dry_run:
-        described = job.describe_ablation(request)
-        if as_json:
-            echo_json(described)
-        else:
-            click.echo("\n".join(f"{name}: {value}" for name, value in described.items()))
-        return
-    found = job.ablate(request)
+    found = describe_ablation(request) if dry_run else run(request)
     if as_json:
         echo_json(found)
+    elif dry_run:
+        names = ", ".join(found.pop("systems"))
+        click.echo("\n".join(f"{name}: {value}" for name, value in found.items()))
+        click.echo(f"systems: {names}")
     else:
         click.echo(ablation_text(found))
 
@@ -168,7 +167,7 @@ def curve(name: str, points: dict[str, Path], out: Path, as_json: bool) -> None:
     Metrics, differences and clips a second of the systems that all reports have, against the
     values in the order given, are printed and kept as OUT.json and OUT.md, and drawn as OUT.png.
     """
-    from stage2_train.ablation.joined import joined_curve
+    from stage2_train.ablation.curve import joined_curve
     from stage2_train.ablation.report_files import ablation_text, write_report
 
     if Path(f"{out}.json").resolve() in {path.resolve() for path in points.values()}:

@@ -1,20 +1,57 @@
-"""The report of an ablation in which a setting is varied: the metric of each system against it."""
+"""The metric of each system against something: a setting that one ablation varies, or what differs
+between the reports of several, each of another world."""
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from shared.jobs.atomic_file import replacing
+from shared.errors import ConfigError
 from shared.text_table import columns, markdown
-from stage2_train.ablation.report import rate_text
-from stage2_train.ablation.statistics import interval_text
+from stage2_train.ablation.report import interval_text, rate_text
 
-__all__ = ["curve_markdown", "curve_report", "curve_text", "plot_curve"]
+__all__ = ["curve_markdown", "curve_report", "curve_text", "joined_curve"]
 
-_SIZE_INCHES = (6.0, 3.8)
+_Key = TypeVar("_Key")
+_THE_SAME = ("dataset", "split", "metric")
+"""What the heading of a curve says once for all values."""
+
+
+class _Part(BaseModel):
+    """Other fields are let through; figures are finite."""
+
+    model_config = ConfigDict(strict=True, extra="allow", allow_inf_nan=False)
+
+
+class _Figures(_Part):
+    mean: float
+    half_width: float | None
+    num_seeds: int
+
+
+class _SystemRow(_Figures):
+    system: str
+    clips_per_second: float | None
+
+
+class _Ordering(_Figures):
+    better: str
+    worse: str
+    verdict: str
+
+
+class _AblationReport(_Part):
+    """What a report of `orn ablate` of one table has to hold to be joined with others."""
+
+    dataset: str
+    split: str
+    metric: str
+    num_segments: int
+    chance: float
+    systems: list[_SystemRow] = Field(min_length=1)
+    orderings: list[_Ordering]
 
 
 def curve_report(key: str, reports: Mapping[str | None, Mapping[str, Any]]) -> dict[str, Any]:
@@ -43,41 +80,6 @@ def curve_text(report: Mapping[str, Any]) -> str:
 def curve_markdown(report: Mapping[str, Any]) -> str:
     """The tables of the report in Markdown: metrics, differences, clips a second of training."""
     return "\n\n".join(markdown(cells) for cells in _tables(report)) + "\n"
-
-
-def plot_curve(report: Mapping[str, Any], path: Path) -> None:
-    """Writes one line a system with 95 % intervals, and chance as a dashed one, as a PNG picture.
-
-    Args:
-        report: of `curve_report`.
-        path: the picture.
-    """
-    reports = _reports(report)
-    figure = Figure(figsize=_SIZE_INCHES, layout="constrained")
-    axes = figure.subplots()
-    places = range(len(reports))
-    for number, name in enumerate(_names(reports[0])):
-        rows = [each["systems"][number] for each in reports]
-        axes.errorbar(
-            places,
-            [row["mean"] for row in rows],
-            yerr=[row["half_width"] or 0.0 for row in rows],
-            marker="o",
-            markersize=4,
-            capsize=3,
-            label=name,
-        )
-    chances = [each["chance"] for each in reports]
-    axes.plot(places, chances, color="0.5", linestyle="--", linewidth=1)
-    axes.set_xticks(places, report["values"])
-    axes.set_ylim(bottom=0)
-    axes.set_xlabel(report["varied"])
-    axes.set_ylabel(f"{reports[0]['metric']}, percent")
-    axes.set_title(f"{reports[0]['dataset']}, {reports[0]['split']}", fontsize=10)
-    axes.grid(linewidth=0.4)
-    axes.legend(fontsize=8)
-    with replacing(path) as temporary:
-        FigureCanvasAgg(figure).print_png(str(temporary), metadata={"Software": None})
 
 
 def _reports(report: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -114,3 +116,100 @@ def _tables(report: Mapping[str, Any]) -> list[list[tuple[str, ...]]]:
         for header, rows in tables
         if header
     ]
+
+
+def joined_curve(name: str, files: Mapping[str, Path]) -> dict[str, Any]:
+    """The report of `curve_report` of the systems that all reports have.
+
+    Args:
+        name: of what differs between the reports.
+        files: its value to the report of `orn ablate`, in the order to show them in.
+
+    Raises:
+        ConfigError: if one is no report, if they measure different things or with other numbers of
+            seeds, or if no system is in all of them.
+    """
+    reports = {value: _read_report(path) for value, path in files.items()}
+    _check_alike({path: reports[value] for value, path in files.items()})
+    systems = _in_all([_by_system(report) for report in reports.values()])
+    if not systems:
+        raise ConfigError(
+            f"{', '.join(map(str, files.values()))}: wanted a system that is in all, found none"
+        )
+    pairs = [
+        pair
+        for pair in _in_all([_by_pair(report) for report in reports.values()])
+        if set(pair) <= set(systems)
+    ]
+    return curve_report(
+        name, {value: _only(report, systems, pairs) for value, report in reports.items()}
+    )
+
+
+def _read_report(path: Path) -> dict[str, Any]:
+    """The report of one table that `orn ablate` wrote, without --vary.
+
+    Raises:
+        ConfigError: if the file is something else.
+    """
+    wanted = f"{path}: wanted the JSON report of `orn ablate`, table-TABLE-SPLIT.json"
+    try:
+        report = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{wanted}; {error}") from error
+    if isinstance(report, dict) and "varied" in report:
+        raise ConfigError(f"{wanted}, of one setting; found one in which a setting is varied")
+    try:
+        _AblationReport.model_validate(report)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        place = ".".join(str(part) for part in problem["loc"]) or "the file"
+        raise ConfigError(f"{wanted}; {place}: {problem['msg']}") from error
+    return dict(report)
+
+
+def _check_alike(reports: Mapping[Path, Mapping[str, Any]]) -> None:
+    """Raises ConfigError if a heading that is true of the first report is not true of another."""
+    first_file, first = next(iter(reports.items()))
+    for file, report in reports.items():
+        for field in _THE_SAME:
+            if report[field] != first[field]:
+                raise ConfigError(
+                    f"{file}: wanted the {field} {first[field]!r} as in {first_file}, found "
+                    f"{report[field]!r}; a curve is of one {field}"
+                )
+        seeds, wanted = _num_seeds(report), _num_seeds(first)
+        if seeds != wanted:
+            raise ConfigError(
+                f"{file}: wanted {wanted} seeds as in {first_file}, found {seeds}; a curve is of "
+                "one number of seeds"
+            )
+
+
+def _num_seeds(report: Mapping[str, Any]) -> int:
+    return int(report["systems"][0]["num_seeds"])
+
+
+def _by_system(report: Mapping[str, Any]) -> dict[str, Any]:
+    return {row["system"]: row for row in report["systems"]}
+
+
+def _by_pair(report: Mapping[str, Any]) -> dict[tuple[str, str], Any]:
+    return {(row["better"], row["worse"]): row for row in report["orderings"]}
+
+
+def _in_all(tables: Sequence[Mapping[_Key, Any]]) -> list[_Key]:
+    """The keys that all have, in the order of the first."""
+    return [key for key in tables[0] if all(key in table for table in tables)]
+
+
+def _only(
+    report: Mapping[str, Any], systems: Sequence[str], pairs: Sequence[tuple[str, str]]
+) -> dict[str, Any]:
+    """The report of these systems and of these orderings, in this order."""
+    by_system, by_pair = _by_system(report), _by_pair(report)
+    return {
+        **report,
+        "systems": [by_system[name] for name in systems],
+        "orderings": [by_pair[pair] for pair in pairs],
+    }

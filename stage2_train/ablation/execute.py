@@ -1,44 +1,36 @@
-"""Carries out the trainings of an ablation, several at a time, each by the commands of a user.
+"""Carries out the trainings of an ablation, several at a time, each in a process of its own.
 
 A training that was stopped goes on where it was; one that is finished and measured is left alone.
 """
 
-import fcntl
 import logging
+import multiprocessing
 import os
-import subprocess
+import shlex
 import sys
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import replace
+from multiprocessing.context import SpawnProcess
 
-from shared.environment import usable_cores
 from shared.errors import PipelineError, TrainingError
+from shared.jobs.lock import locked
 from shared.jobs.progress import progress
 from shared.jobs.termination import terminated_as_interrupted
 from shared.manifests.load import load_manifest
 from stage2_train.ablation.plan import AblationRequest, AblationRun
-from stage2_train.model.imagenet import image_network
+from stage2_train.evaluation.evaluate import EvalRequest, evaluate
+from stage2_train.model.image_weights import image_network
 from stage2_train.training.recipe import default_recipe, load_recipe
+from stage2_train.training.train import TrainRequest, train
 
-__all__ = ["LOG_NAME", "carry_out", "is_measured", "train_command"]
+__all__ = ["LOG_NAME", "carry_out", "first_command", "is_measured", "train_request"]
 
 logger = logging.getLogger(__name__)
 
 LOG_NAME = "log.txt"
-_LOCK_NAME = "lock"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Failure:
-    """A command of a run that went wrong."""
-
-    run: AblationRun
-    command: str
-    exit_code: int
 
 
 def is_measured(run: AblationRun, split: str) -> bool:
@@ -46,22 +38,19 @@ def is_measured(run: AblationRun, split: str) -> bool:
     return (run.folder / f"eval-{split}.json").is_file()
 
 
-def train_command(run: AblationRun, request: AblationRequest) -> list[str]:
-    """What follows `orn` to train a run."""
-    arguments = ["train", request.manifest, "--data", str(request.data_root)]
-    arguments += ["--system", run.row.system, "--seed", str(run.seed), "--run", str(run.folder)]
-    arguments += ["--device", request.device, "--workers", "0"]
-    for option, value in (
-        ("--recipe", request.recipe),
-        ("--shards", request.shards),
-        ("--clips", request.clips),
-        ("--weights", request.weights if _holds_resnet(run, request) else None),
-    ):
-        arguments += [] if value is None else [option, str(value)]
-    arguments += _flags(request)
-    for override in run.overrides:
-        arguments += ["--set", override]
-    return arguments
+def train_request(run: AblationRun, request: AblationRequest) -> TrainRequest:
+    """How a run is trained."""
+    resources = request.resources
+    return TrainRequest(
+        manifest=request.manifest,
+        resources=replace(resources, threads=resources.num_threads(jobs=request.jobs)),
+        recipe=request.recipe,
+        system=run.row.system,
+        overrides=run.overrides,
+        run=run.folder,
+        weights=request.weights if _holds_resnet(run, request) else None,
+        seed=run.seed,
+    )
 
 
 def _holds_resnet(run: AblationRun, request: AblationRequest) -> bool:
@@ -77,16 +66,31 @@ def _holds_resnet(run: AblationRun, request: AblationRequest) -> bool:
     return image_network(recipe.model) in ("resnet18", "resnet50")
 
 
-def eval_command(run: AblationRun, request: AblationRequest, split: str) -> list[str]:
-    """What follows `orn` to measure a run."""
-    arguments = ["eval", str(run.folder), "--split", split, "--data", str(request.data_root)]
-    return [*arguments, "--device", request.device, "--workers", "0", *_flags(request)]
-
-
-def _flags(request: AblationRequest) -> list[str]:
-    """Switches that training and measuring share."""
-    flags = ["--partial"] if request.partial else []
-    return [*flags, "--no-clip-store"] if request.no_clip_store else flags
+def first_command(run: AblationRun, request: AblationRequest) -> str:
+    """What a user would type to train a run alone."""
+    wanted = train_request(run, request)
+    resources = wanted.resources
+    options = {
+        "--data": resources.root,
+        "--system": wanted.system,
+        "--seed": wanted.seed,
+        "--run": wanted.run,
+        "--device": resources.device,
+        "--workers": resources.workers,
+        "--threads": resources.threads,
+        "--recipe": wanted.recipe,
+        "--shards": resources.shards,
+        "--clips": resources.clips,
+        "--weights": wanted.weights,
+    }
+    words = ["orn", "train", wanted.manifest]
+    for name, value in options.items():
+        words += [] if value is None else [name, str(value)]
+    words += ["--partial"] if resources.partial else []
+    words += ["--no-clip-store"] if resources.no_clip_store else []
+    for override in wanted.overrides:
+        words += ["--set", override]
+    return shlex.join(words)
 
 
 def carry_out(runs: Sequence[AblationRun], request: AblationRequest, *, split: str) -> None:
@@ -100,95 +104,82 @@ def carry_out(runs: Sequence[AblationRun], request: AblationRequest, *, split: s
     left = [run for run in runs if not is_measured(run, split)]
     if not left:
         return
-    threads = max(1, usable_cores() // request.jobs)
-    workers = _Processes(threads)
-    failures: list[_Failure] = []
+    processes = _Processes()
+    failures: list[str] = []
     with progress(f"ablate, {split}", total=len(left), unit="runs") as bar:
 
         def work(run: AblationRun) -> None:
-            failure = _carry_out_one(run, request, split, workers)
-            if failure is not None:
-                failures.append(failure)
+            wanted = train_request(run, request)
+            measured = EvalRequest(
+                run=run.folder, resources=replace(wanted.resources, shards=None, clips=None),
+                split=split,
+            )  # fmt: skip
+            # The validation split comes first, and only after all training.
+            training = None if is_measured(run, "validation") else wanted
+            exit_code = processes.run(training, measured)
+            if exit_code != 0:
+                log = run.folder / LOG_NAME
+                failures.append(f"{run.title}: ended with exit code {exit_code}, see {log}")
                 logger.warning("%s failed; going on with the others", run.title)
             bar.advance(note=run.title)
 
         with (
             terminated_as_interrupted(),
             ThreadPoolExecutor(request.jobs) as pool,
-            workers.stopped_at_the_end(),
+            processes.stopped_at_the_end(),
         ):
             list(pool.map(work, left))
     if failures:
-        listed = "; ".join(
-            f"{one.run.title}: `{one.command}` ended with exit code {one.exit_code}, see "
-            f"{one.run.folder / LOG_NAME}"
-            for one in failures
-        )
         raise TrainingError(
-            f"{len(failures)} of {len(left)} runs failed: {listed}; the same command tries them "
-            "again and leaves the others alone"
+            f"{len(failures)} of {len(left)} runs failed: {'; '.join(failures)}; the same command "
+            "tries them again and leaves the others alone"
         )
 
 
-def _carry_out_one(
-    run: AblationRun, request: AblationRequest, split: str, processes: "_Processes"
-) -> _Failure | None:
-    """Trains and measures one run in processes of their own; None if all went well."""
-    run.folder.mkdir(parents=True, exist_ok=True)
-    commands = [eval_command(run, request, split)]
-    if not is_measured(run, "validation"):  # which comes first, and only after all training
-        commands.insert(0, train_command(run, request))
-    with _locked(run.folder) as lock, (run.folder / LOG_NAME).open("ab") as log:
-        for arguments in commands:
-            exit_code = processes.run(arguments, log=log.fileno(), keep_open=lock)
-            if exit_code != 0:
-                return _Failure(run=run, command=f"orn {arguments[0]}", exit_code=exit_code)
-    return None
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[int]:
-    """Holds the lock of a run; a process that inherits it holds it, too, even when we die.
-
-    Raises:
-        PipelineError: if another process works on the run.
-    """
-    with (folder / _LOCK_NAME).open("wb") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as err:
-            raise PipelineError(
-                f"{folder}: another process works on this run; wait for it or end it first"
-            ) from err
-        yield file.fileno()
+def _train_and_measure(training: TrainRequest | None, measured: EvalRequest) -> None:
+    """What a process does for one run; everything it says goes to the run's log. The run is locked
+    by it, and so stays locked when the ablation dies and it does not."""
+    folder = measured.run
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / LOG_NAME).open("ab") as log:
+        for stream in (sys.stdout, sys.stderr):
+            os.dup2(log.fileno(), stream.fileno())
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S")
+    for name in ("shared", "stage2_train"):
+        logging.getLogger(name).setLevel(logging.INFO)
+    try:
+        with locked(folder, job="orn ablate"):
+            if training is not None:
+                train(training)
+            evaluate(measured)
+    except PipelineError as err:
+        print(f"orn: error: {err}", file=sys.stderr)
+        sys.exit(err.exit_code)
 
 
 class _Processes:
-    """Starts commands, and ends those that run when we are told to stop."""
+    """Starts processes, and ends those that run when we are told to stop."""
 
-    def __init__(self, threads: int) -> None:
-        self._environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
-        self._running: set[subprocess.Popen[bytes]] = set()
+    def __init__(self) -> None:
+        self._running: set[SpawnProcess] = set()
         self._guard = threading.Lock()
         self._stopped = False
 
-    def run(self, arguments: list[str], *, log: int, keep_open: int) -> int:
-        """Runs `orn` with these arguments to its end; returns its exit code."""
+    def run(self, training: TrainRequest | None, measured: EvalRequest) -> int:
+        """Trains and measures one run; returns the exit code."""
         with self._guard:
             if self._stopped:
                 return -1
-            process = subprocess.Popen(
-                [sys.executable, "-m", "shared.cli", *arguments],
-                stdout=log,
-                stderr=log,
-                pass_fds=(keep_open,),
-                env=self._environment,
+            process = multiprocessing.get_context("spawn").Process(
+                target=_train_and_measure, args=(training, measured)
             )
+            process.start()
             self._running.add(process)
-        exit_code = process.wait()
+        while process.exitcode is None:  # which another thread may have been told first
+            process.join(1)
         with self._guard:
             self._running.discard(process)
-        return exit_code
+        return process.exitcode
 
     @contextmanager
     def stopped_at_the_end(self) -> Iterator[None]:

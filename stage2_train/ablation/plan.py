@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from shared.errors import ConfigError
 from stage2_train.ablation.rows import AblationRow
+from stage2_train.resources import Resources
 
 __all__ = ["AblationRequest", "AblationRun", "SettingValues", "planned_runs"]
 
@@ -31,8 +32,8 @@ class AblationRequest:
     """One of `rows.TABLES`."""
     out: Path
     """Folder of the runs."""
-    data_root: Path
-    """Folder under which data sets lie."""
+    resources: Resources = field(default_factory=Resources)
+    """Data, and what each training computes with."""
     systems: tuple[str, ...] = ()
     """Only these rows of the table; all of them if empty."""
     seeds: tuple[int, ...] = (0, 1, 2)
@@ -45,28 +46,17 @@ class AblationRequest:
     """What is chosen for each system on the validation split."""
     vary: SettingValues | None = None
     """What every system is trained and measured with each value of."""
-    shards: Path | None = None
-    """Folder of the shards."""
-    clips: Path | None = None
-    """The clip store."""
     weights: Path | None = None
     """File with a torchvision ResNet's weights that every row starts from."""
-    partial: bool = False
-    """Whether segments whose video is not there may be left out."""
-    no_clip_store: bool = False
-    """Whether clips are decoded from their videos."""
     name: str | None = None
     """Of the report; None for that of the table."""
     test: bool = False
     """Whether the test split is read once everything is trained; else validation is reported."""
     jobs: int = 1
     """Trainings at the same time."""
-    device: str = "auto"
-    """`auto`, `cpu`, `cuda` or `cuda:N`."""
 
     def __post_init__(self) -> None:
-        """Raises ConfigError if values are to be searched and varied at once, or if the name is
-        none of a file."""
+        """Raises ConfigError naming the option."""
         if self.name is not None and not re.fullmatch(r"[\w-][\w.-]*", self.name, re.ASCII):
             raise ConfigError(
                 f"--name {self.name!r}: wanted letters, digits, dots, hyphens and underscores"

@@ -1,23 +1,31 @@
 """What an ablation found: the paper's table beside ours, and which of its orderings hold."""
 
 import json
+import math
+import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from shared.errors import CheckpointError
 from shared.text_table import columns, markdown
-from stage2_train.ablation.cost import training_cost
 from stage2_train.ablation.plan import AblationRun
-from stage2_train.ablation.statistics import (
-    Interval,
-    interval_text,
-    mean_interval,
-    paired_difference,
-)
+from stage2_train.runs.run_folder import METRICS_NAME, read_jsonl
 
-__all__ = ["ORDERINGS", "ablation_report", "markdown_table", "rate_text", "report_text"]
+__all__ = [
+    "ORDERINGS",
+    "Interval",
+    "ablation_report",
+    "interval_text",
+    "markdown_table",
+    "mean_interval",
+    "paired_difference",
+    "rate_text",
+    "report_text",
+]
 
+CONFIDENCE = 0.95
 _HEADS = ("two_heads", "activity_head", "object_head")
 _TABLE2_OTHERS = (
     "activity-head",
@@ -59,16 +67,64 @@ EXPECTED: tuple[tuple[str, str], ...] = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Measured:
-    """What was measured of one system."""
+class Interval:
+    """A mean and how far the truth may lie from it."""
 
-    system: str
-    by_seed: Mapping[int, float]
-    """Metric of each seed, in percent."""
+    mean: float
+    """Mean over the seeds."""
+    half_width: float | None
+    """Half of the 95 % interval, from Student's t over the seeds; None with less than two seeds."""
+    num_seeds: int
+    """How many there are."""
 
     @property
-    def interval(self) -> Interval:
-        return mean_interval(list(self.by_seed.values()))
+    def excludes_zero(self) -> bool:
+        """Whether zero lies outside the interval; never with less than two seeds."""
+        return self.half_width is not None and abs(self.mean) > self.half_width
+
+
+def interval_text(figures: Mapping[str, Any]) -> str:
+    """The mean and half of the interval, where there is one, of an `Interval` as JSON."""
+    mean, half_width = figures["mean"], figures["half_width"]
+    return f"{mean:.1f}" if half_width is None else f"{mean:.1f} +- {half_width:.1f}"
+
+
+def mean_interval(values: Sequence[float]) -> Interval:
+    """The mean of at least one value, one a seed."""
+    num_seeds = len(values)
+    if num_seeds < 2:
+        return Interval(mean=float(values[0]), half_width=None, num_seeds=num_seeds)
+    half_width = _student_t(num_seeds - 1) * statistics.stdev(values) / math.sqrt(num_seeds)
+    return Interval(mean=statistics.fmean(values), half_width=half_width, num_seeds=num_seeds)
+
+
+def paired_difference(values: Mapping[int, float], others: Mapping[int, float]) -> Interval | None:
+    """How much higher the values are than the others, over the seeds that both have; None without
+    one. Pairing takes out what a seed does to both, such as which clips come first."""
+    seeds = sorted(values.keys() & others.keys())
+    if not seeds:
+        return None
+    return mean_interval([values[seed] - others[seed] for seed in seeds])
+
+
+def _student_t(freedom: int) -> float:
+    """t with P(|T| < t) = 0.95 of Student's distribution, by bisection of its closed form for whole
+    degrees of freedom: Abramowitz and Stegun 1964, eq. 26.7.3 and 26.7.4."""
+    low, high = 0.0, math.pi / 2
+    while low < (angle := (low + high) / 2) < high:
+        low, high = (angle, high) if _share_within(angle, freedom) < CONFIDENCE else (low, angle)
+    return math.sqrt(freedom) * math.tan(angle)
+
+
+def _share_within(angle: float, freedom: int) -> float:
+    """P(|T| < sqrt(freedom) tan(angle))."""
+    odd = freedom % 2
+    term = math.cos(angle) if odd else 1.0
+    total = 0.0
+    for power in range(1 + odd, freedom, 2):
+        total += term
+        term *= math.cos(angle) ** 2 * power / (power + 1)
+    return 2 / math.pi * (angle + math.sin(angle) * total) if odd else math.sin(angle) * total
 
 
 def ablation_report(runs: Sequence[AblationRun], *, split: str) -> dict[str, Any]:
@@ -78,16 +134,9 @@ def ablation_report(runs: Sequence[AblationRun], *, split: str) -> dict[str, Any
         CheckpointError: if a run is not measured on the split.
     """
     reports = {(run.row.name, run.seed): _read(run, split) for run in runs}
-    systems = list(dict.fromkeys(run.row.name for run in runs))
-    measured = {
-        name: _Measured(
-            system=name,
-            by_seed={
-                seed: _metric(report) for (own, seed), report in reports.items() if own == name
-            },
-        )
-        for name in systems
-    }
+    measured: dict[str, dict[int, float]] = {}  # percent by system and seed
+    for (name, seed), report in reports.items():
+        measured.setdefault(name, {})[seed] = _metric(report)
     first = next(iter(reports.values()))
     return {
         "dataset": first["dataset"],
@@ -95,7 +144,7 @@ def ablation_report(runs: Sequence[AblationRun], *, split: str) -> dict[str, Any
         "metric": first["metric"],
         "num_segments": first["num_segments"],
         "chance": 100 * first["chance"],
-        "systems": [_system_row(measured[name], runs) for name in systems],
+        "systems": [_system_row(name, by_seed, runs) for name, by_seed in measured.items()],
         "orderings": [
             row
             for pair in (*ORDERINGS, *EXPECTED)
@@ -129,31 +178,56 @@ def _metric(report: Mapping[str, Any]) -> float:
     return 100 * float(report[head][report["metric"]])
 
 
-def _system_row(measured: _Measured, runs: Sequence[AblationRun]) -> dict[str, Any]:
-    run = next(run for run in runs if run.row.name == measured.system)
+def _system_row(
+    name: str, by_seed: Mapping[int, float], runs: Sequence[AblationRun]
+) -> dict[str, Any]:
+    own = [run for run in runs if run.row.name == name]
     return {
-        "system": run.row.name,
-        "title": run.row.title,
-        "overrides": list(run.overrides),
-        "paper": run.row.paper,
-        "percent_by_seed": {str(seed): value for seed, value in measured.by_seed.items()},
-        **measured.interval.as_json(),
-        **training_cost([own.folder for own in runs if own.row.name == measured.system]),
+        "system": name,
+        "title": own[0].row.title,
+        "overrides": list(own[0].overrides),
+        "paper": own[0].row.paper,
+        "percent_by_seed": {str(seed): value for seed, value in by_seed.items()},
+        **asdict(mean_interval(list(by_seed.values()))),
+        **_training_cost([run.folder for run in own]),
     }
 
 
-def _ordering(measured: Mapping[str, _Measured], better: str, worse: str) -> dict[str, Any] | None:
+def _training_cost(folders: Sequence[Path]) -> dict[str, float | int | None]:
+    """`steps` of one run, and `clips_per_second`, the median of all that its runs logged.
+
+    Rates of trainings that shared the cores with others say what the experiment took; what a system
+    takes alone may differ.
+
+    Args:
+        folders: of the runs of one system; None stands for what they did not log.
+    """
+    rows = [
+        row
+        for folder in folders
+        for row in read_jsonl(folder / METRICS_NAME)
+        if row.get("group") == "train"
+    ]
+    rates = [row["clips_per_second"] for row in rows if "clips_per_second" in row]
+    return {
+        "steps": max((row["step"] for row in rows), default=None),
+        "clips_per_second": round(statistics.median(rates), 1) if rates else None,
+    }
+
+
+def _ordering(
+    measured: Mapping[str, Mapping[int, float]], better: str, worse: str
+) -> dict[str, Any] | None:
     """Whether the first is better here, too; None where one of them was not measured."""
     if better not in measured or worse not in measured:
         return None
-    difference = paired_difference(measured[better].by_seed, measured[worse].by_seed)
+    difference = paired_difference(measured[better], measured[worse])
     if difference is None:
         return None
+    verdict = "holds" if difference.mean > 0 else "does not hold"
     if not difference.excludes_zero:
         verdict = "not decided"
-    else:
-        verdict = "holds" if difference.mean > 0 else "does not hold"
-    return {"better": better, "worse": worse, "verdict": verdict, **difference.as_json()}
+    return {"better": better, "worse": worse, "verdict": verdict, **asdict(difference)}
 
 
 def rate_text(row: Mapping[str, Any]) -> str:
@@ -162,65 +236,35 @@ def rate_text(row: Mapping[str, Any]) -> str:
     return "-" if rate is None else f"{rate:.0f}"
 
 
-def _system_cells(report: Mapping[str, Any]) -> list[tuple[str, ...]]:
+def _tables(report: Mapping[str, Any]) -> list[list[tuple[str, ...]]]:
+    """The systems, and the orderings where any are expected."""
     papers = ("epic", "vlog", "something")
-    header = (
-        "system",
-        *(f"paper {name}" for name in papers),
-        report["dataset"],
-        "seeds",
-        "clips/s",
-        "",
-    )
-    return [
-        header,
-        *(
-            (
-                row["system"],
-                *(row["paper"].get(name, "-") for name in papers),
-                interval_text(row),
-                str(row["num_seeds"]),
-                rate_text(row),
-                row["title"],
-            )
-            for row in report["systems"]
-        ),
+    dataset = report["dataset"]
+    systems: list[tuple[str, ...]] = [
+        ("system", *(f"paper {name}" for name in papers), dataset, "seeds", "clips/s", "")
     ]
-
-
-def _ordering_cells(report: Mapping[str, Any]) -> list[tuple[str, ...]]:
-    return [
-        ("expected", "over", "difference here", ""),
-        *(
-            (
-                row["better"],
-                row["worse"],
-                interval_text(row),
-                row["verdict"],
-            )
-            for row in report["orderings"]
-        ),
-    ]
+    for row in report["systems"]:
+        figures = (row["paper"].get(name, "-") for name in papers)
+        seeds, rate = str(row["num_seeds"]), rate_text(row)
+        systems.append((row["system"], *figures, interval_text(row), seeds, rate, row["title"]))
+    orderings: list[tuple[str, ...]] = [("expected", "over", "difference here", "")]
+    for row in report["orderings"]:
+        orderings.append((row["better"], row["worse"], interval_text(row), row["verdict"]))
+    return [systems, orderings] if report["orderings"] else [systems]
 
 
 def report_text(report: Mapping[str, Any]) -> str:
     """The report for people."""
     chosen = report.get("searched")
     note = f"; {chosen} was chosen on this split" if chosen and report["split"] != "test" else ""
-    parts = [
+    head = (
         f"{report['dataset']}, {report['split']}: {report['metric']} in percent on "
         f"{report['num_segments']} segments, chance {report['chance']:.1f}; mean over seeds +- "
-        f"half of the 95 % interval{note}",
-        "",
-        columns(_system_cells(report)),
-    ]
-    if report["orderings"]:
-        parts += ["", columns(_ordering_cells(report))]
-    return "\n".join(parts)
+        f"half of the 95 % interval{note}"
+    )
+    return "\n\n".join([head, *(columns(rows) for rows in _tables(report))])
 
 
 def markdown_table(report: Mapping[str, Any]) -> str:
     """Both tables of the report in Markdown."""
-    tables = [_system_cells(report)]
-    tables += [_ordering_cells(report)] if report["orderings"] else []
-    return "\n\n".join(markdown(rows) for rows in tables) + "\n"
+    return "\n\n".join(markdown(rows) for rows in _tables(report)) + "\n"

@@ -1,20 +1,18 @@
-"""Reports of `orn ablate` and `orn curve` as files: JSON, Markdown, a picture; and read again."""
+"""Reports of `orn ablate` and `orn curve` as files: JSON, Markdown, a picture."""
 
 import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 
-from shared.errors import ConfigError
-from shared.jobs.atomic_file import write_text
-from stage2_train.ablation.curve import curve_markdown, curve_text, plot_curve
-from stage2_train.ablation.plot import plot_report
+from shared.jobs.atomic_file import replacing, write_text
+from stage2_train.ablation.curve import curve_markdown, curve_text
 from stage2_train.ablation.report import markdown_table, report_text
-from stage2_train.ablation.report_schema import AblationReport
 
-__all__ = ["ablation_text", "read_report", "write_report"]
+__all__ = ["ablation_text", "plot_curve", "plot_report", "write_report"]
 
 
 def ablation_text(report: Mapping[str, Any]) -> str:
@@ -31,23 +29,74 @@ def write_report(report: Mapping[str, Any], stem: Path) -> None:
     draw(report, Path(f"{stem}.png"))
 
 
-def read_report(path: Path) -> dict[str, Any]:
-    """The report of one table that `orn ablate` wrote, without --vary.
+def plot_report(report: Mapping[str, Any], path: Path) -> None:
+    """Writes one line a system, in the order of the table, as a PNG picture.
 
-    Raises:
-        ConfigError: if the file is something else.
+    Dots are seeds, the bar is the mean with its 95 % interval, the dashed line is chance.
+
+    Args:
+        report: of `ablation_report`.
+        path: the picture.
     """
-    wanted = f"{path}: wanted the JSON report of `orn ablate`, table-TABLE-SPLIT.json"
-    try:
-        report = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"{wanted}; {error}") from error
-    if isinstance(report, dict) and "varied" in report:
-        raise ConfigError(f"{wanted}, of one setting; found one in which a setting is varied")
-    try:
-        AblationReport.model_validate(report)
-    except ValidationError as error:
-        problem = error.errors()[0]
-        place = ".".join(str(part) for part in problem["loc"]) or "the file"
-        raise ConfigError(f"{wanted}; {place}: {problem['msg']}") from error
-    return dict(report)
+    rows = report["systems"]
+    figure = Figure(figsize=(7.5, 1.2 + 0.32 * len(rows)), layout="constrained")
+    axes = figure.subplots()
+    for place, row in enumerate(rows):
+        seeds = list(row["percent_by_seed"].values())
+        axes.plot(seeds, [place] * len(seeds), "o", color="0.65", markersize=4)
+        axes.errorbar(
+            row["mean"],
+            place,
+            xerr=row["half_width"],
+            fmt="|",
+            color="C0",
+            capsize=3,
+            markersize=11,
+        )
+    axes.axvline(report["chance"], color="0.5", linestyle="--", linewidth=1)
+    axes.set_yticks(range(len(rows)), [row["system"] for row in rows])
+    axes.invert_yaxis()
+    axes.set_xlim(left=0)
+    axes.set_xlabel(f"{report['metric']}, percent ({report['dataset']}, {report['split']})")
+    axes.grid(axis="x", linewidth=0.4)
+    _save(figure, path)
+
+
+def plot_curve(report: Mapping[str, Any], path: Path) -> None:
+    """Writes one line a system with 95 % intervals, and chance as a dashed one, as a PNG picture.
+
+    Args:
+        report: of `curve_report`.
+        path: the picture.
+    """
+    reports = [report["by_value"][value] for value in report["values"]]
+    figure = Figure(figsize=(6.0, 3.8), layout="constrained")
+    axes = figure.subplots()
+    places = range(len(reports))
+    for number, system in enumerate(reports[0]["systems"]):
+        rows = [each["systems"][number] for each in reports]
+        axes.errorbar(
+            places,
+            [row["mean"] for row in rows],
+            yerr=[row["half_width"] or 0.0 for row in rows],
+            marker="o",
+            markersize=4,
+            capsize=3,
+            label=system["system"],
+        )
+    chances = [each["chance"] for each in reports]
+    axes.plot(places, chances, color="0.5", linestyle="--", linewidth=1)
+    axes.set_xticks(places, report["values"])
+    axes.set_ylim(bottom=0)
+    axes.set_xlabel(report["varied"])
+    axes.set_ylabel(f"{reports[0]['metric']}, percent")
+    axes.set_title(f"{reports[0]['dataset']}, {reports[0]['split']}", fontsize=10)
+    axes.grid(linewidth=0.4)
+    axes.legend(fontsize=8)
+    _save(figure, path)
+
+
+def _save(figure: Figure, path: Path) -> None:
+    """Without date and version: the same report gives the same bytes."""
+    with replacing(path) as temporary:
+        FigureCanvasAgg(figure).print_png(str(temporary), metadata={"Software": None})

@@ -1,1 +1,1 @@
-"""The clip store: decoded, rescaled frames of every video in one HDF5 file, for random access."""
+"""Clips: the frames sampled from a segment with the objects in them, and batches of clips."""

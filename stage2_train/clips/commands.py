@@ -44,11 +44,12 @@ _path = click.Path(path_type=Path)
 def overlay(dataset: str, as_json: bool, **options: Any) -> None:
     """Draw masks on stored frames, to see with one's own eyes that they belong together.
 
-    One picture a segment: its frames as a batch has them, not cropped, with their times.
+    One picture a segment: its frames as a batch has them, not cropped, with their times. A class
+    has the same colour in all of them.
     """
-    from stage2_train.clips import overlay_job
+    from stage2_train.clips.overlay import OverlayRequest, draw_overlays
 
-    result = overlay_job.draw_overlays(overlay_job.OverlayRequest(manifest=dataset, **options))
+    result = draw_overlays(OverlayRequest(manifest=dataset, **options))
     if as_json:
         echo_json(result)
     else:

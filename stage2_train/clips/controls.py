@@ -3,12 +3,14 @@
 T frames, N detections of a frame.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic.dataclasses import dataclass
 
+from shared.config.fields import STRICT
 from shared.masks import rle
 from stage2_train.clips.mask_pieces import pieces_of_masks
 from stage2_train.clips.objects import FrameObjects
@@ -18,7 +20,7 @@ __all__ = ["Controls", "FrameOrder", "places_in_time", "with_boxes_as_masks", "w
 FrameOrder = Literal["forward", "reversed", "shuffled"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
 class Controls:
     """Which changes; the defaults change nothing."""
 

@@ -6,34 +6,36 @@ depend on which worker makes it, on the order of the others, or on where a train
 T frames, K object slots, H W pixels, A activity classes.
 """
 
-from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Any, Literal
 
 import numpy as np
+from cachetools import LRUCache
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from shared.errors import JoinError
 from shared.manifests.records import Segment
 from shared.shards.reader import DetectionFolder, VideoDetections
+from shared.time_ranges import TimeRange
 from stage2_train.clips.controls import (
     Controls,
     places_in_time,
     with_boxes_as_masks,
     with_mixed_classes,
 )
-from stage2_train.clips.objects import FrameObjects, objects_of_frames
-from stage2_train.clips.sampling import (
-    centre_frames,
-    clip_generator,
-    frames_between,
-    random_frames,
+from stage2_train.clips.objects import (
+    ClipSlots,
+    FrameObjects,
+    SlotSettings,
+    fill_slots,
+    objects_of_frames,
 )
-from stage2_train.clips.slots import ClipSlots, SlotSettings, fill_slots
-from stage2_train.clips.transforms import CropWindow, centre_window, random_window
-from stage2_train.frames.source import FrameSource, VideoFrames
+from stage2_train.clips.sampling import centre_frames, clip_generator, random_frames
+from stage2_train.frames.crop import CropWindow, centre_window, random_window
+from stage2_train.frames.decoded import DatasetFrames, VideoFrames
 
 __all__ = ["ClipDataset", "ClipRequest", "ClipSample", "ClipSettings", "UnsureLabels"]
 
@@ -107,7 +109,7 @@ class ClipDataset(Dataset[ClipSample]):
     def __init__(
         self,
         segments: Sequence[Segment],
-        clips: FrameSource,
+        clips: DatasetFrames,
         detections: DetectionFolder,
         settings: ClipSettings,
         *,
@@ -129,16 +131,26 @@ class ClipDataset(Dataset[ClipSample]):
         self.settings = settings
         self._clips = clips
         self._detections = detections
-        self._videos: OrderedDict[str, VideoDetections] = OrderedDict()
-        self._objects = _ObjectCache(settings, cache_bytes)
+        self._cache_bytes = cache_bytes
+        self._forget()
         videos = dict.fromkeys(segment.video_id for segment in self.segments)
         for size in {clips.stored_size(video_id) for video_id in videos}:
             centre_window(size, settings.crop)
 
+    def _forget(self) -> None:
+        """Starts with empty caches: detections of videos, and objects by video and row."""
+        self._videos: LRUCache[str, VideoDetections] = LRUCache(_CACHED_VIDEOS)
+        self._objects: LRUCache[tuple[str, int], FrameObjects]
+        self._objects = LRUCache(self._cache_bytes, getsizeof=attrgetter("size_bytes"))
+
     def __getstate__(self) -> dict[str, Any]:
         """Without what was read: a copy in another process reads for itself."""
-        objects = _ObjectCache(self.settings, self._objects.limit_bytes)
-        return {**self.__dict__, "_videos": OrderedDict(), "_objects": objects}
+        read = ("_videos", "_objects")
+        return {name: value for name, value in self.__dict__.items() if name not in read}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._forget()
 
     def __len__(self) -> int:
         """Number of segments."""
@@ -155,7 +167,9 @@ class ClipDataset(Dataset[ClipSample]):
         """
         segment, settings = self.segments[request.segment], self.settings
         video = self._clips.frames(segment.video_id)
-        first, last = frames_between(video.seconds, segment.start_seconds, segment.stop_seconds)
+        seconds_F = video.seconds
+        times = TimeRange(segment.start_seconds, segment.stop_seconds)
+        first, last = times.places(seconds_F)
         if first == last:
             raise JoinError(
                 f"segment {segment.id}: its time range holds no frame of video {segment.video_id} "
@@ -163,32 +177,37 @@ class ClipDataset(Dataset[ClipSample]):
             )
         stored = self._clips.stored_size(segment.video_id)
         window = centre_window(stored, settings.crop)
-        if request.epoch is not None:
-            generator = np.random.default_rng((settings.seed, request.epoch, request.segment))
-            frames_T = first + random_frames(last - first, settings.num_frames, generator)
-            window = random_window(stored, settings.crop, generator)
-        elif request.clip == 0:
+        if request.epoch is None and request.clip == 0:
             frames_T = first + centre_frames(last - first, settings.num_frames)
         else:
-            generator = clip_generator(segment.id, request.clip)
+            generator = self._generator(request)
             frames_T = first + random_frames(last - first, settings.num_frames, generator)
-        detections = self._video_detections(segment.video_id)
-        seconds_T = video.seconds[frames_T]
-        rows_T = detections.nearest_rows(seconds_T)
-        objects = self._objects.get(detections, rows_T.tolist())
+            if request.epoch is not None:
+                window = random_window(stored, settings.crop, generator)
+        objects = self._frame_objects(segment.video_id, seconds_F[frames_T])
         order_T = np.arange(settings.num_frames)
         if settings.controls != _NO_CONTROLS:
-            control = self._control_generator(request)
+            control = self._generator(request, of_controls=True)
             if settings.controls.object_classes == "shuffled":
                 objects = [with_mixed_classes(each, control) for each in objects]
             order_T = places_in_time(settings.num_frames, settings.controls.frame_order, control)
+        frames_T = frames_T[order_T]
         return ClipSample(
             id=segment.id,
-            frames=self._pictures(video, frames_T[order_T], window),
-            seconds=seconds_T[order_T],
+            frames=self._pictures(video, frames_T, window),
+            seconds=seconds_F[frames_T],
             slots=fill_slots([objects[place] for place in order_T], window, settings.slots),
             label=self._label(segment, is_training=request.epoch is not None),
         )
+
+    def _generator(self, request: ClipRequest, *, of_controls: bool = False) -> np.random.Generator:
+        """Draws of a clip; those of the controls are apart, so that the others stay what they
+        are."""
+        if request.epoch is not None:
+            seeds = (self.settings.seed, request.epoch, request.segment)
+            return np.random.default_rng((*seeds, 1) if of_controls else seeds)
+        name = self.segments[request.segment].id
+        return clip_generator(f"{name}\0control" if of_controls else name, request.clip)
 
     def _pictures(
         self, video: VideoFrames, frames_T: NDArray[np.int64], window: CropWindow
@@ -198,18 +217,26 @@ class ClipDataset(Dataset[ClipSample]):
             return video.read(frames_T, window)
         return np.zeros((len(frames_T), window.height, window.width, 3), np.uint8)
 
-    def _video_detections(self, video_id: str) -> VideoDetections:
-        found = self._videos.pop(video_id, None) or self._detections.video(video_id)
-        self._videos[video_id] = found
-        if len(self._videos) > _CACHED_VIDEOS:
-            self._videos.popitem(last=False)
-        return found
-
-    def _control_generator(self, request: ClipRequest) -> np.random.Generator:
-        """Draws of the controls, apart from all others so that these stay what they are."""
-        if request.epoch is not None:
-            return np.random.default_rng((self.settings.seed, request.epoch, request.segment, 1))
-        return clip_generator(f"{self.segments[request.segment].id}\0control", request.clip)
+    def _frame_objects(self, video_id: str, seconds_T: NDArray[np.float64]) -> list[FrameObjects]:
+        """The objects of the detection frames nearest to some times."""
+        detections = self._videos.get(video_id)
+        if detections is None:
+            detections = self._videos[video_id] = self._detections.video(video_id)
+        rows = detections.nearest_rows(seconds_T).tolist()
+        kept = {row: self._objects.get((video_id, row)) for row in rows}
+        found = {row: objects for row, objects in kept.items() if objects is not None}
+        missing = [row for row in kept if row not in found]
+        made = objects_of_frames(
+            [detections.frame(row) for row in missing],
+            score_threshold=self.settings.score_threshold,
+        )
+        if self.settings.controls.object_masks == "boxes":
+            made = [with_boxes_as_masks(objects) for objects in made]
+        for row, objects in zip(missing, made, strict=True):
+            found[row] = objects
+            if objects.size_bytes <= self._cache_bytes:
+                self._objects[video_id, row] = objects
+        return [found[row] for row in rows]
 
     def _label(self, segment: Segment, *, is_training: bool) -> NDArray[np.float32] | int:
         if not self.settings.multi_label:
@@ -219,33 +246,3 @@ class ClipDataset(Dataset[ClipSample]):
         if is_training and self.settings.unsure_labels == "ignored":
             label_A[list(segment.unsure)] = -1
         return label_A
-
-
-class _ObjectCache:
-    """The objects of frames used lately, bounded by their memory."""
-
-    def __init__(self, settings: ClipSettings, limit_bytes: int) -> None:
-        self.limit_bytes = limit_bytes
-        self._settings = settings
-        self._frames: OrderedDict[tuple[str, int], FrameObjects] = OrderedDict()
-        self._size_bytes = 0
-
-    def get(self, detections: VideoDetections, rows: Sequence[int]) -> list[FrameObjects]:
-        """The objects of some detection frames of a video."""
-        video_id = detections.video.id
-        missing = [row for row in dict.fromkeys(rows) if (video_id, row) not in self._frames]
-        read = [detections.frame(row) for row in missing]
-        made = objects_of_frames(read, score_threshold=self._settings.score_threshold)
-        if self._settings.controls.object_masks == "boxes":
-            made = [with_boxes_as_masks(objects) for objects in made]
-        for row, objects in zip(missing, made, strict=True):
-            self._frames[video_id, row] = objects
-            self._size_bytes += objects.size_bytes
-        found = []
-        for row in rows:
-            self._frames.move_to_end((video_id, row))
-            found.append(self._frames[video_id, row])
-        while self._size_bytes > self.limit_bytes and len(self._frames) > 1:
-            _, oldest = self._frames.popitem(last=False)
-            self._size_bytes -= oldest.size_bytes
-        return found

@@ -15,7 +15,8 @@ from shared.errors import ConfigError, JoinError
 from shared.manifests.records import Dataset, Segment
 from shared.shards.reader import DetectionFolder
 from shared.shards.schema import UNKNOWN_SOURCE
-from stage2_train.frames.source import FrameSource
+from shared.time_ranges import TimeRange
+from stage2_train.frames.decoded import DatasetFrames
 
 __all__ = ["JoinedSplit", "SkippedSegment", "join_split"]
 
@@ -27,9 +28,9 @@ class SkippedSegment:
     """A segment of the split that cannot be used."""
 
     id: str
-    """Id of the segment."""
     reason: str
-    """Why."""
+    remedy: str | None = None
+    """What to do where something is only absent; None where nothing can be done."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +38,6 @@ class JoinedSplit:
     """The usable segments of one split."""
 
     split: str
-    """Name of the split."""
     segments: tuple[Segment, ...]
     """In the order of the label table."""
     skipped: tuple[SkippedSegment, ...]
@@ -72,19 +72,10 @@ class JoinedSplit:
         return dataclasses.replace(self, segments=tuple(self.segments[row] for row in chosen))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _VideoState:
-    """Why a video cannot be used, if it cannot."""
-
-    reason: str | None = None
-    hint: str | None = None
-    """What to do where the video is only absent; None where it failed."""
-
-
 def join_split(
     dataset: Dataset,
     split: str,
-    clips: FrameSource,
+    clips: DatasetFrames,
     detections: DetectionFolder,
     *,
     partial: bool = False,
@@ -103,71 +94,62 @@ def join_split(
             video come from different files.
     """
     wanted = [segment for segment in dataset.segments if segment.split == split]
-    states: dict[str, _VideoState] = {}
-    usable, skipped, absent = [], [], []
+    videos = dict.fromkeys(segment.video_id for segment in wanted)
+    problems = {video_id: _video_problem(video_id, clips, detections) for video_id in videos}
+    usable, skipped = [], []
     for segment in wanted:
-        state = states.get(segment.video_id)
-        if state is None:
-            state = _video_state(segment.video_id, clips, detections)
-            states[segment.video_id] = state
-        if state.reason is None and not _is_covered(segment, clips):
-            state = _VideoState(
-                reason=f"its time range is not in {clips.name}", hint="run `orn clips`"
-            )
-        reason = state.reason or _segment_problem(segment, dataset, clips)
-        if reason is None:
+        problem = problems[segment.video_id] or _segment_problem(segment, dataset, clips)
+        if problem is None:
             usable.append(segment)
-            continue
-        skipped.append(SkippedSegment(id=segment.id, reason=reason))
-        if state.hint is not None:
-            absent.append((segment, state))
+        else:
+            skipped.append(SkippedSegment(id=segment.id, reason=problem[0], remedy=problem[1]))
+    absent = [row for row in skipped if row.remedy is not None]
     if absent and not partial:
-        segment, state = absent[0]
         raise JoinError(
             f"{dataset.name}, {split}: {len(absent)} of {len(wanted)} segments cannot be used, "
-            f"the first is {segment.id}: {state.reason}; {state.hint}, or pass --partial to use "
-            "what is there"
+            f"the first is {absent[0].id}: {absent[0].reason}; {absent[0].remedy}, or pass "
+            "--partial to use what is there"
         )
     for reason, number in Counter(row.reason for row in skipped).items():
         logger.warning("%s, %s: %d segments skipped: %s", dataset.name, split, number, reason)
     return JoinedSplit(split=split, segments=tuple(usable), skipped=tuple(skipped))
 
 
-def _is_covered(segment: Segment, clips: FrameSource) -> bool:
-    return clips.frames(segment.video_id).covers(segment.start_seconds, segment.stop_seconds)
+_Problem = tuple[str, str | None] | None
+"""Why something cannot be used, and what to do where it is only absent; None: it can be used."""
 
 
-def _segment_problem(segment: Segment, dataset: Dataset, clips: FrameSource) -> str | None:
-    if dataset.task == "single-label" and len(segment.labels) != 1:
-        return "it has no label"
+def _segment_problem(segment: Segment, dataset: Dataset, clips: DatasetFrames) -> _Problem:
+    times = TimeRange(segment.start_seconds, segment.stop_seconds)
     frames = clips.frames(segment.video_id)
-    is_empty = frames.is_empty(segment.start_seconds, segment.stop_seconds)
-    return "its time range holds no frame of the video" if is_empty else None
+    if not frames.covers(times):
+        return f"its time range is not in {clips.name}", "run `orn clips`"
+    if dataset.task == "single-label" and len(segment.labels) != 1:
+        return "it has no label", None
+    return ("its time range holds no frame of the video", None) if frames.is_empty(times) else None
 
 
-def _video_state(video_id: str, clips: FrameSource, detections: DetectionFolder) -> _VideoState:
+def _video_problem(video_id: str, clips: DatasetFrames, detections: DetectionFolder) -> _Problem:
     if video_id not in clips:
         if any(failed.id == video_id for failed in clips.failed):
-            return _VideoState(reason="its video could not be decoded for the clip store")
-        return _VideoState(reason=f"its video is not in {clips.name}", hint="run `orn clips`")
+            return "its video could not be decoded for the clip store", None
+        return f"its video is not in {clips.name}", "run `orn clips`"
     if video_id not in detections:
         if any(failed.id == video_id for failed in detections.failed):
-            return _VideoState(reason="its video could not be decoded for the shards")
-        return _VideoState(
-            reason=f"its video is not in the shards {detections.path}", hint="run `orn detect`"
-        )
-    detected = detections.entry(video_id)
-    stored = clips.frames(video_id)
-    if detected.source_digest == UNKNOWN_SOURCE:
+            return "its video could not be decoded for the shards", None
+        return f"its video is not in the shards {detections.path}", "run `orn detect`"
+    detected = detections.entry(video_id).source_digest
+    if detected == UNKNOWN_SOURCE:
         raise JoinError(
             f"video {video_id}: its masks in {detections.path} were imported while the video was "
             f"not there, so it cannot be told whether they belong to the one in {clips.name}; run "
             "`orn import-masks` again with --fresh"
         )
-    if stored.source_digest != detected.source_digest:
+    stored = clips.frames(video_id).source_digest
+    if stored != detected:
         raise JoinError(
-            f"video {video_id}: {clips.name} has {stored.source_digest}, the shards "
-            f"{detections.path} are from {detected.source_digest}; the video has changed, "
-            "run the older of `orn clips` and `orn detect` again with --fresh"
+            f"video {video_id}: {clips.name} has {stored}, the shards {detections.path} are from "
+            f"{detected}; the video has changed, run the older of `orn clips` and `orn detect` "
+            "again with --fresh"
         )
-    return _VideoState()
+    return None

@@ -1,7 +1,17 @@
-"""The detections of one frame as the loader keeps them: filtered, best first, masks in pieces."""
+"""The objects of a clip: which detections of each frame fill its slots, and with what.
+
+Of each frame the loader keeps the detections that pass a threshold, best first, their masks in
+pieces. A frame's slots hold, in order: the highest-scoring detections whose mask covers any part of
+the crop, `max_objects` at most, then the background object if there is one, then nothing (invalid,
+all zeros). The background object is what no slot before it covers: the exact complement of the
+union of their masks, class background; it is left out where the masks cover the whole crop.
+
+T frames, N detections, K slots, h w cells, S classes with background.
+"""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from functools import lru_cache
 from itertools import accumulate, pairwise
 
 import numpy as np
@@ -9,14 +19,34 @@ from numpy.typing import NDArray
 
 from shared.masks.coco_classes import NUM_COCO_CLASSES
 from shared.masks.detections import FrameDetections
-from stage2_train.clips.mask_pieces import MaskPieces, pieces_of_masks
+from stage2_train.clips.mask_pieces import (
+    MaskPieces,
+    Window,
+    concatenated,
+    coverage_of_pieces,
+    pieces_of_masks,
+    reaches_window,
+    unions,
+)
+from stage2_train.frames.crop import CropWindow, boxes_in_crop
 
-__all__ = ["BACKGROUND_LABEL", "CLASS_WIDTH", "FrameObjects", "class_vectors", "objects_of_frames"]
+__all__ = [
+    "BACKGROUND_LABEL",
+    "CLASS_WIDTH",
+    "ClipSlots",
+    "FrameObjects",
+    "SlotSettings",
+    "class_vectors",
+    "fill_slots",
+    "objects_of_frames",
+]
 
 BACKGROUND_LABEL = NUM_COCO_CLASSES
 """Place of the background in a class vector: the last one."""
 CLASS_WIDTH = NUM_COCO_CLASSES + 1
 """Length of a class vector: the detector's classes and the background."""
+_NOTHING = 1e-4
+"""Share of a cell up to which coverage is rounding (float32 positions on a grid of thousands)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -26,7 +56,6 @@ class FrameObjects:
     height: int
     """Rows of the grid of boxes and masks."""
     width: int
-    """Columns of that grid."""
     boxes: NDArray[np.float32]
     """(N, 4) float32 x1 y1 x2 y2, pixels of the grid."""
     class_scores: NDArray[np.float32]
@@ -43,12 +72,8 @@ class FrameObjects:
     @property
     def size_bytes(self) -> int:
         """Memory that the arrays take."""
-        return (
-            self.boxes.nbytes
-            + self.class_scores.nbytes
-            + self.labels.nbytes
-            + self.pieces.size_bytes
-        )
+        arrays = (self.boxes, self.class_scores, self.labels, self.pieces.rows_4R)
+        return sum(array.nbytes for array in arrays)
 
 
 def objects_of_frames(
@@ -113,3 +138,147 @@ def class_vectors(frames: Sequence[FrameDetections]) -> NDArray[np.float32]:
             vectors_NS[np.arange(first, last), frame.labels] = frame.scores
     vectors_NS[:, -1] = np.maximum(1 - vectors_NS[:, :-1].sum(axis=1), 0)
     return vectors_NS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlotSettings:
+    """How slots are filled."""
+
+    max_objects: int
+    """Detections of a frame at most; the background object comes on top."""
+    background: bool
+    """Whether each frame gets a background object."""
+    mask_size: int
+    """Rows and columns of the masks of the mask encoder."""
+    feature_cells: tuple[int, int]
+    """(h, w) of the object head's feature map over the crop."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ClipSlots:
+    """Slots of a clip's T frames; K is as many as its fullest frame needs, at least 1."""
+
+    masks: NDArray[np.float32]
+    """(T, K, mask_size, mask_size) share of each cell of the crop that the mask covers."""
+    coverage: NDArray[np.float32]
+    """(T, K, h, w) the same over the cells of the feature map."""
+    boxes: NDArray[np.float32]
+    """(T, K, 4) x1 y1 x2 y2 in pixels of the crop."""
+    class_scores: NDArray[np.float32]
+    """(T, K, S) distribution over the classes."""
+    labels: NDArray[np.int64]
+    """(T, K) class of the detector; the background's is S - 1."""
+    valid: NDArray[np.bool_]
+    """(T, K) which slots hold an object."""
+
+    def framed(self, num_frames: int) -> "ClipSlots":
+        """The same slots with their first axis, frame after frame, as the two axes T and K."""
+        arrays = {field.name: getattr(self, field.name) for field in fields(self)}
+        shapes = {name: (num_frames, -1, *array.shape[1:]) for name, array in arrays.items()}
+        return ClipSlots(**{name: array.reshape(shapes[name]) for name, array in arrays.items()})
+
+
+def fill_slots(
+    frames: Sequence[FrameObjects], window: CropWindow, settings: SlotSettings
+) -> ClipSlots:
+    """The slots of a clip.
+
+    Args:
+        frames: objects of each of the T frames, all on grids of one size.
+        window: the crop.
+        settings: how to fill them.
+    """
+    height, width = frames[0].height, frames[0].width
+    grid_window = window.on_grid(height, width)
+    time_N = np.repeat(np.arange(len(frames)), [len(frame) for frame in frames])
+    pieces = _all_pieces(frames)
+    pieces = pieces.taken(reaches_window(pieces, grid_window))
+    rank_N, num_kept_T = _ranks(pieces, time_N, len(frames), settings.max_objects)
+    num_slots = max(int(num_kept_T.max()) + settings.background, 1)
+    slot_N = np.where(rank_N >= 0, time_N * num_slots + rank_N, -1).astype(np.int32)
+    background_T = np.arange(len(frames)) * num_slots + num_kept_T
+
+    slots = _empty_slots(len(frames) * num_slots, settings)
+    kept_n = np.flatnonzero(slot_N >= 0)
+    slot_n = slot_N[kept_n]
+    boxes_n4 = np.concatenate([frame.boxes for frame in frames])[kept_n]
+    slots.boxes[slot_n] = boxes_in_crop(boxes_n4, window, height=height, width=width)
+    slots.class_scores[slot_n] = np.concatenate([frame.class_scores for frame in frames])[kept_n]
+    slots.labels[slot_n] = np.concatenate([frame.labels for frame in frames])[kept_n]
+    slots.valid[slot_n] = True
+    pieces = pieces.owned_by(slot_N[pieces.owner_R])
+    pieces = pieces.taken(pieces.owner_R >= 0)
+    if settings.background:
+        background_R = background_T.astype(np.int32)[pieces.owner_R // num_slots]
+        covered = unions(pieces.owned_by(background_R), height=height)
+        pieces = concatenated([pieces, covered])
+    _fill_cover(slots, pieces, grid_window)
+    if settings.background:
+        _complement(slots, background_T, window)
+    return slots.framed(len(frames))
+
+
+def _all_pieces(frames: Sequence[FrameObjects]) -> MaskPieces:
+    """The pieces of all frames, whose owners are numbered through, frame after frame."""
+    firsts = [*accumulate((len(frame) for frame in frames[:-1]), initial=0)]
+    pieces = concatenated([frame.pieces for frame in frames])
+    first_R = np.repeat(np.array(firsts, np.int32), [len(frame.pieces) for frame in frames])
+    return pieces.owned_by(pieces.owner_R + first_R)
+
+
+def _ranks(
+    pieces: MaskPieces, time_N: NDArray[np.int64], num_frames: int, max_objects: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """(N,) place of each object among the kept ones of its frame, -1 if not kept, and (T,) their
+    numbers; objects without a piece are not kept."""
+    reached_N = np.bincount(pieces.owner_R, minlength=len(time_N)) > 0
+    num_reached_T = np.bincount(time_N[reached_N], minlength=num_frames)
+    before_T = np.cumsum(num_reached_T) - num_reached_T
+    rank_N = np.cumsum(reached_N) - 1 - before_T[time_N]
+    rank_N = np.where(reached_N & (rank_N < max_objects), rank_N, -1)
+    return rank_N, np.minimum(num_reached_T, max_objects)
+
+
+def _empty_slots(num_slots: int, settings: SlotSettings) -> ClipSlots:
+    side = settings.mask_size
+    return ClipSlots(
+        masks=np.zeros((num_slots, side, side), np.float32),
+        coverage=np.zeros((num_slots, *settings.feature_cells), np.float32),
+        boxes=np.zeros((num_slots, 4), np.float32),
+        class_scores=np.zeros((num_slots, CLASS_WIDTH), np.float32),
+        labels=np.zeros(num_slots, np.int64),
+        valid=np.zeros(num_slots, np.bool_),
+    )
+
+
+def _fill_cover(slots: ClipSlots, pieces: MaskPieces, grid_window: Window) -> None:
+    """Masks and coverage of feature cells, the latter means of blocks of mask cells if they fit."""
+    coverage_of_pieces(pieces, grid_window, out=slots.masks)
+    (rows, columns), side = slots.coverage.shape[1:], slots.masks.shape[1]
+    if side % rows or side % columns:
+        coverage_of_pieces(pieces, grid_window, out=slots.coverage)
+        return
+    # As two matrix products: numpy's mean over two axes takes ten times as long.
+    down, across = _block_means(rows, side), _block_means(columns, side)
+    np.matmul(down @ slots.masks, across.T, out=slots.coverage)
+
+
+@lru_cache(maxsize=16)
+def _block_means(num_blocks: int, length: int) -> NDArray[np.float32]:
+    """(num_blocks, length) float32 that takes the mean of each of so many equal stretches."""
+    size = length // num_blocks
+    return np.repeat(np.eye(num_blocks, dtype=np.float32), size, axis=1) / np.float32(size)
+
+
+def _complement(slots: ClipSlots, background_T: NDArray[np.int64], window: CropWindow) -> None:
+    """Turns the unions that stand in background slots into what they leave."""
+    left_Thw = np.maximum(1 - slots.masks[background_T], 0)
+    left_T = left_Thw.max(axis=(1, 2)) > _NOTHING
+    is_left_T11 = left_T[:, None, None]
+    slots.masks[background_T] = left_Thw * is_left_T11
+    slots.coverage[background_T] = np.maximum(is_left_T11 - slots.coverage[background_T], 0)
+    filled = background_T[left_T]
+    slots.boxes[filled] = (0, 0, window.width, window.height)
+    slots.class_scores[filled, BACKGROUND_LABEL] = 1
+    slots.labels[filled] = BACKGROUND_LABEL
+    slots.valid[filled] = True

@@ -1,24 +1,138 @@
-"""Pictures of clips as a batch has them: frames with the masks, boxes and classes of objects."""
+"""The job behind `orn overlay`: clips as a batch has them, drawn with their objects."""
 
+import re
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import supervision as sv
 from numpy.typing import NDArray
 from PIL import Image
 
-from stage2_train.clips.dataset import ClipSample
+from shared.errors import JoinError
+from shared.jobs.atomic_file import replacing
+from shared.manifests.load import load_dataset
+from shared.manifests.records import Dataset, Segment
+from shared.masks.colours import class_colour, text_colour
+from shared.shards.reader import DetectionFolder
+from shared.time_ranges import TimeRange
+from stage2_train.clips.dataset import ClipDataset, ClipRequest, ClipSample, ClipSettings
+from stage2_train.clips.objects import SlotSettings
+from stage2_train.frames.reader import ClipStore
 
-__all__ = ["draw_clip"]
+__all__ = ["OverlayRequest", "draw_clip", "draw_overlays"]
 
+_MASK_CELLS = 128
+"""Rows and columns of the masks that are drawn: finer than those that the network gets."""
 _LEAST_HEIGHT = 400
 """Frames that are lower are enlarged by a whole number, so that names can be read."""
 _COVERED = 0.5
 """Share of a cell from which on it is drawn as covered."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OverlayRequest:
+    """What to draw; None takes the default."""
+
+    manifest: str
+    """Name or file of the manifest."""
+    data_root: Path
+    """Folder under which data sets lie."""
+    out: Path | None = None
+    """Folder of the pictures."""
+    shards: Path | None = None
+    """Folder of the shards."""
+    clips: Path | None = None
+    """The clip store."""
+    segment: str | None = None
+    """Id of the only segment to draw."""
+    limit: int = 8
+    """How many segments to draw, evenly spread over the label table."""
+    num_frames: int = 4
+    """T, frames of each."""
+    score_threshold: float = 0.5
+    """Detections below it are not drawn."""
+    max_objects: int = 10
+    """Detections of a frame at most, the highest scores first."""
+
+
+def draw_overlays(request: OverlayRequest) -> dict[str, Any]:
+    """Draws the centred test clip of some segments, not cropped, one PNG each.
+
+    Returns:
+        The folder, its pictures, and of how many drawable segments they are.
+
+    Raises:
+        JoinError: if no segment has both frames and detections, or there is no such segment.
+    """
+    dataset = load_dataset(request.manifest, request.data_root, labels=False)
+    clips = ClipStore(request.clips or Path("clips") / f"{dataset.name}.h5")
+    detections = DetectionFolder(request.shards or Path("shards") / dataset.name)
+    usable = _usable_segments(dataset, clips, detections)
+    folder = request.out or Path("overlays") / dataset.name
+    pictures = []
+    for number, segment in enumerate(_chosen(request, usable, dataset)):
+        settings = ClipSettings(
+            num_frames=request.num_frames,
+            crop=clips.stored_size(segment.video_id),
+            slots=SlotSettings(
+                max_objects=request.max_objects,
+                background=False,
+                mask_size=_MASK_CELLS,
+                feature_cells=(1, 1),
+            ),
+            score_threshold=request.score_threshold,
+            num_activities=0,
+            multi_label=True,
+        )
+        sample = ClipDataset([segment], clips, detections, settings)[ClipRequest(0)]
+        name = re.sub(r"[^A-Za-z0-9._-]+", "_", segment.id)[-100:]
+        path = folder / f"{number:03d}-{name}.png"
+        picture = draw_clip(sample, detections.detector.class_names)
+        with replacing(path) as temporary:
+            picture.save(temporary, format="PNG")
+        pictures.append({"segment": segment.id, "path": str(path)})
+    return {"folder": str(folder), "segments": len(usable), "pictures": pictures}
+
+
+def _usable_segments(
+    dataset: Dataset, clips: ClipStore, detections: DetectionFolder
+) -> list[Segment]:
+    usable = [
+        each
+        for each in dataset.segments
+        if each.video_id in clips
+        and each.video_id in detections
+        and not clips.frames(each.video_id).is_empty(
+            TimeRange(each.start_seconds, each.stop_seconds)
+        )
+    ]
+    if not usable:
+        raise JoinError(
+            f"{dataset.name}: none of its {len(dataset.segments)} segments has both frames in "
+            f"{clips.name} and detections in {detections.path}; run `orn clips` and `orn detect`"
+        )
+    return usable
+
+
+def _chosen(request: OverlayRequest, usable: list[Segment], dataset: Dataset) -> list[Segment]:
+    if request.segment is None:
+        number = min(request.limit, len(usable))
+        return [usable[place * len(usable) // number] for place in range(number)]
+    chosen = [segment for segment in usable if segment.id == request.segment]
+    if not chosen:
+        raise JoinError(
+            f"{dataset.name}: wanted segment {request.segment!r}, found none of that name with "
+            f"frames and detections; the first of {len(usable)} is {usable[0].id!r}"
+        )
+    return chosen
+
+
 def draw_clip(sample: ClipSample, class_names: Sequence[str]) -> Image.Image:
-    """The frames of a clip side by side, each with its time and objects; no background object.
+    """The frames of a clip side by side, each with its time and objects; a class has the same
+    colour in every frame and picture. The background object is not drawn.
 
     Args:
         sample: the clip.
@@ -33,27 +147,38 @@ def _draw_frame(sample: ClipSample, time: int, class_names: Sequence[str]) -> ND
     height, width, _ = sample.frames.shape[1:]
     factor = max(-(-_LEAST_HEIGHT // height), 1)
     size = (width * factor, height * factor)
-    frame = np.array(Image.fromarray(sample.frames[time]).resize(size, Image.Resampling.BICUBIC))
+    enlarged = Image.fromarray(sample.frames[time]).resize(size, Image.Resampling.BICUBIC)
+    scene = np.array(enlarged)[..., ::-1].copy()  # supervision draws in blue, green and red
     shown = np.flatnonzero(slots.valid[time] & (slots.labels[time] < len(class_names)))
-    masks = [_enlarged(slots.masks[time, slot], size) for slot in shown]
-    labels = [
-        f"{class_names[slots.labels[time, slot]]} {slots.class_scores[time, slot].max():.2f}"
-        for slot in shown
-    ]
     if len(shown):
+        labels_N = slots.labels[time, shown]
         found = sv.Detections(
             xyxy=slots.boxes[time, shown] * factor,
-            mask=np.stack(masks),
-            class_id=slots.labels[time, shown],
+            mask=np.stack([_enlarged(slots.masks[time, slot], size) for slot in shown]),
+            class_id=labels_N,
         )
-        lookup = sv.ColorLookup.INDEX
-        frame = sv.MaskAnnotator(opacity=0.45, color_lookup=lookup).annotate(frame, found)
-        frame = sv.BoxAnnotator(thickness=1, color_lookup=lookup).annotate(frame, found)
-        frame = sv.LabelAnnotator(
-            text_scale=0.4, text_padding=2, color_lookup=lookup, smart_position=True
-        ).annotate(frame, found, labels=labels)
+        colours = [class_colour(label) for label in range(len(class_names))]
+        drawing: dict[str, Any] = {
+            "color": sv.ColorPalette([sv.Color(*colour) for colour in colours]),
+            "color_lookup": sv.ColorLookup.CLASS,
+        }
+        scene = sv.MaskAnnotator(opacity=0.45, **drawing).annotate(scene, found)
+        scene = sv.BoxAnnotator(thickness=2, **drawing).annotate(scene, found)
+        names = sv.LabelAnnotator(
+            text_color=sv.ColorPalette([sv.Color(*text_colour(colour)) for colour in colours]),
+            text_scale=0.45,
+            text_padding=3,
+            smart_position=True,
+            **drawing,
+        )
+        scores_N = slots.class_scores[time, shown].max(axis=1)
+        texts = [
+            f"{class_names[label]} {score:.2f}"
+            for label, score in zip(labels_N, scores_N, strict=True)
+        ]
+        scene = names.annotate(scene, found, labels=texts)
     drawn: NDArray[np.uint8] = sv.draw_text(
-        scene=frame,
+        scene=scene,
         text=f"{sample.seconds[time]:.3f} s",
         text_anchor=sv.Point(45, size[1] - 12),
         text_scale=0.45,
@@ -61,7 +186,7 @@ def _draw_frame(sample: ClipSample, time: int, class_names: Sequence[str]) -> ND
         background_color=sv.Color.BLACK,
         text_padding=3,
     )
-    return drawn
+    return drawn[..., ::-1]
 
 
 def _enlarged(cover_hw: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.bool_]:

@@ -13,26 +13,7 @@ import hashlib
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["centre_frames", "frames_between", "random_frames", "clip_generator"]
-
-
-def frames_between(
-    seconds_F: NDArray[np.float64], start_seconds: float | None, stop_seconds: float | None
-) -> tuple[int, int]:
-    """The frames [first, last) whose time is in [start, stop); None leaves that end open.
-
-    Args:
-        seconds_F: (F,) times, increasing.
-        start_seconds: first time that belongs to the segment.
-        stop_seconds: first time that no longer does.
-    """
-    first = 0 if start_seconds is None else int(np.searchsorted(seconds_F, start_seconds, "left"))
-    last = (
-        len(seconds_F)
-        if stop_seconds is None
-        else int(np.searchsorted(seconds_F, stop_seconds, "left"))
-    )
-    return first, max(first, last)
+__all__ = ["centre_frames", "clip_generator", "random_frames"]
 
 
 def centre_frames(num_frames: int, num_parts: int) -> NDArray[np.int64]:

@@ -1,4 +1,4 @@
-"""The job behind `orn eval`: a split of a run's data set, measured, everything kept in files.
+"""`orn eval`: a split of a run's data set, measured, everything kept in files.
 
 RUN/eval-SPLIT.json          metrics of each head, chance level, a table by class, confusion matrix
 RUN/predictions-SPLIT.npz    ids, labels and logits
@@ -7,25 +7,33 @@ RUN/predictions-SPLIT.npz    ids, labels and logits
 import json
 import math
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
+import torch
 from accelerate import Accelerator
 from accelerate.utils import gather_object
 
 from shared.errors import CheckpointError, ConfigError
 from shared.jobs.atomic_file import write_text
+from shared.manifests.load import load_dataset
+from stage2_train.clips.batches import LoaderSettings
 from stage2_train.clips.controls import FrameOrder
 from stage2_train.clips.dataset import ClipDataset
 from stage2_train.clips.join import JoinedSplit
-from stage2_train.clips.loader import LoaderSettings
-from stage2_train.devices import main_progress
-from stage2_train.evaluation.metrics import Scores, chance_level, confusion
+from stage2_train.devices import build_accelerator, main_progress
+from stage2_train.evaluation.metrics import (
+    Scores,
+    chance_level,
+    confusion,
+    score_heads,
+    unsure_labels,
+)
 from stage2_train.evaluation.predictions import Predictions, gathered, predict, save_predictions
-from stage2_train.evaluation.scores import score_heads, unsure_labels
 from stage2_train.model.build import build_network
+from stage2_train.resources import Resources
 from stage2_train.runs.checkpoint import (
     BEST_NAME,
     LAST_NAME,
@@ -33,19 +41,22 @@ from stage2_train.runs.checkpoint import (
     load_checkpoint,
     load_weights,
 )
-from stage2_train.runs.run_config import RunConfig
-from stage2_train.runs.sources import Sources
-from stage2_train.training.phases import phase_heads
-from stage2_train.training.recipe import Recipe
+from stage2_train.runs.phases import phase_heads
+from stage2_train.runs.run_config import RunConfig, load_run_config
+from stage2_train.runs.sources import Sources, open_sources
 
-__all__ = ["EvaluationRequest", "evaluate_run", "report_text"]
+__all__ = ["EvalRequest", "evaluate", "evaluate_run", "report_text"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EvaluationRequest:
-    """What to measure, and how."""
+class EvalRequest:
+    """What `orn eval` was asked for; paths that are None are those that the run recorded."""
 
-    split: str
+    run: Path
+    """Run folder."""
+    resources: Resources = field(default_factory=Resources)
+    """Data, and what computes."""
+    split: str = "validation"
     """Name of the split."""
     num_clips: int = 1
     """Test clips of each segment; their logits are averaged."""
@@ -53,8 +64,6 @@ class EvaluationRequest:
     """Order of a clip's frames in place of the recipe's; a control."""
     label: str | None = None
     """Tells this measurement from others of the split."""
-    workers: int = 0
-    """Processes that make batches."""
 
     def __post_init__(self) -> None:
         """Raises ConfigError where the label cannot tell a file of its own."""
@@ -74,13 +83,36 @@ class EvaluationRequest:
         return "-".join(filter(None, (self.split, self.frame_order, self.label)))
 
 
+def evaluate(request: EvalRequest) -> dict[str, Any]:
+    """Measures a run with the data that it recorded, or with what is given in its place; see
+    `evaluate_run`.
+
+    Raises:
+        ConfigError: if results with other shards would take the place of those with the run's own.
+    """
+    run, resources = request.run, request.resources
+    config = load_run_config(run)
+    recorded = config.paths
+    paths = replace(
+        recorded,
+        data_root=resources.data_root or recorded.data_root,
+        shards=resources.shards or recorded.shards,
+        clips=None if resources.no_clip_store else resources.clips or recorded.clips,
+    )
+    if paths.shards.resolve() != recorded.shards.resolve() and request.label is None:
+        raise ConfigError(
+            f"eval {run}: --shards {paths.shards} are not the run's ({recorded.shards}), whose "
+            "results would be replaced; give --name, as in --name detected, to keep both"
+        )
+    torch.set_num_threads(resources.num_threads())
+    dataset = load_dataset(paths.manifest, paths.data_root)
+    sources = open_sources(dataset, paths, partial=resources.partial)
+    accelerator = build_accelerator(config.recipe.precision, resources.device)
+    return evaluate_run(config, sources, request, accelerator=accelerator)
+
+
 def evaluate_run(
-    run: Path,
-    config: RunConfig,
-    sources: Sources,
-    request: EvaluationRequest,
-    *,
-    accelerator: Accelerator,
+    config: RunConfig, sources: Sources, request: EvalRequest, *, accelerator: Accelerator
 ) -> dict[str, Any]:
     """Measures the best checkpoint of a run's phase, or the last one where none was validated.
 
@@ -92,28 +124,28 @@ def evaluate_run(
         CheckpointError: if the run has no checkpoint.
         JoinError: if the split has no usable segment.
     """
+    run, recipe = request.run, config.recipe
     _check_classes(run, config, sources)
     path, checkpoint = _best_checkpoint(run)
-    network = build_network(config.recipe.model)
+    network = build_network(recipe.model)
     load_weights(network, checkpoint, path=path)
     network.to(accelerator.device)
     joined = sources.join(request.split)
     joined.require_segments(config.dataset.name)
-    clips = sources.clip_dataset(joined, _recipe(config, request))
-    heads = phase_heads(config.recipe, checkpoint.state.phase)
+    clips = sources.clip_dataset(joined, recipe, frame_order=request.frame_order)
     total = len(clips) * request.num_clips
     with main_progress(accelerator, "eval", total=total, unit="clips") as bar:
         part = predict(
             network,
             clips,
             LoaderSettings(
-                batch_size=config.recipe.optimiser.batch_size,
-                workers=request.workers,
+                batch_size=recipe.optimiser.batch_size,
+                workers=request.resources.workers,
                 pin_memory=accelerator.device.type == "cuda",
                 rank=accelerator.process_index,
                 world_size=accelerator.num_processes,
             ),
-            heads=heads,
+            heads=phase_heads(recipe, checkpoint.state.phase),
             num_clips=request.num_clips,
             accelerator=accelerator,
             advance=bar.advance,
@@ -135,21 +167,12 @@ def evaluate_run(
     return report
 
 
-def _recipe(config: RunConfig, request: EvaluationRequest) -> Recipe:
-    """The run's recipe with the order of frames that is asked for."""
-    if request.frame_order is None:
-        return config.recipe
-    data = config.recipe.data
-    controls = replace(data.controls, frame_order=request.frame_order)
-    return replace(config.recipe, data=replace(data, controls=controls))
-
-
 def _report(
     predictions: Predictions,
     clips: ClipDataset,
     *,
     joined: JoinedSplit,
-    request: EvaluationRequest,
+    request: EvalRequest,
     config: RunConfig,
 ) -> dict[str, Any]:
     scores = score_heads(predictions, clips)

@@ -16,8 +16,8 @@ from torch import nn
 
 from shared.errors import ShapeError
 from shared.jobs.atomic_file import replacing
+from stage2_train.clips.batches import LoaderSettings, evaluation_loader
 from stage2_train.clips.dataset import ClipDataset
-from stage2_train.clips.loader import LoaderSettings, evaluation_loader
 from stage2_train.model.config import Heads
 
 __all__ = ["Predictions", "gathered", "predict", "save_predictions"]

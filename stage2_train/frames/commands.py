@@ -25,8 +25,8 @@ def _parse_size(
 ) -> tuple[int, int] | None:
     if text is None:
         return None
-    match = re.fullmatch(r"(\d+)x(\d+)", text)
-    if match is None or "0" in match.groups():
+    match = re.fullmatch(r"([1-9]\d*)x([1-9]\d*)", text)
+    if match is None:
         raise click.BadParameter(f"wanted HEIGHTxWIDTH, such as 256x256, found {text!r}")
     return int(match[1]), int(match[2])
 
@@ -81,12 +81,17 @@ def clips(dataset: str, verify: bool, dry_run: bool, as_json: bool, **options: A
     Interrupted, it goes on where it was; run again, it adds what is new. --dry-run estimates the
     size. Ends with 3 if some videos could not be decoded, with 1 if --verify finds anything wrong.
     """
-    from stage2_train.frames import job
+    from stage2_train.frames.make_clips import (
+        ClipsRequest,
+        describe_clips,
+        make_clips,
+        verify_clips,
+    )
 
-    request = job.ClipsRequest(manifest=dataset, **options)
+    request = ClipsRequest(manifest=dataset, **options)
     if verify:
-        return _print_problems(job.verify_clips(request), as_json=as_json)
-    result = job.describe_clips(request) if dry_run else job.make_clips(request)
+        return _print_problems(verify_clips(request), as_json=as_json)
+    result = describe_clips(request) if dry_run else make_clips(request)
     if as_json:
         echo_json(result)
     else:

@@ -1,94 +1,127 @@
 """Frames without a clip store: decoded from the videos whenever a clip asks for them.
 
-Frames, times and sizes are those that a store would have; the pixels are those before JPEG. What it
-costs is decoding: a clip takes as long as the stretch of video before its frames.
+They are read as those of a store are (`reader`). Frames, times and sizes are those that a store
+would have; the pixels are those before JPEG. What it costs is decoding: a clip takes as long as the
+stretch of video before its frames.
 """
 
 import logging
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
-from functools import cached_property
+from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from cachetools import LRUCache
 from numpy.typing import NDArray
 
 from shared.errors import ClipStoreError, VideoDecodeError
 from shared.manifests.records import Video
+from shared.time_ranges import TimeRange
 from shared.video.frame_times import FrameTimes, KnownTimes, frame_times
 from shared.video.read import content_digest, frame_seconds, read_frames
-from stage2_train.clips.sampling import frames_between
-from stage2_train.clips.transforms import CropWindow
+from stage2_train.frames.crop import CropWindow
 from stage2_train.frames.jpeg import rescaled
+from stage2_train.frames.reader import ClipFrames, ClipStore
 from stage2_train.frames.schema import FailedClip, StoreSettings
 
-__all__ = ["DecodedVideo", "DecodedVideos", "spread_over_videos", "warn_of_decoding"]
+__all__ = [
+    "DatasetFrames",
+    "DecodedVideo",
+    "DecodedVideos",
+    "VideoFrames",
+    "spread_over_videos",
+    "warn_of_decoding",
+]
 
 logger = logging.getLogger(__name__)
 
-_CACHED_VIDEOS = 4096
-"""Videos whose times stay in memory, in each process, if they fit."""
 _CACHE_BYTES = 256 * 2**20
-"""Memory for their times; an hour at 60 frames a second takes 3.5 MB."""
+"""Memory for times of videos, in each process; an hour at 60 frames a second takes 3.5 MB."""
+_RECORD_BYTES = 1000
+"""What a video counts for in it beside its times."""
 _NEAR_FRAMES = 48
 """Frames nearer to each other than this are read in one go instead of seeking twice."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Times:
+    """What is known of the times of a video."""
+
+    known: KnownTimes
+    """What `read_frames` wants to hear of them."""
+    seconds: NDArray[np.float64] | None
+    """(F,); None where only decoding tells, and nobody has asked yet."""
+    are_told: bool
+    """Whether they were told without decoding."""
+
+    @property
+    def size_bytes(self) -> int:
+        """Memory that they take."""
+        if isinstance(self.known, FrameTimes):
+            return _RECORD_BYTES + self.known.size_bytes
+        return _RECORD_BYTES + (0 if self.seconds is None else self.seconds.nbytes)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class DecodedVideo:
-    """The frames of one video, rescaled as a store would have them."""
+    """The frames of one video, rescaled as a store would have them; see `ClipFrames`."""
 
-    def __init__(self, video: Video, settings: StoreSettings) -> None:
-        self.id = video.id
-        self._video = video
-        self._settings = settings
+    _video: Video
+    _settings: StoreSettings
+    _kept: "LRUCache[str, _Times]"
+    """Times of videos, by id: training asks for videos in random order."""
 
-    @cached_property
+    @property
+    def id(self) -> str:
+        """Id of the manifest."""
+        return self._video.id
+
+    @property
     def source_digest(self) -> str:
         """Digest of the file or folder; reads all of it."""
         return content_digest(self._video.path)
 
-    @cached_property
+    @property
     def seconds(self) -> NDArray[np.float64]:
         """(F,) float64 presentation times, increasing.
 
         Raises:
             VideoDecodeError: if nothing can be decoded.
         """
-        told = self._told_seconds
-        if told is not None:
-            return told
-        frames = read_frames(self._video.path, rate=self._video.rate, times=self._times)
-        return np.array([frame.seconds for frame in frames], np.float64)
+        times = self._times()
+        if times.seconds is not None:
+            return times.seconds
+        frames = read_frames(self._video.path, rate=self._video.rate, times=times.known)
+        seconds_F = np.array([frame.seconds for frame in frames], np.float64)
+        self._keep(_Times(known=times.known, seconds=seconds_F, are_told=False))
+        return seconds_F
 
     def read(
         self, frames_n: NDArray[np.int64], window: CropWindow | None = None
     ) -> NDArray[np.uint8]:
-        """(n, H, W, 3) uint8 RGB, the frames at these places, in that order, repeats included.
-
-        Args:
-            frames_n: (n,) places.
-            window: what to cut out of the frames; None: all.
+        """(n, H, W, 3) uint8 RGB, the frames at these places.
 
         Raises:
-            VideoDecodeError: if a frame does not exist or can no longer be decoded.
+            VideoDecodeError: if a frame does not exist, or can no longer be decoded.
         """
         wanted = sorted(set(frames_n.tolist()))
         found: dict[int, NDArray[np.uint8]] = {}
-        stretches = [wanted] if self._told_seconds is None else _stretches(wanted)
-        for places in stretches:
+        times = self._times()
+        for places in _stretches(wanted) if times.are_told else [wanted]:
             frames = read_frames(
                 self._video.path,
                 rate=self._video.rate,
                 start=places[0],
                 stop=places[-1] + 1,
-                times=self._times,
+                times=times.known,
             )
             needed = set(places)
             for frame in frames:
                 if frame.index in needed:
-                    image = rescaled(frame.image, self._settings)
+                    image = np.asarray(rescaled(frame.image, self._settings))
                     found[frame.index] = image if window is None else window.cut(image)
         missing = [place for place in wanted if place not in found]
         if missing:
@@ -98,52 +131,46 @@ class DecodedVideo:
             )
         return np.stack([found[place] for place in frames_n.tolist()])
 
-    def covers(self, start_seconds: float | None, stop_seconds: float | None) -> bool:
+    def covers(self, times: TimeRange) -> bool:
         """True: nothing was left out."""
         return True
 
-    def is_empty(self, start_seconds: float | None, stop_seconds: float | None) -> bool:
+    def is_empty(self, times: TimeRange) -> bool:
         """Whether no frame lies in a time range; False where only decoding tells, and for a whole
         video, which has frames if it can be decoded.
 
         Raises:
             VideoDecodeError: if the video cannot be opened.
         """
-        if start_seconds is None and stop_seconds is None:
+        if times == TimeRange():
             return False
-        told = self._told_seconds
-        if told is None:
+        told = self._times()
+        if not told.are_told or told.seconds is None:
             return False
-        first, last = frames_between(told, start_seconds, stop_seconds)
+        first, last = times.places(told.seconds)
         return first == last
 
-    @property
-    def size_bytes(self) -> int:
-        """Memory that its times take, as far as they were read."""
-        read = self.__dict__
-        if isinstance(times := read.get("_times"), FrameTimes):
-            return times.size_bytes
-        seconds = read.get("seconds", read.get("_told_seconds"))
-        return 0 if seconds is None else seconds.nbytes
-
-    @cached_property
-    def _times(self) -> KnownTimes:
-        """Kept here, because training asks for videos in random order."""
+    def _times(self) -> _Times:
+        kept = self._kept.get(self.id)
+        if kept is not None:
+            return kept
+        known: KnownTimes = "not read"
         if self._video.path.is_dir():
-            return "not read"
-        return frame_times(self._video.path) or "only decoding tells"
+            seconds_F = frame_seconds(self._video.path, rate=self._video.rate)
+        else:
+            known = frame_times(self._video.path) or "only decoding tells"
+            seconds_F = known.seconds if isinstance(known, FrameTimes) else None
+        times = _Times(known=known, seconds=seconds_F, are_told=seconds_F is not None)
+        self._keep(times)
+        return times
 
-    @cached_property
-    def _told_seconds(self) -> NDArray[np.float64] | None:
-        if isinstance(self._times, FrameTimes):
-            return self._times.seconds
-        if self._times == "only decoding tells":
-            return None
-        return frame_seconds(self._video.path, rate=self._video.rate)
+    def _keep(self, times: _Times) -> None:
+        if times.size_bytes <= self._kept.maxsize:
+            self._kept[self.id] = times
 
 
 class DecodedVideos:
-    """Frames of the videos of a data set, decoded when they are asked for; may be pickled."""
+    """Frames of a data set's videos, decoded when they are asked for; see `ClipStore`."""
 
     def __init__(
         self,
@@ -175,11 +202,11 @@ class DecodedVideos:
         """None: that a video cannot be decoded shows when it is asked for."""
         self._videos = {video.id: video for video in videos}
         self._settings = settings
-        self._cache_bytes = cache_bytes
-        self._opened: OrderedDict[str, DecodedVideo] = OrderedDict()
+        self._times = _new_cache(cache_bytes)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_opened": OrderedDict()}
+        """Without what was read: a copy in another process reads for itself."""
+        return {**self.__dict__, "_times": _new_cache(self._times.maxsize)}
 
     def __contains__(self, video_id: str) -> bool:
         return video_id in self._videos
@@ -190,37 +217,29 @@ class DecodedVideos:
         Raises:
             ClipStoreError: if the data set does not have it.
         """
-        opened = self._opened.pop(video_id, None)
-        if opened is None:
-            self._make_room()
-            video = self._videos.get(video_id)
-            if video is None:
-                raise ClipStoreError(f"{self.name}: wanted video {video_id}, there is none")
-            opened = DecodedVideo(video, self._settings)
-        self._opened[video_id] = opened
-        return opened
+        video = self._videos.get(video_id)
+        if video is None:
+            raise ClipStoreError(f"{self.name}: wanted video {video_id}, there is none")
+        return DecodedVideo(video, self._settings, self._times)
 
     def stored_size(self, video_id: str) -> tuple[int, int]:
         """(height, width) of the frames."""
         return self._settings.stored_size(1, 1)
 
-    def _make_room(self) -> None:
-        """Forgets the videos that were used longest ago until another one fits."""
-        size_bytes = sum(video.size_bytes for video in self._opened.values())
-        while self._opened and (
-            len(self._opened) >= _CACHED_VIDEOS or size_bytes > self._cache_bytes
-        ):
-            _, oldest = self._opened.popitem(last=False)
-            size_bytes -= oldest.size_bytes
+
+VideoFrames = ClipFrames | DecodedVideo
+"""The frames of one video, stored or decoded."""
+DatasetFrames = ClipStore | DecodedVideos
+"""The frames of a data set's videos, stored or decoded."""
+
+
+def _new_cache(size_bytes: float) -> "LRUCache[str, _Times]":
+    return LRUCache(size_bytes, getsizeof=attrgetter("size_bytes"))
 
 
 def spread_over_videos(video_ids: Sequence[str], number: int) -> list[int]:
-    """Places of the first segments of up to `number` videos, far apart in the order of the table.
-
-    Args:
-        video_ids: the video of each segment.
-        number: how many at most.
-    """
+    """Places of the first segments of up to `number` videos, far apart in the order of the table;
+    `video_ids` has the video of each segment."""
     firsts = sorted({video: place for place, video in reversed([*enumerate(video_ids)])}.values())
     step = max(-(-len(firsts) // number), 1)
     return firsts[::step]
@@ -229,18 +248,10 @@ def spread_over_videos(video_ids: Sequence[str], number: int) -> list[int]:
 def warn_of_decoding(
     make_clip: Callable[[int], object], segments: Iterable[int], *, workers: int
 ) -> None:
-    """Measures how long some clips take and says in the log what training without a store costs.
-
-    Args:
-        make_clip: makes the clip of a segment.
-        segments: a few of them.
-        workers: processes that make batches.
-    """
+    """Measures how long the clips of some segments take and says in the log what training without a
+    store costs, where so many processes make batches."""
     began = time.perf_counter()
-    number = 0
-    for segment in segments:
-        make_clip(segment)
-        number += 1
+    number = len([make_clip(segment) for segment in segments])
     if number == 0:
         return
     seconds = (time.perf_counter() - began) / number

@@ -1,4 +1,4 @@
-"""Frames as JPEG files in memory, rescaled on the way in."""
+"""Frames as JPEG files in memory, rescaled on the way in (antialiased, bilinear)."""
 
 from io import BytesIO
 
@@ -11,25 +11,19 @@ from stage2_train.frames.schema import StoreSettings
 __all__ = ["decode_jpeg", "encode_frame", "rescaled"]
 
 
-def rescaled(image: NDArray[np.uint8], settings: StoreSettings) -> NDArray[np.uint8]:
-    """(h, w, 3) uint8 RGB, the frame in the size that the settings give it, antialiased bilinear.
-
-    Args:
-        image: (H, W, 3) uint8 RGB.
-        settings: the size.
-    """
-    return np.asarray(_rescaled(image, settings))
+def rescaled(image: NDArray[np.uint8], settings: StoreSettings) -> Image.Image:
+    """An (H, W, 3) uint8 RGB frame in the size that the settings give it."""
+    height, width = settings.stored_size(*image.shape[:2])
+    frame = Image.fromarray(image)
+    if frame.size == (width, height):
+        return frame
+    return frame.resize((width, height), Image.Resampling.BILINEAR)
 
 
 def encode_frame(image: NDArray[np.uint8], settings: StoreSettings) -> bytes:
-    """The frame in the store's size, as a JPEG file.
-
-    Args:
-        image: (H, W, 3) uint8 RGB.
-        settings: size and quality.
-    """
+    """An (H, W, 3) uint8 RGB frame in the store's size, as a JPEG file."""
     buffer = BytesIO()
-    _rescaled(image, settings).save(buffer, format="JPEG", quality=settings.jpeg_quality)
+    rescaled(image, settings).save(buffer, format="JPEG", quality=settings.jpeg_quality)
     return buffer.getvalue()
 
 
@@ -46,11 +40,3 @@ def decode_jpeg(data: bytes) -> NDArray[np.uint8]:
     bytes_n = torch.frombuffer(bytearray(data), dtype=torch.uint8)
     image_CHW = decode(bytes_n, mode=ImageReadMode.RGB)
     return image_CHW.permute(1, 2, 0).numpy()
-
-
-def _rescaled(image: NDArray[np.uint8], settings: StoreSettings) -> Image.Image:
-    height, width = settings.stored_size(*image.shape[:2])
-    frame = Image.fromarray(image)
-    if frame.size == (width, height):
-        return frame
-    return frame.resize((width, height), Image.Resampling.BILINEAR)

@@ -1,63 +1,61 @@
 """One store out of an older one and finished parts: in bounded memory, renamed when whole."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 
 import h5py
-import numpy as np
 
 from shared.errors import ClipStoreError
 from shared.jobs.atomic_file import replacing
-from stage2_train.frames.ranges import TimeRanges
+from shared.time_ranges import TimeRanges
 from stage2_train.frames.schema import (
+    COLUMNS,
+    VIDEO_COLUMNS,
     FailedClip,
     StoreSettings,
-    read_failed,
-    read_settings,
-    write_failed,
-    write_settings,
+    parse_ranges,
+    read_column,
+    read_head,
+    write_columns,
+    write_head,
 )
 
 __all__ = ["Contents", "StoredVideo", "merge", "read_contents"]
 
 _COPY_BYTES = 16 * 2**20
 
-_TEXTS = ("video_id", "source_digest", "ranges")
-_NUMBERS = ("source_height", "source_width", "stored_height", "stored_width", "jpeg_crc32")
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredVideo:
-    """Where one video lies in a store or part."""
+    """One video of a store or part: its row of `VIDEO_COLUMNS`, and where its frames lie."""
 
-    id: str
-    """Id of the manifest."""
-    digest: str
-    """Digest of the source."""
-    height: int
-    """Rows of the source, upright."""
-    width: int
-    """Columns of the source."""
+    video_id: str
+    source_digest: str
+    source_height: int
+    source_width: int
     stored_height: int
-    """Rows of its stored frames."""
     stored_width: int
-    """Columns of its stored frames."""
-    ranges: TimeRanges
-    """Times that are stored."""
+    ranges: str
     jpeg_crc32: int
-    """Checksum of its JPEG bytes."""
     path: Path
     """The file that holds it."""
-    first_frame: int
-    """Its first frame in that file."""
-    num_frames: int
-    """How many it has."""
-    first_byte: int
-    """Where its JPEG bytes start in that file."""
-    num_bytes: int
-    """How many it has."""
+    frames: slice
+    """Its frames in that file."""
+    bytes: slice
+    """Their JPEG bytes in that file."""
+
+    @property
+    def times(self) -> TimeRanges:
+        """Times that are stored."""
+        return parse_ranges(self.ranges)
+
+    @property
+    def num_frames(self) -> int:
+        """How many frames are stored."""
+        return int(self.frames.stop - self.frames.start)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,11 +63,9 @@ class Contents:
     """What one file holds."""
 
     settings: StoreSettings
-    """Size and quality of its frames."""
     videos: tuple[StoredVideo, ...]
     """In order of the file."""
     failed: tuple[FailedClip, ...]
-    """Videos recorded as undecodable."""
 
 
 def read_contents(path: Path) -> Contents:
@@ -80,9 +76,8 @@ def read_contents(path: Path) -> Contents:
     """
     try:
         with h5py.File(path, "r") as file:
-            settings = read_settings(file, path)
-            videos = _videos(file, path)
-            return Contents(settings=settings, videos=videos, failed=read_failed(file))
+            settings, failed = read_head(file, path)
+            return Contents(settings=settings, videos=_videos(file, path), failed=failed)
     except (OSError, KeyError) as err:
         raise ClipStoreError(
             f"{path}: cannot be read as a clip store ({err}); remove it and run `orn clips` again"
@@ -92,29 +87,18 @@ def read_contents(path: Path) -> Contents:
 def _videos(file: h5py.File, path: Path) -> tuple[StoredVideo, ...]:
     if "video_id" not in file:
         return ()
-    frames = file["video_offsets"][:]
-    bytes_V1 = file["jpeg_offsets"][:][frames]
-    columns = {
-        name: file[name].asstr()[:] if name in _TEXTS else file[name][:].tolist()
-        for name in (*_TEXTS, *_NUMBERS)
-    }
+    frames_V1 = read_column(file, "video_offsets")
+    bytes_V1 = read_column(file, "jpeg_offsets")[frames_V1].tolist()
+    frames_V1 = frames_V1.tolist()
+    columns = [read_column(file, name).tolist() for name in VIDEO_COLUMNS]
     return tuple(
         StoredVideo(
-            id=columns["video_id"][row],
-            digest=columns["source_digest"][row],
-            height=columns["source_height"][row],
-            width=columns["source_width"][row],
-            stored_height=columns["stored_height"][row],
-            stored_width=columns["stored_width"][row],
-            ranges=TimeRanges.from_text(columns["ranges"][row]),
-            jpeg_crc32=columns["jpeg_crc32"][row],
+            **dict(zip(VIDEO_COLUMNS, values, strict=True)),
             path=path,
-            first_frame=int(frames[row]),
-            num_frames=int(frames[row + 1] - frames[row]),
-            first_byte=int(bytes_V1[row]),
-            num_bytes=int(bytes_V1[row + 1] - bytes_V1[row]),
+            frames=slice(*frames_V1[row : row + 2]),
+            bytes=slice(*bytes_V1[row : row + 2]),
         )
-        for row in range(len(frames) - 1)
+        for row, values in enumerate(zip(*columns, strict=True))
     )
 
 
@@ -133,56 +117,43 @@ def merge(
     Raises:
         PipelineError: if the disk refuses.
     """
-    string = h5py.string_dtype()
+    frames_V1 = [*accumulate((video.num_frames for video in videos), initial=0)]
     with replacing(path) as temporary, h5py.File(temporary, "w") as file:
-        write_settings(file, settings)
-        file.create_dataset("video_id", data=[video.id for video in videos], dtype=string)
-        file.create_dataset("source_digest", data=[video.digest for video in videos], dtype=string)
-        file.create_dataset("source_height", data=_column(video.height for video in videos))
-        file.create_dataset("source_width", data=_column(video.width for video in videos))
-        file.create_dataset("stored_height", data=_column(video.stored_height for video in videos))
-        file.create_dataset("stored_width", data=_column(video.stored_width for video in videos))
-        ranges = [video.ranges.to_text() for video in videos]
-        file.create_dataset("ranges", data=ranges, dtype=string)
-        checksums = [video.jpeg_crc32 for video in videos]
-        file.create_dataset("jpeg_crc32", data=np.array(checksums, np.uint32))
-        write_failed(file, failed)
-        _copy_frames(file, videos, advance)
+        write_head(file, settings, failed)
+        rows = {name: [getattr(video, name) for video in videos] for name in VIDEO_COLUMNS}
+        write_columns(file, {**rows, "video_offsets": frames_V1})
+        _copy_frames(file, videos, frames_V1, advance)
 
 
 def _copy_frames(
-    file: h5py.File, videos: Sequence[StoredVideo], advance: Callable[[], None]
+    file: h5py.File,
+    videos: Sequence[StoredVideo],
+    frames_V1: Sequence[int],
+    advance: Callable[[], None],
 ) -> None:
-    frames_V1 = np.cumsum(_column([0, *(video.num_frames for video in videos)]))
-    bytes_V1 = np.cumsum(_column([0, *(video.num_bytes for video in videos)]))
-    num_frames, num_bytes = int(frames_V1[-1]), int(bytes_V1[-1])
-    file.create_dataset("video_offsets", data=frames_V1)
-    index = file.create_dataset("frame_index", shape=(num_frames,), dtype=np.int64)
-    seconds = file.create_dataset("seconds", shape=(num_frames,), dtype=np.float64)
-    jpeg_offsets = file.create_dataset("jpeg_offsets", shape=(num_frames + 1,), dtype=np.int64)
-    jpeg = file.create_dataset("jpeg", shape=(num_bytes,), dtype=np.uint8)
+    sizes = [video.bytes.stop - video.bytes.start for video in videos]
+    bytes_V1 = [*accumulate(sizes, initial=0)]
+    num_frames, num_bytes = frames_V1[-1], bytes_V1[-1]
+    lengths = {"frame_index": num_frames, "seconds": num_frames, "jpeg_offsets": num_frames + 1}
+    index, seconds, jpeg_offsets, jpeg = (
+        file.create_dataset(name, shape=(length,), dtype=COLUMNS[name].dtype)
+        for name, length in {**lengths, "jpeg": num_bytes}.items()
+    )
     jpeg_offsets[0] = 0
     source_path: Path | None = None
     with ExitStack() as stack:
-        for video, first_frame, first_byte in zip(videos, frames_V1, bytes_V1, strict=False):
+        for video, frame, byte, size in zip(videos, frames_V1, bytes_V1, sizes, strict=False):
             if video.path != source_path:
                 stack.close()
                 source_path = video.path
                 source = stack.enter_context(h5py.File(source_path, "r"))
-            there = slice(video.first_frame, video.first_frame + video.num_frames)
-            here = slice(int(first_frame), int(first_frame) + video.num_frames)
+            there, here = video.frames, slice(frame, frame + video.num_frames)
             index[here] = source["frame_index"][there]
             seconds[here] = source["seconds"][there]
             ends = source["jpeg_offsets"][there.start + 1 : there.stop + 1]
-            jpeg_offsets[here.start + 1 : here.stop + 1] = ends - video.first_byte + first_byte
-            for done in range(0, video.num_bytes, _COPY_BYTES):
-                size = min(_COPY_BYTES, video.num_bytes - done)
-                start = video.first_byte + done
-                jpeg[int(first_byte) + done : int(first_byte) + done + size] = source["jpeg"][
-                    start : start + size
-                ]
+            jpeg_offsets[here.start + 1 : here.stop + 1] = ends - video.bytes.start + byte
+            for done in range(0, size, _COPY_BYTES):
+                stop = min(done + _COPY_BYTES, size)
+                block = source["jpeg"][video.bytes.start + done : video.bytes.start + stop]
+                jpeg[byte + done : byte + stop] = block
             advance()
-
-
-def _column(values: Iterable[int]) -> np.ndarray:
-    return np.array(list(values), dtype=np.int64)

@@ -8,9 +8,9 @@ whoever writes it, and however often, it holds the same.
 import hashlib
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
+from math import floor
 from pathlib import Path
 
 import h5py
@@ -19,13 +19,26 @@ import numpy as np
 from shared.errors import VideoDecodeError
 from shared.jobs.atomic_file import replacing
 from shared.manifests.records import Video
+from shared.time_ranges import ALL_TIMES, TimeRanges
 from shared.video.read import Frame, content_digest, read_frames
 from stage2_train.frames.jpeg import encode_frame
-from stage2_train.frames.pick import at_rate, within
-from stage2_train.frames.ranges import ALL_TIMES, TimeRanges
-from stage2_train.frames.schema import FailedClip, StoreSettings, write_failed, write_settings
+from stage2_train.frames.schema import (
+    FailedClip,
+    StoreSettings,
+    ranges_text,
+    write_columns,
+    write_head,
+)
 
-__all__ = ["PartTask", "part_path", "parts_folder", "write_frames", "write_part"]
+__all__ = [
+    "PartTask",
+    "at_rate",
+    "part_path",
+    "parts_folder",
+    "within",
+    "write_frames",
+    "write_part",
+]
 
 _CHUNK_BYTES = 2**20
 _BUFFER_BYTES = 8 * 2**20
@@ -37,11 +50,8 @@ class PartTask:
     """One video to decode and the file to write; goes to a worker process."""
 
     video: Video
-    """What to decode."""
     path: Path
-    """Where the part goes."""
     settings: StoreSettings
-    """Size, quality and rate of the frames."""
     ranges: TimeRanges = ALL_TIMES
     """Times of the video to store."""
 
@@ -74,7 +84,8 @@ def write_part(task: PartTask) -> FailedClip | None:
         )
     except VideoDecodeError as err:
         failed = FailedClip(id=video.id, reason=str(err))
-        with _new_part(task.path, task.settings, failed=(failed,)):
+        with replacing(task.path) as temporary, h5py.File(temporary, "w") as file:
+            write_head(file, task.settings, (failed,))
             return failed
     return None
 
@@ -108,19 +119,21 @@ def write_frames(
     if first is None:
         raise VideoDecodeError(f"video {video_id}: wanted at least one frame, found none")
     height, width, _ = first.image.shape
-    with _new_part(path, settings) as file:
-        _write_kept(
-            file, within(at_rate(chain([first], remaining), settings.rate), ranges), settings
-        )
-        string = h5py.string_dtype()
-        stored_height, stored_width = settings.stored_size(height, width)
-        file.create_dataset("video_id", data=[video_id], dtype=string)
-        file.create_dataset("source_digest", data=[source_digest], dtype=string)
-        file.create_dataset("source_height", data=np.array([height], np.int64))
-        file.create_dataset("source_width", data=np.array([width], np.int64))
-        file.create_dataset("stored_height", data=np.array([stored_height], np.int64))
-        file.create_dataset("stored_width", data=np.array([stored_width], np.int64))
-        file.create_dataset("ranges", data=[ranges.to_text()], dtype=string)
+    stored_height, stored_width = settings.stored_size(height, width)
+    row: dict[str, str | int] = {
+        "video_id": video_id,
+        "source_digest": source_digest,
+        "source_height": height,
+        "source_width": width,
+        "stored_height": stored_height,
+        "stored_width": stored_width,
+        "ranges": ranges_text(ranges),
+    }
+    kept = within(at_rate(chain([first], remaining), settings.rate), ranges)
+    with replacing(path) as temporary, h5py.File(temporary, "w") as file:
+        write_head(file, settings, ())
+        _write_kept(file, kept, settings)
+        write_columns(file, {name: [value] for name, value in row.items()})
 
 
 def _write_kept(file: h5py.File, frames: Iterable[Frame], settings: StoreSettings) -> None:
@@ -143,24 +156,61 @@ def _write_kept(file: h5py.File, frames: Iterable[Frame], settings: StoreSetting
             _append(jpeg, buffer)
             buffer = bytearray()
     _append(jpeg, buffer)
-    file.create_dataset("jpeg_crc32", data=np.array([checksum], np.uint32))
-    file.create_dataset("video_offsets", data=np.array([0, len(index_F)], np.int64))
-    file.create_dataset("frame_index", data=np.array(index_F, np.int64))
-    file.create_dataset("seconds", data=np.array(seconds_F, np.float64))
-    file.create_dataset("jpeg_offsets", data=np.array(offsets_F1, np.int64))
-
-
-@contextmanager
-def _new_part(
-    path: Path, settings: StoreSettings, *, failed: Sequence[FailedClip] = ()
-) -> Iterator[h5py.File]:
-    with replacing(path) as temporary, h5py.File(temporary, "w") as file:
-        write_settings(file, settings)
-        write_failed(file, failed)
-        yield file
+    columns: dict[str, Sequence[float]] = {
+        "jpeg_crc32": [checksum],
+        "video_offsets": [0, len(index_F)],
+        "frame_index": index_F,
+        "seconds": seconds_F,
+        "jpeg_offsets": offsets_F1,
+    }
+    write_columns(file, columns)
 
 
 def _append(jpeg: h5py.Dataset, buffer: bytearray) -> None:
     start = jpeg.shape[0]
     jpeg.resize((start + len(buffer),))
     jpeg[start:] = np.frombuffer(buffer, np.uint8)
+
+
+def at_rate(frames: Iterable[Frame], rate: float | None) -> Iterator[Frame]:
+    """The frames nearest to the times s, s + 1 / rate, s + 2 / rate, ... where s is the first
+    frame's time; each once, so that a lower rate of the video is kept as it is.
+
+    Of two frames equally near to a time, the earlier one is taken. The grid ends half an interval
+    after the last frame. It belongs to the whole video, whatever is kept of it later.
+
+    Args:
+        frames: in order of time.
+        rate: times a second; None keeps every frame.
+    """
+    if rate is None:
+        yield from frames
+        return
+    remaining = iter(frames)
+    before = next(remaining, None)
+    if before is None:
+        return
+    origin, taken, half_interval = before.seconds, -1, 0.0
+    for frame in remaining:
+        half_interval = (frame.seconds - before.seconds) / 2
+        last = _last_tick(before.seconds + half_interval - origin, rate)
+        if last > taken:
+            yield before
+            taken = last
+        before = frame
+    if _last_tick(before.seconds + half_interval - origin, rate) > taken:
+        yield before
+
+
+def within(frames: Iterable[Frame], ranges: TimeRanges) -> Iterator[Frame]:
+    """The frames whose time lies in one of the ranges; stops reading after the last range."""
+    for frame in frames:
+        if frame.seconds >= ranges.end:
+            return
+        if frame.seconds in ranges:
+            yield frame
+
+
+def _last_tick(seconds: float, rate: float) -> int:
+    """Number of the last time of the grid that is not after `seconds`, but for rounding."""
+    return floor(seconds * rate + 1e-9)

@@ -4,45 +4,83 @@ V videos, F frames of all videos, in order of videos. Attributes of the file: `f
 `format_version`, `resize` (`squash` or `short-side`), `height` and `width` of every stored frame
 (squash) or `short_side`, the length of its shorter side (short-side), `jpeg_quality`, `rate`
 (frames a second that were picked, 0 for every frame). Datasets, all contiguous and uncompressed, so
-that a reader may map the file and slice it:
-
-| dataset | shape, type | meaning |
-|---|---|---|
-| video_id | (V,) str | ids of the manifest |
-| source_digest | (V,) str | `shared.video.read.content_digest` of the source |
-| source_height, source_width | (V,) int64 | upright size of the source, pixels |
-| stored_height, stored_width | (V,) int64 | size of the stored frames, pixels |
-| ranges | (V,) str | times that are stored: JSON pairs [start, stop), seconds, null for open |
-| jpeg_crc32 | (V,) uint32 | CRC-32 of the video's JPEG bytes |
-| video_offsets | (V+1,) int64 | frames of video v are [offsets[v], offsets[v+1]) |
-| frame_index | (F,) int64 | place in the decoded stream of the source, from 0 |
-| seconds | (F,) float64 | presentation time in the source |
-| jpeg_offsets | (F+1,) int64 | bytes of frame f are [offsets[f], offsets[f+1]) |
-| jpeg | (bytes,) uint8 | JPEG files, one after another |
-| failed_id, failed_reason | (X,) str | videos of which nothing could be decoded |
+that a reader may map the file and slice it: `COLUMNS` below.
 """
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
+from typing import Any, Literal
 
 import h5py
+import numpy as np
 
 from shared.errors import ClipStoreError
+from shared.time_ranges import TimeRange, TimeRanges
 
 __all__ = [
+    "COLUMNS",
     "FORMAT_NAME",
     "FORMAT_VERSION",
+    "VIDEO_COLUMNS",
+    "Column",
     "FailedClip",
     "StoreSettings",
-    "read_failed",
-    "read_settings",
-    "write_failed",
-    "write_settings",
+    "parse_ranges",
+    "ranges_text",
+    "read_column",
+    "read_head",
+    "write_columns",
+    "write_head",
 ]
 
 FORMAT_NAME = "orn-clips"
 FORMAT_VERSION = 2
+_RANGES_KEPT = 4096
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """What one dataset of the file holds."""
+
+    dtype: type | None
+    """Of an element; None: text, UTF-8 of any length."""
+    counts: Literal["videos", "frames", "bytes", "failed"]
+    """What its rows are."""
+    borders_of: Literal["frames", "bytes"] | None = None
+    """Of a column of one row more: row v has the items [offsets[v], offsets[v + 1]) of these."""
+
+
+COLUMNS: dict[str, Column] = {
+    # id of the manifest, and `shared.video.read.content_digest` of the source
+    "video_id": Column(dtype=None, counts="videos"),
+    "source_digest": Column(dtype=None, counts="videos"),
+    # upright size of the source, and size of the stored frames, pixels
+    "source_height": Column(dtype=np.int64, counts="videos"),
+    "source_width": Column(dtype=np.int64, counts="videos"),
+    "stored_height": Column(dtype=np.int64, counts="videos"),
+    "stored_width": Column(dtype=np.int64, counts="videos"),
+    # times that are stored: JSON pairs [start, stop), seconds, null for open
+    "ranges": Column(dtype=None, counts="videos"),
+    # CRC-32 of the video's JPEG bytes
+    "jpeg_crc32": Column(dtype=np.uint32, counts="videos"),
+    "video_offsets": Column(dtype=np.int64, counts="videos", borders_of="frames"),
+    # place in the decoded stream of the source, from 0, and presentation time there
+    "frame_index": Column(dtype=np.int64, counts="frames"),
+    "seconds": Column(dtype=np.float64, counts="frames"),
+    "jpeg_offsets": Column(dtype=np.int64, counts="frames", borders_of="bytes"),
+    # JPEG files, one after another
+    "jpeg": Column(dtype=np.uint8, counts="bytes"),
+    # videos of which nothing could be decoded
+    "failed_id": Column(dtype=None, counts="failed"),
+    "failed_reason": Column(dtype=None, counts="failed"),
+}
+VIDEO_COLUMNS = tuple(
+    name for name, each in COLUMNS.items() if each.counts == "videos" and each.borders_of is None
+)
+"""Those with a row a video."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,37 +98,14 @@ class StoreSettings:
     rate: float | None = None
     """Frames a second that are picked; None for every frame."""
 
-    def __post_init__(self) -> None:
-        """Raises ClipStoreError if a size, the quality or the rate is out of range."""
-        if self.short_side is None:
-            if (self.height or 0) < 1 or (self.width or 0) < 1:
-                raise ClipStoreError(
-                    f"clip store: wanted a size of at least 1x1, found {self.height}x{self.width}"
-                )
-        elif self.short_side < 1 or self.height is not None or self.width is not None:
-            raise ClipStoreError(
-                "clip store: wanted a short side of at least 1 and no other size, found "
-                f"{self.short_side} and {self.height}x{self.width}"
-            )
-        if not 1 <= self.jpeg_quality <= 95:
-            raise ClipStoreError(
-                f"clip store: wanted a JPEG quality of 1 to 95, found {self.jpeg_quality}"
-            )
-        if self.rate is not None and not 0 < self.rate < float("inf"):
-            raise ClipStoreError(
-                f"clip store: wanted a rate of more than 0 frames a second, found {self.rate}"
-            )
-
     def stored_size(self, height: int, width: int) -> tuple[int, int]:
         """(height, width) of the stored frames of a source of `height` x `width` pixels."""
-        if self.short_side is None:
-            assert self.height is not None
-            assert self.width is not None
+        if self.height is not None and self.width is not None:
             return self.height, self.width
+        assert self.short_side is not None
         per_pixel = self.short_side / min(height, width)
-        if height <= width:
-            return self.short_side, max(round(width * per_pixel), self.short_side)
-        return max(round(height * per_pixel), self.short_side), self.short_side
+        rows, columns = (max(round(side * per_pixel), self.short_side) for side in (height, width))
+        return rows, columns
 
     def describe(self) -> str:
         """The settings in words, for messages."""
@@ -111,8 +126,45 @@ class FailedClip:
     """The decoder's message."""
 
 
-def write_settings(file: h5py.File, settings: StoreSettings) -> None:
-    """Writes the attributes of a new file."""
+def ranges_text(ranges: TimeRanges) -> str:
+    """Ranges as the column has them."""
+    ends = [(each.start_seconds, each.stop_seconds) for each in ranges.ranges]
+    return json.dumps([[None if end is None else float(end) for end in pair] for pair in ends])
+
+
+@lru_cache(maxsize=_RANGES_KEPT)
+def parse_ranges(text: str) -> TimeRanges:
+    """The inverse of `ranges_text`.
+
+    Raises:
+        ClipStoreError: if the text is no list of pairs.
+    """
+    try:
+        return TimeRanges.of(
+            TimeRange(*(None if end is None else float(end) for end in pair))
+            for pair in json.loads(text)
+        )
+    except (ValueError, TypeError) as err:
+        raise ClipStoreError(f"clip store: wanted ranges of seconds, found {text!r}") from err
+
+
+def write_columns(file: h5py.File, columns: Mapping[str, Sequence[Any]]) -> None:
+    """Writes whole columns."""
+    for name, values in columns.items():
+        dtype = COLUMNS[name].dtype
+        if dtype is None:
+            file.create_dataset(name, data=values, dtype=h5py.string_dtype())
+        else:
+            file.create_dataset(name, data=np.asarray(values, dtype))
+
+
+def read_column(file: h5py.File, name: str) -> Any:
+    """A whole column as an array; of Python strings where it is text."""
+    return file[name].asstr()[:] if COLUMNS[name].dtype is None else file[name][:]
+
+
+def write_head(file: h5py.File, settings: StoreSettings, failed: Sequence[FailedClip]) -> None:
+    """Writes the attributes of a new file, and the videos that failed."""
     file.attrs["format"] = FORMAT_NAME
     file.attrs["format_version"] = FORMAT_VERSION
     if settings.short_side is None:
@@ -124,23 +176,12 @@ def write_settings(file: h5py.File, settings: StoreSettings) -> None:
         file.attrs["short_side"] = settings.short_side
     file.attrs["jpeg_quality"] = settings.jpeg_quality
     file.attrs["rate"] = settings.rate or 0.0
+    rows = {"failed_id": [row.id for row in failed], "failed_reason": [r.reason for r in failed]}
+    write_columns(file, rows)
 
 
-def write_failed(file: h5py.File, failed: Sequence[FailedClip]) -> None:
-    """Writes the two datasets of videos that failed; they may be empty."""
-    string = h5py.string_dtype()
-    file.create_dataset("failed_id", data=[row.id for row in failed], dtype=string)
-    file.create_dataset("failed_reason", data=[row.reason for row in failed], dtype=string)
-
-
-def read_failed(file: h5py.File) -> tuple[FailedClip, ...]:
-    """The videos that failed."""
-    columns = (file[name].asstr()[:] for name in ("failed_id", "failed_reason"))
-    return tuple(FailedClip(id=name, reason=reason) for name, reason in zip(*columns, strict=True))
-
-
-def read_settings(file: h5py.File, path: Path) -> StoreSettings:
-    """The attributes of a file, after its format and version are checked.
+def read_head(file: h5py.File, path: Path) -> tuple[StoreSettings, tuple[FailedClip, ...]]:
+    """The settings of a file and the videos that failed, after its format is checked.
 
     Raises:
         ClipStoreError: if the file is of another format or version.
@@ -156,11 +197,11 @@ def read_settings(file: h5py.File, path: Path) -> StoreSettings:
             f"{path}: wanted clip store version {FORMAT_VERSION}, found {version}; "
             "write it again with `orn clips --fresh`"
         )
-    squashed = attributes["resize"] == "squash"
-    return StoreSettings(
-        height=int(attributes["height"]) if squashed else None,
-        width=int(attributes["width"]) if squashed else None,
-        short_side=None if squashed else int(attributes["short_side"]),
+    sizes = ("height", "width") if attributes["resize"] == "squash" else ("short_side",)
+    settings = StoreSettings(
+        **{size: int(attributes[size]) for size in sizes},
         jpeg_quality=int(attributes["jpeg_quality"]),
         rate=float(attributes["rate"]) or None,
     )
+    failed = zip(read_column(file, "failed_id"), read_column(file, "failed_reason"), strict=True)
+    return settings, tuple(FailedClip(id=name, reason=reason) for name, reason in failed)

@@ -1,7 +1,7 @@
 """Checks that a clip store is whole, that its pictures decode, and that it is of today's videos."""
 
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -12,25 +12,16 @@ import numpy as np
 from shared.errors import ClipStoreError, VideoDecodeError
 from shared.jobs.progress import progress
 from shared.manifests.records import Video
+from shared.time_ranges import ALL_TIMES, TimeRanges
 from shared.video.read import content_digest
 from stage2_train.frames.jpeg import decode_jpeg
 from stage2_train.frames.merge import StoredVideo, read_contents
-from stage2_train.frames.ranges import ALL_TIMES, TimeRanges
+from stage2_train.frames.schema import COLUMNS
 
 __all__ = ["Problem", "verify_store"]
 
 _BLOCK_FRAMES = 256
 """Frames whose bytes are in memory at once: 6.4 MB of VLOG at 256 x 256 pixels."""
-_VIDEO_COLUMNS = (
-    "video_id",
-    "source_digest",
-    "source_height",
-    "source_width",
-    "stored_height",
-    "stored_width",
-    "ranges",
-    "jpeg_crc32",
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +35,7 @@ class Problem:
 
 
 def verify_store(
-    path: Path, videos: Sequence[Video], *, ranges: dict[str, TimeRanges]
+    path: Path, videos: Sequence[Video], *, ranges: Mapping[str, TimeRanges]
 ) -> list[Problem]:
     """Everything that is wrong with a store; empty if it is whole and up to date.
 
@@ -68,47 +59,49 @@ def verify_store(
             if problems:
                 return problems
             sources = {video.id: video for video in videos}
-            failed = {row.id for row in contents.failed}
             with progress("verify", total=len(contents.videos), unit="videos") as bar:
                 for stored in contents.videos:
-                    messages = [
-                        *_check_frames(file, stored),
-                        *_check_source(stored, sources.get(stored.id)),
-                    ]
-                    problems += [Problem(video=stored.id, message=text) for text in messages]
+                    source = sources.get(stored.video_id)
+                    messages = [*_check_frames(file, stored), *_check_source(stored, source)]
+                    problems += [Problem(video=stored.video_id, message=text) for text in messages]
                     bar.advance()
-    except (ClipStoreError, OSError, IndexError) as err:
+    except (ClipStoreError, OSError, KeyError, IndexError) as err:
         return [Problem(video="", message=str(err))]
-    held = {stored.id: stored for stored in contents.videos}
-    return problems + list(_check_wanted(videos, held, failed=failed, ranges=ranges))
+    held = {stored.video_id: stored for stored in contents.videos}
+    failed = {row.id for row in contents.failed}
+    for video in videos:
+        if video.id not in held:
+            why = "it could not be decoded" if video.id in failed else "run `orn clips`"
+            problems.append(Problem(video=video.id, message=f"is not in the store; {why}"))
+        elif not held[video.id].times.covers(ranges.get(video.id, ALL_TIMES)):
+            message = "lacks times of its segments; run `orn clips`"
+            problems.append(Problem(video=video.id, message=message))
+    return problems
 
 
 def _check_lengths(file: h5py.File) -> Iterator[str]:
-    num_videos = len(file["video_id"])
-    for name in _VIDEO_COLUMNS:
-        if len(file[name]) != num_videos:
-            yield f"wanted {num_videos} rows of {name}, found {len(file[name])}"
-    num_frames = len(file["seconds"])
-    if len(file["frame_index"]) != num_frames:
-        yield f"wanted {num_frames} rows of frame_index, found {len(file['frame_index'])}"
-    for name, rows, last in (
-        ("video_offsets", num_videos, num_frames),
-        ("jpeg_offsets", num_frames, len(file["jpeg"])),
-    ):
-        offsets = file[name][:]
-        whole = len(offsets) == rows + 1 and offsets[0] == 0 and offsets[-1] == last
-        if not whole or (np.diff(offsets) < 0).any():
-            yield f"wanted {rows + 1} offsets {name} that rise from 0 to {last}, found others"
+    """What is wrong with the lengths of columns and with their borders."""
+    counted = {"videos": "video_id", "frames": "seconds", "bytes": "jpeg", "failed": "failed_id"}
+    rows = {counts: len(file[name]) for counts, name in counted.items()}
+    for name, column in COLUMNS.items():
+        wanted, found = rows[column.counts], len(file[name])
+        if column.borders_of is None:
+            if found != wanted:
+                yield f"wanted {wanted} rows of {name}, found {found}"
+            continue
+        last, borders = rows[column.borders_of], file[name][:]
+        whole = len(borders) == wanted + 1 and borders[0] == 0 and borders[-1] == last
+        if not whole or (np.diff(borders) < 0).any():
+            yield f"wanted {wanted + 1} offsets {name} that rise from 0 to {last}, found others"
 
 
 def _check_frames(file: h5py.File, video: StoredVideo) -> Iterator[str]:
-    frames = slice(video.first_frame, video.first_frame + video.num_frames)
-    seconds_F, index_F = file["seconds"][frames], file["frame_index"][frames]
+    seconds_F, index_F = file["seconds"][video.frames], file["frame_index"][video.frames]
     if not np.isfinite(seconds_F).all() or (np.diff(seconds_F) <= 0).any():
         yield "wanted times that increase from frame to frame"
     if (index_F < 0).any() or (np.diff(index_F) <= 0).any():
         yield "wanted places in the source that increase from frame to frame"
-    if not all(seconds in video.ranges for seconds in seconds_F.tolist()):
+    if not all(seconds in video.times for seconds in seconds_F.tolist()):
         yield "wanted frames inside the ranges that are said to be stored"
     yield from _check_pictures(file, video)
 
@@ -118,7 +111,7 @@ def _check_pictures(file: h5py.File, video: StoredVideo) -> Iterator[str]:
 
     Each video's bytes follow those of the one before, so all of them are in its frames.
     """
-    frames = range(video.first_frame, video.first_frame + video.num_frames)
+    frames = range(video.frames.start, video.frames.stop)
     checksum = 0
     problem: str | None = None
     for first in frames[::_BLOCK_FRAMES]:
@@ -153,21 +146,5 @@ def _check_source(stored: StoredVideo, video: Video | None) -> Iterator[str]:
     except VideoDecodeError as err:
         yield f"its source cannot be read ({err})"
         return
-    if digest != stored.digest:
-        yield f"the video has changed: {stored.digest} was stored, {video.path} is {digest}"
-
-
-def _check_wanted(
-    videos: Sequence[Video],
-    held: dict[str, StoredVideo],
-    *,
-    failed: set[str],
-    ranges: dict[str, TimeRanges],
-) -> Iterator[Problem]:
-    for video in videos:
-        stored = held.get(video.id)
-        if stored is None:
-            why = "it could not be decoded" if video.id in failed else "run `orn clips`"
-            yield Problem(video=video.id, message=f"is not in the store; {why}")
-        elif not stored.ranges.covers(ranges.get(video.id, ALL_TIMES)):
-            yield Problem(video=video.id, message="lacks times of its segments; run `orn clips`")
+    if digest != stored.source_digest:
+        yield f"the video has changed: {stored.source_digest} was stored, {video.path} is {digest}"

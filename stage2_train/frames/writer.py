@@ -6,21 +6,18 @@ A killed job loses the videos in work and nothing else; running it again does wh
 import logging
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 
 from shared.errors import ClipStoreError
 from shared.jobs.atomic_file import remove_stale_temporaries
-from shared.jobs.file_lock import locked
+from shared.jobs.lock import locked
 from shared.jobs.progress import progress
-from shared.jobs.worker_process import prepare_worker
+from shared.jobs.workers import in_workers
 from shared.manifests.records import Video
-from stage2_train.frames.merge import Contents, StoredVideo, merge, read_contents
+from shared.time_ranges import ALL_TIMES, TimeRanges
+from stage2_train.frames.merge import StoredVideo, merge, read_contents
 from stage2_train.frames.parts import PartTask, part_path, parts_folder, write_part
-from stage2_train.frames.ranges import ALL_TIMES, TimeRanges
 from stage2_train.frames.schema import FailedClip, StoreSettings
 
 __all__ = ["ClipsReport", "build_clip_store", "remaining_videos"]
@@ -30,37 +27,31 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClipsReport:
-    """What one run of the job did."""
+    """What one run of the job did, of the videos that it was asked for."""
 
-    path: Path
-    """The store."""
     num_added: int
-    """Videos that this run put into it."""
+    """Videos that this run put into the store."""
     num_present: int
-    """Videos asked for that it already held."""
+    """Videos that it already held."""
     failed: tuple[FailedClip, ...]
-    """Videos asked for of which nothing could be decoded."""
+    """Videos of which nothing could be decoded."""
     num_frames: int
-    """Frames of the videos asked for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Present:
-    """What an older store and the finished parts hold."""
+    """What an older store and the finished parts hold, by video."""
 
     videos: dict[str, StoredVideo]
     failed: dict[str, FailedClip]
 
-    def wanted_ranges(self, video_id: str, wanted: Mapping[str, TimeRanges]) -> TimeRanges:
-        """The times to store of a video that has to be decoded: those asked for and those held."""
-        ranges = wanted.get(video_id, ALL_TIMES)
+    def times_to_store(self, video_id: str, wanted: Mapping[str, TimeRanges]) -> TimeRanges | None:
+        """Those asked for and those held; None where all are held."""
+        times = wanted.get(video_id, ALL_TIMES)
         stored = self.videos.get(video_id)
-        return ranges if stored is None else ranges.union(stored.ranges)
-
-    def lacks(self, video: Video, wanted: Mapping[str, TimeRanges]) -> bool:
-        """Whether a video has to be decoded."""
-        stored = self.videos.get(video.id)
-        return stored is None or not stored.ranges.covers(wanted.get(video.id, ALL_TIMES))
+        if stored is None:
+            return times
+        return None if stored.times.covers(times) else times.union(stored.times)
 
 
 def remaining_videos(
@@ -75,8 +66,8 @@ def remaining_videos(
     Raises:
         ClipStoreError: if what is there was written with other settings.
     """
-    present = _read_present(path, settings)
-    return tuple(video for video in videos if present.lacks(video, ranges or {}))
+    present, wanted = _read_present(path, settings), ranges or {}
+    return tuple(video for video in videos if present.times_to_store(video.id, wanted) is not None)
 
 
 def build_clip_store(
@@ -105,65 +96,47 @@ def build_clip_store(
         PipelineError: if the disk refuses, or another process is writing this store.
     """
     with locked(path, job="orn clips"):
-        return _build(videos, path, settings, ranges=ranges or {}, workers=workers, fresh=fresh)
-
-
-def _build(
-    videos: Sequence[Video],
-    path: Path,
-    settings: StoreSettings,
-    *,
-    ranges: Mapping[str, TimeRanges],
-    workers: int,
-    fresh: bool,
-) -> ClipsReport:
-    folder = parts_folder(path)
-    if fresh:
-        shutil.rmtree(folder, ignore_errors=True)
-        path.unlink(missing_ok=True)
-    remove_stale_temporaries(folder)
-    remove_stale_temporaries(path.parent)
-    present = _read_present(path, settings)
-    todo = [video for video in videos if present.lacks(video, ranges)]
-    tasks = [
-        PartTask(
-            video=video,
-            path=part_path(path, video.id),
-            settings=settings,
-            ranges=present.wanted_ranges(video.id, ranges),
+        folder = parts_folder(path)
+        if fresh:
+            shutil.rmtree(folder, ignore_errors=True)
+            path.unlink(missing_ok=True)
+        remove_stale_temporaries(folder)
+        remove_stale_temporaries(path.parent)
+        present = _read_present(path, settings)
+        tasks = []
+        for video in videos:
+            times = present.times_to_store(video.id, ranges or {})
+            if times is not None:
+                place = part_path(path, video.id)
+                tasks.append(PartTask(video=video, path=place, settings=settings, ranges=times))
+        with progress("clips", total=len(tasks), unit="videos") as bar:
+            for failure in _run(tasks, workers, folder):
+                if failure is not None:
+                    logger.warning("%s: %s", failure.id, failure.reason)
+                bar.advance()
+        _merge_all(path, settings, order=[video.id for video in videos])
+        contents = read_contents(path)
+        wanted = {video.id for video in videos}
+        held = {video.video_id for video in contents.videos}
+        failed = tuple(row for row in contents.failed if row.id in wanted)
+        done = held - {row.id for row in failed}
+        return ClipsReport(
+            num_added=sum(task.video.id in done for task in tasks),
+            num_present=len(videos) - len(tasks),
+            failed=failed,
+            num_frames=sum(
+                video.num_frames for video in contents.videos if video.video_id in wanted
+            ),
         )
-        for video in todo
-    ]
-    with progress("clips", total=len(tasks), unit="videos") as bar:
-        for failed in _run(tasks, workers):
-            if failed is not None:
-                logger.warning("%s: %s", failed.id, failed.reason)
-            bar.advance()
-    _merge_all(path, settings, order=[video.id for video in videos])
-    return _report(videos, todo, path)
 
 
-def _run(tasks: Sequence[PartTask], workers: int) -> Iterator[FailedClip | None]:
-    if workers == 1 or len(tasks) < 2:
-        yield from map(write_part, tasks)
-        return
-    pool = ProcessPoolExecutor(
-        min(workers, len(tasks)), mp_context=get_context("spawn"), initializer=prepare_worker
+def _run(tasks: Sequence[PartTask], workers: int, folder: Path) -> Iterator[FailedClip | None]:
+    lost = ClipStoreError(
+        f"{folder}: a worker process died, out of memory perhaps; "
+        "finished videos are kept, run the command again, with fewer --workers if it happens again"
     )
-    try:
-        for future in as_completed([pool.submit(write_part, task) for task in tasks]):
-            yield future.result()
-    except BrokenProcessPool as err:
-        raise ClipStoreError(
-            f"{tasks[0].path.parent}: a worker process died, out of memory perhaps; finished "
-            "videos are kept, run the command again, with fewer --workers if it happens again"
-        ) from err
-    except BaseException:
-        for process in list((pool._processes or {}).values()):
-            process.terminate()
-        raise
-    finally:
-        pool.shutdown(cancel_futures=True)
+    for _, failed in in_workers(write_part, tasks, workers=workers, lost=lost):
+        yield failed
 
 
 def _read_present(path: Path, settings: StoreSettings) -> _Present:
@@ -171,51 +144,32 @@ def _read_present(path: Path, settings: StoreSettings) -> _Present:
     failed: dict[str, FailedClip] = {}
     for source in ([path] if path.exists() else []) + sorted(parts_folder(path).glob("*.h5")):
         contents = read_contents(source)
-        _check_settings(contents, source, settings)
+        if contents.settings != settings:
+            raise ClipStoreError(
+                f"{source}: wanted {settings.describe()}, found {contents.settings.describe()}; "
+                "give the same --size, --short-side, --quality and --rate, another --out, or "
+                "--fresh to write it again"
+            )
         failed.update({row.id: row for row in contents.failed})
         for video in contents.videos:
-            videos[video.id] = video
-            failed.pop(video.id, None)
+            videos[video.video_id] = video
+            failed.pop(video.video_id, None)
     return _Present(videos=videos, failed=failed)
-
-
-def _check_settings(contents: Contents, path: Path, settings: StoreSettings) -> None:
-    if contents.settings != settings:
-        raise ClipStoreError(
-            f"{path}: wanted {settings.describe()}, found {contents.settings.describe()}; give the "
-            "same --size, --short-side, --quality and --rate, another --out, or --fresh to write "
-            "it again"
-        )
 
 
 def _merge_all(path: Path, settings: StoreSettings, *, order: Sequence[str]) -> None:
     present = _read_present(path, settings)
-    recorded = read_contents(path) if path.exists() else None
     failed = tuple(present.failed[name] for name in sorted(present.failed))
-    folder = parts_folder(path)
     unchanged = (
-        recorded is not None
-        and failed == recorded.failed
+        path.exists()
+        and failed == read_contents(path).failed
         and all(video.path == path for video in present.videos.values())
     )
     if not unchanged:
-        first = {name: place for place, name in enumerate(order)}
-        videos = sorted(present.videos.values(), key=lambda video: first.get(video.id, len(first)))
+        place = {name: number for number, name in enumerate(order)}
+        videos = sorted(
+            present.videos.values(), key=lambda video: place.get(video.video_id, len(place))
+        )
         with progress("join parts", total=len(videos), unit="videos") as bar:
             merge(path, settings=settings, videos=videos, failed=failed, advance=bar.advance)
-    shutil.rmtree(folder, ignore_errors=True)
-
-
-def _report(videos: Sequence[Video], todo: Sequence[Video], path: Path) -> ClipsReport:
-    contents = read_contents(path)
-    stored = {video.id: video for video in contents.videos}
-    wanted = {video.id for video in videos}
-    failed = tuple(row for row in contents.failed if row.id in wanted)
-    done = stored.keys() - {row.id for row in failed}
-    return ClipsReport(
-        path=path,
-        num_added=sum(video.id in done for video in todo),
-        num_present=len(videos) - len(todo),
-        failed=failed,
-        num_frames=sum(stored[name].num_frames for name in wanted & stored.keys()),
-    )
+    shutil.rmtree(parts_folder(path), ignore_errors=True)

@@ -15,7 +15,8 @@ def build_network(config: NetworkConfig) -> nn.Module:
     """A network with random weights from torch's global generator.
 
     Whatever it is, `network(batch, heads=..., generator=...)` takes `NetworkInputs` and gives
-    `NetworkOutput`, and `network.config` is its configuration.
+    `NetworkOutput`; `heads` says what to compute (all that it has if None), and training draws from
+    `generator` (torch's global one if None). `network.config` is its configuration.
 
     Raises:
         ConfigError: if the architecture needs a setting that the configuration lacks.

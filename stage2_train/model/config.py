@@ -4,10 +4,12 @@ Defaults are the paper's sizes (Baradel et al. 2018, section 4) and its full mod
 ablation backbone ResNet-18. Every system of the paper's tables is a choice of these settings.
 """
 
-from dataclasses import dataclass, fields
-from typing import Literal, get_args, get_origin
+from typing import Annotated, Literal, get_args
 
-from shared.errors import ConfigError
+from pydantic import Field, model_validator
+from pydantic.dataclasses import dataclass
+
+from shared.config.fields import STRICT, Count, Maybe
 
 __all__ = ["Backbone", "Heads", "Kernel", "NetworkConfig", "ObjectPart", "Start"]
 
@@ -17,18 +19,17 @@ Kernel = Literal["2d", "2.5d", "3d"]
 Heads = Literal["both", "object", "activity"]
 Start = Literal["identity", "replicate"]
 ObjectPart = Literal["shape", "appearance", "class"]
+Kernels = Annotated[tuple[Kernel, ...], Field(min_length=5, max_length=5)]
 
-_STAGES = ("conv1", "conv2", "conv3", "conv4", "conv5")
 _FEATURES_PER_BASE_WIDTH: dict[str, int] = {"resnet18": 8, "resnet50": 32}
 _CELL_COORDINATES = 2
-_LARGEST_CLIQUE = 3
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
 class NetworkConfig:
     """Sizes and choices of one network."""
 
-    num_activities: int
+    num_activities: Count
     """A, the number of activity classes."""
     architecture: Architecture = "object_video"
     """The paper's network, or a baseline that has one head and reads no objects."""
@@ -36,9 +37,9 @@ class NetworkConfig:
     """What the network has: both heads, or one of them trained alone (Table 2)."""
     backbone: Backbone = "resnet18"
     """ResNet-18 (basic blocks) or ResNet-50 (bottlenecks)."""
-    base_width: int = 64
+    base_width: Count = 64
     """Channels of conv1 and conv2; 64 fits ImageNet weights, less makes a small network."""
-    kernels: tuple[Kernel, ...] = ("2.5d", "2d", "2d", "2d", "2.5d")
+    kernels: Kernels = ("2.5d", "2d", "2d", "2d", "2.5d")
     """Kind of the k x k kernels (k > 1) in conv1 .. conv5 (Table 5): `2d` is 1 x k x k, `2.5d` is
     1 x k x k, then 3 x 1 x 1, `3d` is 3 x k x k."""
     temporal_start: Start = "identity"
@@ -47,61 +48,55 @@ class NetworkConfig:
     aggregation: Literal["rnn", "mean"] = "rnn"
     """How the activity head sums up a clip (Table 5): a GRU (eq. 9), or the mean over space and
     time."""
-    num_frames: int | None = None
+    num_frames: Maybe[Count] = None
     """T, for an architecture that is made for clips of one length (`trn`); none for any length."""
-    conv5_object_stride: int = 1
+    conv5_object_stride: Annotated[int, Field(ge=1, le=2)] = 1
     """Stride of the object head's conv5, 1 or 2; the activity head's is 2."""
     objects: Literal["detections", "cells"] = "detections"
     """What is related: detected objects, or the cells of the object head's feature map, as Santoro
     et al. do ("pixel" in Table 2)."""
     object_parts: tuple[ObjectPart, ...] = ("shape", "appearance", "class")
     """Which parts of o = [b u c] (eq. 8) an object vector has, in this order."""
-    clique_size: int = 2
+    clique_size: Annotated[int, Field(ge=1, le=3)] = 2
     """How many objects h takes at once (eq. 3): 1, 2 or 3."""
     relation_frames: Literal["earlier", "same"] = "earlier"
     """Where a clique's other objects come from: earlier frames t' < t (eq. 4), or frame t too."""
     reasoning: Literal["rnn", "mlp"] = "rnn"
     """f of eq. (3): a GRU over time (eq. 5), or an MLP on each g_t."""
-    num_detector_classes: int = 80
+    num_detector_classes: Count = 80
     """S, classes of the detector without background; a class vector has S + 1 numbers."""
     background_object: bool = True
     """Whether the loader adds to each frame one object that is the complement of its masks."""
-    mask_size: int = 28
+    mask_size: Count = 28
     """Height and width in cells of the masks that the mask encoder reads."""
-    mask_features: int = 100
+    mask_features: Count = 100
     """Width of the hidden layer and of the output of the mask encoder (eq. 7)."""
-    relation_width: int = 512
+    relation_width: Count = 512
     """Width of each of the three layers of the clique function h (eq. 4)."""
-    reasoning_state: int = 256
+    reasoning_state: Count = 256
     """Width of the object reasoning state r (eq. 5)."""
-    activity_state: int = 512
+    activity_state: Count = 512
     """Width of the activity head's recurrent state s (eq. 9)."""
     normalise_relations: bool = False
     """Whether g_t goes through a LayerNorm before the recurrence; not in the paper."""
 
-    def __post_init__(self) -> None:
-        """Raises ConfigError naming the field, what it may be and what it was."""
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if get_origin(field.type) is Literal and value not in get_args(field.type):
-                raise _bad(field.name, "one of " + ", ".join(get_args(field.type)), value)
-            if field.type is int and (not isinstance(value, int) or value < 1):
-                raise _bad(field.name, "a whole number of at least 1", value)
-        if len(self.kernels) != len(_STAGES) or not set(self.kernels) <= set(get_args(Kernel)):
-            wanted = f"{len(_STAGES)} of {', '.join(get_args(Kernel))}, for {', '.join(_STAGES)}"
-            raise _bad("kernels", wanted, self.kernels)
-        if self.conv5_object_stride not in (1, 2):
-            raise _bad("conv5_object_stride", "1 or 2", self.conv5_object_stride)
+    @model_validator(mode="after")
+    def _check(self) -> "NetworkConfig":
         in_order = tuple(part for part in get_args(ObjectPart) if part in self.object_parts)
         if not self.object_parts or self.object_parts != in_order:
-            wanted = f"some of {', '.join(get_args(ObjectPart))}, in this order"
-            raise _bad("object_parts", wanted, self.object_parts)
-        if self.clique_size > _LARGEST_CLIQUE:
-            raise _bad("clique_size", f"1 to {_LARGEST_CLIQUE}", self.clique_size)
+            raise ValueError(
+                f"object_parts: wanted some of {', '.join(get_args(ObjectPart))}, in this order, "
+                f"found {list(self.object_parts)}"
+            )
         if self.clique_size == 1 and self.relation_frames != "same":
-            raise _bad("relation_frames", "same, for cliques of one", self.relation_frames)
+            raise ValueError(
+                f"relation_frames: wanted same, for cliques of one, found {self.relation_frames}"
+            )
         if self.architecture != "object_video" and self.heads != "activity":
-            raise _bad("heads", f"activity, for architecture {self.architecture}", self.heads)
+            raise ValueError(
+                f"heads: wanted activity, for architecture {self.architecture}, found {self.heads}"
+            )
+        return self
 
     @property
     def feature_width(self) -> int:
@@ -140,7 +135,3 @@ class NetworkConfig:
     def sees_frames(self) -> bool:
         """Whether the network has a ResNet at all."""
         return self.heads != "object" or self.object_head_sees_frames
-
-
-def _bad(field: str, wanted: str, found: object) -> ConfigError:
-    return ConfigError(f"network setting {field}: wanted {wanted}, found {found!r}")

@@ -1,17 +1,17 @@
 """What a network reads of a batch of clips, and what it gives.
 
-B clips, T frames of a clip, K object slots, S detector classes with background, A activity classes,
-H W pixels, h w cells of feature maps or masks.
+B clips, T frames of a clip, M = B * T frames folded, K object slots, S detector classes with
+background, A activity classes, H W pixels, h w cells of feature maps or masks.
 """
 
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from shared.errors import ShapeError
 
-__all__ = ["NetworkInputs", "NetworkOutput", "bad_input"]
+__all__ = ["FrameNormaliser", "NetworkInputs", "NetworkOutput", "bad_input"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,3 +74,34 @@ def bad_input(name: str, wanted: str, found: Tensor) -> ShapeError:
     return ShapeError(
         f"network input {name}: wanted {wanted}, found {tuple(found.shape)} {found.dtype}"
     )
+
+
+_Colour = tuple[float, float, float]
+"""Of red, green and blue, as shares of 255."""
+
+_IMAGENET_MEAN: _Colour = (0.485, 0.456, 0.406)
+_IMAGENET_STD: _Colour = (0.229, 0.224, 0.225)
+
+
+class FrameNormaliser(nn.Module):
+    """Frames less a mean, ImageNet's if not told, over its deviation; nothing in it is learned."""
+
+    mean_311: Tensor
+    std_311: Tensor
+
+    def __init__(self, *, mean: _Colour = _IMAGENET_MEAN, std: _Colour = _IMAGENET_STD) -> None:
+        super().__init__()
+        for name, values in (("mean_311", mean), ("std_311", std)):
+            self.register_buffer(name, torch.tensor(values).view(3, 1, 1), persistent=False)
+
+    def forward(self, frames_BTCHW: Tensor) -> Tensor:
+        """(M, 3, H, W) normalised frames in channels_last memory, from uint8 RGB."""
+        frames_M3HW = frames_BTCHW.flatten(0, 1).to(
+            self.mean_311.dtype, memory_format=torch.channels_last
+        )
+        return (frames_M3HW / 255 - self.mean_311) / self.std_311
+
+    def video(self, frames_BTCHW: Tensor) -> Tensor:
+        """(B, 3, T, H, W) normalised frames for convolutions over time, from uint8 RGB."""
+        frames_BT3HW = self(frames_BTCHW).unflatten(0, frames_BTCHW.shape[:2])
+        return frames_BT3HW.transpose(1, 2).contiguous()

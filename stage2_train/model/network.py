@@ -10,8 +10,7 @@ from torch import nn
 from shared.errors import ConfigError
 from stage2_train.model.activity_head import ActivityHead
 from stage2_train.model.config import Heads, NetworkConfig
-from stage2_train.model.frame_normaliser import FrameNormaliser
-from stage2_train.model.inputs import NetworkInputs, NetworkOutput
+from stage2_train.model.inputs import FrameNormaliser, NetworkInputs, NetworkOutput
 from stage2_train.model.object_head import ObjectHead
 from stage2_train.model.resnet_25d import Trunk
 

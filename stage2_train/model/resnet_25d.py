@@ -6,14 +6,16 @@ are rows of one matrix, so that the temporal kernel is an ordinary 2D convolutio
 memory, without a copy and without a slow 5-D convolution.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from functools import partial
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
 
 from stage2_train.model.config import Kernel, NetworkConfig, Start
-from stage2_train.model.recompute import run_again_for_gradient
 
 __all__ = ["FrameConv", "SpaceTimeConv", "Stage", "TemporalConv", "Trunk"]
 
@@ -129,59 +131,49 @@ class _Downsample(nn.Module):
         return self.bn(self.conv(feats_MChw[..., :: self.stride, :: self.stride]))
 
 
-class BasicBlock(nn.Module):
-    """Two 3 x 3 convolutions and a shortcut."""
+class Block(nn.Module):
+    """Convolutions of which those of 3 x 3 may reach over time, and a shortcut around them.
 
-    expansion = 1
+    A basic block (ResNet-18) has two of 3 x 3; a bottleneck (ResNet-50) has 1 x 1, 3 x 3 and 1 x 1.
+    """
 
     def __init__(
-        self, in_channels: int, channels: int, *, stride: int, kernel: Kernel, start: Start
+        self,
+        in_channels: int,
+        channels: int,
+        *,
+        stride: int,
+        kernel: Kernel,
+        start: Start,
+        is_bottleneck: bool,
     ) -> None:
         super().__init__()
-        self.conv1 = FrameConv(
-            in_channels, channels, size=3, stride=stride, kernel=kernel, start=start
-        )
-        self.bn1 = nn.BatchNorm2d(channels)
-        self.conv2 = FrameConv(channels, channels, size=3, kernel=kernel, start=start)
-        self.bn2 = nn.BatchNorm2d(channels)
-        resized = stride != 1 or in_channels != channels
-        self.downsample = _Downsample(in_channels, channels, stride=stride) if resized else None
+        wide = partial(FrameConv, size=3, kernel=kernel, start=start)
+        self.out_channels = channels * (4 if is_bottleneck else 1)
+        if is_bottleneck:
+            self.conv1 = FrameConv(in_channels, channels, size=1)
+            self.bn1 = nn.BatchNorm2d(channels)
+            self.conv2 = wide(channels, channels, stride=stride)
+            self.bn2 = nn.BatchNorm2d(channels)
+            self.conv3 = FrameConv(channels, self.out_channels, size=1)
+            self.bn3 = nn.BatchNorm2d(self.out_channels)
+        else:
+            self.conv1 = wide(in_channels, channels, stride=stride)
+            self.bn1 = nn.BatchNorm2d(channels)
+            self.conv2 = wide(channels, channels)
+            self.bn2 = nn.BatchNorm2d(channels)
+        self.is_bottleneck = is_bottleneck
+        self.downsample = None
+        if stride != 1 or in_channels != self.out_channels:
+            self.downsample = _Downsample(in_channels, self.out_channels, stride=stride)
 
     def forward(self, feats_MChw: Tensor, num_frames: int) -> Tensor:
         """(M, C', h', w') features after the last ReLU."""
         shortcut_MChw = feats_MChw if self.downsample is None else self.downsample(feats_MChw)
         hidden_MChw = functional.relu_(self.bn1(self.conv1(feats_MChw, num_frames)))
         hidden_MChw = self.bn2(self.conv2(hidden_MChw, num_frames))
-        return functional.relu_(hidden_MChw.add_(shortcut_MChw))
-
-
-class Bottleneck(nn.Module):
-    """1 x 1, 3 x 3 (strided, perhaps over time) and 1 x 1 convolutions and a shortcut."""
-
-    expansion = 4
-
-    def __init__(
-        self, in_channels: int, channels: int, *, stride: int, kernel: Kernel, start: Start
-    ) -> None:
-        super().__init__()
-        out_channels = channels * self.expansion
-        self.conv1 = FrameConv(in_channels, channels, size=1)
-        self.bn1 = nn.BatchNorm2d(channels)
-        self.conv2 = FrameConv(
-            channels, channels, size=3, stride=stride, kernel=kernel, start=start
-        )
-        self.bn2 = nn.BatchNorm2d(channels)
-        self.conv3 = FrameConv(channels, out_channels, size=1)
-        self.bn3 = nn.BatchNorm2d(out_channels)
-        resized = stride != 1 or in_channels != out_channels
-        self.downsample = _Downsample(in_channels, out_channels, stride=stride) if resized else None
-
-    def forward(self, feats_MChw: Tensor, num_frames: int) -> Tensor:
-        """(M, C', h', w') features after the last ReLU."""
-        shortcut_MChw = feats_MChw if self.downsample is None else self.downsample(feats_MChw)
-        hidden_MChw = functional.relu_(self.bn1(self.conv1(feats_MChw, num_frames)))
-        hidden_MChw = functional.relu_(self.bn2(self.conv2(hidden_MChw, num_frames)))
-        hidden_MChw = self.bn3(self.conv3(hidden_MChw, num_frames))
+        if self.is_bottleneck:
+            hidden_MChw = self.bn3(self.conv3(functional.relu_(hidden_MChw), num_frames))
         return functional.relu_(hidden_MChw.add_(shortcut_MChw))
 
 
@@ -191,14 +183,20 @@ class Stage(nn.Module):
     def __init__(self, config: NetworkConfig, *, number: int, stride: int) -> None:
         """`number` is the paper's: 2 to 5."""
         super().__init__()
-        block: type[BasicBlock] | type[Bottleneck]
-        block = BasicBlock if config.backbone == "resnet18" else Bottleneck
+        is_bottleneck = config.backbone == "resnet50"
         channels = config.base_width * 2 ** (number - 2)
-        before = config.base_width if number == 2 else channels // 2 * block.expansion
-        build = partial(block, kernel=config.kernels[number - 1], start=config.temporal_start)
-        blocks = [build(before, channels, stride=stride)]
-        for _ in range(_BLOCKS[config.backbone][number - 2] - 1):
-            blocks.append(build(channels * block.expansion, channels, stride=1))
+        before = channels // 2 * (4 if is_bottleneck else 1) if number > 2 else config.base_width
+        blocks: list[Block] = []
+        for place in range(_BLOCKS[config.backbone][number - 2]):
+            block = Block(
+                blocks[-1].out_channels if blocks else before,
+                channels,
+                stride=stride if place == 0 else 1,
+                kernel=config.kernels[number - 1],
+                start=config.temporal_start,
+                is_bottleneck=is_bottleneck,
+            )
+            blocks.append(block)
         self.blocks = nn.ModuleList(blocks)
         self.keep_activations = True
         """Whether training keeps what the blocks compute inside; else it is computed again."""
@@ -209,8 +207,43 @@ class Stage(nn.Module):
             if self.keep_activations or not torch.is_grad_enabled():
                 feats_MChw = block(feats_MChw, num_frames)
             else:
-                feats_MChw = run_again_for_gradient(block, feats_MChw, num_frames)
+                feats_MChw = _run_again_for_gradient(block, feats_MChw, num_frames)
         return feats_MChw
+
+
+def _run_again_for_gradient(block: nn.Module, feats_MChw: Tensor, num_frames: int) -> Tensor:
+    """The block's output; nothing inside the block is kept (gradient checkpointing), it is computed
+    once more for the gradient: less memory in training, for computing the block twice.
+
+    Values and gradients are those of `block(feats_MChw, num_frames)`, to the bit where its kernels
+    are repeatable. Running statistics of batch normalisation are updated by the first computation
+    only.
+    """
+    output_MChw: Tensor = checkpoint(
+        block,
+        feats_MChw,
+        num_frames,
+        use_reentrant=False,
+        preserve_rng_state=False,  # a block draws nothing
+        context_fn=lambda: (nullcontext(), _statistics_left_alone(block)),
+    )
+    return output_MChw
+
+
+@contextmanager
+def _statistics_left_alone(block: nn.Module) -> Iterator[None]:
+    """Lets normalisations count in copies of their buffers, which are dropped afterwards."""
+    norms = [module for module in block.modules() if isinstance(module, nn.BatchNorm2d)]
+    kept = [dict(norm.named_buffers()) for norm in norms]
+    for norm, buffers in zip(norms, kept, strict=True):
+        for name, buffer in buffers.items():
+            setattr(norm, name, buffer.clone())
+    try:
+        yield
+    finally:
+        for norm, buffers in zip(norms, kept, strict=True):
+            for name, buffer in buffers.items():
+                setattr(norm, name, buffer)
 
 
 class Trunk(nn.Module):

@@ -5,6 +5,7 @@ T frames of a clip, K object slots.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -92,16 +93,33 @@ def summarise_network(
         num_slots: K.
     """
     network = build_network(config).eval()
-    batch = _full_clip(
-        config, crop=crop, feature_cells=feature_cells, num_frames=num_frames, num_slots=num_slots
+    shapes: dict[str, tuple[int, ...]] = {}
+    layers = dict(_layers(network))
+    for name, module in layers.items():
+        module.register_forward_hook(partial(_note_shape, shapes, name))
+    lead, side = (1, num_frames, num_slots), config.mask_size
+    batch = NetworkInputs(
+        frames_BTCHW=torch.zeros(1, num_frames, 3, *crop, dtype=torch.uint8),
+        masks_BTKhw=torch.ones(*lead, side, side),
+        coverage_BTKhw=torch.ones(*lead, *feature_cells),
+        class_scores_BTKS=torch.zeros(*lead, config.class_width),
+        valid_BTK=torch.ones(lead, dtype=torch.bool),
     )
-    rows: dict[str, LayerSummary] = {}
     with FlopCounterMode(display=False) as counter, torch.no_grad():
-        for name, module in _layers(network):
-            _watch(name, module, counter, rows)
         network(batch, heads=config.heads)
+    work = counter.get_flop_counts()
+    rows = (
+        LayerSummary(
+            name=name,
+            kind=type(layers[name]).__name__.lstrip("_"),
+            output=shape,
+            parameters=_num_parameters(layers[name]),
+            multiply_adds=sum(work.get(f"{type(network).__name__}.{name}", {}).values()) // 2,
+        )
+        for name, shape in shapes.items()
+    )
     return NetworkSummary(
-        layers=tuple(rows.values()),
+        layers=tuple(rows),
         parameters=_num_parameters(network),
         multiply_adds=counter.get_total_flops() // 2,
     )
@@ -116,47 +134,11 @@ def _layers(module: nn.Module, prefix: str = "") -> Iterator[tuple[str, nn.Modul
             yield f"{prefix}{name}", child
 
 
-def _watch(
-    name: str, module: nn.Module, counter: FlopCounterMode, rows: dict[str, LayerSummary]
+def _note_shape(
+    shapes: dict[str, tuple[int, ...]], name: str, module: nn.Module, args: Any, output: Any
 ) -> None:
-    """Has a row made of the module when it is called; a second call adds to its work."""
-    before: list[int] = []
-
-    def start(module: nn.Module, args: Any) -> None:
-        before.append(counter.get_total_flops())
-
-    def stop(module: nn.Module, args: Any, output: Any) -> None:
-        first = output if isinstance(output, Tensor) else output[0]
-        work = (counter.get_total_flops() - before.pop()) // 2
-        rows[name] = LayerSummary(
-            name=name,
-            kind=type(module).__name__.lstrip("_"),
-            output=tuple(first.shape),
-            parameters=_num_parameters(module),
-            multiply_adds=work + (rows[name].multiply_adds if name in rows else 0),
-        )
-
-    module.register_forward_pre_hook(start)
-    module.register_forward_hook(stop)
+    shapes[name] = tuple((output if isinstance(output, Tensor) else output[0]).shape)
 
 
 def _num_parameters(module: nn.Module) -> int:
     return sum(parameter.numel() for parameter in module.parameters())
-
-
-def _full_clip(
-    config: NetworkConfig,
-    *,
-    crop: tuple[int, int],
-    feature_cells: tuple[int, int],
-    num_frames: int,
-    num_slots: int,
-) -> NetworkInputs:
-    lead, side = (1, num_frames, num_slots), config.mask_size
-    return NetworkInputs(
-        frames_BTCHW=torch.zeros(1, num_frames, 3, *crop, dtype=torch.uint8),
-        masks_BTKhw=torch.ones(*lead, side, side),
-        coverage_BTKhw=torch.ones(*lead, *feature_cells),
-        class_scores_BTKS=torch.zeros(*lead, config.class_width),
-        valid_BTK=torch.ones(lead, dtype=torch.bool),
-    )

@@ -6,7 +6,7 @@ import torch
 
 from shared.jobs.atomic_file import replacing
 from stage2_train.model.build import build_network
-from stage2_train.model.export_resnet import export_resnet
+from stage2_train.model.image_weights import export_resnet
 from stage2_train.runs.checkpoint import BEST_NAME, load_checkpoint, load_weights
 from stage2_train.runs.run_config import load_run_config
 

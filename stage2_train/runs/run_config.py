@@ -4,13 +4,14 @@ A run folder is resumed only by the same configuration; paths may change, since 
 """
 
 import hashlib
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
 
-from shared.config.files import load_config, to_dict
+from pydantic.dataclasses import dataclass
+
+from shared.config.fields import STRICT, Maybe
+from shared.config.files import leaves, load_config, to_dict
 from shared.errors import ConfigError
-from shared.manifests.records import Dataset, Segment
+from shared.manifests.records import Dataset, Metric, Segment, Task
 from stage2_train.runs.run_folder import CONFIG_NAME
 from stage2_train.training.recipe import Recipe
 
@@ -25,7 +26,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
 class DataPaths:
     """Where the data was when the run was made."""
 
@@ -35,19 +36,19 @@ class DataPaths:
     """Folder under which data sets lie."""
     shards: Path
     """Folder of the shards."""
-    clips: Path | None = None
+    clips: Maybe[Path] = None
     """The clip store; none where frames were decoded from the videos."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
 class DatasetRecord:
     """What must not change of a data set between training and evaluation."""
 
     name: str
     """Name of the manifest."""
-    task: Literal["single-label", "multi-label"]
+    task: Task
     """Kind of labels."""
-    metric: Literal["top1", "map"]
+    metric: Metric
     """What is measured."""
     classes: tuple[str, ...]
     """Names of the activities, in the order of the logits."""
@@ -59,20 +60,20 @@ class DatasetRecord:
     """Config and checkpoint of the detector that made the shards."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
 class RunConfig:
     """Everything that decides a training."""
 
     recipe_name: str
     """What the recipe was called."""
-    system: str | None = None
+    system: Maybe[str] = None
     """Which system of the paper's tables was asked for, and with which other settings; none for
     what the recipe says."""
     recipe: Recipe
     """The recipe, every setting resolved."""
     dataset: DatasetRecord
     """What it is trained on."""
-    weights_digest: str | None = None
+    weights_digest: Maybe[str] = None
     """Digest of the weights that the ResNet started from; none for random ones."""
     paths: DataPaths
     """Where the data was."""
@@ -123,7 +124,7 @@ def check_same_run(run: Path, recorded: RunConfig, wanted: RunConfig) -> None:
     Raises:
         ConfigError: naming every setting that differs, what the run has and what was asked for.
     """
-    ours, theirs = (_leaves(to_dict(config)) for config in (recorded, wanted))
+    ours, theirs = (leaves(to_dict(config)) for config in (recorded, wanted))
     ignored = ("paths.", "recipe_name", "system")
     differences = [
         f"{key} is {_short(ours.get(key))} there, {_short(theirs.get(key))} was asked for"
@@ -135,16 +136,6 @@ def check_same_run(run: Path, recorded: RunConfig, wanted: RunConfig) -> None:
             f"{run} holds a run with another configuration: {'; '.join(differences)}; "
             "give another --run, or the same settings to go on with this one"
         )
-
-
-def _leaves(table: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    leaves: dict[str, Any] = {}
-    for name, value in table.items():
-        if isinstance(value, dict):
-            leaves |= _leaves(value, f"{prefix}{name}.")
-        else:
-            leaves[prefix + name] = value
-    return leaves
 
 
 def _short(value: object) -> str:

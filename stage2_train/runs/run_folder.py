@@ -2,59 +2,84 @@
 
 runs/NAME/config.toml    the resolved settings
           starts.jsonl   a line for each time the run was started or resumed: commit, versions
-          *.jsonl        whatever the run logs
+          metrics.jsonl  what it tells while it runs, also in tensorboard/
 """
 
 import json
 import math
+import tomllib
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
 
 from shared.config.files import to_toml
 from shared.environment import describe_environment
-from shared.errors import ConfigError, PipelineError
+from shared.errors import PipelineError
 from shared.jobs.atomic_file import write_text
+
+if TYPE_CHECKING:
+    from torch.utils.tensorboard import SummaryWriter
 
 __all__ = [
     "CONFIG_NAME",
+    "LAST_NAME",
+    "METRICS_NAME",
     "STARTS_NAME",
+    "MetricsLog",
     "append_jsonl",
-    "create_run_folder",
+    "dataset_of",
+    "newest_run",
     "read_jsonl",
-    "record_start",
+    "start_run",
 ]
 
 CONFIG_NAME = "config.toml"
 STARTS_NAME = "starts.jsonl"
+LAST_NAME = "last.pt"
+METRICS_NAME = "metrics.jsonl"
 
 
-def create_run_folder(
-    path: Path | None, *, label: str, config: Any, parent: Path = Path("runs")
-) -> Path:
-    """A new folder with the resolved settings and a first line about what they are run with.
+def start_run(folder: Path, config: Any, *, threads: int) -> None:
+    """Notes that a run is started or resumed now, and what with; a new one gets its settings.
 
     Args:
-        path: where; None for a new folder `parent/LABEL-DATE-TIME`.
+        folder: of the run; made where there is none.
         config: a configuration dataclass, saved so that `load_config` gives it back.
+        threads: with which it computes.
 
     Raises:
-        ConfigError: if `path` already holds a run.
         PipelineError: if the folder cannot be written.
     """
-    folder = _new_folder(parent, label) if path is None else path
-    if (folder / CONFIG_NAME).exists():
-        raise ConfigError(f"{folder} already holds a run; resume it, or give another folder")
-    write_text(folder / CONFIG_NAME, to_toml(config))
-    record_start(folder)
-    return folder
-
-
-def record_start(folder: Path) -> None:
-    """Notes in a run's folder that it is started or resumed now, and what with."""
+    if not (folder / CONFIG_NAME).is_file():
+        write_text(folder / CONFIG_NAME, to_toml(config))
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    append_jsonl(folder / STARTS_NAME, {"time": now, **describe_environment()})
+    append_jsonl(folder / STARTS_NAME, {"time": now, "threads": threads, **describe_environment()})
+
+
+def newest_run(dataset_name: str, *, among: Path = Path("runs")) -> Path | None:
+    """The run on a data set that was started or resumed last, of those with a checkpoint.
+
+    Args:
+        dataset_name: name of the data set.
+        among: folder whose subfolders are looked at.
+    """
+    candidates = [
+        (start["time"], (run / STARTS_NAME).stat().st_mtime_ns, run)
+        for run in among.glob("*")
+        if (run / LAST_NAME).is_file() and dataset_of(run) == dataset_name
+        for start in read_jsonl(run / STARTS_NAME)[-1:]
+    ]
+    return max(candidates)[-1] if candidates else None
+
+
+def dataset_of(run: Path) -> str | None:
+    """Name of the data set of a run; None where the folder has no such settings."""
+    try:
+        return str(tomllib.loads((run / CONFIG_NAME).read_text("utf-8"))["dataset"]["name"])
+    except (OSError, ValueError, LookupError, TypeError):
+        return None
 
 
 def append_jsonl(path: Path, record: Mapping[str, Any]) -> None:
@@ -96,19 +121,57 @@ def read_jsonl(path: Path) -> list[dict[str, Any]]:
     return records
 
 
-def _new_folder(parent: Path, label: str) -> Path:
-    """A folder that no other run has, made now so that none can take it."""
-    stamp = datetime.now().astimezone().strftime("%Y%m%d-%H%M%S")
-    for attempt in range(1, 1000):
-        folder = parent / (f"{label}-{stamp}" + (f"-{attempt}" if attempt > 1 else ""))
-        try:
-            folder.mkdir(parents=True)
-        except FileExistsError:
-            continue
-        except OSError as err:
-            raise PipelineError(f"{folder}: could not be made ({err.strerror})") from err
-        return folder
-    raise PipelineError(f"{parent}: no free name for a run called {label}-{stamp}")
+class MetricsLog:
+    """Context manager that takes lines of metrics of a run, for metrics.jsonl and TensorBoard.
+
+    After a crash the log may be ahead of the last checkpoint; opening it for a resumed training
+    takes back what lies after it, so that no step appears twice.
+    """
+
+    def __init__(self, run: Path, *, step: int, active: bool = True) -> None:
+        """Opens the log.
+
+        Args:
+            run: folder of the run.
+            step: last step that is done; lines of later ones are taken back.
+            active: False in all training processes but one; nothing is then written.
+        """
+        self._path = run / METRICS_NAME
+        self._folder = run / "tensorboard"
+        self._step = step
+        self._active = active
+        self._board: SummaryWriter | None = None
+
+    def __enter__(self) -> Self:
+        if not self._active:
+            return self
+        lines = read_jsonl(self._path)
+        kept = [line for line in lines if line.get("step", 0) <= self._step]
+        if len(kept) < len(lines):
+            text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in kept)
+            write_text(self._path, text)
+        from torch.utils.tensorboard import SummaryWriter  # slow to import
+
+        self._board = SummaryWriter(str(self._folder), purge_step=self._step + 1)
+        return self
+
+    def __exit__(
+        self,
+        error_type: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._board is not None:
+            self._board.close()
+
+    def write(self, step: int, *, group: str, values: Mapping[str, Any]) -> None:
+        """Writes one line; numbers go to TensorBoard as `group/name`."""
+        if not self._active or self._board is None:
+            return
+        append_jsonl(self._path, {"step": step, "group": group, **values})
+        for name, value in values.items():
+            if isinstance(value, int | float):
+                self._board.add_scalar(f"{group}/{name}", value, step)
 
 
 def _finite(value: Any) -> Any:

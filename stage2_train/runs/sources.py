@@ -1,23 +1,20 @@
 """The clips of a split as a recipe wants them, from a data set, a clip store and shards."""
 
-import logging
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 
 from shared.manifests.records import Dataset
 from shared.shards.reader import DetectionFolder
+from stage2_train.clips.controls import FrameOrder
 from stage2_train.clips.dataset import ClipDataset, ClipSettings
 from stage2_train.clips.join import JoinedSplit, join_split
-from stage2_train.clips.slots import SlotSettings
-from stage2_train.frames.decoded import DecodedVideos
+from stage2_train.clips.objects import SlotSettings
+from stage2_train.frames.decoded import DatasetFrames, DecodedVideos
 from stage2_train.frames.reader import ClipStore
 from stage2_train.frames.schema import StoreSettings
-from stage2_train.frames.source import FrameSource
+from stage2_train.runs.run_config import DataPaths
 from stage2_train.training.recipe import Recipe
 
-__all__ = ["Sources", "clip_settings", "open_frames"]
-
-logger = logging.getLogger(__name__)
+__all__ = ["Sources", "clip_settings", "open_sources"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +23,7 @@ class Sources:
 
     dataset: Dataset
     """Segments and labels."""
-    clips: FrameSource
+    clips: DatasetFrames
     """Frames."""
     detections: DetectionFolder
     """Objects."""
@@ -37,9 +34,14 @@ class Sources:
         """The usable segments of a split; see `join_split`."""
         return join_split(self.dataset, split, self.clips, self.detections, partial=self.partial)
 
-    def clip_dataset(self, joined: JoinedSplit, recipe: Recipe) -> ClipDataset:
-        """The clips of usable segments."""
+    def clip_dataset(
+        self, joined: JoinedSplit, recipe: Recipe, *, frame_order: FrameOrder | None = None
+    ) -> ClipDataset:
+        """The clips of usable segments, with their frames in the recipe's order or another one."""
         settings = clip_settings(recipe, self.dataset)
+        if frame_order is not None:
+            controls = replace(settings.controls, frame_order=frame_order)
+            settings = replace(settings, controls=controls)
         return ClipDataset(joined.segments, self.clips, self.detections, settings)
 
     @property
@@ -48,16 +50,22 @@ class Sources:
         return self.detections.detector.title
 
 
-def open_frames(dataset: Dataset, clips: Path | None) -> FrameSource:
-    """The frames of a data set: of a clip store, or decoded from its videos where there is none.
+def open_sources(dataset: Dataset, paths: DataPaths, *, partial: bool) -> Sources:
+    """Clips of a data set: of a clip store, or decoded from its videos where there is none.
 
     Raises:
         ClipStoreError: if the store cannot be read.
+        ShardNotFoundError: if there are no shards.
     """
-    if clips is not None:
-        return ClipStore(clips)
-    settings = StoreSettings(height=dataset.clip_height, width=dataset.clip_width)
-    return DecodedVideos(dataset.videos, root=dataset.root, settings=settings)
+    clips: DatasetFrames
+    if paths.clips is not None:
+        clips = ClipStore(paths.clips)
+    else:
+        settings = StoreSettings(height=dataset.clip_height, width=dataset.clip_width)
+        clips = DecodedVideos(dataset.videos, root=dataset.root, settings=settings)
+    return Sources(
+        dataset=dataset, clips=clips, detections=DetectionFolder(paths.shards), partial=partial
+    )
 
 
 def clip_settings(recipe: Recipe, dataset: Dataset) -> ClipSettings:

@@ -18,29 +18,33 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from shared.jobs.progress import Bar
-from stage2_train.clips.batch import ClipBatch
+from stage2_train.clips.batches import (
+    ClipBatch,
+    LoaderSettings,
+    num_training_batches,
+    training_loader,
+)
 from stage2_train.clips.dataset import ClipDataset
-from stage2_train.clips.loader import LoaderSettings, num_training_batches, training_loader
 from stage2_train.devices import main_progress
+from stage2_train.evaluation.metrics import score_heads
 from stage2_train.evaluation.predictions import gathered, predict
-from stage2_train.evaluation.scores import score_heads
+from stage2_train.model.network import ObjectVideoNetwork
 from stage2_train.runs.checkpoint import (
     BEST_NAME,
     LAST_NAME,
     Checkpoint,
+    TrainingState,
     load_checkpoint,
     load_weights,
     save_checkpoint,
 )
-from stage2_train.training.backbone_options import apply_backbone_options
-from stage2_train.training.metrics_log import MetricsLog
-from stage2_train.training.optimiser import build_optimiser, set_learning_rate
-from stage2_train.training.phases import Phase, freeze_for, plan_phases, steps_per_epoch
+from stage2_train.runs.phases import Phase, plan_phases, steps_per_epoch
+from stage2_train.runs.run_folder import MetricsLog
+from stage2_train.training.backbone import apply_backbone_options
 from stage2_train.training.recipe import Recipe
-from stage2_train.training.state import TrainingState
-from stage2_train.training.step import training_step
+from stage2_train.training.step import build_optimiser, set_learning_rate, training_step
 
-__all__ = ["TrainingData", "train_network"]
+__all__ = ["TrainingData", "freeze_for", "train_network"]
 
 logger = logging.getLogger(__name__)
 
@@ -198,6 +202,20 @@ def _run_phase(session: _Session, phase: Phase, resumed: Checkpoint | None) -> N
         due = epoch_over or state.step % recipe.checkpoint_every_steps == 0
         if due or state.phase_over or session.stopped:
             _save(session, LAST_NAME, optimiser)
+
+
+def freeze_for(network: nn.Module, phase: Phase) -> None:
+    """Leaves out of training what a phase does not use: each trained weight then has a gradient.
+
+    While only the object head of two is trained, that is the activity head, and the trunk of a
+    network whose objects have no appearance.
+    """
+    network.requires_grad_(True)
+    if phase.heads != "object" or not isinstance(network, ObjectVideoNetwork):
+        return
+    if network.config.heads == "both":
+        network.activity_head.requires_grad_(False)
+        network.trunk.requires_grad_(network.config.object_head_sees_frames)
 
 
 def _synchronised(network: nn.Module, accelerator: Accelerator) -> nn.Module:

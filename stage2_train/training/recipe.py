@@ -5,13 +5,16 @@ part of the file.
 """
 
 import dataclasses
-import tomllib
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Literal
 
-from shared.config.files import apply_overrides, config_from_dict
+from pydantic import Field, model_validator
+from pydantic.dataclasses import dataclass
+
+from shared.config.fields import STRICT, Count, Maybe, NotNegative, Positive, Seed
+from shared.config.files import apply_overrides, config_from_dict, read_toml
 from shared.errors import ConfigError
 from shared.nearest import nearest
 from stage2_train.clips.controls import Controls
@@ -35,20 +38,23 @@ __all__ = [
 
 RECIPES = Path(__file__).parent.parent / "recipes"
 
+_Crop = Annotated[int, Field(ge=16, lt=2**16, multiple_of=16)]
+_Number = Annotated[int, Field(ge=0, lt=2**31)]
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
 class DataRecipe:
     """How clips are made."""
 
-    crop: tuple[int, int] = (224, 224)
+    crop: tuple[_Crop, _Crop] = (224, 224)
     """(height, width) of the crop in stored pixels, multiples of 16."""
-    clip_frames: int | None = None
+    clip_frames: Maybe[Count] = None
     """T, frames of a clip; none takes the data set's. With 1 no frames are related."""
-    max_objects: int = 10
+    max_objects: Count = 10
     """Detections of a frame at most, the highest scores first; a background object comes on top."""
-    score_threshold: float = 0.5
+    score_threshold: Annotated[float, Field(ge=0, le=1)] = 0.5
     """Detections below it are ignored."""
-    train_segments: int | None = None
+    train_segments: Maybe[Count] = None
     """Segments to train on, drawn from those of the split; none for all. For learning curves."""
     unsure_labels: UnsureLabels = "negative"
     """Classes of which annotators could not tell whether they hold: count as absent in training, as
@@ -56,113 +62,66 @@ class DataRecipe:
     controls: Controls = field(default_factory=Controls)
     """What is changed about clips on purpose, in experiments only."""
 
-    def __post_init__(self) -> None:
-        """Raises ConfigError naming the field."""
-        if any(length < 16 or length % 16 for length in self.crop):
-            raise _bad("data.crop", "multiples of 16", list(self.crop))
-        if self.clip_frames is not None and self.clip_frames < 1:
-            raise _bad("data.clip_frames", "at least 1 frame", self.clip_frames)
-        if self.train_segments is not None and self.train_segments < 1:
-            raise _bad("data.train_segments", "at least 1 segment", self.train_segments)
-        if self.max_objects < 1:
-            raise _bad("data.max_objects", "at least 1", self.max_objects)
-        if not 0 <= self.score_threshold <= 1:
-            raise _bad("data.score_threshold", "0 to 1", self.score_threshold)
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
 class OptimiserRecipe:
     """How weights move; each phase starts an optimiser and a schedule of its own."""
 
     name: Literal["adam", "adamw"] = "adam"
     """Adam with an L2 penalty, or AdamW with decoupled weight decay."""
-    learning_rate: float = 1e-4
+    learning_rate: Positive = 1e-4
     """The highest of the schedule."""
-    weight_decay: float = 0.0
+    weight_decay: NotNegative = 0.0
     """Of weights with two axes or more; biases and normalisations have none."""
     schedule: Literal["constant", "one_cycle"] = "constant"
     """Constant, or a cosine up from 1/25 and a cosine down to 1/250,000 of the learning rate."""
-    warm_up_share: float = 0.15
+    warm_up_share: Annotated[float, Field(gt=0, lt=1)] = 0.15
     """Share of a phase in which `one_cycle` rises."""
-    gradient_clip: float | None = None
+    gradient_clip: Maybe[Positive] = None
     """Largest norm of the gradient of all weights; none for no limit."""
-    batch_size: int = 16
+    batch_size: Count = 16
     """Clips of a batch of one process."""
-    accumulation: int = 1
+    accumulation: Count = 1
     """Batches whose gradients are averaged into one step."""
 
-    def __post_init__(self) -> None:
-        """Raises ConfigError naming the field."""
-        if not self.learning_rate > 0:
-            raise _bad("optimiser.learning_rate", "more than 0", self.learning_rate)
-        if not self.weight_decay >= 0:
-            raise _bad("optimiser.weight_decay", "at least 0", self.weight_decay)
-        if not 0 < self.warm_up_share < 1:
-            raise _bad("optimiser.warm_up_share", "between 0 and 1", self.warm_up_share)
-        if self.gradient_clip is not None and not self.gradient_clip > 0:
-            raise _bad("optimiser.gradient_clip", "more than 0, or none", self.gradient_clip)
-        if self.batch_size < 1:
-            raise _bad("optimiser.batch_size", "at least 1", self.batch_size)
-        if self.accumulation < 1:
-            raise _bad("optimiser.accumulation", "at least 1", self.accumulation)
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
 class PhaseRecipe:
     """How long the two phases are: the object head alone, then the whole network (section 5)."""
 
-    object_head_epochs: int = 5
+    object_head_epochs: _Number = 5
     """Epochs of the object head alone; 0 leaves that phase out."""
-    epochs: int = 25
+    epochs: _Number = 25
     """Epochs of the whole network; 0 leaves that phase out."""
-    object_head_steps: int | None = None
+    object_head_steps: Maybe[_Number] = None
     """Steps of the object head alone, in place of its epochs."""
-    steps: int | None = None
+    steps: Maybe[_Number] = None
     """Steps of the whole network, in place of its epochs."""
 
-    def __post_init__(self) -> None:
-        """Raises ConfigError naming the field."""
-        for row in dataclasses.fields(self):
-            value = getattr(self, row.name)
-            if value is not None and value < 0:
-                raise _bad(f"phases.{row.name}", "at least 0", value)
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
 class LossRecipe:
     """The loss (eq. 12)."""
 
-    object_loss_weight: float = 1.0
+    object_loss_weight: NotNegative = 1.0
     """Weight of the object class loss beside the activity loss."""
     reduction: Reduction = "mean"
     """Mean over all objects of the batch, or sum over the objects of a clip as the paper has it."""
 
-    def __post_init__(self) -> None:
-        """Raises ConfigError naming the field."""
-        if not self.object_loss_weight >= 0:
-            raise _bad("losses.object_loss_weight", "at least 0", self.object_loss_weight)
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
 class ValidationRecipe:
     """How a training is watched; early stopping and the best checkpoint follow the metric."""
 
-    every_epochs: int = 1
+    every_epochs: Count = 1
     """Epochs between validations; the end of a phase is always validated."""
-    patience: int | None = None
+    patience: Maybe[Count] = None
     """Validations without a better metric after which a phase ends; none for no early stopping."""
-    clips: int = 1
+    clips: Count = 1
     """Test clips of each segment."""
 
-    def __post_init__(self) -> None:
-        """Raises ConfigError naming the field."""
-        for name in ("every_epochs", "patience", "clips"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise _bad(f"validation.{name}", "at least 1", value)
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
 class Recipe:
     """One experiment."""
 
@@ -186,26 +145,26 @@ class Recipe:
     """Whether torch.compile translates the ResNet; needs a C++ compiler, or triton on a GPU."""
     checkpoint_activations: bool = False
     """Whether the blocks of the ResNet are computed again for the gradient, to save memory."""
-    checkpoint_every_steps: int = 500
+    checkpoint_every_steps: Count = 500
     """Steps between checkpoints inside an epoch; the end of an epoch always has one."""
-    log_every_steps: int = 20
+    log_every_steps: Count = 20
     """Steps between lines of metrics; a line holds means over them."""
-    seed: int = 0
+    seed: Seed = 0
     """Seed of first weights, clips, crops and earlier frames."""
 
-    def __post_init__(self) -> None:
-        """Raises ConfigError naming the field."""
+    @model_validator(mode="after")
+    def _check(self) -> "Recipe":
         stride = 16 * self.model.conv5_object_stride
         if any(length % stride for length in self.data.crop):
-            wanted = f"multiples of {stride}, the stride of the object head's features"
-            raise _bad("data.crop", wanted, list(self.data.crop))
-        for name in ("checkpoint_every_steps", "log_every_steps"):
-            if getattr(self, name) < 1:
-                raise _bad(name, "at least 1", getattr(self, name))
-        if self.seed < 0:
-            raise _bad("seed", "at least 0", self.seed)
+            raise ValueError(
+                f"data.crop: wanted multiples of {stride}, the stride of the object head's "
+                f"features, found {list(self.data.crop)}"
+            )
         if self.compile and self.checkpoint_activations:
-            raise _bad("checkpoint_activations", "false together with compile", True)
+            raise ValueError(
+                "checkpoint_activations: wanted false together with compile, found true"
+            )
+        return self
 
     @property
     def feature_cells(self) -> tuple[int, int]:
@@ -250,12 +209,14 @@ def load_recipe(
         ConfigError: if there is no such recipe or system, it is no TOML, or a setting is unknown or
             wrong, or is replaced for a network that does not read it.
     """
-    path, raw = _read(name_or_file)
-    network = dict(raw.get("model", {}))
-    if "num_activities" in network:
-        raise ConfigError(f"{path}: model.num_activities comes from the data set; remove it")
-    settings = find_system(system).settings if system is not None else {}
-    raw["model"] = network | settings | {"num_activities": num_activities}
+    path = _find(name_or_file)
+    raw = read_toml(path)
+    network = raw.get("model", {})
+    if isinstance(network, Mapping):
+        if "num_activities" in network:
+            raise ConfigError(f"{path}: model.num_activities comes from the data set; remove it")
+        settings = find_system(system).settings if system is not None else {}
+        raw["model"] = {**network, **settings, "num_activities": num_activities}
     plain = config_from_dict(raw, Recipe, source=str(path))
     recipe = apply_overrides(plain, overrides)
     if recipe.model.num_activities != num_activities:
@@ -268,23 +229,13 @@ def load_recipe(
     return dataclasses.replace(recipe, model=model)
 
 
-def _read(name_or_file: str) -> tuple[Path, dict[str, Any]]:
-    """Where a recipe is, and what is in it."""
-    path = RECIPES / f"{name_or_file}.toml"
-    if not path.is_file():
-        path = Path(name_or_file)
-    if not path.is_file():
-        names = recipe_names()
-        near = nearest(name_or_file, names)
-        hint = f"; did you mean {near!r}?" if near else ""
-        raise ConfigError(
-            f"recipe {name_or_file!r}: wanted a file or one of {', '.join(names)}{hint}"
-        )
-    try:
-        return path, tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as err:
-        raise ConfigError(f"{path}: cannot be read as TOML ({err})") from err
-
-
-def _bad(setting: str, wanted: str, found: object) -> ConfigError:
-    return ConfigError(f"{setting}: wanted {wanted}, found {found}")
+def _find(name_or_file: str) -> Path:
+    for path in (RECIPES / f"{name_or_file}.toml", Path(name_or_file)):
+        if path.is_file():
+            return path
+    names = recipe_names()
+    near = nearest(name_or_file, names)
+    raise ConfigError(
+        f"recipe {name_or_file!r}: wanted a file or one of {', '.join(names)}; "
+        f"did you mean {near!r}?"
+    )

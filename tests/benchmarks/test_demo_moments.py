@@ -5,9 +5,8 @@ import pytest
 
 from benchmarks.demo_moments import crossing_frames, touch_frames
 from demo.world.dials import Dials
-from demo.world.ground_truth import TrueFilm
-from demo.world.make import film_rng
-from demo.world.plans import PLANNERS
+from demo.world.films import TrueFilm
+from demo.world.make import film_rng, plan_film
 
 X, Y = 0, 1
 
@@ -55,7 +54,7 @@ def test_other_activities_have_no_crossing() -> None:
 def test_a_touch_is_seen_while_the_hand_rests(stops) -> None:
     for film in range(20):
         rng = film_rng(0, "demo-touch", "train", film)
-        (scene,) = PLANNERS["demo-touch"](Dials(stops=stops), rng)
+        (scene,) = plan_film("demo-touch", Dials(stops=stops), rng)
         moments = touch_frames(scene)
         assert len(moments) == len(scene.touched)
         for moment in moments:

@@ -16,6 +16,7 @@ from benchmarks.made_videos import moving_pictures, write_video
 from shared.errors import PipelineError
 from shared.manifests.load import shipped_detectors
 from shared.shards.plan import shard_path
+from shared.shards.writer import ShardWriter
 
 pytestmark = pytest.mark.mmdet
 
@@ -50,9 +51,9 @@ def record_of(result: Any) -> dict[str, Any]:
     return record
 
 
+@pytest.mark.slow
 def test_detect_reports_both_sides(inputs: Any, tmp_path: Path) -> None:
     from benchmarks.detect import measure
-    from benchmarks.detect_agreement import agreement
 
     result = measure(
         inputs, folder=tmp_path, frames=5, devices=("cpu",), threads=1, precision="float32",
@@ -63,17 +64,46 @@ def test_detect_reports_both_sides(inputs: Any, tmp_path: Path) -> None:
     assert (record["ours_processes"], record["reference_threads"]) == (1, 1)
     assert record["detections_a_frame"] == record["reference_detections_a_frame"] > 0
     assert record["agreeing_share"] >= record["agreeing_least_share"] == 0.9
-    with (tmp_path / "loop.pkl").open("rb") as file:
-        frames = pickle.load(file)
-    with (tmp_path / "loop.pkl").open("wb") as file:
-        pickle.dump([{**frame, "scores": frame["scores"] + 0.02} for frame in frames], file)
+    assert record["gpu_busy_share"] is None
+
+
+def test_sides_that_find_other_objects_are_refused(tmp_path: Path) -> None:
+    from benchmarks.detect import agreement
+    from benchmarks.detect_memory import StripedDetector
+
+    detector = StripedDetector()
+    pictures = moving_pictures(2, height=120, width=160)
+    found = [
+        detector.encode(each) for each in detector.infer([detector.prepare(p) for p in pictures])
+    ]
     paths = (shard_path(tmp_path, 0), tmp_path / "loop.pkl")
-    with pytest.raises(
-        PipelineError, match=r"detections 0\.0% are among ours, wanted at least 90%"
-    ):
+    with ShardWriter(paths[0], detector.entry) as writer:
+        writer.begin_video(
+            "v",
+            height=120,
+            width=160,
+            rate=25.0,
+            header_frames=2,
+            source_bytes=0,
+            source_digest="",
+        )
+        for index, frame in enumerate(found):
+            writer.add(index, index / 25, frame)
+        writer.end_video()
+
+    def write_loop(score_offset: float) -> None:
+        frames = [
+            {"boxes": f.boxes, "scores": f.scores + score_offset, "labels": f.labels} for f in found
+        ]
+        paths[1].write_bytes(pickle.dumps(frames))
+
+    write_loop(0.005)
+    assert agreement(*paths, is_exact=True)["agreeing_share"] == 1
+    write_loop(0.02)
+    message = r"detections 0\.0% are among ours, wanted at least 90%"
+    with pytest.raises(PipelineError, match=message):
         agreement(*paths, is_exact=True)
     assert agreement(*paths, is_exact=False)["agreeing_share"] == 0
-    assert record["gpu_busy_share"] is None
 
 
 def test_overhead_reports_each_part(inputs: Any, tmp_path: Path) -> None:
@@ -116,7 +146,7 @@ def test_the_gpu_is_sampled_while_the_block_runs(
 ) -> None:
     import torch
 
-    from benchmarks.gpu_busy import watching_gpu
+    from benchmarks.harness import watching_gpu
 
     def properties(device: torch.device) -> Any:
         return SimpleNamespace(uuid={torch.device("cuda:1"): "b21f"}[device])

@@ -2,9 +2,12 @@
 
 from pathlib import Path
 
+import pytest
+
 from benchmarks.kill_clips import kill_trials
 
 
+@pytest.mark.slow  # what a kill leaves, and going on from it, is in tests/stage2_train/frames
 def test_a_killed_job_completes_to_the_same_bytes(tmp_path: Path) -> None:
     trials = kill_trials(
         tmp_path / "trials", trials=2, num_videos=4, num_frames=40, workers=1, seed=3

@@ -4,20 +4,17 @@ import json
 
 import pytest
 import torch
-from click.testing import CliRunner
 
-from benchmarks.agreement import require_agreement
-from benchmarks.growth import Sides, grown, growth_sizes
-from benchmarks.memory import peak_allocated_bytes
-from benchmarks.object_head import HeadSizes, measure
-from shared.cli import orn
+from benchmarks.harness import Sides, grown, peak_allocated_bytes, require_agreement
+from benchmarks.model_inputs import ClipSizes
+from benchmarks.object_head import measure
 from shared.errors import PipelineError
 from stage2_train.model.config import NetworkConfig
 
 
 def test_reports_times_memory_and_agreement() -> None:
     config = NetworkConfig(num_activities=3, base_width=2, mask_size=8, relation_width=8)
-    sizes = HeadSizes(clips=1, frames=3, slots=2, config=config)
+    sizes = ClipSizes(clips=1, frames=3, slots=2, config=config)
     result = measure(sizes, repeats=1, threads=1, growth=False)
     record = json.loads(json.dumps(result.as_json(), allow_nan=False))
     assert record["ratio"] == pytest.approx(record["reference_seconds"] / record["ours_seconds"])
@@ -53,7 +50,7 @@ def test_growth_leaves_out_what_would_take_too_long() -> None:
             reference_bytes=2**60 if slots == 5 else 1,
         )
 
-    rows = grown(make, growth_sizes(frames=4, slots=10), base=(4, 10), base_seconds=20.0)
+    rows = grown(make, frames=4, slots=10, base_seconds=20.0)
     measured = {(row["frames"], row["slots"]): row["reference_seconds"] is not None for row in rows}
     assert measured == {
         (4, 5): False,  # more than the memory
@@ -64,11 +61,3 @@ def test_growth_leaves_out_what_would_take_too_long() -> None:
         (16, 10): False,
     }
     assert [call for call in calls if call != "ours"] == ["reference 4 10", "reference 4 20"]
-
-
-@pytest.mark.parametrize("name", ["object-head", "train-step"])
-def test_commands_say_what_they_measure(name) -> None:
-    result = CliRunner().invoke(orn, ["bench", name, "--help"])
-    assert result.exit_code == 0
-    assert "against" in result.output
-    assert "--growth" in result.output

@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from benchmarks.train_step import StepSizes, measure
+from benchmarks.model_inputs import ClipSizes
+from benchmarks.train_step import measure
 from stage2_train.model.config import NetworkConfig
 
 
@@ -19,7 +20,7 @@ def test_reports_both_precisions_and_agreement() -> None:
         reasoning_state=4,
         activity_state=4,
     )
-    sizes = StepSizes(clips=2, frames=3, slots=2, config=config)
+    sizes = ClipSizes(clips=2, frames=3, slots=2, config=config)
     result = measure(sizes, repeats=1, threads=1, growth=False, device="cpu")
     record = json.loads(json.dumps(result.as_json(), allow_nan=False))
     assert record["ratio"] == pytest.approx(record["reference_seconds"] / record["ours_seconds"])

@@ -1,4 +1,4 @@
-"""Object vectors, relations between objects and the recurrences (eq. 4, 5, 7 to 11) as loops.
+"""Object vectors and the recurrences (eq. 5, 7 to 11) as loops; relations are in object_cliques.
 
 Weights come as the fast modules' state dicts, so that their names are read here, too.
 """
@@ -15,8 +15,6 @@ __all__ = [
     "encode_object",
     "encode_shape",
     "gru_states",
-    "relate_frames",
-    "relations_of_clip",
 ]
 
 Weights = Mapping[str, Tensor]
@@ -41,47 +39,6 @@ def encode_shape(weights: Weights, mask_hw: Tensor) -> Tensor:
     """b, an MLP of the flattened mask with ReLU after each layer (eq. 7)."""
     shape_b = _relu(_layer(weights, "mask_mlp.0", mask_hw.reshape(-1)))
     return _relu(_layer(weights, "mask_mlp.2", shape_b))
-
-
-def relate_frames(
-    weights: Weights, earlier_objects: Sequence[Tensor], later_objects: Sequence[Tensor]
-) -> Tensor:
-    """g of two frames (eq. 4): the sum of h over all pairs of an earlier and a later object."""
-    halves = [weights["first.0.weight"], weights["first.1.weight"]]
-    weights = {
-        **weights,
-        "first.weight": torch.cat(halves, dim=1),
-        "first.bias": weights["first.0.bias"],
-    }
-    total_G = torch.zeros(len(weights["third.bias"]), dtype=torch.float64)
-    for object_j in earlier_objects:
-        for object_k in later_objects:
-            hidden_G = _relu(_layer(weights, "first", torch.cat([object_j, object_k])))
-            hidden_G = _relu(_layer(weights, "second", hidden_G))
-            total_G = total_G + _relu(_layer(weights, "third", hidden_G))
-    return total_G
-
-
-def relations_of_clip(
-    weights: Weights, objects_of_frame: Sequence[Sequence[Tensor]], drawn: Sequence[int] | None
-) -> list[Tensor]:
-    """g_1 .. g_{T-1} of one clip.
-
-    Args:
-        weights: of h.
-        objects_of_frame: the objects that each frame really has.
-        drawn: t' of each t = 1 .. T - 1 in training; None in evaluation, for the mean over all t'.
-    """
-    relations = []
-    for t in range(1, len(objects_of_frame)):
-        earlier_frames = list(range(t)) if drawn is None else [drawn[t - 1]]
-        total_G = torch.zeros(len(weights["third.bias"]), dtype=torch.float64)
-        for earlier in earlier_frames:
-            total_G = total_G + relate_frames(
-                weights, objects_of_frame[earlier], objects_of_frame[t]
-            )
-        relations.append(total_G / len(earlier_frames))
-    return relations
 
 
 def gru_states(weights: Weights, inputs: Sequence[Tensor]) -> list[Tensor]:

@@ -70,3 +70,16 @@ def test_help_tells_defaults() -> None:
 def test_json_has_no_numbers_that_json_lacks() -> None:
     with pytest.raises(ValueError, match="JSON compliant"):
         cli_options.echo_json({"loss": math.nan})
+
+
+def test_settings_for_a_person_and_for_a_program(capsys: pytest.CaptureFixture[str]) -> None:
+    settings = {"frames_to_do": 5, "checkpoint": None, "unmatched": ["a", "b"], "wrong": []}
+    cli_options.echo_settings(settings, as_json=True)
+    assert json.loads(capsys.readouterr().out) == settings
+    cli_options.echo_settings(settings, as_json=False)
+    assert capsys.readouterr().out.splitlines() == [
+        "frames to do: 5",
+        "checkpoint: none",
+        "unmatched: 2 (a, b)",
+        "wrong: none",
+    ]

@@ -21,7 +21,7 @@ import shared.jobs.atomic_file
 from shared.errors import PipelineError
 from shared.jobs.termination import Terminated
 from shared.manifests.load import load_dataset
-from stage1_detect.engines.choice import LocalEngine
+from stage1_detect.engines.local import LocalEngine
 from stage1_detect.job import run_job
 from stage1_detect.planning import Scope, plan_job
 from tests.stage1_detect.conftest import FakeDetector

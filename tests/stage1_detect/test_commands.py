@@ -10,9 +10,9 @@ import pytest
 
 from shared.cli import main
 from shared.errors import ConfigError
+from shared.jobs.lock import locked
 from shared.shards.shard import Shard
 from stage1_detect import request
-from stage1_detect.folder_lock import folder_locked
 from tests.stage1_detect.conftest import write_video
 
 pytestmark = pytest.mark.mmdet
@@ -76,7 +76,7 @@ def test_a_limit_can_be_lifted_and_what_would_mix_is_refused(
 ) -> None:
     _, out, _ = run(capsys, *arguments, "--limit", "1", "--json")
     assert json.loads(out)["frames"] == 5
-    _, out, _ = run(capsys, *arguments, "--dry-run")
+    _, out, _ = run(capsys, *arguments, "--dry-run", "--json")
     work = json.loads(out)
     assert (work["units"], work["shards_there"], work["frames_to_do"]) == (2, 1, 312)
     size = (tmp_path / "shards" / "shard-000000.zarr.zip").stat().st_size
@@ -96,7 +96,7 @@ def test_a_limit_can_be_lifted_and_what_would_mix_is_refused(
     code, _, err = run(capsys, *arguments, "--frames", "labelled")
     assert code == 2
     assert "frames is 'all' there, 'labelled' asked for" in err
-    code, out, _ = run(capsys, *arguments, "--frames", "labelled", "--fresh", "--dry-run")
+    code, out, _ = run(capsys, *arguments, "--frames", "labelled", "--fresh", "--dry-run", "--json")
     assert json.loads(out)["shards_there"] == 0
 
 
@@ -125,12 +125,12 @@ def test_a_second_job_in_the_folder_is_refused_and_failures_are_retried(
     arguments: list[str], tmp_path: Path, world: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(capsys, *arguments)[0] == 3
-    with folder_locked(tmp_path / "shards"):
+    with locked(tmp_path / "shards" / "plan.json", job="orn detect"):
         code, _, err = run(capsys, *arguments, "--fresh")
     assert (code, "is writing it; wait until it is done" in err) == (1, True)
     broken = world.parent / "data" / "small" / "videos" / "broken.mp4"
     write_video(broken.with_name("whole.mp4"), 3).replace(broken)
-    _, out, _ = run(capsys, *arguments, "--retry-failed", "--dry-run")
+    _, out, _ = run(capsys, *arguments, "--retry-failed", "--dry-run", "--json")
     assert json.loads(out)["frames_to_do"] == 20
     code, out, _ = run(capsys, *arguments, "--retry-failed", "--json")
     assert (code, json.loads(out)["total_frames"]) == (0, 20)
@@ -139,12 +139,14 @@ def test_a_second_job_in_the_folder_is_refused_and_failures_are_retried(
 def test_dry_run_writes_nothing(
     arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code, out, _ = run(capsys, *arguments, "--dry-run")
+    code, out, _ = run(capsys, *arguments, "--dry-run", "--json")
     assert code == 0
     work = json.loads(out)
     assert (work["videos"], work["frames_to_do"], work["units"]) == (3, 317, 1)
     assert work["unreadable_videos"] == 1
     assert not (tmp_path / "shards").exists()
+    _, out, _ = run(capsys, *arguments, "--dry-run")
+    assert "frames to do: 317\n" in out
 
 
 @pytest.mark.parametrize(
@@ -154,6 +156,11 @@ def test_dry_run_writes_nothing(
         pytest.param(["--checkpoint", "no.pth"], 1, "no.pth: there is no such file", id="weights"),
         pytest.param(["--config", "mask-rcnn_r51"], 1, "did you mean 'mask-rcnn_r50", id="config"),
         pytest.param(["--score-threshold", "2"], 2, "is not in the range", id="usage"),
+        pytest.param(["--device", "gpu"], 1, "wanted auto, cpu, cuda or cuda:N", id="device"),
+        pytest.param(["--address", "h:1"], 2, "--address h:1: only --engine ray", id="address"),
+        pytest.param(
+            ["--engine", "ray", "--device", "cuda:1"], 2, "Ray chooses the GPU", id="one GPU"
+        ),
     ],
 )
 def test_errors(
@@ -182,3 +189,12 @@ def test_without_weights_the_error_says_where_to_get_them(
     assert "download https://" in err
     assert "mask_rcnn_r50_fpn_mstrain-poly_3x_coco_20210524_201154-21b550bb.pth" in err
     assert "--checkpoint" in err
+
+
+@pytest.mark.parametrize("word", ["bf16", "bfloat16"])
+def test_a_precision_is_recorded_in_the_same_word_however_it_is_spelled(
+    arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], word: str
+) -> None:
+    run(capsys, *arguments, "--limit", "1", "--precision", word)
+    shard = Shard(tmp_path / "shards" / "shard-000000.zarr.zip")
+    assert shard.detector.precision == "bfloat16"

@@ -12,8 +12,7 @@ from shared.errors import ConfigError
 from shared.manifests.load import load_dataset
 from shared.shards.plan import shard_path
 from stage1_detect.job import DetectSummary, report, run_job
-from stage1_detect.planning import DetectJob, plan_job, save_plan
-from stage1_detect.retrying import failed_units, forget_failed
+from stage1_detect.planning import DetectJob, failed_units, forget_failed, plan_job, save_plan
 from tests.stage1_detect.conftest import FakeDetector, write_video
 
 

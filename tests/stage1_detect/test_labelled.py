@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from shared.errors import ConfigError
 from shared.manifests.records import Segment
-from shared.shards.plan import Plan, TimeRange, Unit
+from shared.shards.plan import Plan, Unit
+from shared.time_ranges import TimeRange
 from shared.video.read import FrameEstimate
 from stage1_detect.labelled import check_segments, labelled_ranges, pack_ranges, range_frames
 from tests.stage1_detect.conftest import FakeDetector

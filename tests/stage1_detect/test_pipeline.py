@@ -8,8 +8,8 @@ import pytest
 from shared.manifests.records import Video
 from shared.shards.plan import Unit, UnitPart
 from shared.shards.shard import Shard
-from stage1_detect.frame_source import FrameSource
 from stage1_detect.pipeline import UnitResult, detect_unit
+from stage1_detect.unit_reader import UnitReader
 from tests.stage1_detect.conftest import FakeDetector, grey_of, write_video
 
 UNIT = Unit(
@@ -27,7 +27,7 @@ def run(folder: Path, detector: FakeDetector, name: str = "one") -> UnitResult:
     write_video(folder / "b.mp4", 12, height=32)
     (folder / "broken.mp4").write_bytes(b"nothing")
     videos = {i: Video(id=i, path=folder / f"{i}.mp4") for i in ("a", "b", "broken")}
-    source = FrameSource(videos, batch=3, prepare=detector.prepare)
+    source = UnitReader(videos, batch=3, prepare=detector.prepare)
     seen: list[int] = []
     result = detect_unit(
         UNIT,
@@ -95,7 +95,7 @@ def test_odd_videos_fail_one_by_one_and_never_together(sample_data: Path, tmp_pa
     detector = FakeDetector()
     result = detect_unit(
         Unit(index=0, parts=parts),
-        source=FrameSource(videos, batch=32, prepare=detector.prepare),
+        source=UnitReader(videos, batch=32, prepare=detector.prepare),
         detector=detector,
         path=tmp_path / "odd.zarr.zip",
     )

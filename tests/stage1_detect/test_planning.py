@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-import stage1_detect.planning as planning
 from shared.errors import ConfigError, DataRootError
 from shared.manifests.load import load_dataset
 from shared.manifests.records import Dataset
 from shared.shards.plan import Plan, shard_path
+from stage1_detect import headers
 from stage1_detect.planning import (
     DetectJob,
     Scope,
@@ -80,7 +80,7 @@ def test_a_job_that_goes_on_opens_no_video_that_is_done(
 ) -> None:
     first = plan_job(dataset, entry=ENTRY, folder=tmp_path)
     shard_made(first, 0)
-    monkeypatch.setattr(planning, "estimate", lambda *args, **kwargs: pytest.fail("opened a video"))
+    monkeypatch.setattr(headers, "estimate", lambda *args, **kwargs: pytest.fail("opened a video"))
     again = plan_job(dataset, entry=ENTRY, folder=tmp_path)
     assert again.plan == first.plan
     assert units_to_do(again) == ()

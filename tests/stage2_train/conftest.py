@@ -4,7 +4,7 @@ No video is decoded and no detector runs: frames go straight to the clip store's
 masks are the rectangles that were drawn.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -19,11 +19,11 @@ from shared.masks.detections import FrameDetections
 from shared.shards.reader import DetectionFolder
 from shared.shards.schema import DetectorEntry
 from shared.shards.writer import ShardWriter
+from shared.time_ranges import ALL_TIMES, TimeRanges
 from shared.video.read import Frame
 from stage2_train.devices import build_accelerator
 from stage2_train.frames.merge import merge, read_contents
 from stage2_train.frames.parts import write_frames
-from stage2_train.frames.ranges import ALL_TIMES, TimeRanges
 from stage2_train.frames.reader import ClipStore
 from stage2_train.frames.schema import StoreSettings
 from stage2_train.model.config import NetworkConfig
@@ -208,15 +208,6 @@ def build_world(folder: Path, *, num_films: int = 12, num_frames: int = 8) -> Ti
         shards_path=folder / "shards",
         films={film.id: film for film in films},
     )
-
-
-@pytest.fixture(scope="package", autouse=True)
-def one_thread() -> Iterator[None]:
-    """Small networks are fastest in one thread, and then compute the same on every machine."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,6 @@
 """A few films of each demo data set, their true objects in a shard, and clips of them."""
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,13 +13,13 @@ from shared.masks.detections import FrameDetections
 from shared.shards.reader import DetectionFolder
 from shared.shards.schema import DetectorEntry
 from shared.shards.writer import ShardWriter
-from stage2_train.frames.job import ClipsRequest, make_clips
+from stage2_train.frames.make_clips import ClipsRequest, make_clips
 from stage2_train.frames.reader import ClipStore
 from stage2_train.runs.sources import Sources
 
 __all__ = ["write_demo"]
 
-_SIZE = replace(SIZES["short"], demo=(2, 2, 0), demo_touch=(2, 2, 0), demo_long=(1, 1, 0))
+_FILMS = SIZES["short"] | {"demo": (2, 2, 0), "demo-touch": (2, 2, 0), "demo-long": (1, 1, 0)}
 _TRUTH = DetectorEntry(
     config_name="ground truth",
     config_digest="sha256:0",
@@ -33,7 +32,7 @@ _LABELS = {category_id(name): label for label, name in enumerate(COCO_CLASSES)}
 def write_demo(name: str, folder: Path) -> Sources:
     """Draws the films, stores their frames, and writes what is in them as if it were detected."""
     root = folder / "data"
-    write_dataset(name, root, size=_SIZE, dials=Dials(), seed=0, workers=1)
+    write_dataset(name, root, films=_FILMS[name], dials=Dials(), seed=0, workers=1)
     make_clips(ClipsRequest(manifest=name, data_root=root, out=folder / f"{name}.h5"))
     clips, shards = ClipStore(folder / f"{name}.h5"), folder / "shards" / name
     with ShardWriter(shards / "shard-000000.zarr.zip", _TRUTH) as writer:

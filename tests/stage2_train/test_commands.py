@@ -81,7 +81,7 @@ def test_train_then_eval(workspace) -> None:
         path.name for path in run.iterdir()
     }
 
-    result = evaluate(options, "--json", "--clips", "2")
+    result = evaluate(options, "--json", "--num-clips", "2")
     assert result.exit_code == 0, result.stderr
     report = json.loads(result.stdout)
     assert report == json.loads((run / "eval-validation.json").read_text())
@@ -93,7 +93,7 @@ def test_train_then_eval(workspace) -> None:
     assert [row["class"] for row in report["per_class"]] == ["right", "down"]
     assert sum(map(sum, report["confusion"])) == 4
     first = (run / "predictions-validation.npz").read_bytes()
-    assert json.loads(evaluate(options, "--json", "--clips", "2").stdout) == report
+    assert json.loads(evaluate(options, "--json", "--num-clips", "2").stdout) == report
     assert (run / "predictions-validation.npz").read_bytes() == first
 
     result = evaluate(options, "--split", "train")

@@ -13,7 +13,7 @@ from shared.cli import orn
 from shared.manifests.records import Segment
 from shared.shards.reader import DetectionFolder
 from stage2_train.clips.dataset import ClipDataset, ClipRequest, ClipSettings
-from stage2_train.clips.slots import SlotSettings
+from stage2_train.clips.objects import SlotSettings
 from stage2_train.frames.reader import ClipStore
 
 HALF_MASK_INTERVAL = 1 / 60

@@ -18,8 +18,7 @@ from torch.nn import functional
 
 from stage2_train.model.baselines.frames import activity_output, check_heads, dropout
 from stage2_train.model.config import Heads, NetworkConfig
-from stage2_train.model.frame_normaliser import FrameNormaliser
-from stage2_train.model.inputs import NetworkInputs, NetworkOutput
+from stage2_train.model.inputs import FrameNormaliser, NetworkInputs, NetworkOutput
 
 __all__ = ["C3D"]
 
@@ -61,15 +60,10 @@ class C3D(nn.Module):
         heads: Heads | None = None,
         generator: torch.Generator | None = None,
     ) -> NetworkOutput:
-        """Logits of every clip.
-
-        Args:
-            batch: the clips; their objects are not read.
-            heads: `activity`, the only one, or None.
-            generator: source of dropout's draws in training mode.
+        """Logits of every clip, from its frames alone.
 
         Raises:
-            ConfigError: if `heads` is another.
+            ConfigError: if another head than the activity head is asked for.
         """
         check_heads(heads)
         video_B3THW = self.normalise_frames.video(batch.frames_BTCHW)

@@ -17,8 +17,7 @@ from torch.nn import functional
 
 from stage2_train.model.baselines.frames import activity_output, check_heads, dropout
 from stage2_train.model.config import Heads, NetworkConfig
-from stage2_train.model.frame_normaliser import FrameNormaliser
-from stage2_train.model.inputs import NetworkInputs, NetworkOutput
+from stage2_train.model.inputs import FrameNormaliser, NetworkInputs, NetworkOutput
 
 __all__ = ["I3D"]
 
@@ -121,15 +120,10 @@ class I3D(nn.Module):
         heads: Heads | None = None,
         generator: torch.Generator | None = None,
     ) -> NetworkOutput:
-        """Logits of every clip, the mean over the steps in time that are left.
-
-        Args:
-            batch: the clips; their objects are not read.
-            heads: `activity`, the only one, or None.
-            generator: source of dropout's draws in training mode.
+        """Logits of every clip from its frames alone, the mean over the steps in time.
 
         Raises:
-            ConfigError: if `heads` is another.
+            ConfigError: if another head than the activity head is asked for.
         """
         check_heads(heads)
         feats_BCthw = self.features(self.normalise_frames.video(batch.frames_BTCHW))

@@ -21,8 +21,7 @@ from torch.nn import functional
 from shared.errors import ConfigError, ShapeError
 from stage2_train.model.baselines.frames import activity_output, check_heads, dropout
 from stage2_train.model.config import Heads, NetworkConfig
-from stage2_train.model.frame_normaliser import FrameNormaliser
-from stage2_train.model.inputs import NetworkInputs, NetworkOutput
+from stage2_train.model.inputs import FrameNormaliser, NetworkInputs, NetworkOutput
 from stage2_train.model.resnet_25d import Stage, Trunk
 
 __all__ = ["TRN", "Relations", "frame_subsets"]
@@ -106,15 +105,10 @@ class TRN(nn.Module):
         heads: Heads | None = None,
         generator: torch.Generator | None = None,
     ) -> NetworkOutput:
-        """Logits of every clip, the sum over the scales.
-
-        Args:
-            batch: the clips; their objects are not read.
-            heads: `activity`, the only one, or None.
-            generator: source of dropout's and the relations' draws in training mode.
+        """Logits of every clip from its frames alone, the sum over the scales.
 
         Raises:
-            ConfigError: if `heads` is another.
+            ConfigError: if another head than the activity head is asked for.
             ShapeError: if the clips have another number of frames than the network is made for.
         """
         check_heads(heads)

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from demo.detector.schedule import (
+from demo.detector.training import (
     augmentation_generator,
     frame_order,
     learning_rate,

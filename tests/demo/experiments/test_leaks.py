@@ -8,7 +8,7 @@ from click.testing import CliRunner
 
 from demo.experiments.leaks import majority_scores, presence_scores, untrained_report
 from demo.world.dials import Dials
-from demo.world.make import SIZES, write_dataset
+from demo.world.make import write_dataset
 from shared.cli import orn
 from shared.errors import ConfigError, DataRootError
 from stage2_train.ablation.rows import table_rows
@@ -26,8 +26,7 @@ TURNED = {
 
 
 def draw(root, dataset, films=FILMS, **dials) -> None:
-    size = SIZES["short"].with_films(dataset, films)
-    write_dataset(dataset, root, size=size, dials=Dials(**dials), seed=0, workers=1)
+    write_dataset(dataset, root, films=films, dials=Dials(**dials), seed=0, workers=1)
 
 
 def figures(report) -> dict[str, float]:

@@ -21,10 +21,8 @@ from demo.world.dials import (
     WIDTH,
     Dials,
 )
-from demo.world.plans import PLANNERS
-from demo.world.render import render
+from demo.world.render import draw_table, render
 from demo.world.scene import Scene
-from demo.world.tabletop import draw_table
 from shared.cli import orn
 from shared.errors import ConfigError
 
@@ -55,7 +53,7 @@ FIRST_RECORD = {
 
 def scenes(dataset: str = "demo", number: int = 12, **dials) -> list[Scene]:
     rngs = [world.film_rng(0, dataset, "train", film) for film in range(number)]
-    return [PLANNERS[dataset](Dials(**dials), rng)[0] for rng in rngs]
+    return [world.plan_film(dataset, Dials(**dials), rng)[0] for rng in rngs]
 
 
 def objects(scene: Scene, classes: tuple[str, ...]) -> list[str]:

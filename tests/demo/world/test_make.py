@@ -8,22 +8,24 @@ import pytest
 
 from demo.world import make as world
 from demo.world.dials import ACTIVITIES, TOUCHABLE, Dials
-from demo.world.make import WorldSize, write_dataset
+from demo.world.make import write_dataset
 from shared.errors import ConfigError
 from shared.masks.rle import area, bounding_box
 from shared.video.read import read_frames
 
-SIZE = WorldSize(
-    demo=(5, 2, 0),
-    demo_touch=(3, 1, 0),
-    demo_long=(1, 1, 0),
-    demo_places=(4, 1, 0),
-    demo_classes=(2, 1, 0),
-)
+FILMS = {
+    "demo": (5, 2, 0),
+    "demo-touch": (3, 1, 0),
+    "demo-long": (1, 1, 0),
+    "demo-places": (4, 1, 0),
+    "demo-classes": (2, 1, 0),
+}
 
 
 def draw(root: Path, dataset: str = "demo", *, seed: int = 0, workers: int = 1, **dials) -> int:
-    return write_dataset(dataset, root, size=SIZE, dials=Dials(**dials), seed=seed, workers=workers)
+    return write_dataset(
+        dataset, root, films=FILMS[dataset], dials=Dials(**dials), seed=seed, workers=workers
+    )
 
 
 def content(folder: Path) -> dict[str, bytes]:
@@ -34,7 +36,7 @@ def content(folder: Path) -> dict[str, bytes]:
 @pytest.fixture(scope="module")
 def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("world")
-    for dataset in ("demo", "demo-touch", "demo-long", "demo-places", "demo-classes"):
+    for dataset in FILMS:
         draw(root, dataset)
     return root
 

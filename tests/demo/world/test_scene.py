@@ -100,5 +100,5 @@ def test_films_are_drawn_alike_twice() -> None:
 def test_impossible_dials_are_refused() -> None:
     with pytest.raises(ConfigError, match=r"decoy_probability must lie in \[0, 1\], found 1.5"):
         Dials(decoy_probability=1.5)
-    with pytest.raises(ConfigError, match="at least 2, found 1"):
+    with pytest.raises(ConfigError, match=r"frames must lie in \[2, inf\], found 1"):
         Dials(frames=1)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from demo.world.dials import Dials
-from demo.world.make import WorldSize, write_dataset
+from demo.world.make import write_dataset
 from demo.world.truth_shards import write_truth_shards
 from shared.errors import ConfigError, DataRootError
 from shared.masks import rle
@@ -15,19 +15,13 @@ from shared.shards.reader import DetectionFolder
 from shared.shards.verify import verify_shard
 from shared.video.read import content_digest
 
-SIZE = WorldSize(
-    demo=(2, 1, 0),
-    demo_touch=(1, 0, 0),
-    demo_long=(1, 0, 0),
-    demo_places=(1, 0, 0),
-    demo_classes=(2, 1, 0),
-)
+FILMS = (2, 1, 0)
 
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("world")
-    write_dataset("demo", folder, size=SIZE, dials=Dials(), seed=0, workers=1)
+    write_dataset("demo", folder, films=FILMS, dials=Dials(), seed=0, workers=1)
     return folder
 
 
@@ -53,7 +47,7 @@ def test_goes_on_and_refuses_another_world(root: Path, tmp_path: Path) -> None:
     write_truth_shards("demo", root, tmp_path)
     assert write_truth_shards("demo", root, tmp_path) == 0
     other = tmp_path / "other"
-    write_dataset("demo", other, size=SIZE, dials=Dials(), seed=1, workers=1)
+    write_dataset("demo", other, films=FILMS, dials=Dials(), seed=1, workers=1)
     with pytest.raises(ConfigError, match="the job there is not the one asked for"):
         write_truth_shards("demo", other, tmp_path)
 

@@ -9,12 +9,11 @@ from hypothesis import strategies as st
 
 from shared.errors import DataRootError, ManifestError
 from shared.manifests import epic
-from shared.manifests.epic_vocabulary import EpicVocabulary, row_label
-from shared.manifests.label_schema import EpicLabels, EpicTarget
+from shared.manifests.epic import EpicVocabulary
 from shared.manifests.load import load_listing, load_manifest
 from shared.manifests.records import LeftOut, Listing, Segment, Task
-from shared.manifests.schema import PersonSplit
-from shared.manifests.tables import Problems
+from shared.manifests.schema import EpicLabels, EpicTarget, PersonSplit
+from shared.manifests.text_files import Problems
 
 SPEC = EpicLabels(format="epic", table="t.csv", verbs="v.csv", nouns="n.csv", invalid="i.csv")
 HEADER = (
@@ -165,7 +164,7 @@ def test_refusals(tmp_path: Path, rows: str, message: str) -> None:
 def test_lists_that_are_none(tmp_path: Path, cell: str) -> None:
     problems = Problems(path=tmp_path)
     vocabulary = EpicVocabulary(target="noun", several=True, verbs=(), nouns=("a", "b", "c"))
-    assert row_label({"all_noun_classes": cell}, vocabulary, 2, problems) == ()
+    assert vocabulary.labels({"all_noun_classes": cell}, 2, problems) == ()
     (found,) = problems.found
     assert found.startswith("line 2: wanted all_noun_classes as a list of numbers from 0 to 2")
 
@@ -176,7 +175,7 @@ def test_lists_of_numbers(numbers: list[int]) -> None:
     vocabulary = EpicVocabulary(
         target="noun", several=True, verbs=(), nouns=tuple(map(str, range(41)))
     )
-    labels = row_label({"all_noun_classes": repr(numbers)}, vocabulary, 2, problems)
+    labels = vocabulary.labels({"all_noun_classes": repr(numbers)}, 2, problems)
     assert labels == tuple(sorted(set(numbers)))
     assert problems.found == []
 

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from shared.errors import DataRootError, ManifestError
-from shared.manifests import epic100
-from shared.manifests.label_schema import Epic100Labels
+from shared.manifests import epic
 from shared.manifests.load import load_dataset, load_listing, load_manifest
 from shared.manifests.records import Listing, Segment
+from shared.manifests.schema import Epic100Labels
 
 SPEC = Epic100Labels(
     format="epic100", train="t.csv", validation="v.csv", test="x.csv", verbs="verbs", nouns="nouns"
@@ -34,7 +34,7 @@ def read(folder: Path, *, train: str, partial: bool = False, labels: bool = True
     )
     (folder / "verbs").write_text("id,key,instances,category\n0,take,x,retrieve")
     (folder / "nouns").write_text("id,key,instances,category\n0,tap,x,y\n1,plate,x,y")
-    return epic100.read(SPEC, folder, task="single-label", labels=labels, partial=partial)
+    return epic.read_100(SPEC, folder, task="single-label", labels=labels, partial=partial)
 
 
 def test_each_table_is_a_split(tmp_path: Path) -> None:
@@ -67,8 +67,8 @@ def test_a_table_that_is_not_there(tmp_path: Path) -> None:
     read(tmp_path, train=row("a"))
     (tmp_path / "t.csv").unlink()
     with pytest.raises(DataRootError, match=r"t\.csv: no such file"):
-        epic100.read(SPEC, tmp_path, task="single-label", labels=True)
-    listing = epic100.read(SPEC, tmp_path, task="single-label", labels=True, partial=True)
+        epic.read_100(SPEC, tmp_path, task="single-label", labels=True)
+    listing = epic.read_100(SPEC, tmp_path, task="single-label", labels=True, partial=True)
     assert listing.absent == ("t.csv",)
     assert [segment.split for segment in listing.segments] == ["validation", "test"]
 
@@ -78,7 +78,7 @@ def test_no_table_at_all(tmp_path: Path) -> None:
     for name in ("t.csv", "v.csv", "x.csv"):
         (tmp_path / name).unlink()
     with pytest.raises(DataRootError, match=r"t\.csv: no such file"):
-        epic100.read(SPEC, tmp_path, task="single-label", labels=True, partial=True)
+        epic.read_100(SPEC, tmp_path, task="single-label", labels=True, partial=True)
 
 
 @pytest.mark.real_data

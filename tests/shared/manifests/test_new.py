@@ -9,8 +9,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from shared.cli import orn
-from shared.manifests.guess import guess_table, guess_videos
 from shared.manifests.load import load_dataset, load_manifest
+from shared.manifests.new import guess_table, guess_videos
 
 
 @pytest.fixture
@@ -188,17 +188,13 @@ def test_videos_that_are_nowhere(here: Path, write: Write) -> None:
 def test_the_pattern_that_finds_most_is_taken(tmp_path: Path, write: Write) -> None:
     for name in ("old/1.avi", "new/1.mp4", "new/2.mp4", "new/1/2.mp4", "new/11.mp4", "x/1.txt"):
         write(tmp_path / name)
-    guess = guess_videos(tmp_path, ["1", "2", "3"], has_times=False)
-    assert guess is not None
-    assert (guess.pattern, guess.found, guess.looked_for) == ("new/{id}.mp4", 2, 3)
-    assert guess_videos(tmp_path, ["5"], has_times=False) is None
+    assert guess_videos(tmp_path, ["1", "2", "3"]) == ("new/{id}.mp4", False)
+    assert guess_videos(tmp_path, ["5"]) is None
 
 
 def test_ids_with_their_suffix(tmp_path: Path, write: Write) -> None:
     write(tmp_path / "v" / "a.b.mp4")
-    guess = guess_videos(tmp_path, ["a.b.mp4"], has_times=True)
-    assert guess is not None
-    assert (guess.pattern, guess.form) == ("v/{id}", "segments")
+    assert guess_videos(tmp_path, ["a.b.mp4"]) == ("v/{id}", False)
 
 
 def test_times_of_some_rows_only(tmp_path: Path, write: Write) -> None:

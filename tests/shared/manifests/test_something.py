@@ -8,8 +8,8 @@ import pytest
 
 from shared.errors import DataRootError, ManifestError
 from shared.manifests import something
-from shared.manifests.label_schema import SomethingLabels
 from shared.manifests.records import LeftOut, Listing, Segment
+from shared.manifests.schema import SomethingLabels
 
 SPEC = SomethingLabels(
     format="something", train="t.json", validation="v.json", test="x.json", classes="c.json"

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from shared.errors import DataRootError, ManifestError
-from shared.manifests import something_v1
-from shared.manifests.label_schema import SomethingV1Labels
+from shared.manifests import something
 from shared.manifests.load import load_dataset
 from shared.manifests.records import LeftOut, Listing, Segment
+from shared.manifests.schema import SomethingV1Labels
 
 SPEC = SomethingV1Labels(
     format="something-v1", train="t.csv", validation="v.csv", test="x.csv", classes="c.csv"
@@ -27,7 +27,7 @@ def read(
 ) -> Listing:
     for name, text in (("t", train), ("v", validation), ("x", "5\n"), ("c", classes)):
         (folder / f"{name}.csv").write_text(text)
-    return something_v1.read(SPEC, folder, labels=labels)
+    return something.read(SPEC, folder, labels=labels)
 
 
 def test_lines_become_segments(tmp_path: Path) -> None:
@@ -45,7 +45,7 @@ def test_lines_become_segments(tmp_path: Path) -> None:
 def test_without_labels_classes_are_not_needed(tmp_path: Path) -> None:
     read(tmp_path)
     (tmp_path / "c.csv").unlink()
-    listing = something_v1.read(SPEC, tmp_path, labels=False)
+    listing = something.read(SPEC, tmp_path, labels=False)
     assert [segment.labels for segment in listing.segments] == [(), (), ()]
 
 
@@ -77,7 +77,7 @@ def test_list_that_is_not_there_is_named(tmp_path: Path) -> None:
     read(tmp_path)
     (tmp_path / "v.csv").unlink()
     with pytest.raises(DataRootError, match=r"v\.csv: no such file"):
-        something_v1.read(SPEC, tmp_path, labels=True)
+        something.read(SPEC, tmp_path, labels=True)
 
 
 @pytest.mark.real_data

@@ -1,18 +1,27 @@
+"""Units detected in this process, and in several, each with the demo's real detector."""
+
 from __future__ import annotations
 
 import os
 import signal
 from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
+from shared.errors import DetectorError
+from shared.manifests.load import shipped_detectors
 from shared.manifests.records import Video
 from shared.shards.plan import Unit, UnitPart, plan_units, shard_path
+from shared.shards.schema import ARRAYS
 from shared.shards.shard import Shard
-from stage1_detect.engines.local import run_units
+from stage1_detect.engines.local import LocalEngine, run_here
+from stage1_detect.engines.work import UnitWork
 from tests.stage1_detect.conftest import FakeDetector, write_video
 
 
@@ -26,8 +35,8 @@ UNITS = plan_units([("long", 20)], unit_frames=8)
 
 
 def run(videos: dict[str, Video], folder: Path, units: tuple[Unit, ...], detector: Any) -> int:
-    results = run_units(units, videos=videos, detector=detector, folder=folder, batch=4)
-    return sum(result.frames for result in results)
+    work = UnitWork(units=units, detector=detector, videos=videos, folder=folder, batch=4)
+    return sum(result.frames for result in run_here(work))
 
 
 def test_a_long_video_is_cut_into_shards(videos: dict[str, Video], tmp_path: Path) -> None:
@@ -86,3 +95,86 @@ def test_a_failed_video_does_not_end_the_job(videos: dict[str, Video], tmp_path:
     unit = Unit(index=4, parts=parts)
     assert run(videos, tmp_path, (unit,), FakeDetector()) == 20
     assert [video.id for video in Shard(shard_path(tmp_path, 4)).failed] == ["bad"]
+
+
+@pytest.mark.parametrize(
+    ("devices", "driver_device", "device_type"),
+    [
+        pytest.param(("cpu",), "cpu", "cpu", id="one process"),
+        pytest.param(("cpu", "cpu"), "cpu", "cpu", id="several"),
+        pytest.param(("cuda:1",), "cuda:1", "cuda", id="one GPU"),
+        pytest.param(("cuda:0", "cuda:1"), None, "cuda", id="several GPUs"),
+    ],
+)
+def test_devices(devices: tuple[str, ...], driver_device: str | None, device_type: str) -> None:
+    engine = LocalEngine(load=refuse, devices=devices)
+    assert (engine.driver_device, engine.device_type) == (driver_device, device_type)
+
+
+@pytest.fixture
+def three() -> tuple[Unit, ...]:
+    return plan_units([(str(number), 9) for number in range(3)], unit_frames=9)
+
+
+@pytest.fixture
+def work(three: tuple[Unit, ...], tmp_path: Path) -> UnitWork:
+    """Three units of a video of 9 frames each."""
+    paths = {unit.parts[0].video_id: tmp_path / f"{unit.index}.mp4" for unit in three}
+    return UnitWork(
+        units=three,
+        detector=FakeDetector(),
+        videos={id_: Video(id=id_, path=write_video(path, 9)) for id_, path in paths.items()},
+        folder=tmp_path / "out",
+        batch=4,
+    )
+
+
+@pytest.fixture
+def own_threads() -> Iterator[None]:
+    """Takes back what a detector does to the number of threads of this process."""
+    threads = torch.get_num_threads()
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.mark.mmdet
+@pytest.mark.timeout(300)
+@pytest.mark.usefixtures("own_threads")
+def test_two_processes_give_the_same_arrays(work: UnitWork, tmp_path: Path) -> None:
+    from stage1_detect.mmdet.detector import load_detector
+
+    (choice,) = shipped_detectors().values()
+    assert choice.config is not None
+    load = partial(
+        load_detector, config=choice.config, checkpoint=choice.checkpoint,
+        score_threshold=0.0, threads=1,
+    )  # fmt: skip
+    alone = run_here(replace(work, detector=load("cpu"), folder=tmp_path / "one"))
+    assert sum(result.frames for result in alone) == 27
+    counted: list[int] = []
+    engine = LocalEngine(load=load, devices=("cpu", "cpu"))
+    both = engine.run(replace(work, folder=tmp_path / "two", advance=counted.append))
+    assert sum(result.frames for result in both) == sum(counted) == 27
+    for unit in work.units:
+        one, two = (Shard(shard_path(tmp_path / name, unit.index)) for name in ("one", "two"))
+        assert one.num_detections > 0
+        for name in ARRAYS:
+            np.testing.assert_array_equal(one.array(name), two.array(name))
+
+
+def refuse(device: str) -> FakeDetector:
+    raise DetectorError(f"no detector on {device}")
+
+
+@pytest.mark.timeout(120)
+def test_a_detector_that_cannot_be_made_ends_the_job(work: UnitWork) -> None:
+    engine = LocalEngine(load=refuse, devices=("cpu", "cpu"))
+    with pytest.raises(DetectorError, match="no detector on cpu"):
+        list(engine.run(work))
+    assert not list(work.folder.glob("shard-*"))
+
+
+def test_one_unit_is_done_by_the_detector_that_is_here(work: UnitWork) -> None:
+    engine = LocalEngine(load=refuse, devices=("cpu", "cpu"))
+    (result,) = engine.run(replace(work, units=work.units[:1]))
+    assert result.frames == 9

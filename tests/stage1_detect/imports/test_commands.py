@@ -14,12 +14,13 @@ from click.testing import CliRunner, Result
 
 from shared.cli import orn
 from shared.errors import VideoDecodeError
+from shared.jobs.lock import locked
 from shared.shards.reader import DetectionFolder, Shard
 from shared.shards.schema import UNKNOWN_SOURCE
 from shared.shards.verify import verify_shard
 from shared.video.read import content_digest
-from stage1_detect.folder_lock import folder_locked
-from stage1_detect.imports import planning, units
+from stage1_detect.imports import job as import_job
+from stage1_detect.imports import planning
 from tests.conftest import ROOT
 from tests.stage1_detect.imports.conftest import (
     Found,
@@ -126,7 +127,7 @@ def test_a_video_that_cannot_be_read_is_named_without_its_place(
     def refused(path: Path) -> str:
         raise VideoDecodeError(f"{path}: cannot be read (Input/output error)")
 
-    monkeypatch.setattr(units, "content_digest", refused)
+    monkeypatch.setattr(import_job, "content_digest", refused)
     write_world(tmp_path, {"a": 3})
     write_authors(tmp_path / "masks" / "a" / "clip.pkl", [[BLOCK]])
     assert run_in(tmp_path, "--format", "authors").exit_code == 3
@@ -167,7 +168,7 @@ def test_a_rate_that_cannot_be_known_is_asked_for(tmp_path: Path) -> None:
 def test_dry_run_writes_nothing(tmp_path: Path) -> None:
     write_world(tmp_path, {"a": 3})
     write_authors(tmp_path / "masks" / "a.pkl", [[]])
-    result = run_in(tmp_path, "--format", "authors", "--dry-run")
+    result = run_in(tmp_path, "--format", "authors", "--dry-run", "--json")
     assert json.loads(result.stdout)["units"] == 1
     assert not (tmp_path / "shards").exists()
 
@@ -219,14 +220,14 @@ def test_killed_and_started_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         program = (
             "import os, signal\n"
             "from shared.cli import main\n"
-            "from stage1_detect.imports import planning, units\n"
+            "from stage1_detect.imports import job, planning\n"
             "planning.UNIT_FRAMES = 1\n"
-            "read, done = units._READERS['authors'], []\n"
+            "read, done = job._READERS['authors'], []\n"
             "def read_or_die(path):\n"
             f"    if len(done) == {videos_before}: os.kill(os.getpid(), signal.SIGKILL)\n"
             "    done.append(path)\n"
             "    return read(path)\n"
-            "units._READERS['authors'] = read_or_die\n"
+            "job._READERS['authors'] = read_or_die\n"
             f"main({[*arguments, str(out)]!r})\n"
         )
         process = subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=False)
@@ -259,7 +260,7 @@ def test_sigterm_leaves_whole_shards_and_nothing_else(tmp_path: Path) -> None:
 def test_a_second_job_in_the_folder_is_refused(tmp_path: Path) -> None:
     write_world(tmp_path, {"a": 3})
     write_authors(tmp_path / "masks" / "a" / "clip.pkl", [[BLOCK]])
-    with folder_locked(tmp_path / "shards"):
+    with locked(tmp_path / "shards" / "plan.json", job="orn detect"):
         result = run_in(tmp_path, "--format", "authors", "--fresh")
     assert result.exit_code == 1
     assert "is writing it; wait until it is done" in result.stderr

@@ -16,7 +16,7 @@ from shared.errors import DetectorError
 from shared.manifests.load import shipped_detectors
 from shared.masks.rle import decode
 from stage1_detect.mmdet.detector import MmdetDetector, load_detector
-from stage1_detect.mmdet.raw_detections import RawDetections
+from stage1_detect.mmdet.heads import RawDetections
 
 pytestmark = pytest.mark.mmdet
 

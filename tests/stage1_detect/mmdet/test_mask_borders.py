@@ -7,9 +7,8 @@ import pytest
 import torch
 
 from shared.masks.rle import decode, encode_borders
-from stage1_detect.mmdet import mask_borders
-from stage1_detect.mmdet.mask_borders import find_borders
-from stage1_detect.mmdet.masks import encode_masks
+from stage1_detect.mmdet import masks as mask_borders
+from stage1_detect.mmdet.masks import encode_masks, find_borders
 
 pytestmark = pytest.mark.mmdet
 

@@ -2,7 +2,8 @@
 
 import pytest
 
-from stage2_train.ablation.curve import curve_markdown, curve_report, curve_text, plot_curve
+from stage2_train.ablation.curve import curve_markdown, curve_report, curve_text
+from stage2_train.ablation.report_files import plot_curve
 
 
 def _report(**percent: float) -> dict:

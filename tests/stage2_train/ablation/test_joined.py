@@ -8,7 +8,7 @@ from click.testing import CliRunner, Result
 
 from shared.cli import orn
 from shared.errors import ConfigError
-from stage2_train.ablation.joined import joined_curve
+from stage2_train.ablation.curve import joined_curve
 
 
 def _report(

@@ -22,7 +22,6 @@ def _request(**changes) -> AblationRequest:
         "manifest": "demo",
         "table": "2",
         "out": Path("runs/ablate-demo"),
-        "data_root": Path("data"),
         "overrides": ("phases.steps=5",),
     }
     return AblationRequest(**(settings | changes))

@@ -7,8 +7,8 @@ import pytest
 
 from shared.errors import CheckpointError
 from stage2_train.ablation.plan import AblationRun
-from stage2_train.ablation.plot import plot_report
 from stage2_train.ablation.report import ORDERINGS, ablation_report, markdown_table, report_text
+from stage2_train.ablation.report_files import plot_report
 from stage2_train.ablation.rows import table_rows
 from stage2_train.runs.run_folder import append_jsonl
 from stage2_train.systems import find_system

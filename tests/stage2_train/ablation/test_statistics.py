@@ -2,7 +2,7 @@
 
 import pytest
 
-from stage2_train.ablation.statistics import mean_interval, paired_difference
+from stage2_train.ablation.report import mean_interval, paired_difference
 
 
 def test_interval_of_three_values() -> None:

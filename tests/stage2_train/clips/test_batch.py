@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from shared.errors import ConfigError
-from stage2_train.clips.batch import ClipBatch, collate
+from stage2_train.clips.batches import ClipBatch, collate
 from stage2_train.clips.dataset import ClipDataset, ClipRequest, ClipSettings
-from stage2_train.clips.slots import SlotSettings
+from stage2_train.clips.objects import SlotSettings
 
 SETTINGS = ClipSettings(
     num_frames=4,

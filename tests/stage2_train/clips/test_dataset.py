@@ -13,12 +13,12 @@ from shared.errors import ConfigError, JoinError
 from shared.manifests.records import Segment
 from shared.masks import rle
 from shared.masks.detections import FrameDetections
-from shared.shards.reader import DetectionFolder
+from shared.shards.reader import DetectionFolder, VideoDetections
 from shared.shards.writer import ShardWriter
 from shared.video.read import Frame
-from stage2_train.clips.batch import collate
+from stage2_train.clips.batches import collate
 from stage2_train.clips.dataset import ClipDataset, ClipRequest, ClipSettings
-from stage2_train.clips.slots import SlotSettings
+from stage2_train.clips.objects import SlotSettings
 from stage2_train.frames.merge import merge, read_contents
 from stage2_train.frames.parts import write_frames
 from stage2_train.frames.reader import ClipStore
@@ -267,14 +267,22 @@ def test_pickled_without_what_was_read(make_dataset) -> None:
 
 
 def test_cache_is_bounded(make_dataset, monkeypatch) -> None:
-    monkeypatch.setattr("stage2_train.clips.dataset._CACHED_VIDEOS", 2)
-    dataset, roomy = make_dataset(cache_bytes=3000), make_dataset()
-    dataset = pickle.loads(pickle.dumps(dataset))  # the bound goes along into workers
-    for number in range(6):
-        request = ClipRequest(number, epoch=1)
+    """A small cache changes no clip, and forgets what does not fit, in a copy too."""
+    read = []
+    whole = VideoDetections.frame
+    monkeypatch.setattr(
+        VideoDetections, "frame", lambda self, row: read.append(row) or whole(self, row)
+    )
+    roomy, tight = make_dataset(), pickle.loads(pickle.dumps(make_dataset(cache_bytes=3000)))
+    request = ClipRequest(0, epoch=1)
+    assert equal(roomy[request], tight[request])
+    for dataset, times in ((roomy, 0), (tight, 1)):
+        dataset[ClipRequest(1, epoch=1)]
+        read.clear()
         assert equal(dataset[request], roomy[request])
-        assert dataset._objects._size_bytes <= 3000
-        assert len(dataset._videos) <= 2
+        assert bool(read) == bool(times)
+    none = make_dataset(cache_bytes=0)
+    assert equal(none[request], roomy[request])
 
 
 def test_unsure_labels_are_negative_or_ignored_in_training_alone(make_dataset) -> None:

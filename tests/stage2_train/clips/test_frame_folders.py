@@ -18,13 +18,12 @@ from shared.masks.detections import FrameDetections
 from shared.shards.reader import DetectionFolder
 from shared.shards.writer import ShardWriter
 from shared.video.read import content_bytes, content_digest, probe, read_frames
-from stage2_train.clips.batch import ClipBatch
+from stage2_train.clips.batches import ClipBatch, LoaderSettings, evaluation_loader, training_loader
 from stage2_train.clips.dataset import ClipDataset, ClipSettings
 from stage2_train.clips.join import JoinedSplit, join_split
-from stage2_train.clips.loader import LoaderSettings, evaluation_loader, training_loader
+from stage2_train.clips.objects import SlotSettings
 from stage2_train.clips.sampling import centre_frames
-from stage2_train.clips.slots import SlotSettings
-from stage2_train.frames.job import ClipsRequest, make_clips
+from stage2_train.frames.make_clips import ClipsRequest, make_clips
 from stage2_train.frames.reader import ClipStore
 from tests.stage2_train.conftest import DETECTOR
 

@@ -9,11 +9,11 @@ from shared.errors import ConfigError, JoinError
 from shared.manifests.records import Segment, Video
 from shared.shards.reader import DetectionFolder
 from shared.shards.schema import UNKNOWN_SOURCE
+from shared.time_ranges import TimeRange, TimeRanges
 from shared.video.read import content_digest
 from stage2_train.clips.join import join_split
 from stage2_train.frames.decoded import DecodedVideos
 from stage2_train.frames.merge import merge, read_contents
-from stage2_train.frames.ranges import TimeRange, TimeRanges
 from stage2_train.frames.reader import ClipStore
 from stage2_train.frames.schema import FailedClip, StoreSettings
 from tests.stage2_train.frames.conftest import write_mp4
@@ -28,7 +28,7 @@ def store_without(tiny_world, tmp_path):
         merge(
             tmp_path / "some.h5",
             settings=contents.settings,
-            videos=[video for video in contents.videos if video.id not in names],
+            videos=[video for video in contents.videos if video.video_id not in names],
             failed=[FailedClip(id=name, reason="torn") for name in failed],
         )
         return ClipStore(tmp_path / "some.h5")

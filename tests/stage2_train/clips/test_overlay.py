@@ -9,6 +9,11 @@ from click.testing import CliRunner, Result
 from PIL import Image
 
 from shared.cli import orn
+from shared.masks.coco_classes import COCO_CLASSES
+from shared.masks.colours import class_colour
+from stage2_train.clips.dataset import ClipSample
+from stage2_train.clips.objects import ClipSlots
+from stage2_train.clips.overlay import draw_clip
 from tests.stage2_train.tiny_workspace import make_workspace
 
 
@@ -46,15 +51,41 @@ def test_masks_are_drawn_where_the_objects_are(arguments, tiny_world, tmp_path) 
     one, other = (
         np.asarray(Image.open(folder / "000-film_1.png")).astype(int) for folder in (plain, drawn)
     )
-    changed = np.abs(one - other).sum(axis=2) > 30
+    expected = 0.55 * one + 0.45 * np.array(class_colour(0))
+    is_drawn = np.abs(other - expected).max(axis=2) < 4
+    changed = np.abs(one - other).max(axis=2) > 4
     x1, y1, x2, y2 = tiny_world.films["film/1"].boxes_FN4[3, 0] * np.array(
         [9 * 72 / 80, 9 * 48 / 60] * 2
     )
     margin = 12  # antialiasing and JPEG
-    inside = changed[int(y1) + margin : int(y2) - margin, int(x1) + margin : int(x2) - margin]
+    inside = is_drawn[int(y1) + margin : int(y2) - margin, int(x1) + margin : int(x2) - margin]
     assert inside.mean() > 0.9
     below = changed[int(y2) + margin :]
     assert below.mean() < 0.02
+
+
+def test_a_class_has_one_colour_whatever_its_place_in_the_frame() -> None:
+    labels = np.array([[0, 39, 41], [41, 0, 39]])  # two frames of the same classes
+    masks = np.zeros((2, 3, 8, 8), np.float32)
+    for place in range(3):
+        masks[:, place, 4:, 2 * place : 2 * place + 2] = 1
+    boxes = np.tile(np.float32([[0, 0, 1, 1]]), (2, 3, 1))
+    slots = ClipSlots(
+        masks=masks,
+        coverage=masks,
+        boxes=boxes,
+        class_scores=np.full((2, 3, 81), 0.9, np.float32),
+        labels=labels,
+        valid=np.ones((2, 3), np.bool_),
+    )
+    grey = np.full((2, 400, 400, 3), 100, np.uint8)
+    sample = ClipSample(id="x", frames=grey, seconds=np.array([0.0, 0.1]), slots=slots, label=0)
+    picture = np.asarray(draw_clip(sample, COCO_CLASSES)).astype(float)
+    for time in range(2):
+        for place, label in enumerate(labels[time]):
+            found = picture[300, 400 * time + 100 * place + 50]
+            expected = 55 + 0.45 * np.array(class_colour(int(label)))
+            np.testing.assert_allclose(found, expected, atol=2)
 
 
 def test_a_segment_that_is_not_there(arguments) -> None:

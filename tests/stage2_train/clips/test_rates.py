@@ -20,7 +20,7 @@ from shared.shards.writer import ShardWriter
 from shared.video.frame import Frame
 from shared.video.read import read_frames
 from stage2_train.clips.dataset import ClipDataset, ClipRequest, ClipSettings
-from stage2_train.clips.slots import SlotSettings
+from stage2_train.clips.objects import SlotSettings
 from stage2_train.frames.merge import merge, read_contents
 from stage2_train.frames.parts import write_frames
 from stage2_train.frames.reader import ClipStore

@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 from stage2_train.clips.sampling import (
     centre_frames,
     clip_generator,
-    frames_between,
     random_frames,
 )
 
@@ -81,23 +80,6 @@ def test_every_frame_of_a_part_is_drawn_equally_often() -> None:
         assert np.abs(counts[list(frames)] - expected).max() < 7 * (expected / 2) ** 0.5
 
 
-@pytest.mark.parametrize(
-    ("start", "stop", "expected"),
-    [
-        (None, None, (0, 5)),
-        (0.1, None, (1, 5)),
-        (0.1, 0.3, (1, 3)),  # the frame at 0.3 belongs to what follows
-        (0.11, 0.19, (2, 2)),
-        (None, 0.05, (0, 1)),
-        (9.0, None, (5, 5)),
-        (0.3, 0.1, (3, 3)),
-    ],
-)
-def test_frames_of_a_time_range(start, stop, expected) -> None:
-    seconds = np.array([0.0, 0.1, 0.2, 0.3, 0.4])
-    assert frames_between(seconds, start, stop) == expected
-
-
 def test_test_clips_depend_on_segment_and_number_alone() -> None:
     def draws(name: str, clip: int) -> list[int]:
         return clip_generator(name, clip).integers(1000, size=4).tolist()
@@ -105,25 +87,6 @@ def test_test_clips_depend_on_segment_and_number_alone() -> None:
     assert draws("a", 1) == draws("a", 1)
     assert len({tuple(draws(name, clip)) for name in "ab" for clip in (1, 2)}) == 4
     assert draws("P01_01_0", 1) == [319, 315, 683, 320]
-
-
-@given(
-    ticks=st.lists(st.integers(0, 200), max_size=30, unique=True).map(sorted),
-    start=st.none() | st.integers(-10, 210),
-    stop=st.none() | st.integers(-10, 210),
-)
-def test_time_ranges_equal_a_loop(ticks, start, stop) -> None:
-    """Frames of clips (no range), of segments and of folders with gaps alike."""
-    seconds = np.array(ticks, np.float64) / 60
-    first, last = frames_between(
-        seconds, None if start is None else start / 60, None if stop is None else stop / 60
-    )
-    inside = [
-        frame
-        for frame, tick in enumerate(ticks)
-        if (start is None or tick >= start) and (stop is None or tick < stop)
-    ]
-    assert list(range(first, last)) == inside
 
 
 def test_ten_test_clips_of_a_segment_are_ten_and_always_the_same() -> None:

@@ -7,9 +7,8 @@ from hypothesis import strategies as st
 
 from shared.masks import rle
 from shared.masks.detections import FrameDetections
-from stage2_train.clips.objects import FrameObjects, objects_of_frames
-from stage2_train.clips.slots import SlotSettings, fill_slots
-from stage2_train.clips.transforms import CropWindow, centre_window
+from stage2_train.clips.objects import FrameObjects, SlotSettings, fill_slots, objects_of_frames
+from stage2_train.frames.crop import CropWindow, centre_window
 from tests.reference.coverage import coverage
 
 FLOAT32_POSITIONS = 1e-5

@@ -8,7 +8,7 @@ from click.testing import CliRunner
 
 from shared.cli import orn
 from stage2_train.devices import build_accelerator
-from stage2_train.evaluation.evaluate import EvaluationRequest, evaluate_run
+from stage2_train.evaluation.evaluate import EvalRequest, evaluate_run
 from stage2_train.runs.run_config import load_run_config
 from stage2_train.runs.sources import Sources
 from tests.stage2_train.tiny_workspace import make_workspace
@@ -36,10 +36,9 @@ def test_chance_leaves_out_what_annotators_could_not_tell(tiny_world, tmp_path) 
         detections=tiny_world.detections(),
     )
     report = evaluate_run(
-        run,
         load_run_config(run),
         sources,
-        EvaluationRequest(split="validation"),
+        EvalRequest(run=run),
         accelerator=build_accelerator("fp32", "cpu"),
     )
     assert [row["num_segments"] for row in report["per_class"]] == [2, 2]

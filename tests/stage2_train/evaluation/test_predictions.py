@@ -7,10 +7,9 @@ import pytest
 import torch
 
 from shared.errors import ShapeError
-from stage2_train.clips.batch import collate
+from stage2_train.clips.batches import LoaderSettings, collate
 from stage2_train.clips.dataset import ClipDataset, ClipRequest, ClipSettings
-from stage2_train.clips.loader import LoaderSettings
-from stage2_train.clips.slots import SlotSettings
+from stage2_train.clips.objects import SlotSettings
 from stage2_train.devices import build_accelerator
 from stage2_train.evaluation.predictions import (
     Predictions,

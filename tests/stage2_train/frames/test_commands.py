@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from shared.cli import orn
+from shared.time_ranges import TimeRange
 from stage2_train.frames.reader import ClipStore
 
 MANIFEST = """
@@ -84,9 +85,10 @@ def test_failed_videos_end_with_3(arguments, tmp_path) -> None:
 
 def test_size_is_parsed(arguments) -> None:
     assert invoke([*arguments, "--size", "20x30", "--dry-run"])[1]["size"] == "20x30"
-    result = CliRunner().invoke(orn, [*arguments, "--size", "20"])
-    assert result.exit_code == 2
-    assert "wanted HEIGHTxWIDTH" in result.stderr
+    for wrong in ("20", "0x20", "20x00"):
+        result = CliRunner().invoke(orn, [*arguments, "--size", wrong])
+        assert result.exit_code == 2
+        assert "wanted HEIGHTxWIDTH" in result.stderr
 
 
 def test_short_side_and_rate(arguments, tmp_path) -> None:
@@ -132,10 +134,10 @@ def test_labelled_times_are_the_default_where_segments_have_times(segments, tmp_
     report = invoke([*segments, "--dry-run"])[1]
     assert (report["frames"], report["videos"], report["estimated_frames"]) == ("labelled", 1, 1)
     assert invoke(segments)[1]["frames"] == 1
-    assert not ClipStore(tmp_path / "films.h5").frames("a").covers(None, None)
+    assert not ClipStore(tmp_path / "films.h5").frames("a").covers(TimeRange())
     code, report = invoke([*segments, "--frames", "all"])
     assert (code, report["added"], report["frames"]) == (0, 1, 3)
-    assert ClipStore(tmp_path / "films.h5").frames("a").covers(None, None)
+    assert ClipStore(tmp_path / "films.h5").frames("a").covers(TimeRange())
 
 
 def test_labelled_without_labels(arguments, tmp_path) -> None:

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from shared.errors import ClipStoreError, VideoDecodeError
 from shared.manifests.records import Video
+from shared.time_ranges import TimeRange
 from shared.video import frame_times
-from stage2_train.clips.transforms import CropWindow
+from stage2_train.frames.crop import CropWindow
 from stage2_train.frames.decoded import DecodedVideos, spread_over_videos, warn_of_decoding
 from stage2_train.frames.jpeg import decode_jpeg, encode_frame
 from stage2_train.frames.reader import ClipStore
@@ -136,19 +137,29 @@ def test_a_video_that_tells_no_times_is_asked_once(sample_data, monkeypatch) -> 
     assert set(opened.values()) == {1}
 
 
-def test_times_that_do_not_fit_are_forgotten(videos, tmp_path) -> None:
-    source = DecodedVideos(videos, root=tmp_path, settings=SETTINGS, cache_bytes=100)
-    first = source.frames("group/0")
-    assert first.size_bytes == 0
-    first.read(np.array([0]))
-    assert first.size_bytes == 3 * 16 + 16  # frames, and one key frame
-    assert source.frames("group/0") is first
-    second = source.frames("group/1")
-    second.read(np.array([0]))
-    assert source.frames("group/0") is first
-    source.frames("group/2")
-    assert source.frames("group/0") is first
-    assert source.frames("group/1") is not second  # it was used longest ago
+def test_times_that_do_not_fit_are_forgotten(videos, tmp_path, monkeypatch) -> None:
+    """With room for two videos, the one used longest ago is read anew."""
+    room = 2 * (1000 + 5 * 16 + 16)  # two records, and the longest video's frames and key frame
+    source = DecodedVideos(videos, root=tmp_path, settings=SETTINGS, cache_bytes=room)
+    opened = _counted_openings(monkeypatch)
+
+    def read(number: int) -> None:
+        source.frames(f"group/{number}").read(np.array([0]))
+        frame_times._kept.cache_clear()
+
+    for number in (0, 1, 0, 2):
+        read(number)
+    before = opened.copy()
+    read(0)
+    assert opened["0.mp4"] == before["0.mp4"]
+    read(1)
+    assert opened["1.mp4"] > before["1.mp4"]
+
+
+def test_times_larger_than_the_cache_are_read_anew(videos, tmp_path) -> None:
+    source = DecodedVideos(videos, root=tmp_path, settings=SETTINGS, cache_bytes=10)
+    assert source.frames("group/0").read(np.array([0])).shape == (1, 24, 32, 3)
+    assert len(source.frames("group/0").seconds) == 3
 
 
 @pytest.mark.parametrize("wrong", [{"short_side": 5}, {"height": 5, "width": 5, "rate": 3.0}])
@@ -175,10 +186,10 @@ def test_what_is_measured_is_of_different_videos() -> None:
 
 def test_segments_without_frames_are_known_where_times_are(videos, tmp_path, sample_data) -> None:
     frames = decoded(videos, tmp_path).frames("group/1")  # at 0, 0.1, 0.2 and 0.3 s
-    assert frames.is_empty(0.11, 0.19)
-    assert frames.is_empty(0.31, None)
-    assert not frames.is_empty(0.1, 0.11)
-    assert not frames.is_empty(None, None)
+    assert frames.is_empty(TimeRange(0.11, 0.19))
+    assert frames.is_empty(TimeRange(0.31, None))
+    assert not frames.is_empty(TimeRange(0.1, 0.11))
+    assert not frames.is_empty(TimeRange())
     odd = sample_data / "clips/odd"
     video = Video(id="avi", path=odd / "torchvision__RATRACE_wave.avi")
-    assert not decoded((video,), odd).frames("avi").is_empty(1000.0, None)
+    assert not decoded((video,), odd).frames("avi").is_empty(TimeRange(1000.0, None))

@@ -1,24 +1,10 @@
-"""Settings of a clip store."""
+"""Settings of a clip store, and how it writes ranges of times."""
 
 import pytest
 
 from shared.errors import ClipStoreError
-from stage2_train.frames.schema import StoreSettings
-
-
-@pytest.mark.parametrize(
-    ("values", "message"),
-    [
-        ({"height": 0, "width": 5}, "at least 1x1, found 0x5"),
-        ({"height": 5, "width": 5, "jpeg_quality": 96}, "quality of 1 to 95, found 96"),
-        ({"height": 5, "width": 5, "rate": 0.0}, "rate of more than 0 .* found 0"),
-        ({"height": 5}, "at least 1x1, found 5xNone"),
-        ({"height": 5, "width": 5, "short_side": 5}, "no other size, found 5 and 5x5"),
-    ],
-)
-def test_out_of_range(values, message) -> None:
-    with pytest.raises(ClipStoreError, match=message):
-        StoreSettings(**values)
+from shared.time_ranges import ALL_TIMES, TimeRange, TimeRanges
+from stage2_train.frames.schema import StoreSettings, parse_ranges, ranges_text
 
 
 def test_squash_gives_every_video_the_same_size() -> None:
@@ -38,3 +24,22 @@ def test_described_in_words() -> None:
     assert StoreSettings(short_side=240, rate=12.5).describe() == (
         "frames of short side 240 at JPEG quality 92, 12.5 frames a second"
     )
+
+
+@pytest.mark.parametrize(
+    ("ranges", "text"),
+    [
+        (ALL_TIMES, "[[null, null]]"),
+        (TimeRanges.of([TimeRange(None, 1.5), TimeRange(2, 3)]), "[[null, 1.5], [2.0, 3.0]]"),
+        (TimeRanges(()), "[]"),
+    ],
+)
+def test_ranges_as_text(ranges, text) -> None:
+    assert ranges_text(ranges) == text
+    assert parse_ranges(text) == ranges
+
+
+@pytest.mark.parametrize("text", ["", "3", "[3]", '[["a", 1]]', "[[1, 2, 3]]"])
+def test_text_that_is_no_ranges(text) -> None:
+    with pytest.raises(ClipStoreError, match="wanted ranges of seconds, found"):
+        parse_ranges(text)

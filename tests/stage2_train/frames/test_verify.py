@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from shared.manifests.records import Video
+from shared.time_ranges import TimeRange, TimeRanges
 from stage2_train.frames import verify
-from stage2_train.frames.ranges import TimeRange, TimeRanges
 from stage2_train.frames.schema import StoreSettings
 from stage2_train.frames.verify import verify_store
 from stage2_train.frames.writer import build_clip_store

@@ -1,5 +1,6 @@
 """Writing the clip store: what goes in, what a kill leaves, what a second run does."""
 
+import os
 import zlib
 from dataclasses import replace
 from multiprocessing import get_context
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 
 from shared.errors import ClipStoreError, PipelineError
-from shared.jobs import file_lock
+from shared.jobs import lock
 from shared.manifests.records import Video
 from stage2_train.frames import writer
 from stage2_train.frames.parts import parts_folder, write_part
@@ -19,6 +20,7 @@ from stage2_train.frames.schema import StoreSettings
 from stage2_train.frames.writer import build_clip_store, remaining_videos
 
 SETTINGS = StoreSettings(height=24, width=32)
+SIDES = ("height", "width")
 GREY_ERROR = 3  # brightness levels lost to yuv420p and JPEG on flat grey
 
 
@@ -41,7 +43,6 @@ def test_stores_every_frame_of_every_video(videos, tmp_path) -> None:
     assert store.ids == ("group/0", "group/1", "group/2")
     frames = store.frames("group/2")
     np.testing.assert_allclose(frames.seconds, np.arange(5) / 10, atol=1e-6)
-    assert (frames.height, frames.width) == (48, 64)
     assert frames.source_digest.startswith("sha256:")
     images = frames.read(np.arange(5))
     assert images.shape == (5, 24, 32, 3)
@@ -61,7 +62,8 @@ def test_format_is_the_documented_one(videos, tmp_path) -> None:
             "rate": 0.0,
             "resize": "squash",
         }
-        assert file["stored_width"][:].tolist() == [32] * 3
+        sizes = [file[f"{of}_{side}"][0] for of in ("source", "stored") for side in SIDES]
+        assert sizes == [48, 64, 24, 32]
         assert file["ranges"].asstr()[:].tolist() == ["[[null, null]]"] * 3
         start, stop = file["jpeg_offsets"][[3, 7]]
         assert file["jpeg_crc32"][1] == zlib.crc32(file["jpeg"][start:stop].tobytes())
@@ -198,20 +200,12 @@ def test_all_videos_may_fail(tmp_path) -> None:
     assert ClipStore(tmp_path / "clips.h5").ids == ()
 
 
+def _die(task) -> None:
+    os._exit(1)
+
+
 def test_a_worker_that_dies_is_reported(videos, tmp_path, monkeypatch) -> None:
-    class DeadPool:
-        _processes = None
-
-        def __init__(self, *args, **options):
-            pass
-
-        def submit(self, function, task):
-            raise writer.BrokenProcessPool("dead")
-
-        def shutdown(self, **options):
-            pass
-
-    monkeypatch.setattr(writer, "ProcessPoolExecutor", DeadPool)
+    monkeypatch.setattr(writer, "write_part", _die)
     with pytest.raises(ClipStoreError, match=r"clips\.h5\.parts: a worker process died"):
         build_clip_store(videos, tmp_path / "clips.h5", SETTINGS, workers=2)
 
@@ -238,7 +232,7 @@ def test_short_side_keeps_the_shape_of_each_video(tmp_path, film) -> None:
 
 
 def _hold(path: Path, held, done) -> None:
-    with file_lock.locked(path, job="orn clips"):
+    with lock.locked(path, job="orn clips"):
         held.set()
         done.wait()
 
@@ -257,6 +251,6 @@ def test_one_job_a_store(videos, tmp_path) -> None:
     finally:
         holder.kill()
         holder.join()
-    assert file_lock.lock_path(path).exists()
+    assert lock.lock_path(path).exists()
     assert build_clip_store(videos, path, SETTINGS).num_added == 3
-    assert not file_lock.lock_path(path).exists()
+    assert not lock.lock_path(path).exists()

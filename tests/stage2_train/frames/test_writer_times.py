@@ -5,7 +5,7 @@ from dataclasses import replace
 import h5py
 import numpy as np
 
-from stage2_train.frames.ranges import TimeRange, TimeRanges
+from shared.time_ranges import TimeRange, TimeRanges
 from stage2_train.frames.reader import ClipStore
 from stage2_train.frames.schema import StoreSettings
 from stage2_train.frames.writer import build_clip_store, remaining_videos
@@ -26,9 +26,9 @@ def test_only_labelled_times_with_the_indices_and_times_of_the_source(videos, tm
     assert len(store.frames("group/1")) == 4
     frames = store.frames("group/2")
     np.testing.assert_allclose(frames.seconds, [0.1, 0.3, 0.4], atol=1e-6)
-    assert frames.covers(0.31, 0.4)
-    assert not frames.covers(0.1, 0.3)
-    assert not frames.covers(None, 0.2)
+    assert frames.covers(TimeRange(0.31, 0.4))
+    assert not frames.covers(TimeRange(0.1, 0.3))
+    assert not frames.covers(TimeRange(None, 0.2))
     with h5py.File(path, "r") as file:
         assert file["frame_index"][-3:].tolist() == [1, 3, 4]
     build_clip_store(videos, tmp_path / "whole.h5", SETTINGS)
@@ -52,7 +52,7 @@ def test_a_range_may_hold_no_frame(videos, tmp_path) -> None:
     path = tmp_path / "clips.h5"
     report = build_clip_store(videos[:2], path, SETTINGS, ranges={"group/0": between(7, 8)})
     assert (report.num_added, report.num_frames, report.failed) == (2, 4, ())
-    assert ClipStore(path).frames("group/0").is_empty(7, 8)
+    assert ClipStore(path).frames("group/0").is_empty(TimeRange(7, 8))
     assert build_clip_store(videos, path, SETTINGS, ranges={"group/0": between(7, 8)}).num_added
 
 

@@ -1,6 +1,6 @@
 """Tiny networks and batches, the same for every test of the model."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import fields, replace
 
 import pytest
@@ -91,6 +91,16 @@ def make_batch() -> Callable[..., NetworkInputs]:
     return make
 
 
+def in_float32(batch: NetworkInputs) -> NetworkInputs:
+    """The batch as training has it."""
+    return replace(
+        batch,
+        masks_BTKhw=batch.masks_BTKhw.float(),
+        coverage_BTKhw=batch.coverage_BTKhw.float(),
+        class_scores_BTKS=batch.class_scores_BTKS.float(),
+    )
+
+
 @pytest.fixture
 def select_clips() -> Callable[[NetworkInputs, slice], NetworkInputs]:
     """A function giving the batch with some of the clips only."""
@@ -99,12 +109,3 @@ def select_clips() -> Callable[[NetworkInputs, slice], NetworkInputs]:
         return replace(batch, **{f.name: getattr(batch, f.name)[clips] for f in fields(batch)})
 
     return select
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    """One thread: these tensors are far too small to share, and waiting threads would cost most."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)

@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from shared.config.files import config_from_dict
 from shared.errors import ConfigError
 from stage2_train.model.config import NetworkConfig
 
@@ -22,20 +23,23 @@ def test_widths(backbone, base_width, feature_width, object_width) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"backbone": "resnet34"}, "backbone: wanted one of resnet18, resnet50, found 'resnet34'"),
-        ({"kernels": ("2d", "2.5d")}, "kernels: wanted 5 of 2d, 2.5d, 3d, for conv1,"),
-        ({"kernels": ("4d",) * 5}, "found ('4d', '4d', '4d', '4d', '4d')"),
-        ({"heads": "none"}, "heads: wanted one of both, object, activity, found 'none'"),
-        ({"object_parts": ("class", "shape")}, "some of shape, appearance, class, in this order"),
-        ({"object_parts": ()}, "object_parts: wanted some of"),
-        ({"clique_size": 4}, "clique_size: wanted 1 to 3, found 4"),
+        (
+            {"backbone": "resnet34"},
+            "backbone: wanted one of 'resnet18', 'resnet50', found 'resnet34'",
+        ),
+        ({"kernels": ["2d", "2.5d"]}, "kernels: wanted at least 5 entries, found ['2d', '2.5d']"),
+        ({"kernels": ["4d"] * 5}, "kernels[0]: wanted one of '2d', '2.5d', '3d', found '4d'"),
+        ({"heads": "none"}, "heads: wanted one of 'both', 'object', 'activity', found 'none'"),
+        ({"object_parts": ["class", "shape"]}, "some of shape, appearance, class, in this order"),
+        ({"object_parts": []}, "object_parts: wanted some of"),
+        ({"clique_size": 4}, "clique_size: wanted at most 3, found 4"),
         ({"clique_size": 1}, "relation_frames: wanted same, for cliques of one"),
         ({"architecture": "trn"}, "heads: wanted activity, for architecture trn"),
-        ({"conv5_object_stride": 4}, "conv5_object_stride: wanted 1 or 2, found 4"),
-        ({"relation_width": 0}, "relation_width: wanted a whole number of at least 1, found 0"),
-        ({"num_activities": 2.5}, "num_activities: wanted a whole number of at least 1, found 2.5"),
+        ({"conv5_object_stride": 4}, "conv5_object_stride: wanted at most 2, found 4"),
+        ({"relation_width": 0}, "relation_width: wanted at least 1, found 0"),
+        ({"num_activities": 2.5}, "num_activities: wanted a whole number, found 2.5"),
     ],
 )
 def test_refuses_settings_that_cannot_be(changes, message) -> None:
     with pytest.raises(ConfigError, match=re.escape(message)):
-        NetworkConfig(**{"num_activities": 2, **changes})
+        config_from_dict({"num_activities": 2, **changes}, NetworkConfig, source="test")

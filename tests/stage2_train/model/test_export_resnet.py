@@ -6,8 +6,7 @@ from torchvision.models import resnet18, resnet50
 
 from shared.errors import ConfigError
 from stage2_train.model.config import NetworkConfig
-from stage2_train.model.export_resnet import export_resnet
-from stage2_train.model.inflate import inflate
+from stage2_train.model.image_weights import export_resnet, inflate
 from stage2_train.model.network import ObjectVideoNetwork
 
 FLAT = {"num_activities": 2, "kernels": ("2d",) * 5}

@@ -13,8 +13,7 @@ from torchvision.models._api import WeightsEnum
 
 from shared.errors import CheckpointError
 from stage2_train.model.config import NetworkConfig
-from stage2_train.model.imagenet import fetch_imagenet_weights, read_weights
-from stage2_train.model.inflate import inflate
+from stage2_train.model.image_weights import fetch_imagenet_weights, inflate, read_weights
 from stage2_train.model.network import ObjectVideoNetwork
 
 
@@ -56,10 +55,10 @@ def test_refuses_other_weights_and_changes_nothing(case, network, resnet_weights
     weights = dict(resnet_weights)
     if case == "missing":
         del weights["layer2.0.bn1.weight"]
-        message = "1 weights are missing, first trunk.conv3.blocks.0.bn1.weight"
+        message = "1 weights are missing, first layer2.0.bn1.weight"
     elif case == "extra":
         weights["layer1.2.conv1.weight"] = torch.zeros(1)
-        message = "1 weights have no place in it, first trunk.conv2.blocks.2.conv1.spatial.weight"
+        message = "1 weights have no place in it, first layer1.2.conv1.weight"
     else:
         weights["conv1.weight"] = torch.zeros(32, 3, 7, 7)
         message = "wanted shape (64, 3, 7, 7), found (32, 3, 7, 7)"
@@ -73,6 +72,7 @@ def test_refuses_other_weights_and_changes_nothing(case, network, resnet_weights
 def test_batch_counts_may_be_absent(network, resnet_weights) -> None:
     weights = {k: v for k, v in resnet_weights.items() if not k.endswith("num_batches_tracked")}
     inflate(network, weights, name="old.pth")
+    assert torch.equal(network.trunk.bn1.weight, weights["bn1.weight"])
 
 
 def test_refuses_files_that_are_no_state_dict(tmp_path) -> None:

@@ -11,7 +11,7 @@ import sys
 import pytest
 
 AVX2_ONLY = {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2"}
-LIMIT_SECONDS = 120
+LIMIT_SECONDS = 240
 
 TRAIN_STAGES = """
 import itertools

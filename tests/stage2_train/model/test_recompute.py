@@ -5,10 +5,11 @@ from dataclasses import replace
 import pytest
 import torch
 
-from benchmarks.memory import peak_allocated_bytes
+from benchmarks.harness import peak_allocated_bytes
 from stage2_train.model.config import NetworkConfig
 from stage2_train.model.network import ObjectVideoNetwork
 from stage2_train.model.resnet_25d import Stage
+from tests.stage2_train.model.conftest import in_float32
 
 
 def _network(config: NetworkConfig, *, keep: bool) -> ObjectVideoNetwork:
@@ -20,22 +21,13 @@ def _network(config: NetworkConfig, *, keep: bool) -> ObjectVideoNetwork:
     return network
 
 
-def _float32(batch):
-    return replace(
-        batch,
-        masks_BTKhw=batch.masks_BTKhw.float(),
-        coverage_BTKhw=batch.coverage_BTKhw.float(),
-        class_scores_BTKS=batch.class_scores_BTKS.float(),
-    )
-
-
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 @pytest.mark.parametrize("backbone", ["resnet18", "resnet50"])
 def test_same_values_gradients_and_statistics_to_the_bit(
     backbone, precision, tiny_config, make_batch
 ) -> None:
     config = replace(tiny_config, backbone=backbone)
-    batch = _float32(make_batch())
+    batch = in_float32(make_batch())
     results = []
     for keep in (True, False):
         network = _network(config, keep=keep)
@@ -57,7 +49,7 @@ def test_same_values_gradients_and_statistics_to_the_bit(
 def test_normalisations_have_their_own_buffers_afterwards(tiny_config, make_batch) -> None:
     network = _network(tiny_config, keep=False)
     before = dict(network.named_buffers())
-    output = network(_float32(make_batch()), generator=torch.Generator().manual_seed(0))
+    output = network(in_float32(make_batch()), generator=torch.Generator().manual_seed(0))
     output.logits_BA.sum().backward()
     after = dict(network.named_buffers())
     assert after.keys() == before.keys()
@@ -67,7 +59,7 @@ def test_normalisations_have_their_own_buffers_afterwards(tiny_config, make_batc
 def test_evaluation_and_weights_are_not_touched(tiny_config, make_batch) -> None:
     kept, again = (_network(tiny_config, keep=keep).eval() for keep in (True, False))
     assert kept.state_dict().keys() == again.state_dict().keys()
-    batch = _float32(make_batch())
+    batch = in_float32(make_batch())
     with torch.no_grad():
         assert torch.equal(kept(batch).logits_BA, again(batch).logits_BA)
 

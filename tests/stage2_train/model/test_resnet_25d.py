@@ -6,7 +6,7 @@ from torch import Tensor
 from torchvision import models
 
 from stage2_train.model.config import NetworkConfig
-from stage2_train.model.inflate import inflate
+from stage2_train.model.image_weights import inflate
 from stage2_train.model.network import ObjectVideoNetwork
 from stage2_train.model.resnet_25d import FrameConv, Stage, TemporalConv, Trunk
 

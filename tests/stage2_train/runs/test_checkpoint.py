@@ -9,13 +9,13 @@ from torch import nn
 from shared.errors import CheckpointError
 from stage2_train.runs.checkpoint import (
     Checkpoint,
+    TrainingState,
     load_checkpoint,
     load_weights,
     save_checkpoint,
 )
-from stage2_train.training.optimiser import build_optimiser
 from stage2_train.training.recipe import OptimiserRecipe
-from stage2_train.training.state import TrainingState
+from stage2_train.training.step import build_optimiser
 
 
 @pytest.fixture
@@ -102,3 +102,65 @@ def test_other_files(tmp_path) -> None:
 def test_other_network(checkpoint, tmp_path) -> None:
     with pytest.raises(CheckpointError, match="x: does not fit"):
         load_weights(nn.Linear(4, 2), checkpoint, path="x")
+
+
+def test_a_state_of_other_fields(checkpoint, tmp_path) -> None:
+    path = tmp_path / "last.pt"
+    save_checkpoint(path, checkpoint)
+    content = torch.load(path, weights_only=True)
+    del content["state"]["step"]
+    torch.save(content, path)
+    with pytest.raises(CheckpointError, match=r"last\.pt: wanted a training state of .*'step'"):
+        load_checkpoint(path)
+
+
+def test_epochs_are_counted_in_batches() -> None:
+    state = TrainingState()
+    ends = [state.advance(2, num_batches=5, num_phase_steps=4) for _ in range(2)]
+    assert (ends, state.epoch, state.batch) == ([False, False], 0, 4)
+    assert state.advance(1, num_batches=5, num_phase_steps=4)
+    assert (state.epoch, state.batch, state.step, state.phase_over) == (1, 0, 3, False)
+    state.advance(2, num_batches=5, num_phase_steps=4)
+    assert state.phase_over
+
+
+def test_a_phase_begins_with_an_epoch() -> None:
+    state = TrainingState(epoch=3, batch=2, step=9, phase_step=9, phase_over=True, best_metric=0.5)
+    state.begin_phase(1)
+    assert (state.phase, state.epoch, state.batch, state.phase_step) == (1, 4, 0, 0)
+    assert (state.step, state.phase_over, state.best_metric) == (9, False, None)
+    state = TrainingState(epoch=3, batch=0)
+    state.begin_phase(1)
+    assert state.epoch == 3
+
+
+def test_finished() -> None:
+    assert TrainingState().is_finished(0)
+    assert not TrainingState().is_finished(1)
+    assert not TrainingState(phase=0, phase_over=True).is_finished(2)
+    assert TrainingState(phase=1, phase_over=True).is_finished(2)
+
+
+def test_best_metric_and_patience() -> None:
+    state = TrainingState(step=1)
+    assert state.note_metric(0.0, patience=2)
+    state.step = 2
+    assert not state.note_metric(0.0, patience=2)
+    assert state.note_metric(0.1, patience=2)
+    assert (state.best_metric, state.best_step, state.num_worse) == (0.1, 2, 0)
+    state.note_metric(0.1, patience=2)
+    assert not state.phase_over
+    state.note_metric(0.05, patience=2)
+    assert state.phase_over
+    patient = TrainingState(best_metric=1.0)
+    for _ in range(50):
+        patient.note_metric(0.5, patience=None)
+    assert not patient.phase_over
+
+
+def test_means() -> None:
+    state = TrainingState()
+    state.add({"loss": 1.0})
+    state.add({"loss": 2.0})
+    assert state.take_means() == {"loss": 1.5}
+    assert (state.sums, state.num_summed) == ({}, 0)

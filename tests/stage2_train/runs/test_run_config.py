@@ -14,7 +14,7 @@ from stage2_train.runs.run_config import (
     load_run_config,
     segments_digest,
 )
-from stage2_train.runs.run_folder import create_run_folder
+from stage2_train.runs.run_folder import start_run
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def config(tiny_world, tiny_recipe) -> RunConfig:
 
 
 def test_saved_and_loaded(config, tmp_path) -> None:
-    create_run_folder(tmp_path / "run", label="tiny", config=config)
+    start_run(tmp_path / "run", config, threads=1)
     assert load_run_config(tmp_path / "run") == config
 
 

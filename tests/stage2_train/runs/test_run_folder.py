@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from shared.config.files import load_config
-from shared.errors import ConfigError, PipelineError
-from stage2_train.runs.run_folder import append_jsonl, create_run_folder, read_jsonl, record_start
+from shared.errors import PipelineError
+from stage2_train.runs.run_folder import append_jsonl, newest_run, read_jsonl, start_run
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,41 +17,43 @@ class Settings:
 
 
 def test_folder_holds_settings_and_what_they_ran_with(tmp_path: Path) -> None:
-    folder = create_run_folder(tmp_path / "run", label="demo", config=Settings(epochs=5))
-    assert load_config(folder / "config.toml", Settings) == Settings(epochs=5)
-    (start,) = read_jsonl(folder / "starts.jsonl")
+    start_run(tmp_path / "run", Settings(epochs=5), threads=3)
+    assert load_config(tmp_path / "run" / "config.toml", Settings) == Settings(epochs=5)
+    (start,) = read_jsonl(tmp_path / "run" / "starts.jsonl")
     assert start["versions"]["numpy"]
     assert start["command"]
+    assert start["threads"] == 3
     assert "commit" in start
     assert start["time"].endswith("+00:00")
 
 
-def test_resuming_adds_a_start(tmp_path: Path) -> None:
-    folder = create_run_folder(tmp_path / "run", label="demo", config=Settings())
-    record_start(folder)
-    assert len(read_jsonl(folder / "starts.jsonl")) == 2
+def test_resuming_adds_a_start_and_keeps_the_settings(tmp_path: Path) -> None:
+    start_run(tmp_path, Settings(epochs=1), threads=1)
+    start_run(tmp_path, Settings(epochs=2), threads=1)
+    assert len(read_jsonl(tmp_path / "starts.jsonl")) == 2
+    assert load_config(tmp_path / "config.toml", Settings).epochs == 1
 
 
-def test_a_run_is_not_overwritten(tmp_path: Path) -> None:
-    create_run_folder(tmp_path / "run", label="demo", config=Settings(epochs=1))
-    with pytest.raises(ConfigError, match="already holds a run"):
-        create_run_folder(tmp_path / "run", label="demo", config=Settings(epochs=2))
-    assert load_config(tmp_path / "run" / "config.toml", Settings).epochs == 1
-
-
-def test_folders_made_at_the_same_moment_differ(tmp_path: Path) -> None:
-    folders = {
-        create_run_folder(None, label="demo", config=Settings(), parent=tmp_path) for _ in range(3)
-    }
-    assert len(folders) == 3
-    assert all(folder.parent == tmp_path for folder in folders)
-    assert all(folder.name.startswith("demo-") for folder in folders)
-
-
-def test_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    with pytest.raises(PipelineError, match=r"file/demo-.* could not be made"):
-        create_run_folder(None, label="demo", config=Settings(), parent=tmp_path / "file")
+def test_the_newest_run_is_the_one_started_last(tmp_path: Path) -> None:
+    runs = [
+        ("old", "demo", "2026-01-01T00:00:00+00:00", True),
+        ("new", "demo", "2026-03-01T00:00:00+00:00", True),
+        ("other", "vlog", "2026-04-01T00:00:00+00:00", True),
+        ("begun", "demo", "2026-05-01T00:00:00+00:00", False),
+    ]
+    for name, dataset, start, has_checkpoint in runs:
+        append_jsonl(tmp_path / name / "starts.jsonl", {"time": start})
+        (tmp_path / name / "config.toml").write_text(f'[dataset]\nname = "{dataset}"\n')
+        if has_checkpoint:
+            (tmp_path / name / "last.pt").touch()
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "last.pt").touch()
+    (tmp_path / "broken" / "config.toml").write_text("no TOML")
+    assert newest_run("demo", among=tmp_path) == tmp_path / "new"
+    append_jsonl(tmp_path / "old" / "starts.jsonl", {"time": "2026-06-01T00:00:00+00:00"})
+    assert newest_run("demo", among=tmp_path) == tmp_path / "old"
+    assert newest_run("epic", among=tmp_path) is None
+    assert newest_run("demo", among=tmp_path / "nowhere") is None
 
 
 def test_records_come_back_in_order(tmp_path: Path) -> None:

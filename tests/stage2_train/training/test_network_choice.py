@@ -42,7 +42,8 @@ def test_what_the_recipe_says_for_other_systems_may_stay(tmp_path) -> None:
     path = tmp_path / "mine.toml"
     path.write_text('[model]\nbackbone = "resnet50"\nclique_size = 3\naggregation = "mean"\n')
     for system in system_names():
-        load(system, "model.base_width=8", "model.relation_width=7", recipe=str(path))
+        recipe = load(system, "model.base_width=8", "model.relation_width=7", recipe=str(path))
+        assert recipe.model.relation_width == 7
     load("i3d", "model.temporal_start=replicate", "model.backbone=resnet50")  # as they are
     load("trn-multiscale", "model.backbone=resnet18", "model.num_frames=8")
 

@@ -41,22 +41,27 @@ def test_object_stride_changes_the_cells() -> None:
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("data.crop=[30, 64]", r"data\.crop: wanted multiples of 16, found \[30, 64\]"),
-        ("data.clip_frames=0", r"data\.clip_frames: wanted at least 1 frame, found 0"),
-        ("data.train_segments=0", r"data\.train_segments: wanted at least 1 segment, found 0"),
+        ("data.crop=[30, 64]", r"data\.crop\[0\]: wanted a multiple of 16, found 30"),
+        ("data.clip_frames=0", r"data\.clip_frames: wanted at least 1 or .none., found 0"),
+        ("data.train_segments=0", r"data\.train_segments: wanted at least 1 or .none., found 0"),
         ("data.max_objects=0", r"data\.max_objects: wanted at least 1, found 0"),
-        ("data.score_threshold=1.5", r"data\.score_threshold: wanted 0 to 1, found 1\.5"),
+        ("data.score_threshold=1.5", r"data\.score_threshold: wanted at most 1, found 1\.5"),
         ("optimiser.learning_rate=0", r"optimiser\.learning_rate: wanted more than 0, found 0"),
         ("optimiser.weight_decay=-1", r"optimiser\.weight_decay: wanted at least 0, found -1"),
-        ("optimiser.warm_up_share=1", r"warm_up_share: wanted between 0 and 1, found 1"),
-        ("optimiser.gradient_clip=0", r"gradient_clip: wanted more than 0, or none, found 0"),
+        ("optimiser.warm_up_share=1", r"warm_up_share: wanted less than 1, found 1"),
+        ("optimiser.gradient_clip=0", r"gradient_clip: wanted more than 0 or .none., found 0"),
         ("optimiser.batch_size=0", r"batch_size: wanted at least 1, found 0"),
         ("optimiser.accumulation=0", r"accumulation: wanted at least 1, found 0"),
-        ("phases.steps=-1", r"phases\.steps: wanted at least 0, found -1"),
+        ("phases.steps=-1", r"phases\.steps: wanted at least 0 or .none., found -1"),
         ("losses.object_loss_weight=-1", r"object_loss_weight: wanted at least 0, found -1"),
-        ("validation.patience=0", r"validation\.patience: wanted at least 1, found 0"),
+        ("validation.patience=0", r"validation\.patience: wanted at least 1 or .none., found 0"),
         ("log_every_steps=0", r"log_every_steps: wanted at least 1, found 0"),
         ("seed=-1", r"seed: wanted at least 0, found -1"),
+        (f"seed={'9' * 30}", r"seed: wanted less than 9\.22337e\+18, found 9999"),
+        ("data.crop=[16]", r"data\.crop: wanted more entries, found \[16\]"),
+        ("data.crop=[16, 16, 16]", r"data\.crop: wanted at most 2 entries, found \[16, 16, 16\]"),
+        ("optimiser.learning_rate=nan", r"learning_rate: wanted a finite number, found nan"),
+        ("optimiser.learning_rate=[[[", r"learning_rate: wanted a number, found '\[\[\['"),
         ("model.num_activities=5", r"wanted the data set's 3, found 5; it cannot be set"),
         ("optimiser.learning_rat=1", r"unknown key.*optimiser\.learning_rate"),
         ("optimiser.name=sgd", r"optimiser\.name: wanted one of 'adam', 'adamw', found 'sgd'"),
@@ -80,8 +85,11 @@ def test_files(tmp_path) -> None:
     path.write_text("[model]\nnum_activities = 8\n")
     with pytest.raises(ConfigError, match=r"mine\.toml: model\.num_activities comes from the data"):
         load_recipe(str(path), num_activities=3)
+    path.write_text("model = 8\n")
+    with pytest.raises(ConfigError, match=r"mine\.toml: model: wanted a table, found 8"):
+        load_recipe(str(path), num_activities=3)
     path.write_text("[model\n")
-    with pytest.raises(ConfigError, match=r"mine\.toml: cannot be read as TOML"):
+    with pytest.raises(ConfigError, match=r"mine\.toml: is not a TOML file"):
         load_recipe(str(path), num_activities=3)
 
 

@@ -1,6 +1,7 @@
 """A run starts from the weights that its folder records, or leaves no folder."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from urllib.error import URLError
 
@@ -10,7 +11,9 @@ from click.testing import CliRunner, Result
 from torchvision.models import resnet18
 
 from shared.cli import orn
+from shared.errors import ConfigError
 from stage2_train.runs.checkpoint import load_checkpoint
+from stage2_train.training.train import check_processes
 from tests.stage2_train.tiny_workspace import make_workspace
 
 
@@ -82,3 +85,15 @@ def test_killed_before_its_first_checkpoint_it_asks_for_the_weights_again(
     for name, tensor in load_checkpoint(last).model.items():
         assert torch.equal(tensor, expected[name]), name
     assert start("--set", "initial_weights=imagenet").exit_code == 0
+
+
+def test_several_processes_need_frames_to_relate(tiny_recipe) -> None:
+    check_processes(tiny_recipe, num_frames=1, num_processes=1)
+    check_processes(tiny_recipe, num_frames=2, num_processes=2)
+    for changes in ({"heads": "activity"}, {"relation_frames": "same"}):
+        recipe = replace(tiny_recipe, model=replace(tiny_recipe.model, **changes))
+        check_processes(recipe, num_frames=1, num_processes=2)
+    with pytest.raises(
+        ConfigError, match=r"data\.clip_frames: wanted at least 2 frames for 3 processes.* found 1"
+    ):
+        check_processes(tiny_recipe, num_frames=1, num_processes=3)

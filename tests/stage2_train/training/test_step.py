@@ -7,12 +7,11 @@ import pytest
 import torch
 
 from shared.errors import TrainingError
-from stage2_train.clips.loader import LoaderSettings, training_loader
+from stage2_train.clips.batches import LoaderSettings, training_loader
 from stage2_train.devices import build_accelerator
 from stage2_train.model.network import ObjectVideoNetwork
 from stage2_train.runs.sources import Sources
 from stage2_train.training.losses import total_loss
-from stage2_train.training.optimiser import build_optimiser
 from stage2_train.training.step import step_generator, training_step
 
 ROUND_OFF = 1e-4  # float32; weights are subtracted to see how they moved
@@ -140,11 +139,3 @@ def test_gradient_that_is_not_finite(make_step, monkeypatch) -> None:
 
     with pytest.raises(TrainingError, match=r"step 7: gradient_norm is (nan|inf)"):
         make_step(spoil=spoil)
-
-
-def test_build_optimiser_moves_the_weights(make_step, tiny_recipe) -> None:
-    network = ObjectVideoNetwork(tiny_recipe.model)
-    optimiser = build_optimiser(network.parameters(), tiny_recipe.optimiser)
-    assert sum(len(group["params"]) for group in optimiser.param_groups) == len(
-        list(network.parameters())
-    )

@@ -9,8 +9,8 @@ import torch
 from torchvision.models import GoogLeNet
 
 from shared.errors import CheckpointError
-from stage2_train.model.baselines.googlenet import inflate_googlenet
 from stage2_train.model.baselines.i3d import I3D
+from stage2_train.model.image_weights import inflate
 
 ROUND_OFF = 1e-9  # float64 through 57 convolutions
 
@@ -40,7 +40,7 @@ def test_a_still_clip_gives_what_googlenet_gives(
     i3d, googlenet, frames_batch, frames, size
 ) -> None:
     i3d, googlenet = i3d.double(), deepcopy(googlenet).double()
-    inflate_googlenet(i3d, googlenet.state_dict(), name="random")
+    inflate(i3d, googlenet.state_dict(), name="random")
     batch = frames_batch(clips=1, frames=frames, size=size)
     batch = replace(batch, frames_BTCHW=batch.frames_BTCHW[:, :1].expand_as(batch.frames_BTCHW))
     still_1CHW = batch.frames_BTCHW[0, :1].double() / 255
@@ -56,7 +56,7 @@ def test_a_still_clip_gives_what_googlenet_gives(
 
 
 def test_kernels_are_repeated_and_shared_out(i3d, googlenet) -> None:
-    inflate_googlenet(i3d, googlenet.state_dict(), name="random")
+    inflate(i3d, googlenet.state_dict(), name="random")
     kernel, flat = i3d.conv1.conv.weight, googlenet.conv1.conv.weight
     assert kernel.shape == (64, 3, 7, 7, 7)
     for time in range(7):
@@ -64,7 +64,7 @@ def test_kernels_are_repeated_and_shared_out(i3d, googlenet) -> None:
 
 
 def test_times_of_longer_clips(i3d, googlenet) -> None:
-    inflate_googlenet(i3d, googlenet.state_dict(), name="random")
+    inflate(i3d, googlenet.state_dict(), name="random")
     steps = {frames: i3d.features(torch.zeros(1, 3, frames, 32, 32)).shape[2] for frames in (8, 32)}
     assert steps == {8: 1, 32: 4}
 
@@ -83,6 +83,6 @@ def test_other_weights_are_refused_and_change_nothing(i3d, googlenet, case) -> N
         message = "wanted shape (64, 64, 1, 1, 1), found (32, 64, 1, 1, 1)"
     before = i3d.conv1.conv.weight.clone()
     with pytest.raises(CheckpointError, match=re.escape(message)) as caught:
-        inflate_googlenet(i3d, weights, name="some.pth")
+        inflate(i3d, weights, name="some.pth")
     assert "GoogLeNet weights some.pth do not fit I3D of base width 64" in str(caught.value)
     assert torch.equal(i3d.conv1.conv.weight, before)

@@ -1,0 +1,140 @@
+"""What the fields of a configuration may hold, and how its refusals are said.
+
+A configuration is a pydantic dataclass or model with `STRICT`; constraints stand in its types.
+"""
+
+import reprlib
+from collections.abc import Sequence
+from typing import Annotated, Any, TypeVar, get_args
+
+from pydantic import BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
+
+from shared.nearest import nearest
+
+__all__ = ["STRICT", "Count", "Maybe", "NotNegative", "Positive", "Seed", "explain"]
+
+STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
+
+_T = TypeVar("_T")
+_NONE = BeforeValidator(lambda value: None if value == "none" else value)
+
+Maybe = Annotated[_T | None, _NONE]
+"""A value or None, for which TOML, which has no null, says "none"."""
+Count = Annotated[int, Field(ge=1, lt=2**31)]
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
+Positive = Annotated[float, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0)]
+
+_SHOWN_PROBLEMS = 8
+_WANTED = {
+    "bool_type": "true or false",
+    "dataclass_type": "a table",
+    "dict_type": "a table",
+    "finite_number": "a finite number",
+    "float_type": "a number",
+    "greater_than": "more than {gt:g}",
+    "greater_than_equal": "at least {ge:g}",
+    "int_type": "a whole number",
+    "less_than": "less than {lt:g}",
+    "less_than_equal": "at most {le:g}",
+    "model_type": "a table",
+    "multiple_of": "a multiple of {multiple_of:g}",
+    "string_type": "a string",
+    "too_long": "at most {max_length} entries",
+    "too_short": "at least {min_length} entries",
+    "tuple_type": "a list",
+}
+"""What was wanted, by the name of pydantic's refusal."""
+
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = 80
+_SHORT.maxlist = 8
+
+
+def explain(err: ValidationError, config_type: Any) -> str:
+    """What pydantic refused of a configuration: each key, what was wanted and what was found."""
+    problems = [_problem(details, config_type) for details in err.errors(include_url=False)]
+    if len(problems) > _SHOWN_PROBLEMS:
+        problems[_SHOWN_PROBLEMS:] = [f"and {len(problems) - _SHOWN_PROBLEMS} more"]
+    return "; ".join(problems)
+
+
+def _problem(details: ErrorDetails, config_type: Any) -> str:
+    fields, key = _locate(details["loc"], config_type)
+    context = details.get("ctx", {})
+    found = details["input"]
+    match details["type"]:
+        case "extra_forbidden" | "unexpected_keyword_argument":
+            section, dot, name = key.rpartition(".")
+            near = nearest(name, fields)
+            return f"unknown key {key!r}; the nearest valid one is {section + dot + str(near)!r}"
+        case "missing" if isinstance(details["loc"][-1], int):
+            return f"{key.rpartition('[')[0]}: wanted more entries, found {_shown(found)}"
+        case "missing" | "missing_keyword_only_argument":
+            return f"missing key {key!r}"
+        case "union_tag_not_found":
+            return f"missing key {key + '.' + context['discriminator'].strip(chr(39))!r}"
+        case "union_tag_invalid":
+            tag_key = f"{key}.{context['discriminator'].strip(chr(39))}"
+            return _not_one_of(tag_key, context["tag"], context["expected_tags"])
+        case "literal_error":
+            return _not_one_of(key, found, context["expected"])
+        case "value_error":
+            return f"{key}: {context['error']}" if key else str(context["error"])
+        case "json_invalid":
+            return f"cannot be used ({context['error']})"
+        case kind:
+            wanted = _WANTED[kind].format(**context) if kind in _WANTED else details["msg"]
+            field = fields.get(str(details["loc"][-1])) if details["loc"] else None
+            none = ' or "none"' if field and _NONE in field.metadata else ""
+            return f"{key or 'all of it'}: wanted {wanted}{none}, found {_shown(found)}"
+
+
+def _not_one_of(key: str, found: Any, expected: str) -> str:
+    """`expected` as pydantic lists it: 'a', 'b' or 'c'."""
+    expected = expected.replace(" or ", ", ")
+    near = nearest(str(found), expected.replace("'", "").split(", "))
+    hint = f"; did you mean {near!r}?" if isinstance(found, str) else ""
+    return f"{key}: wanted one of {expected}, found {_shown(found)}{hint}"
+
+
+def _shown(found: Any) -> str:
+    if isinstance(found, dict):
+        return "a table"
+    try:
+        return _SHORT.repr(found)
+    except ValueError:  # a whole number with more digits than Python writes
+        return "a number that is too large"
+
+
+def _locate(loc: Sequence[int | str], config_type: Any) -> tuple[dict[str, Any], str]:
+    """The fields of the section in which a problem lies, and its key as the file has it.
+
+    Pydantic's path also holds the tag that chose one model of a union ("vlog" in
+    labels.vlog.matrix); the file's key does not.
+    """
+    fields: dict[str, Any] = {}
+    key = ""
+    sections = [config_type]
+    for part in loc:
+        if isinstance(part, int):
+            key += f"[{part}]"
+        elif len(sections) > 1:
+            sections = [section for section in sections if _tag(section) == part]
+        else:
+            key += f".{part}" if key else part
+            fields = sections[0].__pydantic_fields__ if sections else {}
+            sections = _sections_in(fields[part].annotation) if part in fields else []
+    return fields, key
+
+
+def _tag(section: Any) -> Any:
+    """The value of `format` or `rule` that chooses a section."""
+    return get_args(next(iter(section.__pydantic_fields__.values())).annotation)[0]
+
+
+def _sections_in(annotation: Any) -> list[Any]:
+    if hasattr(annotation, "__pydantic_fields__"):
+        return [annotation]
+    return [section for inner in get_args(annotation) for section in _sections_in(inner)]

@@ -1,0 +1,79 @@
+"""One lock for every job that writes; it ends with the process that holds it, however that ends."""
+
+import contextlib
+import errno
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from shared.errors import PipelineError
+
+__all__ = ["lock_path", "locked"]
+
+logger = logging.getLogger(__name__)
+
+_NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
+
+
+def lock_path(path: Path) -> Path:
+    """The file that is locked on behalf of `path`, beside it."""
+    return path.with_name(f".{path.name}.lock")
+
+
+@contextmanager
+def locked(path: Path, *, job: str) -> Iterator[None]:
+    """Holds `path` for one job while the block runs, on all machines that see it.
+
+    The lock file holds the number of the process, and goes when the block ends; one that a killed
+    process left locks nothing. A folder made for it goes again if the block leaves it empty. A
+    folder that nobody can write to needs no lock; on a disk without locks the job goes on with a
+    warning.
+
+    Args:
+        path: what the job writes; need not exist.
+        job: the command, for the message.
+
+    Raises:
+        PipelineError: if another process holds it, or the disk refuses.
+    """
+    folder = path.parent
+    with ExitStack() as stack:
+        if not folder.exists():
+            stack.callback(_remove_if_empty, folder)
+        if not folder.is_dir() or os.access(folder, os.W_OK):
+            _hold(stack, path, job)
+        yield
+
+
+def _hold(stack: ExitStack, path: Path, job: str) -> None:
+    file = lock_path(path)
+    lock = FileLock(file, timeout=0, fallback_to_soft=False)
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except Timeout as err:
+        with contextlib.suppress(FileNotFoundError):
+            holder = file.read_text().strip()
+            raise PipelineError(
+                f"{path}: another `{job}` (process {holder or 'unknown'}) is writing it; wait "
+                "until it is done, or end it"
+            ) from err
+        raise PipelineError(f"{path}: another `{job}` has just ended; try again") from err
+    except OSError as err:
+        message = f"{file}: cannot be locked ({err.strerror or err})"
+        if err.errno not in _NO_LOCKS:
+            raise PipelineError(message) from err
+        logger.warning("%s; make sure that no other job writes into %s", message, path.parent)
+        return
+    stack.callback(lock.release)
+    stack.callback(file.unlink, missing_ok=True)  # called first: while it is held
+    file.write_text(f"{os.getpid()}\n")
+
+
+def _remove_if_empty(folder: Path) -> None:
+    with contextlib.suppress(OSError):
+        folder.rmdir()

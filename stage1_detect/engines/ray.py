@@ -1,0 +1,326 @@
+"""Detects the units of a plan on the actors of a Ray cluster, one actor a GPU or a core.
+
+Units are handed out one at a time. The driver writes nothing: actors write shards to the folder of
+the job, which must be on storage that all machines see. An actor that is lost, with its machine or
+alone, is replaced as soon as the cluster has room; its unit goes back to the front of the queue.
+An actor for which there is no unit ends at once: one that waited could be lost unnoticed, and a
+unit handed to it would lose an attempt.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import socket
+import sys
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from shared.errors import ConfigError, DetectorError
+from shared.jobs.atomic_file import remove_temporaries
+from shared.jobs.same_job import differences
+from shared.jobs.termination import terminated_as_interrupted
+from shared.manifests.records import Video
+from shared.shards.plan import Unit, shard_path
+from shared.shards.schema import DetectorEntry
+from stage1_detect.engines.work import UnitWork
+from stage1_detect.pipeline import Detector, UnitResult, detect_unit
+from stage1_detect.unit_reader import UnitReader
+
+__all__ = ["ActorReady", "RayEngine", "count_actors", "joined_cluster"]
+
+logger = logging.getLogger(__name__)
+
+MOST_ATTEMPTS = 3
+"""How many actors a unit may end before the job gives up on it."""
+
+_POLL_SECONDS = 0.5
+_STORE_BYTES = 128 * 2**20
+"""Ray's shared memory; nothing but units and counts goes through it."""
+_REACHED_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RayEngine:
+    """Actors of a Ray cluster."""
+
+    load: Callable[[str], Detector]
+    """Makes the detector on the device of this name; must survive pickling."""
+    device: str
+    """`cpu`, `cuda`, or `auto`: GPUs where the cluster has any."""
+    workers: int | None
+    """Number of actors; None: one a GPU, or one a core."""
+    address: str | None
+    """Address of a cluster; None: one that is started for this job, on this machine."""
+
+    @property
+    def driver_device(self) -> None:
+        """None: this process leaves detecting to the actors."""
+        return
+
+    @property
+    def device_type(self) -> str | None:
+        """`cpu` or `cuda`; None where the cluster decides."""
+        return None if self.device == "auto" else self.device
+
+    @contextmanager
+    def joined(self) -> Iterator[None]:
+        """Joins the cluster while the block runs.
+
+        Raises:
+            ConfigError: there is no such cluster, or it has no GPU where one is asked for.
+            DetectorError: ray is missing.
+        """
+        ray = _import_ray()
+        with joined_cluster(ray, self.address):
+            count_actors(ray.cluster_resources(), device=self.device, workers=self.workers)
+            yield
+
+    def run(self, work: UnitWork) -> Iterator[UnitResult]:
+        """Detects units all over the cluster; see `Engine.run`.
+
+        The folder must be on storage that all machines see, and the paths of the videos must hold
+        on every machine.
+
+        Raises:
+            ConfigError: there is no such cluster, or it has no GPU where one is asked for.
+            DetectorError: ray is missing, a unit ended MOST_ATTEMPTS actors, actors cannot start,
+                or one has other weights or libraries than this process.
+        """
+        ray = _import_ray()
+        with joined_cluster(ray, self.address):
+            crew = _Crew(ray, self, work)
+            try:
+                for result in crew.run():
+                    work.advance(result.frames)
+                    yield result
+            finally:
+                crew.dismiss()
+
+
+def _import_ray() -> Any:
+    """The package ray, told not to report its use."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    try:
+        import ray
+    except ModuleNotFoundError as err:
+        raise DetectorError(
+            "--engine ray needs the package ray, found none in this environment; "
+            "install it with: pip install 'object-relation-network[ray]'"
+        ) from err
+    return ray
+
+
+@contextmanager
+def joined_cluster(ray: Any, address: str | None) -> Iterator[None]:
+    """This process is a driver of the cluster while the block runs.
+
+    Args:
+        ray: the package.
+        address: `HOST:PORT`, or `auto` for the cluster that this machine belongs to; None starts
+            one that ends with the block. Where this process has joined one already, it stays.
+
+    Raises:
+        ConfigError: there is no cluster at the address.
+    """
+    if ray.is_initialized():
+        yield
+        return
+    own = {"include_dashboard": False, "object_store_memory": _STORE_BYTES} if not address else {}
+    try:
+        _check_reachable(address or "")
+        ray.init(address=address or "local", logging_level=logging.WARNING, **own)
+    except (OSError, OverflowError, ValueError, RuntimeError) as err:
+        raise ConfigError(
+            f"no Ray cluster at {address or 'this machine'} ({err}); start one with: ray start "
+            "--head --port 6379, and on every other machine: ray start --address HOST:6379"
+        ) from err
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _check_reachable(address: str) -> None:
+    """Tells at once of an address where nothing listens; Ray itself tries for minutes."""
+    host, _, port = address.rpartition(":")
+    if host and port.isdecimal():
+        socket.create_connection((host, int(port)), timeout=_REACHED_SECONDS).close()
+
+
+def count_actors(
+    resources: Mapping[str, float], *, device: str, workers: int | None
+) -> tuple[int, str]:
+    """How many actors suit a cluster, and the device of each as it sees it: one a GPU, or one a
+    core.
+
+    Args:
+        resources: what the cluster has, as Ray counts it.
+        device: `cpu`, `cuda`, or `auto`: GPUs where the cluster has any.
+        workers: number of actors asked for; None: as many as suit.
+
+    Raises:
+        ConfigError: GPUs are asked for and the cluster has none.
+    """
+    gpus = int(resources.get("GPU", 0))
+    if device == "cuda" and not gpus and workers is None:
+        raise ConfigError(
+            "--device cuda: the Ray cluster has no GPU; leave --device out, or say with --workers "
+            "how many GPUs to wait for"
+        )
+    if device == "cuda" or (device == "auto" and gpus):
+        return workers or gpus, "cuda"
+    return workers or max(1, int(resources.get("CPU", 0))), "cpu"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActorReady:
+    """What an actor says when its detector is loaded."""
+
+    host: str
+    """Name of its machine."""
+    entry: DetectorEntry
+    """What its shards record about the detector."""
+
+
+class _DetectActor:
+    """Detects units into the folder of the job, which all machines see."""
+
+    def __init__(self, *, device: str, videos: Mapping[str, Video], batch: int) -> None:
+        """Loads nothing yet, so that an error of `load` comes back as it is."""
+        self._device = device
+        self._videos = videos
+        self._batch = batch
+
+    def load(self, load: Callable[[str], Detector]) -> ActorReady:
+        """Makes the detector."""
+        with contextlib.redirect_stdout(sys.stderr):  # Ray passes both on, stdout is for results
+            self._detector = load(self._device)
+        self._source = UnitReader(self._videos, batch=self._batch, prepare=self._detector.prepare)
+        return ActorReady(host=socket.gethostname(), entry=self._detector.entry)
+
+    def detect(self, unit: Unit, path: Path) -> UnitResult:
+        """Writes the shard of a unit."""
+        with contextlib.redirect_stdout(sys.stderr):
+            return detect_unit(unit, source=self._source, detector=self._detector, path=path)
+
+
+class _Crew:
+    """The actors of a job, and what each of them is at."""
+
+    def __init__(self, ray: Any, engine: RayEngine, work: UnitWork) -> None:
+        self._ray = ray
+        self._load = engine.load
+        self._entry = work.detector.entry
+        self._folder = work.folder.absolute()
+        self._size, device = count_actors(
+            ray.cluster_resources(), device=engine.device, workers=engine.workers
+        )
+        needs = {"num_cpus": 1, "num_gpus": 1 if device == "cuda" else 0}
+        self._actor_class = ray.remote(**needs)(_DetectActor)
+        videos = {
+            name: replace(video, path=video.path.absolute()) for name, video in work.videos.items()
+        }
+        self._arguments = {"device": device, "videos": ray.put(videos), "batch": work.batch}
+        self._at_work: dict[Any, tuple[Any, Unit | None]] = {}
+        self._queue = deque(work.units)
+        self._losses: Counter[int | None] = Counter()
+
+    def run(self) -> Iterator[UnitResult]:
+        """Results as they come, in any order."""
+        num_left = len(self._queue)
+        for _ in range(min(self._size, num_left)):
+            self._start()
+        while num_left:
+            with terminated_as_interrupted():
+                done, _ = self._ray.wait(list(self._at_work), timeout=_POLL_SECONDS)
+            for task in done:
+                result = self._collect(task)
+                if result is not None:
+                    num_left -= 1
+                    yield result
+
+    def dismiss(self) -> None:
+        """Ends all actors; what they were writing is removed."""
+        for actor, unit in self._at_work.values():
+            self._end(actor, unit)
+        self._at_work.clear()
+
+    def _start(self) -> None:
+        actor = self._actor_class.remote(**self._arguments)
+        self._at_work[actor.load.remote(self._load)] = (actor, None)
+
+    def _collect(self, task: Any) -> UnitResult | None:
+        """What a finished task gave; its actor gets the next unit, or ends; one that is lost is
+        replaced."""
+        errors = self._ray.exceptions
+        actor, unit = self._at_work.pop(task)
+        try:
+            outcome = self._ray.get(task)
+        except errors.RayTaskError as err:
+            self._end(actor, unit)
+            raise (err.cause if isinstance(err.cause, Exception) else err) from err
+        except errors.RayError as err:
+            self._replace(actor, unit, err)
+            return None
+        if isinstance(outcome, ActorReady):
+            self._check(outcome)
+            self._losses[None] = 0
+        self._go_on(actor)
+        return outcome if isinstance(outcome, UnitResult) else None
+
+    def _go_on(self, actor: Any) -> None:
+        if not self._queue:
+            self._end(actor, None)
+            return
+        unit = self._queue.popleft()
+        task = actor.detect.remote(unit, shard_path(self._folder, unit.index))
+        self._at_work[task] = (actor, unit)
+
+    def _replace(self, actor: Any, unit: Unit | None, err: Exception) -> None:
+        """Puts the unit of a lost actor back and starts another actor."""
+        self._end(actor, unit)
+        key = None if unit is None else unit.index
+        self._losses[key] += 1
+        reason = str(err).strip().partition("\n")[0]
+        if self._losses[key] >= MOST_ATTEMPTS:
+            raise DetectorError(_gave_up(unit, self._folder, reason))
+        if unit is not None:
+            logger.warning("unit %d goes back to the queue: its actor is lost (%s)", key, reason)
+            self._queue.appendleft(unit)
+        self._start()
+
+    def _end(self, actor: Any, unit: Unit | None) -> None:
+        with contextlib.suppress(self._ray.exceptions.RayError):
+            self._ray.kill(actor, no_restart=True)
+        if unit is not None:
+            remove_temporaries(shard_path(self._folder, unit.index))
+
+    def _check(self, ready: ActorReady) -> None:
+        if ready.entry != self._entry:
+            different = differences(
+                asdict(ready.entry), asdict(self._entry), words=("there", "here")
+            )
+            raise DetectorError(
+                f"machine {ready.host} of the Ray cluster has another detector: "
+                f"{'; '.join(different)}; install the same versions on every machine"
+            )
+
+
+def _gave_up(unit: Unit | None, folder: Path, reason: str) -> str:
+    if unit is None:
+        return (
+            f"{MOST_ATTEMPTS} actors in a row were lost before their detector was loaded "
+            f"({reason}); look at the memory and the Ray logs of their machines"
+        )
+    names = ", ".join(part.video_id for part in unit.parts[:3])
+    more = ", ..." if len(unit.parts) > 3 else ""
+    return (
+        f"unit {unit.index} ({names}{more}) of {folder} ended {MOST_ATTEMPTS} actors ({reason}); "
+        "shards that are whole stay; look at the memory of the machines and at these videos"
+    )

@@ -1,0 +1,105 @@
+"""About how many frames each video has, as its header says.
+
+A large data set has so many headers that they are read in several processes, and remembered beside
+the plan for the next start of the job.
+"""
+
+from __future__ import annotations
+
+import json
+import stat
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from shared.environment import usable_cores
+from shared.errors import PipelineError, VideoDecodeError
+from shared.jobs.atomic_file import write_text
+from shared.jobs.progress import progress
+from shared.jobs.workers import in_workers
+from shared.manifests.records import Video
+from shared.video.read import FrameEstimate, estimate
+
+__all__ = ["HEADERS_NAME", "UNREADABLE", "read_headers", "remember_headers"]
+
+HEADERS_NAME = ".headers.json"
+UNREADABLE = FrameEstimate(frames=0, rate=25.0)
+"""Of a video that cannot be opened or is gone: its unit will find out and record it."""
+
+_MANY = 2000
+"""Videos from which on several processes are worth their start, and remembering is worth a file."""
+_AT_ONCE = 250
+"""Videos that a process is given at a time."""
+
+
+def read_headers(videos: Sequence[Video], folder: Path) -> dict[str, FrameEstimate]:
+    """Length of each video, in their order; 0 frames where it cannot be told.
+
+    Args:
+        videos: what to look at.
+        folder: where the shards go; what is remembered there is not read again.
+    """
+    found: dict[str, FrameEstimate] = {}
+    is_large = len(videos) >= _MANY
+    if is_large and (remembered := _remembered(folder)):
+        for video in videos:
+            match remembered.get(video.id):
+                case [int(frames), rate, *state] if state == _state(video.path):
+                    found[video.id] = FrameEstimate(frames=frames, rate=rate)
+    left = [video for video in videos if video.id not in found]
+    parts = [left[start : start + _AT_ONCE] for start in range(0, len(left), _AT_ONCE)]
+    if parts:
+        lost = PipelineError("a process that looked at headers ended abruptly; start again")
+        workers = usable_cores() if is_large else 1
+        with progress("look at headers", total=len(left), unit="videos") as bar:
+            for part, estimates in in_workers(_look, parts, workers=workers, lost=lost):
+                found |= zip((video.id for video in part), estimates, strict=True)
+                bar.advance(len(part))
+    return {video.id: found[video.id] for video in videos}
+
+
+def remember_headers(
+    videos: Sequence[Video], estimates: Mapping[str, FrameEstimate], folder: Path
+) -> None:
+    """Writes down what the headers of many videos say, with the state of each file.
+
+    Raises:
+        PipelineError: if the disk refuses.
+    """
+    if len(estimates) < _MANY:
+        return
+    entries = {
+        video.id: [each.frames, each.rate, *state]
+        for video in videos
+        if (each := estimates.get(video.id)) and each.frames and (state := _state(video.path))
+    }
+    remembered = _remembered(folder)
+    if not entries.items() <= remembered.items():
+        write_text(folder / HEADERS_NAME, json.dumps(remembered | entries))
+
+
+def _look(videos: Sequence[Video]) -> list[FrameEstimate]:
+    found = []
+    for video in videos:
+        try:
+            found.append(estimate(video.path, rate=video.rate))
+        except VideoDecodeError:
+            found.append(UNREADABLE)
+    return found
+
+
+def _remembered(folder: Path) -> dict[str, list[float]]:
+    """By id: frames, rate, and size and time of the file; nothing where that cannot be read."""
+    try:
+        content = json.loads((folder / HEADERS_NAME).read_text())
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _state(path: Path) -> list[float]:
+    """Size and time of a file; none of a folder, whose pictures may change without it."""
+    try:
+        status = path.stat()
+    except OSError:
+        return []
+    return [] if stat.S_ISDIR(status.st_mode) else [status.st_size, status.st_mtime_ns]

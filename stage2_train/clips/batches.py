@@ -1,0 +1,217 @@
+"""Batches of clips: what is in one, in which order clips come, and the loaders that make them.
+
+With several training processes, each takes its own share of every global batch, so that the order
+depends on (seed, epoch) alone.
+
+B clips, T frames of a clip, K object slots, S detector classes with background, A activity classes,
+H W pixels, h w cells.
+"""
+
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Sampler
+
+from shared.errors import ConfigError
+from stage2_train.clips.dataset import ClipDataset, ClipRequest, ClipSample
+from stage2_train.model.inputs import NetworkInputs
+
+__all__ = [
+    "ClipBatch",
+    "LoaderSettings",
+    "collate",
+    "evaluation_loader",
+    "num_training_batches",
+    "training_loader",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ClipBatch:
+    """B clips as tensors; slots beyond a frame's objects are zeros and invalid."""
+
+    ids: tuple[str, ...]
+    """Ids of the B segments."""
+    frames_BTCHW: Tensor
+    """(B, T, 3, H, W) uint8 RGB, channels last in memory."""
+    masks_BTKhw: Tensor
+    """(B, T, K, mask_size, mask_size) float32 coverage of the cells of the crop."""
+    coverage_BTKhw: Tensor
+    """(B, T, K, h, w) float32 coverage of the cells of the object head's feature map."""
+    boxes_BTK4: Tensor
+    """(B, T, K, 4) float32 x1 y1 x2 y2, pixels of the crop."""
+    class_scores_BTKS: Tensor
+    """(B, T, K, S) float32 distribution over the detector's classes and the background."""
+    detector_labels_BTK: Tensor
+    """(B, T, K) int64 class of the detector, S - 1 for the background object."""
+    valid_BTK: Tensor
+    """(B, T, K) bool, which slots hold an object."""
+    labels: Tensor
+    """(B,) int64 activities, or (B, A) float32 zeros and ones, and -1 for what is not known."""
+
+    def __len__(self) -> int:
+        """B."""
+        return len(self.ids)
+
+    def to(self, device: torch.device) -> "ClipBatch":
+        """The batch on another device; copies from pinned memory do not wait."""
+        return self._mapped(lambda tensor: tensor.to(device, non_blocking=True))
+
+    def pin_memory(self) -> "ClipBatch":
+        """The batch in page-locked memory; called by torch's loader."""
+        return self._mapped(lambda tensor: tensor.pin_memory())
+
+    def inputs(self) -> NetworkInputs:
+        """The fields that the network reads."""
+        names = [field.name for field in dataclasses.fields(NetworkInputs)]
+        return NetworkInputs(**{name: getattr(self, name) for name in names})
+
+    def _mapped(self, function: Callable[[Tensor], Tensor]) -> "ClipBatch":
+        tensors = {
+            field.name: function(getattr(self, field.name))
+            for field in dataclasses.fields(self)
+            if field.name != "ids"
+        }
+        return ClipBatch(ids=self.ids, **tensors)
+
+
+def collate(samples: Sequence[ClipSample], *, num_slots: int | None = None) -> ClipBatch:
+    """The batch of at least one clip, all with the same number of frames and sizes.
+
+    Args:
+        samples: the clips.
+        num_slots: K; None takes what the fullest frame needs.
+
+    Raises:
+        ConfigError: if a frame needs more than `num_slots`.
+    """
+    needed = max(sample.slots.valid.shape[1] for sample in samples)
+    if num_slots is None:
+        num_slots = needed
+    if needed > num_slots:
+        raise ConfigError(f"collate: wanted at most {num_slots} object slots, found {needed}")
+    frames_BTHWC = torch.from_numpy(np.stack([sample.frames for sample in samples]))
+    slots = [sample.slots for sample in samples]
+    return ClipBatch(
+        ids=tuple(sample.id for sample in samples),
+        frames_BTCHW=frames_BTHWC.permute(0, 1, 4, 2, 3),
+        masks_BTKhw=_padded([each.masks for each in slots], num_slots),
+        coverage_BTKhw=_padded([each.coverage for each in slots], num_slots),
+        boxes_BTK4=_padded([each.boxes for each in slots], num_slots),
+        class_scores_BTKS=_padded([each.class_scores for each in slots], num_slots),
+        detector_labels_BTK=_padded([each.labels for each in slots], num_slots),
+        valid_BTK=_padded([each.valid for each in slots], num_slots),
+        labels=torch.from_numpy(np.stack([np.asarray(sample.label) for sample in samples])),
+    )
+
+
+def _padded(arrays: Sequence[np.ndarray], num_slots: int) -> Tensor:
+    """(B, T, K, ...) from arrays (T, k, ...) with k <= K, zeros behind."""
+    first = arrays[0]
+    padded = np.zeros((len(arrays), len(first), num_slots, *first.shape[2:]), first.dtype)
+    for clip, array in enumerate(arrays):
+        padded[clip, :, : array.shape[1]] = array
+    return torch.from_numpy(padded)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoaderSettings:
+    """How batches are made; nothing here changes what is in them but `batch_size`."""
+
+    batch_size: int
+    """Clips of a batch of one process."""
+    workers: int = 0
+    """Worker processes; 0 makes batches in the training process."""
+    pin_memory: bool = False
+    """Whether batches lie in page-locked memory, for a GPU."""
+    rank: int = 0
+    """Which of the training processes this is."""
+    world_size: int = 1
+    """How many there are."""
+
+
+def num_training_batches(num_segments: int, settings: LoaderSettings) -> int:
+    """Batches of an epoch of each process: whole ones, or a short one where there is no whole one.
+
+    Raises:
+        ConfigError: if there are too few segments for every process to have a batch.
+    """
+    global_batch = settings.batch_size * settings.world_size
+    if num_segments < global_batch and settings.world_size > 1:
+        raise ConfigError(
+            f"training: wanted at least {global_batch} segments for {settings.world_size} "
+            f"processes of batch size {settings.batch_size}, found {num_segments}"
+        )
+    return max(num_segments // global_batch, 1)
+
+
+def training_loader(
+    dataset: ClipDataset, settings: LoaderSettings, *, epochs: range, first_batch: int = 0
+) -> DataLoader[ClipBatch]:
+    """Batches of all `epochs`, one after another, each a new order of the segments.
+
+    An epoch has `num_training_batches`; the segments left over are other ones each time.
+
+    Args:
+        dataset: the clips.
+        settings: sizes and workers.
+        epochs: numbers of the epochs.
+        first_batch: how many batches of the first epoch to leave out, for resuming.
+    """
+
+    def batches() -> Iterator[list[ClipRequest]]:
+        size, stride = settings.batch_size, settings.batch_size * settings.world_size
+        for epoch in epochs:
+            generator = np.random.default_rng((dataset.settings.seed, epoch))
+            order = generator.permutation(len(dataset)).tolist()
+            skipped = first_batch if epoch == epochs.start else 0
+            for batch in range(skipped, num_training_batches(len(dataset), settings)):
+                start = batch * stride + settings.rank * size
+                yield [ClipRequest(each, epoch=epoch) for each in order[start : start + size]]
+
+    return _loader(dataset, batches, settings)
+
+
+def evaluation_loader(
+    dataset: ClipDataset, settings: LoaderSettings, *, clip: int = 0
+) -> DataLoader[ClipBatch]:
+    """One test clip of every segment, in order; process r of n takes segments r, r + n, ..."""
+    own = range(settings.rank, len(dataset), settings.world_size)
+
+    def batches() -> Iterator[list[ClipRequest]]:
+        for start in range(0, len(own), settings.batch_size):
+            yield [
+                ClipRequest(each, clip=clip) for each in own[start : start + settings.batch_size]
+            ]
+
+    return _loader(dataset, batches, settings)
+
+
+class _BatchSampler(Sampler[list[ClipRequest]]):
+    """Batches of requests, made while they are asked for."""
+
+    def __init__(self, batches: Callable[[], Iterator[list[ClipRequest]]]) -> None:
+        self._batches = batches
+
+    def __iter__(self) -> Iterator[list[ClipRequest]]:
+        return self._batches()
+
+
+def _loader(
+    dataset: ClipDataset,
+    batches: Callable[[], Iterator[list[ClipRequest]]],
+    settings: LoaderSettings,
+) -> DataLoader[ClipBatch]:
+    loader: DataLoader[Any] = DataLoader(
+        dataset,
+        batch_sampler=_BatchSampler(batches),
+        num_workers=settings.workers,
+        collate_fn=collate,
+        pin_memory=settings.pin_memory,
+    )
+    return loader

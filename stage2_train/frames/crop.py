@@ -1,0 +1,89 @@
+"""The crop that frames, boxes and masks share.
+
+Stored frames are squashed to the store's size; detections live on the grid of their source.
+Relative coordinates, 0..1 of either, are all that the two have in common, so a crop is chosen in
+stored pixels and carried to the grid through them.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.errors import ConfigError
+
+__all__ = ["CropWindow", "boxes_in_crop", "centre_window", "random_window"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CropWindow:
+    """A rectangle of whole pixels inside a stored frame."""
+
+    x: int
+    """Its first column."""
+    y: int
+    """Its first row."""
+    height: int
+    width: int
+    stored_height: int
+    """Rows of the stored frame."""
+    stored_width: int
+
+    def __post_init__(self) -> None:
+        """Raises ConfigError if the window reaches outside the stored frame."""
+        inside = 0 <= self.x <= self.stored_width - self.width
+        inside = inside and 0 <= self.y <= self.stored_height - self.height
+        if not inside or self.height < 1 or self.width < 1:
+            raise ConfigError(
+                f"crop: wanted a window inside the stored frames of {self.stored_height}x"
+                f"{self.stored_width}, found {self.height}x{self.width} at row {self.y}, column "
+                f"{self.x}; choose a smaller crop or store larger frames"
+            )
+
+    def on_grid(self, height: int, width: int) -> tuple[float, float, float, float]:
+        """x1 y1 x2 y2 of the window, in pixels of a grid of `height` x `width` pixels."""
+        per_row, per_column = height / self.stored_height, width / self.stored_width
+        return (
+            self.x * per_column,
+            self.y * per_row,
+            (self.x + self.width) * per_column,
+            (self.y + self.height) * per_row,
+        )
+
+    def cut(self, frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """The window of (..., H, W, 3) stored frames, a view."""
+        return frames[..., self.y : self.y + self.height, self.x : self.x + self.width, :]
+
+
+def centre_window(stored: tuple[int, int], crop: tuple[int, int]) -> CropWindow:
+    """The window in the middle; sizes are (height, width)."""
+    return _window(stored, crop, y=(stored[0] - crop[0]) // 2, x=(stored[1] - crop[1]) // 2)
+
+
+def random_window(
+    stored: tuple[int, int], crop: tuple[int, int], generator: np.random.Generator
+) -> CropWindow:
+    """A window drawn uniformly among all that fit; sizes are (height, width)."""
+    x = int(generator.integers(max(1, stored[1] - crop[1] + 1)))
+    y = int(generator.integers(max(1, stored[0] - crop[0] + 1)))
+    return _window(stored, crop, y=y, x=x)
+
+
+def _window(stored: tuple[int, int], crop: tuple[int, int], *, y: int, x: int) -> CropWindow:
+    return CropWindow(
+        x=x, y=y, height=crop[0], width=crop[1], stored_height=stored[0], stored_width=stored[1]
+    )
+
+
+def boxes_in_crop(
+    boxes_N4: NDArray[np.float32], window: CropWindow, *, height: int, width: int
+) -> NDArray[np.float32]:
+    """(N, 4) float32 x1 y1 x2 y2 in pixels of the crop, cut off at its borders, of boxes in pixels
+    of a detection grid of `height` x `width`."""
+    x1, y1, x2, y2 = window.on_grid(height, width)
+    origin = np.array([x1, y1, x1, y1])
+    crop_per_grid = np.array([window.width / (x2 - x1), window.height / (y2 - y1)] * 2)
+    boxes = (boxes_N4 - origin) * crop_per_grid
+    np.maximum(boxes, 0, out=boxes)
+    np.minimum(boxes, np.array([window.width, window.height] * 2), out=boxes)
+    return boxes.astype(np.float32)

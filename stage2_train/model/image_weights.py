@@ -1,0 +1,221 @@
+"""Weights of 2D networks in networks of clips, and back: what is learned of pictures goes on.
+
+First weights are ImageNet's, of torchvision's ResNets and GoogLeNet (sections 4 and 5). Spatial
+kernels and normalisation are theirs, those of layer4 in both copies of conv5; temporal kernels are
+set to the identity, 3D kernels as `temporal_start` has it. With `identity`, the network then
+computes, frame by frame, what the 2D one does. Kernels of I3D that reach k frames hold 1 / k of the
+2D kernel at each, so that a still clip gives what the 2D network gives of its frame (Carreira and
+Zisserman 2017, section 2.3).
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Literal
+from urllib.error import URLError
+
+import torch
+from torch import Tensor, nn
+from torchvision.models import GoogLeNet_Weights, ResNet18_Weights, ResNet50_Weights
+
+from shared.errors import CheckpointError, ConfigError
+from stage2_train.model.baselines.i3d import I3D
+from stage2_train.model.config import NetworkConfig
+from stage2_train.model.resnet_25d import SpaceTimeConv, Stage, TemporalConv, Trunk
+
+__all__ = [
+    "ImageNetwork",
+    "export_resnet",
+    "fetch_imagenet_weights",
+    "image_network",
+    "inflate",
+    "read_weights",
+]
+
+_STAGE = re.compile(r"(?:.+\.)?conv([2-5])\.blocks\.(.+)")
+_CLASSIFIERS = ("fc.", "aux1.", "aux2.")
+"""Of the 2D networks; not used."""
+
+ImageNetwork = Literal["resnet18", "resnet50", "googlenet"]
+
+_IMAGENET = {
+    "resnet18": ResNet18_Weights.IMAGENET1K_V1,
+    "resnet50": ResNet50_Weights.IMAGENET1K_V1,
+    "googlenet": GoogLeNet_Weights.IMAGENET1K_V1,
+}
+
+
+def image_network(config: NetworkConfig) -> ImageNetwork | None:
+    """The 2D network whose weights a network starts from; None where there is none, which is C3D,
+    and an object head whose objects have no appearance."""
+    if config.architecture == "i3d":
+        return "googlenet"
+    if config.architecture == "c3d" or not config.sees_frames:
+        return None
+    return config.backbone
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """The state dict of a torchvision network saved in a file.
+
+    Raises:
+        CheckpointError: if there is no such file, or it holds anything but a state dict.
+    """
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError as err:
+        raise CheckpointError(
+            f"first weights {path}: no such file; give the .pth file of a torchvision network"
+        ) from err
+    except Exception as err:  # torch.load documents no types for damaged or unsafe files
+        raise CheckpointError(
+            f"first weights {path}: wanted a file saved by torch.save that holds only tensors, "
+            f"found one that cannot be read ({type(err).__name__})"
+        ) from err
+    if not isinstance(content, Mapping) or not all(
+        isinstance(value, Tensor) for value in content.values()
+    ):
+        raise CheckpointError(
+            f"first weights {path}: wanted a state dict (names to tensors), as torchvision's .pth "
+            f"files are, found {type(content).__name__} with something else in it"
+        )
+    return dict(content)
+
+
+def fetch_imagenet_weights(name: ImageNetwork) -> dict[str, Tensor]:
+    """The state dict of torchvision's ImageNet weights, from its cache or else the network.
+
+    Raises:
+        CheckpointError: if they cannot be downloaded; says which file to fetch and from where.
+    """
+    weights = _IMAGENET[name]
+    try:
+        return dict(weights.get_state_dict(progress=False, check_hash=True, weights_only=True))
+    except (URLError, OSError, RuntimeError) as err:
+        raise CheckpointError(
+            f"ImageNet weights of {name}: could not be downloaded ({err}); fetch {weights.url} "
+            "on a machine with network access and give the file with --weights instead"
+        ) from err
+
+
+def inflate(network: nn.Module, weights: Mapping[str, Tensor], *, name: str) -> None:
+    """Sets trunk and every conv5 of a network, or all of an I3D, from a 2D network's state dict.
+
+    The rest of the network, such as its classifiers, keeps its weights, and so does a network
+    without a trunk. Nothing is changed unless everything fits.
+
+    Args:
+        network: changed in place.
+        weights: of torchvision's network of the same kind; `num_batches_tracked` may be absent.
+        name: what the weights are called in messages, such as their file.
+
+    Raises:
+        CheckpointError: if a weight is missing, superfluous or of another shape.
+    """
+    wanted = network.state_dict()
+    sources = _sources(network, wanted)
+    if not sources:
+        return
+    given = {key: tensor for key, tensor in weights.items() if not key.startswith(_CLASSIFIERS)}
+    modules = dict(network.named_modules())
+    inflated = {
+        key: _inflated(given[source], modules[key.rpartition(".")[0]])
+        for key, source in sources.items()
+        if source in given
+    }
+    used = dict.fromkeys(sources.values())
+    missing = [k for k in used if k not in given and not k.endswith("num_batches_tracked")]
+    extra = [key for key in given if key not in used]
+    other = [key for key, tensor in inflated.items() if tensor.shape != wanted[key].shape]
+    if missing:
+        problem = f"{len(missing)} weights are missing, first {missing[0]}"
+    elif extra:
+        problem = f"{len(extra)} weights have no place in it, first {extra[0]}"
+    elif other:
+        shapes = [tuple(tensors[other[0]].shape) for tensors in (wanted, inflated)]
+        problem = f"{sources[other[0]]}: wanted shape {shapes[0]}, found {shapes[1]}"
+    else:
+        network.load_state_dict(inflated, strict=False)
+        for module in modules.values():
+            if isinstance(module, TemporalConv):
+                module.reset_to_identity()
+        return
+    if isinstance(network, I3D):
+        kind, ours = "GoogLeNet", f"I3D of base width {network.config.base_width}"
+    else:
+        kind, ours = "ResNet", "the network's backbone"
+    raise CheckpointError(
+        f"{kind} weights {name} do not fit {ours}: {problem}; give the weights of torchvision's "
+        "network of the same kind (its base width is 64) or start without weights"
+    )
+
+
+def _sources(network: nn.Module, keys: Iterable[str]) -> dict[str, str]:
+    """Names in torchvision's network of the weights that are set; empty for none."""
+    if isinstance(network, I3D):
+        return {key: key for key in keys if not key.startswith("classify.")}
+    stages = [key for key, module in network.named_modules() if isinstance(module, Trunk | Stage)]
+    if "trunk" not in stages:
+        return {}
+    kept = ("trunk.", *(f"{stage}." for stage in stages if stage.endswith("conv5")))
+    return {
+        key: _torchvision_key(key)
+        for key in keys
+        if key.startswith(kept) and ".temporal." not in key
+    }
+
+
+def _inflated(tensor: Tensor, module: nn.Module) -> Tensor:
+    """A weight of a 2D network as the module has it."""
+    if tensor.ndim == 4 and isinstance(module, SpaceTimeConv):
+        return module.inflated(tensor)
+    if tensor.ndim == 4 and isinstance(module, nn.Conv3d):
+        num_times = module.kernel_size[0]
+        return tensor[:, :, None].repeat(1, 1, num_times, 1, 1) / num_times
+    return tensor
+
+
+def export_resnet(network: nn.Module) -> dict[str, Tensor]:
+    """The 2D ResNet inside a trained network, as a state dict with torchvision's names: conv1 to
+    conv5, without a classifier; of two conv5, that of the activity head.
+
+    Args:
+        network: of 2D kernels.
+
+    Raises:
+        ConfigError: if the network has no trunk, or kernels over time, which a 2D network has not.
+    """
+    timed = [
+        key
+        for key, module in network.named_modules()
+        if isinstance(module, TemporalConv | SpaceTimeConv)
+    ]
+    if timed:
+        raise ConfigError(
+            f"weights of a 2D network: wanted a network of 2D kernels, found {len(timed)} over "
+            f"time, first {timed[0]}; train with model.kernels all 2d, such as --system r18"
+        )
+    modules = dict(network.named_children())
+    if "trunk" not in modules:
+        raise ConfigError("weights of a 2D network: this network looks at no pictures")
+    head = "activity_head" if "activity_head" in modules else "object_head"
+    kept = ("trunk.", f"{head}.conv5.")
+    return {
+        _torchvision_key(key): tensor.detach().to("cpu", memory_format=torch.contiguous_format)
+        for key, tensor in network.state_dict().items()
+        if key.startswith(kept)
+    }
+
+
+def _torchvision_key(key: str) -> str:
+    """Name in torchvision's ResNet of a weight of the trunk or of a conv5."""
+    match = _STAGE.fullmatch(key)
+    name = key.removeprefix("trunk.") if match is None else f"layer{int(match[1]) - 1}.{match[2]}"
+    for ours, theirs in (
+        ("spatial.", ""),
+        ("space_time.", ""),
+        ("downsample.conv.", "downsample.0."),
+        ("downsample.bn.", "downsample.1."),
+    ):
+        name = name.replace(ours, theirs)
+    return name

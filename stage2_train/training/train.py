@@ -1,0 +1,221 @@
+"""`orn train`: data, recipe and run folder brought together, then trained."""
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from torch import nn
+
+from shared.config.files import to_toml
+from shared.errors import ConfigError
+from shared.manifests.load import load_dataset
+from stage2_train.clips.batches import LoaderSettings, num_training_batches
+from stage2_train.clips.dataset import ClipRequest
+from stage2_train.clips.join import JoinedSplit
+from stage2_train.devices import build_accelerator
+from stage2_train.frames.decoded import spread_over_videos, warn_of_decoding
+from stage2_train.model.build import build_network
+from stage2_train.resources import Resources
+from stage2_train.runs.checkpoint import LAST_NAME
+from stage2_train.runs.phases import plan_phases
+from stage2_train.runs.run_config import (
+    DataPaths,
+    RunConfig,
+    check_same_run,
+    describe_dataset,
+    load_run_config,
+)
+from stage2_train.runs.run_folder import CONFIG_NAME, start_run
+from stage2_train.runs.sources import Sources, open_sources
+from stage2_train.training.backbone import set_first_weights, weights_digest
+from stage2_train.training.loop import TrainingData, train_network
+from stage2_train.training.network_choice import system_as_changed
+from stage2_train.training.prepare import require_prepared
+from stage2_train.training.recipe import Recipe, default_recipe, load_recipe
+
+__all__ = ["TrainRequest", "check_processes", "describe_training", "train"]
+
+_MEASURED_CLIPS = 4
+"""Clips that are decoded to tell what training without a store costs."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainRequest:
+    """What `orn train` was asked for; None takes the default."""
+
+    manifest: str
+    """Name or file of the manifest."""
+    resources: Resources = field(default_factory=Resources)
+    """Data, and what computes."""
+    recipe: str | None = None
+    """Name or file of the recipe."""
+    system: str | None = None
+    """Name of a system of the paper's tables, in place of the recipe's."""
+    overrides: tuple[str, ...] = ()
+    """Settings to replace, last."""
+    run: Path | None = None
+    """Run folder."""
+    weights: Path | None = None
+    """File with the weights of a torchvision network to start from."""
+    seed: int | None = None
+    """Seed in place of the recipe's."""
+    max_steps: int | None = None
+    """Stop when this many steps are done."""
+    prepare: bool = False
+    """Whether to make shards and clip store first where they are missing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Plan:
+    """Everything that is known before the first step."""
+
+    config: RunConfig
+    sources: Sources
+    train: JoinedSplit
+    validation: JoinedSplit
+    run: Path
+
+    @property
+    def counts(self) -> dict[str, int]:
+        return {
+            "num_train": len(self.train.segments),
+            "num_validation": len(self.validation.segments),
+            "num_skipped": len(self.train.skipped) + len(self.validation.skipped),
+        }
+
+
+def train(request: TrainRequest) -> dict[str, Any]:
+    """Trains, or goes on with a training, and says where it stands.
+
+    Raises:
+        PipelineError: of any kind; the message says what to do.
+    """
+    plan, resources = _plan(request), request.resources
+    recipe, sources = plan.config.recipe, plan.sources
+    torch.set_num_threads(resources.num_threads())
+    accelerator = build_accelerator(recipe.precision, resources.device)
+    num_frames = recipe.data.clip_frames or sources.dataset.clip_frames
+    check_processes(recipe, num_frames=num_frames, num_processes=accelerator.num_processes)
+    network = _first_network(plan, request, accelerator)
+    if accelerator.is_main_process:
+        start_run(plan.run, plan.config, threads=resources.num_threads())
+    accelerator.wait_for_everyone()
+    validation = sources.clip_dataset(plan.validation, recipe)
+    data = TrainingData(
+        train=sources.clip_dataset(plan.train, recipe),
+        validation=validation if len(validation) else None,
+        metric=plan.config.dataset.metric,
+    )
+    if resources.no_clip_store and accelerator.is_main_process:
+        warn_of_decoding(
+            lambda segment: data.train[ClipRequest(segment)],
+            spread_over_videos([each.video_id for each in data.train.segments], _MEASURED_CLIPS),
+            workers=resources.workers,
+        )
+    state = train_network(
+        network,
+        recipe,
+        data,
+        plan.run,
+        accelerator=accelerator,
+        workers=resources.workers,
+        max_steps=request.max_steps,
+    )
+    phases = plan_phases(recipe, num_batches=1)
+    return {
+        "run": str(plan.run),
+        "step": state.step,
+        "phase": phases[state.phase].name if phases else None,
+        "finished": state.is_finished(len(phases)),
+        "metric": plan.config.dataset.metric,
+        "best_metric": state.best_metric,
+        "best_step": state.best_step,
+        **plan.counts,
+    }
+
+
+def describe_training(request: TrainRequest) -> dict[str, Any]:
+    """What `train` would do: the resolved recipe as TOML and the amount of work; writes nothing."""
+    plan = _plan(replace(request, prepare=False))
+    recipe = plan.config.recipe
+    loader = LoaderSettings(batch_size=recipe.optimiser.batch_size)
+    num_batches = num_training_batches(len(plan.train.segments), loader)
+    steps = {phase.name: phase.num_steps for phase in plan_phases(recipe, num_batches=num_batches)}
+    return {"run": str(plan.run), "recipe": to_toml(recipe), "steps": steps, **plan.counts}
+
+
+def _first_network(plan: _Plan, request: TrainRequest, accelerator: Accelerator) -> nn.Module:
+    """The network as it begins; made before the run's folder, which records what it begins from."""
+    recipe = plan.config.recipe
+    torch.manual_seed(recipe.seed)
+    network = build_network(recipe.model)
+    if recipe.initial_weights == "imagenet" and not (plan.run / LAST_NAME).is_file():
+        set_first_weights(network, recipe, request.weights, accelerator=accelerator)
+    return network
+
+
+def _plan(request: TrainRequest) -> _Plan:
+    resources = request.resources
+    dataset = load_dataset(request.manifest, resources.root)
+    recipe_name = request.recipe or default_recipe(dataset.name)
+    recipe = load_recipe(
+        recipe_name,
+        num_activities=len(dataset.classes),
+        overrides=_overrides(request),
+        system=request.system,
+        clip_frames=dataset.clip_frames,
+    )
+    require_prepared(request.manifest, dataset.name, resources, prepare=request.prepare)
+    paths = DataPaths(
+        manifest=request.manifest,
+        data_root=resources.root,
+        shards=resources.shards_of(dataset.name),
+        clips=resources.clips_of(dataset.name),
+    )
+    sources = open_sources(dataset, paths, partial=resources.partial)
+    joined = sources.join("train").at_most(recipe.data.train_segments)
+    joined.require_segments(dataset.name)
+    # runs/DATASET-RECIPE-SYSTEM-seedN; no system's name where none was asked for.
+    parts = (dataset.name, Path(recipe_name).stem, request.system, f"seed{recipe.seed}")
+    run = request.run or Path("runs") / "-".join(filter(None, parts))
+    config = RunConfig(
+        recipe_name=recipe_name,
+        system=system_as_changed(request.system, recipe.model),
+        recipe=recipe,
+        dataset=describe_dataset(dataset, joined.segments, detector=sources.detector),
+        weights_digest=weights_digest(recipe, request.weights, run),
+        paths=paths,
+    )
+    if (run / CONFIG_NAME).is_file():
+        check_same_run(run, load_run_config(run), config)
+    return _Plan(
+        config=config,
+        sources=sources,
+        train=joined,
+        validation=sources.join("validation"),
+        run=run,
+    )
+
+
+def _overrides(request: TrainRequest) -> tuple[str, ...]:
+    first = () if request.weights is None else ("initial_weights=imagenet",)
+    seed = () if request.seed is None else (f"seed={request.seed}",)
+    return (*request.overrides, *first, *seed)
+
+
+def check_processes(recipe: Recipe, *, num_frames: int, num_processes: int) -> None:
+    """Raises ConfigError for what several processes cannot train together.
+
+    They wait for a gradient of each trained weight, and clips of one frame give most of an object
+    head that relates frames none.
+    """
+    model = recipe.model
+    relates = model.heads != "activity" and model.relation_frames == "earlier"
+    if num_processes > 1 and num_frames == 1 and relates:
+        raise ConfigError(
+            f"data.clip_frames: wanted at least 2 frames for {num_processes} processes that train "
+            "an object head together, found 1, which relates no frames; train in one process, or "
+            "set model.heads=activity"
+        )

@@ -1,0 +1,14 @@
+"""`orn bench`: each benchmark says what it measures."""
+
+import pytest
+from click.testing import CliRunner
+
+from benchmarks import commands
+
+
+@pytest.mark.parametrize("name", commands.__all__)
+def test_commands_say_what_they_measure(name: str) -> None:
+    result = CliRunner().invoke(getattr(commands, name), ["--help"])
+    assert result.exit_code == 0
+    assert "ratio" in result.output or "reference" in result.output
+    assert "--json" in result.output

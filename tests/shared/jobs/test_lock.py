@@ -1,0 +1,94 @@
+"""A lock that vanishes with the process that holds it."""
+
+import errno
+import fcntl
+import logging
+import os
+from pathlib import Path
+
+import pytest
+
+from shared.errors import PipelineError
+from shared.jobs.lock import lock_path, locked
+
+
+def test_the_lock_file_is_there_while_held(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "thing.h5"
+    with locked(path, job="orn thing"):
+        assert lock_path(path).read_text() == f"{os.getpid()}\n"
+        path.touch()
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_folder_made_for_nothing_goes_again_and_an_old_one_stays(tmp_path: Path) -> None:
+    new, old = tmp_path / "new", tmp_path / "old"
+    old.mkdir()
+    for folder in (new, old):
+        with pytest.raises(ZeroDivisionError), locked(folder / "thing.h5", job="orn thing"):
+            raise ZeroDivisionError
+    assert (new.exists(), old.exists()) == (False, True)
+
+
+def test_a_folder_that_nobody_can_write_to_is_not_locked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    with locked(tmp_path / "thing.h5", job="orn thing"):
+        assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("number", "goes_on"),
+    [pytest.param(errno.ENOSYS, True, id="no locks"), pytest.param(errno.EIO, False, id="broken")],
+)
+def test_a_disk_without_locks(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    number: int,
+    goes_on: bool,
+) -> None:
+    def refuse(descriptor: int, operation: int) -> None:
+        raise OSError(number, "refused")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    passed = False
+    try:
+        with caplog.at_level(logging.WARNING), locked(tmp_path / "thing.h5", job="orn thing"):
+            passed = True
+    except PipelineError as err:
+        assert "cannot be locked (refused)" in str(err)
+    assert passed == goes_on == ("make sure that no other job" in caplog.text)
+
+
+def test_held_once(tmp_path: Path) -> None:
+    path = tmp_path / "thing.h5"
+    with locked(path, job="orn thing"):
+        message = rf"thing\.h5: another `orn thing` \(process {os.getpid()}\) is writing it"
+        with pytest.raises(PipelineError, match=message), locked(path, job="orn thing"):
+            pytest.fail("held twice")
+        with locked(tmp_path / "other.h5", job="orn thing"):
+            pass
+    with locked(path, job="orn thing"):
+        pass
+
+
+def test_released_by_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "thing.h5"
+    with pytest.raises(ZeroDivisionError), locked(path, job="orn thing"):
+        raise ZeroDivisionError
+    assert not lock_path(path).exists()
+
+
+def test_a_file_that_a_killed_process_left_locks_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "thing.h5"
+    lock_path(path).write_text("a longer line than the number of a process\n")
+    with locked(path, job="orn thing"):
+        assert lock_path(path).read_text() == f"{os.getpid()}\n"
+
+
+def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    lock = locked(tmp_path / "file" / "thing.h5", job="orn thing")
+    with pytest.raises(PipelineError, match=r"\.thing\.h5\.lock: cannot be locked"), lock:
+        pytest.fail("locked")

@@ -1,0 +1,118 @@
+"""Workers do what they are given, and end when they are not wanted any more."""
+
+import os
+import signal
+import time
+from multiprocessing import get_context
+from multiprocessing.connection import wait
+from pathlib import Path
+
+import pytest
+
+from shared.errors import DetectorError, PipelineError, VideoDecodeError
+from shared.jobs.workers import in_workers
+
+pytestmark = pytest.mark.timeout(120)
+
+LOST = DetectorError("a worker is lost; use fewer")
+
+
+def square(number: int) -> tuple[int, int]:
+    return number**2, os.getpid()
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_every_task_with_its_result(workers: int) -> None:
+    results = dict(in_workers(square, range(9), workers=workers, lost=LOST))
+    assert {task: result for task, (result, _) in results.items()} == {n: n**2 for n in range(9)}
+    assert (os.getpid() in {process for _, process in results.values()}) == (workers == 1)
+
+
+def refuse(number: int) -> None:
+    raise VideoDecodeError(f"no {number}")
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_an_error_of_a_task_is_raised_as_it_is(workers: int) -> None:
+    with pytest.raises(VideoDecodeError, match=r"no \d"):
+        list(in_workers(refuse, range(4), workers=workers, lost=LOST))
+
+
+def die(number: int) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_worker_that_dies_is_told_in_words() -> None:
+    with pytest.raises(PipelineError) as caught:
+        list(in_workers(die, range(4), workers=2, lost=LOST))
+    assert caught.value is LOST
+
+
+def tell_and_wait(folder: Path) -> str:
+    """Says which process it is in; every second task never ends."""
+    handlers = [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)]
+    (folder / f"{os.getpid()}").write_text(str(handlers == [signal.SIG_IGN] * 2))
+    if folder.name == "ends":
+        return "done"
+    time.sleep(1000)
+    return "never"
+
+
+def is_running(process: str) -> bool:
+    try:
+        os.kill(int(process), 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("way", ["interrupt", "forgotten"])
+def test_workers_end_at_once(tmp_path: Path, way: str) -> None:
+    folders = [tmp_path / "ends", tmp_path / "lasts"]
+    for folder in folders:
+        folder.mkdir()
+    results = in_workers(tell_and_wait, folders, workers=2, lost=LOST)
+    assert next(results) == (folders[0], "done")
+    while not (lasting := list(folders[1].iterdir())):
+        time.sleep(0.05)
+    if way == "interrupt":
+        with pytest.raises(KeyboardInterrupt):
+            results.throw(KeyboardInterrupt)  # type: ignore[attr-defined]
+    else:
+        results.close()  # type: ignore[attr-defined]
+    assert not is_running(lasting[0].name)
+    assert lasting[0].read_text() == "True"
+
+
+def _wait_for_ever(sender) -> None:
+    sender.send("begun")
+    time.sleep(1000)
+
+
+class Holding:
+    """Work that holds on to a pipe as long as its process lives."""
+
+    def __init__(self, sender) -> None:
+        self.sender = sender
+
+    def __call__(self, number: int) -> None:
+        _wait_for_ever(self.sender)
+
+
+def _parent(sender) -> None:
+    list(in_workers(Holding(sender), range(2), workers=2, lost=LOST))
+
+
+def test_workers_of_a_killed_parent_end() -> None:
+    context = get_context("spawn")
+    receiver, sender = context.Pipe(duplex=False)
+    parent = context.Process(target=_parent, args=(sender,))
+    parent.start()
+    sender.close()
+    assert receiver.poll(60)
+    assert [receiver.recv(), receiver.recv()] == ["begun"] * 2
+    parent.kill()
+    parent.join()
+    assert wait([receiver], timeout=60) == [receiver]  # the pipe ends when the workers have
+    with pytest.raises(EOFError):
+        receiver.recv()

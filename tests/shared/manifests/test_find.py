@@ -1,0 +1,172 @@
+"""Finding the files of listed videos."""
+
+import logging
+import os
+from pathlib import Path
+
+import pytest
+
+from shared.errors import DataRootError, ManifestError
+from shared.manifests.find import FoundVideo, expand, find_ids, find_videos
+
+
+def find(folder: Path, *ids: str, pattern: str = "videos/{id}.mp4", are_folders: bool = False):
+    return find_videos(folder, pattern, ids, are_folders=are_folders)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "video_id", "wanted"),
+    [
+        ("videos/{id}.mp4", "a/b", "videos/a/b.mp4"),
+        ("videos/{person}/{id}.MP4", "P01_02", "videos/P01/P01_02.MP4"),
+        ("{id}/clip.mp4", "{person}", "{person}/clip.mp4"),
+    ],
+)
+def test_expand(pattern: str, video_id: str, wanted: str) -> None:
+    assert expand(pattern, video_id) == wanted
+
+
+def test_exact_name(tmp_path: Path, write) -> None:
+    path = write(tmp_path / "videos" / "x" / "a.mp4")
+    assert find(tmp_path, "x/a", "x/b", "y/a") == {
+        "x/a": FoundVideo(path=path, ignoring_case=False)
+    }
+
+
+@pytest.mark.parametrize("place", ["o/a.mp4", "O/A.mp4", "o/A.MP4"])
+def test_name_in_other_case(tmp_path: Path, write, place: str) -> None:
+    path = write(tmp_path / "videos" / place)
+    assert find(tmp_path, "O/a") == {"O/a": FoundVideo(path=path, ignoring_case=True)}
+
+
+def test_exact_name_goes_before_other_case(tmp_path: Path, write) -> None:
+    write(tmp_path / "videos" / "o" / "a.mp4")
+    path = write(tmp_path / "videos" / "O" / "a.mp4")
+    assert find(tmp_path, "O/a") == {"O/a": FoundVideo(path=path, ignoring_case=False)}
+
+
+def test_folder_of_the_exact_name_may_lack_the_file(tmp_path: Path, write) -> None:
+    write(tmp_path / "videos" / "O" / "b.mp4")
+    path = write(tmp_path / "videos" / "o" / "a.mp4")
+    assert find(tmp_path, "O/a")["O/a"].path == path
+
+
+def test_file_of_another_id_is_not_taken(tmp_path: Path, write, caplog) -> None:
+    path = write(tmp_path / "videos" / "a.mp4")
+    with caplog.at_level(logging.WARNING):
+        assert find(tmp_path, "A", "a") == {"a": FoundVideo(path=path, ignoring_case=False)}
+    assert "a.mp4 is not taken for the video 'A'" in caplog.text
+
+
+def test_two_ids_that_ask_for_one_file_in_other_case_get_none(tmp_path: Path, write) -> None:
+    write(tmp_path / "videos" / "abc.mp4")
+    assert find(tmp_path, "Abc", "aBc") == {}
+
+
+def test_folders_are_no_files_and_files_no_folders(tmp_path: Path, write) -> None:
+    write(tmp_path / "frames" / "a" / "1.jpg")
+    write(tmp_path / "frames" / "b")
+    (tmp_path / "frames" / "c.mp4").mkdir()
+    assert list(find(tmp_path, "a", "b", pattern="frames/{id}", are_folders=True)) == ["a"]
+    assert list(find(tmp_path, "a", "b", pattern="frames/{id}")) == ["b"]
+    assert list(find(tmp_path, "c", pattern="frames/{id}.mp4")) == []
+
+
+def test_ids_that_no_disk_can_hold_are_absent(tmp_path: Path, write) -> None:
+    write(tmp_path / "videos" / "a.mp4")
+    assert find(tmp_path, "x" * 999) == {}
+
+
+class TestLinks:
+    """What may be a link and what may not."""
+
+    @pytest.fixture
+    def outside(self, tmp_path: Path, write) -> Path:
+        """A folder with a video, beside the data set's folder."""
+        write(tmp_path / "outside" / "a.mp4")
+        return tmp_path / "outside"
+
+    @pytest.fixture
+    def folder(self, tmp_path: Path) -> Path:
+        (tmp_path / "set").mkdir()
+        return tmp_path / "set"
+
+    def test_the_folder_of_the_data_set(self, tmp_path: Path, outside: Path, write) -> None:
+        write(outside / "videos" / "a.mp4")
+        (tmp_path / "link").symlink_to(outside)
+        path = tmp_path / "link" / "videos" / "a.mp4"
+        assert find(tmp_path / "link", "a")["a"].path == path
+
+    def test_the_folder_in_front_of_the_id(self, folder: Path, outside: Path) -> None:
+        (folder / "videos").symlink_to(outside)
+        assert find(folder, "a")["a"].path == folder / "videos" / "a.mp4"
+
+    def test_a_video_that_leads_out(self, folder: Path, outside: Path) -> None:
+        (folder / "videos").mkdir()
+        (folder / "videos" / "a.mp4").symlink_to(outside / "a.mp4")
+        with pytest.raises(
+            ManifestError, match=r"video id 'a': .*leads out .* to .*outside/a\.mp4"
+        ):
+            find(folder, "a")
+
+    def test_a_folder_of_the_id_that_leads_out(self, folder: Path, outside: Path) -> None:
+        (folder / "videos").mkdir()
+        (folder / "videos" / "x").symlink_to(outside)
+        with pytest.raises(ManifestError, match=r"video id 'x/a': .*leads out"):
+            find(folder, "x/a")
+
+    def test_a_sibling_whose_name_begins_alike_is_outside(
+        self, folder: Path, tmp_path: Path
+    ) -> None:
+        (tmp_path / "set-of-others").mkdir()
+        (tmp_path / "set-of-others" / "a.mp4").touch()
+        (folder / "videos").mkdir()
+        (folder / "videos" / "a.mp4").symlink_to(tmp_path / "set-of-others" / "a.mp4")
+        with pytest.raises(ManifestError, match="leads out"):
+            find(folder, "a")
+
+    def test_a_video_that_stays_inside(self, folder: Path, write) -> None:
+        write(folder / "disk" / "1.mp4")
+        (folder / "videos").mkdir()
+        (folder / "videos" / "a.mp4").symlink_to(folder / "disk" / "1.mp4")
+        assert find(folder, "a")["a"].path == folder / "videos" / "a.mp4"
+
+    def test_a_link_to_nowhere_is_absent(self, folder: Path) -> None:
+        (folder / "videos").mkdir()
+        (folder / "videos" / "a.mp4").symlink_to(folder / "none")
+        assert find(folder, "a") == {}
+
+
+def test_folder_that_cannot_be_read(tmp_path: Path, write, monkeypatch) -> None:
+    write(tmp_path / "videos" / "a.mp4")
+
+    def refuse(path: str) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(DataRootError, match=r"cannot be read \(Permission denied\)"):
+        find(tmp_path, "A")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "are_folders", "wanted"),
+    [
+        ("videos/{id}.mp4", False, ("P01/P01_01", "a")),
+        ("videos/{person}/{id}.mp4", False, ("P01_01",)),
+        ("frames/{id}", True, ("b", "b/c")),
+        ("none/{id}", False, ()),
+        ("{id}.txt", False, ("x",)),
+    ],
+)
+def test_ids_on_disk(
+    tmp_path: Path, write, pattern: str, are_folders: bool, wanted: tuple[str, ...]
+) -> None:
+    for name in (
+        "videos/a.mp4",
+        "videos/P01/P01_01.mp4",
+        "videos/n.avi",
+        "frames/b/c/1.jpg",
+        "x.txt",
+    ):
+        write(tmp_path / name)
+    assert find_ids(tmp_path, pattern, are_folders=are_folders) == wanted

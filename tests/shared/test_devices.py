@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import os
+
+import pytest
+import torch
+
+from shared.devices import choose_device, devices_of_workers, spread_over_gpus
+from shared.errors import ConfigError
+
+
+def test_devices(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert choose_device("auto") == choose_device("cpu") == "cpu"
+    with pytest.raises(ConfigError, match="device cuda:1: this machine has 0 CUDA devices"):
+        choose_device("cuda:1")
+    for name in ("gpu", "meta", "mps", "cpu:1", "cuda:-1", "cuda:", ""):
+        with pytest.raises(ConfigError, match=f"wanted auto, cpu, cuda or cuda:N, found {name!r}"):
+            choose_device(name)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert choose_device("cuda:1") == "cuda:1"
+    with pytest.raises(ConfigError, match="device cuda:2: this machine has 2 CUDA devices"):
+        choose_device("cuda:2")
+    assert choose_device("auto") == "cuda"
+
+
+@pytest.mark.parametrize(
+    ("workers", "num_gpus", "expected"),
+    [
+        pytest.param(None, 1, ("cuda:0",), id="one GPU"),
+        pytest.param(None, 3, ("cuda:0", "cuda:1", "cuda:2"), id="one process a GPU"),
+        pytest.param(2, 4, ("cuda:0", "cuda:1"), id="fewer processes than GPUs"),
+        pytest.param(5, 2, ("cuda:0", "cuda:1", "cuda:0", "cuda:1", "cuda:0"), id="more"),
+    ],
+)
+def test_processes_take_the_gpus_in_turns(
+    workers: int | None, num_gpus: int, expected: tuple[str, ...]
+) -> None:
+    assert spread_over_gpus(workers, num_gpus=num_gpus) == expected
+
+
+def test_devices_of_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {1, 2, 5}, raising=False)
+    assert devices_of_workers("auto", None) == ("cpu",) * 3
+    assert devices_of_workers("cpu", 2) == ("cpu", "cpu")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert devices_of_workers("auto", None) == ("cuda:0", "cuda:1")
+    assert devices_of_workers("cuda", 1) == ("cuda:0",)
+    assert devices_of_workers("cuda:1", None) == ("cuda:1",)
+    assert devices_of_workers("cuda:1", 2) == ("cuda:1", "cuda:1")
+    assert devices_of_workers("cpu", None) == ("cpu",) * 3

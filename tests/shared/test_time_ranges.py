@@ -1,0 +1,78 @@
+"""Ranges of times, and sets of them."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.time_ranges import ALL_TIMES, TimeRange, TimeRanges
+
+pairs = st.lists(st.tuples(st.integers(0, 20), st.integers(0, 20)), max_size=6)
+
+
+def of(rows: list[tuple[int, int]]) -> TimeRanges:
+    """Ranges of whole seconds."""
+    return TimeRanges.of(TimeRange(*row) for row in rows)
+
+
+@given(rows=pairs, others=pairs)
+def test_ranges_are_sets_of_times(rows, others) -> None:
+    one, other = of(rows), of(others)
+    times = [time / 2 for time in range(-1, 42)]
+
+    def held(these: list[tuple[int, int]]) -> set[float]:
+        return {time for time in times for start, stop in these if start <= time < stop}
+
+    assert {time for time in times if time in one} == held(rows)
+    assert one.covers(other) == (held(others) <= held(rows))
+    for row in others:
+        assert one.covers(TimeRange(*row)) == (held([row]) <= held(rows))
+    assert {time for time in times if time in one.union(other)} == held(rows) | held(others)
+    assert one.length(15.0) == len({time for time in held(rows) if time < 15}) / 2
+    assert all(a.stop < b.start for a, b in zip(one.ranges, one.ranges[1:], strict=False))
+
+
+def test_open_ends() -> None:
+    assert TimeRanges.of([TimeRange(3, None), TimeRange(None, 3)]) == ALL_TIMES
+    assert TimeRanges.of([TimeRange(1, None), TimeRange(0, 5)]) == TimeRanges((TimeRange(0, None),))
+    assert ALL_TIMES.covers(of([(1, 2)]))
+    assert not of([(1, 2)]).covers(ALL_TIMES)
+    assert not of([(1, 2)]).covers(TimeRange(1, None))
+    assert ALL_TIMES.length(3.5) == 3.5
+    assert (ALL_TIMES.end, TimeRanges(()).end) == (float("inf"), float("-inf"))
+
+
+@pytest.mark.parametrize(
+    ("start", "stop", "expected"),
+    [
+        (None, None, (0, 5)),
+        (0.1, None, (1, 5)),
+        (0.1, 0.3, (1, 3)),  # the frame at 0.3 belongs to what follows
+        (0.11, 0.19, (2, 2)),
+        (None, 0.05, (0, 1)),
+        (9.0, None, (5, 5)),
+        (0.3, 0.1, (3, 3)),
+    ],
+)
+def test_frames_of_a_time_range(start, stop, expected) -> None:
+    seconds = np.array([0.0, 0.1, 0.2, 0.3, 0.4])
+    assert TimeRange(start, stop).places(seconds) == expected
+
+
+@given(
+    ticks=st.lists(st.integers(0, 200), max_size=30, unique=True).map(sorted),
+    start=st.none() | st.integers(-10, 210),
+    stop=st.none() | st.integers(-10, 210),
+)
+def test_places_equal_a_loop(ticks, start, stop) -> None:
+    """Frames of clips (no range), of segments and of folders with gaps alike."""
+    seconds = np.array(ticks, np.float64) / 60
+    first, last = TimeRange(
+        None if start is None else start / 60, None if stop is None else stop / 60
+    ).places(seconds)
+    inside = [
+        frame
+        for frame, tick in enumerate(ticks)
+        if (start is None or tick >= start) and (stop is None or tick < stop)
+    ]
+    assert list(range(first, last)) == inside

@@ -1,0 +1,60 @@
+"""Headers are read once: in several processes where there are many, and remembered."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from shared.manifests.records import Video
+from stage1_detect import headers
+from stage1_detect.headers import HEADERS_NAME, UNREADABLE, read_headers, remember_headers
+from tests.stage1_detect.conftest import write_video
+
+pytestmark = pytest.mark.timeout(120)
+
+
+@pytest.fixture
+def videos(tmp_path: Path) -> list[Video]:
+    paths = [write_video(tmp_path / f"{number}.mp4", number) for number in (5, 3, 4)]
+    (tmp_path / "bad.mp4").write_bytes(b"no video")
+    return [Video(id=path.stem, path=path) for path in (*paths, tmp_path / "bad.mp4")]
+
+
+def frames_of(videos: list[Video], folder: Path) -> list[tuple[str, int]]:
+    return [(name, each.frames) for name, each in read_headers(videos, folder).items()]
+
+
+EXPECTED = [("5", 5), ("3", 3), ("4", 4), ("bad", 0)]
+
+
+def test_few_videos_leave_no_file(videos: list[Video], tmp_path: Path) -> None:
+    estimates = read_headers(videos, tmp_path)
+    assert [(name, each.frames) for name, each in estimates.items()] == EXPECTED
+    assert estimates["bad"] == UNREADABLE
+    remember_headers(videos, estimates, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_many_are_read_in_processes_and_remembered(
+    videos: list[Video], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(headers, "_MANY", 2)
+    monkeypatch.setattr(headers, "_AT_ONCE", 2)
+    monkeypatch.setattr(headers, "usable_cores", lambda: 2)
+    assert frames_of(videos, tmp_path) == EXPECTED
+    remember_headers(videos, read_headers(videos, tmp_path), tmp_path)
+    assert (tmp_path / HEADERS_NAME).exists()
+
+    looked_at: list[str] = []
+    monkeypatch.setattr(headers, "usable_cores", lambda: 1)
+    monkeypatch.setattr(
+        headers, "estimate", lambda path, rate: looked_at.append(path.stem) or UNREADABLE
+    )
+    assert frames_of(videos, tmp_path) == EXPECTED
+    assert looked_at == ["bad"]  # which may be there whole by now
+    os.utime(videos[1].path, (1, 1))
+    assert frames_of(videos, tmp_path) == [("5", 5), ("3", 0), ("4", 4), ("bad", 0)]
+    (tmp_path / HEADERS_NAME).write_text("torn")
+    assert frames_of(videos, tmp_path) == [(name, 0) for name, _ in EXPECTED]

@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from shared.manifests.load import shipped_detectors
+from shared.manifests.records import DetectorChoice
+from stage1_detect.request import DEFAULT_CONFIG, DetectorFiles, choose_files
+
+OWN = DetectorChoice(config="own.py", checkpoint=Path("own.pth"))
+NONE = DetectorChoice()
+
+
+@pytest.mark.parametrize(
+    ("own", "config", "checkpoint", "expected"),
+    [
+        pytest.param(OWN, None, None, ("own.py", "own.pth"), id="data set's own"),
+        pytest.param(OWN, None, "mine.pth", ("own.py", "mine.pth"), id="other weights"),
+        pytest.param(OWN, "mine.py", None, ("mine.py", None), id="own weights fit own config only"),
+        pytest.param(OWN, "mine.py", "mine.pth", ("mine.py", "mine.pth"), id="both given"),
+        pytest.param(NONE, None, None, (DEFAULT_CONFIG, None), id="default"),
+        pytest.param(NONE, None, "mine.pth", (DEFAULT_CONFIG, "mine.pth"), id="weights only"),
+    ],
+)
+def test_choice(
+    own: DetectorChoice,
+    config: str | None,
+    checkpoint: str | None,
+    expected: tuple[str, str | None],
+) -> None:
+    path = None if checkpoint is None else Path(checkpoint)
+    weights = None if expected[1] is None else Path(expected[1])
+    wanted = DetectorFiles(config=expected[0], checkpoint=weights)
+    assert choose_files(own, config=config, checkpoint=path) == wanted
+
+
+def test_shipped_weights_bring_their_config_wherever_they_lie(tmp_path: Path) -> None:
+    for name, content in (("demo.pth", b"weights"), ("copy.pth", b"weights"), ("mine.pth", b"w")):
+        (tmp_path / name).write_bytes(content)
+    shipped = [DetectorChoice(config=str(tmp_path / "demo.py"), checkpoint=tmp_path / "demo.pth")]
+
+    def config_for(name: str, own: DetectorChoice = NONE) -> str:
+        path = tmp_path / name
+        return choose_files(own, config=None, checkpoint=path, shipped=shipped).config
+
+    assert config_for("demo.pth") == config_for("copy.pth") == str(tmp_path / "demo.py")
+    assert config_for("mine.pth") == config_for("absent.pth") == DEFAULT_CONFIG
+    assert config_for("copy.pth", own=OWN) == "own.py"
+
+
+def test_the_demo_detector_is_shipped() -> None:
+    choice = shipped_detectors()["mask_rcnn_demo"]
+    assert choice.config is not None
+    assert Path(choice.config).is_file()

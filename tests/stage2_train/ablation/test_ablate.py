@@ -1,0 +1,128 @@
+"""`orn ablate` as a user runs it, on the tiny world: whole, interrupted, searched, refused."""
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from shared.cli import orn
+from stage2_train.ablation.execute import LOG_NAME
+from stage2_train.runs.run_config import load_run_config
+from tests.stage2_train.tiny_workspace import make_workspace
+
+SYSTEMS = "activity-head,object-head"
+SEARCH = ("--search", "optimiser.learning_rate=1e-3,3e-4")
+
+
+@pytest.fixture
+def options(tiny_world, tmp_path) -> list[str]:
+    """Manifest and options that every call has."""
+    made = make_workspace(tiny_world, tmp_path)
+    manifest = made.pop("manifest")
+    for name in ("--run", "--workers"):
+        del made[name]
+    flags = [part for name, value in made.items() for part in (name, value)]
+    return [manifest, "--table", "2", "--out", str(tmp_path / "ablation"), *flags]
+
+
+def ablate(options: list[str], *more: str) -> Result:
+    return CliRunner().invoke(orn, ["ablate", *options, *more])
+
+
+@pytest.mark.slow
+def test_trains_measures_and_goes_on(options, tmp_path) -> None:
+    result = ablate(options, "--systems", SYSTEMS, "--seeds", "1", "--jobs", "2", "--json")
+    assert result.exit_code == 0, result.stderr
+    report = json.loads(result.stdout)
+    assert [row["system"] for row in report["systems"]] == ["activity-head", "object-head"]
+    folder = tmp_path / "ablation"
+    assert json.loads((folder / "table-2-validation.json").read_text()) == report
+    assert (folder / "table-2-validation.png").read_bytes().startswith(b"\x89PNG")
+    assert report["systems"][0]["clips_per_second"] > 0
+    assert (folder / "table-2-validation.md").read_text().startswith("| system | paper epic |")
+    run = folder / "object-head" / "seed0"
+    assert json.loads((run / "eval-validation.json").read_text())["system"] == "object-head"
+    written = (run / "last.pt").stat().st_mtime_ns
+
+    (folder / "activity-head" / "seed0" / "eval-validation.json").unlink()  # as if interrupted
+    again = ablate(options, "--systems", SYSTEMS, "--seeds", "1", "--json")
+    assert json.loads(again.stdout) == report
+    assert (run / "last.pt").stat().st_mtime_ns == written
+
+    fewer = ablate(options, "--systems", "object-head", "--seeds", "1", "--name", "one", "--json")
+    assert json.loads((folder / "one-validation.json").read_text()) == json.loads(fewer.stdout)
+    assert json.loads((folder / "table-2-validation.json").read_text()) == report
+
+    starts = (run / "starts.jsonl").read_text().count("\n")
+    tested = ablate(
+        options, "--systems", SYSTEMS, "--seeds", "1", "--test", "--jobs", "2", "--json"
+    )
+    assert tested.exit_code == 1  # the tiny world has no test split, and says so
+    assert "2 of 2 runs failed" in tested.stderr
+    assert (run / "starts.jsonl").read_text().count("\n") == starts
+
+    other = ablate(options, "--systems", SYSTEMS, "--seeds", "1", "--set", "phases.epochs=2")
+    assert other.exit_code == 2
+    assert "holds runs whose settings is [], ['phases.epochs=2'] was asked for" in other.stderr
+
+
+@pytest.mark.slow
+def test_a_setting_is_varied(options, tmp_path) -> None:
+    varied = ("--systems", SYSTEMS, "--seeds", "1", "--vary", "data.train_segments=2,4")
+    described = json.loads(ablate(options, *varied, "--dry-run", "--json").stdout)
+    assert (described["runs"], described["done"]) == (4, 0)
+    result = ablate(options, *varied, "--jobs", "2")
+    assert result.exit_code == 0, result.stderr
+    folder = tmp_path / "ablation"
+    assert "against data.train_segments" in result.stdout
+    report = json.loads((folder / "table-2-train_segments-validation.json").read_text())
+    assert report["values"] == ["2", "4"]
+    assert [row["system"] for row in report["by_value"]["4"]["systems"]] == SYSTEMS.split(",")
+    for number in (2, 4):
+        run = folder / "object-head" / f"train_segments-{number}" / "seed0"
+        assert load_run_config(run).dataset.num_train == number
+    again = ablate(options, *varied, "--json")
+    assert json.loads(again.stdout) == report
+    too_many = ablate(options, "--systems", SYSTEMS, "--seeds", "1", "--vary", "a=1,2", *SEARCH)
+    assert too_many.exit_code == 2
+    assert "--search and --vary: wanted one of them" in too_many.stderr
+
+
+@pytest.mark.slow
+def test_a_run_that_fails_is_named_and_the_others_go_on(options, tmp_path) -> None:
+    broken = tmp_path / "ablation" / "activity-head" / "seed0"
+    broken.mkdir(parents=True)
+    (broken / "config.toml").write_text("no recipe")
+    result = ablate(options, "--systems", SYSTEMS, "--seeds", "1")
+    assert result.exit_code == 1
+    assert "1 of 2 runs failed: activity-head, seed 0: ended with exit code 2" in result.stderr
+    assert (tmp_path / "ablation" / "object-head" / "seed0" / "eval-validation.json").is_file()
+    assert "config.toml" in (broken / LOG_NAME).read_text()
+
+
+def test_dry_run_says_what_there_is_to_do(options, tmp_path) -> None:
+    result = ablate(options, "--dry-run", "--json", "--seeds", "2")
+    described = json.loads(result.stdout)
+    assert (described["runs"], described["done"]) == (38, 0)
+    assert described["first_command"].startswith("orn train ")
+    assert not (tmp_path / "ablation").exists()
+
+
+@pytest.mark.parametrize("text", ["optimiser.learning_rate=1e-3", "=1,2", "a=1,x y"])
+def test_a_search_needs_a_key_and_values(options, text) -> None:
+    result = ablate(options, "--search", text)
+    assert result.exit_code == 2
+    assert "wanted KEY=VALUE,VALUE" in result.stderr
+
+
+@pytest.mark.parametrize("name", ["../one", "", ".one", "a/b"])
+def test_a_name_that_is_none_of_a_file_is_refused(options, name) -> None:
+    result = ablate(options, "--name", name, "--dry-run")
+    assert result.exit_code == 2
+    assert f"--name {name!r}: wanted letters, digits" in result.stderr
+
+
+def test_a_folder_is_not_overwritten_by_a_dry_run(options, tmp_path) -> None:
+    assert ablate(options, "--dry-run", *SEARCH).exit_code == 0
+    assert not Path(tmp_path / "ablation").exists()

@@ -1,0 +1,63 @@
+"""The two phases."""
+
+from dataclasses import replace
+
+import pytest
+
+from stage2_train.model.network import ObjectVideoNetwork
+from stage2_train.runs.phases import phase_heads, plan_phases, steps_per_epoch
+from stage2_train.training.loop import freeze_for
+from stage2_train.training.recipe import PhaseRecipe
+
+
+def test_lengths_in_epochs_and_steps(tiny_recipe) -> None:
+    phases = plan_phases(tiny_recipe, num_batches=7)
+    assert [(phase.name, phase.heads, phase.num_steps) for phase in phases] == [
+        ("object_head", "object", 7),
+        ("two_heads", "both", 14),
+    ]
+    by_steps = replace(tiny_recipe, phases=PhaseRecipe(object_head_epochs=1, epochs=2, steps=5))
+    assert [phase.num_steps for phase in plan_phases(by_steps, num_batches=7)] == [7, 5]
+
+
+def test_phases_without_steps_are_left_out(tiny_recipe) -> None:
+    only = replace(tiny_recipe, phases=PhaseRecipe(object_head_epochs=0, epochs=2))
+    assert [phase.heads for phase in plan_phases(only, num_batches=7)] == ["both"]
+    assert phase_heads(only, 0) == "both"
+    assert phase_heads(tiny_recipe, 0) == "object"
+    none = replace(tiny_recipe, phases=PhaseRecipe(object_head_steps=0, steps=0))
+    assert plan_phases(none, num_batches=7) == ()
+
+
+@pytest.mark.parametrize("heads", ["object", "activity"])
+def test_one_head_has_one_phase_of_as_many_steps(heads, tiny_recipe) -> None:
+    recipe = replace(tiny_recipe, model=replace(tiny_recipe.model, heads=heads))
+    (phase,) = plan_phases(recipe, num_batches=7)
+    assert (phase.name, phase.heads, phase.num_steps) == (f"{heads}_head", heads, 21)
+    network = ObjectVideoNetwork(recipe.model)
+    freeze_for(network, phase)
+    assert all(parameter.requires_grad for parameter in network.parameters())
+
+
+def test_accumulation_rounds_up() -> None:
+    assert [steps_per_epoch(num, 3) for num in (1, 3, 4)] == [1, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("parts", "unused"),
+    [
+        (("shape", "appearance", "class"), {"activity_head"}),
+        (("shape",), {"activity_head", "trunk"}),
+        (("class",), {"activity_head", "trunk"}),
+    ],
+)
+def test_freezing(parts, unused, tiny_recipe) -> None:
+    network = ObjectVideoNetwork(replace(tiny_recipe.model, object_parts=parts))
+    object_phase, both_phase = plan_phases(tiny_recipe, num_batches=1)
+    freeze_for(network, object_phase)
+    frozen = {
+        name.split(".")[0] for name, row in network.named_parameters() if not row.requires_grad
+    }
+    assert frozen == unused
+    freeze_for(network, both_phase)
+    assert all(parameter.requires_grad for parameter in network.parameters())

@@ -1,0 +1,125 @@
+"""`orn train` and `orn eval` with as few words as `make train` and `make eval` give them."""
+
+import json
+import shlex
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from shared.cli import orn
+from stage2_train.runs.run_folder import read_jsonl
+from tests.stage2_train.test_no_clip_store import write_video
+from tests.stage2_train.tiny_workspace import make_workspace
+
+LAPTOP = ("--workers", "0", "--device", "cpu")
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(orn, arguments)
+
+
+@pytest.fixture
+def options(tiny_world, tmp_path, monkeypatch) -> dict[str, str]:
+    """Options of `orn train` in a folder where nothing but the data set lies."""
+    monkeypatch.chdir(tmp_path)
+    made = make_workspace(tiny_world, tmp_path)
+    return {name: made[name] for name in ("manifest", "--data", "--recipe", "--shards", "--clips")}
+
+
+def train(options: dict[str, str], *more: str) -> Result:
+    """One step, under a recipe called `recipe`."""
+    flags = [part for name in options if name != "manifest" for part in (name, options[name])]
+    return run("train", options["manifest"], *flags, *LAPTOP, "--max-steps", "1", *more)
+
+
+def test_train_without_a_name_takes_the_demo(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("data").mkdir()
+    result = run("train")
+    assert result.exit_code == 1
+    assert "data/demo" in result.stderr
+
+
+def test_eval_takes_the_newest_run_of_the_data_set_and_says_which(options) -> None:
+    assert train(options, "--seed", "1").exit_code == 0
+    assert train(options, "--seed", "2").exit_code == 0
+    result = run("eval", "--dataset", options["manifest"], *LAPTOP, "--json")
+    assert result.exit_code == 0, result.stderr
+    assert "runs/tiny-recipe-seed2: the newest run on tiny" in result.stderr
+    assert json.loads(result.stdout)["run"] == "runs/tiny-recipe-seed2"
+    named = run("eval", "runs/tiny-recipe-seed1", "--dataset", options["manifest"], *LAPTOP)
+    assert named.exit_code == 0, named.stderr
+    assert Path("runs/tiny-recipe-seed1/eval-validation.json").is_file()
+    other = run("eval", "runs/tiny-recipe-seed1", "--dataset", "epic")
+    assert other.exit_code == 2
+    assert "wanted a run on epic, found one on tiny" in other.stderr
+
+
+@pytest.mark.parametrize(("given", "name"), [((), "demo"), (("--dataset", "epic"), "epic")])
+def test_eval_without_a_run_names_the_command_that_makes_one(
+    given, name, tmp_path, monkeypatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = run("eval", *given)
+    assert result.exit_code == 2
+    assert f"wanted a run on {name} with a checkpoint, found none" in result.stderr
+    assert f"type `orn train {name}` first" in result.stderr
+
+
+@pytest.mark.parametrize("missing", [("--shards", "--clips"), ("--shards",), ("--clips",)])
+def test_train_says_exactly_the_commands_that_are_missing(options, missing) -> None:
+    for name in missing:
+        del options[name]
+    result = train(options)
+    assert result.exit_code == 1
+    what = f"{shlex.quote(options['manifest'])} --data {shlex.quote(options['--data'])}"
+    made_by = {"--shards": f"orn detect {what}", "--clips": f"orn clips {what}"}
+    typed = " && ".join(made_by[name] for name in missing)
+    assert f"type `{typed}` first, or give --prepare" in result.stderr
+    assert not Path("runs").exists()
+    if "--clips" in missing:
+        assert "clip store" not in train(options, "--no-clip-store").stderr
+
+
+def test_commands_for_places_of_ones_own_name_them(options) -> None:
+    options |= {"--shards": "my/shards", "--clips": "my/clips.h5"}
+    message = train(options, "--dry-run", "--prepare").stderr  # a dry run prepares nothing
+    assert "--out my/shards && orn clips " in message
+    assert "--out my/clips.h5` first" in message
+
+
+@pytest.mark.slow
+@pytest.mark.mmdet
+def test_prepare_does_what_is_missing(options, tiny_world) -> None:
+    for film in tiny_world.films.values():
+        path = Path(options["--data"]) / "tiny" / f"{film.id}.mp4"
+        write_video(path, [film.image(frame) for frame in range(len(film.boxes_FN4))])
+    with Path(options["manifest"]).open("a") as manifest:
+        manifest.write('[detector]\nconfig = "mask_rcnn_demo"\n')
+    del options["--shards"], options["--clips"]
+    result = train(options, "--prepare", "--json", "--set", "data.score_threshold=0.3")
+    assert result.exit_code == 0, result.stderr
+    assert json.loads(result.stdout)["num_train"] == 8
+    assert list(Path("shards/tiny").glob("shard-*.zarr.zip"))
+    assert Path("clips/tiny.h5").is_file()
+
+
+def test_threads_are_recorded_and_no_part_of_the_settings(options) -> None:
+    assert train(options, "--threads", "2", "--seed", "0").exit_code == 0
+    assert train(options, "--threads", "1", "--seed", "0").exit_code == 0
+    starts = read_jsonl(Path("runs/tiny-recipe-seed0/starts.jsonl"))
+    assert [start["threads"] for start in starts] == [2, 1]
+
+
+@pytest.mark.parametrize("flags", [(), ("--json",)])
+def test_dry_runs_are_for_people_or_for_programs(options, flags) -> None:
+    for result in (
+        train(options, "--dry-run", *flags),
+        run("ablate", options["manifest"], "--data", options["--data"], "--table", "2",
+            "--dry-run", *flags),
+    ):  # fmt: skip
+        assert result.exit_code == 0, result.stderr
+        assert result.stdout.startswith("{") == bool(flags)
+        if flags:
+            json.loads(result.stdout)
