@@ -2,7 +2,6 @@
 
 import os
 import platform
-import re
 import subprocess
 import sys
 from importlib import metadata
@@ -50,16 +49,14 @@ def usable_cores() -> int:
 def requirements() -> dict[str, str]:
     """Each library that this project asks for, and the versions as its metadata writes them; those
     of development and other extras are left out. Empty if the project is not installed."""
+    from packaging.requirements import Requirement
+
     try:
         texts = metadata.requires(PROJECT) or []
     except metadata.PackageNotFoundError:  # run from a checkout that was never installed
         return {}
-    wanted = {}
-    for text in texts:
-        match = re.match(r"[A-Za-z0-9._-]+", text)
-        if match and "extra ==" not in text:
-            wanted[match[0]] = text[match.end() :].partition(";")[0].strip(" ()")
-    return wanted
+    wanted = map(Requirement, texts)
+    return {each.name: str(each.specifier) for each in wanted if "extra" not in str(each.marker)}
 
 
 def library_versions() -> dict[str, str]:

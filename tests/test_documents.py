@@ -1,11 +1,14 @@
-"""The README is short, leads to every page, and links lead to what exists."""
+"""What the README and the pages of the docs name is there: pages, files, commands, functions."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
 
 from tests.conftest import ROOT
+from tests.shared.commands import find_command
 
 PAGES = [
     *(ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"),
@@ -13,6 +16,10 @@ PAGES = [
 ]
 LONGEST_README = 120
 
+TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+_ORN = re.compile(r"(?:^|\s)(?:\.venv/bin/)?orn ([a-z][^`\n#]*)")
+_MAKE = re.compile(r"(?:^|&& )make +([a-z-]+)", re.MULTILINE)
+_OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
 _LINK = re.compile(r"\]\(([^)#]+)\)")
 
 
@@ -29,3 +36,64 @@ def test_every_page_can_be_reached_from_the_readme() -> None:
 
 def test_the_readme_is_short() -> None:
     assert len((ROOT / "README.md").read_text("utf-8").splitlines()) <= LONGEST_README
+
+
+def rows_of_numerics() -> list[list[str]]:
+    """The cells of the table of equations, without its head."""
+    page = (ROOT / "docs" / "numerics.md").read_text("utf-8").split("\n## ")[0]
+    lines = [line for line in page.splitlines() if line.startswith("|")]
+    return [line.strip("|").split("|") for line in lines[2:]]
+
+
+def test_functions_and_tests_of_equations_are_there() -> None:
+    missing = []
+    for _, _, functions, _, tests in rows_of_numerics():
+        path = Path()
+        for code in re.findall(r"`([^`]+)`", functions):
+            file, colon, name = code.rpartition(": ")
+            if colon or code.endswith(".py"):
+                path, name = ROOT / "stage2_train" / (file or code), name if colon else ""
+            source = path.read_text("utf-8") if path.is_file() else ""
+            if not re.search(rf"^(class|def) {name}", source, re.MULTILINE):
+                missing.append(code)
+        for code in re.findall(r"`([^`]+)`", tests):
+            folder = ROOT / "tests" / "stage2_train"
+            if not [*folder.glob(code), *folder.glob(f"model/{code}")]:
+                missing.append(code)
+    assert not missing
+
+
+def codes(page: str) -> Iterator[str]:
+    """Blocks between fences, and what stands between backticks elsewhere."""
+    for number, part in enumerate(page.split("```")):
+        if number % 2:
+            yield part.replace("\\\n", " ")
+        else:
+            yield from re.findall(r"`([^`]*)`", part)
+
+
+def wrong(page: str) -> Iterator[str]:
+    """Commands, options and targets of a page that are not there."""
+    for words in (words for code in codes(page) for words in _ORN.findall(code)):
+        path: list[str] = []
+        command = find_command(path)
+        for word in words.split():
+            if not isinstance(command, click.Group) or not re.fullmatch(r"[a-z][a-z-]*", word):
+                break
+            path.append(word)
+            command = find_command(path)
+        if command is None:
+            yield f"orn {' '.join(path)}: there is no such command"
+            continue
+        known = {option for parameter in command.params for option in parameter.opts} | {"--help"}
+        for option in _OPTION.findall(words.split(" && ")[0]):
+            if option not in known:
+                yield f"orn {' '.join(path)} {option}: there is no such option"
+    for target in (target for code in codes(page) for target in _MAKE.findall(code)):
+        if target not in TARGETS:
+            yield f"make {target}: there is no such target"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_commands_of_a_page_are_there(page: Path) -> None:
+    assert list(wrong(page.read_text("utf-8"))) == []

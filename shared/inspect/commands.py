@@ -1,10 +1,14 @@
 """`orn inspect` and `orn verify`."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from shared.cli_options import data_option, echo_json, json_option
+
+if TYPE_CHECKING:
+    from shared.inspect.verification import Verification
 
 __all__ = ["inspect", "verify"]
 
@@ -28,8 +32,14 @@ def inspect(
     from shared.shards.reader import Shard
 
     path = _one_shard(shard)
-    if do_verify and not _is_whole(path, as_json=as_json):
-        return 1
+    if do_verify:
+        from shared.inspect.verification import verify_paths
+
+        verification = verify_paths([path])
+        if verification.exit_code:
+            _show(verification, as_json=as_json)
+            return 1
+        click.echo(f"{path}: whole", err=True)
     opened = Shard(path)
     if video_id is None and index is None:
         summary = summarise(opened)
@@ -62,30 +72,20 @@ def verify(paths: tuple[Path, ...], dataset: str | None, data_root: Path, as_jso
     and, with --dataset, for videos that are missing, not listed, or have changed. Ends with 1 if
     anything is wrong; notes are no faults.
     """
-    from shared.inspect.verification import verification_lines, verify_paths
+    from shared.inspect.verification import verify_paths
 
     if not paths and dataset is None:
         raise click.UsageError("name shards, folders of shards, or a data set with --dataset")
     verification = verify_paths(paths, dataset=dataset, data_root=data_root)
-    if as_json:
-        echo_json(verification.as_json())
-    else:
-        click.echo("\n".join(verification_lines(verification)))
+    _show(verification, as_json=as_json)
     return verification.exit_code
 
 
-def _is_whole(shard: Path, *, as_json: bool) -> bool:
-    """Whether nothing is wrong with a shard; prints what is."""
-    from shared.inspect.verification import verification_lines, verify_paths
-
-    verification = verify_paths([shard])
-    if verification.exit_code and as_json:
+def _show(verification: "Verification", *, as_json: bool) -> None:
+    if as_json:
         echo_json(verification.as_json())
-    elif verification.exit_code:
-        click.echo("\n".join(verification_lines(verification)))
     else:
-        click.echo(f"{shard}: whole", err=True)
-    return not verification.exit_code
+        click.echo(verification.as_text())
 
 
 def _one_shard(path: Path) -> Path:

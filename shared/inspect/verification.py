@@ -11,7 +11,7 @@ from shared.shards.reader import shard_paths
 from shared.shards.verify import Problem, verify_shard
 from shared.shards.verify_folder import verify_folder
 
-__all__ = ["Verification", "verification_lines", "verify_paths"]
+__all__ = ["Verification", "verify_paths"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,11 +30,19 @@ class Verification:
 
     def as_json(self) -> dict[str, Any]:
         """As JSON has it."""
-        return {
-            "ok": not self.exit_code,
-            "shards": self.shards,
-            "problems": [problem.as_json() for problem in self.problems],
-        }
+        problems = [problem.as_json() for problem in self.problems]
+        return {"ok": not self.exit_code, "shards": self.shards, "problems": problems}
+
+    def as_text(self) -> str:
+        """A line a problem, notes after faults, and a last one if there is no fault."""
+        lines = []
+        for problem in sorted(self.problems, key=lambda problem: problem.severity):
+            note = "note: " if problem.severity == "note" else ""
+            array = f"{problem.array}: " if problem.array else ""
+            lines.append(f"{problem.shard}: {note}{array}{problem.message}")
+        if not self.exit_code:
+            lines.append(f"ok: {self.shards} shard{'s' if self.shards != 1 else ''}")
+        return "\n".join(lines)
 
 
 def verify_paths(
@@ -65,17 +73,3 @@ def verify_paths(
     for folder in folders:
         problems += verify_folder(folder, listing)
     return Verification(shards=len(shards), problems=tuple(problems))
-
-
-def verification_lines(verification: Verification) -> list[str]:
-    """A line a problem for a person, notes after faults, and a last one if there is no fault."""
-    ordered = sorted(verification.problems, key=lambda problem: problem.severity)
-    lines = []
-    for problem in ordered:
-        note = "note: " if problem.severity == "note" else ""
-        array = f"{problem.array}: " if problem.array else ""
-        lines.append(f"{problem.shard}: {note}{array}{problem.message}")
-    if not verification.exit_code:
-        num = verification.shards
-        lines.append(f"ok: {num} shard{'s' if num != 1 else ''}")
-    return lines

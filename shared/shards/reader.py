@@ -1,12 +1,12 @@
 """Reads shards: a folder of them as one source of detections, by video and by time."""
 
-from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from cachetools import LRUCache
 from numpy.typing import ArrayLike, NDArray
 
 from shared.errors import JoinError, ShardFormatError, ShardNotFoundError
@@ -43,7 +43,7 @@ class DetectionFolder:
     def __init__(self, path: Path, cache_bytes: int = DEFAULT_CACHE_BYTES) -> None:
         self.path = path
         self._cache = ChunkCache(cache_bytes)
-        self._shards: OrderedDict[Path, Shard] = OrderedDict()
+        self._shards: LRUCache[Path, Shard] = LRUCache(_MAX_SHARDS_KEPT)
         self._places: dict[str, list[tuple[Path, VideoEntry]]] = {}
         attributes = folder_attributes(path)
         self.detector: DetectorEntry = next(iter(attributes.values())).detector
@@ -103,25 +103,23 @@ class DetectionFolder:
 
     def __getstate__(self) -> dict[str, Any]:
         """Without what was read: a copy in another process reads for itself."""
-        return {**self.__dict__, "_shards": OrderedDict()}
+        return {**self.__dict__, "_shards": LRUCache(_MAX_SHARDS_KEPT)}
 
     def _shard(self, path: Path) -> Shard:
-        shard = self._shards.pop(path, None) or Shard(path, self._cache)
-        self._shards[path] = shard
-        if len(self._shards) > _MAX_SHARDS_KEPT:
-            self._shards.popitem(last=False)
+        shard = self._shards.get(path)
+        if shard is None:
+            shard = self._shards[path] = Shard(path, self._cache)
         return shard
 
     def _check_same(self, entries: list[VideoEntry]) -> None:
-        first = entries[0]
-        for entry in entries[1:]:
-            for name in ("height", "width", "source_digest"):
-                if getattr(entry, name) != getattr(first, name):
-                    raise ShardFormatError(
-                        f"{self.path}: shards disagree on video {first.id!r}: {name} "
-                        f"{getattr(first, name)!r} and {getattr(entry, name)!r}; the file changed "
-                        "between two parts of the job, run it again with --fresh"
-                    )
+        for name in ("height", "width", "source_digest"):
+            values = list(dict.fromkeys(getattr(entry, name) for entry in entries))
+            if len(values) > 1:
+                raise ShardFormatError(
+                    f"{self.path}: shards disagree on video {entries[0].id!r}: {name} "
+                    f"{values[0]!r} and {values[1]!r}; the file changed between two parts of the "
+                    "job, run it again with --fresh"
+                )
 
 
 class VideoDetections:
@@ -176,19 +174,12 @@ class VideoDetections:
         shard, _, stop = self._parts[part]
         return shard.frame(stop - (int(self._ends[part]) - row))
 
-    def nearest(self, seconds: float) -> int:
-        """Row of the frame nearest in time, the earlier of two equally near.
-
-        Raises:
-            JoinError: if that is more than half of the detections' own frame interval away.
-        """
-        return int(self.nearest_rows([seconds])[0])
-
     def nearest_rows(self, seconds: ArrayLike) -> NDArray[np.int64]:
-        """`nearest` for several times: (n,) seconds to (n,) rows.
+        """Rows of the frames nearest to (n,) times, the earlier of two equally near: (n,).
 
         Raises:
-            JoinError: for the first time that has no frame within half of the interval.
+            JoinError: for the first time that has no frame within half of the detections' own frame
+                interval.
         """
         wanted = np.asarray(seconds, dtype=np.float64)
         if self.num_frames == 0:

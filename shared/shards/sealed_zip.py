@@ -18,7 +18,7 @@ import google_crc32c
 
 from shared.errors import ShardFormatError
 
-__all__ = ["damaged_members", "is_sealed", "local_header", "unsealed_damage", "write_members"]
+__all__ = ["NOT_A_ZIP_FILE", "damaged_members", "is_sealed", "local_header", "write_members"]
 
 _TIME = (1980, 1, 1, 0, 0, 0)  # the same detections give the same bytes, whenever written
 _UNIX = 3
@@ -29,7 +29,9 @@ _LOCAL, _ENTRY, _END = b"PK\x03\x04", b"PK\x01\x02", b"PK\x05\x06"
 _LOCAL_FIELDS = struct.Struct("<4s10xIIIHH")  # signature, CRC, sizes, lengths of name and extra
 _END_BYTES = 22
 _SEAL_BYTES = len("crc32c:00000000")
-_NOT_A_ZIP_FILE = (zipfile.BadZipFile, EOFError, NotImplementedError, UnicodeDecodeError)
+NOT_A_ZIP_FILE = (zipfile.BadZipFile, EOFError, NotImplementedError, UnicodeDecodeError)
+"""What `zipfile` raises for a file that is damaged."""
+_CHECKSUM = "the checksum of the ZIP member {} does not match"
 
 
 def write_members(path: Path, members: Mapping[str, bytes]) -> None:
@@ -77,29 +79,21 @@ def local_header(info: zipfile.ZipInfo) -> bytes:
 
 
 def damaged_members(path: Path) -> Iterator[tuple[str, str]]:
-    """Each member of a sealed file that a byte is wrong of, and what it is; the name is empty where
-    it is the file as a whole. Nothing for a file without a seal, or for one that is whole."""
+    """Each member that a byte is wrong of, and what it is; the name is empty where it is the file
+    as a whole. Of a file without a seal only the first, by the checksums of ZIP."""
     data = path.read_bytes()
-    if _is_unsealed(data):
-        return
     try:
         with zipfile.ZipFile(path) as file:
-            is_sealed(path, file)
             infos, end = file.infolist(), file.start_dir
-    except (*_NOT_A_ZIP_FILE, ShardFormatError):
-        yield from _damaged_directory(data)
+            if not is_sealed(path, file):
+                if (member := file.testzip()) is not None:
+                    yield member, _CHECKSUM.format(member)
+                return
+    except (*NOT_A_ZIP_FILE, ShardFormatError):
+        if not _is_unsealed(data):
+            yield from _damaged_directory(data)
     else:
         yield from _damaged_contents(data, infos, end=end)
-
-
-def unsealed_damage(path: Path) -> Iterator[tuple[str, str]]:
-    """The first member of a file without a seal whose checksum does not match."""
-    try:
-        with zipfile.ZipFile(path) as file:
-            if not file.comment and (member := file.testzip()) is not None:
-                yield member, f"the checksum of the ZIP member {member} does not match"
-    except _NOT_A_ZIP_FILE:
-        return  # there is nothing to name
 
 
 def _damaged_contents(
@@ -113,7 +107,7 @@ def _damaged_contents(
         if data[place:begin] != header:
             yield info.filename, f"the local header of the ZIP member {info.filename} is damaged"
         elif zlib.crc32(data[begin : begin + info.file_size]) != info.CRC:
-            yield info.filename, f"the checksum of the ZIP member {info.filename} does not match"
+            yield info.filename, _CHECKSUM.format(info.filename)
         place = begin + info.file_size
     if place != end:
         yield "", f"members of {place} bytes in place of {end}"
@@ -123,26 +117,20 @@ def _damaged_directory(data: bytes) -> Iterator[tuple[str, str]]:
     """Members whose entry in the directory, which is wrong, is not what their headers say."""
     infos = list(_chain(data))
     entries = [_entry(info) for info in infos]
-    place = end = _end_of(infos[-1]) if infos else 0
-    expected = end + sum(map(len, entries)) + _END_BYTES + _SEAL_BYTES
+    place = _end_of(infos[-1]) if infos else 0
+    expected = place + sum(map(len, entries)) + _END_BYTES + _SEAL_BYTES
     if len(data) != expected:
         yield "", f"{len(data)} bytes in place of {expected}"
         return
-    named = False
+    found = []
     for info, entry in zip(infos, entries, strict=True):
-        content = data[_end_of(info) - info.file_size : _end_of(info)]
-        if zlib.crc32(content) != info.CRC:
-            named = True
-            yield info.filename, f"the checksum of the ZIP member {info.filename} does not match"
+        name, end = info.filename, _end_of(info)
+        if zlib.crc32(data[end - info.file_size : end]) != info.CRC:
+            found.append((name, _CHECKSUM.format(name)))
         elif data[place : place + len(entry)] != entry:
-            named = True
-            yield (
-                info.filename,
-                f"the entry of the ZIP member {info.filename} in the directory is damaged",
-            )
+            found.append((name, f"the entry of the ZIP member {name} in the directory is damaged"))
         place += len(entry)
-    if not named:
-        yield "", "the end of the ZIP file is damaged"
+    yield from found or [("", "the end of the ZIP file is damaged")]
 
 
 def _chain(data: bytes) -> Iterator[zipfile.ZipInfo]:

@@ -38,39 +38,21 @@ class Shard:
     def __init__(self, path: Path, cache: ChunkCache | None = None) -> None:
         self.path = path
         self._group = ZarrZip(path, ChunkCache(_OWN_CACHE_BYTES) if cache is None else cache)
-        self._attributes = ShardAttributes.from_json(self._group.attributes, source=str(path))
-        _check_arrays(self._group, class_scores=self._attributes.class_scores)
-        self._lengths = {name: self._group.shape(name)[0] for name in self._group.names()}
-
-    @property
-    def videos(self) -> tuple[VideoEntry, ...]:
+        attributes = ShardAttributes.from_json(self._group.attributes, source=str(path))
+        self.videos: tuple[VideoEntry, ...] = attributes.videos
         """The videos, in the order of their frames."""
-        return self._attributes.videos
-
-    @property
-    def failed(self) -> tuple[FailedVideo, ...]:
+        self.failed: tuple[FailedVideo, ...] = attributes.failed
         """The videos of the unit that could not be decoded."""
-        return self._attributes.failed
-
-    @property
-    def detector(self) -> DetectorEntry:
+        self.detector: DetectorEntry = attributes.detector
         """What the detections were made with."""
-        return self._attributes.detector
-
-    @property
-    def has_class_scores(self) -> bool:
+        self.has_class_scores: bool = attributes.class_scores
         """Whether detections come with the scores of all classes."""
-        return self._attributes.class_scores
-
-    @property
-    def num_frames(self) -> int:
+        _check_arrays(self._group, class_scores=self.has_class_scores)
+        self._lengths = {name: self._group.shape(name)[0] for name in self._group.names()}
+        self.num_frames: int = self._lengths["frame_index"]
         """F, frames of all its videos together."""
-        return self._lengths["frame_index"]
-
-    @property
-    def num_detections(self) -> int:
+        self.num_detections: int = self._lengths["boxes"]
         """N, detections of all its frames together."""
-        return self._lengths["boxes"]
 
     def array(self, name: str) -> NDArray[Any]:
         """A whole array of the format's table (`schema.ARRAYS`); not to be written to.
@@ -100,7 +82,7 @@ class Shard:
         Raises:
             ShardFormatError: if there is no such row, or what it holds is damaged.
         """
-        if not 0 <= row < self._lengths["frame_index"]:
+        if not 0 <= row < self.num_frames:
             raise ShardFormatError(
                 f"{self.path}: has {self.num_frames} frames, asked for row {row}"
             )
@@ -142,27 +124,22 @@ class Shard:
 
 def _check_arrays(group: ZarrZip, *, class_scores: bool) -> None:
     """Checks that the arrays of the schema are there, with their types and matching lengths."""
-    wanted = [name for name in ARRAYS if class_scores or name != "class_scores"]
-    for name in wanted:
-        if name not in group.names():
+    specs = {name: ARRAYS[name] for name in ARRAYS if class_scores or name != "class_scores"}
+    shapes = {name: group.shape(name) for name in group.names()}
+    for name, spec in specs.items():
+        if name not in shapes:
             raise ShardFormatError(f"{group.path}: array {name!r} is missing")
-        spec = ARRAYS[name]
-        found = f"{group.dtype(name)} rows of {group.shape(name)[1:]}"
-        if group.dtype(name) != spec.dtype or group.shape(name)[1:] != spec.row:
+        if (group.dtype(name), shapes[name][1:]) != (spec.dtype, spec.row):
             raise ShardFormatError(
                 f"{group.path}: array {name!r}: wanted {spec.dtype} rows of {spec.row}, "
-                f"found {found}"
+                f"found {group.dtype(name)} rows of {shapes[name][1:]}"
             )
-    counts = {
-        "frames": group.shape("frame_index")[0],
-        "detections": group.shape("boxes")[0],
-        "bytes": group.shape("rle")[0],
-    }
-    for name in wanted:
-        counted, plus, _ = ARRAYS[name].counts.partition(" + ")
-        length = counts[counted] + bool(plus)
-        if group.shape(name)[0] != length:
+    counted = {"frames": "frame_index", "detections": "boxes", "bytes": "rle"}
+    for name, spec in specs.items():
+        what, plus, _ = spec.counts.partition(" + ")
+        length = shapes[counted[what]][0] + bool(plus)
+        if shapes[name][0] != length:
             raise ShardFormatError(
-                f"{group.path}: array {name!r}: wanted {length} rows ({ARRAYS[name].counts}), "
-                f"found {group.shape(name)[0]}"
+                f"{group.path}: array {name!r}: wanted {length} rows ({spec.counts}), "
+                f"found {shapes[name][0]}"
             )

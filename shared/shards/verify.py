@@ -13,7 +13,7 @@ from shared.errors import ShardFormatError
 from shared.masks import rle
 from shared.masks.coco_classes import NUM_COCO_CLASSES
 from shared.shards.schema import ARRAYS
-from shared.shards.sealed_zip import damaged_members, unsealed_damage
+from shared.shards.sealed_zip import damaged_members
 from shared.shards.shard import Shard
 from shared.shards.zarr_zip import ChunkCache
 
@@ -93,7 +93,7 @@ def _damaged(path: Path, array: str, reason: str) -> Problem:
 def _damaged_file(path: Path) -> list[Problem]:
     """The bytes of the ZIP file that no array is read from, and its own checksums."""
     try:
-        found = [*damaged_members(path), *unsealed_damage(path)]
+        found = list(damaged_members(path))
     except OSError as err:
         why = err.strerror or str(err)
         return [Problem(shard=path, wanted="a file that can be read", found=why)]

@@ -3,7 +3,6 @@ a whole, or not at all."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 import numpy as np
@@ -58,12 +57,7 @@ class ShardWriter:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        error_type: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, error_type: type[BaseException] | None, *_: object) -> None:
         """Writes the file, unless the block raised.
 
         Raises:
@@ -73,10 +67,8 @@ class ShardWriter:
         if error_type is not None:
             return
         if self._open is not None:
-            raise ShapeError(
-                f"{self._path}: video {self._open.entry.id!r} was begun and not ended; "
-                "nothing was written"
-            )
+            what = f"video {self._open.entry.id!r} was begun and not ended"
+            raise ShapeError(f"{self._path}: {what}; nothing was written")
         attributes = ShardAttributes(
             videos=tuple(self._done),
             failed=tuple(self._failed),
@@ -104,9 +96,8 @@ class ShardWriter:
             ShapeError: if another video is open, or the shard already has this one.
         """
         if self._open is not None:
-            raise ShapeError(
-                f"{self._path}: video {video_id!r} begun before {self._open.entry.id!r} ended"
-            )
+            other = self._open.entry.id
+            raise ShapeError(f"{self._path}: video {video_id!r} begun before {other!r} ended")
         self._check_new(video_id)
         entry = VideoEntry(
             id=video_id,
@@ -138,9 +129,21 @@ class ShardWriter:
         if video is None:
             raise ShapeError(f"{self._path}: frame {frame_index} added while no video is open")
         self._check_frame(video, frame_index, seconds=seconds, detections=detections)
-        self._add_rows(frame_index, seconds, detections)
         video.num_frames += 1
         video.last_index, video.last_seconds = frame_index, seconds
+        columns = self._columns
+        columns["frame_video"].add([len(self._done)])
+        columns["frame_index"].add([frame_index])
+        columns["frame_seconds"].add([seconds])
+        columns["boxes"].add(detections.boxes)
+        columns["scores"].add(detections.scores)
+        columns["labels"].add(detections.labels)
+        if detections.class_scores is not None:
+            columns["class_scores"].add(detections.class_scores)
+        columns["frame_offsets"].add([len(columns["boxes"])])
+        ends = np.cumsum([len(mask) for mask in detections.masks], dtype=np.int64)
+        columns["rle_offsets"].add(len(columns["rle"]) + ends)
+        columns["rle"].add(np.frombuffer(b"".join(detections.masks), dtype=np.uint8))
 
     def end_video(self) -> None:
         """Ends the open video; it may have no frames.
@@ -164,26 +167,10 @@ class ShardWriter:
                 self._columns[name].take_back(mark)
             self._open = None
         if self._open is not None:
-            raise ShapeError(
-                f"{self._path}: video {video_id!r} failed while {self._open.entry.id!r} is open"
-            )
+            other = self._open.entry.id
+            raise ShapeError(f"{self._path}: video {video_id!r} failed while {other!r} is open")
         self._check_new(video_id)
         self._failed.append(FailedVideo(id=video_id, reason=reason))
-
-    def _add_rows(self, frame_index: int, seconds: float, detections: FrameDetections) -> None:
-        columns = self._columns
-        columns["frame_video"].add([len(self._done)])
-        columns["frame_index"].add([frame_index])
-        columns["frame_seconds"].add([seconds])
-        columns["boxes"].add(detections.boxes)
-        columns["scores"].add(detections.scores)
-        columns["labels"].add(detections.labels)
-        if detections.class_scores is not None:
-            columns["class_scores"].add(detections.class_scores)
-        columns["frame_offsets"].add([len(columns["boxes"])])
-        ends = np.cumsum([len(mask) for mask in detections.masks], dtype=np.int64)
-        columns["rle_offsets"].add(len(columns["rle"]) + ends)
-        columns["rle"].add(np.frombuffer(b"".join(detections.masks), dtype=np.uint8))
 
     def _check_frame(
         self, video: _OpenVideo, frame_index: int, *, seconds: float, detections: FrameDetections
@@ -192,9 +179,8 @@ class ShardWriter:
         if frame_index <= video.last_index:
             raise ShapeError(f"{place}: wanted an index above {video.last_index}")
         if not video.last_seconds < seconds < np.inf:
-            raise ShapeError(
-                f"{place}: wanted a time after {video.last_seconds} s, found {seconds} s"
-            )
+            wanted = f"a time after {video.last_seconds} s"
+            raise ShapeError(f"{place}: wanted {wanted}, found {seconds} s")
         grid = (video.entry.height, video.entry.width)
         if (detections.height, detections.width) != grid:
             raise ShapeError(

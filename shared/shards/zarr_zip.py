@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import google_crc32c
 import numpy as np
@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from shared.errors import ShardFormatError, ShardNotFoundError
 from shared.shards.column import CHECKSUM_BYTES
-from shared.shards.sealed_zip import is_sealed, local_header
+from shared.shards.sealed_zip import NOT_A_ZIP_FILE, is_sealed, local_header
 
 __all__ = ["ChunkCache", "ZarrZip", "read_attributes"]
 
@@ -77,12 +77,10 @@ class ZarrZip:
             documents = [key for key in members if key.endswith("/zarr.json")]
             if sealed:
                 _check_headers(path, [members["zarr.json"], *(members[key] for key in documents)])
-            self._layouts = {
-                key.removesuffix("/zarr.json"): _layout(
-                    path, key, file.read(key), members, sealed=sealed
-                )
-                for key in documents
-            }
+            self._layouts: dict[str, _Layout] = {}
+            for key in documents:
+                name = key.removesuffix("/zarr.json")
+                self._layouts[name] = _layout(path, name, file.read(key), members, sealed=sealed)
 
     def names(self) -> tuple[str, ...]:
         """Names of the arrays, in no order of meaning."""
@@ -147,7 +145,7 @@ def _opened(path: Path) -> Iterator[tuple[zipfile.ZipFile, bool]]:
             yield file, is_sealed(path, file)
     except FileNotFoundError as err:
         raise ShardNotFoundError(f"{path}: no such shard") from err
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, UnicodeDecodeError) as err:
+    except NOT_A_ZIP_FILE as err:
         raise ShardFormatError(
             f"{path}: not a whole shard ({err}); remove it and run what wrote it again"
         ) from err
@@ -180,14 +178,8 @@ def _attributes(path: Path, file: zipfile.ZipFile) -> dict[str, Any]:
 
 
 def _layout(
-    path: Path,
-    key: str,
-    document: bytes,
-    members: Mapping[str, zipfile.ZipInfo],
-    *,
-    sealed: bool,
+    path: Path, name: str, document: bytes, members: Mapping[str, zipfile.ZipInfo], *, sealed: bool
 ) -> _Layout:
-    name = key.removesuffix("/zarr.json")
     try:
         array = json.loads(document)
         codecs = [codec["name"] for codec in array["codecs"]]
@@ -232,17 +224,18 @@ def _read_chunk(path: Path, name: str, layout: _Layout, index: int) -> NDArray[A
     try:
         with path.open("rb", buffering=0) as file:
             file.seek(offset)
-            if header:
-                if file.read(len(header)) != header:
-                    raise ValueError("its local header is not what the directory says")
-            else:
-                _skip_header(file)
+            if not header:
+                signature, *lengths = _LOCAL_HEADER.unpack(file.read(_LOCAL_HEADER.size))
+                if signature != b"PK\x03\x04":
+                    raise ValueError("no local header where the directory has one")
+                file.seek(sum(lengths), os.SEEK_CUR)
+            elif file.read(len(header)) != header:
+                raise ValueError("its local header is not what the directory says")
             stored = file.read(size)
         body, checksum = stored[:-CHECKSUM_BYTES], stored[-CHECKSUM_BYTES:]
         if google_crc32c.value(body) != int.from_bytes(checksum, "little"):
             raise ValueError("its checksum does not match")
-        decoded = Zstd().decode(body)
-        return np.frombuffer(decoded, dtype=layout.dtype).reshape(shape)
+        return np.frombuffer(Zstd().decode(body), dtype=layout.dtype).reshape(shape)
     except FileNotFoundError as err:
         raise ShardNotFoundError(f"{path}: no such shard") from err
     except (OSError, ValueError, RuntimeError, struct.error) as err:
@@ -250,10 +243,3 @@ def _read_chunk(path: Path, name: str, layout: _Layout, index: int) -> NDArray[A
             f"{path}: array {name!r}: chunk {index} is damaged ({err}); "
             "remove the shard and run what wrote it again"
         ) from err
-
-
-def _skip_header(file: IO[bytes]) -> None:
-    signature, name_bytes, extra_bytes = _LOCAL_HEADER.unpack(file.read(_LOCAL_HEADER.size))
-    if signature != b"PK\x03\x04":
-        raise ValueError("no local header where the directory has one")
-    file.seek(name_bytes + extra_bytes, os.SEEK_CUR)

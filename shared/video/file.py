@@ -3,11 +3,13 @@
 No header is believed: the frames are those that decode, numbered as they come. A packet that cannot
 be decoded is left out and does not end the video. A range is read from the key frame before it
 where `frame_times` knows that this gives the same, else from the first frame. The file's rotation
-and mirroring are applied. Pixels that are not square stay as they are stored.
+and mirroring are applied. Pixels that are not square stay as they are stored. Arguments and errors
+are those of the functions in `read`.
 """
 
 import logging
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
@@ -33,11 +35,7 @@ _USUAL_RATE = 25.0
 
 
 def probe_file(path: Path) -> VideoInfo:
-    """What the file says of itself, and the size of its first frame that can be decoded.
-
-    Raises:
-        VideoDecodeError: if the file cannot be opened or no frame of it decoded.
-    """
+    """What the file says of itself, and the size of its first frame that can be decoded."""
     with opened_video(path) as (container, stream):
         for picture in _pictures(path, container.demux(stream), stream):
             form = PictureForm.of(picture)
@@ -54,11 +52,7 @@ def probe_file(path: Path) -> VideoInfo:
 
 
 def estimate_file(path: Path) -> FrameEstimate:
-    """About how many frames there are; decodes nothing.
-
-    Raises:
-        VideoDecodeError: if the file cannot be opened.
-    """
+    """About how many frames there are; decodes nothing."""
     with opened_video(path) as (container, stream):
         rate, duration = _rate(path, stream), _duration(container, stream)
         if stream.frames:
@@ -73,18 +67,9 @@ def estimate_file(path: Path) -> FrameEstimate:
 def read_file(
     path: Path, *, start: int = 0, stop: int | None = None, times: KnownTimes = "not read"
 ) -> Iterator[Frame]:
-    """The frames [start, stop) of those that can be decoded.
+    """The frames [start, stop) of those that can be decoded, all in the size of the first.
 
-    All frames have the size of the first; the file is closed when the iterator is.
-
-    Args:
-        path: the file.
-        start: place of the first frame wanted.
-        stop: place after the last frame wanted; None: to the end.
-        times: what `frame_times` told of it; where it was not asked, it is for a range.
-
-    Raises:
-        VideoDecodeError: if the file cannot be opened or read, or no frame of it decoded.
+    Where `frame_times` was not asked, it is for a range.
     """
     if stop is not None and stop <= start:
         return
@@ -138,14 +123,12 @@ def _packets_from(
     if key == 0:
         return container.demux(stream)
     wanted = int(times.ticks[times.keys[key]])
-    try:
+    with suppress(av.FFmpegError, OSError):
         container.seek(int(times.key_dts[key]), stream=stream)
         packets = container.demux(stream)
         for packet in packets:
             if packet.pts == wanted:
                 return chain((packet,), packets)
-    except (av.FFmpegError, OSError):
-        pass
     return None
 
 
@@ -202,11 +185,9 @@ def _image(path: Path, form: PictureForm, picture: VideoFrame) -> NDArray[np.uin
 def _count_packets(container: InputContainer, stream: VideoStream) -> int:
     """Packets up to where the file cannot be read on."""
     num_packets = 0
-    try:
+    with suppress(av.FFmpegError, OSError):
         for packet in container.demux(stream):
             num_packets += packet.size > 0
-    except (av.FFmpegError, OSError):
-        pass
     return num_packets
 
 

@@ -3,6 +3,7 @@
 Frames come in the order of their numbers. The number at the end of a file's name is its place in
 the video, counted from 1, or from 0 if the folder has a number 0; it gives the time, so that a
 folder with gaps keeps the right times. Files without numbers are counted in the order of names.
+Arguments and errors are those of the functions in `read`.
 """
 
 import logging
@@ -50,7 +51,7 @@ def folder_files(folder: Path) -> tuple[Path, ...]:
 
 
 def probe_folder(folder: Path, *, rate: float | None) -> VideoInfo:
-    """What the folder holds; the arguments and errors are those of `read_folder`."""
+    """What the folder holds; one picture is decoded."""
     files = folder_files(folder)
     first = next(read_folder(folder, rate=rate))
     height, width, _ = first.image.shape
@@ -60,7 +61,7 @@ def probe_folder(folder: Path, *, rate: float | None) -> VideoInfo:
 
 
 def estimate_folder(folder: Path, *, rate: float | None) -> FrameEstimate:
-    """How many JPEGs there are; the errors are those of `read_folder`."""
+    """How many JPEGs there are."""
     return FrameEstimate(frames=len(folder_files(folder)), rate=_checked_rate(folder, rate))
 
 
@@ -70,16 +71,6 @@ def read_folder(
     """The frames [start, stop) of those that can be decoded.
 
     Where every JPEG of the folder looks whole, those before `start` are not decoded.
-
-    Args:
-        folder: the folder.
-        rate: frames a second, by which files are numbered; a folder does not tell it.
-        start: place of the first frame wanted, from 0.
-        stop: place after the last frame wanted; None: to the end.
-
-    Raises:
-        VideoDecodeError: if there is no JPEG, none that can be decoded, the rate is missing, or the
-            folder cannot be read.
     """
     rate = _checked_rate(folder, rate)
     files = folder_files(folder)
@@ -104,7 +95,7 @@ def read_folder(
             picture = picture if picture.size == size else picture.resize(size)
             yield Frame(index=index, seconds=place / rate, image=np.array(picture))
         index += 1
-    if index == 0 and (stop is None or stop > 0):
+    if index == 0 and stop != 0:
         raise VideoDecodeError(
             f"{folder}: none of {len(files)} JPEGs can be decoded ({damaged[0]})"
         )
@@ -116,11 +107,7 @@ def read_folder(
 
 
 def folder_seconds(folder: Path, *, rate: float | None) -> NDArray[np.float64] | None:
-    """(F,) times of all frames, if every JPEG looks whole; None where only decoding tells.
-
-    Raises:
-        VideoDecodeError: if there is no JPEG, the rate is missing, or the folder cannot be read.
-    """
+    """(F,) times of all frames, if every JPEG looks whole; None where only decoding tells."""
     rate = _checked_rate(folder, rate)
     try:
         changed = folder.stat().st_mtime_ns

@@ -52,7 +52,7 @@ def test_a_long_video_is_joined(folder: Path, make_frame: FrameMaker) -> None:
     assert video.frame_indices.tolist() == list(range(47))
     for row in (0, 19, 20, 39, 40, 46):
         assert video.frame(row).masks == make_frame(row, row % 4).masks
-    assert video.nearest(3.04) == 30
+    assert video.nearest_rows([3.04])[0] == 30
     assert video.nearest_rows([0.0, 4.6]).tolist() == [0, 46]
 
 
@@ -60,11 +60,11 @@ def test_a_range_that_is_not_there_yet_is_a_gap(folder: Path) -> None:
     (folder / "shard-000002.zarr.zip").unlink()
     video = DetectionFolder(folder).video("long")
     assert video.frame_indices.tolist() == [*range(20), *range(40, 47)]
-    assert video.nearest(4.0) == 20
+    assert video.nearest_rows([4.0])[0] == 20
     with pytest.raises(
         LookupError, match=r"video 'long': wanted a detection frame within 0\.0500 s"
     ):
-        video.nearest(3.0)
+        video.nearest_rows([3.0])
 
 
 def test_a_video_without_frames(folder: Path) -> None:

@@ -70,7 +70,7 @@ def nearest_loop(seconds: Sequence[float], wanted: float) -> tuple[int, float]:
     ],
 )
 def test_nearest(seconds: list[float], wanted: float, row: int) -> None:
-    assert detections(seconds).nearest(wanted) == row
+    assert detections(seconds).nearest_rows([wanted])[0] == row
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_nearest(seconds: list[float], wanted: float, row: int) -> None:
 )
 def test_times_without_a_frame_near(seconds: list[float], wanted: float, message: str) -> None:
     with pytest.raises(JoinError, match=f"video 'clip': .*{re.escape(message)}"):
-        detections(seconds).nearest(wanted)
+        detections(seconds).nearest_rows([wanted])[0]
 
 
 @given(
@@ -101,7 +101,7 @@ def test_many_times_equal_the_loop(ticks: list[int], wanted: list[float]) -> Non
         row, gap = nearest_loop(seconds, each)
         if gap <= float(np.median(np.diff(seconds))) / 2:
             near.append(each)
-            assert found.nearest(each) == row
+            assert found.nearest_rows([each])[0] == row
         elif gap > float(np.median(np.diff(seconds))) / 2 + 1e-5:
             with pytest.raises(JoinError):
                 found.nearest_rows([*near, each])
