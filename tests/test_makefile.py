@@ -53,6 +53,10 @@ def test_make_alone_prints_help() -> None:
             ".venv/bin/orn train epic --run runs/x --seed 1",
         ),
         (("eval", "RUN=runs/x", "DATA=/d"), ".venv/bin/orn eval runs/x --data /d"),
+        (("eval", "DATASET=epic"), ".venv/bin/orn eval --dataset epic"),
+        (("eval",), ".venv/bin/orn eval"),
+        (("train",), ".venv/bin/orn train demo"),
+        (("detect",), ".venv/bin/orn detect demo"),
         (("inspect", "SHARD=s.zip"), ".venv/bin/orn inspect s.zip"),
         (("verify", "SHARD=shards/vlog"), ".venv/bin/orn verify shards/vlog"),
         (
