@@ -2,7 +2,6 @@
 
 import fnmatch
 import logging
-import math
 from collections.abc import Iterable
 from importlib import resources
 from pathlib import Path
@@ -26,7 +25,7 @@ from shared.manifests.schema import (
     Videos,
     VlogLabels,
 )
-from shared.manifests.text_files import Problems, read_rows
+from shared.manifests.text_files import read_rows
 from shared.nearest import nearest_first
 
 __all__ = [
@@ -182,17 +181,12 @@ def video_rates(spec: Videos, folder: Path, video_ids: Iterable[str]) -> dict[st
 
 def _rates_of_table(spec: RateTable, folder: Path, video_ids: Iterable[str]) -> dict[str, float]:
     path = folder / spec.table
-    problems = Problems(path=path)
     rates: dict[str, float] = {}
-    for line, row in read_rows(path, "the rates of videos", columns=(spec.video, spec.rate)):
-        try:
-            rate = float(row[spec.rate])
-        except ValueError:
-            rate = math.nan
-        if not 0 < rate < math.inf:
-            problems.add(line, f"wanted {spec.rate} above 0, found {row[spec.rate]!r}")
-        rates[row[spec.video].strip()] = rate
-    problems.raise_if_any()
+    for row in read_rows(path, "the rates of videos", columns=(spec.video, spec.rate)):
+        rate = row.number(spec.rate) or 0.0
+        if rate <= 0:
+            row.refuse(f"wanted {spec.rate} above 0, found {row[spec.rate]!r}")
+        rates[row[spec.video]] = rate
     wanted = list(video_ids)
     lacking = [video_id for video_id in wanted if video_id not in rates]
     if lacking:
