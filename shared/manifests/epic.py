@@ -7,7 +7,7 @@ then noun, and are known only when all rows are read.
 
 import ast
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,6 +19,9 @@ __all__ = ["EpicVocabulary", "read", "read_100"]
 
 _TIME = re.compile(r"(\d{1,6}):([0-5]\d):([0-5]\d(?:\.\d+)?)", re.ASCII)
 _PERSON = re.compile(r"P(\d{1,6})", re.ASCII)
+_COLUMNS_55 = {"verb": ("verb_id", "class_key"), "noun": ("noun_id", "class_key")}
+_COLUMNS_100 = {"verb": ("id", "key"), "noun": ("id", "key")}
+"""Of the tables of classes: the column with their numbers, from 0, and the one with their names."""
 _LONGEST_LIST = 1000
 """Characters of a list in a cell; the longest published one has 25."""
 
@@ -35,8 +38,8 @@ def read(
         DataRootError: naming the table that is not there.
         ManifestError: naming the lines that cannot be used and why.
     """
-    vocabulary = _vocabulary(spec, folder, task, ("{}_id", "class_key")) if labels else None
-    listing = _read_tables({folder / spec.table: split}, "uid", vocabulary)
+    vocabulary = _vocabulary(spec, folder, task, _COLUMNS_55) if labels else None
+    listing = _read_tables([(folder / spec.table, split)], "uid", vocabulary)
     invalid = folder / spec.invalid
     if not invalid.is_file():
         return listing
@@ -53,9 +56,9 @@ def read_100(
     Raises:
         As `read`.
     """
-    vocabulary = _vocabulary(spec, folder, task, ("id", "key")) if labels else None
+    vocabulary = _vocabulary(spec, folder, task, _COLUMNS_100) if labels else None
     paths, absent = split_tables(spec, folder, partial=partial)
-    tables = {path: split for split, path in paths.items()}
+    tables = [(path, split) for split, path in paths.items()]
     return replace(_read_tables(tables, "narration_id", vocabulary), absent=absent)
 
 
@@ -75,10 +78,10 @@ class EpicVocabulary:
     @property
     def columns(self) -> tuple[str, ...]:
         """The columns of the tables that hold the label."""
+        if self.target == "verb":
+            return ("verb_class",)
         noun = "all_noun_classes" if self.several else "noun_class"
-        return {"verb": ("verb_class",), "noun": (noun,), "action": ("verb_class", noun)}[
-            self.target
-        ]
+        return (noun,) if self.target == "noun" else ("verb_class", noun)
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -99,12 +102,15 @@ class EpicVocabulary:
 
 
 def _vocabulary(
-    spec: EpicLabels | Epic100Labels, folder: Path, task: Task, columns: tuple[str, str]
+    spec: EpicLabels | Epic100Labels,
+    folder: Path,
+    task: Task,
+    columns: Mapping[str, tuple[str, str]],
 ) -> EpicVocabulary:
-    """Reads the tables of classes that the target needs; `columns` hold their number and name."""
+    """Reads the tables of classes that the target needs."""
 
     def names(kind: str, table: str) -> tuple[str, ...]:
-        number, name = (column.format(kind) for column in columns)
+        number, name = columns[kind]
         found: list[str] = []
         for row in read_rows(folder / table, f"EPIC's {kind} classes", columns=(number, name)):
             if row[number] != str(len(found)):
@@ -121,7 +127,9 @@ def _vocabulary(
 
 
 def _read_tables(
-    tables: Mapping[Path, PersonSplit | Split], id_column: str, vocabulary: EpicVocabulary | None
+    tables: Sequence[tuple[Path, PersonSplit | Split]],
+    id_column: str,
+    vocabulary: EpicVocabulary | None,
 ) -> Listing:
     """What action tables say, one after another.
 
@@ -130,7 +138,7 @@ def _read_tables(
         vocabulary: what the labels are; None for no labels.
     """
     by_id: dict[str, Segment] = {}
-    for path, split in tables.items():
+    for path, split in tables:
         _read_table(path, split, id_column, None if split == "test" else vocabulary, by_id)
     segments = tuple(by_id.values())
     classes = vocabulary.classes if vocabulary else ()

@@ -128,18 +128,14 @@ def make_manifest(
                 f"{existing} is there already; --fresh replaces it, --out and --name "
                 "choose another manifest"
             )
-    text = _text(*(table.name, found), name=name, root=root, form=form, pattern=pattern, rate=rate)
+    text = _text(found, table.name, name=name, root=root, form=form, pattern=pattern, rate=rate)
     raw = parse_toml(text, source=str(path), error=ManifestError)
     manifest = config_from_dict(raw, Manifest, source=str(path), error=ManifestError)
-    assert isinstance(manifest.labels, TableLabels)
-    assert isinstance(manifest.split, ColumnSplit)
     # Reads the table as every command will, but for its classes.
-    read(
-        *(manifest.labels, manifest.split, folder),
-        task=manifest.task,
-        form=manifest.form,
-        labels=False,
-    )
+    spec, split = manifest.labels, manifest.split
+    assert isinstance(spec, TableLabels)
+    assert isinstance(split, ColumnSplit)
+    read(spec, split, folder, task=manifest.task, form=manifest.form, labels=False)
     present = find_videos(folder, pattern, found.video_ids, are_folders=form == "frames")
     write_text(classes_path, "".join(f"{each}\n" for each in found.classes))
     write_text(path, text)
@@ -306,8 +302,8 @@ def _clean_name(text: str) -> str:
 
 
 def _text(
-    table_name: str,
     found: TableGuess,
+    table_name: str,
     *,
     name: str,
     root: str,
