@@ -54,10 +54,10 @@ _SHORT.maxlist = 8
 
 def explain(err: ValidationError, config_type: Any) -> str:
     """What pydantic refused of a configuration: each key, what was wanted and what was found."""
-    problems = [_problem(details, config_type) for details in err.errors(include_url=False)]
-    if len(problems) > _SHOWN_PROBLEMS:
-        problems[_SHOWN_PROBLEMS:] = [f"and {len(problems) - _SHOWN_PROBLEMS} more"]
-    return "; ".join(problems)
+    refused = err.errors(include_url=False)
+    problems = [_problem(details, config_type) for details in refused[:_SHOWN_PROBLEMS]]
+    more = [f"and {len(refused) - len(problems)} more"] if len(refused) > len(problems) else []
+    return "; ".join(problems + more)
 
 
 def _problem(details: ErrorDetails, config_type: Any) -> str:

@@ -102,8 +102,8 @@ def new(
     )
     for reason in made.reasons:
         click.echo(f"guessed: {reason}", err=True)
-    click.echo(f"{made.path}: {made.videos} videos, {made.present} there", err=True)
-    click.echo(f"{made.classes_path}: {made.classes} classes", err=True)
+    click.echo(f"{made.path}: {len(made.table.video_ids)} videos, {made.present} there", err=True)
+    click.echo(f"{made.classes_path}: {len(made.table.classes)} classes", err=True)
     click.echo(f"next: orn manifest check {made.path} --data {made.data_root}", err=True)
     if as_json:
         echo_json(made.as_json())

@@ -7,18 +7,21 @@ then noun, and are known only when all rows are read.
 
 import ast
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from shared.manifests.records import LeftOut, Listing, Segment, Split, Task
 from shared.manifests.schema import Epic100Labels, EpicLabels, EpicTarget, PersonSplit
-from shared.manifests.text_files import Problems, read_rows, split_tables
+from shared.manifests.text_files import Row, read_rows, split_tables
 
 __all__ = ["EpicVocabulary", "read", "read_100"]
 
 _TIME = re.compile(r"(\d{1,6}):([0-5]\d):([0-5]\d(?:\.\d+)?)", re.ASCII)
 _PERSON = re.compile(r"P(\d{1,6})", re.ASCII)
+_COLUMNS_55 = {"verb": ("verb_id", "class_key"), "noun": ("noun_id", "class_key")}
+_COLUMNS_100 = {"verb": ("id", "key"), "noun": ("id", "key")}
+"""Of the tables of classes: the column with their numbers, from 0, and the one with their names."""
 _LONGEST_LIST = 1000
 """Characters of a list in a cell; the longest published one has 25."""
 
@@ -35,8 +38,8 @@ def read(
         DataRootError: naming the table that is not there.
         ManifestError: naming the lines that cannot be used and why.
     """
-    vocabulary = _vocabulary(spec, folder, task, ("{}_id", "class_key")) if labels else None
-    listing = _read_tables({folder / spec.table: split}, "uid", vocabulary)
+    vocabulary = _vocabulary(spec, folder, task, _COLUMNS_55) if labels else None
+    listing = _read_tables([(folder / spec.table, split)], "uid", vocabulary)
     invalid = folder / spec.invalid
     if not invalid.is_file():
         return listing
@@ -53,9 +56,9 @@ def read_100(
     Raises:
         As `read`.
     """
-    vocabulary = _vocabulary(spec, folder, task, ("id", "key")) if labels else None
+    vocabulary = _vocabulary(spec, folder, task, _COLUMNS_100) if labels else None
     paths, absent = split_tables(spec, folder, partial=partial)
-    tables = {path: split for split, path in paths.items()}
+    tables = [(path, split) for split, path in paths.items()]
     return replace(_read_tables(tables, "narration_id", vocabulary), absent=absent)
 
 
@@ -75,10 +78,10 @@ class EpicVocabulary:
     @property
     def columns(self) -> tuple[str, ...]:
         """The columns of the tables that hold the label."""
+        if self.target == "verb":
+            return ("verb_class",)
         noun = "all_noun_classes" if self.several else "noun_class"
-        return {"verb": ("verb_class",), "noun": (noun,), "action": ("verb_class", noun)}[
-            self.target
-        ]
+        return (noun,) if self.target == "noun" else ("verb_class", noun)
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -87,35 +90,32 @@ class EpicVocabulary:
             return tuple(f"{verb} {noun}" for verb in self.verbs for noun in self.nouns)
         return self.verbs or self.nouns
 
-    def labels(self, row: Mapping[str, str], line: int, problems: Problems) -> tuple[int, ...]:
-        """The labels of a row: numbers of verbs or nouns, or one number of a pair.
-
-        A number that the vocabulary lacks is noted as a problem.
-        """
+    def labels(self, row: Row) -> tuple[int, ...]:
+        """Numbers of verbs or nouns, or one number of a pair; refuses one that is too large."""
         if self.several:
-            return _numbers(row, "all_noun_classes", len(self.nouns), line, problems)
+            return _numbers(row, "all_noun_classes", len(self.nouns))
         if self.target != "action":
-            column = f"{self.target}_class"
-            return _number(row, column, len(self.verbs or self.nouns), line, problems)
-        verb = _number(row, "verb_class", len(self.verbs), line, problems)
-        noun = _number(row, "noun_class", len(self.nouns), line, problems)
+            return _number(row, f"{self.target}_class", len(self.verbs or self.nouns))
+        verb = _number(row, "verb_class", len(self.verbs))
+        noun = _number(row, "noun_class", len(self.nouns))
         return (verb[0] * len(self.nouns) + noun[0],) if verb and noun else ()
 
 
 def _vocabulary(
-    spec: EpicLabels | Epic100Labels, folder: Path, task: Task, columns: tuple[str, str]
+    spec: EpicLabels | Epic100Labels,
+    folder: Path,
+    task: Task,
+    columns: Mapping[str, tuple[str, str]],
 ) -> EpicVocabulary:
-    """Reads the tables of classes that the target needs; `columns` hold their number and name."""
+    """Reads the tables of classes that the target needs."""
 
     def names(kind: str, table: str) -> tuple[str, ...]:
-        number, name = (column.format(kind) for column in columns)
-        problems = Problems(path=folder / table)
+        number, name = columns[kind]
         found: list[str] = []
-        for line, row in read_rows(problems.path, f"EPIC's {kind} classes", columns=(number, name)):
+        for row in read_rows(folder / table, f"EPIC's {kind} classes", columns=(number, name)):
             if row[number] != str(len(found)):
-                problems.add(line, f"wanted {number} {len(found)}, found {row[number]!r}")
+                row.refuse(f"wanted {number} {len(found)}, found {row[number]!r}")
             found.append(row[name])
-        problems.raise_if_any()
         return tuple(found)
 
     return EpicVocabulary(
@@ -127,7 +127,9 @@ def _vocabulary(
 
 
 def _read_tables(
-    tables: Mapping[Path, PersonSplit | Split], id_column: str, vocabulary: EpicVocabulary | None
+    tables: Sequence[tuple[Path, PersonSplit | Split]],
+    id_column: str,
+    vocabulary: EpicVocabulary | None,
 ) -> Listing:
     """What action tables say, one after another.
 
@@ -136,7 +138,7 @@ def _read_tables(
         vocabulary: what the labels are; None for no labels.
     """
     by_id: dict[str, Segment] = {}
-    for path, split in tables.items():
+    for path, split in tables:
         _read_table(path, split, id_column, None if split == "test" else vocabulary, by_id)
     segments = tuple(by_id.values())
     classes = vocabulary.classes if vocabulary else ()
@@ -160,63 +162,55 @@ def _read_table(
     segments: dict[str, Segment],
 ) -> None:
     """Adds the rows of a table to `segments`, by their ids."""
-    problems = Problems(path=path)
     columns = (id_column, "participant_id", "video_id", "start_timestamp", "stop_timestamp")
     label_columns = vocabulary.columns if vocabulary else ()
-    rows = read_rows(path, "EPIC's action table", columns=(*columns, *label_columns))
-    for line, row in rows:
-        if not problems.check_id(line, row["video_id"]):
+    for row in read_rows(path, "EPIC's action table", columns=(*columns, *label_columns)):
+        if not row.check_id("video_id"):
             continue
         segment_id = row[id_column]
         if segment_id in segments:
-            problems.add(line, f"{id_column} {segment_id} is listed before")
-        start = _seconds(row, "start_timestamp", line, problems)
-        stop = _seconds(row, "stop_timestamp", line, problems)
+            row.refuse(f"{id_column} {segment_id} is listed before")
+        start, stop = _seconds(row, "start_timestamp"), _seconds(row, "stop_timestamp")
         if stop <= start:
-            problems.add(line, f"wanted stop after start, found {start} s and {stop} s")
+            row.refuse(f"wanted stop after start, found {start} s and {stop} s")
         segments[segment_id] = Segment(
             id=segment_id,
             video_id=row["video_id"],
-            split=_split(row["participant_id"], split, line, problems),
-            labels=vocabulary.labels(row, line, problems) if vocabulary else (),
+            split=_split(row, split),
+            labels=vocabulary.labels(row) if vocabulary else (),
             start_seconds=start,
             stop_seconds=stop,
         )
-    problems.raise_if_any()
 
 
-def _seconds(row: Mapping[str, str], column: str, line: int, problems: Problems) -> float:
-    match = _TIME.fullmatch(row[column].strip())
+def _seconds(row: Row, column: str) -> float:
+    match = _TIME.fullmatch(row[column])
     if match is None:
-        problems.add(line, f"wanted {column} as hours:minutes:seconds, found {row[column]!r}")
+        row.refuse(f"wanted {column} as hours:minutes:seconds, found {row[column]!r}")
         return 0.0
     hours, minutes, seconds = match.groups()
     return int(hours) * 3600 + int(minutes) * 60 + float(seconds)
 
 
-def _split(participant: str, split: PersonSplit | Split, line: int, problems: Problems) -> Split:
+def _split(row: Row, split: PersonSplit | Split) -> Split:
     if not isinstance(split, PersonSplit):
         return split
-    match = _PERSON.fullmatch(participant.strip())
+    match = _PERSON.fullmatch(row["participant_id"])
     if match is None:
-        problems.add(line, f"wanted a participant_id such as P01, found {participant!r}")
+        row.refuse(f"wanted a participant_id such as P01, found {row['participant_id']!r}")
         return "train"
     return "train" if int(match[1]) <= split.last_train_person else "validation"
 
 
-def _number(
-    row: Mapping[str, str], column: str, end: int, line: int, problems: Problems
-) -> tuple[int, ...]:
+def _number(row: Row, column: str, end: int) -> tuple[int, ...]:
     cell = row[column]
-    if not (cell.isascii() and cell.isdecimal()) or int(cell) >= end:
-        problems.add(line, f"wanted a {column} from 0 to {end - 1}, found {cell!r}")
+    if not re.fullmatch("[0-9]{1,9}", cell) or int(cell) >= end:
+        row.refuse(f"wanted a {column} from 0 to {end - 1}, found {cell!r}")
         return ()
     return (int(cell),)
 
 
-def _numbers(
-    row: Mapping[str, str], column: str, end: int, line: int, problems: Problems
-) -> tuple[int, ...]:
+def _numbers(row: Row, column: str, end: int) -> tuple[int, ...]:
     """The numbers of a cell such as "[8, 113]", a list as Python writes it; runs no code."""
     cell = row[column]
     try:
@@ -227,8 +221,6 @@ def _numbers(
         type(value) is int and 0 <= value < end for value in values
     )
     if not good or not values:
-        problems.add(
-            line, f"wanted {column} as a list of numbers from 0 to {end - 1}, found {cell!r:.80}"
-        )
+        row.refuse(f"wanted {column} as a list of numbers from 0 to {end - 1}, found {cell!r:.80}")
         return ()
     return tuple(sorted(set(values)))

@@ -2,7 +2,6 @@
 
 import fnmatch
 import logging
-import math
 from collections.abc import Iterable
 from importlib import resources
 from pathlib import Path
@@ -26,7 +25,7 @@ from shared.manifests.schema import (
     Videos,
     VlogLabels,
 )
-from shared.manifests.text_files import Problems, read_rows
+from shared.manifests.text_files import read_rows
 from shared.nearest import nearest_first
 
 __all__ = [
@@ -142,11 +141,12 @@ def load_listing(
         As `load_dataset`.
     """
     folder = _dataset_folder(manifest, data_root)
-    if not labels and not _has_tables(manifest, folder):
+    spec, split = manifest.labels, manifest.split
+    has_tables = any((folder / getattr(spec, key)).exists() for key in spec.lists)
+    if not labels and not has_tables:
         ids = find_ids(folder, manifest.videos.pattern, are_folders=manifest.form == "frames")
         logger.info("%s has no label tables; taking the %d videos found there", folder, len(ids))
         return Listing(classes=(), video_ids=ids, segments=())
-    spec, split = manifest.labels, manifest.split
     match spec:
         case TableLabels():
             assert isinstance(split, ColumnSplit)  # the schema pairs formats with rules
@@ -182,17 +182,12 @@ def video_rates(spec: Videos, folder: Path, video_ids: Iterable[str]) -> dict[st
 
 def _rates_of_table(spec: RateTable, folder: Path, video_ids: Iterable[str]) -> dict[str, float]:
     path = folder / spec.table
-    problems = Problems(path=path)
     rates: dict[str, float] = {}
-    for line, row in read_rows(path, "the rates of videos", columns=(spec.video, spec.rate)):
-        try:
-            rate = float(row[spec.rate])
-        except ValueError:
-            rate = math.nan
-        if not 0 < rate < math.inf:
-            problems.add(line, f"wanted {spec.rate} above 0, found {row[spec.rate]!r}")
-        rates[row[spec.video].strip()] = rate
-    problems.raise_if_any()
+    for row in read_rows(path, "the rates of videos", columns=(spec.video, spec.rate)):
+        rate = row.number(spec.rate) or 0.0
+        if rate <= 0:
+            row.refuse(f"wanted {spec.rate} above 0, found {row[spec.rate]!r}")
+        rates[row[spec.video]] = rate
     wanted = list(video_ids)
     lacking = [video_id for video_id in wanted if video_id not in rates]
     if lacking:
@@ -209,32 +204,16 @@ def _shipped_folder() -> Path:
 
 def _dataset_folder(manifest: Manifest, data_root: Path) -> Path:
     """The folder of a data set, which may be a link to another disk."""
+    advice = "say where the data sets lie with --data FOLDER or the environment variable ORN_DATA"
     if not data_root.is_dir():
-        raise DataRootError(
-            f"there is no data root at {data_root.absolute()}; say where the data sets lie with "
-            "--data FOLDER or the environment variable ORN_DATA"
-        )
+        raise DataRootError(f"there is no data root at {data_root.absolute()}; {advice}")
     folder = data_root / manifest.root
     if not folder.is_dir():
         raise DataRootError(
-            f"data set {manifest.name!r}: there is no folder {folder.absolute()}; say where the "
-            "data sets lie with --data FOLDER or the environment variable ORN_DATA "
+            f"data set {manifest.name!r}: there is no folder {folder.absolute()}; {advice} "
             "(data_manifests/README.md says how to get this one)"
         )
     return folder
-
-
-def _has_tables(manifest: Manifest, folder: Path) -> bool:
-    """Whether any of the tables that list the videos is there."""
-    spec = manifest.labels
-    match spec:
-        case TableLabels() | EpicLabels():
-            names = [spec.table]
-        case VlogLabels():
-            names = [spec.list, spec.splits]
-        case Epic100Labels() | SomethingLabels() | SomethingV1Labels():
-            names = [spec.train, spec.validation]
-    return any((folder / name).exists() for name in names)
 
 
 def _detector(manifest: Manifest) -> DetectorChoice:

@@ -4,6 +4,7 @@ What the table and the files beside it do not say outright is guessed, with the 
 """
 
 import os
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -13,11 +14,11 @@ from typing import Any
 from shared.config.files import config_from_dict, parse_toml, toml_value
 from shared.errors import ConfigError, ManifestError
 from shared.jobs.atomic_file import write_text
-from shared.manifests import table as label_table
 from shared.manifests.find import expand, find_videos
 from shared.manifests.records import Form
 from shared.manifests.schema import ColumnSplit, Manifest, TableLabels
-from shared.manifests.text_files import Problems, read_rows
+from shared.manifests.table import LABEL_SEPARATOR, read
+from shared.manifests.text_files import Problems, Row, read_rows
 
 __all__ = ["NewManifest", "TableGuess", "guess_table", "guess_videos", "make_manifest"]
 
@@ -59,17 +60,18 @@ class NewManifest:
     """Where data sets lie, for the commands that take the manifest."""
     manifest: Manifest
     """What it says."""
-    classes: int
-    """Number of classes."""
-    videos: int
-    """Videos that the table lists."""
+    table: TableGuess
     present: int
-    """Those that are there."""
-    reasons: tuple[str, ...]
-    """What was guessed and why, in sentences."""
+    """Videos that are there."""
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """What was guessed and why, in sentences."""
+        found = f"it finds {self.present} of {len(self.table.video_ids)}"
+        return (*self.table.reasons, f"videos {self.manifest.videos.pattern}: {found}")
 
     def as_json(self) -> dict[str, Any]:
-        """As JSON has it."""
+        """What was written, as plain values."""
         return {
             "manifest": str(self.path),
             "classes_file": str(self.classes_path),
@@ -79,8 +81,8 @@ class NewManifest:
             "task": self.manifest.task,
             "metric": self.manifest.metric,
             "pattern": self.manifest.videos.pattern,
-            "classes": self.classes,
-            "videos": {"listed": self.videos, "present": self.present},
+            "classes": len(self.table.classes),
+            "videos": {"listed": len(self.table.video_ids), "present": self.present},
             "guessed": list(self.reasons),
         }
 
@@ -126,31 +128,24 @@ def make_manifest(
                 f"{existing} is there already; --fresh replaces it, --out and --name "
                 "choose another manifest"
             )
-    text = _text(*(table.name, found), name=name, root=root, form=form, pattern=pattern, rate=rate)
+    text = _text(found, table.name, name=name, root=root, form=form, pattern=pattern, rate=rate)
     raw = parse_toml(text, source=str(path), error=ManifestError)
     manifest = config_from_dict(raw, Manifest, source=str(path), error=ManifestError)
-    assert isinstance(manifest.labels, TableLabels)
-    assert isinstance(manifest.split, ColumnSplit)
     # Reads the table as every command will, but for its classes.
-    label_table.read(
-        *(manifest.labels, manifest.split, folder),
-        task=manifest.task,
-        form=manifest.form,
-        labels=False,
-    )
+    spec, split = manifest.labels, manifest.split
+    assert isinstance(spec, TableLabels)
+    assert isinstance(split, ColumnSplit)
+    read(spec, split, folder, task=manifest.task, form=manifest.form, labels=False)
     present = find_videos(folder, pattern, found.video_ids, are_folders=form == "frames")
     write_text(classes_path, "".join(f"{each}\n" for each in found.classes))
     write_text(path, text)
-    counts = f"it finds {len(present)} of {len(found.video_ids)}"
     return NewManifest(
         path=path,
         classes_path=classes_path,
         data_root=data_root,
         manifest=manifest,
-        classes=len(found.classes),
-        videos=len(found.video_ids),
+        table=found,
         present=len(present),
-        reasons=(*found.reasons, f"videos {pattern}: {counts}"),
     )
 
 
@@ -166,21 +161,21 @@ def guess_table(path: Path) -> TableGuess:
     rows = list(read_rows(path, "the label table", columns=("video", "label"), optional=optional))
     if not rows:
         raise ManifestError(f"{path}: wanted a row for each clip or segment, found the header only")
-    labels = [row["label"].strip() for _, row in rows]
-    num_joined = sum(label_table.LABEL_SEPARATOR in label for label in labels)
+    labels = [row["label"] for row in rows]
+    num_joined = sum(LABEL_SEPARATOR in label for label in labels)
     num_empty = labels.count("")
     is_multi = bool(num_joined or num_empty)
-    has_times = all(row.get("start", "").strip() and row.get("stop", "").strip() for _, row in rows)
-    has_split = "split" in rows[0][1]
+    has_times = all(row.get("start") and row.get("stop") for row in rows)
+    has_split = "split" in rows[0].cells
     return TableGuess(
         is_multi_label=is_multi,
         has_times=has_times,
         has_split=has_split,
-        classes=_classes(path, rows, is_multi=is_multi),
-        video_ids=tuple(dict.fromkeys(row["video"].strip() for _, row in rows)),
+        classes=_classes(path, rows, LABEL_SEPARATOR if is_multi else None),
+        video_ids=tuple(dict.fromkeys(row["video"] for row in rows)),
         rows=len(rows),
         reasons=(
-            f"task multi-label: {num_joined} labels hold a {label_table.LABEL_SEPARATOR!r} and "
+            f"task multi-label: {num_joined} labels hold a {LABEL_SEPARATOR!r} and "
             f"{num_empty} are empty"
             if is_multi
             else "task single-label: each row has one label",
@@ -284,22 +279,21 @@ def _patterns(relative: str, video_id: str) -> Iterator[str]:
         yield f"{before}{{id}}{after}"
 
 
-def _classes(
-    path: Path, rows: Sequence[tuple[int, dict[str, str]]], *, is_multi: bool
-) -> tuple[str, ...]:
+def _classes(path: Path, rows: Sequence[Row], separator: str | None) -> tuple[str, ...]:
     problems = Problems(path=path)
     names: set[str] = set()
-    for line, row in rows:
-        cell = row["label"]
-        for name in cell.split(label_table.LABEL_SEPARATOR) if is_multi else [cell]:
-            if not name.strip().isprintable():
-                problems.add(line, f"wanted a class name on one line, found {name.strip()!r}")
-            names.add(name.strip())
+    for row in rows:
+        for part in row["label"].split(separator) if separator else [row["label"]]:
+            name = part.strip()
+            if not name.isprintable():
+                problems.add(row.line, f"wanted a class name on one line, found {name!r}")
+            names.add(name)
     problems.raise_if_any()
     names.discard("")
     if not names:
         raise ManifestError(f"{path}: wanted class names in the column 'label', found none")
-    return tuple(sorted(names, key=int if all(name.isdecimal() for name in names) else str))
+    are_numbers = all(re.fullmatch("[0-9]{1,9}", name) for name in names)
+    return tuple(sorted(names, key=int if are_numbers else str))
 
 
 def _clean_name(text: str) -> str:
@@ -308,8 +302,8 @@ def _clean_name(text: str) -> str:
 
 
 def _text(
-    table_name: str,
     found: TableGuess,
+    table_name: str,
     *,
     name: str,
     root: str,

@@ -102,10 +102,14 @@ class Videos(Section):
     """In place of `rate`: a table of them."""
 
 
+# Each way to read labels says which split rule it takes, and which of its tables list the videos.
+
+
 class TableLabels(Section):
     """A CSV file with a header: video, label[, start, stop][, split][, id]."""
 
     split_rule: ClassVar = "column"
+    lists: ClassVar = ("table",)
     format: Literal["table"]
     table: RelativePath
     classes: RelativePath
@@ -116,6 +120,7 @@ class VlogLabels(Section):
     """The published files of VLOG: line i of each belongs to line i of the others."""
 
     split_rule: ClassVar = "number"
+    lists: ClassVar = ("list", "splits")
     format: Literal["vlog"]
     list: RelativePath = "meta/manifest.txt"
     splits: RelativePath = "meta/splitId.txt"
@@ -127,6 +132,7 @@ class EpicLabels(Section):
     """The published tables of EPIC Kitchens 55."""
 
     split_rule: ClassVar = "person"
+    lists: ClassVar = ("table",)
     format: Literal["epic"]
     target: EpicTarget = "verb"
     table: RelativePath = "annotations/EPIC_train_action_labels.csv"
@@ -140,6 +146,7 @@ class Epic100Labels(Section):
     """The published tables of EPIC Kitchens 100, one a split."""
 
     split_rule: ClassVar = "file"
+    lists: ClassVar = ("train", "validation")
     format: Literal["epic100"]
     target: EpicTarget = "verb"
     train: RelativePath = "annotations/EPIC_100_train.csv"
@@ -154,6 +161,7 @@ class SomethingLabels(Section):
     """The published JSON lists of Something-Something v2, one a split."""
 
     split_rule: ClassVar = "file"
+    lists: ClassVar = ("train", "validation")
     format: Literal["something"]
     train: RelativePath = "labels/train.json"
     validation: RelativePath = "labels/validation.json"
@@ -167,6 +175,7 @@ class SomethingV1Labels(Section):
     """The published lists of Something-Something v1, lines of id;class, one a split."""
 
     split_rule: ClassVar = "file"
+    lists: ClassVar = ("train", "validation")
     format: Literal["something-v1"]
     train: RelativePath = "something-something-v1-train.csv"
     validation: RelativePath = "something-something-v1-validation.csv"

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,7 @@ from shared.nearest import nearest
 
 __all__ = [
     "Problems",
+    "Row",
     "read_class_names",
     "read_lines",
     "read_rows",
@@ -64,6 +66,39 @@ class Problems:
             shown = "; ".join(self.found[:_SHOWN_PROBLEMS])
             count = "1 problem" if len(self.found) == 1 else f"{len(self.found)} problems"
             raise ManifestError(f"{self.path}: {count}: {shown}{more}")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row of a CSV file."""
+
+    cells: dict[str, str]
+    """By column, without blanks at their ends."""
+    line: int
+    problems: Problems
+
+    def __getitem__(self, column: str) -> str:
+        return self.cells[column]
+
+    def get(self, column: str, default: str = "") -> str:
+        """The cell of a column that need not be there."""
+        return self.cells.get(column, default)
+
+    def refuse(self, message: str) -> None:
+        """Notes a problem of this row; `read_rows` raises after the last one."""
+        self.problems.add(self.line, message)
+
+    def check_id(self, column: str) -> bool:
+        """Whether the cell is a video id that can be trusted; notes it if not."""
+        return self.problems.check_id(self.line, self[column])
+
+    def number(self, column: str) -> float | None:
+        """The cell as a finite number, or None."""
+        try:
+            number = float(self.cells[column])
+        except ValueError:
+            return None
+        return number if math.isfinite(number) else None
 
 
 def require_file(path: Path, what: str) -> Path:
@@ -131,8 +166,8 @@ def read_class_names(path: Path) -> tuple[str, ...]:
 
 def read_rows(
     path: Path, what: str, *, columns: Sequence[str], optional: Sequence[str] = ()
-) -> Iterator[tuple[int, dict[str, str]]]:
-    """The rows of a CSV file with a header: line number from 1, and the cells by column.
+) -> Iterator[Row]:
+    """The rows of a CSV file with a header.
 
     Args:
         columns: those that must be there.
@@ -141,7 +176,8 @@ def read_rows(
 
     Raises:
         DataRootError: if there is no such file.
-        ManifestError: if a column is missing or unknown, or a row has too few or too many cells.
+        ManifestError: if a column is missing or unknown, or, after the last row, if a row has too
+            few or too many cells or was refused.
     """
     reader = csv.reader(io.StringIO(_read_text(path, what), newline=""), strict=True)
     problems = Problems(path=path)
@@ -154,7 +190,8 @@ def read_rows(
             if len(cells) != len(header):
                 problems.add(reader.line_num, f"wanted {len(header)} cells, found {len(cells)}")
                 continue
-            yield reader.line_num, dict(zip(header, cells, strict=True))
+            stripped = (cell.strip() for cell in cells)
+            yield Row(dict(zip(header, stripped, strict=True)), reader.line_num, problems)
     except csv.Error as err:
         raise ManifestError(f"{path}: line {reader.line_num}: is not CSV ({err})") from err
     problems.raise_if_any()

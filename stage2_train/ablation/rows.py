@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from shared.config.files import apply_overrides
 from shared.errors import ConfigError
 from shared.nearest import nearest
 from stage2_train.model.summary import count_parameters
@@ -76,7 +77,7 @@ def table_rows(table: str, wanted: Sequence[str], recipe: Recipe) -> tuple[Ablat
 def wide_activity_head(recipe: Recipe) -> int:
     """The smallest base width at which the activity head alone has as many parameters as both heads
     have at the recipe's."""
-    wanted = count_parameters(replace(recipe.model, heads="both"))
+    wanted = count_parameters(apply_overrides(recipe.model, ["heads=both"]))
     width = recipe.model.base_width
     while count_parameters(replace(recipe.model, heads="activity", base_width=width)) < wanted:
         width += 1

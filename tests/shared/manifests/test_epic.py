@@ -13,7 +13,7 @@ from shared.manifests.epic import EpicVocabulary
 from shared.manifests.load import load_listing, load_manifest
 from shared.manifests.records import LeftOut, Listing, Segment, Task
 from shared.manifests.schema import EpicLabels, EpicTarget, PersonSplit
-from shared.manifests.text_files import Problems
+from shared.manifests.text_files import Problems, Row
 
 SPEC = EpicLabels(format="epic", table="t.csv", verbs="v.csv", nouns="n.csv", invalid="i.csv")
 HEADER = (
@@ -164,7 +164,7 @@ def test_refusals(tmp_path: Path, rows: str, message: str) -> None:
 def test_lists_that_are_none(tmp_path: Path, cell: str) -> None:
     problems = Problems(path=tmp_path)
     vocabulary = EpicVocabulary(target="noun", several=True, verbs=(), nouns=("a", "b", "c"))
-    assert vocabulary.labels({"all_noun_classes": cell}, 2, problems) == ()
+    assert vocabulary.labels(Row({"all_noun_classes": cell}, 2, problems)) == ()
     (found,) = problems.found
     assert found.startswith("line 2: wanted all_noun_classes as a list of numbers from 0 to 2")
 
@@ -175,7 +175,7 @@ def test_lists_of_numbers(numbers: list[int]) -> None:
     vocabulary = EpicVocabulary(
         target="noun", several=True, verbs=(), nouns=tuple(map(str, range(41)))
     )
-    labels = vocabulary.labels({"all_noun_classes": repr(numbers)}, 2, problems)
+    labels = vocabulary.labels(Row({"all_noun_classes": repr(numbers)}, 2, problems))
     assert labels == tuple(sorted(set(numbers)))
     assert problems.found == []
 

@@ -58,6 +58,13 @@ def test_a_segment_in_two_tables_is_refused(tmp_path: Path) -> None:
         read(tmp_path, train=row("P02_01_0"))
 
 
+def test_a_table_of_two_splits_is_refused(tmp_path: Path) -> None:
+    read(tmp_path, train=row("a"))
+    spec = SPEC.model_copy(update={"validation": "t.csv"})
+    with pytest.raises(ManifestError, match=r"t\.csv: .*narration_id a is listed before"):
+        epic.read_100(spec, tmp_path, task="single-label", labels=True)
+
+
 def test_verb_out_of_range(tmp_path: Path) -> None:
     with pytest.raises(ManifestError, match="line 2: wanted a verb_class from 0 to 0, found '1'"):
         read(tmp_path, train=row("a", verb="1"))

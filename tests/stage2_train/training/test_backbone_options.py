@@ -71,9 +71,3 @@ def test_refuses_a_network_without_resnet_stages(option, tiny_recipe) -> None:
     message = f"{option}: architecture object_video has no ResNet stages; set it false"
     with pytest.raises(ConfigError, match=re.escape(message)):
         apply_backbone_options(torch.nn.Linear(1, 1), recipe, CPU)
-
-
-def test_refuses_both_at_once(tiny_recipe) -> None:
-    message = "checkpoint_activations: wanted false together with compile, found True"
-    with pytest.raises(ConfigError, match=message):
-        replace(tiny_recipe, compile=True, checkpoint_activations=True)

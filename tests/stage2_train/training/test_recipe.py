@@ -72,9 +72,21 @@ def test_refused(override, message) -> None:
         load_recipe("demo", num_activities=3, overrides=[override])
 
 
-def test_crop_must_fit_the_object_stride() -> None:
-    overrides = ["model.conv5_object_stride=2", "data.crop=[48, 64]"]
-    with pytest.raises(ConfigError, match=r"data\.crop: wanted multiples of 32.*found \[48, 64\]"):
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (
+            ["model.conv5_object_stride=2", "data.crop=[48, 64]"],
+            r"data\.crop: wanted multiples of 32.*found \[48, 64\]",
+        ),
+        (
+            ["compile=true", "checkpoint_activations=true"],
+            "checkpoint_activations: wanted false together with compile, found true",
+        ),
+    ],
+)
+def test_settings_must_fit_each_other(overrides, message) -> None:
+    with pytest.raises(ConfigError, match=message):
         load_recipe("demo", num_activities=3, overrides=overrides)
 
 
