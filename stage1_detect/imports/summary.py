@@ -58,21 +58,15 @@ class ImportSummary:
 
     def as_json(self) -> dict[str, Any]:
         """The fields as JSON has them."""
-        return {
-            name: getattr(self, name)
-            for name in self.__slots__
-            if name not in ("duplicates", "unreadable")
-        } | {
-            "duplicates": [
-                {
-                    "ids": list(each.ids),
-                    "files": [str(path) for path in each.files],
-                    "is_settled": each.is_settled,
-                }
-                for each in self.duplicates
-            ],
-            "unreadable": [asdict(video) for video in self.unreadable],
-        }
+        duplicates = [
+            {
+                "ids": list(each.ids),
+                "files": [str(path) for path in each.files],
+                "is_settled": each.is_settled,
+            }
+            for each in self.duplicates
+        ]
+        return asdict(self) | {"duplicates": duplicates}
 
 
 def report(summary: ImportSummary) -> list[str]:
