@@ -1,4 +1,4 @@
-"""What a job asks of an engine, and what it may ask about it."""
+"""What a job asks of an engine, and what every engine does with a unit."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Protocol
 
 from shared.manifests.records import Video
-from shared.shards.plan import Unit
-from stage1_detect.pipeline import Detector, UnitResult
+from shared.shards.plan import Unit, shard_path
+from stage1_detect.pipeline import Detector, UnitResult, detect_unit
+from stage1_detect.unit_reader import UnitReader
 
-__all__ = ["Engine", "UnitWork"]
+__all__ = ["Engine", "UnitDetector", "UnitWork"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +33,27 @@ class UnitWork:
     """Most frames that the network sees at once."""
     advance: Callable[[int], None] = lambda frames: None
     """Called with numbers of frames now and then."""
+
+
+class UnitDetector:
+    """A detector that makes the shards of a job's units, one after another, in any process."""
+
+    def __init__(
+        self, detector: Detector, *, videos: Mapping[str, Video], folder: Path, batch: int
+    ) -> None:
+        """Opens nothing yet; the arguments are as `UnitWork` has them."""
+        self._detector = detector
+        self._folder = folder
+        self._reader = UnitReader(videos, batch=batch, prepare=detector.prepare)
+
+    def __call__(
+        self, unit: Unit, advance: Callable[[int], None] = lambda frames: None
+    ) -> UnitResult:
+        """Writes the shard of a unit; `advance` is called with numbers of frames."""
+        path = shard_path(self._folder, unit.index)
+        return detect_unit(
+            unit, source=self._reader, detector=self._detector, path=path, advance=advance
+        )
 
 
 class Engine(Protocol):
