@@ -51,7 +51,7 @@ class LocalEngine:
         return nullcontext()
 
     def run(self, work: UnitWork) -> Iterator[UnitResult]:
-        """Detects as many units at a time as there are devices; see `Engine.run`.
+        """Detects as many units at a time as there are devices; see `work`.
 
         Raises:
             DetectorError: if a process ends abruptly; also what `load` raises.
@@ -82,7 +82,7 @@ class LocalEngine:
 
 
 def run_here(work: UnitWork) -> Iterator[UnitResult]:
-    """Detects unit by unit in this process; see `Engine.run`."""
+    """Detects unit by unit in this process; see `work`."""
     detect = UnitDetector(work.detector, videos=work.videos, folder=work.folder, batch=work.batch)
     for unit in work.units:
         with terminated_as_interrupted():

@@ -80,7 +80,7 @@ class RayEngine:
             yield
 
     def run(self, work: UnitWork) -> Iterator[UnitResult]:
-        """Detects units all over the cluster; see `Engine.run`.
+        """Detects units all over the cluster; see `work`.
 
         The folder must be on storage that all machines see, and the paths of the videos must hold
         on every machine.
