@@ -34,9 +34,7 @@ _AT_ONCE = 250
 def read_headers(videos: Sequence[Video], folder: Path) -> dict[str, FrameEstimate]:
     """Length of each video, in their order; 0 frames where it cannot be told.
 
-    Args:
-        videos: what to look at.
-        folder: where the shards go; what is remembered there is not read again.
+    What is remembered in `folder`, where the shards go, is not read again.
     """
     found: dict[str, FrameEstimate] = {}
     is_large = len(videos) >= _MANY

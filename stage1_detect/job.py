@@ -21,7 +21,7 @@ from shared.shards.plan import PLAN_NAME, Unit, shard_path
 from shared.shards.schema import FailedVideo
 from shared.shards.shard import Shard
 from stage1_detect.engines.local import run_here
-from stage1_detect.engines.work import Engine, UnitWork
+from stage1_detect.engines.work import UnitWork
 from stage1_detect.pipeline import Detector, UnitResult
 from stage1_detect.planning import SUMMARY_NAME, DetectJob, save_plan, units_to_do
 
@@ -93,15 +93,11 @@ def run_job(
     *,
     detector: Detector,
     batch: int,
-    engine: Engine | None = None,
+    run: Callable[[UnitWork], Iterator[UnitResult]] = run_here,
 ) -> DetectSummary:
     """Detects what the plan has and the folder lacks; the summary is also saved there.
 
-    Args:
-        job: what to do.
-        detector: what finds the objects in this process.
-        batch: most frames that the network sees at once.
-        engine: who detects; None: this process.
+    `run` is that of an engine; the other arguments are as `UnitWork` has them.
 
     Raises:
         ConfigError: a shard in the folder was made by another detector.
@@ -118,7 +114,6 @@ def run_job(
         folder=job.folder,
         batch=batch,
     )
-    run = run_here if engine is None else engine.run
     started = time.monotonic()
     try:
         with terminated_as_interrupted():

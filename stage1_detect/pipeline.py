@@ -20,13 +20,7 @@ from shared.shards.plan import Unit
 from shared.shards.schema import DetectorEntry, FailedVideo
 from shared.shards.writer import ShardWriter
 from stage1_detect.overlap import InOrder, prefetch
-from stage1_detect.unit_reader import (
-    FrameBatch,
-    UnitReader,
-    VideoBegins,
-    VideoEnds,
-    VideoFails,
-)
+from stage1_detect.unit_reader import FrameBatch, UnitReader, VideoBegins, VideoEnds, VideoFails
 
 __all__ = ["Detector", "UnitResult", "detect_unit"]
 
@@ -77,13 +71,7 @@ def detect_unit(
     """Detects the objects of every frame of a unit and writes them as one shard.
 
     The shard appears when the unit is complete; if anything raises, nothing is left behind.
-
-    Args:
-        unit: what to do.
-        source: where the frames come from.
-        detector: what finds the objects.
-        path: the shard's file.
-        advance: called with the number of frames after each batch.
+    `advance` is called with the number of frames after each batch.
     """
     with (
         ShardWriter(path, detector.entry) as writer,

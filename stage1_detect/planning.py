@@ -250,7 +250,9 @@ def _new_units(
         counts = [(video_id, each.frames) for video_id, each in estimates.items()]
         units = plan_units(counts, scope.unit_frames)
     else:
-        segments = _segments_by_video(dataset)
+        segments: dict[str, list[Segment]] = {}
+        for segment in dataset.segments:
+            segments.setdefault(segment.video_id, []).append(segment)
         ranges = {
             video_id: labelled_ranges(segments[video_id], each.rate)
             for video_id, each in estimates.items()
@@ -276,13 +278,6 @@ def with_estimates(job: DetectJob, units: Iterable[Unit]) -> DetectJob:
     more = read_headers([videos[each] for each in videos if each in wanted], job.folder)
     without = dict.fromkeys(gone, UNREADABLE)
     return replace(job, estimates={**job.estimates, **without, **more})
-
-
-def _segments_by_video(dataset: Dataset) -> dict[str, list[Segment]]:
-    segments: dict[str, list[Segment]] = {}
-    for segment in dataset.segments:
-        segments.setdefault(segment.video_id, []).append(segment)
-    return segments
 
 
 def _part_frames(part: UnitPart, estimates: Mapping[str, FrameEstimate]) -> float:

@@ -34,7 +34,6 @@ from stage1_detect.planning import (
 )
 
 if TYPE_CHECKING:
-    from stage1_detect.engines.work import Engine
     from stage1_detect.mmdet.model import Precision
     from stage1_detect.pipeline import Detector
 
@@ -55,14 +54,6 @@ class DetectorFiles:
     """A file, or a name of MMDetection's model zoo."""
     checkpoint: Path | None
     """File of weights; None where nobody named one."""
-
-    def absolute(self) -> DetectorFiles:
-        """The same files for a process with another working directory."""
-        is_file = self.config.endswith(".py")
-        return DetectorFiles(
-            config=str(Path(self.config).absolute()) if is_file else self.config,
-            checkpoint=self.checkpoint and self.checkpoint.absolute(),
-        )
 
 
 def choose_files(
@@ -182,18 +173,17 @@ class DetectRequest:
                     clear_folder(folder)
                 elif self.retry_failed:
                     job = forget_failed(job)
-                return run_job(job, detector=detector, batch=self.batch, engine=engine)
+                return run_job(job, detector=detector, batch=self.batch, run=engine.run)
 
-    def _engine_and_detector(self, data: Dataset) -> tuple[Engine, Detector]:
+    def _engine_and_detector(self, data: Dataset) -> tuple[LocalEngine | RayEngine, Detector]:
         from stage1_detect.mmdet.detector import load_detector
 
         files = self._files(data)
-        if self.engine == "ray":
-            files = files.absolute()
-        load = partial(
+        is_file = files.config.endswith(".py")
+        load = partial(  # absolute, for a process with another working directory
             load_detector,
-            config=files.config,
-            checkpoint=files.checkpoint,
+            config=Path(files.config).absolute() if is_file else files.config,
+            checkpoint=files.checkpoint and files.checkpoint.absolute(),
             score_threshold=self.score_threshold,
             precision=self.precision,
             threads=self.threads,
@@ -202,7 +192,7 @@ class DetectRequest:
         device = engine.driver_device
         return engine, load(device or "cpu", detects=device is not None)
 
-    def _engine(self, load: Callable[[str], Detector]) -> Engine:
+    def _engine(self, load: Callable[[str], Detector]) -> LocalEngine | RayEngine:
         if self.engine == "ray":
             if self.device not in ("auto", "cpu", "cuda"):
                 raise ConfigError(

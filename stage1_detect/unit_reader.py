@@ -217,19 +217,15 @@ class UnitReader:
             if video is None:
                 yield VideoFails(id=part.video_id, reason="there is no file any more")
                 continue
-            begun = False
             try:
-                for event in self._part(video, part):
-                    begun = True
-                    yield event
+                yield from self._part(video, part)
             except VideoDecodeError as err:
                 self._ranges.close()
                 # The file's name alone, as a shard must be the same wherever the videos lie.
                 reason = str(err).replace(str(video.path), video.path.name)
                 yield VideoFails(id=part.video_id, reason=reason)
             else:
-                if begun:
-                    yield VideoEnds()
+                yield VideoEnds()
 
     def _part(self, video: Video, part: UnitPart) -> Iterator[SourceEvent]:
         info = probe(video.path, rate=video.rate)

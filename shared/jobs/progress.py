@@ -94,16 +94,6 @@ class _LogLines:
         logger.info("%s: %s", self._task, ", ".join(parts))
 
 
-class _RichBar:
-    """Passes counts on to a bar of rich's."""
-
-    def __init__(self, advance: Callable[[int, str | None], None]) -> None:
-        self._advance = advance
-
-    def advance(self, n: int = 1, *, note: str | None = None) -> None:
-        self._advance(n, note)
-
-
 @contextmanager
 def _drawn(task: str, *, total: int | None, unit: str) -> Iterator[Bar]:
     from rich.console import Console
@@ -130,12 +120,13 @@ def _drawn(task: str, *, total: int | None, unit: str) -> Iterator[Bar]:
     with Progress(*columns, console=Console(stderr=True)) as bars:
         task_id = bars.add_task(task, total=total, note="")
 
-        def advance(n: int, note: str | None) -> None:
-            bars.advance(task_id, n)
-            if note is not None:
-                bars.update(task_id, note=note)
+        class RichBar:
+            def advance(self, n: int = 1, *, note: str | None = None) -> None:
+                bars.advance(task_id, n)
+                if note is not None:
+                    bars.update(task_id, note=note)
 
-        yield _RichBar(advance)
+        yield RichBar()
 
 
 def _duration(seconds: float) -> str:

@@ -56,10 +56,7 @@ def in_workers(
     context = get_context("spawn")
     lifeline, end = context.Pipe(duplex=False)
     pool = ProcessPoolExecutor(
-        min(workers, len(tasks)),
-        mp_context=context,
-        initializer=_begin,
-        initargs=(lifeline, work),
+        min(workers, len(tasks)), mp_context=context, initializer=_begin, initargs=(lifeline, work)
     )
     try:
         yield from _results(pool, tasks, most=_AHEAD * workers, tick=tick)

@@ -19,10 +19,9 @@ from typing import Any
 from shared.errors import DetectorError
 from shared.jobs.termination import terminated_as_interrupted
 from shared.jobs.workers import in_workers
-from shared.shards.plan import Unit, shard_path
-from stage1_detect.engines.work import UnitWork
-from stage1_detect.pipeline import Detector, UnitResult, detect_unit
-from stage1_detect.unit_reader import UnitReader
+from shared.shards.plan import Unit
+from stage1_detect.engines.work import UnitDetector, UnitWork
+from stage1_detect.pipeline import Detector, UnitResult
 
 __all__ = ["LocalEngine", "run_here"]
 
@@ -52,7 +51,7 @@ class LocalEngine:
         return nullcontext()
 
     def run(self, work: UnitWork) -> Iterator[UnitResult]:
-        """Detects as many units at a time as there are devices; see `Engine.run`.
+        """Detects as many units at a time as there are devices; see `work`.
 
         Raises:
             DetectorError: if a process ends abruptly; also what `load` raises.
@@ -83,17 +82,11 @@ class LocalEngine:
 
 
 def run_here(work: UnitWork) -> Iterator[UnitResult]:
-    """Detects unit by unit in this process; see `Engine.run`."""
-    source = UnitReader(work.videos, batch=work.batch, prepare=work.detector.prepare)
+    """Detects unit by unit in this process; see `work`."""
+    detect = UnitDetector(work.detector, videos=work.videos, folder=work.folder, batch=work.batch)
     for unit in work.units:
         with terminated_as_interrupted():
-            result = detect_unit(
-                unit,
-                source=source,
-                detector=work.detector,
-                path=shard_path(work.folder, unit.index),
-                advance=work.advance,
-            )
+            result = detect(unit, work.advance)
         yield result
 
 
@@ -107,24 +100,18 @@ class _Worker:
         for device in engine.devices:
             self._free.put(device)
         self._load = engine.load
-        self._videos, self._folder, self._batch = dict(work.videos), work.folder, work.batch
+        self._job: dict[str, Any] = {
+            "videos": dict(work.videos),
+            "folder": work.folder,
+            "batch": work.batch,
+        }
 
     @cached_property
-    def _detector(self) -> Detector:
-        return self._load(self._free.get())
-
-    @cached_property
-    def _source(self) -> UnitReader:
-        return UnitReader(self._videos, batch=self._batch, prepare=self._detector.prepare)
+    def _detect(self) -> UnitDetector:
+        return UnitDetector(self._load(self._free.get()), **self._job)
 
     def __call__(self, unit: Unit) -> UnitResult:
-        return detect_unit(
-            unit,
-            source=self._source,
-            detector=self._detector,
-            path=shard_path(self._folder, unit.index),
-            advance=self.frames.put,
-        )
+        return self._detect(unit, self.frames.put)
 
 
 def _drained(frames: Any) -> int:

@@ -25,12 +25,10 @@ from shared.errors import ConfigError, DetectorError
 from shared.jobs.atomic_file import remove_temporaries
 from shared.jobs.same_job import differences
 from shared.jobs.termination import terminated_as_interrupted
-from shared.manifests.records import Video
 from shared.shards.plan import Unit, shard_path
 from shared.shards.schema import DetectorEntry
-from stage1_detect.engines.work import UnitWork
-from stage1_detect.pipeline import Detector, UnitResult, detect_unit
-from stage1_detect.unit_reader import UnitReader
+from stage1_detect.engines.work import UnitDetector, UnitWork
+from stage1_detect.pipeline import Detector, UnitResult
 
 __all__ = ["ActorReady", "RayEngine", "count_actors", "joined_cluster"]
 
@@ -82,7 +80,7 @@ class RayEngine:
             yield
 
     def run(self, work: UnitWork) -> Iterator[UnitResult]:
-        """Detects units all over the cluster; see `Engine.run`.
+        """Detects units all over the cluster; see `work`.
 
         The folder must be on storage that all machines see, and the paths of the videos must hold
         on every machine.
@@ -191,23 +189,22 @@ class ActorReady:
 class _DetectActor:
     """Detects units into the folder of the job, which all machines see."""
 
-    def __init__(self, *, device: str, videos: Mapping[str, Video], batch: int) -> None:
+    def __init__(self, *, device: str, **job: Any) -> None:
         """Loads nothing yet, so that an error of `load` comes back as it is."""
         self._device = device
-        self._videos = videos
-        self._batch = batch
+        self._job = job
 
     def load(self, load: Callable[[str], Detector]) -> ActorReady:
         """Makes the detector."""
         with contextlib.redirect_stdout(sys.stderr):  # Ray passes both on, stdout is for results
-            self._detector = load(self._device)
-        self._source = UnitReader(self._videos, batch=self._batch, prepare=self._detector.prepare)
-        return ActorReady(host=socket.gethostname(), entry=self._detector.entry)
+            detector = load(self._device)
+        self._detect = UnitDetector(detector, **self._job)
+        return ActorReady(host=socket.gethostname(), entry=detector.entry)
 
-    def detect(self, unit: Unit, path: Path) -> UnitResult:
+    def detect(self, unit: Unit) -> UnitResult:
         """Writes the shard of a unit."""
         with contextlib.redirect_stdout(sys.stderr):
-            return detect_unit(unit, source=self._source, detector=self._detector, path=path)
+            return self._detect(unit)
 
 
 class _Crew:
@@ -226,7 +223,12 @@ class _Crew:
         videos = {
             name: replace(video, path=video.path.absolute()) for name, video in work.videos.items()
         }
-        self._arguments = {"device": device, "videos": ray.put(videos), "batch": work.batch}
+        self._arguments = {
+            "device": device,
+            "videos": ray.put(videos),
+            "folder": self._folder,
+            "batch": work.batch,
+        }
         self._at_work: dict[Any, tuple[Any, Unit | None]] = {}
         self._queue = deque(work.units)
         self._losses: Counter[int | None] = Counter()
@@ -279,8 +281,7 @@ class _Crew:
             self._end(actor, None)
             return
         unit = self._queue.popleft()
-        task = actor.detect.remote(unit, shard_path(self._folder, unit.index))
-        self._at_work[task] = (actor, unit)
+        self._at_work[actor.detect.remote(unit)] = (actor, unit)
 
     def _replace(self, actor: Any, unit: Unit | None, err: Exception) -> None:
         """Puts the unit of a lost actor back and starts another actor."""

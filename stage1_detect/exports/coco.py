@@ -24,7 +24,7 @@ from shared.masks.detections import FrameDetections
 from shared.nearest import nearest
 from shared.shards.reader import DetectionFolder, Shard, shard_paths
 
-__all__ = ["ExportReport", "Selection", "export_coco", "images_path", "ranges_of_split"]
+__all__ = ["Selection", "export_coco", "images_path", "ranges_of_split"]
 
 _BOX_DECIMALS = 4
 _SCORE_DECIMALS = 7
@@ -62,33 +62,20 @@ class Selection:
         return taken_F
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExportReport:
-    """What was written."""
-
-    results: str
-    """File of the results."""
-    images: str
-    """File that says what each image id is."""
-    videos: int
-    """Videos of which a frame was taken."""
-    frames: int
-    """Images."""
-    detections: int
-    """Results."""
-
-
 def images_path(out: Path) -> Path:
     """The file beside the results that says what each image id is."""
     return out.with_suffix(".images.json")
 
 
-def export_coco(folder: Path, out: Path, selection: Selection) -> ExportReport:
+def export_coco(folder: Path, out: Path, selection: Selection) -> dict[str, Any]:
     """Writes the detections of a folder of shards; both files appear when all is written.
 
     Images are numbered from 1, in the order of shards and frames; frames without detections are
     images, too. Boxes are x y width height and masks run lengths in pixels of the video's grid,
     whose size is the image's: the upright frame, or 100 x 100 for imported masks.
+
+    Returns:
+        The names of both files and the numbers of videos, frames and detections in them.
 
     Raises:
         ShardNotFoundError: if there is no shard, a video asked for is in none, or no frame is left.
@@ -105,24 +92,23 @@ def export_coco(folder: Path, out: Path, selection: Selection) -> ExportReport:
             _listed(results_text) as results,
             _document(images_text) as images,
         ):
-            for frame in _frames(folder, selection):
-                num_frames += 1
-                images.add(_image(num_frames, frame))
-                for entry in _results(num_frames, frame.found, min_score=selection.min_score):
+            for num_frames, (image, frame) in enumerate(_frames(folder, selection), start=1):
+                images.add({"id": num_frames, **image})
+                for entry in _results(num_frames, frame, min_score=selection.min_score):
                     results.add(entry)
                     num_detections += 1
-                videos.add(frame.video_id)
+                videos.add(image["video"])
         if not num_frames:
             raise ShardNotFoundError(
                 f"{folder}: wanted frames to export, found none in the part asked for"
             )
-    return ExportReport(
-        results=str(out),
-        images=str(images_path(out)),
-        videos=len(videos),
-        frames=num_frames,
-        detections=num_detections,
-    )
+    return {
+        "results": str(out),
+        "images": str(images_path(out)),
+        "videos": len(videos),
+        "frames": num_frames,
+        "detections": num_detections,
+    }
 
 
 class _JsonList:
@@ -160,17 +146,8 @@ def _document(file: IO[str]) -> Iterator[_JsonList]:
     file.write("}\n")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Frame:
-    """A frame that is taken."""
-
-    video_id: str
-    index: int
-    seconds: float
-    found: FrameDetections
-
-
-def _frames(folder: Path, selection: Selection) -> Iterator[_Frame]:
+def _frames(folder: Path, selection: Selection) -> Iterator[tuple[dict[str, Any], FrameDetections]]:
+    """Each frame that is taken: what is said of the image, and its detections."""
     for path in shard_paths(folder):
         shard = Shard(path)
         if shard.detector.class_names != COCO_CLASSES:
@@ -182,24 +159,16 @@ def _frames(folder: Path, selection: Selection) -> Iterator[_Frame]:
             start, stop = shard.video_rows(video.id)
             taken_F = selection.takes_frames(video.id, seconds_F[start:stop])
             for row in (start + np.flatnonzero(taken_F)).tolist():
-                yield _Frame(
-                    video_id=video.id,
-                    index=int(index_F[row]),
-                    seconds=float(seconds_F[row]),
-                    found=shard.frame(row),
-                )
-
-
-def _image(image_id: int, frame: _Frame) -> dict[str, Any]:
-    return {
-        "id": image_id,
-        "height": frame.found.height,
-        "width": frame.found.width,
-        "file_name": f"{frame.video_id}/{frame.index:010d}.jpg",
-        "video": frame.video_id,
-        "frame": frame.index,
-        "seconds": frame.seconds,
-    }
+                frame, index = shard.frame(row), int(index_F[row])
+                image = {
+                    "height": frame.height,
+                    "width": frame.width,
+                    "file_name": f"{video.id}/{index:010d}.jpg",
+                    "video": video.id,
+                    "frame": index,
+                    "seconds": float(seconds_F[row]),
+                }
+                yield image, frame
 
 
 def _results(

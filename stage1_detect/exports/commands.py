@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -61,9 +60,9 @@ def export_coco(
     selection = Selection(videos=videos, ranges=ranges, min_score=min_score)
     report = export(shards or Path("shards") / manifest.name, out, selection)
     click.echo(
-        f"{report.results}: {report.detections} detections in {report.frames} frames of "
-        f"{report.videos} videos; {report.images} says what each image is",
+        "{results}: {detections} detections in {frames} frames of {videos} videos; {images} says "
+        "what each image is".format(**report),
         err=True,
     )
     if as_json:
-        echo_json(asdict(report))
+        echo_json(report)

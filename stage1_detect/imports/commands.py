@@ -64,20 +64,12 @@ def import_masks(
     that was cut off goes on where it stopped. Ends with 3 if files could not be imported.
     """
     from shared.errors import ConfigError
-    from stage1_detect.imports.job import describe_import, run_import
+    from stage1_detect.imports.job import describe_import, report, run_import
     from stage1_detect.imports.planning import plan_import
-    from stage1_detect.imports.summary import report
 
     if form == "authors" and rate is not None:
         raise ConfigError("--rate is for the format epic100; the authors' masks are at 30 a second")
-    job = plan_import(
-        dataset,
-        data_root,
-        source,
-        form=form,
-        folder=out,
-        rate=rate,
-    )
+    job = plan_import(dataset, data_root, source, form=form, folder=out, rate=rate)
     if dry_run:
         echo_settings(describe_import(job), as_json=as_json)
         return 0

@@ -54,10 +54,7 @@ _FIELDS: dict[str, tuple[tuple[str, int, Any], ...]] = {
         ("score", 3, _FLOAT),
         ("pred_class", 4, _INT32),
     ),
-    "FrameObjectDetections": (
-        ("frame_number", 2, _INT32),
-        ("objects", 3, "ObjectDetection"),
-    ),
+    "FrameObjectDetections": (("frame_number", 2, _INT32), ("objects", 3, "ObjectDetection")),
 }
 """Messages, and of each field its name, number, and type: a number of protobuf's, or a message."""
 
@@ -85,11 +82,7 @@ def frame_message_type() -> Any:
 
 
 def parse_frame(packed: bytes, *, place: str) -> Any:
-    """The message in these bytes.
-
-    Args:
-        packed: one message.
-        place: which message of which file, for errors.
+    """The message in these bytes; `place` is where they lie, for errors.
 
     Raises:
         MaskImportError: if it is cut short, no such message, or has fields of other numbers or

@@ -65,12 +65,7 @@ def find_files(folder: Path, form: Format) -> list[tuple[str, Path]]:
 
 
 def match_files(files: Iterable[tuple[str, Path]], video_ids: Sequence[str]) -> Matching:
-    """Pairs files with listed videos.
-
-    Args:
-        files: id and path of each file.
-        video_ids: the listed ids, each once.
-    """
+    """Pairs files, each an id and a path, with listed videos, each listed once."""
     files_of: dict[str, list[tuple[str, Path]]] = {}
     for file_id, path in files:
         files_of.setdefault(file_id.casefold(), []).append((file_id, path))

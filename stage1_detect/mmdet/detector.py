@@ -18,12 +18,7 @@ from shared.masks.coco_classes import COCO_CLASSES
 from shared.masks.detections import FrameDetections, clip_boxes
 from shared.masks.rle import encode_borders
 from shared.shards.schema import DetectorEntry
-from stage1_detect.mmdet.config import (
-    DetectorConfig,
-    read_config,
-    test_pipeline,
-    weights_url,
-)
+from stage1_detect.mmdet.config import DetectorConfig, read_config, test_pipeline, weights_url
 from stage1_detect.mmdet.heads import RawDetections, predict_boxes, predict_masks, to_host
 from stage1_detect.mmdet.library import Compose, MaskRCNN
 from stage1_detect.mmdet.masks import encode_masks
@@ -57,14 +52,7 @@ class MmdetDetector:
         entry: DetectorEntry,
         precision: Precision = "float32",
     ) -> None:
-        """Takes a model with weights, in evaluation mode and on its device.
-
-        Args:
-            model: mmdet's Mask R-CNN.
-            detector: the configuration that it was built from.
-            entry: what shards record.
-            precision: number format of the convolutions before the second stage.
-        """
+        """Takes a model with weights, in evaluation mode and on its device."""
         self._model = model
         self._entry = entry
         self._device = next(model.parameters()).device
@@ -103,11 +91,7 @@ class MmdetDetector:
         height, width = found.height, found.width
         if isinstance(found.masks, Tensor):
             masks = encode_masks(
-                found.masks,
-                found.boxes,
-                height=height,
-                width=width,
-                threshold=self._mask_threshold,
+                found.masks, found.boxes, height=height, width=width, threshold=self._mask_threshold
             )
         else:
             masks = tuple(encode_borders(b, height=height, width=width) for b in found.masks)

@@ -47,13 +47,9 @@ def predict_boxes(
 ) -> list[ImagePredictions]:
     """Detections of each image after non-maximum suppression, at most max_per_img of the config.
 
-    Boxes, scores and labels are those of `StandardRoIHead.predict_bbox(rescale=False)`.
-
-    Args:
-        roi_head: a StandardRoIHead.
-        feats_BChw: feature maps, one tensor a level of the pyramid.
-        proposals: per image the InstanceData of the RPN.
-        metas: per image mmdet's meta information (`img_shape` is used).
+    Boxes, scores and labels are those of `StandardRoIHead.predict_bbox(rescale=False)`. Of features
+    there is one tensor a level of the pyramid, of proposals (InstanceData of the RPN) and mmdet's
+    meta information one entry an image.
     """
     rois = bbox2roi([proposal.bboxes for proposal in proposals])
     if not rois.shape[0]:

@@ -121,12 +121,7 @@ def find_borders(
 ) -> list[NDArray[np.int64]]:
     """For each mask (R,) int64, what `shared.masks.rle.encode_borders` takes; on the host.
 
-    Args:
-        probabilities_Mmm: (M, m, m) float32 on any device, 0..1.
-        boxes_M4: (M, 4) float32 on the same device, x1 y1 x2 y2 in pixels of the frame.
-        height: rows of the frame.
-        width: columns of the frame.
-        threshold: probability from which a pixel belongs to the object.
+    Arguments are as in `encode_masks`, but on any device.
     """
     windows = _windows(boxes_M4, height=height, width=width)
     found: list[NDArray[np.int64]] = []
@@ -165,12 +160,7 @@ def _chunks(pixels_M: Sequence[int]) -> Iterator[tuple[int, int]]:
 
 
 def _borders(
-    probabilities_Mmm: Tensor,
-    boxes_M4: Tensor,
-    windows: _Windows,
-    *,
-    height: int,
-    threshold: float,
+    probabilities_Mmm: Tensor, boxes_M4: Tensor, windows: _Windows, *, height: int, threshold: float
 ) -> tuple[Tensor, Tensor]:
     """(R,) mask and (R,) pixel of the frame of each border, masks and borders rising."""
     counts_M = windows.num_pixels()

@@ -105,7 +105,7 @@ def main(arguments: Sequence[str]) -> int:
             scope=Scope(unit_frames=UNIT_FRAMES),
         )
         engine = LocalEngine(load=load, devices=("cpu",) * int(workers))
-        return run_job(job, detector=detector, batch=2, engine=engine).exit_code
+        return run_job(job, detector=detector, batch=2, run=engine.run).exit_code
     except PipelineError as err:
         sys.stderr.write(f"error: {err}\n")
         return err.exit_code

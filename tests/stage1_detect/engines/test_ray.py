@@ -106,7 +106,7 @@ class PlayedActor:
     def __init__(self, cluster: PlayedCluster) -> None:
         self.node, self._cluster = cluster.node, cluster
         self.load = SimpleNamespace(remote=lambda load: self._task(None))
-        self.detect = SimpleNamespace(remote=lambda unit, path: self._task(unit))
+        self.detect = SimpleNamespace(remote=lambda unit: self._task(unit))
 
     def _task(self, unit: Unit | None) -> tuple[PlayedActor, Unit | None]:
         if unit is not None:
