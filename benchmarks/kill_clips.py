@@ -18,26 +18,11 @@ import h5py
 import numpy as np
 
 from benchmarks.killing import killed_after, orn, seconds_of, started, tool, until_killed
-from benchmarks.made_videos import write_video
+from benchmarks.made_inputs import manifest_text, write_video
 from shared.jobs.file_lock import lock_path
 
 __all__ = ["KillTrial", "kill_trials"]
 
-_MANIFEST = """
-name = "films"
-title = "Films"
-form = "clips"
-task = "single-label"
-metric = "top1"
-clip_frames = 4
-root = "films"
-[videos]
-pattern = "{id}.mp4"
-[labels]
-format = "table"
-table = "labels.csv"
-classes = "classes.txt"
-"""
 _SIZES = {"num_videos": 16, "num_frames": 100, "workers": 2}
 
 
@@ -63,7 +48,7 @@ def kill_trials(
     for number in range(num_videos):
         films = generator.integers(0, 256, (num_frames, 48, 64, 3), dtype=np.uint8)
         write_video(folder / "films" / f"{number}.mp4", films)
-    (folder / "films.toml").write_text(_MANIFEST)
+    (folder / "films.toml").write_text(manifest_text("films", "{id}.mp4"))
     command = orn("clips", folder / "films.toml", "--data", folder, "--workers", workers)
     whole = folder / "whole.h5"
     length_seconds = seconds_of([*command, "--out", str(whole)], lock_path(whole))
