@@ -15,7 +15,17 @@ from benchmarks.harness import BenchResult, publish
 from shared.cli_options import device_option, json_option
 from shared.nearest import nearest
 
-__all__ = ["bench"]
+__all__ = [
+    "bench",
+    "detect",
+    "detect_memory",
+    "detect_overhead",
+    "loader",
+    "object_head",
+    "scale",
+    "shard_size",
+    "train_step",
+]
 
 _FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
@@ -65,32 +75,7 @@ _precision = click.option(
 )
 
 
-class _Benches(click.Group):
-    """Names the benchmark that was meant."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(self.commands)
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        name = args[0]
-        if name not in self.commands and not name.startswith("-"):
-            meant = nearest(name, self.commands)
-            ctx.fail(f"there is no benchmark {name!r}; did you mean {meant!r}?")
-        return super().resolve_command(ctx, args)
-
-
-@click.group("bench", cls=_Benches, subcommand_metavar="BENCHMARK ...")
-def bench() -> None:
-    """Measure this installation against references, in one run.
-
-    Each prints a ratio with both measurements; --json adds the machine and the versions, and --out
-    keeps the result in a file.
-    """
-
-
-def _measured(name: str, short_help: str) -> Callable[[Callable[..., BenchResult]], click.Command]:
+def _measured(name: str) -> Callable[[Callable[..., BenchResult]], click.Command]:
     """A benchmark whose function returns what is printed and kept."""
 
     def decorate(measure: Callable[..., BenchResult]) -> click.Command:
@@ -98,12 +83,12 @@ def _measured(name: str, short_help: str) -> Callable[[Callable[..., BenchResult
         def run(*, as_json: bool, out: Path | None, **options: Any) -> None:
             publish(measure(**options), as_json=as_json, out=out)
 
-        return bench.command(name, short_help=short_help)(json_option(_out(run)))
+        return click.command(name)(json_option(_out(run)))
 
     return decorate
 
 
-@_measured("object-head", "Object head, forward and backward, against plain loops.")
+@_measured("object-head")
 @_repeats
 @_threads
 @_growth
@@ -120,7 +105,7 @@ def object_head(repeats: int, threads: int, growth: bool) -> BenchResult:
     return measure(ClipSizes(), repeats=repeats, threads=threads, growth=growth)
 
 
-@_measured("train-step", "A whole training step against the same network with plain loops.")
+@_measured("train-step")
 @_repeats
 @_threads
 @_growth
@@ -139,7 +124,7 @@ def train_step(repeats: int, threads: int, growth: bool, device: str) -> BenchRe
     return measure(ClipSizes(), repeats=repeats, threads=threads, growth=growth, device=device)
 
 
-@_measured("loader", "Clips with masks a second against decoding videos and unpickling masks.")
+@_measured("loader")
 @click.option(
     "--data",
     "data_root",
@@ -169,7 +154,7 @@ def loader(data_root: Path | None, train_share: bool, repeats: int) -> BenchResu
         return measure(Path(folder), data_root, repeats=repeats, train_share=train_share)
 
 
-@_measured("detect", "Detecting a video against a loop of inference_detector and pycocotools.")
+@_measured("detect")
 @_video
 @_checkpoint
 @_frames
@@ -204,9 +189,7 @@ def detect(
         )
 
 
-@_measured(
-    "detect-overhead", "Everything in detect but the network, as a share of the network's time."
-)
+@_measured("detect-overhead")
 @_video
 @_checkpoint
 @_frames
@@ -233,7 +216,7 @@ def detect_overhead(
         return measure(inputs, folder=Path(name), device=device, **options)
 
 
-@_measured("detect-memory", "Peak memory of detecting a long video against a short one.")
+@_measured("detect-memory")
 @click.option("--short", type=_COUNT, default=2000, show_default=True, help="Frames.")
 @click.option("--long", type=_COUNT, default=20000, show_default=True, help="Frames.")
 @click.option(
@@ -251,7 +234,7 @@ def detect_memory(short: int, long: int, network: bool) -> BenchResult:
     return measure(short=short, long=long, network=network)
 
 
-@_measured("shard-size", "Bytes of shards against the authors' pickles of the same masks.")
+@_measured("shard-size")
 @click.option(
     "--masks",
     type=_FOLDER,
@@ -269,7 +252,7 @@ def shard_size(masks: Path) -> BenchResult:
     return measure(masks)
 
 
-@_measured("scale", "What every start on a data set of VLOG's size waits for.")
+@_measured("scale")
 @click.option("--videos", type=_COUNT, default=113_839, show_default=True, help="To make up.")
 @click.option("--per-shard", type=_COUNT, default=8, show_default=True, help="Videos of a shard.")
 @click.option(
@@ -289,3 +272,41 @@ def scale(videos: int, per_shard: int, folder: Path | None) -> BenchResult:
 
     with tempfile.TemporaryDirectory() as name:
         return measure(folder or Path(name), videos=videos, per_shard=per_shard)
+
+
+class _Benches(click.Group):
+    """Names the benchmark that was meant."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        if name not in self.commands and not name.startswith("-"):
+            meant = nearest(name, self.commands)
+            ctx.fail(f"there is no benchmark {name!r}; did you mean {meant!r}?")
+        return super().resolve_command(ctx, args)
+
+
+@click.group("bench", cls=_Benches, subcommand_metavar="BENCHMARK ...")
+def bench() -> None:
+    """Measure this installation against references, in one run.
+
+    Each prints a ratio with both measurements; --json adds the machine and the versions, and --out
+    keeps the result in a file.
+    """
+
+
+for _command in (
+    object_head,
+    train_step,
+    loader,
+    detect,
+    detect_overhead,
+    detect_memory,
+    shard_size,
+    scale,
+):
+    bench.add_command(_command)
