@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from benchmarks.harness import BenchResult, publish
-from shared.cli_options import device_option, json_option
+from shared.cli_options import device_option, json_option, precision_option
 
 __all__ = [
     "object_head",
@@ -64,13 +64,7 @@ _frames = click.option(
 _detector_device = click.option(
     "--device", default="cpu", show_default=True, help="cpu, cuda or cuda:N, of both sides."
 )
-_precision = click.option(
-    "--precision",
-    type=click.Choice(["float32", "float16", "bfloat16"]),
-    default="float32",
-    show_default=True,
-    help="Number format of our backbone; that of the loop is float32.",
-)
+_precision = precision_option("Number format of our backbone; that of the loop is fp32.")
 
 
 def _measured(name: str) -> Callable[[Callable[..., BenchResult]], click.Command]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.made_videos import moving_pictures, write_video
+from benchmarks.made_inputs import moving_pictures, write_video
 from shared.manifests.records import Video
 from shared.shards.plan import Unit, UnitPart, shard_path
 from stage1_detect.mmdet.config import read_config

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.harness import BenchResult
-from benchmarks.made_videos import moving_pictures, write_video
+from benchmarks.made_inputs import moving_pictures, write_video
 from shared.manifests.load import shipped_detectors
 from shared.manifests.records import Video
 from shared.masks.coco_classes import COCO_CLASSES

@@ -10,6 +10,7 @@ from typing import Any
 
 from benchmarks.detect_inputs import DetectInputs, Detection
 from benchmarks.harness import BenchResult, seconds_in_turns, using_threads, watching_gpu
+from benchmarks.made_inputs import write_detections
 from shared.shards.writer import ShardWriter
 from shared.video.read import read_frames
 
@@ -90,18 +91,7 @@ def _cpu_seconds_of_parts(
 def _write(detection: Detection, encoded: Sequence[Any]) -> None:
     """A shard of the usual size, its frames repeated."""
     with ShardWriter(detection.path, detection.detector.entry) as writer:
-        writer.begin_video(
-            "video",
-            height=encoded[0].height,
-            width=encoded[0].width,
-            rate=25.0,
-            header_frames=None,
-            source_bytes=0,
-            source_digest="",
-        )
-        for index, frame in enumerate(islice(cycle(encoded), _SHARD_FRAMES)):
-            writer.add(index, index / 25, frame)
-        writer.end_video()
+        write_detections(writer, "video", islice(cycle(encoded), _SHARD_FRAMES))
 
 
 def _cpu_seconds(work: Callable[[], object]) -> float:

@@ -9,61 +9,33 @@ must then equal those of a run that was never killed, byte for byte.
 """
 
 import subprocess
-from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import click
 import h5py
 import numpy as np
 
 from benchmarks.killing import killed_after, orn, seconds_of, started, tool, until_killed
-from benchmarks.made_videos import write_video
+from benchmarks.made_inputs import manifest_text, write_video
 from shared.jobs.lock import lock_path
 
-__all__ = ["KillTrial", "kill_trials"]
+__all__ = ["kill_trials"]
 
-_MANIFEST = """
-name = "films"
-title = "Films"
-form = "clips"
-task = "single-label"
-metric = "top1"
-clip_frames = 4
-root = "films"
-[videos]
-pattern = "{id}.mp4"
-[labels]
-format = "table"
-table = "labels.csv"
-classes = "classes.txt"
-"""
 _SIZES = {"num_videos": 16, "num_frames": 100, "workers": 2}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KillTrial:
-    """One kill and what came after it."""
-
-    killed_after_seconds: float
-    """When it was killed, counted from when it had locked the store."""
-    finished_videos: int
-    """Parts that it had finished and not yet merged."""
-    store_was_there: bool
-    same_bytes: bool
-    """Whether running it again gave the same bytes as a run that was never killed."""
 
 
 def kill_trials(
     folder: Path, *, trials: int, num_videos: int, num_frames: int, workers: int, seed: int
-) -> list[KillTrial]:
-    """The trials, in folders of their own under `folder`."""
+) -> list[dict[str, Any]]:
+    """What each kill left, in a folder of its own under `folder`, and what came after it."""
     generator = np.random.default_rng(0)
     (folder / "films").mkdir(parents=True)
     for number in range(num_videos):
         films = generator.integers(0, 256, (num_frames, 48, 64, 3), dtype=np.uint8)
         write_video(folder / "films" / f"{number}.mp4", films)
-    (folder / "films.toml").write_text(_MANIFEST)
+    (folder / "films.toml").write_text(manifest_text("films", "{id}.mp4"))
     command = orn("clips", folder / "films.toml", "--data", folder, "--workers", workers)
     whole = folder / "whole.h5"
     length_seconds = seconds_of([*command, "--out", str(whole)], lock_path(whole))
@@ -74,7 +46,7 @@ def kill_trials(
 
 def _trial(
     command: list[str], expected: dict[str, bytes], folder: Path, delay: float
-) -> KillTrial | None:
+) -> dict[str, Any] | None:
     """One trial; None if the job had ended when it was to be killed."""
     store = folder / "clips.h5"
     command = [*command, "--out", str(store)]
@@ -85,12 +57,12 @@ def _trial(
     if there:
         stored_bytes(store)  # it is whole
     subprocess.run(command, check=True, capture_output=True)
-    return KillTrial(
-        killed_after_seconds=round(delay, 3),
-        finished_videos=left,
-        store_was_there=there,
-        same_bytes=stored_bytes(store) == expected,
-    )
+    return {
+        "killed_after_seconds": round(delay, 3),  # counted from when it had locked the store
+        "finished_videos": left,  # not yet merged
+        "store_was_there": there,
+        "same_bytes": stored_bytes(store) == expected,
+    }
 
 
 def stored_bytes(path: Path) -> dict[str, bytes]:
@@ -104,13 +76,13 @@ def stored_bytes(path: Path) -> dict[str, bytes]:
         }
 
 
-def _report(folder: Path, *, trials: int, seed: int) -> dict[str, Any]:
+@click.command()
+@tool("kill_clips", good="same_bytes")
+def main(folder: Path, *, trials: int, seed: int) -> dict[str, Any]:
+    """Kill `orn clips` TRIALS times at random moments and check what it completes to."""
     found = kill_trials(folder / "trials", trials=trials, seed=seed, **_SIZES)
-    same = sum(trial.same_bytes for trial in found)
-    return {"same_bytes": same, **_SIZES, "each": [asdict(trial) for trial in found]}
+    return {"same_bytes": sum(each["same_bytes"] for each in found), **_SIZES, "each": found}
 
-
-main = tool("kill_clips", "same_bytes", _report)
 
 if __name__ == "__main__":
     main()

@@ -155,7 +155,13 @@ def _wait_for_group(group: int) -> None:
     raise RuntimeError(f"processes of a killed job are alive after {_GONE_SECONDS:g} s")
 
 
-def _report(folder: Path, *, trials: int, seed: int, unit_frames: int) -> dict[str, Any]:
+@click.command()
+@click.option(
+    "--unit-frames", type=click.IntRange(1), default=8, show_default=True, help="Size of a unit."
+)
+@tool("kill_detect", good="good")
+def main(folder: Path, *, trials: int, seed: int, unit_frames: int) -> dict[str, Any]:
+    """Kill `orn detect` TRIALS times at random moments and check what it completes to."""
     data = folder / "data"
     write_dataset(
         "demo-long", data, films=SIZES["short"]["demo-long"], dials=Dials(), seed=0, workers=1
@@ -169,11 +175,6 @@ def _report(folder: Path, *, trials: int, seed: int, unit_frames: int) -> dict[s
         "each": [asdict(trial) for trial in found],
     }
 
-
-_unit_frames = click.Option(
-    ["--unit-frames"], type=click.IntRange(1), default=8, show_default=True, help="Size of a unit."
-)
-main = tool("kill_detect", "good", _report, _unit_frames)
 
 if __name__ == "__main__":
     main()

@@ -1,5 +1,6 @@
 """What the tools that kill commands at random moments have in common."""
 
+import functools
 import json
 import os
 import signal
@@ -91,37 +92,25 @@ def until_killed(
     )
 
 
-def tool(
-    name: str, good: str, run: Callable[..., Mapping[str, Any]], *options: click.Option
-) -> click.Command:
-    """A command that prints what `run(folder, trials=, seed=)` reports, and fails if its number
-    named `good` is not that of the trials."""
+def tool(name: str, good: str) -> Callable[[Callable[..., Mapping[str, Any]]], Callable[..., None]]:
+    """A command that prints what a function reports of trials in a folder, and fails if the number
+    that the report calls `good` is not that of the trials."""
 
-    def main(trials: int, seed: int, out: Path | None, **others: Any) -> None:
-        with tempfile.TemporaryDirectory() as folder:
-            found = run(Path(folder), trials=trials, seed=seed, **others)
-        report = {"tool": name, "trials": trials, "seed": seed, **others, **found}
-        text = json.dumps({**report, "machine": describe_machine()}, indent=2) + "\n"
-        if out is not None:
-            write_text(out, text)
-        click.echo(text, nl=False)
-        sys.exit(0 if found[good] == trials else 1)
+    def decorate(run: Callable[..., Mapping[str, Any]]) -> Callable[..., None]:
+        @click.option("--trials", type=click.IntRange(1), default=20, show_default=True)
+        @click.option("--seed", default=0, show_default=True, help="Of the moments.")
+        @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Kept there.")
+        @functools.wraps(run)
+        def main(trials: int, out: Path | None, **options: Any) -> None:
+            with tempfile.TemporaryDirectory() as folder:
+                found = run(Path(folder), trials=trials, **options)
+            report = {"tool": name, "trials": trials, **options, **found}
+            text = json.dumps({**report, "machine": describe_machine()}, indent=2) + "\n"
+            if out is not None:
+                write_text(out, text)
+            click.echo(text, nl=False)
+            sys.exit(0 if found[good] == trials else 1)
 
-    count = click.IntRange(1)
-    return click.Command(
-        name,
-        callback=main,
-        help="Kill a job TRIALS times at random moments and check what it completes to.",
-        params=[
-            click.Option(["--trials"], type=count, default=20, show_default=True),
-            click.Option(
-                ["--seed"], type=int, default=0, show_default=True, help="Of the moments."
-            ),
-            *options,
-            click.Option(
-                ["--out"],
-                type=click.Path(path_type=Path, dir_okay=False),
-                help="File to keep the report in.",
-            ),
-        ],
-    )
+        return main
+
+    return decorate

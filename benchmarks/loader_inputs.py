@@ -11,38 +11,35 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.made_videos import moving_pictures, write_video
+from benchmarks.made_inputs import (
+    ENTRY,
+    GRID,
+    four_ellipses,
+    moving_pictures,
+    write_detections,
+    write_video,
+)
 from shared.errors import DataRootError
 from shared.manifests.load import load_dataset
 from shared.manifests.records import Video
-from shared.masks import rle
-from shared.masks.coco_classes import COCO_CLASSES, NUM_COCO_CLASSES
+from shared.masks.coco_classes import NUM_COCO_CLASSES
 from shared.masks.detections import FrameDetections
-from shared.shards.schema import DetectorEntry
 from shared.shards.writer import ShardWriter
 from shared.video.read import content_bytes, content_digest, probe
 from stage1_detect.imports.authors_vlog import read_authors
 from stage2_train.frames.schema import StoreSettings
 from stage2_train.frames.writer import build_clip_store
 
-__all__ = ["MADE_FRAMES", "LoaderInputs", "four_ellipses", "loader_inputs"]
+__all__ = ["MADE_FRAMES", "LoaderInputs", "loader_inputs"]
 
 MADE_FRAMES = (741, 92)
 """As many as the two real clips have that the benchmark was written with."""
 
-_GRID = 100
-"""Rows and columns of the grid of the authors' masks."""
 _MASK_RATE = 30.0
 """Mask frames a second."""
 _MASKS = "masks/preds_100x100_50"
 _HEIGHT, _WIDTH = 368, 654
 _STORED = StoreSettings(height=256, width=256)
-_ENTRY = DetectorEntry(
-    config_name="bench",
-    config_digest="sha256:0",
-    checkpoint_digest="sha256:0",
-    class_names=tuple(COCO_CLASSES),
-)
 _Tracks = list[tuple[FrameDetections, ...]]
 
 
@@ -109,27 +106,6 @@ def _made(folder: Path, made_frames: tuple[int, ...]) -> tuple[tuple[Video, ...]
     return tuple(videos), tracks
 
 
-def four_ellipses(generator: np.random.Generator) -> FrameDetections:
-    """Four ellipses anywhere."""
-    rows, columns = np.mgrid[:_GRID, :_GRID]
-    centres = generator.uniform(20, 80, (4, 2))
-    radii = generator.uniform(5, 30, (4, 2))
-    masks = [
-        ((rows - centre[0]) / radius[0]) ** 2 + ((columns - centre[1]) / radius[1]) ** 2 < 1
-        for centre, radius in zip(centres, radii, strict=True)
-    ]
-    counts = tuple(rle.encode(mask) for mask in masks)
-    return FrameDetections(
-        height=_GRID,
-        width=_GRID,
-        boxes=np.stack([rle.bounding_box(each, _GRID) for each in counts]),
-        scores=generator.uniform(0.5, 1, 4).astype(np.float32),
-        labels=generator.integers(0, NUM_COCO_CLASSES, 4).astype(np.uint8),
-        class_scores=None,
-        masks=counts,
-    )
-
-
 def _as_the_authors(frames: tuple[FrameDetections, ...]) -> dict[str, Any]:
     """Lists [frame][class] of instances, class 0 the background."""
     segms: list[list[list[Any]]] = []
@@ -138,24 +114,20 @@ def _as_the_authors(frames: tuple[FrameDetections, ...]) -> dict[str, Any]:
         segms.append([[] for _ in range(NUM_COCO_CLASSES + 1)])
         boxes.append([[] for _ in range(NUM_COCO_CLASSES + 1)])
         for row, label in enumerate(frame.labels.tolist()):
-            mask = {"size": [_GRID, _GRID], "counts": frame.masks[row]}
+            mask = {"size": [GRID, GRID], "counts": frame.masks[row]}
             segms[-1][label + 1].append(mask)
             boxes[-1][label + 1].append(np.append(frame.boxes[row], frame.scores[row]))
     return {"segms": segms, "boxes": boxes}
 
 
 def _write_shard(path: Path, videos: tuple[Video, ...], tracks: _Tracks) -> None:
-    with ShardWriter(path, _ENTRY, class_scores=False) as writer:
+    with ShardWriter(path, ENTRY, class_scores=False) as writer:
         for video, frames in zip(videos, tracks, strict=True):
-            writer.begin_video(
+            write_detections(
+                writer,
                 video.id,
-                height=_GRID,
-                width=_GRID,
+                frames,
                 rate=_MASK_RATE,
-                header_frames=None,
                 source_bytes=content_bytes(video.path),
                 source_digest=content_digest(video.path),
             )
-            for number, frame in enumerate(frames):
-                writer.add(number, number / _MASK_RATE, frame)
-            writer.end_video()

@@ -11,13 +11,16 @@ import av
 import numpy as np
 
 from benchmarks.harness import BenchResult
-from benchmarks.loader_inputs import four_ellipses
-from benchmarks.made_videos import moving_pictures, write_video
+from benchmarks.made_inputs import (
+    ENTRY,
+    four_ellipses,
+    moving_pictures,
+    write_detections,
+    write_video,
+)
 from shared.manifests.load import load_dataset
-from shared.masks.coco_classes import COCO_CLASSES
 from shared.shards.plan import shard_path
 from shared.shards.reader import DetectionFolder
-from shared.shards.schema import DetectorEntry
 from shared.shards.writer import ShardWriter
 from stage1_detect.planning import DetectJob, Scope, plan_job, save_plan
 
@@ -26,12 +29,6 @@ __all__ = ["measure"]
 _FRAMES = 24
 """Of each video."""
 _CLASSES = 30
-_ENTRY = DetectorEntry(
-    config_name="bench",
-    config_digest="sha256:0",
-    checkpoint_digest="sha256:0",
-    class_names=tuple(COCO_CLASSES),
-)
 
 Found = TypeVar("Found")
 
@@ -50,7 +47,7 @@ def measure(folder: Path, *, videos: int, per_shard: int) -> BenchResult:
     dataset, manifest_seconds = _timed(lambda: load_dataset("vlog", folder / "data"))
 
     def plan() -> DetectJob:
-        return plan_job(dataset, entry=_ENTRY, folder=shards, scope=scope)
+        return plan_job(dataset, entry=ENTRY, folder=shards, scope=scope)
 
     job, plan_seconds = _timed(plan)
     save_plan(job)
@@ -111,16 +108,6 @@ def _make_shards(job: DetectJob) -> None:
     """A shard a unit, of one frame with four objects of each video."""
     frame = four_ellipses(np.random.default_rng(0))
     for unit in job.units:
-        with ShardWriter(shard_path(job.folder, unit.index), _ENTRY, class_scores=False) as writer:
+        with ShardWriter(shard_path(job.folder, unit.index), ENTRY, class_scores=False) as writer:
             for part in unit.parts:
-                writer.begin_video(
-                    part.video_id,
-                    height=frame.height,
-                    width=frame.width,
-                    rate=25.0,
-                    header_frames=_FRAMES,
-                    source_bytes=1,
-                    source_digest="sha256:0",
-                )
-                writer.add(0, 0.0, frame)
-                writer.end_video()
+                write_detections(writer, part.video_id, [frame])

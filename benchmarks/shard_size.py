@@ -4,28 +4,13 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.harness import BenchResult
+from benchmarks.made_inputs import manifest_text
 from shared.errors import MaskImportError
 from stage1_detect.imports.job import run_import
 from stage1_detect.imports.matching import find_files
 from stage1_detect.imports.planning import plan_import
 
 __all__ = ["measure"]
-
-_MANIFEST = """
-name = "masks"
-title = "Masks of which only the size counts"
-form = "clips"
-task = "single-label"
-metric = "top1"
-clip_frames = 4
-root = "."
-[videos]
-pattern = "{id}/clip.mp4"
-[labels]
-format = "table"
-table = "labels.csv"
-classes = "classes.txt"
-"""
 
 
 def measure(masks: Path) -> BenchResult:
@@ -37,7 +22,7 @@ def measure(masks: Path) -> BenchResult:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         manifest = folder / "masks.toml"
-        manifest.write_text(_MANIFEST)
+        manifest.write_text(manifest_text(".", "{id}/clip.mp4"))
         rows = "".join(f'"{video_id}",mask\n' for video_id, _ in find_files(masks, "authors"))
         (folder / "labels.csv").write_text(f"video,label\n{rows}")
         job = plan_import(str(manifest), folder, masks, form="authors", folder=folder / "shards")

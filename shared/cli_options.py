@@ -20,6 +20,7 @@ __all__ = [
     "echo_settings",
     "json_option",
     "out_option",
+    "precision_option",
     "seed_option",
     "set_option",
 ]
@@ -77,6 +78,23 @@ set_option = click.option(
     help="Override one setting, such as optimiser.learning_rate=1e-3; may be repeated.",
 )
 """`overrides`: tuple[str, ...], for `shared.config.files.apply_overrides`."""
+
+_PRECISIONS = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
+"""What each is called in plans and shards, which is still accepted, too."""
+
+
+def precision_option(help_text: str) -> Any:
+    """`precision`: str, as plans and shards record it."""
+    return click.option(
+        "--precision",
+        type=click.Choice([*_PRECISIONS, *_PRECISIONS.values()]),
+        callback=lambda context, option, word: _PRECISIONS.get(word, word),
+        metavar=f"[{'|'.join(_PRECISIONS)}]",
+        default="fp32",
+        show_default=True,
+        help=help_text,
+    )
+
 
 device_option = click.option(
     "--device",

@@ -16,13 +16,10 @@ from shared.cli_options import (
     echo_settings,
     json_option,
     out_option,
+    precision_option,
 )
 
 __all__ = ["detect"]
-
-
-_PRECISIONS = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
-"""What each is called in plans and shards, which is still accepted, too."""
 
 
 @click.command("detect")
@@ -100,15 +97,7 @@ _PRECISIONS = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
     show_default=True,
     help="CPU threads of each process; the last bits of a result depend on it.",
 )
-@click.option(
-    "--precision",
-    type=click.Choice([*_PRECISIONS, *_PRECISIONS.values()]),
-    callback=lambda context, option, word: _PRECISIONS.get(word, word),
-    metavar=f"[{'|'.join(_PRECISIONS)}]",
-    default="fp32",
-    show_default=True,
-    help="Number format of the backbone; fp16 needs a GPU.",
-)
+@precision_option("Number format of the backbone; fp16 needs a GPU.")
 @click.option("--fresh", is_flag=True, help="Remove the job that is in the folder, start over.")
 @click.option(
     "--retry-failed",

@@ -64,7 +64,6 @@ def test_make_alone_prints_help() -> None:
             '.venv/bin/python -m pytest -n auto --dist worksteal -m "not slow and not ray" '
             "-k shards",
         ),
-        (("test-all",), ".venv/bin/python -m pytest -n auto --dist worksteal"),
         (
             ("lint",),
             ".venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy",
@@ -73,6 +72,13 @@ def test_make_alone_prints_help() -> None:
 )
 def test_variables_become_options(arguments: tuple[str, ...], wanted: str) -> None:
     assert last_line(*arguments) == wanted
+
+
+def test_all_tests_are_run_those_with_a_cluster_alone() -> None:
+    process = make("-n", "test-all", "ARGS=-x")
+    beside, alone = process.stdout.splitlines()[-2:]
+    assert beside == '.venv/bin/python -m pytest -n auto --dist worksteal -m "not ray" -x'
+    assert alone.startswith(".venv/bin/python -m pytest -m ray -x")
 
 
 def fake_python(path: Path, exit_code: int) -> Path:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.made_videos import moving_pictures, write_video
+from benchmarks.made_inputs import moving_pictures, write_detections, write_video
 from shared.errors import PipelineError
 from shared.manifests.load import shipped_detectors
 from shared.shards.plan import shard_path
@@ -78,18 +78,7 @@ def test_sides_that_find_other_objects_are_refused(tmp_path: Path) -> None:
     ]
     paths = (shard_path(tmp_path, 0), tmp_path / "loop.pkl")
     with ShardWriter(paths[0], detector.entry) as writer:
-        writer.begin_video(
-            "v",
-            height=120,
-            width=160,
-            rate=25.0,
-            header_frames=2,
-            source_bytes=0,
-            source_digest="",
-        )
-        for index, frame in enumerate(found):
-            writer.add(index, index / 25, frame)
-        writer.end_video()
+        write_detections(writer, "video", found)
 
     def write_loop(score_offset: float) -> None:
         frames = [

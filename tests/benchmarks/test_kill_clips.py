@@ -13,4 +13,4 @@ def test_a_killed_job_completes_to_the_same_bytes(tmp_path: Path) -> None:
         tmp_path / "trials", trials=2, num_videos=4, num_frames=40, workers=1, seed=3
     )
     assert len(trials) == 2
-    assert all(trial.same_bytes for trial in trials)
+    assert all(trial["same_bytes"] for trial in trials)

@@ -136,13 +136,10 @@ def _masks(detections: DetectionFolder) -> tuple[bytes, ...]:
     return detections.video("long").frame(43).masks
 
 
-@pytest.mark.parametrize("method", ["fork", "spawn"])
-def test_worker_processes_read_for_themselves(
-    folder: Path, make_frame: FrameMaker, method: str
-) -> None:
+def test_worker_processes_read_for_themselves(folder: Path, make_frame: FrameMaker) -> None:
     detections = DetectionFolder(folder)
     _masks(detections)
-    with multiprocessing.get_context(method).Pool(1) as pool:
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
         assert pool.apply(_masks, (detections,)) == make_frame(43, 3).masks
 
 

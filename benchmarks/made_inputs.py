@@ -1,0 +1,124 @@
+"""Videos, detections and manifests that are made to be measured with."""
+
+from collections.abc import Iterable
+from itertools import chain
+from pathlib import Path
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.masks import rle
+from shared.masks.coco_classes import COCO_CLASSES, NUM_COCO_CLASSES
+from shared.masks.detections import FrameDetections
+from shared.shards.schema import DetectorEntry
+from shared.shards.writer import ShardWriter
+
+__all__ = [
+    "ENTRY",
+    "GRID",
+    "four_ellipses",
+    "manifest_text",
+    "moving_pictures",
+    "write_detections",
+    "write_video",
+]
+
+GRID = 100
+"""Rows and columns of the grid of the authors' masks, which is that of `four_ellipses`."""
+ENTRY = DetectorEntry(
+    config_name="bench",
+    config_digest="sha256:0",
+    checkpoint_digest="sha256:0",
+    class_names=COCO_CLASSES,
+)
+"""A detector that made such detections."""
+
+
+def manifest_text(root: str, pattern: str) -> str:
+    """A manifest of clips in the folder `root`, whose names are in `labels.csv`."""
+    return (
+        f'name = "made"\ntitle = "Made"\nform = "clips"\ntask = "single-label"\nmetric = "top1"\n'
+        f'clip_frames = 4\nroot = "{root}"\n[videos]\npattern = "{pattern}"\n'
+        '[labels]\nformat = "table"\ntable = "labels.csv"\nclasses = "classes.txt"\n'
+    )
+
+
+def moving_pictures(num_frames: int, *, height: int, width: int) -> list[NDArray[np.uint8]]:
+    """(height, width, 3) uint8 RGB pictures of coloured rectangles that move over a texture."""
+    generator = np.random.default_rng(0)
+    coarse = generator.integers(60, 190, (height // 8 + 1, width // 8 + 1, 3))
+    texture = np.kron(coarse, np.ones((8, 8, 1)))[:height, :width].astype(np.uint8)
+    colours = generator.integers(0, 256, (12, 3))
+    places, speeds = generator.random((12, 2)), generator.normal(0, 0.01, (12, 2))
+    sizes = generator.uniform(0.08, 0.3, (12, 2))
+    pictures = []
+    for index in range(num_frames):
+        picture = texture.copy()
+        for colour, place, speed, size in zip(colours, places, speeds, sizes, strict=True):
+            y, x = ((place + index * speed) % 1 * (height, width)).astype(int)
+            rows, columns = (size * (height, width)).astype(int)
+            picture[y : y + rows, x : x + columns] = colour
+        pictures.append(picture)
+    return pictures
+
+
+def write_video(path: Path, pictures: Iterable[NDArray[np.uint8]]) -> Path:
+    """An H.264 file at 25 frames/s."""
+    rest = iter(pictures)
+    first = next(rest)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25, options={"preset": "ultrafast"})
+        stream.height, stream.width = first.shape[:2]
+        stream.pix_fmt = "yuv420p"
+        for picture in chain([first], rest):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(stream.encode())
+    return path
+
+
+def four_ellipses(generator: np.random.Generator) -> FrameDetections:
+    """Four ellipses anywhere."""
+    rows, columns = np.mgrid[:GRID, :GRID]
+    centres = generator.uniform(20, 80, (4, 2))
+    radii = generator.uniform(5, 30, (4, 2))
+    masks = [
+        ((rows - centre[0]) / radius[0]) ** 2 + ((columns - centre[1]) / radius[1]) ** 2 < 1
+        for centre, radius in zip(centres, radii, strict=True)
+    ]
+    counts = tuple(rle.encode(mask) for mask in masks)
+    return FrameDetections(
+        height=GRID,
+        width=GRID,
+        boxes=np.stack([rle.bounding_box(each, GRID) for each in counts]),
+        scores=generator.uniform(0.5, 1, 4).astype(np.float32),
+        labels=generator.integers(0, NUM_COCO_CLASSES, 4).astype(np.uint8),
+        class_scores=None,
+        masks=counts,
+    )
+
+
+def write_detections(
+    writer: ShardWriter,
+    video_id: str,
+    frames: Iterable[FrameDetections],
+    *,
+    rate: float = 25.0,
+    source_bytes: int = 0,
+    source_digest: str = "",
+) -> None:
+    """Frames of equal size, from the first on, as those of one video of a shard."""
+    rest = iter(frames)
+    first = next(rest)
+    writer.begin_video(
+        video_id,
+        height=first.height,
+        width=first.width,
+        rate=rate,
+        header_frames=None,
+        source_bytes=source_bytes,
+        source_digest=source_digest,
+    )
+    for number, frame in enumerate(chain([first], rest)):
+        writer.add(number, number / rate, frame)
+    writer.end_video()
