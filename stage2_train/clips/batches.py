@@ -81,11 +81,8 @@ class ClipBatch:
 
 
 def collate(samples: Sequence[ClipSample], *, num_slots: int | None = None) -> ClipBatch:
-    """The batch of at least one clip, all with the same number of frames and sizes.
-
-    Args:
-        samples: the clips.
-        num_slots: K; None takes what the fullest frame needs.
+    """The batch of at least one clip, all with the same number of frames and sizes; K is
+    `num_slots`, or what the fullest frame needs.
 
     Raises:
         ConfigError: if a frame needs more than `num_slots`.
@@ -155,13 +152,8 @@ def training_loader(
 ) -> DataLoader[ClipBatch]:
     """Batches of all `epochs`, one after another, each a new order of the segments.
 
-    An epoch has `num_training_batches`; the segments left over are other ones each time.
-
-    Args:
-        dataset: the clips.
-        settings: sizes and workers.
-        epochs: numbers of the epochs.
-        first_batch: how many batches of the first epoch to leave out, for resuming.
+    An epoch has `num_training_batches`; the segments left over are other ones each time. To resume,
+    `first_batch` leaves so many batches of the first epoch out.
     """
 
     def batches() -> Iterator[list[ClipRequest]]:

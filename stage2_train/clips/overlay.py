@@ -47,19 +47,8 @@ def draw_overlays(
 ) -> dict[str, Any]:
     """Draws the centred test clip of some segments, not cropped, one PNG each.
 
-    Args:
-        manifest: name or file of the manifest.
-        data_root: folder under which data sets lie.
-        out: folder of the pictures; None takes the default, as of `shards` and `clips`.
-        shards: folder of the shards.
-        clips: the clip store.
-        segment: id of the only segment to draw.
-        limit: how many segments to draw, evenly spread over the label table.
-        num_frames: T, frames of each.
-        score_threshold: detections below it are not drawn.
-
-    Returns:
-        The folder, its pictures, and of how many drawable segments they are.
+    `segment` is the id of the only one to draw; else `limit` are, evenly spread over the label
+    table. Returns the folder, its pictures, and of how many drawable segments they are.
 
     Raises:
         JoinError: if no segment has both frames and detections, or there is no such segment.

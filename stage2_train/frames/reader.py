@@ -61,11 +61,7 @@ class ClipFrames:
         self, frames_n: NDArray[np.int64], window: CropWindow | None = None
     ) -> NDArray[np.uint8]:
         """(n, H, W, 3) uint8 RGB, the frames at these places of `seconds`, in that order, repeats
-        included.
-
-        Args:
-            frames_n: (n,) places.
-            window: what to cut out of them; None: all.
+        included, or a window of them.
 
         Raises:
             ClipStoreError: if a frame does not exist or is damaged.
