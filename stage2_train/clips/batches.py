@@ -80,40 +80,29 @@ class ClipBatch:
         return ClipBatch(ids=self.ids, **tensors)
 
 
-def collate(samples: Sequence[ClipSample], *, num_slots: int | None = None) -> ClipBatch:
-    """The batch of at least one clip, all with the same number of frames and sizes.
-
-    Args:
-        samples: the clips.
-        num_slots: K; None takes what the fullest frame needs.
-
-    Raises:
-        ConfigError: if a frame needs more than `num_slots`.
-    """
-    needed = max(sample.slots.valid.shape[1] for sample in samples)
-    if num_slots is None:
-        num_slots = needed
-    if needed > num_slots:
-        raise ConfigError(f"collate: wanted at most {num_slots} object slots, found {needed}")
+def collate(samples: Sequence[ClipSample]) -> ClipBatch:
+    """The batch of at least one clip, all with the same number of frames and sizes; K is what the
+    fullest frame needs."""
     frames_BTHWC = torch.from_numpy(np.stack([sample.frames for sample in samples]))
     slots = [sample.slots for sample in samples]
     return ClipBatch(
         ids=tuple(sample.id for sample in samples),
         frames_BTCHW=frames_BTHWC.permute(0, 1, 4, 2, 3),
-        masks_BTKhw=_padded([each.masks for each in slots], num_slots),
-        coverage_BTKhw=_padded([each.coverage for each in slots], num_slots),
-        boxes_BTK4=_padded([each.boxes for each in slots], num_slots),
-        class_scores_BTKS=_padded([each.class_scores for each in slots], num_slots),
-        detector_labels_BTK=_padded([each.labels for each in slots], num_slots),
-        valid_BTK=_padded([each.valid for each in slots], num_slots),
+        masks_BTKhw=_padded([each.masks for each in slots]),
+        coverage_BTKhw=_padded([each.coverage for each in slots]),
+        boxes_BTK4=_padded([each.boxes for each in slots]),
+        class_scores_BTKS=_padded([each.class_scores for each in slots]),
+        detector_labels_BTK=_padded([each.labels for each in slots]),
+        valid_BTK=_padded([each.valid for each in slots]),
         labels=torch.from_numpy(np.stack([np.asarray(sample.label) for sample in samples])),
     )
 
 
-def _padded(arrays: Sequence[np.ndarray], num_slots: int) -> Tensor:
-    """(B, T, K, ...) from arrays (T, k, ...) with k <= K, zeros behind."""
-    first = arrays[0]
-    padded = np.zeros((len(arrays), len(first), num_slots, *first.shape[2:]), first.dtype)
+def _padded(arrays: Sequence[np.ndarray]) -> Tensor:
+    """(B, T, K, ...) from arrays (T, k, ...), K the largest k, zeros behind."""
+    num_slots = max(array.shape[1] for array in arrays)
+    num_frames, _, *rest = arrays[0].shape
+    padded = np.zeros((len(arrays), num_frames, num_slots, *rest), arrays[0].dtype)
     for clip, array in enumerate(arrays):
         padded[clip, :, : array.shape[1]] = array
     return torch.from_numpy(padded)
@@ -155,13 +144,8 @@ def training_loader(
 ) -> DataLoader[ClipBatch]:
     """Batches of all `epochs`, one after another, each a new order of the segments.
 
-    An epoch has `num_training_batches`; the segments left over are other ones each time.
-
-    Args:
-        dataset: the clips.
-        settings: sizes and workers.
-        epochs: numbers of the epochs.
-        first_batch: how many batches of the first epoch to leave out, for resuming.
+    An epoch has `num_training_batches`; the segments left over are other ones each time. To resume,
+    `first_batch` leaves so many batches of the first epoch out.
     """
 
     def batches() -> Iterator[list[ClipRequest]]:

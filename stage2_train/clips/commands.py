@@ -47,9 +47,9 @@ def overlay(dataset: str, as_json: bool, **options: Any) -> None:
     One picture a segment: its frames as a batch has them, not cropped, with their times. A class
     has the same colour in all of them.
     """
-    from stage2_train.clips.overlay import OverlayRequest, draw_overlays
+    from stage2_train.clips.overlay import draw_overlays
 
-    result = draw_overlays(OverlayRequest(manifest=dataset, **options))
+    result = draw_overlays(dataset, **options)
     if as_json:
         echo_json(result)
     else:

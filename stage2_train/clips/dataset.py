@@ -7,6 +7,7 @@ T frames, K object slots, H W pixels, A activity classes.
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Any, Literal
@@ -41,10 +42,10 @@ __all__ = ["ClipDataset", "ClipRequest", "ClipSample", "ClipSettings", "UnsureLa
 
 UnsureLabels = Literal["negative", "ignored"]
 
-_CACHED_VIDEOS = 1024
-"""Videos whose times stay in memory, in each process."""
 _CACHE_BYTES = 256 * 2**20
 """Memory for detections that are ready to use, in each process."""
+_TIMES_BYTES = 64 * 2**20
+"""Memory for the times of detections, in each process; a 10 s clip takes 5 kB."""
 _NO_CONTROLS = Controls()
 
 
@@ -57,11 +58,9 @@ class ClipSettings:
     crop: tuple[int, int]
     """(height, width) of the crop in stored pixels."""
     slots: SlotSettings
-    """How object slots are filled."""
     score_threshold: float
     """Detections below it are ignored."""
     num_activities: int
-    """A."""
     multi_label: bool
     """Whether a label is a vector over the activities instead of one of them."""
     unsure_labels: UnsureLabels = "negative"
@@ -70,9 +69,8 @@ class ClipSettings:
     reads_frames: bool = True
     """Whether pictures are decoded; a network that looks at none gets black ones, sooner."""
     seed: int = 0
-    """Seed of the training draws."""
+    """Of the training draws."""
     controls: Controls = field(default_factory=Controls)
-    """What is changed on purpose."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,13 +90,12 @@ class ClipSample:
     """One clip."""
 
     id: str
-    """Id of the segment."""
+    """Of the segment."""
     frames: NDArray[np.uint8]
     """(T, H, W, 3) uint8 RGB."""
     seconds: NDArray[np.float64]
     """(T,) float64 presentation times in the video."""
     slots: ClipSlots
-    """Objects of its frames."""
     label: NDArray[np.float32] | int
     """The activity, or (A,) float32 zeros and ones, and -1 where the loss shall ignore one."""
 
@@ -115,14 +112,8 @@ class ClipDataset(Dataset[ClipSample]):
         *,
         cache_bytes: int = _CACHE_BYTES,
     ) -> None:
-        """Opens nothing yet.
-
-        Args:
-            segments: what clips are made of.
-            clips: their frames.
-            detections: their objects.
-            settings: how clips are made.
-            cache_bytes: memory for detections that are ready to use, in each process.
+        """Opens nothing yet; `cache_bytes` is the memory for detections that are ready to use, in
+        each process.
 
         Raises:
             ConfigError: if the crop is larger than the frames of a video.
@@ -139,7 +130,7 @@ class ClipDataset(Dataset[ClipSample]):
 
     def _forget(self) -> None:
         """Starts with empty caches: detections of videos, and objects by video and row."""
-        self._videos: LRUCache[str, VideoDetections] = LRUCache(_CACHED_VIDEOS)
+        self._videos: LRUCache[str, VideoDetections] = LRUCache(_TIMES_BYTES, _times_bytes)
         self._objects: LRUCache[tuple[str, int], FrameObjects]
         self._objects = LRUCache(self._cache_bytes, getsizeof=attrgetter("size_bytes"))
 
@@ -221,7 +212,9 @@ class ClipDataset(Dataset[ClipSample]):
         """The objects of the detection frames nearest to some times."""
         detections = self._videos.get(video_id)
         if detections is None:
-            detections = self._videos[video_id] = self._detections.video(video_id)
+            detections = self._detections.video(video_id)
+            with suppress(ValueError):  # larger than the cache
+                self._videos[video_id] = detections
         rows = detections.nearest_rows(seconds_T).tolist()
         kept = {row: self._objects.get((video_id, row)) for row in rows}
         found = {row: objects for row, objects in kept.items() if objects is not None}
@@ -234,7 +227,7 @@ class ClipDataset(Dataset[ClipSample]):
             made = [with_boxes_as_masks(objects) for objects in made]
         for row, objects in zip(missing, made, strict=True):
             found[row] = objects
-            if objects.size_bytes <= self._cache_bytes:
+            with suppress(ValueError):  # larger than the cache
                 self._objects[video_id, row] = objects
         return [found[row] for row in rows]
 
@@ -246,3 +239,8 @@ class ClipDataset(Dataset[ClipSample]):
         if is_training and self.settings.unsure_labels == "ignored":
             label_A[list(segment.unsure)] = -1
         return label_A
+
+
+def _times_bytes(detections: VideoDetections) -> int:
+    """About what is kept of a video: its times and places, and a shard's name."""
+    return 1000 + detections.seconds.nbytes + detections.frame_indices.nbytes

@@ -80,14 +80,8 @@ def join_split(
     *,
     partial: bool = False,
 ) -> JoinedSplit:
-    """The segments of a split whose frames and detections are both there.
-
-    Args:
-        dataset: the data set.
-        split: name of the split.
-        clips: frames.
-        detections: shards.
-        partial: whether to skip segments whose video is absent from either, instead of refusing.
+    """The segments of a split whose frames and detections are both there; `partial` skips those
+    whose video is absent from either, instead of refusing.
 
     Raises:
         JoinError: if a video is absent and `partial` is off, or if frames and detections of a

@@ -38,7 +38,6 @@ class MaskPieces:
     because a clip has few pieces and each call of numpy costs as much as hundreds of them."""
 
     def __len__(self) -> int:
-        """R."""
         return self.rows_4R.shape[1]
 
     @property
@@ -48,23 +47,16 @@ class MaskPieces:
 
     @property
     def column_R(self) -> NDArray[np.int32]:
-        """Its column."""
         return self.rows_4R[1]
 
     @property
     def top_R(self) -> NDArray[np.int32]:
-        """Its first row."""
         return self.rows_4R[2]
 
     @property
     def bottom_R(self) -> NDArray[np.int32]:
         """The row after its last."""
         return self.rows_4R[3]
-
-    @property
-    def size_bytes(self) -> int:
-        """Memory that the arrays take."""
-        return self.rows_4R.nbytes
 
     def taken(self, chosen_R: NDArray[np.bool_]) -> "MaskPieces":
         """The pieces where `chosen_R` is true."""

@@ -82,9 +82,7 @@ def objects_of_frames(
     """The detections of each frame with a score of at least `score_threshold`; equal scores keep
     their order.
 
-    Args:
-        frames: detections on grids of one height; together they take little longer than one.
-        score_threshold: least score.
+    All on grids of one height; together they take little longer than one.
 
     Raises:
         ShardFormatError: if a mask is malformed.
@@ -181,13 +179,7 @@ class ClipSlots:
 def fill_slots(
     frames: Sequence[FrameObjects], window: CropWindow, settings: SlotSettings
 ) -> ClipSlots:
-    """The slots of a clip.
-
-    Args:
-        frames: objects of each of the T frames, all on grids of one size.
-        window: the crop.
-        settings: how to fill them.
-    """
+    """The slots of a clip, from the objects of its T frames, all on grids of one size."""
     height, width = frames[0].height, frames[0].width
     grid_window = window.on_grid(height, width)
     time_N = np.repeat(np.arange(len(frames)), [len(frame) for frame in frames])

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,112 +21,92 @@ from stage2_train.clips.dataset import ClipDataset, ClipRequest, ClipSample, Cli
 from stage2_train.clips.objects import SlotSettings
 from stage2_train.frames.reader import ClipStore
 
-__all__ = ["OverlayRequest", "draw_clip", "draw_overlays"]
+__all__ = ["draw_clip", "draw_overlays"]
 
 _MASK_CELLS = 128
 """Rows and columns of the masks that are drawn: finer than those that the network gets."""
+_MAX_OBJECTS = 10
+"""Detections of a frame that are drawn at most, the highest scores first."""
 _LEAST_HEIGHT = 400
 """Frames that are lower are enlarged by a whole number, so that names can be read."""
 _COVERED = 0.5
 """Share of a cell from which on it is drawn as covered."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OverlayRequest:
-    """What to draw; None takes the default."""
-
-    manifest: str
-    """Name or file of the manifest."""
-    data_root: Path
-    """Folder under which data sets lie."""
-    out: Path | None = None
-    """Folder of the pictures."""
-    shards: Path | None = None
-    """Folder of the shards."""
-    clips: Path | None = None
-    """The clip store."""
-    segment: str | None = None
-    """Id of the only segment to draw."""
-    limit: int = 8
-    """How many segments to draw, evenly spread over the label table."""
-    num_frames: int = 4
-    """T, frames of each."""
-    score_threshold: float = 0.5
-    """Detections below it are not drawn."""
-    max_objects: int = 10
-    """Detections of a frame at most, the highest scores first."""
-
-
-def draw_overlays(request: OverlayRequest) -> dict[str, Any]:
+def draw_overlays(
+    manifest: str,
+    *,
+    data_root: Path,
+    out: Path | None = None,
+    shards: Path | None = None,
+    clips: Path | None = None,
+    segment: str | None = None,
+    limit: int = 8,
+    num_frames: int = 4,
+    score_threshold: float = 0.5,
+) -> dict[str, Any]:
     """Draws the centred test clip of some segments, not cropped, one PNG each.
 
-    Returns:
-        The folder, its pictures, and of how many drawable segments they are.
+    `segment` is the id of the only one to draw; else `limit` are, evenly spread over the label
+    table. Returns the folder, its pictures, and of how many drawable segments they are.
 
     Raises:
         JoinError: if no segment has both frames and detections, or there is no such segment.
     """
-    dataset = load_dataset(request.manifest, request.data_root, labels=False)
-    clips = ClipStore(request.clips or Path("clips") / f"{dataset.name}.h5")
-    detections = DetectionFolder(request.shards or Path("shards") / dataset.name)
-    usable = _usable_segments(dataset, clips, detections)
-    folder = request.out or Path("overlays") / dataset.name
+    dataset = load_dataset(manifest, data_root, labels=False)
+    store = ClipStore(clips or Path("clips") / f"{dataset.name}.h5")
+    detections = DetectionFolder(shards or Path("shards") / dataset.name)
+    usable = _usable_segments(dataset, store, detections)
+    number = min(limit, len(usable))
+    chosen = [usable[place * len(usable) // number] for place in range(number)]
+    if segment is not None:
+        chosen = [each for each in usable if each.id == segment]
+    if not chosen:
+        raise JoinError(
+            f"{dataset.name}: wanted segment {segment!r}, found none of that name with frames and "
+            f"detections; the first of {len(usable)} is {usable[0].id!r}"
+        )
+    folder = out or Path("overlays") / dataset.name
     pictures = []
-    for number, segment in enumerate(_chosen(request, usable, dataset)):
+    for place, each in enumerate(chosen):
         settings = ClipSettings(
-            num_frames=request.num_frames,
-            crop=clips.stored_size(segment.video_id),
+            num_frames=num_frames,
+            crop=store.stored_size(each.video_id),
             slots=SlotSettings(
-                max_objects=request.max_objects,
+                max_objects=_MAX_OBJECTS,
                 background=False,
                 mask_size=_MASK_CELLS,
                 feature_cells=(1, 1),
             ),
-            score_threshold=request.score_threshold,
+            score_threshold=score_threshold,
             num_activities=0,
             multi_label=True,
         )
-        sample = ClipDataset([segment], clips, detections, settings)[ClipRequest(0)]
-        name = re.sub(r"[^A-Za-z0-9._-]+", "_", segment.id)[-100:]
-        path = folder / f"{number:03d}-{name}.png"
+        sample = ClipDataset([each], store, detections, settings)[ClipRequest(0)]
+        name = re.sub(r"[^A-Za-z0-9._-]+", "_", each.id)[-100:]
+        path = folder / f"{place:03d}-{name}.png"
         picture = draw_clip(sample, detections.detector.class_names)
         with replacing(path) as temporary:
             picture.save(temporary, format="PNG")
-        pictures.append({"segment": segment.id, "path": str(path)})
+        pictures.append({"segment": each.id, "path": str(path)})
     return {"folder": str(folder), "segments": len(usable), "pictures": pictures}
 
 
 def _usable_segments(
     dataset: Dataset, clips: ClipStore, detections: DetectionFolder
 ) -> list[Segment]:
-    usable = [
-        each
-        for each in dataset.segments
-        if each.video_id in clips
-        and each.video_id in detections
-        and not clips.frames(each.video_id).is_empty(
-            TimeRange(each.start_seconds, each.stop_seconds)
-        )
-    ]
+    usable = []
+    for segment in dataset.segments:
+        if segment.video_id in clips and segment.video_id in detections:
+            times = TimeRange(segment.start_seconds, segment.stop_seconds)
+            if not clips.frames(segment.video_id).is_empty(times):
+                usable.append(segment)
     if not usable:
         raise JoinError(
             f"{dataset.name}: none of its {len(dataset.segments)} segments has both frames in "
             f"{clips.name} and detections in {detections.path}; run `orn clips` and `orn detect`"
         )
     return usable
-
-
-def _chosen(request: OverlayRequest, usable: list[Segment], dataset: Dataset) -> list[Segment]:
-    if request.segment is None:
-        number = min(request.limit, len(usable))
-        return [usable[place * len(usable) // number] for place in range(number)]
-    chosen = [segment for segment in usable if segment.id == request.segment]
-    if not chosen:
-        raise JoinError(
-            f"{dataset.name}: wanted segment {request.segment!r}, found none of that name with "
-            f"frames and detections; the first of {len(usable)} is {usable[0].id!r}"
-        )
-    return chosen
 
 
 def draw_clip(sample: ClipSample, class_names: Sequence[str]) -> Image.Image:

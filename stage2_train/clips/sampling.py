@@ -17,12 +17,7 @@ __all__ = ["centre_frames", "clip_generator", "random_frames"]
 
 
 def centre_frames(num_frames: int, num_parts: int) -> NDArray[np.int64]:
-    """(L,) int64 in [0, F): the middle of each part, the lower one of two.
-
-    Args:
-        num_frames: F, at least 1.
-        num_parts: L, at least 1.
-    """
+    """(L,) int64 in [0, F): the middle of each part, the lower one of two."""
     if num_frames < num_parts:
         return _repeated(num_frames, num_parts)
     borders = _borders(num_frames, num_parts)
@@ -32,13 +27,7 @@ def centre_frames(num_frames: int, num_parts: int) -> NDArray[np.int64]:
 def random_frames(
     num_frames: int, num_parts: int, generator: np.random.Generator
 ) -> NDArray[np.int64]:
-    """(L,) int64 in [0, F): one frame drawn uniformly from each part.
-
-    Args:
-        num_frames: F, at least 1.
-        num_parts: L, at least 1.
-        generator: gives the draws; L of them if F >= L, else none.
-    """
+    """(L,) int64 in [0, F): one frame drawn uniformly from each part; nothing is drawn if F < L."""
     if num_frames < num_parts:
         return _repeated(num_frames, num_parts)
     borders = _borders(num_frames, num_parts)

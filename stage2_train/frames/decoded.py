@@ -8,6 +8,7 @@ stretch of video before its frames.
 import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
@@ -165,7 +166,7 @@ class DecodedVideo:
         return times
 
     def _keep(self, times: _Times) -> None:
-        if times.size_bytes <= self._kept.maxsize:
+        with suppress(ValueError):  # larger than the cache
             self._kept[self.id] = times
 
 
@@ -180,13 +181,8 @@ class DecodedVideos:
         settings: StoreSettings,
         cache_bytes: int = _CACHE_BYTES,
     ) -> None:
-        """Opens nothing yet.
-
-        Args:
-            videos: the videos.
-            root: where they lie, for messages.
-            settings: size of the frames.
-            cache_bytes: memory for the times of videos, in each process.
+        """Opens nothing yet; `root` is where the videos lie, for messages, `cache_bytes` the memory
+        for their times, in each process.
 
         Raises:
             ClipStoreError: if the frames would not all have one size.

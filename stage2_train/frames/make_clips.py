@@ -50,7 +50,6 @@ class ClipsRequest:
     short_side: int | None = None
     """Length of their shorter side, in place of `size`."""
     quality: int = 92
-    """JPEG quality."""
     rate: float | None = None
     """Frames a second that are picked; None for all of them."""
     frames: Literal["all", "labelled"] | None = None

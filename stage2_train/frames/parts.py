@@ -101,14 +101,8 @@ def write_frames(
 ) -> None:
     """Writes the part of a video from its frames, of which few are in memory at a time.
 
-    Args:
-        path: the part.
-        frames: every frame of the video; those are kept that the rate picks and a range holds, of
-            which there may be none.
-        video_id: id of the manifest.
-        source_digest: digest of what was decoded.
-        settings: size, quality and rate.
-        ranges: times to store.
+    Of all frames of the video, those are kept that the rate picks and a range holds, of which there
+    may be none.
 
     Raises:
         VideoDecodeError: if there is no frame.

@@ -18,30 +18,9 @@ from shared.errors import ClipStoreError
 from shared.time_ranges import TimeRange
 from stage2_train.frames.crop import CropWindow
 from stage2_train.frames.jpeg import decode_jpeg
-from stage2_train.frames.schema import (
-    VIDEO_COLUMNS,
-    FailedClip,
-    StoreSettings,
-    parse_ranges,
-    read_column,
-    read_head,
-)
+from stage2_train.frames.schema import VIDEO_COLUMNS, parse_ranges, read_column, read_head
 
 __all__ = ["ClipFrames", "ClipStore"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _OpenStore:
-    """An open store: its table of contents, and its long columns as views of the mapped file."""
-
-    settings: StoreSettings
-    failed: tuple[FailedClip, ...]
-    row_of: dict[str, int]
-    columns: dict[str, Any]
-    """Those of `VIDEO_COLUMNS` and `video_offsets`."""
-    seconds_F: NDArray[np.float64]
-    jpeg_offsets_F1: NDArray[np.int64]
-    jpeg: NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,7 +29,7 @@ class ClipFrames:
 
     id: str
     _row: int
-    _store: _OpenStore
+    _store: "ClipStore"
 
     @property
     def source_digest(self) -> str:
@@ -82,11 +61,7 @@ class ClipFrames:
         self, frames_n: NDArray[np.int64], window: CropWindow | None = None
     ) -> NDArray[np.uint8]:
         """(n, H, W, 3) uint8 RGB, the frames at these places of `seconds`, in that order, repeats
-        included.
-
-        Args:
-            frames_n: (n,) places.
-            window: what to cut out of them; None: all.
+        included, or a window of them.
 
         Raises:
             ClipStoreError: if a frame does not exist or is damaged.
@@ -132,35 +107,39 @@ class ClipStore:
         Raises:
             ClipStoreError: if there is none at `path`, or it is of another format.
         """
+        if not path.is_file():
+            raise ClipStoreError(f"{path}: there is no clip store; run `orn clips` to write it")
         self.path = path
-        self._opened: _OpenStore | None = _open_store(path)
-
-    def __getstate__(self) -> dict[str, Any]:
-        """The path: a copy in another process opens the store for itself."""
-        return {"path": self.path, "_opened": None}
-
-    @property
-    def name(self) -> str:
+        self.name = f"the clip store {path}"
         """What to call it in messages."""
-        return f"the clip store {self.path}"
+        try:
+            with h5py.File(path, "r") as file, path.open("rb") as raw:
+                content = mmap.mmap(raw.fileno(), 0, access=mmap.ACCESS_READ)
+                self.settings, self.failed = read_head(file, path)
+                names = (*VIDEO_COLUMNS, "video_offsets")
+                self.columns = {name: read_column(file, name) for name in names}
+                """The table of contents."""
+                self.seconds_F, self.jpeg_offsets_F1, self.jpeg = (
+                    _mapped(file[name], content) for name in ("seconds", "jpeg_offsets", "jpeg")
+                )
+        except (OSError, KeyError) as err:
+            raise ClipStoreError(
+                f"{path}: cannot be read as a clip store ({err}); "
+                "write it again with `orn clips --fresh`"
+            ) from err
+        self._row_of = {name: row for row, name in enumerate(self.columns["video_id"])}
 
-    @property
-    def settings(self) -> StoreSettings:
-        """Size, quality and rate of the frames."""
-        return self._open().settings
+    def __reduce__(self) -> tuple[type["ClipStore"], tuple[Path]]:
+        """The path: a copy in another process opens the store for itself."""
+        return ClipStore, (self.path,)
 
     @property
     def ids(self) -> tuple[str, ...]:
         """Ids of the videos, in order of the store."""
-        return tuple(self._open().row_of)
-
-    @property
-    def failed(self) -> tuple[FailedClip, ...]:
-        """Videos that are known to have no frame."""
-        return self._open().failed
+        return tuple(self._row_of)
 
     def __contains__(self, video_id: str) -> bool:
-        return video_id in self._open().row_of
+        return video_id in self._row_of
 
     def frames(self, video_id: str) -> ClipFrames:
         """The frames of one video.
@@ -168,48 +147,17 @@ class ClipStore:
         Raises:
             ClipStoreError: if the store does not hold it.
         """
-        opened = self._open()
-        row = opened.row_of.get(video_id)
+        row = self._row_of.get(video_id)
         if row is None:
             raise ClipStoreError(
-                f"{self.path}: wanted video {video_id}, the store has {len(opened.row_of)} others; "
+                f"{self.path}: wanted video {video_id}, the store has {len(self._row_of)} others; "
                 "run `orn clips` to add it"
             )
-        return ClipFrames(video_id, row, opened)
+        return ClipFrames(video_id, row, self)
 
     def stored_size(self, video_id: str) -> tuple[int, int]:
         """(height, width) of the stored frames of a video."""
         return self.frames(video_id).stored_size
-
-    def _open(self) -> _OpenStore:
-        if self._opened is None:
-            self._opened = _open_store(self.path)
-        return self._opened
-
-
-def _open_store(path: Path) -> _OpenStore:
-    if not path.is_file():
-        raise ClipStoreError(f"{path}: there is no clip store; run `orn clips` to write it")
-    try:
-        with h5py.File(path, "r") as file, path.open("rb") as raw:
-            settings, failed = read_head(file, path)
-            names = (*VIDEO_COLUMNS, "video_offsets")
-            columns = {name: read_column(file, name) for name in names}
-            content = mmap.mmap(raw.fileno(), 0, access=mmap.ACCESS_READ)
-            return _OpenStore(
-                settings=settings,
-                failed=failed,
-                row_of={name: row for row, name in enumerate(columns["video_id"])},
-                columns=columns,
-                seconds_F=_mapped(file["seconds"], content),
-                jpeg_offsets_F1=_mapped(file["jpeg_offsets"], content),
-                jpeg=_mapped(file["jpeg"], content),
-            )
-    except (OSError, KeyError) as err:
-        raise ClipStoreError(
-            f"{path}: cannot be read as a clip store ({err}); "
-            "write it again with `orn clips --fresh`"
-        ) from err
 
 
 def _mapped(dataset: h5py.Dataset, content: mmap.mmap) -> NDArray[Any]:

@@ -8,6 +8,7 @@ that a reader may map the file and slice it: `COLUMNS` below.
 """
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -97,6 +98,13 @@ class StoreSettings:
     """Pillow's JPEG quality, 1..95."""
     rate: float | None = None
     """Frames a second that are picked; None for every frame."""
+
+    def __post_init__(self) -> None:
+        """Raises ClipStoreError if the rate is no number above 0."""
+        if self.rate is not None and not 0 < self.rate < math.inf:
+            raise ClipStoreError(
+                f"clip store: wanted a rate of more than 0 frames a second, found {self.rate}"
+            )
 
     def stored_size(self, height: int, width: int) -> tuple[int, int]:
         """(height, width) of the stored frames of a source of `height` x `width` pixels."""

@@ -42,10 +42,8 @@ def verify_store(
     Every stored picture is decoded, every source is read once for its digest. Of each kind of
     problem of a video only the first place is told.
 
-    Args:
-        path: the store.
-        videos: the videos that are there now.
-        ranges: times of a video that are wanted, by its id; whole videos where there is no entry.
+    Compared with the videos that are there now; `ranges` has the times that are wanted of a video,
+    by its id, whole videos where there is no entry.
 
     Raises:
         ClipStoreError: if there is no store.

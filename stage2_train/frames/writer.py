@@ -86,7 +86,7 @@ def build_clip_store(
     Args:
         videos: what to store, in order; the store is in this order whatever finishes first.
         path: the HDF5 file.
-        settings: size, quality and rate of the frames.
+        settings: what holds for every frame.
         ranges: times of a video to store, by its id; whole videos where there is no entry.
         workers: processes that decode; 1 decodes in this one.
         fresh: whether to throw away what is there first.

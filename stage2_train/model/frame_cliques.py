@@ -50,23 +50,14 @@ def choose_frame_cliques(
     training: bool,
     generator: torch.Generator | None = None,
 ) -> FrameCliques:
-    """What a network of this configuration relates.
-
-    Args:
-        config: clique size and where the other objects come from.
-        num_clips: B.
-        num_frames: T.
-        training: draw earlier frames; else take all of them.
-        generator: where the draws come from, on any device; torch's global generator if None.
-    """
+    """What a network of this configuration relates in B clips of T frames; in training, earlier
+    frames are drawn (from torch's global generator if None), else all of them are taken."""
     if config.relation_frames == "same":
         return within_frames(num_clips, num_frames, clique_size=config.clique_size)
-    num_earlier = config.clique_size - 1
-    if training:
-        return drawn_earlier_frames(
-            num_clips, num_frames, num_earlier=num_earlier, generator=generator
-        )
-    return all_earlier_frames(num_clips, num_frames, num_earlier=num_earlier)
+    earlier = config.clique_size - 1
+    if not training:
+        return all_earlier_frames(num_clips, num_frames, num_earlier=earlier)
+    return drawn_earlier_frames(num_clips, num_frames, num_earlier=earlier, generator=generator)
 
 
 def drawn_earlier_frames(

@@ -51,11 +51,11 @@ class NetworkInputs:
 class NetworkOutput:
     """Logits of a batch of clips."""
 
-    activity_logits_BA: Tensor | None
+    activity_logits_BA: Tensor | None = None
     """(B, A) y1 = W h (eq. 10); None where the activity head was not computed."""
-    object_logits_BA: Tensor | None
+    object_logits_BA: Tensor | None = None
     """(B, A) y2 = Z r (eq. 11); None where the object head was not computed."""
-    class_logits_BTKS: Tensor | None
+    class_logits_BTKS: Tensor | None = None
     """(B, T, K, S) R u (eq. 13), one for each valid slot; None where no appearance is pooled."""
 
     @property

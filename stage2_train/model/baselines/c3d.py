@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from stage2_train.model.baselines.frames import activity_output, check_heads, dropout
+from stage2_train.model.baselines.single_head import check_heads, dropout
 from stage2_train.model.config import Heads, NetworkConfig
 from stage2_train.model.inputs import FrameNormaliser, NetworkInputs, NetworkOutput
 
@@ -71,7 +71,7 @@ class C3D(nn.Module):
         for layer in (self.fc6, self.fc7):
             feats_BtF = functional.relu(layer(feats_BtF))
             feats_BtF = dropout(feats_BtF, _DROPOUT, training=self.training, generator=generator)
-        return activity_output(self.classify(feats_BtF.mean(dim=1)))
+        return NetworkOutput(activity_logits_BA=self.classify(feats_BtF.mean(dim=1)))
 
     def features(self, video_B3THW: Tensor) -> Tensor:
         """(B, C, t, 4, 4) features after the last pool, from a normalised video."""

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from stage2_train.model.baselines.frames import activity_output, check_heads, dropout
+from stage2_train.model.baselines.single_head import check_heads, dropout
 from stage2_train.model.config import Heads, NetworkConfig
 from stage2_train.model.inputs import FrameNormaliser, NetworkInputs, NetworkOutput
 
@@ -129,7 +129,7 @@ class I3D(nn.Module):
         feats_BCthw = self.features(self.normalise_frames.video(batch.frames_BTCHW))
         feats_BtC = feats_BCthw.mean(dim=(3, 4)).transpose(1, 2)
         feats_BtC = dropout(feats_BtC, _DROPOUT, training=self.training, generator=generator)
-        return activity_output(self.classify(feats_BtC).mean(dim=1))
+        return NetworkOutput(activity_logits_BA=self.classify(feats_BtC).mean(dim=1))
 
     def features(self, video_B3THW: Tensor) -> Tensor:
         """(B, C, t, h, w) features of inception 5b from a normalised video."""

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from shared.errors import ConfigError, ShapeError
-from stage2_train.model.baselines.frames import activity_output, check_heads, dropout
+from stage2_train.model.baselines.single_head import check_heads, dropout
 from stage2_train.model.config import Heads, NetworkConfig
 from stage2_train.model.inputs import FrameNormaliser, NetworkInputs, NetworkOutput
 from stage2_train.model.resnet_25d import Stage, Trunk
@@ -124,4 +124,4 @@ class TRN(nn.Module):
         frames_BTD = dropout(frames_BTD, _DROPOUT, training=self.training, generator=generator)
         frames_BTE = self.reduce(frames_BTD)
         logits = [scale(frames_BTE, generator=generator) for scale in self.relations]
-        return activity_output(torch.stack(logits).sum(dim=0))
+        return NetworkOutput(activity_logits_BA=torch.stack(logits).sum(dim=0))

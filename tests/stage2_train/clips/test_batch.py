@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import torch
 
-from shared.errors import ConfigError
 from stage2_train.clips.batches import ClipBatch, collate
 from stage2_train.clips.dataset import ClipDataset, ClipRequest, ClipSettings
 from stage2_train.clips.objects import SlotSettings
@@ -53,20 +52,15 @@ def test_fields(samples) -> None:
 
 
 def test_padding_is_zero_and_invalid(samples) -> None:
-    batch = collate(samples, num_slots=6)
-    assert batch.valid_BTK.shape == (2, 4, 6)
-    assert batch.valid_BTK[0, 0].tolist() == [True] * 4 + [False] * 2
-    assert batch.valid_BTK[1, 0].tolist() == [True] * 2 + [False] * 4
+    batch = collate(samples)
+    assert batch.valid_BTK.shape == (2, 4, 4)
+    assert batch.valid_BTK[0, 0].tolist() == [True] * 4
+    assert batch.valid_BTK[1, 0].tolist() == [True] * 2 + [False] * 2
     for name in ("masks_BTKhw", "coverage_BTKhw", "boxes_BTK4", "class_scores_BTKS"):
         field = getattr(batch, name)
         assert not field[~batch.valid_BTK].any()
         assert field[batch.valid_BTK].any()
     np.testing.assert_array_equal(batch.masks_BTKhw[1, :, :2], samples[1].slots.masks)
-
-
-def test_too_few_slots(samples) -> None:
-    with pytest.raises(ConfigError, match="at most 3 object slots, found 4"):
-        collate(samples, num_slots=3)
 
 
 def test_multi_label_vectors(samples) -> None:

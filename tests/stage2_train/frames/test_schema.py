@@ -7,6 +7,12 @@ from shared.time_ranges import ALL_TIMES, TimeRange, TimeRanges
 from stage2_train.frames.schema import StoreSettings, parse_ranges, ranges_text
 
 
+@pytest.mark.parametrize("rate", [0.0, -1.0, float("inf"), float("nan")])
+def test_a_rate_that_picks_no_frames(rate) -> None:
+    with pytest.raises(ClipStoreError, match="rate of more than 0 frames a second, found"):
+        StoreSettings(height=5, width=5, rate=rate)
+
+
 def test_squash_gives_every_video_the_same_size() -> None:
     settings = StoreSettings(height=4, width=6)
     assert settings.stored_size(10, 100) == (4, 6)

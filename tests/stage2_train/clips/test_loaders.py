@@ -135,12 +135,12 @@ def _clips(dataset: ClipDataset, requests: list[ClipRequest]) -> list[ClipBatch]
     return [collate([dataset[request]]) for request in requests]
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 def test_handles_are_opened_anew_in_another_process(dataset) -> None:
     requests = [ClipRequest(segment, epoch=1) for segment in range(12)] * 2
     expected = _clips(dataset, requests)  # everything is open here
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        found = pool.submit(_clips, dataset, requests).result(timeout=100)
+        found = pool.submit(_clips, dataset, requests).result(timeout=280)
     assert all(equal(one, other) for one, other in zip(found, expected, strict=True))
 
 

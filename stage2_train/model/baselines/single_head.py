@@ -1,16 +1,13 @@
-"""What the baselines share: dropout whose draws are the step's own, and outputs.
-
-B clips, A activity classes.
-"""
+"""What networks share that have the activity head alone: its check, and dropout whose draws are the
+step's own."""
 
 import torch
 from torch import Tensor
 
 from shared.errors import ConfigError
 from stage2_train.model.config import Heads
-from stage2_train.model.inputs import NetworkOutput
 
-__all__ = ["activity_output", "check_heads", "dropout"]
+__all__ = ["check_heads", "dropout"]
 
 
 def dropout(
@@ -31,12 +28,3 @@ def check_heads(heads: Heads | None) -> None:
     """Raises ConfigError where a head is asked for that a baseline lacks."""
     if heads not in (None, "activity"):
         raise ConfigError(f"heads: a baseline has the activity head alone, found {heads!r}")
-
-
-def activity_output(logits_BA: Tensor) -> NetworkOutput:
-    """Logits of a network that has no object head."""
-    return NetworkOutput(
-        activity_logits_BA=logits_BA,
-        object_logits_BA=None,
-        class_logits_BTKS=None,
-    )
