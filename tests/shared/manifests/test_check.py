@@ -1,6 +1,8 @@
 """What `orn manifest check` and `orn manifest list` say."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,15 @@ def run(*arguments: str) -> Result:
 
 def check(mine: Path, *options: str) -> Result:
     return run("check", str(mine), "--data", str(mine.parent), *options)
+
+
+def test_help_loads_nothing_heavy() -> None:
+    code = (
+        "import sys, shared.manifests.commands; "
+        "print(*{'numpy', 'pydantic', 'torch'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=60, check=True)
+    assert done.stdout.split() == []
 
 
 def test_list() -> None:
