@@ -51,10 +51,7 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
         "clips": ("stage2_train.frames.commands:clips", "Store the rescaled frames of a data set."),
     },
     "Detect": {
-        "detect": (
-            "stage1_detect.commands:detect",
-            "Find the objects of every frame and write shards.",
-        ),
+        "detect": ("stage1_detect.commands:detect", "Find the objects of every frame."),
         "import-masks": (
             "stage1_detect.imports.commands:import_masks",
             "Turn released masks into shards.",
@@ -65,25 +62,16 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
         ),
     },
     "Look": {
-        "inspect": (
-            "shared.inspect.commands:inspect",
-            "Show what a shard holds, down to one frame.",
-        ),
+        "inspect": ("shared.inspect.commands:inspect", "Show what a shard or one frame holds."),
         "verify": ("shared.inspect.commands:verify", "Check that shards are whole and consistent."),
-        "overlay": (
-            "stage2_train.clips.commands:overlay",
-            "Draw masks on stored frames, to look at.",
-        ),
+        "overlay": ("stage2_train.clips.commands:overlay", "Draw masks on stored frames."),
     },
     "Train": {
         "train": ("stage2_train.commands:train", "Train the network on clips and shards."),
         "eval": ("stage2_train.commands:evaluate", "Evaluate a training run."),
     },
     "Compare": {
-        "systems": (
-            "stage2_train.systems_commands:systems",
-            "List every system of the paper's tables.",
-        ),
+        "systems": ("stage2_train.systems_commands:systems", "List the systems of the paper."),
         "model": ("", "Say what a network is made of."),
         "model summary": (
             "stage2_train.systems_commands:summary",
@@ -97,10 +85,7 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
             "stage2_train.ablation.commands:ablate",
             "Train and compare the systems of a table.",
         ),
-        "curve": (
-            "stage2_train.ablation.commands:curve",
-            "Join reports of ablate as one curve.",
-        ),
+        "curve": ("stage2_train.ablation.commands:curve", "Join reports as one curve."),
     },
     "Measure": {
         "bench": ("", "Measure this installation against references."),
