@@ -12,12 +12,13 @@ from PIL import Image
 
 from demo.world.dials import DETECTOR_FRAMES, HEIGHT, WIDTH, Dials, coco_categories
 from demo.world.films import Annotation, frame_annotations
-from demo.world.make import film_rng, in_processes
+from demo.world.make import LOST, film_rng
 from demo.world.render import render
 from demo.world.scene import PlannedActivity, plan_scene, random_activity
 from demo.world.touch import plan_touch_scene
 from shared.jobs.atomic_file import write_bytes, write_text
 from shared.jobs.progress import progress
+from shared.jobs.workers import in_workers
 
 _FRAMES_A_FILM = 2
 
@@ -43,7 +44,7 @@ def write_detector_frames(
         tasks = [_Film(folder, part, index, dials, seed) for index in range(number)]
         drawn: dict[int, list[tuple[str, list[Annotation]]]] = {}
         with progress(part, total=number, unit="films") as bar:
-            for film, frames in in_processes(_draw_film, tasks, workers=workers):
+            for film, frames in in_workers(_draw_film, tasks, workers=workers, lost=LOST):
                 drawn[film.number] = frames
                 bar.advance()
         frames_of_part = [frame for index in range(number) for frame in drawn[index]]

@@ -9,12 +9,10 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields
-from multiprocessing import get_context
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import cv2
 import numpy as np
@@ -24,9 +22,10 @@ from demo.world.films import FilmTruth, coco_document, film_truth, write_film
 from demo.world.places import place_classes, plan_places_scene
 from demo.world.scene import PlannedActivity, Scene, plan_scene, random_activity
 from demo.world.touch import plan_touch_scene
-from shared.errors import ConfigError
+from shared.errors import ConfigError, PipelineError
 from shared.jobs.atomic_file import write_text
 from shared.jobs.progress import progress
+from shared.jobs.workers import in_workers
 from shared.masks.coco_classes import COCO_CLASSES
 
 WORLD_VERSION = 1
@@ -58,8 +57,10 @@ SIZES = {
 }
 """Films of each part of each data set."""
 
-_Task = TypeVar("_Task")
-_Result = TypeVar("_Result")
+LOST = PipelineError(
+    "a process that draws films died, out of memory perhaps; the same command goes on, with fewer "
+    "--workers if it happens again"
+)
 _FILMS_A_CHUNK = 20
 _CHAPTERS = 6
 _CHAPTER_FRAMES = 28
@@ -258,25 +259,10 @@ def _is_whole(folder: Path, dataset: str, identity: dict[str, Any]) -> bool:
     return False
 
 
-def in_processes(
-    work: Callable[[_Task], _Result], tasks: Sequence[_Task], *, workers: int
-) -> Iterator[tuple[_Task, _Result]]:
-    """Each task with what comes of it, as they come; one worker is this process itself."""
-    if workers == 1 or len(tasks) < 2:
-        yield from ((task, work(task)) for task in tasks)
-        return
-    pool = ProcessPoolExecutor(min(workers, len(tasks)), mp_context=get_context("spawn"))
-    try:
-        pending = {pool.submit(work, task): task for task in tasks}
-        yield from ((pending[done], done.result()) for done in as_completed(pending))
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
 def _draw(dataset: str, chunks: list[_Chunk], workers: int) -> None:
     total = sum(chunk.stop - chunk.start for chunk in chunks)
     with progress(f"draw {dataset}", total=total, unit="films") as bar:
-        for _, number in in_processes(_draw_chunk, chunks, workers=workers):
+        for _, number in in_workers(_draw_chunk, chunks, workers=workers, lost=LOST):
             bar.advance(number)
 
 
