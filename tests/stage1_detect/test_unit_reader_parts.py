@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-import stage1_detect.unit_reader as frame_ranges
 from shared.manifests.records import Video
 from shared.shards.plan import UnitPart
 from shared.time_ranges import TimeRange
 from shared.video.read import Frame
+from stage1_detect import unit_reader
 from stage1_detect.unit_reader import FrameRanges
 from tests.stage1_detect.conftest import write_video
 
@@ -66,13 +66,13 @@ def test_a_file_without_a_list_of_key_frames_is_decoded_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun: list[Path] = []
-    read_frames = frame_ranges.read_frames
+    read_frames = unit_reader.read_frames
 
     def counting(path: Path, **kwargs: Any) -> Iterator[Frame]:
         begun.append(path)
         return read_frames(path, **kwargs)
 
-    monkeypatch.setattr(frame_ranges, "read_frames", counting)
+    monkeypatch.setattr(unit_reader, "read_frames", counting)
     video = Video(id="a", path=write_video(tmp_path / "a.avi", 20))
     ranges = FrameRanges()
     for start in range(0, 20, 5):
