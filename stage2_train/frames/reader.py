@@ -34,23 +34,23 @@ class ClipFrames:
     @property
     def source_digest(self) -> str:
         """Digest of the file or folder that was decoded."""
-        return str(self._store.columns["source_digest"][self._row])
+        return str(self._store._columns["source_digest"][self._row])
 
     @property
     def stored_size(self) -> tuple[int, int]:
         """(height, width) of the stored frames."""
-        columns, row = self._store.columns, self._row
+        columns, row = self._store._columns, self._row
         return int(columns["stored_height"][row]), int(columns["stored_width"][row])
 
     @property
     def seconds(self) -> NDArray[np.float64]:
         """(F,) float64 presentation times, increasing."""
-        return self._store.seconds_F[self._places]
+        return self._store._seconds_F[self._places]
 
     @property
     def _places(self) -> slice:
         """Its frames in the store."""
-        return slice(*self._store.columns["video_offsets"][self._row : self._row + 2].tolist())
+        return slice(*self._store._columns["video_offsets"][self._row : self._row + 2].tolist())
 
     def __len__(self) -> int:
         """F, the number of frames."""
@@ -69,13 +69,13 @@ class ClipFrames:
         stored = self.stored_size
         size = stored if window is None else (window.height, window.width)
         images = np.empty((len(frames_n), *size, 3), np.uint8)
-        first, num_frames, jpeg = self._places.start, len(self), self._store.jpeg
+        first, num_frames, jpeg = self._places.start, len(self), self._store._jpeg
         for place, frame in enumerate(frames_n.tolist()):
             if not 0 <= frame < num_frames:
                 raise ClipStoreError(
                     f"video {self.id}: wanted frame {frame}, the store has {num_frames} frames"
                 )
-            start, stop = self._store.jpeg_offsets_F1[first + frame : first + frame + 2]
+            start, stop = self._store._jpeg_offsets_F1[first + frame : first + frame + 2]
             try:
                 image = decode_jpeg(jpeg[start:stop].tobytes())
                 if image.shape[:2] != stored:
@@ -90,7 +90,7 @@ class ClipFrames:
 
     def covers(self, times: TimeRange) -> bool:
         """Whether all frames of a time range are there, none having been left out."""
-        return parse_ranges(self._store.columns["ranges"][self._row]).covers(times)
+        return parse_ranges(self._store._columns["ranges"][self._row]).covers(times)
 
     def is_empty(self, times: TimeRange) -> bool:
         """Whether no stored frame lies in a time range."""
@@ -117,9 +117,9 @@ class ClipStore:
                 content = mmap.mmap(raw.fileno(), 0, access=mmap.ACCESS_READ)
                 self.settings, self.failed = read_head(file, path)
                 names = (*VIDEO_COLUMNS, "video_offsets")
-                self.columns = {name: read_column(file, name) for name in names}
+                self._columns = {name: read_column(file, name) for name in names}
                 """The table of contents."""
-                self.seconds_F, self.jpeg_offsets_F1, self.jpeg = (
+                self._seconds_F, self._jpeg_offsets_F1, self._jpeg = (
                     _mapped(file[name], content) for name in ("seconds", "jpeg_offsets", "jpeg")
                 )
         except (OSError, KeyError) as err:
@@ -127,7 +127,7 @@ class ClipStore:
                 f"{path}: cannot be read as a clip store ({err}); "
                 "write it again with `orn clips --fresh`"
             ) from err
-        self._row_of = {name: row for row, name in enumerate(self.columns["video_id"])}
+        self._row_of = {name: row for row, name in enumerate(self._columns["video_id"])}
 
     def __reduce__(self) -> tuple[type["ClipStore"], tuple[Path]]:
         """The path: a copy in another process opens the store for itself."""
