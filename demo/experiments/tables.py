@@ -129,6 +129,10 @@ class _Place:
     def clips(self) -> Path:
         return self.folder / "clips" / f"{self.name}.h5"
 
+    @property
+    def resources(self) -> Resources:
+        return Resources(data_root=self.data, shards=self.shards, clips=self.clips)
+
     def runs(self, name: str) -> Path:
         return self.folder / "runs" / f"{self.name}-{name}"
 
@@ -182,11 +186,7 @@ class _Tables:
     def _leaks(self, place: _Place) -> Step:
         out = self._request.folder / "runs" / f"leaks-{place.name}"
         request = AblationRequest(
-            manifest=place.dataset,
-            table="leaks",
-            resources=Resources(data_root=place.data),
-            out=out,
-            test=True,
+            manifest=place.dataset, table="leaks", resources=place.resources, out=out, test=True
         )
         return call(
             f"{place.name} leaks",
@@ -247,7 +247,7 @@ class _Tables:
             manifest=request.dataset,
             table=comparison.table,
             out=place.runs(folder),
-            resources=Resources(data_root=place.data, shards=place.shards, clips=place.clips),
+            resources=place.resources,
             systems=systems,
             seeds=tuple(range(request.num_seeds)),
             recipe="demo",

@@ -97,7 +97,7 @@ def test_a_world_a_value_of_a_dial() -> None:
         assert steps[f"{name} world"].arguments["dials"] == {"decoy_pairs": number}
         root = Path(f"tables/data-decoy-pairs-{number}")
         assert steps[f"{name} world"].arguments["root"] == root
-        assert steps[f"{name} table2"].arguments["request"].data_root == root
+        assert steps[f"{name} table2"].arguments["request"].resources.data_root == root
     assert steps["demo decoys"].arguments["reports"] == {
         "0": Path("tables/runs/demo-decoy-pairs-0-table2/table-2-test.json"),
         "1": Path("tables/runs/demo-films-2000/table-2-test.json"),
