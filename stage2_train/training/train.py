@@ -17,6 +17,8 @@ from stage2_train.clips.join import JoinedSplit
 from stage2_train.devices import build_accelerator
 from stage2_train.frames.decoded import spread_over_videos, warn_of_decoding
 from stage2_train.model.build import build_network
+from stage2_train.network_choice import system_as_changed
+from stage2_train.recipe import Recipe, default_recipe, load_recipe
 from stage2_train.resources import Resources
 from stage2_train.runs.checkpoint import LAST_NAME
 from stage2_train.runs.phases import plan_phases
@@ -31,9 +33,7 @@ from stage2_train.runs.run_folder import CONFIG_NAME, start_run
 from stage2_train.runs.sources import Sources, open_sources
 from stage2_train.training.backbone import set_first_weights, weights_digest
 from stage2_train.training.loop import TrainingData, train_network
-from stage2_train.training.network_choice import system_as_changed
 from stage2_train.training.prepare import require_prepared
-from stage2_train.training.recipe import Recipe, default_recipe, load_recipe
 
 __all__ = ["TrainRequest", "check_processes", "describe_training", "train"]
 
