@@ -1,8 +1,11 @@
 """What a training needs first, shards and a clip store, and the commands that make them."""
 
+import logging
+import os
 import shlex
 import subprocess
 import sys
+from collections.abc import Sequence
 
 from shared.errors import PipelineError, ShardNotFoundError
 from shared.jobs.termination import Terminated, terminated_as_interrupted
@@ -11,12 +14,14 @@ from stage2_train.resources import Resources
 
 __all__ = ["require_prepared"]
 
+logger = logging.getLogger(__name__)
+
 _SOME_VIDEOS_FAILED = 3
 """Exit code of a command that did all it could; training says itself what it lacks then."""
 
 
 def require_prepared(
-    manifest: str, dataset_name: str, resources: Resources, *, prepare: bool = False
+    manifest: str, dataset_name: str, resources: Resources, *, may_run: Sequence[str] = ()
 ) -> None:
     """Makes sure that there are shards and, unless clips are decoded, a clip store.
 
@@ -24,19 +29,21 @@ def require_prepared(
         manifest: name or file of the manifest, as the user gave it.
         dataset_name: its name.
         resources: where they should be.
-        prepare: whether to make what is missing.
+        may_run: `detect`, `clips`: commands that may be run to make what is missing.
 
     Raises:
         PipelineError: if something is missing, with the commands that make it; or if one failed.
     """
     missing = _missing(manifest, dataset_name, resources)
-    if missing and not prepare:
+    alone = os.environ.get("WORLD_SIZE", "1") == "1"  # of several processes, each would run them
+    if missing and not (alone and all(each[0] in may_run for each in missing.values())):
         what = " and ".join(f"no {name}" for name in missing)
         typed = " && ".join(shlex.join(["orn", *arguments]) for arguments in missing.values())
         raise PipelineError(
             f"{dataset_name}: found {what}; type `{typed}` first, or give --prepare to have it done"
         )
     for arguments in missing.values():
+        logger.info("first: %s", shlex.join(["orn", *arguments]))
         code = _exit_code(arguments)
         if code not in (0, _SOME_VIDEOS_FAILED):
             raise PipelineError(
