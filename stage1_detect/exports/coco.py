@@ -23,14 +23,13 @@ from shared.masks.coco_classes import COCO_CATEGORY_IDS, COCO_CLASSES
 from shared.masks.detections import FrameDetections
 from shared.nearest import nearest
 from shared.shards.reader import DetectionFolder, Shard, shard_paths
+from shared.time_ranges import TimeRange
 
 __all__ = ["Selection", "export_coco", "images_path", "ranges_of_split"]
 
 _BOX_DECIMALS = 4
 _SCORE_DECIMALS = 7
 """Below the resolution of a float32 of the sizes that occur."""
-
-Range = tuple[float | None, float | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,9 +38,8 @@ class Selection:
 
     videos: tuple[str, ...] = ()
     """Ids of the videos; none: all."""
-    ranges: Mapping[str, Sequence[Range]] | None = None
-    """Ranges of time of each video, half-open, in seconds, of which frames are taken; None: all
-    frames. A bound that is None is the end of the video."""
+    ranges: Mapping[str, Sequence[TimeRange]] | None = None
+    """Ranges of time of each video of which frames are taken; None: all frames."""
     min_score: float = 0.0
     """Detections that score less are left out."""
 
@@ -52,13 +50,12 @@ class Selection:
         return self.ranges is None or video_id in self.ranges
 
     def takes_frames(self, video_id: str, seconds_F: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """(F,) which frames, at these times, of a video that is taken are."""
+        """(F,) which frames, at these increasing times, of a video that is taken are."""
         if self.ranges is None:
             return np.ones(len(seconds_F), dtype=np.bool_)
         taken_F = np.zeros(len(seconds_F), dtype=np.bool_)
-        for start, stop in self.ranges[video_id]:
-            before_F = seconds_F < (np.inf if stop is None else stop)
-            taken_F |= before_F & (seconds_F >= (-np.inf if start is None else start))
+        for each in self.ranges[video_id]:
+            taken_F[slice(*each.places(seconds_F))] = True
         return taken_F
 
 
@@ -200,19 +197,19 @@ def _check_videos(folder: Path, selection: Selection) -> None:
             )
 
 
-def ranges_of_split(manifest: Manifest, data_root: Path, split: str) -> dict[str, list[Range]]:
-    """For each video with a segment of the split its segments' start and stop in seconds.
+def ranges_of_split(manifest: Manifest, data_root: Path, split: str) -> dict[str, list[TimeRange]]:
+    """For each video with a segment of the split the ranges of its segments.
 
     Raises:
         ManifestError: if the label tables have no segment of the split.
         DataRootError: if a table is not there.
     """
     listing = load_listing(manifest, data_root, labels=False)
-    ranges: dict[str, list[Range]] = {}
+    ranges: dict[str, list[TimeRange]] = {}
     for segment in listing.segments:
         if segment.split == split:
-            bounds = (segment.start_seconds, segment.stop_seconds)
-            ranges.setdefault(segment.video_id, []).append(bounds)
+            its_range = TimeRange(segment.start_seconds, segment.stop_seconds)
+            ranges.setdefault(segment.video_id, []).append(its_range)
     if not ranges:
         raise ManifestError(
             f"data set {manifest.name!r}: wanted segments of the split {split!r}, its label tables "
