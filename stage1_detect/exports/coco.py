@@ -22,7 +22,9 @@ from shared.manifests.schema import Manifest
 from shared.masks.coco_classes import COCO_CATEGORY_IDS, COCO_CLASSES
 from shared.masks.detections import FrameDetections
 from shared.nearest import nearest
-from shared.shards.reader import DetectionFolder, Shard, shard_paths
+from shared.shards.index import shard_paths
+from shared.shards.reader import DetectionFolder
+from shared.shards.shard import Shard
 from shared.time_ranges import TimeRange
 
 __all__ = ["Selection", "export_coco", "images_path", "ranges_of_split"]
