@@ -81,7 +81,9 @@ def export_coco(folder: Path, out: Path, selection: Selection) -> dict[str, Any]
         ShardFormatError: if a shard is damaged, or its classes are not COCO's.
         PipelineError: if the disk refuses.
     """
-    _check_videos(folder, selection)
+    paths = shard_paths(folder)
+    if selection.videos:
+        _check_videos(folder, selection.videos)
     videos: set[str] = set()
     num_frames = num_detections = 0
     with replacing(out) as results_file, replacing(images_path(out)) as images_file:
@@ -91,7 +93,7 @@ def export_coco(folder: Path, out: Path, selection: Selection) -> dict[str, Any]
             _listed(results_text) as results,
             _document(images_text) as images,
         ):
-            for num_frames, (image, frame) in enumerate(_frames(folder, selection), start=1):
+            for num_frames, (image, frame) in enumerate(_frames(paths, selection), start=1):
                 images.add({"id": num_frames, **image})
                 for entry in _results(num_frames, frame, min_score=selection.min_score):
                     results.add(entry)
@@ -145,9 +147,11 @@ def _document(file: IO[str]) -> Iterator[_JsonList]:
     file.write("}\n")
 
 
-def _frames(folder: Path, selection: Selection) -> Iterator[tuple[dict[str, Any], FrameDetections]]:
+def _frames(
+    paths: Sequence[Path], selection: Selection
+) -> Iterator[tuple[dict[str, Any], FrameDetections]]:
     """Each frame that is taken: what is said of the image, and its detections."""
-    for path in shard_paths(folder):
+    for path in paths:
         shard = Shard(path)
         if shard.detector.class_names != COCO_CLASSES:
             raise ShardFormatError(f"{path}: its classes are not the 80 of COCO")
@@ -190,9 +194,9 @@ def _results(
         }
 
 
-def _check_videos(folder: Path, selection: Selection) -> None:
+def _check_videos(folder: Path, video_ids: Sequence[str]) -> None:
     known = DetectionFolder(folder).video_ids
-    for video_id in selection.videos:
+    for video_id in video_ids:
         if video_id not in known:
             raise ShardNotFoundError(
                 f"{folder}: has no video {video_id!r}; the nearest is {nearest(video_id, known)!r}"
