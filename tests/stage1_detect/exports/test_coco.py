@@ -127,9 +127,9 @@ def test_a_damaged_shard_leaves_what_was_there(folder: Path) -> None:
 
 def test_memory_does_not_grow_with_the_number_of_shards(tmp_path: Path) -> None:
     frames = {"a": [found(*[(CUP, 0.5)] * 20)] * 20}
-    for number in range(4):
+    for number in range(2):
         write(tmp_path / "few" / f"shard-{number:06d}.zarr.zip", frames)
-    for number in range(16):
+    for number in range(8):
         write(tmp_path / "many" / f"shard-{number:06d}.zarr.zip", frames)
     peaks = []
     for name in ("few", "few", "many"):  # the first time things are imported and cached
