@@ -6,7 +6,7 @@ import sys
 
 from shared.errors import PipelineError, ShardNotFoundError
 from shared.jobs.termination import Terminated, terminated_as_interrupted
-from shared.shards.index import shard_paths
+from shared.shards.reader import shard_paths
 from stage2_train.resources import Resources
 
 __all__ = ["require_prepared"]
