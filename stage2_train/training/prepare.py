@@ -16,7 +16,7 @@ _SOME_VIDEOS_FAILED = 3
 
 
 def require_prepared(
-    manifest: str, dataset_name: str, resources: Resources, *, prepare: bool = False
+    manifest: str, dataset_name: str, resources: Resources, *, prepare: bool | None = None
 ) -> None:
     """Makes sure that there are shards and, unless clips are decoded, a clip store.
 
@@ -24,7 +24,7 @@ def require_prepared(
         manifest: name or file of the manifest, as the user gave it.
         dataset_name: its name.
         resources: where they should be.
-        prepare: whether to make what is missing.
+        prepare: whether to make what is missing; None where the command has no such option.
 
     Raises:
         PipelineError: if something is missing, with the commands that make it; or if one failed.
@@ -33,9 +33,8 @@ def require_prepared(
     if missing and not prepare:
         what = " and ".join(f"no {name}" for name in missing)
         typed = " && ".join(shlex.join(["orn", *arguments]) for arguments in missing.values())
-        raise PipelineError(
-            f"{dataset_name}: found {what}; type `{typed}` first, or give --prepare to have it done"
-        )
+        hint = "" if prepare is None else ", or give --prepare to have it done"
+        raise PipelineError(f"{dataset_name}: found {what}; type `{typed}` first{hint}")
     for arguments in missing.values():
         code = _exit_code(arguments)
         if code not in (0, _SOME_VIDEOS_FAILED):
