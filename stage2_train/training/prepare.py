@@ -1,16 +1,16 @@
 """What a training needs first, shards and a clip store, and the commands that make them."""
 
+import os
 import shlex
-import subprocess
-import sys
 
 from shared.errors import PipelineError, ShardNotFoundError
-from shared.jobs.termination import Terminated, terminated_as_interrupted
+from shared.jobs.commands import run_orn
 from shared.shards.reader import shard_paths
 from stage2_train.resources import Resources
 
 __all__ = ["require_prepared"]
 
+_STDERR = 2
 _SOME_VIDEOS_FAILED = 3
 """Exit code of a command that did all it could; training says itself what it lacks then."""
 
@@ -30,18 +30,14 @@ def require_prepared(
         PipelineError: if something is missing, with the commands that make it; or if one failed.
     """
     missing = _missing(manifest, dataset_name, resources)
-    if missing and not prepare:
+    is_alone = os.environ.get("WORLD_SIZE", "1") == "1"  # else each process would make it
+    if missing and not (prepare and is_alone):
         what = " and ".join(f"no {name}" for name in missing)
         typed = " && ".join(shlex.join(["orn", *arguments]) for arguments in missing.values())
-        hint = "" if prepare is None else ", or give --prepare to have it done"
+        hint = "" if prepare is None or not is_alone else ", or give --prepare to have it done"
         raise PipelineError(f"{dataset_name}: found {what}; type `{typed}` first{hint}")
     for arguments in missing.values():
-        code = _exit_code(arguments)
-        if code not in (0, _SOME_VIDEOS_FAILED):
-            raise PipelineError(
-                f"`{shlex.join(['orn', *arguments])}` ended with exit code {code}; its message is "
-                "above"
-            )
+        run_orn(arguments, stdout=_STDERR, done=(0, _SOME_VIDEOS_FAILED))
 
 
 def _missing(manifest: str, dataset_name: str, resources: Resources) -> dict[str, list[str]]:
@@ -58,21 +54,3 @@ def _missing(manifest: str, dataset_name: str, resources: Resources) -> dict[str
         out = ["--out", str(clips)] if resources.clips else []
         missing[f"clip store {clips}"] = ["clips", manifest, *data, *out]
     return missing
-
-
-def _exit_code(arguments: list[str]) -> int:
-    """Runs `orn` with these arguments in a process of its own, which ends with this one."""
-    with (
-        terminated_as_interrupted(),
-        subprocess.Popen(
-            [sys.executable, "-m", "shared.cli", *arguments],
-            stdout=2,  # for people, too
-        ) as process,
-    ):
-        try:
-            return process.wait()
-        except KeyboardInterrupt as interrupt:
-            if isinstance(interrupt, Terminated):  # ctrl-C reaches it from the terminal
-                process.terminate()
-            process.wait()
-            raise

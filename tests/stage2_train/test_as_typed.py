@@ -98,6 +98,16 @@ def test_commands_for_places_of_ones_own_name_them(options) -> None:
     assert "--out my/clips.h5` first" in message
 
 
+def test_one_of_several_processes_prepares_nothing(options, monkeypatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    del options["--clips"]
+    result = train(options, "--prepare")
+    assert result.exit_code == 1
+    assert "type `orn clips" in result.stderr
+    assert "--prepare" not in result.stderr
+    assert not Path("clips").exists()
+
+
 @pytest.mark.slow
 @pytest.mark.mmdet
 def test_prepare_does_what_is_missing(options, tiny_world) -> None:
