@@ -34,7 +34,7 @@ from stage2_train.frames.reader import ClipStore
 from stage2_train.frames.schema import StoreSettings
 from stage2_train.frames.writer import build_clip_store
 from stage2_train.model.build import build_network
-from stage2_train.training.recipe import Recipe, load_recipe
+from stage2_train.recipe import Recipe, load_recipe
 from stage2_train.training.step import build_optimiser, training_step
 
 __all__ = ["loading_share", "measure", "plain_clip", "recipe_dataset"]

@@ -25,7 +25,7 @@ from benchmarks.plain_network import PlainNetwork
 from stage2_train.clips.batches import ClipBatch
 from stage2_train.devices import build_accelerator
 from stage2_train.model.network import ObjectVideoNetwork
-from stage2_train.training.recipe import Recipe
+from stage2_train.recipe import Recipe
 from stage2_train.training.step import build_optimiser, training_step
 
 __all__ = ["measure"]

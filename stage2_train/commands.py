@@ -26,15 +26,14 @@ _DEFAULT_DATASET = "demo"
 @click.option("--weights", type=_path, help="Weights of a torchvision network to start from.")
 @click.option("--seed", type=click.IntRange(0, LARGEST_SEED), help="In place of the recipe's.")
 @click.option("--max-steps", type=click.IntRange(1), help="Stop when so many steps are done.")
-@click.option(
-    "--prepare", is_flag=True, help="Run `orn detect` and `orn clips` first if they were not."
-)
+@click.option("--prepare", is_flag=True, help="Run `orn detect` first where there are no shards.")
 @resource_options()
 @dry_run_option
 @json_option
 def train(dataset: str, dry_run: bool, as_json: bool, **options: Any) -> None:
     """Train the network on the clips and shards of DATASET (demo), or go on with a training.
 
+    Where there are shards and no clip store, `orn clips` makes it first.
     A run folder holds one training: calling this again goes on where it was left, and does nothing
     when it is finished.
     """

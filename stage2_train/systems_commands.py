@@ -12,8 +12,8 @@ from shared.cli_options import echo_json, json_option, set_option
 from shared.text_table import columns, facts
 
 if TYPE_CHECKING:
+    from stage2_train.recipe import Recipe
     from stage2_train.systems import System
-    from stage2_train.training.recipe import Recipe
 
 __all__ = ["export", "summary", "system_option", "systems"]
 
@@ -72,7 +72,7 @@ def summary(
 
     Without data.clip_frames in the recipe, a clip has 8 frames.
     """
-    from stage2_train.training.recipe import load_recipe
+    from stage2_train.recipe import load_recipe
 
     loaded = load_recipe(
         recipe,
@@ -104,7 +104,7 @@ def export(run: Path, out: Path) -> None:
 def _describe(system: System) -> dict[str, Any]:
     """A system as JSON has it."""
     from stage2_train.model.summary import count_parameters
-    from stage2_train.training.recipe import load_recipe
+    from stage2_train.recipe import load_recipe
 
     num_activities = _NUM_ACTIVITIES[system.table]
     recipe = load_recipe(_SIZES, num_activities=num_activities, system=system.name)

@@ -19,8 +19,6 @@ MAY_IMPORT = {
     "demo": {"shared", "stage1_detect", "stage2_train"},
     "benchmarks": {"shared", "stage1_detect", "stage2_train", "demo"},
 }
-KNOWN_CIRCLES = {("stage2_train.evaluation", "stage2_train.runs", "stage2_train.training")}
-"""Of rooms, still to be mended; a circle that is mended is struck from here."""
 
 
 def imported_names(source: str) -> Iterator[str]:
@@ -114,4 +112,4 @@ def test_rooms_do_not_import_in_circles() -> None:
     for name, found in imports().items():
         others = {room(each) for each in found & modules().keys()} - {room(name)}
         graph.setdefault(room(name), set()).update(others)
-    assert circles(graph) == KNOWN_CIRCLES
+    assert not circles(graph)

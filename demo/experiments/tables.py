@@ -25,9 +25,9 @@ from stage2_train.ablation.curve import joined_curve
 from stage2_train.ablation.plan import AblationRequest
 from stage2_train.ablation.report_files import write_report
 from stage2_train.ablation.rows import table_rows
+from stage2_train.recipe import load_recipe
 from stage2_train.resources import Resources
 from stage2_train.runs.export_weights import export_weights
-from stage2_train.training.recipe import load_recipe
 
 __all__ = ["TablesRequest", "describe_tables", "run_tables", "table_steps"]
 

@@ -17,8 +17,8 @@ from stage2_train.ablation.report import ablation_report
 from stage2_train.ablation.report_files import write_report
 from stage2_train.ablation.rows import AblationRow, table_rows
 from stage2_train.frames.reader import ClipStore
+from stage2_train.recipe import Recipe, default_recipe, load_recipe
 from stage2_train.training.prepare import require_prepared
-from stage2_train.training.recipe import Recipe, default_recipe, load_recipe
 
 __all__ = ["ablate", "describe_ablation"]
 

@@ -23,8 +23,8 @@ from shared.manifests.load import load_manifest
 from stage2_train.ablation.plan import AblationRequest, AblationRun
 from stage2_train.evaluation.evaluate import EvalRequest, evaluate
 from stage2_train.model.image_weights import image_network
+from stage2_train.recipe import default_recipe, load_recipe
 from stage2_train.resources import wait_passively
-from stage2_train.training.recipe import default_recipe, load_recipe
 from stage2_train.training.train import TrainRequest, train
 
 __all__ = ["LOG_NAME", "carry_out", "first_command", "is_measured", "train_request"]

@@ -7,8 +7,8 @@ from shared.config.files import apply_overrides
 from shared.errors import ConfigError
 from shared.nearest import nearest
 from stage2_train.model.summary import count_parameters
+from stage2_train.recipe import Recipe
 from stage2_train.systems import SYSTEMS, find_system
-from stage2_train.training.recipe import Recipe
 
 __all__ = ["TABLES", "AblationRow", "table_rows", "wide_activity_head"]
 

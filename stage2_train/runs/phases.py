@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from stage2_train.model.config import Heads
-from stage2_train.training.recipe import Recipe
+from stage2_train.recipe import Recipe
 
 __all__ = ["Phase", "phase_heads", "plan_phases", "steps_per_epoch"]
 

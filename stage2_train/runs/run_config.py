@@ -13,8 +13,8 @@ from shared.config.files import load_config, to_dict
 from shared.errors import ConfigError
 from shared.jobs.same_job import check_same_job
 from shared.manifests.records import Dataset, Metric, Segment, Task
+from stage2_train.recipe import Recipe
 from stage2_train.runs.run_folder import CONFIG_NAME
-from stage2_train.training.recipe import Recipe
 
 __all__ = [
     "DataPaths",

@@ -11,8 +11,8 @@ from stage2_train.clips.objects import SlotSettings
 from stage2_train.frames.decoded import DatasetFrames, DecodedVideos
 from stage2_train.frames.reader import ClipStore
 from stage2_train.frames.schema import StoreSettings
+from stage2_train.recipe import Recipe
 from stage2_train.runs.run_config import DataPaths
-from stage2_train.training.recipe import Recipe
 
 __all__ = ["Sources", "clip_settings", "open_sources"]
 

@@ -24,10 +24,10 @@ from stage2_train.model.image_weights import (
     read_weights,
 )
 from stage2_train.model.resnet_25d import Stage, Trunk
+from stage2_train.recipe import Recipe
 from stage2_train.runs.checkpoint import LAST_NAME
 from stage2_train.runs.run_config import load_run_config
 from stage2_train.runs.run_folder import CONFIG_NAME
-from stage2_train.training.recipe import Recipe
 
 __all__ = ["apply_backbone_options", "compile_backbone", "set_first_weights", "weights_digest"]
 

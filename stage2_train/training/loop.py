@@ -29,6 +29,7 @@ from stage2_train.devices import loader_settings, main_progress
 from stage2_train.evaluation.metrics import score_heads
 from stage2_train.evaluation.predictions import gathered, predict
 from stage2_train.model.network import ObjectVideoNetwork
+from stage2_train.recipe import Recipe
 from stage2_train.runs.checkpoint import (
     BEST_NAME,
     LAST_NAME,
@@ -41,7 +42,6 @@ from stage2_train.runs.checkpoint import (
 from stage2_train.runs.phases import Phase, plan_phases, steps_per_epoch
 from stage2_train.runs.run_folder import MetricsLog
 from stage2_train.training.backbone import apply_backbone_options
-from stage2_train.training.recipe import Recipe
 from stage2_train.training.step import build_optimiser, set_learning_rate, training_step
 
 __all__ = ["TrainingData", "freeze_for", "train_network"]

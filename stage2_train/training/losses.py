@@ -13,9 +13,7 @@ from torch.nn import functional
 
 from shared.errors import ConfigError, ShapeError
 
-__all__ = ["Losses", "Reduction", "activity_loss", "object_class_loss", "total_loss"]
-
-Reduction = Literal["mean", "sum"]
+__all__ = ["Losses", "activity_loss", "object_class_loss", "total_loss"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +60,7 @@ def object_class_loss(
     labels_BTK: Tensor,
     *,
     valid_BTK: Tensor,
-    reduction: Reduction = "mean",
+    reduction: Literal["mean", "sum"] = "mean",
 ) -> Tensor:
     """Scalar L2 of eq. (12): cross-entropy of R u (eq. 13) against the detector's class.
 
@@ -96,7 +94,7 @@ def total_loss(
     detector_labels_BTK: Tensor,
     valid_BTK: Tensor,
     object_weight: float = 1.0,
-    reduction: Reduction = "mean",
+    reduction: Literal["mean", "sum"] = "mean",
 ) -> Losses:
     """Eq. (12): the activity loss plus `object_weight` times the object class loss; without class
     logits the latter is zero."""

@@ -1,7 +1,9 @@
 """What a training needs first, shards and a clip store, and the commands that make them."""
 
+import logging
 import os
 import shlex
+from collections.abc import Sequence
 
 from shared.errors import PipelineError, ShardNotFoundError
 from shared.jobs.commands import run_orn
@@ -10,13 +12,15 @@ from stage2_train.resources import Resources
 
 __all__ = ["require_prepared"]
 
+logger = logging.getLogger(__name__)
+
 _STDERR = 2
 _SOME_VIDEOS_FAILED = 3
 """Exit code of a command that did all it could; training says itself what it lacks then."""
 
 
 def require_prepared(
-    manifest: str, dataset_name: str, resources: Resources, *, prepare: bool | None = None
+    manifest: str, dataset_name: str, resources: Resources, *, may_run: Sequence[str] = ()
 ) -> None:
     """Makes sure that there are shards and, unless clips are decoded, a clip store.
 
@@ -24,19 +28,21 @@ def require_prepared(
         manifest: name or file of the manifest, as the user gave it.
         dataset_name: its name.
         resources: where they should be.
-        prepare: whether to make what is missing; None where the command has no such option.
+        may_run: `detect`, `clips`: commands that may be run to make what is missing; none for a
+            command that has no --prepare.
 
     Raises:
         PipelineError: if something is missing, with the commands that make it; or if one failed.
     """
     missing = _missing(manifest, dataset_name, resources)
-    is_alone = os.environ.get("WORLD_SIZE", "1") == "1"  # else each process would make it
-    if missing and not (prepare and is_alone):
+    alone = os.environ.get("WORLD_SIZE", "1") == "1"  # of several processes, each would run them
+    if missing and not (alone and all(each[0] in may_run for each in missing.values())):
         what = " and ".join(f"no {name}" for name in missing)
         typed = " && ".join(shlex.join(["orn", *arguments]) for arguments in missing.values())
-        hint = "" if prepare is None or not is_alone else ", or give --prepare to have it done"
+        hint = ", or give --prepare to have it done" if alone and may_run else ""
         raise PipelineError(f"{dataset_name}: found {what}; type `{typed}` first{hint}")
     for arguments in missing.values():
+        logger.info("first: %s", shlex.join(["orn", *arguments]))
         run_orn(arguments, stdout=_STDERR, done=(0, _SOME_VIDEOS_FAILED))
 
 

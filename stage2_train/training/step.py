@@ -19,8 +19,8 @@ from shared.errors import TrainingError
 from shared.jobs.atomic_file import write_text
 from stage2_train.clips.batches import ClipBatch
 from stage2_train.model.config import Heads
+from stage2_train.recipe import OptimiserRecipe, Recipe
 from stage2_train.training.losses import Losses, total_loss
-from stage2_train.training.recipe import OptimiserRecipe, Recipe
 
 __all__ = [
     "NOT_FINITE_NAME",

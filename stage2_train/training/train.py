@@ -1,6 +1,7 @@
 """`orn train`: data, recipe and run folder brought together, then trained."""
 
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from stage2_train.clips.join import JoinedSplit
 from stage2_train.devices import build_accelerator
 from stage2_train.frames.decoded import spread_over_videos, warn_of_decoding
 from stage2_train.model.build import build_network
+from stage2_train.network_choice import system_as_changed
+from stage2_train.recipe import Recipe, default_recipe, load_recipe
 from stage2_train.resources import Resources
 from stage2_train.runs.checkpoint import LAST_NAME
 from stage2_train.runs.phases import plan_phases
@@ -31,9 +34,7 @@ from stage2_train.runs.run_folder import CONFIG_NAME, start_run
 from stage2_train.runs.sources import Sources, open_sources
 from stage2_train.training.backbone import set_first_weights, weights_digest
 from stage2_train.training.loop import TrainingData, train_network
-from stage2_train.training.network_choice import system_as_changed
 from stage2_train.training.prepare import require_prepared
-from stage2_train.training.recipe import Recipe, default_recipe, load_recipe
 
 __all__ = ["TrainRequest", "check_processes", "describe_training", "train"]
 
@@ -64,7 +65,7 @@ class TrainRequest:
     max_steps: int | None = None
     """Stop when this many steps are done."""
     prepare: bool = False
-    """Whether to make shards and clip store first where they are missing."""
+    """Whether to detect first where there are no shards."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +93,8 @@ def train(request: TrainRequest) -> dict[str, Any]:
     Raises:
         PipelineError: of any kind; the message says what to do.
     """
-    plan, resources = _plan(request), request.resources
+    may_run = ("detect", "clips") if request.prepare else ("clips",)
+    plan, resources = _plan(request, may_run=may_run), request.resources
     recipe, sources = plan.config.recipe, plan.sources
     torch.set_num_threads(resources.num_threads())
     accelerator = build_accelerator(recipe.precision, resources.device)
@@ -138,7 +140,7 @@ def train(request: TrainRequest) -> dict[str, Any]:
 
 def describe_training(request: TrainRequest) -> dict[str, Any]:
     """What `train` would do: the resolved recipe as TOML and the amount of work; writes nothing."""
-    plan = _plan(replace(request, prepare=False))
+    plan = _plan(request)
     recipe = plan.config.recipe
     loader = LoaderSettings(batch_size=recipe.optimiser.batch_size)
     num_batches = num_training_batches(len(plan.train.segments), loader)
@@ -156,7 +158,7 @@ def _first_network(plan: _Plan, request: TrainRequest, accelerator: Accelerator)
     return network
 
 
-def _plan(request: TrainRequest) -> _Plan:
+def _plan(request: TrainRequest, *, may_run: Sequence[str] = ()) -> _Plan:
     resources = request.resources
     dataset = load_dataset(request.manifest, resources.root)
     recipe_name = request.recipe or default_recipe(dataset.name)
@@ -167,7 +169,7 @@ def _plan(request: TrainRequest) -> _Plan:
         system=request.system,
         clip_frames=dataset.clip_frames,
     )
-    require_prepared(request.manifest, dataset.name, resources, prepare=request.prepare)
+    require_prepared(request.manifest, dataset.name, resources, may_run=may_run)
     paths = DataPaths(
         manifest=request.manifest,
         data_root=resources.root,

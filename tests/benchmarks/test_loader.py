@@ -12,7 +12,7 @@ from shared.cli import orn
 from stage2_train.clips.dataset import ClipRequest
 from stage2_train.clips.sampling import centre_frames
 from stage2_train.model.config import NetworkConfig
-from stage2_train.training.recipe import DataRecipe, Recipe, load_recipe
+from stage2_train.recipe import DataRecipe, Recipe, load_recipe
 
 PIXELS = 8  # brightness levels that JPEG costs on average, on a coarse and colourful texture
 SHARE = 0.05  # coverage that PIL moves over the borders of cells, which it blurs

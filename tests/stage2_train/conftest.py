@@ -28,9 +28,9 @@ from stage2_train.frames.reader import ClipStore
 from stage2_train.frames.schema import StoreSettings
 from stage2_train.model.config import NetworkConfig
 from stage2_train.model.network import ObjectVideoNetwork
+from stage2_train.recipe import DataRecipe, OptimiserRecipe, PhaseRecipe, Recipe
 from stage2_train.runs.sources import Sources
 from stage2_train.training.loop import TrainingData, train_network
-from stage2_train.training.recipe import DataRecipe, OptimiserRecipe, PhaseRecipe, Recipe
 
 RATE = 10.0
 GRID = (60, 80)

@@ -28,6 +28,12 @@ def options(tiny_world, tmp_path, monkeypatch) -> dict[str, str]:
     return {name: made[name] for name in ("manifest", "--data", "--recipe", "--shards", "--clips")}
 
 
+def write_films(options: dict[str, str], tiny_world) -> None:
+    for film in tiny_world.films.values():
+        path = Path(options["--data"]) / "tiny" / f"{film.id}.mp4"
+        write_video(path, [film.image(frame) for frame in range(len(film.boxes_FN4))])
+
+
 def train(options: dict[str, str], *more: str) -> Result:
     """One step, under a recipe called `recipe`."""
     flags = [part for name in options if name != "manifest" for part in (name, options[name])]
@@ -68,7 +74,7 @@ def test_eval_without_a_run_names_the_command_that_makes_one(
     assert f"type `orn train {name}` first" in result.stderr
 
 
-@pytest.mark.parametrize("missing", [("--shards", "--clips"), ("--shards",), ("--clips",)])
+@pytest.mark.parametrize("missing", [("--shards", "--clips"), ("--shards",)])
 def test_train_says_exactly_the_commands_that_are_missing(options, missing) -> None:
     for name in missing:
         del options[name]
@@ -81,6 +87,23 @@ def test_train_says_exactly_the_commands_that_are_missing(options, missing) -> N
     assert not Path("runs").exists()
     if "--clips" in missing:
         assert "clip store" not in train(options, "--no-clip-store").stderr
+
+
+def test_frames_are_stored_first_where_there_are_shards(options, tiny_world) -> None:
+    write_films(options, tiny_world)
+    del options["--clips"]
+    assert train(options, "--dry-run").exit_code == 1  # writes nothing
+    assert not Path("clips").exists()
+    train(options)  # which then finds that these films are not those of the shards
+    assert Path("clips/tiny.h5").is_file()
+
+
+def test_of_several_processes_none_stores_frames(options, monkeypatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    del options["--clips"]
+    message = train(options, "--prepare").stderr
+    assert "type `orn clips" in message
+    assert "give --prepare" not in message
 
 
 def test_ablate_says_the_commands_too_and_offers_no_option_that_it_lacks(options) -> None:
@@ -98,22 +121,10 @@ def test_commands_for_places_of_ones_own_name_them(options) -> None:
     assert "--out my/clips.h5` first" in message
 
 
-def test_one_of_several_processes_prepares_nothing(options, monkeypatch) -> None:
-    monkeypatch.setenv("WORLD_SIZE", "2")
-    del options["--clips"]
-    result = train(options, "--prepare")
-    assert result.exit_code == 1
-    assert "type `orn clips" in result.stderr
-    assert "--prepare" not in result.stderr
-    assert not Path("clips").exists()
-
-
 @pytest.mark.slow
 @pytest.mark.mmdet
 def test_prepare_does_what_is_missing(options, tiny_world) -> None:
-    for film in tiny_world.films.values():
-        path = Path(options["--data"]) / "tiny" / f"{film.id}.mp4"
-        write_video(path, [film.image(frame) for frame in range(len(film.boxes_FN4))])
+    write_films(options, tiny_world)
     with Path(options["manifest"]).open("a") as manifest:
         manifest.write('[detector]\nconfig = "mask_rcnn_demo"\n')
     del options["--shards"], options["--clips"]
@@ -121,6 +132,9 @@ def test_prepare_does_what_is_missing(options, tiny_world) -> None:
     assert result.exit_code == 0, result.stderr
     assert json.loads(result.stdout)["num_train"] == 8
     assert list(Path("shards/tiny").glob("shard-*.zarr.zip"))
+    Path("clips/tiny.h5").unlink()
+    again = train(options, "--set", "data.score_threshold=0.3", "--run", "runs/again")
+    assert again.exit_code == 0, again.stderr
     assert Path("clips/tiny.h5").is_file()
 
 

@@ -12,10 +12,10 @@ from stage2_train.devices import build_accelerator
 from stage2_train.evaluation.metrics import score_heads
 from stage2_train.evaluation.predictions import predict
 from stage2_train.model.build import build_network
+from stage2_train.recipe import load_recipe
 from stage2_train.runs.phases import plan_phases
 from stage2_train.systems import system_names
 from stage2_train.training.loop import freeze_for
-from stage2_train.training.recipe import load_recipe
 from stage2_train.training.step import build_optimiser, training_step
 from tests.stage2_train.demo_batches import write_demo
 

@@ -4,8 +4,8 @@ import pytest
 
 from shared.errors import ConfigError
 from stage2_train.model.config import NetworkConfig
+from stage2_train.recipe import load_recipe
 from stage2_train.systems import PAPER_MODEL, SYSTEMS, find_system, system_names
-from stage2_train.training.recipe import load_recipe
 
 OBJECT_SYSTEMS = (
     "orn-pixel", "orn-mlp", "coco-visual", "coco-shape", "coco-class", "coco-intra", "clique-1",

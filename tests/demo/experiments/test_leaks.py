@@ -13,7 +13,7 @@ from demo.world.make import write_dataset
 from demo.world.places import BALL, NOBODY
 from shared.errors import ConfigError, DataRootError
 from stage2_train.ablation.rows import table_rows
-from stage2_train.training.recipe import load_recipe
+from stage2_train.recipe import load_recipe
 
 FILMS = (8, 6, 0)
 TURNED = {

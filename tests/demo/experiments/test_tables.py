@@ -16,7 +16,7 @@ from demo.steps import Step
 from demo.world.dials import Dials
 from shared.errors import ConfigError
 from stage2_train.ablation.rows import wide_activity_head
-from stage2_train.training.recipe import load_recipe
+from stage2_train.recipe import load_recipe
 
 CURVES = ("films", "steps", "frames", "decoys", "objects")
 WORLDS = ("demo", "demo-touch", "demo-places")

@@ -12,7 +12,7 @@ from stage2_train.ablation import execute
 from stage2_train.ablation.execute import carry_out, train_request
 from stage2_train.ablation.plan import AblationRequest, planned_runs
 from stage2_train.ablation.rows import table_rows
-from stage2_train.training.recipe import load_recipe
+from stage2_train.recipe import load_recipe
 
 
 def pause(*requests: object) -> None:

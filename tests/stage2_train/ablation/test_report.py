@@ -10,9 +10,9 @@ from stage2_train.ablation.plan import AblationRun
 from stage2_train.ablation.report import ORDERINGS, ablation_report, markdown_table, report_text
 from stage2_train.ablation.report_files import plot_report
 from stage2_train.ablation.rows import table_rows
+from stage2_train.recipe import load_recipe
 from stage2_train.runs.run_folder import append_jsonl
 from stage2_train.systems import find_system
-from stage2_train.training.recipe import load_recipe
 
 HEADS = {"orn": "two_heads", "activity-head": "activity_head", "clique-1": "two_heads"}
 TOP1 = {

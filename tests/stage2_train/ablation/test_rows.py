@@ -5,8 +5,8 @@ import pytest
 from shared.errors import ConfigError
 from stage2_train.ablation.rows import table_rows, wide_activity_head
 from stage2_train.model.summary import count_parameters
+from stage2_train.recipe import load_recipe
 from stage2_train.systems import find_system
-from stage2_train.training.recipe import load_recipe
 
 
 @pytest.fixture(scope="module")

@@ -15,8 +15,8 @@ from stage2_train.clips.dataset import ClipDataset, ClipRequest
 from stage2_train.clips.mask_pieces import coverage_of_pieces
 from stage2_train.clips.objects import objects_of_frames
 from stage2_train.model.config import NetworkConfig
+from stage2_train.recipe import DataRecipe, Recipe
 from stage2_train.runs.sources import Sources, clip_settings
-from stage2_train.training.recipe import DataRecipe, Recipe
 
 
 def test_orders() -> None:

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from shared.errors import CheckpointError
+from stage2_train.recipe import OptimiserRecipe
 from stage2_train.runs.checkpoint import (
     Checkpoint,
     TrainingState,
@@ -14,7 +15,6 @@ from stage2_train.runs.checkpoint import (
     load_weights,
     save_checkpoint,
 )
-from stage2_train.training.recipe import OptimiserRecipe
 from stage2_train.training.step import build_optimiser
 
 

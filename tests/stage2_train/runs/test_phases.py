@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 
 from stage2_train.model.network import ObjectVideoNetwork
+from stage2_train.recipe import PhaseRecipe
 from stage2_train.runs.phases import phase_heads, plan_phases, steps_per_epoch
 from stage2_train.training.loop import freeze_for
-from stage2_train.training.recipe import PhaseRecipe
 
 
 def test_lengths_in_epochs_and_steps(tiny_recipe) -> None:

@@ -17,9 +17,9 @@ from stage2_train.devices import build_accelerator
 from stage2_train.model.build import build_network
 from stage2_train.model.image_weights import image_network
 from stage2_train.model.inputs import NetworkInputs
+from stage2_train.recipe import Recipe, load_recipe
 from stage2_train.systems import system_names
 from stage2_train.training.backbone import set_first_weights
-from stage2_train.training.recipe import Recipe, load_recipe
 
 ROUND_OFF = 1e-4  # float32, of the largest feature
 NUM_FRAMES = 4

@@ -8,10 +8,10 @@ import torch
 
 from shared.errors import CheckpointError, TrainingError
 from stage2_train.model.network import ObjectVideoNetwork
+from stage2_train.recipe import PhaseRecipe, ValidationRecipe
 from stage2_train.runs.checkpoint import load_checkpoint
 from stage2_train.runs.run_folder import read_jsonl
 from stage2_train.training import loop
-from stage2_train.training.recipe import PhaseRecipe, ValidationRecipe
 
 NUM_STEPS = 12  # eight training segments in batches of two, three epochs
 

@@ -4,7 +4,7 @@ import pytest
 
 from shared.config.files import config_from_dict, to_dict
 from shared.errors import ConfigError
-from stage2_train.training.recipe import Recipe, load_recipe, recipe_names
+from stage2_train.recipe import Recipe, load_recipe, recipe_names
 
 
 def test_shipped_recipes_load() -> None:

@@ -5,9 +5,9 @@ import re
 import pytest
 
 from shared.errors import ConfigError
+from stage2_train.network_choice import system_as_changed
+from stage2_train.recipe import Recipe, load_recipe
 from stage2_train.systems import system_names
-from stage2_train.training.network_choice import system_as_changed
-from stage2_train.training.recipe import Recipe, load_recipe
 
 ALL_2D = 'model.kernels=["2d", "2d", "2d", "2d", "2d"]'
 

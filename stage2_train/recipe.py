@@ -20,9 +20,8 @@ from shared.nearest import nearest
 from stage2_train.clips.controls import Controls
 from stage2_train.clips.dataset import UnsureLabels
 from stage2_train.model.config import NetworkConfig
+from stage2_train.network_choice import check_overrides_are_read, made_for_clips
 from stage2_train.systems import find_system
-from stage2_train.training.losses import Reduction
-from stage2_train.training.network_choice import check_overrides_are_read, made_for_clips
 
 __all__ = [
     "DataRecipe",
@@ -36,7 +35,7 @@ __all__ = [
     "recipe_names",
 ]
 
-RECIPES = Path(__file__).parent.parent / "recipes"
+RECIPES = Path(__file__).parent / "recipes"
 
 _Crop = Annotated[int, Field(ge=16, lt=2**16, multiple_of=16)]
 _Number = Annotated[int, Field(ge=0, lt=2**31)]
@@ -105,7 +104,7 @@ class LossRecipe:
 
     object_loss_weight: NotNegative = 1.0
     """Weight of the object class loss beside the activity loss."""
-    reduction: Reduction = "mean"
+    reduction: Literal["mean", "sum"] = "mean"
     """Mean over all objects of the batch, or sum over the objects of a clip as the paper has it."""
 
 
