@@ -3,7 +3,6 @@ needs no torch."""
 
 from __future__ import annotations
 
-import functools
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -71,11 +70,15 @@ def _measured(name: str) -> Callable[[Callable[..., BenchResult]], click.Command
     """A benchmark whose function returns what is printed and kept."""
 
     def decorate(measure: Callable[..., BenchResult]) -> click.Command:
-        @functools.wraps(measure)
+        @json_option
+        @_out
         def run(*, as_json: bool, out: Path | None, **options: Any) -> None:
             publish(measure(**options), as_json=as_json, out=out)
 
-        return click.command(name)(json_option(_out(run)))
+        vars(run)["__click_params__"] += vars(measure)[
+            "__click_params__"
+        ]  # so, in the help, before
+        return click.command(name, help=measure.__doc__)(run)
 
     return decorate
 

@@ -83,13 +83,17 @@ _PRECISIONS = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
 """What each is called in plans and shards, which is still accepted, too."""
 
 
+class _Precision(click.Choice):  # type: ignore[type-arg]
+    def convert(self, value: str, param: Any, ctx: Any) -> str:
+        short = next((short for short, long in _PRECISIONS.items() if long == value), value)
+        return _PRECISIONS[super().convert(short, param, ctx)]
+
+
 def precision_option(help_text: str) -> Any:
     """`precision`: str, as plans and shards record it."""
     return click.option(
         "--precision",
-        type=click.Choice([*_PRECISIONS, *_PRECISIONS.values()]),
-        callback=lambda context, option, word: _PRECISIONS.get(word, word),
-        metavar=f"[{'|'.join(_PRECISIONS)}]",
+        type=_Precision([*_PRECISIONS]),
         default="fp32",
         show_default=True,
         help=help_text,

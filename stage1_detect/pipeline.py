@@ -30,6 +30,19 @@ from stage1_detect.unit_reader import FrameBatch, UnitReader, VideoBegins, Video
 __all__ = ["Detector", "InOrder", "UnitResult", "detect_unit", "prefetch"]
 
 
+T = TypeVar("T")
+
+_QUEUE_SIZE = 3
+"""Batches that wait between two steps: enough to bridge a slow frame, few enough to stay small."""
+_POLL_SECONDS = 0.1
+"""How often a thread that waits for room looks whether anybody still wants its items."""
+
+# Threads stay, idle, for the next unit: the C library keeps what each thread has freed for that
+# thread, so that memory would grow from unit to unit if each had new ones.
+_BACKGROUND = ThreadPoolExecutor(max_workers=1, thread_name_prefix="in-order")
+_PREFETCHING = ThreadPoolExecutor(max_workers=8, thread_name_prefix="prefetch")
+
+
 class Detector(Protocol):
     """Finds objects in frames. `prepare` and `encode` run in other threads than `infer`."""
 
@@ -45,10 +58,6 @@ class Detector(Protocol):
 
     def encode(self, found: Any) -> FrameDetections:
         """One frame's result as detections in pixels of the frame."""
-
-
-_QUEUE_SIZE = 3
-"""Batches that wait between two steps: enough to bridge a slow frame, few enough to stay small."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,17 +154,6 @@ class _CountedShard:
     def fail(self, video: VideoFails) -> None:
         self._writer.fail(video.id, video.reason)
         self.failed.append(FailedVideo(id=video.id, reason=video.reason))
-
-
-T = TypeVar("T")
-
-_POLL_SECONDS = 0.1
-"""How often a thread that waits for room looks whether anybody still wants its items."""
-
-# Threads stay, idle, for the next unit: the C library keeps what each thread has freed for that
-# thread, so that memory would grow from unit to unit if each had new ones.
-_BACKGROUND = ThreadPoolExecutor(max_workers=1, thread_name_prefix="in-order")
-_PREFETCHING = ThreadPoolExecutor(max_workers=8, thread_name_prefix="prefetch")
 
 
 class _End:

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from shared.errors import ConfigError, DataRootError
 from shared.manifests.records import Dataset, Segment, Video
+from shared.shards.index import INDEX_NAME
 from shared.shards.plan import (
     PLAN_NAME,
     SHARD_PATTERN,
@@ -223,8 +224,9 @@ def forget_failed(job: DetectJob) -> DetectJob:
 
 
 def clear_folder(folder: Path) -> None:
-    """Removes the plan, the summary and the shards of an earlier job, and nothing else."""
-    names = (PLAN_NAME, SUMMARY_NAME, IMPORT_SUMMARY_NAME)
+    """Removes the plan, the summary and the shards of an earlier job with their index, and nothing
+    else; what headers say is still true."""
+    names = (PLAN_NAME, SUMMARY_NAME, IMPORT_SUMMARY_NAME, INDEX_NAME)
     for path in [*(folder / name for name in names), *folder.glob(SHARD_PATTERN)]:
         path.unlink(missing_ok=True)
 

@@ -15,6 +15,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, field_validator
 
 from demo.world.dials import Dials
+from shared.config.fields import explain
 from shared.errors import ConfigError
 
 __all__ = ["Comparison", "Experiment", "World", "experiments_of", "read_worlds"]
@@ -190,6 +191,4 @@ def _checked(model: type[Any], raw: dict[str, Any], path: Path) -> Any:
     try:
         return model.model_validate(raw)
     except ValidationError as err:
-        problem = err.errors()[0]
-        place = ".".join(str(part) for part in problem["loc"])
-        raise ConfigError(f"{path}: {place}: {problem['msg']}") from err
+        raise ConfigError(f"{path}: {explain(err, model)}") from err

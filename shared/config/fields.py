@@ -32,9 +32,12 @@ _WANTED = {
     "dataclass_type": "a table",
     "dict_type": "a table",
     "finite_number": "a finite number",
+    "float_parsing": "a number",
     "float_type": "a number",
     "greater_than": "more than {gt:g}",
     "greater_than_equal": "at least {ge:g}",
+    "int_from_float": "a whole number",
+    "int_parsing": "a whole number",
     "int_type": "a whole number",
     "less_than": "less than {lt:g}",
     "less_than_equal": "at most {le:g}",
@@ -53,7 +56,10 @@ _SHORT.maxlist = 8
 
 
 def explain(err: ValidationError, config_type: Any) -> str:
-    """What pydantic refused of a configuration: each key, what was wanted and what was found."""
+    """What pydantic refused of a configuration: each key, what was wanted and what was found.
+
+    Of a plain dataclass it cannot say which key is nearest to an unknown one.
+    """
     refused = err.errors(include_url=False)
     problems = [_problem(details, config_type) for details in refused[:_SHOWN_PROBLEMS]]
     more = [f"and {len(refused) - len(problems)} more"] if len(refused) > len(problems) else []
@@ -68,7 +74,8 @@ def _problem(details: ErrorDetails, config_type: Any) -> str:
         case "extra_forbidden" | "unexpected_keyword_argument":
             section, dot, name = key.rpartition(".")
             near = nearest(name, fields)
-            return f"unknown key {key!r}; the nearest valid one is {section + dot + str(near)!r}"
+            hint = f"; the nearest valid one is {section + dot + near!r}" if near else ""
+            return f"unknown key {key!r}{hint}"
         case "missing" if isinstance(details["loc"][-1], int):
             return f"{key.rpartition('[')[0]}: wanted more entries, found {_shown(found)}"
         case "missing" | "missing_keyword_only_argument":
@@ -85,10 +92,12 @@ def _problem(details: ErrorDetails, config_type: Any) -> str:
         case "json_invalid":
             return f"cannot be used ({context['error']})"
         case kind:
-            wanted = _WANTED[kind].format(**context) if kind in _WANTED else details["msg"]
+            wanted = details["msg"]
+            if kind in _WANTED:
+                wanted = f"wanted {_WANTED[kind].format(**context)}"
             field = fields.get(str(details["loc"][-1])) if details["loc"] else None
             none = ' or "none"' if field and _NONE in field.metadata else ""
-            return f"{key or 'all of it'}: wanted {wanted}{none}, found {_shown(found)}"
+            return f"{key or 'all of it'}: {wanted}{none}, found {_shown(found)}"
 
 
 def _not_one_of(key: str, found: Any, expected: str) -> str:
@@ -124,7 +133,7 @@ def _locate(loc: Sequence[int | str], config_type: Any) -> tuple[dict[str, Any],
             sections = [section for section in sections if _tag(section) == part]
         else:
             key += f".{part}" if key else part
-            fields = sections[0].__pydantic_fields__ if sections else {}
+            fields = getattr(sections[0], "__pydantic_fields__", {}) if sections else {}
             sections = _sections_in(fields[part].annotation) if part in fields else []
     return fields, key
 

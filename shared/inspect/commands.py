@@ -29,7 +29,7 @@ def inspect(
     """
     from shared.inspect.frame import find_frame, frame_text, frame_to_dict
     from shared.inspect.summary import summarise, summary_text, summary_to_dict
-    from shared.shards.reader import Shard
+    from shared.shards.shard import Shard
 
     path = _one_shard(shard)
     if do_verify:
@@ -95,7 +95,7 @@ def _one_shard(path: Path) -> Path:
         ShardNotFoundError: if there is no such shard, or several.
     """
     from shared.errors import ShardNotFoundError
-    from shared.shards.reader import shard_paths
+    from shared.shards.index import shard_paths
 
     if not path.is_dir():
         return path

@@ -9,7 +9,7 @@ from shared.errors import ConfigError, ShardNotFoundError
 from shared.masks import rle
 from shared.masks.detections import FrameDetections
 from shared.nearest import nearest
-from shared.shards.reader import Shard
+from shared.shards.shard import Shard
 from shared.text_table import columns, printable
 
 __all__ = ["ShardFrame", "find_frame", "frame_text", "frame_to_dict"]

@@ -7,7 +7,7 @@ from typing import Any
 
 from shared.jobs.progress import progress
 from shared.manifests.load import load_dataset
-from shared.shards.reader import shard_paths
+from shared.shards.index import shard_paths
 from shared.shards.verify import Problem, verify_shard
 from shared.shards.verify_folder import verify_folder
 

@@ -10,8 +10,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
+from shared.config.fields import explain
 from shared.errors import ConfigError
 from shared.jobs.atomic_file import write_text
 from shared.jobs.same_job import check_same_job
@@ -189,9 +190,10 @@ class Plan:
         except (FileNotFoundError, NotADirectoryError):
             return None
         except (OSError, AttributeError, KeyError, TypeError, ValueError) as err:
+            reason = explain(err, cls) if isinstance(err, ValidationError) else repr(err)
             raise ConfigError(
-                f"{path}: not a plan that this release reads ({err!r}); use --fresh to start over, "
-                "or another --out"
+                f"{path}: not a plan that this release reads ({reason}); "
+                "use --fresh to start over, or another --out"
             ) from err
 
     def check_same(self, other: "Plan", folder: Path) -> None:

@@ -16,7 +16,7 @@ from shared.shards.schema import DetectorEntry, FailedVideo, VideoEntry
 from shared.shards.shard import Shard
 from shared.shards.zarr_zip import ChunkCache
 
-__all__ = ["DEFAULT_CACHE_BYTES", "DetectionFolder", "Shard", "VideoDetections", "shard_paths"]
+__all__ = ["DEFAULT_CACHE_BYTES", "DetectionFolder", "VideoDetections", "shard_paths"]
 
 DEFAULT_CACHE_BYTES = 256 * 2**20
 _MAX_SHARDS_KEPT = 512

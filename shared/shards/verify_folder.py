@@ -10,9 +10,10 @@ import numpy as np
 
 from shared.errors import ConfigError, ShardFormatError, VideoDecodeError
 from shared.manifests.records import Dataset
+from shared.shards.index import shard_paths
 from shared.shards.plan import PLAN_NAME, Plan, shard_path
-from shared.shards.reader import Shard, shard_paths
 from shared.shards.schema import UNKNOWN_SOURCE, VideoEntry
+from shared.shards.shard import Shard
 from shared.shards.verify import Problem
 from shared.video.read import content_bytes
 

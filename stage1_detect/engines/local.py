@@ -12,7 +12,7 @@ import multiprocessing
 import queue
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -56,9 +56,11 @@ class LocalEngine:
         Raises:
             DetectorError: if a process ends abruptly; also what `load` raises.
         """
-        if self.driver_device is not None and min(len(self.devices), len(work.units)) < 2:
-            return run_here(work)
-        return self._run_in_processes(work)
+        if min(len(self.devices), len(work.units)) > 1:
+            return self._run_in_processes(work)
+        if self.driver_device is None:  # the detector of this process has an entry only
+            work = replace(work, detector=self.load(self.devices[0]))
+        return run_here(work)
 
     def _run_in_processes(self, work: UnitWork) -> Iterator[UnitResult]:
         worker = _Worker(self, work)

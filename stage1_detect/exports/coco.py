@@ -22,15 +22,16 @@ from shared.manifests.schema import Manifest
 from shared.masks.coco_classes import COCO_CATEGORY_IDS, COCO_CLASSES
 from shared.masks.detections import FrameDetections
 from shared.nearest import nearest
-from shared.shards.reader import DetectionFolder, Shard, shard_paths
+from shared.shards.index import shard_paths
+from shared.shards.reader import DetectionFolder
+from shared.shards.shard import Shard
+from shared.time_ranges import TimeRange
 
 __all__ = ["Selection", "export_coco", "images_path", "ranges_of_split"]
 
 _BOX_DECIMALS = 4
 _SCORE_DECIMALS = 7
 """Below the resolution of a float32 of the sizes that occur."""
-
-Range = tuple[float | None, float | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,9 +40,8 @@ class Selection:
 
     videos: tuple[str, ...] = ()
     """Ids of the videos; none: all."""
-    ranges: Mapping[str, Sequence[Range]] | None = None
-    """Ranges of time of each video, half-open, in seconds, of which frames are taken; None: all
-    frames. A bound that is None is the end of the video."""
+    ranges: Mapping[str, Sequence[TimeRange]] | None = None
+    """Ranges of time of each video of which frames are taken; None: all frames."""
     min_score: float = 0.0
     """Detections that score less are left out."""
 
@@ -52,13 +52,12 @@ class Selection:
         return self.ranges is None or video_id in self.ranges
 
     def takes_frames(self, video_id: str, seconds_F: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """(F,) which frames, at these times, of a video that is taken are."""
+        """(F,) which frames, at these increasing times, of a video that is taken are."""
         if self.ranges is None:
             return np.ones(len(seconds_F), dtype=np.bool_)
         taken_F = np.zeros(len(seconds_F), dtype=np.bool_)
-        for start, stop in self.ranges[video_id]:
-            before_F = seconds_F < (np.inf if stop is None else stop)
-            taken_F |= before_F & (seconds_F >= (-np.inf if start is None else start))
+        for each in self.ranges[video_id]:
+            taken_F[slice(*each.places(seconds_F))] = True
         return taken_F
 
 
@@ -82,7 +81,9 @@ def export_coco(folder: Path, out: Path, selection: Selection) -> dict[str, Any]
         ShardFormatError: if a shard is damaged, or its classes are not COCO's.
         PipelineError: if the disk refuses.
     """
-    _check_videos(folder, selection)
+    paths = shard_paths(folder)
+    if selection.videos:
+        _check_videos(folder, selection.videos)
     videos: set[str] = set()
     num_frames = num_detections = 0
     with replacing(out) as results_file, replacing(images_path(out)) as images_file:
@@ -92,7 +93,7 @@ def export_coco(folder: Path, out: Path, selection: Selection) -> dict[str, Any]
             _listed(results_text) as results,
             _document(images_text) as images,
         ):
-            for num_frames, (image, frame) in enumerate(_frames(folder, selection), start=1):
+            for num_frames, (image, frame) in enumerate(_frames(paths, selection), start=1):
                 images.add({"id": num_frames, **image})
                 for entry in _results(num_frames, frame, min_score=selection.min_score):
                     results.add(entry)
@@ -146,9 +147,11 @@ def _document(file: IO[str]) -> Iterator[_JsonList]:
     file.write("}\n")
 
 
-def _frames(folder: Path, selection: Selection) -> Iterator[tuple[dict[str, Any], FrameDetections]]:
+def _frames(
+    paths: Sequence[Path], selection: Selection
+) -> Iterator[tuple[dict[str, Any], FrameDetections]]:
     """Each frame that is taken: what is said of the image, and its detections."""
-    for path in shard_paths(folder):
+    for path in paths:
         shard = Shard(path)
         if shard.detector.class_names != COCO_CLASSES:
             raise ShardFormatError(f"{path}: its classes are not the 80 of COCO")
@@ -191,28 +194,28 @@ def _results(
         }
 
 
-def _check_videos(folder: Path, selection: Selection) -> None:
+def _check_videos(folder: Path, video_ids: Sequence[str]) -> None:
     known = DetectionFolder(folder).video_ids
-    for video_id in selection.videos:
+    for video_id in video_ids:
         if video_id not in known:
             raise ShardNotFoundError(
                 f"{folder}: has no video {video_id!r}; the nearest is {nearest(video_id, known)!r}"
             )
 
 
-def ranges_of_split(manifest: Manifest, data_root: Path, split: str) -> dict[str, list[Range]]:
-    """For each video with a segment of the split its segments' start and stop in seconds.
+def ranges_of_split(manifest: Manifest, data_root: Path, split: str) -> dict[str, list[TimeRange]]:
+    """For each video with a segment of the split the ranges of its segments.
 
     Raises:
         ManifestError: if the label tables have no segment of the split.
         DataRootError: if a table is not there.
     """
     listing = load_listing(manifest, data_root, labels=False)
-    ranges: dict[str, list[Range]] = {}
+    ranges: dict[str, list[TimeRange]] = {}
     for segment in listing.segments:
         if segment.split == split:
-            bounds = (segment.start_seconds, segment.stop_seconds)
-            ranges.setdefault(segment.video_id, []).append(bounds)
+            its_range = TimeRange(segment.start_seconds, segment.stop_seconds)
+            ranges.setdefault(segment.video_id, []).append(its_range)
     if not ranges:
         raise ManifestError(
             f"data set {manifest.name!r}: wanted segments of the split {split!r}, its label tables "

@@ -36,6 +36,12 @@ from stage1_detect.imports.restricted_pickle import load_plain
 
 __all__ = ["KNOWN_WRONG", "frame_message_type", "parse_frame", "published_rate", "read_epic100"]
 
+KNOWN_WRONG = ("P01_109", "P27_103")
+"""Videos whose released masks are known to be wrong."""
+
+_VIDEO_ID = re.compile(r"P\d{2}_(\d{2,3})")
+_EDGE = 1e-3
+"""How far outside of the picture a box may reach by rounding, in shares of its side."""
 _PACKAGE = "orn.epic100"
 _FLOAT = descriptor_pb2.FieldDescriptorProto.TYPE_FLOAT
 _INT32 = descriptor_pb2.FieldDescriptorProto.TYPE_INT32
@@ -104,14 +110,6 @@ def parse_frame(packed: bytes, *, place: str) -> Any:
             "FrameObjectDetections does not have; this is another message, or a later version of it"
         )
     return message
-
-
-KNOWN_WRONG = ("P01_109", "P27_103")
-"""Videos whose released masks are known to be wrong."""
-
-_VIDEO_ID = re.compile(r"P\d{2}_(\d{2,3})")
-_EDGE = 1e-3
-"""How far outside of the picture a box may reach by rounding, in shares of its side."""
 
 
 def published_rate(video_id: str) -> float | None:

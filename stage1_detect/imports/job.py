@@ -30,6 +30,12 @@ from stage1_detect.planning import IMPORT_SUMMARY_NAME
 
 __all__ = ["ImportSummary", "describe_import", "report", "run_import"]
 
+logger = logging.getLogger(__name__)
+
+_READERS: dict[str, Callable[..., MaskTrack]] = {
+    "authors": authors_vlog.read_authors,
+    "epic100": epic100.read_epic100,
+}
 _SHOWN = 20
 """Files of each kind that the report for a person lists."""
 
@@ -119,14 +125,6 @@ def _duplicate_line(duplicate: Duplicate) -> str:
     outcome = "the exact one was taken" if duplicate.is_settled else "none was taken"
     files = ", ".join(str(path) for path in duplicate.files)
     return f"  duplicate: {files} for {', '.join(duplicate.ids)}; {outcome}"
-
-
-logger = logging.getLogger(__name__)
-
-_READERS: dict[str, Callable[..., MaskTrack]] = {
-    "authors": authors_vlog.read_authors,
-    "epic100": epic100.read_epic100,
-}
 
 
 def describe_import(job: ImportJob) -> dict[str, Any]:

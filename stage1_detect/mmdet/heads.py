@@ -39,6 +39,27 @@ class ImagePredictions:
         return self.scores.shape[0]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RawDetections:
+    """One frame's detections as the network leaves them, on the CPU."""
+
+    height: int
+    """Rows of the frame."""
+    width: int
+    """Columns of the frame."""
+    boxes: Tensor
+    """(N, 4) float32 x1 y1 x2 y2 in pixels of the frame, not clipped."""
+    scores: Tensor
+    """(N,) float32."""
+    labels: Tensor
+    """(N,) int64."""
+    class_scores: Tensor
+    """(N, 80) float32."""
+    masks: Tensor | tuple[NDArray[np.int64], ...]
+    """(N, m, m) float32, the mask in its box; or, pasted already, (R,) int64 for each of the N: the
+    pixels at which its runs begin and end."""
+
+
 def predict_boxes(
     roi_head: RoIHead,
     feats_BChw: tuple[Tensor, ...],
@@ -125,27 +146,6 @@ def _no_detections(bbox_head: Any, like: Tensor) -> ImagePredictions:
         labels=like.new_zeros(0, dtype=torch.long),
         class_scores=like.new_zeros((0, bbox_head.num_classes)),
     )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RawDetections:
-    """One frame's detections as the network leaves them, on the CPU."""
-
-    height: int
-    """Rows of the frame."""
-    width: int
-    """Columns of the frame."""
-    boxes: Tensor
-    """(N, 4) float32 x1 y1 x2 y2 in pixels of the frame, not clipped."""
-    scores: Tensor
-    """(N,) float32."""
-    labels: Tensor
-    """(N,) int64."""
-    class_scores: Tensor
-    """(N, 80) float32."""
-    masks: Tensor | tuple[NDArray[np.int64], ...]
-    """(N, m, m) float32, the mask in its box; or, pasted already, (R,) int64 for each of the N: the
-    pixels at which its runs begin and end."""
 
 
 def to_host(

@@ -28,6 +28,8 @@ from shared.masks.rle import encode_crop
 __all__ = ["encode_masks", "find_borders"]
 
 _BORDER_PIXELS = 1  # sampled around the box, as mmdet does
+_MOST_PIXELS = 2**22
+"""Pixels pasted in one go, at about 100 bytes each; a mask with more is pasted alone."""
 
 
 def encode_masks(
@@ -91,10 +93,6 @@ def _sample_positions(
         positions = (centres - low) / (high - low) * np.float32(2) - np.float32(1)
     positions[np.isinf(positions)] = 0
     return first, positions
-
-
-_MOST_PIXELS = 2**22
-"""Pixels pasted in one go, at about 100 bytes each; a mask with more is pasted alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,6 @@ import re
 import warnings
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
 
@@ -19,6 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from shared.environment import installed_version
 from shared.errors import DetectorError
 from shared.masks.coco_classes import COCO_CLASSES
 from shared.shards.schema import DetectorEntry
@@ -48,6 +48,12 @@ __all__ = [
     "quiet",
     "use_full_float32",
 ]
+
+
+Precision: TypeAlias = Literal["float32", "float16", "bfloat16"]
+"""What the convolutions of backbone, pyramid and proposal head compute in. Boxes, suppression and
+the heads that look at single objects stay in float32: half precision cannot tell pixels apart
+beyond 2048."""
 
 
 def build_model(detector: DetectorConfig, *, initialise: bool = False) -> MaskRCNN:
@@ -201,12 +207,6 @@ def fuse_batch_norms(model: MaskRCNN) -> None:
         model.backbone = fuse_conv_bn(model.backbone)
 
 
-Precision: TypeAlias = Literal["float32", "float16", "bfloat16"]
-"""What the convolutions of backbone, pyramid and proposal head compute in. Boxes, suppression and
-the heads that look at single objects stay in float32: half precision cannot tell pixels apart
-beyond 2048."""
-
-
 def check_precision(precision: Precision, device: torch.device) -> None:
     """Checks that a device can compute in this format.
 
@@ -218,8 +218,8 @@ def check_precision(precision: Precision, device: torch.device) -> None:
         raise DetectorError(f"precision {precision!r}: wanted one of {wanted}")
     if precision == "float16" and device.type != "cuda":
         raise DetectorError(
-            f"precision float16 needs a CUDA GPU, found the device {str(device)!r}; "
-            "take bfloat16 or float32"
+            f"precision fp16 (float16) needs a CUDA GPU, found the device {str(device)!r}; "
+            "take bf16 or fp32"
         )
 
 
@@ -264,10 +264,5 @@ def detector_entry(
 
 def library_versions() -> dict[str, str]:
     """Versions of the libraries that shape the results."""
-    found = {}
-    for name in ("torch", "torchvision", "mmdet", "mmengine", "mmcv", "mmcv-lite", "av"):
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
+    names = ("torch", "torchvision", "mmdet", "mmengine", "mmcv", "mmcv-lite", "av")
+    return {name: version for name in names if (version := installed_version(name))}

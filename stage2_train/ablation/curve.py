@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from shared.config.fields import explain
 from shared.errors import ConfigError
 from shared.text_table import columns, markdown
 from stage2_train.ablation.report import interval_text, rate_text
@@ -176,9 +177,7 @@ def _read_report(path: Path) -> dict[str, Any]:
     try:
         _AblationReport.model_validate(report)
     except ValidationError as error:
-        problem = error.errors()[0]
-        place = ".".join(str(part) for part in problem["loc"]) or "the file"
-        raise ConfigError(f"{wanted}; {place}: {problem['msg']}") from error
+        raise ConfigError(f"{wanted}; {explain(error, _AblationReport)}") from error
     return dict(report)
 
 

@@ -21,6 +21,7 @@ from shared import cli_options
 @cli_options.dry_run_option
 @cli_options.set_option
 @cli_options.device_option
+@cli_options.precision_option("Number format.")
 def command(**values: Any) -> None:
     """Print what it was given."""
     click.echo(json.dumps({name: str(value) for name, value in values.items()}))
@@ -43,6 +44,7 @@ def test_defaults() -> None:
         "dry_run": "False",
         "overrides": "()",
         "device": "auto",
+        "precision": "float32",
     }
 
 
@@ -54,6 +56,13 @@ def test_data_root_by_option_before_environment() -> None:
 
 def test_settings_may_be_repeated() -> None:
     assert given("vlog", "--set", "a=1", "--set", "b=2")["overrides"] == "('a=1', 'b=2')"
+
+
+def test_one_spelling_of_precisions() -> None:
+    assert given("vlog", "--precision", "bf16")["precision"] == "bfloat16"
+    assert given("vlog", "--precision", "float16")["precision"] == "float16"  # as plans have it
+    refused = CliRunner().invoke(command, ["vlog", "--precision", "bf8"])
+    assert "'bf8' is not one of 'fp32', 'bf16', 'fp16'." in refused.output
 
 
 @pytest.mark.parametrize("seed", ["-1", str(2**32), "one"])

@@ -10,6 +10,7 @@ import pytest
 from shared.errors import ConfigError, DataRootError
 from shared.manifests.load import load_dataset
 from shared.manifests.records import Dataset
+from shared.shards.index import INDEX_NAME
 from shared.shards.plan import Plan, shard_path
 from stage1_detect import headers
 from stage1_detect.planning import (
@@ -172,6 +173,7 @@ def test_shards_without_a_plan_are_refused_and_cleared_only_on_demand(
     folder = tmp_path / "out"
     folder.mkdir()
     (folder / "shard-000007.zarr.zip").touch()
+    (folder / INDEX_NAME).touch()
     (folder / "notes.txt").touch()
     with pytest.raises(ConfigError, match=r"has shards but no plan\.json"):
         save_plan(plan_job(dataset, entry=ENTRY, folder=folder))

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-import stage1_detect.unit_reader as frame_ranges
 from shared.errors import VideoDecodeError
 from shared.manifests.records import Video
 from shared.shards.plan import Unit, UnitPart
 from shared.video.read import Frame, content_digest
+from stage1_detect import unit_reader
 from stage1_detect.unit_reader import (
     FrameBatch,
     UnitReader,
@@ -101,7 +101,7 @@ def test_a_video_that_cannot_be_decoded_fails_and_the_next_goes_on(tmp_path: Pat
 def test_a_video_that_breaks_off_fails_in_its_later_ranges_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    read_frames = frame_ranges.read_frames
+    read_frames = unit_reader.read_frames
 
     def breaking(path: Path, **kwargs: Any) -> Iterator[Frame]:
         for frame in read_frames(path, **kwargs):
@@ -109,7 +109,7 @@ def test_a_video_that_breaks_off_fails_in_its_later_ranges_too(
                 raise VideoDecodeError("the disk failed")
             yield frame
 
-    monkeypatch.setattr(frame_ranges, "read_frames", breaking)
+    monkeypatch.setattr(unit_reader, "read_frames", breaking)
     kept = source({"a.mp4": write_video(tmp_path / "a.mp4", 10)}, batch=2)
     first = list(kept.events(unit(("a.mp4", 0, 7))))
     second = list(kept.events(unit(("a.mp4", 5, None))))

@@ -9,7 +9,7 @@ import pytest
 from shared.errors import ConfigError, ShardNotFoundError
 from shared.inspect.frame import find_frame, frame_text, frame_to_dict
 from shared.masks import rle
-from shared.shards.reader import Shard
+from shared.shards.shard import Shard
 from tests.shared.inspect.conftest import CUP, HEIGHT, WIDTH, found, write
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from shared.inspect.summary import summarise, summary_text, summary_to_dict
-from shared.shards.reader import Shard
+from shared.shards.shard import Shard
 from tests.shared.inspect.conftest import CUP, found, write
 
 

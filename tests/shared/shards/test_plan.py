@@ -97,6 +97,27 @@ def test_the_file_round_trip(plan: Plan, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("part", "message"),
+    [
+        ({"stop": "x"}, r"units\[1\].parts\[0\].stop: wanted"),
+        ({"color": 1}, r"unknown key 'units\[1\].parts\[0\].color'"),
+        ({"ranges": [{"end": 1}]}, r"unknown key 'units\[1\].parts\[0\].ranges\[0\].end'"),
+    ],
+)
+def test_what_is_wrong_in_a_plan_is_told_in_a_sentence(
+    plan: Plan, tmp_path: Path, part: dict[str, object], message: str
+) -> None:
+    plan.save(tmp_path)
+    document = json.loads((tmp_path / "plan.json").read_text())
+    document["units"][1]["parts"][0] |= part
+    (tmp_path / "plan.json").write_text(json.dumps(document))
+    with pytest.raises(ConfigError, match=message) as caught:
+        Plan.load(tmp_path)
+    assert "\n" not in str(caught.value)
+    assert "pydantic" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
     "text", ["", "[]", "{}", '{"format": "detect-plan", "format_version": 2}', '{"format": 1, "x"']
 )
 def test_a_file_that_is_no_plan_is_refused(tmp_path: Path, text: str) -> None:

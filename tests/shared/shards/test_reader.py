@@ -10,7 +10,8 @@ import pytest
 
 from shared.errors import ShardFormatError, ShardNotFoundError
 from shared.shards import reader
-from shared.shards.reader import DetectionFolder, shard_paths
+from shared.shards.index import shard_paths
+from shared.shards.reader import DetectionFolder
 from shared.shards.schema import DetectorEntry, FailedVideo
 from tests.shared.shards.conftest import FrameMaker, ShardMaker
 

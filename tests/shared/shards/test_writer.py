@@ -19,8 +19,8 @@ from shared.errors import PipelineError, ShapeError
 from shared.masks import rle
 from shared.masks.coco_classes import COCO_CLASSES
 from shared.masks.detections import FrameDetections
-from shared.shards.reader import Shard
 from shared.shards.schema import DetectorEntry, FailedVideo
+from shared.shards.shard import Shard
 from shared.shards.verify import verify_shard
 from shared.shards.writer import ShardWriter
 from tests.shared.shards.conftest import FrameMaker, ShardMaker

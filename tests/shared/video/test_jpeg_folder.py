@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import shared.video.jpeg_folder as frame_folder
 from shared.errors import VideoDecodeError
+from shared.video import jpeg_folder
 from shared.video.jpeg_folder import estimate_folder, folder_seconds, probe_folder, read_folder
 from shared.video.read import content_bytes, content_digest, frame_seconds, probe, read_frames
 from tests.shared.conftest import HEIGHT, WIDTH, number_of, numbered_image
@@ -63,13 +63,13 @@ def test_frames_before_the_range_are_not_decoded_where_all_look_whole(
 ) -> None:
     folder = write_folder(tmp_path / "v", [(f"{i:03d}.jpg", i) for i in range(9)])
     decoded: list[str] = []
-    original = frame_folder._upright
+    original = jpeg_folder._upright
 
     def watched(path: Path) -> Image.Image:
         decoded.append(path.name)
         return original(path)
 
-    monkeypatch.setattr(frame_folder, "_upright", watched)
+    monkeypatch.setattr(jpeg_folder, "_upright", watched)
     seconds = frame_seconds(folder, rate=10.0)
     assert seconds is not None
     np.testing.assert_allclose(seconds, np.arange(9) / 10)

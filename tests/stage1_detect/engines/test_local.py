@@ -20,6 +20,7 @@ from shared.manifests.records import Video
 from shared.shards.plan import Unit, UnitPart, plan_units, shard_path
 from shared.shards.schema import ARRAYS
 from shared.shards.shard import Shard
+from stage1_detect.engines import local
 from stage1_detect.engines.local import LocalEngine, run_here
 from stage1_detect.engines.work import UnitWork
 from tests.stage1_detect.conftest import FakeDetector, write_video
@@ -172,6 +173,37 @@ def test_a_detector_that_cannot_be_made_ends_the_job(work: UnitWork) -> None:
     with pytest.raises(DetectorError, match="no detector on cpu"):
         list(engine.run(work))
     assert not list(work.folder.glob("shard-*"))
+
+
+def load_fake(device: str) -> FakeDetector:
+    return FakeDetector()
+
+
+def test_one_unit_for_several_gpus_has_a_detector_loaded_here(work: UnitWork) -> None:
+    counted: list[int] = []
+    engine = LocalEngine(load=load_fake, devices=("cuda:0", "cuda:1"))
+    one = replace(work, units=work.units[:1], detector=EntryOnly(), advance=counted.append)
+    (result,) = engine.run(one)
+    assert result.frames == sum(counted) == 9
+    assert len(counted) == 3  # as they are done, not at the end
+
+
+class EntryOnly(FakeDetector):
+    """The detector of a process that leaves detecting to others."""
+
+    def infer(self, prepared: Any) -> Any:
+        pytest.fail("the network is not on the right device")
+
+
+@pytest.mark.timeout(120)
+def test_progress_ends_whole_whatever_is_still_on_its_way(
+    work: UnitWork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local, "_drained", lambda frames: 0)
+    counted: list[int] = []
+    engine = LocalEngine(load=load_fake, devices=("cpu", "cpu"))
+    results = engine.run(replace(work, advance=counted.append))
+    assert sum(result.frames for result in results) == sum(counted) == 27
 
 
 def test_one_unit_is_done_by_the_detector_that_is_here(work: UnitWork) -> None:

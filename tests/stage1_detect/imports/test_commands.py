@@ -15,8 +15,9 @@ from click.testing import CliRunner, Result
 from shared.cli import orn
 from shared.errors import VideoDecodeError
 from shared.jobs.lock import locked
-from shared.shards.reader import DetectionFolder, Shard
+from shared.shards.reader import DetectionFolder
 from shared.shards.schema import UNKNOWN_SOURCE
+from shared.shards.shard import Shard
 from shared.shards.verify import verify_shard
 from shared.video.read import content_digest
 from stage1_detect.imports import job as import_job

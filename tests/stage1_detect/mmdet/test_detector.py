@@ -205,7 +205,7 @@ def test_bfloat16_finds_about_the_same_and_says_so(
 
 
 def test_float16_needs_a_gpu(demo_config: Path, demo_checkpoint: Path) -> None:
-    with pytest.raises(DetectorError, match="float16 needs a CUDA GPU, found the device 'cpu'"):
+    with pytest.raises(DetectorError, match=r"fp16 .* needs a CUDA GPU.*'cpu'; take bf16 or fp32"):
         load_detector(
             config=demo_config, checkpoint=demo_checkpoint, device="cpu", precision="float16"
         )
