@@ -9,7 +9,6 @@ import dataclasses
 import json
 import shlex
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,7 +20,8 @@ import click
 from shared.environment import usable_cores
 from shared.errors import PipelineError
 from shared.jobs.atomic_file import write_text
-from shared.jobs.termination import Terminated, terminated_as_interrupted
+from shared.jobs.commands import run_orn
+from shared.jobs.termination import terminated_as_interrupted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,9 +111,7 @@ def run_steps(steps: Sequence[Step], record: StepRecord) -> bool:
         for number, step in enumerate(steps, start=1):
             place = f"[{number}/{len(steps)}]"
             if not fresh and record.is_done(step):
-                click.secho(
-                    f"[{number}/{len(steps)}] {step.title}: done before", err=True, dim=True
-                )
+                click.secho(f"{place} {step.title}: done before", err=True, dim=True)
                 continue
             fresh = True  # what follows depends on this step
             click.secho(f"{place} {step.title}", err=True, bold=True)
@@ -124,17 +122,5 @@ def run_steps(steps: Sequence[Step], record: StepRecord) -> bool:
 
 
 def _run(command: Sequence[str]) -> None:
-    shown = shlex.join(["orn", *command])
-    click.secho(f"    {shown}", err=True, dim=True)
-    with subprocess.Popen(
-        [sys.executable, "-m", "shared.cli", *command], stdout=subprocess.DEVNULL
-    ) as process:
-        try:
-            code = process.wait()
-        except KeyboardInterrupt as interrupt:
-            if isinstance(interrupt, Terminated):  # ctrl-C reaches it from the terminal
-                process.terminate()
-            process.wait()
-            raise
-    if code != 0:
-        raise PipelineError(f"`{shown}` ended with exit code {code}; its message is above")
+    click.secho(f"    {shlex.join(['orn', *command])}", err=True, dim=True)
+    run_orn(command, stdout=subprocess.DEVNULL)

@@ -43,8 +43,9 @@ def train(dataset: str, dry_run: bool, as_json: bool, **options: Any) -> None:
     request = TrainRequest(manifest=dataset, **options)
     result = describe_training(request) if dry_run else run(request)
     if dry_run and not as_json:
-        steps = ", ".join(f"{number} of {phase}" for phase, number in result.pop("steps").items())
-        result = {**result, "steps": steps, "recipe": f"\n\n{result.pop('recipe')}"}
+        steps = ", ".join(f"{number} of {phase}" for phase, number in result["steps"].items())
+        recipe = result.pop("recipe")
+        result |= {"steps": steps, "recipe": f"\n\n{recipe}"}
     _say(result, "\n".join(f"{name}: {value}" for name, value in result.items()), as_json=as_json)
 
 

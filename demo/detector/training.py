@@ -25,6 +25,7 @@ from demo.detector.coco_frames import CocoFrames, load_coco_frames, make_batch
 from shared.errors import CheckpointError, TrainingError
 from shared.jobs.atomic_file import replacing, write_text
 from shared.jobs.progress import progress
+from shared.jobs.same_job import check_same_job
 from stage1_detect.mmdet.config import DetectorConfig, read_config
 from stage1_detect.mmdet.detector import MmdetDetector
 from stage1_detect.mmdet.library import MaskRCNN
@@ -180,14 +181,13 @@ class _State:
             CheckpointError: that is of a training with other settings.
         """
         content = torch.load(self.path, map_location="cpu", weights_only=True)
-        wanted = dataclasses.asdict(self.settings)
-        other = [key for key in wanted if content["settings"].get(key) != wanted[key]]
-        if other:
-            raise CheckpointError(
-                f"{self.path}: holds a training with {other[0]} = "
-                f"{content['settings'].get(other[0])}, asked for was {wanted[other[0]]}; "
-                "remove the file to start anew"
-            )
+        check_same_job(
+            content["settings"],
+            dataclasses.asdict(self.settings),
+            place=self.path,
+            remedy="remove the file to start anew",
+            error=CheckpointError,
+        )
         self.done, self.seconds_before = content["done"], content["seconds"]
         self.history = content["history"]
         self.model.load_state_dict(content["model"])

@@ -193,7 +193,8 @@ def _touched(film: TrueFilm) -> tuple[str, ...]:
 def _place(film: TrueFilm) -> tuple[str, ...]:
     """Whose place of the last frame before the change a ball has in the first frame after it."""
     before, after = film.frames[FRAMES // 2 - 1], film.frames[FRAMES // 2]
-    balls_N2 = np.array([_middle(a) for a in after if a["category_id"] == category_id(BALL)])
+    balls = [_middle(a) for a in after if a["category_id"] == category_id(BALL)]
+    balls_N2 = np.reshape(balls, (-1, 2))  # of none, too
     taken = []
     for name in ROLE_Y:
         for annotation in before:

@@ -24,6 +24,8 @@ from stage2_train.ablation.ablate import ablate
 from stage2_train.ablation.curve import joined_curve
 from stage2_train.ablation.plan import AblationRequest
 from stage2_train.ablation.report_files import write_report
+from stage2_train.ablation.rows import table_rows
+from stage2_train.recipe import load_recipe
 from stage2_train.resources import Resources
 from stage2_train.runs.export_weights import export_weights
 
@@ -96,7 +98,7 @@ def table_steps(request: TablesRequest) -> list[Step]:
     """The steps in order; what experiments share is done once.
 
     Raises:
-        ConfigError: an experiment is not one of the world's.
+        ConfigError: an experiment is not one of the world's, or a system not one of the table's.
     """
     return _Tables(request).steps()
 
@@ -240,6 +242,7 @@ class _Tables:
         systems = comparison.systems
         if comparison.choosable and request.systems is not None:
             systems = request.systems
+            table_rows(comparison.table, systems, load_recipe("demo", num_activities=1))  # known?
         folder = comparison.folder or comparison.name
         if not place.variant:
             self._systems_of.setdefault(folder, set()).update(systems or {""})

@@ -22,9 +22,10 @@ from demo.world.films import FilmTruth, coco_document, film_truth, write_film
 from demo.world.places import place_classes, plan_places_scene
 from demo.world.scene import PlannedActivity, Scene, plan_scene, random_activity
 from demo.world.touch import plan_touch_scene
-from shared.errors import ConfigError, PipelineError
+from shared.errors import PipelineError
 from shared.jobs.atomic_file import write_text
 from shared.jobs.progress import progress
+from shared.jobs.same_job import check_same_job
 from shared.jobs.workers import in_workers
 from shared.masks.coco_classes import COCO_CLASSES
 
@@ -226,19 +227,12 @@ def write_dataset(
     return sum(chunk.stop - chunk.start for chunk in missing)
 
 
-def _difference(dataset: str, found: dict[str, Any], wanted: dict[str, Any]) -> str | None:
-    """What of two records gives other films, None if nothing does: dials that do not turn the data
-    set do not matter, and one that a record does not name has its default."""
-    for key, value in wanted.items():
-        if key == "dials":
-            known = {field.name for field in fields(Dials)}
-            if not found[key].keys() <= known:
-                return key
-            if Dials(**found[key]).of(dataset) != Dials(**value).of(dataset):
-                return key
-        elif found.get(key) != value:
-            return key
-    return None
+def _deciding(dataset: str, record: dict[str, Any]) -> dict[str, Any]:
+    """What decides the films: a record with the dials alone that turn the data set; one that it
+    does not name has its default."""
+    dials = record["dials"]
+    known = {field.name for field in fields(Dials)}
+    return record | {"dials": Dials(**dials).of(dataset) if dials.keys() <= known else dials}
 
 
 def _is_whole(folder: Path, dataset: str, identity: dict[str, Any]) -> bool:
@@ -248,12 +242,12 @@ def _is_whole(folder: Path, dataset: str, identity: dict[str, Any]) -> bool:
         if not marker.exists():
             continue
         found = json.loads(marker.read_text())
-        wrong = _difference(dataset, found, identity)
-        if wrong is not None:
-            raise ConfigError(
-                f"{folder} holds another demo world: {wrong} is {found.get(wrong)}, wanted "
-                f"{identity[wrong]}; remove the folder or choose another with --data"
-            )
+        check_same_job(
+            _deciding(dataset, found),
+            _deciding(dataset, identity),
+            place=folder,
+            remedy="remove the folder or choose another with --data",
+        )
         return name == "world.json"
     write_text(folder / ".parts" / "plan.json", json.dumps(identity))
     return False

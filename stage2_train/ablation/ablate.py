@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from shared.config.files import to_toml
-from shared.errors import ConfigError
 from shared.jobs.atomic_file import write_text
+from shared.jobs.same_job import check_same_job
 from shared.manifests.load import load_listing, load_manifest
 from shared.shards.reader import DetectionFolder
 from stage2_train.ablation.curve import curve_report
@@ -99,7 +99,7 @@ def _claim_folder(request: AblationRequest, recipe: Recipe) -> None:
     require_prepared(request.manifest, dataset, resources)
     detector = DetectionFolder(resources.shards_of(dataset)).detector
     store, weights = resources.clips_of(dataset), request.weights
-    wanted = {
+    wanted: dict[str, Any] = {
         "dataset": dataset,
         "settings": list(request.overrides),
         "recipe": f"sha256:{hashlib.sha256(to_toml(recipe).encode()).hexdigest()}",
@@ -112,12 +112,12 @@ def _claim_folder(request: AblationRequest, recipe: Recipe) -> None:
         write_text(path, json.dumps(wanted, indent=2) + "\n")
         return
     found = json.loads(path.read_text(encoding="utf-8"))
-    for name, value in wanted.items():
-        if found.get(name) != value:
-            raise ConfigError(
-                f"{request.out}: holds runs whose {name} is {found.get(name)}, {value} was asked "
-                "for; give another --out, or the same settings to go on with these"
-            )
+    found, wanted = (
+        each | {"settings": dict(text.split("=", 1) for text in each["settings"])}
+        for each in (found, wanted)
+    )
+    remedy = "give another --out, or the same settings to go on with these runs"
+    check_same_job(found, wanted, place=request.out, remedy=remedy)
 
 
 def _runs_with(

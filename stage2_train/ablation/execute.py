@@ -117,6 +117,8 @@ def carry_out(runs: Sequence[AblationRun], request: AblationRequest, *, split: s
             # The validation split comes first, and only after all training.
             training = None if is_measured(run, "validation") else wanted
             exit_code = processes.run(training, measured)
+            if processes.stopped:
+                return
             if exit_code != 0:
                 log = run.folder / LOG_NAME
                 failures.append(f"{run.title}: ended with exit code {exit_code}, see {log}")
@@ -163,12 +165,12 @@ class _Processes:
     def __init__(self) -> None:
         self._running: set[SpawnProcess] = set()
         self._guard = threading.Lock()
-        self._stopped = False
+        self.stopped = False
 
     def run(self, training: TrainRequest | None, measured: EvalRequest) -> int:
         """Trains and measures one run; returns the exit code."""
         with self._guard:
-            if self._stopped:
+            if self.stopped:
                 return -1
             process = multiprocessing.get_context("spawn").Process(
                 target=_train_and_measure, args=(training, measured)
@@ -188,6 +190,6 @@ class _Processes:
             yield
         finally:
             with self._guard:
-                self._stopped = True
+                self.stopped = True
                 for process in self._running:
                     process.terminate()

@@ -9,8 +9,9 @@ from pathlib import Path
 from pydantic.dataclasses import dataclass
 
 from shared.config.fields import STRICT, Maybe
-from shared.config.files import leaves, load_config, to_dict
+from shared.config.files import load_config, to_dict
 from shared.errors import ConfigError
+from shared.jobs.same_job import check_same_job
 from shared.manifests.records import Dataset, Metric, Segment, Task
 from stage2_train.recipe import Recipe
 from stage2_train.runs.run_folder import CONFIG_NAME
@@ -124,20 +125,10 @@ def check_same_run(run: Path, recorded: RunConfig, wanted: RunConfig) -> None:
     Raises:
         ConfigError: naming every setting that differs, what the run has and what was asked for.
     """
-    ours, theirs = (leaves(to_dict(config)) for config in (recorded, wanted))
-    ignored = ("paths.", "recipe_name", "system")
-    differences = [
-        f"{key} is {_short(ours.get(key))} there, {_short(theirs.get(key))} was asked for"
-        for key in sorted(ours.keys() | theirs.keys())
-        if not key.startswith(ignored) and ours.get(key) != theirs.get(key)
-    ]
-    if differences:
-        raise ConfigError(
-            f"{run} holds a run with another configuration: {'; '.join(differences)}; "
-            "give another --run, or the same settings to go on with this one"
-        )
-
-
-def _short(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
+    ignored = ("paths", "recipe_name", "system")
+    ours, theirs = (
+        {name: value for name, value in to_dict(config).items() if name not in ignored}
+        for config in (recorded, wanted)
+    )
+    remedy = "give another --run, or the same settings to go on with this one"
+    check_same_job(ours, theirs, place=run, remedy=remedy)

@@ -3,12 +3,10 @@
 import logging
 import os
 import shlex
-import subprocess
-import sys
 from collections.abc import Sequence
 
 from shared.errors import PipelineError, ShardNotFoundError
-from shared.jobs.termination import Terminated, terminated_as_interrupted
+from shared.jobs.commands import run_orn
 from shared.shards.reader import shard_paths
 from stage2_train.resources import Resources
 
@@ -16,6 +14,7 @@ __all__ = ["require_prepared"]
 
 logger = logging.getLogger(__name__)
 
+_STDERR = 2
 _SOME_VIDEOS_FAILED = 3
 """Exit code of a command that did all it could; training says itself what it lacks then."""
 
@@ -29,7 +28,8 @@ def require_prepared(
         manifest: name or file of the manifest, as the user gave it.
         dataset_name: its name.
         resources: where they should be.
-        may_run: `detect`, `clips`: commands that may be run to make what is missing.
+        may_run: `detect`, `clips`: commands that may be run to make what is missing; none for a
+            command that has no --prepare.
 
     Raises:
         PipelineError: if something is missing, with the commands that make it; or if one failed.
@@ -39,17 +39,11 @@ def require_prepared(
     if missing and not (alone and all(each[0] in may_run for each in missing.values())):
         what = " and ".join(f"no {name}" for name in missing)
         typed = " && ".join(shlex.join(["orn", *arguments]) for arguments in missing.values())
-        raise PipelineError(
-            f"{dataset_name}: found {what}; type `{typed}` first, or give --prepare to have it done"
-        )
+        hint = ", or give --prepare to have it done" if alone and may_run else ""
+        raise PipelineError(f"{dataset_name}: found {what}; type `{typed}` first{hint}")
     for arguments in missing.values():
         logger.info("first: %s", shlex.join(["orn", *arguments]))
-        code = _exit_code(arguments)
-        if code not in (0, _SOME_VIDEOS_FAILED):
-            raise PipelineError(
-                f"`{shlex.join(['orn', *arguments])}` ended with exit code {code}; its message is "
-                "above"
-            )
+        run_orn(arguments, stdout=_STDERR, done=(0, _SOME_VIDEOS_FAILED))
 
 
 def _missing(manifest: str, dataset_name: str, resources: Resources) -> dict[str, list[str]]:
@@ -66,21 +60,3 @@ def _missing(manifest: str, dataset_name: str, resources: Resources) -> dict[str
         out = ["--out", str(clips)] if resources.clips else []
         missing[f"clip store {clips}"] = ["clips", manifest, *data, *out]
     return missing
-
-
-def _exit_code(arguments: list[str]) -> int:
-    """Runs `orn` with these arguments in a process of its own, which ends with this one."""
-    with (
-        terminated_as_interrupted(),
-        subprocess.Popen(
-            [sys.executable, "-m", "shared.cli", *arguments],
-            stdout=2,  # for people, too
-        ) as process,
-    ):
-        try:
-            return process.wait()
-        except KeyboardInterrupt as interrupt:
-            if isinstance(interrupt, Terminated):  # ctrl-C reaches it from the terminal
-                process.terminate()
-            process.wait()
-            raise

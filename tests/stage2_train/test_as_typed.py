@@ -2,6 +2,7 @@
 
 import json
 import shlex
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -100,7 +101,17 @@ def test_frames_are_stored_first_where_there_are_shards(options, tiny_world) -> 
 def test_of_several_processes_none_stores_frames(options, monkeypatch) -> None:
     monkeypatch.setenv("WORLD_SIZE", "2")
     del options["--clips"]
-    assert "type `orn clips" in train(options).stderr
+    message = train(options, "--prepare").stderr
+    assert "type `orn clips" in message
+    assert "give --prepare" not in message
+
+
+def test_ablate_says_the_commands_too_and_offers_no_option_that_it_lacks(options) -> None:
+    result = run("ablate", options["manifest"], "--data", options["--data"], "--table", "2")
+    assert result.exit_code == 1
+    assert "found no shards in shards/tiny and no clip store clips/tiny.h5" in result.stderr
+    assert result.stderr.rstrip().endswith("` first")
+    assert not Path("runs").exists()
 
 
 def test_commands_for_places_of_ones_own_name_them(options) -> None:
@@ -145,3 +156,10 @@ def test_dry_runs_are_for_people_or_for_programs(options, flags) -> None:
         assert result.stdout.startswith("{") == bool(flags)
         if flags:
             json.loads(result.stdout)
+
+
+def test_a_dry_run_of_train_ends_with_the_recipe(options) -> None:
+    head, recipe = train(options, "--dry-run").stdout.split("recipe: \n\n")
+    assert "steps: " in head
+    assert "num_skipped: 0" in head
+    tomllib.loads(recipe)

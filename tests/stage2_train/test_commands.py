@@ -154,8 +154,8 @@ def test_another_configuration_is_refused(workspace) -> None:
     train(options, "--max-steps", "1")
     result = train(options, "--set", "optimiser.batch_size=2", "--seed", "3")
     assert result.exit_code == 2
-    assert "recipe.optimiser.batch_size is 4 there, 2 was asked for" in result.stderr
-    assert "recipe.seed is 0 there, 3 was asked for" in result.stderr
+    assert "recipe.optimiser.batch_size is 4 there, 2 asked for" in result.stderr
+    assert "recipe.seed is 0 there, 3 asked for" in result.stderr
 
 
 def test_multi_label(workspace) -> None:
@@ -203,7 +203,7 @@ def test_a_system_by_name(workspace) -> None:
     assert json.loads(train(options, "--system", "trn-multiscale").stdout)["step"] == 4
     result = train(options, "--system", "c3d-avg")
     assert result.exit_code == 2
-    assert "recipe.model.architecture is 'trn' there, 'c3d' was asked for" in result.stderr
+    assert "recipe.model.architecture is 'trn' there, 'c3d' asked for" in result.stderr
     report = json.loads(evaluate(options, "--json").stdout)
     assert report["system"] == "trn-multiscale"
     assert set(report) & {"two_heads", "activity_head", "object_head"} == {"activity_head"}

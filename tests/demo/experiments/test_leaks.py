@@ -8,8 +8,9 @@ from click.testing import CliRunner
 
 from demo.commands import demo_leaks
 from demo.experiments.leaks import majority_scores, presence_scores, untrained_report
-from demo.world.dials import Dials
+from demo.world.dials import Dials, category_id
 from demo.world.make import write_dataset
+from demo.world.places import BALL, NOBODY
 from shared.errors import ConfigError, DataRootError
 from stage2_train.ablation.rows import table_rows
 from stage2_train.recipe import load_recipe
@@ -79,6 +80,19 @@ def test_the_oracle_goes_by_the_classes_of_the_pair(tmp_path) -> None:
     path.write_text(json.dumps(document))
     report = untrained_report("demo", tmp_path, split="validation")
     assert report["films_that_the_oracle_misses"] == 0
+
+
+def test_where_no_ball_can_be_seen_nobody_is_replaced(tmp_path) -> None:
+    draw(tmp_path, "demo-places")
+    path = tmp_path / "demo-places" / "ground_truth" / "validation.json"
+    document = json.loads(path.read_text())
+    ball = category_id(BALL)
+    seen = [each for each in document["annotations"] if each["category_id"] != ball]
+    path.write_text(json.dumps(document | {"annotations": seen}))
+    report = untrained_report("demo-places", tmp_path, split="validation")
+    rows = (tmp_path / "demo-places" / "labels.csv").read_text()
+    replaced = FILMS[1] - rows.count(f",{NOBODY},validation")
+    assert report["films_that_the_oracle_misses"] == replaced
 
 
 def test_majority_by_hand(tmp_path) -> None:

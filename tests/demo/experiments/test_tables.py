@@ -176,6 +176,11 @@ def test_an_experiment_that_a_world_does_not_have_is_refused() -> None:
     )
 
 
+def test_a_system_that_the_table_does_not_have_is_refused_before_anything_is_done() -> None:
+    with pytest.raises(ConfigError, match=r"'orm': wanted one of table 2, .*did you mean 'orn'"):
+        steps_of("demo", systems=("orn", "orm"))
+
+
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of the experiments to add some to."""

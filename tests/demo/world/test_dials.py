@@ -295,4 +295,4 @@ def test_a_world_of_before_is_whole(tmp_path) -> None:
         record.write_text(json.dumps(found))
         assert "whole" in draw(tmp_path, "demo-touch", "--films", "1,0,0").stderr
     other = draw(tmp_path, "demo-touch", "--films", "1,0,0", "--noise", "6")
-    assert "holds another demo world: dials is" in str(other.exception)
+    assert "dials.noise is 5.0 there, 6.0 asked for" in str(other.exception)

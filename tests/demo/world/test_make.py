@@ -74,9 +74,9 @@ def test_a_whole_world_is_left_alone(drawn: Path) -> None:
 
 
 def test_another_world_is_refused(drawn: Path) -> None:
-    with pytest.raises(ConfigError, match="holds another demo world: seed is 0, wanted 1"):
+    with pytest.raises(ConfigError, match="asked for: seed is 0 there, 1 asked for; remove"):
         draw(drawn, seed=1)
-    with pytest.raises(ConfigError, match=r"dials is .*'decoy_probability': 0.5.*, wanted"):
+    with pytest.raises(ConfigError, match=r"dials\.decoy_probability is 0\.5 there, 0\.0 "):
         draw(drawn, decoy_probability=0.0)
 
 

@@ -1,4 +1,4 @@
-"""The commands that an ablation gives out."""
+"""How an ablation carries out its trainings."""
 
 import os
 import signal
@@ -50,7 +50,7 @@ def test_weights_of_a_resnet_go_only_to_networks_that_hold_one(
     assert (train_request(run, request).weights is not None) == given
 
 
-def test_sigterm_ends_the_trainings_that_run(tmp_path: Path, monkeypatch) -> None:
+def test_sigterm_ends_the_trainings_that_run(tmp_path: Path, monkeypatch, caplog) -> None:
     started: list[SpawnProcess] = []
 
     def start(process: SpawnProcess) -> None:
@@ -67,3 +67,4 @@ def test_sigterm_ends_the_trainings_that_run(tmp_path: Path, monkeypatch) -> Non
     with pytest.raises(Terminated):
         carry_out(runs, request, split="validation")
     assert [process.exitcode for process in started] == [-signal.SIGTERM]
+    assert "failed" not in caplog.text
