@@ -90,7 +90,7 @@ def _problem(details: ErrorDetails, config_type: Any) -> str:
         case "value_error":
             return f"{key}: {context['error']}" if key else str(context["error"])
         case "json_invalid":
-            return f"cannot be used ({context['error']})"
+            return "is nested too deeply or holds too large a number"  # it is JSON of our own
         case kind:
             wanted = details["msg"]
             if kind in _WANTED:

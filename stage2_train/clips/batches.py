@@ -10,6 +10,7 @@ H W pixels, h w cells.
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from multiprocessing import get_context
 from typing import Any
 
 import numpy as np
@@ -191,8 +192,14 @@ def _loader(
     batches: Callable[[], Iterator[list[ClipRequest]]],
     settings: LoaderSettings,
 ) -> DataLoader[ClipBatch]:
+    # Not forked from this process, whose threads may hold locks that nobody would let go of in a
+    # child; the server has none, and has imported what a worker needs.
+    context = get_context("forkserver") if settings.workers else None
+    if context is not None:
+        context.set_forkserver_preload([__name__])
     loader: DataLoader[Any] = DataLoader(
         dataset,
+        multiprocessing_context=context,
         batch_sampler=_BatchSampler(batches),
         num_workers=settings.workers,
         collate_fn=collate,

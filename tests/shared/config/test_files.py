@@ -129,7 +129,7 @@ def test_values_are_converted_to_the_types_of_the_fields(tmp_path: Path) -> None
         (f"epochs = {'[' * 5000}", "is not a TOML file that can be read (nested too deeply)"),
         (f"a{'.a' * 150} = 1\noptimiser.learning_rate = 1", "unknown key 'a'; the nearest"),
         (f"a{'.a' * 5000} = 1", "is nested too deeply or holds too large a number"),
-        (f"a{'.a' * 250} = 1", "cannot be used (recursion limit exceeded"),
+        (f"a{'.a' * 250} = 1", "is nested too deeply or holds too large a number"),
         ("\n".join(f"a{i} = 1" for i in range(99)), "unknown key 'a6'"),
         ("\n".join(f"a{i} = 1" for i in range(99)), "; and 92 more"),
     ],
