@@ -39,6 +39,7 @@ def test_both_sides_make_the_same_clip(inputs) -> None:
         assert np.abs(covered - wanted.sum(axis=1)[0]).mean() < SHARE
 
 
+@pytest.mark.slow
 def test_measures_everything(tmp_path: Path) -> None:
     result = measure(tmp_path, None, repeats=1, clips=2, made_frames=(8, 6)).as_json()
     for name in ("ratio", "ours_seconds", "reference_seconds", "jpeg_only_seconds"):

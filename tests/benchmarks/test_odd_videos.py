@@ -11,6 +11,7 @@ OURS = -2
 """Place of our column in a row that is split at its bars."""
 
 
+@pytest.mark.slow
 @pytest.mark.real_data
 def test_the_table_in_the_docs_is_what_is_measured(sample_data: Path) -> None:
     document = (ROOT / "docs" / "odd_videos.md").read_text().splitlines()

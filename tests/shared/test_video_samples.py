@@ -28,6 +28,7 @@ def _clips(folder: Path) -> list[Path]:
     return sorted([*clips, *folder.glob("something/videos/*.webm")])
 
 
+@pytest.mark.slow
 @pytest.mark.real_data
 def test_real_files_equal_what_pyav_decodes(sample_data: Path) -> None:
     compared = 0

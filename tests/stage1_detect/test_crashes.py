@@ -118,7 +118,7 @@ def no_file_above(num_bytes: int) -> Callable[[], None]:
     return lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (num_bytes, num_bytes))
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_a_disk_that_takes_no_more(
     world: Path, tmp_path: Path, expected: dict[str, bytes], workers: int
 ) -> None:
@@ -143,6 +143,7 @@ def as_anybody() -> None:
     ctypes.CDLL(None).prctl(drop_from_bounding_set, dac_override, 0, 0, 0)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="takes privileges away as Linux has it")
 def test_a_folder_that_is_read_only(
     world: Path, tmp_path: Path, expected: dict[str, bytes]

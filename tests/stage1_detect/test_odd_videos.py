@@ -27,6 +27,7 @@ def dataset(world: Path, sample_data: Path) -> Dataset:
     return Dataset(**{**kept, "videos": videos, "missing": (), "segments": ()})
 
 
+@pytest.mark.slow
 @pytest.mark.real_data
 def test_units_of_odd_files_hold_what_decoding_gives(
     dataset: Dataset, tmp_path: Path, caplog: pytest.LogCaptureFixture

@@ -52,6 +52,7 @@ def test_help_imports_nothing_heavy(command: str) -> None:
     assert not loaded & {"torch", "numpy", "pydantic", "h5py", "zarr", "matplotlib"}
 
 
+@pytest.mark.slow
 def test_waiting_threads_sleep_unless_the_user_says_otherwise() -> None:
     code = (
         "import os, sys\n"

@@ -27,6 +27,7 @@ def run(*arguments: str | Path) -> dict[str, Any]:
     return report
 
 
+@pytest.mark.slow
 @pytest.mark.real_data
 def test_from_videos_and_released_masks_to_clips(sample_data, tmp_path) -> None:
     store, shards = tmp_path / "vlog.h5", tmp_path / "shards"

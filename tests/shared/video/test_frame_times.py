@@ -155,6 +155,7 @@ STRIDE = 37
 """Files longer than two of these are sought at every so many frames, and around key frames."""
 
 
+@pytest.mark.slow
 @pytest.mark.real_data
 def test_real_files_give_the_same_from_anywhere(
     sample_data: Path, caplog: pytest.LogCaptureFixture

@@ -138,6 +138,7 @@ def own_threads() -> Iterator[None]:
     torch.set_num_threads(threads)
 
 
+@pytest.mark.slow
 @pytest.mark.mmdet
 @pytest.mark.timeout(300)
 @pytest.mark.usefixtures("own_threads")

@@ -48,6 +48,7 @@ def run_in(folder: Path, *arguments: str | Path) -> Result:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.real_data
 def test_the_real_masks_of_vlog(sample_data: Path, tmp_path: Path) -> None:
     source = sample_data / "vlog" / "masks" / "preds_100x100_50"

@@ -35,7 +35,7 @@ print("trained")
 """
 
 
-@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("threads", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_narrow_stages_train_without_avx512(threads) -> None:
     # Threads that wait asleep leave the processor to the tests beside this one.
     of_threads = {"OMP_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "PASSIVE"}

@@ -115,6 +115,7 @@ def test_resuming_inside_an_epoch_with_accumulation(run_tiny, tiny_recipe, tmp_p
     assert same_weights(run_tiny(tmp_path / "stopped", recipe), never)
 
 
+@pytest.mark.slow
 def test_workers_change_nothing(whole, run_tiny, tmp_path) -> None:
     assert same_weights(run_tiny(tmp_path, workers=1), whole[0])
 
