@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import ctypes
-import resource
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -28,16 +25,19 @@ def start(
     where: str = "never",
     number: int = signal.SIGKILL,
     whom: str = "self",
-    prepare: Callable[[], None] | None = None,
+    prepare: str = "",
 ) -> subprocess.CompletedProcess[bytes]:
-    """Runs the job to its end, whatever that is."""
+    """Runs the job to its end, whatever that is; `prepare` is Python for its process to do first,
+    in one that becomes the job: nothing of ours runs between a fork of this process, whose threads
+    may hold locks, and what replaces it."""
     arguments = [str(manifest), str(out), str(workers), where, str(int(number)), whom]
+    become = f"import os, sys\n{prepare}\nos.execv(sys.argv[1], sys.argv[1:])"
+    job = [sys.executable, "-m", "tests.stage1_detect.crash_job", *arguments]
     return subprocess.run(
-        [sys.executable, "-m", "tests.stage1_detect.crash_job", *arguments],
+        [sys.executable, "-c", become, *job],
         cwd=ROOT,
         capture_output=True,
         check=False,
-        preexec_fn=prepare,
         start_new_session=True,
         timeout=120,
     )
@@ -113,9 +113,9 @@ def test_sigterm_leaves_whole_shards_and_nothing_else(
     check_whole(out, expected)
 
 
-def no_file_above(num_bytes: int) -> Callable[[], None]:
+def no_file_above(num_bytes: int) -> str:
     """For a process about to start: the disk takes no file longer than this."""
-    return lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (num_bytes, num_bytes))
+    return f"import resource\nresource.setrlimit(resource.RLIMIT_FSIZE, ({num_bytes},) * 2)"
 
 
 @pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])
@@ -137,10 +137,9 @@ def test_a_disk_that_takes_no_more(
     check_whole(out, expected)
 
 
-def as_anybody() -> None:
-    """For a process about to start: even root asks for permission to write."""
-    drop_from_bounding_set, dac_override = 24, 1  # linux/prctl.h, linux/capability.h
-    ctypes.CDLL(None).prctl(drop_from_bounding_set, dac_override, 0, 0, 0)
+AS_ANYBODY = "import ctypes\nctypes.CDLL(None).prctl(24, 1, 0, 0, 0)"
+"""Even root asks for permission to write: PR_CAPBSET_DROP of CAP_DAC_OVERRIDE, from linux/prctl.h
+and linux/capability.h."""
 
 
 @pytest.mark.slow
@@ -155,7 +154,7 @@ def test_a_folder_that_is_read_only(
     for folder, name in ((out, sorted(expected)[-1]), (empty, "plan.json")):
         folder.chmod(0o500)
         before = names(folder)
-        ended = start(world, folder, prepare=as_anybody)
+        ended = start(world, folder, prepare=AS_ANYBODY)
         assert ended.returncode == 1
         (message,) = [line for line in ended.stderr.decode().splitlines() if "error:" in line]
         assert f"{name}: could not be written (Permission denied); check" in message
@@ -169,7 +168,7 @@ def test_a_finished_job_in_a_read_only_folder_is_just_finished(world: Path, tmp_
     out = tmp_path / "out"
     assert start(world, out).returncode == 3
     out.chmod(0o500)
-    assert start(world, out, prepare=as_anybody).returncode == 3
+    assert start(world, out, prepare=AS_ANYBODY).returncode == 3
     out.chmod(0o700)
 
 
