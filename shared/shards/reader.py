@@ -11,12 +11,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from shared.errors import JoinError, ShardFormatError, ShardNotFoundError
 from shared.masks.detections import FrameDetections
-from shared.shards.index import folder_attributes, shard_paths
+from shared.shards.index import folder_attributes
 from shared.shards.schema import DetectorEntry, FailedVideo, VideoEntry
 from shared.shards.shard import Shard
 from shared.shards.zarr_zip import ChunkCache
 
-__all__ = ["DEFAULT_CACHE_BYTES", "DetectionFolder", "VideoDetections", "shard_paths"]
+__all__ = ["DEFAULT_CACHE_BYTES", "DetectionFolder", "VideoDetections"]
 
 DEFAULT_CACHE_BYTES = 256 * 2**20
 _MAX_SHARDS_KEPT = 512

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from shared.errors import PipelineError, ShardNotFoundError
 from shared.jobs.commands import run_orn
-from shared.shards.reader import shard_paths
+from shared.shards.index import shard_paths
 from stage2_train.resources import Resources
 
 __all__ = ["require_prepared"]
