@@ -1,0 +1,72 @@
+"""Runs what reads a hostile file in a process of its own, whose time and memory are bounded."""
+
+import multiprocessing
+import resource
+import sys
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+__all__ = ["bounded"]
+
+_MOST_MIB = 1024
+"""How much more memory than before a reader may need for any file, in MiB."""
+_ADDRESSES_MIB = 6 * 1024
+"""Where allocation fails, so that a reader without bounds harms the test alone."""
+_SECONDS = 60
+"""When a reader that does not end is killed; the machine may be busy with other tests."""
+
+
+def bounded(function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+    """What the function returns or raises; the test fails where it needs too much to get there.
+
+    The function, its arguments and its result are pickled, so it is one of a module.
+    """
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe(duplex=False)
+    process = context.Process(target=_run, args=(theirs, function, args, kwargs), daemon=True)
+    process.start()
+    theirs.close()
+    try:
+        if not ours.poll(_SECONDS):
+            pytest.fail(f"{function.__name__} had not ended after {_SECONDS} s")
+        grown_mib, value, error = ours.recv()
+    except EOFError:
+        process.join()
+        pytest.fail(f"{function.__name__} ended its process, exit code {process.exitcode}")
+    finally:
+        process.kill()
+        process.join()
+        ours.close()
+    assert grown_mib < _MOST_MIB, f"{function.__name__} needed {grown_mib} MiB"
+    if error is not None:
+        raise error
+    return value
+
+
+def _run(
+    answer: Connection, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> None:
+    in_use = _address_bytes()
+    resource.setrlimit(resource.RLIMIT_AS, (in_use + (_ADDRESSES_MIB << 20),) * 2)
+    before = _peak_mib()
+    value, error = None, None
+    try:
+        value = function(*args, **kwargs)
+    except Exception as err:  # raised again in the test
+        error = err
+    answer.send((_peak_mib() - before, value, error))
+
+
+def _address_bytes() -> int:
+    if not sys.platform.startswith("linux"):
+        return 1 << 40
+    return int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+
+
+def _peak_mib() -> int:
+    unit = 1 << 20 if sys.platform == "darwin" else 1 << 10
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // unit
