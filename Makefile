@@ -22,20 +22,28 @@ RUN_OPTION = $(if $(RUN),--run $(RUN))
 BESIDE := -n auto --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all lint type format bench detect clips train eval inspect verify clean
+.PHONY: help setup wheelhouse demo test test-all lint type format bench detect clips train eval inspect verify clean
 
 help: ## List the targets
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1	\2/p' $(MAKEFILE_LIST) | while IFS='	' read -r target text; do printf '  make %-9s %s\n' "$$target" "$$text"; done
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1	\2/p' $(MAKEFILE_LIST) | while IFS='	' read -r target text; do printf '  make %-10s %s\n' "$$target" "$$text"; done
 
 $(READY): setup.cfg pyproject.toml constraints.txt
 	@"$(PYTHON)" -c '$(PYTHON_CHECK)' 2>/dev/null || { echo "make: wanted a Python 3.11 to 3.13 that can make environments, found '$(PYTHON)'; install one (Debian: apt install python3 python3-venv) or say make PYTHON=/path/to/python3.12" >&2; exit 1; }
+ifdef OFFLINE
+	"$(PYTHON)" -m venv --system-site-packages $(VENV)
+	$(PIP) install --no-index --no-deps $(OFFLINE)/*.whl
+	$(PIP) install --no-index --no-deps --no-build-isolation --editable .
+else
 	"$(PYTHON)" -m venv $(VENV)
 	$(PIP) install --constraint constraints.txt --editable '.[dev]'
 	$(PIP) uninstall --yes opencv-python opencv-python-headless # the former needs libGL, which servers lack
 	$(PIP) install --constraint constraints.txt --no-deps 'opencv-python-headless>=4.10'
+endif
 	touch $@
 
-setup: $(READY) ## Make .venv and install everything in it
+setup: $(READY) ## Make .venv and install everything in it; OFFLINE=folder of wheels
+wheelhouse: $(READY) ## Collect wheels for a machine without a network; PYTHON_VERSION= PLATFORM= WITHOUT= OUT=
+	$(BIN)/orn wheelhouse $(or $(OUT),wheelhouse) $(if $(PYTHON_VERSION),--python-version $(PYTHON_VERSION)) $(if $(PLATFORM),--platform $(PLATFORM)) $(if $(WITHOUT),--without $(WITHOUT)) $(ARGS)
 demo: $(READY) ## Run everything once on generated videos; SEED= ARGS=--short
 	$(BIN)/orn demo $(SEED_OPTION) $(ARGS)
 test: $(READY) ## Run the quick tests; ARGS="-k shards"

@@ -35,6 +35,10 @@ _OUR_PACKAGES = ("shared", "stage1_detect", "stage2_train", "data_manifests", "d
 COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
     "First look": {
         "doctor": ("shared.doctor:doctor", "Say what is installed, what works, how to mend it."),
+        "wheelhouse": (
+            "shared.wheelhouse:wheelhouse",
+            "Collect wheels for a machine without a network.",
+        ),
         "demo": ("demo.commands:demo", "Run everything once on small generated videos."),
         "demo world": ("demo.commands:demo_world", "Generate the videos and labels."),
         "demo truth": ("demo.commands:demo_truth", "Write what films truly show as shards."),
