@@ -135,7 +135,7 @@ def installed_there(path: Path) -> dict[str, str]:
     Raises:
         ConfigError: naming the line that is not NAME==VERSION.
     """
-    found = {}
+    found: dict[str, str] = {}
     for number, line in enumerate(path.read_text("utf-8", errors="replace").splitlines(), 1):
         text = line.split("#", 1)[0].strip()
         if not text or text.startswith("-e "):
