@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import to_jsonable_python
 
+from shared.config.bounded import read_bounded
 from shared.config.fields import explain
 from shared.errors import ConfigError, PipelineError
 from shared.nearest import nearest
@@ -32,6 +33,10 @@ __all__ = [
 T = TypeVar("T")
 
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
+_DEEP_KEY = re.compile(r"""(?<![\w-])(?:(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+){200}""")
+"""A key of more parts than any has; tomllib takes the square of their number in time."""
+_MOST_TOML_BYTES = 1 << 20
+"""Of a file that people write."""
 
 
 def load_config(path: Path, config_type: type[T], *, error: type[PipelineError] = ConfigError) -> T:
@@ -50,10 +55,9 @@ def load_config(path: Path, config_type: type[T], *, error: type[PipelineError] 
 
 def read_toml(path: Path, *, error: type[PipelineError] = ConfigError) -> dict[str, Any]:
     """The tables of a TOML file; raises as `load_config`."""
+    content = read_bounded(path, most_bytes=_MOST_TOML_BYTES, error=error)
     try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as err:
-        raise error(f"{path}: cannot be read ({err.strerror})") from err
+        text = content.decode()
     except UnicodeDecodeError as err:
         raise error(f"{path}: is not a TOML file ({err})") from err
     return parse_toml(text, source=str(path), error=error)
@@ -63,12 +67,15 @@ def parse_toml(
     text: str, *, source: str, error: type[PipelineError] = ConfigError
 ) -> dict[str, Any]:
     """The tables in the text of a TOML file; raises as `load_config`."""
+    too_deep = f"{source}: is not a TOML file that can be read (nested too deeply)"
+    if _DEEP_KEY.search(text):
+        raise error(too_deep)
     try:
         return tomllib.loads(text)
     except ValueError as err:
         raise error(f"{source}: is not a TOML file ({err})") from err
     except RecursionError as err:
-        raise error(f"{source}: is not a TOML file that can be read (nested too deeply)") from err
+        raise error(too_deep) from err
 
 
 def config_from_dict(

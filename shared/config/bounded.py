@@ -1,0 +1,99 @@
+"""Files from others that are meant to be small: opened without waiting, read to a bound, and
+refused in one sentence.
+
+JSON of any kind is parsed here; what it has to hold is checked by `config_from_dict` or another
+pydantic model, whose refusals `shared.config.fields.explain` says.
+"""
+
+import json
+import os
+import stat
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from shared.errors import ConfigError, PipelineError
+
+__all__ = ["MOST_BYTES", "open_file", "parse_json", "read_bounded", "read_json", "shown"]
+
+MOST_BYTES = 16 << 20
+"""Largest file that is read unless its reader says otherwise; JSON takes up to 25 times its size in
+memory, as a list of empty tables does."""
+
+_LONGEST_PATH = 200
+
+
+def open_file(path: Path, *, error: type[PipelineError] = ConfigError) -> BinaryIO:
+    """An existing file, open for reading bytes.
+
+    Folders, pipes, devices and sockets are refused, and never waited for.
+
+    Raises:
+        error: in one sentence, from the `OSError` where there was one.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    except OSError as err:
+        raise error(f"{shown(path)}: cannot be read ({err.strerror})") from err
+    except ValueError as err:  # a NUL, or half a surrogate pair
+        raise error(f"{shown(path)}: is no name that a file can have") from err
+    mode = os.fstat(descriptor).st_mode
+    if not stat.S_ISREG(mode):
+        os.close(descriptor)
+        what = "a folder" if stat.S_ISDIR(mode) else "a pipe, a device or a socket"
+        raise error(f"{shown(path)}: wanted a file, found {what}")
+    return os.fdopen(descriptor, "rb")
+
+
+def read_bounded(
+    path: Path, *, most_bytes: int = MOST_BYTES, error: type[PipelineError] = ConfigError
+) -> bytes:
+    """All bytes of a file.
+
+    Args:
+        path: need not exist.
+        most_bytes: of a larger file no more than this is read.
+        error: what to raise.
+
+    Raises:
+        error: if it is absent, unreadable, no file, or larger.
+    """
+    with open_file(path, error=error) as file:
+        try:
+            content = file.read(most_bytes + 1)
+            size = os.fstat(file.fileno()).st_size
+        except OSError as err:
+            raise error(f"{shown(path)}: cannot be read ({err.strerror})") from err
+    if len(content) > most_bytes:
+        raise error(f"{shown(path)}: wanted a file of at most {most_bytes:,} bytes, found {size:,}")
+    return content
+
+
+def read_json(
+    path: Path, *, most_bytes: int = MOST_BYTES, error: type[PipelineError] = ConfigError
+) -> Any:
+    """What a JSON file holds, of any type; raises as `read_bounded`, and if it is no JSON."""
+    content = read_bounded(path, most_bytes=most_bytes, error=error)
+    return parse_json(content, source=shown(path), error=error)
+
+
+def parse_json(text: str | bytes, *, source: str, error: type[PipelineError] = ConfigError) -> Any:
+    """What JSON text holds, of any type; `source` says in messages where it is from.
+
+    Raises:
+        error: if it is no JSON, or nested too deeply.
+    """
+    try:
+        return json.loads(text)
+    except RecursionError as err:
+        raise error(f"{source}: is not JSON that can be read (nested too deeply)") from err
+    except ValueError as err:
+        raise error(f"{source}: is not JSON ({err})") from err
+
+
+def shown(path: object) -> str:
+    """A path as a message has it: on one line, and not longer than one can read."""
+    text = str(path)
+    if not text.isprintable():
+        text = ascii(text)
+    half = _LONGEST_PATH // 2
+    return text if len(text) <= _LONGEST_PATH else f"{text[:half]}...{text[-half:]}"

@@ -1,0 +1,129 @@
+"""Small files that are something else: refused in one sentence, never waited for or read whole."""
+
+import os
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.config.bounded import MOST_BYTES, parse_json, read_bounded, read_json, shown
+from shared.config.files import parse_toml, read_toml
+from shared.errors import ConfigError, PipelineError, ShardFormatError
+from tests.bounded import bounded
+
+
+def _file(path: Path, content: bytes) -> Path:
+    path.write_bytes(content)
+    return path
+
+
+def _sparse(path: Path) -> Path:
+    with path.open("wb") as file:
+        file.truncate(10 << 30)
+    return path
+
+
+def _pipe(path: Path) -> Path:
+    os.mkfifo(path)
+    return path
+
+
+def _socket(path: Path) -> Path:
+    with socket.socket(socket.AF_UNIX) as end:
+        end.bind(str(path))
+    return path
+
+
+def test_json_of_any_kind_is_read(tmp_path: Path) -> None:
+    assert read_json(_file(tmp_path / "a", b'{"a": [1, null]}')) == {"a": [1, None]}
+    assert read_json(_file(tmp_path / "b", b"3")) == 3
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda folder: folder / "none", "none: cannot be read (No such file or directory)"),
+        (lambda folder: folder, "wanted a file, found a folder"),
+        (lambda folder: _pipe(folder / "x"), "x: wanted a file, found a pipe, a device or a"),
+        (lambda folder: _socket(folder / "x"), "x: cannot be read (No such device or address)"),
+        (lambda folder: Path("/dev/zero"), "wanted a file, found a pipe, a device or a socket"),
+        (lambda folder: folder / "a\0b", "a\\x00b': is no name that a file can have"),
+        (lambda folder: folder / "\ud800", "\\ud800': is no name that a file can have"),
+        (lambda folder: folder / ("x" * 5000), "xxx: cannot be read (File name too long)"),
+        (lambda folder: _file(folder / "f", b"") / "x", "cannot be read (Not a directory)"),
+        (lambda folder: _sparse(folder / "x"), "bytes, found 10,737,418,240"),
+    ],
+)
+@pytest.mark.parametrize("read", [read_json, read_toml])
+def test_what_is_no_small_file(tmp_path: Path, make: Any, message: str, read: Any) -> None:
+    path = make(tmp_path)
+    with pytest.raises(ConfigError) as caught:
+        bounded(read, path)
+    assert message in str(caught.value)
+    assert len(str(caught.value)) < 400
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"[" * 100_000, "x: is not JSON that can be read (nested too deeply)"),
+        (b'{"a":' * 100_000, "x: is not JSON that can be read (nested too deeply)"),
+        (b"9" * 5000, "x: is not JSON (Exceeds the limit"),
+        (b"", "x: is not JSON (Expecting value"),
+        (b"\xff\xfe\xfd", "x: is not JSON ("),
+        (b'{"a": 1', "x: is not JSON (Expecting"),
+    ],
+)
+def test_what_is_no_json(tmp_path: Path, content: bytes, message: str) -> None:
+    with pytest.raises(ShardFormatError) as caught:
+        read_json(_file(tmp_path / "x", content), error=ShardFormatError)
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("part", ["a", '"a"', "'a'", "a "])
+@pytest.mark.parametrize("line", ["{} = 1", "[{}]", "b = {{ {} = 1 }}"])
+def test_keys_of_many_parts_take_no_time(part: str, line: str) -> None:
+    text = line.format(".".join([part] * 100_000))
+    with pytest.raises(ConfigError, match="nested too deeply"):
+        bounded(parse_toml, text, source="x")
+
+
+def test_the_largest_json_stays_small_in_memory(tmp_path: Path) -> None:
+    content = b"[" + b"{}," * (MOST_BYTES // 3 - 2) + b"{}]"
+    assert bounded(_count, _file(tmp_path / "x", content)) == MOST_BYTES // 3 - 1
+
+
+def _count(path: Path) -> int:
+    return len(read_json(path))
+
+
+def test_a_file_may_be_as_large_as_its_reader_says(tmp_path: Path) -> None:
+    path = _file(tmp_path / "x", b"abcd")
+    assert read_bounded(path, most_bytes=4) == b"abcd"
+    with pytest.raises(ConfigError, match=r"x: wanted a file of at most 3 bytes, found 4"):
+        read_bounded(path, most_bytes=3)
+
+
+def test_paths_in_messages() -> None:
+    assert shown("a/ä b.toml") == "a/ä b.toml"
+    assert shown("a\nb") == r"'a\nb'"
+    assert len(shown("a" * 5000)) < 210
+
+
+@given(content=st.binary())
+def test_any_bytes_are_json_or_refused(content: bytes) -> None:
+    try:
+        parse_json(content, source="x")
+    except PipelineError as err:
+        assert str(err).startswith("x: is not JSON")
+
+
+@given(text=st.text() | st.text(alphabet="a.=[]{}\"'\n 1#,\\"))
+def test_any_text_is_toml_or_refused(text: str) -> None:
+    try:
+        parse_toml(text, source="x")
+    except PipelineError as err:
+        assert str(err).startswith("x: is not a TOML file")
