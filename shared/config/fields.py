@@ -94,7 +94,8 @@ def _problem(details: ErrorDetails, config_type: Any) -> str:
         case kind:
             wanted = details["msg"]
             if kind in _WANTED:
-                wanted = f"wanted {_WANTED[kind].format(**context)}"
+                limits = {name: _exact(limit) for name, limit in context.items()}
+                wanted = f"wanted {_WANTED[kind].format(**limits)}"
             field = fields.get(str(details["loc"][-1])) if details["loc"] else None
             none = ' or "none"' if field and _NONE in field.metadata else ""
             return f"{key or 'all of it'}: {wanted}{none}, found {_shown(found)}"
@@ -106,6 +107,11 @@ def _not_one_of(key: str, found: Any, expected: str) -> str:
     near = nearest(str(found), expected.replace("'", "").split(", "))
     hint = f"; did you mean {near!r}?" if isinstance(found, str) else ""
     return f"{key}: wanted one of {expected}, found {_shown(found)}{hint}"
+
+
+def _exact(limit: Any) -> Any:
+    """A limit with all its digits, and without a fraction where there is none."""
+    return int(limit) if isinstance(limit, float) and limit.is_integer() else limit
 
 
 def _shown(found: Any) -> str:
