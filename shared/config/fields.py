@@ -12,7 +12,7 @@ from pydantic_core import ErrorDetails
 
 from shared.nearest import nearest
 
-__all__ = ["STRICT", "Count", "Maybe", "NotNegative", "Positive", "Seed", "explain"]
+__all__ = ["STRICT", "Count", "Maybe", "Seed", "explain"]
 
 STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 
@@ -23,8 +23,6 @@ Maybe = Annotated[_T | None, _NONE]
 """A value or None, for which TOML, which has no null, says "none"."""
 Count = Annotated[int, Field(ge=1, lt=2**31)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
-Positive = Annotated[float, Field(gt=0)]
-NotNegative = Annotated[float, Field(ge=0)]
 
 _SHOWN_PROBLEMS = 8
 _WANTED = {
