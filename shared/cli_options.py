@@ -5,6 +5,7 @@ The names that a command function receives: `dataset`, `data_root`, `out`, `as_j
 """
 
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import click
 
 __all__ = [
+    "NumberRange",
     "dataset_argument",
     "data_option",
     "device_option",
@@ -27,6 +29,18 @@ __all__ = [
 
 LARGEST_SEED = 2**32 - 1
 """What every random generator in use accepts."""
+
+
+class NumberRange(click.FloatRange):
+    """A range of numbers; NaN, which click lets through, is in none."""
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> float:
+        """The number; fails as click's types do."""
+        number = float(super().convert(value, param, ctx))
+        if math.isnan(number):
+            self.fail(f"{value} is not in the range {self._describe_range()}.", param, ctx)
+        return number
+
 
 dataset_argument = click.argument("dataset", metavar="DATASET")
 """`dataset`: str, the name of a shipped manifest or the path of a manifest file."""

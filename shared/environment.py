@@ -14,6 +14,7 @@ __all__ = [
     "git_commit",
     "installed_version",
     "library_versions",
+    "machine_memory",
     "requirements",
     "usable_cores",
 ]
@@ -44,6 +45,11 @@ def usable_cores() -> int:
     if hasattr(os, "sched_getaffinity"):  # not on every system
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def machine_memory() -> int:
+    """Bytes of memory that this machine has, whoever uses them."""
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 def requirements() -> dict[str, str]:

@@ -25,7 +25,9 @@ _DEFAULT_DATASET = "demo"
 @click.option("--run", type=_path, help="Run folder.  [default: runs/DATASET-RECIPE-SYSTEM-seedN]")
 @click.option("--weights", type=_path, help="Weights of a torchvision network to start from.")
 @click.option("--seed", type=click.IntRange(0, LARGEST_SEED), help="In place of the recipe's.")
-@click.option("--max-steps", type=click.IntRange(1), help="Stop when so many steps are done.")
+@click.option(
+    "--max-steps", type=click.IntRange(1, 10**9), help="Stop when so many steps are done."
+)
 @click.option("--prepare", is_flag=True, help="Run `orn detect` first where there are no shards.")
 @resource_options()
 @dry_run_option
@@ -65,7 +67,7 @@ def train(dataset: str, dry_run: bool, as_json: bool, **options: Any) -> None:
 )
 @click.option(
     "--num-clips",
-    type=click.IntRange(1),
+    type=click.IntRange(1, 1000),
     default=1,
     show_default=True,
     help="Test clips of each segment, averaged; the first is centred.",

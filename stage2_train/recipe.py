@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
 
-from shared.config.fields import STRICT, Count, Maybe, NotNegative, Positive, Seed
+from shared.config.fields import STRICT, Count, Maybe, Seed
 from shared.config.files import apply_overrides, config_from_dict, read_toml
 from shared.errors import ConfigError
 from shared.nearest import nearest
@@ -37,8 +37,15 @@ __all__ = [
 
 RECIPES = Path(__file__).parent / "recipes"
 
-_Crop = Annotated[int, Field(ge=16, lt=2**16, multiple_of=16)]
-_Number = Annotated[int, Field(ge=0, lt=2**31)]
+# Limits are far above what anyone trains with, and low enough for what is computed from them.
+_Crop = Annotated[int, Field(ge=16, le=4096, multiple_of=16)]
+_Frames = Annotated[int, Field(ge=1, le=10_000)]
+_Objects = Annotated[int, Field(ge=1, le=1000)]
+_Clips = Annotated[int, Field(ge=1, le=100_000)]
+_Epochs = Annotated[int, Field(ge=0, le=1_000_000)]
+_Steps = Annotated[int, Field(ge=0, le=10**9)]
+_Rate = Annotated[float, Field(gt=0, le=1000)]
+_Weight = Annotated[float, Field(ge=0, le=10**6)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
@@ -47,9 +54,9 @@ class DataRecipe:
 
     crop: tuple[_Crop, _Crop] = (224, 224)
     """(height, width) of the crop in stored pixels, multiples of 16."""
-    clip_frames: Maybe[Count] = None
+    clip_frames: Maybe[_Frames] = None
     """T, frames of a clip; none takes the data set's. With 1 no frames are related."""
-    max_objects: Count = 10
+    max_objects: _Objects = 10
     """Detections of a frame at most, the highest scores first; a background object comes on top."""
     score_threshold: Annotated[float, Field(ge=0, le=1)] = 0.5
     """Detections below it are ignored."""
@@ -68,19 +75,19 @@ class OptimiserRecipe:
 
     name: Literal["adam", "adamw"] = "adam"
     """Adam with an L2 penalty, or AdamW with decoupled weight decay."""
-    learning_rate: Positive = 1e-4
+    learning_rate: _Rate = 1e-4
     """The highest of the schedule."""
-    weight_decay: NotNegative = 0.0
+    weight_decay: _Weight = 0.0
     """Of weights with two axes or more; biases and normalisations have none."""
     schedule: Literal["constant", "one_cycle"] = "constant"
     """Constant, or a cosine up from 1/25 and a cosine down to 1/250,000 of the learning rate."""
     warm_up_share: Annotated[float, Field(gt=0, lt=1)] = 0.15
     """Share of a phase in which `one_cycle` rises."""
-    gradient_clip: Maybe[Positive] = None
+    gradient_clip: Maybe[Annotated[float, Field(gt=0, le=10**6)]] = None
     """Largest norm of the gradient of all weights; none for no limit."""
-    batch_size: Count = 16
+    batch_size: _Clips = 16
     """Clips of a batch of one process."""
-    accumulation: Count = 1
+    accumulation: _Clips = 1
     """Batches whose gradients are averaged into one step."""
 
 
@@ -88,13 +95,13 @@ class OptimiserRecipe:
 class PhaseRecipe:
     """How long the two phases are: the object head alone, then the whole network (section 5)."""
 
-    object_head_epochs: _Number = 5
+    object_head_epochs: _Epochs = 5
     """Epochs of the object head alone; 0 leaves that phase out."""
-    epochs: _Number = 25
+    epochs: _Epochs = 25
     """Epochs of the whole network; 0 leaves that phase out."""
-    object_head_steps: Maybe[_Number] = None
+    object_head_steps: Maybe[_Steps] = None
     """Steps of the object head alone, in place of its epochs."""
-    steps: Maybe[_Number] = None
+    steps: Maybe[_Steps] = None
     """Steps of the whole network, in place of its epochs."""
 
 
@@ -102,7 +109,7 @@ class PhaseRecipe:
 class LossRecipe:
     """The loss (eq. 12)."""
 
-    object_loss_weight: NotNegative = 1.0
+    object_loss_weight: _Weight = 1.0
     """Weight of the object class loss beside the activity loss."""
     reduction: Literal["mean", "sum"] = "mean"
     """Mean over all objects of the batch, or sum over the objects of a clip as the paper has it."""
@@ -116,7 +123,7 @@ class ValidationRecipe:
     """Epochs between validations; the end of a phase is always validated."""
     patience: Maybe[Count] = None
     """Validations without a better metric after which a phase ends; none for no early stopping."""
-    clips: Count = 1
+    clips: Annotated[int, Field(ge=1, le=1000)] = 1
     """Test clips of each segment."""
 
 

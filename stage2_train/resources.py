@@ -103,14 +103,14 @@ def resource_options(
         ),
         click.option(
             "--workers",
-            type=click.IntRange(0),
+            type=click.IntRange(0, 256),
             default=min(4, usable_cores() - 1) if workers is None else workers,
             show_default=True,
             help="Processes that make batches.",
         ),
         click.option(
             "--threads",
-            type=click.IntRange(1),
+            type=click.IntRange(1, 1024),
             help="Threads of each process that trains or measures; the last bits of a result "
             "depend on it.  [default: OMP_NUM_THREADS, else the cores that are left]",
         ),

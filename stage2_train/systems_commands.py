@@ -55,7 +55,7 @@ def systems(table: int | None, as_json: bool) -> None:
 @set_option
 @click.option(
     "--num-activities",
-    type=click.IntRange(1),
+    type=click.IntRange(1, 10**6),
     default=174,
     show_default=True,
     help="Classes of the data set; those of Something-Something by default.",

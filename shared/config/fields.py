@@ -12,7 +12,7 @@ from pydantic_core import ErrorDetails
 
 from shared.nearest import nearest
 
-__all__ = ["STRICT", "Count", "Maybe", "NotNegative", "Positive", "Seed", "explain"]
+__all__ = ["STRICT", "Count", "Maybe", "Seed", "explain"]
 
 STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 
@@ -23,8 +23,6 @@ Maybe = Annotated[_T | None, _NONE]
 """A value or None, for which TOML, which has no null, says "none"."""
 Count = Annotated[int, Field(ge=1, lt=2**31)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
-Positive = Annotated[float, Field(gt=0)]
-NotNegative = Annotated[float, Field(ge=0)]
 
 _SHOWN_PROBLEMS = 8
 _WANTED = {
@@ -94,7 +92,8 @@ def _problem(details: ErrorDetails, config_type: Any) -> str:
         case kind:
             wanted = details["msg"]
             if kind in _WANTED:
-                wanted = f"wanted {_WANTED[kind].format(**context)}"
+                limits = {name: _exact(limit) for name, limit in context.items()}
+                wanted = f"wanted {_WANTED[kind].format(**limits)}"
             field = fields.get(str(details["loc"][-1])) if details["loc"] else None
             none = ' or "none"' if field and _NONE in field.metadata else ""
             return f"{key or 'all of it'}: {wanted}{none}, found {_shown(found)}"
@@ -106,6 +105,11 @@ def _not_one_of(key: str, found: Any, expected: str) -> str:
     near = nearest(str(found), expected.replace("'", "").split(", "))
     hint = f"; did you mean {near!r}?" if isinstance(found, str) else ""
     return f"{key}: wanted one of {expected}, found {_shown(found)}{hint}"
+
+
+def _exact(limit: Any) -> Any:
+    """A limit with all its digits, and without a fraction where there is none."""
+    return int(limit) if isinstance(limit, float) and limit.is_integer() else limit
 
 
 def _shown(found: Any) -> str:

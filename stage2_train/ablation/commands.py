@@ -19,13 +19,13 @@ __all__ = ["ablate", "curve", "jobs_option", "seeds_option"]
 _path = click.Path(path_type=Path)
 
 seeds_option = click.option(
-    "--seeds", "num_seeds", type=click.IntRange(1), default=3, show_default=True
+    "--seeds", "num_seeds", type=click.IntRange(1, 1000), default=3, show_default=True
 )
 """`num_seeds`: int."""
 
 jobs_option = click.option(
     "--jobs",
-    type=click.IntRange(1),
+    type=click.IntRange(1, 256),
     default=1,
     show_default=True,
     help="Trainings at the same time; they share the cores.",

@@ -5,7 +5,14 @@ from typing import Any
 
 import click
 
-from shared.cli_options import data_option, dataset_argument, echo_json, json_option, out_option
+from shared.cli_options import (
+    NumberRange,
+    data_option,
+    dataset_argument,
+    echo_json,
+    json_option,
+    out_option,
+)
 
 __all__ = ["overlay"]
 
@@ -21,21 +28,21 @@ _path = click.Path(path_type=Path)
 @click.option("--segment", metavar="ID", help="Draw this segment only.")
 @click.option(
     "--limit",
-    type=click.IntRange(1),
+    type=click.IntRange(1, 1000),
     default=8,
     show_default=True,
     help="How many segments, evenly spread over the label table.",
 )
 @click.option(
     "--num-frames",
-    type=click.IntRange(1),
+    type=click.IntRange(1, 1000),
     default=4,
     show_default=True,
     help="Frames of each, evenly spread over the segment.",
 )
 @click.option(
     "--score-threshold",
-    type=click.FloatRange(0, 1),
+    type=NumberRange(0, 1),
     default=0.5,
     show_default=True,
     help="Leave out detections below it.",

@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from shared.cli_options import (
+    NumberRange,
     data_option,
     dataset_argument,
     dry_run_option,
@@ -18,6 +19,8 @@ from shared.environment import usable_cores
 __all__ = ["clips"]
 
 SOME_FAILED_EXIT_CODE = 3
+_LONGEST_SIDE = 4096
+"""In pixels of a stored frame, as long as the longest crop of a recipe."""
 
 
 def _parse_size(
@@ -25,10 +28,13 @@ def _parse_size(
 ) -> tuple[int, int] | None:
     if text is None:
         return None
-    match = re.fullmatch(r"([1-9]\d*)x([1-9]\d*)", text)
+    match = re.fullmatch(r"([1-9]\d{0,8})x([1-9]\d{0,8})", text)
     if match is None:
         raise click.BadParameter(f"wanted HEIGHTxWIDTH, such as 256x256, found {text!r}")
-    return int(match[1]), int(match[2])
+    height, width = int(match[1]), int(match[2])
+    if max(height, width) > _LONGEST_SIDE:
+        raise click.BadParameter(f"wanted sides of at most {_LONGEST_SIDE}, found {text}")
+    return height, width
 
 
 @click.command()
@@ -43,14 +49,14 @@ def _parse_size(
 )
 @click.option(
     "--short-side",
-    type=click.IntRange(1),
+    type=click.IntRange(1, _LONGEST_SIDE),
     metavar="PIXELS",
     help="Keep the shape of each video and bring its shorter side to this length.",
 )
 @click.option("--quality", type=click.IntRange(50, 95), default=92, show_default=True)
 @click.option(
     "--rate",
-    type=click.FloatRange(0, min_open=True),
+    type=NumberRange(0, 1000, min_open=True),
     help="Frames a second to store, the nearest to each time.  [default: every frame]",
 )
 @click.option(
@@ -61,12 +67,12 @@ def _parse_size(
 )
 @click.option(
     "--workers",
-    type=click.IntRange(1),
+    type=click.IntRange(1, 256),
     default=min(8, usable_cores()),
     show_default=True,
     help="Processes that decode.",
 )
-@click.option("--limit", type=click.IntRange(1), help="Only the first so many videos.")
+@click.option("--limit", type=click.IntRange(1, 10**9), help="Only the first so many videos.")
 @click.option("--fresh", is_flag=True, help="Throw away what is there and write it again.")
 @click.option(
     "--verify",

@@ -1,7 +1,10 @@
 """The network that a configuration describes."""
 
+import torch
 from torch import nn
 
+from shared.environment import machine_memory
+from shared.errors import ConfigError
 from stage2_train.model.baselines.c3d import C3D
 from stage2_train.model.baselines.i3d import I3D
 from stage2_train.model.baselines.trn import TRN
@@ -9,6 +12,19 @@ from stage2_train.model.config import NetworkConfig
 from stage2_train.model.network import ObjectVideoNetwork
 
 __all__ = ["build_network"]
+
+_COUNTED_ABOVE = {
+    "base_width": 128,
+    "mask_size": 256,
+    "mask_features": 4096,
+    "relation_width": 4096,
+    "reasoning_state": 4096,
+    "activity_state": 4096,
+    "num_activities": 100_000,
+}
+"""Sizes up to which a network fits any machine. Only beyond are its weights counted first, since
+torch takes seconds to load what counts them."""
+_WEIGHT_BYTES = 4
 
 
 def build_network(config: NetworkConfig) -> nn.Module:
@@ -19,8 +35,15 @@ def build_network(config: NetworkConfig) -> nn.Module:
     `generator` (torch's global one if None). `network.config` is its configuration.
 
     Raises:
-        ConfigError: if the architecture needs a setting that the configuration lacks.
+        ConfigError: if the architecture needs a setting that the configuration lacks, or the
+            weights alone take more memory than this machine has.
     """
+    if any(getattr(config, name) > most for name, most in _COUNTED_ABOVE.items()):
+        _check_memory(config)
+    return _build(config)
+
+
+def _build(config: NetworkConfig) -> nn.Module:
     match config.architecture:
         case "i3d":
             return I3D(config)
@@ -30,3 +53,16 @@ def build_network(config: NetworkConfig) -> nn.Module:
             return TRN(config)
         case _:
             return ObjectVideoNetwork(config)
+
+
+def _check_memory(config: NetworkConfig) -> None:
+    with torch.device("meta"):
+        num_weights = sum(weight.numel() for weight in _build(config).parameters())
+    needed, there = num_weights * _WEIGHT_BYTES, machine_memory()
+    if needed > there:
+        name = max(_COUNTED_ABOVE, key=lambda each: getattr(config, each) / _COUNTED_ABOVE[each])
+        raise ConfigError(
+            f"model.{name}: wanted a network that fits this machine's memory of "
+            f"{there / 1e9:,.0f} GB, found {getattr(config, name)}, with which its "
+            f"{num_weights:,} weights alone take {needed / 1e9:,.0f} GB; make it smaller"
+        )

@@ -9,7 +9,7 @@ from typing import Annotated, Literal, get_args
 from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
 
-from shared.config.fields import STRICT, Count, Maybe
+from shared.config.fields import STRICT, Maybe
 
 __all__ = ["Backbone", "Heads", "Kernel", "NetworkConfig", "ObjectPart", "Start"]
 
@@ -19,6 +19,7 @@ Kernel = Literal["2d", "2.5d", "3d"]
 Heads = Literal["both", "object", "activity"]
 Start = Literal["identity", "replicate"]
 ObjectPart = Literal["shape", "appearance", "class"]
+_Width = Annotated[int, Field(ge=1, le=2**16)]
 Kernels = Annotated[tuple[Kernel, ...], Field(min_length=5, max_length=5)]
 
 _FEATURES_PER_BASE_WIDTH: dict[str, int] = {"resnet18": 8, "resnet50": 32}
@@ -29,7 +30,7 @@ _CELL_COORDINATES = 2
 class NetworkConfig:
     """Sizes and choices of one network."""
 
-    num_activities: Count
+    num_activities: Annotated[int, Field(ge=1, le=10**6)]
     """A, the number of activity classes."""
     architecture: Architecture = "object_video"
     """The paper's network, or a baseline that has one head and reads no objects."""
@@ -37,7 +38,7 @@ class NetworkConfig:
     """What the network has: both heads, or one of them trained alone (Table 2)."""
     backbone: Backbone = "resnet18"
     """ResNet-18 (basic blocks) or ResNet-50 (bottlenecks)."""
-    base_width: Count = 64
+    base_width: Annotated[int, Field(ge=1, le=4096)] = 64
     """Channels of conv1 and conv2; 64 fits ImageNet weights, less makes a small network."""
     kernels: Kernels = ("2.5d", "2d", "2d", "2d", "2.5d")
     """Kind of the k x k kernels (k > 1) in conv1 .. conv5 (Table 5): `2d` is 1 x k x k, `2.5d` is
@@ -48,7 +49,7 @@ class NetworkConfig:
     aggregation: Literal["rnn", "mean"] = "rnn"
     """How the activity head sums up a clip (Table 5): a GRU (eq. 9), or the mean over space and
     time."""
-    num_frames: Maybe[Count] = None
+    num_frames: Maybe[Annotated[int, Field(ge=1, le=10_000)]] = None
     """T, for an architecture that is made for clips of one length (`trn`); none for any length."""
     conv5_object_stride: Annotated[int, Field(ge=1, le=2)] = 1
     """Stride of the object head's conv5, 1 or 2; the activity head's is 2."""
@@ -63,19 +64,19 @@ class NetworkConfig:
     """Where a clique's other objects come from: earlier frames t' < t (eq. 4), or frame t too."""
     reasoning: Literal["rnn", "mlp"] = "rnn"
     """f of eq. (3): a GRU over time (eq. 5), or an MLP on each g_t."""
-    num_detector_classes: Count = 80
+    num_detector_classes: _Width = 80
     """S, classes of the detector without background; a class vector has S + 1 numbers."""
     background_object: bool = True
     """Whether the loader adds to each frame one object that is the complement of its masks."""
-    mask_size: Count = 28
+    mask_size: Annotated[int, Field(ge=1, le=1024)] = 28
     """Height and width in cells of the masks that the mask encoder reads."""
-    mask_features: Count = 100
+    mask_features: _Width = 100
     """Width of the hidden layer and of the output of the mask encoder (eq. 7)."""
-    relation_width: Count = 512
+    relation_width: _Width = 512
     """Width of each of the three layers of the clique function h (eq. 4)."""
-    reasoning_state: Count = 256
+    reasoning_state: _Width = 256
     """Width of the object reasoning state r (eq. 5)."""
-    activity_state: Count = 512
+    activity_state: _Width = 512
     """Width of the activity head's recurrent state s (eq. 9)."""
     normalise_relations: bool = False
     """Whether g_t goes through a LayerNorm before the recurrence; not in the paper."""

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, replace
 
+from shared.environment import machine_memory
+from shared.errors import ConfigError
 from shared.manifests.records import Dataset
 from shared.shards.reader import DetectionFolder
 from stage2_train.clips.controls import FrameOrder
@@ -69,9 +71,15 @@ def open_sources(dataset: Dataset, paths: DataPaths, *, partial: bool) -> Source
 
 
 def clip_settings(recipe: Recipe, dataset: Dataset) -> ClipSettings:
-    """How the recipe wants clips of this data set made."""
+    """How the recipe wants clips of this data set made.
+
+    Raises:
+        ConfigError: if the pixels of one batch take more memory than this machine has.
+    """
+    num_frames = recipe.data.clip_frames or dataset.clip_frames
+    _check_batch(recipe, num_frames)
     return ClipSettings(
-        num_frames=recipe.data.clip_frames or dataset.clip_frames,
+        num_frames=num_frames,
         crop=recipe.data.crop,
         slots=SlotSettings(
             max_objects=recipe.data.max_objects,
@@ -87,3 +95,18 @@ def clip_settings(recipe: Recipe, dataset: Dataset) -> ClipSettings:
         seed=recipe.seed,
         controls=recipe.data.controls,
     )
+
+
+def _check_batch(recipe: Recipe, num_frames: int) -> None:
+    if not recipe.model.sees_frames:
+        return
+    num_clips, (height, width) = recipe.optimiser.batch_size, recipe.data.crop
+    needed, there = num_clips * num_frames * 3 * height * width, machine_memory()
+    if needed > there:
+        most = there * num_clips // needed
+        raise ConfigError(
+            f"optimiser.batch_size: wanted a batch that fits this machine's memory of "
+            f"{there / 1e9:,.0f} GB, found {num_clips} clips of {num_frames} frames of {height} x "
+            f"{width}, whose bytes alone take {needed / 1e9:,.0f} GB; wanted at most {most}, and "
+            "far less to train; optimiser.accumulation averages over batches"
+        )

@@ -58,6 +58,26 @@ def test_object_stride_changes_the_cells() -> None:
         ("log_every_steps=0", r"log_every_steps: wanted at least 1, found 0"),
         ("seed=-1", r"seed: wanted at least 0, found -1"),
         (f"seed={'9' * 30}", r"seed: wanted less than 9223372036854775808, found 9999"),
+        ("seed=1e23", r"seed: wanted a whole number, found 1e\+23"),
+        ("data.crop=[16, 65520]", r"data\.crop\[1\]: wanted at most 4096, found 65520"),
+        (
+            "data.clip_frames=1000000000",
+            r"data\.clip_frames: wanted at most 10000 or .none., found",
+        ),
+        ("data.max_objects=1001", r"data\.max_objects: wanted at most 1000, found 1001"),
+        ("optimiser.batch_size=1000000000000", r"batch_size: wanted at most 100000, found 1000000"),
+        ("optimiser.accumulation=100001", r"accumulation: wanted at most 100000, found 100001"),
+        ("optimiser.learning_rate=1e300", r"learning_rate: wanted at most 1000, found 1e\+300"),
+        ("optimiser.weight_decay=inf", r"weight_decay: wanted a finite number, found inf"),
+        ("optimiser.weight_decay=1e7", r"weight_decay: wanted at most 1000000, found 10000000"),
+        ("losses.object_loss_weight=1e99", r"object_loss_weight: wanted at most 1000000, found 1"),
+        ("phases.epochs=1000001", r"phases\.epochs: wanted at most 1000000, found 1000001"),
+        ("phases.steps=1000000001", r"phases\.steps: wanted at most 1000000000 or .none., found"),
+        ("validation.clips=1001", r"validation\.clips: wanted at most 1000, found 1001"),
+        ("model.base_width=4097", r"model\.base_width: wanted at most 4096, found 4097"),
+        ("model.mask_size=1025", r"model\.mask_size: wanted at most 1024, found 1025"),
+        ("model.relation_width=65537", r"relation_width: wanted at most 65536, found 65537"),
+        ("model.num_frames=10001", r"num_frames: wanted at most 10000 or .none., found 10001"),
         ("data.crop=[16]", r"data\.crop: wanted more entries, found \[16\]"),
         ("data.crop=[16, 16, 16]", r"data\.crop: wanted at most 2 entries, found \[16, 16, 16\]"),
         ("optimiser.learning_rate=nan", r"learning_rate: wanted a finite number, found nan"),
@@ -70,6 +90,28 @@ def test_object_stride_changes_the_cells() -> None:
 def test_refused(override, message) -> None:
     with pytest.raises(ConfigError, match=message):
         load_recipe("demo", num_activities=3, overrides=[override])
+
+
+def test_every_number_has_limits() -> None:
+    recipe = load_recipe("demo", num_activities=3)
+    numbers = {
+        name: value
+        for name, value in _leaves(to_dict(recipe))
+        if not isinstance(value, bool | str | list)
+    }
+    assert len(numbers) > 25
+    for name in numbers.keys() - {"model.num_activities"}:
+        for value in (10**23, -(10**23), "nan", "inf"):
+            with pytest.raises(ConfigError, match=rf"{name}: wanted .*, found "):
+                load_recipe("demo", num_activities=3, overrides=[f"{name}={value}"])
+
+
+def _leaves(table, prefix=""):
+    for name, value in table.items():
+        if isinstance(value, dict):
+            yield from _leaves(value, f"{prefix}{name}.")
+        else:
+            yield prefix + name, value
 
 
 @pytest.mark.parametrize(

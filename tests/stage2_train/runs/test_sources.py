@@ -1,0 +1,26 @@
+"""Batches that no memory holds are refused before clips are made."""
+
+from dataclasses import replace
+
+import pytest
+
+from shared.errors import ConfigError
+from stage2_train.runs import sources
+from stage2_train.runs.sources import clip_settings
+
+
+def test_a_batch_larger_than_the_memory(tiny_world, tiny_recipe, monkeypatch) -> None:
+    monkeypatch.setattr(sources, "machine_memory", lambda: 8 << 30)
+    optimiser = replace(tiny_recipe.optimiser, batch_size=100_000)
+    recipe = replace(
+        tiny_recipe, optimiser=optimiser, data=replace(tiny_recipe.data, clip_frames=1000)
+    )
+    with pytest.raises(ConfigError) as caught:
+        clip_settings(recipe, tiny_world.dataset)
+    assert str(caught.value).startswith(
+        "optimiser.batch_size: wanted a batch that fits this machine's memory of 9 GB, found "
+        "100000 clips of 1000 frames of 32 x 48, whose bytes alone take 461 GB; wanted at most 1864"
+    )
+    object_head = replace(tiny_recipe.model, heads="object", object_parts=("shape", "class"))
+    assert clip_settings(replace(recipe, model=object_head), tiny_world.dataset).num_frames == 1000
+    assert clip_settings(tiny_recipe, tiny_world.dataset).num_frames == 4
