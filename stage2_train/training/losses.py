@@ -73,9 +73,9 @@ def object_class_loss(
         labels_BTK: int64 class that the detector gave; that of a background object is S - 1. Not
             read where invalid.
         valid_BTK: bool, which slots hold an object.
-        reduction: `mean` over the valid objects of the batch (zero without any), as the authors'
-            code does it; `sum` over the objects of a clip and the mean over clips, as eq. (12) has
-            it.
+        reduction: `mean` over the valid objects of the batch, zero without any (the authors' code
+            takes a mean, too, but one in which padding slots count as background); `sum` over the
+            objects of a clip and the mean over clips, as eq. (12) has it.
 
     Raises:
         ConfigError: if `reduction` is none of its values.
