@@ -105,17 +105,31 @@ def object_head(repeats: int, threads: int, growth: bool) -> BenchResult:
 @_threads
 @_growth
 @device_option
-def train_step(repeats: int, threads: int, growth: bool, device: str) -> BenchResult:
+@click.option(
+    "--phase",
+    type=click.Choice(["both", "object"]),
+    default="both",
+    show_default=True,
+    help="What is trained: both heads, or the object head alone as in the first phase.",
+)
+def train_step(repeats: int, threads: int, growth: bool, device: str, phase: str) -> BenchResult:
     """A whole training step against the same network with plain loops.
 
     ResNet-50, two clips of 4 frames of 224 x 224 pixels with 10 objects each: forward, losses,
     backward, norm of the gradient, Adam. The reference computes in fp32 with NCHW memory, 3D
     convolutions and plain loops; ours in fp32 (the ratio) and in bf16 (bf16_ratio), which is only
     fast where the processor has instructions for it.
+
+    --phase object compares the first phase with itself: with the ResNet's weights kept as they are
+    (phases.object_head_trains_resnet = false) against training them.
     """
     from benchmarks.model_inputs import ClipSizes
-    from benchmarks.train_step import measure
+    from benchmarks.train_step import measure, measure_object_phase
 
+    if phase == "object":
+        if growth:
+            raise click.UsageError("--growth: only with --phase both")
+        return measure_object_phase(ClipSizes(), repeats=repeats, threads=threads, device=device)
     return measure(ClipSizes(), repeats=repeats, threads=threads, growth=growth, device=device)
 
 

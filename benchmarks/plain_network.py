@@ -1,7 +1,8 @@
 """The whole network as plain loops over materialised tensors: what ours is measured against.
 
-It follows the structure of the authors' released code, step by step, in NCHW memory and in the
-input's precision, with the weights of an `ObjectVideoNetwork` and so with its results:
+It computes the paper's network in the way in which the authors' released code computes theirs, in
+NCHW memory and in the input's precision, with the weights of an `ObjectVideoNetwork` and so with
+its results:
 
 - 2D stages convolve B * T images; 2.5D stages hold clips as (B, C, T, h, w) and use ordinary 3D
   convolutions of 1 x k x k and 3 x 1 x 1 numbers;
@@ -11,9 +12,11 @@ input's precision, with the weights of an `ObjectVideoNetwork` and so with its r
   copies of o_j beside the K objects of t, so that each pair (j, k) has an input of its own of 2 x
   2229 numbers; all K x K pairs go through the MLP, and padding is multiplied away afterwards.
 
-Two things differ from the released code, so that results can be compared. U is repeated to the
-cells of the masks and not interpolated, which costs less. The first half of a pair is read from the
-earlier frame, where theirs reads both halves from frame t; that costs the same.
+What is computed is not what theirs computes, so that results can be compared with ours. U is
+repeated to the cells of the masks and not interpolated, which costs less; the first half of a pair
+is read from the earlier frame and not from frame t, which costs the same; and layers are those of
+the paper's text: the released network has dropout, an MLP on the class, a 2D conv5 of the object
+head and more (docs/against_the_authors.md).
 
 B clips, T frames, M = B * T frames folded, C channels, K object slots, D features, O numbers of an
 object vector, G numbers of a relation, P pairs, h w cells of the feature map.

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate import Accelerator
 from torch import nn
 
 from benchmarks.harness import (
@@ -24,11 +25,14 @@ from benchmarks.model_inputs import ClipSizes, random_batch
 from benchmarks.plain_network import PlainNetwork
 from stage2_train.clips.batches import ClipBatch
 from stage2_train.devices import build_accelerator
+from stage2_train.model.config import Heads
 from stage2_train.model.network import ObjectVideoNetwork
 from stage2_train.recipe import Recipe
+from stage2_train.runs.phases import plan_phases
+from stage2_train.training.loop import freeze_for
 from stage2_train.training.step import build_optimiser, training_step
 
-__all__ = ["measure"]
+__all__ = ["measure", "measure_object_phase"]
 
 LARGEST_DIFFERENCE = 1e-6
 """Of the float64 gradient of all weights, relative to its norm. In float32 fifty layers of batch
@@ -80,6 +84,84 @@ def _device_name(device: torch.device) -> str:
     return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
 
+def measure_object_phase(
+    sizes: ClipSizes, *, repeats: int, threads: int, device: str
+) -> BenchResult:
+    """Seconds of a step of the object head alone, both ways in fp32: ours keeps the weights of the
+    ResNet (`phases.object_head_trains_resnet = false`), the reference trains them.
+
+    Raises:
+        PipelineError: if both do not give the other weights the same gradient.
+    """
+    with using_threads(threads):
+        torch.manual_seed(0)
+        recipe = Recipe(model=sizes.config)
+        accelerator = build_accelerator("fp32", device)
+        network = ObjectVideoNetwork(sizes.config).to(accelerator.device).train()
+        batch = random_batch(sizes).to(accelerator.device)
+        steps, gradients = {}, {}
+        for name, trains in (("ours", False), ("reference", True)):
+            phases = replace(recipe.phases, object_head_trains_resnet=trains)
+            phase = plan_phases(replace(recipe, phases=phases), num_segments=1)[0]
+            model = copy.deepcopy(network)
+            freeze_for(model, phase)
+            optimiser = build_optimiser(model.parameters(), recipe.optimiser)
+            steps[name] = partial(
+                _step, accelerator, model, optimiser, batch, recipe=recipe, heads="object"
+            )
+            steps[name]()
+            gradients[name] = {
+                key: each.grad for key, each in model.named_parameters() if each.grad is not None
+            }
+        difference = relative_difference(
+            torch.cat([each.flatten() for each in gradients["ours"].values()]),
+            torch.cat([gradients["reference"][key].flatten() for key in gradients["ours"]]),
+        )
+        require_agreement(difference, LARGEST_DIFFERENCE)
+        frozen, trained = seconds_in_turns(
+            steps["ours"], steps["reference"], repeats=repeats, warm_ups=0
+        )
+        details: dict[str, Any] = {
+            "phase": "object",
+            "gradient_relative_difference": difference,
+            "clips": sizes.clips,
+            "frames": sizes.frames,
+            "slots": sizes.slots,
+            "pixels": 8 * sizes.config.mask_size,
+            "backbone": sizes.config.backbone,
+            "device": _device_name(accelerator.device),
+            "threads": threads,
+            "repeats": repeats,
+        }
+    return BenchResult(name="train-step", ours=frozen, reference=trained, details=details)
+
+
+def _step(
+    accelerator: Accelerator,
+    model: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    batch: ClipBatch,
+    *,
+    recipe: Recipe,
+    heads: Heads,
+) -> float:
+    """One training step; the loss before it."""
+    with tempfile.TemporaryDirectory() as folder:
+        values = training_step(
+            accelerator,
+            model,
+            optimiser,
+            [batch],
+            recipe=recipe,
+            heads=heads,
+            step=0,
+            run=Path(folder),
+        )
+    if accelerator.device.type == "cuda":
+        torch.cuda.synchronize(accelerator.device)
+    return values["loss"]
+
+
 class _Models:
     """Both networks, with the same first weights, on one device."""
 
@@ -114,20 +196,8 @@ class _Models:
         self, model: nn.Module, optimiser: torch.optim.Optimizer, batch: ClipBatch, precision: str
     ) -> float:
         """One training step; the loss before it."""
-        with tempfile.TemporaryDirectory() as folder:
-            values = training_step(
-                self.accelerators[precision],
-                model,
-                optimiser,
-                [batch],
-                recipe=self.recipe,
-                heads="both",
-                step=0,
-                run=Path(folder),
-            )
-        if self.device.type == "cuda":
-            torch.cuda.synchronize(self.device)
-        return values["loss"]
+        accelerator = self.accelerators[precision]
+        return _step(accelerator, model, optimiser, batch, recipe=self.recipe, heads="both")
 
     def gradient_difference(self) -> float:
         """Of the gradients of all weights, taken as one vector, in float64 on small frames."""

@@ -103,14 +103,27 @@ class PhaseRecipe:
     """Steps of the object head alone, in place of its epochs."""
     steps: Maybe[_Steps] = None
     """Steps of the whole network, in place of its epochs."""
+    object_head_batch_size: Maybe[_Clips] = None
+    """Clips of a batch while the object head is trained alone; none for the optimiser's."""
+    object_head_trains_resnet: bool = True
+    """Whether that phase trains the ResNet (conv1 to conv5), too; if not, its weights stay what
+    they are, only statistics of batch normalisation move, and a step takes a third of the time."""
+    hand_over: Literal["last", "best"] = "last"
+    """Which weights of the first phase the second one starts from: the last ones, or those of the
+    best validation; the last ones where none was validated."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
 class LossRecipe:
     """The loss (eq. 12)."""
 
+    activity_loss_weight: _Weight = 1.0
+    """Weight of the activity loss; it matters for the size of gradients, which are clipped."""
     object_loss_weight: _Weight = 1.0
-    """Weight of the object class loss beside the activity loss."""
+    """Weight of the object class loss; 0 leaves it out."""
+    each_head_loss_weight: _Weight = 0.0
+    """Weight of the activity losses of both heads' own logits, summed, beside that of their mean;
+    not in the paper."""
     reduction: Literal["mean", "sum"] = "mean"
     """Mean over all objects of the batch, or sum over the objects of a clip as the paper has it."""
 

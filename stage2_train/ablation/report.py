@@ -39,6 +39,7 @@ _TABLE2_OTHERS = (
     "clique-3",
 )
 ORDERINGS: tuple[tuple[str, str], ...] = (
+    ("orn", "object-head"),
     *(("orn", other) for other in _TABLE2_OTHERS),
     *(("object-head", f"{other}-object-head") for other in _TABLE2_OTHERS[1:]),
     ("coco-visual-object-head", "coco-shape-object-head"),

@@ -29,7 +29,9 @@ class Controls:
     object_masks: Literal["masks", "boxes"] = "masks"
     """Masks as detected, or the whole box in place of each."""
     object_classes: Literal["detected", "shuffled"] = "detected"
-    """Classes as detected, or dealt out anew among the detections of each frame."""
+    """What the network reads of classes: as detected, or dealt out anew among the detections of
+    each frame. The class that appearance is trained to tell (eq. 13) stays the detected one;
+    `losses.object_loss_weight = 0` takes that loss away."""
 
 
 def places_in_time(
@@ -62,8 +64,7 @@ def with_boxes_as_masks(objects: FrameObjects) -> FrameObjects:
 
 
 def with_mixed_classes(objects: FrameObjects, generator: np.random.Generator) -> FrameObjects:
-    """The detections of a frame, each with the class of a random one of them; a permutation."""
+    """The detections of a frame, each with the class scores of a random one of them, a permutation;
+    labels stay, so that appearance is not trained towards wrong classes."""
     order_N = generator.permutation(len(objects))
-    return replace(
-        objects, class_scores=objects.class_scores[order_N], labels=objects.labels[order_N]
-    )
+    return replace(objects, class_scores=objects.class_scores[order_N])

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 from torchmetrics.functional.classification import (
     binary_average_precision,
     multiclass_accuracy,
@@ -80,14 +81,20 @@ def multi_label_scores(
         targets = torch.from_numpy(labels_NA[kept_N, each]).long()
         if not targets.any():
             continue
-        scores = torch.from_numpy(logits_NA[kept_N, each]).double().sigmoid()
-        per_class[each] = float(binary_average_precision(scores, targets))
+        per_class[each] = float(binary_average_precision(_ranks(logits_NA[kept_N, each]), targets))
     with_positives = ~np.isnan(per_class)
     mean = float(per_class[with_positives].mean()) if with_positives.any() else 0.0
     return Scores(
         summary={"map": mean, "classes_without_positives": int((~with_positives).sum())},
         per_class=per_class,
     )
+
+
+def _ranks(logits_N: NDArray[np.float32]) -> Tensor:
+    """(N,) float64 in [0, 1] in the order of the logits, equal for equal ones. Average precision
+    reads nothing else, and a sigmoid would make large logits equal."""
+    values, rank_N = np.unique(logits_N, return_inverse=True)
+    return torch.from_numpy(rank_N / len(values))
 
 
 def chance_level(

@@ -3,6 +3,8 @@
 N segments, A activity classes.
 """
 
+import dataclasses
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,12 +16,20 @@ from accelerate import Accelerator
 from numpy.typing import NDArray
 from torch import nn
 
+from shared.errors import CheckpointError, ConfigError
 from shared.jobs.atomic_file import replacing
 from stage2_train.clips.batches import LoaderSettings, evaluation_loader
 from stage2_train.clips.dataset import ClipDataset
 from stage2_train.model.config import Heads
 
-__all__ = ["Predictions", "gathered", "predict", "save_predictions"]
+__all__ = [
+    "Predictions",
+    "gathered",
+    "late_fusion",
+    "load_predictions",
+    "predict",
+    "save_predictions",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -118,6 +128,51 @@ def gathered(parts: list[Predictions]) -> Predictions:
         activity_logits=np.concatenate(activity)[order] if activity else None,
         object_logits=np.concatenate(objects)[order] if objects else None,
     )
+
+
+def late_fusion(activity: Predictions, objects: Predictions) -> Predictions:
+    """The predictions of two heads that were trained apart as those of one network: the mean of
+    their logits.
+
+    Args:
+        activity: of a run that has an activity head.
+        objects: of a run that has an object head, for the same segments in the same order.
+
+    Raises:
+        ConfigError: if a head is missing or the segments differ.
+    """
+    if activity.activity_logits is None or objects.object_logits is None:
+        raise ConfigError(
+            "late fusion: wanted predictions of an activity head and of an object head, in this "
+            "order, found another head; give runs of --system activity-head and object-head"
+        )
+    if activity.ids != objects.ids or not np.array_equal(activity.labels, objects.labels):
+        raise ConfigError(
+            "late fusion: wanted predictions of the same segments, found others; measure both runs "
+            "on the same split with the same --partial"
+        )
+    return dataclasses.replace(activity, object_logits=objects.object_logits)
+
+
+def load_predictions(path: Path) -> Predictions:
+    """What `save_predictions` wrote.
+
+    Raises:
+        CheckpointError: if there is no such file or it is no such file.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+        return Predictions(
+            ids=tuple(arrays["ids"].tolist()),
+            labels=arrays["labels"],
+            activity_logits=arrays.get("activity_logits"),
+            object_logits=arrays.get("object_logits"),
+        )
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as err:
+        raise CheckpointError(
+            f"{path}: wanted predictions that `orn eval` wrote, found {type(err).__name__}: {err}"
+        ) from err
 
 
 def save_predictions(path: Path, predictions: Predictions) -> None:

@@ -18,7 +18,7 @@ class ActivityHead(nn.Module):
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
-        self.conv5 = Stage(config, number=5, stride=2)
+        self.conv5 = Stage(config, number=5, stride=config.conv5_activity_stride)
         self.classifier: nn.Module
         if config.aggregation == "rnn":
             self.classifier = RecurrentClassifier(

@@ -11,13 +11,14 @@ from pydantic.dataclasses import dataclass
 
 from shared.config.fields import STRICT, Maybe
 
-__all__ = ["Backbone", "Heads", "Kernel", "NetworkConfig", "ObjectPart", "Start"]
+__all__ = ["Backbone", "Heads", "Kernel", "MlpStart", "NetworkConfig", "ObjectPart", "Start"]
 
 Architecture = Literal["object_video", "i3d", "c3d", "trn"]
 Backbone = Literal["resnet18", "resnet50"]
 Kernel = Literal["2d", "2.5d", "3d"]
 Heads = Literal["both", "object", "activity"]
 Start = Literal["identity", "replicate"]
+MlpStart = Literal["torch", "he"]
 ObjectPart = Literal["shape", "appearance", "class"]
 _Width = Annotated[int, Field(ge=1, le=2**16)]
 Kernels = Annotated[tuple[Kernel, ...], Field(min_length=5, max_length=5)]
@@ -52,7 +53,9 @@ class NetworkConfig:
     num_frames: Maybe[Annotated[int, Field(ge=1, le=10_000)]] = None
     """T, for an architecture that is made for clips of one length (`trn`); none for any length."""
     conv5_object_stride: Annotated[int, Field(ge=1, le=2)] = 1
-    """Stride of the object head's conv5, 1 or 2; the activity head's is 2."""
+    """Stride of the object head's conv5, 1 or 2."""
+    conv5_activity_stride: Annotated[int, Field(ge=1, le=2)] = 2
+    """Stride of the activity head's conv5, 1 or 2."""
     objects: Literal["detections", "cells"] = "detections"
     """What is related: detected objects, or the cells of the object head's feature map, as Santoro
     et al. do ("pixel" in Table 2)."""
@@ -80,6 +83,11 @@ class NetworkConfig:
     """Width of the activity head's recurrent state s (eq. 9)."""
     normalise_relations: bool = False
     """Whether g_t goes through a LayerNorm before the recurrence; not in the paper."""
+    normalise_hidden: bool = False
+    """Whether each layer of h has a LayerNorm before its ReLU; not in the paper."""
+    mlp_start: MlpStart = "torch"
+    """First weights of the object head's MLPs (mask encoder, h, f as an MLP): as torch starts a
+    linear layer, or `he`, normal with variance 2 / inputs (He et al. 2015) and zero biases."""
 
     @model_validator(mode="after")
     def _check(self) -> "NetworkConfig":

@@ -68,6 +68,13 @@ class NetworkOutput:
             return self.activity_logits_BA
         return (self.activity_logits_BA + self.object_logits_BA) / 2
 
+    @property
+    def head_logits_BA(self) -> tuple[Tensor, ...]:
+        """(B, A) of each head, where both were computed; else nothing."""
+        if self.activity_logits_BA is None or self.object_logits_BA is None:
+            return ()
+        return self.activity_logits_BA, self.object_logits_BA
+
 
 def bad_input(name: str, wanted: str, found: Tensor) -> ShapeError:
     """What to raise for an input that does not fit."""

@@ -15,6 +15,7 @@ from stage2_train.model.frame_cliques import choose_frame_cliques
 from stage2_train.model.heads import RecurrentClassifier, SummedMlpClassifier
 from stage2_train.model.inputs import NetworkInputs, bad_input
 from stage2_train.model.mask_pool import pool_objects
+from stage2_train.model.mlp import start_layers
 from stage2_train.model.relation import ObjectRelation
 from stage2_train.model.resnet_25d import Stage
 
@@ -84,10 +85,15 @@ class ObjectHead(nn.Module):
             self.conv5 = Stage(config, number=5, stride=config.conv5_object_stride)
         if config.objects == "detections":
             self.encoder = ObjectEncoder(config)
+            start_layers(self.encoder, config.mlp_start)
         if config.pools_objects:
             self.classify_object = nn.Linear(config.feature_width, config.class_width)
         self.relation = ObjectRelation(
-            config.object_width, config.relation_width, clique_size=config.clique_size
+            config.object_width,
+            config.relation_width,
+            clique_size=config.clique_size,
+            start=config.mlp_start,
+            normalise_hidden=config.normalise_hidden,
         )
         self.normalise = (
             nn.LayerNorm(config.relation_width) if config.normalise_relations else nn.Identity()
@@ -96,6 +102,8 @@ class ObjectHead(nn.Module):
         self.reasoning = reasoning(
             config.relation_width, config.reasoning_state, config.num_activities
         )
+        if isinstance(self.reasoning, SummedMlpClassifier):
+            start_layers(self.reasoning.mlp, config.mlp_start)
 
     def forward(
         self,

@@ -11,7 +11,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
+from stage2_train.model.config import MlpStart
 from stage2_train.model.frame_cliques import FrameCliques
+from stage2_train.model.mlp import start_layers
 
 __all__ = ["ObjectRelation"]
 
@@ -23,7 +25,16 @@ does not grow with their number."""
 class ObjectRelation(nn.Module):
     """g_t = the sum over cliques of objects of h, a three-layer MLP of their vectors (eq. 4)."""
 
-    def __init__(self, object_width: int, relation_width: int, *, clique_size: int = 2) -> None:
+    def __init__(
+        self,
+        object_width: int,
+        relation_width: int,
+        *,
+        clique_size: int = 2,
+        start: MlpStart = "torch",
+        normalise_hidden: bool = False,
+    ) -> None:
+        """`normalise_hidden` puts a LayerNorm before the ReLU of each layer of h."""
         super().__init__()
         # The first layer, a matrix [W1 .. Wn] over [o_1; ..; o_n], kept as its n parts.
         self.first = nn.ModuleList(
@@ -35,6 +46,12 @@ class ObjectRelation(nn.Module):
             nn.init.uniform_(tensor, -bound, bound)
         self.second = nn.Linear(relation_width, relation_width)
         self.third = nn.Linear(relation_width, relation_width)
+        start_layers(self.first, start, num_inputs=clique_size * object_width)
+        start_layers(self.second, start)
+        start_layers(self.third, start)
+        self.norms = nn.ModuleList(
+            nn.LayerNorm(relation_width) if normalise_hidden else nn.Identity() for _ in range(3)
+        )
 
     def forward(self, objects_BTKO: Tensor, valid_BTK: Tensor, cliques: FrameCliques) -> Tensor:
         """(B, R, G) relations g, each the mean over the cliques of frames of its step.
@@ -84,9 +101,10 @@ class ObjectRelation(nn.Module):
         hidden_PG = parts_NG[0].index_select(0, rows_nP[0])
         for part_NG, row_P in zip(parts_NG[1:], rows_nP[1:], strict=True):
             hidden_PG = hidden_PG + part_NG.index_select(0, row_P)
-        hidden_PG = functional.relu_(hidden_PG)
-        hidden_PG = functional.relu_(self.second(hidden_PG))
-        return functional.relu_(self.third(hidden_PG))
+        first_norm, second_norm, third_norm = self.norms
+        hidden_PG = functional.relu_(first_norm(hidden_PG))
+        hidden_PG = functional.relu_(second_norm(self.second(hidden_PG)))
+        return functional.relu_(third_norm(self.third(hidden_PG)))
 
 
 def _sum_dtype(dtype: torch.dtype) -> torch.dtype:

@@ -7,7 +7,7 @@ function of (seed, epoch, step).
 import logging
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 
@@ -18,12 +18,7 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from shared.jobs.progress import Bar
-from stage2_train.clips.batches import (
-    ClipBatch,
-    LoaderSettings,
-    num_training_batches,
-    training_loader,
-)
+from stage2_train.clips.batches import ClipBatch, LoaderSettings, training_loader
 from stage2_train.clips.dataset import ClipDataset
 from stage2_train.devices import loader_settings, main_progress
 from stage2_train.evaluation.metrics import score_heads
@@ -115,7 +110,7 @@ def train_network(
     if last is not None:
         load_weights(network, last, path=last_path)
     state = TrainingState() if last is None else last.state
-    phases = plan_phases(recipe, num_batches=num_training_batches(len(data.train), loader))
+    phases = plan_phases(recipe, num_segments=len(data.train), world_size=loader.world_size)
     if state.is_finished(len(phases)):
         return state
     num_left = _steps_left(phases, state, max_steps)
@@ -140,7 +135,7 @@ def train_network(
         )
         while not (state.is_finished(len(phases)) or session.stopped):
             if state.phase_over:
-                state.begin_phase(state.phase + 1)
+                _begin_next_phase(session)
                 last = None
             _run_phase(session, phases[state.phase], last)
     return state
@@ -149,6 +144,20 @@ def train_network(
 def _steps_left(phases: Sequence[Phase], state: TrainingState, max_steps: int | None) -> int:
     left = sum(phase.num_steps for phase in phases[state.phase :]) - state.phase_step
     return left if max_steps is None else max(min(left, max_steps - state.step), 0)
+
+
+def _begin_next_phase(session: _Session) -> None:
+    """Moves to the next phase, with the weights of the last one's best validation if the recipe
+    wants those. They are kept as the last checkpoint at once, since the next best one of the new
+    phase takes their place."""
+    path, ended = session.run / BEST_NAME, session.state.phase
+    session.state.begin_phase(ended + 1)
+    if session.recipe.phases.hand_over == "last" or not path.is_file():
+        return
+    best = load_checkpoint(path)
+    if best.state.phase == ended:
+        load_weights(session.network, best, path=path)
+        _save(session, LAST_NAME, None)
 
 
 def _run_phase(session: _Session, phase: Phase, resumed: Checkpoint | None) -> None:
@@ -161,8 +170,7 @@ def _run_phase(session: _Session, phase: Phase, resumed: Checkpoint | None) -> N
     optimiser = build_optimiser(session.network.parameters(), recipe.optimiser)
     if resumed is not None and resumed.optimiser is not None:
         optimiser.load_state_dict(dict(resumed.optimiser))
-    num_batches = num_training_batches(len(session.data.train), session.loader)
-    batches = _batches(session, phase, num_batches)
+    num_batches, batches = phase.num_batches, _batches(session, phase)
     while not (state.phase_over or session.stopped):
         learning_rate = set_learning_rate(
             optimiser, recipe.optimiser, step=state.phase_step, num_steps=phase.num_steps
@@ -195,17 +203,21 @@ def _run_phase(session: _Session, phase: Phase, resumed: Checkpoint | None) -> N
 
 
 def freeze_for(network: nn.Module, phase: Phase) -> None:
-    """Leaves out of training what a phase does not use: each trained weight then has a gradient.
+    """Leaves out of training what a phase does not use or shall not move: each trained weight then
+    has a gradient.
 
-    While only the object head of two is trained, that is the activity head, and the trunk of a
-    network whose objects have no appearance.
+    While only the object head of two is trained, that is the activity head, the trunk of a network
+    whose objects have no appearance, and the whole ResNet where the phase does not train it.
     """
     network.requires_grad_(True)
     if phase.heads != "object" or not isinstance(network, ObjectVideoNetwork):
         return
     if network.config.heads == "both":
         network.activity_head.requires_grad_(False)
-        network.trunk.requires_grad_(network.config.object_head_sees_frames)
+        sees_frames = network.config.object_head_sees_frames
+        network.trunk.requires_grad_(sees_frames and phase.trains_resnet)
+        if sees_frames:
+            network.object_head.conv5.requires_grad_(phase.trains_resnet)
 
 
 def _synchronised(network: nn.Module, accelerator: Accelerator) -> nn.Module:
@@ -219,15 +231,14 @@ def _synchronised(network: nn.Module, accelerator: Accelerator) -> nn.Module:
     return DistributedDataParallel(network, device_ids=[device] if device.type == "cuda" else None)
 
 
-def _batches(session: _Session, phase: Phase, num_batches: int) -> Iterator[ClipBatch]:
+def _batches(session: _Session, phase: Phase) -> Iterator[ClipBatch]:
     """Batches from where the training stands to the end of the phase."""
     state = session.state
-    per_epoch = steps_per_epoch(num_batches, session.recipe.optimiser.accumulation)
+    loader = replace(session.loader, batch_size=phase.batch_size)
+    per_epoch = steps_per_epoch(phase.num_batches, session.recipe.optimiser.accumulation)
     num_epochs = (phase.num_steps - state.phase_step) // per_epoch + 2
     epochs = range(state.epoch, state.epoch + num_epochs)
-    return iter(
-        training_loader(session.data.train, session.loader, epochs=epochs, first_batch=state.batch)
-    )
+    return iter(training_loader(session.data.train, loader, epochs=epochs, first_batch=state.batch))
 
 
 def _log_means(session: _Session, phase: Phase) -> None:

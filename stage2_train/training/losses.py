@@ -4,6 +4,7 @@ B clips, T frames of a clip, K object slots, S detector classes with background,
 N valid objects.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -18,14 +19,17 @@ __all__ = ["Losses", "activity_loss", "object_class_loss", "total_loss"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Losses:
-    """The loss to minimise and its two terms, each a scalar tensor."""
+    """The loss to minimise and its terms, each a scalar tensor."""
 
     total: Tensor
-    """activity + weight * objects."""
+    """The weighted sum of the others."""
     activity: Tensor
     """L1 of eq. (12)."""
     objects: Tensor
     """L2 of eq. (12), before its weight."""
+    each_head: Tensor
+    """L1 of the logits of each head by themselves, summed, before its weight; zero where there is
+    one head."""
 
 
 def activity_loss(logits_BA: Tensor, labels: Tensor) -> Tensor:
@@ -69,9 +73,9 @@ def object_class_loss(
         labels_BTK: int64 class that the detector gave; that of a background object is S - 1. Not
             read where invalid.
         valid_BTK: bool, which slots hold an object.
-        reduction: `mean` over the valid objects of the batch (zero without any), as the authors'
-            code does it; `sum` over the objects of a clip and the mean over clips, as eq. (12) has
-            it.
+        reduction: `mean` over the valid objects of the batch, zero without any (the authors' code
+            takes a mean, too, but one in which padding slots count as background); `sum` over the
+            objects of a clip and the mean over clips, as eq. (12) has it.
 
     Raises:
         ConfigError: if `reduction` is none of its values.
@@ -95,13 +99,34 @@ def total_loss(
     valid_BTK: Tensor,
     object_weight: float = 1.0,
     reduction: Literal["mean", "sum"] = "mean",
+    activity_weight: float = 1.0,
+    head_logits_BA: Sequence[Tensor] = (),
+    each_head_weight: float = 0.0,
 ) -> Losses:
     """Eq. (12): the activity loss plus `object_weight` times the object class loss; without class
-    logits the latter is zero."""
+    logits the latter is zero.
+
+    Args:
+        logits_BA: the prediction.
+        labels: of `activity_loss`.
+        class_logits_BTKS: of `object_class_loss`, as the next two.
+        detector_labels_BTK: classes that the detector gave.
+        valid_BTK: which slots hold an object.
+        object_weight: of the object class loss.
+        reduction: of the object class loss.
+        activity_weight: of the activity loss of the prediction.
+        head_logits_BA: of each head, where there are several.
+        each_head_weight: of the sum of their activity losses.
+    """
     activity = activity_loss(logits_BA, labels)
-    if class_logits_BTKS is None:
-        return Losses(total=activity, activity=activity, objects=activity.new_zeros(()))
-    objects = object_class_loss(
-        class_logits_BTKS, detector_labels_BTK, valid_BTK=valid_BTK, reduction=reduction
-    )
-    return Losses(total=activity + object_weight * objects, activity=activity, objects=objects)
+    objects = each_head = activity.new_zeros(())
+    total = activity if activity_weight == 1 else activity_weight * activity
+    if class_logits_BTKS is not None:
+        objects = object_class_loss(
+            class_logits_BTKS, detector_labels_BTK, valid_BTK=valid_BTK, reduction=reduction
+        )
+        total = total + object_weight * objects
+    if head_logits_BA and each_head_weight:
+        each_head = torch.stack([activity_loss(each, labels) for each in head_logits_BA]).sum()
+        total = total + each_head_weight * each_head
+    return Losses(total=total, activity=activity, objects=objects, each_head=each_head)

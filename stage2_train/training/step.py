@@ -112,7 +112,7 @@ def training_step(
     """
     generator = step_generator(recipe.seed, step, accelerator.process_index)
     optimiser.zero_grad(set_to_none=True)
-    means = {"loss": 0.0, "activity_loss": 0.0, "object_class_loss": 0.0}
+    means: dict[str, float] = {}
     hits: list[float] = []
     for number, batch in enumerate(batches):
         is_last = number == len(batches) - 1
@@ -129,13 +129,16 @@ def training_step(
                 valid_BTK=batch.valid_BTK,
                 object_weight=recipe.losses.object_loss_weight,
                 reduction=recipe.losses.reduction,
+                activity_weight=recipe.losses.activity_loss_weight,
+                head_logits_BA=[logits_BA.float() for logits_BA in output.head_logits_BA],
+                each_head_weight=recipe.losses.each_head_loss_weight,
             )
-            values = _values(losses)
+            values = _values(losses, each_head=recipe.losses.each_head_loss_weight > 0)
             if not np.isfinite(values["loss"]):
                 raise _not_finite(run, step, [batch], values)
             accelerator.backward(losses.total / len(batches))
         for name, value in values.items():
-            means[name] += value / len(batches)
+            means[name] = means.get(name, 0.0) + value / len(batches)
         if batch.labels.ndim == 1:
             right_B = output.logits_BA.detach().argmax(dim=1) == batch.labels
             hits.append(float(right_B.float().mean()))
@@ -149,12 +152,15 @@ def training_step(
     return means | accuracy | {"gradient_norm": norm}
 
 
-def _values(losses: Losses) -> dict[str, float]:
+def _values(losses: Losses, *, each_head: bool) -> dict[str, float]:
     """The losses as numbers, in one transfer from the device."""
-    total, activity, objects = torch.stack(
-        [losses.total.detach(), losses.activity.detach(), losses.objects.detach()]
-    ).tolist()
-    return {"loss": total, "activity_loss": activity, "object_class_loss": objects}
+    named = {
+        "loss": losses.total,
+        "activity_loss": losses.activity,
+        "object_class_loss": losses.objects,
+    } | ({"each_head_loss": losses.each_head} if each_head else {})
+    numbers = torch.stack([each.detach() for each in named.values()]).tolist()
+    return dict(zip(named, numbers, strict=True))
 
 
 def _not_finite(

@@ -12,7 +12,6 @@ from torch import nn
 from shared.config.files import to_toml
 from shared.errors import ConfigError
 from shared.manifests.load import load_dataset
-from stage2_train.clips.batches import LoaderSettings, num_training_batches
 from stage2_train.clips.dataset import ClipRequest
 from stage2_train.clips.join import JoinedSplit
 from stage2_train.devices import build_accelerator
@@ -125,7 +124,7 @@ def train(request: TrainRequest) -> dict[str, Any]:
         workers=resources.workers,
         max_steps=request.max_steps,
     )
-    phases = plan_phases(recipe, num_batches=1)
+    phases = plan_phases(recipe, num_segments=1)
     return {
         "run": str(plan.run),
         "step": state.step,
@@ -142,9 +141,8 @@ def describe_training(request: TrainRequest) -> dict[str, Any]:
     """What `train` would do: the resolved recipe as TOML and the amount of work; writes nothing."""
     plan = _plan(request)
     recipe = plan.config.recipe
-    loader = LoaderSettings(batch_size=recipe.optimiser.batch_size)
-    num_batches = num_training_batches(len(plan.train.segments), loader)
-    steps = {phase.name: phase.num_steps for phase in plan_phases(recipe, num_batches=num_batches)}
+    phases = plan_phases(recipe, num_segments=len(plan.train.segments))
+    steps = {phase.name: phase.num_steps for phase in phases}
     return {"run": str(plan.run), "recipe": to_toml(recipe), "steps": steps, **plan.counts}
 
 

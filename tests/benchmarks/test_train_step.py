@@ -5,12 +5,14 @@ import json
 import pytest
 
 from benchmarks.model_inputs import ClipSizes
-from benchmarks.train_step import measure
+from benchmarks.train_step import measure, measure_object_phase
 from stage2_train.model.config import NetworkConfig
 
-
-def test_reports_both_precisions_and_agreement() -> None:
-    config = NetworkConfig(
+SIZES = ClipSizes(
+    clips=2,
+    frames=3,
+    slots=2,
+    config=NetworkConfig(
         num_activities=3,
         backbone="resnet50",
         base_width=4,
@@ -19,9 +21,20 @@ def test_reports_both_precisions_and_agreement() -> None:
         relation_width=8,
         reasoning_state=4,
         activity_state=4,
-    )
-    sizes = ClipSizes(clips=2, frames=3, slots=2, config=config)
-    result = measure(sizes, repeats=1, threads=1, growth=False, device="cpu")
+    ),
+)
+
+
+def test_object_phase_with_and_without_the_resnet() -> None:
+    result = measure_object_phase(SIZES, repeats=1, threads=1, device="cpu")
+    record = json.loads(json.dumps(result.as_json(), allow_nan=False))
+    assert record["ratio"] == pytest.approx(record["reference_seconds"] / record["ours_seconds"])
+    assert (record["phase"], record["pixels"]) == ("object", 128)
+    assert record["gradient_relative_difference"] < 1e-6
+
+
+def test_reports_both_precisions_and_agreement() -> None:
+    result = measure(SIZES, repeats=1, threads=1, growth=False, device="cpu")
     record = json.loads(json.dumps(result.as_json(), allow_nan=False))
     assert record["ratio"] == pytest.approx(record["reference_seconds"] / record["ours_seconds"])
     assert record["bf16_ratio"] == pytest.approx(

@@ -4,7 +4,7 @@ import math
 
 from torch import Tensor
 
-__all__ = ["activity_loss", "object_class_loss"]
+__all__ = ["activity_loss", "object_class_loss", "weighted_loss"]
 
 
 def _cross_entropy(logits: list[float], label: int) -> float:
@@ -30,6 +30,21 @@ def activity_loss(logits_BA: Tensor, labels: Tensor) -> float:
                 if each >= 0:
                     losses.append(_binary_cross_entropy(logit, each))
     return sum(losses) / len(losses)
+
+
+def weighted_loss(
+    activity: Tensor,
+    objects: Tensor,
+    labels: Tensor,
+    *,
+    class_loss: float,
+    weights: tuple[float, float, float],
+) -> float:
+    """Eq. (12) with weights of the mean prediction, of the class loss, and of each head's own
+    logits."""
+    mean = activity_loss((activity + objects) / 2, labels)
+    own = activity_loss(activity, labels) + activity_loss(objects, labels)
+    return weights[0] * mean + weights[1] * class_loss + weights[2] * own
 
 
 def object_class_loss(

@@ -69,11 +69,24 @@ def _g(weights: Weights, objects_of_place: Sequence[Objects]) -> Tensor:
 
 
 def _h(weights: Weights, clique: Objects) -> Tensor:
-    """An MLP of three layers on the concatenated vectors, ReLU after each."""
+    """An MLP of three layers on the concatenated vectors, ReLU after each, and before it a
+    LayerNorm where the weights have one."""
     parts = [weights[f"first.{place}.weight"] for place in range(len(clique))]
-    hidden_G = _relu(torch.cat(parts, dim=1) @ torch.cat(list(clique)) + weights["first.0.bias"])
-    hidden_G = _relu(weights["second.weight"] @ hidden_G + weights["second.bias"])
-    return _relu(weights["third.weight"] @ hidden_G + weights["third.bias"])
+    hidden_G = torch.cat(parts, dim=1) @ torch.cat(list(clique)) + weights["first.0.bias"]
+    hidden_G = _relu(_normed(weights, 0, hidden_G))
+    hidden_G = weights["second.weight"] @ hidden_G + weights["second.bias"]
+    hidden_G = _relu(_normed(weights, 1, hidden_G))
+    hidden_G = weights["third.weight"] @ hidden_G + weights["third.bias"]
+    return _relu(_normed(weights, 2, hidden_G))
+
+
+def _normed(weights: Weights, place: int, x_G: Tensor) -> Tensor:
+    if f"norms.{place}.weight" not in weights:
+        return x_G
+    mean = sum(x_G.unbind()) / len(x_G)
+    variance = sum((x - mean) ** 2 for x in x_G.unbind()) / len(x_G)
+    scaled = [(x - mean) / (variance + 1e-5) ** 0.5 for x in x_G.unbind()]
+    return torch.stack(scaled) * weights[f"norms.{place}.weight"] + weights[f"norms.{place}.bias"]
 
 
 def cell_objects(feats_Dhw: Tensor) -> list[Tensor]:

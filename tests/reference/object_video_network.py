@@ -54,7 +54,8 @@ def clip_logits(
 
 
 def _activity_logits(config: NetworkConfig, weights: Weights, trunk: list[Tensor]) -> Tensor:
-    feats = _stage(config, weights, "conv5", trunk, number=5, stride=2)
+    stride = config.conv5_activity_stride
+    feats = _stage(config, weights, "conv5", trunk, number=5, stride=stride)
     contexts = [feats_Dhw.flatten(1).sum(1) / feats_Dhw[0].numel() for feats_Dhw in feats]
     classify = classify_sequence if config.aggregation == "rnn" else classify_mean
     return classify(_part(weights, "classifier"), contexts)

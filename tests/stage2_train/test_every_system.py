@@ -73,7 +73,7 @@ def test_a_step_of_each_phase_and_an_evaluation(name, small_demo, accelerator, t
     )
     torch.manual_seed(0)
     network = build_network(recipe.model)
-    for phase in plan_phases(recipe, num_batches=1):
+    for phase in plan_phases(recipe, num_segments=1):
         freeze_for(network, phase)
         trained = {key: row for key, row in network.named_parameters() if row.requires_grad}
         before = {key: row.clone() for key, row in trained.items()}

@@ -68,10 +68,19 @@ def test_unsure_pairs_are_left_out() -> None:
     assert multi_label_scores(logits, labels, unsure_NA=unsure).summary["map"] == 1
 
 
-def test_large_logits_keep_their_order() -> None:
-    logits = np.array([[21.0], [20.0], [19.0]], np.float32)  # sigmoid in float32 is 1 for all
+@pytest.mark.parametrize("largest", [21.0, 42.0, 1e30, -800.0])
+def test_large_logits_keep_their_order(largest) -> None:
+    """Their sigmoid is 1 for all, in float32 from 17 on and in float64 from 37 on, or 0."""
+    step = max(abs(largest) * 0.01, 1.0)
+    logits = np.array([[largest], [largest - step], [largest - 2 * step]], np.float32)
     labels = np.array([[1.0], [0.0], [0.0]], np.float32)
     assert multi_label_scores(logits, labels).summary["map"] == 1
+
+
+def test_equal_logits_share_their_precision() -> None:
+    logits = np.array([[42.0], [42.0], [41.0]], np.float32)
+    labels = np.array([[1.0], [0.0], [0.0]], np.float32)
+    assert multi_label_scores(logits, labels).summary["map"] == pytest.approx(0.5)
 
 
 def test_chance() -> None:

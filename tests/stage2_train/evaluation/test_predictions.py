@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from shared.errors import CheckpointError, ConfigError
 from stage2_train.clips.batches import LoaderSettings, collate
 from stage2_train.clips.dataset import ClipDataset, ClipRequest, ClipSettings
 from stage2_train.clips.objects import SlotSettings
@@ -11,6 +12,8 @@ from stage2_train.devices import build_accelerator
 from stage2_train.evaluation.predictions import (
     Predictions,
     gathered,
+    late_fusion,
+    load_predictions,
     predict,
     save_predictions,
 )
@@ -104,3 +107,52 @@ def test_saved_without_pickles(network, clips, tmp_path) -> None:
         assert sorted(arrays) == ["activity_logits", "ids", "labels", "logits", "object_logits"]
         assert arrays["ids"].tolist() == list(predictions.ids)
         np.testing.assert_array_equal(arrays["logits"], predictions.logits)
+
+
+def _one_head(name: str, logits: list[list[float]], **changes) -> Predictions:
+    heads = {"activity_logits": None, "object_logits": None, name: np.array(logits, np.float32)}
+    fields = {"ids": ("a", "b"), "labels": np.array([0, 1])} | heads | changes
+    return Predictions(**fields)
+
+
+def test_late_fusion_is_the_mean_of_two_runs() -> None:
+    activity = _one_head("activity_logits", [[1, 3], [0, 2]])
+    objects = _one_head("object_logits", [[5, -1], [0, 0]])
+    heads = late_fusion(activity, objects).by_head()
+    assert heads["two_heads"].tolist() == [[3, 1], [0, 1]]
+    assert heads["activity_head"].tolist() == [[1, 3], [0, 2]]
+    assert heads["object_head"].tolist() == [[5, -1], [0, 0]]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"object_logits": None}, "wanted predictions of an activity head and of an object head"),
+        ({"ids": ("b", "a")}, "wanted predictions of the same segments"),
+        ({"labels": np.array([1, 1])}, "wanted predictions of the same segments"),
+    ],
+)
+def test_late_fusion_refuses_what_does_not_belong_together(changes, message) -> None:
+    activity = _one_head("activity_logits", [[1, 3], [0, 2]])
+    objects = _one_head("object_logits", [[5, -1], [0, 0]], **changes)
+    with pytest.raises(ConfigError, match=message):
+        late_fusion(activity, objects)
+
+
+def test_predictions_that_were_saved_load(tmp_path) -> None:
+    kept = _one_head("object_logits", [[5, -1], [0, 0]])
+    save_predictions(tmp_path / "p.npz", kept)
+    found = load_predictions(tmp_path / "p.npz")
+    assert found.ids == kept.ids
+    assert found.activity_logits is None
+    np.testing.assert_array_equal(found.object_logits, kept.object_logits)
+    np.testing.assert_array_equal(found.labels, kept.labels)
+
+
+@pytest.mark.parametrize("content", [b"", b"PK", b"hello" * 99, None])
+def test_predictions_that_are_none_are_refused(content, tmp_path) -> None:
+    path = tmp_path / "p.npz"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(CheckpointError, match=r"p\.npz: wanted predictions that `orn eval` wrote"):
+        load_predictions(path)

@@ -11,28 +11,28 @@ from stage2_train.training.loop import freeze_for
 
 
 def test_lengths_in_epochs_and_steps(tiny_recipe) -> None:
-    phases = plan_phases(tiny_recipe, num_batches=7)
+    phases = plan_phases(tiny_recipe, num_segments=14)
     assert [(phase.name, phase.heads, phase.num_steps) for phase in phases] == [
         ("object_head", "object", 7),
         ("two_heads", "both", 14),
     ]
     by_steps = replace(tiny_recipe, phases=PhaseRecipe(object_head_epochs=1, epochs=2, steps=5))
-    assert [phase.num_steps for phase in plan_phases(by_steps, num_batches=7)] == [7, 5]
+    assert [phase.num_steps for phase in plan_phases(by_steps, num_segments=14)] == [7, 5]
 
 
 def test_phases_without_steps_are_left_out(tiny_recipe) -> None:
     only = replace(tiny_recipe, phases=PhaseRecipe(object_head_epochs=0, epochs=2))
-    assert [phase.heads for phase in plan_phases(only, num_batches=7)] == ["both"]
+    assert [phase.heads for phase in plan_phases(only, num_segments=14)] == ["both"]
     assert phase_heads(only, 0) == "both"
     assert phase_heads(tiny_recipe, 0) == "object"
     none = replace(tiny_recipe, phases=PhaseRecipe(object_head_steps=0, steps=0))
-    assert plan_phases(none, num_batches=7) == ()
+    assert plan_phases(none, num_segments=14) == ()
 
 
 @pytest.mark.parametrize("heads", ["object", "activity"])
 def test_one_head_has_one_phase_of_as_many_steps(heads, tiny_recipe) -> None:
     recipe = replace(tiny_recipe, model=replace(tiny_recipe.model, heads=heads))
-    (phase,) = plan_phases(recipe, num_batches=7)
+    (phase,) = plan_phases(recipe, num_segments=14)
     assert (phase.name, phase.heads, phase.num_steps) == (f"{heads}_head", heads, 21)
     network = ObjectVideoNetwork(recipe.model)
     freeze_for(network, phase)
@@ -53,7 +53,7 @@ def test_accumulation_rounds_up() -> None:
 )
 def test_freezing(parts, unused, tiny_recipe) -> None:
     network = ObjectVideoNetwork(replace(tiny_recipe.model, object_parts=parts))
-    object_phase, both_phase = plan_phases(tiny_recipe, num_batches=1)
+    object_phase, both_phase = plan_phases(tiny_recipe, num_segments=1)
     freeze_for(network, object_phase)
     frozen = {
         name.split(".")[0] for name, row in network.named_parameters() if not row.requires_grad

@@ -113,3 +113,40 @@ def test_total_adds_the_weighted_terms() -> None:
         object_class_loss(logits_BTKS, labels_BTK, valid_BTK=valid_BTK, reduction="sum"),
     )
     assert losses.total.item() == pytest.approx(losses.activity.item() + losses.objects.item() / 4)
+
+
+@pytest.mark.parametrize("weights", [(1.0, 1.0, 0.0), (15.0, 1.0, 0.0), (1.0, 0.5, 0.7)])
+@pytest.mark.parametrize("labels", [torch.tensor([1, 2]), torch.tensor([[0.0, 1, 1], [1, 0, 0]])])
+def test_weights_equal_loops(weights, labels) -> None:
+    logits_BTKS, labels_BTK, valid_BTK = _objects()
+    generator = torch.Generator().manual_seed(1)
+    heads = [torch.randn(2, 3, generator=generator, dtype=torch.float64) for _ in range(2)]
+    labels = labels.double() if labels.ndim == 2 else labels
+    losses = total_loss(
+        logits_BA=(heads[0] + heads[1]) / 2,
+        labels=labels,
+        class_logits_BTKS=logits_BTKS,
+        detector_labels_BTK=labels_BTK,
+        valid_BTK=valid_BTK,
+        activity_weight=weights[0],
+        object_weight=weights[1],
+        head_logits_BA=heads,
+        each_head_weight=weights[2],
+    )
+    class_loss = reference.object_class_loss(logits_BTKS, labels_BTK, valid_BTK, "mean")
+    expected = reference.weighted_loss(*heads, labels, class_loss=class_loss, weights=weights)
+    assert losses.total.item() == pytest.approx(expected, rel=ROUND_OFF)
+
+
+def test_one_head_has_no_loss_of_its_own_beside_the_mean() -> None:
+    _, labels_BTK, valid_BTK = _objects()
+    losses = total_loss(
+        logits_BA=torch.zeros(2, 3),
+        labels=torch.tensor([0, 1]),
+        class_logits_BTKS=None,
+        detector_labels_BTK=labels_BTK,
+        valid_BTK=valid_BTK,
+        each_head_weight=1.0,
+    )
+    assert losses.each_head == 0
+    assert losses.total.item() == pytest.approx(math.log(3))

@@ -71,6 +71,14 @@ def test_values(make_step, tiny_recipe) -> None:
     assert values["accuracy"] in (0.0, 0.5, 1.0)
 
 
+def test_loss_of_each_head_is_logged_where_it_is_asked_for(make_step, tiny_recipe) -> None:
+    losses = replace(tiny_recipe.losses, activity_loss_weight=15.0, each_head_loss_weight=0.5)
+    values, _ = make_step(replace(tiny_recipe, losses=losses))
+    expected = 15 * values["activity_loss"] + values["object_class_loss"]
+    assert values["each_head_loss"] > 0
+    assert values["loss"] == pytest.approx(expected + 0.5 * values["each_head_loss"], rel=1e-6)
+
+
 def test_gradient_is_cut_to_its_limit(make_step, tiny_recipe) -> None:
     def limited(limit):
         return replace(tiny_recipe, optimiser=replace(tiny_recipe.optimiser, gradient_clip=limit))

@@ -1,0 +1,28 @@
+"""How the layers of an MLP start."""
+
+from torch import nn
+
+from stage2_train.model.config import MlpStart
+
+__all__ = ["start_layers"]
+
+
+def start_layers(module: nn.Module, start: MlpStart, *, num_inputs: int | None = None) -> None:
+    """Gives every linear layer of a module that a ReLU follows its first weights.
+
+    `torch` leaves them as they are. `he` draws them, from torch's global generator, from a normal
+    distribution of variance 2 / inputs and makes the biases zero, so that numbers keep their size
+    through any number of layers, and what comes out depends on what goes in and not on the biases.
+
+    Args:
+        module: an MLP or one layer.
+        start: how.
+        num_inputs: of a layer that is kept in parts; none for what each layer reads.
+    """
+    if start == "torch":
+        return
+    for layer in module.modules():
+        if isinstance(layer, nn.Linear):
+            nn.init.normal_(layer.weight, std=(2 / (num_inputs or layer.in_features)) ** 0.5)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
