@@ -41,6 +41,15 @@ class FrameCliques:
         """R, steps in time of a clip."""
         return len(self.cliques_per_step_R)
 
+    def to(self, device: torch.device) -> "FrameCliques":
+        """The same on another device."""
+        return FrameCliques(
+            clip_Q=self.clip_Q.to(device),
+            frames_nQ=self.frames_nQ.to(device),
+            step_Q=self.step_Q.to(device),
+            cliques_per_step_R=self.cliques_per_step_R.to(device),
+        )
+
 
 def choose_frame_cliques(
     config: NetworkConfig,

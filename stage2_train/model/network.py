@@ -5,7 +5,7 @@ classes.
 """
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from shared.errors import ConfigError
 from stage2_train.model.activity_head import ActivityHead
@@ -63,8 +63,7 @@ class ObjectVideoNetwork(nn.Module):
             raise ConfigError(f"heads: wanted {has} of this network, found {heads!r}")
         trunk_MChw = None
         if heads != "object" or self.config.object_head_sees_frames:
-            frames_M3HW = self.normalise_frames(batch.frames_BTCHW)
-            trunk_MChw = self.trunk(frames_M3HW, batch.frames_BTCHW.shape[1])
+            trunk_MChw = self.trunk_features(batch)
         activity_logits_BA = object_logits_BA = class_logits_BTKS = None
         if heads != "object":
             activity_logits_BA = self.activity_head(trunk_MChw, batch.frames_BTCHW.shape[1])
@@ -77,3 +76,8 @@ class ObjectVideoNetwork(nn.Module):
             object_logits_BA=object_logits_BA,
             class_logits_BTKS=class_logits_BTKS,
         )
+
+    def trunk_features(self, batch: NetworkInputs) -> Tensor:
+        """(M, C, h, w) features that both heads share; only of a network that sees frames."""
+        frames_M3HW = self.normalise_frames(batch.frames_BTCHW)
+        return self.trunk(frames_M3HW, batch.frames_BTCHW.shape[1])

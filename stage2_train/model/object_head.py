@@ -122,12 +122,7 @@ class ObjectHead(nn.Module):
         Raises:
             ShapeError: if the batch does not fit the network's configuration.
         """
-        feats_BTDhw = None
-        if self.config.object_head_sees_frames:
-            assert trunk_MChw is not None
-            num_frames = batch.frames_BTCHW.shape[1]
-            feats_BTDhw = self.conv5(trunk_MChw, num_frames).unflatten(0, (-1, num_frames))
-        objects_BTKO, valid_BTK, class_logits_BTKS = self._objects(feats_BTDhw, batch)
+        objects_BTKO, valid_BTK, class_logits_BTKS = self.objects(trunk_MChw, batch)
         cliques = choose_frame_cliques(
             self.config,
             num_clips=len(objects_BTKO),
@@ -138,10 +133,16 @@ class ObjectHead(nn.Module):
         relations_BRG = self.normalise(self.relation(objects_BTKO, valid_BTK, cliques))
         return self.reasoning(relations_BRG), class_logits_BTKS
 
-    def _objects(
-        self, feats_BTDhw: Tensor | None, batch: NetworkInputs
+    def objects(
+        self, trunk_MChw: Tensor | None, batch: NetworkInputs
     ) -> tuple[Tensor, Tensor, Tensor | None]:
-        """Object vectors (B, T, K, O), which of them count, and class logits (B, T, K, S)."""
+        """What is related: (B, T, K, O) object vectors, (B, T, K) bool which of them count, and
+        (B, T, K, S) class logits; see `forward`."""
+        feats_BTDhw = None
+        if self.config.object_head_sees_frames:
+            assert trunk_MChw is not None
+            num_frames = batch.frames_BTCHW.shape[1]
+            feats_BTDhw = self.conv5(trunk_MChw, num_frames).unflatten(0, (-1, num_frames))
         if self.config.objects == "cells":
             assert feats_BTDhw is not None
             cells_BTKO = encode_cells(feats_BTDhw)

@@ -6,6 +6,9 @@ object vector, G numbers of a relation g, n objects of a clique, Q cliques of fr
 frames, R steps in time of a clip.
 """
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -15,11 +18,23 @@ from stage2_train.model.config import MlpStart
 from stage2_train.model.frame_cliques import FrameCliques
 from stage2_train.model.mlp import start_layers
 
-__all__ = ["ObjectRelation"]
+__all__ = ["CliqueValues", "ObjectRelation"]
 
 LARGEST_PASS = 2**17
 """Cliques of objects that are computed at once; more are computed in several passes, so that memory
 does not grow with their number."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class CliqueValues:
+    """h of P cliques of objects."""
+
+    clique_P: Tensor
+    """(P,) int64, of which clique of frames they are."""
+    slots_nP: Tensor
+    """(n, P) int64 their objects, among the B * T * K slots."""
+    values_PG: Tensor
+    """(P, G) h."""
 
 
 class ObjectRelation(nn.Module):
@@ -63,28 +78,40 @@ class ObjectRelation(nn.Module):
             valid_BTK: bool, which slots hold an object.
             cliques: which frames are related, on any device.
         """
-        num_clips, num_frames, num_slots, _ = objects_BTKO.shape
-        device = objects_BTKO.device
-        clip_Q, step_Q = cliques.clip_Q.to(device), cliques.step_Q.to(device)
-        frames_nQ = clip_Q * num_frames + cliques.frames_nQ.to(device)
-        total_rows = num_clips * cliques.num_steps
+        num_clips = len(objects_BTKO)
+        cliques = cliques.to(objects_BTKO.device)
+        row_Q = cliques.clip_Q * cliques.num_steps + cliques.step_Q
+        total_RG = objects_BTKO.new_zeros(
+            num_clips * cliques.num_steps,
+            self.third.out_features,
+            dtype=_sum_dtype(self.third.weight.dtype),
+        )
+        for found in self.values(objects_BTKO, valid_BTK, cliques):
+            values_PG = found.values_PG.to(total_RG.dtype)
+            total_RG = total_RG.index_add(0, row_Q[found.clique_P], values_PG)
+        total_BRG = total_RG.unflatten(0, (num_clips, cliques.num_steps))
+        return total_BRG / cliques.cliques_per_step_R[:, None]
+
+    def values(
+        self, objects_BTKO: Tensor, valid_BTK: Tensor, cliques: FrameCliques
+    ) -> Iterator["CliqueValues"]:
+        """h of every clique of valid objects, in passes of bounded size; `forward` adds them up."""
+        _, num_frames, num_slots, _ = objects_BTKO.shape
+        frames_nQ = (cliques.clip_Q * num_frames + cliques.frames_nQ).to(objects_BTKO.device)
         slot_N = valid_BTK.flatten().nonzero().squeeze(1)
         objects_NO = objects_BTKO.flatten(0, 2).index_select(0, slot_N)
         parts_NG = [layer(objects_NO) for layer in self.first]
-        row_of_slot_MK = (valid_BTK.flatten().cumsum(0) - 1).view(num_clips * num_frames, num_slots)
-        total_RG = parts_NG[0].new_zeros(
-            total_rows, parts_NG[0].shape[1], dtype=_sum_dtype(parts_NG[0].dtype)
-        )
+        row_of_slot_MK = (valid_BTK.flatten().cumsum(0) - 1).view(valid_BTK.flatten(0, 1).shape)
         passes = _passes(frames_nQ.shape[1], num_slots ** len(frames_nQ))
         for place in passes:
             clique_P, rows_nP = _cliques_of_objects(
                 valid_BTK.flatten(0, 1), row_of_slot_MK, frames_nQ[:, place]
             )
-            values_PG = self._values(parts_NG, rows_nP, keep=len(passes) == 1)
-            row_P = (clip_Q * cliques.num_steps + step_Q)[place][clique_P]
-            total_RG = total_RG.index_add(0, row_P, values_PG.to(total_RG.dtype))
-        total_BRG = total_RG.unflatten(0, (num_clips, cliques.num_steps))
-        return total_BRG / cliques.cliques_per_step_R.to(device)[:, None]
+            yield CliqueValues(
+                clique_P=clique_P + place.start,
+                slots_nP=slot_N[rows_nP],
+                values_PG=self._values(parts_NG, rows_nP, keep=len(passes) == 1),
+            )
 
     def _values(self, parts_NG: list[Tensor], rows_nP: Tensor, *, keep: bool) -> Tensor:
         """(P, G) h of cliques whose objects are the given rows of the N objects.

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-__all__ = ["cell_objects", "relations_of_clip"]
+__all__ = ["cell_objects", "h", "relations_of_clip"]
 
 Weights = Mapping[str, Tensor]
 Objects = Sequence[Tensor]
@@ -55,20 +55,20 @@ def _g(weights: Weights, objects_of_place: Sequence[Objects]) -> Tensor:
     total_G = torch.zeros(len(weights["third.bias"]), dtype=torch.float64)
     if len(objects_of_place) == 1:
         for k in objects_of_place[0]:
-            total_G = total_G + _h(weights, [k])
+            total_G = total_G + h(weights, [k])
     elif len(objects_of_place) == 2:
         for j in objects_of_place[0]:
             for k in objects_of_place[1]:
-                total_G = total_G + _h(weights, [j, k])
+                total_G = total_G + h(weights, [j, k])
     else:
         for i in objects_of_place[0]:
             for j in objects_of_place[1]:
                 for k in objects_of_place[2]:
-                    total_G = total_G + _h(weights, [i, j, k])
+                    total_G = total_G + h(weights, [i, j, k])
     return total_G
 
 
-def _h(weights: Weights, clique: Objects) -> Tensor:
+def h(weights: Weights, clique: Objects) -> Tensor:
     """An MLP of three layers on the concatenated vectors, ReLU after each, and before it a
     LayerNorm where the weights have one."""
     parts = [weights[f"first.{place}.weight"] for place in range(len(clique))]

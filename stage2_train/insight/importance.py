@@ -1,0 +1,205 @@
+"""How much each clique of objects, and each object, counts for a prediction.
+
+Two measures of a clique, such as a pair: the activation of h, as the paper draws it (figures 4 and
+5), and the fall of a class's logit when the clique is taken out of the sum of eq. (4), which is
+exact. Of an object the fall when it is taken out with all its cliques. Features of frames and
+objects are computed once, as for a prediction; only what follows the sum is computed again.
+
+B clips, T frames of a clip, K object slots, n objects of a clique, P cliques of objects, R steps in
+time, G numbers of a relation g, A activity classes, V variants of a clip.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from shared.errors import ConfigError
+from stage2_train.model.frame_cliques import FrameCliques, choose_frame_cliques
+from stage2_train.model.inputs import NetworkInputs, NetworkOutput
+from stage2_train.model.network import ObjectVideoNetwork
+from stage2_train.model.object_head import ObjectHead
+from stage2_train.model.relation import CliqueValues
+
+__all__ = ["Importance", "explain"]
+
+_Variants = tuple[Tensor, Tensor]
+"""(V,) int64 clip, and (V, R, G) sums over its cliques without some of them."""
+
+_VARIANTS_AT_ONCE = 2**12
+"""Clips with something taken out that are classified at once, so that memory is bounded."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Importance:
+    """What counted for one class of each of B clips."""
+
+    output: NetworkOutput
+    """Logits of both heads, or of the object head alone."""
+    class_B: Tensor
+    """(B,) int64, the class that is explained."""
+    clip_P: Tensor
+    """(P,) int64 clip of each clique; cliques come in the order of clips and steps."""
+    frames_nP: Tensor
+    """(n, P) int64 frame of each object of the clique; that of time t comes last."""
+    slots_nP: Tensor
+    """(n, P) int64 slot of each object in its frame."""
+    activation_P: Tensor
+    """(P,) sum of the G numbers of h, none of which is negative."""
+    fall_P: Tensor
+    """(P,) the object head's logit of the class, less that without the clique."""
+    object_fall_BTK: Tensor
+    """(B, T, K) the same without the object and all its cliques; 0 in slots without an object."""
+
+    def decided_by(self) -> list[str]:
+        """Which head decided, for each clip: `object_head` or `activity_head` where the class has
+        the highest logit of that head alone, `both`, or `neither` where only their sum says so."""
+        says = {
+            name: logits_BA.argmax(dim=1) == self.class_B
+            for name, logits_BA in (
+                ("activity_head", self.output.activity_logits_BA),
+                ("object_head", self.output.object_logits_BA),
+            )
+            if logits_BA is not None
+        }
+        found = []
+        for clip in range(len(self.class_B)):
+            names = [name for name, says_B in says.items() if says_B[clip]]
+            found.append("both" if len(names) == 2 else names[0] if names else "neither")
+        return found
+
+
+@torch.inference_mode()
+def explain(
+    network: nn.Module, batch: NetworkInputs, *, class_B: Tensor | None = None
+) -> Importance:
+    """What counted for the predicted classes of a batch.
+
+    Args:
+        network: in evaluation mode, so that all earlier frames are related.
+        batch: the clips.
+        class_B: (B,) int64 classes to explain in place of the predicted ones.
+
+    Raises:
+        ConfigError: if the network relates no objects.
+        ShapeError: if the batch does not fit the network.
+    """
+    if not isinstance(network, ObjectVideoNetwork) or network.config.heads == "activity":
+        raise ConfigError(
+            "importance of objects: wanted a network with an object head, found "
+            f"{type(network).__name__}; train a system that has one, such as orn"
+        )
+    if network.training:
+        raise ConfigError("importance of objects: wanted a network in evaluation mode")
+    head: ObjectHead = network.object_head
+    trunk_MChw = network.trunk_features(batch) if network.config.sees_frames else None
+    activity_logits_BA = None
+    if network.config.heads == "both":
+        activity_logits_BA = network.activity_head(trunk_MChw, batch.frames_BTCHW.shape[1])
+    objects_BTKO, valid_BTK, class_logits_BTKS = head.objects(trunk_MChw, batch)
+    num_clips, num_frames, num_slots = valid_BTK.shape
+    cliques = choose_frame_cliques(
+        network.config, num_clips=num_clips, num_frames=num_frames, training=False
+    ).to(objects_BTKO.device)
+    found = list(head.relation.values(objects_BTKO, valid_BTK, cliques))
+    sums = _Sums.of(head, cliques, found, num_clips=num_clips)
+    object_logits_BA = sums.logits(sums.total_BRG)
+    output = NetworkOutput(
+        activity_logits_BA=activity_logits_BA,
+        object_logits_BA=object_logits_BA,
+        class_logits_BTKS=class_logits_BTKS,
+    )
+    class_B = output.logits_BA.argmax(dim=1) if class_B is None else class_B.to(objects_BTKO.device)
+    fall_P = sums.falls(object_logits_BA, class_B, sums.without_each_clique())
+    object_fall_V = sums.falls(object_logits_BA, class_B, sums.without_each_object(valid_BTK))
+    object_fall_BTK = object_fall_V.new_zeros(valid_BTK.shape)
+    object_fall_BTK[valid_BTK] = object_fall_V
+    return Importance(
+        output=output,
+        class_B=class_B,
+        clip_P=sums.clip_P,
+        frames_nP=sums.slots_nP // num_slots % num_frames,
+        slots_nP=sums.slots_nP % num_slots,
+        activation_P=sums.values_PG.sum(dim=1),
+        fall_P=fall_P,
+        object_fall_BTK=object_fall_BTK,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Sums:
+    """h of every clique and what becomes of their sums where some are taken out."""
+
+    head: ObjectHead
+    values_PG: Tensor
+    clip_P: Tensor
+    step_P: Tensor
+    slots_nP: Tensor
+    """(n, P) among the B * T * K slots."""
+    cliques_per_step_R: Tensor
+    total_BRG: Tensor
+
+    @classmethod
+    def of(
+        cls, head: ObjectHead, cliques: FrameCliques, found: list[CliqueValues], *, num_clips: int
+    ) -> "_Sums":
+        weight = head.relation.third.weight
+        frames_P, slots_nP, values_PG = (
+            torch.cat([getattr(each, name) for each in found], dim=axis)
+            if found
+            else weight.new_zeros(shape, dtype=dtype)
+            for name, axis, shape, dtype in (
+                ("clique_P", 0, (0,), torch.int64),
+                ("slots_nP", 1, (len(cliques.frames_nQ), 0), torch.int64),
+                ("values_PG", 0, (0, len(weight)), weight.dtype),
+            )
+        )
+        clip_P, step_P = cliques.clip_Q[frames_P], cliques.step_Q[frames_P]
+        total_BRG = values_PG.new_zeros(num_clips, cliques.num_steps, values_PG.shape[1])
+        return cls(
+            head=head,
+            values_PG=values_PG,
+            clip_P=clip_P,
+            step_P=step_P,
+            slots_nP=slots_nP,
+            cliques_per_step_R=cliques.cliques_per_step_R,
+            total_BRG=total_BRG.index_put((clip_P, step_P), values_PG, accumulate=True),
+        )
+
+    def logits(self, total_VRG: Tensor) -> Tensor:
+        """(V, A) logits of the object head from sums over cliques."""
+        mean_VRG = total_VRG / self.cliques_per_step_R[:, None]
+        return self.head.reasoning(self.head.normalise(mean_VRG))
+
+    def falls(self, logits_BA: Tensor, class_B: Tensor, variants: Iterator[_Variants]) -> Tensor:
+        """(V,) how much the logit of a clip's class is above that of each of its variants."""
+        falls = [logits_BA.new_zeros(0)]
+        for clip_V, total_VRG in variants:
+            class_V = class_B[clip_V]
+            place_V = torch.arange(len(clip_V), device=clip_V.device)
+            falls.append(logits_BA[clip_V, class_V] - self.logits(total_VRG)[place_V, class_V])
+        return torch.cat(falls)
+
+    def without_each_clique(self) -> Iterator[_Variants]:
+        """The sums of its clip without each of the P cliques, some at a time."""
+        for start in range(0, len(self.clip_P), _VARIANTS_AT_ONCE):
+            place = slice(start, start + _VARIANTS_AT_ONCE)
+            clip_V, step_V = self.clip_P[place], self.step_P[place]
+            total_VRG = self.total_BRG[clip_V]
+            total_VRG[torch.arange(len(clip_V)), step_V] -= self.values_PG[place]
+            yield clip_V, total_VRG
+
+    def without_each_object(self, valid_BTK: Tensor) -> Iterator[_Variants]:
+        """The sums of its clip without the cliques of each of the N objects, some at a time."""
+        object_N = valid_BTK.flatten().nonzero().squeeze(1)
+        clip_N = object_N // valid_BTK[0].numel()
+        row_of_slot = valid_BTK.flatten().cumsum(0) - 1
+        lost_NRG = self.total_BRG.new_zeros(len(object_N), *self.total_BRG.shape[1:])
+        for number, slot_P in enumerate(self.slots_nP):
+            once_P = (self.slots_nP[:number] != slot_P).all(dim=0)  # an object may be there twice
+            rows = row_of_slot[slot_P[once_P]], self.step_P[once_P]
+            lost_NRG.index_put_(rows, self.values_PG[once_P], accumulate=True)
+        for start in range(0, len(object_N), _VARIANTS_AT_ONCE):
+            place = slice(start, start + _VARIANTS_AT_ONCE)
+            yield clip_N[place], self.total_BRG[clip_N[place]] - lost_NRG[place]

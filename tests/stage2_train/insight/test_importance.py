@@ -1,0 +1,102 @@
+"""What is said to have decided equals what is lost when it is really taken away."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from shared.errors import ConfigError
+from stage2_train.insight.importance import explain
+from stage2_train.model.inputs import NetworkOutput
+from tests.reference.importance import clique_falls, object_falls
+
+VARIANTS = {
+    "orn": {},
+    "object-head": {"heads": "object"},
+    "same frame": {"relation_frames": "same"},
+    "single objects": {"clique_size": 1, "relation_frames": "same"},
+    "triples": {"clique_size": 3},
+    "mlp": {"reasoning": "mlp"},
+    "normalised": {"normalise_relations": True},
+    "shape and class only": {"heads": "object", "object_parts": ("shape", "class")},
+}
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("num_frames", [1, 3])
+def test_equals_removing_it(variant, num_frames, tiny_config, make_network, make_batch) -> None:
+    network = make_network(replace(tiny_config, **VARIANTS[variant]))
+    batch = make_batch(frames=num_frames, seed=num_frames)
+    empty = batch.valid_BTK.clone()
+    empty[0, -1] = False  # a frame without objects
+    batch = replace(batch, valid_BTK=empty)
+    found = explain(network, batch)
+    class_B = network(batch).logits_BA.argmax(dim=1)
+    assert torch.equal(found.class_B, class_B)
+    torch.testing.assert_close(found.output.logits_BA, network(batch).logits_BA)
+    torch.testing.assert_close(
+        found.object_fall_BTK, object_falls(network, batch, class_B), atol=1e-10, rtol=0
+    )
+    wanted = clique_falls(network, batch, class_B)
+    cliques = [
+        (clip, tuple(zip(frames, slots, strict=True)))
+        for clip, frames, slots in zip(
+            found.clip_P.tolist(),
+            found.frames_nP.T.tolist(),
+            found.slots_nP.T.tolist(),
+            strict=True,
+        )
+    ]
+    assert len(cliques) == len(set(cliques))
+    assert set(cliques) == set(wanted)
+    measures = torch.stack([found.activation_P, found.fall_P], dim=1)
+    expected = torch.tensor([wanted[each] for each in cliques], dtype=torch.float64).view(-1, 2)
+    torch.testing.assert_close(measures, expected, atol=1e-10, rtol=0)
+
+
+def test_another_class_can_be_explained(tiny_config, make_network, make_batch) -> None:
+    network, batch = make_network(tiny_config), make_batch()
+    class_B = torch.tensor([2, 0])
+    found = explain(network, batch, class_B=class_B)
+    torch.testing.assert_close(
+        found.object_fall_BTK, object_falls(network, batch, class_B), atol=1e-10, rtol=0
+    )
+
+
+def test_variants_in_parts_are_the_same(tiny_config, make_network, make_batch, monkeypatch) -> None:
+    network, batch = make_network(tiny_config), make_batch()
+    whole = explain(network, batch)
+    monkeypatch.setattr("stage2_train.insight.importance._VARIANTS_AT_ONCE", 2)
+    parts = explain(network, batch)
+    torch.testing.assert_close(parts.fall_P, whole.fall_P)
+    torch.testing.assert_close(parts.object_fall_BTK, whole.object_fall_BTK)
+
+
+def test_the_head_that_decided_is_named(tiny_config, make_network, make_batch) -> None:
+    found = explain(make_network(tiny_config), make_batch(clips=1))
+    logits = {"a": [[1.0, 0.0, 0.9]], "b": [[0.0, 1.0, 0.9]]}
+    for activity, of_object, explained, says in (
+        ("a", "a", 0, "both"),
+        ("a", "b", 0, "activity_head"),
+        ("b", "a", 0, "object_head"),
+        ("a", "b", 2, "neither"),
+    ):
+        output = NetworkOutput(
+            activity_logits_BA=torch.tensor(logits[activity]),
+            object_logits_BA=torch.tensor(logits[of_object]),
+        )
+        case = replace(found, output=output, class_B=torch.tensor([explained]))
+        assert case.decided_by() == [says]
+
+
+@pytest.mark.parametrize(
+    "settings", [{"heads": "activity"}, {"architecture": "c3d", "heads": "activity"}]
+)
+def test_networks_without_objects_are_refused(
+    settings, tiny_config, make_network, make_batch
+) -> None:
+    from stage2_train.model.build import build_network
+
+    network = build_network(replace(tiny_config, **settings)).eval()
+    with pytest.raises(ConfigError, match="wanted a network with an object head"):
+        explain(network, make_batch())
