@@ -49,7 +49,6 @@ def probe_file(path: Path) -> VideoInfo:
                 width=width,
                 rate=_rate(path, stream),
                 header_frames=stream.frames or None,
-                duration_seconds=_duration(container, stream),
                 sample_aspect=_sample_aspect(stream, form),
             )
     raise VideoDecodeError(f"{path}: no frame can be decoded")
