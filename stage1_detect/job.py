@@ -193,19 +193,22 @@ def report(summary: DetectSummary) -> list[str]:
 def _watched(
     job: DetectJob, work: UnitWork, run: Callable[[UnitWork], Iterator[UnitResult]]
 ) -> list[UnitResult]:
-    """Runs the units under a progress bar."""
+    """Runs the units under a progress bar; tells of a failed video once, however many units it is
+    in."""
     if not work.units:
         return []
     results: list[UnitResult] = []
-    num_units, num_failed = len(work.units), 0
+    num_units = len(work.units)
+    failed: set[str] = set()
     with progress("detect", total=job.frames_of(work.units), unit="frames") as bar:
         bar.advance(0, note=f"unit 0/{num_units}, 0 videos failed")
         for result in run(replace(work, advance=bar.advance)):
             results.append(result)
-            num_failed += len(result.failed)
-            bar.advance(0, note=f"unit {len(results)}/{num_units}, {num_failed} videos failed")
             for video in result.failed:
-                logger.warning("video %s failed: %s", video.id, video.reason)
+                if video.id not in failed:
+                    logger.warning("video %s failed: %s", video.id, video.reason)
+                failed.add(video.id)
+            bar.advance(0, note=f"unit {len(results)}/{num_units}, {len(failed)} videos failed")
     return results
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from shared.errors import ConfigError
 from shared.manifests.records import Segment
-from shared.shards.plan import PLAN_NAME, Plan, Unit, UnitPart
+from shared.shards.plan import PLAN_NAME, UNKNOWN_FRAMES, Plan, Unit, UnitPart
 from shared.time_ranges import TimeRange, TimeRanges
 from shared.video.read import FrameEstimate
 
@@ -120,10 +120,14 @@ def _pieces(limits: TimeRange, estimate: FrameEstimate, unit_frames: int) -> lis
 
 
 def _limits(limits: TimeRange, estimate: FrameEstimate) -> tuple[float, float]:
-    """Start and stop in seconds, with the video's own where they are open."""
+    """Start and stop in seconds, with the video's own where they are open, and not far beyond its
+    end, though a header may be short of it."""
     start = limits.start_seconds or 0.0
     stop = limits.stop_seconds
-    return start, max(start, estimate.frames / estimate.rate) if stop is None else stop
+    if stop is None:
+        stop = estimate.frames / estimate.rate
+    end = (2 * estimate.frames + UNKNOWN_FRAMES) / estimate.rate
+    return start, max(start, min(stop, end))
 
 
 def _part(video_id: str, ranges: Sequence[TimeRange]) -> UnitPart:

@@ -34,17 +34,8 @@ class VideoInfo:
     header_frames: int | None
     """How many frames the header promises, which may be wrong; None where it is silent. For a
     folder of JPEGs, the number of files."""
-    duration_seconds: float | None = None
-    """Duration that the header promises, which may be wrong; None where it is silent."""
     sample_aspect: Fraction | None = None
     """Width : height of a pixel of an upright frame; None where the header is silent."""
-
-    @property
-    def estimated_frames(self) -> int | None:
-        """Frames by the header: counted, else duration x rate; None where it tells neither."""
-        if self.header_frames is not None or self.duration_seconds is None:
-            return self.header_frames
-        return round(self.duration_seconds * self.rate)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

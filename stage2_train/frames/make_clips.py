@@ -15,7 +15,7 @@ from shared.errors import ClipStoreError, ConfigError, VideoDecodeError
 from shared.manifests.load import load_dataset
 from shared.manifests.records import Dataset, Video
 from shared.time_ranges import ALL_TIMES, TimeRange, TimeRanges
-from shared.video.read import probe, read_frames
+from shared.video.read import estimate, read_frames
 from stage2_train.frames.jpeg import encode_frame
 from stage2_train.frames.parts import parts_folder
 from stage2_train.frames.schema import StoreSettings
@@ -29,8 +29,6 @@ logger = logging.getLogger(__name__)
 _SAMPLE_VIDEOS = 8
 _SAMPLE_FRAMES = 16
 """Frames decoded of each sample video, every fourth of which is encoded."""
-_USUAL_SECONDS = 10.0
-"""Length of a video whose header does not tell."""
 _CERTAINLY = 1.5
 """How many times too little the space must be to be refused: an estimate may be off."""
 
@@ -82,6 +80,8 @@ class _Estimate:
     """What is still to be stored, and the space there is for it."""
 
     num_frames: int
+    longest: tuple[int, str]
+    """Frames of the longest of the samples, and its id."""
     frame_bytes: float
     """Bytes of a frame, measured on the samples."""
     free_bytes: int
@@ -122,9 +122,10 @@ def make_clips(request: ClipsRequest) -> dict[str, Any]:
         logger.info("%s: %s", plan.path, estimate.describe())
         if estimate.needed_bytes > _CERTAINLY * estimate.free_bytes:
             raise ClipStoreError(
-                f"{plan.path}: does not fit: {estimate.describe()}; choose another --out, a "
-                "smaller --size, --quality or --rate, --frames labelled, or part of the data set "
-                "with --limit"
+                f"{plan.path}: does not fit: {estimate.describe()}; the longest video looked at is "
+                f"{estimate.longest[1]!r} with {estimate.longest[0]:,} of these frames by its "
+                "header; choose another --out, a smaller --size, --quality or --rate, --frames "
+                "labelled, or part of the data set with --limit"
             )
     report = build_clip_store(
         plan.videos,
@@ -233,21 +234,22 @@ def _todo(plan: _Plan, *, fresh: bool) -> tuple[Video, ...]:
 def _estimate(todo: Sequence[Video], plan: _Plan, *, fresh: bool) -> _Estimate:
     """From a few frames, decoded, of a few of the videos that are still to be stored."""
     sizes: list[float] = []
-    num_frames: list[float] = []
+    num_frames: dict[str, float] = {}
     for video in todo[:: max(len(todo) // _SAMPLE_VIDEOS, 1)][:_SAMPLE_VIDEOS]:
         try:
             frames = read_frames(video.path, rate=video.rate, stop=_SAMPLE_FRAMES)
             sampled = islice(frames, 0, None, 4)
             sizes += [float(len(encode_frame(each.image, plan.settings))) for each in sampled]
-            num_frames.append(_num_frames(video, plan))
+            num_frames[video.id] = _num_frames(video, plan)
         except VideoDecodeError:
-            num_frames.append(0.0)
+            num_frames[video.id] = 0.0
     files = [plan.path, *parts_folder(plan.path).glob("*")]
     held = sum(file.stat().st_size for file in files if file.is_file())
     folder = next(each for each in plan.path.absolute().parents if each.exists())
     free = shutil.disk_usage(folder).free
     return _Estimate(
-        num_frames=round(statistics.fmean(num_frames or [0.0]) * len(todo)),
+        num_frames=round(statistics.fmean(num_frames.values() or [0.0]) * len(todo)),
+        longest=max(((round(n), video_id) for video_id, n in num_frames.items()), default=(0, "")),
         frame_bytes=statistics.fmean(sizes) if sizes else 0.0,
         free_bytes=free + held if fresh else free,
         held_bytes=0 if fresh else held,
@@ -256,10 +258,9 @@ def _estimate(todo: Sequence[Video], plan: _Plan, *, fresh: bool) -> _Estimate:
 
 def _num_frames(video: Video, plan: _Plan) -> float:
     """About how many frames of a video are stored."""
-    info = probe(video.path, rate=video.rate)
-    counted = info.estimated_frames
-    duration = _USUAL_SECONDS if counted is None else counted / info.rate
-    rate = min(info.rate, plan.settings.rate or math.inf)
+    length = estimate(video.path, rate=video.rate)
+    rate = min(length.rate, plan.settings.rate or math.inf)
+    duration = length.frames / length.rate
     return plan.ranges.get(video.id, ALL_TIMES).length(duration) * rate
 
 

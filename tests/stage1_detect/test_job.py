@@ -12,7 +12,14 @@ from shared.errors import ConfigError
 from shared.manifests.load import load_dataset
 from shared.shards.plan import shard_path
 from stage1_detect.job import DetectSummary, report, run_job
-from stage1_detect.planning import DetectJob, failed_units, forget_failed, plan_job, save_plan
+from stage1_detect.planning import (
+    DetectJob,
+    Scope,
+    failed_units,
+    forget_failed,
+    plan_job,
+    save_plan,
+)
 from tests.stage1_detect.conftest import FakeDetector, write_video
 
 
@@ -52,6 +59,21 @@ def test_a_finished_job_does_nothing_and_still_tells_failures(job: DetectJob) ->
     assert [video.id for video in again.failed] == ["broken"]
     assert again.exit_code == 3
     assert summary_file(job) == before
+
+
+def test_a_failed_video_is_told_once_though_it_is_in_many_units(
+    world: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    videos = world.parent / "data" / "small" / "videos"
+    dataset = load_dataset(world, world.parent / "data", labels=False)
+    write_video(videos / "broken.mp4", 40)
+    scope = Scope(unit_frames=4)
+    job = plan_job(dataset, entry=FakeDetector().entry, folder=tmp_path / "shards", scope=scope)
+    (videos / "broken.mp4").write_bytes(b"cut off since")
+    summary = run_job(job, detector=FakeDetector(), batch=4)
+    told = [r.getMessage() for r in caplog.records if "video broken failed" in r.getMessage()]
+    assert (len(told), len(summary.failed)) == (1, 1)
+    assert sum(part.video_id == "broken" for unit in job.units for part in unit.parts) == 10
 
 
 def test_progress_tells_rate_units_and_failures(

@@ -112,7 +112,6 @@ def test_frames_are_estimated_without_decoding(tmp_path: Path, write_video: Vide
     assert estimate(write_video(tmp_path / "counted.mp4", 20)).frames == 20
     assert estimate(write_video(tmp_path / "timed.mkv", 20)).frames == 20
     silent = write_video(tmp_path / "silent.mkv", 20, container_options={"live": "1"})
-    assert probe(silent).duration_seconds is None
     assert estimate(silent).frames == 20
 
 
@@ -143,10 +142,8 @@ def test_ranges(
 def test_probe(tmp_path: Path, write_video: VideoWriter) -> None:
     info = probe(write_video(tmp_path / "a.mp4", 20, rate=15))
     assert (info.height, info.width, info.rate, info.header_frames) == (HEIGHT, WIDTH, 15.0, 20)
-    assert info.duration_seconds == pytest.approx(20 / 15, abs=0.01)
     silent = probe(write_video(tmp_path / "a.mkv", 20, rate=15))
     assert silent.header_frames is None
-    assert silent.estimated_frames == 20
 
 
 @pytest.mark.parametrize(

@@ -118,6 +118,7 @@ def test_what_does_not_fit_is_refused(arguments, tmp_path, monkeypatch) -> None:
     assert result.exit_code == 1
     assert "does not fit: about 6 frames" in result.stderr
     assert "1 kB are free" in result.stderr
+    assert "the longest video looked at is 'b' with 3 of these frames" in result.stderr
     assert not (tmp_path / "films.h5").exists()
 
 

@@ -1,0 +1,45 @@
+"""How long a video is taken to be: by its header, as far as the bytes of the file bear it out."""
+
+import logging
+from pathlib import Path
+
+import pytest
+
+from shared.video.read import estimate
+from tests.bounded import bounded
+from tests.shared.conftest import VideoWriter
+from tests.shared.video.lying_headers import LIARS, claim_seconds
+
+
+@pytest.mark.parametrize("name", LIARS)
+def test_a_header_that_promises_more_than_the_file_can_hold(
+    tmp_path: Path, write_video: VideoWriter, caplog: pytest.LogCaptureFixture, name: str
+) -> None:
+    codec, lie = LIARS[name]
+    path = write_video(tmp_path / name, 20, codec=codec)
+    lie(path)
+    assert bounded(estimate, path).frames == 20
+    with caplog.at_level(logging.WARNING):
+        assert estimate(path).frames == 20
+    (record,) = caplog.records
+    assert f"{name}: its header promises " in record.getMessage()
+    assert " bytes hold 20; these count" in record.getMessage()
+
+
+@pytest.mark.parametrize("ticks", [float("nan"), -5e9, 0.0])
+def test_a_duration_that_is_none_is_not_believed(
+    tmp_path: Path, write_video: VideoWriter, ticks: float
+) -> None:
+    path = write_video(tmp_path / "a.mkv", 20)
+    claim_seconds(path, ticks)
+    assert estimate(path).frames == 20
+
+
+def test_a_film_in_which_nothing_moves_is_counted_and_not_doubted(
+    tmp_path: Path, write_video: VideoWriter, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = write_video(tmp_path / "still.mp4", 900, options={"g": "900", "crf": "51"})
+    assert path.stat().st_size < 100 * 900
+    with caplog.at_level(logging.WARNING):
+        assert estimate(path).frames == 900
+    assert caplog.records == []
