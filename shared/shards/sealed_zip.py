@@ -5,20 +5,35 @@ date; then comes the directory, and in the file's comment the CRC-32C of the dir
 CRC-32 of each member, and each local header repeats its entry, so every byte of the file is checked
 by another. A file that other tools have packed anew has no such comment and is read without these
 checks. Format: PKWARE APPNOTE 4.3.
+
+What a file says of itself is bounded before it is believed: how large its directory is, and that
+members are stored as they are, one after another, none large.
 """
 
+import io
+import mmap
 import os
 import struct
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import google_crc32c
 
-from shared.errors import ShardFormatError
+from shared.errors import ShardFormatError, ShardNotFoundError
 
-__all__ = ["NOT_A_ZIP_FILE", "damaged_members", "is_sealed", "local_header", "write_members"]
+__all__ = [
+    "MOST_MEMBER_BYTES",
+    "damaged_members",
+    "is_sealed",
+    "local_header",
+    "open_members",
+    "write_members",
+]
 
 _TIME = (1980, 1, 1, 0, 0, 0)  # the same detections give the same bytes, whenever written
 _UNIX = 3
@@ -29,8 +44,11 @@ _LOCAL, _ENTRY, _END = b"PK\x03\x04", b"PK\x01\x02", b"PK\x05\x06"
 _LOCAL_FIELDS = struct.Struct("<4s10xIIIHH")  # signature, CRC, sizes, lengths of name and extra
 _END_BYTES = 22
 _SEAL_BYTES = len("crc32c:00000000")
-NOT_A_ZIP_FILE = (zipfile.BadZipFile, EOFError, NotImplementedError, UnicodeDecodeError)
-"""What `zipfile` raises for a file that is damaged."""
+_MOST_DIRECTORY_BYTES = 16 * 2**20
+"""Of the directory of all members: 250,000 of them, 30 GiB of chunks before compression."""
+_MOST_MEMBERS = 2**18
+MOST_MEMBER_BYTES = 32 * 2**20
+_ENCRYPTED = 1
 _CHECKSUM = "the checksum of the ZIP member {} does not match"
 
 
@@ -48,6 +66,74 @@ def write_members(path: Path, members: Mapping[str, bytes]) -> None:
         raw.write(_seal(tail))
 
 
+class _BoundedFile(io.FileIO):
+    """A file of which nobody reads more at once than a directory may have."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        left = os.fstat(self.fileno()).st_size - self.tell()
+        wanted = left if size is None or size < 0 else min(size, left)
+        if wanted > _MOST_DIRECTORY_BYTES:
+            raise zipfile.BadZipFile(
+                f"wanted a directory of at most {_MOST_DIRECTORY_BYTES:,} bytes, found {wanted:,}"
+            )
+        return super().read(wanted) or b""
+
+
+def open_members(path: Path) -> zipfile.ZipFile:
+    """The ZIP file, whose members are stored as they are and apart from each other; to be closed.
+
+    Raises:
+        ShardNotFoundError: if there is no such file.
+        ShardFormatError: if it is none, or claims what no shard has; says which member.
+    """
+    try:
+        if not path.is_file() and path.exists():  # a pipe would be waited for without end
+            found = "a folder" if path.is_dir() else "what is no file, such as a pipe"
+            raise ShardFormatError(f"{path}: wanted a shard, which is a file, found {found}")
+        file = zipfile.ZipFile(_BoundedFile(path))  # type: ignore[arg-type]
+    except FileNotFoundError as err:
+        raise ShardNotFoundError(f"{path}: no such shard") from err
+    except ShardFormatError:
+        raise
+    except OSError as err:
+        raise ShardFormatError(f"{path}: cannot be read ({err.strerror or err})") from err
+    except Exception as err:  # zipfile raises several types for a directory that lies
+        why = str(err) or type(err).__name__
+        raise ShardFormatError(
+            f"{path}: not a whole shard ({why}); remove it and run what wrote it again"
+        ) from err
+    try:
+        _check_members(path, file)
+    except BaseException:
+        file.close()
+        raise
+    return file
+
+
+def _check_members(path: Path, file: zipfile.ZipFile) -> None:
+    """Checks that members are stored, not encrypted, not large, each once and none in another."""
+    seen: set[str] = set()
+    end, before = 0, ""
+    for info in sorted(file.infolist(), key=lambda info: info.header_offset):
+        problem = ""
+        if info.compress_type != zipfile.ZIP_STORED or info.flag_bits & _ENCRYPTED:
+            problem = "wanted stored members of the ZIP file, found one compressed or encrypted"
+        elif info.file_size != info.compress_size:
+            problem = f"wanted one size, found {info.file_size:,} and {info.compress_size:,} bytes"
+        elif info.file_size > MOST_MEMBER_BYTES:
+            problem = f"wanted at most {MOST_MEMBER_BYTES:,} bytes, found {info.file_size:,}"
+        elif info.header_offset < end:
+            problem = f"begins inside the member {before!r}"
+        elif info.filename in seen:
+            problem = "found twice"
+        if problem:
+            raise ShardFormatError(f"{path}: ZIP member {info.filename!r}: {problem}")
+        seen.add(info.filename)
+        end, before = info.header_offset + _LOCAL_FIELDS.size + info.file_size, info.filename
+    if end > file.start_dir:
+        raise ShardFormatError(f"{path}: ZIP member {before!r}: reaches into the directory")
+
+
 def is_sealed(path: Path, file: zipfile.ZipFile) -> bool:
     """Whether the file has a seal, which then is right.
 
@@ -58,9 +144,7 @@ def is_sealed(path: Path, file: zipfile.ZipFile) -> bool:
     Raises:
         ShardFormatError: if directory and seal do not match.
     """
-    with path.open("rb") as raw:
-        raw.seek(file.start_dir)
-        tail = raw.read()
+    tail = _directory(path, file)
     if _is_unsealed(tail):
         return False
     members = file.infolist()
@@ -73,6 +157,13 @@ def is_sealed(path: Path, file: zipfile.ZipFile) -> bool:
     return True
 
 
+def _directory(path: Path, file: zipfile.ZipFile) -> bytes:
+    """All after the members."""
+    with path.open("rb") as raw:
+        raw.seek(file.start_dir)
+        return raw.read(2 * _MOST_DIRECTORY_BYTES)
+
+
 def local_header(info: zipfile.ZipInfo) -> bytes:
     """What stands before a member's data in a sealed file, by the directory's entry."""
     return info.FileHeader(zip64=False)
@@ -81,23 +172,44 @@ def local_header(info: zipfile.ZipInfo) -> bytes:
 def damaged_members(path: Path) -> Iterator[tuple[str, str]]:
     """Each member that a byte is wrong of, and what it is; the name is empty where it is the file
     as a whole. Of a file without a seal only the first, by the checksums of ZIP."""
-    data = path.read_bytes()
     try:
-        with zipfile.ZipFile(path) as file:
+        with open_members(path) as file:
             infos, end = file.infolist(), file.start_dir
             if not is_sealed(path, file):
-                if (member := file.testzip()) is not None:
-                    yield member, _CHECKSUM.format(member)
+                yield from _damaged_unsealed(file)
                 return
-    except (*NOT_A_ZIP_FILE, ShardFormatError):
-        if not _is_unsealed(data):
-            yield from _damaged_directory(data)
+    except ShardFormatError:
+        with _mapped(path) as data:
+            if not _is_unsealed(data[-_END_BYTES:]):
+                yield from _damaged_directory(data)
     else:
-        yield from _damaged_contents(data, infos, end=end)
+        with _mapped(path) as data:
+            yield from _damaged_contents(data, infos, end=end)
+
+
+@contextmanager
+def _mapped(path: Path) -> Iterator[Any]:
+    """The bytes of a file, read when they are looked at."""
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise OSError("no file, such as a pipe")
+    with path.open("rb") as file:
+        if os.fstat(file.fileno()).st_size == 0:
+            yield b""  # nothing that could be mapped
+            return
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            yield data
+
+
+def _damaged_unsealed(file: zipfile.ZipFile) -> Iterator[tuple[str, str]]:
+    try:
+        if (member := file.testzip()) is not None:
+            yield member, _CHECKSUM.format(member)
+    except Exception as err:  # of a local header that is not what the directory says
+        yield "", str(err) or type(err).__name__
 
 
 def _damaged_contents(
-    data: bytes, infos: list[zipfile.ZipInfo], *, end: int
+    data: Any, infos: list[zipfile.ZipInfo], *, end: int
 ) -> Iterator[tuple[str, str]]:
     """Members whose header or data are not what the directory says, which is right."""
     place = 0
@@ -113,11 +225,14 @@ def _damaged_contents(
         yield "", f"members of {place} bytes in place of {end}"
 
 
-def _damaged_directory(data: bytes) -> Iterator[tuple[str, str]]:
+def _damaged_directory(data: Any) -> Iterator[tuple[str, str]]:
     """Members whose entry in the directory, which is wrong, is not what their headers say."""
-    infos = list(_chain(data))
+    infos = list(islice(_chain(data), _MOST_MEMBERS))
     entries = [_entry(info) for info in infos]
     place = _end_of(infos[-1]) if infos else 0
+    tail = data[max(place, len(data) - 2 * _MOST_DIRECTORY_BYTES) :]
+    if tail[-_SEAL_BYTES:] == _seal(tail[:-_SEAL_BYTES]):
+        return  # it is as it was written, whatever it says
     expected = place + sum(map(len, entries)) + _END_BYTES + _SEAL_BYTES
     if len(data) != expected:
         yield "", f"{len(data)} bytes in place of {expected}"
@@ -133,11 +248,13 @@ def _damaged_directory(data: bytes) -> Iterator[tuple[str, str]]:
     yield from found or [("", "the end of the ZIP file is damaged")]
 
 
-def _chain(data: bytes) -> Iterator[zipfile.ZipInfo]:
+def _chain(data: Any) -> Iterator[zipfile.ZipInfo]:
     """The members by their local headers, as long as each begins where the one before ends."""
     place = 0
     while data[place : place + 4] == _LOCAL and place + _LOCAL_FIELDS.size <= len(data):
         _, checksum, size, _, name_bytes, extra_bytes = _LOCAL_FIELDS.unpack_from(data, place)
+        if size > MOST_MEMBER_BYTES:
+            return
         begin = place + _LOCAL_FIELDS.size
         info = _info(data[begin : begin + name_bytes].decode("ascii", "replace"))
         info.CRC = checksum

@@ -4,14 +4,15 @@ Plain zarr reads these files too. Reading a few rows here takes 0.2 ms an array,
 where the chunk is kept; zarr 3.1 takes 1.1 ms for either (the same file, 2 CPU cores), which a
 training loader would pay six times a frame.
 Formats: https://zarr-specs.readthedocs.io/en/latest/v3/core/ and PKWARE APPNOTE 4.3.
+
+A document is read if its member is no larger than one of ours could be; a chunk has to have the
+size that its array's document gives it, which is bounded, before anything is decompressed.
 """
 
-import json
 import os
 import struct
 import zipfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,11 +25,11 @@ from numpy.typing import NDArray
 
 from shared.errors import ShardFormatError, ShardNotFoundError
 from shared.shards.column import CHECKSUM_BYTES
-from shared.shards.sealed_zip import NOT_A_ZIP_FILE, is_sealed, local_header
+from shared.shards.sealed_zip import is_sealed, local_header, open_members
+from shared.shards.zarr_documents import MOST_ARRAYS, ArrayForm, read_array, read_group
 
 __all__ = ["ChunkCache", "ZarrZip", "read_attributes"]
 
-_CODECS = ["bytes", "zstd", "crc32c"]
 _LOCAL_HEADER = struct.Struct("<4s22xHH")  # signature, lengths of name and extra field
 
 
@@ -36,10 +37,7 @@ _LOCAL_HEADER = struct.Struct("<4s22xHH")  # signature, lengths of name and extr
 class _Layout:
     """How one array lies in the file."""
 
-    num_rows: int
-    row: tuple[int, ...]
-    dtype: np.dtype[Any]
-    rows_per_chunk: int
+    array: ArrayForm
     members: tuple[tuple[int, int, bytes], ...]
     """Of each chunk's member: where its local header begins, the size of its data, and what the
     header must be, empty in a file that is not sealed."""
@@ -71,16 +69,21 @@ class ZarrZip:
     def __init__(self, path: Path, cache: ChunkCache) -> None:
         self.path = path
         self._cache = cache
-        with _opened(path) as (file, sealed):
+        with open_members(path) as file:
+            sealed = is_sealed(path, file)
             members = {info.filename: info for info in file.infolist()}
-            self.attributes = _attributes(path, file)
+            self.attributes = read_group(path, file)
             documents = [key for key in members if key.endswith("/zarr.json")]
+            if len(documents) > MOST_ARRAYS:
+                raise ShardFormatError(
+                    f"{path}: wanted at most {MOST_ARRAYS} arrays, found {len(documents):,}"
+                )
             if sealed:
                 _check_headers(path, [members["zarr.json"], *(members[key] for key in documents)])
             self._layouts: dict[str, _Layout] = {}
             for key in documents:
                 name = key.removesuffix("/zarr.json")
-                self._layouts[name] = _layout(path, name, file.read(key), members, sealed=sealed)
+                self._layouts[name] = _layout(path, name, file, members, sealed=sealed)
 
     def names(self) -> tuple[str, ...]:
         """Names of the arrays, in no order of meaning."""
@@ -88,12 +91,12 @@ class ZarrZip:
 
     def shape(self, name: str) -> tuple[int, ...]:
         """Shape of an array that is in `names`."""
-        layout = self._layouts[name]
-        return (layout.num_rows, *layout.row)
+        array = self._layouts[name].array
+        return (array.num_rows, *array.row)
 
     def dtype(self, name: str) -> np.dtype[Any]:
         """Type of the elements of an array that is in `names`."""
-        return self._layouts[name].dtype
+        return self._layouts[name].array.dtype
 
     def rows(self, name: str, start: int, stop: int) -> NDArray[Any]:
         """Rows [start, stop) of an array that is in `names`; not to be written to.
@@ -101,15 +104,15 @@ class ZarrZip:
         Raises:
             ShardFormatError: if the rows are not in the file, or a checksum says it is damaged.
         """
-        layout = self._layouts[name]
-        if not 0 <= start <= stop <= layout.num_rows:
+        array = self._layouts[name].array
+        if not 0 <= start <= stop <= array.num_rows:
             raise ShardFormatError(
-                f"{self.path}: array {name!r} has {layout.num_rows} rows, "
+                f"{self.path}: array {name!r} has {array.num_rows} rows, "
                 f"asked for [{start}, {stop})"
             )
         if start == stop:
-            return np.zeros((0, *layout.row), dtype=layout.dtype)
-        step = layout.rows_per_chunk
+            return np.zeros((0, *array.row), dtype=array.dtype)
+        step = array.rows_per_chunk
         first, last = start // step, (stop - 1) // step
         if first == last:
             return self._chunk(name, first)[start - first * step : stop - first * step]
@@ -133,24 +136,9 @@ def read_attributes(path: Path) -> dict[str, Any]:
         ShardNotFoundError: if there is no such file.
         ShardFormatError: if it is no ZIP file, is cut short, or holds no group.
     """
-    with _opened(path) as (file, _):
-        return _attributes(path, file)
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[tuple[zipfile.ZipFile, bool]]:
-    """The file, and whether it is sealed."""
-    try:
-        with zipfile.ZipFile(path) as file:
-            yield file, is_sealed(path, file)
-    except FileNotFoundError as err:
-        raise ShardNotFoundError(f"{path}: no such shard") from err
-    except NOT_A_ZIP_FILE as err:
-        raise ShardFormatError(
-            f"{path}: not a whole shard ({err}); remove it and run what wrote it again"
-        ) from err
-    except OSError as err:
-        raise ShardFormatError(f"{path}: cannot be read ({err.strerror or err})") from err
+    with open_members(path) as file:
+        is_sealed(path, file)
+        return read_group(path, file)
 
 
 def _check_headers(path: Path, members: list[zipfile.ZipInfo]) -> None:
@@ -166,50 +154,25 @@ def _check_headers(path: Path, members: list[zipfile.ZipInfo]) -> None:
                 )
 
 
-def _attributes(path: Path, file: zipfile.ZipFile) -> dict[str, Any]:
-    try:
-        document = json.loads(file.read("zarr.json"))
-        if document["zarr_format"] == 3 and document["node_type"] == "group":
-            return dict(document.get("attributes", {}))
-        found = f"{document['node_type']} of Zarr {document['zarr_format']}"
-    except (KeyError, TypeError, ValueError) as err:
-        found = f"no readable zarr.json ({err})"
-    raise ShardFormatError(f"{path}: wanted a group of Zarr 3, found {found}")
-
-
 def _layout(
-    path: Path, name: str, document: bytes, members: Mapping[str, zipfile.ZipInfo], *, sealed: bool
+    path: Path,
+    name: str,
+    file: zipfile.ZipFile,
+    members: Mapping[str, zipfile.ZipInfo],
+    *,
+    sealed: bool,
 ) -> _Layout:
+    array = read_array(path, file, name)
+    tail = "/0" * len(array.row)
+    numbers = range(-(-array.num_rows // array.rows_per_chunk))
     try:
-        array = json.loads(document)
-        codecs = [codec["name"] for codec in array["codecs"]]
-        if codecs != _CODECS:
-            raise ShardFormatError(
-                f"{path}: array {name!r}: wanted the codecs {', '.join(_CODECS)}, "
-                f"found {', '.join(codecs)}"
-            )
-        num_rows, *row = array["shape"]
-        rows_per_chunk, *chunk_row = array["chunk_grid"]["configuration"]["chunk_shape"]
-        dtype = np.dtype(array["data_type"]).newbyteorder("<")
-        if row != chunk_row or rows_per_chunk < 1:
-            raise ValueError(f"chunks of {[rows_per_chunk, *chunk_row]}")
-        tail = "/0" * len(row)
-        chunks = [
-            members[f"{name}/c/{index}{tail}"] for index in range(-(-num_rows // rows_per_chunk))
-        ]
-    except (KeyError, TypeError, ValueError) as err:
-        if isinstance(err, ShardFormatError):
-            raise
+        chunks = [members[f"{name}/c/{number}{tail}"] for number in numbers]
+    except KeyError as err:
         raise ShardFormatError(
-            f"{path}: array {name!r} does not follow format version 1 ({err!r})"
+            f"{path}: array {name!r} does not follow format version 1 ({err} is missing)"
         ) from err
-    if any(chunk.compress_type != zipfile.ZIP_STORED for chunk in chunks):
-        raise ShardFormatError(f"{path}: array {name!r}: wanted stored members of the ZIP file")
     return _Layout(
-        num_rows=num_rows,
-        row=tuple(row),
-        dtype=dtype,
-        rows_per_chunk=rows_per_chunk,
+        array=array,
         members=tuple(
             (chunk.header_offset, chunk.file_size, local_header(chunk) if sealed else b"")
             for chunk in chunks
@@ -220,7 +183,7 @@ def _layout(
 def _read_chunk(path: Path, name: str, layout: _Layout, index: int) -> NDArray[Any]:
     """One chunk, decoded: stored member -> checksum -> zstd -> little-endian numbers."""
     offset, size, header = layout.members[index]
-    shape = (layout.rows_per_chunk, *layout.row)
+    array = layout.array
     try:
         with path.open("rb", buffering=0) as file:
             file.seek(offset)
@@ -235,7 +198,13 @@ def _read_chunk(path: Path, name: str, layout: _Layout, index: int) -> NDArray[A
         body, checksum = stored[:-CHECKSUM_BYTES], stored[-CHECKSUM_BYTES:]
         if google_crc32c.value(body) != int.from_bytes(checksum, "little"):
             raise ValueError("its checksum does not match")
-        return np.frombuffer(Zstd().decode(body), dtype=layout.dtype).reshape(shape)
+        chunk = np.empty((array.rows_per_chunk, *array.row), array.dtype)
+        claimed = _frame_bytes(body)
+        if claimed != chunk.nbytes:
+            raise ValueError(f"wanted {chunk.nbytes:,} bytes, found zstd for {claimed:,}")
+        Zstd().decode(body, chunk)
+        chunk.flags.writeable = False
+        return chunk
     except FileNotFoundError as err:
         raise ShardNotFoundError(f"{path}: no such shard") from err
     except (OSError, ValueError, RuntimeError, struct.error) as err:
@@ -243,3 +212,18 @@ def _read_chunk(path: Path, name: str, layout: _Layout, index: int) -> NDArray[A
             f"{path}: array {name!r}: chunk {index} is damaged ({err}); "
             "remove the shard and run what wrote it again"
         ) from err
+
+
+def _frame_bytes(body: bytes) -> int:
+    """What a zstd frame says that it holds (RFC 8878, 3.1.1.1).
+
+    Raises:
+        ValueError: if it is none, or does not say it.
+    """
+    flags = body[4] if len(body) > 4 else 0
+    size_bytes = (flags >> 5 & 1, 2, 4, 8)[flags >> 6]
+    if body[:4] != b"\x28\xb5\x2f\xfd" or not size_bytes:
+        raise ValueError("no zstd frame that tells its size")
+    begin = 5 + (not flags >> 5 & 1) + (0, 1, 2, 4)[flags & 3]
+    size = int.from_bytes(body[begin : begin + size_bytes], "little")
+    return size + 256 if size_bytes == 2 else size

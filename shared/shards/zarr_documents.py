@@ -1,0 +1,154 @@
+"""The documents of a Zarr v3 group in a ZIP file: its attributes, and what its arrays are."""
+
+import json
+import math
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+from pydantic import Field, TypeAdapter, ValidationError
+
+from shared.config.fields import Count, explain
+from shared.errors import ShardFormatError
+
+__all__ = ["MOST_ARRAYS", "ArrayForm", "read_array", "read_group"]
+
+MOST_ARRAYS = 64
+_CODECS = ["bytes", "zstd", "crc32c"]
+_TYPES = ("uint8", "int32", "int64", "float16", "float32", "float64")
+_MOST_GROUP_BYTES = 8 * 2**20
+"""Of a group's document: 25,000 videos."""
+_MOST_ARRAY_BYTES = 64 * 2**10
+"""Of an array's document, which has one kilobyte."""
+_MOST_CHUNK_BYTES = 16 * 2**20
+"""Of a chunk before compression; ours have 128 KiB."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArrayForm:
+    """What an array is, and how it is cut into chunks."""
+
+    num_rows: int
+    row: tuple[int, ...]
+    dtype: np.dtype[Any]
+    rows_per_chunk: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Codec:
+    name: str
+    configuration: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Chunks:
+    chunk_shape: Annotated[tuple[Count, ...], Field(min_length=1, max_length=4)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Grid:
+    configuration: _Chunks
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _ArrayDocument:
+    """What is read of an array's `zarr.json`."""
+
+    shape: Annotated[
+        tuple[Annotated[int, Field(ge=0, lt=2**48)], ...], Field(min_length=1, max_length=4)
+    ]
+    data_type: str
+    chunk_grid: _Grid
+    codecs: Annotated[tuple[_Codec, ...], Field(max_length=8)]
+
+
+_ARRAY_DOCUMENT = TypeAdapter(_ArrayDocument)
+
+
+def read_group(path: Path, file: zipfile.ZipFile) -> dict[str, Any]:
+    """The attributes of the group.
+
+    Raises:
+        ShardFormatError: if there is none, or it is larger than any of ours.
+    """
+    text = _document(path, file, "zarr.json", most_bytes=_MOST_GROUP_BYTES)
+    try:
+        document = json.loads(text)
+        if document["zarr_format"] == 3 and document["node_type"] == "group":
+            attributes = document.get("attributes", {})
+            if isinstance(attributes, dict):
+                return attributes
+            found = f"attributes that are a {type(attributes).__name__}"
+        else:
+            found = f"{document['node_type']!s:.40} of Zarr {document['zarr_format']!s:.40}"
+    except RecursionError:
+        found = "one that is nested too deeply"
+    except (AttributeError, KeyError, TypeError, ValueError) as err:
+        found = f"no readable zarr.json ({err})"
+    raise ShardFormatError(f"{path}: wanted a group of Zarr 3, found {found}")
+
+
+def read_array(path: Path, file: zipfile.ZipFile, name: str) -> ArrayForm:
+    """What the document of an array says.
+
+    Raises:
+        ShardFormatError: if it is not as the format has it, or its chunks are larger than any of
+            ours.
+    """
+    text = _document(path, file, f"{name}/zarr.json", most_bytes=_MOST_ARRAY_BYTES)
+    place = f"{path}: array {name!r}"
+    not_ours = f"{place} does not follow format version 1"
+    try:
+        array = _ARRAY_DOCUMENT.validate_json(text, strict=True)
+    except ValidationError as err:
+        raise ShardFormatError(f"{not_ours} ({explain(err, _ArrayDocument)})") from err
+    codecs = [codec.name for codec in array.codecs]
+    if codecs != _CODECS:
+        found = ", ".join(codecs)
+        raise ShardFormatError(
+            f"{place}: wanted the codecs {', '.join(_CODECS)}, found {found:.80}"
+        )
+    order = (array.codecs[0].configuration or {}).get("endian", "little")
+    if array.data_type not in _TYPES or order != "little":
+        raise ShardFormatError(
+            f"{not_ours} (wanted little-endian {', '.join(_TYPES)}, "
+            f"found {order!s:.40}-endian {array.data_type:.40})"
+        )
+    num_rows, *row = array.shape
+    rows_per_chunk, *chunk_row = array.chunk_grid.configuration.chunk_shape
+    if row != chunk_row:
+        raise ShardFormatError(
+            f"{not_ours} (wanted chunks of whole rows, found {[rows_per_chunk, *chunk_row]} in an "
+            f"array of {list(array.shape)})"
+        )
+    dtype = np.dtype(array.data_type).newbyteorder("<")
+    chunk_bytes = dtype.itemsize * math.prod([rows_per_chunk, *row])
+    if chunk_bytes > _MOST_CHUNK_BYTES:
+        raise ShardFormatError(
+            f"{place}: wanted chunks of at most {_MOST_CHUNK_BYTES:,} bytes, found {chunk_bytes:,}"
+        )
+    return ArrayForm(num_rows=num_rows, row=tuple(row), dtype=dtype, rows_per_chunk=rows_per_chunk)
+
+
+def _document(path: Path, file: zipfile.ZipFile, name: str, *, most_bytes: int) -> bytes:
+    """A member that holds JSON."""
+    try:
+        size = file.getinfo(name).file_size
+        if size > most_bytes:
+            raise ShardFormatError(
+                f"{path}: {name}: wanted at most {most_bytes:,} bytes, found {size:,}"
+            )
+        return file.read(name)
+    except ShardFormatError:
+        raise
+    except KeyError as err:
+        raise ShardFormatError(
+            f"{path}: wanted a group of Zarr 3, found no readable zarr.json (there is none)"
+        ) from err
+    except Exception as err:  # of a local header that is not what the directory says
+        why = str(err) or type(err).__name__
+        raise ShardFormatError(
+            f"{path}: {name} is damaged ({why}); remove the shard and run what wrote it again"
+        ) from err
