@@ -6,15 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import supervision as sv
 from numpy.typing import NDArray
 from PIL import Image
 
+from shared.drawing.frame import DrawnObjects, draw_frame
 from shared.errors import JoinError
 from shared.jobs.atomic_file import replacing
 from shared.manifests.load import load_dataset
 from shared.manifests.records import Dataset, Segment
-from shared.masks.colours import class_colour, text_colour
 from shared.shards.reader import DetectionFolder
 from shared.time_ranges import TimeRange
 from stage2_train.clips.dataset import ClipDataset, ClipRequest, ClipSample, ClipSettings
@@ -27,10 +26,6 @@ _MASK_CELLS = 128
 """Rows and columns of the masks that are drawn: finer than those that the network gets."""
 _MAX_OBJECTS = 10
 """Detections of a frame that are drawn at most, the highest scores first."""
-_LEAST_HEIGHT = 400
-"""Frames that are lower are enlarged by a whole number, so that names can be read."""
-_COVERED = 0.5
-"""Share of a cell from which on it is drawn as covered."""
 
 
 def draw_overlays(
@@ -122,53 +117,15 @@ def draw_clip(sample: ClipSample, class_names: Sequence[str]) -> Image.Image:
 
 
 def _draw_frame(sample: ClipSample, time: int, class_names: Sequence[str]) -> NDArray[np.uint8]:
-    slots = sample.slots
-    height, width, _ = sample.frames.shape[1:]
-    factor = max(-(-_LEAST_HEIGHT // height), 1)
-    size = (width * factor, height * factor)
-    enlarged = Image.fromarray(sample.frames[time]).resize(size, Image.Resampling.BICUBIC)
-    scene = np.array(enlarged)[..., ::-1].copy()  # supervision draws in blue, green and red
+    slots, (height, width, _) = sample.slots, sample.frames.shape[1:]
     shown = np.flatnonzero(slots.valid[time] & (slots.labels[time] < len(class_names)))
-    if len(shown):
-        labels_N = slots.labels[time, shown]
-        found = sv.Detections(
-            xyxy=slots.boxes[time, shown] * factor,
-            mask=np.stack([_enlarged(slots.masks[time, slot], size) for slot in shown]),
-            class_id=labels_N,
-        )
-        colours = [class_colour(label) for label in range(len(class_names))]
-        drawing: dict[str, Any] = {
-            "color": sv.ColorPalette([sv.Color(*colour) for colour in colours]),
-            "color_lookup": sv.ColorLookup.CLASS,
-        }
-        scene = sv.MaskAnnotator(opacity=0.45, **drawing).annotate(scene, found)
-        scene = sv.BoxAnnotator(thickness=2, **drawing).annotate(scene, found)
-        names = sv.LabelAnnotator(
-            text_color=sv.ColorPalette([sv.Color(*text_colour(colour)) for colour in colours]),
-            text_scale=0.45,
-            text_padding=3,
-            smart_position=True,
-            **drawing,
-        )
-        scores_N = slots.class_scores[time, shown].max(axis=1)
-        texts = [
-            f"{class_names[label]} {score:.2f}"
-            for label, score in zip(labels_N, scores_N, strict=True)
-        ]
-        scene = names.annotate(scene, found, labels=texts)
-    drawn: NDArray[np.uint8] = sv.draw_text(
-        scene=scene,
-        text=f"{sample.seconds[time]:.3f} s",
-        text_anchor=sv.Point(45, size[1] - 12),
-        text_scale=0.45,
-        text_color=sv.Color.WHITE,
-        background_color=sv.Color.BLACK,
-        text_padding=3,
+    rows, columns = slots.masks.shape[2:]
+    cells = np.array([columns / width, rows / height] * 2, np.float32)
+    objects = DrawnObjects(
+        boxes=slots.boxes[time, shown] * cells,
+        covers=slots.masks[time, shown],
+        labels=slots.labels[time, shown],
+        scores=slots.class_scores[time, shown].max(axis=1, initial=0),
     )
-    return drawn[..., ::-1]
-
-
-def _enlarged(cover_hw: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.bool_]:
-    """(H, W) bool, where cells are covered; `size` is (width, height)."""
-    cover = Image.fromarray(cover_hw).resize(size, Image.Resampling.NEAREST)
-    return np.asarray(cover) > _COVERED
+    caption = f"{sample.seconds[time]:.3f} s"
+    return draw_frame(sample.frames[time], objects, class_names=class_names, caption=caption)

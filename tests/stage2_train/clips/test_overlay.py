@@ -9,8 +9,8 @@ from click.testing import CliRunner, Result
 from PIL import Image
 
 from shared.cli import orn
+from shared.drawing.colours import class_colour
 from shared.masks.coco_classes import COCO_CLASSES
-from shared.masks.colours import class_colour
 from stage2_train.clips.dataset import ClipSample
 from stage2_train.clips.objects import ClipSlots
 from stage2_train.clips.overlay import draw_clip

@@ -1,0 +1,69 @@
+"""Pictures as a film that browsers and QuickTime play: H.264 in an MP4 file."""
+
+from collections.abc import Iterable
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+from av.video.frame import VideoFrame
+from numpy.typing import NDArray
+
+from shared.errors import PipelineError
+from shared.jobs.atomic_file import replacing
+
+__all__ = ["write_film"]
+
+_TICKS = 90_000
+"""Of a second: the usual clock of MPEG."""
+_QUALITY = "20"
+"""H.264's constant rate factor: lower is better and larger."""
+
+
+def write_film(path: Path, pictures: Iterable[tuple[float, NDArray[np.uint8]]]) -> int:
+    """Writes a film, whole or not at all; says how many pictures it has.
+
+    Args:
+        path: the file; one that is there is replaced.
+        pictures: seconds, rising, and (H, W, 3) uint8 RGB, all of one size. The first is shown from
+            the beginning on, so that gaps between later ones stay. An odd last row or column is
+            shown twice, because the format wants even sizes.
+
+    Raises:
+        PipelineError: if there is no picture, or the disk refuses.
+    """
+    count, first, last = 0, 0.0, -1
+    with replacing(path) as temporary:
+        try:
+            options = {"movflags": "+faststart"}
+            with av.open(str(temporary), "w", format="mp4", options=options) as container:
+                stream: Any = None
+                for seconds, picture_HW3 in pictures:
+                    even_HW3 = _even(picture_HW3)
+                    if stream is None:
+                        stream, first = _stream(container, even_HW3), seconds
+                    frame = VideoFrame.from_ndarray(even_HW3, format="rgb24")
+                    last = max(round((seconds - first) * _TICKS), last + 1)
+                    frame.pts, frame.time_base = last, Fraction(1, _TICKS)
+                    container.mux(stream.encode(frame))
+                    count += 1
+                if stream is None:
+                    raise PipelineError(f"{path}: wanted pictures to make a film of, found none")
+                container.mux(stream.encode(None))
+        except av.FFmpegError as err:
+            raise PipelineError(f"{path}: the film could not be written ({err})") from err
+    return count
+
+
+def _stream(container: Any, picture_HW3: NDArray[np.uint8]) -> Any:
+    stream = container.add_stream("libx264", options={"crf": _QUALITY, "preset": "veryfast"})
+    stream.height, stream.width, _ = picture_HW3.shape
+    stream.pix_fmt = "yuv420p"
+    stream.codec_context.time_base = Fraction(1, _TICKS)
+    return stream
+
+
+def _even(picture_HW3: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    height, width, _ = picture_HW3.shape
+    return np.pad(picture_HW3, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")

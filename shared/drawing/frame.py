@@ -1,0 +1,198 @@
+"""One frame with its objects: masks, boxes, class names, and a caption such as its time.
+
+Whatever the size of the frame and of the grid that boxes and masks lie on, the picture is large
+enough for its names to be read, masks have smooth edges, and a class has its own colour.
+
+H W the frame, h w the grid, N objects.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import cv2
+import numpy as np
+import supervision as sv
+from numpy.typing import NDArray
+
+from shared.drawing.colours import class_colour, text_colour
+from shared.masks import rle
+from shared.masks.detections import FrameDetections
+from shared.text_table import printable
+
+__all__ = ["DrawnObjects", "MASK_OPACITY", "draw_frame", "grey_frame"]
+
+MASK_OPACITY = 0.45
+"""Share of a class's colour where a mask lies."""
+_LEAST_HEIGHT = 400
+"""Frames that are lower are enlarged by a whole number, so that names can be read."""
+_MOST_WIDTH = 1920
+"""Unless they would become wider than this."""
+_MOST_OBJECTS = 60
+"""Objects of a frame that are drawn at most, the highest scores first."""
+_LONGEST_NAME = 24
+_BLUR_CELLS = 0.65
+"""Standard deviation for the edges of enlarged masks: steps go, single cells stay."""
+_GREY = 118
+"""Of a frame whose picture is not there."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class DrawnObjects:
+    """N objects of a frame, in any order."""
+
+    boxes: NDArray[np.float32]
+    """(N, 4) float32 x1 y1 x2 y2 in cells of the grid of masks."""
+    covers: NDArray[Any]
+    """(N, h, w) bool or float 0..1, the share of each cell of the whole frame that is covered."""
+    labels: NDArray[Any]
+    """(N,) classes."""
+    scores: NDArray[np.float32]
+    """(N,) scores, shown beside the names."""
+    left_out: int = 0
+    """Objects of the frame that are not among these, because there are too many to see."""
+
+    @classmethod
+    def of(cls, found: FrameDetections, *, score_threshold: float = 0.0) -> Self:
+        """The detections with a score of at least the threshold, the best if there are very many.
+
+        Raises:
+            ShardFormatError: if a mask is malformed.
+        """
+        best_N = np.argsort(-found.scores, kind="stable")
+        best_N = best_N[found.scores[best_N] >= score_threshold]
+        rows_N = best_N[:_MOST_OBJECTS]
+        height, width = found.height, found.width
+        covers = [rle.decode(found.masks[row], height=height, width=width) for row in rows_N]
+        return cls(
+            boxes=found.boxes[rows_N],
+            covers=np.stack(covers) if covers else np.zeros((0, height, width), np.bool_),
+            labels=found.labels[rows_N],
+            scores=found.scores[rows_N],
+            left_out=len(best_N) - len(rows_N),
+        )
+
+    def __len__(self) -> int:
+        """N."""
+        return len(self.labels)
+
+
+def grey_frame(*, height: int, width: int) -> NDArray[np.uint8]:
+    """(H, W, 3) uint8, what stands for a frame whose picture is not there."""
+    return np.full((height, width, 3), _GREY, np.uint8)
+
+
+def draw_frame(
+    frame_HW3: NDArray[np.uint8],
+    objects: DrawnObjects,
+    *,
+    class_names: Sequence[str],
+    caption: str = "",
+) -> NDArray[np.uint8]:
+    """(H', W', 3) uint8 RGB, the frame with its objects, enlarged if it is small.
+
+    Args:
+        frame_HW3: (H, W, 3) uint8 RGB; shows the same as the grid of the objects, at any size.
+        objects: what to draw; labels that have no name are left out.
+        class_names: names of the classes.
+        caption: stands in the lower left corner.
+    """
+    height, width, _ = frame_HW3.shape
+    factor = max(min(-(-_LEAST_HEIGHT // height), _MOST_WIDTH // width), 1)
+    size = (width * factor, height * factor)
+    scene: NDArray[Any] = frame_HW3[..., ::-1].copy()  # supervision draws in blue, green and red
+    if factor > 1:
+        scene = cv2.resize(scene, size, interpolation=cv2.INTER_CUBIC)
+    shown_n = np.flatnonzero(objects.labels < len(class_names))
+    if len(shown_n):
+        scene = _with_objects(scene, objects, shown_n, class_names)
+    if objects.left_out:
+        caption += f"  {objects.left_out} more objects are not drawn"
+    if caption:
+        scene = _with_caption(scene, _plain(caption, 100))
+    return np.ascontiguousarray(scene[..., ::-1])
+
+
+def _with_objects(
+    scene: NDArray[np.uint8],
+    objects: DrawnObjects,
+    shown_n: NDArray[np.int64],
+    class_names: Sequence[str],
+) -> NDArray[np.uint8]:
+    height, width, _ = scene.shape
+    rows, columns = objects.covers.shape[1:]
+    across, down = width / columns, height / rows
+    labels_n = objects.labels[shown_n]
+    found = sv.Detections(
+        xyxy=objects.boxes[shown_n] * np.array([across, down] * 2, np.float32),
+        mask=np.stack([_smooth(objects.covers[row], (width, height)) for row in shown_n]),
+        class_id=labels_n.astype(np.int64),
+    )
+    colours = [class_colour(label) for label in range(len(class_names))]
+    drawing: dict[str, Any] = {
+        "color": sv.ColorPalette([sv.Color(*colour) for colour in colours]),
+        "color_lookup": sv.ColorLookup.CLASS,
+    }
+    scene = sv.MaskAnnotator(opacity=MASK_OPACITY, **drawing).annotate(scene, found)
+    scene = sv.BoxAnnotator(thickness=_thickness(height, width), **drawing).annotate(scene, found)
+    names = sv.LabelAnnotator(
+        text_color=sv.ColorPalette([sv.Color(*text_colour(colour)) for colour in colours]),
+        text_scale=_text_scale(height, width),
+        text_padding=3,
+        smart_position=True,
+        **drawing,
+    )
+    texts = [
+        f"{_plain(class_names[label], _LONGEST_NAME)} {score:.2f}"
+        for label, score in zip(labels_n, objects.scores[shown_n], strict=True)
+    ]
+    drawn: NDArray[np.uint8] = names.annotate(scene, found, labels=texts)
+    return drawn
+
+
+def _with_caption(scene: NDArray[np.uint8], caption: str) -> NDArray[np.uint8]:
+    height, width, _ = scene.shape
+    scale, padding = _text_scale(height, width), 4
+    (text_width, text_height), _ = cv2.getTextSize(caption, cv2.FONT_HERSHEY_SIMPLEX, scale, 1)
+    drawn: NDArray[np.uint8] = sv.draw_text(
+        scene=scene,
+        text=caption,
+        text_anchor=sv.Point(padding + text_width // 2, height - padding - text_height // 2),
+        text_scale=scale,
+        text_color=sv.Color.WHITE,
+        background_color=sv.Color.BLACK,
+        text_padding=padding,
+    )
+    return drawn
+
+
+def _smooth(cover_hw: NDArray[Any], size: tuple[int, int]) -> NDArray[np.bool_]:
+    """(H, W) bool, where at least half is covered; `size` is (width, height).
+
+    An enlarged mask is blurred by less than a cell and interpolated, so that its edge runs through
+    cells and not along them; parts one cell wide stay.
+    """
+    if cover_hw.shape == size[::-1]:
+        return cover_hw >= 0.5
+    cover: NDArray[Any] = cover_hw.astype(np.float32)
+    interpolation = cv2.INTER_AREA
+    if size[0] > cover.shape[1]:
+        cover = cv2.GaussianBlur(cover, (0, 0), _BLUR_CELLS, borderType=cv2.BORDER_REPLICATE)
+        interpolation = cv2.INTER_CUBIC
+    smooth = cv2.resize(cover, size, interpolation=interpolation)
+    drawn: NDArray[np.bool_] = smooth >= 0.5 * min(1.0, float(smooth.max()) + 1e-6)
+    return drawn
+
+
+def _text_scale(height: int, width: int) -> float:
+    return max(0.45, sv.calculate_optimal_text_scale((width, height)))
+
+
+def _thickness(height: int, width: int) -> int:
+    return int(sv.calculate_optimal_line_thickness((width, height)))
+
+
+def _plain(text: str, longest: int) -> str:
+    """What OpenCV can draw of a text: it has ASCII letters only."""
+    text = printable(text).encode("ascii", "replace").decode()
+    return text if len(text) <= longest else f"{text[: longest - 3]}..."

@@ -1,0 +1,56 @@
+"""Films that are played elsewhere."""
+
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from shared.drawing.film import write_film
+from shared.errors import PipelineError
+from shared.video.read import read_frames
+
+
+def pictures(*seconds: float, height: int = 33, width: int = 47):
+    for place, time in enumerate(seconds):
+        yield time, np.full((height, width, 3), 40 * place + 20, np.uint8)
+
+
+def test_form_that_browsers_and_quicktime_play(tmp_path: Path) -> None:
+    path = tmp_path / "a.mp4"
+    assert write_film(path, pictures(5.0, 5.1, 5.2)) == 3
+    with av.open(str(path)) as container:
+        (stream,) = container.streams
+        context = stream.codec_context
+        assert (context.name, context.pix_fmt) == ("h264", "yuv420p")
+        assert (context.height, context.width) == (34, 48)
+        assert context.codec_tag == "avc1"
+    data = path.read_bytes()
+    assert data.index(b"moov") < data.index(b"mdat")  # it plays before all of it is there
+    assert [each.name for each in tmp_path.iterdir()] == ["a.mp4"]
+
+
+def test_times_and_pictures(tmp_path: Path) -> None:
+    write_film(tmp_path / "a.mp4", pictures(5.0, 5.1, 7.5, 7.5))
+    frames = list(read_frames(tmp_path / "a.mp4"))
+    assert [frame.seconds for frame in frames][:3] == pytest.approx([0, 0.1, 2.5])
+    assert [round(float(frame.image.mean())) for frame in frames] == pytest.approx(
+        [20, 60, 100, 140], abs=3
+    )
+
+
+def test_nothing_to_show_leaves_what_was_there(tmp_path: Path) -> None:
+    path = tmp_path / "a.mp4"
+    path.write_text("before")
+    with pytest.raises(PipelineError, match=r"a\.mp4: wanted pictures"):
+        write_film(path, [])
+
+    def broken():
+        yield from pictures(0.0)
+        raise PipelineError("frame 1 is damaged")
+
+    with pytest.raises(PipelineError, match="frame 1 is damaged"):
+        write_film(path, broken())
+    assert path.read_text() == "before"
+    with pytest.raises(PipelineError, match="could not be written"):
+        write_film(path / "b.mp4", pictures(0.0))

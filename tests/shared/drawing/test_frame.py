@@ -1,0 +1,113 @@
+"""Frames drawn with their objects."""
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from shared.drawing.colours import class_colour
+from shared.drawing.frame import MASK_OPACITY, DrawnObjects, draw_frame, grey_frame
+from shared.masks import rle
+from shared.masks.coco_classes import COCO_CLASSES
+from shared.masks.detections import FrameDetections
+
+CUP = COCO_CLASSES.index("cup")
+
+
+def objects(*covers: NDArray[np.bool_], labels: list[int]) -> DrawnObjects:
+    return DrawnObjects(
+        boxes=np.tile(np.float32([0, 0, 2, 2]), (len(covers), 1)),
+        covers=np.stack(covers),
+        labels=np.array(labels),
+        scores=np.full(len(covers), 0.9, np.float32),
+    )
+
+
+def disc(size: int) -> NDArray[np.bool_]:
+    rows, columns = np.mgrid[:size, :size]
+    return np.hypot(rows - size / 2 + 0.5, columns - size / 2 + 0.5) < size / 3
+
+
+def is_painted(picture: NDArray[np.uint8], label: int) -> NDArray[np.bool_]:
+    grey = grey_frame(height=1, width=1)[0, 0].astype(float)
+    expected = (1 - MASK_OPACITY) * grey + MASK_OPACITY * np.array(class_colour(label))
+    return np.abs(picture - expected).max(axis=2) < 3
+
+
+@pytest.mark.parametrize("height, width, wanted", [(48, 64, 432), (400, 300, 400), (30, 1900, 30)])
+def test_small_frames_are_enlarged(height: int, width: int, wanted: int) -> None:
+    frame = grey_frame(height=height, width=width)
+    drawn = draw_frame(frame, objects(disc(20), labels=[CUP]), class_names=COCO_CLASSES)
+    assert drawn.shape == (wanted, width * wanted // height, 3)
+    assert drawn.dtype == np.uint8
+
+
+def test_coarse_masks_have_smooth_edges() -> None:
+    """A disc of 30 cells is drawn as a disc, not as a stair: within a third of a cell."""
+    picture = draw_frame(
+        grey_frame(height=900, width=900), objects(disc(30), labels=[CUP]), class_names=COCO_CLASSES
+    )
+    painted = is_painted(picture, CUP)
+    painted[:200, :200] = False  # the name
+    rows, columns = np.nonzero(painted & ~np.roll(painted, 1, axis=0))
+    distances = np.hypot(rows - 449.5, columns - 449.5)
+    wanted = np.sqrt(disc(30).sum() / np.pi) * 30
+    assert np.abs(distances - wanted).max() < 0.6 * 30
+    stair = np.kron(disc(30), np.ones((30, 30), bool))
+    rows, columns = np.nonzero(stair & ~np.roll(stair, 1, axis=0))
+    assert distances.std() < 0.6 * np.hypot(rows - 449.5, columns - 449.5).std()
+
+
+def test_single_cells_stay() -> None:
+    cover = np.zeros((20, 20), bool)
+    cover[15, 15] = cover[10, 5:15] = True
+    picture = draw_frame(
+        grey_frame(height=600, width=600), objects(cover, labels=[0]), class_names=COCO_CLASSES
+    )
+    painted = is_painted(picture, 0)
+    assert painted[315, 300]
+    single = cover & (np.arange(20)[:, None] == 15)
+    alone = draw_frame(
+        grey_frame(height=600, width=600), objects(single, labels=[0]), class_names=COCO_CLASSES
+    )
+    assert is_painted(alone, 0)[465, 465]
+
+
+def test_no_objects_and_labels_without_a_name() -> None:
+    grey = grey_frame(height=400, width=400)
+    nothing = DrawnObjects.of(found(0))
+    assert (draw_frame(grey, nothing, class_names=COCO_CLASSES) == grey).all()
+    assert (draw_frame(grey, objects(disc(9), labels=[80]), class_names=("a",)) == grey).all()
+
+
+def found(num: int) -> FrameDetections:
+    return FrameDetections(
+        height=10,
+        width=12,
+        boxes=np.tile(np.float32([1, 1, 5, 5]), (num, 1)),
+        scores=np.linspace(0, 1, num, dtype=np.float32),
+        labels=np.zeros(num, np.uint8),
+        class_scores=None,
+        masks=(rle.encode(np.ones((10, 12), bool)),) * num,
+    )
+
+
+def test_the_best_are_drawn_and_the_rest_is_told() -> None:
+    assert len(DrawnObjects.of(found(11), score_threshold=0.5)) == 6
+    many = DrawnObjects.of(found(100))
+    assert (len(many), many.left_out) == (60, 40)
+    assert many.scores.min() > 0.39
+    grey = grey_frame(height=400, width=400)
+    plain = draw_frame(grey, DrawnObjects.of(found(60)), class_names=COCO_CLASSES)
+    told = draw_frame(grey, many, class_names=COCO_CLASSES)
+    assert (told[380:, :200] != plain[380:, :200]).any()
+
+
+@pytest.mark.parametrize("name", ["<img src=x onerror=alert(1)>", "x" * 10_000, "\u202eabc\x1b[2J"])
+def test_any_class_name_is_drawn(name: str) -> None:
+    grey = grey_frame(height=400, width=400)
+    drawn = draw_frame(grey, objects(disc(9), labels=[0]), class_names=(name,), caption=name)
+    assert drawn.shape == grey.shape
+    assert (
+        drawn[200:360, 300:]
+        == draw_frame(grey, objects(disc(9), labels=[0]), class_names=("a",))[200:360, 300:]
+    ).all()
