@@ -21,6 +21,7 @@ Clique = tuple[tuple[int, int], ...]
 """Frame and slot of each object."""
 
 
+@torch.no_grad()
 def object_falls(network: ObjectVideoNetwork, batch: NetworkInputs, class_B: Tensor) -> Tensor:
     """(B, T, K) by removing each valid object from the batch."""
     logits_BA = network(batch).object_logits_BA
@@ -36,6 +37,7 @@ def object_falls(network: ObjectVideoNetwork, batch: NetworkInputs, class_B: Ten
     return falls
 
 
+@torch.no_grad()
 def clique_falls(
     network: ObjectVideoNetwork, batch: NetworkInputs, class_B: Tensor
 ) -> dict[tuple[int, Clique], tuple[float, float]]:

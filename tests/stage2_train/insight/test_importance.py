@@ -17,7 +17,7 @@ VARIANTS = {
     "single objects": {"clique_size": 1, "relation_frames": "same"},
     "triples": {"clique_size": 3},
     "mlp": {"reasoning": "mlp"},
-    "normalised": {"normalise_relations": True},
+    "normalised": {"normalise_relations": True, "normalise_hidden": True},
     "shape and class only": {"heads": "object", "object_parts": ("shape", "class")},
 }
 
