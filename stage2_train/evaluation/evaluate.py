@@ -7,7 +7,7 @@ RUN/predictions-SPLIT.npz    ids, labels and logits
 import json
 import math
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_args
 
@@ -16,9 +16,8 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import gather_object
 
-from shared.errors import CheckpointError, ConfigError
+from shared.errors import ConfigError
 from shared.jobs.atomic_file import write_text
-from shared.manifests.load import load_dataset
 from stage2_train.clips.controls import FrameOrder
 from stage2_train.clips.dataset import ClipDataset
 from stage2_train.clips.join import JoinedSplit
@@ -31,18 +30,10 @@ from stage2_train.evaluation.metrics import (
     unsure_labels,
 )
 from stage2_train.evaluation.predictions import Predictions, gathered, predict, save_predictions
-from stage2_train.model.build import build_network
 from stage2_train.resources import Resources
-from stage2_train.runs.checkpoint import (
-    BEST_NAME,
-    LAST_NAME,
-    Checkpoint,
-    load_checkpoint,
-    load_weights,
-)
-from stage2_train.runs.phases import phase_heads
 from stage2_train.runs.run_config import RunConfig, load_run_config
-from stage2_train.runs.sources import Sources, open_sources
+from stage2_train.runs.sources import Sources
+from stage2_train.runs.trained import load_trained, sources_of_run
 
 __all__ = ["EvalRequest", "evaluate", "evaluate_run", "report_text"]
 
@@ -91,21 +82,14 @@ def evaluate(request: EvalRequest) -> dict[str, Any]:
     """
     run, resources = request.run, request.resources
     config = load_run_config(run)
-    recorded = config.paths
-    paths = replace(
-        recorded,
-        data_root=resources.data_root or recorded.data_root,
-        shards=resources.shards or recorded.shards,
-        clips=None if resources.no_clip_store else resources.clips or recorded.clips,
-    )
-    if paths.shards.resolve() != recorded.shards.resolve() and request.label is None:
+    shards, recorded = resources.shards or config.paths.shards, config.paths.shards
+    if shards.resolve() != recorded.resolve() and request.label is None:
         raise ConfigError(
-            f"eval {run}: --shards {paths.shards} are not the run's ({recorded.shards}), whose "
+            f"eval {run}: --shards {shards} are not the run's ({recorded}), whose "
             "results would be replaced; give --name, as in --name detected, to keep both"
         )
     torch.set_num_threads(resources.num_threads())
-    dataset = load_dataset(paths.manifest, paths.data_root)
-    sources = open_sources(dataset, paths, partial=resources.partial)
+    sources = sources_of_run(run, config, resources)
     accelerator = build_accelerator(config.recipe.precision, resources.device)
     return evaluate_run(config, sources, request, accelerator=accelerator)
 
@@ -119,16 +103,12 @@ def evaluate_run(
         What is written to RUN/eval-SPLIT.json.
 
     Raises:
-        ConfigError: if the data set's classes are not those that the run was trained for.
         CheckpointError: if the run has no checkpoint.
         JoinError: if the split has no usable segment.
     """
     run, recipe = request.run, config.recipe
-    _check_classes(run, config, sources)
-    path, checkpoint = _best_checkpoint(run)
-    network = build_network(recipe.model)
-    load_weights(network, checkpoint, path=path)
-    network.to(accelerator.device)
+    trained = load_trained(run, config)
+    network = trained.network.to(accelerator.device)
     joined = sources.join(request.split)
     joined.require_segments(config.dataset.name)
     clips = sources.clip_dataset(joined, recipe, frame_order=request.frame_order)
@@ -142,7 +122,7 @@ def evaluate_run(
                 batch_size=recipe.optimiser.batch_size,
                 workers=request.resources.workers,
             ),
-            heads=phase_heads(recipe, checkpoint.state.phase),
+            heads=trained.heads,
             num_clips=request.num_clips,
             accelerator=accelerator,
             advance=bar.advance,
@@ -152,8 +132,8 @@ def evaluate_run(
         "run": str(run),
         "dataset": config.dataset.name,
         "system": config.system,
-        "checkpoint": path.name,
-        "step": checkpoint.state.step,
+        "checkpoint": trained.path.name,
+        "step": trained.step,
         "detector": sources.detector,
         **_report(predictions, clips, joined=joined, request=request, config=config),
     }
@@ -214,40 +194,6 @@ def _class_table(
         }
         for row, name in enumerate(classes)
     ]
-
-
-def _best_checkpoint(run: Path) -> tuple[Path, Checkpoint]:
-    """The best checkpoint if it is of the phase that the run is in, else the last one."""
-    last_path, best_path = run / LAST_NAME, run / BEST_NAME
-    if not last_path.is_file():
-        raise CheckpointError(
-            f"{run}: wanted a checkpoint {LAST_NAME}, found none; `orn train` writes one at the "
-            "end of each epoch"
-        )
-    last = load_checkpoint(last_path)
-    if best_path.is_file():
-        best = load_checkpoint(best_path)
-        if best.state.phase == last.state.phase:
-            return best_path, best
-    return last_path, last
-
-
-def _check_classes(run: Path, config: RunConfig, sources: Sources) -> None:
-    wanted, found = config.dataset.classes, sources.dataset.classes
-    if wanted == found:
-        return
-    differing = next(
-        (
-            f"class {row} is {there!r} in the run, {here!r} in the data set"
-            for row, (there, here) in enumerate(zip(wanted, found, strict=False))
-            if there != here
-        ),
-        f"the run has {len(wanted)} classes, the data set {len(found)}",
-    )
-    raise ConfigError(
-        f"{run}: was trained for other classes than data set {sources.dataset.name!r} has: "
-        f"{differing}; evaluate on the data set that it was trained on"
-    )
 
 
 def report_text(report: dict[str, Any]) -> str:

@@ -1,0 +1,108 @@
+"""A run that was trained: its network with the best weights, and the data to look at with it."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from torch import nn
+
+from shared.errors import CheckpointError, ConfigError
+from shared.manifests.load import load_dataset
+from stage2_train.model.build import build_network
+from stage2_train.model.config import Heads
+from stage2_train.resources import Resources
+from stage2_train.runs.checkpoint import (
+    BEST_NAME,
+    LAST_NAME,
+    Checkpoint,
+    load_checkpoint,
+    load_weights,
+)
+from stage2_train.runs.phases import phase_heads
+from stage2_train.runs.run_config import RunConfig
+from stage2_train.runs.sources import Sources, open_sources
+
+__all__ = ["Trained", "load_trained", "sources_of_run"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Trained:
+    """A network with the weights of a run."""
+
+    network: nn.Module
+    """On the CPU, in evaluation mode."""
+    heads: Heads
+    """What was trained of it."""
+    path: Path
+    """The checkpoint."""
+    step: int
+    """When it was written."""
+
+
+def load_trained(run: Path, config: RunConfig) -> Trained:
+    """The best checkpoint of the phase that a run is in, or the last one where none was validated.
+
+    Raises:
+        CheckpointError: if the run has no checkpoint, or one that does not fit.
+    """
+    path, checkpoint = _best_checkpoint(run)
+    network = build_network(config.recipe.model)
+    load_weights(network, checkpoint, path=path)
+    return Trained(
+        network=network.eval(),
+        heads=phase_heads(config.recipe, checkpoint.state.phase),
+        path=path,
+        step=checkpoint.state.step,
+    )
+
+
+def sources_of_run(run: Path, config: RunConfig, resources: Resources) -> Sources:
+    """The data that a run recorded, or what is given in its place.
+
+    Raises:
+        ConfigError: if the data set's classes are not those that the run was trained for.
+    """
+    recorded = config.paths
+    paths = replace(
+        recorded,
+        data_root=resources.data_root or recorded.data_root,
+        shards=resources.shards or recorded.shards,
+        clips=None if resources.no_clip_store else resources.clips or recorded.clips,
+    )
+    dataset = load_dataset(paths.manifest, paths.data_root)
+    sources = open_sources(dataset, paths, partial=resources.partial)
+    _check_classes(run, config, sources)
+    return sources
+
+
+def _best_checkpoint(run: Path) -> tuple[Path, Checkpoint]:
+    last_path, best_path = run / LAST_NAME, run / BEST_NAME
+    if not last_path.is_file():
+        raise CheckpointError(
+            f"{run}: wanted a checkpoint {LAST_NAME}, found none; `orn train` writes one at the "
+            "end of each epoch"
+        )
+    last = load_checkpoint(last_path)
+    if best_path.is_file():
+        best = load_checkpoint(best_path)
+        if best.state.phase == last.state.phase:
+            return best_path, best
+    return last_path, last
+
+
+def _check_classes(run: Path, config: RunConfig, sources: Sources) -> None:
+    """Raises ConfigError if the data set's classes are not those that the run was trained for."""
+    wanted, found = config.dataset.classes, sources.dataset.classes
+    if wanted == found:
+        return
+    differing = next(
+        (
+            f"class {row} is {there!r} in the run, {here!r} in the data set"
+            for row, (there, here) in enumerate(zip(wanted, found, strict=False))
+            if there != here
+        ),
+        f"the run has {len(wanted)} classes, the data set {len(found)}",
+    )
+    raise ConfigError(
+        f"{run}: was trained for other classes than data set {sources.dataset.name!r} has: "
+        f"{differing}; evaluate on the data set that it was trained on"
+    )
