@@ -38,7 +38,8 @@ def write_video() -> VideoWriter:
     """Writes frames with the numbers 0, 1, ...: `write_video(path, num_frames, ...)`.
 
     `pts` gives the times in ticks of 1 / rate; `first` is the first number; `turn` is a rotation,
-    counter-clockwise, that the file asks for; `sample_aspect` is width : height of a pixel.
+    counter-clockwise, that the file asks for; `sample_aspect` is width : height of a pixel; `noise`
+    is how much pixels differ from what they should be.
     """
 
     def write(
@@ -54,16 +55,21 @@ def write_video() -> VideoWriter:
         turn: int = 0,
         sample_aspect: Fraction | None = None,
         container_options: dict[str, str] | None = None,
+        pix_fmt: str = "yuv420p",
+        noise: int = 0,
     ) -> Path:
+        draw = np.random.default_rng(0)
         with av.open(str(path), "w", options=container_options or {}) as container:
             stream: Any = container.add_stream(codec, rate=rate, options=options or {})
-            stream.width, stream.height, stream.pix_fmt = WIDTH, height, "yuv420p"
+            stream.width, stream.height, stream.pix_fmt = WIDTH, height, pix_fmt
             if sample_aspect is not None:
                 stream.codec_context.sample_aspect_ratio = sample_aspect
             if turn:
                 stream.set_display_rotation(turn)
             for place in range(num_frames):
                 image = numbered_image(first + place, height=height)
+                if noise:
+                    image ^= draw.integers(0, noise, image.shape, np.uint8)
                 frame = VideoFrame.from_ndarray(image, format="rgb24")
                 frame.pts = place if pts is None else pts[place]
                 frame.time_base = 1 / Fraction(rate)
