@@ -53,7 +53,7 @@ def opened_video(
 
     Raises:
         VideoDecodeError: if the file cannot be opened, is in no container that is read, has no
-            video stream, or one without decoder or of too many pixels.
+            video stream, or one without decoder.
     """
     regular_status(path)
     try:
@@ -78,11 +78,6 @@ def opened_video(
             raise VideoDecodeError(
                 f"{path}: FFmpeg {av.ffmpeg_version_info} has no decoder for its codec; "
                 "convert it, to H.264 for example"
-            )
-        if stream.width * stream.height > MOST_PIXELS:
-            raise VideoDecodeError(
-                f"{path}: has {stream.width} x {stream.height} pixels, at most {MOST_PIXELS:,} "
-                "are read"
             )
         stream.thread_type = "AUTO"
         stream.codec_context.thread_count = _NUM_THREADS if refuse_damage else 1

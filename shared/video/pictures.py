@@ -16,6 +16,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from shared.errors import VideoDecodeError
+from shared.video.frame import MOST_PIXELS
 from shared.video.regular_file import reason
 
 __all__ = ["DamageFound", "all_pictures", "pictures_until_damage"]
@@ -68,9 +69,10 @@ def all_pictures(
                 num_damaged += picture.is_corrupt
                 yield picture
     if num_pictures == 0:
-        raise VideoDecodeError(
-            f"{path}: no frame can be decoded ({errors[0] if errors else 'it holds none'})"
-        )
+        why = errors[0] if errors else "it holds none"
+        if not stream.width:
+            why += f"; it tells no size of at most {MOST_PIXELS:,} pixels"
+        raise VideoDecodeError(f"{path}: no frame can be decoded ({why})")
     if errors:
         logger.warning(
             "%s: %d packets left out, they cannot be decoded (%s); %d frames could be",
