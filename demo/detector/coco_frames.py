@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor
 
-from shared.errors import DataRootError, ManifestError
+from shared.errors import DataRootError, ManifestError, VideoDecodeError
 from shared.masks.coco_classes import COCO_CLASSES
 from shared.masks.rle import decode
+from shared.video.jpeg import opened_jpeg
 from stage1_detect.mmdet.library import BitmapMasks, DetDataSample, InstanceData
 
 __all__ = ["CocoFrames", "load_coco_frames", "make_batch"]
@@ -161,12 +161,10 @@ def _read_images(
     images_MHWC = np.empty((len(entries), *size, 3), dtype=np.uint8)
     for row, entry in enumerate(entries):
         try:
-            with Image.open(folder / entry["file_name"]) as picture:
+            with opened_jpeg(folder / entry["file_name"]) as picture:
                 image_HWC = np.asarray(picture.convert("RGB"))
-        except FileNotFoundError as err:
-            raise DataRootError(
-                f"{folder / entry['file_name']}: there is no such file, {annotations} lists it"
-            ) from err
+        except VideoDecodeError as err:
+            raise DataRootError(f"{err}; {annotations} lists it") from err
         if image_HWC.shape[:2] != size:
             raise ManifestError(
                 f"{folder / entry['file_name']}: wanted {size[0]} x {size[1]} pixels as in the "

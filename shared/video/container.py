@@ -15,30 +15,59 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from shared.errors import VideoDecodeError
+from shared.video.frame import MOST_PIXELS
+from shared.video.regular_file import reason, regular_status
 
-__all__ = ["READING_OPTIONS", "PictureForm", "opened_video", "reason", "upright"]
+__all__ = ["READING_OPTIONS", "PictureForm", "opened_video", "upright"]
 
 READING_OPTIONS: dict[str, Any] = (
     {"metadata_errors": "ignore"} if int(av.__version__.partition(".")[0]) < 19 else {}
 )
 """Options of `av.open`: titles that are not UTF-8 are no error, as they never are in PyAV 19."""
+_FORMATS = (
+    *("mov", "matroska", "avi", "mpegts", "mpeg", "flv", "asf", "ogg", "rm", "mxf", "dv", "gif"),
+    *("mpegvideo", "m4v", "h264", "hevc", "ivf", "obu", "mjpeg", "nut"),
+)
+"""FFmpeg's names of the containers that are read: those that hold a video in the file itself. Among
+the others are lists of further files, numbered pictures, network sessions and scripts."""
+_CONFINED = {"format_whitelist": ",".join(_FORMATS), "protocol_whitelist": "file"}
+_BOUNDED = {"max_pixels": str(MOST_PIXELS)}
+"""What a decoder is told, also the one that FFmpeg asks for what the header does not say."""
 _NUM_THREADS = 4
-"""Fixed, because what a decoder makes of damaged pictures depends on the number of its threads."""
 
 
 @contextmanager
-def opened_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
+def opened_video(
+    path: Path, *, refuse_damage: bool = False
+) -> Iterator[tuple[InputContainer, VideoStream]]:
     """The container and its best video stream, ready to decode.
 
     Of several streams the best is FFmpeg's choice: a film before a cover picture, then the one
     with most pixels.
 
+    Args:
+        path: a regular file.
+        refuse_damage: whether the decoder is to refuse what is damaged instead of showing what it
+            can. It has several threads then; what it makes of damaged pictures with more than one
+            is not the same each time.
+
     Raises:
-        VideoDecodeError: if the file cannot be opened, has no video stream, or one without decoder.
+        VideoDecodeError: if the file cannot be opened, is in no container that is read, has no
+            video stream, or one without decoder.
     """
+    regular_status(path)
     try:
-        # The absolute path, because FFmpeg takes "a:b" for a protocol and a name.
-        container = av.open(str(path.absolute()), **READING_OPTIONS)
+        container = av.open(
+            str(path.absolute()),  # FFmpeg takes "a:b" for a protocol and a name
+            options=_BOUNDED,
+            container_options=_CONFINED,
+            **READING_OPTIONS,
+        )
+    except av.error.ArgumentError as err:
+        raise VideoDecodeError(
+            f"{path}: wanted a video in a container such as MP4, MOV, Matroska, WebM, AVI or MPEG, "
+            "found none of those that are read; convert it, to MP4 for example"
+        ) from err
     except (av.FFmpegError, OSError, ValueError) as err:
         raise VideoDecodeError(f"{path}: cannot be opened ({reason(err)})") from err
     with container:
@@ -51,13 +80,11 @@ def opened_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
                 "convert it, to H.264 for example"
             )
         stream.thread_type = "AUTO"
-        stream.codec_context.thread_count = _NUM_THREADS
+        stream.codec_context.thread_count = _NUM_THREADS if refuse_damage else 1
+        stream.codec_context.options = _BOUNDED | (
+            {"err_detect": "explode"} if refuse_damage else {}
+        )
         yield container, stream
-
-
-def reason(err: BaseException) -> str:
-    """What an error of FFmpeg or of the system says, in a few words."""
-    return getattr(err, "strerror", None) or str(err)
 
 
 Orientation = tuple[int, int, int, int]

@@ -23,9 +23,17 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from shared.errors import VideoDecodeError
-from shared.video.container import PictureForm, opened_video, reason
+from shared.video.container import PictureForm, opened_video
 from shared.video.frame import Frame, FrameEstimate, VideoInfo
-from shared.video.frame_times import FrameTimes, KnownTimes, frame_times
+from shared.video.frame_times import (
+    FrameTimes,
+    KnownTimes,
+    frame_times,
+    is_indexed,
+    read_first_headers,
+)
+from shared.video.pictures import DamageFound, all_pictures, pictures_until_damage
+from shared.video.regular_file import reason
 
 __all__ = ["estimate_file", "probe_file", "read_file"]
 
@@ -41,7 +49,7 @@ reads the file, which is small then, and refuses nothing. A picture in which not
 def probe_file(path: Path) -> VideoInfo:
     """What the file says of itself, and the size of its first frame that can be decoded."""
     with opened_video(path) as (container, stream):
-        for picture in _pictures(path, container.demux(stream), stream):
+        for picture in all_pictures(path, container.demux(stream), stream):
             form = PictureForm.of(picture)
             height, width, _ = _image(path, form, picture).shape
             return VideoInfo(
@@ -82,45 +90,111 @@ def read_file(
         return
     if times == "not read" and (start > 0 or stop is not None):
         times = frame_times(path) or "only decoding tells"
-    if isinstance(times, FrameTimes):
-        yield from _sought(path, times, start=start, stop=stop)
+    place = start
+    try:
+        if isinstance(times, FrameTimes):
+            frames = _sought(path, times, start=start, stop=stop)
+        else:
+            frames = _from_first(path, start=start, stop=stop)
+        for frame in frames:
+            yield frame
+            place += 1
+    except DamageFound as sign:
+        logger.debug("%s: read by one thread from its first frame (%s)", path, sign)
+    else:
         return
-    with opened_video(path) as (container, stream):
+    if times == "not read":
+        times = frame_times(path) or "only decoding tells"
+    if isinstance(times, FrameTimes):
+        yield from _damaged(path, times, start=place, stop=stop)
+    else:
+        yield from _from_first(path, start=place, stop=stop, refuse_damage=False)
+
+
+def _from_first(
+    path: Path, *, start: int, stop: int | None, refuse_damage: bool = True
+) -> Iterator[Frame]:
+    """A range of the frames in the order in which they come."""
+    with opened_video(path, refuse_damage=refuse_damage) as (container, stream):
+        packets = container.demux(stream)
+        if refuse_damage:
+            pictures = pictures_until_damage(packets, stream, timed=is_indexed(container))
+        else:
+            pictures = all_pictures(path, packets, stream)
         interval = 1.0 / _rate(path, stream)
         seconds: float | None = None
         form: PictureForm | None = None
-        for index, picture in enumerate(_pictures(path, container.demux(stream), stream)):
+        for index, picture in enumerate(pictures):
             form = form or PictureForm.of(picture)
             seconds = _repaired(picture.time, before=seconds, interval=interval)
             if index >= start:
                 yield Frame(index=index, seconds=seconds, image=_image(path, form, picture))
             if stop is not None and index + 1 >= stop:
                 return
+        if form is None:
+            raise DamageFound("there is no picture")
 
 
 def _sought(path: Path, times: FrameTimes, *, start: int, stop: int | None) -> Iterator[Frame]:
-    """A range of a file of which every frame's time is known, from the key frame before it."""
-    if start >= len(times.ticks):
+    """A range of a file of which every frame's time is known, from the key frame before it.
+
+    Raises:
+        DamageFound: at the first frame that is not certain to be that of decoding from the first.
+    """
+    stop = len(times.ticks) if stop is None else min(stop, len(times.ticks))
+    if start >= stop:
         return
     nearest_key = int(np.searchsorted(times.keys, start, side="right")) - 1
     for key in dict.fromkeys((nearest_key, 0)):
-        with opened_video(path) as (container, stream):
+        with opened_video(path, refuse_damage=True) as (container, stream):
             packets = _packets_from(container, stream, times, key)
             if packets is None:
                 logger.debug("%s: key frame %d is not found by seeking", path, key)
                 continue
-            for picture in _pictures(path, packets, stream):
-                index = times.place(picture.pts)
-                if index is None or index < start:
-                    continue
-                if stop is not None and index >= stop:
+            place = int(times.keys[key])
+            for picture in pictures_until_damage(packets, stream, timed=False):
+                if key and picture.pts is not None and picture.pts < times.ticks[times.keys[key]]:
+                    continue  # shown before the key frame, though it comes after it
+                if place != times.place(picture.pts):
+                    break
+                if place >= start:
+                    yield _frame(path, times, place, picture)
+                place += 1
+                if place == stop:
                     return
-                seconds = float(times.seconds[index])
-                image = _image(path, times.form, picture)
-                yield Frame(index=index, seconds=seconds, image=image)
-                if index + 1 == stop:
-                    return
-        return
+        raise DamageFound(f"frame {place} is missing")
+
+
+def _damaged(path: Path, times: FrameTimes, *, start: int, stop: int | None) -> Iterator[Frame]:
+    """A range of a file with damaged pictures of which every frame's time is known.
+
+    A picture that does not come is shown as the one before it, so that all others keep the numbers
+    that a range which does not see the damage gives them.
+    """
+    stop = len(times.ticks) if stop is None else min(stop, len(times.ticks))
+    place = repeated = 0
+    shown: VideoFrame | None = None
+    with opened_video(path) as (container, stream):
+        for picture in chain(all_pictures(path, container.demux(stream), stream), (None,)):
+            index = len(times.ticks) if picture is None else times.place(picture.pts)
+            if index is None or index < place:
+                continue
+            for missing in range(place, min(index, stop)):
+                repeated += 1
+                if missing >= start and shown is not None:
+                    yield _frame(path, times, missing, shown)
+            if picture is not None and start <= index < stop:
+                yield _frame(path, times, index, picture)
+            place, shown = index + 1, picture
+            if place >= stop:
+                break
+    if repeated and stop == len(times.ticks):
+        logger.warning("%s: %d frames are damaged and shown as the one before", path, repeated)
+
+
+def _frame(path: Path, times: FrameTimes, index: int, picture: VideoFrame) -> Frame:
+    image = _image(path, times.form, picture)
+    return Frame(index=index, seconds=float(times.seconds[index]), image=image)
 
 
 def _packets_from(
@@ -131,51 +205,13 @@ def _packets_from(
         return container.demux(stream)
     wanted = int(times.ticks[times.keys[key]])
     with suppress(av.FFmpegError, OSError):
+        read_first_headers(container, stream)
         container.seek(int(times.key_dts[key]), stream=stream)
         packets = container.demux(stream)
         for packet in packets:
             if packet.pts == wanted:
                 return chain((packet,), packets)
     return None
-
-
-def _pictures(path: Path, packets: Iterable[Packet], stream: VideoStream) -> Iterator[VideoFrame]:
-    """Every picture that can be decoded, in the order in which it is shown."""
-    num_pictures = 0
-    errors: list[str] = []
-    remaining = iter(packets)
-    ended = False
-    while not ended:
-        try:
-            packet = next(remaining, None)
-        except av.error.InvalidDataError as err:  # what follows cannot be read: as if it ended here
-            errors.append(reason(err))
-            packet = None
-        except (av.FFmpegError, OSError) as err:
-            raise VideoDecodeError(
-                f"{path}: cannot be read on after {num_pictures} frames ({reason(err)})"
-            ) from err
-        ended = packet is None
-        try:
-            pictures = stream.decode(None) if packet is None else packet.decode()
-        except av.error.EOFError:  # the decoder was emptied by the last packet already
-            continue
-        except (av.FFmpegError, OSError) as err:
-            errors.append(reason(err))
-            continue
-        for picture in pictures:
-            if isinstance(picture, VideoFrame):
-                num_pictures += 1
-                yield picture
-    if num_pictures == 0:
-        raise VideoDecodeError(
-            f"{path}: no frame can be decoded ({errors[0] if errors else 'it holds none'})"
-        )
-    if errors:
-        logger.warning(
-            "%s: %d packets left out, they cannot be decoded (%s); %d frames could be",
-            *(path, len(errors), errors[0], num_pictures),
-        )
 
 
 def _image(path: Path, form: PictureForm, picture: VideoFrame) -> NDArray[np.uint8]:

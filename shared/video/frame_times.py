@@ -19,10 +19,10 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from shared.errors import VideoDecodeError
 from shared.video.container import PictureForm, opened_video
+from shared.video.regular_file import regular_status
 
-__all__ = ["FrameTimes", "KnownTimes", "frame_times"]
+__all__ = ["FrameTimes", "KnownTimes", "frame_times", "is_indexed", "read_first_headers"]
 
 _INDEXED_FORMATS = frozenset({"mov", "mp4", "matroska", "webm"})
 """Containers that store each packet's time and know where key frames are."""
@@ -75,22 +75,38 @@ def frame_times(path: Path) -> FrameTimes | None:
     Raises:
         VideoDecodeError: if the file cannot be opened.
     """
-    try:
-        status = path.stat()
-    except OSError as err:
-        raise VideoDecodeError(f"{path}: cannot be opened ({err.strerror or err})") from err
+    status = regular_status(path)
     return _kept(path, status.st_size, status.st_mtime_ns)
 
 
 @lru_cache(maxsize=_FILES_KEPT)
 def _kept(path: Path, size: int, changed: int) -> FrameTimes | None:
     with opened_video(path) as (container, stream):
-        if not _INDEXED_FORMATS & set(container.format.name.split(",")):
+        if not is_indexed(container):
             return None
         if stream.codec.name not in _HEADER_CODECS | _OTHER_CODECS:
             return None
         packets = _packets(container, stream)
     return None if packets is None else _times(path, packets)
+
+
+def is_indexed(container: InputContainer) -> bool:
+    """Whether each packet has the time of its picture, and key frames can be found."""
+    return not _INDEXED_FORMATS.isdisjoint(container.format.name.split(","))
+
+
+def read_first_headers(container: InputContainer, stream: VideoStream) -> None:
+    """Lets the decoder read what the first packet says beside its picture, before a seek.
+
+    Encoders name themselves there and nowhere else, and decoders undo the faults of some by that: a
+    decoder that starts later makes garbage of H.264 4:4:4 that x264 wrote before its build 151.
+    """
+    if stream.codec.name in _HEADER_CODECS:
+        stream.codec_context.skip_frame = "ALL"
+        for packet in container.demux(stream):
+            packet.decode()
+            break
+        stream.codec_context.skip_frame = "DEFAULT"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

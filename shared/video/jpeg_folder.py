@@ -15,17 +15,16 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
 
 from shared.errors import VideoDecodeError
 from shared.video.frame import Frame, FrameEstimate, VideoInfo
+from shared.video.jpeg import jpeg_image, opened_jpeg
 
 __all__ = ["estimate_folder", "folder_files", "folder_seconds", "probe_folder", "read_folder"]
 
 logger = logging.getLogger(__name__)
 
 _SUFFIXES = (".jpg", ".jpeg")
-_UNREADABLE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
 _END_OF_IMAGE = b"\xff\xd9"
 _FOLDERS_KEPT = 8
 
@@ -86,9 +85,9 @@ def read_folder(
         if stop is not None and index >= stop:
             break
         try:
-            picture = _upright(path)
-        except _UNREADABLE as err:
-            damaged.append(f"{path.name}: {err}")
+            picture = jpeg_image(path)
+        except VideoDecodeError as err:
+            damaged.append(str(err).removeprefix(f"{folder}{os.sep}"))
             continue
         size = size or picture.size
         if index >= start:
@@ -126,24 +125,19 @@ def _sound_places(folder: Path, changed: int) -> tuple[int, ...] | None:
 def _looks_whole(path: Path) -> bool:
     """Whether a JPEG has a header that can be read, and its end."""
     try:
-        with path.open("rb") as file:
-            with Image.open(file):
-                pass
+        with opened_jpeg(path) as picture:
+            file = picture.fp
+            assert file is not None  # the file is open
             file.seek(-len(_END_OF_IMAGE), os.SEEK_END)
             return file.read() == _END_OF_IMAGE
-    except _UNREADABLE:
+    except VideoDecodeError:
         return False
-
-
-def _upright(path: Path) -> Image.Image:
-    with Image.open(path) as opened:
-        return ImageOps.exif_transpose(opened).convert("RGB")
 
 
 def _size_if_decoded(path: Path) -> tuple[int, int] | None:
     try:
-        return _upright(path).size
-    except _UNREADABLE:
+        return jpeg_image(path).size
+    except VideoDecodeError:
         return None
 
 

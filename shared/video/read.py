@@ -23,6 +23,7 @@ from shared.video.jpeg_folder import (
     probe_folder,
     read_folder,
 )
+from shared.video.regular_file import reason, regular_status
 
 __all__ = [
     "Frame",
@@ -112,10 +113,12 @@ def content_digest(path: Path) -> str:
     """
     try:
         if not _is_folder(path):
+            regular_status(path)
             with path.open("rb") as file:
                 return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
         digest = hashlib.sha256()
         for frame in folder_files(path):
+            regular_status(frame)
             content = frame.read_bytes()
             digest.update(f"{frame.name}\0{len(content)}\0".encode())
             digest.update(content)
@@ -132,7 +135,7 @@ def content_bytes(path: Path) -> int:
     """
     try:
         files = folder_files(path) if _is_folder(path) else (path,)
-        return sum(file.stat().st_size for file in files)
+        return sum(regular_status(file).st_size for file in files)
     except OSError as err:
         raise _unreadable(path, err) from err
 
@@ -140,11 +143,11 @@ def content_bytes(path: Path) -> int:
 def _is_folder(path: Path) -> bool:
     try:
         return path.is_dir()
-    except OSError as err:
+    except (OSError, ValueError) as err:
         raise _unreadable(path, err) from err
 
 
-def _unreadable(path: Path, err: OSError) -> VideoDecodeError:
+def _unreadable(path: Path, err: OSError | ValueError) -> VideoDecodeError:
     if isinstance(err, VideoDecodeError):
         return err
-    return VideoDecodeError(f"{path}: cannot be read ({err.strerror or err})")
+    return VideoDecodeError(f"{path}: cannot be read ({reason(err)})")

@@ -33,42 +33,49 @@ def number_of(image: NDArray[np.uint8]) -> int:
     return sum(1 << bit for bit in range(NUM_BITS) if row[int(step * (bit + 0.5))] > 128)
 
 
+def write_numbered(
+    path: Path,
+    num_frames: int,
+    *,
+    rate: int | Fraction = 10,
+    codec: str = "libx264",
+    options: dict[str, str] | None = None,
+    height: int = HEIGHT,
+    pts: Sequence[int] | None = None,
+    first: int = 0,
+    turn: int = 0,
+    sample_aspect: Fraction | None = None,
+    container_options: dict[str, str] | None = None,
+    pix_fmt: str = "yuv420p",
+    noise: int = 0,
+) -> Path:
+    """Writes frames with the numbers 0, 1, ... in ticks of 1 / rate.
+
+    `pts` gives the times in such ticks; `first` is the first number; `turn` is a rotation,
+    counter-clockwise, that the file asks for; `sample_aspect` is width : height of a pixel; `noise`
+    is how much pixels differ from what they should be.
+    """
+    draw = np.random.default_rng(0)
+    with av.open(str(path), "w", options=container_options or {}) as container:
+        stream: Any = container.add_stream(codec, rate=rate, options=options or {})
+        stream.width, stream.height, stream.pix_fmt = WIDTH, height, pix_fmt
+        if sample_aspect is not None:
+            stream.codec_context.sample_aspect_ratio = sample_aspect
+        if turn:
+            stream.set_display_rotation(turn)
+        for place in range(num_frames):
+            image = numbered_image(first + place, height=height)
+            if noise:
+                image ^= draw.integers(0, noise, image.shape, np.uint8)
+            frame = VideoFrame.from_ndarray(image, format="rgb24")
+            frame.pts = place if pts is None else pts[place]
+            frame.time_base = 1 / Fraction(rate)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
 @pytest.fixture
 def write_video() -> VideoWriter:
-    """Writes frames with the numbers 0, 1, ...: `write_video(path, num_frames, ...)`.
-
-    `pts` gives the times in ticks of 1 / rate; `first` is the first number; `turn` is a rotation,
-    counter-clockwise, that the file asks for; `sample_aspect` is width : height of a pixel.
-    """
-
-    def write(
-        path: Path,
-        num_frames: int,
-        *,
-        rate: int | Fraction = 10,
-        codec: str = "libx264",
-        options: dict[str, str] | None = None,
-        height: int = HEIGHT,
-        pts: Sequence[int] | None = None,
-        first: int = 0,
-        turn: int = 0,
-        sample_aspect: Fraction | None = None,
-        container_options: dict[str, str] | None = None,
-    ) -> Path:
-        with av.open(str(path), "w", options=container_options or {}) as container:
-            stream: Any = container.add_stream(codec, rate=rate, options=options or {})
-            stream.width, stream.height, stream.pix_fmt = WIDTH, height, "yuv420p"
-            if sample_aspect is not None:
-                stream.codec_context.sample_aspect_ratio = sample_aspect
-            if turn:
-                stream.set_display_rotation(turn)
-            for place in range(num_frames):
-                image = numbered_image(first + place, height=height)
-                frame = VideoFrame.from_ndarray(image, format="rgb24")
-                frame.pts = place if pts is None else pts[place]
-                frame.time_base = 1 / Fraction(rate)
-                container.mux(stream.encode(frame))
-            container.mux(stream.encode(None))
-        return path
-
-    return write
+    """`write_numbered`: `write_video(path, num_frames, ...)`."""
+    return write_numbered

@@ -212,22 +212,22 @@ def test_a_size_that_changes_is_brought_to_the_first(
 
 
 def _sound(path: Path) -> None:
-    import wave
-
-    with wave.open(str(path), "wb") as file:
-        file.setparams((1, 2, 8000, 0, "NONE", ""))
-        file.writeframes(bytes(1600))
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("pcm_s16le", rate=8000)
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 800), np.int16), layout="mono")
+        frame.sample_rate = 8000
+        container.mux(stream.encode(frame))
 
 
 def test_what_is_no_video_is_told(tmp_path: Path) -> None:
     (tmp_path / "text.mp4").write_text("not a video at all")
     (tmp_path / "empty.mp4").touch()
-    _sound(tmp_path / "sound.wav")
+    _sound(tmp_path / "sound.mkv")
     for name, message in [
         ("text.mp4", r"text\.mp4: cannot be opened \(Invalid data"),
         ("empty.mp4", r"empty\.mp4: cannot be opened \(Invalid data"),
         ("absent.mp4", r"absent\.mp4: cannot be opened \(No such file"),
-        ("sound.wav", r"sound\.wav: has no video stream"),
+        ("sound.mkv", r"sound\.mkv: has no video stream"),
     ]:
         for read in (lambda path: list(read_frames(path)), probe):
             with pytest.raises(VideoDecodeError, match=message):

@@ -60,14 +60,14 @@ EVERY_20 = {"x264-params": "keyint=20:min-keyint=20:scenecut=0:bframes=0"}
 def pictures(monkeypatch: pytest.MonkeyPatch) -> list[int | None]:
     """Times of the pictures that are decoded, as they come."""
     decoded: list[int | None] = []
-    original = video_file._pictures
+    original = video_file.pictures_until_damage
 
-    def watched(*args: Any) -> Iterator[Any]:
-        for picture in original(*args):
+    def watched(*args: Any, **kwargs: Any) -> Iterator[Any]:
+        for picture in original(*args, **kwargs):
             decoded.append(picture.pts)
             yield picture
 
-    monkeypatch.setattr(video_file, "_pictures", watched)
+    monkeypatch.setattr(video_file, "pictures_until_damage", watched)
     return decoded
 
 

@@ -63,13 +63,13 @@ def test_frames_before_the_range_are_not_decoded_where_all_look_whole(
 ) -> None:
     folder = write_folder(tmp_path / "v", [(f"{i:03d}.jpg", i) for i in range(9)])
     decoded: list[str] = []
-    original = jpeg_folder._upright
+    original = jpeg_folder.jpeg_image
 
     def watched(path: Path) -> Image.Image:
         decoded.append(path.name)
         return original(path)
 
-    monkeypatch.setattr(jpeg_folder, "_upright", watched)
+    monkeypatch.setattr(jpeg_folder, "jpeg_image", watched)
     seconds = frame_seconds(folder, rate=10.0)
     assert seconds is not None
     np.testing.assert_allclose(seconds, np.arange(9) / 10)

@@ -45,7 +45,7 @@ def test_a_folder_is_known_by_names_and_contents(tmp_path: Path) -> None:
 
 def test_what_is_not_there_is_told(tmp_path: Path) -> None:
     for measure in (content_digest, content_bytes):
-        with pytest.raises(VideoDecodeError, match=r"a\.mp4: cannot be read \(No such file"):
+        with pytest.raises(VideoDecodeError, match=r"a\.mp4: cannot be opened \(No such file"):
             measure(tmp_path / "a.mp4")
         (tmp_path / "empty").mkdir(exist_ok=True)
         with pytest.raises(VideoDecodeError, match="empty: wanted a folder of JPEGs"):

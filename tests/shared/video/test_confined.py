@@ -1,0 +1,188 @@
+"""What a video file may make FFmpeg open: nothing but itself."""
+
+import os
+import re
+import socket
+import struct
+from collections.abc import Callable
+from contextlib import suppress
+from fractions import Fraction
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+from PIL import Image
+
+from shared.errors import VideoDecodeError
+from shared.video.frame_times import frame_times
+from shared.video.read import content_bytes, content_digest, estimate, probe, read_frames
+from tests.bounded import bounded
+from tests.shared.conftest import VideoWriter
+from tests.shared.video.test_jpeg import EPS
+
+NONE_OF_THOSE = "wanted a video in a container such as MP4, MOV, Matroska, WebM, AVI or MPEG"
+SDP = """v=0
+o=- 0 0 IN IP4 127.0.0.1
+s=x
+c=IN IP4 127.0.0.1
+t=0 0
+m=video 5004 RTP/AVP 96
+a=rtpmap:96 H264/90000
+"""
+HLS = """#EXTM3U
+#EXT-X-TARGETDURATION:10
+#EXTINF:1,
+{canary}
+#EXT-X-ENDLIST
+"""
+DASH = """<?xml version="1.0"?>
+<MPD xmlns="urn:mpeg:dash:schema:mpd:2011" type="static" mediaPresentationDuration="PT1S">
+<Period><AdaptationSet><Representation id="0" mimeType="video/mp4" bandwidth="1">
+<BaseURL>{canary}</BaseURL></Representation></AdaptationSet></Period></MPD>
+"""
+LISTS = {
+    "concat.mp4": "ffconcat version 1.0\nfile {canary}\n",
+    "stream.concat.mkv": "ffconcat version 1.0\nfile 'concat:{canary}'\n",
+    "hls.mp4": HLS,
+    "hls.m3u8": HLS,
+    "dash.mpd": DASH,
+    "dash.mp4": DASH,
+    "session.mp4": SDP,
+    "session.sdp": SDP,
+    "script.avi": "testsrc=size=16x16:rate=10:duration=1",
+}
+
+
+def readers() -> list[Callable[[Path], Any]]:
+    return [lambda path: list(read_frames(path)), probe, estimate, frame_times]
+
+
+@pytest.fixture
+def canary(tmp_path: Path, write_video: VideoWriter) -> Path:
+    """A film that no other file may make FFmpeg open; reading it sets the time of its access."""
+    return unread(write_video(tmp_path / "canary.ts", 5))
+
+
+def unread(path: Path) -> Path:
+    """The file as if it had never been read; where a system keeps no such times it stays so."""
+    os.utime(path, ns=(0, path.stat().st_mtime_ns))
+    return path
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_a_list_of_other_files_is_refused(
+    tmp_path: Path, canary: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / name
+    path.write_text(LISTS[name].format(canary=canary.name))
+    monkeypatch.chdir(tmp_path)
+    for read in readers():
+        with pytest.raises(VideoDecodeError, match=rf"{re.escape(name)}: (wanted|cannot be)"):
+            read(path)
+    assert canary.stat().st_atime_ns == 0
+
+
+def test_a_list_says_what_is_read(tmp_path: Path, canary: Path) -> None:
+    path = tmp_path / "a.mp4"
+    path.write_text(LISTS["concat.mp4"].format(canary=canary.name))
+    with pytest.raises(VideoDecodeError, match=rf"a\.mp4: {NONE_OF_THOSE}, found none of those"):
+        probe(path)
+
+
+def test_numbered_pictures_are_not_looked_for(tmp_path: Path) -> None:
+    for name in ("p0.jpg", "p1.jpg", "p%d.jpg", "p*.jpg"):
+        Image.fromarray(np.zeros((16, 16, 3), np.uint8)).save(tmp_path / name)
+    for name in ("p%d.jpg", "p*.jpg", "p0.jpg"):
+        with pytest.raises(VideoDecodeError, match=NONE_OF_THOSE):
+            probe(tmp_path / name)
+
+
+def with_external_track(path: Path, name: str) -> Path:
+    """A MOV whose pictures lie in another file, as those of QuickTime's reference films do."""
+    content = bytearray(path.read_bytes())
+    at = content.index(b"url \0\0\0\1") - 4
+    place = name.encode()
+    alias = struct.pack(">4sI10xB27x12xB63s16xHH16x", b"alis", 0, 0, len(place), place, 1, 1)
+    alias += struct.pack(">hH", 2, len(place)) + place + bytes(len(place) % 2)
+    alias += struct.pack(">hH", -1, 0) + bytes(40)
+    grown = len(alias) + 4 - 12
+    for box in (b"moov", b"trak", b"mdia", b"minf", b"dinf", b"dref"):
+        head = content.rindex(box, 0, at) - 4
+        size = int.from_bytes(content[head : head + 4], "big")
+        content[head : head + 4] = struct.pack(">I", size + grown)
+    content[at : at + 12] = struct.pack(">I", len(alias) + 4) + alias
+    path.write_bytes(content)
+    return path
+
+
+def test_an_external_track_is_not_followed(
+    tmp_path: Path, write_video: VideoWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = with_external_track(write_video(tmp_path / "a.mov", 5), "canary.mov")
+    other = unread(write_video(tmp_path / "canary.mov", 5))
+    monkeypatch.chdir(tmp_path)
+    with suppress(VideoDecodeError):
+        list(read_frames(path))
+    assert other.stat().st_atime_ns == 0
+    with av.open(str(path), container_options={"enable_drefs": "1"}):
+        assert other.stat().st_atime_ns != 0  # the file does ask for it
+
+
+@pytest.mark.parametrize("kind", ["a pipe", "a socket", "a device"])
+def test_what_is_no_regular_file_is_not_opened(
+    tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = Path("/dev/zero") if kind == "a device" else Path("a.mp4")
+    if kind == "a pipe":
+        os.mkfifo(path)
+    bound = socket.socket(socket.AF_UNIX)
+    if kind == "a socket":
+        bound.bind(str(path))
+    with bound:
+        for read in (probe, estimate, frame_times, content_digest, content_bytes):
+            message = rf"{path.name}: wanted a regular file, found {kind}; it is not opened"
+            with pytest.raises(VideoDecodeError, match=message):
+                bounded(read, path)
+
+
+def test_links_that_loop_and_names_that_cannot_be_are_told(tmp_path: Path) -> None:
+    (tmp_path / "a.mp4").symlink_to("b.mp4")
+    (tmp_path / "b.mp4").symlink_to("a.mp4")
+    for name, message in [
+        ("a.mp4", r"a\.mp4: cannot be opened \(Too many levels of symbolic links"),
+        ("a\0.mp4", r"cannot be opened \(embedded null byte"),
+    ]:
+        for read in readers():
+            with pytest.raises(VideoDecodeError, match=message):
+                read(tmp_path / name)
+
+
+def test_a_picture_of_another_format_is_no_video(tmp_path: Path) -> None:
+    (tmp_path / "a.mp4").write_bytes(EPS)
+    with pytest.raises(VideoDecodeError, match=r"a\.mp4: cannot be opened \(Invalid data"):
+        probe(tmp_path / "a.mp4")
+
+
+def number_of_frames(path: Path) -> int:
+    return sum(1 for _ in read_frames(path))
+
+
+def test_a_picture_beyond_the_bound_is_not_decoded(tmp_path: Path) -> None:
+    path, picture = tmp_path / "a.avi", BytesIO()
+    Image.new("L", (13000, 13000)).save(picture, "JPEG")
+    with av.open(str(path), "w") as container:
+        stream: Any = container.add_stream("mjpeg", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 13000, 13000, "yuvj420p"
+        container.start_encoding()
+        packet = av.Packet(picture.getvalue())
+        packet.pts = packet.dts = 0
+        packet.stream, packet.time_base, packet.is_keyframe = stream, Fraction(1, 10), True
+        container.mux(packet)
+    for read in (probe, number_of_frames):
+        with pytest.raises(VideoDecodeError, match=r"no size of at most 67,108,864 pixels"):
+            bounded(read, path)
+    assert bounded(frame_times, path) is None

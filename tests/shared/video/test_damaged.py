@@ -1,0 +1,158 @@
+"""Damaged video files: the same frames however they are asked for, and each time."""
+
+import random
+from collections.abc import Sequence
+from hashlib import sha256
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from shared.video.file import read_file
+from shared.video.frame_times import frame_times
+from shared.video.read import read_frames
+from tests.shared.conftest import VideoWriter, number_of
+
+UNIT_FRAMES = 20
+CODECS = {
+    "h264": ("libx264", "keyint=12:min-keyint=12:open-gop=1:bframes=3"),
+    "h264-closed": ("libx264", "keyint=16:bframes=2"),
+}
+Found = list[tuple[int, float, str]]
+
+
+def found(path: Path, *, start: int = 0, stop: int | None = None) -> Found:
+    """Number, time and digest of every frame."""
+    return [
+        (frame.index, frame.seconds, sha256(frame.image.tobytes()).hexdigest()[:16])
+        for frame in read_frames(path, start=start, stop=stop)
+    ]
+
+
+def found_in_units(path: Path, num_frames: int) -> Found:
+    """The same, of units of work."""
+    starts = range(0, num_frames + 1, UNIT_FRAMES)
+    return [row for start in starts for row in found(path, start=start, stop=start + UNIT_FRAMES)]
+
+
+def flipped(path: Path, to: Path, *, seed: int, number: int = 3) -> Path:
+    """A copy with bits flipped in the pictures."""
+    content = bytearray(path.read_bytes())
+    first = content.index(b"mdat") + 4
+    last = content.index(b"moov", first)
+    draw = random.Random(seed)
+    for _ in range(number):
+        content[draw.randrange(first + (last - first) // 20, last)] ^= 1 << draw.randrange(8)
+    to.write_bytes(content)
+    return to
+
+
+def assert_read_the_same(path: Path, *, times: int) -> None:
+    whole = found(path)
+    for _ in range(times):
+        assert found_in_units(path, len(whole)) == whole, path.name
+        assert found(path) == whole, path.name
+
+
+def busy_video(write_video: VideoWriter, path: Path, codec: str, settings: str) -> Path:
+    """A film with much movement, so that most of the file is pictures."""
+    parameters = "x265-params" if codec == "libx265" else "x264-params"
+    return write_video(path, 60, codec=codec, options={parameters: settings}, height=96, noise=40)
+
+
+@pytest.mark.parametrize("name", CODECS)
+@pytest.mark.parametrize("seeds", [range(4), pytest.param(range(4, 20), marks=pytest.mark.slow)])
+def test_flipped_bits_give_the_same_frames_by_range_and_each_time(
+    tmp_path: Path, write_video: VideoWriter, name: str, seeds: Sequence[int]
+) -> None:
+    sound = busy_video(write_video, tmp_path / "a.mp4", *CODECS[name])
+    assert frame_times(sound) is not None
+    sound_frames = found(sound)
+    for seed in seeds:
+        path = flipped(sound, tmp_path / f"{seed}.mp4", seed=seed)
+        assert_read_the_same(path, times=2)
+        assert found(path) != sound_frames
+
+
+def test_a_cut_file_keeps_every_frame_before_the_cut(
+    tmp_path: Path, write_video: VideoWriter
+) -> None:
+    path = write_video(
+        tmp_path / "a.mp4",
+        40,
+        options={"g": "15", "bf": "2"},
+        container_options={"movflags": "faststart"},
+    )
+    with av.open(str(path)) as container:
+        packets = [packet for packet in container.demux(video=0) if packet.size]
+    pixels, content = {row[1]: row[2] for row in found(path)}, path.read_bytes()
+    for place, packet in enumerate(packets[4:], 4):
+        assert packet.pos is not None
+        cut = tmp_path / f"{place}.mp4"
+        cut.write_bytes(content[: packet.pos + packet.size // 2])
+        rows = found(cut)
+        kept = {row[1]: row[2] for row in rows}
+        whole = [float(each.pts * each.time_base) for each in packets[:place]]
+        assert {time: kept.get(time) for time in whole} == {time: pixels[time] for time in whole}
+        assert found_in_units(cut, len(rows)) == rows
+
+
+def old_encoder(path: Path) -> Path:
+    """The file as if an x264 had written it of which the decoder undoes a fault."""
+    content = path.read_bytes()
+    at = content.index(b"x264 - core ") + len(b"x264 - core ")
+    path.write_bytes(content[:at] + b"142" + content[at + 3 :])
+    return path
+
+
+def test_what_only_the_first_packet_tells_holds_for_ranges(
+    tmp_path: Path, write_video: VideoWriter
+) -> None:
+    options = {"g": "10", "bf": "0", "crf": "20"}
+    path = write_video(
+        tmp_path / "a.mp4", 40, options=options, height=96, noise=40, pix_fmt="yuv444p"
+    )
+    as_written = found(path)
+    old_encoder(path)
+    assert frame_times(path) is not None
+    assert found(path) != as_written  # the decoder goes by the name of the encoder
+    assert_read_the_same(path, times=1)
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "options"),
+    [("a.webm", "libvpx-vp9", {"g": "10"}), ("a.mkv", "libsvtav1", {"g": "10", "preset": "12"})],
+)
+def test_a_picture_that_is_missing_shifts_no_number(
+    tmp_path: Path, write_video: VideoWriter, name: str, codec: str, options: dict[str, str]
+) -> None:
+    if codec not in av.codecs_available:
+        pytest.skip(f"this FFmpeg has no {codec}")
+    path = write_video(tmp_path / name, 40, codec=codec, options=options, noise=40)
+    with av.open(str(path)) as container:
+        packets = [bytes(packet) for packet in container.demux(video=0) if packet.size]
+    content = path.read_bytes()
+    path.write_bytes(content.replace(packets[15], b"\xff" * len(packets[15])))
+    rows = found(path)
+    assert [row[0] for row in rows] == list(range(40))
+    assert_read_the_same(path, times=1)
+    numbers = [number_of(frame.image) for frame in read_file(path)]
+    assert numbers[:15] + numbers[20:] == [*range(15), *range(20, 40)]
+    np.testing.assert_allclose([row[1] for row in rows], np.arange(40) / 10, atol=1e-9)
+
+
+@pytest.mark.real_data
+@pytest.mark.parametrize(
+    "pattern",
+    ["odd/torchcodec__*", "normal/mmaction2__part*", pytest.param("*/*", marks=pytest.mark.slow)],
+)
+def test_real_files_are_the_same_in_units_three_times(sample_data: Path, pattern: str) -> None:
+    paths = sorted(sample_data.glob(f"clips/{pattern}"))
+    assert paths
+    for path in paths:
+        try:
+            found(path)
+        except OSError:
+            continue
+        assert_read_the_same(path, times=3)
