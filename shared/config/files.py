@@ -15,6 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import to_jsonable_python
 
 from shared.config.fields import explain
+from shared.data_files import read_bounded
 from shared.errors import ConfigError, PipelineError
 from shared.nearest import nearest
 
@@ -31,6 +32,7 @@ __all__ = [
 
 T = TypeVar("T")
 
+_MOST_BYTES = 2**20
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
 
@@ -51,11 +53,10 @@ def load_config(path: Path, config_type: type[T], *, error: type[PipelineError] 
 def read_toml(path: Path, *, error: type[PipelineError] = ConfigError) -> dict[str, Any]:
     """The tables of a TOML file; raises as `load_config`."""
     try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as err:
-        raise error(f"{path}: cannot be read ({err.strerror})") from err
+        text = read_bounded(path, _MOST_BYTES, error=error).decode()
     except UnicodeDecodeError as err:
         raise error(f"{path}: is not a TOML file ({err})") from err
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
     return parse_toml(text, source=str(path), error=error)
 
 

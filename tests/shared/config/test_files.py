@@ -142,7 +142,7 @@ def test_refusals_name_file_key_wanted_and_found(tmp_path: Path, text: str, mess
 
 
 def test_file_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"none\.toml: cannot be read \(No such file"):
+    with pytest.raises(ConfigError, match=r"none\.toml: cannot be read \(no such file"):
         load_config(tmp_path / "none.toml", Recipe)
 
 
