@@ -60,6 +60,7 @@ def read_toml(path: Path, *, error: type[PipelineError] = ConfigError) -> dict[s
         text = content.decode()
     except UnicodeDecodeError as err:
         raise error(f"{path}: is not a TOML file ({err})") from err
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
     return parse_toml(text, source=str(path), error=error)
 
 
