@@ -11,6 +11,7 @@ from shared.errors import ShardFormatError, ShardNotFoundError
 from shared.masks.detections import FrameDetections
 from shared.shards.schema import (
     ARRAYS,
+    MOST_ROWS,
     DetectorEntry,
     FailedVideo,
     ShardAttributes,
@@ -138,6 +139,10 @@ def _check_arrays(group: ZarrZip, *, class_scores: bool) -> None:
     for name, spec in specs.items():
         what, plus, _ = spec.counts.partition(" + ")
         length = shapes[counted[what]][0] + bool(plus)
+        if length > MOST_ROWS[what] + 1:
+            raise ShardFormatError(
+                f"{group.path}: wanted at most {MOST_ROWS[what]:,} {what}, found {length:,}"
+            )
         if shapes[name][0] != length:
             raise ShardFormatError(
                 f"{group.path}: array {name!r}: wanted {length} rows ({spec.counts}), "
