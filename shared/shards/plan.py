@@ -8,9 +8,9 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from shared.config.fields import explain
 from shared.errors import ConfigError
@@ -43,6 +43,10 @@ UNKNOWN_FRAMES = 300
 
 _FORMAT = "detect-plan"
 _VERSION = 1
+_MOST_BYTES = 2**29
+"""Of `plan.json`: more than two million videos."""
+
+_Number = Annotated[int, Field(ge=0, lt=2**63)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,9 +57,9 @@ class UnitPart:
 
     video_id: str
     """Id in the data set's manifest."""
-    start: int
+    start: _Number
     """First frame of the range, from 0."""
-    stop: int | None
+    stop: _Number | None
     """Last frame + 1; None: to the end of the video, wherever that is."""
     ranges: tuple[TimeRange, ...] = ()
     """If there are any, the frames in them only, whatever their numbers: half-open, increasing,
@@ -73,7 +77,7 @@ class Unit:
 
     __pydantic_config__: ClassVar = READ_STRICTLY
 
-    index: int
+    index: _Number
     """Number of the unit and of its shard."""
     parts: tuple[UnitPart, ...]
     """Its videos in the order of the manifest; no video twice."""
@@ -183,18 +187,27 @@ class Plan:
         """
         path = folder / PLAN_NAME
         try:
-            document = json.loads(path.read_text())
+            document = json.loads(_read_text(path))
             if (document.pop("format"), document.pop("format_version")) != (_FORMAT, _VERSION):
                 raise ValueError(f"wanted format {_FORMAT} version {_VERSION}")
-            return TypeAdapter(cls).validate_python(document)
+            plan = TypeAdapter(cls).validate_json(json.dumps(document), strict=True)
+            if any(unit.index != number for number, unit in enumerate(plan.units)):
+                raise ValueError("units: wanted them numbered from 0")
+            return plan
         except (FileNotFoundError, NotADirectoryError):
             return None
-        except (OSError, AttributeError, KeyError, TypeError, ValueError) as err:
-            reason = explain(err, cls) if isinstance(err, ValidationError) else repr(err)
-            raise ConfigError(
-                f"{path}: not a plan that this release reads ({reason}); "
-                "use --fresh to start over, or another --out"
-            ) from err
+        except ValidationError as err:
+            reason = explain(err, cls)
+        except RecursionError:
+            reason = "nested too deeply"
+        except KeyError as err:
+            reason = f"missing key {err}"
+        except (OSError, AttributeError, TypeError, ValueError) as err:
+            reason = str(err)
+        raise ConfigError(
+            f"{path}: not a plan that this release reads ({reason}); "
+            "use --fresh to start over, or another --out"
+        )
 
     def check_same(self, other: "Plan", folder: Path) -> None:
         """Checks that a job can go on: `self` is the plan in `folder`, `other` the one asked for.
@@ -203,3 +216,11 @@ class Plan:
             ConfigError: if they differ, naming each field with both values.
         """
         check_same_job(asdict(self), asdict(other), place=folder / PLAN_NAME)
+
+
+def _read_text(path: Path) -> str:
+    if path.stat().st_size > _MOST_BYTES:
+        raise ValueError(f"wanted at most {_MOST_BYTES:,} bytes, found {path.stat().st_size:,}")
+    if not path.is_file():  # a pipe would be waited for without end
+        raise ValueError("wanted a file, found none")
+    return path.read_text()

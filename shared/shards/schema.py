@@ -7,13 +7,15 @@ axis, each chunk compressed with zstd and closed by its crc32c. Attributes are p
 F frames in the shard, N detections, S = 80 COCO classes, R bytes of compressed run lengths.
 """
 
+import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any, ClassVar
+from dataclasses import asdict, dataclass, field, fields
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
-from pydantic import ConfigDict
+from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
+from shared.config.fields import Positive, explain
 from shared.errors import ShardFormatError
 from shared.masks.coco_classes import NUM_COCO_CLASSES
 
@@ -21,6 +23,7 @@ __all__ = [
     "ARRAYS",
     "FORMAT_NAME",
     "FORMAT_VERSION",
+    "MOST_ROWS",
     "READ_STRICTLY",
     "UNKNOWN_SOURCE",
     "ArraySpec",
@@ -33,8 +36,15 @@ __all__ = [
 FORMAT_NAME = "object-detections"
 FORMAT_VERSION = 1
 
-READ_STRICTLY = ConfigDict(extra="forbid")
+MOST_ROWS = {"frames": 2**22, "detections": 2**24, "bytes": 2**32}
+"""What a shard may claim to have of each; a unit of 2,000 frames has about a thousandth of it."""
+
+READ_STRICTLY = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 """Of records that pydantic reads from JSON: a key that this release does not know is an error."""
+
+_MOST_PIXELS = 2**28
+_Side = Annotated[int, Field(ge=1, lt=2**16)]
+_Number = Annotated[int, Field(ge=0, lt=2**63)]
 
 UNKNOWN_SOURCE = "unknown"
 """Digest of the source of masks that were imported while the video was not there."""
@@ -89,19 +99,21 @@ ARRAYS: dict[str, ArraySpec] = {
 class VideoEntry:
     """A video, or a range of its frames, that a shard has detections of."""
 
+    __pydantic_config__: ClassVar = READ_STRICTLY
+
     id: str
     """Id in the data set's manifest."""
-    height: int
+    height: _Side
     """Rows of the grid that boxes and masks use."""
-    width: int
+    width: _Side
     """Columns of that grid."""
-    frames: int
+    frames: _Number
     """How many frames of it the shard holds."""
-    header_frames: int | None
+    header_frames: Annotated[int, Field(ge=-(2**63), lt=2**63)] | None
     """Frames in all as the file's header has it, which may be wrong; None where it is silent."""
-    rate: float
+    rate: Positive
     """Frames a second."""
-    source_bytes: int
+    source_bytes: _Number
     """Size of the file, or of all files of a frame folder; 0 where the digest is not known."""
     source_digest: str
     """`sha256:...` of the content, or `UNKNOWN_SOURCE`."""
@@ -112,6 +124,8 @@ class VideoEntry:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailedVideo:
     """A video that could not be decoded."""
+
+    __pydantic_config__: ClassVar = READ_STRICTLY
 
     id: str
     """Id in the data set's manifest."""
@@ -146,15 +160,31 @@ class DetectorEntry:
         return f"{self.config_name} {self.checkpoint_digest}"
 
 
+def _with_grid(video: VideoEntry) -> VideoEntry:
+    if video.height * video.width > _MOST_PIXELS:
+        found = f"{video.height} x {video.width}"
+        raise ValueError(f"wanted a grid of at most {_MOST_PIXELS:,} pixels, found {found}")
+    return video
+
+
+def _with_classes(detector: DetectorEntry) -> DetectorEntry:
+    if len(detector.class_names) != NUM_COCO_CLASSES:
+        found = len(detector.class_names)
+        raise ValueError(f"wanted {NUM_COCO_CLASSES} class names, found {found}")
+    return detector
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShardAttributes:
     """The group's attributes."""
 
-    videos: tuple[VideoEntry, ...]
+    __pydantic_config__: ClassVar = READ_STRICTLY
+
+    videos: tuple[Annotated[VideoEntry, AfterValidator(_with_grid)], ...]
     """What `frame_video` points into; ids are unique."""
     failed: tuple[FailedVideo, ...]
     """Videos of the unit that gave nothing."""
-    detector: DetectorEntry
+    detector: Annotated[DetectorEntry, AfterValidator(_with_classes)]
     """What the detections were made with."""
     class_scores: bool
     """Whether the array `class_scores` is there."""
@@ -194,15 +224,22 @@ class ShardAttributes:
                 f"{source}: wanted format version {FORMAT_VERSION}, found "
                 f"{attributes.get('format_version')!r}; read it with the release that wrote it"
             )
+        # Class names stand beside the detector that they belong to.
+        record = {name: attributes[name] for name in _ATTRIBUTES if name in attributes}
+        names = {name: attributes[name] for name in ("class_names",) if name in attributes}
+        detector = record.get("detector")
+        if isinstance(detector, dict):
+            record["detector"] = {k: v for k, v in detector.items() if k not in names} | names
         try:
-            detector = dict(attributes["detector"], class_names=tuple(attributes["class_names"]))
-            return cls(
-                videos=tuple(VideoEntry(**video) for video in attributes["videos"]),
-                failed=tuple(FailedVideo(**video) for video in attributes["failed"]),
-                detector=DetectorEntry(**detector),
-                class_scores=bool(attributes["class_scores"]),
-            )
-        except (KeyError, TypeError, ValueError) as err:
-            raise ShardFormatError(
-                f"{source}: attributes do not follow format version {FORMAT_VERSION} ({err!r})"
-            ) from err
+            return _FROM_JSON.validate_json(json.dumps(record))
+        except ValidationError as err:
+            why = explain(err, cls)
+        except RecursionError:
+            why = "nested too deeply"
+        raise ShardFormatError(
+            f"{source}: attributes do not follow format version {FORMAT_VERSION} ({why})"
+        )
+
+
+_FROM_JSON = TypeAdapter(ShardAttributes)
+_ATTRIBUTES = tuple(each.name for each in fields(ShardAttributes))

@@ -1,5 +1,6 @@
 """The index of a folder of shards: that it spares reading them, and is never believed wrongly."""
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from shared.shards import index
 from shared.shards.index import INDEX_NAME, folder_attributes
 from shared.shards.reader import DetectionFolder
 from shared.shards.schema import DetectorEntry, ShardAttributes
+from tests.bounded import bounded
 from tests.shared.shards.conftest import ShardMaker
 
 
@@ -88,6 +90,45 @@ def test_a_damaged_index_is_made_anew(folder: Path, reads: list[str], text: str)
     assert folder_attributes(folder) == wanted
     assert folder_attributes(folder) == wanted
     assert len(reads) == 6
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('"height":12', '"height":"12"'),
+        ('"height":12', '"height":-12'),
+        ('"common":0', '"common":99'),
+        ('"common":0', '"common":-1'),
+        ('"rate":10.0', '"rate":NaN'),
+        ('"videos":[', '"videos":' + "[" * 5000),
+        ('"name":"shard', '"name":null,"x":"shard'),
+        ("shard-index 2", "shard-index 1"),
+    ],
+)
+def test_an_index_with_wrong_values_is_made_anew(
+    folder: Path, reads: list[str], old: str, new: str
+) -> None:
+    wanted = folder_attributes(folder)
+    path = folder / INDEX_NAME
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+    assert folder_attributes(folder) == wanted
+    assert len(reads) == 6
+    assert path.read_text() == text
+
+
+def test_an_index_larger_than_the_shards_is_not_read(folder: Path, reads: list[str]) -> None:
+    with (folder / INDEX_NAME).open("wb") as file:
+        file.truncate(2**40)
+    assert bounded(index._load, folder, most_bytes=10_000) == {}
+    assert len(folder_attributes(folder)) == 3
+    assert (folder / INDEX_NAME).stat().st_size < 2**20
+
+
+def test_an_index_that_is_a_pipe_is_not_waited_for(folder: Path) -> None:
+    os.mkfifo(folder / INDEX_NAME)
+    assert bounded(index._load, folder, most_bytes=10_000) == {}
 
 
 def test_different_detectors_stay_apart(

@@ -1,6 +1,7 @@
 """Packing into units, and the plan file."""
 
 import json
+import os
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from shared.errors import ConfigError
 from shared.shards.plan import Plan, Unit, UnitPart, plan_units, shard_path
 from shared.shards.schema import DetectorEntry
+from tests.bounded import bounded
 
 Videos = list[tuple[str, int | None]]
 
@@ -100,6 +102,11 @@ def test_the_file_round_trip(plan: Plan, tmp_path: Path) -> None:
     ("part", "message"),
     [
         ({"stop": "x"}, r"units\[1\].parts\[0\].stop: wanted"),
+        ({"start": "5"}, r"units\[1\].parts\[0\].start: wanted a whole number, found '5'"),
+        ({"start": -5}, r"units\[1\].parts\[0\].start: wanted at least 0, found -5"),
+        ({"stop": 1e300}, r"units\[1\].parts\[0\].stop: wanted a whole number"),
+        ({"video_id": 3}, r"units\[1\].parts\[0\].video_id: wanted a string, found 3"),
+        ({"ranges": "x"}, r"units\[1\].parts\[0\].ranges: wanted a list, found 'x'"),
         ({"color": 1}, r"unknown key 'units\[1\].parts\[0\].color'"),
         ({"ranges": [{"end": 1}]}, r"unknown key 'units\[1\].parts\[0\].ranges\[0\].end'"),
     ],
@@ -126,6 +133,39 @@ def test_a_file_that_is_no_plan_is_refused(tmp_path: Path, text: str) -> None:
         ConfigError, match=r"plan\.json: not a plan that this release reads .*--fresh"
     ):
         Plan.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"a":' * 5000 + "1" + "}" * 5000, "nested too deeply"),
+        ('{"format": "detect-plan"}', "missing key 'format_version'"),
+        ("\\ud800", "plan.json: not a plan"),
+        ("1" * 5000, "plan.json: not a plan"),
+    ],
+)
+def test_text_that_no_parser_likes_is_refused(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "plan.json").write_text(text)
+    with pytest.raises(ConfigError, match=message):
+        Plan.load(tmp_path)
+
+
+def test_units_are_numbered_from_0(plan: Plan, tmp_path: Path) -> None:
+    replace(plan, units=plan.units[1:]).save(tmp_path)
+    with pytest.raises(ConfigError, match="units: wanted them numbered from 0"):
+        Plan.load(tmp_path)
+
+
+def test_a_plan_that_is_a_pipe_or_without_end_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "plan.json"
+    os.mkfifo(path)
+    with pytest.raises(ConfigError, match="wanted a file, found none"):
+        bounded(Plan.load, tmp_path)
+    path.unlink()
+    with path.open("wb") as file:
+        file.truncate(2**40)
+    with pytest.raises(ConfigError, match="at most 536,870,912 bytes, found 1,099,511,627,776"):
+        bounded(Plan.load, tmp_path)
 
 
 @pytest.mark.parametrize("place", ["Plan", "units", "detector"])
