@@ -8,7 +8,11 @@ from PIL import Image
 
 from stage2_train.frames.schema import StoreSettings
 
-__all__ = ["decode_jpeg", "encode_frame", "rescaled"]
+__all__ = ["decode_jpeg", "encode_frame", "jpeg_size", "most_bytes", "rescaled"]
+
+_BASELINE = 0xC0
+_TABLES = {0xC4, 0xDB, 0xDD, 0xFE, *range(0xE0, 0xF0)}
+"""Segments that may come before the header of the frame: tables, comments, data of programs."""
 
 
 def rescaled(image: NDArray[np.uint8], settings: StoreSettings) -> Image.Image:
@@ -40,3 +44,29 @@ def decode_jpeg(data: bytes) -> NDArray[np.uint8]:
     bytes_n = torch.frombuffer(bytearray(data), dtype=torch.uint8)
     image_CHW = decode(bytes_n, mode=ImageReadMode.RGB)
     return image_CHW.permute(1, 2, 0).numpy()
+
+
+def jpeg_size(data: bytes) -> tuple[int, int]:
+    """(height, width) that the header of a JPEG file claims; nothing is decoded.
+
+    Only of baseline files, as they are stored: a progressive one may take a thousand times as long
+    to decode as one of its size should. ITU-T T.81, annex B.
+
+    Raises:
+        ValueError: if `data` does not begin as such a file.
+    """
+    place = 2
+    while data[place : place + 1] == b"\xff" and data[:2] == b"\xff\xd8":
+        segment = data[place + 1 : place + 9]
+        if len(segment) == 8 and segment[0] == _BASELINE:
+            return int.from_bytes(segment[4:6], "big"), int.from_bytes(segment[6:8], "big")
+        if len(segment) < 8 or segment[0] not in _TABLES:
+            break
+        place += 2 + int.from_bytes(segment[1:3], "big")
+    raise ValueError("not a baseline JPEG file")
+
+
+def most_bytes(height: int, width: int) -> int:
+    """More than a stored JPEG file can take: 2**16 for its head, 8 a pixel, of which it has 1.5
+    samples of at most 26 bits."""
+    return 2**16 + 8 * height * width

@@ -1,36 +1,30 @@
 """One store out of an older one and finished parts: in bounded memory, renamed when whole."""
 
+import zlib
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
 
+import google_crc32c
 import h5py
+import numpy as np
 
-from shared.errors import ClipStoreError
-from shared.jobs.atomic_file import replacing
 from shared.time_ranges import TimeRanges
-from stage2_train.frames.schema import (
-    COLUMNS,
-    VIDEO_COLUMNS,
-    FailedClip,
-    StoreSettings,
-    parse_ranges,
-    read_column,
-    read_head,
-    write_columns,
-    write_head,
-)
+from stage2_train.frames.schema import VIDEO_COLUMNS, FailedClip, StoreSettings, parse_ranges
+from stage2_train.frames.store_file import StoreFile, read_store
+from stage2_train.frames.writing import create_column, write_columns, writing
 
 __all__ = ["Contents", "StoredVideo", "merge", "read_contents"]
 
 _COPY_BYTES = 16 * 2**20
+_COPIED = tuple(name for name in VIDEO_COLUMNS if not name.endswith("_crc32c"))
+"""Columns of a video that are copied; the checksums are made anew."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredVideo:
-    """One video of a store or part: its row of `VIDEO_COLUMNS`, and where its frames lie."""
+    """One video of a store or part: its row of the columns, and where it lies."""
 
     video_id: str
     source_digest: str
@@ -42,20 +36,17 @@ class StoredVideo:
     jpeg_crc32: int
     path: Path
     """The file that holds it."""
-    frames: slice
-    """Its frames in that file."""
-    bytes: slice
-    """Their JPEG bytes in that file."""
+    row: int
+    """Its place in that file."""
+    num_frames: int
+    """How many frames are stored."""
+    num_bytes: int
+    """Of their JPEG files."""
 
     @property
     def times(self) -> TimeRanges:
         """Times that are stored."""
         return parse_ranges(self.ranges)
-
-    @property
-    def num_frames(self) -> int:
-        """How many frames are stored."""
-        return int(self.frames.stop - self.frames.start)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,32 +65,24 @@ def read_contents(path: Path) -> Contents:
     Raises:
         ClipStoreError: if it cannot be read, or is of another format.
     """
-    try:
-        with h5py.File(path, "r") as file:
-            settings, failed = read_head(file, path)
-            return Contents(settings=settings, videos=_videos(file, path), failed=failed)
-    except (OSError, KeyError) as err:
-        raise ClipStoreError(
-            f"{path}: cannot be read as a clip store ({err}); remove it and run `orn clips` again"
-        ) from err
-
-
-def _videos(file: h5py.File, path: Path) -> tuple[StoredVideo, ...]:
-    if "video_id" not in file:
-        return ()
-    frames_V1 = read_column(file, "video_offsets")
-    bytes_V1 = read_column(file, "jpeg_offsets")[frames_V1].tolist()
-    frames_V1 = frames_V1.tolist()
-    columns = [read_column(file, name).tolist() for name in VIDEO_COLUMNS]
-    return tuple(
-        StoredVideo(
-            **dict(zip(VIDEO_COLUMNS, values, strict=True)),
+    file = read_store(path)
+    columns = [file.columns[name].tolist() for name in _COPIED]
+    frames_V1 = file.columns["video_offsets"]
+    bytes_V1 = file.columns["jpeg_offsets"][frames_V1]
+    videos = []
+    for row, values in enumerate(zip(*columns, strict=True)):
+        file.times(row)  # so that what cannot be read is found here
+        video = StoredVideo(
+            **dict(zip(_COPIED, values, strict=True)),
             path=path,
-            frames=slice(*frames_V1[row : row + 2]),
-            bytes=slice(*bytes_V1[row : row + 2]),
+            row=row,
+            num_frames=int(frames_V1[row + 1] - frames_V1[row]),
+            num_bytes=int(bytes_V1[row + 1] - bytes_V1[row]),
         )
-        for row, values in enumerate(zip(*columns, strict=True))
-    )
+        if not 0 <= video.num_bytes <= file.jpeg.length:
+            raise file.damage(row, f"wanted jpeg_offsets that rise, found {video.num_bytes} bytes")
+        videos.append(video)
+    return Contents(settings=file.settings, videos=tuple(videos), failed=file.failed)
 
 
 def merge(
@@ -115,45 +98,66 @@ def merge(
     Calls `advance` after each video.
 
     Raises:
+        ClipStoreError: if a video is damaged where it lies.
         PipelineError: if the disk refuses.
     """
     frames_V1 = [*accumulate((video.num_frames for video in videos), initial=0)]
-    with replacing(path) as temporary, h5py.File(temporary, "w") as file:
-        write_head(file, settings, failed)
-        rows = {name: [getattr(video, name) for video in videos] for name in VIDEO_COLUMNS}
-        write_columns(file, {**rows, "video_offsets": frames_V1})
-        _copy_frames(file, videos, frames_V1, advance)
-
-
-def _copy_frames(
-    file: h5py.File,
-    videos: Sequence[StoredVideo],
-    frames_V1: Sequence[int],
-    advance: Callable[[], None],
-) -> None:
-    sizes = [video.bytes.stop - video.bytes.start for video in videos]
-    bytes_V1 = [*accumulate(sizes, initial=0)]
-    num_frames, num_bytes = frames_V1[-1], bytes_V1[-1]
-    lengths = {"frame_index": num_frames, "seconds": num_frames, "jpeg_offsets": num_frames + 1}
-    index, seconds, jpeg_offsets, jpeg = (
-        file.create_dataset(name, shape=(length,), dtype=COLUMNS[name].dtype)
-        for name, length in {**lengths, "jpeg": num_bytes}.items()
-    )
-    jpeg_offsets[0] = 0
-    source_path: Path | None = None
-    with ExitStack() as stack:
-        for video, frame, byte, size in zip(videos, frames_V1, bytes_V1, sizes, strict=False):
-            if video.path != source_path:
-                stack.close()
-                source_path = video.path
-                source = stack.enter_context(h5py.File(source_path, "r"))
-            there, here = video.frames, slice(frame, frame + video.num_frames)
-            index[here] = source["frame_index"][there]
-            seconds[here] = source["seconds"][there]
-            ends = source["jpeg_offsets"][there.start + 1 : there.stop + 1]
-            jpeg_offsets[here.start + 1 : here.stop + 1] = ends - video.bytes.start + byte
-            for done in range(0, size, _COPY_BYTES):
-                stop = min(done + _COPY_BYTES, size)
-                block = source["jpeg"][video.bytes.start + done : video.bytes.start + stop]
-                jpeg[byte + done : byte + stop] = block
+    num_bytes = sum(video.num_bytes for video in videos)
+    with writing(path, settings, failed) as file:
+        lengths = dict.fromkeys(("frame_index", "seconds", "frame_crc32c"), frames_V1[-1])
+        lengths |= {"jpeg_offsets": frames_V1[-1] + 1, "jpeg": num_bytes}
+        for name, length in lengths.items():
+            create_column(file, name, length)
+        file["jpeg_offsets"][0] = 0
+        made: dict[str, list[int]] = {"seconds_crc32c": [], "frame_index_crc32c": []}
+        source: StoreFile | None = None
+        byte = 0
+        for video, frame in zip(videos, frames_V1, strict=False):
+            if source is None or source.path != video.path:
+                source = read_store(video.path)
+            for name, checksum in _copy_times(file, source, video, frame).items():
+                made[f"{name}_crc32c"].append(checksum)
+            _copy_pictures(file, source, video, frame, byte)
+            byte += video.num_bytes
             advance()
+        rows = {name: [getattr(video, name) for video in videos] for name in _COPIED}
+        write_columns(file, {**rows, **made, "video_offsets": frames_V1})
+
+
+def _copy_times(
+    file: h5py.File, source: StoreFile, video: StoredVideo, frame: int
+) -> dict[str, int]:
+    """Copies the times and places of a video to `frame` and what follows; their checksums."""
+    checksums = {}
+    for name in ("seconds", "frame_index"):
+        values_F = source.of_frames(name, video.row)
+        file[name][frame : frame + video.num_frames] = values_F
+        checksums[name] = google_crc32c.value(values_F.tobytes())
+    return checksums
+
+
+def _copy_pictures(
+    file: h5py.File, source: StoreFile, video: StoredVideo, frame: int, byte: int
+) -> None:
+    """Copies the JPEG files of a video to `byte` and what follows."""
+    checksum, done = 0, byte
+    crc32c_F, sizes_F = [], []
+    buffer = bytearray()
+    for number in range(video.num_frames):
+        data = source.jpeg_file(video.row, number)
+        checksum = zlib.crc32(data, checksum)
+        crc32c_F.append(google_crc32c.value(data))
+        sizes_F.append(len(data))
+        buffer += data
+        if len(buffer) >= _COPY_BYTES or number == video.num_frames - 1:
+            file["jpeg"][done : done + len(buffer)] = np.frombuffer(buffer, np.uint8)
+            done += len(buffer)
+            buffer = bytearray()
+    if checksum != video.jpeg_crc32:
+        raise source.damage(
+            video.row,
+            f"wanted JPEG bytes with CRC-32 {video.jpeg_crc32:08x}, found {checksum:08x}",
+        )
+    stop = frame + video.num_frames
+    file["frame_crc32c"][frame:stop] = crc32c_F
+    file["jpeg_offsets"][frame + 1 : stop + 1] = byte + np.cumsum(sizes_F, dtype=np.int64)

@@ -13,22 +13,18 @@ from itertools import chain
 from math import floor
 from pathlib import Path
 
+import google_crc32c
 import h5py
 import numpy as np
 
 from shared.errors import VideoDecodeError
-from shared.jobs.atomic_file import replacing
 from shared.manifests.records import Video
 from shared.time_ranges import ALL_TIMES, TimeRanges
 from shared.video.read import Frame, content_digest, read_frames
+from stage2_train.frames.datasets import CHUNK_BYTES
 from stage2_train.frames.jpeg import encode_frame
-from stage2_train.frames.schema import (
-    FailedClip,
-    StoreSettings,
-    ranges_text,
-    write_columns,
-    write_head,
-)
+from stage2_train.frames.schema import FailedClip, StoreSettings, column_checksum, ranges_text
+from stage2_train.frames.writing import write_columns, writing
 
 __all__ = [
     "PartTask",
@@ -40,7 +36,6 @@ __all__ = [
     "write_part",
 ]
 
-_CHUNK_BYTES = 2**20
 _BUFFER_BYTES = 8 * 2**20
 """JPEG bytes held in memory before they go to the file: bounds memory for videos of any length."""
 
@@ -84,8 +79,7 @@ def write_part(task: PartTask) -> FailedClip | None:
         )
     except VideoDecodeError as err:
         failed = FailedClip(id=video.id, reason=str(err))
-        with replacing(task.path) as temporary, h5py.File(temporary, "w") as file:
-            write_head(file, task.settings, (failed,))
+        with writing(task.path, task.settings, (failed,)):
             return failed
     return None
 
@@ -124,24 +118,25 @@ def write_frames(
         "ranges": ranges_text(ranges),
     }
     kept = within(at_rate(chain([first], remaining), settings.rate), ranges)
-    with replacing(path) as temporary, h5py.File(temporary, "w") as file:
-        write_head(file, settings, ())
+    with writing(path, settings) as file:
         _write_kept(file, kept, settings)
         write_columns(file, {name: [value] for name, value in row.items()})
 
 
 def _write_kept(file: h5py.File, frames: Iterable[Frame], settings: StoreSettings) -> None:
     jpeg = file.create_dataset(
-        "jpeg", shape=(0,), maxshape=(None,), dtype=np.uint8, chunks=(_CHUNK_BYTES,)
+        "jpeg", shape=(0,), maxshape=(None,), dtype=np.uint8, chunks=(CHUNK_BYTES,)
     )
     index_F: list[int] = []
     seconds_F: list[float] = []
     offsets_F1 = [0]
+    crc32c_F: list[int] = []
     checksum = 0
     buffer = bytearray()
     for frame in frames:
         data = encode_frame(frame.image, settings)
         checksum = zlib.crc32(data, checksum)
+        crc32c_F.append(google_crc32c.value(data))
         index_F.append(frame.index)
         seconds_F.append(frame.seconds)
         offsets_F1.append(offsets_F1[-1] + len(data))
@@ -153,9 +148,12 @@ def _write_kept(file: h5py.File, frames: Iterable[Frame], settings: StoreSetting
     columns: dict[str, Sequence[float]] = {
         "jpeg_crc32": [checksum],
         "video_offsets": [0, len(index_F)],
+        "seconds_crc32c": [column_checksum("seconds", seconds_F)],
+        "frame_index_crc32c": [column_checksum("frame_index", index_F)],
         "frame_index": index_F,
         "seconds": seconds_F,
         "jpeg_offsets": offsets_F1,
+        "frame_crc32c": crc32c_F,
     }
     write_columns(file, columns)
 

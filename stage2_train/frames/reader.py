@@ -1,24 +1,21 @@
 """Reads a clip store: any frames of any video, in any process.
 
-HDF5 gives the table of contents; the long datasets are contiguous and are read through a read-only
-map of the file, which has no lock and no file position. So a store may be used by threads, survives
-a fork, and opens itself again after it was pickled into another process.
+Frames are read through a map of the file (`store_file`). So a store may be used by threads,
+survives a fork, and opens itself again after it was pickled into another process. What is read is
+checked there: the times of a video when they are first asked for, each picture every time.
 """
 
-import mmap
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 
 from shared.errors import ClipStoreError
-from shared.time_ranges import TimeRange
+from shared.time_ranges import TimeRange, TimeRanges
 from stage2_train.frames.crop import CropWindow
-from stage2_train.frames.jpeg import decode_jpeg
-from stage2_train.frames.schema import VIDEO_COLUMNS, parse_ranges, read_column, read_head
+from stage2_train.frames.jpeg import decode_jpeg, jpeg_size
+from stage2_train.frames.store_file import read_store
 
 __all__ = ["ClipFrames", "ClipStore"]
 
@@ -34,27 +31,25 @@ class ClipFrames:
     @property
     def source_digest(self) -> str:
         """Digest of the file or folder that was decoded."""
-        return str(self._store._columns["source_digest"][self._row])
+        return str(self._store.file.columns["source_digest"][self._row])
 
     @property
     def stored_size(self) -> tuple[int, int]:
         """(height, width) of the stored frames."""
-        columns, row = self._store._columns, self._row
-        return int(columns["stored_height"][row]), int(columns["stored_width"][row])
+        return self._store.file.stored_size(self._row)
 
     @property
     def seconds(self) -> NDArray[np.float64]:
-        """(F,) float64 presentation times, increasing."""
-        return self._store._seconds_F[self._places]
+        """(F,) float64 presentation times, increasing.
 
-    @property
-    def _places(self) -> slice:
-        """Its frames in the store."""
-        return slice(*self._store._columns["video_offsets"][self._row : self._row + 2].tolist())
+        Raises:
+            ClipStoreError: if they are damaged.
+        """
+        return self._store.seconds(self._row)
 
     def __len__(self) -> int:
         """F, the number of frames."""
-        places = self._places
+        places = self._store.file.places(self._row)
         return int(places.stop - places.start)
 
     def read(
@@ -66,31 +61,51 @@ class ClipFrames:
         Raises:
             ClipStoreError: if a frame does not exist or is damaged.
         """
-        stored = self.stored_size
-        size = stored if window is None else (window.height, window.width)
+        size = self.stored_size if window is None else (window.height, window.width)
         images = np.empty((len(frames_n), *size, 3), np.uint8)
-        first, num_frames, jpeg = self._places.start, len(self), self._store._jpeg
+        num_frames = len(self)
         for place, frame in enumerate(frames_n.tolist()):
             if not 0 <= frame < num_frames:
                 raise ClipStoreError(
-                    f"video {self.id}: wanted frame {frame}, the store has {num_frames} frames"
+                    f"{self._store.path}: video {self.id}: wanted frame {frame}, the store has "
+                    f"{num_frames} frames"
                 )
-            start, stop = self._store._jpeg_offsets_F1[first + frame : first + frame + 2]
-            try:
-                image = decode_jpeg(jpeg[start:stop].tobytes())
-                if image.shape[:2] != stored:
-                    raise ValueError(f"wanted {stored}, found {image.shape[:2]} pixels")
-                images[place] = image if window is None else window.cut(image)
-            except (RuntimeError, ValueError) as err:
-                raise ClipStoreError(
-                    f"video {self.id}: frame {frame} is damaged in the store ({err}); "
-                    "write it again with `orn clips --fresh`"
-                ) from err
+            image = self.decoded(frame, self._store.file.jpeg_file(self._row, frame))
+            images[place] = image if window is None else window.cut(image)
         return images
 
+    def decoded(self, frame: int, data: bytes) -> NDArray[np.uint8]:
+        """(H, W, 3) uint8 RGB of a frame, of its stored JPEG file.
+
+        Raises:
+            ClipStoreError: if that is no picture of the stored size.
+        """
+        try:
+            size = jpeg_size(data)
+            if size != self.stored_size:  # before memory is taken for it
+                wanted = "{}x{}".format(*self.stored_size)
+                raise ValueError(f"wanted {wanted} pixels, found {size[0]}x{size[1]}")
+            return decode_jpeg(data)
+        except (RuntimeError, ValueError) as err:
+            problem = f"frame {frame} is damaged ({str(err).splitlines()[0]})"
+            raise self._store.file.damage(self._row, problem) from err
+
+    @property
+    def times(self) -> TimeRanges:
+        """Times that are stored.
+
+        Raises:
+            ClipStoreError: if that cannot be read.
+        """
+        return self._store.file.times(self._row)
+
     def covers(self, times: TimeRange) -> bool:
-        """Whether all frames of a time range are there, none having been left out."""
-        return parse_ranges(self._store._columns["ranges"][self._row]).covers(times)
+        """Whether all frames of a time range are there, none having been left out.
+
+        Raises:
+            ClipStoreError: if that cannot be read.
+        """
+        return self.times.covers(times)
 
     def is_empty(self, times: TimeRange) -> bool:
         """Whether no stored frame lies in a time range."""
@@ -105,29 +120,16 @@ class ClipStore:
         """Opens the store.
 
         Raises:
-            ClipStoreError: if there is none at `path`, or it is of another format.
+            ClipStoreError: if there is none at `path`, it is damaged or of another format.
         """
-        if not path.is_file():
-            raise ClipStoreError(f"{path}: there is no clip store; run `orn clips` to write it")
         self.path = path
         self.name = f"the clip store {path}"
         """What to call it in messages."""
-        try:
-            with h5py.File(path, "r") as file, path.open("rb") as raw:
-                content = mmap.mmap(raw.fileno(), 0, access=mmap.ACCESS_READ)
-                self.settings, self.failed = read_head(file, path)
-                names = (*VIDEO_COLUMNS, "video_offsets")
-                self._columns = {name: read_column(file, name) for name in names}
-                """The table of contents."""
-                self._seconds_F, self._jpeg_offsets_F1, self._jpeg = (
-                    _mapped(file[name], content) for name in ("seconds", "jpeg_offsets", "jpeg")
-                )
-        except (OSError, KeyError) as err:
-            raise ClipStoreError(
-                f"{path}: cannot be read as a clip store ({err}); "
-                "write it again with `orn clips --fresh`"
-            ) from err
-        self._row_of = {name: row for row, name in enumerate(self._columns["video_id"])}
+        self.file = read_store(path)
+        self.settings, self.failed = self.file.settings, self.file.failed
+        self._row_of = {name: row for row, name in enumerate(self.file.columns["video_id"])}
+        self._checked: set[int] = set()
+        """Videos whose times were checked."""
 
     def __reduce__(self) -> tuple[type["ClipStore"], tuple[Path]]:
         """The path: a copy in another process opens the store for itself."""
@@ -155,14 +157,13 @@ class ClipStore:
             )
         return ClipFrames(video_id, row, self)
 
+    def seconds(self, row: int) -> NDArray[np.float64]:
+        """(F,) times of a video, checked once."""
+        if row not in self._checked:
+            self.file.of_frames("seconds", row)
+            self._checked.add(row)
+        return self.file.columns["seconds"][self.file.places(row)]
+
     def stored_size(self, video_id: str) -> tuple[int, int]:
         """(height, width) of the stored frames of a video."""
         return self.frames(video_id).stored_size
-
-
-def _mapped(dataset: h5py.Dataset, content: mmap.mmap) -> NDArray[Any]:
-    """The numbers of a contiguous dataset, read-only, where they lie in the file."""
-    offset = dataset.id.get_offset()
-    if offset is None and len(dataset):
-        raise OSError(f"dataset {dataset.name} is not contiguous")
-    return np.frombuffer(content, dataset.dtype, count=len(dataset), offset=offset or 0)

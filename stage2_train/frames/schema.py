@@ -5,53 +5,74 @@ V videos, F frames of all videos, in order of videos. Attributes of the file: `f
 (squash) or `short_side`, the length of its shorter side (short-side), `jpeg_quality`, `rate`
 (frames a second that were picked, 0 for every frame). Datasets, all contiguous and uncompressed, so
 that a reader may map the file and slice it: `COLUMNS` below.
+
+Checksums, absent from older stores: each column with a row a video or a failed video has an
+attribute `crc32c`, that of `column_checksum`; the others are checked a video or a frame at a time,
+by columns that hold the CRC-32C of their bytes. What HDF5 itself needs is checked by a seal behind
+the end of its file (`seal`).
 """
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+import reprlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-import h5py
+import google_crc32c
 import numpy as np
+from numpy.typing import NDArray
+from pydantic import ConfigDict, Field, TypeAdapter
 
-from shared.errors import ClipStoreError
+from shared.config.fields import STRICT
+from shared.errors import ClipStoreError, VideoDecodeError
 from shared.time_ranges import TimeRange, TimeRanges
 
 __all__ = [
     "COLUMNS",
     "FORMAT_NAME",
     "FORMAT_VERSION",
+    "MOST_PIXELS",
+    "MOST_SIDE",
     "VIDEO_COLUMNS",
     "Column",
     "FailedClip",
     "StoreSettings",
+    "column_checksum",
     "parse_ranges",
     "ranges_text",
-    "read_column",
-    "read_head",
-    "write_columns",
-    "write_head",
 ]
 
 FORMAT_NAME = "orn-clips"
 FORMAT_VERSION = 2
+MOST_PIXELS = 2**25
+"""Of a stored frame: 7680 x 4320 and a little more, 100 MB once it is decoded."""
+MOST_SIDE = 65_500
+"""Longest side of a JPEG file for the library that writes it."""
 _RANGES_KEPT = 4096
+_RANGES = TypeAdapter(
+    list[tuple[float | None, float | None]], config=ConfigDict(strict=False, allow_inf_nan=False)
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
     """What one dataset of the file holds."""
 
-    dtype: type | None
-    """Of an element; None: text, UTF-8 of any length."""
+    dtype: str | None
+    """Of an element, as numpy writes it; None: text, UTF-8 of any length."""
     counts: Literal["videos", "frames", "bytes", "failed"]
     """What its rows are."""
     borders_of: Literal["frames", "bytes"] | None = None
     """Of a column of one row more: row v has the items [offsets[v], offsets[v + 1]) of these."""
+    is_optional: bool = False
+    """Whether older stores lack it."""
+
+    @property
+    def is_small(self) -> bool:
+        """Whether it is read whole when a store is opened."""
+        return self.counts in {"videos", "failed"}
 
 
 COLUMNS: dict[str, Column] = {
@@ -59,21 +80,26 @@ COLUMNS: dict[str, Column] = {
     "video_id": Column(dtype=None, counts="videos"),
     "source_digest": Column(dtype=None, counts="videos"),
     # upright size of the source, and size of the stored frames, pixels
-    "source_height": Column(dtype=np.int64, counts="videos"),
-    "source_width": Column(dtype=np.int64, counts="videos"),
-    "stored_height": Column(dtype=np.int64, counts="videos"),
-    "stored_width": Column(dtype=np.int64, counts="videos"),
+    "source_height": Column(dtype="<i8", counts="videos"),
+    "source_width": Column(dtype="<i8", counts="videos"),
+    "stored_height": Column(dtype="<i8", counts="videos"),
+    "stored_width": Column(dtype="<i8", counts="videos"),
     # times that are stored: JSON pairs [start, stop), seconds, null for open
     "ranges": Column(dtype=None, counts="videos"),
     # CRC-32 of the video's JPEG bytes
-    "jpeg_crc32": Column(dtype=np.uint32, counts="videos"),
-    "video_offsets": Column(dtype=np.int64, counts="videos", borders_of="frames"),
+    "jpeg_crc32": Column(dtype="<u4", counts="videos"),
+    # CRC-32C of the video's rows of two other columns
+    "seconds_crc32c": Column(dtype="<u4", counts="videos", is_optional=True),
+    "frame_index_crc32c": Column(dtype="<u4", counts="videos", is_optional=True),
+    "video_offsets": Column(dtype="<i8", counts="videos", borders_of="frames"),
     # place in the decoded stream of the source, from 0, and presentation time there
-    "frame_index": Column(dtype=np.int64, counts="frames"),
-    "seconds": Column(dtype=np.float64, counts="frames"),
-    "jpeg_offsets": Column(dtype=np.int64, counts="frames", borders_of="bytes"),
+    "frame_index": Column(dtype="<i8", counts="frames"),
+    "seconds": Column(dtype="<f8", counts="frames"),
+    "jpeg_offsets": Column(dtype="<i8", counts="frames", borders_of="bytes"),
+    # CRC-32C of each JPEG file
+    "frame_crc32c": Column(dtype="<u4", counts="frames", is_optional=True),
     # JPEG files, one after another
-    "jpeg": Column(dtype=np.uint8, counts="bytes"),
+    "jpeg": Column(dtype="u1", counts="bytes"),
     # videos of which nothing could be decoded
     "failed_id": Column(dtype=None, counts="failed"),
     "failed_reason": Column(dtype=None, counts="failed"),
@@ -84,35 +110,59 @@ VIDEO_COLUMNS = tuple(
 """Those with a row a video."""
 
 
+_Side = Annotated[int, Field(ge=1, le=MOST_SIDE)]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoreSettings:
     """What holds for every frame of a store: either `height` and `width`, or `short_side`."""
 
-    height: int | None = None
+    __pydantic_config__: ClassVar = STRICT
+
+    height: _Side | None = None
     """Rows of every stored frame, whatever the shape of the source."""
-    width: int | None = None
+    width: _Side | None = None
     """Columns of every stored frame."""
-    short_side: int | None = None
+    short_side: _Side | None = None
     """Length of the shorter side; the other one keeps the shape of the source."""
-    jpeg_quality: int = 92
+    jpeg_quality: Annotated[int, Field(ge=1, le=95)] = 92
     """Pillow's JPEG quality, 1..95."""
     rate: float | None = None
     """Frames a second that are picked; None for every frame."""
 
     def __post_init__(self) -> None:
-        """Raises ClipStoreError if the rate is no number above 0."""
+        """Raises ClipStoreError if the rate is no number above 0, or the size none of a frame."""
         if self.rate is not None and not 0 < self.rate < math.inf:
             raise ClipStoreError(
                 f"clip store: wanted a rate of more than 0 frames a second, found {self.rate}"
             )
+        sides = (self.height, self.width)
+        if (None in sides) == (self.short_side is None) or (sides.count(None) == 1):
+            raise ClipStoreError(
+                "clip store: wanted a height and a width or a short side, found "
+                f"height {self.height}, width {self.width}, short side {self.short_side}"
+            )
+        if self.short_side is None and not _is_size(self.height or 0, self.width or 0):
+            raise ClipStoreError(
+                f"clip store: wanted {_WANTED_SIZE}, found {self.height}x{self.width}"
+            )
 
     def stored_size(self, height: int, width: int) -> tuple[int, int]:
-        """(height, width) of the stored frames of a source of `height` x `width` pixels."""
+        """(height, width) of the stored frames of a source of `height` x `width` pixels.
+
+        Raises:
+            VideoDecodeError: if its shape gives a frame that is too large.
+        """
         if self.height is not None and self.width is not None:
             return self.height, self.width
         assert self.short_side is not None
         per_pixel = self.short_side / min(height, width)
         rows, columns = (max(round(side * per_pixel), self.short_side) for side in (height, width))
+        if not _is_size(rows, columns):
+            raise VideoDecodeError(
+                f"wanted {_WANTED_SIZE}, found {rows}x{columns}, which the short side of "
+                f"{self.short_side} gives a video of {height}x{width}"
+            )
         return rows, columns
 
     def describe(self) -> str:
@@ -134,6 +184,25 @@ class FailedClip:
     """The decoder's message."""
 
 
+_WANTED_SIZE = f"frames of 1 to {MOST_PIXELS} pixels, sides of at most {MOST_SIDE}"
+
+
+def _is_size(height: int, width: int) -> bool:
+    return (
+        min(height, width) >= 1
+        and max(height, width) <= MOST_SIDE
+        and height * width <= MOST_PIXELS
+    )
+
+
+def column_checksum(name: str, values: Sequence[Any] | NDArray[Any]) -> int:
+    """CRC-32C of a column's bytes; of its texts in UTF-8, each with a zero byte behind it."""
+    dtype = COLUMNS[name].dtype
+    if dtype is None:
+        return int(google_crc32c.value("".join(f"{text}\0" for text in values).encode()))
+    return int(google_crc32c.value(np.asarray(values, dtype).tobytes()))
+
+
 def ranges_text(ranges: TimeRanges) -> str:
     """Ranges as the column has them."""
     ends = [(each.start_seconds, each.stop_seconds) for each in ranges.ranges]
@@ -148,68 +217,8 @@ def parse_ranges(text: str) -> TimeRanges:
         ClipStoreError: if the text is no list of pairs.
     """
     try:
-        return TimeRanges.of(
-            TimeRange(*(None if end is None else float(end) for end in pair))
-            for pair in json.loads(text)
-        )
-    except (ValueError, TypeError) as err:
-        raise ClipStoreError(f"clip store: wanted ranges of seconds, found {text!r}") from err
-
-
-def write_columns(file: h5py.File, columns: Mapping[str, Sequence[Any]]) -> None:
-    """Writes whole columns."""
-    for name, values in columns.items():
-        dtype = COLUMNS[name].dtype
-        if dtype is None:
-            file.create_dataset(name, data=values, dtype=h5py.string_dtype())
-        else:
-            file.create_dataset(name, data=np.asarray(values, dtype))
-
-
-def read_column(file: h5py.File, name: str) -> Any:
-    """A whole column as an array; of Python strings where it is text."""
-    return file[name].asstr()[:] if COLUMNS[name].dtype is None else file[name][:]
-
-
-def write_head(file: h5py.File, settings: StoreSettings, failed: Sequence[FailedClip]) -> None:
-    """Writes the attributes of a new file, and the videos that failed."""
-    file.attrs["format"] = FORMAT_NAME
-    file.attrs["format_version"] = FORMAT_VERSION
-    if settings.short_side is None:
-        file.attrs["resize"] = "squash"
-        file.attrs["height"] = settings.height
-        file.attrs["width"] = settings.width
-    else:
-        file.attrs["resize"] = "short-side"
-        file.attrs["short_side"] = settings.short_side
-    file.attrs["jpeg_quality"] = settings.jpeg_quality
-    file.attrs["rate"] = settings.rate or 0.0
-    rows = {"failed_id": [row.id for row in failed], "failed_reason": [r.reason for r in failed]}
-    write_columns(file, rows)
-
-
-def read_head(file: h5py.File, path: Path) -> tuple[StoreSettings, tuple[FailedClip, ...]]:
-    """The settings of a file and the videos that failed, after its format is checked.
-
-    Raises:
-        ClipStoreError: if the file is of another format or version.
-    """
-    attributes = file.attrs
-    name, version = attributes.get("format"), attributes.get("format_version")
-    if name != FORMAT_NAME:
+        return TimeRanges.of(TimeRange(*pair) for pair in _RANGES.validate_json(text))
+    except ValueError as err:
         raise ClipStoreError(
-            f"{path}: wanted a clip store (format {FORMAT_NAME!r}), found format {name!r}"
-        )
-    if version != FORMAT_VERSION:
-        raise ClipStoreError(
-            f"{path}: wanted clip store version {FORMAT_VERSION}, found {version}; "
-            "write it again with `orn clips --fresh`"
-        )
-    sizes = ("height", "width") if attributes["resize"] == "squash" else ("short_side",)
-    settings = StoreSettings(
-        **{size: int(attributes[size]) for size in sizes},
-        jpeg_quality=int(attributes["jpeg_quality"]),
-        rate=float(attributes["rate"]) or None,
-    )
-    failed = zip(read_column(file, "failed_id"), read_column(file, "failed_reason"), strict=True)
-    return settings, tuple(FailedClip(id=name, reason=reason) for name, reason in failed)
+            f"clip store: wanted ranges of seconds, found {reprlib.repr(text)}"
+        ) from err

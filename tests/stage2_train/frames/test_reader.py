@@ -50,7 +50,8 @@ def test_only_a_window_is_read(tiny_world) -> None:
 def test_picture_of_another_size_is_damaged_even_where_only_a_window_is_read(
     tiny_world, monkeypatch
 ) -> None:
-    monkeypatch.setattr(reader, "decode_jpeg", lambda _: np.zeros((50, 80, 3), np.uint8))
+    monkeypatch.setattr(reader, "jpeg_size", lambda _: (50, 80))
+    monkeypatch.setattr(reader, "decode_jpeg", lambda _: pytest.fail("decoded"))
     window = CropWindow(x=0, y=0, height=20, width=31, stored_height=48, stored_width=72)
     for part in (None, window):
         with pytest.raises(ClipStoreError, match="frame 1 is damaged"):

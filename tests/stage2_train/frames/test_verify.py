@@ -1,9 +1,8 @@
 """What `orn clips --verify` finds in a store that was damaged by hand."""
 
-import zlib
+import shutil
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 
 import h5py
 import numpy as np
@@ -11,7 +10,6 @@ import pytest
 
 from shared.manifests.records import Video
 from shared.time_ranges import TimeRange, TimeRanges
-from stage2_train.frames import verify
 from stage2_train.frames.schema import StoreSettings
 from stage2_train.frames.verify import verify_store
 from stage2_train.frames.writer import build_clip_store
@@ -45,10 +43,6 @@ def _no_picture(file: h5py.File) -> None:
     file["jpeg"][start:stop] = 0
 
 
-def _other_size(file: h5py.File) -> None:
-    file["stored_width"][1] = 30
-
-
 def _falling_times(file: h5py.File) -> None:
     file["seconds"][4] = 0.5
 
@@ -57,39 +51,79 @@ def _falling_places(file: h5py.File) -> None:
     file["frame_index"][4] = 9
 
 
+def _negative_place(file: h5py.File) -> None:
+    file["frame_index"][3] = -1
+
+
+def _other_checksum(file: h5py.File) -> None:
+    file["jpeg_crc32"][1] = 7
+
+
+def _no_ranges(file: h5py.File) -> None:
+    file["ranges"][1] = "[" * 10_000
+
+
 def _outside(file: h5py.File) -> None:
     file["ranges"][1] = "[[0.15, null]]"
 
 
 @pytest.mark.parametrize(
-    ("damage", "message"),
+    ("damage", "message", "of_old_store"),
     [
-        (_flip_in_picture, "wanted JPEG bytes with checksum"),
-        (_no_picture, "frame 1 cannot be decoded"),
-        (_other_size, "frame 0: wanted a picture of 24x30, found 24x32"),
-        (_falling_times, "wanted times that increase"),
-        (_falling_places, "wanted places in the source that increase"),
-        (_outside, "wanted frames inside the ranges"),
+        (
+            _flip_in_picture,
+            "frame 1 is damaged (wanted CRC-32C",
+            "wanted JPEG bytes with CRC-32",
+        ),
+        (
+            _no_picture,
+            "frame 1 is damaged (wanted CRC-32C",
+            "frame 1 is damaged (not a baseline JPEG file)",
+        ),
+        (
+            _falling_times,
+            "its seconds are damaged (wanted CRC-32C",
+            "its seconds are damaged (wanted them to increase)",
+        ),
+        (
+            _falling_places,
+            "its frame_index are damaged (wanted CRC-32C",
+            "its frame_index are damaged (wanted them to increase)",
+        ),
+        (
+            _negative_place,
+            "its frame_index are damaged (wanted CRC-32C",
+            "wanted frame_index of at",
+        ),
+        (_other_checksum, "wanted JPEG bytes with CRC-32 00000", "wanted JPEG bytes with CRC-32 0"),
+        (_outside, "wanted frames inside the ranges", "wanted frames inside the ranges"),
+        (_no_ranges, "its ranges are damaged (", "its ranges are damaged ("),
     ],
 )
 def test_damage_is_found_and_named(
-    store, videos, damage: Callable[[h5py.File], None], message
+    store, videos, damage: Callable[[h5py.File], None], message, of_old_store
 ) -> None:
-    with h5py.File(store, "a") as file:
-        damage(file)
-    found = problems(store, videos)
-    assert {video for video, _ in found} == {"group/1"}
-    assert any(text.startswith(message) for _, text in found)
+    old = store.with_name("old.h5")
+    shutil.copy(store, old)
+    for path, start in ((store, message), (old, of_old_store)):
+        with h5py.File(path, "a") as file:
+            damage(file)
+            for name in file:
+                file[name].attrs.pop("crc32c", None)  # else it is found before anything else
+            if path == old:
+                del file["frame_crc32c"], file["seconds_crc32c"], file["frame_index_crc32c"]
+        found = problems(path, videos)
+        assert {video for video, _ in found} == {"group/1"}
+        assert found[0][1].startswith(start)
 
 
-def test_offsets_and_lengths(store, videos) -> None:
+def test_a_table_of_contents_that_is_damaged(store, videos) -> None:
     with h5py.File(store, "a") as file:
-        file["jpeg_offsets"][-1] += 1
         del file["frame_index"]
         file["frame_index"] = np.arange(3)
-    (_, first), (_, second) = problems(store, videos)
-    assert first == "wanted 12 rows of frame_index, found 3"
-    assert second.startswith("wanted 13 offsets jpeg_offsets that rise from 0 to ")
+    ((video, message),) = problems(store, videos)
+    assert video == ""
+    assert "wanted 12 rows of frame_index, found 3" in message
 
 
 def test_a_truncated_store(store, videos) -> None:
@@ -118,23 +152,3 @@ def test_times_that_the_labels_now_want(videos, tmp_path) -> None:
     ranges["group/1"] = TimeRanges.of([TimeRange(0.1, 0.3)])
     (found,) = verify_store(path, videos, ranges=ranges)
     assert (found.video, found.message[:26]) == ("group/1", "lacks times of its segment")
-
-
-def test_pictures_are_read_in_blocks(store, videos, monkeypatch) -> None:
-    monkeypatch.setattr(verify, "_BLOCK_FRAMES", 2)
-    sizes = []
-
-    def crc32(content: bytes, before: int = 0) -> int:
-        sizes.append(len(content))
-        return zlib.crc32(content, before)
-
-    monkeypatch.setattr(verify, "zlib", SimpleNamespace(crc32=crc32))
-    assert problems(store, videos) == []
-    assert len(sizes) == 2 + 2 + 3  # of 3, 4 and 5 frames
-    with h5py.File(store, "a") as file:
-        assert sum(sizes) == len(file["jpeg"])
-        start, stop = file["jpeg_offsets"][6:8]  # the last frame of the second film
-        file["jpeg"][start:stop] = 0
-    checksum, picture = problems(store, videos)
-    assert checksum[1].startswith("wanted JPEG bytes with checksum")
-    assert picture[1].startswith("frame 3 cannot be decoded")

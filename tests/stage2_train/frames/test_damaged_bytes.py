@@ -1,0 +1,156 @@
+"""Bytes of a store that were changed anywhere give what was stored, or an error."""
+
+import os
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+from types import SimpleNamespace
+
+import h5py
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from shared.errors import ClipStoreError, PipelineError
+from stage2_train.frames.merge import merge, read_contents
+from stage2_train.frames.parts import write_frames
+from stage2_train.frames.reader import ClipStore
+from stage2_train.frames.schema import COLUMNS, StoreSettings
+from stage2_train.frames.seal import check_seal, write_seal
+from stage2_train.frames.verify import verify_store
+
+SETTINGS = StoreSettings(height=8, width=12)
+FRAMES = (3, 4)
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory) -> Path:
+    """A store of two videos, one of which has times that lie in ranges."""
+    folder = tmp_path_factory.mktemp("store")
+    videos = []
+    for number, count in enumerate(FRAMES):
+        path = folder / f"{number}.h5"
+        rng = np.random.default_rng(number)
+        frames = [
+            SimpleNamespace(
+                index=n, seconds=n / 10, image=rng.integers(0, 255, (8, 12, 3), np.uint8)
+            )
+            for n in range(count)
+        ]
+        write_frames(
+            path, frames, video_id=f"film/{number}", source_digest="sha256:0", settings=SETTINGS
+        )
+        videos += read_contents(path).videos
+    merge(folder / "clips.h5", settings=SETTINGS, videos=videos)
+    return folder / "clips.h5"
+
+
+def everything(path: Path) -> Iterator[object]:
+    """All that a training reads of a store."""
+    store = ClipStore(path)
+    yield store.settings
+    yield store.failed
+    for name in store.ids:
+        frames = store.frames(name)
+        yield name, frames.source_digest, frames.stored_size, frames.times, len(frames)
+        yield frames.seconds.tolist()
+        yield frames.read(np.arange(len(frames))).tobytes()
+
+
+@pytest.fixture(scope="module")
+def wanted(store) -> list[object]:
+    """All that the store holds."""
+    return [*everything(store)]
+
+
+def is_noticed(path: Path, wanted: list[object]) -> bool:
+    """Whether reading ends with an error; asserts that else what is read is right."""
+    try:
+        assert [*everything(path)] == wanted
+    except PipelineError as err:
+        assert str(err).startswith(f"{path}: ")
+        return True
+    return False
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    flips=st.lists(st.tuples(st.integers(0, 10**9), st.integers(1, 255)), min_size=1, max_size=4),
+    cut=st.none() | st.integers(0, 10**9),
+)
+def test_any_bytes(store, wanted, tmp_path, flips, cut) -> None:
+    content = bytearray(store.read_bytes())
+    for place, change in flips:
+        content[place % len(content)] ^= change
+    path = tmp_path / "damaged.h5"
+    path.write_bytes(content if cut is None else content[: cut % len(content)])
+    is_noticed(path, wanted)
+    if path.stat().st_size:
+        verify_store(path, (), ranges={})
+
+
+@pytest.mark.parametrize("step", [401, pytest.param(7, marks=pytest.mark.slow)])
+def test_every_byte_in_turn_is_noticed(store, wanted, tmp_path, step) -> None:
+    content = store.read_bytes()
+    path = tmp_path / "damaged.h5"
+    missed = []
+    for place in range(0, len(content), step):
+        path.write_bytes(content[:place] + bytes([content[place] ^ 0x40]) + content[place + 1 :])
+        if not is_noticed(path, wanted) and not verify_store(path, (), ranges={}):
+            missed.append(place)
+    mark = range(len(content) - len(b"orn-clips-v1"), len(content))
+    assert all(place in mark for place in missed)
+
+
+NUMBERS = sorted(name for name, column in COLUMNS.items() if column.dtype is not None)
+
+
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(name=st.sampled_from(NUMBERS), place=st.integers(0, 10**9), data=st.binary(min_size=8))
+def test_any_number_of_any_column(store, wanted, tmp_path, name, place, data) -> None:
+    path = tmp_path / "damaged.h5"
+    path.write_bytes(store.read_bytes())
+    with h5py.File(path, "a") as file:
+        row = place % len(file[name])
+        value = np.frombuffer(data, file[name].dtype, count=1)[0]
+        is_changed = file[name][row].tobytes() != value.tobytes()
+        file[name][row] = value
+    assert not path.read_bytes().endswith(b"orn-clips-v1")  # HDF5 has cut it off
+    found = is_noticed(path, wanted)
+    assert found or not is_changed or name in {"frame_index", "jpeg_crc32"}
+    assert bool(verify_store(path, (), ranges={})) == is_changed
+
+
+def test_columns_of_frames_lie_outside_the_seal_and_are_checked_apart(store, tmp_path) -> None:
+    path = tmp_path / "damaged.h5"
+    content = store.read_bytes()
+    with h5py.File(store, "r") as file:
+        names = ("jpeg", "jpeg_offsets", "seconds", "frame_index", "frame_crc32c")
+        places = {name: (file[name].id.get_offset(), file[name].nbytes) for name in names}
+        assert [*pairwise(file["video_offsets"][:])] == [(0, 3), (3, 7)]
+    for start, size in places.values():
+        changed = bytearray(content)
+        changed[start + size // 2] ^= 1
+        path.write_bytes(changed)
+        check_seal(path)
+        ((video, _),) = [(row.video, row.message) for row in verify_store(path, (), ranges={})]
+        assert video == "film/1"
+
+
+@pytest.mark.parametrize("number", [0, 1, 2**40, 2**64 - 1])
+def test_a_seal_of_no_sense(tmp_path, number) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(bytes(range(100)))
+    write_seal(path, [(10, 20), (50, 90), (5, 5)])
+    check_seal(path)
+    content = bytearray(path.read_bytes())
+    assert content[100:132] == np.array([10, 20, 50, 90], "<u8").tobytes()
+    content[132:140] = number.to_bytes(8, "little")
+    path.write_bytes(content)
+    with pytest.raises(ClipStoreError, match="file: is damaged outside its frames"):
+        check_seal(path)
+    path.write_bytes(content[:-1])
+    check_seal(path)
+    os.truncate(path, 3)
+    check_seal(path)
