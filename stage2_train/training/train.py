@@ -212,7 +212,7 @@ def check_processes(recipe: Recipe, *, num_frames: int, num_processes: int) -> N
     head that relates frames none.
     """
     model = recipe.model
-    relates = model.heads != "activity" and model.relation_frames == "earlier"
+    relates = model.heads != "activity" and model.relation_frames != "same"
     if num_processes > 1 and num_frames == 1 and relates:
         raise ConfigError(
             f"data.clip_frames: wanted at least 2 frames for {num_processes} processes that train "
