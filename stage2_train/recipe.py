@@ -212,8 +212,10 @@ def recipe_names() -> tuple[str, ...]:
 
 
 def default_recipe(dataset_name: str) -> str:
-    """The recipe called like the data set or the first part of its name, else the paper's."""
-    for name in (dataset_name, dataset_name.split("-")[0].split("_")[0]):
+    """The recipe called like the data set or the first part of its name, or `paper_` and that part,
+    else the paper's network for any data set."""
+    first = dataset_name.split("-")[0].split("_")[0]
+    for name in (dataset_name, first, f"paper_{first}"):
         if name in recipe_names():
             return name
     return "paper_resnet50"
