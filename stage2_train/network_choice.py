@@ -11,13 +11,18 @@ from stage2_train.systems import find_system
 
 __all__ = ["check_overrides_are_read", "made_for_clips", "system_as_changed"]
 
-_RESNET = ("backbone", "kernels", "temporal_start")
-_OBJECT_HEAD = ("objects", "object_parts", "clique_size", "relation_frames", "reasoning")
+_RESNET = ("backbone", "kernels", "temporal_place", "temporal_start")
+_HEADS = (
+    *("aggregation", "gru_states", "head_combination"),
+    *("objects", "object_parts", "class_part", "clique_size", "relation_frames", "reasoning"),
+    *("earlier_frame_draw", "first_phase_reasoning", "object_conv5_kernel"),
+    *("mlp_dropout", "mlp_start", "normalise_hidden"),
+)
 _UNREAD: dict[str, tuple[str, ...]] = {
     "object_video": ("num_frames",),
-    "i3d": (*_RESNET, "aggregation", *_OBJECT_HEAD, "num_frames"),
-    "c3d": (*_RESNET, "aggregation", *_OBJECT_HEAD, "num_frames"),
-    "trn": ("aggregation", *_OBJECT_HEAD),
+    "i3d": (*_RESNET, *_HEADS, "num_frames"),
+    "c3d": (*_RESNET, *_HEADS, "num_frames"),
+    "trn": _HEADS,
 }
 """Choices that say nothing of an architecture. Sizes are not among them, so that one `--set` serves
 all systems of a table."""

@@ -18,7 +18,9 @@ from shared.config.files import apply_overrides, config_from_dict, read_toml
 from shared.errors import ConfigError
 from shared.nearest import nearest
 from stage2_train.clips.controls import Controls
-from stage2_train.clips.dataset import UnsureLabels
+from stage2_train.clips.dataset import UnsureInEvaluation, UnsureLabels
+from stage2_train.clips.join import FrameJoin
+from stage2_train.clips.object_order import ObjectOrder
 from stage2_train.model.config import NetworkConfig
 from stage2_train.network_choice import check_overrides_are_read, made_for_clips
 from stage2_train.systems import find_system
@@ -62,9 +64,21 @@ class DataRecipe:
     """Detections below it are ignored."""
     train_segments: Maybe[Count] = None
     """Segments to train on, drawn from those of the split; none for all. For learning curves."""
+    train_with_validation: bool = False
+    """Whether the validation split is trained on, too; nothing is validated then, and the last
+    weights are kept."""
+    object_order: ObjectOrder = "score"
+    """Which detections fill the slots of a frame first: the highest scores, or the persons, and
+    then the others in a random order."""
+    frame_join: FrameJoin = "time"
+    """Which detections belong to a frame: those nearest in time, or those at its place times the
+    ratio of the numbers of detected and of stored frames, for videos that are stored whole."""
     unsure_labels: UnsureLabels = "negative"
     """Classes of which annotators could not tell whether they hold: count as absent in training, as
-    in the authors' code, or are `ignored` by the loss. Evaluation leaves them out either way."""
+    in the authors' code, or are `ignored` by the loss."""
+    unsure_in_evaluation: UnsureInEvaluation = "left_out"
+    """What average precision does with such pairs of segment and class: leaves them out, as VLOG's
+    own evaluation does, or counts them as `negative`, as the authors of the paper did."""
     controls: Controls = field(default_factory=Controls)
     """What is changed about clips on purpose, in experiments only."""
 
@@ -198,8 +212,10 @@ def recipe_names() -> tuple[str, ...]:
 
 
 def default_recipe(dataset_name: str) -> str:
-    """The recipe called like the data set or the first part of its name, else the paper's."""
-    for name in (dataset_name, dataset_name.split("-")[0].split("_")[0]):
+    """The recipe called like the data set or the first part of its name, or `paper_` and that part,
+    else the paper's network for any data set."""
+    first = dataset_name.split("-")[0].split("_")[0]
+    for name in (dataset_name, first, f"paper_{first}"):
         if name in recipe_names():
             return name
     return "paper_resnet50"

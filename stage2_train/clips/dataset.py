@@ -27,6 +27,8 @@ from stage2_train.clips.controls import (
     with_boxes_as_masks,
     with_mixed_classes,
 )
+from stage2_train.clips.join import FrameJoin, rows_by_ratio
+from stage2_train.clips.object_order import ObjectOrder, with_persons_first
 from stage2_train.clips.objects import (
     ClipSlots,
     FrameObjects,
@@ -38,15 +40,25 @@ from stage2_train.clips.sampling import centre_frames, clip_generator, random_fr
 from stage2_train.frames.crop import CropWindow, centre_window, random_window
 from stage2_train.frames.decoded import DatasetFrames, VideoFrames
 
-__all__ = ["ClipDataset", "ClipRequest", "ClipSample", "ClipSettings", "UnsureLabels"]
+__all__ = [
+    "ClipDataset",
+    "ClipRequest",
+    "ClipSample",
+    "ClipSettings",
+    "UnsureInEvaluation",
+    "UnsureLabels",
+]
 
 UnsureLabels = Literal["negative", "ignored"]
+UnsureInEvaluation = Literal["left_out", "negative"]
 
 _CACHE_BYTES = 256 * 2**20
 """Memory for detections that are ready to use, in each process."""
 _TIMES_BYTES = 64 * 2**20
 """Memory for the times of detections, in each process; a 10 s clip takes 5 kB."""
 _NO_CONTROLS = Controls()
+_STREAMS = {"control": 1, "order": 2}
+"""Draws that are apart from those of frames and crop."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +78,12 @@ class ClipSettings:
     unsure_labels: UnsureLabels = "negative"
     """What training does with activities of which annotators could not tell: 0, or -1, which the
     loss ignores."""
+    unsure_in_evaluation: UnsureInEvaluation = "left_out"
+    """What evaluation does with them."""
+    frame_join: FrameJoin = "time"
+    """How frames and detections are brought together: by time, or by the ratio of their numbers."""
+    object_order: ObjectOrder = "score"
+    """Which detections fill the slots first."""
     reads_frames: bool = True
     """Whether pictures are decoded; a network that looks at none gets black ones, sooner."""
     seed: int = 0
@@ -175,10 +193,13 @@ class ClipDataset(Dataset[ClipSample]):
             frames_T = first + random_frames(last - first, settings.num_frames, generator)
             if request.epoch is not None:
                 window = random_window(stored, settings.crop, generator)
-        objects = self._frame_objects(segment.video_id, seconds_F[frames_T])
+        objects = self._frame_objects(segment.video_id, seconds_F, frames_T)
+        if settings.object_order == "person_first":
+            order = self._generator(request, of="order")
+            objects = [with_persons_first(each, order) for each in objects]
         order_T = np.arange(settings.num_frames)
         if settings.controls != _NO_CONTROLS:
-            control = self._generator(request, of_controls=True)
+            control = self._generator(request, of="control")
             if settings.controls.object_classes == "shuffled":
                 objects = [with_mixed_classes(each, control) for each in objects]
             order_T = places_in_time(settings.num_frames, settings.controls.frame_order, control)
@@ -191,14 +212,14 @@ class ClipDataset(Dataset[ClipSample]):
             label=self._label(segment, is_training=request.epoch is not None),
         )
 
-    def _generator(self, request: ClipRequest, *, of_controls: bool = False) -> np.random.Generator:
-        """Draws of a clip; those of the controls are apart, so that the others stay what they
-        are."""
+    def _generator(self, request: ClipRequest, *, of: str | None = None) -> np.random.Generator:
+        """Draws of a clip; those of the controls and of the order of objects are apart, so that the
+        others stay what they are."""
         if request.epoch is not None:
             seeds = (self.settings.seed, request.epoch, request.segment)
-            return np.random.default_rng((*seeds, 1) if of_controls else seeds)
+            return np.random.default_rng(seeds if of is None else (*seeds, _STREAMS[of]))
         name = self.segments[request.segment].id
-        return clip_generator(f"{name}\0control" if of_controls else name, request.clip)
+        return clip_generator(name if of is None else f"{name}\0{of}", request.clip)
 
     def _pictures(
         self, video: VideoFrames, frames_T: NDArray[np.int64], window: CropWindow
@@ -208,14 +229,21 @@ class ClipDataset(Dataset[ClipSample]):
             return video.read(frames_T, window)
         return np.zeros((len(frames_T), window.height, window.width, 3), np.uint8)
 
-    def _frame_objects(self, video_id: str, seconds_T: NDArray[np.float64]) -> list[FrameObjects]:
-        """The objects of the detection frames nearest to some times."""
+    def _frame_objects(
+        self, video_id: str, seconds_F: NDArray[np.float64], frames_T: NDArray[np.int64]
+    ) -> list[FrameObjects]:
+        """The objects of the detection frames that belong to frames of a video."""
         detections = self._videos.get(video_id)
         if detections is None:
             detections = self._detections.video(video_id)
             with suppress(ValueError):  # larger than the cache
                 self._videos[video_id] = detections
-        rows = detections.nearest_rows(seconds_T).tolist()
+        if self.settings.frame_join == "ratio" and detections.num_frames:
+            num_rows = detections.num_frames
+            rows_T = rows_by_ratio(frames_T, num_frames=len(seconds_F), num_rows=num_rows)
+        else:
+            rows_T = detections.nearest_rows(seconds_F[frames_T])
+        rows = rows_T.tolist()
         kept = {row: self._objects.get((video_id, row)) for row in rows}
         found = {row: objects for row, objects in kept.items() if objects is not None}
         missing = [row for row in kept if row not in found]

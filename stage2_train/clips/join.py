@@ -8,8 +8,10 @@ import dataclasses
 import logging
 from collections import Counter
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from shared.errors import ConfigError, JoinError
 from shared.manifests.records import Dataset, Segment
@@ -18,7 +20,9 @@ from shared.shards.schema import UNKNOWN_SOURCE
 from shared.time_ranges import TimeRange
 from stage2_train.frames.decoded import DatasetFrames
 
-__all__ = ["JoinedSplit", "SkippedSegment", "join_split"]
+__all__ = ["FrameJoin", "JoinedSplit", "SkippedSegment", "join_split", "rows_by_ratio"]
+
+FrameJoin = Literal["time", "ratio"]
 
 logger = logging.getLogger(__name__)
 
@@ -51,6 +55,14 @@ class JoinedSplit:
         raise JoinError(
             f"{dataset_name}, {self.split}: wanted at least one usable segment, found none of "
             f"{len(self.skipped)}{why}"
+        )
+
+    def joined_with(self, other: "JoinedSplit") -> "JoinedSplit":
+        """The segments of both splits."""
+        return JoinedSplit(
+            split=f"{self.split} and {other.split}",
+            segments=self.segments + other.segments,
+            skipped=self.skipped + other.skipped,
         )
 
     def at_most(self, number: int | None) -> "JoinedSplit":
@@ -107,6 +119,20 @@ def join_split(
     for reason, number in Counter(row.reason for row in skipped).items():
         logger.warning("%s, %s: %d segments skipped: %s", dataset.name, split, number, reason)
     return JoinedSplit(split=split, segments=tuple(usable), skipped=tuple(skipped))
+
+
+def rows_by_ratio(
+    places_T: NDArray[np.int64], *, num_frames: int, num_rows: int
+) -> NDArray[np.int64]:
+    """(T,) rows of a video's detections for frames by their places among its frames: place times
+    the ratio of both numbers, rounded down; times are not looked at.
+
+    Args:
+        places_T: places of frames, below `num_frames`.
+        num_frames: frames of the whole video.
+        num_rows: frames that were detected in it, at least one.
+    """
+    return places_T * num_rows // num_frames
 
 
 _Problem = tuple[str, str | None] | None

@@ -152,8 +152,11 @@ def score_heads(predictions: Predictions, clips: ClipDataset) -> dict[str, Score
 
 
 def unsure_labels(clips: ClipDataset) -> NDArray[np.bool_]:
-    """(N, A) bool, pairs of segment and class of which annotators could not tell."""
+    """(N, A) bool, pairs of segment and class that are left out, since annotators could not tell;
+    none where the recipe counts them as negative."""
     unsure_NA = np.zeros((len(clips), clips.settings.num_activities), np.bool_)
+    if clips.settings.unsure_in_evaluation == "negative":
+        return unsure_NA
     for row, segment in enumerate(clips.segments):
         unsure_NA[row, list(segment.unsure)] = True
     return unsure_NA

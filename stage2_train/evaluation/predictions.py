@@ -20,7 +20,7 @@ from shared.errors import CheckpointError, ConfigError
 from shared.jobs.atomic_file import replacing
 from stage2_train.clips.batches import LoaderSettings, evaluation_loader
 from stage2_train.clips.dataset import ClipDataset
-from stage2_train.model.config import Heads
+from stage2_train.model.config import HeadCombination, Heads
 
 __all__ = [
     "Predictions",
@@ -44,13 +44,16 @@ class Predictions:
     """(N, A) float32 of the activity head; None where it was not trained."""
     object_logits: NDArray[np.float32] | None
     """(N, A) float32 of the object head; None where it was not trained."""
+    combination: HeadCombination = "mean"
+    """What the prediction is of both heads."""
 
     @property
     def logits(self) -> NDArray[np.float32]:
-        """(N, A) float32, the prediction: the mean of both heads, or the one there is."""
+        """(N, A) float32, the prediction: the mean (or sum) of both heads, or the one there is."""
         if self.activity_logits is None or self.object_logits is None:
             return next(iter(self.by_head().values()))
-        return (self.activity_logits + self.object_logits) * np.float32(0.5)
+        share = np.float32(0.5 if self.combination == "mean" else 1)
+        return (self.activity_logits + self.object_logits) * share
 
     def by_head(self) -> dict[str, NDArray[np.float32]]:
         """(N, A) logits by the name under which they are reported."""
@@ -83,6 +86,7 @@ def predict(
     ids: list[str] = []
     labels: list[NDArray] = []
     sums: dict[str, NDArray[np.float64]] = {}
+    combination: HeadCombination = "mean"
     for clip in range(num_clips):
         parts: dict[str, list[NDArray]] = {"activity": [], "object": []}
         for batch in evaluation_loader(dataset, settings, clip=clip):
@@ -91,6 +95,7 @@ def predict(
                 labels.append(batch.labels.numpy())
             with torch.inference_mode(), accelerator.autocast():
                 output = network(batch.to(accelerator.device).inputs(), heads=heads)
+            combination = output.combination
             for name, logits_BA in (
                 ("activity", output.activity_logits_BA),
                 ("object", output.object_logits_BA),
@@ -107,6 +112,7 @@ def predict(
         labels=np.concatenate(labels),
         activity_logits=means.get("activity"),
         object_logits=means.get("object"),
+        combination=combination,
     )
 
 
@@ -127,6 +133,7 @@ def gathered(parts: list[Predictions]) -> Predictions:
         labels=np.concatenate([part.labels for part in parts])[order],
         activity_logits=np.concatenate(activity)[order] if activity else None,
         object_logits=np.concatenate(objects)[order] if objects else None,
+        combination=parts[0].combination,
     )
 
 
@@ -168,6 +175,7 @@ def load_predictions(path: Path) -> Predictions:
             labels=arrays["labels"],
             activity_logits=arrays.get("activity_logits"),
             object_logits=arrays.get("object_logits"),
+            combination="sum" if arrays.get("combination", "mean") == "sum" else "mean",
         )
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as err:
         raise CheckpointError(
@@ -188,6 +196,8 @@ def save_predictions(path: Path, predictions: Predictions) -> None:
         "labels": predictions.labels,
         "logits": predictions.logits,
     }
+    if predictions.combination != "mean":
+        arrays["combination"] = np.array(predictions.combination)
     for name in ("activity_logits", "object_logits"):
         if getattr(predictions, name) is not None:
             arrays[name] = getattr(predictions, name)

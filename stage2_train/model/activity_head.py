@@ -22,7 +22,10 @@ class ActivityHead(nn.Module):
         self.classifier: nn.Module
         if config.aggregation == "rnn":
             self.classifier = RecurrentClassifier(
-                config.feature_width, config.activity_state, config.num_activities
+                config.feature_width,
+                config.activity_state,
+                config.num_activities,
+                states=config.gru_states,
             )
         else:
             self.classifier = MeanClassifier(config.feature_width, config.num_activities)

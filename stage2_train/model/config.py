@@ -11,13 +11,24 @@ from pydantic.dataclasses import dataclass
 
 from shared.config.fields import STRICT, Maybe
 
-__all__ = ["Backbone", "Heads", "Kernel", "MlpStart", "NetworkConfig", "ObjectPart", "Start"]
+__all__ = [
+    "Backbone",
+    "HeadCombination",
+    "Heads",
+    "Kernel",
+    "MlpStart",
+    "NetworkConfig",
+    "ObjectPart",
+    "Start",
+]
 
 Architecture = Literal["object_video", "i3d", "c3d", "trn"]
 Backbone = Literal["resnet18", "resnet50"]
 Kernel = Literal["2d", "2.5d", "3d"]
 Heads = Literal["both", "object", "activity"]
 Start = Literal["identity", "replicate"]
+HeadCombination = Literal["mean", "sum"]
+RelationFrames = Literal["earlier", "same", "same_after_first"]
 MlpStart = Literal["torch", "he"]
 ObjectPart = Literal["shape", "appearance", "class"]
 _Width = Annotated[int, Field(ge=1, le=2**16)]
@@ -44,6 +55,12 @@ class NetworkConfig:
     kernels: Kernels = ("2.5d", "2d", "2d", "2d", "2.5d")
     """Kind of the k x k kernels (k > 1) in conv1 .. conv5 (Table 5): `2d` is 1 x k x k, `2.5d` is
     1 x k x k, then 3 x 1 x 1, `3d` is 3 x k x k."""
+    object_conv5_kernel: Maybe[Kernel] = None
+    """Kind of the kernels of the object head's conv5; none for that of `kernels`."""
+    temporal_place: Literal["before_norm", "after_relu"] = "before_norm"
+    """Where the 3 x 1 x 1 kernel of a 2.5D unit comes: right after the spatial one, or after the
+    normalisation and the ReLU that follow it; of the second kernel of a basic block, after the ReLU
+    that ends the block."""
     temporal_start: Start = "identity"
     """First weights of 3D kernels: the 2D kernel at the centre and zeros beside it, so that frames
     do not mix yet, or a third of it at each of the three times, as in I3D."""
@@ -63,10 +80,22 @@ class NetworkConfig:
     """Which parts of o = [b u c] (eq. 8) an object vector has, in this order."""
     clique_size: Annotated[int, Field(ge=1, le=3)] = 2
     """How many objects h takes at once (eq. 3): 1, 2 or 3."""
-    relation_frames: Literal["earlier", "same"] = "earlier"
-    """Where a clique's other objects come from: earlier frames t' < t (eq. 4), or frame t too."""
+    relation_frames: RelationFrames = "earlier"
+    """Where a clique's other objects come from: earlier frames t' < t (eq. 4), or frame t too
+    (`same`, "COCO-intra" in Table 2; the authors' released code is this one, and leaves out the
+    first frame: `same_after_first`)."""
+    earlier_frame_draw: Literal["each_clip", "each_batch"] = "each_clip"
+    """For what training draws the earlier frames of each t: every clip, or all clips of a batch."""
     reasoning: Literal["rnn", "mlp"] = "rnn"
     """f of eq. (3): a GRU over time (eq. 5), or an MLP on each g_t."""
+    first_phase_reasoning: Literal["kept", "mean"] = "kept"
+    """What tells activities from g_t while the object head of two is trained alone: `reasoning`, or
+    the mean over time and a linear layer of its own, so that `reasoning` starts fresh after it."""
+    gru_states: Literal["sum", "mean"] = "sum"
+    """What is classified of the states of either GRU: their sum over time (section 3.4), or
+    mean."""
+    head_combination: HeadCombination = "mean"
+    """What the prediction is of the logits of both heads."""
     num_detector_classes: _Width = 80
     """S, classes of the detector without background; a class vector has S + 1 numbers."""
     background_object: bool = True
@@ -75,6 +104,13 @@ class NetworkConfig:
     """Height and width in cells of the masks that the mask encoder reads."""
     mask_features: _Width = 100
     """Width of the hidden layer and of the output of the mask encoder (eq. 7)."""
+    class_part: Literal["distribution", "one_hot_mlp"] = "distribution"
+    """What c of eq. (8) is: the detector's distribution, or an MLP, like that of the mask, of ones
+    at the class of the highest score and zeros elsewhere."""
+    class_features: _Width = 100
+    """Width of both layers of that MLP."""
+    mlp_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Share of the hidden numbers of mask encoder, class MLP and h that training sets to zero."""
     relation_width: _Width = 512
     """Width of each of the three layers of the clique function h (eq. 4)."""
     reasoning_state: _Width = 256
@@ -97,7 +133,7 @@ class NetworkConfig:
                 f"object_parts: wanted some of {', '.join(get_args(ObjectPart))}, in this order, "
                 f"found {list(self.object_parts)}"
             )
-        if self.clique_size == 1 and self.relation_frames != "same":
+        if self.clique_size == 1 and self.relation_frames == "earlier":
             raise ValueError(
                 f"relation_frames: wanted same, for cliques of one, found {self.relation_frames}"
             )
@@ -125,7 +161,7 @@ class NetworkConfig:
         widths = {
             "shape": self.mask_features,
             "appearance": self.feature_width,
-            "class": self.class_width,
+            "class": self.class_width if self.class_part == "distribution" else self.class_features,
         }
         return sum(widths[part] for part in self.object_parts)
 

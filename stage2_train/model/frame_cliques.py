@@ -61,12 +61,21 @@ def choose_frame_cliques(
 ) -> FrameCliques:
     """What a network of this configuration relates in B clips of T frames; in training, earlier
     frames are drawn (from torch's global generator if None), else all of them are taken."""
-    if config.relation_frames == "same":
-        return within_frames(num_clips, num_frames, clique_size=config.clique_size)
+    if config.relation_frames != "earlier":
+        first_frame = 0 if config.relation_frames == "same" else 1
+        return within_frames(
+            num_clips, num_frames, clique_size=config.clique_size, first_frame=first_frame
+        )
     earlier = config.clique_size - 1
     if not training:
         return all_earlier_frames(num_clips, num_frames, num_earlier=earlier)
-    return drawn_earlier_frames(num_clips, num_frames, num_earlier=earlier, generator=generator)
+    return drawn_earlier_frames(
+        num_clips,
+        num_frames,
+        num_earlier=earlier,
+        generator=generator,
+        each_clip=config.earlier_frame_draw == "each_clip",
+    )
 
 
 def drawn_earlier_frames(
@@ -75,19 +84,21 @@ def drawn_earlier_frames(
     *,
     num_earlier: int = 1,
     generator: torch.Generator | None = None,
+    each_clip: bool = True,
 ) -> FrameCliques:
     """For training: `num_earlier` frames drawn independently and uniformly from [0, t) for each
-    t = 1 .. T - 1 of each clip."""
+    t = 1 .. T - 1, for each clip or once for all of them."""
     device = torch.device("cpu") if generator is None else generator.device
     num_steps = max(num_frames - 1, 0)
     later_R = torch.arange(1, num_steps + 1, device=device)
     draws_BRe = torch.rand(
-        (num_clips, num_steps, num_earlier),
+        (num_clips if each_clip else 1, num_steps, num_earlier),
         generator=generator,
         device=device,
         dtype=torch.float64,
     )
     earlier_BRe = (draws_BRe * later_R[:, None]).long()  # < t: a draw is at most 1 - 2^-53
+    earlier_BRe = earlier_BRe.expand(num_clips, -1, -1)
     later_BR1 = later_R[None, :, None].expand(num_clips, -1, 1)
     return FrameCliques(
         clip_Q=torch.arange(num_clips, device=device).repeat_interleave(num_steps),
@@ -118,12 +129,15 @@ def all_earlier_frames(num_clips: int, num_frames: int, *, num_earlier: int = 1)
     )
 
 
-def within_frames(num_clips: int, num_frames: int, *, clique_size: int) -> FrameCliques:
-    """Cliques whose objects are all of frame t, for each t = 0 .. T - 1 of each clip."""
-    frame_Q = torch.arange(num_frames).repeat(num_clips)
+def within_frames(
+    num_clips: int, num_frames: int, *, clique_size: int, first_frame: int = 0
+) -> FrameCliques:
+    """Cliques whose objects are all of frame t, for each t = `first_frame` .. T - 1 of a clip."""
+    num_steps = max(num_frames - first_frame, 0)
+    step_Q = torch.arange(num_steps).repeat(num_clips)
     return FrameCliques(
-        clip_Q=torch.arange(num_clips).repeat_interleave(num_frames),
-        frames_nQ=frame_Q.expand(clique_size, -1),
-        step_Q=frame_Q,
-        cliques_per_step_R=torch.ones(num_frames, dtype=torch.int64),
+        clip_Q=torch.arange(num_clips).repeat_interleave(num_steps),
+        frames_nQ=(step_Q + first_frame).expand(clique_size, -1),
+        step_Q=step_Q,
+        cliques_per_step_R=torch.ones(num_steps, dtype=torch.int64),
     )

@@ -3,16 +3,26 @@
 B clips, T steps in time, D features of a step, R numbers of the state, A activity classes.
 """
 
+from typing import Literal
+
 from torch import Tensor, nn
 
 __all__ = ["MeanClassifier", "RecurrentClassifier", "SummedMlpClassifier"]
 
 
 class RecurrentClassifier(nn.Module):
-    """A GRU over the steps, the sum of its states, and a linear layer with bias."""
+    """A GRU over the steps, the sum or the mean of its states, and a linear layer with bias."""
 
-    def __init__(self, feature_width: int, state_width: int, num_activities: int) -> None:
+    def __init__(
+        self,
+        feature_width: int,
+        state_width: int,
+        num_activities: int,
+        *,
+        states: Literal["sum", "mean"] = "sum",
+    ) -> None:
         super().__init__()
+        self.states = states
         self.gru = nn.GRU(feature_width, state_width, batch_first=True)
         self.classify = nn.Linear(state_width, num_activities)
 
@@ -21,7 +31,9 @@ class RecurrentClassifier(nn.Module):
         if feats_BTD.shape[1] == 0:
             return self.classify(feats_BTD.new_zeros(len(feats_BTD), self.gru.hidden_size))
         states_BTR, _ = self.gru(feats_BTD)
-        return self.classify(states_BTR.sum(dim=1))
+        return self.classify(
+            states_BTR.sum(dim=1) if self.states == "sum" else states_BTR.mean(dim=1)
+        )
 
 
 class SummedMlpClassifier(nn.Module):
@@ -51,5 +63,7 @@ class MeanClassifier(nn.Module):
         self.classify = nn.Linear(feature_width, num_activities)
 
     def forward(self, feats_BTD: Tensor) -> Tensor:
-        """(B, A) logits of at least one step."""
+        """(B, A) logits; the bias where there is no step (T = 0)."""
+        if feats_BTD.shape[1] == 0:
+            return self.classify(feats_BTD.new_zeros(len(feats_BTD), feats_BTD.shape[2]))
         return self.classify(feats_BTD.mean(dim=1))

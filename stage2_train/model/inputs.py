@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from shared.errors import ShapeError
+from stage2_train.model.config import HeadCombination
 
 __all__ = ["FrameNormaliser", "NetworkInputs", "NetworkOutput", "bad_input"]
 
@@ -57,16 +58,20 @@ class NetworkOutput:
     """(B, A) y2 = Z r (eq. 11); None where the object head was not computed."""
     class_logits_BTKS: Tensor | None = None
     """(B, T, K, S) R u (eq. 13), one for each valid slot; None where no appearance is pooled."""
+    combination: HeadCombination = "mean"
+    """What the prediction is of both heads."""
 
     @property
     def logits_BA(self) -> Tensor:
-        """(B, A) the prediction before softmax: the mean of both heads, or the one there is."""
+        """(B, A) the prediction before softmax: the mean (or sum) of both heads, or the one there
+        is."""
         if self.activity_logits_BA is None:
             assert self.object_logits_BA is not None
             return self.object_logits_BA
         if self.object_logits_BA is None:
             return self.activity_logits_BA
-        return (self.activity_logits_BA + self.object_logits_BA) / 2
+        total_BA = self.activity_logits_BA + self.object_logits_BA
+        return total_BA / 2 if self.combination == "mean" else total_BA
 
     @property
     def head_logits_BA(self) -> tuple[Tensor, ...]:

@@ -1,10 +1,16 @@
-"""How the layers of an MLP start."""
+"""MLPs: what follows a hidden layer, and how layers start."""
 
 from torch import nn
 
 from stage2_train.model.config import MlpStart
 
-__all__ = ["start_layers"]
+__all__ = ["encoder_mlp", "start_layers"]
+
+
+def encoder_mlp(num_inputs: int, width: int, *, dropout: float) -> nn.Sequential:
+    """Two layers with a ReLU after each, and dropout between them; layers are called 0 and 2."""
+    hidden = nn.ReLU() if dropout == 0 else nn.Sequential(nn.ReLU(), nn.Dropout(dropout))
+    return nn.Sequential(nn.Linear(num_inputs, width), hidden, nn.Linear(width, width), nn.ReLU())
 
 
 def start_layers(module: nn.Module, start: MlpStart, *, num_inputs: int | None = None) -> None:

@@ -69,12 +69,16 @@ class ObjectVideoNetwork(nn.Module):
             activity_logits_BA = self.activity_head(trunk_MChw, batch.frames_BTCHW.shape[1])
         if heads != "activity":
             object_logits_BA, class_logits_BTKS = self.object_head(
-                trunk_MChw, batch, generator=generator
+                trunk_MChw,
+                batch,
+                generator=generator,
+                is_alone=heads == "object" and self.config.heads == "both",
             )
         return NetworkOutput(
             activity_logits_BA=activity_logits_BA,
             object_logits_BA=object_logits_BA,
             class_logits_BTKS=class_logits_BTKS,
+            combination=self.config.head_combination,
         )
 
     def trunk_features(self, batch: NetworkInputs) -> Tensor:

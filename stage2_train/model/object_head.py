@@ -9,17 +9,18 @@ from functools import reduce
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from stage2_train.model.config import NetworkConfig
 from stage2_train.model.frame_cliques import choose_frame_cliques
-from stage2_train.model.heads import RecurrentClassifier, SummedMlpClassifier
+from stage2_train.model.heads import MeanClassifier, RecurrentClassifier, SummedMlpClassifier
 from stage2_train.model.inputs import NetworkInputs, bad_input
 from stage2_train.model.mask_pool import pool_objects
-from stage2_train.model.mlp import start_layers
+from stage2_train.model.mlp import encoder_mlp, start_layers
 from stage2_train.model.relation import ObjectRelation
 from stage2_train.model.resnet_25d import Stage
 
-__all__ = ["ObjectEncoder", "ObjectHead", "encode_cells"]
+__all__ = ["ObjectEncoder", "ObjectHead", "encode_cells", "one_hot_classes"]
 
 
 class ObjectEncoder(nn.Module):
@@ -30,11 +31,13 @@ class ObjectEncoder(nn.Module):
         super().__init__()
         self.parts = config.object_parts
         if "shape" in self.parts:
-            self.mask_mlp = nn.Sequential(
-                nn.Linear(config.mask_size**2, config.mask_features),
-                nn.ReLU(),
-                nn.Linear(config.mask_features, config.mask_features),
-                nn.ReLU(),
+            self.mask_mlp = encoder_mlp(
+                config.mask_size**2, config.mask_features, dropout=config.mlp_dropout
+            )
+        self.class_mlp = None
+        if "class" in self.parts and config.class_part == "one_hot_mlp":
+            self.class_mlp = encoder_mlp(
+                config.class_width, config.class_features, dropout=config.mlp_dropout
             )
 
     def forward(
@@ -47,6 +50,8 @@ class ObjectEncoder(nn.Module):
             appearance_BTKD: u of eq. (6); may be None where it is no part.
             class_scores_BTKS: c, the detector's distribution over its classes and background.
         """
+        if self.class_mlp is not None:
+            class_scores_BTKS = self.class_mlp(one_hot_classes(class_scores_BTKS))
         vectors: list[Tensor] = []
         if "shape" in self.parts:
             vectors.append(self.mask_mlp(masks_BTKhw.flatten(3)))
@@ -59,6 +64,16 @@ class ObjectEncoder(nn.Module):
             dtype = reduce(torch.promote_types, (vector.dtype for vector in vectors))
             vectors = [*(v.to(dtype) for v in vectors), class_scores_BTKS.to(dtype)]
         return torch.cat(vectors, dim=3)
+
+
+def one_hot_classes(class_scores_BTKS: Tensor) -> Tensor:
+    """1 at the detector's class of the highest score, the first of equal ones, and 0 elsewhere; at
+    the background where no class has a score."""
+    classes_BTKS = class_scores_BTKS[..., :-1]
+    background = classes_BTKS.shape[-1]
+    found_BTK = classes_BTKS.amax(dim=-1) > 0
+    label_BTK = classes_BTKS.argmax(dim=-1).where(found_BTK, background)
+    return functional.one_hot(label_BTK, background + 1).to(class_scores_BTKS.dtype)
 
 
 def encode_cells(feats_BTDhw: Tensor) -> Tensor:
@@ -82,7 +97,12 @@ class ObjectHead(nn.Module):
         super().__init__()
         self.config = config
         if config.object_head_sees_frames:
-            self.conv5 = Stage(config, number=5, stride=config.conv5_object_stride)
+            self.conv5 = Stage(
+                config,
+                number=5,
+                stride=config.conv5_object_stride,
+                kernel=config.object_conv5_kernel,
+            )
         if config.objects == "detections":
             self.encoder = ObjectEncoder(config)
             start_layers(self.encoder, config.mlp_start)
@@ -94,16 +114,21 @@ class ObjectHead(nn.Module):
             clique_size=config.clique_size,
             start=config.mlp_start,
             normalise_hidden=config.normalise_hidden,
+            dropout=config.mlp_dropout,
         )
         self.normalise = (
             nn.LayerNorm(config.relation_width) if config.normalise_relations else nn.Identity()
         )
-        reasoning = RecurrentClassifier if config.reasoning == "rnn" else SummedMlpClassifier
-        self.reasoning = reasoning(
-            config.relation_width, config.reasoning_state, config.num_activities
-        )
-        if isinstance(self.reasoning, SummedMlpClassifier):
+        widths = (config.relation_width, config.reasoning_state, config.num_activities)
+        self.reasoning: nn.Module
+        if config.reasoning == "rnn":
+            self.reasoning = RecurrentClassifier(*widths, states=config.gru_states)
+        else:
+            self.reasoning = SummedMlpClassifier(*widths)
             start_layers(self.reasoning.mlp, config.mlp_start)
+        self.first_phase = None
+        if config.heads == "both" and config.first_phase_reasoning == "mean":
+            self.first_phase = MeanClassifier(config.relation_width, config.num_activities)
 
     def forward(
         self,
@@ -111,6 +136,7 @@ class ObjectHead(nn.Module):
         batch: NetworkInputs,
         *,
         generator: torch.Generator | None = None,
+        is_alone: bool = False,
     ) -> tuple[Tensor, Tensor | None]:
         """(B, A) logits y2 and (B, T, K, S) class logits R u (eq. 13), None without appearance.
 
@@ -118,6 +144,8 @@ class ObjectHead(nn.Module):
             trunk_MChw: features of the trunk; may be None where objects have no appearance.
             batch: the clips.
             generator: source of the earlier frames drawn in training mode.
+            is_alone: whether the head is computed without the other one that the network has, as in
+                the first phase.
 
         Raises:
             ShapeError: if the batch does not fit the network's configuration.
@@ -131,7 +159,10 @@ class ObjectHead(nn.Module):
             generator=generator,
         )
         relations_BRG = self.normalise(self.relation(objects_BTKO, valid_BTK, cliques))
-        return self.reasoning(relations_BRG), class_logits_BTKS
+        reasoning = self.reasoning
+        if is_alone and self.first_phase is not None:
+            reasoning = self.first_phase
+        return reasoning(relations_BRG), class_logits_BTKS
 
     def objects(
         self, trunk_MChw: Tensor | None, batch: NetworkInputs
@@ -155,10 +186,26 @@ class ObjectHead(nn.Module):
             coverage_BTKhw = batch.coverage_BTKhw.where(valid_BTK11, 0.0)
             appearance_BTKD = pool_objects(feats_BTDhw, coverage_BTKhw)
             class_logits_BTKS = self.classify_object(appearance_BTKD)
-        objects_BTKO = self.encoder(
-            batch.masks_BTKhw.where(valid_BTK11, 0.0), appearance_BTKD, batch.class_scores_BTKS
-        )
+        masks_BTKhw = batch.masks_BTKhw.where(valid_BTK11, 0.0)
+        if self.config.mlp_dropout and self.training:
+            objects_BTKO = self._encode_valid(masks_BTKhw, appearance_BTKD, batch)
+        else:
+            objects_BTKO = self.encoder(masks_BTKhw, appearance_BTKD, batch.class_scores_BTKS)
         return objects_BTKO, batch.valid_BTK, class_logits_BTKS
+
+    def _encode_valid(
+        self, masks_BTKhw: Tensor, appearance_BTKD: Tensor | None, batch: NetworkInputs
+    ) -> Tensor:
+        """(B, T, K, O) vectors of the objects alone, zeros in other slots: padding takes no draws
+        of dropout."""
+        valid_BTK = batch.valid_BTK
+        objects_11NO = self.encoder(
+            masks_BTKhw[valid_BTK][None, None],
+            None if appearance_BTKD is None else appearance_BTKD[valid_BTK][None, None],
+            batch.class_scores_BTKS[valid_BTK][None, None],
+        )
+        objects_BTKO = objects_11NO.new_zeros(*valid_BTK.shape, objects_11NO.shape[3])
+        return objects_BTKO.masked_scatter(valid_BTK[..., None], objects_11NO)
 
     def _check_objects(self, feats_BTDhw: Tensor | None, batch: NetworkInputs) -> None:
         config, side = self.config, self.config.mask_size

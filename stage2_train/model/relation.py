@@ -48,8 +48,10 @@ class ObjectRelation(nn.Module):
         clique_size: int = 2,
         start: MlpStart = "torch",
         normalise_hidden: bool = False,
+        dropout: float = 0.0,
     ) -> None:
-        """`normalise_hidden` puts a LayerNorm before the ReLU of each layer of h."""
+        """`normalise_hidden` puts a LayerNorm before the ReLU of each layer of h, `dropout` is the
+        share of its hidden numbers that training sets to zero."""
         super().__init__()
         # The first layer, a matrix [W1 .. Wn] over [o_1; ..; o_n], kept as its n parts.
         self.first = nn.ModuleList(
@@ -67,6 +69,7 @@ class ObjectRelation(nn.Module):
         self.norms = nn.ModuleList(
             nn.LayerNorm(relation_width) if normalise_hidden else nn.Identity() for _ in range(3)
         )
+        self.dropout = nn.Dropout(dropout) if dropout else nn.Identity()
 
     def forward(self, objects_BTKO: Tensor, valid_BTK: Tensor, cliques: FrameCliques) -> Tensor:
         """(B, R, G) relations g, each the mean over the cliques of frames of its step.
@@ -129,8 +132,8 @@ class ObjectRelation(nn.Module):
         for part_NG, row_P in zip(parts_NG[1:], rows_nP[1:], strict=True):
             hidden_PG = hidden_PG + part_NG.index_select(0, row_P)
         first_norm, second_norm, third_norm = self.norms
-        hidden_PG = functional.relu_(first_norm(hidden_PG))
-        hidden_PG = functional.relu_(second_norm(self.second(hidden_PG)))
+        hidden_PG = self.dropout(functional.relu_(first_norm(hidden_PG)))
+        hidden_PG = self.dropout(functional.relu_(second_norm(self.second(hidden_PG))))
         return functional.relu_(third_norm(self.third(hidden_PG)))
 
 

@@ -90,8 +90,11 @@ class FrameConv(nn.Module):
         stride: int = 1,
         kernel: Kernel = "2d",
         start: Start = "identity",
+        is_temporal_last: bool = False,
     ) -> None:
+        """`is_temporal_last` leaves the kernel over time of a 2.5D unit to `mix_times`."""
         super().__init__()
+        self.is_temporal_last = is_temporal_last
         spatial = nn.Conv2d(
             in_channels, out_channels, size, stride=stride, padding=size // 2, bias=False
         )
@@ -109,7 +112,16 @@ class FrameConv(nn.Module):
             assert self.space_time is not None
             return self.space_time(feats_MChw, num_frames)
         spatial_MChw = self.spatial(feats_MChw)
-        return spatial_MChw if self.temporal is None else self.temporal(spatial_MChw, num_frames)
+        if self.temporal is None or self.is_temporal_last:
+            return spatial_MChw
+        return self.temporal(spatial_MChw, num_frames)
+
+    def mix_times(self, feats_MChw: Tensor, num_frames: int) -> Tensor:
+        """(M, C', h', w') features after normalisation and ReLU, mixed over time where that was
+        left for here."""
+        if self.temporal is None or not self.is_temporal_last:
+            return feats_MChw
+        return self.temporal(feats_MChw, num_frames)
 
 
 class _Downsample(nn.Module):
@@ -146,9 +158,12 @@ class Block(nn.Module):
         kernel: Kernel,
         start: Start,
         is_bottleneck: bool,
+        is_temporal_last: bool,
     ) -> None:
         super().__init__()
-        wide = partial(FrameConv, size=3, kernel=kernel, start=start)
+        wide = partial(
+            FrameConv, size=3, kernel=kernel, start=start, is_temporal_last=is_temporal_last
+        )
         self.out_channels = channels * (4 if is_bottleneck else 1)
         if is_bottleneck:
             self.conv1 = FrameConv(in_channels, channels, size=1)
@@ -171,17 +186,23 @@ class Block(nn.Module):
         """(M, C', h', w') features after the last ReLU."""
         shortcut_MChw = feats_MChw if self.downsample is None else self.downsample(feats_MChw)
         hidden_MChw = functional.relu_(self.bn1(self.conv1(feats_MChw, num_frames)))
+        hidden_MChw = self.conv1.mix_times(hidden_MChw, num_frames)
         hidden_MChw = self.bn2(self.conv2(hidden_MChw, num_frames))
-        if self.is_bottleneck:
-            hidden_MChw = self.bn3(self.conv3(functional.relu_(hidden_MChw), num_frames))
+        if not self.is_bottleneck:
+            hidden_MChw = functional.relu_(hidden_MChw.add_(shortcut_MChw))
+            return self.conv2.mix_times(hidden_MChw, num_frames)
+        hidden_MChw = self.conv2.mix_times(functional.relu_(hidden_MChw), num_frames)
+        hidden_MChw = self.bn3(self.conv3(hidden_MChw, num_frames))
         return functional.relu_(hidden_MChw.add_(shortcut_MChw))
 
 
 class Stage(nn.Module):
     """The blocks of one of conv2 to conv5."""
 
-    def __init__(self, config: NetworkConfig, *, number: int, stride: int) -> None:
-        """`number` is the paper's: 2 to 5."""
+    def __init__(
+        self, config: NetworkConfig, *, number: int, stride: int, kernel: Kernel | None = None
+    ) -> None:
+        """`number` is the paper's: 2 to 5; `kernel` takes the place of the configuration's."""
         super().__init__()
         is_bottleneck = config.backbone == "resnet50"
         channels = config.base_width * 2 ** (number - 2)
@@ -192,9 +213,10 @@ class Stage(nn.Module):
                 blocks[-1].out_channels if blocks else before,
                 channels,
                 stride=stride if place == 0 else 1,
-                kernel=config.kernels[number - 1],
+                kernel=kernel or config.kernels[number - 1],
                 start=config.temporal_start,
                 is_bottleneck=is_bottleneck,
+                is_temporal_last=config.temporal_place == "after_relu",
             )
             blocks.append(block)
         self.blocks = nn.ModuleList(blocks)
@@ -258,6 +280,7 @@ class Trunk(nn.Module):
             stride=2,
             kernel=config.kernels[0],
             start=config.temporal_start,
+            is_temporal_last=config.temporal_place == "after_relu",
         )
         self.bn1 = nn.BatchNorm2d(config.base_width)
         self.conv2 = Stage(config, number=2, stride=1)
@@ -267,6 +290,7 @@ class Trunk(nn.Module):
     def forward(self, frames_M3HW: Tensor, num_frames: int) -> Tensor:
         """(M, D / 2, H / 16, W / 16) features of normalised frames, sizes rounded up."""
         hidden_MChw = functional.relu_(self.bn1(self.conv1(frames_M3HW, num_frames)))
+        hidden_MChw = self.conv1.mix_times(hidden_MChw, num_frames)
         hidden_MChw = functional.max_pool2d(hidden_MChw, 3, stride=2, padding=1)
         hidden_MChw = self.conv2(hidden_MChw, num_frames)
         hidden_MChw = self.conv3(hidden_MChw, num_frames)

@@ -74,10 +74,16 @@ def clip_settings(recipe: Recipe, dataset: Dataset) -> ClipSettings:
     """How the recipe wants clips of this data set made.
 
     Raises:
-        ConfigError: if the pixels of one batch take more memory than this machine has.
+        ConfigError: if the pixels of one batch take more memory than this machine has, or frames
+            and detections cannot be joined so.
     """
     num_frames = recipe.data.clip_frames or dataset.clip_frames
     _check_batch(recipe, num_frames)
+    if recipe.data.frame_join == "ratio" and dataset.form == "segments":
+        raise ConfigError(
+            f"data.frame_join: wanted time for {dataset.name}, whose segments are parts of long "
+            "videos of which not every frame is stored, found ratio"
+        )
     return ClipSettings(
         num_frames=num_frames,
         crop=recipe.data.crop,
@@ -91,6 +97,9 @@ def clip_settings(recipe: Recipe, dataset: Dataset) -> ClipSettings:
         num_activities=len(dataset.classes),
         multi_label=dataset.task == "multi-label",
         unsure_labels=recipe.data.unsure_labels,
+        unsure_in_evaluation=recipe.data.unsure_in_evaluation,
+        frame_join=recipe.data.frame_join,
+        object_order=recipe.data.object_order,
         reads_frames=recipe.model.sees_frames,
         seed=recipe.seed,
         controls=recipe.data.controls,

@@ -210,14 +210,18 @@ def freeze_for(network: nn.Module, phase: Phase) -> None:
     whose objects have no appearance, and the whole ResNet where the phase does not train it.
     """
     network.requires_grad_(True)
-    if phase.heads != "object" or not isinstance(network, ObjectVideoNetwork):
+    if not isinstance(network, ObjectVideoNetwork) or network.config.heads != "both":
         return
-    if network.config.heads == "both":
+    is_first, objects = phase.heads == "object", network.object_head
+    if objects.first_phase is not None:
+        objects.first_phase.requires_grad_(is_first)
+        objects.reasoning.requires_grad_(not is_first)
+    if is_first:
         network.activity_head.requires_grad_(False)
         sees_frames = network.config.object_head_sees_frames
         network.trunk.requires_grad_(sees_frames and phase.trains_resnet)
         if sees_frames:
-            network.object_head.conv5.requires_grad_(phase.trains_resnet)
+            objects.conv5.requires_grad_(phase.trains_resnet)
 
 
 def _synchronised(network: nn.Module, accelerator: Accelerator) -> nn.Module:

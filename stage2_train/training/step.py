@@ -81,9 +81,11 @@ def _cosine(start: float, stop: float, way: float) -> float:
     return stop + (start - stop) * (1 + math.cos(math.pi * way)) / 2
 
 
-def step_generator(seed: int, step: int, rank: int) -> torch.Generator:
-    """The generator of the draws inside a step, the same whenever and wherever it is made."""
-    state = np.random.SeedSequence((seed, step, rank)).generate_state(1, np.uint64)
+def step_generator(seed: int, step: int, rank: int, *, of_dropout: bool = False) -> torch.Generator:
+    """The generator of the draws inside a step, the same whenever and wherever it is made; those of
+    dropout are apart, so that the others stay what they are."""
+    seeds = (seed, step, rank, 1) if of_dropout else (seed, step, rank)
+    state = np.random.SeedSequence(seeds).generate_state(1, np.uint64)
     return torch.Generator().manual_seed(int(state[0] >> np.uint64(1)))
 
 
@@ -111,6 +113,9 @@ def training_step(
         TrainingError: if a loss or the gradient is not finite; the weights have not moved then.
     """
     generator = step_generator(recipe.seed, step, accelerator.process_index)
+    if recipe.model.mlp_dropout:  # which draws from torch's global generators
+        rank = accelerator.process_index
+        torch.manual_seed(step_generator(recipe.seed, step, rank, of_dropout=True).initial_seed())
     optimiser.zero_grad(set_to_none=True)
     means: dict[str, float] = {}
     hits: list[float] = []

@@ -175,7 +175,11 @@ def _plan(request: TrainRequest, *, may_run: Sequence[str] = ()) -> _Plan:
         clips=resources.clips_of(dataset.name),
     )
     sources = open_sources(dataset, paths, partial=resources.partial)
-    joined = sources.join("train").at_most(recipe.data.train_segments)
+    joined, validation = sources.join("train"), sources.join("validation")
+    if recipe.data.train_with_validation:
+        joined = joined.joined_with(validation)
+        validation = JoinedSplit(split="validation", segments=(), skipped=())
+    joined = joined.at_most(recipe.data.train_segments)
     joined.require_segments(dataset.name)
     # runs/DATASET-RECIPE-SYSTEM-seedN; no system's name where none was asked for.
     parts = (dataset.name, Path(recipe_name).stem, request.system, f"seed{recipe.seed}")
@@ -194,7 +198,7 @@ def _plan(request: TrainRequest, *, may_run: Sequence[str] = ()) -> _Plan:
         config=config,
         sources=sources,
         train=joined,
-        validation=sources.join("validation"),
+        validation=validation,
         run=run,
     )
 
@@ -212,7 +216,7 @@ def check_processes(recipe: Recipe, *, num_frames: int, num_processes: int) -> N
     head that relates frames none.
     """
     model = recipe.model
-    relates = model.heads != "activity" and model.relation_frames == "earlier"
+    relates = model.heads != "activity" and model.relation_frames != "same"
     if num_processes > 1 and num_frames == 1 and relates:
         raise ConfigError(
             f"data.clip_frames: wanted at least 2 frames for {num_processes} processes that train "

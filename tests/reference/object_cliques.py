@@ -20,6 +20,7 @@ def relations_of_clip(
     *,
     clique_size: int = 2,
     same_frame: bool = False,
+    first_frame: int = 0,
     drawn: Sequence[Sequence[int]] | None = None,
 ) -> list[Tensor]:
     """g of each step of one clip.
@@ -28,13 +29,16 @@ def relations_of_clip(
         weights: of h.
         objects_of_frame: the objects that each frame really has.
         clique_size: how many objects h takes.
-        same_frame: all of them are of frame t, t = 0 .. T - 1; else t = 1 .. T - 1 and the others
-            are of earlier frames.
+        same_frame: all of them are of frame t, t = `first_frame` .. T - 1; else t = 1 .. T - 1 and
+            the others are of earlier frames.
+        first_frame: see there.
         drawn: the earlier frames of each t in training; None for the mean over all choices of them.
     """
     num_frames = len(objects_of_frame)
     if same_frame:
-        return [_g(weights, [objects_of_frame[t]] * clique_size) for t in range(num_frames)]
+        return [
+            _g(weights, [objects_of_frame[t]] * clique_size) for t in range(first_frame, num_frames)
+        ]
     relations = []
     for t in range(1, num_frames):
         if drawn is not None:

@@ -12,6 +12,7 @@ __all__ = [
     "classify_mean",
     "classify_sequence",
     "classify_steps",
+    "encode_class",
     "encode_object",
     "encode_shape",
     "gru_states",
@@ -41,6 +42,18 @@ def encode_shape(weights: Weights, mask_hw: Tensor) -> Tensor:
     return _relu(_layer(weights, "mask_mlp.2", shape_b))
 
 
+def encode_class(weights: Weights, class_scores_S: Tensor) -> Tensor:
+    """c as an MLP of ones at the best class, like that of the mask."""
+    best, best_score = len(class_scores_S) - 1, 0.0  # the background, unless a class has a score
+    for label in range(len(class_scores_S) - 1):
+        if class_scores_S[label] > best_score:
+            best, best_score = label, float(class_scores_S[label])
+    one_hot_S = torch.zeros(len(class_scores_S), dtype=torch.float64)
+    one_hot_S[best] = 1
+    class_c = _relu(_layer(weights, "class_mlp.0", one_hot_S))
+    return _relu(_layer(weights, "class_mlp.2", class_c))
+
+
 def gru_states(weights: Weights, inputs: Sequence[Tensor]) -> list[Tensor]:
     """States of a gated recurrent unit (eq. 5 and 9 with the gates the paper leaves out)."""
     width = weights["gru.weight_hh_l0"].shape[1]
@@ -57,11 +70,13 @@ def gru_states(weights: Weights, inputs: Sequence[Tensor]) -> list[Tensor]:
     return states
 
 
-def classify_sequence(weights: Weights, inputs: Sequence[Tensor]) -> Tensor:
-    """(A,) logits of the sum over time of the recurrent states (eq. 10 and 11)."""
+def classify_sequence(weights: Weights, inputs: Sequence[Tensor], states: str = "sum") -> Tensor:
+    """(A,) logits of the sum (or mean) over time of the recurrent states (eq. 10 and 11)."""
     total_R = torch.zeros(weights["gru.weight_hh_l0"].shape[1], dtype=torch.float64)
     for state_R in gru_states(weights, inputs):
         total_R = total_R + state_R
+    if states == "mean" and inputs:
+        total_R = total_R / len(inputs)
     return _layer(weights, "classify", total_R)
 
 
@@ -76,7 +91,7 @@ def classify_steps(weights: Weights, inputs: Sequence[Tensor]) -> Tensor:
 
 def classify_mean(weights: Weights, inputs: Sequence[Tensor]) -> Tensor:
     """(A,) logits of the mean over time ("GAP" in Table 5)."""
-    total_D = torch.zeros_like(inputs[0])
+    total_D = torch.zeros(weights["classify.weight"].shape[1], dtype=torch.float64)
     for x in inputs:
         total_D = total_D + x
-    return _layer(weights, "classify", total_D / len(inputs))
+    return _layer(weights, "classify", total_D / max(len(inputs), 1))

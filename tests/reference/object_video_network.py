@@ -17,6 +17,7 @@ from tests.reference.object_relation import (
     classify_mean,
     classify_sequence,
     classify_steps,
+    encode_class,
     encode_shape,
 )
 
@@ -29,7 +30,12 @@ _LAYER_NORM_EPSILON = 1e-5
 
 
 def clip_logits(
-    config: NetworkConfig, weights: Weights, batch: NetworkInputs, *, clip: int
+    config: NetworkConfig,
+    weights: Weights,
+    batch: NetworkInputs,
+    *,
+    clip: int,
+    is_first_phase: bool = False,
 ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
     """y1 (A,), y2 (A,) and R u (T, K, S) of one clip of the batch; None for what there is not.
 
@@ -38,17 +44,18 @@ def clip_logits(
         weights: its state dict, in float64.
         batch: the clips.
         clip: which of them.
+        is_first_phase: of two heads, the object head alone is computed.
     """
     trunk: list[Tensor] = []
     if config.heads != "object" or config.object_head_sees_frames:
         frames = [_normalised(frame) for frame in batch.frames_BTCHW[clip]]
         trunk = _trunk(config, weights, frames)
     activity_logits_A = object_logits_A = class_logits_TKS = None
-    if config.heads != "object":
+    if config.heads != "object" and not is_first_phase:
         activity_logits_A = _activity_logits(config, _part(weights, "activity_head"), trunk)
     if config.heads != "activity":
         object_logits_A, class_logits_TKS = _object_logits(
-            config, _part(weights, "object_head"), trunk, batch, clip
+            config, _part(weights, "object_head"), trunk, batch, clip, is_first_phase
         )
     return activity_logits_A, object_logits_A, class_logits_TKS
 
@@ -57,12 +64,18 @@ def _activity_logits(config: NetworkConfig, weights: Weights, trunk: list[Tensor
     stride = config.conv5_activity_stride
     feats = _stage(config, weights, "conv5", trunk, number=5, stride=stride)
     contexts = [feats_Dhw.flatten(1).sum(1) / feats_Dhw[0].numel() for feats_Dhw in feats]
-    classify = classify_sequence if config.aggregation == "rnn" else classify_mean
-    return classify(_part(weights, "classifier"), contexts)
+    if config.aggregation == "mean":
+        return classify_mean(_part(weights, "classifier"), contexts)
+    return classify_sequence(_part(weights, "classifier"), contexts, config.gru_states)
 
 
 def _object_logits(
-    config: NetworkConfig, weights: Weights, trunk: list[Tensor], batch: NetworkInputs, clip: int
+    config: NetworkConfig,
+    weights: Weights,
+    trunk: list[Tensor],
+    batch: NetworkInputs,
+    clip: int,
+    is_first_phase: bool,
 ) -> tuple[Tensor, Tensor | None]:
     appearance_TKD = class_logits_TKS = None
     feats: list[Tensor] = []
@@ -82,12 +95,17 @@ def _object_logits(
         _part(weights, "relation"),
         objects_of_frame,
         clique_size=config.clique_size,
-        same_frame=config.relation_frames == "same",
+        same_frame=config.relation_frames in ("same", "same_after_first"),
+        first_frame=1 if config.relation_frames == "same_after_first" else 0,
     )
     if config.normalise_relations:
         relations = [_layer_norm(_part(weights, "normalise"), g) for g in relations]
-    reason = classify_sequence if config.reasoning == "rnn" else classify_steps
-    return reason(_part(weights, "reasoning"), relations), class_logits_TKS
+    if is_first_phase and config.first_phase_reasoning == "mean":
+        return classify_mean(_part(weights, "first_phase"), relations), class_logits_TKS
+    reasoning = _part(weights, "reasoning")
+    if config.reasoning == "mlp":
+        return classify_steps(reasoning, relations), class_logits_TKS
+    return classify_sequence(reasoning, relations, config.gru_states), class_logits_TKS
 
 
 def _objects_of_frames(
@@ -110,7 +128,9 @@ def _objects_of_frames(
             if appearance_TKD is not None:
                 parts.append(appearance_TKD[t, k])
             if "class" in config.object_parts:
-                parts.append(batch.class_scores_BTKS[clip, t, k])
+                scores_S = batch.class_scores_BTKS[clip, t, k]
+                is_mlp = config.class_part == "one_hot_mlp"
+                parts.append(encode_class(encoder, scores_S) if is_mlp else scores_S)
             objects.append(torch.cat(parts))
         frames.append(objects)
     return frames
@@ -149,15 +169,29 @@ def _relu(frames: list[Tensor]) -> list[Tensor]:
     return [torch.maximum(x, torch.zeros_like(x)) for x in frames]
 
 
-def _conv(weights: Weights, name: str, frames: list[Tensor], stride: int = 1) -> list[Tensor]:
-    """3 x k x k; or 1 x k x k, then 3 x 1 x 1 where the weights have it: frame t from t - 1, t and
-    t + 1."""
+def _conv(
+    config: NetworkConfig, weights: Weights, name: str, frames: list[Tensor], stride: int = 1
+) -> list[Tensor]:
+    """3 x k x k; or 1 x k x k, then 3 x 1 x 1 where the weights have it and it comes here."""
     if f"{name}.space_time.weight" in weights:
         return _space_time_conv(weights[f"{name}.space_time.weight"], frames, stride)
     kernel = weights.get(f"{name}.spatial.weight", weights.get(f"{name}.conv.weight"))
     assert kernel is not None, name
     padding = kernel.shape[-1] // 2
     frames = [functional.conv2d(x[None], kernel, stride=stride, padding=padding)[0] for x in frames]
+    return _over_time(weights, name, frames) if config.temporal_place == "before_norm" else frames
+
+
+def _after_relu(
+    config: NetworkConfig, weights: Weights, name: str, frames: list[Tensor]
+) -> list[Tensor]:
+    """ReLU, then 3 x 1 x 1 where the weights have it and it comes here."""
+    frames = _relu(frames)
+    return _over_time(weights, name, frames) if config.temporal_place == "after_relu" else frames
+
+
+def _over_time(weights: Weights, name: str, frames: list[Tensor]) -> list[Tensor]:
+    """3 x 1 x 1: frame t from t - 1, t and t + 1."""
     temporal_CC31 = weights.get(f"{name}.temporal.weight")
     if temporal_CC31 is None:
         return frames
@@ -193,16 +227,18 @@ def _block(
     shortcut = frames
     if "downsample.conv.weight" in weights:
         shortcut = _batch_norm(
-            weights, "downsample.bn", _conv(weights, "downsample", frames, stride)
+            weights, "downsample.bn", _conv(config, weights, "downsample", frames, stride)
         )
-    if config.backbone == "resnet18":
-        hidden = _relu(_batch_norm(weights, "bn1", _conv(weights, "conv1", frames, stride)))
-        hidden = _batch_norm(weights, "bn2", _conv(weights, "conv2", hidden))
-    else:
-        hidden = _relu(_batch_norm(weights, "bn1", _conv(weights, "conv1", frames)))
-        hidden = _relu(_batch_norm(weights, "bn2", _conv(weights, "conv2", hidden, stride)))
-        hidden = _batch_norm(weights, "bn3", _conv(weights, "conv3", hidden))
-    return _relu([x + y for x, y in zip(hidden, shortcut, strict=True)])
+    strides = {"1": stride} if config.backbone == "resnet18" else {"2": stride}
+    names = "12" if config.backbone == "resnet18" else "123"
+    hidden = frames
+    for each in names:
+        hidden = _conv(config, weights, f"conv{each}", hidden, strides.get(each, 1))
+        hidden = _batch_norm(weights, f"bn{each}", hidden)
+        if each == names[-1]:
+            hidden = [x + y for x, y in zip(hidden, shortcut, strict=True)]
+        hidden = _after_relu(config, weights, f"conv{each}", hidden)
+    return hidden
 
 
 def _stage(
@@ -222,7 +258,8 @@ def _stage(
 
 def _trunk(config: NetworkConfig, weights: Weights, frames: list[Tensor]) -> list[Tensor]:
     trunk = _part(weights, "trunk")
-    frames = _relu(_batch_norm(trunk, "bn1", _conv(trunk, "conv1", frames, stride=2)))
+    frames = _batch_norm(trunk, "bn1", _conv(config, trunk, "conv1", frames, stride=2))
+    frames = _after_relu(config, trunk, "conv1", frames)
     frames = [functional.max_pool2d(x[None], 3, stride=2, padding=1)[0] for x in frames]
     for number, stride in ((2, 1), (3, 2), (4, 2)):
         frames = _stage(config, trunk, f"conv{number}", frames, number=number, stride=stride)

@@ -1,10 +1,16 @@
 """Recipes: those that are shipped, and what is refused."""
 
+import dataclasses
+from itertools import pairwise
+
 import pytest
 
 from shared.config.files import config_from_dict, to_dict
 from shared.errors import ConfigError
-from stage2_train.recipe import Recipe, load_recipe, recipe_names
+from stage2_train.model.build import build_network
+from stage2_train.model.config import NetworkConfig
+from stage2_train.recipe import RECIPES, Recipe, default_recipe, load_recipe, recipe_names
+from stage2_train.runs.phases import plan_phases
 
 
 def test_shipped_recipes_load() -> None:
@@ -23,6 +29,64 @@ def test_paper_recipe() -> None:
     assert (recipe.optimiser.name, recipe.optimiser.learning_rate) == ("adam", 1e-4)
     assert recipe.phases.object_head_epochs + recipe.phases.epochs == 30
     assert recipe.initial_weights == "imagenet"
+
+
+@pytest.mark.parametrize(
+    ("dataset", "recipe"),
+    [
+        ("demo", "demo"),
+        ("demo-touch", "demo"),
+        ("vlog", "paper_vlog"),
+        ("epic", "paper_epic"),
+        ("epic-cut24", "paper_epic"),
+        ("something-v1", "paper_something"),
+        ("something", "paper_something"),
+        ("kitchen", "paper_resnet50"),
+    ],
+)
+def test_data_sets_have_the_right_recipe_by_themselves(dataset, recipe) -> None:
+    assert default_recipe(dataset) == recipe
+
+
+@pytest.mark.parametrize(
+    ("dataset", "backbone", "frames", "weight"),
+    [("vlog", "resnet50", 4, 15), ("epic", "resnet18", 4, 1), ("something", "resnet50", 8, 1)],
+)
+def test_recipes_of_the_papers_data_sets(dataset, backbone, frames, weight) -> None:
+    """The network is that of the text: no option but the backbone is set."""
+    recipe = load_recipe(f"paper_{dataset}", num_activities=30)
+    assert recipe.model == NetworkConfig(num_activities=30, backbone=backbone)
+    assert recipe.data.clip_frames == frames
+    assert recipe.losses.activity_loss_weight == weight * recipe.losses.object_loss_weight
+    first, second = plan_phases(recipe, num_segments=320)
+    assert (first.heads, first.batch_size, first.num_steps) == ("object", 32, 10 * 10)
+    assert (second.heads, second.batch_size, second.num_steps) == ("both", 8, 20 * 40)
+    assert not first.trains_resnet
+    assert second.trains_resnet
+
+
+def test_recipe_of_what_the_authors_ran() -> None:
+    recipe = load_recipe("authors_vlog", num_activities=30)
+    model = recipe.model
+    assert model.object_width == 100 + 2048 + 100
+    assert (model.relation_frames, model.gru_states) == ("same_after_first", "mean")
+    assert (model.head_combination, model.mlp_dropout) == ("sum", 0.5)
+    assert recipe.data.max_objects + model.background_object == 10
+    assert recipe.data.train_with_validation
+    assert recipe.data.unsure_in_evaluation == "negative"
+    assert recipe.optimiser.gradient_clip == 10
+    assert (recipe.phases.object_head_epochs, recipe.phases.epochs) == (10, 10)
+    assert build_network(dataclasses.replace(model, base_width=1)).object_head.conv5 is not None
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_every_value_of_a_papers_recipe_has_its_source(name) -> None:
+    if name in ("demo", "paper_resnet50", "ablation_resnet18"):
+        return
+    lines = (RECIPES / f"{name}.toml").read_text().splitlines()
+    for above, line in pairwise(lines):
+        is_setting = "=" in line.partition("#")[0]
+        assert not is_setting or "#" in line or above.startswith("#"), line
 
 
 def test_overrides() -> None:

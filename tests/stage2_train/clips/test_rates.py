@@ -5,6 +5,7 @@ at t / 30 s, covers exactly the columns that are white then. So a clip shows whe
 its objects are of the same time.
 """
 
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from shared.shards.writer import ShardWriter
 from shared.video.frame import Frame
 from shared.video.read import read_frames
 from stage2_train.clips.dataset import ClipDataset, ClipRequest, ClipSettings
+from stage2_train.clips.join import rows_by_ratio
 from stage2_train.clips.objects import SlotSettings
 from stage2_train.frames.merge import merge, read_contents
 from stage2_train.frames.parts import write_frames
@@ -135,6 +137,33 @@ def test_detections_that_end_too_early_are_refused(tmp_path: Path) -> None:
     early = Segment(id="e", video_id="film", split="train", labels=(0,), stop_seconds=1.3)
     clips.segments = (early,)
     assert clips[ClipRequest(0)].id == "e"
+
+
+@pytest.mark.parametrize(("num_masks", "rate"), [(60, 23), (40, 29), (70, 30), (1, 15), (60, 60)])
+def test_by_the_ratio_of_numbers(num_masks: int, rate: int, tmp_path: Path) -> None:
+    """Times are not looked at: the last frame has the last detections, wherever those end."""
+    clips = clips_of(tmp_path, Fraction(rate), num_masks=num_masks)
+    clips.settings = replace(SETTINGS, frame_join="ratio")
+    num_frames = 2 * rate
+    for request in (ClipRequest(0), ClipRequest(0, clip=1), ClipRequest(0, epoch=0)):
+        sample = clips[request]
+        for place, box in zip(sample.seconds * rate, sample.slots.boxes[:, 0], strict=True):
+            row = int(round(place) * num_masks / num_frames + 1e-9)
+            assert box[2] == white_columns(row / MASK_RATE)
+
+
+@pytest.mark.parametrize(
+    ("places", "num_frames", "num_rows", "rows"),
+    [
+        ([0, 76, 153], 154, 201, [0, 99, 199]),  # the numbers of a published clip of VLOG
+        ([0, 1, 2, 3], 4, 2, [0, 0, 1, 1]),
+        ([0, 1], 2, 5, [0, 2]),
+        ([0], 1, 1, [0]),
+    ],
+)
+def test_ratio_by_hand(places, num_frames, num_rows, rows) -> None:
+    found_T = rows_by_ratio(np.array(places), num_frames=num_frames, num_rows=num_rows)
+    assert found_T.tolist() == rows
 
 
 @pytest.mark.real_data

@@ -1,16 +1,24 @@
 """What a report says besides the scores."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
 from shared.cli import orn
+from shared.errors import ConfigError
+from stage2_train.clips.join import JoinedSplit
 from stage2_train.devices import build_accelerator
 from stage2_train.evaluation.evaluate import EvalRequest, evaluate_run
+from stage2_train.evaluation.metrics import score_heads
+from stage2_train.evaluation.predictions import Predictions
+from stage2_train.model.config import NetworkConfig
+from stage2_train.recipe import DataRecipe, Recipe
 from stage2_train.runs.run_config import load_run_config
-from stage2_train.runs.sources import Sources
+from stage2_train.runs.sources import Sources, clip_settings
 from tests.stage2_train.tiny_workspace import make_workspace
 
 
@@ -35,11 +43,59 @@ def test_chance_leaves_out_what_annotators_could_not_tell(tiny_world, tmp_path) 
         clips=tiny_world.clips(),
         detections=tiny_world.detections(),
     )
-    report = evaluate_run(
-        load_run_config(run),
-        sources,
-        EvalRequest(run=run),
-        accelerator=build_accelerator("fp32", "cpu"),
-    )
+    config, accelerator = load_run_config(run), build_accelerator("fp32", "cpu")
+    report = evaluate_run(config, sources, EvalRequest(run=run), accelerator=accelerator)
     assert [row["num_segments"] for row in report["per_class"]] == [2, 2]
     assert report["chance"] == pytest.approx((2 / 4 + 2 / 3) / 2)
+    data = replace(config.recipe.data, unsure_in_evaluation="negative")
+    config = replace(config, recipe=replace(config.recipe, data=data))
+    report = evaluate_run(config, sources, EvalRequest(run=run), accelerator=accelerator)
+    assert report["chance"] == pytest.approx((2 / 4 + 2 / 4) / 2)
+
+
+@pytest.mark.parametrize(("unsure", "expected"), [("left_out", 1.0), ("negative", 0.5)])
+def test_what_annotators_could_not_tell_counts_as_asked_for(unsure, expected, tiny_world) -> None:
+    """The segment of the highest logit is unsure; by hand, the positive is at rank 1 or 2."""
+    recipe = Recipe(
+        model=NetworkConfig(num_activities=2),
+        data=DataRecipe(crop=(32, 48), unsure_in_evaluation=unsure),
+    )
+    rows = [{"labels": ()}, {"labels": (0,)}, {"labels": ()}]
+    segments = [
+        replace(segment, **row)
+        for segment, row in zip(tiny_world.dataset.segments, rows, strict=False)
+    ]
+    segments[0] = replace(segments[0], unsure=(0,))
+    dataset = replace(tiny_world.dataset, task="multi-label", metric="map")
+    sources = Sources(dataset=dataset, clips=tiny_world.clips(), detections=tiny_world.detections())
+    joined = JoinedSplit(split="validation", segments=tuple(segments), skipped=())
+    predictions = Predictions(
+        ids=("a", "b", "c"),
+        labels=np.array([[0, 0], [1, 0], [0, 0]], np.float32),
+        activity_logits=None,
+        object_logits=np.array([[3, 0], [2, 0], [1, 0]], np.float32),
+    )
+    scores = score_heads(predictions, sources.clip_dataset(joined, recipe))["object_head"]
+    assert scores.summary["map"] == pytest.approx(expected)
+
+
+def test_ratio_join_is_refused_where_videos_are_not_stored_whole(tiny_world) -> None:
+    recipe = Recipe(model=NetworkConfig(num_activities=2), data=DataRecipe(frame_join="ratio"))
+    clip_settings(recipe, tiny_world.dataset)
+    with pytest.raises(ConfigError, match=r"data\.frame_join: wanted time for tiny.*found ratio"):
+        clip_settings(recipe, replace(tiny_world.dataset, form="segments"))
+
+
+def test_training_on_train_and_validation_keeps_the_last_weights(tiny_world, tmp_path) -> None:
+    options = make_workspace(tiny_world, tmp_path)
+    manifest, run = options.pop("manifest"), Path(options["--run"])
+    flags = [part for option in options.items() for part in option]
+    flags += ["--set", "data.train_with_validation=true", "--json"]
+    result = CliRunner().invoke(orn, ["train", manifest, *flags])
+    assert result.exit_code == 0, result.stderr
+    said = json.loads(result.stdout)
+    assert (said["num_train"], said["num_validation"]) == (12, 0)
+    assert not (run / "best.pt").exists()
+    config = load_run_config(run)
+    assert config.dataset.num_train == 12
+    assert CliRunner().invoke(orn, ["eval", str(run), "--json"]).exit_code == 0

@@ -1,5 +1,7 @@
 """Logits of a split."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -156,3 +158,28 @@ def test_predictions_that_are_none_are_refused(content, tmp_path) -> None:
         path.write_bytes(content)
     with pytest.raises(CheckpointError, match=r"p\.npz: wanted predictions that `orn eval` wrote"):
         load_predictions(path)
+
+
+def test_the_sum_of_both_heads_is_kept_as_such(tmp_path) -> None:
+    heads = {"activity_logits": [[1, 3], [0, 2]], "object_logits": [[5, -1], [0, 0]]}
+    kept = Predictions(
+        ids=("a", "b"),
+        labels=np.array([0, 1]),
+        combination="sum",
+        **{name: np.array(logits, np.float32) for name, logits in heads.items()},
+    )
+    assert kept.logits.tolist() == [[6, 2], [0, 2]]
+    save_predictions(tmp_path / "p.npz", kept)
+    assert load_predictions(tmp_path / "p.npz").logits.tolist() == [[6, 2], [0, 2]]
+    with np.load(tmp_path / "p.npz") as file:
+        assert file["logits"].tolist() == [[6, 2], [0, 2]]
+
+
+def test_a_network_of_summed_heads_predicts_their_sum(network, clips) -> None:
+    torch.manual_seed(0)
+    summing = ObjectVideoNetwork(dataclasses.replace(network.config, head_combination="sum"))
+    summing.load_state_dict(network.state_dict())
+    mean, total = run(network, clips), run(summing, clips)
+    np.testing.assert_allclose(total.logits, 2 * mean.logits, rtol=1e-6)
+    parts = [run(summing, clips, rank=rank, world_size=2) for rank in (0, 1)]
+    np.testing.assert_allclose(gathered(parts).logits, total.logits, rtol=BATCHING, atol=BATCHING)

@@ -4,12 +4,14 @@ from dataclasses import fields, replace
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from stage2_train.model.config import NetworkConfig
+from stage2_train.model.frame_cliques import all_earlier_frames, choose_frame_cliques
 from stage2_train.model.inputs import NetworkInputs
 from stage2_train.model.network import ObjectVideoNetwork
-from stage2_train.model.object_head import ObjectHead
+from stage2_train.model.object_head import ObjectHead, one_hot_classes
+from stage2_train.model.relation import ObjectRelation
 from tests.reference.object_video_network import clip_logits
 
 ROUND_OFF = 1e-10  # float64, relative to the largest number of a tensor
@@ -18,6 +20,17 @@ OPTIONS: dict[str, dict] = {
     "normalise_hidden": {"normalise_hidden": True},
     "he": {"mlp_start": "he"},
     "activity-stride": {"conv5_activity_stride": 1},
+    "2d-object-conv5": {"object_conv5_kernel": "2d"},
+    "temporal-last": {"temporal_place": "after_relu"},
+    "temporal-last-resnet50": {"temporal_place": "after_relu", "backbone": "resnet50"},
+    "same-after-first": {"relation_frames": "same_after_first"},
+    "draw-of-a-batch": {"earlier_frame_draw": "each_batch"},
+    "first-phase-mean": {"first_phase_reasoning": "mean"},
+    "mean-of-states": {"gru_states": "mean"},
+    "sum-of-heads": {"head_combination": "sum"},
+    "one-hot-class": {"class_part": "one_hot_mlp", "class_features": 5},
+    "only-one-hot-class": {"class_part": "one_hot_mlp", "object_parts": ("appearance", "class")},
+    "dropout": {"mlp_dropout": 0.5},
 }
 each_option = pytest.mark.parametrize("name", OPTIONS)
 
@@ -64,6 +77,8 @@ def test_option_equals_loops_with_gradients(name, frames, make_option, make_batc
     slow = [torch.stack(activity), torch.stack(objects), torch.stack(classes)[batch.valid_BTK]]
     for found, expected in zip(fast, slow, strict=True):
         _assert_close(found, expected)
+    scale = 2 if network.config.head_combination == "mean" else 1
+    _assert_close(output.logits_BA, (slow[0] + slow[1]) / scale)
     names = [key for key, _ in network.named_parameters()]
     for key, found, expected in zip(
         names, _gradients(network, fast), _gradients(network, slow), strict=True
@@ -83,12 +98,14 @@ def test_padding_and_order_change_no_value_or_gradient(
     name, training, make_option, make_batch
 ) -> None:
     batch = make_batch(slots=3)
-    other = _with_objects(batch, [2, 0, 1, 0])
+    draws = name == "dropout" and training  # which go to objects in their order
+    other = _with_objects(batch, [0, 1, 2, 0] if draws else [2, 0, 1, 0])
     valid_BTK = other.valid_BTK.clone()
     valid_BTK[:, :, 3] = False
     results = []
     for inputs in (batch, replace(other, valid_BTK=valid_BTK)):
         network = make_option(name).train(training)
+        torch.manual_seed(0)
         output = network(inputs, generator=torch.Generator().manual_seed(0))
         results.append([output.logits_BA, *_gradients(network, [output.logits_BA])])
     for found, expected in zip(*results, strict=True):
@@ -130,3 +147,132 @@ def test_he_lets_relations_differ_between_clips() -> None:
             values_PG = head.relation._from_parts(rows_nP, *parts_NG)
         spread[start] = float(values_PG.std(dim=0).mean() / values_PG.mean())
     assert spread["he"] > 3 * spread["torch"]
+
+
+def test_without_a_step_nothing_but_the_bias_is_left(tiny_config, make_network, make_batch) -> None:
+    """Clips of one frame have no frame after the first."""
+    for options in ({"first_phase_reasoning": "mean"}, {"relation_frames": "same_after_first"}):
+        network = make_network(replace(tiny_config, **options))
+        found_BA = network(make_batch(frames=1), heads="object").object_logits_BA
+        head = network.object_head
+        bias_A = (head.first_phase or head.reasoning).classify.bias
+        _assert_close(found_BA, bias_A.expand(2, -1))
+
+
+def test_the_first_phase_has_a_classifier_of_its_own(tiny_config, make_network, make_batch) -> None:
+    network, batch = make_network(replace(tiny_config, **OPTIONS["first-phase-mean"])), make_batch()
+    weights = network.state_dict()
+    alone = network(batch, heads="object").object_logits_BA
+    slow = [
+        clip_logits(network.config, weights, batch, clip=b, is_first_phase=True) for b in (0, 1)
+    ]
+    _assert_close(alone, torch.stack([each[1] for each in slow]))
+    assert not torch.allclose(alone, network(batch).object_logits_BA)
+    one_head = ObjectVideoNetwork(replace(network.config, heads="object"))
+    assert one_head.object_head.first_phase is None
+
+
+@pytest.mark.parametrize(
+    ("scores", "label"),
+    [
+        ([0.1, 0.6, 0.2, 0.1], 1),
+        ([0.4, 0.0, 0.0, 0.6], 0),  # a class, although the detector left more for the background
+        ([0.0, 0.0, 0.0, 1.0], 3),  # the background object
+        ([0.0, 0.4, 0.4, 0.2], 1),  # the first of two
+        ([0.0, 0.0, 0.0, 0.0], 3),
+    ],
+)
+def test_one_hot_classes_by_hand(scores, label) -> None:
+    found = one_hot_classes(torch.tensor(scores))
+    assert found.tolist() == [float(place == label) for place in range(4)]
+
+
+def test_one_draw_of_earlier_frames_serves_the_batch(tiny_config) -> None:
+    def drawn(seed: int, **options) -> Tensor:
+        cliques = choose_frame_cliques(
+            replace(tiny_config, **options),
+            num_clips=5,
+            num_frames=6,
+            training=True,
+            generator=torch.Generator().manual_seed(seed),
+        )
+        return cliques.frames_nQ[0].view(5, 5)
+
+    for seed in range(20):
+        earlier_BR = drawn(seed, earlier_frame_draw="each_batch")
+        assert torch.equal(earlier_BR, earlier_BR[:1].expand(5, -1))
+        assert (earlier_BR < torch.arange(1, 6)).all()
+        assert not torch.equal(drawn(seed), drawn(seed)[:1].expand(5, -1))
+    last = {int(drawn(seed, earlier_frame_draw="each_batch")[0, 4]) for seed in range(60)}
+    assert last == {0, 1, 2, 3, 4}
+
+
+def test_a_clip_of_a_batch_is_not_related_otherwise_than_alone(tiny_config, make_batch) -> None:
+    """The earlier frames of a batch are those that one clip alone would draw."""
+    config = replace(tiny_config, earlier_frame_draw="each_batch")
+    one, many = (
+        choose_frame_cliques(
+            config,
+            num_clips=clips,
+            num_frames=4,
+            training=True,
+            generator=torch.Generator().manual_seed(3),
+        )
+        for clips in (1, 3)
+    )
+    assert torch.equal(one.frames_nQ.repeat(1, 3), many.frames_nQ)
+
+
+class _Recorded(nn.Module):
+    """Dropout whose factors are kept."""
+
+    def __init__(self, dropout: nn.Module) -> None:
+        super().__init__()
+        self.dropout, self.factors = dropout, []
+
+    def forward(self, x: Tensor) -> Tensor:
+        dropped = self.dropout(torch.ones_like(x))
+        self.factors.append(dropped)
+        return x * dropped
+
+
+def test_dropout_of_h_equals_loops_with_the_same_draws() -> None:
+    torch.manual_seed(0)
+    relation = ObjectRelation(5, 40, dropout=0.25).double()
+    relation.dropout = recorded = _Recorded(relation.dropout)
+    objects_BTKO = torch.randn(1, 2, 3, 5, dtype=torch.float64)
+    valid_BTK = torch.ones(1, 2, 3, dtype=torch.bool)
+    found_G = relation(objects_BTKO, valid_BTK, all_earlier_frames(1, 2))[0, 0]
+    first_PG, second_PG = recorded.factors
+    assert {round(each, 6) for each in first_PG.flatten().tolist()} == {0.0, round(1 / 0.75, 6)}
+    assert float((first_PG == 0).double().mean()) == pytest.approx(0.25, abs=0.08)
+    weights, expected_G = relation.state_dict(), torch.zeros(40, dtype=torch.float64)
+    for j in range(3):
+        for k in range(3):
+            hidden_G = weights["first.0.weight"] @ objects_BTKO[0, 0, j]
+            hidden_G = hidden_G + weights["first.1.weight"] @ objects_BTKO[0, 1, k]
+            hidden_G = (hidden_G + weights["first.0.bias"]).clamp(min=0) * first_PG[3 * j + k]
+            hidden_G = weights["second.weight"] @ hidden_G + weights["second.bias"]
+            hidden_G = hidden_G.clamp(min=0) * second_PG[3 * j + k]
+            hidden_G = weights["third.weight"] @ hidden_G + weights["third.bias"]
+            expected_G = expected_G + hidden_G.clamp(min=0)
+    _assert_close(found_G, expected_G)
+
+
+def test_three_mlps_have_dropout_in_training_alone(tiny_config, make_network, make_batch) -> None:
+    options = {"mlp_dropout": 0.5, "class_part": "one_hot_mlp"}
+    network, batch = make_network(replace(tiny_config, **options)), make_batch()
+    dropped = [name for name, part in network.named_modules() if isinstance(part, nn.Dropout)]
+    assert dropped == [
+        "object_head.encoder.mask_mlp.1.1",
+        "object_head.encoder.class_mlp.1.1",
+        "object_head.relation.dropout",
+    ]
+    plain = make_network(replace(tiny_config, class_part="one_hot_mlp"))
+    assert network.state_dict().keys() == plain.state_dict().keys()
+    assert torch.equal(network(batch).logits_BA, plain(batch).logits_BA)
+    for part in network.modules():
+        part.training = isinstance(part, nn.Dropout) or part is network.object_head
+    torch.manual_seed(1)
+    first, second = network(batch).object_logits_BA, network(batch).object_logits_BA
+    assert not torch.allclose(first, second)

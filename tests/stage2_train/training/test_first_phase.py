@@ -193,3 +193,33 @@ def test_batches_of_the_first_phase_have_a_size_of_their_own(
     for stop in (1, 4, 6):
         run_tiny(tmp_path / "stopped", recipe, max_steps=stop)
     assert same_weights(run_tiny(tmp_path / "stopped", recipe), never)
+
+
+def test_reasoning_starts_fresh_in_the_second_phase(
+    run_tiny, tiny_recipe, tmp_path, monkeypatch
+) -> None:
+    model = replace(tiny_recipe.model, first_phase_reasoning="mean")
+    recipe = replace(tiny_recipe, model=model)
+    torch.manual_seed(recipe.seed)
+    fresh = ObjectVideoNetwork(model).state_dict()
+    found = first_weights_of_the_second_phase(run_tiny, recipe, tmp_path / "whole", monkeypatch)
+    for name, weights in found.items():
+        if name.startswith("object_head.reasoning."):
+            assert torch.equal(weights, fresh[name]), name
+        if name.startswith("object_head.first_phase."):
+            assert not torch.equal(weights, fresh[name]), name
+    whole = run_tiny(tmp_path / "whole", recipe)
+    kept = whole.object_head.first_phase.classify.weight
+    assert torch.equal(kept, found["object_head.first_phase.classify.weight"])
+    run_tiny(tmp_path / "stopped", recipe, max_steps=3)
+    assert same_weights(run_tiny(tmp_path / "stopped", recipe), whole)
+
+
+def test_resuming_with_dropout_equals_never_stopped(run_tiny, tiny_recipe, tmp_path) -> None:
+    recipe = replace(tiny_recipe, model=replace(tiny_recipe.model, mlp_dropout=0.5))
+    whole = run_tiny(tmp_path / "whole", recipe)
+    for stop in (2, 5):
+        run_tiny(tmp_path / "stopped", recipe, max_steps=stop)
+        torch.rand(7)  # draws of torch's global generator in between
+    assert same_weights(run_tiny(tmp_path / "stopped", recipe), whole)
+    assert not same_weights(run_tiny(tmp_path / "plain"), whole)

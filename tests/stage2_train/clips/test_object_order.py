@@ -1,0 +1,99 @@
+"""Persons first, and everything of a detection moves with it."""
+
+from dataclasses import fields, replace
+
+import numpy as np
+import pytest
+
+from shared.masks import rle
+from shared.masks.detections import FrameDetections
+from stage2_train.clips.dataset import ClipDataset, ClipRequest
+from stage2_train.clips.object_order import with_persons_first
+from stage2_train.clips.objects import FrameObjects, SlotSettings, fill_slots, objects_of_frames
+from stage2_train.frames.crop import CropWindow
+from tests.stage2_train.clips.test_dataset import SETTINGS
+
+WHOLE = CropWindow(x=0, y=0, height=8, width=8, stored_height=8, stored_width=8)
+LABELS = [39, 0, 41, 0, 56, 60]
+
+
+def objects_of(labels: list[int]) -> FrameObjects:
+    """Detections of falling scores; that at place n covers column n from row n down."""
+    masks = np.zeros((len(labels), 8, 8), bool)
+    for place in range(len(labels)):
+        masks[place, place:, place] = True
+    detections = FrameDetections(
+        height=8,
+        width=8,
+        boxes=np.array([[n, n, n + 1, 8] for n in range(len(labels))], np.float32).reshape(-1, 4),
+        scores=np.linspace(0.9, 0.5, len(labels), dtype=np.float32),
+        labels=np.array(labels, dtype=np.uint8),
+        class_scores=None,
+        masks=tuple(rle.encode(mask) for mask in masks),
+    )
+    return objects_of_frames([detections])[0]
+
+
+def places_of(objects: FrameObjects) -> list[int]:
+    """Which detection stands where, told by its box."""
+    return [int(x) for x in objects.boxes[:, 0]]
+
+
+def test_persons_come_first_in_their_order_and_the_others_in_any() -> None:
+    orders = set()
+    for seed in range(300):
+        places = places_of(with_persons_first(objects_of(LABELS), np.random.default_rng(seed)))
+        assert places[:2] == [1, 3]
+        assert sorted(places[2:]) == [0, 2, 4, 5]
+        orders.add(tuple(places))
+    assert len(orders) == 24  # all of them
+
+
+@pytest.mark.parametrize("labels", [[], [0], [39, 41], [0, 0, 0]])
+def test_frames_with_few_kinds_of_objects(labels) -> None:
+    found = with_persons_first(objects_of(labels), np.random.default_rng(0))
+    assert sorted(places_of(found)) == list(range(len(labels)))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_slots_are_those_of_the_detections_in_that_order(seed) -> None:
+    """Filled in a second way: each detection alone, put where its box says."""
+    settings = SlotSettings(max_objects=4, background=True, mask_size=8, feature_cells=(4, 4))
+    objects = objects_of(LABELS)
+    ordered = with_persons_first(objects, np.random.default_rng(seed))
+    slots = fill_slots([ordered], WHOLE, settings)
+    places = places_of(ordered)[:4]
+    assert slots.labels[0].tolist() == [*(LABELS[place] for place in places), 80]
+    left = np.ones((8, 8), np.float32)
+    for slot, place in enumerate(places):
+        mask = np.zeros((8, 8), np.float32)
+        mask[place:, place] = 1
+        left -= mask
+        np.testing.assert_allclose(slots.masks[0, slot], mask, atol=1e-6)
+        np.testing.assert_array_equal(slots.class_scores[0, slot], objects.class_scores[place])
+        assert slots.boxes[0, slot].tolist() == [place, place, place + 1, 8]
+    np.testing.assert_allclose(slots.masks[0, 4], left, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "request_", [ClipRequest(0, epoch=3), ClipRequest(0), ClipRequest(0, clip=1)]
+)
+def test_order_is_drawn_apart_and_again_the_same(request_, tiny_world) -> None:
+    def clip(**changes):
+        settings = replace(SETTINGS, **changes)
+        dataset = tiny_world.dataset
+        return ClipDataset(dataset.segments, tiny_world.clips(), tiny_world.detections(), settings)[
+            request_
+        ]
+
+    plain, ordered, again = (
+        clip(),
+        clip(object_order="person_first"),
+        clip(object_order="person_first"),
+    )
+    np.testing.assert_array_equal(plain.frames, ordered.frames)
+    for field in fields(ordered.slots):
+        ours, theirs = getattr(ordered.slots, field.name), getattr(again.slots, field.name)
+        np.testing.assert_array_equal(ours, theirs)
+    np.testing.assert_array_equal(np.sort(plain.slots.labels), np.sort(ordered.slots.labels))
+    assert (ordered.slots.labels[:, 0] == 0).all()  # the tiny world's label 0 is in each frame
