@@ -85,7 +85,10 @@ class Comparison(_Part):
     settings: tuple[str, ...] = ()
     """Of the recipe, to replace beside those of the world."""
     arms: tuple[Arm, ...] = ()
-    """Ways to train the systems; the first is what the others are compared with."""
+    """Ways to train the systems; the first is what the others are compared with. Their settings
+    may name {half_of_all_steps}."""
+    late_fusion: bool = False
+    """Whether both heads that were trained apart are measured together, too."""
     primary: tuple[tuple[str, str], ...] = ()
     """Pairs of systems that it is made for, the first expected to be better."""
     train_films: int | None = None

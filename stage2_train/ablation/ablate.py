@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from shared.config.bounded import read_json
 from shared.config.files import to_toml
 from shared.environment import git_commit
 from shared.errors import CheckpointError, ConfigError
@@ -22,7 +23,14 @@ from stage2_train.ablation.execute import carry_out, first_command, is_measured
 from stage2_train.ablation.pictures import write_report
 from stage2_train.ablation.plan import AblationRequest, AblationRun, planned_runs
 from stage2_train.ablation.report import ablation_report
-from stage2_train.ablation.results import RunResult, read_csv, read_run, run_seconds
+from stage2_train.ablation.results import (
+    LATE_FUSION,
+    RunResult,
+    late_fusion_results,
+    read_csv,
+    read_run,
+    run_seconds,
+)
 from stage2_train.ablation.rows import AblationRow, table_rows
 from stage2_train.frames.reader import ClipStore
 from stage2_train.recipe import Recipe, default_recipe, load_recipe
@@ -63,13 +71,14 @@ def ablate(request: AblationRequest) -> dict[str, Any]:
     """
     recipe = _recipe(request)
     rows = table_rows(request.table, request.systems, recipe)
-    _check_primary(request, rows)
+    _check_contrasts(request, rows)
     _claim_folder(request, recipe)
     runs = _searched_runs(request, rows) if request.search else _planned(request, rows)
     runs = within_budget(runs, request)
     for split in dict.fromkeys(("validation", request.split)):
         carry_out(runs, request, split=split)
     results = _read(runs, request, request.split)
+    results += late_fusion_results(results) if request.late_fusion else []
     report = {
         "table": request.table,
         "searched": request.search and request.search.name,
@@ -78,7 +87,7 @@ def ablate(request: AblationRequest) -> dict[str, Any]:
     settings = {run.row.name: list(run.overrides) for run in runs}
     if request.vary is None:
         for row in report["systems"]:
-            row["overrides"] = settings[row["system"]]
+            row["overrides"] = settings.get(row["system"], [])
     write_report(report, results, request.out / request.report_name)
     return report
 
@@ -115,7 +124,7 @@ def describe_ablation(request: AblationRequest) -> dict[str, Any]:
     runs of the same kind say, and the first command."""
     recipe = _recipe(request)
     rows = table_rows(request.table, request.systems, recipe)
-    _check_primary(request, rows)
+    _check_contrasts(request, rows)
     planned = (
         planned_runs(request, rows, request.search.arms, seeds=request.seeds[:1])
         if request.search
@@ -156,9 +165,14 @@ def _recipe(request: AblationRequest) -> Recipe:
     )
 
 
-def _check_primary(request: AblationRequest, rows: Sequence[AblationRow]) -> None:
+def _check_contrasts(request: AblationRequest, rows: Sequence[AblationRow]) -> None:
     """Raises ConfigError before anything is trained for a contrast that cannot be made."""
     names = [row.name for row in rows]
+    if request.late_fusion and not {"activity-head", "object-head"} <= set(names):
+        raise ConfigError(
+            f"--late-fusion: wanted activity-head and object-head, found {', '.join(names)}"
+        )
+    names += [LATE_FUSION] if request.late_fusion else []
     values = [arm.name for arm in request.vary.arms] if request.vary else []
     for pair in request.primary:
         for side in pair:
@@ -194,8 +208,8 @@ def _claim_folder(request: AblationRequest, recipe: Recipe) -> None:
         write_text(path, json.dumps(wanted, indent=2) + "\n")
         return
     try:
-        found = _Settings.model_validate_json(path.read_bytes()).model_dump()
-    except (OSError, ValidationError) as err:
+        found = _Settings.model_validate(read_json(path)).model_dump()
+    except (ConfigError, ValidationError) as err:
         raise ConfigError(
             f"{path}: wanted what `orn ablate` wrote there, found something else; give another "
             "--out, or remove the file if the folder's runs are of the same settings"

@@ -33,6 +33,10 @@ class KeptLogits:
     logits_NA: NDArray[np.float32]
     """Of the prediction."""
 
+    def score(self) -> float:
+        """Of all films once."""
+        return float(self.scores(np.ones((1, len(self.ids))))[0])
+
     def scores(self, counts_RN: NDArray[np.float64]) -> NDArray[np.float64]:
         """(R,) top-1 accuracy, or mean average precision, where films count so often."""
         if self.labels.ndim == 1:

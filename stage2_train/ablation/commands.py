@@ -153,6 +153,11 @@ def _check_stem(context: click.Context, option: click.Parameter, path: Path) -> 
     help="Percent that needs no look at what labels are about.  [default: chance]",
 )
 @click.option(
+    "--late-fusion",
+    is_flag=True,
+    help="Compare activity-head and object-head, trained apart, with their logits averaged, too.",
+)
+@click.option(
     "--budget",
     type=click.FloatRange(0, min_open=True),
     metavar="SECONDS",

@@ -39,5 +39,9 @@ EXPECTED: tuple[tuple[str, str], ...] = (
     ("orn", "shuffled-frames"),
     ("orn", "boxes"),
     ("orn", "mixed-classes"),
+    ("orn", "late-fusion"),
+    ("late-fusion", "activity-head"),
+    ("late-fusion", "object-head"),
 )
-"""What should hold of controls if a system relies on what it is meant to rely on."""
+"""What should hold of controls if a system relies on what it is meant to rely on; and of two heads
+that were trained apart."""

@@ -74,6 +74,8 @@ class AblationRequest:
     """Pairs of systems, the first expected to be better, which the comparison is made for."""
     floor: float | None = None
     """Percent that a system reaches without seeing what labels are about; None takes chance."""
+    late_fusion: bool = False
+    """Whether the mean of the logits of `activity-head` and `object-head` is compared, too."""
     budget: float | None = None
     """Seconds that each training may take, in place of the recipe's number of steps."""
     weights: Path | None = None

@@ -10,7 +10,6 @@ the whole run: `chance`, `floor`, `num_segments`, `steps`, `seconds` of training
 
 import csv
 import io
-import json
 import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,22 +17,35 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from shared.config.bounded import read_bounded, read_json
 from shared.config.fields import explain
-from shared.errors import CheckpointError, ConfigError
+from shared.errors import CheckpointError, ConfigError, PipelineError
 from shared.jobs.atomic_file import write_text
 from stage2_train.ablation.bootstrap import KeptLogits
 from stage2_train.ablation.plan import AblationRun
+from stage2_train.evaluation.predictions import Predictions, late_fusion, load_predictions
 from stage2_train.model.summary import count_parameters
 from stage2_train.runs.run_config import load_run_config
 from stage2_train.runs.run_folder import METRICS_NAME, STARTS_NAME, read_jsonl
 
-__all__ = ["HEADS", "RunResult", "loss_figures", "read_csv", "read_run", "run_seconds", "write_csv"]
+__all__ = [
+    "HEADS",
+    "LATE_FUSION",
+    "RunResult",
+    "late_fusion_results",
+    "loss_figures",
+    "read_csv",
+    "read_run",
+    "run_seconds",
+    "write_csv",
+]
 
 HEADS = ("two_heads", "activity_head", "object_head")
 """The first that a run has is its prediction."""
+LATE_FUSION = "late-fusion"
+_AND = " + "
 _Text = Annotated[str, Field(max_length=1000)]
 
 
@@ -91,18 +103,58 @@ class RunResult:
         """The metric of a head, of the prediction if None."""
         return 100 * self.figures[head or self.heads[0], self.metric]
 
+    def predictions(self) -> Predictions | None:
+        """What `orn eval` kept of the run; None where there is nothing that can be read."""
+        try:
+            first, *second = (
+                load_predictions(Path(run) / f"predictions-{self.split}.npz")
+                for run in self.run.split(_AND)
+            )
+            return late_fusion(first, *second) if second else first
+        except PipelineError:
+            return None
+
     def logits(self) -> KeptLogits | None:
         """What the run predicted; None where that was not kept, or does not give the score that
         was measured, as where annotators were unsure."""
-        path = Path(self.run) / f"predictions-{self.split}.npz"
+        found = self.predictions()
         try:
-            with np.load(path, allow_pickle=False) as kept:
-                ids, labels, logits_NA = (kept[name] for name in ("ids", "labels", "logits"))
-            found = KeptLogits(ids=tuple(ids.tolist()), labels=labels, logits_NA=logits_NA)
-            score = float(found.scores(np.ones((1, len(ids))))[0])
-        except Exception:  # numpy documents no types for damaged files
+            if not found or not found.ids:
+                return None
+            kept = KeptLogits(ids=found.ids, labels=found.labels, logits_NA=found.logits)
+            return kept if abs(100 * kept.score() - self.percent()) < 0.01 else None
+        except (ValueError, LookupError, TypeError, StopIteration):  # damaged arrays
             return None
-        return found if abs(100 * score - self.percent()) < 0.01 else None
+
+
+def late_fusion_results(results: Sequence[RunResult]) -> list[RunResult]:
+    """What `activity-head` and `object-head` say together, arm by arm and seed by seed, where both
+    kept what they predicted; as if one had been trained after the other."""
+    by_run = {(each.system, each.value, each.seed): each for each in results}
+    fused = []
+    for (system, value, seed), ours in by_run.items():
+        theirs = by_run.get(("object-head", value, seed))
+        if system != "activity-head" or theirs is None:
+            continue
+        both = replace(ours, system=LATE_FUSION, run=_AND.join((ours.run, theirs.run)), figures={})
+        predictions = both.predictions()
+        if predictions is None:
+            continue
+        kept = KeptLogits(
+            ids=predictions.ids, labels=predictions.labels, logits_NA=predictions.logits
+        )
+        both.figures.update(ours.figures | theirs.figures)
+        both.figures["two_heads", ours.metric] = kept.score()
+        for name in ("steps", "seconds", "parameters"):
+            parts = [each.figures.get(("", name)) for each in (ours, theirs)]
+            if None not in parts:
+                both.figures["", name] = math.fsum(part for part in parts if part is not None)
+        falls = [each.figures.get(("", "loss_fall"), 0.0) for each in (ours, theirs)]
+        both.figures["", "loss_fall"] = max(falls)
+        for name in ("clips_per_second", "last_loss"):  # of one of them
+            both.figures.pop(("", name), None)
+        fused.append(both)
+    return fused
 
 
 def loss_figures(lines: Sequence[Mapping[str, Any]]) -> dict[str, float]:
@@ -146,7 +198,7 @@ def read_run(run: AblationRun, *, split: str, floor: float | None, setting: str 
         )
     starts = read_jsonl(run.folder / STARTS_NAME)
     try:
-        report = json.loads(path.read_text(encoding="utf-8"))
+        report = read_json(path, error=CheckpointError)
         heads = {head: report[head] for head in HEADS if head in report}
         figures = {(head, name): float(v) for head in heads for name, v in heads[head].items()}
         whole = {name: float(report[name]) for name in ("chance", "num_segments")}
@@ -225,15 +277,15 @@ def read_csv(path: Path) -> list[RunResult]:
     lines = TypeAdapter(list[_Line])
     found: dict[tuple[str, ...], RunResult] = {}
     try:
-        with path.open(encoding="utf-8", newline="") as file:
-            reader = csv.DictReader(file, restkey="", strict=True)
-            names = list(_Line.model_fields)
-            if reader.fieldnames != names:
-                raise ConfigError(f"{wanted}; its first line is not {','.join(names)}")
-            rows = lines.validate_python(list(reader))
+        text = read_bounded(path).decode()
+        reader = csv.DictReader(io.StringIO(text, newline=""), restkey="", strict=True)
+        names = list(_Line.model_fields)
+        if reader.fieldnames != names:
+            raise ConfigError(f"{wanted}; its first line is not {','.join(names)}")
+        rows = lines.validate_python(list(reader))
     except ValidationError as err:
         raise ConfigError(f"{wanted}; {explain(err, _Line)}") from err
-    except (OSError, ValueError, csv.Error) as err:
+    except (ValueError, csv.Error) as err:
         raise ConfigError(f"{wanted}; {err}") from err
     for row in rows:
         key = (row.dataset, row.split, row.system, str(row.seed), row.setting, row.value)

@@ -44,6 +44,10 @@ def test_every_experiment_has_steps_of_its_own_and_settings_of_the_recipe(datase
         request = step.arguments.get("request")
         if request is not None:
             load_recipe("demo", num_activities=4, overrides=request.overrides)
+            for arm in request.vary.arms if request.vary else ():
+                for system in arm.systems or request.systems:
+                    overrides = (*request.overrides, *arm.settings)
+                    load_recipe("demo", num_activities=4, overrides=overrides, system=system)
 
 
 def test_full_tables_have_a_test_part_of_a_thousand_films_and_five_seeds() -> None:
@@ -174,7 +178,7 @@ def test_an_experiment_that_a_world_does_not_have_is_refused() -> None:
     with pytest.raises(ConfigError) as caught:
         steps_of("demo-touch", "table5")
     assert str(caught.value) == (
-        "--experiments: wanted some of steps, table2 for demo-touch, found 'table5'"
+        "--experiments: wanted some of heads, steps, table2 for demo-touch, found 'table5'"
     )
 
 

@@ -1,5 +1,7 @@
 """The paper's table beside what was measured: contrasts, verdicts, tables, pictures."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,7 @@ from stage2_train.ablation.pictures import plot_report
 from stage2_train.ablation.report import ablation_report, markdown_table, report_text
 from stage2_train.ablation.rows import table_rows
 from stage2_train.ablation.statistics import welch
+from stage2_train.evaluation.predictions import Predictions, save_predictions
 from stage2_train.recipe import load_recipe
 from stage2_train.systems import find_system
 from tests.stage2_train.ablation.made_results import made_results
@@ -133,18 +136,16 @@ def test_kept_logits_give_an_interval_for_other_films(tmp_path) -> None:
     results = []
     for result in made_results({"orn": (75.0, 80.0), "activity-head": (50.0, 55.0)}):
         run = tmp_path / result.system / str(result.seed)
-        run.mkdir(parents=True)
         right_N = np.arange(40) < round(0.4 * result.percent())
         logits_NA = np.eye(2)[np.where(right_N, labels_N, 1 - labels_N)].astype(np.float32)
-        np.savez(
-            run / "predictions-test.npz",
-            ids=np.array([str(row) for row in range(40)]),
+        predictions = Predictions(
+            ids=tuple(str(row) for row in range(40)),
             labels=labels_N,
-            logits=logits_NA,
+            activity_logits=logits_NA,
+            object_logits=None,
         )
-        results.append(
-            type(result)(**{**{n: getattr(result, n) for n in result.__slots__}, "run": str(run)})
-        )
+        save_predictions(run / "predictions-test.npz", predictions)
+        results.append(replace(result, run=str(run)))
     (row,) = ablation_report(results)["orderings"]
     # Films give 0.25 of them to the one that the other misses: a deviation of 0.43 / sqrt(40).
     assert row["bootstrap_half_width"] > row["half_width"] > 0

@@ -1,16 +1,25 @@
 """What runs reached: read from their folders, kept as CSV, read again."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.errors import CheckpointError, ConfigError
 from stage2_train.ablation.plan import AblationRun
-from stage2_train.ablation.results import loss_figures, read_csv, read_run, write_csv
+from stage2_train.ablation.results import (
+    late_fusion_results,
+    loss_figures,
+    read_csv,
+    read_run,
+    write_csv,
+)
 from stage2_train.ablation.rows import AblationRow
+from stage2_train.evaluation.predictions import Predictions, save_predictions
 from stage2_train.runs.run_folder import append_jsonl
 from tests.stage2_train.ablation.made_results import made_results
 
@@ -80,7 +89,7 @@ def test_a_run_that_is_not_measured_is_named(run) -> None:
 def test_a_measurement_that_is_none_is_named(run, content) -> None:
     path = run.folder / "eval-test.json"
     path.write_text(content)
-    with pytest.raises(CheckpointError, match=r"eval-test\.json: wanted the report of `orn eval`"):
+    with pytest.raises(CheckpointError, match=r"eval-test\.json: (wanted the report|is not JSON)"):
         read_run(run, split="test", floor=None)
 
 
@@ -142,3 +151,28 @@ def test_damage_is_a_value_or_a_refusal(tmp_path_factory, place, byte, cut) -> N
         read_csv(path)
     except ConfigError as err:
         assert str(path) in str(err)
+
+
+def test_heads_that_were_trained_apart_are_measured_together(tmp_path) -> None:
+    labels_N = np.array([0, 1, 1, 0])
+    logits = {  # each right on two films, together on three
+        "activity-head": [[3, 0], [1, 0], [0, 3], [0, 1]],
+        "object-head": [[0, 1], [0, 3], [2, 0], [0, 1]],
+    }
+    results = []
+    for result in made_results(dict.fromkeys(logits, (50.0,)), seconds=7.0, loss_fall=0.01):
+        one = replace(result, run=str(tmp_path / result.system))
+        own = np.array(logits[one.system], np.float32)
+        predictions = Predictions(
+            ids=("a", "b", "c", "d"),
+            labels=labels_N,
+            activity_logits=own if one.system == "activity-head" else None,
+            object_logits=own if one.system == "object-head" else None,
+        )
+        save_predictions(Path(one.run) / "predictions-test.npz", predictions)
+        results.append(one)
+    (both,) = late_fusion_results(results)
+    assert (both.system, both.percent(), both.figures["", "seconds"]) == ("late-fusion", 75.0, 14.0)
+    assert both.logits() is not None
+    (Path(results[0].run) / "predictions-test.npz").unlink()
+    assert late_fusion_results(results) == []
