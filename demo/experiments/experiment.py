@@ -17,8 +17,9 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, field_
 from demo.world.dials import Dials
 from shared.config.fields import explain
 from shared.errors import ConfigError
+from stage2_train.ablation.plan import Arm
 
-__all__ = ["Comparison", "Experiment", "World", "experiments_of", "read_worlds"]
+__all__ = ["Comparison", "Curve", "Experiment", "World", "experiments_of", "read_worlds"]
 
 Films = tuple[int, int, int]
 FOLDER = Path(__file__).parent
@@ -83,6 +84,13 @@ class Comparison(_Part):
     """Name of the report, if it is not that of the table."""
     settings: tuple[str, ...] = ()
     """Of the recipe, to replace beside those of the world."""
+    arms: tuple[Arm, ...] = ()
+    """Ways to train the systems; the first is what the others are compared with. Their settings
+    may name {half_of_all_steps}."""
+    late_fusion: bool = False
+    """Whether both heads that were trained apart are measured together, too."""
+    primary: tuple[tuple[str, str], ...] = ()
+    """Pairs of systems that it is made for, the first expected to be better."""
     train_films: int | None = None
     """How many to train on, where it is not all that are drawn."""
     times_as_long: int = 1
@@ -95,11 +103,15 @@ class Comparison(_Part):
     {value} stands for it in its other fields."""
 
 
-class _Curve(_Part):
+class Curve(_Part):
+    """Results of several comparisons as one."""
+
     name: str
     """Of what differs."""
     shared: dict[str, str]
     """Points that comparisons of any experiment give, by value."""
+    over_seconds: bool = False
+    """Whether it is drawn against seconds of training."""
 
 
 class _Reversed(_Part):
@@ -117,7 +129,7 @@ class Experiment(_Part):
     worlds: tuple[str, ...]
     """Where it can be made."""
     comparisons: tuple[Comparison, ...] = ()
-    curve: _Curve | None = None
+    curve: Curve | None = None
     """Joins the reports of comparisons with a value."""
     reversed: _Reversed | None = None
 

@@ -31,7 +31,14 @@ from stage2_train.ablation.plan import AblationRequest
 from stage2_train.ablation.report import interval_text
 from stage2_train.evaluation.metrics import chance_level, multi_label_scores, single_label_scores
 
-__all__ = ["leak_report", "leak_text", "majority_scores", "presence_scores", "untrained_report"]
+__all__ = [
+    "leak_report",
+    "leak_text",
+    "majority_scores",
+    "presence_floor",
+    "presence_scores",
+    "untrained_report",
+]
 
 _SAME_PLACE_PIXELS = 15.0
 """Between the middles of what is seen of two objects before and after everything moved: more than
@@ -106,6 +113,16 @@ def untrained_report(dataset: str, data_root: Path, *, split: str) -> dict[str, 
             for name, scores_NA in scores.items()
         ],
     }
+
+
+def presence_floor(dataset: str, data_root: Path, *, split: str) -> float:
+    """Percent that the presence of classes alone tells.
+
+    Raises:
+        DataRootError: the training part or the split is not drawn.
+    """
+    rows = untrained_report(dataset, data_root, split=split)["rows"]
+    return next(float(row["mean"]) for row in rows if row["name"] == "presence")
 
 
 def _labelled_films(

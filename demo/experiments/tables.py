@@ -7,12 +7,19 @@ with the first weights that its systems start from.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from demo.experiments.experiment import Comparison, Experiment, World, experiments_of, read_worlds
-from demo.experiments.leaks import leak_report
+from demo.experiments.experiment import (
+    Comparison,
+    Curve,
+    Experiment,
+    World,
+    experiments_of,
+    read_worlds,
+)
+from demo.experiments.leaks import leak_report, presence_floor
 from demo.experiments.reverse import measure_reversed
 from demo.steps import Step, StepRecord, call, command, run_steps, store_clips
 from demo.world.dials import Dials
@@ -20,10 +27,8 @@ from demo.world.make import write_dataset
 from demo.world.truth_shards import write_truth_shards
 from shared.environment import usable_cores
 from shared.errors import ConfigError
-from stage2_train.ablation.ablate import ablate
-from stage2_train.ablation.curve import joined_curve
-from stage2_train.ablation.plan import AblationRequest
-from stage2_train.ablation.report_files import write_report
+from stage2_train.ablation.ablate import ablate, joined_curve
+from stage2_train.ablation.plan import AblationRequest, Variation
 from stage2_train.ablation.rows import table_rows
 from stage2_train.recipe import load_recipe
 from stage2_train.resources import Resources
@@ -49,7 +54,7 @@ class TablesRequest:
     """In place of those of an experiment that lets choose; all of the table if empty."""
     precision: str = "fp32"
     """Of all trainings."""
-    num_seeds: int = 3
+    num_seeds: int = 5
     """Seeds of each system."""
     jobs: int = 1
     """Trainings at the same time."""
@@ -208,7 +213,7 @@ class _Tables:
         if experiment.curve is not None:
             for value, shared in experiment.curve.shared.items():
                 points[int(value)] = self._compare(self._named(shared))
-            self._draw_curve(name, experiment.curve.name, points)
+            self._draw_curve(name, experiment.curve, points)
         if experiment.reversed is not None:
             wanted = experiment.reversed
             if wanted.folder not in self._systems_of:
@@ -226,7 +231,7 @@ class _Tables:
         raise ConfigError(f"wanted a comparison {name!r} in some experiment, found none")
 
     def _compare(self, comparison: Comparison) -> Path:
-        """Trains and measures systems; returns the report, as JSON."""
+        """Trains and measures systems; returns the results, as CSV."""
         request = self._request
         place = self._place(request.dataset)
         if comparison.another_world is not None:
@@ -255,15 +260,26 @@ class _Tables:
             seeds=tuple(range(request.num_seeds)),
             recipe="demo",
             overrides=self._settings(comparison, place),
+            vary=self._arms(comparison),
+            late_fusion=comparison.late_fusion,
+            primary=comparison.primary,
             weights=self._first_weights(comparison),
             name=comparison.report,
             test=True,
             jobs=request.jobs,
         )
-        report = ablation.out / f"{comparison.report or f'table-{comparison.table}'}-test.md"
+        report = ablation.out / f"{ablation.report_name}.md"
         title = f"Train and measure {comparison.name} on {place.name}, {request.num_seeds} seeds"
-        self._add(call(f"{place.name} {comparison.name}", title, ablate, report, request=ablation))
-        return report.with_suffix(".json")
+        self._add(call(f"{place.name} {comparison.name}", title, _ablate, report, request=ablation))
+        return report.with_suffix(".csv")
+
+    def _arms(self, comparison: Comparison) -> Variation | None:
+        half = (self._world.object_head_steps + self._world.steps) // 2
+        arms = []
+        for arm in comparison.arms:
+            settings = [each.format(half_of_all_steps=half) for each in arm.settings]
+            arms.append(replace(arm, settings=tuple(settings)))
+        return Variation(name="arm", arms=tuple(arms)) if arms else None
 
     def _settings(self, comparison: Comparison, place: _Place) -> tuple[str, ...]:
         world, times = self._world, comparison.times_as_long
@@ -312,14 +328,14 @@ class _Tables:
         )
         return weights
 
-    def _draw_curve(self, experiment: str, name: str, points: dict[int, Path]) -> None:
+    def _draw_curve(self, experiment: str, curve: Curve, points: dict[int, Path]) -> None:
         dataset = self._request.dataset
         stem = self._request.folder / "runs" / f"curve-{dataset}-{experiment}"
         title = f"Draw the curve of {experiment} on {dataset}"
-        reports = {str(value): points[value] for value in sorted(points)}
+        files = {str(value): points[value] for value in sorted(points)}
         step = call(
-            f"{dataset} {experiment}", title, _join, Path(f"{stem}.md"),
-            varied=name, reports=reports, out=stem,
+            f"{dataset} {experiment}", title, joined_curve, Path(f"{stem}.md"),
+            varied=curve.name, files=files, over_seconds=curve.over_seconds, out=stem,
         )  # fmt: skip
         self._add(step)
 
@@ -336,5 +352,7 @@ def _draw(dataset: str, root: Path, films: Sequence[int], dials: dict[str, Any])
     write_dataset(dataset, root, films=films, dials=turned, seed=0, workers=usable_cores())
 
 
-def _join(varied: str, reports: dict[str, Path], out: Path) -> None:
-    write_report(joined_curve(varied, reports), out)
+def _ablate(request: AblationRequest) -> None:
+    """Systems that tell no more than the presence of classes have not learned."""
+    floor = presence_floor(request.manifest, request.resources.root, split=request.split)
+    ablate(replace(request, floor=floor))

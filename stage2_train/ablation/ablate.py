@@ -2,27 +2,56 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
-from typing import Any
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
 
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from shared.config.bounded import read_json
 from shared.config.files import to_toml
+from shared.environment import git_commit
+from shared.errors import CheckpointError, ConfigError
 from shared.jobs.atomic_file import write_text
-from shared.jobs.same_job import check_same_job
+from shared.jobs.same_job import check_same_job, differences
 from shared.manifests.load import load_listing, load_manifest
 from shared.shards.reader import DetectionFolder
-from stage2_train.ablation.curve import curve_report
+from stage2_train.ablation.budget import within_budget
 from stage2_train.ablation.execute import carry_out, first_command, is_measured
-from stage2_train.ablation.plan import AblationRequest, AblationRun, SettingValues, planned_runs
+from stage2_train.ablation.pictures import write_report
+from stage2_train.ablation.plan import AblationRequest, AblationRun, planned_runs
 from stage2_train.ablation.report import ablation_report
-from stage2_train.ablation.report_files import write_report
+from stage2_train.ablation.results import (
+    LATE_FUSION,
+    RunResult,
+    late_fusion_results,
+    read_csv,
+    read_run,
+    run_seconds,
+)
 from stage2_train.ablation.rows import AblationRow, table_rows
 from stage2_train.frames.reader import ClipStore
 from stage2_train.recipe import Recipe, default_recipe, load_recipe
+from stage2_train.runs.run_folder import METRICS_NAME, read_jsonl
 from stage2_train.training.prepare import require_prepared
 
-__all__ = ["ablate", "describe_ablation"]
+__all__ = ["ablate", "describe_ablation", "joined_curve"]
+
+logger = logging.getLogger(__name__)
 
 _SETTINGS_NAME = "settings.json"
+_MAY_DIFFER = ("commit", "threads")
+"""Of runs of one folder; it is said."""
+
+
+class _Settings(BaseModel):
+    """What a folder's runs have in common, as far as it is looked into."""
+
+    model_config = ConfigDict(extra="allow")
+
+    settings: list[Annotated[str, Field(pattern=r"^[^=]+=")]]
 
 
 def ablate(request: AblationRequest) -> dict[str, Any]:
@@ -32,9 +61,9 @@ def ablate(request: AblationRequest) -> dict[str, Any]:
     read once everything is trained.
 
     Returns:
-        The report, which is also written to OUT/table-TABLE-SPLIT.json and .md, and drawn as .png;
-        where a setting is varied, one report a value, as OUT/table-TABLE-KEY-SPLIT. A name that
-        was asked for stands in place of table-TABLE and table-TABLE-KEY.
+        The report, which is also written to OUT/table-TABLE-SPLIT.json and .md, drawn as .png, and
+        as a line a figure in .csv; where something is varied, as OUT/table-TABLE-KEY-SPLIT. A name
+        that was asked for stands in place of table-TABLE and table-TABLE-KEY.
 
     Raises:
         ConfigError: if the folder holds runs of other settings.
@@ -42,45 +71,88 @@ def ablate(request: AblationRequest) -> dict[str, Any]:
     """
     recipe = _recipe(request)
     rows = table_rows(request.table, request.systems, recipe)
+    _check_contrasts(request, rows)
     _claim_folder(request, recipe)
-    runs_of = _runs_by_value(request, rows)
-    runs = [run for group in runs_of.values() for run in group]
-    carry_out(runs, request, split="validation")
-    split = "validation"
-    if request.test:
-        split = "test"
+    runs = _searched_runs(request, rows) if request.search else _planned(request, rows)
+    runs = within_budget(runs, request)
+    for split in dict.fromkeys(("validation", request.split)):
         carry_out(runs, request, split=split)
-    reports = {value: ablation_report(group, split=split) for value, group in runs_of.items()}
+    results = _read(runs, request, request.split)
+    results += late_fusion_results(results) if request.late_fusion else []
+    report = {
+        "table": request.table,
+        "searched": request.search and request.search.name,
+        **ablation_report(results, primary=request.primary, rows={row.name: row for row in rows}),
+    }
+    settings = {run.row.name: list(run.overrides) for run in runs}
     if request.vary is None:
-        searched = None if request.search is None else request.search.key
-        (found,) = reports.values()
-        report = {"table": request.table, "searched": searched, **found}
-        name = f"table-{request.table}"
-    else:
-        report = {"table": request.table, **curve_report(request.vary.key, reports)}
-        name = f"table-{request.table}-{request.vary.key.rpartition('.')[2]}"
-    write_report(report, request.out / f"{request.name or name}-{split}")
+        for row in report["systems"]:
+            row["overrides"] = settings.get(row["system"], [])
+    write_report(report, results, request.out / request.report_name)
+    return report
+
+
+def joined_curve(
+    varied: str, files: Mapping[str, Path], *, over_seconds: bool, out: Path
+) -> dict[str, Any]:
+    """The report of results of several calls of `ablate`, written beside a picture of its curves.
+
+    Args:
+        varied: what differs between the files.
+        files: its value to the CSV of one table, in the order to show them in.
+        over_seconds: whether curves are against seconds of training.
+        out: of the files that are written, without .csv, .json, .md or .png.
+
+    Raises:
+        ConfigError: if a file is something else, or they measure different things.
+    """
+    results = []
+    for value, path in files.items():
+        for result in read_csv(path):
+            if result.setting:
+                raise ConfigError(
+                    f"{path}: wanted results of one setting, found {result.setting} varied"
+                )
+            results.append(result.with_value(varied, value))
+    report = ablation_report(results)
+    write_report(report, results, out, over_seconds=over_seconds)
     return report
 
 
 def describe_ablation(request: AblationRequest) -> dict[str, Any]:
-    """What `ablate` would do: its runs, those that are done, and the first command."""
+    """What `ablate` would do: its runs, those that are done, how long the others take as far as
+    runs of the same kind say, and the first command."""
     recipe = _recipe(request)
     rows = table_rows(request.table, request.systems, recipe)
+    _check_contrasts(request, rows)
     planned = (
-        _runs_by_value(request, rows)
-        if request.search is None
-        else _runs_with(request.search, request, rows, seeds=request.seeds[:1])
+        planned_runs(request, rows, request.search.arms, seeds=request.seeds[:1])
+        if request.search
+        else _planned(request, rows)
     )
-    runs = [run for group in planned.values() for run in group]
+    runs = list({run.folder: run for run in planned}.values())
     left = [run for run in runs if not is_measured(run, "validation")]
+    lengths = [request.budget or _usual_seconds(run) for run in left]
+    known = [seconds for seconds in lengths if seconds is not None]
     return {
         "systems": [row.name for row in rows],
         "runs": len(runs),
         "done": len(runs) - len(left),
         "more_after_search": 0 if request.search is None else len(request.seeds) - 1,
+        "seconds_left": round(sum(known) / request.jobs),
+        "left_of_unknown_length": len(left) - len(known),
         "first_command": first_command(left[0], request) if left else None,
     }
+
+
+def _usual_seconds(run: AblationRun) -> float | None:
+    """What training took with the other seeds, on average; None where none is measured."""
+    found = [
+        run_seconds(read_jsonl(path.parent / METRICS_NAME))
+        for path in sorted(run.folder.parent.glob("seed*/eval-validation.json"))
+    ]
+    known = [seconds for seconds in found if seconds is not None]
+    return sum(known) / len(known) if known else None
 
 
 def _recipe(request: AblationRequest) -> Recipe:
@@ -93,8 +165,28 @@ def _recipe(request: AblationRequest) -> Recipe:
     )
 
 
+def _check_contrasts(request: AblationRequest, rows: Sequence[AblationRow]) -> None:
+    """Raises ConfigError before anything is trained for a contrast that cannot be made."""
+    names = [row.name for row in rows]
+    if request.late_fusion and not {"activity-head", "object-head"} <= set(names):
+        raise ConfigError(
+            f"--late-fusion: wanted activity-head and object-head, found {', '.join(names)}"
+        )
+    names += [LATE_FUSION] if request.late_fusion else []
+    values = [arm.name for arm in request.vary.arms] if request.vary else []
+    for pair in request.primary:
+        for side in pair:
+            name, at, value = side.partition("@")
+            if name not in names or (at and value not in values):
+                raise ConfigError(
+                    f"--primary {':'.join(pair)}: wanted two of {', '.join(names)}"
+                    f"{', with @ and one of ' + ', '.join(values) if values else ''}; found {side}"
+                )
+
+
 def _claim_folder(request: AblationRequest, recipe: Recipe) -> None:
-    """Records what the folder's runs have in common, so that runs of other settings never mix."""
+    """Records what the folder's runs have in common, so that runs of other settings never mix, nor
+    runs of other commits or numbers of threads without a word."""
     dataset, resources = load_manifest(request.manifest).name, request.resources
     require_prepared(request.manifest, dataset, resources)
     detector = DetectionFolder(resources.shards_of(dataset)).detector
@@ -106,58 +198,71 @@ def _claim_folder(request: AblationRequest, recipe: Recipe) -> None:
         "detector": detector.title,
         "clip store": "none" if store is None else ClipStore(store).settings.describe(),
         "weights": None if weights is None else weights.name,
+        "weights digest": None if weights is None else _digest(weights),
+        "budget": request.budget,
+        "commit": git_commit(),
+        "threads": resources.num_threads(jobs=request.jobs),
     }
     path = request.out / _SETTINGS_NAME
     if not path.is_file():
         write_text(path, json.dumps(wanted, indent=2) + "\n")
         return
-    found = json.loads(path.read_text(encoding="utf-8"))
+    try:
+        found = _Settings.model_validate(read_json(path)).model_dump()
+    except (ConfigError, ValidationError) as err:
+        raise ConfigError(
+            f"{path}: wanted what `orn ablate` wrote there, found something else; give another "
+            "--out, or remove the file if the folder's runs are of the same settings"
+        ) from err
+    # What older releases did not record, each run did.
     found, wanted = (
         each | {"settings": dict(text.split("=", 1) for text in each["settings"])}
-        for each in (found, wanted)
+        for each in (wanted | found, wanted)
     )
+    for each in _MAY_DIFFER:
+        one, other = {each: found.pop(each)}, {each: wanted.pop(each)}
+        for difference in differences(one, other):
+            logger.warning("%s: %s; the report names both", request.out, difference)
     remedy = "give another --out, or the same settings to go on with these runs"
     check_same_job(found, wanted, place=request.out, remedy=remedy)
 
 
-def _runs_with(
-    setting: SettingValues,
-    request: AblationRequest,
-    rows: Sequence[AblationRow],
-    *,
-    seeds: Sequence[int],
-) -> dict[str | None, tuple[AblationRun, ...]]:
-    """The runs of every system with these seeds, by the value of a setting."""
-    return {
-        value: planned_runs(
-            request,
-            rows,
-            seeds=seeds,
-            setting=setting.key,
-            value_of={row.name: value for row in rows},
-        )
-        for value in setting.values
-    }
+def _digest(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
+    except OSError as err:
+        raise CheckpointError(f"{path}: there are no such weights ({err.strerror})") from err
 
 
-def _runs_by_value(
+def _planned(request: AblationRequest, rows: Sequence[AblationRow]) -> tuple[AblationRun, ...]:
+    return (
+        planned_runs(request, rows, request.vary.arms)
+        if request.vary
+        else planned_runs(request, rows)
+    )
+
+
+def _read(runs: Sequence[AblationRun], request: AblationRequest, split: str) -> list[RunResult]:
+    setting = request.vary.name if request.vary else ""
+    return [read_run(run, split=split, floor=request.floor, setting=setting) for run in runs]
+
+
+def _searched_runs(
     request: AblationRequest, rows: Sequence[AblationRow]
-) -> dict[str | None, tuple[AblationRun, ...]]:
-    """The runs to compare with each other, by the value of what is varied; None for nothing. Where
-    a setting is searched, it is searched first."""
-    if request.vary is not None:
-        return _runs_with(request.vary, request, rows, seeds=request.seeds)
-    if request.search is None:
-        return {None: planned_runs(request, rows, seeds=request.seeds)}
-    trials = _runs_with(request.search, request, rows, seeds=request.seeds[:1])
-    carry_out([run for runs in trials.values() for run in runs], request, split="validation")
-    value_of: dict[str, str] = {}
-    best: dict[str, float] = {}
-    for value, runs in trials.items():
-        for row in ablation_report(runs, split="validation")["systems"]:
-            name, mean = row["system"], row["mean"]
-            if name not in best or mean > best[name]:
-                best[name], value_of[name] = mean, str(value)
-    setting = request.search.key
-    runs = planned_runs(request, rows, seeds=request.seeds, setting=setting, value_of=value_of)
-    return {None: runs}
+) -> tuple[AblationRun, ...]:
+    """The runs of each system with its best arm by the first seed on the validation split."""
+    assert request.search is not None
+    trials = planned_runs(request, rows, request.search.arms, seeds=request.seeds[:1])
+    trials = within_budget(trials, request)
+    carry_out(trials, request, split="validation")
+    runs: list[AblationRun] = []
+    reached = list(zip(trials, _read(trials, request, "validation"), strict=True))
+    for row in rows:
+        best, _ = max(
+            ((run, result.percent()) for run, result in reached if run.row == row),
+            key=lambda pair: pair[1],
+        )
+        (arm,) = (arm for arm in request.search.arms if arm.name == best.value)
+        runs += [replace(run, value="") for run in planned_runs(request, [row], [arm])]
+    return tuple(runs)

@@ -12,14 +12,14 @@ from shared.cli_options import dataset_argument, dry_run_option, echo_json, json
 from stage2_train.resources import resource_options
 
 if TYPE_CHECKING:
-    from stage2_train.ablation.plan import SettingValues
+    from stage2_train.ablation.plan import Arm, Variation
 
 __all__ = ["ablate", "curve", "jobs_option", "seeds_option"]
 
 _path = click.Path(path_type=Path)
 
 seeds_option = click.option(
-    "--seeds", "num_seeds", type=click.IntRange(1, 1000), default=3, show_default=True
+    "--seeds", "num_seeds", type=click.IntRange(1, 1000), default=5, show_default=True
 )
 """`num_seeds`: int."""
 
@@ -35,17 +35,49 @@ jobs_option = click.option(
 
 def _parse_values(
     context: click.Context, option: click.Parameter, text: str | None
-) -> SettingValues | None:
+) -> Variation | None:
     if text is None:
         return None
-    from stage2_train.ablation.plan import SettingValues
+    from stage2_train.ablation.plan import Variation
 
     key, _, values = text.partition("=")
     tried = tuple(value.strip() for value in values.split(","))
     if not key or len(tried) < 2 or not all(re.fullmatch(r"[\w.+-]+", value) for value in tried):
         wanted = "KEY=VALUE,VALUE,..., such as optimiser.learning_rate=1e-3,3e-4"
         raise click.BadParameter(f"wanted {wanted}, found {text!r}")
-    return SettingValues(key=key, values=tried)
+    return Variation.of_setting(key, tried)
+
+
+def _parse_arms(
+    context: click.Context, option: click.Parameter, texts: tuple[str, ...]
+) -> tuple[Arm, ...]:
+    from stage2_train.ablation.plan import Arm
+
+    arms: dict[str, Arm] = {}
+    for text in texts:
+        found = re.fullmatch(r"([\w.+-]+)(?:@([\w,.-]+))?(?::(.+=.*))?", text)
+        if found is None or found[1] in arms:
+            wanted = "NAME[@SYSTEM,...][:KEY=VALUE,KEY=VALUE,...], each name once"
+            raise click.BadParameter(f"wanted {wanted}, found {text!r}")
+        name, systems, settings = found.groups()
+        arms[name] = Arm(
+            name=name,
+            settings=tuple(re.split(r",(?=[\w.]+=)", settings)) if settings else (),
+            systems=tuple(systems.split(",")) if systems else (),
+        )
+    return tuple(arms.values())
+
+
+def _parse_pairs(
+    context: click.Context, option: click.Parameter, texts: tuple[str, ...]
+) -> tuple[tuple[str, str], ...]:
+    pairs = []
+    for text in texts:
+        better, _, worse = text.partition(":")
+        if not better or not worse or better == worse:
+            raise click.BadParameter(f"wanted BETTER:WORSE, found {text!r}")
+        pairs.append((better, worse))
+    return tuple(pairs)
 
 
 def _parse_points(
@@ -55,21 +87,21 @@ def _parse_points(
     for text in texts:
         value, _, path = text.partition("=")
         if not value or not path:
-            raise click.BadParameter(f"wanted VALUE=REPORT.json, found {text!r}")
+            raise click.BadParameter(f"wanted VALUE=RESULTS.csv, found {text!r}")
         if value in points:
             raise click.BadParameter(f"wanted each value once, found {value!r} twice")
         if Path(path) in points.values():
-            raise click.BadParameter(f"wanted each report once, found {path} twice")
+            raise click.BadParameter(f"wanted each file once, found {path} twice")
         points[value] = Path(path)
     if len(points) < 2:
-        raise click.BadParameter(f"wanted at least two VALUE=REPORT.json, found {len(points)}")
+        raise click.BadParameter(f"wanted at least two VALUE=RESULTS.csv, found {len(points)}")
     return points
 
 
 def _check_stem(context: click.Context, option: click.Parameter, path: Path) -> Path:
-    if path.name in {"", ".."} or path.is_dir() or path.suffix in {".json", ".md", ".png"}:
+    if path.name in {"", ".."} or path.is_dir() or path.suffix in {".csv", ".json", ".md", ".png"}:
         raise click.BadParameter(
-            f"wanted the name of files without .json, .md or .png, found '{path}'"
+            f"wanted the name of files without .csv, .json, .md or .png, found '{path}'"
         )
     return path
 
@@ -98,6 +130,39 @@ def _check_stem(context: click.Context, option: click.Parameter, path: Path) -> 
     metavar="KEY=V1,V2,...",
     help="Train every system with each of these values, and report the metric against them.",
 )
+@click.option(
+    "--arm",
+    "arms",
+    callback=_parse_arms,
+    multiple=True,
+    metavar="NAME[@SYSTEM,...][:KEY=V,...]",
+    help="Train all systems, or these, with these settings; may be repeated. The first arm is what "
+    "the others are compared with.",
+)
+@click.option(
+    "--primary",
+    callback=_parse_pairs,
+    multiple=True,
+    metavar="BETTER:WORSE",
+    help="Systems, or SYSTEM@ARM, that the comparison is made for; may be repeated. The others are "
+    "called exploratory.",
+)
+@click.option(
+    "--floor",
+    type=click.FloatRange(0, 100),
+    help="Percent that needs no look at what labels are about.  [default: chance]",
+)
+@click.option(
+    "--late-fusion",
+    is_flag=True,
+    help="Compare activity-head and object-head, trained apart, with their logits averaged, too.",
+)
+@click.option(
+    "--budget",
+    type=click.FloatRange(0, min_open=True),
+    metavar="SECONDS",
+    help="Train every system for so long, in place of the recipe's number of steps.",
+)
 @click.option("--out", type=_path, help="Folder of the runs.  [default: runs/ablate-DATASET]")
 @click.option(
     "--name", help="Of the report, to keep it beside others of OUT.  [default: table-TABLE]"
@@ -113,6 +178,8 @@ def ablate(
     systems: str | None,
     num_seeds: int,
     overrides: tuple[str, ...],
+    vary: Variation | None,
+    arms: tuple[Arm, ...],
     out: Path | None,
     dry_run: bool,
     as_json: bool,
@@ -120,20 +187,24 @@ def ablate(
 ) -> None:
     """Train and measure every system of a table of the paper on DATASET, and compare them.
 
-    All have the same recipe and the same number of steps. Interrupted, it goes on where it was.
-    The report is printed and kept as OUT/table-TABLE-SPLIT.json and .md, and drawn as .png; with
-    --vary its name is OUT/table-TABLE-KEY-SPLIT.
+    All have the same recipe and the same number of steps, or the same time. Interrupted, it goes on
+    where it was. The report is printed and kept as OUT/table-TABLE-SPLIT.json and .md, drawn as
+    .png, and a line a figure as .csv; with --vary its name is OUT/table-TABLE-KEY-SPLIT, with --arm
+    OUT/table-TABLE-arm-SPLIT.
     """
     from stage2_train.ablation.ablate import ablate as run
     from stage2_train.ablation.ablate import describe_ablation
-    from stage2_train.ablation.plan import AblationRequest
-    from stage2_train.ablation.report_files import ablation_text
+    from stage2_train.ablation.plan import AblationRequest, Variation
+    from stage2_train.ablation.report import report_text
 
+    if vary is not None and arms:
+        raise click.UsageError("--vary and --arm: wanted one of them, found both")
     request = AblationRequest(
         manifest=dataset,
         systems=tuple(systems.split(",")) if systems else (),
         seeds=tuple(range(num_seeds)),
         overrides=overrides,
+        vary=Variation(name="arm", arms=arms) if arms else vary,
         out=out or Path("runs") / f"ablate-{Path(dataset).stem}",
         **options,
     )
@@ -145,36 +216,38 @@ def ablate(
         click.echo("\n".join(f"{name}: {value}" for name, value in found.items()))
         click.echo(f"systems: {names}")
     else:
-        click.echo(ablation_text(found))
+        click.echo(report_text(found))
 
 
 @click.command()
 @click.argument("name")
 @click.argument(
-    "points", nargs=-1, required=True, callback=_parse_points, metavar="VALUE=REPORT.json ..."
+    "points", nargs=-1, required=True, callback=_parse_points, metavar="VALUE=RESULTS.csv ..."
 )
 @click.option(
     "--out",
     type=_path,
     required=True,
     callback=_check_stem,
-    help="Where to, without .json, .md or .png.",
+    help="Where to, without .csv, .json, .md or .png.",
+)
+@click.option(
+    "--seconds", "over_seconds", is_flag=True, help="Draw curves against seconds of training."
 )
 @json_option
-def curve(name: str, points: dict[str, Path], out: Path, as_json: bool) -> None:
-    """Join reports of `orn ablate` that differ in NAME, such as worlds of more and more objects.
+def curve(name: str, points: dict[str, Path], out: Path, over_seconds: bool, as_json: bool) -> None:
+    """Join results of `orn ablate` that differ in NAME, such as worlds of more and more objects.
 
-    Metrics, differences and clips a second of the systems that all reports have, against the
-    values in the order given, are printed and kept as OUT.json and OUT.md, and drawn as OUT.png.
+    The report over the values in the order given is printed and kept as OUT.csv, OUT.json and
+    OUT.md, and drawn as OUT.png.
     """
-    from stage2_train.ablation.curve import joined_curve
-    from stage2_train.ablation.report_files import ablation_text, write_report
+    from stage2_train.ablation.ablate import joined_curve
+    from stage2_train.ablation.report import report_text
 
-    if Path(f"{out}.json").resolve() in {path.resolve() for path in points.values()}:
-        raise click.UsageError(f"--out {out}: wanted another name than that of a report to join")
-    report = joined_curve(name, points)
-    write_report(report, out)
+    if Path(f"{out}.csv").resolve() in {path.resolve() for path in points.values()}:
+        raise click.UsageError(f"--out {out}: wanted another name than that of results to join")
+    report = joined_curve(name, points, over_seconds=over_seconds, out=out)
     if as_json:
         echo_json(report)
     else:
-        click.echo(ablation_text(report))
+        click.echo(report_text(report))

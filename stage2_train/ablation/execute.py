@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from multiprocessing.context import SpawnProcess
+from pathlib import Path
 
 from shared.errors import PipelineError, TrainingError
 from shared.jobs.lock import locked
@@ -94,29 +95,40 @@ def first_command(run: AblationRun, request: AblationRequest) -> str:
     return shlex.join(words)
 
 
-def carry_out(runs: Sequence[AblationRun], request: AblationRequest, *, split: str) -> None:
+def carry_out(
+    runs: Sequence[AblationRun],
+    request: AblationRequest,
+    *,
+    split: str | None,
+    max_steps: int | None = None,
+) -> None:
     """Trains the runs and measures them on a split, `request.jobs` at a time.
 
     Ctrl-C and SIGTERM end the trainings that run, too; they go on from their checkpoints next time.
 
+    Args:
+        split: None measures nothing.
+        max_steps: after which trainings stop; None trains to the end.
+
     Raises:
         TrainingError: if some failed, after the others are done; it names them and their logs.
     """
-    left = [run for run in runs if not is_measured(run, split)]
+    by_folder = {run.folder: run for run in runs}  # which arms may share
+    left = [run for run in by_folder.values() if split is None or not is_measured(run, split)]
     if not left:
         return
     wait_passively()  # processes inherit it
     processes = _Processes()
     failures: list[str] = []
-    with progress(f"ablate, {split}", total=len(left), unit="runs") as bar:
+    with progress(f"ablate, {split or 'rates'}", total=len(left), unit="runs") as bar:
 
         def work(run: AblationRun) -> None:
-            wanted = train_request(run, request)
+            wanted = replace(train_request(run, request), max_steps=max_steps)
             own = replace(wanted.resources, shards=None, clips=None)  # which the run records
-            measured = EvalRequest(run=run.folder, resources=own, split=split)
+            measured = split and EvalRequest(run=run.folder, resources=own, split=split)
             # The validation split comes first, and only after all training.
             training = None if is_measured(run, "validation") else wanted
-            exit_code = processes.run(training, measured)
+            exit_code = processes.run(run.folder, training, measured or None)
             if processes.stopped:
                 return
             if exit_code != 0:
@@ -138,10 +150,11 @@ def carry_out(runs: Sequence[AblationRun], request: AblationRequest, *, split: s
         )
 
 
-def _train_and_measure(training: TrainRequest | None, measured: EvalRequest) -> None:
+def _train_and_measure(
+    folder: Path, training: TrainRequest | None, measured: EvalRequest | None
+) -> None:
     """What a process does for one run; everything it says goes to the run's log. The run is locked
     by it, and so stays locked when the ablation dies and it does not."""
-    folder = measured.run
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / LOG_NAME).open("ab") as log:
         for stream in (sys.stdout, sys.stderr):
@@ -153,7 +166,8 @@ def _train_and_measure(training: TrainRequest | None, measured: EvalRequest) -> 
         with locked(folder, job="orn ablate"):
             if training is not None:
                 train(training)
-            evaluate(measured)
+            if measured is not None:
+                evaluate(measured)
     except PipelineError as err:
         logger.error("%s", err)
         sys.exit(err.exit_code)
@@ -167,13 +181,13 @@ class _Processes:
         self._guard = threading.Lock()
         self.stopped = False
 
-    def run(self, training: TrainRequest | None, measured: EvalRequest) -> int:
+    def run(self, folder: Path, training: TrainRequest | None, measured: EvalRequest | None) -> int:
         """Trains and measures one run; returns the exit code."""
         with self._guard:
             if self.stopped:
                 return -1
             process = multiprocessing.get_context("spawn").Process(
-                target=_train_and_measure, args=(training, measured)
+                target=_train_and_measure, args=(folder, training, measured)
             )
             process.start()
             self._running.add(process)

@@ -1,26 +1,49 @@
 """Which trainings an ablation consists of, and in which folder each lies."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 
 from shared.errors import ConfigError
 from stage2_train.ablation.rows import AblationRow
 from stage2_train.resources import Resources
 
-__all__ = ["AblationRequest", "AblationRun", "SettingValues", "planned_runs"]
+__all__ = ["AblationRequest", "AblationRun", "Arm", "Variation", "planned_runs"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SettingValues:
-    """One setting of the recipe and values of it, the same for every system."""
+class Arm:
+    """One way in which systems are trained."""
 
-    key: str
-    """Name of the setting, such as optimiser.learning_rate."""
-    values: tuple[str, ...]
-    """What it is set to, one after the other."""
+    name: str
+    """What reports call it, such as the value of what is varied."""
+    settings: tuple[str, ...] = ()
+    """Settings of the recipe to replace; without any, its runs are those of the plain system."""
+    systems: tuple[str, ...] = ()
+    """Whose settings they replace, all if empty. The others are as the plain system is."""
+    label: str = ""
+    """Of its folder; empty for `arm-NAME`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Variation:
+    """What every system is trained with each arm of."""
+
+    name: str
+    """Of the setting whose values the arms are, or `arm`."""
+    arms: tuple[Arm, ...]
+    """At least one, in the order of reports."""
+
+    @staticmethod
+    def of_setting(key: str, values: Sequence[str]) -> "Variation":
+        """An arm a value of one setting."""
+        short = key.rpartition(".")[2]
+        arms = [
+            Arm(name=value, settings=(f"{key}={value}",), label=f"{short}-{value}")
+            for value in values
+        ]
+        return Variation(name=key, arms=tuple(arms))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,16 +60,24 @@ class AblationRequest:
     """Data, and what each training computes with."""
     systems: tuple[str, ...] = ()
     """Only these rows of the table; all of them if empty."""
-    seeds: tuple[int, ...] = (0, 1, 2)
+    seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
     """Seeds of each system."""
     recipe: str | None = None
     """Name or file of the recipe, the same for all systems; None takes the data set's."""
     overrides: tuple[str, ...] = ()
     """Settings of the recipe to replace, for all systems."""
-    search: SettingValues | None = None
+    search: Variation | None = None
     """What is chosen for each system on the validation split."""
-    vary: SettingValues | None = None
-    """What every system is trained and measured with each value of."""
+    vary: Variation | None = None
+    """What every system is trained and measured with each arm of."""
+    primary: tuple[tuple[str, str], ...] = ()
+    """Pairs of systems, the first expected to be better, which the comparison is made for."""
+    floor: float | None = None
+    """Percent that a system reaches without seeing what labels are about; None takes chance."""
+    late_fusion: bool = False
+    """Whether the mean of the logits of `activity-head` and `object-head` is compared, too."""
+    budget: float | None = None
+    """Seconds that each training may take, in place of the recipe's number of steps."""
     weights: Path | None = None
     """File with a torchvision ResNet's weights that every row starts from."""
     name: str | None = None
@@ -68,6 +99,17 @@ class AblationRequest:
                 "--set of what was found"
             )
 
+    @property
+    def split(self) -> str:
+        """What is reported."""
+        return "test" if self.test else "validation"
+
+    @property
+    def report_name(self) -> str:
+        """Of the files of the report, without their endings."""
+        varied = "" if self.vary is None else f"-{self.vary.name.rpartition('.')[2]}"
+        return f"{self.name or f'table-{self.table}{varied}'}-{self.split}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AblationRun:
@@ -80,35 +122,43 @@ class AblationRun:
     folder: Path
     """The run folder."""
     overrides: tuple[str, ...] = ()
-    """Settings of the recipe to replace, those of the row among them."""
+    """Settings of the recipe to replace, those of row and arm among them."""
+    value: str = ""
+    """Name of the arm; empty where nothing is varied."""
 
     @property
     def title(self) -> str:
         """For messages."""
-        return f"{self.row.name}, seed {self.seed}"
+        value = f", {self.value}" if self.value else ""
+        return f"{self.row.name}{value}, seed {self.seed}"
+
+
+def _folder_of(arm: Arm, settings: Sequence[str]) -> str:
+    return (arm.label or f"arm-{arm.name}") if settings else ""
 
 
 def planned_runs(
     request: AblationRequest,
     rows: Sequence[AblationRow],
+    arms: Sequence[Arm] = (Arm(name=""),),
     *,
-    seeds: Sequence[int],
-    setting: str | None = None,
-    value_of: Mapping[str, str] = MappingProxyType({}),
+    seeds: Sequence[int] | None = None,
 ) -> tuple[AblationRun, ...]:
-    """The runs of every row, seed by seed; of what is searched or varied, `setting`, each row has
-    its own value."""
+    """The runs of every arm of every row, seed by seed. Arms that change nothing of a row have the
+    same folders.
+
+    Args:
+        seeds: None takes those of the request.
+    """
     runs = []
-    for seed in seeds:
-        for row in rows:
-            overrides = (*request.overrides, *row.overrides)
-            folder = request.out / row.name
-            if setting is not None:
-                value = value_of[row.name]
-                overrides = (*overrides, f"{setting}={value}")
-                folder /= f"{setting.rpartition('.')[2]}-{value}"
-            run = AblationRun(
-                row=row, seed=seed, folder=folder / f"seed{seed}", overrides=overrides
-            )
-            runs.append(run)
+    for seed in request.seeds if seeds is None else seeds:
+        for arm in arms:
+            for row in rows:
+                own = arm.settings if row.name in arm.systems or not arm.systems else ()
+                folder = request.out / row.name / _folder_of(arm, own) / f"seed{seed}"
+                overrides = (*request.overrides, *row.overrides, *own)
+                run = AblationRun(
+                    row=row, seed=seed, folder=folder, overrides=overrides, value=arm.name
+                )
+                runs.append(run)
     return tuple(runs)

@@ -1,87 +1,226 @@
-"""What an ablation found: the paper's table beside ours, and which of its orderings hold."""
+"""What an ablation found: the paper's table beside ours, and which contrasts hold."""
 
-import json
-import math
 import statistics
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from types import MappingProxyType
 from typing import Any
 
-from shared.errors import CheckpointError
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.errors import ConfigError
 from shared.text_table import columns, markdown
-from stage2_train.ablation.plan import AblationRun
-from stage2_train.runs.run_folder import METRICS_NAME, read_jsonl
+from stage2_train.ablation.bootstrap import redrawn_scores
+from stage2_train.ablation.orderings import EXPECTED, ORDERINGS
+from stage2_train.ablation.results import RunResult
+from stage2_train.ablation.rows import AblationRow
+from stage2_train.ablation.statistics import CONFIDENCE, holm, mean_interval, student_t, welch
 
-__all__ = [
-    "ORDERINGS",
-    "Interval",
-    "ablation_report",
-    "interval_text",
-    "markdown_table",
-    "mean_interval",
-    "paired_difference",
-    "rate_text",
-    "report_text",
-]
+__all__ = ["ablation_report", "interval_text", "markdown_table", "report_text"]
 
-CONFIDENCE = 0.95
-_HEADS = ("two_heads", "activity_head", "object_head")
-_TABLE2_OTHERS = (
-    "activity-head",
-    "orn-pixel",
-    "orn-mlp",
-    "coco-visual",
-    "coco-shape",
-    "coco-class",
-    "coco-intra",
-    "clique-1",
-    "clique-3",
-)
-ORDERINGS: tuple[tuple[str, str], ...] = (
-    ("orn", "object-head"),
-    *(("orn", other) for other in _TABLE2_OTHERS),
-    *(("object-head", f"{other}-object-head") for other in _TABLE2_OTHERS[1:]),
-    ("coco-visual-object-head", "coco-shape-object-head"),
-    ("coco-visual-object-head", "coco-class-object-head"),
-    ("inflation-10", "inflation-01"),
-    ("inflation-10", "inflation-02"),
-    ("inflation-10", "inflation-09"),
-    ("inflation-02", "inflation-01"),
-    ("inflation-09", "inflation-07"),
-    ("orn", "r50"),
-    ("orn", "r18"),
-    ("orn", "i3d"),
-    ("orn", "i3d-18"),
-    ("orn", "c3d-avg"),
-    ("orn", "trn-multiscale"),
-)
-"""What the paper's tables say: the first is better than the second."""
-EXPECTED: tuple[tuple[str, str], ...] = (
-    ("activity-head", "one-frame"),
-    ("orn", "wide-activity-head"),
-    ("orn", "shuffled-frames"),
-    ("orn", "boxes"),
-    ("orn", "mixed-classes"),
-)
-"""What should hold of controls if a system relies on what it is meant to rely on."""
+STILL_FALLS = 0.05
+"""Of `loss_fall`, from where on a loss still falls."""
+_ROUNDING = 1e-9
+_PAPERS = ("epic", "vlog", "something")
+_Side = tuple[str, str]
+"""A system, and the arm that it is trained with."""
+_Sides = dict[_Side, list[RunResult]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Interval:
-    """A mean and how far the truth may lie from it."""
+def ablation_report(
+    results: Sequence[RunResult],
+    *,
+    primary: Sequence[tuple[str, str]] = (),
+    rows: Mapping[str, AblationRow] = MappingProxyType({}),
+) -> dict[str, Any]:
+    """Everything that the results say, as plain values.
 
-    mean: float
-    """Mean over the seeds."""
-    half_width: float | None
-    """Half of the 95 % interval, from Student's t over the seeds; None with less than two seeds."""
-    num_seeds: int
-    """How many there are."""
+    A side of a contrast has not learned if the mean over its seeds is not above the floor (chance
+    where no floor is given), or if its loss still falls: by more than 5 % of the first loss from
+    the last tenth but one of the last phase to the last tenth, in the mean over its seeds. Such a
+    contrast says nothing of what the systems can learn.
 
-    @property
-    def excludes_zero(self) -> bool:
-        """Whether zero lies outside the interval; never with less than two seeds."""
-        return self.half_width is not None and abs(self.mean) > self.half_width
+    Args:
+        results: of one data set and split, in the order to show them in.
+        primary: pairs of systems that the comparison is made for; `SYSTEM@VALUE` is a system with
+            one arm. Holm corrects for their number. Every other contrast is exploratory.
+        rows: what is known of the systems by name.
+
+    Raises:
+        ConfigError: if results are of different data, or a primary contrast is of none of them.
+    """
+    _check_alike(results)
+    sides: _Sides = {}
+    for result in results:
+        sides.setdefault((result.system, result.value), []).append(result)
+    first, backbones = results[0], {name: row.backbone for name, row in rows.items()}
+    return {
+        "dataset": first.dataset,
+        "split": first.split,
+        "metric": first.metric,
+        "varied": first.setting or None,
+        "values": list(dict.fromkeys(result.value for result in results)),
+        "num_segments": int(_figure([first], "num_segments") or 0),
+        "chance": 100 * (_figure([first], "chance") or 0.0),
+        "commits": sorted({result.commit for result in results}),
+        "threads": sorted({result.threads for result in results}),
+        "systems": [_system_row(side, own, rows) for side, own in sides.items()],
+        "orderings": _contrasts(sides, primary, backbones),
+    }
+
+
+def _check_alike(results: Sequence[RunResult]) -> None:
+    first = results[0]
+    for result in results:
+        for name in ("dataset", "split", "setting", "metric"):
+            wanted, found = getattr(first, name), getattr(result, name)
+            if wanted != found:
+                raise ConfigError(
+                    f"{result.run}: wanted the {name} {wanted!r} as in {first.run}, found "
+                    f"{found!r}; a report is of one {name}"
+                )
+
+
+def _figure(results: Sequence[RunResult], name: str) -> float | None:
+    """Mean of a figure of whole runs over those that have it."""
+    found = [each.figures["", name] for each in results if ("", name) in each.figures]
+    return statistics.fmean(found) if found else None
+
+
+def _system_row(
+    side: _Side, own: Sequence[RunResult], rows: Mapping[str, AblationRow]
+) -> dict[str, Any]:
+    name, value = side
+    row = rows.get(name)
+    figures = {
+        figure: _figure(own, figure)
+        for figure in ("steps", "seconds", "clips_per_second", "parameters", "last_loss")
+    }
+    heads = [head for head in own[0].heads if all(head in each.heads for each in own)]
+    return {
+        "system": name,
+        "value": value,
+        "title": row.title if row else "",
+        "paper": row.paper if row else {},
+        "percent_by_seed": {str(result.seed): result.percent() for result in own},
+        **asdict(mean_interval([result.percent() for result in own])),
+        "heads": {
+            head: asdict(mean_interval([result.percent(head) for result in own])) for head in heads
+        },
+        **figures,
+        "floor": _floor(own),
+        "why_not_learned": _why_not_learned(own),
+    }
+
+
+def _floor(own: Sequence[RunResult]) -> float:
+    floor = _figure(own, "floor")
+    return 100 * ((_figure(own, "chance") or 0.0) if floor is None else floor)
+
+
+def _why_not_learned(own: Sequence[RunResult]) -> str | None:
+    """Why it cannot be said what a system can learn; None where it has learned."""
+    if statistics.fmean(result.percent() for result in own) <= _floor(own) + _ROUNDING:
+        return "not above the floor"
+    return (
+        "loss still falls" if (_figure(own, "loss_fall") or 0.0) > STILL_FALLS + _ROUNDING else None
+    )
+
+
+def _contrasts(
+    sides: _Sides, primary: Sequence[tuple[str, str]], backbones: Mapping[str, str]
+) -> list[dict[str, Any]]:
+    """Primary ones first, in the order of the request, then what the paper expects, then each arm
+    over the first one."""
+    spreads = {side: _spread(side, own) for side, own in sides.items()}
+    found: dict[tuple[_Side, _Side], dict[str, Any]] = {}
+    for kind, better, worse in _pairs(sides, primary):
+        ours, theirs = sides[better], sides[worse]
+        alike = backbones.get(better[0]) == backbones.get(worse[0])  # the paper compares no others
+        same_runs = {each.run for each in ours} == {each.run for each in theirs}
+        if (better, worse) in found or same_runs or not (alike or kind == "primary"):
+            continue
+        difference = welch(*([each.percent() for each in own] for own in (ours, theirs)))
+        spread = _common_spread(spreads[better], spreads[worse])
+        within = better[1] == worse[1]
+        found[better, worse] = {
+            "kind": kind,
+            "value": better[1] if within else "",
+            "better": better[0] if within else "@".join(better),
+            "worse": worse[0] if within else "@".join(worse),
+            **asdict(difference),
+            "bootstrap_half_width": None
+            if spread is None or difference.freedom is None
+            else student_t(difference.freedom) * spread,
+            "not_learned": [
+                "@".join(filter(None, side))
+                for side in (better, worse)
+                if _why_not_learned(sides[side])
+            ],
+        }
+    contrasts = list(found.values())
+    tested = [row for row in contrasts if row["kind"] == "primary" and row["p_value"] is not None]
+    for row, p_value in zip(tested, holm([row["p_value"] for row in tested]), strict=True):
+        row["p_value"] = p_value
+    for row in contrasts:
+        row["verdict"] = _verdict(row)
+    return contrasts
+
+
+def _pairs(sides: _Sides, primary: Sequence[tuple[str, str]]) -> Iterator[tuple[str, _Side, _Side]]:
+    values = tuple(dict.fromkeys(value for _, value in sides))
+    for pair in primary:
+        fixed = ["@" in name for name in pair]
+        wanted = [_sides_of(name, values) for name in pair]
+        known = [
+            each for each in zip(*wanted, strict=False) if each[0] in sides and each[1] in sides
+        ]
+        if not known or any(fixed) != all(fixed):
+            names = ", ".join("@".join(filter(None, side)) for side in sides)
+            raise ConfigError(
+                f"--primary {':'.join(pair)}: wanted BETTER:WORSE, two of the systems compared, "
+                f"{names}, both with @VALUE or both without"
+            )
+        yield from (("primary", better, worse) for better, worse in known)
+    for value in values:
+        for better, worse in (*ORDERINGS, *EXPECTED):
+            if (better, value) in sides and (worse, value) in sides:
+                yield "exploratory", (better, value), (worse, value)
+    for system, value in sides:
+        if value != values[0] and (system, values[0]) in sides:
+            yield "exploratory", (system, value), (system, values[0])
+
+
+def _sides_of(name: str, values: Sequence[str]) -> list[_Side]:
+    system, at, value = name.partition("@")
+    return [(system, value)] if at else [(system, each) for each in values]
+
+
+def _spread(
+    side: _Side, own: Sequence[RunResult]
+) -> tuple[tuple[str, ...], NDArray[np.float64]] | None:
+    """The films of a system's runs, and its scores in percent for films and seeds drawn anew; None
+    where logits are not kept, or for one seed."""
+    kept = [logits for result in own if (logits := result.logits()) is not None]
+    if len(kept) < max(2, len(own)) or any(each.ids != kept[0].ids for each in kept):
+        return None
+    return kept[0].ids, 100 * redrawn_scores(kept, name="@".join(side))
+
+
+def _common_spread(ours: Any, theirs: Any) -> float | None:
+    """Standard deviation of the difference, where both are of the same films."""
+    if ours is None or theirs is None or ours[0] != theirs[0]:
+        return None
+    return float(np.std(ours[1] - theirs[1]))
+
+
+def _verdict(row: Mapping[str, Any]) -> str:
+    if row["not_learned"]:
+        return "one side has not learned"
+    if row["p_value"] is None or row["p_value"] >= 1 - CONFIDENCE:
+        return "not decided"
+    return "holds" if row["mean"] > 0 else "does not hold"
 
 
 def interval_text(figures: Mapping[str, Any]) -> str:
@@ -90,176 +229,95 @@ def interval_text(figures: Mapping[str, Any]) -> str:
     return f"{mean:.1f}" if half_width is None else f"{mean:.1f} +- {half_width:.1f}"
 
 
-def mean_interval(values: Sequence[float]) -> Interval:
-    """The mean of at least one value, one a seed."""
-    num_seeds = len(values)
-    if num_seeds < 2:
-        return Interval(mean=float(values[0]), half_width=None, num_seeds=num_seeds)
-    half_width = _student_t(num_seeds - 1) * statistics.stdev(values) / math.sqrt(num_seeds)
-    return Interval(mean=statistics.fmean(values), half_width=half_width, num_seeds=num_seeds)
-
-
-def paired_difference(values: Mapping[int, float], others: Mapping[int, float]) -> Interval | None:
-    """How much higher the values are than the others, over the seeds that both have; None without
-    one. Pairing takes out what a seed does to both, such as which clips come first."""
-    seeds = sorted(values.keys() & others.keys())
-    if not seeds:
-        return None
-    return mean_interval([values[seed] - others[seed] for seed in seeds])
-
-
-def _student_t(freedom: int) -> float:
-    """t with P(|T| < t) = 0.95 of Student's distribution, by bisection of its closed form for whole
-    degrees of freedom: Abramowitz and Stegun 1964, eq. 26.7.3 and 26.7.4."""
-    low, high = 0.0, math.pi / 2
-    while low < (angle := (low + high) / 2) < high:
-        low, high = (angle, high) if _share_within(angle, freedom) < CONFIDENCE else (low, angle)
-    return math.sqrt(freedom) * math.tan(angle)
-
-
-def _share_within(angle: float, freedom: int) -> float:
-    """P(|T| < sqrt(freedom) tan(angle))."""
-    odd = freedom % 2
-    term = math.cos(angle) if odd else 1.0
-    total = 0.0
-    for power in range(1 + odd, freedom, 2):
-        total += term
-        term *= math.cos(angle) ** 2 * power / (power + 1)
-    return 2 / math.pi * (angle + math.sin(angle) * total) if odd else math.sin(angle) * total
-
-
-def ablation_report(runs: Sequence[AblationRun], *, split: str) -> dict[str, Any]:
-    """Everything that the runs' measurements say, as plain values.
-
-    Raises:
-        CheckpointError: if a run is not measured on the split.
-    """
-    reports = {(run.row.name, run.seed): _read(run, split) for run in runs}
-    measured: dict[str, dict[int, float]] = {}  # percent by system and seed
-    for (name, seed), report in reports.items():
-        measured.setdefault(name, {})[seed] = _metric(report)
-    first = next(iter(reports.values()))
-    return {
-        "dataset": first["dataset"],
-        "split": split,
-        "metric": first["metric"],
-        "num_segments": first["num_segments"],
-        "chance": 100 * first["chance"],
-        "systems": [_system_row(name, by_seed, runs) for name, by_seed in measured.items()],
-        "orderings": [
-            row
-            for pair in (*ORDERINGS, *EXPECTED)
-            if _alike(runs, *pair) and (row := _ordering(measured, *pair)) is not None
-        ],
-    }
-
-
-def _alike(runs: Sequence[AblationRun], better: str, worse: str) -> bool:
-    """Whether both systems have the same ResNet, as far as they are defined by one: the paper
-    compares no others."""
-    backbones = {run.row.backbone for run in runs if run.row.name in (better, worse)}
-    return len(backbones) <= 1
-
-
-def _read(run: AblationRun, split: str) -> dict[str, Any]:
-    path = run.folder / f"eval-{split}.json"
-    if not path.is_file():
-        raise CheckpointError(
-            f"{run.title}: wanted {path}, found none; run the ablation to its end"
-        )
-    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return content
-
-
-def _metric(report: Mapping[str, Any]) -> float:
-    """The metric of a system's prediction, in percent."""
-    head = next(head for head in _HEADS if head in report)
-    return 100 * float(report[head][report["metric"]])
-
-
-def _system_row(
-    name: str, by_seed: Mapping[int, float], runs: Sequence[AblationRun]
-) -> dict[str, Any]:
-    own = [run for run in runs if run.row.name == name]
-    return {
-        "system": name,
-        "title": own[0].row.title,
-        "overrides": list(own[0].overrides),
-        "paper": own[0].row.paper,
-        "percent_by_seed": {str(seed): value for seed, value in by_seed.items()},
-        **asdict(mean_interval(list(by_seed.values()))),
-        **_training_cost([run.folder for run in own]),
-    }
-
-
-def _training_cost(folders: Sequence[Path]) -> dict[str, float | int | None]:
-    """`steps` of one run, and `clips_per_second`, the median of all that its runs logged.
-
-    Rates of trainings that shared the cores with others say what the experiment took; what a system
-    takes alone may differ.
-
-    Args:
-        folders: of the runs of one system; None stands for what they did not log.
-    """
-    rows = [
-        row
-        for folder in folders
-        for row in read_jsonl(folder / METRICS_NAME)
-        if row.get("group") == "train"
-    ]
-    rates = [row["clips_per_second"] for row in rows if "clips_per_second" in row]
-    return {
-        "steps": max((row["step"] for row in rows), default=None),
-        "clips_per_second": round(statistics.median(rates), 1) if rates else None,
-    }
-
-
-def _ordering(
-    measured: Mapping[str, Mapping[int, float]], better: str, worse: str
-) -> dict[str, Any] | None:
-    """Whether the first is better here, too; None where one of them was not measured."""
-    if better not in measured or worse not in measured:
-        return None
-    difference = paired_difference(measured[better], measured[worse])
-    if difference is None:
-        return None
-    verdict = "holds" if difference.mean > 0 else "does not hold"
-    if not difference.excludes_zero:
-        verdict = "not decided"
-    return {"better": better, "worse": worse, "verdict": verdict, **asdict(difference)}
-
-
-def rate_text(row: Mapping[str, Any]) -> str:
-    """Clips a second of a system's training, `-` where they were not logged."""
-    rate = row["clips_per_second"]
-    return "-" if rate is None else f"{rate:.0f}"
+def _text(value: float | None, style: str = ",.0f") -> str:
+    return "-" if value is None else format(value, style)
 
 
 def _tables(report: Mapping[str, Any]) -> list[list[tuple[str, ...]]]:
-    """The systems, and the orderings where any are expected."""
-    papers = ("epic", "vlog", "something")
-    dataset = report["dataset"]
-    systems: list[tuple[str, ...]] = [
-        ("system", *(f"paper {name}" for name in papers), dataset, "seeds", "clips/s", "")
+    """The systems, and the contrasts where there are any; empty columns are left out."""
+    varied = report["varied"] or ""
+    systems = [
+        (
+            varied,
+            "system",
+            *(f"paper {name}" for name in _PAPERS),
+            report["dataset"],
+            "seeds",
+            "activity head",
+            "object head",
+            "last loss",
+            "seconds",
+            "clips/s",
+            "parameters",
+            "",
+        )
     ]
     for row in report["systems"]:
-        figures = (row["paper"].get(name, "-") for name in papers)
-        seeds, rate = str(row["num_seeds"]), rate_text(row)
-        systems.append((row["system"], *figures, interval_text(row), seeds, rate, row["title"]))
-    orderings: list[tuple[str, ...]] = [("expected", "over", "difference here", "")]
+        heads = row["heads"] if len(row["heads"]) > 1 else {}
+        systems.append(
+            (
+                row["value"],
+                row["system"],
+                *(row["paper"].get(name, "-") for name in _PAPERS),
+                interval_text(row),
+                str(row["num_seeds"]),
+                *(
+                    interval_text(heads[head]) if head in heads else "-"
+                    for head in ("activity_head", "object_head")
+                ),
+                _text(row["last_loss"], ".2f"),
+                _text(row["seconds"]),
+                _text(row["clips_per_second"]),
+                _text(row["parameters"]),
+                ", ".join(filter(None, (row["why_not_learned"], row["title"]))),
+            )
+        )
+    contrasts = [(varied, "contrast", "expected", "over", "difference", "films, too", "p", "")]
     for row in report["orderings"]:
-        orderings.append((row["better"], row["worse"], interval_text(row), row["verdict"]))
-    return [systems, orderings] if report["orderings"] else [systems]
+        unlearned = f": {', '.join(row['not_learned'])}" if row["not_learned"] else ""
+        half_width = row["bootstrap_half_width"]
+        contrasts.append(
+            (
+                row["value"],
+                row["kind"],
+                row["better"],
+                row["worse"],
+                interval_text(row),
+                "-" if half_width is None else f"+- {half_width:.1f}",
+                _text(row["p_value"], ".3f"),
+                row["verdict"] + unlearned,
+            )
+        )
+    tables = [systems, contrasts] if report["orderings"] else [systems]
+    return [_without_empty_columns(table) for table in tables]
+
+
+def _without_empty_columns(table: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    header, *rows = table
+    kept = [at for at in range(len(header)) if any(row[at] not in ("", "-") for row in rows)]
+    return [tuple(row[at] for at in kept) for row in table]
+
+
+def _range_text(values: Sequence[float], style: str) -> str:
+    """One number where all are the same, else the least and the largest."""
+    least, largest = (format(value, style) for value in (min(values), max(values)))
+    return least if least == largest else f"{least} to {largest}"
 
 
 def report_text(report: Mapping[str, Any]) -> str:
     """The report for people."""
+    notes = [f"floor {_range_text([row['floor'] for row in report['systems']], '.1f')}"]
+    if report["varied"]:
+        notes.append(f"against {report['varied']}")
+    if len(report["commits"]) > 1:
+        notes.append(f"RUNS OF DIFFERENT COMMITS: {', '.join(report['commits'])}")
     chosen = report.get("searched")
-    note = f"; {chosen} was chosen on this split" if chosen and report["split"] != "test" else ""
+    if chosen and report["split"] != "test":
+        notes.append(f"{chosen} was chosen on this split")
     head = (
         f"{report['dataset']}, {report['split']}: {report['metric']} in percent on "
-        f"{report['num_segments']} segments, chance {report['chance']:.1f}; mean over seeds +- "
-        f"half of the 95 % interval{note}"
+        f"{report['num_segments']} segments, chance {report['chance']:.1f}, {'; '.join(notes)}; "
+        "mean over seeds +- half of the 95 % interval"
     )
     return "\n\n".join([head, *(columns(rows) for rows in _tables(report))])
 

@@ -248,8 +248,11 @@ def _batches(session: _Session, phase: Phase) -> Iterator[ClipBatch]:
 def _log_means(session: _Session, phase: Phase) -> None:
     """Writes a line of means since the last one; of the first process where there are several."""
     now = time.perf_counter()
-    per_second = session.num_clips / max(now - session.since, 1e-9)
-    values = session.state.take_means() | {"clips_per_second": per_second}
+    seconds = max(now - session.since, 1e-9)
+    values = session.state.take_means() | {
+        "clips_per_second": session.num_clips / seconds,
+        "seconds": seconds,
+    }
     line = {"phase": phase.name, "epoch": session.state.epoch, **values}
     session.log.write(session.state.step, group="train", values=line)
     session.since, session.num_clips = now, 0

@@ -44,15 +44,19 @@ def test_every_experiment_has_steps_of_its_own_and_settings_of_the_recipe(datase
         request = step.arguments.get("request")
         if request is not None:
             load_recipe("demo", num_activities=4, overrides=request.overrides)
+            for arm in request.vary.arms if request.vary else ():
+                for system in arm.systems or request.systems:
+                    overrides = (*request.overrides, *arm.settings)
+                    load_recipe("demo", num_activities=4, overrides=overrides, system=system)
 
 
-def test_full_tables_have_a_test_part_of_a_thousand_films_and_three_seeds() -> None:
+def test_full_tables_have_a_test_part_of_a_thousand_films_and_five_seeds() -> None:
     steps = steps_of()
     assert steps["demo world"].arguments["films"] == (4000, 400, 1000)
     request = steps["demo table2"].arguments["request"]
-    assert request.seeds == (0, 1, 2) and request.test
+    assert request.seeds == (0, 1, 2, 3, 4) and request.test
     reversed_runs = [name for name in steps if name.startswith("reverse")]
-    assert reversed_runs == ["reverse seed0", "reverse seed1", "reverse seed2"]
+    assert reversed_runs == [f"reverse seed{seed}" for seed in range(5)]
     assert list(steps)[-1] == "demo table5"
 
 
@@ -81,7 +85,7 @@ def test_points_that_curves_share_are_trained_once_and_leave_the_report_of_table
         for name, step in steps.items()
         if "leaks" not in name and "request" in step.arguments
     ]
-    assert len(requests) == 3 + 1 + 1 + 1 + 2 + 2 + 2
+    assert len(requests) == 1 + 1 + 3 + 3 + 2 + 2 + 2
     table2, compared = steps["demo table2"], steps["demo compared"]
     folder = Path("tables/runs/demo-table2")
     assert table2.outputs == (folder / "table-2-test.md",)
@@ -98,10 +102,10 @@ def test_a_world_a_value_of_a_dial() -> None:
         root = Path(f"tables/data-decoy-pairs-{number}")
         assert steps[f"{name} world"].arguments["root"] == root
         assert steps[f"{name} table2"].arguments["request"].resources.data_root == root
-    assert steps["demo decoys"].arguments["reports"] == {
-        "0": Path("tables/runs/demo-decoy-pairs-0-table2/table-2-test.json"),
-        "1": Path("tables/runs/demo-films-2000/table-2-test.json"),
-        "3": Path("tables/runs/demo-decoy-pairs-3-table2/table-2-test.json"),
+    assert steps["demo decoys"].arguments["files"] == {
+        "0": Path("tables/runs/demo-decoy-pairs-0-table2/table-2-test.csv"),
+        "1": Path("tables/runs/demo-films-2000/table-2-test.csv"),
+        "3": Path("tables/runs/demo-decoy-pairs-3-table2/table-2-test.csv"),
     }
 
 
@@ -111,7 +115,7 @@ def test_the_validation_part_is_read_as_often_in_all_trainings() -> None:
         ("demo compared", 4),
         ("demo films-500", 32),
         ("demo-distractors-4 table2", 8),
-        ("demo steps-3200", 8),
+        ("demo times-2", 8),
     ):
         assert f"validation.every_epochs={epochs}" in settings_of(steps[name])
 
@@ -119,12 +123,11 @@ def test_the_validation_part_is_read_as_often_in_all_trainings() -> None:
 @pytest.mark.parametrize("size", ["full", "short"])
 def test_shared_points_are_those_of_the_recipe_and_the_dials(size) -> None:
     world = read_worlds(size)["demo"]
-    curves = {name: made.curve for name, made in experiments_of("demo", size).items() if made.curve}
-    once = world.object_head_steps + world.steps
+    made = experiments_of("demo", size)
+    curves = {name: each.curve for name, each in made.items() if each.curve and each.curve.shared}
     recipe, dials = load_recipe("demo", num_activities=2), Dials()
     expected = {
         "films": world.films[0],
-        "steps": once,
         "frames": recipe.data.clip_frames,
         "decoys": dials.decoy_pairs,
         "objects": dials.distractors,
@@ -132,12 +135,15 @@ def test_shared_points_are_those_of_the_recipe_and_the_dials(size) -> None:
     assert {name: list(curve.shared) for name, curve in curves.items()} == {
         name: [str(value)] for name, value in expected.items()
     }
-    (longer,) = experiments_of("demo", size)["steps"].comparisons
-    assert longer.value == longer.times_as_long * once
+    assert [(each.value, each.times_as_long) for each in made["steps"].comparisons] == [
+        (1, 1),
+        (2, 2),
+        (4, 4),
+    ]
 
 
 def test_a_longer_training_has_more_steps_in_both_phases() -> None:
-    settings = settings_of(steps_of("demo", "steps")["demo steps-3200"])
+    settings = settings_of(steps_of("demo", "steps")["demo times-2"])
     assert {"phases.object_head_steps=1000", "phases.steps=2200"} <= set(settings)
 
 
@@ -172,7 +178,7 @@ def test_an_experiment_that_a_world_does_not_have_is_refused() -> None:
     with pytest.raises(ConfigError) as caught:
         steps_of("demo-touch", "table5")
     assert str(caught.value) == (
-        "--experiments: wanted some of table2 for demo-touch, found 'table5'"
+        "--experiments: wanted some of heads, steps, table2 for demo-touch, found 'table5'"
     )
 
 
@@ -204,7 +210,7 @@ def test_a_new_experiment_is_a_file(folder: Path) -> None:
     """)
     steps = steps_of("demo-touch", "batches")
     assert settings_of(steps["demo-touch batch-16"])[-1] == "optimiser.batch_size=16"
-    assert list(steps["demo-touch batches"].arguments["reports"]) == ["8", "16"]
+    assert list(steps["demo-touch batches"].arguments["files"]) == ["8", "16"]
 
 
 @pytest.mark.parametrize(

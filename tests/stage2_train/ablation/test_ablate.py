@@ -1,6 +1,7 @@
 """`orn ablate` as a user runs it, on the tiny world: whole, interrupted, searched, refused."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from click.testing import CliRunner, Result
 
 from shared.cli import orn
 from stage2_train.ablation.execute import LOG_NAME
+from stage2_train.ablation.results import read_csv
 from stage2_train.runs.run_config import load_run_config
 from tests.stage2_train.tiny_workspace import make_workspace
 
@@ -41,6 +43,10 @@ def test_trains_measures_and_goes_on(options, tmp_path) -> None:
     assert (folder / "table-2-validation.png").read_bytes().startswith(b"\x89PNG")
     assert report["systems"][0]["clips_per_second"] > 0
     assert (folder / "table-2-validation.md").read_text().startswith("| system | paper epic |")
+    figures = {each.system: each for each in read_csv(folder / "table-2-validation.csv")}
+    assert figures["object-head"].figures["", "seconds"] > 0
+    assert figures["object-head"].figures["", "parameters"] > 0
+    assert figures["object-head"].logits() is not None
     run = folder / "object-head" / "seed0"
     assert json.loads((run / "eval-validation.json").read_text())["system"] == "object-head"
     written = (run / "last.pt").stat().st_mtime_ns
@@ -78,7 +84,8 @@ def test_a_setting_is_varied(options, tmp_path) -> None:
     assert "against data.train_segments" in result.stdout
     report = json.loads((folder / "table-2-train_segments-validation.json").read_text())
     assert report["values"] == ["2", "4"]
-    assert [row["system"] for row in report["by_value"]["4"]["systems"]] == SYSTEMS.split(",")
+    found = [(row["value"], row["system"]) for row in report["systems"]]
+    assert found == [(value, name) for value in ("2", "4") for name in SYSTEMS.split(",")]
     for number in (2, 4):
         run = folder / "object-head" / f"train_segments-{number}" / "seed0"
         assert load_run_config(run).dataset.num_train == number
@@ -105,6 +112,7 @@ def test_dry_run_says_what_there_is_to_do(options, tmp_path) -> None:
     result = ablate(options, "--dry-run", "--json", "--seeds", "2")
     described = json.loads(result.stdout)
     assert (described["runs"], described["done"]) == (38, 0)
+    assert (described["seconds_left"], described["left_of_unknown_length"]) == (0, 38)
     assert described["first_command"].startswith("orn train ")
     assert not (tmp_path / "ablation").exists()
 
@@ -126,3 +134,48 @@ def test_a_name_that_is_none_of_a_file_is_refused(options, name) -> None:
 def test_a_folder_is_not_overwritten_by_a_dry_run(options, tmp_path) -> None:
     assert ablate(options, "--dry-run", *SEARCH).exit_code == 0
     assert not Path(tmp_path / "ablation").exists()
+
+
+@pytest.mark.slow
+def test_arms_and_a_budget_of_seconds(options, tmp_path) -> None:
+    more = ("--systems", "activity-head,orn", "--seeds", "1", "--budget", "0.5", "--arm", "plain")
+    arm = "long@orn:optimiser.learning_rate=1e-2,phases.object_head_epochs=3"
+    primary = ("--primary", "orn@long:orn@plain", "--primary", "orn:activity-head")
+    options = [*options, *more, "--arm", arm, *primary]
+    described = json.loads(ablate(options, "--dry-run", "--json").stdout)
+    assert (described["runs"], described["seconds_left"]) == (3, 2)
+    result = ablate(options, "--json")
+    assert result.exit_code == 0, result.stderr
+    report = json.loads(result.stdout)
+    assert [row["kind"] for row in report["orderings"]].count("primary") == 3
+    folder = tmp_path / "ablation"
+    steps = {
+        name: load_run_config(folder / name / "seed0").recipe.phases
+        for name in ("orn", "activity-head", "orn/arm-long")
+    }
+    assert steps["activity-head"].object_head_steps == 0
+    ratios = [steps[name].object_head_steps / steps[name].steps for name in ("orn", "orn/arm-long")]
+    assert ratios == [pytest.approx(1, abs=0.2), pytest.approx(3, abs=0.6)]
+    shutil.rmtree(folder / "orn" / "seed0")  # as if interrupted
+    assert ablate(options, "--json").exit_code == 0
+    assert load_run_config(folder / "orn" / "seed0").recipe.phases == steps["orn"]
+    other = ablate([*options, "--budget", "1"])
+    assert "budget is 0.5 there, 1.0 asked for" in other.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--arm", "a b:x=1"), "wanted NAME[@SYSTEM,...][:KEY=VALUE"),
+        (("--arm", "a", "--arm", "a:x=1"), "each name once, found 'a:x=1'"),
+        (("--arm", "a", "--vary", "x=1,2"), "--vary and --arm: wanted one of them"),
+        (("--primary", "orn"), "wanted BETTER:WORSE, found 'orn'"),
+        (("--primary", "orn:orm"), "wanted two of activity-head, orn-pixel"),
+        (("--primary", "orn@x:orn@y", "--arm", "x"), "and one of x; found orn@y"),
+        (("--budget", "0"), "0.0 is not in the range"),
+    ],
+)
+def test_arms_and_contrasts_that_are_none_are_refused(options, words, said) -> None:
+    result = ablate(options, "--dry-run", *words)
+    assert result.exit_code == 2
+    assert said in " ".join(result.stderr.split())

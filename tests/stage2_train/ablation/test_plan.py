@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from shared.errors import ConfigError
-from stage2_train.ablation.plan import AblationRequest, SettingValues, planned_runs
+from stage2_train.ablation.plan import AblationRequest, Arm, Variation, planned_runs
 from stage2_train.ablation.rows import AblationRow
 
 ROWS = tuple(
@@ -39,22 +39,34 @@ def test_runs_go_seed_by_seed() -> None:
     assert runs[-1].overrides == ("phases.steps=5", "data.controls.object_masks=boxes")
 
 
-def test_a_searched_setting_has_folders_of_its_own() -> None:
-    runs = planned_runs(
-        _request(),
-        ROWS,
-        seeds=(2,),
-        setting="optimiser.learning_rate",
-        value_of={"boxes": "1e-3", "activity-head": "3e-4"},
-    )
+def test_the_values_of_a_setting_have_folders_of_their_own() -> None:
+    arms = Variation.of_setting("optimiser.learning_rate", ("1e-3", "3e-4")).arms
+    runs = planned_runs(_request(), ROWS[1:], arms, seeds=(2,))
     assert [str(run.folder) for run in runs] == [
-        "runs/ablate-demo/activity-head/learning_rate-3e-4/seed2",
         "runs/ablate-demo/boxes/learning_rate-1e-3/seed2",
+        "runs/ablate-demo/boxes/learning_rate-3e-4/seed2",
     ]
-    assert runs[0].overrides == ("phases.steps=5", "optimiser.learning_rate=3e-4")
+    assert runs[1].overrides[-1] == "optimiser.learning_rate=3e-4"
+    assert runs[1].title == "boxes, 3e-4, seed 2"
+
+
+def test_an_arm_changes_its_systems_and_leaves_the_others_plain() -> None:
+    arms = (
+        Arm(name="plain"),
+        Arm(name="he", settings=("a=1", "b=2"), systems=("boxes",)),
+    )
+    runs = planned_runs(_request(), ROWS, arms, seeds=(0,))
+    assert [(run.value, str(run.folder.relative_to("runs/ablate-demo"))) for run in runs] == [
+        ("plain", "activity-head/seed0"),
+        ("plain", "boxes/seed0"),
+        ("he", "activity-head/seed0"),
+        ("he", "boxes/arm-he/seed0"),
+    ]
+    assert runs[3].overrides == (*runs[1].overrides, "a=1", "b=2")
+    assert runs[2].overrides == runs[0].overrides
 
 
 def test_values_are_searched_or_varied_not_both() -> None:
-    values = SettingValues(key="data.clip_frames", values=("2", "4"))
+    values = Variation.of_setting("data.clip_frames", ("2", "4"))
     with pytest.raises(ConfigError, match="--search and --vary: wanted one of them, found both"):
         _request(search=values, vary=values)

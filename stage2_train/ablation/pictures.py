@@ -1,0 +1,105 @@
+"""Reports of `orn ablate` and `orn curve` as files: CSV, JSON, Markdown, a picture."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from shared.jobs.atomic_file import replacing, write_text
+from stage2_train.ablation.report import markdown_table
+from stage2_train.ablation.results import RunResult, write_csv
+
+__all__ = ["plot_report", "write_report"]
+
+
+def write_report(
+    report: Mapping[str, Any],
+    results: Sequence[RunResult],
+    stem: Path,
+    *,
+    over_seconds: bool = False,
+) -> None:
+    """The results as STEM.csv, and what they say as STEM.json, STEM.md and a picture, STEM.png."""
+    write_csv(results, Path(f"{stem}.csv"))
+    write_text(Path(f"{stem}.json"), json.dumps(report, indent=2, allow_nan=False) + "\n")
+    write_text(Path(f"{stem}.md"), markdown_table(report))
+    plot_report(report, Path(f"{stem}.png"), over_seconds=over_seconds)
+
+
+def plot_report(report: Mapping[str, Any], path: Path, *, over_seconds: bool = False) -> None:
+    """Writes a PNG picture: means with 95 % intervals, and chance as a dashed line.
+
+    One line a system, in the order of the table, with a dot a seed; where a setting is varied, one
+    curve a system, against its values or against what a training took.
+
+    Args:
+        report: of `ablation_report`.
+        path: the picture.
+        over_seconds: whether curves are against seconds of training.
+    """
+    if report["varied"]:
+        figure = Figure(figsize=(6.0, 3.8), layout="constrained")
+        _plot_curves(report, figure.subplots(), over_seconds=over_seconds)
+    else:
+        figure = Figure(figsize=(7.5, 1.2 + 0.32 * len(report["systems"])), layout="constrained")
+        _plot_systems(report, figure.subplots())
+    with replacing(path) as temporary:  # without date and version: the same bytes each time
+        FigureCanvasAgg(figure).print_png(str(temporary), metadata={"Software": None})
+
+
+def _plot_systems(report: Mapping[str, Any], axes: Axes) -> None:
+    rows = report["systems"]
+    for place, row in enumerate(rows):
+        seeds = list(row["percent_by_seed"].values())
+        axes.plot(seeds, [place] * len(seeds), "o", color="0.65", markersize=4)
+        axes.errorbar(
+            row["mean"],
+            place,
+            xerr=row["half_width"],
+            fmt="|",
+            color="C0",
+            capsize=3,
+            markersize=11,
+        )
+    axes.axvline(report["chance"], color="0.5", linestyle="--", linewidth=1)
+    axes.set_yticks(range(len(rows)), [row["system"] for row in rows])
+    axes.invert_yaxis()
+    axes.set_xlim(left=0)
+    axes.set_xlabel(f"{report['metric']}, percent ({report['dataset']}, {report['split']})")
+    axes.grid(axis="x", linewidth=0.4)
+
+
+def _plot_curves(report: Mapping[str, Any], axes: Axes, *, over_seconds: bool) -> None:
+    values = report["values"]
+    for system in dict.fromkeys(row["system"] for row in report["systems"]):
+        rows = [row for row in report["systems"] if row["system"] == system]
+        if over_seconds:
+            rows = [row for row in rows if row["seconds"] is not None]
+        axes.errorbar(
+            [row["seconds"] if over_seconds else values.index(row["value"]) for row in rows],
+            [row["mean"] for row in rows],
+            yerr=[row["half_width"] or 0.0 for row in rows],
+            marker="o",
+            markersize=4,
+            capsize=3,
+            label=system,
+        )
+    axes.axhline(report["chance"], color="0.5", linestyle="--", linewidth=1)
+    if over_seconds:
+        axes.set_xlim(left=0)
+        axes.set_xlabel(f"seconds of training ({report['varied']}: {', '.join(values)})")
+    else:
+        long = sum(map(len, values)) > 40
+        axes.set_xticks(
+            range(len(values)), values, rotation=30 if long else 0, ha="right" if long else "center"
+        )
+        axes.set_xlabel(report["varied"])
+    axes.set_ylim(bottom=0)
+    axes.set_ylabel(f"{report['metric']}, percent")
+    axes.set_title(f"{report['dataset']}, {report['split']}", fontsize=10)
+    axes.grid(linewidth=0.4)
+    axes.legend(fontsize=8)

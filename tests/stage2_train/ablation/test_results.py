@@ -1,0 +1,178 @@
+"""What runs reached: read from their folders, kept as CSV, read again."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.errors import CheckpointError, ConfigError
+from stage2_train.ablation.plan import AblationRun
+from stage2_train.ablation.results import (
+    late_fusion_results,
+    loss_figures,
+    read_csv,
+    read_run,
+    write_csv,
+)
+from stage2_train.ablation.rows import AblationRow
+from stage2_train.evaluation.predictions import Predictions, save_predictions
+from stage2_train.runs.run_folder import append_jsonl
+from tests.stage2_train.ablation.made_results import made_results
+
+MEASURED = {
+    "dataset": "demo",
+    "metric": "top1",
+    "num_segments": 100,
+    "chance": 0.25,
+    "two_heads": {"top1": 0.7},
+    "object_head": {"top1": 0.6},
+}
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> AblationRun:
+    (tmp_path / "eval-test.json").write_text(json.dumps(MEASURED))
+    row = AblationRow(name="orn", title="", system="orn", backbone="resnet18")
+    return AblationRun(row=row, seed=3, folder=tmp_path)
+
+
+def test_a_run_is_read_with_what_it_took(run) -> None:
+    for step in range(1, 31):
+        phase, loss = ("object_head", 2.0) if step <= 10 else ("two_heads", 3.0 - step / 10)
+        line = {"group": "train", "step": step, "phase": phase, "activity_loss": loss}
+        append_jsonl(
+            run.folder / "metrics.jsonl", line | {"seconds": 2.0, "clips_per_second": 4.0 + step}
+        )
+    append_jsonl(run.folder / "metrics.jsonl", {"group": "validation", "step": 30})
+    for threads in (1, 2, 1):
+        append_jsonl(run.folder / "starts.jsonl", {"commit": "abc", "threads": threads})
+    result = read_run(run, split="test", floor=30.0)
+    assert (result.system, result.seed, result.commit, result.threads) == ("orn", 3, "abc", "1 2")
+    assert result.heads == ("two_heads", "object_head")
+    assert (result.percent(), result.percent("object_head")) == (70.0, 60.0)
+    whole = {name: value for (head, name), value in result.figures.items() if not head}
+    assert whole == {
+        "chance": 0.25,
+        "num_segments": 100.0,
+        "floor": 0.3,
+        "steps": 30.0,
+        "seconds": 60.0,
+        "clips_per_second": 19.5,
+        # Steps 29 and 30, less than 27 and 28 by 0.2, a tenth of what the run began with.
+        "last_loss": pytest.approx(0.05),
+        "loss_fall": pytest.approx(0.1),
+    }
+
+
+def test_a_log_of_a_few_lines_says_nothing_of_losses() -> None:
+    lines = [{"phase": "two_heads", "activity_loss": 1.0 / n} for n in range(1, 10)]
+    assert loss_figures(lines) == {}
+    assert loss_figures([]) == {}
+    assert loss_figures([*lines, {"phase": "two_heads", "activity_loss": None}]) == {}
+
+
+def test_a_run_that_is_not_measured_is_named(run) -> None:
+    with pytest.raises(CheckpointError, match=r"orn, seed 3: wanted .*eval-validation\.json"):
+        read_run(run, split="validation", floor=None)
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["", "{", "[]", "{}", "null", json.dumps(MEASURED | {"two_heads": 1}),
+     json.dumps(MEASURED | {"two_heads": {"top5": 1}}), json.dumps(MEASURED | {"chance": "low"}),
+     "[" * 100_000],
+)  # fmt: skip
+def test_a_measurement_that_is_none_is_named(run, content) -> None:
+    path = run.folder / "eval-test.json"
+    path.write_text(content)
+    with pytest.raises(CheckpointError, match=r"eval-test\.json: (wanted the report|is not JSON)"):
+        read_run(run, split="test", floor=None)
+
+
+def test_results_are_the_same_after_the_csv(tmp_path) -> None:
+    results = [
+        *made_results({"orn": (70.1, 1 / 3)}, seconds=0.1 + 0.2),
+        *made_results({"r18": (5.0,)}),
+    ]
+    write_csv(results, tmp_path / "one.csv")
+    assert read_csv(tmp_path / "one.csv") == results
+    lines = (tmp_path / "one.csv").read_text().splitlines()
+    assert lines[0] == (
+        "dataset,split,run,commit,threads,system,seed,setting,value,head,metric,result"
+    )
+    assert lines[1] == "demo,test,runs/orn//seed0,abc,1,orn,0,,,two_heads,top1,0.701"
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (lambda lines: [], "its first line is not dataset,split"),
+        (lambda lines: lines[:1], "found no line"),
+        (lambda lines: ["a,b", *lines[1:]], "its first line is not dataset,split"),
+        (lambda lines: [*lines, lines[1]], "orn, seed 0, top1: wanted it once, found it twice"),
+        (lambda lines: [*lines, lines[1].replace("0.7", "high")], "result: "),
+        (lambda lines: [*lines, lines[1].replace("0.7", "nan")], "result: wanted a finite number"),
+        (lambda lines: [*lines, lines[1].replace(",0,", ",-1,")], "seed: "),
+        (lambda lines: [*lines, "a,b"], ""),
+        (lambda lines: [*lines, lines[1] + ",more"], ""),
+        (lambda lines: [lines[0], *lines[2:]], "orn, seed 0: wanted top1 or map of a head"),
+        (lambda lines: [*lines, '"'], ""),
+    ],
+)
+def test_a_file_that_is_none_is_refused(tmp_path, damage, said) -> None:
+    path = tmp_path / "one.csv"
+    write_csv(made_results({"orn": (70.0,)}), path)
+    path.write_text("\n".join(damage(path.read_text().splitlines())) + "\n")
+    with pytest.raises(ConfigError) as caught:
+        read_csv(path)
+    assert str(caught.value).startswith(f"{path}: wanted the CSV of `orn ablate`")
+    assert said in str(caught.value)
+
+
+def test_what_is_no_file_is_refused(tmp_path) -> None:
+    for path in (tmp_path / "absent.csv", tmp_path):
+        with pytest.raises(ConfigError, match="wanted the CSV of `orn ablate`"):
+            read_csv(path)
+
+
+@given(place=st.integers(0, 10_000), byte=st.integers(0, 255), cut=st.booleans())
+def test_damage_is_a_value_or_a_refusal(tmp_path_factory, place, byte, cut) -> None:
+    path = tmp_path_factory.mktemp("damaged") / "one.csv"
+    write_csv(made_results({"orn": (70.0, 71.0)}), path)
+    content = bytearray(path.read_bytes())
+    place %= len(content)
+    content[place] = byte
+    path.write_bytes(content[:place] if cut else content)
+    try:
+        read_csv(path)
+    except ConfigError as err:
+        assert str(path) in str(err)
+
+
+def test_heads_that_were_trained_apart_are_measured_together(tmp_path) -> None:
+    labels_N = np.array([0, 1, 1, 0])
+    logits = {  # each right on two films, together on three
+        "activity-head": [[3, 0], [1, 0], [0, 3], [0, 1]],
+        "object-head": [[0, 1], [0, 3], [2, 0], [0, 1]],
+    }
+    results = []
+    for result in made_results(dict.fromkeys(logits, (50.0,)), seconds=7.0, loss_fall=0.01):
+        one = replace(result, run=str(tmp_path / result.system))
+        own = np.array(logits[one.system], np.float32)
+        predictions = Predictions(
+            ids=("a", "b", "c", "d"),
+            labels=labels_N,
+            activity_logits=own if one.system == "activity-head" else None,
+            object_logits=own if one.system == "object-head" else None,
+        )
+        save_predictions(Path(one.run) / "predictions-test.npz", predictions)
+        results.append(one)
+    (both,) = late_fusion_results(results)
+    assert (both.system, both.percent(), both.figures["", "seconds"]) == ("late-fusion", 75.0, 14.0)
+    assert both.logits() is not None
+    (Path(results[0].run) / "predictions-test.npz").unlink()
+    assert late_fusion_results(results) == []
