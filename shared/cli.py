@@ -66,7 +66,7 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
         ),
     },
     "Look": {
-        "inspect": ("shared.inspect.commands:inspect", "Show what a shard or one frame holds."),
+        "inspect": ("stage2_train.clips.commands:inspect", "Show what a shard or one frame holds."),
         "verify": ("shared.inspect.commands:verify", "Check that shards are whole and consistent."),
         "overlay": ("stage2_train.clips.commands:overlay", "Draw masks on stored frames."),
     },

@@ -9,10 +9,11 @@ from shared.errors import ConfigError, ShardNotFoundError
 from shared.masks import rle
 from shared.masks.detections import FrameDetections
 from shared.nearest import nearest
+from shared.shards.schema import VideoEntry
 from shared.shards.shard import Shard
 from shared.text_table import columns, printable
 
-__all__ = ["ShardFrame", "find_frame", "frame_text", "frame_to_dict"]
+__all__ = ["ShardFrame", "chosen_video", "find_frame", "frame_text", "frame_to_dict"]
 
 _LEAST_SHOWN_SCORE = 0.01
 """Class scores below it are left out of what is shown."""
@@ -30,44 +31,67 @@ class ShardFrame:
     class_names: tuple[str, ...]
 
 
-def find_frame(shard: Shard, *, video_id: str | None, index: int | None) -> ShardFrame:
-    """The frame of a video that stands at `index` of its decoded stream.
+def chosen_video(shard: Shard, video_id: str | None) -> VideoEntry:
+    """The video of this id; None chooses the only one.
+
+    Raises:
+        ConfigError: if there are several and none is named.
+        ShardNotFoundError: if the shard lacks it; says what is nearest.
+    """
+    videos = {video.id: video for video in shard.videos}
+    if video_id is None:
+        if len(videos) != 1:
+            such_as = f", such as {shard.videos[0].id!r}" if videos else ""
+            raise ConfigError(
+                f"{shard.path} has {len(videos)} videos; choose one with --video{such_as}"
+            )
+        return shard.videos[0]
+    if video_id not in videos:
+        hint = f"; the nearest is {nearest(video_id, videos)!r}" if videos else ""
+        raise ShardNotFoundError(f"{shard.path}: has no video {video_id!r}{hint}")
+    return videos[video_id]
+
+
+def find_frame(
+    shard: Shard, *, video_id: str | None, index: int | None, seconds: float | None = None
+) -> ShardFrame:
+    """The frame of a video that stands at `index` of its decoded stream, or is nearest to a time.
 
     Args:
         video_id: may be None if the shard has one video only.
-        index: None for the first frame that the shard has of the video.
+        index: None, where `seconds` is too, for the first frame that the shard has of the video.
+        seconds: a time within a frame's length of the video's frames.
 
     Raises:
         ConfigError: if `video_id` is needed.
         ShardNotFoundError: if the shard lacks the video or the frame; says what it has.
     """
-    ids = [video.id for video in shard.videos]
-    if video_id is None:
-        if len(ids) != 1:
-            such_as = f", such as {ids[0]!r}" if ids else ""
-            raise ConfigError(
-                f"{shard.path} has {len(ids)} videos; choose one with --video{such_as}"
+    video = chosen_video(shard, video_id)
+    start, stop = shard.video_rows(video.id)
+    index_f, seconds_f = shard.frame_index()[start:stop], shard.frame_seconds()[start:stop]
+    if seconds is not None and len(seconds_f):
+        row = int(np.abs(seconds_f - seconds).argmin())
+        if not abs(seconds_f[row] - seconds) <= 1 / video.rate:
+            raise ShardNotFoundError(
+                f"{shard.path}: has no frame of video {video.id!r} at {seconds:g} s; "
+                f"the nearest is frame {index_f[row]} at {seconds_f[row]:.3f} s, it has "
+                f"{seconds_f[0]:.3f} to {seconds_f[-1]:.3f} s"
             )
-        video_id = ids[0]
-    if video_id not in ids:
-        hint = f"; the nearest is {nearest(video_id, ids)!r}" if ids else ""
-        raise ShardNotFoundError(f"{shard.path}: has no video {video_id!r}{hint}")
-    start, stop = shard.video_rows(video_id)
-    indices = shard.frame_index()[start:stop]
-    if index is None and len(indices):
-        index = int(indices[0])
-    rows = np.flatnonzero(indices == index)
+        index = int(index_f[row])
+    elif index is None and len(index_f):
+        index = int(index_f[0])
+    rows = np.flatnonzero(index_f == index)
     if not len(rows):
-        held = f"{indices[0]} to {indices[-1]}" if len(indices) else "none"
+        held = f"{index_f[0]} to {index_f[-1]}" if len(index_f) else "none"
         raise ShardNotFoundError(
-            f"{shard.path}: has no frame {index} of video {video_id!r}; it has frames {held}"
+            f"{shard.path}: has no frame {index} of video {video.id!r}; it has frames {held}"
         )
-    row = start + int(rows[0])
+    row = int(rows[0])
     return ShardFrame(
-        video_id=video_id,
-        index=int(indices[rows[0]]),
-        seconds=float(shard.frame_seconds()[row]),
-        detections=shard.frame(row),
+        video_id=video.id,
+        index=int(index_f[row]),
+        seconds=float(seconds_f[row]),
+        detections=shard.frame(start + row),
         class_names=shard.detector.class_names,
     )
 

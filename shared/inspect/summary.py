@@ -1,6 +1,5 @@
 """What one shard holds, as a record, as text and as JSON."""
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from shared.inspect.findings import Finding, findings
 from shared.shards.schema import FORMAT_NAME, FORMAT_VERSION, DetectorEntry, FailedVideo
 from shared.shards.shard import Shard
 from shared.text_table import columns, facts, printable
@@ -16,6 +16,9 @@ __all__ = ["ShardSummary", "VideoSummary", "summarise", "summary_text", "summary
 
 _MOST_SHOWN = 20
 """Videos and classes that the text shows; JSON has all."""
+
+_NEVER_SHOWN = 8
+"""Classes that never occur which the text names."""
 
 _VIDEO_HEADER = ("video", "size", "frames", "first", "seconds", "detections", "a frame")
 
@@ -55,6 +58,10 @@ class ShardSummary:
     """Of the compressed run lengths, before the shard compresses them again."""
     classes: dict[str, int]
     """Detections of each class that occurs, the most frequent first."""
+    never: tuple[str, ...]
+    """Classes that never occur, in the detector's order."""
+    odd: tuple[Finding, ...]
+    """What a person should look at."""
 
 
 def summarise(shard: Shard) -> ShardSummary:
@@ -82,6 +89,7 @@ def summarise(shard: Shard) -> ShardSummary:
                 detections=int(found_F[rows].sum()),
             )
         )
+    counts_S = np.bincount(shard.array("labels"), minlength=len(names)).tolist()
     return ShardSummary(
         path=shard.path,
         size_bytes=shard.path.stat().st_size,
@@ -96,8 +104,11 @@ def summarise(shard: Shard) -> ShardSummary:
         mask_bytes=len(shard.array("rle")),
         classes={
             names[label]: count
-            for label, count in Counter(shard.array("labels").tolist()).most_common()
+            for label, count in sorted(enumerate(counts_S), key=lambda each: -each[1])
+            if count
         },
+        never=tuple(name for name, count in zip(names, counts_S, strict=False) if not count),
+        odd=findings(shard),
     )
 
 
@@ -141,6 +152,15 @@ def summary_text(summary: ShardSummary) -> str:
     sections += _section(_VIDEO_HEADER, [_video_row(video) for video in summary.videos])
     class_rows = [(name, f"{count:,}") for name, count in summary.classes.items()]
     sections += _section(("class", "detections"), class_rows)
+    if summary.classes and summary.never:
+        some = ", ".join(summary.never[:_NEVER_SHOWN])
+        more = ", ..." if len(summary.never) > _NEVER_SHOWN else ""
+        sections[-1] += f"\n{len(summary.never)} classes never occur: {printable(some)}{more}"
+    odd_rows = [
+        (each.video_id, "-" if each.frame is None else str(each.frame), each.text)
+        for each in summary.odd
+    ]
+    sections += _section(("odd", "frame", "what"), odd_rows)
     failed_rows = [(video.id, video.reason) for video in summary.failed]
     sections += _section(("failed", "reason"), failed_rows)
     return "\n\n".join(sections)

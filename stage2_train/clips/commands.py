@@ -1,7 +1,7 @@
-"""`orn overlay`: parse, call the job, print what came out."""
+"""`orn overlay` and `orn inspect`: parse, call the job, print what came out."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,7 +14,11 @@ from shared.cli_options import (
     out_option,
 )
 
-__all__ = ["overlay"]
+if TYPE_CHECKING:
+    from shared.inspect.pictures import Pictures
+    from shared.shards.shard import Shard
+
+__all__ = ["inspect", "overlay"]
 
 _path = click.Path(path_type=Path)
 
@@ -62,3 +66,142 @@ def overlay(dataset: str, as_json: bool, **options: Any) -> None:
     else:
         for picture in result["pictures"]:
             click.echo(picture["path"])
+
+
+def _overlay_file(
+    context: click.Context, option: click.Parameter, path: Path | None
+) -> Path | None:
+    if path is not None and path.suffix.lower() not in (".png", ".mp4"):
+        raise click.BadParameter(f"wanted OUT.png or OUT.mp4, found {path}")
+    return path
+
+
+@click.command()
+@click.argument("shard", type=_path)
+@click.option("--video", "video_id", metavar="ID", help="Show one frame of this video.")
+@click.option("--frame", "index", type=click.IntRange(min=0), help="Which frame, from 0.")
+@click.option("--seconds", type=float, help="Which frame, by its time.")
+@click.option(
+    "--overlay",
+    type=_path,
+    metavar="OUT",
+    callback=_overlay_file,
+    help="Draw the frame as OUT.png, or the video as OUT.mp4.",
+)
+@click.option("--from", "start_seconds", type=float, help="Time at which OUT.mp4 begins.")
+@click.option("--to", "stop_seconds", type=float, help="Time before which OUT.mp4 ends.")
+@click.option(
+    "--score-threshold",
+    type=click.FloatRange(0, 1),
+    default=0.5,
+    show_default=True,
+    help="Leave out of OUT what scores less.",
+)
+@click.option(
+    "--dataset",
+    metavar="DATASET",
+    help="Take pictures from its videos.  [default: what the plan beside SHARD names]",
+)
+@data_option
+@click.option("--clips", type=_path, help="Take pictures from this clip store instead.")
+@click.option("--verify", "do_verify", is_flag=True, help="Check the shard as `orn verify` does.")
+@json_option
+def inspect(shard: Path, do_verify: bool, as_json: bool, **options: Any) -> int:
+    """Show what a SHARD holds: its videos, detector, classes, sizes, and what is odd.
+
+    With --video, --frame or --seconds, what was found in one frame. With --overlay, masks are
+    drawn over the frames: one, or a film. Pictures that are not there are grey. With --verify,
+    what is wrong with the shard instead, and 1 at the end, if anything is.
+    """
+    from shared.inspect.commands import one_shard, show_verification
+    from shared.inspect.verification import verify_paths
+    from shared.shards.shard import Shard
+
+    overlay, makes_film = options["overlay"], str(options["overlay"]).lower().endswith(".mp4")
+    if options["index"] is not None and options["seconds"] is not None:
+        raise click.UsageError("--frame and --seconds both choose the frame; give one of them")
+    for name, key in (("--from", "start_seconds"), ("--to", "stop_seconds")):
+        if options[key] is not None and not makes_film:
+            raise click.UsageError(f"{name} chooses a part of a film; it needs --overlay OUT.mp4")
+    path = one_shard(shard)
+    if do_verify:
+        verification = verify_paths([path])
+        if verification.exit_code:
+            show_verification(verification, as_json=as_json)
+            return 1
+        click.echo(f"{path}: whole", err=True)
+    opened = Shard(path)
+    if overlay is not None:
+        made = _draw(opened, makes_film=makes_film, **options)
+        echo_json(made) if as_json else click.echo(made["overlay"])
+    else:
+        _describe(opened, as_json=as_json, **options)
+    return 0
+
+
+def _describe(
+    shard: "Shard",
+    *,
+    video_id: str | None,
+    index: int | None,
+    seconds: float | None,
+    as_json: bool,
+    **_: Any,
+) -> None:
+    from shared.inspect.frame import find_frame, frame_text, frame_to_dict
+    from shared.inspect.summary import summarise, summary_text, summary_to_dict
+
+    if video_id is None and index is None and seconds is None:
+        summary = summarise(shard)
+        echo_json(summary_to_dict(summary)) if as_json else click.echo(summary_text(summary))
+    else:
+        frame = find_frame(shard, video_id=video_id, index=index, seconds=seconds)
+        echo_json(frame_to_dict(frame)) if as_json else click.echo(frame_text(frame))
+
+
+def _draw(
+    shard: "Shard",
+    *,
+    overlay: Path,
+    makes_film: bool,
+    video_id: str | None,
+    index: int | None,
+    seconds: float | None,
+    start_seconds: float | None,
+    stop_seconds: float | None,
+    score_threshold: float,
+    **sources: Any,
+) -> dict[str, Any]:
+    from shared.inspect.frame import find_frame
+    from shared.inspect.overlay import draw_film, draw_picture
+
+    pictures = _pictures(shard.path, **sources)
+    if not makes_film:
+        frame = find_frame(shard, video_id=video_id, index=index, seconds=seconds)
+        draw_picture(shard, frame, pictures, overlay, score_threshold=score_threshold)
+        return {"overlay": str(overlay), "frames": 1}
+    if index is not None or seconds is not None:
+        raise click.UsageError("--frame and --seconds choose one frame; a film has --from and --to")
+    frames = draw_film(
+        shard,
+        pictures,
+        overlay,
+        video_id=video_id,
+        start_seconds=start_seconds,
+        stop_seconds=stop_seconds,
+        score_threshold=score_threshold,
+    )
+    return {"overlay": str(overlay), "frames": frames}
+
+
+def _pictures(
+    path: Path, *, dataset: str | None, data_root: Path, clips: Path | None
+) -> "Pictures":
+    from shared.inspect.pictures import pictures_of_shard
+    from stage2_train.clips.store_pictures import StorePictures
+
+    if clips is not None and dataset is not None:
+        raise click.UsageError("--dataset and --clips both give pictures; give one of them")
+    return (
+        StorePictures(clips) if clips is not None else pictures_of_shard(path, dataset, data_root)
+    )

@@ -8,11 +8,19 @@ import pytest
 from shared.masks import rle
 from shared.masks.coco_classes import COCO_CLASSES
 from shared.masks.detections import FrameDetections
-from shared.shards.schema import DetectorEntry
+from shared.shards.schema import UNKNOWN_SOURCE, DetectorEntry
 from shared.shards.writer import ShardWriter
 
 PERSON, CUP = COCO_CLASSES.index("person"), COCO_CLASSES.index("cup")
 HEIGHT, WIDTH = 6, 8
+DETECTOR = DetectorEntry(
+    config_name="mask-rcnn",
+    config_digest="sha256:" + "1" * 64,
+    checkpoint_digest="sha256:" + "2" * 64,
+    thresholds={"score": 0.05},
+    versions={"torch": "2.13.0"},
+    class_names=COCO_CLASSES,
+)
 
 
 def found(*labels_and_scores: tuple[int, float], class_scores: bool = True) -> FrameDetections:
@@ -35,18 +43,15 @@ def found(*labels_and_scores: tuple[int, float], class_scores: bool = True) -> F
 
 
 def write(
-    path: Path, videos: dict[str, list[FrameDetections]], *, class_scores: bool = True
+    path: Path,
+    videos: dict[str, list[FrameDetections]],
+    *,
+    class_scores: bool = True,
+    known: bool = True,
 ) -> Path:
-    """A shard whose videos have frames from number 5 on, at 10 a second."""
-    detector = DetectorEntry(
-        config_name="mask-rcnn",
-        config_digest="sha256:" + "1" * 64,
-        checkpoint_digest="sha256:" + "2" * 64,
-        thresholds={"score": 0.05},
-        versions={"torch": "2.13.0"},
-        class_names=COCO_CLASSES,
-    )
-    with ShardWriter(path, detector, class_scores=class_scores) as writer:
+    """A shard whose videos have frames from number 5 on, at 10 a second; `known` is whether the
+    content of their files is."""
+    with ShardWriter(path, DETECTOR, class_scores=class_scores) as writer:
         for video_id, frames in videos.items():
             writer.begin_video(
                 video_id,
@@ -55,7 +60,7 @@ def write(
                 rate=10.0,
                 header_frames=None,
                 source_bytes=1000,
-                source_digest="sha256:3",
+                source_digest="sha256:3" if known else UNKNOWN_SOURCE,
             )
             for number, detections in enumerate(frames, start=5):
                 writer.add(number, number / 10, detections)

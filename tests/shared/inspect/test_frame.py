@@ -25,6 +25,15 @@ def test_without_a_number_it_is_the_first(shard: Path) -> None:
     assert find_frame(Shard(shard), video_id="b", index=None).index == 5
 
 
+def test_frame_is_found_by_its_time(shard: Path) -> None:
+    frame = find_frame(Shard(shard), video_id="kitchen/a", index=None, seconds=0.62)
+    assert frame.index == 6
+    with pytest.raises(ShardNotFoundError, match=r"at 9 s; the nearest is frame 7 at 0\.700 s"):
+        find_frame(Shard(shard), video_id="kitchen/a", index=None, seconds=9)
+    with pytest.raises(ShardNotFoundError, match="at nan s"):
+        find_frame(Shard(shard), video_id="kitchen/a", index=None, seconds=float("nan"))
+
+
 def test_the_only_video_need_not_be_named(tmp_path: Path, shard: Path) -> None:
     path = write(tmp_path / "shard-000001.zarr.zip", {"a": [found()]})
     assert find_frame(Shard(path), video_id=None, index=5).video_id == "a"

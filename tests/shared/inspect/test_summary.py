@@ -68,3 +68,21 @@ def test_long_lists_are_cut_and_say_so(tmp_path: Path) -> None:
     assert "v19" in text
     assert "v20" not in text
     assert "... and 5 more (--json shows all)" in text
+
+
+def test_classes_that_never_occur(shard: Path, tmp_path: Path) -> None:
+    summary = summarise(Shard(shard))
+    assert len(summary.never) == 78
+    assert "78 classes never occur: bicycle, car, " in summary_text(summary)
+    empty = summarise(Shard(write(tmp_path / "shard-000001.zarr.zip", {})))
+    assert "never occur" not in summary_text(empty)
+
+
+def test_what_is_odd_is_listed(tmp_path: Path) -> None:
+    many = found(*((CUP, 0.5),) * 3)
+    summary = summarise(
+        Shard(write(tmp_path / "shard-000001.zarr.zip", {"a": [many, found(), many]}))
+    )
+    assert "a        6  frame 6 is without detections; " in summary_text(summary)
+    (odd,) = json.loads(json.dumps(summary_to_dict(summary)))["odd"]
+    assert (odd["kind"], odd["video_id"], odd["frame"]) == ("empty frames", "a", 6)

@@ -1,0 +1,123 @@
+"""`orn inspect --overlay`: one frame as a picture, or a video as a film, with its detections."""
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from shared.drawing.film import write_film
+from shared.drawing.frame import DrawnObjects, draw_frame, grey_frame
+from shared.errors import PipelineError, ShardNotFoundError
+from shared.inspect.frame import ShardFrame, chosen_video
+from shared.inspect.pictures import Pictures
+from shared.jobs.atomic_file import replacing
+from shared.shards.schema import VideoEntry
+from shared.shards.shard import Shard
+
+__all__ = ["draw_film", "draw_picture"]
+
+logger = logging.getLogger(__name__)
+
+
+def draw_picture(
+    shard: Shard, frame: ShardFrame, pictures: Pictures, out: Path, *, score_threshold: float
+) -> None:
+    """Writes one frame with its detections as PNG, whole or not at all.
+
+    Raises:
+        ShardFormatError: if a mask is malformed.
+        PipelineError: if the disk refuses.
+    """
+    video = next(video for video in shard.videos if video.id == frame.video_id)
+    (picture,) = _pictures(video, pictures, np.array([frame.seconds]))
+    drawn = _drawn(frame, picture, score_threshold)
+    with replacing(out) as temporary:
+        Image.fromarray(drawn).save(temporary, format="PNG")
+
+
+def draw_film(
+    shard: Shard,
+    pictures: Pictures,
+    out: Path,
+    *,
+    video_id: str | None = None,
+    start_seconds: float | None = None,
+    stop_seconds: float | None = None,
+    score_threshold: float,
+) -> int:
+    """Writes a video, or the half-open part of it between two times, as a film; says how many
+    frames it has.
+
+    Raises:
+        ConfigError: if `video_id` is needed.
+        ShardNotFoundError: if the shard lacks the video, or has no frame of it in that time.
+        ShardFormatError: if something in the shard is damaged.
+        PipelineError: if the disk refuses.
+    """
+    video = chosen_video(shard, video_id)
+    first, last = shard.video_rows(video.id)
+    seconds_f = shard.frame_seconds()[first:last]
+    start, stop = np.searchsorted(
+        seconds_f,
+        [
+            -np.inf if start_seconds is None else start_seconds,
+            np.inf if stop_seconds is None else stop_seconds,
+        ],
+    ).tolist()
+    if start >= stop:
+        held = f"{seconds_f[0]:.3f} to {seconds_f[-1]:.3f} s" if len(seconds_f) else "none"
+        raise ShardNotFoundError(
+            f"{shard.path}: wanted frames of video {video.id!r} from {start_seconds} to "
+            f"{stop_seconds} s, found none; it has {held}"
+        )
+
+    def drawn_frames() -> Iterator[tuple[float, NDArray[np.uint8]]]:
+        index_f, size = shard.frame_index()[first:last], None
+        shown = _pictures(video, pictures, seconds_f[start:stop])
+        for place, picture in zip(range(start, stop), shown, strict=True):
+            frame = ShardFrame(
+                video_id=video.id,
+                index=int(index_f[place]),
+                seconds=float(seconds_f[place]),
+                detections=shard.frame(first + place),
+                class_names=shard.detector.class_names,
+            )
+            drawn = _drawn(frame, picture, score_threshold)
+            size = size or drawn.shape[1::-1]
+            if drawn.shape[1::-1] != size:
+                drawn = np.asarray(cv2.resize(drawn, size), np.uint8)
+            yield frame.seconds, drawn
+
+    return write_film(out, drawn_frames())
+
+
+def _drawn(
+    frame: ShardFrame, picture: NDArray[np.uint8] | None, score_threshold: float
+) -> NDArray[np.uint8]:
+    found = frame.detections
+    if picture is None:
+        picture = grey_frame(height=found.height, width=found.width)
+    return draw_frame(
+        picture,
+        DrawnObjects.of(found, score_threshold=score_threshold),
+        class_names=frame.class_names,
+        caption=f"frame {frame.index}, {frame.seconds:.3f} s",
+    )
+
+
+def _pictures(
+    video: VideoEntry, pictures: Pictures, seconds_n: NDArray[np.float64]
+) -> Iterator[NDArray[np.uint8] | None]:
+    """The pictures, or as many None where there are none, which is logged."""
+    done = 0
+    try:
+        for picture in pictures.frames(video, seconds_n):
+            yield picture
+            done += 1
+    except PipelineError as err:
+        logger.warning("video %r: masks are drawn on grey: %s", video.id, err)
+    yield from [None] * (len(seconds_n) - done)

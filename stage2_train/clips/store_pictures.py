@@ -1,0 +1,47 @@
+"""Frames of a clip store as the pictures under the masks of a shard."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.errors import JoinError
+from shared.inspect.pictures import nearest_places
+from shared.shards.schema import UNKNOWN_SOURCE, VideoEntry
+from stage2_train.frames.reader import ClipStore
+
+__all__ = ["StorePictures"]
+
+
+class StorePictures:
+    """As `shared.inspect.pictures.Pictures`; frames get the shape of the detections' grid again.
+
+    Raises:
+        ClipStoreError: as `ClipStore`.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._store = ClipStore(path)
+        self.name = self._store.name
+
+    def frames(
+        self, video: VideoEntry, seconds_n: NDArray[np.float64]
+    ) -> Iterator[NDArray[np.uint8] | None]:
+        """The stored frame nearest to each time, None where there is none within a frame's time.
+
+        Raises:
+            JoinError: if the store's frames are of another file.
+            ClipStoreError: if the store lacks the video, or a frame is damaged.
+        """
+        stored = self._store.frames(video.id)
+        if video.source_digest not in (UNKNOWN_SOURCE, stored.source_digest):
+            raise JoinError(f"{self.name} has frames of another file than the one looked at")
+        height, _ = stored.stored_size
+        size = (max(round(height * video.width / video.height), 1), height)
+        for place in nearest_places(stored.seconds, seconds_n, farthest=1 / video.rate):
+            if place is None:
+                yield None
+            else:
+                yield np.asarray(cv2.resize(stored.read(np.array([place]))[0], size), np.uint8)

@@ -1,0 +1,102 @@
+"""`orn inspect --overlay`: masks over frames, as a picture and as a film."""
+
+import json
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+from PIL import Image
+
+from shared.cli import orn
+from shared.drawing.colours import class_colour
+from shared.video.read import read_frames
+from tests.shared.conftest import VideoWriter
+from tests.shared.inspect.conftest import CUP, found, write
+from tests.shared.inspect.test_pictures import MANIFEST
+
+
+def run(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(orn, ["inspect", *map(str, arguments)])
+
+
+def mask_colour(picture_HW3: np.ndarray, background: float) -> bool:
+    """Whether the middle of the mask, columns 1..3 and rows 2..4 of 8 x 6, has a cup's colour."""
+    height, width, _ = picture_HW3.shape
+    expected = 0.55 * background + 0.45 * np.array(class_colour(CUP))
+    pixel = picture_HW3[height * 3 // 6, width * 5 // 16].astype(float)
+    return bool(np.abs(pixel - expected).max() < 8)
+
+
+def test_a_frame_on_grey_says_why(shard: Path, tmp_path: Path) -> None:
+    out = tmp_path / "new" / "a.png"
+    result = run(shard, "--video", "kitchen/a", "--seconds", "0.7", "--overlay", out)
+    assert (result.exit_code, result.stdout) == (0, f"{out}\n")
+    assert "masks are drawn on grey: no plan beside the shard" in result.stderr
+    picture = np.asarray(Image.open(out))
+    assert picture.shape == (402, 536, 3)
+    assert mask_colour(picture, 118)
+    assert (picture[370, 500] == 118).all()
+
+
+def test_a_frame_over_its_video(shard: Path, tmp_path: Path, write_video: VideoWriter) -> None:
+    (tmp_path / "mine").mkdir()
+    write_video(tmp_path / "mine" / "b.mp4", 8, height=120)
+    (tmp_path / "mine.toml").write_text(MANIFEST)
+    path = write(tmp_path / "x" / "shard-000001.zarr.zip", {"b": [found((CUP, 0.9))]}, known=False)
+    out = tmp_path / "b.png"
+    sources = ("--dataset", tmp_path / "mine.toml", "--data", tmp_path)
+    assert run(path, "--overlay", out, *sources).exit_code == 0
+    picture = np.asarray(Image.open(out))
+    assert picture.shape == (480, 640, 3)
+    assert picture[400, 40].mean() > 200  # bit 0 of the number 5
+    assert picture[400, 224].mean() < 30  # bit 3 of it
+    assert mask_colour(picture, 0)
+    on_white = 0.55 * 255 + 0.45 * np.array(class_colour(CUP))  # bit 2 of it
+    np.testing.assert_allclose(picture[300, 160], on_white, atol=8)
+
+
+def test_a_film_and_a_part_of_it(shard: Path, tmp_path: Path) -> None:
+    out = tmp_path / "a.mp4"
+    result = run(shard, "--video", "kitchen/a", "--overlay", out, "--json")
+    assert json.loads(result.stdout) == {"overlay": str(out), "frames": 3}
+    frames = list(read_frames(out))
+    assert [round(frame.seconds, 3) for frame in frames] == [0.0, 0.1, 0.2]
+    assert mask_colour(frames[2].image, 118)
+    assert not mask_colour(frames[1].image, 118)
+    part = ("--video", "kitchen/a", "--overlay", out, "--from", "0.6", "--to", "0.7")
+    assert json.loads(run(shard, *part, "--json").stdout)["frames"] == 1
+    with av.open(str(out)) as container:
+        assert container.streams.video[0].codec_context.pix_fmt == "yuv420p"
+    low = run(shard, "--video", "b", "--overlay", out, "--score-threshold", "0.2")
+    assert low.exit_code == 0
+    assert mask_colour(next(read_frames(out)).image, 118)
+
+
+@pytest.mark.parametrize(
+    "arguments, said",
+    [
+        (("--overlay", "a.gif"), "wanted OUT.png or OUT.mp4, found a.gif"),
+        (("--frame", "1", "--seconds", "1"), "give one of them"),
+        (("--from", "1"), "--from chooses a part of a film"),
+        (("--overlay", "a.png", "--to", "1"), "--to chooses a part of a film"),
+        (("--overlay", "a.mp4", "--frame", "1"), "a film has --from and --to"),
+        (("--overlay", "a.png", "--clips", "a.h5", "--dataset", "demo"), "give one of them"),
+        (("--overlay", "a.mp4"), "choose one with --video, such as 'kitchen/a'"),
+    ],
+)
+def test_wrong_usage(shard: Path, arguments: tuple[str, ...], said: str) -> None:
+    result = run(shard, *arguments)
+    assert result.exit_code == 2
+    assert said in result.stderr
+
+
+def test_what_is_not_there(shard: Path, tmp_path: Path) -> None:
+    out = tmp_path / "a.mp4"
+    part = run(shard, "--video", "b", "--overlay", out, "--from", "7")
+    assert part.exit_code == 1
+    assert "wanted frames of video 'b' from 7.0 to None s, found none; it has 0.500" in part.stderr
+    assert run(shard, "--overlay", out, "--clips", tmp_path / "no.h5").exit_code == 1
+    assert run(shard, "--overlay", out, "--dataset", "no").exit_code == 2
+    assert not out.exists()
