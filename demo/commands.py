@@ -23,11 +23,18 @@ from shared.cli_options import (
 )
 from shared.environment import usable_cores
 from stage2_train.ablation.commands import jobs_option, seeds_option
-from stage2_train.resources import resource_options
+from stage2_train.resources import Resources, resource_options
 
 __all__ = [
-    "demo", "demo_detector", "demo_leaks", "demo_reverse", "demo_tables", "demo_truth", "demo_world"
-]  # fmt: skip
+    "demo",
+    "demo_detector",
+    "demo_importance",
+    "demo_leaks",
+    "demo_reverse",
+    "demo_tables",
+    "demo_truth",
+    "demo_world",
+]
 
 DETECTOR_FILMS = {"train": 4000, "validation": 250}
 _EXPERIMENTS = sorted(
@@ -247,6 +254,33 @@ def demo_reverse(run: Path, split: str, device: str, as_json: bool) -> None:
         echo_json(dataclasses.asdict(figures))
     else:
         click.echo(reversed_text(figures))
+
+
+@click.command("importance")
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option(
+    "--split",
+    type=click.Choice(["train", "validation", "test"]),
+    default="validation",
+    show_default=True,
+    help="Which clips.",
+)
+@resource_options(of_run=True, workers=0)
+@json_option
+def demo_importance(run: Path, split: str, resources: Resources, as_json: bool) -> None:
+    """Say whether the pairs that a RUN on the demo finds important are those that act.
+
+    How often the first pair is the one that acts, on rightly classified clips; what the object head
+    says when important pairs are taken out or put in; and the same with random weights, which must
+    point nowhere. Kept as RUN/importance-SPLIT.json, the curves as .png.
+    """
+    from demo.experiments.importance import importance_text, measure_importance
+
+    report = measure_importance(run, split=split, resources=resources)
+    if as_json:
+        echo_json(report)
+    else:
+        click.echo(importance_text(report))
 
 
 @click.command("leaks")

@@ -45,6 +45,10 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
         "demo detector": ("demo.commands:demo_detector", "Train the demo's detector."),
         "demo leaks": ("demo.commands:demo_leaks", "Say what gives the labels away."),
         "demo tables": ("demo.commands:demo_tables", "Repeat the paper's comparisons."),
+        "demo importance": (
+            "demo.commands:demo_importance",
+            "Say whether important pairs are those that act.",
+        ),
         "demo reverse": ("demo.commands:demo_reverse", "Measure a run with films backwards."),
     },
     "Data": {

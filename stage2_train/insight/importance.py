@@ -51,6 +51,17 @@ class Importance:
     """(P,) the object head's logit of the class, less that without the clique."""
     object_fall_BTK: Tensor
     """(B, T, K) the same without the object and all its cliques; 0 in slots without an object."""
+    sums: "_Sums"
+    """What `logits_with` computes from."""
+
+    @torch.inference_mode()
+    def logits_with(self, kept_P: Tensor) -> Tensor:
+        """(B, A) logits of the object head from some of the cliques alone.
+
+        Args:
+            kept_P: (P,) bool, which cliques stay in the sum.
+        """
+        return self.sums.logits(self.sums.total(kept_P))
 
     def decided_by(self) -> list[str]:
         """Which head decided, for each clip: `object_head` or `activity_head` where the class has
@@ -124,6 +135,7 @@ def explain(
         activation_P=sums.values_PG.sum(dim=1),
         fall_P=fall_P,
         object_fall_BTK=object_fall_BTK,
+        sums=sums,
     )
 
 
@@ -166,6 +178,12 @@ class _Sums:
             cliques_per_step_R=cliques.cliques_per_step_R,
             total_BRG=total_BRG.index_put((clip_P, step_P), values_PG, accumulate=True),
         )
+
+    def total(self, kept_P: Tensor) -> Tensor:
+        """(B, R, G) the sums over some of the cliques."""
+        places = self.clip_P[kept_P], self.step_P[kept_P]
+        empty_BRG = torch.zeros_like(self.total_BRG)
+        return empty_BRG.index_put(places, self.values_PG[kept_P], accumulate=True)
 
     def logits(self, total_VRG: Tensor) -> Tensor:
         """(V, A) logits of the object head from sums over cliques."""

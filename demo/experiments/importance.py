@@ -1,0 +1,362 @@
+"""Does the measured importance of pairs point at the pair that really acts?
+
+On the demo worlds the truth is known: X and Y of `demo`, the hand and what it touches of
+`demo-touch`, the object and the ball that takes its old place of `demo-places`. Objects are told by
+the detector's classes, which are unique there but for the balls, told by where they lie.
+
+P cliques of objects, B clips, S shares of cliques.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from demo.world.dials import HAND, ROLE_X, ROLE_Y
+from demo.world.places import BALL
+from shared.errors import ConfigError
+from shared.jobs.atomic_file import replacing, write_text
+from shared.jobs.progress import progress
+from shared.text_table import columns
+from stage2_train.clips.batches import ClipBatch, LoaderSettings, evaluation_loader
+from stage2_train.devices import build_accelerator
+from stage2_train.insight.importance import Importance, explain
+from stage2_train.model.build import build_network
+from stage2_train.resources import Resources
+from stage2_train.runs.run_config import RunConfig, load_run_config
+from stage2_train.runs.trained import load_trained, sources_of_run
+
+__all__ = ["importance_text", "measure_importance", "true_cliques"]
+
+MEASURES = ("fall", "activation", "score", "area", "chance")
+"""Of a clique: the fall of the logit without it, activation of h, scores of the detector, area of
+the masks, and chance."""
+SHARES = tuple(step / 10 for step in range(11))
+"""Of a clip's cliques, that are taken out or put in."""
+_BATCH_SIZE = 16
+_WORLDS = ("demo", "demo-touch", "demo-places")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Clip:
+    """What was found on one explained clip."""
+
+    hits: dict[str, float]
+    """Whether the first clique of each measure is true; among equals, the share of true ones."""
+    deletion: dict[str, list[float]]
+    """Probability of the class without the first share of the cliques, by order."""
+    insertion: dict[str, list[float]]
+    """The same with these alone."""
+
+
+def measure_importance(run: Path, *, split: str, resources: Resources) -> dict[str, Any]:
+    """Explains each rightly classified clip of a split; see the module.
+
+    Returns:
+        What is also written to RUN/importance-SPLIT.json.
+
+    Raises:
+        ConfigError: if the run is not one of these worlds, or its network relates no pairs.
+    """
+    config = load_run_config(run)
+    if config.dataset.name not in _WORLDS:
+        raise ConfigError(
+            f"{run}: wanted a run on {', '.join(_WORLDS)}, where the pair that acts is known, "
+            f"found one on {config.dataset.name}"
+        )
+    if config.recipe.model.clique_size != 2:
+        raise ConfigError(
+            f"{run}: wanted a network that relates pairs, found model.clique_size "
+            f"{config.recipe.model.clique_size}"
+        )
+    torch.set_num_threads(resources.num_threads())
+    sources = sources_of_run(run, config, resources)
+    joined = sources.join(split)
+    joined.require_segments(config.dataset.name)
+    clips = sources.clip_dataset(joined, config.recipe)
+    device = build_accelerator("fp32", resources.device).device
+    trained = load_trained(run, config).network.to(device)
+    torch.manual_seed(0)
+    untrained = build_network(config.recipe.model).eval().to(device)
+    names = sources.detections.detector.class_names
+    loader = LoaderSettings(batch_size=_BATCH_SIZE, workers=resources.workers)
+    found: dict[str, list[_Clip]] = {"trained": [], "random weights": []}
+    with progress("importance", total=len(clips), unit="clips") as bar:
+        for batch in evaluation_loader(clips, loader, clip=0):
+            on_device = batch.to(device)
+            found["trained"] += _explained(trained, on_device, config, names, right_only=True)
+            found["random weights"] += _explained(
+                untrained, on_device, config, names, right_only=False
+            )
+            bar.advance(len(batch))
+    if not found["trained"]:
+        raise ConfigError(
+            f"{run}: wanted rightly classified clips of split {split} whose acting pair was "
+            "detected, found none; train for longer"
+        )
+    report = {
+        "run": str(run),
+        "dataset": config.dataset.name,
+        "split": split,
+        "num_clips": len(clips),
+        **{name.replace(" ", "_"): _summary(each) for name, each in found.items()},
+    }
+    text = json.dumps(report, indent=2, allow_nan=False) + "\n"
+    write_text(run / f"importance-{split}.json", text)
+    _draw_curves(report, run / f"importance-{split}.png")
+    return report
+
+
+def _explained(
+    network: nn.Module,
+    batch: ClipBatch,
+    config: RunConfig,
+    names: tuple[str, ...],
+    *,
+    right_only: bool,
+) -> Iterator[_Clip]:
+    """Clips of a batch whose true pair is among their cliques, once for each label.
+
+    Args:
+        right_only: leave out labels that the network does not name.
+    """
+    for class_B, asked_B in _questions(batch.labels, config):
+        importance = explain(network, batch.inputs(), class_B=class_B)
+        true_P = true_cliques(config.dataset.name, config.dataset.classes, names, batch, importance)
+        if right_only:
+            asked_B = asked_B & _named(importance, config)
+        curves = _curves(importance, single=batch.labels.ndim == 1)
+        for clip in asked_B.nonzero().flatten().tolist():
+            of_clip_P = importance.clip_P == clip
+            if true_P[of_clip_P].any():
+                yield _Clip(
+                    hits=_hits(importance, batch, of_clip_P, true_P),
+                    deletion={name: each[0][:, clip].tolist() for name, each in curves.items()},
+                    insertion={name: each[1][:, clip].tolist() for name, each in curves.items()},
+                )
+
+
+def _questions(labels: Tensor, config: RunConfig) -> Iterator[tuple[Tensor, Tensor]]:
+    """(B,) int64 classes to explain, and (B,) bool for which clips; once for each class where there
+    are several labels a clip."""
+    if labels.ndim == 1:
+        yield labels, torch.ones_like(labels, dtype=torch.bool)
+        return
+    for activity in range(len(config.dataset.classes)):
+        yield torch.full_like(labels[:, 0], activity, dtype=torch.int64), labels[:, activity] > 0
+
+
+def _named(importance: Importance, config: RunConfig) -> Tensor:
+    """(B,) bool, whether the network says the class that is explained."""
+    logits_BA, class_B = importance.output.logits_BA, importance.class_B
+    if config.dataset.task == "single-label":
+        return logits_BA.argmax(dim=1) == class_B
+    return logits_BA.gather(1, class_B[:, None])[:, 0] > 0
+
+
+def true_cliques(
+    dataset: str,
+    activities: tuple[str, ...],
+    names: tuple[str, ...],
+    batch: ClipBatch,
+    importance: Importance,
+) -> Tensor:
+    """(P,) bool, whether a clique is the pair that acts.
+
+    Args:
+        dataset: name of a demo world.
+        activities: names of its labels.
+        names: the detector's classes.
+        batch: the clips.
+        importance: of the same clips.
+    """
+    labels_BTK = batch.detector_labels_BTK
+    labels_nP = labels_BTK[importance.clip_P, importance.frames_nP, importance.slots_nP]
+    if dataset == "demo":
+        return _joins(labels_nP, _numbers(ROLE_X, names), _numbers(ROLE_Y, names))
+    of_label = [names.index(each) if each in names else -1 for each in activities]
+    label_P = labels_nP.new_tensor(of_label)[importance.class_B][importance.clip_P]
+    first_P, second_P = labels_nP
+    if dataset == "demo-touch":
+        hand = names.index(HAND)
+        return ((first_P == label_P) & (second_P == hand)) | (
+            (first_P == hand) & (second_P == label_P)
+        )
+    return _nearest_ball((first_P == label_P) & (second_P == names.index(BALL)), batch, importance)
+
+
+def _numbers(some: Iterable[str], names: tuple[str, ...]) -> list[int]:
+    return [names.index(each) for each in some]
+
+
+def _nearest_ball(pair_P: Tensor, batch: ClipBatch, found: Importance) -> Tensor:
+    """Of pairs of an earlier object and a later ball those that are nearest in each clip."""
+    boxes_nP4 = batch.boxes_BTK4[found.clip_P, found.frames_nP, found.slots_nP]
+    centre_nP2 = (boxes_nP4[..., :2] + boxes_nP4[..., 2:]) / 2
+    apart_P = (centre_nP2[0] - centre_nP2[1]).norm(dim=1).masked_fill(~pair_P, torch.inf)
+    nearest_B = apart_P.new_full((len(batch),), torch.inf)
+    nearest_B = nearest_B.scatter_reduce(0, found.clip_P, apart_P, "amin")
+    return pair_P & (apart_P == nearest_B[found.clip_P])
+
+
+def _joins(labels_nP: Tensor, some: list[int], others: list[int]) -> Tensor:
+    """(P,) bool, whether one object is of some classes and the other of the others."""
+    first_P, second_P = labels_nP
+    some_t, others_t = first_P.new_tensor(some), first_P.new_tensor(others)
+    return (torch.isin(first_P, some_t) & torch.isin(second_P, others_t)) | (
+        torch.isin(first_P, others_t) & torch.isin(second_P, some_t)
+    )
+
+
+def _measures(importance: Importance, batch: ClipBatch) -> dict[str, Tensor]:
+    """(P,) by name, large for what is important."""
+    places = importance.clip_P, importance.frames_nP, importance.slots_nP
+    score_BTK = batch.class_scores_BTKS[..., :-1].amax(dim=3)
+    area_BTK = batch.masks_BTKhw.mean(dim=(3, 4))
+    return {
+        "fall": importance.fall_P,
+        "activation": importance.activation_P,
+        "score": score_BTK[places].prod(dim=0),
+        "area": area_BTK[places].sum(dim=0),
+        "chance": torch.zeros_like(importance.fall_P),
+    }
+
+
+def _hits(
+    importance: Importance, batch: ClipBatch, of_clip_P: Tensor, true_P: Tensor
+) -> dict[str, float]:
+    hits = {}
+    for name, value_P in _measures(importance, batch).items():
+        value_p = value_P[of_clip_P]
+        first_p = value_p == value_p.max()
+        hits[name] = float(true_P[of_clip_P][first_p].double().mean())
+    return hits
+
+
+def _curves(importance: Importance, *, single: bool) -> dict[str, tuple[Tensor, Tensor]]:
+    """(S, B) probabilities of the class, of the object head alone: without the first share of
+    cliques, and with these alone; ordered by importance, and at random."""
+    generator = torch.Generator().manual_seed(0)
+    random_P = torch.rand(len(importance.clip_P), generator=generator).to(importance.fall_P)
+    orders = {"fall": importance.fall_P, "activation": importance.activation_P, "random": random_P}
+    curves = {}
+    for name, value_P in orders.items():
+        rank_P = _ranks(value_P, importance.clip_P)
+        without, alone = [], []
+        for share in SHARES:
+            for kept_P, probabilities in ((rank_P >= share, without), (rank_P < share, alone)):
+                logits_BA = importance.logits_with(kept_P)
+                probability_BA = logits_BA.softmax(dim=1) if single else logits_BA.sigmoid()
+                place_B = torch.arange(len(logits_BA), device=logits_BA.device)
+                probabilities.append(probability_BA[place_B, importance.class_B])
+        curves[name] = torch.stack(without), torch.stack(alone)
+    return curves
+
+
+def _ranks(value_P: Tensor, clip_P: Tensor) -> Tensor:
+    """(P,) the place of each clique among those of its clip, as a share: 0 for the largest."""
+    rank_P = torch.zeros_like(value_P)
+    for clip in clip_P.unique():
+        place_p = (clip_P == clip).nonzero().flatten()
+        order_p = value_P[place_p].argsort(descending=True, stable=True)
+        rank_P[place_p[order_p]] = torch.arange(len(place_p), device=value_P.device).to(
+            value_P
+        ) / len(place_p)
+    return rank_P
+
+
+def _summary(clips: list[_Clip]) -> dict[str, Any]:
+    """Means over clips with half the width of their 95 % interval."""
+    summary: dict[str, Any] = {"num_explained": len(clips)}
+    if not clips:
+        return summary
+    summary["first_is_true"] = {
+        name: _mean_of(np.array([clip.hits[name] for clip in clips])[:, None])[0]
+        for name in MEASURES
+    }
+    for curve in ("deletion", "insertion"):
+        summary[curve] = {
+            name: _mean_of(np.array([getattr(clip, curve)[name] for clip in clips]))
+            for name in getattr(clips[0], curve)
+        }
+    return summary
+
+
+def _mean_of(values_BS: NDArray[np.float64]) -> list[dict[str, float]]:
+    half_S = 1.96 * values_BS.std(axis=0) / len(values_BS) ** 0.5
+    return [
+        {"mean": float(mean), "half": float(half)}
+        for mean, half in zip(values_BS.mean(axis=0), half_S, strict=True)
+    ]
+
+
+def _draw_curves(report: dict[str, Any], path: Path) -> None:
+    """Deletion and insertion of the trained network, with 95 % bands over clips."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8, 3.4), layout="constrained")
+    panels = figure.subplots(1, 2, sharey=True)
+    for axes, curve in zip(panels, ("deletion", "insertion"), strict=True):
+        for name, points in report["trained"][curve].items():
+            mean_S, half_S = (np.array([each[key] for each in points]) for key in ("mean", "half"))
+            (line,) = axes.plot(SHARES, mean_S, label=_ORDERS[name])
+            axes.fill_between(
+                SHARES, mean_S - half_S, mean_S + half_S, color=line.get_color(), alpha=0.2
+            )
+        axes.set_title({"deletion": "pairs taken out", "insertion": "pairs put in"}[curve])
+        axes.set_xlabel("share of the clip's pairs")
+    panels[0].set_ylabel("probability of the class (object head)")
+    panels[1].legend(frameon=False)
+    with replacing(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=110)
+
+
+def importance_text(report: dict[str, Any]) -> str:
+    """The report for people."""
+    rows = [("first clique is the pair that acts, %", "trained", "random weights")]
+    for name in MEASURES:
+        cells = [
+            f"{100 * each['mean']:.1f} +- {100 * each['half']:.1f}"
+            if (each := report[network].get("first_is_true", {}).get(name))
+            else "-"
+            for network in ("trained", "random_weights")
+        ]
+        rows.append((_NAMES[name], *cells))
+    rows.append(
+        (
+            "clips",
+            *(str(report[network]["num_explained"]) for network in ("trained", "random_weights")),
+        )
+    )
+    lines = [f"{report['dataset']}, {report['split']}: {report['num_clips']} clips", columns(rows)]
+    for curve, what in (("deletion", "without the first"), ("insertion", "with only the first")):
+        fifth = {
+            name: f"{values[2]['mean']:.3f}" for name, values in report["trained"][curve].items()
+        }
+        lines.append(
+            f"probability of the class {what} 20 % of the cliques: by fall {fifth['fall']}, by "
+            f"activation {fifth['activation']}, at random {fifth['random']}"
+        )
+    return "\n".join(lines)
+
+
+_ORDERS = {
+    "fall": "largest fall first",
+    "activation": "largest activation first",
+    "random": "random order",
+}
+_NAMES = {
+    "fall": "by the fall of the logit without it",
+    "activation": "by the activation of h",
+    "score": "by the detector's scores",
+    "area": "by the area of the masks",
+    "chance": "chance",
+}
