@@ -250,7 +250,8 @@ def _curves(importance: Importance, *, single: bool) -> dict[str, tuple[Tensor, 
     curves = {}
     for name, value_P in orders.items():
         rank_P = _ranks(value_P, importance.clip_P)
-        without, alone = [], []
+        without: list[Tensor] = []
+        alone: list[Tensor] = []
         for share in SHARES:
             for kept_P, probabilities in ((rank_P >= share, without), (rank_P < share, alone)):
                 logits_BA = importance.logits_with(kept_P)
@@ -321,7 +322,9 @@ def _draw_curves(report: dict[str, Any], path: Path) -> None:
 
 def importance_text(report: dict[str, Any]) -> str:
     """The report for people."""
-    rows = [("first clique is the pair that acts, %", "trained", "random weights")]
+    rows: list[tuple[str, ...]] = [
+        ("first clique is the pair that acts, %", "trained", "random weights")
+    ]
     for name in MEASURES:
         cells = [
             f"{100 * each['mean']:.1f} +- {100 * each['half']:.1f}"
@@ -330,12 +333,8 @@ def importance_text(report: dict[str, Any]) -> str:
             for network in ("trained", "random_weights")
         ]
         rows.append((_NAMES[name], *cells))
-    rows.append(
-        (
-            "clips",
-            *(str(report[network]["num_explained"]) for network in ("trained", "random_weights")),
-        )
-    )
+    explained = (str(report[each]["num_explained"]) for each in ("trained", "random_weights"))
+    rows.append(("clips", *explained))
     lines = [f"{report['dataset']}, {report['split']}: {report['num_clips']} clips", columns(rows)]
     for curve, what in (("deletion", "without the first"), ("insertion", "with only the first")):
         fifth = {
