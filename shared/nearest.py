@@ -5,6 +5,9 @@ from collections.abc import Iterable
 
 __all__ = ["nearest", "nearest_first"]
 
+_COMPARED = 200
+"""Characters of a word that are compared; a longer one was not typed."""
+
 
 def nearest(word: str, candidates: Iterable[str]) -> str | None:
     """The candidate most like `word`, ignoring case, or None if there are no candidates."""
@@ -14,10 +17,10 @@ def nearest(word: str, candidates: Iterable[str]) -> str | None:
 
 def nearest_first(word: str, candidates: Iterable[str]) -> list[str]:
     """All candidates, the one most like `word` first; equally like ones in alphabetical order."""
-    folded = word.casefold()
+    folded = word[:_COMPARED].casefold()
 
     def unlikeness(candidate: str) -> tuple[float, str]:
-        ratio = difflib.SequenceMatcher(None, folded, candidate.casefold()).ratio()
+        ratio = difflib.SequenceMatcher(None, folded, candidate[:_COMPARED].casefold()).ratio()
         return -ratio, candidate
 
     return sorted(candidates, key=unlikeness)

@@ -2,7 +2,9 @@
 
 from collections.abc import Sequence
 
-__all__ = ["columns", "facts", "markdown", "printable"]
+__all__ = ["columns", "facts", "markdown", "printable", "shortened"]
+
+_LONGEST_SHOWN = 300
 
 
 def columns(rows: Sequence[Sequence[str]]) -> str:
@@ -39,6 +41,11 @@ def printable(text: str) -> str:
         character if character.isprintable() else character.encode("unicode_escape").decode()
         for character in text
     )
+
+
+def shortened(text: str) -> str:
+    """`text`, cut off where it is longer than anybody reads in a message."""
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..."
 
 
 def _is_number(cell: str) -> bool:

@@ -11,6 +11,7 @@ from pydantic import BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
 from shared.nearest import nearest
+from shared.text_table import shortened
 
 __all__ = ["STRICT", "Count", "Maybe", "Seed", "explain"]
 
@@ -59,7 +60,7 @@ def explain(err: ValidationError, config_type: Any) -> str:
     Of a plain dataclass it cannot say which key is nearest to an unknown one.
     """
     refused = err.errors(include_url=False)
-    problems = [_problem(details, config_type) for details in refused[:_SHOWN_PROBLEMS]]
+    problems = [shortened(_problem(each, config_type)) for each in refused[:_SHOWN_PROBLEMS]]
     more = [f"and {len(refused) - len(problems)} more"] if len(refused) > len(problems) else []
     return "; ".join(problems + more)
 

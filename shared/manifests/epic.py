@@ -5,25 +5,26 @@ both, an action. The classes of actions are the pairs that the tables hold, in t
 then noun, and are known only when all rows are read.
 """
 
-import ast
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from shared.data_files import not_a_file
 from shared.manifests.records import LeftOut, Listing, Segment, Split, Task
 from shared.manifests.schema import Epic100Labels, EpicLabels, EpicTarget, PersonSplit
 from shared.manifests.text_files import Row, read_rows, split_tables
 
 __all__ = ["EpicVocabulary", "read", "read_100"]
 
-_TIME = re.compile(r"(\d{1,6}):([0-5]\d):([0-5]\d(?:\.\d+)?)", re.ASCII)
+_TIME = re.compile(r"(\d{1,5}):([0-5]\d):([0-5]\d(?:\.\d+)?)", re.ASCII)
+_LIST = re.compile(r"\[ *[0-9]{1,9} *(, *[0-9]{1,9} *)*,? *\]")
+_LONGEST_LIST = 1000
+"""Characters of a list in a cell; the longest published one has 25."""
 _PERSON = re.compile(r"P(\d{1,6})", re.ASCII)
 _COLUMNS_55 = {"verb": ("verb_id", "class_key"), "noun": ("noun_id", "class_key")}
 _COLUMNS_100 = {"verb": ("id", "key"), "noun": ("id", "key")}
 """Of the tables of classes: the column with their numbers, from 0, and the one with their names."""
-_LONGEST_LIST = 1000
-"""Characters of a list in a cell; the longest published one has 25."""
 
 
 def read(
@@ -41,7 +42,7 @@ def read(
     vocabulary = _vocabulary(spec, folder, task, _COLUMNS_55) if labels else None
     listing = _read_tables([(folder / spec.table, split)], "uid", vocabulary)
     invalid = folder / spec.invalid
-    if not invalid.is_file():
+    if not_a_file(invalid):
         return listing
     count = sum(1 for _ in read_rows(invalid, "EPIC's invalid labels", columns=("uid",)))
     left_out = LeftOut(reason=f"without a verb class, in {invalid.name}", count=count)
@@ -83,12 +84,12 @@ class EpicVocabulary:
         noun = "all_noun_classes" if self.several else "noun_class"
         return (noun,) if self.target == "noun" else ("verb_class", noun)
 
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """The classes by the numbers of `labels`; of pairs, all that can be, used or not."""
+    def name(self, label: int) -> str:
+        """The class of a number of `labels`."""
         if self.target == "action":
-            return tuple(f"{verb} {noun}" for verb in self.verbs for noun in self.nouns)
-        return self.verbs or self.nouns
+            verb, noun = divmod(label, len(self.nouns))
+            return f"{self.verbs[verb]} {self.nouns[noun]}"
+        return (self.verbs or self.nouns)[label]
 
     def labels(self, row: Row) -> tuple[int, ...]:
         """Numbers of verbs or nouns, or one number of a pair; refuses one that is too large."""
@@ -115,6 +116,7 @@ def _vocabulary(
         for row in read_rows(folder / table, f"EPIC's {kind} classes", columns=(number, name)):
             if row[number] != str(len(found)):
                 row.refuse(f"wanted {number} {len(found)}, found {row[number]!r}")
+            row.problems.check_name(row.line, name, row[name])
             found.append(row[name])
         return tuple(found)
 
@@ -141,11 +143,11 @@ def _read_tables(
     for path, split in tables:
         _read_table(path, split, id_column, None if split == "test" else vocabulary, by_id)
     segments = tuple(by_id.values())
-    classes = vocabulary.classes if vocabulary else ()
+    classes = (vocabulary.verbs or vocabulary.nouns) if vocabulary else ()
     if vocabulary and vocabulary.target == "action":
         used = sorted({label for segment in segments for label in segment.labels})
         new = {label: index for index, label in enumerate(used)}
-        classes = tuple(classes[label] for label in used)
+        classes = tuple(vocabulary.name(label) for label in used)
         segments = tuple(
             replace(segment, labels=tuple(new[label] for label in segment.labels))
             for segment in segments
@@ -169,8 +171,9 @@ def _read_table(
             continue
         segment_id = row[id_column]
         if segment_id in segments:
-            row.refuse(f"{id_column} {segment_id} is listed before")
+            row.refuse(f"{id_column} {segment_id[:80]} is listed before")
         start, stop = _seconds(row, "start_timestamp"), _seconds(row, "stop_timestamp")
+        row.problems.check_name(row.line, id_column, segment_id)
         if stop <= start:
             row.refuse(f"wanted stop after start, found {start} s and {stop} s")
         segments[segment_id] = Segment(
@@ -211,16 +214,11 @@ def _number(row: Row, column: str, end: int) -> tuple[int, ...]:
 
 
 def _numbers(row: Row, column: str, end: int) -> tuple[int, ...]:
-    """The numbers of a cell such as "[8, 113]", a list as Python writes it; runs no code."""
+    """The numbers of a cell such as "[8, 113]", a list as Python writes it."""
     cell = row[column]
-    try:
-        values = ast.literal_eval(cell) if len(cell) <= _LONGEST_LIST else None
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
-        values = None
-    good = isinstance(values, list) and all(
-        type(value) is int and 0 <= value < end for value in values
-    )
-    if not good or not values:
+    is_list = len(cell) <= _LONGEST_LIST and _LIST.fullmatch(cell)
+    values = {int(each) for each in re.findall("[0-9]+", cell)} if is_list else set()
+    if not values or max(values) >= end:
         row.refuse(f"wanted {column} as a list of numbers from 0 to {end - 1}, found {cell!r:.80}")
         return ()
-    return tuple(sorted(set(values)))
+    return tuple(sorted(values))

@@ -7,11 +7,14 @@ from importlib import resources
 from pathlib import Path
 
 from shared.config.files import load_config
+from shared.data_files import is_folder, is_there, not_a_file
 from shared.errors import DataRootError, ManifestError, UnknownDatasetError
 from shared.manifests import epic, something, table, vlog
 from shared.manifests.find import find_ids, find_videos
 from shared.manifests.records import Dataset, DetectorChoice, Listing, Video
 from shared.manifests.schema import (
+    LARGEST_RATE,
+    LEAST_RATE,
     ColumnSplit,
     Epic100Labels,
     EpicLabels,
@@ -27,6 +30,7 @@ from shared.manifests.schema import (
 )
 from shared.manifests.text_files import read_rows
 from shared.nearest import nearest_first
+from shared.text_table import shortened
 
 __all__ = [
     "dataset_names",
@@ -65,17 +69,20 @@ def load_manifest(name_or_file: str | Path) -> Manifest:
     text = str(name_or_file)
     path = Path(name_or_file)
     shipped = _shipped_folder() / f"{text}.toml"
-    if "/" not in text and shipped.is_file():
+    if "/" not in text and not_a_file(shipped) is None:
         path = shipped
-    if path.is_file():
+    problem = not_a_file(path)
+    if problem is None:
         return load_config(path, Manifest, error=ManifestError)
     if path.suffix == ".toml" or "/" in text:
         raise UnknownDatasetError(
-            f"{path}: no such manifest file, looked for it at {path.absolute()}"
+            f"{shortened(text)}: {problem.replace('file', 'manifest file')}, looked for it at "
+            f"{shortened(str(path.absolute()))}"
         )
-    names = ", ".join(nearest_first(text, dataset_names()))
+    names = ", ".join(nearest_first(text[:80], dataset_names()))
     raise UnknownDatasetError(
-        f"no data set is called {text!r}; there are {names} (and any manifest file, by its path)"
+        f"no data set is called {shortened(text)!r}; there are {names} (and any manifest file, by "
+        "its path)"
     )
 
 
@@ -142,7 +149,7 @@ def load_listing(
     """
     folder = _dataset_folder(manifest, data_root)
     spec, split = manifest.labels, manifest.split
-    has_tables = any((folder / getattr(spec, key)).exists() for key in spec.lists)
+    has_tables = any(is_there(folder / getattr(spec, key)) for key in spec.lists)
     if not labels and not has_tables:
         ids = find_ids(folder, manifest.videos.pattern, are_folders=manifest.form == "frames")
         logger.info("%s has no label tables; taking the %d videos found there", folder, len(ids))
@@ -185,8 +192,11 @@ def _rates_of_table(spec: RateTable, folder: Path, video_ids: Iterable[str]) -> 
     rates: dict[str, float] = {}
     for row in read_rows(path, "the rates of videos", columns=(spec.video, spec.rate)):
         rate = row.number(spec.rate) or 0.0
-        if rate <= 0:
-            row.refuse(f"wanted {spec.rate} above 0, found {row[spec.rate]!r}")
+        if not LEAST_RATE <= rate <= LARGEST_RATE:
+            row.refuse(
+                f"wanted {spec.rate} of {LEAST_RATE:g} to {LARGEST_RATE:g}, "
+                f"found {row[spec.rate]!r}"
+            )
         rates[row[spec.video]] = rate
     wanted = list(video_ids)
     lacking = [video_id for video_id in wanted if video_id not in rates]
@@ -205,10 +215,12 @@ def _shipped_folder() -> Path:
 def _dataset_folder(manifest: Manifest, data_root: Path) -> Path:
     """The folder of a data set, which may be a link to another disk."""
     advice = "say where the data sets lie with --data FOLDER or the environment variable ORN_DATA"
-    if not data_root.is_dir():
-        raise DataRootError(f"there is no data root at {data_root.absolute()}; {advice}")
+    if not is_folder(data_root):
+        raise DataRootError(
+            f"there is no data root at {shortened(str(data_root.absolute()))}; {advice}"
+        )
     folder = data_root / manifest.root
-    if not folder.is_dir():
+    if not is_folder(folder):
         raise DataRootError(
             f"data set {manifest.name!r}: there is no folder {folder.absolute()}; {advice} "
             "(data_manifests/README.md says how to get this one)"

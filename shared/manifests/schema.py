@@ -21,6 +21,8 @@ __all__ = [
     "EpicLabels",
     "EpicTarget",
     "FileSplit",
+    "LARGEST_RATE",
+    "LEAST_RATE",
     "Manifest",
     "NumberSplit",
     "PersonSplit",
@@ -33,8 +35,13 @@ __all__ = [
 ]
 
 
+_LONGEST_PATH = 1000
+
+
 def _relative(text: str) -> str:
     """Refuses a path that would leave the folder it is relative to."""
+    if len(text) > _LONGEST_PATH:
+        raise ValueError(f"wanted a path of at most {_LONGEST_PATH} characters")
     path = PurePosixPath(text)
     if path.is_absolute() or ".." in path.parts:
         raise ValueError(f"wanted a path inside the folder it is relative to, found {text!r}")
@@ -54,7 +61,9 @@ def _pattern(text: str) -> str:
 
 def _name(text: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9_-]+", text):
-        raise ValueError(f"wanted letters, digits, - and _ only, found {text!r}")
+        raise ValueError(f"wanted letters, digits, - and _ only, found {text[:80]!r}")
+    if len(text) > 100:
+        raise ValueError(f"wanted at most 100 characters, found {len(text)}")
     return text
 
 
@@ -69,7 +78,11 @@ def _config_name(text: str) -> str:
 
 
 RelativePath = Annotated[str, AfterValidator(_relative)]
-Rate = Annotated[float, Field(gt=0, le=1000)]
+LEAST_RATE, LARGEST_RATE = 0.001, 1000.0
+"""Frames a second that are one; with fewer, times of frames would be no numbers in the end."""
+Rate = Annotated[float, Field(ge=LEAST_RATE, le=LARGEST_RATE)]
+Side = Annotated[int, Field(ge=1, le=2**14)]
+"""Rows or columns of stored frames; a JPEG has at most 65,500."""
 EpicTarget = Literal["verb", "noun", "action"]
 """What the label of a segment is; an action is a pair of verb and noun that occurs."""
 
@@ -232,8 +245,8 @@ class FileSplit(Section):
 class Clips(Section):
     """Size to which the clip store squashes frames."""
 
-    height: Count = 256
-    width: Count = 256
+    height: Side = 256
+    width: Side = 256
 
 
 class Detector(Section):

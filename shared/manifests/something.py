@@ -4,21 +4,22 @@ v2: JSON, entries {"id", "label", "template", "placeholders"}; the template is t
 its placeholders in [brackets]. v1: lines of id;class. The lists of test have ids only.
 """
 
-import json
 import logging
+import re
+import reprlib
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from shared.errors import ManifestError
 from shared.manifests.records import LeftOut, Listing, Segment
 from shared.manifests.schema import SomethingLabels, SomethingV1Labels
 from shared.manifests.text_files import (
     Problems,
+    check_class_names,
     read_class_names,
+    read_json,
     read_lines,
-    require_file,
     split_tables,
 )
 from shared.nearest import nearest
@@ -97,14 +98,15 @@ def _v1_clips(path: Path) -> Iterator[_Clip]:
 
 
 def _v2_clips(path: Path, problems: Problems) -> Iterator[_Clip]:
-    for number, entry in enumerate(_read_json(path, list)):
+    for number, entry in enumerate(read_json(path, _WHAT, list)):
         place = f"entry {number}"
         if not isinstance(entry, dict) or not isinstance(entry.get("id"), str):
-            problems.add(place, f"wanted an object with a text 'id', found {entry!r:.80}")
+            found = reprlib.repr(entry) if problems.has_room else ""
+            problems.add(place, f"wanted an object with a text 'id', found {found}")
             continue
         template = entry.get("template")
         if template is not None and not isinstance(template, str):
-            problems.add(place, f"wanted a text as 'template', found {template!r:.80}")
+            problems.add(place, f"wanted a text as 'template', found {reprlib.repr(template)}")
         else:
             name = None if template is None else template.replace("[", "").replace("]", "")
             yield place, entry["id"], name
@@ -113,22 +115,13 @@ def _v2_clips(path: Path, problems: Problems) -> Iterator[_Clip]:
 def _read_classes(path: Path) -> tuple[str, ...]:
     if path.suffix != ".json":
         return read_class_names(path)
-    indices = _read_json(path, dict)
-    wanted = [str(index) for index in range(len(indices))]
-    if sorted(map(str, indices.values())) != sorted(wanted):
+    names: dict[int, str] = {}
+    indices = read_json(path, _WHAT, dict)
+    for name, index in indices.items():
+        if isinstance(index, int | str) and re.fullmatch("[0-9]{1,9}", str(index)):
+            names[int(index)] = name
+    if sorted(names) != list(range(len(indices))):
         raise ManifestError(
             f"{path}: wanted the indices 0 to {len(indices) - 1} once each, found others"
         )
-    return tuple(sorted(indices, key=lambda name: int(indices[name])))
-
-
-def _read_json(path: Path, kind: type) -> Any:
-    require_file(path, _WHAT)
-    try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (ValueError, RecursionError) as err:
-        raise ManifestError(f"{path}: is not JSON ({err})") from err
-    if not isinstance(content, kind):
-        wanted = "an array" if kind is list else "an object"
-        raise ManifestError(f"{path}: wanted {wanted}, found {type(content).__name__}")
-    return content
+    return check_class_names(path, (names[index] for index in sorted(names)))

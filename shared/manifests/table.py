@@ -4,6 +4,7 @@ Header `video,label` and, where wanted, `start,stop` (seconds), `split` and `id`
 data set a label cell holds class names joined by `;` and may be empty.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from shared.manifests.records import SPLITS, Form, Listing, Segment, Task
@@ -28,6 +29,7 @@ def read(
         ManifestError: naming the lines that cannot be used and why.
     """
     classes = read_class_names(folder / spec.classes) if labels else ()
+    index_of_class = {name: index for index, name in enumerate(classes)}
     segments: dict[str, Segment] = {}
     for row in read_rows(
         folder / spec.table,
@@ -45,12 +47,13 @@ def read(
             id=row.get("id") or _made_id(row),
             video_id=row["video"],
             split=split_name,
-            labels=_labels(row, classes, task) if labels else (),
+            labels=_labels(row, index_of_class, task) if labels else (),
             start_seconds=start,
             stop_seconds=stop,
         )
         if segment.id in segments:
             row.refuse(f"segment {segment.id!r} is listed before; give each row an id")
+        row.problems.check_name(row.line, "segment", segment.id)
         segments[segment.id] = segment
     video_ids = tuple(dict.fromkeys(segment.video_id for segment in segments.values()))
     return Listing(classes=classes, video_ids=video_ids, segments=tuple(segments.values()))
@@ -62,15 +65,15 @@ def _made_id(row: Row) -> str:
     return row["video"]
 
 
-def _labels(row: Row, classes: tuple[str, ...], task: Task) -> tuple[int, ...]:
+def _labels(row: Row, index_of_class: Mapping[str, int], task: Task) -> tuple[int, ...]:
     cell = row["label"]
     names = [cell] if task == "single-label" else cell.split(LABEL_SEPARATOR) if cell else []
     indices = set()
     for name in (name.strip() for name in names):
-        if name in classes:
-            indices.add(classes.index(name))
+        if name in index_of_class:
+            indices.add(index_of_class[name])
         else:
-            row.problems.add_unknown(row.line, "class", name, classes)
+            row.problems.add_unknown(row.line, "class", name, index_of_class)
     return tuple(sorted(indices))
 
 
@@ -78,9 +81,8 @@ def _times(row: Row, form: Form) -> tuple[float | None, float | None]:
     """Start and stop of a row in seconds; both are needed where videos are cut into segments."""
     times: list[float | None] = []
     for column in ("start", "stop"):
-        seconds = row.number(column) if row.get(column) else None
-        is_wrong = seconds is None or seconds < 0
-        if is_wrong and (row.get(column) or form == "segments"):
+        seconds = row.seconds(column) if row.get(column) else None
+        if seconds is None and (row.get(column) or form == "segments"):
             row.refuse(f"wanted {column} in seconds from 0, found {row.get(column)!r}")
         times.append(seconds)
     start, stop = times

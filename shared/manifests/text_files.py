@@ -1,21 +1,30 @@
-"""Reading the text files that label tables are, and collecting what is wrong in them."""
+"""Reading the text files that label tables are, and collecting what is wrong in them.
+
+Files come from others, so all of them are read here, within bounds that no published table is near.
+"""
 
 import csv
-import io
 import math
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+from shared.config.bounded import parse_json, read_bounded
+from shared.data_files import not_a_file
 from shared.errors import DataRootError, ManifestError
 from shared.manifests.records import Split
 from shared.manifests.schema import Epic100Labels, SomethingLabels, SomethingV1Labels
 from shared.nearest import nearest
+from shared.text_table import shortened
 
 __all__ = [
     "Problems",
     "Row",
+    "check_class_names",
     "read_class_names",
+    "read_json",
     "read_lines",
     "read_rows",
     "require_file",
@@ -26,6 +35,19 @@ _SHOWN_PROBLEMS = 5
 
 _LONGEST_ID = 1000
 """Longer ids are some other text that slipped into the table."""
+_LONGEST_SECONDS = 1e9
+"""Thirty years; some write such a number for the end of the video."""
+_MOST_BYTES = 2**27
+"""Of a table; Something-Something's longest has some 30 MB."""
+_MOST_ROWS = 1_000_000
+"""Of a table; VLOG has 114,000."""
+_MOST_VALUES = 4_000_000
+"""Of a JSON table, beside names; Something-Something's longest has 1.4 million."""
+_MOST_COLUMNS = 1000
+_LONGEST_LINE = 2**20
+_LINE = re.compile(r"[^\n]*\n|[^\n]+")
+_UNWANTED = re.compile("[\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]")
+"""What no name has: control characters, and halves of characters that JSON can write alone."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -33,19 +55,27 @@ class Problems:
     """What is wrong in one file; raised all at once, so that one look mends them all."""
 
     path: Path
-    found: list[str] = field(default_factory=list)
+    shown: list[str] = field(default_factory=list)
+    """The first few."""
+    count: int = 0
+
+    @property
+    def has_room(self) -> bool:
+        """Whether the next one will be shown: only then are its words worth much time."""
+        return len(self.shown) < _SHOWN_PROBLEMS
 
     def add(self, line: int | str, message: str) -> None:
         """Notes a problem; `line` counts from 1, as editors do."""
-        place = f"line {line}" if isinstance(line, int) else line
-        self.found.append(f"{place}: {message}")
+        self.count += 1
+        if self.has_room:
+            place = f"line {line}" if isinstance(line, int) else line
+            self.shown.append(f"{place}: {shortened(message)}")
 
     def add_unknown(self, line: int | str, kind: str, name: str, valid: Iterable[str]) -> None:
         """Notes a name that is none of `valid`, with the one it is most like."""
         # A table read with the wrong class names has a hundred thousand of these.
-        is_shown = len(self.found) < _SHOWN_PROBLEMS
-        hint = f"; the nearest is {nearest(name, valid)!r}" if is_shown else ""
-        self.add(line, f"unknown {kind} {name!r}{hint}")
+        hint = f"; the nearest is {nearest(name, valid)!r}" if self.has_room else ""
+        self.add(line, f"unknown {kind} {name[:80]!r}{hint}")
 
     def check_id(self, line: int | str, video_id: str) -> bool:
         """Whether a video id is one that cannot leave the folder of the data set; notes it if
@@ -55,17 +85,23 @@ class Problems:
             self.add(line, f"video id {video_id[:80]!r} {reason}")
         return reason is None
 
+    def check_name(self, line: int | str, kind: str, name: str) -> None:
+        """Notes a name of a segment or class that no program can show or store."""
+        if len(name) > _LONGEST_ID:
+            self.add(line, f"{kind} {name[:80]!r} is longer than {_LONGEST_ID} characters")
+        elif _UNWANTED.search(name):
+            self.add(line, f"{kind} {name[:80]!r} holds characters that are no text")
+
     def raise_if_any(self) -> None:
         """
         Raises:
             ManifestError: naming the file, the number of problems and the first few.
         """
-        if self.found:
-            rest = len(self.found) - _SHOWN_PROBLEMS
+        if self.count:
+            rest = self.count - len(self.shown)
             more = f"; and {rest} more" if rest > 0 else ""
-            shown = "; ".join(self.found[:_SHOWN_PROBLEMS])
-            count = "1 problem" if len(self.found) == 1 else f"{len(self.found)} problems"
-            raise ManifestError(f"{self.path}: {count}: {shown}{more}")
+            count = "1 problem" if self.count == 1 else f"{self.count} problems"
+            raise ManifestError(f"{self.path}: {count}: {'; '.join(self.shown)}{more}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,18 +134,24 @@ class Row:
             number = float(self.cells[column])
         except ValueError:
             return None
-        return number if math.isfinite(number) else None
+        return number if math.isfinite(number) and "_" not in self.cells[column] else None
+
+    def seconds(self, column: str) -> float | None:
+        """The cell as a time in a video, or None."""
+        number = self.number(column)
+        return number if number is not None and 0 <= number <= _LONGEST_SECONDS else None
 
 
 def require_file(path: Path, what: str) -> Path:
-    """`path`, if it is a file.
+    """`path`, if it is a regular file.
 
     Raises:
         DataRootError: naming the path and `what` was looked for there.
     """
-    if not path.is_file():
+    problem = not_a_file(path)
+    if problem is not None:
         raise DataRootError(
-            f"{path}: no such file; wanted {what} here "
+            f"{path}: {problem}; wanted {what} here "
             "(data_manifests/README.md says where each data set comes from and how its files lie)"
         )
     return path
@@ -123,7 +165,7 @@ def split_tables(
     named: dict[Split, str] = {"train": spec.train, "validation": spec.validation}
     if spec.test is not None:
         named["test"] = spec.test
-    there = {split: name for split, name in named.items() if (folder / name).is_file()}
+    there = {split: name for split, name in named.items() if not not_a_file(folder / name)}
     used = there if partial and there else named
     absent = tuple(name for split, name in named.items() if split not in used)
     return {split: folder / name for split, name in used.items()}, absent
@@ -134,9 +176,11 @@ def read_lines(path: Path, what: str) -> list[str]:
 
     Raises:
         DataRootError: if there is no such file.
-        ManifestError: if it is not UTF-8 text.
+        ManifestError: if it is not UTF-8 text, or has more lines than a table has.
     """
-    lines = [line.rstrip("\r") for line in _read_text(path, what).split("\n")]
+    text = _read_text(path, what)
+    _check_amount(path, "lines", text.count("\n"), _MOST_ROWS)
+    lines = text.split("\n")
     while lines and not lines[-1].strip():
         lines.pop()
     return lines
@@ -156,12 +200,42 @@ def read_class_names(path: Path) -> tuple[str, ...]:
         if not name:
             problems.add(line, "wanted a class name, found nothing")
         elif name in seen:
-            problems.add(line, f"class {name!r} is listed before")
+            problems.add(line, f"class {name[:80]!r} is listed before")
         seen.add(name)
     if not names:
         problems.add("file", "wanted class names, found none")
     problems.raise_if_any()
-    return tuple(names)
+    return check_class_names(path, names)
+
+
+def check_class_names(path: Path, names: Iterable[str]) -> tuple[str, ...]:
+    """The names, if all of them can be shown and stored.
+
+    Raises:
+        ManifestError: naming those that cannot.
+    """
+    problems = Problems(path=path)
+    checked = tuple(names)
+    for index, name in enumerate(checked):
+        problems.check_name(f"class {index}", "the name", name)
+    problems.raise_if_any()
+    return checked
+
+
+def read_json(path: Path, what: str, kind: type[list[Any]] | type[dict[str, Any]]) -> Any:
+    """The list or the object in a JSON file.
+
+    Raises:
+        DataRootError: if there is no such file.
+        ManifestError: if it is no JSON, holds something else, or more than a table does.
+    """
+    text = _read_text(path, what)
+    _check_amount(path, "values", sum(text.count(each) for each in ",[{"), _MOST_VALUES)
+    content = parse_json(text, source=str(path), error=ManifestError)
+    if not isinstance(content, kind):
+        wanted = "an array" if kind is list else "an object"
+        raise ManifestError(f"{path}: wanted {wanted}, found {type(content).__name__}")
+    return content
 
 
 def read_rows(
@@ -177,14 +251,16 @@ def read_rows(
     Raises:
         DataRootError: if there is no such file.
         ManifestError: if a column is missing or unknown, or, after the last row, if a row has too
-            few or too many cells or was refused.
+            few or too many cells or was refused; if it has more rows than a table has.
     """
-    reader = csv.reader(io.StringIO(_read_text(path, what), newline=""), strict=True)
+    lines = _LINE.finditer(_read_text(path, what))
+    reader = csv.reader((_row_text(path, line) for line in lines), strict=True)
     problems = Problems(path=path)
     try:
         header = [cell.strip() for cell in next(reader, [])]
         _check_header(header, columns, optional, problems)
-        for cells in reader:
+        for number, cells in enumerate(reader):
+            _check_amount(path, "rows", number, _MOST_ROWS)
             if not cells:
                 continue
             if len(cells) != len(header):
@@ -200,6 +276,9 @@ def read_rows(
 def _check_header(
     header: list[str], columns: Sequence[str], optional: Sequence[str], problems: Problems
 ) -> None:
+    if len(header) > _MOST_COLUMNS:
+        problems.add(1, f"wanted at most {_MOST_COLUMNS} columns, found {len(header)}")
+        problems.raise_if_any()
     for column in columns:
         if column not in header:
             problems.add(1, f"wanted a column {column!r}, found {', '.join(header) or 'nothing'}")
@@ -215,9 +294,24 @@ def _check_header(
 def _read_text(path: Path, what: str) -> str:
     require_file(path, what)
     try:
-        return path.read_text(encoding="utf-8-sig")
+        text = read_bounded(path, most_bytes=_MOST_BYTES, error=ManifestError).decode("utf-8-sig")
     except UnicodeDecodeError as err:
         raise ManifestError(f"{path}: wanted UTF-8 text, found other bytes ({err})") from err
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _row_text(path: Path, line: re.Match[str]) -> str:
+    if line.end() - line.start() > _LONGEST_LINE:
+        number = line.string.count("\n", 0, line.start()) + 1
+        raise ManifestError(
+            f"{path}: line {number}: wanted at most {_LONGEST_LINE:,} characters, found more"
+        )
+    return line[0]
+
+
+def _check_amount(path: Path, unit: str, found: int, most: int) -> None:
+    if found > most:
+        raise ManifestError(f"{path}: wanted at most {most:,} {unit}, found more")
 
 
 def _id_problem(video_id: str) -> str | None:

@@ -6,17 +6,30 @@ not" and 0 for "the annotators could not tell".
 """
 
 import itertools
+import math
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from shared.config.bounded import read_bounded
+from shared.data_files import not_a_file
 from shared.errors import ManifestError
 from shared.manifests.records import Listing, Segment
 from shared.manifests.schema import NumberSplit, VlogLabels
 from shared.manifests.text_files import Problems, read_class_names, read_lines, require_file
 
 __all__ = ["read"]
+
+_MOST_BYTES = 2**28
+_MOST_LABELS = 2**24
+"""Of the matrix; the published one has 3.5 million."""
+_HEADERS = {
+    (1, 0): np.lib.format.read_array_header_1_0,
+    (2, 0): np.lib.format.read_array_header_2_0,
+}
+"""By the version of the format; the third is for names of columns, of which there are none."""
 
 
 def read(
@@ -34,7 +47,7 @@ def read(
     """
     video_ids = _read_ids(folder / spec.list)
     splits = _read_splits(folder / spec.splits, split, num_videos=len(video_ids))
-    absent = (spec.matrix,) if partial and not (folder / spec.matrix).is_file() else ()
+    absent = (spec.matrix,) if partial and not_a_file(folder / spec.matrix) else ()
     classes = read_class_names(folder / spec.classes) if labels else ()
     held: list[tuple[int, ...]] = [()] * len(video_ids)
     unsure = held
@@ -79,17 +92,28 @@ def _read_splits(path: Path, split: NumberSplit, *, num_videos: int) -> list[str
 
 
 def _read_matrix(path: Path, *, shape: tuple[int, int]) -> npt.NDArray[np.int8]:
-    """The label matrix as int8; never unpickles anything."""
+    """The label matrix as int8; never unpickles anything, nor makes room for more than there is."""
     require_file(path, "VLOG's label matrix (clips x classes)")
+    content = BytesIO(read_bounded(path, most_bytes=_MOST_BYTES, error=ManifestError))
     try:
-        matrix_NA = np.load(path, allow_pickle=False)
-    except (ValueError, OSError, EOFError) as err:
+        header = _HEADERS[np.lib.format.read_magic(content)]
+        found, in_columns, dtype = header(content)
+    except (ValueError, OSError, EOFError, TypeError, KeyError, RecursionError) as err:
         raise ManifestError(f"{path}: wanted a numpy array of numbers ({err})") from err
-    if not isinstance(matrix_NA, np.ndarray) or matrix_NA.shape != shape:
-        found = getattr(matrix_NA, "shape", type(matrix_NA).__name__)
+    if found != shape:
         raise ManifestError(f"{path}: wanted shape {shape} (clips x classes), found {found}")
-    if not np.isin(matrix_NA, (-1, 0, 1)).all():
-        row, column = np.argwhere(~np.isin(matrix_NA, (-1, 0, 1)))[0]
+    if dtype.kind not in "biuf":
+        raise ManifestError(f"{path}: wanted a numpy array of numbers, found one of {dtype}")
+    data = content.read()
+    if len(data) != math.prod(shape) * dtype.itemsize or math.prod(shape) > _MOST_LABELS:
+        raise ManifestError(
+            f"{path}: wanted a numpy array of {math.prod(shape)} numbers of {dtype}, at most "
+            f"{_MOST_LABELS:,}, found {len(data)} bytes of them"
+        )
+    matrix_NA = np.frombuffer(data, dtype).reshape(shape, order="F" if in_columns else "C")
+    is_label_NA = (matrix_NA == -1) | (matrix_NA == 0) | (matrix_NA == 1)
+    if not is_label_NA.all():
+        row, column = np.argwhere(~is_label_NA)[0]
         raise ManifestError(
             f"{path}: wanted -1, 0 or 1, found {matrix_NA[row, column]} "
             f"in row {row}, column {column} (from 0)"

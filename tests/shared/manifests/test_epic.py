@@ -165,7 +165,7 @@ def test_lists_that_are_none(tmp_path: Path, cell: str) -> None:
     problems = Problems(path=tmp_path)
     vocabulary = EpicVocabulary(target="noun", several=True, verbs=(), nouns=("a", "b", "c"))
     assert vocabulary.labels(Row({"all_noun_classes": cell}, 2, problems)) == ()
-    (found,) = problems.found
+    (found,) = problems.shown
     assert found.startswith("line 2: wanted all_noun_classes as a list of numbers from 0 to 2")
 
 
@@ -177,7 +177,7 @@ def test_lists_of_numbers(numbers: list[int]) -> None:
     )
     labels = vocabulary.labels(Row({"all_noun_classes": repr(numbers)}, 2, problems))
     assert labels == tuple(sorted(set(numbers)))
-    assert problems.found == []
+    assert problems.shown == []
 
 
 def test_several_nouns_are_asked_of_nouns_alone(tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ def test_table_of_rates(tmp_path: Path) -> None:
     with pytest.raises(ManifestError, match=r"info\.csv: .*none of 2, the first is 'c'"):
         video_rates(videos, tmp_path, ["a", "c", "d"])
     (tmp_path / "info.csv").write_text("video,fps\na,0\nb,nan\n")
-    with pytest.raises(ManifestError, match="line 2: wanted fps above 0, found '0'; line 3: "):
+    with pytest.raises(ManifestError, match=r"line 2: wanted fps of 0\.001 to 1000, found '0'; "):
         video_rates(videos, tmp_path, ["a"])
     (tmp_path / "info.csv").unlink()
     with pytest.raises(DataRootError, match=r"info\.csv: no such file"):
@@ -48,8 +48,8 @@ def test_table_of_rates(tmp_path: Path) -> None:
         ("", r"videos\.rate \(or videos\.rate_table\) is wanted for form 'frames'"),
         ("rate = 60\nrate_table = {table='a',video='b',rate='c'}", "is wanted for form 'frames'"),
         ("rate_table = {table='a',video='b',rate='c'}\nrates = {a=5}", "set that, too"),
-        ("rate = 60\nrates = {a = 0}", r"videos\.rates\.a: wanted more than 0"),
-        ("rate = 0", r"videos\.rate: wanted more than 0"),
+        ("rate = 60\nrates = {a = 0}", r"videos\.rates\.a: wanted at least 0.001"),
+        ("rate = 0", r"videos\.rate: wanted at least 0.001"),
         ("rate_table = {tabel='a',video='b',rate='c'}", r"nearest .* 'videos\.rate_table\.table'"),
     ],
 )

@@ -1,0 +1,58 @@
+"""Which files of a data set may be opened, decided here for all that finds or reads them.
+
+- What the user or a manifest names may be a link to anywhere: the data root, the data set's folder,
+  the folders in front of the first one that depends on a video, a label table, a folder of masks.
+  Data sets lie on larger disks.
+- What a table or the listing of a folder names may be a link too, but it leads to something inside
+  one of these folders: the file of a video, a picture of a frame folder, a file of masks. Else data
+  that was passed on would decide which files of this machine are read.
+- What is read is a regular file. A pipe, a socket or a device is refused and never waited for.
+"""
+
+import os
+import stat
+from collections.abc import Iterable
+from pathlib import Path
+
+__all__ = ["is_folder", "is_there", "leads_out", "not_a_file"]
+
+_KINDS = {
+    stat.S_IFDIR: "a folder",
+    stat.S_IFIFO: "a named pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+_ABSENT = (FileNotFoundError, NotADirectoryError)
+
+
+def not_a_file(path: str | Path) -> str | None:
+    """Why there is no regular file at a path, links followed; None if there is one."""
+    try:
+        kind = stat.S_IFMT(Path(path).stat().st_mode)
+    except _ABSENT:
+        return "no such file"
+    except OSError as err:
+        return f"cannot be opened ({err.strerror or err})"
+    except ValueError:
+        return "no such file, since its name holds a NUL character"
+    return None if kind == stat.S_IFREG else f"is {_KINDS.get(kind, 'something else')}, not a file"
+
+
+def is_folder(path: str | Path) -> bool:
+    """Whether there is a folder at a path, links followed; False for names that no disk can have,
+    for which `Path.is_dir` may raise."""
+    return os.path.isdir(path)  # noqa: PTH112
+
+
+def is_there(path: str | Path) -> bool:
+    """Whether there is anything at a path, a link to nowhere too; as `is_folder` for odd names."""
+    return os.path.lexists(path)
+
+
+def leads_out(path: str | Path, inside: Iterable[Path]) -> str | None:
+    """Where a path leads, if that is in none of the folders `inside`; None if it is in one."""
+    real = Path(os.path.realpath(path))
+    if any(real.is_relative_to(os.path.realpath(folder)) for folder in inside):
+        return None
+    return str(real)
