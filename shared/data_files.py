@@ -52,7 +52,6 @@ def is_there(path: str | Path) -> bool:
 
 def leads_out(path: str | Path, inside: Iterable[Path]) -> str | None:
     """Where a path leads, if that is in none of the folders `inside`; None if it is in one."""
-    real = Path(os.path.realpath(path))
-    if any(real.is_relative_to(os.path.realpath(folder)) for folder in inside):
+    real, folders = Path(os.path.realpath(path)), list(inside)
+    if any(real.is_relative_to(folder) for folder in folders):  # as most are, without more look-ups
         return None
-    return str(real)

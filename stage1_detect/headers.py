@@ -9,14 +9,20 @@ from __future__ import annotations
 import json
 import stat
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
+from pydantic import TypeAdapter, ValidationError
+
+from shared.config.bounded import read_bounded
+from shared.config.fields import Count, NotNegative, Positive
 from shared.environment import usable_cores
 from shared.errors import PipelineError, VideoDecodeError
 from shared.jobs.atomic_file import write_text
 from shared.jobs.progress import progress
 from shared.jobs.workers import in_workers
 from shared.manifests.records import Video
+from shared.manifests.source import source_of
 from shared.video.read import FrameEstimate, estimate
 
 __all__ = ["HEADERS_NAME", "UNREADABLE", "read_headers", "remember_headers"]
@@ -27,6 +33,7 @@ UNREADABLE = FrameEstimate(frames=0, rate=25.0)
 
 _MANY = 2000
 """Videos from which on several processes are worth their start, and remembering is worth a file."""
+_MOST_BYTES = 2**28
 _AT_ONCE = 250
 """Videos that a process is given at a time."""
 
@@ -41,7 +48,7 @@ def read_headers(videos: Sequence[Video], folder: Path) -> dict[str, FrameEstima
     if is_large and (remembered := _remembered(folder)):
         for video in videos:
             match remembered.get(video.id):
-                case [int(frames), rate, *state] if state == _state(video.path):
+                case (frames, rate, *state) if state == _state(video.path):
                     found[video.id] = FrameEstimate(frames=frames, rate=rate)
     left = [video for video in videos if video.id not in found]
     parts = [left[start : start + _AT_ONCE] for start in range(0, len(left), _AT_ONCE)]
@@ -66,7 +73,7 @@ def remember_headers(
     if len(estimates) < _MANY:
         return
     entries = {
-        video.id: [each.frames, each.rate, *state]
+        video.id: (each.frames, each.rate, *state)
         for video in videos
         if (each := estimates.get(video.id)) and each.frames and (state := _state(video.path))
     }
@@ -79,19 +86,23 @@ def _look(videos: Sequence[Video]) -> list[FrameEstimate]:
     found = []
     for video in videos:
         try:
-            found.append(estimate(video.path, rate=video.rate))
-        except VideoDecodeError:
-            found.append(UNREADABLE)
+            found.append(estimate(source_of(video), rate=video.rate))
+        except VideoDecodeError as err:
+            found.append(replace(UNREADABLE, problem=str(err)))
     return found
 
 
-def _remembered(folder: Path) -> dict[str, list[float]]:
-    """By id: frames, rate, and size and time of the file; nothing where that cannot be read."""
+_Remembered = tuple[Count, Positive, NotNegative, int]
+"""Frames and rate of a video, and size and time of its file."""
+
+
+def _remembered(folder: Path) -> dict[str, _Remembered]:
+    """What is remembered, by id; nothing where that cannot be read."""
     try:
-        content = json.loads((folder / HEADERS_NAME).read_text())
-    except (OSError, ValueError):
+        content = read_bounded(folder / HEADERS_NAME, most_bytes=_MOST_BYTES, error=PipelineError)
+        return TypeAdapter(dict[str, _Remembered]).validate_json(content)
+    except (PipelineError, ValidationError):
         return {}
-    return content if isinstance(content, dict) else {}
 
 
 def _state(path: Path) -> list[float]:

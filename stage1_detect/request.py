@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import filecmp
+import logging
 from collections.abc import Callable, Iterable
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from shared.data_files import not_a_file
 from shared.devices import devices_of_workers
 from shared.errors import ConfigError, DetectorError, ShardFormatError
 from shared.jobs.lock import locked
@@ -38,6 +40,8 @@ if TYPE_CHECKING:
     from stage1_detect.pipeline import Detector
 
 __all__ = ["DEFAULT_CONFIG", "DetectRequest", "DetectorFiles", "choose_files"]
+
+logger = logging.getLogger(__name__)
 
 DEFAULT_CONFIG = "mask-rcnn_r50_fpn_ms-poly-3x_coco"
 """MMDetection's Mask R-CNN, ResNet-50 with feature pyramid, the long schedule."""
@@ -84,7 +88,7 @@ def choose_files(
 
 def _same_file(path: Path | None, other: Path | None) -> bool:
     """Whether both exist and hold the same bytes."""
-    if path is None or other is None or not (path.is_file() and other.is_file()):
+    if path is None or other is None or not_a_file(path) or not_a_file(other):
         return False
     return filecmp.cmp(path, other, shallow=False)
 
@@ -123,6 +127,9 @@ class DetectRequest:
         again = failed_units(job) if self.retry_failed and not self.fresh else ()
         job = with_estimates(job, again)
         units = job.units if self.fresh else (*units_to_do(job), *again)
+        unreadable = {name: each.problem for name, each in job.estimates.items() if each.problem}
+        for video_id, problem in unreadable.items():
+            logger.warning("video %s will fail: %s", video_id, problem)
         frames = job.frames_of(units)
         frame_bytes, measured = _frame_bytes(job)
         files = self._files(data)
@@ -141,6 +148,7 @@ class DetectRequest:
             "shards_there": len(job.units) - len(units),
             "frames_to_do": frames,
             "unreadable_videos": sum(each.frames == 0 for each in job.estimates.values()),
+            "unreadable": list(unreadable),
             "expected_bytes": round(frames * frame_bytes),
             "expected_bytes_is": f"an estimate: {frame_bytes:.0f} bytes a frame, {measured}",
         }

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from shared.errors import VideoDecodeError
 from shared.manifests.records import Video
+from shared.manifests.source import source_of
 from shared.shards.plan import Unit, UnitPart
 from shared.video.read import (
     Frame,
@@ -228,7 +229,7 @@ class UnitReader:
                 yield VideoEnds()
 
     def _part(self, video: Video, part: UnitPart) -> Iterator[SourceEvent]:
-        info = probe(video.path, rate=video.rate)
+        info = probe(source_of(video), rate=video.rate)
         num_bytes, digest = self._content(video)
         aspect = info.sample_aspect
         yield VideoBegins(

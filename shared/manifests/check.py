@@ -11,6 +11,7 @@ from shared.errors import ManifestError, VideoDecodeError
 from shared.jobs.progress import progress
 from shared.manifests.load import load_listing, load_manifest, locate_videos
 from shared.manifests.records import SPLITS, Dataset, Listing
+from shared.manifests.source import source_of
 from shared.text_table import columns, facts, printable
 from shared.video.read import probe
 
@@ -199,7 +200,7 @@ def _unreadable(dataset: Dataset) -> dict[str, str]:
     with progress("check", total=len(dataset.videos), unit="videos") as bar:
         for video in dataset.videos:
             try:
-                probe(video.path, rate=video.rate)
+                probe(source_of(video), rate=video.rate)
             except VideoDecodeError as err:
                 reasons[video.id] = str(err)
             bar.advance()

@@ -1,22 +1,25 @@
 """Finding the files of listed videos under the folder of a data set.
 
 A video is looked up by reading folders, each once, so that a list of a hundred thousand videos of
-which few are there costs few system calls. Ids come from tables that others wrote: whatever they
-say, no path outside of the data set's folder is ever handed out.
+which few are there costs few system calls. Ids come from tables that others wrote, and are checked
+where those are read: none has a `..` or begins with a slash.
 """
 
+import errno
 import logging
 import os
 import re
 import stat
+import unicodedata
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from shared.errors import DataRootError, ManifestError
+from shared.data_files import is_folder
+from shared.errors import DataRootError
 
-__all__ = ["FoundVideo", "expand", "find_ids", "find_videos"]
+__all__ = ["FoundVideo", "expand", "find_ids", "find_videos", "named_folders"]
 
 logger = logging.getLogger(__name__)
 
@@ -26,7 +29,7 @@ class FoundVideo(NamedTuple):
 
     path: Path
     ignoring_case: bool
-    """Found only by ignoring case, as VLOG's list asks for."""
+    """Found only by ignoring case, as VLOG's list asks for, or how accents are written."""
 
 
 def expand(pattern: str, video_id: str) -> str:
@@ -40,39 +43,33 @@ def find_videos(
 ) -> dict[str, FoundVideo]:
     """The videos that exist, by id, in the order of `video_ids`.
 
-    Where no file has exactly the name that an id asks for, one is taken that has it when case is
-    ignored, unless that is the file of another listed id, or another id asks for it in the same
-    way. The folders in front of the id may be links to anywhere (to a larger disk, say); below
-    them links may not lead out.
+    Where no file has exactly the name that an id asks for, one is taken that has it when case, and
+    how accents are written (NFC or NFD), are ignored, unless that is the file of another listed id,
+    or another id asks for it in the same way. Links are followed; where they lead is looked at
+    before the video is read (`shared.manifests.source`), so that one video fails and not the job.
 
     Args:
         are_folders: whether videos are folders of frames, not files.
 
     Raises:
-        ManifestError: naming an id whose file is a link that leads out of the data set's folder.
+        DataRootError: if a folder that is looked through cannot be read.
     """
-    tree = _Tree(folder, num_fixed=len(_fixed_parts(pattern)), are_folders=are_folders)
-    matches: dict[str, _Match] = {}
-    for video_id in video_ids:
-        match = tree.find(expand(pattern, video_id))
-        if match is None:
-            continue
-        if match.is_outside:
-            raise ManifestError(
-                f"video id {video_id!r}: {match.path} is a link that leads out of the data set's "
-                f"folder, to {os.path.realpath(match.path)}; copy the video there, or link the "
-                f"whole folder {folder / '/'.join(_fixed_parts(pattern))}"
-            )
-        matches[video_id] = match
+    tree = _Tree(folder, are_folders=are_folders)
+    matches = {
+        video_id: match
+        for video_id in video_ids
+        if (match := tree.find(expand(pattern, video_id))) is not None
+    }
     claims = Counter(match.path for match in matches.values())
     found: dict[str, FoundVideo] = {}
     for video_id, match in matches.items():
-        if not match.is_exact and claims[match.path] > 1:
+        if match.unlikeness and claims[match.path] > 1:
             logger.warning(
                 "%s is not taken for the video %r: others match it", match.path, video_id
             )
             continue
-        found[video_id] = FoundVideo(path=Path(match.path), ignoring_case=not match.is_exact)
+        path = Path(match.path)
+        found[video_id] = FoundVideo(path=path, ignoring_case=match.unlikeness > 0)
     return found
 
 
@@ -94,6 +91,23 @@ def find_ids(folder: Path, pattern: str, *, are_folders: bool) -> tuple[str, ...
     return tuple(sorted(ids))
 
 
+def named_folders(
+    folder: Path, pattern: str, paths: Iterable[Path], data_root: Path
+) -> dict[Path, tuple[Path, ...]]:
+    """For the path of each video the folders above it that the user or the manifest names: the data
+    root, the data set's folder, and those in front of the first one that depends on the video."""
+    depth, fixed = len(folder.parts), len(_fixed_parts(pattern))
+    named: dict[tuple[str, ...], tuple[Path, ...]] = {}
+    found: dict[Path, tuple[Path, ...]] = {}
+    for path in paths:
+        inner = path.parts[depth : depth + fixed]
+        if inner not in named:
+            below = (folder.joinpath(*inner[:number]).absolute() for number in range(fixed + 1))
+            named[inner] = (data_root.absolute(), *below)
+        found[path] = named[inner]
+    return found
+
+
 def _fixed_parts(pattern: str) -> list[str]:
     """The folders of a pattern in front of the first one that depends on the video."""
     parts = pattern.split("/")
@@ -104,98 +118,88 @@ class _Match(NamedTuple):
     """An entry of the file system that fits what was looked for."""
 
     path: str
-    is_exact: bool
-    is_outside: bool
-    """Reached through a link that leads out of the data set's folder."""
+    unlikeness: int
+    """0 for exactly the name that was asked for, 1 for one that differs in how accents are written,
+    2 for one that differs in case."""
 
 
 class _Tree:
     """The folders below a data set's folder, each read at most once.
 
-    Paths are texts here, and a file of exactly the name that was asked for, in folders that are no
-    links, is found without reading a folder, so that a hundred thousand videos take few seconds.
+    Paths are texts here, and a file of exactly the name that was asked for is found without reading
+    a folder, so that a hundred thousand videos take few seconds.
     """
 
-    def __init__(self, folder: Path, *, num_fixed: int, are_folders: bool) -> None:
-        self._bases = {folder.resolve()}
+    def __init__(self, folder: Path, *, are_folders: bool) -> None:
         self._top = str(folder)
-        self._num_fixed = num_fixed
         self._are_folders = are_folders
-        self._has_kind = stat.S_ISDIR if are_folders else stat.S_ISREG
-        self._plain: dict[str, bool] = {"": True}
-        self._folders: dict[str, list[_Match]] = {"": [_Match(self._top, True, False)]}
-        self._entries: dict[str, dict[str, list[os.DirEntry[str]]]] = {}
+        self._folders: dict[str, list[_Match]] = {"": [_Match(self._top, 0)]}
+        self._entries: dict[str, dict[str, list[str]]] = {}
 
     def find(self, relative: str) -> _Match | None:
-        """The video at a path relative to the top, the exact one before those in other case."""
+        """The video at a path relative to the top, the exact one before those that are like it."""
+        path = f"{self._top}/{relative}"
+        if self._fits(path):
+            return _Match(path, 0)
         parent, _, name = relative.rpartition("/")
-        if self._is_plain(parent):
-            path = f"{self._top}/{relative}"
-            if self._has_kind(_mode(path)):
-                return _Match(path, True, False)
         matches = [
-            (entry.name != name, self._match(folder, entry, name))
+            match
             for folder in self._folders_like(parent)
-            for entry in self._entries_like(folder.path, name)
-            if (entry.is_dir() if self._are_folders else entry.is_file())
+            for match in self._matches(folder, name)
+            if self._fits(match.path)
         ]
-        return min(matches, key=lambda match: match[0])[1] if matches else None
+        return min(
+            matches,
+            key=lambda match: _unlikeness(match.path.rpartition("/")[2], name),
+            default=None,
+        )
 
-    def _is_plain(self, relative: str) -> bool:
-        """Whether a folder has exactly this path, and neither it nor one above it is a link, but
-        for those in front of the id."""
-        plain = self._plain.get(relative)
-        if plain is None:
-            path = f"{self._top}/{relative}"
-            parent, slash, _ = relative.rpartition("/")
-            if relative.count("/") < self._num_fixed:
-                plain = Path(path).is_dir()
-            else:
-                plain = stat.S_ISDIR(_mode(path))
-            plain = self._plain[relative] = plain and (not slash or self._is_plain(parent))
-        return plain
+    def _fits(self, path: str) -> bool:
+        """Whether there is a folder, or, for videos that are files, anything else: that a pipe is
+        no video is said when it is read. Links are followed; one to itself fits, too."""
+        try:
+            mode = os.stat(path).st_mode  # noqa: PTH116, paths are texts here
+        except OSError as err:
+            return err.errno == errno.ELOOP
+        return stat.S_ISDIR(mode) == self._are_folders
 
     def _folders_like(self, relative: str) -> list[_Match]:
-        """The folders at a path when case is ignored, the exact one first."""
+        """The folders at a path when case and accents are ignored, the exact one first."""
         if relative not in self._folders:
             above, _, name = relative.rpartition("/")
             matches = [
-                self._match(parent, entry, name)
+                match
                 for parent in self._folders_like(above)
-                for entry in self._entries_like(parent.path, name)
-                if entry.is_dir()
+                for match in self._matches(parent, name)
+                if is_folder(match.path)
             ]
-            if relative.count("/") < self._num_fixed:
-                self._bases.update(Path(match.path).resolve() for match in matches)
-                matches = [match._replace(is_outside=False) for match in matches]
-            self._folders[relative] = sorted(matches, key=lambda each: (not each.is_exact, each))
+            self._folders[relative] = sorted(matches, key=lambda each: (each.unlikeness, each))
         return self._folders[relative]
 
-    def _match(self, parent: _Match, entry: os.DirEntry[str], name: str) -> _Match:
-        path = f"{parent.path}/{entry.name}"
-        is_outside = parent.is_outside
-        if entry.is_symlink():
-            real = Path(path).resolve()
-            is_outside = not any(real.is_relative_to(base) for base in self._bases)
-        return _Match(path, parent.is_exact and entry.name == name, is_outside)
-
-    def _entries_like(self, folder: str, name: str) -> list[os.DirEntry[str]]:
-        """The entries of a folder whose name is `name` when case is ignored, sorted."""
-        if folder not in self._entries:
-            entries: dict[str, list[os.DirEntry[str]]] = {}
+    def _matches(self, parent: _Match, name: str) -> list[_Match]:
+        """The entries of a folder that have a name when case and accents are ignored."""
+        if parent.path not in self._entries:
+            entries: dict[str, list[str]] = {}
             try:
-                with os.scandir(folder) as children:
-                    for child in sorted(children, key=lambda child: child.name):
-                        entries.setdefault(child.name.casefold(), []).append(child)
+                for child in sorted(os.listdir(parent.path)):  # noqa: PTH208
+                    entries.setdefault(_folded(child), []).append(child)
             except OSError as err:
-                raise DataRootError(f"{folder}: cannot be read ({err.strerror})") from err
-            self._entries[folder] = entries
-        return self._entries[folder].get(name.casefold(), [])
+                raise DataRootError(f"{parent.path}: cannot be read ({err.strerror})") from err
+            self._entries[parent.path] = entries
+        return [
+            _Match(f"{parent.path}/{child}", max(parent.unlikeness, _unlikeness(child, name)))
+            for child in self._entries[parent.path].get(_folded(name), [])
+        ]
 
 
-def _mode(path: str) -> int:
-    """What an entry is, a link not followed; 0 if it is not there."""
-    try:
-        return os.lstat(path).st_mode
-    except OSError:  # absent, or a name that the disk cannot have
-        return 0
+def _composed(name: str) -> str:
+    """A name whose accents are written as parts of their letters, not behind them."""
+    return name if name.isascii() else unicodedata.normalize("NFC", name)
+
+
+def _folded(name: str) -> str:
+    return _composed(_composed(name).casefold())
+
+
+def _unlikeness(name: str, wanted: str) -> int:
+    return 0 if name == wanted else 1 if _composed(name) == _composed(wanted) else 2

@@ -10,7 +10,7 @@ from shared.config.files import load_config
 from shared.data_files import is_folder, is_there, not_a_file
 from shared.errors import DataRootError, ManifestError, UnknownDatasetError
 from shared.manifests import epic, something, table, vlog
-from shared.manifests.find import find_ids, find_videos
+from shared.manifests.find import find_ids, find_videos, named_folders
 from shared.manifests.records import Dataset, DetectorChoice, Listing, Video
 from shared.manifests.schema import (
     LARGEST_RATE,
@@ -106,14 +106,15 @@ def locate_videos(manifest: Manifest, listing: Listing, data_root: Path) -> Data
     """The part of a listing whose videos are there.
 
     Raises:
-        ManifestError: for a video whose file is a link that leads out of the data set's folder, or
-            whose rate is not in the table of rates.
+        ManifestError: for a video whose rate is not in the table of rates.
         DataRootError: if the data root, the data set's folder or the table of rates is not there.
     """
     folder = _dataset_folder(manifest, data_root)
     are_folders = manifest.form == "frames"
     found = find_videos(folder, manifest.videos.pattern, listing.video_ids, are_folders=are_folders)
     rates = video_rates(manifest.videos, folder, found)
+    paths = [video.path for video in found.values()]
+    inside = named_folders(folder, manifest.videos.pattern, paths, data_root)
     return Dataset(
         name=manifest.name,
         task=manifest.task,
@@ -126,7 +127,7 @@ def locate_videos(manifest: Manifest, listing: Listing, data_root: Path) -> Data
         detector=_detector(manifest),
         classes=listing.classes,
         videos=tuple(
-            Video(id=video_id, path=video.path, rate=rates[video_id])
+            Video(id=video_id, path=video.path, rate=rates[video_id], inside=inside[video.path])
             for video_id, video in found.items()
         ),
         segments=tuple(part for part in listing.segments if part.video_id in found),

@@ -1,6 +1,6 @@
 """What a data set is, once its manifest and label tables are read."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -35,6 +35,9 @@ class Video:
     path: Path
     rate: float | None = None
     """Frames a second; set for frame folders, None where the file knows."""
+    inside: tuple[Path, ...] = field(default=(), compare=False, repr=False)
+    """Folders, each of which may be a link, in one of which the file and all pictures of a frame
+    folder must lie: `shared.manifests.source` sees to that. Empty for a path that the user gave."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,6 @@ Files come from others, so all of them are read here, within bounds that no publ
 """
 
 import csv
-import json
 import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from shared.config.bounded import read_bounded
+from shared.config.bounded import parse_json, read_bounded
 from shared.data_files import not_a_file
 from shared.errors import DataRootError, ManifestError
 from shared.manifests.records import Split
@@ -232,12 +231,7 @@ def read_json(path: Path, what: str, kind: type[list[Any]] | type[dict[str, Any]
     """
     text = _read_text(path, what)
     _check_amount(path, "values", sum(text.count(each) for each in ",[{"), _MOST_VALUES)
-    try:
-        content = json.loads(text)
-    except ValueError as err:
-        raise ManifestError(f"{path}: is not JSON ({err})") from err
-    except RecursionError as err:
-        raise ManifestError(f"{path}: is not JSON that can be read (nested too deeply)") from err
+    content = parse_json(text, source=str(path), error=ManifestError)
     if not isinstance(content, kind):
         wanted = "an array" if kind is list else "an object"
         raise ManifestError(f"{path}: wanted {wanted}, found {type(content).__name__}")

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from shared.errors import ConfigError, ShardFormatError, VideoDecodeError
-from shared.manifests.records import Dataset
+from shared.manifests.records import Dataset, Video
+from shared.manifests.source import source_of
 from shared.shards.index import shard_paths
 from shared.shards.plan import PLAN_NAME, Plan, shard_path
 from shared.shards.schema import UNKNOWN_SOURCE, VideoEntry
@@ -175,20 +176,20 @@ def _check_listed(dataset: Dataset, stretches: dict[str, list[_Stretch]]) -> _Pr
         yield Problem(shard=path, place=place, wanted=wanted, found="one that it does not")
     for video in dataset.videos:
         for part in stretches.get(video.id, [])[:1]:
-            yield from _check_source(part, video.path)
+            yield from _check_source(part, video)
 
 
-def _check_source(part: _Stretch, path: Path) -> _Problems:
+def _check_source(part: _Stretch, video: Video) -> _Problems:
     problem = partial(Problem, shard=part.path, place=f"video {part.video.id!r}")
     if part.video.source_digest == UNKNOWN_SOURCE:
         found = "masks that were imported without it; training refuses them"
         yield problem(wanted="the digest of its source", found=found, severity="note")
         return
     try:
-        size = content_bytes(path)
+        size = content_bytes(source_of(video))
     except VideoDecodeError as err:
         yield problem(wanted="a readable source", found=str(err))
         return
     if size != part.video.source_bytes:
         wanted = f"a source of {part.video.source_bytes} bytes, as when it was looked at"
-        yield problem(wanted=wanted, found=f"{size} bytes at {path}")
+        yield problem(wanted=wanted, found=f"{size} bytes at {video.path}")

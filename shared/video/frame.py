@@ -50,3 +50,5 @@ class FrameEstimate:
     """About how many frames there are: by the header, else one a packet; one a JPEG of a folder."""
     rate: float
     """Frames a second, on average."""
+    problem: str = ""
+    """Why the video cannot be opened; empty if it can."""

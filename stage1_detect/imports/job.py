@@ -17,6 +17,7 @@ from shared.jobs.lock import locked
 from shared.jobs.progress import progress
 from shared.jobs.termination import terminated_as_interrupted
 from shared.jobs.workers import in_workers
+from shared.manifests.source import source_of
 from shared.shards.plan import PLAN_NAME, Unit, shard_path
 from shared.shards.schema import UNKNOWN_SOURCE, FailedVideo
 from shared.shards.shard import Shard
@@ -214,7 +215,7 @@ def _import_video(video_id: str, job: ImportJob, writer: ShardWriter) -> str | N
     file, video = job.matching.matched[video_id], job.videos.get(video_id)
     try:
         track = _READERS[job.format](file)
-        size = 0 if video is None else content_bytes(video.path)
+        size = 0 if video is None else content_bytes(source_of(video))
         digest = UNKNOWN_SOURCE if video is None else content_digest(video.path)
     except (MaskImportError, VideoDecodeError) as err:
         # Names without the way to them, as a shard must be the same wherever the files lie.

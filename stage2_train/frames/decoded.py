@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from shared.errors import ClipStoreError, VideoDecodeError
 from shared.manifests.records import Video
+from shared.manifests.source import source_of
 from shared.time_ranges import TimeRange
 from shared.video.frame_times import FrameTimes, KnownTimes, frame_times
 from shared.video.read import content_digest, frame_seconds, read_frames
@@ -83,7 +84,7 @@ class DecodedVideo:
     @property
     def source_digest(self) -> str:
         """Digest of the file or folder; reads all of it."""
-        return content_digest(self._video.path)
+        return content_digest(source_of(self._video))
 
     @property
     def seconds(self) -> NDArray[np.float64]:
@@ -156,7 +157,7 @@ class DecodedVideo:
         if kept is not None:
             return kept
         known: KnownTimes = "not read"
-        if self._video.path.is_dir():
+        if source_of(self._video).is_dir():
             seconds_F = frame_seconds(self._video.path, rate=self._video.rate)
         else:
             known = frame_times(self._video.path) or "only decoding tells"

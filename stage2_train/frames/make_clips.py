@@ -14,6 +14,7 @@ from typing import Any, Literal
 from shared.errors import ClipStoreError, ConfigError, VideoDecodeError
 from shared.manifests.load import load_dataset
 from shared.manifests.records import Dataset, Video
+from shared.manifests.source import source_of
 from shared.time_ranges import ALL_TIMES, TimeRange, TimeRanges
 from shared.video.read import estimate, read_frames
 from stage2_train.frames.jpeg import encode_frame
@@ -237,7 +238,7 @@ def _estimate(todo: Sequence[Video], plan: _Plan, *, fresh: bool) -> _Estimate:
     num_frames: dict[str, float] = {}
     for video in todo[:: max(len(todo) // _SAMPLE_VIDEOS, 1)][:_SAMPLE_VIDEOS]:
         try:
-            frames = read_frames(video.path, rate=video.rate, stop=_SAMPLE_FRAMES)
+            frames = read_frames(source_of(video), rate=video.rate, stop=_SAMPLE_FRAMES)
             sampled = islice(frames, 0, None, 4)
             sizes += [float(len(encode_frame(each.image, plan.settings))) for each in sampled]
             num_frames[video.id] = _num_frames(video, plan)

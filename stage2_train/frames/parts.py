@@ -19,6 +19,7 @@ import numpy as np
 
 from shared.errors import VideoDecodeError
 from shared.manifests.records import Video
+from shared.manifests.source import source_of
 from shared.time_ranges import ALL_TIMES, TimeRanges
 from shared.video.read import Frame, content_digest, read_frames
 from stage2_train.frames.datasets import CHUNK_BYTES
@@ -71,7 +72,7 @@ def write_part(task: PartTask) -> FailedClip | None:
     try:
         write_frames(
             task.path,
-            read_frames(video.path, rate=video.rate),
+            read_frames(source_of(video), rate=video.rate),
             video_id=video.id,
             source_digest=content_digest(video.path),
             settings=task.settings,

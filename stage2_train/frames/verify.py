@@ -8,6 +8,7 @@ from pathlib import Path
 from shared.errors import ClipStoreError, VideoDecodeError
 from shared.jobs.progress import progress
 from shared.manifests.records import Video
+from shared.manifests.source import source_of
 from shared.time_ranges import ALL_TIMES, TimeRanges
 from shared.video.read import content_digest
 from stage2_train.frames.reader import ClipStore
@@ -113,7 +114,7 @@ def _check_source(stored: str, video: Video | None) -> Iterator[str]:
     if video is None:  # no longer in the data set, or its file is gone: nothing to compare with
         return
     try:
-        digest = content_digest(video.path)
+        digest = content_digest(source_of(video))
     except VideoDecodeError as err:
         yield f"its source cannot be read ({err})"
         return

@@ -32,7 +32,7 @@ EXPECTED = [("5", 5), ("3", 3), ("4", 4), ("bad", 0)]
 def test_few_videos_leave_no_file(videos: list[Video], tmp_path: Path) -> None:
     estimates = read_headers(videos, tmp_path)
     assert [(name, each.frames) for name, each in estimates.items()] == EXPECTED
-    assert estimates["bad"] == UNREADABLE
+    assert "bad.mp4: cannot be opened (" in estimates["bad"].problem
     remember_headers(videos, estimates, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
@@ -58,3 +58,16 @@ def test_many_are_read_in_processes_and_remembered(
     assert frames_of(videos, tmp_path) == [("5", 5), ("3", 0), ("4", 4), ("bad", 0)]
     (tmp_path / HEADERS_NAME).write_text("torn")
     assert frames_of(videos, tmp_path) == [(name, 0) for name, _ in EXPECTED]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"[]", b"\xff", b"[" * 9000, b'{"5": [1e400, 1, 1, 1]}', b'{"5": ["a", 1, 2, 3]}'],
+)
+def test_what_is_remembered_is_checked(
+    videos: list[Video], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes
+) -> None:
+    monkeypatch.setattr(headers, "_MANY", 2)
+    monkeypatch.setattr(headers, "usable_cores", lambda: 1)
+    (tmp_path / HEADERS_NAME).write_bytes(content)
+    assert frames_of(videos, tmp_path) == EXPECTED
