@@ -1,11 +1,12 @@
 """What was found in one frame, as text and as JSON."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from shared.errors import ConfigError, ShardNotFoundError
+from shared.errors import ConfigError, ShardFormatError, ShardNotFoundError
 from shared.masks import rle
 from shared.masks.detections import FrameDetections
 from shared.nearest import nearest
@@ -40,6 +41,7 @@ def find_frame(shard: Shard, *, video_id: str | None, index: int | None) -> Shar
     Raises:
         ConfigError: if `video_id` is needed.
         ShardNotFoundError: if the shard lacks the video or the frame; says what it has.
+        ShardFormatError: if the frame is damaged, or breaks a rule of `shared.masks.rules`.
     """
     ids = [video.id for video in shard.videos]
     if video_id is None:
@@ -63,11 +65,16 @@ def find_frame(shard: Shard, *, video_id: str | None, index: int | None) -> Shar
             f"{shard.path}: has no frame {index} of video {video_id!r}; it has frames {held}"
         )
     row = start + int(rows[0])
+    seconds = float(shard.frame_seconds()[row])
+    if not math.isfinite(seconds):
+        raise ShardFormatError(
+            f"{shard.path}: video {video_id!r} frame {index}: wanted a time, found {seconds} s"
+        )
     return ShardFrame(
         video_id=video_id,
         index=int(indices[rows[0]]),
-        seconds=float(shard.frame_seconds()[row]),
-        detections=shard.frame(row),
+        seconds=seconds,
+        detections=shard.checked_frame(row),
         class_names=shard.detector.class_names,
     )
 

@@ -5,22 +5,22 @@ background first, object second. From the fourth on, a length is stored as the d
 one two places before; each number is written in 5-bit digits, lowest first, one printable character
 a digit (48 + digit, + 32 if more digits follow), its sign in the last digit's top bit.
 
-Reading takes many masks at once: a mask is a few dozen numbers, so that the work of one lies in
-calling numpy, not in counting, and the masks of a clip together take little longer than one.
-
-H W the grid, h w a window, M masks, R runs of all of them.
+H W the grid, h w a window, R runs. Many masks at once are read by `run_lengths`.
 """
-
-from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from shared.errors import ShapeError, ShardFormatError
+from shared.masks.run_lengths import (
+    DIGIT_BITS,
+    FIRST_CHARACTER,
+    MAX_DIGITS,
+    extents,
+    read_run_lengths,
+)
 
 __all__ = [
-    "RunLengths",
     "area",
     "bounding_box",
     "compress",
@@ -28,17 +28,10 @@ __all__ = [
     "encode",
     "encode_borders",
     "encode_crop",
-    "read_run_lengths",
     "run_lengths",
 ]
 
-_FIRST_CHARACTER = 48
-"""Code of the digit 0."""
-_DIGIT_BITS = 5
-"""Bits of a number that a character holds."""
-_MAX_DIGITS = 7
-"""35 bits: pycocotools keeps lengths in 32 bits, so differences need 33."""
-_DIGIT_LIMITS = 16 * 32 ** np.arange(_MAX_DIGITS, dtype=np.int64)
+_DIGIT_LIMITS = 16 * 32 ** np.arange(MAX_DIGITS, dtype=np.int64)
 
 
 def encode(mask_HW: NDArray[np.bool_]) -> bytes:
@@ -134,10 +127,10 @@ def compress(lengths: NDArray[np.int64]) -> bytes:
     num_digits = np.searchsorted(_DIGIT_LIMITS, magnitudes, side="right") + 1
     ends = np.cumsum(num_digits)
     places = np.arange(ends[-1]) - np.repeat(ends - num_digits, num_digits)
-    digits = (np.repeat(numbers, num_digits) >> (_DIGIT_BITS * places)) & 31
+    digits = (np.repeat(numbers, num_digits) >> (DIGIT_BITS * places)) & 31
     digits += 32
     digits[ends - 1] -= 32
-    return (digits + _FIRST_CHARACTER).astype(np.uint8).tobytes()
+    return (digits + FIRST_CHARACTER).astype(np.uint8).tobytes()
 
 
 def area(counts: bytes) -> int:
@@ -159,18 +152,8 @@ def bounding_box(counts: bytes, height: int) -> NDArray[np.float32]:
     Raises:
         ShardFormatError: if the bytes are malformed.
     """
-    lengths = run_lengths(counts)
-    is_run = lengths[1::2] > 0
-    if not is_run.any():
-        return np.zeros(4, dtype=np.float32)
-    ends = np.cumsum(lengths)[1::2][is_run]
-    first, last = ends - lengths[1::2][is_run], ends - 1
-    if (first // height != last // height).any():  # a run over a column's foot and the next's head
-        top, bottom = 0, height
-    else:
-        top, bottom = int((first % height).min()), int((last % height).max()) + 1
-    left, right = first[0] // height, last[-1] // height + 1
-    return np.array([left, top, right, bottom], dtype=np.float32)
+    box: NDArray[np.float32] = extents(read_run_lengths((counts,)), np.array([height]))[0]
+    return box
 
 
 def _check_mask(caller: str, mask: NDArray[np.bool_]) -> None:
@@ -179,94 +162,3 @@ def _check_mask(caller: str, mask: NDArray[np.bool_]) -> None:
             f"{mask.shape} {mask.dtype}" if isinstance(mask, np.ndarray) else type(mask).__name__
         )
         raise ShapeError(f"{caller}: wanted an (H, W) bool array, found {found}")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class RunLengths:
-    """The runs of M masks, one mask after another."""
-
-    lengths_R: NDArray[np.int64]
-    """(R,) pixels; within a mask background and object alternate, background first."""
-    num_runs_M: NDArray[np.int64]
-    """(M,) runs of each mask."""
-
-
-def read_run_lengths(masks: Sequence[bytes]) -> RunLengths:
-    """The lengths of the runs of all masks.
-
-    Raises:
-        ShardFormatError: if the bytes of a mask are none, cut short, no such code, or a length is
-            negative; tells the first place in that mask.
-    """
-    sizes_M = np.array([len(counts) for counts in masks], dtype=np.int64)
-    if len(masks) == 0:
-        return RunLengths(lengths_R=np.zeros(0, np.int64), num_runs_M=sizes_M)
-    if sizes_M.min() == 0:
-        raise ShardFormatError("RLE: wanted compressed run lengths, found no bytes")
-    digits = np.frombuffer(b"".join(masks), dtype=np.uint8) - np.uint8(_FIRST_CHARACTER)
-    stops_M = np.add.accumulate(sizes_M)
-    _check_digits(digits, masks, stops_M)
-    ends_R = np.flatnonzero(digits < 32) + 1
-    numbers_R = _numbers(digits, ends_R)
-    after_M = np.searchsorted(ends_R, stops_M) + 1
-    num_runs_M = after_M.copy()
-    num_runs_M[1:] -= after_M[:-1]
-    lengths_R = _undifferenced(numbers_R, num_runs_M, after_M - num_runs_M)
-    if lengths_R.min() < 0:
-        run = int(np.flatnonzero(lengths_R < 0)[0])
-        place = run - int((after_M - num_runs_M)[np.searchsorted(after_M, run, "right")])
-        raise ShardFormatError(f"RLE: run {place} has the negative length {lengths_R[run]}")
-    return RunLengths(lengths_R=lengths_R, num_runs_M=num_runs_M)
-
-
-def _check_digits(
-    digits: NDArray[np.uint8], masks: Sequence[bytes], stops_M: NDArray[np.int64]
-) -> None:
-    if digits.max() > 63:  # characters below 48 have wrapped around
-        byte = int(np.flatnonzero(digits > 63)[0])
-        mask = int(np.searchsorted(stops_M, byte, "right"))
-        place = byte - int(stops_M[mask]) + len(masks[mask])
-        raise ShardFormatError(
-            f"RLE: wanted characters of the codes 48..111, found {masks[mask][place]} at byte "
-            f"{place} of {len(masks[mask])}"
-        )
-    is_open_M = digits[stops_M - 1] > 31
-    if is_open_M.any():
-        size = len(masks[int(np.argmax(is_open_M))])
-        raise ShardFormatError(f"RLE: cut short, a number does not end within {size} bytes")
-
-
-def _numbers(digits: NDArray[np.uint8], ends_R: NDArray[np.int64]) -> NDArray[np.int64]:
-    """(R,) the signed numbers whose digits end at these places."""
-    num_digits_R = ends_R.copy()
-    num_digits_R[1:] -= ends_R[:-1]
-    if num_digits_R.max() > _MAX_DIGITS:
-        raise ShardFormatError(
-            f"RLE: wanted numbers of at most {_MAX_DIGITS} digits, found {num_digits_R.max()}"
-        )
-    starts_R = ends_R - num_digits_R
-    shifts = _DIGIT_BITS * (np.arange(digits.size) - np.repeat(starts_R, num_digits_R))
-    values = (digits & 31).astype(np.int64)
-    values[ends_R - 1] = (values[ends_R - 1] ^ 16) - 16  # a number's last digit carries its sign
-    numbers_R: NDArray[np.int64] = np.add.reduceat(values << shifts, starts_R)
-    return numbers_R
-
-
-def _undifferenced(
-    numbers_R: NDArray[np.int64], num_runs_M: NDArray[np.int64], firsts_M: NDArray[np.int64]
-) -> NDArray[np.int64]:
-    """(R,) lengths: from a mask's fourth number on, differences from the one two places before.
-
-    Sums along all masks, less what they were where a mask begins; its second and third number begin
-    two sums, its first is in none.
-    """
-    sums_R = numbers_R.copy()
-    sums_R[firsts_M] = 0
-    is_object_R = (np.arange(len(numbers_R)) - np.repeat(firsts_M, num_runs_M)) & 1
-    for chosen_R in (is_object_R, 1 - is_object_R):
-        running = np.add.accumulate(sums_R * chosen_R)
-        before_M = np.where(firsts_M > 0, running[firsts_M - 1], 0)
-        running -= np.repeat(before_M, num_runs_M)
-        np.copyto(sums_R, running, where=chosen_R.astype(np.bool_))
-    sums_R[firsts_M] = numbers_R[firsts_M]
-    return sums_R

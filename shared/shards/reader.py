@@ -170,9 +170,24 @@ class VideoDetections:
                 f"video {self.video.id!r}: has detections of {self.num_frames} frames, "
                 f"asked for row {row}"
             )
+        shard, its_row = self._in_shard(row)
+        return shard.frame(its_row)
+
+    def check_frames(self, rows: Sequence[int]) -> None:
+        """Reads frames down to every number and mask.
+
+        Raises:
+            ShardFormatError: at the first that is damaged or breaks a rule; says which and how.
+        """
+        for row in rows:
+            shard, its_row = self._in_shard(row)
+            shard.checked_frame(its_row)
+
+    def _in_shard(self, row: int) -> tuple[Shard, int]:
+        """The shard of a row, and its row there."""
         part = int(np.searchsorted(self._ends, row, side="right"))
         shard, _, stop = self._parts[part]
-        return shard.frame(stop - (int(self._ends[part]) - row))
+        return shard, stop - (int(self._ends[part]) - row)
 
     def nearest_rows(self, seconds: ArrayLike) -> NDArray[np.int64]:
         """Rows of the frames nearest to (n,) times, the earlier of two equally near: (n,).
@@ -207,8 +222,13 @@ class VideoDetections:
 
     def _check_order(self) -> None:
         for name, values in (("frame", self.frame_indices), ("time", self.seconds)):
-            wrong = np.flatnonzero(np.diff(values) <= 0)
+            wrong = np.flatnonzero(~(np.diff(values) > 0))
             if wrong.size == 0:
+                if not np.isfinite(values).all():
+                    shard = self._parts[0][0].path
+                    raise ShardFormatError(
+                        f"{shard}: video {self.video.id!r}: wanted finite times, found others"
+                    )
                 continue
             row = int(wrong[0]) + 1
             paths = [

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.errors import ShardFormatError, ShardNotFoundError
+from shared.errors import ShapeError, ShardFormatError, ShardNotFoundError
 from shared.masks.detections import FrameDetections
+from shared.masks.rules import frame_faults
 from shared.shards.schema import (
     ARRAYS,
     MOST_ROWS,
@@ -22,6 +23,8 @@ from shared.shards.zarr_zip import ChunkCache, ZarrZip
 __all__ = ["Shard"]
 
 _OWN_CACHE_BYTES = 64 * 2**20
+_MOST_FRAME_DETECTIONS = 10_000
+_MOST_FRAME_MASK_BYTES = 16 * 2**20
 
 
 class Shard:
@@ -54,6 +57,8 @@ class Shard:
         """F, frames of all its videos together."""
         self.num_detections: int = self._lengths["boxes"]
         """N, detections of all its frames together."""
+        self.num_mask_bytes: int = self._lengths["rle"]
+        """R, bytes of the run lengths of all masks."""
 
     def array(self, name: str) -> NDArray[Any]:
         """A whole array of the format's table (`schema.ARRAYS`); not to be written to.
@@ -77,8 +82,24 @@ class Shard:
         """(F,) float64, presentation time of each frame in its video."""
         return self.array("frame_seconds")
 
+    def rows(self, name: str, start: int, stop: int) -> NDArray[Any]:
+        """Rows [start, stop) of an array of the format's table; not to be written to.
+
+        Raises:
+            ShardFormatError: as `array`, or if there are no such rows.
+        """
+        if name not in self._lengths:
+            raise ShardFormatError(f"{self.path}: has no array {name!r}")
+        return self._group.rows(name, start, stop)
+
+    def read_through(self, name: str) -> None:
+        """Reads all of an array and keeps none of it but in the cache; raises as `array`."""
+        step = self._group.rows_per_chunk(name)
+        for start in range(0, self._lengths[name], step):
+            self._group.rows(name, start, min(start + step, self._lengths[name]))
+
     def frame(self, row: int) -> FrameDetections:
-        """The detections of the frame in this row of the shard, from 0.
+        """The detections of the frame in this row of the shard, from 0, of the right shapes.
 
         Raises:
             ShardFormatError: if there is no such row, or what it holds is damaged.
@@ -88,20 +109,59 @@ class Shard:
                 f"{self.path}: has {self.num_frames} frames, asked for row {row}"
             )
         rows = self._group.rows
-        video = self.videos[int(rows("frame_video", row, row + 1)[0])]
-        start, stop = rows("frame_offsets", row, row + 2).tolist()
-        borders = rows("rle_offsets", start, stop + 1).tolist()
-        first = borders[0]
-        rle = rows("rle", first, borders[-1]).tobytes()
-        return FrameDetections(
-            height=video.height,
-            width=video.width,
-            boxes=rows("boxes", start, stop),
-            scores=rows("scores", start, stop),
-            labels=rows("labels", start, stop),
-            class_scores=rows("class_scores", start, stop) if self.has_class_scores else None,
-            masks=tuple([rle[a - first : b - first] for a, b in pairwise(borders)]),
-        )
+        number = int(rows("frame_video", row, row + 1)[0])
+        if not 0 <= number < len(self.videos):
+            raise ShardFormatError(
+                f"{self.path}: array 'frame_video': row {row}: wanted one of {len(self.videos)} "
+                f"videos, found {number}"
+            )
+        video = self.videos[number]
+        try:
+            start, stop = rows("frame_offsets", row, row + 2).tolist()
+            if stop - start > _MOST_FRAME_DETECTIONS:
+                wanted = f"wanted at most {_MOST_FRAME_DETECTIONS:,} detections"
+                raise ShapeError(f"{wanted}, found {stop - start:,}")
+            borders = rows("rle_offsets", start, stop + 1).tolist()
+            first = borders[0]
+            if borders != sorted(borders) or borders[-1] - first > _MOST_FRAME_MASK_BYTES:
+                wanted = f"wanted masks of {_MOST_FRAME_MASK_BYTES:,} bytes at most, in their order"
+                raise ShapeError(f"{wanted}, found bytes {first:,} to {borders[-1]:,}")
+            rle = rows("rle", first, borders[-1]).tobytes()
+            return FrameDetections(
+                height=video.height,
+                width=video.width,
+                boxes=rows("boxes", start, stop),
+                scores=rows("scores", start, stop),
+                labels=rows("labels", start, stop),
+                class_scores=rows("class_scores", start, stop) if self.has_class_scores else None,
+                masks=tuple([rle[a - first : b - first] for a, b in pairwise(borders)]),
+            )
+        except ShapeError as err:
+            why = str(err).removeprefix("FrameDetections.")
+            raise ShardFormatError(f"{self._place(row)}: {why}") from err
+        except ShardFormatError as err:
+            why = str(err).removeprefix(f"{self.path}: ")
+            raise ShardFormatError(f"{self._place(row)}: {why}") from err
+
+    def checked_frame(self, row: int) -> FrameDetections:
+        """The same, down to every number and mask.
+
+        Raises:
+            ShardFormatError: also if it holds what `shared.masks.rules` refuses.
+        """
+        frame = self.frame(row)
+        for fault in frame_faults(frame):
+            what = f"{fault.field} of detection {fault.row}"
+            raise ShardFormatError(f"{self._place(row)}: {what}: {fault.message}")
+        return frame
+
+    def _place(self, row: int) -> str:
+        """Shard, video and frame, for messages."""
+        video = self.videos[int(self._group.rows("frame_video", row, row + 1)[0])].id
+        try:
+            return f"{self.path}: video {video!r} frame {self.frame_index()[row]}"
+        except ShardFormatError:
+            return f"{self.path}: video {video!r} row {row}"
 
     def video_rows(self, video_id: str) -> tuple[int, int]:
         """Rows [start, stop) of the frames of one video; equal if it has none.

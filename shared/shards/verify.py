@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
@@ -10,8 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from shared.errors import ShardFormatError
-from shared.masks import rle
-from shared.masks.coco_classes import NUM_COCO_CLASSES
+from shared.masks.rules import Fault, place_faults, score_faults
 from shared.shards.schema import ARRAYS
 from shared.shards.sealed_zip import damaged_members
 from shared.shards.shard import Shard
@@ -22,13 +22,12 @@ __all__ = ["Problem", "verify_shard"]
 _Arrays = dict[str, NDArray[Any]]
 _Problems = Iterator["Problem"]
 
-_BOX_TOLERANCE_PIXELS = 1e-2
-"""Boxes are cut to the frame in float32 after being scaled."""
-_MASK_TOLERANCE_PIXELS = 1.0
-"""Masks end on whole pixels, boxes between them."""
-_SUM_TOLERANCE = 5e-3
-"""80 probabilities, each rounded to float16."""
-_WHOLE_CACHE_BYTES = 2**40
+_CACHE_BYTES = 256 * 2**20
+_BLOCK = 500
+"""Detections that are checked at once, and how many bytes of masks at most unless one has more."""
+_BLOCK_BYTES = 2**20
+_WHOLE = ("frame_video", "frame_index", "frame_seconds", "frame_offsets", "rle_offsets")
+"""Arrays that are held as a whole; of the others a block."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +68,7 @@ def verify_shard(path: Path) -> list[Problem]:
         ShardNotFoundError: if there is no such file.
     """
     try:
-        shard = Shard(path, ChunkCache(_WHOLE_CACHE_BYTES))
+        shard = Shard(path, ChunkCache(_CACHE_BYTES))
     except ShardFormatError as err:
         return _damaged_file(path) or [_damaged(path, "", str(err))]
     arrays: _Arrays = {}
@@ -78,7 +77,10 @@ def verify_shard(path: Path) -> list[Problem]:
         if name == "class_scores" and not shard.has_class_scores:
             continue
         try:
-            arrays[name] = shard.array(name)
+            if name in _WHOLE:
+                arrays[name] = shard.array(name)
+            else:
+                shard.read_through(name)
         except ShardFormatError as err:
             damaged.append(_damaged(path, name, str(err)))
     return damaged or _damaged_file(path) or list(_check_contents(shard, arrays))
@@ -106,14 +108,11 @@ def _damaged_file(path: Path) -> list[Problem]:
 def _check_contents(shard: Shard, arrays: _Arrays) -> _Problems:
     frames = [
         *_check_offsets(shard, "frame_offsets", arrays, length=shard.num_detections),
-        *_check_offsets(shard, "rle_offsets", arrays, length=len(arrays["rle"])),
+        *_check_offsets(shard, "rle_offsets", arrays, length=shard.num_mask_bytes),
         *_check_frames(shard, arrays),
     ]
     yield from frames
-    yield from _check_scores(shard, arrays)
-    if not frames:
-        yield from _check_boxes(shard, arrays)
-        yield from _check_masks(shard, arrays)
+    yield from _check_detections(shard, arrays, in_frames=not frames)
 
 
 def _first(wrong: ArrayLike) -> Iterator[tuple[int, int]]:
@@ -162,86 +161,71 @@ def _check_frames(shard: Shard, arrays: _Arrays) -> _Problems:
             yield problem(place=f"row {row}", wanted=wanted, found=f"{values[row]}", more=more)
 
 
-def _check_scores(shard: Shard, arrays: _Arrays) -> _Problems:
-    scores, labels = arrays["scores"], arrays["labels"]
-    for name, wrong, wanted in (
-        ("scores", ~((scores >= 0) & (scores <= 1)), "0 to 1"),
-        ("labels", labels >= NUM_COCO_CLASSES, f"a class, 0 to {NUM_COCO_CLASSES - 1}"),
-    ):
-        problem = partial(Problem, shard=shard.path, array=name, wanted=wanted)
-        for row, more in _first(wrong):
-            yield problem(place=f"detection {row}", found=f"{arrays[name][row]}", more=more)
-    if "class_scores" in arrays:
-        scores_NS = arrays["class_scores"].astype(np.float64)
-        sums_N, least_N = scores_NS.sum(axis=1), scores_NS.min(axis=1)
-        for row, more in _first(~((least_N >= 0) & (sums_N <= 1 + _SUM_TOLERANCE))):
-            yield Problem(
+def _check_detections(shard: Shard, arrays: _Arrays, *, in_frames: bool) -> _Problems:
+    """What the rules for detections find; without frames, boxes and masks are of no grid."""
+    found: dict[str, Problem] = {}
+    for start, stop in _blocks(arrays["rle_offsets"]) if in_frames else _steps(shard):
+        video_N = _videos_of_detections(arrays, start, stop) if in_frames else None
+        for fault in _block_faults(shard, arrays, start, stop, video_N=video_N):
+            before = found.get(fault.field)
+            if before is not None:
+                found[fault.field] = replace(before, more=before.more + 1 + fault.more)
+                continue
+            place = f"detection {start + fault.row}"
+            if video_N is not None and fault.field in ("boxes", "masks"):
+                place += f" (video {shard.videos[video_N[fault.row]].id!r})"
+            found[fault.field] = Problem(
                 shard=shard.path,
-                array="class_scores",
-                place=f"detection {row}",
-                wanted="no negative score and a sum of at most 1",
-                found=f"a sum of {sums_N[row]:.4f}, a least score of {least_N[row]:.4f}",
-                more=more,
+                array="rle" if fault.field == "masks" else fault.field,
+                place=place,
+                wanted=fault.wanted,
+                found=fault.found,
+                more=fault.more,
             )
+    for field in ("scores", "labels", "class_scores", "boxes", "masks"):
+        if field in found:
+            yield found[field]
 
 
-def _videos_of_detections(shard: Shard, arrays: _Arrays) -> NDArray[np.int32]:
-    """(N,) place of each detection's video in `videos`."""
-    frame_N = np.repeat(np.arange(shard.num_frames), np.diff(arrays["frame_offsets"]))
+def _blocks(borders: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
+    """Ranges of detections whose masks are looked at together."""
+    start, length = 0, len(borders) - 1
+    while start < length:
+        fits = int(np.searchsorted(borders, borders[start] + _BLOCK_BYTES, "right")) - 1
+        stop = min(max(fits, start + 1), start + _BLOCK, length)
+        yield start, stop
+        start = stop
+
+
+def _steps(shard: Shard) -> Iterator[tuple[int, int]]:
+    for start in range(0, shard.num_detections, _BLOCK):
+        yield start, min(start + _BLOCK, shard.num_detections)
+
+
+def _videos_of_detections(arrays: _Arrays, start: int, stop: int) -> NDArray[np.int32]:
+    """Place in `videos` of each of a range of detections."""
+    places = np.arange(start, stop)
+    frame_N = np.searchsorted(arrays["frame_offsets"], places, side="right") - 1
     video_N: NDArray[np.int32] = arrays["frame_video"][frame_N]
     return video_N
 
 
-def _check_boxes(shard: Shard, arrays: _Arrays) -> _Problems:
-    video_N, boxes_N4 = _videos_of_detections(shard, arrays), arrays["boxes"]
-    sizes_V2 = np.array([(video.width, video.height) for video in shard.videos]).reshape(-1, 2)
-    top_left, bottom_right = boxes_N4[:, :2], boxes_N4[:, 2:]
-    inside = (top_left >= -_BOX_TOLERANCE_PIXELS) & (top_left <= bottom_right)
-    inside &= bottom_right <= sizes_V2[video_N] + _BOX_TOLERANCE_PIXELS
-    for row, more in _first(~inside.all(axis=1)):
-        video = shard.videos[video_N[row]]
-        yield Problem(
-            shard=shard.path,
-            array="boxes",
-            place=f"detection {row} (video {video.id!r})",
-            wanted=f"boxes inside {video.width} x {video.height}",
-            found=f"{boxes_N4[row].tolist()}",
-            more=more,
-        )
-
-
-def _check_masks(shard: Shard, arrays: _Arrays) -> _Problems:
-    """Masks of the right size, inside their boxes: so none has a larger area than its box."""
-    video_N, boxes_N4 = _videos_of_detections(shard, arrays), arrays["boxes"]
-    borders, content = arrays["rle_offsets"], arrays["rle"].tobytes()
-    problem = partial(Problem, shard=shard.path, array="rle")
-    problems: list[Problem] = []
-    for row, box in enumerate(boxes_N4):
-        video = shard.videos[video_N[row]]
-        counts = content[borders[row] : borders[row + 1]]
-        wrong = _mask_problem(counts, height=video.height, width=video.width, box=box)
-        if wrong is not None:
-            place = f"detection {row} (video {video.id!r})"
-            problems.append(problem(place=place, wanted=wrong[0], found=wrong[1]))
-    if problems:
-        yield replace(problems[0], more=len(problems) - 1)
-
-
-def _mask_problem(
-    counts: bytes, *, height: int, width: int, box: NDArray[np.float32]
-) -> tuple[str, str] | None:
-    """What was wanted of a mask and what found; None if it is as it should be."""
-    try:
-        total = int(rle.run_lengths(counts).sum())
-        if total != height * width:
-            return f"{height} x {width} = {height * width} pixels", f"{total}"
-        extent = rle.bounding_box(counts, height)
-    except ShardFormatError as err:
-        return "a mask", str(err)
-    outwards = np.concatenate([box[:2] - extent[:2], extent[2:] - box[2:]])
-    if extent.any() and outwards.max() > _MASK_TOLERANCE_PIXELS:
-        return (
-            f"a mask inside its box {box.tolist()}",
-            f"{rle.area(counts)} pixels over {extent.tolist()}",
-        )
-    return None
+def _block_faults(
+    shard: Shard,
+    arrays: _Arrays,
+    start: int,
+    stop: int,
+    *,
+    video_N: NDArray[np.int32] | None,
+) -> Iterator[Fault]:
+    class_scores = shard.rows("class_scores", start, stop) if shard.has_class_scores else None
+    scores, labels = shard.rows("scores", start, stop), shard.rows("labels", start, stop)
+    yield from score_faults(scores, labels, class_scores)
+    if video_N is None:
+        return
+    sizes_V2 = np.array([(video.height, video.width) for video in shard.videos])
+    borders = arrays["rle_offsets"][start : stop + 1]
+    first = int(borders[0])
+    content = shard.rows("rle", first, int(borders[-1])).tobytes()
+    masks = [content[a:b] for a, b in pairwise((borders - first).tolist())]
+    yield from place_faults(shard.rows("boxes", start, stop), masks, sizes_V2[video_N])

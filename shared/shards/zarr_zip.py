@@ -98,6 +98,10 @@ class ZarrZip:
         """Type of the elements of an array that is in `names`."""
         return self._layouts[name].array.dtype
 
+    def rows_per_chunk(self, name: str) -> int:
+        """Rows that are stored together, of an array that is in `names`."""
+        return self._layouts[name].array.rows_per_chunk
+
     def rows(self, name: str, start: int, stop: int) -> NDArray[Any]:
         """Rows [start, stop) of an array that is in `names`; not to be written to.
 

@@ -58,7 +58,9 @@ def with_boxes_as_masks(objects: FrameObjects) -> FrameObjects:
         )
         for (left, top), (right, bottom) in zip(low_N2.tolist(), high_N2.tolist(), strict=True)
     )
-    return replace(objects, pieces=pieces_of_masks(masks, height=objects.height))
+    return replace(
+        objects, pieces=pieces_of_masks(masks, height=objects.height, width=objects.width)
+    )
 
 
 def with_mixed_classes(objects: FrameObjects, generator: np.random.Generator) -> FrameObjects:

@@ -17,7 +17,7 @@ from cachetools import LRUCache
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
-from shared.errors import JoinError
+from shared.errors import JoinError, ShardFormatError
 from shared.manifests.records import Segment
 from shared.shards.reader import DetectionFolder, VideoDetections
 from shared.time_ranges import TimeRange
@@ -219,10 +219,12 @@ class ClipDataset(Dataset[ClipSample]):
         kept = {row: self._objects.get((video_id, row)) for row in rows}
         found = {row: objects for row, objects in kept.items() if objects is not None}
         missing = [row for row in kept if row not in found]
-        made = objects_of_frames(
-            [detections.frame(row) for row in missing],
-            score_threshold=self.settings.score_threshold,
-        )
+        frames = [detections.frame(row) for row in missing]
+        try:
+            made = objects_of_frames(frames, score_threshold=self.settings.score_threshold)
+        except ShardFormatError:
+            detections.check_frames(missing)  # tells which of them it is
+            raise
         if self.settings.controls.object_masks == "boxes":
             made = [with_boxes_as_masks(objects) for objects in made]
         for row, objects in zip(missing, made, strict=True):

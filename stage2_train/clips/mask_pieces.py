@@ -14,7 +14,8 @@ from itertools import accumulate, pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.masks.rle import read_run_lengths
+from shared.errors import ShardFormatError
+from shared.masks.run_lengths import read_run_lengths
 
 __all__ = [
     "MaskPieces",
@@ -86,21 +87,24 @@ def concatenated(parts: Sequence[MaskPieces]) -> MaskPieces:
     return MaskPieces(rows_4R=np.concatenate([part.rows_4R for part in parts], axis=1))
 
 
-def pieces_of_masks(masks: Sequence[bytes], *, height: int) -> MaskPieces:
+def pieces_of_masks(masks: Sequence[bytes], *, height: int, width: int) -> MaskPieces:
     """The pieces of N masks, owners 0..N-1.
 
     Args:
         masks: COCO compressed run lengths over one grid.
         height: rows of the grid.
+        width: columns of the grid.
 
     Raises:
-        ShardFormatError: if a mask is malformed.
+        ShardFormatError: if a mask is malformed, or of another grid.
     """
     runs = read_run_lengths(masks)
     borders_R = np.add.accumulate(runs.lengths_R)  # as if all grids were one under another
     after_M = np.add.accumulate(runs.num_runs_M)
     first_M = after_M - runs.num_runs_M
     grid_M = np.where(first_M > 0, borders_R[first_M - 1], 0) if len(masks) else first_M
+    if not np.array_equal(borders_R[after_M - 1], (np.arange(len(masks)) + 1) * (height * width)):
+        raise ShardFormatError(f"wanted masks of {height} x {width} = {height * width} pixels")
     owner_R = np.repeat(np.arange(len(masks)), runs.num_runs_M)
     is_object_R = (np.arange(len(owner_R)) - first_M[owner_R]) & 1
     objects_R = np.flatnonzero(is_object_R)

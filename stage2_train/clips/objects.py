@@ -17,8 +17,10 @@ from itertools import accumulate, pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from shared.errors import ShardFormatError
 from shared.masks.coco_classes import NUM_COCO_CLASSES
 from shared.masks.detections import FrameDetections
+from shared.masks.rules import are_sound
 from stage2_train.clips.mask_pieces import (
     MaskPieces,
     Window,
@@ -82,18 +84,24 @@ def objects_of_frames(
     """The detections of each frame with a score of at least `score_threshold`; equal scores keep
     their order.
 
-    All on grids of one height; together they take little longer than one.
+    All on grids of one size; together they take little longer than one.
 
     Raises:
-        ShardFormatError: if a mask is malformed.
+        ShardFormatError: if a mask is malformed, or a box, a score or a mask is none of the grid.
     """
     if not frames:
         return []
-    chosen_N, lengths = _best_first(frames, score_threshold)
+    height, width = frames[0].height, frames[0].width
+    scores_N = np.concatenate([frame.scores for frame in frames])
+    boxes_N4 = np.concatenate([frame.boxes for frame in frames])
+    class_scores_NS = class_vectors(frames)
+    if not are_sound(boxes_N4, scores_N, class_scores_NS, height=height, width=width):
+        raise ShardFormatError(f"wanted scores of 0 to 1 and boxes inside {width} x {height}")
+    chosen_N, lengths = _best_first(frames, scores_N, score_threshold)
     all_masks = [mask for frame in frames for mask in frame.masks]
-    pieces = pieces_of_masks([all_masks[row] for row in chosen_N.tolist()], height=frames[0].height)
-    boxes_N4 = np.concatenate([frame.boxes for frame in frames])[chosen_N]
-    class_scores_NS = class_vectors(frames)[chosen_N]
+    masks = [all_masks[row] for row in chosen_N.tolist()]
+    pieces = pieces_of_masks(masks, height=height, width=width)
+    boxes_N4, class_scores_NS = boxes_N4[chosen_N], class_scores_NS[chosen_N]
     labels_N = np.concatenate([frame.labels for frame in frames])[chosen_N].astype(np.int64)
     spans = [slice(*span) for span in pairwise(accumulate(lengths, initial=0))]
     return [
@@ -110,11 +118,10 @@ def objects_of_frames(
 
 
 def _best_first(
-    frames: Sequence[FrameDetections], score_threshold: float
+    frames: Sequence[FrameDetections], scores_N: NDArray[np.float32], score_threshold: float
 ) -> tuple[NDArray[np.int64], list[int]]:
     """Places among the detections of all frames, frame after frame and in each the best first; and
     how many each frame has."""
-    scores_N = np.concatenate([frame.scores for frame in frames])
     frame_N = np.repeat(np.arange(len(frames)), [len(frame) for frame in frames])
     order_N = np.lexsort((-scores_N, frame_N))
     order_N = order_N[scores_N[order_N] >= score_threshold]

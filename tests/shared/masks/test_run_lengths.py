@@ -8,7 +8,8 @@ from hypothesis.extra import numpy as hnp
 from pycocotools import mask as coco
 
 from shared.errors import ShardFormatError
-from shared.masks.rle import compress, read_run_lengths
+from shared.masks.rle import compress, encode
+from shared.masks.run_lengths import extents, read_run_lengths
 
 masks = hnp.arrays(
     np.bool_, st.tuples(st.integers(1, 9), st.integers(1, 9)), elements=st.booleans()
@@ -56,3 +57,18 @@ def test_the_place_is_told_within_its_mask(counts, message, before) -> None:
     whole = compress(np.array([40, 3, 2, 500]))
     with pytest.raises(ShardFormatError, match=message):
         read_run_lengths([*[whole] * before, counts, whole])
+
+
+@given(st.lists(masks, max_size=5))
+def test_extents_areas_and_totals_of_many_masks(masks: list[np.ndarray]) -> None:
+    runs = read_run_lengths([encode(mask) for mask in masks])
+    heights = np.array([mask.shape[0] for mask in masks], np.int64)
+    boxes = extents(runs, heights)
+    assert runs.totals_M.tolist() == [mask.size for mask in masks]
+    assert runs.areas_M.tolist() == [mask.sum() for mask in masks]
+    for mask, box in zip(masks, boxes.tolist(), strict=True):
+        rows, columns = np.nonzero(mask)
+        wanted = [0, 0, 0, 0]
+        if len(rows):
+            wanted = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
+        assert box == wanted

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from shared.errors import ShardFormatError, ShardNotFoundError
 from shared.shards.column import write_group
+from shared.shards.schema import MOST_ROWS
 from shared.shards.shard import Shard
 from shared.shards.zarr_zip import ChunkCache, ZarrZip
 from tests.shared.shards.conftest import FrameMaker, ShardMaker, columns_of
@@ -99,3 +100,63 @@ def test_offsets_out_of_range_are_an_error_and_not_other_data(path: Path, name: 
     offsets = Shard(path).array(name) + 1000
     with pytest.raises(ShardFormatError, match="rows, asked for"):
         Shard(changed(path, **{name: offsets})).frame(2)
+
+
+def test_a_frame_of_no_video_is_an_error(path: Path) -> None:
+    for number in (2**31 - 1, -1, 3):
+        videos = np.array([0, 0, number, 0, 0, 1, 1], np.int32)
+        message = rf"array 'frame_video': row 2: wanted one of 3 videos, found {number}"
+        with pytest.raises(ShardFormatError, match=message):
+            Shard(changed(path, frame_video=videos)).frame(2)
+
+
+@pytest.mark.parametrize(
+    ("name", "place", "value", "message"),
+    [
+        ("boxes", (3, 0), np.nan, "boxes: wanted finite x1 <= x2 and y1 <= y2, found "),
+        ("boxes", (3, 2), -1, "boxes: wanted finite x1 <= x2"),
+        ("labels", 3, 200, "labels: wanted classes 0..79, found 200"),
+        ("rle_offsets", 4, 1, "wanted masks of .* in their order, found bytes "),
+    ],
+)
+def test_what_is_no_detection_names_shard_video_and_frame(
+    path: Path, name: str, place: Any, value: Any, message: str
+) -> None:
+    values = Shard(path).array(name).copy()
+    values[place] = value
+    with pytest.raises(
+        ShardFormatError, match=rf"changed\.zarr\.zip: video 'a' frame 3: {message}"
+    ):
+        Shard(changed(path, **{name: values})).frame(3)
+
+
+@pytest.mark.parametrize(
+    ("name", "place", "value", "message"),
+    [
+        ("scores", 3, np.nan, "scores of detection 0: wanted 0 to 1, found nan"),
+        ("class_scores", 4, 1, "class_scores of detection 1: .*a sum of 80.0000"),
+        ("boxes", (3, 2), 1e9, "boxes of detection 0: wanted boxes inside 17 x 12"),
+        ("rle", slice(None), 48, "masks of detection 0: wanted 12 x 17 = 204 pixels, found 0"),
+        ("rle", slice(None), 255, "masks of detection 0: wanted a mask, found RLE: "),
+    ],
+)
+def test_a_checked_frame_breaks_no_rule(
+    path: Path, name: str, place: Any, value: Any, message: str
+) -> None:
+    assert Shard(path).checked_frame(3).masks == Shard(path).frame(3).masks
+    values = Shard(path).array(name).copy()
+    values[place] = value
+    with pytest.raises(
+        ShardFormatError, match=rf"changed\.zarr\.zip: video 'a' frame 3: {message}"
+    ):
+        Shard(changed(path, **{name: values})).checked_frame(3)
+
+
+def test_a_shard_of_too_many_frames_is_refused(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(MOST_ROWS, "detections", 5)
+    with pytest.raises(ShardFormatError, match="wanted at most 5 detections, found 12"):
+        Shard(path)
+    monkeypatch.setattr("shared.shards.shard._MOST_FRAME_DETECTIONS", 2)
+    monkeypatch.setitem(MOST_ROWS, "detections", 99)
+    with pytest.raises(ShardFormatError, match="frame 3: wanted at most 2 detections, found 3"):
+        Shard(path).frame(3)

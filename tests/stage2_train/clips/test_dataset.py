@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tests.stage2_train.conftest as tiny
-from shared.errors import ConfigError, JoinError
+from shared.errors import ConfigError, JoinError, ShardFormatError
 from shared.manifests.records import Segment
 from shared.masks import rle
 from shared.masks.detections import FrameDetections
@@ -301,3 +301,40 @@ def test_unsure_labels_are_negative_or_ignored_in_training_alone(make_dataset) -
         ("ignored", 0): [-1, 1],
         ("ignored", None): [0, 1],
     }
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"scores": np.array([np.nan], np.float32)}, "scores of detection 0: wanted 0 to 1"),
+        ({"class_scores": np.ones((1, 80), np.float16)}, "class_scores of detection 0: .*80.0000"),
+        ({"boxes": np.array([[0, 0, 1e9, 1]], np.float32)}, "boxes of detection 0: wanted boxes"),
+        ({"masks": (b"00",)}, "masks of detection 0: wanted 60 x 80 = 4800 pixels, found 0"),
+        (
+            {"masks": (rle.encode(np.ones((9, 9), np.bool_)),)},
+            "masks of detection 0: .*found 81",
+        ),
+        ({"masks": (b"\xff",)}, "masks of detection 0: wanted a mask, found RLE"),
+    ],
+)
+def test_detections_that_break_a_rule_are_named(
+    tmp_path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, object], message: str
+) -> None:
+    film = tiny.Film(
+        id="wrong", boxes_FN4=np.array([[[0, 0, 9, 9]]] * 4), colours=np.array([[250] * 3])
+    )
+    tiny.write_store(tmp_path / "clips.h5", [film])
+    whole = tiny.Film.detections
+
+    def detections(self: tiny.Film, frame: int, **options: bool) -> FrameDetections:
+        found = whole(self, frame, **options)
+        return replace(found, **changes) if frame == 2 else found
+
+    monkeypatch.setattr(tiny.Film, "detections", detections)
+    tiny.write_shard(tmp_path / "shard-000000.zarr.zip", [film])
+    segment = Segment(id="wrong", video_id="wrong", split="train", labels=(0,))
+    clips = ClipStore(tmp_path / "clips.h5")
+    dataset = ClipDataset([segment], clips, DetectionFolder(tmp_path), SETTINGS)
+    where = r"shard-000000\.zarr\.zip: video 'wrong' frame 2: "
+    with pytest.raises(ShardFormatError, match=where + message):
+        dataset[ClipRequest(0)]

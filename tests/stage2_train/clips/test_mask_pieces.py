@@ -21,7 +21,8 @@ FLOAT32_POSITIONS = 1e-5  # areas of cells made from float32 positions on small 
 
 def pieces_of(masks: list[np.ndarray]):
     """Pieces of drawn masks."""
-    return pieces_of_masks(tuple(rle.encode(mask) for mask in masks), height=masks[0].shape[0])
+    height, width = masks[0].shape
+    return pieces_of_masks(tuple(map(rle.encode, masks)), height=height, width=width)
 
 
 def coverage(pieces, window, num_masks, cells) -> np.ndarray:
@@ -131,7 +132,7 @@ def test_reaching_is_covering(shape, corner) -> None:
 
 
 def test_no_masks_and_empty_masks() -> None:
-    none = pieces_of_masks((), height=5)
+    none = pieces_of_masks((), height=5, width=5)
     assert len(none) == 0
     assert len(unions(none, height=5)) == 0
     empty = pieces_of([np.zeros((3, 3), bool)])
@@ -143,4 +144,4 @@ def test_no_masks_and_empty_masks() -> None:
 
 def test_malformed_mask() -> None:
     with pytest.raises(ShardFormatError, match="RLE"):
-        pieces_of_masks((b"",), height=3)
+        pieces_of_masks((b"",), height=3, width=3)

@@ -20,10 +20,11 @@ def objects_of(masks: list[np.ndarray], *, shape: tuple[int, int] = (8, 8)) -> F
     """Objects with the labels 0, 1, ... and falling scores."""
     num = len(masks)
     scores = np.linspace(0.9, 0.5, num, dtype=np.float32)
+    box = np.array([[1, 2, min(5, shape[1]), min(6, shape[0])]], np.float32)
     detections = FrameDetections(
         height=shape[0],
         width=shape[1],
-        boxes=np.tile(np.array([[1, 2, 5, 6]], np.float32), (num, 1)),
+        boxes=np.tile(box, (num, 1)),
         scores=scores,
         labels=np.arange(num, dtype=np.uint8),
         class_scores=None,

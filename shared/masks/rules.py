@@ -1,0 +1,178 @@
+"""What detections have to be: one set of rules for verification, imports and training.
+
+N detections, S = 80 classes. Rules are checked for many detections at once, which may lie on grids
+of several sizes; of each kind of fault only the first is told, and how many more there are.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from shared.errors import ShardFormatError
+from shared.masks.coco_classes import NUM_COCO_CLASSES
+from shared.masks.detections import FrameDetections
+from shared.masks.run_lengths import RunLengths, extents, read_run_lengths
+
+__all__ = ["Fault", "are_sound", "frame_faults", "place_faults", "score_faults"]
+
+_BOX_TOLERANCE_PIXELS = 1e-2
+"""Boxes are cut to the frame in float32 after being scaled."""
+_MASK_TOLERANCE_PIXELS = 1.0
+"""Masks end on whole pixels, boxes between them."""
+_SUM_TOLERANCE = 5e-3
+"""80 probabilities, each rounded to float16."""
+_MOST_MASK_BYTES = 4 * 2**20
+"""Of compressed run lengths; a mask of a 4K frame that is all noise has as many."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """A rule that detections break."""
+
+    field: str
+    """`scores`, `labels`, `class_scores`, `boxes` or `masks`."""
+    row: int
+    """The first detection that breaks it."""
+    wanted: str
+    found: str
+    more: int = 0
+    """Other detections that break it."""
+
+    @property
+    def message(self) -> str:
+        """A sentence, without the place."""
+        more = f"; {self.more} more like it" if self.more else ""
+        return f"wanted {self.wanted}, found {self.found}{more}"
+
+
+def frame_faults(frame: FrameDetections) -> list[Fault]:
+    """All that is wrong with the detections of a frame; empty for what `orn verify` accepts."""
+    sizes_N2 = np.full((len(frame), 2), (frame.height, frame.width))
+    return [
+        *score_faults(frame.scores, frame.labels, frame.class_scores),
+        *place_faults(frame.boxes, frame.masks, sizes_N2),
+    ]
+
+
+def are_sound(
+    boxes_N4: NDArray[np.float32],
+    scores_N: NDArray[np.float32],
+    class_scores_NS: NDArray[np.float32],
+    *,
+    height: int,
+    width: int,
+) -> bool:
+    """Whether the numbers of detections break no rule by more than a rounding, told quickly.
+
+    Class scores are float32 here and may include the background's.
+    """
+    if not len(scores_N):
+        return True
+    in_range = scores_N.min() >= 0 and scores_N.max() <= 1 and class_scores_NS.min() >= 0
+    in_range = in_range and class_scores_NS.sum(axis=1).max() <= 1 + 2 * _SUM_TOLERANCE
+    in_range = in_range and boxes_N4.min() >= -2 * _BOX_TOLERANCE_PIXELS
+    x2, y2 = boxes_N4[:, 2:].max(axis=0).tolist()
+    right, bottom = width + 2 * _BOX_TOLERANCE_PIXELS, height + 2 * _BOX_TOLERANCE_PIXELS
+    return bool(in_range and x2 <= right and y2 <= bottom)
+
+
+def score_faults(
+    scores_N: NDArray[np.float32],
+    labels_N: NDArray[np.uint8],
+    class_scores_NS: NDArray[np.float16] | None,
+) -> Iterator[Fault]:
+    """Scores outside 0..1, labels that are no class, class scores that are no distribution."""
+    for row, more in _first(~((scores_N >= 0) & (scores_N <= 1))):
+        yield Fault(field="scores", row=row, wanted="0 to 1", found=f"{scores_N[row]}", more=more)
+    for row, more in _first(labels_N >= NUM_COCO_CLASSES):
+        wanted = f"a class, 0 to {NUM_COCO_CLASSES - 1}"
+        yield Fault(field="labels", row=row, wanted=wanted, found=f"{labels_N[row]}", more=more)
+    if class_scores_NS is not None:
+        wide_NS = class_scores_NS.astype(np.float64)
+        sums_N, least_N = wide_NS.sum(axis=1), wide_NS.min(axis=1)
+        for row, more in _first(~((least_N >= 0) & (sums_N <= 1 + _SUM_TOLERANCE))):
+            yield Fault(
+                field="class_scores",
+                row=row,
+                wanted="no negative score and a sum of at most 1",
+                found=f"a sum of {sums_N[row]:.4f}, a least score of {least_N[row]:.4f}",
+                more=more,
+            )
+
+
+def place_faults(
+    boxes_N4: NDArray[np.float32], masks: Sequence[bytes], sizes_N2: NDArray[np.int64]
+) -> Iterator[Fault]:
+    """Boxes outside their grid; masks that are none, of another grid, or outside their box, so that
+    none has a larger area than its box.
+
+    Args:
+        boxes_N4: the boxes.
+        masks: N masks, compressed run lengths.
+        sizes_N2: (height, width) of the grid of each.
+    """
+    top_left, bottom_right = boxes_N4[:, :2], boxes_N4[:, 2:]
+    inside = (top_left >= -_BOX_TOLERANCE_PIXELS) & (top_left <= bottom_right)
+    inside &= bottom_right <= sizes_N2[:, ::-1] + _BOX_TOLERANCE_PIXELS
+    for row, more in _first(~inside.all(axis=1)):
+        height, width = sizes_N2[row]
+        wanted, found = f"boxes inside {width} x {height}", f"{boxes_N4[row].tolist()}"
+        yield Fault(field="boxes", row=row, wanted=wanted, found=found, more=more)
+    faults = list(_mask_faults(boxes_N4, masks, sizes_N2, first=0))
+    if faults:
+        first, more = faults[0], sum(1 + fault.more for fault in faults[1:]) + faults[0].more
+        yield Fault(field="masks", row=first.row, wanted=first.wanted, found=first.found, more=more)
+
+
+def _mask_faults(
+    boxes_N4: NDArray[np.float32],
+    masks: Sequence[bytes],
+    sizes_N2: NDArray[np.int64],
+    *,
+    first: int,
+) -> Iterator[Fault]:
+    """Faults of masks in the order of their rows, of which the first is `first`."""
+    if not len(masks):
+        return
+    try:
+        if (largest := max(map(len, masks))) > _MOST_MASK_BYTES:
+            raise ShardFormatError(f"RLE: wanted at most {_MOST_MASK_BYTES:,} bytes, {largest:,}")
+        runs = read_run_lengths(masks)
+    except ShardFormatError as err:
+        if len(masks) == 1:
+            yield Fault(field="masks", row=first, wanted="a mask", found=str(err))
+            return
+        half = len(masks) // 2
+        yield from _mask_faults(boxes_N4[:half], masks[:half], sizes_N2[:half], first=first)
+        yield from _mask_faults(boxes_N4[half:], masks[half:], sizes_N2[half:], first=first + half)
+        return
+    yield from _extent_faults(boxes_N4, runs, sizes_N2, first=first)
+
+
+def _extent_faults(
+    boxes_N4: NDArray[np.float32], runs: RunLengths, sizes_N2: NDArray[np.int64], *, first: int
+) -> Iterator[Fault]:
+    """At most one: of the first mask that is wrong."""
+    totals_N, pixels_N = runs.totals_M, sizes_N2.prod(axis=1)
+    extents_N4 = extents(runs, sizes_N2[:, 0])
+    outwards_N4 = np.concatenate(
+        [boxes_N4[:, :2] - extents_N4[:, :2], extents_N4[:, 2:] - boxes_N4[:, 2:]], axis=1
+    )
+    wrong_N = (outwards_N4.max(axis=1) > _MASK_TOLERANCE_PIXELS) & extents_N4.any(axis=1)
+    for row, more in _first(wrong_N | (totals_N != pixels_N)):
+        if totals_N[row] != pixels_N[row]:
+            height, width = sizes_N2[row]
+            wanted, found = f"{height} x {width} = {pixels_N[row]} pixels", f"{totals_N[row]}"
+        else:
+            wanted = f"a mask inside its box {boxes_N4[row].tolist()}"
+            found = f"{runs.areas_M[row]} pixels over {extents_N4[row].tolist()}"
+        yield Fault(field="masks", row=first + row, wanted=wanted, found=found, more=more)
+
+
+def _first(wrong: ArrayLike) -> Iterator[tuple[int, int]]:
+    """The first place that is wrong and how many more there are; nothing if none is."""
+    places = np.flatnonzero(wrong)
+    if places.size:
+        yield int(places[0]), places.size - 1

@@ -1,0 +1,175 @@
+"""The run lengths of many masks at once, out of their compressed form (which `rle` describes).
+
+A mask is a few dozen numbers, so that the work of one lies in calling numpy, not in counting, and
+the masks of a clip together take little longer than one.
+
+M masks, R runs of all of them.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.errors import ShardFormatError
+
+__all__ = [
+    "DIGIT_BITS",
+    "FIRST_CHARACTER",
+    "MAX_DIGITS",
+    "RunLengths",
+    "extents",
+    "read_run_lengths",
+]
+
+FIRST_CHARACTER = 48
+"""Code of the digit 0."""
+DIGIT_BITS = 5
+"""Bits of a number that a character holds."""
+MAX_DIGITS = 7
+"""35 bits: pycocotools keeps lengths in 32 bits, so differences need 33."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class RunLengths:
+    """The runs of M masks, one mask after another."""
+
+    lengths_R: NDArray[np.int64]
+    """(R,) pixels; within a mask background and object alternate, background first."""
+    num_runs_M: NDArray[np.int64]
+    """(M,) runs of each mask."""
+
+    @property
+    def firsts_M(self) -> NDArray[np.int64]:
+        """(M,) place of each mask's first run."""
+        firsts_M: NDArray[np.int64] = np.add.accumulate(self.num_runs_M) - self.num_runs_M
+        return firsts_M
+
+    @property
+    def totals_M(self) -> NDArray[np.int64]:
+        """(M,) pixels of each mask's grid."""
+        if not len(self.num_runs_M):
+            return self.num_runs_M
+        return np.add.reduceat(self.lengths_R, self.firsts_M)
+
+    @property
+    def areas_M(self) -> NDArray[np.int64]:
+        """(M,) pixels of each mask's object."""
+        places_R = np.arange(len(self.lengths_R)) - np.repeat(self.firsts_M, self.num_runs_M)
+        runs = RunLengths(lengths_R=self.lengths_R * (places_R & 1), num_runs_M=self.num_runs_M)
+        return runs.totals_M
+
+
+def extents(runs: RunLengths, heights_M: NDArray[np.int64]) -> NDArray[np.float32]:
+    """(M, 4) float32 x1 y1 x2 y2, half-open, the smallest box with all of each object; zeros for an
+    empty one.
+
+    Args:
+        runs: the masks.
+        heights_M: rows of the grid of each.
+    """
+    firsts_M = runs.firsts_M
+    boxes_M4 = np.zeros((len(firsts_M), 4), np.float32)
+    owner_R = np.repeat(np.arange(len(firsts_M)), runs.num_runs_M)
+    is_object_R = ((np.arange(len(owner_R)) - firsts_M[owner_R]) & 1).astype(np.bool_)
+    chosen_R = np.flatnonzero(is_object_R & (runs.lengths_R > 0))
+    if not chosen_R.size:
+        return boxes_M4
+    ends_R = np.add.accumulate(runs.lengths_R)
+    begins_M = ends_R[firsts_M] - runs.lengths_R[firsts_M]  # as if grids were one under another
+    owner_R = owner_R[chosen_R]
+    height_R = heights_M[owner_R]
+    last_R = ends_R[chosen_R] - begins_M[owner_R] - 1
+    left_R, top_R = np.divmod(last_R + 1 - runs.lengths_R[chosen_R], height_R)
+    right_R, bottom_R = np.divmod(last_R, height_R)
+    over_R = left_R != right_R  # over a column's foot and the next one's head
+    top_R[over_R], bottom_R[over_R] = 0, height_R[over_R] - 1
+    begins = np.flatnonzero(np.diff(owner_R, prepend=-1))
+    found_M = owner_R[begins]
+    boxes_M4[found_M, 0] = np.minimum.reduceat(left_R, begins)
+    boxes_M4[found_M, 1] = np.minimum.reduceat(top_R, begins)
+    boxes_M4[found_M, 2] = np.maximum.reduceat(right_R, begins) + 1
+    boxes_M4[found_M, 3] = np.maximum.reduceat(bottom_R, begins) + 1
+    return boxes_M4
+
+
+def read_run_lengths(masks: Sequence[bytes]) -> RunLengths:
+    """The lengths of the runs of all masks.
+
+    Raises:
+        ShardFormatError: if the bytes of a mask are none, cut short, no such code, or a length is
+            negative; tells the first place in that mask.
+    """
+    sizes_M = np.array([len(counts) for counts in masks], dtype=np.int64)
+    if len(masks) == 0:
+        return RunLengths(lengths_R=np.zeros(0, np.int64), num_runs_M=sizes_M)
+    if sizes_M.min() == 0:
+        raise ShardFormatError("RLE: wanted compressed run lengths, found no bytes")
+    digits = np.frombuffer(b"".join(masks), dtype=np.uint8) - np.uint8(FIRST_CHARACTER)
+    stops_M = np.add.accumulate(sizes_M)
+    _check_digits(digits, masks, stops_M)
+    ends_R = np.flatnonzero(digits < 32) + 1
+    numbers_R = _numbers(digits, ends_R)
+    after_M = np.searchsorted(ends_R, stops_M) + 1
+    num_runs_M = after_M.copy()
+    num_runs_M[1:] -= after_M[:-1]
+    lengths_R = _undifferenced(numbers_R, num_runs_M, after_M - num_runs_M)
+    if lengths_R.min() < 0:
+        run = int(np.flatnonzero(lengths_R < 0)[0])
+        place = run - int((after_M - num_runs_M)[np.searchsorted(after_M, run, "right")])
+        raise ShardFormatError(f"RLE: run {place} has the negative length {lengths_R[run]}")
+    return RunLengths(lengths_R=lengths_R, num_runs_M=num_runs_M)
+
+
+def _check_digits(
+    digits: NDArray[np.uint8], masks: Sequence[bytes], stops_M: NDArray[np.int64]
+) -> None:
+    if digits.max() > 63:  # characters below 48 have wrapped around
+        byte = int(np.flatnonzero(digits > 63)[0])
+        mask = int(np.searchsorted(stops_M, byte, "right"))
+        place = byte - int(stops_M[mask]) + len(masks[mask])
+        raise ShardFormatError(
+            f"RLE: wanted characters of the codes 48..111, found {masks[mask][place]} at byte "
+            f"{place} of {len(masks[mask])}"
+        )
+    is_open_M = digits[stops_M - 1] > 31
+    if is_open_M.any():
+        size = len(masks[int(np.argmax(is_open_M))])
+        raise ShardFormatError(f"RLE: cut short, a number does not end within {size} bytes")
+
+
+def _numbers(digits: NDArray[np.uint8], ends_R: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(R,) the signed numbers whose digits end at these places."""
+    num_digits_R = ends_R.copy()
+    num_digits_R[1:] -= ends_R[:-1]
+    if num_digits_R.max() > MAX_DIGITS:
+        raise ShardFormatError(
+            f"RLE: wanted numbers of at most {MAX_DIGITS} digits, found {num_digits_R.max()}"
+        )
+    starts_R = ends_R - num_digits_R
+    shifts = DIGIT_BITS * (np.arange(digits.size) - np.repeat(starts_R, num_digits_R))
+    values = (digits & 31).astype(np.int64)
+    values[ends_R - 1] = (values[ends_R - 1] ^ 16) - 16  # a number's last digit carries its sign
+    numbers_R: NDArray[np.int64] = np.add.reduceat(values << shifts, starts_R)
+    return numbers_R
+
+
+def _undifferenced(
+    numbers_R: NDArray[np.int64], num_runs_M: NDArray[np.int64], firsts_M: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """(R,) lengths: from a mask's fourth number on, differences from the one two places before.
+
+    Sums along all masks, less what they were where a mask begins; its second and third number begin
+    two sums, its first is in none.
+    """
+    sums_R = numbers_R.copy()
+    sums_R[firsts_M] = 0
+    is_object_R = (np.arange(len(numbers_R)) - np.repeat(firsts_M, num_runs_M)) & 1
+    for chosen_R in (is_object_R, 1 - is_object_R):
+        running = np.add.accumulate(sums_R * chosen_R)
+        before_M = np.where(firsts_M > 0, running[firsts_M - 1], 0)
+        running -= np.repeat(before_M, num_runs_M)
+        np.copyto(sums_R, running, where=chosen_R.astype(np.bool_))
+    sums_R[firsts_M] = numbers_R[firsts_M]
+    return sums_R

@@ -1,0 +1,106 @@
+"""The rules for detections: what breaks one is told with its row, what `orn verify` accepts is
+sound."""
+
+import re
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from shared.masks import rle
+from shared.masks.detections import FrameDetections
+from shared.masks.rules import are_sound, frame_faults
+
+HEIGHT, WIDTH = 8, 10
+
+
+def mask(y1: int, x1: int, y2: int, x2: int, *, width: int = WIDTH) -> bytes:
+    pixels = np.zeros((HEIGHT, width), np.bool_)
+    pixels[y1:y2, x1:x2] = True
+    return rle.encode(pixels)
+
+
+@pytest.fixture
+def frame() -> FrameDetections:
+    class_scores = np.zeros((3, 80), np.float16)
+    class_scores[:, 2] = 0.7
+    return FrameDetections(
+        height=HEIGHT,
+        width=WIDTH,
+        boxes=np.array([[1, 2, 4, 6], [0, 0, 10, 8], [3, 3, 5, 5]], np.float32),
+        scores=np.full(3, 0.7, np.float32),
+        labels=np.full(3, 2, np.uint8),
+        class_scores=class_scores,
+        masks=(mask(2, 1, 6, 4), mask(0, 0, 8, 10), mask(0, 0, 0, 0)),
+    )
+
+
+def quickly(frame: FrameDetections) -> bool:
+    assert frame.class_scores is not None
+    wide = frame.class_scores.astype(np.float32)
+    return are_sound(frame.boxes, frame.scores, wide, height=HEIGHT, width=WIDTH)
+
+
+def test_whole_detections_break_no_rule(frame: FrameDetections) -> None:
+    assert frame_faults(frame) == []
+    assert quickly(frame)
+    none = replace(
+        frame,
+        boxes=frame.boxes[:0],
+        scores=frame.scores[:0],
+        labels=frame.labels[:0],
+        class_scores=None,
+        masks=(),
+    )
+    assert frame_faults(none) == []
+
+
+@pytest.mark.parametrize(
+    ("field", "place", "value", "message"),
+    [
+        ("scores", 1, np.nan, "scores 1: wanted 0 to 1, found nan"),
+        ("scores", (slice(1, None),), 1.5, "scores 1: wanted 0 to 1, found 1.5; 1 more like it"),
+        ("scores", 0, -0.1, "scores 0: wanted 0 to 1"),
+        ("class_scores", 2, 1, "class_scores 2: .*found a sum of 80.0000"),
+        ("class_scores", (0, 5), np.nan, "class_scores 0: .*found a sum of nan"),
+        ("class_scores", (0, 5), -0.5, "class_scores 0: .*a least score of -0.5000"),
+        ("boxes", (1, 2), 1e9, "boxes 1: wanted boxes inside 10 x 8, found "),
+        ("boxes", (1, 0), -1, "boxes 1: wanted boxes inside 10 x 8, found "),
+    ],
+)
+def test_numbers_out_of_range_are_found(
+    frame: FrameDetections, field: str, place: Any, value: float, message: str
+) -> None:
+    values = getattr(frame, field).copy()
+    values[place] = value
+    wrong = replace(frame, **{field: values})
+    fault = frame_faults(wrong)[0]
+    assert re.match(message, f"{fault.field} {fault.row}: {fault.message}")
+    assert not quickly(wrong)
+
+
+@pytest.mark.parametrize(
+    ("row", "counts", "message"),
+    [
+        (0, b"", "wanted a mask, found RLE: wanted compressed run lengths, found no bytes"),
+        (1, b"\xff", "wanted a mask, found RLE: wanted characters of the codes 48..111"),
+        (2, mask(0, 0, 1, 1, width=9), "wanted 8 x 10 = 80 pixels, found 72"),
+        (0, mask(1, 2, 6, 7), r"wanted a mask inside its box \[1.0, 2.0, 4.0, 6.0\], found 25 pix"),
+        (2, b"0" * 5_000_000, "wanted a mask, found RLE: wanted at most 4,194,304 bytes"),
+    ],
+)
+def test_masks_of_no_grid_are_found(
+    frame: FrameDetections, row: int, counts: bytes, message: str
+) -> None:
+    masks = [*frame.masks]
+    masks[row] = counts
+    (fault,) = frame_faults(replace(frame, masks=tuple(masks)))
+    assert (fault.field, fault.row, fault.more) == ("masks", row, 0)
+    assert re.match(message, fault.message)
+
+
+def test_all_masks_that_are_wrong_are_counted(frame: FrameDetections) -> None:
+    (fault,) = frame_faults(replace(frame, masks=(b"", mask(0, 0, 1, 1, width=9), b"\xff")))
+    assert (fault.row, fault.more) == (0, 2)
+    assert fault.message.endswith("found no bytes; 2 more like it")
