@@ -53,5 +53,7 @@ def is_there(path: str | Path) -> bool:
 def leads_out(path: str | Path, inside: Iterable[Path]) -> str | None:
     """Where a path leads, if that is in none of the folders `inside`; None if it is in one."""
     real, folders = Path(os.path.realpath(path)), list(inside)
-    if any(real.is_relative_to(folder) for folder in folders):  # as most are, without more look-ups
+    if any(real.is_relative_to(folder) for folder in folders):  # as most are, and soon told
         return None
+    is_inside = any(real.is_relative_to(os.path.realpath(folder)) for folder in folders)
+    return None if is_inside else str(real)

@@ -1,11 +1,12 @@
 """What was found in one frame, as text and as JSON."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from shared.errors import ConfigError, ShardNotFoundError
+from shared.errors import ConfigError, ShardFormatError, ShardNotFoundError
 from shared.masks import rle
 from shared.masks.detections import FrameDetections
 from shared.nearest import nearest
@@ -65,6 +66,7 @@ def find_frame(
     Raises:
         ConfigError: if `video_id` is needed.
         ShardNotFoundError: if the shard lacks the video or the frame; says what it has.
+        ShardFormatError: if the frame is damaged, or breaks a rule of `shared.masks.rules`.
     """
     video = chosen_video(shard, video_id)
     start, stop = shard.video_rows(video.id)
@@ -87,11 +89,16 @@ def find_frame(
             f"{shard.path}: has no frame {index} of video {video.id!r}; it has frames {held}"
         )
     row = int(rows[0])
+    if not math.isfinite(seconds_f[row]):
+        raise ShardFormatError(
+            f"{shard.path}: video {video.id!r} frame {index}: wanted a time, found "
+            f"{seconds_f[row]} s"
+        )
     return ShardFrame(
         video_id=video.id,
         index=int(index_f[row]),
         seconds=float(seconds_f[row]),
-        detections=shard.frame(start + row),
+        detections=shard.checked_frame(start + row),
         class_names=shard.detector.class_names,
     )
 

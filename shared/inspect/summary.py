@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from shared.errors import ShardFormatError
 from shared.inspect.findings import Finding, findings
 from shared.shards.schema import FORMAT_NAME, FORMAT_VERSION, DetectorEntry, FailedVideo
 from shared.shards.shard import Shard
@@ -73,18 +75,30 @@ def summarise(shard: Shard) -> ShardSummary:
     video_F, index_F, seconds_F = shard.frame_video(), shard.frame_index(), shard.frame_seconds()
     found_F = np.diff(shard.array("frame_offsets"))
     scores, names = shard.array("scores"), shard.detector.class_names
+    labels, is_finite = shard.array("labels"), np.isfinite(seconds_F).all()
+    if labels.max(initial=0) >= len(names) or not (is_finite and np.isfinite(scores).all()):
+        raise ShardFormatError(
+            f"{shard.path}: wanted labels of {len(names)} classes, finite times and finite scores, "
+            "found others; `orn verify` says where"
+        )
+    borders_V = np.searchsorted(video_F, np.arange(len(shard.videos) + 1))
+    if (np.diff(video_F) < 0).any() or borders_V[0] != 0 or borders_V[-1] != len(video_F):
+        raise ShardFormatError(
+            f"{shard.path}: wanted the frames of each video side by side, found them mixed; "
+            "`orn verify` says where"
+        )
     videos = []
-    for place, video in enumerate(shard.videos):
-        rows = np.flatnonzero(video_F == place)
+    for video, (start, stop) in zip(shard.videos, pairwise(borders_V.tolist()), strict=True):
+        rows = slice(start, stop)
         seconds = seconds_F[rows]
         videos.append(
             VideoSummary(
                 id=video.id,
                 height=video.height,
                 width=video.width,
-                frames=len(rows),
-                first_frame=int(index_F[rows[0]]) if len(rows) else None,
-                seconds=(float(seconds[0]), float(seconds[-1])) if len(rows) else None,
+                frames=stop - start,
+                first_frame=int(index_F[start]) if start < stop else None,
+                seconds=(float(seconds[0]), float(seconds[-1])) if start < stop else None,
                 rate=video.rate,
                 detections=int(found_F[rows].sum()),
             )
@@ -101,7 +115,7 @@ def summarise(shard: Shard) -> ShardSummary:
         frames_without_detections=int((found_F == 0).sum()),
         detections=len(scores),
         mean_score=float(scores.mean(dtype=np.float64)) if len(scores) else None,
-        mask_bytes=len(shard.array("rle")),
+        mask_bytes=shard.num_mask_bytes,
         classes={
             names[label]: count
             for label, count in sorted(enumerate(counts_S), key=lambda each: -each[1])

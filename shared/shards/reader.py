@@ -222,8 +222,13 @@ class VideoDetections:
 
     def _check_order(self) -> None:
         for name, values in (("frame", self.frame_indices), ("time", self.seconds)):
-            wrong = np.flatnonzero(np.diff(values) <= 0)
+            wrong = np.flatnonzero(~(np.diff(values) > 0))
             if wrong.size == 0:
+                if not np.isfinite(values).all():
+                    shard = self._parts[0][0].path
+                    raise ShardFormatError(
+                        f"{shard}: video {self.video.id!r}: wanted finite times, found others"
+                    )
                 continue
             row = int(wrong[0]) + 1
             paths = [

@@ -78,7 +78,8 @@ def export_coco(folder: Path, out: Path, selection: Selection) -> dict[str, Any]
 
     Raises:
         ShardNotFoundError: if there is no shard, a video asked for is in none, or no frame is left.
-        ShardFormatError: if a shard is damaged, or its classes are not COCO's.
+        ShardFormatError: if a shard is damaged, breaks a rule of `shared.masks.rules`, or its
+            classes are not COCO's.
         PipelineError: if the disk refuses.
     """
     paths = shard_paths(folder)
@@ -162,7 +163,7 @@ def _frames(
             start, stop = shard.video_rows(video.id)
             taken_F = selection.takes_frames(video.id, seconds_F[start:stop])
             for row in (start + np.flatnonzero(taken_F)).tolist():
-                frame, index = shard.frame(row), int(index_F[row])
+                frame, index = shard.checked_frame(row), int(index_F[row])
                 image = {
                     "height": frame.height,
                     "width": frame.width,
