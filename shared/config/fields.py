@@ -37,6 +37,7 @@ _WANTED = {
     "int_from_float": "a whole number",
     "int_parsing": "a whole number",
     "int_type": "a whole number",
+    "invalid_key": "a name",
     "less_than": "less than {lt}",
     "less_than_equal": "at most {le}",
     "model_type": "a table",
@@ -51,6 +52,7 @@ _WANTED = {
 _SHORT = reprlib.Repr()
 _SHORT.maxstring = _SHORT.maxother = 80
 _SHORT.maxlist = 8
+_SHORT.maxlevel = 3
 
 
 def explain(err: ValidationError, config_type: Any) -> str:

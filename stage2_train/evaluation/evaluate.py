@@ -37,10 +37,11 @@ from stage2_train.runs.checkpoint import (
     BEST_NAME,
     LAST_NAME,
     Checkpoint,
+    check_phase,
     load_checkpoint,
     load_weights,
 )
-from stage2_train.runs.phases import phase_heads
+from stage2_train.runs.phases import phase_heads, plan_phases
 from stage2_train.runs.run_config import RunConfig, load_run_config
 from stage2_train.runs.sources import Sources, open_sources
 
@@ -126,6 +127,7 @@ def evaluate_run(
     run, recipe = request.run, config.recipe
     _check_classes(run, config, sources)
     path, checkpoint = _best_checkpoint(run)
+    check_phase(checkpoint.state, plan_phases(recipe, num_batches=1), path=path)
     network = build_network(recipe.model)
     load_weights(network, checkpoint, path=path)
     network.to(accelerator.device)
