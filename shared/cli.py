@@ -18,6 +18,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from shared.config.bounded import shown
 from shared.errors import PipelineError
 from shared.jobs.termination import Terminated
 from shared.nearest import nearest
@@ -209,7 +210,8 @@ class _Program(LazyGroup):
     def invoke(self, ctx: click.Context) -> Any:
         with _logging_to_stderr(ctx.params["verbose"]):
             try:
-                return super().invoke(ctx)
+                with _paths_as_errors():
+                    return super().invoke(ctx)
             except PipelineError:
                 logging.getLogger(__name__).debug("the command ended here:", exc_info=True)
                 raise
@@ -257,6 +259,17 @@ def _import_command(name: str, where: str) -> click.Command:
             f"(no command {attribute!r} in {module_name!r})"
         )
     return command
+
+
+@contextmanager
+def _paths_as_errors() -> Iterator[None]:
+    """Names the path that no reader got to, such as one too long to be looked for."""
+    try:
+        yield
+    except OSError as err:
+        if isinstance(err, PipelineError) or err.filename is None:
+            raise
+        raise PipelineError(f"{shown(err.filename)}: {err.strerror}") from err
 
 
 @contextmanager

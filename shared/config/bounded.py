@@ -5,11 +5,12 @@ JSON of any kind is parsed here; what it has to hold is checked by `config_from_
 pydantic model, whose refusals `shared.config.fields.explain` says.
 """
 
+import io
 import json
 import os
 import stat
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from shared.errors import ConfigError, PipelineError
 
@@ -22,7 +23,7 @@ memory, as a list of empty tables does."""
 _LONGEST_PATH = 200
 
 
-def open_file(path: Path, *, error: type[PipelineError] = ConfigError) -> BinaryIO:
+def open_file(path: Path, *, error: type[PipelineError] = ConfigError) -> io.BufferedReader:
     """An existing file, open for reading bytes.
 
     Folders, pipes, devices and sockets are refused, and never waited for.

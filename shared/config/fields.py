@@ -13,7 +13,7 @@ from pydantic_core import ErrorDetails
 from shared.nearest import nearest
 from shared.text_table import shortened
 
-__all__ = ["STRICT", "Count", "Maybe", "Seed", "explain"]
+__all__ = ["STRICT", "Count", "Maybe", "NotNegative", "Positive", "Seed", "explain"]
 
 STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 
@@ -23,6 +23,8 @@ _NONE = BeforeValidator(lambda value: None if value == "none" else value)
 Maybe = Annotated[_T | None, _NONE]
 """A value or None, for which TOML, which has no null, says "none"."""
 Count = Annotated[int, Field(ge=1, lt=2**31)]
+Positive = Annotated[float, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 
 _SHOWN_PROBLEMS = 8
@@ -38,6 +40,7 @@ _WANTED = {
     "int_from_float": "a whole number",
     "int_parsing": "a whole number",
     "int_type": "a whole number",
+    "invalid_key": "a name",
     "less_than": "less than {lt}",
     "less_than_equal": "at most {le}",
     "model_type": "a table",
@@ -52,6 +55,7 @@ _WANTED = {
 _SHORT = reprlib.Repr()
 _SHORT.maxstring = _SHORT.maxother = 80
 _SHORT.maxlist = 8
+_SHORT.maxlevel = 3
 
 
 def explain(err: ValidationError, config_type: Any) -> str:

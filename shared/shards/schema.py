@@ -15,7 +15,7 @@ from typing import Annotated, Any, ClassVar
 import numpy as np
 from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
-from shared.config.fields import explain
+from shared.config.fields import Positive, explain
 from shared.errors import ShardFormatError
 from shared.masks.coco_classes import NUM_COCO_CLASSES
 
@@ -111,7 +111,7 @@ class VideoEntry:
     """How many frames of it the shard holds."""
     header_frames: Annotated[int, Field(ge=-(2**63), lt=2**63)] | None
     """Frames in all as the file's header has it, which may be wrong; None where it is silent."""
-    rate: Annotated[float, Field(gt=0)]
+    rate: Positive
     """Frames a second."""
     source_bytes: _Number
     """Size of the file, or of all files of a frame folder; 0 where the digest is not known."""

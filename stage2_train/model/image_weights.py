@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torchvision.models import GoogLeNet_Weights, ResNet18_Weights, ResNet50_Weights
 
 from shared.errors import CheckpointError, ConfigError
+from shared.tensor_file import read_tensors, tensors_in
 from stage2_train.model.baselines.i3d import I3D
 from stage2_train.model.config import NetworkConfig
 from stage2_train.model.resnet_25d import SpaceTimeConv, Stage, TemporalConv, Trunk
@@ -61,25 +62,11 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     Raises:
         CheckpointError: if there is no such file, or it holds anything but a state dict.
     """
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError as err:
-        raise CheckpointError(
-            f"first weights {path}: no such file; give the .pth file of a torchvision network"
-        ) from err
-    except Exception as err:  # torch.load documents no types for damaged or unsafe files
-        raise CheckpointError(
-            f"first weights {path}: wanted a file saved by torch.save that holds only tensors, "
-            f"found one that cannot be read ({type(err).__name__})"
-        ) from err
-    if not isinstance(content, Mapping) or not all(
-        isinstance(value, Tensor) for value in content.values()
-    ):
-        raise CheckpointError(
-            f"first weights {path}: wanted a state dict (names to tensors), as torchvision's .pth "
-            f"files are, found {type(content).__name__} with something else in it"
-        )
-    return dict(content)
+    what = "a state dict (names to tensors), as torchvision's .pth files are"
+    weights = tensors_in(read_tensors(path, what=what))
+    if weights is None:
+        raise CheckpointError(f"{path}: wanted {what}, found something else in it")
+    return weights
 
 
 def fetch_imagenet_weights(name: ImageNetwork) -> dict[str, Tensor]:
@@ -110,7 +97,7 @@ def inflate(network: nn.Module, weights: Mapping[str, Tensor], *, name: str) -> 
         name: what the weights are called in messages, such as their file.
 
     Raises:
-        CheckpointError: if a weight is missing, superfluous or of another shape.
+        CheckpointError: if a weight is missing, superfluous, of another shape or not finite.
     """
     wanted = network.state_dict()
     sources = _sources(network, wanted)
@@ -120,6 +107,8 @@ def inflate(network: nn.Module, weights: Mapping[str, Tensor], *, name: str) -> 
     modules = dict(network.named_modules())
     inflated = {
         key: _inflated(given[source], modules[key.rpartition(".")[0]])
+        if given[source].numel() <= wanted[key].numel()
+        else given[source]
         for key, source in sources.items()
         if source in given
     }
@@ -127,6 +116,7 @@ def inflate(network: nn.Module, weights: Mapping[str, Tensor], *, name: str) -> 
     missing = [k for k in used if k not in given and not k.endswith("num_batches_tracked")]
     extra = [key for key in given if key not in used]
     other = [key for key, tensor in inflated.items() if tensor.shape != wanted[key].shape]
+    odd = [key for key, tensor in given.items() if not tensor.isfinite().all()]
     if missing:
         problem = f"{len(missing)} weights are missing, first {missing[0]}"
     elif extra:
@@ -134,6 +124,8 @@ def inflate(network: nn.Module, weights: Mapping[str, Tensor], *, name: str) -> 
     elif other:
         shapes = [tuple(tensors[other[0]].shape) for tensors in (wanted, inflated)]
         problem = f"{sources[other[0]]}: wanted shape {shapes[0]}, found {shapes[1]}"
+    elif odd:
+        problem = f"{odd[0]}: wanted finite numbers, found others"
     else:
         network.load_state_dict(inflated, strict=False)
         for module in modules.values():

@@ -3,16 +3,19 @@
 They are written whole and read without running code.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, ClassVar
 
 import torch
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from torch import Tensor, nn
 
+from shared.config.fields import explain
 from shared.errors import CheckpointError
-from shared.jobs.atomic_file import replacing
+from shared.tensor_file import misfit, read_tensors, save_tensors, tensors_in
+from stage2_train.runs.phases import Phase
 from stage2_train.runs.run_folder import LAST_NAME
 
 __all__ = [
@@ -20,7 +23,9 @@ __all__ = [
     "LAST_NAME",
     "Checkpoint",
     "TrainingState",
+    "check_phase",
     "load_checkpoint",
+    "load_optimiser",
     "load_weights",
     "save_checkpoint",
 ]
@@ -29,32 +34,38 @@ FORMAT_NAME = "orn-checkpoint"
 FORMAT_VERSION = 1
 BEST_NAME = "best.pt"
 
+_WHAT = "a checkpoint of `orn train`"
+_Count = Annotated[int, Field(ge=0, lt=2**53, strict=True)]
+_Number = Annotated[float, Field(strict=True)]
+
 
 @dataclass(slots=True, kw_only=True)
 class TrainingState:
     """Mutable position of a training; plain numbers only, so that it can be saved as such."""
 
-    phase: int = 0
+    __pydantic_config__: ClassVar = ConfigDict(extra="forbid")
+
+    phase: _Count = 0
     """Which phase, from 0."""
-    epoch: int = 0
+    epoch: _Count = 0
     """Which epoch, from 0, through all phases."""
-    batch: int = 0
+    batch: _Count = 0
     """Batches of this epoch that are done."""
-    step: int = 0
+    step: _Count = 0
     """Steps that are done."""
-    phase_step: int = 0
+    phase_step: _Count = 0
     """Steps of this phase that are done."""
-    best_metric: float | None = None
+    best_metric: _Number | None = None
     """Best validation metric of this phase."""
-    best_step: int | None = None
+    best_step: _Count | None = None
     """When that was."""
-    num_worse: int = 0
+    num_worse: _Count = 0
     """Validations since then."""
-    phase_over: bool = False
+    phase_over: Annotated[bool, Field(strict=True)] = False
     """Whether this phase has all its steps, or was stopped early."""
-    sums: dict[str, float] = field(default_factory=dict)
+    sums: dict[str, _Number] = field(default_factory=dict)
     """Sums of what is logged, since the last line of the log."""
-    num_summed: int = 0
+    num_summed: _Count = 0
     """Steps in these sums."""
 
     def is_finished(self, num_phases: int) -> bool:
@@ -103,6 +114,9 @@ class TrainingState:
         return means
 
 
+_STATE = TypeAdapter(TrainingState)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Checkpoint:
     """A training at one moment."""
@@ -128,40 +142,71 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         "optimiser": checkpoint.optimiser,
         "state": asdict(checkpoint.state),
     }
-    with replacing(path) as temporary:
-        torch.save(content, temporary)
+    save_tensors(path, content)
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
-    """A checkpoint, its tensors on the CPU.
+    """A checkpoint, its tensors on the CPU, mapped from the file.
 
     Raises:
         CheckpointError: if there is none, it is damaged, or of another format or version.
     """
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError as err:
-        raise CheckpointError(f"{path}: there is no such checkpoint") from err
-    except Exception as err:  # torch.load documents no types for damaged or unsafe files
-        raise CheckpointError(
-            f"{path}: cannot be read as a checkpoint ({type(err).__name__}: {err})"
-        ) from err
-    found = content.get("format") if isinstance(content, dict) else type(content).__name__
+    content = read_tensors(path, what=_WHAT)
+    found = content.get("format") if type(content) is dict else None
     if found != FORMAT_NAME:
-        raise CheckpointError(f"{path}: wanted a checkpoint of `orn train`, found {found!r}")
-    if content["format_version"] != FORMAT_VERSION:
+        raise CheckpointError(f"{path}: wanted {_WHAT}, found a file of another format")
+    if content.get("format_version") != FORMAT_VERSION:
         raise CheckpointError(
-            f"{path}: wanted checkpoint version {FORMAT_VERSION}, "
-            f"found {content['format_version']}; use the release that wrote it"
+            f"{path}: wanted checkpoint version {FORMAT_VERSION}, found another; use the release "
+            "that wrote it"
         )
-    names, state = {row.name for row in fields(TrainingState)}, content["state"]
-    if set(state) != names:
+    model, optimiser = tensors_in(content.get("model")), content.get("optimiser")
+    if model is None or not (optimiser is None or type(optimiser) is dict):
+        part = "model" if model is None else "optimiser"
+        raise CheckpointError(f"{path}: wanted {_WHAT}, found no tensors by name in its {part!r}")
+    position = content.get("state")
+    names = [each.name for each in fields(TrainingState)]
+    absent = [name for name in names if type(position) is dict and name not in position]
+    if absent:
+        raise CheckpointError(f"{path}: holds no state of a training (missing {', '.join(absent)})")
+    try:
+        state = _STATE.validate_python(position)
+    except ValidationError as err:
+        reason = explain(err, TrainingState)
+        raise CheckpointError(f"{path}: holds no state of a training ({reason})") from err
+    return Checkpoint(model=model, optimiser=optimiser, state=state)
+
+
+def check_phase(
+    state: TrainingState, phases: Sequence[Phase], *, path: Path, lengths_known: bool = True
+) -> None:
+    """Checks that a training can stand there.
+
+    Args:
+        state: of the checkpoint in the file `path`.
+        phases: of the run.
+        lengths_known: whether the phases are as long as those of the training.
+
+    Raises:
+        CheckpointError: if the run has no such phase, step or batch.
+    """
+    if state.phase >= len(phases):
         raise CheckpointError(
-            f"{path}: wanted a training state of {sorted(names)}, found {sorted(state)}"
+            f"{path}: wanted a state in one of the run's {len(phases)} phases, numbered from 0, "
+            f"found phase {state.phase}"
         )
-    return Checkpoint(
-        model=content["model"], optimiser=content["optimiser"], state=TrainingState(**state)
-    )
+    if not lengths_known:
+        return
+    phase = phases[state.phase]
+    for what, found, most in (
+        ("batch", state.batch, phase.num_batches - 1),
+        (f"step of phase {phase.name}", state.phase_step, phase.num_steps),
+    ):
+        if found > most:
+            raise CheckpointError(
+                f"{path}: wanted a {what} of at most {most}, found {found}; go on with as many "
+                "processes as before, or start another run"
+            )
 
 
 def load_weights(network: nn.Module, checkpoint: Checkpoint, *, path: Path) -> None:
@@ -170,7 +215,35 @@ def load_weights(network: nn.Module, checkpoint: Checkpoint, *, path: Path) -> N
     Raises:
         CheckpointError: if they do not fit it; `path` says in the message whose they are.
     """
-    try:
-        network.load_state_dict(dict(checkpoint.model))
-    except RuntimeError as err:
-        raise CheckpointError(f"{path}: does not fit the run's network ({err})") from err
+    if problem := misfit(checkpoint.model, network.state_dict()):
+        raise CheckpointError(f"{path}: does not fit the run's network: {problem}")
+    network.load_state_dict(dict(checkpoint.model))
+
+
+def load_optimiser(optimiser: torch.optim.Optimizer, checkpoint: Checkpoint, *, path: Path) -> None:
+    """Puts what the optimiser of a checkpoint remembers of each weight into one that is as it was
+    made; its settings are those of the recipe. A checkpoint without an optimiser changes nothing.
+
+    Raises:
+        CheckpointError: if it is not of the same weights.
+    """
+    if checkpoint.optimiser is None:
+        return
+    weights = [weight for group in optimiser.param_groups for weight in group["params"]]
+    remembered = checkpoint.optimiser.get("state")
+    wrong = CheckpointError(f"{path}: does not fit the run's optimiser: its state is of others")
+    if type(remembered) is not dict:
+        raise wrong
+    state = {}
+    for number, values in dict.items(remembered):
+        found = tensors_in(values)
+        if type(number) is not int or not 0 <= number < len(weights) or found is None:
+            raise wrong
+        like = weights[number].detach()
+        wanted = {"step": torch.zeros(()), "exp_avg": like, "exp_avg_sq": like}
+        if problem := misfit(found, wanted):
+            raise CheckpointError(
+                f"{path}: does not fit the run's optimiser: weight {number}, {problem}"
+            )
+        state[number] = {name: tensor.clone() for name, tensor in found.items()}
+    optimiser.load_state_dict({**optimiser.state_dict(), "state": state})

@@ -2,9 +2,7 @@
 
 from pathlib import Path
 
-import torch
-
-from shared.jobs.atomic_file import replacing
+from shared.tensor_file import save_tensors
 from stage2_train.model.build import build_network
 from stage2_train.model.image_weights import export_resnet
 from stage2_train.runs.checkpoint import BEST_NAME, load_checkpoint, load_weights
@@ -26,6 +24,5 @@ def export_weights(run: Path, out: Path) -> int:
     network = build_network(load_run_config(run).recipe.model)
     load_weights(network, load_checkpoint(run / BEST_NAME), path=run / BEST_NAME)
     weights = export_resnet(network)
-    with replacing(out) as temporary:
-        torch.save(weights, temporary)
+    save_tensors(out, weights)
     return len(weights)

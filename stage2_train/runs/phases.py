@@ -6,7 +6,7 @@ from stage2_train.clips.batches import LoaderSettings, num_training_batches
 from stage2_train.model.config import Heads
 from stage2_train.recipe import Recipe
 
-__all__ = ["Phase", "phase_heads", "plan_phases", "steps_per_epoch"]
+__all__ = ["Phase", "plan_phases", "steps_per_epoch"]
 
 _PHASE_NAMES: dict[Heads, str] = {
     "object": "object_head",
@@ -88,8 +88,3 @@ def plan_phases(recipe: Recipe, *, num_segments: int, world_size: int = 1) -> tu
         )
         phases += [phase] if num_steps else []
     return tuple(phases)
-
-
-def phase_heads(recipe: Recipe, number: int) -> Heads:
-    """What phase `number` trains, counted among the phases that have any steps."""
-    return plan_phases(recipe, num_segments=1)[number].heads

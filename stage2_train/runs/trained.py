@@ -14,10 +14,11 @@ from stage2_train.runs.checkpoint import (
     BEST_NAME,
     LAST_NAME,
     Checkpoint,
+    check_phase,
     load_checkpoint,
     load_weights,
 )
-from stage2_train.runs.phases import phase_heads
+from stage2_train.runs.phases import plan_phases
 from stage2_train.runs.run_config import RunConfig
 from stage2_train.runs.sources import Sources, open_sources
 
@@ -45,11 +46,13 @@ def load_trained(run: Path, config: RunConfig) -> Trained:
         CheckpointError: if the run has no checkpoint, or one that does not fit.
     """
     path, checkpoint = _best_checkpoint(run)
+    phases = plan_phases(config.recipe, num_segments=1)
+    check_phase(checkpoint.state, phases, path=path, lengths_known=False)
     network = build_network(config.recipe.model)
     load_weights(network, checkpoint, path=path)
     return Trained(
         network=network.eval(),
-        heads=phase_heads(config.recipe, checkpoint.state.phase),
+        heads=phases[checkpoint.state.phase].heads,
         path=path,
         step=checkpoint.state.step,
     )

@@ -16,6 +16,7 @@ import torch
 from accelerate import Accelerator
 from torch import nn
 
+from shared.config.bounded import open_file
 from shared.errors import CheckpointError, ConfigError
 from stage2_train.model.image_weights import (
     fetch_imagenet_weights,
@@ -67,14 +68,8 @@ def weights_digest(recipe: Recipe, file: Path | None, run: Path) -> str | None:
 
 
 def _digest(file: Path) -> str:
-    try:
-        with file.open("rb") as opened:
-            return f"{_OF_FILE}{hashlib.file_digest(opened, 'sha256').hexdigest()}"
-    except OSError as err:
-        raise CheckpointError(
-            f"first weights {file}: cannot be read ({err.strerror}); give the .pth file of a "
-            "torchvision network"
-        ) from err
+    with open_file(file, error=CheckpointError) as opened:
+        return f"{_OF_FILE}{hashlib.file_digest(opened, 'sha256').hexdigest()}"
 
 
 def set_first_weights(

@@ -30,7 +30,9 @@ from stage2_train.runs.checkpoint import (
     LAST_NAME,
     Checkpoint,
     TrainingState,
+    check_phase,
     load_checkpoint,
+    load_optimiser,
     load_weights,
     save_checkpoint,
 )
@@ -111,6 +113,8 @@ def train_network(
         load_weights(network, last, path=last_path)
     state = TrainingState() if last is None else last.state
     phases = plan_phases(recipe, num_segments=len(data.train), world_size=loader.world_size)
+    if last is not None:
+        check_phase(state, phases, path=last_path)
     if state.is_finished(len(phases)):
         return state
     num_left = _steps_left(phases, state, max_steps)
@@ -168,8 +172,8 @@ def _run_phase(session: _Session, phase: Phase, resumed: Checkpoint | None) -> N
     session.model = _synchronised(session.network, accelerator)
     session.model.train()
     optimiser = build_optimiser(session.network.parameters(), recipe.optimiser)
-    if resumed is not None and resumed.optimiser is not None:
-        optimiser.load_state_dict(dict(resumed.optimiser))
+    if resumed is not None:
+        load_optimiser(optimiser, resumed, path=session.run / LAST_NAME)
     num_batches, batches = phase.num_batches, _batches(session, phase)
     while not (state.phase_over or session.stopped):
         learning_rate = set_learning_rate(

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from types import ModuleType
 
 import click
@@ -129,6 +130,13 @@ def test_other_exceptions_keep_their_traceback(run) -> None:
         raise ZeroDivisionError("a bug")
 
     assert isinstance(run(fail).exception, ZeroDivisionError)
+
+
+def test_a_path_that_cannot_be_looked_for(run) -> None:
+    result = run(lambda: (Path("/tmp") / ("x" * 5000)).is_file())
+    assert (result.exit_code, len(result.stderr.splitlines())) == (1, 1)
+    assert result.stderr.startswith("orn: error: /tmp/xxx")
+    assert result.stderr.endswith("xxx: File name too long\n")
 
 
 def test_returned_number_is_the_exit_code(run) -> None:

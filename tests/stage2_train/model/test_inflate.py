@@ -76,13 +76,13 @@ def test_batch_counts_may_be_absent(network, resnet_weights) -> None:
 
 
 def test_refuses_files_that_are_no_state_dict(tmp_path) -> None:
-    with pytest.raises(CheckpointError, match=r"absent\.pth: no such file"):
+    with pytest.raises(CheckpointError, match=r"absent\.pth: cannot be read \(No such"):
         read_weights(tmp_path / "absent.pth")
     (tmp_path / "text.pth").write_text("not a checkpoint")
-    with pytest.raises(CheckpointError, match=r"text\.pth: wanted a file saved by torch\.save"):
+    with pytest.raises(CheckpointError, match=r"text\.pth: wanted a state dict .* is damaged"):
         read_weights(tmp_path / "text.pth")
     torch.save({"epoch": 3}, tmp_path / "other.pth")
-    with pytest.raises(CheckpointError, match=r"other\.pth: wanted a state dict .* found dict"):
+    with pytest.raises(CheckpointError, match=r"other\.pth: wanted a state dict .* something"):
         read_weights(tmp_path / "other.pth")
 
 
@@ -98,7 +98,7 @@ class _Runs:
 
 def test_runs_no_code_of_the_file(tmp_path) -> None:
     torch.save({"conv1.weight": _Runs(str(tmp_path / "proof"))}, tmp_path / "evil.pth")
-    with pytest.raises(CheckpointError, match=r"evil\.pth: wanted a file .* only tensors"):
+    with pytest.raises(CheckpointError, match=r"evil\.pth: wanted .*io.open.* not run"):
         read_weights(tmp_path / "evil.pth")
     assert not (tmp_path / "proof").exists()
 

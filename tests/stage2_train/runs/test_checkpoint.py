@@ -67,7 +67,7 @@ def test_a_failed_write_keeps_the_old_one(checkpoint, tmp_path, monkeypatch) -> 
 
 
 def test_absent(tmp_path) -> None:
-    with pytest.raises(CheckpointError, match=r"last\.pt: there is no such checkpoint"):
+    with pytest.raises(CheckpointError, match=r"last\.pt: cannot be read \(No such file"):
         load_checkpoint(tmp_path / "last.pt")
 
 
@@ -84,7 +84,7 @@ def test_code_is_not_run(tmp_path, capsys) -> None:
         ("pickle.pt", lambda path: path.write_bytes(pickle.dumps(Evil(), protocol=2))),
     ):
         write(tmp_path / name)
-        with pytest.raises(CheckpointError, match=f"{name}: cannot be read as a checkpoint"):
+        with pytest.raises(CheckpointError, match=rf"{name}: wanted a check.*print.* not run"):
             load_checkpoint(tmp_path / name)
     assert "executed" not in capsys.readouterr().out
 
@@ -92,10 +92,10 @@ def test_code_is_not_run(tmp_path, capsys) -> None:
 def test_other_files(tmp_path) -> None:
     path = tmp_path / "other.pt"
     torch.save({"weight": torch.zeros(1)}, path)
-    with pytest.raises(CheckpointError, match="wanted a checkpoint of `orn train`, found None"):
+    with pytest.raises(CheckpointError, match=r"other\.pt: wanted a checkpoint .*another format"):
         load_checkpoint(path)
     torch.save({"format": "orn-checkpoint", "format_version": 9}, path)
-    with pytest.raises(CheckpointError, match="wanted checkpoint version 1, found 9"):
+    with pytest.raises(CheckpointError, match="wanted checkpoint version 1, found another"):
         load_checkpoint(path)
 
 
@@ -110,7 +110,7 @@ def test_a_state_of_other_fields(checkpoint, tmp_path) -> None:
     content = torch.load(path, weights_only=True)
     del content["state"]["step"]
     torch.save(content, path)
-    with pytest.raises(CheckpointError, match=r"last\.pt: wanted a training state of .*'step'"):
+    with pytest.raises(CheckpointError, match=r"last\.pt: holds no state .*missing step"):
         load_checkpoint(path)
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from stage2_train.model.network import ObjectVideoNetwork
 from stage2_train.recipe import PhaseRecipe
-from stage2_train.runs.phases import phase_heads, plan_phases, steps_per_epoch
+from stage2_train.runs.phases import plan_phases, steps_per_epoch
 from stage2_train.training.loop import freeze_for
 
 
@@ -23,8 +23,6 @@ def test_lengths_in_epochs_and_steps(tiny_recipe) -> None:
 def test_phases_without_steps_are_left_out(tiny_recipe) -> None:
     only = replace(tiny_recipe, phases=PhaseRecipe(object_head_epochs=0, epochs=2))
     assert [phase.heads for phase in plan_phases(only, num_segments=14)] == ["both"]
-    assert phase_heads(only, 0) == "both"
-    assert phase_heads(tiny_recipe, 0) == "object"
     none = replace(tiny_recipe, phases=PhaseRecipe(object_head_steps=0, steps=0))
     assert plan_phases(none, num_segments=14) == ()
 

@@ -194,7 +194,7 @@ def test_loss_that_is_not_finite_stops_before_the_weights_move(
     run_tiny, tiny_recipe, tmp_path
 ) -> None:
     optimiser = replace(
-        tiny_recipe.optimiser, learning_rate=1e30, schedule="constant", gradient_clip=None
+        tiny_recipe.optimiser, learning_rate=1000.0, schedule="constant", gradient_clip=None
     )
     recipe = replace(tiny_recipe, optimiser=optimiser)
     with pytest.raises(TrainingError, match=r"step \d+: \w+ is (nan|inf)"):

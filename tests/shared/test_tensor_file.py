@@ -1,0 +1,364 @@
+"""Files of torch.save: sealed, checked before they are believed, and hostile ones refused."""
+
+import codecs
+import io
+import os
+import pickle
+import re
+import struct
+import zipfile
+from collections import OrderedDict
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+from shared.errors import CheckpointError, DetectorError
+from shared.tensor_file import misfit, read_tensors, save_tensors, tensors_in
+from tests.bounded import bounded
+
+CONTENT = {
+    "model": {"weight": torch.arange(6.0).reshape(2, 3), "count": torch.tensor(3)},
+    "numbers": {0: [1.5, None, True, "text"]},
+}
+
+
+def read(path: Path) -> Any:
+    return read_tensors(path, what="weights")
+
+
+def read_named(path: Path) -> int | None:
+    """As a reader of weights does: how many there are, None if the file holds something else."""
+    found = tensors_in(read(path))
+    return None if found is None else len(found)
+
+
+def rewritten(path: Path, change: Callable[[str, bytes], bytes], **options: Any) -> Path:
+    """The archive with other bytes in its entries, without a seal."""
+    with zipfile.ZipFile(path) as archive:
+        entries = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w", **options) as archive:
+        for name, content in entries.items():
+            archive.writestr(name, change(name.partition("/")[2], content))
+    return path
+
+
+def saved(path: Path, content: Any = CONTENT) -> Path:
+    torch.save(content, path)
+    return path
+
+
+def with_pickle(path: Path, content: bytes) -> Path:
+    """An archive of torch's with another pickle."""
+    return rewritten(saved(path), lambda name, old: content if name == "data.pkl" else old)
+
+
+@pytest.mark.parametrize(
+    "save", [save_tensors, lambda path, content: torch.save(content, path)], ids=["ours", "torch"]
+)
+def test_what_is_written_is_read(save: Callable[..., None], tmp_path: Path) -> None:
+    save(tmp_path / "x.pt", CONTENT)
+    found = read(tmp_path / "x.pt")
+    assert found["numbers"] == CONTENT["numbers"]
+    assert misfit(tensors_in(found["model"]) or {}, CONTENT["model"]) is None
+    assert torch.equal(found["model"]["weight"], CONTENT["model"]["weight"])
+    assert torch.equal(torch.load(tmp_path / "x.pt")["model"]["weight"], found["model"]["weight"])
+
+
+def test_files_of_torch_before_archives_are_read(tmp_path: Path) -> None:
+    state = nn.Linear(3, 2).state_dict()
+    torch.save(state, tmp_path / "x.pth", _use_new_zipfile_serialization=False)
+    found = tensors_in(read(tmp_path / "x.pth"))
+    assert found is not None
+    assert torch.equal(found["weight"], state["weight"])
+
+
+def test_equal_contents_give_equal_bytes(tmp_path: Path) -> None:
+    for folder in ("a", "b"):
+        save_tensors(tmp_path / folder / "x.pt", CONTENT)
+    assert (tmp_path / "a" / "x.pt").read_bytes() == (tmp_path / "b" / "x.pt").read_bytes()
+
+
+@given(place=st.integers(0, 10**6), bit=st.integers(0, 7))
+def test_any_flipped_bit_of_a_sealed_file_is_noticed(
+    tmp_path_factory: pytest.TempPathFactory, place: int, bit: int
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "flipped.pt"
+    save_tensors(path, CONTENT)
+    content = bytearray(path.read_bytes())
+    content[place % len(content)] ^= 1 << bit
+    path.write_bytes(content)
+    with pytest.raises(CheckpointError, match=r"flipped\.pt: wanted weights, found a file that"):
+        read(path)
+
+
+@given(place=st.integers(0, 10**6), bit=st.integers(0, 7))
+def test_flipped_bits_of_other_files_change_no_number(
+    tmp_path_factory: pytest.TempPathFactory, place: int, bit: int
+) -> None:
+    path = saved(tmp_path_factory.getbasetemp() / "other.pt")
+    content = bytearray(path.read_bytes())
+    content[place % len(content)] ^= 1 << bit
+    path.write_bytes(content)
+    try:
+        found = read(path)
+    except CheckpointError:
+        return
+    assert misfit(found["model"], CONTENT["model"]) is None
+    assert torch.equal(found["model"]["weight"], CONTENT["model"]["weight"])
+
+
+@given(cut=st.integers(0, 10**6), more=st.binary(max_size=20), sealed=st.booleans())
+def test_a_file_that_is_cut_off_or_longer_is_refused(
+    tmp_path_factory: pytest.TempPathFactory, cut: int, more: bytes, sealed: bool
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "cut.pt"
+    (save_tensors if sealed else saved)(path, CONTENT)
+    content = path.read_bytes()
+    path.write_bytes(content[: cut % len(content)] + more)
+    with pytest.raises(CheckpointError, match=r"cut\.pt: wanted weights, found a file"):
+        read(path)
+
+
+@given(content=st.binary(max_size=300))
+def test_any_pickle_is_a_value_or_refused(
+    tmp_path_factory: pytest.TempPathFactory, content: bytes
+) -> None:
+    path = with_pickle(tmp_path_factory.getbasetemp() / "any.pt", b"\x80\x02" + content + b".")
+    try:
+        read(path)
+    except CheckpointError as err:
+        assert "weights_only" not in str(err)
+    path.write_bytes(content)
+    with pytest.raises(CheckpointError):
+        read(path)
+
+
+class Call:
+    """A call in a pickle, and what is put into its result."""
+
+    def __init__(self, function: Callable[..., Any], *arguments: Any, **more: Any) -> None:
+        self.call = function, arguments, more.get("state"), None, more.get("items")
+
+    def __reduce__(self) -> Any:
+        return self.call
+
+
+def doubled(times: int) -> Any:
+    """Bytes that double at each of so many calls."""
+    content: Any = b"00"
+    for _ in range(times):
+        content = Call(codecs.encode, content, "hex")
+    return content
+
+
+def claiming(path: Path, count: int) -> Path:
+    """A tensor of three numbers whose storage claims to have `count`."""
+    torch.save({"a": torch.arange(1000.0, 1003.0)}, path)
+    three, other = b"K\x03tQ", b"\x8a\x08" + count.to_bytes(8, "little", signed=True) + b"tQ"
+    return rewritten(
+        path, lambda name, old: old.replace(three, other) if name == "data.pkl" else old
+    )
+
+
+def deep(path: Path) -> Path:
+    return with_pickle(path, b"\x80\x02" + b"]" * 100_000 + b"a" * 99_999 + b".")
+
+
+def lists_of_the_same_lists(path: Path) -> Path:
+    content: Any = []
+    for _ in range(60):
+        content = [content, content]
+    return saved(path, {"a": content})
+
+
+def sparse_file(path: Path, begin: bytes) -> Path:
+    path.write_bytes(begin)
+    os.truncate(path, 1 << 42)
+    return path
+
+
+def compressed(path: Path) -> Path:
+    return rewritten(
+        saved(path, {"a": torch.zeros(1 << 26)}),
+        lambda name, old: old,
+        compression=zipfile.ZIP_DEFLATED,
+    )
+
+
+def overlapping(path: Path) -> Path:
+    """Entries of which each is the whole of the data, a thousand times."""
+    saved(path, {"a": torch.zeros(10_000)})
+    content = path.read_bytes()
+    with zipfile.ZipFile(path) as archive:
+        entries, start = archive.infolist(), archive.start_dir
+    (zeros,) = (each for each in entries if each.filename.endswith("data/0"))
+    directory = content[start:].partition(b"PK\6\6")[0].partition(b"PK\5\6")[0]
+    row = directory[directory.index(b"PK\1\2", directory.rindex(zeros.filename.encode()) - 46) :]
+    row = row[: 46 + len(zeros.filename) + struct.unpack("<H", row[30:32])[0]]
+    size, number = len(directory) + 1000 * len(row), len(entries) + 1000
+    end = struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, number, number, size, start, 0)
+    path.write_bytes(content[:start] + directory + row * 1000 + end)
+    return path
+
+
+def old_with_a_long_text(path: Path) -> Path:
+    """Of the format before archives: a text that claims to fill a file of 4 GB."""
+    return sparse_file(path, b"\x80\x02X\xff\xff\xff\xff")
+
+
+HOSTILE: dict[str, tuple[Callable[[Path], Path], str]] = {
+    "code": (partial(saved, content={"a": Call(print, "executed")}), "print, which weights do"),
+    "a text that doubles": (partial(saved, content={"a": doubled(60)}), "encode, which weights"),
+    "bytes": (partial(saved, content={"a": Call(bytearray, 1 << 40)}), "bytearray, which weights"),
+    "meta": (partial(saved, content={"a": torch.zeros(9, device="meta")}), "_rebuild_meta_tensor"),
+    "sparse": (partial(saved, content={"a": torch.eye(3).to_sparse()}), "_rebuild_sparse_tensor"),
+    "a set": (partial(saved, content={"a": {1}}), "set, which weights do not need"),
+    "protocol": (partial(with_pickle, content=pickle.dumps({}, 4)), "a pickle of protocol 4"),
+    "compressed": (compressed, "is a compressed archive, which torch does not write"),
+    "overlapping": (overlapping, "claims to hold more bytes than it has"),
+    "long pickle": (
+        partial(with_pickle, content=b"\x80\x02" + b"]" * (5 << 20) + b"."),
+        "holds 5,242,883 bytes beside its numbers",
+    ),
+    "10 TB": (partial(sparse_file, begin=b"PK\3\4"), "is larger than this machine's memory"),
+    "10 TB of text": (old_with_a_long_text, "is larger than this machine's memory"),
+    "byte order": (
+        lambda path: rewritten(saved(path), lambda name, old: b"big" if "order" in name else old),
+        "was written by a machine of another byte order",
+    ),
+    "other names": (
+        lambda path: rewritten(saved(path), lambda name, old: old) and renamed(path),
+        "is an archive of other things than torch writes",
+    ),
+    "missing memo": (partial(with_pickle, content=b"\x80\x02he."), "something else is saved than"),
+    "empty pickle": (partial(with_pickle, content=b"\x80\x02."), "something else is saved than"),
+    "ends early": (partial(with_pickle, content=b"\x80\x02"), "damaged or of another kind"),
+}
+
+
+def renamed(path: Path) -> Path:
+    content = path.read_bytes()
+    path.write_bytes(content.replace(b"data.pkl", b"DATA.PKL"))
+    return path
+
+
+@pytest.fixture(scope="module")
+def refusals(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """What is said of each hostile file, by one process with bounded time and memory."""
+    folder = tmp_path_factory.mktemp("hostile")
+    files = {name: make(folder / f"{name}.pt") for name, (make, _) in HOSTILE.items()}
+    said: dict[str, str] = bounded(read_all, files)
+    return said
+
+
+def read_all(files: dict[str, Path]) -> dict[str, str]:
+    said = {}
+    for name, path in files.items():
+        try:
+            said[name] = f"read: {read(path)}"
+        except CheckpointError as err:
+            said[name] = str(err)
+    return said
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_files(name: str, refusals: dict[str, str]) -> None:
+    assert HOSTILE[name][1] in refusals[name]
+    assert f"{name}.pt: wanted weights, found a file " in refusals[name]
+    assert "weights_only" not in refusals[name]
+
+
+def test_a_storage_ends_where_the_file_does(tmp_path: Path) -> None:
+    files = [claiming(tmp_path / f"{count}.pt", count) for count in (1 << 40, 100_000, -5)]
+    files.append(claiming(tmp_path / "3.pt", 3))
+    assert bounded(sums, files)[-1] == 3003.0
+
+
+def sums(files: list[Path]) -> list[float | None]:
+    return [read_sums(path) for path in files]
+
+
+def read_sums(path: Path) -> float | None:
+    try:
+        found = tensors_in(read(path))
+    except CheckpointError:
+        return None
+    return None if found is None else float(sum(tensor.sum() for tensor in found.values()))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"a": torch.zeros(1).expand(1 << 40)},
+        {"a": torch.zeros(1).expand(1 << 20, 1 << 20, 2)},
+        {1: torch.zeros(1)},
+        {"a": 1},
+        [torch.zeros(1)],
+        torch.zeros(1),
+        None,
+    ],
+)
+def test_what_is_no_mapping_of_dense_tensors(content: Any, tmp_path: Path) -> None:
+    assert read_named(saved(tmp_path / "x.pt", content)) is None
+
+
+@pytest.mark.parametrize("make", [deep, lists_of_the_same_lists])
+def test_nesting_is_not_followed(make: Callable[[Path], Path], tmp_path: Path) -> None:
+    assert read_named(make(tmp_path / "x.pt")) is None
+
+
+def test_attributes_of_the_file_are_left_behind(tmp_path: Path) -> None:
+    attributes = dict.fromkeys(("items", "keys", "values", "__iter__"), 3)
+    content = Call(OrderedDict, state=attributes, items=iter([("a", torch.ones(2))]))
+    found = read(saved(tmp_path / "x.pt", content))
+    assert found.items == 3
+    assert list(tensors_in(found) or ()) == ["a"]
+
+
+def test_what_is_no_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path, message in (
+        (tmp_path / "pipe", "pipe: wanted a file, found a pipe, a device or a socket"),
+        (tmp_path, "wanted a file, found a folder"),
+        (tmp_path / "none", "none: cannot be read (No such file or directory)"),
+        (tmp_path / ("x" * 5000), "File name too long"),
+    ):
+        with pytest.raises(DetectorError) as caught:
+            read_tensors(path, what="weights", error=DetectorError)
+        assert message in str(caught.value)
+    (tmp_path / "empty").write_bytes(b"")
+    with pytest.raises(CheckpointError, match=r"empty: wanted weights, found a file that is dam"):
+        read(tmp_path / "empty")
+
+
+def test_programs_of_torch_are_refused(tmp_path: Path) -> None:
+    buffer = io.BytesIO()
+    torch.jit.save(torch.jit.script(nn.Linear(2, 2)), buffer)
+    (tmp_path / "x.pt").write_bytes(buffer.getvalue())
+    with pytest.raises(CheckpointError, match="an archive of other things than torch writes"):
+        read(tmp_path / "x.pt")
+
+
+@pytest.mark.parametrize(
+    ("found", "message"),
+    [
+        ({}, "2 weights are missing, first a"),
+        (
+            {"a": torch.zeros(2), "b": torch.zeros(1), "c": torch.zeros(1)},
+            "no place in it, first c",
+        ),
+        ({"a": torch.zeros(2, 1), "b": torch.zeros(1)}, r"a: wanted shape \(2,\), found \(2, 1\)"),
+        ({"a": torch.zeros(2).int(), "b": torch.zeros(1)}, "a: wanted dtype float32, found int32"),
+        ({"a": torch.zeros(2), "b": torch.tensor([torch.nan])}, "b: wanted finite numbers, found"),
+        ({"a": torch.zeros(1).expand(1 << 40), "b": torch.zeros(1)}, "a: wanted shape"),
+    ],
+)
+def test_what_does_not_fit(found: dict[str, torch.Tensor], message: str) -> None:
+    assert re.search(message, str(misfit(found, {"a": torch.ones(2), "b": torch.ones(1)})))
