@@ -29,7 +29,8 @@ from shared.video.frame_times import (
     FrameTimes,
     KnownTimes,
     frame_times,
-    is_indexed,
+    is_timed,
+    note_damage,
     read_first_headers,
 )
 from shared.video.pictures import DamageFound, all_pictures, pictures_until_damage
@@ -101,6 +102,7 @@ def read_file(
             place += 1
     except DamageFound as sign:
         logger.debug("%s: read by one thread from its first frame (%s)", path, sign)
+        note_damage(path)
     else:
         return
     if times == "not read":
@@ -118,7 +120,7 @@ def _from_first(
     with opened_video(path, refuse_damage=refuse_damage) as (container, stream):
         packets = container.demux(stream)
         if refuse_damage:
-            pictures = pictures_until_damage(packets, stream, timed=is_indexed(container))
+            pictures = pictures_until_damage(packets, stream, timed=is_timed(container, stream))
         else:
             pictures = all_pictures(path, packets, stream)
         interval = 1.0 / _rate(path, stream)

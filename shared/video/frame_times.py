@@ -22,7 +22,15 @@ from numpy.typing import NDArray
 from shared.video.container import PictureForm, opened_video
 from shared.video.regular_file import regular_status
 
-__all__ = ["FrameTimes", "KnownTimes", "frame_times", "is_indexed", "read_first_headers"]
+__all__ = [
+    "FrameTimes",
+    "KnownTimes",
+    "frame_times",
+    "is_known_damaged",
+    "is_timed",
+    "note_damage",
+    "read_first_headers",
+]
 
 _INDEXED_FORMATS = frozenset({"mov", "mp4", "matroska", "webm"})
 """Containers that store each packet's time and know where key frames are."""
@@ -30,6 +38,10 @@ _HEADER_CODECS = frozenset({"h264", "hevc", "mpeg4"})
 """Decoders that, told to skip all pictures, still read each packet's headers and refuse damage: in
 about a thirtieth of the time that decoding takes."""
 _OTHER_CODECS = frozenset({"vp8", "vp9", "av1", "libdav1d"})
+_VP8_IS_SHOWN = 0x10
+"""show_frame of a frame's first byte, RFC 6386 section 9.1."""
+_MPEG4_EMPTY_BYTES = 8
+"""Longest VOP that is not coded: its code, type, time and an unset bit."""
 _FILES_KEPT = 8
 _INSTANT_REFRESH = 5
 """nal_unit_type of an IDR slice, H.264 table 7-1: nothing after it refers to anything before."""
@@ -82,17 +94,32 @@ def frame_times(path: Path) -> FrameTimes | None:
 @lru_cache(maxsize=_FILES_KEPT)
 def _kept(path: Path, size: int, changed: int) -> FrameTimes | None:
     with opened_video(path) as (container, stream):
-        if not is_indexed(container):
-            return None
-        if stream.codec.name not in _HEADER_CODECS | _OTHER_CODECS:
+        if not is_timed(container, stream):
             return None
         packets = _packets(container, stream)
     return None if packets is None else _times(path, packets)
 
 
-def is_indexed(container: InputContainer) -> bool:
-    """Whether each packet has the time of its picture, and key frames can be found."""
-    return not _INDEXED_FORMATS.isdisjoint(container.format.name.split(","))
+_met_damage: set[tuple[Path, int, int]] = set()
+"""Files in which this process came upon damage, by size and time of change."""
+
+
+def note_damage(path: Path) -> None:
+    """Remembers, in this process, that pictures of a file are damaged."""
+    status = regular_status(path)
+    _met_damage.add((path, status.st_size, status.st_mtime_ns))
+
+
+def is_known_damaged(path: Path) -> bool:
+    """Whether damage was noted in the file as it is."""
+    status = regular_status(path)
+    return (path, status.st_size, status.st_mtime_ns) in _met_damage
+
+
+def is_timed(container: InputContainer, stream: VideoStream) -> bool:
+    """Whether each packet should have the time of one picture, and key frames can be found."""
+    indexed = not _INDEXED_FORMATS.isdisjoint(container.format.name.split(","))
+    return indexed and stream.codec.name in _HEADER_CODECS | _OTHER_CODECS
 
 
 def read_first_headers(container: InputContainer, stream: VideoStream) -> None:
@@ -130,6 +157,8 @@ def _packets(container: InputContainer, stream: VideoStream) -> list[_Packet] | 
             if packet.pts is None:
                 return None
             if packet.is_corrupt or packet.is_discard or packet.size == 0:
+                return None
+            if _shows_nothing(packet, stream):
                 return None
             begins = packet.is_keyframe and _is_clean(packet, stream)
             dts = packet.pts if packet.dts is None else packet.dts
@@ -188,6 +217,13 @@ def _is_clean(packet: Packet, stream: VideoStream) -> bool:
     if settings[:1] == b"\x01" and len(settings) > 4:
         return _INSTANT_REFRESH in _unit_types(content, length_bytes=(settings[4] & 3) + 1)
     return any(unit and unit[0] & 0x1F == _INSTANT_REFRESH for unit in content.split(b"\0\0\1")[1:])
+
+
+def _shows_nothing(packet: Packet, stream: VideoStream) -> bool:
+    """Whether a packet only serves later ones (VP8), or may say that nothing changed (MPEG-4)."""
+    if stream.codec.name == "vp8":
+        return not bytes(packet)[0] & _VP8_IS_SHOWN
+    return stream.codec.name == "mpeg4" and packet.size <= _MPEG4_EMPTY_BYTES
 
 
 def _unit_types(content: bytes, *, length_bytes: int) -> set[int]:

@@ -24,7 +24,7 @@ __all__ = ["DamageFound", "all_pictures", "pictures_until_damage"]
 logger = logging.getLogger(__name__)
 
 _ONE_A_PACKET = frozenset({"h264", "hevc"})
-"""Decoders of which every packet that is to be shown gives one picture."""
+"""Codecs of which every packet gives one picture in any container."""
 
 
 class DamageFound(Exception):
@@ -90,13 +90,14 @@ def pictures_until_damage(
     Args:
         packets: those to decode.
         stream: theirs.
-        timed: whether the container gives every packet the time of its picture.
+        timed: whether every packet has the time of the one picture that it gives. It is looked
+            whether all come then: PyAV keeps some errors of the decoder to itself.
 
     Raises:
         DamageFound: before the first picture that damage can have touched.
     """
-    timed = timed and stream.codec.name in _ONE_A_PACKET
     outstanding: list[int] = []
+    surplus = 0
     remaining = iter(packets)
     ended = False
     try:
@@ -104,6 +105,7 @@ def pictures_until_damage(
             packet = next(remaining, None)
             ended = packet is None
             if packet is not None and packet.size and not packet.is_discard:
+                surplus += 1
                 timed = timed and packet.pts is not None
                 if packet.pts is not None:
                     heapq.heappush(outstanding, packet.pts)
@@ -114,10 +116,11 @@ def pictures_until_damage(
                     raise DamageFound("a picture is marked as damaged")
                 if timed and heapq.heappop(outstanding) != picture.pts:
                     raise DamageFound("a picture is missing")
+                surplus -= 1
                 yield picture
     except av.error.EOFError:  # the decoder was emptied by the last packet already
         pass
     except (av.FFmpegError, OSError, IndexError) as err:
         raise DamageFound(reason(err)) from err
-    if timed and outstanding:
+    if surplus and (timed or stream.codec.name in _ONE_A_PACKET):
         raise DamageFound("a picture is missing")

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from shared.errors import VideoDecodeError
 from shared.video.file import estimate_file, probe_file, read_file
 from shared.video.frame import Frame, FrameEstimate, VideoInfo
-from shared.video.frame_times import KnownTimes, frame_times
+from shared.video.frame_times import KnownTimes, frame_times, is_known_damaged
 from shared.video.jpeg_folder import (
     estimate_folder,
     folder_files,
@@ -85,7 +85,8 @@ def frame_seconds(path: Path, *, rate: float | None = None) -> NDArray[np.float6
     """(F,) times of all frames, told without decoding; None where only decoding tells.
 
     Where they can be told, ranges of frames are read without decoding all that is before. Reads the
-    file once; the latest few answers are kept.
+    file once; the latest few answers are kept. None, too, once damage was met in a file: ranges are
+    the same then, but each is decoded from the first frame, so one reader should do them in a row.
 
     Raises:
         VideoDecodeError: if the video cannot be opened, or a folder's rate is missing.
@@ -93,7 +94,7 @@ def frame_seconds(path: Path, *, rate: float | None = None) -> NDArray[np.float6
     if _is_folder(path):
         return folder_seconds(path, rate=rate)
     times = frame_times(path)
-    return None if times is None else times.seconds
+    return None if times is None or is_known_damaged(path) else times.seconds
 
 
 def estimate(path: Path, *, rate: float | None = None) -> FrameEstimate:

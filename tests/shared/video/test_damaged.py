@@ -1,6 +1,7 @@
 """Damaged video files: the same frames however they are asked for, and each time."""
 
 import random
+import shutil
 from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 
 from shared.video.file import read_file
 from shared.video.frame_times import frame_times
-from shared.video.read import read_frames
+from shared.video.read import frame_seconds, read_frames
 from tests.shared.conftest import VideoWriter, number_of
 
 UNIT_FRAMES = 20
@@ -61,6 +62,38 @@ def busy_video(write_video: VideoWriter, path: Path, codec: str, settings: str) 
     return write_video(path, 60, codec=codec, options={parameters: settings}, height=96, noise=40)
 
 
+HEVC = ("libx265", "keyint=12:open-gop=0:log-level=none")
+
+
+@pytest.mark.parametrize("seeds", [range(3), pytest.param(range(3, 20), marks=pytest.mark.slow)])
+def test_flipped_bits_in_hevc_spare_the_frames_of_other_key_frames(
+    tmp_path: Path, write_video: VideoWriter, seeds: Sequence[int]
+) -> None:
+    """The decoder does not tell all damage of HEVC, so damaged pictures themselves may differ."""
+    if "libx265" not in av.codecs_available:
+        pytest.skip("this FFmpeg has no libx265")
+    sound = busy_video(write_video, tmp_path / "a.mp4", *HEVC)
+    times, wanted = frame_times(sound), found(sound)
+    assert times is not None
+    with av.open(str(sound)) as container:
+        packets = [packet for packet in container.demux(video=0) if packet.size]
+    for seed in seeds:
+        path = flipped(sound, tmp_path / f"{seed}.mp4", seed=seed)
+        before, after = sound.read_bytes(), path.read_bytes()
+        touched: set[int] = set()
+        for packet in packets:
+            place, at = times.place(packet.pts), packet.pos
+            assert place is not None and at is not None
+            if before[at : at + packet.size] != after[at : at + packet.size]:
+                touched.add(int(np.searchsorted(times.keys, place, side="right")))
+        assert touched
+        for rows in (found(path), found(path), found_in_units(path, len(wanted))):
+            assert [row[:2] for row in rows] == [row[:2] for row in wanted]
+            for row, other in zip(rows, wanted, strict=True):
+                is_touched = int(np.searchsorted(times.keys, row[0], side="right")) in touched
+                assert is_touched or row == other, (path.name, row[0])
+
+
 @pytest.mark.parametrize("name", CODECS)
 @pytest.mark.parametrize("seeds", [range(4), pytest.param(range(4, 20), marks=pytest.mark.slow)])
 def test_flipped_bits_give_the_same_frames_by_range_and_each_time(
@@ -96,6 +129,19 @@ def test_a_cut_file_keeps_every_frame_before_the_cut(
         whole = [float(each.pts * each.time_base) for each in packets[:place]]
         assert {time: kept.get(time) for time in whole} == {time: pixels[time] for time in whole}
         assert found_in_units(cut, len(rows)) == rows
+
+
+def test_a_file_in_which_damage_was_met_is_better_read_in_a_row(
+    tmp_path: Path, write_video: VideoWriter
+) -> None:
+    sound = busy_video(write_video, tmp_path / "a.mp4", *CODECS["h264"])
+    path = flipped(sound, tmp_path / "b.mp4", seed=0)
+    assert frame_seconds(path) is not None
+    rows = found(path)
+    assert frame_seconds(path) is None
+    assert found_in_units(path, len(rows)) == rows
+    shutil.copy(sound, path)
+    assert frame_seconds(path) is not None
 
 
 def old_encoder(path: Path) -> Path:

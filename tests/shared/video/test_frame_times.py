@@ -143,6 +143,20 @@ def test_a_damaged_file_is_not_sought_in(tmp_path: Path, write_video: VideoWrite
     assert [number_of(frame.image) for frame in frames] == list(range(21, 30))
 
 
+def test_a_packet_that_shows_nothing_leaves_its_file_to_decoding(
+    tmp_path: Path, write_video: VideoWriter
+) -> None:
+    path = write_video(tmp_path / "a.webm", 30, codec="libvpx", options={"g": "9"}, noise=40)
+    with av.open(str(path)) as container:
+        hidden = [bytes(each) for each in container.demux(video=0) if each.size][14]
+    shown = path.read_bytes()
+    assert frame_seconds(path) is not None
+    path.write_bytes(shown.replace(hidden, bytes([hidden[0] & ~0x10]) + hidden[1:]))
+    assert frame_seconds(path) is None
+    numbers = [number_of(frame.image) for frame in read_frames(path, start=10)]
+    assert numbers == [*range(10, 14), *range(15, 30)]
+
+
 def test_a_file_that_changed_is_looked_at_again(tmp_path: Path, write_video: VideoWriter) -> None:
     path = write_video(tmp_path / "a.mp4", 5)
     assert frame_seconds(path) is not None
