@@ -21,6 +21,7 @@ from typing import Any, Protocol, Self, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from shared.errors import DetectorError
 from shared.masks.detections import FrameDetections
 from shared.shards.plan import Unit
 from shared.shards.schema import DetectorEntry, FailedVideo
@@ -119,7 +120,7 @@ class _CountedShard:
     def __init__(self, writer: ShardWriter, detector: Detector) -> None:
         self._writer = writer
         self._detector = detector
-        self._open_id = ""
+        self._open_id: str | None = None
         self._open_detections = 0
         self.frames = 0
         self.detections = 0
@@ -140,18 +141,29 @@ class _CountedShard:
         self._open_id, self._open_detections = video.id, 0
 
     def add(self, batch: FrameBatch, found: Sequence[Any]) -> None:
+        self.frames += len(batch.indices)
         for index, seconds, raw in zip(batch.indices, batch.seconds, found, strict=True):
-            detections = self._detector.encode(raw)
+            if self._open_id is None:  # it has failed
+                return
+            try:
+                detections = self._detector.encode(raw)
+            except DetectorError as err:
+                self.fail(VideoFails(id=self._open_id, reason=f"frame {index}: {err}"))
+                return
             self._writer.add(index, seconds, detections)
             self._open_detections += len(detections)
-        self.frames += len(batch.indices)
 
     def end(self) -> None:
+        if self._open_id is None:
+            return
         self._writer.end_video()
         self.videos.append(self._open_id)
         self.detections += self._open_detections
 
     def fail(self, video: VideoFails) -> None:
+        if any(failed.id == video.id for failed in self.failed):
+            return
+        self._open_id = None
         self._writer.fail(video.id, video.reason)
         self.failed.append(FailedVideo(id=video.id, reason=video.reason))
 

@@ -12,7 +12,7 @@ from shared.errors import DetectorError
 from shared.nearest import nearest
 from stage1_detect.mmdet.library import Config, load_yaml, mmdet
 
-__all__ = ["DetectorConfig", "read_config", "test_pipeline", "weights_url"]
+__all__ = ["DetectorConfig", "read_config", "test_pipeline", "told", "weights_url"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,14 +36,19 @@ def read_config(name_or_file: str | Path) -> DetectorConfig:
     path = _find(name_or_file)
     try:
         config = Config.fromfile(str(path))
-    except Exception as err:  # mmengine raises whatever the executed file does
-        raise DetectorError(f"detector config {path}: cannot be read: {err}") from err
+    except (Exception, SystemExit) as err:  # mmengine raises whatever the executed file does
+        raise DetectorError(f"detector config {path}: cannot be read: {told(err)}") from err
     for key in ("model", "test_dataloader"):
-        if key not in config:
+        if not isinstance(config.get(key), dict):
+            found = "no" if config.get(key) is None else f"a {type(config[key]).__name__} as"
             raise DetectorError(
                 f"detector config {path}: wanted mmdet's keys model and test_dataloader, "
-                f"found no {key}"
+                f"found {found} {key}"
             )
+    try:
+        test_pipeline(config)
+    except DetectorError as err:
+        raise DetectorError(f"detector config {path}: {err}") from err
     return DetectorConfig(name=path.stem, config=config, digest=_digest(config))
 
 
@@ -59,11 +64,39 @@ def weights_url(config_name: str) -> str | None:
 
 
 def test_pipeline(config: Config) -> list[dict[str, Any]]:
-    """The steps that prepare an image for the network, as the configuration lists them."""
-    dataset = config.test_dataloader.dataset
-    while "pipeline" not in dataset and "dataset" in dataset:  # wrappers such as RepeatDataset
-        dataset = dataset.dataset
-    return [dict(step) for step in dataset.pipeline]
+    """The steps that prepare an image for the network, as the configuration lists them.
+
+    Raises:
+        DetectorError: there are none, or the first does not load an image.
+    """
+    dataset = config.test_dataloader.get("dataset")
+    while isinstance(dataset, dict) and "pipeline" not in dataset:  # wrappers, as RepeatDataset
+        dataset = dataset.get("dataset")
+    steps = dataset["pipeline"] if isinstance(dataset, dict) else None
+    if not isinstance(steps, list | tuple) or not steps:
+        found = "none" if steps is None else f"{steps!r:.80}"
+        raise DetectorError(
+            "wanted the steps that prepare a picture, in test_dataloader.dataset.pipeline, "
+            f"found {found}"
+        )
+    for step in steps:
+        if not isinstance(step, dict) or not isinstance(step.get("type"), str):
+            raise DetectorError(
+                "test_dataloader.dataset.pipeline: wanted steps that are a dict with the name of a "
+                f"type, found {step!r:.80}"
+            )
+    if "LoadImage" not in steps[0]["type"]:
+        raise DetectorError(
+            "test_dataloader.dataset.pipeline: wanted a first step that loads an image, such as "
+            f"LoadImageFromFile, found {steps[0]['type']}"
+        )
+    return [dict(step) for step in steps]
+
+
+def told(err: BaseException) -> str:
+    """What an error of another library says, in one line, with its name where that says little."""
+    text = " ".join(str(err).split())
+    return text if len(text.split()) > 2 else f"{type(err).__name__} {text}".strip()
 
 
 def _find(name_or_file: str | Path) -> Path:

@@ -18,7 +18,13 @@ from shared.masks.coco_classes import COCO_CLASSES
 from shared.masks.detections import FrameDetections, clip_boxes
 from shared.masks.rle import encode_borders
 from shared.shards.schema import DetectorEntry
-from stage1_detect.mmdet.config import DetectorConfig, read_config, test_pipeline, weights_url
+from stage1_detect.mmdet.config import (
+    DetectorConfig,
+    read_config,
+    test_pipeline,
+    told,
+    weights_url,
+)
 from stage1_detect.mmdet.heads import RawDetections, predict_boxes, predict_masks, to_host
 from stage1_detect.mmdet.library import Compose, MaskRCNN
 from stage1_detect.mmdet.masks import encode_masks
@@ -87,8 +93,17 @@ class MmdetDetector:
         return [raw for part in self._parts(prepared) for raw in self._infer(part)]
 
     def encode(self, found: RawDetections) -> FrameDetections:
-        """Masks encoded, on the CPU pasted before; boxes clipped to the frame."""
+        """Masks encoded, on the CPU pasted before; boxes clipped to the frame.
+
+        Raises:
+            DetectorError: if the network gave what is no number, such as NaN.
+        """
         height, width = found.height, found.width
+        if not found.is_finite:
+            raise DetectorError(
+                "the network gave numbers that are not finite; take a wider --precision than fp16, "
+                "or other weights"
+            )
         if isinstance(found.masks, Tensor):
             masks = encode_masks(
                 found.masks, found.boxes, height=height, width=width, threshold=self._mask_threshold
@@ -130,6 +145,7 @@ class MmdetDetector:
             feats = model.extract_feat(inputs_BCHW)
             rpn_outputs = model.rpn_head(feats)
         rpn_outputs = [[level.float() for level in levels] for levels in rpn_outputs]
+        sums = [level.flatten(1).sum(1) for levels in rpn_outputs for level in levels]
         proposals = model.rpn_head.predict_by_feat(
             *rpn_outputs, batch_img_metas=metas, rescale=False
         )
@@ -137,7 +153,12 @@ class MmdetDetector:
         found = predict_boxes(model.roi_head, feats, proposals, metas)
         masks = predict_masks(model.roi_head, feats, found)
         return to_host(
-            found, masks, metas, mask_threshold=self._mask_threshold, paste=self._paste_on_device
+            found,
+            masks,
+            metas,
+            checksums_B=torch.stack(sums).sum(0),
+            mask_threshold=self._mask_threshold,
+            paste=self._paste_on_device,
         )
 
 
@@ -197,7 +218,19 @@ def _image_pipeline(detector: DetectorConfig) -> Any:
     steps = [s for s in test_pipeline(detector.config) if not s["type"].startswith("LoadAnn")]
     steps[0] = {"type": "mmdet.LoadImageFromNDArray"}
     with quiet():
-        return Compose(steps)
+        try:
+            pipeline = Compose(steps)
+            prepared = pipeline({"img": np.zeros((16, 16, 3), np.uint8), "img_id": 0})
+            known = prepared["data_samples"].metainfo
+            if prepared["inputs"].shape[0] != 3:
+                raise ValueError(f"wanted 3 channels, found {prepared['inputs'].shape[0]}")
+            _ = known["ori_shape"], known["img_shape"], known["scale_factor"]
+        except Exception as err:  # whatever the steps do
+            raise DetectorError(
+                f"detector config {detector.name}: its test pipeline does not prepare a picture "
+                f"for this network: {told(err)}"
+            ) from err
+    return pipeline
 
 
 def _where_to_get_weights(config_name: str) -> str:

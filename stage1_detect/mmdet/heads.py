@@ -33,6 +33,8 @@ class ImagePredictions:
     """(N,) int64, the kept class."""
     class_scores: Tensor
     """(N, S) float32, softmax row of the proposal that it came from, background left out."""
+    checksum: Tensor
+    """() float32, finite if all that the head gave is."""
 
     def __len__(self) -> int:
         """The number of detections."""
@@ -58,6 +60,8 @@ class RawDetections:
     masks: Tensor | tuple[NDArray[np.int64], ...]
     """(N, m, m) float32, the mask in its box; or, pasted already, (R,) int64 for each of the N: the
     pixels at which its runs begin and end."""
+    is_finite: bool = True
+    """Whether all that the network gave are numbers; where not, the rest means nothing."""
 
 
 def predict_boxes(
@@ -117,6 +121,8 @@ def _suppress(
     head, settings = roi_head.bbox_head, roi_head.test_cfg
     if not rois_R5.shape[0]:
         return _no_detections(head, rois_R5)
+    checksum = logits_RS1.sum() + deltas_RD.sum()
+    deltas_RD = deltas_RD.nan_to_num(0, 0, 0)  # boxes that are none would break what comes after
     scores_RS1 = logits_RS1.softmax(dim=-1)
     boxes_per_row = 1 if head.reg_class_agnostic else head.num_classes
     boxes = head.bbox_coder.decode(
@@ -135,7 +141,11 @@ def _suppress(
     # The index counts (proposal, class) pairs, class fastest.
     class_scores_NS = scores_RS1[rows_N // head.num_classes, : head.num_classes]
     return ImagePredictions(
-        boxes=kept_N5[:, :4], scores=kept_N5[:, 4], labels=labels_N, class_scores=class_scores_NS
+        boxes=kept_N5[:, :4],
+        scores=kept_N5[:, 4],
+        labels=labels_N,
+        class_scores=class_scores_NS,
+        checksum=checksum,
     )
 
 
@@ -145,6 +155,7 @@ def _no_detections(bbox_head: Any, like: Tensor) -> ImagePredictions:
         scores=like.new_zeros(0),
         labels=like.new_zeros(0, dtype=torch.long),
         class_scores=like.new_zeros((0, bbox_head.num_classes)),
+        checksum=like.new_zeros(()),
     )
 
 
@@ -153,6 +164,7 @@ def to_host(
     masks: list[Tensor],
     metas: list[dict[str, Any]],
     *,
+    checksums_B: Tensor,
     mask_threshold: float,
     paste: bool,
 ) -> list[RawDetections]:
@@ -162,10 +174,13 @@ def to_host(
         found: what the box head found in each frame.
         masks: per frame (N, m, m) float32, the mask in its box.
         metas: mmdet's meta information of each frame (`ori_shape` and `scale_factor` are used).
+        checksums_B: (B,) finite where all that came before the boxes is.
         mask_threshold: probability from which a pixel belongs to the object.
         paste: paste the masks where they are, so that only the borders of their runs are copied.
     """
     height, width = metas[0]["ori_shape"][:2]
+    sums = [one.checksum + each.sum() for one, each in zip(found, masks, strict=True)]
+    finite = (torch.stack(sums) + checksums_B).isfinite().tolist()
     boxes = [_in_frame(one.boxes, meta) for one, meta in zip(found, metas, strict=True)]
     on_host: list[Any] = [each.cpu() for each in masks] if not paste else []
     if paste:
@@ -188,8 +203,9 @@ def to_host(
             labels=one.labels.cpu(),
             class_scores=one.class_scores.cpu(),
             masks=its_masks,
+            is_finite=is_finite,
         )
-        for one, boxes_N4, its_masks in zip(found, boxes, on_host, strict=True)
+        for one, boxes_N4, its_masks, is_finite in zip(found, boxes, on_host, finite, strict=True)
     ]
 
 

@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import io
 import logging
+import math
 import pickle
 import re
 import warnings
@@ -22,7 +23,7 @@ from shared.environment import installed_version
 from shared.errors import DetectorError
 from shared.masks.coco_classes import COCO_CLASSES
 from shared.shards.schema import DetectorEntry
-from stage1_detect.mmdet.config import DetectorConfig
+from stage1_detect.mmdet.config import DetectorConfig, told
 from stage1_detect.mmdet.library import (
     MODELS,
     FCNMaskHead,
@@ -48,7 +49,6 @@ __all__ = [
     "quiet",
     "use_full_float32",
 ]
-
 
 Precision: TypeAlias = Literal["float32", "float16", "bfloat16"]
 """What the convolutions of backbone, pyramid and proposal head compute in. Boxes, suppression and
@@ -77,7 +77,7 @@ def build_model(detector: DetectorConfig, *, initialise: bool = False) -> MaskRC
             model = MODELS.build(settings)
         except Exception as err:  # whatever the configuration makes mmdet do
             raise DetectorError(
-                f"detector config {detector.name}: mmdet cannot build it: {err}"
+                f"detector config {detector.name}: mmdet cannot build it: {told(err)}"
             ) from err
         if initialise:
             model.init_weights()
@@ -117,6 +117,13 @@ def load_weights(model: MaskRCNN, checkpoint: Path, *, config_name: str) -> str:
             f"{', '.join(found)}; "
             "give the config that it was trained with (--config)"
         )
+    broken = [key for key in wanted if not weights[key].float().isfinite().all()]
+    if broken:
+        raise DetectorError(
+            f"checkpoint {checkpoint}: wanted weights that are numbers, found NaN or infinite "
+            f"values in {len(broken)} of them (first: {broken[0]}); download it again, or take an "
+            "earlier one of its training"
+        )
     model.load_state_dict(weights)
     with checkpoint.open("rb") as file:
         return "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
@@ -143,7 +150,8 @@ class _ToOurLog(logging.Handler):
 
 def _check_supported(model: MaskRCNN, name: str) -> None:
     roi_head: Any = getattr(model, "roi_head", None)
-    if type(roi_head) is not StandardRoIHead or not roi_head.with_mask:
+    has_heads = type(roi_head) is StandardRoIHead and roi_head.with_bbox and roi_head.with_mask
+    if not has_heads or not model.with_rpn:
         raise DetectorError(
             f"detector config {name}: wanted a Mask R-CNN (StandardRoIHead with a mask head), "
             f"found {type(model).__name__} with {type(roi_head).__name__}; "
@@ -155,18 +163,35 @@ def _check_supported(model: MaskRCNN, name: str) -> None:
             f"found {type(roi_head.mask_head).__name__} and "
             f"{type(roi_head.bbox_head.loss_cls).__name__}"
         )
+    settings = roi_head.test_cfg or {}
+    numbers = {key: settings.get(key) for key in ("score_thr", "max_per_img", "mask_thr_binary")}
+    suppression = settings.get("nms")
+    known = suppression if isinstance(suppression, dict) else {}
+    numbers["nms.iou_threshold"] = known.get("iou_threshold")
+    for key, value in numbers.items():
+        if not isinstance(value, int | float) or not math.isfinite(value):
+            raise DetectorError(
+                f"detector config {name}: model.test_cfg.rcnn.{key}: wanted a number, found "
+                f"{value!r:.80}"
+            )
 
 
 def _read_weights(checkpoint: Path) -> dict[str, Tensor]:
+    if not checkpoint.exists():
+        raise DetectorError(f"checkpoint {checkpoint}: there is no such file")
+    if not checkpoint.is_file():  # a pipe would be waited for without end
+        raise DetectorError(f"checkpoint {checkpoint}: wanted a file, found a folder or a pipe")
     try:
         with torch.serialization.safe_globals(_harmless_globals()):
             content: Any = torch.load(checkpoint, map_location="cpu", weights_only=True)
-    except FileNotFoundError as err:
-        raise DetectorError(f"checkpoint {checkpoint}: there is no such file") from err
     except Exception as err:  # torch raises several types for damaged and for refused files
         refused = re.search(r"WeightsUnpickler error: (.*?)( Please|$)", str(err), re.MULTILINE)
         reason = refused[1] if refused else str(err).strip().partition("\n")[0]
-        reason = reason or f"it is not a file that torch wrote ({type(err).__name__})"
+        if "weights_only" in reason:  # torch's advice to read it with fewer checks
+            reason = "it holds what weights do not need"
+        elif not reason or not (refused or isinstance(err, RuntimeError | OSError)):
+            why = f"{type(err).__name__} {reason}".strip()  # such as the number of a byte
+            reason = f"it is not a file that torch wrote ({why})"
         raise DetectorError(
             f"checkpoint {checkpoint}: cannot be read as weights: {reason}"
         ) from err
@@ -176,6 +201,13 @@ def _read_weights(checkpoint: Path) -> dict[str, Tensor]:
             f"checkpoint {checkpoint}: wanted named tensors or a dict with 'state_dict', "
             f"found {type(content).__name__}"
         )
+    for key, weight in weights.items():
+        is_plain = weight.layout is torch.strided and not weight.is_quantized
+        if not isinstance(key, str) or not is_plain or weight.is_meta or weight.is_complex():
+            raise DetectorError(
+                f"checkpoint {checkpoint}: wanted dense tensors with names, found {key!r:.80} of "
+                f"{weight.dtype} {weight.layout} on {weight.device}"
+            )
     return {key.removeprefix("module."): weight for key, weight in weights.items()}
 
 

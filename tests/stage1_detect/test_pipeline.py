@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from shared.errors import DetectorError
 from shared.manifests.records import Video
+from shared.masks.detections import FrameDetections
 from shared.shards.plan import Unit, UnitPart
 from shared.shards.shard import Shard
 from stage1_detect.pipeline import UnitResult, detect_unit
@@ -85,6 +88,28 @@ def test_an_error_while_encoding_leaves_nothing(
     with pytest.raises(TypeError, match="indices must be"):
         run(tmp_path, detector)
     assert not list(tmp_path.glob("*.zip")) + list(tmp_path.glob(".*"))
+
+
+def test_a_video_without_finite_numbers_fails_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    detector = FakeDetector()
+    encode, height = detector.encode, 48
+
+    def refuse(found: Any) -> FrameDetections:
+        detections = encode(found)
+        if detections.height == height:
+            raise DetectorError("the network gave numbers that are not finite")
+        return detections
+
+    monkeypatch.setattr(detector, "encode", refuse)
+    result = run(tmp_path, detector)
+    assert (result.videos, result.detections) == (("b",), 7)
+    assert result.failed[0].id == "a"
+    assert result.failed[0].reason.startswith("frame 0: the network gave numbers that are")
+    shard = Shard(tmp_path / "one.zarr.zip")
+    assert ([video.id for video in shard.videos], shard.num_frames) == (["b"], 7)
+    assert [video.id for video in shard.failed] == ["a", "broken"]
 
 
 @pytest.mark.real_data

@@ -45,6 +45,25 @@ def test_model_zoo_config_by_name() -> None:
         pytest.param(None, r"there is no such file", id="no file"),
         pytest.param("model = dict(", r"broken\.py: cannot be read", id="not Python"),
         pytest.param("model = dict(a=1)", r"found no test_dataloader", id="not a detector"),
+        pytest.param("raise SystemExit", r"cannot be read: SystemExit", id="an exit"),
+        pytest.param("raise ValueError", r"cannot be read: ValueError", id="no word"),
+        pytest.param("raise KeyError(7)", r"cannot be read: KeyError 7", id="one word"),
+        *(
+            pytest.param(f"model = dict()\ntest_dataloader = {each}", message, id=each)
+            for each, message in (
+                ("None", r"broken\.py: wanted .* found no test_dataloader"),
+                ("[]", "found a list as test_dataloader"),
+                ("dict(batch_size=1)", "in test_dataloader.dataset.pipeline, found none"),
+                ("dict(dataset=None)", "found none"),
+                ("dict(dataset=dict(dataset=dict(a=1)))", "found none"),
+                ("dict(dataset=dict(pipeline=None))", "found none"),
+                ("dict(dataset=dict(pipeline=[]))", r"found \[\]"),
+                ("dict(dataset=dict(pipeline=[1]))", "wanted steps that are a dict .* found 1"),
+                ("dict(dataset=dict(pipeline=[dict(type=3)]))", "wanted steps that are a dict"),
+                ("dict(dataset=dict(pipeline=[dict(type='Pad')]))", "loads an image.*found Pad"),
+            )
+        ),
+        pytest.param("model = 3\ntest_dataloader = dict()", "found a int as model", id="number"),
     ],
 )
 def test_bad_files(tmp_path: Path, content: str | None, message: str) -> None:

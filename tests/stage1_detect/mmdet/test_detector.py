@@ -229,3 +229,42 @@ def test_boxes_are_clipped_to_the_frame(loaded: MmdetDetector) -> None:
     np.testing.assert_array_equal(found.boxes, np.array([[0, 4, 30, 20]], dtype=np.float32))
     (counts,) = found.masks
     assert decode(counts, height=20, width=30)[4:].all()
+
+
+@pytest.mark.parametrize("part", ["backbone", "rpn_head", "bbox_head", "mask_head"])
+def test_numbers_that_are_none_are_an_error(
+    demo_config: Path, demo_checkpoint: Path, pictures: list[NDArray[np.uint8]], part: str
+) -> None:
+    detector = load_detector(
+        config=demo_config, checkpoint=demo_checkpoint, device="cpu", score_threshold=THRESHOLD
+    )
+    model: Any = detector._model
+    weights = {
+        "backbone": lambda: next(model.backbone.parameters()),
+        "rpn_head": lambda: model.rpn_head.rpn_cls.bias,
+        "bbox_head": lambda: model.roi_head.bbox_head.fc_reg.bias,
+        "mask_head": lambda: model.roi_head.mask_head.conv_logits.bias,
+    }[part]()
+    with torch.no_grad():
+        weights.fill_(float("nan"))
+    (found,) = detector.infer([detector.prepare(pictures[0])])
+    assert not found.is_finite
+    with pytest.raises(DetectorError, match="the network gave numbers that are not finite"):
+        detector.encode(found)
+
+
+@pytest.mark.parametrize(
+    "steps",
+    ["dict(type='NoSuchStep')", "dict(type='Resize', scale='a')", "dict(type='PackDetInputs')"],
+)
+def test_a_pipeline_that_prepares_nothing_is_refused(
+    demo_config: Path, demo_checkpoint: Path, tmp_path: Path, steps: str
+) -> None:
+    path = tmp_path / "odd.py"
+    pipeline = f"[dict(type='LoadImageFromFile'), {steps}]"
+    path.write_text(
+        f"_base_ = {str(demo_config)!r}\n"
+        f"test_dataloader = dict(dataset=dict(pipeline={pipeline}))\n"
+    )
+    with pytest.raises(DetectorError, match="odd: its test pipeline does not prepare a picture"):
+        load_detector(config=path, checkpoint=demo_checkpoint, device="cpu")

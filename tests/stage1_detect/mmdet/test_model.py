@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from collections import OrderedDict
 from pathlib import Path
 from typing import Any
@@ -96,6 +97,12 @@ class Malicious:
         pytest.param(Malicious(), "cannot be read as weights", id="code"),
         pytest.param([1, 2], "wanted named tensors", id="a list"),
         pytest.param({"state_dict": {"a": 1}}, "wanted named tensors", id="no tensors"),
+        pytest.param({1: torch.zeros(1)}, "wanted dense tensors with names, found 1", id="number"),
+        pytest.param({"a": torch.zeros(1, device="meta")}, "found 'a' of .* on meta", id="meta"),
+        pytest.param({"a": torch.zeros(1).to_sparse()}, "found 'a' of .*sparse", id="sparse"),
+        pytest.param({"a": torch.zeros(1, dtype=torch.cfloat)}, "found 'a' of torch.co", id="i"),
+        pytest.param(b"e", "it is not a file that torch wrote", id="a byte"),
+        pytest.param(b"\x80\x02cposix\nsystem\n.", "cannot be read as weights", id="a global"),
     ],
 )
 def test_bad_files(model: Any, tmp_path: Path, content: Any, message: str) -> None:
@@ -104,8 +111,49 @@ def test_bad_files(model: Any, tmp_path: Path, content: Any, message: str) -> No
         path.write_bytes(content)
     elif content is not None:
         torch.save(content, path)
-    with pytest.raises(DetectorError, match=message):
+    with pytest.raises(DetectorError, match=message) as caught:
         load(model, path)
+    assert "weights_only" not in str(caught.value)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_no_numbers_are_named(
+    model: Any, demo_checkpoint: Path, tmp_path: Path, value: float
+) -> None:
+    weights = torch.load(demo_checkpoint, weights_only=True)
+    weights["rpn_head.rpn_cls.bias"][1] = value
+    torch.save(weights, tmp_path / "broken.pth")
+    with pytest.raises(DetectorError, match=r"in 1 of them \(first: rpn_head\.rpn_cls\.bias\)"):
+        load(model, tmp_path / "broken.pth")
+
+
+def test_a_pipe_is_not_waited_for(model: Any, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.pth")
+    with pytest.raises(DetectorError, match="wanted a file, found a folder or a pipe"):
+        load(model, tmp_path / "pipe.pth")
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ("rcnn=dict(score_thr='a')", "score_thr: wanted a number, found 'a'"),
+        ("rcnn=dict(max_per_img=None)", "max_per_img: wanted a number, found None"),
+        ("rcnn=dict(nms=dict(_delete_=True, a=1))", "nms.iou_threshold: wanted a number"),
+        ("rcnn=dict(nms=3)", "nms.iou_threshold: wanted a number, found None"),
+        ("rcnn=None", "model.test_cfg.rcnn.score_thr: wanted a number, found None"),
+    ],
+)
+def test_settings_that_detection_needs_are_asked_for(
+    tmp_path: Path, demo_config: Path, settings: str, message: str
+) -> None:
+    from stage1_detect.mmdet.config import read_config
+    from stage1_detect.mmdet.model import build_model
+
+    path = tmp_path / "odd.py"
+    base = f"_base_ = {str(demo_config)!r}\n"
+    path.write_text(base + f"model = dict(test_cfg=dict({settings}))\n")
+    with pytest.raises(DetectorError, match=message):
+        build_model(read_config(path))
 
 
 def test_other_detectors_are_refused(tmp_path: Path, demo_config: Path) -> None:
