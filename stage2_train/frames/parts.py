@@ -24,7 +24,13 @@ from shared.time_ranges import ALL_TIMES, TimeRanges
 from shared.video.read import Frame, content_digest, read_frames
 from stage2_train.frames.datasets import CHUNK_BYTES
 from stage2_train.frames.jpeg import encode_frame
-from stage2_train.frames.schema import FailedClip, StoreSettings, column_checksum, ranges_text
+from stage2_train.frames.schema import (
+    PARTS_ENDING,
+    FailedClip,
+    StoreSettings,
+    column_checksum,
+    ranges_text,
+)
 from stage2_train.frames.writing import write_columns, writing
 
 __all__ = [
@@ -54,7 +60,7 @@ class PartTask:
 
 def parts_folder(store: Path) -> Path:
     """Folder of the parts of a store."""
-    return store.with_name(store.name + ".parts")
+    return store.with_name(store.name + PARTS_ENDING)
 
 
 def part_path(store: Path, video_id: str) -> Path:

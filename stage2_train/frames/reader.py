@@ -5,7 +5,9 @@ survives a fork, and opens itself again after it was pickled into another proces
 checked there: the times of a video when they are first asked for, each picture every time.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -116,8 +118,8 @@ class ClipFrames:
 class ClipStore:
     """Frames of a data set's videos; may be pickled, forked and used by several workers."""
 
-    def __init__(self, path: Path) -> None:
-        """Opens the store.
+    def __init__(self, path: Path, *, is_known: bool = False) -> None:
+        """Opens the store; `is_known` of one that another process has opened.
 
         Raises:
             ClipStoreError: if there is none at `path`, it is damaged or of another format.
@@ -125,15 +127,15 @@ class ClipStore:
         self.path = path
         self.name = f"the clip store {path}"
         """What to call it in messages."""
-        self.file = read_store(path)
+        self.file = read_store(path, is_known=is_known)
         self.settings, self.failed = self.file.settings, self.file.failed
         self._row_of = {name: row for row, name in enumerate(self.file.columns["video_id"])}
         self._checked: set[int] = set()
         """Videos whose times were checked."""
 
-    def __reduce__(self) -> tuple[type["ClipStore"], tuple[Path]]:
+    def __reduce__(self) -> tuple[Callable[..., "ClipStore"], tuple[Path]]:
         """The path: a copy in another process opens the store for itself."""
-        return ClipStore, (self.path,)
+        return partial(ClipStore, is_known=True), (self.path,)
 
     @property
     def ids(self) -> tuple[str, ...]:

@@ -35,6 +35,7 @@ __all__ = [
     "FORMAT_VERSION",
     "MOST_PIXELS",
     "MOST_SIDE",
+    "PARTS_ENDING",
     "VIDEO_COLUMNS",
     "Column",
     "FailedClip",
@@ -46,6 +47,8 @@ __all__ = [
 
 FORMAT_NAME = "orn-clips"
 FORMAT_VERSION = 2
+PARTS_ENDING = ".parts"
+"""What the name of the folder of parts has behind that of the store."""
 MOST_PIXELS = 2**25
 """Of a stored frame: 7680 x 4320 and a little more, 100 MB once it is decoded."""
 MOST_SIDE = 65_500

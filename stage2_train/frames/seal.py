@@ -3,8 +3,8 @@
 HDF5's library may crash, or never end, on a file that is damaged there, so the seal is asked first.
 It covers everything but the long columns, whose places it lists, and itself: pairs of 64 bits
 [start, stop), their number in 64 bits, the CRC-32C in 32, all little-endian, and `orn-clips-v1`.
-HDF5 looks at nothing behind its end, and cuts off the seal when it changes the file; a file without
-one is read without this check.
+HDF5 looks at nothing behind its end, and cuts off the seal when it changes the file; older files
+have none.
 """
 
 import os
@@ -37,8 +37,8 @@ def write_seal(path: Path, long_columns: Sequence[tuple[int, int]]) -> None:
         file.write(_END.pack(checksum, _MARK))
 
 
-def check_seal(path: Path) -> None:
-    """Returns if the file's seal is right, or if it has none.
+def check_seal(path: Path) -> bool:
+    """Whether the file has a seal, which then is right.
 
     Raises:
         ClipStoreError: if file and seal do not match.
@@ -47,12 +47,12 @@ def check_seal(path: Path) -> None:
     with path.open("rb") as file:
         end = file.seek(0, os.SEEK_END) - _END.size
         if end < _COUNT.size:
-            return
+            return False
         file.seek(end - _COUNT.size)
         (number,) = _COUNT.unpack(file.read(_COUNT.size))
         wanted, mark = _END.unpack(file.read(_END.size))
         if mark != _MARK:
-            return
+            return False
         start = end - _COUNT.size - 16 * number
         found = None
         if start >= 0:
@@ -67,6 +67,7 @@ def check_seal(path: Path) -> None:
             f"{'a seal of no sense' if found is None else f'{found:08x}'}); "
             "remove it and run `orn clips` again"
         )
+    return True
 
 
 def _checksum(file: BinaryIO, places: Sequence[tuple[int, int]], *, stop: int) -> int:

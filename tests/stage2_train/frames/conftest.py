@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from shared.manifests.records import Video
+from stage2_train.frames import store_file
 
 RATE = 10
 
@@ -25,6 +26,12 @@ def write_mp4(
             image = np.full((*size, 3), level + 20 * frame, np.uint8)
             container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
         container.mux(stream.encode())
+
+
+@pytest.fixture(autouse=True)
+def _no_trial(monkeypatch) -> None:
+    """What tests change through HDF5 has no seal and is sound: nothing to try in a process."""
+    monkeypatch.setattr(store_file, "survive_reading", lambda path: None)
 
 
 @pytest.fixture(scope="session")

@@ -14,6 +14,7 @@ from h5py import h5d, h5p, h5s, h5t
 
 from shared.errors import ClipStoreError
 from shared.time_ranges import TimeRange
+from stage2_train.frames import store_file, trial
 from stage2_train.frames.merge import merge, read_contents
 from stage2_train.frames.parts import write_frames
 from stage2_train.frames.reader import ClipStore
@@ -332,6 +333,30 @@ def test_a_store_of_before_the_checksums(tmp_path) -> None:
     for name, old in zip(store.ids, pictures, strict=True):
         np.testing.assert_array_equal(new.frames(name).read(np.arange(3)), old)
     assert {"frame_crc32c", "seconds_crc32c", "frame_index_crc32c"} <= new.file.columns.keys()
+
+
+@pytest.mark.parametrize("flips", [{2336: 255, 4617: 0}, {2248: 136, 17958: 255}])
+def test_a_file_on_which_hdf5_does_not_end_or_crashes(tmp_path, monkeypatch, flips) -> None:
+    """Found by chance, with HDF5 2.0; other releases of it may read these files."""
+    monkeypatch.setattr(store_file, "survive_reading", trial.survive_reading)
+    monkeypatch.setattr(trial, "_SECONDS", 4)
+    content = bytearray(OLD.read_bytes())
+    for place, value in flips.items():
+        content[place] = value
+    path = tmp_path / "damaged.h5"
+    path.write_bytes(content)
+    with pytest.raises(ClipStoreError, match=r"damaged\.h5: "):
+        read_store(path)
+
+
+def test_a_process_that_dies_of_reading(tmp_path, monkeypatch) -> None:
+    path = tmp_path / "old.h5"
+    shutil.copy(OLD, path)
+    monkeypatch.setattr(store_file, "survive_reading", trial.survive_reading)
+    monkeypatch.setattr(trial, "_READ", "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)")
+    with pytest.raises(ClipStoreError, match=r"old\.h5: .* process that tried ended with -11\)"):
+        ClipStore(path)
+    assert ClipStore(path, is_known=True).ids == ("v0", "v1", "v2")
 
 
 def test_a_part_is_read_as_a_store_is(part) -> None:
