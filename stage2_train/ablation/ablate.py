@@ -3,9 +3,12 @@
 import hashlib
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
-from shared.config.files import to_toml
+from pydantic import BaseModel, ConfigDict, Field
+
+from shared.config.bounded import read_json, shown
+from shared.config.files import config_from_dict, to_toml
 from shared.jobs.atomic_file import write_text
 from shared.jobs.same_job import check_same_job
 from shared.manifests.load import load_listing, load_manifest
@@ -23,6 +26,14 @@ from stage2_train.training.prepare import require_prepared
 __all__ = ["ablate", "describe_ablation"]
 
 _SETTINGS_NAME = "settings.json"
+
+
+class _FolderSettings(BaseModel):
+    """What a folder of runs records; what else is in it is compared, too."""
+
+    model_config = ConfigDict(strict=True, extra="allow")
+
+    settings: list[Annotated[str, Field(pattern="=")]]
 
 
 def ablate(request: AblationRequest) -> dict[str, Any]:
@@ -111,7 +122,7 @@ def _claim_folder(request: AblationRequest, recipe: Recipe) -> None:
     if not path.is_file():
         write_text(path, json.dumps(wanted, indent=2) + "\n")
         return
-    found = json.loads(path.read_text(encoding="utf-8"))
+    found = config_from_dict(read_json(path), _FolderSettings, source=shown(path)).model_dump()
     found, wanted = (
         each | {"settings": dict(text.split("=", 1) for text in each["settings"])}
         for each in (found, wanted)

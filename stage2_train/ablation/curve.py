@@ -1,13 +1,13 @@
 """The metric of each system against something: a setting that one ablation varies, or what differs
 between the reports of several, each of another world."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from shared.config.bounded import read_json
 from shared.config.fields import explain
 from shared.errors import ConfigError
 from shared.text_table import columns, markdown
@@ -20,6 +20,10 @@ _THE_SAME = ("dataset", "split", "metric")
 """What the heading of a curve says once for all values."""
 
 
+_Count = Annotated[int, Field(ge=0, lt=2**53)]
+_Figure = Annotated[float, Field(ge=-1e9, le=1e9)]
+
+
 class _Part(BaseModel):
     """Other fields are let through; figures are finite."""
 
@@ -27,14 +31,14 @@ class _Part(BaseModel):
 
 
 class _Figures(_Part):
-    mean: float
-    half_width: float | None
-    num_seeds: int
+    mean: _Figure
+    half_width: _Figure | None
+    num_seeds: _Count
 
 
 class _SystemRow(_Figures):
     system: str
-    clips_per_second: float | None
+    clips_per_second: _Figure | None
 
 
 class _Ordering(_Figures):
@@ -49,8 +53,8 @@ class _AblationReport(_Part):
     dataset: str
     split: str
     metric: str
-    num_segments: int
-    chance: float
+    num_segments: _Count
+    chance: _Figure
     systems: list[_SystemRow] = Field(min_length=1)
     orderings: list[_Ordering]
 
@@ -169,8 +173,8 @@ def _read_report(path: Path) -> dict[str, Any]:
     """
     wanted = f"{path}: wanted the JSON report of `orn ablate`, table-TABLE-SPLIT.json"
     try:
-        report = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        report = read_json(path)
+    except ConfigError as error:
         raise ConfigError(f"{wanted}; {error}") from error
     if isinstance(report, dict) and "varied" in report:
         raise ConfigError(f"{wanted}, of one setting; found one in which a setting is varied")

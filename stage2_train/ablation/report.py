@@ -1,17 +1,20 @@
 """What an ablation found: the paper's table beside ours, and which of its orderings hold."""
 
-import json
 import math
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from shared.config.bounded import read_json
+from shared.config.files import config_from_dict
 from shared.errors import CheckpointError
 from shared.text_table import columns, markdown
 from stage2_train.ablation.plan import AblationRun
-from stage2_train.runs.run_folder import METRICS_NAME, read_jsonl
+from stage2_train.runs.run_folder import METRICS_NAME, jsonl_records
 
 __all__ = [
     "ORDERINGS",
@@ -26,7 +29,7 @@ __all__ = [
 ]
 
 CONFIDENCE = 0.95
-_HEADS = ("two_heads", "activity_head", "object_head")
+_Share = Annotated[float, Field(ge=0, le=1)]
 _TABLE2_OTHERS = (
     "activity-head",
     "orn-pixel",
@@ -136,14 +139,14 @@ def ablation_report(runs: Sequence[AblationRun], *, split: str) -> dict[str, Any
     reports = {(run.row.name, run.seed): _read(run, split) for run in runs}
     measured: dict[str, dict[int, float]] = {}  # percent by system and seed
     for (name, seed), report in reports.items():
-        measured.setdefault(name, {})[seed] = _metric(report)
+        measured.setdefault(name, {})[seed] = report.percent
     first = next(iter(reports.values()))
     return {
-        "dataset": first["dataset"],
+        "dataset": first.dataset,
         "split": split,
-        "metric": first["metric"],
-        "num_segments": first["num_segments"],
-        "chance": 100 * first["chance"],
+        "metric": first.metric,
+        "num_segments": first.num_segments,
+        "chance": 100 * first.chance,
         "systems": [_system_row(name, by_seed, runs) for name, by_seed in measured.items()],
         "orderings": [
             row
@@ -160,20 +163,47 @@ def _alike(runs: Sequence[AblationRun], better: str, worse: str) -> bool:
     return len(backbones) <= 1
 
 
-def _read(run: AblationRun, split: str) -> dict[str, Any]:
+class _Measured(BaseModel):
+    """What is read of a report of `orn eval`."""
+
+    model_config = ConfigDict(strict=True, extra="ignore")
+
+    dataset: str
+    metric: str
+    num_segments: Annotated[int, Field(ge=0, lt=2**53)]
+    chance: _Share
+    two_heads: dict[str, Any] | None = None
+    activity_head: dict[str, Any] | None = None
+    object_head: dict[str, Any] | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> "_Measured":
+        value = (self._prediction or {}).get(self.metric)
+        if not isinstance(value, float | int) or not 0 <= value <= 1:
+            raise ValueError(f"wanted a head with {self.metric!r} from 0 to 1, found none")
+        return self
+
+    @property
+    def _prediction(self) -> dict[str, Any] | None:
+        return self.two_heads or self.activity_head or self.object_head
+
+    @property
+    def percent(self) -> float:
+        """The metric of the system's prediction."""
+        return 100 * float((self._prediction or {})[self.metric])
+
+
+def _read(run: AblationRun, split: str) -> _Measured:
     path = run.folder / f"eval-{split}.json"
     if not path.is_file():
         raise CheckpointError(
             f"{run.title}: wanted {path}, found none; run the ablation to its end"
         )
-    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return content
-
-
-def _metric(report: Mapping[str, Any]) -> float:
-    """The metric of a system's prediction, in percent."""
-    head = next(head for head in _HEADS if head in report)
-    return 100 * float(report[head][report["metric"]])
+    try:
+        content = read_json(path, error=CheckpointError)
+        return config_from_dict(content, _Measured, source=str(path), error=CheckpointError)
+    except CheckpointError as err:
+        raise CheckpointError(f"{err}; remove it, and the run is measured again") from err
 
 
 def _system_row(
@@ -200,15 +230,16 @@ def _training_cost(folders: Sequence[Path]) -> dict[str, float | int | None]:
     Args:
         folders: of the runs of one system; None stands for what they did not log.
     """
-    rows = [
-        row
-        for folder in folders
-        for row in read_jsonl(folder / METRICS_NAME)
-        if row.get("group") == "train"
-    ]
-    rates = [row["clips_per_second"] for row in rows if "clips_per_second" in row]
+    steps: set[int] = set()
+    rates: list[float] = []
+    for folder in folders:
+        for row in jsonl_records(folder / METRICS_NAME):
+            step, rate = row.get("step"), row.get("clips_per_second")
+            if row.get("group") == "train" and isinstance(step, int):
+                steps.add(step)
+                rates += [rate] if isinstance(rate, float) and math.isfinite(rate) else []
     return {
-        "steps": max((row["step"] for row in rows), default=None),
+        "steps": max(steps, default=None),
         "clips_per_second": round(statistics.median(rates), 1) if rates else None,
     }
 
