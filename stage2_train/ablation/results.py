@@ -127,6 +127,10 @@ class RunResult:
             return None
 
 
+_LARGEST = 1e15
+"""Of a number in a log: far above any, and small enough for sums."""
+
+
 def late_fusion_results(results: Sequence[RunResult]) -> list[RunResult]:
     """What `activity-head` and `object-head` say together, arm by arm and seed by seed, where both
     kept what they predicted; as if one had been trained after the other."""
@@ -164,8 +168,8 @@ def loss_figures(lines: Sequence[Mapping[str, Any]]) -> dict[str, float]:
     much the tenth before it is above it, as a share of the mean loss of the run's first tenth.
     """
     losses = [(line.get("phase"), line.get("activity_loss", line.get("loss"))) for line in lines]
-    whole = [loss for _, loss in losses if isinstance(loss, int | float)]
-    own = [x for phase, x in losses if phase == losses[-1][0] and isinstance(x, int | float)]
+    whole = numbers(loss for _, loss in losses)
+    own = numbers(loss for phase, loss in losses if phase == losses[-1][0])
     tenth = len(own) // 10
     if not tenth:
         return {}
@@ -176,9 +180,17 @@ def loss_figures(lines: Sequence[Mapping[str, Any]]) -> dict[str, float]:
 
 def run_seconds(lines: Iterable[Mapping[str, Any]]) -> float | None:
     """Seconds of training by a run's log, without those of validation; None where it has none."""
-    found = [line.get("seconds") for line in lines]
-    seconds = [value for value in found if isinstance(value, int | float)]
+    seconds = numbers(line.get("seconds") for line in lines)
     return math.fsum(seconds) if seconds else None
+
+
+def numbers(values: Iterable[Any]) -> list[float]:
+    """Those of the values of a log that a training can have written as numbers."""
+    return [
+        float(value)
+        for value in values
+        if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < _LARGEST
+    ]
 
 
 def read_run(run: AblationRun, *, split: str, floor: float | None, setting: str = "") -> RunResult:
@@ -202,6 +214,8 @@ def read_run(run: AblationRun, *, split: str, floor: float | None, setting: str 
         heads = {head: report[head] for head in HEADS if head in report}
         figures = {(head, name): float(v) for head in heads for name, v in heads[head].items()}
         whole = {name: float(report[name]) for name in ("chance", "num_segments")}
+        if len(numbers([*figures.values(), *whole.values()])) < len(figures) + len(whole):
+            raise ValueError("a figure that is not finite")
         found = RunResult(
             dataset=str(report["dataset"]),
             split=split,
@@ -215,7 +229,7 @@ def read_run(run: AblationRun, *, split: str, floor: float | None, setting: str 
             figures=figures,
         )
         found.percent()  # the metric is there
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as err:
+    except (ValueError, LookupError, TypeError, AttributeError, OverflowError) as err:
         raise CheckpointError(
             f"{path}: wanted the report of `orn eval`, found {type(err).__name__}: {err}; remove "
             "it and run the ablation again"
@@ -238,13 +252,13 @@ def _cost(folder: Path) -> dict[str, float]:
     takes alone may differ.
     """
     lines = [line for line in read_jsonl(folder / METRICS_NAME) if line.get("group") == "train"]
-    rates = [line["clips_per_second"] for line in lines if line.get("clips_per_second")]
+    rates = numbers(line.get("clips_per_second") for line in lines)
     try:
         parameters = count_parameters(load_run_config(folder).recipe.model)
     except ConfigError:
         parameters = None
     found = {
-        "steps": max((line.get("step", 0) for line in lines), default=None),
+        "steps": max(numbers(line.get("step") for line in lines), default=None),
         "seconds": run_seconds(lines),
         "clips_per_second": statistics.median(rates) if rates else None,
         "parameters": parameters,
