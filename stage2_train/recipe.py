@@ -122,7 +122,7 @@ class PhaseRecipe:
     """Clips of a batch while the object head is trained alone; none for the optimiser's."""
     object_head_trains_resnet: bool = True
     """Whether that phase trains the ResNet (conv1 to conv5), too; if not, its weights stay what
-    they are, only statistics of batch normalisation move, and a step takes less than half as long."""
+    they are, only statistics of batch normalisation move, and a step takes under half the time."""
     hand_over: Literal["last", "best"] = "last"
     """Which weights of the first phase the second one starts from: the last ones, or those of the
     best validation; the last ones where none was validated."""
