@@ -107,7 +107,8 @@ class OptimiserRecipe:
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
 class PhaseRecipe:
-    """How long the two phases are: the object head alone, then the whole network (section 5)."""
+    """The two phases, the object head alone, then the whole network (section 5): how long they are,
+    what the first one trains, and what it hands over."""
 
     object_head_epochs: _Epochs = 5
     """Epochs of the object head alone; 0 leaves that phase out."""
@@ -121,7 +122,7 @@ class PhaseRecipe:
     """Clips of a batch while the object head is trained alone; none for the optimiser's."""
     object_head_trains_resnet: bool = True
     """Whether that phase trains the ResNet (conv1 to conv5), too; if not, its weights stay what
-    they are, only statistics of batch normalisation move, and a step takes a third of the time."""
+    they are, only statistics of batch normalisation move, and a step takes under half the time."""
     hand_over: Literal["last", "best"] = "last"
     """Which weights of the first phase the second one starts from: the last ones, or those of the
     best validation; the last ones where none was validated."""

@@ -120,6 +120,7 @@ def explain(
         activity_logits_BA=activity_logits_BA,
         object_logits_BA=object_logits_BA,
         class_logits_BTKS=class_logits_BTKS,
+        combination=network.config.head_combination,
     )
     class_B = output.logits_BA.argmax(dim=1) if class_B is None else class_B.to(objects_BTKO.device)
     fall_P = sums.falls(object_logits_BA, class_B, sums.without_each_clique())

@@ -17,6 +17,7 @@ _COUNTED_ABOVE = {
     "base_width": 128,
     "mask_size": 256,
     "mask_features": 4096,
+    "class_features": 4096,
     "relation_width": 4096,
     "reasoning_state": 4096,
     "activity_state": 4096,

@@ -109,12 +109,16 @@ def clip_settings(recipe: Recipe, dataset: Dataset) -> ClipSettings:
 def _check_batch(recipe: Recipe, num_frames: int) -> None:
     if not recipe.model.sees_frames:
         return
-    num_clips, (height, width) = recipe.optimiser.batch_size, recipe.data.crop
+    height, width = recipe.data.crop
+    of_phase, of_all = recipe.phases.object_head_batch_size or 0, recipe.optimiser.batch_size
+    num_clips, name = max(
+        (of_phase, "phases.object_head_batch_size"), (of_all, "optimiser.batch_size")
+    )
     needed, there = num_clips * num_frames * 3 * height * width, machine_memory()
     if needed > there:
         most = there * num_clips // needed
         raise ConfigError(
-            f"optimiser.batch_size: wanted a batch that fits this machine's memory of "
+            f"{name}: wanted a batch that fits this machine's memory of "
             f"{there / 1e9:,.0f} GB, found {num_clips} clips of {num_frames} frames of {height} x "
             f"{width}, whose bytes alone take {needed / 1e9:,.0f} GB; wanted at most {most}, and "
             "far less to train; optimiser.accumulation averages over batches"

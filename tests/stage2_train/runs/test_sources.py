@@ -24,3 +24,13 @@ def test_a_batch_larger_than_the_memory(tiny_world, tiny_recipe, monkeypatch) ->
     object_head = replace(tiny_recipe.model, heads="object", object_parts=("shape", "class"))
     assert clip_settings(replace(recipe, model=object_head), tiny_world.dataset).num_frames == 1000
     assert clip_settings(tiny_recipe, tiny_world.dataset).num_frames == 4
+
+
+def test_a_batch_of_the_first_phase_larger_than_the_memory(
+    tiny_world, tiny_recipe, monkeypatch
+) -> None:
+    monkeypatch.setattr(sources, "machine_memory", lambda: 8 << 30)
+    phases = replace(tiny_recipe.phases, object_head_batch_size=100_000)
+    data = replace(tiny_recipe.data, clip_frames=1000)
+    with pytest.raises(ConfigError, match=r"^phases\.object_head_batch_size: wanted a batch"):
+        clip_settings(replace(tiny_recipe, phases=phases, data=data), tiny_world.dataset)
