@@ -10,7 +10,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from shared.jobs.atomic_file import replacing, write_text
-from stage2_train.ablation.report import markdown_table
+from stage2_train.ablation.report_text import markdown_table
 from stage2_train.ablation.results import RunResult, write_csv
 
 __all__ = ["plot_report", "write_report"]
