@@ -59,8 +59,8 @@ def ablation_report(
         "metric": first.metric,
         "varied": first.setting or None,
         "values": list(dict.fromkeys(result.value for result in results)),
-        "num_segments": int(_figure([first], "num_segments") or 0),
-        "chance": 100 * (_figure([first], "chance") or 0.0),
+        "num_segments": int(_figure(results[:1], "num_segments") or 0),
+        "chance": _chance(results[:1]),
         "commits": sorted({result.commit for result in results}),
         "threads": sorted({result.threads for result in results}),
         "systems": [_system_row(side, own, rows) for side, own in sides.items()],
@@ -107,14 +107,20 @@ def _system_row(
             head: asdict(mean_interval([result.percent(head) for result in own])) for head in heads
         },
         **figures,
+        "num_segments": int(_figure(own, "num_segments") or 0),
+        "chance": _chance(own),
         "floor": _floor(own),
         "why_not_learned": _why_not_learned(own),
     }
 
 
+def _chance(own: Sequence[RunResult]) -> float:
+    return 100 * (_figure(own, "chance") or 0.0)
+
+
 def _floor(own: Sequence[RunResult]) -> float:
     floor = _figure(own, "floor")
-    return 100 * ((_figure(own, "chance") or 0.0) if floor is None else floor)
+    return _chance(own) if floor is None else 100 * floor
 
 
 def _why_not_learned(own: Sequence[RunResult]) -> str | None:
@@ -135,7 +141,8 @@ def _contrasts(
     found: dict[tuple[_Side, _Side], dict[str, Any]] = {}
     for kind, better, worse in _pairs(sides, primary):
         ours, theirs = sides[better], sides[worse]
-        alike = backbones.get(better[0]) == backbones.get(worse[0])  # the paper compares no others
+        # The paper compares no systems of different ResNets.
+        alike = len({backbones.get(system) for system, _ in (better, worse)} - {None}) <= 1
         same_runs = {each.run for each in ours} == {each.run for each in theirs}
         if (better, worse) in found or same_runs or not (alike or kind == "primary"):
             continue

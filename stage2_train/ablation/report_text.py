@@ -19,8 +19,7 @@ def interval_text(figures: Mapping[str, Any]) -> str:
 
 def report_text(report: Mapping[str, Any]) -> str:
     """The report for people."""
-    floors = [f"{row['floor']:.1f}" for row in report["systems"]]
-    notes = [f"floor {' to '.join(sorted({min(floors, key=float), max(floors, key=float)}))}"]
+    notes = [f"floor {_range(report, 'floor', '.1f')}"]
     if report["varied"]:
         notes.append(f"against {report['varied']}")
     if len(report["commits"]) > 1:
@@ -28,9 +27,10 @@ def report_text(report: Mapping[str, Any]) -> str:
     chosen = report.get("searched")
     if chosen and report["split"] != "test":
         notes.append(f"{chosen} was chosen on this split")
+    segments, chance = _range(report, "num_segments", "d"), _range(report, "chance", ".1f")
     head = (
         f"{report['dataset']}, {report['split']}: {report['metric']} in percent on "
-        f"{report['num_segments']} segments, chance {report['chance']:.1f}, {'; '.join(notes)}; "
+        f"{segments} segments, chance {chance}, {'; '.join(notes)}; "
         "mean over seeds +- half of the 95 % interval"
     )
     return "\n\n".join([head, *(columns(rows) for rows in _tables(report))])
@@ -39,6 +39,13 @@ def report_text(report: Mapping[str, Any]) -> str:
 def markdown_table(report: Mapping[str, Any]) -> str:
     """Both tables of the report in Markdown."""
     return "\n\n".join(markdown(rows) for rows in _tables(report)) + "\n"
+
+
+def _range(report: Mapping[str, Any], figure: str, style: str) -> str:
+    """One number where it is that of all systems, else the least and the largest."""
+    values = [row[figure] for row in report["systems"]]
+    least, largest = (format(value, style) for value in (min(values), max(values)))
+    return least if least == largest else f"{least} to {largest}"
 
 
 def _tables(report: Mapping[str, Any]) -> list[list[tuple[str, ...]]]:
@@ -66,7 +73,7 @@ def _tables(report: Mapping[str, Any]) -> list[list[tuple[str, ...]]]:
         "over": lambda row: row["worse"],
         "difference": interval_text,
         "films, too": lambda row: _number(row["bootstrap_half_width"], "+- .1f"),
-        "p": lambda row: _number(row["p_value"], ".3f"),
+        "p": lambda row: _number(row["p_value"], ".3f").replace("0.000", "<0.001"),
         " ": lambda row: row["verdict"] + "".join(f", {side}" for side in row["not_learned"]),
     }
     tables = ((systems, report["systems"]), (contrasts, report["orderings"]))

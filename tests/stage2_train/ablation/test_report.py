@@ -43,9 +43,15 @@ def test_means_and_contrasts() -> None:
     assert "71.0 +- 2.5" in text
     # Welch: two variances of 1/3, four degrees of freedom, t = 2.776445
     assert report["orderings"][0]["half_width"] == pytest.approx(2.776445 * (2 / 3) ** 0.5)
-    assert "| exploratory | orn | activity-head | 10.0 +- 2.3 | 0.000 | holds |" in markdown_table(
+    assert "| exploratory | orn | activity-head | 10.0 +- 2.3 | <0.001 | holds |" in markdown_table(
         report
     )
+
+
+def test_heads_trained_apart_are_of_no_other_backbone() -> None:
+    rows = {row.name: row for row in table_rows("2", (), load_recipe("demo", num_activities=12))}
+    results = made_results({"orn": (70.0,), "late-fusion": (60.0,)})
+    assert ("orn", "late-fusion") in _verdicts(ablation_report(results, rows=rows))
 
 
 def test_a_reversed_ordering_is_said() -> None:
