@@ -1,15 +1,22 @@
 """Keeps the report of an experiment under benchmarks/results, with machine, commands and time.
 
 python -m benchmarks.keep_report OUT.json REPORT.json --command "orn ..." --command ... --minutes N
+
+Results of `orn ablate` are kept beside it, as OUT.csv, where they are beside the report.
 """
 
 import json
 from pathlib import Path
+from typing import Any
 
 import click
 
 from benchmarks.harness import describe_machine
-from shared.jobs.atomic_file import write_text
+from shared.config.bounded import read_bounded, read_json
+from shared.errors import ConfigError
+from shared.jobs.atomic_file import write_bytes, write_text
+
+__all__ = ["check_commits", "keep"]
 
 
 @click.command()
@@ -19,13 +26,32 @@ from shared.jobs.atomic_file import write_text
 @click.option("--minutes", type=click.FloatRange(0), help="What they took together.")
 def keep(out: Path, report: Path, commands: tuple[str, ...], minutes: float | None) -> None:
     """Write REPORT to OUT with the machine that it was measured on."""
+    found = read_json(report)
+    try:
+        check_commits(found, source=report)
+    except ConfigError as err:
+        raise click.UsageError(str(err)) from err
     kept = {
         "commands": list(commands),
         "minutes": minutes,
         "machine": describe_machine(),
-        "report": json.loads(report.read_text(encoding="utf-8")),
+        "report": found,
     }
     write_text(out, json.dumps(kept, indent=2) + "\n")
+    results = report.with_suffix(".csv")
+    if results.is_file():
+        write_bytes(out.with_suffix(".csv"), read_bounded(results))
+
+
+def check_commits(report: Any, *, source: Path) -> None:
+    """Raises ConfigError where a report of `orn ablate` is of runs whose code nobody can get."""
+    commits = report.get("commits", []) if isinstance(report, dict) else []
+    unknown = [commit for commit in commits if not commit or "-dirty" in commit]
+    if unknown:
+        raise ConfigError(
+            f"{source}: wanted runs of code that is committed, found {unknown}; commit, then "
+            "run the comparison again in another --out"
+        )
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ from shared.masks.coco_classes import NUM_COCO_CLASSES
 from shared.text_table import columns, markdown
 from stage2_train.ablation.ablate import ablate
 from stage2_train.ablation.plan import AblationRequest
-from stage2_train.ablation.report import interval_text
+from stage2_train.ablation.report_text import interval_text
 from stage2_train.evaluation.metrics import chance_level, multi_label_scores, single_label_scores
 
 __all__ = [

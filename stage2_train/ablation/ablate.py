@@ -23,15 +23,9 @@ from stage2_train.ablation.execute import carry_out, first_command, is_measured
 from stage2_train.ablation.pictures import write_report
 from stage2_train.ablation.plan import AblationRequest, AblationRun, planned_runs
 from stage2_train.ablation.report import ablation_report
-from stage2_train.ablation.results import (
-    LATE_FUSION,
-    RunResult,
-    late_fusion_results,
-    read_csv,
-    read_run,
-    run_seconds,
-)
+from stage2_train.ablation.results import LATE_FUSION, RunResult, read_csv
 from stage2_train.ablation.rows import AblationRow, table_rows
+from stage2_train.ablation.run_figures import late_fusion_results, read_run, run_seconds
 from stage2_train.frames.reader import ClipStore
 from stage2_train.recipe import Recipe, default_recipe, load_recipe
 from stage2_train.runs.run_folder import METRICS_NAME, read_jsonl

@@ -195,7 +195,7 @@ def ablate(
     from stage2_train.ablation.ablate import ablate as run
     from stage2_train.ablation.ablate import describe_ablation
     from stage2_train.ablation.plan import AblationRequest, Variation
-    from stage2_train.ablation.report import report_text
+    from stage2_train.ablation.report_text import report_text
 
     if vary is not None and arms:
         raise click.UsageError("--vary and --arm: wanted one of them, found both")
@@ -242,7 +242,7 @@ def curve(name: str, points: dict[str, Path], out: Path, over_seconds: bool, as_
     OUT.md, and drawn as OUT.png.
     """
     from stage2_train.ablation.ablate import joined_curve
-    from stage2_train.ablation.report import report_text
+    from stage2_train.ablation.report_text import report_text
 
     if Path(f"{out}.csv").resolve() in {path.resolve() for path in points.values()}:
         raise click.UsageError(f"--out {out}: wanted another name than that of results to join")

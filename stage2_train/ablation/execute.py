@@ -113,7 +113,9 @@ def carry_out(
     Raises:
         TrainingError: if some failed, after the others are done; it names them and their logs.
     """
-    by_folder = {run.folder: run for run in runs}  # which arms may share
+    by_folder: dict[Path, AblationRun] = {}  # which arms may share
+    for run in runs:
+        by_folder.setdefault(run.folder, run)
     left = [run for run in by_folder.values() if split is None or not is_measured(run, split)]
     if not left:
         return

@@ -10,7 +10,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from shared.jobs.atomic_file import replacing, write_text
-from stage2_train.ablation.report import markdown_table
+from stage2_train.ablation.report_text import markdown_table
 from stage2_train.ablation.results import RunResult, write_csv
 
 __all__ = ["plot_report", "write_report"]
@@ -31,7 +31,8 @@ def write_report(
 
 
 def plot_report(report: Mapping[str, Any], path: Path, *, over_seconds: bool = False) -> None:
-    """Writes a PNG picture: means with 95 % intervals, and chance as a dashed line.
+    """Writes a PNG picture: means with 95 % intervals, chance as a dashed and the highest floor as
+    a dotted line.
 
     One line a system, in the order of the table, with a dot a seed; where a setting is varied, one
     curve a system, against its values or against what a training took.
@@ -66,6 +67,7 @@ def _plot_systems(report: Mapping[str, Any], axes: Axes) -> None:
             markersize=11,
         )
     axes.axvline(report["chance"], color="0.5", linestyle="--", linewidth=1)
+    axes.axvline(_floor(report), color="0.5", linestyle=":", linewidth=1)
     axes.set_yticks(range(len(rows)), [row["system"] for row in rows])
     axes.invert_yaxis()
     axes.set_xlim(left=0)
@@ -74,21 +76,27 @@ def _plot_systems(report: Mapping[str, Any], axes: Axes) -> None:
 
 
 def _plot_curves(report: Mapping[str, Any], axes: Axes, *, over_seconds: bool) -> None:
-    values = report["values"]
-    for system in dict.fromkeys(row["system"] for row in report["systems"]):
+    values, arms = report["values"], report["varied"] == "arm"  # of no order, so without lines
+    systems = list(dict.fromkeys(row["system"] for row in report["systems"]))
+    for number, system in enumerate(systems):
+        aside = (number - (len(systems) - 1) / 2) * 0.12 if arms else 0.0
         rows = [row for row in report["systems"] if row["system"] == system]
+        places = [values.index(row["value"]) + aside for row in rows]
         if over_seconds:
             rows = [row for row in rows if row["seconds"] is not None]
+            places = [row["seconds"] for row in rows]
         axes.errorbar(
-            [row["seconds"] if over_seconds else values.index(row["value"]) for row in rows],
+            places,
             [row["mean"] for row in rows],
             yerr=[row["half_width"] or 0.0 for row in rows],
             marker="o",
+            linestyle="none" if arms and not over_seconds else "-",
             markersize=4,
             capsize=3,
             label=system,
         )
     axes.axhline(report["chance"], color="0.5", linestyle="--", linewidth=1)
+    axes.axhline(_floor(report), color="0.5", linestyle=":", linewidth=1)
     if over_seconds:
         axes.set_xlim(left=0)
         axes.set_xlabel(f"seconds of training ({report['varied']}: {', '.join(values)})")
@@ -103,3 +111,7 @@ def _plot_curves(report: Mapping[str, Any], axes: Axes, *, over_seconds: bool) -
     axes.set_title(f"{report['dataset']}, {report['split']}", fontsize=10)
     axes.grid(linewidth=0.4)
     axes.legend(fontsize=8)
+
+
+def _floor(report: Mapping[str, Any]) -> float:
+    return max(float(row["floor"]) for row in report["systems"])

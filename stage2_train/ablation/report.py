@@ -10,19 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.errors import ConfigError
-from shared.text_table import columns, markdown
 from stage2_train.ablation.bootstrap import redrawn_scores
 from stage2_train.ablation.orderings import EXPECTED, ORDERINGS
 from stage2_train.ablation.results import RunResult
 from stage2_train.ablation.rows import AblationRow
 from stage2_train.ablation.statistics import CONFIDENCE, holm, mean_interval, student_t, welch
 
-__all__ = ["ablation_report", "interval_text", "markdown_table", "report_text"]
+__all__ = ["ablation_report"]
 
 STILL_FALLS = 0.05
 """Of `loss_fall`, from where on a loss still falls."""
 _ROUNDING = 1e-9
-_PAPERS = ("epic", "vlog", "something")
 _Side = tuple[str, str]
 """A system, and the arm that it is trained with."""
 _Sides = dict[_Side, list[RunResult]]
@@ -61,8 +59,8 @@ def ablation_report(
         "metric": first.metric,
         "varied": first.setting or None,
         "values": list(dict.fromkeys(result.value for result in results)),
-        "num_segments": int(_figure([first], "num_segments") or 0),
-        "chance": 100 * (_figure([first], "chance") or 0.0),
+        "num_segments": int(_figure(results[:1], "num_segments") or 0),
+        "chance": _chance(results[:1]),
         "commits": sorted({result.commit for result in results}),
         "threads": sorted({result.threads for result in results}),
         "systems": [_system_row(side, own, rows) for side, own in sides.items()],
@@ -109,14 +107,20 @@ def _system_row(
             head: asdict(mean_interval([result.percent(head) for result in own])) for head in heads
         },
         **figures,
+        "num_segments": int(_figure(own, "num_segments") or 0),
+        "chance": _chance(own),
         "floor": _floor(own),
         "why_not_learned": _why_not_learned(own),
     }
 
 
+def _chance(own: Sequence[RunResult]) -> float:
+    return 100 * (_figure(own, "chance") or 0.0)
+
+
 def _floor(own: Sequence[RunResult]) -> float:
     floor = _figure(own, "floor")
-    return 100 * ((_figure(own, "chance") or 0.0) if floor is None else floor)
+    return _chance(own) if floor is None else 100 * floor
 
 
 def _why_not_learned(own: Sequence[RunResult]) -> str | None:
@@ -137,7 +141,8 @@ def _contrasts(
     found: dict[tuple[_Side, _Side], dict[str, Any]] = {}
     for kind, better, worse in _pairs(sides, primary):
         ours, theirs = sides[better], sides[worse]
-        alike = backbones.get(better[0]) == backbones.get(worse[0])  # the paper compares no others
+        # The paper compares no systems of different ResNets.
+        alike = len({backbones.get(system) for system, _ in (better, worse)} - {None}) <= 1
         same_runs = {each.run for each in ours} == {each.run for each in theirs}
         if (better, worse) in found or same_runs or not (alike or kind == "primary"):
             continue
@@ -221,107 +226,3 @@ def _verdict(row: Mapping[str, Any]) -> str:
     if row["p_value"] is None or row["p_value"] >= 1 - CONFIDENCE:
         return "not decided"
     return "holds" if row["mean"] > 0 else "does not hold"
-
-
-def interval_text(figures: Mapping[str, Any]) -> str:
-    """The mean and half of the interval, where there is one, of an `Interval` as JSON."""
-    mean, half_width = figures["mean"], figures["half_width"]
-    return f"{mean:.1f}" if half_width is None else f"{mean:.1f} +- {half_width:.1f}"
-
-
-def _text(value: float | None, style: str = ",.0f") -> str:
-    return "-" if value is None else format(value, style)
-
-
-def _tables(report: Mapping[str, Any]) -> list[list[tuple[str, ...]]]:
-    """The systems, and the contrasts where there are any; empty columns are left out."""
-    varied = report["varied"] or ""
-    systems = [
-        (
-            varied,
-            "system",
-            *(f"paper {name}" for name in _PAPERS),
-            report["dataset"],
-            "seeds",
-            "activity head",
-            "object head",
-            "last loss",
-            "seconds",
-            "clips/s",
-            "parameters",
-            "",
-        )
-    ]
-    for row in report["systems"]:
-        heads = row["heads"] if len(row["heads"]) > 1 else {}
-        systems.append(
-            (
-                row["value"],
-                row["system"],
-                *(row["paper"].get(name, "-") for name in _PAPERS),
-                interval_text(row),
-                str(row["num_seeds"]),
-                *(
-                    interval_text(heads[head]) if head in heads else "-"
-                    for head in ("activity_head", "object_head")
-                ),
-                _text(row["last_loss"], ".2f"),
-                _text(row["seconds"]),
-                _text(row["clips_per_second"]),
-                _text(row["parameters"]),
-                ", ".join(filter(None, (row["why_not_learned"], row["title"]))),
-            )
-        )
-    contrasts = [(varied, "contrast", "expected", "over", "difference", "films, too", "p", "")]
-    for row in report["orderings"]:
-        unlearned = f": {', '.join(row['not_learned'])}" if row["not_learned"] else ""
-        half_width = row["bootstrap_half_width"]
-        contrasts.append(
-            (
-                row["value"],
-                row["kind"],
-                row["better"],
-                row["worse"],
-                interval_text(row),
-                "-" if half_width is None else f"+- {half_width:.1f}",
-                _text(row["p_value"], ".3f"),
-                row["verdict"] + unlearned,
-            )
-        )
-    tables = [systems, contrasts] if report["orderings"] else [systems]
-    return [_without_empty_columns(table) for table in tables]
-
-
-def _without_empty_columns(table: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
-    header, *rows = table
-    kept = [at for at in range(len(header)) if any(row[at] not in ("", "-") for row in rows)]
-    return [tuple(row[at] for at in kept) for row in table]
-
-
-def _range_text(values: Sequence[float], style: str) -> str:
-    """One number where all are the same, else the least and the largest."""
-    least, largest = (format(value, style) for value in (min(values), max(values)))
-    return least if least == largest else f"{least} to {largest}"
-
-
-def report_text(report: Mapping[str, Any]) -> str:
-    """The report for people."""
-    notes = [f"floor {_range_text([row['floor'] for row in report['systems']], '.1f')}"]
-    if report["varied"]:
-        notes.append(f"against {report['varied']}")
-    if len(report["commits"]) > 1:
-        notes.append(f"RUNS OF DIFFERENT COMMITS: {', '.join(report['commits'])}")
-    chosen = report.get("searched")
-    if chosen and report["split"] != "test":
-        notes.append(f"{chosen} was chosen on this split")
-    head = (
-        f"{report['dataset']}, {report['split']}: {report['metric']} in percent on "
-        f"{report['num_segments']} segments, chance {report['chance']:.1f}, {'; '.join(notes)}; "
-        "mean over seeds +- half of the 95 % interval"
-    )
-    return "\n\n".join([head, *(columns(rows) for rows in _tables(report))])
-
-
-def markdown_table(report: Mapping[str, Any]) -> str:
-    """Both tables of the report in Markdown."""
-    return "\n\n".join(markdown(rows) for rows in _tables(report)) + "\n"

@@ -46,6 +46,14 @@ def test_the_command_prints_and_keeps_the_curve(points, tmp_path) -> None:
     assert "against decoys" in text.split("\n")[0]
 
 
+def test_the_heading_says_on_how_many_segments_where_they_differ(points, tmp_path) -> None:
+    write_csv(made_results(MANY, num_segments=12.0, chance=0.243), points["3"])
+    result = curve(points, "--out", str(tmp_path / "out"))
+    assert "on 12 to 100 segments, chance 8.0 to 24.3, floor 8.0 to 24.3; against decoys" in (
+        result.stdout
+    )
+
+
 def test_results_to_join_are_never_written_over(points, tmp_path) -> None:
     before = points["0"].read_bytes()
     result = curve(points, "--out", str(tmp_path / "few"))

@@ -11,14 +11,9 @@ from hypothesis import strategies as st
 
 from shared.errors import CheckpointError, ConfigError
 from stage2_train.ablation.plan import AblationRun
-from stage2_train.ablation.results import (
-    late_fusion_results,
-    loss_figures,
-    read_csv,
-    read_run,
-    write_csv,
-)
+from stage2_train.ablation.results import read_csv, write_csv
 from stage2_train.ablation.rows import AblationRow
+from stage2_train.ablation.run_figures import late_fusion_results, loss_figures, read_run
 from stage2_train.evaluation.predictions import Predictions, save_predictions
 from stage2_train.runs.run_folder import append_jsonl
 from tests.stage2_train.ablation.made_results import made_results

@@ -1,0 +1,145 @@
+"""What a run's folder says of its training: scores, losses, seconds; and two runs as one."""
+
+import math
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from shared.config.bounded import read_json
+from shared.errors import CheckpointError, ConfigError
+from stage2_train.ablation.bootstrap import KeptLogits
+from stage2_train.ablation.plan import AblationRun
+from stage2_train.ablation.results import AND, HEADS, LATE_FUSION, RunResult
+from stage2_train.model.summary import count_parameters
+from stage2_train.runs.run_config import load_run_config
+from stage2_train.runs.run_folder import METRICS_NAME, STARTS_NAME, read_jsonl
+
+__all__ = ["late_fusion_results", "loss_figures", "read_run", "run_seconds"]
+
+
+def loss_figures(lines: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """`last_loss` and `loss_fall` of the lines of a training's log; nothing with less than ten.
+
+    `last_loss` is the mean activity loss of the last tenth of the last phase. `loss_fall` is by how
+    much the tenth before it is above it, as a share of the mean loss of the run's first tenth.
+    """
+    losses = [(line.get("phase"), line.get("activity_loss", line.get("loss"))) for line in lines]
+    whole = [loss for _, loss in losses if isinstance(loss, int | float)]
+    own = [x for phase, x in losses if phase == losses[-1][0] and isinstance(x, int | float)]
+    tenth = len(own) // 10
+    if not tenth:
+        return {}
+    first = statistics.fmean(whole[: max(1, len(whole) // 10)])
+    before, last = (statistics.fmean(part) for part in (own[-2 * tenth : -tenth], own[-tenth:]))
+    return {"last_loss": last, "loss_fall": (before - last) / first if first > 0 else 0.0}
+
+
+def run_seconds(lines: Iterable[Mapping[str, Any]]) -> float | None:
+    """Seconds of training by a run's log, without those of validation; None where it has none."""
+    found = [line.get("seconds") for line in lines]
+    seconds = [value for value in found if isinstance(value, int | float)]
+    return math.fsum(seconds) if seconds else None
+
+
+def read_run(run: AblationRun, *, split: str, floor: float | None, setting: str = "") -> RunResult:
+    """What a run was measured at.
+
+    Args:
+        floor: percent, see `AblationRequest`.
+        setting: name of what is varied.
+
+    Raises:
+        CheckpointError: if it was not measured on the split, or the file does not say what.
+    """
+    path = run.folder / f"eval-{split}.json"
+    if not path.is_file():
+        raise CheckpointError(
+            f"{run.title}: wanted {path}, found none; run the ablation to its end"
+        )
+    starts = read_jsonl(run.folder / STARTS_NAME)
+    try:
+        report = read_json(path, error=CheckpointError)
+        heads = {head: report[head] for head in HEADS if head in report}
+        figures = {(head, name): float(v) for head in heads for name, v in heads[head].items()}
+        whole = {name: float(report[name]) for name in ("chance", "num_segments")}
+        found = RunResult(
+            dataset=str(report["dataset"]),
+            split=split,
+            run=str(run.folder),
+            commit=_seen(starts, "commit"),
+            threads=_seen(starts, "threads"),
+            system=run.row.name,
+            seed=run.seed,
+            setting=setting,
+            value=run.value,
+            figures=figures,
+        )
+        found.percent()  # the metric is there
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as err:
+        raise CheckpointError(
+            f"{path}: wanted the report of `orn eval`, found {type(err).__name__}: {err}; remove "
+            "it and run the ablation again"
+        ) from err
+    whole |= {} if floor is None else {"floor": floor / 100}
+    figures.update({("", name): value for name, value in (whole | _cost(run.folder)).items()})
+    return found
+
+
+def _seen(starts: Sequence[Mapping[str, Any]], name: str) -> str:
+    """All values that a run was started or resumed with."""
+    values = (each.get(name) for each in starts)
+    return " ".join(dict.fromkeys(str(value) for value in values if value is not None))
+
+
+def _cost(folder: Path) -> dict[str, float]:
+    """What training took and came to; what was not logged is left out.
+
+    Rates of trainings that shared the cores with others say what the experiment took; what a system
+    takes alone may differ.
+    """
+    lines = [line for line in read_jsonl(folder / METRICS_NAME) if line.get("group") == "train"]
+    rates = [line["clips_per_second"] for line in lines if line.get("clips_per_second")]
+    try:
+        parameters = count_parameters(load_run_config(folder).recipe.model)
+    except ConfigError:
+        parameters = None
+    found = {
+        "steps": max((line.get("step", 0) for line in lines), default=None),
+        "seconds": run_seconds(lines),
+        "clips_per_second": statistics.median(rates) if rates else None,
+        "parameters": parameters,
+        **loss_figures(lines),
+    }
+    return {name: float(value) for name, value in found.items() if value is not None}
+
+
+def late_fusion_results(results: Sequence[RunResult]) -> list[RunResult]:
+    """What `activity-head` and `object-head` say together, arm by arm and seed by seed, where both
+    kept what they predicted; as if one had been trained after the other."""
+    by_run = {(each.system, each.value, each.seed): each for each in results}
+    fused = []
+    for (system, value, seed), ours in by_run.items():
+        theirs = by_run.get(("object-head", value, seed))
+        if system != "activity-head" or theirs is None:
+            continue
+        both = replace(ours, system=LATE_FUSION, run=AND.join((ours.run, theirs.run)), figures={})
+        predictions = both.predictions()
+        if predictions is None:
+            continue
+        kept = KeptLogits(
+            ids=predictions.ids, labels=predictions.labels, logits_NA=predictions.logits
+        )
+        both.figures.update(ours.figures | theirs.figures)
+        both.figures["two_heads", ours.metric] = kept.score()
+        for name in ("steps", "seconds", "parameters"):
+            parts = [each.figures.get(("", name)) for each in (ours, theirs)]
+            if None not in parts:
+                both.figures["", name] = math.fsum(part for part in parts if part is not None)
+        falls = [each.figures.get(("", "loss_fall"), 0.0) for each in (ours, theirs)]
+        both.figures["", "loss_fall"] = max(falls)
+        for name in ("clips_per_second", "last_loss"):  # of one of them
+            both.figures.pop(("", name), None)
+        fused.append(both)
+    return fused
