@@ -68,5 +68,5 @@ def test_errors_name_the_file(coco_folder: Path) -> None:
     content["annotations"] = []
     content["images"][2]["file_name"] = "gone.jpg"
     path.write_text(json.dumps(content))
-    with pytest.raises(DataRootError, match=r"gone\.jpg: there is no such file"):
+    with pytest.raises(DataRootError, match=r"gone\.jpg: cannot be opened \(No such file"):
         load_coco_frames(coco_folder, "train")

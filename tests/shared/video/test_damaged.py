@@ -10,7 +10,7 @@ import av
 import numpy as np
 import pytest
 
-from shared.video.file import read_file
+from shared.video.file import _from_first, read_file
 from shared.video.frame_times import frame_times
 from shared.video.read import frame_seconds, read_frames
 from tests.shared.conftest import VideoWriter, number_of
@@ -186,6 +186,35 @@ def test_a_picture_that_is_missing_shifts_no_number(
     numbers = [number_of(frame.image) for frame in read_file(path)]
     assert numbers[:15] + numbers[20:] == [*range(15), *range(20, 40)]
     np.testing.assert_allclose([row[1] for row in rows], np.arange(40) / 10, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "options"),
+    [
+        ("a.avi", "libx264", {"bf": "2"}),
+        ("a.ts", "libx264", {"bf": "2"}),
+        ("interlaced.ts", "libx264", {"x264-params": "tff=1:bframes=2"}),
+        ("interlaced.mp4", "libx264", {"x264-params": "tff=1:bframes=2"}),
+        ("refreshed.mp4", "libx264", {"x264-params": "intra-refresh=1:keyint=20"}),
+        ("bare.h264", "libx264", {}),
+        ("a.flv", "libx264", {"bf": "2"}),
+        ("a.mkv", "libvpx", {"auto-alt-ref": "1", "lag-in-frames": "16"}),
+        ("a.mpg", "mpeg2video", {"bf": "2"}),
+        ("a.mxf", "mpeg2video", {}),
+        ("a.m4v", "mpeg4", {"bf": "2"}),
+        ("a.wmv", "wmv2", {}),
+        ("a.rm", "rv20", {}),
+        ("a.nut", "ffv1", {}),
+    ],
+)
+def test_a_sound_file_shows_no_sign_of_damage(
+    tmp_path: Path, write_video: VideoWriter, name: str, codec: str, options: dict[str, str]
+) -> None:
+    if codec not in av.codecs_available:
+        pytest.skip(f"this FFmpeg has no {codec}")
+    path = write_video(tmp_path / name, 40, codec=codec, options=options, rate=25, height=64)
+    frames = [number_of(frame.image) for frame in _from_first(path, start=0, stop=None)]
+    assert frames == list(range(40))
 
 
 @pytest.mark.real_data
