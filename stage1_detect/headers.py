@@ -11,11 +11,11 @@ import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from shared.config.bounded import read_bounded
-from shared.config.fields import Count, NotNegative, Positive
 from shared.environment import usable_cores
 from shared.errors import PipelineError, VideoDecodeError
 from shared.jobs.atomic_file import write_text
@@ -92,7 +92,9 @@ def _look(videos: Sequence[Video]) -> list[FrameEstimate]:
     return found
 
 
-_Remembered = tuple[Count, Positive, NotNegative, int]
+_Remembered = tuple[
+    Annotated[int, Field(ge=1)], Annotated[float, Field(gt=0, allow_inf_nan=False)], int, int
+]
 """Frames and rate of a video, and size and time of its file."""
 
 
