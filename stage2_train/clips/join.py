@@ -25,7 +25,7 @@ FrameJoin = Literal["time", "ratio"]
 
 logger = logging.getLogger(__name__)
 
-_NAMED = 5
+_NAMED = 20
 """Segments that are named of those skipped for one reason."""
 
 
