@@ -6,7 +6,6 @@ The names that a command function receives: `dataset`, `data_root`, `out`, `as_j
 
 import json
 import math
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -27,9 +26,6 @@ __all__ = [
     "seed_option",
     "set_option",
 ]
-
-_LONGEST_NAME = 200
-"""A disk has 255, of which temporary files need some."""
 
 LARGEST_SEED = 2**32 - 1
 """What every random generator in use accepts."""
@@ -65,19 +61,8 @@ data_option = click.option(
 def out_option(default: str) -> Any:
     """`out`: Path | None; `default` only says in the help what the command uses for None."""
     return click.option(
-        "--out",
-        type=click.Path(path_type=Path),
-        callback=_possible,
-        help=f"Where to write.  [default: {default}]",
+        "--out", type=click.Path(path_type=Path), help=f"Where to write.  [default: {default}]"
     )
-
-
-def _possible(context: click.Context, option: click.Parameter, path: Path | None) -> Path | None:
-    """Refuses a name that no disk can have, so that nothing runs before that shows."""
-    longest = max((len(os.fsencode(part)) for part in path.parts), default=0) if path else 0
-    if longest > _LONGEST_NAME:
-        raise click.BadParameter(f"wanted names of at most {_LONGEST_NAME} bytes, found {longest}")
-    return path
 
 
 json_option = click.option(

@@ -16,9 +16,10 @@ import numpy.typing as npt
 from shared.config.bounded import read_bounded
 from shared.data_files import not_a_file
 from shared.errors import ManifestError
+from shared.manifests.problems import Problems
 from shared.manifests.records import Listing, Segment
 from shared.manifests.schema import NumberSplit, VlogLabels
-from shared.manifests.text_files import Problems, read_class_names, read_lines, require_file
+from shared.manifests.text_files import read_class_names, read_lines, require_file
 
 __all__ = ["read"]
 
