@@ -125,7 +125,7 @@ def _limits(limits: TimeRange, estimate: FrameEstimate) -> tuple[float, float]:
     start = limits.start_seconds or 0.0
     stop = limits.stop_seconds
     if stop is None:
-        stop = estimate.frames / estimate.rate
+        stop = estimate.seconds
     end = (2 * estimate.frames + UNKNOWN_FRAMES) / estimate.rate
     return start, max(start, min(stop, end))
 

@@ -9,6 +9,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from shared.errors import ConfigError, DataRootError
+from shared.manifests.headers import (
+    UNREADABLE,
+    read_headers,
+    remember_headers,
+    warn_of_times_beyond,
+)
 from shared.manifests.records import Dataset, Segment, Video
 from shared.shards.index import INDEX_NAME
 from shared.shards.plan import (
@@ -27,7 +33,6 @@ from shared.shards.plan import (
 from shared.shards.schema import DetectorEntry
 from shared.shards.shard import Shard
 from shared.video.read import FrameEstimate
-from stage1_detect.headers import UNREADABLE, read_headers, remember_headers
 from stage1_detect.labelled import check_segments, labelled_ranges, pack_ranges, range_frames
 
 __all__ = [
@@ -252,6 +257,7 @@ def _new_units(
         counts = [(video_id, each.frames) for video_id, each in estimates.items()]
         units = plan_units(counts, scope.unit_frames)
     else:
+        warn_of_times_beyond(dataset.segments, estimates)
         segments: dict[str, list[Segment]] = {}
         for segment in dataset.segments:
             segments.setdefault(segment.video_id, []).append(segment)

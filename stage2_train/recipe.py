@@ -13,8 +13,10 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
 
+from shared.config.bounded import shown
 from shared.config.fields import STRICT, Count, Maybe, Seed
 from shared.config.files import apply_overrides, config_from_dict, read_toml
+from shared.data_files import not_a_file
 from shared.errors import ConfigError
 from shared.nearest import nearest
 from stage2_train.clips.controls import Controls
@@ -267,11 +269,11 @@ def load_recipe(
 
 def _find(name_or_file: str) -> Path:
     for path in (RECIPES / f"{name_or_file}.toml", Path(name_or_file)):
-        if path.is_file():
+        if not_a_file(path) is None:
             return path
     names = recipe_names()
     near = nearest(name_or_file, names)
     raise ConfigError(
-        f"recipe {name_or_file!r}: wanted a file or one of {', '.join(names)}; "
+        f"recipe {shown(name_or_file)!r}: wanted a file or one of {', '.join(names)}; "
         f"did you mean {near!r}?"
     )

@@ -12,13 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from shared.config.files import config_from_dict, parse_toml, toml_value
+from shared.data_files import is_folder, is_there, not_a_file
 from shared.errors import ConfigError, ManifestError
 from shared.jobs.atomic_file import write_text
 from shared.manifests.find import expand, find_videos
+from shared.manifests.problems import Problems
 from shared.manifests.records import Form
 from shared.manifests.schema import ColumnSplit, Manifest, TableLabels
 from shared.manifests.table import LABEL_SEPARATOR, read
-from shared.manifests.text_files import Problems, Row, read_rows
+from shared.manifests.text_files import Row, read_rows
 
 __all__ = ["NewManifest", "TableGuess", "guess_table", "guess_videos", "make_manifest"]
 
@@ -123,7 +125,7 @@ def make_manifest(
     path = out or Path(f"{name}.toml")
     classes_path = folder / _CLASSES_NAME
     for existing in (path, classes_path):
-        if existing.exists() and not fresh:
+        if is_there(existing) and not fresh:
             raise ConfigError(
                 f"{existing} is there already; --fresh replaces it, --out and --name "
                 "choose another manifest"
@@ -231,8 +233,8 @@ def _videos(
         pattern, are_folders = guess
     else:
         paths = [folder / expand(pattern, video_id) for video_id in found.video_ids[:_SAMPLE]]
-        has_files = _is_video_name(pattern) or any(path.is_file() for path in paths)
-        has_folders = any(path.is_dir() for path in paths)
+        has_files = _is_video_name(pattern) or any(not_a_file(path) is None for path in paths)
+        has_folders = any(is_folder(path) for path in paths)
         are_folders = has_folders or (rate is not None and not has_files)
     if are_folders and rate is None:
         raise ConfigError(
@@ -298,7 +300,7 @@ def _classes(path: Path, rows: Sequence[Row], separator: str | None) -> tuple[st
 
 def _clean_name(text: str) -> str:
     kept = "".join(each if each.isascii() and each.isalnum() else "-" for each in text.strip())
-    return kept.strip("-") or "mine"
+    return kept.strip("-")[:100] or "mine"
 
 
 def _text(

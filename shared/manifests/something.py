@@ -12,10 +12,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from shared.errors import ManifestError
+from shared.manifests.problems import Problems
 from shared.manifests.records import LeftOut, Listing, Segment
 from shared.manifests.schema import SomethingLabels, SomethingV1Labels
 from shared.manifests.text_files import (
-    Problems,
     check_class_names,
     read_class_names,
     read_json,

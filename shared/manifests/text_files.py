@@ -1,4 +1,4 @@
-"""Reading the text files that label tables are, and collecting what is wrong in them.
+"""Reading the text files that label tables are.
 
 Files come from others, so all of them are read here, within bounds that no published table is near.
 """
@@ -7,20 +7,18 @@ import csv
 import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from shared.config.bounded import parse_json, read_bounded
 from shared.data_files import not_a_file
 from shared.errors import DataRootError, ManifestError
+from shared.manifests.problems import Problems
 from shared.manifests.records import Split
 from shared.manifests.schema import Epic100Labels, SomethingLabels, SomethingV1Labels
-from shared.nearest import nearest
-from shared.text_table import shortened
 
 __all__ = [
-    "Problems",
     "Row",
     "check_class_names",
     "read_class_names",
@@ -31,10 +29,7 @@ __all__ = [
     "split_tables",
 ]
 
-_SHOWN_PROBLEMS = 5
 
-_LONGEST_ID = 1000
-"""Longer ids are some other text that slipped into the table."""
 _LONGEST_SECONDS = 1e9
 """Thirty years; some write such a number for the end of the video."""
 _MOST_BYTES = 2**27
@@ -46,62 +41,6 @@ _MOST_VALUES = 4_000_000
 _MOST_COLUMNS = 1000
 _LONGEST_LINE = 2**20
 _LINE = re.compile(r"[^\n]*\n|[^\n]+")
-_UNWANTED = re.compile("[\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]")
-"""What no name has: control characters, and halves of characters that JSON can write alone."""
-
-
-@dataclass(slots=True, kw_only=True)
-class Problems:
-    """What is wrong in one file; raised all at once, so that one look mends them all."""
-
-    path: Path
-    shown: list[str] = field(default_factory=list)
-    """The first few."""
-    count: int = 0
-
-    @property
-    def has_room(self) -> bool:
-        """Whether the next one will be shown: only then are its words worth much time."""
-        return len(self.shown) < _SHOWN_PROBLEMS
-
-    def add(self, line: int | str, message: str) -> None:
-        """Notes a problem; `line` counts from 1, as editors do."""
-        self.count += 1
-        if self.has_room:
-            place = f"line {line}" if isinstance(line, int) else line
-            self.shown.append(f"{place}: {shortened(message)}")
-
-    def add_unknown(self, line: int | str, kind: str, name: str, valid: Iterable[str]) -> None:
-        """Notes a name that is none of `valid`, with the one it is most like."""
-        # A table read with the wrong class names has a hundred thousand of these.
-        hint = f"; the nearest is {nearest(name, valid)!r}" if self.has_room else ""
-        self.add(line, f"unknown {kind} {name[:80]!r}{hint}")
-
-    def check_id(self, line: int | str, video_id: str) -> bool:
-        """Whether a video id is one that cannot leave the folder of the data set; notes it if
-        not."""
-        reason = _id_problem(video_id)
-        if reason:
-            self.add(line, f"video id {video_id[:80]!r} {reason}")
-        return reason is None
-
-    def check_name(self, line: int | str, kind: str, name: str) -> None:
-        """Notes a name of a segment or class that no program can show or store."""
-        if len(name) > _LONGEST_ID:
-            self.add(line, f"{kind} {name[:80]!r} is longer than {_LONGEST_ID} characters")
-        elif _UNWANTED.search(name):
-            self.add(line, f"{kind} {name[:80]!r} holds characters that are no text")
-
-    def raise_if_any(self) -> None:
-        """
-        Raises:
-            ManifestError: naming the file, the number of problems and the first few.
-        """
-        if self.count:
-            rest = self.count - len(self.shown)
-            more = f"; and {rest} more" if rest > 0 else ""
-            count = "1 problem" if self.count == 1 else f"{self.count} problems"
-            raise ManifestError(f"{self.path}: {count}: {'; '.join(self.shown)}{more}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,21 +251,3 @@ def _row_text(path: Path, line: re.Match[str]) -> str:
 def _check_amount(path: Path, unit: str, found: int, most: int) -> None:
     if found > most:
         raise ManifestError(f"{path}: wanted at most {most:,} {unit}, found more")
-
-
-def _id_problem(video_id: str) -> str | None:
-    """Why a video id cannot be trusted as part of a path, or None if it can."""
-    if not video_id:
-        return "is empty"
-    if len(video_id) > _LONGEST_ID:
-        return f"is longer than {_LONGEST_ID} characters"
-    if not video_id.isprintable():
-        return "holds characters that cannot be printed"
-    if video_id.startswith(("/", "\\")):
-        return "is an absolute path; ids are relative to the data set's folder"
-    parts = video_id.replace("\\", "/").split("/")
-    if ".." in parts:
-        return "would leave the data set's folder"
-    if "" in parts or "." in parts:
-        return "has an empty part between its slashes"
-    return None

@@ -52,3 +52,8 @@ class FrameEstimate:
     """Frames a second, on average."""
     problem: str = ""
     """Why the video cannot be opened; empty if it can."""
+
+    @property
+    def seconds(self) -> float:
+        """About how long it is."""
+        return self.frames / self.rate

@@ -6,7 +6,7 @@ depend on which worker makes it, on the order of the others, or on where a train
 T frames, K object slots, H W pixels, A activity classes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from operator import attrgetter
@@ -17,7 +17,7 @@ from cachetools import LRUCache
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
-from shared.errors import JoinError, ShardFormatError
+from shared.errors import ConfigError, JoinError, ShardFormatError
 from shared.manifests.records import Segment
 from shared.shards.reader import DetectionFolder, VideoDetections
 from shared.time_ranges import TimeRange
@@ -47,6 +47,7 @@ __all__ = [
     "ClipSettings",
     "UnsureInEvaluation",
     "UnsureLabels",
+    "check_crop",
 ]
 
 UnsureLabels = Literal["negative", "ignored"]
@@ -142,9 +143,7 @@ class ClipDataset(Dataset[ClipSample]):
         self._detections = detections
         self._cache_bytes = cache_bytes
         self._forget()
-        videos = dict.fromkeys(segment.video_id for segment in self.segments)
-        for size in {clips.stored_size(video_id) for video_id in videos}:
-            centre_window(size, settings.crop)
+        check_crop(self.segments, clips, settings.crop)
 
     def _forget(self) -> None:
         """Starts with empty caches: detections of videos, and objects by video and row."""
@@ -269,6 +268,16 @@ class ClipDataset(Dataset[ClipSample]):
         if is_training and self.settings.unsure_labels == "ignored":
             label_A[list(segment.unsure)] = -1
         return label_A
+
+
+def check_crop(segments: Iterable[Segment], clips: DatasetFrames, crop: tuple[int, int]) -> None:
+    """Raises ConfigError, naming segment and video, if the crop, (height, width), is larger than
+    the frames of a video."""
+    for video_id, segment_id in {each.video_id: each.id for each in segments}.items():
+        try:
+            centre_window(clips.stored_size(video_id), crop)
+        except ConfigError as err:
+            raise ConfigError(f"segment {segment_id!r}, video {video_id!r}: {err}") from err
 
 
 def _times_bytes(detections: VideoDetections) -> int:

@@ -6,7 +6,6 @@ else that is absent is an error, unless the caller says that part of the data is
 
 import dataclasses
 import logging
-from collections import Counter
 from dataclasses import dataclass
 from typing import Literal
 
@@ -25,6 +24,9 @@ __all__ = ["FrameJoin", "JoinedSplit", "SkippedSegment", "join_split", "rows_by_
 FrameJoin = Literal["time", "ratio"]
 
 logger = logging.getLogger(__name__)
+
+_NAMED = 20
+"""Segments that are named of those skipped for one reason."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,8 +118,15 @@ def join_split(
             f"the first is {absent[0].id}: {absent[0].reason}; {absent[0].remedy}, or pass "
             "--partial to use what is there"
         )
-    for reason, number in Counter(row.reason for row in skipped).items():
-        logger.warning("%s, %s: %d segments skipped: %s", dataset.name, split, number, reason)
+    ids: dict[str, list[str]] = {}
+    for row in skipped:
+        ids.setdefault(row.reason, []).append(row.id)
+    for reason, of_reason in ids.items():
+        first, more = ", ".join(of_reason[:_NAMED]), ", ..." if len(of_reason) > _NAMED else ""
+        logger.warning(
+            "%s, %s: %d segments skipped: %s (%s%s)",
+            *(dataset.name, split, len(of_reason), reason, first, more),
+        )
     return JoinedSplit(split=split, segments=tuple(usable), skipped=tuple(skipped))
 
 

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from shared.errors import ClipStoreError, ConfigError, VideoDecodeError
+from shared.manifests.headers import read_headers, warn_of_times_beyond
 from shared.manifests.load import load_dataset
-from shared.manifests.records import Dataset, Video
+from shared.manifests.records import Dataset, Segment, Video
 from shared.manifests.source import source_of
 from shared.time_ranges import ALL_TIMES, TimeRange, TimeRanges
 from shared.video.read import estimate, read_frames
@@ -69,6 +70,8 @@ class _Plan:
     path: Path
     settings: StoreSettings
     videos: tuple[Video, ...]
+    segments: tuple[Segment, ...]
+    """Of the data set."""
     ranges: Mapping[str, TimeRanges]
     """Of each video where only labelled times are wanted; empty for whole videos."""
     num_missing: int
@@ -149,10 +152,16 @@ def make_clips(request: ClipsRequest) -> dict[str, Any]:
 
 
 def describe_clips(request: ClipsRequest) -> dict[str, Any]:
-    """What `make_clips` would do; writes nothing."""
+    """What `make_clips` would do; writes nothing, and warns of each video that cannot be opened."""
     plan = _plan(request)
     settings = plan.settings
     todo = _todo(plan, fresh=request.fresh)
+    lengths = read_headers(todo)
+    unreadable = {name: each.problem for name, each in lengths.items() if each.problem}
+    for video_id, problem in unreadable.items():
+        logger.warning("video %s will fail: %s", video_id, problem)
+    if plan.ranges:
+        warn_of_times_beyond(plan.segments, lengths)
     estimate = _estimate(todo, plan, fresh=request.fresh)
     return {
         "path": str(plan.path),
@@ -165,6 +174,7 @@ def describe_clips(request: ClipsRequest) -> dict[str, Any]:
         "to_do": len(todo),
         "missing": plan.num_missing,
         "unlabelled": plan.num_unlabelled,
+        "unreadable": list(unreadable),
         "estimated_frames": estimate.num_frames,
         "estimated_frame_bytes": round(estimate.frame_bytes),
         "estimated_bytes": estimate.added_bytes,
@@ -203,6 +213,7 @@ def _plan(request: ClipsRequest) -> _Plan:
             rate=request.rate,
         ),
         videos=tuple(videos[: request.limit]),
+        segments=dataset.segments,
         ranges=ranges,
         num_missing=len(dataset.missing),
         num_unlabelled=len(dataset.videos) - len(videos),
@@ -261,8 +272,7 @@ def _num_frames(video: Video, plan: _Plan) -> float:
     """About how many frames of a video are stored."""
     length = estimate(video.path, rate=video.rate)
     rate = min(length.rate, plan.settings.rate or math.inf)
-    duration = length.frames / length.rate
-    return plan.ranges.get(video.id, ALL_TIMES).length(duration) * rate
+    return plan.ranges.get(video.id, ALL_TIMES).length(length.seconds) * rate
 
 
 def _readable(size: float) -> str:

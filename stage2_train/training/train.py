@@ -12,7 +12,7 @@ from torch import nn
 from shared.config.files import to_toml
 from shared.errors import ConfigError
 from shared.manifests.load import load_dataset
-from stage2_train.clips.dataset import ClipRequest
+from stage2_train.clips.dataset import ClipRequest, check_crop
 from stage2_train.clips.join import JoinedSplit
 from stage2_train.devices import build_accelerator
 from stage2_train.frames.decoded import spread_over_videos, warn_of_decoding
@@ -194,6 +194,8 @@ def _plan(request: TrainRequest, *, may_run: Sequence[str] = ()) -> _Plan:
     )
     if (run / CONFIG_NAME).is_file():
         check_same_run(run, load_run_config(run), config)
+    validation = sources.join("validation")
+    check_crop([*joined.segments, *validation.segments], sources.clips, recipe.data.crop)
     return _Plan(
         config=config,
         sources=sources,

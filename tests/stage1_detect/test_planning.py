@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from shared.errors import ConfigError, DataRootError
+from shared.manifests import headers
 from shared.manifests.load import load_dataset
 from shared.manifests.records import Dataset
 from shared.shards.index import INDEX_NAME
 from shared.shards.plan import Plan, shard_path
-from stage1_detect import headers
 from stage1_detect.planning import (
     DetectJob,
     Scope,

@@ -163,3 +163,17 @@ def test_a_dry_run_of_train_ends_with_the_recipe(options) -> None:
     assert "steps: " in head
     assert "num_skipped: 0" in head
     tomllib.loads(recipe)
+
+
+def test_a_crop_that_does_not_fit_is_told_of_its_segment_by_a_dry_run_too(options) -> None:
+    for flags in (("--dry-run",), ()):
+        result = train(options, *flags, "--set", "data.crop=[320, 480]")
+        assert result.exit_code == 2
+        assert "segment 'film/0', video 'film/0': crop: wanted a window" in result.stderr
+
+
+def test_a_recipe_of_a_name_that_no_disk_can_have(options) -> None:
+    result = train(options, "--recipe", "x" * 5000)
+    assert result.exit_code == 2
+    assert len(result.stderr) < 1000
+    assert "wanted a file or one of " in result.stderr

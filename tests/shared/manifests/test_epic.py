@@ -11,9 +11,10 @@ from shared.errors import DataRootError, ManifestError
 from shared.manifests import epic
 from shared.manifests.epic import EpicVocabulary
 from shared.manifests.load import load_listing, load_manifest
+from shared.manifests.problems import Problems
 from shared.manifests.records import LeftOut, Listing, Segment, Task
 from shared.manifests.schema import EpicLabels, EpicTarget, PersonSplit
-from shared.manifests.text_files import Problems, Row
+from shared.manifests.text_files import Row
 
 SPEC = EpicLabels(format="epic", table="t.csv", verbs="v.csv", nouns="n.csv", invalid="i.csv")
 HEADER = (

@@ -97,6 +97,7 @@ def test_videos_that_failed_are_skipped(tiny_world, store_without, caplog) -> No
         "its video could not be decoded for the clip store"
     ]
     assert "tiny, validation: 1 segments skipped: its video could not be decoded" in caplog.text
+    assert "for the clip store (film/2-segment)" in caplog.text
 
 
 def test_other_source_is_refused(tiny_world, new_world, tmp_path) -> None:

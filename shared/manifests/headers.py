@@ -7,25 +7,28 @@ the plan for the next start of the job.
 from __future__ import annotations
 
 import json
+import logging
 import stat
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from shared.config.bounded import read_bounded
-from shared.config.fields import Count, NotNegative, Positive
 from shared.environment import usable_cores
 from shared.errors import PipelineError, VideoDecodeError
 from shared.jobs.atomic_file import write_text
 from shared.jobs.progress import progress
 from shared.jobs.workers import in_workers
-from shared.manifests.records import Video
+from shared.manifests.records import Segment, Video
 from shared.manifests.source import source_of
 from shared.video.read import FrameEstimate, estimate
 
-__all__ = ["HEADERS_NAME", "UNREADABLE", "read_headers", "remember_headers"]
+__all__ = ["HEADERS_NAME", "UNREADABLE", "read_headers", "remember_headers", "warn_of_times_beyond"]
+
+logger = logging.getLogger(__name__)
 
 HEADERS_NAME = ".headers.json"
 UNREADABLE = FrameEstimate(frames=0, rate=25.0)
@@ -34,18 +37,19 @@ UNREADABLE = FrameEstimate(frames=0, rate=25.0)
 _MANY = 2000
 """Videos from which on several processes are worth their start, and remembering is worth a file."""
 _MOST_BYTES = 2**28
+_SLACK_SECONDS = 10.0
 _AT_ONCE = 250
 """Videos that a process is given at a time."""
 
 
-def read_headers(videos: Sequence[Video], folder: Path) -> dict[str, FrameEstimate]:
+def read_headers(videos: Sequence[Video], folder: Path | None = None) -> dict[str, FrameEstimate]:
     """Length of each video, in their order; 0 frames where it cannot be told.
 
     What is remembered in `folder`, where the shards go, is not read again.
     """
     found: dict[str, FrameEstimate] = {}
     is_large = len(videos) >= _MANY
-    if is_large and (remembered := _remembered(folder)):
+    if is_large and folder and (remembered := _remembered(folder)):
         for video in videos:
             match remembered.get(video.id):
                 case (frames, rate, *state) if state == _state(video.path):
@@ -82,6 +86,24 @@ def remember_headers(
         write_text(folder / HEADERS_NAME, json.dumps(remembered | entries))
 
 
+def warn_of_times_beyond(segments: Iterable[Segment], lengths: Mapping[str, FrameEstimate]) -> None:
+    """Says which segment stops or begins so far beyond the end of its video that its times are no
+    times of it; little is often beyond, since headers and tables are not exact."""
+    beyond = []
+    for segment in segments:
+        length = lengths.get(segment.video_id)
+        end = max(segment.start_seconds or 0.0, segment.stop_seconds or 0.0)
+        if length and length.frames and end > 2 * length.seconds + _SLACK_SECONDS:
+            beyond.append((segment, end, length.seconds))
+    if beyond:
+        segment, end, seconds = beyond[0]
+        logger.warning(
+            "%d segments reach far beyond the end of their video, the first is %r: %g s, of video "
+            "%r of about %g s; what is there counts",
+            *(len(beyond), segment.id, end, segment.video_id, seconds),
+        )
+
+
 def _look(videos: Sequence[Video]) -> list[FrameEstimate]:
     found = []
     for video in videos:
@@ -92,7 +114,9 @@ def _look(videos: Sequence[Video]) -> list[FrameEstimate]:
     return found
 
 
-_Remembered = tuple[Count, Positive, NotNegative, int]
+_Remembered = tuple[
+    Annotated[int, Field(ge=1)], Annotated[float, Field(gt=0, allow_inf_nan=False)], int, int
+]
 """Frames and rate of a video, and size and time of its file."""
 
 

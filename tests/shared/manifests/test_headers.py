@@ -7,9 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from shared.manifests.records import Video
-from stage1_detect import headers
-from stage1_detect.headers import HEADERS_NAME, UNREADABLE, read_headers, remember_headers
+from shared.manifests import headers
+from shared.manifests.headers import (
+    HEADERS_NAME,
+    UNREADABLE,
+    read_headers,
+    remember_headers,
+    warn_of_times_beyond,
+)
+from shared.manifests.records import Segment, Video
 from tests.stage1_detect.conftest import write_video
 
 pytestmark = pytest.mark.timeout(120)
@@ -71,3 +77,22 @@ def test_what_is_remembered_is_checked(
     monkeypatch.setattr(headers, "usable_cores", lambda: 1)
     (tmp_path / HEADERS_NAME).write_bytes(content)
     assert frames_of(videos, tmp_path) == EXPECTED
+
+
+def test_segments_far_beyond_their_video_are_told_at_once(
+    videos: list[Video], caplog: pytest.LogCaptureFixture
+) -> None:
+    def segment(name: str, start: float | None, stop: float | None) -> Segment:
+        times = {"start_seconds": start, "stop_seconds": stop}
+        return Segment(id=name, video_id="5", split="train", **times)
+
+    near = [segment("a", 0.0, 0.5), segment("b", 0.0, 9.0), segment("c", None, None)]
+    lengths = read_headers(videos)
+    warn_of_times_beyond(near, lengths)
+    assert caplog.records == []
+    warn_of_times_beyond([*near, segment("d", 1.0, 1e9), segment("e", 5000.0, None)], lengths)
+    (record,) = caplog.records
+    assert "2 segments reach far beyond the end of their video, the first is 'd': 1e+09 s, of " in (
+        record.getMessage()
+    )
+    assert "video '5' of about 0.5 s" in record.getMessage()

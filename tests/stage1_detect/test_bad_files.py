@@ -1,0 +1,137 @@
+"""A data set with every bad file there is: dry runs name them, jobs do the good videos."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from shared.cli import orn
+from tests.shared.video.lying_headers import claim_frames
+from tests.stage1_detect.conftest import write_video
+
+MANIFEST = """
+name = "bad"
+title = "Bad"
+form = "segments"
+task = "single-label"
+metric = "top1"
+clip_frames = 4
+root = "bad"
+[videos]
+pattern = "videos/{id}"
+[labels]
+format = "table"
+table = "labels.csv"
+classes = "classes.txt"
+"""
+GOOD = {"good.mp4": 5, "claims.avi": 6, "long.mp4": 4, "claims.mp4": 3, "cafe\u0301.mp4": 2}
+"""Frames of the videos that are done: their headers or names are odd, no more."""
+BAD = {
+    "broken.mp4": "cannot be opened",
+    "empty.mp4": "cannot be opened",
+    "out.mp4": "is a link that leads out of the data set's folder",
+    "x/in.mp4": "is a link that leads out of the data set's folder",
+    "loop.mp4": "Too many levels of symbolic links",
+    "pipe.mp4": "wanted a regular file, found a pipe",
+}
+ABSENT = ("lost.mp4", "n" * 300 + ".mp4")
+
+
+@pytest.fixture
+def bad(tmp_path: Path) -> Path:
+    """The manifest; the data root is `data` beside it."""
+    outside, root = tmp_path / "outside", tmp_path / "data" / "bad"
+    for folder in (outside, root):
+        folder.mkdir(parents=True)
+    (tmp_path / "disk").mkdir()
+    (root / "videos").symlink_to(tmp_path / "disk")
+    write_video(outside / "in.mp4", 3)
+    videos = root / "videos"
+    for name, frames in GOOD.items():
+        write_video(videos / name, frames)
+    claim_frames(videos / "claims.avi")
+    claim_frames(videos / "claims.mp4")
+    (videos / "broken.mp4").write_bytes(b"no video at all")
+    (videos / "empty.mp4").touch()
+    (videos / "out.mp4").symlink_to(outside / "in.mp4")
+    (videos / "x").symlink_to(outside)
+    (videos / "loop.mp4").symlink_to("loop.mp4")
+    os.mkfifo(videos / "pipe.mp4")
+    listed = [name.replace("e\u0301", "\u00e9") for name in GOOD]
+    rows = [f"{name},open,0,1,train" for name in (*listed, *BAD, *ABSENT)]
+    rows += ["long.mp4,open,0.1,1e9,train", "good.mp4,open,5000,6000,validation"]
+    (root / "labels.csv").write_text("\n".join(["video,label,start,stop,split", *rows]) + "\n")
+    (root / "classes.txt").write_text("open\n")
+    manifest = tmp_path / "bad.toml"
+    manifest.write_text(MANIFEST)
+    return manifest
+
+
+def run(*arguments: str) -> tuple[int, dict[str, Any], str]:
+    """Exit code, JSON and stderr of an `orn` command, which runs in time and memory."""
+    result = CliRunner().invoke(orn, [*arguments, "--json"])
+    assert not isinstance(result.exception, Exception)
+    return result.exit_code, json.loads(result.stdout or "{}"), result.stderr
+
+
+@pytest.fixture
+def options(bad: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Manifest and data root; the working directory is the manifest's."""
+    monkeypatch.chdir(bad.parent)
+    return [str(bad), "--data", str(bad.parent / "data")]
+
+
+def check_named(text: str, *words: str) -> None:
+    """Whether every bad video is named once, with what is wrong."""
+    for name, reason in BAD.items():
+        lines = [line for line in text.splitlines() if any(f"{w} {name} " in line for w in words)]
+        assert len(lines) == 1, (name, lines)
+        assert reason in lines[0]
+
+
+@pytest.mark.parametrize("frames", ["all", "labelled"])
+def test_dry_runs_plan_by_what_is_there_and_name_what_is_bad(
+    options: list[str], frames: str
+) -> None:
+    code, work, err = run("detect", *options, "--dry-run", "--frames", frames)
+    assert code == 0
+    assert (work["videos"], work["missing"], work["units"]) == (11, 2, 1)
+    assert sorted(work["unreadable"]) == sorted(BAD)
+    assert work["frames_to_do"] < 6 * 300 + 2000
+    check_named(err, "video")
+    assert ("2 segments reach far beyond the end of their video" in err) == (frames == "labelled")
+    assert err.count("its header promises 2147483647 frames") == 2
+
+    code, work, err = run("clips", *options, "--dry-run", "--frames", frames)
+    assert (code, work["to_do"], sorted(work["unreadable"])) == (0, 11, sorted(BAD))
+    assert work["estimated_frames"] < 100
+    check_named(err, "video")
+
+
+def test_jobs_do_the_good_videos_and_end_with_3(
+    options: list[str], bad: Path, demo_config: Path, demo_checkpoint: Path
+) -> None:
+    detector = ["--config", str(demo_config), "--checkpoint", str(demo_checkpoint)]
+    code, summary, err = run("detect", *options, *detector, "--workers", "1", "--device", "cpu")
+    assert (code, summary["videos"], summary["total_frames"]) == (3, 5, sum(GOOD.values()))
+    assert sorted(each["id"] for each in summary["failed"]) == sorted(BAD)
+    assert "Traceback" not in err
+
+    code, report, err = run("clips", *options, "--workers", "1")
+    assert (code, report["added"], report["frames"]) == (3, 5, sum(GOOD.values()))
+    assert sorted(each["id"] for each in report["failed"]) == sorted(BAD)
+    assert "Traceback" not in err
+
+    for store in ([], ["--no-clip-store"]):
+        code, work, err = run("train", *options, "--dry-run", "--device", "cpu", *store)
+        assert code == 0, err
+        assert (work["num_train"], work["num_validation"]) == (len(GOOD) + 1, 0)
+        for name in BAD:
+            assert name in err
+    code, found, _ = run("manifest", "check", *options, "--probe")
+    assert (code, sorted(found["unreadable"])) == (0, sorted(BAD))
