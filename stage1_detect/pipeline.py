@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from shared.errors import DetectorError
 from shared.masks.detections import FrameDetections
+from shared.masks.rules import frame_faults
 from shared.shards.plan import Unit
 from shared.shards.schema import DetectorEntry, FailedVideo
 from shared.shards.writer import ShardWriter
@@ -65,6 +66,8 @@ class Detector(Protocol):
 class UnitResult:
     """What became of a unit."""
 
+    unit: int
+    """Its number."""
     frames: int
     """Frames looked at, those of failed videos included."""
     detections: int
@@ -107,6 +110,7 @@ def detect_unit(
                 case VideoFails():
                     background.do(shard.fail, event)
     return UnitResult(
+        unit=unit.index,
         frames=shard.frames,
         detections=shard.detections,
         videos=tuple(shard.videos),
@@ -147,6 +151,8 @@ class _CountedShard:
                 return
             try:
                 detections = self._detector.encode(raw)
+                for fault in frame_faults(detections):
+                    raise DetectorError(f"{fault.field} of detection {fault.row}: {fault.message}")
             except DetectorError as err:
                 self.fail(VideoFails(id=self._open_id, reason=f"frame {index}: {err}"))
                 return
