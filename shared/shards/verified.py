@@ -78,7 +78,8 @@ def verify_all(shards: Mapping[Path, str], *, workers: int, bar: Bar) -> None:
             array = f"array {problem.array!r}: " if problem.array else ""
             raise ShardFormatError(
                 f"{path}: {array}{problem.message}; remove it and run what wrote it again (`orn "
-                f"verify {path.parent}` looks at all shards, --no-verify-shards at none)"
+                f"verify {path.parent}` looks at all shards; training looks at none with "
+                "--no-verify-shards)"
             )
         _append(path, shards[path])
         bar.advance()
