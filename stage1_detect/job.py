@@ -20,6 +20,7 @@ from shared.manifests.records import Dataset
 from shared.shards.plan import PLAN_NAME, Unit, shard_path
 from shared.shards.schema import FailedVideo
 from shared.shards.shard import Shard
+from shared.shards.verified import record_verified
 from stage1_detect.engines.local import run_here
 from stage1_detect.engines.work import UnitWork
 from stage1_detect.pipeline import Detector, UnitResult
@@ -204,6 +205,7 @@ def _watched(
         bar.advance(0, note=f"unit 0/{num_units}, 0 videos failed")
         for result in run(replace(work, advance=bar.advance)):
             results.append(result)
+            record_verified(shard_path(job.folder, result.unit))
             for video in result.failed:
                 if video.id not in failed:
                     logger.warning("video %s failed: %s", video.id, video.reason)

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from shared.errors import DetectorError
 from shared.masks.detections import FrameDetections
+from shared.masks.rules import first_fault
 from shared.shards.plan import Unit
 from shared.shards.schema import DetectorEntry, FailedVideo
 from shared.shards.writer import ShardWriter
@@ -65,6 +66,8 @@ class Detector(Protocol):
 class UnitResult:
     """What became of a unit."""
 
+    unit: int
+    """Its number."""
     frames: int
     """Frames looked at, those of failed videos included."""
     detections: int
@@ -107,6 +110,7 @@ def detect_unit(
                 case VideoFails():
                     background.do(shard.fail, event)
     return UnitResult(
+        unit=unit.index,
         frames=shard.frames,
         detections=shard.detections,
         videos=tuple(shard.videos),
@@ -142,14 +146,19 @@ class _CountedShard:
 
     def add(self, batch: FrameBatch, found: Sequence[Any]) -> None:
         self.frames += len(batch.indices)
-        for index, seconds, raw in zip(batch.indices, batch.seconds, found, strict=True):
-            if self._open_id is None:  # it has failed
-                return
-            try:
-                detections = self._detector.encode(raw)
-            except DetectorError as err:
-                self.fail(VideoFails(id=self._open_id, reason=f"frame {index}: {err}"))
-                return
+        if self._open_id is None:  # it has failed
+            return
+        try:
+            frames = [self._detector.encode(raw) for raw in found]
+        except DetectorError as err:
+            self.fail(VideoFails(id=self._open_id, reason=f"frames from {batch.indices[0]}: {err}"))
+            return
+        if (fault := first_fault(frames)) is not None:
+            place, what = fault
+            where = f"frame {batch.indices[place]}: {what.field} of detection {what.row}"
+            self.fail(VideoFails(id=self._open_id, reason=f"{where}: {what.message}"))
+            return
+        for index, seconds, detections in zip(batch.indices, batch.seconds, frames, strict=True):
             self._writer.add(index, seconds, detections)
             self._open_detections += len(detections)
 

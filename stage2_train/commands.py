@@ -29,6 +29,11 @@ _DEFAULT_DATASET = "demo"
     "--max-steps", type=click.IntRange(1, 10**9), help="Stop when so many steps are done."
 )
 @click.option("--prepare", is_flag=True, help="Run `orn detect` first where there are no shards.")
+@click.option(
+    "--no-verify-shards",
+    is_flag=True,
+    help="Train on shards that have not been verified; else each is, once.",
+)
 @resource_options()
 @dry_run_option
 @json_option

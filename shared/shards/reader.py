@@ -1,6 +1,6 @@
 """Reads shards: a folder of them as one source of detections, by video and by time."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -68,6 +68,11 @@ class DetectionFolder:
 
     def __contains__(self, video_id: object) -> bool:
         return video_id in self._places
+
+    def shards_of(self, video_ids: Iterable[str]) -> tuple[Path, ...]:
+        """The shards that have frames of these videos, each once."""
+        paths = (path for video_id in video_ids for path, _ in self._places.get(video_id, ()))
+        return tuple(dict.fromkeys(paths))
 
     def entry(self, video_id: str) -> VideoEntry:
         """What the shards say of a video, its frames in all; reads no file.

@@ -1,16 +1,22 @@
-"""What a training needs first, shards and a clip store, and the commands that make them."""
+"""What a training needs first: shards and a clip store, the commands that make them, and that the
+shards are whole."""
 
 import logging
 import os
 import shlex
 from collections.abc import Sequence
+from pathlib import Path
+
+from accelerate import Accelerator
 
 from shared.errors import PipelineError, ShardNotFoundError
 from shared.jobs.commands import run_orn
 from shared.shards.index import shard_paths
+from shared.shards.verified import unverified, verify_all
+from stage2_train.devices import main_progress
 from stage2_train.resources import Resources
 
-__all__ = ["require_prepared"]
+__all__ = ["require_prepared", "require_verified"]
 
 logger = logging.getLogger(__name__)
 
@@ -60,3 +66,22 @@ def _missing(manifest: str, dataset_name: str, resources: Resources) -> dict[str
         out = ["--out", str(clips)] if resources.clips else []
         missing[f"clip store {clips}"] = ["clips", manifest, *data, *out]
     return missing
+
+
+def require_verified(shards: Sequence[Path], accelerator: Accelerator, *, workers: int) -> None:
+    """Verifies the shards that never were; processes that train together share them.
+
+    Raises:
+        ShardFormatError: if one is not whole.
+    """
+    todo = unverified(shards[accelerator.process_index :: accelerator.num_processes])
+    if not todo:
+        return
+    if accelerator.is_main_process:
+        logger.info(
+            "%d of %d shards are new here, and verified once before they are trained on",
+            len(todo) * accelerator.num_processes,
+            len(shards),
+        )
+    with main_progress(accelerator, "verify", total=len(todo), unit="shards") as bar:
+        verify_all(todo, workers=workers, bar=bar)

@@ -33,7 +33,7 @@ from stage2_train.runs.run_folder import CONFIG_NAME, start_run
 from stage2_train.runs.sources import Sources, open_sources
 from stage2_train.training.backbone import set_first_weights, weights_digest
 from stage2_train.training.loop import TrainingData, train_network
-from stage2_train.training.prepare import require_prepared
+from stage2_train.training.prepare import require_prepared, require_verified
 
 __all__ = ["TrainRequest", "check_processes", "describe_training", "train"]
 
@@ -65,6 +65,8 @@ class TrainRequest:
     """Stop when this many steps are done."""
     prepare: bool = False
     """Whether to detect first where there are no shards."""
+    no_verify_shards: bool = False
+    """Whether to train on shards that have never been verified."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +78,12 @@ class _Plan:
     train: JoinedSplit
     validation: JoinedSplit
     run: Path
+
+    @property
+    def shards(self) -> tuple[Path, ...]:
+        """Those that have anything to train or to choose a checkpoint by."""
+        segments = (*self.train.segments, *self.validation.segments)
+        return self.sources.detections.shards_of(each.video_id for each in segments)
 
     @property
     def counts(self) -> dict[str, int]:
@@ -99,6 +107,8 @@ def train(request: TrainRequest) -> dict[str, Any]:
     accelerator = build_accelerator(recipe.precision, resources.device)
     num_frames = recipe.data.clip_frames or sources.dataset.clip_frames
     check_processes(recipe, num_frames=num_frames, num_processes=accelerator.num_processes)
+    if not request.no_verify_shards and not (plan.run / LAST_NAME).is_file():
+        require_verified(plan.shards, accelerator, workers=resources.workers)
     network = _first_network(plan, request, accelerator)
     if accelerator.is_main_process:
         start_run(plan.run, plan.config, threads=resources.num_threads())

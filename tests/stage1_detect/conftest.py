@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from shared.masks.coco_classes import COCO_CLASSES
-from shared.masks.detections import FrameDetections
+from shared.masks.detections import FrameDetections, clip_boxes
 from shared.masks.rle import encode
 from shared.shards.schema import DetectorEntry
 
@@ -111,7 +111,7 @@ class FakeDetector:
     `batches` keeps the sizes of the batches seen; `fail_at` raises at that batch, from 0.
     """
 
-    def __init__(self, *, fail_at: int | None = None, class_scores: float = 0.25) -> None:
+    def __init__(self, *, fail_at: int | None = None, class_scores: float = 1 / 128) -> None:
         self.batches: list[int] = []
         self._fail_at = fail_at
         self._class_score = class_scores
@@ -139,10 +139,11 @@ class FakeDetector:
         height, width, grey = found
         mask_HW = np.zeros((height, width), dtype=np.bool_)
         mask_HW[1:3, 2:6] = True
+        box = np.array([[2, 1, 6, 3]], dtype=np.float32)
         return FrameDetections(
             height=height,
             width=width,
-            boxes=np.array([[2, 1, 6, 3]], dtype=np.float32),
+            boxes=clip_boxes(box, height=height, width=width),
             scores=np.array([grey / 255], dtype=np.float32),
             labels=np.array([7], dtype=np.uint8),
             class_scores=np.full((1, 80), self._class_score, dtype=np.float16),

@@ -106,10 +106,18 @@ def test_a_video_without_finite_numbers_fails_alone(
     result = run(tmp_path, detector)
     assert (result.videos, result.detections) == (("b",), 7)
     assert result.failed[0].id == "a"
-    assert result.failed[0].reason.startswith("frame 0: the network gave numbers that are")
+    assert result.failed[0].reason.startswith("frames from 0: the network gave numbers that are")
     shard = Shard(tmp_path / "one.zarr.zip")
     assert ([video.id for video in shard.videos], shard.num_frames) == (["b"], 7)
     assert [video.id for video in shard.failed] == ["a", "broken"]
+
+
+def test_a_video_whose_detections_break_a_rule_fails_alone(tmp_path: Path) -> None:
+    result = run(tmp_path, FakeDetector(class_scores=0.25))
+    assert (result.videos, result.detections, result.frames) == ((), 0, 12)
+    message = "frame 0: class_scores of detection 0: wanted no negative score and a sum of at most"
+    assert result.failed[0].reason.startswith(message)
+    assert Shard(tmp_path / "one.zarr.zip").num_frames == 0
 
 
 @pytest.mark.real_data

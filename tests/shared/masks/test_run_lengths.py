@@ -1,5 +1,7 @@
 """Run lengths of many masks at once, against pycocotools and against one mask at a time."""
 
+from contextlib import suppress
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -8,7 +10,7 @@ from hypothesis.extra import numpy as hnp
 from pycocotools import mask as coco
 
 from shared.errors import ShardFormatError
-from shared.masks.rle import compress, encode
+from shared.masks.rle import compress, decode, encode
 from shared.masks.run_lengths import extents, read_run_lengths
 
 masks = hnp.arrays(
@@ -72,3 +74,17 @@ def test_extents_areas_and_totals_of_many_masks(masks: list[np.ndarray]) -> None
         if len(rows):
             wanted = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
         assert box == wanted
+
+
+texts = st.lists(st.integers(40, 115), max_size=12).map(bytes) | st.binary(max_size=12)
+
+
+@given(st.lists(texts, max_size=4), st.integers(1, 9), st.integers(1, 9))
+def test_any_bytes_are_masks_or_refused(counts: list[bytes], height: int, width: int) -> None:
+    with suppress(ShardFormatError):
+        runs = read_run_lengths(counts)
+        assert len(runs.totals_M) == len(runs.areas_M) == len(counts)
+        extents(runs, np.full(len(counts), height))
+    for each in counts:
+        with suppress(ShardFormatError):
+            assert decode(each, height=height, width=width).shape == (height, width)

@@ -152,7 +152,8 @@ class PlayedCluster:
             raise LostError(f"node {actor.node} is gone")
         if unit is None:
             return ActorReady(host=f"node{actor.node}", entry=ENTRY)
-        return UnitResult(frames=1, detections=0, videos=(unit.parts[0].video_id,), failed=())
+        videos = (unit.parts[0].video_id,)
+        return UnitResult(unit=unit.index, frames=1, detections=0, videos=videos, failed=())
 
     def _is_doomed(self, unit: Unit) -> bool:
         return self.node == 0 and unit.index == self._doomed_unit
