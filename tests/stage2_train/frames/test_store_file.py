@@ -335,14 +335,12 @@ def test_a_store_of_before_the_checksums(tmp_path) -> None:
     assert {"frame_crc32c", "seconds_crc32c", "frame_index_crc32c"} <= new.file.columns.keys()
 
 
-@pytest.mark.parametrize("flips", [{2336: 255, 4617: 0}, {2248: 136, 17958: 255}])
-def test_a_file_on_which_hdf5_does_not_end_or_crashes(tmp_path, monkeypatch, flips) -> None:
-    """Found by chance, with HDF5 2.0; other releases of it may read these files."""
+def test_a_file_on_which_hdf5_does_not_end(tmp_path, monkeypatch) -> None:
+    """Found by chance, with HDF5 2.0; other releases of it may read this file."""
     monkeypatch.setattr(store_file, "survive_reading", trial.survive_reading)
-    monkeypatch.setattr(trial, "_SECONDS", 4)
+    monkeypatch.setattr(trial, "_SECONDS", 1)
     content = bytearray(OLD.read_bytes())
-    for place, value in flips.items():
-        content[place] = value
+    content[2336], content[4617] = 255, 0
     path = tmp_path / "damaged.h5"
     path.write_bytes(content)
     with pytest.raises(ClipStoreError, match=r"damaged\.h5: "):
