@@ -7,17 +7,20 @@ runs/NAME/config.toml    the resolved settings
 
 import json
 import math
-import tomllib
-from collections.abc import Mapping
+import os
+import sys
+from collections import deque
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from shared.config.files import to_toml
+from shared.config.bounded import open_file, shown
+from shared.config.files import read_toml, to_toml
 from shared.environment import describe_environment
-from shared.errors import PipelineError
-from shared.jobs.atomic_file import write_text
+from shared.errors import ConfigError, PipelineError
+from shared.jobs.atomic_file import replacing, write_text
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
@@ -30,7 +33,9 @@ __all__ = [
     "MetricsLog",
     "append_jsonl",
     "dataset_of",
+    "jsonl_records",
     "newest_run",
+    "number_in",
     "read_jsonl",
     "start_run",
 ]
@@ -39,6 +44,11 @@ CONFIG_NAME = "config.toml"
 STARTS_NAME = "starts.jsonl"
 LAST_NAME = "last.pt"
 METRICS_NAME = "metrics.jsonl"
+
+_APPENDING = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
+_MOST_BYTES = 1 << 30
+_LONGEST_LINE = 1 << 20
+"""A thousand times as long as any that we write."""
 
 
 def start_run(folder: Path, config: Any, *, threads: int) -> None:
@@ -66,10 +76,10 @@ def newest_run(dataset_name: str, *, among: Path = Path("runs")) -> Path | None:
         among: folder whose subfolders are looked at.
     """
     candidates = [
-        (start["time"], (run / STARTS_NAME).stat().st_mtime_ns, run)
+        (str(start.get("time")), (run / STARTS_NAME).stat().st_mtime_ns, run)
         for run in among.glob("*")
         if (run / LAST_NAME).is_file() and dataset_of(run) == dataset_name
-        for start in read_jsonl(run / STARTS_NAME)[-1:]
+        for start in deque(jsonl_records(run / STARTS_NAME), maxlen=1)
     ]
     return max(candidates)[-1] if candidates else None
 
@@ -77,15 +87,15 @@ def newest_run(dataset_name: str, *, among: Path = Path("runs")) -> Path | None:
 def dataset_of(run: Path) -> str | None:
     """Name of the data set of a run; None where the folder has no such settings."""
     try:
-        return str(tomllib.loads((run / CONFIG_NAME).read_text("utf-8"))["dataset"]["name"])
-    except (OSError, ValueError, LookupError, TypeError):
+        return str(read_toml(run / CONFIG_NAME)["dataset"]["name"])
+    except (ConfigError, LookupError, TypeError):
         return None
 
 
 def append_jsonl(path: Path, record: Mapping[str, Any]) -> None:
     """Appends one record as a line of JSON, whole even if an earlier process died while writing.
 
-    Numbers that JSON does not have (NaN, infinities) become null.
+    Numbers that JSON does not have (NaN, infinities) become null. A link is not followed.
 
     Raises:
         PipelineError: if the disk refuses.
@@ -93,32 +103,54 @@ def append_jsonl(path: Path, record: Mapping[str, Any]) -> None:
     line = json.dumps(_finite(record), ensure_ascii=False, allow_nan=False) + "\n"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("ab+") as file:
+        with os.fdopen(os.open(path, _APPENDING, 0o666), "ab+") as file:
             end = file.seek(0, 2)
             file.seek(max(0, end - 1))
             torn = end > 0 and file.read(1) != b"\n"
             # Appending always goes to the end; one write keeps a line in one piece.
             file.write((b"\n" if torn else b"") + line.encode())
     except OSError as err:
-        raise PipelineError(f"{path}: could not be written ({err.strerror})") from err
+        raise PipelineError(f"{path}: could not be written ({err.strerror or err})") from err
 
 
 def read_jsonl(path: Path) -> list[dict[str, Any]]:
-    """The records of a file of JSON lines, without the pieces of lines that a killed process left.
+    """All of `jsonl_records`, for a file that is known to be small."""
+    return list(jsonl_records(path))
+
+
+def jsonl_records(path: Path) -> Iterator[dict[str, Any]]:
+    """The records of a file of JSON lines, one at a time, without what is no record: the pieces of
+    lines that a killed process left, and what else is damaged.
 
     A file that does not exist has none.
+
+    Raises:
+        PipelineError: if it is no file, or larger than any that a training writes.
     """
     if not path.exists():
-        return []
-    records = []
-    for line in path.read_text(encoding="utf-8", errors="replace").split("\n"):
-        try:
-            record = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(record, dict):
-            records.append(record)
-    return records
+        return
+    with open_file(path, error=PipelineError) as file:
+        size = os.fstat(file.fileno()).st_size
+        if size > _MOST_BYTES:
+            raise PipelineError(
+                f"{shown(path)}: wanted a log of at most {_MOST_BYTES:,} bytes, found {size:,}; "
+                "move it away"
+            )
+        while line := file.readline(_LONGEST_LINE):
+            try:
+                record = json.loads(line.decode(errors="replace"))
+            except (ValueError, RecursionError):
+                continue
+            if isinstance(record, dict):
+                yield record
+
+
+def number_in(record: Mapping[str, Any], name: str) -> float | None:
+    """A finite number of a record; None where it has none of that name, or something else."""
+    value = record.get(name)
+    if isinstance(value, int | float) and abs(value) <= sys.float_info.max:
+        return float(value)
+    return None
 
 
 class MetricsLog:
@@ -145,11 +177,11 @@ class MetricsLog:
     def __enter__(self) -> Self:
         if not self._active:
             return self
-        lines = read_jsonl(self._path)
-        kept = [line for line in lines if line.get("step", 0) <= self._step]
-        if len(kept) < len(lines):
-            text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in kept)
-            write_text(self._path, text)
+        if not all(map(self._is_done, jsonl_records(self._path))):
+            with replacing(self._path) as temporary, temporary.open("wb") as file:
+                for line in filter(self._is_done, jsonl_records(self._path)):
+                    text = json.dumps(line, ensure_ascii=False) + "\n"
+                    file.write(text.encode(errors="replace"))
         from torch.utils.tensorboard import SummaryWriter  # slow to import
 
         self._board = SummaryWriter(str(self._folder), purge_step=self._step + 1)
@@ -163,6 +195,11 @@ class MetricsLog:
     ) -> None:
         if self._board is not None:
             self._board.close()
+
+    def _is_done(self, line: Mapping[str, Any]) -> bool:
+        """Whether a line is of a step up to the last that is done, or of none."""
+        step = line.get("step", 0)
+        return isinstance(step, int) and step <= self._step
 
     def write(self, step: int, *, group: str, values: Mapping[str, Any]) -> None:
         """Writes one line; numbers go to TensorBoard as `group/name`."""

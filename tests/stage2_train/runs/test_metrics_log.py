@@ -38,3 +38,18 @@ def test_inactive_writes_nothing(tmp_path) -> None:
     with MetricsLog(tmp_path, step=0, active=False) as log:
         log.write(1, group="train", values={"loss": 1.0})
     assert list(tmp_path.iterdir()) == []
+
+
+def test_steps_that_are_no_numbers_are_taken_back(tmp_path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    lines = [
+        '{"step": "1"}',
+        '{"step": [1]}',
+        '{"step": 1, "x": "\\ud800"}',
+        '{"x": 1}',
+        '{"step": 1e9}',
+    ]
+    path.write_text("\n".join(lines) + "\n")
+    with MetricsLog(tmp_path, step=2):
+        pass
+    assert read_jsonl(path) == [{"step": 1, "x": "?"}, {"x": 1}]

@@ -1,14 +1,24 @@
 """Run folders and JSON lines."""
 
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from shared.config.files import load_config
 from shared.errors import PipelineError
-from stage2_train.runs.run_folder import append_jsonl, newest_run, read_jsonl, start_run
+from stage2_train.runs.run_folder import (
+    append_jsonl,
+    dataset_of,
+    newest_run,
+    read_jsonl,
+    start_run,
+)
+from tests.bounded import bounded
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,3 +94,65 @@ def test_no_file_has_no_records(tmp_path: Path) -> None:
 def test_disk_that_refuses(tmp_path: Path) -> None:
     with pytest.raises(PipelineError, match="could not be written"):
         append_jsonl(tmp_path, {"step": 1})
+
+
+def test_a_log_that_is_no_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.jsonl")
+    for path in (tmp_path / "pipe.jsonl", tmp_path):
+        with pytest.raises(PipelineError, match="wanted a file, found"):
+            bounded(read_jsonl, path)
+        with pytest.raises(PipelineError, match="could not be written"):
+            bounded(append_jsonl, path, {"step": 1})
+
+
+def test_a_log_that_fills_the_disk(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    path.write_text('{"step": 1}\n')
+    os.truncate(path, 10 << 30)
+    with pytest.raises(PipelineError, match="wanted a log of at most 1,073,741,824 bytes, found"):
+        read_jsonl(path)
+
+
+def test_a_log_is_not_written_through_a_link(tmp_path: Path) -> None:
+    (tmp_path / "precious").write_text("mine\n")
+    (tmp_path / "metrics.jsonl").symlink_to(tmp_path / "precious")
+    with pytest.raises(PipelineError, match=r"metrics\.jsonl: could not be written \(Too many"):
+        append_jsonl(tmp_path / "metrics.jsonl", {"step": 1})
+    assert (tmp_path / "precious").read_text() == "mine\n"
+
+
+def test_lines_that_are_no_records_are_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    lines = (b"[" * 100_000, b"3", b"\xff\xfe", b"9" * 5000, b'{"a": "' + b"x" * (3 << 20) + b'"}')
+    path.write_bytes(b"\n".join([*lines, b'{"step": 2}', b'{"st']))
+    assert read_jsonl(path) == [{"step": 2}]
+
+
+@pytest.mark.parametrize("start", ['{"time": 3}', "{}", '{"time": {"a": 1}}', "[" * 100_000])
+def test_a_damaged_start_is_no_reason_to_fail(start: str, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "config.toml").write_text('[dataset]\nname = "demo"\n')
+        (tmp_path / name / "last.pt").touch()
+        append_jsonl(tmp_path / name / "starts.jsonl", {"time": "2020-01-01"})
+    with (tmp_path / "a" / "starts.jsonl").open("a") as file:
+        file.write(f"{start}\n")
+    assert newest_run("demo", among=tmp_path) in (tmp_path / "a", tmp_path / "b")
+
+
+@pytest.mark.parametrize("text", ["[" * 9999, "dataset = 3", "", "dataset.name = [1]", "a.b.c = 1"])
+def test_damaged_settings_are_of_no_data_set(text: str, tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text(f"{text}\n")
+    assert dataset_of(tmp_path) in (None, "[1]")
+
+
+PIECES = st.lists(st.sampled_from([b'{"step": 1}', b"[", b"\n", b"{"])).map(b"".join)
+
+
+@given(content=st.binary() | PIECES)
+def test_any_log_is_read(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
+    path = tmp_path_factory.getbasetemp() / "any.jsonl"
+    path.write_bytes(content)
+    assert all(isinstance(record, dict) for record in read_jsonl(path))
+    append_jsonl(path, {"step": 7})
+    assert read_jsonl(path)[-1] == {"step": 7}
