@@ -109,7 +109,8 @@ def clip_settings(recipe: Recipe, dataset: Dataset) -> ClipSettings:
 def _check_batch(recipe: Recipe, num_frames: int) -> None:
     if not recipe.model.sees_frames:
         return
-    num_clips, (height, width) = recipe.optimiser.batch_size, recipe.data.crop
+    num_clips = max(recipe.optimiser.batch_size, recipe.phases.object_head_batch_size or 0)
+    height, width = recipe.data.crop
     needed, there = num_clips * num_frames * 3 * height * width, machine_memory()
     if needed > there:
         most = there * num_clips // needed

@@ -25,8 +25,8 @@ from stage2_train.runs.phases import Phase
 from stage2_train.training.step import build_optimiser
 
 PHASES = (
-    Phase(name="object_head", heads="object", num_steps=4),
-    Phase(name="two_heads", heads="both", num_steps=8),
+    Phase(name="object_head", heads="object", num_steps=4, batch_size=2, num_batches=5),
+    Phase(name="two_heads", heads="both", num_steps=8, batch_size=2, num_batches=5),
 )
 PATH = Path("last.pt")
 
@@ -59,7 +59,7 @@ def resume(path: Path) -> TrainingState:
     load_weights(network, checkpoint, path=path)
     optimiser = build_optimiser(network.parameters(), OptimiserRecipe())
     load_optimiser(optimiser, checkpoint, path=path)
-    check_phase(checkpoint.state, PHASES, path=path, num_batches=5)
+    check_phase(checkpoint.state, PHASES, path=path)
     network(torch.ones(1, 3)).sum().backward()
     optimiser.step()
     return checkpoint.state
