@@ -5,23 +5,45 @@ A configuration is a pydantic dataclass or model with `STRICT`; constraints stan
 
 import reprlib
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_args
 
-from pydantic import BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
 from shared.nearest import nearest
 from shared.text_table import shortened
 
-__all__ = ["STRICT", "Count", "Maybe", "NotNegative", "Positive", "Seed", "explain"]
+__all__ = [
+    "STRICT",
+    "Count",
+    "FileName",
+    "FilePath",
+    "Maybe",
+    "NotNegative",
+    "Positive",
+    "Seed",
+    "explain",
+]
 
 STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 
 _T = TypeVar("_T")
+_P = TypeVar("_P", str, Path)
 _NONE = BeforeValidator(lambda value: None if value == "none" else value)
+
+
+def _without_nul(path: _P) -> _P:
+    if "\0" in str(path):
+        raise ValueError("wanted a path, found one with a NUL in it")
+    return path
+
 
 Maybe = Annotated[_T | None, _NONE]
 """A value or None, for which TOML, which has no null, says "none"."""
+FilePath = Annotated[Path, AfterValidator(_without_nul)]
+"""A path that a file can have; JSON and TOML can hold a NUL, no file system can."""
+FileName = Annotated[str, AfterValidator(_without_nul)]
 Count = Annotated[int, Field(ge=1, lt=2**31)]
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from shared.config.bounded import read_bounded
 from shared.errors import PipelineError
 
 __all__ = ["lock_path", "locked"]
@@ -52,17 +53,21 @@ def locked(path: Path, *, job: str) -> Iterator[None]:
 def _hold(stack: ExitStack, path: Path, job: str) -> None:
     file = lock_path(path)
     lock = FileLock(file, timeout=0, fallback_to_soft=False)
+    if file.is_symlink():  # its target would be written
+        raise PipelineError(f"{file}: wanted a file of our own, found a link; remove it")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         lock.acquire()
     except Timeout as err:
-        with contextlib.suppress(FileNotFoundError):
-            holder = file.read_text().strip()
-            raise PipelineError(
-                f"{path}: another `{job}` (process {holder or 'unknown'}) is writing it; wait "
-                "until it is done, or end it"
-            ) from err
-        raise PipelineError(f"{path}: another `{job}` has just ended; try again") from err
+        try:
+            holder = read_bounded(file, most_bytes=100, error=PipelineError)
+        except PipelineError:
+            raise PipelineError(f"{path}: another `{job}` has just ended; try again") from err
+        process = holder.decode(errors="replace").strip() or "unknown"
+        raise PipelineError(
+            f"{path}: another `{job}` (process {process}) is writing it; wait until it is done, or "
+            "end it"
+        ) from err
     except OSError as err:
         message = f"{file}: cannot be locked ({err.strerror or err})"
         if err.errno not in _NO_LOCKS:

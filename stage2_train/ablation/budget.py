@@ -14,7 +14,7 @@ from pathlib import Path
 from shared.errors import TrainingError
 from stage2_train.ablation.execute import carry_out, train_request
 from stage2_train.ablation.plan import AblationRequest, AblationRun
-from stage2_train.runs.run_folder import METRICS_NAME, read_jsonl
+from stage2_train.runs.run_folder import METRICS_NAME, number_in, read_jsonl
 from stage2_train.training.train import describe_training
 
 __all__ = ["within_budget"]
@@ -84,8 +84,8 @@ def _lines_wanted() -> int:
 def _lines(trial: AblationRun) -> list[float]:
     """Seconds of each line of its log."""
     rows = read_jsonl(trial.folder / METRICS_NAME)
-    found = [row.get("seconds") for row in rows if row.get("group") == "train"]
-    return [seconds for seconds in found if isinstance(seconds, int | float)]
+    found = [number_in(row, "seconds") for row in rows if row.get("group") == "train"]
+    return [seconds for seconds in found if seconds is not None]
 
 
 def _seconds_a_step(trial: AblationRun) -> float:

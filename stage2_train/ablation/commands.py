@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from shared.cli_options import dataset_argument, dry_run_option, echo_json, json_option, set_option
+from shared.cli_options import (
+    NumberRange,
+    dataset_argument,
+    dry_run_option,
+    echo_json,
+    json_option,
+    set_option,
+)
 from stage2_train.resources import resource_options
 
 if TYPE_CHECKING:
@@ -149,7 +156,7 @@ def _check_stem(context: click.Context, option: click.Parameter, path: Path) -> 
 )
 @click.option(
     "--floor",
-    type=click.FloatRange(0, 100),
+    type=NumberRange(0, 100),
     help="Percent that needs no look at what labels are about.  [default: chance]",
 )
 @click.option(
@@ -159,7 +166,7 @@ def _check_stem(context: click.Context, option: click.Parameter, path: Path) -> 
 )
 @click.option(
     "--budget",
-    type=click.FloatRange(0, min_open=True),
+    type=NumberRange(0, 10**9, min_open=True),
     metavar="SECONDS",
     help="Train every system for so long, in place of the recipe's number of steps.",
 )

@@ -14,7 +14,7 @@ from stage2_train.ablation.plan import AblationRun
 from stage2_train.ablation.results import AND, HEADS, LATE_FUSION, RunResult
 from stage2_train.model.summary import count_parameters
 from stage2_train.runs.run_config import load_run_config
-from stage2_train.runs.run_folder import METRICS_NAME, STARTS_NAME, read_jsonl
+from stage2_train.runs.run_folder import METRICS_NAME, STARTS_NAME, number_in, read_jsonl
 
 __all__ = ["late_fusion_results", "loss_figures", "read_run", "run_seconds"]
 
@@ -25,9 +25,12 @@ def loss_figures(lines: Sequence[Mapping[str, Any]]) -> dict[str, float]:
     `last_loss` is the mean activity loss of the last tenth of the last phase. `loss_fall` is by how
     much the tenth before it is above it, as a share of the mean loss of the run's first tenth.
     """
-    losses = [(line.get("phase"), line.get("activity_loss", line.get("loss"))) for line in lines]
-    whole = [loss for _, loss in losses if isinstance(loss, int | float)]
-    own = [x for phase, x in losses if phase == losses[-1][0] and isinstance(x, int | float)]
+    losses = [
+        (line.get("phase"), number_in(line, "activity_loss" if "activity_loss" in line else "loss"))
+        for line in lines
+    ]
+    whole = [loss for _, loss in losses if loss is not None]
+    own = [loss for phase, loss in losses if phase == losses[-1][0] and loss is not None]
     tenth = len(own) // 10
     if not tenth:
         return {}
@@ -38,9 +41,12 @@ def loss_figures(lines: Sequence[Mapping[str, Any]]) -> dict[str, float]:
 
 def run_seconds(lines: Iterable[Mapping[str, Any]]) -> float | None:
     """Seconds of training by a run's log, without those of validation; None where it has none."""
-    found = [line.get("seconds") for line in lines]
-    seconds = [value for value in found if isinstance(value, int | float)]
+    seconds = _numbers(lines, "seconds")
     return math.fsum(seconds) if seconds else None
+
+
+def _numbers(lines: Iterable[Mapping[str, Any]], name: str) -> list[float]:
+    return [value for line in lines if (value := number_in(line, name)) is not None]
 
 
 def read_run(run: AblationRun, *, split: str, floor: float | None, setting: str = "") -> RunResult:
@@ -62,8 +68,8 @@ def read_run(run: AblationRun, *, split: str, floor: float | None, setting: str 
     try:
         report = read_json(path, error=CheckpointError)
         heads = {head: report[head] for head in HEADS if head in report}
-        figures = {(head, name): float(v) for head in heads for name, v in heads[head].items()}
-        whole = {name: float(report[name]) for name in ("chance", "num_segments")}
+        figures = {(head, name): _finite(v) for head in heads for name, v in heads[head].items()}
+        whole = {name: _finite(report[name]) for name in ("chance", "num_segments")}
         found = RunResult(
             dataset=str(report["dataset"]),
             split=split,
@@ -77,7 +83,7 @@ def read_run(run: AblationRun, *, split: str, floor: float | None, setting: str 
             figures=figures,
         )
         found.percent()  # the metric is there
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as err:
+    except (ValueError, LookupError, TypeError, AttributeError, OverflowError) as err:
         raise CheckpointError(
             f"{path}: wanted the report of `orn eval`, found {type(err).__name__}: {err}; remove "
             "it and run the ablation again"
@@ -85,6 +91,13 @@ def read_run(run: AblationRun, *, split: str, floor: float | None, setting: str 
     whole |= {} if floor is None else {"floor": floor / 100}
     figures.update({("", name): value for name, value in (whole | _cost(run.folder)).items()})
     return found
+
+
+def _finite(value: Any) -> float:
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError(f"wanted a finite number, found {value}")
+    return number
 
 
 def _seen(starts: Sequence[Mapping[str, Any]], name: str) -> str:
@@ -100,13 +113,13 @@ def _cost(folder: Path) -> dict[str, float]:
     takes alone may differ.
     """
     lines = [line for line in read_jsonl(folder / METRICS_NAME) if line.get("group") == "train"]
-    rates = [line["clips_per_second"] for line in lines if line.get("clips_per_second")]
+    rates = [rate for rate in _numbers(lines, "clips_per_second") if rate]
     try:
         parameters = count_parameters(load_run_config(folder).recipe.model)
     except ConfigError:
         parameters = None
     found = {
-        "steps": max((line.get("step", 0) for line in lines), default=None),
+        "steps": max(_numbers(lines, "step"), default=None),
         "seconds": run_seconds(lines),
         "clips_per_second": statistics.median(rates) if rates else None,
         "parameters": parameters,

@@ -79,7 +79,7 @@ def _overlay_file(
 @click.command()
 @click.argument("shard", type=_path)
 @click.option("--video", "video_id", metavar="ID", help="Show one frame of this video.")
-@click.option("--frame", "index", type=click.IntRange(min=0), help="Which frame, from 0.")
+@click.option("--frame", "index", type=click.IntRange(0, 10**9), help="Which frame, from 0.")
 @click.option("--seconds", type=float, help="Which frame, by its time.")
 @click.option(
     "--overlay",
@@ -92,7 +92,7 @@ def _overlay_file(
 @click.option("--to", "stop_seconds", type=float, help="Time before which OUT.mp4 ends.")
 @click.option(
     "--score-threshold",
-    type=click.FloatRange(0, 1),
+    type=NumberRange(0, 1),
     default=0.5,
     show_default=True,
     help="Leave out of OUT what scores less.",

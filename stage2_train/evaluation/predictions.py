@@ -4,11 +4,12 @@ N segments, A activity classes.
 """
 
 import dataclasses
+import os
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import torch
@@ -16,6 +17,7 @@ from accelerate import Accelerator
 from numpy.typing import NDArray
 from torch import nn
 
+from shared.config.bounded import open_file, shown
 from shared.errors import CheckpointError, ConfigError
 from shared.jobs.atomic_file import replacing
 from stage2_train.clips.batches import LoaderSettings, evaluation_loader
@@ -30,6 +32,9 @@ __all__ = [
     "predict",
     "save_predictions",
 ]
+
+_MOST_BYTES = 1 << 29
+"""Of a file; a hundred thousand segments of two hundred classes take half of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -167,20 +172,48 @@ def load_predictions(path: Path) -> Predictions:
     Raises:
         CheckpointError: if there is no such file or it is no such file.
     """
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-        return Predictions(
-            ids=tuple(arrays["ids"].tolist()),
-            labels=arrays["labels"],
-            activity_logits=arrays.get("activity_logits"),
-            object_logits=arrays.get("object_logits"),
-            combination="sum" if arrays.get("combination", "mean") == "sum" else "mean",
-        )
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as err:
-        raise CheckpointError(
-            f"{path}: wanted predictions that `orn eval` wrote, found {type(err).__name__}: {err}"
-        ) from err
+    wanted = f"{shown(path)}: wanted predictions that `orn eval` wrote"
+    with open_file(path, error=CheckpointError) as file:
+        try:
+            found = _read_arrays(file)
+        except Exception as err:  # of zipfile and numpy, which document no types
+            raise CheckpointError(
+                f"{wanted}, found a file that is damaged or of another kind; measure the run again"
+            ) from err
+    if found is None:
+        raise CheckpointError(f"{wanted}, found arrays of other shapes or types")
+    return found
+
+
+def _read_arrays(file: BinaryIO) -> Predictions | None:
+    """None where the arrays are not those of predictions. Sizes are those of the file's bytes."""
+    size = os.fstat(file.fileno()).st_size
+    with zipfile.ZipFile(file) as archive:
+        entries = archive.infolist()
+        stored = all(each.compress_type == zipfile.ZIP_STORED for each in entries)
+        if size > _MOST_BYTES or not stored or sum(each.file_size for each in entries) > size:
+            raise ValueError(f"{size} bytes")
+    file.seek(0)
+    with np.load(file, allow_pickle=False) as content:
+        arrays = {name: content[name] for name in content.files}
+    ids, labels = arrays["ids"], arrays["labels"]
+    heads = {name: arrays.get(name) for name in ("activity_logits", "object_logits")}
+    kept = [logits for logits in heads.values() if logits is not None]
+    table = (len(ids), *kept[0].shape[1:2])
+    if (
+        ids.dtype.kind != "U"
+        or ids.shape != table[:1]
+        or len(table) != 2
+        or any(logits.shape != table or logits.dtype != np.float32 for logits in kept)
+        or (labels.shape, labels.dtype.kind) not in ((table[:1], "i"), (table, "f"))
+    ):
+        return None
+    return Predictions(
+        ids=tuple(ids.tolist()),
+        labels=labels,
+        **heads,
+        combination="sum" if arrays.get("combination", "mean") == "sum" else "mean",
+    )
 
 
 def save_predictions(path: Path, predictions: Predictions) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic.dataclasses import dataclass
 
-from shared.config.fields import STRICT, Maybe
+from shared.config.fields import STRICT, FileName, FilePath, Maybe
 from shared.config.files import load_config, to_dict
 from shared.errors import ConfigError
 from shared.jobs.same_job import check_same_job
@@ -31,13 +31,13 @@ __all__ = [
 class DataPaths:
     """Where the data was when the run was made."""
 
-    manifest: str
+    manifest: FileName
     """Name or file of the manifest."""
-    data_root: Path
+    data_root: FilePath
     """Folder under which data sets lie."""
-    shards: Path
+    shards: FilePath
     """Folder of the shards."""
-    clips: Maybe[Path] = None
+    clips: Maybe[FilePath] = None
     """The clip store; none where frames were decoded from the videos."""
 
 

@@ -8,6 +8,7 @@ runs/NAME/config.toml    the resolved settings
 import json
 import math
 import os
+import sys
 from collections import deque
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -34,6 +35,7 @@ __all__ = [
     "dataset_of",
     "jsonl_records",
     "newest_run",
+    "number_in",
     "read_jsonl",
     "start_run",
 ]
@@ -141,6 +143,14 @@ def jsonl_records(path: Path) -> Iterator[dict[str, Any]]:
                 continue
             if isinstance(record, dict):
                 yield record
+
+
+def number_in(record: Mapping[str, Any], name: str) -> float | None:
+    """A finite number of a record; None where it has none of that name, or something else."""
+    value = record.get(name)
+    if isinstance(value, int | float) and abs(value) <= sys.float_info.max:
+        return float(value)
+    return None
 
 
 class MetricsLog:

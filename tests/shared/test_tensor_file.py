@@ -158,13 +158,20 @@ def doubled(times: int) -> Any:
     return content
 
 
-def claiming(path: Path, count: int) -> Path:
-    """A tensor of three numbers whose storage claims to have `count`."""
+def claiming(path: Path, count: int, seen: int = 3) -> Path:
+    """A tensor of `seen` numbers, whose storage holds three and claims to hold `count`."""
     torch.save({"a": torch.arange(1000.0, 1003.0)}, path)
-    three, other = b"K\x03tQ", b"\x8a\x08" + count.to_bytes(8, "little", signed=True) + b"tQ"
-    return rewritten(
-        path, lambda name, old: old.replace(three, other) if name == "data.pkl" else old
-    )
+    numbers = [b"\x8a\x08" + each.to_bytes(8, "little", signed=True) for each in (count, seen)]
+
+    def change(name: str, old: bytes) -> bytes:
+        if name != "data.pkl":
+            return old
+        new, one = re.subn(rb"K\x03(tq.Q)", lambda match: numbers[0] + match[1], old, flags=re.S)
+        new, two = re.subn(rb"QK\x00K\x03", lambda match: b"QK\x00" + numbers[1], new)
+        assert (one, two) == (1, 1)
+        return new
+
+    return rewritten(path, change)
 
 
 def deep(path: Path) -> Path:
@@ -276,9 +283,14 @@ def test_hostile_files(name: str, refusals: dict[str, str]) -> None:
 
 
 def test_a_storage_ends_where_the_file_does(tmp_path: Path) -> None:
-    files = [claiming(tmp_path / f"{count}.pt", count) for count in (1 << 40, 100_000, -5)]
-    files.append(claiming(tmp_path / "3.pt", 3))
-    assert bounded(sums, files)[-1] == 3003.0
+    files = [
+        claiming(tmp_path / f"{count} {seen}.pt", count, seen)
+        for count in (1 << 40, 100_000, -5)
+        for seen in (3, 100_000, 1 << 40)
+    ]
+    found = bounded(sums, [*files, claiming(tmp_path / "3.pt", 3)])
+    assert found[-1] == 3003.0
+    assert set(found) <= {3003.0, None}
 
 
 def sums(files: list[Path]) -> list[float | None]:

@@ -92,3 +92,24 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     lock = locked(tmp_path / "file" / "thing.h5", job="orn thing")
     with pytest.raises(PipelineError, match=r"\.thing\.h5\.lock: cannot be locked"), lock:
         pytest.fail("locked")
+
+
+def test_a_link_is_not_locked_in_place_of_its_target(tmp_path: Path) -> None:
+    (tmp_path / "precious").write_text("mine")
+    lock_path(tmp_path / "x").symlink_to(tmp_path / "precious")
+    with (
+        pytest.raises(PipelineError, match="wanted a file of our own, found a link"),
+        locked(tmp_path / "x", job="orn x"),
+    ):
+        pass
+    assert (tmp_path / "precious").read_text() == "mine"
+
+
+def test_whoever_holds_it_need_not_write_text(tmp_path: Path) -> None:
+    with locked(tmp_path / "x", job="orn x"):
+        lock_path(tmp_path / "x").write_bytes(b"\xff7")
+        with (
+            pytest.raises(PipelineError, match=r"another `orn x` \(process .7\) is writing it"),
+            locked(tmp_path / "x", job="orn x"),
+        ):
+            pass

@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.cli import orn
-from shared.errors import CheckpointError
+from shared.errors import CheckpointError, PipelineError
 from stage2_train.ablation.plan import AblationRun
-from stage2_train.ablation.results import read_run
-from stage2_train.ablation.rows import table_rows
-from stage2_train.recipe import load_recipe
+from stage2_train.ablation.report import ablation_report, report_text
+from stage2_train.ablation.rows import AblationRow
+from stage2_train.ablation.run_figures import read_run
 from tests.stage2_train.tiny_workspace import make_workspace
 
 MEASURED: dict[str, Any] = {
@@ -33,50 +33,93 @@ SETTINGS: dict[str, Any] = {
     "clip store": "none",
     "weights": None,
 }
-DEEP = "[" * 100_000
 ANY = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=4),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner),
     max_leaves=5,
 )
+LINE = {"group": "train", "step": 5, "clips_per_second": 2.0, "seconds": 1.0, "loss": 1.0}
+
+
+def run_in(folder: Path, measured: Any) -> AblationRun:
+    """A run with this measurement."""
+    folder.mkdir(exist_ok=True)
+    (folder / "eval-test.json").write_text(json.dumps(measured))
+    row = AblationRow(name="orn", title="", system="orn", backbone="resnet18")
+    return AblationRun(row=row, seed=0, folder=folder)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"chance": float("nan")},
+        {"chance": 10**400},
+        {"two_heads": {"top1": float("inf")}},
+        {"two_heads": {"top1": None}},
+        {"two_heads": [0.5]},
+        {"two_heads": None},
+    ],
+)
+def test_measurements(change: dict[str, Any], tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match=r"eval-test\.json: wanted the report of `orn eval`"):
+        read_run(run_in(tmp_path, MEASURED | change), split="test", floor=None)
 
 
 @given(key=st.sampled_from([*MEASURED, "activity_head", "x", ""]), value=ANY)
-def test_any_measurement_is_read_or_refused(
+def test_any_measurement_is_reported_or_refused(
     tmp_path_factory: pytest.TempPathFactory, key: str, value: Any
 ) -> None:
-    folder = tmp_path_factory.getbasetemp() / "measured"
-    folder.mkdir(exist_ok=True)
-    (folder / "eval-test.json").write_text(json.dumps(MEASURED | {key: value} if key else value))
-    lines = [{"group": "train", "step": value, "clips_per_second": value, "loss": value}] * 20
-    (folder / "metrics.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in lines))
-    (row,) = table_rows("2", ("orn",), load_recipe("demo", num_activities=12))
+    run = run_in(tmp_path_factory.getbasetemp() / "run", MEASURED | {key: value} if key else value)
     try:
-        read_run(AblationRun(row=row, seed=0, folder=folder), split="test", floor=None)
-    except CheckpointError as err:
-        assert str(folder) in str(err)
+        report = ablation_report([read_run(run, split="test", floor=None)])
+    except PipelineError:
+        return
+    report_text(report)
+    json.dumps(report, allow_nan=False)
+
+
+@given(key=st.sampled_from([*LINE, "phase", "activity_loss"]), value=ANY)
+def test_any_line_of_a_log_is_read(
+    tmp_path_factory: pytest.TempPathFactory, key: str, value: Any
+) -> None:
+    run = run_in(tmp_path_factory.getbasetemp() / "logged", MEASURED)
+    lines = [json.dumps(LINE) for _ in range(20)] + [json.dumps(LINE | {key: value})] * 3
+    (run.folder / "metrics.jsonl").write_text("\n".join(lines))
+    (run.folder / "starts.jsonl").write_text(json.dumps({"commit": value, "threads": value}))
+    report_text(ablation_report([read_run(run, split="test", floor=None)]))
+
+
+def test_logs_with_other_things_than_numbers(tmp_path: Path) -> None:
+    run = run_in(tmp_path, MEASURED)
+    changes = (
+        {"step": "9"},
+        {"step": 10**400},
+        {"clips_per_second": "x"},
+        {"clips_per_second": float("inf")},
+        {"seconds": float("nan")},
+        {"loss": [1]},
+        {"group": ["train"]},
+    )
+    (tmp_path / "metrics.jsonl").write_text(
+        "".join(f"{json.dumps(LINE | change)}\n" for change in changes)
+    )
+    figures = read_run(run, split="test", floor=None).figures
+    assert figures["", "steps"] == 5.0
+    assert figures["", "clips_per_second"] == 2.0
+    assert figures["", "seconds"] == 5.0
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (DEEP, "wanted what `orn ablate` wrote there, found something else"),
-        ("", "wanted what `orn ablate` wrote there, found something else"),
-        ("[]", "wanted what `orn ablate` wrote there, found something else"),
-        ("{}", "wanted what `orn ablate` wrote there, found something else"),
-        (
-            json.dumps(SETTINGS | {"settings": "a=1"}),
-            "wanted what `orn ablate` wrote there, found something else",
-        ),
-        (
-            json.dumps(SETTINGS | {"settings": [1]}),
-            "wanted what `orn ablate` wrote there, found something else",
-        ),
-        (
-            json.dumps(SETTINGS | {"settings": ["a"]}),
-            "wanted what `orn ablate` wrote there, found something else",
-        ),
+        ("[" * 100_000, "wanted what `orn ablate` wrote there"),
+        ("", "wanted what `orn ablate` wrote there"),
+        ("[]", "wanted what `orn ablate` wrote there"),
+        (json.dumps(SETTINGS | {"settings": "a=1"}), "wanted what `orn ablate` wrote there"),
+        (json.dumps(SETTINGS | {"settings": [1]}), "wanted what `orn ablate` wrote there"),
+        (json.dumps(SETTINGS | {"settings": ["a"]}), "wanted what `orn ablate` wrote there"),
         (json.dumps(SETTINGS), "the job there is not the one asked for: "),
+        (json.dumps(SETTINGS | {"commit": [1], "threads": {"a": "b"}}), "is not the one asked for"),
         (json.dumps(SETTINGS | {"dataset": json.loads("[" * 900 + "]" * 900)}), ""),
     ],
 )
@@ -90,7 +133,6 @@ def test_settings(text: str, message: str, tiny_world: Any, tmp_path: Path) -> N
     words = ["ablate", manifest, "--table", "2", "--systems", "orn", "--out", str(out), *flags]
     result = CliRunner().invoke(orn, words)
     assert result.exit_code == 2, result.output
-    assert result.stderr.startswith("orn: error: ")
     assert message in result.stderr
-    assert len(result.stderr.splitlines()) == 1
+    assert result.stderr.splitlines()[-1].startswith("orn: error: ")
     assert [path.name for path in out.iterdir()] == ["settings.json"]
