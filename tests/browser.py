@@ -1,7 +1,5 @@
 """A real browser for the pages that the project writes: headless Chromium, off the network."""
 
-import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -10,13 +8,10 @@ from typing import Any
 
 import pytest
 
+from benchmarks.chromium import chromium_path, headless_chromium
+
 __all__ = ["OpenedPage", "chromium", "opened", "serious_problems", "until"]
 
-_NAMES = ("chromium", "chromium-browser", "google-chrome")
-_OPTIONS = (
-    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
-    *("--disable-background-networking", "--disable-component-update"),
-)
 _LIMIT_MS = 20_000
 """Of each step in a page; the machine may be busy with other tests."""
 
@@ -40,15 +35,11 @@ class OpenedPage:
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
     """A headless browser; the test is skipped where there is none."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="needs Playwright (make setup)")
-    names = filter(None, (os.environ.get("CHROMIUM"), *_NAMES))
-    path = next(filter(None, map(shutil.which, names)), None)
-    if path is None:
+    pytest.importorskip("playwright.sync_api", reason="needs Playwright (make setup)")
+    if chromium_path() is None:
         pytest.skip("needs Chromium: install it, or name it in the environment variable CHROMIUM")
-    with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=path, headless=True, args=_OPTIONS)
+    with headless_chromium() as browser:
         yield browser
-        browser.close()
 
 
 @contextmanager

@@ -50,7 +50,9 @@ function draw() {
   const shown = frame.detections.map((each, place) => place)
     .filter((place) => isShown(frame.detections[place]))
     .sort((one, other) => state.masks[other].area - state.masks[one].area);
-  context.drawImage(paintedLayer(shown, width, height, grid), 0, 0, ...full);
+  const finer = Math.max(Math.ceil(LEAST_RASTER / Math.max(width, height)), 1);
+  const masks = paintedLayer(shown, width * finer, height * finer, grid);
+  context.drawImage(masks, 0, 0, ...full);
   const unit = Math.max(ratio, full[0] / 900);
   const scale = [full[0] / grid[0], full[1] / grid[1]];
   shown.forEach((place) => outline(context, place, scale, unit));

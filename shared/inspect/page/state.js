@@ -1,7 +1,7 @@
 // What all parts of the page share: what is shown, and small helpers.
 
 const $ = (id) => document.getElementById(id);
-const LONGEST_NAME = 28, OPACITY = 115;
+const LONGEST_NAME = 28, OPACITY = 115, LEAST_RASTER = 480;
 const canvas = $("canvas"), layer = document.createElement("canvas");
 const occurring = countClasses({ rows: [0, shard.counts.length] }, () => true);
 const hiddenClasses = new Set();

@@ -31,7 +31,7 @@ __all__ = ["LARGEST_FILE_BYTES", "PageReport", "write_page"]
 
 LARGEST_FILE_BYTES = 8_000_000
 """Of the page that is one file: larger ones are slow to open and to send."""
-_CHUNK_BYTES = 1_000_000
+_CHUNK_BYTES = 400_000
 _CHUNK_FRAMES = 64
 _BETWEEN_FRAMES_BYTES = 20
 """What a frame takes beside its own bytes: its number, commas, its share of a chunk's tags."""
@@ -198,7 +198,7 @@ class _FileWriter(_Writer):
 class _FolderWriter(_Writer):
     """A folder with all frames, in files that the page loads when it needs them."""
 
-    longest_side = 960
+    longest_side = 800
     jpeg_quality = 80
 
     def write(self, largest_bytes: int) -> PageReport:
@@ -243,7 +243,7 @@ def _chunks(frames: Iterator[tuple[int, str]]) -> tuple[list[str], list[int]]:
 
 
 def _chunked(frames: Iterator[tuple[int, str]]) -> Iterator[tuple[int, str]]:
-    """Frames in JSON arrays of about a megabyte, each with the place of its first among all."""
+    """Frames in JSON arrays of about 400 kB, each with the place of its first among all."""
     start, held = 0, list[str]()
     for _, frame in frames:
         if held and (len(held) >= _CHUNK_FRAMES or sum(map(len, held)) + len(frame) > _CHUNK_BYTES):
