@@ -20,11 +20,17 @@ async function showRow(row, { announce = true } = {}) {
   draw();
   listObjects();
   describe(announce);
-  for (const ahead of [1, 2, -1]) {
+  clearTimeout(prefetchTimer);
+  prefetchTimer = setTimeout(prefetchBeside, state.step ? 0 : 150);
+  document.documentElement.dataset.row = row;
+}
+
+// Gets ready what will probably be wanted next; nothing while one jumps about.
+function prefetchBeside() {
+  for (const ahead of state.step < 0 ? [-1, -2] : [1, 2]) {
     const place = state.place + ahead;
     if (place >= 0 && place < state.rows.count) prefetch(state.rows.at(place));
   }
-  document.documentElement.dataset.row = row;
 }
 
 function say(text) {

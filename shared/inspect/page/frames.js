@@ -99,7 +99,6 @@ async function frameInFull(row) {
   return { picture: await picture, detections };
 }
 
-// Gets ready what will probably be wanted next.
 function prefetch(row) {
   frameInFull(row).catch(() => {});
 }

@@ -28,7 +28,9 @@ function openVideo(number, row = null) {
 
 function goTo(place) {
   if (state.rows.count === 0) return Promise.resolve();
+  const before = state.place;
   state.place = Math.min(Math.max(place, 0), state.rows.count - 1);
+  state.step = Math.abs(state.place - before) === 1 ? state.place - before : 0;
   $("scrub").value = state.place;
   return showRow(state.rows.at(state.place));
 }
