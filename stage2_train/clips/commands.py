@@ -88,6 +88,13 @@ def _overlay_file(
     callback=_overlay_file,
     help="Draw the frame as OUT.png, or the video as OUT.mp4.",
 )
+@click.option(
+    "--html",
+    type=_path,
+    metavar="OUT",
+    help="Write a page to look at in a browser: one file OUT.html with a sample of frames, or a "
+    "folder OUT with all.",
+)
 @click.option("--from", "start_seconds", type=float, help="Time at which OUT.mp4 begins.")
 @click.option("--to", "stop_seconds", type=float, help="Time before which OUT.mp4 ends.")
 @click.option(
@@ -110,8 +117,9 @@ def inspect(shard: Path, do_verify: bool, as_json: bool, **options: Any) -> int:
     """Show what a SHARD holds: its videos, detector, classes, sizes, and what is odd.
 
     With --video, --frame or --seconds, what was found in one frame. With --overlay, masks are
-    drawn over the frames: one, or a film. Pictures that are not there are grey. With --verify,
-    what is wrong with the shard instead, and 1 at the end, if anything is.
+    drawn over the frames: one, or a film; with --html, a page shows them. Pictures that are not
+    there are grey. With --verify, what is wrong with the shard instead, and 1 at the end, if
+    anything is.
     """
     from shared.inspect.commands import one_shard, show_verification
     from shared.inspect.verification import verify_paths
@@ -131,9 +139,13 @@ def inspect(shard: Path, do_verify: bool, as_json: bool, **options: Any) -> int:
             return 1
         click.echo(f"{path}: whole", err=True)
     opened = Shard(path)
-    if overlay is not None:
+    if overlay is not None or options["html"] is not None:
         made = _draw(opened, makes_film=makes_film, **options)
-        echo_json(made) if as_json else click.echo(made["overlay"])
+        if as_json:
+            echo_json(made)
+        for key in () if as_json else ("overlay", "html"):
+            if key in made:
+                click.echo(made[key])
     else:
         _describe(opened, as_json=as_json, **options)
     return 0
@@ -162,36 +174,60 @@ def _describe(
 def _draw(
     shard: "Shard",
     *,
-    overlay: Path,
+    overlay: Path | None,
+    html: Path | None,
     makes_film: bool,
+    dataset: str | None,
+    data_root: Path,
+    clips: Path | None,
+    **chosen: Any,
+) -> dict[str, Any]:
+    """Writes what was asked for; says where it is and how many frames it has."""
+    pictures = _pictures(shard.path, dataset=dataset, data_root=data_root, clips=clips)
+    made: dict[str, Any] = {}
+    if overlay is not None:
+        draw = _draw_film if makes_film else _draw_frame
+        made |= {"overlay": str(overlay), "frames": draw(shard, pictures, overlay, **chosen)}
+    if html is not None:
+        from shared.inspect.page.write import write_page
+
+        page = write_page(shard, pictures, html)
+        made |= {
+            "html": str(page.path),
+            "html_bytes": page.size_bytes,
+            "html_frames": page.frames,
+            "shard_frames": page.all_frames,
+        }
+    return made
+
+
+def _draw_frame(
+    shard: "Shard",
+    pictures: "Pictures",
+    out: Path,
+    *,
     video_id: str | None,
     index: int | None,
     seconds: float | None,
-    start_seconds: float | None,
-    stop_seconds: float | None,
     score_threshold: float,
-    **sources: Any,
-) -> dict[str, Any]:
+    **_: Any,
+) -> int:
     from shared.inspect.frame import find_frame
-    from shared.inspect.overlay import draw_film, draw_picture
+    from shared.inspect.overlay import draw_picture
 
-    pictures = _pictures(shard.path, **sources)
-    if not makes_film:
-        frame = find_frame(shard, video_id=video_id, index=index, seconds=seconds)
-        draw_picture(shard, frame, pictures, overlay, score_threshold=score_threshold)
-        return {"overlay": str(overlay), "frames": 1}
+    frame = find_frame(shard, video_id=video_id, index=index, seconds=seconds)
+    draw_picture(shard, frame, pictures, out, score_threshold=score_threshold)
+    return 1
+
+
+def _draw_film(
+    shard: "Shard", pictures: "Pictures", out: Path, *, index: Any, seconds: Any, **part: Any
+) -> int:
+    from shared.inspect.overlay import draw_film
+
     if index is not None or seconds is not None:
         raise click.UsageError("--frame and --seconds choose one frame; a film has --from and --to")
-    frames = draw_film(
-        shard,
-        pictures,
-        overlay,
-        video_id=video_id,
-        start_seconds=start_seconds,
-        stop_seconds=stop_seconds,
-        score_threshold=score_threshold,
-    )
-    return {"overlay": str(overlay), "frames": frames}
+    return draw_film(shard, pictures, out, **part)
 
 
 def _pictures(

@@ -1,0 +1,54 @@
+"""Puts the page of a shard together: its HTML, style and program, and the data that they show.
+
+Nothing is loaded from elsewhere, which the page's own Content-Security-Policy enforces: scripts run
+if they are ours by their digest, or if ours asked for them, as for the frames of a folder.
+"""
+
+import base64
+import hashlib
+import re
+from collections.abc import Sequence
+from importlib import resources
+from typing import Any
+
+from shared.inspect.page.contents import safe_json
+
+__all__ = ["MARK", "page_html"]
+
+MARK = '<meta name="generator" content="orn inspect">'
+"""By which a page of ours is known, so that no other file is replaced by one."""
+_SCRIPTS = ("masks", "frames", "timeline", "state", "draw", "words", "view")
+"""Parts of the program, in the order in which they stand in one scope."""
+
+
+def page_html(index: dict[str, Any], chunks: Sequence[str] = ()) -> str:
+    """The page, with these chunks of frames in it.
+
+    Args:
+        index: what the page knows of all frames.
+        chunks: JSON arrays of frames in full, as `safe_json` writes it.
+    """
+    style = _asset("shard.css")
+    program = "\n".join(_asset(f"{name}.js") for name in _SCRIPTS)
+    script = f'"use strict";\n(() => {{\n{program}}})();\n'
+    data = [f'<script type="application/json" id="index">{safe_json(index)}</script>']
+    data += [
+        f'<script type="application/json" id="chunk-{number}">{chunk}</script>'
+        for number, chunk in enumerate(chunks)
+    ]
+    policy = (
+        f"default-src 'none'; img-src data:; style-src '{_hash(style)}'; "
+        f"script-src '{_hash(script)}' 'strict-dynamic'; base-uri 'none'; form-action 'none'"
+    )
+    parts = {"MARK": MARK, "POLICY": policy, "STYLE": style, "SCRIPT": script}
+    parts["DATA"] = "\n".join(data)
+    # In one pass: the shard's own texts may look like these names.
+    return re.sub(r"\{\{([A-Z]+)\}\}", lambda match: parts[match[1]], _asset("shard.html"))
+
+
+def _asset(name: str) -> str:
+    return resources.files("shared.inspect.page").joinpath(name).read_text("utf-8")
+
+
+def _hash(text: str) -> str:
+    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"

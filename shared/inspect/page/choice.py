@@ -1,0 +1,44 @@
+"""Which frames a page shows first, where it cannot show all.
+
+F frames of the shard.
+"""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["most_telling_first"]
+
+
+def most_telling_first(borders: Sequence[int], odd_rows: Sequence[int]) -> NDArray[np.int64]:
+    """(F,) every row once: odd ones with the frame before each, then frames spread over time.
+
+    Every beginning of the latter is spread over all videos, and over each of them.
+
+    Args:
+        borders: rows of video v are [borders[v], borders[v + 1]).
+        odd_rows: rows to see before all others.
+    """
+    num_frames = borders[-1] if len(borders) else 0
+    keys_F = np.zeros(num_frames, np.float64)
+    for start, stop in pairwise(borders):
+        if stop > start:
+            keys_F[start:stop] = (_spread_ranks(stop - start) + 0.5) / (stop - start)
+    odd = np.array(odd_rows, np.int64)
+    keys_F[np.maximum(odd - 1, 0)] = -1
+    keys_F[odd] = -2
+    return np.argsort(keys_F, kind="stable")
+
+
+def _spread_ranks(count: int) -> NDArray[np.int64]:
+    """(count,) when to see each of so many places: halves, quarters, eighths, ..., in turn."""
+    num_bits = max(int(count - 1).bit_length(), 1)
+    places = np.arange(count)
+    reversed_bits = np.zeros(count, np.int64)
+    for bit in range(num_bits):
+        reversed_bits |= (places >> bit & 1) << (num_bits - 1 - bit)
+    ranks = np.empty(count, np.int64)
+    ranks[np.argsort(reversed_bits, kind="stable")] = places
+    return ranks

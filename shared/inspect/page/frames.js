@@ -1,0 +1,104 @@
+// Frames in full: where they are, loaded when they are needed, forgotten when they are far.
+
+const shard = JSON.parse(document.getElementById("index").textContent);
+const CHUNKS_KEPT = 8, PICTURES_KEPT = 24;
+
+const bytes = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+const labels = bytes(shard.labels), scores = bytes(shard.scores);
+const offsets = new Int32Array(shard.counts.length + 1);
+shard.counts.forEach((count, row) => { offsets[row + 1] = offsets[row] + count; });
+
+// Place in a rising list of the last value that is at most the one wanted; -1 before the first.
+function lastAtMost(values, wanted) {
+  let low = 0, high = values.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (values[middle] <= wanted) low = middle + 1; else high = middle;
+  }
+  return low - 1;
+}
+
+// Rows of a video that the page has in full.
+function shownRows(video) {
+  const [start, stop] = video.rows;
+  if (shard.included === null) return { count: stop - start, at: (place) => start + place };
+  const first = lastAtMost(shard.included, start - 1) + 1;
+  const last = lastAtMost(shard.included, stop - 1) + 1;
+  return { count: last - first, at: (place) => shard.included[first + place] };
+}
+
+// The place among the shown rows of a video that is nearest to a row.
+function nearestPlace(rows, row) {
+  let low = 0, high = rows.count - 1;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (rows.at(middle) < row) low = middle + 1; else high = middle;
+  }
+  if (low > 0 && row - rows.at(low - 1) < rows.at(low) - row) low -= 1;
+  return low;
+}
+
+const chunks = new Map(), waiting = new Map();
+
+function keep(map, key, value, most) {
+  map.delete(key);
+  map.set(key, value);
+  while (map.size > most) map.delete(map.keys().next().value);
+}
+
+// Called by the files of a folder.
+window.ornFrames = (number, frames) => {
+  const done = waiting.get(number);
+  if (done) done(frames);
+};
+
+function loadChunk(number) {
+  const inside = document.getElementById(`chunk-${number}`);
+  if (inside) return Promise.resolve(JSON.parse(inside.textContent));
+  return new Promise((resolve, reject) => {
+    const script = document.createElement("script");
+    const name = `${shard.folder}/${String(number).padStart(6, "0")}.js`;
+    const finish = () => { waiting.delete(number); script.remove(); };
+    waiting.set(number, (frames) => { finish(); resolve(frames); });
+    script.onerror = () => {
+      finish();
+      chunks.delete(number);
+      reject(new Error(`${name} is not there: the folder of this page is not whole`));
+    };
+    script.src = name;
+    document.head.append(script);
+  });
+}
+
+function chunkOf(row) {
+  const place = shard.included === null ? row : lastAtMost(shard.included, row);
+  const number = lastAtMost(shard.starts, place);
+  return { number, inside: place - shard.starts[number] };
+}
+
+function chunk(number) {
+  const held = chunks.get(number) || loadChunk(number);
+  keep(chunks, number, held, CHUNKS_KEPT);
+  return held;
+}
+
+const pictures = new Map();
+
+// Of a row that the page has in full: {picture or null, detections}.
+async function frameInFull(row) {
+  const { number, inside } = chunkOf(row);
+  const [jpeg, detections] = (await chunk(number))[inside];
+  if (!jpeg) return { picture: null, detections };
+  let picture = pictures.get(row);
+  if (!picture) {
+    const image = new Image();
+    image.src = `data:image/jpeg;base64,${jpeg}`;
+    picture = image.decode().then(() => image);
+  }
+  keep(pictures, row, picture, PICTURES_KEPT);
+  return { picture: await picture, detections };
+}
+
+function prefetch(row) {
+  frameInFull(row).catch(() => {});
+}

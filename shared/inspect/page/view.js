@@ -1,0 +1,182 @@
+// Where one is, and what mouse and keys do.
+
+function openVideo(number, row = null) {
+  state.video = number;
+  state.rows = shownRows(video());
+  state.frame = null;
+  $("video").selectedIndex = number;
+  $("video-id").textContent = video().id;
+  $("video-id").hidden = video().id.length <= 70;
+  $("grey").hidden = !video().grey;
+  $("grey").textContent = video().grey ? `Masks are shown on grey: ${video().grey}` : "";
+  const [width, height] = video().size;
+  canvas.style.aspectRatio = `${width} / ${height}`;
+  $("scrub").max = Math.max(state.rows.count - 1, 0);
+  timeline();
+  if (state.rows.count === 0) {
+    turn++;
+    [canvas.width, canvas.height] = video().size;
+    $("objects").replaceChildren();
+    $("scores").hidden = $("odd-text").hidden = true;
+    $("status").textContent = "";
+    say(video().rows[0] === video().rows[1] ? "The shard has no frame of this video."
+      : "This page has no frame of this video; a folder has all frames.");
+    return;
+  }
+  goTo(row === null ? 0 : nearestPlace(state.rows, row));
+}
+
+function goTo(place) {
+  if (state.rows.count === 0) return Promise.resolve();
+  const before = state.place;
+  state.place = Math.min(Math.max(place, 0), state.rows.count - 1);
+  state.step = Math.abs(state.place - before) === 1 ? state.place - before : 0;
+  $("scrub").value = state.place;
+  return showRow(state.rows.at(state.place));
+}
+
+function nextOdd() {
+  if (!oddRows.length) return;
+  const row = oddRows.find((each) => each > state.row) ?? oddRows[0];
+  openVideo(lastAtMost(shard.videos.map((each) => each.rows[0]), row), row);
+}
+
+function followLink() {
+  const hash = location.hash.slice(1), slash = hash.lastIndexOf("/");
+  let id = hash.slice(0, slash), number = -1;
+  try { id = decodeURIComponent(id); } catch { id = ""; }
+  if (slash >= 0) number = shard.videos.findIndex((each) => each.id === id);
+  if (number < 0) return false;
+  const [start, stop] = shard.videos[number].rows, frame = Number(hash.slice(slash + 1));
+  if (number === state.video && state.row >= start && shard.frames[state.row] === frame) return true;
+  const row = start + Math.max(lastAtMost(shard.frames.slice(start, stop), frame), 0);
+  openVideo(number, row);
+  return true;
+}
+
+// --- the timeline --------------------------------------------------------------------------
+
+function timeline() {
+  const [start, stop] = video().rows, strip = $("strip");
+  const odd = oddRows.filter((row) => row >= start && row < stop);
+  const lines = drawTimeline(strip, video(), passes, odd, state.rows);
+  $("timeline-names").replaceChildren(...lines.map(([label, count]) => element("li", {
+    dir: "auto", textContent: label < 0 ? "others" : short(className(label)),
+    title: plural(count, "detection"),
+  })));
+  strip.setAttribute("aria-label", `Classes over ${plural(stop - start, "frame")}: ` + (lines
+    .map(([label, count]) => `${label < 0 ? "others" : short(className(label))} ${count}`)
+    .join(", ") || "none"));
+  moveCursor();
+}
+
+function moveCursor() {
+  const [start, stop] = video().rows;
+  $("cursor").style.left = `${100 * (state.row - start + 0.5) / Math.max(stop - start, 1)}%`;
+}
+
+function scrubStrip(event) {
+  const box = $("strip").getBoundingClientRect(), [start, stop] = video().rows;
+  const share = (event.clientX - box.left) / box.width;
+  const row = start + Math.floor(Math.min(Math.max(share, 0), 0.999999) * (stop - start));
+  const place = nearestPlace(state.rows, row);
+  if (state.rows.count && place !== state.place) goTo(place);
+}
+
+// --- mouse and keys --------------------------------------------------------------------------
+
+function clickFrame(event) {
+  if (!state.frame) return;
+  const box = canvas.getBoundingClientRect(), [width, height] = video().grid;
+  const fit = Math.min(box.width / canvas.width, box.height / canvas.height);
+  const left = (box.width - canvas.width * fit) / 2, top = (box.height - canvas.height * fit) / 2;
+  const x = (event.clientX - box.left - left) / (canvas.width * fit) * width;
+  const y = (event.clientY - box.top - top) / (canvas.height * fit) * height;
+  const hits = state.frame.detections.map((each, place) => place).filter((place) => {
+    const [, , x1, y1, x2, y2] = state.frame.detections[place];
+    return isShown(state.frame.detections[place]) && (covers(state.masks[place], x, y) ||
+      (x >= x1 && x < x2 && y >= y1 && y < y2));
+  });
+  const rank = (place) => (covers(state.masks[place], x, y) ? 0 : 1e12) + state.masks[place].area;
+  hits.sort((one, other) => rank(one) - rank(other));
+  choose(hits.length ? hits[0] : -1);
+}
+
+const STEPS = { ArrowLeft: -1, ArrowRight: 1, PageUp: -10, PageDown: 10, Home: -1e9, End: 1e9 };
+
+function onKey(event) {
+  if (event.altKey || event.ctrlKey || event.metaKey) return;
+  const { target } = event;
+  const takesKeys = target.matches("select, input[type=range]:not(#scrub), #bars, summary");
+  if (event.key in STEPS && !takesKeys) {
+    event.preventDefault();
+    goTo(state.place + STEPS[event.key]);
+  } else if (event.key === "n" && !target.matches("select")) {
+    nextOdd();
+  } else if (event.key === "Escape") {
+    choose(-1);
+  }
+}
+
+function setScore(value) {
+  state.least = value;
+  $("score").value = value;
+  $("score-text").textContent = value.toFixed(2);
+  filtered();
+}
+
+function filtered() {
+  timeline();
+  if (!state.frame) return;
+  if (state.chosen >= 0 && !isShown(state.frame.detections[state.chosen])) choose(-1);
+  draw();
+  listObjects();
+  describe(true);
+}
+
+function showClasses(areShown) {
+  document.querySelectorAll("#classes input").forEach((box) => { box.checked = areShown; });
+  occurring.forEach(([label]) => areShown ? hiddenClasses.delete(label) : hiddenClasses.add(label));
+  filtered();
+}
+
+function start() {
+  listFacts();
+  listClasses();
+  $("video").replaceChildren(...shard.videos.map(({ id, rows }, number) => {
+    const name = `\u2068${short(id, 70)}\u2069 (${plural(rows[1] - rows[0], "frame")})`;
+    return element("option", { value: number, textContent: name });
+  }));
+  $("odd").disabled = oddRows.length === 0;
+  if (!oddRows.length) $("odd").textContent = "No odd frames";
+  $("video").addEventListener("change", () => openVideo($("video").selectedIndex));
+  $("scrub").addEventListener("input", () => goTo(Number($("scrub").value)));
+  $("back").addEventListener("click", () => goTo(state.place - 1));
+  $("next").addEventListener("click", () => goTo(state.place + 1));
+  $("odd").addEventListener("click", nextOdd);
+  $("score").addEventListener("input", () => setScore(Number($("score").value)));
+  $("all").addEventListener("click", () => showClasses(true));
+  $("none").addEventListener("click", () => showClasses(false));
+  canvas.addEventListener("click", clickFrame);
+  $("strip").addEventListener("pointerdown", (event) => {
+    $("strip").setPointerCapture(event.pointerId);
+    scrubStrip(event);
+  });
+  $("strip").addEventListener("pointermove", (event) => { if (event.buttons) scrubStrip(event); });
+  document.addEventListener("keydown", onKey);
+  window.addEventListener("hashchange", followLink);
+  window.addEventListener("resize", () => { timeline(); draw(); });
+  window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", timeline);
+  if (!shard.videos.length) {
+    say("The shard has no videos.");
+    return;
+  }
+  const start = scores.some((score) => score >= 128) ? 0.5 : 0;
+  state.least = start;
+  if (!followLink()) openVideo(0);
+  setScore(start);
+}
+
+// For measuring from outside: shows a place of this video, done when it is drawn; what is held.
+window.ornPage = { show: goTo, held: () => ({ chunks: chunks.size, pictures: pictures.size }) };
+start();

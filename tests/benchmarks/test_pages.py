@@ -1,0 +1,35 @@
+"""Measuring and photographing the page of a shard."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from benchmarks.look_pictures import make_pictures
+from benchmarks.scrub_page import measure_page
+from shared.inspect.page.write import write_page
+from tests.browser import chromium
+from tests.shared.inspect.page.conftest import ALL, frame, write
+from tests.shared.inspect.page.test_write import Noise
+
+__all__ = ["chromium"]
+
+
+def test_a_page_is_measured_and_photographed(chromium: Any, tmp_path: Path) -> None:
+    shard = write(tmp_path / "shard-000000.zarr.zip", {"a": [frame(*ALL)] * 6})
+    page = write_page(shard, Noise(), tmp_path / "a.html").path
+    measured = measure_page(chromium, page, most=4)
+    assert measured["frames"] == 6
+    assert measured["step"]["median_ms"] > 0
+    paths = make_pictures(chromium, shard, Noise(), tmp_path / "out")
+    assert [Image.open(path).width for path in paths] == [3 * 560, 1280, 400]
+    assert max(path.stat().st_size for path in paths) <= 150_000
+
+
+def test_without_a_browser_the_command_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    from benchmarks.chromium import chromium_path
+
+    monkeypatch.setenv("CHROMIUM", "no-such-browser")
+    monkeypatch.setenv("PATH", "")
+    assert chromium_path() is None

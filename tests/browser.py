@@ -1,0 +1,101 @@
+"""A real browser for the pages that the project writes: headless Chromium, off the network."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.chromium import chromium_path, headless_chromium
+
+__all__ = ["OpenedPage", "chromium", "opened", "serious_problems", "until"]
+
+_LIMIT_MS = 20_000
+"""Of each step in a page; the machine may be busy with other tests."""
+
+
+@dataclass(slots=True, kw_only=True)
+class OpenedPage:
+    """A page and what it did that a page must not do."""
+
+    page: Any
+    problems: list[str] = field(default_factory=list)
+    """Console errors, exceptions, dialogs, failed requests."""
+    requests: list[str] = field(default_factory=list)
+    """Addresses of everything that was loaded."""
+
+    def strangers(self, folder: Path) -> list[str]:
+        """Requests that leave the page's folder."""
+        own = (folder.resolve().as_uri() + "/", "data:")
+        return [address for address in self.requests if not address.startswith(own)]
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    """A headless browser; the test is skipped where there is none."""
+    pytest.importorskip("playwright.sync_api", reason="needs Playwright (make setup)")
+    if chromium_path() is None:
+        pytest.skip("needs Chromium: install it, or name it in the environment variable CHROMIUM")
+    with headless_chromium() as browser:
+        yield browser
+
+
+@contextmanager
+def opened(
+    browser: Any, path: Path, place: str = "", *, width: int = 1200, dark: bool = False
+) -> Iterator[OpenedPage]:
+    """A page opened from the disk, `place` being what follows its name, such as `#video/3`."""
+    context = browser.new_context(
+        viewport={"width": width, "height": 800}, color_scheme="dark" if dark else "light"
+    )
+    context.set_default_timeout(_LIMIT_MS)
+    page = context.new_page()
+    shown = OpenedPage(page=page)
+
+    def dismiss(dialog: Any) -> None:
+        shown.problems.append(f"dialog {dialog.message}")
+        dialog.dismiss()
+
+    def log(message: Any) -> None:
+        if message.type == "error":
+            shown.problems.append(message.text)
+
+    page.on("console", log)
+    page.on("dialog", dismiss)
+    page.on("pageerror", lambda error: shown.problems.append(str(error)))
+    page.on("requestfailed", lambda request: shown.problems.append(f"failed {request.url[:99]}"))
+    page.on("request", lambda request: shown.requests.append(request.url))
+    page.goto(path.resolve().as_uri() + place)
+    yield shown
+    context.close()
+
+
+def until(page: Any, condition: str) -> None:
+    """Waits for a condition in JavaScript; Playwright's own way is what the page's policy forbids.
+
+    Fails where it does not come true.
+    """
+    came_true = page.evaluate(
+        f"""async () => {{
+            for (const end = Date.now() + {_LIMIT_MS}; Date.now() < end;) {{
+                if ({condition}) return true;
+                await new Promise((resume) => setTimeout(resume, 10));
+            }}
+            return false;
+        }}"""
+    )
+    assert came_true, condition
+
+
+def serious_problems(page: Any) -> list[str]:
+    """What axe-core finds in a page that keeps people out."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs axe-core")
+    found = axe.Axe().run(page).response["violations"]
+    return [
+        f"{each['id']}: {node['html'][:200]}"
+        for each in found
+        if each["impact"] in ("serious", "critical")
+        for node in each["nodes"]
+    ]

@@ -1,0 +1,245 @@
+"""The page of a shard in a real browser, as one file and as a folder."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from shared.drawing.colours import class_colour
+from shared.inspect.page import write as page_writer
+from shared.inspect.page.write import write_page
+from shared.inspect.pictures import NoPictures
+from shared.shards.shard import Shard
+from tests.browser import opened, serious_problems, until
+from tests.shared.inspect.page.conftest import CUP, CUP_BOX, PERSON, frame, write
+from tests.shared.inspect.page.test_write import HOSTILE, Noise
+
+pytestmark = pytest.mark.timeout(200)
+GREY = np.array([118, 118, 118])
+
+
+@pytest.fixture(scope="module", params=["page.html", "folder"])
+def page_path(
+    request: pytest.FixtureRequest, looked_at: Shard, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """The page in each form."""
+    out = tmp_path_factory.mktemp("shown") / request.param
+    return write_page(looked_at, NoPictures("no videos here"), out).path
+
+
+def wait(page: Any, row: int) -> None:
+    """Until a row of the shard is drawn."""
+    until(page, f"document.documentElement.dataset.row === '{row}'")
+
+
+def status(page: Any, expected: str) -> None:
+    """Until the live region says this."""
+    until(page, f"document.getElementById('status').textContent === {json.dumps(expected)}")
+
+
+def pixel(page: Any, x: float, y: float) -> np.ndarray:
+    """Red, green, blue of the canvas at a point of the grid of 80 x 60."""
+    return np.array(
+        page.evaluate(
+            "([x, y]) => { const c = document.getElementById('canvas'); return [...c.getContext("
+            "'2d').getImageData(x * c.width / 80, y * c.height / 60, 1, 1).data].slice(0, 3) }",
+            [x, y],
+        )
+    )
+
+
+def painted(label: int) -> np.ndarray:
+    """What a mask of this class looks like on grey."""
+    return np.round(GREY + 115 / 255 * (np.array(class_colour(label)) - GREY))
+
+
+def test_it_opens_without_an_error_and_stays_in_its_folder(chromium: Any, page_path: Path) -> None:
+    with opened(chromium, page_path) as shown:
+        wait(shown.page, 0)
+        status(shown.page, "Frame 5, 0.500 s: 1 cup")
+        for _ in range(4):
+            shown.page.keyboard.press("n")
+        shown.page.select_option("#video", index=2)
+        until(shown.page, "!document.getElementById('message').hidden")
+        assert "no frame of this video" in shown.page.inner_text("#message")
+        assert "no videos here" in shown.page.evaluate(
+            "document.getElementById('grey').textContent"
+        ) or shown.page.is_hidden("#grey")
+        assert shown.problems == []
+        assert shown.strangers(page_path.parent) == []
+
+
+def test_pixels_of_a_mask_have_the_colour_of_its_class(chromium: Any, page_path: Path) -> None:
+    with opened(chromium, page_path, "#kitchen%2Fa%20b/6") as shown:
+        wait(shown.page, 1)
+        for x, y in ((20, 20), (12, 12), (28, 28), (12, 28)):
+            np.testing.assert_allclose(pixel(shown.page, x, y), painted(CUP), atol=2)
+        np.testing.assert_allclose(pixel(shown.page, 55, 35), painted(PERSON), atol=2)
+        for x, y in ((33, 20), (20, 33), (7, 20), (75, 30), (35, 55)):
+            np.testing.assert_array_equal(pixel(shown.page, x, y), GREY)
+
+
+def test_scrubbing_by_keys_slider_and_timeline(chromium: Any, page_path: Path) -> None:
+    with opened(chromium, page_path) as shown:
+        page = shown.page
+        wait(page, 0)
+        page.keyboard.press("ArrowRight")
+        wait(page, 1)
+        status(page, "Frame 6, 0.600 s: 1 cup, 1 person (2 of 3 shown)")
+        page.keyboard.press("End")
+        wait(page, 9)
+        page.keyboard.press("ArrowRight")
+        page.keyboard.press("PageUp")
+        wait(page, 0)
+        page.fill("#scrub", "4")
+        wait(page, 4)
+        page.click("#next")
+        wait(page, 5)
+        status(page, "Frame 10, 1.000 s: no objects")
+        assert "Odd: frame 10 is without detections" in page.inner_text("#odd-text")
+        page.locator("#strip").scroll_into_view_if_needed()
+        box = page.locator("#strip").bounding_box()
+        page.mouse.click(box["x"] + 0.75 * box["width"], box["y"] + 20)
+        wait(page, 7)
+        page.mouse.down()
+        page.mouse.move(box["x"] + 0.25 * box["width"], box["y"] + 20)
+        wait(page, 2)
+        page.mouse.up()
+        page.select_option("#video", index=1)
+        wait(page, 10)
+        page.click("#odd")
+        wait(page, 5)
+        assert page.evaluate("document.getElementById('video').selectedIndex") == 0
+
+
+def test_filters_change_what_is_shown(chromium: Any, page_path: Path) -> None:
+    with opened(chromium, page_path, "#b/6") as shown:
+        page = shown.page
+        wait(page, 11)
+        page.locator("#classes label", has_text="cup").locator("input").uncheck()
+        status(page, "Frame 6, 0.600 s: 1 person (1 of 2 shown)")
+        np.testing.assert_array_equal(pixel(page, 20, 20), GREY)
+        np.testing.assert_allclose(pixel(page, 55, 35), painted(PERSON), atol=2)
+        page.click("#none")
+        status(page, "Frame 6, 0.600 s: no objects (0 of 2 shown)")
+        page.click("#all")
+        page.fill("#score", "0.85")
+        status(page, "Frame 6, 0.600 s: 1 cup (1 of 2 shown)")
+        np.testing.assert_array_equal(pixel(page, 55, 35), GREY)
+        assert page.locator("#timeline-names li").all_inner_texts() == ["cup"]
+
+
+def test_a_detection_shows_the_scores_of_all_classes(chromium: Any, page_path: Path) -> None:
+    with opened(chromium, page_path, "#b/6") as shown:
+        page = shown.page
+        wait(page, 11)
+        assert page.is_hidden("#scores")
+        box = page.locator("#canvas").bounding_box()
+        page.mouse.click(box["x"] + box["width"] * 20 / 80, box["y"] + box["height"] * 20 / 60)
+        bars = page.locator("#bars li")
+        assert bars.count() == 80
+        assert bars.nth(0).inner_text().split() == ["cup", "0.900"]
+        assert bars.nth(1).inner_text().split() == ["fork", "0.050"]
+        assert bars.nth(2).inner_text().endswith("< 0.001")
+        assert "mask of 400 cells" in page.inner_text("#scores-text")
+        page.keyboard.press("Escape")
+        assert page.is_hidden("#scores")
+        page.locator("#objects button", has_text="person").press("Enter")
+        assert bars.nth(0).inner_text().split() == ["person", "0.800"]
+
+
+def test_links_lead_to_frames(chromium: Any, page_path: Path) -> None:
+    with opened(chromium, page_path, "#kitchen%2Fa%20b/8") as shown:
+        page = shown.page
+        wait(page, 3)
+        page.keyboard.press("ArrowLeft")
+        until(page, "location.hash === '#kitchen%2Fa%20b/7'")
+        assert page.get_attribute("#link", "href") == "#kitchen%2Fa%20b/7"
+        page.evaluate("location.hash = '#b/6'")
+        wait(page, 11)
+        assert page.evaluate("document.getElementById('video').selectedIndex") == 1
+        page.evaluate("location.hash = '#no such video/1'")
+        page.evaluate("location.hash = '#%E0%A4%A/1'")
+        assert shown.problems == []
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("width", [1200, 360])
+def test_everybody_can_use_it(chromium: Any, page_path: Path, width: int, dark: bool) -> None:
+    with opened(chromium, page_path, "#kitchen%2Fa%20b/10", width=width, dark=dark) as shown:
+        wait(shown.page, 5)
+        assert serious_problems(shown.page) == []
+        shown.page.keyboard.press("ArrowLeft")
+        wait(shown.page, 4)
+        shown.page.click("#objects button >> nth=0")
+        shown.page.click("summary")
+        assert serious_problems(shown.page) == []
+        assert shown.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+@pytest.mark.parametrize("name", ["a.html", "folder"])
+@pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
+def test_hostile_texts_are_texts(chromium: Any, tmp_path: Path, text: str, name: str) -> None:
+    shard = write(
+        tmp_path / "shard-000000.zarr.zip",
+        {text: [frame(CUP_BOX)], "other": [frame()]},
+        class_names=(text,) * 80,
+        failed=((text + "2", text),),
+    )
+    path = write_page(shard, NoPictures(text), tmp_path / "page" / name).path
+    with opened(chromium, path, width=360) as shown:
+        wait(shown.page, 0)
+        shown.page.click("#objects button >> nth=0")
+        shown.page.click("summary")
+        assert shown.page.evaluate("document.getElementById('video-id').textContent") == text
+        assert text in shown.page.inner_text("#lists") or "\u2028" in text
+        assert shown.page.evaluate("document.images.length") == 0
+        assert shown.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        until(shown.page, "location.hash !== ''")
+        shown.page.keyboard.press("ArrowRight")
+        assert shown.problems == []
+        assert shown.strangers(path.parent) == []
+
+
+def test_a_sample_goes_from_one_of_its_frames_to_the_next(
+    chromium: Any, looked_at: Shard, tmp_path: Path
+) -> None:
+    size = write_page(looked_at, Noise(), tmp_path / "all.html").size_bytes
+    path = write_page(looked_at, Noise(), tmp_path / "a.html", largest_bytes=size - 15_000).path
+    with opened(chromium, path) as shown:
+        wait(shown.page, 0)
+        rows = shown.page.evaluate("JSON.parse(document.getElementById('index').text).included")
+        assert rows[0] == 0
+        assert len(rows) < 12
+        shown.page.keyboard.press("ArrowRight")
+        wait(shown.page, rows[1])
+        colours = {tuple(pixel(shown.page, x, 58).tolist()) for x in range(1, 79)}
+        assert len(colours) > 40  # a picture
+        assert f"has {len(rows)} of 12 frames" in shown.page.inner_text("#notes")
+        assert shown.problems == []
+
+
+def test_a_folder_forgets_frames_that_are_far(
+    chromium: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(page_writer, "_CHUNK_FRAMES", 2)
+    shard = write(tmp_path / "shard-000000.zarr.zip", {"a": [frame(CUP_BOX)] * 60})
+    path = write_page(shard, Noise(), tmp_path / "out").path
+    (folder,) = path.parent.glob("frames-*")
+    (folder / "000029.js").unlink()
+    with opened(chromium, path) as shown:
+        wait(shown.page, 0)
+        scripts = shown.page.evaluate("document.scripts.length")
+        for row in range(1, 50):
+            shown.page.keyboard.press("ArrowRight")
+            wait(shown.page, row)
+        assert shown.page.evaluate("ornPage.held()") == {"chunks": 8, "pictures": 24}
+        assert shown.page.evaluate("document.scripts.length") <= scripts + 1
+        shown.page.keyboard.press("Home")
+        wait(shown.page, 0)
+        assert shown.problems == []
+        shown.page.keyboard.press("End")
+        until(shown.page, "!document.getElementById('message').hidden")
+        assert "000029.js is not there" in shown.page.inner_text("#message")

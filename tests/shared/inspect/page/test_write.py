@@ -1,0 +1,178 @@
+"""Pages as files."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from numpy.typing import NDArray
+
+from shared.cli import orn
+from shared.errors import PipelineError, ShardFormatError
+from shared.inspect.page.contents import frame_json, safe_json
+from shared.inspect.page.write import write_page
+from shared.inspect.pictures import NoPictures
+from shared.masks.detections import FrameDetections
+from shared.shards.schema import VideoEntry
+from shared.shards.shard import Shard
+from tests.shared.inspect.page.conftest import CUP_BOX, PERSON_BOX, frame, write
+
+HOSTILE = ["<img src=x onerror=alert(1)>", "</script><script>alert(2)</script>", "../../x",
+           "{{SCRIPT}}{{DATA}}", "\u202eabc\u2028", "x" * 10_000]  # fmt: skip
+
+
+class Noise:
+    """Pictures that do not compress."""
+
+    name = "noise"
+
+    def frames(
+        self, video: VideoEntry, seconds_n: NDArray[np.float64]
+    ) -> Iterator[NDArray[np.uint8]]:
+        for seconds in seconds_n:
+            yield np.random.default_rng(int(seconds * 10)).integers(0, 256, (60, 80, 3), np.uint8)
+
+
+def index_of(page: Path) -> dict:
+    found = re.search(r'id="index">(.*?)</script>', page.read_text("utf-8"), re.DOTALL)
+    assert found
+    return json.loads(found[1])
+
+
+def test_one_file_has_all_frames_of_a_small_shard(looked_at: Shard, tmp_path: Path) -> None:
+    report = write_page(looked_at, NoPictures("no <videos>"), tmp_path / "a.html")
+    assert (report.frames, report.all_frames) == (12, 12)
+    assert report.size_bytes == report.path.stat().st_size
+    index = index_of(report.path)
+    assert index["included"] is None
+    assert [video["rows"] for video in index["videos"]] == [[0, 10], [10, 12], [12, 12]]
+    assert [video["grey"] for video in index["videos"]] == ["no <videos>", "no <videos>", None]
+    assert index["odd"][0][0] == 5
+    assert [each.name for each in tmp_path.iterdir()] == ["a.html"]
+
+
+def test_one_file_keeps_to_its_size_and_says_what_it_left_out(
+    looked_at: Shard, tmp_path: Path
+) -> None:
+    whole = write_page(looked_at, Noise(), tmp_path / "whole.html")
+    part = write_page(looked_at, Noise(), tmp_path / "a.html", largest_bytes=whole.size_bytes - 1)
+    assert part.size_bytes < whole.size_bytes
+    assert 4 < part.frames < 12
+    index = index_of(part.path)
+    assert len(index["included"]) == part.frames
+    assert {4, 5} <= set(index["included"])  # the odd frame and the one before
+    assert "has " + str(part.frames) + " of 12 frames" in index["notes"][0]
+    with pytest.raises(PipelineError, match=r"a\.html: wanted a page of at most 1,000 bytes"):
+        write_page(looked_at, Noise(), tmp_path / "a.html", largest_bytes=1000)
+    assert index_of(part.path) == index
+
+
+def test_a_folder_has_all_frames_and_is_replaced_as_a_whole(
+    looked_at: Shard, tmp_path: Path
+) -> None:
+    for _ in range(2):
+        report = write_page(looked_at, NoPictures("why"), tmp_path / "out")
+        (folder,) = (each for each in report.path.parent.iterdir() if each.is_dir())
+        assert sorted(each.name for each in report.path.parent.iterdir()) == sorted(
+            [folder.name, "index.html"]
+        )
+        assert index_of(report.path)["folder"] == folder.name
+        files = [*folder.iterdir(), report.path]
+        assert report.size_bytes == sum(each.stat().st_size for each in files)
+
+
+@pytest.mark.parametrize("name", ["out", "a.html"])
+def test_what_is_no_page_of_ours_is_not_replaced(
+    looked_at: Shard, tmp_path: Path, name: str
+) -> None:
+    page = tmp_path / name / "index.html" if name == "out" else tmp_path / name
+    page.parent.mkdir(exist_ok=True)
+    page.write_text("<p>mine")
+    with pytest.raises(PipelineError, match="wanted nothing there or a page of a shard, found ano"):
+        write_page(looked_at, NoPictures("why"), tmp_path / name)
+    assert page.read_text() == "<p>mine"
+    page.unlink()
+    if name == "out":
+        (tmp_path / name / "other").touch()
+    else:
+        page.mkdir()
+    with pytest.raises(PipelineError, match="found a folder"):
+        write_page(looked_at, NoPictures("why"), tmp_path / name)
+
+
+def test_a_failure_leaves_the_page_that_was_there(looked_at: Shard, tmp_path: Path) -> None:
+    write_page(looked_at, NoPictures("why"), tmp_path / "out")
+    before = sorted(tmp_path.rglob("*"))
+
+    class Broken(Noise):
+        def frames(
+            self, video: VideoEntry, seconds_n: NDArray[np.float64]
+        ) -> Iterator[NDArray[np.uint8]]:
+            yield from super().frames(video, seconds_n[:2])
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_page(looked_at, Broken(), tmp_path / "out")
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_texts_stay_in_their_script(tmp_path: Path, text: str) -> None:
+    shard = write(
+        tmp_path / "shard-000000.zarr.zip",
+        {text: [frame(CUP_BOX)]},
+        class_names=(text,) * 80,
+        failed=((text + "2", text),),
+    )
+    report = write_page(shard, NoPictures(text), tmp_path / "page" / "a.html")
+    index = index_of(report.path)
+    assert index["videos"][0]["id"] == index["classes"][0] == index["videos"][0]["grey"] == text
+    assert index["failed"] == [[text + "2", text]]
+    html = report.path.read_text("utf-8")
+    assert html.count("<script") == html.count("</script>") == 3
+    assert "<img" not in html
+    folder = write_page(shard, NoPictures(text), tmp_path / "page" / "folder").path.parent
+    names = {each.relative_to(folder).as_posix() for each in folder.rglob("*")}
+    assert all(re.fullmatch(r"index\.html|frames-\w{8}(/\d{6}\.js)?", name) for name in names)
+
+
+def test_numbers_that_json_does_not_have(tmp_path: Path) -> None:
+    assert safe_json(["</script>&", "\u2028"]) == '["\\u003c/script\\u003e\\u0026","\\u2028"]'
+    found = frame(CUP_BOX)
+    found.scores[0] = np.nan
+    assert found.class_scores is not None
+    found.class_scores[0, 3] = np.inf
+    json.loads(frame_json(found, None, source="x"))
+
+
+def test_masks_of_another_size_are_refused() -> None:
+    found = frame(CUP_BOX)
+    wrong = FrameDetections(
+        **{name: getattr(found, name) for name in ("boxes", "scores", "labels", "class_scores")},
+        height=7,
+        width=9,
+        masks=found.masks,
+    )
+    with pytest.raises(ShardFormatError, match="shard: wanted masks of 63 pixels, found one of 48"):
+        frame_json(wrong, None, source="shard")
+
+
+def test_a_shard_without_videos_or_class_scores(tmp_path: Path) -> None:
+    empty = write(tmp_path / "a.zarr.zip", {})
+    assert write_page(empty, NoPictures("x"), tmp_path / "a.html").frames == 0
+    videos = {"a": [frame(PERSON_BOX, class_scores=False)]}
+    bare = write(tmp_path / "b.zarr.zip", videos, class_scores=False)
+    assert write_page(bare, NoPictures("x"), tmp_path / "b.html").frames == 1
+
+
+def test_the_command(looked_at: Shard, tmp_path: Path) -> None:
+    out = tmp_path / "a.html"
+    run = CliRunner().invoke
+    assert run(orn, ["inspect", str(looked_at.path), "--html", str(out)]).stdout == f"{out}\n"
+    arguments = ["inspect", str(looked_at.path), "--html", str(tmp_path / "out"), "--json"]
+    payload = json.loads(run(orn, arguments).stdout)
+    assert (payload["html"], payload["html_frames"]) == (str(tmp_path / "out/index.html"), 12)
+    assert index_of(out)["facts"][-1] == ["pictures", "none"]
