@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from shared.cli import orn
 from shared.errors import CheckpointError, PipelineError
 from stage2_train.ablation.plan import AblationRun
-from stage2_train.ablation.report import ablation_report, report_text
+from stage2_train.ablation.report import ablation_report
+from stage2_train.ablation.report_text import report_text
 from stage2_train.ablation.rows import AblationRow
 from stage2_train.ablation.run_figures import read_run
 from tests.stage2_train.tiny_workspace import make_workspace
