@@ -265,9 +265,12 @@ def demo_reverse(run: Path, split: str, device: str, as_json: bool) -> None:
     show_default=True,
     help="Which clips.",
 )
+@click.option("--all-clips", is_flag=True, help="Also those that are classified wrongly.")
 @resource_options(of_run=True, workers=0)
 @json_option
-def demo_importance(run: Path, split: str, resources: Resources, as_json: bool) -> None:
+def demo_importance(
+    run: Path, split: str, all_clips: bool, resources: Resources, as_json: bool
+) -> None:
     """Say whether the pairs that a RUN on the demo finds important are those that act.
 
     How often the first pair is the one that acts, on rightly classified clips; what the object head
@@ -276,7 +279,7 @@ def demo_importance(run: Path, split: str, resources: Resources, as_json: bool) 
     """
     from demo.experiments.importance import importance_text, measure_importance
 
-    report = measure_importance(run, split=split, resources=resources)
+    report = measure_importance(run, split=split, resources=resources, right_only=not all_clips)
     if as_json:
         echo_json(report)
     else:

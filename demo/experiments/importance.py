@@ -51,14 +51,24 @@ class _Clip:
 
     hits: dict[str, float]
     """Whether the first clique of each measure is true; among equals, the share of true ones."""
+    object_hits: dict[str, float]
+    """The same of objects: whether the first is one of the pair that acts."""
     deletion: dict[str, list[float]]
     """Probability of the class without the first share of the cliques, by order."""
     insertion: dict[str, list[float]]
     """The same with these alone."""
 
 
-def measure_importance(run: Path, *, split: str, resources: Resources) -> dict[str, Any]:
-    """Explains each rightly classified clip of a split; see the module.
+def measure_importance(
+    run: Path, *, split: str, resources: Resources, right_only: bool = True
+) -> dict[str, Any]:
+    """Explains the clips of a split; see the module.
+
+    Args:
+        run: on one of the worlds.
+        split: name of the split.
+        resources: data, and what computes.
+        right_only: leave out clips that the trained network classifies wrongly.
 
     Returns:
         What is also written to RUN/importance-SPLIT.json.
@@ -92,7 +102,7 @@ def measure_importance(run: Path, *, split: str, resources: Resources) -> dict[s
     with progress("importance", total=len(clips), unit="clips") as bar:
         for batch in evaluation_loader(clips, loader, clip=0):
             on_device = batch.to(device)
-            found["trained"] += _explained(trained, on_device, config, names, right_only=True)
+            found["trained"] += _explained(trained, on_device, config, names, right_only=right_only)
             found["random weights"] += _explained(
                 untrained, on_device, config, names, right_only=False
             )
@@ -128,17 +138,26 @@ def _explained(
     Args:
         right_only: leave out labels that the network does not name.
     """
+    clips_B11 = torch.arange(len(batch), device=batch.valid_BTK.device)[:, None, None]
     for class_B, asked_B in _questions(batch.labels, config):
         importance = explain(network, batch.inputs(), class_B=class_B)
         true_P = true_cliques(config.dataset.name, config.dataset.classes, names, batch, importance)
         if right_only:
             asked_B = asked_B & _named(importance, config)
+        acts_BTK = torch.zeros_like(batch.valid_BTK)
+        for frame_P, slot_P in zip(importance.frames_nP, importance.slots_nP, strict=True):
+            acts_BTK[importance.clip_P[true_P], frame_P[true_P], slot_P[true_P]] = True
         curves = _curves(importance, single=batch.labels.ndim == 1)
         for clip in asked_B.nonzero().flatten().tolist():
             of_clip_P = importance.clip_P == clip
             if true_P[of_clip_P].any():
                 yield _Clip(
-                    hits=_hits(importance, batch, of_clip_P, true_P),
+                    hits=_hits(_of_cliques(importance, batch), of_clip_P, true_P),
+                    object_hits=_hits(
+                        _of_objects(importance, batch),
+                        batch.valid_BTK & (clips_B11 == clip),
+                        acts_BTK,
+                    ),
                     deletion={name: each[0][:, clip].tolist() for name, each in curves.items()},
                     insertion={name: each[1][:, clip].tolist() for name, each in curves.items()},
                 )
@@ -216,28 +235,49 @@ def _joins(labels_nP: Tensor, some: list[int], others: list[int]) -> Tensor:
     )
 
 
-def _measures(importance: Importance, batch: ClipBatch) -> dict[str, Tensor]:
-    """(P,) by name, large for what is important."""
+def _of_cliques(importance: Importance, batch: ClipBatch) -> dict[str, Tensor]:
+    """(P,) by measure, large for what is important."""
     places = importance.clip_P, importance.frames_nP, importance.slots_nP
-    score_BTK = batch.class_scores_BTKS[..., :-1].amax(dim=3)
-    area_BTK = batch.masks_BTKhw.mean(dim=(3, 4))
     return {
         "fall": importance.fall_P,
         "activation": importance.activation_P,
-        "score": score_BTK[places].prod(dim=0),
-        "area": area_BTK[places].sum(dim=0),
+        "score": _scores(batch)[places].prod(dim=0),
+        "area": _areas(batch)[places].sum(dim=0),
         "chance": torch.zeros_like(importance.fall_P),
     }
 
 
-def _hits(
-    importance: Importance, batch: ClipBatch, of_clip_P: Tensor, true_P: Tensor
-) -> dict[str, float]:
+def _of_objects(importance: Importance, batch: ClipBatch) -> dict[str, Tensor]:
+    """(B, T, K) by measure; an object has the activation of all its cliques."""
+    activation_BTK = torch.zeros_like(importance.object_fall_BTK)
+    for frame_P, slot_P in zip(importance.frames_nP, importance.slots_nP, strict=True):
+        places = importance.clip_P, frame_P, slot_P
+        activation_BTK.index_put_(places, importance.activation_P, accumulate=True)
+    return {
+        "fall": importance.object_fall_BTK,
+        "activation": activation_BTK,
+        "score": _scores(batch),
+        "area": _areas(batch),
+        "chance": torch.zeros_like(importance.object_fall_BTK),
+    }
+
+
+def _scores(batch: ClipBatch) -> Tensor:
+    """(B, T, K) the detector's score for any of its classes."""
+    return batch.class_scores_BTKS[..., :-1].amax(dim=3)
+
+
+def _areas(batch: ClipBatch) -> Tensor:
+    """(B, T, K) share of the crop that the mask covers."""
+    return batch.masks_BTKhw.mean(dim=(3, 4))
+
+
+def _hits(measures: dict[str, Tensor], considered: Tensor, true: Tensor) -> dict[str, float]:
+    """Whether what each measure puts first is true; of several that are equal, the share."""
     hits = {}
-    for name, value_P in _measures(importance, batch).items():
-        value_p = value_P[of_clip_P]
-        first_p = value_p == value_p.max()
-        hits[name] = float(true_P[of_clip_P][first_p].double().mean())
+    for name, values in measures.items():
+        first = values[considered] == values[considered].max()
+        hits[name] = float(true[considered][first].double().mean())
     return hits
 
 
@@ -279,10 +319,13 @@ def _summary(clips: list[_Clip]) -> dict[str, Any]:
     summary: dict[str, Any] = {"num_explained": len(clips)}
     if not clips:
         return summary
-    summary["first_is_true"] = {
-        name: _mean_of(np.array([clip.hits[name] for clip in clips])[:, None])[0]
-        for name in MEASURES
-    }
+    for key, hits in (
+        ("first_clique_is_true", [clip.hits for clip in clips]),
+        ("first_object_acts", [clip.object_hits for clip in clips]),
+    ):
+        summary[key] = {
+            name: _mean_of(np.array([each[name] for each in hits])[:, None])[0] for name in MEASURES
+        }
     for curve in ("deletion", "insertion"):
         summary[curve] = {
             name: _mean_of(np.array([getattr(clip, curve)[name] for clip in clips]))
@@ -322,19 +365,17 @@ def _draw_curves(report: dict[str, Any], path: Path) -> None:
 
 def importance_text(report: dict[str, Any]) -> str:
     """The report for people."""
-    rows: list[tuple[str, ...]] = [
-        ("first clique is the pair that acts, %", "trained", "random weights")
-    ]
-    for name in MEASURES:
-        cells = [
-            f"{100 * each['mean']:.1f} +- {100 * each['half']:.1f}"
-            if (each := report[network].get("first_is_true", {}).get(name))
-            else "-"
-            for network in ("trained", "random_weights")
-        ]
-        rows.append((_NAMES[name], *cells))
-    explained = (str(report[each]["num_explained"]) for each in ("trained", "random_weights"))
-    rows.append(("clips", *explained))
+    networks = ("trained", "random_weights")
+    rows: list[tuple[str, ...]] = [("", "trained", "random weights")]
+    for key, what in (
+        ("first_clique_is_true", "first pair is the one that acts"),
+        ("first_object_acts", "first object is one of it"),
+    ):
+        rows.append((f"{what}, %", "", ""))
+        for name in MEASURES:
+            found = [report[network].get(key, {}).get(name) for network in networks]
+            rows.append((f"  {_NAMES[name]}", *(_percent(each) for each in found)))
+    rows.append(("clips", *(str(report[network]["num_explained"]) for network in networks)))
     lines = [f"{report['dataset']}, {report['split']}: {report['num_clips']} clips", columns(rows)]
     for curve, what in (("deletion", "without the first"), ("insertion", "with only the first")):
         fifth = {
@@ -345,6 +386,10 @@ def importance_text(report: dict[str, Any]) -> str:
             f"activation {fifth['activation']}, at random {fifth['random']}"
         )
     return "\n".join(lines)
+
+
+def _percent(found: dict[str, float] | None) -> str:
+    return "-" if found is None else f"{100 * found['mean']:.1f} +- {100 * found['half']:.1f}"
 
 
 _ORDERS = {

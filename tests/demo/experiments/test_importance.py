@@ -1,0 +1,102 @@
+"""Which pair acts is told from classes and places; what is put first is counted."""
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+from click.testing import CliRunner
+
+from demo.experiments.importance import true_cliques
+from shared.cli import orn
+from shared.masks.coco_classes import COCO_CLASSES
+
+NAMES = tuple(COCO_CLASSES)
+
+
+def _case(
+    classes_TK: list[list[str]], pairs: list[tuple[tuple[int, int], tuple[int, int]]], label=0
+):
+    """One clip with objects of these classes, and cliques of (frame, slot) and (frame, slot)."""
+    batch = SimpleNamespace(
+        detector_labels_BTK=torch.tensor(
+            [[[NAMES.index(each) for each in row] for row in classes_TK]]
+        ),
+        boxes_BTK4=torch.zeros(1, len(classes_TK), len(classes_TK[0]), 4),
+        __len__=lambda: 1,
+    )
+    importance = SimpleNamespace(
+        clip_P=torch.zeros(len(pairs), dtype=torch.int64),
+        frames_nP=torch.tensor([[pair[end][0] for pair in pairs] for end in (0, 1)]),
+        slots_nP=torch.tensor([[pair[end][1] for pair in pairs] for end in (0, 1)]),
+        class_B=torch.tensor([label]),
+    )
+    return batch, importance
+
+
+PAIRS = [((0, first), (1, second)) for first in range(3) for second in range(3)]
+
+
+def test_on_demo_the_roles_act() -> None:
+    rows = [["banana", "apple", "cup"]] * 2
+    found = true_cliques("demo", ("any",), NAMES, *_case(rows, PAIRS))
+    assert [pair for pair, true in zip(PAIRS, found, strict=True) if true] == [
+        ((0, 0), (1, 2)), ((0, 2), (1, 0))
+    ]  # fmt: skip
+
+
+def test_on_demo_touch_the_hand_and_the_label_act() -> None:
+    rows = [["person", "apple", "cup"]] * 2
+    found = true_cliques("demo-touch", ("apple", "cup"), NAMES, *_case(rows, PAIRS, label=1))
+    assert [pair for pair, true in zip(PAIRS, found, strict=True) if true] == [
+        ((0, 0), (1, 2)), ((0, 2), (1, 0))
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("label", "wanted"), [(0, [((0, 0), (1, 2))]), (1, [])])
+def test_on_demo_places_the_nearest_ball_acts(label, wanted) -> None:
+    batch, importance = _case([["cup", "sports ball", "sports ball"]] * 2, PAIRS, label)
+    batch.boxes_BTK4[0, 0, 0] = torch.tensor([10, 10, 20, 20])
+    batch.boxes_BTK4[0, 1, 1] = torch.tensor([50, 10, 60, 20])
+    batch.boxes_BTK4[0, 1, 2] = torch.tensor([11, 10, 21, 20])
+    found = true_cliques("demo-places", ("cup", "nobody"), NAMES, _Sized(batch), importance)
+    assert [pair for pair, true in zip(PAIRS, found, strict=True) if true] == wanted
+
+
+class _Sized:
+    """A batch of one clip."""
+
+    def __init__(self, batch: SimpleNamespace) -> None:
+        self.__dict__.update(vars(batch))
+
+    def __len__(self) -> int:
+        return 1
+
+
+@pytest.mark.slow
+def test_a_run_on_the_demo_is_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for arguments in (
+        ["demo", "world", "demo", "--films", "12,6,0"],
+        ["demo", "truth", "demo", "--out", "shards/demo"],
+        ["clips", "demo"],
+        ["train", "demo", "--run", "run", "--set", "phases.object_head_steps=1",
+         "--set", "phases.steps=1", "--workers", "0"],
+        ["demo", "importance", "run", "--all-clips"],
+    ):  # fmt: skip
+        result = CliRunner().invoke(orn, arguments)
+        assert result.exit_code == 0, result.output
+    report = json.loads((tmp_path / "run" / "importance-validation.json").read_text())
+    for network in ("trained", "random_weights"):
+        assert report[network]["num_explained"] == 6
+        chance = report[network]["first_clique_is_true"]["chance"]["mean"]
+        assert 0 < chance < 0.2
+        deletion = report[network]["deletion"]["fall"]
+        insertion = report[network]["insertion"]["fall"]
+        assert deletion[0]["mean"] == pytest.approx(insertion[-1]["mean"], abs=1e-5)
+        assert deletion[-1]["mean"] == pytest.approx(insertion[0]["mean"], abs=1e-5)
+    assert "first pair is the one that acts" in result.stdout
+    assert (tmp_path / "run" / "importance-validation.png").stat().st_size > 1000
+    refused = CliRunner().invoke(orn, ["demo", "importance", "nowhere"])
+    assert refused.exit_code != 0
