@@ -69,7 +69,8 @@ def _photograph(
 ) -> Image.Image:
     """The page at a frame, its best object chosen."""
     page = browser.new_page(
-        viewport={"width": width, "height": 1100 if width > 800 else 860}, color_scheme="dark" if dark else "light"
+        viewport={"width": width, "height": 1100 if width > 800 else 860},
+        color_scheme="dark" if dark else "light",
     )
     try:
         page.goto(page_path.as_uri() + place)
