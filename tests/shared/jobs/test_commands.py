@@ -1,11 +1,12 @@
 """Commands that run in processes of their own: they end with us, and say why they fail."""
 
+import fcntl
+import json
 import os
+import select
 import signal
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from typing import BinaryIO
 
 import pytest
 
@@ -23,19 +24,23 @@ def test_an_exit_code_is_a_failure_unless_it_is_said_to_be_none(capfd) -> None:
 
 
 @pytest.mark.timeout(120)
-def test_sigterm_ends_the_command(tmp_path: Path) -> None:
-    report = tmp_path / "report.json"
-    os.mkfifo(report)  # which the command reads until we close it
-    points = (f"1={report}", "2=other.json")
-    with ThreadPoolExecutor(1) as pool:
+def test_sigterm_ends_the_command() -> None:
+    reader, writer = os.pipe()
+    fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)  # less than the command says before it is read
+    with (
+        os.fdopen(reader, "rb") as said,
+        os.fdopen(writer, "wb") as stdout,
+        ThreadPoolExecutor(1) as pool,
+    ):
 
-        def end_us_once_it_reads() -> BinaryIO:
-            writer = report.open("wb", buffering=0)
+        def end_us_once_it_speaks() -> None:
+            select.select([said], [], [])
             os.kill(os.getpid(), signal.SIGTERM)
-            return writer
 
-        opened = pool.submit(end_us_once_it_reads)
+        pool.submit(end_us_once_it_speaks)
         with pytest.raises(Terminated):
-            run_orn(["curve", "x", *points, "--out", "c"], stdout=subprocess.DEVNULL)
-        with opened.result() as writer, pytest.raises(BrokenPipeError):
-            writer.write(b"nobody reads this")
+            run_orn(["systems", "--json"], stdout=stdout)
+        stdout.close()
+        text = said.read()  # to its end: nobody writes any more
+    with pytest.raises(ValueError, match=r"Unterminated|Expecting"):
+        json.loads(text)
