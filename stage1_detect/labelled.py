@@ -114,6 +114,9 @@ def _pieces(limits: TimeRange, estimate: FrameEstimate, unit_frames: int) -> lis
     start, stop = _limits(limits, estimate)
     length = max(1, math.ceil(unit_frames / estimate.rate * _MILLISECONDS)) / _MILLISECONDS
     num_pieces = max(1, math.ceil((stop - start) / length))
+    most = 2 * estimate.frames // unit_frames + 2
+    if num_pieces > most:  # most frames of that time are not there
+        length, num_pieces = (stop - start) / most, most
     borders = [start + place * length for place in range(1, num_pieces)]
     starts, stops = [limits.start_seconds, *borders], [*borders, limits.stop_seconds]
     return [TimeRange(start_seconds=a, stop_seconds=b) for a, b in zip(starts, stops, strict=True)]
@@ -126,7 +129,7 @@ def _limits(limits: TimeRange, estimate: FrameEstimate) -> tuple[float, float]:
     stop = limits.stop_seconds
     if stop is None:
         stop = estimate.seconds
-    end = (2 * estimate.frames + UNKNOWN_FRAMES) / estimate.rate
+    end = 2 * estimate.seconds + UNKNOWN_FRAMES / estimate.rate
     return start, max(start, min(stop, end))
 
 

@@ -50,10 +50,12 @@ class FrameEstimate:
     """About how many frames there are: by the header, else one a packet; one a JPEG of a folder."""
     rate: float
     """Frames a second, on average."""
+    duration_seconds: float | None = None
+    """Where it is not frames / rate, as in a folder that lacks most numbers."""
     problem: str = ""
     """Why the video cannot be opened; empty if it can."""
 
     @property
     def seconds(self) -> float:
         """About how long it is."""
-        return self.frames / self.rate
+        return self.frames / self.rate if self.duration_seconds is None else self.duration_seconds

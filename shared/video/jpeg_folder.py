@@ -61,7 +61,10 @@ def probe_folder(folder: Path, *, rate: float | None) -> VideoInfo:
 
 def estimate_folder(folder: Path, *, rate: float | None) -> FrameEstimate:
     """How many JPEGs there are."""
-    return FrameEstimate(frames=len(folder_files(folder)), rate=_checked_rate(folder, rate))
+    files, rate = folder_files(folder), _checked_rate(folder, rate)
+    last = _places(files)[-1] + 1
+    duration = last / rate if last > len(files) else None
+    return FrameEstimate(frames=len(files), rate=rate, duration_seconds=duration)
 
 
 def read_folder(

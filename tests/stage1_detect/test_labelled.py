@@ -148,3 +148,13 @@ def test_a_segment_that_stops_far_beyond_the_video_is_planned_by_what_is_there(
     assert (pieces[0].start_seconds, pieces[-1].stop_seconds) == (0.1 / rate, stop)
     assert range_frames(limits, estimate) <= 1000
     assert range_frames(TimeRange(stop / 2, stop), estimate) == 0
+
+
+def test_a_folder_that_lacks_most_numbers_is_as_long_as_its_last_one() -> None:
+    sparse = FrameEstimate(frames=40, rate=10.0, duration_seconds=1000.0)
+    limits = TimeRange(start_seconds=800.0, stop_seconds=900.0)
+    assert range_frames(limits, sparse) == 1000
+    pieces = pack_ranges({"v": (limits,)}, {"v": sparse}, 20)
+    assert len(pieces) == 6
+    vast = FrameEstimate(frames=1, rate=10.0, duration_seconds=1e12)
+    assert len(pack_ranges({"v": (TimeRange(0.5, 1e9),)}, {"v": vast}, 20)) == 2
