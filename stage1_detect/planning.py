@@ -32,6 +32,7 @@ from shared.shards.plan import (
 )
 from shared.shards.schema import DetectorEntry
 from shared.shards.shard import Shard
+from shared.shards.verified import RECORD_NAME
 from shared.video.read import FrameEstimate
 from stage1_detect.labelled import check_segments, labelled_ranges, pack_ranges, range_frames
 
@@ -231,7 +232,7 @@ def forget_failed(job: DetectJob) -> DetectJob:
 def clear_folder(folder: Path) -> None:
     """Removes the plan, the summary and the shards of an earlier job with their index, and nothing
     else; what headers say is still true."""
-    names = (PLAN_NAME, SUMMARY_NAME, IMPORT_SUMMARY_NAME, INDEX_NAME)
+    names = (PLAN_NAME, SUMMARY_NAME, IMPORT_SUMMARY_NAME, INDEX_NAME, RECORD_NAME)
     for path in [*(folder / name for name in names), *folder.glob(SHARD_PATTERN)]:
         path.unlink(missing_ok=True)
 

@@ -118,7 +118,7 @@ class Shard:
         video = self.videos[number]
         try:
             start, stop = rows("frame_offsets", row, row + 2).tolist()
-            if stop - start > _MOST_FRAME_DETECTIONS:
+            if not 0 <= stop - start <= _MOST_FRAME_DETECTIONS:
                 wanted = f"wanted at most {_MOST_FRAME_DETECTIONS:,} detections"
                 raise ShapeError(f"{wanted}, found {stop - start:,}")
             borders = rows("rle_offsets", start, stop + 1).tolist()

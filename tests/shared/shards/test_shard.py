@@ -116,6 +116,7 @@ def test_a_frame_of_no_video_is_an_error(path: Path) -> None:
         ("boxes", (3, 0), np.nan, "boxes: wanted finite x1 <= x2 and y1 <= y2, found "),
         ("boxes", (3, 2), -1, "boxes: wanted finite x1 <= x2"),
         ("labels", 3, 200, "labels: wanted classes 0..79, found 200"),
+        ("frame_offsets", 4, 2, "wanted at most 10,000 detections, found -1"),
         ("rle_offsets", 4, 1, "wanted masks of .* in their order, found bytes "),
     ],
 )
