@@ -6,7 +6,7 @@ columns are read through a read-only map of the file, which has no lock and no f
 
 import json
 import mmap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -128,30 +128,35 @@ class StoreFile:
             raise self.damage(row, f"its {name} are damaged (wanted them to increase)")
         return values_F
 
-    def jpeg_file(self, row: int, frame: int) -> bytes:
-        """A frame of a video as it is stored.
+    def jpeg_files(self, row: int, frames: Iterable[int]) -> Iterator[bytes]:
+        """Some frames of a video as they are stored, in the order asked for.
 
         Raises:
-            ClipStoreError: if it is damaged, as far as its checksum or its borders tell.
+            ClipStoreError: if one is damaged, as far as its checksum or its borders tell.
         """
-        place = self.places(row).start + frame
-        start, stop = self.columns["jpeg_offsets"][place : place + 2].tolist()
-        most = most_bytes(*self.stored_size(row))
-        if not 0 <= start < stop <= self.jpeg.length or stop - start > most:
-            found = f"[{start}, {stop}) of {self.jpeg.length}"
-            problem = f"frame {frame} is damaged (wanted 1 to {most} bytes, found {found})"
-            raise self.damage(row, problem)
-        data = self.jpeg.read(start, stop)
-        wanted = self.columns.get("frame_crc32c")
-        if wanted is not None:
-            self._compare(wanted[place], data, f"frame {frame} is", row)
-        return data
+        first, most = self.places(row).start, most_bytes(*self.stored_size(row))
+        offsets_F1, crc32c_F = self.columns["jpeg_offsets"], self.columns.get("frame_crc32c")
+        for frame in frames:
+            place = first + frame
+            start, stop = offsets_F1[place : place + 2].tolist()
+            if not 0 <= start < stop <= self.jpeg.length or stop - start > most:
+                found = f"[{start}, {stop}) of {self.jpeg.length}"
+                problem = f"frame {frame} is damaged (wanted 1 to {most} bytes, found {found})"
+                raise self.damage(row, problem)
+            data = self.jpeg.read(start, stop)
+            if crc32c_F is not None:
+                self._compare(crc32c_F[place], data, f"frame {frame} is", row)
+            yield data
 
     def _compare(self, wanted: int, data: bytes, what: str, row: int) -> None:
         found = google_crc32c.value(data)
         if found != wanted:
             problem = f"damaged (wanted CRC-32C {wanted:08x}, found {found:08x})"
             raise self.damage(row, f"{what} {problem}")
+
+    def no_picture(self, row: int, frame: int, error: Exception) -> ClipStoreError:
+        """An error for a frame that cannot be decoded."""
+        return self.damage(row, f"frame {frame} is damaged ({str(error).splitlines()[0]})")
 
     def damage(self, row: int, problem: str) -> ClipStoreError:
         """An error that names the file and the video."""
