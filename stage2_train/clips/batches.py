@@ -8,7 +8,7 @@ H W pixels, h w cells.
 """
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing import get_context
 from typing import Any
@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Sampler
 
-from shared.errors import ConfigError
+from shared.errors import ConfigError, PipelineError
 from stage2_train.clips.dataset import ClipDataset, ClipRequest, ClipSample
 from stage2_train.model.inputs import NetworkInputs
 
@@ -142,7 +142,7 @@ def num_training_batches(num_segments: int, settings: LoaderSettings) -> int:
 
 def training_loader(
     dataset: ClipDataset, settings: LoaderSettings, *, epochs: range, first_batch: int = 0
-) -> DataLoader[ClipBatch]:
+) -> Iterable[ClipBatch]:
     """Batches of all `epochs`, one after another, each a new order of the segments.
 
     An epoch has `num_training_batches`; the segments left over are other ones each time. To resume,
@@ -164,7 +164,7 @@ def training_loader(
 
 def evaluation_loader(
     dataset: ClipDataset, settings: LoaderSettings, *, clip: int = 0
-) -> DataLoader[ClipBatch]:
+) -> Iterable[ClipBatch]:
     """One test clip of every segment, in order; process r of n takes segments r, r + n, ..."""
     own = range(settings.rank, len(dataset), settings.world_size)
 
@@ -187,11 +187,29 @@ class _BatchSampler(Sampler[list[ClipRequest]]):
         return self._batches()
 
 
+@dataclass(frozen=True, slots=True)
+class _Batches:
+    """The batches of a loader; what ends a worker is told as it was, without its traceback."""
+
+    loader: DataLoader[ClipBatch]
+
+    def __iter__(self) -> Iterator[ClipBatch]:
+        return self._told(iter(self.loader))  # the workers start here, not with the first batch
+
+    def _told(self, batches: Iterator[ClipBatch]) -> Iterator[ClipBatch]:
+        try:
+            yield from batches
+        except PipelineError as err:
+            kind = type(err)
+            name = f"{kind.__module__}.{kind.__qualname__}: "  # the last line of a traceback
+            raise kind(str(err).rpartition(f"\n{name}")[2].strip()) from err
+
+
 def _loader(
     dataset: ClipDataset,
     batches: Callable[[], Iterator[list[ClipRequest]]],
     settings: LoaderSettings,
-) -> DataLoader[ClipBatch]:
+) -> Iterable[ClipBatch]:
     # Not forked from this process, whose threads may hold locks that nobody would let go of in a
     # child; the server has none, and has imported what a worker needs.
     context = get_context("forkserver") if settings.workers else None
@@ -205,4 +223,4 @@ def _loader(
         collate_fn=collate,
         pin_memory=settings.pin_memory,
     )
-    return loader
+    return _Batches(loader)

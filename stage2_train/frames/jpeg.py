@@ -8,7 +8,7 @@ from PIL import Image
 
 from stage2_train.frames.schema import StoreSettings
 
-__all__ = ["decode_jpeg", "encode_frame", "jpeg_size", "most_bytes", "rescaled"]
+__all__ = ["decode_frame", "decode_jpeg", "encode_frame", "jpeg_size", "most_bytes", "rescaled"]
 
 _BASELINE = 0xC0
 _TABLES = {0xC4, 0xDB, 0xDD, 0xFE, *range(0xE0, 0xF0)}
@@ -44,6 +44,20 @@ def decode_jpeg(data: bytes) -> NDArray[np.uint8]:
     bytes_n = torch.frombuffer(bytearray(data), dtype=torch.uint8)
     image_CHW = decode(bytes_n, mode=ImageReadMode.RGB)
     return image_CHW.permute(1, 2, 0).numpy()
+
+
+def decode_frame(data: bytes, size: tuple[int, int]) -> NDArray[np.uint8]:
+    """(H, W, 3) uint8 RGB of a JPEG file of (height, width) `size`, which its header must have
+    before memory is taken for it.
+
+    Raises:
+        RuntimeError: if `data` is no JPEG file.
+        ValueError: if it is no baseline JPEG file of that size.
+    """
+    found = jpeg_size(data)
+    if found != size:
+        raise ValueError(f"wanted {size[0]}x{size[1]} pixels, found {found[0]}x{found[1]}")
+    return decode_jpeg(data)
 
 
 def jpeg_size(data: bytes) -> tuple[int, int]:

@@ -143,13 +143,12 @@ def _copy_pictures(
     checksum, done = 0, byte
     crc32c_F, sizes_F = [], []
     buffer = bytearray()
-    for number in range(video.num_frames):
-        data = source.jpeg_file(video.row, number)
+    for number, data in enumerate(source.jpeg_files(video.row, range(video.num_frames)), 1):
         checksum = zlib.crc32(data, checksum)
         crc32c_F.append(google_crc32c.value(data))
         sizes_F.append(len(data))
         buffer += data
-        if len(buffer) >= _COPY_BYTES or number == video.num_frames - 1:
+        if len(buffer) >= _COPY_BYTES or number == video.num_frames:
             file["jpeg"][done : done + len(buffer)] = np.frombuffer(buffer, np.uint8)
             done += len(buffer)
             buffer = bytearray()

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from shared.errors import ClipStoreError
 from shared.time_ranges import TimeRange, TimeRanges
 from stage2_train.frames.crop import CropWindow
-from stage2_train.frames.jpeg import decode_jpeg, jpeg_size
+from stage2_train.frames.jpeg import decode_frame
 from stage2_train.frames.store_file import read_store
 
 __all__ = ["ClipFrames", "ClipStore"]
@@ -63,34 +63,23 @@ class ClipFrames:
         Raises:
             ClipStoreError: if a frame does not exist or is damaged.
         """
-        size = self.stored_size if window is None else (window.height, window.width)
+        stored, num_frames = self.stored_size, len(self)
+        size = stored if window is None else (window.height, window.width)
         images = np.empty((len(frames_n), *size, 3), np.uint8)
-        num_frames = len(self)
-        for place, frame in enumerate(frames_n.tolist()):
+        frames = frames_n.tolist()
+        for frame in frames:
             if not 0 <= frame < num_frames:
                 raise ClipStoreError(
                     f"{self._store.path}: video {self.id}: wanted frame {frame}, the store has "
                     f"{num_frames} frames"
                 )
-            image = self.decoded(frame, self._store.file.jpeg_file(self._row, frame))
+        for place, data in enumerate(self._store.file.jpeg_files(self._row, frames)):
+            try:
+                image = decode_frame(data, stored)
+            except (RuntimeError, ValueError) as err:
+                raise self._store.file.no_picture(self._row, frames[place], err) from err
             images[place] = image if window is None else window.cut(image)
         return images
-
-    def decoded(self, frame: int, data: bytes) -> NDArray[np.uint8]:
-        """(H, W, 3) uint8 RGB of a frame, of its stored JPEG file.
-
-        Raises:
-            ClipStoreError: if that is no picture of the stored size.
-        """
-        try:
-            size = jpeg_size(data)
-            if size != self.stored_size:  # before memory is taken for it
-                wanted = "{}x{}".format(*self.stored_size)
-                raise ValueError(f"wanted {wanted} pixels, found {size[0]}x{size[1]}")
-            return decode_jpeg(data)
-        except (RuntimeError, ValueError) as err:
-            problem = f"frame {frame} is damaged ({str(err).splitlines()[0]})"
-            raise self._store.file.damage(self._row, problem) from err
 
     @property
     def times(self) -> TimeRanges:

@@ -1,12 +1,12 @@
 """Opens the HDF5 file of a clip store or of a part, and believes nothing of it unseen.
 
-HDF5 gives the table of contents, of datasets that were looked at first (`datasets`); the long
-columns are read through a read-only map of the file, which has no lock and no file position.
+HDF5 gives the table of contents, of datasets that were looked at first (`datasets`); long columns
+are read through a read-only map of the file, which has no lock and no file position.
 """
 
 import json
 import mmap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -67,8 +67,7 @@ class _Bytes:
     content: mmap.mmap
     starts: tuple[int, ...]
     piece_bytes: int
-    length: int
-    """Of the row; the last piece may be longer than what is left."""
+    length: int  # the last piece may be longer than what is left of it
 
     def read(self, start: int, stop: int) -> bytes:
         """The bytes [start, stop)."""
@@ -128,30 +127,35 @@ class StoreFile:
             raise self.damage(row, f"its {name} are damaged (wanted them to increase)")
         return values_F
 
-    def jpeg_file(self, row: int, frame: int) -> bytes:
-        """A frame of a video as it is stored.
+    def jpeg_files(self, row: int, frames: Iterable[int]) -> Iterator[bytes]:
+        """Some frames of a video as they are stored, in the order asked for.
 
         Raises:
-            ClipStoreError: if it is damaged, as far as its checksum or its borders tell.
+            ClipStoreError: if one is damaged, as far as its checksum or its borders tell.
         """
-        place = self.places(row).start + frame
-        start, stop = self.columns["jpeg_offsets"][place : place + 2].tolist()
-        most = most_bytes(*self.stored_size(row))
-        if not 0 <= start < stop <= self.jpeg.length or stop - start > most:
-            found = f"[{start}, {stop}) of {self.jpeg.length}"
-            problem = f"frame {frame} is damaged (wanted 1 to {most} bytes, found {found})"
-            raise self.damage(row, problem)
-        data = self.jpeg.read(start, stop)
-        wanted = self.columns.get("frame_crc32c")
-        if wanted is not None:
-            self._compare(wanted[place], data, f"frame {frame} is", row)
-        return data
+        first, most = self.places(row).start, most_bytes(*self.stored_size(row))
+        offsets_F1, crc32c_F = self.columns["jpeg_offsets"], self.columns.get("frame_crc32c")
+        for frame in frames:
+            place = first + frame
+            start, stop = offsets_F1[place : place + 2].tolist()
+            if not 0 <= start < stop <= self.jpeg.length or stop - start > most:
+                found = f"[{start}, {stop}) of {self.jpeg.length}"
+                problem = f"frame {frame} is damaged (wanted 1 to {most} bytes, found {found})"
+                raise self.damage(row, problem)
+            data = self.jpeg.read(start, stop)
+            if crc32c_F is not None:
+                self._compare(crc32c_F[place], data, f"frame {frame} is", row)
+            yield data
 
     def _compare(self, wanted: int, data: bytes, what: str, row: int) -> None:
         found = google_crc32c.value(data)
         if found != wanted:
-            problem = f"damaged (wanted CRC-32C {wanted:08x}, found {found:08x})"
-            raise self.damage(row, f"{what} {problem}")
+            sums = f"wanted CRC-32C {wanted:08x}, found {found:08x}"
+            raise self.damage(row, f"{what} damaged ({sums})")
+
+    def no_picture(self, row: int, frame: int, error: Exception) -> ClipStoreError:
+        """The error for a frame that cannot be decoded."""
+        return self.damage(row, f"frame {frame} is damaged ({str(error).splitlines()[0]})")
 
     def damage(self, row: int, problem: str) -> ClipStoreError:
         """An error that names the file and the video."""
@@ -163,16 +167,16 @@ class StoreFile:
 def read_store(path: Path, *, is_known: bool = False) -> StoreFile:
     """A store or part, opened; its small columns are read and checked.
 
-    HDF5's library reads it in this process where its seal is right, where another process has lived
-    through that (`is_known`: before), or where it is a part, which a job here has written.
+    HDF5's library reads it here where its seal is right, where another process has lived through
+    that (`is_known`: before), or where it is a part, which a job here has written.
 
     Raises:
         ClipStoreError: if it is absent, damaged or of another format.
     """
     if not path.is_file():
         raise ClipStoreError(f"{path}: there is no clip store; run `orn clips` to write it")
+    is_part = path.parent.name.endswith(PARTS_ENDING)
     try:
-        is_part = path.parent.name.endswith(PARTS_ENDING)
         if not check_seal(path) and not is_known and not is_part:
             survive_reading(path)
         with path.open("rb") as raw:
@@ -277,14 +281,13 @@ def _check_rows(columns: Mapping[str, NDArray[Any]], jpeg: _Bytes, path: Path) -
 def _check_sizes(columns: Mapping[str, NDArray[Any]], settings: StoreSettings, path: Path) -> None:
     """That each video has a size, and its frames the one that the settings give them."""
     sides: Sequence[NDArray[Any]] = (columns["stored_height"], columns["stored_width"])
-    short, long = np.minimum(*sides), np.maximum(*sides)
     if settings.short_side is None:
         wanted = f"{settings.height}x{settings.width}"
         wrong = (sides[0] != settings.height) | (sides[1] != settings.width)
     else:
         most = min(MOST_SIDE, MOST_PIXELS // settings.short_side)
         wanted = f"a short side of {settings.short_side}, a long one of at most {most}"
-        wrong = (short != settings.short_side) | (long > most)
+        wrong = (np.minimum(*sides) != settings.short_side) | (np.maximum(*sides) > most)
     for row in np.flatnonzero(wrong)[:1].tolist():
         raise unreadable(
             path,
@@ -293,6 +296,5 @@ def _check_sizes(columns: Mapping[str, NDArray[Any]], settings: StoreSettings, p
         )
     for name in ("source_height", "source_width"):
         for row in np.flatnonzero(columns[name] < 1)[:1].tolist():
-            found = columns[name][row]
-            video = columns["video_id"][row]
+            video, found = columns["video_id"][row], columns[name][row]
             raise unreadable(path, f"video {video}: wanted a {name} of at least 1, found {found}")

@@ -11,6 +11,7 @@ from shared.manifests.records import Video
 from shared.manifests.source import source_of
 from shared.time_ranges import ALL_TIMES, TimeRanges
 from shared.video.read import content_digest
+from stage2_train.frames.jpeg import decode_frame
 from stage2_train.frames.reader import ClipStore
 from stage2_train.frames.store_file import REMEDY
 
@@ -99,15 +100,18 @@ def _check_places(store: ClipStore, row: int) -> None:
 
 def _check_pictures(store: ClipStore, row: int) -> None:
     """A frame at a time, since a video may be larger than memory."""
-    frames = store.frames(store.ids[row])
-    wanted, found = int(store.file.columns["jpeg_crc32"][row]), 0
-    for frame in range(len(frames)):
-        data = store.file.jpeg_file(row, frame)
-        frames.decoded(frame, data)
+    file, places = store.file, store.file.places(row)
+    wanted, found = int(file.columns["jpeg_crc32"][row]), 0
+    frames = range(places.stop - places.start)
+    for frame, data in enumerate(file.jpeg_files(row, frames)):
+        try:
+            decode_frame(data, file.stored_size(row))
+        except (RuntimeError, ValueError) as err:
+            raise file.no_picture(row, frame, err) from err
         found = zlib.crc32(data, found)
     if found != wanted:
         problem = f"wanted JPEG bytes with CRC-32 {wanted:08x}, found {found:08x}"
-        raise store.file.damage(row, problem)
+        raise file.damage(row, problem)
 
 
 def _check_source(stored: str, video: Video | None) -> Iterator[str]:

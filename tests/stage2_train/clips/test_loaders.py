@@ -1,5 +1,6 @@
 """The order of clips, and that it depends on neither workers nor processes nor resuming."""
 
+import re
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import fields, replace
 from multiprocessing import get_context
@@ -7,7 +8,7 @@ from multiprocessing import get_context
 import pytest
 import torch
 
-from shared.errors import ConfigError
+from shared.errors import ClipStoreError, ConfigError
 from stage2_train.clips.batches import (
     ClipBatch,
     LoaderSettings,
@@ -18,6 +19,7 @@ from stage2_train.clips.batches import (
 )
 from stage2_train.clips.dataset import ClipDataset, ClipRequest, ClipSettings
 from stage2_train.clips.objects import SlotSettings
+from stage2_train.frames.reader import ClipStore
 
 SETTINGS = ClipSettings(
     num_frames=2,
@@ -90,6 +92,23 @@ def test_workers_change_nothing(dataset) -> None:
     alone = list(training_loader(dataset, THREE, epochs=range(2)))
     helped = list(training_loader(dataset, replace(THREE, workers=2), epochs=range(2)))
     assert all(equal(one, other) for one, other in zip(alone, helped, strict=True))
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_damaged_frame_ends_the_loader_with_a_sentence(tiny_world, tmp_path, workers) -> None:
+    path = tmp_path / "clips.h5"
+    content = bytearray(tiny_world.store_path.read_bytes())
+    start = tiny_world.clips().file.jpeg.starts[0]
+    for first in tiny_world.clips().file.columns["jpeg_offsets"][:-1].tolist():
+        content[start + first + 700] ^= 1  # decodes all the same
+    path.write_bytes(content)
+    world = tiny_world
+    dataset = ClipDataset(world.dataset.segments, ClipStore(path), world.detections(), SETTINGS)
+    loader = training_loader(dataset, replace(THREE, workers=workers), epochs=range(1))
+    damage = r"frame \d is damaged \(wanted CRC-32C \w+, found \w+\); .*"
+    with pytest.raises(ClipStoreError) as caught:
+        list(loader)
+    assert re.fullmatch(rf"{path}: video film/\d+: {damage}", str(caught.value))
 
 
 def test_processes_share_a_global_batch(dataset) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from shared.errors import ClipStoreError
 from shared.time_ranges import TimeRange
-from stage2_train.frames import reader
+from stage2_train.frames import jpeg
 from stage2_train.frames.crop import CropWindow
 from stage2_train.frames.reader import ClipStore
 
@@ -50,11 +50,13 @@ def test_only_a_window_is_read(tiny_world) -> None:
 def test_picture_of_another_size_is_damaged_even_where_only_a_window_is_read(
     tiny_world, monkeypatch
 ) -> None:
-    monkeypatch.setattr(reader, "jpeg_size", lambda _: (50, 80))
-    monkeypatch.setattr(reader, "decode_jpeg", lambda _: pytest.fail("decoded"))
+    monkeypatch.setattr(jpeg, "jpeg_size", lambda _: (50, 80))
+    monkeypatch.setattr(jpeg, "decode_jpeg", lambda _: pytest.fail("decoded"))
     window = CropWindow(x=0, y=0, height=20, width=31, stored_height=48, stored_width=72)
     for part in (None, window):
-        with pytest.raises(ClipStoreError, match="frame 1 is damaged"):
+        with pytest.raises(
+            ClipStoreError, match=r"frame 1 is damaged \(wanted 48x72 pixels, found 50x80\)"
+        ):
             tiny_world.clips().frames("film/3").read(np.array([1]), part)
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from shared.errors import ClipStoreError
+from shared.errors import ClipStoreError, VideoDecodeError
 from shared.time_ranges import ALL_TIMES, TimeRange, TimeRanges
 from stage2_train.frames.schema import StoreSettings, parse_ranges, ranges_text
 
@@ -11,6 +11,27 @@ from stage2_train.frames.schema import StoreSettings, parse_ranges, ranges_text
 def test_a_rate_that_picks_no_frames(rate) -> None:
     with pytest.raises(ClipStoreError, match="rate of more than 0 frames a second, found"):
         StoreSettings(height=5, width=5, rate=rate)
+
+
+@pytest.mark.parametrize(
+    ("size", "message"),
+    [
+        ({"height": 65_500, "width": 65_500}, "frames of 1 to 33554432 pixels, .* 65500x65500"),
+        ({"height": 1, "width": 70_000}, "sides of at most 65500, found 1x70000"),
+        ({"height": 5}, "wanted a height and a width or a short side, found height 5, width None"),
+        ({}, "wanted a height and a width or a short side"),
+        ({"height": 5, "width": 5, "short_side": 5}, "wanted a height and a width or a short side"),
+    ],
+)
+def test_a_size_that_no_frame_has(size, message) -> None:
+    with pytest.raises(ClipStoreError, match=message):
+        StoreSettings(**size)
+
+
+def test_a_video_whose_shape_gives_too_large_a_frame() -> None:
+    assert StoreSettings(short_side=4320).stored_size(4320, 7680) == (4320, 7680)
+    with pytest.raises(VideoDecodeError, match="found 256x256000, which the short side of 256"):
+        StoreSettings(short_side=256).stored_size(2, 2000)
 
 
 def test_squash_gives_every_video_the_same_size() -> None:
@@ -45,7 +66,9 @@ def test_ranges_as_text(ranges, text) -> None:
     assert parse_ranges(text) == ranges
 
 
-@pytest.mark.parametrize("text", ["", "3", "[3]", '[["a", 1]]', "[[1, 2, 3]]"])
+@pytest.mark.parametrize(
+    "text", ["", "3", "[3]", '[["a", 1]]', "[[1, 2, 3]]", "[[NaN, 1]]", "[" * 10**5]
+)
 def test_text_that_is_no_ranges(text) -> None:
     with pytest.raises(ClipStoreError, match="wanted ranges of seconds, found"):
         parse_ranges(text)

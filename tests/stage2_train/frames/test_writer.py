@@ -231,6 +231,27 @@ def test_short_side_keeps_the_shape_of_each_video(tmp_path, film) -> None:
     assert store.frames("tall").read(np.array([1])).shape == (1, 48, 24, 3)
 
 
+def test_a_video_of_too_odd_a_shape_fails_alone(tmp_path, film) -> None:
+    videos = []
+    for name, size in (("film", (48, 96)), ("ribbon", (2, 2000))):
+        film(tmp_path / f"{name}.mp4", num_frames=2, size=size)
+        videos.append(Video(id=name, path=tmp_path / f"{name}.mp4"))
+    report = build_clip_store(videos, tmp_path / "clips.h5", StoreSettings(short_side=256))
+    assert [row.id for row in report.failed] == ["ribbon"]
+    assert "found 256x256000, which the short side of 256" in report.failed[0].reason
+    assert ClipStore(tmp_path / "clips.h5").ids == ("film",)
+
+
+def test_a_damaged_part_is_named(videos, tmp_path, monkeypatch) -> None:
+    path = tmp_path / "clips.h5"
+    monkeypatch.setattr(writer, "merge", lambda *args, **options: pytest.fail("merged"))
+    part = parts_folder(path) / "part.h5"
+    part.parent.mkdir()
+    part.write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(100))
+    with pytest.raises(ClipStoreError, match=r"part\.h5: cannot be read as a clip store"):
+        remaining_videos(videos, path, SETTINGS)
+
+
 def _hold(path: Path, held, done) -> None:
     with lock.locked(path, job="orn clips"):
         held.set()
