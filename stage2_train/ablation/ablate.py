@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from shared.config.bounded import read_json
+from shared.config.bounded import open_file, read_json
 from shared.config.files import to_toml
 from shared.environment import git_commit
 from shared.errors import CheckpointError, ConfigError
@@ -222,11 +222,8 @@ def _claim_folder(request: AblationRequest, recipe: Recipe) -> None:
 
 
 def _digest(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
-    except OSError as err:
-        raise CheckpointError(f"{path}: there are no such weights ({err.strerror})") from err
+    with open_file(path, error=CheckpointError) as file:
+        return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
 
 
 def _planned(request: AblationRequest, rows: Sequence[AblationRow]) -> tuple[AblationRun, ...]:
