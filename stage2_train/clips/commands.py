@@ -122,7 +122,6 @@ def inspect(shard: Path, do_verify: bool, as_json: bool, **options: Any) -> int:
     anything is.
     """
     from shared.inspect.commands import one_shard, show_verification
-    from shared.inspect.verification import verify_paths
     from shared.shards.shard import Shard
 
     overlay, makes_film = options["overlay"], str(options["overlay"]).lower().endswith(".mp4")
@@ -133,6 +132,8 @@ def inspect(shard: Path, do_verify: bool, as_json: bool, **options: Any) -> int:
             raise click.UsageError(f"{name} chooses a part of a film; it needs --overlay OUT.mp4")
     path = one_shard(shard)
     if do_verify:
+        from shared.inspect.verification import verify_paths
+
         verification = verify_paths([path])
         if verification.exit_code:
             show_verification(verification, as_json=as_json)
