@@ -7,7 +7,12 @@ import pytest
 from click.testing import CliRunner
 
 from demo.commands import demo_leaks
-from demo.experiments.leaks import majority_scores, presence_scores, untrained_report
+from demo.experiments.leaks import (
+    majority_scores,
+    presence_floor,
+    presence_scores,
+    untrained_report,
+)
 from demo.world.dials import Dials, category_id
 from demo.world.make import write_dataset
 from demo.world.places import BALL, NOBODY
@@ -50,6 +55,13 @@ def test_the_oracle_is_right_whatever_the_dials(tmp_path, dataset, dials) -> Non
     assert report["num_segments"] == FILMS[1]
     assert report["films_that_the_oracle_misses"] == 0
     assert figures(report)["oracle"] == pytest.approx(100)
+
+
+def test_the_floor_of_comparisons_is_what_presence_tells(tmp_path) -> None:
+    draw(tmp_path, "demo-places")
+    report = untrained_report("demo-places", tmp_path, split="validation")
+    floor = presence_floor("demo-places", tmp_path, split="validation")
+    assert floor == figures(report)["presence"]
 
 
 def test_a_wrong_label_is_a_world_that_is_not_well_defined(tmp_path) -> None:
