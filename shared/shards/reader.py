@@ -152,11 +152,11 @@ class VideoDetections:
             ]
         )
         """(F,) int64, places in the decoded stream, increasing."""
-        self.interval_seconds = _interval(self.seconds, rate=video.rate)
-        """Time from frame to frame: the median, or 1 / rate where there are fewer than two."""
         self._parts = tuple(parts)
         self._ends = np.cumsum([stop - start for _, start, stop in parts])
         self._check_order()
+        self.interval_seconds = _interval(self.seconds, rate=video.rate)
+        """Time from frame to frame: the median, or 1 / rate where there are fewer than two."""
 
     @property
     def num_frames(self) -> int:
@@ -227,7 +227,7 @@ class VideoDetections:
 
     def _check_order(self) -> None:
         for name, values in (("frame", self.frame_indices), ("time", self.seconds)):
-            wrong = np.flatnonzero(~(np.diff(values) > 0))
+            wrong = np.flatnonzero(~(values[1:] > values[:-1]))
             if wrong.size == 0:
                 if not np.isfinite(values).all():
                     shard = self._parts[0][0].path
