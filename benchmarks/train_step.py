@@ -29,7 +29,7 @@ from stage2_train.model.config import Heads
 from stage2_train.model.network import ObjectVideoNetwork
 from stage2_train.recipe import Recipe
 from stage2_train.runs.phases import plan_phases
-from stage2_train.training.loop import freeze_for
+from stage2_train.training.freezing import freeze_for
 from stage2_train.training.step import build_optimiser, training_step
 
 __all__ = ["measure", "measure_object_phase"]

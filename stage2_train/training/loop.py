@@ -23,7 +23,6 @@ from stage2_train.clips.dataset import ClipDataset
 from stage2_train.devices import loader_settings, main_progress
 from stage2_train.evaluation.metrics import score_heads
 from stage2_train.evaluation.predictions import gathered, predict
-from stage2_train.model.network import ObjectVideoNetwork
 from stage2_train.recipe import Recipe
 from stage2_train.runs.checkpoint import (
     BEST_NAME,
@@ -39,9 +38,10 @@ from stage2_train.runs.checkpoint import (
 from stage2_train.runs.phases import Phase, plan_phases, steps_per_epoch
 from stage2_train.runs.run_folder import MetricsLog
 from stage2_train.training.backbone import apply_backbone_options
+from stage2_train.training.freezing import freeze_for
 from stage2_train.training.step import build_optimiser, set_learning_rate, training_step
 
-__all__ = ["TrainingData", "freeze_for", "train_network"]
+__all__ = ["TrainingData", "train_network"]
 
 logger = logging.getLogger(__name__)
 
@@ -204,28 +204,6 @@ def _run_phase(session: _Session, phase: Phase, resumed: Checkpoint | None) -> N
         due = epoch_over or state.step % recipe.checkpoint_every_steps == 0
         if due or state.phase_over or session.stopped:
             _save(session, LAST_NAME, optimiser)
-
-
-def freeze_for(network: nn.Module, phase: Phase) -> None:
-    """Leaves out of training what a phase does not use or shall not move: each trained weight then
-    has a gradient.
-
-    While only the object head of two is trained, that is the activity head, the trunk of a network
-    whose objects have no appearance, and the whole ResNet where the phase does not train it.
-    """
-    network.requires_grad_(True)
-    if not isinstance(network, ObjectVideoNetwork) or network.config.heads != "both":
-        return
-    is_first, objects = phase.heads == "object", network.object_head
-    if objects.first_phase is not None:
-        objects.first_phase.requires_grad_(is_first)
-        objects.reasoning.requires_grad_(not is_first)
-    if is_first:
-        network.activity_head.requires_grad_(False)
-        sees_frames = network.config.object_head_sees_frames
-        network.trunk.requires_grad_(sees_frames and phase.trains_resnet)
-        if sees_frames:
-            objects.conv5.requires_grad_(phase.trains_resnet)
 
 
 def _synchronised(network: nn.Module, accelerator: Accelerator) -> nn.Module:

@@ -12,6 +12,7 @@ from stage2_train.recipe import PhaseRecipe
 from stage2_train.runs.checkpoint import load_checkpoint
 from stage2_train.runs.phases import plan_phases
 from stage2_train.training import loop
+from stage2_train.training.freezing import freeze_for
 
 
 def same_weights(one: ObjectVideoNetwork, other: ObjectVideoNetwork) -> bool:
@@ -151,7 +152,7 @@ def test_no_gradient_is_computed_for_a_frozen_resnet(tiny_recipe) -> None:
     """What saves the time: nothing of the ResNet is part of the graph."""
     phases = replace(tiny_recipe.phases, object_head_trains_resnet=False)
     network = ObjectVideoNetwork(tiny_recipe.model).train()
-    loop.freeze_for(network, plan_phases(replace(tiny_recipe, phases=phases), num_segments=8)[0])
+    freeze_for(network, plan_phases(replace(tiny_recipe, phases=phases), num_segments=8)[0])
     feats = []
     network.object_head.conv5.register_forward_hook(lambda *call: feats.append(call[-1]))
     network.trunk.register_forward_hook(lambda *call: feats.append(call[-1]))
@@ -211,7 +212,8 @@ def test_reasoning_starts_fresh_in_the_second_phase(
     whole = run_tiny(tmp_path / "whole", recipe)
     kept = whole.object_head.first_phase.classify.weight
     assert torch.equal(kept, found["object_head.first_phase.classify.weight"])
-    run_tiny(tmp_path / "stopped", recipe, max_steps=3)
+    for stop in (3, 4, 6):  # inside of both phases, and between them
+        run_tiny(tmp_path / "stopped", recipe, max_steps=stop)
     assert same_weights(run_tiny(tmp_path / "stopped", recipe), whole)
 
 
