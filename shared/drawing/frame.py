@@ -54,7 +54,8 @@ class DrawnObjects:
 
     @classmethod
     def of(cls, found: FrameDetections, *, score_threshold: float = 0.0) -> Self:
-        """The detections with a score of at least the threshold, the best if there are very many.
+        """The detections with a score of at least the threshold, the best if there are very many;
+        on a coarser grid if theirs is very large.
 
         Raises:
             ShardFormatError: if a mask is malformed.
@@ -63,10 +64,16 @@ class DrawnObjects:
         best_N = best_N[found.scores[best_N] >= score_threshold]
         rows_N = best_N[:_MOST_OBJECTS]
         height, width = found.height, found.width
-        covers = [rle.decode(found.masks[row], height=height, width=width) for row in rows_N]
+        shrink = max(height / _MOST_WIDTH, width / _MOST_WIDTH, 1)
+        size = (max(round(width / shrink), 1), max(round(height / shrink), 1))
+        covers = [
+            _smooth(rle.decode(found.masks[row], height=height, width=width), size)
+            for row in rows_N
+        ]
+        per_cell = np.array([size[0] / width, size[1] / height] * 2, np.float32)
         return cls(
-            boxes=found.boxes[rows_N],
-            covers=np.stack(covers) if covers else np.zeros((0, height, width), np.bool_),
+            boxes=found.boxes[rows_N] * per_cell,
+            covers=np.stack(covers) if covers else np.zeros((0, *size[::-1]), np.bool_),
             labels=found.labels[rows_N],
             scores=found.scores[rows_N],
             left_out=len(best_N) - len(rows_N),
@@ -78,8 +85,10 @@ class DrawnObjects:
 
 
 def grey_frame(*, height: int, width: int) -> NDArray[np.uint8]:
-    """(H, W, 3) uint8, what stands for a frame whose picture is not there."""
-    return np.full((height, width, 3), _GREY, np.uint8)
+    """(H, W, 3) uint8, what stands for a frame whose picture is not there; shrunk if very large."""
+    shrink = max(height / _MOST_WIDTH, width / _MOST_WIDTH, 1)
+    size = (max(round(height / shrink), 1), max(round(width / shrink), 1))
+    return np.full((*size, 3), _GREY, np.uint8)
 
 
 def draw_frame(

@@ -73,13 +73,19 @@ def summarise(shard: Shard) -> ShardSummary:
         ShardFormatError: if something in it is damaged.
     """
     video_F, index_F, seconds_F = shard.frame_video(), shard.frame_index(), shard.frame_seconds()
-    found_F = np.diff(shard.array("frame_offsets"))
+    offsets = shard.array("frame_offsets")
+    found_F = np.diff(offsets)
     scores, names = shard.array("scores"), shard.detector.class_names
     labels, is_finite = shard.array("labels"), np.isfinite(seconds_F).all()
     if labels.max(initial=0) >= len(names) or not (is_finite and np.isfinite(scores).all()):
         raise ShardFormatError(
             f"{shard.path}: wanted labels of {len(names)} classes, finite times and finite scores, "
             "found others; `orn verify` says where"
+        )
+    if offsets[0] != 0 or (found_F < 0).any() or offsets[-1] != len(scores):
+        raise ShardFormatError(
+            f"{shard.path}: wanted {len(scores)} detections frame after frame, found borders of "
+            "frames that skip or repeat some; `orn verify` says where"
         )
     borders_V = np.searchsorted(video_F, np.arange(len(shard.videos) + 1))
     if (np.diff(video_F) < 0).any() or borders_V[0] != 0 or borders_V[-1] != len(video_F):
@@ -103,7 +109,7 @@ def summarise(shard: Shard) -> ShardSummary:
                 detections=int(found_F[rows].sum()),
             )
         )
-    counts_S = np.bincount(shard.array("labels"), minlength=len(names)).tolist()
+    counts_S = np.bincount(labels, minlength=len(names)).tolist()
     return ShardSummary(
         path=shard.path,
         size_bytes=shard.path.stat().st_size,

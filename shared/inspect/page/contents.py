@@ -75,7 +75,7 @@ def index_of(
     scores = np.nan_to_num(shard.array("scores")).clip(0, 1)
     threshold = ", ".join(f"{name} {value:g}" for name, value in detector.thresholds.items())
     return {
-        "title": shard.path.name,
+        "title": f"{shard.path.absolute().parent.name}/{shard.path.name}",
         "facts": [
             ["shard", str(shard.path)],
             ["detector", f"{detector.config_name} ({detector.config_digest[:19]})"],

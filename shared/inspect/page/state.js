@@ -20,7 +20,15 @@ function element(name, properties = {}, ...children) {
 
 const short = (text, most = LONGEST_NAME) =>
   text.length > most ? `${text.slice(0, most - 1)}\u2026` : text;
-const className = (label) => shard.classes[label] ?? `class ${label}`;
+// Texts of the shard as they may stand on the page: what would act on the text around it is
+// written out, and names that run from right to left keep to themselves.
+const plain = (text) => text.replace(
+  /[\u0000-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g,
+  (letter) => `\\u${letter.charCodeAt(0).toString(16).padStart(4, "0")}`);
+const apart = (text) => /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefe]/.test(text)
+  ? `\u2068${text}\u2069` : text;
+const className = (label) => plain(shard.classes[label] ?? `class ${label}`);
+const classShort = (label) => apart(short(className(label)));
 const chip = (label) => {
   const made = element("span", { className: "chip" });
   made.style.background = shard.colours[label] ?? "#888888";

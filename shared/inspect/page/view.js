@@ -5,10 +5,10 @@ function openVideo(number, row = null) {
   state.rows = shownRows(video());
   state.frame = null;
   $("video").selectedIndex = number;
-  $("video-id").textContent = video().id;
+  $("video-id").textContent = plain(video().id);
   $("video-id").hidden = video().id.length <= 70;
   $("grey").hidden = !video().grey;
-  $("grey").textContent = video().grey ? `Masks are shown on grey: ${video().grey}` : "";
+  $("grey").textContent = video().grey ? `Masks are shown on grey: ${plain(video().grey)}` : "";
   const [width, height] = video().size;
   canvas.style.aspectRatio = `${width} / ${height}`;
   $("scrub").max = Math.max(state.rows.count - 1, 0);
@@ -61,11 +61,11 @@ function timeline() {
   const odd = oddRows.filter((row) => row >= start && row < stop);
   const lines = drawTimeline(strip, video(), passes, odd, state.rows);
   $("timeline-names").replaceChildren(...lines.map(([label, count]) => element("li", {
-    dir: "auto", textContent: label < 0 ? "others" : short(className(label)),
+    dir: "auto", textContent: label < 0 ? "others" : classShort(label),
     title: plural(count, "detection"),
   })));
   strip.setAttribute("aria-label", `Classes over ${plural(stop - start, "frame")}: ` + (lines
-    .map(([label, count]) => `${label < 0 ? "others" : short(className(label))} ${count}`)
+    .map(([label, count]) => `${label < 0 ? "others" : classShort(label)} ${count}`)
     .join(", ") || "none"));
   moveCursor();
 }
@@ -144,7 +144,7 @@ function start() {
   listFacts();
   listClasses();
   $("video").replaceChildren(...shard.videos.map(({ id, rows }, number) => {
-    const name = `\u2068${short(id, 70)}\u2069 (${plural(rows[1] - rows[0], "frame")})`;
+    const name = `${apart(short(plain(id), 70))} (${plural(rows[1] - rows[0], "frame")})`;
     return element("option", { value: number, textContent: name });
   }));
   $("odd").disabled = oddRows.length === 0;

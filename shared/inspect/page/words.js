@@ -5,7 +5,7 @@ function describe(announce) {
   const shown = frame.detections.filter(isShown), counts = new Map();
   shown.forEach(([label]) => counts.set(label, (counts.get(label) || 0) + 1));
   const objects = [...counts].sort((one, other) => other[1] - one[1])
-    .map(([label, count]) => `${count} ${short(className(label))}`).join(", ");
+    .map(([label, count]) => `${count} ${classShort(label)}`).join(", ");
   const all = frame.detections.length;
   const some = shown.length < all ? ` (${shown.length} of ${all} shown)` : "";
   const text = `Frame ${shard.frames[row]}, ${shard.seconds[row].toFixed(3)} s: ` +
@@ -67,7 +67,7 @@ function listScores([label, score, x1, y1, x2, y2, , pairs]) {
   else values.set(label, score);
   const rest = 1 - [...values.values()].reduce((sum, value) => sum + value, 0);
   const box = [x1, y1, x2, y2].map((edge) => edge.toFixed(1)).join(", ");
-  $("scores-text").textContent = `${short(className(label))} ${score.toFixed(3)}, box ${box}, ` +
+  $("scores-text").textContent = `${classShort(label)} ${score.toFixed(3)}, box ${box}, ` +
     `mask of ${state.masks[state.chosen].area.toLocaleString("en")} cells. ` + (known
     ? `Background and scores below 0.001: ${Math.max(rest, 0).toFixed(3)}.`
     : "Scores of other classes are not known.");
@@ -79,7 +79,7 @@ function listScores([label, score, x1, y1, x2, y2, , pairs]) {
     fill.style.background = shard.colours[each];
     const text = value !== undefined ? value.toFixed(3) : known ? "< 0.001" : "\u2013";
     return element("li", {},
-      element("span", { className: "name", textContent: short(className(each)), dir: "auto" }),
+      element("span", { className: "name", textContent: classShort(each), dir: "auto" }),
       element("div", { className: "track" }, fill),
       element("span", { className: "value", textContent: text }));
   }));
@@ -100,11 +100,11 @@ function listClasses() {
 }
 
 function listFacts() {
-  document.title = `${short(shard.title, 60)} \u2013 shard`;
-  $("title").textContent = shard.title;
+  document.title = `${short(plain(shard.title), 80)} \u2013 shard`;
+  $("title").textContent = plain(shard.title);
   $("facts").replaceChildren(...shard.facts.flatMap(([name, text]) =>
-    [element("dt", { textContent: name }), element("dd", { textContent: text, dir: "auto" })]));
-  $("notes").replaceChildren(...shard.notes.map((text) => element("li", { textContent: text })));
+    [element("dt", { textContent: name }), element("dd", { textContent: plain(text), dir: "auto" })]));
+  $("notes").replaceChildren(...shard.notes.map((text) => element("li", { textContent: plain(text) })));
   const lists = [
     ["Odd", shard.odd.map(([, id, text]) => `${id}: ${text}`)],
     ["Failed videos", shard.failed.map(([id, reason]) => `${id}: ${reason}`)],
@@ -112,5 +112,5 @@ function listFacts() {
   ];
   $("lists").replaceChildren(...lists.filter(([, lines]) => lines.length)
     .flatMap(([title, lines]) => [element("h2", { textContent: title }), element("ul", {},
-      ...lines.map((line) => element("li", { textContent: line, dir: "auto" })))]));
+      ...lines.map((line) => element("li", { textContent: plain(line), dir: "auto" })))]));
 }

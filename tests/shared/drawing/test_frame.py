@@ -111,3 +111,21 @@ def test_any_class_name_is_drawn(name: str) -> None:
         drawn[200:360, 300:]
         == draw_frame(grey, objects(disc(9), labels=[0]), class_names=("a",))[200:360, 300:]
     ).all()
+
+
+def test_very_large_grids_are_made_coarser() -> None:
+    mask = np.zeros((100, 7680), bool)
+    mask[40:80, 1000:5000] = True
+    large = FrameDetections(
+        height=100,
+        width=7680,
+        boxes=np.float32([[1000, 40, 5000, 80]]),
+        scores=np.float32([0.9]),
+        labels=np.uint8([CUP]),
+        class_scores=None,
+        masks=(rle.encode(mask),),
+    )
+    drawn = DrawnObjects.of(large)
+    assert drawn.covers.shape == (1, 25, 1920)
+    assert drawn.boxes.tolist() == [[250, 10, 1250, 20]]
+    assert grey_frame(height=100, width=7680).shape == (25, 1920, 3)

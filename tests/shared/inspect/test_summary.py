@@ -3,8 +3,10 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from shared.errors import ShardFormatError
 from shared.inspect.summary import summarise, summary_text, summary_to_dict
 from shared.shards.shard import Shard
 from tests.shared.inspect.conftest import CUP, found, write
@@ -86,3 +88,17 @@ def test_what_is_odd_is_listed(tmp_path: Path) -> None:
     assert "a        6  frame 6 is without detections; " in summary_text(summary)
     (odd,) = json.loads(json.dumps(summary_to_dict(summary)))["odd"]
     assert (odd["kind"], odd["video_id"], odd["frame"]) == ("empty frames", "a", 6)
+
+
+def test_borders_of_frames_that_skip_detections(
+    shard: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened, whole = Shard(shard), Shard.array
+
+    def damaged(self: Shard, name: str) -> np.ndarray:
+        found = whole(self, name)
+        return found + (np.arange(len(found)) == 2) * 9 if name == "frame_offsets" else found
+
+    monkeypatch.setattr(Shard, "array", damaged)
+    with pytest.raises(ShardFormatError, match="wanted 4 detections frame after frame"):
+        summarise(opened)
