@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import re
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
@@ -31,6 +32,7 @@ __all__ = ["DetectorChoice", "Objects", "ShardObjects", "VideoObjects", "load_it
 
 logger = logging.getLogger(__name__)
 
+_ZOO_NAME = re.compile(r"[\w.-]+")
 _USUAL_THRESHOLD = 0.3
 """Of `orn detect`."""
 
@@ -191,7 +193,14 @@ def _files(model: OpenedModel, choice: DetectorChoice) -> tuple[str, Path]:
         raise _other(model, f"weights {_digest(checkpoint)}", str(checkpoint))
     if choice.config is not None:
         return choice.config, checkpoint
-    return (name if own is None or own.config is None else own.config), checkpoint
+    if own is not None and own.config is not None:
+        return own.config, checkpoint
+    if not _ZOO_NAME.fullmatch(name) or name.endswith(".py"):
+        raise DetectorError(  # a file of Python that a stranger names is not run
+            f"{model.path}: wanted a detector's configuration by its name in the model zoo, found "
+            f"{shown(name)}; say --config"
+        )
+    return name, checkpoint
 
 
 def _digest(path: Path | None) -> str:
