@@ -85,6 +85,13 @@ class WindowPrediction:
         """The class of the highest logit."""
         return int(next(iter(self.logits.values())).argmax())
 
+    def of_video(self, video: str, *, pairs: int) -> "WindowPrediction":
+        """The same under another name of the video, with at most so many pairs, or as if nobody had
+        asked for them."""
+        if not pairs:
+            return replace(self, video=video, pairs=None, decided_by=None)
+        return replace(self, video=video, pairs=self.pairs and self.pairs[:pairs])
+
     def as_json(self, classes: Sequence[str]) -> dict[str, Any]:
         """The prediction as a line of `orn predict --json` has it."""
         found: dict[str, Any] = {

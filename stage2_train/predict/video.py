@@ -33,7 +33,7 @@ from stage2_train.predict.records import (
 )
 from stage2_train.predict.windows import WindowChoice, windows_of
 
-__all__ = ["check_pairs", "predict_clips", "predict_video"]
+__all__ = ["can_tell_pairs", "check_pairs", "predict_clips", "predict_video"]
 
 _BATCH = 8
 """Most windows that the network sees at once."""
@@ -138,15 +138,19 @@ def predict_clips(
             )
 
 
-def check_pairs(model: OpenedModel, pairs: int) -> None:
-    """Raises ConfigError if pairs are wanted of a network that does not relate detected objects."""
+def can_tell_pairs(model: OpenedModel) -> bool:
+    """Whether a network relates detected objects, so that it can be told which of them decided."""
     network = model.network
-    relates = (
+    return (
         isinstance(network, ObjectVideoNetwork)
         and network.config.objects == "detections"
         and "activity" not in (network.config.heads, model.heads)
     )
-    if pairs and not relates:
+
+
+def check_pairs(model: OpenedModel, pairs: int) -> None:
+    """Raises ConfigError if pairs are wanted of a network that cannot tell them."""
+    if pairs and not can_tell_pairs(model):
         raise ConfigError(
             f"{model.path}: wanted a network that relates detected objects, to tell which pairs "
             "decided, found another; leave --pairs out"

@@ -11,7 +11,7 @@ from shared.time_ranges import TimeRange
 from stage2_train.predict.records import SegmentPrediction, WindowPrediction, probabilities
 from stage2_train.runs.model_folder import ClipRecord
 
-__all__ = ["WindowChoice", "segments_of", "windows_of"]
+__all__ = ["Merger", "WindowChoice", "moments_of", "segments_of", "windows_of"]
 
 _LONG = 1.5
 """How many windows a video has to last to be looked at in several, unless training had such."""
@@ -57,65 +57,95 @@ def windows_of(
     return [each for each, (begin, stop) in zip(ranges, places, strict=True) if begin < stop]
 
 
+class Merger:
+    """Turns the windows of one video, by their starts, into stretches of equal classes: at each
+    moment the mean logits of the windows that cover it, neighbours with equal classes merged."""
+
+    def __init__(self, *, multi_label: bool = False, threshold: float = 0.5) -> None:
+        """Takes what `segments_of` does."""
+        self._multi_label = multi_label
+        self._threshold = threshold
+        self._covering: list[WindowPrediction] = []
+        self._cursor = 0.0
+        self._pending: SegmentPrediction | None = None
+
+    def add(self, window: WindowPrediction) -> Iterator[SegmentPrediction]:
+        """Takes the next window; gives what no later one can change."""
+        yield from self._merged(self.pieces(window))
+
+    def end(self) -> Iterator[SegmentPrediction]:
+        """What is left when there are no more windows."""
+        yield from self._merged(self.pieces(None))
+        if self._pending is not None:
+            yield self._pending
+            self._pending = None
+
+    def pieces(self, window: WindowPrediction | None) -> Iterator[SegmentPrediction]:
+        """The stretches between the nearest borders of windows, not merged, up to the start of the
+        next window, or to the end of all for None."""
+        until = None if window is None else window.start_seconds
+        while self._covering and (until is None or self._cursor < until):
+            border = min(each.stop_seconds for each in self._covering)
+            border = border if until is None else min(border, until)
+            if border > self._cursor:
+                yield self._piece(border)
+            self._cursor = max(self._cursor, border)
+            self._covering = [each for each in self._covering if each.stop_seconds > self._cursor]
+        if window is not None:
+            self._cursor = window.start_seconds
+            self._covering.append(window)
+
+    def _piece(self, border: float) -> SegmentPrediction:
+        first = self._covering[0]
+        logits = {
+            name: np.mean([each.logits[name] for each in self._covering], axis=0)
+            for name in first.logits
+        }
+        total_A = next(iter(logits.values()))
+        chances_A = probabilities(total_A, multi_label=self._multi_label)
+        holds = np.flatnonzero(chances_A >= self._threshold).tolist()
+        return SegmentPrediction(
+            video=first.video,
+            start_seconds=self._cursor,
+            stop_seconds=border,
+            labels=tuple(holds) if self._multi_label else (int(total_A.argmax()),),
+            logits=logits,
+            probabilities=chances_A,
+            windows=len(self._covering),
+        )
+
+    def _merged(self, pieces: Iterable[SegmentPrediction]) -> Iterator[SegmentPrediction]:
+        for piece in pieces:
+            before = self._pending
+            if before is not None and before.can_be_joined(piece):
+                self._pending = before.joined(piece, multi_label=self._multi_label)
+                continue
+            self._pending = piece
+            if before is not None:
+                yield before
+
+
 def segments_of(
     windows: Iterable[WindowPrediction], *, multi_label: bool = False, threshold: float = 0.5
 ) -> Iterator[SegmentPrediction]:
-    """What is predicted from when to when: at each moment the mean logits of the windows that cover
-    it, neighbours with equal classes merged. Each comes as soon as no later window can change it.
+    """What is predicted from when to when, see `Merger`; each stretch comes as soon as no later
+    window can change it.
 
     Args:
         windows: of one video, by their starts.
         multi_label: whether several classes, or none, can hold at once.
         threshold: probability from which a class of a multi-label network holds.
     """
-    pending: SegmentPrediction | None = None
-    for piece in _pieces(windows, multi_label=multi_label, threshold=threshold):
-        if pending is not None and pending.can_be_joined(piece):
-            pending = pending.joined(piece, multi_label=multi_label)
-            continue
-        if pending is not None:
-            yield pending
-        pending = piece
-    if pending is not None:
-        yield pending
-
-
-def _pieces(
-    windows: Iterable[WindowPrediction], *, multi_label: bool, threshold: float
-) -> Iterator[SegmentPrediction]:
-    """Stretches between the nearest borders of windows."""
-    covering: list[WindowPrediction] = []
-    cursor = 0.0
-
-    def until(stop: float | None) -> Iterator[SegmentPrediction]:
-        nonlocal cursor, covering
-        while covering:
-            border = min(each.stop_seconds for each in covering)
-            border = border if stop is None else min(border, stop)
-            if border > cursor:
-                logits = {
-                    name: np.mean([each.logits[name] for each in covering], axis=0)
-                    for name in covering[0].logits
-                }
-                total_A = next(iter(logits.values()))
-                chances_A = probabilities(total_A, multi_label=multi_label)
-                holds = np.flatnonzero(chances_A >= threshold).tolist()
-                yield SegmentPrediction(
-                    video=covering[0].video,
-                    start_seconds=cursor,
-                    stop_seconds=border,
-                    labels=tuple(holds) if multi_label else (int(total_A.argmax()),),
-                    logits=logits,
-                    probabilities=chances_A,
-                    windows=len(covering),
-                )
-            cursor = max(cursor, border)
-            covering = [each for each in covering if each.stop_seconds > cursor]
-            if stop is not None and cursor >= stop:
-                return
-
+    merger = Merger(multi_label=multi_label, threshold=threshold)
     for window in windows:
-        yield from until(window.start_seconds)
-        cursor = window.start_seconds
-        covering.append(window)
-    yield from until(None)
+        yield from merger.add(window)
+    yield from merger.end()
+
+
+def moments_of(
+    windows: Iterable[WindowPrediction], *, multi_label: bool = False
+) -> Iterator[SegmentPrediction]:
+    """The same before equal neighbours are merged."""
+    merger = Merger(multi_label=multi_label)
+    for window in (*windows, None):
+        yield from merger.pieces(window)

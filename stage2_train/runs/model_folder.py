@@ -20,7 +20,7 @@ from safetensors import SafetensorError, safe_open
 from torch import nn
 
 from shared.config.bounded import open_file, read_json, shown
-from shared.config.fields import STRICT, FileName, Maybe, Positive
+from shared.config.fields import STRICT, FileName, Positive
 from shared.config.files import config_from_dict, to_dict
 from shared.errors import CheckpointError, ConfigError
 from shared.jobs.atomic_file import replacing, write_text
@@ -67,11 +67,11 @@ class ClipRecord:
     """Rows that frames are rescaled to before the crop."""
     width: _Side
     """Columns of them."""
-    jpeg_quality: Maybe[Annotated[int, Field(ge=1, le=95)]] = None
+    jpeg_quality: Annotated[int, Field(ge=1, le=95)] | None = None
     """That frames were stored with; none where they came straight from the videos."""
-    window_seconds: Maybe[Positive] = None
+    window_seconds: Positive | None = None
     """How long a segment was, the median; none where that is not known."""
-    longest_seconds: Maybe[Positive] = None
+    longest_seconds: Positive | None = None
     """How long the longest was."""
 
 
@@ -93,7 +93,7 @@ class ModelConfig:
     format_version: Literal[1] = 1
     recipe_name: str
     """What the recipe was called."""
-    system: Maybe[str] = None
+    system: str | None = None
     """Which system of the paper's tables it is; none for what the recipe says."""
     recipe: Recipe
     """The recipe, every setting resolved; `recipe.model` is the architecture."""
@@ -107,13 +107,13 @@ class ModelConfig:
     """Name of the manifest, or of its file, with which it was trained."""
     clips: ClipRecord
     """How clips are made."""
-    normalisation: Maybe[Normalisation] = None
+    normalisation: Normalisation | None = None
     """Of frames; none where the network looks at none."""
-    detector: Maybe[DetectorEntry] = None
+    detector: DetectorEntry | None = None
     """What found the objects; none where the shards were not there any more."""
-    detector_file: Maybe[Annotated[str, Field(pattern=r"^[\w.-]+$")]] = None
+    detector_file: Annotated[str, Field(pattern=r"^[\w.-]+$")] | None = None
     """Name of the detector's weights in the folder; none where they were not taken along."""
-    weights_digest: Maybe[str] = None
+    weights_digest: str | None = None
     """`sha256:...` of the file of weights; none for a model that is no folder."""
 
 
