@@ -205,3 +205,20 @@ def test_what_does_not_fit_is_said(small_demo: Path, tmp_path: Path) -> None:
     for make, error, message in cases:
         with pytest.raises(error, match=re.escape(message)):
             list(make())
+
+
+@pytest.mark.mmdet
+def test_the_code_of_the_page_runs(small_demo: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    page = (ROOT / "docs" / "python.md").read_text("utf-8")
+    blocks = [part.removeprefix("python\n") for part in page.split("```")[1::2]]
+    path, frames, _ = film()
+    names: dict[str, object] = {"frames": frames[:2]}
+    assert len(blocks) == 5
+    for block in blocks:
+        block = block.replace('"film.mp4"', repr(str(path))).replace(
+            "clip_frames=8", "clip_frames=2"
+        )
+        exec(block, names)
+    said = capsys.readouterr().out
+    assert said.count("train-0000") >= 4 + 2
+    assert any(each in said for each in names["model"].classes)
