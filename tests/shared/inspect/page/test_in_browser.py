@@ -219,6 +219,10 @@ def test_a_sample_goes_from_one_of_its_frames_to_the_next(
         colours = {tuple(pixel(shown.page, x, 58).tolist()) for x in range(1, 79)}
         assert len(colours) > 40  # a picture
         assert f"has {len(rows)} of 12 frames" in shown.page.inner_text("#notes")
+        (other,) = sorted(set(range(10)) - set(rows))[:1]
+        shown.page.evaluate(f"location.hash = '#kitchen%2Fa%20b/{other + 5}'")
+        until(shown.page, "!document.getElementById('message').hidden")
+        assert f"Frame {other + 5} is not in this page" in shown.page.inner_text("#message")
         assert shown.problems == []
 
 
