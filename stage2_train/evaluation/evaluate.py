@@ -109,7 +109,7 @@ def evaluate_run(
     run, recipe = request.run, config.recipe
     trained = load_trained(run, config)
     network = trained.network.to(accelerator.device)
-    joined = sources.join(request.split)
+    joined = sources.join(request.split, frame_join=recipe.data.frame_join)
     joined.require_segments(config.dataset.name)
     clips = sources.clip_dataset(joined, recipe, frame_order=request.frame_order)
     total = len(clips) * request.num_clips
