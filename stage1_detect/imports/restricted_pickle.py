@@ -105,17 +105,22 @@ class _Machine:
 
     def run(self) -> Any:
         """Follows the stream to its end."""
-        while True:
-            code = self.take(1)[0]
-            if code == _STOP:
-                (value,) = self.stack
-                return value
+        data, size = self.data, len(self.data)
+        while self.place < size:
+            code = data[self.place]
+            self.place += 1
             handler = _HANDLERS.get(code)
             if handler is None:
+                if code == _STOP:
+                    (value,) = self.stack
+                    return value
                 name = _INSTRUCTION_NAMES.get(chr(code), f"0x{code:02x}")
                 raise self.refusal(f"the instruction {name}")
-            self.spend(1)
+            self.budget -= 1
+            if self.budget < 0:
+                self.spend(0)
             handler(self)
+        raise ValueError("cut short, one more instruction wanted")
 
     def spend(self, instructions: int) -> None:
         """Takes these off what may still be followed, before they are."""
