@@ -30,7 +30,10 @@ INTERRUPTED_EXIT_CODE = 130
 TERMINATED_EXIT_CODE = 143
 """What a shell reports for a program ended by SIGTERM (128 + SIGTERM)."""
 
-_OUR_PACKAGES = ("shared", "stage1_detect", "stage2_train", "data_manifests", "demo", "benchmarks")
+_OUR_PACKAGES = (
+    *("shared", "stage1_detect", "stage2_train", "predict_videos"),
+    *("data_manifests", "demo", "benchmarks"),
+)
 
 
 COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
@@ -78,6 +81,13 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
     "Train": {
         "train": ("stage2_train.commands:train", "Train the network on clips and shards."),
         "eval": ("stage2_train.commands:evaluate", "Evaluate a training run."),
+    },
+    "Use": {
+        "predict": ("predict_videos.commands:predict", "Say what happens in videos."),
+        "export": (
+            "stage2_train.predict.commands:export",
+            "Write a run as a folder to take along.",
+        ),
     },
     "Compare": {
         "systems": ("stage2_train.systems_commands:systems", "List the systems of the paper."),

@@ -11,11 +11,12 @@ from pathlib import Path
 
 from tests.conftest import ROOT
 
-PACKAGES = ("shared", "stage1_detect", "stage2_train", "demo", "benchmarks")
+PACKAGES = ("shared", "stage1_detect", "stage2_train", "predict_videos", "demo", "benchmarks")
 MAY_IMPORT = {
     "shared": set(),
     "stage1_detect": {"shared"},
     "stage2_train": {"shared"},
+    "predict_videos": {"shared", "stage1_detect", "stage2_train"},
     "demo": {"shared", "stage1_detect", "stage2_train"},
     "benchmarks": {"shared", "stage1_detect", "stage2_train", "demo"},
 }

@@ -11,7 +11,7 @@ import pytest
 from tests.conftest import ROOT
 from tests.shared.commands import find_command
 
-PRODUCT = ("shared", "stage1_detect", "stage2_train", "demo", "benchmarks")
+PRODUCT = ("shared", "stage1_detect", "stage2_train", "predict_videos", "demo", "benchmarks")
 TARGETS = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
 UNKNOWN = "{}"
 """What stands for a value in a text."""

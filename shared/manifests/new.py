@@ -22,11 +22,18 @@ from shared.manifests.schema import ColumnSplit, Manifest, TableLabels
 from shared.manifests.table import LABEL_SEPARATOR, read
 from shared.manifests.text_files import Row, read_rows
 
-__all__ = ["NewManifest", "TableGuess", "guess_table", "guess_videos", "make_manifest"]
+__all__ = [
+    "VIDEO_SUFFIXES",
+    "NewManifest",
+    "TableGuess",
+    "guess_table",
+    "guess_videos",
+    "make_manifest",
+]
 
 _CLASSES_NAME = "classes.txt"
 _CLIP_FRAMES = 8
-_VIDEO_SUFFIXES = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ts", ".webm", ".wmv")
+VIDEO_SUFFIXES = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ts", ".webm", ".wmv")
 _SAMPLE = 50
 """Ids that are looked for."""
 _MOST_ENTRIES = 200_000
@@ -268,7 +275,7 @@ def _entries(folder: Path) -> Iterator[tuple[str, bool]]:
 
 
 def _is_video_name(name: str) -> bool:
-    return Path(name).suffix.lower() in _VIDEO_SUFFIXES
+    return Path(name).suffix.lower() in VIDEO_SUFFIXES
 
 
 def _patterns(relative: str, video_id: str) -> Iterator[str]:

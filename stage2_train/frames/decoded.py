@@ -1,8 +1,8 @@
 """Frames without a clip store: decoded from the videos whenever a clip asks for them.
 
 They are read as those of a store are (`reader`). Frames, times and sizes are those that a store
-would have; the pixels are those before JPEG. What it costs is decoding: a clip takes as long as the
-stretch of video before its frames.
+would have; the pixels are those before JPEG, unless those after it are asked for. What it costs is
+decoding: a clip takes as long as the stretch of video before its frames.
 """
 
 import logging
@@ -25,7 +25,7 @@ from shared.time_ranges import TimeRange
 from shared.video.frame_times import FrameTimes, KnownTimes, frame_times
 from shared.video.read import content_digest, frame_seconds, read_frames
 from stage2_train.frames.crop import CropWindow
-from stage2_train.frames.jpeg import rescaled
+from stage2_train.frames.jpeg import decode_jpeg, encode_frame, rescaled
 from stage2_train.frames.reader import ClipFrames, ClipStore
 from stage2_train.frames.schema import FailedClip, StoreSettings
 
@@ -75,6 +75,8 @@ class DecodedVideo:
     _settings: StoreSettings
     _kept: "LRUCache[str, _Times]"
     """Times of videos, by id: training asks for videos in random order."""
+    _as_stored: bool = False
+    """Whether pixels are those after JPEG."""
 
     @property
     def id(self) -> str:
@@ -132,7 +134,7 @@ class DecodedVideo:
             needed = set(places)
             for frame in frames:
                 if frame.index in needed:
-                    image = np.asarray(rescaled(frame.image, self._settings))
+                    image = self._picture(frame.image)
                     found[frame.index] = image if window is None else window.cut(image)
         missing = [place for place in wanted if place not in found]
         if missing:
@@ -141,6 +143,11 @@ class DecodedVideo:
                 f"it has {len(self.seconds)} frames"
             )
         return np.stack([found[place] for place in frames_n.tolist()])
+
+    def _picture(self, image_HWC: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        if self._as_stored:
+            return decode_jpeg(encode_frame(image_HWC, self._settings))
+        return np.asarray(rescaled(image_HWC, self._settings))
 
     def covers(self, times: TimeRange) -> bool:
         """True: nothing was left out."""
@@ -189,10 +196,18 @@ class DecodedVideos:
         *,
         root: Path,
         settings: StoreSettings,
+        as_stored: bool = False,
         cache_bytes: int = _CACHE_BYTES,
     ) -> None:
-        """Opens nothing yet; `root` is where the videos lie, for messages, `cache_bytes` the memory
-        for their times, in each process.
+        """Opens nothing yet.
+
+        Args:
+            videos: of the data set.
+            root: where they lie, for messages.
+            settings: of the store that there would be.
+            as_stored: whether frames are compressed as in a store and decoded again, so that all
+                their pixels are those of the store.
+            cache_bytes: memory for times of videos, in each process.
 
         Raises:
             ClipStoreError: if the frames would not all have one size.
@@ -208,6 +223,7 @@ class DecodedVideos:
         """None: that a video cannot be decoded shows when it is asked for."""
         self._videos = {video.id: video for video in videos}
         self._settings = settings
+        self._as_stored = as_stored
         self._times = _new_cache(cache_bytes)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -226,7 +242,7 @@ class DecodedVideos:
         video = self._videos.get(video_id)
         if video is None:
             raise ClipStoreError(f"{self.name}: wanted video {video_id}, there is none")
-        return DecodedVideo(video, self._settings, self._times)
+        return DecodedVideo(video, self._settings, self._times, self._as_stored)
 
     def stored_size(self, video_id: str) -> tuple[int, int]:
         """(height, width) of the frames."""

@@ -1,4 +1,5 @@
-"""A run that was trained: its network with the best weights, and the data to look at with it."""
+"""A run that was trained, or a model folder made of one: its network with the best weights, and the
+data to look at with it."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,11 +19,18 @@ from stage2_train.runs.checkpoint import (
     load_checkpoint,
     load_weights,
 )
+from stage2_train.runs.model_folder import (
+    WEIGHTS_NAME,
+    ModelConfig,
+    is_model_folder,
+    load_network,
+    read_model_config,
+)
 from stage2_train.runs.phases import plan_phases
-from stage2_train.runs.run_config import RunConfig
+from stage2_train.runs.run_config import DataPaths, RunConfig, load_run_config
 from stage2_train.runs.sources import Sources, open_sources
 
-__all__ = ["Trained", "load_trained", "sources_of_run"]
+__all__ = ["Trained", "config_of", "load_trained", "sources_of_run"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -34,17 +42,38 @@ class Trained:
     heads: Heads
     """What was trained of it."""
     path: Path
-    """The checkpoint."""
+    """The checkpoint, or the file of weights of a model folder."""
     step: int
     """When it was written."""
 
 
+def config_of(run: Path, *, manifest: str | None = None) -> RunConfig:
+    """The configuration of a run, or what a model folder has of it; the data of a folder is where
+    data sets, shards and clip stores usually are.
+
+    Args:
+        run: either folder.
+        manifest: of the data set, in place of the one that a model folder names.
+
+    Raises:
+        ConfigError: if the folder holds neither.
+    """
+    if not is_model_folder(run):
+        return load_run_config(run)
+    return _run_config(read_model_config(run), manifest)
+
+
 def load_trained(run: Path, config: RunConfig) -> Trained:
-    """The best checkpoint of the phase that a run is in, or the last one where none was validated.
+    """The best checkpoint of the phase that a run is in, or the last one where none was validated;
+    of a model folder its weights.
 
     Raises:
         CheckpointError: if the run has no checkpoint, or one that does not fit.
     """
+    if is_model_folder(run):
+        model = read_model_config(run)
+        network = load_network(run, model)
+        return Trained(network=network, heads=model.heads, path=run / WEIGHTS_NAME, step=model.step)
     path, checkpoint = _best_checkpoint(run)
     phases = plan_phases(config.recipe, num_segments=1)
     check_phase(checkpoint.state, phases, path=path, lengths_known=False)
@@ -75,6 +104,22 @@ def sources_of_run(run: Path, config: RunConfig, resources: Resources) -> Source
     sources = open_sources(dataset, paths, partial=resources.partial)
     _check_classes(run, config, sources)
     return sources
+
+
+def _run_config(model: ModelConfig, manifest: str | None) -> RunConfig:
+    name = model.dataset.name
+    return RunConfig(
+        recipe_name=model.recipe_name,
+        system=model.system,
+        recipe=model.recipe,
+        dataset=model.dataset,
+        paths=DataPaths(
+            manifest=manifest or model.manifest,
+            data_root=Path("data"),
+            shards=Path("shards") / name,
+            clips=None if model.clips.jpeg_quality is None else Path("clips") / f"{name}.h5",
+        ),
+    )
 
 
 def _best_checkpoint(run: Path) -> tuple[Path, Checkpoint]:

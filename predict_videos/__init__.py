@@ -1,0 +1,1 @@
+"""`orn predict`: both stages on videos that no data set lists."""

@@ -1,0 +1,169 @@
+"""`orn predict`: parse, call the job, print what comes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from shared.cli_options import NumberRange, device_option
+
+if TYPE_CHECKING:
+    from predict_videos.output import CsvRows, JsonLines, Tables
+
+__all__ = ["predict"]
+
+_path = click.Path(path_type=Path)
+_seconds = NumberRange(0, 1e6, min_open=True)
+
+
+def _film_file(context: click.Context, option: click.Parameter, path: Path | None) -> Path | None:
+    if path is not None and path.suffix.lower() != ".mp4":
+        raise click.BadParameter(f"wanted OUT.mp4, found {path}")
+    return path
+
+
+@click.command()
+@click.argument("run", metavar="RUN|MODEL", type=_path)
+@click.argument("videos", metavar="VIDEO...", nargs=-1, required=True)
+@click.option("--shards", type=_path, help="Take the objects of these shards, found by content.")
+@click.option(
+    "--checkpoint",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="File of the detector's weights.  [default: those of the model folder or the project]",
+)
+@click.option("--config", metavar="NAME|FILE", help="The detector's configuration, if not its own.")
+@click.option(
+    "--any-detector", is_flag=True, help="Use another detector than the network was trained with."
+)
+@click.option(
+    "--window",
+    type=_seconds,
+    metavar="SECONDS",
+    help="Length of the windows of longer videos.  [default: that of the training's segments]",
+)
+@click.option(
+    "--stride",
+    type=_seconds,
+    metavar="SECONDS",
+    help="From one window to the next.  [default: half a window]",
+)
+@click.option(
+    "--threshold",
+    type=NumberRange(0, 1),
+    default=0.5,
+    show_default=True,
+    help="Probability from which a class holds, where several can hold at once.",
+)
+@click.option(
+    "--pairs",
+    type=click.IntRange(0, 1000),
+    default=0,
+    show_default=True,
+    help="Tell so many of the pairs of objects that decided.",
+)
+@click.option(
+    "--rate", type=NumberRange(0, 1000, min_open=True), help="Frames a second of frame folders."
+)
+@click.option("--csv", "csv_path", type=_path, metavar="OUT", help="Also write a table as CSV.")
+@click.option(
+    "--overlay",
+    type=_path,
+    metavar="OUT.mp4",
+    callback=_film_file,
+    help="Draw a film of the only video: objects, prediction over time, the pair that decided.",
+)
+@click.option(
+    "--batch",
+    type=click.IntRange(1, 1024),
+    default=8,
+    show_default=True,
+    help="Frames that the detector sees at once.",
+)
+@click.option(
+    "--threads",
+    type=click.IntRange(1, 1024),
+    help="CPU threads; the last bits of a result depend on it.  [default: OMP_NUM_THREADS, else "
+    "the cores]",
+)
+@device_option
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, an object a line, as they come.")
+def predict(
+    run: Path,
+    videos: tuple[str, ...],
+    shards: Path | None,
+    checkpoint: Path | None,
+    config: str | None,
+    any_detector: bool,
+    window: float | None,
+    stride: float | None,
+    threshold: float,
+    pairs: int,
+    rate: float | None,
+    csv_path: Path | None,
+    overlay: Path | None,
+    batch: int,
+    threads: int | None,
+    device: str,
+    as_json: bool,
+) -> int:
+    """Say what happens in videos, with the network of a RUN or of a folder that `orn export` made.
+
+    VIDEO is a file, a folder of files, a folder of JPEGs, or a pattern. Objects are detected first,
+    by the detector that the network was trained with. A short video gets one prediction; a long one
+    is looked at in windows, which are averaged where they overlap. Ends with 3 if videos failed.
+    """
+    from stage2_train.resources import Resources, wait_passively
+
+    wait_passively()
+    import torch
+
+    from predict_videos.detecting import DetectorChoice
+    from predict_videos.inputs import find_videos
+    from predict_videos.job import PredictRequest, predict_all
+    from predict_videos.output import CsvRows, JsonLines, Tables
+    from shared.jobs.progress import progress
+    from shared.jobs.termination import terminated_as_interrupted
+    from shared.shards.schema import FailedVideo
+    from stage2_train.predict.opened import open_model
+    from stage2_train.predict.windows import WindowChoice
+
+    num_threads = Resources(threads=threads).num_threads()
+    torch.set_num_threads(num_threads)
+    found = find_videos(videos, rate=rate)
+    model = open_model(run, device=device)
+    request = PredictRequest(
+        choice=WindowChoice(seconds=window, stride_seconds=stride),
+        detector=DetectorChoice(
+            config=config,
+            checkpoint=checkpoint,
+            any_detector=any_detector,
+            device=device,
+            threads=num_threads,
+        ),
+        shards=shards,
+        pairs=pairs,
+        threshold=threshold,
+        overlay=overlay,
+        batch=batch,
+    )
+    takers: list[JsonLines | Tables | CsvRows] = [
+        JsonLines(model.classes) if as_json else Tables(model.classes)
+    ]
+    if csv_path is not None:
+        takers.append(CsvRows(csv_path, model.classes))
+    failed = []
+    with terminated_as_interrupted(), progress("predict", total=None, unit="frames") as bar:
+        for said in predict_all(model, found, request, bar=bar):
+            if isinstance(said, FailedVideo):
+                failed.append(said)
+            for taker in takers:
+                taker.take(said)
+        for taker in takers:
+            taker.end()
+    if failed:
+        click.echo(f"{len(failed)} of {len(found)} videos failed:", err=True)
+        for each in failed:
+            click.echo(f"  {each.id}: {each.reason}", err=True)
+    return 3 if failed else 0

@@ -1,0 +1,218 @@
+"""The detector that a network was trained with, and its objects in one video after another."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import re
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Protocol
+
+from shared.config.bounded import open_file, shown
+from shared.data_files import not_a_file
+from shared.errors import DetectorError, ShardNotFoundError, VideoDecodeError
+from shared.manifests.load import shipped_detectors
+from shared.manifests.records import Video
+from shared.manifests.source import source_of
+from shared.shards.plan import plan_units
+from shared.shards.reader import DetectionFolder
+from shared.video.read import content_digest, estimate
+from stage1_detect.engines.local import run_here
+from stage1_detect.engines.work import UnitWork
+from stage2_train.predict.opened import OpenedModel
+
+if TYPE_CHECKING:
+    from stage1_detect.pipeline import Detector
+
+__all__ = ["DetectorChoice", "Objects", "ShardObjects", "VideoObjects", "load_its_detector"]
+
+logger = logging.getLogger(__name__)
+
+_ZOO_NAME = re.compile(r"[\w.-]+")
+_USUAL_THRESHOLD = 0.3
+"""Of `orn detect`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DetectorChoice:
+    """What the user says of the detector; None takes the one that the network was trained with."""
+
+    config: str | None = None
+    """A file, or a name of MMDetection's model zoo."""
+    checkpoint: Path | None = None
+    """File of weights."""
+    any_detector: bool = False
+    """Whether another one than the network's may be used."""
+    device: str = "auto"
+    threads: int | None = None
+    """CPU threads of this process; None changes nothing."""
+
+
+class Objects(Protocol):
+    """Where the objects of videos come from."""
+
+    def of(
+        self, video: Video, advance: Callable[[int], None]
+    ) -> AbstractContextManager[tuple[Video, DetectionFolder]]:
+        """The detections of a video while the block runs, and the video by its id in them;
+        `advance` is told how many frames were looked at.
+
+        Raises:
+            PipelineError: if there are none; says why.
+        """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class VideoObjects:
+    """Objects that are detected when they are asked for, in a folder that is removed afterwards."""
+
+    detector: Detector
+    batch: int = 8
+    """Most frames that the network sees at once, as `orn detect` has it."""
+
+    @contextmanager
+    def of(
+        self, video: Video, advance: Callable[[int], None]
+    ) -> Iterator[tuple[Video, DetectionFolder]]:
+        """See `Objects`.
+
+        Raises:
+            VideoDecodeError: if the video cannot be decoded.
+        """
+        frames = estimate(source_of(video), rate=video.rate).frames
+        with TemporaryDirectory(prefix="orn-predict-", ignore_cleanup_errors=True) as folder:
+            work = UnitWork(
+                units=plan_units([(video.id, frames)]),
+                detector=self.detector,
+                videos={video.id: video},
+                folder=Path(folder),
+                batch=self.batch,
+                advance=advance,
+            )
+            for result in run_here(work):
+                for failed in result.failed:
+                    raise VideoDecodeError(f"{video.path}: {failed.reason}")
+            yield video, DetectionFolder(Path(folder))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ShardObjects:
+    """Objects of shards that are there; a video is found by its content, whatever it is called."""
+
+    shards: DetectionFolder
+    _ids: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def opened(cls, folder: Path, model: OpenedModel, *, any_detector: bool) -> ShardObjects:
+        """The shards of a folder.
+
+        Raises:
+            ShardNotFoundError: if there are none.
+            DetectorError: if they are of another detector than the network's.
+        """
+        shards = DetectionFolder(folder)
+        if not any_detector and shards.detector.title != model.detector:
+            raise _other(model, shards.detector.title, f"the shards {folder}")
+        ids = {shards.entry(each).source_digest: each for each in reversed(shards.video_ids)}
+        return cls(shards=shards, _ids=ids)
+
+    @contextmanager
+    def of(
+        self, video: Video, advance: Callable[[int], None]
+    ) -> Iterator[tuple[Video, DetectionFolder]]:
+        """See `Objects`.
+
+        Raises:
+            VideoDecodeError: if the video cannot be read.
+            ShardNotFoundError: if no shard has a video of this content.
+        """
+        digest = content_digest(source_of(video))
+        if digest not in self._ids:
+            raise ShardNotFoundError(
+                f"{video.path}: no shard in {self.shards.path} has detections of this content; "
+                "leave --shards out to have it detected"
+            )
+        video_id = self._ids[digest]
+        yield Video(id=video_id, path=video.path, rate=video.rate, inside=video.inside), self.shards
+
+
+def load_its_detector(model: OpenedModel, choice: DetectorChoice) -> Detector:
+    """The detector that a network was trained with, or the one that the user chose.
+
+    Its weights are those of the model folder or of the project, where these have the digest that
+    the network recorded, or the file that is given.
+
+    Raises:
+        DetectorError: if nobody knows where its weights are, or they are others than the network's.
+    """
+    from stage1_detect.mmdet.detector import load_detector
+
+    config, checkpoint = _files(model, choice)
+    recorded = model.config.detector
+    detector = load_detector(
+        choice.device,
+        config=config,
+        checkpoint=checkpoint,
+        score_threshold=recorded.thresholds.get("score", _USUAL_THRESHOLD)
+        if recorded
+        else _USUAL_THRESHOLD,
+        threads=choice.threads,
+    )
+    if detector.entry.title != model.detector:
+        if not choice.any_detector:
+            raise _other(model, detector.entry.title, "this one")
+        logger.warning(
+            "%s was trained on objects of %s, which are now those of %s: predictions may be worse",
+            *(model.path, model.detector, detector.entry.title),
+        )
+    return detector
+
+
+def _files(model: OpenedModel, choice: DetectorChoice) -> tuple[str, Path]:
+    """Configuration and weights."""
+    name, _, digest = model.detector.rpartition(" ")
+    shipped = {
+        _digest(each.checkpoint): each for each in shipped_detectors().values() if each.checkpoint
+    }
+    checkpoint = choice.checkpoint
+    if checkpoint is None and model.config.detector_file is not None:
+        checkpoint = model.path / model.config.detector_file
+    own = shipped.get(digest if checkpoint is None else _digest(checkpoint))
+    if checkpoint is None and own is not None:
+        checkpoint = own.checkpoint
+    if checkpoint is None:
+        raise DetectorError(
+            f"{model.path}: was trained on objects of {model.detector}, whose weights are not part "
+            "of this installation; say --checkpoint FILE, or --shards FOLDER with its detections"
+        )
+    if not choice.any_detector and _digest(checkpoint) != digest:
+        raise _other(model, f"weights {_digest(checkpoint)}", str(checkpoint))
+    if choice.config is not None:
+        return choice.config, checkpoint
+    if own is not None and own.config is not None:
+        return own.config, checkpoint
+    if not _ZOO_NAME.fullmatch(name) or name.endswith(".py"):
+        raise DetectorError(  # a file of Python that a stranger names is not run
+            f"{model.path}: wanted a detector's configuration by its name in the model zoo, found "
+            f"{shown(name)}; say --config"
+        )
+    return name, checkpoint
+
+
+def _digest(path: Path | None) -> str:
+    """`sha256:...` of a file; nothing for one that is not there, which its reader will say."""
+    if path is None or not_a_file(path) is not None:
+        return ""
+    with open_file(path, error=DetectorError) as file:
+        return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
+
+
+def _other(model: OpenedModel, found: str, where: str) -> DetectorError:
+    return DetectorError(
+        f"{shown(where)}: wanted the detector that {model.path} was trained with, "
+        f"{model.detector}, found {found}; give that one, or --any-detector to use another"
+    )

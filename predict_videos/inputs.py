@@ -1,0 +1,85 @@
+"""The videos that a user names: files, folders of them, patterns, folders of frames."""
+
+import glob
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from shared.config.bounded import shown
+from shared.data_files import is_folder
+from shared.errors import ConfigError
+from shared.manifests.new import VIDEO_SUFFIXES
+from shared.manifests.records import Video
+
+__all__ = ["find_videos"]
+
+_PICTURES = (".jpg", ".jpeg")
+_PATTERN = "*?["
+_MOST = 1_000_000
+"""Videos that are looked at in one go."""
+
+
+def find_videos(sources: Sequence[str], *, rate: float | None = None) -> tuple[Video, ...]:
+    """The videos, each once, in the order in which they are named and then by their names; an id is
+    the path. A file that is named and not there is among them, and fails later on.
+
+    Args:
+        sources: what the user typed.
+        rate: frames a second of folders of frames.
+
+    Raises:
+        ConfigError: if a folder or a pattern has no video, or the rate of frames is missing.
+    """
+    found: dict[str, Video] = {}
+    for source in sources:
+        for video in _of_source(source, rate):
+            found.setdefault(os.path.realpath(video.path), video)
+            if len(found) > _MOST:
+                raise ConfigError(f"{shown(source)}: wanted at most {_MOST:,} videos, found more")
+    return tuple(found.values())
+
+
+def _of_source(source: str, rate: float | None) -> Iterator[Video]:
+    path = Path(source)
+    if not is_folder(path) and any(sign in source for sign in _PATTERN) and not path.exists():
+        matches = sorted(glob.glob(source, recursive=True))  # noqa: PTH207, absolute ones too
+        if not matches:
+            raise ConfigError(f"{shown(source)}: no file or folder has such a name")
+        for match in matches:
+            if is_folder(match) or Path(match).suffix.lower() in VIDEO_SUFFIXES:
+                yield from _of_source(match, rate)
+        return
+    if not is_folder(path):
+        yield Video(id=source, path=path)
+        return
+    num_found = 0
+    for folder, subfolders, names in os.walk(path):
+        subfolders[:] = sorted(each for each in subfolders if not each.startswith("."))
+        if any(_is_kind(name, _PICTURES) for name in names):
+            subfolders.clear()
+            num_found += 1
+            yield _frames(Path(folder), rate, inside=path)
+            continue
+        for name in sorted(names):
+            if _is_kind(name, VIDEO_SUFFIXES):
+                num_found += 1
+                file = Path(folder, name)
+                yield Video(id=str(file), path=file, inside=(path,))
+    if not num_found:
+        raise ConfigError(
+            f"{shown(source)}: wanted videos or folders of JPEGs in it, found none; files may end "
+            f"in {', '.join(VIDEO_SUFFIXES)}"
+        )
+
+
+def _is_kind(name: str, suffixes: Sequence[str]) -> bool:
+    return Path(name).suffix.lower() in suffixes and not name.startswith(".")
+
+
+def _frames(folder: Path, rate: float | None, *, inside: Path) -> Video:
+    if rate is None:
+        raise ConfigError(
+            f"{shown(folder)}: is a folder of frames, which does not tell how many a second there "
+            "are; say --rate"
+        )
+    return Video(id=str(folder), path=folder, rate=rate, inside=(inside,))

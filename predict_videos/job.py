@@ -1,0 +1,113 @@
+"""The job behind `orn predict`: one video after another, what is said of each as it comes."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from predict_videos.detecting import (
+    DetectorChoice,
+    Objects,
+    ShardObjects,
+    VideoObjects,
+    load_its_detector,
+)
+from shared.errors import (
+    ConfigError,
+    DetectorError,
+    JoinError,
+    ShardFormatError,
+    ShardNotFoundError,
+    VideoDecodeError,
+)
+from shared.jobs.progress import Bar
+from shared.manifests.records import Video
+from shared.shards.reader import DetectionFolder
+from shared.shards.schema import FailedVideo
+from stage2_train.predict.film import draw_prediction
+from stage2_train.predict.opened import OpenedModel
+from stage2_train.predict.records import SegmentPrediction, WindowPrediction
+from stage2_train.predict.video import can_tell_pairs, check_pairs, predict_video
+from stage2_train.predict.windows import Merger, WindowChoice
+
+__all__ = ["PredictRequest", "Said", "predict_all"]
+
+logger = logging.getLogger(__name__)
+
+Said = WindowPrediction | SegmentPrediction | FailedVideo
+"""What is said of a video, in this order: windows, and stretches as soon as they are known; or that
+it failed, which may come after some of these."""
+
+_OF_ONE_VIDEO = (VideoDecodeError, DetectorError, JoinError, ShardFormatError, ShardNotFoundError)
+"""What ends one video and not the job."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PredictRequest:
+    """The options of `orn predict`; its help says what they mean."""
+
+    choice: WindowChoice = field(default_factory=WindowChoice)
+    detector: DetectorChoice = field(default_factory=DetectorChoice)
+    shards: Path | None = None
+    pairs: int = 0
+    threshold: float = 0.5
+    overlay: Path | None = None
+    batch: int = 8
+
+
+def predict_all(
+    model: OpenedModel, videos: Sequence[Video], request: PredictRequest, *, bar: Bar
+) -> Iterator[Said]:
+    """Everything that is said of the videos, in their order.
+
+    Raises:
+        ConfigError: if the network cannot do what is asked for, or the film is one of several
+            videos.
+        DetectorError: if there is no such detector.
+        ShardNotFoundError: if there are no shards where they should be.
+    """
+    check_pairs(model, request.pairs)
+    if request.overlay is not None and len(videos) > 1:
+        raise ConfigError(
+            f"--overlay {request.overlay}: wanted one video to make a film of, found {len(videos)}"
+        )
+    objects: Objects
+    if request.shards is not None:
+        allowed = request.detector.any_detector
+        objects = ShardObjects.opened(request.shards, model, any_detector=allowed)
+    else:
+        detector = load_its_detector(model, request.detector)
+        objects = VideoObjects(detector=detector, batch=request.batch)
+    for video in videos:
+        try:
+            with objects.of(video, bar.advance) as (found, detections):
+                yield from _of_video(model, video, found, detections, request)
+        except _OF_ONE_VIDEO as err:
+            logger.warning("video %s failed: %s", video.id, err)
+            reason = " ".join(str(err).split()).removeprefix(f"{video.path}: ")
+            yield FailedVideo(id=video.id, reason=reason)
+
+
+def _of_video(
+    model: OpenedModel,
+    named: Video,
+    video: Video,
+    detections: DetectionFolder,
+    request: PredictRequest,
+) -> Iterator[WindowPrediction | SegmentPrediction]:
+    merger = Merger(multi_label=model.is_multi_label, threshold=request.threshold)
+    kept: list[WindowPrediction] = []
+    pairs = request.pairs
+    if request.overlay is not None and can_tell_pairs(model):
+        pairs = max(pairs, 1)
+    for window in predict_video(model, video, detections, choice=request.choice, pairs=pairs):
+        said = window.of_video(named.id, pairs=request.pairs)
+        yield said
+        yield from merger.add(said)
+        if request.overlay is not None:
+            kept.append(window)
+    yield from merger.end()
+    if request.overlay is not None:
+        draw_prediction(request.overlay, model, video, detections.video(video.id), kept)

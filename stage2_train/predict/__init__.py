@@ -1,0 +1,1 @@
+"""A trained network on new videos, and a trained network taken along as a folder."""

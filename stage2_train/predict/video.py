@@ -1,0 +1,222 @@
+"""What a network says of one video, window by window.
+
+Only the frames of a clip are in memory, and the detections that a cache has room for, so that the
+memory does not grow with the video's length.
+
+B clips, T frames of a clip, K object slots, A activity classes.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from shared.errors import ConfigError, JoinError
+from shared.manifests.records import Segment, Video
+from shared.masks.coco_classes import COCO_CLASSES
+from shared.shards.reader import DetectionFolder
+from shared.time_ranges import TimeRange
+from stage2_train.clips.batches import collate
+from stage2_train.clips.dataset import ClipDataset, ClipRequest, ClipSample
+from stage2_train.frames.crop import centre_window
+from stage2_train.insight.importance import Importance, explain
+from stage2_train.model.inputs import NetworkOutput
+from stage2_train.model.network import ObjectVideoNetwork
+from stage2_train.predict.opened import OpenedModel
+from stage2_train.predict.records import (
+    DecidingPair,
+    SeenObject,
+    WindowPrediction,
+    probabilities,
+)
+from stage2_train.predict.windows import WindowChoice, windows_of
+
+__all__ = ["can_tell_pairs", "check_pairs", "predict_clips", "predict_video"]
+
+_BATCH = 8
+"""Most windows that the network sees at once."""
+
+
+def predict_video(
+    model: OpenedModel,
+    video: Video,
+    detections: DetectionFolder,
+    *,
+    choice: WindowChoice | None = None,
+    pairs: int = 0,
+) -> Iterator[WindowPrediction]:
+    """The predictions for a video: one for a short one, else one a window, by their starts.
+
+    Args:
+        model: what predicts.
+        video: its id is the one that the detections have.
+        detections: shards with the objects of every frame.
+        choice: windows; None takes those that suit the training.
+        pairs: how many of the pairs that decided to tell of each.
+
+    Raises:
+        ConfigError: if the network relates no objects and pairs are wanted, or the crop does not
+            fit its frames.
+        VideoDecodeError: if the video cannot be decoded.
+        ShardNotFoundError: if there are no detections of it.
+        JoinError: if a frame has no detections near its time.
+        ShardFormatError: if detections are damaged.
+    """
+    check_pairs(model, pairs)
+    frames = model.decoded([video]).frames(video.id)
+    seconds_F = frames.seconds
+    if not len(seconds_F):
+        raise JoinError(f"video {video.id}: wanted frames, found none")
+    times = windows_of(seconds_F, choice or WindowChoice(), model.config.clips)
+    segments = [
+        Segment(
+            id=video.id if len(times) == 1 else f"{video.id} {each.start_seconds}",
+            video_id=video.id,
+            split="test",
+            labels=(0,),
+            start_seconds=each.start_seconds,
+            stop_seconds=each.stop_seconds,
+        )
+        for each in times
+    ]
+    entry = detections.entry(video.id)
+    clips = model.clips(video, segments, detections)
+    grid = (entry.height, entry.width)
+    yield from predict_clips(model, clips, seconds_F=seconds_F, grid=grid, pairs=pairs)
+
+
+def predict_clips(
+    model: OpenedModel,
+    clips: ClipDataset,
+    *,
+    seconds_F: NDArray[np.float64],
+    grid: tuple[int, int],
+    pairs: int = 0,
+) -> Iterator[WindowPrediction]:
+    """The predictions for the centred clips of segments of one video, in their order.
+
+    Args:
+        model: what predicts.
+        clips: made with the model's `clip_settings`.
+        seconds_F: (F,) times of all frames of the video.
+        grid: (height, width) in pixels that boxes are told in.
+        pairs: as in `predict_video`.
+
+    Raises:
+        As `predict_video`.
+    """
+    for first in range(0, len(clips), _BATCH):
+        places = range(first, min(first + _BATCH, len(clips)))
+        samples = [clips[ClipRequest(place)] for place in places]
+        inputs = collate(samples).to(model.device).inputs()
+        is_bf16 = model.config.recipe.precision == "bf16"
+        with (
+            torch.inference_mode(),
+            torch.autocast(model.device.type, torch.bfloat16, enabled=is_bf16),
+        ):
+            output = model.network(inputs, heads=model.heads)
+            found = _explained(model, inputs, output) if pairs else None
+        heads = _by_head(output)
+        for row, (place, sample) in enumerate(zip(places, samples, strict=True)):
+            segment = clips.segments[place]
+            start, stop = _ends(TimeRange(segment.start_seconds, segment.stop_seconds), seconds_F)
+            logits = {name: logits_BA[row] for name, logits_BA in heads.items()}
+            total_A = next(iter(logits.values()))
+            yield WindowPrediction(
+                video=segment.video_id,
+                start_seconds=start,
+                stop_seconds=stop,
+                frames=tuple(np.searchsorted(seconds_F, sample.seconds).tolist()),
+                seconds=tuple(sample.seconds.tolist()),
+                logits=logits,
+                probabilities=probabilities(total_A, multi_label=model.is_multi_label),
+                objects=_objects(model, sample, grid),
+                pairs=None if found is None else _pairs(found, row, pairs),
+                decided_by=None if found is None else found.decided_by()[row],
+            )
+
+
+def can_tell_pairs(model: OpenedModel) -> bool:
+    """Whether a network relates detected objects, so that it can be told which of them decided."""
+    network = model.network
+    return (
+        isinstance(network, ObjectVideoNetwork)
+        and network.config.objects == "detections"
+        and "activity" not in (network.config.heads, model.heads)
+    )
+
+
+def check_pairs(model: OpenedModel, pairs: int) -> None:
+    """Raises ConfigError if pairs are wanted of a network that cannot tell them."""
+    if pairs and not can_tell_pairs(model):
+        raise ConfigError(
+            f"{model.path}: wanted a network that relates detected objects, to tell which pairs "
+            "decided, found another; leave --pairs out"
+        )
+
+
+def _explained(model: OpenedModel, inputs: Any, output: NetworkOutput) -> Importance:
+    return explain(model.network, inputs, class_B=output.logits_BA.argmax(dim=1))
+
+
+def _by_head(output: NetworkOutput) -> dict[str, NDArray[np.float32]]:
+    """(B, A) logits by the names of `orn eval`, the prediction first."""
+    heads = {
+        name: logits_BA.float().cpu().numpy()
+        for name, logits_BA in (
+            ("activity_head", output.activity_logits_BA),
+            ("object_head", output.object_logits_BA),
+        )
+        if logits_BA is not None
+    }
+    if len(heads) < 2:
+        return heads
+    return {"two_heads": output.logits_BA.float().cpu().numpy(), **heads}
+
+
+def _ends(times: TimeRange, seconds_F: NDArray[np.float64]) -> tuple[float, float]:
+    interval = float(np.median(np.diff(seconds_F))) if len(seconds_F) > 1 else 0.0
+    start, stop = times.start_seconds, times.stop_seconds
+    return (
+        float(seconds_F[0]) if start is None else start,
+        float(seconds_F[-1]) + interval if stop is None else stop,
+    )
+
+
+def _objects(
+    model: OpenedModel, sample: ClipSample, grid: tuple[int, int]
+) -> tuple[tuple[SeenObject, ...], ...]:
+    """What fills the slots of each frame, by their places."""
+    slots, crop = sample.slots, sample.frames.shape[1:3]
+    clips = model.config.clips
+    x1, y1, x2, y2 = centre_window((clips.height, clips.width), crop).on_grid(*grid)
+    per_pixel = np.array([(x2 - x1) / crop[1], (y2 - y1) / crop[0]] * 2)
+    boxes_TK4 = slots.boxes * per_pixel + np.array([x1, y1, x1, y1])
+    names = (*COCO_CLASSES, "background")
+    return tuple(
+        tuple(
+            SeenObject(
+                name=names[slots.labels[time, slot]],
+                score=float(slots.class_scores[time, slot, slots.labels[time, slot]]),
+                box=tuple(boxes_TK4[time, slot].tolist()),
+            )
+            for slot in np.flatnonzero(slots.valid[time]).tolist()
+        )
+        for time in range(len(sample.frames))
+    )
+
+
+def _pairs(found: Importance, row: int, most: int) -> tuple[DecidingPair, ...]:
+    """The cliques of a clip that counted most."""
+    own_P = (found.clip_P == row).nonzero().squeeze(1)
+    order = found.fall_P[own_P].argsort(descending=True, stable=True)[:most]
+    return tuple(
+        DecidingPair(
+            frames=tuple(found.frames_nP[:, clique].tolist()),
+            objects=tuple(found.slots_nP[:, clique].tolist()),
+            fall=float(found.fall_P[clique]),
+        )
+        for clique in own_P[order].tolist()
+    )
