@@ -6,11 +6,13 @@ column + 1. Pixel p covers [p, p + 1), so the box [0, 0, 1, 1] is just the first
 """
 
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from shared.errors import ShapeError
+from shared.masks import rle
 from shared.masks.coco_classes import NUM_COCO_CLASSES
 
 __all__ = ["FrameDetections", "clip_boxes"]
@@ -81,6 +83,64 @@ class FrameDetections:
     def __len__(self) -> int:
         """The number of detections."""
         return len(self.boxes)
+
+    @classmethod
+    def from_masks(
+        cls,
+        masks_NHW: NDArray[np.bool_],
+        *,
+        labels: ArrayLike,
+        scores: ArrayLike,
+        class_scores: ArrayLike | None = None,
+    ) -> Self:
+        """The detections of any detector; boxes are the smallest around the masks.
+
+        Args:
+            masks_NHW: (N, H, W) bool, each over the whole frame; N may be 0.
+            labels: (N,) whole numbers, indices into `COCO_CLASSES`.
+            scores: (N,) 0..1.
+            class_scores: (N, 80) softmax over the COCO classes; left out where it is not known.
+
+        Raises:
+            ShapeError: if an array has another shape or type, or a label is no class.
+        """
+        if masks_NHW.ndim != 3 or 0 in masks_NHW.shape[1:] or masks_NHW.dtype != np.bool_:
+            raise ShapeError(
+                "FrameDetections.from_masks: wanted masks of shape (N, H, W) bool with pixels, "
+                f"found {masks_NHW.shape} {masks_NHW.dtype}"
+            )
+        number, height, width = masks_NHW.shape
+        labels_N = np.asarray(labels).reshape(-1)
+        if labels_N.size and not (
+            np.issubdtype(labels_N.dtype, np.integer)
+            and 0 <= labels_N.min() <= labels_N.max() < NUM_COCO_CLASSES
+        ):
+            raise ShapeError(
+                f"FrameDetections.from_masks: wanted labels of 0 to {NUM_COCO_CLASSES - 1}, whole "
+                f"numbers, found {labels_N.min()} to {labels_N.max()} {labels_N.dtype}"
+            )
+        masks = tuple(rle.encode(mask_HW) for mask_HW in masks_NHW)
+        boxes = [rle.bounding_box(mask, height) for mask in masks]
+        return cls(
+            height=height,
+            width=width,
+            boxes=np.array(boxes, np.float32).reshape(number, 4),
+            scores=np.array(scores, np.float32).reshape(-1),
+            labels=labels_N.astype(np.uint8),
+            class_scores=None if class_scores is None else np.array(class_scores, np.float16),
+            masks=masks,
+        )
+
+    def mask_arrays(self) -> NDArray[np.bool_]:
+        """(N, H, W) bool, the masks over the whole grid.
+
+        Raises:
+            ShardFormatError: if a mask is malformed, or of another grid.
+        """
+        masks_NHW = np.zeros((len(self), self.height, self.width), np.bool_)
+        for row, mask in enumerate(self.masks):
+            masks_NHW[row] = rle.decode(mask, height=self.height, width=self.width)
+        return masks_NHW
 
 
 def _check(name: str, array: object, *, shape: tuple[int | None, ...], dtype: type) -> None:

@@ -1,5 +1,7 @@
 """Reads one shard, as little of it as is asked for."""
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -20,11 +22,25 @@ from shared.shards.schema import (
 )
 from shared.shards.zarr_zip import ChunkCache, ZarrZip
 
-__all__ = ["MOST_FRAME_DETECTIONS", "MOST_FRAME_MASK_BYTES", "Shard"]
+__all__ = ["MOST_FRAME_DETECTIONS", "MOST_FRAME_MASK_BYTES", "Shard", "ShardFrame"]
 
 _OWN_CACHE_BYTES = 64 * 2**20
 MOST_FRAME_DETECTIONS = 10_000
 MOST_FRAME_MASK_BYTES = 16 * 2**20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ShardFrame:
+    """One frame of a video, and what was detected in it."""
+
+    video: VideoEntry
+    """The video, its `id` among other things."""
+    index: int
+    """Place in the decoded stream, from 0."""
+    seconds: float
+    """Presentation time in the video."""
+    detections: FrameDetections
+    """Boxes, classes, scores and masks, in pixels of the video's grid."""
 
 
 class Shard:
@@ -154,6 +170,23 @@ class Shard:
             what = f"{fault.field} of detection {fault.row}"
             raise ShardFormatError(f"{self._place(row)}: {what}: {fault.message}")
         return frame
+
+    def frames(self, video_id: str | None = None) -> Iterator[ShardFrame]:
+        """The frames of one video, or of all, in their order; each is read when its turn comes.
+
+        Raises:
+            ShardNotFoundError: if the shard does not have the video.
+            ShardFormatError: at the first frame that is damaged.
+        """
+        start, stop = (0, self.num_frames) if video_id is None else self.video_rows(video_id)
+        for row in range(start, stop):
+            detections = self.frame(row)  # also checks the number of its video
+            yield ShardFrame(
+                video=self.videos[int(self.rows("frame_video", row, row + 1)[0])],
+                index=int(self.rows("frame_index", row, row + 1)[0]),
+                seconds=float(self.rows("frame_seconds", row, row + 1)[0]),
+                detections=detections,
+            )
 
     def _place(self, row: int) -> str:
         """Shard, video and frame, for messages."""

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from shared.devices import choose_device
-from shared.errors import DetectorError
+from shared.errors import DetectorError, ShapeError
 from shared.masks.coco_classes import COCO_CLASSES
 from shared.masks.detections import FrameDetections, clip_boxes
 from shared.masks.rle import encode_borders
@@ -74,7 +74,20 @@ class MmdetDetector:
         return self._entry
 
     def detect(self, images: Sequence[NDArray[np.uint8]]) -> list[FrameDetections]:
-        """Detections of frames of equal size, (H, W, 3) uint8 RGB each."""
+        """Detections of each frame, all looked at in one batch.
+
+        Args:
+            images: (H, W, 3) uint8 RGB each, of equal size; as many as fit into memory at once.
+
+        Raises:
+            ShapeError: if a frame is no such array, or of another size than the first.
+            DetectorError: if the network gave what is no number, such as NaN.
+        """
+        for place, image in enumerate(images):
+            if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
+                raise _bad_image(place, "(H, W, 3)", image)
+            if image.shape != images[0].shape:
+                raise _bad_image(place, f"{images[0].shape}, as the first", image)
         return [self.encode(found) for found in self.infer([self.prepare(i) for i in images])]
 
     def prepare(self, image_HWC: NDArray[np.uint8]) -> dict[str, Any]:
@@ -211,6 +224,12 @@ def load_detector(
     fuse_batch_norms(model)
     model = model.to(target, memory_format=torch.channels_last)
     return MmdetDetector(model, detector, entry=entry, precision=precision)
+
+
+def _bad_image(place: int, wanted: str, found: NDArray[np.uint8]) -> ShapeError:
+    return ShapeError(
+        f"detect: frame {place}: wanted {wanted} uint8 RGB, found {found.shape} {found.dtype}"
+    )
 
 
 def _image_pipeline(detector: DetectorConfig) -> Any:

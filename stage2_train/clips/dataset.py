@@ -19,8 +19,13 @@ from torch.utils.data import Dataset
 
 from shared.errors import ConfigError, JoinError, ShardFormatError
 from shared.manifests.records import Segment
-from shared.shards.reader import DetectionFolder, VideoDetections
 from shared.time_ranges import TimeRange
+from stage2_train.clips.clip_sources import (
+    ClipDetections,
+    ClipPictures,
+    DetectionSource,
+    FrameSource,
+)
 from stage2_train.clips.controls import (
     Controls,
     places_in_time,
@@ -38,7 +43,6 @@ from stage2_train.clips.objects import (
 )
 from stage2_train.clips.sampling import centre_frames, clip_generator, random_frames
 from stage2_train.frames.crop import CropWindow, centre_window, random_window
-from stage2_train.frames.decoded import DatasetFrames, VideoFrames
 
 __all__ = [
     "ClipDataset",
@@ -125,8 +129,8 @@ class ClipDataset(Dataset[ClipSample]):
     def __init__(
         self,
         segments: Sequence[Segment],
-        clips: DatasetFrames,
-        detections: DetectionFolder,
+        clips: FrameSource,
+        detections: DetectionSource,
         settings: ClipSettings,
         *,
         cache_bytes: int = _CACHE_BYTES,
@@ -147,7 +151,7 @@ class ClipDataset(Dataset[ClipSample]):
 
     def _forget(self) -> None:
         """Starts with empty caches: detections of videos, and objects by video and row."""
-        self._videos: LRUCache[str, VideoDetections] = LRUCache(_TIMES_BYTES, _times_bytes)
+        self._videos: LRUCache[str, ClipDetections] = LRUCache(_TIMES_BYTES, _times_bytes)
         self._objects: LRUCache[tuple[str, int], FrameObjects]
         self._objects = LRUCache(self._cache_bytes, getsizeof=attrgetter("size_bytes"))
 
@@ -221,7 +225,7 @@ class ClipDataset(Dataset[ClipSample]):
         return clip_generator(name if of is None else f"{name}\0{of}", request.clip)
 
     def _pictures(
-        self, video: VideoFrames, frames_T: NDArray[np.int64], window: CropWindow
+        self, video: ClipPictures, frames_T: NDArray[np.int64], window: CropWindow
     ) -> NDArray[np.uint8]:
         """(T, H, W, 3) the crop of some frames; black where nobody looks at it."""
         if self.settings.reads_frames:
@@ -270,7 +274,7 @@ class ClipDataset(Dataset[ClipSample]):
         return label_A
 
 
-def check_crop(segments: Iterable[Segment], clips: DatasetFrames, crop: tuple[int, int]) -> None:
+def check_crop(segments: Iterable[Segment], clips: FrameSource, crop: tuple[int, int]) -> None:
     """Raises ConfigError, naming segment and video, if the crop, (height, width), is larger than
     the frames of a video."""
     for video_id, segment_id in {each.video_id: each.id for each in segments}.items():
@@ -280,6 +284,6 @@ def check_crop(segments: Iterable[Segment], clips: DatasetFrames, crop: tuple[in
             raise ConfigError(f"segment {segment_id!r}, video {video_id!r}: {err}") from err
 
 
-def _times_bytes(detections: VideoDetections) -> int:
+def _times_bytes(detections: ClipDetections) -> int:
     """About what is kept of a video: its times and places, and a shard's name."""
     return 1000 + detections.seconds.nbytes + detections.frame_indices.nbytes

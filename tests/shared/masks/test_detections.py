@@ -68,3 +68,40 @@ def test_clipping_keeps_what_is_inside() -> None:
     clipped = clip_boxes(boxes, height=6, width=10)
     assert clipped.tolist() == [[0, 0, 5, 4], [7, 1, 10, 3], [10, 6, 10, 6]]
     assert clipped.dtype == np.float32
+
+
+def test_arrays_of_another_detector() -> None:
+    masks_NHW = np.zeros((2, 4, 6), np.bool_)
+    masks_NHW[0, 1:3, 2:5] = True  # the second mask is empty
+    found = FrameDetections.from_masks(masks_NHW, labels=[39, 0], scores=[0.9, 0.5])
+    assert (found.height, found.width, found.class_scores) == (4, 6, None)
+    assert found.boxes.tolist() == [[2, 1, 5, 3], [0, 0, 0, 0]]
+    assert found.labels.tolist() == [39, 0]
+    assert np.array_equal(found.mask_arrays(), masks_NHW)
+    known = FrameDetections.from_masks(
+        masks_NHW[:1], labels=[0], scores=[1], class_scores=np.eye(80)[:1]
+    )
+    assert known.class_scores is not None
+    assert known.class_scores[0, :2].tolist() == [1, 0]
+    nothing = FrameDetections.from_masks(masks_NHW[:0], labels=[], scores=[])
+    assert nothing.mask_arrays().shape == (0, 4, 6)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"masks_NHW": np.zeros((4, 6), np.bool_)}, "wanted masks of shape (N, H, W) bool"),
+        ({"masks_NHW": np.zeros((1, 4, 6), np.uint8)}, "found (1, 4, 6) uint8"),
+        ({"masks_NHW": np.zeros((1, 0, 6), np.bool_)}, "with pixels, found (1, 0, 6) bool"),
+        ({"labels": [80]}, "wanted labels of 0 to 79, whole numbers, found 80 to 80 int64"),
+        ({"labels": [-1]}, "found -1 to -1 int64"),
+        ({"labels": [0.5]}, "found 0.5 to 0.5 float64"),
+        ({"labels": [0, 1]}, "FrameDetections.labels: wanted an array of shape (1) uint8"),
+        ({"scores": [1, 1]}, "FrameDetections.scores: wanted an array of shape (1) float32"),
+        ({"class_scores": [[1.0]]}, "FrameDetections.class_scores: wanted an array of shape"),
+    ],
+)
+def test_arrays_that_do_not_fit(changes: dict[str, Any], message: str) -> None:
+    fitting = {"masks_NHW": np.ones((1, 4, 6), np.bool_), "labels": [0], "scores": [1.0]}
+    with pytest.raises(ShapeError, match=re.escape(message)):
+        FrameDetections.from_masks(**fitting | changes)

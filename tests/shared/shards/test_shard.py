@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from shared import open_shard
 from shared.errors import ShardFormatError, ShardNotFoundError
 from shared.shards.column import write_group
 from shared.shards.schema import MOST_ROWS
@@ -44,6 +45,20 @@ def test_what_it_tells(path: Path, make_frame: FrameMaker) -> None:
     assert shard.frame_video().tolist() == [0, 0, 0, 0, 0, 1, 1]
     assert shard.frame(6).masks == make_frame(7, 3).masks
     assert len(shard.frame(0)) == 0
+
+
+def test_frames_one_after_another(path: Path, make_frame: FrameMaker) -> None:
+    shard = open_shard(str(path))
+    frames = list(shard.frames())
+    assert [frame.video.id for frame in frames] == ["a"] * 5 + ["b"] * 2
+    assert [frame.index for frame in frames] == [0, 1, 2, 3, 4, 3, 7]
+    assert [frame.seconds for frame in frames] == [0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.9]
+    assert frames[6].detections.masks == make_frame(7, 3).masks
+    assert frames[6].detections.mask_arrays().shape == (3, 12, 17)
+    assert [frame.index for frame in shard.frames("b")] == [3, 7]
+    assert list(shard.frames("c")) == []
+    with pytest.raises(ShardNotFoundError, match="has no video 'x'"):
+        next(shard.frames("x"))
 
 
 def test_rows_and_videos_that_are_not_there(path: Path) -> None:

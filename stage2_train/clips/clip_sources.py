@@ -1,0 +1,74 @@
+"""What clips are made from: frames and detections of videos, wherever they lie.
+
+F frames of a video, n of them.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from shared.masks.detections import FrameDetections
+from stage2_train.frames.crop import CropWindow
+
+__all__ = ["ClipDetections", "ClipPictures", "DetectionSource", "FrameSource"]
+
+
+class ClipPictures(Protocol):
+    """The frames of one video, all rescaled to one size."""
+
+    @property
+    def seconds(self) -> NDArray[np.float64]:
+        """(F,) presentation times, increasing."""
+
+    def read(
+        self, frames_n: NDArray[np.int64], window: CropWindow | None = None
+    ) -> NDArray[np.uint8]:
+        """(n, H, W, 3) uint8 RGB, the frames at these places, or a window of them."""
+
+
+class FrameSource(Protocol):
+    """The frames of videos."""
+
+    @property
+    def name(self) -> str:
+        """What it is, for messages."""
+
+    def frames(self, video_id: str) -> ClipPictures:
+        """Those of one video."""
+
+    def stored_size(self, video_id: str) -> tuple[int, int]:
+        """(height, width) of its frames."""
+
+
+class ClipDetections(Protocol):
+    """The detections of one video, one row a frame that was looked at."""
+
+    @property
+    def seconds(self) -> NDArray[np.float64]:
+        """(F,) presentation times, increasing."""
+
+    @property
+    def frame_indices(self) -> NDArray[np.int64]:
+        """(F,) places in the decoded stream, increasing."""
+
+    @property
+    def num_frames(self) -> int:
+        """F."""
+
+    def nearest_rows(self, seconds: ArrayLike) -> NDArray[np.int64]:
+        """(n,) rows of the frames at these times."""
+
+    def frame(self, row: int) -> FrameDetections:
+        """The detections of a frame."""
+
+    def check_frames(self, rows: Sequence[int]) -> None:
+        """Raises ShardFormatError at the first frame that is damaged."""
+
+
+class DetectionSource(Protocol):
+    """The detections of videos."""
+
+    def video(self, video_id: str) -> ClipDetections:
+        """Those of one video."""

@@ -1,0 +1,39 @@
+"""What `make demo` leaves behind, very small: films, their true objects as shards, clips, a run."""
+
+from contextlib import chdir
+from pathlib import Path
+
+from demo.world.dials import Dials
+from demo.world.make import write_dataset
+from demo.world.truth_shards import write_truth_shards
+from stage2_train.frames.make_clips import ClipsRequest, make_clips
+from stage2_train.resources import Resources
+from stage2_train.training.train import TrainRequest, train
+
+__all__ = ["make_small_demo"]
+
+_RECIPE = (
+    "model.base_width=4",
+    "model.relation_width=16",
+    "phases.object_head_epochs=1",
+    "phases.epochs=1",
+    "optimiser.batch_size=2",
+)
+
+
+def make_small_demo(folder: Path) -> None:
+    """Makes data/, shards/demo, clips/demo.h5 and runs/demo in a folder."""
+    with chdir(folder):  # the run records paths as they are given
+        root, shards = Path("data"), Path("shards/demo")
+        write_dataset("demo", root, films=(4, 2, 0), dials=Dials(), seed=0, workers=1)
+        write_truth_shards("demo", root, shards)
+        make_clips(ClipsRequest(manifest="demo", data_root=root))
+        train(
+            TrainRequest(
+                manifest="demo",
+                resources=Resources(device="cpu", threads=1),
+                overrides=_RECIPE,
+                run=Path("runs/demo"),
+                no_verify_shards=True,
+            )
+        )

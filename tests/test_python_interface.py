@@ -1,0 +1,207 @@
+"""The five names of docs/python.md: light to import, typed, and right."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import chdir
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from shared import open_shard
+from shared.errors import (
+    ConfigError,
+    JoinError,
+    PipelineError,
+    ShapeError,
+    ShardFormatError,
+    ShardNotFoundError,
+)
+from shared.masks.detections import FrameDetections
+from shared.video.read import read_frames
+from stage2_train import load_model, open_dataset, predictions
+from stage2_train.evaluation.evaluate import EvalRequest, evaluate
+from stage2_train.resources import Resources
+from tests.conftest import ROOT
+from tests.small_demo import make_small_demo
+
+HEAVY = ("torch", "numpy", "mmdet", "mmengine", "cv2", "zarr", "h5py", "av", "pydantic", "click")
+SHARD = Path("shards/demo/shard-000000.zarr.zip")
+FILM = "validation-000001"
+SAME = 1e-5
+"""Logits of a clip alone and in a batch differ in their last bits."""
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("small")
+    make_small_demo(folder)
+    return folder
+
+
+@pytest.fixture
+def small_demo(made: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(made)
+    return made
+
+
+@pytest.fixture(scope="module")
+def logits(made: Path) -> dict[str, NDArray[np.float32]]:
+    """What `orn eval` says of each validation film."""
+    with chdir(made):
+        request = EvalRequest(run=Path("runs/demo"), resources=Resources(device="cpu", threads=1))
+        evaluate(request)
+        kept = np.load("runs/demo/predictions-validation.npz")
+    return dict(zip(kept["ids"].tolist(), kept["logits"], strict=True))
+
+
+class Recalls:
+    """A detector that knows the detections of some frames by their pixels."""
+
+    def __init__(self, frames: list[NDArray[np.uint8]], detections: list[FrameDetections]) -> None:
+        self.looked_at = 0
+        self._known = {
+            frame.tobytes(): found for frame, found in zip(frames, detections, strict=True)
+        }
+
+    def detect(self, images: list[NDArray[np.uint8]]) -> list[FrameDetections]:
+        self.looked_at += len(images)
+        return [self._known[image.tobytes()] for image in images]
+
+
+def film(name: str = FILM) -> tuple[Path, list[NDArray[np.uint8]], list[FrameDetections]]:
+    """The file of a film, its frames, and what is detected in each."""
+    path = Path(f"data/demo/videos/{name}.mp4")
+    shown = [frame.image for frame in read_frames(path)]
+    return path, shown, [frame.detections for frame in open_shard(SHARD).frames(name)]
+
+
+def test_importing_the_names_imports_nothing_heavy() -> None:
+    code = (
+        "import sys\n"
+        "from shared import open_shard\n"
+        "from stage1_detect import load_detector\n"
+        "from stage2_train import load_model, open_dataset, predictions\n"
+        f"print(sorted(sys.modules.keys() & {set(HEAVY)!r}))\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert ended.stdout == "[]\n"
+
+
+def test_packages_tell_type_checkers_that_they_are_typed() -> None:
+    for package in ("shared", "stage1_detect", "stage2_train"):
+        assert (ROOT / package / "py.typed").is_file()
+
+
+def test_batches_of_a_data_set(small_demo: Path) -> None:
+    dataset = open_dataset("demo", settings=["data.clip_frames=3"])
+    assert len(dataset.classes) == 12
+    assert dataset.detector_classes[0] == "person"
+    [batch] = dataset.batches("validation")
+    assert batch.ids == ("validation-000000", "validation-000001")
+    assert batch.frames_BTCHW.shape == (2, 3, 3, 64, 80)
+    epochs = list(dataset.batches("train", batch_size=2, epochs=2))
+    assert [len(batch) for batch in epochs] == [2, 2, 2, 2]
+    first, second = ({i for b in epochs[place : place + 2] for i in b.ids} for place in (0, 2))
+    assert first == second == {f"train-{number:06d}" for number in range(4)}
+    again = dataset.batches("train", batch_size=2, epochs=2)
+    for batch, other in zip(epochs, again, strict=True):
+        assert torch.equal(batch.frames_BTCHW, other.frames_BTCHW)
+    with pytest.raises(ConfigError, match="demo: wanted a split, train, validation; found 'tain'"):
+        dataset.clips("tain")
+
+
+def test_decoded_batches_need_no_store(small_demo: Path) -> None:
+    dataset = open_dataset("demo", shards="shards/demo", decode=True)
+    [batch] = dataset.batches("validation")
+    [stored] = open_dataset("demo").batches("validation")
+    assert torch.equal(batch.masks_BTKhw, stored.masks_BTKhw)
+
+
+def test_every_way_gives_what_eval_gives(
+    small_demo: Path, logits: dict[str, NDArray[np.float32]]
+) -> None:
+    model = load_model("runs/demo", device="cpu")
+    path, frames, detections = film()
+    recalls, by_file = Recalls(frames, detections), Recalls(frames, detections)
+    for video, objects in (
+        (str(path), "shards/demo"),
+        (path, by_file),
+        (frames, detections),
+        (frames, recalls),
+    ):
+        [found] = predictions(model, video, objects, pairs=2)
+        assert np.abs(found.logits["two_heads"] - logits[FILM]).max() < SAME
+        assert len(found.frames) == 4
+        assert found.pairs is not None
+        assert len(found.pairs) == 2
+    assert recalls.looked_at == by_file.looked_at == 4
+
+
+def test_windows_of_arrays_with_times(small_demo: Path) -> None:
+    model = load_model("runs/demo", device="cpu")
+    _, frames, detections = film()
+    seconds = np.arange(len(frames)) / 8
+    by_window = list(
+        predictions(model, frames, detections, seconds=seconds, window=0.5, stride=0.25)
+    )
+    assert [each.start_seconds for each in by_window[:3]] == [0, 0.25, 0.5]
+    assert [len(each.frames) for each in by_window] == [4] * len(by_window)
+    assert by_window[-1].stop_seconds == pytest.approx(len(frames) / 8)
+
+
+def test_what_does_not_fit_is_said(small_demo: Path, tmp_path: Path) -> None:
+    model = load_model("runs/demo", device="cpu")
+    path, frames, detections = film()
+    fewer, grey = detections[:-1], [frame[..., 0] for frame in frames]
+    small = FrameDetections.from_masks(np.ones((1, 4, 4), np.bool_), labels=[0], scores=[1])
+    wild = FrameDetections.from_masks(np.ones((1, 4, 4), np.bool_), labels=[0], scores=[7])
+    other = tmp_path / f"{FILM}.mp4"
+    other.write_bytes(Path("data/demo/videos/train-000000.mp4").read_bytes())
+    cases: list[tuple[Callable[[], object], type[PipelineError], str]] = [
+        (lambda: predictions(model, [], []), ShapeError, "frames: wanted at least one"),
+        (lambda: predictions(model, grey, detections), ShapeError, "wanted (H, W, 3) uint8 RGB"),
+        (
+            lambda: predictions(model, frames, fewer),
+            ShapeError,
+            f"wanted those of each of {len(frames)} frames, found {len(fewer)}",
+        ),
+        (
+            lambda: predictions(model, frames[:2], [detections[0], small]),
+            ShapeError,
+            "wanted all on a grid of",
+        ),
+        (
+            lambda: predictions(model, frames[:1], [wild]),
+            ShardFormatError,
+            "detections of frame 0: scores of detection 0: ",
+        ),
+        (
+            lambda: predictions(model, frames[:2], detections[:2], seconds=[1, 1]),
+            ShapeError,
+            "wanted times that increase, found 1.0 after 1.0",
+        ),
+        (
+            lambda: predictions(model, frames[:2], detections[:2], seconds=[0, np.nan]),
+            ShapeError,
+            "wanted a finite time for each of 2 frames",
+        ),
+        (lambda: predictions(model, frames, "shards/demo"), ConfigError, "found 'shards/demo'"),
+        (lambda: predictions(model, path, detections), ConfigError, "found a sequence"),
+        (
+            lambda: predictions(model, tmp_path / "x.mp4", "shards/demo"),
+            ShardNotFoundError,
+            "wanted one video called like x.mp4, found none; say video_id=",
+        ),
+        (lambda: predictions(model, other, "shards/demo"), JoinError, "take the file that was"),
+        (lambda: load_model(tmp_path), ConfigError, "wanted the folder of a training run"),
+    ]
+    for make, error, message in cases:
+        with pytest.raises(error, match=re.escape(message)):
+            list(make())
