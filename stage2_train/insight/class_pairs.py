@@ -93,9 +93,14 @@ class ClassPairs:
             )
 
     def drawn(self, activity: int) -> Sequence[ClassPair]:
-        """Those that meet often enough for a mean."""
+        """Those that meet often enough for a mean; the background, which is everywhere, is none."""
         least = max(_LEAST_CLIPS, _LEAST_SHARE * int(self.num_clips_A[activity]))
-        return [pair for pair in self.found(activity) if pair.num_clips >= least]
+        background = self.num_classes - 1
+        return [
+            pair
+            for pair in self.found(activity)
+            if pair.num_clips >= least and pair.second != background
+        ]
 
     def most_seen(self) -> list[int]:
         """Activities with an explained clip, those with most clips first."""

@@ -33,7 +33,6 @@ _LEAST_SHARE = 0.12
 """Of the widest edge's value; thinner ones are not drawn."""
 _WIDEST = 9.0
 _LONGEST_NAME = 24
-_GREY = "#9a9a9a"
 _SETTINGS: Any = {
     "svg.fonttype": "none",
     "svg.hashsalt": "orn",
@@ -143,7 +142,7 @@ def confusion_figure(
 def graph_figure(pairs: Sequence[ClassPair], names: Sequence[str]) -> Figure:
     """Three graphs of the same classes of objects: how often two occur together, and how much one
     of their pairs counts, by activation and by fall."""
-    figure = Figure(figsize=(12, 4.4), layout="constrained")
+    figure = Figure(figsize=(12, 3.75), layout="constrained")
     nodes = _nodes(pairs)
     angles = [math.pi / 2 - 2 * math.pi * place / max(len(nodes), 1) for place in range(len(nodes))]
     places = {node: (math.cos(a), math.sin(a)) for node, a in zip(nodes, angles, strict=True)}
@@ -152,26 +151,22 @@ def graph_figure(pairs: Sequence[ClassPair], names: Sequence[str]) -> Figure:
         axes.set_title(title, fontsize=11)
         axes.set_axis_off()
         axes.set_xlim(-1.75, 1.75)
-        axes.set_ylim(-1.4, 1.45)
+        axes.set_ylim(-1.45, 1.5)
         axes.set_aspect("equal")
         _draw_edges(axes, _widest(kept, value), value, places)
         for node, (x, y) in places.items():
-            colour = _colour(node, names)
+            colour = tuple(value / 255 for value in class_colour(node))
             axes.add_patch(Circle((x, y), 0.085, facecolor=colour, edgecolor="black", zorder=3))
             side = "left" if x > 0.2 else "right" if x < -0.2 else "center"
             level = "center" if side != "center" else "bottom" if y > 0 else "top"
             name = short(node_name(node, names))
-            axes.text(1.32 * x, 1.3 * y, name, ha=side, va=level, fontsize=9, zorder=4)
+            axes.text(1.34 * x, 1.32 * y, name, ha=side, va=level, fontsize=10, zorder=4)
     return figure
 
 
 def node_name(node: int, names: Sequence[str]) -> str:
     """Of a class of objects, or of the background."""
     return names[node] if node < len(names) else BACKGROUND
-
-
-def _colour(node: int, names: Sequence[str]) -> Any:
-    return tuple(v / 255 for v in class_colour(node)) if node < len(names) else _GREY
 
 
 def _widest(pairs: Sequence[ClassPair], value: Callable[[ClassPair], float]) -> list[ClassPair]:

@@ -95,6 +95,8 @@ class Measured:
     file: EvalFile
     predictions: Predictions
     classes: tuple[str, ...]
+    unsure_NA: NDArray[np.bool_] | None = None
+    """(N, A) pairs of segment and class that are no mistakes, since annotators could not tell."""
 
     @property
     def single(self) -> bool:
@@ -122,13 +124,18 @@ class Measured:
         labels = self.predictions.labels
         return np.arange(len(self.classes)) == labels[:, None] if self.single else labels > 0
 
+    def _judged_NA(self) -> NDArray[np.bool_]:
+        """(N, A) what the network names, without what nobody can judge."""
+        said_NA = self.said_NA()
+        return said_NA if self.single or self.unsure_NA is None else said_NA & ~self.unsure_NA
+
     def columns(self) -> tuple[str, ...]:
         """Of the confusion matrix; its rows are the classes."""
         return self.classes if self.single else OUTCOMES
 
     def cells(self) -> dict[tuple[int, int], list[int]]:
         """Segments of each cell of the confusion matrix that has any, the surest first."""
-        true_NA, said_NA, probability_NA = self.true_NA(), self.said_NA(), self.probability_NA
+        true_NA, said_NA, probability_NA = self.true_NA(), self._judged_NA(), self.probability_NA
         if self.single:
             places = zip(true_NA.argmax(axis=1), said_NA.argmax(axis=1), strict=True)
             found = [(int(true), int(said), row) for row, (true, said) in enumerate(places)]
@@ -162,7 +169,7 @@ class Measured:
 
     def mistakes(self) -> list[Mistake]:
         """All of them, the surest first."""
-        true_NA, said_NA, probability_NA = self.true_NA(), self.said_NA(), self.probability_NA
+        true_NA, said_NA, probability_NA = self.true_NA(), self._judged_NA(), self.probability_NA
         found = []
         for row, activity in np.argwhere(said_NA != true_NA).tolist():
             says, name = bool(said_NA[row, activity]), self.classes[activity]

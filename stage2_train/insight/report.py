@@ -14,33 +14,25 @@ import torch
 
 from shared.errors import JoinError
 from shared.jobs.atomic_file import write_text
-from shared.jobs.progress import progress
 from shared.nearest import nearest
-from stage2_train.clips.batches import LoaderSettings, evaluation_loader
-from stage2_train.clips.join import JoinedSplit
-from stage2_train.devices import build_accelerator
+from shared.text_table import shortened
 from stage2_train.evaluation.evaluate import EvalRequest, evaluate
-from stage2_train.insight.class_pairs import ClassPairs
-from stage2_train.insight.clip_pictures import thumbnail
-from stage2_train.insight.explained import ExplainedClip, explained_clips
+from stage2_train.evaluation.metrics import unsure_labels
+from stage2_train.insight.looking import Found, Looker
 from stage2_train.insight.measured import Measured, Mistake, load_measured
+from stage2_train.insight.report_cases import cases_section, mistakes_section
 from stage2_train.insight.report_files import ReportFiles
+from stage2_train.insight.report_made import made_section
 from stage2_train.insight.report_page import CellClips, ReportPage, Section, shown
 from stage2_train.insight.report_sections import (
-    Case,
-    cases_section,
     confusion_section,
     figure4_section,
     headline,
-    made_section,
-    mistakes_section,
     scores_section,
 )
-from stage2_train.model.network import ObjectVideoNetwork
 from stage2_train.resources import Resources
-from stage2_train.runs.run_config import RunConfig, load_run_config
-from stage2_train.runs.sources import Sources
-from stage2_train.runs.trained import Trained, load_trained, sources_of_run
+from stage2_train.runs.run_config import load_run_config
+from stage2_train.runs.trained import load_trained, sources_of_run
 
 __all__ = ["LARGEST_PAGE_BYTES", "ReportRequest", "write_report"]
 
@@ -50,7 +42,6 @@ _RIGHT = 8
 """Clips of figure 5, unless some are asked for."""
 _GROUPS, _OF_GROUP = 8, 3
 """Kinds of mistakes that figure 6 shows, and clips of each."""
-_BATCH_SIZE = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,16 +56,6 @@ class ReportRequest:
     """Clips that figure 4 is made of at most, spread over the split."""
     resources: Resources = field(default_factory=Resources)
     largest_bytes: int = LARGEST_PAGE_BYTES
-
-
-@dataclass(slots=True, kw_only=True)
-class _Found:
-    """What looking at the clips gives."""
-
-    pairs: ClassPairs
-    cases: dict[tuple[int, int], Case] = field(default_factory=dict)
-    """By segment and class."""
-    thumbnails: dict[int, bytes] = field(default_factory=dict)
 
 
 def write_report(request: ReportRequest) -> dict[str, Any]:
@@ -105,14 +86,20 @@ def write_report(request: ReportRequest) -> dict[str, Any]:
             f"{run}: wanted the {measured.file.num_segments} segments of {split} that `orn eval` "
             f"measured, found {len(joined.segments)} that differ; measure the run again"
         )
+    clips = sources.clip_dataset(joined, config.recipe)
+    measured = replace(measured, unsure_NA=unsure_labels(clips))
     files = ReportFiles(run)
     files.clear()
-    names = tuple(sources.detections.detector.class_names)
     right = _right(request, measured)
     mistakes = _mistakes(measured)
-    report = _Report(request, config, trained, measured, joined, sources, names, files)
-    found = report.look(right, [each for _, _, some in mistakes for each in some])
-    page = report.page(found, right, mistakes)
+    looker = Looker(config, trained, measured, joined, sources, request.resources)
+    found = looker.look(
+        right,
+        [each for _, _, some in mistakes for each in some],
+        most_counted=request.most_explained,
+        files=files,
+    )
+    page = _Report(request, looker, measured, files).page(found, right, mistakes)
     html = page.html(request.largest_bytes)
     write_text(run / "report.html", html)
     return {
@@ -134,16 +121,11 @@ def _right(request: ReportRequest, measured: Measured) -> list[tuple[int, int]]:
     for id in dict.fromkeys(request.segments):
         if id not in row_of:
             raise JoinError(
-                f"{request.run}: wanted a segment {shown_id(id)} of {request.split}, found none; "
-                f"the nearest id is {shown_id(nearest(id[:200], list(row_of)[:5000]) or '')}"
+                f"{request.run}: wanted a segment {shortened(repr(id))} of {request.split}, found "
+                f"none; the nearest id is {shortened(repr(nearest(id, list(row_of)[:5000])))}"
             )
         chosen.append((row_of[id], int(measured.predictions.logits[row_of[id]].argmax())))
     return chosen
-
-
-def shown_id(id: str) -> str:
-    """An id in a message."""
-    return repr(id if len(id) <= 100 else f"{id[:100]}...")
 
 
 def _mistakes(measured: Measured) -> list[tuple[str, int, list[Mistake]]]:
@@ -160,90 +142,19 @@ class _Report:
     """What a report is made from."""
 
     request: ReportRequest
-    config: RunConfig
-    trained: Trained
+    looker: Looker
     measured: Measured
-    joined: JoinedSplit
-    sources: Sources
-    names: tuple[str, ...]
     files: ReportFiles
-
-    def relates_objects(self) -> bool:
-        """Whether there is something to explain."""
-        network = self.trained.network
-        return isinstance(network, ObjectVideoNetwork) and self.trained.heads != "activity"
-
-    def look(self, right: list[tuple[int, int]], mistakes: list[Mistake]) -> _Found:
-        """Goes once through the clips that are shown or counted."""
-        measured, segments = self.measured, self.joined.segments
-        number = min(self.request.most_explained, len(segments))
-        spread = np.unique(np.linspace(0, len(segments) - 1, number).round().astype(int)).tolist()
-        true_NA = measured.true_NA()
-        counted = {(row, each) for row in spread for each in np.flatnonzero(true_NA[row]).tolist()}
-        titles = {place: _sure(measured, *place) for place in right}
-        titles |= {(each.row, each.activity): _sure_of(each) for each in mistakes}
-        against = {
-            (each.row, each.activity)
-            for each in mistakes
-            if not measured.said_NA()[each.row, each.activity]
-        }
-        asked: dict[str, set[int]] = {segments[row].id: set() for row in spread}
-        for row, activity in sorted(counted | titles.keys()):
-            asked.setdefault(segments[row].id, set()).add(activity)
-        row_of = {segment.id: row for row, segment in enumerate(segments)}
-        found = _Found(
-            pairs=ClassPairs(num_activities=len(measured.classes), num_classes=len(self.names) + 1)
-        )
-        with progress("report", total=len(asked), unit="clips") as bar:
-            for clip in self._explained(asked, bar.advance):
-                place = row_of[clip.id], clip.activity
-                if place[0] not in found.thumbnails:
-                    found.thumbnails[place[0]] = thumbnail(clip.frames_THW3)
-                if place in counted and self.config.recipe.model.clique_size == 2:
-                    self._count(found.pairs, clip)
-                if place in titles:
-                    found.cases[place] = self.files.case(
-                        clip,
-                        self.names,
-                        figure="figure5" if place in right else "figure6",
-                        title=f"{shown(measured.classes[clip.activity], 60)}, {titles[place]}:",
-                        against=place in against,
-                    )
-        return found
-
-    def _explained(self, asked: dict[str, set[int]], advance: Any) -> Any:
-        rows = [row for row, each in enumerate(self.joined.segments) if each.id in asked]
-        some = replace(self.joined, segments=tuple(self.joined.segments[row] for row in rows))
-        clips = self.sources.clip_dataset(some, self.config.recipe)
-        clips.settings = replace(clips.settings, reads_frames=True)  # they are shown
-        resources = self.request.resources
-        device = build_accelerator("fp32", resources.device).device
-        network = self.trained.network.to(device) if self.relates_objects() else None
-        loader = LoaderSettings(batch_size=_BATCH_SIZE, workers=resources.workers)
-
-        def batches() -> Any:
-            for batch in evaluation_loader(clips, loader, clip=0):
-                yield batch
-                advance(len(batch))
-
-        order = {id: sorted(activities) for id, activities in asked.items()}
-        two_heads = self.trained.heads == "both"
-        return explained_clips(network, batches(), order, device=device, two_heads=two_heads)
-
-    def _count(self, pairs: ClassPairs, clip: ExplainedClip) -> None:
-        labels_2P = np.minimum(clip.labels_nP(), len(self.names))
-        if len(labels_2P) == 2:
-            pairs.add(clip.activity, labels_2P, clip.activation_P, clip.fall_P)
 
     def page(
         self,
-        found: _Found,
+        found: Found,
         right: list[tuple[int, int]],
         mistakes: list[tuple[str, int, list[Mistake]]],
     ) -> ReportPage:
         """The page, with all files written."""
         measured, files, file = self.measured, self.files, self.measured.file
-        segments = self.joined.segments
+        segments = self.looker.joined.segments
         _, video_N = np.unique([each.video_id for each in segments], return_inverse=True)
         intervals = {
             (head, name): measured.interval(head, name, video_N)
@@ -260,8 +171,9 @@ class _Report:
         curves = files.curves(file.metric, file.chance)
         page = ReportPage(
             title=self.request.run.resolve().name,
-            lead=f'<p class="dim">{shown(file.dataset)}, '
-            f"{shown(self.config.system or self.config.recipe_name)}</p>"
+            lead=f'<p class="dim">Data set {shown(file.dataset)}, '
+            f"{'system' if self.looker.config.system else 'recipe'} "
+            f"{shown(self.looker.config.system or self.looker.config.recipe_name)}</p>"
             + headline(measured, intervals.get((head, file.metric))),
         )
         page.sections = [
@@ -275,9 +187,15 @@ class _Report:
                     for name, number, some in mistakes
                 ],
                 total=len(measured.mistakes()),
-                explained=self.relates_objects(),
+                explained=self.looker.relates_objects(),
             ),
-            made_section(*files.made(self.config, self.trained, self.joined, self.sources)),
+            made_section(
+                self.request.run,
+                self.looker.config,
+                self.looker.trained,
+                self.looker.joined,
+                self.looker.sources,
+            ),
         ]
         page.cells = [
             CellClips(row=row, column=column, title=_cell_title(measured, row, column), clips=rows)
@@ -287,25 +205,29 @@ class _Report:
         page.thumbnails = found.thumbnails
         return page
 
-    def _figure4(self, found: _Found) -> Section:
+    def _figure4(self, found: Found) -> Section:
         title = "Which objects are related (figure 4)"
-        size = self.config.recipe.model.clique_size
-        if not self.relates_objects() or size != 2:
+        size = self.looker.config.recipe.model.clique_size
+        if not self.looker.relates_objects() or size != 2:
             why = (
                 f"This network relates {size} objects at a time, not pairs"
-                if self.relates_objects()
+                if self.looker.relates_objects()
                 else "What was trained relates no objects"
             )
             text = f"<p>{why}, so there is no graph of pairs.</p>"
             return Section(id="figure4", title=title, parts=[text])
         classes = self.measured.classes
-        pictures = self.files.graphs(found.pairs, classes, self.names)
+        pictures = self.files.graphs(found.pairs, classes, self.looker.names)
         return figure4_section(
-            found.pairs, classes, self.names, pictures, num_segments=len(self.joined.segments)
+            found.pairs,
+            classes,
+            self.looker.names,
+            pictures,
+            num_segments=len(self.looker.joined.segments),
         )
 
-    def _figure5(self, found: _Found, right: list[tuple[int, int]]) -> Section:
-        if not self.relates_objects():
+    def _figure5(self, found: Found, right: list[tuple[int, int]]) -> Section:
+        if not self.looker.relates_objects():
             return Section(
                 id="figure5",
                 title="Which pairs decided (figure 5)",
@@ -313,15 +235,6 @@ class _Report:
             )
         cases = [found.cases[place] for place in right]
         return cases_section(cases, chosen=bool(self.request.segments))
-
-
-def _sure(measured: Measured, row: int, activity: int) -> str:
-    right = "right" if measured.true_NA()[row, activity] else "wrong"
-    return f"{100 * measured.probability_NA[row, activity]:.0f} % sure, {right}"
-
-
-def _sure_of(mistake: Mistake) -> str:
-    return f"{100 * mistake.confidence:.0f} % sure, wrong"
 
 
 def _cell_title(measured: Measured, row: int, column: int) -> str:

@@ -5,7 +5,6 @@ import csv
 import hashlib
 import io
 import re
-import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -14,9 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from shared.config.bounded import read_bounded
 from shared.jobs.atomic_file import write_bytes, write_text
-from stage2_train.clips.join import JoinedSplit
 from stage2_train.insight.class_pairs import ClassPairs
 from stage2_train.insight.clip_pictures import MOST_LINES, draw_pairs, webp
 from stage2_train.insight.explained import ExplainedClip
@@ -28,18 +25,14 @@ from stage2_train.insight.figures import (
     png_and_svg,
 )
 from stage2_train.insight.measured import Measured
+from stage2_train.insight.report_cases import Case
 from stage2_train.insight.report_page import Picture
-from stage2_train.insight.report_sections import Case, strongest_words
-from stage2_train.runs.run_config import RunConfig, segments_digest
+from stage2_train.insight.report_sections import strongest_words
 from stage2_train.runs.run_folder import (
-    CONFIG_NAME,
     METRICS_NAME,
-    STARTS_NAME,
     number_in,
     read_jsonl,
 )
-from stage2_train.runs.sources import Sources
-from stage2_train.runs.trained import Trained
 
 __all__ = ["ReportFiles"]
 
@@ -276,40 +269,6 @@ class ReportFiles:
             pairs=words,
             decided_by=clip.decided_by,
         )
-
-    def made(
-        self, config: RunConfig, trained: Trained, joined: JoinedSplit, sources: Sources
-    ) -> tuple[list[tuple[str, str]], list[dict[str, Any]], str]:
-        """Facts, starts of the training and its settings as text."""
-        starts = read_jsonl(self.run / STARTS_NAME)
-        digest = hashlib.sha256()
-        with trained.path.open("rb") as file:
-            for part in iter(lambda: file.read(1 << 20), b""):
-                digest.update(part)
-        paths = config.paths
-        facts = [
-            ("run", str(self.run)),
-            ("data set", config.dataset.name),
-            ("recipe", config.recipe_name),
-            ("system", config.system or "as the recipe says"),
-            ("weights", f"{trained.path.name}, step {trained.step}, sha256:{digest.hexdigest()}"),
-            ("started from", config.weights_digest or "random weights"),
-            ("detector in training", config.dataset.detector),
-            ("detector here", sources.detector),
-            ("training segments", f"{config.dataset.num_train}, {config.dataset.train_digest}"),
-            (
-                f"{joined.split} segments",
-                f"{len(joined.segments)}, {segments_digest(joined.segments)}",
-            ),
-            ("shards", str(paths.shards)),
-            ("clip store", str(paths.clips or "none: frames decoded from the videos")),
-        ]
-        for start in starts[-3:]:
-            command = start.get("command")
-            if isinstance(command, list) and command:
-                facts.append(("command", shlex.join(["orn", *map(str, command[1:])])))
-        recipe = read_bounded(self.run / CONFIG_NAME).decode(errors="replace")
-        return facts, starts, recipe
 
 
 def _file_name(text: str) -> str:

@@ -228,11 +228,11 @@ def _section(section: Section, held: frozenset[str]) -> str:
 
 
 def _image(picture: Picture) -> str:
-    kind = ' class="graph"' if picture.graph else ""
-    return (
-        f'<img{kind} alt="{escape(_cut(picture.alt, 600), quote=True)}" '
-        f'src="data:{picture.media};base64,{picture.text}">'
-    )
+    alt = escape(_cut(picture.alt, 600), quote=True)
+    source = f"data:{picture.media};base64,{picture.text}"
+    if not picture.graph:
+        return f'<img alt="{alt}" src="{source}">'
+    return scrolling(f'<img class="graph" alt="{alt}" src="{source}">', "Figure")
 
 
 def _cut(text: str, longest: int = _LONGEST_TEXT) -> str:

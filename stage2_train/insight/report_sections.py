@@ -1,8 +1,6 @@
 """What the parts of a report say: each from what was found to HTML and pictures."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,13 +12,9 @@ from stage2_train.insight.paper_table1 import TABLE_1, TABLE_1_MAP
 from stage2_train.insight.report_page import Picture, Section, scrolling, shown, table
 
 __all__ = [
-    "Case",
-    "cases_section",
     "confusion_section",
     "figure4_section",
     "headline",
-    "made_section",
-    "mistakes_section",
     "scores_section",
 ]
 
@@ -31,31 +25,14 @@ _OPEN_GRAPHS = 6
 _LISTED_PAIRS = 5
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Case:
-    """A clip that is shown: figure 5 or 6."""
-
-    id: str
-    title: str
-    """HTML."""
-    picture: Picture
-    seen: Sequence[tuple[str, float]]
-    """What the detector saw, with its best score."""
-    pairs: Sequence[tuple[str, float, float]]
-    """Cliques in words, with fall and activation, the most important first."""
-    decided_by: str | None
-    remark: str = ""
-    """HTML, such as which pair misled."""
-
-
 def headline(measured: Measured, interval: tuple[float, float] | None) -> str:
     """The figures that matter, large."""
     file = measured.file
     head, figures = next(iter(file.heads().items()))
     boxes = [
-        (_percent(figures[file.metric]), f"{file.metric} of {head.replace('_', ' ')}"),
-        (_range(interval), "95 % interval over videos"),
-        (_percent(file.chance), "chance"),
+        (f"{_percent(figures[file.metric])} %", f"{file.metric} of {head.replace('_', ' ')}"),
+        (_range(interval), "95 % interval over videos, %"),
+        (f"{_percent(file.chance)} %", "chance"),
         (f"{file.num_segments:,}", f"segments of {shown(file.split)}"),
     ]
     inner = "".join(f"<div><b>{value}</b><span>{text}</span></div>" for value, text in boxes)
@@ -222,9 +199,10 @@ def figure4_section(
         "the paper's measure; the fall is how much the object head's logit of the activity loses "
         "when the pair is taken out of the sum, which is exact. The widest edge is blue, rings "
         "join an object to others of its own class; edges below 12 % of the widest and pairs that "
-        "speak against the activity are not drawn. Classes that meet in less than 5 % of the "
-        f"clips are left out here; <code>report/figure4.csv</code> has all. {explained:,} "
-        f"explanations, of clips spread over the {num_segments:,} segments of the split.</p>"
+        "speak against the activity are not drawn. The background object and classes that meet in "
+        "less than 5 % of the clips are left out here; <code>report/figure4.csv</code> has all. "
+        f"{explained:,} explanations, of clips spread over the {num_segments:,} segments of the "
+        "split.</p>"
     ]
     order = pairs.most_seen()
     for place, activity in enumerate(order):
@@ -278,98 +256,6 @@ def strongest_words(drawn: Sequence[ClassPair], names: Sequence[str]) -> str:
             ends = node_name(pair.first, names), node_name(pair.second, names)
             words.append(f"{title}: {ends[0]} and {ends[1]}")
     return "Graphs of object classes. Widest edges: " + "; ".join(words)
-
-
-def cases_section(cases: Sequence[Case], *, chosen: bool) -> Section:
-    """Figure 5."""
-    which = "The clips that were asked for." if chosen else "The surest right ones, class by class."
-    return Section(
-        id="figure5",
-        title="Which pairs decided (figure 5)",
-        parts=[
-            f"<p>Figure 5 of the paper. {which} Lines join the pairs that count most, as wide as "
-            "the logit of the class falls without them; shown are the two frames whose pairs count "
-            "most together. All pairs count as the network saw them, on the centred clip.</p>",
-            *_cases(cases),
-        ],
-    )
-
-
-def mistakes_section(
-    groups: Sequence[tuple[str, int, Sequence[Case]]], *, total: int, explained: bool
-) -> Section:
-    """Figure 6."""
-    text = (
-        f"<p>Figure 6 of the paper. {total:,} mistakes, the largest groups first, in each the "
-        "surest. "
-        + (
-            "Lines join the pairs that misled: without them the logit of what is said falls (or "
-            "that of what is missed rises)."
-            if explained
-            else "This network relates no objects, so no pair can have misled it; the masks are "
-            "what the detector saw."
-        )
-        + " The confusion matrix opens the others.</p>"
-    )
-    parts: list[str | Picture] = [text]
-    for name, number, cases in groups:
-        parts.append(f"<h3>{shown(name)} <span class=dim>({number:,})</span></h3>")
-        parts += _cases(cases)
-    if not groups:
-        parts.append("<p>There are none.</p>")
-    return Section(id="figure6", title="Mistakes (figure 6)", parts=parts)
-
-
-def _cases(cases: Sequence[Case]) -> list[str | Picture]:
-    parts: list[str | Picture] = ['<div class="cases">']
-    for case in cases:
-        seen = ", ".join(f"{shown(name, 40)} {score:.2f}" for name, score in case.seen[:8])
-        lines = [f"<b>{case.title}</b> {shown(case.id, 60)}"]
-        if case.remark:
-            lines.append(case.remark)
-        elif case.pairs:
-            text, fall, activation = case.pairs[0]
-            lines.append(
-                f"First pair: {shown(text)}, fall {fall:.3f}, activation {activation:.2f}."
-            )
-        if case.decided_by:
-            lines.append(f"Decided by: {case.decided_by.replace('_', ' ')}.")
-        lines.append(f"Detector: {seen or 'nothing'}.")
-        parts += [
-            "<figure>",
-            case.picture,
-            f"<figcaption>{'<br>'.join(lines)}</figcaption></figure>",
-        ]
-    parts.append("</div>")
-    return parts
-
-
-def made_section(
-    facts: Sequence[tuple[str, str]], starts: Sequence[Mapping[str, Any]], recipe: str
-) -> Section:
-    """Recipe, detector, digests, command lines."""
-    listed = "".join(f"<dt>{name}</dt><dd>{shown(text, 400)}</dd>" for name, text in facts)
-    rows = [
-        [shown(str(each.get(name, ""))) for name in ("time", "commit", "threads", "platform")]
-        for each in starts[-20:]
-    ]
-    return Section(
-        id="made",
-        title="How it was made",
-        parts=[
-            f"<dl>{listed}</dl>",
-            table(
-                ("started", "commit", "threads", "platform"),
-                rows,
-                texts=(0, 1, 3),
-                name="Starts of the training",
-            )
-            if rows
-            else "",
-            '<details class="print"><summary>Recipe and settings (config.toml)</summary>'
-            f"<pre>{shown(recipe, 20_000, lines=True)}</pre></details>",
-        ],
-    )
 
 
 def _percent(share: float | None) -> str:
