@@ -77,6 +77,7 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
         "inspect": ("stage2_train.clips.commands:inspect", "Show what a shard or one frame holds."),
         "verify": ("shared.inspect.commands:verify", "Check that shards are whole and consistent."),
         "overlay": ("stage2_train.clips.commands:overlay", "Draw masks on stored frames."),
+        "report": ("stage2_train.insight.commands:report", "Write a page of a training run."),
     },
     "Train": {
         "train": ("stage2_train.commands:train", "Train the network on clips and shards."),
