@@ -116,9 +116,7 @@ class _Machine:
                     return value
                 name = _INSTRUCTION_NAMES.get(chr(code), f"0x{code:02x}")
                 raise self.refusal(f"the instruction {name}")
-            self.budget -= 1
-            if self.budget < 0:
-                self.spend(0)
+            self.spend(1)
             handler(self)
         raise ValueError("cut short, one more instruction wanted")
 
@@ -247,15 +245,11 @@ def _build(machine: _Machine) -> None:
             bytes(),
         ):
             values = np.frombuffer(state[4], dtype=f"<{kind.code}")
-            if not all(type(length) is int and length >= 0 for length in shape):
+            if len(shape) > 8 or not all(type(length) is int and length >= 0 for length in shape):
                 raise ValueError("the shape of an array")
             target.values = values.reshape(shape)
         case _:
             raise machine.refusal(f"an unknown state of a {type(target).__name__}")
-
-
-def _put(machine: _Machine, index: int) -> None:
-    machine.memo[index] = machine.stack[-1]
 
 
 def _protocol(machine: _Machine) -> None:
@@ -291,9 +285,9 @@ _HANDLERS: dict[int, Callable[[_Machine], object]] = {
     0x85: lambda m: _tuple_of(m, 1),
     0x86: lambda m: _tuple_of(m, 2),
     0x87: lambda m: _tuple_of(m, 3),
-    0x94: lambda m: _put(m, len(m.memo)),
-    ord("q"): lambda m: _put(m, m.number("B")),
-    ord("r"): lambda m: _put(m, m.number("I")),
+    0x94: lambda m: m.memo.__setitem__(len(m.memo), m.stack[-1]),
+    ord("q"): lambda m: m.memo.__setitem__(m.number("B"), m.stack[-1]),
+    ord("r"): lambda m: m.memo.__setitem__(m.number("I"), m.stack[-1]),
     ord("h"): lambda m: m.stack.append(m.memo[m.number("B")]),
     ord("j"): lambda m: m.stack.append(m.memo[m.number("I")]),
     ord("c"): _global,
