@@ -105,20 +105,17 @@ class _Machine:
 
     def run(self) -> Any:
         """Follows the stream to its end."""
-        data, size = self.data, len(self.data)
-        while self.place < size:
-            code = data[self.place]
+        data = self.data
+        while (code := data[self.place]) != _STOP:  # an IndexError where it is cut short
             self.place += 1
             handler = _HANDLERS.get(code)
             if handler is None:
-                if code == _STOP:
-                    (value,) = self.stack
-                    return value
                 name = _INSTRUCTION_NAMES.get(chr(code), f"0x{code:02x}")
                 raise self.refusal(f"the instruction {name}")
             self.spend(1)
             handler(self)
-        raise ValueError("cut short, one more instruction wanted")
+        (value,) = self.stack
+        return value
 
     def spend(self, instructions: int) -> None:
         """Takes these off what may still be followed, before they are."""
@@ -252,6 +249,10 @@ def _build(machine: _Machine) -> None:
             raise machine.refusal(f"an unknown state of a {type(target).__name__}")
 
 
+def _put(machine: _Machine, index: int) -> None:
+    machine.memo[index] = machine.stack[-1]
+
+
 def _protocol(machine: _Machine) -> None:
     version = machine.number("B")
     if not 2 <= version <= 5:
@@ -285,9 +286,9 @@ _HANDLERS: dict[int, Callable[[_Machine], object]] = {
     0x85: lambda m: _tuple_of(m, 1),
     0x86: lambda m: _tuple_of(m, 2),
     0x87: lambda m: _tuple_of(m, 3),
-    0x94: lambda m: m.memo.__setitem__(len(m.memo), m.stack[-1]),
-    ord("q"): lambda m: m.memo.__setitem__(m.number("B"), m.stack[-1]),
-    ord("r"): lambda m: m.memo.__setitem__(m.number("I"), m.stack[-1]),
+    0x94: lambda m: _put(m, len(m.memo)),
+    ord("q"): lambda m: _put(m, m.number("B")),
+    ord("r"): lambda m: _put(m, m.number("I")),
     ord("h"): lambda m: m.stack.append(m.memo[m.number("B")]),
     ord("j"): lambda m: m.stack.append(m.memo[m.number("I")]),
     ord("c"): _global,
