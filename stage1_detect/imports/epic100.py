@@ -160,8 +160,9 @@ def read_epic100(path: Path) -> MaskTrack:
 
 def _frame(place: str, objects: list[Any]) -> FrameDetections:
     classes = [found.pred_class for found in objects]
-    if any(not 1 <= each <= NUM_COCO_CLASSES for each in classes):
-        raise MaskImportError(f"{place}: wanted classes 1 to {NUM_COCO_CLASSES}, found {classes}")
+    for each in classes:
+        if not 1 <= each <= NUM_COCO_CLASSES:
+            raise MaskImportError(f"{place}: wanted classes 1 to {NUM_COCO_CLASSES}, found {each}")
     shares = np.array(
         [
             (
