@@ -93,11 +93,19 @@ def train(dataset: str, dry_run: bool, as_json: bool, **options: Any) -> None:
 def evaluate(
     run: Path | None, dataset: str | None, resources: Resources, as_json: bool, **options: Any
 ) -> None:
-    """Measure the training in the folder RUN on one split; without RUN, the newest training."""
-    run = _chosen_run(run, dataset)
+    """Measure the training in the folder RUN on one split; without RUN, the newest training.
+
+    RUN may be a folder that `orn export` wrote; its data is where --data, --shards and --clips say.
+    """
+    manifest = None
+    if run is not None and dataset is not None:
+        from stage2_train.runs.model_folder import is_model_folder
+
+        manifest = dataset if is_model_folder(run) else None
+    run = _chosen_run(run, None if manifest else dataset)
     from stage2_train.evaluation import evaluate as evaluation
 
-    request = evaluation.EvalRequest(run=run, resources=resources, **options)
+    request = evaluation.EvalRequest(run=run, resources=resources, manifest=manifest, **options)
     report = evaluation.evaluate(request)
     _say(report, evaluation.report_text(report), as_json=as_json)
 
