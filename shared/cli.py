@@ -82,6 +82,10 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
     "Train": {
         "train": ("stage2_train.commands:train", "Train the network on clips and shards."),
         "eval": ("stage2_train.commands:evaluate", "Evaluate a training run."),
+        "import-checkpoint": (
+            "stage2_train.commands:import_checkpoint",
+            "Turn the network that the authors released into a run.",
+        ),
     },
     "Use": {
         "predict": ("predict_videos.commands:predict", "Say what happens in videos."),
