@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from shared.config.bounded import read_json
 from shared.config.fields import explain
 from shared.errors import CheckpointError
-from stage2_train.ablation.bootstrap import KeptLogits
+from stage2_train.evaluation.bootstrap import KeptLogits
 from stage2_train.evaluation.predictions import Predictions, load_predictions
 
 __all__ = ["ClassRow", "Measured", "Mistake", "load_measured"]

@@ -10,7 +10,7 @@ import numpy as np
 from shared.config.bounded import read_json
 from shared.errors import PipelineError
 from shared.text_table import markdown, printable
-from stage2_train.ablation.bootstrap import NUM_DRAWS, KeptLogits
+from stage2_train.evaluation.bootstrap import NUM_DRAWS, KeptLogits
 from stage2_train.evaluation.predictions import load_predictions
 from stage2_train.runs.model_folder import ModelConfig
 
