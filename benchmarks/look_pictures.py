@@ -21,6 +21,7 @@ from shared.inspect.overlay import draw_picture
 from shared.inspect.page.write import write_page
 from shared.inspect.pictures import Pictures, pictures_of_shard
 from shared.jobs.atomic_file import write_bytes
+from shared.shards.schema import VideoEntry
 from shared.shards.shard import Shard
 
 __all__ = ["make_pictures"]
@@ -34,14 +35,23 @@ def make_pictures(browser: Any, shard: Shard, pictures: Pictures, out: Path) -> 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         beside = _frames(shard, pictures, folder)
-        page = write_page(shard, pictures, folder / "page.html", largest_bytes=3_000_000).path
-        video = max(shard.videos, key=lambda each: each.frames)
+        page = write_page(shard, pictures, folder / "page").path
+        video = _varied(shard)
         place = f"#{video.id}/{_chosen(shard, video.id)[1]}"
         return [
             _save(beside, out / "look_masks.webp"),
             _save(_photograph(browser, page, place, width=1280), out / "look_page.webp"),
             _save(_photograph(browser, page, place, width=400, dark=True), out / "look_phone.webp"),
         ]
+
+
+def _varied(shard: Shard) -> VideoEntry:
+    """The longest video, of equally long ones that in which most comes and goes."""
+    num_F = np.diff(shard.array("frame_offsets"))
+    return max(
+        shard.videos,
+        key=lambda each: (each.frames, float(num_F[slice(*shard.video_rows(each.id))].std())),
+    )
 
 
 def _chosen(shard: Shard, video_id: str) -> list[int]:
@@ -53,8 +63,8 @@ def _chosen(shard: Shard, video_id: str) -> list[int]:
 
 
 def _frames(shard: Shard, pictures: Pictures, folder: Path) -> Image.Image:
-    """Frames of the longest video beside each other."""
-    video = max(shard.videos, key=lambda each: each.frames)
+    """Frames of a video beside each other."""
+    video = _varied(shard)
     drawn = []
     for index in _chosen(shard, video.id):
         frame = find_frame(shard, video_id=video.id, index=index)

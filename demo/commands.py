@@ -12,6 +12,7 @@ import click
 
 from demo.world.dials import DETECTOR_FRAMES, USED_DIALS, WORLDS, Dials
 from shared.cli_options import (
+    NumberRange,
     data_option,
     device_option,
     dry_run_option,
@@ -83,7 +84,7 @@ def _parse_films(
 def _dial_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """One option for each dial; the command gets the dial's value, None if it was not given."""
     for dial in reversed(_DIALS):
-        kind = click.IntRange if isinstance(dial.default, int) else click.FloatRange
+        kind = click.IntRange if isinstance(dial.default, int) else NumberRange
         command = click.option(
             dial.metadata["flag"],
             dial.name,

@@ -1,6 +1,7 @@
 """`orn demo`: the whole line on the demo world, and a summary of what came out.
 
 draw the world -> detect every frame -> score the detector -> store clips -> train -> evaluate
+-> report
 """
 
 from __future__ import annotations
@@ -38,6 +39,11 @@ class DemoPlaces:
     def summary(self) -> Path:
         """The results in one JSON file."""
         return self.run / "summary.json"
+
+    @property
+    def report(self) -> Path:
+        """The page that shows the run."""
+        return self.run / "report.html"
 
 
 def demo_places(size: str, seed: int) -> DemoPlaces:
@@ -93,6 +99,7 @@ def demo_steps(places: DemoPlaces, *, size: str, seed: int) -> list[Step]:
             *("eval", run, "--split", "validation"),
             outputs=[places.run / "eval-validation.json"],
         ),
+        command("report", "Write a page of the run", "report", run, outputs=[places.report]),
     ]
 
 
@@ -159,6 +166,7 @@ def summary_text(summary: dict[str, Any], places: DemoPlaces) -> str:
             f"Time       {seconds['total']:.0f} s ({parts})",
             "",
             f"Summary    {places.summary}",
+            f"Report     {places.report}",
             f"Look on    orn inspect {shard}",
             f"           tensorboard --logdir {places.run}",
             "",

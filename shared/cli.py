@@ -77,10 +77,15 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
         "inspect": ("stage2_train.clips.commands:inspect", "Show what a shard or one frame holds."),
         "verify": ("shared.inspect.commands:verify", "Check that shards are whole and consistent."),
         "overlay": ("stage2_train.clips.commands:overlay", "Draw masks on stored frames."),
+        "report": ("stage2_train.insight.commands:report", "Write a page of a training run."),
     },
     "Train": {
         "train": ("stage2_train.commands:train", "Train the network on clips and shards."),
         "eval": ("stage2_train.commands:evaluate", "Evaluate a training run."),
+        "import-checkpoint": (
+            "stage2_train.commands:import_checkpoint",
+            "Turn the network that the authors released into a run.",
+        ),
     },
     "Use": {
         "predict": ("predict_videos.commands:predict", "Say what happens in videos."),

@@ -18,7 +18,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from shared.cli_options import echo_json, json_option
+from shared.cli_options import NumberRange, echo_json, json_option
 from shared.environment import requirements
 from shared.errors import ConfigError, PipelineError
 
@@ -54,7 +54,7 @@ _MIB = 1 << 20
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     help="What the machine has: the output of `pip list --format=freeze` there.",
 )
-@click.option("--at-most", type=click.FloatRange(1), help="Fail where all are larger, in MiB.")
+@click.option("--at-most", type=NumberRange(1, 10**9), help="Fail where all are larger, in MiB.")
 @json_option
 def wheelhouse(
     out: Path,

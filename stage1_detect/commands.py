@@ -8,6 +8,7 @@ from typing import Any, Literal
 import click
 
 from shared.cli_options import (
+    NumberRange,
     data_option,
     dataset_argument,
     device_option,
@@ -34,12 +35,12 @@ __all__ = ["detect"]
 @click.option(
     "--config",
     metavar="NAME|FILE",
-    help="A config of mmdet's model zoo by name, or a file.  [default: the data set's own, else "
-    "mask-rcnn_r50_fpn_ms-poly-3x_coco]",
+    help="A config of mmdet's model zoo by name, or a Python file, which is run.  [default: the "
+    "data set's own, else mask-rcnn_r50_fpn_ms-poly-3x_coco]",
 )
 @click.option(
     "--score-threshold",
-    type=click.FloatRange(0, 1),
+    type=NumberRange(0, 1),
     default=0.3,
     show_default=True,
     help="Detections that score less are dropped.",
@@ -53,13 +54,13 @@ __all__ = ["detect"]
 )
 @click.option(
     "--limit",
-    type=click.IntRange(1),
+    type=click.IntRange(1, 10**9),
     metavar="N",
     help="Only the first N videos; without it, a later run does the others.",
 )
 @click.option(
     "--unit-frames",
-    type=click.IntRange(1),
+    type=click.IntRange(1, 10**9),
     metavar="N",
     default=2000,
     show_default=True,
@@ -67,14 +68,14 @@ __all__ = ["detect"]
 )
 @click.option(
     "--batch",
-    type=click.IntRange(1),
+    type=click.IntRange(1, 4096),
     default=8,
     show_default=True,
     help="Frames that the network sees at once; the last bits of a result depend on it.",
 )
 @click.option(
     "--workers",
-    type=click.IntRange(1),
+    type=click.IntRange(1, 10**5),
     help="Processes or actors, each with a detector of its own.  [default: one a GPU, else one a "
     "core]",
 )
@@ -92,7 +93,7 @@ __all__ = ["detect"]
 )
 @click.option(
     "--threads",
-    type=click.IntRange(1),
+    type=click.IntRange(1, 1024),
     default=1,
     show_default=True,
     help="CPU threads of each process; the last bits of a result depend on it.",

@@ -6,12 +6,19 @@ from typing import Any
 
 import click
 
-from shared.cli_options import LARGEST_SEED, dry_run_option, echo_json, json_option, set_option
+from shared.cli_options import (
+    LARGEST_SEED,
+    data_option,
+    dry_run_option,
+    echo_json,
+    json_option,
+    set_option,
+)
 from shared.errors import ConfigError
 from stage2_train.resources import Resources, resource_options
 from stage2_train.systems_commands import system_option
 
-__all__ = ["evaluate", "train"]
+__all__ = ["evaluate", "import_checkpoint", "train"]
 
 _path = click.Path(path_type=Path)
 _DEFAULT_DATASET = "demo"
@@ -93,13 +100,64 @@ def train(dataset: str, dry_run: bool, as_json: bool, **options: Any) -> None:
 def evaluate(
     run: Path | None, dataset: str | None, resources: Resources, as_json: bool, **options: Any
 ) -> None:
-    """Measure the training in the folder RUN on one split; without RUN, the newest training."""
-    run = _chosen_run(run, dataset)
+    """Measure the training in the folder RUN on one split; without RUN, the newest training.
+
+    RUN may be a folder that `orn export` wrote; its data is where --data, --shards and --clips say.
+    """
+    manifest = None
+    if run is not None and dataset is not None:
+        from stage2_train.runs.model_folder import is_model_folder
+
+        manifest = dataset if is_model_folder(run) else None
+    run = _chosen_run(run, None if manifest else dataset)
     from stage2_train.evaluation import evaluate as evaluation
 
-    request = evaluation.EvalRequest(run=run, resources=resources, **options)
+    request = evaluation.EvalRequest(run=run, resources=resources, manifest=manifest, **options)
     report = evaluation.evaluate(request)
     _say(report, evaluation.report_text(report), as_json=as_json)
+
+
+@click.command("import-checkpoint")
+@click.argument("file", type=_path)
+@click.argument("out", type=_path)
+@click.option(
+    "--dataset", default="vlog", show_default=True, help="Data set that it was trained on."
+)
+@data_option
+@click.option("--shards", type=_path, help="Folder of shards.  [default: shards/DATASET]")
+@click.option("--clips", type=_path, help="Clip store.  [default: clips/DATASET.h5]")
+@set_option
+@json_option
+def import_checkpoint(
+    file: Path,
+    out: Path,
+    dataset: str,
+    data_root: Path,
+    shards: Path | None,
+    clips: Path | None,
+    overrides: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Make the run OUT, for `orn eval`, of FILE: the network that the paper's authors released.
+
+    Needs the label tables of the data set, and nothing else of it. The recipe is authors_vlog.
+    """
+    from shared.manifests.load import load_manifest
+    from stage2_train.runs.import_checkpoint import ImportRequest
+    from stage2_train.runs.import_checkpoint import import_checkpoint as run
+    from stage2_train.runs.run_config import DataPaths
+
+    resources = Resources(data_root=data_root, shards=shards, clips=clips)
+    name = load_manifest(dataset).name
+    paths = DataPaths(
+        manifest=dataset,
+        data_root=data_root,
+        shards=resources.shards_of(name),
+        clips=resources.clips_of(name),
+    )
+    request = ImportRequest(file=file, out=out, dataset=dataset, paths=paths, overrides=overrides)
+    result = run(request)
+    _say(result, "\n".join(f"{name}: {value}" for name, value in result.items()), as_json=as_json)
 
 
 def _chosen_run(run: Path | None, dataset: str | None) -> Path:

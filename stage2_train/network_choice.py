@@ -16,7 +16,7 @@ _HEADS = (
     *("aggregation", "gru_states", "head_combination"),
     *("objects", "object_parts", "class_part", "clique_size", "relation_frames", "reasoning"),
     *("earlier_frame_draw", "first_phase_reasoning", "object_conv5_kernel"),
-    *("mlp_dropout", "mlp_start", "normalise_hidden"),
+    *("mask_pooling", "mlp_dropout", "mlp_start", "normalise_hidden"),
 )
 _UNREAD: dict[str, tuple[str, ...]] = {
     "object_video": ("num_frames",),

@@ -20,7 +20,6 @@ __all__ = [
     "FileName",
     "FilePath",
     "Maybe",
-    "NotNegative",
     "Positive",
     "Seed",
     "explain",
@@ -46,7 +45,6 @@ FilePath = Annotated[Path, AfterValidator(_without_nul)]
 FileName = Annotated[str, AfterValidator(_without_nul)]
 Count = Annotated[int, Field(ge=1, lt=2**31)]
 Positive = Annotated[float, Field(gt=0)]
-NotNegative = Annotated[float, Field(ge=0)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 
 _SHOWN_PROBLEMS = 8

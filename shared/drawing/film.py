@@ -8,6 +8,7 @@ from typing import Any
 import av
 import numpy as np
 from av.video.frame import VideoFrame
+from av.video.reformatter import ColorRange, Colorspace
 from numpy.typing import NDArray
 
 from shared.errors import PipelineError
@@ -19,6 +20,8 @@ _TICKS = 90_000
 """Of a second: the usual clock of MPEG."""
 _QUALITY = "20"
 """H.264's constant rate factor: lower is better and larger."""
+_BT_709 = 1
+"""Of colour space, primaries and transfer alike, in H.264 and FFmpeg."""
 
 
 def write_film(path: Path, pictures: Iterable[tuple[float, NDArray[np.uint8]]]) -> int:
@@ -43,7 +46,11 @@ def write_film(path: Path, pictures: Iterable[tuple[float, NDArray[np.uint8]]]) 
                     even_HW3 = _even(picture_HW3)
                     if stream is None:
                         stream, first = _stream(container, even_HW3), seconds
-                    frame = VideoFrame.from_ndarray(even_HW3, format="rgb24")
+                    frame = VideoFrame.from_ndarray(even_HW3, format="rgb24").reformat(
+                        format="yuv420p",
+                        dst_colorspace=Colorspace.ITU709,
+                        dst_color_range=ColorRange.MPEG,
+                    )
                     last = max(round((seconds - first) * _TICKS), last + 1)
                     frame.pts, frame.time_base = last, Fraction(1, _TICKS)
                     container.mux(stream.encode(frame))
@@ -60,7 +67,11 @@ def _stream(container: Any, picture_HW3: NDArray[np.uint8]) -> Any:
     stream = container.add_stream("libx264", options={"crf": _QUALITY, "preset": "veryfast"})
     stream.height, stream.width, _ = picture_HW3.shape
     stream.pix_fmt = "yuv420p"
-    stream.codec_context.time_base = Fraction(1, _TICKS)
+    context = stream.codec_context
+    context.time_base = Fraction(1, _TICKS)
+    # Said in the file, so that players do not guess and classes keep their colours.
+    context.colorspace = context.color_primaries = context.color_trc = _BT_709
+    context.color_range = int(ColorRange.MPEG)
     return stream
 
 

@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 
 from shared.errors import JoinError, PipelineError
 from shared.manifests.load import load_dataset
+from shared.manifests.source import source_of
 from shared.shards.plan import Plan
 from shared.shards.schema import UNKNOWN_SOURCE, VideoEntry
+from shared.shards.time_join import frame_interval, nearest_frames
 from shared.video.read import content_bytes, content_digest, estimate, frame_seconds, read_frames
 
 __all__ = ["NoPictures", "Pictures", "VideoPictures", "nearest_places", "pictures_of_shard"]
@@ -77,7 +79,7 @@ class VideoPictures:
         listed = self._videos.get(video.id)
         if listed is None:
             raise JoinError(f"there is no file of this video under {self._root}")
-        path, rate = listed.path, listed.rate
+        path, rate = source_of(listed), listed.rate
         if video.source_digest != UNKNOWN_SOURCE and (
             content_bytes(path) != video.source_bytes or content_digest(path) != video.source_digest
         ):
@@ -117,17 +119,11 @@ def nearest_places(
     `farthest` and than half of the usual time between the former."""
     if not len(known_F):
         return [None] * len(seconds_n)
-    if len(known_F) > 1:
-        farthest = max(farthest, _HALF * float(np.median(np.diff(known_F))))
-    after_n = np.clip(np.searchsorted(known_F, seconds_n), 1, max(len(known_F) - 1, 1))
-    after_n = np.minimum(after_n, len(known_F) - 1)
-    before_n = np.maximum(after_n - 1, 0)
-    is_before_n = np.abs(seconds_n - known_F[before_n]) <= np.abs(seconds_n - known_F[after_n])
-    places_n = np.where(is_before_n, before_n, after_n)
-    is_near_n = np.abs(known_F[places_n] - seconds_n) <= farthest
+    farthest = max(farthest, _HALF * frame_interval(known_F, otherwise=0))
+    found = nearest_frames(known_F, seconds_n, interval=2 * farthest)
     return [
         place if near else None
-        for place, near in zip(places_n.tolist(), is_near_n.tolist(), strict=True)
+        for place, near in zip(found.rows_n.tolist(), found.is_near_n.tolist(), strict=True)
     ]
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from shared.cli_options import data_option, dataset_argument, echo_json, json_option
+from shared.cli_options import NumberRange, data_option, dataset_argument, echo_json, json_option
 
 __all__ = ["check", "list_manifests", "new"]
 
@@ -62,7 +62,7 @@ def check(dataset: str, data_root: Path, probe_videos: bool, as_json: bool) -> i
 @click.option("--name", help="Name of the data set.  [default: the table's folder]")
 @click.option(
     "--rate",
-    type=click.FloatRange(min=0, min_open=True, max=1000),
+    type=NumberRange(min=0, min_open=True, max=1000),
     help="Frames a second, where videos are folders of frames.",
 )
 @click.option(

@@ -12,7 +12,9 @@ from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import Field, TypeAdapter, ValidationError
 
+from shared.config.bounded import read_json, shown
 from shared.config.fields import explain
+from shared.data_files import is_there
 from shared.errors import ConfigError
 from shared.jobs.atomic_file import write_text
 from shared.jobs.same_job import check_same_job
@@ -186,24 +188,22 @@ class Plan:
             ConfigError: if `plan.json` is not a plan of this version.
         """
         path = folder / PLAN_NAME
+        if not is_there(path):
+            return None
         try:
-            document = json.loads(_read_text(path))
+            document = read_json(path, most_bytes=_MOST_BYTES)
             if (document.pop("format"), document.pop("format_version")) != (_FORMAT, _VERSION):
                 raise ValueError(f"wanted format {_FORMAT} version {_VERSION}")
             plan = TypeAdapter(cls).validate_json(json.dumps(document), strict=True)
             if any(unit.index != number for number, unit in enumerate(plan.units)):
                 raise ValueError("units: wanted them numbered from 0")
             return plan
-        except (FileNotFoundError, NotADirectoryError):
-            return None
         except ValidationError as err:
             reason = explain(err, cls)
-        except RecursionError:
-            reason = "nested too deeply"
         except KeyError as err:
             reason = f"missing key {err}"
-        except (OSError, AttributeError, TypeError, ValueError) as err:
-            reason = str(err)
+        except (AttributeError, TypeError, ValueError) as err:  # a ConfigError is a ValueError
+            reason = str(err).removeprefix(f"{shown(path)}: ")
         raise ConfigError(
             f"{path}: not a plan that this release reads ({reason}); "
             "use --fresh to start over, or another --out"
@@ -216,11 +216,3 @@ class Plan:
             ConfigError: if they differ, naming each field with both values.
         """
         check_same_job(asdict(self), asdict(other), place=folder / PLAN_NAME)
-
-
-def _read_text(path: Path) -> str:
-    if path.stat().st_size > _MOST_BYTES:
-        raise ValueError(f"wanted at most {_MOST_BYTES:,} bytes, found {path.stat().st_size:,}")
-    if not path.is_file():  # a pipe would be waited for without end
-        raise ValueError("wanted a file, found none")
-    return path.read_text()

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +15,13 @@ from shared.masks.detections import FrameDetections
 from shared.shards.index import folder_attributes
 from shared.shards.schema import DetectorEntry, FailedVideo, VideoEntry
 from shared.shards.shard import Shard
+from shared.shards.time_join import frame_interval, nearest_frames
 from shared.shards.zarr_zip import ChunkCache
 
 __all__ = ["DEFAULT_CACHE_BYTES", "DetectionFolder", "VideoDetections"]
 
 DEFAULT_CACHE_BYTES = 256 * 2**20
 _MAX_SHARDS_KEPT = 512
-_TIME_TOLERANCE_SECONDS = 1e-6
-"""Times are rounded float64; a frame exactly half an interval away still counts as near."""
 
 
 class DetectionFolder:
@@ -89,6 +89,28 @@ class DetectionFolder:
         self._check_same(entries)
         return replace(entries[0], frames=sum(entry.frames for entry in entries))
 
+    def seconds_of(self, video_ids: Iterable[str]) -> dict[str, NDArray[np.float64]]:
+        """(F,) presentation times of the frames of each of these videos that has any; every shard
+        is read once.
+
+        Raises:
+            ShardFormatError: if a shard is damaged.
+        """
+        wanted = tuple(video_ids)
+        parts: dict[str, list[NDArray[np.float64]]] = {video_id: [] for video_id in wanted}
+        for path in self.shards_of(wanted):
+            shard = self._shard(path)
+            seconds_F, video_F = shard.frame_seconds(), shard.frame_video()
+            borders = np.searchsorted(video_F, np.arange(len(shard.videos) + 1)).tolist()
+            for entry, (start, stop) in zip(shard.videos, pairwise(borders), strict=True):
+                if entry.id in parts and start < stop:
+                    parts[entry.id].append(seconds_F[start:stop])
+        return {
+            video_id: each[0] if len(each) == 1 else np.sort(np.concatenate(each))
+            for video_id, each in parts.items()
+            if each
+        }
+
     def video(self, video_id: str) -> "VideoDetections":
         """The detections of one video, the ranges of a long one joined.
 
@@ -155,7 +177,7 @@ class VideoDetections:
         self._parts = tuple(parts)
         self._ends = np.cumsum([stop - start for _, start, stop in parts])
         self._check_order()
-        self.interval_seconds = _interval(self.seconds, rate=video.rate)
+        self.interval_seconds = frame_interval(self.seconds, otherwise=1.0 / video.rate)
         """Time from frame to frame: the median, or 1 / rate where there are fewer than two."""
 
     @property
@@ -194,36 +216,37 @@ class VideoDetections:
         shard, _, stop = self._parts[part]
         return shard, stop - (int(self._ends[part]) - row)
 
-    def nearest_rows(self, seconds: ArrayLike) -> NDArray[np.int64]:
+    def nearest_rows(
+        self, seconds: ArrayLike, *, video_F: NDArray[np.float64] | None = None
+    ) -> NDArray[np.int64]:
         """Rows of the frames nearest to (n,) times, the earlier of two equally near: (n,).
 
+        Args:
+            seconds: the times.
+            video_F: times of all frames of the video, where they are known (see `time_join`).
+
         Raises:
-            JoinError: for the first time that has no frame within half of the detections' own frame
-                interval.
+            JoinError: for the first time that has no frame near enough, which is half of the
+                detections' own frame interval, and more behind the last ones.
         """
-        wanted = np.asarray(seconds, dtype=np.float64)
+        wanted_n = np.asarray(seconds, dtype=np.float64)
         if self.num_frames == 0:
             raise JoinError(
-                f"video {self.video.id!r}: wanted a detection frame near {wanted[:1]} s, "
+                f"video {self.video.id!r}: wanted a detection frame near {wanted_n[:1]} s, "
                 "found none: no frame of it was looked at"
             )
-        last = self.num_frames - 1
-        after = np.minimum(np.searchsorted(self.seconds, wanted), last)
-        before = np.maximum(after - 1, 0)
-        gap_before = np.abs(wanted - self.seconds[before])
-        gap_after = np.abs(wanted - self.seconds[after])
-        rows = np.where(gap_before <= gap_after, before, after)
-        gaps = np.minimum(gap_before, gap_after)
-        limit = self.interval_seconds / 2
-        near = gaps <= limit + _TIME_TOLERANCE_SECONDS  # false for a time that is not a number
-        if not near.all():
-            place = int(np.flatnonzero(~near)[0])
+        found = nearest_frames(
+            self.seconds, wanted_n, interval=self.interval_seconds, video_F=video_F
+        )
+        if not found.is_near_n.all():
+            place = int(np.argmin(found.is_near_n))
             raise JoinError(
-                f"video {self.video.id!r}: wanted a detection frame within {limit:.4f} s of "
-                f"{wanted[place]:.4f} s, the nearest is at {self.seconds[rows[place]]:.4f} s; "
-                "the detections may be of another version of the video, or not reach so far"
+                f"video {self.video.id!r}: wanted a detection frame within "
+                f"{found.limits_n[place]:.4f} s of {wanted_n[place]:.4f} s, the nearest is at "
+                f"{self.seconds[found.rows_n[place]]:.4f} s; the detections may be of another "
+                "version of the video, or not reach so far"
             )
-        return rows
+        return found.rows_n
 
     def _check_order(self) -> None:
         for name, values in (("frame", self.frame_indices), ("time", self.seconds)):
@@ -244,7 +267,3 @@ class VideoDetections:
                 f"video {self.video.id!r}: {name} {values[row]} follows {values[row - 1]} "
                 f"({' and '.join(dict.fromkeys(paths))}); the same frames may lie in two shards"
             )
-
-
-def _interval(seconds: NDArray[np.float64], *, rate: float) -> float:
-    return float(np.median(np.diff(seconds))) if len(seconds) > 1 else 1.0 / rate

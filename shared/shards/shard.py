@@ -22,11 +22,11 @@ from shared.shards.schema import (
 )
 from shared.shards.zarr_zip import ChunkCache, ZarrZip
 
-__all__ = ["Shard", "ShardFrame"]
+__all__ = ["MOST_FRAME_DETECTIONS", "MOST_FRAME_MASK_BYTES", "Shard", "ShardFrame"]
 
 _OWN_CACHE_BYTES = 64 * 2**20
-_MOST_FRAME_DETECTIONS = 10_000
-_MOST_FRAME_MASK_BYTES = 16 * 2**20
+MOST_FRAME_DETECTIONS = 10_000
+MOST_FRAME_MASK_BYTES = 16 * 2**20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -134,13 +134,13 @@ class Shard:
         video = self.videos[number]
         try:
             start, stop = rows("frame_offsets", row, row + 2).tolist()
-            if not 0 <= stop - start <= _MOST_FRAME_DETECTIONS:
-                wanted = f"wanted at most {_MOST_FRAME_DETECTIONS:,} detections"
+            if not 0 <= stop - start <= MOST_FRAME_DETECTIONS:
+                wanted = f"wanted at most {MOST_FRAME_DETECTIONS:,} detections"
                 raise ShapeError(f"{wanted}, found {stop - start:,}")
             borders = rows("rle_offsets", start, stop + 1).tolist()
             first = borders[0]
-            if borders != sorted(borders) or borders[-1] - first > _MOST_FRAME_MASK_BYTES:
-                wanted = f"wanted masks of {_MOST_FRAME_MASK_BYTES:,} bytes at most, in their order"
+            if borders != sorted(borders) or borders[-1] - first > MOST_FRAME_MASK_BYTES:
+                wanted = f"wanted masks of {MOST_FRAME_MASK_BYTES:,} bytes at most, in their order"
                 raise ShapeError(f"{wanted}, found bytes {first:,} to {borders[-1]:,}")
             rle = rows("rle", first, borders[-1]).tobytes()
             return FrameDetections(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from shared.cli_options import data_option, dataset_argument, echo_json, json_option
+from shared.cli_options import NumberRange, data_option, dataset_argument, echo_json, json_option
 
 __all__ = ["export_coco"]
 
@@ -29,7 +29,7 @@ __all__ = ["export_coco"]
 )
 @click.option(
     "--min-score",
-    type=click.FloatRange(0, 1),
+    type=NumberRange(0, 1),
     default=0.0,
     show_default=True,
     help="Leave out detections that score less.",

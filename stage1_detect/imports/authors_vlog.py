@@ -14,7 +14,7 @@ import numpy as np
 from shared.errors import MaskImportError
 from shared.masks.coco_classes import NUM_COCO_CLASSES
 from shared.masks.detections import FrameDetections
-from stage1_detect.imports.mask_track import GRID, MaskTrack, frame_of, read_bytes
+from stage1_detect.imports.mask_track import GRID, MaskTrack, check_frames, frame_of, read_bytes
 from stage1_detect.imports.restricted_pickle import PickledArray, load_plain
 
 __all__ = ["RATE", "SCORE_THRESHOLD", "read_authors"]
@@ -26,6 +26,8 @@ SCORE_THRESHOLD = 0.5
 
 _NUM_CLASSES = NUM_COCO_CLASSES + 1
 _BOX_BYTES = 20
+_LEAST_FRAME_BYTES = 2 * _NUM_CLASSES
+"""Its lists of no detections."""
 
 
 def read_authors(path: Path) -> MaskTrack:
@@ -41,12 +43,20 @@ def read_authors(path: Path) -> MaskTrack:
     segms, boxes = _list(path, content["segms"]), _list(path, content["boxes"])
     if len(segms) != len(boxes):
         raise MaskImportError(f"{path}: {len(segms)} frames of segms, {len(boxes)} of boxes")
-    room = len(data) // _BOX_BYTES  # a list may stand in many places; boxes cannot
+    # Each value takes a byte at least; what a pickle has many times by name would make much of few.
+    most = len(data) // _LEAST_FRAME_BYTES
+    if len(segms) > most:
+        raise MaskImportError(
+            f"{path}: wanted at most the {most:,} frames that {len(data):,} bytes can hold, found "
+            f"{len(segms):,}"
+        )
+    room = len(data) // _BOX_BYTES
     frames = []
     for number, (frame_segms, frame_boxes) in enumerate(zip(segms, boxes, strict=True)):
         frame = _read_frame(f"{path}: frame {number}", frame_segms, frame_boxes, room=room)
-        room -= len(frame)
+        room -= len(frame) + sum(map(len, frame.masks)) // _BOX_BYTES
         frames.append(frame)
+    check_frames(frames, lambda number: f"{path}: frame {number}")
     return MaskTrack(numbers=tuple(range(len(frames))), frames=tuple(frames))
 
 
@@ -59,10 +69,12 @@ def _read_frame(place: str, segms: Any, boxes: Any, *, room: int) -> FrameDetect
             raise MaskImportError(
                 f"{place}: {name}: wanted {_NUM_CLASSES} classes, found {len(classes)}"
             )
+        if set(map(type, classes)) != {list}:
+            raise _wanted(place, "a list", next(each for each in classes if type(each) is not list))
     for index, (class_segms, class_boxes) in enumerate(zip(segms, boxes, strict=True)):
-        found = len(_list(place, class_segms)), len(_list(place, class_boxes))
-        if found == (0, 0):
+        if not class_segms and not class_boxes:
             continue
+        found = len(class_segms), len(class_boxes)
         if found[0] != found[1] or index == 0 or len(masks) + found[0] > room:
             raise MaskImportError(
                 f"{place}: class {index}: wanted as many boxes as masks, none of them of class 0, "

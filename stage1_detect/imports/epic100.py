@@ -31,7 +31,7 @@ from google.protobuf.message import DecodeError
 from shared.errors import MaskImportError
 from shared.masks.coco_classes import NUM_COCO_CLASSES
 from shared.masks.detections import FrameDetections
-from stage1_detect.imports.mask_track import GRID, MaskTrack, frame_of, read_bytes
+from stage1_detect.imports.mask_track import GRID, MaskTrack, check_frames, frame_of, read_bytes
 from stage1_detect.imports.restricted_pickle import load_plain
 
 __all__ = ["KNOWN_WRONG", "frame_message_type", "parse_frame", "published_rate", "read_epic100"]
@@ -42,6 +42,9 @@ KNOWN_WRONG = ("P01_109", "P27_103")
 _VIDEO_ID = re.compile(r"P\d{2}_(\d{2,3})")
 _EDGE = 1e-3
 """How far outside of the picture a box may reach by rounding, in shares of its side."""
+_MOST_MESSAGE_BYTES = 4 * 2**20
+"""Of a frame, before it is taken apart, which takes some thirty times as much; a hundred
+detections have 30 kB."""
 _PACKAGE = "orn.epic100"
 _FLOAT = descriptor_pb2.FieldDescriptorProto.TYPE_FLOAT
 _INT32 = descriptor_pb2.FieldDescriptorProto.TYPE_INT32
@@ -91,9 +94,14 @@ def parse_frame(packed: bytes, *, place: str) -> Any:
     """The message in these bytes; `place` is where they lie, for errors.
 
     Raises:
-        MaskImportError: if it is cut short, no such message, or has fields of other numbers or
-            types.
+        MaskImportError: if it is larger than any frame, cut short, no such message, or has fields
+            of other numbers or types.
     """
+    if len(packed) > _MOST_MESSAGE_BYTES:
+        raise MaskImportError(
+            f"{place}: wanted a message of at most {_MOST_MESSAGE_BYTES:,} bytes, found "
+            f"{len(packed):,}"
+        )
     message = frame_message_type()()
     try:
         message.ParseFromString(packed)
@@ -144,18 +152,17 @@ def read_epic100(path: Path) -> MaskTrack:
         kept = [found for found in message.objects if found.pred_class != 0]
         background += len(message.objects) - len(kept)
         frames[number - 1] = _frame(f"{path}: frame number {number}", kept)
-    numbers = sorted(frames)
-    return MaskTrack(
-        numbers=tuple(numbers),
-        frames=tuple(frames[number] for number in numbers),
-        background=background,
-    )
+    numbers = tuple(sorted(frames))
+    in_order = tuple(frames[number] for number in numbers)
+    check_frames(in_order, lambda place: f"{path}: frame number {numbers[place] + 1}")
+    return MaskTrack(numbers=numbers, frames=in_order, background=background)
 
 
 def _frame(place: str, objects: list[Any]) -> FrameDetections:
     classes = [found.pred_class for found in objects]
-    if any(not 1 <= each <= NUM_COCO_CLASSES for each in classes):
-        raise MaskImportError(f"{place}: wanted classes 1 to {NUM_COCO_CLASSES}, found {classes}")
+    for each in classes:
+        if not 1 <= each <= NUM_COCO_CLASSES:
+            raise MaskImportError(f"{place}: wanted classes 1 to {NUM_COCO_CLASSES}, found {each}")
     shares = np.array(
         [
             (

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
 
+from shared.data_files import leads_out
 from shared.environment import describe_environment
 from shared.errors import MaskImportError, PipelineError, VideoDecodeError
 from shared.jobs.atomic_file import remove_stale_temporaries, write_text
@@ -26,7 +27,7 @@ from shared.video.read import content_bytes, content_digest
 from stage1_detect.imports import authors_vlog, epic100
 from stage1_detect.imports.mask_track import GRID, MaskTrack
 from stage1_detect.imports.matching import Duplicate
-from stage1_detect.imports.planning import ImportJob, begin, units_to_do
+from stage1_detect.imports.planning import ImportJob, begin, file_bytes, units_to_do
 from stage1_detect.planning import IMPORT_SUMMARY_NAME
 
 __all__ = ["ImportSummary", "describe_import", "report", "run_import"]
@@ -138,7 +139,7 @@ def describe_import(job: ImportJob) -> dict[str, Any]:
         "out": str(job.folder),
         "units": len(job.plan.units),
         "shards_there": len(job.plan.units) - len(units_to_do(job)),
-        "source_bytes": sum(path.stat().st_size for path in matched.values()),
+        "source_bytes": sum(file_bytes(path) for path in matched.values()),
         "matched": len(matched),
         "ignoring_case": list(job.matching.ignoring_case),
         "unmatched": [str(path) for path in job.matching.unmatched],
@@ -214,6 +215,10 @@ def _import_video(video_id: str, job: ImportJob, writer: ShardWriter) -> str | N
     """Adds one video to the shard, as a whole or as failed; returns what to warn of."""
     file, video = job.matching.matched[video_id], job.videos.get(video_id)
     try:
+        if leads_out(file, [job.source]):
+            raise MaskImportError(
+                f"{file}: is a link that leads out of the folder of masks; copy what is there"
+            )
         track = _READERS[job.format](file)
         size = 0 if video is None else content_bytes(source_of(video))
         digest = UNKNOWN_SOURCE if video is None else content_digest(video.path)
@@ -223,7 +228,7 @@ def _import_video(video_id: str, job: ImportJob, writer: ShardWriter) -> str | N
         if video is not None:
             reason = reason.replace(str(video.path), video.path.name)
         writer.fail(video_id, reason)
-        return reason
+        return None  # the report at the end tells it
     rate = job.rates[video_id]
     writer.begin_video(
         video_id,

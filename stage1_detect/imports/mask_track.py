@@ -1,22 +1,29 @@
 """What a file of released masks holds, in the project's own terms."""
 
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from shared.errors import MaskImportError, ShapeError, ShardFormatError
-from shared.masks import rle
+from shared.data_files import not_a_file
+from shared.errors import MaskImportError, ShapeError
 from shared.masks.detections import FrameDetections
+from shared.masks.rules import first_fault
+from shared.shards.shard import MOST_FRAME_DETECTIONS, MOST_FRAME_MASK_BYTES
 from stage1_detect.imports.restricted_pickle import MAX_BYTES
 
-__all__ = ["GRID", "MaskTrack", "frame_of", "read_bytes"]
+__all__ = ["GRID", "MaskTrack", "check_frames", "frame_of", "read_bytes"]
 
 GRID = 100
 """Rows and columns of the grid that both formats squash every video to."""
 
-_PIXELS = GRID * GRID
+_MOST_MASK_BYTES = 4 * (GRID * GRID + 1)
+"""Of run lengths of which each pixel is one."""
+_BLOCK = 500
+"""Detections that are checked at once, and bytes of their masks, unless a frame has more."""
+_BLOCK_BYTES = 2**20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -33,24 +40,30 @@ class MaskTrack:
 
 
 def read_bytes(path: Path) -> bytes:
-    """The content of a file that is not too large to be one of masks.
+    """The content of a file that is not too large to be one of masks; waits for no pipe.
 
     Raises:
-        MaskImportError: if it cannot be read, or is larger than `MAX_BYTES`.
+        MaskImportError: if it cannot be read, is no regular file, or is larger than `MAX_BYTES`.
     """
+    problem = not_a_file(path)
+    if problem:
+        raise MaskImportError(f"{path}: {problem}")
     try:
-        size = path.stat().st_size
-        if size > MAX_BYTES:
-            raise MaskImportError(f"{path}: wanted at most {MAX_BYTES} bytes, found {size}")
-        return path.read_bytes()
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
     except OSError as err:
         raise MaskImportError(f"{path}: cannot be read ({err.strerror or err})") from err
+    if len(content) > MAX_BYTES:
+        size = path.stat().st_size
+        raise MaskImportError(f"{path}: wanted at most {MAX_BYTES} bytes, found {size}")
+    return content
 
 
 def frame_of(
     place: str, *, boxes: ArrayLike, scores: ArrayLike, labels: ArrayLike, masks: tuple[bytes, ...]
 ) -> FrameDetections:
-    """The detections of one frame, each mask checked.
+    """The detections of one frame, as many and as large as a shard may have; what they are is
+    looked at by `check_frames`.
 
     Args:
         place: which frame of which file, for messages.
@@ -60,14 +73,20 @@ def frame_of(
         masks: one a box, COCO compressed run lengths.
 
     Raises:
-        MaskImportError: if a value is out of its range or a mask does not cover the grid.
+        MaskImportError: if there are too many, masks are too large, or a box has no extent.
     """
+    if len(masks) > MOST_FRAME_DETECTIONS:
+        raise MaskImportError(
+            f"{place}: wanted at most {MOST_FRAME_DETECTIONS:,} detections, found {len(masks):,}"
+        )
+    largest, total = max(map(len, masks), default=0), sum(map(len, masks))
+    if largest > _MOST_MASK_BYTES or total > MOST_FRAME_MASK_BYTES:
+        raise MaskImportError(
+            f"{place}: wanted masks of at most {_MOST_MASK_BYTES:,} bytes each and "
+            f"{MOST_FRAME_MASK_BYTES:,} together, found {largest:,} and {total:,}"
+        )
     try:
-        for mask in masks:
-            pixels = int(rle.run_lengths(mask).sum())
-            if pixels != _PIXELS:
-                raise ShapeError(f"wanted a mask of {GRID} x {GRID} pixels, found {pixels}")
-        frame = FrameDetections(
+        return FrameDetections(
             height=GRID,
             width=GRID,
             boxes=np.asarray(boxes, dtype=np.float32).reshape(-1, 4),
@@ -76,18 +95,37 @@ def frame_of(
             class_scores=None,
             masks=masks,
         )
-        _check_ranges(frame)
-    except (ShapeError, ShardFormatError) as err:
-        raise MaskImportError(f"{place}: {err}") from err
-    return frame
+    except ShapeError as err:
+        why = str(err).removeprefix("FrameDetections.")
+        raise MaskImportError(f"{place}: {why}") from err
 
 
-def _check_ranges(frame: FrameDetections) -> None:
-    wrong = ~((frame.scores >= 0) & (frame.scores <= 1))
-    if wrong.any():
-        raise ShapeError(f"wanted scores of 0 to 1, found {frame.scores[wrong][0]}")
-    outside = ((frame.boxes < 0) | (frame.boxes > GRID)).any(axis=1)
-    if outside.any():
-        raise ShapeError(
-            f"wanted boxes inside {GRID} x {GRID}, found {frame.boxes[outside][0].tolist()}"
-        )
+def check_frames(frames: Sequence[FrameDetections], place: Callable[[int], str]) -> None:
+    """Holds all detections against the rules of `orn verify`, many at once.
+
+    Args:
+        frames: those of a file.
+        place: which frame of which file the one at a place of `frames` is, for messages.
+
+    Raises:
+        MaskImportError: at the first frame with a detection that breaks a rule.
+    """
+    for start, stop in _blocks(frames):
+        found = first_fault(frames[start:stop])
+        if found is not None:
+            number, fault = found
+            raise MaskImportError(
+                f"{place(start + number)}: {fault.field} of detection {fault.row}: {fault.message}"
+            )
+
+
+def _blocks(frames: Sequence[FrameDetections]) -> Iterator[tuple[int, int]]:
+    """Ranges of frames that are checked together."""
+    start = number = size = 0
+    for stop, frame in enumerate(frames):
+        number, size = number + len(frame), size + sum(map(len, frame.masks))
+        if number >= _BLOCK or size >= _BLOCK_BYTES:
+            yield start, stop + 1
+            start, number, size = stop + 1, 0, 0
+    if start < len(frames):
+        yield start, len(frames)

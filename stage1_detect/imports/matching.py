@@ -5,13 +5,16 @@ differs in case only is taken, as VLOG's list asks for, unless two files or two 
 question. Nothing is guessed and nothing is passed over in silence.
 """
 
+import logging
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-__all__ = ["Duplicate", "Format", "Matching", "find_files", "match_files"]
+__all__ = ["Duplicate", "Format", "Matching", "find_files", "match_files", "meant_folders"]
+
+logger = logging.getLogger(__name__)
 
 Format = Literal["authors", "epic100"]
 
@@ -54,8 +57,12 @@ def find_files(folder: Path, form: Format) -> list[tuple[str, Path]]:
     For `authors` the id is the path below `folder`, `ID/clip.pkl` or `ID.pkl`; for `epic100` it is
     the file's name, whatever folder it lies in.
     """
+
+    def unlisted(err: OSError) -> None:
+        logger.warning("%s: not looked into (%s)", err.filename, err.strerror or err)
+
     found = []
-    for parent, folders, names in os.walk(folder):
+    for parent, folders, names in os.walk(folder, onerror=unlisted):
         folders.sort()
         for name in names:
             if name.endswith(_SUFFIX):
@@ -98,6 +105,33 @@ def match_files(files: Iterable[tuple[str, Path]], video_ids: Sequence[str]) -> 
         duplicates=tuple(duplicates),
         without=tuple(each for each in video_ids if each not in matched),
     )
+
+
+def meant_folders(
+    folder: Path, files: Iterable[tuple[str, Path]], video_ids: Iterable[str]
+) -> list[Path]:
+    """The folders, above or below one, from which the files in it have listed ids, sorted; the
+    format is `authors`, in which the way to a file is part of its id.
+
+    Args:
+        folder: the folder that was given.
+        files: what `find_files` found in it.
+        video_ids: the listed ids.
+    """
+    listed = {each.casefold() for each in video_ids}
+    before = folder.absolute().parts[1:]  # without the root
+    most_parts = max((each.count("/") for each in listed), default=0)
+    meant: set[Path] = set()
+    for file_id, path in files:
+        parts = file_id.split("/")
+        for depth in range(1, len(parts)):
+            if "/".join(parts[depth:]).casefold() in listed:
+                meant.add(folder.joinpath(*parts[:depth]))
+        in_folder = [] if path.name == _CLIP_NAME and path.parent == folder else parts
+        for height in range(1, min(most_parts + 1, len(before)) + 1):
+            if "/".join([*before[-height:], *in_folder]).casefold() in listed:
+                meant.add(folder.absolute().parents[height - 1])
+    return sorted(meant)
 
 
 def _exact_pairs(

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from shared.data_files import not_a_file
 from shared.errors import ConfigError, MaskImportError
 from shared.manifests.load import load_listing, load_manifest, locate_videos
 from shared.manifests.records import Video
@@ -22,10 +24,18 @@ from shared.shards.plan import (
 )
 from shared.shards.schema import DetectorEntry
 from stage1_detect.imports import authors_vlog, epic100
-from stage1_detect.imports.matching import Format, Matching, find_files, match_files
+from stage1_detect.imports.matching import (
+    Format,
+    Matching,
+    find_files,
+    match_files,
+    meant_folders,
+)
 from stage1_detect.planning import clear_folder
 
-__all__ = ["ImportJob", "begin", "plan_import", "units_to_do"]
+__all__ = ["ImportJob", "begin", "file_bytes", "plan_import", "units_to_do"]
+
+logger = logging.getLogger(__name__)
 
 _FRAME_BYTES = 700
 """About what a frame takes in the released files; for the size of shards only."""
@@ -63,6 +73,9 @@ def plan_import(
 ) -> ImportJob:
     """The job; writes nothing.
 
+    Where no file in `source` belongs to a listed video, and one folder above or below it has files
+    that do, that one is taken.
+
     Args:
         name_or_file: the data set's manifest.
         data_root: where data sets lie; the videos themselves may be absent.
@@ -78,15 +91,12 @@ def plan_import(
     manifest = load_manifest(name_or_file)
     listing = load_listing(manifest, data_root, labels=False)
     present = locate_videos(manifest, listing, data_root).videos
-    files = find_files(source, form)
-    matching = match_files(files, listing.video_ids)
-    if not matching.matched:
-        raise _nothing_matches(source, files, manifest.name, listing.video_ids)
+    source, matching = _match(source, form, manifest.name, listing.video_ids)
     videos = {video.id: video for video in present}
     rates = {
         video_id: _rate(video_id, form, videos.get(video_id), rate) for video_id in matching.matched
     }
-    sizes = {video_id: path.stat().st_size for video_id, path in matching.matched.items()}
+    sizes = {video_id: file_bytes(path) for video_id, path in matching.matched.items()}
     # Never above the size of a unit, so that no video is cut.
     estimates = [(each, min(size // _FRAME_BYTES + 1, UNIT_FRAMES)) for each, size in sizes.items()]
     return ImportJob(
@@ -118,6 +128,11 @@ def begin(job: ImportJob, *, fresh: bool) -> None:
         job.plan.save(job.folder)
     else:
         saved.check_same(job.plan, job.folder)
+
+
+def file_bytes(path: Path) -> int:
+    """Size of a file of masks; 0 where there is none that may be opened."""
+    return 0 if not_a_file(path) else path.stat().st_size
 
 
 def units_to_do(job: ImportJob) -> tuple[Unit, ...]:
@@ -153,22 +168,26 @@ def _entry(form: Format, sizes: Mapping[str, int], rates: Mapping[str, float]) -
     )
 
 
-def _nothing_matches(
-    source: Path, files: list[tuple[str, Path]], name: str, video_ids: tuple[str, ...]
-) -> MaskImportError:
+def _match(
+    source: Path, form: Format, name: str, video_ids: tuple[str, ...]
+) -> tuple[Path, Matching]:
+    """The folder of masks, and what became of its files."""
+    files = find_files(source, form)
+    matching = match_files(files, video_ids)
+    if matching.matched:
+        return source, matching
     if not files:
-        return MaskImportError(f"{source}: wanted a folder with files *.pkl below it, found none")
-    listed = {each.casefold() for each in video_ids}
-    inner = next(
-        (
-            file_id.partition("/")[0]
-            for file_id, _ in files
-            if file_id.partition("/")[2].casefold() in listed
-        ),
-        None,
-    )
-    hint = f"; give {source / inner} instead" if inner else ""
-    return MaskImportError(
+        raise MaskImportError(f"{source}: wanted a folder with files *.pkl below it, found none")
+    meant = meant_folders(source, files, video_ids) if form == "authors" else []
+    if len(meant) == 1:
+        logger.warning(
+            "%s: none of its files belongs to a listed video of %r, those of %s do; that folder is "
+            "taken",
+            *(source, name, meant[0]),
+        )
+        return meant[0], match_files(find_files(meant[0], form), video_ids)
+    hint = f"; give one of {', '.join(str(each) for each in meant[:_SHOWN])}" if meant else ""
+    raise MaskImportError(
         f"{source}: none of its {len(files)} files belongs to a listed video of {name!r}: they are "
         f"for {', '.join(file_id for file_id, _ in files[:_SHOWN])}, the list has "
         f"{', '.join(video_ids[:_SHOWN])}{hint}"

@@ -105,17 +105,17 @@ class _Machine:
 
     def run(self) -> Any:
         """Follows the stream to its end."""
-        while True:
-            code = self.take(1)[0]
-            if code == _STOP:
-                (value,) = self.stack
-                return value
+        data = self.data
+        while (code := data[self.place]) != _STOP:  # an IndexError where it is cut short
+            self.place += 1
             handler = _HANDLERS.get(code)
             if handler is None:
                 name = _INSTRUCTION_NAMES.get(chr(code), f"0x{code:02x}")
                 raise self.refusal(f"the instruction {name}")
             self.spend(1)
             handler(self)
+        (value,) = self.stack
+        return value
 
     def spend(self, instructions: int) -> None:
         """Takes these off what may still be followed, before they are."""
@@ -242,7 +242,7 @@ def _build(machine: _Machine) -> None:
             bytes(),
         ):
             values = np.frombuffer(state[4], dtype=f"<{kind.code}")
-            if not all(type(length) is int and length >= 0 for length in shape):
+            if len(shape) > 8 or not all(type(length) is int and length >= 0 for length in shape):
                 raise ValueError("the shape of an array")
             target.values = values.reshape(shape)
         case _:

@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.errors import ConfigError
-from stage2_train.ablation.bootstrap import redrawn_scores
 from stage2_train.ablation.orderings import EXPECTED, ORDERINGS
 from stage2_train.ablation.results import RunResult
 from stage2_train.ablation.rows import AblationRow
-from stage2_train.ablation.statistics import CONFIDENCE, holm, mean_interval, student_t, welch
+from stage2_train.evaluation.bootstrap import redrawn_scores
+from stage2_train.evaluation.statistics import CONFIDENCE, holm, mean_interval, student_t, welch
 
 __all__ = ["ablation_report"]
 

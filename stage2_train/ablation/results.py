@@ -21,7 +21,7 @@ from shared.config.bounded import read_bounded
 from shared.config.fields import explain
 from shared.errors import ConfigError, PipelineError
 from shared.jobs.atomic_file import write_text
-from stage2_train.ablation.bootstrap import KeptLogits
+from stage2_train.evaluation.bootstrap import KeptLogits
 from stage2_train.evaluation.predictions import Predictions, late_fusion, load_predictions
 
 __all__ = [

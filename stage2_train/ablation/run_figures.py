@@ -9,9 +9,9 @@ from typing import Any
 
 from shared.config.bounded import read_json
 from shared.errors import CheckpointError, ConfigError
-from stage2_train.ablation.bootstrap import KeptLogits
 from stage2_train.ablation.plan import AblationRun
 from stage2_train.ablation.results import AND, HEADS, LATE_FUSION, RunResult
+from stage2_train.evaluation.bootstrap import KeptLogits
 from stage2_train.model.summary import count_parameters
 from stage2_train.runs.run_config import load_run_config
 from stage2_train.runs.run_folder import METRICS_NAME, STARTS_NAME, number_in, read_jsonl

@@ -57,8 +57,10 @@ class ClipDetections(Protocol):
     def num_frames(self) -> int:
         """F."""
 
-    def nearest_rows(self, seconds: ArrayLike) -> NDArray[np.int64]:
-        """(n,) rows of the frames at these times."""
+    def nearest_rows(
+        self, seconds: ArrayLike, *, video_F: NDArray[np.float64] | None = None
+    ) -> NDArray[np.int64]:
+        """(n,) rows of the frames at these times; `video_F`: of all frames of the video."""
 
     def frame(self, row: int) -> FrameDetections:
         """The detections of a frame."""

@@ -193,6 +193,8 @@ def _draw(
         from shared.inspect.page.write import write_page
 
         page = write_page(shard, pictures, html)
+        size = f"{page.size_bytes / 1e6:.1f} MB"
+        click.echo(f"{page.frames:,} of {page.all_frames:,} frames, {size}", err=True)
         made |= {
             "html": str(page.path),
             "html_bytes": page.size_bytes,

@@ -245,7 +245,7 @@ class ClipDataset(Dataset[ClipSample]):
             num_rows = detections.num_frames
             rows_T = rows_by_ratio(frames_T, num_frames=len(seconds_F), num_rows=num_rows)
         else:
-            rows_T = detections.nearest_rows(seconds_F[frames_T])
+            rows_T = detections.nearest_rows(seconds_F[frames_T], video_F=seconds_F)
         rows = rows_T.tolist()
         kept = {row: self._objects.get((video_id, row)) for row in rows}
         found = {row: objects for row, objects in kept.items() if objects is not None}

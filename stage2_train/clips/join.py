@@ -1,11 +1,14 @@
-"""Which segments of a split can be used: their video is in the clip store and in the shards.
+"""Which segments of a split can be used: their video is in the clip store and in the shards, and
+each of their frames has detections near its time.
 
 Nothing is left out silently: a video that could not be decoded is skipped and counted, anything
-else that is absent is an error, unless the caller says that part of the data is enough.
+else that is absent is an error, unless the caller says that part of the data is enough. All of it
+is found here, before anything is trained or measured.
 """
 
 import dataclasses
 import logging
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -16,6 +19,7 @@ from shared.errors import ConfigError, JoinError
 from shared.manifests.records import Dataset, Segment
 from shared.shards.reader import DetectionFolder
 from shared.shards.schema import UNKNOWN_SOURCE
+from shared.shards.time_join import NearestFrames, frame_interval, nearest_frames
 from shared.time_ranges import TimeRange
 from stage2_train.frames.decoded import DatasetFrames
 
@@ -35,8 +39,15 @@ class SkippedSegment:
 
     id: str
     reason: str
+    detail: str = ""
+    """Where in it, and how far from what is wanted."""
     remedy: str | None = None
     """What to do where something is only absent; None where nothing can be done."""
+
+    @property
+    def named(self) -> str:
+        """The id, and the detail."""
+        return f"{self.id}: {self.detail}" if self.detail else self.id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,41 +104,58 @@ def join_split(
     detections: DetectionFolder,
     *,
     partial: bool = False,
+    frame_join: FrameJoin = "time",
 ) -> JoinedSplit:
     """The segments of a split whose frames and detections are both there; `partial` skips those
-    whose video is absent from either, instead of refusing.
+    whose video or detections are absent from either, instead of refusing.
+
+    With `frame_join` by time, frames and detections of a segment are also held against each other
+    (`shared.shards.time_join`); frames whose times only decoding tells are not.
 
     Raises:
-        JoinError: if a video is absent and `partial` is off, or if frames and detections of a
-            video come from different files.
+        JoinError: if a video or detections are absent and `partial` is off, or if frames and
+            detections of a video come from different files.
+        ShardFormatError: if a shard is damaged.
     """
     wanted = [segment for segment in dataset.segments if segment.split == split]
     videos = dict.fromkeys(segment.video_id for segment in wanted)
     problems = {video_id: _video_problem(video_id, clips, detections) for video_id in videos}
+    far: dict[str, SkippedSegment] = {}
+    if frame_join == "time":
+        there = [segment for segment in wanted if problems[segment.video_id] is None]
+        far = _without_detections(there, clips, detections)
     usable, skipped = [], []
     for segment in wanted:
         problem = problems[segment.video_id] or _segment_problem(segment, dataset, clips)
-        if problem is None:
-            usable.append(segment)
-        else:
+        if problem is not None:
             skipped.append(SkippedSegment(id=segment.id, reason=problem[0], remedy=problem[1]))
+        elif segment.id in far:
+            skipped.append(far[segment.id])
+        else:
+            usable.append(segment)
     absent = [row for row in skipped if row.remedy is not None]
     if absent and not partial:
+        _warn(f"{dataset.name}, {split}", [row for row in absent if row.detail], "cannot be used")
+        first = absent[0]
         raise JoinError(
             f"{dataset.name}, {split}: {len(absent)} of {len(wanted)} segments cannot be used, "
-            f"the first is {absent[0].id}: {absent[0].reason}; {absent[0].remedy}, or pass "
-            "--partial to use what is there"
+            f"the first is {first.id}: {first.reason}{first.detail and f' ({first.detail})'}; "
+            f"{first.remedy}, or pass --partial to use what is there"
         )
-    ids: dict[str, list[str]] = {}
+    _warn(f"{dataset.name}, {split}", skipped, "skipped")
+    return JoinedSplit(split=split, segments=tuple(usable), skipped=tuple(skipped))
+
+
+def _warn(place: str, skipped: Iterable[SkippedSegment], what: str) -> None:
+    """Counts and names segments in the log, those with one reason together."""
+    names: dict[str, list[str]] = {}
     for row in skipped:
-        ids.setdefault(row.reason, []).append(row.id)
-    for reason, of_reason in ids.items():
+        names.setdefault(row.reason, []).append(row.named)
+    for reason, of_reason in names.items():
         first, more = ", ".join(of_reason[:_NAMED]), ", ..." if len(of_reason) > _NAMED else ""
         logger.warning(
-            "%s, %s: %d segments skipped: %s (%s%s)",
-            *(dataset.name, split, len(of_reason), reason, first, more),
+            "%s: %d segments %s: %s (%s%s)", *(place, len(of_reason), what, reason, first, more)
         )
-    return JoinedSplit(split=split, segments=tuple(usable), skipped=tuple(skipped))
 
 
 def rows_by_ratio(
@@ -158,6 +186,56 @@ def _segment_problem(segment: Segment, dataset: Dataset, clips: DatasetFrames) -
     return ("its time range holds no frame of the video", None) if frames.is_empty(times) else None
 
 
+def _without_detections(
+    segments: Iterable[Segment], clips: DatasetFrames, detections: DetectionFolder
+) -> dict[str, SkippedSegment]:
+    """By id the segments with a frame that has no detections near its time."""
+    of_video: dict[str, list[Segment]] = {}
+    for segment in segments:
+        of_video.setdefault(segment.video_id, []).append(segment)
+    far: dict[str, SkippedSegment] = {}
+    for video_id, seconds_D in detections.seconds_of(of_video).items():
+        seconds_F = clips.frames(video_id).told_seconds
+        if seconds_F is None:
+            continue
+        interval = frame_interval(seconds_D, otherwise=1 / detections.entry(video_id).rate)
+        found = nearest_frames(seconds_D, seconds_F, interval=interval, video_F=seconds_F)
+        if not found.is_near_n.all():
+            for segment in of_video[video_id]:
+                far |= _far_frames(segment, seconds_F, seconds_D, found)
+    return far
+
+
+def _far_frames(
+    segment: Segment,
+    seconds_F: NDArray[np.float64],
+    seconds_D: NDArray[np.float64],
+    found: NearestFrames,
+) -> Mapping[str, SkippedSegment]:
+    """The segment by its id, if a frame of it has no detections near; else nothing."""
+    first, last = TimeRange(segment.start_seconds, segment.stop_seconds).places(seconds_F)
+    far = first + np.flatnonzero(~found.is_near_n[first:last])
+    if not far.size:
+        return {}
+    worst = int(far[np.argmax(found.gaps_n[far])])
+    return {
+        segment.id: SkippedSegment(
+            id=segment.id,
+            reason="frames of it have no detections near their time",
+            detail=(
+                f"{far.size} of {last - first} frames of video {segment.video_id}, that at "
+                f"{seconds_F[worst]:.4f} s is {found.gaps_n[worst]:.4f} s away from the nearest "
+                f"detections, at {seconds_D[found.rows_n[worst]]:.4f} s, at most "
+                f"{found.limits_n[worst]:.4f} s are allowed"
+            ),
+            remedy=(
+                "the detections are of another version of the video, or do not reach so far; "
+                "import them from whole files or run `orn detect`"
+            ),
+        )
+    }
+
+
 def _video_problem(video_id: str, clips: DatasetFrames, detections: DetectionFolder) -> _Problem:
     if video_id not in clips:
         if any(failed.id == video_id for failed in clips.failed):
@@ -167,7 +245,10 @@ def _video_problem(video_id: str, clips: DatasetFrames, detections: DetectionFol
         if any(failed.id == video_id for failed in detections.failed):
             return "its video could not be decoded for the shards", None
         return f"its video is not in the shards {detections.path}", "run `orn detect`"
-    detected = detections.entry(video_id).source_digest
+    entry = detections.entry(video_id)
+    if entry.frames == 0:
+        return f"no frame of its video was looked at for the shards {detections.path}", None
+    detected = entry.source_digest
     if detected == UNKNOWN_SOURCE:
         raise JoinError(
             f"video {video_id}: its masks in {detections.path} were imported while the video was "

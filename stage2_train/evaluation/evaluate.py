@@ -31,9 +31,10 @@ from stage2_train.evaluation.metrics import (
 )
 from stage2_train.evaluation.predictions import Predictions, gathered, predict, save_predictions
 from stage2_train.resources import Resources
-from stage2_train.runs.run_config import RunConfig, load_run_config
+from stage2_train.runs.model_folder import is_model_folder
+from stage2_train.runs.run_config import RunConfig
 from stage2_train.runs.sources import Sources
-from stage2_train.runs.trained import load_trained, sources_of_run
+from stage2_train.runs.trained import config_of, load_trained, sources_of_run
 
 __all__ = ["EvalRequest", "evaluate", "evaluate_run", "report_text"]
 
@@ -43,7 +44,7 @@ class EvalRequest:
     """What `orn eval` was asked for; paths that are None are those that the run recorded."""
 
     run: Path
-    """Run folder."""
+    """Folder of a run, or of a model that was exported."""
     resources: Resources = field(default_factory=Resources)
     """Data, and what computes."""
     split: str = "validation"
@@ -54,6 +55,8 @@ class EvalRequest:
     """Order of a clip's frames in place of the recipe's; a control."""
     label: str | None = None
     """Tells this measurement from others of the split."""
+    manifest: str | None = None
+    """Of the data set, for an exported model, in place of the one that it names."""
 
     def __post_init__(self) -> None:
         """Raises ConfigError where the label cannot tell a file of its own."""
@@ -81,9 +84,10 @@ def evaluate(request: EvalRequest) -> dict[str, Any]:
         ConfigError: if results with other shards would take the place of those with the run's own.
     """
     run, resources = request.run, request.resources
-    config = load_run_config(run)
+    config = config_of(run, manifest=request.manifest)
     shards, recorded = resources.shards or config.paths.shards, config.paths.shards
-    if shards.resolve() != recorded.resolve() and request.label is None:
+    is_other = not is_model_folder(run) and shards.resolve() != recorded.resolve()
+    if is_other and request.label is None:
         raise ConfigError(
             f"eval {run}: --shards {shards} are not the run's ({recorded}), whose "
             "results would be replaced; give --name, as in --name detected, to keep both"
@@ -109,7 +113,7 @@ def evaluate_run(
     run, recipe = request.run, config.recipe
     trained = load_trained(run, config)
     network = trained.network.to(accelerator.device)
-    joined = sources.join(request.split)
+    joined = sources.join(request.split, frame_join=recipe.data.frame_join)
     joined.require_segments(config.dataset.name)
     clips = sources.clip_dataset(joined, recipe, frame_order=request.frame_order)
     total = len(clips) * request.num_clips

@@ -103,6 +103,15 @@ class DecodedVideo:
         self._keep(_Times(known=times.known, seconds=seconds_F, are_told=False))
         return seconds_F
 
+    @property
+    def told_seconds(self) -> NDArray[np.float64] | None:
+        """The same where they are told without decoding; else None."""
+        try:
+            times = self._times()
+        except VideoDecodeError:
+            return None
+        return times.seconds if times.are_told else None
+
     def read(
         self, frames_n: NDArray[np.int64], window: CropWindow | None = None
     ) -> NDArray[np.uint8]:

@@ -49,6 +49,11 @@ class ClipFrames:
         """
         return self._store.seconds(self._row)
 
+    @property
+    def told_seconds(self) -> NDArray[np.float64]:
+        """The same: a store knows them."""
+        return self.seconds
+
     def __len__(self) -> int:
         """F, the number of frames."""
         places = self._store.file.places(self._row)

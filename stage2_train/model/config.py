@@ -59,8 +59,8 @@ class NetworkConfig:
     """Kind of the kernels of the object head's conv5; none for that of `kernels`."""
     temporal_place: Literal["before_norm", "after_relu"] = "before_norm"
     """Where the 3 x 1 x 1 kernel of a 2.5D unit comes: right after the spatial one, or after the
-    normalisation and the ReLU that follow it; of the second kernel of a basic block, after the ReLU
-    that ends the block."""
+    normalisation and the ReLU that follow it, with a ReLU of its own; of the second kernel of a
+    basic block, after the ReLU that ends the block."""
     temporal_start: Start = "identity"
     """First weights of 3D kernels: the 2D kernel at the centre and zeros beside it, so that frames
     do not mix yet, or a third of it at each of the three times, as in I3D."""
@@ -100,6 +100,9 @@ class NetworkConfig:
     """S, classes of the detector without background; a class vector has S + 1 numbers."""
     background_object: bool = True
     """Whether the loader adds to each frame one object that is the complement of its masks."""
+    mask_pooling: Literal["cells", "interpolated"] = "cells"
+    """What u of eq. (6) is a mean of: the cells of U by how much of each the mask covers, or U
+    interpolated to the cells of the mask."""
     mask_size: Annotated[int, Field(ge=1, le=1024)] = 28
     """Height and width in cells of the masks that the mask encoder reads."""
     mask_features: _Width = 100
@@ -110,7 +113,8 @@ class NetworkConfig:
     class_features: _Width = 100
     """Width of both layers of that MLP."""
     mlp_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Share of the hidden numbers of mask encoder, class MLP and h that training sets to zero."""
+    """Share of what each layer of mask encoder, class MLP and h gives that training sets to
+    zero."""
     relation_width: _Width = 512
     """Width of each of the three layers of the clique function h (eq. 4)."""
     reasoning_state: _Width = 256

@@ -8,9 +8,12 @@ __all__ = ["encoder_mlp", "start_layers"]
 
 
 def encoder_mlp(num_inputs: int, width: int, *, dropout: float) -> nn.Sequential:
-    """Two layers with a ReLU after each, and dropout between them; layers are called 0 and 2."""
-    hidden = nn.ReLU() if dropout == 0 else nn.Sequential(nn.ReLU(), nn.Dropout(dropout))
-    return nn.Sequential(nn.Linear(num_inputs, width), hidden, nn.Linear(width, width), nn.ReLU())
+    """Two layers with a ReLU and dropout after each; layers are called 0 and 2."""
+    after = [
+        nn.ReLU() if dropout == 0 else nn.Sequential(nn.ReLU(), nn.Dropout(dropout))
+        for _ in range(2)
+    ]
+    return nn.Sequential(nn.Linear(num_inputs, width), after[0], nn.Linear(width, width), after[1])
 
 
 def start_layers(module: nn.Module, start: MlpStart, *, num_inputs: int | None = None) -> None:

@@ -15,7 +15,7 @@ from stage2_train.model.config import NetworkConfig
 from stage2_train.model.frame_cliques import choose_frame_cliques
 from stage2_train.model.heads import MeanClassifier, RecurrentClassifier, SummedMlpClassifier
 from stage2_train.model.inputs import NetworkInputs, bad_input
-from stage2_train.model.mask_pool import pool_objects
+from stage2_train.model.mask_pool import pool_interpolated, pool_objects
 from stage2_train.model.mlp import encoder_mlp, start_layers
 from stage2_train.model.relation import ObjectRelation
 from stage2_train.model.resnet_25d import Stage
@@ -182,11 +182,14 @@ class ObjectHead(nn.Module):
         self._check_objects(feats_BTDhw, batch)
         valid_BTK11 = batch.valid_BTK[..., None, None]
         appearance_BTKD = class_logits_BTKS = None
-        if feats_BTDhw is not None:
-            coverage_BTKhw = batch.coverage_BTKhw.where(valid_BTK11, 0.0)
-            appearance_BTKD = pool_objects(feats_BTDhw, coverage_BTKhw)
-            class_logits_BTKS = self.classify_object(appearance_BTKD)
         masks_BTKhw = batch.masks_BTKhw.where(valid_BTK11, 0.0)
+        if feats_BTDhw is not None:
+            if self.config.mask_pooling == "interpolated":
+                appearance_BTKD = pool_interpolated(feats_BTDhw, masks_BTKhw)
+            else:
+                coverage_BTKhw = batch.coverage_BTKhw.where(valid_BTK11, 0.0)
+                appearance_BTKD = pool_objects(feats_BTDhw, coverage_BTKhw)
+            class_logits_BTKS = self.classify_object(appearance_BTKD)
         if self.config.mlp_dropout and self.training:
             objects_BTKO = self._encode_valid(masks_BTKhw, appearance_BTKD, batch)
         else:

@@ -51,7 +51,7 @@ class ObjectRelation(nn.Module):
         dropout: float = 0.0,
     ) -> None:
         """`normalise_hidden` puts a LayerNorm before the ReLU of each layer of h, `dropout` is the
-        share of its hidden numbers that training sets to zero."""
+        share of what each layer gives that training sets to zero."""
         super().__init__()
         # The first layer, a matrix [W1 .. Wn] over [o_1; ..; o_n], kept as its n parts.
         self.first = nn.ModuleList(
@@ -134,7 +134,7 @@ class ObjectRelation(nn.Module):
         first_norm, second_norm, third_norm = self.norms
         hidden_PG = self.dropout(functional.relu_(first_norm(hidden_PG)))
         hidden_PG = self.dropout(functional.relu_(second_norm(self.second(hidden_PG))))
-        return functional.relu_(third_norm(self.third(hidden_PG)))
+        return self.dropout(functional.relu_(third_norm(self.third(hidden_PG))))
 
 
 def _sum_dtype(dtype: torch.dtype) -> torch.dtype:

@@ -117,11 +117,11 @@ class FrameConv(nn.Module):
         return self.temporal(spatial_MChw, num_frames)
 
     def mix_times(self, feats_MChw: Tensor, num_frames: int) -> Tensor:
-        """(M, C', h', w') features after normalisation and ReLU, mixed over time where that was
-        left for here."""
+        """(M, C', h', w') features after normalisation and ReLU, mixed over time, with a ReLU after
+        it, where that was left for here."""
         if self.temporal is None or not self.is_temporal_last:
             return feats_MChw
-        return self.temporal(feats_MChw, num_frames)
+        return functional.relu_(self.temporal(feats_MChw, num_frames))
 
 
 class _Downsample(nn.Module):

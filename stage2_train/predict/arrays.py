@@ -196,7 +196,9 @@ class _Detected:
     def num_frames(self) -> int:
         return len(self.seconds)
 
-    def nearest_rows(self, seconds: ArrayLike) -> NDArray[np.int64]:
+    def nearest_rows(
+        self, seconds: ArrayLike, *, video_F: NDArray[np.float64] | None = None
+    ) -> NDArray[np.int64]:
         return np.searchsorted(self.seconds, np.asarray(seconds))  # they are those of the frames
 
     def frame(self, row: int) -> FrameDetections:

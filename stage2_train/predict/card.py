@@ -10,7 +10,7 @@ import numpy as np
 from shared.config.bounded import read_json
 from shared.errors import PipelineError
 from shared.text_table import markdown, printable
-from stage2_train.ablation.bootstrap import NUM_DRAWS, KeptLogits
+from stage2_train.evaluation.bootstrap import NUM_DRAWS, KeptLogits
 from stage2_train.evaluation.predictions import load_predictions
 from stage2_train.runs.model_folder import ModelConfig
 
@@ -80,7 +80,7 @@ def _head(config: ModelConfig, name: str) -> Iterator[str]:
 
 def _metrics(config: ModelConfig, run: Path) -> Iterator[str]:
     yield from ("## Measured", "")
-    rows = [
+    rows: list[tuple[str, ...]] = [
         ("measurement", "head", config.dataset.metric, "95 % over its films", "films", "chance")
     ]
     for path in sorted(run.glob("eval-*.json")):
@@ -105,7 +105,7 @@ def _rows_of(path: Path, config: ModelConfig) -> list[tuple[str, ...]]:
     kept = None
     with suppress(PipelineError):  # measured with a version that kept none
         kept = load_predictions(path.with_name(f"predictions-{label}.npz"))
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for head in _HEADS:
         if head not in report:
             continue

@@ -2,6 +2,7 @@
 
 import hashlib
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -53,18 +54,14 @@ def export_run(
     detector = _detector_file(config, checkpoint) if with_detector else None
     names = [CONFIG_NAME, WEIGHTS_NAME, CARD_NAME]
     with torch.inference_mode():
-        values = {**_fields(config), "detector_file": None if detector is None else DETECTOR_NAME}
-        written = write_model_folder(out, ModelConfig(**values), model.network)
+        config = replace(config, detector_file=None if detector is None else DETECTOR_NAME)
+        written = write_model_folder(out, config, model.network)
     if detector is not None:
         with replacing(out / DETECTOR_NAME) as temporary:
             shutil.copyfile(detector, temporary)
         names.append(DETECTOR_NAME)
     write_text(out / CARD_NAME, model_card(written, run, name=out.resolve().name))
     return tuple(names)
-
-
-def _fields(config: ModelConfig) -> dict[str, object]:
-    return {name: getattr(config, name) for name in ModelConfig.__dataclass_fields__}
 
 
 def _check_out(out: Path) -> None:

@@ -15,6 +15,8 @@ __all__ = ["Merger", "WindowChoice", "moments_of", "segments_of", "windows_of"]
 
 _LONG = 1.5
 """How many windows a video has to last to be looked at in several, unless training had such."""
+_ROUNDING = 1e-6
+"""Share of a stride by which the last window may lie before the end without another one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +53,8 @@ def windows_of(
     if window is None or end - first <= longest + interval / 2:
         return [TimeRange()]
     stride = max(choice.stride_seconds or window / 2, interval)
-    starts = first + stride * np.arange(int(np.ceil((end - first - window) / stride)))
+    count = int(np.ceil((end - first - window) / stride - _ROUNDING))
+    starts = first + stride * np.arange(count)
     ranges = [TimeRange(start, start + window) for start in (*starts.tolist(), end - window)]
     places = (each.places(seconds_F) for each in ranges)
     return [each for each, (begin, stop) in zip(ranges, places, strict=True) if begin < stop]

@@ -8,7 +8,7 @@ from shared.manifests.records import Dataset
 from shared.shards.reader import DetectionFolder
 from stage2_train.clips.controls import FrameOrder
 from stage2_train.clips.dataset import ClipDataset, ClipSettings
-from stage2_train.clips.join import JoinedSplit, join_split
+from stage2_train.clips.join import FrameJoin, JoinedSplit, join_split
 from stage2_train.clips.objects import SlotSettings
 from stage2_train.frames.decoded import DatasetFrames, DecodedVideos
 from stage2_train.frames.reader import ClipStore
@@ -32,9 +32,16 @@ class Sources:
     partial: bool = False
     """Whether segments whose video is not there may be left out."""
 
-    def join(self, split: str) -> JoinedSplit:
+    def join(self, split: str, *, frame_join: FrameJoin = "time") -> JoinedSplit:
         """The usable segments of a split; see `join_split`."""
-        return join_split(self.dataset, split, self.clips, self.detections, partial=self.partial)
+        return join_split(
+            self.dataset,
+            split,
+            self.clips,
+            self.detections,
+            partial=self.partial,
+            frame_join=frame_join,
+        )
 
     def clip_dataset(
         self, joined: JoinedSplit, recipe: Recipe, *, frame_order: FrameOrder | None = None

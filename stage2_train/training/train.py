@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -185,7 +186,8 @@ def _plan(request: TrainRequest, *, may_run: Sequence[str] = ()) -> _Plan:
         clips=resources.clips_of(dataset.name),
     )
     sources = open_sources(dataset, paths, partial=resources.partial)
-    joined, validation = sources.join("train"), sources.join("validation")
+    join = partial(sources.join, frame_join=recipe.data.frame_join)
+    joined, validation = join("train"), join("validation")
     if recipe.data.train_with_validation:
         joined = joined.joined_with(validation)
         validation = JoinedSplit(split="validation", segments=(), skipped=())
@@ -204,7 +206,6 @@ def _plan(request: TrainRequest, *, may_run: Sequence[str] = ()) -> _Plan:
     )
     if (run / CONFIG_NAME).is_file():
         check_same_run(run, load_run_config(run), config)
-    validation = sources.join("validation")
     check_crop([*joined.segments, *validation.segments], sources.clips, recipe.data.crop)
     return _Plan(
         config=config,

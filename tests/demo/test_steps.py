@@ -78,5 +78,5 @@ def test_demos_never_share_files() -> None:
 
 def test_the_steps_of_the_demo() -> None:
     steps = demo_steps(demo_places("short", 3), size="short", seed=3)
-    assert [step.name for step in steps] == ["world", "detect", "clips", "train", "eval"]
+    assert [step.name for step in steps] == ["world", "detect", "clips", "train", "eval", "report"]
     assert steps[0].known_by() == {"root": "data/short-seed-3", "size": "short", "seed": 3}

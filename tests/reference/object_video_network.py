@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from stage2_train.model.config import NetworkConfig
 from stage2_train.model.inputs import NetworkInputs
-from tests.reference.mask_pool import pool_objects
+from tests.reference.mask_pool import pool_interpolated, pool_objects
 from tests.reference.object_cliques import cell_objects, relations_of_clip
 from tests.reference.object_relation import (
     classify_mean,
@@ -82,8 +82,11 @@ def _object_logits(
     if config.object_head_sees_frames:
         feats = _stage(config, weights, "conv5", trunk, number=5, stride=config.conv5_object_stride)
     if config.pools_objects:
-        coverage_BTKhw = batch.coverage_BTKhw[clip][None]
-        appearance_TKD = pool_objects(torch.stack(feats)[None], coverage_BTKhw)[0]
+        if config.mask_pooling == "interpolated":
+            appearance_TKD = pool_interpolated(torch.stack(feats), batch.masks_BTKhw[clip])
+        else:
+            coverage_BTKhw = batch.coverage_BTKhw[clip][None]
+            appearance_TKD = pool_objects(torch.stack(feats)[None], coverage_BTKhw)[0]
         classify = _part(weights, "classify_object")
         class_logits_TKS = appearance_TKD @ classify["weight"].T + classify["bias"]
     if config.objects == "cells":
@@ -185,9 +188,11 @@ def _conv(
 def _after_relu(
     config: NetworkConfig, weights: Weights, name: str, frames: list[Tensor]
 ) -> list[Tensor]:
-    """ReLU, then 3 x 1 x 1 where the weights have it and it comes here."""
+    """ReLU, then 3 x 1 x 1 and once more a ReLU where the weights have it and it comes here."""
     frames = _relu(frames)
-    return _over_time(weights, name, frames) if config.temporal_place == "after_relu" else frames
+    if config.temporal_place == "after_relu":
+        return _relu(_over_time(weights, name, frames))
+    return frames
 
 
 def _over_time(weights: Weights, name: str, frames: list[Tensor]) -> list[Tensor]:

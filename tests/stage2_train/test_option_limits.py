@@ -1,4 +1,4 @@
-"""Every number that a command of stage 2 takes has limits, which its refusal names."""
+"""Every number that a command takes has limits, which its refusal names."""
 
 import re
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 from shared.cli import orn
 
-COMMANDS = ("train", "eval", "ablate", "clips", "overlay")
+COMMANDS = ("train", "eval", "ablate", "clips", "overlay", "detect", "export-coco", "wheelhouse")
 
 
 def numbers(command: click.Command) -> Iterator[click.Parameter]:

@@ -69,6 +69,8 @@ def test_recipe_of_what_the_authors_ran() -> None:
     recipe = load_recipe("authors_vlog", num_activities=30)
     model = recipe.model
     assert model.object_width == 100 + 2048 + 100
+    assert model.kernels == ("2d", "2d", "2d", "2d", "2.5d")
+    assert (model.aggregation, model.mask_pooling) == ("mean", "interpolated")
     assert (model.relation_frames, model.gru_states) == ("same_after_first", "mean")
     assert (model.head_combination, model.mlp_dropout) == ("sum", 0.5)
     assert recipe.data.max_objects + model.background_object == 10

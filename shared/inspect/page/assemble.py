@@ -1,4 +1,4 @@
-"""Puts the page of a shard together: its HTML, style and program, and the data that they show.
+"""Puts a page together: its HTML, style and program, and the data that they show.
 
 Nothing is loaded from elsewhere, which the page's own Content-Security-Policy enforces: scripts run
 if they are ours by their digest, or if ours asked for them, as for the frames of a folder.
@@ -7,13 +7,13 @@ if they are ours by their digest, or if ours asked for them, as for the frames o
 import base64
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import resources
 from typing import Any
 
 from shared.inspect.page.contents import safe_json
 
-__all__ = ["MARK", "page_html"]
+__all__ = ["MARK", "page_html", "page_style", "sealed_page"]
 
 MARK = '<meta name="generator" content="orn inspect">'
 """By which a page of ours is known, so that no other file is replaced by one."""
@@ -28,22 +28,38 @@ def page_html(index: dict[str, Any], chunks: Sequence[str] = ()) -> str:
         index: what the page knows of all frames.
         chunks: JSON arrays of frames in full, as `safe_json` writes it.
     """
-    style = _asset("shard.css")
     program = "\n".join(_asset(f"{name}.js") for name in _SCRIPTS)
-    script = f'"use strict";\n(() => {{\n{program}}})();\n'
     data = [f'<script type="application/json" id="index">{safe_json(index)}</script>']
     data += [
         f'<script type="application/json" id="chunk-{number}">{chunk}</script>'
         for number, chunk in enumerate(chunks)
     ]
+    parts = {"MARK": MARK, "DATA": "\n".join(data)}
+    return sealed_page(_asset("shard.html"), parts, style=page_style(), program=program)
+
+
+def page_style() -> str:
+    """The style sheet that all pages share."""
+    return _asset("shard.css")
+
+
+def sealed_page(template: str, parts: Mapping[str, str], *, style: str, program: str) -> str:
+    """A page that loads nothing and runs nothing but its own program.
+
+    Args:
+        template: HTML that names its parts, as `{{NAME}}`: those below, POLICY, STYLE and SCRIPT.
+        parts: HTML by name.
+        style: the style sheet.
+        program: JavaScript.
+    """
+    script = f'"use strict";\n(() => {{\n{program}}})();\n'
     policy = (
         f"default-src 'none'; img-src data:; style-src '{_hash(style)}'; "
         f"script-src '{_hash(script)}' 'strict-dynamic'; base-uri 'none'; form-action 'none'"
     )
-    parts = {"MARK": MARK, "POLICY": policy, "STYLE": style, "SCRIPT": script}
-    parts["DATA"] = "\n".join(data)
-    # In one pass: the shard's own texts may look like these names.
-    return re.sub(r"\{\{([A-Z]+)\}\}", lambda match: parts[match[1]], _asset("shard.html"))
+    filled = {**parts, "POLICY": policy, "STYLE": style, "SCRIPT": script}
+    # In one pass: texts of others may look like these names.
+    return re.sub(r"\{\{([A-Z]+)\}\}", lambda match: filled[match[1]], template)
 
 
 def _asset(name: str) -> str:

@@ -11,21 +11,34 @@ from numpy.typing import NDArray
 
 __all__ = ["most_telling_first"]
 
+_MOST_CHANGES = 12
+"""Frames that are told first because much changes there."""
+_LEAST_CHANGE = 3
+"""Detections that such a frame has more or fewer than the one before."""
 
-def most_telling_first(borders: Sequence[int], odd_rows: Sequence[int]) -> NDArray[np.int64]:
-    """(F,) every row once: odd ones with the frame before each, then frames spread over time.
+
+def most_telling_first(
+    borders: Sequence[int], odd_rows: Sequence[int], num_F: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """(F,) every row once: odd ones with the frame before each, some where the number of detections
+    changes most, then frames spread over time.
 
     Every beginning of the latter is spread over all videos, and over each of them.
 
     Args:
         borders: rows of video v are [borders[v], borders[v + 1]).
         odd_rows: rows to see before all others.
+        num_F: (F,) detections of each frame.
     """
     num_frames = borders[-1] if len(borders) else 0
     keys_F = np.zeros(num_frames, np.float64)
     for start, stop in pairwise(borders):
         if stop > start:
             keys_F[start:stop] = (_spread_ranks(stop - start) + 0.5) / (stop - start)
+    change_F = np.abs(np.diff(num_F, prepend=num_F[:1]))
+    change_F[[start for start in borders[:-1] if start < num_frames]] = 0
+    most = np.argsort(-change_F, kind="stable")[:_MOST_CHANGES]
+    keys_F[most[change_F[most] >= _LEAST_CHANGE]] = 0
     odd = np.array(odd_rows, np.int64)
     keys_F[np.maximum(odd - 1, 0)] = -1
     keys_F[odd] = -2

@@ -23,7 +23,9 @@ function openVideo(number, row = null) {
       : "This page has no frame of this video; a folder has all frames.");
     return;
   }
-  goTo(row === null ? 0 : nearestPlace(state.rows, row));
+  const shown = goTo(row === null ? 0 : nearestPlace(state.rows, row));
+  if (row === null || state.rows.at(state.place) === row) return;
+  shown.then(() => say(`Frame ${shard.frames[row]} is not in this page; the nearest one is shown.`));
 }
 
 function goTo(place) {

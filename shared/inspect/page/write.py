@@ -133,9 +133,9 @@ class _Writer:
         if included is None or len(included) == self.shard.num_frames:
             return []
         return [
-            f"This page has {len(included):,} of {self.shard.num_frames:,} frames: odd ones, and "
-            "others spread over time. The timeline counts all frames. A folder has them all: "
-            "orn inspect SHARD --html FOLDER"
+            f"This page has {len(included):,} of {self.shard.num_frames:,} frames: odd ones, some "
+            "where much changes, and others spread over time. The timeline counts all frames. "
+            "A folder has them all: orn inspect SHARD --html FOLDER"
         ]
 
 
@@ -144,7 +144,8 @@ class _FileWriter(_Writer):
 
     def write(self, largest_bytes: int) -> PageReport:
         odd = [each.row for each in self.summary.odd if each.row is not None]
-        order = most_telling_first(self.borders, odd).tolist()
+        num_F = np.diff(self.shard.array("frame_offsets"))
+        order = most_telling_first(self.borders, odd, num_F).tolist()
         base = len(page_html(self.index(order, [])).encode()) + 300 * len(self.videos)
         room = largest_bytes - base
         if room < 0:

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from shared.errors import JoinError, UnknownDatasetError
+from shared.errors import JoinError, UnknownDatasetError, VideoDecodeError
 from shared.inspect.pictures import (
     NoPictures,
     VideoPictures,
@@ -91,6 +91,17 @@ def test_another_file_is_refused(pictures: VideoPictures, tmp_path: Path) -> Non
     path.write_bytes(bytes(data))
     with pytest.raises(JoinError, match=r"a\.mp4 is not the file that was looked at"):
         pictures.frames(video, np.zeros(1))
+
+
+def test_a_link_out_of_the_data_set_is_not_followed(
+    pictures: VideoPictures, tmp_path: Path
+) -> None:
+    root = tmp_path / "root"
+    (root / "mine").mkdir(parents=True)
+    (root / "mine" / "a.mp4").symlink_to(tmp_path / "mine" / "a.mp4")
+    linked = VideoPictures(str(tmp_path / "mine.toml"), root)
+    with pytest.raises(VideoDecodeError, match=r"a\.mp4: is a link that leads out"):
+        linked.frames(entry(), np.zeros(1))
 
 
 def test_a_video_that_is_not_there(pictures: VideoPictures, tmp_path: Path) -> None:

@@ -193,11 +193,43 @@ def test_sources_that_cannot_be(tmp_path: Path) -> None:
     write_world(tmp_path, {"a": 3})
     (tmp_path / "masks").mkdir()
     assert "found none" in run_in(tmp_path, "--format", "authors").stderr
-    write_authors(tmp_path / "masks" / "inner" / "a" / "clip.pkl", [[]])
+    for name in ("one", "two", "strange"):
+        write_authors(tmp_path / "masks" / name / "b.pkl", [[]])
     result = run_in(tmp_path, "--format", "authors")
     assert result.exit_code == 1
-    assert f"give {tmp_path / 'masks' / 'inner'} instead" in result.stderr
+    assert "masks: none of its 3 files belongs to a listed video of 'mine'" in result.stderr
+    for name in ("one", "two"):
+        write_authors(tmp_path / "masks" / name / "a" / "clip.pkl", [[]])
+    result = run_in(tmp_path, "--format", "authors")
+    assert result.exit_code == 1
+    inner = tmp_path / "masks"
+    assert f"; give one of {inner / 'one'}, {inner / 'two'}" in result.stderr
     assert run_in(tmp_path).exit_code == 2
+
+
+@pytest.mark.parametrize(
+    "given", ["", "vlog", "vlog/preds/o/5", "vlog/preds/o/5/E", "vlog/preds/O"]
+)
+def test_the_folder_that_was_meant_is_taken_and_named(tmp_path: Path, given: str) -> None:
+    """The way to a file is part of its id, so that the folder can be told from the list."""
+    write_world(tmp_path, {}, absent=["O/5/E", "P/1/2"])
+    meant = tmp_path / "masks" / "vlog" / "preds"
+    for name in ("o/5/E/clip.pkl", "P/1/2/clip.pkl", "O/8/1/clip.pkl"):
+        write_authors(meant / name, [[BLOCK]])
+    result = run(
+        tmp_path / "mine.toml",
+        tmp_path / "masks" / given,
+        *("--data", tmp_path / "data", "--out", tmp_path / "shards", "--format", "authors"),
+        "--json",
+    )
+    if given.endswith("O"):  # none of its files is listed
+        assert result.exit_code == 1
+        assert "preds/O: none of its 1 files belongs to a listed video of 'mine'" in result.stderr
+        return
+    assert result.exit_code == 0, result.stderr
+    assert f"those of {meant} do; that folder is taken" in result.stderr
+    found = json.loads(result.stdout)
+    assert (found["source"], found["matched"]) == (str(meant), 2)
 
 
 def test_killed_and_started_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -93,13 +93,16 @@ def with_object(one: Found, *, box=None, mask=None, score=None, label=None) -> l
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"label": 81}, r"P01_01.pkl: frame number 1: wanted classes 1 to 80, found \[81\]"),
-        ({"label": -1}, r"wanted classes 1 to 80, found \[-1\]"),
+        ({"label": 81}, r"P01_01.pkl: frame number 1: wanted classes 1 to 80, found 81"),
+        ({"label": -1}, r"wanted classes 1 to 80, found -1"),
         ({"box": (0.5, 0.1, 0.25, 0.2)}, "finite x1 <= x2"),
         ({"box": (0.0, 0.0, 456.0, 256.0)}, "in shares of the picture, 0 to 1, found 0.0 to 456.0"),
         ({"box": (0.0, 0.0, float("nan"), 1.0)}, "in shares of the picture"),
-        ({"score": 1.5}, "wanted scores of 0 to 1, found 1.5"),
-        ({"mask": b"04"}, "wanted a mask of 100 x 100 pixels, found 4"),
+        ({"score": 1.5}, "frame number 1: scores of detection 0: wanted 0 to 1, found 1.5"),
+        (
+            {"mask": b"04"},
+            "frame number 1: masks of detection 0: wanted 100 x 100 = 10000 pixels, found 4",
+        ),
         ({"mask": b""}, "RLE: wanted compressed run lengths, found no bytes"),
     ],
 )

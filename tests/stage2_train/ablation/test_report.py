@@ -11,8 +11,8 @@ from stage2_train.ablation.pictures import plot_report
 from stage2_train.ablation.report import ablation_report
 from stage2_train.ablation.report_text import markdown_table, report_text
 from stage2_train.ablation.rows import table_rows
-from stage2_train.ablation.statistics import welch
 from stage2_train.evaluation.predictions import Predictions, save_predictions
+from stage2_train.evaluation.statistics import welch
 from stage2_train.recipe import load_recipe
 from stage2_train.systems import find_system
 from tests.stage2_train.ablation.made_results import made_results

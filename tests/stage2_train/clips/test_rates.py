@@ -132,7 +132,7 @@ def test_detections_that_end_too_early_are_refused(tmp_path: Path) -> None:
     with pytest.raises(JoinError) as caught:
         clips[ClipRequest(0)]
     message = str(caught.value)
-    assert "video 'film': wanted a detection frame within 0.0167 s of 1.4483 s" in message
+    assert "video 'film': wanted a detection frame within 0.0333 s of 1.4483 s" in message
     assert "the nearest is at 1.3000 s" in message
     early = Segment(id="e", video_id="film", split="train", labels=(0,), stop_seconds=1.3)
     clips.segments = (early,)

@@ -1,7 +1,44 @@
-"""The tiny networks and batches of the model's tests."""
+"""The tiny networks and batches of the model's tests, tiny runs that were trained, a browser."""
 
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from shared.cli import orn
+from tests.browser import chromium  # noqa: F401
 from tests.stage2_train.model.conftest import (  # noqa: F401
     make_batch,
     make_network,
     tiny_config,
 )
+from tests.stage2_train.tiny_workspace import make_workspace
+
+EVAL_OPTIONS = ("--workers", "0", "--device", "cpu")
+
+
+@pytest.fixture(scope="session")
+def train_tiny(tiny_world: Any) -> Callable[..., Path]:
+    """Trains a step in a folder and gives the run's folder; `names` are those of both classes."""
+
+    def train(
+        folder: Path,
+        *more: str,
+        task: str = "single-label",
+        metric: str = "top1",
+        names: tuple[str, str] = ("right", "down"),
+    ) -> Path:
+        options = make_workspace(tiny_world, folder, task, metric)
+        root = folder / "data" / "tiny"
+        for file in (root / "labels.csv", root / "classes.txt"):
+            text = file.read_text().replace("right", "{0}").replace("down", "{1}")
+            file.write_text(text.format(*names))
+        manifest = options.pop("manifest")
+        words = [word for pair in options.items() for word in pair]
+        result = CliRunner().invoke(orn, ["train", manifest, *words, "--max-steps", "4", *more])
+        assert result.exit_code == 0, result.output
+        return folder / "run"
+
+    return train

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from stage2_train.model.mask_pool import pool_objects
+from stage2_train.model.mask_pool import pool_interpolated, pool_objects
 from tests.reference import mask_pool as reference
 
 ROUND_OFF = 1e-12  # float64, sums of at most 20 numbers of size 1
@@ -79,3 +79,30 @@ def test_empty_coverage_gives_zeros_and_no_gradient() -> None:
     assert not pooled_BTKD.any()
     assert not feats_BTDhw.grad.any()
     assert not coverage_BTKhw.grad.any()
+
+
+def test_interpolated_by_hand() -> None:
+    """Two cells of features under a mask of three: the one between them is their mean."""
+    feats_BTDhw = torch.tensor([[2.0, 6.0]]).reshape(1, 1, 1, 1, 2)
+    masks_BTKyx = torch.tensor(
+        [
+            [1.0, 0.0, 0.0],
+            [0.0, 1.0, 0.0],
+            [0.0, 0.5, 0.5],  # (0.5 * 4 + 0.5 * 6) / 1
+            [0.0, 0.0, 0.0],
+        ]
+    ).reshape(1, 1, 4, 1, 3)
+    found = pool_interpolated(feats_BTDhw, masks_BTKyx).flatten()
+    expected = torch.tensor([2.0, 4.0, 5.0, 0.0]) / 1.0001
+    torch.testing.assert_close(found, expected)
+
+
+@pytest.mark.parametrize("masks", [(5, 7), (1, 1), (2, 3)])
+def test_interpolated_equals_making_features_large(masks) -> None:
+    feats_BTDhw, _ = _case((2, 3, 4, 5, 3, 4))
+    masks_BTKyx = torch.rand(2, 3, 4, *masks, dtype=torch.float64)
+    fast = pool_interpolated(feats_BTDhw, masks_BTKyx)
+    slow = torch.stack(
+        [reference.pool_interpolated(*each) for each in zip(feats_BTDhw, masks_BTKyx, strict=True)]
+    )
+    torch.testing.assert_close(fast, slow, rtol=ROUND_OFF, atol=ROUND_OFF)

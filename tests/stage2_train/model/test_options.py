@@ -30,6 +30,7 @@ OPTIONS: dict[str, dict] = {
     "sum-of-heads": {"head_combination": "sum"},
     "one-hot-class": {"class_part": "one_hot_mlp", "class_features": 5},
     "only-one-hot-class": {"class_part": "one_hot_mlp", "object_parts": ("appearance", "class")},
+    "interpolated": {"mask_pooling": "interpolated"},
     "dropout": {"mlp_dropout": 0.5},
 }
 each_option = pytest.mark.parametrize("name", OPTIONS)
@@ -243,7 +244,7 @@ def test_dropout_of_h_equals_loops_with_the_same_draws() -> None:
     objects_BTKO = torch.randn(1, 2, 3, 5, dtype=torch.float64)
     valid_BTK = torch.ones(1, 2, 3, dtype=torch.bool)
     found_G = relation(objects_BTKO, valid_BTK, all_earlier_frames(1, 2))[0, 0]
-    first_PG, second_PG = recorded.factors
+    first_PG, second_PG, third_PG = recorded.factors
     assert {round(each, 6) for each in first_PG.flatten().tolist()} == {0.0, round(1 / 0.75, 6)}
     assert float((first_PG == 0).double().mean()) == pytest.approx(0.25, abs=0.08)
     weights, expected_G = relation.state_dict(), torch.zeros(40, dtype=torch.float64)
@@ -255,7 +256,7 @@ def test_dropout_of_h_equals_loops_with_the_same_draws() -> None:
             hidden_G = weights["second.weight"] @ hidden_G + weights["second.bias"]
             hidden_G = hidden_G.clamp(min=0) * second_PG[3 * j + k]
             hidden_G = weights["third.weight"] @ hidden_G + weights["third.bias"]
-            expected_G = expected_G + hidden_G.clamp(min=0)
+            expected_G = expected_G + hidden_G.clamp(min=0) * third_PG[3 * j + k]
     _assert_close(found_G, expected_G)
 
 
@@ -265,7 +266,9 @@ def test_three_mlps_have_dropout_in_training_alone(tiny_config, make_network, ma
     dropped = [name for name, part in network.named_modules() if isinstance(part, nn.Dropout)]
     assert dropped == [
         "object_head.encoder.mask_mlp.1.1",
+        "object_head.encoder.mask_mlp.3.1",
         "object_head.encoder.class_mlp.1.1",
+        "object_head.encoder.class_mlp.3.1",
         "object_head.relation.dropout",
     ]
     plain = make_network(replace(tiny_config, class_part="one_hot_mlp"))

@@ -71,8 +71,8 @@ def write(
         for video_id, frames in videos.items():
             writer.begin_video(
                 video_id,
-                height=HEIGHT,
-                width=WIDTH,
+                height=frames[0].height if frames else HEIGHT,
+                width=frames[0].width if frames else WIDTH,
                 rate=10.0,
                 header_frames=None,
                 source_bytes=1,

@@ -11,6 +11,8 @@ from shared.drawing.colours import class_colour
 from shared.inspect.page import write as page_writer
 from shared.inspect.page.write import write_page
 from shared.inspect.pictures import NoPictures
+from shared.masks import rle
+from shared.masks.detections import FrameDetections
 from shared.shards.shard import Shard
 from tests.browser import opened, serious_problems, until
 from tests.shared.inspect.page.conftest import CUP, CUP_BOX, PERSON, frame, write
@@ -79,6 +81,47 @@ def test_pixels_of_a_mask_have_the_colour_of_its_class(chromium: Any, page_path:
         np.testing.assert_allclose(pixel(shown.page, 55, 35), painted(PERSON), atol=2)
         for x, y in ((33, 20), (20, 33), (7, 20), (75, 30), (35, 55)):
             np.testing.assert_array_equal(pixel(shown.page, x, y), GREY)
+
+
+def test_any_mask_is_painted_pixel_by_pixel(chromium: Any, tmp_path: Path) -> None:
+    """Blobs, noise, and all of the rows below the name, on a grid that is shown as it is."""
+    rng = np.random.default_rng(3)
+    rows, columns = np.mgrid[:480, :640]
+    wanted = [
+        np.hypot(rows - 300, columns - 200) < 90 + 20 * np.sin(columns / 9),
+        rng.random((480, 640)) < 0.3,
+        np.ones((480, 640), np.bool_),
+    ]
+    frames = [
+        FrameDetections(
+            height=480,
+            width=640,
+            boxes=np.float32([[0, 0, 1, 1]]),
+            scores=np.float32([0.9]),
+            labels=np.uint8([CUP]),
+            class_scores=None,
+            masks=(rle.encode(mask & (rows >= 60)),),
+        )
+        for mask in wanted
+    ]
+    shard = write(tmp_path / "shard-000000.zarr.zip", {"a": frames}, class_scores=False)
+    path = write_page(shard, NoPictures("none"), tmp_path / "a.html").path
+    with opened(chromium, path, width=600) as shown:
+        for row, mask in enumerate(wanted):
+            wait(shown.page, row)
+            width, height, red = shown.page.evaluate(
+                "() => { const c = document.getElementById('canvas'); const p = c.getContext('2d')"
+                ".getImageData(0, 0, c.width, c.height).data; return [c.width, c.height,"
+                " Array.from({length: p.length / 4}, (_, n) => p[4 * n])] }"
+            )
+            assert (width, height) == (640, 480)
+            found = np.array(red).reshape(480, 640)[60:] != GREY[0]
+            np.testing.assert_array_equal(found, mask[60:])
+            shown.page.click("#objects button")
+            area = int((mask & (rows >= 60)).sum())
+            assert f"mask of {area:,} cells" in shown.page.inner_text("#scores-text")
+            shown.page.keyboard.press("Escape")
+            shown.page.keyboard.press("ArrowRight")
 
 
 def test_scrubbing_by_keys_slider_and_timeline(chromium: Any, page_path: Path) -> None:
@@ -219,6 +262,10 @@ def test_a_sample_goes_from_one_of_its_frames_to_the_next(
         colours = {tuple(pixel(shown.page, x, 58).tolist()) for x in range(1, 79)}
         assert len(colours) > 40  # a picture
         assert f"has {len(rows)} of 12 frames" in shown.page.inner_text("#notes")
+        (other,) = sorted(set(range(10)) - set(rows))[:1]
+        shown.page.evaluate(f"location.hash = '#kitchen%2Fa%20b/{other + 5}'")
+        until(shown.page, "!document.getElementById('message').hidden")
+        assert f"Frame {other + 5} is not in this page" in shown.page.inner_text("#message")
         assert shown.problems == []
 
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from stage2_train.ablation.bootstrap import KeptLogits, redrawn_scores
-from stage2_train.ablation.statistics import student_t
+from stage2_train.evaluation.bootstrap import KeptLogits, redrawn_scores
 from stage2_train.evaluation.metrics import multi_label_scores, single_label_scores
+from stage2_train.evaluation.statistics import student_t
 
 
 def _kept(labels, logits_NA) -> KeptLogits:

@@ -1,0 +1,233 @@
+"""Bootstrap: how far figures of kept logits may lie from those of all films of the kind.
+
+Videos (or persons) are drawn with replacement, each with all its segments, since segments of one
+video are alike. One table by class says how often each segment counts in each draw, and every
+figure follows from sums over it. The spread of a figure over the draws times Student's t, on the
+scale of log odds, is half of its interval. Everything drawn follows from fixed numbers and names.
+
+N segments, A activity classes, G videos or persons, S seeds, R draws, F figures, K thresholds.
+"""
+
+import math
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.functional import embedding_bag
+
+from stage2_train.evaluation.statistics import CONFIDENCE, student_t
+
+__all__ = ["KeptLogits", "Tallies", "figure_interval", "redrawn_figures", "redrawn_scores"]
+
+NUM_DRAWS = 1000
+"""Of what is drawn over seeds too."""
+NUM_FIGURE_DRAWS = 10_000
+TOP_K = 5
+_LARGEST_TABLE = 2**21
+"""Numbers of a table of segments by draws that is computed at once."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class KeptLogits:
+    """What one run says of the segments of a split, as `orn eval` kept it."""
+
+    ids: tuple[str, ...]
+    """Of the segments."""
+    labels: NDArray[np.int64] | NDArray[np.float32]
+    """(N,) classes, or (N, A) zeros and ones."""
+    logits_NA: NDArray[np.float32]
+    """Of the prediction."""
+    unsure_NA: NDArray[np.bool_] | None = None
+    """Pairs that average precision leaves out."""
+
+    def score(self) -> float:
+        """Of all segments once."""
+        return float(self.scores(np.ones((1, len(self.ids))))[0])
+
+    def scores(self, counts_RN: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(R,) top-1 accuracy, or mean average precision, where segments count so often."""
+        return Tallies(self).figures(np.ascontiguousarray(counts_RN.T))[0]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Bags:
+    """Which rows are summed into which sums."""
+
+    rows: Tensor
+    """Row numbers, bag by bag."""
+    starts: Tensor
+    """Where each bag begins in `rows`."""
+
+    def sums(self, counts_NR: Tensor) -> NDArray[np.float64]:
+        """(bags, R)."""
+        return embedding_bag(self.rows, counts_NR, self.starts, mode="sum").double().numpy()
+
+
+def _bags(rows: NDArray[np.int64], starts: NDArray[np.int64]) -> _Bags:
+    return _Bags(rows=torch.from_numpy(rows), starts=torch.from_numpy(starts))
+
+
+def _bags_by_class(labels_N: NDArray[np.int64], num_classes: int, kept_N: NDArray) -> _Bags:
+    rows = np.flatnonzero(kept_N)
+    rows = rows[np.argsort(labels_N[rows], kind="stable")]
+    return _bags(rows, np.searchsorted(labels_N[rows], np.arange(num_classes)))
+
+
+class Tallies:
+    """The figures of kept logits as functions of how often each segment counts.
+
+    `names` are those of a split: `top1`, `top5` (with more than five classes) and
+    `mean_class_accuracy`, or `map`. One figure a class follows: its accuracy or average precision.
+    """
+
+    def __init__(self, kept: KeptLogits) -> None:
+        self.num_classes = kept.logits_NA.shape[1]
+        self._single = kept.labels.ndim == 1
+        if self._single:
+            labels_N = kept.labels.astype(np.int64)
+            own_N = np.take_along_axis(kept.logits_NA, labels_N[:, None], axis=1)
+            before_NA = np.arange(self.num_classes) < labels_N[:, None]
+            ahead_NA = (kept.logits_NA > own_N) | ((kept.logits_NA == own_N) & before_NA)
+            ahead_N = ahead_NA.sum(axis=1)
+            most = (1, TOP_K) if self.num_classes > TOP_K else (1,)
+            all_N = np.ones(len(labels_N), np.bool_)
+            parts = [all_N, *(ahead_N < each for each in most)]
+            self._bags = [_bags_by_class(labels_N, self.num_classes, each) for each in parts]
+            self.names = (*(f"top{each}" for each in most), "mean_class_accuracy")
+        else:
+            self.names = ("map",)
+            self._thresholds = [_thresholds(kept, each) for each in range(self.num_classes)]
+
+    def figures(self, counts_NR: NDArray) -> NDArray[np.float64]:
+        """(F, R), those of `names` and one a class; NaN for a class that no segment counts for."""
+        counts = torch.from_numpy(counts_NR)
+        if not self._single:
+            of_classes_AR = np.stack(
+                [_average_precision(*each, counts) for each in self._thresholds]
+            )
+            return np.vstack([_mean_of_classes(of_classes_AR), of_classes_AR])
+        all_AR, *right_AR = (each.sums(counts) for each in self._bags)
+        with np.errstate(invalid="ignore"):
+            of_classes_AR = right_AR[0] / all_AR
+            shares = [each.sum(axis=0) / all_AR.sum(axis=0) for each in right_AR]
+        return np.vstack([*shares, _mean_of_classes(of_classes_AR), of_classes_AR])
+
+
+def _mean_of_classes(of_classes_AR: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(R,); a class of which nothing is drawn is left out, as in evaluation."""
+    found_AR = ~np.isnan(of_classes_AR)
+    return np.nansum(of_classes_AR, axis=0) / np.maximum(found_AR.sum(axis=0), 1)
+
+
+def _thresholds(kept: KeptLogits, number: int) -> tuple[_Bags, _Bags]:
+    """Segments between the K logits at which a positive is found, falling: all, and the positives.
+    Equal logits are one threshold; what lies below the last positive changes nothing."""
+    sure_N = slice(None) if kept.unsure_NA is None else ~kept.unsure_NA[:, number]
+    row_N = np.arange(len(kept.logits_NA))[sure_N]
+    falling_N = -kept.logits_NA[sure_N, number]
+    order_N = np.argsort(falling_N, kind="stable")
+    row_N, falling_N = row_N[order_N], falling_N[order_N]
+    positive_N = kept.labels[row_N, number] > 0
+    at_K = np.unique(falling_N[positive_N])
+    end_K = np.searchsorted(falling_N, at_K, side="right")
+    last = end_K[-1] if len(end_K) else 0
+    starts_K = np.concatenate([[0], end_K[:-1]]).astype(np.int64) if last else end_K
+    positives = np.searchsorted(falling_N[positive_N], at_K)
+    return _bags(row_N[:last], starts_K), _bags(row_N[positive_N], positives)
+
+
+def _average_precision(everything: _Bags, positives: _Bags, counts: Tensor) -> NDArray[np.float64]:
+    """(R,) average precision, NaN where no positive counts."""
+    if not len(positives.rows):
+        return np.full(counts.shape[1], np.nan)
+    positives_KR = positives.sums(counts)
+    found_KR = everything.sums(counts).cumsum(axis=0)
+    precision_KR = positives_KR.cumsum(axis=0) / np.maximum(found_KR, 1)
+    with np.errstate(invalid="ignore"):
+        precision_R: NDArray[np.float64] = np.einsum("kr,kr->r", positives_KR, precision_KR)
+        return precision_R / positives_KR.sum(axis=0)
+
+
+def redrawn_figures(
+    tallies: Sequence[Tallies], groups: Sequence[str], *, num_draws: int = NUM_FIGURE_DRAWS
+) -> list[NDArray[np.float64]]:
+    """(F, R) figures of each, all for the same videos drawn anew.
+
+    Args:
+        tallies: of the same N segments.
+        groups: N names, of the video or the person of each segment.
+    """
+    names, group_N = np.unique(np.asarray(groups), return_inverse=True)
+    num_groups = len(names)
+    random = np.random.default_rng(0)
+    at_once = max(1, _LARGEST_TABLE // max(len(groups), 1))
+    parts: list[list[NDArray[np.float64]]] = []
+    for first in range(0, num_draws, at_once):
+        draws = min(at_once, num_draws - first)
+        drawn_RG = random.integers(num_groups, size=(draws, num_groups))
+        drawn_RG += num_groups * np.arange(draws)[:, None]
+        counts_RG = np.bincount(drawn_RG.ravel(), minlength=draws * num_groups)
+        counts_GR = counts_RG.reshape(draws, num_groups).T.astype(np.float32)
+        counts_NR = np.ascontiguousarray(counts_GR)[group_N]
+        parts.append([each.figures(counts_NR) for each in tallies])
+    return [np.concatenate(each, axis=1) for each in zip(*parts, strict=True)]
+
+
+def figure_interval(
+    value: float, draws_R: NDArray[np.float64], *, num_groups: int
+) -> tuple[float, float] | None:
+    """Ends of the 95 % interval of a share, such as an accuracy or an average precision.
+
+    Where every segment is right, or none, draws do not differ: the interval is then the exact one
+    of as many videos that are all right, or none. None where it cannot be told: with one video.
+
+    Args:
+        value: of all segments, from 0 to 1.
+        draws_R: of the draws; NaN where there was none.
+        num_groups: videos or persons that the figure is of.
+    """
+    known = draws_R[~np.isnan(draws_R)]
+    if num_groups < 2 or not len(known) or math.isnan(value):
+        return None
+    value = min(max(value, 0.0), 1.0)
+    if value in (0, 1):
+        edge = ((1 - CONFIDENCE) / 2) ** (1 / num_groups)
+        return (edge, 1.0) if value else (0.0, 1 - edge)
+    # Drawn means vary by (G - 1) / G less than means of other videos.
+    error = float(known.std()) * math.sqrt(num_groups / (num_groups - 1))
+    width = student_t(num_groups - 1) * error / (value * (1 - value))
+    middle = math.log(value / (1 - value))
+    low, high = (1 / (1 + math.exp(min(-middle - each, 700))) for each in (-width, width))
+    return low, high
+
+
+def redrawn_scores(
+    runs: Sequence[KeptLogits], *, name: str, num_draws: int = NUM_DRAWS
+) -> NDArray[np.float64]:
+    """(R,) mean scores of a system's runs, for films and seeds drawn anew.
+
+    Films are the same ones for all systems; of S seeds S - 1 are drawn, for each system by itself,
+    which makes the variance over seeds unbiased.
+
+    Args:
+        runs: one a seed, at least two, all of the same films in the same order.
+        name: of the system; systems of other names have other seeds drawn, and the same films.
+    """
+    num_films, num_seeds = len(runs[0].ids), len(runs)
+    films = np.random.default_rng(0)
+    at_once = max(1, _LARGEST_TABLE // num_films)
+    tallies = [Tallies(run) for run in runs]
+    parts = []
+    for first in range(0, num_draws, at_once):
+        shape = min(at_once, num_draws - first), num_films
+        counts_RN = films.multinomial(num_films, np.full(num_films, 1 / num_films), size=shape[0])
+        counts_NR = np.ascontiguousarray(counts_RN.T, np.float64)
+        parts.append([each.figures(counts_NR)[0] for each in tallies])
+    scores_SR = np.concatenate(parts, axis=1)
+    seeds = np.random.default_rng(zlib.crc32(name.encode()))
+    drawn_RS = seeds.integers(num_seeds, size=(num_draws, num_seeds - 1))
+    return scores_SR[drawn_RS, np.arange(num_draws)[:, None]].mean(axis=1)

@@ -1,0 +1,116 @@
+"""Pictures of clips: a pair of frames with masks, and lines as wide as a pair is important (figures
+5 and 6 of the paper)."""
+
+import io
+from collections import defaultdict
+from itertools import pairwise
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from shared.drawing.frame import draw_frame
+from stage2_train.insight.explained import BACKGROUND, Clique, ExplainedClip
+
+__all__ = ["MOST_LINES", "draw_pairs", "thumbnail", "webp"]
+
+MOST_LINES = 8
+"""Cliques that are drawn at most."""
+_GAP = 12
+_WIDEST, _THINNEST = 0.022, 0.002
+"""Of lines, as shares of a frame's height."""
+_LINE, _RIM = (255, 255, 255), (20, 20, 20)
+
+
+def draw_pairs(
+    clip: ExplainedClip, names: tuple[str, ...], cliques: list[Clique]
+) -> NDArray[np.uint8]:
+    """(H', W', 3) uint8 RGB, two frames of a clip beside each other, or one, with their masks.
+
+    They are those whose cliques count most together; without cliques, the first and the last frame.
+
+    Args:
+        clip: what to draw.
+        names: of the detector's classes.
+        cliques: those to join by lines.
+    """
+    shown = _frame_pair(clip, cliques)
+    panels = []
+    for frame in shown:
+        objects = clip.drawn_objects(frame, names)
+        caption = f"frame {frame + 1} of {len(clip.frames_THW3)}"
+        panel = draw_frame(clip.frames_THW3[frame], objects, class_names=names, caption=caption)
+        panels += [panel, np.full((panel.shape[0], _GAP, 3), 255, np.uint8)]
+    height, width, _ = panels[0].shape
+    picture = np.ascontiguousarray(np.concatenate(panels[:-1], axis=1))
+    most = max((abs(clique.fall) for clique in cliques), default=0.0)
+    own = [each for each in cliques if {frame for frame, _ in each.objects} <= set(shown)]
+    for clique in reversed(own):  # the most important on top
+        share = abs(clique.fall) / most
+        thickness = max(1, round(height * (_THINNEST + (_WIDEST - _THINNEST) * share)))
+        points = [
+            (
+                round(shown.index(frame) * (width + _GAP) + x * width),
+                round(y * height),
+            )
+            for frame, slot in clique.objects
+            for x, y in [clip.centre(frame, slot)]
+        ]
+        _draw_line(picture, points, thickness)
+        for (frame, slot), point in zip(clique.objects, points, strict=True):
+            if clip.name_of((frame, slot), names) == BACKGROUND:
+                _draw_word(picture, BACKGROUND, point, height)
+    return picture
+
+
+def _frame_pair(clip: ExplainedClip, cliques: list[Clique]) -> list[int]:
+    last = len(clip.frames_THW3) - 1
+    if not cliques:
+        return sorted({0, last})
+    total: dict[tuple[int, int], float] = defaultdict(float)
+    for clique in cliques:
+        total[clique.objects[0][0], clique.objects[-1][0]] += abs(clique.fall)
+    best = max(total.items(), key=lambda each: each[1])[0]
+    return sorted(set(best))
+
+
+def _draw_line(picture: NDArray[np.uint8], points: list[tuple[int, int]], thickness: int) -> None:
+    rim = max(1, thickness // 4)
+    for colour, width in ((_RIM, thickness + 2 * rim), (_LINE, thickness)):
+        for start, stop in pairwise(points):
+            cv2.line(picture, start, stop, colour, width, cv2.LINE_AA)
+        for point in points:
+            cv2.circle(picture, point, width, colour, -1, cv2.LINE_AA)
+
+
+def _draw_word(picture: NDArray[np.uint8], word: str, point: tuple[int, int], height: int) -> None:
+    scale = height / 900
+    (width, tall), _ = cv2.getTextSize(word, cv2.FONT_HERSHEY_SIMPLEX, scale, 1)
+    x = min(max(point[0] + 12, 2), picture.shape[1] - width - 4)
+    corner = (x - 3, point[1] - tall), (x + width + 3, point[1] + tall // 2 + 2)
+    cv2.rectangle(picture, *corner, _RIM, -1)
+    place = (x, point[1] + tall // 4)
+    cv2.putText(picture, word, place, cv2.FONT_HERSHEY_SIMPLEX, scale, _LINE, 1, cv2.LINE_AA)
+
+
+def thumbnail(frames_THW3: NDArray[np.uint8], *, height: int = 60) -> bytes:
+    """The middle frame of a clip as a small WebP."""
+    frame = Image.fromarray(frames_THW3[len(frames_THW3) // 2])
+    width = max(1, round(frame.width * height / frame.height))
+    return _webp(frame.resize((width, height), Image.Resampling.LANCZOS), quality=60)
+
+
+def webp(picture_HW3: NDArray[np.uint8], *, widest: int = 900, quality: int = 72) -> bytes:
+    """A picture as a WebP that is no wider than this."""
+    picture = Image.fromarray(picture_HW3)
+    if picture.width > widest:
+        size = (widest, max(1, round(picture.height * widest / picture.width)))
+        picture = picture.resize(size, Image.Resampling.LANCZOS)
+    return _webp(picture, quality=quality)
+
+
+def _webp(picture: Image.Image, *, quality: int) -> bytes:
+    held = io.BytesIO()
+    picture.save(held, format="WEBP", quality=quality, method=4)
+    return held.getvalue()

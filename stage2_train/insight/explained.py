@@ -1,0 +1,192 @@
+"""Clips of a run, explained: their frames and objects, and what each clique counts for a class.
+
+B clips of a batch, E of them to explain (a clip once for each of its classes), T frames, K object
+slots, H W pixels, h w cells, n objects of a clique, P cliques.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, fields
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from shared.drawing.frame import DrawnObjects
+from stage2_train.clips.batches import ClipBatch
+from stage2_train.clips.objects import BACKGROUND_LABEL
+from stage2_train.insight.importance import Importance, explain
+from stage2_train.model.inputs import NetworkInputs
+
+__all__ = ["BACKGROUND", "Clique", "ExplainedClip", "explained_clips"]
+
+BACKGROUND = "background"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clique:
+    """Objects that are related, by frame and slot; that of time t comes last."""
+
+    objects: tuple[tuple[int, int], ...]
+    activation: float
+    fall: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ExplainedClip:
+    """One clip and one class."""
+
+    id: str
+    """Of the segment."""
+    activity: int
+    """The class that is explained."""
+    frames_THW3: NDArray[np.uint8]
+    """(T, H, W, 3) uint8 RGB."""
+    masks_TKhw: NDArray[np.float32]
+    """(T, K, h, w) share of each cell that the mask covers."""
+    boxes_TK4: NDArray[np.float32]
+    """(T, K, 4) x1 y1 x2 y2 in pixels."""
+    labels_TK: NDArray[np.int64]
+    """(T, K) classes of the detector, the background last."""
+    scores_TK: NDArray[np.float32]
+    """(T, K) score of the best class."""
+    valid_TK: NDArray[np.bool_]
+    """(T, K) which slots hold an object."""
+    frames_nP: NDArray[np.int64]
+    """(n, P) frame of each object of a clique; n is 0 where the network relates none."""
+    slots_nP: NDArray[np.int64]
+    """(n, P) slot of each."""
+    activation_P: NDArray[np.float64]
+    fall_P: NDArray[np.float64]
+    decided_by: str | None
+    """Which head decided; None where there is one."""
+
+    def labels_nP(self) -> NDArray[np.int64]:
+        """(n, P) class of each object of a clique."""
+        return self.labels_TK[self.frames_nP, self.slots_nP]
+
+    def strongest(self, number: int, *, against: bool = False) -> list[Clique]:
+        """The cliques that speak most for the class by their fall, or most against it."""
+        sign = 1 if against else -1
+        order = np.argsort(sign * self.fall_P, kind="stable")[:number]
+        frames_Pn, slots_Pn = self.frames_nP.T, self.slots_nP.T
+        return [
+            Clique(
+                objects=tuple(zip(frames_Pn[row].tolist(), slots_Pn[row].tolist(), strict=True)),
+                activation=float(self.activation_P[row]),
+                fall=float(self.fall_P[row]),
+            )
+            for row in order.tolist()
+            if sign * self.fall_P[row] < 0
+        ]
+
+    def name_of(self, place: tuple[int, int], names: tuple[str, ...]) -> str:
+        """The class of the object in a frame and slot."""
+        label = int(self.labels_TK[place])
+        return names[label] if label < len(names) else BACKGROUND
+
+    def seen(self, names: tuple[str, ...]) -> list[tuple[str, float]]:
+        """Classes that the detector saw in any frame with their best score, the surest first."""
+        best: dict[str, float] = {}
+        for place in np.argwhere(self.valid_TK & (self.labels_TK < len(names))).tolist():
+            name, score = self.name_of((place[0], place[1]), names), self.scores_TK[tuple(place)]
+            best[name] = max(best.get(name, 0.0), float(score))
+        return sorted(best.items(), key=lambda each: -each[1])
+
+    def drawn_objects(self, frame: int, class_names: tuple[str, ...]) -> DrawnObjects:
+        """The objects of a frame on the grid of their masks, without the background."""
+        (rows, columns), (height, width) = self.masks_TKhw.shape[2:], self.frames_THW3.shape[1:3]
+        shown_k = np.flatnonzero(self.valid_TK[frame] & (self.labels_TK[frame] < len(class_names)))
+        cells = np.array([columns / width, rows / height] * 2, np.float32)
+        return DrawnObjects(
+            boxes=self.boxes_TK4[frame, shown_k] * cells,
+            covers=self.masks_TKhw[frame, shown_k],
+            labels=self.labels_TK[frame, shown_k],
+            scores=self.scores_TK[frame, shown_k],
+        )
+
+    def centre(self, frame: int, slot: int) -> tuple[float, float]:
+        """Where an object lies, as shares of the width and the height: the centre of its mask, and
+        the upper edge for the background, which has none."""
+        mask_hw = self.masks_TKhw[frame, slot]
+        total = float(mask_hw.sum())
+        if self.labels_TK[frame, slot] == BACKGROUND_LABEL or not total:
+            return 0.5, 0.06
+        rows, columns = mask_hw.shape
+        x = float((mask_hw.sum(axis=0) * (np.arange(columns) + 0.5)).sum()) / total / columns
+        y = float((mask_hw.sum(axis=1) * (np.arange(rows) + 0.5)).sum()) / total / rows
+        return x, y
+
+
+def explained_clips(
+    network: nn.Module | None,
+    batches: Iterable[ClipBatch],
+    asked: Mapping[str, Iterable[int]],
+    *,
+    device: torch.device,
+    two_heads: bool,
+) -> Iterator[ExplainedClip]:
+    """Every clip of the batches once for each class that is asked for.
+
+    Args:
+        network: in evaluation mode and on the device; None for one that relates no objects, whose
+            clips are shown and not explained.
+        batches: of clips.
+        asked: classes to explain, by id of the segment.
+        device: what computes.
+        two_heads: whether both heads are trained.
+    """
+    for batch in batches:
+        pairs = [(clip, each) for clip, id in enumerate(batch.ids) for each in asked[id]]
+        for start in range(0, len(pairs), len(batch)):
+            part = pairs[start : start + len(batch)]
+            importance = None
+            if network is not None:
+                clips_E = torch.tensor([clip for clip, _ in part])
+                class_E = torch.tensor([activity for _, activity in part])
+                inputs = _inputs(batch, clips_E, device)
+                importance = explain(network, inputs, class_B=class_E.to(device))
+            yield from _split(batch, part, importance, two_heads=two_heads)
+
+
+def _inputs(batch: ClipBatch, clips_E: Tensor, device: torch.device) -> NetworkInputs:
+    names = [field.name for field in fields(NetworkInputs)]
+    return NetworkInputs(**{name: getattr(batch, name)[clips_E].to(device) for name in names})
+
+
+def _split(
+    batch: ClipBatch,
+    part: list[tuple[int, int]],
+    importance: Importance | None,
+    *,
+    two_heads: bool,
+) -> Iterator[ExplainedClip]:
+    nothing = np.zeros((0, 0), np.int64)
+    clip_P, frames_nP, slots_nP, measures_2P = nothing.ravel(), nothing, nothing, np.zeros((2, 0))
+    decided: list[str | None] = [None] * len(part)
+    if importance is not None:
+        clip_P, frames_nP, slots_nP = (
+            each.cpu().numpy()
+            for each in (importance.clip_P, importance.frames_nP, importance.slots_nP)
+        )
+        both = torch.stack([importance.activation_P, importance.fall_P])
+        measures_2P = both.double().cpu().numpy()
+        if two_heads:
+            decided = list(importance.decided_by())
+    for place, (clip, activity) in enumerate(part):
+        own_P = clip_P == place
+        yield ExplainedClip(
+            id=batch.ids[clip],
+            activity=activity,
+            frames_THW3=batch.frames_BTCHW[clip].permute(0, 2, 3, 1).numpy(),
+            masks_TKhw=batch.masks_BTKhw[clip].numpy(),
+            boxes_TK4=batch.boxes_BTK4[clip].numpy(),
+            labels_TK=batch.detector_labels_BTK[clip].numpy(),
+            scores_TK=batch.class_scores_BTKS[clip, ..., :-1].amax(dim=-1).numpy(),
+            valid_TK=batch.valid_BTK[clip].numpy(),
+            frames_nP=frames_nP[:, own_P],
+            slots_nP=slots_nP[:, own_P],
+            activation_P=measures_2P[0, own_P],
+            fall_P=measures_2P[1, own_P],
+            decided_by=decided[place],
+        )

@@ -1,0 +1,294 @@
+"""What `orn eval` kept of a split, as a report needs it: scores with intervals, the clips behind
+each cell of the confusion matrix, the surest hits and the surest mistakes.
+
+N segments, A activity classes, V videos, R draws.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from shared.config.bounded import read_json
+from shared.config.fields import explain
+from shared.errors import CheckpointError
+from stage2_train.evaluation.bootstrap import KeptLogits
+from stage2_train.evaluation.predictions import Predictions, load_predictions
+
+__all__ = ["ClassRow", "Measured", "Mistake", "load_measured"]
+
+HEADS = ("two_heads", "activity_head", "object_head")
+OUTCOMES = ("found", "missed", "false alarm")
+"""Columns of the table of several labels a clip, which has no confusion matrix."""
+_TOP_K = 5
+_LEAST_SEGMENTS = 5
+"""Of a class, for an interval."""
+_DRAWS, _CLASS_DRAWS = 1000, 300
+_LARGEST_TABLE = 2**21
+"""Numbers of a table of segments by draws that is computed at once."""
+
+_Count = Annotated[int, Field(ge=0)]
+_Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class ClassRow(BaseModel):
+    """What was measured of one class."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str = Field(alias="class")
+    num_segments: _Count
+    two_heads: _Share | None = None
+    activity_head: _Share | None = None
+    object_head: _Share | None = None
+
+
+class EvalFile(BaseModel):
+    """What a report reads of an `eval-SPLIT.json`."""
+
+    model_config = ConfigDict(frozen=True, allow_inf_nan=False)
+
+    dataset: str
+    split: str
+    checkpoint: str
+    step: _Count
+    detector: str
+    num_segments: _Count
+    num_skipped: _Count
+    clips: _Count
+    frame_order: str
+    metric: str
+    chance: _Share
+    two_heads: dict[str, float] | None = None
+    activity_head: dict[str, float] | None = None
+    object_head: dict[str, float] | None = None
+    per_class: list[ClassRow]
+
+    def heads(self) -> dict[str, dict[str, float]]:
+        """Figures by head, that of the prediction first."""
+        found = {head: getattr(self, head) for head in HEADS}
+        return {head: figures for head, figures in found.items() if figures is not None}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mistake:
+    """A segment of which the network is wrong about one class."""
+
+    row: int
+    """Place of the segment."""
+    activity: int
+    """The class that is said and is not there, or is there and not said."""
+    group: str
+    """What is taken for what."""
+    confidence: float
+    """Probability of what the network says."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Measured:
+    """The files of one evaluation."""
+
+    file: EvalFile
+    predictions: Predictions
+    classes: tuple[str, ...]
+    unsure_NA: NDArray[np.bool_] | None = None
+    """(N, A) pairs of segment and class that are no mistakes, since annotators could not tell."""
+
+    @property
+    def single(self) -> bool:
+        """Whether a segment has one label."""
+        return self.predictions.labels.ndim == 1
+
+    @property
+    def probability_NA(self) -> NDArray[np.float64]:
+        """(N, A) softmax of the prediction, or a sigmoid for each class."""
+        logits_NA = self.predictions.logits.astype(np.float64)
+        if not self.single:
+            return np.asarray(0.5 * (1 + np.tanh(logits_NA / 2)))
+        shares_NA = np.exp(logits_NA - logits_NA.max(axis=1, keepdims=True))
+        return np.asarray(shares_NA / shares_NA.sum(axis=1, keepdims=True))
+
+    def said_NA(self) -> NDArray[np.bool_]:
+        """(N, A) what the network names: its highest class, or each above one half."""
+        logits_NA = self.predictions.logits
+        if not self.single:
+            return logits_NA > 0
+        return np.arange(len(self.classes)) == logits_NA.argmax(axis=1)[:, None]
+
+    def true_NA(self) -> NDArray[np.bool_]:
+        """(N, A) what the segments show."""
+        labels = self.predictions.labels
+        return np.arange(len(self.classes)) == labels[:, None] if self.single else labels > 0
+
+    def _judged_NA(self) -> NDArray[np.bool_]:
+        """(N, A) what the network names, without what nobody can judge."""
+        said_NA = self.said_NA()
+        return said_NA if self.single or self.unsure_NA is None else said_NA & ~self.unsure_NA
+
+    def columns(self) -> tuple[str, ...]:
+        """Of the confusion matrix; its rows are the classes."""
+        return self.classes if self.single else OUTCOMES
+
+    def cells(self) -> dict[tuple[int, int], list[int]]:
+        """Segments of each cell of the confusion matrix that has any, the surest first."""
+        true_NA, said_NA, probability_NA = self.true_NA(), self._judged_NA(), self.probability_NA
+        if self.single:
+            places = zip(true_NA.argmax(axis=1), said_NA.argmax(axis=1), strict=True)
+            found = [(int(true), int(said), row) for row, (true, said) in enumerate(places)]
+            sure = {row: -probability_NA[row].max() for row in range(len(true_NA))}
+            found.sort(key=lambda each: sure[each[2]])
+        else:
+            found = [
+                (int(activity), column, int(row))
+                for column, (places_NA, sign) in enumerate(
+                    [(true_NA & said_NA, -1), (true_NA & ~said_NA, 1), (said_NA & ~true_NA, -1)]
+                )
+                for activity in range(len(self.classes))
+                for row in _ordered(places_NA[:, activity], sign * probability_NA[:, activity])
+            ]
+        cells: dict[tuple[int, int], list[int]] = {}
+        for true, column, row in found:
+            cells.setdefault((true, column), []).append(row)
+        return cells
+
+    def surest_right(self) -> list[tuple[int, int]]:
+        """Segment and class of what is said and true, the surest of each class first, in turns."""
+        right_NA, probability_NA = self.true_NA() & self.said_NA(), self.probability_NA
+        ranked = [
+            (rank, -probability_NA[row, activity], int(row), activity)
+            for activity in range(len(self.classes))
+            for rank, row in enumerate(
+                _ordered(right_NA[:, activity], -probability_NA[:, activity])
+            )
+        ]
+        return [(row, activity) for _, _, row, activity in sorted(ranked)]
+
+    def mistakes(self) -> list[Mistake]:
+        """All of them, the surest first."""
+        true_NA, said_NA, probability_NA = self.true_NA(), self._judged_NA(), self.probability_NA
+        found = []
+        for row, activity in np.argwhere(said_NA != true_NA).tolist():
+            says, name = bool(said_NA[row, activity]), self.classes[activity]
+            if self.single and not says:
+                continue  # told by the class that is said in its place
+            group = f"{name}: {OUTCOMES[2 if says else 1]}"
+            if self.single:
+                group = f"{self.classes[int(true_NA[row].argmax())]} taken for {name}"
+            chance = float(probability_NA[row, activity])
+            sure = chance if says else 1 - chance
+            found.append(Mistake(row=row, activity=activity, group=group, confidence=sure))
+        return sorted(found, key=lambda each: -each.confidence)
+
+    def interval(self, head: str, metric: str, video_N: NDArray[Any]) -> tuple[float, float] | None:
+        """The 95 % interval of a figure, over videos drawn anew; None where it has none.
+
+        Args:
+            head: one of `HEADS`.
+            metric: name of the figure.
+            video_N: (N,) the video of each segment, in any numbers.
+        """
+        logits_NA, labels = self.predictions.by_head()[head], self.predictions.labels
+        value = self.file.heads()[head][metric]
+        if metric == "map":
+            kept = KeptLogits(ids=self.predictions.ids, labels=labels, logits_NA=logits_NA)
+            return _interval(kept.scores, video_N, value, draws=_DRAWS)
+        if metric not in ("top1", "top5"):
+            return None
+        of_label_N = np.take_along_axis(logits_NA, labels.astype(np.int64)[:, None], axis=1)
+        rank_N = (logits_NA > of_label_N).sum(axis=1)
+        hit_N = rank_N < (1 if metric == "top1" else _TOP_K)
+        return _interval(_mean_of(hit_N), video_N, value, draws=_DRAWS)
+
+    def class_interval(self, activity: int, video_N: NDArray[Any]) -> tuple[float, float] | None:
+        """The same of the prediction's figure for one class; None where it is hardly there."""
+        row, true_N = self.file.per_class[activity], self.true_NA()[:, activity]
+        value = getattr(row, next(iter(self.file.heads())))
+        if value is None or true_N.sum() < _LEAST_SEGMENTS:
+            return None
+        if self.single:
+            hit_n = self.said_NA()[true_N, activity]
+            return _interval(_mean_of(hit_n), video_N[true_N], value, draws=_CLASS_DRAWS)
+        kept = KeptLogits(
+            ids=self.predictions.ids,
+            labels=self.predictions.labels[:, activity : activity + 1],
+            logits_NA=self.predictions.logits[:, activity : activity + 1],
+        )
+        return _interval(kept.scores, video_N, value, draws=_CLASS_DRAWS)
+
+
+def load_measured(run: Path, split: str, classes: tuple[str, ...], *, step: int) -> Measured | None:
+    """What `orn eval` kept of a split; None where it has not measured these weights.
+
+    Raises:
+        CheckpointError: if a file is damaged, or the two do not belong together.
+    """
+    path, kept = run / f"eval-{split}.json", run / f"predictions-{split}.npz"
+    if not path.exists() or not kept.exists():
+        return None
+    try:
+        file = EvalFile.model_validate(read_json(path, error=CheckpointError))
+    except ValidationError as err:
+        raise CheckpointError(
+            f"{path}: wanted what `orn eval` writes, found {explain(err, EvalFile)}; remove it "
+            "and measure again"
+        ) from err
+    if file.step != step:
+        return None
+    predictions = load_predictions(kept)
+    measured = Measured(file=file, predictions=predictions, classes=classes)
+    heads, labels = predictions.by_head(), predictions.labels
+    fits = (
+        len(predictions.ids) == file.num_segments > 0
+        and list(heads) == list(file.heads())
+        and all(logits.shape[1] == len(classes) for logits in heads.values())
+        and all(np.isfinite(logits).all() for logits in heads.values())
+        and tuple(row.name for row in file.per_class) == classes
+        and (labels.ndim > 1 or ((labels >= 0) & (labels < len(classes))).all())
+    )
+    if not fits:
+        raise CheckpointError(
+            f"{path}: wanted what belongs to {kept.name} and the run's {len(classes)} classes, "
+            "found other segments, heads or classes; remove both and measure again"
+        )
+    return measured
+
+
+def _ordered(place_N: NDArray[np.bool_], key_N: NDArray[np.float64]) -> NDArray[np.int64]:
+    """The places where it is true, the lowest keys first."""
+    rows = np.flatnonzero(place_N)
+    return rows[np.argsort(key_N[rows], kind="stable")]
+
+
+def _mean_of(hit_N: NDArray[np.bool_]) -> Callable[[NDArray[np.float64]], NDArray[np.float64]]:
+    def mean(counts_RN: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.asarray(counts_RN @ hit_N / counts_RN.sum(axis=1))
+
+    return mean
+
+
+def _interval(
+    scores: Callable[[NDArray[np.float64]], NDArray[np.float64]],
+    video_N: NDArray[Any],
+    value: float,
+    *,
+    draws: int,
+) -> tuple[float, float]:
+    """From the 2.5th to the 97.5th percentile of the scores of videos drawn with replacement, moved
+    by what the value differs from the score of all of them once."""
+    _, video_N = np.unique(video_N, return_inverse=True)
+    num_videos = int(video_N.max()) + 1
+    generator, parts = np.random.default_rng(0), []
+    at_once = max(1, _LARGEST_TABLE // max(num_videos, len(video_N)))
+    for first in range(0, draws, at_once):
+        number = min(at_once, draws - first)
+        counts_RV = generator.multinomial(
+            num_videos, np.full(num_videos, 1 / num_videos), size=number
+        )
+        parts.append(scores(counts_RV[:, video_N].astype(np.float64)))
+    low, high = np.nanquantile(np.concatenate(parts), (0.025, 0.975))
+    moved = value - float(scores(np.ones((1, len(video_N))))[0])
+    return max(float(low) + moved, 0.0), min(float(high) + moved, 1.0)

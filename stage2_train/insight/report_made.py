@@ -1,0 +1,78 @@
+"""How a run was made: recipe, detector, digests of data and weights, command lines."""
+
+import hashlib
+import shlex
+from pathlib import Path
+
+from shared.config.bounded import read_bounded
+from stage2_train.clips.join import JoinedSplit
+from stage2_train.insight.report_page import Section, shown, table
+from stage2_train.runs.run_config import RunConfig, segments_digest
+from stage2_train.runs.run_folder import CONFIG_NAME, STARTS_NAME, read_jsonl
+from stage2_train.runs.sources import Sources
+from stage2_train.runs.trained import Trained
+
+__all__ = ["made_section"]
+
+_SHOWN_STARTS, _SHOWN_COMMANDS = 20, 3
+"""The last ones."""
+
+
+def made_section(
+    run: Path, config: RunConfig, trained: Trained, joined: JoinedSplit, sources: Sources
+) -> Section:
+    """The part of a report that says so.
+
+    Args:
+        run: its folder.
+        config: its settings.
+        trained: the weights that were looked at.
+        joined: the segments that were looked at.
+        sources: where they come from.
+    """
+    starts = read_jsonl(run / STARTS_NAME)
+    paths = config.paths
+    facts = [
+        ("run", str(run)),
+        ("data set", config.dataset.name),
+        ("recipe", config.recipe_name),
+        ("system", config.system or "as the recipe says"),
+        ("weights", f"{trained.path.name}, step {trained.step}, {_digest(trained.path)}"),
+        ("started from", config.weights_digest or "random weights"),
+        ("detector in training", config.dataset.detector),
+        ("detector here", sources.detector),
+        ("training segments", f"{config.dataset.num_train}, {config.dataset.train_digest}"),
+        (f"{joined.split} segments", f"{len(joined.segments)}, {segments_digest(joined.segments)}"),
+        ("shards", str(paths.shards)),
+        ("clip store", str(paths.clips or "none: frames decoded from the videos")),
+    ]
+    for start in starts[-_SHOWN_COMMANDS:]:
+        command = start.get("command")
+        if isinstance(command, list) and command:
+            facts.append(("command", shlex.join(["orn", *map(str, command[1:])])))
+    rows = [
+        [shown(str(each.get(name, ""))) for name in ("time", "commit", "threads", "platform")]
+        for each in starts[-_SHOWN_STARTS:]
+    ]
+    recipe = read_bounded(run / CONFIG_NAME).decode(errors="replace")
+    listed = "".join(f"<dt>{name}</dt><dd>{shown(text, 400)}</dd>" for name, text in facts)
+    return Section(
+        id="made",
+        title="How it was made",
+        parts=[
+            f"<dl>{listed}</dl>",
+            table(
+                ("started", "commit", "threads", "platform"),
+                rows,
+                texts=(0, 1, 3),
+                name="Starts of the training",
+            ),
+            '<details class="print"><summary>Recipe and settings (config.toml)</summary>'
+            f"<pre>{shown(recipe, 20_000, lines=True)}</pre></details>",
+        ],
+    )
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"

@@ -1,0 +1,244 @@
+"""The page of a report: HTML from what was found, within a budget of bytes.
+
+Pictures are data URIs, taken in the order of their rank while they fit; the others are named by
+their files. Every text of others is escaped, and shortened where nobody would read all of it.
+"""
+
+import base64
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from html import escape
+from importlib import resources
+from typing import Any
+
+from shared.errors import PipelineError
+from shared.inspect.page.assemble import page_style, sealed_page
+from shared.inspect.page.contents import safe_json
+from shared.text_table import printable
+
+__all__ = ["CellClips", "Picture", "ReportPage", "Section", "shown", "table"]
+
+_LONGEST_TEXT = 160
+_MOST_IN_CELL = 200
+_MOST_LISTED_BYTES = 3_000_000
+"""Of the clips behind the cells."""
+
+
+def shown(text: str, longest: int = _LONGEST_TEXT, *, lines: bool = False) -> str:
+    """A text of others as HTML; `lines` keeps its line breaks."""
+    if lines:
+        return escape("\n".join(_cut(line, longest) for line in text[:longest].splitlines()))
+    return f"<bdi>{escape(_cut(text, longest))}</bdi>"
+
+
+def table(
+    header: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    *,
+    caption: str = "",
+    texts: Sequence[int] = (0,),
+    name: str = "",
+) -> str:
+    """A table that scrolls by itself where it is too wide.
+
+    Args:
+        header: HTML of each column.
+        rows: HTML of each cell; the first names the row.
+        caption: HTML above it.
+        texts: columns that hold texts, not numbers.
+        name: of what scrolls, for those who do not see it.
+    """
+
+    def cell(tag: str, place: int, content: str, scope: str = "") -> str:
+        kind = ' class="text"' if place in texts else ""
+        return f"<{tag}{kind}{scope}>{content}</{tag}>"
+
+    head = "".join(cell("th", place, each, ' scope="col"') for place, each in enumerate(header))
+    body = "".join(
+        "<tr>"
+        + cell("th", 0, row[0], ' scope="row"')
+        + "".join(cell("td", place, each) for place, each in enumerate(row) if place)
+        + "</tr>"
+        for row in rows
+    )
+    above = f"<caption>{caption}</caption>" if caption else ""
+    return scrolling(
+        f"<table>{above}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>", name
+    )
+
+
+def scrolling(content: str, name: str) -> str:
+    """Something wide in a part of its own that the keyboard reaches."""
+    label = escape(name or "Table", quote=True)
+    return f'<div class="scroll" tabindex="0" role="region" aria-label="{label}">{content}</div>'
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    """A picture of the page."""
+
+    key: str
+    data: bytes
+    media: str
+    """Such as `image/webp`."""
+    alt: str
+    """What it shows, in words."""
+    file: str
+    """Where it lies in full, below the run's folder."""
+    rank: int
+    """Low ones are taken first."""
+    graph: bool = False
+
+    @property
+    def text(self) -> str:
+        """The data in base64."""
+        return base64.b64encode(self.data).decode()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CellClips:
+    """The clips behind one cell of the confusion matrix."""
+
+    row: int
+    column: int
+    title: str
+    clips: Sequence[int]
+    """Numbers of segments, the surest first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Section:
+    """A part of the page."""
+
+    id: str
+    title: str
+    parts: Sequence["str | Picture"]
+    """HTML, and pictures that stand between."""
+
+
+@dataclass(slots=True, kw_only=True)
+class ReportPage:
+    """What is on the page."""
+
+    title: str
+    lead: str
+    """HTML below the title."""
+    sections: list[Section] = field(default_factory=list)
+    cells: list[CellClips] = field(default_factory=list)
+    clips: dict[int, tuple[str, str]] = field(default_factory=dict)
+    """Id of a segment, and what is said of it, by its number."""
+    thumbnails: dict[int, bytes] = field(default_factory=dict)
+    """WebP by the number of a segment."""
+
+    def html(self, largest_bytes: int) -> str:
+        """The page, no larger than this.
+
+        Raises:
+            PipelineError: if even its texts are.
+        """
+        cells = self._cells()
+        bare = self._filled(frozenset(), {}, cells)
+        left = largest_bytes - len(bare.encode())
+        if left < 0:
+            raise PipelineError(
+                f"report: wanted a page of at most {largest_bytes:,} bytes, found texts of "
+                f"{len(bare.encode()):,} bytes alone; explain fewer clips"
+            )
+        pictures = [part for each in self.sections for part in each.parts]
+        held = set()
+        for picture in sorted(
+            (part for part in pictures if isinstance(part, Picture)), key=lambda each: each.rank
+        ):
+            size = len(_image(picture))
+            if size <= left:
+                held.add(picture.key)
+                left -= size
+        thumbnails = {}
+        listed = dict.fromkeys(row for each in cells for row in each.clips)
+        for row in listed:
+            text = base64.b64encode(self.thumbnails.get(row, b"")).decode()
+            if text and len(text) + 2 <= left:
+                thumbnails[row] = text
+                left -= len(text) + 2
+        return self._filled(frozenset(held), thumbnails, cells)
+
+    def _cells(self) -> list[CellClips]:
+        """The cells with as many clips as may be listed in all."""
+        most = _MOST_IN_CELL
+        while True:
+            cells = [
+                CellClips(
+                    row=each.row, column=each.column, title=each.title, clips=each.clips[:most]
+                )
+                for each in self.cells
+            ]
+            listed = {row for each in cells for row in each.clips}
+            size = sum(len(safe_json([_cut(part) for part in self.clips[row]])) for row in listed)
+            if size <= _MOST_LISTED_BYTES or most == 1:
+                return cells
+            most //= 2
+
+    def _filled(
+        self, held: frozenset[str], thumbnails: dict[int, str], cells: list[CellClips]
+    ) -> str:
+        counts = {(each.row, each.column): len(each.clips) for each in self.cells}
+        data: dict[str, Any] = {
+            "clips": {
+                row: [*map(_cut, self.clips[row]), thumbnails.get(row, 0)]
+                for row in sorted({row for each in cells for row in each.clips})
+            },
+            "cells": {
+                f"{each.row}-{each.column}": [
+                    _cut(each.title),
+                    counts[each.row, each.column],
+                    list(each.clips),
+                ]
+                for each in cells
+            },
+        }
+        sections = "".join(_section(each, held) for each in self.sections)
+        links = "".join(
+            f'<li><a href="#{each.id}">{escape(each.title)}</a></li>' for each in self.sections
+        )
+        body = (
+            f"<header><h1>{shown(self.title)}</h1>{self.lead}"
+            f'<nav aria-label="Parts of the report"><ul>{links}</ul></nav>'
+            '<noscript><p class="notes">The confusion matrix needs JavaScript, which this page '
+            f"brings along.</p></noscript></header><main>{sections}</main>"
+        )
+        parts = {
+            "TITLE": escape(_cut(f"{self.title} \u2013 report")),
+            "BODY": body,
+            "DATA": f'<script type="application/json" id="clips-data">{safe_json(data)}</script>',
+        }
+        style = f"{page_style()}\n{_asset('report.css')}"
+        return sealed_page(_asset("report.html"), parts, style=style, program=_asset("report.js"))
+
+
+def _section(section: Section, held: frozenset[str]) -> str:
+    parts = [
+        part
+        if isinstance(part, str)
+        else _image(part)
+        if part.key in held
+        else f'<p class="dim">The picture is in <code>{escape(part.file)}</code>.</p>'
+        for part in section.parts
+    ]
+    return f'<section id="{section.id}"><h2>{escape(section.title)}</h2>{"".join(parts)}</section>'
+
+
+def _image(picture: Picture) -> str:
+    alt = escape(_cut(picture.alt, 600), quote=True)
+    source = f"data:{picture.media};base64,{picture.text}"
+    if not picture.graph:
+        return f'<img alt="{alt}" src="{source}">'
+    return scrolling(f'<img class="graph" alt="{alt}" src="{source}">', "Figure")
+
+
+def _cut(text: str, longest: int = _LONGEST_TEXT) -> str:
+    text = printable(text)
+    return text if len(text) <= longest else f"{text[: longest - 1]}\u2026"
+
+
+def _asset(name: str) -> str:
+    return resources.files("stage2_train.insight").joinpath(name).read_text("utf-8")

@@ -1,0 +1,182 @@
+"""Weights of the network that the paper's authors released, as weights of ours.
+
+Their names and shapes are data: a table of names, and what to do where ours are laid out otherwise.
+Theirs concatenates an object as [u b c] where eq. (8) has [b u c], counts the background as class 0
+where ours is the last, keeps kernels of one frame and of one cell with axes of length 1, and holds
+a GRU and a classifier of the ResNet that nothing reads.
+
+O numbers of an object vector, G numbers of a relation.
+"""
+
+import math
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+__all__ = ["NotOffered", "settings_of", "weights_of"]
+
+_LAYERS = {
+    "activity_head.classifier.classify": "fc_classifier_context",
+    "object_head.classify_object": "COCO_Object_Class_from_Features.fc",
+    "object_head.encoder.mask_mlp.0": "Encoder_Binary_Mask.encoder.linear_0",
+    "object_head.encoder.mask_mlp.2": "Encoder_Binary_Mask.encoder.linear_1",
+    "object_head.encoder.class_mlp.0": "Encoder_COCO_Obj_Class.encoder.linear_0",
+    "object_head.encoder.class_mlp.2": "Encoder_COCO_Obj_Class.encoder.linear_1",
+    "object_head.reasoning.classify": "fc_classifier_object",
+    "object_head.reasoning.gru": "rnn_objects",
+    "object_head.relation.first.0": "ORN.mlp_inter.encoder.linear_0",
+    "object_head.relation.first.1": "ORN.mlp_inter.encoder.linear_0",
+    "object_head.relation.second": "ORN.mlp_inter.encoder.linear_1",
+    "object_head.relation.third": "ORN.mlp_inter.encoder.linear_2",
+    "trunk.bn1": "cnn.bn1",
+    "trunk.conv1.space_time": "cnn.conv1",
+    "trunk.conv1.spatial": "cnn.conv1",
+}
+"""Of ours: of theirs."""
+_STAGES = {
+    "trunk.conv2": "cnn.layer1",
+    "trunk.conv3": "cnn.layer2",
+    "trunk.conv4": "cnn.layer3",
+    "activity_head.conv5": "cnn.layer4",
+    "object_head.conv5": "cnn.layer4_bis",
+}
+_IN_BLOCK = {
+    "bn1": "bn1",
+    "bn2": "bn2",
+    "bn3": "bn3",
+    "downsample.bn": "downsample.1",
+    "downsample.conv": "downsample.0",
+    **{
+        f"conv{number}.{kind}": f"conv{number}{theirs}"
+        for number in (1, 2, 3)
+        for kind, theirs in (
+            ("spatial", ""),
+            ("space_time", ""),
+            ("temporal", "_1t.temp_conv_0"),
+        )
+    },
+}
+_UNREAD = ("cnn.rnn.", "cnn.fc_classifier.")
+_COUNTER = "num_batches_tracked"
+"""Of a normalisation; torch before 0.4.1 has none."""
+_NUM_OBJECTS = 2
+"""Of a pair."""
+
+
+class NotOffered(Exception):
+    """Why weights are not those of a network that ours can be, as a clause."""
+
+
+def settings_of(theirs: Mapping[str, Tensor]) -> dict[str, Any]:
+    """What the names and shapes of their weights say of `NetworkConfig`: kernels and sizes.
+
+    Raises:
+        NotOffered: if they are of a network that no setting gives.
+    """
+    if "rnn_objects.weight_hh_l0" not in theirs and "fc_classifier_object.weight" in theirs:
+        raise NotOffered(
+            "is of the first phase, whose object head has no GRU yet (rnn_objects); give the "
+            "checkpoint of the second one"
+        )
+    if "cnn.conv1_1t.weight" in theirs:
+        raise NotOffered(
+            "has a normalisation behind the kernel over time of conv1, which no setting gives"
+        )
+
+    def size(name: str, axis: int) -> int:
+        if name not in theirs or theirs[name].ndim <= axis:
+            raise NotOffered(f"has no {name} of {axis + 1} axes or more")
+        return theirs[name].shape[axis]
+
+    def kernel(layer: str) -> str:
+        size(f"{layer}.weight", 3)
+        if f"{layer}_1t.temp_conv_0.weight" in theirs:
+            return "2.5d"
+        return "3d" if theirs[f"{layer}.weight"].ndim == 5 else "2d"
+
+    stages = {stage: kernel(f"cnn.{stage}.0.conv2") for stage in ("layer1", "layer2", "layer3")}
+    return {
+        "backbone": "resnet50" if "cnn.layer1.0.conv3.weight" in theirs else "resnet18",
+        "base_width": size("cnn.conv1.weight", 0),
+        "kernels": (kernel("cnn.conv1"), *stages.values(), kernel("cnn.layer4.0.conv2")),
+        "object_conv5_kernel": kernel("cnn.layer4_bis.0.conv2"),
+        "num_activities": size("fc_classifier_object.weight", 0),
+        "num_detector_classes": size("COCO_Object_Class_from_Features.fc.weight", 0) - 1,
+        "mask_size": math.isqrt(size("Encoder_Binary_Mask.encoder.linear_0.weight", 1)),
+        "mask_features": size("Encoder_Binary_Mask.encoder.linear_0.weight", 0),
+        "class_features": size("Encoder_COCO_Obj_Class.encoder.linear_0.weight", 0),
+        "relation_width": size("ORN.mlp_inter.encoder.linear_0.weight", 0),
+        "reasoning_state": size("rnn_objects.weight_hh_l0", 1),
+    }
+
+
+def weights_of(theirs: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Their weights by our names; shapes are ours where they can be.
+
+    Args:
+        theirs: by their names, without `module.`.
+        wanted: the state dict of a network of `settings_of`, on any device.
+
+    Raises:
+        NotOffered: if they have weights that we have no place for, or lack some.
+    """
+    sources = {name: _their_name(name) for name in wanted}
+    extra = [
+        name for name in theirs if name not in sources.values() and not name.startswith(_UNREAD)
+    ]
+    lacking = [
+        name for name in sources.values() if name not in theirs and not name.endswith(_COUNTER)
+    ]
+    if extra or lacking:
+        first = (
+            f"{len(extra)} weights that ours has no place for, first {extra[0]:.80}"
+            if extra
+            else f"no {lacking[0]}"
+        )
+        raise NotOffered(f"has {first}")
+    return {
+        name: _laid_out(theirs[source], name, wanted)
+        if source in theirs
+        else torch.zeros_like(wanted[name], device="cpu")
+        for name, source in sources.items()
+    }
+
+
+def _their_name(name: str) -> str:
+    layer, _, weight = name.rpartition(".")
+    if layer in _LAYERS:
+        return f"{_LAYERS[layer]}.{weight}"
+    stage, _, inside = layer.partition(".blocks.")
+    block, _, part = inside.partition(".")
+    return f"{_STAGES[stage]}.{block}.{_IN_BLOCK[part]}.{weight}"
+
+
+def _laid_out(tensor: Tensor, name: str, wanted: Mapping[str, Tensor]) -> Tensor:
+    """A weight of theirs as ours has it."""
+    shape = wanted[name].shape
+    if tensor.ndim == 5 and [n for n in tensor.shape if n > 1] == [n for n in shape if n > 1]:
+        return tensor.reshape(shape)
+    if name == "object_head.encoder.class_mlp.0.weight" and tensor.ndim == 2:
+        return tensor.roll(-1, dims=1)
+    if name.startswith("object_head.classify_object."):
+        return tensor.roll(-1, dims=0)
+    part = re.fullmatch(r"object_head\.relation\.first\.(\d)\.weight", name)
+    if part is None:
+        return tensor
+    num_inputs = _NUM_OBJECTS * shape[1]
+    if tensor.shape != (shape[0], num_inputs):
+        raise NotOffered(f"has pairs of {tuple(tensor.shape)} weights, wanted {num_inputs} inputs")
+    appearance, mask, classes = (
+        wanted[f"object_head.{layer}.weight"].shape[axis]
+        for layer, axis in (
+            ("classify_object", 1),
+            ("encoder.mask_mlp.2", 0),
+            ("encoder.class_mlp.2", 0),
+        )
+    )
+    of_object_GO = tensor[:, shape[1] * int(part[1]) :][:, : shape[1]]
+    u, b, c = of_object_GO.split([appearance, mask, classes], dim=1)
+    return torch.cat([b, u, c], dim=1)

@@ -1,0 +1,169 @@
+"""The job behind `orn import-checkpoint`: the network that the authors released, as a run."""
+
+import dataclasses
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from shared.config.bounded import open_file, shown
+from shared.errors import CheckpointError, ConfigError
+from shared.manifests.load import load_listing, load_manifest
+from shared.tensor_file import misfit, read_tensors, tensors_in
+from stage2_train.model.authors_weights import NotOffered, settings_of, weights_of
+from stage2_train.model.build import build_network
+from stage2_train.model.config import NetworkConfig
+from stage2_train.recipe import Recipe, load_recipe
+from stage2_train.runs.checkpoint import LAST_NAME, Checkpoint, TrainingState, save_checkpoint
+from stage2_train.runs.phases import plan_phases
+from stage2_train.runs.run_config import (
+    DataPaths,
+    DatasetRecord,
+    RunConfig,
+    segments_digest,
+)
+from stage2_train.runs.run_folder import CONFIG_NAME, start_run
+
+__all__ = ["ImportRequest", "import_checkpoint"]
+
+_WHAT = "a checkpoint of the authors' code"
+_ARCHITECTURE = "orn_two_heads"
+_RECIPE = "authors_vlog"
+_SPLITS = ("train", "validation")
+_PARALLEL = "module."
+"""Before each name, from torch's DataParallel."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportRequest:
+    """What `orn import-checkpoint` was asked for."""
+
+    file: Path
+    """The authors' checkpoint."""
+    out: Path
+    """Run folder to make."""
+    dataset: str
+    """Name or file of the manifest of the data set that it was trained on."""
+    paths: DataPaths
+    """Where that is."""
+    overrides: tuple[str, ...] = ()
+    """Settings of the recipe to replace; sizes of the network are those of the weights."""
+
+
+def import_checkpoint(request: ImportRequest) -> dict[str, Any]:
+    """Makes a run of the checkpoint, finished, with the recipe `authors_vlog`.
+
+    Returns:
+        What it is: run, activities, backbone, number of weights.
+
+    Raises:
+        CheckpointError: if it is no such checkpoint, or of a network that no setting gives.
+        ConfigError: if there is a run already.
+    """
+    if (request.out / CONFIG_NAME).exists():
+        raise ConfigError(f"{request.out}: holds a run already; give another folder")
+    theirs = _read(request.file)
+    try:
+        settings = settings_of(theirs)
+        record = _dataset(request.dataset, request.paths.data_root)
+        recipe = _recipe(request, settings, record)
+        with torch.device("meta"):  # shapes alone, which need not be those of real weights yet
+            wanted = build_network(recipe.model).state_dict()
+        ours = weights_of(theirs, wanted)
+    except NotOffered as err:
+        raise CheckpointError(
+            f"{shown(request.file)}: wanted {_WHAT}, found one that {err}"
+        ) from err
+    if problem := misfit(ours, wanted):
+        raise CheckpointError(f"{shown(request.file)}: does not fit the network: {problem}")
+    network = build_network(recipe.model)
+    network.load_state_dict(ours)
+    config = RunConfig(
+        recipe_name=_RECIPE,
+        recipe=recipe,
+        dataset=record,
+        weights_digest=_digest(request.file),
+        paths=request.paths,
+    )
+    _write(request.out, config, network)
+    return {
+        "run": str(request.out),
+        "dataset": record.name,
+        "num_activities": recipe.model.num_activities,
+        "backbone": recipe.model.backbone,
+        "num_weights": len(theirs),
+    }
+
+
+def _read(file: Path) -> dict[str, Tensor]:
+    """Their weights by name, without `module.`."""
+    content = read_tensors(file, what=_WHAT)
+    weights = tensors_in(content.get("state_dict")) if type(content) is dict else None
+    if not weights:
+        raise CheckpointError(
+            f"{shown(file)}: wanted {_WHAT}, found no tensors by name in its 'state_dict'"
+        )
+    arch = content.get("arch", _ARCHITECTURE)
+    if arch != _ARCHITECTURE:
+        raise CheckpointError(
+            f"{shown(file)}: wanted the architecture {_ARCHITECTURE}, found {shown(str(arch))}"
+        )
+    other = [name for name in weights if not name.startswith(_PARALLEL)]
+    if other:
+        raise CheckpointError(
+            f"{shown(file)}: wanted {_WHAT}, whose names begin with {_PARALLEL}, found "
+            f"{shown(other[0])}"
+        )
+    return {name.removeprefix(_PARALLEL): tensor for name, tensor in weights.items()}
+
+
+def _dataset(name_or_file: str, data_root: Path) -> DatasetRecord:
+    """The data set by its label tables; its videos need not be there."""
+    manifest = load_manifest(name_or_file)
+    listing = load_listing(manifest, data_root)
+    segments = tuple(each for each in listing.segments if each.split in _SPLITS)
+    return DatasetRecord(
+        name=manifest.name,
+        task=manifest.task,
+        metric=manifest.metric,
+        classes=listing.classes,
+        num_train=len(segments),
+        train_digest=segments_digest(segments),
+        detector="that of the authors",
+    )
+
+
+def _recipe(request: ImportRequest, settings: dict[str, Any], record: DatasetRecord) -> Recipe:
+    """What the authors ran, with the network that the weights are of."""
+    if settings["num_activities"] != len(record.classes):
+        raise NotOffered(
+            f"tells {settings['num_activities']} activities apart, where {record.name} has "
+            f"{len(record.classes)}; --dataset names the one that it was trained on"
+        )
+    recipe = load_recipe(_RECIPE, num_activities=len(record.classes), overrides=request.overrides)
+    try:
+        # First-phase weights are not in it; nothing is trained on.
+        model: NetworkConfig = dataclasses.replace(
+            recipe.model, **settings, first_phase_reasoning="kept"
+        )
+    except ValueError as err:
+        raise NotOffered("has sizes that no network has") from err
+    return dataclasses.replace(recipe, model=model)
+
+
+def _digest(file: Path) -> str:
+    with open_file(file, error=CheckpointError) as opened:
+        return "sha256:" + hashlib.file_digest(opened, "sha256").hexdigest()
+
+
+def _write(run: Path, config: RunConfig, network: nn.Module) -> None:
+    """A run whose last phase is over."""
+    phases = plan_phases(config.recipe, num_segments=max(1, config.dataset.num_train))
+    state = TrainingState(phase=len(phases) - 1, phase_over=True)
+    save_checkpoint(
+        run / LAST_NAME, Checkpoint(model=network.state_dict(), optimiser=None, state=state)
+    )
+    start_run(run, config, threads=1)

@@ -1,0 +1,71 @@
+"""A run on the tiny world with real videos, and everything in it as a user has it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from shared.cli import orn
+from shared.video.read import content_digest
+from tests.stage2_train.conftest import build_world, write_shard
+from tests.stage2_train.test_no_clip_store import write_video
+from tests.stage2_train.tiny_workspace import make_workspace
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trained:
+    """Where things lie."""
+
+    run: Path
+    shards: Path
+    data: Path
+    clips: Path
+    videos: dict[str, Path]
+    """By id."""
+
+
+def call(*arguments: object) -> Result:
+    """Runs `orn` in this process."""
+    return CliRunner().invoke(orn, [str(each) for each in arguments])
+
+
+@pytest.fixture(scope="session")
+def orn_call() -> Callable[..., Result]:
+    """`call`, for other folders of tests."""
+    return call
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    """Trained on a clip store, evaluated on the validation split; read-only."""
+    folder = tmp_path_factory.mktemp("predict")
+    world = build_world(tmp_path_factory.mktemp("world"))
+    options = make_workspace(world, folder)
+    videos, films = {}, []
+    for film in world.films.values():
+        path = videos[film.id] = Path(options["--data"]) / "tiny" / f"{film.id}.mp4"
+        write_video(path, [film.image(frame) for frame in range(len(film.boxes_FN4))])
+        films.append(replace(film, digest=content_digest(path)))
+    write_shard(folder / "shards" / "shard-000000.zarr.zip", films)
+    options["--shards"] = str(folder / "shards")
+    options["--clips"] = str(folder / "clips.h5")
+    made = call(
+        "clips", options["manifest"], "--data", options["--data"], "--out", folder / "clips.h5"
+    )
+    assert made.exit_code == 0, made.stderr
+    flags = [part for name in options if name != "manifest" for part in (name, options[name])]
+    for arguments in (
+        ["train", options["manifest"], *flags],
+        ["eval", options["--run"], "--workers", "0", "--device", "cpu"],
+    ):
+        result = call(*arguments)
+        assert result.exit_code == 0, result.stderr
+    return Trained(
+        run=Path(options["--run"]),
+        shards=folder / "shards",
+        data=Path(options["--data"]),
+        clips=folder / "clips.h5",
+        videos=videos,
+    )

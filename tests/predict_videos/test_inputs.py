@@ -1,0 +1,59 @@
+"""Which videos a user means."""
+
+from pathlib import Path
+
+import pytest
+
+from predict_videos.inputs import find_videos
+from shared.errors import ConfigError
+
+
+@pytest.fixture
+def films(tmp_path: Path) -> Path:
+    """Three films, a folder of frames, and what is none."""
+    for name in ("b.mp4", "a.MKV", "notes.txt", ".hidden.mp4", "sub/c.webm", "frames/1.jpg"):
+        path = tmp_path / "films" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    return tmp_path / "films"
+
+
+def names(sources: list[str], folder: Path, rate: float | None = 25) -> list[str]:
+    found = find_videos(sources, rate=rate)
+    return [str(video.path.relative_to(folder)) for video in found]
+
+
+def test_folders_are_looked_through(films: Path) -> None:
+    assert names([str(films)], films) == ["a.MKV", "b.mp4", "frames", "sub/c.webm"]
+
+
+def test_a_pattern_means_videos(films: Path) -> None:
+    assert names([f"{films}/**/*.[mw]*"], films) == ["b.mp4", "sub/c.webm"]
+
+
+def test_each_video_comes_once(films: Path) -> None:
+    link = films.parent / "link.mp4"
+    link.symlink_to(films / "b.mp4")
+    found = find_videos([str(link), str(films / "b.mp4"), str(films)], rate=1)
+    assert [video.path.name for video in found] == ["link.mp4", "a.MKV", "frames", "c.webm"]
+
+
+def test_a_file_that_is_named_need_not_be_there(films: Path) -> None:
+    assert names([f"{films}/absent.mp4", f"{films}/notes.txt"], films) == [
+        "absent.mp4",
+        "notes.txt",
+    ]
+
+
+def test_a_folder_of_frames_has_a_rate(films: Path) -> None:
+    (video,) = find_videos([str(films / "frames")], rate=12.5)
+    assert (video.path, video.rate) == (films / "frames", 12.5)
+    with pytest.raises(ConfigError, match="say --rate"):
+        find_videos([str(films / "frames")])
+
+
+@pytest.mark.parametrize("source", ["empty", "*.avi"])
+def test_nothing_is_told(films: Path, source: str) -> None:
+    (films / "empty").mkdir()
+    with pytest.raises(ConfigError, match=r"wanted videos|no file or folder"):
+        find_videos([str(films / source)])

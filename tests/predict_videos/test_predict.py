@@ -1,0 +1,248 @@
+"""`orn predict` and `orn export` on a tiny network and real videos."""
+
+import csv
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+from click.testing import Result
+
+from stage2_train.evaluation.predictions import load_predictions
+from tests.predict_videos.conftest import Trained, call
+from tests.stage1_detect.conftest import FakeDetector
+
+HEADS = {
+    "two_heads": "logits",
+    "activity_head": "activity_logits",
+    "object_head": "object_logits",
+}
+
+
+def predict(trained: Trained, *arguments: object, model: Path | None = None) -> Result:
+    return call("predict", model or trained.run, *arguments, "--device", "cpu")
+
+
+def lines(result: Result) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in result.stdout.splitlines()]
+
+
+def validation(trained: Trained) -> list[Path]:
+    return [path for number, path in enumerate(trained.videos.values()) if number % 3 == 2]
+
+
+def test_predictions_are_those_of_eval(trained) -> None:
+    """Though eval reads frames and objects from stores."""
+    result = predict(trained, *validation(trained), "--shards", trained.shards, "--json")
+    assert result.exit_code == 0, result.stderr
+    kept = load_predictions(trained.run / "predictions-validation.npz")
+    windows = [line for line in lines(result) if line["kind"] == "window"]
+    assert len(windows) == len(kept.ids) == 4
+    for row, window in enumerate(windows):
+        assert window["frames"] == [0, 2, 4, 6]
+        assert sum(window["classes"].values()) == pytest.approx(1, abs=1e-4)
+        for head, name in HEADS.items():
+            found, wanted = window["logits"][head], getattr(kept, name)[row]
+            np.testing.assert_allclose(found, wanted, atol=1e-4, rtol=0)
+
+
+@pytest.fixture(scope="module")
+def exported(trained, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("exported") / "model"
+    result = call("export", trained.run, folder)
+    assert result.exit_code == 0, result.stderr
+    return folder
+
+
+def test_an_exported_folder_predicts_bit_for_bit_the_same(
+    trained, exported, tmp_path, monkeypatch
+) -> None:
+    """Elsewhere, from where neither the run nor its data is seen."""
+    videos = [*validation(trained), "--shards", trained.shards, "--json", "--pairs", "3"]
+    own = predict(trained, *videos)
+    moved = tmp_path / "moved"
+    shutil.copytree(exported, moved)
+    monkeypatch.chdir(tmp_path)
+    found = predict(trained, *videos, model=moved)
+    assert found.exit_code == 0, found.stderr
+    assert found.stdout == own.stdout
+    assert '"pairs": [{' in found.stdout
+
+
+def test_eval_takes_an_exported_folder(trained, exported, tmp_path) -> None:
+    moved = tmp_path / "moved"
+    shutil.copytree(exported, moved)
+    manifest = trained.run.parent / "tiny.toml"
+    data = ["--data", trained.data, "--shards", trained.shards, "--clips", trained.clips]
+    more = ["--workers", "0", "--device", "cpu", "--json"]
+    result = call("eval", moved, "--dataset", manifest, *data, *more)
+    assert result.exit_code == 0, result.stderr
+    wanted = load_predictions(trained.run / "predictions-validation.npz").logits
+    found = load_predictions(moved / "predictions-validation.npz").logits
+    np.testing.assert_array_equal(found, wanted)
+
+
+def test_the_card_tells_what_was_measured(exported, trained) -> None:
+    card = (exported / "README.md").read_text()
+    report = json.loads((trained.run / "eval-validation.json").read_text())
+    assert f"| validation | two_heads | {report['two_heads']['top1']:.4f} |" in card
+    assert "tiny, 8 training segments" in card
+    assert "right, down." in card
+    assert str(trained.run) not in card + (exported / "config.json").read_text()
+
+
+def test_long_videos_are_looked_at_in_windows(trained, tmp_path) -> None:
+    (video, *_) = validation(trained)
+    table = tmp_path / "out.csv"
+    window = ["--window", "0.4", "--stride", "0.2", "--csv", table]
+    result = predict(trained, video, "--shards", trained.shards, "--json", *window)
+    assert result.exit_code == 0, result.stderr
+    found = lines(result)
+    windows = [line for line in found if line["kind"] == "window"]
+    segments = [line for line in found if line["kind"] == "segment"]
+    assert [line["start"] for line in windows] == pytest.approx([0, 0.2, 0.4])
+    assert segments[0]["start"] == 0
+    assert segments[-1]["end"] == pytest.approx(0.8)
+    with table.open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["labels"] for row in rows] == [line["labels"][0] for line in segments]
+    assert list(rows[0]) == ["video", "start", "end", "labels", "right", "down"]
+
+
+def test_objects_and_pairs_are_told_in_pixels_of_the_video(trained) -> None:
+    (video, *_) = validation(trained)
+    result = predict(trained, video, "--shards", trained.shards, "--json", "--pairs", "2")
+    window = lines(result)[0]
+    names = [each["name"] for each in window["objects"][0]]
+    assert set(names[:-1]) <= {"person", "bottle", "cup"}
+    assert names[-1] == "background"
+    (pair, _) = window["pairs"]
+    earlier, later = pair["objects"]
+    assert earlier["second"] < later["second"]
+    for each in window["objects"][0]:
+        x1, y1, x2, y2 = each["box"]
+        assert 0 <= x1 <= x2 <= 80
+        assert 0 <= y1 <= y2 <= 60
+
+
+def test_a_table_for_people(trained) -> None:
+    (video, *_) = validation(trained)
+    result = predict(trained, video, "--shards", trained.shards, "--pairs", "1")
+    assert result.stdout.startswith(f"{video}\n  0.00 - 0.80 s  ")
+    assert "decided by" in result.stdout
+
+
+def with_fake_detector(monkeypatch) -> None:
+    monkeypatch.setattr("predict_videos.job.load_its_detector", lambda *_: FakeDetector())
+
+
+def test_videos_are_detected_and_a_broken_one_does_not_end_it(
+    trained, monkeypatch, tmp_path
+) -> None:
+    with_fake_detector(monkeypatch)
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    (first, second, *_) = validation(trained)
+    broken = tmp_path / "broken.mp4"
+    broken.write_bytes(b"not a video at all")
+    sources = [first, broken, tmp_path / "absent.mp4", second]
+    result = predict(trained, *sources, "--json")
+    assert result.exit_code == 3
+    found = lines(result)
+    kinds = ["window", "segment", "failed", "failed", "window", "segment"]
+    assert [line["kind"] for line in found] == kinds
+    assert found[2]["video"] == str(broken)
+    assert "2 of 4 videos failed" in result.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["broken.mp4"]
+
+
+def test_a_film_of_the_prediction(trained, tmp_path) -> None:
+    (video, *_) = validation(trained)
+    film = tmp_path / "out.mp4"
+    window = ["--window", "0.4"]
+    result = predict(trained, video, "--shards", trained.shards, "--overlay", film, *window)
+    assert result.exit_code == 0, result.stderr
+    with av.open(str(film)) as container:
+        frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+    assert len(frames) == 8
+    assert frames[0].shape[1] == 560
+    assert (frames[0][-40:] != frames[7][-40:]).any()  # the cursor has moved
+    assert "decided by" not in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        pytest.param(["--overlay", "out.png"], "wanted OUT.mp4", id="no film"),
+        pytest.param(["--window", "0"], "'--window'", id="no window"),
+        pytest.param(["--window", "nan"], "'--window'", id="no number"),
+        pytest.param(["--shards", "absent"], "absent", id="no shards"),
+        pytest.param([], "--checkpoint FILE", id="nobody knows the detector"),
+    ],
+)
+def test_usage(trained, arguments: list[str], says: str) -> None:
+    (video, *_) = validation(trained)
+    result = predict(trained, video, *arguments)
+    assert result.exit_code in (1, 2)
+    assert says in result.stderr
+
+
+def test_a_film_is_of_one_video(trained, tmp_path) -> None:
+    film = tmp_path / "out.mp4"
+    result = predict(trained, *validation(trained), "--shards", trained.shards, "--overlay", film)
+    assert result.exit_code == 2
+    assert "wanted one video to make a film of, found 4" in result.stderr
+
+
+def test_another_detector_is_refused(trained, tmp_path) -> None:
+    (video, *_) = validation(trained)
+    weights = tmp_path / "weights.pth"
+    weights.write_bytes(b"others")
+    result = predict(trained, video, "--checkpoint", weights)
+    assert result.exit_code == 1
+    assert "wanted the detector that" in result.stderr
+    assert "--any-detector" in result.stderr
+
+
+def test_a_configuration_that_a_stranger_names_is_not_run(trained, exported, tmp_path) -> None:
+    """As Python files, which configurations of detectors are."""
+    moved = tmp_path / "moved"
+    shutil.copytree(exported, moved)
+    ran = tmp_path / "ran"
+    (moved / "evil.py").write_text(f"open({str(ran)!r}, 'w')\n")
+    (moved / "detector.pth").write_bytes(b"weights")
+    config = json.loads((moved / "config.json").read_text())
+    config["detector_file"], config["detector"] = "detector.pth", None
+    digest = "sha256:9e0c9b5cc1e6d8c4b9d7d6b5e7b0a6dd4f8ae37d25bb6ca0a4c9a4f5a8e5be8c"
+    config["dataset"]["detector"] = f"{moved / 'evil.py'} {digest}"
+    (moved / "config.json").write_text(json.dumps(config))
+    (video, *_) = validation(trained)
+    result = predict(trained, video, "--any-detector", model=moved)
+    assert result.exit_code == 1
+    assert "by its name in the model zoo" in result.stderr
+    assert not ran.exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupts_leave_nothing_half_written(trained, tmp_path, number: int) -> None:
+    """At the first line that it says; the films and tables come later."""
+    videos = [str(path) for path in trained.videos.values()]
+    command = [sys.executable, "-m", "shared.cli", "predict", str(trained.run), *videos]
+    command += ["--shards", str(trained.shards), "--json", "--csv", str(tmp_path / "out.csv")]
+    environment = os.environ | {"TMPDIR": str(tmp_path), "PYTHONUNBUFFERED": "1"}
+    with subprocess.Popen(
+        [*command, "--device", "cpu"], stdout=subprocess.PIPE, env=environment
+    ) as process:
+        assert process.stdout is not None
+        assert json.loads(process.stdout.readline())["kind"] == "window"
+        process.send_signal(number)
+        process.stdout.read()
+    assert process.returncode == 128 + number
+    assert list(tmp_path.iterdir()) == []

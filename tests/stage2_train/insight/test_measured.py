@@ -1,0 +1,209 @@
+"""What `orn eval` kept, as a report reads it."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.errors import CheckpointError, PipelineError
+from stage2_train.evaluation.metrics import confusion, multi_label_scores, single_label_scores
+from stage2_train.evaluation.predictions import Predictions, save_predictions
+from stage2_train.insight.measured import EvalFile, Measured, load_measured
+from stage2_train.insight.paper_table1 import TABLE_1, TABLE_1_MAP
+
+CLASSES = ("a", "b", "c")
+
+
+def eval_file(predictions: Predictions, **changed) -> dict:
+    """An eval-SPLIT.json of an object head."""
+    if predictions.labels.ndim == 1:
+        scores = single_label_scores(predictions.logits, predictions.labels.astype(np.int64))
+    else:
+        scores = multi_label_scores(predictions.logits, predictions.labels)
+    return {
+        "dataset": "tiny",
+        "split": "validation",
+        "checkpoint": "best.pt",
+        "step": 7,
+        "detector": "d",
+        "num_segments": len(predictions.ids),
+        "num_skipped": 0,
+        "clips": 1,
+        "frame_order": "forward",
+        "metric": "top1" if predictions.labels.ndim == 1 else "map",
+        "chance": 0.3,
+        "object_head": dict(scores.summary),
+        "per_class": [
+            {
+                "class": name,
+                "num_segments": 1,
+                "object_head": None if np.isnan(value) else float(value),
+            }
+            for name, value in zip(CLASSES, scores.per_class, strict=True)
+        ],
+    } | changed
+
+
+def made(labels: np.ndarray, logits: np.ndarray) -> Measured:
+    predictions = Predictions(
+        ids=tuple(f"id{row}" for row in range(len(labels))),
+        labels=labels,
+        activity_logits=None,
+        object_logits=logits.astype(np.float32),
+    )
+    file = EvalFile.model_validate(eval_file(predictions))
+    return Measured(file=file, predictions=predictions, classes=CLASSES)
+
+
+@pytest.fixture
+def single(rng) -> Measured:
+    """60 segments of one label each."""
+    labels = rng.integers(0, 3, 60)
+    return made(labels, rng.normal(size=(60, 3)) + 1.5 * np.eye(3)[labels])
+
+
+@pytest.fixture
+def several(rng) -> Measured:
+    """60 segments of several labels each."""
+    labels = (rng.random((60, 3)) < 0.4).astype(np.float32)
+    return made(labels, rng.normal(size=(60, 3)) + 2 * labels - 1)
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(3)
+
+
+def test_cells_are_the_confusion_matrix_the_surest_first(single) -> None:
+    counts = np.zeros((3, 3), np.int64)
+    for place, rows in single.cells().items():
+        counts[place] = len(rows)
+        sure = single.probability_NA[rows].max(axis=1)
+        assert (np.diff(sure) <= 0).all()
+        assert (single.predictions.labels[rows] == place[0]).all()
+    np.testing.assert_array_equal(
+        counts, confusion(single.predictions.logits, single.predictions.labels)
+    )
+    np.testing.assert_allclose(single.probability_NA.sum(axis=1), 1)
+
+
+def test_cells_of_several_labels_are_hits_misses_and_false_alarms(several) -> None:
+    said, true = several.predictions.logits > 0, several.predictions.labels > 0
+    cells = several.cells()
+    for activity in range(3):
+        for column, place in enumerate((said & true, ~said & true, said & ~true)):
+            wanted = np.flatnonzero(place[:, activity])
+            assert sorted(cells.get((activity, column), [])) == wanted.tolist()
+    assert several.columns() == ("found", "missed", "false alarm")
+    assert len(several.mistakes()) == (said != true).sum()
+
+
+def test_what_nobody_could_tell_is_no_mistake(several) -> None:
+    unsure = replace(several, unsure_NA=np.ones((60, 3), np.bool_))
+    assert {each.group.split(": ")[1] for each in unsure.mistakes()} == {"missed"}
+    assert 2 not in {column for _, column in unsure.cells()}
+
+
+def test_mistakes_come_with_what_was_said_the_surest_first(single) -> None:
+    mistakes = single.mistakes()
+    said = single.predictions.logits.argmax(axis=1)
+    assert {each.row for each in mistakes} == set(
+        np.flatnonzero(said != single.predictions.labels).tolist()
+    )
+    assert all(each.activity == said[each.row] for each in mistakes)
+    sure = [each.confidence for each in mistakes]
+    assert sure == sorted(sure, reverse=True)
+    true = CLASSES[single.predictions.labels[mistakes[0].row]]
+    assert mistakes[0].group == f"{true} taken for {CLASSES[mistakes[0].activity]}"
+
+
+def test_the_surest_of_each_class_come_before_the_next_ones(single) -> None:
+    right = single.surest_right()
+    assert {activity for _, activity in right[:3]} == {0, 1, 2}
+    assert all(single.predictions.labels[row] == activity for row, activity in right)
+
+
+@pytest.mark.parametrize("kind", ["single", "several"])
+def test_intervals_hold_the_value_and_are_wider_for_fewer_videos(kind, request) -> None:
+    measured = request.getfixturevalue(kind)
+    metric = measured.file.metric
+    value = measured.file.object_head[metric]
+    each = measured.interval("object_head", metric, np.arange(60))
+    assert 0 <= each[0] < value < each[1] <= 1
+    order = np.argsort(measured.predictions.logits[:, 0])  # like ones in one video
+    together = np.empty(60, np.int64)
+    together[order] = np.arange(60) // 10
+    few = measured.interval("object_head", metric, together)
+    assert few[1] - few[0] != each[1] - each[0]
+    one = measured.interval("object_head", metric, np.zeros(60))
+    np.testing.assert_allclose(one, value, atol=1e-6)
+    low, high = measured.class_interval(0, np.arange(60))
+    assert low <= measured.file.per_class[0].object_head <= high
+
+
+def test_a_class_of_few_segments_has_no_interval(rng) -> None:
+    labels = np.array([0, 0, 0, 0, 1, 1, 1, 1, 1, 1])
+    measured = made(labels, rng.normal(size=(10, 3)))
+    assert measured.class_interval(0, np.arange(10)) is None
+    assert measured.class_interval(1, np.arange(10)) is not None
+    assert measured.class_interval(2, np.arange(10)) is None
+
+
+def write(run: Path, measured: Measured, **changed) -> None:
+    run.mkdir(exist_ok=True)
+    text = json.dumps(eval_file(measured.predictions, **changed))
+    (run / "eval-validation.json").write_text(text)
+    save_predictions(run / "predictions-validation.npz", measured.predictions)
+
+
+def test_what_was_kept_is_read_unless_it_is_of_other_weights(single, tmp_path) -> None:
+    assert load_measured(tmp_path, "validation", CLASSES, step=7) is None
+    write(tmp_path, single)
+    found = load_measured(tmp_path, "validation", CLASSES, step=7)
+    assert found.file == single.file
+    assert load_measured(tmp_path, "validation", CLASSES, step=8) is None
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"num_segments": 59},
+        {"num_segments": "many"},
+        {"object_head": None},
+        {"object_head": {"top1": 1e999}},
+        {"per_class": []},
+        {"per_class": [{"class": "a"}]},
+        {"chance": 2},
+        {"activity_head": {"top1": 0.5}},
+    ],
+)
+def test_what_does_not_fit_is_refused(single, tmp_path, changed) -> None:
+    write(tmp_path, single, **changed)
+    with pytest.raises(CheckpointError, match=r"eval-validation\.json: wanted"):
+        load_measured(tmp_path, "validation", CLASSES, step=7)
+
+
+@given(content=st.binary(max_size=200) | st.recursive(
+    st.none() | st.booleans() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(
+        st.sampled_from(["step", "split", "object_head", "per_class", "x"]), inner, max_size=4),
+    max_leaves=8,
+).map(lambda value: json.dumps(value).encode()))  # fmt: skip
+def test_damage_gives_a_value_or_a_sentence(content, tmp_path_factory) -> None:
+    run = tmp_path_factory.mktemp("damaged")
+    (run / "predictions-validation.npz").write_bytes(b"x")
+    (run / "eval-validation.json").write_bytes(content)
+    try:
+        load_measured(run, "validation", CLASSES, step=7)
+    except PipelineError as err:
+        assert "\n" not in str(err)
+
+
+def test_table_1_has_the_means_that_the_paper_states() -> None:
+    for name, percent in TABLE_1.items():
+        assert len(percent) == 30
+        assert abs(np.mean(list(percent.values())) - TABLE_1_MAP[name]) < 0.06

@@ -1,0 +1,188 @@
+"""`orn report` on tiny runs: its files, its numbers, its size, and what it refuses."""
+
+import csv
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from shared.cli import orn
+from shared.errors import JoinError, PipelineError
+from stage2_train.insight.report import ReportRequest, write_report
+from stage2_train.resources import Resources
+from tests.stage2_train.insight.conftest import EVAL_OPTIONS
+
+ON_CPU = Resources(device="cpu")
+
+
+def report(run: Path, *more: str) -> dict:
+    result = CliRunner().invoke(orn, ["report", str(run), *EVAL_OPTIONS, "--json", *more])
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+@pytest.fixture(scope="module")
+def run(train_tiny, tmp_path_factory) -> Path:
+    """A run with its report."""
+    run = train_tiny(tmp_path_factory.mktemp("reported"))
+    result = report(run)  # measures it first
+    assert result["report"] == str(run / "report.html")
+    assert result["bytes"] == (run / "report.html").stat().st_size
+    assert result["files"] == len(list((run / "report").iterdir()))
+    return run
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def cells(html: str, heading: str) -> list[list[str]]:
+    """The texts of the table that is behind a heading."""
+    body = html[html.index(heading) :]
+    body = body[body.index("<tbody>") : body.index("</tbody>")]
+    return [
+        [re.sub("<[^>]*>", "", cell) for cell in re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row)]
+        for row in re.findall("<tr>(.*?)</tr>", body)
+    ]
+
+
+def test_numbers_are_those_of_eval(run) -> None:
+    measured = json.loads((run / "eval-validation.json").read_text())
+    html = (run / "report.html").read_text("utf-8")
+    scores = {(row[0], row[1]): row[2] for row in cells(html, ">Scores</h2>")}
+    for head in ("two_heads", "activity_head", "object_head"):
+        shown = scores[head.replace("_", " "), "top1"]
+        assert shown == f"{100 * measured[head]['top1']:.2f}"
+    assert scores["chance", "top1"] == "50.00"
+    classes = cells(html, ">Classes</h3>")
+    assert [row[0] for row in classes] == ["right", "down"]
+    for row, wanted in zip(classes, measured["per_class"], strict=True):
+        assert row[1] == str(wanted["num_segments"])
+        assert row[2] == f"{100 * wanted['two_heads']:.2f}"
+    counts = [[int(row["right"]), int(row["down"])] for row in rows(run / "report/confusion.csv")]
+    assert counts == measured["confusion"]
+    assert sum(map(int, re.findall(r'data-cell="\d-\d"[^>]*>(\d+)<', html))) == 4
+    metrics = {(row["head"], row["metric"]): row for row in rows(run / "report/metrics.csv")}
+    assert float(metrics["two_heads", "top1"]["value"]) == measured["two_heads"]["top1"]
+
+
+def test_every_figure_lies_beside_the_page(run) -> None:
+    names = {each.name for each in (run / "report").iterdir()}
+    for stem in ("training", "confusion"):
+        assert {f"{stem}.png", f"{stem}.svg", f"{stem}.csv"} <= names
+    assert {"metrics.csv", "classes.csv", "clips.csv", "figure4.csv"} <= names
+    graphs = {name for name in names if name.startswith("figure4-")}
+    assert {"figure4-001-right.png", "figure4-001-right.svg"} <= graphs
+    cases = [name for name in names if re.match("figure[56]-", name)]
+    assert len(cases) == 8  # a picture and a table of each of four clips
+    for name in names:
+        if name.endswith(".png"):
+            assert np.asarray(Image.open(run / "report" / name)).std() > 5
+    assert len(rows(run / "report/clips.csv")) == 4
+
+
+def test_figure_4_counts_every_pair_of_the_clips(run) -> None:
+    found = rows(run / "report/figure4.csv")
+    assert {row["activity"] for row in found} == {"right", "down"}
+    assert {row["first"] for row in found} <= {"person", "bottle", "cup", "background"}
+    # Every earlier object with every later one: 3 a frame, 6 pairs of 4 frames, 2 clips a class.
+    for activity in ("right", "down"):
+        of_class = [row for row in found if row["activity"] == activity]
+        assert sum(int(row["pairs"]) for row in of_class) == 2 * 6 * 9
+        assert {row["activity_clips"] for row in of_class} == {"2"}
+
+
+def test_the_page_loads_nothing(run) -> None:
+    html = (run / "report.html").read_text("utf-8")
+    assert set(re.findall(r'src="([^"]{0,11})', html)) == {"data:image/"}
+    assert not re.search(r'href="(?!#)', html)
+    assert "default-src 'none'" in html
+    assert 'style="' not in html  # which the policy would refuse
+
+
+def test_it_says_how_it_was_made(run) -> None:
+    html = (run / "report.html").read_text("utf-8")
+    config = (run / "config.toml").read_text()
+    assert re.search(r'train_digest = "(sha256:\w+)"', config)[1] in html
+    assert "<dt>command</dt><dd><bdi>orn " in html
+    assert "relation_width = 6" in html
+    assert "drawn sha256:0" in html
+
+
+def test_its_size_is_bounded(run) -> None:
+    whole = (run / "report.html").stat().st_size
+    request = ReportRequest(run=run, resources=ON_CPU, largest_bytes=whole - 1)
+    assert write_report(request)["bytes"] < whole
+    bare = (run / "report.html").read_text("utf-8").count("data:image/")
+    request = ReportRequest(run=run, resources=ON_CPU, largest_bytes=60_000)
+    assert write_report(request)["bytes"] <= 60_000
+    html = (run / "report.html").read_text("utf-8")
+    assert html.count("data:image/") < bare
+    assert "The picture is in <code>report/figure" in html
+    with pytest.raises(PipelineError, match="wanted a page of at most 1,000 bytes"):
+        write_report(ReportRequest(run=run, resources=ON_CPU, largest_bytes=1000))
+    report(run)
+    assert (run / "report.html").stat().st_size == whole
+
+
+def test_chosen_clips_are_shown_and_other_ids_refused(run) -> None:
+    id = rows(run / "report/clips.csv")[2]["id"]
+    report(run, "--segment", id, "--explain", "1")
+    html = (run / "report.html").read_text("utf-8")
+    section = html[html.index('id="figure5"') : html.index('id="figure6"')]
+    assert section.count("<figcaption>") == 1
+    assert id in section
+    assert {row["activity_clips"] for row in rows(run / "report/figure4.csv")} == {"1"}
+    assert len([each for each in (run / "report").iterdir() if "figure5-" in each.name]) == 2
+    with pytest.raises(JoinError, match=f"wanted a segment 'x' .*, found none; .* is '{id[:4]}"):
+        write_report(ReportRequest(run=run, resources=ON_CPU, segments=("x",)))
+    report(run)
+
+
+def test_damaged_results_are_a_sentence(run, tmp_path) -> None:
+    path = run / "predictions-validation.npz"
+    kept = path.read_bytes()
+    path.write_bytes(b"PK")
+    result = CliRunner().invoke(orn, ["report", str(run), *EVAL_OPTIONS])
+    path.write_bytes(kept)
+    assert result.exit_code == 1
+    assert "predictions-validation.npz: wanted predictions" in result.stderr
+    assert "Traceback" not in result.stderr
+    result = CliRunner().invoke(orn, ["report", str(tmp_path)])
+    assert result.exit_code == 2
+    assert "wanted the folder of a training run" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("settings", "figure_4", "figure_5"),
+    [
+        (("--system", "activity-head"), "relates no objects", "so no pair decided"),
+        (("--set", "model.clique_size=3"), "relates 3 objects at a time", "Lines join"),
+        (("--system", "object-head"), "Figure 4 of the paper", "Lines join"),
+    ],
+    ids=["activity head", "triples", "object head"],
+)
+def test_other_systems(train_tiny, tmp_path, settings, figure_4, figure_5) -> None:
+    run = train_tiny(tmp_path, *settings)
+    report(run)
+    html = (run / "report.html").read_text("utf-8")
+    places = [html.index(f'id="figure{number}"') for number in (4, 5, 6)]
+    assert figure_4 in html[places[0] : places[1]]
+    assert figure_5 in html[places[1] : places[2]]
+    assert ("Detector: " in html) or "There are none." in html
+
+
+def test_several_labels_a_clip(train_tiny, tmp_path) -> None:
+    run = train_tiny(tmp_path, task="multi-label", metric="map")
+    report(run)
+    measured = json.loads((run / "eval-validation.json").read_text())
+    html = (run / "report.html").read_text("utf-8")
+    assert f"<b>{100 * measured['two_heads']['map']:.2f} %</b>" in html
+    counts = rows(run / "report/confusion.csv")
+    assert list(counts[0]) == ["true", "found", "missed", "false alarm"]
+    assert all(int(row["found"]) + int(row["missed"]) == 2 for row in counts)

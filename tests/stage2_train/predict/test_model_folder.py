@@ -1,0 +1,209 @@
+"""Folders of models from strangers: refused in a sentence, without running anything in them."""
+
+import json
+import os
+import pickle
+import random
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.errors import CheckpointError, ConfigError, PipelineError
+from stage2_train.model.network import ObjectVideoNetwork
+from stage2_train.predict.opened import open_model
+from stage2_train.runs.model_folder import (
+    ClipRecord,
+    ModelConfig,
+    load_network,
+    normalisation_of,
+    read_model_config,
+    write_model_folder,
+)
+from stage2_train.runs.run_config import DatasetRecord
+from tests.bounded import bounded
+from tests.stage2_train.conftest import DETECTOR, TINY_RECIPE
+
+
+def make_config(network: torch.nn.Module) -> ModelConfig:
+    return ModelConfig(
+        recipe_name="tiny",
+        recipe=TINY_RECIPE,
+        heads="both",
+        step=3,
+        dataset=DatasetRecord(
+            name="tiny",
+            task="single-label",
+            metric="top1",
+            classes=("right", "down"),
+            num_train=8,
+            train_digest="sha256:0",
+            detector=DETECTOR.title,
+        ),
+        manifest="tiny.toml",
+        clips=ClipRecord(clip_frames=4, height=48, width=72),
+        normalisation=normalisation_of(network),
+        detector=DETECTOR,
+    )
+
+
+@pytest.fixture(scope="session")
+def written(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """The files of a folder by name."""
+    folder = tmp_path_factory.mktemp("model")
+    torch.manual_seed(0)
+    network = ObjectVideoNetwork(TINY_RECIPE.model)
+    write_model_folder(folder, make_config(network), network)
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+@pytest.fixture
+def folder(written: dict[str, bytes], tmp_path: Path) -> Path:
+    for name, content in written.items():
+        (tmp_path / name).write_bytes(content)
+    return tmp_path
+
+
+def change(folder: Path, **changes: Any) -> None:
+    """Sets keys of the configuration, as `recipe__model__base_width`."""
+    path = folder / "config.json"
+    raw = json.loads(path.read_text())
+    for name, value in changes.items():
+        *sections, key = name.split("__")
+        table = raw
+        for section in sections:
+            table = table[section]
+        table[key] = value
+    path.write_text(json.dumps(raw))
+
+
+def opened(folder: Path) -> str:
+    """What opening gives, as text, since networks do not survive pickling fast."""
+    return str(open_model(folder, device="cpu").classes)
+
+
+def test_it_is_read_as_it_was_written(folder: Path) -> None:
+    torch.manual_seed(0)
+    network = ObjectVideoNetwork(TINY_RECIPE.model)
+    config = read_model_config(folder)
+    assert replace(config, weights_digest=None) == make_config(network)
+    found = load_network(folder, config)
+    for name, tensor in network.state_dict().items():
+        assert torch.equal(tensor, found.state_dict()[name])
+
+
+class Runs:
+    """Leaves a file when it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[str]]:
+        return os.mkdir, (str(self._path),)
+
+
+@pytest.mark.parametrize("size", ["its own", "that of the weights"])
+def test_a_pickle_in_place_of_the_weights_is_not_run(folder: Path, size: str) -> None:
+    ran, weights = folder / "ran", folder / "model.safetensors"
+    content = pickle.dumps(Runs(ran))
+    if size != "its own":
+        content = content.ljust(weights.stat().st_size, b"\0")
+    weights.write_bytes(content)
+    with pytest.raises(CheckpointError, match="wanted"):
+        opened(folder)
+    assert not ran.exists()
+
+
+def test_a_checkpoint_in_place_of_the_weights(folder: Path) -> None:
+    torch.save({"weight": torch.zeros(3)}, folder / "model.safetensors")
+    with pytest.raises(CheckpointError, match=r"model\.safetensors: wanted"):
+        opened(folder)
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        pytest.param({"format": "other"}, "wanted format", id="another format"),
+        pytest.param({"format_version": 2}, "format_version: wanted", id="another version"),
+        pytest.param({"more": 1}, "unknown key 'more'", id="unknown key"),
+        pytest.param({"heads": "none"}, "heads", id="no head"),
+        pytest.param({"dataset__classes": ["right"]}, "names of 2 classes", id="few names"),
+        pytest.param({"dataset__classes": "right"}, "wanted a list", id="no list"),
+        pytest.param({"clips__height": 10**9}, "clips.height: wanted at most", id="large frames"),
+        pytest.param({"clips__clip_frames": True}, "clip_frames", id="no number"),
+        pytest.param({"recipe__model__base_width": 4096}, "machine's memory", id="wide"),
+        pytest.param({"recipe__model__base_width": 64}, "wanted the weights", id="wider"),
+        pytest.param({"recipe__model__backbone": "resnet50"}, "wanted the weights", id="deep"),
+        pytest.param({"recipe__model__mask_size": 8}, "does not fit|wanted the w", id="shape"),
+        pytest.param({"normalisation__mean": [0.5, 0.5, 0.5]}, "normalisation", id="colours"),
+        pytest.param({"normalisation": None}, "normalisation", id="no colours"),
+        pytest.param({"weights_digest": "sha256:0"}, "after the export", id="digest"),
+        pytest.param({"detector_file": "../../etc/passwd"}, "detector_file", id="leads out"),
+        pytest.param({"detector__class_names": 7}, "class_names", id="no names"),
+    ],
+)
+def test_hostile_configurations(folder: Path, changes: dict[str, Any], says: str) -> None:
+    change(folder, **changes)
+    with pytest.raises(PipelineError, match=says) as caught:
+        opened(folder)
+    assert "\n" not in str(caught.value)
+
+
+def test_what_takes_memory_is_refused_before_it_is_taken(folder: Path) -> None:
+    change(folder, recipe__model__base_width=2048, recipe__model__reasoning_state=65536)
+    with pytest.raises(PipelineError, match="wanted"):
+        bounded(opened, folder)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(b"", id="empty"),
+        pytest.param(b"[]", id="list"),
+        pytest.param(b"\xff\xfe", id="no text"),
+        pytest.param(b'{"format": "object-relation-model"}', id="nothing else"),
+        pytest.param(b"[" * 100_000, id="deep"),
+        pytest.param(b'{"a":' * 100_000, id="deep tables"),
+        pytest.param(b" " * (5 << 20), id="large"),
+    ],
+)
+def test_no_configuration(folder: Path, content: bytes) -> None:
+    (folder / "config.json").write_bytes(content)
+    with pytest.raises(ConfigError, match=r"config\.json"):
+        opened(folder)
+
+
+def test_a_pipe_is_not_waited_for(folder: Path) -> None:
+    (folder / "model.safetensors").unlink()
+    os.mkfifo(folder / "model.safetensors")
+    with pytest.raises(CheckpointError, match="wanted a file, found a pipe"):
+        bounded(opened, folder)
+
+
+@given(seed=st.integers(0, 2**32 - 1), name=st.sampled_from(["config.json", "model.safetensors"]))
+def test_damage_is_refused_or_harmless(
+    written: dict[str, bytes], tmp_path_factory: pytest.TempPathFactory, seed: int, name: str
+) -> None:
+    """Any byte flipped, any end cut off."""
+    generator = random.Random(seed)
+    folder = tmp_path_factory.mktemp("damaged")
+    for each, content in written.items():
+        (folder / each).write_bytes(content)
+    content = bytearray(written[name])
+    place = generator.randrange(len(content))
+    if generator.random() < 0.3:
+        del content[place:]
+    else:
+        content[place] ^= 1 << generator.randrange(8)
+    (folder / name).write_bytes(content)
+    try:
+        opened(folder)
+    except PipelineError as err:
+        assert "\n" not in str(err)
+    else:
+        assert name == "config.json"

@@ -1,0 +1,119 @@
+"""Windows of long videos, and what overlapping ones come to."""
+
+import numpy as np
+import pytest
+
+from shared.errors import ConfigError
+from shared.time_ranges import TimeRange
+from stage2_train.predict.records import WindowPrediction, probabilities
+from stage2_train.predict.windows import WindowChoice, moments_of, segments_of, windows_of
+from stage2_train.runs.model_folder import ClipRecord
+
+TRAINED = ClipRecord(clip_frames=4, height=48, width=72, window_seconds=1.0, longest_seconds=2.0)
+UNKNOWN = ClipRecord(clip_frames=4, height=48, width=72)
+
+
+def times(seconds: float, rate: float = 10.0) -> np.ndarray:
+    return np.arange(round(seconds * rate)) / rate
+
+
+def window(start: float, stop: float, *logits: float) -> WindowPrediction:
+    logits_A = np.array(logits, np.float32)
+    return WindowPrediction(
+        video="film",
+        start_seconds=start,
+        stop_seconds=stop,
+        frames=(),
+        seconds=(),
+        logits={"object_head": logits_A},
+        probabilities=probabilities(logits_A, multi_label=False),
+        objects=(),
+    )
+
+
+@pytest.mark.parametrize(
+    ("seconds", "choice", "clips", "number"),
+    [
+        pytest.param(2.0, WindowChoice(), TRAINED, 1, id="as long as the longest segment"),
+        pytest.param(2.1, WindowChoice(), TRAINED, 4, id="longer"),
+        pytest.param(9.0, WindowChoice(), UNKNOWN, 1, id="nothing is known of the training"),
+        pytest.param(1.0, WindowChoice(seconds=1.0), UNKNOWN, 1, id="just a window"),
+        pytest.param(1.2, WindowChoice(seconds=1.0), TRAINED, 2, id="asked for shorter ones"),
+        pytest.param(
+            3.0, WindowChoice(seconds=1.0, stride_seconds=1.0), TRAINED, 3, id="side by side"
+        ),
+        pytest.param(
+            1.0,
+            WindowChoice(seconds=0.5, stride_seconds=1e-9),
+            TRAINED,
+            6,
+            id="one a frame at most",
+        ),
+    ],
+)
+def test_windows_cover_a_video(
+    seconds: float, choice: WindowChoice, clips: ClipRecord, number: int
+) -> None:
+    found = windows_of(times(seconds), choice, clips)
+    assert len(found) == number
+    if number == 1:
+        assert found == [TimeRange()]
+        return
+    starts = [each.start_seconds for each in found]
+    assert starts == sorted(starts)
+    assert starts[0] == 0
+    assert found[-1].stop_seconds == pytest.approx(seconds)
+
+
+def test_windows_in_a_gap_are_left_out() -> None:
+    seconds_F = np.concatenate([times(2.0), 20 + times(2.0)])
+    found = windows_of(seconds_F, WindowChoice(seconds=1.0, stride_seconds=1.0), TRAINED)
+    assert [each.start_seconds for each in found] == pytest.approx([0, 1, 20, 21])
+
+
+@pytest.mark.parametrize("choice", [{"seconds": 0.0}, {"stride_seconds": float("nan")}])
+def test_lengths_of_nothing_are_refused(choice: dict[str, float]) -> None:
+    with pytest.raises(ConfigError, match="wanted more than 0 seconds"):
+        WindowChoice(**choice)
+
+
+def test_overlapping_windows_are_averaged_and_equal_neighbours_merged() -> None:
+    windows = [window(0, 2, 1, 0), window(1, 3, 3, 0), window(2, 4, 0, 5)]
+    found = list(segments_of(windows))
+    assert [(each.start_seconds, each.stop_seconds, each.labels) for each in found] == [
+        (0, 2, (0,)),
+        (2, 4, (1,)),
+    ]
+    assert found[0].logits["object_head"].tolist() == [1.5, 0.0]  # of 1 for a second, 2 for one
+    assert found[1].logits["object_head"].tolist() == [0.75, 3.75]
+    assert found[0].windows == 2
+
+
+def test_a_gap_parts_stretches_of_equal_classes() -> None:
+    found = list(segments_of([window(0, 1, 1, 0), window(5, 6, 1, 0)]))
+    assert [(each.start_seconds, each.stop_seconds) for each in found] == [(0, 1), (5, 6)]
+
+
+def test_stretches_come_as_soon_as_they_are_known() -> None:
+    taken = []
+
+    def windows():
+        for place in range(10):
+            taken.append(place)
+            yield window(place, place + 2, *((1, 0) if place % 4 < 2 else (0, 3)))
+
+    first = next(segments_of(windows()))
+    assert first.start_seconds == 0
+    assert len(taken) < 6
+
+
+def test_moments_are_not_merged() -> None:
+    found = list(moments_of([window(0, 2, 1, 0), window(1, 3, 3, 0)]))
+    assert [each.start_seconds for each in found] == [0, 1, 2]
+
+
+def test_several_classes_or_none_may_hold() -> None:
+    windows = [window(0, 1, 5, 5, -5), window(1, 2, -5, -5, -5)]
+    found = list(segments_of(windows, multi_label=True))
+    assert [each.labels for each in found] == [(0, 1), ()]
+    assert found[0].probabilities.sum() > 1.5
