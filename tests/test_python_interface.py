@@ -25,6 +25,7 @@ from shared.masks.detections import FrameDetections
 from shared.video.read import read_frames
 from stage2_train import load_model, open_dataset, predictions
 from stage2_train.evaluation.evaluate import EvalRequest, evaluate
+from stage2_train.predict import arrays
 from stage2_train.resources import Resources
 from tests.conftest import ROOT
 from tests.small_demo import make_small_demo
@@ -142,6 +143,27 @@ def test_every_way_gives_what_eval_gives(
         assert found.pairs is not None
         assert len(found.pairs) == 2
     assert recalls.looked_at == by_file.looked_at == 4
+
+
+def test_a_video_that_cannot_be_sought_is_decoded_onwards(
+    small_demo: Path, logits: dict[str, NDArray[np.float32]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = load_model("runs/demo", device="cpu")
+    path, frames, detections = film()
+    monkeypatch.setattr(arrays, "frame_seconds", lambda path, *, rate: None)
+    opened: list[Path] = []
+
+    def counted(path: Path, **options: object) -> object:
+        opened.append(path)
+        return read_frames(path, **options)
+
+    monkeypatch.setattr(arrays, "read_frames", counted)
+    [whole] = predictions(model, path, Recalls(frames, detections))
+    assert np.abs(whole.logits["two_heads"] - logits[FILM]).max() < SAME
+    opened.clear()
+    parts = list(predictions(model, path, Recalls(frames, detections), window=0.75, stride=0.25))
+    assert len(parts) > 2
+    assert len(opened) == 1
 
 
 def test_windows_of_arrays_with_times(small_demo: Path) -> None:
