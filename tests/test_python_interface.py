@@ -26,6 +26,7 @@ from shared.video.read import read_frames
 from stage2_train import load_model, open_dataset, predictions
 from stage2_train.evaluation.evaluate import EvalRequest, evaluate
 from stage2_train.predict import arrays
+from stage2_train.predict.export import export_run
 from stage2_train.resources import Resources
 from tests.conftest import ROOT
 from tests.small_demo import make_small_demo
@@ -143,6 +144,15 @@ def test_every_way_gives_what_eval_gives(
         assert found.pairs is not None
         assert len(found.pairs) == 2
     assert recalls.looked_at == by_file.looked_at == 4
+
+
+def test_a_folder_that_was_exported_says_the_same(small_demo: Path, tmp_path: Path) -> None:
+    export_run(Path("runs/demo"), tmp_path / "model")
+    _, frames, detections = film()
+    [here] = predictions(load_model("runs/demo", device="cpu"), frames, detections)
+    [there] = predictions(load_model(tmp_path / "model", device="cpu"), frames, detections)
+    for name, logits_A in here.logits.items():
+        assert np.array_equal(logits_A, there.logits[name])
 
 
 def test_a_video_that_cannot_be_sought_is_decoded_onwards(
