@@ -225,8 +225,8 @@ def _far_frames(
             detail=(
                 f"{far.size} of {last - first} frames of video {segment.video_id}, that at "
                 f"{seconds_F[worst]:.4f} s is {found.gaps_n[worst]:.4f} s away from the nearest "
-                f"detections, at {seconds_D[found.rows_n[worst]]:.4f} s, at most "
-                f"{found.limits_n[worst]:.4f} s are allowed"
+                f"detections, at {seconds_D[found.rows_n[worst]]:.4f} s; wanted less "
+                f"than {found.limits_n[worst]:.4f} s"
             ),
             remedy=(
                 "the detections are of another version of the video, or do not reach so far; "

@@ -151,7 +151,7 @@ def test_what_cannot_be_joined_is_told_before_a_clip_is_made(
         join_split(dataset, "train", store, detections)
     detail = (
         "32 of 50 frames of video film, that at 1.9800 s is 0.6800 s away from the nearest "
-        "detections, at 1.3000 s, at most 0.0467 s are allowed"
+        "detections, at 1.3000 s; wanted less than 0.0467 s"
     )
     assert str(caught.value) == (
         "films, train: 1 of 2 segments cannot be used, the first is late: frames of it have no "
