@@ -84,6 +84,7 @@ class OpenedModel:
             root=videos[0].path.parent if videos else Path(),
             settings=StoreSettings(height=clips.height, width=clips.width, **quality),
             as_stored=clips.jpeg_quality is not None,
+            in_order=True,
         )
 
     def clips(
