@@ -5,9 +5,7 @@ would have; the pixels are those before JPEG, unless those after it are asked fo
 decoding: a clip takes as long as the stretch of video before its frames.
 """
 
-import logging
-import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from operator import attrgetter
@@ -26,19 +24,11 @@ from shared.video.frame_times import FrameTimes, KnownTimes, frame_times
 from shared.video.read import content_digest, frame_seconds, read_frames
 from stage2_train.frames.crop import CropWindow
 from stage2_train.frames.jpeg import decode_jpeg, encode_frame, rescaled
+from stage2_train.frames.onwards import OnwardReader
 from stage2_train.frames.reader import ClipFrames, ClipStore
 from stage2_train.frames.schema import FailedClip, StoreSettings
 
-__all__ = [
-    "DatasetFrames",
-    "DecodedVideo",
-    "DecodedVideos",
-    "VideoFrames",
-    "spread_over_videos",
-    "warn_of_decoding",
-]
-
-logger = logging.getLogger(__name__)
+__all__ = ["DatasetFrames", "DecodedVideo", "DecodedVideos", "VideoFrames"]
 
 _CACHE_BYTES = 256 * 2**20
 """Memory for times of videos, in each process; an hour at 60 frames a second takes 3.5 MB."""
@@ -77,6 +67,9 @@ class DecodedVideo:
     """Times of videos, by id: training asks for videos in random order."""
     _as_stored: bool = False
     """Whether pixels are those after JPEG."""
+    _readers: dict[str, OnwardReader] | None = None
+    """The reader of the latest video in which frames cannot be sought; None where clips come in any
+    order."""
 
     @property
     def id(self) -> str:
@@ -121,8 +114,25 @@ class DecodedVideo:
             VideoDecodeError: if a frame does not exist, or can no longer be decoded.
         """
         wanted = sorted(set(frames_n.tolist()))
-        found: dict[int, NDArray[np.uint8]] = {}
         times = self._times()
+        if self._readers is None or times.are_told:
+            pictures = self._sought(wanted, times)
+        else:
+            kept = self._reader(self._readers, times).read(wanted)
+            pictures = ((place, self._picture(image)) for place, image in kept.items())
+        found = {
+            place: picture if window is None else window.cut(picture) for place, picture in pictures
+        }
+        missing = [place for place in wanted if place not in found]
+        if missing:
+            raise VideoDecodeError(
+                f"video {self.id}: wanted frame {missing[0]} of {self._video.path}, found none; "
+                f"it has {len(self.seconds)} frames"
+            )
+        return np.stack([found[place] for place in frames_n.tolist()])
+
+    def _sought(self, wanted: list[int], times: _Times) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+        """Places, rising, with their pictures."""
         for places in _stretches(wanted) if times.are_told else [wanted]:
             frames = read_frames(
                 self._video.path,
@@ -134,15 +144,18 @@ class DecodedVideo:
             needed = set(places)
             for frame in frames:
                 if frame.index in needed:
-                    image = self._picture(frame.image)
-                    found[frame.index] = image if window is None else window.cut(image)
-        missing = [place for place in wanted if place not in found]
-        if missing:
-            raise VideoDecodeError(
-                f"video {self.id}: wanted frame {missing[0]} of {self._video.path}, found none; "
-                f"it has {len(self.seconds)} frames"
+                    yield frame.index, self._picture(frame.image)
+
+    def _reader(self, readers: dict[str, OnwardReader], times: _Times) -> OnwardReader:
+        reader = readers.get(self.id)
+        if reader is None:
+            readers.clear()
+            video, settings = self._video, self._settings
+            reader = readers[self.id] = OnwardReader(
+                lambda: read_frames(video.path, rate=video.rate, times=times.known),
+                lambda image_HWC: np.asarray(rescaled(image_HWC, settings)),
             )
-        return np.stack([found[place] for place in frames_n.tolist()])
+        return reader
 
     def _picture(self, image_HWC: NDArray[np.uint8]) -> NDArray[np.uint8]:
         if self._as_stored:
@@ -197,6 +210,7 @@ class DecodedVideos:
         root: Path,
         settings: StoreSettings,
         as_stored: bool = False,
+        in_order: bool = False,
         cache_bytes: int = _CACHE_BYTES,
     ) -> None:
         """Opens nothing yet.
@@ -207,6 +221,8 @@ class DecodedVideos:
             settings: of the store that there would be.
             as_stored: whether frames are compressed as in a store and decoded again, so that all
                 their pixels are those of the store.
+            in_order: whether clips come video by video in the order of time, so that a video in
+                which frames cannot be sought is decoded once, if at all possible.
             cache_bytes: memory for times of videos, in each process.
 
         Raises:
@@ -224,11 +240,13 @@ class DecodedVideos:
         self._videos = {video.id: video for video in videos}
         self._settings = settings
         self._as_stored = as_stored
+        self._readers: dict[str, OnwardReader] | None = {} if in_order else None
         self._times = _new_cache(cache_bytes)
 
     def __getstate__(self) -> dict[str, Any]:
         """Without what was read: a copy in another process reads for itself."""
-        return {**self.__dict__, "_times": _new_cache(self._times.maxsize)}
+        readers: dict[str, OnwardReader] | None = None if self._readers is None else {}
+        return {**self.__dict__, "_times": _new_cache(self._times.maxsize), "_readers": readers}
 
     def __contains__(self, video_id: str) -> bool:
         return video_id in self._videos
@@ -242,7 +260,7 @@ class DecodedVideos:
         video = self._videos.get(video_id)
         if video is None:
             raise ClipStoreError(f"{self.name}: wanted video {video_id}, there is none")
-        return DecodedVideo(video, self._settings, self._times, self._as_stored)
+        return DecodedVideo(video, self._settings, self._times, self._as_stored, self._readers)
 
     def stored_size(self, video_id: str) -> tuple[int, int]:
         """(height, width) of the frames."""
@@ -257,32 +275,6 @@ DatasetFrames = ClipStore | DecodedVideos
 
 def _new_cache(size_bytes: float) -> "LRUCache[str, _Times]":
     return LRUCache(size_bytes, getsizeof=attrgetter("size_bytes"))
-
-
-def spread_over_videos(video_ids: Sequence[str], number: int) -> list[int]:
-    """Places of the first segments of up to `number` videos, far apart in the order of the table;
-    `video_ids` has the video of each segment."""
-    firsts = sorted({video: place for place, video in reversed([*enumerate(video_ids)])}.values())
-    step = max(-(-len(firsts) // number), 1)
-    return firsts[::step]
-
-
-def warn_of_decoding(
-    make_clip: Callable[[int], object], segments: Iterable[int], *, workers: int
-) -> None:
-    """Measures how long the clips of some segments take and says in the log what training without a
-    store costs, where so many processes make batches."""
-    began = time.perf_counter()
-    number = len([make_clip(segment) for segment in segments])
-    if number == 0:
-        return
-    seconds = (time.perf_counter() - began) / number
-    logger.warning(
-        "no clip store: each clip is decoded from its video, which took %.3f s for each of %d "
-        "clips, so %d processes make at most %.3g clips a second; `orn clips` decodes every video "
-        "once and makes loading take a few milliseconds",
-        *(seconds, number, max(workers, 1), max(workers, 1) / seconds),
-    )
 
 
 def _stretches(places: Sequence[int]) -> list[list[int]]:

@@ -16,7 +16,7 @@ from shared.manifests.load import load_dataset
 from stage2_train.clips.dataset import ClipRequest, check_crop
 from stage2_train.clips.join import JoinedSplit
 from stage2_train.devices import build_accelerator
-from stage2_train.frames.decoded import spread_over_videos, warn_of_decoding
+from stage2_train.frames.decoding_cost import spread_over_videos, warn_of_decoding
 from stage2_train.model.build import build_network
 from stage2_train.network_choice import system_as_changed
 from stage2_train.recipe import Recipe, default_recipe, load_recipe

@@ -14,8 +14,10 @@ from shared.errors import ClipStoreError, VideoDecodeError
 from shared.manifests.records import Video
 from shared.time_ranges import TimeRange
 from shared.video import frame_times
+from stage2_train.frames import decoded as decoded_module
 from stage2_train.frames.crop import CropWindow
-from stage2_train.frames.decoded import DecodedVideos, spread_over_videos, warn_of_decoding
+from stage2_train.frames.decoded import DecodedVideos
+from stage2_train.frames.decoding_cost import spread_over_videos, warn_of_decoding
 from stage2_train.frames.jpeg import decode_jpeg, encode_frame
 from stage2_train.frames.reader import ClipStore
 from stage2_train.frames.schema import StoreSettings
@@ -47,6 +49,52 @@ def test_equals_the_store_but_for_jpeg(videos, tmp_path) -> None:
     assert videos[0].id in source
     assert "none" not in source
     assert source.failed == ()
+
+
+def test_pixels_are_those_of_the_store_where_that_is_asked_for(videos, tmp_path) -> None:
+    build_clip_store(videos, tmp_path / "clips.h5", SETTINGS)
+    store = ClipStore(tmp_path / "clips.h5")
+    source = DecodedVideos(videos, root=tmp_path, settings=SETTINGS, as_stored=True)
+    for video in videos:
+        order = np.arange(len(source.frames(video.id).seconds))
+        found = source.frames(video.id).read(order)
+        np.testing.assert_array_equal(found, store.frames(video.id).read(order))
+
+
+@pytest.mark.parametrize("as_stored", [False, True])
+def test_clips_in_order_decode_a_video_without_times_once(
+    tmp_path, monkeypatch, as_stored: bool
+) -> None:
+    """AVI tells no times; a clip that begins before what is kept starts anew."""
+    path = tmp_path / "film.avi"
+    with av.open(path, "w") as container:
+        stream = container.add_stream("mpeg4", rate=25)
+        stream.height, stream.width, stream.pix_fmt = 32, 48, "yuv420p"
+        for frame in range(60):
+            image = np.full((32, 48, 3), 20 + 3 * frame, np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+        container.mux(stream.encode())
+    video = Video(id="film", path=path)
+    kind = {"root": tmp_path, "settings": SETTINGS, "as_stored": as_stored}
+    plain = DecodedVideos([video], **kind).frames("film")
+    onward = pickle.loads(pickle.dumps(DecodedVideos([video], **kind, in_order=True)))
+    assert len(plain.seconds) == len(onward.frames("film").seconds) == 60
+    starts = Counter[str]()
+    read = decoded_module.read_frames
+    monkeypatch.setattr(
+        decoded_module, "read_frames", lambda *a, **k: starts.update(["began"]) or read(*a, **k)
+    )
+    windows = [np.array([a, a + 4, a + 4, a + 9]) for a in range(0, 50, 5)]
+    wanted = [plain.read(frames_n) for frames_n in windows]
+    starts.clear()
+    for frames_n, pictures in zip(windows, wanted, strict=True):
+        np.testing.assert_array_equal(onward.frames("film").read(frames_n), pictures)
+    assert starts["began"] == 1
+    with pytest.raises(VideoDecodeError, match="wanted frame 60"):
+        onward.frames("film").read(np.array([58, 60]))
+    monkeypatch.setattr(onward._readers["film"], "_kept_bytes", 1)
+    onward.frames("film").read(np.array([0, 30]))
+    np.testing.assert_array_equal(onward.frames("film").read(windows[1]), wanted[1])
 
 
 @pytest.fixture(scope="module")
