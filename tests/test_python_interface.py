@@ -25,6 +25,7 @@ from shared.masks.detections import FrameDetections
 from shared.video.read import read_frames
 from stage2_train import load_model, open_dataset, predictions
 from stage2_train.evaluation.evaluate import EvalRequest, evaluate
+from stage2_train.predict import arrays
 from stage2_train.resources import Resources
 from tests.conftest import ROOT
 from tests.small_demo import make_small_demo
@@ -144,6 +145,27 @@ def test_every_way_gives_what_eval_gives(
     assert recalls.looked_at == by_file.looked_at == 4
 
 
+def test_a_video_that_cannot_be_sought_is_decoded_onwards(
+    small_demo: Path, logits: dict[str, NDArray[np.float32]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = load_model("runs/demo", device="cpu")
+    path, frames, detections = film()
+    monkeypatch.setattr(arrays, "frame_seconds", lambda path, *, rate: None)
+    opened: list[Path] = []
+
+    def counted(path: Path, **options: object) -> object:
+        opened.append(path)
+        return read_frames(path, **options)
+
+    monkeypatch.setattr(arrays, "read_frames", counted)
+    [whole] = predictions(model, path, Recalls(frames, detections))
+    assert np.abs(whole.logits["two_heads"] - logits[FILM]).max() < SAME
+    opened.clear()
+    parts = list(predictions(model, path, Recalls(frames, detections), window=0.75, stride=0.25))
+    assert len(parts) > 2
+    assert len(opened) == 1
+
+
 def test_windows_of_arrays_with_times(small_demo: Path) -> None:
     model = load_model("runs/demo", device="cpu")
     _, frames, detections = film()
@@ -205,3 +227,20 @@ def test_what_does_not_fit_is_said(small_demo: Path, tmp_path: Path) -> None:
     for make, error, message in cases:
         with pytest.raises(error, match=re.escape(message)):
             list(make())
+
+
+@pytest.mark.mmdet
+def test_the_code_of_the_page_runs(small_demo: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    page = (ROOT / "docs" / "python.md").read_text("utf-8")
+    blocks = [part.removeprefix("python\n") for part in page.split("```")[1::2]]
+    path, frames, _ = film()
+    names: dict[str, object] = {"frames": frames[:2]}
+    assert len(blocks) == 5
+    for block in blocks:
+        block = block.replace('"film.mp4"', repr(str(path))).replace(
+            "clip_frames=8", "clip_frames=2"
+        )
+        exec(block, names)
+    said = capsys.readouterr().out
+    assert said.count("train-0000") >= 4 + 2
+    assert any(each in said for each in names["model"].classes)

@@ -1,0 +1,123 @@
+"""One video whose frames and detections lie in memory, or are made when they are asked for, as
+clips read them (`stage2_train.clips.clip_sources`).
+
+F frames of the video, n of them.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from shared.errors import ShapeError, ShardFormatError
+from shared.masks.detections import FrameDetections
+from shared.masks.rules import first_fault
+from stage2_train.clips.clip_sources import ClipPictures
+from stage2_train.frames.crop import CropWindow
+from stage2_train.frames.jpeg import decode_jpeg, encode_frame, rescaled
+from stage2_train.frames.schema import StoreSettings
+from stage2_train.runs.model_folder import ClipRecord
+
+__all__ = ["ArrayPictures", "FoundLater", "OneDetected", "OneVideo", "check_detections"]
+
+
+@dataclass(frozen=True, slots=True)
+class ArrayPictures:
+    """Frames in memory, with the pixels that training saw of such."""
+
+    seconds: NDArray[np.float64]
+    _frames: Sequence[NDArray[np.uint8]]
+    _clips: ClipRecord
+
+    def read(
+        self, frames_n: NDArray[np.int64], window: CropWindow | None = None
+    ) -> NDArray[np.uint8]:
+        images = np.stack([self._rescaled(self._frames[place]) for place in frames_n.tolist()])
+        return images if window is None else window.cut(images)
+
+    def _rescaled(self, image_HW3: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        clips = self._clips
+        if clips.jpeg_quality is None:
+            settings = StoreSettings(height=clips.height, width=clips.width)
+            return np.asarray(rescaled(image_HW3, settings))
+        settings = StoreSettings(
+            height=clips.height, width=clips.width, jpeg_quality=clips.jpeg_quality
+        )
+        return decode_jpeg(encode_frame(image_HW3, settings))
+
+
+@dataclass(frozen=True, slots=True)
+class FoundLater:
+    """Detections of the frames of one video, row by row, made when they are asked for."""
+
+    seconds: NDArray[np.float64]
+    _find: Callable[[int], FrameDetections]
+
+    @property
+    def frame_indices(self) -> NDArray[np.int64]:
+        return np.arange(self.num_frames)
+
+    @property
+    def num_frames(self) -> int:
+        return len(self.seconds)
+
+    def nearest_rows(
+        self, seconds: ArrayLike, *, video_F: NDArray[np.float64] | None = None
+    ) -> NDArray[np.int64]:
+        return np.searchsorted(self.seconds, np.asarray(seconds))  # they are those of the frames
+
+    def frame(self, row: int) -> FrameDetections:
+        return self._find(row)
+
+    def check_frames(self, rows: Sequence[int]) -> None:
+        for row in rows:
+            check_detections([self._find(row)], 1, first=row)
+
+
+@dataclass(frozen=True, slots=True)
+class OneVideo:
+    """The frames of the only video that there is."""
+
+    _frames: ClipPictures
+    _size: tuple[int, int]
+
+    @property
+    def name(self) -> str:
+        return "the frames"
+
+    def frames(self, video_id: str) -> ClipPictures:
+        return self._frames
+
+    def stored_size(self, video_id: str) -> tuple[int, int]:
+        return self._size
+
+
+@dataclass(frozen=True, slots=True)
+class OneDetected:
+    """The detections of the only video that there is."""
+
+    _video: FoundLater
+
+    def video(self, video_id: str) -> FoundLater:
+        return self._video
+
+
+def check_detections(
+    detections: Sequence[FrameDetections], num_frames: int, *, first: int = 0
+) -> None:
+    """Raises ShapeError or ShardFormatError where detections are not those of so many frames, on
+    one grid, or break a rule; `first` is the number of the first frame, for messages."""
+    if len(detections) != num_frames:
+        raise ShapeError(
+            f"detections: wanted those of each of {num_frames} frames, found {len(detections)}"
+        )
+    grids = [(each.height, each.width) for each in detections]
+    if (other := next((grid for grid in grids if grid != grids[0]), None)) is not None:
+        raise ShapeError(f"detections: wanted all on a grid of {grids[0]}, found {other}")
+    if (found := first_fault(detections)) is not None:
+        place, fault = found
+        raise ShardFormatError(
+            f"detections of frame {first + place}: {fault.field} of detection {fault.row}: "
+            f"{fault.message}"
+        )

@@ -1,0 +1,76 @@
+"""The notebook runs from top to bottom, and what is committed of it was really run."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import ROOT
+from tests.small_demo import make_small_demo
+
+TOUR = ROOT / "examples" / "tour.ipynb"
+MOST_BYTES = 400_000
+EXECUTION_SECONDS = 600
+FOLDERS_OF_A_MACHINE = re.compile(r"(?<![\w.])/(home|root|tmp|work|usr|opt|mnt|Users)/|[A-Z]:\\\\")
+
+
+@pytest.fixture(scope="module")
+def small_demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("small")
+    make_small_demo(folder)
+    return folder
+
+
+def code_cells() -> list[dict[str, Any]]:
+    cells = json.loads(TOUR.read_text(encoding="utf-8"))["cells"]
+    return [cell for cell in cells if cell["cell_type"] == "code"]
+
+
+def test_what_is_committed_was_executed() -> None:
+    cells = code_cells()
+    assert [cell["execution_count"] for cell in cells] == list(range(1, len(cells) + 1))
+    outputs = [output for cell in cells for output in cell["outputs"]]
+    assert {output.get("name", "stdout") for output in outputs} == {"stdout"}
+    assert sum("image/jpeg" in output.get("data", {}) for output in outputs) == 2
+    assert TOUR.stat().st_size < MOST_BYTES
+    assert not FOLDERS_OF_A_MACHINE.search(TOUR.read_text(encoding="utf-8"))
+
+
+@pytest.mark.mmdet
+def test_every_cell_runs(small_demo: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    pytest.importorskip("IPython")
+    monkeypatch.chdir(small_demo)
+    names: dict[str, Any] = {}
+    for number, cell in enumerate(code_cells(), start=1):
+        exec(compile("".join(cell["source"]), f"{TOUR.name}, cell {number}", "exec"), names)
+    said = capsys.readouterr().out
+    assert "frames looked at: (1, 4, 7, 10)" in said
+    assert "the logit falls by" in said
+
+
+@pytest.mark.slow
+@pytest.mark.mmdet
+def test_the_notebook_runs_in_a_kernel(
+    small_demo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nbformat = pytest.importorskip("nbformat")
+    nbclient = pytest.importorskip("nbclient")
+    pytest.importorskip("ipykernel")
+    for name in ("IPYTHONDIR", "JUPYTER_RUNTIME_DIR", "JUPYTER_CONFIG_DIR"):
+        monkeypatch.setenv(name, str(tmp_path / name))
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    notebook = nbformat.read(TOUR, as_version=4)
+    place = {"metadata": {"path": str(small_demo)}}
+    client = nbclient.NotebookClient(
+        notebook, timeout=EXECUTION_SECONDS, kernel_name="python3", resources=place
+    )
+    client.execute()  # raises with the error of the cell that fails
+    pictures = [
+        output
+        for cell in notebook.cells
+        for output in cell.get("outputs", ())
+        if "image/jpeg" in output.get("data", {})
+    ]
+    assert len(pictures) == 2
