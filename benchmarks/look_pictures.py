@@ -24,7 +24,7 @@ from shared.jobs.atomic_file import write_bytes
 from shared.shards.schema import VideoEntry
 from shared.shards.shard import Shard
 
-__all__ = ["make_pictures"]
+__all__ = ["make_pictures", "save_picture"]
 
 _FRAMES_BESIDE = 3
 _LARGEST_BYTES = 150_000
@@ -39,9 +39,11 @@ def make_pictures(browser: Any, shard: Shard, pictures: Pictures, out: Path) -> 
         video = _varied(shard)
         place = f"#{video.id}/{_chosen(shard, video.id)[1]}"
         return [
-            _save(beside, out / "look_masks.webp"),
-            _save(_photograph(browser, page, place, width=1280), out / "look_page.webp"),
-            _save(_photograph(browser, page, place, width=400, dark=True), out / "look_phone.webp"),
+            save_picture(beside, out / "look_masks.webp"),
+            save_picture(_photograph(browser, page, place, width=1280), out / "look_page.webp"),
+            save_picture(
+                _photograph(browser, page, place, width=400, dark=True), out / "look_phone.webp"
+            ),
         ]
 
 
@@ -91,7 +93,7 @@ def _photograph(
         page.close()
 
 
-def _save(picture: Image.Image, path: Path) -> Path:
+def save_picture(picture: Image.Image, path: Path) -> Path:
     """Writes a WebP that is small enough to be kept."""
     for quality in (85, 70, 55, 40):
         held = io.BytesIO()

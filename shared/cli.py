@@ -95,6 +95,8 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
         ),
     },
     "Compare": {
+        "runs": ("stage2_train.runs.commands:runs", "List trainings side by side."),
+        "runs diff": ("stage2_train.runs.commands:diff", "Say which settings of two runs differ."),
         "systems": ("stage2_train.systems_commands:systems", "List the systems of the paper."),
         "model": ("", "Say what a network is made of."),
         "model summary": (

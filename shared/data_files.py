@@ -14,11 +14,12 @@ import stat
 from collections.abc import Iterable
 from pathlib import Path
 
-__all__ = ["is_folder", "is_there", "leads_out", "not_a_file"]
+__all__ = ["is_folder", "is_there", "kind_of", "leads_out", "not_a_file"]
 
 _KINDS = {
+    stat.S_IFREG: "a file",
     stat.S_IFDIR: "a folder",
-    stat.S_IFIFO: "a named pipe",
+    stat.S_IFIFO: "a pipe",
     stat.S_IFSOCK: "a socket",
     stat.S_IFCHR: "a device",
     stat.S_IFBLK: "a device",
@@ -29,14 +30,19 @@ _ABSENT = (FileNotFoundError, NotADirectoryError)
 def not_a_file(path: str | Path) -> str | None:
     """Why there is no regular file at a path, links followed; None if there is one."""
     try:
-        kind = stat.S_IFMT(Path(path).stat().st_mode)
+        mode = Path(path).stat().st_mode
     except _ABSENT:
         return "no such file"
     except OSError as err:
         return f"cannot be opened ({err.strerror or err})"
     except ValueError:
         return "no such file, since its name holds a NUL character"
-    return None if kind == stat.S_IFREG else f"is {_KINDS.get(kind, 'something else')}, not a file"
+    return None if stat.S_ISREG(mode) else f"is {kind_of(mode)}, not a file"
+
+
+def kind_of(mode: int) -> str:
+    """What a file's `st_mode` says that it is, for messages."""
+    return _KINDS.get(stat.S_IFMT(mode), "something else")
 
 
 def is_folder(path: str | Path) -> bool:

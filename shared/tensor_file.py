@@ -40,6 +40,8 @@ _PROTOCOL = 2
 """Of pickles, as torch.save has it."""
 _MOST_PICKLE_BYTES = 4 << 20
 """Of everything in a file but the numbers; a ResNet-50 with its optimiser has 0.1 MiB."""
+_MOST_DROPPED_BYTES = 64 << 20
+"""The same where some of it is dropped, such as the losses of all steps of a training."""
 _ENTRY = re.compile(r"[^/]+/(?:data\.pkl|data/\w+|byteorder|version|\.[\w./-]+)")
 """Of an archive, as torch names them; it finds them by name whatever their case."""
 _OLD_PICKLES = 5
@@ -61,6 +63,23 @@ _PLAIN = frozenset(
 )
 """What a pickle of dense tensors in plain containers names. Torch lets more through, some of which
 fills the memory."""
+
+
+_ENCODE = "_codecs encode"
+"""What makes bytes of text in a pickle of this protocol; other calls of it double bytes."""
+_TEXT_ENCODING = "latin1"
+_PUTS = ("BINPUT", "LONG_BINPUT")
+_GETS = ("BINGET", "LONG_BINGET")
+
+
+class _Dropped:
+    """Stands for what is not wanted of a file; takes whatever its pickle gives it."""
+
+    def __new__(cls, *_: object) -> "_Dropped":
+        return super().__new__(cls)
+
+    def __setstate__(self, _: object) -> None:
+        """Keeps nothing."""
 
 
 class _Refused(Exception):
@@ -88,7 +107,7 @@ def read_tensors(
     path: Path,
     *,
     what: str,
-    more_names: Collection[str] = (),
+    dropped: Collection[str] = (),
     error: type[PipelineError] = CheckpointError,
 ) -> Any:
     """What a file of `torch.save` holds, its tensors on the CPU and mapped from the file.
@@ -96,8 +115,8 @@ def read_tensors(
     Args:
         path: of the file.
         what: what it is meant to be, for messages.
-        more_names: what its pickle may name beside plain tensors, as "module name"; torch has to
-            know that it is harmless, too.
+        dropped: what its pickle may name beside plain tensors, as "module name": none of it is
+            imported or called, and something empty is read in its place.
         error: what to raise.
 
     Raises:
@@ -106,15 +125,19 @@ def read_tensors(
     """
     with open_file(path, error=error) as file:
         try:
-            is_zip = _check(file, _PLAIN.union(more_names))
+            is_zip = _check(file, dropped)
         except _Refused as err:
             raise error(f"{shown(path)}: wanted {what}, found a file that {err}") from err
         except Exception as err:  # of zipfile and pickletools, which document no types
             raise error(
                 f"{shown(path)}: wanted {what}, found a file that is damaged or of another kind"
             ) from err
+    known: list[Any] = [
+        (_Dropped, name.replace("__builtin__", "builtins").replace(" ", ".")) for name in dropped
+    ]
     try:
-        return torch.load(os.fspath(path), map_location="cpu", weights_only=True, mmap=is_zip)
+        with torch.serialization.safe_globals(known):
+            return torch.load(os.fspath(path), map_location="cpu", weights_only=True, mmap=is_zip)
     except Exception as err:  # torch documents no types; its words advise to read without checks
         raise error(
             f"{shown(path)}: wanted {what}, found a file in which something else is saved than "
@@ -163,14 +186,16 @@ def _plain(value: torch.Size | torch.dtype) -> str:
     return str(tuple(value) if isinstance(value, torch.Size) else value).removeprefix("torch.")
 
 
-def _check(file: BinaryIO, names: Collection[str]) -> bool:
+def _check(file: BinaryIO, dropped: Collection[str]) -> bool:
     """Raises what `read_tensors` refuses; whether the file is an archive."""
+    names = _PLAIN.union(dropped, (_ENCODE,) if dropped else ())
+    most = _MOST_DROPPED_BYTES if dropped else _MOST_PICKLE_BYTES
     size = os.fstat(file.fileno()).st_size
     if size > machine_memory():
         raise _Refused(f"is larger than this machine's memory ({size:,} bytes)")
     if file.read(len(_ZIP)) != _ZIP:
         file.seek(0)
-        begin = io.BytesIO(file.read(_MOST_PICKLE_BYTES))
+        begin = io.BytesIO(file.read(most))
         for _ in range(_OLD_PICKLES):
             _check_pickle(begin, names)
         return False
@@ -190,7 +215,7 @@ def _check(file: BinaryIO, names: Collection[str]) -> bool:
             if inner == "byteorder" and archive.read(entry) != sys.byteorder.encode():
                 raise _Refused("was written by a machine of another byte order")
             if inner == "data.pkl":
-                if entry.file_size > _MOST_PICKLE_BYTES:
+                if entry.file_size > most:
                     raise _Refused(f"holds {entry.file_size:,} bytes beside its numbers")
                 _check_pickle(io.BytesIO(archive.read(entry)), names)
     return True
@@ -218,9 +243,47 @@ def _check_seal(file: BinaryIO, size: int) -> bool:
 
 def _check_pickle(content: io.BytesIO, names: Collection[str]) -> None:
     """Raises unless a pickle names only what is harmless; reads up to its end."""
-    for operation, value, _ in pickletools.genops(content):
+    encodes = _Encodes()
+    for number, (operation, value, _) in enumerate(pickletools.genops(content)):
+        if number > _MOST_PICKLE_BYTES:
+            raise _Refused(f"holds more than {_MOST_PICKLE_BYTES:,} things beside its numbers")
         if operation.name == "GLOBAL" and value not in names:
             name = shown(str(value).replace(" ", "."))
             raise _Refused(f"names {name}, which weights do not need; it was not run")
         if operation.name == "PROTO" and value != _PROTOCOL:
             raise _Refused(f"is a pickle of protocol {value}; wanted one of torch.save")
+        encodes.follow(operation.name, value)
+
+
+class _Encodes:
+    """Follows a pickle: text becomes bytes only as pickles of bytes have it, each text once.
+
+    That is the function, the text, which is written there, its encoding, and the call.
+    """
+
+    def __init__(self) -> None:
+        self._memo: dict[Any, str] = {}
+        self._pushed = ""
+        self._wanted: tuple[str, ...] = ()
+
+    def follow(self, name: str, value: Any) -> None:
+        """Raises for an operation that has no place there."""
+        if name in _PUTS:
+            self._memo[value] = self._pushed
+            return
+        if name in _GETS:
+            self._pushed = self._memo.get(value, "")
+        elif name == "BINUNICODE":
+            # Python keeps one of each text of one character, which is then taken from the memo.
+            short = "character" if len(value) < 2 else "long text"
+            self._pushed = _TEXT_ENCODING if value == _TEXT_ENCODING else short
+        else:
+            self._pushed = _ENCODE if name == "GLOBAL" and value == _ENCODE else ""
+        if self._wanted:
+            is_text = name == "BINUNICODE" or self._pushed == "character"
+            found = {"text": is_text, _TEXT_ENCODING: self._pushed == _TEXT_ENCODING}
+            if not found.get(self._wanted[0], self._wanted[0] == name):
+                raise _Refused("makes bytes of text otherwise than pickles of bytes do")
+            self._wanted = self._wanted[1:]
+        elif self._pushed == _ENCODE:
+            self._wanted = ("text", _TEXT_ENCODING, "TUPLE2", "REDUCE")

@@ -1,6 +1,7 @@
 """`orn train` and `orn eval`: parse, call one function, print what came out."""
 
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,24 @@ from stage2_train.systems_commands import system_option
 __all__ = ["evaluate", "import_checkpoint", "train"]
 
 _path = click.Path(path_type=Path)
+_DURATION = re.compile(r"(?:(\d{1,4})d)?(?:(\d{1,4})h)?(?:(\d{1,6})m)?(?:(\d{1,8})s)?", re.ASCII)
 _DEFAULT_DATASET = "demo"
+
+
+class _Duration(click.ParamType):
+    """Seconds, written such as 11h55m, 90s or 1d12h."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> float:
+        """The seconds; fails as click's types do."""
+        if isinstance(value, int | float):
+            return float(value)
+        match = _DURATION.fullmatch(value)
+        if not match or not value:
+            self.fail(f"wanted a time such as 11h55m, 90s or 1d12h, found {value!r}", param, ctx)
+        days, hours, minutes, seconds = (float(each or 0) for each in match.groups())
+        return ((days * 24 + hours) * 60 + minutes) * 60 + seconds
 
 
 @click.command()
@@ -34,6 +52,12 @@ _DEFAULT_DATASET = "demo"
 @click.option("--seed", type=click.IntRange(0, LARGEST_SEED), help="In place of the recipe's.")
 @click.option(
     "--max-steps", type=click.IntRange(1, 10**9), help="Stop when so many steps are done."
+)
+@click.option(
+    "--stop-after",
+    type=_Duration(),
+    metavar="TIME",
+    help="Save and end after so long, such as 11h55m; the same command goes on.",
 )
 @click.option("--prepare", is_flag=True, help="Run `orn detect` first where there are no shards.")
 @click.option(

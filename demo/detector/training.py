@@ -11,6 +11,7 @@ import json
 import math
 import platform
 import time
+from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,10 +27,12 @@ from shared.errors import CheckpointError, TrainingError
 from shared.jobs.atomic_file import replacing, write_text
 from shared.jobs.progress import progress
 from shared.jobs.same_job import check_same_job
+from shared.tensor_file import read_tensors, save_tensors, tensors_in
 from stage1_detect.mmdet.config import DetectorConfig, read_config
 from stage1_detect.mmdet.detector import MmdetDetector
 from stage1_detect.mmdet.library import MaskRCNN
 from stage1_detect.mmdet.model import build_model, detector_entry, library_versions
+from stage2_train.runs.checkpoint import Checkpoint, TrainingState, load_optimiser, load_weights
 
 __all__ = [
     "DetectorTraining",
@@ -42,6 +45,16 @@ __all__ = [
 ]
 
 _EVALUATION_BATCH = 16
+_RESUME = "the state of a training of the demo's detector"
+_STATE: dict[str, type] = {
+    "settings": dict,
+    "done": int,
+    "seconds": float,
+    "history": list,
+    "model": OrderedDict,
+    "optimiser": dict,
+}
+"""What such a file holds."""
 _ORDER, _AUGMENTATION, _SAMPLING = range(3)
 """Second element of a generator's seed: what it draws."""
 
@@ -171,16 +184,22 @@ class _State:
             "model": self.model.state_dict(),
             "optimiser": self.optimiser.state_dict(),
         }
-        with replacing(self.path) as temporary:
-            torch.save(content, temporary)
+        save_tensors(self.path, content)
 
     def load(self) -> None:
         """Takes what the file holds.
 
         Raises:
-            CheckpointError: that is of a training with other settings.
+            CheckpointError: that is of a training with other settings, or nothing of `save`.
         """
-        content = torch.load(self.path, map_location="cpu", weights_only=True)
+        content = read_tensors(self.path, what=_RESUME)
+        if type(content) is not dict or content.keys() != _STATE.keys():
+            raise CheckpointError(f"{self.path}: wanted {_RESUME}, found another file; remove it")
+        for name, kind in _STATE.items():
+            if type(content[name]) is not kind:
+                raise CheckpointError(
+                    f"{self.path}: wanted {_RESUME}, found another {name}; remove it"
+                )
         check_same_job(
             content["settings"],
             dataclasses.asdict(self.settings),
@@ -188,10 +207,18 @@ class _State:
             remedy="remove the file to start anew",
             error=CheckpointError,
         )
+        if not 0 <= content["done"] <= self.settings.iterations:
+            raise CheckpointError(
+                f"{self.path}: wanted 0 to {self.settings.iterations} steps done, found "
+                f"{content['done']}; remove it"
+            )
         self.done, self.seconds_before = content["done"], content["seconds"]
         self.history = content["history"]
-        self.model.load_state_dict(content["model"])
-        self.optimiser.load_state_dict(content["optimiser"])
+        position = TrainingState(step=self.done)
+        weights = tensors_in(content["model"]) or {}
+        found = Checkpoint(model=weights, optimiser=content["optimiser"], state=position)
+        load_weights(self.model, found, path=self.path)
+        load_optimiser(self.optimiser, found, path=self.path)
 
 
 def _run(

@@ -12,6 +12,7 @@ import stat
 from pathlib import Path
 from typing import Any
 
+from shared.data_files import kind_of
 from shared.errors import ConfigError, PipelineError
 
 __all__ = ["MOST_BYTES", "open_file", "parse_json", "read_bounded", "read_json", "shown"]
@@ -40,8 +41,7 @@ def open_file(path: Path, *, error: type[PipelineError] = ConfigError) -> io.Buf
     mode = os.fstat(descriptor).st_mode
     if not stat.S_ISREG(mode):
         os.close(descriptor)
-        what = "a folder" if stat.S_ISDIR(mode) else "a pipe, a device or a socket"
-        raise error(f"{shown(path)}: wanted a file, found {what}")
+        raise error(f"{shown(path)}: wanted a file, found {kind_of(mode)}")
     return os.fdopen(descriptor, "rb")
 
 

@@ -22,6 +22,7 @@ from shared.nearest import nearest
 __all__ = [
     "apply_overrides",
     "config_from_dict",
+    "leaves",
     "load_config",
     "parse_toml",
     "read_toml",
@@ -119,7 +120,7 @@ def apply_overrides(config: T, assignments: Iterable[str]) -> T:
     if not assignments:
         return config
     values = to_dict(config)
-    valid = _leaves(values)
+    valid = leaves(values)
     for assignment in assignments:
         key, equals, text = (part.strip() for part in assignment.partition("="))
         if not equals:
@@ -145,12 +146,12 @@ def to_dict(config: Any) -> dict[str, Any]:
     return values
 
 
-def _leaves(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+def leaves(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """The settings of nested dicts by their dotted keys."""
     found: dict[str, Any] = {}
     for name, value in table.items():
         if isinstance(value, Mapping):
-            found |= _leaves(value, f"{prefix}{name}.")
+            found |= leaves(value, f"{prefix}{name}.")
         else:
             found[prefix + name] = value
     return found

@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import fcntl
 import logging
 import os
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from filelock import FileLock, Timeout
 from shared.config.bounded import read_bounded
 from shared.errors import PipelineError
 
-__all__ = ["lock_path", "locked"]
+__all__ = ["is_locked", "lock_path", "locked"]
 
 logger = logging.getLogger(__name__)
 
@@ -48,6 +49,21 @@ def locked(path: Path, *, job: str) -> Iterator[None]:
         if not folder.is_dir() or os.access(folder, os.W_OK):
             _hold(stack, path, job)
         yield
+
+
+def is_locked(path: Path) -> bool:
+    """Whether a job holds `path` now. A job that asks for it in this very moment is refused."""
+    try:
+        descriptor = os.open(lock_path(path), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:  # most often there is none
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError as err:
+        return err.errno == errno.EWOULDBLOCK
+    finally:
+        os.close(descriptor)
+    return False
 
 
 def _hold(stack: ExitStack, path: Path, job: str) -> None:

@@ -16,7 +16,15 @@ from shared.masks.coco_classes import NUM_COCO_CLASSES
 from shared.masks.detections import FrameDetections
 from shared.masks.run_lengths import RunLengths, extents, read_run_lengths
 
-__all__ = ["Fault", "are_sound", "first_fault", "frame_faults", "place_faults", "score_faults"]
+__all__ = [
+    "Fault",
+    "are_sound",
+    "first_fault",
+    "first_place",
+    "frame_faults",
+    "place_faults",
+    "score_faults",
+]
 
 _BOX_TOLERANCE_PIXELS = 1e-2
 """Boxes are cut to the frame in float32 after being scaled."""
@@ -112,15 +120,15 @@ def score_faults(
     class_scores_NS: NDArray[np.float16] | None,
 ) -> Iterator[Fault]:
     """Scores outside 0..1, labels that are no class, class scores that are no distribution."""
-    for row, more in _first(~((scores_N >= 0) & (scores_N <= 1))):
+    for row, more in first_place(~((scores_N >= 0) & (scores_N <= 1))):
         yield Fault(field="scores", row=row, wanted="0 to 1", found=f"{scores_N[row]}", more=more)
-    for row, more in _first(labels_N >= NUM_COCO_CLASSES):
+    for row, more in first_place(labels_N >= NUM_COCO_CLASSES):
         wanted = f"a class, 0 to {NUM_COCO_CLASSES - 1}"
         yield Fault(field="labels", row=row, wanted=wanted, found=f"{labels_N[row]}", more=more)
     if class_scores_NS is not None:
         wide_NS = class_scores_NS.astype(np.float64)
         sums_N, least_N = wide_NS.sum(axis=1), wide_NS.min(axis=1)
-        for row, more in _first(~((least_N >= 0) & (sums_N <= 1 + _SUM_TOLERANCE))):
+        for row, more in first_place(~((least_N >= 0) & (sums_N <= 1 + _SUM_TOLERANCE))):
             yield Fault(
                 field="class_scores",
                 row=row,
@@ -144,7 +152,7 @@ def place_faults(
     top_left, bottom_right = boxes_N4[:, :2], boxes_N4[:, 2:]
     inside = (top_left >= -_BOX_TOLERANCE_PIXELS) & (top_left <= bottom_right)
     inside &= bottom_right <= sizes_N2[:, ::-1] + _BOX_TOLERANCE_PIXELS
-    for row, more in _first(~inside.all(axis=1)):
+    for row, more in first_place(~inside.all(axis=1)):
         height, width = sizes_N2[row]
         wanted, found = f"boxes inside {width} x {height}", f"{boxes_N4[row].tolist()}"
         yield Fault(field="boxes", row=row, wanted=wanted, found=found, more=more)
@@ -189,7 +197,7 @@ def _extent_faults(
         [boxes_N4[:, :2] - extents_N4[:, :2], extents_N4[:, 2:] - boxes_N4[:, 2:]], axis=1
     )
     wrong_N = (outwards_N4.max(axis=1) > _MASK_TOLERANCE_PIXELS) & extents_N4.any(axis=1)
-    for row, more in _first(wrong_N | (totals_N != pixels_N)):
+    for row, more in first_place(wrong_N | (totals_N != pixels_N)):
         if totals_N[row] != pixels_N[row]:
             height, width = sizes_N2[row]
             wanted, found = f"{height} x {width} = {pixels_N[row]} pixels", f"{totals_N[row]}"
@@ -199,7 +207,7 @@ def _extent_faults(
         yield Fault(field="masks", row=first + row, wanted=wanted, found=found, more=more)
 
 
-def _first(wrong: ArrayLike) -> Iterator[tuple[int, int]]:
+def first_place(wrong: ArrayLike) -> Iterator[tuple[int, int]]:
     """The first place that is wrong and how many more there are; nothing if none is."""
     places = np.flatnonzero(wrong)
     if places.size:

@@ -2,12 +2,14 @@
 
 Within the detections a frame takes those nearest to it, at most half of their interval away: on a
 grid without gaps none is further, whatever the video's rate. Behind the last ones this is too
-strict. Masks at 30 a second beside 50 frames a second end up to 0.9 of their interval before the
-last frame, only because the number of either is whole; at 90 a second it is 1.3 intervals. So there
-another question is asked: whether a whole mask is missing. The last one stands until an interval
-after it, the last frame until one of its own after it; as long as the frame's end is less than an
-interval behind the mask's, the last detections count for all frames after them. At one rate for
-both this allows nothing: the first frame without detections lies a whole interval behind.
+strict. FFmpeg's filter to 30 frames a second, which the authors' masks come from, ends up to 0.8 of
+its interval before the last of 50 frames a second, and a whole one at 90, because the number of
+either is whole. So there another question is asked: whether a whole mask is missing. The last one
+stands until an interval after it, the last frame until one of its own after it, and the second end
+has to lie less than a mask's interval behind the first; then the last detections count for all
+frames after them. A frame that stands longer than a mask, as in a store of few frames a second,
+counts as long as one. At one rate for both this allows nothing: the first frame without detections
+lies a whole interval behind.
 
 n times, D frames of detections, F frames of the video.
 """

@@ -17,6 +17,8 @@ import struct
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from shared.config.bounded import shown
+from shared.data_files import is_there
 from shared.errors import PipelineError, ShardFormatError, ShardNotFoundError
 from shared.jobs.progress import Bar
 from shared.jobs.workers import in_workers
@@ -96,10 +98,10 @@ def record_verified(path: Path) -> None:
 
 
 def _append(path: Path, digest: str) -> None:
-    line = f"{_RULES} {digest} {path.name}\n"
+    line = f"{_RULES} {digest} {shown(path.name)}\n"
     for record in (path.parent / RECORD_NAME, _cached_record()):
-        if record.exists() and not record.is_file():
-            continue
+        if is_there(record) and (record.is_symlink() or not record.is_file()):
+            continue  # a link's target would be written
         try:
             record.parent.mkdir(parents=True, exist_ok=True)
             with record.open("a", encoding="utf-8", errors="backslashreplace") as file:

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from shared.errors import ShardFormatError
-from shared.masks.rules import Fault, place_faults, score_faults
+from shared.masks.rules import Fault, first_place, place_faults, score_faults
 from shared.shards.schema import ARRAYS
 from shared.shards.sealed_zip import damaged_members
 from shared.shards.shard import Shard
@@ -115,19 +115,12 @@ def _check_contents(shard: Shard, arrays: _Arrays) -> _Problems:
     yield from _check_detections(shard, arrays, in_frames=not frames)
 
 
-def _first(wrong: ArrayLike) -> Iterator[tuple[int, int]]:
-    """The first place that is wrong and how many more there are; nothing if none is."""
-    places = np.flatnonzero(wrong)
-    if places.size:
-        yield int(places[0]), places.size - 1
-
-
 def _check_offsets(shard: Shard, name: str, arrays: _Arrays, *, length: int) -> _Problems:
     offsets = arrays[name]
     problem = partial(Problem, shard=shard.path, array=name)
     if offsets[0] != 0 or offsets[-1] != length:
         yield problem(wanted=f"borders from 0 to {length}", found=f"{offsets[0]} to {offsets[-1]}")
-    for row, more in _first(np.diff(offsets) < 0):
+    for row, more in first_place(np.diff(offsets) < 0):
         found = f"{offsets[row + 1]} after {offsets[row]}"
         place = f"row {row + 1}"
         yield problem(place=place, wanted="borders that never fall", found=found, more=more)
@@ -153,11 +146,11 @@ def _check_frames(shard: Shard, arrays: _Arrays) -> _Problems:
     ):
         values = arrays[name]
         problem = partial(Problem, shard=shard.path, array=name)
-        for row, more in _first(~(values[1:] > values[:-1]) & same_video):
+        for row, more in first_place(~(values[1:] > values[:-1]) & same_video):
             place = f"row {row + 1} (video {entries[video_F[row + 1]].id!r})"
             found = f"{values[row + 1]}{unit} after {values[row]}{unit}"
             yield problem(place=place, wanted="increasing values", found=found, more=more)
-        for row, more in _first(~np.isfinite(values) | (values < least)):
+        for row, more in first_place(~np.isfinite(values) | (values < least)):
             yield problem(place=f"row {row}", wanted=wanted, found=f"{values[row]}", more=more)
 
 

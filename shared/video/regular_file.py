@@ -4,17 +4,10 @@ import os
 import stat
 from pathlib import Path
 
+from shared.data_files import kind_of
 from shared.errors import VideoDecodeError
 
 __all__ = ["reason", "regular_status"]
-
-_KINDS = {
-    stat.S_IFDIR: "a folder",
-    stat.S_IFIFO: "a pipe",
-    stat.S_IFSOCK: "a socket",
-    stat.S_IFCHR: "a device",
-    stat.S_IFBLK: "a device",
-}
 
 
 def regular_status(path: Path) -> os.stat_result:
@@ -28,8 +21,9 @@ def regular_status(path: Path) -> os.stat_result:
     except (OSError, ValueError) as err:  # ValueError: a NUL in the name
         raise VideoDecodeError(f"{path}: cannot be opened ({reason(err)})") from err
     if not stat.S_ISREG(status.st_mode):
-        kind = _KINDS.get(stat.S_IFMT(status.st_mode), "none")
-        raise VideoDecodeError(f"{path}: wanted a regular file, found {kind}; it is not opened")
+        raise VideoDecodeError(
+            f"{path}: wanted a regular file, found {kind_of(status.st_mode)}; it is not opened"
+        )
     return status
 
 

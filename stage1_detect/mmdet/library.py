@@ -27,7 +27,7 @@ with warnings.catch_warnings():
     from mmdet.utils import register_all_modules
     from mmengine.config import Config
     from mmengine.fileio import load as load_yaml
-    from mmengine.logging import HistoryBuffer, MMLogger
+    from mmengine.logging import MMLogger
     from mmengine.structures import InstanceData
 
 MaskRCNN: TypeAlias = Any
@@ -42,7 +42,6 @@ __all__ = [
     "Config",
     "DetDataSample",
     "FCNMaskHead",
-    "HistoryBuffer",
     "InstanceData",
     "MMLogger",
     "MODELS",

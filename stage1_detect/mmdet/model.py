@@ -7,27 +7,25 @@ import hashlib
 import io
 import logging
 import math
-import pickle
-import re
 import warnings
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
 
-import numpy as np
 import torch
 from torch import Tensor
 
+from shared.config.bounded import shown
 from shared.environment import installed_version
 from shared.errors import DetectorError
 from shared.masks.coco_classes import COCO_CLASSES
 from shared.shards.schema import DetectorEntry
+from shared.tensor_file import read_tensors, tensors_in
 from stage1_detect.mmdet.config import DetectorConfig, told
 from stage1_detect.mmdet.library import (
     MODELS,
     FCNMaskHead,
-    HistoryBuffer,
     MaskRCNN,
     MMLogger,
     ResNet,
@@ -54,6 +52,18 @@ Precision: TypeAlias = Literal["float32", "float16", "bfloat16"]
 """What the convolutions of backbone, pyramid and proposal head compute in. Boxes, suppression and
 the heads that look at single objects stay in float32: half precision cannot tell pixels apart
 beyond 2048."""
+_HISTORIES = (
+    "__builtin__ getattr",
+    "mmengine.logging.history_buffer HistoryBuffer",
+    "numpy dtype",
+    "numpy ndarray",
+    *(
+        f"numpy.{core}.multiarray {name}"
+        for core in ("core", "_core")
+        for name in ("_reconstruct", "scalar")
+    ),
+)
+"""What mmengine's checkpoints hold beside tensors: losses of all steps, in arrays of numpy."""
 
 
 def build_model(detector: DetectorConfig, *, initialise: bool = False) -> MaskRCNN:
@@ -177,54 +187,16 @@ def _check_supported(model: MaskRCNN, name: str) -> None:
 
 
 def _read_weights(checkpoint: Path) -> dict[str, Tensor]:
-    if not checkpoint.exists():
-        raise DetectorError(f"checkpoint {checkpoint}: there is no such file")
-    if not checkpoint.is_file():  # a pipe would be waited for without end
-        raise DetectorError(f"checkpoint {checkpoint}: wanted a file, found a folder or a pipe")
-    try:
-        with torch.serialization.safe_globals(_harmless_globals()):
-            content: Any = torch.load(checkpoint, map_location="cpu", weights_only=True)
-    except Exception as err:  # torch raises several types for damaged and for refused files
-        refused = re.search(r"WeightsUnpickler error: (.*?)( Please|$)", str(err), re.MULTILINE)
-        reason = refused[1] if refused else str(err).strip().partition("\n")[0]
-        if "weights_only" in reason:  # torch's advice to read it with fewer checks
-            reason = "it holds what weights do not need"
-        elif not reason or not (refused or isinstance(err, RuntimeError | OSError)):
-            why = f"{type(err).__name__} {reason}".strip()  # such as the number of a byte
-            reason = f"it is not a file that torch wrote ({why})"
+    content = read_tensors(
+        checkpoint, what="a detector's weights", dropped=_HISTORIES, error=DetectorError
+    )
+    weights = tensors_in(content.get("state_dict", content) if isinstance(content, dict) else None)
+    if not weights:
         raise DetectorError(
-            f"checkpoint {checkpoint}: cannot be read as weights: {reason}"
-        ) from err
-    weights = content.get("state_dict", content) if isinstance(content, dict) else None
-    if not isinstance(weights, dict) or not all(isinstance(w, Tensor) for w in weights.values()):
-        raise DetectorError(
-            f"checkpoint {checkpoint}: wanted named tensors or a dict with 'state_dict', "
+            f"{shown(checkpoint)}: wanted named tensors or a dict with 'state_dict', "
             f"found {type(content).__name__}"
         )
-    for key, weight in weights.items():
-        is_plain = weight.layout is torch.strided and not weight.is_quantized
-        if not isinstance(key, str) or not is_plain or weight.is_meta or weight.is_complex():
-            raise DetectorError(
-                f"checkpoint {checkpoint}: wanted dense tensors with names, found {key!r:.80} of "
-                f"{weight.dtype} {weight.layout} on {weight.device}"
-            )
     return {key.removeprefix("module."): weight for key, weight in weights.items()}
-
-
-def _harmless_globals() -> list[Any]:
-    """What mmengine's own checkpoints hold beside tensors: histories of losses in numpy arrays."""
-    reconstruct = np.zeros(1).__reduce__()[0]
-    scalar = np.float64(0).__reduce__()[0]
-    dtypes = [type(np.dtype(t)) for t in (np.float64, np.float32, np.int64, np.int32)]
-    attribute = (_history_attribute, "builtins.getattr")
-    return [HistoryBuffer, attribute, np.ndarray, np.dtype, reconstruct, scalar, *dtypes]
-
-
-def _history_attribute(owner: Any, name: str) -> Any:
-    """Stands for getattr while reading: a history names its own methods, nothing else may."""
-    if owner is not HistoryBuffer:
-        raise pickle.UnpicklingError(f"refused to read the attribute {name!r} of {owner!r}")
-    return getattr(owner, name)
 
 
 def fuse_batch_norms(model: MaskRCNN) -> None:

@@ -49,6 +49,11 @@ class SkippedSegment:
         """The id, and the detail."""
         return f"{self.id}: {self.detail}" if self.detail else self.id
 
+    @property
+    def why(self) -> str:
+        """The reason, and the detail."""
+        return f"{self.reason} ({self.detail})" if self.detail else self.reason
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JoinedSplit:
@@ -64,7 +69,7 @@ class JoinedSplit:
         """Raises JoinError if no segment is left, saying why the first one was skipped."""
         if self.segments:
             return
-        why = f"; the first was skipped because: {self.skipped[0].reason}" if self.skipped else ""
+        why = f"; the first was skipped because: {self.skipped[0].why}" if self.skipped else ""
         raise JoinError(
             f"{dataset_name}, {self.split}: wanted at least one usable segment, found none of "
             f"{len(self.skipped)}{why}"
@@ -139,7 +144,7 @@ def join_split(
         first = absent[0]
         raise JoinError(
             f"{dataset.name}, {split}: {len(absent)} of {len(wanted)} segments cannot be used, "
-            f"the first is {first.id}: {first.reason}{first.detail and f' ({first.detail})'}; "
+            f"the first is {first.id}: {first.why}; "
             f"{first.remedy}, or pass --partial to use what is there"
         )
     _warn(f"{dataset.name}, {split}", skipped, "skipped")
@@ -196,7 +201,7 @@ def _without_detections(
     far: dict[str, SkippedSegment] = {}
     for video_id, seconds_D in detections.seconds_of(of_video).items():
         seconds_F = clips.frames(video_id).told_seconds
-        if seconds_F is None:
+        if seconds_F is None or np.array_equal(seconds_D, seconds_F):  # detected in these frames
             continue
         interval = frame_interval(seconds_D, otherwise=1 / detections.entry(video_id).rate)
         found = nearest_frames(seconds_D, seconds_F, interval=interval, video_F=seconds_F)
@@ -225,8 +230,8 @@ def _far_frames(
             detail=(
                 f"{far.size} of {last - first} frames of video {segment.video_id}, that at "
                 f"{seconds_F[worst]:.4f} s is {found.gaps_n[worst]:.4f} s away from the nearest "
-                f"detections, at {seconds_D[found.rows_n[worst]]:.4f} s, at most "
-                f"{found.limits_n[worst]:.4f} s are allowed"
+                f"detections, at {seconds_D[found.rows_n[worst]]:.4f} s; wanted less "
+                f"than {found.limits_n[worst]:.4f} s"
             ),
             remedy=(
                 "the detections are of another version of the video, or do not reach so far; "

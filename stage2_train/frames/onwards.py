@@ -33,6 +33,9 @@ class OnwardReader:
         self._begin = begin
         self._shrink = shrink
         self._kept_bytes = kept_bytes
+        self._frames: Iterator[Frame] = iter(())
+        self._kept: dict[int, NDArray[np.uint8]] = {}
+        self._next = self._bytes = 0
         self._restart()
 
     def read(self, places: Sequence[int]) -> dict[int, NDArray[np.uint8]]:
@@ -58,5 +61,5 @@ class OnwardReader:
 
     def _restart(self) -> None:
         self._frames = self._begin()
-        self._kept: dict[int, NDArray[np.uint8]] = {}
+        self._kept = {}
         self._next = self._bytes = 0

@@ -161,7 +161,7 @@ def _clip_record(run: Path, config: RunConfig) -> ClipRecord:
         if settings is None or config.recipe.data.clip_frames is None:
             raise ConfigError(
                 f"{run}: neither its clip store nor its manifest is there to say how frames are "
-                f"rescaled ({err}); start orn where the run was trained, or export the run there"
+                f"rescaled ({err}); go to where the run was trained, or export it there"
             ) from err
     if settings is None and manifest is not None:
         settings = StoreSettings(height=manifest.clips.height, width=manifest.clips.width)

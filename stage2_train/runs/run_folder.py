@@ -3,6 +3,7 @@
 runs/NAME/config.toml    the resolved settings
           starts.jsonl   a line for each time the run was started or resumed: commit, versions
           metrics.jsonl  what it tells while it runs, also in tensorboard/
+          state.json     where its last checkpoint stands
 """
 
 import json
@@ -30,6 +31,7 @@ __all__ = [
     "LAST_NAME",
     "METRICS_NAME",
     "STARTS_NAME",
+    "STATE_NAME",
     "MetricsLog",
     "append_jsonl",
     "dataset_of",
@@ -44,6 +46,7 @@ CONFIG_NAME = "config.toml"
 STARTS_NAME = "starts.jsonl"
 LAST_NAME = "last.pt"
 METRICS_NAME = "metrics.jsonl"
+STATE_NAME = "state.json"
 
 _APPENDING = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
 _MOST_BYTES = 1 << 30

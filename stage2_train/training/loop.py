@@ -37,9 +37,11 @@ from stage2_train.runs.checkpoint import (
 )
 from stage2_train.runs.phases import Phase, plan_phases, steps_per_epoch
 from stage2_train.runs.run_folder import MetricsLog
+from stage2_train.runs.standing import write_standing
 from stage2_train.training.backbone import apply_backbone_options
 from stage2_train.training.freezing import freeze_for
 from stage2_train.training.step import build_optimiser, set_learning_rate, training_step
+from stage2_train.training.time_limit import TimeLimit
 
 __all__ = ["TrainingData", "train_network"]
 
@@ -67,6 +69,7 @@ class _Session:
     model: nn.Module
     """The network, wrapped so that processes share gradients if there are several."""
     recipe: Recipe
+    phases: Sequence[Phase]
     data: TrainingData
     loader: LoaderSettings
     run: Path
@@ -74,6 +77,7 @@ class _Session:
     log: MetricsLog
     bar: Bar
     max_steps: int | None
+    limit: TimeLimit
     num_clips: int = 0
     """Clips since the last line of the log."""
     since: float = field(default_factory=time.perf_counter)
@@ -81,8 +85,9 @@ class _Session:
 
     @property
     def stopped(self) -> bool:
-        """Whether the number of steps asked for is reached."""
-        return self.max_steps is not None and self.state.step >= self.max_steps
+        """Whether the number of steps asked for is reached, or the time is over."""
+        enough = self.max_steps is not None and self.state.step >= self.max_steps
+        return enough or self.limit.is_over
 
 
 def train_network(
@@ -94,6 +99,7 @@ def train_network(
     accelerator: Accelerator,
     workers: int = 0,
     max_steps: int | None = None,
+    deadline: float | None = None,
 ) -> TrainingState:
     """Trains until the recipe ends, or goes on with what the run folder holds.
 
@@ -101,6 +107,8 @@ def train_network(
         network: with its first weights; trained in place.
         run: folder of checkpoints and metrics; a finished training in it is left alone.
         max_steps: stop when this many steps are done in all; the run can go on later.
+        deadline: of `time.monotonic`; stop after the first step that ends later, as with
+            `max_steps`.
 
     Raises:
         TrainingError: if a loss is not finite.
@@ -129,6 +137,7 @@ def train_network(
             network=network,
             model=network,
             recipe=recipe,
+            phases=phases,
             data=data,
             loader=loader,
             run=run,
@@ -136,6 +145,7 @@ def train_network(
             log=log,
             bar=bar,
             max_steps=max_steps,
+            limit=TimeLimit(accelerator, deadline),
         )
         while not (state.is_finished(len(phases)) or session.stopped):
             if state.phase_over:
@@ -194,6 +204,7 @@ def _run_phase(session: _Session, phase: Phase, resumed: Checkpoint | None) -> N
         epoch_over = state.advance(
             len(taken), num_batches=num_batches, num_phase_steps=phase.num_steps
         )
+        session.limit.look()
         state.add(values | {"learning_rate": learning_rate})
         session.bar.advance(note=f"loss {values['loss']:.3f}")
         if state.step % recipe.log_every_steps == 0:
@@ -282,4 +293,6 @@ def _save(session: _Session, name: str, optimiser: torch.optim.Optimizer | None)
             state=session.state,
         )
         save_checkpoint(session.run / name, checkpoint)
+        if name == LAST_NAME:
+            write_standing(session.run, session.state, session.phases, metric=session.data.metric)
     session.accelerator.wait_for_everyone()

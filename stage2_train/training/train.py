@@ -1,6 +1,8 @@
 """`orn train`: data, recipe and run folder brought together, then trained."""
 
+import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -12,6 +14,7 @@ from torch import nn
 
 from shared.config.files import to_toml
 from shared.errors import ConfigError
+from shared.jobs.lock import locked
 from shared.manifests.load import load_dataset
 from stage2_train.clips.dataset import ClipRequest, check_crop
 from stage2_train.clips.join import JoinedSplit
@@ -64,6 +67,8 @@ class TrainRequest:
     """Seed in place of the recipe's."""
     max_steps: int | None = None
     """Stop when this many steps are done."""
+    stop_after: float | None = None
+    """Stop after the first step that ends so many seconds after the call."""
     prepare: bool = False
     """Whether to detect first where there are no shards."""
     no_verify_shards: bool = False
@@ -102,12 +107,24 @@ def train(request: TrainRequest) -> dict[str, Any]:
         PipelineError: of any kind; the message says what to do.
     """
     may_run = ("detect", "clips") if request.prepare else ("clips",)
+    began = time.monotonic()
     plan, resources = _plan(request, may_run=may_run), request.resources
     recipe, sources = plan.config.recipe, plan.sources
     torch.set_num_threads(resources.num_threads())
     accelerator = build_accelerator(recipe.precision, resources.device)
     num_frames = recipe.data.clip_frames or sources.dataset.clip_frames
     check_processes(recipe, num_frames=num_frames, num_processes=accelerator.num_processes)
+    deadline = None if request.stop_after is None else began + request.stop_after
+    is_first = accelerator.is_main_process
+    with locked(plan.run / LAST_NAME, job="orn train") if is_first else nullcontext():
+        return _train(plan, request, accelerator, deadline=deadline)
+
+
+def _train(
+    plan: _Plan, request: TrainRequest, accelerator: Accelerator, *, deadline: float | None
+) -> dict[str, Any]:
+    """What `train` does while it holds the run."""
+    recipe, sources, resources = plan.config.recipe, plan.sources, request.resources
     if not request.no_verify_shards and not (plan.run / LAST_NAME).is_file():
         require_verified(plan.shards, accelerator, workers=resources.workers)
     network = _first_network(plan, request, accelerator)
@@ -134,6 +151,7 @@ def train(request: TrainRequest) -> dict[str, Any]:
         accelerator=accelerator,
         workers=resources.workers,
         max_steps=request.max_steps,
+        deadline=deadline,
     )
     phases = plan_phases(recipe, num_segments=1)
     return {

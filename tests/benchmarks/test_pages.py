@@ -1,4 +1,4 @@
-"""Measuring and photographing the page of a shard."""
+"""Measuring and photographing pages."""
 
 from pathlib import Path
 from typing import Any
@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from benchmarks import report_pictures
 from benchmarks.look_pictures import make_pictures
 from benchmarks.scrub_page import measure_page
 from shared.inspect.page.write import write_page
@@ -25,6 +26,18 @@ def test_a_page_is_measured_and_photographed(chromium: Any, tmp_path: Path) -> N
     paths = make_pictures(chromium, shard, Noise(), tmp_path / "out")
     assert [Image.open(path).width for path in paths] == [3 * 560, 1280, 400]
     assert max(path.stat().st_size for path in paths) <= 150_000
+
+
+def test_a_report_is_photographed(chromium: Any, tmp_path: Path) -> None:
+    (tmp_path / "report").mkdir()
+    for name in ("figure4-1.png", "figure5-1.png", "figure5-2.png"):
+        Image.effect_noise((300, 100), 50).save(tmp_path / "report" / name)
+    (tmp_path / "report.html").write_text(
+        "<section id=confusion><table><tr><td class=diagonal><button data-cell=0-0>9</button></td>"
+        "<td><button data-cell=0-1 onclick='this.textContent=7'>3</button></td></table>"
+    )
+    paths = report_pictures.make_pictures(chromium, tmp_path, tmp_path / "out")
+    assert [Image.open(path).size for path in paths] == [(1100, 900), (300, 100), (300, 200)]
 
 
 def test_without_a_browser_the_command_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -103,7 +103,7 @@ def call(kind: str, options: dict[str, str], run: Path) -> Result:
         ("train", write("config.toml", f"a{'.a' * 9999} = 1"), "config.toml: is not a TOML file"),
         ("train", pipe("metrics.jsonl"), "metrics.jsonl: wanted a file, found a pipe"),
         ("train", link, "metrics.jsonl: could not be written (Too many levels of symbolic links)"),
-        ("export", pipe("best.pt"), "best.pt: wanted a file, found a pipe, a device or a socket"),
+        ("export", pipe("best.pt"), "best.pt: wanted a file, found a pipe"),
         (
             "export",
             write("best.pt", ""),

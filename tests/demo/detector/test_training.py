@@ -59,6 +59,14 @@ def test_killed_and_resumed_equals_never_killed(
     assert not cut.exists()
     with pytest.raises(CheckpointError, match=r"cut\.pth\.resume: .*seed is 0 there, 1 asked for"):
         train(coco_folder, cut, demo_config, seed=1)
+    state = (tmp_path / "cut.pth.resume").read_bytes()
+    (tmp_path / "cut.pth.resume").write_bytes(state[:-9])
+    with pytest.raises(CheckpointError, match="wanted the state of a training of the demo's det"):
+        train(coco_folder, cut, demo_config)
+    torch.save({"settings": {}}, tmp_path / "cut.pth.resume")
+    with pytest.raises(CheckpointError, match="found another file; remove it"):
+        train(coco_folder, cut, demo_config)
+    (tmp_path / "cut.pth.resume").write_bytes(state)
     resumed = train(coco_folder, cut, demo_config)
     assert resumed["history"] == record["history"]
     assert not (tmp_path / "cut.pth.resume").exists()

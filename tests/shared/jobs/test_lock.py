@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from shared.errors import PipelineError
-from shared.jobs.lock import lock_path, locked
+from shared.jobs.lock import is_locked, lock_path, locked
 
 
 def test_the_lock_file_is_there_while_held(tmp_path: Path) -> None:
@@ -113,3 +113,16 @@ def test_whoever_holds_it_need_not_write_text(tmp_path: Path) -> None:
             locked(tmp_path / "x", job="orn x"),
         ):
             pass
+
+
+def test_asking_whether_a_job_holds_something_changes_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "thing.h5"
+    assert not is_locked(path)
+    assert list(tmp_path.iterdir()) == []
+    with locked(path, job="orn thing"):
+        assert is_locked(path)
+        assert is_locked(path)
+    lock_path(path).write_text("1\n")  # of a process that was killed
+    assert not is_locked(path)
+    with locked(path, job="orn thing"):
+        pass

@@ -294,7 +294,7 @@ def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path, name: str) -> None
     path = write(tmp_path, KINDS["table"])
     (tmp_path / name).unlink()
     os.mkfifo(tmp_path / name)
-    with pytest.raises(PipelineError, match=rf"{name}: .*is a named pipe, not a "):
+    with pytest.raises(PipelineError, match=rf"{name}: .*is a pipe, not a "):
         bounded(load_dataset, path, tmp_path)
 
 

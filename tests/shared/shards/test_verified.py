@@ -1,6 +1,7 @@
 """Shards are verified once, wherever the record of it can be kept."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -40,7 +41,7 @@ def shards(tmp_path: Path, write_shard: ShardMaker) -> tuple[Path, ...]:
     return tuple(paths)
 
 
-def verify(paths: tuple[Path, ...], *, workers: int = 1) -> int:
+def verify(paths: Sequence[Path], *, workers: int = 1) -> int:
     """How many had to be verified."""
     bar = Counter()
     verify_all(unverified(paths), workers=workers, bar=bar)
@@ -120,6 +121,22 @@ def test_a_record_that_says_nothing_is_not_believed(shards: tuple[Path, ...], te
 def test_records_that_are_no_files_are_not_waited_for(shards: tuple[Path, ...]) -> None:
     os.mkfifo(shards[0].parent / RECORD_NAME)
     assert len(unverified(shards)) == 3
+
+
+def test_a_record_that_is_a_link_is_not_written_through(
+    shards: tuple[Path, ...], tmp_path: Path, cache: Path
+) -> None:
+    (tmp_path / "canary").write_text("")
+    (shards[0].parent / RECORD_NAME).symlink_to(tmp_path / "canary")
+    assert verify(shards) == 3
+    assert (tmp_path / "canary").read_text() == ""
+    assert len(cache.read_text().splitlines()) == 3
+
+
+def test_a_name_of_two_lines_takes_one(shards: tuple[Path, ...]) -> None:
+    odd = shards[0].rename(shards[0].parent / f"shard-0\nrules-1 {'a' * 64} .zarr.zip")
+    assert verify([odd]) == 1
+    assert len((odd.parent / RECORD_NAME).read_text().splitlines()) == 1
 
 
 def test_what_is_no_shard_is_refused(tmp_path: Path) -> None:

@@ -46,12 +46,12 @@ def test_building_prints_nothing_and_later_logs_go_to_ours(
 def test_weights_of_mmengine_and_bare_ones_are_loaded(
     model: Any, demo_checkpoint: Path, tmp_path: Path
 ) -> None:
-    from stage1_detect.mmdet.library import HistoryBuffer
+    from mmengine.logging import HistoryBuffer
 
     weights = torch.load(demo_checkpoint, weights_only=True)
     digest = load(model, demo_checkpoint)
     assert digest.startswith("sha256:") and digest == load(model, demo_checkpoint)
-    history = HistoryBuffer([1.0, 2.0], [1, 1])
+    history = HistoryBuffer(list(range(300_000)), [1] * 300_000)  # 5 MB of text in the pickle
     full = {
         "state_dict": OrderedDict((f"module.{k}", v.half()) for k, v in weights.items()),
         "meta": {"epoch": 1, "seed": np.float64(3), "CLASSES": ("person",)},
@@ -92,17 +92,17 @@ class Malicious:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        pytest.param(None, "there is no such file", id="no file"),
-        pytest.param(b"not a checkpoint", "not a file that torch wrote", id="garbage"),
-        pytest.param(Malicious(), "cannot be read as weights", id="code"),
+        pytest.param(None, "cannot be read .No such file", id="no file"),
+        pytest.param(b"not a checkpoint", "damaged or of another kind", id="garbage"),
+        pytest.param(Malicious(), "eval, which weights do not need", id="code"),
         pytest.param([1, 2], "wanted named tensors", id="a list"),
         pytest.param({"state_dict": {"a": 1}}, "wanted named tensors", id="no tensors"),
-        pytest.param({1: torch.zeros(1)}, "wanted dense tensors with names, found 1", id="number"),
-        pytest.param({"a": torch.zeros(1, device="meta")}, "found 'a' of .* on meta", id="meta"),
-        pytest.param({"a": torch.zeros(1).to_sparse()}, "found 'a' of .*sparse", id="sparse"),
-        pytest.param({"a": torch.zeros(1, dtype=torch.cfloat)}, "found 'a' of torch.co", id="i"),
-        pytest.param(b"e", "it is not a file that torch wrote", id="a byte"),
-        pytest.param(b"\x80\x02cposix\nsystem\n.", "cannot be read as weights", id="a global"),
+        pytest.param({1: torch.zeros(1)}, "wanted named tensors", id="number"),
+        pytest.param({"a": torch.zeros(1, device="meta")}, "_rebuild_meta_tensor", id="meta"),
+        pytest.param({"a": torch.zeros(1).to_sparse()}, "_rebuild_sparse_tensor", id="sparse"),
+        pytest.param({"a": torch.zeros(1, dtype=torch.cfloat)}, "ComplexFloatStorage", id="i"),
+        pytest.param(b"e", "damaged or of another kind", id="a byte"),
+        pytest.param(b"\x80\x02cposix\nsystem\n.", "posix.system, which weights", id="a global"),
     ],
 )
 def test_bad_files(model: Any, tmp_path: Path, content: Any, message: str) -> None:
@@ -129,7 +129,7 @@ def test_weights_that_are_no_numbers_are_named(
 
 def test_a_pipe_is_not_waited_for(model: Any, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.pth")
-    with pytest.raises(DetectorError, match="wanted a file, found a folder or a pipe"):
+    with pytest.raises(DetectorError, match="wanted a file, found a pipe"):
         load(model, tmp_path / "pipe.pth")
 
 

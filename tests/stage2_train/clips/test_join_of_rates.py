@@ -3,11 +3,13 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import count
 from math import ceil, floor
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import av
 import numpy as np
 import pytest
 
@@ -117,6 +119,42 @@ def test_every_length_is_joined(rate: Fraction, rounded: Callable[[Fraction], in
     ]
 
 
+def filtered(num_frames: int, rate: Fraction) -> int:
+    """Frames that FFmpeg's filter to 30 a second makes of a clip."""
+    graph = av.filter.Graph()
+    base = f"time_base={1 / rate}:frame_rate={rate}"
+    source = graph.add("buffer", f"video_size=16x16:pix_fmt=gray:{base}")
+    grid, sink = graph.add("fps", f"fps={MASK_RATE}"), graph.add("buffersink")
+    source.link_to(grid)
+    grid.link_to(sink)
+    graph.configure()
+    for place in range(num_frames):
+        frame = av.VideoFrame(16, 16, "gray")
+        if not hasattr(frame, "duration"):
+            pytest.skip("this PyAV does not tell the filter where a clip ends")
+        frame.pts, frame.duration, frame.time_base = place, 1, 1 / rate
+        source.push(frame)
+    source.push(None)
+    for number in count():
+        try:
+            sink.pull()
+        except av.EOFError:
+            return number
+    raise AssertionError
+
+
+@pytest.mark.parametrize("rate", RATES, ids=lambda rate: f"{float(rate):.2f}")
+def test_every_frame_is_joined_to_the_grid_that_ffmpeg_makes(rate: Fraction) -> None:
+    for num_frames in range(1, 31):
+        num_masks = filtered(num_frames, rate)
+        if num_masks == 0:
+            assert (num_frames, rate) == (1, 90)
+            continue
+        video_F, masks_D = np.arange(num_frames) / float(rate), np.arange(num_masks) / MASK_RATE
+        found = nearest_frames(masks_D, video_F, interval=1 / MASK_RATE, video_F=video_F)
+        assert found.is_near_n.all(), num_frames
+
+
 @pytest.mark.parametrize("rate", [r for r in RATES if r >= 30], ids=lambda r: f"{float(r):.2f}")
 def test_a_mask_that_is_missing_at_the_end_is_named(rate: Fraction) -> None:
     joined = joined_lengths(rate, lambda length: floor(length) - 1)
@@ -151,7 +189,7 @@ def test_what_cannot_be_joined_is_told_before_a_clip_is_made(
         join_split(dataset, "train", store, detections)
     detail = (
         "32 of 50 frames of video film, that at 1.9800 s is 0.6800 s away from the nearest "
-        "detections, at 1.3000 s, at most 0.0467 s are allowed"
+        "detections, at 1.3000 s; wanted less than 0.0467 s"
     )
     assert str(caught.value) == (
         "films, train: 1 of 2 segments cannot be used, the first is late: frames of it have no "

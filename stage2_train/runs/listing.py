@@ -1,0 +1,246 @@
+"""What run folders say of their trainings without a checkpoint being opened, side by side.
+
+Anything may be damaged or of an older release; what a folder does not say is None.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from shared.config.bounded import read_bounded, read_json
+from shared.config.files import leaves, read_toml
+from shared.errors import ConfigError, PipelineError
+from shared.jobs.lock import is_locked
+from stage2_train.runs.run_folder import (
+    CONFIG_NAME,
+    LAST_NAME,
+    METRICS_NAME,
+    STARTS_NAME,
+    STATE_NAME,
+    number_in,
+)
+
+__all__ = ["COLUMNS", "RunSummary", "find_runs", "read_summary", "settings_of"]
+
+_DEEPEST = 4
+_NOT_COMPARED = ("paths",)
+_MOST_LOG_BYTES = 1 << 28
+_SECONDS = re.compile(rb'"seconds": ([0-9.e+-]+)')
+_HEADS = ("two_heads", "activity_head", "object_head")
+"""The first that a report has is the prediction's."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSummary:
+    """One training."""
+
+    run: str
+    """Path of its folder."""
+    dataset: str | None = None
+    """Name of the data set."""
+    system: str | None = None
+    """Of the paper's tables; else the recipe's name."""
+    state: str = "ended"
+    """`training` (a process holds it), `finished`, `stopped`, `begun` (no checkpoint yet), `ended`
+    (an older run, which does not say whether it is finished) or `damaged` (its settings are)."""
+    step: int | None = None
+    """Steps that are done."""
+    num_steps: int | None = None
+    """Steps that the recipe asks for."""
+    metric: str | None = None
+    """`top1` or `map`."""
+    best: float | None = None
+    """Best on the validation split while the last phase was trained."""
+    best_step: int | None = None
+    """When that was."""
+    measured: float | None = None
+    """What `orn eval` measured on the split asked for."""
+    low: float | None = None
+    """Lower end of its 95 % interval."""
+    high: float | None = None
+    """Upper end of it."""
+    seconds: float | None = None
+    """Of training, without validation."""
+    started: str | None = None
+    """When it was started or resumed last."""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """Of the recipe, by dotted key."""
+
+    @property
+    def figure(self) -> float | None:
+        """What was measured, else the best while training."""
+        return self.best if self.measured is None else self.measured
+
+
+COLUMNS = tuple(each.name for each in fields(RunSummary) if each.name != "settings")
+
+
+def find_runs(folder: Path) -> list[Path]:
+    """Run folders in `folder`, at most four levels deep, and itself if it is one, by name.
+
+    Raises:
+        ConfigError: if there is no such folder.
+    """
+    if not folder.is_dir():
+        raise ConfigError(
+            f"{folder}: wanted a folder of runs, found none; give --folder, or `orn train` makes "
+            "a run in runs/"
+        )
+    return sorted(_runs_in(folder, _DEEPEST))
+
+
+def _runs_in(folder: Path, levels: int) -> Iterator[Path]:
+    if (folder / CONFIG_NAME).is_file():
+        yield folder
+        return
+    try:
+        inner = [each for each in folder.iterdir() if not each.name.startswith(".")]
+    except OSError:
+        return
+    for each in inner if levels else ():
+        if each.is_dir():
+            yield from _runs_in(each, levels - 1)
+
+
+def settings_of(run: Path) -> dict[str, Any]:
+    """The tables of a run's settings without where its data lies.
+
+    Raises:
+        ConfigError: if the folder holds no run.
+    """
+    if not (run / CONFIG_NAME).is_file():
+        raise ConfigError(f"{run}: wanted the folder of a training run, found no {CONFIG_NAME}")
+    found = read_toml(run / CONFIG_NAME)
+    return {name: value for name, value in found.items() if name not in _NOT_COMPARED}
+
+
+def read_summary(run: Path, *, split: str = "validation") -> RunSummary:
+    """What the folder of a run says.
+
+    Args:
+        split: of the figures that `orn eval` measured.
+    """
+    standing, best, seconds = _read_log(run / METRICS_NAME)
+    starts = _records(run / STARTS_NAME, last=True)
+    known: dict[str, Any] = {
+        "run": str(run),
+        "started": _text(starts[-1].get("time")) if starts else None,
+        "seconds": seconds,
+    }
+    try:
+        tables = settings_of(run)
+    except ConfigError:
+        return RunSummary(state="damaged", **known)
+    dataset, recipe = (_table(tables.get(name)) for name in ("dataset", "recipe"))
+    metric = _text(dataset.get("metric"))
+    system = _text(tables.get("system"))
+    if system in (None, "none"):
+        system = _text(tables.get("recipe_name"))
+    state = _object(run / STATE_NAME)
+    if state:
+        best = number_in(state, "best_metric"), _whole(state, "best_step")
+        standing = _whole(state, "step")
+    return RunSummary(
+        dataset=_text(dataset.get("name")),
+        system=system,
+        state=_state(run, state),
+        step=standing,
+        num_steps=_whole(state, "num_steps"),
+        metric=metric,
+        best=best[0],
+        best_step=best[1],
+        settings=leaves(recipe),
+        **known,
+        **_measured(_object(run / f"eval-{split}.json"), metric or ""),
+    )
+
+
+def _state(run: Path, state: Mapping[str, Any]) -> str:
+    if is_locked(run / LAST_NAME):
+        return "training"
+    if not (run / LAST_NAME).is_file():
+        return "begun"
+    if not state:
+        return "ended"
+    return "finished" if state.get("finished") is True else "stopped"
+
+
+def _measured(report: Mapping[str, Any], metric: str) -> dict[str, Any]:
+    head = next((name for name in _HEADS if name in report), "")
+    value = number_in(_table(report.get(head)), metric)
+    own = _table(_table(_table(report.get("figures")).get(head)).get(metric))
+    return {"measured": value, "low": number_in(own, "low"), "high": number_in(own, "high")}
+
+
+def _read_log(
+    path: Path,
+) -> tuple[int | None, tuple[float | None, int | None], float | None]:
+    """Last step, best validation of the last phase and when, seconds of training, as a log has
+    them."""
+    try:
+        content = read_bounded(path, most_bytes=_MOST_LOG_BYTES)
+    except PipelineError:
+        return None, (None, None), None
+    times = [float(each) for each in _SECONDS.findall(content) if _is_number(each)]
+    lines = content.splitlines()
+    steps = [step for line in _parsed(lines[-3:]) if (step := _whole(line, "step")) is not None]
+    phase, best, best_step = None, None, None
+    for line in _parsed(each for each in lines if b'"group": "validation"' in each):
+        if line.get("phase") != phase:
+            phase, best, best_step = line.get("phase"), None, None
+        for metric in ("map", "top1"):
+            value = number_in(line, f"{phase}_{metric}")
+            if value is not None and (best is None or value > best):
+                best, best_step = value, _whole(line, "step")
+    return max(steps, default=None), (best, best_step), sum(times) if times else None
+
+
+def _records(path: Path, *, last: bool = False) -> list[dict[str, Any]]:
+    try:
+        lines = read_bounded(path).splitlines()
+    except PipelineError:
+        return []
+    return list(_parsed(lines[-1:] if last else lines))
+
+
+def _parsed(lines: Iterable[bytes]) -> Iterator[dict[str, Any]]:
+    for line in lines:
+        try:
+            record = json.loads(line)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(record, dict):
+            yield record
+
+
+def _object(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        return {}
+    try:
+        found = read_json(path)
+    except PipelineError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _table(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _whole(record: Mapping[str, Any], name: str) -> int | None:
+    value = record.get(name)
+    return value if type(value) is int else None
+
+
+def _is_number(text: bytes) -> bool:
+    try:
+        return abs(float(text)) < 1e300
+    except ValueError:
+        return False

@@ -1,0 +1,185 @@
+"""Runs side by side: what folders say without a checkpoint being opened."""
+
+import csv
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.cli import orn
+from stage2_train.runs.listing import read_summary
+from tests.conftest import ROOT
+
+_CONFIG = """
+recipe_name = "paper_vlog"
+system = "{system}"
+[recipe]
+seed = {seed}
+[recipe.optimiser]
+learning_rate = {rate}
+[dataset]
+name = "vlog"
+metric = "map"
+[paths]
+shards = "/disk/{seed}"
+"""
+
+
+def _make(folder: Path, seed: int, *, system: str = "none", rate: float = 1e-3) -> Path:
+    folder.mkdir(parents=True)
+    (folder / "config.toml").write_text(_CONFIG.format(seed=seed, system=system, rate=rate))
+    return folder
+
+
+def _log(run: Path) -> None:
+    lines = [
+        {"step": 5, "group": "train", "seconds": 60.0},
+        {"step": 5, "group": "validation", "phase": "object_head", "object_head_map": 0.9},
+        {"step": 10, "group": "validation", "phase": "two_heads", "two_heads_map": 0.4},
+        {"step": 15, "group": "validation", "phase": "two_heads", "two_heads_map": 0.3},
+        {"step": 15, "group": "train", "seconds": 61.0},
+    ]
+    (run / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    """A run of today, one of an older release, one without a checkpoint, one that is damaged."""
+    runs = tmp_path / "runs"
+    new = _make(runs / "new", 1, system="object-head")
+    standing = {"step": 20, "num_steps": 20, "finished": True, "best_metric": 0.5, "best_step": 15}
+    (new / "state.json").write_text(json.dumps(standing))
+    (new / "last.pt").touch()
+    figures = {"two_heads": {"map": {"low": 0.3, "high": 0.5}}}
+    report = {"two_heads": {"map": 0.41}, "object_head": {"map": 0.2}, "figures": figures}
+    (new / "eval-validation.json").write_text(json.dumps(report))
+    old = _make(runs / "table" / "old", 2)
+    (old / "last.pt").touch()
+    _log(old)
+    _make(runs / "begun", 3, rate=3e-4)
+    (runs / "damaged").mkdir()
+    (runs / "damaged" / "config.toml").write_text("no toml")
+    (runs / "no-run").mkdir()
+    return runs
+
+
+def _runs(folder: Path, *more: str) -> Result:
+    return CliRunner().invoke(orn, ["runs", "--folder", str(folder), *more])
+
+
+def test_each_folder_says_what_it_can(folder) -> None:
+    new = read_summary(folder / "new")
+    assert (new.dataset, new.system, new.state) == ("vlog", "object-head", "finished")
+    assert (new.step, new.num_steps, new.best, new.best_step) == (20, 20, 0.5, 15)
+    assert (new.measured, new.low, new.high) == (0.41, 0.3, 0.5)
+    old = read_summary(folder / "table" / "old")
+    assert (old.system, old.state, old.step, old.num_steps) == ("paper_vlog", "ended", 15, None)
+    assert (old.best, old.best_step, old.measured, old.seconds) == (0.4, 10, None, 121.0)
+    assert read_summary(folder / "begun").state == "begun"
+    assert read_summary(folder / "damaged").state == "damaged"
+
+
+def test_the_table_names_what_differs(folder) -> None:
+    lines = _runs(folder).stdout.splitlines()
+    assert [line.split()[0] for line in lines] == ["run", "begun", "damaged", "new", "table/old"]
+    assert "seed=3 optimiser.learning_rate=0.0003" in lines[1]
+    assert "20/20" in lines[3]
+    assert "map 41.00 [30.00, 50.00]" in lines[3]
+    assert "map 40.00 (training)" in lines[4]
+    assert "2m01s" in lines[4]
+    assert "shards" not in "".join(lines)  # where data lies is no difference
+
+
+def test_sorted_and_filtered(folder) -> None:
+    def names(*more: str) -> list[str]:
+        found = json.loads(_runs(folder, "--json", *more).stdout)["runs"]
+        return [Path(run["run"]).name for run in found]
+
+    assert names("--sort", "figure", "--reverse") == ["new", "old", "begun", "damaged"]
+    assert names("--sort", "seed", "--reverse") == ["begun", "old", "new", "damaged"]
+    assert names("--where", "optimiser.learning_rate=3e-4") == ["begun"]
+    assert names("--where", "state=e*", "--where", "dataset=vlog") == ["old"]
+    assert names("--where", "seed=9") == []
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (("--sort", "figur"), "nearest one is 'figure'"),
+        (("--where", "optimiser.learning_rat=1"), "nearest one is 'optimiser.learning_rate'"),
+        (("--where", "seed"), "wanted a column or a setting, = and a value"),
+        (("--csv", "--md"), "wanted one of them"),
+    ],
+)
+def test_names_that_are_none_are_refused(folder, more, message) -> None:
+    result = _runs(folder, *more)
+    assert result.exit_code == 2
+    assert message in result.stderr
+
+
+def test_no_folder_and_an_empty_one(tmp_path) -> None:
+    assert _runs(tmp_path / "none").exit_code == 2
+    result = _runs(tmp_path)
+    assert (result.exit_code, result.stdout) == (0, f"{tmp_path}: no run\n")
+
+
+def test_csv_and_markdown_hold_the_same_runs(folder) -> None:
+    rows = list(csv.DictReader(io.StringIO(_runs(folder, "--csv").stdout)))
+    assert [row["state"] for row in rows] == ["begun", "damaged", "finished", "ended"]
+    assert [row["optimiser.learning_rate"] for row in rows] == ["0.0003", "", "0.001", "0.001"]
+    assert rows[2]["low"] == "0.3"
+    table = _runs(folder, "--md").stdout.splitlines()
+    assert len(table) == 2 + len(rows)
+    assert table[1].startswith("| --- |")
+
+
+def test_two_runs_are_told_apart(folder) -> None:
+    words = ["runs", "diff", str(folder / "new"), str(folder / "begun")]
+    lines = CliRunner().invoke(orn, words).stdout.splitlines()
+    assert "recipe.optimiser.learning_rate is 0.001 in new, 0.0003 in begun" in lines
+    assert "system is 'object-head' in new, 'none' in begun" in lines
+    assert not [line for line in lines if line.startswith("paths")]
+    same = CliRunner().invoke(orn, ["runs", "diff", words[2], words[2], "--json"])
+    assert json.loads(same.stdout)["differences"] == []
+    assert CliRunner().invoke(orn, ["runs", "diff", words[2], str(folder)]).exit_code == 2
+
+
+def test_torch_is_not_imported(folder) -> None:
+    code = (
+        "import sys; from shared.cli import orn; "
+        f"orn.main(['runs', '--folder', {str(folder)!r}], standalone_mode=False); "
+        "sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
+
+
+@given(
+    name=st.sampled_from(
+        ["config.toml", "state.json", "metrics.jsonl", "starts.jsonl", "eval-validation.json"]
+    ),
+    content=st.binary(max_size=80)
+    | st.recursive(
+        st.none() | st.booleans() | st.floats() | st.text(max_size=5),
+        lambda inner: (
+            st.lists(inner)
+            | st.dictionaries(
+                st.sampled_from(["step", "finished", "two_heads", "map", "figures", "time"]), inner
+            )
+        ),
+    ).map(lambda value: json.dumps(value).encode()),
+)
+def test_damage_never_hides_the_other_runs(tmp_path_factory, name, content) -> None:
+    runs = tmp_path_factory.mktemp("runs")
+    _make(runs / "a", 1)
+    (runs / "a" / "last.pt").touch()
+    (runs / "a" / name).write_bytes(content)
+    _make(runs / "b", 2)
+    result = _runs(runs)
+    assert result.exit_code == 0, result.output
+    assert len(result.stdout.splitlines()) == 3
