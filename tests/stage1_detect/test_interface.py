@@ -36,5 +36,5 @@ def test_the_shipped_detector_by_name_and_by_file() -> None:
 def test_what_is_missing_is_said(tmp_path: Path) -> None:
     with pytest.raises(DetectorError, match="needs a file of weights and none was given"):
         load_detector(device="cpu")
-    with pytest.raises(DetectorError, match="none.pth: cannot be read"):
+    with pytest.raises(DetectorError, match=r"none\.pth: cannot be read"):
         load_detector(tmp_path / "none.pth", device="cpu")
