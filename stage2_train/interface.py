@@ -81,7 +81,7 @@ def load_model(path: str | Path, *, device: str = "auto") -> OpenedModel:
 
 def predictions(
     model: OpenedModel,
-    video: str | Path | Sequence[NDArray[np.uint8]],
+    video: str | Path | Sequence[NDArray[np.uint8]] | NDArray[np.uint8],
     detections: str | Path | FindsObjects | Sequence[FrameDetections],
     *,
     video_id: str | None = None,
@@ -96,7 +96,8 @@ def predictions(
 
     Args:
         model: what `load_model` gave.
-        video: a file, a folder of JPEGs, or frames as (H, W, 3) uint8 RGB arrays of equal size.
+        video: a file, a folder of JPEGs, or frames as (H, W, 3) uint8 RGB arrays of equal
+            size, or as one (F, H, W, 3) array.
         detections: the folder of the shards that have the file; or a detector, as `load_detector`
             gives it, which is shown only those frames that are looked at; or, with arrays, the
             detections of each frame.

@@ -70,6 +70,13 @@ class OpenedDataset:
         Raises:
             ConfigError, JoinError: as `clips`.
         """
+        for what, value, least in (
+            ("batch_size", batch_size, 1),
+            ("epochs", epochs, 1),
+            ("workers", workers, 0),
+        ):
+            if value is not None and value < least:
+                raise ConfigError(f"batches: {what}: wanted at least {least}, found {value}")
         settings = LoaderSettings(batch_size=batch_size, workers=workers)
         clips = self.clips(split)
         if epochs is None:

@@ -26,6 +26,7 @@ from shared.video.read import read_frames
 from stage2_train import load_model, open_dataset, predictions
 from stage2_train.evaluation.evaluate import EvalRequest, evaluate
 from stage2_train.predict import arrays
+from stage2_train.predict.export import export_run
 from stage2_train.resources import Resources
 from tests.conftest import ROOT
 from tests.small_demo import make_small_demo
@@ -74,6 +75,13 @@ class Recalls:
         return [self._known[image.tobytes()] for image in images]
 
 
+class Nothing:
+    """A detector that forgets to answer."""
+
+    def detect(self, images: list[NDArray[np.uint8]]) -> list[FrameDetections]:
+        return []
+
+
 def film(name: str = FILM) -> tuple[Path, list[NDArray[np.uint8]], list[FrameDetections]]:
     """The file of a film, its frames, and what is detected in each."""
     path = Path(f"data/demo/videos/{name}.mp4")
@@ -116,6 +124,9 @@ def test_batches_of_a_data_set(small_demo: Path) -> None:
         assert torch.equal(batch.frames_BTCHW, other.frames_BTCHW)
     with pytest.raises(ConfigError, match="demo: wanted a split, train, validation; found 'tain'"):
         dataset.clips("tain")
+    for wrong in ({"batch_size": 0}, {"epochs": 0}, {"workers": -1}):
+        with pytest.raises(ConfigError, match=rf"batches: {next(iter(wrong))}: wanted at least"):
+            dataset.batches("train", **wrong)
 
 
 def test_decoded_batches_need_no_store(small_demo: Path) -> None:
@@ -135,7 +146,7 @@ def test_every_way_gives_what_eval_gives(
         (str(path), "shards/demo"),
         (path, by_file),
         (frames, detections),
-        (frames, recalls),
+        (np.stack(frames), recalls),
     ):
         [found] = predictions(model, video, objects, pairs=2)
         assert np.abs(found.logits["two_heads"] - logits[FILM]).max() < SAME
@@ -143,6 +154,15 @@ def test_every_way_gives_what_eval_gives(
         assert found.pairs is not None
         assert len(found.pairs) == 2
     assert recalls.looked_at == by_file.looked_at == 4
+
+
+def test_a_folder_that_was_exported_says_the_same(small_demo: Path, tmp_path: Path) -> None:
+    export_run(Path("runs/demo"), tmp_path / "model")
+    _, frames, detections = film()
+    [here] = predictions(load_model("runs/demo", device="cpu"), frames, detections)
+    [there] = predictions(load_model(tmp_path / "model", device="cpu"), frames, detections)
+    for name, logits_A in here.logits.items():
+        assert np.array_equal(logits_A, there.logits[name])
 
 
 def test_a_video_that_cannot_be_sought_is_decoded_onwards(
@@ -192,7 +212,12 @@ def test_what_does_not_fit_is_said(small_demo: Path, tmp_path: Path) -> None:
         (
             lambda: predictions(model, frames, fewer),
             ShapeError,
-            f"wanted those of each of {len(frames)} frames, found {len(fewer)}",
+            f"wanted those of each of {len(frames)} frames, from frame 0 on, found {len(fewer)}",
+        ),
+        (
+            lambda: predictions(model, frames[:4], Nothing()),
+            ShapeError,
+            "wanted those of each of 1 frames, from frame 0 on, found 0",
         ),
         (
             lambda: predictions(model, frames[:2], [detections[0], small]),

@@ -45,7 +45,7 @@ class FindsObjects(Protocol):
 
 def predict_arrays(
     model: OpenedModel,
-    frames: Sequence[NDArray[np.uint8]],
+    frames: Sequence[NDArray[np.uint8]] | NDArray[np.uint8],
     detections: Sequence[FrameDetections] | FindsObjects,
     *,
     seconds: ArrayLike | None = None,
@@ -56,7 +56,7 @@ def predict_arrays(
 
     Args:
         model: what predicts.
-        frames: (H, W, 3) uint8 RGB, all of one size.
+        frames: (H, W, 3) uint8 RGB, all of one size; or one array of them.
         detections: those of each frame, on grids of one size; or what finds them in those frames
             that are looked at.
         seconds: (F,) times, increasing; without them there is one prediction for all frames, whose
@@ -69,7 +69,7 @@ def predict_arrays(
         ShardFormatError: if detections are none of their grid.
         ConfigError: as `predict_video`.
     """
-    if not frames:
+    if not len(frames):
         raise ShapeError("frames: wanted at least one, found none")
     for place, frame in enumerate(frames):
         if frame.dtype != np.uint8 or frame.shape[2:] != (3,) or frame.shape != frames[0].shape:
@@ -207,6 +207,6 @@ def _times(seconds: ArrayLike | None, num_frames: int) -> NDArray[np.float64]:
 
 
 def _found(detector: FindsObjects, image: NDArray[np.uint8], row: int) -> FrameDetections:
-    found = detector.detect([image])[0]
-    check_detections([found], 1, first=row)
-    return found
+    found = detector.detect([image])
+    check_detections(found, 1, first=row)
+    return found[0]

@@ -24,7 +24,7 @@ __all__ = ["predict_given"]
 
 def predict_given(
     model: OpenedModel,
-    video: str | Path | Sequence[NDArray[np.uint8]],
+    video: str | Path | Sequence[NDArray[np.uint8]] | NDArray[np.uint8],
     detections: str | Path | FindsObjects | Sequence[FrameDetections],
     *,
     video_id: str | None = None,

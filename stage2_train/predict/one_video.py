@@ -27,7 +27,7 @@ class ArrayPictures:
     """Frames in memory, with the pixels that training saw of such."""
 
     seconds: NDArray[np.float64]
-    _frames: Sequence[NDArray[np.uint8]]
+    _frames: Sequence[NDArray[np.uint8]] | NDArray[np.uint8]
     _clips: ClipRecord
 
     def read(
@@ -110,7 +110,8 @@ def check_detections(
     one grid, or break a rule; `first` is the number of the first frame, for messages."""
     if len(detections) != num_frames:
         raise ShapeError(
-            f"detections: wanted those of each of {num_frames} frames, found {len(detections)}"
+            f"detections: wanted those of each of {num_frames} frames, from frame {first} on, "
+            f"found {len(detections)}"
         )
     grids = [(each.height, each.width) for each in detections]
     if (other := next((grid for grid in grids if grid != grids[0]), None)) is not None:
