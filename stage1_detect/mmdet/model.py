@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import io
 import logging
 import math
@@ -19,6 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from shared.config.bounded import file_digest
 from shared.environment import installed_version
 from shared.errors import DetectorError
 from shared.masks.coco_classes import COCO_CLASSES
@@ -125,8 +125,7 @@ def load_weights(model: MaskRCNN, checkpoint: Path, *, config_name: str) -> str:
             "earlier one of its training"
         )
     model.load_state_dict(weights)
-    with checkpoint.open("rb") as file:
-        return "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
+    return file_digest(checkpoint, error=DetectorError)
 
 
 @contextlib.contextmanager
