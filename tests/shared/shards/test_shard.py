@@ -172,7 +172,7 @@ def test_a_shard_of_too_many_frames_is_refused(path: Path, monkeypatch: pytest.M
     monkeypatch.setitem(MOST_ROWS, "detections", 5)
     with pytest.raises(ShardFormatError, match="wanted at most 5 detections, found 12"):
         Shard(path)
-    monkeypatch.setattr("shared.shards.shard._MOST_FRAME_DETECTIONS", 2)
+    monkeypatch.setattr("shared.shards.shard.MOST_FRAME_DETECTIONS", 2)
     monkeypatch.setitem(MOST_ROWS, "detections", 99)
     with pytest.raises(ShardFormatError, match="frame 3: wanted at most 2 detections, found 3"):
         Shard(path).frame(3)
