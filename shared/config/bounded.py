@@ -5,6 +5,7 @@ JSON of any kind is parsed here; what it has to hold is checked by `config_from_
 pydantic model, whose refusals `shared.config.fields.explain` says.
 """
 
+import hashlib
 import io
 import json
 import os
@@ -15,7 +16,15 @@ from typing import Any
 from shared.data_files import kind_of
 from shared.errors import ConfigError, PipelineError
 
-__all__ = ["MOST_BYTES", "open_file", "parse_json", "read_bounded", "read_json", "shown"]
+__all__ = [
+    "MOST_BYTES",
+    "file_digest",
+    "open_file",
+    "parse_json",
+    "read_bounded",
+    "read_json",
+    "shown",
+]
 
 MOST_BYTES = 16 << 20
 """Largest file that is read unless its reader says otherwise; JSON takes up to 25 times its size in
@@ -67,6 +76,16 @@ def read_bounded(
     if len(content) > most_bytes:
         raise error(f"{shown(path)}: wanted a file of at most {most_bytes:,} bytes, found {size:,}")
     return content
+
+
+def file_digest(path: Path, *, error: type[PipelineError] = ConfigError) -> str:
+    """`sha256:` and the digest of a file of any size; raises as `open_file`, and if the disk
+    fails."""
+    with open_file(path, error=error) as file:
+        try:
+            return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
+        except OSError as err:
+            raise error(f"{shown(path)}: cannot be read ({err.strerror})") from err
 
 
 def read_json(

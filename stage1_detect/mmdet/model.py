@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import io
 import logging
 import math
@@ -16,7 +15,7 @@ from typing import Any, Literal, TypeAlias, get_args
 import torch
 from torch import Tensor
 
-from shared.config.bounded import shown
+from shared.config.bounded import file_digest, shown
 from shared.environment import installed_version
 from shared.errors import DetectorError
 from shared.masks.coco_classes import COCO_CLASSES
@@ -135,8 +134,7 @@ def load_weights(model: MaskRCNN, checkpoint: Path, *, config_name: str) -> str:
             "earlier one of its training"
         )
     model.load_state_dict(weights)
-    with checkpoint.open("rb") as file:
-        return "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
+    return file_digest(checkpoint, error=DetectorError)
 
 
 @contextlib.contextmanager

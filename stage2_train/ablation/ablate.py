@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from shared.config.bounded import open_file, read_json
+from shared.config.bounded import file_digest, read_json
 from shared.config.files import to_toml
 from shared.environment import git_commit
 from shared.errors import CheckpointError, ConfigError
@@ -192,7 +192,7 @@ def _claim_folder(request: AblationRequest, recipe: Recipe) -> None:
         "detector": detector.title,
         "clip store": "none" if store is None else ClipStore(store).settings.describe(),
         "weights": None if weights is None else weights.name,
-        "weights digest": None if weights is None else _digest(weights),
+        "weights digest": None if weights is None else file_digest(weights, error=CheckpointError),
         "budget": request.budget,
         "commit": git_commit(),
         "threads": resources.num_threads(jobs=request.jobs),
@@ -219,11 +219,6 @@ def _claim_folder(request: AblationRequest, recipe: Recipe) -> None:
             logger.warning("%s: %s; the report names both", request.out, difference)
     remedy = "give another --out, or the same settings to go on with these runs"
     check_same_job(found, wanted, place=request.out, remedy=remedy)
-
-
-def _digest(path: Path) -> str:
-    with open_file(path, error=CheckpointError) as file:
-        return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
 
 
 def _planned(request: AblationRequest, rows: Sequence[AblationRow]) -> tuple[AblationRun, ...]:

@@ -31,8 +31,10 @@ MEASURES: Mapping[str, tuple[str, Callable[[ClassPair], float]]] = {
 _MOST_EDGES, _MOST_NODES = 10, 12
 _LEAST_SHARE = 0.12
 """Of the widest edge's value; thinner ones are not drawn."""
-_WIDEST = 9.0
-_LONGEST_NAME = 24
+_WIDEST = 8.0
+_APART = 4.6
+"""From the middle of one graph to that of the next, whose nodes lie at 1 around it."""
+_LONGEST_NAME, _LONGEST_NODE = 24, 16
 _SETTINGS: Any = {
     "svg.fonttype": "none",
     "svg.hashsalt": "orn",
@@ -142,25 +144,34 @@ def confusion_figure(
 def graph_figure(pairs: Sequence[ClassPair], names: Sequence[str]) -> Figure:
     """Three graphs of the same classes of objects: how often two occur together, and how much one
     of their pairs counts, by activation and by fall."""
-    figure = Figure(figsize=(12, 3.75), layout="constrained")
+    figure = Figure(figsize=(12, 3.1))
+    axes = figure.add_axes((0, 0, 1, 1))  # one for all three: each takes its time to lay out
+    axes.set_axis_off()
+    axes.set_aspect("equal")
+    axes.set_xlim(-_APART / 2, (len(MEASURES) - 0.5) * _APART)
     nodes = _nodes(pairs)
     angles = [math.pi / 2 - 2 * math.pi * place / max(len(nodes), 1) for place in range(len(nodes))]
-    places = {node: (math.cos(a), math.sin(a)) for node, a in zip(nodes, angles, strict=True)}
     kept = [pair for pair in pairs if {pair.first, pair.second} <= set(nodes)]
-    for axes, (title, value) in zip(figure.subplots(1, 3), MEASURES.values(), strict=True):
-        axes.set_title(title, fontsize=11)
-        axes.set_axis_off()
-        axes.set_xlim(-1.75, 1.75)
-        axes.set_ylim(-1.45, 1.5)
-        axes.set_aspect("equal")
-        _draw_edges(axes, _widest(kept, value), value, places)
+    for number, (title, value) in enumerate(MEASURES.values()):
+        middle = number * _APART
+        places = {
+            node: (middle + math.cos(angle), math.sin(angle))
+            for node, angle in zip(nodes, angles, strict=True)
+        }
+        axes.text(middle, 1.85, title, ha="center", va="top", fontsize=11)
+        _draw_edges(axes, _widest(kept, value), value, places, middle)
         for node, (x, y) in places.items():
-            colour = tuple(value / 255 for value in class_colour(node))
+            colour = tuple(part / 255 for part in class_colour(node))
             axes.add_patch(Circle((x, y), 0.085, facecolor=colour, edgecolor="black", zorder=3))
-            side = "left" if x > 0.2 else "right" if x < -0.2 else "center"
+            aside = x - middle
+            side = "left" if aside > 0.2 else "right" if aside < -0.2 else "center"
             level = "center" if side != "center" else "bottom" if y > 0 else "top"
-            name = short(node_name(node, names))
-            axes.text(1.34 * x, 1.32 * y, name, ha=side, va=level, fontsize=10, zorder=4)
+            name, place = (
+                short(node_name(node, names), _LONGEST_NODE),
+                (middle + 1.28 * aside, 1.26 * y),
+            )
+            axes.text(*place, name, ha=side, va=level, fontsize=9.5, zorder=4)
+    axes.set_ylim(-1.5, 1.7)
     return figure
 
 
@@ -194,6 +205,7 @@ def _draw_edges(
     pairs: Sequence[ClassPair],
     value: Callable[[ClassPair], float],
     places: Mapping[int, tuple[float, float]],
+    middle: float,
 ) -> None:
     most = max(map(value, pairs), default=0.0)
     for number, pair in enumerate(pairs):
@@ -202,7 +214,7 @@ def _draw_edges(
         colour = "#0b5cad" if number == 0 else "#5c6670"
         x, y = places[pair.first]
         if pair.first == pair.second:
-            centre = (1.13 * x, 1.13 * y)
+            centre = (middle + 1.1 * (x - middle), 1.1 * y)
             axes.add_patch(Circle(centre, 0.13, fill=False, edgecolor=colour, **style))
         else:
             others = places[pair.second]

@@ -21,8 +21,6 @@ class Case:
     pairs: Sequence[tuple[str, float, float]]
     """Cliques in words, with fall and activation, the most important first."""
     decided_by: str | None
-    remark: str = ""
-    """HTML, such as which pair misled."""
 
 
 def cases_section(cases: Sequence[Case], *, chosen: bool) -> Section:
@@ -35,7 +33,7 @@ def cases_section(cases: Sequence[Case], *, chosen: bool) -> Section:
             f"<p>Figure 5 of the paper. {which} Lines join the pairs that count most, as wide as "
             "the logit of the class falls without them; shown are the two frames whose pairs count "
             "most together. All pairs count as the network saw them, on the centred clip.</p>",
-            *_cases(cases),
+            *_cases(cases, lead="First pair"),
         ],
     )
 
@@ -59,24 +57,20 @@ def mistakes_section(
     parts: list[str | Picture] = [text]
     for name, number, cases in groups:
         parts.append(f"<h3>{shown(name)} <span class=dim>({number:,})</span></h3>")
-        parts += _cases(cases)
+        parts += _cases(cases, lead="Misled by")
     if not groups:
         parts.append("<p>There are none.</p>")
     return Section(id="figure6", title="Mistakes (figure 6)", parts=parts)
 
 
-def _cases(cases: Sequence[Case]) -> list[str | Picture]:
+def _cases(cases: Sequence[Case], *, lead: str) -> list[str | Picture]:
     parts: list[str | Picture] = ['<div class="cases">']
     for case in cases:
         seen = ", ".join(f"{shown(name, 40)} {score:.2f}" for name, score in case.seen[:8])
         lines = [f"<b>{case.title}</b> {shown(case.id, 60)}"]
-        if case.remark:
-            lines.append(case.remark)
-        elif case.pairs:
+        if case.pairs:
             text, fall, activation = case.pairs[0]
-            lines.append(
-                f"First pair: {shown(text)}, fall {fall:.3f}, activation {activation:.2f}."
-            )
+            lines.append(f"{lead}: {shown(text)}, fall {fall:.3f}, activation {activation:.2f}.")
         if case.decided_by:
             lines.append(f"Decided by: {case.decided_by.replace('_', ' ')}.")
         lines.append(f"Detector: {seen or 'nothing'}.")

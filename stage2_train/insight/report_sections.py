@@ -191,7 +191,10 @@ def figure4_section(
     num_segments: int,
 ) -> Section:
     """Graphs of object classes, the activities with most clips first."""
-    explained = int(pairs.num_clips_A.sum())
+    explained, order = int(pairs.num_clips_A.sum()), pairs.most_seen()
+    drawn = ""
+    if len(order) > len(pictures):
+        drawn = f"; graphs are drawn of the {len(pictures)} activities with most"
     parts: list[str | Picture] = [
         "<p>Figure 4 of the paper. For each activity, on clips that show it: how often an object "
         "of one class is related to one of another, and how much such a pair counts for the "
@@ -202,9 +205,8 @@ def figure4_section(
         "speak against the activity are not drawn. The background object and classes that meet in "
         "less than 5 % of the clips are left out here; <code>report/figure4.csv</code> has all. "
         f"{explained:,} explanations, of clips spread over the {num_segments:,} segments of the "
-        "split.</p>"
+        f"split{drawn}.</p>"
     ]
-    order = pairs.most_seen()
     for place, activity in enumerate(order):
         number = f"{int(pairs.num_clips_A[activity]):,}"
         clips = f"{number} {'clip' if number == '1' else 'clips'}"

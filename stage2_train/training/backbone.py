@@ -5,7 +5,6 @@ ImageNet weights, fetched or from a file, are inflated into any system. `compile
 computes.
 """
 
-import hashlib
 import importlib.util
 import logging
 import os
@@ -16,7 +15,7 @@ import torch
 from accelerate import Accelerator
 from torch import nn
 
-from shared.config.bounded import open_file
+from shared.config.bounded import file_digest
 from shared.errors import CheckpointError, ConfigError
 from stage2_train.model.image_weights import (
     fetch_imagenet_weights,
@@ -63,13 +62,8 @@ def weights_digest(recipe: Recipe, file: Path | None, run: Path) -> str | None:
             )
         return None
     if file is not None:
-        return _digest(file)
+        return file_digest(file, error=CheckpointError)
     return recorded if (run / CONFIG_NAME).is_file() else IMAGENET_NAME
-
-
-def _digest(file: Path) -> str:
-    with open_file(file, error=CheckpointError) as opened:
-        return f"{_OF_FILE}{hashlib.file_digest(opened, 'sha256').hexdigest()}"
 
 
 def set_first_weights(

@@ -172,7 +172,13 @@ def describe_training(request: TrainRequest) -> dict[str, Any]:
     recipe = plan.config.recipe
     phases = plan_phases(recipe, num_segments=len(plan.train.segments))
     steps = {phase.name: phase.num_steps for phase in phases}
-    return {"run": str(plan.run), "recipe": to_toml(recipe), "steps": steps, **plan.counts}
+    return {
+        "run": str(plan.run),
+        "recipe_name": plan.config.recipe_name,
+        "recipe": to_toml(recipe),
+        "steps": steps,
+        **plan.counts,
+    }
 
 
 def _first_network(plan: _Plan, request: TrainRequest, accelerator: Accelerator) -> nn.Module:

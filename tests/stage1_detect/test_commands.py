@@ -153,7 +153,9 @@ def test_dry_run_writes_nothing(
     ("extra", "code", "message"),
     [
         pytest.param(["--data", "nowhere"], 1, "there is no data root", id="no data"),
-        pytest.param(["--checkpoint", "no.pth"], 1, "no.pth: there is no such file", id="weights"),
+        pytest.param(
+            ["--checkpoint", "no.pth"], 1, "no.pth: cannot be read (No such", id="weights"
+        ),
         pytest.param(["--config", "mask-rcnn_r51"], 1, "did you mean 'mask-rcnn_r50", id="config"),
         pytest.param(["--score-threshold", "2"], 2, "is not in the range", id="usage"),
         pytest.param(["--device", "gpu"], 1, "wanted auto, cpu, cuda or cuda:N", id="device"),

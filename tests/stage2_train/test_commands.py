@@ -170,6 +170,25 @@ def test_multi_label(workspace) -> None:
         assert arrays["labels"].shape == (4, 2)
 
 
+@pytest.mark.parametrize(
+    ("name", "recipe"), [("vlog-ours", "paper_vlog"), ("kitchen", "paper_resnet50")]
+)
+def test_a_data_set_takes_its_recipe_by_itself_and_a_dry_run_says_which(
+    workspace, name, recipe
+) -> None:
+    options = {key: value for key, value in workspace().items() if key not in ("--recipe", "--run")}
+    manifest = Path(options["manifest"])
+    manifest.write_text(manifest.read_text().replace('"tiny"', f'"{name}"', 1))
+    small = ("--set", "data.crop=[32, 48]", "--set", "initial_weights=random")
+    report = json.loads(train(options, "--dry-run", *small).stdout)
+    assert report["recipe_name"] == recipe
+    assert report["run"] == f"runs/{name}-{recipe}-seed0"
+    assert 'backbone = "resnet50"' in report["recipe"]
+    flags = [part for key in options if key != "manifest" for part in (key, options[key])]
+    said = CliRunner().invoke(orn, ["train", options["manifest"], *flags, "--dry-run", *small])
+    assert f"recipe_name: {recipe}\n" in said.stdout
+
+
 def test_dry_run_writes_nothing(workspace) -> None:
     options = workspace()
     report = json.loads(train(options, "--dry-run").stdout)

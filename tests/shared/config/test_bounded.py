@@ -9,7 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.config.bounded import MOST_BYTES, parse_json, read_bounded, read_json, shown
+from shared.config.bounded import (
+    MOST_BYTES,
+    file_digest,
+    parse_json,
+    read_bounded,
+    read_json,
+    shown,
+)
 from shared.config.files import parse_toml, read_toml
 from shared.errors import ConfigError, PipelineError, ShardFormatError
 from tests.bounded import bounded
@@ -105,6 +112,15 @@ def test_a_file_may_be_as_large_as_its_reader_says(tmp_path: Path) -> None:
     assert read_bounded(path, most_bytes=4) == b"abcd"
     with pytest.raises(ConfigError, match=r"x: wanted a file of at most 3 bytes, found 4"):
         read_bounded(path, most_bytes=3)
+
+
+def test_the_digest_of_a_file_is_that_of_its_bytes(tmp_path: Path) -> None:
+    path = _file(tmp_path / "x", b"abc")  # FIPS 180-2 has the digest of these
+    assert file_digest(path) == (
+        "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    )
+    with pytest.raises(ShardFormatError, match="pipe: wanted a file, found a pipe"):
+        bounded(file_digest, _pipe(tmp_path / "pipe"), error=ShardFormatError)
 
 
 def test_paths_in_messages() -> None:
