@@ -32,7 +32,9 @@ __all__ = ["draw_prediction"]
 _CURVES = 3
 """Classes whose probabilities are drawn, those that are the highest anywhere."""
 _LINE = 22
-"""Rows of a line of text below the picture."""
+"""Rows of a line of text, in pictures up to the usual width."""
+_TEXT_SCALE = 0.45
+_USUAL_WIDTH = 800
 _GRAPH = 80
 """Rows of the graph below these."""
 _LEAST_WIDTH = 480
@@ -112,7 +114,8 @@ def _draw_pair(
         x1, y1, x2, y2 = (round(each * per_pixel) for each in window.objects[frame][place].box)
         is_near = distance == min(distances)
         cv2.rectangle(picture_HW3, (x1, y1), (x2, y2), _WHITE, 4 if is_near else 1, cv2.LINE_AA)
-        _write(picture_HW3, f"{window.seconds[frame]:.2f} s", y2 - _LINE, left=x1 + 4)
+        top = y2 - _line_height(picture_HW3.shape[1])
+        _write(picture_HW3, f"{window.seconds[frame]:.2f} s", top, left=x1 + 4)
         centres.append(((x1 + x2) // 2, (y1 + y2) // 2))
     for here, there in pairwise(centres):
         cv2.line(picture_HW3, here, there, _WHITE, 2, cv2.LINE_AA)
@@ -154,13 +157,14 @@ class _Panel:
             self.moments,
             key=lambda m: max(m.start_seconds - seconds, seconds - m.stop_seconds, 0.0),
         )
-        text = np.full((_LINE * (1 + len(self.shown)), width, 3), _DARK, np.uint8)
+        line = _line_height(width)
+        text = np.full((line * (1 + len(self.shown)), width, 3), _DARK, np.uint8)
         for place, label in enumerate(self.shown):
             chance = moment.probabilities[label]
-            top = place * _LINE
+            top = place * line
             bar = round((width - 2 * _MARGIN) * float(chance))
-            corner = (_MARGIN + bar, top + _LINE - 1)
-            cv2.rectangle(text, (_MARGIN, top + _LINE - 4), corner, _colour(label), cv2.FILLED)
+            corner = (_MARGIN + bar, top + line - 1)
+            cv2.rectangle(text, (_MARGIN, top + line - 4), corner, _colour(label), cv2.FILLED)
             says = f"{chance:.2f} {self.classes[label]}"
             _write(text, says, top, thickness=2 if label in moment.labels else 1)
         if window.pairs:
@@ -169,7 +173,7 @@ class _Panel:
                 f"{window.objects[frame][place].name} {window.seconds[frame]:.2f} s"
                 for frame, place in zip(pair.frames, pair.objects, strict=True)
             )
-            _write(text, f"pair: {members} ({pair.fall:+.2f})", _LINE * len(self.shown))
+            _write(text, f"pair: {members} ({pair.fall:+.2f})", line * len(self.shown))
         graph = self.graph.copy()
         column = self._column(seconds)
         cv2.line(graph, (column, 0), (column, _GRAPH), _WHITE, 1)
@@ -188,10 +192,16 @@ def _write(
     picture_HW3: NDArray[np.uint8], says: str, top: int, *, left: int = _MARGIN, thickness: int = 1
 ) -> None:
     plain = printable(says).encode("ascii", "replace").decode()
-    place = (left, top + _LINE - 8)
-    font = cv2.FONT_HERSHEY_SIMPLEX
-    cv2.putText(picture_HW3, plain, place, font, 0.45, _DARK, thickness + 2, cv2.LINE_AA)
-    cv2.putText(picture_HW3, plain, place, font, 0.45, _WHITE, thickness, cv2.LINE_AA)
+    line, font = _line_height(picture_HW3.shape[1]), cv2.FONT_HERSHEY_SIMPLEX
+    scale, row = _TEXT_SCALE * line / _LINE, top + line - 8
+    for shift, colour in ((1, _DARK), (0, _WHITE)):  # a shadow, for bright pictures
+        place = (left + shift, row + shift)
+        cv2.putText(picture_HW3, plain, place, font, scale, colour, thickness, cv2.LINE_AA)
+
+
+def _line_height(width: int) -> int:
+    """Rows of a line of text, more where pictures are wide."""
+    return round(_LINE * max(width / _USUAL_WIDTH, 1))
 
 
 def _colour(label: int) -> _Colour:
