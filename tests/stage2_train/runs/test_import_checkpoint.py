@@ -17,6 +17,7 @@ from stage2_train.model.authors_weights import settings_of, weights_of
 from stage2_train.model.build import build_network
 from stage2_train.model.config import NetworkConfig
 from stage2_train.model.inputs import NetworkInputs
+from stage2_train.predict.opened import open_model
 from stage2_train.recipe import load_recipe
 from stage2_train.runs import import_checkpoint as job
 from stage2_train.runs.checkpoint import load_checkpoint
@@ -136,6 +137,7 @@ def test_an_imported_run_is_evaluated_as_any_other(options, tmp_path) -> None:
     measured = run("eval", out, "--workers", "0", "--device", "cpu", "--json")
     assert measured.exit_code == 0, measured.stderr
     assert {"two_heads", "activity_head", "object_head"} <= json.loads(measured.stdout).keys()
+    assert open_model(Path(out), device="cpu").heads == "both"  # as `orn predict` takes it
     again = run("import-checkpoint", str(file), out, *options)
     assert again.exit_code == 2
     assert "holds a run already" in again.stderr
