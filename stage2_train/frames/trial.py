@@ -33,7 +33,7 @@ def survive_reading(path: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     try:
         subprocess.run(
-            [sys.executable, "-c", _READ, str(path.absolute())],
+            [sys.executable, "-P", "-c", _READ, str(path.absolute())],
             env=environment,
             stdin=subprocess.DEVNULL,
             capture_output=True,
