@@ -34,12 +34,19 @@ _LEGACY_LINUX = {5: "manylinux1", 12: "manylinux2010", 17: "manylinux2014"}
 _MIB = 1 << 20
 
 
+def _check_version(context: click.Context, option: click.Parameter, version: str) -> str:
+    if not re.fullmatch(r"3(\.\d{1,3}){1,2}", version, re.ASCII):
+        raise click.BadParameter(f"wanted such as 3.12, found {version!r:.40}")
+    return version
+
+
 @click.command()
 @click.argument("out", type=click.Path(path_type=Path, file_okay=False))
 @click.option(
     "--python-version",
     default=f"{sys.version_info.major}.{sys.version_info.minor}",
     show_default=True,
+    callback=_check_version,
     help="Of the machine, such as 3.12.",
 )
 @click.option(

@@ -34,7 +34,7 @@ from stage2_train.resources import Resources
 from stage2_train.runs.run_config import RunConfig, load_run_config
 from stage2_train.runs.trained import load_trained, sources_of_run
 
-__all__ = ["importance_text", "measure_importance", "true_cliques"]
+__all__ = ["importance_text", "measure_importance", "object_areas", "true_cliques"]
 
 MEASURES = ("fall", "activation", "score", "area", "chance")
 """Of a clique: the fall of the logit without it, activation of h, scores of the detector, area of
@@ -242,7 +242,7 @@ def _of_cliques(importance: Importance, batch: ClipBatch) -> dict[str, Tensor]:
         "fall": importance.fall_P,
         "activation": importance.activation_P,
         "score": _scores(batch)[places].prod(dim=0),
-        "area": _areas(batch)[places].sum(dim=0),
+        "area": object_areas(batch)[places].sum(dim=0),
         "chance": torch.zeros_like(importance.fall_P),
     }
 
@@ -257,7 +257,7 @@ def _of_objects(importance: Importance, batch: ClipBatch) -> dict[str, Tensor]:
         "fall": importance.object_fall_BTK,
         "activation": activation_BTK,
         "score": _scores(batch),
-        "area": _areas(batch),
+        "area": object_areas(batch),
         "chance": torch.zeros_like(importance.object_fall_BTK),
     }
 
@@ -267,9 +267,12 @@ def _scores(batch: ClipBatch) -> Tensor:
     return batch.class_scores_BTKS[..., :-1].amax(dim=3)
 
 
-def _areas(batch: ClipBatch) -> Tensor:
-    """(B, T, K) share of the crop that the mask covers."""
-    return batch.masks_BTKhw.mean(dim=(3, 4))
+def object_areas(batch: ClipBatch) -> Tensor:
+    """(B, T, K) share of the crop that the mask covers; none of the background object, whose mask
+    is nearly always the largest."""
+    background = batch.class_scores_BTKS.shape[-1] - 1
+    areas_BTK = batch.masks_BTKhw.mean(dim=(3, 4))
+    return areas_BTK.masked_fill(batch.detector_labels_BTK == background, 0)
 
 
 def _hits(measures: dict[str, Tensor], considered: Tensor, true: Tensor) -> dict[str, float]:

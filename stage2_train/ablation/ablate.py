@@ -65,7 +65,7 @@ def ablate(request: AblationRequest) -> dict[str, Any]:
     """
     recipe = _recipe(request)
     rows = table_rows(request.table, request.systems, recipe)
-    _check_contrasts(request, rows)
+    _check_names(request, rows)
     _claim_folder(request, recipe)
     runs = _searched_runs(request, rows) if request.search else _planned(request, rows)
     runs = within_budget(runs, request)
@@ -118,7 +118,7 @@ def describe_ablation(request: AblationRequest) -> dict[str, Any]:
     runs of the same kind say, and the first command."""
     recipe = _recipe(request)
     rows = table_rows(request.table, request.systems, recipe)
-    _check_contrasts(request, rows)
+    _check_names(request, rows)
     planned = (
         planned_runs(request, rows, request.search.arms, seeds=request.seeds[:1])
         if request.search
@@ -159,15 +159,22 @@ def _recipe(request: AblationRequest) -> Recipe:
     )
 
 
-def _check_contrasts(request: AblationRequest, rows: Sequence[AblationRow]) -> None:
-    """Raises ConfigError before anything is trained for a contrast that cannot be made."""
+def _check_names(request: AblationRequest, rows: Sequence[AblationRow]) -> None:
+    """Raises ConfigError before anything is trained for an arm or a contrast of other systems."""
     names = [row.name for row in rows]
+    arms = request.vary.arms if request.vary else ()
+    for arm in arms:
+        for name in arm.systems:
+            if name not in names:
+                raise ConfigError(
+                    f"--arm {arm.name}: wanted @ and one of {', '.join(names)}; found {name}"
+                )
     if request.late_fusion and not {"activity-head", "object-head"} <= set(names):
         raise ConfigError(
             f"--late-fusion: wanted activity-head and object-head, found {', '.join(names)}"
         )
     names += [LATE_FUSION] if request.late_fusion else []
-    values = [arm.name for arm in request.vary.arms] if request.vary else []
+    values = [arm.name for arm in arms]
     for pair in request.primary:
         for side in pair:
             name, at, value = side.partition("@")

@@ -17,7 +17,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from shared.config.bounded import read_bounded
+from shared.config.bounded import read_bounded, shown
 from shared.config.fields import explain
 from shared.errors import ConfigError, PipelineError
 from shared.jobs.atomic_file import write_text
@@ -151,7 +151,8 @@ def read_csv(path: Path) -> list[RunResult]:
     except ValidationError as err:
         raise ConfigError(f"{wanted}; {explain(err, _Line)}") from err
     except (ValueError, csv.Error) as err:
-        raise ConfigError(f"{wanted}; {err}") from err
+        reason = str(err).removeprefix(f"{shown(path)}: ")
+        raise ConfigError(f"{wanted}; {reason}") from err
     for row in rows:
         key = (row.dataset, row.split, row.system, str(row.seed), row.setting, row.value)
         own = row.model_dump(exclude={"head", "metric", "result"})

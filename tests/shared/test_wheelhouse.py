@@ -6,7 +6,9 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from shared.cli import orn
 from shared.errors import ConfigError
 from shared.wheelhouse import installed_there, make_wheelhouse, platforms
 
@@ -37,6 +39,15 @@ def test_another_line_is_named(tmp_path: Path, line: str) -> None:
 def test_a_version_that_we_do_not_take_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"torch: wanted .* on the machine, found 1.9.0"):
         make_wheelhouse(tmp_path, "3.12", platforms("manylinux_2_28_x86_64"), {"torch": "1.9.0"})
+
+
+@pytest.mark.parametrize("version", ["3.x", "3", "2.7", "3.12 --pre", "py312"])
+def test_a_version_that_is_none_is_refused_before_pip_runs(tmp_path: Path, version: str) -> None:
+    words = ["wheelhouse", str(tmp_path / "house"), "--python-version", version]
+    result = CliRunner().invoke(orn, words)
+    assert result.exit_code == 2
+    assert f"wanted such as 3.12, found '{version}'" in result.stderr
+    assert not (tmp_path / "house").exists()
 
 
 def test_pip_takes_what_is_there_from_empty_wheels(

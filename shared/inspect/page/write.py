@@ -264,8 +264,8 @@ def _check_replaceable(out: Path, *, is_file: bool) -> None:
         elif not is_file and out.is_file():
             found = "a file"
         elif page.is_file():
-            head = page.read_bytes()[:2000]
-            found = "" if MARK.encode() in head else "another file"
+            with page.open("rb") as file:
+                found = "" if MARK.encode() in file.read(2000) else "another file"
         else:
             found = "a folder with files" if out.is_dir() and any(out.iterdir()) else ""
     except OSError as err:

@@ -8,7 +8,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from demo.experiments.importance import true_cliques
+from demo.experiments.importance import object_areas, true_cliques
 from shared.cli import orn
 from shared.masks.coco_classes import COCO_CLASSES
 
@@ -62,6 +62,15 @@ def test_on_demo_places_the_nearest_ball_acts(label, wanted) -> None:
     batch.boxes_BTK4[0, 1, 2] = torch.tensor([11, 10, 21, 20])
     found = true_cliques("demo-places", ("cup", "nobody"), NAMES, _Sized(batch), importance)
     assert [pair for pair, true in zip(PAIRS, found, strict=True) if true] == wanted
+
+
+def test_the_background_is_no_large_object() -> None:
+    batch = SimpleNamespace(
+        detector_labels_BTK=torch.tensor([[[3, 80, 0]]]),
+        class_scores_BTKS=torch.zeros(1, 1, 3, 81),
+        masks_BTKhw=torch.tensor([0.25, 0.75, 0.0]).reshape(1, 1, 3, 1, 1).expand(-1, -1, -1, 2, 2),
+    )
+    assert object_areas(batch).tolist() == [[[0.25, 0.0, 0.0]]]
 
 
 class _Sized:

@@ -130,8 +130,9 @@ def test_a_file_that_is_none_is_refused(tmp_path, damage, said) -> None:
 
 def test_what_is_no_file_is_refused(tmp_path) -> None:
     for path in (tmp_path / "absent.csv", tmp_path):
-        with pytest.raises(ConfigError, match="wanted the CSV of `orn ablate`"):
+        with pytest.raises(ConfigError, match="wanted the CSV of `orn ablate`") as caught:
             read_csv(path)
+        assert str(caught.value).count(str(path)) == 1
 
 
 @given(place=st.integers(0, 10_000), byte=st.integers(0, 255), cut=st.booleans())

@@ -22,6 +22,7 @@ from shared.inspect.pictures import NoPictures
 from shared.masks.detections import FrameDetections
 from shared.shards.schema import VideoEntry
 from shared.shards.shard import Shard
+from tests.bounded import bounded
 from tests.shared.inspect.page.conftest import CUP_BOX, PERSON_BOX, frame, write
 
 HOSTILE = ["<img src=x onerror=alert(1)>", "</script><script>alert(2)</script>", "../../x",
@@ -105,6 +106,17 @@ def test_what_is_no_page_of_ours_is_not_replaced(
         page.mkdir()
     with pytest.raises(PipelineError, match="found a folder"):
         write_page(looked_at, NoPictures("why"), tmp_path / name)
+
+
+def test_of_a_large_file_only_the_beginning_is_read(looked_at: Shard, tmp_path: Path) -> None:
+    with (tmp_path / "a.html").open("wb") as file:
+        file.truncate(10 << 30)
+    with pytest.raises(PipelineError, match="found another file"):
+        bounded(_write_page, looked_at.path, tmp_path / "a.html")
+
+
+def _write_page(shard: Path, out: Path) -> None:
+    write_page(Shard(shard), NoPictures("none"), out)
 
 
 def test_a_failure_leaves_the_page_that_was_there(looked_at: Shard, tmp_path: Path) -> None:
