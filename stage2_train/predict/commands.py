@@ -29,11 +29,13 @@ def export(
     OUT gets weights as safetensors, a configuration, and a README.md that says what it is; `orn
     predict` and `orn eval` take it where they take a run.
     """
+    from shared.jobs.termination import terminated_as_interrupted
     from stage2_train.predict.export import export_run
 
     if checkpoint is not None and not with_detector:
         raise click.UsageError("--checkpoint names the detector's weights; add --with-detector")
-    names = export_run(run, out, with_detector=with_detector, checkpoint=checkpoint)
+    with terminated_as_interrupted():
+        names = export_run(run, out, with_detector=with_detector, checkpoint=checkpoint)
     if as_json:
         echo_json({"folder": str(out), "files": list(names)})
     else:
