@@ -102,7 +102,7 @@ def _plot(
     axes: Axes, lines: Sequence[Mapping[str, Any]], name: str, label: str, **style: Any
 ) -> None:
     points = [(line["step"], line[name]) for line in lines if name in line and "step" in line]
-    if points:
+    if any(value for _, value in points):  # a loss that is off is zero throughout
         axes.plot(*zip(*points, strict=True), label=label, markersize=3, linewidth=1.3, **style)
 
 

@@ -105,13 +105,15 @@ class Looker:
                     labels_2P = np.minimum(clip.labels_nP(), len(self.names))
                     found.pairs.add(clip.activity, labels_2P, clip.activation_P, clip.fall_P)
                 if place in titles:
+                    missed = bool(true_NA[place] and not said_NA[place])
                     name = shown(measured.classes[clip.activity], 60)
+                    name = f"not {name}" if missed and place not in right else name
                     found.cases[place] = files.case(
                         clip,
                         self.names,
                         figure="figure5" if place in right else "figure6",
                         title=f"{name}, {titles[place]}:",
-                        against=bool(true_NA[place] and not said_NA[place]),
+                        against=missed,
                     )
         return found
 

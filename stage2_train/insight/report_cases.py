@@ -33,7 +33,7 @@ def cases_section(cases: Sequence[Case], *, chosen: bool) -> Section:
             f"<p>Figure 5 of the paper. {which} Lines join the pairs that count most, as wide as "
             "the logit of the class falls without them; shown are the two frames whose pairs count "
             "most together. All pairs count as the network saw them, on the centred clip.</p>",
-            *_cases(cases, lead="First pair"),
+            *(_cases(cases, lead="First pair") if cases else ["<p>There are none.</p>"]),
         ],
     )
 

@@ -51,7 +51,7 @@ def scores_section(
         [
             head.replace("_", " "),
             shown(name),
-            _percent(value) if isinstance(value, float) else str(value),
+            _percent(value) if name in ("top1", "top5", "map") else f"{value:g}",
             _range(intervals.get((head, name))),
         ]
         for head, figures in file.heads().items()
