@@ -183,6 +183,7 @@ def _read_table(
             labels=vocabulary.labels(row) if vocabulary else (),
             start_seconds=start,
             stop_seconds=stop,
+            participant=row["participant_id"],
         )
 
 

@@ -59,6 +59,8 @@ class Segment:
     """None for the start of the video."""
     stop_seconds: float | None = None
     """None for the end of the video; the range is half-open."""
+    participant: str | None = None
+    """Whose video it is, where the label table says so."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

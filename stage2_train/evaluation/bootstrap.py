@@ -21,11 +21,20 @@ from torch.nn.functional import embedding_bag
 
 from stage2_train.evaluation.statistics import CONFIDENCE, student_t
 
-__all__ = ["KeptLogits", "Tallies", "figure_interval", "redrawn_figures", "redrawn_scores"]
+__all__ = [
+    "NUM_FIGURE_DRAWS",
+    "KeptLogits",
+    "Tallies",
+    "difference_interval",
+    "figure_interval",
+    "redrawn_figures",
+    "redrawn_scores",
+]
 
 NUM_DRAWS = 1000
 """Of what is drawn over seeds too."""
-NUM_FIGURE_DRAWS = 10_000
+NUM_FIGURE_DRAWS = 2000
+"""Which tell a spread to 2 %."""
 TOP_K = 5
 _LARGEST_TABLE = 2**21
 """Numbers of a table of segments by draws that is computed at once."""
@@ -197,12 +206,28 @@ def figure_interval(
     if value in (0, 1):
         edge = ((1 - CONFIDENCE) / 2) ** (1 / num_groups)
         return (edge, 1.0) if value else (0.0, 1 - edge)
-    # Drawn means vary by (G - 1) / G less than means of other videos.
-    error = float(known.std()) * math.sqrt(num_groups / (num_groups - 1))
-    width = student_t(num_groups - 1) * error / (value * (1 - value))
+    width = _half_width(known, num_groups) / (value * (1 - value))
     middle = math.log(value / (1 - value))
     low, high = (1 / (1 + math.exp(min(-middle - each, 700))) for each in (-width, width))
     return low, high
+
+
+def difference_interval(
+    value: float, draws_R: NDArray[np.float64], *, num_groups: int
+) -> tuple[float, float] | None:
+    """Ends of the 95 % interval of how much one share is above another of the same segments; as
+    `figure_interval`, from -1 to 1."""
+    known = draws_R[~np.isnan(draws_R)]
+    if num_groups < 2 or not len(known) or math.isnan(value):
+        return None
+    width = _half_width(known, num_groups)
+    return max(value - width, -1.0), min(value + width, 1.0)
+
+
+def _half_width(draws_R: NDArray[np.float64], num_groups: int) -> float:
+    """Student's t times the spread; drawn means vary by (G - 1) / G less than those of others."""
+    error = float(draws_R.std()) * math.sqrt(num_groups / (num_groups - 1))
+    return student_t(num_groups - 1) * error
 
 
 def redrawn_scores(

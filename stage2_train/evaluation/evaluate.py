@@ -5,8 +5,10 @@ RUN/predictions-SPLIT.npz    ids, labels and logits
 """
 
 import json
+import logging
 import math
 import re
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_args
@@ -22,6 +24,7 @@ from stage2_train.clips.controls import FrameOrder
 from stage2_train.clips.dataset import ClipDataset
 from stage2_train.clips.join import JoinedSplit
 from stage2_train.devices import build_accelerator, loader_settings, main_progress
+from stage2_train.evaluation.figures import measured_figures, with_groups
 from stage2_train.evaluation.metrics import (
     Scores,
     chance_level,
@@ -37,6 +40,8 @@ from stage2_train.runs.sources import Sources
 from stage2_train.runs.trained import config_of, load_trained, sources_of_run
 
 __all__ = ["EvalRequest", "evaluate", "evaluate_run", "report_text"]
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,6 +122,7 @@ def evaluate_run(
     joined.require_segments(config.dataset.name)
     clips = sources.clip_dataset(joined, recipe, frame_order=request.frame_order)
     total = len(clips) * request.num_clips
+    began = time.perf_counter()
     with main_progress(accelerator, "eval", total=total, unit="clips") as bar:
         part = predict(
             network,
@@ -131,7 +137,11 @@ def evaluate_run(
             accelerator=accelerator,
             advance=bar.advance,
         )
-    predictions = gathered(gather_object([part]))
+    predictions = with_groups(gathered(gather_object([part])), clips.segments, unsure_labels(clips))
+    if accelerator.is_main_process:
+        # Not in the report: the same run measured twice gives the same file.
+        seconds = max(time.perf_counter() - began, 1e-9)
+        logger.info("%d clips in %.1f s, %.1f clips/s", total, seconds, total / seconds)
     report = {
         "run": str(run),
         "dataset": config.dataset.name,
@@ -158,6 +168,8 @@ def _report(
 ) -> dict[str, Any]:
     scores = score_heads(predictions, clips)
     classes = config.dataset.classes
+    measured = measured_figures(predictions, scores)
+    of_classes = measured.pop("classes")
     report: dict[str, Any] = {
         "split": request.split,
         "num_segments": len(predictions.ids),
@@ -172,7 +184,13 @@ def _report(
             num_classes=len(classes),
             unsure_NA=unsure_labels(clips),
         ),
-        "per_class": _class_table(scores, predictions, classes),
+        **measured,
+        "per_class": [
+            row | more
+            for row, more in zip(
+                _class_table(scores, predictions, classes), of_classes, strict=True
+            )
+        ],
     }
     if predictions.labels.ndim == 1:
         labels_N = predictions.labels.astype(np.int64)
@@ -208,12 +226,21 @@ def report_text(report: dict[str, Any]) -> str:
     ]
     if report["system"] is not None:
         lines.append(f"system: {report['system']}")
-    for head in ("two_heads", "activity_head", "object_head"):
-        if head in report:
-            values = ", ".join(
-                f"{name} {value:.4f}" if isinstance(value, float) else f"{name} {value}"
-                for name, value in report[head].items()
-            )
-            lines.append(f"{head}: {values}")
+    for head, own in report["figures"].items():
+        shown = dict.fromkeys([*report[head], *own])
+        values = (_figure_text(name, report[head].get(name), own.get(name)) for name in shown)
+        lines.append(f"{head}: {', '.join(values)}")
     lines.append(f"chance: {report['chance']:.4f}")
+    made = report["interval"]
+    lines.append(
+        f"intervals: {100 * made['confidence']:.0f} %, over {made['num_groups']} {made['over']}"
+    )
     return "\n".join(lines)
+
+
+def _figure_text(name: str, value: Any, figure: dict[str, Any] | None) -> str:
+    value = value if figure is None else figure["value"]
+    text = f"{name} {value:.4f}" if isinstance(value, float) else f"{name} {value}"
+    if figure is None or figure["low"] is None:
+        return text
+    return f"{text} [{figure['low']:.4f}, {figure['high']:.4f}]"

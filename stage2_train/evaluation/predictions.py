@@ -9,7 +9,7 @@ import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Literal
 
 import numpy as np
 import torch
@@ -25,6 +25,7 @@ from stage2_train.clips.dataset import ClipDataset
 from stage2_train.model.config import HeadCombination, Heads
 
 __all__ = [
+    "GroupKind",
     "Predictions",
     "gathered",
     "late_fusion",
@@ -32,6 +33,8 @@ __all__ = [
     "predict",
     "save_predictions",
 ]
+
+GroupKind = Literal["videos", "participants"]
 
 _MOST_BYTES = 1 << 29
 """Of a file; a hundred thousand segments of two hundred classes take half of it."""
@@ -51,6 +54,12 @@ class Predictions:
     """(N, A) float32 of the object head; None where it was not trained."""
     combination: HeadCombination = "mean"
     """What the prediction is of both heads."""
+    groups: tuple[str, ...] | None = None
+    """Video or person of each segment; None in files of older releases."""
+    grouped_by: GroupKind = "videos"
+    """Which of both."""
+    unsure: NDArray[np.bool_] | None = None
+    """(N, A) pairs that average precision leaves out; None for none."""
 
     @property
     def logits(self) -> NDArray[np.float32]:
@@ -198,6 +207,7 @@ def _read_arrays(file: BinaryIO) -> Predictions | None:
         arrays = {name: content[name] for name in content.files}
     ids, labels = arrays["ids"], arrays["labels"]
     heads = {name: arrays.get(name) for name in ("activity_logits", "object_logits")}
+    groups, unsure = arrays.get("groups"), arrays.get("unsure")
     kept = [logits for logits in heads.values() if logits is not None]
     table = (len(ids), *kept[0].shape[1:2])
     if (
@@ -205,6 +215,8 @@ def _read_arrays(file: BinaryIO) -> Predictions | None:
         or ids.shape != table[:1]
         or len(table) != 2
         or any(logits.shape != table or logits.dtype != np.float32 for logits in kept)
+        or (groups is not None and (groups.dtype.kind != "U" or groups.shape != table[:1]))
+        or (unsure is not None and (unsure.dtype != np.bool_ or unsure.shape != table))
         or (labels.shape, labels.dtype.kind) not in ((table[:1], "i"), (table, "f"))
     ):
         return None
@@ -213,6 +225,9 @@ def _read_arrays(file: BinaryIO) -> Predictions | None:
         labels=labels,
         **heads,
         combination="sum" if arrays.get("combination", "mean") == "sum" else "mean",
+        groups=None if groups is None else tuple(groups.tolist()),
+        grouped_by="participants" if arrays.get("grouped_by") == "participants" else "videos",
+        unsure=unsure,
     )
 
 
@@ -231,7 +246,10 @@ def save_predictions(path: Path, predictions: Predictions) -> None:
     }
     if predictions.combination != "mean":
         arrays["combination"] = np.array(predictions.combination)
-    for name in ("activity_logits", "object_logits"):
+    if predictions.groups is not None:
+        arrays["groups"] = np.array(predictions.groups, dtype=np.str_)
+        arrays["grouped_by"] = np.array(predictions.grouped_by)
+    for name in ("activity_logits", "object_logits", "unsure"):
         if getattr(predictions, name) is not None:
             arrays[name] = getattr(predictions, name)
     with replacing(path) as temporary, temporary.open("wb") as file:

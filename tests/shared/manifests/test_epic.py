@@ -69,6 +69,7 @@ def test_rows_become_segments(tmp_path: Path) -> None:
                 labels=(2,),
                 start_seconds=0.14,
                 stop_seconds=3.37,
+                participant="P01",
             ),
             Segment(
                 id="7",
@@ -77,6 +78,7 @@ def test_rows_become_segments(tmp_path: Path) -> None:
                 labels=(0,),
                 start_seconds=3723.5,
                 stop_seconds=3724.0,
+                participant="P26",
             ),
         ),
     )

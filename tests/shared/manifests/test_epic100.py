@@ -48,6 +48,7 @@ def test_each_table_is_a_split(tmp_path: Path) -> None:
         labels=(0,),
         start_seconds=0.0,
         stop_seconds=1.89,
+        participant="P01",
     )
     splits = [(segment.split, segment.labels) for segment in listing.segments]
     assert splits == [("train", (0,)), ("validation", (0,)), ("test", ())]

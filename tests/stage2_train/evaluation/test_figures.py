@@ -13,12 +13,16 @@ from sklearn.metrics import (
     top_k_accuracy_score,
 )
 
+from shared.manifests.records import Segment
 from stage2_train.evaluation.bootstrap import (
     KeptLogits,
     Tallies,
     figure_interval,
     redrawn_figures,
 )
+from stage2_train.evaluation.figures import measured_figures, with_groups
+from stage2_train.evaluation.metrics import single_label_scores
+from stage2_train.evaluation.predictions import Predictions, load_predictions, save_predictions
 
 
 def _tallies(labels, logits_NA, unsure_NA=None) -> Tallies:
@@ -146,3 +150,53 @@ def test_intervals_hold_the_truth_in_95_of_100_data_sets(make, figure) -> None:
         low, high = figure_interval(value, draws_FR[figure], num_groups=len(set(groups)))
         held += low <= truth <= high
     assert 930 <= held <= 970, held
+
+
+def test_a_report_has_an_interval_for_every_figure(tmp_path) -> None:
+    random = np.random.default_rng(7)
+    labels_N = random.integers(3, size=40)
+    segments = [
+        Segment(id=str(row), video_id=f"v{row // 4}", split="validation") for row in range(40)
+    ]
+    made = Predictions(
+        ids=tuple(each.id for each in segments),
+        labels=labels_N,
+        activity_logits=random.normal(size=(40, 3)).astype(np.float32),
+        object_logits=random.normal(size=(40, 3)).astype(np.float32),
+    )
+    predictions = with_groups(made, segments, np.zeros((40, 3), np.bool_))
+    save_predictions(tmp_path / "kept.npz", predictions)
+    kept = load_predictions(tmp_path / "kept.npz")
+    assert (kept.groups, kept.grouped_by) == (tuple(f"v{row // 4}" for row in range(40)), "videos")
+    assert kept.unsure is None
+    scores = {
+        head: single_label_scores(logits, labels_N) for head, logits in kept.by_head().items()
+    }
+    found = measured_figures(kept, scores, num_draws=100)
+    assert found["interval"] | {"num_groups": 10, "over": "videos"} == found["interval"]
+    for head, figures in found["figures"].items():
+        assert set(figures) == {"top1", "mean_class_accuracy"}
+        for figure in figures.values():
+            assert 0 < figure["low"] < figure["value"] < figure["high"] < 1
+        wanted = average_precision_score(np.eye(3)[labels_N], kept.by_head()[head], average=None)
+        precisions = [row["average_precision"][head] for row in found["classes"]]
+        assert precisions == pytest.approx(wanted)
+        assert all(len(row["intervals"][head]) == 2 for row in found["classes"])
+
+
+def test_persons_are_drawn_where_the_data_set_names_them_all() -> None:
+    made = Predictions(
+        ids=("a", "b"),
+        labels=np.array([[1, 0], [0, 1]], np.float32),
+        activity_logits=np.eye(2, dtype=np.float32),
+        object_logits=None,
+    )
+    named, other = (
+        Segment(id=each, video_id=each, split="validation", participant=person)
+        for each, person in (("a", "P01"), ("b", None))
+    )
+    unsure_NA = np.array([[False, True], [False, False]])
+    assert with_groups(made, [named, named], unsure_NA).groups == ("P01", "P01")
+    mixed = with_groups(made, [named, other], unsure_NA)
+    assert (mixed.groups, mixed.grouped_by) == (("a", "b"), "videos")
+    assert np.array_equal(mixed.unsure, unsure_NA)

@@ -1,0 +1,121 @@
+"""What a report says of every figure besides its value: its interval, and what classes reach.
+
+A activity classes, N segments.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.manifests.records import Segment
+from stage2_train.evaluation.bootstrap import (
+    NUM_FIGURE_DRAWS,
+    KeptLogits,
+    Tallies,
+    figure_interval,
+    redrawn_figures,
+)
+from stage2_train.evaluation.metrics import Scores
+from stage2_train.evaluation.predictions import Predictions
+from stage2_train.evaluation.statistics import CONFIDENCE
+
+__all__ = ["groups_by_class", "kept_logits", "measured_figures", "with_groups"]
+
+
+def with_groups(
+    predictions: Predictions, segments: Sequence[Segment], unsure_NA: NDArray[np.bool_]
+) -> Predictions:
+    """The predictions with what intervals need: the person of each segment, where the data set
+    names one for all, else its video; and which labels are left out."""
+    persons = [each.participant for each in segments]
+    named = [each for each in persons if each is not None]
+    by_person = len(named) == len(segments)
+    return replace(
+        predictions,
+        groups=tuple(named) if by_person else tuple(each.video_id for each in segments),
+        grouped_by="participants" if by_person else "videos",
+        unsure=unsure_NA if unsure_NA.any() else None,
+    )
+
+
+def kept_logits(predictions: Predictions) -> dict[str, KeptLogits]:
+    """By head, the prediction first."""
+    labels = predictions.labels
+    labels = labels.astype(np.int64) if labels.ndim == 1 else labels
+    return {
+        head: KeptLogits(
+            ids=predictions.ids, labels=labels, logits_NA=logits, unsure_NA=predictions.unsure
+        )
+        for head, logits in predictions.by_head().items()
+    }
+
+
+def groups_by_class(kept: KeptLogits, groups: Sequence[str], num_classes: int) -> list[int]:
+    """A numbers of videos or persons with a segment of a class."""
+    names = np.asarray(groups)
+    if kept.labels.ndim == 1:
+        of_class = [kept.labels == each for each in range(num_classes)]
+    else:
+        sure_NA = True if kept.unsure_NA is None else ~kept.unsure_NA
+        of_class = list(((kept.labels > 0) & sure_NA).T)
+    return [len(np.unique(names[rows_N])) for rows_N in of_class]
+
+
+def measured_figures(
+    predictions: Predictions, scores: Mapping[str, Scores], *, num_draws: int = NUM_FIGURE_DRAWS
+) -> dict[str, Any]:
+    """What is added to a report.
+
+    Args:
+        predictions: as `with_groups` gives them.
+        scores: by head.
+
+    Returns:
+        `interval`, how intervals were made; `figures`, by head and name a value with the ends of
+        its interval (null where it cannot be told); `classes`, A rows for the table by class.
+    """
+    kept = kept_logits(predictions)
+    groups = predictions.groups or predictions.ids
+    tallies = {head: Tallies(each) for head, each in kept.items()}
+    draws = redrawn_figures(list(tallies.values()), groups, num_draws=num_draws)
+    num_groups, num_classes = len(set(groups)), next(iter(tallies.values())).num_classes
+    by_class = groups_by_class(next(iter(kept.values())), groups, num_classes)
+    figures: dict[str, Any] = {}
+    rows: list[dict[str, Any]] = [{"intervals": {}} for _ in range(num_classes)]
+    for (head, tally), draws_FR in zip(tallies.items(), draws, strict=True):
+        values_F = tally.figures(np.ones((len(predictions.ids), 1)))[:, 0]
+        own = figures[head] = {}
+        for place, name in enumerate(tally.names):
+            # Of equal logits torchmetrics may take another as fifth: the report says one figure.
+            value = float(scores[head].summary.get(name, values_F[place]))
+            ends = figure_interval(value, draws_FR[place], num_groups=num_groups)
+            low, high = ends or (None, None)
+            own[name] = {"value": value, "low": low, "high": high}
+        for row, each in enumerate(rows):
+            place = len(tally.names) + row
+            ends = figure_interval(
+                float(values_F[place]), draws_FR[place], num_groups=by_class[row]
+            )
+            each["intervals"][head] = None if ends is None else list(ends)
+        for each, precision in zip(rows, _average_precisions(kept[head]), strict=False):
+            each.setdefault("average_precision", {})[head] = precision
+    interval = {
+        "confidence": CONFIDENCE,
+        "over": predictions.grouped_by,
+        "num_groups": num_groups,
+        "draws": num_draws,
+    }
+    return {"interval": interval, "figures": figures, "classes": rows}
+
+
+def _average_precisions(kept: KeptLogits) -> list[float | None]:
+    """A values, each class against all others; none where they are the figures already."""
+    if kept.labels.ndim != 1:
+        return []
+    labels_NA = np.eye(kept.logits_NA.shape[1], dtype=np.float32)[kept.labels]
+    values = Tallies(replace(kept, labels=labels_NA)).figures(np.ones((len(labels_NA), 1)))[1:, 0]
+    return [None if math.isnan(each) else float(each) for each in values]
