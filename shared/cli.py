@@ -95,6 +95,7 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
         ),
     },
     "Compare": {
+        "compare": ("stage2_train.commands:compare", "Say what one run does better than another."),
         "runs": ("stage2_train.runs.commands:runs", "List trainings side by side."),
         "runs diff": ("stage2_train.runs.commands:diff", "Say which settings of two runs differ."),
         "systems": ("stage2_train.systems_commands:systems", "List the systems of the paper."),

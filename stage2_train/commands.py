@@ -1,4 +1,4 @@
-"""`orn train` and `orn eval`: parse, call one function, print what came out."""
+"""`orn train`, `orn eval` and `orn compare`: parse, call one function, print what came out."""
 
 import os
 import re
@@ -19,7 +19,7 @@ from shared.errors import ConfigError
 from stage2_train.resources import Resources, resource_options
 from stage2_train.systems_commands import system_option
 
-__all__ = ["evaluate", "import_checkpoint", "train"]
+__all__ = ["compare", "evaluate", "import_checkpoint", "train"]
 
 _path = click.Path(path_type=Path)
 _DURATION = re.compile(r"(?:(\d{1,4})d)?(?:(\d{1,4})h)?(?:(\d{1,6})m)?(?:(\d{1,8})s)?", re.ASCII)
@@ -182,6 +182,28 @@ def import_checkpoint(
     request = ImportRequest(file=file, out=out, dataset=dataset, paths=paths, overrides=overrides)
     result = run(request)
     _say(result, "\n".join(f"{name}: {value}" for name, value in result.items()), as_json=as_json)
+
+
+@click.command()
+@click.argument("one", type=_path)
+@click.argument("other", type=_path)
+@click.option(
+    "--on",
+    "name",
+    default="validation",
+    show_default=True,
+    help="What both were measured on: a split, as in eval-SPLIT.json, with what follows it there.",
+)
+@json_option
+def compare(one: Path, other: Path, name: str, as_json: bool) -> None:
+    """Say how much better the run OTHER is than ONE on the same segments, and on which.
+
+    Both have to be measured by `orn eval`, which keeps what they predict.
+    """
+    from stage2_train.evaluation import compare as comparison
+
+    report = comparison.compare(comparison.CompareRequest(one=one, other=other, name=name))
+    _say(report, comparison.comparison_text(report), as_json=as_json)
 
 
 def _chosen_run(run: Path | None, dataset: str | None) -> Path:

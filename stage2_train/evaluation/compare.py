@@ -1,0 +1,217 @@
+"""`orn compare`: what one run does better than another on the same segments of a split.
+
+N segments, A activity classes.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.errors import ConfigError
+from shared.text_table import shortened
+from stage2_train.evaluation.bootstrap import (
+    NUM_FIGURE_DRAWS,
+    Tallies,
+    difference_interval,
+    redrawn_figures,
+)
+from stage2_train.evaluation.figures import groups_by_class, kept_logits
+from stage2_train.evaluation.predictions import Predictions, load_predictions
+from stage2_train.evaluation.statistics import CONFIDENCE
+from stage2_train.runs.listing import settings_of
+
+__all__ = ["CompareRequest", "compare", "comparison_text", "mcnemar"]
+
+_MOST_NAMED = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompareRequest:
+    """What `orn compare` was asked for."""
+
+    one: Path
+    """Run folder."""
+    other: Path
+    """Run folder; differences are how much higher its figures are."""
+    name: str = "validation"
+    """Of the measurement: the split, with what `orn eval` adds to it."""
+    num_draws: int = NUM_FIGURE_DRAWS
+    """Draws for the intervals."""
+
+
+def compare(request: CompareRequest) -> dict[str, Any]:
+    """The paired difference of each figure with its interval, and where it comes from.
+
+    Returns:
+        `figures` by name, `classes` (gained most first), `mcnemar` for single labels, and ids of
+        the segments that only one of the runs has right. Of several labels, those are the ones of
+        which it has more right.
+
+    Raises:
+        CheckpointError: if a run was not measured.
+        ConfigError: if the runs are of different segments, which it names, or labels.
+    """
+    one, other = (
+        load_predictions(run / f"predictions-{request.name}.npz")
+        for run in (request.one, request.other)
+    )
+    other = _in_order_of(one, other, request)
+    kept = [next(iter(kept_logits(each).values())) for each in (one, other)]
+    groups = one.groups or one.ids
+    tallies = [Tallies(each) for each in kept]
+    once_N = np.ones((len(one.ids), 1))
+    values_2F = np.array([each.figures(once_N)[:, 0] for each in tallies])
+    draws_2FR = np.array(redrawn_figures(tallies, groups, num_draws=request.num_draws))
+    names, num_classes = tallies[0].names, tallies[0].num_classes
+    sizes = [len(set(groups))] * len(names) + groups_by_class(kept[0], groups, num_classes)
+    rows = [
+        _difference(values_2, draws_2R, num_groups=size)
+        for values_2, draws_2R, size in zip(
+            values_2F.T, draws_2FR.transpose(1, 0, 2), sizes, strict=True
+        )
+    ]
+    of_classes = [
+        {"class": name, **row}
+        for name, row in zip(_classes(request.one, num_classes), rows[len(names) :], strict=True)
+        if row["difference"] is not None
+    ]
+    right_2N = np.array([_num_right(each) for each in (one, other)])
+    only = {
+        "only_one_right": [one.ids[row] for row in np.flatnonzero(right_2N[0] > right_2N[1])],
+        "only_other_right": [one.ids[row] for row in np.flatnonzero(right_2N[1] > right_2N[0])],
+    }
+    report: dict[str, Any] = {
+        "one": str(request.one),
+        "other": str(request.other),
+        "measurement": request.name,
+        "num_segments": len(one.ids),
+        "interval": {
+            "confidence": CONFIDENCE,
+            "over": one.grouped_by if one.groups else "segments",
+            "num_groups": sizes[0],
+            "draws": request.num_draws,
+        },
+        "figures": dict(zip(names, rows, strict=False)),
+        "classes": sorted(of_classes, key=lambda row: -row["difference"]),
+    }
+    if one.labels.ndim == 1:
+        report["mcnemar"] = mcnemar(*map(len, only.values()))
+    return report | only
+
+
+def mcnemar(num_one: int, num_other: int) -> float:
+    """McNemar's exact test: the probability of a split as uneven as this of the segments that only
+    one of two runs has right, where both are right as often."""
+    total = num_one + num_other
+    term = tail = 1
+    for number in range(min(num_one, num_other)):
+        term = term * (total - number) // (number + 1)
+        tail += term
+    return min(1.0, 2 * tail / 2**total)
+
+
+def _difference(
+    values_2: NDArray[np.float64], draws_2R: NDArray[np.float64], *, num_groups: int
+) -> dict[str, float | None]:
+    one, other = (None if np.isnan(each) else float(each) for each in values_2)
+    if one is None or other is None:
+        return dict.fromkeys(("one", "other", "difference", "low", "high"))
+    difference = other - one
+    ends = difference_interval(difference, draws_2R[1] - draws_2R[0], num_groups=num_groups)
+    low, high = ends or (None, None)
+    return {"one": one, "other": other, "difference": difference, "low": low, "high": high}
+
+
+def _num_right(predictions: Predictions) -> NDArray[np.int64]:
+    """(N,) labels that are right, of one or of A that a logit above zero says."""
+    labels = predictions.labels
+    if labels.ndim == 1:
+        return (predictions.logits.argmax(axis=1) == labels).astype(np.int64)
+    right_NA = (predictions.logits > 0) == (labels > 0)
+    sure_NA = True if predictions.unsure is None else ~predictions.unsure
+    return np.asarray((right_NA & sure_NA).sum(axis=1), np.int64)
+
+
+def _in_order_of(one: Predictions, other: Predictions, request: CompareRequest) -> Predictions:
+    """The second run's predictions with segments in the order of the first one's."""
+    where = f"compare {request.one} {request.other}"
+    only = [
+        f"only in {run}: {_some(sorted(set(ours.ids) - set(theirs.ids)))}"
+        for run, ours, theirs in ((request.one, one, other), (request.other, other, one))
+        if set(ours.ids) - set(theirs.ids)
+    ]
+    remedy = "measure both on the same split of the same data with `orn eval`"
+    if only or len(one.ids) != len(other.ids) or len(set(one.ids)) != len(one.ids):
+        what = "; ".join(only) or "some more than once"
+        raise ConfigError(f"{where}: wanted the same segments, found others ({what}); {remedy}")
+    place = {name: row for row, name in enumerate(other.ids)}
+    order = np.array([place[name] for name in one.ids])
+
+    def ordered(logits: NDArray[Any] | None) -> Any:
+        return None if logits is None else logits[order]
+
+    found = replace(
+        other,
+        ids=one.ids,
+        labels=other.labels[order],
+        activity_logits=ordered(other.activity_logits),
+        object_logits=ordered(other.object_logits),
+        unsure=ordered(other.unsure),
+    )
+    if one.logits.shape != found.logits.shape or one.labels.ndim != found.labels.ndim:
+        raise ConfigError(
+            f"{where}: wanted the same classes, found {one.logits.shape[1]} and "
+            f"{found.logits.shape[1]}; {remedy}"
+        )
+    differ_N = (one.labels != found.labels).reshape(len(one.ids), -1).any(axis=1)
+    if differ_N.any():
+        names = _some([one.ids[row] for row in np.flatnonzero(differ_N)])
+        raise ConfigError(f"{where}: wanted the same labels, found others of {names}; {remedy}")
+    return found
+
+
+def _some(ids: Sequence[str]) -> str:
+    more = f" and {len(ids) - _MOST_NAMED} more" if len(ids) > _MOST_NAMED else ""
+    return shortened(", ".join(ids[:_MOST_NAMED])) + more
+
+
+def _classes(run: Path, number: int) -> list[str]:
+    """Names of the classes as the run has them, else their numbers."""
+    try:
+        names = [str(each) for each in settings_of(run)["dataset"]["classes"]]
+    except (ConfigError, LookupError, TypeError):
+        names = []
+    return names if len(names) == number else [str(each) for each in range(number)]
+
+
+def comparison_text(report: dict[str, Any]) -> str:
+    """The report for people: in percent, classes that gain and lose most, some ids."""
+    made = report["interval"]
+    lines = [
+        f"{report['other']} against {report['one']}: {report['measurement']}, "
+        f"{report['num_segments']} segments, 95 % intervals over {made['num_groups']} "
+        f"{made['over']}"
+    ]
+    lines += [f"{name}: {_row_text(row)}" for name, row in report["figures"].items()]
+    if "mcnemar" in report:
+        lines.append(f"McNemar: p = {report['mcnemar']:.2g}")
+    classes = report["classes"]
+    gained = [row for row in classes if row["difference"] > 0][:_MOST_NAMED]
+    lost = [row for row in reversed(classes) if row["difference"] < 0][:_MOST_NAMED]
+    for word, rows in (("gains", gained), ("loses", lost)):
+        lines += [f"{word} {row['class']}: {_row_text(row)}" for row in rows]
+    for key, run in (("only_one_right", "one"), ("only_other_right", "other")):
+        if ids := report[key]:
+            lines.append(f"right in {report[run]} alone: {len(ids)} ({_some(ids)})")
+    return "\n".join(lines)
+
+
+def _row_text(row: dict[str, Any]) -> str:
+    text = f"{100 * row['one']:.2f} -> {100 * row['other']:.2f}, {100 * row['difference']:+.2f}"
+    if row["low"] is None:
+        return text
+    return f"{text} [{100 * row['low']:+.2f}, {100 * row['high']:+.2f}]"

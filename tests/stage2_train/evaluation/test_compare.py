@@ -1,0 +1,155 @@
+"""Two runs on the same segments: differences, their intervals, and which segments they are of."""
+
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+
+from shared.cli import orn
+from stage2_train.evaluation.compare import CompareRequest, compare, mcnemar
+from stage2_train.evaluation.predictions import Predictions, save_predictions
+
+_CONFIG = '[dataset]\nclasses = ["cut", "open", "put"]\n'
+
+
+def _keep(run: Path, predictions: Predictions) -> Path:
+    run.mkdir(exist_ok=True)
+    (run / "config.toml").write_text(_CONFIG)
+    save_predictions(run / "predictions-validation.npz", predictions)
+    return run
+
+
+def _single(right_N: np.ndarray, labels_N: np.ndarray) -> Predictions:
+    """Segments of which some are right; two to a video."""
+    logits_NA = np.eye(3, dtype=np.float32)[np.where(right_N, labels_N, (labels_N + 1) % 3)]
+    return Predictions(
+        ids=tuple(f"s{row}" for row in range(len(labels_N))),
+        labels=labels_N,
+        activity_logits=None,
+        object_logits=logits_NA,
+        groups=tuple(f"v{row // 2}" for row in range(len(labels_N))),
+    )
+
+
+@pytest.fixture
+def pair(tmp_path) -> tuple[Path, Path]:
+    """Of 30 segments, 20 and 24 right: four of class 2 gained, one of class 0 lost, one more."""
+    labels_N = np.repeat(np.arange(3), 10)
+    one_N, other_N = (labels_N != 2, labels_N != 2)
+    other_N[[20, 21, 22, 23, 24]] = True
+    other_N[0] = False
+    one, other = _single(one_N, labels_N), _single(other_N, labels_N)
+    order = np.arange(30)[::-1]
+    reversed_other = replace(
+        other,
+        ids=other.ids[::-1],
+        labels=other.labels[order],
+        object_logits=other.object_logits[order],
+        groups=other.groups[::-1],
+    )
+    return _keep(tmp_path / "one", one), _keep(tmp_path / "other", reversed_other)
+
+
+def test_what_changed_is_named(pair) -> None:
+    report = compare(CompareRequest(one=pair[0], other=pair[1]))
+    top1 = report["figures"]["top1"]
+    assert (top1["one"], top1["other"]) == pytest.approx((20 / 30, 24 / 30))
+    assert top1["difference"] == pytest.approx(4 / 30)
+    assert top1["low"] < 4 / 30 < top1["high"]
+    assert report["only_one_right"] == ["s0"]
+    assert report["only_other_right"] == ["s20", "s21", "s22", "s23", "s24"]
+    assert report["mcnemar"] == pytest.approx(2 * (1 + 6) / 2**6)
+    gained = [(row["class"], round(row["difference"], 6)) for row in report["classes"]]
+    assert gained == [("put", 0.5), ("open", 0.0), ("cut", -0.1)]
+    assert (report["interval"]["over"], report["interval"]["num_groups"]) == ("videos", 15)
+
+
+def test_a_run_does_not_differ_from_itself(pair) -> None:
+    report = compare(CompareRequest(one=pair[0], other=pair[0]))
+    row = report["figures"]["top1"]
+    assert (row["difference"], row["low"], row["high"]) == (0, 0, 0)
+    assert (report["mcnemar"], report["only_one_right"], report["only_other_right"]) == (1, [], [])
+
+
+def test_several_labels(tmp_path) -> None:
+    labels_NA = np.array([[1, 0, 0], [0, 1, 0], [1, 1, 0], [0, 0, 0]], np.float32)
+    logits_NA = (2 * labels_NA - 1).astype(np.float32)
+    worse_NA = logits_NA.copy()
+    worse_NA[0] *= -1
+    unsure_NA = np.zeros((4, 3), np.bool_)
+    runs = [
+        _keep(
+            tmp_path / name,
+            Predictions(
+                ids=("a", "b", "c", "d"),
+                labels=labels_NA,
+                activity_logits=logits,
+                object_logits=None,
+                unsure=unsure_NA,
+            ),
+        )
+        for name, logits in (("one", worse_NA), ("other", logits_NA))
+    ]
+    report = compare(CompareRequest(one=runs[0], other=runs[1]))
+    assert report["figures"]["map"]["other"] == 1
+    assert report["only_other_right"] == ["a"]
+    assert "mcnemar" not in report
+    assert [row["class"] for row in report["classes"]] == ["open", "cut"]  # none is of the third
+    assert report["interval"]["over"] == "segments"
+
+
+def _run(*runs: Path) -> Result:
+    return CliRunner().invoke(orn, ["compare", *map(str, runs)])
+
+
+def test_as_text_and_json(pair) -> None:
+    text = _run(*pair).stdout
+    assert "top1: 66.67 -> 80.00, +13.33 [" in text
+    assert "gains put: 0.00 -> 50.00, +50.00 [" in text
+    assert "(s20, s21, s22, s23, s24)" in text
+    result = CliRunner().invoke(orn, ["compare", *map(str, pair), "--json"])
+    assert json.loads(result.stdout)["num_segments"] == 30
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda ids: (*ids[:-2], "x", "y"), "only in {0}: s28, s29; only in {1}: x, y"),
+        (lambda ids: (*ids[:-1], "s0"), "only in {0}: s29"),
+    ],
+)
+def test_other_segments_are_refused_by_name(pair, tmp_path, change, message) -> None:
+    labels_N = np.repeat(np.arange(3), 10)
+    made = _single(labels_N == 0, labels_N)
+    other = _keep(tmp_path / "third", replace(made, ids=change(made.ids)))
+    result = _run(pair[0], other)
+    assert result.exit_code == 2
+    assert message.format(pair[0], other) in result.stderr
+
+
+def test_other_labels_are_refused_by_name(pair, tmp_path) -> None:
+    labels_N = np.repeat(np.arange(3), 10)
+    labels_N[7] = 2
+    result = _run(pair[0], _keep(tmp_path / "third", _single(labels_N == 0, labels_N)))
+    assert result.exit_code == 2
+    assert "wanted the same labels, found others of s7" in result.stderr
+
+
+def test_a_run_that_was_not_measured_is_refused(pair, tmp_path) -> None:
+    (tmp_path / "new").mkdir()
+    assert _run(pair[0], tmp_path / "new").exit_code == 1
+
+
+@pytest.mark.parametrize(("one", "other"), [(0, 0), (3, 9), (40, 10), (7000, 7400)])
+def test_mcnemar_is_the_exact_binomial_test(one, other) -> None:
+    total = one + other
+    halves = total * math.log(2)
+    tail = math.fsum(
+        math.exp(math.lgamma(total + 1) - math.lgamma(k + 1) - math.lgamma(total - k + 1) - halves)
+        for k in range(min(one, other) + 1)
+    )
+    assert mcnemar(one, other) == pytest.approx(min(1, 2 * tail), rel=1e-6)
