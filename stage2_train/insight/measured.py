@@ -4,10 +4,9 @@ each cell of the confusion matrix, the surest hits and the surest mistakes.
 N segments, A activity classes, V videos, R draws.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +15,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from shared.config.bounded import read_json
 from shared.config.fields import explain
 from shared.errors import CheckpointError
-from stage2_train.evaluation.bootstrap import KeptLogits
 from stage2_train.evaluation.predictions import Predictions, load_predictions
 
 __all__ = ["ClassRow", "Measured", "Mistake", "load_measured"]
@@ -27,9 +25,6 @@ OUTCOMES = ("found", "missed", "false alarm")
 _TOP_K = 5
 _LEAST_SEGMENTS = 5
 """Of a class, for an interval."""
-_DRAWS, _CLASS_DRAWS = 1000, 300
-_LARGEST_TABLE = 2**21
-"""Numbers of a table of segments by draws that is computed at once."""
 
 _Count = Annotated[int, Field(ge=0)]
 _Share = Annotated[float, Field(ge=0, le=1)]
@@ -45,6 +40,21 @@ class ClassRow(BaseModel):
     two_heads: _Share | None = None
     activity_head: _Share | None = None
     object_head: _Share | None = None
+    intervals: dict[str, tuple[_Share, _Share] | None] = {}
+
+
+class Figure(BaseModel):
+    """A figure and its interval."""
+
+    model_config = ConfigDict(frozen=True)
+
+    low: _Share | None
+    high: _Share | None
+
+    @property
+    def ends(self) -> tuple[float, float] | None:
+        """Of the interval; None where it could not be told."""
+        return None if self.low is None or self.high is None else (self.low, self.high)
 
 
 class EvalFile(BaseModel):
@@ -67,6 +77,8 @@ class EvalFile(BaseModel):
     activity_head: dict[str, float] | None = None
     object_head: dict[str, float] | None = None
     per_class: list[ClassRow]
+    figures: dict[str, dict[str, Figure]] = {}
+    """By head and name; nothing in files of older releases."""
 
     def heads(self) -> dict[str, dict[str, float]]:
         """Figures by head, that of the prediction first."""
@@ -183,41 +195,17 @@ class Measured:
             found.append(Mistake(row=row, activity=activity, group=group, confidence=sure))
         return sorted(found, key=lambda each: -each.confidence)
 
-    def interval(self, head: str, metric: str, video_N: NDArray[Any]) -> tuple[float, float] | None:
-        """The 95 % interval of a figure, over videos drawn anew; None where it has none.
+    def interval(self, head: str, metric: str) -> tuple[float, float] | None:
+        """Ends of the 95 % interval that `orn eval` gives a figure; None where it has none."""
+        figure = self.file.figures.get(head, {}).get(metric)
+        return None if figure is None else figure.ends
 
-        Args:
-            head: one of `HEADS`.
-            metric: name of the figure.
-            video_N: (N,) the video of each segment, in any numbers.
-        """
-        logits_NA, labels = self.predictions.by_head()[head], self.predictions.labels
-        value = self.file.heads()[head][metric]
-        if metric == "map":
-            kept = KeptLogits(ids=self.predictions.ids, labels=labels, logits_NA=logits_NA)
-            return _interval(kept.scores, video_N, value, draws=_DRAWS)
-        if metric not in ("top1", "top5"):
-            return None
-        of_label_N = np.take_along_axis(logits_NA, labels.astype(np.int64)[:, None], axis=1)
-        rank_N = (logits_NA > of_label_N).sum(axis=1)
-        hit_N = rank_N < (1 if metric == "top1" else _TOP_K)
-        return _interval(_mean_of(hit_N), video_N, value, draws=_DRAWS)
-
-    def class_interval(self, activity: int, video_N: NDArray[Any]) -> tuple[float, float] | None:
+    def class_interval(self, activity: int) -> tuple[float, float] | None:
         """The same of the prediction's figure for one class; None where it is hardly there."""
-        row, true_N = self.file.per_class[activity], self.true_NA()[:, activity]
-        value = getattr(row, next(iter(self.file.heads())))
-        if value is None or true_N.sum() < _LEAST_SEGMENTS:
+        row = self.file.per_class[activity]
+        if row.num_segments < _LEAST_SEGMENTS:
             return None
-        if self.single:
-            hit_n = self.said_NA()[true_N, activity]
-            return _interval(_mean_of(hit_n), video_N[true_N], value, draws=_CLASS_DRAWS)
-        kept = KeptLogits(
-            ids=self.predictions.ids,
-            labels=self.predictions.labels[:, activity : activity + 1],
-            logits_NA=self.predictions.logits[:, activity : activity + 1],
-        )
-        return _interval(kept.scores, video_N, value, draws=_CLASS_DRAWS)
+        return row.intervals.get(next(iter(self.file.heads())))
 
 
 def load_measured(run: Path, split: str, classes: tuple[str, ...], *, step: int) -> Measured | None:
@@ -236,7 +224,7 @@ def load_measured(run: Path, split: str, classes: tuple[str, ...], *, step: int)
             f"{path}: wanted what `orn eval` writes, found {explain(err, EvalFile)}; remove it "
             "and measure again"
         ) from err
-    if file.step != step:
+    if file.step != step or not file.figures:
         return None
     predictions = load_predictions(kept)
     measured = Measured(file=file, predictions=predictions, classes=classes)
@@ -261,34 +249,3 @@ def _ordered(place_N: NDArray[np.bool_], key_N: NDArray[np.float64]) -> NDArray[
     """The places where it is true, the lowest keys first."""
     rows = np.flatnonzero(place_N)
     return rows[np.argsort(key_N[rows], kind="stable")]
-
-
-def _mean_of(hit_N: NDArray[np.bool_]) -> Callable[[NDArray[np.float64]], NDArray[np.float64]]:
-    def mean(counts_RN: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.asarray(counts_RN @ hit_N / counts_RN.sum(axis=1))
-
-    return mean
-
-
-def _interval(
-    scores: Callable[[NDArray[np.float64]], NDArray[np.float64]],
-    video_N: NDArray[Any],
-    value: float,
-    *,
-    draws: int,
-) -> tuple[float, float]:
-    """From the 2.5th to the 97.5th percentile of the scores of videos drawn with replacement, moved
-    by what the value differs from the score of all of them once."""
-    _, video_N = np.unique(video_N, return_inverse=True)
-    num_videos = int(video_N.max()) + 1
-    generator, parts = np.random.default_rng(0), []
-    at_once = max(1, _LARGEST_TABLE // max(num_videos, len(video_N)))
-    for first in range(0, draws, at_once):
-        number = min(at_once, draws - first)
-        counts_RV = generator.multinomial(
-            num_videos, np.full(num_videos, 1 / num_videos), size=number
-        )
-        parts.append(scores(counts_RV[:, video_N].astype(np.float64)))
-    low, high = np.nanquantile(np.concatenate(parts), (0.025, 0.975))
-    moved = value - float(scores(np.ones((1, len(video_N))))[0])
-    return max(float(low) + moved, 0.0), min(float(high) + moved, 1.0)

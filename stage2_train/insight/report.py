@@ -155,13 +155,12 @@ class _Report:
         """The page, with all files written."""
         measured, files, file = self.measured, self.files, self.measured.file
         segments = self.looker.joined.segments
-        _, video_N = np.unique([each.video_id for each in segments], return_inverse=True)
         intervals = {
-            (head, name): measured.interval(head, name, video_N)
+            (head, name): measured.interval(head, name)
             for head, figures in file.heads().items()
             for name in figures
         }
-        of_class = [measured.class_interval(row, video_N) for row in range(len(measured.classes))]
+        of_class = [measured.class_interval(row) for row in range(len(measured.classes))]
         head = next(iter(file.heads()))
         cells = measured.cells()
         counts_RC = np.zeros((len(measured.classes), len(measured.columns())), np.int64)

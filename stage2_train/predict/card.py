@@ -1,25 +1,17 @@
 """The model card of an export: what the network is, how good it was, and what nobody has tried."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from shared.config.bounded import read_json
 from shared.errors import PipelineError
 from shared.text_table import markdown, printable
-from stage2_train.evaluation.bootstrap import NUM_DRAWS, KeptLogits
-from stage2_train.evaluation.predictions import load_predictions
 from stage2_train.runs.model_folder import ModelConfig
 
 __all__ = ["model_card"]
 
 _HEADS = ("two_heads", "activity_head", "object_head")
-_SHARE = (2.5, 97.5)
-_SAME = 1e-4
-"""How near the score of kept logits must be to the reported one for an interval to be told."""
 _LISTED_CLASSES = 200
 
 
@@ -86,7 +78,7 @@ def _metrics(config: ModelConfig, run: Path) -> Iterator[str]:
     for path in sorted(run.glob("eval-*.json")):
         try:
             rows += _rows_of(path, config)
-        except (PipelineError, KeyError, TypeError, ValueError):
+        except (PipelineError, LookupError, TypeError, ValueError, AttributeError):
             continue  # of another version, or damaged
     if len(rows) == 1:
         yield "Nothing was measured before the export; `orn eval` does."
@@ -101,39 +93,22 @@ def _metrics(config: ModelConfig, run: Path) -> Iterator[str]:
 
 def _rows_of(path: Path, config: ModelConfig) -> list[tuple[str, ...]]:
     report: Mapping[str, Any] = read_json(path)
-    label = path.stem.removeprefix("eval-")
-    kept = None
-    with suppress(PipelineError):  # measured with a version that kept none
-        kept = load_predictions(path.with_name(f"predictions-{label}.npz"))
     rows: list[tuple[str, ...]] = []
     for head in _HEADS:
         if head not in report:
             continue
-        value = float(report[head][config.dataset.metric])
-        interval = "-"
-        logits_NA = None if kept is None else kept.by_head().get(head)
-        if kept is not None and logits_NA is not None and len(kept.ids):
-            interval = _interval(
-                KeptLogits(ids=kept.ids, labels=kept.labels, logits_NA=logits_NA), value
-            )
+        metric = config.dataset.metric
+        value = float(report[head][metric])
+        figure = report.get("figures", {}).get(head, {}).get(metric, {})  # of older reports none
+        ends = figure.get("low"), figure.get("high")
+        interval = "-" if None in ends else " to ".join(f"{float(each):.4f}" for each in ends)
         films, chance = int(report["num_segments"]), float(report["chance"])
         step = "" if report.get("step") == config.step else f" (step {int(report['step'])})"
+        label = path.stem.removeprefix("eval-")
         rows.append(
             (f"{_text(label)}{step}", head, f"{value:.4f}", interval, str(films), f"{chance:.4f}")
         )
     return rows
-
-
-def _interval(kept: KeptLogits, value: float) -> str:
-    """From films that are drawn with replacement."""
-    if abs(kept.score() - value) > _SAME:  # measured with pairs left out, which are not kept
-        return "-"
-    number = len(kept.ids)
-    counts_RN = np.random.default_rng(0).multinomial(
-        number, np.full(number, 1 / number), size=NUM_DRAWS
-    )
-    low, high = np.percentile(kept.scores(counts_RN.astype(np.float64)), _SHARE)
-    return f"{low:.4f} to {high:.4f}"
 
 
 def _limits(config: ModelConfig) -> Iterator[str]:
