@@ -20,6 +20,7 @@ __all__ = [
     "MOST_BYTES",
     "file_digest",
     "open_file",
+    "open_to_append",
     "parse_json",
     "read_bounded",
     "read_json",
@@ -31,6 +32,7 @@ MOST_BYTES = 16 << 20
 memory, as a list of empty tables does."""
 
 _LONGEST_PATH = 200
+_APPENDING = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
 
 
 def open_file(path: Path, *, error: type[PipelineError] = ConfigError) -> io.BufferedReader:
@@ -52,6 +54,25 @@ def open_file(path: Path, *, error: type[PipelineError] = ConfigError) -> io.Buf
         os.close(descriptor)
         raise error(f"{shown(path)}: wanted a file, found {kind_of(mode)}")
     return os.fdopen(descriptor, "rb")
+
+
+def open_to_append(path: Path, *, error: type[PipelineError] = PipelineError) -> io.BufferedRandom:
+    """A file, made where there is none, open for reading and for writing at its end.
+
+    A link is not followed, since what it leads to would be written; pipes are not waited for.
+
+    Raises:
+        error: in one sentence, from the `OSError` where there was one.
+    """
+    try:
+        descriptor = os.open(path, _APPENDING, 0o666)
+    except OSError as err:
+        raise error(f"{shown(path)}: could not be written ({err.strerror})") from err
+    mode = os.fstat(descriptor).st_mode
+    if not stat.S_ISREG(mode):
+        os.close(descriptor)
+        raise error(f"{shown(path)}: wanted a file, found {kind_of(mode)}")
+    return os.fdopen(descriptor, "ab+")
 
 
 def read_bounded(

@@ -17,8 +17,7 @@ import struct
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from shared.config.bounded import shown
-from shared.data_files import is_there
+from shared.config.bounded import open_to_append, shown
 from shared.errors import PipelineError, ShardFormatError, ShardNotFoundError
 from shared.jobs.progress import Bar
 from shared.jobs.workers import in_workers
@@ -100,14 +99,12 @@ def record_verified(path: Path) -> None:
 def _append(path: Path, digest: str) -> None:
     line = f"{_RULES} {digest} {shown(path.name)}\n"
     for record in (path.parent / RECORD_NAME, _cached_record()):
-        if is_there(record) and (record.is_symlink() or not record.is_file()):
-            continue  # a link's target would be written
         try:
             record.parent.mkdir(parents=True, exist_ok=True)
-            with record.open("a", encoding="utf-8", errors="backslashreplace") as file:
-                file.write(line)
+            with open_to_append(record) as file:
+                file.write(line.encode(errors="backslashreplace"))
             return
-        except OSError as err:
+        except (OSError, PipelineError) as err:
             logger.debug("%s: goes without a line (%s)", record, err)
 
 

@@ -16,6 +16,7 @@ from dataclasses import replace
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
+from shared.config.bounded import open_to_append
 from shared.errors import PipelineError, TrainingError
 from shared.jobs.lock import locked
 from shared.jobs.progress import progress
@@ -158,13 +159,13 @@ def _train_and_measure(
     """What a process does for one run; everything it says goes to the run's log. The run is locked
     by it, and so stays locked when the ablation dies and it does not."""
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / LOG_NAME).open("ab") as log:
-        for stream in (sys.stdout, sys.stderr):
-            os.dup2(log.fileno(), stream.fileno())
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S")
     for name in ("shared", "stage2_train"):
         logging.getLogger(name).setLevel(logging.INFO)
     try:
+        with open_to_append(folder / LOG_NAME) as log:
+            for stream in (sys.stdout, sys.stderr):
+                os.dup2(log.fileno(), stream.fileno())
         with locked(folder, job="orn ablate"):
             if training is not None:
                 train(training)

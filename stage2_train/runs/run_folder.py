@@ -17,7 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from shared.config.bounded import open_file, shown
+from shared.config.bounded import open_file, open_to_append, shown
 from shared.config.files import read_toml, to_toml
 from shared.environment import describe_environment
 from shared.errors import ConfigError, PipelineError
@@ -48,7 +48,6 @@ LAST_NAME = "last.pt"
 METRICS_NAME = "metrics.jsonl"
 STATE_NAME = "state.json"
 
-_APPENDING = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
 _MOST_BYTES = 1 << 30
 _LONGEST_LINE = 1 << 20
 """A thousand times as long as any that we write."""
@@ -106,13 +105,13 @@ def append_jsonl(path: Path, record: Mapping[str, Any]) -> None:
     line = json.dumps(_finite(record), ensure_ascii=False, allow_nan=False) + "\n"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with os.fdopen(os.open(path, _APPENDING, 0o666), "ab+") as file:
+        with open_to_append(path) as file:
             end = file.seek(0, 2)
             file.seek(max(0, end - 1))
             torn = end > 0 and file.read(1) != b"\n"
             # Appending always goes to the end; one write keeps a line in one piece.
             file.write((b"\n" if torn else b"") + line.encode())
-    except OSError as err:
+    except OSError as err:  # of the folder, or a full disk
         raise PipelineError(f"{path}: could not be written ({err.strerror or err})") from err
 
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from shared.config.bounded import (
     MOST_BYTES,
     file_digest,
+    open_to_append,
     parse_json,
     read_bounded,
     read_json,
@@ -121,6 +122,18 @@ def test_the_digest_of_a_file_is_that_of_its_bytes(tmp_path: Path) -> None:
     )
     with pytest.raises(ShardFormatError, match="pipe: wanted a file, found a pipe"):
         bounded(file_digest, _pipe(tmp_path / "pipe"), error=ShardFormatError)
+
+
+def test_what_is_appended_goes_into_a_file_of_that_name(tmp_path: Path) -> None:
+    for text in (b"a", b"b"):
+        with open_to_append(tmp_path / "log") as file:
+            file.write(text)
+    assert (tmp_path / "log").read_bytes() == b"ab"
+    (tmp_path / "link").symlink_to(tmp_path / "log")
+    with pytest.raises(PipelineError, match=r"link: could not be written \(Too many levels"):
+        open_to_append(tmp_path / "link")
+    with pytest.raises(PipelineError, match="pipe: wanted a file, found a pipe"):
+        bounded(open_to_append, _pipe(tmp_path / "pipe"))
 
 
 def test_paths_in_messages() -> None:

@@ -101,7 +101,9 @@ def test_a_log_that_is_no_file(tmp_path: Path) -> None:
     for path in (tmp_path / "pipe.jsonl", tmp_path):
         with pytest.raises(PipelineError, match="wanted a file, found"):
             bounded(read_jsonl, path)
-        with pytest.raises(PipelineError, match="could not be written"):
+        with pytest.raises(
+            PipelineError, match=r"could not be written|wanted a file, found a pipe"
+        ):
             bounded(append_jsonl, path, {"step": 1})
 
 
