@@ -149,7 +149,7 @@ def _in_order_of(one: Predictions, other: Predictions, request: CompareRequest) 
         what = "; ".join(only) or "some more than once"
         raise ConfigError(f"{where}: wanted the same segments, found others ({what}); {remedy}")
     place = {name: row for row, name in enumerate(other.ids)}
-    order = np.array([place[name] for name in one.ids])
+    order = np.array([place[name] for name in one.ids], np.int64)
 
     def ordered(logits: NDArray[Any] | None) -> Any:
         return None if logits is None else logits[order]
@@ -167,6 +167,8 @@ def _in_order_of(one: Predictions, other: Predictions, request: CompareRequest) 
             f"{where}: wanted the same classes, found {one.logits.shape[1]} and "
             f"{found.logits.shape[1]}; {remedy}"
         )
+    if not one.ids:
+        raise ConfigError(f"{where}: wanted segments, found none; {remedy}")
     differ_N = (one.labels != found.labels).reshape(len(one.ids), -1).any(axis=1)
     if differ_N.any():
         names = _some([one.ids[row] for row in np.flatnonzero(differ_N)])

@@ -218,6 +218,7 @@ def _read_arrays(file: BinaryIO) -> Predictions | None:
         or (groups is not None and (groups.dtype.kind != "U" or groups.shape != table[:1]))
         or (unsure is not None and (unsure.dtype != np.bool_ or unsure.shape != table))
         or (labels.shape, labels.dtype.kind) not in ((table[:1], "i"), (table, "f"))
+        or (labels.dtype.kind == "i" and not ((labels >= 0) & (labels < table[1])).all())
     ):
         return None
     return Predictions(

@@ -139,6 +139,21 @@ def test_other_labels_are_refused_by_name(pair, tmp_path) -> None:
     assert "wanted the same labels, found others of s7" in result.stderr
 
 
+def test_labels_that_are_no_classes_are_refused(pair, tmp_path) -> None:
+    made = _single(np.ones(3, np.bool_), np.arange(3))
+    result = _run(pair[0], _keep(tmp_path / "third", replace(made, labels=np.array([0, 1, 3]))))
+    assert result.exit_code == 1
+    assert "wanted predictions that `orn eval` wrote" in result.stderr
+
+
+def test_no_segments_are_refused(tmp_path) -> None:
+    made = replace(_single(np.ones(0, np.bool_), np.arange(0)), groups=())
+    runs = [_keep(tmp_path / name, made) for name in ("one", "other")]
+    result = _run(*runs)
+    assert result.exit_code == 2
+    assert "wanted segments, found none" in result.stderr
+
+
 def test_a_run_that_was_not_measured_is_refused(pair, tmp_path) -> None:
     (tmp_path / "new").mkdir()
     assert _run(pair[0], tmp_path / "new").exit_code == 1
