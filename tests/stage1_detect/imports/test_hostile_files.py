@@ -49,7 +49,7 @@ def link_to(target: str) -> Callable[[Path, Path], None]:
 
 
 BAD: dict[str, tuple[Callable[[Path, Path], Any], str]] = {
-    "pipe": (make_pipe, "pipe.pkl: is a named pipe, not a file"),
+    "pipe": (make_pipe, "pipe.pkl: is a pipe, not a file"),
     "loop": (link_to("loop.pkl"), "loop.pkl: cannot be opened (Too many levels of symbolic links)"),
     "gone": (link_to("nowhere.pkl"), "gone.pkl: no such file"),
     "out": (link_to("outside"), "out.pkl: is a link that leads out of the folder of masks"),
@@ -95,7 +95,7 @@ def test_a_folder_of_masks_that_is_a_link_is_read(tmp_path: Path) -> None:
 
 def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "a.pkl")
-    with pytest.raises(MaskImportError, match=r"a\.pkl: is a named pipe, not a file"):
+    with pytest.raises(MaskImportError, match=r"a\.pkl: is a pipe, not a file"):
         bounded(read_bytes, tmp_path / "a.pkl")
 
 

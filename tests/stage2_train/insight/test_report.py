@@ -110,7 +110,7 @@ def test_it_says_how_it_was_made(run) -> None:
     html = (run / "report.html").read_text("utf-8")
     config = (run / "config.toml").read_text()
     assert re.search(r'train_digest = "(sha256:\w+)"', config)[1] in html
-    assert "<dt>command</dt><dd><bdi>orn " in html
+    assert "<dt>command</dt><dd><bdi>orn" in html
     assert "relation_width = 6" in html
     assert "drawn sha256:0" in html
 
