@@ -25,11 +25,15 @@ import numpy as np
 from benchmarks.killing import killed_after, orn, seconds_of, started, tool, until_killed
 from demo.world.dials import Dials
 from demo.world.make import SIZES, write_dataset
+from shared.shards.verified import RECORD_NAME
 
 __all__ = ["KillTrial", "kill_trials", "shard_bytes"]
 
 _GONE_SECONDS = 60.0
 """How long processes that lost their parent may take to end."""
+
+
+_OF_A_JOB = ("plan.json", "detect.json", RECORD_NAME)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +122,7 @@ def _trial(
     if again.returncode != 0:
         raise RuntimeError(f"{folder}: failed after a kill: {again.stderr.decode()[-2000:]}")
     summary, after = json.loads(again.stdout), _states(folder)
-    files = {path.name for path in folder.iterdir()} - {"plan.json", "detect.json", *expected}
+    files = {path.name for path in folder.iterdir()} - {*_OF_A_JOB, *expected}
     return KillTrial(
         workers=workers,
         killed=killed,
