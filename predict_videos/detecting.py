@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import re
 from collections.abc import Callable, Iterator
@@ -12,7 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Protocol
 
-from shared.config.bounded import open_file, shown
+from shared.config.bounded import file_digest, shown
 from shared.data_files import not_a_file
 from shared.errors import DetectorError, ShardNotFoundError, VideoDecodeError
 from shared.manifests.load import shipped_detectors
@@ -207,8 +206,7 @@ def _digest(path: Path | None) -> str:
     """`sha256:...` of a file; nothing for one that is not there, which its reader will say."""
     if path is None or not_a_file(path) is not None:
         return ""
-    with open_file(path, error=DetectorError) as file:
-        return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
+    return file_digest(path, error=DetectorError)
 
 
 def _other(model: OpenedModel, found: str, where: str) -> DetectorError:

@@ -1,10 +1,10 @@
 """How a run was made: recipe, detector, digests of data and weights, command lines."""
 
-import hashlib
 import shlex
 from pathlib import Path
 
-from shared.config.bounded import read_bounded
+from shared.config.bounded import file_digest, read_bounded
+from shared.errors import CheckpointError
 from stage2_train.clips.join import JoinedSplit
 from stage2_train.insight.report_page import Section, shown, table
 from stage2_train.runs.run_config import RunConfig, segments_digest
@@ -31,13 +31,13 @@ def made_section(
         sources: where they come from.
     """
     starts = read_jsonl(run / STARTS_NAME)
-    paths = config.paths
+    paths, digest = config.paths, file_digest(trained.path, error=CheckpointError)
     facts = [
         ("run", str(run)),
         ("data set", config.dataset.name),
         ("recipe", config.recipe_name),
         ("system", config.system or "as the recipe says"),
-        ("weights", f"{trained.path.name}, step {trained.step}, {_digest(trained.path)}"),
+        ("weights", f"{trained.path.name}, step {trained.step}, {digest}"),
         ("started from", config.weights_digest or "random weights"),
         ("detector in training", config.dataset.detector),
         ("detector here", sources.detector),
@@ -71,8 +71,3 @@ def made_section(
             f"<pre>{shown(recipe, 20_000, lines=True)}</pre></details>",
         ],
     )
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"

@@ -1,13 +1,12 @@
 """The job behind `orn export`: the network of a run as a folder to take along."""
 
-import hashlib
 import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import torch
 
-from shared.config.bounded import open_file, shown
+from shared.config.bounded import file_digest, shown
 from shared.errors import ConfigError, DetectorError
 from shared.jobs.atomic_file import replacing, write_text
 from shared.manifests.load import shipped_detectors
@@ -83,9 +82,8 @@ def _detector_file(config: ModelConfig, checkpoint: Path | None) -> Path:
     if checkpoint is None:
         candidates = [each.checkpoint for each in shipped_detectors().values() if each.checkpoint]
     for path in candidates:
-        with open_file(path, error=DetectorError) as file:
-            if f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}" == wanted:
-                return path
+        if file_digest(path, error=DetectorError) == wanted:
+            return path
     found = "they are not part of this installation" if checkpoint is None else f"{checkpoint} has"
     more = "; say --checkpoint FILE" if checkpoint is None else " others"
     raise DetectorError(f"--with-detector: wanted the weights {wanted}, {found}{more}")

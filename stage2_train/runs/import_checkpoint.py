@@ -1,7 +1,6 @@
 """The job behind `orn import-checkpoint`: the network that the authors released, as a run."""
 
 import dataclasses
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from shared.config.bounded import open_file, shown
+from shared.config.bounded import file_digest, shown
 from shared.errors import CheckpointError, ConfigError
 from shared.manifests.load import load_listing, load_manifest
 from shared.tensor_file import misfit, read_tensors, tensors_in
@@ -85,7 +84,7 @@ def import_checkpoint(request: ImportRequest) -> dict[str, Any]:
         recipe_name=_RECIPE,
         recipe=recipe,
         dataset=record,
-        weights_digest=_digest(request.file),
+        weights_digest=file_digest(request.file, error=CheckpointError),
         paths=request.paths,
     )
     _write(request.out, config, network)
@@ -152,11 +151,6 @@ def _recipe(request: ImportRequest, settings: dict[str, Any], record: DatasetRec
     except ValueError as err:
         raise NotOffered("has sizes that no network has") from err
     return dataclasses.replace(recipe, model=model)
-
-
-def _digest(file: Path) -> str:
-    with open_file(file, error=CheckpointError) as opened:
-        return "sha256:" + hashlib.file_digest(opened, "sha256").hexdigest()
 
 
 def _write(run: Path, config: RunConfig, network: nn.Module) -> None:
