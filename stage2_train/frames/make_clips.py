@@ -24,13 +24,15 @@ from stage2_train.frames.schema import StoreSettings
 from stage2_train.frames.verify import verify_store
 from stage2_train.frames.writer import build_clip_store, remaining_videos
 
-__all__ = ["ClipsRequest", "describe_clips", "make_clips", "verify_clips"]
+__all__ = ["PART_BYTES", "ClipsRequest", "describe_clips", "make_clips", "verify_clips"]
 
 logger = logging.getLogger(__name__)
 
 _SAMPLE_VIDEOS = 8
 _SAMPLE_FRAMES = 16
 """Frames decoded of each sample video, every fourth of which is encoded."""
+PART_BYTES = 16_000
+"""What a part takes besides its pictures."""
 _CERTAINLY = 1.5
 """How many times too little the space must be to be refused: an estimate may be off."""
 
@@ -83,6 +85,7 @@ class _Plan:
 class _Estimate:
     """What is still to be stored, and the space there is for it."""
 
+    num_videos: int
     num_frames: int
     longest: tuple[int, str]
     """Frames of the longest of the samples, and its id."""
@@ -101,7 +104,7 @@ class _Estimate:
     @property
     def needed_bytes(self) -> int:
         """Free space needed at the worst moment: parts, and beside them the store they become."""
-        return 2 * self.added_bytes + self.held_bytes
+        return 2 * self.added_bytes + self.num_videos * PART_BYTES + self.held_bytes
 
     def describe(self) -> str:
         """The estimate in a line."""
@@ -260,6 +263,7 @@ def _estimate(todo: Sequence[Video], plan: _Plan, *, fresh: bool) -> _Estimate:
     folder = next(each for each in plan.path.absolute().parents if each.exists())
     free = shutil.disk_usage(folder).free
     return _Estimate(
+        num_videos=len(todo),
         num_frames=round(statistics.fmean(num_frames.values() or [0.0]) * len(todo)),
         longest=max(((round(n), video_id) for video_id, n in num_frames.items()), default=(0, "")),
         frame_bytes=statistics.fmean(sizes) if sizes else 0.0,

@@ -1,8 +1,8 @@
 """Parts of a clip store in work: a small HDF5 file a video, of the same format, renamed when whole.
 
-A part holds one video, or one video that failed. Its JPEG bytes are chunked, since their number is
-not known beforehand; everything else is as in the store. A part is named after its video, so that
-whoever writes it, and however often, it holds the same.
+A part holds one video, or one video that failed. JPEG bytes of a long video are chunked, since
+their number is not known beforehand; everything else is as in the store. A part is named after its
+video, so that whoever writes it, and however often, it holds the same.
 """
 
 import hashlib
@@ -131,9 +131,6 @@ def write_frames(
 
 
 def _write_kept(file: h5py.File, frames: Iterable[Frame], settings: StoreSettings) -> None:
-    jpeg = file.create_dataset(
-        "jpeg", shape=(0,), maxshape=(None,), dtype=np.uint8, chunks=(CHUNK_BYTES,)
-    )
     index_F: list[int] = []
     seconds_F: list[float] = []
     offsets_F1 = [0]
@@ -149,9 +146,12 @@ def _write_kept(file: h5py.File, frames: Iterable[Frame], settings: StoreSetting
         offsets_F1.append(offsets_F1[-1] + len(data))
         buffer += data
         if len(buffer) >= _BUFFER_BYTES:
-            _append(jpeg, buffer)
+            _append(file, buffer)
             buffer = bytearray()
-    _append(jpeg, buffer)
+    if "jpeg" in file:
+        _append(file, buffer)
+    else:  # as long as it is, where a chunk would take more than most short videos
+        file["jpeg"] = np.frombuffer(buffer, np.uint8)
     columns: dict[str, Sequence[float]] = {
         "jpeg_crc32": [checksum],
         "video_offsets": [0, len(index_F)],
@@ -165,7 +165,12 @@ def _write_kept(file: h5py.File, frames: Iterable[Frame], settings: StoreSetting
     write_columns(file, columns)
 
 
-def _append(jpeg: h5py.Dataset, buffer: bytearray) -> None:
+def _append(file: h5py.File, buffer: bytearray) -> None:
+    if "jpeg" not in file:
+        file.create_dataset(
+            "jpeg", shape=(0,), maxshape=(None,), dtype=np.uint8, chunks=(CHUNK_BYTES,)
+        )
+    jpeg = file["jpeg"]
     start = jpeg.shape[0]
     jpeg.resize((start + len(buffer),))
     jpeg[start:] = np.frombuffer(buffer, np.uint8)

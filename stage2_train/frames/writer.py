@@ -7,6 +7,7 @@ import logging
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from shared.errors import ClipStoreError
@@ -16,7 +17,7 @@ from shared.jobs.progress import progress
 from shared.jobs.workers import in_workers
 from shared.manifests.records import Video
 from shared.time_ranges import ALL_TIMES, TimeRanges
-from stage2_train.frames.merge import StoredVideo, merge, read_contents
+from stage2_train.frames.merge import Contents, StoredVideo, merge, read_contents
 from stage2_train.frames.parts import PartTask, part_path, parts_folder, write_part
 from stage2_train.frames.schema import FailedClip, StoreSettings
 
@@ -115,7 +116,8 @@ def build_clip_store(
                     logger.warning("%s: %s", failure.id, failure.reason)
                 bar.advance()
         _merge_all(path, settings, order=[video.id for video in videos])
-        contents = read_contents(path)
+        contents = _contents(path)
+        _read_once.cache_clear()
         wanted = {video.id for video in videos}
         held = {video.video_id for video in contents.videos}
         failed = tuple(row for row in contents.failed if row.id in wanted)
@@ -143,7 +145,7 @@ def _read_present(path: Path, settings: StoreSettings) -> _Present:
     videos: dict[str, StoredVideo] = {}
     failed: dict[str, FailedClip] = {}
     for source in ([path] if path.exists() else []) + sorted(parts_folder(path).glob("*.h5")):
-        contents = read_contents(source)
+        contents = _contents(source)
         if contents.settings != settings:
             raise ClipStoreError(
                 f"{source}: wanted {settings.describe()}, found {contents.settings.describe()}; "
@@ -157,12 +159,23 @@ def _read_present(path: Path, settings: StoreSettings) -> _Present:
     return _Present(videos=videos, failed=failed)
 
 
+def _contents(path: Path) -> Contents:
+    """What a file holds; read once, of a hundred thousand parts too, until it is another file."""
+    status = path.stat()
+    return _read_once(path, (status.st_ino, status.st_size, status.st_mtime_ns))
+
+
+@cache
+def _read_once(path: Path, stamp: tuple[int, ...]) -> Contents:
+    return read_contents(path)
+
+
 def _merge_all(path: Path, settings: StoreSettings, *, order: Sequence[str]) -> None:
     present = _read_present(path, settings)
     failed = tuple(present.failed[name] for name in sorted(present.failed))
     unchanged = (
         path.exists()
-        and failed == read_contents(path).failed
+        and failed == _contents(path).failed
         and all(video.path == path for video in present.videos.values())
     )
     if not unchanged:

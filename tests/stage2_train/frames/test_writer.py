@@ -13,8 +13,10 @@ import pytest
 from shared.errors import ClipStoreError, PipelineError
 from shared.jobs import lock
 from shared.manifests.records import Video
-from stage2_train.frames import writer
-from stage2_train.frames.parts import parts_folder, write_part
+from stage2_train.frames import parts, writer
+from stage2_train.frames.make_clips import PART_BYTES
+from stage2_train.frames.merge import read_contents
+from stage2_train.frames.parts import PartTask, part_path, parts_folder, write_part
 from stage2_train.frames.reader import ClipStore
 from stage2_train.frames.schema import StoreSettings
 from stage2_train.frames.writer import build_clip_store, remaining_videos
@@ -127,6 +129,38 @@ def test_a_killed_job_keeps_finished_videos(videos, tmp_path, monkeypatch) -> No
     monkeypatch.setattr(writer, "write_part", write_part)
     build_clip_store(videos, tmp_path / "whole.h5", SETTINGS)
     assert stored_bytes(path) == stored_bytes(tmp_path / "whole.h5")
+
+
+def test_a_part_is_as_small_as_its_pictures(videos, tmp_path, monkeypatch) -> None:
+    part = tmp_path / "part.h5"
+    write_part(PartTask(video=videos[2], path=part, settings=SETTINGS))
+    assert part.stat().st_size < read_contents(part).videos[0].num_bytes + PART_BYTES
+
+
+def test_a_long_video_goes_to_its_part_in_pieces(videos, tmp_path, monkeypatch) -> None:
+    build_clip_store(videos, tmp_path / "short.h5", SETTINGS)
+    monkeypatch.setattr(parts, "_BUFFER_BYTES", 1000)
+    write_part(PartTask(video=videos[2], path=tmp_path / "part.h5", settings=SETTINGS))
+    with h5py.File(tmp_path / "part.h5", "r") as file:
+        assert file["jpeg"].chunks is not None
+    build_clip_store(videos, tmp_path / "long.h5", SETTINGS)
+    assert stored_bytes(tmp_path / "long.h5") == stored_bytes(tmp_path / "short.h5")
+
+
+def test_store_and_parts_are_looked_through_once(videos, tmp_path, monkeypatch) -> None:
+    path = tmp_path / "clips.h5"
+    build_clip_store(videos[:1], path, SETTINGS)
+    write_part(PartTask(video=videos[1], path=part_path(path, videos[1].id), settings=SETTINGS))
+    seen: list[Path] = []
+    monkeypatch.setattr(
+        writer, "read_contents", lambda source: seen.append(source) or read_contents(source)
+    )
+    assert remaining_videos(videos, path, SETTINGS) == videos[2:]
+    build_clip_store(videos, path, SETTINGS)
+    parts_seen = [each for each in seen if each != path]
+    assert sorted(parts_seen) == sorted(part_path(path, each.id) for each in videos[1:])
+    assert seen.count(path) == 2  # as it was, as it is
+    assert ClipStore(path).ids == tuple(video.id for video in videos)
 
 
 def test_a_failed_merge_keeps_store_and_parts(videos, tmp_path, monkeypatch) -> None:
