@@ -137,10 +137,10 @@ def _thresholds(kept: KeptLogits, number: int) -> tuple[_Bags, _Bags]:
     Equal logits are one threshold; what lies below the last positive changes nothing."""
     sure_N = slice(None) if kept.unsure_NA is None else ~kept.unsure_NA[:, number]
     row_N = np.arange(len(kept.logits_NA))[sure_N]
-    falling_N = -kept.logits_NA[sure_N, number]
-    order_N = np.argsort(falling_N, kind="stable")
-    row_N, falling_N = row_N[order_N], falling_N[order_N]
-    positive_N = kept.labels[row_N, number] > 0
+    falling_N, positive_N = -kept.logits_NA[sure_N, number], kept.labels[sure_N, number] > 0
+    reached = np.flatnonzero(falling_N <= falling_N[positive_N].max(initial=-np.inf))
+    order_N = reached[np.argsort(falling_N[reached], kind="stable")]
+    row_N, falling_N, positive_N = row_N[order_N], falling_N[order_N], positive_N[order_N]
     at_K = np.unique(falling_N[positive_N])
     end_K = np.searchsorted(falling_N, at_K, side="right")
     last = end_K[-1] if len(end_K) else 0

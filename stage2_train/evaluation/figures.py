@@ -25,6 +25,9 @@ from stage2_train.evaluation.statistics import CONFIDENCE
 
 __all__ = ["groups_by_class", "kept_logits", "measured_figures", "with_groups"]
 
+_CLASSES_AT_ONCE = 64
+"""Of thousands, whose labels as zeros and ones would not fit in memory beside their logits."""
+
 
 def with_groups(
     predictions: Predictions, segments: Sequence[Segment], unsure_NA: NDArray[np.bool_]
@@ -116,6 +119,11 @@ def _average_precisions(kept: KeptLogits) -> list[float | None]:
     """A values, each class against all others; none where they are the figures already."""
     if kept.labels.ndim != 1:
         return []
-    labels_NA = np.eye(kept.logits_NA.shape[1], dtype=np.float32)[kept.labels]
-    values = Tallies(replace(kept, labels=labels_NA)).figures(np.ones((len(labels_NA), 1)))[1:, 0]
-    return [None if math.isnan(each) else float(each) for each in values]
+    values: list[float] = []
+    for first in range(0, kept.logits_NA.shape[1], _CLASSES_AT_ONCE):
+        logits_Na = kept.logits_NA[:, first : first + _CLASSES_AT_ONCE]
+        own_a = np.arange(first, first + logits_Na.shape[1])
+        labels_Na = (kept.labels[:, None] == own_a).astype(np.float32)
+        some = Tallies(replace(kept, labels=labels_Na, logits_NA=logits_Na))
+        values += some.figures(np.ones((len(labels_Na), 1)))[1:, 0].tolist()
+    return [None if math.isnan(each) else each for each in values]

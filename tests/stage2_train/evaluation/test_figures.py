@@ -200,3 +200,22 @@ def test_persons_are_drawn_where_the_data_set_names_them_all() -> None:
     mixed = with_groups(made, [named, other], unsure_NA)
     assert (mixed.groups, mixed.grouped_by) == (("a", "b"), "videos")
     assert np.array_equal(mixed.unsure, unsure_NA)
+
+
+def test_average_precisions_are_the_same_in_blocks_of_classes(monkeypatch) -> None:
+    random = np.random.default_rng(3)
+    labels_N = random.integers(7, size=50)
+    logits_NA = random.normal(size=(50, 8)).round(1).astype(np.float32)
+    predictions = Predictions(
+        ids=tuple(map(str, range(50))),
+        labels=labels_N,
+        activity_logits=None,
+        object_logits=logits_NA,
+    )
+    monkeypatch.setattr("stage2_train.evaluation.figures._CLASSES_AT_ONCE", 3)
+    scores = {"object_head": single_label_scores(logits_NA, labels_N)}
+    rows = measured_figures(predictions, scores, num_draws=2)["classes"]
+    found = [row["average_precision"]["object_head"] for row in rows]
+    assert found[7] is None
+    wanted = [average_precision_score(labels_N == each, logits_NA[:, each]) for each in range(7)]
+    assert found[:7] == pytest.approx(wanted)
