@@ -71,9 +71,8 @@ def _read_frame(place: str, segms: Any, boxes: Any, *, room: int) -> FrameDetect
             )
         if set(map(type, classes)) != {list}:
             raise _wanted(place, "a list", next(each for each in classes if type(each) is not list))
-    for index, (class_segms, class_boxes) in enumerate(zip(segms, boxes, strict=True)):
-        if not class_segms and not class_boxes:
-            continue
+    for index in [index for index in range(_NUM_CLASSES) if segms[index] or boxes[index]]:
+        class_segms, class_boxes = segms[index], boxes[index]
         found = len(class_segms), len(class_boxes)
         if found[0] != found[1] or index == 0 or len(masks) + found[0] > room:
             raise MaskImportError(

@@ -112,7 +112,9 @@ class _Machine:
             if handler is None:
                 name = _INSTRUCTION_NAMES.get(chr(code), f"0x{code:02x}")
                 raise self.refusal(f"the instruction {name}")
-            self.spend(1)
+            self.budget -= 1
+            if self.budget < 0:
+                self.spend(0)
             handler(self)
         (value,) = self.stack
         return value
@@ -139,10 +141,15 @@ class _Machine:
             raise ValueError(f"cut short, {size} bytes wanted")
         return self.data[start : self.place]
 
-    def number(self, layout: str) -> int:
-        """The next number, in the notation of `struct`, little-endian."""
-        (value,) = struct.unpack(f"<{layout}", self.take(struct.calcsize(f"<{layout}")))
-        return int(value)
+    def byte(self) -> int:
+        """The next byte."""
+        value = self.data[self.place]
+        self.place += 1
+        return value
+
+    def number(self, size: int, *, signed: bool = False) -> int:
+        """The next number of so many bytes, little-endian."""
+        return int.from_bytes(self.take(size), "little", signed=signed)
 
     def since_mark(self) -> list[Any]:
         """Takes the values above the last mark off the stack."""
@@ -249,12 +256,16 @@ def _build(machine: _Machine) -> None:
             raise machine.refusal(f"an unknown state of a {type(target).__name__}")
 
 
+def _memoize(machine: _Machine) -> None:
+    machine.memo[len(machine.memo)] = machine.stack[-1]
+
+
 def _put(machine: _Machine, index: int) -> None:
     machine.memo[index] = machine.stack[-1]
 
 
 def _protocol(machine: _Machine) -> None:
-    version = machine.number("B")
+    version = machine.byte()
     if not 2 <= version <= 5:
         raise ValueError(f"protocol {version}")
 
@@ -267,14 +278,14 @@ _HANDLERS: dict[int, Callable[[_Machine], object]] = {
     ord("N"): lambda m: m.stack.append(None),
     0x88: lambda m: m.stack.append(True),
     0x89: lambda m: m.stack.append(False),
-    ord("K"): lambda m: m.stack.append(m.number("B")),
-    ord("M"): lambda m: m.stack.append(m.number("H")),
-    ord("J"): lambda m: m.stack.append(m.number("i")),
+    ord("K"): lambda m: m.stack.append(m.byte()),
+    ord("M"): lambda m: m.stack.append(m.number(2)),
+    ord("J"): lambda m: m.stack.append(m.number(4, signed=True)),
     ord("G"): lambda m: m.stack.append(struct.unpack(">d", m.take(8))[0]),
-    0x8C: lambda m: m.stack.append(m.take(m.number("B")).decode()),
-    ord("X"): lambda m: m.stack.append(m.take(m.number("I")).decode()),
-    ord("C"): lambda m: m.stack.append(m.take(m.number("B"))),
-    ord("B"): lambda m: m.stack.append(m.take(m.number("I"))),
+    0x8C: lambda m: m.stack.append(m.take(m.byte()).decode()),
+    ord("X"): lambda m: m.stack.append(m.take(m.number(4)).decode()),
+    ord("C"): lambda m: m.stack.append(m.take(m.byte())),
+    ord("B"): lambda m: m.stack.append(m.take(m.number(4))),
     ord("]"): _empty_list,
     ord("a"): lambda m: _extend(m, [m.stack.pop()]),
     ord("e"): lambda m: _extend(m, m.since_mark()),
@@ -286,11 +297,11 @@ _HANDLERS: dict[int, Callable[[_Machine], object]] = {
     0x85: lambda m: _tuple_of(m, 1),
     0x86: lambda m: _tuple_of(m, 2),
     0x87: lambda m: _tuple_of(m, 3),
-    0x94: lambda m: _put(m, len(m.memo)),
-    ord("q"): lambda m: _put(m, m.number("B")),
-    ord("r"): lambda m: _put(m, m.number("I")),
-    ord("h"): lambda m: m.stack.append(m.memo[m.number("B")]),
-    ord("j"): lambda m: m.stack.append(m.memo[m.number("I")]),
+    0x94: _memoize,
+    ord("q"): lambda m: _put(m, m.byte()),
+    ord("r"): lambda m: _put(m, m.number(4)),
+    ord("h"): lambda m: m.stack.append(m.memo[m.byte()]),
+    ord("j"): lambda m: m.stack.append(m.memo[m.number(4)]),
     ord("c"): _global,
     0x93: lambda m: _name(m, m.stack.pop(-2), m.stack.pop()),
     ord("R"): _reduce,
