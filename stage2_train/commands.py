@@ -22,6 +22,8 @@ from stage2_train.systems_commands import system_option
 __all__ = ["compare", "evaluate", "import_checkpoint", "train"]
 
 _path = click.Path(path_type=Path)
+_MOST_CLIPS = 1000
+_VIEWS = re.compile(r"([1-9]\d{0,3})x([13])", re.ASCII)
 _DURATION = re.compile(r"(?:(\d{1,4})d)?(?:(\d{1,4})h)?(?:(\d{1,6})m)?(?:(\d{1,8})s)?", re.ASCII)
 _DEFAULT_DATASET = "demo"
 
@@ -40,6 +42,20 @@ class _Duration(click.ParamType):
             self.fail(f"wanted a time such as 11h55m, 90s or 1d12h, found {value!r}", param, ctx)
         days, hours, minutes, seconds = (float(each or 0) for each in match.groups())
         return ((days * 24 + hours) * 60 + minutes) * 60 + seconds
+
+
+class _Views(click.ParamType):
+    """Clips of a segment and crops of a clip, written such as 10x3."""
+
+    name = "CLIPSxCROPS"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[int, int]:
+        """Both; fails as click's types do."""
+        match = _VIEWS.fullmatch(value)
+        if not match or int(match[1]) > _MOST_CLIPS:
+            wanted = f"wanted 1 to {_MOST_CLIPS} clips x 1 or 3 crops, such as 10x1 or 10x3"
+            self.fail(f"{wanted}, found {value!r}", param, ctx)
+        return int(match[1]), int(match[2])
 
 
 @click.command()
@@ -103,10 +119,20 @@ def train(dataset: str, dry_run: bool, as_json: bool, **options: Any) -> None:
 )
 @click.option(
     "--num-clips",
-    type=click.IntRange(1, 1000),
-    default=1,
-    show_default=True,
-    help="Test clips of each segment, averaged; the first is centred.",
+    type=click.IntRange(1, _MOST_CLIPS),
+    help="Test clips of each segment, averaged; the first is centred.  [default: 1]",
+)
+@click.option(
+    "--views",
+    type=_Views(),
+    help="Such as 10x3: so many test clips of each segment, and of each 1 crop in the middle or 3 "
+    "along the longer side; all are averaged.  [default: 1x1]",
+)
+@click.option(
+    "--flip",
+    is_flag=True,
+    help="Look at each of these flipped left to right, too, where the manifest says what flips "
+    "make of classes.",
 )
 @click.option(
     "--frame-order",
@@ -122,12 +148,21 @@ def train(dataset: str, dry_run: bool, as_json: bool, **options: Any) -> None:
 @resource_options(of_run=True)
 @json_option
 def evaluate(
-    run: Path | None, dataset: str | None, resources: Resources, as_json: bool, **options: Any
+    run: Path | None,
+    dataset: str | None,
+    resources: Resources,
+    num_clips: int | None,
+    views: tuple[int, int] | None,
+    as_json: bool,
+    **options: Any,
 ) -> None:
     """Measure the training in the folder RUN on one split; without RUN, the newest training.
 
     RUN may be a folder that `orn export` wrote; its data is where --data, --shards and --clips say.
     """
+    if views is not None and num_clips is not None:
+        raise ConfigError("--views and --num-clips: wanted one of them, found both")
+    clips, crops = views or (num_clips or 1, 1)
     manifest = None
     if run is not None and dataset is not None:
         from stage2_train.runs.model_folder import is_model_folder
@@ -136,7 +171,8 @@ def evaluate(
     run = _chosen_run(run, None if manifest else dataset)
     from stage2_train.evaluation import evaluate as evaluation
 
-    request = evaluation.EvalRequest(run=run, resources=resources, manifest=manifest, **options)
+    options |= {"num_clips": clips, "num_crops": crops, "manifest": manifest}
+    request = evaluation.EvalRequest(run=run, resources=resources, **options)
     report = evaluation.evaluate(request)
     _say(report, evaluation.report_text(report), as_json=as_json)
 

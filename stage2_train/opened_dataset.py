@@ -52,7 +52,7 @@ class OpenedDataset:
             raise ConfigError(f"{name}: wanted a split, {', '.join(splits)}; found {split!r}")
         joined = self.sources.join(split)
         joined.require_segments(self.sources.dataset.name)
-        return self.sources.clip_dataset(joined, self.recipe)
+        return self.sources.clip_dataset(joined, self.recipe, flip=self.recipe.data.flip)
 
     def batches(
         self, split: str, *, batch_size: int = 16, epochs: int | None = None, workers: int = 0

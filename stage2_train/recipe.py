@@ -66,6 +66,9 @@ class DataRecipe:
     """Detections below it are ignored."""
     train_segments: Maybe[Count] = None
     """Segments to train on, drawn from those of the split; none for all. For learning curves."""
+    flip: bool = False
+    """Whether half of the training clips, drawn anew each time, are flipped left to right, labels
+    with them; the manifest's `flipped_classes` has to say what those become."""
     train_with_validation: bool = False
     """Whether the validation split is trained on, too; nothing is validated then, and the last
     weights are kept."""

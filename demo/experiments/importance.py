@@ -100,7 +100,7 @@ def measure_importance(
     loader = LoaderSettings(batch_size=_BATCH_SIZE, workers=resources.workers)
     found: dict[str, list[_Clip]] = {"trained": [], "random weights": []}
     with progress("importance", total=len(clips), unit="clips") as bar:
-        for batch in evaluation_loader(clips, loader, clip=0):
+        for batch in evaluation_loader(clips, loader):
             on_device = batch.to(device)
             found["trained"] += _explained(trained, on_device, config, names, right_only=right_only)
             found["random weights"] += _explained(

@@ -72,12 +72,12 @@ def reversed_figures(forward: dict[str, Any], backward: dict[str, Any]) -> Rever
             in question.
     """
     names = tuple(row["class"] for row in forward["per_class"])
-    if names != ACTIVITIES or "confusion" not in forward:
+    if names != ACTIVITIES or "confusion_counts" not in forward:
         raise ConfigError(
             f"{forward['run']}: wanted a run on the demo's {len(ACTIVITIES)} activities, found one "
             f"of {len(names)} classes"
         )
-    ahead_AA, back_AA = (np.array(report["confusion"]) for report in (forward, backward))
+    ahead_AA, back_AA = (_confusion(report) for report in (forward, backward))
     num_segments = int(ahead_AA[list(TURNED)].sum())
     if num_segments == 0 or back_AA.sum() != ahead_AA.sum():
         raise ConfigError(f"{forward['run']}: wanted both reports on the same clips, some of them "
@@ -99,6 +99,14 @@ def reversed_text(figures: ReversedFigures) -> str:
         f"{100 * figures.forward:.1f} % right; backwards {100 * figures.mirrored:.1f} % under the "
         f"mirrored label, {100 * figures.original:.1f} % under the original one"
     )
+
+
+def _confusion(report: dict[str, Any]) -> NDArray[np.int64]:
+    """(A, A) counts: rows are the true activities, columns those that are named."""
+    counts_AA = np.zeros((len(ACTIVITIES), len(ACTIVITIES)), np.int64)
+    for activity, named, count in report["confusion_counts"]:
+        counts_AA[activity, named] = count
+    return counts_AA
 
 
 def _share(confusion_AA: NDArray[np.int64], named: dict[int, int]) -> float:

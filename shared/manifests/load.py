@@ -126,6 +126,7 @@ def locate_videos(manifest: Manifest, listing: Listing, data_root: Path) -> Data
         root=folder,
         detector=_detector(manifest),
         classes=listing.classes,
+        flipped_classes=manifest.flipped_classes,
         videos=tuple(
             Video(id=video_id, path=video.path, rate=rates[video_id], inside=inside[video.path])
             for video_id, video in found.items()

@@ -121,5 +121,8 @@ class Dataset:
     """Rows of the frames in the clip store."""
     clip_width: int = 256
     """Columns of the frames in the clip store."""
+    flipped_classes: tuple[tuple[str, str], ...] | None = None
+    """Pairs of classes that become each other when a film is flipped left to right; None where the
+    manifest does not say."""
     ignoring_case: tuple[str, ...] = ()
     """Ids of `videos` whose file was found only by ignoring case."""

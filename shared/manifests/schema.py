@@ -270,6 +270,9 @@ class Manifest(Section):
     """L: frames sampled from a segment."""
     root: RelativePath
     """Folder of the data set under the data root."""
+    flipped_classes: tuple[tuple[str, str], ...] | None = None
+    """Pairs of classes that become each other when a film is flipped left to right; empty where no
+    class does. Without it nothing is flipped."""
     videos: Videos
     labels: Annotated[
         TableLabels | VlogLabels | EpicLabels | Epic100Labels | SomethingLabels | SomethingV1Labels,
@@ -295,6 +298,10 @@ class Manifest(Section):
     @model_validator(mode="after")
     def _check(self) -> "Manifest":
         labels, videos = self.labels, self.videos
+        names = [name for pair in self.flipped_classes or () for name in pair]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"flipped_classes: wanted each class once, found {name!r} twice")
         if self.split.rule != labels.split_rule:
             raise ValueError(
                 f"labels of format {labels.format!r} want split.rule = {labels.split_rule!r}, "

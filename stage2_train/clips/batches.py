@@ -20,6 +20,7 @@ from torch.utils.data import DataLoader, Sampler
 
 from shared.errors import ConfigError, PipelineError
 from stage2_train.clips.dataset import ClipDataset, ClipRequest, ClipSample
+from stage2_train.clips.views import View
 from stage2_train.model.inputs import NetworkInputs
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "LoaderSettings",
     "collate",
     "evaluation_loader",
+    "evaluation_requests",
     "num_training_batches",
     "training_loader",
 ]
@@ -163,18 +165,28 @@ def training_loader(
 
 
 def evaluation_loader(
-    dataset: ClipDataset, settings: LoaderSettings, *, clip: int = 0
+    dataset: ClipDataset, settings: LoaderSettings, *, views: Sequence[View] = (View(),)
 ) -> Iterable[ClipBatch]:
-    """One test clip of every segment, in order; process r of n takes segments r, r + n, ..."""
-    own = range(settings.rank, len(dataset), settings.world_size)
+    """The clips of `evaluation_requests`."""
+    return _loader(
+        dataset, lambda: evaluation_requests(len(dataset), settings, views=views), settings
+    )
 
-    def batches() -> Iterator[list[ClipRequest]]:
-        for start in range(0, len(own), settings.batch_size):
-            yield [
-                ClipRequest(each, clip=clip) for each in own[start : start + settings.batch_size]
-            ]
 
-    return _loader(dataset, batches, settings)
+def evaluation_requests(
+    num_segments: int, settings: LoaderSettings, *, views: Sequence[View]
+) -> Iterator[list[ClipRequest]]:
+    """Batches of one view of some segments each, in order; process r of n takes segments r, r + n,
+    ... Other views of the same segments follow at once, in the same worker, which has their frames
+    and objects at hand."""
+    own = range(settings.rank, num_segments, settings.world_size)
+    size = settings.batch_size
+    groups = [own[start : start + size] for start in range(0, len(own), size)]
+    together = max(settings.workers, 1)  # torch hands batches to workers in turn
+    for first in range(0, len(groups), together):
+        for view in views:
+            for group in groups[first : first + together]:
+                yield [ClipRequest(each, view=view) for each in group]
 
 
 class _BatchSampler(Sampler[list[ClipRequest]]):

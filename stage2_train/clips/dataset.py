@@ -8,7 +8,7 @@ T frames, K object slots, H W pixels, A activity classes.
 
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from operator import attrgetter
 from typing import Any, Literal
 
@@ -42,7 +42,8 @@ from stage2_train.clips.objects import (
     objects_of_frames,
 )
 from stage2_train.clips.sampling import centre_frames, clip_generator, random_frames
-from stage2_train.frames.crop import CropWindow, centre_window, random_window
+from stage2_train.clips.views import View
+from stage2_train.frames.crop import CropWindow, centre_window, placed_window, random_window
 
 __all__ = [
     "ClipDataset",
@@ -62,7 +63,8 @@ _CACHE_BYTES = 256 * 2**20
 _TIMES_BYTES = 64 * 2**20
 """Memory for the times of detections, in each process; a 10 s clip takes 5 kB."""
 _NO_CONTROLS = Controls()
-_STREAMS = {"control": 1, "order": 2}
+_CENTRED = View()
+_STREAMS = {"control": 1, "order": 2, "flip": 3}
 """Draws that are apart from those of frames and crop."""
 
 
@@ -89,6 +91,9 @@ class ClipSettings:
     """How frames and detections are brought together: by time, or by the ratio of their numbers."""
     object_order: ObjectOrder = "score"
     """Which detections fill the slots first."""
+    flipped_A: tuple[int, ...] | None = None
+    """The class that each class is when its film is flipped left to right, as half of the training
+    clips are; None flips none."""
     reads_frames: bool = True
     """Whether pictures are decoded; a network that looks at none gets black ones, sooner."""
     seed: int = 0
@@ -104,8 +109,8 @@ class ClipRequest:
     """Place of the segment in the data set, from 0."""
     epoch: int | None = None
     """For training: the epoch, which decides the draws."""
-    clip: int = 0
-    """For evaluation, where `epoch` is None: 0 is the centred clip, the others are drawn."""
+    view: View = _CENTRED
+    """For evaluation, where `epoch` is None."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -121,6 +126,14 @@ class ClipSample:
     slots: ClipSlots
     label: NDArray[np.float32] | int
     """The activity, or (A,) float32 zeros and ones, and -1 where the loss shall ignore one."""
+
+    def flipped(self) -> "ClipSample":
+        """The clip with frames, boxes and masks flipped left to right, and the label as it is."""
+        return replace(
+            self,
+            frames=np.ascontiguousarray(self.frames[:, :, ::-1]),
+            slots=self.slots.flipped(self.frames.shape[2]),
+        )
 
 
 class ClipDataset(Dataset[ClipSample]):
@@ -188,8 +201,8 @@ class ClipDataset(Dataset[ClipSample]):
                 f"in {self._clips.name}"
             )
         stored = self._clips.stored_size(segment.video_id)
-        window = centre_window(stored, settings.crop)
-        if request.epoch is None and request.clip == 0:
+        window = None
+        if request.epoch is None and request.view.clip == 0:
             frames_T = first + centre_frames(last - first, settings.num_frames)
         else:
             generator = self._generator(request)
@@ -197,6 +210,9 @@ class ClipDataset(Dataset[ClipSample]):
             if request.epoch is not None:
                 window = random_window(stored, settings.crop, generator)
         objects = self._frame_objects(segment.video_id, seconds_F, frames_T)
+        if window is None:
+            is_tall = _is_tall((objects[0].height, objects[0].width), stored)
+            window = placed_window(stored, settings.crop, request.view.crop, is_tall=is_tall)
         if settings.object_order == "person_first":
             order = self._generator(request, of="order")
             objects = [with_persons_first(each, order) for each in objects]
@@ -207,13 +223,21 @@ class ClipDataset(Dataset[ClipSample]):
                 objects = [with_mixed_classes(each, control) for each in objects]
             order_T = places_in_time(settings.num_frames, settings.controls.frame_order, control)
         frames_T = frames_T[order_T]
-        return ClipSample(
+        sample = ClipSample(
             id=segment.id,
             frames=self._pictures(video, frames_T, window),
             seconds=seconds_F[frames_T],
             slots=fill_slots([objects[place] for place in order_T], window, settings.slots),
-            label=self._label(segment, is_training=request.epoch is not None),
+            label=self._label(segment, request),
         )
+        return sample.flipped() if self._is_flipped(request) else sample
+
+    def _is_flipped(self, request: ClipRequest) -> bool:
+        if request.epoch is None:
+            return request.view.flip
+        if self.settings.flipped_A is None:
+            return False
+        return bool(self._generator(request, of="flip").integers(2))
 
     def _generator(self, request: ClipRequest, *, of: str | None = None) -> np.random.Generator:
         """Draws of a clip; those of the controls and of the order of objects are apart, so that the
@@ -222,7 +246,7 @@ class ClipDataset(Dataset[ClipSample]):
             seeds = (self.settings.seed, request.epoch, request.segment)
             return np.random.default_rng(seeds if of is None else (*seeds, _STREAMS[of]))
         name = self.segments[request.segment].id
-        return clip_generator(name if of is None else f"{name}\0{of}", request.clip)
+        return clip_generator(name if of is None else f"{name}\0{of}", request.view.clip)
 
     def _pictures(
         self, video: ClipPictures, frames_T: NDArray[np.int64], window: CropWindow
@@ -264,14 +288,17 @@ class ClipDataset(Dataset[ClipSample]):
                 self._objects[video_id, row] = objects
         return [found[row] for row in rows]
 
-    def _label(self, segment: Segment, *, is_training: bool) -> NDArray[np.float32] | int:
+    def _label(self, segment: Segment, request: ClipRequest) -> NDArray[np.float32] | int:
+        """That of the segment; of a training clip that is flipped, what it becomes."""
+        is_training, flipped_A = request.epoch is not None, self.settings.flipped_A
+        becomes = flipped_A if is_training and self._is_flipped(request) else None
         if not self.settings.multi_label:
-            return segment.labels[0]
+            return segment.labels[0] if becomes is None else becomes[segment.labels[0]]
         label_A = np.zeros(self.settings.num_activities, np.float32)
         label_A[list(segment.labels)] = 1
         if is_training and self.settings.unsure_labels == "ignored":
             label_A[list(segment.unsure)] = -1
-        return label_A
+        return label_A if becomes is None else label_A[list(becomes)]
 
 
 def check_crop(segments: Iterable[Segment], clips: FrameSource, crop: tuple[int, int]) -> None:
@@ -282,6 +309,12 @@ def check_crop(segments: Iterable[Segment], clips: FrameSource, crop: tuple[int,
             centre_window(clips.stored_size(video_id), crop)
         except ConfigError as err:
             raise ConfigError(f"segment {segment_id!r}, video {video_id!r}: {err}") from err
+
+
+def _is_tall(*shapes: tuple[int, int]) -> bool:
+    """Whether the first (height, width) with a longer side is higher than wide: of the video as the
+    detector saw it, then of its stored frames."""
+    return next((height > width for height, width in shapes if height != width), False)
 
 
 def _times_bytes(detections: ClipDetections) -> int:

@@ -10,7 +10,7 @@ T frames, N detections, K slots, h w cells, S classes with background.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 from itertools import accumulate, pairwise
 
@@ -175,6 +175,14 @@ class ClipSlots:
     """(T, K) class of the detector; the background's is S - 1."""
     valid: NDArray[np.bool_]
     """(T, K) which slots hold an object."""
+
+    def flipped(self, width: int) -> "ClipSlots":
+        """The same objects in a crop of so many columns that is flipped left to right."""
+        boxes = self.boxes.copy()
+        boxes[..., 0] = np.where(self.valid, width - self.boxes[..., 2], 0)
+        boxes[..., 2] = np.where(self.valid, width - self.boxes[..., 0], 0)
+        masks, coverage = self.masks[..., ::-1], self.coverage[..., ::-1]
+        return replace(self, boxes=boxes, masks=masks, coverage=coverage)
 
     def framed(self, num_frames: int) -> "ClipSlots":
         """The same slots with their first axis, frame after frame, as the two axes T and K."""

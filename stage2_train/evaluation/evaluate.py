@@ -1,6 +1,7 @@
 """`orn eval`: a split of a run's data set, measured, everything kept in files.
 
-RUN/eval-SPLIT.json          metrics of each head, chance level, a table by class, confusion matrix
+RUN/eval-SPLIT.json          metrics of each head, chance level, a table by class, which classes are
+                             taken for which, how often
 RUN/predictions-SPLIT.npz    ids, labels and logits
 """
 
@@ -23,12 +24,13 @@ from shared.jobs.atomic_file import write_text
 from stage2_train.clips.controls import FrameOrder
 from stage2_train.clips.dataset import ClipDataset
 from stage2_train.clips.join import JoinedSplit
+from stage2_train.clips.views import NumCrops, Views, classes_when_flipped
 from stage2_train.devices import build_accelerator, loader_settings, main_progress
 from stage2_train.evaluation.figures import measured_figures, with_groups
 from stage2_train.evaluation.metrics import (
     Scores,
     chance_level,
-    confusion,
+    confusion_counts,
     score_heads,
     unsure_labels,
 )
@@ -39,7 +41,7 @@ from stage2_train.runs.run_config import RunConfig
 from stage2_train.runs.sources import Sources
 from stage2_train.runs.trained import config_of, load_trained, sources_of_run
 
-__all__ = ["EvalRequest", "evaluate", "evaluate_run", "report_text"]
+__all__ = ["EvalRequest", "evaluate", "evaluate_run", "report_json", "report_text"]
 
 logger = logging.getLogger(__name__)
 
@@ -55,7 +57,11 @@ class EvalRequest:
     split: str = "validation"
     """Name of the split."""
     num_clips: int = 1
-    """Test clips of each segment; their logits are averaged."""
+    """Test clips of each segment; the logits of all views are averaged."""
+    num_crops: NumCrops = 1
+    """Crops of each clip: 1, in the middle, or 3, along the longer side."""
+    flip: bool = False
+    """Whether each crop is also looked at flipped left to right."""
     frame_order: FrameOrder | None = None
     """Order of a clip's frames in place of the recipe's; a control."""
     label: str | None = None
@@ -121,7 +127,12 @@ def evaluate_run(
     joined = sources.join(request.split, frame_join=recipe.data.frame_join)
     joined.require_segments(config.dataset.name)
     clips = sources.clip_dataset(joined, recipe, frame_order=request.frame_order)
-    total = len(clips) * request.num_clips
+    views = Views(
+        num_clips=request.num_clips,
+        num_crops=request.num_crops,
+        flipped_A=classes_when_flipped(sources.dataset) if request.flip else None,
+    )
+    total = len(clips) * len(views.all())
     began = time.perf_counter()
     with main_progress(accelerator, "eval", total=total, unit="clips") as bar:
         part = predict(
@@ -133,7 +144,7 @@ def evaluate_run(
                 workers=request.resources.workers,
             ),
             heads=trained.heads,
-            num_clips=request.num_clips,
+            views=views,
             accelerator=accelerator,
             advance=bar.advance,
         )
@@ -152,8 +163,7 @@ def evaluate_run(
         **_report(predictions, clips, joined=joined, request=request, config=config),
     }
     if accelerator.is_main_process:
-        text = json.dumps(report, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-        write_text(run / f"eval-{request.name}.json", text)
+        write_text(run / f"eval-{request.name}.json", report_json(report))
         save_predictions(run / f"predictions-{request.name}.npz", predictions)
     return report
 
@@ -175,6 +185,8 @@ def _report(
         "num_segments": len(predictions.ids),
         "num_skipped": len(joined.skipped),
         "clips": request.num_clips,
+        "crops": request.num_crops,
+        "flip": request.flip,
         "frame_order": request.frame_order or config.recipe.data.controls.frame_order,
         "metric": config.dataset.metric,
         **{name: dict(each.summary) for name, each in scores.items()},
@@ -194,7 +206,7 @@ def _report(
     }
     if predictions.labels.ndim == 1:
         labels_N = predictions.labels.astype(np.int64)
-        report["confusion"] = confusion(predictions.logits, labels_N).tolist()
+        report["confusion_counts"] = confusion_counts(predictions.logits, labels_N).tolist()
     return report
 
 
@@ -218,11 +230,29 @@ def _class_table(
     ]
 
 
+def report_json(report: dict[str, Any]) -> str:
+    """The report as it is kept: indented, but tables of thousands of classes with a row a line."""
+    entries = []
+    for name, value in report.items():
+        if isinstance(value, list):
+            text = "[\n    " + ",\n    ".join(map(_dumped, value)) + "\n  ]"
+        else:
+            text = _dumped(value, indent=2).replace("\n", "\n  ")
+        entries.append(f'  "{name}": {text}')
+    return "{\n" + ",\n".join(entries) + "\n}\n"
+
+
+def _dumped(value: Any, **options: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, **options)
+
+
 def report_text(report: dict[str, Any]) -> str:
     """The report for people: a line a head, chance level last."""
+    crops = "" if report["crops"] == 1 else f" of {report['crops']} crops"
+    flips = ", each also flipped" if report["flip"] else ""
     lines = [
         f"{report['dataset']}, {report['split']}: {report['num_segments']} segments, "
-        f"{report['clips']} clips each, step {report['step']}"
+        f"{report['clips']} clips{crops} each{flips}, step {report['step']}"
     ]
     if report["system"] is not None:
         lines.append(f"system: {report['system']}")

@@ -13,7 +13,6 @@ from torch import Tensor
 from torchmetrics.functional.classification import (
     binary_average_precision,
     multiclass_accuracy,
-    multiclass_confusion_matrix,
 )
 
 from shared.manifests.records import Metric
@@ -23,7 +22,7 @@ from stage2_train.evaluation.predictions import Predictions
 __all__ = [
     "Scores",
     "chance_level",
-    "confusion",
+    "confusion_counts",
     "multi_label_scores",
     "score_heads",
     "single_label_scores",
@@ -122,14 +121,13 @@ def chance_level(
     return float(share_A[share_A > 0].mean()) if (share_A > 0).any() else 0.0
 
 
-def confusion(logits_NA: NDArray[np.float32], labels_N: NDArray[np.int64]) -> NDArray[np.int64]:
-    """(A, A) int64 counts: rows are the true classes, columns the predicted ones."""
-    matrix_AA = multiclass_confusion_matrix(
-        torch.from_numpy(logits_NA).argmax(dim=1),
-        torch.from_numpy(labels_N),
-        num_classes=logits_NA.shape[1],
-    )
-    return matrix_AA.numpy()
+def confusion_counts(
+    logits_NA: NDArray[np.float32], labels_N: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """(K, 3) int64 true class, predicted class and number of segments, of the pairs that occur."""
+    pairs_N2 = np.stack([labels_N, logits_NA.argmax(axis=1)], axis=1)
+    pairs_K2, counts_K = np.unique(pairs_N2, axis=0, return_counts=True)
+    return np.column_stack([pairs_K2, counts_K])
 
 
 def score_heads(predictions: Predictions, clips: ClipDataset) -> dict[str, Scores]:

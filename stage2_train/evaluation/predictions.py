@@ -20,8 +20,13 @@ from torch import nn
 from shared.config.bounded import open_file, shown
 from shared.errors import CheckpointError, ConfigError
 from shared.jobs.atomic_file import replacing
-from stage2_train.clips.batches import LoaderSettings, evaluation_loader
+from stage2_train.clips.batches import (
+    LoaderSettings,
+    evaluation_loader,
+    evaluation_requests,
+)
 from stage2_train.clips.dataset import ClipDataset
+from stage2_train.clips.views import Views
 from stage2_train.model.config import HeadCombination, Heads
 
 __all__ = [
@@ -85,7 +90,7 @@ def predict(
     settings: LoaderSettings,
     *,
     heads: Heads,
-    num_clips: int,
+    views: Views,
     accelerator: Accelerator,
     advance: Callable[[int], None] = lambda num_clips: None,
 ) -> Predictions:
@@ -93,41 +98,52 @@ def predict(
 
     Args:
         network: on the accelerator's device; left in evaluation mode.
-        num_clips: test clips of each segment; their logits are averaged.
+        views: of each segment; their logits are averaged, those of flipped views once classes are
+            what they were.
         advance: told how many clips are done.
     """
     network.eval()
-    ids: list[str] = []
+    own = range(settings.rank, len(dataset), settings.world_size)
+    every = views.all()
     labels: list[NDArray] = []
     sums: dict[str, NDArray[np.float64]] = {}
     combination: HeadCombination = "mean"
-    for clip in range(num_clips):
-        parts: dict[str, list[NDArray]] = {"activity": [], "object": []}
-        for batch in evaluation_loader(dataset, settings, clip=clip):
-            if clip == 0:
-                ids += batch.ids
-                labels.append(batch.labels.numpy())
-            with torch.inference_mode(), accelerator.autocast():
-                output = network(batch.to(accelerator.device).inputs(), heads=heads)
-            combination = output.combination
-            for name, logits_BA in (
-                ("activity", output.activity_logits_BA),
-                ("object", output.object_logits_BA),
-            ):
-                if logits_BA is not None:
-                    parts[name].append(logits_BA.double().cpu().numpy())
-            advance(len(batch))
-        for name, arrays in parts.items():
-            if arrays:
-                sums[name] = sums.get(name, 0) + np.concatenate(arrays)
-    means = {name: (total / num_clips).astype(np.float32) for name, total in sums.items()}
+    batches = evaluation_loader(dataset, settings, views=every)
+    asked = evaluation_requests(len(dataset), settings, views=every)
+    for requests, batch in zip(asked, batches, strict=True):
+        view, first = requests[0].view, own.index(requests[0].segment)
+        if view == every[0]:
+            labels.append(batch.labels.numpy())
+        with torch.inference_mode(), accelerator.autocast():
+            output = network(batch.to(accelerator.device).inputs(), heads=heads)
+        combination = output.combination
+        for name, logits_BA in (
+            ("activity", output.activity_logits_BA),
+            ("object", output.object_logits_BA),
+        ):
+            if logits_BA is None:
+                continue
+            found_BA = logits_BA.double().cpu().numpy()
+            if view.flip:
+                found_BA = found_BA[:, views.flipped_A]
+            total_NA = sums.setdefault(name, np.zeros((len(own), found_BA.shape[1])))
+            total_NA[first : first + len(batch)] += found_BA
+        advance(len(batch))
+    means = {name: (total / len(every)).astype(np.float32) for name, total in sums.items()}
     return Predictions(
-        ids=tuple(ids),
-        labels=np.concatenate(labels),
+        ids=tuple(dataset.segments[each].id for each in own),
+        labels=np.concatenate(labels) if labels else _no_labels(dataset),
         activity_logits=means.get("activity"),
         object_logits=means.get("object"),
         combination=combination,
     )
+
+
+def _no_labels(dataset: ClipDataset) -> NDArray:
+    """Those of a process without a segment."""
+    if dataset.settings.multi_label:
+        return np.zeros((0, dataset.settings.num_activities), np.float32)
+    return np.zeros(0, np.int64)
 
 
 def gathered(parts: list[Predictions]) -> Predictions:

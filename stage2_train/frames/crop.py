@@ -6,13 +6,24 @@ stored pixels and carried to the grid through them.
 """
 
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from shared.errors import ConfigError
 
-__all__ = ["CropWindow", "boxes_in_crop", "centre_window", "random_window"]
+__all__ = [
+    "CropPlace",
+    "CropWindow",
+    "boxes_in_crop",
+    "centre_window",
+    "placed_window",
+    "random_window",
+]
+
+CropPlace = Literal["first", "centre", "last"]
+"""Along the longer side: at the left (or top), in the middle, at the right (or bottom)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +68,18 @@ class CropWindow:
 
 def centre_window(stored: tuple[int, int], crop: tuple[int, int]) -> CropWindow:
     """The window in the middle; sizes are (height, width)."""
-    return _window(stored, crop, y=(stored[0] - crop[0]) // 2, x=(stored[1] - crop[1]) // 2)
+    return placed_window(stored, crop, "centre", is_tall=False)
+
+
+def placed_window(
+    stored: tuple[int, int], crop: tuple[int, int], place: CropPlace, *, is_tall: bool
+) -> CropWindow:
+    """The window at one of three places along the rows (`is_tall`) or the columns, and in the
+    middle of the others; sizes are (height, width)."""
+    halves = get_args(CropPlace).index(place)
+    down, across = (halves, 1) if is_tall else (1, halves)
+    y, x = (stored[0] - crop[0]) * down // 2, (stored[1] - crop[1]) * across // 2
+    return _window(stored, crop, y=y, x=x)
 
 
 def random_window(

@@ -129,7 +129,7 @@ class Looker:
         loader = LoaderSettings(batch_size=_BATCH_SIZE, workers=self.resources.workers)
 
         def batches() -> Iterator[ClipBatch]:
-            for batch in evaluation_loader(clips, loader, clip=0):
+            for batch in evaluation_loader(clips, loader):
                 yield batch
                 advance(len(batch))
 

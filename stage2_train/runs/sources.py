@@ -10,6 +10,7 @@ from stage2_train.clips.controls import FrameOrder
 from stage2_train.clips.dataset import ClipDataset, ClipSettings
 from stage2_train.clips.join import FrameJoin, JoinedSplit, join_split
 from stage2_train.clips.objects import SlotSettings
+from stage2_train.clips.views import classes_when_flipped
 from stage2_train.frames.decoded import DatasetFrames, DecodedVideos
 from stage2_train.frames.reader import ClipStore
 from stage2_train.frames.schema import StoreSettings
@@ -44,10 +45,22 @@ class Sources:
         )
 
     def clip_dataset(
-        self, joined: JoinedSplit, recipe: Recipe, *, frame_order: FrameOrder | None = None
+        self,
+        joined: JoinedSplit,
+        recipe: Recipe,
+        *,
+        frame_order: FrameOrder | None = None,
+        flip: bool = False,
     ) -> ClipDataset:
-        """The clips of usable segments, with their frames in the recipe's order or another one."""
+        """The clips of usable segments, with their frames in the recipe's order or another one;
+        `flip`: half of those for training are flipped.
+
+        Raises:
+            ConfigError: as `clip_settings`; if the data set does not say what flips change.
+        """
         settings = clip_settings(recipe, self.dataset)
+        if flip:
+            settings = replace(settings, flipped_A=classes_when_flipped(self.dataset))
         if frame_order is not None:
             controls = replace(settings.controls, frame_order=frame_order)
             settings = replace(settings, controls=controls)

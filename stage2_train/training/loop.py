@@ -20,6 +20,7 @@ from torch.nn.parallel import DistributedDataParallel
 from shared.jobs.progress import Bar
 from stage2_train.clips.batches import ClipBatch, LoaderSettings, training_loader
 from stage2_train.clips.dataset import ClipDataset
+from stage2_train.clips.views import Views
 from stage2_train.devices import loader_settings, main_progress
 from stage2_train.evaluation.metrics import score_heads
 from stage2_train.evaluation.predictions import gathered, predict
@@ -263,7 +264,7 @@ def _validate(session: _Session, phase: Phase, clips: ClipDataset) -> None:
         clips,
         session.loader,
         heads=phase.heads,
-        num_clips=recipe.validation.clips,
+        views=Views(num_clips=recipe.validation.clips),
         accelerator=session.accelerator,
     )
     session.model.train()

@@ -18,6 +18,7 @@ from shared.jobs.lock import locked
 from shared.manifests.load import load_dataset
 from stage2_train.clips.dataset import ClipRequest, check_crop
 from stage2_train.clips.join import JoinedSplit
+from stage2_train.clips.views import classes_when_flipped
 from stage2_train.devices import build_accelerator
 from stage2_train.frames.decoding_cost import spread_over_videos, warn_of_decoding
 from stage2_train.model.build import build_network
@@ -133,7 +134,7 @@ def _train(
     accelerator.wait_for_everyone()
     validation = sources.clip_dataset(plan.validation, recipe)
     data = TrainingData(
-        train=sources.clip_dataset(plan.train, recipe),
+        train=sources.clip_dataset(plan.train, recipe, flip=recipe.data.flip),
         validation=validation if len(validation) else None,
         metric=plan.config.dataset.metric,
     )
@@ -202,6 +203,8 @@ def _plan(request: TrainRequest, *, may_run: Sequence[str] = ()) -> _Plan:
         system=request.system,
         clip_frames=dataset.clip_frames,
     )
+    if recipe.data.flip:
+        classes_when_flipped(dataset)
     require_prepared(request.manifest, dataset.name, resources, may_run=may_run)
     paths = DataPaths(
         manifest=request.manifest,

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -20,6 +21,8 @@ from shared.cli import orn
 from stage2_train.runs.run_folder import read_jsonl
 from tests.conftest import ROOT
 from tests.stage2_train.tiny_workspace import make_workspace
+
+AS_BEFORE = ((), ("--num-clips", "1"), ("--views", "1x1"))
 
 
 @pytest.fixture
@@ -51,12 +54,12 @@ def evaluate(options: dict[str, str], *more: str) -> Result:
     return CliRunner().invoke(orn, eval_arguments(options, *more))
 
 
-def in_two_processes(arguments: list[str]) -> dict[str, Any]:
+def in_processes(arguments: list[str], number: int = 2) -> dict[str, Any]:
     """The JSON that the command line prints under torchrun."""
     result = subprocess.run(
         [
             *(sys.executable, "-m", "torch.distributed.run", "--standalone"),
-            *("--nproc_per_node", "2", "-m", "shared.cli", "--", *arguments),
+            *("--nproc_per_node", f"{number}", "-m", "shared.cli", "--", *arguments),
         ],
         capture_output=True,
         text=True,
@@ -91,7 +94,7 @@ def test_train_then_eval(workspace) -> None:
     for head in ("two_heads", "activity_head", "object_head"):
         assert set(report[head]) == {"top1"}
     assert [row["class"] for row in report["per_class"]] == ["right", "down"]
-    assert sum(map(sum, report["confusion"])) == 4
+    assert sum(clips for _, _, clips in report["confusion_counts"]) == 4
     first = (run / "predictions-validation.npz").read_bytes()
     assert json.loads(evaluate(options, "--json", "--num-clips", "2").stdout) == report
     assert (run / "predictions-validation.npz").read_bytes() == first
@@ -165,7 +168,7 @@ def test_multi_label(workspace) -> None:
     assert json.loads(result.stdout)["metric"] == "map"
     report = json.loads(evaluate(options, "--json").stdout)
     assert set(report["two_heads"]) == {"map", "classes_without_positives"}
-    assert "confusion" not in report
+    assert "confusion_counts" not in report
     with np.load(Path(options["--run"]) / "predictions-validation.npz") as arrays:
         assert arrays["labels"].shape == (4, 2)
 
@@ -326,12 +329,66 @@ def test_what_cannot_be_measured_is_refused(workspace, wanted, exit_code, messag
 @pytest.mark.slow
 def test_two_processes_train_and_measure_together(workspace) -> None:
     options = workspace()
-    report = in_two_processes(train_arguments(options))
+    report = in_processes(train_arguments(options))
     assert (report["step"], report["finished"]) == (2, True)  # eight segments, batches of 2 x 4
     lines = read_jsonl(Path(options["--run"]) / "metrics.jsonl")
     assert [line["step"] for line in lines if line["group"] == "train"] == [1, 2]
-    together = in_two_processes(eval_arguments(options, "--json"))
+    together = in_processes(eval_arguments(options, "--json"))
     assert together == json.loads(evaluate(options, "--json").stdout)
     validated = [line for line in lines if line["group"] == "validation"][-1]
     assert validated["step"] == together["step"]
     assert validated["two_heads_top1"] == together["two_heads"]["top1"]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_processes_and_batches_of_evaluation_change_no_figure(workspace) -> None:
+    """The quick sibling, of every combination: tests/stage2_train/evaluation/test_predictions.py"""
+    options = workspace()
+    assert train(options, "--max-steps", "1").exit_code == 0
+    arguments = eval_arguments(options, "--split", "train", "--num-clips", "2", "--json")
+    expected = json.loads(CliRunner().invoke(orn, arguments).stdout)
+    assert expected["num_segments"] == 8
+    config = Path(options["--run"]) / "config.toml"
+    for number, batch_size in ((1, 1), (2, 7), (3, 1), (3, 16)):
+        text = re.sub(r"(?m)^batch_size = \d+$", f"batch_size = {batch_size}", config.read_text())
+        config.write_text(text)
+        assert in_processes(arguments, number) == expected
+
+
+def test_views_of_eval(workspace) -> None:
+    options = workspace()
+    assert train(options, "--max-steps", "1").exit_code == 0
+    result = evaluate(options, "--views", "2x3")
+    assert "tiny, validation: 4 segments, 2 clips of 3 crops each, step 1" in result.stdout
+    once = json.loads((Path(options["--run"]) / "eval-validation.json").read_text())
+    assert (once["clips"], once["crops"], once["flip"]) == (2, 3, False)
+    same = [json.loads(evaluate(options, *flags, "--json").stdout) for flags in AS_BEFORE]
+    assert same[0] == same[1] == same[2]
+
+    result = evaluate(options, "--flip")
+    assert result.exit_code == 2
+    assert "tiny: flipped_classes of its manifest: wanted the pairs" in result.stderr
+    manifest = Path(options["manifest"])
+    manifest.write_text(f"flipped_classes = []\n{manifest.read_text()}")
+    result = evaluate(options, "--views", "1x3", "--flip")
+    assert "4 segments, 1 clips of 3 crops each, each also flipped, step 1" in result.stdout
+
+    for views in ("3", "0x1", "1x2", "1001x1", "3X1", "1x3 "):
+        result = evaluate(options, "--views", views)
+        assert result.exit_code == 2
+        assert f"wanted 1 to 1000 clips x 1 or 3 crops, such as 10x1 or 10x3, found '{views}'" in (
+            " ".join(result.stderr.split())
+        )
+    result = evaluate(options, "--views", "1x1", "--num-clips", "1")
+    assert (result.exit_code, "--views and --num-clips: wanted one" in result.stderr) == (2, True)
+
+
+def test_flips_of_training_are_refused_where_nobody_says_what_they_change(workspace) -> None:
+    options = workspace()
+    result = train(options, "--set", "data.flip=true", "--dry-run")
+    assert result.exit_code == 2
+    assert "tiny: flipped_classes of its manifest: wanted the pairs" in result.stderr
+    manifest = Path(options["manifest"])
+    manifest.write_text(f'flipped_classes = [["right", "down"]]\n{manifest.read_text()}')
+    assert train(options, "--set", "data.flip=true", "--max-steps", "1").exit_code == 0

@@ -12,7 +12,7 @@ def _report(confusion_AA: np.ndarray) -> dict:
     return {
         "run": "runs/some",
         "per_class": [{"class": name} for name in ACTIVITIES],
-        "confusion": confusion_AA.tolist(),
+        "confusion_counts": [[*place, n] for place, n in np.ndenumerate(confusion_AA) if n],
     }
 
 

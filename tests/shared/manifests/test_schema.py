@@ -96,6 +96,11 @@ def test_manifest_is_read(mine: Path) -> None:
             "name: wanted letters, digits, - and _ only, found 'mi ne'",
         ),
         ('name = "mine"', "name = ", "is not a TOML file"),
+        (
+            "clip_frames = 4",
+            'clip_frames = 4\nflipped_classes = [["in", "out"], ["up", "in"]]',
+            "flipped_classes: wanted each class once, found 'in' twice",
+        ),
         ("clip_frames = 4", "clip_frames = nan", "clip_frames: wanted a whole number, found nan"),
         ("clip_frames = 4", f"clip_frames = {10**30}", "clip_frames: wanted at most 1000, found 1"),
         ("clip_frames = 4", f"clip_frames = {'[' * 9000}", "(nested too deeply)"),

@@ -19,6 +19,7 @@ from shared.video.read import Frame
 from stage2_train.clips.batches import collate
 from stage2_train.clips.dataset import ClipDataset, ClipRequest, ClipSettings
 from stage2_train.clips.objects import SlotSettings
+from stage2_train.clips.views import View
 from stage2_train.frames.merge import merge, read_contents
 from stage2_train.frames.parts import write_frames
 from stage2_train.frames.reader import ClipStore
@@ -83,9 +84,9 @@ def test_training_clips_depend_on_seed_epoch_and_segment_alone(make_dataset) -> 
 def test_test_clips_do_not_depend_on_the_seed(make_dataset) -> None:
     one, other = make_dataset(), make_dataset(replace(SETTINGS, seed=4))
     for clip in range(3):
-        request = ClipRequest(1, clip=clip)
+        request = ClipRequest(1, view=View(clip))
         assert equal(one[request], other[request])
-    assert not equal(one[ClipRequest(1, clip=0)], one[ClipRequest(1, clip=1)])
+    assert not equal(one[ClipRequest(1, view=View(0))], one[ClipRequest(1, view=View(1))])
 
 
 def test_first_test_clip_is_centred(make_dataset, tiny_world) -> None:

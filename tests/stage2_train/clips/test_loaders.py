@@ -19,6 +19,7 @@ from stage2_train.clips.batches import (
 )
 from stage2_train.clips.dataset import ClipDataset, ClipRequest, ClipSettings
 from stage2_train.clips.objects import SlotSettings
+from stage2_train.clips.views import View
 from stage2_train.frames.reader import ClipStore
 
 SETTINGS = ClipSettings(
@@ -164,6 +165,8 @@ def test_handles_are_opened_anew_in_another_process(dataset) -> None:
 
 
 def test_evaluation_clips_differ(dataset) -> None:
-    first, second = (next(iter(evaluation_loader(dataset, THREE, clip=clip))) for clip in range(2))
+    first, second = (
+        next(iter(evaluation_loader(dataset, THREE, views=[View(clip)]))) for clip in range(2)
+    )
     assert first.ids == second.ids
     assert not torch.equal(first.frames_BTCHW, second.frames_BTCHW)

@@ -10,6 +10,7 @@ from shared.masks.detections import FrameDetections
 from stage2_train.clips.dataset import ClipDataset, ClipRequest
 from stage2_train.clips.object_order import with_persons_first
 from stage2_train.clips.objects import FrameObjects, SlotSettings, fill_slots, objects_of_frames
+from stage2_train.clips.views import View
 from stage2_train.frames.crop import CropWindow
 from tests.stage2_train.clips.test_dataset import SETTINGS
 
@@ -76,7 +77,7 @@ def test_slots_are_those_of_the_detections_in_that_order(seed) -> None:
 
 
 @pytest.mark.parametrize(
-    "request_", [ClipRequest(0, epoch=3), ClipRequest(0), ClipRequest(0, clip=1)]
+    "request_", [ClipRequest(0, epoch=3), ClipRequest(0), ClipRequest(0, view=View(1))]
 )
 def test_order_is_drawn_apart_and_again_the_same(request_, tiny_world) -> None:
     def clip(**changes):

@@ -23,6 +23,7 @@ from shared.video.read import read_frames
 from stage2_train.clips.dataset import ClipDataset, ClipRequest, ClipSettings
 from stage2_train.clips.join import rows_by_ratio
 from stage2_train.clips.objects import SlotSettings
+from stage2_train.clips.views import View
 from stage2_train.frames.merge import merge, read_contents
 from stage2_train.frames.parts import write_frames
 from stage2_train.frames.reader import ClipStore
@@ -114,7 +115,7 @@ def test_frames_and_objects_are_of_the_same_time(tmp_path: Path, rate: Fraction)
     clips = clips_of(tmp_path, rate)
     requests = [
         ClipRequest(0),
-        ClipRequest(0, clip=1),
+        ClipRequest(0, view=View(1)),
         *(ClipRequest(0, epoch=e) for e in range(4)),
     ]
     half_interval_columns = COLUMNS_PER_SECOND / MASK_RATE / 2
@@ -145,7 +146,7 @@ def test_by_the_ratio_of_numbers(num_masks: int, rate: int, tmp_path: Path) -> N
     clips = clips_of(tmp_path, Fraction(rate), num_masks=num_masks)
     clips.settings = replace(SETTINGS, frame_join="ratio")
     num_frames = 2 * rate
-    for request in (ClipRequest(0), ClipRequest(0, clip=1), ClipRequest(0, epoch=0)):
+    for request in (ClipRequest(0), ClipRequest(0, view=View(1)), ClipRequest(0, epoch=0)):
         sample = clips[request]
         for place, box in zip(sample.seconds * rate, sample.slots.boxes[:, 0], strict=True):
             row = int(round(place) * num_masks / num_frames + 1e-9)

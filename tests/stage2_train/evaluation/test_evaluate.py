@@ -12,8 +12,8 @@ from shared.cli import orn
 from shared.errors import ConfigError
 from stage2_train.clips.join import JoinedSplit
 from stage2_train.devices import build_accelerator
-from stage2_train.evaluation.evaluate import EvalRequest, evaluate_run
-from stage2_train.evaluation.metrics import score_heads
+from stage2_train.evaluation.evaluate import EvalRequest, evaluate_run, report_json
+from stage2_train.evaluation.metrics import confusion_counts, score_heads
 from stage2_train.evaluation.predictions import Predictions
 from stage2_train.model.config import NetworkConfig
 from stage2_train.recipe import DataRecipe, Recipe
@@ -99,3 +99,31 @@ def test_training_on_train_and_validation_keeps_the_last_weights(tiny_world, tmp
     config = load_run_config(run)
     assert config.dataset.num_train == 12
     assert CliRunner().invoke(orn, ["eval", str(run), "--json"]).exit_code == 0
+
+
+def test_a_report_of_thousands_of_classes_is_small() -> None:
+    """As many as EPIC has actions, on as many segments as VLOG validates, hardly one right."""
+    heads = ("two_heads", "activity_head", "object_head")
+    random = np.random.default_rng(0)
+    rows = [
+        {
+            "class": f"a class with a name of some length {number}",
+            "num_segments": number,
+            **dict.fromkeys(heads, float(random.random())),
+            "intervals": {head: random.random(2).tolist() for head in heads},
+            "average_precision": dict.fromkeys(heads, float(random.random())),
+        }
+        for number in range(2513)
+    ]
+    counts = confusion_counts(
+        random.normal(size=(27_000, 2513)).astype(np.float32), random.integers(2513, size=27_000)
+    )
+    assert len(counts) > 26_000
+    report = {"run": "runs/é\n", "figures": {}, "per_class": rows, "empty": []}
+    report["confusion_counts"] = counts.tolist()
+    text = report_json(report)
+    assert json.loads(text) == report
+    assert len(text.encode()) <= 2_000_000
+    assert report_json({"a": {"b": [1]}, "c": [{"d": 2}, [3]]}) == (
+        '{\n  "a": {\n    "b": [\n      1\n    ]\n  },\n  "c": [\n    {"d": 2},\n    [3]\n  ]\n}\n'
+    )

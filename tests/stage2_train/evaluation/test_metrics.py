@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from stage2_train.evaluation.metrics import (
     chance_level,
-    confusion,
+    confusion_counts,
     multi_label_scores,
     single_label_scores,
 )
@@ -102,6 +102,10 @@ def test_chance_is_of_the_pairs_that_are_measured() -> None:
     assert multi_label_scores(constant, labels, unsure_NA=unsure).summary["map"] == chance
 
 
-def test_rows_of_the_confusion_matrix_are_true_classes() -> None:
+def test_confusions_that_occur_are_counted_true_class_first() -> None:
     logits = np.array([[3, 1, 0], [0, 2, 1], [0, 2, 1]], np.float32)
-    assert confusion(logits, np.array([0, 0, 2])).tolist() == [[1, 1, 0], [0, 0, 0], [0, 1, 0]]
+    assert confusion_counts(logits, np.array([0, 0, 2])).tolist() == [
+        [0, 0, 1],
+        [0, 1, 1],
+        [2, 1, 1],
+    ]

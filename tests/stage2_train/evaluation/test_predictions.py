@@ -16,7 +16,9 @@ from shared.errors import CheckpointError, ConfigError
 from stage2_train.clips.batches import LoaderSettings, collate
 from stage2_train.clips.dataset import ClipDataset, ClipRequest, ClipSettings
 from stage2_train.clips.objects import SlotSettings
+from stage2_train.clips.views import View, Views
 from stage2_train.devices import build_accelerator
+from stage2_train.evaluation.metrics import score_heads
 from stage2_train.evaluation.predictions import (
     Predictions,
     gathered,
@@ -56,14 +58,15 @@ def network() -> ObjectVideoNetwork:
     return ObjectVideoNetwork(config)
 
 
-def run(network, clips, *, heads="both", num_clips=1, rank=0, world_size=1) -> Predictions:
-    """`predict` in batches of five."""
+def run(network, clips, *, heads="both", batch_size=5, **options) -> Predictions:
+    """`predict`, in batches of five."""
+    views = options.pop("views", Views(num_clips=options.pop("num_clips", 1)))
     return predict(
         network,
         clips,
-        LoaderSettings(batch_size=5, rank=rank, world_size=world_size),
+        LoaderSettings(batch_size=batch_size, **options),
         heads=heads,
-        num_clips=num_clips,
+        views=views,
         accelerator=build_accelerator("fp32", "cpu"),
     )
 
@@ -75,7 +78,7 @@ def test_logits_are_means_over_test_clips(network, clips) -> None:
     network.eval()
     with torch.inference_mode():
         outputs = [
-            network(collate([clips[ClipRequest(4, clip=clip)]]).inputs()) for clip in range(3)
+            network(collate([clips[ClipRequest(4, view=View(clip))]]).inputs()) for clip in range(3)
         ]
     expected = torch.stack([output.object_logits_BA[0] for output in outputs]).mean(dim=0)
     np.testing.assert_allclose(predictions.object_logits[4], expected, atol=BATCHING)
@@ -97,14 +100,55 @@ def test_heads(network, clips) -> None:
     np.testing.assert_array_equal(alone.object_logits, both.object_logits)
 
 
-def test_parts_of_processes_make_the_whole(network, clips) -> None:
-    whole = run(network, clips)
-    parts = [run(network, clips, rank=rank, world_size=5) for rank in range(5)]
+@pytest.mark.parametrize("num_processes", [1, 2, 3, 15])
+@pytest.mark.parametrize("batch_size", [1, 7, 16])
+def test_processes_and_batches_change_nothing(num_processes, batch_size, network, clips) -> None:
+    whole = run(network, clips, num_clips=2)
+    options = {"num_clips": 2, "world_size": num_processes, "batch_size": batch_size}
+    parts = [run(network, clips, rank=rank, **options) for rank in range(num_processes)]
     together = gathered(parts)
-    assert together.ids == whole.ids
+    assert together.ids == whole.ids == tuple(segment.id for segment in clips.segments)
     np.testing.assert_array_equal(together.labels, whole.labels)
     np.testing.assert_allclose(together.logits, whole.logits, atol=BATCHING)
+    scores, expected = (score_heads(each, clips) for each in (together, whole))
+    assert {name: each.summary for name, each in scores.items()} == {
+        name: each.summary for name, each in expected.items()
+    }
+
+
+def test_predictions_of_one_process_are_the_whole(network, clips) -> None:
+    whole = run(network, clips)
     assert gathered([whole]) is whole
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_segments_one_after_another_give_the_bits_of_clips_one_after_another(
+    workers, network, clips
+) -> None:
+    network.eval()
+    total = np.zeros((12, 2))
+    for clip in range(3):
+        for start in range(0, 12, 5):
+            rows = range(start, min(start + 5, 12))
+            batch = collate([clips[ClipRequest(row, view=View(clip))] for row in rows])
+            with torch.inference_mode():
+                output = network(batch.inputs(), heads="both")
+            total[list(rows)] += output.object_logits_BA.double().numpy()
+    found = run(network, clips, num_clips=3, workers=workers)
+    np.testing.assert_array_equal(found.object_logits, (total / 3).astype(np.float32))
+
+
+def test_logits_of_flipped_views_are_of_the_classes_that_they_were(network, clips) -> None:
+    found = run(network, clips, views=Views(num_crops=3, flipped_A=(1, 0)))
+    network.eval()
+    with torch.inference_mode():
+        logits = [
+            network(collate([clips[ClipRequest(4, view=View(0, crop, flip))]]).inputs()).logits_BA
+            for flip in (False, True)
+            for crop in ("first", "centre", "last")
+        ]
+    expected = torch.cat([*logits[:3], *(each[:, [1, 0]] for each in logits[3:])]).mean(dim=0)
+    np.testing.assert_allclose(found.logits[4], expected, atol=BATCHING)
 
 
 def test_saved_without_pickles(network, clips, tmp_path) -> None:

@@ -1,0 +1,205 @@
+"""Crops and flips of evaluation and flips of training: frames, boxes, masks and labels together."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from shared.errors import ConfigError
+from shared.manifests.load import load_manifest
+from shared.manifests.records import Segment
+from shared.masks import rle
+from shared.masks.detections import FrameDetections
+from stage2_train.clips.batches import LoaderSettings, evaluation_requests
+from stage2_train.clips.dataset import ClipDataset, ClipRequest, ClipSettings
+from stage2_train.clips.objects import SlotSettings
+from stage2_train.clips.views import View, Views, classes_when_flipped
+from tests.reference.views import box_in_view, mask_in_view, picture_in_view, place_of_crop
+
+FLOAT32 = 1e-4  # pixels of a crop
+NUM_FRAMES = 3
+CROP = (8, 8)
+SETTINGS = ClipSettings(
+    num_frames=NUM_FRAMES,
+    crop=CROP,
+    slots=SlotSettings(max_objects=9, background=False, mask_size=4, feature_cells=(2, 3)),
+    score_threshold=0,
+    num_activities=3,
+    multi_label=False,
+)
+EVERY_VIEW = Views(num_clips=2, num_crops=3, flipped_A=(1, 0, 2)).all()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Noise:
+    """One video of noise with masks of noise: pictures and detections at once."""
+
+    pictures_FHW3: np.ndarray
+    masks_FNHW: np.ndarray
+    boxes_FN4: np.ndarray
+    name: str = "noise"
+
+    @classmethod
+    def of(cls, stored: tuple[int, int], grid: tuple[int, int]) -> "Noise":
+        rng = np.random.default_rng(0)
+        corners = np.sort(rng.random((NUM_FRAMES, 2, 2, 2)), axis=3) * np.array(grid[::-1])[:, None]
+        return cls(
+            pictures_FHW3=rng.integers(256, size=(NUM_FRAMES, *stored, 3), dtype=np.uint8),
+            masks_FNHW=rng.random((NUM_FRAMES, 2, *grid)) < 0.4,
+            boxes_FN4=corners.transpose(0, 1, 3, 2).reshape(NUM_FRAMES, 2, 4).astype(np.float32),
+        )
+
+    @property
+    def seconds(self) -> np.ndarray:
+        return np.arange(NUM_FRAMES) / 10
+
+    num_frames = NUM_FRAMES
+    frame_indices = np.arange(NUM_FRAMES)
+
+    def frames(self, video_id: str) -> "Noise":
+        return self
+
+    def video(self, video_id: str) -> "Noise":
+        return self
+
+    def stored_size(self, video_id: str) -> tuple[int, int]:
+        return self.pictures_FHW3.shape[1:3]
+
+    def read(self, frames_n, window=None):
+        return window.cut(self.pictures_FHW3[frames_n])
+
+    def nearest_rows(self, seconds, *, video_F=None):
+        return np.rint(np.asarray(seconds) * 10).astype(np.int64)
+
+    def frame(self, row: int) -> FrameDetections:
+        height, width = self.masks_FNHW.shape[2:]
+        return FrameDetections(
+            height=height,
+            width=width,
+            boxes=self.boxes_FN4[row],
+            scores=np.array([0.9, 0.8], np.float32),
+            labels=np.array([3, 4], np.uint8),
+            class_scores=None,
+            masks=tuple(rle.encode(mask) for mask in self.masks_FNHW[row]),
+        )
+
+
+def clips_of(noise: Noise, settings: ClipSettings = SETTINGS) -> ClipDataset:
+    segment = Segment(id="s", video_id="v", split="validation", labels=(0,), unsure=(2,))
+    return ClipDataset([segment], noise, noise, settings)
+
+
+@pytest.mark.parametrize(
+    ("stored", "grid", "is_tall"),
+    [
+        ((10, 15), (6, 9), False),
+        ((12, 12), (9, 6), True),  # squashed to a square
+        ((11, 13), (9, 6), True),  # squashed the other way
+        ((13, 9), (7, 7), True),  # masks on a square, as those that were released
+        ((12, 12), (7, 7), False),
+    ],
+)
+@pytest.mark.parametrize("view", EVERY_VIEW)
+def test_frames_boxes_and_masks_of_a_view_equal_loops(view, stored, grid, is_tall) -> None:
+    noise = Noise.of(stored, grid)
+    sample = clips_of(noise)[ClipRequest(0, view=view)]
+    place = place_of_crop(stored, CROP, where=view.crop, is_tall=is_tall, flip=view.flip)
+    for time in range(NUM_FRAMES):
+        picture = picture_in_view(noise.pictures_FHW3[time], place, flip=view.flip)
+        np.testing.assert_array_equal(sample.frames[time], picture)
+        for number in range(2):
+            mask, box = noise.masks_FNHW[time, number], noise.boxes_FN4[time, number]
+            how = {"flip": view.flip, "stored": stored}
+            for found, cells in ((sample.slots.masks, (4, 4)), (sample.slots.coverage, (2, 3))):
+                expected = mask_in_view(mask, place, cells=cells, **how)
+                np.testing.assert_allclose(found[time, number], expected, atol=1e-5)
+            expected = box_in_view(tuple(box), place, grid=grid, **how)
+            np.testing.assert_allclose(sample.slots.boxes[time, number], expected, atol=FLOAT32)
+    assert sample.label == 0
+
+
+def test_slots_without_an_object_stay_zeros_when_flipped() -> None:
+    noise = Noise.of((8, 8), (8, 8))
+    noise.masks_FNHW[0] = False
+    slots = clips_of(noise)[ClipRequest(0, view=View(flip=True))].slots
+    assert not slots.valid[0].any()
+    assert not slots.boxes[0].any()
+
+
+def test_views_come_clip_after_clip() -> None:
+    assert Views().all() == [View()]
+    assert Views(num_clips=3).all() == [View(clip) for clip in range(3)]
+    crops = ["first", "centre", "last"]
+    assert Views(num_clips=2, num_crops=3).all() == [View(n, c) for n in (0, 1) for c in crops]
+    flipped = Views(num_clips=2, flipped_A=(0,)).all()
+    assert flipped == [View(n, flip=flip) for n in (0, 1) for flip in (False, True)]
+    with pytest.raises(ConfigError, match=r"crops: wanted 1, in the middle, or 3, .* found 2"):
+        Views(num_crops=2)
+
+
+@pytest.mark.parametrize("workers", [0, 1, 2, 5])
+def test_a_worker_has_all_views_of_its_segments(workers) -> None:
+    settings = LoaderSettings(batch_size=2, workers=workers, rank=1, world_size=2)
+    views = Views(num_clips=4).all()
+    batches = list(evaluation_requests(13, settings, views=views))
+    asked = [(each.segment, each.view.clip) for batch in batches for each in batch]
+    assert sorted(asked) == [(segment, clip) for segment in range(1, 13, 2) for clip in range(4)]
+    assert [batch[0].segment for batch in batches if batch[0].view == View()] == [1, 5, 9]
+    of_worker: dict[int, set[int]] = {}
+    for place, batch in enumerate(batches[: 4 * (3 - 3 % max(workers, 1))]):
+        of_worker.setdefault(place % max(workers, 1), set()).add(batch[0].segment)
+    assert sum(map(len, of_worker.values())) == len(set.union(set(), *of_worker.values()))
+
+
+def test_half_of_the_training_clips_are_flipped_and_their_labels_with_them() -> None:
+    noise = Noise.of((12, 12), (7, 7))
+    plain = clips_of(noise)
+    flipping = clips_of(noise, replace(SETTINGS, flipped_A=(1, 0, 2)))
+    labels = []
+    for epoch in range(40):
+        request = ClipRequest(0, epoch=epoch)
+        one, other = plain[request], flipping[request]
+        labels.append(other.label)
+        expected = one.flipped() if other.label == 1 else one
+        np.testing.assert_array_equal(other.frames, expected.frames)
+        np.testing.assert_array_equal(other.slots.masks, expected.slots.masks)
+        np.testing.assert_array_equal(other.slots.boxes, expected.slots.boxes)
+    assert 10 < sum(labels) < 30
+    assert flipping[ClipRequest(0, view=View(flip=True))].label == 0
+
+
+def test_several_labels_are_flipped_with_those_that_are_not_known() -> None:
+    settings = replace(SETTINGS, multi_label=True, unsure_labels="ignored", flipped_A=(0, 2, 1))
+    clips = clips_of(Noise.of((12, 12), (7, 7)), settings)
+    labels = {tuple(clips[ClipRequest(0, epoch=epoch)].label.tolist()) for epoch in range(20)}
+    assert labels == {(1, 0, -1), (1, -1, 0)}
+
+
+def test_classes_of_flipped_films(tiny_world, caplog) -> None:
+    dataset = replace(tiny_world.dataset, classes=("left", "up", "right"))
+    with pytest.raises(ConfigError, match="tiny: flipped_classes of its manifest: wanted the pair"):
+        classes_when_flipped(dataset)
+    assert classes_when_flipped(replace(dataset, flipped_classes=())) == (0, 1, 2)
+    pairs = (("right", "left"), ("in", "out"))
+    assert classes_when_flipped(replace(dataset, flipped_classes=pairs)) == (2, 1, 0)
+    assert "neither of 'in' and 'out' is a class" in caplog.text
+    with pytest.raises(ConfigError, match="found 'left' without 'rigth'; the nearest class is 'ri"):
+        classes_when_flipped(replace(dataset, flipped_classes=(("left", "rigth"),)))
+
+
+@pytest.mark.parametrize("name", ["something", "something-v1"])
+def test_what_flips_change_in_something_something(name, sample_data: Path) -> None:
+    file = (
+        sample_data
+        / "something/annotations"
+        / f"sth{name[10:] or 'v2'}_label_map.txt".replace("-", "")
+    )
+    classes = file.read_text().splitlines()
+    pairs = load_manifest(name).flipped_classes
+    assert pairs is not None
+    assert {each for pair in pairs for each in pair} == {
+        each
+        for each in classes
+        if {"left", "right"} & set(each.split()) and "pulling it right out" not in each
+    }
