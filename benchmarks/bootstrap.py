@@ -52,8 +52,8 @@ def bootstrap(segments: int, classes: tuple[int, ...], draws: int, out: Path | N
     for num_classes in classes:
         predictions = made_predictions(segments, num_classes)
         labels_N = predictions.labels.astype(np.int64)
-        scores = {"object_head": single_label_scores(predictions.logits, labels_N)}
         began = time.process_time()
+        scores = {"object_head": single_label_scores(predictions.logits, labels_N)}
         found = measured_figures(predictions, scores, num_draws=draws)
         seconds = time.process_time() - began
         rows.append(

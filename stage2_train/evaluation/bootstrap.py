@@ -100,7 +100,8 @@ class Tallies:
             labels_N = kept.labels.astype(np.int64)
             own_N = np.take_along_axis(kept.logits_NA, labels_N[:, None], axis=1)
             before_NA = np.arange(self.num_classes) < labels_N[:, None]
-            ahead_NA = (kept.logits_NA > own_N) | ((kept.logits_NA == own_N) & before_NA)
+            # What is no number is ahead of every other, and a class whose logit is none is last.
+            ahead_NA = ~(kept.logits_NA <= own_N) | ((kept.logits_NA == own_N) & before_NA)
             ahead_N = ahead_NA.sum(axis=1)
             most = (1, TOP_K) if self.num_classes > TOP_K else (1,)
             all_N = np.ones(len(labels_N), np.bool_)

@@ -93,7 +93,7 @@ def measured_figures(
         values_F = tally.figures(np.ones((len(predictions.ids), 1)))[:, 0]
         own = figures[head] = {}
         for place, name in enumerate(tally.names):
-            # Of equal logits torchmetrics may take another as fifth: the report says one figure.
+            # torchmetrics rounds an average precision otherwise: the report says one figure.
             value = float(scores[head].summary.get(name, values_F[place]))
             ends = figure_interval(value, draws_FR[place], num_groups=num_groups)
             low, high = ends or (None, None)

@@ -10,13 +10,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torchmetrics.functional.classification import (
-    binary_average_precision,
-    multiclass_accuracy,
-)
+from torchmetrics.functional.classification import binary_average_precision
 
 from shared.manifests.records import Metric
 from stage2_train.clips.dataset import ClipDataset
+from stage2_train.evaluation.bootstrap import KeptLogits, Tallies
 from stage2_train.evaluation.predictions import Predictions
 
 __all__ = [
@@ -28,8 +26,6 @@ __all__ = [
     "single_label_scores",
     "unsure_labels",
 ]
-
-TOP_K = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -43,20 +39,14 @@ class Scores:
 
 
 def single_label_scores(logits_NA: NDArray[np.float32], labels_N: NDArray[np.int64]) -> Scores:
-    """Share of segments whose class has the highest logit (top1) or is among the five highest."""
-    num_classes = logits_NA.shape[1]
-    logits, labels = torch.from_numpy(logits_NA), torch.from_numpy(labels_N)
-    summary: dict[str, float | int] = {}
-    for name, top_k in (("top1", 1), ("top5", TOP_K)):
-        if top_k < num_classes:
-            accuracy = multiclass_accuracy(
-                logits, labels, num_classes=num_classes, average="micro", top_k=top_k
-            )
-            summary[name] = float(accuracy)
-    per_class = multiclass_accuracy(logits, labels, num_classes=num_classes, average="none")
-    present_A = np.bincount(labels_N, minlength=num_classes) > 0
+    """Share of segments whose class has the highest logit (top1) or is among the five highest; of
+    equal logits the class that is named first is the higher one."""
+    tallies = Tallies(KeptLogits(ids=(), labels=labels_N, logits_NA=logits_NA))
+    values_F = tallies.figures(np.ones((len(labels_N), 1)))[:, 0]
+    named = dict(zip(tallies.names, values_F.tolist(), strict=False))
     return Scores(
-        summary=summary, per_class=np.where(present_A, per_class.double().numpy(), np.nan)
+        summary={name: named[name] for name in tallies.names if name.startswith("top")},
+        per_class=values_F[len(tallies.names) :],
     )
 
 

@@ -106,7 +106,8 @@ def predict(
     own = range(settings.rank, len(dataset), settings.world_size)
     every = views.all()
     labels: list[NDArray] = []
-    sums: dict[str, NDArray[np.float64]] = {}
+    sums: dict[tuple[str, int], NDArray[np.float64]] = {}
+    means: dict[str, NDArray[np.float32]] = {}
     combination: HeadCombination = "mean"
     batches = evaluation_loader(dataset, settings, views=every)
     asked = evaluation_requests(len(dataset), settings, views=every)
@@ -126,10 +127,13 @@ def predict(
             found_BA = logits_BA.double().cpu().numpy()
             if view.flip:
                 found_BA = found_BA[:, views.flipped_A]
-            total_NA = sums.setdefault(name, np.zeros((len(own), found_BA.shape[1])))
-            total_NA[first : first + len(batch)] += found_BA
+            total_BA = sums.pop((name, first), 0.0) + found_BA
+            if view != every[-1]:
+                sums[name, first] = total_BA
+                continue
+            mean_NA = means.setdefault(name, np.zeros((len(own), total_BA.shape[1]), np.float32))
+            mean_NA[first : first + len(batch)] = total_BA / len(every)
         advance(len(batch))
-    means = {name: (total / len(every)).astype(np.float32) for name, total in sums.items()}
     return Predictions(
         ids=tuple(dataset.segments[each].id for each in own),
         labels=np.concatenate(labels) if labels else _no_labels(dataset),

@@ -33,6 +33,13 @@ def test_top1_by_hand() -> None:
     np.testing.assert_allclose(scores.per_class, [1, 0.5, 0])
 
 
+def test_logits_that_are_no_numbers_are_never_right() -> None:
+    logits = np.array([[np.nan] * 3, [np.nan, 0, 1], [0, 1, np.nan], [0, 1, np.nan]], np.float32)
+    scores = single_label_scores(logits, np.array([0, 2, 1, 2]))
+    assert scores.summary == {"top1": 0}
+    assert scores.per_class.tolist() == [0, 0, 0]
+
+
 def test_top5_needs_more_than_five_classes() -> None:
     logits = np.tile(np.arange(7, dtype=np.float32), (4, 1))
     scores = single_label_scores(logits, np.array([6, 2, 1, 0]))
