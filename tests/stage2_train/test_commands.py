@@ -18,6 +18,7 @@ import torch
 from click.testing import CliRunner, Result
 
 from shared.cli import orn
+from stage2_train.insight.measured import load_measured
 from stage2_train.runs.run_folder import read_jsonl
 from tests.conftest import ROOT
 from tests.stage2_train.tiny_workspace import make_workspace
@@ -392,3 +393,21 @@ def test_flips_of_training_are_refused_where_nobody_says_what_they_change(worksp
     manifest = Path(options["manifest"])
     manifest.write_text(f'flipped_classes = [["right", "down"]]\n{manifest.read_text()}')
     assert train(options, "--set", "data.flip=true", "--max-steps", "1").exit_code == 0
+
+
+def test_reports_of_older_releases_are_read(workspace, tmp_path) -> None:
+    """With the whole confusion matrix, and without what views there are."""
+    options = workspace()
+    assert train(options, "--max-steps", "1").exit_code == 0
+    assert evaluate(options).exit_code == 0
+    run = Path(options["--run"])
+    path = run / "eval-validation.json"
+    report = json.loads(path.read_text())
+    del report["confusion_counts"], report["crops"], report["flip"]
+    path.write_text(json.dumps(report | {"confusion": [[1, 1], [0, 2]]}, indent=2))
+    for command in (["compare", str(run), str(run)], ["runs", str(tmp_path)]):
+        result = CliRunner().invoke(orn, [*command, "--json"])
+        assert result.exit_code == 0, result.stderr
+    found = load_measured(run, "validation", ("right", "down"), step=1)
+    assert found is not None
+    assert found.file.num_segments == 4
