@@ -25,9 +25,10 @@ from benchmarks.loader_inputs import MADE_FRAMES, LoaderInputs, loader_inputs
 from shared.manifests.records import Segment
 from shared.shards.reader import DetectionFolder
 from stage2_train.clips.batches import LoaderSettings, collate, training_loader
-from stage2_train.clips.dataset import ClipDataset, ClipRequest, ClipSettings
+from stage2_train.clips.dataset import ClipDataset, ClipSettings
 from stage2_train.clips.objects import SlotSettings
 from stage2_train.clips.sampling import random_frames
+from stage2_train.clips.views import ClipRequest
 from stage2_train.devices import build_accelerator
 from stage2_train.frames.jpeg import decode_jpeg
 from stage2_train.frames.reader import ClipStore

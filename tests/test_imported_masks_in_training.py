@@ -9,9 +9,10 @@ from click.testing import CliRunner
 from shared.cli import orn
 from shared.manifests.records import Dataset, DetectorChoice, Segment
 from shared.shards.reader import DetectionFolder
-from stage2_train.clips.dataset import ClipDataset, ClipRequest, ClipSettings
+from stage2_train.clips.dataset import ClipDataset, ClipSettings
 from stage2_train.clips.join import join_split
 from stage2_train.clips.objects import SlotSettings
+from stage2_train.clips.views import ClipRequest
 from stage2_train.frames.reader import ClipStore
 
 CLIPS = ("O/5/E/v_vAqaXZuAO5E/075", "o/p/Y/v_7Tsrimk7opY/052")

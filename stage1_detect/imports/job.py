@@ -6,8 +6,7 @@ import gc
 import json
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
@@ -221,8 +220,11 @@ def _import_video(video_id: str, job: ImportJob, writer: ShardWriter) -> str | N
             raise MaskImportError(
                 f"{file}: is a link that leads out of the folder of masks; copy what is there"
             )
-        with _uncollected():
+        gc.disable()  # it would look at a hundred thousand lists of a file again and again
+        try:
             track = _READERS[job.format](file)
+        finally:
+            gc.enable()
         size = 0 if video is None else content_bytes(source_of(video))
         digest = UNKNOWN_SOURCE if video is None else content_digest(video.path)
     except (MaskImportError, VideoDecodeError) as err:
@@ -248,19 +250,6 @@ def _import_video(video_id: str, job: ImportJob, writer: ShardWriter) -> str | N
     if not track.background:
         return None
     return f"{track.background} detections of the class background are left out"
-
-
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    """Without the collector of cycles, which would look at a hundred thousand lists of a file again
-    and again while they are read, and finds none to free."""
-    collects = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if collects:
-            gc.enable()
 
 
 def _warn_of_known_wrong(job: ImportJob) -> tuple[str, ...]:

@@ -19,8 +19,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Sampler
 
 from shared.errors import ConfigError, PipelineError
-from stage2_train.clips.dataset import ClipDataset, ClipRequest, ClipSample
-from stage2_train.clips.views import View
+from stage2_train.clips.dataset import ClipDataset, ClipSample
+from stage2_train.clips.views import ClipRequest, View
 from stage2_train.model.inputs import NetworkInputs
 
 __all__ = [

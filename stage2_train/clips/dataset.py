@@ -42,12 +42,11 @@ from stage2_train.clips.objects import (
     objects_of_frames,
 )
 from stage2_train.clips.sampling import centre_frames, clip_generator, random_frames
-from stage2_train.clips.views import View
+from stage2_train.clips.views import ClipRequest
 from stage2_train.frames.crop import CropWindow, centre_window, placed_window, random_window
 
 __all__ = [
     "ClipDataset",
-    "ClipRequest",
     "ClipSample",
     "ClipSettings",
     "UnsureInEvaluation",
@@ -62,8 +61,9 @@ _CACHE_BYTES = 256 * 2**20
 """Memory for detections that are ready to use, in each process."""
 _TIMES_BYTES = 64 * 2**20
 """Memory for the times of detections, in each process; a 10 s clip takes 5 kB."""
+_PICTURES_BYTES = 64 * 2**20
+"""Memory for whole frames of clips of which several crops are asked for, in each process."""
 _NO_CONTROLS = Controls()
-_CENTRED = View()
 _STREAMS = {"control": 1, "order": 2, "flip": 3}
 """Draws that are apart from those of frames and crop."""
 
@@ -99,18 +99,6 @@ class ClipSettings:
     seed: int = 0
     """Of the training draws."""
     controls: Controls = field(default_factory=Controls)
-
-
-@dataclass(frozen=True, slots=True)
-class ClipRequest:
-    """Which clip of which segment."""
-
-    segment: int
-    """Place of the segment in the data set, from 0."""
-    epoch: int | None = None
-    """For training: the epoch, which decides the draws."""
-    view: View = _CENTRED
-    """For evaluation, where `epoch` is None."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -163,14 +151,17 @@ class ClipDataset(Dataset[ClipSample]):
         check_crop(self.segments, clips, settings.crop)
 
     def _forget(self) -> None:
-        """Starts with empty caches: detections of videos, and objects by video and row."""
+        """Starts with empty caches: detections of videos, objects by video and row, and frames by
+        segment and clip."""
         self._videos: LRUCache[str, ClipDetections] = LRUCache(_TIMES_BYTES, _times_bytes)
         self._objects: LRUCache[tuple[str, int], FrameObjects]
         self._objects = LRUCache(self._cache_bytes, getsizeof=attrgetter("size_bytes"))
+        self._frames: LRUCache[tuple[int, int], NDArray[np.uint8]]
+        self._frames = LRUCache(_PICTURES_BYTES, getsizeof=attrgetter("nbytes"))
 
     def __getstate__(self) -> dict[str, Any]:
         """Without what was read: a copy in another process reads for itself."""
-        read = ("_videos", "_objects")
+        read = ("_videos", "_objects", "_frames")
         return {name: value for name, value in self.__dict__.items() if name not in read}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -211,8 +202,8 @@ class ClipDataset(Dataset[ClipSample]):
                 window = random_window(stored, settings.crop, generator)
         objects = self._frame_objects(segment.video_id, seconds_F, frames_T)
         if window is None:
-            is_tall = _is_tall((objects[0].height, objects[0].width), stored)
-            window = placed_window(stored, settings.crop, request.view.crop, is_tall=is_tall)
+            grid = objects[0].height, objects[0].width
+            window = placed_window(stored, settings.crop, request.view.crop, grid=grid)
         if settings.object_order == "person_first":
             order = self._generator(request, of="order")
             objects = [with_persons_first(each, order) for each in objects]
@@ -225,7 +216,7 @@ class ClipDataset(Dataset[ClipSample]):
         frames_T = frames_T[order_T]
         sample = ClipSample(
             id=segment.id,
-            frames=self._pictures(video, frames_T, window),
+            frames=self._pictures(request, video, frames_T, window),
             seconds=seconds_F[frames_T],
             slots=fill_slots([objects[place] for place in order_T], window, settings.slots),
             label=self._label(segment, request),
@@ -249,12 +240,25 @@ class ClipDataset(Dataset[ClipSample]):
         return clip_generator(name if of is None else f"{name}\0{of}", request.view.clip)
 
     def _pictures(
-        self, video: ClipPictures, frames_T: NDArray[np.int64], window: CropWindow
+        self,
+        request: ClipRequest,
+        video: ClipPictures,
+        frames_T: NDArray[np.int64],
+        window: CropWindow,
     ) -> NDArray[np.uint8]:
-        """(T, H, W, 3) the crop of some frames; black where nobody looks at it."""
-        if self.settings.reads_frames:
+        """(T, H, W, 3) the crop of some frames; black where nobody looks at it. Where it is the
+        first of several crops, the frames are kept for the others."""
+        if not self.settings.reads_frames:
+            return np.zeros((len(frames_T), window.height, window.width, 3), np.uint8)
+        if request.epoch is not None:
             return video.read(frames_T, window)
-        return np.zeros((len(frames_T), window.height, window.width, 3), np.uint8)
+        clip = request.segment, request.view.clip
+        whole = self._frames.get(clip)
+        if whole is None and request.view.crop == "first":
+            whole = video.read(frames_T)
+            with suppress(ValueError):  # larger than the cache
+                self._frames[clip] = whole
+        return video.read(frames_T, window) if whole is None else window.cut(whole)
 
     def _frame_objects(
         self, video_id: str, seconds_F: NDArray[np.float64], frames_T: NDArray[np.int64]
@@ -309,12 +313,6 @@ def check_crop(segments: Iterable[Segment], clips: FrameSource, crop: tuple[int,
             centre_window(clips.stored_size(video_id), crop)
         except ConfigError as err:
             raise ConfigError(f"segment {segment_id!r}, video {video_id!r}: {err}") from err
-
-
-def _is_tall(*shapes: tuple[int, int]) -> bool:
-    """Whether the first (height, width) with a longer side is higher than wide: of the video as the
-    detector saw it, then of its stored frames."""
-    return next((height > width for height, width in shapes if height != width), False)
 
 
 def _times_bytes(detections: ClipDetections) -> int:

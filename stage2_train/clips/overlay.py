@@ -16,8 +16,9 @@ from shared.manifests.load import load_dataset
 from shared.manifests.records import Dataset, Segment
 from shared.shards.reader import DetectionFolder
 from shared.time_ranges import TimeRange
-from stage2_train.clips.dataset import ClipDataset, ClipRequest, ClipSample, ClipSettings
+from stage2_train.clips.dataset import ClipDataset, ClipSample, ClipSettings
 from stage2_train.clips.objects import SlotSettings
+from stage2_train.clips.views import ClipRequest
 from stage2_train.frames.reader import ClipStore
 
 __all__ = ["draw_clip", "draw_overlays"]

@@ -13,7 +13,7 @@ from shared.manifests.records import Dataset
 from shared.nearest import nearest
 from stage2_train.frames.crop import CropPlace
 
-__all__ = ["NumCrops", "View", "Views", "classes_when_flipped"]
+__all__ = ["ClipRequest", "NumCrops", "View", "Views", "classes_when_flipped"]
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +30,21 @@ class View:
     """Where along the longer side; in the middle of the shorter one."""
     flip: bool = False
     """Whether frames, boxes and masks are flipped left to right."""
+
+
+_CENTRED = View()
+
+
+@dataclass(frozen=True, slots=True)
+class ClipRequest:
+    """Which clip of which segment."""
+
+    segment: int
+    """Place of the segment in the data set, from 0."""
+    epoch: int | None = None
+    """For training: the epoch, which decides the draws."""
+    view: View = _CENTRED
+    """For evaluation, where `epoch` is None."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -68,15 +68,17 @@ class CropWindow:
 
 def centre_window(stored: tuple[int, int], crop: tuple[int, int]) -> CropWindow:
     """The window in the middle; sizes are (height, width)."""
-    return placed_window(stored, crop, "centre", is_tall=False)
+    return placed_window(stored, crop, "centre", grid=stored)
 
 
 def placed_window(
-    stored: tuple[int, int], crop: tuple[int, int], place: CropPlace, *, is_tall: bool
+    stored: tuple[int, int], crop: tuple[int, int], place: CropPlace, *, grid: tuple[int, int]
 ) -> CropWindow:
-    """The window at one of three places along the rows (`is_tall`) or the columns, and in the
-    middle of the others; sizes are (height, width)."""
-    halves = get_args(CropPlace).index(place)
+    """The window at one of three places along the longer side of a video, in the middle of the
+    other: as the grid of its detections has it, or its stored frames where that is a square; the
+    width where both are. Sizes are (height, width)."""
+    halves, shapes = get_args(CropPlace).index(place), (grid, stored)
+    is_tall = next((height > width for height, width in shapes if height != width), False)
     down, across = (halves, 1) if is_tall else (1, halves)
     y, x = (stored[0] - crop[0]) * down // 2, (stored[1] - crop[1]) * across // 2
     return _window(stored, crop, y=y, x=x)

@@ -19,7 +19,8 @@ from shared.masks.coco_classes import COCO_CLASSES
 from shared.shards.reader import DetectionFolder
 from shared.time_ranges import TimeRange
 from stage2_train.clips.batches import collate
-from stage2_train.clips.dataset import ClipDataset, ClipRequest, ClipSample
+from stage2_train.clips.dataset import ClipDataset, ClipSample
+from stage2_train.clips.views import ClipRequest
 from stage2_train.frames.crop import centre_window
 from stage2_train.insight.importance import Importance, explain
 from stage2_train.model.inputs import NetworkOutput

@@ -16,9 +16,9 @@ from shared.config.files import to_toml
 from shared.errors import ConfigError
 from shared.jobs.lock import locked
 from shared.manifests.load import load_dataset
-from stage2_train.clips.dataset import ClipRequest, check_crop
+from stage2_train.clips.dataset import check_crop
 from stage2_train.clips.join import JoinedSplit
-from stage2_train.clips.views import classes_when_flipped
+from stage2_train.clips.views import ClipRequest, classes_when_flipped
 from stage2_train.devices import build_accelerator
 from stage2_train.frames.decoding_cost import spread_over_videos, warn_of_decoding
 from stage2_train.model.build import build_network

@@ -9,8 +9,8 @@ from click.testing import CliRunner
 from benchmarks.loader import loading_share, measure, plain_clip, recipe_dataset
 from benchmarks.loader_inputs import LoaderInputs, loader_inputs
 from shared.cli import orn
-from stage2_train.clips.dataset import ClipRequest
 from stage2_train.clips.sampling import centre_frames
+from stage2_train.clips.views import ClipRequest
 from stage2_train.model.config import NetworkConfig
 from stage2_train.recipe import DataRecipe, Recipe, load_recipe
 

@@ -405,7 +405,7 @@ def test_reports_of_older_releases_are_read(workspace, tmp_path) -> None:
     report = json.loads(path.read_text())
     del report["confusion_counts"], report["crops"], report["flip"]
     path.write_text(json.dumps(report | {"confusion": [[1, 1], [0, 2]]}, indent=2))
-    for command in (["compare", str(run), str(run)], ["runs", str(tmp_path)]):
+    for command in (["compare", str(run), str(run)], ["runs", "--folder", str(tmp_path)]):
         result = CliRunner().invoke(orn, [*command, "--json"])
         assert result.exit_code == 0, result.stderr
     found = load_measured(run, "validation", ("right", "down"), step=1)

@@ -12,8 +12,9 @@ from PIL import Image
 from shared.cli import orn
 from shared.manifests.records import Segment
 from shared.shards.reader import DetectionFolder
-from stage2_train.clips.dataset import ClipDataset, ClipRequest, ClipSettings
+from stage2_train.clips.dataset import ClipDataset, ClipSettings
 from stage2_train.clips.objects import SlotSettings
+from stage2_train.clips.views import ClipRequest
 from stage2_train.frames.reader import ClipStore
 
 HALF_MASK_INTERVAL = 1 / 60

@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from stage2_train.clips.batches import ClipBatch, collate
-from stage2_train.clips.dataset import ClipDataset, ClipRequest, ClipSettings
+from stage2_train.clips.dataset import ClipDataset, ClipSettings
 from stage2_train.clips.objects import SlotSettings
+from stage2_train.clips.views import ClipRequest
 
 SETTINGS = ClipSettings(
     num_frames=4,

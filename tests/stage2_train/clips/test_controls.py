@@ -11,9 +11,10 @@ from stage2_train.clips.controls import (
     with_boxes_as_masks,
     with_mixed_classes,
 )
-from stage2_train.clips.dataset import ClipDataset, ClipRequest
+from stage2_train.clips.dataset import ClipDataset
 from stage2_train.clips.mask_pieces import coverage_of_pieces
 from stage2_train.clips.objects import objects_of_frames
+from stage2_train.clips.views import ClipRequest
 from stage2_train.model.config import NetworkConfig
 from stage2_train.recipe import DataRecipe, Recipe
 from stage2_train.runs.sources import Sources, clip_settings

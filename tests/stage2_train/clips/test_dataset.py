@@ -17,9 +17,9 @@ from shared.shards.reader import DetectionFolder, VideoDetections
 from shared.shards.writer import ShardWriter
 from shared.video.read import Frame
 from stage2_train.clips.batches import collate
-from stage2_train.clips.dataset import ClipDataset, ClipRequest, ClipSettings
+from stage2_train.clips.dataset import ClipDataset, ClipSettings
 from stage2_train.clips.objects import SlotSettings
-from stage2_train.clips.views import View
+from stage2_train.clips.views import ClipRequest, View
 from stage2_train.frames.merge import merge, read_contents
 from stage2_train.frames.parts import write_frames
 from stage2_train.frames.reader import ClipStore

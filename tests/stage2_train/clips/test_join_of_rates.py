@@ -18,8 +18,9 @@ from shared.manifests.records import Dataset, DetectorChoice, Segment
 from shared.shards.reader import DetectionFolder
 from shared.shards.time_join import nearest_frames
 from shared.video.read import read_frames
-from stage2_train.clips.dataset import ClipDataset, ClipRequest
+from stage2_train.clips.dataset import ClipDataset
 from stage2_train.clips.join import JoinedSplit, join_split
+from stage2_train.clips.views import ClipRequest
 from tests.stage2_train.clips.test_rates import SETTINGS, clips_of
 
 MASK_RATE = 30

@@ -17,9 +17,9 @@ from stage2_train.clips.batches import (
     num_training_batches,
     training_loader,
 )
-from stage2_train.clips.dataset import ClipDataset, ClipRequest, ClipSettings
+from stage2_train.clips.dataset import ClipDataset, ClipSettings
 from stage2_train.clips.objects import SlotSettings
-from stage2_train.clips.views import View
+from stage2_train.clips.views import ClipRequest, View
 from stage2_train.frames.reader import ClipStore
 
 SETTINGS = ClipSettings(

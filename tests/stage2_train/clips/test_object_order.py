@@ -7,10 +7,10 @@ import pytest
 
 from shared.masks import rle
 from shared.masks.detections import FrameDetections
-from stage2_train.clips.dataset import ClipDataset, ClipRequest
+from stage2_train.clips.dataset import ClipDataset
 from stage2_train.clips.object_order import with_persons_first
 from stage2_train.clips.objects import FrameObjects, SlotSettings, fill_slots, objects_of_frames
-from stage2_train.clips.views import View
+from stage2_train.clips.views import ClipRequest, View
 from stage2_train.frames.crop import CropWindow
 from tests.stage2_train.clips.test_dataset import SETTINGS
 

@@ -20,10 +20,10 @@ from shared.shards.reader import DetectionFolder
 from shared.shards.writer import ShardWriter
 from shared.video.frame import Frame
 from shared.video.read import read_frames
-from stage2_train.clips.dataset import ClipDataset, ClipRequest, ClipSettings
+from stage2_train.clips.dataset import ClipDataset, ClipSettings
 from stage2_train.clips.join import rows_by_ratio
 from stage2_train.clips.objects import SlotSettings
-from stage2_train.clips.views import View
+from stage2_train.clips.views import ClipRequest, View
 from stage2_train.frames.merge import merge, read_contents
 from stage2_train.frames.parts import write_frames
 from stage2_train.frames.reader import ClipStore

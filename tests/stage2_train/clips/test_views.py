@@ -12,9 +12,11 @@ from shared.manifests.records import Segment
 from shared.masks import rle
 from shared.masks.detections import FrameDetections
 from stage2_train.clips.batches import LoaderSettings, evaluation_requests
-from stage2_train.clips.dataset import ClipDataset, ClipRequest, ClipSettings
+from stage2_train.clips.dataset import ClipDataset, ClipSettings
 from stage2_train.clips.objects import SlotSettings
-from stage2_train.clips.views import View, Views, classes_when_flipped
+from stage2_train.clips.views import ClipRequest, View, Views, classes_when_flipped
+from stage2_train.frames import reader
+from stage2_train.frames.jpeg import decode_frame
 from tests.reference.views import box_in_view, mask_in_view, picture_in_view, place_of_crop
 
 FLOAT32 = 1e-4  # pixels of a crop
@@ -67,7 +69,8 @@ class Noise:
         return self.pictures_FHW3.shape[1:3]
 
     def read(self, frames_n, window=None):
-        return window.cut(self.pictures_FHW3[frames_n])
+        frames_nHW3 = self.pictures_FHW3[frames_n]
+        return frames_nHW3 if window is None else window.cut(frames_nHW3)
 
     def nearest_rows(self, seconds, *, video_F=None):
         return np.rint(np.asarray(seconds) * 10).astype(np.int64)
@@ -117,6 +120,22 @@ def test_frames_boxes_and_masks_of_a_view_equal_loops(view, stored, grid, is_tal
             expected = box_in_view(tuple(box), place, grid=grid, **how)
             np.testing.assert_allclose(sample.slots.boxes[time, number], expected, atol=FLOAT32)
     assert sample.label == 0
+
+
+def test_frames_are_decoded_once_for_all_crops(tiny_world, monkeypatch) -> None:
+    data = (tiny_world.dataset.segments, tiny_world.clips(), tiny_world.detections())
+    settings = replace(SETTINGS, crop=(32, 48))
+    views = Views(num_clips=2, num_crops=3, flipped_A=(1, 0)).all()
+    alone = [ClipDataset(*data, settings)[ClipRequest(1, view=view)].frames for view in views]
+    decoded = []
+    monkeypatch.setattr(
+        reader, "decode_frame", lambda *each: decoded.append(1) or decode_frame(*each)
+    )
+    clips = ClipDataset(*data, settings)
+    together = [clips[ClipRequest(1, view=view)].frames for view in views]
+    assert len(decoded) == 2 * NUM_FRAMES
+    for one, other in zip(alone, together, strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 def test_slots_without_an_object_stay_zeros_when_flipped() -> None:

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from shared.errors import CheckpointError, ConfigError
 from stage2_train.clips.batches import LoaderSettings, collate
-from stage2_train.clips.dataset import ClipDataset, ClipRequest, ClipSettings
+from stage2_train.clips.dataset import ClipDataset, ClipSettings
 from stage2_train.clips.objects import SlotSettings
-from stage2_train.clips.views import View, Views
+from stage2_train.clips.views import ClipRequest, View, Views
 from stage2_train.devices import build_accelerator
 from stage2_train.evaluation.metrics import score_heads
 from stage2_train.evaluation.predictions import (
