@@ -117,6 +117,7 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
             "Train and compare the systems of a table.",
         ),
         "curve": ("stage2_train.ablation.commands:curve", "Join reports as one curve."),
+        "leaks": ("demo.commands:leaks", "Say what gives the labels of a data set away."),
         "submit": ("", "Write the file of a challenge."),
         "submit epic100": (
             "stage2_train.evaluation.epic100_commands:submit_epic100",
