@@ -349,7 +349,7 @@ def _say_leaks(
     from demo.experiments.leaks import leak_report
     from shared.manifests.load import load_manifest
     from stage2_train.ablation.plan import AblationRequest
-    from stage2_train.leaks.report import leak_text
+    from stage2_train.leaks.words import leak_text
 
     request = AblationRequest(
         manifest=dataset,

@@ -8,7 +8,7 @@ N segments, A activity classes, F numbers of a segment.
 
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,16 +21,16 @@ from shared.manifests.load import load_listing, load_manifest
 from shared.manifests.records import Listing, Segment, Split
 from shared.manifests.schema import Manifest
 from shared.shards.reader import DetectionFolder
-from shared.text_table import columns, markdown
+from shared.text_table import markdown
 from stage2_train.ablation.ablate import ablate
 from stage2_train.ablation.plan import AblationRequest
-from stage2_train.ablation.report_text import interval_text
 from stage2_train.evaluation.bootstrap import Tallies, figure_interval, redrawn_figures
 from stage2_train.evaluation.figures import kept_logits, with_groups
 from stage2_train.evaluation.metrics import chance_level
 from stage2_train.evaluation.predictions import Predictions
 from stage2_train.evaluation.statistics import CONFIDENCE
 from stage2_train.leaks.objects import SeenObjects, seen_objects
+from stage2_train.leaks.words import cells, meaning, notes
 from stage2_train.recipe import default_recipe, load_recipe
 
 __all__ = [
@@ -38,7 +38,6 @@ __all__ = [
     "completed",
     "labelled",
     "leak_report",
-    "leak_text",
     "majority_scores",
     "ridge_scores",
     "untrained_report",
@@ -55,7 +54,6 @@ _READS = {
     "unordered-frames": "classes and boxes of all frames, without their order",
 }
 """What each row reads; `_numbers_of` has how."""
-_OF_CLASSES = ("classes-seen", "class-counts", "presence")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -266,79 +264,9 @@ def completed(report: dict[str, Any], request: AblationRequest, *, train: bool) 
         {"name": row["system"], **{name: row[name] for name in figures}, "low": None, "high": None}
         for row in trained
     ]
-    report["meaning"] = _meaning(report)
+    report["meaning"] = meaning(report)
     stem = request.out / f"leaks-{report['split']}"
     write_text(stem.with_suffix(".json"), json.dumps(report, indent=2, allow_nan=False) + "\n")
-    text = "\n\n".join([markdown(_cells(report)), *_notes(report)])
+    text = "\n\n".join([markdown(cells(report)), *notes(report)])
     write_text(stem.with_suffix(".md"), f"{text}\n")
     return report
-
-
-def _meaning(report: Mapping[str, Any]) -> str:
-    """In plain words, what the rows mean for a claim that objects matter."""
-    rows = {row["name"]: row for row in report["rows"] if row["name"] != "oracle"}
-    majority = rows["majority"]["mean"]
-    if len(rows) == 1:
-        return (
-            f"Always saying what is most frequent reaches {majority:.1f} %. Nothing is known of "
-            "what objects give away: that needs their detections."
-        )
-    best = max(rows.values(), key=lambda row: row["mean"])
-    parts = [
-        f"Nothing here looks at what objects do to each other, and yet {best['mean']:.1f} % come "
-        f"out ({best['name']}: {best['title']}); chance is {report['chance']:.1f}, the most "
-        f"frequent label {majority:.1f}. So a system shows that relations of objects matter only "
-        f"above {best['mean']:.1f} % on these segments, not above chance."
-    ]
-    of_classes = [row for name, row in rows.items() if name in _OF_CLASSES]
-    classes = max(of_classes, key=lambda row: row["mean"], default=None)
-    if classes is not None and _is_above(classes, majority):
-        parts.append(
-            f"Classes alone give away {classes['mean'] - majority:.1f} points: a system that is "
-            "told classes can gain as much over pixels without any reasoning, so compare it with "
-            "one that is told the same classes (`coco-class`, mixed classes)."
-        )
-    elif classes is not None:
-        parts.append(
-            "Classes alone tell no more than the majority: what a system with objects gains does "
-            "not come from which objects are there."
-        )
-    if "boxes" in rows and _is_above(rows["boxes"], majority):
-        gain = rows["boxes"]["mean"] - majority
-        parts.append(f"So do places and sizes of boxes, by {gain:.1f} points, without classes.")
-    middle, unordered = rows.get("middle-frame"), rows.get("unordered-frames")
-    if middle and unordered and not _is_above(unordered, middle["mean"]):
-        parts.append("More frames, without their order, add nothing to the middle one.")
-    if all(row["num_seeds"] is None for row in rows.values()):
-        parts.append("These models are linear: trained ones (--train) may find more.")
-    return " ".join(parts)
-
-
-def _is_above(row: Mapping[str, Any], value: float) -> bool:
-    """Whether a row's interval is; without one, whether its figure is."""
-    low = row["mean"] if row["low"] is None else row["low"]
-    return bool(low > value)
-
-
-def _cells(report: Mapping[str, Any]) -> list[tuple[str, ...]]:
-    rows: list[tuple[str, ...]] = [("reads", report["dataset"], "seeds", "")]
-    for row in report["rows"]:
-        seeds = "-" if row["num_seeds"] is None else str(row["num_seeds"])
-        ends = "" if row["low"] is None else f" [{row['low']:.1f}, {row['high']:.1f}]"
-        rows.append((row["name"], interval_text(row) + ends, seeds, row["title"]))
-    return rows
-
-
-def _notes(report: Mapping[str, Any]) -> list[str]:
-    return [note for note in (report.get("note"), report["meaning"]) if note]
-
-
-def leak_text(report: Mapping[str, Any]) -> str:
-    """The report for people."""
-    skipped = f", {report['num_skipped']:,} left out" if report["num_skipped"] else ""
-    head = (
-        f"{report['dataset']}, {report['split']}: {report['metric']} in percent on "
-        f"{report['num_segments']:,} segments{skipped}, chance {report['chance']:.1f}; 95 % "
-        f"intervals over {report['interval']['over']}, of trained rows half of it over seeds"
-    )
-    return "\n\n".join([head, columns(_cells(report)), *_notes(report)])
