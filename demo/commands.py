@@ -14,6 +14,7 @@ from demo.world.dials import DETECTOR_FRAMES, USED_DIALS, WORLDS, Dials
 from shared.cli_options import (
     NumberRange,
     data_option,
+    dataset_argument,
     device_option,
     dry_run_option,
     echo_json,
@@ -35,6 +36,7 @@ __all__ = [
     "demo_tables",
     "demo_truth",
     "demo_world",
+    "leaks",
 ]
 
 DETECTOR_FILMS = {"train": 4000, "validation": 250}
@@ -287,41 +289,73 @@ def demo_importance(
         click.echo(importance_text(report))
 
 
+def _leak_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options of both commands, beside what they leave out or add."""
+    options = (
+        seeds_option,
+        click.option("--recipe", help="Name or TOML file of a recipe.  [default: by data set]"),
+        set_option,
+        out_option("runs/leaks-DATASET"),
+        click.option(
+            "--test", is_flag=True, help="Measure on the test split in place of validation."
+        ),
+        jobs_option,
+        resource_options(workers=0),
+        json_option,
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+@click.command("leaks")
+@dataset_argument
+@click.option("--train", is_flag=True, help="Also train networks that see a part; needs frames.")
+@_leak_options
+def leaks(dataset: str, train: bool, **options: Any) -> None:
+    """Say how much of DATASET's labels can be told without seeing what they are about.
+
+    From label tables and shards, in minutes and without training: the majority, which classes are
+    seen and how many, where boxes are, one frame, frames without their order; and what this means
+    for a claim that objects matter. With --train also networks that see classes alone, shapes
+    alone, one frame, shuffled frames; interrupted, it goes on where it was. The report is printed
+    and kept as OUT/leaks-SPLIT.json and .md.
+    """
+    _say_leaks(dataset, untrained=not train, **options)
+
+
 @click.command("leaks")
 @click.argument("dataset", type=click.Choice(["demo", "demo-touch", "demo-places"]))
-@click.option("--untrained", is_flag=True, help="Only what needs no training and no shards.")
-@seeds_option
-@click.option("--recipe", help="Name or TOML file of a recipe.  [default: by data set]")
-@set_option
-@out_option("runs/leaks-DATASET")
-@click.option("--test", is_flag=True, help="Measure on the test split in place of validation.")
-@jobs_option
-@resource_options(workers=0)
-@json_option
-def demo_leaks(
+@click.option("--untrained", is_flag=True, help="Only what needs no training.")
+@_leak_options
+def demo_leaks(dataset: str, untrained: bool, **options: Any) -> None:
+    """Say how much of DATASET's labels can be told without seeing what they are about.
+
+    This is `orn leaks DATASET --train`. On worlds of the demo both add what only the ground truth
+    tells: the presence of classes, hidden ones too, and an oracle, which has to be right always.
+    """
+    _say_leaks(dataset, untrained=untrained, **options)
+
+
+def _say_leaks(
     dataset: str,
+    *,
     untrained: bool,
     num_seeds: int,
-    overrides: tuple[str, ...],
     out: Path | None,
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Say how much of DATASET's labels can be told without seeing what they are about.
-
-    Majority, presence of classes, classes alone, shapes alone, one frame, shuffled frames; and an
-    oracle that reads the ground truth, which has to be right always. Interrupted, it goes on where
-    it was. The report is printed and kept as OUT/leaks-SPLIT.json and .md.
-    """
-    from demo.experiments.leaks import leak_report, leak_text
+    from demo.experiments.leaks import leak_report
+    from shared.manifests.load import load_manifest
     from stage2_train.ablation.plan import AblationRequest
+    from stage2_train.leaks.words import leak_text
 
     request = AblationRequest(
         manifest=dataset,
         table="leaks",
         seeds=tuple(range(num_seeds)),
-        overrides=overrides,
-        out=out or Path("runs") / f"leaks-{dataset}",
+        out=out or Path("runs") / f"leaks-{load_manifest(dataset).name}",
         **options,
     )
     report = leak_report(request, untrained=untrained)

@@ -96,6 +96,10 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
     },
     "Compare": {
         "compare": ("stage2_train.commands:compare", "Say what one run does better than another."),
+        "eval-epic100": (
+            "stage2_train.evaluation.epic100_commands:eval_epic100",
+            "Print the challenge's table of a verb run and a noun run.",
+        ),
         "runs": ("stage2_train.runs.commands:runs", "List trainings side by side."),
         "runs diff": ("stage2_train.runs.commands:diff", "Say which settings of two runs differ."),
         "systems": ("stage2_train.systems_commands:systems", "List the systems of the paper."),
@@ -113,6 +117,12 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
             "Train and compare the systems of a table.",
         ),
         "curve": ("stage2_train.ablation.commands:curve", "Join reports as one curve."),
+        "leaks": ("demo.commands:leaks", "Say what gives the labels of a data set away."),
+        "submit": ("", "Write the file of a challenge."),
+        "submit epic100": (
+            "stage2_train.evaluation.epic100_commands:submit_epic100",
+            "Of EPIC Kitchens 100's recognition, from a verb run and a noun run.",
+        ),
     },
     "Measure": {
         "bench": ("", "Measure this installation against references."),

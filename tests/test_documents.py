@@ -78,7 +78,7 @@ def wrong(page: str) -> Iterator[str]:
         path: list[str] = []
         command = find_command(path)
         for word in words.split():
-            if not isinstance(command, click.Group) or not re.fullmatch(r"[a-z][a-z-]*", word):
+            if not isinstance(command, click.Group) or not re.fullmatch(r"[a-z][a-z0-9-]*", word):
                 break
             path.append(word)
             command = find_command(path)

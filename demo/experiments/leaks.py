@@ -1,4 +1,4 @@
-"""What can be said of a demo film's label without what the label is about: the leak report.
+"""The leak report of a demo data set: that of any data set, and what only the ground truth tells.
 
 Its oracle reads the label of each film from the ground truth, by the rule that the label stands
 for. It looks at classes, tracks, relations and touches, never at the label itself. If it does not
@@ -9,8 +9,7 @@ N films, A activity classes, S detector classes.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,98 +20,65 @@ from demo.world.dials import ROLE_X, ROLE_Y, category_id
 from demo.world.films import TrueFilm, true_films
 from demo.world.places import BALL, FRAMES, NOBODY
 from shared.errors import ConfigError, DataRootError
-from shared.jobs.atomic_file import write_text
 from shared.manifests.load import load_listing, load_manifest
-from shared.manifests.records import Listing, Metric
 from shared.masks.coco_classes import NUM_COCO_CLASSES
-from shared.text_table import columns, markdown
-from stage2_train.ablation.ablate import ablate
 from stage2_train.ablation.plan import AblationRequest
-from stage2_train.ablation.report_text import interval_text
-from stage2_train.evaluation.metrics import chance_level, multi_label_scores, single_label_scores
+from stage2_train.leaks import report as leaks
+from stage2_train.leaks.report import Labelled, labelled, ridge_scores
 
-__all__ = [
-    "leak_report",
-    "leak_text",
-    "majority_scores",
-    "presence_floor",
-    "presence_scores",
-    "untrained_report",
-]
+__all__ = ["leak_report", "presence_floor", "true_rows"]
 
 _SAME_PLACE_PIXELS = 15.0
 """Between the middles of what is seen of two objects before and after everything moved: more than
 the camera's drift, a ball's jitter and shapes make; less than two places are apart."""
-_TITLES = {
-    "majority": "what is most frequent in training",
-    "presence": "how many of each class a film shows; ridge regression on the truth",
-    "oracle": "true relations, touches or places from the ground truth",
-}
 
 
 def leak_report(request: AblationRequest, *, untrained: bool) -> dict[str, Any]:
-    """Measures what needs no training, then trains and measures the rest by `orn ablate`.
+    """The report of any data set; of those that `_ORACLES` knows, if their ground truth is there,
+    with its rows.
 
     Args:
-        request: table "leaks" of a demo data set.
+        request: table "leaks" of a data set.
         untrained: Leave out what is trained.
 
     Returns:
         The report, which is also written to OUT/leaks-SPLIT.json and .md.
 
     Raises:
-        DataRootError: a part of the data set is not drawn.
-        ConfigError: the folder holds runs of other settings.
-        TrainingError: a training failed.
+        As `stage2_train.leaks.report.leak_report`.
     """
-    split = "test" if request.test else "validation"
-    report = untrained_report(request.manifest, request.resources.root, split=split)
-    trained = [] if untrained else ablate(request)["systems"]
-    figures = ("title", "mean", "half_width", "num_seeds")
-    report["rows"] += [
-        {"name": row["system"], **{name: row[name] for name in figures}} for row in trained
-    ]
-    stem = request.out / f"leaks-{split}"
-    write_text(stem.with_suffix(".json"), json.dumps(report, indent=2, allow_nan=False) + "\n")
-    write_text(stem.with_suffix(".md"), f"{markdown(_cells(report))}\n\n{_note(report)}\n")
-    return report
+    report, manifest = leaks.untrained_report(request), load_manifest(request.manifest)
+    root, split = request.resources.root, report["split"]
+    truth = root / manifest.root / "ground_truth" / f"{split}.json"
+    if manifest.name in _ORACLES and truth.is_file():
+        rows, missed = true_rows(request.manifest, root, split=split)
+        report["rows"] += rows
+        report["films_that_the_oracle_misses"] = missed
+        report["note"] = _note(missed, report["num_segments"])
+    return leaks.completed(report, request, train=not untrained)
 
 
-def untrained_report(dataset: str, data_root: Path, *, split: str) -> dict[str, Any]:
-    """Majority, presence of classes and oracle in percent of the data set's metric.
+def true_rows(dataset: str, data_root: Path, *, split: str) -> tuple[list[dict[str, Any]], int]:
+    """The rows of presence, which counts hidden objects, too, and of the oracle, and how many films
+    the oracle misses.
 
     Raises:
         DataRootError: the training part or the split is not drawn.
     """
-    manifest = load_manifest(dataset)
-    listing = load_listing(manifest, data_root)
-    folder = data_root / manifest.root
-    train, train_NA = _labelled_films(folder, listing, "train")
-    films, labels_NA = _labelled_films(folder, listing, split)
-    oracle_NA = _oracle_scores(dataset, films, listing.classes)
-    scores = {
-        "majority": majority_scores(train_NA, len(films)),
-        "presence": presence_scores(_class_counts(train), train_NA, _class_counts(films)),
-        "oracle": oracle_NA,
+    train, train_films, _ = _films_of(dataset, data_root, "train")
+    measured, films, classes = _films_of(dataset, data_root, split)
+    presence_NA = ridge_scores(_class_counts(train_films), train, _class_counts(films))
+    oracle_NA = _oracle_scores(dataset, films, classes)
+    labels_NA = measured.labels
+    if labels_NA.ndim == 1:
+        labels_NA = np.eye(len(classes), dtype=np.float32)[labels_NA.astype(np.int64)]
+    titles = {
+        "presence": "how many of each class a film shows; ridge regression on the truth",
+        "oracle": "true relations, touches or places from the ground truth",
     }
-    return {
-        "dataset": manifest.name,
-        "split": split,
-        "metric": manifest.metric,
-        "num_segments": len(films),
-        "chance": 100 * chance_level(manifest.metric, labels_NA, num_classes=labels_NA.shape[1]),
-        "films_that_the_oracle_misses": int((oracle_NA != labels_NA).any(axis=1).sum()),
-        "rows": [
-            {
-                "name": name,
-                "title": _TITLES[name],
-                "mean": _percent(manifest.metric, scores_NA, labels_NA),
-                "half_width": None,
-                "num_seeds": None,
-            }
-            for name, scores_NA in scores.items()
-        ],
-    }
+    scores = {"presence": presence_NA, "oracle": oracle_NA}
+    rows = [measured.row(name, title, scores[name]) for name, title in titles.items()]
+    return rows, int((oracle_NA != labels_NA).any(axis=1).sum())
 
 
 def presence_floor(dataset: str, data_root: Path, *, split: str) -> float:
@@ -121,14 +87,16 @@ def presence_floor(dataset: str, data_root: Path, *, split: str) -> float:
     Raises:
         DataRootError: the training part or the split is not drawn.
     """
-    rows = untrained_report(dataset, data_root, split=split)["rows"]
-    return next(float(row["mean"]) for row in rows if row["name"] == "presence")
+    rows, _ = true_rows(dataset, data_root, split=split)
+    return float(rows[0]["mean"])
 
 
-def _labelled_films(
-    folder: Path, listing: Listing, part: str
-) -> tuple[list[TrueFilm], NDArray[np.float32]]:
-    """The films of a part and their labels, (N, A) zeros and ones."""
+def _films_of(
+    dataset: str, data_root: Path, part: str
+) -> tuple[Labelled, list[TrueFilm], tuple[str, ...]]:
+    """The films of a part with their labels, their truth, and the classes of the data set."""
+    manifest = load_manifest(dataset)
+    listing, folder = load_listing(manifest, data_root), data_root / manifest.root
     truth = true_films(folder, part)
     segments = [segment for segment in listing.segments if segment.split == part]
     unknown = [segment.video_id for segment in segments if segment.video_id not in truth]
@@ -138,32 +106,8 @@ def _labelled_films(
             f"{folder}/labels.csv: wanted the films of ground_truth/{part}.json, found {found}; "
             "remove the folder and draw it again"
         )
-    labels_NA = np.zeros((len(segments), len(listing.classes)), np.float32)
-    for row, segment in enumerate(segments):
-        labels_NA[row, list(segment.labels)] = 1
-    return [truth[segment.video_id] for segment in segments], labels_NA
-
-
-def majority_scores(train_NA: NDArray[np.float32], num_films: int) -> NDArray[np.float32]:
-    """(num_films, A) each class's share of the training films, the same for every film."""
-    return np.repeat(train_NA.mean(axis=0, keepdims=True), num_films, axis=0)
-
-
-def presence_scores(
-    train_NS: NDArray[np.float32], train_NA: NDArray[np.float32], counts_NS: NDArray[np.float32]
-) -> NDArray[np.float32]:
-    """(N, A) labels as a linear function of how often each class is seen, fitted on training.
-
-    Args:
-        train_NS: Objects of each class a frame of the training films shows on average.
-        train_NA: Their labels, zeros and ones.
-        counts_NS: The same of the films that are measured.
-    """
-    design = np.concatenate([train_NS, np.ones((len(train_NS), 1))], axis=1)
-    normal = design.T @ design + np.eye(design.shape[1])
-    weights = np.linalg.solve(normal, design.T @ train_NA)
-    measured = np.concatenate([counts_NS, np.ones((len(counts_NS), 1))], axis=1)
-    return np.asarray(measured @ weights, np.float32)
+    films = [truth[each.video_id] for each in segments]
+    return labelled(manifest, listing, segments), films, listing.classes
 
 
 def _class_counts(films: Sequence[TrueFilm]) -> NDArray[np.float32]:
@@ -233,37 +177,10 @@ _ORACLES: dict[str, Callable[[TrueFilm], tuple[str, ...]]] = {
 }
 
 
-def _percent(
-    metric: Metric, scores_NA: NDArray[np.float32], labels_NA: NDArray[np.float32]
-) -> float:
-    if metric == "top1":
-        return 100 * single_label_scores(scores_NA, labels_NA.argmax(axis=1)).summary["top1"]
-    return 100 * multi_label_scores(scores_NA, labels_NA).summary["map"]
-
-
-def _cells(report: Mapping[str, Any]) -> list[tuple[str, ...]]:
-    rows: list[tuple[str, ...]] = [("reads", report["dataset"], "seeds", "")]
-    for row in report["rows"]:
-        seeds = "-" if row["num_seeds"] is None else str(row["num_seeds"])
-        rows.append((row["name"], interval_text(row), seeds, row["title"]))
-    return rows
-
-
-def _note(report: Mapping[str, Any]) -> str:
-    missed = report["films_that_the_oracle_misses"]
+def _note(missed: int, number: int) -> str:
     if not missed:
         return "The oracle is right on every film: the labels follow from the ground truth."
     return (
-        f"THE WORLD IS NOT WELL DEFINED: on {missed} of {report['num_segments']} films the label "
+        f"THE WORLD IS NOT WELL DEFINED: on {missed} of {number} films the label "
         "does not follow from the ground truth; compare nothing on it."
     )
-
-
-def leak_text(report: Mapping[str, Any]) -> str:
-    """The report for people."""
-    head = (
-        f"{report['dataset']}, {report['split']}: {report['metric']} in percent on "
-        f"{report['num_segments']} films, chance {report['chance']:.1f}; mean over seeds +- half "
-        "of the 95 % interval"
-    )
-    return "\n".join([head, "", columns(_cells(report)), "", _note(report)])

@@ -6,12 +6,13 @@ then noun, and are known only when all rows are read.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from shared.data_files import not_a_file
-from shared.manifests.records import LeftOut, Listing, Segment, Split, Task
+from shared.manifests.epic_subsets import many_shot, tail, unseen
+from shared.manifests.records import LeftOut, Listing, Segment, Split, Subset, Task
 from shared.manifests.schema import Epic100Labels, EpicLabels, EpicTarget, PersonSplit
 from shared.manifests.text_files import Row, read_rows, split_tables
 
@@ -40,7 +41,11 @@ def read(
         ManifestError: naming the lines that cannot be used and why.
     """
     vocabulary = _vocabulary(spec, folder, task, _COLUMNS_55) if labels else None
-    listing = _read_tables([(folder / spec.table, split)], "uid", vocabulary)
+
+    def subsets(labels: Sequence[int], known: EpicVocabulary) -> tuple[Subset, ...]:
+        return (many_shot(labels, target=spec.target, num_nouns=len(known.nouns)),)
+
+    listing = _read_tables([(folder / spec.table, split)], "uid", vocabulary, subsets)
     invalid = folder / spec.invalid
     if not_a_file(invalid):
         return listing
@@ -60,7 +65,12 @@ def read_100(
     vocabulary = _vocabulary(spec, folder, task, _COLUMNS_100) if labels else None
     paths, absent = split_tables(spec, folder, partial=partial)
     tables = [(path, split) for split, path in paths.items()]
-    return replace(_read_tables(tables, "narration_id", vocabulary), absent=absent)
+
+    def subsets(labels: Iterable[int], known: EpicVocabulary) -> tuple[Subset, ...]:
+        numbers = {"num_verbs": len(known.verbs), "num_nouns": len(known.nouns)}
+        return (unseen(spec, folder), tail(spec, folder, **numbers, labels=labels))
+
+    return replace(_read_tables(tables, "narration_id", vocabulary, subsets), absent=absent)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,28 +142,37 @@ def _read_tables(
     tables: Sequence[tuple[Path, PersonSplit | Split]],
     id_column: str,
     vocabulary: EpicVocabulary | None,
+    subsets_of: Callable[[Sequence[int], EpicVocabulary], tuple[Subset, ...]],
 ) -> Listing:
     """What action tables say, one after another.
 
     Args:
         tables: each with how its persons are split, or with the split of all its rows.
         vocabulary: what the labels are; None for no labels.
+        subsets_of: what is measured by itself, from the labels of all segments, where each has one.
     """
     by_id: dict[str, Segment] = {}
     for path, split in tables:
         _read_table(path, split, id_column, None if split == "test" else vocabulary, by_id)
     segments = tuple(by_id.values())
     classes = (vocabulary.verbs or vocabulary.nouns) if vocabulary else ()
+    subsets: tuple[Subset, ...] = ()
+    if vocabulary and not vocabulary.several:
+        labels = [label for segment in segments for label in segment.labels]
+        subsets = subsets_of(labels, vocabulary)
     if vocabulary and vocabulary.target == "action":
-        used = sorted({label for segment in segments for label in segment.labels})
+        used = sorted(set(labels))
         new = {label: index for index, label in enumerate(used)}
+        subsets = tuple(
+            replace(each, classes=tuple(new[label] for label in each.classes)) for each in subsets
+        )
         classes = tuple(vocabulary.name(label) for label in used)
         segments = tuple(
             replace(segment, labels=tuple(new[label] for label in segment.labels))
             for segment in segments
         )
     video_ids = tuple(dict.fromkeys(segment.video_id for segment in segments))
-    return Listing(classes=classes, video_ids=video_ids, segments=segments)
+    return Listing(classes=classes, video_ids=video_ids, segments=segments, subsets=subsets)
 
 
 def _read_table(

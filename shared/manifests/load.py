@@ -134,6 +134,7 @@ def locate_videos(manifest: Manifest, listing: Listing, data_root: Path) -> Data
         segments=tuple(part for part in listing.segments if part.video_id in found),
         missing=tuple(video_id for video_id in listing.video_ids if video_id not in found),
         ignoring_case=tuple(video_id for video_id, video in found.items() if video.ignoring_case),
+        subsets=listing.subsets,
     )
 
 

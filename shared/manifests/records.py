@@ -14,6 +14,7 @@ __all__ = [
     "Metric",
     "Segment",
     "Split",
+    "Subset",
     "Task",
     "Video",
 ]
@@ -22,6 +23,7 @@ Task = Literal["single-label", "multi-label"]
 Form = Literal["clips", "segments", "frames"]
 Metric = Literal["top1", "map"]
 Split = Literal["train", "validation", "test"]
+SubsetName = Literal["many_shot", "tail", "unseen"]
 
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 
@@ -84,6 +86,20 @@ class LeftOut:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Subset:
+    """A part of a single-label data set that its publishers measure by itself."""
+
+    name: SubsetName
+    """Which part; `shared.manifests.epic_subsets` has the published definitions."""
+    classes: tuple[int, ...] = ()
+    """Whose segments it has, ascending."""
+    participants: tuple[str, ...] = ()
+    """Or those whose videos it has."""
+    absent: Path | None = None
+    """The table that says so, where it is not there."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Listing:
     """What the label tables say, whether or not the videos are there."""
 
@@ -95,6 +111,8 @@ class Listing:
     """Rows that are no segments."""
     absent: tuple[str, ...] = ()
     """Tables that are not there, where a part of them was asked to be enough."""
+    subsets: tuple[Subset, ...] = ()
+    """Parts that are measured by themselves."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,3 +144,5 @@ class Dataset:
     manifest does not say."""
     ignoring_case: tuple[str, ...] = ()
     """Ids of `videos` whose file was found only by ignoring case."""
+    subsets: tuple[Subset, ...] = ()
+    """Parts that are measured by themselves."""

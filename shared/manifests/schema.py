@@ -168,6 +168,12 @@ class Epic100Labels(Section):
     """Published without labels."""
     verbs: RelativePath = "annotations/EPIC_100_verb_classes.csv"
     nouns: RelativePath = "annotations/EPIC_100_noun_classes.csv"
+    unseen: RelativePath = "annotations/EPIC_100_unseen_participant_ids_validation.csv"
+    """Persons who are not in the training table; measuring them by themselves needs it."""
+    tail_verbs: RelativePath = "annotations/EPIC_100_tail_verbs.csv"
+    """The rarest verbs; measuring them by themselves needs it."""
+    tail_nouns: RelativePath = "annotations/EPIC_100_tail_nouns.csv"
+    """The rarest nouns, likewise."""
 
 
 class SomethingLabels(Section):

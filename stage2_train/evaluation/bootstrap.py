@@ -12,6 +12,7 @@ import math
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -162,8 +163,15 @@ def _average_precision(everything: _Bags, positives: _Bags, counts: Tensor) -> N
         return precision_R / positives_KR.sum(axis=0)
 
 
+class _Figures(Protocol):
+    """F figures as functions of how often each of N segments counts."""
+
+    def figures(self, counts_NR: NDArray) -> NDArray[np.float64]:
+        """(F, R), NaN where there is none."""
+
+
 def redrawn_figures(
-    tallies: Sequence[Tallies], groups: Sequence[str], *, num_draws: int = NUM_FIGURE_DRAWS
+    tallies: Sequence[_Figures], groups: Sequence[str], *, num_draws: int = NUM_FIGURE_DRAWS
 ) -> list[NDArray[np.float64]]:
     """(F, R) figures of each, all for the same videos drawn anew.
 

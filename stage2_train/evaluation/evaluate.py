@@ -21,6 +21,7 @@ from accelerate.utils import gather_object
 
 from shared.errors import ConfigError
 from shared.jobs.atomic_file import write_text
+from shared.manifests.records import Subset
 from stage2_train.clips.controls import FrameOrder
 from stage2_train.clips.dataset import ClipDataset
 from stage2_train.clips.join import JoinedSplit
@@ -160,7 +161,14 @@ def evaluate_run(
         "checkpoint": trained.path.name,
         "step": trained.step,
         "detector": sources.detector,
-        **_report(predictions, clips, joined=joined, request=request, config=config),
+        **_report(
+            predictions,
+            clips,
+            joined=joined,
+            request=request,
+            config=config,
+            subsets=sources.dataset.subsets,
+        ),
     }
     if accelerator.is_main_process:
         write_text(run / f"eval-{request.name}.json", report_json(report))
@@ -175,10 +183,14 @@ def _report(
     joined: JoinedSplit,
     request: EvalRequest,
     config: RunConfig,
+    subsets: tuple[Subset, ...],
 ) -> dict[str, Any]:
+    for subset in subsets:
+        if subset.absent is not None:
+            logger.warning("no figures of %s: %s is not there", subset.name, subset.absent)
     scores = score_heads(predictions, clips)
     classes = config.dataset.classes
-    measured = measured_figures(predictions, scores)
+    measured = measured_figures(predictions, scores, subsets=subsets)
     of_classes = measured.pop("classes")
     report: dict[str, Any] = {
         "split": request.split,

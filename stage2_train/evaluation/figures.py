@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.manifests.records import Segment
+from shared.manifests.records import Segment, Subset
 from stage2_train.evaluation.bootstrap import (
     NUM_FIGURE_DRAWS,
     KeptLogits,
@@ -21,6 +21,7 @@ from stage2_train.evaluation.bootstrap import (
 )
 from stage2_train.evaluation.metrics import Scores
 from stage2_train.evaluation.predictions import Predictions
+from stage2_train.evaluation.shares import share_figures, subset_shares
 from stage2_train.evaluation.statistics import CONFIDENCE
 
 __all__ = ["groups_by_class", "kept_logits", "measured_figures", "with_groups"]
@@ -69,13 +70,18 @@ def groups_by_class(kept: KeptLogits, groups: Sequence[str], num_classes: int) -
 
 
 def measured_figures(
-    predictions: Predictions, scores: Mapping[str, Scores], *, num_draws: int = NUM_FIGURE_DRAWS
+    predictions: Predictions,
+    scores: Mapping[str, Scores],
+    *,
+    subsets: Sequence[Subset] = (),
+    num_draws: int = NUM_FIGURE_DRAWS,
 ) -> dict[str, Any]:
     """What is added to a report.
 
     Args:
         predictions: as `with_groups` gives them.
         scores: by head.
+        subsets: what the data set measures by itself; see `subset_shares`.
 
     Returns:
         `interval`, how intervals were made; `figures`, by head and name a value with the ends of
@@ -106,6 +112,10 @@ def measured_figures(
             each["intervals"][head] = None if ends is None else list(ends)
         for each, precision in zip(rows, _average_precisions(kept[head]), strict=False):
             each.setdefault("average_precision", {})[head] = precision
+    persons = predictions.groups if predictions.grouped_by == "participants" else None
+    for head, logits in kept.items():
+        shares = subset_shares(logits, subsets, persons)
+        figures[head] |= share_figures(shares, groups, num_draws=num_draws)
     interval = {
         "confidence": CONFIDENCE,
         "over": predictions.grouped_by,

@@ -2,23 +2,21 @@
 
 import json
 
-import numpy as np
 import pytest
 from click.testing import CliRunner
 
 from demo.commands import demo_leaks
-from demo.experiments.leaks import (
-    majority_scores,
-    presence_floor,
-    presence_scores,
-    untrained_report,
-)
+from demo.experiments.leaks import leak_report, presence_floor
 from demo.world.dials import Dials, category_id
 from demo.world.make import write_dataset
 from demo.world.places import BALL, NOBODY
-from shared.errors import ConfigError, DataRootError
+from demo.world.truth_shards import write_truth_shards
+from shared.cli import orn
+from shared.errors import ConfigError, DataRootError, JoinError
+from stage2_train.ablation.plan import AblationRequest
 from stage2_train.ablation.rows import table_rows
 from stage2_train.recipe import load_recipe
+from stage2_train.resources import Resources
 
 FILMS = (8, 6, 0)
 TURNED = {
@@ -33,6 +31,22 @@ TURNED = {
 
 def draw(root, dataset, films=FILMS, **dials) -> None:
     write_dataset(dataset, root, films=films, dials=Dials(**dials), seed=0, workers=1)
+
+
+@pytest.fixture(autouse=True)
+def _without_shards(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def untrained_report(dataset, root, *, split) -> dict:
+    request = AblationRequest(
+        manifest=dataset,
+        table="leaks",
+        out=root / "out",
+        resources=Resources(data_root=root),
+        test=split == "test",
+    )
+    return leak_report(request, untrained=True)
 
 
 def figures(report) -> dict[str, float]:
@@ -108,8 +122,6 @@ def test_where_no_ball_can_be_seen_nobody_is_replaced(tmp_path) -> None:
 
 
 def test_majority_by_hand(tmp_path) -> None:
-    labels_NA = np.array([[1, 0], [0, 1], [0, 1], [0, 1]], np.float32)
-    np.testing.assert_allclose(majority_scores(labels_NA, 2), [[0.25, 0.75], [0.25, 0.75]])
     draw(tmp_path, "demo-places")
     rows = (tmp_path / "demo-places" / "labels.csv").read_text().splitlines()[1:]
     by_part = {"train": [], "validation": []}
@@ -124,17 +136,32 @@ def test_majority_by_hand(tmp_path) -> None:
     assert report["chance"] == 25
 
 
-def test_presence_tells_what_follows_from_the_classes_and_nothing_else() -> None:
-    counts_NS = np.eye(3, dtype=np.float32)[[0, 1, 2] * 20]
-    told = presence_scores(counts_NS, counts_NS, counts_NS[:3])
-    assert told.argmax(axis=1).tolist() == [0, 1, 2]
-    alike_NS = np.ones_like(counts_NS)
-    assert np.ptp(presence_scores(alike_NS, counts_NS, alike_NS), axis=0).max() == 0
+def test_any_world_is_measured_by_either_command(tmp_path) -> None:
+    """`orn demo leaks` is a case of `orn leaks`; both say what true objects and the truth tell."""
+    draw(tmp_path, "demo")
+    write_truth_shards("demo", tmp_path, tmp_path / "shards" / "demo")
+    where = ["--data", str(tmp_path), "--json"]
+    said = [
+        json.loads(CliRunner().invoke(orn, [*words, *where]).stdout)
+        for words in (["leaks", "demo"], ["demo", "leaks", "demo", "--untrained"])
+    ]
+    assert said[0] == said[1]
+    assert list(figures(said[0])) == [
+        *("majority", "classes-seen", "class-counts", "boxes", "middle-frame", "unordered-frames"),
+        *("presence", "oracle"),
+    ]
+    assert said[0]["shards"] == "shards/demo"
+    assert f"chance is {said[0]['chance']:.1f}" in said[0]["meaning"]
+    text = CliRunner().invoke(orn, ["leaks", "demo", "--data", str(tmp_path)]).stdout
+    assert said[0]["meaning"] in text
+    assert (tmp_path / "runs" / "leaks-demo" / "leaks-validation.md").is_file()
 
 
 def test_a_part_that_is_not_drawn_is_named(tmp_path) -> None:
     draw(tmp_path, "demo-touch")
     with pytest.raises(DataRootError, match=r"ground_truth/test.json: wanted .* --films"):
+        presence_floor("demo-touch", tmp_path, split="test")
+    with pytest.raises(JoinError, match="demo-touch, test: wanted labelled segments, found none"):
         untrained_report("demo-touch", tmp_path, split="test")
 
 

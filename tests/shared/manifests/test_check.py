@@ -33,7 +33,7 @@ def test_help_loads_nothing_heavy() -> None:
 def test_list() -> None:
     result = run("list")
     assert result.exit_code == 0
-    assert "vlog            clips     multi-label   VLOG" in result.stdout
+    assert "vlog             clips     multi-label   VLOG" in result.stdout
 
 
 def test_list_as_json() -> None:

@@ -12,7 +12,7 @@ from shared.manifests import epic
 from shared.manifests.epic import EpicVocabulary
 from shared.manifests.load import load_listing, load_manifest
 from shared.manifests.problems import Problems
-from shared.manifests.records import LeftOut, Listing, Segment, Task
+from shared.manifests.records import LeftOut, Listing, Segment, Subset, Task
 from shared.manifests.schema import EpicLabels, EpicTarget, PersonSplit
 from shared.manifests.text_files import Row
 
@@ -81,6 +81,7 @@ def test_rows_become_segments(tmp_path: Path) -> None:
                 participant="P26",
             ),
         ),
+        subsets=(Subset(name="many_shot"),),
     )
 
 

@@ -1,0 +1,284 @@
+"""EPIC Kitchens 100's recognition challenge: a run on verbs and one on nouns, measured together.
+
+The definitions are those of Damen et al. 2022 (Rescaling Egocentric Vision, section on action
+recognition) and of `compute_metrics` in epic-kitchens/C1-Action-Recognition. An action is a pair of
+verb and noun, its score the product of the softmax of both. The challenge prints top-1 and top-5
+of all segments, and top-1 of unseen participants and of tail classes; here all have both.
+
+N segments.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.errors import ConfigError, DataRootError
+from shared.manifests.load import load_listing, load_manifest
+from shared.manifests.records import Listing, Segment
+from shared.manifests.schema import Epic100Labels, EpicTarget, Manifest
+from shared.text_table import columns, shortened
+from stage2_train.evaluation.bootstrap import NUM_FIGURE_DRAWS
+from stage2_train.evaluation.predictions import Predictions, load_predictions
+from stage2_train.evaluation.shares import Share, share_figures, top1_share
+from stage2_train.evaluation.statistics import CONFIDENCE
+from stage2_train.runs.run_config import RunConfig
+from stage2_train.runs.trained import config_of
+
+__all__ = [
+    "ChallengeRun",
+    "Epic100Request",
+    "measure_epic100",
+    "open_run",
+    "some_ids",
+    "table_text",
+]
+
+_TEST_TABLE = "annotations/EPIC_100_test_timestamps.csv"
+_MOST_NAMED = 20
+_TOP_K = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Epic100Request:
+    """What `orn eval-epic100` was asked for."""
+
+    verb_run: Path
+    """Run folder."""
+    noun_run: Path
+    """Run folder."""
+    name: str = "validation"
+    """Of the measurement: the split, with what `orn eval` adds to it."""
+    data_root: Path | None = None
+    """Data root; None for the one that each run recorded."""
+    num_draws: int = NUM_FIGURE_DRAWS
+    """Draws for the intervals."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChallengeRun:
+    """A run on the verbs or the nouns of EPIC Kitchens 100."""
+
+    run: Path
+    config: RunConfig
+    manifest: Manifest
+    """With the published table of test segments where that was asked for."""
+    listing: Listing
+    data_root: Path
+
+    def segments(self, split: str) -> tuple[Segment, ...]:
+        """Those of a split, at least one; raises DataRootError if its table is not there."""
+        found = tuple(each for each in self.listing.segments if each.split == split)
+        if not found:
+            absent = ", ".join(self.listing.absent) or "all of its tables, without any"
+            raise DataRootError(
+                f"{self.data_root / self.manifest.root}: wanted the {split} segments of EPIC "
+                f"Kitchens 100, found none (not there: {absent}); data_manifests/README.md says "
+                "where the tables come from"
+            )
+        return found
+
+
+def open_run(
+    run: Path, target: EpicTarget, *, split: str, data_root: Path | None = None
+) -> ChallengeRun:
+    """A run, with the segments that the label tables list.
+
+    Raises:
+        ConfigError: if it is a run on another data set, or on other labels of this one.
+        DataRootError: if there is no data root.
+    """
+    config = config_of(run)
+    manifest = load_manifest(config.paths.manifest)
+    labels = manifest.labels
+    is_one = isinstance(labels, Epic100Labels) and labels.target == target
+    if not isinstance(labels, Epic100Labels) or not is_one or manifest.task != "single-label":
+        name = "epic100" if target == "verb" else "epic100-nouns"
+        raise ConfigError(
+            f"{run}: wanted a run on the {target}s of EPIC Kitchens 100, found one on "
+            f"{config.dataset.name}; `orn train {name}` makes one, and the verb run comes first"
+        )
+    if split == "test" and labels.test is None:
+        labels = labels.model_copy(update={"test": _TEST_TABLE})
+        manifest = manifest.model_copy(update={"labels": labels})
+    root = data_root or config.paths.data_root
+    listing = load_listing(manifest, root, partial=True)
+    if listing.classes != config.dataset.classes:
+        raise ConfigError(
+            f"{run}: wanted a run on the {len(listing.classes)} {target}s of {root}, found one on "
+            f"{len(config.dataset.classes)} others; give --data with the tables that it was "
+            "trained on"
+        )
+    return ChallengeRun(run=run, config=config, manifest=manifest, listing=listing, data_root=root)
+
+
+def measure_epic100(request: Epic100Request) -> dict[str, Any]:
+    """The challenge's table, from the logits that `orn eval` kept.
+
+    Returns:
+        By part (`overall`, `unseen`, `tail`), target and figure (`top1`, `top5`) a value with the
+        ends of its 95 % interval, null where they cannot be told; `num_segments` of each part.
+
+    Raises:
+        CheckpointError: if a run was not measured.
+        ConfigError: if the runs are no verb run and noun run, or of different segments.
+        DataRootError: if a list of unseen participants or tail classes is not there.
+    """
+    where: dict[str, Any] = {"split": request.name, "data_root": request.data_root}
+    pair = [
+        open_run(request.verb_run, "verb", **where),
+        open_run(request.noun_run, "noun", **where),
+    ]
+    verbs, nouns = (load_predictions(each.run / f"predictions-{request.name}.npz") for each in pair)
+    order = _order_of(verbs, nouns, request)
+    labels = {"verb": verbs.labels.astype(np.int64), "noun": nouns.labels[order].astype(np.int64)}
+    logits = {"verb": verbs.logits, "noun": nouns.logits[order]}
+    right = {kind: _right(logits[kind], labels[kind]) for kind in ("verb", "noun")}
+    right["action"] = _right_actions(logits["verb"], logits["noun"], labels["verb"], labels["noun"])
+    groups, parts = verbs.groups or verbs.ids, _parts(pair, verbs, labels)
+    shares: dict[str, Share] = {
+        f"{part} {kind} {figure}": top1_share(right[kind][figure], in_N)
+        for part, by_kind in parts.items()
+        for kind, in_N in by_kind.items()
+        for figure in right[kind]
+        if in_N.any()
+    }
+    figures = share_figures(shares, groups, num_draws=request.num_draws)
+    return {
+        "verb_run": str(request.verb_run),
+        "noun_run": str(request.noun_run),
+        "measurement": request.name,
+        "interval": {
+            "confidence": CONFIDENCE,
+            "over": verbs.grouped_by if verbs.groups else "segments",
+            "num_groups": len(set(groups)),
+            "draws": request.num_draws,
+        },
+        "num_segments": {
+            part: {kind: int(in_N.sum()) for kind, in_N in by_kind.items()}
+            for part, by_kind in parts.items()
+        },
+        **{
+            part: {
+                kind: {figure: figures.get(f"{part} {kind} {figure}") for figure in right[kind]}
+                for kind in by_kind
+            }
+            for part, by_kind in parts.items()
+        },
+    }
+
+
+def _order_of(verbs: Predictions, nouns: Predictions, request: Epic100Request) -> NDArray[np.int64]:
+    """Rows of the nouns in the order of the verbs."""
+    place = {name: row for row, name in enumerate(nouns.ids)}
+    only = [
+        f"only in {run}: {some_ids(ids)}"
+        for run, ids in (
+            (request.verb_run, [name for name in verbs.ids if name not in place]),
+            (request.noun_run, sorted(place.keys() - set(verbs.ids))),
+        )
+        if ids
+    ]
+    if only or not verbs.ids:
+        raise ConfigError(
+            f"eval-epic100 {request.verb_run} {request.noun_run}: wanted the same segments, found "
+            f"{'; '.join(only) or 'none'}; measure both on the same split with `orn eval`"
+        )
+    return np.array([place[name] for name in verbs.ids], np.int64)
+
+
+def _parts(
+    pair: Sequence[ChallengeRun], verbs: Predictions, labels: Mapping[str, NDArray[np.int64]]
+) -> dict[str, dict[str, NDArray[np.bool_]]]:
+    """Which segments are in each part, by target."""
+    tails: dict[str, NDArray[np.bool_]] = {}
+    for kind, run in zip(("verb", "noun"), pair, strict=True):
+        subsets = {each.name: each for each in run.listing.subsets}
+        for each in subsets.values():
+            if each.absent is not None:
+                raise DataRootError(
+                    f"{each.absent}: no such file; the challenge's table needs this list, which "
+                    "comes with epic-kitchens-100-annotations"
+                )
+        tails[kind] = np.isin(labels[kind], subsets["tail"].classes)
+        unseen = subsets["unseen"].participants
+    person = {each.id: each.participant for each in pair[0].listing.segments}
+    unseen_N = np.isin([person.get(name) or "" for name in verbs.ids], unseen)
+    tails["action"] = tails["verb"] | tails["noun"]
+    kinds = ("verb", "noun", "action")
+    return {
+        "overall": dict.fromkeys(kinds, np.ones(len(verbs.ids), np.bool_)),
+        "unseen": dict.fromkeys(kinds, unseen_N),
+        "tail": {kind: tails[kind] for kind in kinds},
+    }
+
+
+def _first(logits_NA: NDArray[np.floating[Any]]) -> NDArray[np.int64]:
+    """(N, 5 or A) classes of the highest logits, falling; of equal ones the first."""
+    return np.argsort(-logits_NA, axis=1, kind="stable")[:, :_TOP_K]
+
+
+def _right(logits_NA: NDArray[np.float32], labels_N: NDArray[np.int64]) -> dict[str, NDArray]:
+    return _hits(_first(logits_NA) == labels_N[:, None])
+
+
+def _hits(hit_NK: NDArray[np.bool_]) -> dict[str, NDArray]:
+    return {"top1": hit_NK[:, 0], "top5": np.asarray(hit_NK.any(axis=1))}
+
+
+def _right_actions(
+    verb_logits_NA: NDArray[np.float32],
+    noun_logits_NA: NDArray[np.float32],
+    verbs_N: NDArray[np.int64],
+    nouns_N: NDArray[np.int64],
+) -> dict[str, NDArray]:
+    """A product of softmaxes is in the order of the sum of logits; and the five best pairs are of
+    the five best verbs and the five best nouns."""
+    verbs_NK, nouns_NK = _first(verb_logits_NA), _first(noun_logits_NA)
+    tops = [
+        np.take_along_axis(logits, first, axis=1).astype(np.float64)
+        for logits, first in ((verb_logits_NA, verbs_NK), (noun_logits_NA, nouns_NK))
+    ]
+    sums_NKK = tops[0][:, :, None] + tops[1][:, None, :]
+    is_own_NKK = (verbs_NK == verbs_N[:, None])[:, :, None] & (nouns_NK == nouns_N[:, None])[
+        :, None, :
+    ]
+    order_NK = _first(sums_NKK.reshape(len(sums_NKK), -1))
+    return _hits(np.take_along_axis(is_own_NKK.reshape(len(sums_NKK), -1), order_NK, axis=1))
+
+
+def some_ids(ids: Sequence[str]) -> str:
+    """The first ids, and how many more there are."""
+    more = f" and {len(ids) - _MOST_NAMED:,} more" if len(ids) > _MOST_NAMED else ""
+    return ", ".join(shortened(each) for each in ids[:_MOST_NAMED]) + more
+
+
+def table_text(report: Mapping[str, Any]) -> str:
+    """The table for people, in percent."""
+    made = report["interval"]
+    rows: list[tuple[str, ...]] = [("", "", "verb", "noun", "action", "segments")]
+    for part, numbers in report["num_segments"].items():
+        each = sorted(set(numbers.values()))
+        of_part = f"{each[0]:,}" if len(each) == 1 else " / ".join(
+            f"{number:,}" for number in numbers.values()
+        )  # fmt: skip
+        for figure in ("top1", "top5"):
+            cells = (_cell(own[figure]) for own in report[part].values())
+            rows.append((part, figure, *cells, of_part))
+    head = (
+        f"EPIC Kitchens 100, {report['measurement']}, percent with 95 % intervals over "
+        f"{made['num_groups']} {made['over']}"
+    )
+    return f"{head}\n\n{columns(rows)}"
+
+
+def _cell(figure: Mapping[str, float | None] | None) -> str:
+    if figure is None or figure["value"] is None:
+        return "-"
+    text = f"{100 * figure['value']:.2f}"
+    if figure["low"] is None or figure["high"] is None:
+        return text
+    return f"{text} [{100 * figure['low']:.1f}, {100 * figure['high']:.1f}]"

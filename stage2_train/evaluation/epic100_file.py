@@ -1,0 +1,292 @@
+"""`orn submit epic100`: the file of EPIC Kitchens 100's recognition challenge, of two runs.
+
+A zip with test.json: {"version": "0.2", "challenge": "action_recognition", "sls_pt", "sls_tl",
+"sls_td", "results": {narration_id: {"verb": {"0": score, ...}, "noun": {"0": score, ...}}}}, of
+every narration id of a split all 97 verb and 300 noun scores (`make_action_recognition_submission`
+of epic-kitchens/C1-Action-Recognition). Actions follow from both and are not in it.
+
+N segments, A classes.
+"""
+
+import json
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate.utils import gather_object
+from numpy.typing import NDArray
+
+from shared.errors import ConfigError
+from shared.jobs.atomic_file import replacing
+from shared.manifests.load import locate_videos
+from stage2_train.devices import build_accelerator, loader_settings, main_progress
+from stage2_train.evaluation.epic100 import ChallengeRun, open_run, some_ids
+from stage2_train.evaluation.predictions import (
+    Predictions,
+    gathered,
+    load_predictions,
+    predict,
+    save_predictions,
+)
+from stage2_train.resources import Resources
+from stage2_train.runs.run_config import DataPaths
+from stage2_train.runs.sources import open_sources
+from stage2_train.runs.trained import load_trained
+
+__all__ = ["Level", "SubmitRequest", "submit_epic100", "submission_text", "supervision"]
+
+_SIZES = {"verb": 97, "noun": 300}
+_QUARTER = 0.25
+_EPOCH = (1980, 1, 1, 0, 0, 0)
+"""Time of the zip's member, so that equal scores give equal bytes."""
+_LEVELS = {"pt": "pre-training", "tl": "training labels", "td": "training data"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubmitRequest:
+    """What `orn submit epic100` was asked for."""
+
+    verb_run: Path
+    """Run folder."""
+    noun_run: Path
+    """Run folder."""
+    out: Path
+    """The zip file."""
+    split: str = "test"
+    """Whose segments; those of the test split have no labels."""
+    levels: Mapping[str, int] = field(default_factory=dict)
+    """Supervision levels (`pt`, `tl`, `td`) in place of what the runs say."""
+    resources: Resources = field(default_factory=Resources)
+    """Data, and what computes, where the logits of a split without labels are not kept yet."""
+    dry_run: bool = False
+    """Whether to check everything that needs no network, and to write nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Level:
+    """A level of the supervision levels scale (epic-kitchens/SLS), 0 to 5."""
+
+    level: int
+    reason: str
+
+
+def submit_epic100(request: SubmitRequest) -> dict[str, Any]:
+    """Writes the file, whole or not at all.
+
+    Returns:
+        What it holds: `num_segments`, `sls` by dimension, `bytes` (null where nothing was written).
+
+    Raises:
+        ConfigError: if the runs are no verb run and noun run, ids of the split are missing or
+            unexpected, or scores are not finite; it names them.
+        CheckpointError: if a run was not measured on a split with labels.
+        DataRootError: if the split's table is not there.
+    """
+    data_root = request.resources.data_root
+    runs = {
+        "verb": open_run(request.verb_run, "verb", split=request.split, data_root=data_root),
+        "noun": open_run(request.noun_run, "noun", split=request.split, data_root=data_root),
+    }
+    wanted = [each.id for each in runs["verb"].segments(request.split)]
+    sls = supervision([*runs.values()])
+    for name, level in request.levels.items():
+        sls[name] = Level(level=level, reason=f"as asked for; of the runs it is {sls[name].level}")
+    to_compute = [kind for kind, each in runs.items() if _kept(each, request.split) is None]
+    result = {
+        "out": str(request.out),
+        "split": request.split,
+        "num_segments": len(wanted),
+        "sls": {name: {"level": each.level, "reason": each.reason} for name, each in sls.items()},
+        "bytes": None,
+        "to_compute": to_compute,
+    }
+    if request.dry_run and to_compute:
+        return result
+    scores = {
+        kind: _scores(_predictions(each, request), wanted, kind, each.run)
+        for kind, each in runs.items()
+    }
+    if not request.dry_run:
+        _write(request.out, wanted, scores, {name: each.level for name, each in sls.items()})
+        result["bytes"] = request.out.stat().st_size
+    return result
+
+
+def supervision(runs: Sequence[ChallengeRun]) -> dict[str, Level]:
+    """The levels of a submission by dimension: each the highest that one of its runs has.
+
+    PT: 0 for random weights, 1 for image data sets (ImageNet, COCO). TL: 3 for start and end times,
+    4 for masks of a detector, too. TD: 2 for a random quarter of the training split or less, 3 for
+    the training split, 4 with the validation split (README of epic-kitchens/SLS).
+    """
+    found = [_of_run(each) for each in runs]
+    return {
+        name: max((own[name] for own in found), key=lambda each: each.level) for name in found[0]
+    }
+
+
+def _of_run(run: ChallengeRun) -> dict[str, Level]:
+    config, recipe = run.config, run.config.recipe
+    reads_detections = recipe.model.heads != "activity" and recipe.model.objects == "detections"
+    first = config.weights_digest
+    if first is not None:
+        why = f"{run.run} starts from {first}"
+        if first.startswith("sha256:"):
+            why += ", taken for weights of a public image data set; if not, say so with --pt"
+        pre_training = Level(level=1, reason=why)
+    elif reads_detections:
+        why = f"{run.run} reads objects of a detector ({config.dataset.detector})"
+        pre_training = Level(level=1, reason=f"{why}, which learned from images, as of COCO")
+    else:
+        pre_training = Level(level=0, reason=f"{run.run} starts from random weights")
+    if reads_detections:
+        labels = Level(level=4, reason=f"{run.run} reads masks of a detector, and start and end")
+    else:
+        labels = Level(level=3, reason=f"{run.run} reads start and end of segments, and no masks")
+    number = config.dataset.num_train
+    listed = sum(each.split == "train" for each in run.listing.segments)
+    if recipe.data.train_with_validation:
+        data = Level(level=4, reason=f"{run.run} learned from training and validation split")
+    elif recipe.data.train_segments is not None and number <= _QUARTER * listed:
+        why = f"{run.run} learned from {number:,} of {listed:,} training segments, drawn at random"
+        data = Level(level=2, reason=why)
+    else:
+        data = Level(level=3, reason=f"{run.run} learned from {number:,} training segments")
+    return {"pt": pre_training, "tl": labels, "td": data}
+
+
+def _kept(run: ChallengeRun, split: str) -> Path | None:
+    """The file with a run's logits of a split; None where they are still to be computed, which is
+    done for splits without labels alone, since `orn eval` does it for the others."""
+    if split != "test":
+        return run.run / f"predictions-{split}.npz"
+    path = run.run / f"logits-{split}.npz"
+    return path if path.is_file() else None
+
+
+def _predictions(run: ChallengeRun, request: SubmitRequest) -> Predictions:
+    path = _kept(run, request.split)
+    if path is not None:
+        return load_predictions(path)
+    config, resources = run.config, request.resources
+    torch.set_num_threads(resources.num_threads())
+    accelerator = build_accelerator(config.recipe.precision, resources.device)
+    recorded = config.paths
+    paths = DataPaths(
+        manifest=recorded.manifest,
+        data_root=run.data_root,
+        shards=resources.shards or recorded.shards,
+        clips=None if resources.no_clip_store else resources.clips or recorded.clips,
+    )
+    dataset = locate_videos(run.manifest, run.listing, run.data_root)
+    unlabelled = [each for each in dataset.segments if each.split == request.split]
+    # Whoever makes clips wants a label; this one is never looked at.
+    labelled = tuple(replace(each, labels=(0,)) for each in unlabelled)
+    sources = open_sources(replace(dataset, segments=labelled), paths, partial=resources.partial)
+    joined = sources.join(request.split, frame_join=config.recipe.data.frame_join)
+    joined.require_segments(dataset.name)
+    clips = sources.clip_dataset(joined, config.recipe)
+    trained = load_trained(run.run, config)
+    settings = loader_settings(
+        accelerator,
+        batch_size=config.recipe.optimiser.batch_size,
+        workers=resources.workers,
+    )
+    with main_progress(accelerator, str(run.run), total=len(clips), unit="clips") as bar:
+        part = predict(
+            trained.network.to(accelerator.device),
+            clips,
+            settings,
+            heads=trained.heads,
+            num_clips=1,
+            accelerator=accelerator,
+            advance=bar.advance,
+        )
+    found = gathered(gather_object([part]))
+    save_predictions(run.run / f"logits-{request.split}.npz", found)
+    return found
+
+
+def _scores(found: Predictions, wanted: Sequence[str], kind: str, run: Path) -> NDArray[np.float32]:
+    """(N, A) the scores of a run in the order of the split."""
+    logits_NA, place = found.logits, {name: row for row, name in enumerate(found.ids)}
+    if logits_NA.shape[1] != _SIZES[kind]:
+        raise ConfigError(
+            f"{run}: wanted scores of {_SIZES[kind]} {kind}s, found {logits_NA.shape[1]}"
+        )
+    missing = [name for name in wanted if name not in place]
+    unexpected = sorted(place.keys() - set(wanted))
+    if missing or unexpected or len(place) != len(found.ids):
+        faults = [
+            f"{len(ids):,} {word} ({some_ids(ids)})"
+            for word, ids in (("missing", missing), ("unexpected", unexpected))
+            if ids
+        ]
+        raise ConfigError(
+            f"{run}: wanted scores of the split's {len(wanted):,} narration ids, found "
+            f"{' and '.join(faults) or 'some more than once'}; the challenge takes no other file, "
+            "so nothing was written; measure the run on the whole split"
+        )
+    scores_NA = logits_NA[[place[name] for name in wanted]]
+    wrong_N = ~np.isfinite(scores_NA).all(axis=1)
+    if wrong_N.any():
+        names = some_ids([wanted[row] for row in np.flatnonzero(wrong_N).tolist()])
+        raise ConfigError(f"{run}: wanted finite {kind} scores, found others of {names}")
+    return scores_NA
+
+
+def _write(
+    path: Path,
+    ids: Sequence[str],
+    scores: Mapping[str, NDArray[np.float32]],
+    levels: Mapping[str, int],
+) -> None:
+    head: dict[str, Any] = {"version": "0.2", "challenge": "action_recognition"}
+    head |= {f"sls_{name}": level for name, level in levels.items()}
+    member = zipfile.ZipInfo("test.json", _EPOCH)
+    member.compress_type = zipfile.ZIP_DEFLATED
+    with (
+        replacing(path) as temporary,
+        zipfile.ZipFile(temporary, "w") as archive,
+        archive.open(member, "w") as file,
+    ):
+        file.write(f'{json.dumps(head)[:-1]}, "results": {{'.encode())
+        for part in _results(ids, scores):
+            file.write(part.encode())
+        file.write(b"}}\n")
+
+
+def _results(ids: Sequence[str], scores: Mapping[str, NDArray[np.float32]]) -> Iterator[str]:
+    """The segments as JSON, one after another; nine digits tell every float32 apart."""
+    kinds = []
+    for kind, each in scores.items():
+        classes = ", ".join(f'"{label}": %.9g' for label in range(each.shape[1]))
+        kinds.append(f'"{kind}": {{{classes}}}')
+    form, scores_NA = f"{{{', '.join(kinds)}}}", np.hstack([*scores.values()])
+    for row, name in enumerate(ids):
+        own = form % tuple(scores_NA[row].tolist())
+        yield f"{', ' if row else ''}{json.dumps(name)}: {own}"
+
+
+def submission_text(result: Mapping[str, Any]) -> str:
+    """What was written and which levels it declares, for people."""
+    sls = result["sls"]
+    lines = [
+        f"{result['split']}: {result['num_segments']:,} segments",
+        f"supervision: SLS-{'-'.join(str(sls[name]['level']) for name in _LEVELS)}",
+    ]
+    lines += [
+        f"  {name.upper()} {sls[name]['level']} ({what}): {sls[name]['reason']}"
+        for name, what in _LEVELS.items()
+    ]
+    if result["bytes"] is not None:
+        lines.append(f"{result['out']}: {result['bytes']:,} bytes")
+    elif result["to_compute"]:
+        lines.append(f"to compute: the logits of the {' and the '.join(result['to_compute'])} run")
+    else:
+        lines.append(f"{result['out']}: would be written; everything is there")
+    return "\n".join(lines)

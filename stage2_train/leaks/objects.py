@@ -1,0 +1,147 @@
+"""Which objects segments show, in numbers that a linear model reads: from shards alone.
+
+N segments, T frames looked at, S detector classes, M cells of a grid over the frame, F numbers of a
+segment.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.errors import JoinError
+from shared.jobs.progress import progress
+from shared.manifests.records import Segment
+from shared.masks.coco_classes import NUM_COCO_CLASSES
+from shared.masks.detections import FrameDetections
+from shared.shards.reader import DetectionFolder, VideoDetections
+from shared.time_ranges import TimeRange
+from stage2_train.clips.sampling import centre_frames
+
+__all__ = ["SeenObjects", "seen_objects"]
+
+_MOST_FRAMES = 16
+"""Of a segment that are looked at; they are spread over it."""
+_CELLS = 8
+"""Of the grid, along each side of the frame."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class SeenObjects:
+    """What the frames of N segments show."""
+
+    segments: tuple[Segment, ...]
+    """Those with a frame that was looked at."""
+    num_skipped: int
+    """The others."""
+    counts_NS: NDArray[np.float32]
+    """Objects of each class that a frame shows on average."""
+    boxes_NM: NDArray[np.float32]
+    """How many boxes cover each cell of the grid, on average over the frames."""
+    middle_NF: NDArray[np.float32]
+    """The same two, of the middle frame alone."""
+
+    @property
+    def seen_NS(self) -> NDArray[np.float32]:
+        """Ones where a class is seen at all."""
+        return (self.counts_NS > 0).astype(np.float32)
+
+    @property
+    def both_NF(self) -> NDArray[np.float32]:
+        """Classes and boxes of all frames, whatever their order."""
+        return np.concatenate([self.counts_NS, self.boxes_NM], axis=1)
+
+
+def seen_objects(
+    segments: Sequence[Segment],
+    detections: DetectionFolder,
+    *,
+    score_threshold: float,
+    partial: bool = False,
+    task: str = "objects",
+) -> SeenObjects:
+    """What the frames of segments show, at most 16 of each.
+
+    Args:
+        score_threshold: detections below it are ignored.
+        partial: whether segments without detections may be left out; those whose video could not be
+            decoded are, in any case.
+        task: what the progress is called.
+
+    Raises:
+        JoinError: if a segment has no detections and `partial` is off; says how many have none.
+        ShardFormatError: if a shard is damaged.
+    """
+    failed = {video.id for video in detections.failed}
+    kept: list[Segment] = []
+    absent: list[Segment] = []
+    of_all: list[NDArray[np.float32]] = []
+    of_middle: list[NDArray[np.float32]] = []
+    video: VideoDetections | None = None
+    with progress(task, total=len(segments), unit="segments") as bar:
+        for segment in segments:
+            bar.advance()
+            if segment.video_id not in detections:
+                absent += [] if segment.video_id in failed else [segment]
+                continue
+            if video is None or video.video.id != segment.video_id:
+                video = detections.video(segment.video_id)
+            times = TimeRange(segment.start_seconds, segment.stop_seconds)
+            first, last = times.places(video.seconds)
+            if first == last:
+                absent.append(segment)
+                continue
+            rows_T = first + _spread(last - first)
+            frames = [video.frame(row) for row in rows_T.tolist()]
+            kept.append(segment)
+            of_all.append(_numbers(frames, score_threshold))
+            of_middle.append(_numbers([frames[len(frames) // 2]], score_threshold))
+    if absent and not partial:
+        raise JoinError(
+            f"{detections.path}: {len(absent):,} of {len(segments):,} segments have no detections, "
+            f"the first is {absent[0].id} of video {absent[0].video_id}; run `orn detect`; "
+            "--partial uses what is there"
+        )
+    width = NUM_COCO_CLASSES + _CELLS**2
+    all_NF, middle_NF = (np.reshape(each, (-1, width)) for each in (of_all, of_middle))
+    return SeenObjects(
+        segments=tuple(kept),
+        num_skipped=len(segments) - len(kept),
+        counts_NS=all_NF[:, :NUM_COCO_CLASSES].astype(np.float32),
+        boxes_NM=all_NF[:, NUM_COCO_CLASSES:].astype(np.float32),
+        middle_NF=middle_NF.astype(np.float32),
+    )
+
+
+def _spread(num_frames: int) -> NDArray[np.int64]:
+    """Places of all frames of a segment, or of as many as are looked at."""
+    if num_frames <= _MOST_FRAMES:
+        return np.arange(num_frames)
+    return np.asarray(centre_frames(num_frames, _MOST_FRAMES))
+
+
+def _numbers(frames: Sequence[FrameDetections], score_threshold: float) -> NDArray[np.float32]:
+    """(S + M) objects of each class, and boxes over each cell, of a frame on average."""
+    kept = [each.scores >= score_threshold for each in frames]
+    labels = np.concatenate([each.labels[keep] for each, keep in zip(frames, kept, strict=True)])
+    counts_S = np.bincount(labels, minlength=NUM_COCO_CLASSES)
+    edges = np.arange(_CELLS + 1) / _CELLS
+    shares_N4 = np.concatenate(
+        [
+            each.boxes[keep] / np.array([each.width, each.height] * 2, np.float32)
+            for each, keep in zip(frames, kept, strict=True)
+        ]
+    )
+    columns_NC, rows_NC = (
+        np.clip(
+            np.minimum(shares_N4[:, end, None], edges[1:])
+            - np.maximum(shares_N4[:, start, None], edges[:-1]),
+            0,
+            None,
+        )
+        * _CELLS
+        for start, end in ((0, 2), (1, 3))
+    )
+    cells_M = (rows_NC.T @ columns_NC).ravel()
+    return np.asarray(np.concatenate([counts_S, cells_M]) / len(frames), np.float32)

@@ -1,0 +1,272 @@
+"""What can be said of labels without what they are about: majority, objects without what they do,
+and, where asked for, networks that see less than all.
+
+Rows that cost no training are linear: ridge regression of the labels on numbers of each segment.
+
+N segments, A activity classes, F numbers of a segment.
+"""
+
+import json
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.errors import JoinError
+from shared.jobs.atomic_file import write_text
+from shared.manifests.load import load_listing, load_manifest
+from shared.manifests.records import Listing, Segment, Split
+from shared.manifests.schema import Manifest
+from shared.shards.reader import DetectionFolder
+from shared.text_table import markdown
+from stage2_train.ablation.ablate import ablate
+from stage2_train.ablation.plan import AblationRequest
+from stage2_train.evaluation.bootstrap import Tallies, figure_interval, redrawn_figures
+from stage2_train.evaluation.figures import kept_logits, with_groups
+from stage2_train.evaluation.metrics import chance_level
+from stage2_train.evaluation.predictions import Predictions
+from stage2_train.evaluation.statistics import CONFIDENCE
+from stage2_train.leaks.objects import SeenObjects, seen_objects
+from stage2_train.leaks.words import cells, meaning, notes
+from stage2_train.recipe import default_recipe, load_recipe
+
+__all__ = [
+    "Labelled",
+    "completed",
+    "labelled",
+    "leak_report",
+    "majority_scores",
+    "ridge_scores",
+    "untrained_report",
+]
+
+logger = logging.getLogger(__name__)
+
+_NUM_DRAWS = 1000
+_READS = {
+    "classes-seen": "which classes are seen at all",
+    "class-counts": "how many objects of each class a frame shows",
+    "boxes": "where boxes lie and how large they are, without classes",
+    "middle-frame": "classes and boxes of the middle frame",
+    "unordered-frames": "classes and boxes of all frames, without their order",
+}
+"""What each row reads; `_numbers_of` has how."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Labelled:
+    """Segments of a split that have labels."""
+
+    manifest: Manifest
+    segments: tuple[Segment, ...]
+    labels: NDArray[np.int64] | NDArray[np.float32]
+    """(N,) classes, or (N, A) zeros and ones."""
+    num_classes: int
+    """A."""
+    unsure_NA: NDArray[np.bool_]
+    """Pairs that average precision leaves out."""
+
+    def row(self, name: str, title: str, scores_NA: NDArray[np.float32]) -> dict[str, Any]:
+        """A row of the report: what the scores reach, in percent, with its interval."""
+        bare = Predictions(
+            ids=tuple(each.id for each in self.segments),
+            labels=self.labels,
+            activity_logits=None,
+            object_logits=scores_NA,
+        )
+        found = with_groups(bare, self.segments, self.unsure_NA)
+        groups = found.groups or found.ids
+        tallies = Tallies(next(iter(kept_logits(found).values())))
+        value = float(tallies.figures(np.ones((len(groups), 1)))[0, 0])
+        (draws_FR,) = redrawn_figures([tallies], groups, num_draws=_NUM_DRAWS)
+        ends = figure_interval(value, draws_FR[0], num_groups=len(set(groups)))
+        low, high = (None, None) if ends is None else (100 * each for each in ends)
+        figures = {"mean": 100 * value, "half_width": None, "num_seeds": None}
+        return {"name": name, "title": title, **figures, "low": low, "high": high}
+
+
+def labelled(manifest: Manifest, listing: Listing, segments: Sequence[Segment]) -> Labelled:
+    """Those of the segments that have labels."""
+    is_single, num_classes = manifest.task == "single-label", len(listing.classes)
+    kept = tuple(each for each in segments if len(each.labels) == 1 or not is_single)
+    unsure_NA = np.zeros((len(kept), num_classes), np.bool_)
+    labels_NA = np.zeros((0 if is_single else len(kept), num_classes), np.float32)
+    for row, segment in enumerate(kept):
+        unsure_NA[row, list(segment.unsure)] = True
+        if not is_single:
+            labels_NA[row, list(segment.labels)] = 1
+    labels_N = np.array([each.labels[0] for each in kept] if is_single else [], np.int64)
+    return Labelled(
+        manifest=manifest,
+        segments=kept,
+        labels=labels_N if is_single else labels_NA,
+        num_classes=num_classes,
+        unsure_NA=unsure_NA,
+    )
+
+
+def majority_scores(train: Labelled, number: int) -> NDArray[np.float32]:
+    """(number, A) each class's share of the training segments, the same for every segment."""
+    if train.labels.ndim == 1:
+        times_A = np.bincount(train.labels.astype(np.int64), minlength=train.num_classes)
+    else:
+        times_A = train.labels.sum(axis=0, dtype=np.int64)
+    share_A = (times_A / len(train.labels)).astype(np.float32)
+    return np.repeat(share_A[None], number, axis=0)
+
+
+def ridge_scores(
+    train_NF: NDArray[np.float32], train: Labelled, numbers_NF: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """(N, A) labels as a linear function of numbers, fitted on the training segments: ridge
+    regression of zeros and ones, with a penalty of 1.
+
+    Args:
+        train_NF: of the training segments.
+        train: their labels.
+        numbers_NF: of the segments that are measured.
+    """
+    design = np.concatenate([train_NF, np.ones((len(train_NF), 1))], axis=1)
+    normal = design.T @ design + np.eye(design.shape[1])
+    if train.labels.ndim == 1:
+        sums_AF = np.zeros((train.num_classes, design.shape[1]))
+        np.add.at(sums_AF, train.labels.astype(np.int64), design)
+        products = sums_AF.T
+    else:
+        products = design.T @ train.labels
+    weights = np.linalg.solve(normal, products)
+    measured = np.concatenate([numbers_NF, np.ones((len(numbers_NF), 1))], axis=1)
+    return np.asarray(measured @ weights, np.float32)
+
+
+def _numbers_of(seen: SeenObjects) -> dict[str, NDArray[np.float32]]:
+    return {
+        "classes-seen": seen.seen_NS,
+        "class-counts": seen.counts_NS,
+        "boxes": seen.boxes_NM,
+        "middle-frame": seen.middle_NF,
+        "unordered-frames": seen.both_NF,
+    }
+
+
+def leak_report(request: AblationRequest, *, train: bool) -> dict[str, Any]:
+    """Measures what needs no training, then, if asked to, trains and measures the rest.
+
+    Args:
+        request: table "leaks" of a data set.
+        train: whether networks are trained by `orn ablate`, which needs frames.
+
+    Returns:
+        The report, which is also written to OUT/leaks-SPLIT.json and .md.
+
+    Raises:
+        DataRootError: if label tables are not there.
+        JoinError: if segments have no detections, unless part of the data is enough, or none has.
+        ConfigError: if the folder holds runs of other settings.
+        TrainingError: if a training failed.
+    """
+    return completed(untrained_report(request), request, train=train)
+
+
+def untrained_report(request: AblationRequest) -> dict[str, Any]:
+    """Majority and what linear models tell of objects, in percent of the data set's metric. Where
+    the usual folder of shards is not there, the majority alone, and the log says so."""
+    manifest = load_manifest(request.manifest)
+    listing = load_listing(manifest, request.resources.root)
+    splits: tuple[Split, Split] = ("train", "test" if request.test else "validation")
+    parts = [
+        labelled(manifest, listing, [each for each in listing.segments if each.split == split])
+        for split in splits
+    ]
+    detections = _detections(request, manifest)
+    objects: list[SeenObjects] = []
+    if detections is not None:
+        recipe = load_recipe(
+            request.recipe or default_recipe(manifest.name),
+            num_activities=len(listing.classes),
+            overrides=request.overrides,
+            clip_frames=manifest.clip_frames,
+        )
+        objects = [
+            seen_objects(
+                part.segments,
+                detections,
+                score_threshold=recipe.data.score_threshold,
+                partial=request.resources.partial,
+                task=f"{split} objects",
+            )
+            for split, part in zip(splits, parts, strict=True)
+        ]
+        parts = [labelled(manifest, listing, each.segments) for each in objects]
+    train, measured = parts
+    for split, part in zip(splits, parts, strict=True):
+        if not part.segments:
+            raise JoinError(f"{manifest.name}, {split}: wanted labelled segments, found none")
+    rows = [
+        measured.row(
+            "majority",
+            "what is most frequent in training",
+            majority_scores(train, len(measured.segments)),
+        )
+    ]
+    if objects:
+        of_train, of_measured = (_numbers_of(each) for each in objects)
+        rows += [
+            measured.row(name, title, ridge_scores(of_train[name], train, of_measured[name]))
+            for name, title in _READS.items()
+        ]
+    persons = all(each.participant is not None for each in measured.segments)
+    chance = chance_level(
+        manifest.metric,
+        measured.labels,
+        num_classes=measured.num_classes,
+        unsure_NA=measured.unsure_NA,
+    )
+    return {
+        "dataset": manifest.name,
+        "split": splits[1],
+        "metric": manifest.metric,
+        "num_train": len(train.segments),
+        "num_segments": len(measured.segments),
+        "num_skipped": sum(each.num_skipped for each in objects),
+        "shards": None if detections is None else str(detections.path),
+        "interval": {
+            "confidence": CONFIDENCE,
+            "over": "participants" if persons else "videos",
+            "draws": _NUM_DRAWS,
+        },
+        "chance": 100 * chance,
+        "rows": rows,
+    }
+
+
+def _detections(request: AblationRequest, manifest: Manifest) -> DetectionFolder | None:
+    path = request.resources.shards_of(manifest.name)
+    if request.resources.shards is None and not path.is_dir():
+        logger.warning(
+            "%s: no folder of shards, so nothing is said of objects; run `orn detect`; "
+            "--shards names another one",
+            path,
+        )
+        return None
+    return DetectionFolder(path)
+
+
+def completed(report: dict[str, Any], request: AblationRequest, *, train: bool) -> dict[str, Any]:
+    """The report with the rows that are trained, if they are, and what all of it means; written to
+    OUT/leaks-SPLIT.json and .md."""
+    trained = ablate(request)["systems"] if train else []
+    figures = ("title", "mean", "half_width", "num_seeds")
+    report["rows"] += [
+        {"name": row["system"], **{name: row[name] for name in figures}, "low": None, "high": None}
+        for row in trained
+    ]
+    report["meaning"] = meaning(report)
+    stem = request.out / f"leaks-{report['split']}"
+    write_text(stem.with_suffix(".json"), json.dumps(report, indent=2, allow_nan=False) + "\n")
+    text = "\n\n".join([markdown(cells(report)), *notes(report)])
+    write_text(stem.with_suffix(".md"), f"{text}\n")
+    return report

@@ -1,0 +1,127 @@
+"""A made EPIC Kitchens 100: tables as published ones are, and runs that were measured on it."""
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from shared.config.files import to_toml
+from stage2_train.evaluation.predictions import Predictions, save_predictions
+from stage2_train.model.config import NetworkConfig
+from stage2_train.recipe import DataRecipe, Recipe
+from stage2_train.runs.run_config import DataPaths, DatasetRecord, RunConfig
+from stage2_train.runs.run_folder import CONFIG_NAME
+
+__all__ = ["NUM_NOUNS", "NUM_VERBS", "MadeEpic100", "make_epic100", "make_run"]
+
+NUM_VERBS, NUM_NOUNS = 97, 300
+UNSEEN = ("P18", "P32")
+TAIL_VERBS, TAIL_NOUNS = tuple(range(20, NUM_VERBS)), tuple(range(100, NUM_NOUNS))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MadeEpic100:
+    """Where it lies, and its validation segments."""
+
+    data: Path
+    ids: list[str]
+    persons: list[str]
+    verbs: np.ndarray
+    nouns: np.ndarray
+
+
+def _write(path: Path, header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows([header, *rows])
+
+
+def make_epic100(folder: Path, *, num_validation: int, num_test: int = 12) -> MadeEpic100:
+    """Classes of the published numbers; frequent and rare ones, seen and unseen participants."""
+    annotations = folder / "epic100" / "annotations"
+    annotations.mkdir(parents=True)
+    random = np.random.default_rng(0)
+    verbs = np.minimum(random.geometric(0.08, num_validation) - 1, NUM_VERBS - 1)
+    nouns = np.minimum(random.geometric(0.02, num_validation) - 1, NUM_NOUNS - 1)
+    numbers = random.choice([1, 2, 3, 4, 18, 22, 32], num_validation)
+    persons = [f"P{number:02d}" for number in numbers]
+    ids = [f"{person}_{row % 9 + 1:02d}_{row}" for row, person in enumerate(persons)]
+    columns = ("narration_id", "participant_id", "video_id", "start_timestamp", "stop_timestamp")
+    labels = ("verb_class", "noun_class")
+
+    def rows(names: Sequence[str]) -> list[list[str]]:
+        times = ["00:00:01.00", "00:00:02.50"]
+        return [[name, name[:3], name.rpartition("_")[0], *times] for name in names]
+
+    def labelled(names: Sequence[str], *classes: np.ndarray) -> list[list[object]]:
+        pairs = zip(rows(names), *classes, strict=True)
+        return [[*row, *own] for row, *own in pairs]
+
+    table = annotations / "EPIC_100_validation.csv"
+    _write(table, (*columns, *labels), labelled(ids, verbs, nouns))
+    train = [f"P01_01_{row}" for row in range(20)]
+    table = annotations / "EPIC_100_train.csv"
+    _write(table, (*columns, *labels), labelled(train, np.arange(20), np.arange(20)))
+    test = [f"P05_01_{row}" for row in range(num_test)]
+    _write(annotations / "EPIC_100_test_timestamps.csv", columns, rows(test))
+    for kind, number in (("verb", NUM_VERBS), ("noun", NUM_NOUNS)):
+        names = [(each, f"{kind}{each}") for each in range(number)]
+        _write(annotations / f"EPIC_100_{kind}_classes.csv", ("id", "key"), names)
+    lists = (("tail_verbs", "verb", TAIL_VERBS), ("tail_nouns", "noun", TAIL_NOUNS),
+             ("unseen_participant_ids_validation", "participant_id", UNSEEN))  # fmt: skip
+    for name, column, values in lists:
+        _write(annotations / f"EPIC_100_{name}.csv", (column,), [(each,) for each in values])
+    return MadeEpic100(data=folder, ids=ids, persons=persons, verbs=verbs, nouns=nouns)
+
+
+def make_run(
+    folder: Path,
+    made: MadeEpic100,
+    kind: str,
+    *,
+    num_train: int = 20,
+    weights_digest: str | None = None,
+    ids: Sequence[str] | None = None,
+    **changes: object,
+) -> Path:
+    """A run on verbs or nouns, right on some of the segments; `changes` of its network or data."""
+    number = {"verb": NUM_VERBS, "noun": NUM_NOUNS}[kind]
+    data = {name: changes.pop(name) for name in [*changes] if hasattr(DataRecipe, name)}
+    model = NetworkConfig(num_activities=number, **{"heads": "activity", **changes})
+    dataset = "epic100" if kind == "verb" else "epic100-nouns"
+    config = RunConfig(
+        recipe_name="made",
+        recipe=Recipe(model=model, data=DataRecipe(**data)),
+        dataset=DatasetRecord(
+            name=dataset,
+            task="single-label",
+            metric="top1",
+            classes=tuple(f"{kind}{each}" for each in range(number)),
+            num_train=num_train,
+            train_digest="sha256:0",
+            detector="Mask R-CNN of COCO",
+        ),
+        weights_digest=weights_digest,
+        paths=DataPaths(
+            manifest=dataset, data_root=made.data, shards=folder / "shards", clips=None
+        ),
+    )
+    run = folder / kind
+    run.mkdir(parents=True, exist_ok=True)
+    (run / CONFIG_NAME).write_text(to_toml(config))
+    labels = {"verb": made.verbs, "noun": made.nouns}[kind]
+    random = np.random.default_rng(number)
+    logits = random.normal(size=(len(labels), number)).astype(np.float32)
+    logits[np.arange(len(labels)), labels] += random.normal(2.5, 1.5, len(labels))
+    rows = np.array([made.ids.index(name) for name in (made.ids if ids is None else ids)])
+    predictions = Predictions(
+        ids=tuple(made.ids[row] for row in rows),
+        labels=labels[rows],
+        activity_logits=logits[rows],
+        object_logits=None,
+        groups=tuple(made.persons[row] for row in rows),
+        grouped_by="participants",
+    )
+    save_predictions(run / "predictions-validation.npz", predictions)
+    return run

@@ -1,0 +1,250 @@
+"""EPIC Kitchens 100's table and file, against plain code written from the rules."""
+
+import json
+import zipfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+
+from shared.cli import orn
+from shared.errors import ConfigError, DataRootError
+from stage2_train.evaluation.epic100 import Epic100Request, measure_epic100
+from stage2_train.evaluation.epic100_file import SubmitRequest, submit_epic100
+from stage2_train.evaluation.predictions import load_predictions, save_predictions
+from tests.reference.epic100_file import faults_of_file
+from tests.reference.epic100_table import epic100_table
+from tests.stage2_train.evaluation.made_epic100 import (
+    TAIL_NOUNS,
+    TAIL_VERBS,
+    UNSEEN,
+    MadeEpic100,
+    make_epic100,
+    make_run,
+)
+
+PUBLISHED_VALIDATION = 9_668
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory) -> MadeEpic100:
+    return make_epic100(tmp_path_factory.mktemp("data"), num_validation=60)
+
+
+@pytest.fixture
+def pair(made, tmp_path) -> tuple[Path, Path]:
+    return make_run(tmp_path, made, "verb"), make_run(tmp_path, made, "noun", ids=made.ids[::-1])
+
+
+def _run(*words: object) -> Result:
+    return CliRunner().invoke(orn, [*map(str, words)])
+
+
+def _change(run: Path, change: Callable, name: str = "predictions-validation") -> None:
+    path = run / f"{name}.npz"
+    save_predictions(path, change(load_predictions(path)))
+
+
+def test_the_table_is_that_of_the_definitions(made, pair) -> None:
+    verbs, nouns = (load_predictions(run / "predictions-validation.npz") for run in pair)
+    wanted = epic100_table(
+        verbs.logits.tolist(),
+        nouns.logits[::-1].tolist(),
+        made.verbs.tolist(),
+        made.nouns.tolist(),
+        made.persons,
+        unseen=UNSEEN,
+        tail_verbs=TAIL_VERBS,
+        tail_nouns=TAIL_NOUNS,
+    )
+    report = measure_epic100(Epic100Request(verb_run=pair[0], noun_run=pair[1], num_draws=100))
+    found = {
+        (part, target, figure): own and own["value"]
+        for part in ("overall", "unseen", "tail")
+        for target, figures in report[part].items()
+        for figure, own in figures.items()
+    }
+    assert found == pytest.approx(wanted)
+    assert len({round(value, 6) for value in wanted.values() if value is not None}) > 8
+    assert report["interval"]["over"] == "participants"
+    assert report["num_segments"]["tail"]["action"] > report["num_segments"]["tail"]["noun"]
+    own = report["overall"]["noun"]["top1"]
+    assert own["low"] < own["value"] < own["high"]
+
+
+def test_the_table_as_text_and_json(pair) -> None:
+    text = _run("eval-epic100", *pair).stdout
+    assert text.startswith("EPIC Kitchens 100, validation, percent with 95 % intervals over")
+    assert [line.split()[:2] for line in text.splitlines()[3:]] == [
+        [part, figure] for part in ("overall", "unseen", "tail") for figure in ("top1", "top5")
+    ]
+    found = json.loads(_run("eval-epic100", *pair, "--json").stdout)
+    assert found["overall"]["verb"]["top1"]["value"] > 0
+
+
+def test_a_run_on_something_else_is_refused(made, pair, tmp_path) -> None:
+    swapped = _run("eval-epic100", *pair[::-1])
+    assert swapped.exit_code == 2
+    assert "wanted a run on the verbs of EPIC Kitchens 100, found one on epic100-nouns" in (
+        swapped.stderr
+    )
+    config = pair[0] / "config.toml"
+    config.write_text(config.read_text().replace('"epic100"', '"epic"'))
+    assert _run("submit", "epic100", *pair, tmp_path / "out.zip").exit_code == 2
+
+
+def test_segments_of_one_run_only_are_named(made, pair) -> None:
+    _change(pair[1], lambda found: replace(found, ids=("new", *found.ids[1:])))
+    with pytest.raises(ConfigError, match=f"only in .*verb: {made.ids[-1]}; only in .*noun: new"):
+        measure_epic100(Epic100Request(verb_run=pair[0], noun_run=pair[1]))
+
+
+def test_a_list_that_is_not_there_is_named(tmp_path) -> None:
+    own = make_epic100(tmp_path / "data", num_validation=20)
+    runs = {f"{kind}_run": make_run(tmp_path, own, kind) for kind in ("verb", "noun")}
+    (own.data / "epic100" / "annotations" / "EPIC_100_tail_nouns.csv").unlink()
+    with pytest.raises(DataRootError, match=r"EPIC_100_tail_nouns\.csv: no such file"):
+        measure_epic100(Epic100Request(**runs))
+
+
+def _check_zip(path: Path, made: MadeEpic100, pair: tuple[Path, Path]) -> dict:
+    assert faults_of_file(path, made.ids) == []
+    with zipfile.ZipFile(path) as archive:
+        document = json.loads(archive.read("test.json"))
+    for run, kind in zip(pair, ("verb", "noun"), strict=True):
+        kept = load_predictions(run / "predictions-validation.npz")
+        for row in (0, len(kept.ids) - 1):
+            scores = np.float32([*document["results"][kept.ids[row]][kind].values()])
+            assert np.array_equal(scores, kept.logits[row])
+    return document
+
+
+def test_the_file_keeps_the_rules(made, pair, tmp_path) -> None:
+    out = tmp_path / "out.zip"
+    result = _run("submit", "epic100", *pair, out, "--split", "validation")
+    assert result.exit_code == 0, result.stderr
+    document = _check_zip(out, made, pair)
+    assert [document[f"sls_{name}"] for name in ("pt", "tl", "td")] == [0, 3, 3]
+    assert "supervision: SLS-0-3-3" in result.stdout
+    assert "PT 0 (pre-training): " in result.stdout
+    before = out.read_bytes()
+    again = _run("submit", "epic100", *pair, out, "--split", "validation", "--json")
+    assert json.loads(again.stdout)["bytes"] == len(before)
+    assert out.read_bytes() == before
+
+
+@pytest.mark.slow
+def test_the_file_of_the_published_sizes_keeps_the_rules(tmp_path) -> None:
+    made = make_epic100(tmp_path / "data", num_validation=PUBLISHED_VALIDATION)
+    runs = make_run(tmp_path, made, "verb"), make_run(tmp_path, made, "noun")
+    out = tmp_path / "out.zip"
+    request = SubmitRequest(verb_run=runs[0], noun_run=runs[1], out=out, split="validation")
+    assert submit_epic100(request)["num_segments"] == PUBLISHED_VALIDATION
+    _check_zip(out, made, runs)
+    report = measure_epic100(Epic100Request(verb_run=runs[0], noun_run=runs[1]))
+    assert report["num_segments"]["overall"]["action"] == PUBLISHED_VALIDATION
+
+
+def test_the_validator_sees_each_fault(made, pair, tmp_path) -> None:
+    out = tmp_path / "out.zip"
+    _run("submit", "epic100", *pair, out, "--split", "validation")
+    with zipfile.ZipFile(out) as archive:
+        document = json.loads(archive.read("test.json"))
+    first = made.ids[0]
+
+    def faults(change: Callable[[dict], object]) -> list[str]:
+        other = json.loads(json.dumps(document))
+        change(other)
+        path = tmp_path / "other.zip"
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("test.json", json.dumps(other))
+        return faults_of_file(path, made.ids)
+
+    assert faults(lambda other: other["results"].pop(first)) == [f"{first} is missing"]
+    assert faults(lambda other: other["results"][first]["verb"].pop("96"))
+    assert faults(lambda other: other["results"][first]["noun"].update({"0": float("nan")}))
+    assert faults(lambda other: other.update(sls_pt=6))
+    assert faults(lambda other: other.update(version="0.1"))
+
+
+@pytest.mark.parametrize("kind", [0, 1])
+def test_missing_and_unexpected_ids_are_named_and_nothing_is_written(
+    made, pair, tmp_path, kind: int
+) -> None:
+    out, changed = tmp_path / "out.zip", pair[kind]
+    lost = load_predictions(changed / "predictions-validation.npz").ids[3]
+    ids = lambda found: tuple("P99_01_1" if each == lost else each for each in found.ids)  # noqa: E731
+    _change(changed, lambda found: replace(found, ids=ids(found)))
+    result = _run("submit", "epic100", *pair, out, "--split", "validation")
+    assert result.exit_code == 2
+    assert f"1 missing ({lost}) and 1 unexpected (P99_01_1)" in result.stderr
+    assert str(changed) in result.stderr
+    assert not out.exists()
+
+
+def test_scores_that_are_no_numbers_are_refused(made, pair, tmp_path) -> None:
+    def spoiled(found):
+        logits = found.activity_logits.copy()
+        logits[2, 5] = np.nan
+        return replace(found, activity_logits=logits)
+
+    _change(pair[0], spoiled)
+    result = _run("submit", "epic100", *pair, tmp_path / "out.zip", "--split", "validation")
+    assert (result.exit_code, "wanted finite verb scores" in result.stderr) == (2, True)
+    assert made.ids[2] in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("changes", "levels"),
+    [
+        ({}, (0, 3, 3)),
+        ({"weights_digest": "torchvision IMAGENET1K_V1"}, (1, 3, 3)),
+        ({"weights_digest": "sha256:1"}, (1, 3, 3)),
+        ({"heads": "both"}, (1, 4, 3)),
+        ({"heads": "both", "objects": "cells"}, (0, 3, 3)),
+        ({"train_with_validation": True}, (0, 3, 4)),
+        ({"train_segments": 5, "num_train": 5}, (0, 3, 2)),
+        ({"train_segments": 6, "num_train": 6}, (0, 3, 3)),
+    ],
+)
+def test_levels_follow_from_the_runs(made, tmp_path, changes: dict, levels: tuple) -> None:
+    runs = make_run(tmp_path, made, "verb", **changes), make_run(tmp_path, made, "noun", **changes)
+    request = SubmitRequest(
+        verb_run=runs[0], noun_run=runs[1], out=tmp_path / "o.zip", split="validation", dry_run=True
+    )
+    sls = submit_epic100(request)["sls"]
+    assert tuple(sls[name]["level"] for name in ("pt", "tl", "td")) == levels
+    assert all(own["reason"].startswith(str(tmp_path)) for own in sls.values())
+    assert not request.out.exists()
+
+
+def test_the_higher_level_of_both_runs_counts_unless_one_is_given(made, tmp_path) -> None:
+    runs = make_run(tmp_path, made, "verb", heads="both"), make_run(tmp_path, made, "noun")
+    words = ("submit", "epic100", *runs, tmp_path / "o.zip", "--split", "validation", "--dry-run")
+    assert "SLS-1-4-3" in _run(*words).stdout
+    given = _run(*words, "--pt", "2", "--td", "4").stdout
+    assert "SLS-2-4-4" in given
+    assert "as asked for; of the runs it is 1" in given
+
+
+def test_of_test_segments_it_says_what_is_still_to_be_computed(made, pair, tmp_path) -> None:
+    words = ("submit", "epic100", *pair, tmp_path / "o.zip", "--dry-run")
+    assert "test: 12 segments" in _run(*words).stdout
+    assert "to compute: the logits of the verb and the noun run" in _run(*words).stdout
+    for run in pair:
+        kept = load_predictions(run / "predictions-validation.npz")
+        rows = slice(0, 12)
+        names = tuple(f"P05_01_{row}" for row in range(12))
+        few = replace(
+            kept,
+            ids=names,
+            labels=kept.labels[rows],
+            activity_logits=kept.activity_logits[rows],
+            groups=None,
+        )
+        save_predictions(run / "logits-test.npz", few)
+    assert _run("submit", "epic100", *pair, tmp_path / "o.zip").exit_code == 0
+    assert faults_of_file(tmp_path / "o.zip", names) == []

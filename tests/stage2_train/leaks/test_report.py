@@ -1,0 +1,223 @@
+"""The leak report: numbers by hand, what follows from classes and what does not, real tables."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+
+from shared.cli import orn
+from shared.errors import JoinError
+from shared.manifests.load import load_listing, load_manifest
+from shared.manifests.records import Listing, Segment
+from shared.masks import rle
+from shared.masks.coco_classes import COCO_CLASSES
+from shared.masks.detections import FrameDetections
+from shared.shards.reader import DetectionFolder
+from shared.shards.schema import DetectorEntry
+from shared.shards.writer import ShardWriter
+from stage2_train.leaks.objects import seen_objects
+from stage2_train.leaks.report import Labelled, labelled, majority_scores, ridge_scores
+from tests.stage2_train.tiny_workspace import make_workspace
+
+ENTRY = DetectorEntry(
+    config_name="made",
+    config_digest="sha256:0",
+    checkpoint_digest="sha256:0",
+    class_names=tuple(COCO_CLASSES),
+)
+
+
+def _frame(*objects: tuple[int, tuple[int, int, int, int], float]) -> FrameDetections:
+    """Class, box and score of each object; masks fill their boxes on a grid of 80 x 40."""
+    masks = []
+    for _, (x1, y1, x2, y2), _ in objects:
+        ones = np.ones((y2 - y1, x2 - x1), np.bool_)
+        masks.append(rle.encode_crop(ones, x=x1, y=y1, height=40, width=80))
+    return FrameDetections(
+        height=40,
+        width=80,
+        boxes=np.array([box for _, box, _ in objects], np.float32).reshape(-1, 4),
+        scores=np.array([score for *_, score in objects], np.float32),
+        labels=np.array([label for label, *_ in objects], np.uint8),
+        class_scores=None,
+        masks=tuple(masks),
+    )
+
+
+def _write_shard(folder: Path, videos: dict[str, dict[float, FrameDetections]]) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "shard-000000.zarr.zip"
+    with ShardWriter(path, ENTRY, class_scores=False) as writer:
+        for name, frames in videos.items():
+            writer.begin_video(
+                name, height=40, width=80, rate=10.0, header_frames=None, source_bytes=1,
+                source_digest="sha256:0",
+            )  # fmt: skip
+            for index, (seconds, frame) in enumerate(frames.items()):
+                writer.add(index, seconds, frame)
+            writer.end_video()
+    return folder
+
+
+def _labelled(labels, num_classes: int, **manifest) -> Labelled:
+    segments = [
+        Segment(id=str(row), video_id=f"v{row}", split="train", labels=label)
+        for row, label in enumerate(labels)
+    ]
+    listing = Listing(classes=tuple(map(str, range(num_classes))), video_ids=(), segments=())
+    return labelled(load_manifest("demo").model_copy(update=manifest), listing, segments)
+
+
+def test_majority_by_hand() -> None:
+    train = _labelled([(0,), (1,), (1,), (1,)], 2)
+    np.testing.assert_allclose(majority_scores(train, 2), [[0.25, 0.75], [0.25, 0.75]])
+    several = _labelled([(0, 1), (), (1,), (1,)], 2, task="multi-label", metric="map")
+    np.testing.assert_allclose(majority_scores(several, 1), [[0.25, 0.75]])
+
+
+@pytest.mark.parametrize("task", ["single-label", "multi-label"])
+def test_classes_tell_what_follows_from_them_and_nothing_else(task) -> None:
+    labels = [(0,), (1,), (2,)] * 20
+    train = _labelled(labels, 3, task=task, metric="top1" if task == "single-label" else "map")
+    counts_NS = np.eye(3, dtype=np.float32)[[0, 1, 2] * 20]
+    told = ridge_scores(counts_NS, train, counts_NS[:3])
+    assert told.argmax(axis=1).tolist() == [0, 1, 2]
+    alike_NS = np.ones_like(counts_NS)
+    assert np.ptp(ridge_scores(alike_NS, train, alike_NS), axis=0).max() == 0
+    row = train.row("counts", "", ridge_scores(counts_NS, train, counts_NS))
+    assert row["mean"] == pytest.approx(100)
+    assert row["low"] > 90
+
+
+def test_numbers_of_segments_by_hand(tmp_path: Path) -> None:
+    left = (7, (0, 0, 20, 20), 0.9)  # two of eight columns, four of eight rows
+    faint, right = (3, (0, 0, 80, 40), 0.2), (5, (60, 20, 80, 40), 0.8)
+    video = {0.0: _frame(left, faint), 0.1: _frame(left, left, right), 0.2: _frame()}
+    folder = DetectionFolder(_write_shard(tmp_path, {"v": video}))
+    whole = Segment(id="whole", video_id="v", split="train")
+    first = Segment(id="first", video_id="v", split="train", start_seconds=0.0, stop_seconds=0.1)
+    seen = seen_objects([whole, first], folder, score_threshold=0.5)
+    assert seen.counts_NS[:, [7, 3, 5]] == pytest.approx(np.array([[1, 0, 1 / 3], [1, 0, 0]]))
+    assert seen.seen_NS.sum(axis=1).tolist() == [2, 1]
+    cells = seen.boxes_NM.reshape(2, 8, 8)
+    assert cells[0, :4, :2] == pytest.approx(np.ones((4, 2)))
+    assert cells[0, 4:, 6:] == pytest.approx(np.full((4, 2), 1 / 3))
+    assert cells[0].sum() == pytest.approx(8 + 8 / 3)
+    assert seen.middle_NF[0, 7] == 2  # of frame 1
+    assert (seen.both_NF.shape, seen.middle_NF.shape) == ((2, 144), (2, 144))
+
+
+def test_segments_without_detections_are_counted_or_refused(tmp_path: Path) -> None:
+    folder = DetectionFolder(_write_shard(tmp_path, {"v": {0.0: _frame((1, (0, 0, 9, 9), 0.9))}}))
+    segments = [
+        Segment(id="there", video_id="v", split="train"),
+        Segment(id="late", video_id="v", split="train", start_seconds=5.0, stop_seconds=6.0),
+        Segment(id="other", video_id="w", split="train"),
+    ]
+    with pytest.raises(JoinError, match=r"2 of 3 segments have no detections, the first is late"):
+        seen_objects(segments, folder, score_threshold=0.5)
+    seen = seen_objects(segments, folder, score_threshold=0.5, partial=True)
+    assert [each.id for each in seen.segments] == ["there"]
+    assert seen.num_skipped == 2
+
+
+def _leaks(*words: object) -> Result:
+    return CliRunner().invoke(orn, ["leaks", *map(str, words)])
+
+
+def test_without_shards_there_is_the_majority_and_a_word(tiny_world, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    options = make_workspace(tiny_world, tmp_path)
+    result = _leaks(options["manifest"], "--data", options["--data"])
+    assert result.exit_code == 0, result.stderr
+    assert "shards/tiny: no folder of shards, so nothing is said of objects" in result.stderr
+    assert "Always saying what is most frequent reaches 50.0 %" in result.stdout
+    named = _leaks(options["manifest"], "--data", options["--data"], "--shards", tmp_path / "none")
+    assert (named.exit_code, "run `orn detect` first" in named.stderr) == (1, True)
+
+
+def test_a_data_set_of_ones_own(tiny_world, tmp_path, monkeypatch) -> None:
+    """Every film shows the same three classes; which way one moves only places can tell."""
+    monkeypatch.chdir(tmp_path)
+    options = make_workspace(tiny_world, tmp_path)
+    words = (options["manifest"], "--data", options["--data"], "--shards", options["--shards"])
+    said = json.loads(_leaks(*words, "--recipe", options["--recipe"], "--json").stdout)
+    rows = {row["name"]: row["mean"] for row in said["rows"]}
+    assert rows["classes-seen"] == rows["class-counts"] == rows["majority"] == 50
+    assert "Classes alone tell no more than the majority" in said["meaning"]
+    assert (said["num_train"], said["num_segments"], said["num_skipped"]) == (8, 4, 0)
+    kept = json.loads((tmp_path / "runs" / "leaks-tiny" / "leaks-validation.json").read_text())
+    assert kept == said
+
+
+@pytest.mark.slow
+def test_networks_that_see_a_part(tiny_world, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    options = make_workspace(tiny_world, tmp_path)
+    manifest = options.pop("manifest")
+    options.pop("--run")
+    flags = [part for option in options.items() for part in option]
+    result = _leaks(manifest, *flags, "--train", "--seeds", 1, "--json")
+    assert result.exit_code == 0, result.stderr
+    rows = {row["name"]: row["num_seeds"] for row in json.loads(result.stdout)["rows"]}
+    assert rows["coco-class-object-head"] == rows["shuffled-frames"] == 1
+    assert "linear" not in json.loads(result.stdout)["meaning"]
+
+
+@pytest.mark.real_data
+def test_vlog_with_the_masks_of_the_authors(sample_data, tmp_path, monkeypatch) -> None:
+    """The real lists and masks; the matrix of labels is not there, so a made one takes its place.
+    One clip trains and one validates."""
+    monkeypatch.chdir(tmp_path)
+    source, root = sample_data / "vlog", tmp_path / "data" / "vlog"
+    (root / "meta" / "hand_object").mkdir(parents=True)
+    for name in ("manifest.txt", "splitId.txt", "hand_object/hand_object_labels.txt"):
+        (root / "meta" / name).symlink_to(source / "meta" / name)
+    (root / "videos").symlink_to(source / "videos")
+    lines = len((source / "meta" / "manifest.txt").read_text().split())
+    matrix = np.full((lines, 30), -1, np.int8)
+    matrix[:, :3] = 1
+    np.save(root / "meta" / "hand_object" / "hand_object.npy", matrix)
+    imported = CliRunner().invoke(
+        orn,
+        ["import-masks", "vlog", str(source / "masks" / "preds_100x100_50"), "--format", "authors",
+         "--data", "data"],
+    )  # fmt: skip
+    assert imported.exit_code == 0, imported.stderr
+    result = _leaks("vlog", "--data", "data", "--partial", "--json")
+    assert result.exit_code == 0, result.stderr
+    said = json.loads(result.stdout)
+    assert (said["metric"], said["num_train"], said["num_segments"]) == ("map", 1, 1)
+    assert len(said["rows"]) == 6
+
+
+@pytest.mark.real_data
+def test_epic_with_made_detections(sample_data, tmp_path, monkeypatch) -> None:
+    """The real table; detections of two participants' videos are made from the labels: every
+    segment shows one object, whose class is its noun's number, and its verb follows from nothing.
+    So nouns leak through classes."""
+    monkeypatch.chdir(tmp_path)
+    listing = load_listing(load_manifest("epic-nouns"), sample_data)
+    persons = ("P25", "P26", "P06")
+    videos: dict[str, dict[float, FrameDetections]] = {}
+    for segment in listing.segments:
+        if segment.participant in persons:
+            assert segment.start_seconds is not None
+            assert segment.stop_seconds is not None
+            middle = (segment.start_seconds + segment.stop_seconds) / 2
+            frame = _frame((segment.labels[0] % 80, (0, 0, 40, 40), 0.9))
+            videos.setdefault(segment.video_id, {})[middle] = frame
+    shards = _write_shard(
+        tmp_path / "shards", {name: dict(sorted(own.items())) for name, own in videos.items()}
+    )
+    words = ("--data", sample_data, "--shards", shards, "--partial", "--json")
+    nouns = json.loads(_leaks("epic-nouns", *words).stdout)
+    assert nouns["num_skipped"] > 20_000
+    rows = {row["name"]: row for row in nouns["rows"]}
+    assert rows["class-counts"]["mean"] > 2 * rows["majority"]["mean"]
+    assert nouns["interval"]["over"] == "participants"
+    assert "Classes alone give away" in nouns["meaning"]
+    verbs = json.loads(_leaks("epic", *words).stdout)
+    assert len(verbs["rows"]) == 6
