@@ -48,7 +48,7 @@ def film_frames(setting: Setting) -> int:
     """Frames of the film that are looked at: all on a card, some on a slow CPU."""
     if setting.short:
         return 2
-    return 96 if setting.is_cuda else 4
+    return 96 if setting.is_cuda else 3
 
 
 def looked_at(setting: Setting) -> int:

@@ -175,7 +175,7 @@ class FastDetector:
         samples = [frame.sample.clone() for frame in prepared]
         resized_BhwC = resize_as_cv2(images_BHWC, *samples[0].metainfo["img_shape"])
         batch = self._model.data_preprocessor(
-            {"inputs": list(resized_BhwC.permute(0, 3, 1, 2)), "data_samples": samples}, False
+            {"inputs": resized_BhwC.permute(0, 3, 1, 2), "data_samples": samples}, False
         )
         inputs_BCHW = batch["inputs"].contiguous(memory_format=torch.channels_last)
         return inputs_BCHW, [sample.metainfo for sample in batch["data_samples"]]
