@@ -23,6 +23,7 @@ from benchmarks.gpu_inputs import (
     choice_of,
     detection_of,
     film_frames,
+    forget_detection,
     inputs_of,
     looked_at,
     ways_of,
@@ -197,20 +198,18 @@ def measure_frames(setting: Setting, *, way: str, batch: int) -> dict[str, Any]:
 def measure_loop(setting: Setting, *, tf32: bool) -> dict[str, Any]:
     """Frames a second of a loop of mmdet's inference_detector, run lengths and pickle included;
     torch computes convolutions of float32 in TF32 unless it is told not to."""
-    detection_of.cache_clear()
-    before = torch.backends.cudnn.allow_tf32
+    inputs_of(setting)  # whose threshold is searched with a detector, which sets TF32 itself
+    forget_detection()
     torch.backends.cudnn.allow_tf32 = tf32
-    try:
-        loop = LoopDetector(inputs_of(setting), device=setting.device)
-        count = looked_at(setting)
-        if setting.is_cuda:  # libraries choose their algorithms
-            loop.run(count, setting.work / "loop.pkl")
-        with watching_gpu(setting.device) as busy:
-            began = time.perf_counter()
-            detections = loop.run(count, setting.work / "loop.pkl")
-            seconds = time.perf_counter() - began
-    finally:
-        torch.backends.cudnn.allow_tf32 = before
+    torch.backends.cuda.matmul.allow_tf32 = False
+    loop = LoopDetector(inputs_of(setting), device=setting.device)
+    count = looked_at(setting)
+    if setting.is_cuda:  # libraries choose their algorithms
+        loop.run(count, setting.work / "loop.pkl")
+    with watching_gpu(setting.device) as busy:
+        began = time.perf_counter()
+        detections = loop.run(count, setting.work / "loop.pkl")
+        seconds = time.perf_counter() - began
     return {
         "headline": f"{count / seconds:.2f} frames/s of inference_detector",
         "frames_per_second": count / seconds,
@@ -247,7 +246,7 @@ def measure_two_processes(setting: Setting) -> dict[str, Any]:
     """Two processes on one device, each with the first frames of the film, against the loop."""
     way = "fp16-heads-fast" if setting.is_cuda else "fp32-fast"
     precision, fast = choice_of(way)
-    detection_of.cache_clear()
+    forget_detection()
     folder = setting.work / "processes"
     folder.mkdir(exist_ok=True)
     result = measure_processes(

@@ -3,6 +3,7 @@ threshold 20 detections a frame reach, in any precision."""
 
 from __future__ import annotations
 
+import gc
 import pickle
 from functools import lru_cache
 from typing import Any
@@ -15,7 +16,15 @@ from benchmarks.made_inputs import moving_pictures, write_video
 from shared.errors import DetectorError
 from stage1_detect.mmdet.model import check_precision
 
-__all__ = ["choice_of", "detection_of", "film_frames", "inputs_of", "looked_at", "ways_of"]
+__all__ = [
+    "choice_of",
+    "detection_of",
+    "film_frames",
+    "forget_detection",
+    "inputs_of",
+    "looked_at",
+    "ways_of",
+]
 
 _WAYS = (
     "fp32",
@@ -73,18 +82,32 @@ def inputs_of(setting: Setting) -> DetectInputs:
     return inputs
 
 
-@lru_cache(maxsize=1)  # one alone, as TF32 is a setting of the process
+_kept: dict[tuple[Setting, str], Detection] = {}
+
+
 def detection_of(setting: Setting, way: str) -> Detection:
-    """Detector and film on the device."""
-    precision, fast = choice_of(way)
-    return Detection(
-        inputs_of(setting),
-        setting.work,
-        frames=1,
-        device=setting.device,
-        precision=precision,
-        fast=fast,
-    )
+    """Detector and film on the device; the last one stays, alone, as TF32 is a setting of the
+    process and memory is measured."""
+    if (setting, way) not in _kept:
+        forget_detection()
+        precision, fast = choice_of(way)
+        _kept[setting, way] = Detection(
+            inputs_of(setting),
+            setting.work,
+            frames=1,
+            device=setting.device,
+            precision=precision,
+            fast=fast,
+        )
+    return _kept[setting, way]
+
+
+def forget_detection() -> None:
+    """Frees its memory."""
+    _kept.clear()
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
 
 
 def _is_possible(way: str, device: str) -> bool:

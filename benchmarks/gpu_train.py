@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -12,6 +11,7 @@ from typing import Any
 import torch
 
 from benchmarks.gpu import Setting
+from benchmarks.gpu_inputs import forget_detection
 from benchmarks.harness import seconds_in_turns
 from benchmarks.loader import measure as measure_loading
 from benchmarks.loader import recipe_dataset
@@ -59,6 +59,7 @@ def cells(device: str, *, short: bool) -> Iterator[tuple[str, Callable[[Setting]
 
 def measure_step(setting: Setting, *, backbone: Any, name: str) -> dict[str, Any]:
     """Seconds of a training step of both heads, and what an epoch of VLOG's size would take."""
+    forget_detection()
     config = NetworkConfig(num_activities=_VLOG_CLASSES, backbone=backbone)
     if setting.short:
         config = replace(config, base_width=8, mask_size=8)
@@ -76,8 +77,6 @@ def measure_step(setting: Setting, *, backbone: Any, name: str) -> dict[str, Any
     optimiser = build_optimiser(network.parameters(), recipe.optimiser)
     batch = random_batch(sizes).to(accelerator.device)
     if setting.is_cuda:
-        gc.collect()
-        torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats()
     step = partial(one_step, accelerator, network, optimiser, batch, recipe=recipe, heads="both")
     first = step()
