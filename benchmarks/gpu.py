@@ -16,51 +16,22 @@ import signal
 import tempfile
 import time
 import traceback
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 import click
 
+from benchmarks.gpu_cell import Cell, Setting
 from benchmarks.harness import describe_machine
 from shared.cli_options import NumberRange, device_option, echo_json, json_option
 from shared.jobs.atomic_file import write_text
 from shared.jobs.termination import terminated_as_interrupted
 
-__all__ = ["Cell", "Setting", "cells", "gpu", "run_cells"]
+__all__ = ["cells", "gpu", "run_cells"]
 
 _PARTLY_FAILED = 3
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Setting:
-    """Where and how large to measure."""
-
-    device: str
-    """`cpu`, `cuda` or `cuda:N`."""
-    short: bool
-    """Whether only to show that everything runs, on small pictures."""
-    work: Path
-    """Folder of made films, weights and clips."""
-    out: Path
-    """Folder of the records."""
-
-    @property
-    def is_cuda(self) -> bool:
-        """Whether the device is a card."""
-        return self.device.startswith("cuda")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cell:
-    """One measurement."""
-
-    name: str
-    """Of its record, NAME.json."""
-    measure: Callable[[Setting], dict[str, Any]]
-    """Gives the record, whose `headline` is for people; must survive pickling."""
 
 
 def cells(device: str, *, short: bool) -> tuple[Cell, ...]:

@@ -17,7 +17,7 @@ import torch
 from benchmarks.detect import LoopDetector
 from benchmarks.detect import measure as measure_processes
 from benchmarks.detect_inputs import Detection
-from benchmarks.gpu import Setting
+from benchmarks.gpu_cell import Setting
 from benchmarks.gpu_equality import measure_equality
 from benchmarks.gpu_inputs import (
     choice_of,

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from benchmarks.detect_inputs import Detection
-from benchmarks.gpu import Setting
+from benchmarks.gpu_cell import Setting
 from benchmarks.gpu_inputs import detection_of, film_frames, inputs_of
 from shared.environment import usable_cores
 from shared.masks import rle

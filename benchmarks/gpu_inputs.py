@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from benchmarks.detect_inputs import DetectInputs, Detection, make_inputs, with_searched_threshold
-from benchmarks.gpu import Setting
+from benchmarks.gpu_cell import Setting
 from benchmarks.made_inputs import moving_pictures, write_video
 from shared.errors import DetectorError
 from stage1_detect.mmdet.model import check_precision

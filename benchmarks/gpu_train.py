@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.gpu import Setting
+from benchmarks.gpu_cell import Setting
 from benchmarks.gpu_inputs import forget_detection
 from benchmarks.harness import seconds_in_turns
 from benchmarks.loader import measure as measure_loading

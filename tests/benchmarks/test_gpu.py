@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from benchmarks.gpu import Cell, Setting, run_cells
+from benchmarks.gpu import run_cells
+from benchmarks.gpu_cell import Cell, Setting
 from shared.cli import orn
 from shared.masks import rle
 from shared.masks.detections import FrameDetections
