@@ -32,7 +32,7 @@ from stage2_train.runs.phases import plan_phases
 from stage2_train.training.freezing import freeze_for
 from stage2_train.training.step import build_optimiser, training_step
 
-__all__ = ["measure", "measure_object_phase"]
+__all__ = ["measure", "measure_object_phase", "one_step"]
 
 LARGEST_DIFFERENCE = 1e-6
 """Of the float64 gradient of all weights, relative to its norm. In float32 fifty layers of batch
@@ -107,7 +107,7 @@ def measure_object_phase(
             freeze_for(model, phase)
             optimiser = build_optimiser(model.parameters(), recipe.optimiser)
             steps[name] = partial(
-                _step, accelerator, model, optimiser, batch, recipe=recipe, heads="object"
+                one_step, accelerator, model, optimiser, batch, recipe=recipe, heads="object"
             )
             steps[name]()
             gradients[name] = {
@@ -136,7 +136,7 @@ def measure_object_phase(
     return BenchResult(name="train-step", ours=frozen, reference=trained, details=details)
 
 
-def _step(
+def one_step(
     accelerator: Accelerator,
     model: nn.Module,
     optimiser: torch.optim.Optimizer,
@@ -197,7 +197,7 @@ class _Models:
     ) -> float:
         """One training step; the loss before it."""
         accelerator = self.accelerators[precision]
-        return _step(accelerator, model, optimiser, batch, recipe=self.recipe, heads="both")
+        return one_step(accelerator, model, optimiser, batch, recipe=self.recipe, heads="both")
 
     def gradient_difference(self) -> float:
         """Of the gradients of all weights, taken as one vector, in float64 on small frames."""

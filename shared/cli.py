@@ -133,6 +133,7 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
         "bench train-step": ("benchmarks.commands:train_step", "A step against plain loops."),
         "bench loader": ("benchmarks.commands:loader", "Clips a second against pickles."),
         "bench detect": ("benchmarks.commands:detect", "Detecting against inference_detector."),
+        "bench gpu": ("benchmarks.gpu:gpu", "All that there is to know of a card, in minutes."),
         "bench detect-overhead": ("benchmarks.commands:detect_overhead", "All but the network."),
         "bench detect-memory": ("benchmarks.commands:detect_memory", "Memory of long videos."),
         "bench scale": ("benchmarks.commands:scale", "What starts wait for at VLOG's size."),

@@ -93,7 +93,14 @@ set_option = click.option(
 )
 """`overrides`: tuple[str, ...], for `shared.config.files.apply_overrides`."""
 
-_PRECISIONS = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
+_PRECISIONS = {
+    "fp32": "float32",
+    "tf32": "tfloat32",
+    "bf16": "bfloat16",
+    "fp16": "float16",
+    "bf16-heads": "bfloat16-heads",
+    "fp16-heads": "float16-heads",
+}
 """What each is called in plans and shards, which is still accepted, too."""
 
 

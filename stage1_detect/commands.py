@@ -98,7 +98,13 @@ __all__ = ["detect"]
     show_default=True,
     help="CPU threads of each process; the last bits of a result depend on it.",
 )
-@precision_option("Number format of the backbone; fp16 needs a GPU.")
+@precision_option(
+    "Number format of the backbone; with -heads, of the layers that look at objects, too. tf32 and "
+    "fp16 need a GPU."
+)
+@click.option(
+    "--fast", is_flag=True, help="The fast path of a GPU; wants a config that only resizes frames."
+)
 @click.option("--fresh", is_flag=True, help="Remove the job that is in the folder, start over.")
 @click.option(
     "--retry-failed",

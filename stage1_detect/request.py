@@ -110,6 +110,7 @@ class DetectRequest:
     threads: int
     scope: Scope
     precision: Precision
+    fast: bool
     fresh: bool
     retry_failed: bool
     device: str
@@ -185,11 +186,12 @@ class DetectRequest:
 
     def _engine_and_detector(self, data: Dataset) -> tuple[LocalEngine | RayEngine, Detector]:
         from stage1_detect.mmdet.detector import load_detector
+        from stage1_detect.mmdet.fast import load_fast_detector
 
         files = self._files(data)
         is_file = files.config.endswith(".py")
         load = partial(  # absolute, for a process with another working directory
-            load_detector,
+            load_fast_detector if self.fast else load_detector,
             config=Path(files.config).absolute() if is_file else files.config,
             checkpoint=files.checkpoint and files.checkpoint.absolute(),
             score_threshold=self.score_threshold,

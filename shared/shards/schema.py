@@ -146,7 +146,8 @@ class DetectorEntry:
     checkpoint_digest: str
     """`sha256:...` of the weights' file; of imported masks, `unknown`."""
     precision: str = "float32"
-    """Number format that the backbone computed in: `float32`, `float16` or `bfloat16`."""
+    """Number format that the backbone computed in: `float32`, `tfloat32` (fewer bits on a GPU),
+    `float16` or `bfloat16`; with `-heads` the layers that look at single objects, too."""
     thresholds: dict[str, float] = field(default_factory=dict)
     """Thresholds by name, such as `score`."""
     versions: dict[str, str] = field(default_factory=dict)

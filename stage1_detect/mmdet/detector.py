@@ -25,6 +25,7 @@ from stage1_detect.mmdet.config import (
     told,
     weights_url,
 )
+from stage1_detect.mmdet.first_stage import During, first_stage, unwatched
 from stage1_detect.mmdet.heads import RawDetections, predict_boxes, predict_masks, to_host
 from stage1_detect.mmdet.library import Compose, MaskRCNN
 from stage1_detect.mmdet.masks import encode_masks
@@ -37,7 +38,7 @@ from stage1_detect.mmdet.model import (
     fuse_batch_norms,
     load_weights,
     quiet,
-    use_full_float32,
+    use_float32_of,
 )
 
 __all__ = ["MmdetDetector", "RawDetections", "load_detector"]
@@ -59,14 +60,15 @@ class MmdetDetector:
         precision: Precision = "float32",
     ) -> None:
         """Takes a model with weights, in evaluation mode and on its device."""
-        self._model = model
+        self.model = model
         self._entry = entry
-        self._device = next(model.parameters()).device
-        self._is_cuda = self._device.type == "cuda"
-        self._paste_on_device = self._is_cuda
-        self._precision = precision
+        self.device = next(model.parameters()).device
+        self._is_cuda = self.device.type == "cuda"
+        self.paste_on_device = self._is_cuda
+        self.precision: Precision = precision
         self._pipeline = _image_pipeline(detector)
-        self._mask_threshold = float(model.roi_head.test_cfg.mask_thr_binary)
+        self.mask_threshold = float(model.roi_head.test_cfg.mask_thr_binary)
+        self.during: During = unwatched
 
     @property
     def entry(self) -> DetectorEntry:
@@ -96,7 +98,7 @@ class MmdetDetector:
         image_bgr = cv2.cvtColor(np.ascontiguousarray(image_HWC), cv2.COLOR_RGB2BGR)
         prepared: dict[str, Any] = self._pipeline({"img": image_bgr, "img_id": 0})
         if self._is_cuda:  # pinned, so that the copy to the GPU does not wait for what runs there
-            with torch.cuda.device(self._device):
+            with torch.cuda.device(self.device):
                 prepared["inputs"] = prepared["inputs"].pin_memory()
         return prepared
 
@@ -119,7 +121,7 @@ class MmdetDetector:
             )
         if isinstance(found.masks, Tensor):
             masks = encode_masks(
-                found.masks, found.boxes, height=height, width=width, threshold=self._mask_threshold
+                found.masks, found.boxes, height=height, width=width, threshold=self.mask_threshold
             )
         else:
             masks = tuple(encode_borders(b, height=height, width=width) for b in found.masks)
@@ -144,35 +146,36 @@ class MmdetDetector:
             yield prepared[start : start + size]
 
     def _infer(self, prepared: Sequence[dict[str, Any]]) -> list[RawDetections]:
-        model = self._model
-        batch = model.data_preprocessor(
-            {
-                "inputs": [item["inputs"] for item in prepared],
-                "data_samples": [item["data_samples"] for item in prepared],
-            },
-            False,
-        )
-        inputs_BCHW = batch["inputs"].contiguous(memory_format=torch.channels_last)
+        model, during = self.model, self.during
+        with during("copy"):
+            batch = model.data_preprocessor(
+                {
+                    "inputs": [item["inputs"] for item in prepared],
+                    "data_samples": [item["data_samples"] for item in prepared],
+                },
+                False,
+            )
+            inputs_BCHW = batch["inputs"].contiguous(memory_format=torch.channels_last)
         metas = [sample.metainfo for sample in batch["data_samples"]]
-        with autocast(self._precision, self._device):
-            feats = model.extract_feat(inputs_BCHW)
-            rpn_outputs = model.rpn_head(feats)
-        rpn_outputs = [[level.float() for level in levels] for levels in rpn_outputs]
-        sums = [level.flatten(1).sum(1) for levels in rpn_outputs for level in levels]
-        proposals = model.rpn_head.predict_by_feat(
-            *rpn_outputs, batch_img_metas=metas, rescale=False
-        )
-        feats = tuple(level.float().contiguous() for level in feats)  # as roi_align wants them
-        found = predict_boxes(model.roi_head, feats, proposals, metas)
-        masks = predict_masks(model.roi_head, feats, found)
-        return to_host(
-            found,
-            masks,
-            metas,
-            checksums_B=torch.stack(sums).sum(0),
-            mask_threshold=self._mask_threshold,
-            paste=self._paste_on_device,
-        )
+        stage = first_stage(model, inputs_BCHW, precision=self.precision, during=during)
+        with during("proposals"):
+            proposals = model.rpn_head.predict_by_feat(
+                stage.scores_BAhw, stage.deltas_BDhw, batch_img_metas=metas, rescale=False
+            )
+        with autocast(self.precision, self.device, of_heads=True):
+            with during("box head"):
+                found = predict_boxes(model.roi_head, stage.feats_BChw, proposals, metas)
+            with during("mask head"):
+                masks = predict_masks(model.roi_head, stage.feats_BChw, found)
+        with during("paste+borders"):
+            return to_host(
+                found,
+                masks,
+                metas,
+                checksums_B=stage.checksums_B,
+                mask_threshold=self.mask_threshold,
+                paste=self.paste_on_device,
+            )
 
 
 def load_detector(
@@ -192,7 +195,7 @@ def load_detector(
         config: a configuration's file, or its name in MMDetection's model zoo.
         checkpoint: file of weights.
         score_threshold: detections below it are dropped, 0..1.
-        precision: number format of the convolutions before the second stage.
+        precision: number format of the convolutions.
         threads: CPU threads that this process computes with from now on; None changes nothing.
             The last bits of a result depend on it. TF32 is turned off in this process, too.
         detects: False where only its entry is wanted, because others detect, on other devices.
@@ -203,7 +206,7 @@ def load_detector(
     target = torch.device(choose_device(device, error=DetectorError))
     if detects:
         check_precision(precision, target)
-        use_full_float32()
+        use_float32_of(precision)
     if threads is not None:
         torch.set_num_threads(threads)
     detector = read_config(config)

@@ -6,6 +6,7 @@ Axes: B images, R proposals of an image, N detections of an image, M those of al
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -18,7 +19,14 @@ from torch import Tensor
 from stage1_detect.mmdet.library import RoIHead, bbox2roi, multiclass_nms
 from stage1_detect.mmdet.masks import find_borders
 
-__all__ = ["ImagePredictions", "RawDetections", "predict_boxes", "predict_masks", "to_host"]
+__all__ = [
+    "ImagePredictions",
+    "RawDetections",
+    "no_detections",
+    "predict_boxes",
+    "predict_masks",
+    "to_host",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,15 +86,15 @@ def predict_boxes(
     """
     rois = bbox2roi([proposal.bboxes for proposal in proposals])
     if not rois.shape[0]:
-        return [_no_detections(roi_head.bbox_head, rois) for _ in metas]
+        return [no_detections(roi_head.bbox_head, rois) for _ in metas]
     outputs = roi_head._bbox_forward(feats_BChw, rois)
     counts = [len(proposal) for proposal in proposals]
     return [
         _suppress(roi_head, rois_R5, logits_RS1, deltas_RD, image_hw=meta["img_shape"])
         for rois_R5, logits_RS1, deltas_RD, meta in zip(
             rois.split(counts),
-            outputs["cls_score"].split(counts),
-            outputs["bbox_pred"].split(counts),
+            outputs["cls_score"].float().split(counts),
+            outputs["bbox_pred"].float().split(counts),
             metas,
             strict=True,
         )
@@ -120,7 +128,7 @@ def _suppress(
     """One image: softmax, boxes, suppression per class; keeps each survivor's softmax row."""
     head, settings = roi_head.bbox_head, roi_head.test_cfg
     if not rois_R5.shape[0]:
-        return _no_detections(head, rois_R5)
+        return no_detections(head, rois_R5)
     checksum = logits_RS1.sum() + deltas_RD.sum()
     deltas_RD = deltas_RD.nan_to_num(0, 0, 0)  # boxes that are none would break what comes after
     scores_RS1 = logits_RS1.softmax(dim=-1)
@@ -149,7 +157,8 @@ def _suppress(
     )
 
 
-def _no_detections(bbox_head: Any, like: Tensor) -> ImagePredictions:
+def no_detections(bbox_head: Any, like: Tensor) -> ImagePredictions:
+    """None in an image; `like` tells device and format."""
     return ImagePredictions(
         boxes=like.new_zeros((0, 4)),
         scores=like.new_zeros(0),
@@ -179,33 +188,39 @@ def to_host(
         paste: paste the masks where they are, so that only the borders of their runs are copied.
     """
     height, width = metas[0]["ori_shape"][:2]
+    counts = [len(one) for one in found]
     sums = [one.checksum + each.sum() for one, each in zip(found, masks, strict=True)]
     finite = (torch.stack(sums) + checksums_B).isfinite().tolist()
-    boxes = [_in_frame(one.boxes, meta) for one, meta in zip(found, metas, strict=True)]
-    on_host: list[Any] = [each.cpu() for each in masks] if not paste else []
+    boxes_M4 = torch.cat(
+        [_in_frame(one.boxes, meta) for one, meta in zip(found, metas, strict=True)]
+    )
+    masks_Mmm = torch.cat([each for each in masks if len(each)] or masks[:1])
+    on_host: Sequence[Any]
     if paste:
         borders = iter(
-            find_borders(
-                torch.cat([each for each in masks if len(each)] or masks[:1]),
-                torch.cat(boxes),
-                height=height,
-                width=width,
-                threshold=mask_threshold,
-            )
+            find_borders(masks_Mmm, boxes_M4, height=height, width=width, threshold=mask_threshold)
         )
-        on_host = [tuple(islice(borders, len(one))) for one in found]
+        on_host = [tuple(islice(borders, count)) for count in counts]
+    else:
+        on_host = masks_Mmm.cpu().split(counts)
+    # One copy of each kind, not one an image: every copy waits for the device.
+    scores, labels, rows = (
+        torch.cat([getattr(one, name) for one in found]).cpu().split(counts)
+        for name in ("scores", "labels", "class_scores")
+    )
+    boxes = boxes_M4.cpu().split(counts)
     return [
         RawDetections(
             height=height,
             width=width,
-            boxes=boxes_N4.cpu(),
-            scores=one.scores.cpu(),
-            labels=one.labels.cpu(),
-            class_scores=one.class_scores.cpu(),
-            masks=its_masks,
-            is_finite=is_finite,
+            boxes=boxes[place],
+            scores=scores[place],
+            labels=labels[place],
+            class_scores=rows[place],
+            masks=on_host[place],
+            is_finite=finite[place],
         )
-        for one, boxes_N4, its_masks, is_finite in zip(found, boxes, on_host, finite, strict=True)
+        for place in range(len(found))
     ]
 
 

@@ -44,13 +44,18 @@ __all__ = [
     "library_versions",
     "load_weights",
     "quiet",
-    "use_full_float32",
+    "use_float32_of",
 ]
 
-Precision: TypeAlias = Literal["float32", "float16", "bfloat16"]
-"""What the convolutions of backbone, pyramid and proposal head compute in. Boxes, suppression and
-the heads that look at single objects stay in float32: half precision cannot tell pixels apart
-beyond 2048."""
+Precision: TypeAlias = Literal[
+    "float32", "tfloat32", "float16", "bfloat16", "float16-heads", "bfloat16-heads"
+]
+"""What convolutions compute in: those of backbone, pyramid and proposal head; with `-heads` the
+layers that look at single objects, too. `tfloat32` rounds what all of them multiply to 10 bits of
+mantissa, on a GPU that can. Boxes and suppression stay in float32: half precision cannot tell
+pixels apart beyond 2048."""
+_GPU_ONLY = {"tfloat32": "tf32", "float16": "fp16", "float16-heads": "fp16-heads"}
+"""By name, what people call it."""
 _HISTORIES = (
     "__builtin__ getattr",
     "mmengine.logging.history_buffer HistoryBuffer",
@@ -218,25 +223,30 @@ def check_precision(precision: Precision, device: torch.device) -> None:
     if precision not in get_args(Precision):
         wanted = ", ".join(get_args(Precision))
         raise DetectorError(f"precision {precision!r}: wanted one of {wanted}")
-    if precision == "float16" and device.type != "cuda":
+    if precision in _GPU_ONLY and device.type != "cuda":
         raise DetectorError(
-            f"precision fp16 (float16) needs a CUDA GPU, found the device {str(device)!r}; "
-            "take bf16 or fp32"
+            f"precision {_GPU_ONLY[precision]} ({precision}) needs a CUDA GPU, found the device "
+            f"{str(device)!r}; take bf16 or fp32"
         )
 
 
-def use_full_float32() -> None:
-    """Makes this process compute float32 on GPUs with all of its bits. cuDNN's convolutions would
-    otherwise round to TF32, which has 10 bits of mantissa, on cards that know it."""
-    torch.backends.cuda.matmul.allow_tf32 = False
-    torch.backends.cudnn.allow_tf32 = False
+def use_float32_of(precision: Precision) -> None:
+    """Makes this process compute float32 on GPUs with all of its bits, or for `tfloat32` with
+    fewer. cuDNN's convolutions would otherwise round to TF32 on cards that know it."""
+    torch.backends.cuda.matmul.allow_tf32 = precision == "tfloat32"
+    torch.backends.cudnn.allow_tf32 = precision == "tfloat32"
 
 
-def autocast(precision: Precision, device: torch.device) -> AbstractContextManager[Any]:
-    """Runs a block's convolutions in this format; float32 changes nothing."""
-    if precision == "float32":
+def autocast(
+    precision: Precision, device: torch.device, *, of_heads: bool = False
+) -> AbstractContextManager[Any]:
+    """Runs a block's layers in this format, those of the heads for objects where it says so;
+    float32 changes nothing."""
+    name, _, part = precision.partition("-")
+    if name in ("float32", "tfloat32") or (of_heads and part != "heads"):
         return nullcontext()
-    return torch.autocast(device.type, getattr(torch, precision))
+    # Without the cache of weights, which a CUDA graph would keep beyond its time.
+    return torch.autocast(device.type, getattr(torch, name), cache_enabled=False)
 
 
 def detector_entry(

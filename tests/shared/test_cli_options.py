@@ -62,7 +62,7 @@ def test_one_spelling_of_precisions() -> None:
     assert given("vlog", "--precision", "bf16")["precision"] == "bfloat16"
     assert given("vlog", "--precision", "float16")["precision"] == "float16"  # as plans have it
     refused = CliRunner().invoke(command, ["vlog", "--precision", "bf8"])
-    assert "'bf8' is not one of 'fp32', 'bf16', 'fp16'." in refused.output
+    assert "'bf8' is not one of 'fp32', 'tf32', 'bf16', 'fp16', 'bf16-heads'" in refused.output
 
 
 @pytest.mark.parametrize("seed", ["-1", str(2**32), "one"])

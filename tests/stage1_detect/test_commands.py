@@ -200,3 +200,23 @@ def test_a_precision_is_recorded_in_the_same_word_however_it_is_spelled(
     run(capsys, *arguments, "--limit", "1", "--precision", word)
     shard = Shard(tmp_path / "shards" / "shard-000000.zarr.zip")
     assert shard.detector.precision == "bfloat16"
+
+
+def test_the_fast_path_is_recorded_and_finds_the_same(
+    arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "shards" / "shard-000000.zarr.zip"
+    run(capsys, *arguments, "--limit", "1", "--fast")
+    fast = Shard(path)
+    assert fast.detector.versions["fast_path"] == "1"
+    frames = [fast.frame(row) for row in range(fast.num_frames)]
+    code, _, err = run(capsys, *arguments, "--limit", "1")
+    assert code == 2
+    assert "versions.fast_path" in err
+
+    run(capsys, *arguments, "--limit", "1", "--fresh")
+    for row, ours in enumerate(frames):
+        theirs = Shard(path).frame(row)
+        assert ours.masks == theirs.masks
+        assert ours.boxes.tolist() == theirs.boxes.tolist()
+        assert ours.scores.tolist() == theirs.scores.tolist()

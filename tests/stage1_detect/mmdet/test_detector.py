@@ -42,7 +42,7 @@ def mmdet_predictions(detector: MmdetDetector, images: list[NDArray[np.uint8]]) 
     prepared = [detector.prepare(image) for image in images]
     batch = {key: [item[key] for item in prepared] for key in ("inputs", "data_samples")}
     with torch.inference_mode():
-        return [sample.pred_instances for sample in detector._model.test_step(batch)]
+        return [sample.pred_instances for sample in detector.model.test_step(batch)]
 
 
 def test_equals_mmdet(loaded: MmdetDetector, pictures: list[NDArray[np.uint8]]) -> None:
@@ -132,9 +132,9 @@ def test_a_batch_gives_what_single_frames_give(
 ) -> None:
     together = loaded.detect(pictures)
     seen: list[int] = []
-    extract_feat = loaded._model.extract_feat
+    extract_feat = loaded.model.extract_feat
     monkeypatch.setattr(
-        loaded._model, "extract_feat", lambda x: (seen.append(len(x)), extract_feat(x))[1]
+        loaded.model, "extract_feat", lambda x: (seen.append(len(x)), extract_feat(x))[1]
     )
     monkeypatch.setattr("stage1_detect.mmdet.detector._MOST_CPU_PIXELS", 2 * 96 * 64)
     parts = loaded.detect(pictures)
@@ -147,7 +147,7 @@ def test_masks_pasted_beside_the_network_are_the_same(
     loaded: MmdetDetector, pictures: list[NDArray[np.uint8]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     expected = loaded.detect(pictures)
-    monkeypatch.setattr(loaded, "_paste_on_device", True)  # as for a GPU
+    monkeypatch.setattr(loaded, "paste_on_device", True)  # as for a GPU
     raw = loaded.infer([loaded.prepare(picture) for picture in pictures])
     assert all(isinstance(found.masks, tuple) for found in raw)
     pixels = different = 0
@@ -174,13 +174,11 @@ def test_folded_normalisations_change_last_bits_only(
     plain = build_model(read_config(demo_config)).eval()
     load_weights(plain, demo_checkpoint, config_name="demo")
     norms = [m for m in plain.backbone.modules() if isinstance(m, torch.nn.BatchNorm2d)]
-    left = [m for m in detector._model.backbone.modules() if isinstance(m, torch.nn.BatchNorm2d)]
+    left = [m for m in detector.model.backbone.modules() if isinstance(m, torch.nn.BatchNorm2d)]
     assert norms and not left
     batch = torch.stack([detector.prepare(picture)["inputs"] for picture in pictures]).float()
     with torch.inference_mode():
-        for ours, theirs in zip(
-            detector._model.backbone(batch), plain.backbone(batch), strict=True
-        ):
+        for ours, theirs in zip(detector.model.backbone(batch), plain.backbone(batch), strict=True):
             assert theirs.abs().max() > 0
             torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-4 * float(theirs.max()))
 
@@ -238,7 +236,7 @@ def test_numbers_that_are_none_are_an_error(
     detector = load_detector(
         config=demo_config, checkpoint=demo_checkpoint, device="cpu", score_threshold=THRESHOLD
     )
-    model: Any = detector._model
+    model: Any = detector.model
     weights = {
         "backbone": lambda: next(model.backbone.parameters()),
         "rpn_head": lambda: model.rpn_head.rpn_cls.bias,

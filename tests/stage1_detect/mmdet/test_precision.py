@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from shared.errors import DetectorError
 from stage1_detect.mmdet.detector import load_detector
+from stage1_detect.mmdet.model import Precision, check_precision, use_float32_of
 
 pytestmark = pytest.mark.mmdet
 
@@ -28,3 +30,17 @@ def test_a_detector_turns_tf32_off(demo_config: Path, demo_checkpoint: Path) -> 
     load_detector("cpu", config=demo_config, checkpoint=demo_checkpoint)
     assert not torch.backends.cudnn.allow_tf32
     assert not torch.backends.cuda.matmul.allow_tf32
+
+
+@pytest.mark.usefixtures("tf32")
+@pytest.mark.parametrize("is_wanted", [True, False])
+def test_tf32_is_a_precision(is_wanted: bool) -> None:
+    use_float32_of("tfloat32" if is_wanted else "float16-heads")
+    assert torch.backends.cudnn.allow_tf32 is is_wanted
+    assert torch.backends.cuda.matmul.allow_tf32 is is_wanted
+
+
+@pytest.mark.parametrize("precision", ["tfloat32", "float16-heads"])
+def test_a_gpu_is_asked_for(precision: Precision) -> None:
+    with pytest.raises(DetectorError, match=rf"\({precision}\) needs a CUDA GPU"):
+        check_precision(precision, torch.device("cpu"))

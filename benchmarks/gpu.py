@@ -1,0 +1,202 @@
+"""`orn bench gpu`: everything that there is to know of a card, in the order of worth, in one visit.
+
+A machine with a card may be at hand for minutes. So each measurement is a file that appears when it
+is done; what fails is written down, with its reason, and the next one goes on; what is there is not
+done again. Measurements run in a process of their own, which can be ended when the time is over,
+and which is a new one after a failure, as a card's error spoils all that comes after it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import multiprocessing
+import os
+import signal
+import tempfile
+import time
+import traceback
+from collections.abc import Iterator, Sequence
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import click
+
+from benchmarks.gpu_cell import Cell, Setting
+from benchmarks.harness import describe_machine
+from shared.cli_options import NumberRange, device_option, echo_json, json_option
+from shared.jobs.atomic_file import write_text
+from shared.jobs.termination import terminated_as_interrupted
+
+__all__ = ["cells", "gpu", "run_cells"]
+
+_PARTLY_FAILED = 3
+
+
+def cells(device: str, *, short: bool) -> tuple[Cell, ...]:
+    """All measurements of a device, the ones that are worth most first."""
+    from benchmarks import gpu_detect, gpu_train
+
+    first = Cell(name="machine", measure=gpu_detect.measure_machine)
+    found = [
+        (name, measure)
+        for part in (gpu_detect.cells_before_training, gpu_train.cells, gpu_detect.cells_at_last)
+        for name, measure in part(device, short=short)
+    ]
+    return (first, *(Cell(name=name, measure=measure) for name, measure in found))
+
+
+@click.command("gpu")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    required=True,
+    help="Folder of the records, one a measurement; those that are there stay.",
+)
+@click.option(
+    "--minutes", type=NumberRange(0, 10**4), default=8.0, show_default=True, help="Time for all."
+)
+@click.option("--short", is_flag=True, help="Small pictures and few frames, to see that it runs.")
+@click.option(
+    "--only",
+    multiple=True,
+    metavar="PREFIX",
+    help="Measurements whose names begin so, such as stages; may be repeated.",
+)
+@device_option
+@json_option
+def gpu(
+    out: Path, minutes: float, short: bool, only: tuple[str, ...], device: str, as_json: bool
+) -> int:
+    """Measure detection and training on a card against references.
+
+    Versions and card; shards of the card against those of the CPU in every precision; the time of
+    each part of detect; frames a second in batches of 1 to 16 against a loop of inference_detector;
+    training steps against the plain network; the loader; two processes on one card; an exact
+    resume. The most important first, each in a file of its own as soon as it is known: the same
+    command again does what is missing. Ends with 3 if something failed or time was too short.
+    """
+    from shared.devices import choose_device
+
+    name = choose_device(device)
+    out.mkdir(parents=True, exist_ok=True)
+    chosen = [
+        cell
+        for cell in cells(name, short=short)
+        if not only or any(cell.name.startswith(each) for each in only)
+    ]
+    if not chosen:
+        raise click.UsageError(f"--only {' '.join(only)}: no measurement begins so")
+    with tempfile.TemporaryDirectory() as folder, terminated_as_interrupted():
+        setting = Setting(device=name, short=short, work=Path(folder), out=out.absolute())
+        told = run_cells(chosen, setting, deadline=time.monotonic() + 60 * minutes)
+    if as_json:
+        echo_json(told)
+    return 0 if all(line["state"] in ("done", "there") for line in told) else _PARTLY_FAILED
+
+
+def run_cells(chosen: Sequence[Cell], setting: Setting, *, deadline: float) -> list[dict[str, Any]]:
+    """Measures in turn, until `deadline` of `time.monotonic`; what became of each, by `name`,
+    `state` (`done`, `there`, `failed` or `no time`) and `told`."""
+    told: list[dict[str, Any]] = []
+
+    def tell(cell: Cell, state: str, text: str) -> None:
+        told.append({"name": cell.name, "state": state, "told": text})
+        click.echo(
+            f"{cell.name}: {text if state == 'done' else f'{state} {text}'.strip()}", err=True
+        )
+
+    with _worker(setting) as worker:
+        for cell in chosen:
+            path, failed_path = (
+                setting.out / f"{cell.name}{end}" for end in (".json", ".failed.json")
+            )
+            if path.is_file():
+                tell(cell, "there", json.loads(path.read_text())["headline"])
+                continue
+            if time.monotonic() >= deadline:
+                tell(cell, "no time", "")
+                continue
+            began = time.monotonic()
+            record, reason, trace = worker.measure(cell, deadline=deadline)
+            if record is None:
+                document = {"cell": cell.name, "reason": reason, "trace": trace}
+                write_text(failed_path, json.dumps(document, indent=2) + "\n")
+                tell(cell, "failed", reason)
+                continue
+            record = {"cell": cell.name, "wall_seconds": time.monotonic() - began, **record}
+            record |= {"device": setting.device, "short": setting.short}
+            write_text(path, json.dumps(record | {"machine": describe_machine()}, indent=2) + "\n")
+            failed_path.unlink(missing_ok=True)
+            tell(cell, "done", record["headline"])
+    return told
+
+
+@contextlib.contextmanager
+def _worker(setting: Setting) -> Iterator[_Worker]:
+    worker = _Worker(setting)
+    try:
+        yield worker
+    finally:
+        worker.end()
+
+
+class _Worker:
+    """A process that measures, started when it is needed."""
+
+    def __init__(self, setting: Setting) -> None:
+        self._setting = setting
+        self._process: Any = None
+        self._pipe: Connection | None = None
+
+    def measure(self, cell: Cell, *, deadline: float) -> tuple[dict[str, Any] | None, str, str]:
+        """The record, or None with a reason in a line and where it happened."""
+        if self._process is None:
+            context = multiprocessing.get_context("spawn")
+            self._pipe, other = context.Pipe()
+            self._process = context.Process(target=_serve, args=(other, self._setting))
+            self._process.start()
+            other.close()
+        assert self._pipe is not None
+        try:
+            self._pipe.send(cell.measure)
+            if not self._pipe.poll(max(deadline - time.monotonic(), 0)):
+                self.end()
+                return None, "the time was over before it was done", ""
+            record, reason, trace = self._pipe.recv()
+        except (EOFError, OSError):
+            self._process.join()
+            reason = f"its process ended with {self._process.exitcode}"
+            self.end()
+            return None, reason, ""
+        if record is None:
+            self.end()
+        return record, reason, trace
+
+    def end(self) -> None:
+        """Ends the process and those that it has started."""
+        if self._process is None:
+            return
+        with contextlib.suppress(ProcessLookupError):  # it has ended, or not come to `os.setsid`
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.kill()
+        self._process.join()
+        self._process = None
+
+
+def _serve(pipe: Connection, setting: Setting) -> None:
+    """Measures what comes through the pipe."""
+    os.setsid()  # so that it can be ended together with what it starts
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # for exact resuming, before CUDA
+    while True:
+        try:
+            measure = pipe.recv()
+        except EOFError:
+            return
+        try:
+            pipe.send((measure(setting), "", ""))
+        except Exception as err:  # whatever a card does; the others are still to be measured
+            reason = " ".join(f"{type(err).__name__}: {err}".split())[:500]
+            pipe.send((None, reason, traceback.format_exc()))

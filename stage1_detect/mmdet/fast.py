@@ -1,0 +1,220 @@
+"""The fast path of a GPU (`orn detect --fast`), which also runs, slower than the other, on a CPU.
+
+Frames go to the GPU as they are, on a stream of their own, and are resized there as OpenCV does.
+The first stage is a CUDA graph, what follows takes all frames of a batch together (`batched.py`),
+and masks are pasted on a third stream while the network has the next batch. In float32 shards are
+those of the other path, up to boxes whose overlap is a threshold to the last bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext
+from dataclasses import dataclass, replace
+from functools import cache, cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from shared.errors import DetectorError
+from shared.masks.detections import FrameDetections
+from shared.shards.schema import DetectorEntry
+from stage1_detect.mmdet.batched import (
+    check_batched,
+    predict_boxes_together,
+    propose,
+    resize_as_cv2,
+)
+from stage1_detect.mmdet.detector import MmdetDetector, load_detector
+from stage1_detect.mmdet.first_stage import FirstStage, Repeated, capture_graph, first_stage
+from stage1_detect.mmdet.heads import RawDetections, predict_masks, to_host
+from stage1_detect.mmdet.model import autocast
+
+__all__ = ["FastDetector", "ReadyFrame", "load_fast_detector"]
+
+_VERSION = "1"
+"""Of what this path computes; shards record it among the libraries that shape the results."""
+
+_TRIED_SIZES = ((37, 41), (64, 48))
+"""Frames with which the resize is compared with that of the installed OpenCV."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadyFrame:
+    """A frame on its way to the network."""
+
+    image_HWC: Tensor
+    """(H, W, 3) uint8 RGB on the network's device, once `copied` has happened."""
+    sample: Any
+    """mmdet's DetDataSample of a frame of this size."""
+    copied: torch.cuda.Event | None
+
+
+class _Batch:
+    """Detections of a batch, fetched from the device when the first of them is asked for."""
+
+    def __init__(self, fetch: Callable[[], list[RawDetections]]) -> None:
+        self._fetch = fetch
+
+    @cached_property
+    def frames(self) -> list[RawDetections]:
+        """One a frame, on the CPU."""
+        return self._fetch()
+
+
+class FastDetector:
+    """As the detector that it is made of, for configurations that only resize frames."""
+
+    def __init__(self, exact: MmdetDetector) -> None:
+        """Loads nothing.
+
+        Raises:
+            DetectorError: if its configuration, or OpenCV, is not as this path wants it.
+        """
+        self.exact = exact
+        self._model, self._device = exact.model, exact.device
+        check_batched(self._model, exact.entry.config_name)
+        self._sample_of_size = cache(self._find_sample)
+        for size in _TRIED_SIZES:
+            self._check_resize(size)
+        self._is_cuda = self._device.type == "cuda"
+        self._copying, self._pasting = (
+            torch.cuda.Stream(self._device) if self._is_cuda else None for _ in range(2)
+        )
+        self._priors = cache(self._find_priors)
+        self._first_stage = (
+            Repeated(self._compute, capture_graph) if self._is_cuda else self._compute
+        )
+
+    @property
+    def entry(self) -> DetectorEntry:
+        """What a shard records about this detector."""
+        entry = self.exact.entry
+        return replace(entry, versions=entry.versions | {"fast_path": _VERSION})
+
+    def prepare(self, image_HWC: NDArray[np.uint8]) -> ReadyFrame:
+        """Starts the copy of a frame to the device."""
+        image = torch.from_numpy(np.ascontiguousarray(image_HWC))
+        sample = self._sample_of_size(*image_HWC.shape[:2])
+        if self._copying is None:
+            return ReadyFrame(image_HWC=image, sample=sample, copied=None)
+        with torch.cuda.stream(self._copying):
+            moved = image.pin_memory().to(self._device, non_blocking=True)
+            return ReadyFrame(image_HWC=moved, sample=sample, copied=self._copying.record_event())
+
+    @torch.inference_mode()
+    def infer(self, prepared: Sequence[ReadyFrame]) -> list[tuple[_Batch, int]]:
+        """The network's detections of frames of one size, as a batch and a place in it each; on a
+        GPU their masks are still to be pasted."""
+        if not prepared:
+            return []
+        with self._on_device():
+            batch = self._infer(prepared)
+        return [(batch, place) for place in range(len(prepared))]
+
+    def encode(self, found: tuple[_Batch, int]) -> FrameDetections:
+        """As `MmdetDetector.encode`.
+
+        Raises:
+            DetectorError: if the network gave what is no number, such as NaN.
+        """
+        batch, place = found
+        return self.exact.encode(batch.frames[place])
+
+    def detect(self, images: Sequence[NDArray[np.uint8]]) -> list[FrameDetections]:
+        """Detections of each frame of (H, W, 3) uint8 RGB, all of equal size, in one batch."""
+        return [self.encode(found) for found in self.infer([self.prepare(i) for i in images])]
+
+    def _infer(self, prepared: Sequence[ReadyFrame]) -> _Batch:
+        during = self.exact.during
+        with during("copy+resize"):
+            inputs_BCHW, metas = self._inputs(prepared)
+        with during("backbone+FPN+RPN head"):
+            stage = self._first_stage(inputs_BCHW)
+        head, image_hw = self._model.roi_head, metas[0]["img_shape"]
+        with during("proposals"):
+            sizes = tuple(level.shape[2:] for level in stage.scores_BAhw)
+            rois_R5 = propose(self._model, stage, self._priors(sizes), image_hw=image_hw)
+        with autocast(self.exact.precision, self._device, of_heads=True):
+            with during("box head"):
+                found = predict_boxes_together(head, stage.feats_BChw, rois_R5, image_hw=image_hw)
+            with during("mask head"):
+                masks = predict_masks(head, stage.feats_BChw, found)
+        checksums_B = stage.checksums_B.clone()  # a graph writes its results over the last ones
+        done = torch.cuda.current_stream().record_event() if self._is_cuda else None
+
+        @torch.inference_mode()
+        def fetch() -> list[RawDetections]:
+            with self._on_device(), ExitStack() as stack:
+                if self._pasting is not None and done is not None:
+                    self._pasting.wait_event(done)
+                    stack.enter_context(torch.cuda.stream(self._pasting))
+                stack.enter_context(during("paste+borders"))
+                return to_host(
+                    found,
+                    masks,
+                    metas,
+                    checksums_B=checksums_B,
+                    mask_threshold=self.exact.mask_threshold,
+                    paste=self.exact.paste_on_device,
+                )
+
+        return _Batch(fetch)
+
+    def _inputs(self, prepared: Sequence[ReadyFrame]) -> tuple[Tensor, list[dict[str, Any]]]:
+        """Frames as the network takes them, normalised, and mmdet's meta information."""
+        for frame in prepared:
+            if frame.copied is not None:
+                current = torch.cuda.current_stream()
+                current.wait_event(frame.copied)
+                frame.image_HWC.record_stream(current)
+        images_BHWC = torch.stack([frame.image_HWC for frame in prepared]).flip(3)  # BGR
+        samples = [frame.sample.clone() for frame in prepared]
+        resized_BhwC = resize_as_cv2(images_BHWC, *samples[0].metainfo["img_shape"])
+        batch = self._model.data_preprocessor(
+            {"inputs": resized_BhwC.permute(0, 3, 1, 2), "data_samples": samples}, False
+        )
+        inputs_BCHW = batch["inputs"].contiguous(memory_format=torch.channels_last)
+        return inputs_BCHW, [sample.metainfo for sample in batch["data_samples"]]
+
+    def _compute(self, inputs_BCHW: Tensor) -> FirstStage:
+        return first_stage(self._model, inputs_BCHW, precision=self.exact.precision)
+
+    def _find_priors(self, sizes: tuple[tuple[int, int], ...]) -> list[Tensor]:
+        """The anchors of each level, whose features have these sizes."""
+        generator = self._model.rpn_head.prior_generator
+        priors: list[Tensor] = generator.grid_priors(
+            list(sizes), dtype=torch.float32, device=self._device
+        )
+        return priors
+
+    def _find_sample(self, height: int, width: int) -> Any:
+        """mmdet's record of a frame of this size, from its own pipeline."""
+        return self.exact.prepare(np.zeros((height, width, 3), np.uint8))["data_samples"]
+
+    def _check_resize(self, size: tuple[int, int]) -> None:
+        image = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
+        expected_Chw = self.exact.prepare(image)["inputs"]
+        bgr = torch.from_numpy(image)[None].flip(3)
+        resized = resize_as_cv2(bgr, *expected_Chw.shape[1:])[0].permute(2, 0, 1)
+        if not torch.equal(resized, expected_Chw):
+            raise DetectorError(
+                f"detector config {self.entry.config_name}: the fast path wants a test pipeline "
+                "that only resizes frames, with OpenCV's bilinear resize as it is known here, "
+                "found other pixels; leave --fast out"
+            )
+
+    def _on_device(self) -> AbstractContextManager[Any]:
+        return torch.cuda.device(self._device) if self._is_cuda else nullcontext()
+
+
+def load_fast_detector(device: str = "auto", **options: Any) -> FastDetector:
+    """As `load_detector`.
+
+    Raises:
+        DetectorError: as there, or the configuration asks for what this path leaves out.
+    """
+    return FastDetector(load_detector(device, **options))

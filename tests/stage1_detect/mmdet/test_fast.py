@@ -1,0 +1,220 @@
+"""The fast path must find what the other path finds, which is what mmdet finds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from shared.errors import DetectorError
+from shared.masks.detections import FrameDetections
+from shared.masks.rle import decode
+from stage1_detect.mmdet.batched import resize_as_cv2
+from stage1_detect.mmdet.detector import load_detector
+from stage1_detect.mmdet.fast import load_fast_detector
+from stage1_detect.mmdet.first_stage import Repeated
+
+pytestmark = pytest.mark.mmdet
+
+THRESHOLD = 0.02
+NEEDS_GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
+
+
+@pytest.mark.parametrize(
+    ("frame_hw", "resized_hw"),
+    [
+        pytest.param((72, 128), (75, 133), id="a little larger"),
+        pytest.param((90, 130), (64, 92), id="smaller"),
+        pytest.param((64, 48), (32, 24), id="half"),
+        pytest.param((37, 41), (80, 77), id="odd"),
+        pytest.param((20, 30), (20, 30), id="as it is"),
+        pytest.param((1, 1), (5, 7), id="one pixel"),
+    ],
+)
+def test_frames_are_resized_as_opencv_does(
+    frame_hw: tuple[int, int], resized_hw: tuple[int, int]
+) -> None:
+    generator = np.random.default_rng(0)
+    frames = generator.integers(0, 256, (2, *frame_hw, 3), dtype=np.uint8)
+    found = resize_as_cv2(torch.from_numpy(frames), *resized_hw).numpy()
+    for ours, frame in zip(found, frames, strict=True):
+        np.testing.assert_array_equal(ours, cv2.resize(frame, resized_hw[::-1]))
+
+
+def load(request: pytest.FixtureRequest, name: str, *, fast: bool = False, **options: Any) -> Any:
+    return (load_fast_detector if fast else load_detector)(
+        **{"device": "cpu", "score_threshold": THRESHOLD, **options},
+        config=request.getfixturevalue(f"{name}_config"),
+        checkpoint=request.getfixturevalue(f"{name}_checkpoint"),
+    )
+
+
+def assert_same(ours: list[FrameDetections], theirs: list[FrameDetections]) -> None:
+    assert sum(map(len, theirs)) > 10
+    for one, other in zip(ours, theirs, strict=True):
+        assert (one.height, one.width) == (other.height, other.width)
+        np.testing.assert_array_equal(one.labels, other.labels)
+        np.testing.assert_array_equal(one.boxes, other.boxes)
+        np.testing.assert_array_equal(one.scores, other.scores)
+        np.testing.assert_array_equal(one.class_scores, other.class_scores)
+        assert one.masks == other.masks
+
+
+@pytest.mark.parametrize("name", ["demo", "per_class"])
+def test_a_batch_is_found_as_by_the_other_path(
+    request: pytest.FixtureRequest, name: str, pictures: list[NDArray[np.uint8]]
+) -> None:
+    assert_same(
+        load(request, name, fast=True).detect(pictures), load(request, name).detect(pictures)
+    )
+
+
+def test_a_setting_of_the_path_is_recorded(request: pytest.FixtureRequest) -> None:
+    fast, exact = (load(request, "demo", fast=value).entry for value in (True, False))
+    assert fast.versions == exact.versions | {"fast_path": "1"}
+    assert fast.precision == exact.precision == "float32"
+
+
+@pytest.mark.parametrize("limit", [{"rpn": "dict(max_per_img=7)"}, {"rcnn": "dict(max_per_img=3)"}])
+def test_limits_hold_for_each_frame(
+    demo_config: Path,
+    demo_checkpoint: Path,
+    pictures: list[NDArray[np.uint8]],
+    tmp_path: Path,
+    limit: dict[str, str],
+) -> None:
+    path = tmp_path / "limited.py"
+    ((place, setting),) = limit.items()
+    path.write_text(
+        f"_base_ = {str(demo_config)!r}\nmodel = dict(test_cfg=dict({place}={setting}))\n"
+    )
+    ours, theirs = (
+        load("cpu", config=path, checkpoint=demo_checkpoint, score_threshold=0.001).detect(
+            [*pictures, np.zeros_like(pictures[0])]
+        )
+        for load in (load_fast_detector, load_detector)
+    )
+    assert [len(each) for each in ours] == [len(each) for each in theirs]
+    for one, other in zip(ours, theirs, strict=True):
+        np.testing.assert_array_equal(one.boxes, other.boxes)
+
+
+def test_no_frames_and_frames_without_detections(
+    request: pytest.FixtureRequest, pictures: list[NDArray[np.uint8]]
+) -> None:
+    detector = load(request, "demo", fast=True, score_threshold=1.0)
+    found = detector.detect(pictures)
+    assert [len(frame) for frame in found] == [0, 0, 0]
+    assert found[0].class_scores is not None and found[0].class_scores.shape == (0, 80)
+    assert detector.detect([]) == []
+
+
+@pytest.mark.parametrize("part", ["backbone", "rpn_head", "bbox_head", "mask_head"])
+def test_numbers_that_are_none_are_an_error(
+    request: pytest.FixtureRequest, pictures: list[NDArray[np.uint8]], part: str
+) -> None:
+    detector = load(request, "demo", fast=True)
+    model = detector.exact.model
+    weights = {
+        "backbone": lambda: next(model.backbone.parameters()),
+        "rpn_head": lambda: model.rpn_head.rpn_cls.bias,
+        "bbox_head": lambda: model.roi_head.bbox_head.fc_reg.bias,
+        "mask_head": lambda: model.roi_head.mask_head.conv_logits.bias,
+    }[part]()
+    with torch.no_grad():
+        weights.fill_(float("nan"))
+    (found,) = detector.infer([detector.prepare(pictures[0])])
+    with pytest.raises(DetectorError, match="the network gave numbers that are not finite"):
+        detector.encode(found)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (
+            "model = dict(test_cfg=dict(rcnn=dict(nms=dict(type='soft_nms'))))",
+            r"wants model.test_cfg.rcnn.nms of type 'nms' .*; leave --fast out",
+        ),
+        (
+            "test_dataloader = dict(dataset=dict(pipeline=[dict(type='LoadImageFromFile'), "
+            "dict(type='Resize', scale=(96, 64), interpolation='nearest'), "
+            "dict(type='PackDetInputs', "
+            "meta_keys=('ori_shape', 'img_shape', 'scale_factor'))]))",
+            r"only resizes frames, .* found other pixels; leave --fast out",
+        ),
+    ],
+)
+def test_what_it_does_not_compute_is_refused(
+    demo_config: Path, demo_checkpoint: Path, tmp_path: Path, settings: str, message: str
+) -> None:
+    path = tmp_path / "other.py"
+    path.write_text(f"_base_ = {str(demo_config)!r}\n{settings}\n")
+    with pytest.raises(DetectorError, match=message):
+        load_fast_detector("cpu", config=path, checkpoint=demo_checkpoint)
+
+
+def test_half_precision_reaches_the_heads(
+    request: pytest.FixtureRequest, pictures: list[NDArray[np.uint8]]
+) -> None:
+    """Of one backbone in bfloat16, boxes move a little with the heads; all stay float32."""
+    for fast in (True, False):
+        low = load(request, "demo", fast=fast, precision="bfloat16").detect(pictures)
+        lower = load(request, "demo", fast=fast, precision="bfloat16-heads").detect(pictures)
+        assert low[0].boxes.dtype == lower[0].boxes.dtype == np.float32
+        assert not np.array_equal(low[0].scores[:5], lower[0].scores[:5])
+        np.testing.assert_allclose(low[0].scores[:3], lower[0].scores[:3], atol=0.05)
+
+
+def test_a_size_that_repeats_is_recorded_once() -> None:
+    computed: list[str] = []
+
+    def compute(inputs: Any) -> Any:
+        computed.append("computed")
+        return inputs
+
+    def capture(compute: Any, example: torch.Tensor) -> Any:
+        if example.shape[0] == 3:
+            raise RuntimeError("no memory")
+        computed.append(f"recorded {len(example)}")
+        return lambda inputs: computed.append("replayed") or inputs
+
+    repeated: Any = Repeated(compute, capture)
+    for _ in range(4):
+        assert repeated(torch.zeros(2)) is not None
+    assert computed == ["computed", "computed", "recorded 2", "replayed", "replayed"]
+    computed.clear()
+    for _ in range(4):
+        repeated(torch.zeros(3))
+    assert computed == ["computed"] * 4
+    computed.clear()
+    for size in range(4, 9):
+        for _ in range(3):
+            repeated(torch.zeros(size))
+    assert computed.count("replayed") == 2  # four sizes are kept, two were there
+
+
+@NEEDS_GPU
+@pytest.mark.parametrize("name", ["demo", "per_class"])
+def test_a_gpu_finds_the_same_with_a_recorded_graph(
+    request: pytest.FixtureRequest, name: str, pictures: list[NDArray[np.uint8]]
+) -> None:
+    expected = load(request, name).detect(pictures)
+    detector = load(request, name, fast=True, device="cuda")
+    for _ in range(5):  # eager, recorded and replayed
+        found = detector.detect(pictures)
+        for one, other in zip(found, expected, strict=True):
+            np.testing.assert_array_equal(one.labels, other.labels)
+            np.testing.assert_allclose(one.boxes, other.boxes, atol=0.01)
+            np.testing.assert_allclose(one.scores, other.scores, atol=1e-4)
+            shape = {"height": one.height, "width": one.width}
+            pairs = [
+                (decode(a, **shape), decode(b, **shape))
+                for a, b in zip(one.masks, other.masks, strict=True)
+            ]
+            different = sum(int((a != b).sum()) for a, b in pairs)
+            assert different <= 1e-3 * sum(int(b.sum()) for _, b in pairs) + 1
