@@ -92,15 +92,19 @@ def save_tensors(path: Path, content: Any) -> None:
     Raises:
         PipelineError: if the disk refuses.
     """
-    with replacing(path) as temporary:
-        torch.save(content, temporary)
-        with temporary.open("r+b") as file:
-            file.seek(-2, os.SEEK_END)
-            file.write(_SEAL_BYTES.to_bytes(2, "little"))
-            file.seek(0)
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-            file.seek(0, os.SEEK_END)
-            file.write(f"orn-sha256:{digest}".encode())
+    with replacing(path) as temporary, temporary.open("w+b") as file:
+        try:
+            torch.save(content, file)
+        except RuntimeError as err:  # torch's own, whatever the disk said
+            if isinstance(err.__context__, OSError):
+                raise err.__context__ from err
+            raise
+        file.seek(-2, os.SEEK_END)
+        file.write(_SEAL_BYTES.to_bytes(2, "little"))
+        file.seek(0)
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        file.seek(0, os.SEEK_END)
+        file.write(f"orn-sha256:{digest}".encode())
 
 
 def read_tensors(

@@ -9,6 +9,7 @@ H W pixels, h w cells.
 
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import get_context
 from typing import Any
@@ -18,7 +19,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Sampler
 
-from shared.errors import ConfigError, PipelineError
+from shared.errors import ConfigError, PipelineError, TrainingError
 from stage2_train.clips.dataset import ClipDataset, ClipSample
 from stage2_train.clips.views import ClipRequest, View
 from stage2_train.model.inputs import NetworkInputs
@@ -29,6 +30,7 @@ __all__ = [
     "collate",
     "evaluation_loader",
     "evaluation_requests",
+    "lost_workers_told",
     "num_training_batches",
     "training_loader",
 ]
@@ -73,6 +75,15 @@ class ClipBatch:
         """The fields that the network reads."""
         names = [field.name for field in dataclasses.fields(NetworkInputs)]
         return NetworkInputs(**{name: getattr(self, name) for name in names})
+
+    def not_finite(self) -> Iterator[str]:
+        """Names what has numbers that are none, such as `boxes of clip film/1`."""
+        for field in dataclasses.fields(self):
+            values = getattr(self, field.name)
+            if isinstance(values, Tensor) and values.is_floating_point():
+                bad_B = ~values.isfinite().reshape(len(self), -1).all(1)
+                what = field.name.rpartition("_")[0] or field.name
+                yield from (f"{what} of clip {self.ids[row]}" for row in bad_B.nonzero()[:, 0])
 
     def _mapped(self, function: Callable[[Tensor], Tensor]) -> "ClipBatch":
         tensors = {
@@ -199,6 +210,25 @@ class _BatchSampler(Sampler[list[ClipRequest]]):
         return self._batches()
 
 
+@contextmanager
+def lost_workers_told() -> Iterator[None]:
+    """Says that a worker process ended; torch may notice it anywhere in the training process.
+
+    Raises:
+        TrainingError: then.
+    """
+    try:
+        yield
+    except RuntimeError as err:
+        if not str(err).startswith("DataLoader worker (pid"):
+            raise
+        why = str(err).removeprefix("DataLoader worker ").splitlines()[0].strip()
+        raise TrainingError(
+            f"a process that made batches ended {why}; most often the machine was out of memory, "
+            "or a file that it read was cut short: give fewer --workers; the same command goes on"
+        ) from err
+
+
 @dataclass(frozen=True, slots=True)
 class _Batches:
     """The batches of a loader; what ends a worker is told as it was, without its traceback."""
@@ -210,7 +240,8 @@ class _Batches:
 
     def _told(self, batches: Iterator[ClipBatch]) -> Iterator[ClipBatch]:
         try:
-            yield from batches
+            with lost_workers_told():
+                yield from batches
         except PipelineError as err:
             kind = type(err)
             name = f"{kind.__module__}.{kind.__qualname__}: "  # the last line of a traceback

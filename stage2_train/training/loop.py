@@ -31,15 +31,16 @@ from stage2_train.runs.checkpoint import (
     Checkpoint,
     TrainingState,
     check_phase,
-    load_checkpoint,
     load_optimiser,
     load_weights,
     save_checkpoint,
 )
+from stage2_train.runs.last_checkpoint import load_best, load_last, save_last
 from stage2_train.runs.phases import Phase, plan_phases, steps_per_epoch
 from stage2_train.runs.run_folder import MetricsLog
 from stage2_train.runs.standing import write_standing
 from stage2_train.training.backbone import apply_backbone_options
+from stage2_train.training.failures import failures_told
 from stage2_train.training.freezing import freeze_for
 from stage2_train.training.step import build_optimiser, set_learning_rate, training_step
 from stage2_train.training.time_limit import TimeLimit
@@ -112,12 +113,12 @@ def train_network(
             `max_steps`.
 
     Raises:
-        TrainingError: if a loss is not finite.
+        TrainingError: if a loss is not finite, a GPU is out of memory or a worker process ended.
         CheckpointError: if the run's checkpoint does not fit.
     """
     loader = loader_settings(accelerator, batch_size=recipe.optimiser.batch_size, workers=workers)
     last_path = run / LAST_NAME
-    last = load_checkpoint(last_path) if last_path.is_file() else None
+    last = load_last(run, mend=accelerator.is_main_process)
     if last is not None:
         load_weights(network, last, path=last_path)
     state = TrainingState() if last is None else last.state
@@ -152,7 +153,9 @@ def train_network(
             if state.phase_over:
                 _begin_next_phase(session)
                 last = None
-            _run_phase(session, phases[state.phase], last)
+            phase, num_frames = phases[state.phase], data.train.settings.num_frames
+            with failures_told(recipe, phase, network, num_frames=num_frames):
+                _run_phase(session, phase, last)
     return state
 
 
@@ -165,13 +168,13 @@ def _begin_next_phase(session: _Session) -> None:
     """Moves to the next phase, with the weights of the last one's best validation if the recipe
     wants those. They are kept as the last checkpoint at once, since the next best one of the new
     phase takes their place."""
-    path, ended = session.run / BEST_NAME, session.state.phase
+    ended = session.state.phase
     session.state.begin_phase(ended + 1)
-    if session.recipe.phases.hand_over == "last" or not path.is_file():
+    if session.recipe.phases.hand_over == "last":
         return
-    best = load_checkpoint(path)
-    if best.state.phase == ended:
-        load_weights(session.network, best, path=path)
+    best = load_best(session.run, phase=ended)
+    if best is not None:
+        load_weights(session.network, best, path=session.run / BEST_NAME)
         _save(session, LAST_NAME, None)
 
 
@@ -293,7 +296,9 @@ def _save(session: _Session, name: str, optimiser: torch.optim.Optimizer | None)
             optimiser=None if optimiser is None else optimiser.state_dict(),
             state=session.state,
         )
-        save_checkpoint(session.run / name, checkpoint)
-        if name == LAST_NAME:
+        if name == BEST_NAME:
+            save_checkpoint(session.run / name, checkpoint)
+        else:
+            save_last(session.run, checkpoint)
             write_standing(session.run, session.state, session.phases, metric=session.data.metric)
     session.accelerator.wait_for_everyone()

@@ -110,7 +110,8 @@ def training_step(
         run: folder where the ids are left if a loss is not finite.
 
     Raises:
-        TrainingError: if a loss or the gradient is not finite; the weights have not moved then.
+        TrainingError: if a batch, a loss or the gradient is not finite; the weights have not moved
+            then.
     """
     generator = step_generator(recipe.seed, step, accelerator.process_index)
     if recipe.model.mlp_dropout:  # which draws from torch's global generators
@@ -120,6 +121,11 @@ def training_step(
     means: dict[str, float] = {}
     hits: list[float] = []
     for number, batch in enumerate(batches):
+        for cause in batch.not_finite():
+            raise TrainingError(
+                f"step {step}: wanted finite numbers, found others in {cause}; `orn verify` looks "
+                "at its detections"
+            )
         is_last = number == len(batches) - 1
         with nullcontext() if is_last else accelerator.no_sync(model):
             batch = batch.to(accelerator.device)

@@ -56,7 +56,7 @@ def test_a_failed_write_keeps_the_old_one(checkpoint, tmp_path, monkeypatch) -> 
     before = path.read_bytes()
 
     def torn(content, file):
-        file.write_bytes(b"half")
+        file.write(b"half")
         raise KeyboardInterrupt
 
     monkeypatch.setattr(torch, "save", torn)
