@@ -84,11 +84,12 @@ def out_of_memory(
     saved = ", ".join(
         f"{setting} ({_saved(1 - share, grown_bytes)})" for fits, setting, share in choices if fits
     )
+    smaller = f"give another --run with one of --set {saved}; " if saved else ""
     wanted = _WANTED.search(reason)
     return (
         f"phase {phase.name}: the GPU is out of memory ({wanted[0] if wanted else 'no number'}) "
         f"with {name}={size}, {num_frames} frames of {height} x {width} a clip, precision "
-        f"{recipe.precision}; give another --run with one of --set {saved}; "
+        f"{recipe.precision}; {smaller}"
         "optimiser.accumulation=2 makes up for half a batch, checkpoint_activations changes no "
         "weights"
     )

@@ -243,7 +243,7 @@ def _batches(session: _Session, phase: Phase) -> Iterator[ClipBatch]:
 
 
 def _log_means(session: _Session, phase: Phase) -> None:
-    """Writes a line of means since the last one; of the first process where there are several."""
+    """Writes a line of means since the last one; the speed is that of the first process."""
     now = time.perf_counter()
     seconds = max(now - session.since, 1e-9)
     values = session.state.take_means() | {

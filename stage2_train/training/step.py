@@ -160,7 +160,15 @@ def training_step(
         raise _not_finite(run, step, batches, means | {"gradient_norm": norm})
     optimiser.step()
     accuracy = {"accuracy": float(np.mean(hits))} if hits else {}
-    return means | accuracy | {"gradient_norm": norm}
+    return _mean_of_processes(accelerator, means | accuracy | {"gradient_norm": norm})
+
+
+def _mean_of_processes(accelerator: Accelerator, values: dict[str, float]) -> dict[str, float]:
+    """The mean over all processes, each of which has had a part of the step's clips."""
+    if accelerator.num_processes == 1:
+        return values
+    numbers = torch.tensor([*values.values()], dtype=torch.float64, device=accelerator.device)
+    return dict(zip(values, accelerator.reduce(numbers, "mean").tolist(), strict=True))
 
 
 def _values(losses: Losses, *, each_head: bool) -> dict[str, float]:
