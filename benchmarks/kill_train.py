@@ -10,7 +10,7 @@ are killed with SIGKILL, every fourth time with SIGTERM; of several processes ev
 the last one, and the others have to end by themselves. Processes are forked from one that has
 imported what the command imports, which would take longer than the training. Weights, optimiser and
 log of each training, without what the clock says, must then equal those of one that was never
-killed, to the bit.
+killed, to the bit, and nothing half-written may be left.
 
 At the end two processes, and one that averages two batches, train on the same clips without draws
 in a step; the largest difference of a loss is told.
@@ -51,6 +51,7 @@ _RECIPE = (
     *("phases.hand_over=best", "validation.every_epochs=2", "log_every_steps=2"),
     "checkpoint_every_steps=3",
 )
+_PHASES = 2
 _CLOCK = ("clips_per_second", "seconds")
 _WAYS = ("all SIGKILL", "all SIGKILL", "last SIGKILL", "all SIGTERM")
 _MOST_TRAININGS = 100
@@ -104,7 +105,7 @@ def kill_trials(
                 break
             kills.append({"training": number, **kill})
         _check_ended(_started(command, run, processes), run)
-        same = same_training(whole, run)
+        same = same_training(whole, run) and not _temporaries(run)
         found += [{**kill, "same": same} for kill in kills]
         if len(found) == trials:
             return found
@@ -175,14 +176,21 @@ def _kill(
         if process.is_alive():
             raise RuntimeError(f"{run}: is trained {_GONE_SECONDS:g} s after it was killed ({way})")
     last = load_last(run, mend=False)
+    if last is not None and last.state.is_finished(_PHASES):
+        return None
     return {
         "killed": way,
         "killed_after_seconds": round(delay, 3),  # counted from when it held its folder
         "step": 0 if last is None else last.state.step,  # of the last checkpoint
         "phase": 0 if last is None else last.state.phase + int(last.state.phase_over),
         "logged_step": max((line["step"] for line in read_jsonl(run / METRICS_NAME)), default=0),
-        "temporaries_left": len(list(run.glob(".*.tmp-*"))),
+        "temporaries_left": len(_temporaries(run)),
     }
+
+
+def _temporaries(run: Path) -> list[Path]:
+    """What killed writers left."""
+    return list(run.glob(".*.tmp-*"))
 
 
 def same_training(one: Path, other: Path) -> bool:
@@ -198,6 +206,8 @@ def same_training(one: Path, other: Path) -> bool:
 
 def _same(one: Any, other: Any) -> bool:
     """Whether two containers of tensors are equal to the bit."""
+    if type(one) is not type(other):
+        return False
     if isinstance(one, torch.Tensor):
         return torch.equal(one, other)
     if isinstance(one, dict):

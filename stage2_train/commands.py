@@ -75,6 +75,12 @@ class _Views(click.ParamType):
     metavar="TIME",
     help="Save and end after so long, such as 11h55m; the same command goes on.",
 )
+@click.option(
+    "--log-with",
+    metavar="TRACKER",
+    multiple=True,
+    help="Metrics also go to mlflow or wandb, in the run's folder; may be repeated.",
+)
 @click.option("--prepare", is_flag=True, help="Run `orn detect` first where there are no shards.")
 @click.option(
     "--no-verify-shards",

@@ -23,7 +23,7 @@ from shared.jobs.progress import Bar
 from shared.jobs.workers import in_workers
 from shared.shards.verify import verify_shard
 
-__all__ = ["RECORD_NAME", "record_verified", "unverified", "verify_all"]
+__all__ = ["RECORD_NAME", "record_verified", "shard_digest", "unverified", "verify_all"]
 
 logger = logging.getLogger(__name__)
 
@@ -50,7 +50,7 @@ def unverified(paths: Sequence[Path]) -> dict[Path, str]:
     known = _read(_cached_record())
     for folder in dict.fromkeys(path.parent for path in paths):
         known |= _read(folder / RECORD_NAME)
-    digests = {path: _digest(path) for path in paths}
+    digests = {path: shard_digest(path) for path in paths}
     return {path: digest for path, digest in digests.items() if digest not in known}
 
 
@@ -93,7 +93,7 @@ def record_verified(path: Path) -> None:
         ShardNotFoundError: if it is not there.
         ShardFormatError: if it is no ZIP file.
     """
-    _append(path, _digest(path))
+    _append(path, shard_digest(path))
 
 
 def _append(path: Path, digest: str) -> None:
@@ -124,8 +124,14 @@ def _read(record: Path) -> set[str]:
         return set()
 
 
-def _digest(path: Path) -> str:
-    """SHA-256, in hexadecimal digits, of what stands after the members of the ZIP file."""
+def shard_digest(path: Path) -> str:
+    """SHA-256, in hexadecimal digits, of what stands after the members of the ZIP file; equal only
+    for shards that hold the same.
+
+    Raises:
+        ShardNotFoundError: if it is not there.
+        ShardFormatError: if it is no ZIP file.
+    """
     try:
         if path.exists() and not path.is_file():
             raise ShardFormatError(f"{path}: wanted a shard, which is a file, found none")

@@ -5,7 +5,8 @@ survives a fork, and opens itself again after it was pickled into another proces
 checked there: the times of a video when they are first asked for, each picture every time.
 """
 
-from collections.abc import Callable
+import hashlib
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -163,3 +164,14 @@ class ClipStore:
     def stored_size(self, video_id: str) -> tuple[int, int]:
         """(height, width) of the stored frames of a video."""
         return self.frames(video_id).stored_size
+
+    def digest(self, video_ids: Iterable[str]) -> str:
+        """SHA-256 of what is stored of some videos, by the checksums of their pictures; equal for
+        stores that hold others beside them."""
+        digest, columns = hashlib.sha256(repr(self.settings).encode()), self.file.columns
+        pictures_F = columns.get("frame_crc32c", columns["seconds"])
+        for video_id in sorted(set(video_ids)):
+            places = self.file.places(self._row_of[video_id])
+            for part in (video_id.encode(), columns["seconds"][places], pictures_F[places]):
+                digest.update(part)
+        return digest.hexdigest()

@@ -123,7 +123,12 @@ def read_summary(run: Path, *, split: str = "validation") -> RunSummary:
     Args:
         split: of the figures that `orn eval` measured.
     """
-    standing, best, seconds = _read_log(run / METRICS_NAME)
+    state = _object(run / STATE_NAME)
+    standing, best = _whole(state, "step"), _best(state)
+    seconds = number_in(state, "seconds")
+    if seconds is None:  # of an older release, or before the first checkpoint
+        logged, logged_best, seconds = _read_log(run / METRICS_NAME)
+        standing, best = (standing, best) if state else (logged, logged_best)
     starts = _records(run / STARTS_NAME, last=True)
     known: dict[str, Any] = {
         "run": str(run),
@@ -139,10 +144,6 @@ def read_summary(run: Path, *, split: str = "validation") -> RunSummary:
     system = _text(tables.get("system"))
     if system in (None, "none"):
         system = _text(tables.get("recipe_name"))
-    state = _object(run / STATE_NAME)
-    if state:
-        best = number_in(state, "best_metric"), _whole(state, "best_step")
-        standing = _whole(state, "step")
     return RunSummary(
         dataset=_text(dataset.get("name")),
         system=system,
@@ -166,6 +167,10 @@ def _state(run: Path, state: Mapping[str, Any]) -> str:
     if not state:
         return "ended"
     return "finished" if state.get("finished") is True else "stopped"
+
+
+def _best(record: Mapping[str, Any]) -> tuple[float | None, int | None]:
+    return number_in(record, "best_metric"), _whole(record, "best_step")
 
 
 def _measured(report: Mapping[str, Any], metric: str) -> dict[str, Any]:

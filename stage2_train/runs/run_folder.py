@@ -2,7 +2,7 @@
 
 runs/NAME/config.toml    the resolved settings
           starts.jsonl   a line for each time the run was started or resumed: commit, versions
-          metrics.jsonl  what it tells while it runs, also in tensorboard/
+          metrics.jsonl  what it tells while it runs, also in tensorboard/ and to trackers
           state.json     where its last checkpoint stands
 """
 
@@ -14,17 +14,13 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any
 
 from shared.config.bounded import open_file, open_to_append, shown
 from shared.config.files import read_toml, to_toml
 from shared.environment import describe_environment
 from shared.errors import ConfigError, PipelineError
-from shared.jobs.atomic_file import replacing, write_text
-
-if TYPE_CHECKING:
-    from torch.utils.tensorboard import SummaryWriter
+from shared.jobs.atomic_file import remove_stale_temporaries, write_text
 
 __all__ = [
     "CONFIG_NAME",
@@ -32,7 +28,6 @@ __all__ = [
     "METRICS_NAME",
     "STARTS_NAME",
     "STATE_NAME",
-    "MetricsLog",
     "append_jsonl",
     "dataset_of",
     "jsonl_records",
@@ -54,7 +49,8 @@ _LONGEST_LINE = 1 << 20
 
 
 def start_run(folder: Path, config: Any, *, threads: int) -> None:
-    """Notes that a run is started or resumed now, and what with; a new one gets its settings.
+    """Notes that a run is started or resumed now, and what with; a new one gets its settings, and
+    what a killed one was writing is removed.
 
     Args:
         folder: of the run; made where there is none.
@@ -64,6 +60,7 @@ def start_run(folder: Path, config: Any, *, threads: int) -> None:
     Raises:
         PipelineError: if the folder cannot be written.
     """
+    remove_stale_temporaries(folder)
     if not (folder / CONFIG_NAME).is_file():
         write_text(folder / CONFIG_NAME, to_toml(config))
     now = datetime.now(UTC).isoformat(timespec="seconds")
@@ -153,64 +150,6 @@ def number_in(record: Mapping[str, Any], name: str) -> float | None:
     if isinstance(value, int | float) and abs(value) <= sys.float_info.max:
         return float(value)
     return None
-
-
-class MetricsLog:
-    """Context manager that takes lines of metrics of a run, for metrics.jsonl and TensorBoard.
-
-    After a crash the log may be ahead of the last checkpoint; opening it for a resumed training
-    takes back what lies after it, so that no step appears twice.
-    """
-
-    def __init__(self, run: Path, *, step: int, active: bool = True) -> None:
-        """Opens the log.
-
-        Args:
-            run: folder of the run.
-            step: last step that is done; lines of later ones are taken back.
-            active: False in all training processes but one; nothing is then written.
-        """
-        self._path = run / METRICS_NAME
-        self._folder = run / "tensorboard"
-        self._step = step
-        self._active = active
-        self._board: SummaryWriter | None = None
-
-    def __enter__(self) -> Self:
-        if not self._active:
-            return self
-        if not all(map(self._is_done, jsonl_records(self._path))):
-            with replacing(self._path) as temporary, temporary.open("wb") as file:
-                for line in filter(self._is_done, jsonl_records(self._path)):
-                    text = json.dumps(line, ensure_ascii=False) + "\n"
-                    file.write(text.encode(errors="replace"))
-        from torch.utils.tensorboard import SummaryWriter  # slow to import
-
-        self._board = SummaryWriter(str(self._folder), purge_step=self._step + 1)
-        return self
-
-    def __exit__(
-        self,
-        error_type: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        if self._board is not None:
-            self._board.close()
-
-    def _is_done(self, line: Mapping[str, Any]) -> bool:
-        """Whether a line is of a step up to the last that is done, or of none."""
-        step = line.get("step", 0)
-        return isinstance(step, int) and step <= self._step
-
-    def write(self, step: int, *, group: str, values: Mapping[str, Any]) -> None:
-        """Writes one line; numbers go to TensorBoard as `group/name`."""
-        if not self._active or self._board is None:
-            return
-        append_jsonl(self._path, {"step": step, "group": group, **values})
-        for name, value in values.items():
-            if isinstance(value, int | float):
-                self._board.add_scalar(f"{group}/{name}", value, step)
 
 
 def _finite(value: Any) -> Any:

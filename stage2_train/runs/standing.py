@@ -13,9 +13,16 @@ __all__ = ["write_standing"]
 
 
 def write_standing(
-    run: Path, state: TrainingState, phases: Sequence[Phase], *, metric: str
+    run: Path, state: TrainingState, phases: Sequence[Phase], *, metric: str, seconds: float
 ) -> None:
     """Writes it whole, after the checkpoint of the same state.
+
+    Args:
+        run: the folder.
+        state: of the training.
+        phases: of the recipe.
+        metric: `top1` or `map`.
+        seconds: of training so far, without validation.
 
     Raises:
         PipelineError: if the disk refuses.
@@ -28,5 +35,6 @@ def write_standing(
         "metric": metric,
         "best_metric": state.best_metric,
         "best_step": state.best_step,
+        "seconds": seconds,
     }
     write_text(run / STATE_NAME, json.dumps(standing) + "\n")

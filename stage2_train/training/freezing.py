@@ -1,11 +1,13 @@
-"""Which weights a phase moves."""
+"""Which weights a phase moves, and that processes move them alike."""
 
+from accelerate import Accelerator
 from torch import nn
+from torch.nn.parallel import DistributedDataParallel
 
 from stage2_train.model.network import ObjectVideoNetwork
 from stage2_train.runs.phases import Phase
 
-__all__ = ["freeze_for"]
+__all__ = ["freeze_for", "synchronised"]
 
 
 def freeze_for(network: nn.Module, phase: Phase) -> None:
@@ -29,3 +31,14 @@ def freeze_for(network: nn.Module, phase: Phase) -> None:
         network.trunk.requires_grad_(sees_frames and phase.trains_resnet)
         if sees_frames:
             objects.conv5.requires_grad_(phase.trains_resnet)
+
+
+def synchronised(network: nn.Module, accelerator: Accelerator) -> nn.Module:
+    """The network, wrapped anew for the parameters that a phase trains if processes share them.
+
+    `Accelerator.prepare` is not used for it: it wraps a network once, and then for all phases.
+    """
+    if accelerator.num_processes == 1:
+        return network
+    device = accelerator.device
+    return DistributedDataParallel(network, device_ids=[device] if device.type == "cuda" else None)

@@ -13,17 +13,14 @@ from pathlib import Path
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import gather_object
+from accelerate.tracking import GeneralTracker
 from torch import nn
-from torch.nn.parallel import DistributedDataParallel
 
 from shared.jobs.progress import Bar
 from stage2_train.clips.batches import ClipBatch, LoaderSettings, training_loader
 from stage2_train.clips.dataset import ClipDataset
 from stage2_train.clips.views import Views
 from stage2_train.devices import loader_settings, main_progress
-from stage2_train.evaluation.metrics import score_heads
-from stage2_train.evaluation.predictions import gathered, predict
 from stage2_train.recipe import Recipe
 from stage2_train.runs.checkpoint import (
     BEST_NAME,
@@ -36,14 +33,15 @@ from stage2_train.runs.checkpoint import (
     save_checkpoint,
 )
 from stage2_train.runs.last_checkpoint import load_best, load_last, save_last
+from stage2_train.runs.metrics_log import MetricsLog
 from stage2_train.runs.phases import Phase, plan_phases, steps_per_epoch
-from stage2_train.runs.run_folder import MetricsLog
 from stage2_train.runs.standing import write_standing
 from stage2_train.training.backbone import apply_backbone_options
 from stage2_train.training.failures import failures_told
-from stage2_train.training.freezing import freeze_for
+from stage2_train.training.freezing import freeze_for, synchronised
 from stage2_train.training.step import build_optimiser, set_learning_rate, training_step
 from stage2_train.training.time_limit import TimeLimit
+from stage2_train.training.validation import validation_scores
 
 __all__ = ["TrainingData", "train_network"]
 
@@ -102,6 +100,7 @@ def train_network(
     workers: int = 0,
     max_steps: int | None = None,
     deadline: float | None = None,
+    log_with: Sequence[str | GeneralTracker] = (),
 ) -> TrainingState:
     """Trains until the recipe ends, or goes on with what the run folder holds.
 
@@ -111,6 +110,7 @@ def train_network(
         max_steps: stop when this many steps are done in all; the run can go on later.
         deadline: of `time.monotonic`; stop after the first step that ends later, as with
             `max_steps`.
+        log_with: trackers of accelerate beside TensorBoard; see `runs/trackers.py`.
 
     Raises:
         TrainingError: if a loss is not finite, a GPU is out of memory or a worker process ended.
@@ -131,7 +131,9 @@ def train_network(
     network.to(accelerator.device)
     apply_backbone_options(network, recipe, accelerator.device)
     with (
-        MetricsLog(run, step=state.step, active=accelerator.is_main_process) as log,
+        MetricsLog(
+            run, step=state.step, accelerator=accelerator, log_with=log_with, settings=recipe
+        ) as log,
         main_progress(accelerator, "train", total=num_left, unit="steps") as bar,
     ):
         session = _Session(
@@ -183,7 +185,7 @@ def _run_phase(session: _Session, phase: Phase, resumed: Checkpoint | None) -> N
     state, recipe = session.state, session.recipe
     accelerator = session.accelerator
     freeze_for(session.network, phase)
-    session.model = _synchronised(session.network, accelerator)
+    session.model = synchronised(session.network, accelerator)
     session.model.train()
     optimiser = build_optimiser(session.network.parameters(), recipe.optimiser)
     if resumed is not None:
@@ -221,17 +223,6 @@ def _run_phase(session: _Session, phase: Phase, resumed: Checkpoint | None) -> N
             _save(session, LAST_NAME, optimiser)
 
 
-def _synchronised(network: nn.Module, accelerator: Accelerator) -> nn.Module:
-    """The network, wrapped anew for the parameters that a phase trains if processes share them.
-
-    `Accelerator.prepare` is not used for it: it wraps a network once, and then for all phases.
-    """
-    if accelerator.num_processes == 1:
-        return network
-    device = accelerator.device
-    return DistributedDataParallel(network, device_ids=[device] if device.type == "cuda" else None)
-
-
 def _batches(session: _Session, phase: Phase) -> Iterator[ClipBatch]:
     """Batches from where the training stands to the end of the phase."""
     state = session.state
@@ -259,10 +250,7 @@ def _validate(session: _Session, phase: Phase, clips: ClipDataset) -> None:
     """Measures the validation split, keeps the best weights, may end the phase early."""
     began = time.perf_counter()
     state, recipe = session.state, session.recipe
-    if session.accelerator.num_processes > 1:
-        for buffer in session.network.buffers():  # each process keeps statistics of its own
-            torch.distributed.broadcast(buffer, src=0)
-    part = predict(
+    scores = validation_scores(
         session.network,
         clips,
         session.loader,
@@ -271,8 +259,6 @@ def _validate(session: _Session, phase: Phase, clips: ClipDataset) -> None:
         accelerator=session.accelerator,
     )
     session.model.train()
-    predictions = gathered(gather_object([part]))
-    scores = score_heads(predictions, clips)
     values = {
         f"{head}_{name}": value
         for head, each in scores.items()
@@ -300,5 +286,8 @@ def _save(session: _Session, name: str, optimiser: torch.optim.Optimizer | None)
             save_checkpoint(session.run / name, checkpoint)
         else:
             save_last(session.run, checkpoint)
-            write_standing(session.run, session.state, session.phases, metric=session.data.metric)
+            metric, seconds = session.data.metric, session.log.seconds
+            write_standing(
+                session.run, session.state, session.phases, metric=metric, seconds=seconds
+            )
     session.accelerator.wait_for_everyone()

@@ -35,7 +35,9 @@ from stage2_train.runs.run_config import (
     load_run_config,
 )
 from stage2_train.runs.run_folder import CONFIG_NAME, start_run
+from stage2_train.runs.same_data import warn_of_other_data
 from stage2_train.runs.sources import Sources, open_sources
+from stage2_train.runs.trackers import check_trackers
 from stage2_train.training.backbone import set_first_weights, weights_digest
 from stage2_train.training.loop import TrainingData, train_network
 from stage2_train.training.prepare import require_prepared, require_verified
@@ -70,6 +72,8 @@ class TrainRequest:
     """Stop when this many steps are done."""
     stop_after: float | None = None
     """Stop after the first step that ends so many seconds after the call."""
+    log_with: tuple[str, ...] = ()
+    """Trackers of accelerate beside TensorBoard."""
     prepare: bool = False
     """Whether to detect first where there are no shards."""
     no_verify_shards: bool = False
@@ -109,6 +113,7 @@ def train(request: TrainRequest) -> dict[str, Any]:
     """
     may_run = ("detect", "clips") if request.prepare else ("clips",)
     began = time.monotonic()
+    check_trackers(request.log_with)
     plan, resources = _plan(request, may_run=may_run), request.resources
     recipe, sources = plan.config.recipe, plan.sources
     torch.set_num_threads(resources.num_threads())
@@ -131,6 +136,9 @@ def _train(
     network = _first_network(plan, request, accelerator)
     if accelerator.is_main_process:
         start_run(plan.run, plan.config, threads=resources.num_threads())
+        trained = [each.video_id for each in plan.train.segments]
+        shards = sources.detections.shards_of(trained)
+        warn_of_other_data(plan.run, sources.clips, shards, video_ids=trained)
     accelerator.wait_for_everyone()
     validation = sources.clip_dataset(plan.validation, recipe)
     data = TrainingData(
@@ -153,6 +161,7 @@ def _train(
         workers=resources.workers,
         max_steps=request.max_steps,
         deadline=deadline,
+        log_with=request.log_with,
     )
     phases = plan_phases(recipe, num_segments=1)
     return {

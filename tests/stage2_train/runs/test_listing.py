@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.cli import orn
+from shared.config import bounded
 from stage2_train.runs.listing import read_summary
 from tests.conftest import ROOT
 
@@ -78,6 +79,7 @@ def test_each_folder_says_what_it_can(folder) -> None:
     assert (new.dataset, new.system, new.state) == ("vlog", "object-head", "finished")
     assert (new.step, new.num_steps, new.best, new.best_step) == (20, 20, 0.5, 15)
     assert (new.measured, new.low, new.high) == (0.41, 0.3, 0.5)
+    assert new.seconds is None  # an older state.json does not say, and there is no log
     old = read_summary(folder / "table" / "old")
     assert (old.system, old.state, old.step, old.num_steps) == ("paper_vlog", "ended", 15, None)
     assert (old.best, old.best_step, old.measured, old.seconds) == (0.4, 10, None, 121.0)
@@ -148,6 +150,29 @@ def test_two_runs_are_told_apart(folder) -> None:
     same = CliRunner().invoke(orn, ["runs", "diff", words[2], words[2], "--json"])
     assert json.loads(same.stdout)["differences"] == []
     assert CliRunner().invoke(orn, ["runs", "diff", words[2], str(folder)]).exit_code == 2
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_a_log_is_opened_only_where_nothing_else_says_the_time(tmp_path, told, monkeypatch) -> None:
+    """Five hundred runs with long logs are then listed as fast as those with short ones."""
+    for number in range(5):
+        run = _make(tmp_path / f"run-{number}", number)
+        _log(run)
+        (run / "last.pt").touch()
+        (run / "starts.jsonl").write_text('{"time": "2026-11-26"}\n')
+        seconds = {"seconds": 121.0} if told else {}
+        (run / "state.json").write_text(json.dumps({"step": 15, "finished": False} | seconds))
+    opened: list[str] = []
+    real = bounded.open_file
+
+    def open_file(path: Path, **options: object) -> io.BufferedReader:
+        opened.append(path.name)
+        return real(path, **options)
+
+    monkeypatch.setattr(bounded, "open_file", open_file)
+    assert "2m01s" in _runs(tmp_path).stdout
+    wanted = {"config.toml", "starts.jsonl", "state.json"} | (set() if told else {"metrics.jsonl"})
+    assert sorted(opened) == sorted([*wanted] * 5)
 
 
 def test_torch_is_not_imported(folder) -> None:

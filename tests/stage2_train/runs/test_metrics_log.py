@@ -1,46 +1,83 @@
 """The log of a training, across crashes."""
 
 import json
+import logging
+from types import SimpleNamespace
 
+import pytest
+from accelerate import Accelerator
+from accelerate.tracking import GeneralTracker, TensorBoardTracker
+from click.testing import CliRunner
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from stage2_train.runs.run_folder import MetricsLog, read_jsonl
+from shared.cli import orn
+from stage2_train.devices import build_accelerator
+from stage2_train.recipe import PhaseRecipe
+from stage2_train.runs.metrics_log import MetricsLog
+from stage2_train.runs.run_folder import read_jsonl
 
 
-def test_lines_and_scalars(tmp_path) -> None:
-    with MetricsLog(tmp_path, step=0) as log:
+@pytest.fixture
+def accelerator() -> Accelerator:
+    """Of one process on the CPU."""
+    return build_accelerator("fp32", "cpu")
+
+
+def scalars(folder) -> dict[str, list[tuple[int, float]]]:
+    """What TensorBoard would show."""
+    events = EventAccumulator(str(folder))
+    events.Reload()
+    return {
+        tag: [(event.step, event.value) for event in events.Scalars(tag)]
+        for tag in events.Tags()["scalars"]
+    }
+
+
+def test_lines_and_scalars(accelerator, tmp_path) -> None:
+    with MetricsLog(tmp_path, step=0, accelerator=accelerator) as log:
         log.write(1, group="train", values={"phase": "two_heads", "loss": 2.5})
         log.write(1, group="validation", values={"top1": 0.5})
     assert read_jsonl(tmp_path / "metrics.jsonl") == [
         {"step": 1, "group": "train", "phase": "two_heads", "loss": 2.5},
         {"step": 1, "group": "validation", "top1": 0.5},
     ]
-    events = EventAccumulator(str(tmp_path / "tensorboard"))
-    events.Reload()
-    assert sorted(events.Tags()["scalars"]) == ["train/loss", "validation/top1"]
-    assert [(event.step, event.value) for event in events.Scalars("train/loss")] == [(1, 2.5)]
+    assert scalars(tmp_path / "tensorboard") == {
+        "train/loss": [(1, 2.5)],
+        "validation/top1": [(1, 0.5)],
+    }
 
 
-def test_lines_after_the_checkpoint_are_taken_back(tmp_path) -> None:
+def test_lines_after_the_checkpoint_are_taken_back(accelerator, tmp_path) -> None:
     path = tmp_path / "metrics.jsonl"
-    with MetricsLog(tmp_path, step=0) as log:
+    with MetricsLog(tmp_path, step=0, accelerator=accelerator) as log:
         for step in (1, 2, 3):
             log.write(step, group="train", values={"loss": float(step)})
     with path.open("a") as file:
         file.write('{"step": 4, "gro')  # killed while writing
-    with MetricsLog(tmp_path, step=2) as log:
+    with MetricsLog(tmp_path, step=2, accelerator=accelerator) as log:
         log.write(3, group="train", values={"loss": 30.0})
     lines = [json.loads(line) for line in path.read_text().splitlines()]
     assert [(line["step"], line["loss"]) for line in lines] == [(1, 1.0), (2, 2.0), (3, 30.0)]
+    shown = scalars(tmp_path / "tensorboard")["train/loss"]
+    assert shown == [(1, 1.0), (2, 2.0), (3, 30.0)]
+
+
+def test_seconds_are_those_of_the_lines_that_count(accelerator, tmp_path) -> None:
+    with MetricsLog(tmp_path, step=0, accelerator=accelerator) as log:
+        for step in (1, 2, 3):
+            log.write(step, group="train", values={"seconds": step / 10})
+        assert log.seconds == 0.1 + 0.2 + 0.3
+    with MetricsLog(tmp_path, step=2, accelerator=accelerator) as log:
+        assert log.seconds == 0.1 + 0.2
 
 
 def test_inactive_writes_nothing(tmp_path) -> None:
-    with MetricsLog(tmp_path, step=0, active=False) as log:
+    with MetricsLog(tmp_path, step=0, accelerator=SimpleNamespace(is_main_process=False)) as log:
         log.write(1, group="train", values={"loss": 1.0})
     assert list(tmp_path.iterdir()) == []
 
 
-def test_steps_that_are_no_numbers_are_taken_back(tmp_path) -> None:
+def test_steps_that_are_no_numbers_are_taken_back(accelerator, tmp_path) -> None:
     path = tmp_path / "metrics.jsonl"
     lines = [
         '{"step": "1"}',
@@ -50,6 +87,88 @@ def test_steps_that_are_no_numbers_are_taken_back(tmp_path) -> None:
         '{"step": 1e9}',
     ]
     path.write_text("\n".join(lines) + "\n")
-    with MetricsLog(tmp_path, step=2):
+    with MetricsLog(tmp_path, step=2, accelerator=accelerator):
         pass
     assert read_jsonl(path) == [{"step": 1, "x": "?"}, {"x": 1}]
+
+
+class Kept(GeneralTracker):
+    """Keeps what it is given; breaks at a step."""
+
+    name = "kept"
+    requires_logging_directory = False
+    tracker = None
+
+    def __init__(self, *, breaks_at: int | None = None) -> None:
+        super().__init__()
+        self.settings: dict = {}
+        self.lines: list = []
+        self.breaks_at, self.is_finished = breaks_at, False
+
+    def store_init_configuration(self, values: dict) -> None:
+        self.settings = values
+
+    def log(self, values: dict, step: int | None = None, **more: object) -> None:
+        if step == self.breaks_at:
+            raise OSError("no space left")
+        self.lines.append((step, values))
+
+    def finish(self) -> None:
+        self.is_finished = True
+
+
+def test_trackers_of_accelerate_get_settings_and_numbers(accelerator, tmp_path) -> None:
+    """One of accelerate's own, and one that keeps what it is given."""
+    board, kept = TensorBoardTracker("other", str(tmp_path)), Kept()
+    recipe = PhaseRecipe(epochs=3)
+    with MetricsLog(
+        tmp_path, step=0, accelerator=accelerator, log_with=[board, kept], settings=recipe
+    ) as log:
+        log.write(1, group="train", values={"phase": "two_heads", "loss": 2.5})
+    assert kept.settings["epochs"] == 3
+    assert kept.settings["steps"] == "None"
+    assert (kept.lines, kept.is_finished) == ([(1, {"train/loss": 2.5})], True)
+    assert scalars(tmp_path / "other") == scalars(tmp_path / "tensorboard")
+
+
+def test_a_tracker_that_breaks_ends_no_training(accelerator, tmp_path, caplog) -> None:
+    kept = Kept(breaks_at=2)
+    with (
+        caplog.at_level(logging.WARNING),
+        MetricsLog(
+            tmp_path, step=0, accelerator=accelerator, log_with=[kept], settings=PhaseRecipe()
+        ) as log,
+    ):
+        for step in (1, 2, 3):
+            log.write(step, group="train", values={"loss": 1.0})
+    assert [step for step, _ in kept.lines] == [1]
+    assert [record.message for record in caplog.records] == [
+        "kept takes no more metrics (no space left)"
+    ]
+    assert [step for step, _ in scalars(tmp_path / "tensorboard")["train/loss"]] == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("mlflaw", "--log-with mlflaw: wanted one of mlflow, wandb, tensorboard; did you mean 'ml"),
+        ("wandb", "--log-with wandb: wanted the package wandb, found none; `pip install '.[wandb"),
+    ],
+)
+def test_a_tracker_that_is_not_there_is_refused_at_once(name, message, monkeypatch) -> None:
+    monkeypatch.setattr("stage2_train.runs.trackers.get_available_trackers", list)
+    result = CliRunner().invoke(orn, ["train", "no-such-data-set", "--log-with", name])
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("name", ["mlflow", "wandb"])
+def test_a_tracker_stays_on_this_machine(name, accelerator, tmp_path, monkeypatch) -> None:
+    pytest.importorskip(name)
+    monkeypatch.setattr("os.environ", {**__import__("os").environ})
+    with MetricsLog(
+        tmp_path, step=0, accelerator=accelerator, log_with=[name], settings=PhaseRecipe()
+    ) as log:
+        log.write(1, group="train", values={"loss": 1.0})
+    assert any(path.name.startswith(name) for path in tmp_path.iterdir())

@@ -12,7 +12,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from click.testing import CliRunner
 
+from shared.cli import orn
 from shared.errors import CheckpointError, PipelineError, TrainingError
 from shared.jobs.termination import Terminated, terminated_as_interrupted
 from shared.shards.reader import DetectionFolder
@@ -27,6 +29,8 @@ from stage2_train.runs.sources import Sources
 from stage2_train.training import loop
 from stage2_train.training.backbone import apply_backbone_options
 from stage2_train.training.failures import out_of_memory
+from tests.stage2_train.conftest import write_shard, write_store
+from tests.stage2_train.tiny_workspace import make_workspace
 
 MEMORY_SHARE = 0.12
 """How far what a step keeps may be from the share that is told."""
@@ -252,3 +256,31 @@ def test_a_shard_that_vanishes_is_named(run_tiny, tiny_world, tmp_path, monkeypa
     monkeypatch.setattr(loop, "training_step", remove)
     with pytest.raises(PipelineError, match=r"shard-00000\d\.zarr\.zip: no such shard"):
         run_tiny(tmp_path / "run")
+
+
+def test_data_that_changed_is_named_when_a_run_goes_on(tiny_world, tmp_path) -> None:
+    """A store that only grew is the same, and so is one that lies elsewhere."""
+    options = make_workspace(tiny_world, tmp_path)
+    films = [*tiny_world.films.values()]
+    half = len(films) // 2
+
+    def train(shards: Path, clips: Path, step: int) -> str:
+        given = options | {"--shards": str(shards), "--clips": str(clips)}
+        manifest, *flags = given.pop("manifest"), *(word for pair in given.items() for word in pair)
+        result = CliRunner().invoke(orn, ["train", manifest, *flags, "--max-steps", str(step)])
+        assert result.exit_code == 0, result.stderr
+        return result.stderr
+
+    assert "other data" not in train(tiny_world.shards_path, tiny_world.store_path, 1)
+    shutil.copytree(tiny_world.shards_path, tmp_path / "shards")
+    more = replace(films[0], id="film/more")
+    write_store(tmp_path / "grown.h5", [more, *films])
+    assert "other data" not in train(tmp_path / "shards", tmp_path / "grown.h5", 2)
+    changed = [replace(film, colours=film.colours[::-1].copy()) for film in films]
+    write_store(tmp_path / "changed.h5", changed)
+    (tmp_path / "shards" / "shard-000001.zarr.zip").unlink()
+    write_shard(tmp_path / "shards" / "shard-000001.zarr.zip", films[half:], class_scores=False)
+    said = train(tmp_path / "shards", tmp_path / "changed.h5", 3)
+    assert "began with: shard-000001.zarr.zip, clip store changed; bring that back" in said
+    (Path(options["--run"]) / "data.json").write_text("[1]")
+    assert "data.json: does not say" in train(tmp_path / "shards", tmp_path / "changed.h5", 4)

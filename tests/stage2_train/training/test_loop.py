@@ -1,5 +1,6 @@
 """The training loop: what it does, and that being killed changes nothing."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from stage2_train.model.network import ObjectVideoNetwork
 from stage2_train.recipe import PhaseRecipe, ValidationRecipe
 from stage2_train.runs.checkpoint import load_checkpoint
 from stage2_train.runs.run_folder import read_jsonl
-from stage2_train.training import loop
+from stage2_train.training import loop, validation
 
 NUM_STEPS = 12  # eight training segments in batches of two, three epochs
 
@@ -63,6 +64,8 @@ def test_two_phases_with_metrics(whole) -> None:
     assert "two_heads_top1" not in validation[0]
     assert {"two_heads_top1", "activity_head_top1", "object_head_top1"} <= set(validation[2])
     assert list((run / "tensorboard").iterdir())
+    seconds = [line["seconds"] for line in training]
+    assert json.loads((run / "state.json").read_text())["seconds"] == sum(seconds)
 
 
 def test_learning_rates_follow_the_schedule_of_each_phase(whole) -> None:
@@ -161,14 +164,14 @@ def test_early_stopping_ends_a_phase(run_tiny, tiny_recipe, tmp_path, monkeypatc
         validation=ValidationRecipe(patience=2),
     )
     metrics = iter([0.3, 0.5, 0.5, 0.4])
-    real = loop.score_heads
+    real = validation.score_heads
 
     def scripted(predictions, clips):
         scores = real(predictions, clips)
         two_heads = replace(scores["two_heads"], summary={"top1": next(metrics)})
         return scores | {"two_heads": two_heads}
 
-    monkeypatch.setattr(loop, "score_heads", scripted)
+    monkeypatch.setattr(validation, "score_heads", scripted)
     state = run_tiny(tmp_path, recipe).state
     assert (state.step, state.best_metric, state.best_step) == (16, 0.5, 8)
     assert state.is_finished(1)
