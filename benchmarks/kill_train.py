@@ -1,15 +1,14 @@
 """Kills `orn train` at random moments and checks that it completes to the same training.
 
     python -m benchmarks.kill_train --trials 20 --out FILE
-    python -m benchmarks.kill_train --trials 20 --processes 2 --out FILE
 
-A small training of two phases on generated films is killed at a moment drawn uniformly from the
-first half of the time in which a whole one trains, counted from when it holds its folder; the same
-command is given again and killed again, until it has ended; then the next training. All processes
-are killed with SIGKILL, every fourth time with SIGTERM; of several processes every fourth time only
-the last one, and the others have to end by themselves. Processes are forked from one that has
-imported what the command imports, which would take longer than the training. Weights, optimiser and
-log of each training, without what the clock says, must then equal those of one that was never
+A small training of two phases on generated films, of one process and then of two, is killed at a
+moment drawn uniformly from the first half of the time in which a whole one trains, counted from when
+it holds its folder; the same command is given again and killed again, until it has ended; then the
+next training. All processes are killed with SIGKILL, every fourth time with SIGTERM; of two every
+fourth time only the last one, and the other has to end by itself. Processes are forked from one that
+has imported what the command imports, which would take longer than the training. Weights, optimiser
+and log of each training, without what the clock says, must then equal those of one that was never
 killed, to the bit, and nothing half-written may be left.
 
 At the end two processes, and one that averages two batches, train on the same clips without draws
@@ -235,19 +234,29 @@ def largest_loss_difference(command: Sequence[str], folder: Path) -> float:
 
 
 @click.command()
-@click.option("--processes", type=click.IntRange(1), default=1, show_default=True)
 @tool("kill_train", good="same")
-def kill_train(folder: Path, *, trials: int, seed: int, processes: int) -> dict[str, Any]:
-    """Kill `orn train` TRIALS times at random moments and check what it completes to."""
+def kill_train(folder: Path, *, trials: int, seed: int) -> dict[str, Any]:
+    """Kill `orn train` TRIALS times at random moments, with one process and with two, and check
+    what it completes to."""
     began = time.perf_counter()
     command = made_training(folder)
-    found = kill_trials(command, folder / "trials", trials=trials, processes=processes, seed=seed)
+    found = {
+        number: kill_trials(
+            command, folder / f"{number}", trials=trials, processes=number, seed=seed
+        )
+        for number in (1, 2)
+    }
     return {
-        "same": sum(each["same"] for each in found),
-        "in_first_phase": sum(each["phase"] == 0 for each in found),
+        "same": min(sum(kill["same"] for kill in kills) for kills in found.values()),
         "loss_difference": largest_loss_difference(command, folder / "agree"),
         "seconds": round(time.perf_counter() - began),
-        "each": found,
+        **{
+            f"with_{number}_processes": {
+                "in_first_phase": sum(kill["phase"] == 0 for kill in kills),
+                "each": kills,
+            }
+            for number, kills in found.items()
+        },
     }
 
 
