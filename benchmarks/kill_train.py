@@ -3,13 +3,13 @@
     python -m benchmarks.kill_train --trials 20 --out FILE
 
 A small training of two phases on generated films, of one process and then of two, is killed at a
-moment drawn uniformly from the first half of the time in which a whole one trains, counted from when
-it holds its folder; the same command is given again and killed again, until it has ended; then the
-next training. All processes are killed with SIGKILL, every fourth time with SIGTERM; of two every
-fourth time only the last one, and the other has to end by itself. Processes are forked from one that
-has imported what the command imports, which would take longer than the training. Weights, optimiser
-and log of each training, without what the clock says, must then equal those of one that was never
-killed, to the bit, and nothing half-written may be left.
+moment drawn uniformly from the first half of the time in which a whole one trains, counted from
+when it holds its folder; the same command is given again and killed again, until it has ended; then
+the next training. All processes are killed with SIGKILL, every fourth time with SIGTERM; of two
+every fourth time only the last one, and the other has to end by itself. Processes are forked from
+one that has imported what the command imports, which would take longer than the training. Weights,
+optimiser and log of each training, without what the clock says, must then equal those of one that
+was never killed, to the bit, and nothing half-written may be left.
 
 At the end two processes, and one that averages two batches, train on the same clips without draws
 in a step; the largest difference of a loss is told.
@@ -230,7 +230,7 @@ def largest_loss_difference(command: Sequence[str], folder: Path) -> float:
         words = [*command, "--set", f"optimiser.accumulation={batches}"]
         _check_ended(_started(words, run, processes), run)
         losses.append([line["loss"] for line in _log_of(run) if line["group"] == "train"])
-    return float(np.abs(np.subtract(*losses)).max())
+    return float(np.abs(np.subtract(losses[0], losses[1])).max())
 
 
 @click.command()

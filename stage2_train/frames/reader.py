@@ -23,6 +23,15 @@ from stage2_train.frames.store_file import read_store
 __all__ = ["ClipFrames", "ClipStore"]
 
 
+def _stamp(path: Path) -> tuple[int, int] | None:
+    """Size and time of change; None where there is no such file."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_size, status.st_mtime_ns
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class ClipFrames:
     """The stored frames of one video, of which nothing is read before it is asked for."""
@@ -122,6 +131,7 @@ class ClipStore:
         self.path = path
         self.name = f"the clip store {path}"
         """What to call it in messages."""
+        self._stamp = _stamp(path)
         self.file = read_store(path, is_known=is_known)
         self.settings, self.failed = self.file.settings, self.file.failed
         self._row_of = {name: row for row, name in enumerate(self.file.columns["video_id"])}
@@ -129,7 +139,19 @@ class ClipStore:
         """Videos whose times were checked."""
 
     def __reduce__(self) -> tuple[Callable[..., "ClipStore"], tuple[Path]]:
-        """The path: a copy in another process opens the store for itself."""
+        """The path: a copy in another process opens the store for itself.
+
+        Raises:
+            ClipStoreError: if another file has taken its place in which these videos are not the
+                same, or none.
+        """
+        if _stamp(self.path) != self._stamp:
+            now = ClipStore(self.path)
+            if not set(self.ids) <= set(now.ids) or now.digest(self.ids) != self.digest(self.ids):
+                raise ClipStoreError(
+                    f"{self.path}: the clip store has changed since it was opened; bring back the "
+                    "one that was there, or start anew with this one"
+                )
         return partial(ClipStore, is_known=True), (self.path,)
 
     @property
@@ -172,6 +194,6 @@ class ClipStore:
         pictures_F = columns.get("frame_crc32c", columns["seconds"])
         for video_id in sorted(set(video_ids)):
             places = self.file.places(self._row_of[video_id])
-            for part in (video_id.encode(), columns["seconds"][places], pictures_F[places]):
-                digest.update(part)
+            digest.update(video_id.encode())
+            digest.update(columns["seconds"][places].tobytes() + pictures_F[places].tobytes())
         return digest.hexdigest()

@@ -5,22 +5,25 @@ test_one_at_a_time.py, a full disk in runs/test_last_checkpoint.py.
 """
 
 import os
+import pickle
 import shutil
 import signal
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
 
 from shared.cli import orn
-from shared.errors import CheckpointError, PipelineError, TrainingError
+from shared.errors import CheckpointError, ClipStoreError, PipelineError, TrainingError
 from shared.jobs.termination import Terminated, terminated_as_interrupted
 from shared.shards.reader import DetectionFolder
 from stage2_train.clips.batches import ClipBatch, LoaderSettings, training_loader
 from stage2_train.clips.dataset import ClipDataset
 from stage2_train.devices import build_accelerator
+from stage2_train.frames.reader import ClipStore
 from stage2_train.model.network import ObjectVideoNetwork
 from stage2_train.recipe import PhaseRecipe
 from stage2_train.runs.checkpoint import load_checkpoint
@@ -284,3 +287,23 @@ def test_data_that_changed_is_named_when_a_run_goes_on(tiny_world, tmp_path) -> 
     assert "began with: shard-000001.zarr.zip, clip store changed; bring that back" in said
     (Path(options["--run"]) / "data.json").write_text("[1]")
     assert "data.json: does not say" in train(tmp_path / "shards", tmp_path / "changed.h5", 4)
+
+
+def test_a_clip_store_that_changes_or_vanishes_is_told_to_processes_that_start(
+    tiny_world, tmp_path
+) -> None:
+    films, path = [*tiny_world.films.values()], tmp_path / "clips.h5"
+    write_store(path, films)
+    store = ClipStore(path)
+    write_store(tmp_path / "grown.h5", [*films, replace(films[0], id="film/more")])
+    (tmp_path / "grown.h5").replace(path)
+    assert pickle.loads(pickle.dumps(store)).digest(store.ids) == store.digest(store.ids)
+    changed = [replace(film, colours=film.colours[::-1].copy()) for film in films]
+    write_store(tmp_path / "changed.h5", changed)
+    (tmp_path / "changed.h5").replace(path)
+    with pytest.raises(ClipStoreError, match=r"clips\.h5: the clip store has changed since it"):
+        pickle.dumps(store)
+    path.unlink()
+    with pytest.raises(ClipStoreError, match=r"clips\.h5: there is no clip store"):
+        pickle.dumps(store)
+    assert store.frames(films[0].id).read(np.array([0])).shape == (1, 48, 72, 3)
