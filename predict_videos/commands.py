@@ -18,9 +18,11 @@ _path = click.Path(path_type=Path)
 _seconds = NumberRange(0, 1e6, min_open=True)
 
 
-def _film_file(context: click.Context, option: click.Parameter, path: Path | None) -> Path | None:
-    if path is not None and path.suffix.lower() != ".mp4":
-        raise click.BadParameter(f"wanted OUT.mp4, found {path}")
+def _written_file(
+    context: click.Context, option: click.Parameter, path: Path | None
+) -> Path | None:
+    if path is not None and path.suffix.lower() != Path(option.metavar or "").suffix:
+        raise click.BadParameter(f"wanted {option.metavar}, found {path}")
     return path
 
 
@@ -71,8 +73,15 @@ def _film_file(context: click.Context, option: click.Parameter, path: Path | Non
     "--overlay",
     type=_path,
     metavar="OUT.mp4",
-    callback=_film_file,
+    callback=_written_file,
     help="Draw a film of the only video: objects, prediction over time, the pair that decided.",
+)
+@click.option(
+    "--html",
+    type=_path,
+    metavar="OUT.html",
+    callback=_written_file,
+    help="Write a page of all videos that opens offline: what is predicted when, and why.",
 )
 @click.option(
     "--batch",
@@ -103,6 +112,7 @@ def predict(
     rate: float | None,
     csv_path: Path | None,
     overlay: Path | None,
+    html: Path | None,
     batch: int,
     threads: int | None,
     device: str,
@@ -146,6 +156,7 @@ def predict(
         pairs=pairs,
         threshold=threshold,
         overlay=overlay,
+        html=html,
         batch=batch,
     )
     takers: list[JsonLines | Tables | CsvRows] = [
