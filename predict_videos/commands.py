@@ -27,7 +27,7 @@ def _written_file(
 
 
 @click.command()
-@click.argument("run", metavar="RUN|MODEL", type=_path)
+@click.argument("run", metavar="RUN|MODEL|hf://ORG/NAME")
 @click.argument("videos", metavar="VIDEO...", nargs=-1, required=True)
 @click.option("--shards", type=_path, help="Take the objects of these shards, found by content.")
 @click.option(
@@ -99,7 +99,7 @@ def _written_file(
 @device_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, an object a line, as they come.")
 def predict(
-    run: Path,
+    run: str,
     videos: tuple[str, ...],
     shards: Path | None,
     checkpoint: Path | None,
@@ -118,7 +118,8 @@ def predict(
     device: str,
     as_json: bool,
 ) -> int:
-    """Say what happens in videos, with the network of a RUN or of a folder that `orn export` made.
+    """Say what happens in videos, with the network of a RUN, or of a folder that `orn export` made,
+    here or on the Hugging Face Hub.
 
     VIDEO is a file, a folder of files, a folder of JPEGs, or a pattern. Objects are detected first,
     by the detector that the network was trained with. A short video gets one prediction; a long one
@@ -138,11 +139,12 @@ def predict(
     from shared.shards.schema import FailedVideo
     from stage2_train.predict.opened import open_model
     from stage2_train.predict.windows import WindowChoice
+    from stage2_train.runs.hub import local_folder
 
     num_threads = Resources(threads=threads).num_threads()
     torch.set_num_threads(num_threads)
     found = find_videos(videos, rate=rate)
-    model = open_model(run, device=device)
+    model = open_model(local_folder(run), device=device)
     request = PredictRequest(
         choice=WindowChoice(seconds=window, stride_seconds=stride),
         detector=DetectorChoice(

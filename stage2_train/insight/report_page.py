@@ -235,7 +235,8 @@ def _section(section: Section, held: frozenset[str]) -> str:
         else '<p class="dim">The page has no room for the picture.</p>'
         for part in section.parts
     ]
-    return f'<section id="{section.id}"><h2>{escape(_cut(section.title))}</h2>{"".join(parts)}</section>'
+    title = escape(_cut(section.title))
+    return f'<section id="{section.id}"><h2>{title}</h2>{"".join(parts)}</section>'
 
 
 def _image(picture: Picture) -> str:
