@@ -20,6 +20,7 @@ __all__ = [
     "detect",
     "detect_overhead",
     "detect_memory",
+    "predict_memory",
     "shard_size",
     "scale",
 ]
@@ -60,6 +61,8 @@ _frames = click.option(
     show_default=True,
     help="Frames that each measurement detects.",
 )
+_short = click.option("--short", type=_COUNT, default=2000, show_default=True, help="Frames.")
+_long = click.option("--long", type=_COUNT, default=20000, show_default=True, help="Frames.")
 _detector_device = click.option(
     "--device", default="cpu", show_default=True, help="cpu, cuda or cuda:N, of both sides."
 )
@@ -226,8 +229,8 @@ def detect_overhead(
 
 
 @_measured("detect-memory")
-@click.option("--short", type=_COUNT, default=2000, show_default=True, help="Frames.")
-@click.option("--long", type=_COUNT, default=20000, show_default=True, help="Frames.")
+@_short
+@_long
 @click.option(
     "--network", is_flag=True, help="Detect with the demo's network; takes several minutes."
 )
@@ -241,6 +244,22 @@ def detect_memory(short: int, long: int, network: bool) -> BenchResult:
     from benchmarks.detect_memory import measure
 
     return measure(short=short, long=long, network=network)
+
+
+@_measured("predict-memory")
+@_short
+@_long
+def predict_memory(short: int, long: int) -> BenchResult:
+    """Peak memory of predicting for a long video against a short one.
+
+    Each in a process of its own, whose largest resident size counts. Everything is that of orn
+    predict with the network of the recipe demo and random weights; in place of the detector's
+    network, whose memory would hide any growth, stands one that finds 20 objects a frame at once.
+    The ratio is short over long.
+    """
+    from benchmarks.predict_memory import measure
+
+    return measure(short=short, long=long)
 
 
 @_measured("shard-size")

@@ -33,7 +33,7 @@ from stage2_train.predict.records import SegmentPrediction, WindowPrediction
 from stage2_train.predict.video import can_tell_pairs, check_pairs, predict_video
 from stage2_train.predict.windows import Merger, WindowChoice
 
-__all__ = ["PredictRequest", "Said", "predict_all"]
+__all__ = ["PredictRequest", "Said", "predict_all", "predict_with"]
 
 logger = logging.getLogger(__name__)
 
@@ -82,6 +82,22 @@ def predict_all(
     else:
         detector = load_its_detector(model, request.detector)
         objects = VideoObjects(detector=detector, batch=request.batch)
+    yield from predict_with(model, videos, objects, request, bar=bar)
+
+
+def predict_with(
+    model: OpenedModel,
+    videos: Sequence[Video],
+    objects: Objects,
+    request: PredictRequest,
+    *,
+    bar: Bar,
+) -> Iterator[Said]:
+    """The same with objects from somewhere else.
+
+    Raises:
+        ConfigError: as `predict_all`.
+    """
     page = None
     if request.html is not None:
         page = PredictionPage(model=model, num_videos=len(videos))

@@ -136,6 +136,7 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
         "bench gpu": ("benchmarks.gpu:gpu", "All that there is to know of a card, in minutes."),
         "bench detect-overhead": ("benchmarks.commands:detect_overhead", "All but the network."),
         "bench detect-memory": ("benchmarks.commands:detect_memory", "Memory of long videos."),
+        "bench predict-memory": ("benchmarks.commands:predict_memory", "The same of predicting."),
         "bench scale": ("benchmarks.commands:scale", "What starts wait for at VLOG's size."),
         "bench shard-size": ("benchmarks.commands:shard_size", "Bytes of shards against pickles."),
     },

@@ -35,7 +35,8 @@ def export(
     """Write the network of RUN to the folder OUT, which lives without the run and its data.
 
     OUT gets weights as safetensors, a configuration, and a README.md that says what it is; `orn
-    predict` and `orn eval` take it where they take a run, and with --push anywhere as hf://ORG/NAME.
+    predict` and `orn eval` take it where they take a run. What is uploaded has a name that they
+    take anywhere, hf://ORG/NAME.
     """
     from shared.jobs.termination import terminated_as_interrupted
     from stage2_train.predict.export import export_run
