@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from shared.cli_options import NumberRange, device_option
+from shared.cli_options import (
+    NumberRange,
+    batch_option,
+    device_option,
+    frame_rate_option,
+    threads_option,
+)
 
 if TYPE_CHECKING:
     from predict_videos.output import CsvRows, JsonLines, Tables
@@ -65,9 +71,7 @@ def _written_file(
     show_default=True,
     help="Tell so many of the pairs of objects that decided.",
 )
-@click.option(
-    "--rate", type=NumberRange(0, 1000, min_open=True), help="Frames a second of frame folders."
-)
+@frame_rate_option
 @click.option("--csv", "csv_path", type=_path, metavar="OUT", help="Also write a table as CSV.")
 @click.option(
     "--overlay",
@@ -83,19 +87,8 @@ def _written_file(
     callback=_written_file,
     help="Write a page of all videos that opens offline: what is predicted when, and why.",
 )
-@click.option(
-    "--batch",
-    type=click.IntRange(1, 1024),
-    default=8,
-    show_default=True,
-    help="Frames that the detector sees at once.",
-)
-@click.option(
-    "--threads",
-    type=click.IntRange(1, 1024),
-    help="CPU threads; the last bits of a result depend on it.  [default: OMP_NUM_THREADS, else "
-    "the cores]",
-)
+@batch_option
+@threads_option("this process", usual="OMP_NUM_THREADS, else the cores")
 @device_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, an object a line, as they come.")
 def predict(

@@ -130,6 +130,7 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
             "benchmarks.commands:object_head",
             "Object head against plain loops.",
         ),
+        "bench importance": ("benchmarks.commands:importance", "Explaining against a pass."),
         "bench train-step": ("benchmarks.commands:train_step", "A step against plain loops."),
         "bench loader": ("benchmarks.commands:loader", "Clips a second against pickles."),
         "bench detect": ("benchmarks.commands:detect", "Detecting against inference_detector."),
