@@ -59,7 +59,7 @@ def _predict_video(path: Path, frames: int) -> dict[str, int]:
     torch.set_num_threads(1)
     config, network = _model()
     model = OpenedModel(path=path, config=config, network=network, device=torch.device("cpu"))
-    request = PredictRequest(choice=WindowChoice(seconds=_WINDOW_SECONDS), pairs=1)
+    request = PredictRequest(choice=WindowChoice(seconds=_WINDOW_SECONDS))
     before = peak_bytes()
     kinds: list[type] = []
     with progress("predict", total=frames, unit="frames") as bar:
