@@ -5,8 +5,9 @@ from __future__ import annotations
 import resource
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from itertools import cycle, islice
 from multiprocessing import get_context
 from pathlib import Path
@@ -27,10 +28,10 @@ from shared.shards.schema import DetectorEntry
 from stage1_detect.engines.local import run_here
 from stage1_detect.engines.work import UnitWork
 
-__all__ = ["StripedDetector", "measure"]
+__all__ = ["NUM_DETECTIONS", "StripedDetector", "in_own_processes", "measure", "peak_bytes"]
 
 _HEIGHT, _WIDTH = 120, 160
-_NUM_DETECTIONS = 20
+NUM_DETECTIONS = 20
 _BATCH = 8
 _UNIT_FRAMES = 2000
 
@@ -38,13 +39,7 @@ _UNIT_FRAMES = 2000
 def measure(*, short: int, long: int, network: bool) -> BenchResult:
     """Peak resident bytes of detecting videos of so many frames, each in a process of its own, with
     the demo's Mask R-CNN if `network`."""
-    peaks = {}
-    with tempfile.TemporaryDirectory() as name:
-        for frames in (short, long):
-            pictures = moving_pictures(250, height=_HEIGHT, width=_WIDTH)
-            video = write_video(Path(name) / f"{frames}.mp4", islice(cycle(pictures), frames))
-            with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
-                peaks[frames] = process.submit(_detect_video, video, frames, network).result()
+    peaks = in_own_processes(partial(_detect_video, network=network), (short, long))
     ours, reference = peaks[long]["peak_bytes"], peaks[short]["peak_bytes"]
     return BenchResult(
         name="detect-memory",
@@ -59,11 +54,25 @@ def measure(*, short: int, long: int, network: bool) -> BenchResult:
             "long_bytes_above_start": ours - peaks[long]["before_bytes"],
             "detections": {frames: peak["detections"] for frames, peak in peaks.items()},
             "shards": {frames: peak["shards"] for frames, peak in peaks.items()},
-            "detector": "mask_rcnn_demo" if network else f"{_NUM_DETECTIONS} objects, no network",
+            "detector": "mask_rcnn_demo" if network else f"{NUM_DETECTIONS} objects, no network",
             "frame_size": [_HEIGHT, _WIDTH],
             "batch": _BATCH,
         },
     )
+
+
+def in_own_processes(
+    look: Callable[[Path, int], dict[str, int]], lengths: Sequence[int]
+) -> dict[int, dict[str, int]]:
+    """What a function says of made videos of so many frames, each in a process of its own."""
+    said = {}
+    with tempfile.TemporaryDirectory() as name:
+        for frames in lengths:
+            pictures = moving_pictures(250, height=_HEIGHT, width=_WIDTH)
+            video = write_video(Path(name) / f"{frames}.mp4", islice(cycle(pictures), frames))
+            with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
+                said[frames] = process.submit(look, video, frames).result()
+    return said
 
 
 def _detect_video(video: Path, frames: int, network: bool) -> dict[str, int]:
@@ -74,7 +83,7 @@ def _detect_video(video: Path, frames: int, network: bool) -> dict[str, int]:
         stop = start + _UNIT_FRAMES if start + _UNIT_FRAMES < frames else None
         part = UnitPart(video_id="video", start=start, stop=stop)
         units.append(Unit(index=index, parts=(part,)))
-    before = _peak_bytes()
+    before = peak_bytes()
     results = list(
         run_here(
             UnitWork(
@@ -89,7 +98,7 @@ def _detect_video(video: Path, frames: int, network: bool) -> dict[str, int]:
     assert sum(result.frames for result in results) == frames
     return {
         "before_bytes": before,
-        "peak_bytes": _peak_bytes(),
+        "peak_bytes": peak_bytes(),
         "detections": sum(result.detections for result in results),
         "shards": len(results),
     }
@@ -103,7 +112,7 @@ def _demo_detector() -> Any:
     return load_detector("cpu", config=choice.config, checkpoint=choice.checkpoint, threads=1)
 
 
-def _peak_bytes() -> int:
+def peak_bytes() -> int:
     """Most that was resident; getrusage's figure would include what the parent had at its fork."""
     path = Path("/proc/self/status")
     if path.is_file():
@@ -135,8 +144,8 @@ class StripedDetector:
         """The objects with their masks."""
         seed, (height, width) = found
         generator = np.random.default_rng(seed)
-        corners = generator.uniform(0, 0.5, (_NUM_DETECTIONS, 2)) * (width, height)
-        sizes = generator.uniform(0.1, 0.5, (_NUM_DETECTIONS, 2)) * (width, height)
+        corners = generator.uniform(0, 0.5, (NUM_DETECTIONS, 2)) * (width, height)
+        sizes = generator.uniform(0.1, 0.5, (NUM_DETECTIONS, 2)) * (width, height)
         boxes_N4 = np.concatenate([corners, corners + sizes], axis=1).astype(np.float32)
         masks = []
         for x1, y1, x2, y2 in boxes_N4.astype(int):
@@ -146,8 +155,8 @@ class StripedDetector:
             height=height,
             width=width,
             boxes=boxes_N4,
-            scores=generator.random(_NUM_DETECTIONS, dtype=np.float32),
-            labels=generator.integers(0, 80, _NUM_DETECTIONS).astype(np.uint8),
-            class_scores=(generator.random((_NUM_DETECTIONS, 80)) / 80).astype(np.float16),
+            scores=generator.random(NUM_DETECTIONS, dtype=np.float32),
+            labels=generator.integers(0, 80, NUM_DETECTIONS).astype(np.uint8),
+            class_scores=(generator.random((NUM_DETECTIONS, 80)) / 80).astype(np.float16),
             masks=tuple(masks),
         )

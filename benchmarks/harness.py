@@ -115,7 +115,10 @@ def _processor() -> str:
 
 
 def seconds_in_turns(
-    *ways: Callable[[], object], repeats: int, warm_ups: int = 1
+    *ways: Callable[[], object],
+    repeats: int,
+    warm_ups: int = 1,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> tuple[float, ...]:
     """Median seconds of each way, after calls of each that do not count.
 
@@ -124,14 +127,14 @@ def seconds_in_turns(
     for _ in range(warm_ups):
         for way in ways:
             way()
-    rounds = [[_seconds(way) for way in ways] for _ in range(repeats)]
+    rounds = [[_seconds(way, clock) for way in ways] for _ in range(repeats)]
     return tuple(statistics.median(row) for row in zip(*rounds, strict=True))
 
 
-def _seconds(way: Callable[[], object]) -> float:
-    began = time.perf_counter()
+def _seconds(way: Callable[[], object], clock: Callable[[], float] = time.perf_counter) -> float:
+    began = clock()
     way()
-    return time.perf_counter() - began
+    return clock() - began
 
 
 @contextmanager

@@ -71,7 +71,7 @@ def _frames(shard: Shard, pictures: Pictures, folder: Path) -> Image.Image:
     for index in _chosen(shard, video.id):
         frame = find_frame(shard, video_id=video.id, index=index)
         path = folder / f"{index}.png"
-        draw_picture(shard, frame, pictures, path, score_threshold=0.5)
+        draw_picture(frame, pictures, path, score_threshold=0.5)
         drawn.append(np.asarray(Image.open(path)))
     return Image.fromarray(np.concatenate(drawn, axis=1))
 

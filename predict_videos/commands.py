@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from shared.cli_options import NumberRange, device_option
+from shared.cli_options import (
+    NumberRange,
+    batch_option,
+    device_option,
+    frame_rate_option,
+    threads_option,
+)
 
 if TYPE_CHECKING:
     from predict_videos.output import CsvRows, JsonLines, Tables
@@ -18,14 +24,16 @@ _path = click.Path(path_type=Path)
 _seconds = NumberRange(0, 1e6, min_open=True)
 
 
-def _film_file(context: click.Context, option: click.Parameter, path: Path | None) -> Path | None:
-    if path is not None and path.suffix.lower() != ".mp4":
-        raise click.BadParameter(f"wanted OUT.mp4, found {path}")
+def _written_file(
+    context: click.Context, option: click.Parameter, path: Path | None
+) -> Path | None:
+    if path is not None and path.suffix.lower() != Path(option.metavar or "").suffix:
+        raise click.BadParameter(f"wanted {option.metavar}, found {path}")
     return path
 
 
 @click.command()
-@click.argument("run", metavar="RUN|MODEL", type=_path)
+@click.argument("run", metavar="RUN|MODEL|hf://ORG/NAME")
 @click.argument("videos", metavar="VIDEO...", nargs=-1, required=True)
 @click.option("--shards", type=_path, help="Take the objects of these shards, found by content.")
 @click.option(
@@ -63,34 +71,28 @@ def _film_file(context: click.Context, option: click.Parameter, path: Path | Non
     show_default=True,
     help="Tell so many of the pairs of objects that decided.",
 )
-@click.option(
-    "--rate", type=NumberRange(0, 1000, min_open=True), help="Frames a second of frame folders."
-)
+@frame_rate_option
 @click.option("--csv", "csv_path", type=_path, metavar="OUT", help="Also write a table as CSV.")
 @click.option(
     "--overlay",
     type=_path,
     metavar="OUT.mp4",
-    callback=_film_file,
+    callback=_written_file,
     help="Draw a film of the only video: objects, prediction over time, the pair that decided.",
 )
 @click.option(
-    "--batch",
-    type=click.IntRange(1, 1024),
-    default=8,
-    show_default=True,
-    help="Frames that the detector sees at once.",
+    "--html",
+    type=_path,
+    metavar="OUT.html",
+    callback=_written_file,
+    help="Write a page of all videos that opens offline: what is predicted when, and why.",
 )
-@click.option(
-    "--threads",
-    type=click.IntRange(1, 1024),
-    help="CPU threads; the last bits of a result depend on it.  [default: OMP_NUM_THREADS, else "
-    "the cores]",
-)
+@batch_option
+@threads_option("this process", usual="OMP_NUM_THREADS, else the cores")
 @device_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, an object a line, as they come.")
 def predict(
-    run: Path,
+    run: str,
     videos: tuple[str, ...],
     shards: Path | None,
     checkpoint: Path | None,
@@ -103,12 +105,14 @@ def predict(
     rate: float | None,
     csv_path: Path | None,
     overlay: Path | None,
+    html: Path | None,
     batch: int,
     threads: int | None,
     device: str,
     as_json: bool,
 ) -> int:
-    """Say what happens in videos, with the network of a RUN or of a folder that `orn export` made.
+    """Say what happens in videos, with the network of a RUN, or of a folder that `orn export` made,
+    here or on the Hugging Face Hub.
 
     VIDEO is a file, a folder of files, a folder of JPEGs, or a pattern. Objects are detected first,
     by the detector that the network was trained with. A short video gets one prediction; a long one
@@ -128,11 +132,12 @@ def predict(
     from shared.shards.schema import FailedVideo
     from stage2_train.predict.opened import open_model
     from stage2_train.predict.windows import WindowChoice
+    from stage2_train.runs.hub import local_folder
 
     num_threads = Resources(threads=threads).num_threads()
     torch.set_num_threads(num_threads)
     found = find_videos(videos, rate=rate)
-    model = open_model(run, device=device)
+    model = open_model(local_folder(run), device=device)
     request = PredictRequest(
         choice=WindowChoice(seconds=window, stride_seconds=stride),
         detector=DetectorChoice(
@@ -146,6 +151,7 @@ def predict(
         pairs=pairs,
         threshold=threshold,
         overlay=overlay,
+        html=html,
         batch=batch,
     )
     takers: list[JsonLines | Tables | CsvRows] = [

@@ -34,6 +34,8 @@ logger = logging.getLogger(__name__)
 _ZOO_NAME = re.compile(r"[\w.-]+")
 _USUAL_THRESHOLD = 0.3
 """Of `orn detect`."""
+_KEPT_BYTES = 16 * 2**20
+"""Of unpacked detections: windows go onwards, so that more would only hold what is done with."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +97,7 @@ class VideoObjects:
             for result in run_here(work):
                 for failed in result.failed:
                     raise VideoDecodeError(f"{video.path}: {failed.reason}")
-            yield video, DetectionFolder(Path(folder))
+            yield video, DetectionFolder(Path(folder), cache_bytes=_KEPT_BYTES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -28,11 +28,12 @@ from shared.shards.reader import DetectionFolder
 from shared.shards.schema import FailedVideo
 from stage2_train.predict.film import draw_prediction
 from stage2_train.predict.opened import OpenedModel
+from stage2_train.predict.page import PAIRS_SHOWN, PredictionPage
 from stage2_train.predict.records import SegmentPrediction, WindowPrediction
 from stage2_train.predict.video import can_tell_pairs, check_pairs, predict_video
 from stage2_train.predict.windows import Merger, WindowChoice
 
-__all__ = ["PredictRequest", "Said", "predict_all"]
+__all__ = ["PredictRequest", "Said", "predict_all", "predict_with"]
 
 logger = logging.getLogger(__name__)
 
@@ -54,6 +55,7 @@ class PredictRequest:
     pairs: int = 0
     threshold: float = 0.5
     overlay: Path | None = None
+    html: Path | None = None
     batch: int = 8
 
 
@@ -80,14 +82,38 @@ def predict_all(
     else:
         detector = load_its_detector(model, request.detector)
         objects = VideoObjects(detector=detector, batch=request.batch)
+    yield from predict_with(model, videos, objects, request, bar=bar)
+
+
+def predict_with(
+    model: OpenedModel,
+    videos: Sequence[Video],
+    objects: Objects,
+    request: PredictRequest,
+    *,
+    bar: Bar,
+) -> Iterator[Said]:
+    """The same with objects from somewhere else.
+
+    Raises:
+        ConfigError: as `predict_all`.
+    """
+    page = None
+    if request.html is not None:
+        page = PredictionPage(model=model, num_videos=len(videos))
     for video in videos:
         try:
             with objects.of(video, bar.advance) as (found, detections):
-                yield from _of_video(model, video, found, detections, request)
+                yield from _of_video(model, video, found, detections, request, page)
         except _OF_ONE_VIDEO as err:
             logger.warning("video %s failed: %s", video.id, err)
             reason = " ".join(str(err).split()).removeprefix(f"{video.path}: ")
-            yield FailedVideo(id=video.id, reason=reason)
+            failed = FailedVideo(id=video.id, reason=reason)
+            if page is not None:
+                page.add_failed(failed)
+            yield failed
+    if page is not None and request.html is not None:
+        page.write(request.html)
 
 
 def _of_video(
@@ -96,18 +122,27 @@ def _of_video(
     video: Video,
     detections: DetectionFolder,
     request: PredictRequest,
+    page: PredictionPage | None,
 ) -> Iterator[WindowPrediction | SegmentPrediction]:
     merger = Merger(multi_label=model.is_multi_label, threshold=request.threshold)
     kept: list[WindowPrediction] = []
+    segments: list[SegmentPrediction] = []
+    is_drawn = request.overlay is not None or page is not None
     pairs = request.pairs
-    if request.overlay is not None and can_tell_pairs(model):
-        pairs = max(pairs, 1)
+    if is_drawn and can_tell_pairs(model):
+        pairs = max(pairs, 1 if page is None else PAIRS_SHOWN)
     for window in predict_video(model, video, detections, choice=request.choice, pairs=pairs):
         said = window.of_video(named.id, pairs=request.pairs)
         yield said
-        yield from merger.add(said)
-        if request.overlay is not None:
+        if is_drawn:
             kept.append(window)
-    yield from merger.end()
+        for segment in merger.add(said):
+            segments.append(segment)
+            yield segment
+    for segment in merger.end():
+        segments.append(segment)
+        yield segment
     if request.overlay is not None:
         draw_prediction(request.overlay, model, video, detections.video(video.id), kept)
+    if page is not None:
+        page.add(named.id, video, detections.video(video.id), kept, segments)

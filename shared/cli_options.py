@@ -1,7 +1,7 @@
 """Command line options that several commands share, each defined once.
 
 The names that a command function receives: `dataset`, `data_root`, `out`, `as_json`, `seed`,
-`dry_run`, `overrides`, `device`.
+`dry_run`, `overrides`, `device`, `batch`, `rate`, `threads`.
 """
 
 import json
@@ -14,17 +14,20 @@ import click
 
 __all__ = [
     "NumberRange",
+    "batch_option",
     "dataset_argument",
     "data_option",
     "device_option",
     "dry_run_option",
     "echo_json",
     "echo_settings",
+    "frame_rate_option",
     "json_option",
     "out_option",
     "precision_option",
     "seed_option",
     "set_option",
+    "threads_option",
 ]
 
 LARGEST_SEED = 2**32 - 1
@@ -129,6 +132,34 @@ device_option = click.option(
     help="cpu, cuda, cuda:1, ...; auto takes a GPU where there is one.",
 )
 """`device`: str."""
+
+batch_option = click.option(
+    "--batch",
+    type=click.IntRange(1, 4096),
+    default=8,
+    show_default=True,
+    help="Frames that the detector sees at once; the last bits of a result depend on it.",
+)
+"""`batch`: int."""
+
+frame_rate_option = click.option(
+    "--rate",
+    type=NumberRange(0, 1000, min_open=True),
+    help="Frames a second, where videos are folders of frames.",
+)
+"""`rate`: float | None."""
+
+
+def threads_option(whose: str, *, default: int | None = None, usual: str = "") -> Any:
+    """`threads`: int | None; `usual` says in the help what the command uses for None."""
+    return click.option(
+        "--threads",
+        type=click.IntRange(1, 1024),
+        default=default,
+        show_default=default is not None,
+        help=f"CPU threads of {whose}; the last bits of a result depend on it."
+        + (f"  [default: {usual}]" if usual else ""),
+    )
 
 
 def echo_json(payload: Any) -> None:

@@ -9,6 +9,7 @@ import click
 
 from shared.cli_options import (
     NumberRange,
+    batch_option,
     data_option,
     dataset_argument,
     device_option,
@@ -18,6 +19,7 @@ from shared.cli_options import (
     json_option,
     out_option,
     precision_option,
+    threads_option,
 )
 
 __all__ = ["detect"]
@@ -66,13 +68,7 @@ __all__ = ["detect"]
     show_default=True,
     help="About how many frames a shard has: what a crash can cost.",
 )
-@click.option(
-    "--batch",
-    type=click.IntRange(1, 4096),
-    default=8,
-    show_default=True,
-    help="Frames that the network sees at once; the last bits of a result depend on it.",
-)
+@batch_option
 @click.option(
     "--workers",
     type=click.IntRange(1, 10**5),
@@ -91,13 +87,7 @@ __all__ = ["detect"]
     metavar="HOST:PORT",
     help="The Ray cluster; auto is the one this machine belongs to.  [default: one for this job]",
 )
-@click.option(
-    "--threads",
-    type=click.IntRange(1, 1024),
-    default=1,
-    show_default=True,
-    help="CPU threads of each process; the last bits of a result depend on it.",
-)
+@threads_option("each process", default=1)
 @precision_option(
     "Number format of the backbone; with -heads, of the layers that look at objects, too. tf32 and "
     "fp16 need a GPU."

@@ -110,7 +110,7 @@ def train(dataset: str, dry_run: bool, as_json: bool, **options: Any) -> None:
 
 
 @click.command("eval")
-@click.argument("run", type=_path, required=False)
+@click.argument("run", required=False)
 @click.option(
     "--dataset",
     help=f"Without RUN: of the runs in runs/, take the newest on this data set.  [default: "
@@ -154,7 +154,7 @@ def train(dataset: str, dry_run: bool, as_json: bool, **options: Any) -> None:
 @resource_options(of_run=True)
 @json_option
 def evaluate(
-    run: Path | None,
+    run: str | None,
     dataset: str | None,
     resources: Resources,
     num_clips: int | None,
@@ -164,21 +164,24 @@ def evaluate(
 ) -> None:
     """Measure the training in the folder RUN on one split; without RUN, the newest training.
 
-    RUN may be a folder that `orn export` wrote; its data is where --data, --shards and --clips say.
+    RUN may be a folder that `orn export` wrote, or hf://ORG/NAME; its data is where --data,
+    --shards and --clips say.
     """
     if views is not None and num_clips is not None:
         raise ConfigError("--views and --num-clips: wanted one of them, found both")
     clips, crops = views or (num_clips or 1, 1)
-    manifest = None
-    if run is not None and dataset is not None:
+    folder = manifest = None
+    if run is not None:
+        from stage2_train.runs.hub import local_folder
         from stage2_train.runs.model_folder import is_model_folder
 
-        manifest = dataset if is_model_folder(run) else None
-    run = _chosen_run(run, None if manifest else dataset)
+        folder = local_folder(run)
+        manifest = dataset if is_model_folder(folder) else None
+    folder = _chosen_run(folder, None if manifest else dataset)
     from stage2_train.evaluation import evaluate as evaluation
 
     options |= {"num_clips": clips, "num_crops": crops, "manifest": manifest}
-    request = evaluation.EvalRequest(run=run, resources=resources, **options)
+    request = evaluation.EvalRequest(run=folder, resources=resources, **options)
     report = evaluation.evaluate(request)
     _say(report, evaluation.report_text(report), as_json=as_json)
 

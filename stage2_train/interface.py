@@ -67,7 +67,7 @@ def load_model(path: str | Path, *, device: str = "auto") -> OpenedModel:
     """A trained network, with its best weights and all that is needed to make clips for it.
 
     Args:
-        path: the folder of a run, or a model folder of `orn export`.
+        path: the folder of a run, a model folder of `orn export`, or `hf://ORG/NAME`.
         device: `auto`, `cpu`, `cuda` or `cuda:N`.
 
     Raises:
@@ -75,8 +75,9 @@ def load_model(path: str | Path, *, device: str = "auto") -> OpenedModel:
         CheckpointError: if its weights cannot be used.
     """
     from stage2_train.predict.opened import open_model
+    from stage2_train.runs.hub import local_folder
 
-    return open_model(Path(path), device=device)
+    return open_model(local_folder(path), device=device)
 
 
 def predictions(

@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from shared.cli_options import data_option, device_option
+from shared.cli_options import data_option, device_option, threads_option
 from shared.environment import usable_cores
 from shared.errors import ConfigError
 
@@ -108,11 +108,9 @@ def resource_options(
             show_default=True,
             help="Processes that make batches.",
         ),
-        click.option(
-            "--threads",
-            type=click.IntRange(1, 1024),
-            help="Threads of each process that trains or measures; the last bits of a result "
-            "depend on it.  [default: OMP_NUM_THREADS, else the cores that are left]",
+        threads_option(
+            "each process that trains or measures",
+            usual="OMP_NUM_THREADS, else the cores that are left",
         ),
         device_option,
     )

@@ -18,7 +18,7 @@ MAY_IMPORT = {
     "stage2_train": {"shared"},
     "predict_videos": {"shared", "stage1_detect", "stage2_train"},
     "demo": {"shared", "stage1_detect", "stage2_train"},
-    "benchmarks": {"shared", "stage1_detect", "stage2_train", "demo"},
+    "benchmarks": {"shared", "stage1_detect", "stage2_train", "predict_videos", "demo"},
 }
 
 

@@ -1,8 +1,6 @@
 """Does the measured importance of pairs point at the pair that really acts?
 
-On the demo worlds the truth is known: X and Y of `demo`, the hand and what it touches of
-`demo-touch`, the object and the ball that takes its old place of `demo-places`. Objects are told by
-the detector's classes, which are unique there but for the balls, told by where they lie.
+On the demo worlds the truth is known (`acting_pairs`).
 
 P cliques of objects, B clips, S shares of cliques.
 """
@@ -10,7 +8,7 @@ P cliques of objects, B clips, S shares of cliques.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,21 +18,21 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from demo.world.dials import HAND, ROLE_X, ROLE_Y
-from demo.world.places import BALL
+from demo.experiments.acting_pairs import WORLDS, object_areas, true_cliques
 from shared.errors import ConfigError
 from shared.jobs.atomic_file import replacing, write_text
 from shared.jobs.progress import progress
 from shared.text_table import columns
 from stage2_train.clips.batches import ClipBatch, LoaderSettings, evaluation_loader
 from stage2_train.devices import build_accelerator
+from stage2_train.evaluation.statistics import mean_interval
 from stage2_train.insight.importance import Importance, explain
 from stage2_train.model.build import build_network
 from stage2_train.resources import Resources
 from stage2_train.runs.run_config import RunConfig, load_run_config
 from stage2_train.runs.trained import load_trained, sources_of_run
 
-__all__ = ["importance_text", "measure_importance", "object_areas", "true_cliques"]
+__all__ = ["importance_text", "measure_importance"]
 
 MEASURES = ("fall", "activation", "score", "area", "chance")
 """Of a clique: the fall of the logit without it, activation of h, scores of the detector, area of
@@ -42,7 +40,6 @@ the masks, and chance."""
 SHARES = tuple(step / 10 for step in range(11))
 """Of a clip's cliques, that are taken out or put in."""
 _BATCH_SIZE = 16
-_WORLDS = ("demo", "demo-touch", "demo-places")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,9 +74,9 @@ def measure_importance(
         ConfigError: if the run is not one of these worlds, or its network relates no pairs.
     """
     config = load_run_config(run)
-    if config.dataset.name not in _WORLDS:
+    if config.dataset.name not in WORLDS:
         raise ConfigError(
-            f"{run}: wanted a run on {', '.join(_WORLDS)}, where the pair that acts is known, "
+            f"{run}: wanted a run on {', '.join(WORLDS)}, where the pair that acts is known, "
             f"found one on {config.dataset.name}"
         )
     if config.recipe.model.clique_size != 2:
@@ -181,60 +178,6 @@ def _named(importance: Importance, config: RunConfig) -> Tensor:
     return logits_BA.gather(1, class_B[:, None])[:, 0] > 0
 
 
-def true_cliques(
-    dataset: str,
-    activities: tuple[str, ...],
-    names: tuple[str, ...],
-    batch: ClipBatch,
-    importance: Importance,
-) -> Tensor:
-    """(P,) bool, whether a clique is the pair that acts.
-
-    Args:
-        dataset: name of a demo world.
-        activities: names of its labels.
-        names: the detector's classes.
-        batch: the clips.
-        importance: of the same clips.
-    """
-    labels_BTK = batch.detector_labels_BTK
-    labels_nP = labels_BTK[importance.clip_P, importance.frames_nP, importance.slots_nP]
-    if dataset == "demo":
-        return _joins(labels_nP, _numbers(ROLE_X, names), _numbers(ROLE_Y, names))
-    of_label = [names.index(each) if each in names else -1 for each in activities]
-    label_P = labels_nP.new_tensor(of_label)[importance.class_B][importance.clip_P]
-    first_P, second_P = labels_nP
-    if dataset == "demo-touch":
-        hand = names.index(HAND)
-        return ((first_P == label_P) & (second_P == hand)) | (
-            (first_P == hand) & (second_P == label_P)
-        )
-    return _nearest_ball((first_P == label_P) & (second_P == names.index(BALL)), batch, importance)
-
-
-def _numbers(some: Iterable[str], names: tuple[str, ...]) -> list[int]:
-    return [names.index(each) for each in some]
-
-
-def _nearest_ball(pair_P: Tensor, batch: ClipBatch, found: Importance) -> Tensor:
-    """Of pairs of an earlier object and a later ball those that are nearest in each clip."""
-    boxes_nP4 = batch.boxes_BTK4[found.clip_P, found.frames_nP, found.slots_nP]
-    centre_nP2 = (boxes_nP4[..., :2] + boxes_nP4[..., 2:]) / 2
-    apart_P = (centre_nP2[0] - centre_nP2[1]).norm(dim=1).masked_fill(~pair_P, torch.inf)
-    nearest_B = apart_P.new_full((len(batch),), torch.inf)
-    nearest_B = nearest_B.scatter_reduce(0, found.clip_P, apart_P, "amin")
-    return pair_P & (apart_P == nearest_B[found.clip_P])
-
-
-def _joins(labels_nP: Tensor, some: list[int], others: list[int]) -> Tensor:
-    """(P,) bool, whether one object is of some classes and the other of the others."""
-    first_P, second_P = labels_nP
-    some_t, others_t = first_P.new_tensor(some), first_P.new_tensor(others)
-    return (torch.isin(first_P, some_t) & torch.isin(second_P, others_t)) | (
-        torch.isin(first_P, others_t) & torch.isin(second_P, some_t)
-    )
-
-
 def _of_cliques(importance: Importance, batch: ClipBatch) -> dict[str, Tensor]:
     """(P,) by measure, large for what is important."""
     places = importance.clip_P, importance.frames_nP, importance.slots_nP
@@ -265,14 +208,6 @@ def _of_objects(importance: Importance, batch: ClipBatch) -> dict[str, Tensor]:
 def _scores(batch: ClipBatch) -> Tensor:
     """(B, T, K) the detector's score for any of its classes."""
     return batch.class_scores_BTKS[..., :-1].amax(dim=3)
-
-
-def object_areas(batch: ClipBatch) -> Tensor:
-    """(B, T, K) share of the crop that the mask covers; none of the background object, whose mask
-    is nearly always the largest."""
-    background = batch.class_scores_BTKS.shape[-1] - 1
-    areas_BTK = batch.masks_BTKhw.mean(dim=(3, 4))
-    return areas_BTK.masked_fill(batch.detector_labels_BTK == background, 0)
 
 
 def _hits(measures: dict[str, Tensor], considered: Tensor, true: Tensor) -> dict[str, float]:
@@ -338,11 +273,8 @@ def _summary(clips: list[_Clip]) -> dict[str, Any]:
 
 
 def _mean_of(values_BS: NDArray[np.float64]) -> list[dict[str, float]]:
-    half_S = 1.96 * values_BS.std(axis=0) / len(values_BS) ** 0.5
-    return [
-        {"mean": float(mean), "half": float(half)}
-        for mean, half in zip(values_BS.mean(axis=0), half_S, strict=True)
-    ]
+    intervals = [mean_interval(values_B) for values_B in values_BS.T.tolist()]
+    return [{"mean": each.mean, "half": each.half_width or 0.0} for each in intervals]
 
 
 def _draw_curves(report: dict[str, Any], path: Path) -> None:

@@ -2,7 +2,7 @@
 
 import colorsys
 
-__all__ = ["Colour", "class_colour", "text_colour"]
+__all__ = ["Colour", "class_colour", "css_colour", "text_colour"]
 
 Colour = tuple[int, int, int]
 """Red, green and blue, 0..255."""
@@ -29,3 +29,8 @@ def text_colour(background: Colour) -> Colour:
     ]
     luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
     return (0, 0, 0) if luminance > 0.179 else (255, 255, 255)
+
+
+def css_colour(colour: Colour) -> str:
+    """A colour as pages write it."""
+    return "#{:02x}{:02x}{:02x}".format(*colour)

@@ -1,35 +1,21 @@
 """What was found in one frame, as text and as JSON."""
 
 import math
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from shared.errors import ConfigError, ShardFormatError, ShardNotFoundError
 from shared.masks import rle
-from shared.masks.detections import FrameDetections
 from shared.nearest import nearest
 from shared.shards.schema import VideoEntry
-from shared.shards.shard import Shard
+from shared.shards.shard import Shard, ShardFrame
 from shared.text_table import columns, printable
 
-__all__ = ["ShardFrame", "chosen_video", "find_frame", "frame_text", "frame_to_dict"]
+__all__ = ["chosen_video", "find_frame", "frame_text", "frame_to_dict"]
 
 _LEAST_SHOWN_SCORE = 0.01
 """Class scores below it are left out of what is shown."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ShardFrame:
-    """One frame of a shard."""
-
-    video_id: str
-    index: int
-    """Place in the decoded stream of the video, from 0."""
-    seconds: float
-    detections: FrameDetections
-    class_names: tuple[str, ...]
 
 
 def chosen_video(shard: Shard, video_id: str | None) -> VideoEntry:
@@ -95,7 +81,7 @@ def find_frame(
             f"{seconds_f[row]} s"
         )
     return ShardFrame(
-        video_id=video.id,
+        video=video,
         index=int(index_f[row]),
         seconds=float(seconds_f[row]),
         detections=shard.checked_frame(start + row),
@@ -107,7 +93,7 @@ def frame_to_dict(frame: ShardFrame) -> dict[str, Any]:
     """The frame as plain values for JSON; masks as COCO has them, compressed run lengths."""
     found = frame.detections
     return {
-        "video": frame.video_id,
+        "video": frame.video.id,
         "frame": frame.index,
         "seconds": frame.seconds,
         "height": found.height,
@@ -133,7 +119,7 @@ def frame_text(frame: ShardFrame) -> str:
     """The frame for a person, detections in the order of the shard."""
     found = frame.detections
     title = (
-        f"{printable(frame.video_id)}  frame {frame.index}, {frame.seconds:.3f} s, "
+        f"{printable(frame.video.id)}  frame {frame.index}, {frame.seconds:.3f} s, "
         f"{found.width} x {found.height}: "
     )
     if not len(found):

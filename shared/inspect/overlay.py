@@ -12,11 +12,11 @@ from PIL import Image
 from shared.drawing.film import write_film
 from shared.drawing.frame import DrawnObjects, draw_frame, grey_frame
 from shared.errors import PipelineError, ShardNotFoundError
-from shared.inspect.frame import ShardFrame, chosen_video
+from shared.inspect.frame import chosen_video
 from shared.inspect.pictures import Pictures
 from shared.jobs.atomic_file import replacing
 from shared.shards.schema import VideoEntry
-from shared.shards.shard import Shard
+from shared.shards.shard import Shard, ShardFrame
 
 __all__ = ["draw_film", "draw_picture"]
 
@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 
 
 def draw_picture(
-    shard: Shard, frame: ShardFrame, pictures: Pictures, out: Path, *, score_threshold: float
+    frame: ShardFrame, pictures: Pictures, out: Path, *, score_threshold: float
 ) -> None:
     """Writes one frame with its detections as PNG, whole or not at all.
 
@@ -32,8 +32,7 @@ def draw_picture(
         ShardFormatError: if a mask is malformed.
         PipelineError: if the disk refuses.
     """
-    video = next(video for video in shard.videos if video.id == frame.video_id)
-    (picture,) = _pictures(video, pictures, np.array([frame.seconds]))
+    (picture,) = _pictures(frame.video, pictures, np.array([frame.seconds]))
     drawn = _drawn(frame, picture, score_threshold)
     with replacing(out) as temporary:
         Image.fromarray(drawn).save(temporary, format="PNG")
@@ -80,7 +79,7 @@ def draw_film(
         shown = _pictures(video, pictures, seconds_f[start:stop])
         for place, picture in zip(range(start, stop), shown, strict=True):
             frame = ShardFrame(
-                video_id=video.id,
+                video=video,
                 index=int(index_f[place]),
                 seconds=float(seconds_f[place]),
                 detections=shard.frame(first + place),

@@ -19,7 +19,14 @@ from shared.shards.schema import UNKNOWN_SOURCE, VideoEntry
 from shared.shards.time_join import frame_interval, nearest_frames
 from shared.video.read import content_bytes, content_digest, estimate, frame_seconds, read_frames
 
-__all__ = ["NoPictures", "Pictures", "VideoPictures", "nearest_places", "pictures_of_shard"]
+__all__ = [
+    "NoPictures",
+    "Pictures",
+    "VideoPictures",
+    "nearest_places",
+    "pictures_of_shard",
+    "sought_pictures",
+]
 
 _READ_ON_FRAMES = 60
 """Frames up to which reading on is cheaper than opening the file again further on."""
@@ -88,7 +95,7 @@ class VideoPictures:
         known = frame_seconds(path, rate=rate)
         if known is None:
             return _nearest_of_all(path, rate, seconds_n, farthest)
-        return _sought(path, rate, nearest_places(known, seconds_n, farthest=farthest))
+        return sought_pictures(path, rate, nearest_places(known, seconds_n, farthest=farthest))
 
 
 def pictures_of_shard(shard: Path, dataset: str | None, data_root: Path) -> Pictures:
@@ -127,10 +134,14 @@ def nearest_places(
     ]
 
 
-def _sought(
+def sought_pictures(
     path: Path, rate: float | None, places: Sequence[int | None]
 ) -> Iterator[NDArray[np.uint8] | None]:
-    """Frames by their place in the stream, rising."""
+    """Frames by their place in the stream, rising; None for one that is not there.
+
+    Raises:
+        VideoDecodeError: at the first, if no frame can be decoded.
+    """
     reader, frame = None, None
     for place in places:
         if place is None:

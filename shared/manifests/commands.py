@@ -4,7 +4,13 @@ from pathlib import Path
 
 import click
 
-from shared.cli_options import NumberRange, data_option, dataset_argument, echo_json, json_option
+from shared.cli_options import (
+    data_option,
+    dataset_argument,
+    echo_json,
+    frame_rate_option,
+    json_option,
+)
 
 __all__ = ["check", "list_manifests", "new"]
 
@@ -60,11 +66,7 @@ def check(dataset: str, data_root: Path, probe_videos: bool, as_json: bool) -> i
     "'videos/{id}.mp4'.  [default: looked for]",
 )
 @click.option("--name", help="Name of the data set.  [default: the table's folder]")
-@click.option(
-    "--rate",
-    type=NumberRange(min=0, min_open=True, max=1000),
-    help="Frames a second, where videos are folders of frames.",
-)
+@frame_rate_option
 @click.option(
     "--out",
     type=click.Path(path_type=Path, dir_okay=False),

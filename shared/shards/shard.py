@@ -41,6 +41,8 @@ class ShardFrame:
     """Presentation time in the video."""
     detections: FrameDetections
     """Boxes, classes, scores and masks, in pixels of the video's grid."""
+    class_names: tuple[str, ...]
+    """Names of the detector's classes, which labels number."""
 
 
 class Shard:
@@ -186,6 +188,7 @@ class Shard:
                 index=int(self.rows("frame_index", row, row + 1)[0]),
                 seconds=float(self.rows("frame_seconds", row, row + 1)[0]),
                 detections=detections,
+                class_names=self.detector.class_names,
             )
 
     def _place(self, row: int) -> str:

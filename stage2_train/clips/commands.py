@@ -219,7 +219,7 @@ def _draw_frame(
     from shared.inspect.overlay import draw_picture
 
     frame = find_frame(shard, video_id=video_id, index=index, seconds=seconds)
-    draw_picture(shard, frame, pictures, out, score_threshold=score_threshold)
+    draw_picture(frame, pictures, out, score_threshold=score_threshold)
     return 1
 
 

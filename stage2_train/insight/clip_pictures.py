@@ -3,6 +3,8 @@
 
 import io
 from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 
 import cv2
@@ -13,7 +15,7 @@ from PIL import Image
 from shared.drawing.frame import draw_frame
 from stage2_train.insight.explained import BACKGROUND, Clique, ExplainedClip
 
-__all__ = ["MOST_LINES", "draw_pairs", "thumbnail", "webp"]
+__all__ = ["MOST_LINES", "Line", "draw_pairs", "frame_pair", "join_panels", "thumbnail", "webp"]
 
 MOST_LINES = 8
 """Cliques that are drawn at most."""
@@ -23,56 +25,90 @@ _WIDEST, _THINNEST = 0.022, 0.002
 _LINE, _RIM = (255, 255, 255), (20, 20, 20)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """Joins objects that are related."""
+
+    points: tuple[tuple[int, float, float], ...]
+    """Of each object its frame, and where it lies as shares of the width and the height."""
+    fall: float
+    """How much it counts."""
+    words: tuple[str, ...]
+    """What is written at each point; nothing where the picture says it."""
+
+
 def draw_pairs(
     clip: ExplainedClip, names: tuple[str, ...], cliques: list[Clique]
 ) -> NDArray[np.uint8]:
     """(H', W', 3) uint8 RGB, two frames of a clip beside each other, or one, with their masks.
-
-    They are those whose cliques count most together; without cliques, the first and the last frame.
 
     Args:
         clip: what to draw.
         names: of the detector's classes.
         cliques: those to join by lines.
     """
-    shown = _frame_pair(clip, cliques)
-    panels = []
-    for frame in shown:
+
+    def panel(frame: int) -> NDArray[np.uint8]:
         objects = clip.drawn_objects(frame, names)
         caption = f"frame {frame + 1} of {len(clip.frames_THW3)}"
-        panel = draw_frame(clip.frames_THW3[frame], objects, class_names=names, caption=caption)
-        panels += [panel, np.full((panel.shape[0], _GAP, 3), 255, np.uint8)]
+        return draw_frame(clip.frames_THW3[frame], objects, class_names=names, caption=caption)
+
+    lines = [
+        Line(
+            points=tuple((frame, *clip.centre(frame, slot)) for frame, slot in clique.objects),
+            fall=clique.fall,
+            words=tuple(
+                BACKGROUND if clip.name_of(place, names) == BACKGROUND else ""
+                for place in clique.objects
+            ),
+        )
+        for clique in cliques
+    ]
+    return join_panels(lines, panel, num_frames=len(clip.frames_THW3))
+
+
+def join_panels(
+    lines: Sequence[Line], panel: Callable[[int], NDArray[np.uint8]], *, num_frames: int
+) -> NDArray[np.uint8]:
+    """The two frames whose lines count most together, side by side, and the lines between them;
+    without lines, the first and the last frame.
+
+    Args:
+        lines: by their importance.
+        panel: (H', W', 3) uint8 RGB, a frame as it is drawn, all of one size.
+        num_frames: of the clip.
+    """
+    shown = frame_pair(lines, num_frames)
+    panels = []
+    for frame in shown:
+        drawn = panel(frame)
+        panels += [drawn, np.full((drawn.shape[0], _GAP, 3), 255, np.uint8)]
     height, width, _ = panels[0].shape
     picture = np.ascontiguousarray(np.concatenate(panels[:-1], axis=1))
-    most = max((abs(clique.fall) for clique in cliques), default=0.0)
-    own = [each for each in cliques if {frame for frame, _ in each.objects} <= set(shown)]
-    for clique in reversed(own):  # the most important on top
-        share = abs(clique.fall) / most
+    most = max((abs(line.fall) for line in lines), default=0.0)
+    own = [each for each in lines if {frame for frame, _, _ in each.points} <= set(shown)]
+    for line in reversed(own):  # the most important on top
+        share = abs(line.fall) / most if most else 0.0
         thickness = max(1, round(height * (_THINNEST + (_WIDEST - _THINNEST) * share)))
         points = [
-            (
-                round(shown.index(frame) * (width + _GAP) + x * width),
-                round(y * height),
-            )
-            for frame, slot in clique.objects
-            for x, y in [clip.centre(frame, slot)]
+            (round(shown.index(frame) * (width + _GAP) + x * width), round(y * height))
+            for frame, x, y in line.points
         ]
         _draw_line(picture, points, thickness)
-        for (frame, slot), point in zip(clique.objects, points, strict=True):
-            if clip.name_of((frame, slot), names) == BACKGROUND:
-                _draw_word(picture, BACKGROUND, point, height)
+        for word, point in zip(line.words, points, strict=True):
+            if word:
+                _draw_word(picture, word, point, height)
     return picture
 
 
-def _frame_pair(clip: ExplainedClip, cliques: list[Clique]) -> list[int]:
-    last = len(clip.frames_THW3) - 1
-    if not cliques:
-        return sorted({0, last})
+def frame_pair(lines: Sequence[Line], num_frames: int) -> list[int]:
+    """The frames that `join_panels` shows."""
+    if not lines:
+        return sorted({0, num_frames - 1})
     total: dict[tuple[int, int], float] = defaultdict(float)
-    for clique in cliques:
-        total[clique.objects[0][0], clique.objects[-1][0]] += abs(clique.fall)
-    best = max(total.items(), key=lambda each: each[1])[0]
-    return sorted(set(best))
+    for line in lines:
+        total[line.points[0][0], line.points[-1][0]] += abs(line.fall)
+    return sorted(set(max(total.items(), key=lambda each: each[1])[0]))
 
 
 def _draw_line(picture: NDArray[np.uint8], points: list[tuple[int, int]], thickness: int) -> None:

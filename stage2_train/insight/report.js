@@ -36,7 +36,7 @@ function show(key, focus) {
 
 function fromAddress() {
   const match = /^#cell\/(\d+)\/(\d+)$/.exec(location.hash);
-  if (match) show(`${match[1]}-${match[2]}`, true);
+  if (match && cell) show(`${match[1]}-${match[2]}`, true);
 }
 
 document.querySelectorAll("[data-cell]").forEach((button) => {

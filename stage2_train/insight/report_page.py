@@ -83,8 +83,8 @@ class Picture:
     """Such as `image/webp`."""
     alt: str
     """What it shows, in words."""
-    file: str
-    """Where it lies in full, below the run's folder."""
+    file: str = ""
+    """Where it lies in full, below the run's folder; nothing where it does not."""
     rank: int
     """Low ones are taken first."""
     graph: bool = False
@@ -114,6 +114,8 @@ class Section:
     title: str
     parts: Sequence["str | Picture"]
     """HTML, and pictures that stand between."""
+    listed: bool = True
+    """Whether the list of parts leads to it."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -123,6 +125,8 @@ class ReportPage:
     title: str
     lead: str
     """HTML below the title."""
+    kind: str = "report"
+    """What it is, as its title says."""
     sections: list[Section] = field(default_factory=list)
     cells: list[CellClips] = field(default_factory=list)
     clips: dict[int, tuple[str, str]] = field(default_factory=dict)
@@ -141,8 +145,8 @@ class ReportPage:
         left = largest_bytes - len(bare.encode())
         if left < 0:
             raise PipelineError(
-                f"report: wanted a page of at most {largest_bytes:,} bytes, found texts of "
-                f"{len(bare.encode()):,} bytes alone; explain fewer clips"
+                f"{self.kind}: wanted a page of at most {largest_bytes:,} bytes, found texts of "
+                f"{len(bare.encode()):,} bytes alone; show fewer clips"
             )
         pictures = [part for each in self.sections for part in each.parts]
         held = set()
@@ -198,16 +202,21 @@ class ReportPage:
         }
         sections = "".join(_section(each, held) for each in self.sections)
         links = "".join(
-            f'<li><a href="#{each.id}">{escape(each.title)}</a></li>' for each in self.sections
+            f'<li><a href="#{each.id}">{escape(_cut(each.title, 60))}</a></li>'
+            for each in self.sections
+            if each.listed
+        )
+        needs_program = (
+            '<noscript><p class="notes">The confusion matrix needs JavaScript, which this page '
+            "brings along.</p></noscript>"
         )
         body = (
             f"<header><h1>{shown(self.title)}</h1>{self.lead}"
-            f'<nav aria-label="Parts of the report"><ul>{links}</ul></nav>'
-            '<noscript><p class="notes">The confusion matrix needs JavaScript, which this page '
-            f"brings along.</p></noscript></header><main>{sections}</main>"
+            f'<nav aria-label="Parts of the page"><ul>{links}</ul></nav>'
+            f"{needs_program if cells else ''}</header><main>{sections}</main>"
         )
         parts = {
-            "TITLE": escape(_cut(f"{self.title} \u2013 report")),
+            "TITLE": escape(f"{_cut(self.title)} \u2013 {self.kind}"),
             "BODY": body,
             "DATA": f'<script type="application/json" id="clips-data">{safe_json(data)}</script>',
         }
@@ -222,9 +231,12 @@ def _section(section: Section, held: frozenset[str]) -> str:
         else _image(part)
         if part.key in held
         else f'<p class="dim">The picture is in <code>{escape(part.file)}</code>.</p>'
+        if part.file
+        else '<p class="dim">The page has no room for the picture.</p>'
         for part in section.parts
     ]
-    return f'<section id="{section.id}"><h2>{escape(section.title)}</h2>{"".join(parts)}</section>'
+    title = escape(_cut(section.title))
+    return f'<section id="{section.id}"><h2>{title}</h2>{"".join(parts)}</section>'
 
 
 def _image(picture: Picture) -> str:

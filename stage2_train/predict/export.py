@@ -12,6 +12,7 @@ from shared.jobs.atomic_file import replacing, write_text
 from shared.manifests.load import shipped_detectors
 from stage2_train.predict.card import model_card
 from stage2_train.predict.opened import open_model
+from stage2_train.runs.hub import CARD_NAME, DETECTOR_NAME
 from stage2_train.runs.model_folder import (
     CONFIG_NAME,
     WEIGHTS_NAME,
@@ -20,10 +21,7 @@ from stage2_train.runs.model_folder import (
     write_model_folder,
 )
 
-__all__ = ["CARD_NAME", "DETECTOR_NAME", "export_run"]
-
-CARD_NAME = "README.md"
-DETECTOR_NAME = "detector.pth"
+__all__ = ["export_run"]
 
 
 def export_run(

@@ -115,6 +115,14 @@ def test_memory_is_that_of_processes_of_their_own() -> None:
     record = record_of(measure(short=40, long=80, network=False))
     assert record["ratio"] == record["reference_bytes"] / record["ours_bytes"]
     assert record["detections"] == {"40": 800, "80": 1600}
+
+
+def test_memory_of_predicting_is_measured_in_windows() -> None:
+    from benchmarks.predict_memory import measure
+
+    record = record_of(measure(short=40, long=80))
+    assert record["ratio"] == record["reference_bytes"] / record["ours_bytes"]
+    assert record["windows"] == {"40": 2, "80": 4}
     assert 0 < record["long_bytes_above_start"] < record["ours_bytes"] < 2**30
 
 

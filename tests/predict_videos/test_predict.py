@@ -236,6 +236,7 @@ def test_interrupts_leave_nothing_half_written(trained, tmp_path, number: int) -
     videos = [str(path) for path in trained.videos.values()]
     command = [sys.executable, "-m", "shared.cli", "predict", str(trained.run), *videos]
     command += ["--shards", str(trained.shards), "--json", "--csv", str(tmp_path / "out.csv")]
+    command += ["--html", str(tmp_path / "out.html")]
     environment = os.environ | {"TMPDIR": str(tmp_path), "PYTHONUNBUFFERED": "1"}
     with subprocess.Popen(
         [*command, "--device", "cpu"], stdout=subprocess.PIPE, env=environment

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.drawing.colours import Colour, class_colour, text_colour
+from shared.drawing.colours import class_colour, css_colour, text_colour
 from shared.errors import ShardFormatError
 from shared.inspect.summary import ShardSummary
 from shared.masks import rle
@@ -90,8 +90,8 @@ def index_of(
         ],
         "notes": notes,
         "classes": list(names),
-        "colours": [_css(class_colour(label)) for label in range(len(names))],
-        "inks": [_css(text_colour(class_colour(label))) for label in range(len(names))],
+        "colours": [css_colour(class_colour(label)) for label in range(len(names))],
+        "inks": [css_colour(text_colour(class_colour(label))) for label in range(len(names))],
         "videos": [
             {
                 "id": video.id,
@@ -183,7 +183,3 @@ def _check_masks(found: FrameDetections, source: str) -> None:
     if (pixels_M != wanted).any():
         wrong = int(pixels_M[pixels_M != wanted][0])
         raise ShardFormatError(f"{source}: wanted masks of {wanted} pixels, found one of {wrong}")
-
-
-def _css(colour: Colour) -> str:
-    return "#{:02x}{:02x}{:02x}".format(*colour)

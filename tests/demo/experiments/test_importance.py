@@ -8,7 +8,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from demo.experiments.importance import object_areas, true_cliques
+from demo.experiments.acting_pairs import object_areas, true_cliques
 from shared.cli import orn
 from shared.masks.coco_classes import COCO_CLASSES
 

@@ -36,7 +36,7 @@ def test_frame_is_found_by_its_time(shard: Path) -> None:
 
 def test_the_only_video_need_not_be_named(tmp_path: Path, shard: Path) -> None:
     path = write(tmp_path / "shard-000001.zarr.zip", {"a": [found()]})
-    assert find_frame(Shard(path), video_id=None, index=5).video_id == "a"
+    assert find_frame(Shard(path), video_id=None, index=5).video.id == "a"
     with pytest.raises(ConfigError, match=r"has 2 videos; choose one with --video, such as 'kit"):
         find_frame(Shard(shard), video_id=None, index=5)
 

@@ -100,3 +100,30 @@ def test_networks_without_objects_are_refused(
     network = build_network(replace(tiny_config, **settings)).eval()
     with pytest.raises(ConfigError, match="wanted a network with an object head"):
         explain(network, make_batch())
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_captum_finds_the_same(variant, tiny_config, make_network, make_batch) -> None:
+    """Its ablation takes objects out of the network's input, and cliques out of the sum."""
+    captum = pytest.importorskip("captum.attr", reason="needs Captum (extra dev)")
+    network = make_network(replace(tiny_config, **VARIANTS[variant]))
+    batch = make_batch(seed=3)
+    found = explain(network, batch)
+    clips_B = torch.arange(len(batch.valid_BTK))
+
+    def of_class(logits_BA):
+        return logits_BA[clips_B, found.class_B]
+
+    def without_objects(valid_BTK):
+        return of_class(network(replace(batch, valid_BTK=valid_BTK > 0)).object_logits_BA)
+
+    falls_BTK = captum.FeatureAblation(without_objects).attribute(batch.valid_BTK.double())
+    falls_BTK = torch.where(batch.valid_BTK, falls_BTK, 0)
+    torch.testing.assert_close(found.object_fall_BTK, falls_BTK, atol=1e-10, rtol=0)
+
+    def without_cliques(kept_1P):
+        return of_class(found.logits_with(kept_1P[0] > 0)).sum()[None]
+
+    kept_1P = torch.ones(1, len(found.clip_P), dtype=torch.float64)
+    (falls_P,) = captum.FeatureAblation(without_cliques).attribute(kept_1P)
+    torch.testing.assert_close(found.fall_P, falls_P, atol=1e-10, rtol=0)

@@ -1,0 +1,66 @@
+"""What it costs to say what every pair of a clip counts for, against a pass of the network."""
+
+import time
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+from benchmarks.harness import BenchResult, seconds_in_turns, using_threads
+from benchmarks.model_inputs import ClipSizes, random_batch
+from stage2_train.insight.importance import explain
+from stage2_train.model.network import ObjectVideoNetwork
+
+__all__ = ["measure"]
+
+_SIZES = ((4, 5), (4, 20), (8, 10), (8, 20))
+"""Frames and objects, beside those of the result."""
+
+
+def measure(sizes: ClipSizes, *, repeats: int, threads: int, growth: bool) -> BenchResult:
+    """CPU seconds of the falls of all pairs and objects of a clip, beyond those of a pass."""
+    with using_threads(threads):
+        ours, reference, num_cliques = _seconds(sizes, repeats)
+        details: dict[str, Any] = {
+            "share_of_a_pass": ours / reference,
+            "cliques": num_cliques,
+            "clips": sizes.clips,
+            "frames": sizes.frames,
+            "slots": sizes.slots,
+            "pixels": 8 * sizes.config.mask_size,
+            "backbone": sizes.config.backbone,
+            "clock": "CPU seconds of the process",
+            "threads": threads,
+            "repeats": repeats,
+        }
+        if growth:
+            details["growth"] = [_row(sizes, frames, slots, repeats) for frames, slots in _SIZES]
+    return BenchResult(name="importance", ours=ours, reference=reference, details=details)
+
+
+def _row(sizes: ClipSizes, frames: int, slots: int, repeats: int) -> dict[str, Any]:
+    ours, reference, cliques = _seconds(replace(sizes, frames=frames, slots=slots), repeats)
+    return {
+        "frames": frames,
+        "slots": slots,
+        "cliques": cliques,
+        "ours_seconds": ours,
+        "reference_seconds": reference,
+        "share_of_a_pass": ours / reference,
+    }
+
+
+def _seconds(sizes: ClipSizes, repeats: int) -> tuple[float, float, int]:
+    """Of what explaining adds to a pass, of a pass, and how many cliques there are."""
+    torch.manual_seed(0)
+    network = ObjectVideoNetwork(sizes.config).eval()
+    inputs = random_batch(sizes).inputs()
+
+    @torch.inference_mode()
+    def run() -> None:
+        network(inputs)
+
+    whole, once = seconds_in_turns(
+        lambda: explain(network, inputs), run, repeats=repeats, clock=time.process_time
+    )
+    return whole - once, once, len(explain(network, inputs).clip_P)

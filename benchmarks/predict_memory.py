@@ -1,0 +1,107 @@
+"""Peak memory of `orn predict` on a long video against a short one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmarks.detect_memory import NUM_DETECTIONS, StripedDetector, in_own_processes, peak_bytes
+from benchmarks.harness import BenchResult
+from shared.manifests.records import Video
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from stage2_train.runs.model_folder import ModelConfig
+
+__all__ = ["measure"]
+
+_WINDOW_SECONDS = 1.5
+_RECIPE = "demo"
+
+
+def measure(*, short: int, long: int) -> BenchResult:
+    """Peak resident bytes of predicting for videos of so many frames, each in a process of its
+    own."""
+    peaks = in_own_processes(_predict_video, (short, long))
+    ours, reference = peaks[long]["peak_bytes"], peaks[short]["peak_bytes"]
+    return BenchResult(
+        name="predict-memory",
+        ours=ours,
+        reference=reference,
+        unit="bytes",
+        details={
+            "growth": ours / reference - 1,
+            "short_frames": short,
+            "long_frames": long,
+            "short_bytes_above_start": reference - peaks[short]["before_bytes"],
+            "long_bytes_above_start": ours - peaks[long]["before_bytes"],
+            "windows": {frames: peak["windows"] for frames, peak in peaks.items()},
+            "segments": {frames: peak["segments"] for frames, peak in peaks.items()},
+            "detector": f"{NUM_DETECTIONS} objects, no network",
+            "network": f"recipe {_RECIPE}, random weights",
+            "window_seconds": _WINDOW_SECONDS,
+        },
+    )
+
+
+def _predict_video(path: Path, frames: int) -> dict[str, int]:
+    """What this process needed for a video."""
+    import torch
+
+    from predict_videos.detecting import VideoObjects
+    from predict_videos.job import PredictRequest, predict_with
+    from shared.jobs.progress import progress
+    from stage2_train.predict.opened import OpenedModel
+    from stage2_train.predict.records import SegmentPrediction, WindowPrediction
+    from stage2_train.predict.windows import WindowChoice
+
+    torch.set_num_threads(1)
+    config, network = _model()
+    model = OpenedModel(path=path, config=config, network=network, device=torch.device("cpu"))
+    request = PredictRequest(choice=WindowChoice(seconds=_WINDOW_SECONDS))
+    before = peak_bytes()
+    kinds: list[type] = []
+    with progress("predict", total=frames, unit="frames") as bar:
+        objects = VideoObjects(detector=StripedDetector())
+        for said in predict_with(model, [Video(id="v", path=path)], objects, request, bar=bar):
+            kinds.append(type(said))
+    return {
+        "before_bytes": before,
+        "peak_bytes": peak_bytes(),
+        "windows": kinds.count(WindowPrediction),
+        "segments": kinds.count(SegmentPrediction),
+    }
+
+
+def _model() -> tuple[ModelConfig, nn.Module]:
+    """A network with random weights, and what is known of it."""
+    import torch
+
+    from stage2_train.model.build import build_network
+    from stage2_train.recipe import load_recipe
+    from stage2_train.runs.model_folder import ClipRecord, ModelConfig, normalisation_of
+    from stage2_train.runs.run_config import DatasetRecord
+
+    torch.manual_seed(0)
+    recipe = load_recipe(_RECIPE, num_activities=12, clip_frames=4)
+    network = build_network(recipe.model).eval()
+    dataset = DatasetRecord(
+        name=_RECIPE,
+        task="single-label",
+        metric="top1",
+        classes=tuple(f"activity {each}" for each in range(12)),
+        num_train=1,
+        train_digest="sha256:0",
+        detector=StripedDetector.entry.title,
+    )
+    return ModelConfig(
+        recipe_name=_RECIPE,
+        recipe=recipe,
+        heads="both",
+        step=0,
+        dataset=dataset,
+        manifest="demo.toml",
+        clips=ClipRecord(clip_frames=4, height=70, width=88, jpeg_quality=92),
+        normalisation=normalisation_of(network),
+    ), network

@@ -1,0 +1,85 @@
+"""Which pairs of objects really act on the demo worlds.
+
+X and Y of `demo`, the hand and what it touches of `demo-touch`, the object and the ball that takes
+its old place of `demo-places`. Objects are told by the detector's classes, which are unique there
+but for the balls, told by where they lie.
+
+P cliques of objects, n objects of a clique, B clips, T frames, K object slots.
+"""
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor
+
+from demo.world.dials import HAND, ROLE_X, ROLE_Y
+from demo.world.places import BALL
+from stage2_train.clips.batches import ClipBatch
+from stage2_train.insight.importance import Importance
+
+__all__ = ["WORLDS", "object_areas", "true_cliques"]
+
+WORLDS = ("demo", "demo-touch", "demo-places")
+"""Where it is known."""
+
+
+def true_cliques(
+    dataset: str,
+    activities: tuple[str, ...],
+    names: tuple[str, ...],
+    batch: ClipBatch,
+    importance: Importance,
+) -> Tensor:
+    """(P,) bool, whether a clique is the pair that acts.
+
+    Args:
+        dataset: name of a demo world.
+        activities: names of its labels.
+        names: the detector's classes.
+        batch: the clips.
+        importance: of the same clips.
+    """
+    labels_BTK = batch.detector_labels_BTK
+    labels_nP = labels_BTK[importance.clip_P, importance.frames_nP, importance.slots_nP]
+    if dataset == "demo":
+        return _joins(labels_nP, _numbers(ROLE_X, names), _numbers(ROLE_Y, names))
+    of_label = [names.index(each) if each in names else -1 for each in activities]
+    label_P = labels_nP.new_tensor(of_label)[importance.class_B][importance.clip_P]
+    first_P, second_P = labels_nP
+    if dataset == "demo-touch":
+        hand = names.index(HAND)
+        return ((first_P == label_P) & (second_P == hand)) | (
+            (first_P == hand) & (second_P == label_P)
+        )
+    return _nearest_ball((first_P == label_P) & (second_P == names.index(BALL)), batch, importance)
+
+
+def _numbers(some: Iterable[str], names: tuple[str, ...]) -> list[int]:
+    return [names.index(each) for each in some]
+
+
+def _nearest_ball(pair_P: Tensor, batch: ClipBatch, found: Importance) -> Tensor:
+    """Of pairs of an earlier object and a later ball those that are nearest in each clip."""
+    boxes_nP4 = batch.boxes_BTK4[found.clip_P, found.frames_nP, found.slots_nP]
+    centre_nP2 = (boxes_nP4[..., :2] + boxes_nP4[..., 2:]) / 2
+    apart_P = (centre_nP2[0] - centre_nP2[1]).norm(dim=1).masked_fill(~pair_P, torch.inf)
+    nearest_B = apart_P.new_full((len(batch),), torch.inf)
+    nearest_B = nearest_B.scatter_reduce(0, found.clip_P, apart_P, "amin")
+    return pair_P & (apart_P == nearest_B[found.clip_P])
+
+
+def _joins(labels_nP: Tensor, some: list[int], others: list[int]) -> Tensor:
+    """(P,) bool, whether one object is of some classes and the other of the others."""
+    first_P, second_P = labels_nP
+    some_t, others_t = first_P.new_tensor(some), first_P.new_tensor(others)
+    return (torch.isin(first_P, some_t) & torch.isin(second_P, others_t)) | (
+        torch.isin(first_P, others_t) & torch.isin(second_P, some_t)
+    )
+
+
+def object_areas(batch: ClipBatch) -> Tensor:
+    """(B, T, K) share of the crop that the mask covers; none of the background object, whose mask
+    is nearly always the largest."""
+    background = batch.class_scores_BTKS.shape[-1] - 1
+    areas_BTK = batch.masks_BTKhw.mean(dim=(3, 4))
+    return areas_BTK.masked_fill(batch.detector_labels_BTK == background, 0)

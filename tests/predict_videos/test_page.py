@@ -1,0 +1,141 @@
+"""`orn predict --html`, in a real browser."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from predict_videos.detecting import ShardObjects
+from shared.manifests.records import Video
+from shared.shards.schema import FailedVideo
+from stage2_train.predict.opened import OpenedModel, open_model
+from stage2_train.predict.page import LARGEST_PAGE_BYTES, PredictionPage
+from stage2_train.predict.video import predict_video
+from stage2_train.predict.windows import WindowChoice, segments_of
+from tests.browser import opened, serious_problems, until
+from tests.predict_videos.conftest import Trained, call
+from tests.shared.inspect.page.test_write import HOSTILE
+
+pytestmark = pytest.mark.timeout(200)
+
+IN_WINDOWS = WindowChoice(seconds=0.4, stride_seconds=0.2)
+
+
+@pytest.fixture(scope="module")
+def path(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of two videos in windows and one that cannot be read."""
+    folder = tmp_path_factory.mktemp("page")
+    first, second = list(trained.videos.values())[:2]
+    arguments = [trained.run, first, second, folder / "absent.mp4", "--shards", trained.shards]
+    arguments += ["--window", "0.4", "--html", folder / "out.html", "--device", "cpu"]
+    result = call("predict", *arguments)
+    assert result.exit_code == 3, result.stderr
+    assert "decided by" not in result.stdout  # nobody asked for pairs
+    assert [each.name for each in folder.iterdir()] == ["out.html"]
+    return folder / "out.html"
+
+
+def test_it_opens_without_an_error_and_asks_for_nothing(chromium: Any, path: Path) -> None:
+    assert path.stat().st_size < LARGEST_PAGE_BYTES
+    with opened(chromium, path, "#cell/0/0") as shown_page:
+        page = shown_page.page
+        until(page, "[...document.images].every((each) => each.complete && each.naturalWidth > 8)")
+        looks = page.locator(".look").count()
+        assert looks == 2 * 3
+        assert page.locator("figure img").count() == looks
+        assert page.title() == "run \u2013 predictions"
+        assert "absent.mp4" in page.inner_text("header")
+        assert "failed: " in page.inner_text("header")
+        text = page.inner_text("#v0")
+        assert "Decided by" in text
+        assert "Its logit falls by" in text
+        assert shown_page.problems == []
+        addresses = {each for each in shown_page.requests if not each.startswith("data:")}
+        assert {each.split("#")[0] for each in addresses} == {path.resolve().as_uri()}
+
+
+def test_stretches_lead_to_their_pictures(chromium: Any, path: Path) -> None:
+    with opened(chromium, path) as shown_page:
+        page = shown_page.page
+        links = page.locator("#v1 .strip a")
+        assert links.count() == page.locator("#v1 tbody tr").count() > 0
+        for number in range(links.count()):
+            links.nth(number).press("Enter")
+            until(page, "document.querySelector('#v1 .look:target') !== null")
+        page.locator("header tbody a").nth(1).click()
+        until(page, "location.hash === '#v1'")
+        assert shown_page.problems == []
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("width", [1200, 360])
+def test_everybody_can_use_it(chromium: Any, path: Path, width: int, dark: bool) -> None:
+    with opened(chromium, path, width=width, dark=dark) as shown_page:
+        assert serious_problems(shown_page.page) == []
+        assert shown_page.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+@pytest.fixture
+def add_to(trained: Trained) -> Callable[[PredictionPage, str], None]:
+    """Adds the first video under another name."""
+
+    def add(page: PredictionPage, name: str) -> None:
+        id, file = next(iter(trained.videos.items()))
+        objects = ShardObjects.opened(trained.shards, page.model, any_detector=False)
+        with objects.of(Video(id=id, path=file), lambda _: None) as (video, detections):
+            windows = list(predict_video(page.model, video, detections, choice=IN_WINDOWS, pairs=2))
+            said = list(segments_of(windows, multi_label=page.model.is_multi_label))
+            page.add(name, video, detections.video(video.id), windows, said)
+
+    return add
+
+
+def with_classes(model: OpenedModel, *names: str, task: str = "single-label") -> OpenedModel:
+    dataset = replace(model.config.dataset, classes=names, task=task)
+    return replace(model, config=replace(model.config, dataset=dataset))
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
+def test_names_of_others_are_texts(
+    chromium: Any,
+    trained: Trained,
+    add_to: Callable[[PredictionPage, str], None],
+    tmp_path: Path,
+    text: str,
+) -> None:
+    model = with_classes(open_model(trained.run, device="cpu"), text, text + "2")
+    page = PredictionPage(model=model, num_videos=1)
+    add_to(page, text)
+    page.add_failed(FailedVideo(id=text, reason=text))
+    page.write(tmp_path / "out.html")
+    with opened(chromium, tmp_path / "out.html", width=360) as shown_page:
+        assert text[:40] in shown_page.page.text_content("main").replace(
+            "\\u202e", "\u202e"
+        ).replace("\\u2028", "\u2028")
+        assert shown_page.page.evaluate("document.scripts.length") == 2
+        assert shown_page.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        assert shown_page.problems == []
+
+
+def test_a_page_is_no_larger_than_it_may_be(
+    trained: Trained,
+    add_to: Callable[[PredictionPage, str], None],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Then pictures are left out, and then videos, and the page says so."""
+    monkeypatch.setattr("stage2_train.predict.page._MOST_TEXT_BYTES", 1000)
+    monkeypatch.setattr("stage2_train.predict.page.LARGEST_PAGE_BYTES", 40_000)
+    model = with_classes(open_model(trained.run, device="cpu"), "a", "b", task="multi-label")
+    page = PredictionPage(model=model, num_videos=3)
+    add_to(page, "first")
+    add_to(page, "second")
+    page.add_failed(FailedVideo(id="third", reason="lost"))
+    page.write(tmp_path / "out.html")
+    html = (tmp_path / "out.html").read_text()
+    assert len(html.encode()) <= 40_000
+    assert "2 more videos have no room on this page" in html
+    assert "no room for the picture" in html
+    assert "second" not in html
