@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from shared.errors import ConfigError
 from shared.jobs.atomic_file import replacing
 from shared.manifests.load import locate_videos
+from stage2_train.clips.views import Views
 from stage2_train.devices import build_accelerator, loader_settings, main_progress
 from stage2_train.evaluation.epic100 import ChallengeRun, open_run, some_ids
 from stage2_train.evaluation.predictions import (
@@ -202,7 +203,7 @@ def _predictions(run: ChallengeRun, request: SubmitRequest) -> Predictions:
             clips,
             settings,
             heads=trained.heads,
-            num_clips=1,
+            views=Views(),
             accelerator=accelerator,
             advance=bar.advance,
         )
