@@ -43,17 +43,13 @@ def acting_hand(held_F2: np.ndarray, reach_F: np.ndarray, rng: np.random.Generat
 def idle_hand(goal_2: np.ndarray, num_frames: int, rng: np.random.Generator) -> HandPath:
     """A hand that comes to `goal_2` and stays, lies there and leaves, or comes and leaves."""
     time_F = np.linspace(0.0, 1.0, num_frames)
-    kind = rng.integers(3)
+    kind = int(rng.integers(3))
     turn = rng.uniform(0.3, 0.6)
     coming_F = np.clip(1.0 - time_F / turn, 0.0, 1.0)
     leaving_F = np.clip((time_F - turn) / (1.0 - turn), 0.0, 1.0)
-    if kind == 0:
-        reach_F = coming_F
-    elif kind == 1:
-        reach_F = leaving_F
-    else:
-        reach_F = np.maximum(np.clip(1.0 - 1.2 * time_F / turn, 0, 1), leaving_F)
-    return acting_hand(np.repeat(goal_2[None], num_frames, axis=0), ease(reach_F, 0.0, 1.0), rng)
+    both_F = np.maximum(np.clip(1.0 - 1.2 * time_F / turn, 0, 1), leaving_F)
+    reach_F = ease((coming_F, leaving_F, both_F)[kind], 0.0, 1.0)
+    return acting_hand(np.repeat(goal_2[None], num_frames, axis=0), reach_F, rng)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
