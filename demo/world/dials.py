@@ -50,11 +50,6 @@ def category_id(class_name: str) -> int:
     return COCO_CLASSES.index(class_name) + 1
 
 
-def coco_categories() -> list[dict[str, int | str]]:
-    """`categories` of a COCO file: all 80 classes with their numbers."""
-    return [{"id": category_id(name), "name": name} for name in COCO_CLASSES]
-
-
 LARGEST_CAMERA_OF_PLACES = 6.0
 """For demo-places: whether a ball is where another object was can be seen only if the camera moves
 by less than half of the distance between two objects."""

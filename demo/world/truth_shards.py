@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from demo.world.dials import FRAMES_PER_SECOND, HEIGHT, WIDTH
-from demo.world.films import TrueFilm, true_films
+from demo.world.films import FilmTruth, true_films
 from shared.errors import DataRootError
 from shared.jobs.atomic_file import remove_stale_temporaries
 from shared.jobs.progress import progress
@@ -70,7 +70,7 @@ def write_truth_shards(dataset: str, root: Path, out: Path) -> int:
     return len(missing)
 
 
-def _films(folder: Path) -> dict[str, TrueFilm]:
+def _films(folder: Path) -> dict[str, FilmTruth]:
     paths = sorted((folder / "ground_truth").glob("*.json"))
     if not paths:
         raise DataRootError(
@@ -89,10 +89,10 @@ def _entry(folder: Path) -> DetectorEntry:
     )
 
 
-def _add_film(writer: ShardWriter, film: TrueFilm, folder: Path) -> None:
-    path = folder / "videos" / f"{film.video['name']}.mp4"
+def _add_film(writer: ShardWriter, film: FilmTruth, folder: Path) -> None:
+    path = folder / "videos" / f"{film.video_id}.mp4"
     writer.begin_video(
-        film.id,
+        film.video_id,
         height=HEIGHT,
         width=WIDTH,
         rate=float(FRAMES_PER_SECOND),
