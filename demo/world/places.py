@@ -46,8 +46,6 @@ def plan_places_scene(label: int, *, dials: Dials, rng: np.random.Generator) -> 
     )
     return Scene(
         actors=actors,
-        relations=(),
-        touched=(),
         render_seed=int(rng.integers(2**31)),
         label=place_classes(dials)[label],
     )

@@ -69,8 +69,8 @@ class Scene:
     """A planned film; an actor's place in `actors` is its track number in the ground truth."""
 
     actors: tuple[Actor, ...]
-    relations: tuple[Relation, ...]
-    touched: tuple[int, ...]
+    relations: tuple[Relation, ...] = ()
+    touched: tuple[int, ...] = ()
     """Tracks that a hand touches."""
     render_seed: int
     """Seed of what carries no meaning: table, light, noise, camera."""

@@ -39,7 +39,6 @@ def plan_touch_scene(dials: Dials, *, num_frames: int, rng: np.random.Generator)
         actors[track] = replace(actors[track], position_F2=actors[track].position_F2 + way_F2)
     return Scene(
         actors=(*actors, hand_actor(hand, num_frames)),
-        relations=(),
         touched=tuple(sorted(touched)),
         render_seed=int(rng.integers(2**31)),
     )
