@@ -13,6 +13,7 @@ from shared.cli_options import (
     dataset_argument,
     dry_run_option,
     echo_json,
+    echo_settings,
     json_option,
     set_option,
 )
@@ -215,15 +216,14 @@ def ablate(
         out=out or Path("runs") / f"ablate-{Path(dataset).stem}",
         **options,
     )
-    found = describe_ablation(request) if dry_run else run(request)
+    if dry_run:
+        echo_settings(describe_ablation(request), as_json=as_json)
+        return
+    report = run(request)
     if as_json:
-        echo_json(found)
-    elif dry_run:
-        names = ", ".join(found.pop("systems"))
-        click.echo("\n".join(f"{name}: {value}" for name, value in found.items()))
-        click.echo(f"systems: {names}")
+        echo_json(report)
     else:
-        click.echo(report_text(found))
+        click.echo(report_text(report))
 
 
 @click.command()
