@@ -1,7 +1,5 @@
 """`orn demo` and its parts, from drawing the world to the comparisons of docs/results.md."""
 
-from __future__ import annotations
-
 import dataclasses
 import sys
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """COCO's average precision of detections against the ground truth of a COCO file."""
 
-from __future__ import annotations
-
 import contextlib
 import io
 import json

@@ -3,8 +3,6 @@
 Axes: M frames, B frames of a batch, N objects of a frame, H W pixels, C colours (RGB).
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass

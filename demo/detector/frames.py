@@ -1,7 +1,5 @@
 """Single frames with ground truth for training the demo detector, from films of their own."""
 
-from __future__ import annotations
-
 import io
 import json
 from pathlib import Path

@@ -4,8 +4,6 @@ Every step draws from generators seeded with the step's number, so a training th
 resumed goes on as one that was not.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import json
 import math

@@ -5,8 +5,6 @@ the file is. `worlds.toml` has the worlds. Anywhere, a table of just `full` and 
 its value of that size.
 """
 
-from __future__ import annotations
-
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path

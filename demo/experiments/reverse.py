@@ -5,8 +5,6 @@ taking out. A system that orders frames names the mirrored activity then; one th
 naming the old one.
 """
 
-from __future__ import annotations
-
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path

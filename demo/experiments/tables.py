@@ -4,8 +4,6 @@ Draw the world -> true detections -> store frames -> leak report -> the experime
 with the first weights that its systems start from.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path

@@ -4,8 +4,6 @@ The label of a clip is what one pair of objects, X and Y, does. X and Y are told
 other object by their classes (their role), so a label can be read from the film alone.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass, field, fields
 from typing import Any

@@ -1,8 +1,6 @@
 """A film as an H.264 MP4 file, and what it truly shows: the COCO format with videos, tracks and
 relations added."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass

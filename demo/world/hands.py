@@ -1,7 +1,5 @@
 """Hands: where a hand's tip is in every frame, and the direction its arm comes from."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -5,8 +5,6 @@ so parts never share a film and a world does not depend on how many processes dr
 drawn in chunks; a chunk that is whole is never drawn again.
 """
 
-from __future__ import annotations
-
 import json
 import shutil
 from collections.abc import Callable, Sequence

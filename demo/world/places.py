@@ -5,8 +5,6 @@ object of another class stood before. Either arrangement alone is random and say
 alike, and which classes are there is always the same.
 """
 
-from __future__ import annotations
-
 from functools import partial
 
 import numpy as np

@@ -3,8 +3,6 @@
 Axes: F frames, H W pixels. The camera drifts, the light changes, the sensor adds noise.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 

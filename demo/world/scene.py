@@ -4,8 +4,6 @@ A film is planned whole before anything is drawn. Every film of a world has the 
 role, decoy pairs, distractors), so that which classes are present says nothing about the label.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar

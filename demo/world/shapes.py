@@ -5,8 +5,6 @@ colours come out multiplied by alpha. Containers draw on two canvases, a front a
 something can be between them.
 """
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Callable
 

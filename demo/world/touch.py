@@ -3,8 +3,6 @@
 The classes on the table say nothing of which are touched, and the hand also stops beside objects.
 """
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

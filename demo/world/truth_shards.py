@@ -3,8 +3,6 @@
 Every object that can be seen (`iscrowd` 0) becomes a detection of score 1 whose class is certain.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """`orn export-coco`."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import click

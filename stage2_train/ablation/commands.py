@@ -1,7 +1,5 @@
 """`orn ablate` and `orn curve`: parse, call the job, print what came out."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -43,7 +41,7 @@ jobs_option = click.option(
 
 def _parse_values(
     context: click.Context, option: click.Parameter, text: str | None
-) -> Variation | None:
+) -> "Variation | None":
     if text is None:
         return None
     from stage2_train.ablation.plan import Variation
@@ -58,7 +56,7 @@ def _parse_values(
 
 def _parse_arms(
     context: click.Context, option: click.Parameter, texts: tuple[str, ...]
-) -> tuple[Arm, ...]:
+) -> "tuple[Arm, ...]":
     from stage2_train.ablation.plan import Arm
 
     arms: dict[str, Arm] = {}
@@ -186,8 +184,8 @@ def ablate(
     systems: str | None,
     num_seeds: int,
     overrides: tuple[str, ...],
-    vary: Variation | None,
-    arms: tuple[Arm, ...],
+    vary: "Variation | None",
+    arms: "tuple[Arm, ...]",
     out: Path | None,
     dry_run: bool,
     as_json: bool,
