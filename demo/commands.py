@@ -25,18 +25,6 @@ from shared.environment import usable_cores
 from stage2_train.ablation.commands import jobs_option, seeds_option
 from stage2_train.resources import Resources, resource_options
 
-__all__ = [
-    "demo",
-    "demo_detector",
-    "demo_importance",
-    "demo_leaks",
-    "demo_reverse",
-    "demo_tables",
-    "demo_truth",
-    "demo_world",
-    "leaks",
-]
-
 DETECTOR_FILMS = {"train": 4000, "validation": 250}
 _EXPERIMENTS = sorted(
     path.stem for path in Path(__file__).with_name("experiments").glob("*.toml")

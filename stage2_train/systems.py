@@ -12,8 +12,6 @@ from typing import Any, NamedTuple
 from shared.errors import ConfigError
 from shared.nearest import nearest
 
-__all__ = ["PAPER_MODEL", "SYSTEMS", "PaperFigure", "System", "find_system", "system_names"]
-
 PAPER_MODEL: Mapping[str, Any] = MappingProxyType(
     {
         "architecture": "object_video",

@@ -15,8 +15,6 @@ from shared.errors import JoinError
 from shared.masks.detections import FrameDetections
 from shared.shards.reader import DetectionFolder
 
-__all__ = ["average_precision", "score_shards"]
-
 
 def average_precision(
     annotations: Path, image_ids: Sequence[int], detections: Sequence[FrameDetections]

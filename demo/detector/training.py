@@ -32,16 +32,6 @@ from stage1_detect.mmdet.library import MaskRCNN
 from stage1_detect.mmdet.model import build_model, detector_entry, library_versions
 from stage2_train.runs.checkpoint import Checkpoint, TrainingState, load_optimiser, load_weights
 
-__all__ = [
-    "DetectorTraining",
-    "augmentation_generator",
-    "demo_config",
-    "frame_order",
-    "learning_rate",
-    "step_seed",
-    "train_detector",
-]
-
 _EVALUATION_BATCH = 16
 _RESUME = "the state of a training of the demo's detector"
 _STATE: dict[str, type] = {

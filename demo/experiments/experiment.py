@@ -15,8 +15,6 @@ from demo.world.dials import Dials
 from shared.config.files import config_from_dict, read_toml
 from stage2_train.ablation.plan import Arm
 
-__all__ = ["Comparison", "Curve", "Experiment", "World", "experiments_of", "read_worlds"]
-
 Films = tuple[int, int, int]
 FOLDER = Path(__file__).parent
 _WORLDS = "worlds"

@@ -19,8 +19,6 @@ from shared.jobs.atomic_file import write_text
 from stage2_train.evaluation.evaluate import EvalRequest, evaluate
 from stage2_train.resources import Resources
 
-__all__ = ["ReversedFigures", "measure_reversed", "reversed_figures", "reversed_text"]
-
 TURNED = tuple(sorted(activity for activity, mirror in MIRRORED.items() if mirror != activity))
 """Activities that become another one."""
 

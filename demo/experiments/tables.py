@@ -32,8 +32,6 @@ from stage2_train.recipe import load_recipe
 from stage2_train.resources import Resources
 from stage2_train.runs.export_weights import export_weights
 
-__all__ = ["TablesRequest", "describe_tables", "run_tables", "table_steps"]
-
 PICTURES = "demo-classes"
 """What first weights are learned from."""
 _VALIDATED_EVERY_EPOCHS = 4

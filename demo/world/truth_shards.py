@@ -29,8 +29,6 @@ from shared.shards.schema import DetectorEntry
 from shared.shards.writer import ShardWriter
 from shared.video.read import content_bytes, content_digest
 
-__all__ = ["write_truth_shards"]
-
 _FILMS_A_UNIT = 150
 
 

@@ -16,17 +16,6 @@ from typing import Any
 from shared.data_files import kind_of
 from shared.errors import ConfigError, PipelineError
 
-__all__ = [
-    "MOST_BYTES",
-    "file_digest",
-    "open_file",
-    "open_to_append",
-    "parse_json",
-    "read_bounded",
-    "read_json",
-    "shown",
-]
-
 MOST_BYTES = 16 << 20
 """Largest file that is read unless its reader says otherwise; JSON takes up to 25 times its size in
 memory, as a list of empty tables does."""

@@ -26,8 +26,6 @@ from shared.shards.reader import DetectionFolder
 from shared.shards.shard import Shard
 from shared.time_ranges import TimeRange
 
-__all__ = ["Selection", "export_coco", "images_path", "ranges_of_split"]
-
 _BOX_DECIMALS = 4
 _SCORE_DECIMALS = 7
 """Below the resolution of a float32 of the sizes that occur."""

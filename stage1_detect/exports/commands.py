@@ -6,8 +6,6 @@ import click
 
 from shared.cli_options import NumberRange, data_option, dataset_argument, echo_json, json_option
 
-__all__ = ["export_coco"]
-
 
 @click.command("export-coco")
 @dataset_argument

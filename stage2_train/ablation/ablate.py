@@ -31,8 +31,6 @@ from stage2_train.recipe import Recipe, default_recipe, load_recipe
 from stage2_train.runs.run_folder import METRICS_NAME, read_jsonl
 from stage2_train.training.prepare import require_prepared
 
-__all__ = ["ablate", "describe_ablation", "joined_curve"]
-
 logger = logging.getLogger(__name__)
 
 _SETTINGS_NAME = "settings.json"

@@ -18,8 +18,6 @@ from stage2_train.ablation.run_figures import numbers_of
 from stage2_train.runs.run_folder import METRICS_NAME, read_jsonl
 from stage2_train.training.train import describe_training
 
-__all__ = ["within_budget"]
-
 _MEASURED_STEPS = 20
 _STEPS_A_LINE = 4
 _LINES = _MEASURED_STEPS // _STEPS_A_LINE

@@ -20,7 +20,6 @@ from stage2_train.resources import resource_options
 if TYPE_CHECKING:
     from stage2_train.ablation.plan import Arm, Variation
 
-__all__ = ["ablate", "curve", "jobs_option", "seeds_option"]
 
 _path = click.Path(path_type=Path)
 

@@ -2,8 +2,6 @@
 
 from stage2_train.systems import SYSTEMS
 
-__all__ = ["EXPECTED", "ORDERINGS"]
-
 _PARTS = tuple(
     system.name
     for system in SYSTEMS

@@ -9,8 +9,6 @@ from shared.errors import ConfigError
 from stage2_train.ablation.rows import AblationRow
 from stage2_train.resources import Resources
 
-__all__ = ["AblationRequest", "AblationRun", "Arm", "Variation", "planned_runs"]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arm:

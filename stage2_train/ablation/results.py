@@ -25,15 +25,6 @@ from stage2_train.evaluation.bootstrap import KeptLogits
 from stage2_train.evaluation.figures import kept_logits
 from stage2_train.evaluation.predictions import Predictions, late_fusion, load_predictions
 
-__all__ = [
-    "AND",
-    "HEADS",
-    "LATE_FUSION",
-    "RunResult",
-    "read_csv",
-    "write_csv",
-]
-
 HEADS = ("two_heads", "activity_head", "object_head")
 """The first that a run has is its prediction."""
 LATE_FUSION = "late-fusion"

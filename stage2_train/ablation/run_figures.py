@@ -16,8 +16,6 @@ from stage2_train.model.summary import count_parameters
 from stage2_train.runs.run_config import load_run_config
 from stage2_train.runs.run_folder import METRICS_NAME, STARTS_NAME, number_in, read_jsonl
 
-__all__ = ["late_fusion_results", "loss_figures", "numbers_of", "read_run", "run_seconds"]
-
 
 def loss_figures(lines: Sequence[Mapping[str, Any]]) -> dict[str, float]:
     """`last_loss` and `loss_fall` of the lines of a training's log; nothing with less than ten.
