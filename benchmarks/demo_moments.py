@@ -17,7 +17,7 @@ import numpy as np
 
 from benchmarks.harness import describe_machine
 from demo.world.dials import ACTIVITIES, Dials
-from demo.world.films import TrueFilm, true_films
+from demo.world.films import FilmTruth, true_films
 from demo.world.make import film_rng, plan_film
 from demo.world.scene import Scene
 from shared.jobs.atomic_file import write_text
@@ -36,10 +36,10 @@ _CLIP_FRAMES = (4, 6, 8)
 _PLANNED_FILMS = 400
 
 
-def crossing_frames(film: TrueFilm) -> tuple[str, list[bool]] | None:
+def crossing_frames(film: FilmTruth) -> tuple[str, list[bool]] | None:
     """The activity of a film in which X crosses Y, and whether each frame shows a tenth of what is
     behind hidden by the other; None for other films."""
-    relation = next(r for r in film.video["relations"] if r["in_role"])
+    relation = next(r for r in film.relations if r["in_role"])
     if relation["name"] not in CROSSINGS:
         return None
     front, back = relation["x_track"], relation["y_track"]
@@ -82,7 +82,7 @@ def _share_seen(moments: Sequence[Sequence[bool] | np.ndarray], num_frames: int)
     return float(np.mean(seen))
 
 
-def _crossings(films: Mapping[str, TrueFilm]) -> dict[str, tuple[str, list[bool]]]:
+def _crossings(films: Mapping[str, FilmTruth]) -> dict[str, tuple[str, list[bool]]]:
     found = {name: crossing_frames(film) for name, film in films.items()}
     return {name: crossing for name, crossing in found.items() if crossing is not None}
 

@@ -1,7 +1,5 @@
 """`orn demo` and its parts, from drawing the world to the comparisons of docs/results.md."""
 
-from __future__ import annotations
-
 import dataclasses
 import sys
 from collections.abc import Callable
@@ -26,18 +24,6 @@ from shared.cli_options import (
 from shared.environment import usable_cores
 from stage2_train.ablation.commands import jobs_option, seeds_option
 from stage2_train.resources import Resources, resource_options
-
-__all__ = [
-    "demo",
-    "demo_detector",
-    "demo_importance",
-    "demo_leaks",
-    "demo_reverse",
-    "demo_tables",
-    "demo_truth",
-    "demo_world",
-    "leaks",
-]
 
 DETECTOR_FILMS = {"train": 4000, "validation": 250}
 _EXPERIMENTS = sorted(

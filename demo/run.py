@@ -4,8 +4,6 @@ draw the world -> detect every frame -> score the detector -> store clips -> tra
 -> report
 """
 
-from __future__ import annotations
-
 import json
 from dataclasses import dataclass
 from pathlib import Path

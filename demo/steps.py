@@ -3,8 +3,6 @@
 A step whose arguments are unchanged and whose outputs are there is not done again.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import json
 import shlex

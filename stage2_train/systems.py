@@ -4,15 +4,13 @@ A system says what a network computes; how wide it is and how it is trained stay
 fourteen rows of Table 5 are reconstructed: docs/table5.md says how, and which are certain.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 from shared.errors import ConfigError
 from shared.nearest import nearest
-
-__all__ = ["PAPER_MODEL", "SYSTEMS", "PaperFigure", "System", "find_system", "system_names"]
 
 PAPER_MODEL: Mapping[str, Any] = MappingProxyType(
     {
@@ -31,8 +29,7 @@ PAPER_MODEL: Mapping[str, Any] = MappingProxyType(
 """Settings of section `model` that a system decides, as the proposed system has them."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PaperFigure:
+class PaperFigure(NamedTuple):
     """One figure that the paper prints of a system."""
 
     table: int
@@ -53,14 +50,20 @@ class System:
     """What `--system` takes."""
     title: str
     """What it is, in a few words."""
-    table: int
-    """Number of the table that introduces it."""
-    row: int
-    """Row of systems in that table, from 1."""
-    changes: Mapping[str, Any] = field(default_factory=dict)
+    changes: Mapping[str, Any]
     """Settings in which it differs from the proposed system."""
-    figures: tuple[PaperFigure, ...] = ()
-    """What the paper measured."""
+    figures: tuple[PaperFigure, ...]
+    """What the paper measured; the first in the table that introduces it."""
+
+    @property
+    def table(self) -> int:
+        """Number of the table that introduces it."""
+        return self.figures[0].table
+
+    @property
+    def row(self) -> int:
+        """Row of systems in that table, from 1."""
+        return self.figures[0].row
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -70,7 +73,7 @@ class System:
     @property
     def tables(self) -> tuple[int, ...]:
         """Numbers of the tables that it is in."""
-        return tuple(sorted({self.table, *(figure.table for figure in self.figures)}))
+        return tuple(sorted({figure.table for figure in self.figures}))
 
     def paper(self, table: int | None = None) -> dict[str, str]:
         """Data set to figure as printed in a table; None takes the table that introduces it."""
@@ -78,7 +81,6 @@ class System:
         return {figure.dataset: figure.printed for figure in self.figures if figure.table == wanted}
 
 
-_ABLATION = ("epic", "vlog", "something")
 _CELLS = {"objects": "cells"}
 _SINGLE_OBJECTS = {"clique_size": 1, "relation_frames": "same"}
 _FRAMES_AVERAGED = {"kernels": ["2d"] * 5, "aggregation": "mean"}
@@ -120,135 +122,61 @@ _TABLE5: tuple[tuple[str, str, str], ...] = (
     ("2.5d 2.5d 2d 2d 2d", "mean", "22.52"),
 )
 
-
-def _table2() -> tuple[System, ...]:
-    """Both heads of each row, then the object head alone of each."""
-    elsewhere = (
-        PaperFigure(table=1, row=3, dataset="vlog", printed="44.7"),
-        PaperFigure(table=3, row=4, dataset="something", printed="35.97"),
-        PaperFigure(table=4, row=3, dataset="epic", printed="40.89"),
-    )
-    both = [
-        System(
-            name=name,
-            title=f"{title}, both heads",
-            table=2,
-            row=row,
-            changes=changes,
-            figures=_figures(2, row, printed) + (elsewhere if name == "orn" else ()),
-        )
-        for row, name, title, changes, _, printed in _TABLE2
-    ]
-    alone = [
-        System(
-            name="object-head" if name == "orn" else f"{name}-object-head",
-            title=f"{title}, object head alone",
-            table=2,
-            row=row,
-            changes={**changes, "heads": "object"},
-            figures=_figures(2, row, printed),
-        )
-        for row, name, title, changes, printed, _ in _TABLE2
-    ]
-    baseline = System(
-        name="activity-head",
-        title="the activity head alone",
-        table=2,
-        row=1,
-        changes={"heads": "activity"},
-        figures=_figures(2, 1, "38.33 35.03 31.31"),
-    )
-    return (baseline, *both, *alone)
+_BASELINES: tuple[tuple[str, str, Mapping[str, Any], tuple[PaperFigure, ...]], ...] = (
+    ("r50", "ResNet-50 frame by frame, averaged", {"backbone": "resnet50", **_FRAMES_AVERAGED},
+     (PaperFigure(1, 1, "vlog", "40.5"),)),
+    ("i3d", "Inception-v1 with all kernels in 3D",
+     {"architecture": "i3d", "temporal_start": "replicate"},
+     (PaperFigure(1, 2, "vlog", "39.7"), PaperFigure(3, 2, "something", "27.63"))),
+    ("c3d-avg", "C3D, averaged over time", {"architecture": "c3d"},
+     (PaperFigure(3, 1, "something", "21.50"),)),
+    ("trn-multiscale", "temporal relations of 2 to T frames",
+     {"architecture": "trn", "kernels": ["2d"] * 5}, (PaperFigure(3, 3, "something", "33.60"),)),
+    ("r18", "ResNet-18 frame by frame, averaged", {"backbone": "resnet18", **_FRAMES_AVERAGED},
+     (PaperFigure(4, 1, "epic", "32.05"),)),
+    ("i3d-18", "ResNet-18 with all kernels in 3D, averaged",
+     {"backbone": "resnet18", "kernels": ["3d"] * 5, "temporal_start": "replicate",
+      "aggregation": "mean"}, (PaperFigure(4, 2, "epic", "34.20"),)),
+)  # fmt: skip
+_ELSEWHERE = (
+    PaperFigure(1, 3, "vlog", "44.7"),
+    PaperFigure(3, 4, "something", "35.97"),
+    PaperFigure(4, 3, "epic", "40.89"),
+)
+"""Figures of the proposed system outside of Table 2."""
 
 
-def _table5() -> tuple[System, ...]:
-    return tuple(
-        System(
+def _system(name: str, title: str, changes: Mapping[str, Any], row: int, printed: str) -> System:
+    """One of Table 2, with its figures for EPIC, VLOG and Something-Something, which may lack."""
+    datasets = zip(("epic", "vlog", "something"), printed.split(), strict=False)
+    figures = tuple(PaperFigure(2, row, *each) for each in datasets)
+    figures += _ELSEWHERE if name == "orn" else ()
+    return System(name=name, title=title, changes=changes, figures=figures)
+
+
+def _all_systems() -> Iterator[System]:
+    activity = {"heads": "activity"}
+    yield _system("activity-head", "the activity head alone", activity, 1, "38.33 35.03 31.31")
+    for row, name, title, changes, _, printed in _TABLE2:
+        yield _system(name, f"{title}, both heads", changes, row, printed)
+    for row, name, title, changes, printed, _ in _TABLE2:
+        alone = "object-head" if name == "orn" else f"{name}-object-head"
+        title = f"{title}, object head alone"
+        yield _system(alone, title, {**changes, "heads": "object"}, row, printed)
+    for name, title, changes, figures in _BASELINES:
+        yield System(name=name, title=title, changes={**activity, **changes}, figures=figures)
+    for row, (kernels, aggregation, printed) in enumerate(_TABLE5, start=1):
+        own = {"kernels": kernels.split(), "aggregation": aggregation}
+        # "replicate": of 3D kernels, as in the work that the paper cites
+        yield System(
             name=f"inflation-{row:02}",
             title=f"conv1 to conv5: {kernels}; {'GRU' if aggregation == 'rnn' else 'mean'}",
-            table=5,
-            row=row,
-            changes={
-                "heads": "activity",
-                "kernels": kernels.split(),
-                "aggregation": aggregation,
-                "temporal_start": "replicate",  # of 3D kernels, as in the work that the paper cites
-            },
-            figures=(PaperFigure(table=5, row=row, dataset="something", printed=printed),),
+            changes={**activity, **own, "temporal_start": "replicate"},
+            figures=(PaperFigure(5, row, "something", printed),),
         )
-        for row, (kernels, aggregation, printed) in enumerate(_TABLE5, start=1)
-    )
 
 
-def _figures(table: int, row: int, printed: str) -> tuple[PaperFigure, ...]:
-    """Figures for EPIC, VLOG and Something-Something in this order; the last may be absent."""
-    return tuple(
-        PaperFigure(table=table, row=row, dataset=dataset, printed=figure)
-        for dataset, figure in zip(_ABLATION, printed.split(), strict=False)
-    )
-
-
-_BASELINES: tuple[System, ...] = (
-    System(
-        name="r50",
-        title="ResNet-50 frame by frame, averaged",
-        table=1,
-        row=1,
-        changes={"heads": "activity", "backbone": "resnet50", **_FRAMES_AVERAGED},
-        figures=(PaperFigure(table=1, row=1, dataset="vlog", printed="40.5"),),
-    ),
-    System(
-        name="i3d",
-        title="Inception-v1 with all kernels in 3D",
-        table=1,
-        row=2,
-        changes={"heads": "activity", "architecture": "i3d", "temporal_start": "replicate"},
-        figures=(
-            PaperFigure(table=1, row=2, dataset="vlog", printed="39.7"),
-            PaperFigure(table=3, row=2, dataset="something", printed="27.63"),
-        ),
-    ),
-    System(
-        name="c3d-avg",
-        title="C3D, averaged over time",
-        table=3,
-        row=1,
-        changes={"heads": "activity", "architecture": "c3d"},
-        figures=(PaperFigure(table=3, row=1, dataset="something", printed="21.50"),),
-    ),
-    System(
-        name="trn-multiscale",
-        title="temporal relations of 2 to T frames",
-        table=3,
-        row=3,
-        changes={"heads": "activity", "architecture": "trn", "kernels": ["2d"] * 5},
-        figures=(PaperFigure(table=3, row=3, dataset="something", printed="33.60"),),
-    ),
-    System(
-        name="r18",
-        title="ResNet-18 frame by frame, averaged",
-        table=4,
-        row=1,
-        changes={"heads": "activity", "backbone": "resnet18", **_FRAMES_AVERAGED},
-        figures=(PaperFigure(table=4, row=1, dataset="epic", printed="32.05"),),
-    ),
-    System(
-        name="i3d-18",
-        title="ResNet-18 with all kernels in 3D, averaged",
-        table=4,
-        row=2,
-        changes={
-            "heads": "activity",
-            "backbone": "resnet18",
-            "kernels": ["3d"] * 5,
-            "temporal_start": "replicate",
-            "aggregation": "mean",
-        },
-        figures=(PaperFigure(table=4, row=2, dataset="epic", printed="34.20"),),
-    ),
-)
-
-SYSTEMS: tuple[System, ...] = (*_table2(), *_BASELINES, *_table5())
+SYSTEMS = tuple(_all_systems())
 """All of them, by table: 2, then the baselines of 1, 3 and 4, then 5."""
 
 

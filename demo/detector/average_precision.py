@@ -1,7 +1,5 @@
 """COCO's average precision of detections against the ground truth of a COCO file."""
 
-from __future__ import annotations
-
 import contextlib
 import io
 import json
@@ -16,8 +14,6 @@ from pycocotools.cocoeval import COCOeval
 from shared.errors import JoinError
 from shared.masks.detections import FrameDetections
 from shared.shards.reader import DetectionFolder
-
-__all__ = ["average_precision", "score_shards"]
 
 
 def average_precision(

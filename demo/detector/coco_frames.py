@@ -3,8 +3,6 @@
 Axes: M frames, B frames of a batch, N objects of a frame, H W pixels, C colours (RGB).
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,8 +19,6 @@ from shared.masks.coco_classes import COCO_CLASSES
 from shared.masks.rle import decode
 from shared.video.jpeg import opened_jpeg
 from stage1_detect.mmdet.library import BitmapMasks, DetDataSample, InstanceData
-
-__all__ = ["CocoFrames", "load_coco_frames", "make_batch"]
 
 _LARGEST_GAIN = 0.2  # colours are multiplied by 1 - this .. 1 + this, each channel by its own
 _LARGEST_OFFSET = 20.0  # and moved up or down by at most this, in steps of 0..255

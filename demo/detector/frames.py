@@ -1,20 +1,18 @@
 """Single frames with ground truth for training the demo detector, from films of their own."""
 
-from __future__ import annotations
-
 import io
 import json
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import cv2
 from PIL import Image
 
-from demo.world.dials import DETECTOR_FRAMES, HEIGHT, WIDTH, Dials, coco_categories
-from demo.world.films import Annotation, frame_annotations
+from demo.world.dials import DETECTOR_FRAMES, HEIGHT, WIDTH, Dials
+from demo.world.films import Annotation, coco_document, frame_annotations
 from demo.world.make import LOST, film_rng
 from demo.world.render import render
-from demo.world.scene import PlannedActivity, plan_scene, random_activity
+from demo.world.scene import plan_scene, random_activity
 from demo.world.touch import plan_touch_scene
 from shared.jobs.atomic_file import write_bytes, write_text
 from shared.jobs.progress import progress
@@ -47,19 +45,23 @@ def write_detector_frames(
             for film, frames in in_workers(_draw_film, tasks, workers=workers, lost=LOST):
                 drawn[film.number] = frames
                 bar.advance()
-        frames_of_part = [frame for index in range(number) for frame in drawn[index]]
-        write_text(folder / f"{part}.json", json.dumps(_document(frames_of_part)))
+        shown = [frame for index in range(number) for frame in drawn[index]]
+        size = {"height": HEIGHT, "width": WIDTH}
+        document = coco_document(
+            ({"id": number, "file_name": name, **size}, annotations)
+            for number, (name, annotations) in enumerate(shown, start=1)
+        )
+        write_text(folder / f"{part}.json", json.dumps(document))
 
 
 def _draw_film(film: _Film) -> list[tuple[str, list[Annotation]]]:
     folder, part, index, dials, seed = film
     cv2.setNumThreads(1)
     rng = film_rng(seed, DETECTOR_FRAMES, part, index)
-    whole = {"start_frame": 0, "stop_frame": dials.frames}
     if rng.random() < 0.2:
         scene = plan_touch_scene(dials, num_frames=dials.frames, rng=rng)
     else:
-        pair = [PlannedActivity(activity=random_activity(rng), **whole) for _ in range(2)]
+        pair = [random_activity(rng, 0, dials.frames) for _ in range(2)]
         scene = plan_scene(
             pair[0], pair[1:], dials=dials, num_frames=dials.frames, rng=rng,
             others_in_role=rng.random() < 0.2,
@@ -75,13 +77,3 @@ def _draw_film(film: _Film) -> list[tuple[str, list[Annotation]]]:
             write_bytes(folder / "frames" / name, buffer.getvalue())
             frames.append((name, frame_annotations(rendered, scene)))
     return frames
-
-
-def _document(frames: list[tuple[str, list[Annotation]]]) -> dict[str, Any]:
-    images: list[dict[str, Any]] = []
-    annotations: list[Annotation] = []
-    for image_id, (name, frame) in enumerate(frames, start=1):
-        images.append({"id": image_id, "file_name": name, "height": HEIGHT, "width": WIDTH})
-        for annotation in frame:
-            annotations.append(annotation | {"id": len(annotations) + 1, "image_id": image_id})
-    return {"images": images, "annotations": annotations, "categories": coco_categories()}

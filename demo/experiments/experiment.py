@@ -5,21 +5,15 @@ the file is. `worlds.toml` has the worlds. Anywhere, a table of just `full` and 
 its value of that size.
 """
 
-from __future__ import annotations
-
-import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, TypeAdapter, field_validator
 
 from demo.world.dials import Dials
-from shared.config.fields import explain
-from shared.errors import ConfigError
+from shared.config.files import config_from_dict, read_toml
 from stage2_train.ablation.plan import Arm
-
-__all__ = ["Comparison", "Curve", "Experiment", "World", "experiments_of", "read_worlds"]
 
 Films = tuple[int, int, int]
 FOLDER = Path(__file__).parent
@@ -141,7 +135,8 @@ def read_worlds(size: str) -> dict[str, World]:
         ConfigError: the file is not as it should be.
     """
     path = FOLDER / f"{_WORLDS}.toml"
-    return {name: _checked(World, raw, path) for name, raw in _read(path, size).items()}
+    read = _of_size(read_toml(path), size)
+    return {name: config_from_dict(raw, World, source=str(path)) for name, raw in read.items()}
 
 
 def experiments_of(dataset: str, size: str) -> dict[str, Experiment]:
@@ -153,22 +148,14 @@ def experiments_of(dataset: str, size: str) -> dict[str, Experiment]:
     found = {}
     for path in sorted(FOLDER.glob("*.toml")):
         if path.stem != _WORLDS:
-            raw = _read(path, size)
+            raw = _of_size(read_toml(path), size)
             raw["comparisons"] = [
                 one for comparison in raw.get("comparisons", ()) for one in _each_value(comparison)
             ]
-            experiment = _checked(Experiment, raw, path)
+            experiment = config_from_dict(raw, Experiment, source=str(path))
             if dataset in experiment.worlds:
                 found[path.stem] = experiment
     return found
-
-
-def _read(path: Path, size: str) -> dict[str, Any]:
-    try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
-    except ValueError as err:
-        raise ConfigError(f"{path}: is not a TOML file ({err})") from err
-    return dict(_of_size(raw, size))
 
 
 def _of_size(node: Any, size: str) -> Any:
@@ -197,10 +184,3 @@ def _with_value(node: Any, value: str) -> Any:
     if isinstance(node, dict):
         return {key: _with_value(part, value) for key, part in node.items()}
     return node
-
-
-def _checked(model: type[Any], raw: dict[str, Any], path: Path) -> Any:
-    try:
-        return model.model_validate(raw)
-    except ValidationError as err:
-        raise ConfigError(f"{path}: {explain(err, model)}") from err

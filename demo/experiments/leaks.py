@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from demo.world.dials import ROLE_X, ROLE_Y, category_id
-from demo.world.films import TrueFilm, true_films
+from demo.world.films import FilmTruth, true_films
 from demo.world.places import BALL, FRAMES, NOBODY
 from shared.errors import ConfigError, DataRootError
 from shared.manifests.load import load_listing, load_manifest
@@ -93,7 +93,7 @@ def presence_floor(dataset: str, data_root: Path, *, split: str) -> float:
 
 def _films_of(
     dataset: str, data_root: Path, part: str
-) -> tuple[Labelled, list[TrueFilm], tuple[str, ...]]:
+) -> tuple[Labelled, list[FilmTruth], tuple[str, ...]]:
     """The films of a part with their labels, their truth, and the classes of the data set."""
     manifest = load_manifest(dataset)
     listing, folder = load_listing(manifest, data_root), data_root / manifest.root
@@ -110,7 +110,7 @@ def _films_of(
     return labelled(manifest, listing, segments), films, listing.classes
 
 
-def _class_counts(films: Sequence[TrueFilm]) -> NDArray[np.float32]:
+def _class_counts(films: Sequence[FilmTruth]) -> NDArray[np.float32]:
     """(N, S) objects of each class that a frame shows on average."""
     counts_NS = np.zeros((len(films), NUM_COCO_CLASSES), np.float32)
     for row, film in enumerate(films):
@@ -121,7 +121,7 @@ def _class_counts(films: Sequence[TrueFilm]) -> NDArray[np.float32]:
 
 
 def _oracle_scores(
-    dataset: str, films: Sequence[TrueFilm], classes: Sequence[str]
+    dataset: str, films: Sequence[FilmTruth], classes: Sequence[str]
 ) -> NDArray[np.float32]:
     """(N, A) ones where the oracle says that a class holds."""
     scores_NA = np.zeros((len(films), len(classes)), np.float32)
@@ -129,29 +129,29 @@ def _oracle_scores(
         for name in _ORACLES[dataset](film):
             if name not in classes:
                 raise ConfigError(
-                    f"{film.id}: the ground truth says {name!r}, which is none of the "
+                    f"{film.video_id}: the ground truth says {name!r}, which is none of the "
                     f"classes {', '.join(classes)}; draw the data set again"
                 )
             scores_NA[row, classes.index(name)] = 1
     return scores_NA
 
 
-def _activity(film: TrueFilm) -> tuple[str, ...]:
+def _activity(film: FilmTruth) -> tuple[str, ...]:
     """What an object of a class of X does to one of a class of Y."""
     category_of = {a["track_id"]: a["category_id"] for frame in film.frames for a in frame}
     xs, ys = ({category_id(name) for name in role} for role in (ROLE_X, ROLE_Y))
     return tuple(
         relation["name"]
-        for relation in film.video["relations"]
+        for relation in film.relations
         if category_of.get(relation["x_track"]) in xs and category_of.get(relation["y_track"]) in ys
     )
 
 
-def _touched(film: TrueFilm) -> tuple[str, ...]:
-    return tuple(film.video["touched"])
+def _touched(film: FilmTruth) -> tuple[str, ...]:
+    return tuple(film.touched)
 
 
-def _place(film: TrueFilm) -> tuple[str, ...]:
+def _place(film: FilmTruth) -> tuple[str, ...]:
     """Whose place of the last frame before the change a ball has in the first frame after it."""
     before, after = film.frames[FRAMES // 2 - 1], film.frames[FRAMES // 2]
     balls = [_middle(a) for a in after if a["category_id"] == category_id(BALL)]
@@ -170,7 +170,7 @@ def _middle(annotation: dict[str, Any]) -> np.ndarray:
     return np.array([x + width / 2, y + height / 2])
 
 
-_ORACLES: dict[str, Callable[[TrueFilm], tuple[str, ...]]] = {
+_ORACLES: dict[str, Callable[[FilmTruth], tuple[str, ...]]] = {
     "demo": _activity,
     "demo-touch": _touched,
     "demo-places": _place,

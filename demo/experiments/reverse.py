@@ -5,8 +5,6 @@ taking out. A system that orders frames names the mirrored activity then; one th
 naming the old one.
 """
 
-from __future__ import annotations
-
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,8 +18,6 @@ from shared.errors import ConfigError
 from shared.jobs.atomic_file import write_text
 from stage2_train.evaluation.evaluate import EvalRequest, evaluate
 from stage2_train.resources import Resources
-
-__all__ = ["ReversedFigures", "measure_reversed", "reversed_figures", "reversed_text"]
 
 TURNED = tuple(sorted(activity for activity, mirror in MIRRORED.items() if mirror != activity))
 """Activities that become another one."""

@@ -4,8 +4,6 @@ Draw the world -> true detections -> store frames -> leak report -> the experime
 with the first weights that its systems start from.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -33,8 +31,6 @@ from stage2_train.ablation.rows import table_rows
 from stage2_train.recipe import load_recipe
 from stage2_train.resources import Resources
 from stage2_train.runs.export_weights import export_weights
-
-__all__ = ["TablesRequest", "describe_tables", "run_tables", "table_steps"]
 
 PICTURES = "demo-classes"
 """What first weights are learned from."""

@@ -4,8 +4,6 @@ The label of a clip is what one pair of objects, X and Y, does. X and Y are told
 other object by their classes (their role), so a label can be read from the film alone.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass, field, fields
 from typing import Any
@@ -48,11 +46,6 @@ TOUCHABLE = tuple(name for name in WORLD_CLASSES if name != HAND)
 def category_id(class_name: str) -> int:
     """COCO-style category number of a class, from 1, in the order of the 80 COCO classes."""
     return COCO_CLASSES.index(class_name) + 1
-
-
-def coco_categories() -> list[dict[str, int | str]]:
-    """`categories` of a COCO file: all 80 classes with their numbers."""
-    return [{"id": category_id(name), "name": name} for name in COCO_CLASSES]
 
 
 LARGEST_CAMERA_OF_PLACES = 6.0

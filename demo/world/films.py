@@ -1,10 +1,8 @@
 """A film as an H.264 MP4 file, and what it truly shows: the COCO format with videos, tracks and
 relations added."""
 
-from __future__ import annotations
-
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -13,19 +11,12 @@ from typing import Any
 import av
 import numpy as np
 
-from demo.world.dials import (
-    ACTIVITIES,
-    FRAMES_PER_SECOND,
-    HEIGHT,
-    WIDTH,
-    Dials,
-    category_id,
-    coco_categories,
-)
+from demo.world.dials import ACTIVITIES, FRAMES_PER_SECOND, HEIGHT, WIDTH, Dials, category_id
 from demo.world.render import RenderedFrame, render
 from demo.world.scene import Scene
 from shared.errors import DataRootError
 from shared.jobs.atomic_file import replacing
+from shared.masks.coco_classes import COCO_CLASSES
 from shared.masks.rle import encode_crop
 
 _MIN_VISIBLE_PIXELS = 20
@@ -105,7 +96,7 @@ class FilmTruth:
     frames: Frames
     """Without image numbers; track numbers count through the film."""
     relations: list[dict[str, Any]]
-    """`scene.Relation` fields; frames count from the film's beginning."""
+    """`scene.Relation` fields and the activity's name; frames count from the film's beginning."""
     touched: list[str]
     """Classes of the objects that a hand touches, sorted."""
     label: str | None = None
@@ -119,7 +110,7 @@ def film_truth(video_id: str, scenes: Sequence[Scene], frames: Frames) -> FilmTr
     for scene in scenes:
         num_frames = len(scene.actors[0].depth_F)
         for relation in scene.relations:
-            entry = asdict(relation)
+            entry = asdict(relation) | {"name": ACTIVITIES[relation.activity]}
             for key in ("x_track", "y_track"):
                 entry[key] += first_track
             for key in ("start_frame", "stop_frame"):
@@ -139,57 +130,43 @@ def film_truth(video_id: str, scenes: Sequence[Scene], frames: Frames) -> FilmTr
     )
 
 
-def coco_document(films: Sequence[FilmTruth]) -> dict[str, Any]:
-    """One COCO JSON document: images, annotations, categories; and videos with their relations."""
+def coco_document(frames: Iterable[tuple[dict[str, Any], list[Annotation]]]) -> dict[str, Any]:
+    """COCO's images, annotations and categories, from what is said of each image and what is in
+    it."""
     images: list[dict[str, Any]] = []
     annotations: list[Annotation] = []
-    videos = []
+    for image, shown in frames:
+        images.append(image)
+        for annotation in shown:
+            numbers = {"id": len(annotations) + 1, "image_id": image["id"]}
+            annotations.append(annotation | numbers)
+    categories = [{"id": category_id(name), "name": name} for name in COCO_CLASSES]
+    return {"images": images, "annotations": annotations, "categories": categories}
+
+
+def truth_document(films: Sequence[FilmTruth]) -> dict[str, Any]:
+    """The ground truth of a part: `coco_document` of all frames, and videos with their
+    relations."""
+    frames, videos = [], []
     for number, film in enumerate(films):
-        relations = [
-            relation | {"name": ACTIVITIES[relation["activity"]]} for relation in film.relations
-        ]
-        video = {
-            "id": number, "name": film.video_id, "relations": relations, "touched": film.touched
-        }  # fmt: skip
+        video = {"id": number, "name": film.video_id}
+        video |= {"relations": film.relations, "touched": film.touched}
         videos.append(video if film.label is None else video | {"label": film.label})
-        for index, frame in enumerate(film.frames):
-            image_id = number * _IMAGES_A_VIDEO + index
-            images.append(
-                {
-                    "id": image_id,
-                    "video_id": number,
-                    "file_name": f"videos/{film.video_id}.mp4",
-                    "frame_index": index,
-                    "seconds": index / FRAMES_PER_SECOND,
-                    "height": HEIGHT,
-                    "width": WIDTH,
-                }
-            )
-            for annotation in frame:
-                annotations.append(annotation | {"id": len(annotations) + 1, "image_id": image_id})
-    return {
-        "images": images,
-        "annotations": annotations,
-        "categories": coco_categories(),
-        "videos": videos,
-    }
+        for index, shown in enumerate(film.frames):
+            image = {
+                "id": number * _IMAGES_A_VIDEO + index,
+                "video_id": number,
+                "file_name": f"videos/{film.video_id}.mp4",
+                "frame_index": index,
+                "seconds": index / FRAMES_PER_SECOND,
+                "height": HEIGHT,
+                "width": WIDTH,
+            }
+            frames.append((image, shown))
+    return coco_document(frames) | {"videos": videos}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrueFilm:
-    """What is true of one film."""
-
-    video: dict[str, Any]
-    """Its entry in `videos`."""
-    frames: Frames
-
-    @property
-    def id(self) -> str:
-        """Its id in the manifest."""
-        return str(self.video["name"])
-
-
-def true_films(folder: Path, part: str) -> dict[str, TrueFilm]:
+def true_films(folder: Path, part: str) -> dict[str, FilmTruth]:
     """The films of one part of a drawn data set by their id.
 
     Raises:
@@ -209,6 +186,12 @@ def true_films(folder: Path, part: str) -> dict[str, TrueFilm]:
     for image in document["images"]:  # in the order of films and frames
         frames.setdefault(image["video_id"], []).append(by_image[image["id"]])
     return {
-        video["name"]: TrueFilm(video=video, frames=frames[video["id"]])
+        video["name"]: FilmTruth(
+            video_id=video["name"],
+            frames=frames[video["id"]],
+            relations=video["relations"],
+            touched=video["touched"],
+            label=video.get("label"),
+        )
         for video in document["videos"]
     }

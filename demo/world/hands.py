@@ -1,7 +1,5 @@
 """Hands: where a hand's tip is in every frame, and the direction its arm comes from."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,39 +41,32 @@ def acting_hand(held_F2: np.ndarray, reach_F: np.ndarray, rng: np.random.Generat
 def idle_hand(goal_2: np.ndarray, num_frames: int, rng: np.random.Generator) -> HandPath:
     """A hand that comes to `goal_2` and stays, lies there and leaves, or comes and leaves."""
     time_F = np.linspace(0.0, 1.0, num_frames)
-    kind = rng.integers(3)
+    kind = int(rng.integers(3))
     turn = rng.uniform(0.3, 0.6)
     coming_F = np.clip(1.0 - time_F / turn, 0.0, 1.0)
     leaving_F = np.clip((time_F - turn) / (1.0 - turn), 0.0, 1.0)
-    if kind == 0:
-        reach_F = coming_F
-    elif kind == 1:
-        reach_F = leaving_F
-    else:
-        reach_F = np.maximum(np.clip(1.0 - 1.2 * time_F / turn, 0, 1), leaving_F)
-    return acting_hand(np.repeat(goal_2[None], num_frames, axis=0), ease(reach_F, 0.0, 1.0), rng)
+    both_F = np.maximum(np.clip(1.0 - 1.2 * time_F / turn, 0, 1), leaving_F)
+    reach_F = ease((coming_F, leaving_F, both_F)[kind], 0.0, 1.0)
+    return acting_hand(np.repeat(goal_2[None], num_frames, axis=0), reach_F, rng)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stop:
-    """Where a touring hand stops."""
+def touring_hand(
+    goals_S2: np.ndarray, pulls_S2: np.ndarray, num_frames: int, rng: np.random.Generator
+) -> HandPath:
+    """A hand that comes in, stops at each goal for a while, and leaves.
 
-    goal_2: np.ndarray
-    """x and y in pixels of what it stops at."""
-    pull_2: np.ndarray
-    """How far it then pulls that, x and y in pixels; zeros where it rests."""
-
-
-def touring_hand(stops: list[Stop], num_frames: int, rng: np.random.Generator) -> HandPath:
-    """A hand that comes in, stops at each goal for a while, and leaves."""
+    Args:
+        goals_S2: x and y in pixels of what it stops at.
+        pulls_S2: How far it then pulls that, x and y in pixels; zeros where it rests.
+    """
     arm_angle, along_2 = _arm_direction(rng)
-    goals_S2 = np.stack([stop.goal_2 + along_2 * _GRASP for stop in stops])
-    left_S2 = goals_S2 + np.stack([stop.pull_2 for stop in stops])
+    goals_S2 = goals_S2 + along_2 * _GRASP
+    left_S2 = goals_S2 + pulls_S2
     outside = along_2 * _OUT_OF_VIEW
     from_L2 = np.concatenate([goals_S2[:1] + outside, left_S2])
     to_L2 = np.concatenate([goals_S2, left_S2[-1:] + outside])
     pull_L2 = np.concatenate([left_S2 - goals_S2, np.zeros((1, 2))])
-    leg_F, into_F = _legs(len(stops), num_frames)
+    leg_F, into_F = _legs(len(goals_S2), num_frames)
     part_F = ease(into_F, 0.0, _ON_THE_WAY)[:, None]
     tip_F2 = from_L2[leg_F] * (1 - part_F) + to_L2[leg_F] * part_F
     return HandPath(

@@ -5,8 +5,6 @@ so parts never share a film and a world does not depend on how many processes dr
 drawn in chunks; a chunk that is whole is never drawn again.
 """
 
-from __future__ import annotations
-
 import json
 import shutil
 from collections.abc import Callable, Sequence
@@ -18,7 +16,7 @@ import cv2
 import numpy as np
 
 from demo.world.dials import ACTIVITIES, DETECTOR_FRAMES, FRAMES_PER_SECOND, TOUCHABLE, Dials
-from demo.world.films import FilmTruth, coco_document, film_truth, write_film
+from demo.world.films import FilmTruth, film_truth, truth_document, write_film
 from demo.world.places import place_classes, plan_places_scene
 from demo.world.scene import PlannedActivity, Scene, plan_scene, random_activity
 from demo.world.touch import plan_touch_scene
@@ -33,28 +31,16 @@ WORLD_VERSION = 1
 """Raised whenever the same dials and seed give other films."""
 
 PARTS = ("train", "validation", "test")
+_FILMS = {
+    "demo": ((96, 48, 0), (1600, 320, 0), (4800, 600, 1200)),
+    "demo-touch": ((24, 12, 0), (48, 24, 0), (2400, 400, 800)),
+    "demo-long": ((2, 1, 0), (4, 2, 0), (48, 12, 12)),
+    "demo-places": ((24, 12, 0), (48, 24, 0), (4000, 400, 1000)),
+    "demo-classes": ((24, 12, 0), (48, 24, 0), (2400, 200, 0)),
+}
 SIZES = {
-    "short": {
-        "demo": (96, 48, 0),
-        "demo-touch": (24, 12, 0),
-        "demo-long": (2, 1, 0),
-        "demo-places": (24, 12, 0),
-        "demo-classes": (24, 12, 0),
-    },
-    "standard": {
-        "demo": (1600, 320, 0),
-        "demo-touch": (48, 24, 0),
-        "demo-long": (4, 2, 0),
-        "demo-places": (48, 24, 0),
-        "demo-classes": (48, 24, 0),
-    },
-    "full": {
-        "demo": (4800, 600, 1200),
-        "demo-touch": (2400, 400, 800),
-        "demo-long": (48, 12, 12),
-        "demo-places": (4000, 400, 1000),
-        "demo-classes": (2400, 200, 0),
-    },
+    size: {name: films[place] for name, films in _FILMS.items()}
+    for place, size in enumerate(("short", "standard", "full"))
 }
 """Films of each part of each data set."""
 
@@ -82,11 +68,10 @@ class _Dataset:
 
 
 def _plan_demo(dials: Dials, rng: np.random.Generator) -> list[Scene]:
-    whole = {"start_frame": 0, "stop_frame": dials.frames}
-    planned = PlannedActivity(activity=random_activity(rng), **whole)
+    planned = random_activity(rng, 0, dials.frames)
     decoys: list[PlannedActivity | None] = []
     for _ in range(dials.decoy_pairs):
-        decoy = PlannedActivity(activity=random_activity(rng), **whole)
+        decoy = random_activity(rng, 0, dials.frames)
         decoys.append(decoy if rng.random() < dials.decoy_probability else None)
     return [plan_scene(planned, decoys, dials=dials, num_frames=dials.frames, rng=rng)]
 
@@ -99,10 +84,8 @@ def _plan_long(dials: Dials, rng: np.random.Generator) -> list[Scene]:
     """Chapters with a cut between them; in each, two activities whose segments overlap."""
     scenes = []
     for _ in range(_CHAPTERS):
-        first, second = (
-            PlannedActivity(activity=random_activity(rng), start_frame=start, stop_frame=stop)
-            for start, stop in ((0, 16), (11, _CHAPTER_FRAMES))
-        )
+        first = random_activity(rng, 0, 16)
+        second = random_activity(rng, 11, _CHAPTER_FRAMES)
         scene = plan_scene(
             first, [second], dials=dials, num_frames=_CHAPTER_FRAMES, rng=rng, others_in_role=True
         )
@@ -116,7 +99,7 @@ def _plan_places(dials: Dials, rng: np.random.Generator) -> list[Scene]:
 
 def _segment_rows(film: FilmTruth) -> list[str]:
     return [
-        f"{film.video_id}-{number:02d},{film.video_id},{ACTIVITIES[relation['activity']]},"
+        f"{film.video_id}-{number:02d},{film.video_id},{relation['name']},"
         f"{relation['start_frame'] / FRAMES_PER_SECOND},"
         f"{relation['stop_frame'] / FRAMES_PER_SECOND}"
         for number, relation in enumerate(film.relations)
@@ -133,7 +116,7 @@ _DATASETS = {
     "demo": _Dataset(
         plan=_plan_demo,
         classes=lambda dials: ACTIVITIES,
-        rows=lambda film: [f"{film.video_id},{ACTIVITIES[film.relations[0]['activity']]}"],
+        rows=lambda film: [f"{film.video_id},{film.relations[0]['name']}"],
     ),
     "demo-touch": _Dataset(
         plan=_plan_touch,
@@ -288,6 +271,5 @@ def _write_tables(
     write_text(folder / "classes.txt", "\n".join(dataset.classes(dials)) + "\n")
     for part, part_films in films.items():
         if part_films:
-            write_text(
-                folder / "ground_truth" / f"{part}.json", json.dumps(coco_document(part_films))
-            )
+            truth = json.dumps(truth_document(part_films))
+            write_text(folder / "ground_truth" / f"{part}.json", truth)

@@ -4,8 +4,6 @@ Axes: F frames. Positions are (x, y) in pixels, relative to the pair's own centr
 Phase runs from 0 (nothing has happened yet) to 1 (all done).
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 

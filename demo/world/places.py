@@ -5,15 +5,13 @@ object of another class stood before. Either arrangement alone is random and say
 alike, and which classes are there is always the same.
 """
 
-from __future__ import annotations
-
-from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 
 from demo.world.dials import HEIGHT, ROLE_Y, WIDTH, Dials
-from demo.world.scene import Actor, Scene, standing_actor
+from demo.world.scene import Scene, standing_actor
+from demo.world.sprites import draw_sprite
 
 NOBODY = "none"
 """Label of a film in which no ball takes an old place."""
@@ -29,16 +27,6 @@ _ROWS = 3
 """Of the grid of places, if there is one."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Arrangements:
-    """Where the owners of places and then the balls are in either half of a film."""
-
-    before_N2: np.ndarray
-    """(N, 2) x and y in pixels."""
-    after_N2: np.ndarray
-    """(N, 2) the same in the second half."""
-
-
 def place_classes(dials: Dials) -> tuple[str, ...]:
     """Labels: whose old place a ball takes."""
     return (*ROLE_Y[: dials.owners], NOBODY)
@@ -48,28 +36,22 @@ def plan_places_scene(label: int, *, dials: Dials, rng: np.random.Generator) -> 
     """A film in which a ball takes the old place of the object of class
     `place_classes(dials)[label]`."""
     names = [*ROLE_Y[: dials.owners], *[BALL] * dials.balls]
-    arrangements = arrange(label, dials=dials, rng=rng)
-    half = FRAMES // 2
-    actors: list[Actor] = []
-    for number, name in enumerate(names):
-        position_F2 = np.repeat(
-            [arrangements.before_N2[number], arrangements.after_N2[number]],
-            [half, FRAMES - half],
-            axis=0,
-        )
-        actors.append(standing_actor(name, position_F2, depth=2.0 * number, rng=rng))
+    places_N22 = np.stack(arrange(label, dials=dials, rng=rng), axis=1)
+    position_NF2 = np.repeat(places_N22, [FRAMES // 2, FRAMES - FRAMES // 2], axis=1)
+    actors = tuple(
+        standing_actor(name, draw_sprite(name, rng), position_F2, 2.0 * number)
+        for number, (name, position_F2) in enumerate(zip(names, position_NF2, strict=True))
+    )
     return Scene(
-        actors=tuple(actors),
-        relations=(),
-        touched=(),
+        actors=actors,
         render_seed=int(rng.integers(2**31)),
         label=place_classes(dials)[label],
     )
 
 
-def arrange(label: int, *, dials: Dials, rng: np.random.Generator) -> Arrangements:
-    """Random places before and after; those of the balls avoid the old places of other classes but
-    for the one that the label names.
+def arrange(label: int, *, dials: Dials, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """(N, 2) random places, x and y in pixels, of the owners and then the balls before and after;
+    those of the balls avoid the old places of other classes but for the one that the label names.
 
     Args:
         label: Place in `place_classes`.
@@ -95,7 +77,7 @@ def arrange(label: int, *, dials: Dials, rng: np.random.Generator) -> Arrangemen
             continue
         order = rng.permutation(num_balls)
         after_N2 = np.concatenate([all_N2[num_balls:], balls_N2[order]])
-        return Arrangements(before_N2=before_N2, after_N2=after_N2)
+        return before_N2, after_N2
 
 
 def _spread_out(

@@ -3,8 +3,6 @@
 Axes: F frames, H W pixels. The camera drifts, the light changes, the sensor adds noise.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -46,7 +44,12 @@ def render(scene: Scene, dials: Dials) -> Iterator[RenderedFrame]:
         image = _background(table, drift_F2[frame])
         track_HW = np.full((HEIGHT, WIDTH), _NO_TRACK, np.uint8)
         full_area: dict[int, int] = {}
-        for _, track, layer in _paint_order(scene, layers, frame):
+        painted = [
+            (float(actor.depth_F[frame]) + nearer, track, layer)
+            for track, actor in enumerate(scene.actors)
+            for nearer, layer in layers[track]
+        ]
+        for _, track, layer in sorted(painted, key=lambda each: each[0]):
             _paint(image, track_HW, full_area, layer, scene.actors[track], track, frame, drift_F2)
         y, x = rng.integers(0, 64, 2)
         lit = image * light_F3[frame] + noise[y : y + HEIGHT, x : x + WIDTH]
@@ -75,28 +78,16 @@ def _background(table: np.ndarray, drift_2: np.ndarray) -> np.ndarray:
     return cv2.warpAffine(table, shift, (WIDTH, HEIGHT), flags=cv2.INTER_LINEAR)
 
 
-def _layers(actor: Actor) -> tuple[np.ndarray | None, np.ndarray]:
-    """Back (or None) and front drawing of an actor, float32 RGBA premultiplied."""
+def _layers(actor: Actor) -> list[tuple[float, np.ndarray]]:
+    """Back, if there is one, and front of an actor: how much nearer than it is, and the drawing,
+    float32 RGBA premultiplied."""
     if actor.hand is not None:
         rng = np.random.default_rng(actor.hand.sprite_seed)
-        return None, hand_sprite(rng, angle=actor.hand.arm_angle).astype(np.float32)
-    assert actor.sprite is not None
-    back = actor.sprite.back
-    return None if back is None else back.astype(np.float32), actor.sprite.front.astype(np.float32)
-
-
-def _paint_order(
-    scene: Scene, layers: list[tuple[np.ndarray | None, np.ndarray]], frame: int
-) -> list[tuple[float, int, np.ndarray]]:
-    """Every layer of the frame from the farthest to the nearest: depth, track, drawing."""
-    order = []
-    for track, actor in enumerate(scene.actors):
-        back, front = layers[track]
-        depth = float(actor.depth_F[frame])
-        if back is not None:
-            order.append((depth, track, back))
-        order.append((depth + (1.0 if back is not None else 0.0), track, front))
-    return sorted(order, key=lambda item: item[0])
+        drawings = [hand_sprite(rng, angle=actor.hand.arm_angle)]
+    else:
+        assert actor.sprite is not None
+        drawings = [each for each in (actor.sprite.back, actor.sprite.front) if each is not None]
+    return [(float(place), drawing.astype(np.float32)) for place, drawing in enumerate(drawings)]
 
 
 def _paint(
@@ -156,15 +147,8 @@ def draw_table(
     """
     y, x = np.mgrid[0:height, 0:width].astype(np.float32)
     base = rng.uniform(70, 190) + rng.normal(0, 18, 3)
-    kind = rng.integers(4)
-    if kind == 0:
-        pattern = _wood(x, y, rng)
-    elif kind == 1:
-        pattern = _tiles(x, y, rng)
-    elif kind == 2:
-        pattern = _cloth(x, y, rng)
-    else:
-        pattern = np.zeros_like(x)
+    patterns = (_wood, _tiles, _cloth, lambda x, y, rng: np.zeros_like(x))
+    pattern = patterns[rng.integers(4)](x, y, rng)
     for cells, strength in ((6, 16.0), (24, 8.0), (80, 5.0)):
         coarse = rng.normal(0.0, strength, (cells, cells)).astype(np.float32)
         pattern = pattern + cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)

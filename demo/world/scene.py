@@ -4,10 +4,9 @@ A film is planned whole before anything is drawn. Every film of a world has the 
 role, decoy pairs, distractors), so that which classes are present says nothing about the label.
 """
 
-from __future__ import annotations
-
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 
@@ -30,6 +29,8 @@ from demo.world.sprites import Sprite, draw_sprite
 _MARGIN = 13.0
 _TRIES = 40
 _IN_HAND, _HAND = 50.0, 60.0
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,8 +67,8 @@ class Scene:
     """A planned film; an actor's place in `actors` is its track number in the ground truth."""
 
     actors: tuple[Actor, ...]
-    relations: tuple[Relation, ...]
-    touched: tuple[int, ...]
+    relations: tuple[Relation, ...] = ()
+    touched: tuple[int, ...] = ()
     """Tracks that a hand touches."""
     render_seed: int
     """Seed of what carries no meaning: table, light, noise, camera."""
@@ -82,6 +83,12 @@ class PlannedActivity:
     activity: int
     start_frame: int
     stop_frame: int
+
+
+def random_activity(rng: np.random.Generator, start_frame: int, stop_frame: int) -> PlannedActivity:
+    """An activity drawn uniformly."""
+    activity = int(rng.integers(len(ACTIVITIES)))
+    return PlannedActivity(activity=activity, start_frame=start_frame, stop_frame=stop_frame)
 
 
 def plan_scene(
@@ -157,7 +164,7 @@ def _pair(
         class_name=names[0], sprite=sprites[0], position_F2=motion.x_F2 + centre_2,
         depth_F=depth_x_F, lift_F=motion.lift_F,
     )  # fmt: skip
-    y = _standing(names[1], sprites[1], motion.y_F2 + centre_2, depth_y)
+    y = standing_actor(names[1], sprites[1], motion.y_F2 + centre_2, depth_y)
     relation = Relation(
         activity=planned.activity,
         x_track=first,
@@ -172,7 +179,8 @@ def _pair(
     return [x, y, hand_actor(hand, num_frames)], [relation], [first]
 
 
-def _standing(name: str, sprite: Sprite, position_F2: np.ndarray, depth: float) -> Actor:
+def standing_actor(name: str, sprite: Sprite, position_F2: np.ndarray, depth: float) -> Actor:
+    """An object that is where it is told to be."""
     depth_F = np.full(len(position_F2), depth)
     return Actor(class_name=name, sprite=sprite, position_F2=position_F2, depth_F=depth_F)
 
@@ -191,9 +199,9 @@ def _fit(
     rng: np.random.Generator,
 ) -> tuple[PairMotion, np.ndarray]:
     """Of several random motions and places, the one that stays in view and clear of the others."""
-    best: tuple[float, PairMotion, np.ndarray] | None = None
     radii = (sprites[0].radius, sprites[1].radius)
-    for _ in range(_TRIES):
+
+    def draw() -> tuple[float, tuple[PairMotion, np.ndarray]]:
         motion = pair_motion(activity, rng, phase_F=phase_F, radii=radii)
         whole = np.concatenate([motion.x_F2, motion.y_F2])
         low = np.array([_MARGIN, _MARGIN]) - whole.min(axis=0)
@@ -204,12 +212,19 @@ def _fit(
             _clearance(motion.x_F2 + centre_2, radii[0], others),
             _clearance(motion.y_F2 + centre_2, radii[1], others),
         )
-        if best is None or score > best[0]:
-            best = (score, motion, centre_2)
-        if score >= 4.0:
+        return score, (motion, centre_2)
+
+    return _best(draw, enough=4.0)
+
+
+def _best(draw: Callable[[], tuple[float, T]], *, enough: float) -> T:
+    """Of several draws the one with the highest score, the first that has enough."""
+    found = draw()
+    for _ in range(_TRIES - 1):
+        if found[0] >= enough:
             break
-    assert best is not None
-    return best[1], best[2]
+        found = max(found, draw(), key=lambda each: each[0])
+    return found[1]
 
 
 def _clearance(position_F2: np.ndarray, radius: float, others: list[Actor]) -> float:
@@ -223,25 +238,15 @@ def _clearance(position_F2: np.ndarray, radius: float, others: list[Actor]) -> f
 
 
 def still_actor(name: str, others: list[Actor], num_frames: int, rng: np.random.Generator) -> Actor:
+    """An object that lies still, clear of others; painted over them."""
     sprite = draw_sprite(name, rng)
-    best: tuple[float, np.ndarray] | None = None
-    for _ in range(_TRIES):
+
+    def draw() -> tuple[float, np.ndarray]:
         place_2 = rng.uniform((_MARGIN, _MARGIN), (WIDTH - _MARGIN, HEIGHT - _MARGIN))
         position_F2 = np.repeat(place_2[None], num_frames, axis=0)
-        gap = _clearance(position_F2, sprite.radius, others)
-        if best is None or gap > best[0]:
-            best = (gap, position_F2)
-        if gap >= 3.0:
-            break
-    assert best is not None
-    return _standing(name, sprite, best[1], 2.0 * len(others))
+        return _clearance(position_F2, sprite.radius, others), position_F2
 
-
-def standing_actor(
-    name: str, position_F2: np.ndarray, *, depth: float, rng: np.random.Generator
-) -> Actor:
-    """An object that is where it is told to be."""
-    return _standing(name, draw_sprite(name, rng), position_F2, depth)
+    return standing_actor(name, sprite, _best(draw, enough=3.0), 2.0 * len(others))
 
 
 def _idle_hand(
@@ -254,18 +259,11 @@ def _idle_hand(
         if actor.hand is None and np.ptp(actor.position_F2, axis=0).max() < 1.0
     ]
     target = int(rng.choice(resting)) if resting and rng.random() < 0.5 else None
-    goal_2 = (
-        rng.uniform((20.0, 20.0), (WIDTH - 20.0, HEIGHT - 20.0))
-        if target is None
-        else actors[target].position_F2[0]
-    )
-    if target is None:
+    if target is not None:
+        goal_2 = actors[target].position_F2[0]
+    else:
+        goal_2 = rng.uniform((20.0, 20.0), (WIDTH - 20.0, HEIGHT - 20.0))
         gaps = [np.hypot(*(actor.position_F2 - goal_2).T).min() for actor in actors]
         if min(gaps) < 22.0:
             goal_2 = np.array([rng.uniform(10.0, WIDTH - 10.0), HEIGHT - 4.0])
     return hand_actor(idle_hand(goal_2, num_frames, rng), num_frames), target
-
-
-def random_activity(rng: np.random.Generator) -> int:
-    """An activity drawn uniformly."""
-    return int(rng.integers(len(ACTIVITIES)))

@@ -5,13 +5,12 @@ colours come out multiplied by alpha. Containers draw on two canvases, a front a
 something can be between them.
 """
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Callable
 
 import cv2
 import numpy as np
+from numpy.typing import ArrayLike
 
 CANVAS_PIXELS = 160
 UNIT_PIXELS = 60
@@ -28,11 +27,11 @@ class Canvas:
         self.alpha = np.zeros((CANVAS_PIXELS, CANVAS_PIXELS), np.uint8)
 
     @staticmethod
-    def _fixed(points: np.ndarray) -> np.ndarray:
+    def _fixed(points: ArrayLike) -> np.ndarray:
         pixels = CANVAS_PIXELS / 2 + np.asarray(points, float) * UNIT_PIXELS
         return np.round(pixels * 2**_FIXED_POINT).astype(np.int32)
 
-    def polygon(self, points: np.ndarray, colour: Colour, *, inside: bool = False) -> None:
+    def polygon(self, points: ArrayLike, colour: Colour, *, inside: bool = False) -> None:
         """Fill a polygon; with `inside` only where something is drawn already."""
         fixed = [self._fixed(points)]
         rgb = self.rgb.copy() if inside else self.rgb
@@ -46,19 +45,24 @@ class Canvas:
         self, centre: tuple[float, float], axes: tuple[float, float], colour: Colour, **kw: bool
     ) -> None:
         angle = np.linspace(0, 2 * np.pi, 40, endpoint=False)
-        points = np.stack([np.cos(angle) * axes[0], np.sin(angle) * axes[1]], axis=1)
-        self.polygon(points + np.array(centre), colour, **kw)
+        self.polygon(_arc(angle, centre, axes), colour, **kw)
 
-    def line(self, points: np.ndarray, width: float, colour: Colour, **kw: bool) -> None:
+    def line(self, points: ArrayLike, width: float, colour: Colour, **kw: bool) -> None:
         """A band along a polyline, with round ends."""
-        points = np.asarray(points, float)
-        for start, stop in itertools.pairwise(points):
+        points_N2 = np.asarray(points, float)
+        for start, stop in itertools.pairwise(points_N2):
             along = (stop - start) / max(float(np.hypot(*(stop - start))), 1e-6)
             across = np.array([-along[1], along[0]]) * width / 2
             quad = np.stack([start + across, stop + across, stop - across, start - across])
             self.polygon(quad, colour, **kw)
-        for point in points:
+        for point in points_N2:
             self.ellipse((point[0], point[1]), (width / 2, width / 2), colour, **kw)
+
+
+def _arc(angle: np.ndarray, centre: tuple[float, float], axes: tuple[float, float]) -> np.ndarray:
+    return np.stack(
+        [centre[0] + axes[0] * np.cos(angle), centre[1] + axes[1] * np.sin(angle)], axis=1
+    )
 
 
 def hsv(hue: float, saturation: float, value: float) -> Colour:
@@ -125,11 +129,11 @@ def _scissors(rng: np.random.Generator, front: Canvas, back: Canvas) -> None:
     steel = hsv(0.6, 0.08, rng.uniform(0.75, 0.95))
     opening = rng.uniform(0.22, 0.4)
     for side in (-1, 1):
-        front.line(np.array([[side * -0.3 * opening, 0.2], [side * opening, -1.15]]), 0.2, steel)
+        front.line([[side * -0.3 * opening, 0.2], [side * opening, -1.15]], 0.2, steel)
     for side in (-1, 1):
         front.ellipse((side * 0.42, 0.72), (0.4, 0.42), handle)
         front.ellipse((side * 0.42, 0.74), (0.17, 0.2), shade(handle, 0.3))
-        front.line(np.array([[side * 0.2, 0.45], [0.0, 0.05]]), 0.2, handle)
+        front.line([[side * 0.2, 0.45], [0.0, 0.05]], 0.2, handle)
 
 
 def _bowl(rng: np.random.Generator, front: Canvas, back: Canvas) -> None:
@@ -137,7 +141,7 @@ def _bowl(rng: np.random.Generator, front: Canvas, back: Canvas) -> None:
     rim = rng.uniform(0.36, 0.46)
     back.ellipse((0, -0.3), (1.2, rim), shade(colour, 0.45))
     angle = np.linspace(0, np.pi, 24)
-    lip = np.stack([1.2 * np.cos(angle), -0.3 + rim * np.sin(angle)], axis=1)
+    lip = _arc(angle, (0, -0.3), (1.2, rim))
     belly = np.stack([1.2 * np.cos(angle), -0.3 + 1.1 * np.sin(angle) ** 0.8], axis=1)
     front.polygon(np.concatenate([lip, belly[::-1]]), colour)
     front.line(lip, 0.09, shade(colour, 1.15))
@@ -146,14 +150,14 @@ def _bowl(rng: np.random.Generator, front: Canvas, back: Canvas) -> None:
 def _cup(rng: np.random.Generator, front: Canvas, back: Canvas) -> None:
     colour = paint(rng, ANY_HUE, 0.75, 0.8)
     side = float(rng.choice((-1, 1)))
-    loop = np.stack([np.cos(np.linspace(-1.4, 1.4, 9)), np.sin(np.linspace(-1.4, 1.4, 9))], 1)
-    front.line(loop * [0.42 * side, 0.42] + [0.62 * side, 0.12], 0.17, shade(colour, 0.75))
+    loop = _arc(np.linspace(-1.4, 1.4, 9), (0.62 * side, 0.12), (0.42 * side, 0.42))
+    front.line(loop, 0.17, shade(colour, 0.75))
     back.ellipse((0, -0.72), (0.72, 0.28), shade(colour, 0.4))
     angle = np.linspace(0, np.pi, 16)
-    lip = np.stack([0.72 * np.cos(angle), -0.72 + 0.28 * np.sin(angle)], axis=1)
-    base = np.stack([0.6 * np.cos(angle), 0.78 + 0.2 * np.sin(angle)], axis=1)
+    lip = _arc(angle, (0, -0.72), (0.72, 0.28))
+    base = _arc(angle, (0, 0.78), (0.6, 0.2))
     front.polygon(np.concatenate([lip, base[::-1]]), colour)
-    front.line(np.array([[-0.66, 0.2], [0.66, 0.2]]), 0.18, shade(colour, 0.6), inside=True)
+    front.line([[-0.66, 0.2], [0.66, 0.2]], 0.18, shade(colour, 0.6), inside=True)
 
 
 def _vase(rng: np.random.Generator, front: Canvas, back: Canvas) -> None:
@@ -166,16 +170,14 @@ def _vase(rng: np.random.Generator, front: Canvas, back: Canvas) -> None:
     back.ellipse((0, -1.05), (float(width[0]), 0.17), shade(colour, 0.35))
     outline = np.concatenate([np.stack([-width, y], 1), np.stack([width, y], 1)[::-1]])
     front.polygon(outline, colour)
-    front.line(
-        np.array([[-1.0, 0.4], [1.0, 0.4]]), 0.16, paint(rng, ANY_HUE, 0.5, 0.95), inside=True
-    )
+    front.line([[-1.0, 0.4], [1.0, 0.4]], 0.16, paint(rng, ANY_HUE, 0.5, 0.95), inside=True)
 
 
 def _apple(rng: np.random.Generator, front: Canvas, back: Canvas) -> None:
     colour = paint(rng, (0.0, 0.98, 0.3), 0.9, 0.75)
     front.ellipse((-0.28, 0.05), (0.6, 0.75), colour)
     front.ellipse((0.28, 0.05), (0.6, 0.75), colour)
-    front.line(np.array([[0, -0.5], [0.12, -0.95]]), 0.13, (80, 50, 20))
+    front.line([[0, -0.5], [0.12, -0.95]], 0.13, (80, 50, 20))
     front.ellipse((0.4, -0.82), (0.3, 0.14), (50, 140, 40))
     front.ellipse((-0.4, -0.2), (0.16, 0.2), shade(colour, 1.3), inside=True)
 
@@ -187,26 +189,25 @@ def _cell_phone(rng: np.random.Generator, front: Canvas, back: Canvas) -> None:
     front.polygon(corners, case)
     front.polygon(corners * [0.84, 0.84], hsv(rng.uniform(0.5, 0.65), 0.5, rng.uniform(0.6, 0.95)))
     for row in np.linspace(-0.6, 0.5, 4):
-        front.line(np.array([[-0.3, row], [0.3, row]]), 0.08, (240, 240, 245), inside=True)
+        front.line([[-0.3, row], [0.3, row]], 0.08, (240, 240, 245), inside=True)
 
 
 def _mouse(rng: np.random.Generator, front: Canvas, back: Canvas) -> None:
     colour = hsv(0.6, 0.08, float(rng.choice((0.25, 0.6, 0.88))))
     front.ellipse((0, 0.05), (0.62, 0.95), colour)
-    front.line(np.array([[-0.62, -0.18], [0.62, -0.18]]), 0.07, shade(colour, 0.4), inside=True)
-    front.line(np.array([[0, -0.95], [0, -0.18]]), 0.07, shade(colour, 0.4), inside=True)
-    front.line(np.array([[0, -0.65], [0, -0.45]]), 0.2, paint(rng, (0.0, 0.33, 0.6), 0.9, 0.9))
-    tail = np.array([[0, -0.9], [0.15, -1.15], [-0.1, -1.28]])
+    front.line([[-0.62, -0.18], [0.62, -0.18]], 0.07, shade(colour, 0.4), inside=True)
+    front.line([[0, -0.95], [0, -0.18]], 0.07, shade(colour, 0.4), inside=True)
+    front.line([[0, -0.65], [0, -0.45]], 0.2, paint(rng, (0.0, 0.33, 0.6), 0.9, 0.9))
+    tail = [[0, -0.9], [0.15, -1.15], [-0.1, -1.28]]
     front.line(tail, 0.08, shade(colour, 0.5))
 
 
 def _handbag(rng: np.random.Generator, front: Canvas, back: Canvas) -> None:
     colour = paint(rng, (0.05, 0.95, 0.85, 0.02), 0.7, 0.55)
-    angle = np.linspace(np.pi, 2 * np.pi, 12)
-    strap = np.stack([0.55 * np.cos(angle), -0.35 + 0.85 * np.sin(angle)], axis=1)
+    strap = _arc(np.linspace(np.pi, 2 * np.pi, 12), (0, -0.35), (0.55, 0.85))
     back.line(strap, 0.14, shade(colour, 0.6))
-    front.polygon(np.array([[-0.85, -0.4], [0.85, -0.4], [1.1, 0.9], [-1.1, 0.9]]), colour)
-    front.line(np.array([[-0.9, -0.05], [0.9, -0.05]]), 0.08, shade(colour, 0.5), inside=True)
+    front.polygon([[-0.85, -0.4], [0.85, -0.4], [1.1, 0.9], [-1.1, 0.9]], colour)
+    front.line([[-0.9, -0.05], [0.9, -0.05]], 0.08, shade(colour, 0.5), inside=True)
     front.ellipse((0, 0.05), (0.17, 0.17), (230, 200, 90))
 
 
@@ -214,60 +215,49 @@ def _potted_plant(rng: np.random.Generator, front: Canvas, back: Canvas) -> None
     pot = paint(rng, (0.04, 0.05, 0.07), 0.7, 0.65)
     for lean in np.linspace(-1.0, 1.0, 6) + rng.normal(0, 0.08, 6):
         leaf = paint(rng, (0.3, 0.34, 0.38), 0.75, 0.5)
-        tip = np.array([lean * 0.95, -1.15 + 0.35 * lean * lean])
-        middle = np.array([lean * 0.4, -0.55])
-        back.line(np.stack([[0.0, 0.1], middle, tip]), 0.26, leaf)
-    front.polygon(np.array([[-0.75, 0.0], [0.75, 0.0], [0.5, 1.1], [-0.5, 1.1]]), pot)
-    front.polygon(
-        np.array([[-0.85, -0.05], [0.85, -0.05], [0.85, 0.2], [-0.85, 0.2]]), shade(pot, 1.2)
-    )
+        tip = [lean * 0.95, -1.15 + 0.35 * lean * lean]
+        back.line([[0.0, 0.1], [lean * 0.4, -0.55], tip], 0.26, leaf)
+    front.polygon([[-0.75, 0.0], [0.75, 0.0], [0.5, 1.1], [-0.5, 1.1]], pot)
+    front.polygon([[-0.85, -0.05], [0.85, -0.05], [0.85, 0.2], [-0.85, 0.2]], shade(pot, 1.2))
 
 
 def _toaster(rng: np.random.Generator, front: Canvas, back: Canvas) -> None:
     metal = hsv(rng.uniform(0, 1), rng.uniform(0.0, 0.25), rng.uniform(0.65, 0.9))
-    back.polygon(
-        np.array([[-0.8, -0.8], [0.8, -0.8], [1.0, -0.35], [-1.0, -0.35]]), shade(metal, 0.3)
-    )
-    front.polygon(np.array([[-1.1, -0.5], [1.1, -0.5], [1.05, 0.8], [-1.05, 0.8]]), metal)
-    front.line(np.array([[-0.75, -0.15], [-0.75, 0.4]]), 0.12, (40, 40, 40))
+    back.polygon([[-0.8, -0.8], [0.8, -0.8], [1.0, -0.35], [-1.0, -0.35]], shade(metal, 0.3))
+    front.polygon([[-1.1, -0.5], [1.1, -0.5], [1.05, 0.8], [-1.05, 0.8]], metal)
+    front.line([[-0.75, -0.15], [-0.75, 0.4]], 0.12, (40, 40, 40))
     front.ellipse((-0.75, 0.0), (0.16, 0.1), (200, 60, 40))
-    front.line(np.array([[-0.3, 0.1], [0.8, 0.1]]), 0.1, shade(metal, 0.6))
+    front.line([[-0.3, 0.1], [0.8, 0.1]], 0.1, shade(metal, 0.6))
     for x in (-0.8, 0.8):
         front.ellipse((x, 0.88), (0.16, 0.14), (30, 30, 30))
 
 
 def _book(rng: np.random.Generator, front: Canvas, back: Canvas) -> None:
     cover = paint(rng, ANY_HUE, 0.7, 0.6)
-    front.polygon(
-        np.array([[-0.85, -1.0], [0.85, -1.0], [0.85, 1.0], [-0.85, 1.0]]), (235, 228, 210)
-    )
-    front.polygon(np.array([[-0.85, -1.05], [0.72, -1.05], [0.72, 0.9], [-0.85, 0.9]]), cover)
-    front.line(np.array([[-0.66, -1.0], [-0.66, 0.85]]), 0.1, shade(cover, 0.6))
-    front.polygon(
-        np.array([[-0.4, -0.7], [0.5, -0.7], [0.5, -0.25], [-0.4, -0.25]]), (240, 235, 220)
-    )
+    front.polygon([[-0.85, -1.0], [0.85, -1.0], [0.85, 1.0], [-0.85, 1.0]], (235, 228, 210))
+    front.polygon([[-0.85, -1.05], [0.72, -1.05], [0.72, 0.9], [-0.85, 0.9]], cover)
+    front.line([[-0.66, -1.0], [-0.66, 0.85]], 0.1, shade(cover, 0.6))
+    front.polygon([[-0.4, -0.7], [0.5, -0.7], [0.5, -0.25], [-0.4, -0.25]], (240, 235, 220))
 
 
 def _bottle(rng: np.random.Generator, front: Canvas, back: Canvas) -> None:
     glass = paint(rng, (0.33, 0.3, 0.08, 0.55), 0.75, 0.5)
-    body = np.array([[-0.42, -0.2], [-0.17, -0.65], [-0.17, -1.1], [0.17, -1.1], [0.17, -0.65]])
+    body = [[-0.42, -0.2], [-0.17, -0.65], [-0.17, -1.1], [0.17, -1.1], [0.17, -0.65]]
     front.polygon(np.concatenate([body, [[0.42, -0.2], [0.42, 1.2], [-0.42, 1.2]]]), glass)
-    front.polygon(
-        np.array([[-0.42, 0.1], [0.42, 0.1], [0.42, 0.75], [-0.42, 0.75]]), (235, 230, 215)
-    )
-    front.polygon(np.array([[-0.2, -1.3], [0.2, -1.3], [0.2, -1.05], [-0.2, -1.05]]), (200, 40, 40))
+    front.polygon([[-0.42, 0.1], [0.42, 0.1], [0.42, 0.75], [-0.42, 0.75]], (235, 230, 215))
+    front.polygon([[-0.2, -1.3], [0.2, -1.3], [0.2, -1.05], [-0.2, -1.05]], (200, 40, 40))
 
 
 def _arm(rng: np.random.Generator, front: Canvas, back: Canvas) -> None:
     """A hand at the centre whose arm leaves the canvas downwards; drawn longer by `hand_sprite`."""
     skin = hsv(0.06 + rng.normal(0, 0.008), rng.uniform(0.35, 0.6), rng.uniform(0.5, 0.92))
-    front.line(np.array([[0.0, 0.3], [0.0, 1.4]]), 0.5, skin)
+    front.line([[0.0, 0.3], [0.0, 1.4]], 0.5, skin)
     front.ellipse((0, 0.2), (0.45, 0.45), skin)
     for spread in (-0.5, -0.17, 0.17, 0.5):
         front.line(
             np.array([[spread * 0.6, 0.1], [spread * 0.8, -0.5 + 0.25 * abs(spread)]]), 0.19, skin
         )
-    front.line(np.array([[-0.35, 0.25], [-0.65, -0.1]]), 0.2, skin)
+    front.line([[-0.35, 0.25], [-0.65, -0.1]], 0.2, skin)
 
 
 PAINTERS: dict[str, Callable[[np.random.Generator, Canvas, Canvas], None]] = {

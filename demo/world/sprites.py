@@ -4,8 +4,6 @@ A sprite is an RGBA picture, colours already multiplied by alpha, uint8, centred
 the size it has in the film.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import cv2

@@ -3,14 +3,12 @@
 The classes on the table say nothing of which are touched, and the hand also stops beside objects.
 """
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np
 
 from demo.world.dials import HEIGHT, TOUCHABLE, WIDTH, Dials
-from demo.world.hands import Stop, pulled_share, touring_hand
+from demo.world.hands import pulled_share, touring_hand
 from demo.world.scene import Actor, Scene, hand_actor, still_actor
 
 _NEAR_MISS_PIXELS = 25.0
@@ -23,23 +21,25 @@ def plan_touch_scene(dials: Dials, *, num_frames: int, rng: np.random.Generator)
     actors: list[Actor] = []
     for name in rng.choice(TOUCHABLE[: dials.classes], size=dials.objects, replace=False):
         actors.append(still_actor(str(name), actors, num_frames, rng))
-    stops: list[Stop] = []
+    goals: list[np.ndarray] = []
+    pulls: list[np.ndarray] = []
     touched: dict[int, int] = {}  # the number of the stop at each object, by its track
     for track in rng.permutation(len(actors))[: rng.integers(1, dials.stops + 1)]:
         place_2 = actors[track].position_F2[0]
         if rng.random() < 0.7:
-            touched[int(track)] = len(stops)
-            stops.append(Stop(goal_2=place_2, pull_2=_pull(place_2, dials.pull_pixels, rng)))
+            touched[int(track)] = len(goals)
+            goals.append(place_2)
+            pulls.append(_pull(place_2, dials.pull_pixels, rng))
         else:
-            stops.append(Stop(goal_2=_beside(place_2, actors, rng), pull_2=_STILL))
-    hand = touring_hand(stops, num_frames, rng)
+            goals.append(_beside(place_2, actors, rng))
+            pulls.append(_STILL)
+    hand = touring_hand(np.stack(goals), np.stack(pulls), num_frames, rng)
     for track, stop in touched.items():
-        share_F = pulled_share(stop, len(stops), num_frames)
-        way_F2 = share_F[:, None] * stops[stop].pull_2
+        share_F = pulled_share(stop, len(goals), num_frames)
+        way_F2 = share_F[:, None] * pulls[stop]
         actors[track] = replace(actors[track], position_F2=actors[track].position_F2 + way_F2)
     return Scene(
         actors=(*actors, hand_actor(hand, num_frames)),
-        relations=(),
         touched=tuple(sorted(touched)),
         render_seed=int(rng.integers(2**31)),
     )
@@ -64,8 +64,5 @@ def _beside(place_2: np.ndarray, actors: list[Actor], rng: np.random.Generator) 
         angle = rng.uniform(0, 2 * np.pi)
         candidate_2 = place_2 + _NEAR_MISS_PIXELS * np.array([np.cos(angle), np.sin(angle)])
         candidates.append(np.clip(candidate_2, 8.0, (WIDTH - 8.0, HEIGHT - 8.0)))
-    gaps = [
-        min(float(np.hypot(*(actor.position_F2[0] - place))) for actor in actors)
-        for place in candidates
-    ]
-    return candidates[int(np.argmax(gaps))]
+    places_N2 = np.stack([actor.position_F2[0] for actor in actors])
+    return max(candidates, key=lambda place_2: np.hypot(*(places_N2 - place_2).T).min())

@@ -3,8 +3,6 @@
 Every object that can be seen (`iscrowd` 0) becomes a detection of score 1 whose class is certain.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from demo.world.dials import FRAMES_PER_SECOND, HEIGHT, WIDTH
-from demo.world.films import TrueFilm, true_films
+from demo.world.films import FilmTruth, true_films
 from shared.errors import DataRootError
 from shared.jobs.atomic_file import remove_stale_temporaries
 from shared.jobs.progress import progress
@@ -30,8 +28,6 @@ from shared.shards.plan import (
 from shared.shards.schema import DetectorEntry
 from shared.shards.writer import ShardWriter
 from shared.video.read import content_bytes, content_digest
-
-__all__ = ["write_truth_shards"]
 
 _FILMS_A_UNIT = 150
 
@@ -70,7 +66,7 @@ def write_truth_shards(dataset: str, root: Path, out: Path) -> int:
     return len(missing)
 
 
-def _films(folder: Path) -> dict[str, TrueFilm]:
+def _films(folder: Path) -> dict[str, FilmTruth]:
     paths = sorted((folder / "ground_truth").glob("*.json"))
     if not paths:
         raise DataRootError(
@@ -89,10 +85,10 @@ def _entry(folder: Path) -> DetectorEntry:
     )
 
 
-def _add_film(writer: ShardWriter, film: TrueFilm, folder: Path) -> None:
-    path = folder / "videos" / f"{film.video['name']}.mp4"
+def _add_film(writer: ShardWriter, film: FilmTruth, folder: Path) -> None:
+    path = folder / "videos" / f"{film.video_id}.mp4"
     writer.begin_video(
-        film.id,
+        film.video_id,
         height=HEIGHT,
         width=WIDTH,
         rate=float(FRAMES_PER_SECOND),

@@ -16,23 +16,13 @@ from typing import Any
 from shared.data_files import kind_of
 from shared.errors import ConfigError, PipelineError
 
-__all__ = [
-    "MOST_BYTES",
-    "file_digest",
-    "open_file",
-    "open_to_append",
-    "parse_json",
-    "read_bounded",
-    "read_json",
-    "shown",
-]
-
 MOST_BYTES = 16 << 20
 """Largest file that is read unless its reader says otherwise; JSON takes up to 25 times its size in
 memory, as a list of empty tables does."""
 
 _LONGEST_PATH = 200
-_APPENDING = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
+_READING = os.O_RDONLY
+_APPENDING = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW
 
 
 def open_file(path: Path, *, error: type[PipelineError] = ConfigError) -> io.BufferedReader:
@@ -43,17 +33,7 @@ def open_file(path: Path, *, error: type[PipelineError] = ConfigError) -> io.Buf
     Raises:
         error: in one sentence, from the `OSError` where there was one.
     """
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-    except OSError as err:
-        raise error(f"{shown(path)}: cannot be read ({err.strerror})") from err
-    except ValueError as err:  # a NUL, or half a surrogate pair
-        raise error(f"{shown(path)}: is no name that a file can have") from err
-    mode = os.fstat(descriptor).st_mode
-    if not stat.S_ISREG(mode):
-        os.close(descriptor)
-        raise error(f"{shown(path)}: wanted a file, found {kind_of(mode)}")
-    return os.fdopen(descriptor, "rb")
+    return os.fdopen(_descriptor(path, _READING, "cannot be read", error), "rb")
 
 
 def open_to_append(path: Path, *, error: type[PipelineError] = PipelineError) -> io.BufferedRandom:
@@ -64,15 +44,21 @@ def open_to_append(path: Path, *, error: type[PipelineError] = PipelineError) ->
     Raises:
         error: in one sentence, from the `OSError` where there was one.
     """
+    return os.fdopen(_descriptor(path, _APPENDING, "could not be written", error), "ab+")
+
+
+def _descriptor(path: Path, flags: int, failed: str, error: type[PipelineError]) -> int:
     try:
-        descriptor = os.open(path, _APPENDING, 0o666)
+        descriptor = os.open(path, flags | os.O_NONBLOCK, 0o666)
     except OSError as err:
-        raise error(f"{shown(path)}: could not be written ({err.strerror})") from err
+        raise error(f"{shown(path)}: {failed} ({err.strerror})") from err
+    except ValueError as err:  # a NUL, or half a surrogate pair
+        raise error(f"{shown(path)}: is no name that a file can have") from err
     mode = os.fstat(descriptor).st_mode
     if not stat.S_ISREG(mode):
         os.close(descriptor)
         raise error(f"{shown(path)}: wanted a file, found {kind_of(mode)}")
-    return os.fdopen(descriptor, "ab+")
+    return descriptor
 
 
 def read_bounded(

@@ -14,17 +14,6 @@ from pydantic_core import ErrorDetails
 from shared.nearest import nearest
 from shared.text_table import shortened
 
-__all__ = [
-    "STRICT",
-    "Count",
-    "FileName",
-    "FilePath",
-    "Maybe",
-    "Positive",
-    "Seed",
-    "explain",
-]
-
 STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 
 _T = TypeVar("_T")

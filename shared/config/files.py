@@ -19,18 +19,6 @@ from shared.config.fields import explain
 from shared.errors import ConfigError, PipelineError
 from shared.nearest import nearest
 
-__all__ = [
-    "apply_overrides",
-    "config_from_dict",
-    "leaves",
-    "load_config",
-    "parse_toml",
-    "read_toml",
-    "to_dict",
-    "to_toml",
-    "toml_value",
-]
-
 T = TypeVar("T")
 
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")

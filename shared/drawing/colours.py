@@ -2,8 +2,6 @@
 
 import colorsys
 
-__all__ = ["Colour", "class_colour", "css_colour", "text_colour"]
-
 Colour = tuple[int, int, int]
 """Red, green and blue, 0..255."""
 

@@ -14,8 +14,6 @@ from numpy.typing import NDArray
 from shared.errors import PipelineError
 from shared.jobs.atomic_file import replacing
 
-__all__ = ["write_film"]
-
 _TICKS = 90_000
 """Of a second: the usual clock of MPEG."""
 _QUALITY = "20"

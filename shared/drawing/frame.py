@@ -20,8 +20,6 @@ from shared.masks import rle
 from shared.masks.detections import FrameDetections
 from shared.text_table import printable
 
-__all__ = ["DrawnObjects", "MASK_OPACITY", "draw_frame", "grey_frame"]
-
 MASK_OPACITY = 0.45
 """Share of a class's colour where a mask lies."""
 _LEAST_HEIGHT = 400

@@ -1,11 +1,5 @@
 """The 80 COCO classes, ordered and spelled as in MMDetection's `CocoDataset`; 0 is person."""
 
-__all__ = [
-    "COCO_CATEGORY_IDS",
-    "COCO_CLASSES",
-    "NUM_COCO_CLASSES",
-]
-
 # fmt: off
 COCO_CLASSES: tuple[str, ...] = (
     "person", "bicycle", "car", "motorcycle", "airplane", "bus", "train", "truck", "boat",

@@ -15,8 +15,6 @@ from shared.errors import ShapeError
 from shared.masks import rle
 from shared.masks.coco_classes import NUM_COCO_CLASSES
 
-__all__ = ["FrameDetections", "clip_boxes"]
-
 
 def clip_boxes(boxes_N4: NDArray[np.float32], *, height: int, width: int) -> NDArray[np.float32]:
     """(N, 4) the parts of the boxes inside a grid; a box wholly outside becomes empty."""

@@ -20,17 +20,6 @@ from shared.masks.run_lengths import (
     read_run_lengths,
 )
 
-__all__ = [
-    "area",
-    "bounding_box",
-    "compress",
-    "decode",
-    "encode",
-    "encode_borders",
-    "encode_crop",
-    "run_lengths",
-]
-
 _DIGIT_LIMITS = 16 * 32 ** np.arange(MAX_DIGITS, dtype=np.int64)
 
 

@@ -16,16 +16,6 @@ from shared.masks.coco_classes import NUM_COCO_CLASSES
 from shared.masks.detections import FrameDetections
 from shared.masks.run_lengths import RunLengths, extents, read_run_lengths
 
-__all__ = [
-    "Fault",
-    "are_sound",
-    "first_fault",
-    "first_place",
-    "frame_faults",
-    "place_faults",
-    "score_faults",
-]
-
 _BOX_TOLERANCE_PIXELS = 1e-2
 """Boxes are cut to the frame in float32 after being scaled."""
 _MASK_TOLERANCE_PIXELS = 1.0

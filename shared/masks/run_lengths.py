@@ -14,15 +14,6 @@ from numpy.typing import NDArray
 
 from shared.errors import ShardFormatError
 
-__all__ = [
-    "DIGIT_BITS",
-    "FIRST_CHARACTER",
-    "MAX_DIGITS",
-    "RunLengths",
-    "extents",
-    "read_run_lengths",
-]
-
 FIRST_CHARACTER = 48
 """Code of the digit 0."""
 DIGIT_BITS = 5

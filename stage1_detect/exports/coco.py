@@ -7,7 +7,6 @@ are read, a frame at a time, so memory does not grow with them.
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -26,8 +25,6 @@ from shared.shards.index import shard_paths
 from shared.shards.reader import DetectionFolder
 from shared.shards.shard import Shard
 from shared.time_ranges import TimeRange
-
-__all__ = ["Selection", "export_coco", "images_path", "ranges_of_split"]
 
 _BOX_DECIMALS = 4
 _SCORE_DECIMALS = 7
@@ -88,18 +85,17 @@ def export_coco(folder: Path, out: Path, selection: Selection) -> dict[str, Any]
     videos: set[str] = set()
     num_frames = num_detections = 0
     with replacing(out) as results_file, replacing(images_path(out)) as images_file:
-        with (
-            results_file.open("w") as results_text,
-            images_file.open("w") as images_text,
-            _listed(results_text) as results,
-            _document(images_text) as images,
-        ):
+        with results_file.open("w") as results, images_file.open("w") as images:
+            results.write("[")
+            images.write(_head_of_images())
             for num_frames, (image, frame) in enumerate(_frames(paths, selection), start=1):
-                images.add({"id": num_frames, **image})
+                _add(images, {"id": num_frames, **image}, is_first=num_frames == 1)
                 for entry in _results(num_frames, frame, min_score=selection.min_score):
-                    results.add(entry)
+                    _add(results, entry, is_first=num_detections == 0)
                     num_detections += 1
                 videos.add(image["video"])
+            results.write("\n]\n")
+            images.write("\n]\n}\n")
         if not num_frames:
             raise ShardNotFoundError(
                 f"{folder}: wanted frames to export, found none in the part asked for"
@@ -113,39 +109,19 @@ def export_coco(folder: Path, out: Path, selection: Selection) -> dict[str, Any]
     }
 
 
-class _JsonList:
-    """A JSON list that is written entry by entry."""
-
-    def __init__(self, file: IO[str]) -> None:
-        self._file = file
-        self._separator = "\n"
-
-    def add(self, entry: Mapping[str, Any]) -> None:
-        self._file.write(self._separator + json.dumps(entry, allow_nan=False))
-        self._separator = ",\n"
+def _add(file: IO[str], entry: Mapping[str, Any], *, is_first: bool) -> None:
+    """Writes one more entry of a JSON list."""
+    file.write(("\n" if is_first else ",\n") + json.dumps(entry, allow_nan=False))
 
 
-@contextmanager
-def _listed(file: IO[str]) -> Iterator[_JsonList]:
-    file.write("[")
-    yield _JsonList(file)
-    file.write("\n]\n")
-
-
-@contextmanager
-def _document(file: IO[str]) -> Iterator[_JsonList]:
-    """COCO's form of a data set, whose images are added while the block runs."""
-    categories = [
-        {"id": number, "name": name}
-        for number, name in zip(COCO_CATEGORY_IDS, COCO_CLASSES, strict=True)
-    ]
-    file.write(
+def _head_of_images() -> str:
+    """COCO's form of a data set, up to the list of its images."""
+    numbered = zip(COCO_CATEGORY_IDS, COCO_CLASSES, strict=True)
+    categories = [{"id": number, "name": name} for number, name in numbered]
+    return (
         f'{{"info": {{"description": "what each image_id is"}},\n"annotations": [],\n'
-        f'"categories": {json.dumps(categories)},\n"images": '
+        f'"categories": {json.dumps(categories)},\n"images": ['
     )
-    with _listed(file) as images:
-        yield images
-    file.write("}\n")
 
 
 def _frames(

@@ -1,14 +1,10 @@
 """`orn export-coco`."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import click
 
 from shared.cli_options import NumberRange, data_option, dataset_argument, echo_json, json_option
-
-__all__ = ["export_coco"]
 
 
 @click.command("export-coco")

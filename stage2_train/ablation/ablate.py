@@ -31,8 +31,6 @@ from stage2_train.recipe import Recipe, default_recipe, load_recipe
 from stage2_train.runs.run_folder import METRICS_NAME, read_jsonl
 from stage2_train.training.prepare import require_prepared
 
-__all__ = ["ablate", "describe_ablation", "joined_curve"]
-
 logger = logging.getLogger(__name__)
 
 _SETTINGS_NAME = "settings.json"
@@ -67,7 +65,7 @@ def ablate(request: AblationRequest) -> dict[str, Any]:
     rows = table_rows(request.table, request.systems, recipe)
     _check_names(request, rows)
     _claim_folder(request, recipe)
-    runs = _searched_runs(request, rows) if request.search else _planned(request, rows)
+    runs = _searched_runs(request, rows) if request.search else planned_runs(request, rows)
     runs = within_budget(runs, request)
     for split in dict.fromkeys(("validation", request.split)):
         carry_out(runs, request, split=split)
@@ -119,11 +117,8 @@ def describe_ablation(request: AblationRequest) -> dict[str, Any]:
     recipe = _recipe(request)
     rows = table_rows(request.table, request.systems, recipe)
     _check_names(request, rows)
-    planned = (
-        planned_runs(request, rows, request.search.arms, seeds=request.seeds[:1])
-        if request.search
-        else _planned(request, rows)
-    )
+    tried = request.search.arms if request.search else None
+    planned = planned_runs(request, rows, tried, seeds=request.seeds[:1] if tried else None)
     runs = list({run.folder: run for run in planned}.values())
     left = [run for run in runs if not is_measured(run, "validation")]
     lengths = [request.budget or _usual_seconds(run) for run in left]
@@ -215,25 +210,14 @@ def _claim_folder(request: AblationRequest, recipe: Recipe) -> None:
             f"{path}: wanted what `orn ablate` wrote there, found something else; give another "
             "--out, or remove the file if the folder's runs are of the same settings"
         ) from err
-    # What older releases did not record, each run did.
-    found, wanted = (
-        each | {"settings": dict(text.split("=", 1) for text in each["settings"])}
-        for each in (wanted | found, wanted)
-    )
-    for each in _MAY_DIFFER:
-        one, other = {each: found.pop(each)}, {each: wanted.pop(each)}
+    for each in (found, wanted):
+        each["settings"] = dict(text.split("=", 1) for text in each["settings"])
+    for name in _MAY_DIFFER:
+        one, other = ({name: each.pop(name, None)} for each in (found, wanted))
         for difference in differences(one, other):
             logger.warning("%s: %s; the report names both", request.out, difference)
     remedy = "give another --out, or the same settings to go on with these runs"
     check_same_job(found, wanted, place=request.out, remedy=remedy)
-
-
-def _planned(request: AblationRequest, rows: Sequence[AblationRow]) -> tuple[AblationRun, ...]:
-    return (
-        planned_runs(request, rows, request.vary.arms)
-        if request.vary
-        else planned_runs(request, rows)
-    )
 
 
 def _read(runs: Sequence[AblationRun], request: AblationRequest, split: str) -> list[RunResult]:
@@ -249,13 +233,11 @@ def _searched_runs(
     trials = planned_runs(request, rows, request.search.arms, seeds=request.seeds[:1])
     trials = within_budget(trials, request)
     carry_out(trials, request, split="validation")
+    results = _read(trials, request, "validation")
     runs: list[AblationRun] = []
-    reached = list(zip(trials, _read(trials, request, "validation"), strict=True))
     for row in rows:
-        best, _ = max(
-            ((run, result.percent()) for run, result in reached if run.row == row),
-            key=lambda pair: pair[1],
-        )
+        own = [result for result in results if result.system == row.name]
+        best = max(own, key=lambda result: result.percent())
         (arm,) = (arm for arm in request.search.arms if arm.name == best.value)
         runs += [replace(run, value="") for run in planned_runs(request, [row], [arm])]
     return tuple(runs)

@@ -14,13 +14,13 @@ from pathlib import Path
 from shared.errors import TrainingError
 from stage2_train.ablation.execute import carry_out, train_request
 from stage2_train.ablation.plan import AblationRequest, AblationRun
-from stage2_train.runs.run_folder import METRICS_NAME, number_in, read_jsonl
+from stage2_train.ablation.run_figures import numbers_of
+from stage2_train.runs.run_folder import METRICS_NAME, read_jsonl
 from stage2_train.training.train import describe_training
-
-__all__ = ["within_budget"]
 
 _MEASURED_STEPS = 20
 _STEPS_A_LINE = 4
+_LINES = _MEASURED_STEPS // _STEPS_A_LINE
 _FIRST_PHASE, _SECOND_PHASE = "phases.object_head_steps", "phases.steps"
 
 
@@ -41,28 +41,18 @@ def within_budget(runs: Sequence[AblationRun], request: AblationRequest) -> tupl
             steps_of[folder] = describe_training(wanted)["steps"]
             for phase in steps_of[folder]:
                 trials[folder, phase] = _trial(run, phase)
-    left = [trial for trial in trials.values() if len(_lines(trial)) < _lines_wanted()]
+    left = [trial for trial in trials.values() if len(_lines(trial)) < _LINES]
     carry_out(left, request, split=None, max_steps=_MEASURED_STEPS)
     rates = {key: _seconds_a_step(trial) for key, trial in trials.items()}
-    settings = {
-        folder: _settings(
-            steps, {phase: rates[folder, phase] for phase in steps}, seconds=request.budget
-        )
-        for folder, steps in steps_of.items()
-    }
+    settings: dict[Path, tuple[str, ...]] = {}
+    for folder, steps in steps_of.items():
+        usual = sum(number * rates[folder, phase] for phase, number in steps.items())
+        lengths = [max(1, round(request.budget / usual * number)) for number in steps.values()]
+        *first, last = lengths
+        settings[folder] = (f"{_FIRST_PHASE}={sum(first)}", f"{_SECOND_PHASE}={last}")
     return tuple(
         replace(run, overrides=(*run.overrides, *settings[run.folder.parent])) for run in runs
     )
-
-
-def _settings(
-    steps: dict[str, int], seconds_a_step: dict[str, float], *, seconds: float
-) -> tuple[str, ...]:
-    """Settings that make both phases longer or shorter by one factor, so that they take as long."""
-    factor = seconds / sum(steps[phase] * seconds_a_step[phase] for phase in steps)
-    lengths = [max(1, round(factor * number)) for number in steps.values()]
-    *first, last = lengths
-    return f"{_FIRST_PHASE}={sum(first)}", f"{_SECOND_PHASE}={last}"
 
 
 def _trial(run: AblationRun, phase: str) -> AblationRun:
@@ -77,23 +67,18 @@ def _trial(run: AblationRun, phase: str) -> AblationRun:
     return replace(run, folder=folder, overrides=(*run.overrides, *own))
 
 
-def _lines_wanted() -> int:
-    return _MEASURED_STEPS // _STEPS_A_LINE
-
-
 def _lines(trial: AblationRun) -> list[float]:
     """Seconds of each line of its log."""
     rows = read_jsonl(trial.folder / METRICS_NAME)
-    found = [number_in(row, "seconds") for row in rows if row.get("group") == "train"]
-    return [seconds for seconds in found if seconds is not None]
+    return numbers_of((row for row in rows if row.get("group") == "train"), "seconds")
 
 
 def _seconds_a_step(trial: AblationRun) -> float:
     """The median of all lines but the first, in which everything is done for the first time."""
     lines = _lines(trial)
-    if len(lines) < _lines_wanted():
+    if len(lines) < _LINES:
         raise TrainingError(
-            f"{trial.folder}: wanted {_lines_wanted()} lines with seconds in {METRICS_NAME}, found "
+            f"{trial.folder}: wanted {_LINES} lines with seconds in {METRICS_NAME}, found "
             f"{len(lines)}; remove the folder and run the comparison again"
         )
     return statistics.median(lines[1:]) / _STEPS_A_LINE

@@ -1,7 +1,5 @@
 """`orn ablate` and `orn curve`: parse, call the job, print what came out."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +11,7 @@ from shared.cli_options import (
     dataset_argument,
     dry_run_option,
     echo_json,
+    echo_settings,
     json_option,
     set_option,
 )
@@ -21,7 +20,6 @@ from stage2_train.resources import resource_options
 if TYPE_CHECKING:
     from stage2_train.ablation.plan import Arm, Variation
 
-__all__ = ["ablate", "curve", "jobs_option", "seeds_option"]
 
 _path = click.Path(path_type=Path)
 
@@ -42,7 +40,7 @@ jobs_option = click.option(
 
 def _parse_values(
     context: click.Context, option: click.Parameter, text: str | None
-) -> Variation | None:
+) -> "Variation | None":
     if text is None:
         return None
     from stage2_train.ablation.plan import Variation
@@ -57,7 +55,7 @@ def _parse_values(
 
 def _parse_arms(
     context: click.Context, option: click.Parameter, texts: tuple[str, ...]
-) -> tuple[Arm, ...]:
+) -> "tuple[Arm, ...]":
     from stage2_train.ablation.plan import Arm
 
     arms: dict[str, Arm] = {}
@@ -185,8 +183,8 @@ def ablate(
     systems: str | None,
     num_seeds: int,
     overrides: tuple[str, ...],
-    vary: Variation | None,
-    arms: tuple[Arm, ...],
+    vary: "Variation | None",
+    arms: "tuple[Arm, ...]",
     out: Path | None,
     dry_run: bool,
     as_json: bool,
@@ -215,15 +213,14 @@ def ablate(
         out=out or Path("runs") / f"ablate-{Path(dataset).stem}",
         **options,
     )
-    found = describe_ablation(request) if dry_run else run(request)
+    if dry_run:
+        echo_settings(describe_ablation(request), as_json=as_json)
+        return
+    report = run(request)
     if as_json:
-        echo_json(found)
-    elif dry_run:
-        names = ", ".join(found.pop("systems"))
-        click.echo("\n".join(f"{name}: {value}" for name, value in found.items()))
-        click.echo(f"systems: {names}")
+        echo_json(report)
     else:
-        click.echo(report_text(found))
+        click.echo(report_text(report))
 
 
 @click.command()

@@ -29,8 +29,6 @@ from stage2_train.recipe import default_recipe, load_recipe
 from stage2_train.resources import wait_passively
 from stage2_train.training.train import TrainRequest, train
 
-__all__ = ["LOG_NAME", "carry_out", "first_command", "is_measured", "train_request"]
-
 logger = logging.getLogger(__name__)
 
 LOG_NAME = "log.txt"

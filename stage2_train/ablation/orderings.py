@@ -1,23 +1,18 @@
 """What the paper's tables say of pairs of systems, and what should hold of controls."""
 
-__all__ = ["EXPECTED", "ORDERINGS"]
+from stage2_train.systems import SYSTEMS
 
-_TABLE2_OTHERS = (
-    "activity-head",
-    "orn-pixel",
-    "orn-mlp",
-    "coco-visual",
-    "coco-shape",
-    "coco-class",
-    "coco-intra",
-    "clique-1",
-    "clique-3",
+_PARTS = tuple(
+    system.name
+    for system in SYSTEMS
+    if system.table == 2 and system.settings["heads"] == "both" and system.name != "orn"
 )
+"""The other systems of two heads."""
 ORDERINGS: tuple[tuple[str, str], ...] = (
     ("orn", "object-head"),
     ("activity-head", "object-head"),
-    *(("orn", other) for other in _TABLE2_OTHERS),
-    *(("object-head", f"{other}-object-head") for other in _TABLE2_OTHERS[1:]),
+    *(("orn", other) for other in ("activity-head", *_PARTS)),
+    *(("object-head", f"{other}-object-head") for other in _PARTS),
     ("coco-visual-object-head", "coco-shape-object-head"),
     ("coco-visual-object-head", "coco-class-object-head"),
     ("inflation-10", "inflation-01"),

@@ -13,8 +13,6 @@ from shared.jobs.atomic_file import replacing, write_text
 from stage2_train.ablation.report_text import markdown_table
 from stage2_train.ablation.results import RunResult, write_csv
 
-__all__ = ["plot_report", "write_report"]
-
 
 def write_report(
     report: Mapping[str, Any],

@@ -9,8 +9,6 @@ from shared.errors import ConfigError
 from stage2_train.ablation.rows import AblationRow
 from stage2_train.resources import Resources
 
-__all__ = ["AblationRequest", "AblationRun", "Arm", "Variation", "planned_runs"]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arm:
@@ -133,14 +131,10 @@ class AblationRun:
         return f"{self.row.name}{value}, seed {self.seed}"
 
 
-def _folder_of(arm: Arm, settings: Sequence[str]) -> str:
-    return (arm.label or f"arm-{arm.name}") if settings else ""
-
-
 def planned_runs(
     request: AblationRequest,
     rows: Sequence[AblationRow],
-    arms: Sequence[Arm] = (Arm(name=""),),
+    arms: Sequence[Arm] | None = None,
     *,
     seeds: Sequence[int] | None = None,
 ) -> tuple[AblationRun, ...]:
@@ -148,14 +142,18 @@ def planned_runs(
     same folders.
 
     Args:
+        arms: None takes those of what the request varies, else a plain one.
         seeds: None takes those of the request.
     """
+    if arms is None:
+        arms = request.vary.arms if request.vary else (Arm(name=""),)
     runs = []
     for seed in request.seeds if seeds is None else seeds:
         for arm in arms:
             for row in rows:
                 own = arm.settings if row.name in arm.systems or not arm.systems else ()
-                folder = request.out / row.name / _folder_of(arm, own) / f"seed{seed}"
+                label = (arm.label or f"arm-{arm.name}") if own else ""
+                folder = request.out / row.name / label / f"seed{seed}"
                 overrides = (*request.overrides, *row.overrides, *own)
                 run = AblationRun(
                     row=row, seed=seed, folder=folder, overrides=overrides, value=arm.name

@@ -16,8 +16,6 @@ from stage2_train.ablation.rows import AblationRow
 from stage2_train.evaluation.bootstrap import redrawn_scores
 from stage2_train.evaluation.statistics import CONFIDENCE, holm, mean_interval, student_t, welch
 
-__all__ = ["ablation_report"]
-
 STILL_FALLS = 0.05
 """Of `loss_fall`, from where on a loss still falls."""
 _ROUNDING = 1e-9

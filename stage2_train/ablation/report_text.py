@@ -5,8 +5,6 @@ from typing import Any
 
 from shared.text_table import columns, markdown
 
-__all__ = ["interval_text", "markdown_table", "report_text"]
-
 _Columns = dict[str, Callable[[Mapping[str, Any]], str]]
 """What a cell says of a row, by the column's name."""
 

@@ -22,16 +22,8 @@ from shared.config.fields import explain
 from shared.errors import ConfigError, PipelineError
 from shared.jobs.atomic_file import write_text
 from stage2_train.evaluation.bootstrap import KeptLogits
+from stage2_train.evaluation.figures import kept_logits
 from stage2_train.evaluation.predictions import Predictions, late_fusion, load_predictions
-
-__all__ = [
-    "AND",
-    "HEADS",
-    "LATE_FUSION",
-    "RunResult",
-    "read_csv",
-    "write_csv",
-]
 
 HEADS = ("two_heads", "activity_head", "object_head")
 """The first that a run has is its prediction."""
@@ -107,12 +99,12 @@ class RunResult:
 
     def logits(self) -> KeptLogits | None:
         """What the run predicted; None where that was not kept, or does not give the score that
-        was measured, as where annotators were unsure."""
+        was measured."""
         found = self.predictions()
         try:
             if not found or not found.ids:
                 return None
-            kept = KeptLogits(ids=found.ids, labels=found.labels, logits_NA=found.logits)
+            kept = next(iter(kept_logits(found).values()))
             return kept if abs(100 * kept.score() - self.percent()) < 0.01 else None
         except (ValueError, LookupError, TypeError, StopIteration):  # damaged arrays
             return None

@@ -10,8 +10,6 @@ from stage2_train.model.summary import count_parameters
 from stage2_train.recipe import Recipe
 from stage2_train.systems import SYSTEMS, find_system
 
-__all__ = ["TABLES", "AblationRow", "table_rows", "wide_activity_head"]
-
 TABLES = ("2", "5", "baselines", "controls", "leaks")
 _LEAKS = ("coco-class-object-head", "coco-shape-object-head", "one-frame", "shuffled-frames")
 _BASELINE_TABLES = (1, 3, 4)

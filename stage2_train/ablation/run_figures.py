@@ -11,12 +11,10 @@ from shared.config.bounded import read_json
 from shared.errors import CheckpointError, ConfigError
 from stage2_train.ablation.plan import AblationRun
 from stage2_train.ablation.results import AND, HEADS, LATE_FUSION, RunResult
-from stage2_train.evaluation.bootstrap import KeptLogits
+from stage2_train.evaluation.figures import kept_logits
 from stage2_train.model.summary import count_parameters
 from stage2_train.runs.run_config import load_run_config
 from stage2_train.runs.run_folder import METRICS_NAME, STARTS_NAME, number_in, read_jsonl
-
-__all__ = ["late_fusion_results", "loss_figures", "read_run", "run_seconds"]
 
 
 def loss_figures(lines: Sequence[Mapping[str, Any]]) -> dict[str, float]:
@@ -41,11 +39,12 @@ def loss_figures(lines: Sequence[Mapping[str, Any]]) -> dict[str, float]:
 
 def run_seconds(lines: Iterable[Mapping[str, Any]]) -> float | None:
     """Seconds of training by a run's log, without those of validation; None where it has none."""
-    seconds = _numbers(lines, "seconds")
+    seconds = numbers_of(lines, "seconds")
     return math.fsum(seconds) if seconds else None
 
 
-def _numbers(lines: Iterable[Mapping[str, Any]], name: str) -> list[float]:
+def numbers_of(lines: Iterable[Mapping[str, Any]], name: str) -> list[float]:
+    """What the lines say under a name, where it is a number."""
     return [value for line in lines if (value := number_in(line, name)) is not None]
 
 
@@ -113,13 +112,13 @@ def _cost(folder: Path) -> dict[str, float]:
     takes alone may differ.
     """
     lines = [line for line in read_jsonl(folder / METRICS_NAME) if line.get("group") == "train"]
-    rates = [rate for rate in _numbers(lines, "clips_per_second") if rate]
+    rates = [rate for rate in numbers_of(lines, "clips_per_second") if rate]
     try:
         parameters = count_parameters(load_run_config(folder).recipe.model)
     except ConfigError:
         parameters = None
     found = {
-        "steps": max(_numbers(lines, "step"), default=None),
+        "steps": max(numbers_of(lines, "step"), default=None),
         "seconds": run_seconds(lines),
         "clips_per_second": statistics.median(rates) if rates else None,
         "parameters": parameters,
@@ -141,11 +140,8 @@ def late_fusion_results(results: Sequence[RunResult]) -> list[RunResult]:
         predictions = both.predictions()
         if predictions is None:
             continue
-        kept = KeptLogits(
-            ids=predictions.ids, labels=predictions.labels, logits_NA=predictions.logits
-        )
         both.figures.update(ours.figures | theirs.figures)
-        both.figures["two_heads", ours.metric] = kept.score()
+        both.figures["two_heads", ours.metric] = kept_logits(predictions)["two_heads"].score()
         for name in ("steps", "seconds", "parameters"):
             parts = [each.figures.get(("", name)) for each in (ours, theirs)]
             if None not in parts:

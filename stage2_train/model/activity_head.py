@@ -10,8 +10,6 @@ from stage2_train.model.config import NetworkConfig
 from stage2_train.model.heads import MeanClassifier, RecurrentClassifier
 from stage2_train.model.resnet_25d import Stage
 
-__all__ = ["ActivityHead"]
-
 
 class ActivityHead(nn.Module):
     """Logits y1 (eq. 10) from the spatial means of conv5's features over time."""

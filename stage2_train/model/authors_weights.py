@@ -16,8 +16,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-__all__ = ["NotOffered", "settings_of", "weights_of"]
-
 _LAYERS = {
     "activity_head.classifier.classify": "fc_classifier_context",
     "object_head.classify_object": "COCO_Object_Class_from_Features.fc",

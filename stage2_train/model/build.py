@@ -11,8 +11,6 @@ from stage2_train.model.baselines.trn import TRN
 from stage2_train.model.config import NetworkConfig
 from stage2_train.model.network import ObjectVideoNetwork
 
-__all__ = ["build_network"]
-
 _COUNTED_ABOVE = {
     "base_width": 128,
     "mask_size": 256,

@@ -11,17 +11,6 @@ from pydantic.dataclasses import dataclass
 
 from shared.config.fields import STRICT, Maybe
 
-__all__ = [
-    "Backbone",
-    "HeadCombination",
-    "Heads",
-    "Kernel",
-    "MlpStart",
-    "NetworkConfig",
-    "ObjectPart",
-    "Start",
-]
-
 Architecture = Literal["object_video", "i3d", "c3d", "trn"]
 Backbone = Literal["resnet18", "resnet50"]
 Kernel = Literal["2d", "2.5d", "3d"]

@@ -14,14 +14,6 @@ from torch import Tensor
 
 from stage2_train.model.config import NetworkConfig
 
-__all__ = [
-    "FrameCliques",
-    "all_earlier_frames",
-    "choose_frame_cliques",
-    "drawn_earlier_frames",
-    "within_frames",
-]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FrameCliques:

@@ -7,8 +7,6 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-__all__ = ["MeanClassifier", "RecurrentClassifier", "SummedMlpClassifier"]
-
 
 class RecurrentClassifier(nn.Module):
     """A GRU over the steps, the sum or the mean of its states, and a linear layer with bias."""

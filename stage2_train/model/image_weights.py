@@ -24,15 +24,6 @@ from stage2_train.model.baselines.i3d import I3D
 from stage2_train.model.config import NetworkConfig
 from stage2_train.model.resnet_25d import SpaceTimeConv, Stage, TemporalConv, Trunk
 
-__all__ = [
-    "ImageNetwork",
-    "export_resnet",
-    "fetch_imagenet_weights",
-    "image_network",
-    "inflate",
-    "read_weights",
-]
-
 _STAGE = re.compile(r"(?:.+\.)?conv([2-5])\.blocks\.(.+)")
 _CLASSIFIERS = ("fc.", "aux1.", "aux2.")
 """Of the 2D networks; not used."""

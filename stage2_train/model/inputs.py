@@ -12,8 +12,6 @@ from torch import Tensor, nn
 from shared.errors import ShapeError
 from stage2_train.model.config import HeadCombination
 
-__all__ = ["FrameNormaliser", "NetworkInputs", "NetworkOutput", "bad_input"]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkInputs:

@@ -7,8 +7,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-__all__ = ["pool_interpolated", "pool_objects"]
-
 _AREA_EPSILON = 1e-4
 """Cells that the authors' code adds to the area of a mask."""
 

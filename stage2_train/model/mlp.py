@@ -4,8 +4,6 @@ from torch import nn
 
 from stage2_train.model.config import MlpStart
 
-__all__ = ["encoder_mlp", "start_layers"]
-
 
 def encoder_mlp(num_inputs: int, width: int, *, dropout: float) -> nn.Sequential:
     """Two layers with a ReLU and dropout after each; layers are called 0 and 2."""

@@ -14,8 +14,6 @@ from stage2_train.model.inputs import FrameNormaliser, NetworkInputs, NetworkOut
 from stage2_train.model.object_head import ObjectHead
 from stage2_train.model.resnet_25d import Trunk
 
-__all__ = ["ObjectVideoNetwork"]
-
 
 class ObjectVideoNetwork(nn.Module):
     """Activity logits from a clip's frames and the objects detected in them."""

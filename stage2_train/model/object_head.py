@@ -20,8 +20,6 @@ from stage2_train.model.mlp import encoder_mlp, start_layers
 from stage2_train.model.relation import ObjectRelation
 from stage2_train.model.resnet_25d import Stage
 
-__all__ = ["ObjectEncoder", "ObjectHead", "encode_cells", "one_hot_classes"]
-
 
 class ObjectEncoder(nn.Module):
     """Mask encoder g (eq. 7) and the object vector o = [b u c] (eq. 8), or the parts of it that the

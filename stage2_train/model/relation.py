@@ -18,8 +18,6 @@ from stage2_train.model.config import MlpStart
 from stage2_train.model.frame_cliques import FrameCliques
 from stage2_train.model.mlp import start_layers
 
-__all__ = ["CliqueValues", "ObjectRelation"]
-
 LARGEST_PASS = 2**17
 """Cliques of objects that are computed at once; more are computed in several passes, so that memory
 does not grow with their number."""

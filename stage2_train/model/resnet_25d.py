@@ -17,8 +17,6 @@ from torch.utils.checkpoint import checkpoint
 
 from stage2_train.model.config import Kernel, NetworkConfig, Start
 
-__all__ = ["FrameConv", "SpaceTimeConv", "Stage", "TemporalConv", "Trunk"]
-
 _BLOCKS: dict[str, tuple[int, int, int, int]] = {"resnet18": (2, 2, 2, 2), "resnet50": (3, 4, 6, 3)}
 
 

@@ -20,8 +20,6 @@ from stage2_train.model.inputs import NetworkInputs
 from stage2_train.model.object_head import ObjectHead
 from stage2_train.model.resnet_25d import Trunk
 
-__all__ = ["LayerSummary", "NetworkSummary", "count_parameters", "summarise_network"]
-
 _OPENED = (
     Trunk,
     ActivityHead,

@@ -5,7 +5,7 @@ import pytest
 
 from benchmarks.demo_moments import crossing_frames, touch_frames
 from demo.world.dials import Dials
-from demo.world.films import TrueFilm
+from demo.world.films import FilmTruth
 from demo.world.make import film_rng, plan_film
 
 X, Y = 0, 1
@@ -15,12 +15,12 @@ def _annotation(track: int, x: float, *, area: int) -> dict:
     return {"track_id": track, "bbox": [x, 0.0, 10.0, 10.0], "area": area}
 
 
-def _film(name: str, frames: list[list[dict]]) -> TrueFilm:
+def _film(name: str, frames: list[list[dict]]) -> FilmTruth:
     relations = [
         {"name": "pick up X", "x_track": 7, "y_track": 8, "in_role": False},
         {"name": name, "x_track": X, "y_track": Y, "in_role": True},
     ]
-    return TrueFilm(video={"name": "film", "relations": relations}, frames=frames)
+    return FilmTruth(video_id="film", relations=relations, frames=frames, touched=[])
 
 
 FRAMES = [

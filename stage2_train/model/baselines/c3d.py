@@ -20,8 +20,6 @@ from stage2_train.model.baselines.single_head import check_heads, dropout
 from stage2_train.model.config import Heads, NetworkConfig
 from stage2_train.model.inputs import FrameNormaliser, NetworkInputs, NetworkOutput
 
-__all__ = ["C3D"]
-
 _STAGES = ((64,), (128,), (256, 256), (512, 512), (512, 512))
 """Channels of the convolutions of each stage; a pool follows each stage."""
 _LAST_CELLS = 4

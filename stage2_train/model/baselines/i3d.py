@@ -19,8 +19,6 @@ from stage2_train.model.baselines.single_head import check_heads, dropout
 from stage2_train.model.config import Heads, NetworkConfig
 from stage2_train.model.inputs import FrameNormaliser, NetworkInputs, NetworkOutput
 
-__all__ = ["I3D"]
-
 _DROPOUT = 0.5
 _BN_EPSILON = 1e-3
 _HALF = (0.5, 0.5, 0.5)

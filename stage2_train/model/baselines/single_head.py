@@ -7,8 +7,6 @@ from torch import Tensor
 from shared.errors import ConfigError
 from stage2_train.model.config import Heads
 
-__all__ = ["check_heads", "dropout"]
-
 
 def dropout(
     values: Tensor, share: float, *, training: bool, generator: torch.Generator | None

@@ -24,8 +24,6 @@ from stage2_train.model.config import Heads, NetworkConfig
 from stage2_train.model.inputs import FrameNormaliser, NetworkInputs, NetworkOutput
 from stage2_train.model.resnet_25d import Stage, Trunk
 
-__all__ = ["TRN", "Relations", "frame_subsets"]
-
 MOST_FRAMES = 16
 _MOST_SUBSETS = 128
 _DRAWN = 3

@@ -17,8 +17,10 @@ def _distances(one_N2: np.ndarray, other_M2: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("label", LABELS)
 def test_one_ball_stands_where_the_label_says(label, columns) -> None:
     for seed in range(30):
-        places = arrange(label, dials=Dials(columns=columns), rng=np.random.default_rng(seed))
-        near_3N = _distances(places.after_N2[3:], places.before_N2[:3]) < 10
+        before_N2, after_N2 = arrange(
+            label, dials=Dials(columns=columns), rng=np.random.default_rng(seed)
+        )
+        near_3N = _distances(after_N2[3:], before_N2[:3]) < 10
         expected = [label] if label < 3 else []
         assert np.flatnonzero(near_3N.any(axis=0)).tolist() == expected
         assert near_3N.sum() == len(expected)
@@ -27,8 +29,10 @@ def test_one_ball_stands_where_the_label_says(label, columns) -> None:
 @pytest.mark.parametrize("columns", [0, 3, 5])
 def test_objects_are_apart_and_in_view(columns) -> None:
     for seed in range(30):
-        places = arrange(seed % 4, dials=Dials(columns=columns), rng=np.random.default_rng(seed))
-        for half_N2 in (places.before_N2, places.after_N2):
+        before_N2, after_N2 = arrange(
+            seed % 4, dials=Dials(columns=columns), rng=np.random.default_rng(seed)
+        )
+        for half_N2 in (before_N2, after_N2):
             assert half_N2.shape == (6, 2)
             gaps = _distances(half_N2, half_N2) + 1000 * np.eye(6)
             assert gaps.min() >= 24
@@ -39,8 +43,10 @@ def test_objects_are_apart_and_in_view(columns) -> None:
 def test_a_grid_has_so_many_places() -> None:
     found = set()
     for seed in range(60):
-        places = arrange(seed % 4, dials=Dials(columns=4), rng=np.random.default_rng(seed))
-        both_N2 = np.concatenate([places.before_N2, places.after_N2])
+        before_N2, after_N2 = arrange(
+            seed % 4, dials=Dials(columns=4), rng=np.random.default_rng(seed)
+        )
+        both_N2 = np.concatenate([before_N2, after_N2])
         found |= {(float(x), float(y)) for x, y in both_N2}
     assert len(found) == 4 * 3
 
@@ -53,7 +59,7 @@ def test_places_of_either_half_do_not_depend_on_the_label(columns) -> None:
     for label in LABELS:
         rng = np.random.default_rng(label)
         drawn = [arrange(label, dials=Dials(columns=columns), rng=rng) for _ in range(films)]
-        both = np.array([[one.before_N2, one.after_N2] for one in drawn])
+        both = np.array(drawn)
         moments.append((both.mean(axis=0), both.std(axis=0)))
     for mean, deviation in moments[1:]:
         error = 5 * deviation * (2 / films) ** 0.5

@@ -1,12 +1,15 @@
 """Which trainings an ablation consists of."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from shared.errors import ConfigError
+from stage2_train.ablation import ablate
 from stage2_train.ablation.plan import AblationRequest, Arm, Variation, planned_runs
 from stage2_train.ablation.rows import AblationRow
+from tests.stage2_train.ablation.made_results import made_results
 
 ROWS = tuple(
     AblationRow(name=name, title=name, system=system, overrides=overrides, backbone="resnet18")
@@ -70,3 +73,28 @@ def test_values_are_searched_or_varied_not_both() -> None:
     values = Variation.of_setting("data.clip_frames", ("2", "4"))
     with pytest.raises(ConfigError, match="--search and --vary: wanted one of them, found both"):
         _request(search=values, vary=values)
+
+
+def test_each_system_goes_on_with_the_arm_that_is_best_by_the_first_seed(monkeypatch) -> None:
+    percents = {
+        "activity-head": {"1e-3": 10.0, "3e-4": 20.0},
+        "boxes": {"1e-3": 30.0, "3e-4": 25.0},
+    }
+    tried = []
+
+    def read(run, **_):
+        tried.append((run.row.name, run.seed))
+        (result,) = made_results({run.row.name: (percents[run.row.name][run.value],)})
+        return replace(result, value=run.value)
+
+    monkeypatch.setattr(ablate, "carry_out", lambda *_, **__: None)
+    monkeypatch.setattr(ablate, "read_run", read)
+    search = Variation.of_setting("optimiser.learning_rate", ("1e-3", "3e-4"))
+    runs = ablate._searched_runs(_request(search=search, seeds=(0, 1)), ROWS)
+    assert {seed for _, seed in tried} == {0} and len(tried) == 4
+    assert [(run.row.name, run.seed, run.overrides[-1], run.value) for run in runs] == [
+        ("activity-head", 0, "optimiser.learning_rate=3e-4", ""),
+        ("activity-head", 1, "optimiser.learning_rate=3e-4", ""),
+        ("boxes", 0, "optimiser.learning_rate=1e-3", ""),
+        ("boxes", 1, "optimiser.learning_rate=1e-3", ""),
+    ]

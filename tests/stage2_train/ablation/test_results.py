@@ -172,3 +172,17 @@ def test_heads_that_were_trained_apart_are_measured_together(tmp_path) -> None:
     assert both.logits() is not None
     (Path(results[0].run) / "predictions-test.npz").unlink()
     assert late_fusion_results(results) == []
+
+
+def test_pairs_that_annotators_were_unsure_of_are_left_out_again(tmp_path) -> None:
+    (one,) = made_results({"orn": (0.0,)})
+    one = replace(one, run=str(tmp_path), figures={("activity_head", "map"): 1.0})
+    predictions = Predictions(
+        ids=("a", "b", "c"),
+        labels=np.array([[1, 0], [0, 1], [1, 0]], np.float32),
+        activity_logits=np.array([[3, 0], [2, 5], [1, 0]], np.float32),
+        object_logits=None,
+        unsure=np.array([[False, False], [True, False], [False, False]]),
+    )
+    save_predictions(tmp_path / "predictions-test.npz", predictions)
+    assert one.logits() is not None

@@ -1,6 +1,6 @@
-"""Each option of the network against loops, with gradients; padding and order change nothing."""
+"""What is special about some options of the network; all of them equal loops in test_variants."""
 
-from dataclasses import fields, replace
+from dataclasses import replace
 
 import pytest
 import torch
@@ -8,109 +8,11 @@ from torch import Tensor, nn
 
 from stage2_train.model.config import NetworkConfig
 from stage2_train.model.frame_cliques import all_earlier_frames, choose_frame_cliques
-from stage2_train.model.inputs import NetworkInputs
 from stage2_train.model.network import ObjectVideoNetwork
 from stage2_train.model.object_head import ObjectHead, one_hot_classes
 from stage2_train.model.relation import ObjectRelation
 from tests.reference.object_video_network import clip_logits
-
-ROUND_OFF = 1e-10  # float64, relative to the largest number of a tensor
-
-OPTIONS: dict[str, dict] = {
-    "normalise_hidden": {"normalise_hidden": True},
-    "he": {"mlp_start": "he"},
-    "activity-stride": {"conv5_activity_stride": 1},
-    "2d-object-conv5": {"object_conv5_kernel": "2d"},
-    "temporal-last": {"temporal_place": "after_relu"},
-    "temporal-last-resnet50": {"temporal_place": "after_relu", "backbone": "resnet50"},
-    "same-after-first": {"relation_frames": "same_after_first"},
-    "draw-of-a-batch": {"earlier_frame_draw": "each_batch"},
-    "first-phase-mean": {"first_phase_reasoning": "mean"},
-    "mean-of-states": {"gru_states": "mean"},
-    "sum-of-heads": {"head_combination": "sum"},
-    "one-hot-class": {"class_part": "one_hot_mlp", "class_features": 5},
-    "only-one-hot-class": {"class_part": "one_hot_mlp", "object_parts": ("appearance", "class")},
-    "interpolated": {"mask_pooling": "interpolated"},
-    "dropout": {"mlp_dropout": 0.5},
-}
-each_option = pytest.mark.parametrize("name", OPTIONS)
-
-
-@pytest.fixture
-def make_option(tiny_config, make_network):
-    """A function giving the tiny network with an option."""
-
-    def make(name: str) -> ObjectVideoNetwork:
-        return make_network(replace(tiny_config, **OPTIONS[name]))
-
-    return make
-
-
-def _assert_close(found: Tensor, expected: Tensor, name: str = "") -> None:
-    scale = float(expected.detach().abs().max()) if expected.numel() else 0.0
-    torch.testing.assert_close(
-        found,
-        expected,
-        rtol=ROUND_OFF,
-        atol=ROUND_OFF * max(scale, 1.0),
-        msg=lambda m: f"{name} {m}",
-    )
-
-
-def _gradients(network: ObjectVideoNetwork, parts: list[Tensor]) -> list[Tensor]:
-    loss = torch.stack([part.pow(2).sum() for part in parts]).sum()
-    return list(torch.autograd.grad(loss, list(network.parameters()), materialize_grads=True))
-
-
-@each_option
-@pytest.mark.parametrize("frames", [1, 3])
-def test_option_equals_loops_with_gradients(name, frames, make_option, make_batch) -> None:
-    network, batch = make_option(name), make_batch(frames=frames)
-    output = network(batch)
-    weights = network.state_dict() | dict(network.named_parameters())
-    clips = [clip_logits(network.config, weights, batch, clip=clip) for clip in range(2)]
-    activity, objects, classes = zip(*clips, strict=True)
-    fast = [
-        output.activity_logits_BA,
-        output.object_logits_BA,
-        output.class_logits_BTKS[batch.valid_BTK],
-    ]
-    slow = [torch.stack(activity), torch.stack(objects), torch.stack(classes)[batch.valid_BTK]]
-    for found, expected in zip(fast, slow, strict=True):
-        _assert_close(found, expected)
-    scale = 2 if network.config.head_combination == "mean" else 1
-    _assert_close(output.logits_BA, (slow[0] + slow[1]) / scale)
-    names = [key for key, _ in network.named_parameters()]
-    for key, found, expected in zip(
-        names, _gradients(network, fast), _gradients(network, slow), strict=True
-    ):
-        _assert_close(found, expected, key)
-
-
-def _with_objects(batch: NetworkInputs, order: list[int]) -> NetworkInputs:
-    """The batch with these slots, in this order."""
-    names = [field.name for field in fields(batch) if "K" in field.name.partition("_")[2]]
-    return replace(batch, **{name: getattr(batch, name)[:, :, order] for name in names})
-
-
-@each_option
-@pytest.mark.parametrize("training", [False, True])
-def test_padding_and_order_change_no_value_or_gradient(
-    name, training, make_option, make_batch
-) -> None:
-    batch = make_batch(slots=3)
-    draws = name == "dropout" and training  # which go to objects in their order
-    other = _with_objects(batch, [0, 1, 2, 0] if draws else [2, 0, 1, 0])
-    valid_BTK = other.valid_BTK.clone()
-    valid_BTK[:, :, 3] = False
-    results = []
-    for inputs in (batch, replace(other, valid_BTK=valid_BTK)):
-        network = make_option(name).train(training)
-        torch.manual_seed(0)
-        output = network(inputs, generator=torch.Generator().manual_seed(0))
-        results.append([output.logits_BA, *_gradients(network, [output.logits_BA])])
-    for found, expected in zip(*results, strict=True):
-        _assert_close(found, expected)
+from tests.stage2_train.model.conftest import assert_close
 
 
 def test_he_starts_with_zero_biases_and_variances_by_inputs() -> None:
@@ -157,17 +59,17 @@ def test_without_a_step_nothing_but_the_bias_is_left(tiny_config, make_network, 
         found_BA = network(make_batch(frames=1), heads="object").object_logits_BA
         head = network.object_head
         bias_A = (head.first_phase or head.reasoning).classify.bias
-        _assert_close(found_BA, bias_A.expand(2, -1))
+        assert_close(found_BA, bias_A.expand(2, -1))
 
 
 def test_the_first_phase_has_a_classifier_of_its_own(tiny_config, make_network, make_batch) -> None:
-    network, batch = make_network(replace(tiny_config, **OPTIONS["first-phase-mean"])), make_batch()
+    network, batch = make_network(replace(tiny_config, first_phase_reasoning="mean")), make_batch()
     weights = network.state_dict()
     alone = network(batch, heads="object").object_logits_BA
     slow = [
         clip_logits(network.config, weights, batch, clip=b, is_first_phase=True) for b in (0, 1)
     ]
-    _assert_close(alone, torch.stack([each[1] for each in slow]))
+    assert_close(alone, torch.stack([each[1] for each in slow]))
     assert not torch.allclose(alone, network(batch).object_logits_BA)
     one_head = ObjectVideoNetwork(replace(network.config, heads="object"))
     assert one_head.object_head.first_phase is None
@@ -257,7 +159,7 @@ def test_dropout_of_h_equals_loops_with_the_same_draws() -> None:
             hidden_G = hidden_G.clamp(min=0) * second_PG[3 * j + k]
             hidden_G = weights["third.weight"] @ hidden_G + weights["third.bias"]
             expected_G = expected_G + hidden_G.clamp(min=0) * third_PG[3 * j + k]
-    _assert_close(found_G, expected_G)
+    assert_close(found_G, expected_G)
 
 
 def test_three_mlps_have_dropout_in_training_alone(tiny_config, make_network, make_batch) -> None:

@@ -1,4 +1,4 @@
-"""Every system made of the paper's network against its loop version: logits and gradients."""
+"""Every system made of the paper's network, and every option, against loops: logits, gradients."""
 
 from dataclasses import fields, replace
 
@@ -14,8 +14,7 @@ from stage2_train.systems import find_system, system_names
 from tests.reference.object_cliques import cell_objects
 from tests.reference.object_relation import classify_mean, classify_steps
 from tests.reference.object_video_network import clip_logits
-
-ROUND_OFF = 1e-10  # float64, relative to the largest number of a tensor
+from tests.stage2_train.model.conftest import assert_close
 
 SYSTEMS = [
     name
@@ -24,29 +23,42 @@ SYSTEMS = [
 ]
 
 
+OPTIONS: dict[str, dict] = {
+    "normalise_hidden": {"normalise_hidden": True},
+    "he": {"mlp_start": "he"},
+    "activity-stride": {"conv5_activity_stride": 1},
+    "2d-object-conv5": {"object_conv5_kernel": "2d"},
+    "temporal-last": {"temporal_place": "after_relu"},
+    "temporal-last-resnet50": {"temporal_place": "after_relu", "backbone": "resnet50"},
+    "same-after-first": {"relation_frames": "same_after_first"},
+    "draw-of-a-batch": {"earlier_frame_draw": "each_batch"},
+    "first-phase-mean": {"first_phase_reasoning": "mean"},
+    "mean-of-states": {"gru_states": "mean"},
+    "sum-of-heads": {"head_combination": "sum"},
+    "one-hot-class": {"class_part": "one_hot_mlp", "class_features": 5},
+    "only-one-hot-class": {"class_part": "one_hot_mlp", "object_parts": ("appearance", "class")},
+    "interpolated": {"mask_pooling": "interpolated"},
+    "dropout": {"mlp_dropout": 0.5},
+    "resnet50": {"backbone": "resnet50", "base_width": 1},
+    "normalised-object-stride": {"normalise_relations": True, "conv5_object_stride": 2},
+    "some-2.5d": {"kernels": ("2d", "2.5d", "2d", "2.5d", "2d")},
+}
+"""Of the network, beside those that systems are made of."""
+
+
 @pytest.fixture
-def make_system(tiny_config, make_network):
-    """A function giving the tiny network of a system."""
+def make_variant(tiny_config, make_network):
+    """A function giving the tiny network of a system or with an option."""
 
     def make(name: str) -> ObjectVideoNetwork:
+        settings = OPTIONS[name] if name in OPTIONS else find_system(name).settings
         chosen = {
             key: tuple(value) if isinstance(value, list) else value
-            for key, value in find_system(name).settings.items()
+            for key, value in settings.items()
         }
         return make_network(replace(tiny_config, **chosen))
 
     return make
-
-
-def _assert_close(found: Tensor, expected: Tensor, name: str = "") -> None:
-    scale = float(expected.detach().abs().max()) if expected.numel() else 0.0
-    torch.testing.assert_close(
-        found,
-        expected,
-        rtol=ROUND_OFF,
-        atol=ROUND_OFF * max(scale, 1.0),
-        msg=lambda m: f"{name} {m}",
-    )
 
 
 def _parts(output: NetworkOutput, valid_BTK: Tensor) -> list[Tensor | None]:
@@ -77,22 +89,6 @@ def _gradients(network: ObjectVideoNetwork, parts: list[Tensor | None]) -> list[
     return list(torch.autograd.grad(loss, list(network.parameters()), materialize_grads=True))
 
 
-@pytest.mark.parametrize("name", SYSTEMS)
-def test_system_equals_loops_with_gradients(name, make_system, make_batch) -> None:
-    network, batch = make_system(name), make_batch(clips=1, slots=2)
-    fast, slow = _parts(network(batch), batch.valid_BTK), _slow_parts(network, batch)
-    assert any(part is not None for part in fast)
-    for found, expected in zip(fast, slow, strict=True):
-        assert (found is None) == (expected is None)
-        if found is not None:
-            _assert_close(found, expected)
-    weights = [key for key, _ in network.named_parameters()]
-    for key, found, expected in zip(
-        weights, _gradients(network, fast), _gradients(network, slow), strict=True
-    ):
-        _assert_close(found, expected, key)
-
-
 RELATING = [
     "orn",
     "orn-pixel",
@@ -105,24 +101,48 @@ RELATING = [
 ]
 
 
-@pytest.mark.parametrize("name", RELATING)
-@pytest.mark.parametrize("frames", [1, 2])
-def test_short_clips_equal_loops(name, frames, make_system, make_batch) -> None:
-    network, batch = make_system(name), make_batch(clips=1, frames=frames, slots=2)
-    for found, expected in zip(
-        _parts(network(batch), batch.valid_BTK), _slow_parts(network, batch), strict=True
-    ):
+@pytest.mark.parametrize(
+    ("name", "sizes"),
+    [
+        *((name, {"clips": 1, "slots": 2}) for name in SYSTEMS),
+        *((name, {"clips": 1, "slots": 2, "frames": t}) for name in RELATING for t in (1, 2)),
+        *((name, {"frames": frames}) for name in OPTIONS for frames in (1, 3)),
+    ],
+)
+def test_equals_loops_with_gradients(name, sizes, make_variant, make_batch) -> None:
+    network, batch = make_variant(name), _fitting(make_variant(name), make_batch(**sizes))
+    output = network(batch)
+    assert torch.equal(network(batch).logits_BA, output.logits_BA)
+    fast, slow = _parts(output, batch.valid_BTK), _slow_parts(network, batch)
+    assert any(part is not None for part in fast)
+    for found, expected in zip(fast, slow, strict=True):
+        assert (found is None) == (expected is None)
         if found is not None:
-            _assert_close(found, expected)
+            assert_close(found, expected)
+    heads = [logits for logits in slow[:2] if logits is not None]
+    scale = len(heads) if network.config.head_combination == "mean" else 1
+    assert_close(output.logits_BA, sum(heads) / scale)
+    weights = [key for key, _ in network.named_parameters()]
+    for key, found, expected in zip(
+        weights, _gradients(network, fast), _gradients(network, slow), strict=True
+    ):
+        assert_close(found, expected, key)
+
+
+def _fitting(network: ObjectVideoNetwork, batch: NetworkInputs) -> NetworkInputs:
+    """The batch over the cells that the network has."""
+    if network.config.conv5_object_stride == 1:
+        return batch
+    return replace(batch, coverage_BTKhw=batch.coverage_BTKhw[..., :2, :2])
 
 
 @pytest.mark.parametrize("name", RELATING)
 @pytest.mark.parametrize("training", [False, True])
 @pytest.mark.parametrize("slots", [0, 2])
 def test_batches_without_any_object_are_finite(
-    name, training, slots, make_system, make_batch
+    name, training, slots, make_variant, make_batch
 ) -> None:
-    network, batch = make_system(name).train(training), make_batch(slots=slots)
+    network, batch = make_variant(name).train(training), make_batch(slots=slots)
     batch = replace(batch, valid_BTK=torch.zeros_like(batch.valid_BTK))
     output = network(batch, generator=torch.Generator().manual_seed(0))
     assert output.logits_BA.isfinite().all()
@@ -131,34 +151,36 @@ def test_batches_without_any_object_are_finite(
 
 
 def _with_objects(batch: NetworkInputs, order: list[int]) -> NetworkInputs:
-    """The batch with these slots, in this order."""
+    """The batch with these slots, in this order; the last one holds nothing but NaN."""
     names = [field.name for field in fields(batch) if "K" in field.name.partition("_")[2]]
-    return replace(batch, **{name: getattr(batch, name)[:, :, order] for name in names})
+    slots = {name: getattr(batch, name)[:, :, order].clone() for name in names}
+    for name, field in slots.items():
+        field[:, :, -1] = False if name == "valid_BTK" else torch.nan
+    return replace(batch, **slots)
 
 
-@pytest.mark.parametrize("name", RELATING)
+@pytest.mark.parametrize("name", [*RELATING, "coco-class-object-head", *OPTIONS])
 @pytest.mark.parametrize("training", [False, True])
 def test_padding_and_order_change_no_value_or_gradient(
-    name, training, make_system, make_batch
+    name, training, make_variant, make_batch
 ) -> None:
-    batch = make_batch(slots=3)
-    other = _with_objects(batch, [2, 0, 1, 0])
-    valid_BTK = other.valid_BTK.clone()
-    valid_BTK[:, :, 3] = False
+    batch = _fitting(make_variant(name), make_batch(slots=3))
+    draws = name == "dropout" and training  # which go to objects in their order
     results = []
-    for inputs in (batch, replace(other, valid_BTK=valid_BTK)):
-        network = make_system(name).train(training)
+    for inputs in (batch, _with_objects(batch, [0, 1, 2, 0] if draws else [2, 0, 1, 0])):
+        network = make_variant(name).train(training)
+        torch.manual_seed(0)
         output = network(inputs, generator=torch.Generator().manual_seed(0))
         results.append([output.logits_BA, *_gradients(network, [output.logits_BA])])
     for found, expected in zip(*results, strict=True):
-        _assert_close(found, expected)
+        assert_close(found, expected)
 
 
 @pytest.mark.parametrize("name", ["orn", "orn-mlp", "coco-visual", "coco-shape", "clique-3"])
 def test_an_object_of_the_earlier_frame_alone_changes_the_output(
-    name, make_system, make_batch
+    name, make_variant, make_batch
 ) -> None:
-    network, batch = make_system(name), make_batch(clips=1, frames=2)
+    network, batch = make_variant(name), make_batch(clips=1, frames=2)
     masks_BTKhw, coverage_BTKhw = batch.masks_BTKhw.clone(), batch.coverage_BTKhw.clone()
     masks_BTKhw[0, 0, 0] = 1 - masks_BTKhw[0, 0, 0]
     coverage_BTKhw[0, 0, 0] = 1 - coverage_BTKhw[0, 0, 0]
@@ -173,8 +195,8 @@ class _GivenFeatures(torch.nn.Module):
 
 
 @pytest.mark.parametrize("name", ["orn", "orn-pixel", "orn-mlp", "coco-intra", "clique-3"])
-def test_gradcheck_of_the_object_head(name, make_system, make_batch) -> None:
-    head, batch = make_system(name).object_head, make_batch(clips=1, frames=2, slots=2)
+def test_gradcheck_of_the_object_head(name, make_variant, make_batch) -> None:
+    head, batch = make_variant(name).object_head, make_batch(clips=1, frames=2, slots=2)
     head.conv5 = _GivenFeatures()
     batch = replace(batch, coverage_BTKhw=batch.coverage_BTKhw[..., :1, :2] + 0.1)
     feats_MDhw = torch.randn(2, head.config.feature_width, 1, 2, dtype=torch.float64)
@@ -188,7 +210,7 @@ def test_cells_equal_loops() -> None:
     cells_BTKO = encode_cells(feats_BTDhw)
     for b in range(2):
         for t in range(3):
-            _assert_close(cells_BTKO[b, t], torch.stack(cell_objects(feats_BTDhw[b, t])))
+            assert_close(cells_BTKO[b, t], torch.stack(cell_objects(feats_BTDhw[b, t])))
 
 
 @pytest.mark.parametrize("num_steps", [0, 1, 4])
@@ -198,7 +220,7 @@ def test_mlp_of_steps_equals_loops(num_steps) -> None:
     feats_BTD = torch.randn(2, num_steps, 5, dtype=torch.float64)
     weights = head.state_dict()
     expected = torch.stack([classify_steps(weights, list(clip)) for clip in feats_BTD])
-    _assert_close(head(feats_BTD), expected)
+    assert_close(head(feats_BTD), expected)
 
 
 @pytest.mark.parametrize("num_steps", [1, 4])
@@ -208,4 +230,4 @@ def test_mean_of_steps_equals_loops(num_steps) -> None:
     feats_BTD = torch.randn(2, num_steps, 5, dtype=torch.float64)
     weights = head.state_dict()
     expected = torch.stack([classify_mean(weights, list(clip)) for clip in feats_BTD])
-    _assert_close(head(feats_BTD), expected)
+    assert_close(head(feats_BTD), expected)
