@@ -1,17 +1,21 @@
 """Reads one shard, as little of it as is asked for."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
+from operator import attrgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
+from cachetools import LRUCache
 from numpy.typing import NDArray
 
 from shared.errors import ShapeError, ShardFormatError, ShardNotFoundError
 from shared.masks.detections import FrameDetections
 from shared.masks.rules import frame_faults
+from shared.shards.kept_files import Stamp, stamp_of
 from shared.shards.schema import (
     ARRAYS,
     MOST_ROWS,
@@ -20,13 +24,23 @@ from shared.shards.schema import (
     ShardAttributes,
     VideoEntry,
 )
-from shared.shards.zarr_zip import ChunkCache, ZarrZip
+from shared.shards.zarr_zip import ChunkCache, GroupLayout, ZarrZip, read_layout
 
-__all__ = ["MOST_FRAME_DETECTIONS", "MOST_FRAME_MASK_BYTES", "Shard", "ShardFrame"]
+__all__ = [
+    "MOST_FRAME_DETECTIONS",
+    "MOST_FRAME_MASK_BYTES",
+    "Shard",
+    "ShardFrame",
+    "ShardRecord",
+    "shard_record",
+]
 
 _OWN_CACHE_BYTES = 64 * 2**20
+_RECORDS_BYTES = 16 * 2**20
 MOST_FRAME_DETECTIONS = 10_000
 MOST_FRAME_MASK_BYTES = 16 * 2**20
+_OF_FRAMES = ("frame_video", "frame_index", "frame_seconds", "frame_offsets")
+_OF_DETECTIONS = ("boxes", "scores", "labels", "class_scores", "rle_offsets")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -43,22 +57,79 @@ class ShardFrame:
     """Boxes, classes, scores and masks, in pixels of the video's grid."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ShardRecord:
+    """What is known of a shard whose arrays are those of the format; enough to read it."""
+
+    attributes: ShardAttributes
+    layout: GroupLayout
+
+    @classmethod
+    def checked(cls, path: Path, attributes: ShardAttributes, layout: GroupLayout) -> Self:
+        """The record.
+
+        Raises:
+            ShardFormatError: if the arrays are not those of the format.
+        """
+        _check_arrays(path, layout, class_scores=attributes.class_scores)
+        return cls(attributes=attributes, layout=layout)
+
+    @property
+    def size_bytes(self) -> int:
+        """About the memory that it takes."""
+        entries = len(self.attributes.videos) + len(self.attributes.failed)
+        return 5000 + 500 * entries + self.layout.size_bytes
+
+
+_records: LRUCache[tuple[Path, int, Stamp], ShardRecord]
+_records = LRUCache(_RECORDS_BYTES, getsizeof=attrgetter("size_bytes"))
+"""Of the shards that this process opened latest, by the identity of the file."""
+
+
+def shard_record(path: Path) -> ShardRecord:
+    """What a shard says of itself; read and checked once in a process while the file is the same.
+
+    Raises:
+        ShardNotFoundError: if there is no such file.
+        ShardFormatError: if it is damaged, or not of a format version that this release reads.
+    """
+    key = None
+    with suppress(OSError):
+        status = path.stat()
+        key = (path, status.st_ino, stamp_of(status))
+    record = None if key is None else _records.get(key)
+    if record is None:
+        found, layout = read_layout(path)
+        attributes = ShardAttributes.from_json(found, source=str(path))
+        record = ShardRecord.checked(path, attributes, layout)
+        if key is not None and key[-1] == layout.stamp:
+            with suppress(ValueError):  # larger than the cache
+                _records[key] = record
+    return record
+
+
 class Shard:
     """One shard; its arrays are read when they are needed, and only the parts that are.
 
     Args:
         path: the file.
         cache: keeps what was read; a small one of its own by default.
+        record: what is known of it.
 
     Raises:
         ShardNotFoundError: if there is no such file.
         ShardFormatError: if it is damaged, or not of a format version that this release reads.
     """
 
-    def __init__(self, path: Path, cache: ChunkCache | None = None) -> None:
+    def __init__(
+        self, path: Path, cache: ChunkCache | None = None, record: ShardRecord | None = None
+    ) -> None:
         self.path = path
-        self._group = ZarrZip(path, ChunkCache(_OWN_CACHE_BYTES) if cache is None else cache)
-        attributes = ShardAttributes.from_json(self._group.attributes, source=str(path))
+        record = record or shard_record(path)
+        attributes, layout = record.attributes, record.layout
+        self._group = ZarrZip(
+            path, ChunkCache(_OWN_CACHE_BYTES) if cache is None else cache, layout
+        )
         self.videos: tuple[VideoEntry, ...] = attributes.videos
         """The videos, in the order of their frames."""
         self.failed: tuple[FailedVideo, ...] = attributes.failed
@@ -67,8 +138,9 @@ class Shard:
         """What the detections were made with."""
         self.has_class_scores: bool = attributes.class_scores
         """Whether detections come with the scores of all classes."""
-        _check_arrays(self._group, class_scores=self.has_class_scores)
-        self._lengths = {name: self._group.shape(name)[0] for name in self._group.names()}
+        self.size_bytes: int = record.size_bytes
+        """About the memory that it takes, without what was read."""
+        self._lengths = {name: array.form.num_rows for name, array in layout.arrays.items()}
         self.num_frames: int = self._lengths["frame_index"]
         """F, frames of all its videos together."""
         self.num_detections: int = self._lengths["boxes"]
@@ -85,6 +157,14 @@ class Shard:
         if name not in self._lengths:
             raise ShardFormatError(f"{self.path}: has no array {name!r}")
         return self._group.rows(name, 0, self._lengths[name])
+
+    def fetch_frames(self) -> None:
+        """Reads the arrays about frames at once, which are small and lie side by side.
+
+        Raises:
+            ShardFormatError: if one is damaged.
+        """
+        self._group.fetch((name, 0, self._lengths[name]) for name in _OF_FRAMES)
 
     def frame_video(self) -> NDArray[np.int32]:
         """(F,) int32, for each frame the place of its video in `videos`."""
@@ -159,6 +239,38 @@ class Shard:
             why = str(err).removeprefix(f"{self.path}: ")
             raise ShardFormatError(f"{self._place(row)}: {why}") from err
 
+    def frames_at(self, rows: Sequence[int]) -> list[FrameDetections]:
+        """The detections of the frames in these rows, read in as few calls as can be.
+
+        Raises:
+            ShardFormatError: as `frame`.
+        """
+        with suppress(ShardFormatError):  # told below, with the frame
+            self._fetch(rows)
+        return [self.frame(row) for row in rows]
+
+    def _fetch(self, rows: Sequence[int]) -> None:
+        group = self._group
+        rows = [row for row in rows if 0 <= row < self.num_frames]
+        whole = (("frame_video", 1), ("frame_offsets", 2))
+        group.fetch((name, row, row + more) for row in rows for name, more in whole)
+        spans = [group.rows("frame_offsets", row, row + 2).tolist() for row in rows]
+        spans = [
+            (start, stop)
+            for start, stop in spans
+            if 0 <= start < stop <= min(self.num_detections, start + MOST_FRAME_DETECTIONS)
+        ]
+        names = [name for name in _OF_DETECTIONS if name in self._lengths]
+        group.fetch(
+            (name, start, stop + (name == "rle_offsets")) for name in names for start, stop in spans
+        )
+        borders = [group.rows("rle_offsets", start, stop + 1)[[0, -1]] for start, stop in spans]
+        group.fetch(
+            ("rle", start, stop)
+            for start, stop in (each.tolist() for each in borders)
+            if 0 <= start < stop <= min(self.num_mask_bytes, start + MOST_FRAME_MASK_BYTES)
+        )
+
     def checked_frame(self, row: int) -> FrameDetections:
         """The same, down to every number and mask.
 
@@ -206,6 +318,7 @@ class Shard:
         places = [place for place, video in enumerate(self.videos) if video.id == video_id]
         if not places:
             raise ShardNotFoundError(f"{self.path}: has no video {video_id!r}")
+        self.fetch_frames()
         video_of_frame = self.frame_video()
         start, stop = np.searchsorted(video_of_frame, [places[0], places[0] + 1]).tolist()
         if stop - start != self.videos[places[0]].frames:
@@ -216,28 +329,29 @@ class Shard:
         return start, stop
 
 
-def _check_arrays(group: ZarrZip, *, class_scores: bool) -> None:
+def _check_arrays(path: Path, layout: GroupLayout, *, class_scores: bool) -> None:
     """Checks that the arrays of the schema are there, with their types and matching lengths."""
     specs = {name: ARRAYS[name] for name in ARRAYS if class_scores or name != "class_scores"}
-    shapes = {name: group.shape(name) for name in group.names()}
+    forms = {name: array.form for name, array in layout.arrays.items()}
     for name, spec in specs.items():
-        if name not in shapes:
-            raise ShardFormatError(f"{group.path}: array {name!r} is missing")
-        if (group.dtype(name), shapes[name][1:]) != (spec.dtype, spec.row):
+        if name not in forms:
+            raise ShardFormatError(f"{path}: array {name!r} is missing")
+        form = forms[name]
+        if (form.dtype, form.row) != (spec.dtype, spec.row):
             raise ShardFormatError(
-                f"{group.path}: array {name!r}: wanted {spec.dtype} rows of {spec.row}, "
-                f"found {group.dtype(name)} rows of {shapes[name][1:]}"
+                f"{path}: array {name!r}: wanted {spec.dtype} rows of {spec.row}, "
+                f"found {form.dtype} rows of {form.row}"
             )
     counted = {"frames": "frame_index", "detections": "boxes", "bytes": "rle"}
     for name, spec in specs.items():
         what, plus, _ = spec.counts.partition(" + ")
-        length = shapes[counted[what]][0] + bool(plus)
+        length = forms[counted[what]].num_rows + bool(plus)
         if length > MOST_ROWS[what] + 1:
             raise ShardFormatError(
-                f"{group.path}: wanted at most {MOST_ROWS[what]:,} {what}, found {length:,}"
+                f"{path}: wanted at most {MOST_ROWS[what]:,} {what}, found {length:,}"
             )
-        if shapes[name][0] != length:
+        if forms[name].num_rows != length:
             raise ShardFormatError(
-                f"{group.path}: array {name!r}: wanted {length} rows ({spec.counts}), "
-                f"found {shapes[name][0]}"
+                f"{path}: array {name!r}: wanted {length} rows ({spec.counts}), "
+                f"found {forms[name].num_rows}"
             )
