@@ -11,11 +11,10 @@ each line stands its CRC-32C.
 import base64
 import json
 import logging
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
-from itertools import accumulate, chain, pairwise
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
@@ -25,6 +24,7 @@ from pydantic import Field, TypeAdapter
 
 from shared.errors import PipelineError, ShardFormatError, ShardNotFoundError
 from shared.jobs.atomic_file import write_bytes
+from shared.jobs.workers import in_threads
 from shared.shards.kept_files import KeptFile, Stamp, kept_file, stamp_of
 from shared.shards.plan import SHARD_PATTERN
 from shared.shards.schema import ARRAYS, READ_STRICTLY, FailedVideo, ShardAttributes, VideoEntry
@@ -42,10 +42,6 @@ _MOST_LINE_BYTES = 16 * 2**20
 """Twice what a shard's own attributes may have."""
 _LEAST_SHARDS = 100
 """A folder with fewer opens as fast without an index."""
-_THREADS = 32
-"""That ask for the states of files, which takes a millisecond each on a cluster's storage."""
-_AT_ONCE = 64
-"""Files that a thread is given at a time."""
 _SEAL_BYTES = len(b" 00000000\n")
 _BLOCK_BYTES = 2**20
 
@@ -204,27 +200,18 @@ def open_folder(folder: Path) -> OpenedFolder:
     if len(paths) < _LEAST_SHARDS:
         attributes = {path: shard_record(path).attributes for path in paths}
         return OpenedFolder(attributes=attributes, index=None, lines={})
-    stamps = dict(zip(paths, _stamps(paths), strict=True))
+    stamps = dict(zip(paths, in_threads(_stamp, paths), strict=True))
     known = _load(folder, stamps)
     if known is not None and known.attributes.keys() == stamps.keys():
         return known
     return _made(folder, stamps, known)
 
 
-def _stamps(paths: Sequence[Path]) -> Iterator[Stamp]:
-    parts = [paths[start : start + _AT_ONCE] for start in range(0, len(paths), _AT_ONCE)]
-    with ThreadPoolExecutor(_THREADS) as threads:
-        yield from chain.from_iterable(threads.map(_stamps_of, parts))
-
-
-def _stamps_of(paths: Sequence[Path]) -> list[Stamp]:
-    stamps = []
-    for path in paths:
-        try:
-            stamps.append(stamp_of(path.stat()))
-        except FileNotFoundError as err:
-            raise ShardNotFoundError(f"{path}: no such shard") from err
-    return stamps
+def _stamp(path: Path) -> Stamp:
+    try:
+        return stamp_of(path.stat())
+    except FileNotFoundError as err:
+        raise ShardNotFoundError(f"{path}: no such shard") from err
 
 
 def _made(folder: Path, stamps: Mapping[Path, Stamp], known: OpenedFolder | None) -> OpenedFolder:
