@@ -245,31 +245,36 @@ class Shard:
         Raises:
             ShardFormatError: as `frame`.
         """
-        with suppress(ShardFormatError):  # told below, with the frame
-            self._fetch(rows)
-        return [self.frame(row) for row in rows]
+        self._group.ahead = lambda: self._fetch(rows)
+        try:
+            return [self.frame(row) for row in rows]
+        finally:
+            self._group.ahead = None
 
     def _fetch(self, rows: Sequence[int]) -> None:
         group = self._group
         rows = [row for row in rows if 0 <= row < self.num_frames]
-        whole = (("frame_video", 1), ("frame_offsets", 2))
-        group.fetch((name, row, row + more) for row in rows for name, more in whole)
-        spans = [group.rows("frame_offsets", row, row + 2).tolist() for row in rows]
-        spans = [
-            (start, stop)
-            for start, stop in spans
-            if 0 <= start < stop <= min(self.num_detections, start + MOST_FRAME_DETECTIONS)
-        ]
-        names = [name for name in _OF_DETECTIONS if name in self._lengths]
-        group.fetch(
-            (name, start, stop + (name == "rle_offsets")) for name in names for start, stop in spans
-        )
-        borders = [group.rows("rle_offsets", start, stop + 1)[[0, -1]] for start, stop in spans]
-        group.fetch(
-            ("rle", start, stop)
-            for start, stop in (each.tolist() for each in borders)
-            if 0 <= start < stop <= min(self.num_mask_bytes, start + MOST_FRAME_MASK_BYTES)
-        )
+        with suppress(ShardFormatError):  # `frame` tells, and of which
+            whole = (("frame_video", 1), ("frame_offsets", 2))
+            group.fetch((name, row, row + more) for row in rows for name, more in whole)
+            spans = [group.rows("frame_offsets", row, row + 2).tolist() for row in rows]
+            spans = [
+                (start, stop)
+                for start, stop in spans
+                if 0 <= start < stop <= min(self.num_detections, start + MOST_FRAME_DETECTIONS)
+            ]
+            names = [name for name in _OF_DETECTIONS if name in self._lengths]
+            group.fetch(
+                (name, start, stop + (name == "rle_offsets"))
+                for name in names
+                for start, stop in spans
+            )
+            borders = [group.rows("rle_offsets", start, stop + 1)[[0, -1]] for start, stop in spans]
+            group.fetch(
+                ("rle", start, stop)
+                for start, stop in (each.tolist() for each in borders)
+                if 0 <= start < stop <= min(self.num_mask_bytes, start + MOST_FRAME_MASK_BYTES)
+            )
 
     def checked_frame(self, row: int) -> FrameDetections:
         """The same, down to every number and mask.

@@ -12,7 +12,7 @@ size that its array's document gives it, which is bounded, before anything is de
 import os
 import struct
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -95,6 +95,9 @@ class ZarrZip:
         self.path = path
         self._cache = cache
         self._layout = read_layout(path)[1] if layout is None else layout
+        self._forms = {name: array.form for name, array in self._layout.arrays.items()}
+        self.ahead: Callable[[], None] | None = None
+        """Called once before the next chunk that the cache lacks: what to `fetch` with it."""
 
     def names(self) -> tuple[str, ...]:
         """Names of the arrays, in no order of meaning."""
@@ -102,16 +105,16 @@ class ZarrZip:
 
     def shape(self, name: str) -> tuple[int, ...]:
         """Shape of an array that is in `names`."""
-        array = self._layout.arrays[name].form
+        array = self._forms[name]
         return (array.num_rows, *array.row)
 
     def dtype(self, name: str) -> np.dtype[Any]:
         """Type of the elements of an array that is in `names`."""
-        return self._layout.arrays[name].form.dtype
+        return self._forms[name].dtype
 
     def rows_per_chunk(self, name: str) -> int:
         """Rows that are stored together, of an array that is in `names`."""
-        return self._layout.arrays[name].form.rows_per_chunk
+        return self._forms[name].rows_per_chunk
 
     def rows(self, name: str, start: int, stop: int) -> NDArray[Any]:
         """Rows [start, stop) of an array that is in `names`; not to be written to.
@@ -119,7 +122,7 @@ class ZarrZip:
         Raises:
             ShardFormatError: if the rows are not in the file, or a checksum says it is damaged.
         """
-        array = self._layout.arrays[name].form
+        array = self._forms[name]
         if not 0 <= start <= stop <= array.num_rows:
             raise ShardFormatError(
                 f"{self.path}: array {name!r} has {array.num_rows} rows, "
@@ -161,7 +164,12 @@ class ZarrZip:
                 self._keep(name, index, content[place - begin : stop - begin])
 
     def _chunk(self, name: str, index: int) -> NDArray[Any]:
-        chunk = self._cache.get((self.path, name, index))
+        key = self.path, name, index
+        chunk = self._cache.get(key)
+        if chunk is None and self.ahead is not None:
+            ahead, self.ahead = self.ahead, None
+            ahead()
+            chunk = self._cache.get(key)
         return self._keep(name, index) if chunk is None else chunk
 
     def _keep(self, name: str, index: int, stored: memoryview | None = None) -> NDArray[Any]:
