@@ -27,9 +27,9 @@ from shared.jobs.atomic_file import write_bytes
 from shared.jobs.workers import in_threads
 from shared.shards.kept_files import KeptFile, Stamp, kept_file, stamp_of
 from shared.shards.plan import SHARD_PATTERN
+from shared.shards.record import ShardRecord, shard_record
 from shared.shards.schema import ARRAYS, READ_STRICTLY, FailedVideo, ShardAttributes, VideoEntry
 from shared.shards.sealed_zip import MOST_MEMBER_BYTES
-from shared.shards.shard import ShardRecord, shard_record
 from shared.shards.zarr_documents import MOST_CHUNK_BYTES, ArrayForm
 from shared.shards.zarr_zip import MEMBER, ArrayLayout, GroupLayout
 

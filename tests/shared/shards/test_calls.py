@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from shared.shards import index, kept_files, shard, zarr_zip
+from shared.shards import index, kept_files, record, zarr_zip
 from shared.shards.reader import DetectionFolder
 from shared.shards.schema import DetectorEntry
 from shared.shards.writer import ShardWriter
@@ -67,7 +67,7 @@ def folder(
 
 def forget() -> None:
     """As in a new process."""
-    shard._records.clear()
+    record._records.clear()
     kept_files._kept.clear()
 
 

@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 
 from shared.errors import ShardFormatError
-from shared.shards import index, shard
+from shared.shards import index, record
 from shared.shards.index import INDEX_NAME, open_folder
 from shared.shards.reader import DetectionFolder
+from shared.shards.record import ShardRecord
 from shared.shards.schema import DetectorEntry, ShardAttributes
-from shared.shards.shard import ShardRecord
 from shared.shards.zarr_zip import MEMBER
 from tests.bounded import bounded
 from tests.shared.shards.conftest import FrameMaker, ShardMaker
@@ -183,8 +183,8 @@ def test_shards_are_read_by_the_index(
     rows: Callable[[], None], reads: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rows()
-    monkeypatch.setattr(shard, "read_layout", None)  # so that no shard's own directory is read
-    shard._records.clear()
+    monkeypatch.setattr(record, "read_layout", None)  # so that no shard's own directory is read
+    record._records.clear()
     reads.clear()
     rows()
     assert not reads

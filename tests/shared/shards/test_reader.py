@@ -12,8 +12,8 @@ from shared.errors import ShardFormatError, ShardNotFoundError
 from shared.shards import reader
 from shared.shards.index import shard_paths
 from shared.shards.reader import DetectionFolder
+from shared.shards.record import shard_record
 from shared.shards.schema import DetectorEntry, FailedVideo
-from shared.shards.shard import shard_record
 from tests.shared.shards.conftest import FrameMaker, ShardMaker
 
 

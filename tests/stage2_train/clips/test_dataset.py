@@ -13,7 +13,8 @@ from shared.errors import ConfigError, JoinError, ShardFormatError
 from shared.manifests.records import Segment
 from shared.masks import rle
 from shared.masks.detections import FrameDetections
-from shared.shards.reader import DetectionFolder, VideoDetections
+from shared.shards.reader import DetectionFolder
+from shared.shards.video_detections import VideoDetections
 from shared.shards.writer import ShardWriter
 from shared.video.read import Frame
 from stage2_train.clips.batches import collate
