@@ -21,8 +21,9 @@ from shared.manifests.records import Dataset, Segment
 from shared.shards.reader import DetectionFolder
 from stage1_detect.planning import DetectJob, Scope, plan_job, save_plan
 from stage2_train.clips.batches import LoaderSettings, training_loader
-from stage2_train.clips.dataset import ClipDataset, ClipRequest, ClipSettings
+from stage2_train.clips.dataset import ClipDataset, ClipSettings
 from stage2_train.clips.objects import SlotSettings
+from stage2_train.clips.views import ClipRequest
 from stage2_train.frames.crop import CropWindow
 
 __all__ = ["measure"]
