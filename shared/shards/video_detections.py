@@ -63,9 +63,9 @@ class VideoDetections:
             JoinError: if there is no such row.
             ShardFormatError: if what its shard holds is damaged.
         """
-        return self.frames([row])[0]
+        return self.frames_at([row])[0]
 
-    def frames(self, rows: Sequence[int]) -> list[FrameDetections]:
+    def frames_at(self, rows: Sequence[int]) -> list[FrameDetections]:
         """The detections of some frames, read in as few calls as can be; raises as `frame`."""
         found: dict[int, FrameDetections] = {}
         of_shard: dict[Shard, dict[int, int]] = {}

@@ -66,7 +66,7 @@ class ClipDetections(Protocol):
     def size_bytes(self) -> int:
         """About the memory that it takes, with what it reads from."""
 
-    def frames(self, rows: Sequence[int]) -> list[FrameDetections]:
+    def frames_at(self, rows: Sequence[int]) -> list[FrameDetections]:
         """The detections of some frames."""
 
     def check_frames(self, rows: Sequence[int]) -> None:

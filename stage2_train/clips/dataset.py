@@ -307,7 +307,7 @@ class ClipDataset(Dataset[ClipSample]):
         kept = {row: self._objects.get((video_id, row)) for row in rows}
         found = {row: objects for row, objects in kept.items() if objects is not None}
         missing = [row for row in kept if row not in found]
-        frames = detections.frames(missing)
+        frames = detections.frames_at(missing)
         try:
             made = objects_of_frames(frames, score_threshold=self.settings.score_threshold)
         except ShardFormatError:

@@ -71,7 +71,7 @@ class FoundLater:
     def size_bytes(self) -> int:
         return self.seconds.nbytes
 
-    def frames(self, rows: Sequence[int]) -> list[FrameDetections]:
+    def frames_at(self, rows: Sequence[int]) -> list[FrameDetections]:
         return [self._find(row) for row in rows]
 
     def check_frames(self, rows: Sequence[int]) -> None:

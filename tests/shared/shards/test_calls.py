@@ -79,13 +79,13 @@ def test_calls_of_a_cold_clip(
     whole = DetectionFolder(folder)
     places = whole.places("b1")
     copy = pickle.loads(pickle.dumps(whole))
-    copy.video("a0", whole.places("a0")).frames([0])  # another shard, so that all is imported
+    copy.video("a0", whole.places("a0")).frames_at([0])  # another shard, so that all is imported
     forget()
     monkeypatch.setattr(os, "lseek", None)
     monkeypatch.setattr(zarr_zip, "open_members", None)
     _opened.clear()
     before = reads_so_far()
-    found = copy.video("b1", places).frames(rows)
+    found = copy.video("b1", places).frames_at(rows)
     opens = len(_opened)
     reads = reads_so_far() - before - 1
     assert [each.masks for each in found] == [make_frame(row % 7, OBJECTS).masks for row in rows]

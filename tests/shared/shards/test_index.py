@@ -173,7 +173,7 @@ def rows(folder: Path, make_frame: FrameMaker) -> Callable[[], None]:
     def read() -> None:
         detections = DetectionFolder(folder)
         for video_id in ("a", "b", "c"):
-            masks = [each.masks for each in detections.video(video_id).frames([1, 0])]
+            masks = [each.masks for each in detections.video(video_id).frames_at([1, 0])]
             assert masks == [make_frame(1, 1).masks, make_frame(0, 0).masks]
 
     return read

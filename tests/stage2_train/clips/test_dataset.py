@@ -271,9 +271,9 @@ def test_pickled_without_what_was_read(make_dataset) -> None:
 def test_cache_is_bounded(make_dataset, monkeypatch) -> None:
     """A small cache changes no clip, and forgets what does not fit, in a copy too."""
     read = []
-    whole = VideoDetections.frames
+    whole = VideoDetections.frames_at
     monkeypatch.setattr(
-        VideoDetections, "frames", lambda self, rows: read.extend(rows) or whole(self, rows)
+        VideoDetections, "frames_at", lambda self, rows: read.extend(rows) or whole(self, rows)
     )
     roomy, tight = make_dataset(), pickle.loads(pickle.dumps(make_dataset(cache_bytes=3000)))
     request = ClipRequest(0, epoch=1)
