@@ -24,7 +24,7 @@ def test_a_small_folder_is_made_and_looked_at(tmp_path: Path, clips: int) -> Non
     for name in ("plan", "plan_again", *opening):
         assert len(found[name]["seconds"]) == len(found[name]["cpu_seconds"]) == 3
         assert found[name]["seconds_growth"] > 0
-    assert all(0 < each < 40 for each in found["cold_clip"]["reads"])
+    assert max(found["cold_clip"]["reads"]) < 40
     if clips:
         assert found["loader_processes"]["clips"] == [8, 8, 16]
     dataset = load_dataset("vlog", folder / "data")
