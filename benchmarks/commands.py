@@ -299,21 +299,35 @@ def shard_size(masks: Path) -> BenchResult:
 
 @_measured("scale")
 @click.option("--videos", type=_COUNT, default=113_839, show_default=True, help="To make up.")
-@click.option("--per-shard", type=_COUNT, default=8, show_default=True, help="Videos of a shard.")
+@click.option("--shards", type=_COUNT, default=14_229, show_default=True, help="To make up.")
+@click.option(
+    "--clips",
+    type=click.IntRange(0),
+    default=20_000,
+    show_default=True,
+    help="To make in four loader processes while their memory is watched; 0: none.",
+)
 @click.option(
     "--folder",
     type=click.Path(path_type=Path),
     help="New folder to make everything in, and to leave it.  [default: one that is thrown away]",
 )
-def scale(videos: int, per_shard: int, folder: Path | None) -> BenchResult:
-    """What every start on a data set of VLOG's size waits for.
+def scale(videos: int, shards: int, clips: int, folder: Path | None) -> BenchResult:
+    """What a data set of VLOG's size costs before its first frame and its first clip.
 
-    Makes up videos, tables and shards as VLOG has them, about half a gigabyte and some minutes,
-    then plans a detect job, reads the manifest and opens the folder of shards, each as at first and
-    as once more. The reference opens each video with PyAV in one process; the ratio is that over
-    planning.
+    Makes up videos, tables and shards as VLOG has them, then plans a detect job, opens the folder
+    of shards, reads clips that nothing was read of, and has four processes make clips; at a
+    quarter, a half and all of the size, with the growth from the first to the last. Pictures are
+    not decoded. What storage of a millisecond a call would take is told, too. The reference opens
+    videos with PyAV; the ratio is that over planning one, in CPU time.
     """
     from benchmarks.scale import measure
 
+    megabytes = (12 * videos + 80 * shards) // 1000 + 20
+    click.echo(
+        f"makes about {megabytes} MB and {2 * videos + 3 * shards} names of files in "
+        f"{folder or tempfile.gettempdir()}, {'which stay' if folder else 'removed at the end'}",
+        err=True,
+    )
     with tempfile.TemporaryDirectory() as name:
-        return measure(folder or Path(name), videos=videos, per_shard=per_shard)
+        return measure(folder or Path(name), videos=videos, shards=shards, clips=clips)

@@ -1,81 +1,96 @@
-"""What every start on a large data set waits for: a folder made up like VLOG, looked at."""
+"""What a data set of VLOG's size costs to plan, to open and to read from, at three sizes of it."""
 
+import multiprocessing
 import pickle
-import shutil
+import resource
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 import av
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmarks.harness import BenchResult
-from benchmarks.made_inputs import (
-    ENTRY,
-    four_ellipses,
-    moving_pictures,
-    write_detections,
-    write_video,
-)
+from benchmarks.made_inputs import ENTRY
+from benchmarks.scale_world import FRAMES, RATE, make_shards, make_videos, slow_storage
 from shared.manifests.load import load_dataset
-from shared.shards.plan import shard_path
+from shared.manifests.records import Dataset, Segment
 from shared.shards.reader import DetectionFolder
-from shared.shards.writer import ShardWriter
 from stage1_detect.planning import DetectJob, Scope, plan_job, save_plan
+from stage2_train.clips.batches import LoaderSettings, training_loader
+from stage2_train.clips.dataset import ClipDataset, ClipSettings
+from stage2_train.clips.objects import SlotSettings
+from stage2_train.clips.views import ClipRequest
+from stage2_train.frames.crop import CropWindow
 
 __all__ = ["measure"]
 
-_FRAMES = 24
-"""Of each video."""
-_CLASSES = 30
+_PARTS = (4, 2, 1)
+"""The sizes are this part of the data set."""
+_CALL_SECONDS = 0.001
+"""What a call of a cluster's storage takes."""
+_COLD_CLIPS = 40
+_OPENED = 1000
+"""Videos that the reference opens at most."""
+_PROCESSES = 4
 
 Found = TypeVar("Found")
+Row = dict[str, list[float]]
 
 
-def measure(folder: Path, *, videos: int, per_shard: int) -> BenchResult:
-    """Seconds of a manifest, a plan and a folder of shards, each as at first and as once more.
+def measure(folder: Path, *, videos: int, shards: int, clips: int) -> BenchResult:
+    """A row of figures for each thing that waits, one of each size, and their growth.
 
     Args:
         folder: where videos, tables and shards are made.
         videos: their number.
-        per_shard: videos of a unit.
+        shards: theirs.
+        clips: clips that loader processes make while their memory is watched.
     """
-    paths = _make_videos(folder / "data" / "vlog", videos)
-    shards = folder / "shards"
-    scope = Scope(unit_frames=per_shard * _FRAMES)
-    dataset, manifest_seconds = _timed(lambda: load_dataset("vlog", folder / "data"))
-
-    def plan() -> DetectJob:
-        return plan_job(dataset, entry=ENTRY, folder=shards, scope=scope)
-
-    job, plan_seconds = _timed(plan)
-    save_plan(job)
-    _, again_seconds = _timed(plan)
-    _, reference = _timed(lambda: _open_each(paths))
-    _make_shards(job)
-    detections, shards_seconds = _timed(lambda: DetectionFolder(shards))
-    _, shards_again_seconds = _timed(lambda: DetectionFolder(shards))
+    paths = make_videos(folder / "data" / "vlog", videos)
+    dataset, manifest = _timed(lambda: load_dataset("vlog", folder / "data"))
+    ids = [video.id for video in dataset.videos]
+    parts = [each.tolist() for each in np.array_split(np.array(ids, object), shards)]
+    make_shards(folder / "shards", parts)
+    rows: dict[str, Row] = {}
+    for part in _PARTS:
+        for name, row in (
+            *_planned(dataset, folder / f"plan-{part}", max(videos // part, 1)),
+            *_opened(dataset, folder, max(shards // part, 1), clips=clips if part == 1 else 0),
+        ):
+            for unit, value in row.items():
+                rows.setdefault(name, {}).setdefault(unit, []).append(value)
+    _, reference = _timed(lambda: _open_each(paths[:_OPENED]))
     return BenchResult(
         name="scale",
-        ours=plan_seconds,
-        reference=reference,
+        ours=rows["plan"]["cpu_seconds"][-1] / videos,
+        reference=reference["cpu_seconds"] / len(paths[:_OPENED]),
         details={
-            "plan_again_seconds": again_seconds,
-            "manifest_seconds": manifest_seconds,
-            "shards_seconds": shards_seconds,
-            "shards_again_seconds": shards_again_seconds,
-            "bytes_to_each_loader_process": len(pickle.dumps(detections)),
-            "videos": videos,
-            "shards": len(job.units),
+            "videos": [max(videos // part, 1) for part in _PARTS],
+            "shards": [max(shards // part, 1) for part in _PARTS],
+            "manifest": manifest,
+            **{name: row | _growth(row) for name, row in rows.items()},
         },
     )
 
 
-def _timed(work: Callable[[], Found]) -> tuple[Found, float]:
-    began = time.perf_counter()
+def _growth(row: Row) -> dict[str, float]:
+    return {f"{unit}_growth": values[-1] / values[0] for unit, values in row.items() if values[0]}
+
+
+def _timed(work: Callable[[], Found]) -> tuple[Found, dict[str, float]]:
+    """What comes of it, and the seconds that it took by the clock and of all processors."""
+    began, used = time.perf_counter(), _used()
     found = work()
-    return found, time.perf_counter() - began
+    return found, {"seconds": time.perf_counter() - began, "cpu_seconds": _used() - used}
+
+
+def _used() -> float:
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.process_time() + children.ru_utime + children.ru_stime
 
 
 def _open_each(paths: list[Path]) -> None:
@@ -84,30 +99,121 @@ def _open_each(paths: list[Path]) -> None:
             pass
 
 
-def _make_videos(root: Path, videos: int) -> list[Path]:
-    """VLOG's tables and as many copies of one small video, in folders as VLOG has them."""
-    ids = [f"{n % 10}/{n // 10 % 10}/{n // 100 % 10}/v_{n // 4:08d}/{n:06d}" for n in range(videos)]
-    (root / "meta" / "hand_object").mkdir(parents=True)
-    video = write_video(root / "one.mp4", moving_pictures(_FRAMES, height=32, width=48))
-    paths = [root / "videos" / each / "clip.mp4" for each in ids]
-    for path in paths:
-        path.parent.mkdir(parents=True)
-        shutil.copyfile(video, path)
-    generator = np.random.default_rng(0)
-    (root / "meta" / "manifest.txt").write_text("".join(f"{each}/\n" for each in ids))
-    splits = generator.integers(0, 4, videos)
-    (root / "meta" / "splitId.txt").write_text("".join(f"{split}\n" for split in splits))
-    classes = "".join(f"class {number}\n" for number in range(_CLASSES))
-    (root / "meta" / "hand_object" / "hand_object_labels.txt").write_text(classes)
-    matrix_NA = generator.integers(-1, 2, (videos, _CLASSES))
-    np.save(root / "meta" / "hand_object" / "hand_object.npy", matrix_NA)
-    return paths
+def _planned(dataset: Dataset, folder: Path, videos: int) -> Iterable[tuple[str, dict[str, float]]]:
+    """A detect job planned as at first, and as once more."""
+
+    def plan() -> DetectJob:
+        return plan_job(dataset, entry=ENTRY, folder=folder, scope=Scope(limit=videos))
+
+    job, row = _timed(plan)
+    yield "plan", row
+    save_plan(job)
+    yield "plan_again", _timed(plan)[1]
 
 
-def _make_shards(job: DetectJob) -> None:
-    """A shard a unit, of one frame with four objects of each video."""
-    frame = four_ellipses(np.random.default_rng(0))
-    for unit in job.units:
-        with ShardWriter(shard_path(job.folder, unit.index), ENTRY, class_scores=False) as writer:
-            for part in unit.parts:
-                write_detections(writer, part.video_id, [frame])
+def _opened(
+    dataset: Dataset, root: Path, shards: int, *, clips: int
+) -> Iterable[tuple[str, dict[str, float]]]:
+    """The first shards in a folder of their own, opened and read from."""
+    folder = root / f"shards-{shards}"
+    folder.mkdir()
+    for path in sorted((root / "shards").glob("shard-*"))[:shards]:
+        (folder / path.name).hardlink_to(path)
+    yield "open_shards", _timed(lambda: DetectionFolder(folder))[1]
+    detections, row = _timed(lambda: DetectionFolder(folder))
+    yield "open_shards_again", row
+    with slow_storage(_CALL_SECONDS):
+        yield "open_shards_again_slow_storage", _timed(lambda: DetectionFolder(folder))[1]
+    data = _clips(dataset, detections)
+    sent = len(pickle.dumps(data.for_workers(_PROCESSES)))
+    yield "sent_to_each_loader_process", {"bytes": sent}
+    yield "cold_clip", _cold_clips(data)
+    if clips:
+        for done, size in _loader_memory(data, clips):
+            yield "loader_processes", {"clips": done, "megabytes": size}
+
+
+@dataclass(frozen=True, slots=True)
+class _Blank:
+    """Frames of any video, of which only the times are asked for."""
+
+    name: str = "no frames"
+
+    @property
+    def seconds(self) -> NDArray[np.float64]:
+        return np.arange(FRAMES) / RATE
+
+    def frames(self, video_id: str) -> "_Blank":
+        return self
+
+    def stored_size(self, video_id: str) -> tuple[int, int]:
+        return 256, 256
+
+    def read(
+        self, frames_n: NDArray[np.int64], window: CropWindow | None = None
+    ) -> NDArray[np.uint8]:
+        raise AssertionError("nobody looks at them")
+
+
+def _clips(dataset: Dataset, detections: DetectionFolder) -> ClipDataset:
+    """The objects of clips as the paper's networks get them, without pictures."""
+    settings = ClipSettings(
+        num_frames=dataset.clip_frames,
+        crop=(224, 224),
+        slots=SlotSettings(max_objects=10, background=True, mask_size=28, feature_cells=(14, 14)),
+        score_threshold=0.0,
+        num_activities=len(dataset.classes),
+        multi_label=True,
+        reads_frames=False,
+    )
+    segments = [
+        Segment(id=each.id, video_id=each.video_id, split="train", labels=each.labels)
+        for each in dataset.segments
+        if each.video_id in detections
+    ]
+    return ClipDataset(segments, _Blank(), detections, settings)
+
+
+def _cold_clips(data: ClipDataset) -> dict[str, float]:
+    """A clip of a shard that nothing was read of, in the mean of some, as a process makes it that
+    was told of it: first as storage is here, then others with a millisecond a call."""
+    worker = pickle.loads(pickle.dumps(data.for_workers(_PROCESSES)))
+    chosen = np.linspace(0, len(data) - 1, min(2 * _COLD_CLIPS, len(data))).astype(int).tolist()
+    requests = [data.told(ClipRequest(each, epoch=0)) for each in chosen]
+    worker[requests[0]]  # imports what is imported late
+    here, slow = requests[::2], requests[1::2] or requests[:1]
+    _, row = _timed(lambda: [worker[each] for each in here])
+    with slow_storage(_CALL_SECONDS) as calls:
+        _, slow_row = _timed(lambda: [worker[each] for each in slow])
+    return {
+        "opens": calls.opens / len(slow),
+        "reads": calls.reads / len(slow),
+        "cpu_milliseconds": 1000 * row["cpu_seconds"] / len(here),
+        "slow_storage_milliseconds": 1000 * slow_row["seconds"] / len(slow),
+    }
+
+
+def _loader_memory(data: ClipDataset, clips: int) -> Iterable[tuple[int, float]]:
+    """Megabytes of all loader processes together after a quarter, a half and all of some clips;
+    what processes share is counted once."""
+    settings = LoaderSettings(batch_size=8, workers=_PROCESSES)
+    epochs = range(-(-clips // max(len(data) // 8 * 8, 1)))
+    ends = [max(clips // part, 1) for part in _PARTS]
+    done = 0
+    for batch in training_loader(data, settings, epochs=epochs):
+        done += len(batch)
+        if ends and done >= ends[0]:
+            yield (
+                done,
+                sum(_own_bytes(each.pid) for each in multiprocessing.active_children()) / 1e6,
+            )
+            del ends[0]
+        if not ends:
+            return
+
+
+def _own_bytes(process: int | None) -> int:
+    """Its share of the memory, by the kernel; 0 where that is not told."""
+    path = Path(f"/proc/{process}/smaps_rollup")
+    lines = path.read_text().splitlines() if path.exists() else []
+    return sum(1024 * int(line.split()[1]) for line in lines if line.startswith("Pss:"))

@@ -21,9 +21,10 @@ from shared.environment import usable_cores
 from shared.errors import PipelineError, VideoDecodeError
 from shared.jobs.atomic_file import write_text
 from shared.jobs.progress import progress
-from shared.jobs.workers import in_workers
+from shared.jobs.workers import in_threads, in_workers
 from shared.manifests.records import Segment, Video
 from shared.manifests.source import source_of
+from shared.video.file import told_by_header
 from shared.video.read import FrameEstimate, estimate
 
 __all__ = ["HEADERS_NAME", "UNREADABLE", "read_headers", "remember_headers", "warn_of_times_beyond"]
@@ -50,9 +51,10 @@ def read_headers(videos: Sequence[Video], folder: Path | None = None) -> dict[st
     found: dict[str, FrameEstimate] = {}
     is_large = len(videos) >= _MANY
     if is_large and folder and (remembered := _remembered(folder)):
-        for video in videos:
+        states = in_threads(_state, [video.path for video in videos])
+        for video, found_state in zip(videos, states, strict=True):
             match remembered.get(video.id):
-                case (frames, rate, *state) if state == _state(video.path):
+                case (frames, rate, *state) if state == found_state:
                     found[video.id] = FrameEstimate(frames=frames, rate=rate)
     left = [video for video in videos if video.id not in found]
     parts = [left[start : start + _AT_ONCE] for start in range(0, len(left), _AT_ONCE)]
@@ -76,10 +78,12 @@ def remember_headers(
     """
     if len(estimates) < _MANY:
         return
+    videos = [video for video in videos if video.id in estimates]
+    states = in_threads(_state, [video.path for video in videos])
     entries = {
         video.id: (each.frames, each.rate, *state)
-        for video in videos
-        if (each := estimates.get(video.id)) and each.frames and (state := _state(video.path))
+        for video, state in zip(videos, states, strict=True)
+        if (each := estimates[video.id]).frames and state
     }
     remembered = _remembered(folder)
     if not entries.items() <= remembered.items():
@@ -105,13 +109,25 @@ def warn_of_times_beyond(segments: Iterable[Segment], lengths: Mapping[str, Fram
 
 
 def _look(videos: Sequence[Video]) -> list[FrameEstimate]:
-    found = []
-    for video in videos:
-        try:
-            found.append(estimate(source_of(video), rate=video.rate))
-        except VideoDecodeError as err:
-            found.append(replace(UNREADABLE, problem=str(err)))
-    return found
+    return [
+        told or _looked_at(video)
+        for video, told in zip(videos, in_threads(_told, videos), strict=True)
+    ]
+
+
+def _told(video: Video) -> FrameEstimate | None:
+    """What can be told without FFmpeg."""
+    try:
+        return told_by_header(source_of(video))
+    except VideoDecodeError:
+        return None
+
+
+def _looked_at(video: Video) -> FrameEstimate:
+    try:
+        return estimate(source_of(video), rate=video.rate)
+    except VideoDecodeError as err:
+        return replace(UNREADABLE, problem=str(err))
 
 
 _Remembered = tuple[

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 
 from shared.data_files import leads_out
@@ -22,7 +23,7 @@ def source_of(video: Video) -> Path:
     """
     if not video.inside:
         return video.path
-    inside = tuple(Path(os.path.realpath(folder)) for folder in video.inside)
+    inside = tuple(_real(folder) for folder in video.inside)
     for path in (str(video.path), *_pictures(video.path)):
         real = leads_out(path, inside)
         if real is not None:
@@ -31,6 +32,12 @@ def source_of(video: Video) -> Path:
                 "is there, or link the whole folder of all videos"
             )
     return video.path
+
+
+@lru_cache(maxsize=64)
+def _real(folder: Path) -> Path:
+    """One of the few folders that all videos lie in; asked for once."""
+    return Path(os.path.realpath(folder))
 
 
 def _pictures(folder: Path) -> Iterator[str]:

@@ -1,38 +1,51 @@
-"""The attributes of all shards of a folder in one file, so that a large folder opens in a second.
+"""What is known of all shards of a folder in one file, so that a large folder opens in a second and
+none of its shards is opened before it is read from.
 
 The index lies beside the plan and is never needed: a shard that it does not have, or has with
 another size or time of change, is read itself, and the index is then written anew, whole or not at
 all. A folder that cannot be written to goes without. Its first line is what shards have in common,
-such as the detector; each further line is a shard.
+such as the detector; each further line is a shard, its attributes and where its chunks lie. Behind
+each line stands its CRC-32C.
 """
 
+import base64
 import json
 import logging
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
+from itertools import accumulate, pairwise
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
+import google_crc32c
+import numpy as np
 from pydantic import Field, TypeAdapter
 
-from shared.errors import PipelineError, ShardNotFoundError
-from shared.jobs.atomic_file import write_text
+from shared.errors import PipelineError, ShardFormatError, ShardNotFoundError
+from shared.jobs.atomic_file import write_bytes
+from shared.jobs.workers import in_threads
+from shared.shards.kept_files import KeptFile, Stamp, kept_file, stamp_of
 from shared.shards.plan import SHARD_PATTERN
-from shared.shards.schema import READ_STRICTLY, FailedVideo, ShardAttributes, VideoEntry
-from shared.shards.zarr_zip import read_attributes
+from shared.shards.record import ShardRecord, shard_record
+from shared.shards.schema import ARRAYS, READ_STRICTLY, FailedVideo, ShardAttributes, VideoEntry
+from shared.shards.sealed_zip import MOST_MEMBER_BYTES
+from shared.shards.zarr_documents import MOST_CHUNK_BYTES, ArrayForm
+from shared.shards.zarr_zip import MEMBER, ArrayLayout, GroupLayout
 
-__all__ = ["INDEX_NAME", "folder_attributes", "shard_paths"]
+__all__ = ["INDEX_NAME", "FolderIndex", "LinePlace", "OpenedFolder", "open_folder", "shard_paths"]
 
 logger = logging.getLogger(__name__)
 
 INDEX_NAME = "shards.index.json"
-_MOST_LINE_BYTES = 8 * 2**20
-"""As a shard's own attributes."""
+_MOST_LINE_BYTES = 16 * 2**20
+"""Twice what a shard's own attributes may have."""
 _LEAST_SHARDS = 100
 """A folder with fewer opens as fast without an index."""
+_SEAL_BYTES = len(b" 00000000\n")
+_BLOCK_BYTES = 2**20
 
-_Stamp = tuple[int, int]
-"""Size and time of change."""
+_Rows = Annotated[int, Field(ge=0, lt=2**48)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,9 +54,65 @@ class _Head:
 
     __pydantic_config__: ClassVar = READ_STRICTLY
 
-    format: Literal["shard-index 2"] = "shard-index 2"
+    format: Literal["shard-index 3"] = "shard-index 3"
     common: tuple[ShardAttributes, ...]
     """Attributes without videos."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Chunks:
+    """Where the chunks of a shard lie."""
+
+    __pydantic_config__: ClassVar = READ_STRICTLY
+
+    sealed: bool
+    rows: tuple[_Rows, ...]
+    """Of each array, in the order of `ARRAYS`; without one that the shard lacks."""
+    rows_per_chunk: tuple[Annotated[_Rows, Field(ge=1)], ...]
+    members: str
+    """`MEMBER` of the chunks of all of them, in base64."""
+
+    @classmethod
+    def of(cls, layout: GroupLayout) -> Self | None:
+        """None of a shard with arrays beside those of the format."""
+        if not layout.arrays.keys() <= ARRAYS.keys():
+            return None
+        arrays = [layout.arrays[name] for name in ARRAYS if name in layout.arrays]
+        members = b"".join(array.members_M.tobytes() for array in arrays)
+        return cls(
+            sealed=layout.sealed,
+            rows=tuple(array.form.num_rows for array in arrays),
+            rows_per_chunk=tuple(array.form.rows_per_chunk for array in arrays),
+            members=base64.b64encode(members).decode(),
+        )
+
+    def layout(self, stamp: Stamp, *, class_scores: bool) -> GroupLayout:
+        """Raises ValueError where that is none that a shard could have."""
+        names = [name for name in ARRAYS if class_scores or name != "class_scores"]
+        sizes = zip(names, self.rows, self.rows_per_chunk, strict=True)
+        forms = {
+            name: ArrayForm(
+                num_rows=num_rows,
+                row=ARRAYS[name].row,
+                dtype=ARRAYS[name].dtype,
+                rows_per_chunk=rows_per_chunk,
+            )
+            for name, num_rows, rows_per_chunk in sizes
+        }
+        members_M = np.frombuffer(base64.b64decode(self.members, validate=True), MEMBER)
+        borders = [*accumulate((form.num_chunks for form in forms.values()), initial=0)]
+        if (
+            borders[-1] != len(members_M)
+            or any(form.chunk_bytes > MOST_CHUNK_BYTES for form in forms.values())
+            or (members_M["num_bytes"] > MOST_MEMBER_BYTES).any()
+            or (members_M["place"] < 0).any()
+        ):
+            raise ValueError("chunks that no shard has")
+        arrays = {
+            name: ArrayLayout(form=form, members_M=members_M[start:stop])
+            for (name, form), (start, stop) in zip(forms.items(), pairwise(borders), strict=True)
+        }
+        return GroupLayout(stamp=stamp, sealed=self.sealed, arrays=arrays)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,9 +127,50 @@ class _Row:
     """Place in the head."""
     videos: tuple[VideoEntry, ...]
     failed: tuple[FailedVideo, ...]
+    chunks: _Chunks | None
+
+    def attributes(self, head: _Head) -> ShardAttributes:
+        return replace(head.common[self.common], videos=self.videos, failed=self.failed)
 
 
 _HEAD, _ROW = TypeAdapter(_Head), TypeAdapter(_Row)
+
+LinePlace = tuple[int, int]
+"""Where a line begins in the index, and its size."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FolderIndex:
+    """An index that fits its folder; small, also as a pickle."""
+
+    path: Path
+    stamp: Stamp
+    head: _Head
+
+    def record(self, shard: Path, line: LinePlace) -> ShardRecord | None:
+        """What the index knows of a shard, None where it does not; reads nothing else."""
+        try:
+            text = kept_file(self.path, self.stamp).read(*line)
+            row = _ROW.validate_json(_unsealed(text))
+            if row.name != shard.name or row.chunks is None:
+                return None
+            attributes = row.attributes(self.head)
+            layout = row.chunks.layout(row.stamp, class_scores=attributes.class_scores)
+            return ShardRecord.checked(shard, attributes, layout)
+        except (OSError, LookupError, ValueError) as err:
+            logger.debug("%s: not used for %s (%s)", self.path, shard.name, err)
+            return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenedFolder:
+    """The shards of a folder."""
+
+    attributes: Mapping[Path, ShardAttributes]
+    """In the order of their units."""
+    index: FolderIndex | None
+    lines: Mapping[Path, LinePlace]
+    """Of the shards that the index has."""
 
 
 def shard_paths(folder: Path) -> tuple[Path, ...]:
@@ -79,8 +189,8 @@ def shard_paths(folder: Path) -> tuple[Path, ...]:
     return tuple(paths)
 
 
-def folder_attributes(folder: Path) -> dict[Path, ShardAttributes]:
-    """The attributes of every shard of a folder, in the order of their units.
+def open_folder(folder: Path) -> OpenedFolder:
+    """What is known of every shard of a folder.
 
     Raises:
         ShardNotFoundError: if there is no such folder, or no shard in it.
@@ -88,76 +198,122 @@ def folder_attributes(folder: Path) -> dict[Path, ShardAttributes]:
     """
     paths = shard_paths(folder)
     if len(paths) < _LEAST_SHARDS:
-        return {path: _read(path) for path in paths}
-    stamps = {path: _stamp(path) for path in paths}
-    known = _load(folder, most_bytes=sum(size for size, _ in stamps.values()))
-    found = {
-        path: known[path.name, stamp] if (path.name, stamp) in known else _read(path)
-        for path, stamp in stamps.items()
-    }
-    if known.keys() != {(path.name, stamp) for path, stamp in stamps.items()}:
-        try:
-            _save(folder, {(path.name, stamps[path]): each for path, each in found.items()})
-        except PipelineError as err:
-            logger.debug("%s: goes without an index (%s)", folder, err)
-    return found
+        attributes = {path: shard_record(path).attributes for path in paths}
+        return OpenedFolder(attributes=attributes, index=None, lines={})
+    stamps = dict(zip(paths, in_threads(_stamp, paths), strict=True))
+    known = _load(folder, stamps)
+    if known is not None and known.attributes.keys() == stamps.keys():
+        return known
+    return _made(folder, stamps, known)
 
 
-def _read(path: Path) -> ShardAttributes:
-    return ShardAttributes.from_json(read_attributes(path), source=str(path))
-
-
-def _stamp(path: Path) -> _Stamp:
+def _stamp(path: Path) -> Stamp:
     try:
-        status = path.stat()
+        return stamp_of(path.stat())
     except FileNotFoundError as err:
         raise ShardNotFoundError(f"{path}: no such shard") from err
-    return status.st_size, status.st_mtime_ns
 
 
-def _save(folder: Path, shards: Mapping[tuple[str, _Stamp], ShardAttributes]) -> None:
-    common: dict[str, int] = {}
-    heads: list[ShardAttributes] = []
-    rows = []
-    for (name, stamp), each in shards.items():
-        head = replace(each, videos=(), failed=())
-        number = common.setdefault(json.dumps(head.to_json()), len(common))
-        heads += [head] if number == len(heads) else []
-        row = _Row(name=name, stamp=stamp, common=number, videos=each.videos, failed=each.failed)
-        rows.append(asdict(row))
-    lines = [asdict(_Head(common=tuple(heads))), *rows]
-    text = "\n".join(json.dumps(line, separators=(",", ":")) for line in lines)
-    write_text(folder / INDEX_NAME, text + "\n")
+def _made(folder: Path, stamps: Mapping[Path, Stamp], known: OpenedFolder | None) -> OpenedFolder:
+    """The shards of a folder whose index does not know them all; writes one that does."""
+    commons = [] if known is None or known.index is None else [*known.index.head.common]
+    numbers = {json.dumps(common.to_json()): number for number, common in enumerate(commons)}
+    attributes: dict[Path, ShardAttributes] = {}
+    texts: list[bytes] = []
+    for path, stamp in stamps.items():
+        if known is not None and known.index is not None and path in known.attributes:
+            with suppress(OSError, ShardFormatError):
+                text = kept_file(known.index.path, known.index.stamp).read(*known.lines[path])
+                attributes[path] = known.attributes[path]
+                texts.append(text)
+                continue
+        record = shard_record(path)
+        attributes[path] = record.attributes
+        common = replace(record.attributes, videos=(), failed=())
+        number = numbers.setdefault(json.dumps(common.to_json()), len(commons))
+        commons += [common] if number == len(commons) else []
+        row = _Row(
+            name=path.name,
+            stamp=stamp,
+            common=number,
+            videos=record.attributes.videos,
+            failed=record.attributes.failed,
+            chunks=_Chunks.of(record.layout),
+        )
+        texts.append(_sealed(asdict(row)))
+    head = _Head(common=tuple(commons))
+    texts.insert(0, _sealed(asdict(head)))
+    target = folder / INDEX_NAME
+    try:
+        write_bytes(target, b"".join(texts))
+        index = FolderIndex(path=target, stamp=stamp_of(target.stat()), head=head)
+    except (OSError, PipelineError) as err:
+        logger.debug("%s: goes without an index (%s)", folder, err)
+        return OpenedFolder(attributes=attributes, index=None, lines={})
+    borders = pairwise(accumulate(map(len, texts)))
+    lines = {
+        path: (start, stop - start) for path, (start, stop) in zip(stamps, borders, strict=True)
+    }
+    return OpenedFolder(attributes=attributes, index=index, lines=lines)
 
 
-def _load(folder: Path, *, most_bytes: int) -> dict[tuple[str, _Stamp], ShardAttributes]:
-    """What the index of a folder says; nothing where there is none that can be read.
-
-    Args:
-        folder: the folder.
-        most_bytes: size of all its shards, which say the same and more.
-    """
+def _load(folder: Path, stamps: Mapping[Path, Stamp]) -> OpenedFolder | None:
+    """What the index of a folder says of the shards that are as it knows them; None where there is
+    none that can be read, or where it has shards that are not there."""
     path = folder / INDEX_NAME
     try:
-        if not path.is_file():
-            return {}
-        if path.stat().st_size > most_bytes:
+        file = KeptFile(path)
+        if file.stamp[0] > sum(size for size, _ in stamps.values()):
             raise ValueError("larger than the shards")
-        lines = _lines(path)
-        head = _HEAD.validate_json(next(lines))
-        rows = [_ROW.validate_json(line) for line in lines]
-        return {
-            (row.name, row.stamp): replace(
-                head.common[row.common], videos=row.videos, failed=row.failed
-            )
-            for row in rows
-        }
+        lines = _lines(file)
+        _, text = next(lines)
+        head = _HEAD.validate_json(_unsealed(text))
+        attributes: dict[Path, ShardAttributes] = {}
+        places: dict[Path, LinePlace] = {}
+        for place, text in lines:
+            row = _ROW.validate_json(_unsealed(text))
+            shard = folder / row.name
+            if stamps.get(shard) == row.stamp:
+                attributes[shard] = row.attributes(head)
+                places[shard] = place, len(text)
     except (OSError, LookupError, StopIteration, ValueError) as err:
         logger.debug("%s: not used (%s)", path, err)
-        return {}
+        return None
+    return OpenedFolder(
+        attributes={shard: attributes[shard] for shard in stamps if shard in attributes},
+        index=FolderIndex(path=path, stamp=file.stamp, head=head),
+        lines=places,
+    )
 
 
-def _lines(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as file:
-        while line := file.readline(_MOST_LINE_BYTES):
-            yield line
+def _lines(file: KeptFile) -> Iterator[tuple[int, bytes]]:
+    """Each line with its place."""
+    place, left = 0, b""
+    while block := file.read(place + len(left), _BLOCK_BYTES):
+        *lines, left = (left + block).split(b"\n")
+        for line in lines:
+            yield place, line + b"\n"
+            place += len(line) + 1
+        if len(left) > _MOST_LINE_BYTES:
+            raise ValueError("a line that is too long")
+
+
+def _sealed(line: dict[str, Any]) -> bytes:
+    text = json.dumps(line, separators=(",", ":")).encode()
+    return text + _seal(text)
+
+
+def _unsealed(line: bytes) -> bytes:
+    """What stands before the seal.
+
+    Raises:
+        ValueError: if they do not match.
+    """
+    text, seal = line[:-_SEAL_BYTES], line[-_SEAL_BYTES:]
+    if seal != _seal(text):
+        raise ValueError("a line whose checksum does not match")
+    return text
+
+
+def _seal(text: bytes) -> bytes:
+    return b" %08x\n" % google_crc32c.value(text)

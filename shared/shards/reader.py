@@ -1,34 +1,49 @@
 """Reads shards: a folder of them as one source of detections, by video and by time."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Iterable
+from contextlib import suppress
+from copy import copy
+from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import pairwise
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from cachetools import LRUCache
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from shared.errors import JoinError, ShardFormatError, ShardNotFoundError
-from shared.masks.detections import FrameDetections
-from shared.shards.index import folder_attributes
+from shared.errors import ShardFormatError, ShardNotFoundError
+from shared.shards.index import FolderIndex, LinePlace, OpenedFolder, open_folder
 from shared.shards.schema import DetectorEntry, FailedVideo, VideoEntry
 from shared.shards.shard import Shard
-from shared.shards.time_join import frame_interval, nearest_frames
+from shared.shards.video_detections import VideoDetections
 from shared.shards.zarr_zip import ChunkCache
 
-__all__ = ["DEFAULT_CACHE_BYTES", "DetectionFolder", "VideoDetections"]
+__all__ = ["DEFAULT_CACHE_BYTES", "DetectionFolder", "VideoPlaces"]
 
 DEFAULT_CACHE_BYTES = 256 * 2**20
-_MAX_SHARDS_KEPT = 512
+_SHARDS_BYTES = 16 * 2**20
+"""Memory for what is known of the shards that were read from latest, in each process."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VideoPlaces:
+    """Where the detections of a video lie; small, for a process that has no list of all videos."""
+
+    video: VideoEntry
+    """What the shards say of it, its frames in all."""
+    shards: tuple[tuple[str, LinePlace | None], ...]
+    """Names of the shards, and where the folder's index has each."""
 
 
 class DetectionFolder:
     """All shards of a folder; may be copied to worker processes, which then read for themselves.
 
-    Of each shard only the attributes are read at first. Detections are read when a frame is asked
-    for, and kept while they fit into the cache.
+    Of each shard only the attributes are read at first, of a large folder from its index. What was
+    detected is read when a frame is asked for, and kept while it fits into the cache. A copy of a
+    large folder is small: it reads the index once it is asked for a video without `places`.
 
     Args:
         path: the folder, with `shard-*.zarr.zip` in it.
@@ -43,9 +58,9 @@ class DetectionFolder:
     def __init__(self, path: Path, cache_bytes: int = DEFAULT_CACHE_BYTES) -> None:
         self.path = path
         self._cache = ChunkCache(cache_bytes)
-        self._shards: LRUCache[Path, Shard] = LRUCache(_MAX_SHARDS_KEPT)
-        self._places: dict[str, list[tuple[Path, VideoEntry]]] = {}
-        attributes = folder_attributes(path)
+        self._shards = _no_shards()
+        attributes = self._opened.attributes
+        self._index: FolderIndex | None = self._opened.index
         self.detector: DetectorEntry = next(iter(attributes.values())).detector
         """What the detections of the first shard were made with; class names are those of all."""
         self.failed: tuple[FailedVideo, ...] = tuple(
@@ -58,8 +73,18 @@ class DetectionFolder:
                     f"{shard}: its detector's class names differ from those of the shards before; "
                     "keep the shards of each detector in a folder of their own"
                 )
+
+    @cached_property
+    def _opened(self) -> OpenedFolder:
+        return open_folder(self.path)
+
+    @cached_property
+    def _places(self) -> dict[str, list[tuple[Path, VideoEntry]]]:
+        places: dict[str, list[tuple[Path, VideoEntry]]] = {}
+        for shard, each in self._opened.attributes.items():
             for entry in each.videos:
-                self._places.setdefault(entry.id, []).append((shard, entry))
+                places.setdefault(entry.id, []).append((shard, entry))
+        return places
 
     @property
     def video_ids(self) -> tuple[str, ...]:
@@ -73,6 +98,12 @@ class DetectionFolder:
         """The shards that have frames of these videos, each once."""
         paths = (path for video_id in video_ids for path, _ in self._places.get(video_id, ()))
         return tuple(dict.fromkeys(paths))
+
+    def places(self, video_id: str) -> VideoPlaces:
+        """Where a video's detections lie; reads no file, raises as `entry`."""
+        video, lines = self.entry(video_id), self._opened.lines
+        shards = tuple((path.name, lines.get(path)) for path, _ in self._places[video_id])
+        return VideoPlaces(video=video, shards=shards)
 
     def entry(self, video_id: str) -> VideoEntry:
         """What the shards say of a video, its frames in all; reads no file.
@@ -99,7 +130,8 @@ class DetectionFolder:
         wanted = tuple(video_ids)
         parts: dict[str, list[NDArray[np.float64]]] = {video_id: [] for video_id in wanted}
         for path in self.shards_of(wanted):
-            shard = self._shard(path)
+            shard = self._shard(path, self._opened.lines.get(path))
+            shard.fetch_frames()
             seconds_F, video_F = shard.frame_seconds(), shard.frame_video()
             borders = np.searchsorted(video_F, np.arange(len(shard.videos) + 1)).tolist()
             for entry, (start, stop) in zip(shard.videos, pairwise(borders), strict=True):
@@ -111,31 +143,48 @@ class DetectionFolder:
             if each
         }
 
-    def video(self, video_id: str) -> "VideoDetections":
+    def video(self, video_id: str, places: VideoPlaces | None = None) -> "VideoDetections":
         """The detections of one video, the ranges of a long one joined.
+
+        Args:
+            video_id: its id.
+            places: where they lie, as `places` of another copy of this folder told.
 
         Raises:
             ShardNotFoundError: if no shard has this video.
             ShardFormatError: if a shard is damaged, or two have the same frames of the video.
         """
-        video = self.entry(video_id)
+        places = places or self.places(video_id)
         parts: list[tuple[int, Shard, int, int]] = []
-        for path, _ in self._places[video_id]:
-            shard = self._shard(path)
+        for name, line in places.shards:
+            shard = self._shard(self.path / name, line)
             start, stop = shard.video_rows(video_id)
             if start < stop:
                 parts.append((int(shard.frame_index()[start]), shard, start, stop))
         parts.sort(key=lambda part: part[0])
-        return VideoDetections(video, [(shard, start, stop) for _, shard, start, stop in parts])
+        return VideoDetections(
+            places.video, [(shard, start, stop) for _, shard, start, stop in parts]
+        )
+
+    def for_workers(self, number: int) -> "DetectionFolder":
+        """The same for each of so many processes, with its share of the memory."""
+        worker = copy(self)
+        worker._cache = ChunkCache(int(self._cache.maxsize) // number)
+        return worker
 
     def __getstate__(self) -> dict[str, Any]:
         """Without what was read: a copy in another process reads for itself."""
-        return {**self.__dict__, "_shards": LRUCache(_MAX_SHARDS_KEPT)}
+        left_out = {"_places"} if self._index is None else {"_places", "_opened"}
+        state = {name: value for name, value in self.__dict__.items() if name not in left_out}
+        return state | {"_shards": _no_shards()}
 
-    def _shard(self, path: Path) -> Shard:
+    def _shard(self, path: Path, line: LinePlace | None) -> Shard:
         shard = self._shards.get(path)
         if shard is None:
-            shard = self._shards[path] = Shard(path, self._cache)
+            record = None if self._index is None or line is None else self._index.record(path, line)
+            shard = Shard(path, self._cache, record)
+            with suppress(ValueError):  # larger than the cache
+                self._shards[path] = shard
         return shard
 
     def _check_same(self, entries: list[VideoEntry]) -> None:
@@ -149,121 +198,5 @@ class DetectionFolder:
                 )
 
 
-class VideoDetections:
-    """The detections of one video, its frames in order, whatever shards they lie in.
-
-    Frames are numbered by `row`, from 0, among those that were looked at; `frame_indices` has their
-    places in the decoded stream.
-
-    Args:
-        parts: the stretches of the video, in the order of its frames: shard, first row, end row.
-        video: what the shards say of it, `frames` counting all stretches.
-    """
-
-    def __init__(self, video: VideoEntry, parts: Sequence[tuple[Shard, int, int]]) -> None:
-        self.video = video
-        """The video; `frames` counts those of all shards."""
-        self.seconds: NDArray[np.float64] = np.concatenate(
-            [np.zeros(0), *(shard.frame_seconds()[start:stop] for shard, start, stop in parts)]
-        )
-        """(F,) float64, presentation times, increasing."""
-        self.frame_indices: NDArray[np.int64] = np.concatenate(
-            [
-                np.zeros(0, dtype=np.int64),
-                *(shard.frame_index()[start:stop] for shard, start, stop in parts),
-            ]
-        )
-        """(F,) int64, places in the decoded stream, increasing."""
-        self._parts = tuple(parts)
-        self._ends = np.cumsum([stop - start for _, start, stop in parts])
-        self._check_order()
-        self.interval_seconds = frame_interval(self.seconds, otherwise=1.0 / video.rate)
-        """Time from frame to frame: the median, or 1 / rate where there are fewer than two."""
-
-    @property
-    def num_frames(self) -> int:
-        """F, frames that were looked at."""
-        return len(self.seconds)
-
-    def frame(self, row: int) -> FrameDetections:
-        """The detections of one frame.
-
-        Raises:
-            JoinError: if there is no such row.
-            ShardFormatError: if what its shard holds is damaged.
-        """
-        if not 0 <= row < self.num_frames:
-            raise JoinError(
-                f"video {self.video.id!r}: has detections of {self.num_frames} frames, "
-                f"asked for row {row}"
-            )
-        shard, its_row = self._in_shard(row)
-        return shard.frame(its_row)
-
-    def check_frames(self, rows: Sequence[int]) -> None:
-        """Reads frames down to every number and mask.
-
-        Raises:
-            ShardFormatError: at the first that is damaged or breaks a rule; says which and how.
-        """
-        for row in rows:
-            shard, its_row = self._in_shard(row)
-            shard.checked_frame(its_row)
-
-    def _in_shard(self, row: int) -> tuple[Shard, int]:
-        """The shard of a row, and its row there."""
-        part = int(np.searchsorted(self._ends, row, side="right"))
-        shard, _, stop = self._parts[part]
-        return shard, stop - (int(self._ends[part]) - row)
-
-    def nearest_rows(
-        self, seconds: ArrayLike, *, video_F: NDArray[np.float64] | None = None
-    ) -> NDArray[np.int64]:
-        """Rows of the frames nearest to (n,) times, the earlier of two equally near: (n,).
-
-        Args:
-            seconds: the times.
-            video_F: times of all frames of the video, where they are known (see `time_join`).
-
-        Raises:
-            JoinError: for the first time that has no frame near enough, which is half of the
-                detections' own frame interval, and more behind the last ones.
-        """
-        wanted_n = np.asarray(seconds, dtype=np.float64)
-        if self.num_frames == 0:
-            raise JoinError(
-                f"video {self.video.id!r}: wanted a detection frame near {wanted_n[:1]} s, "
-                "found none: no frame of it was looked at"
-            )
-        found = nearest_frames(
-            self.seconds, wanted_n, interval=self.interval_seconds, video_F=video_F
-        )
-        if not found.is_near_n.all():
-            place = int(np.argmin(found.is_near_n))
-            raise JoinError(
-                f"video {self.video.id!r}: wanted a detection frame within "
-                f"{found.limits_n[place]:.4f} s of {wanted_n[place]:.4f} s, the nearest is at "
-                f"{self.seconds[found.rows_n[place]]:.4f} s; the detections may be of another "
-                "version of the video, or not reach so far"
-            )
-        return found.rows_n
-
-    def _check_order(self) -> None:
-        for name, values in (("frame", self.frame_indices), ("time", self.seconds)):
-            wrong = np.flatnonzero(~(values[1:] > values[:-1]))
-            if wrong.size == 0:
-                if not np.isfinite(values).all():
-                    shard = self._parts[0][0].path
-                    raise ShardFormatError(
-                        f"{shard}: video {self.video.id!r}: wanted finite times, found others"
-                    )
-                continue
-            row = int(wrong[0]) + 1
-            paths = [
-                str(self._parts[int(np.searchsorted(self._ends, each, side="right"))][0].path)
-                for each in (row - 1, row)
-            ]
-            raise ShardFormatError(
-                f"video {self.video.id!r}: {name} {values[row]} follows {values[row - 1]} "
-                f"({' and '.join(dict.fromkeys(paths))}); the same frames may lie in two shards"
-            )
+def _no_shards() -> LRUCache[Path, Shard]:
+    return LRUCache(_SHARDS_BYTES, getsizeof=attrgetter("size_bytes"))

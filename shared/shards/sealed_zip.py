@@ -32,6 +32,7 @@ __all__ = [
     "is_sealed",
     "local_header",
     "open_members",
+    "read_member",
     "write_members",
 ]
 
@@ -42,6 +43,8 @@ _VERSION = 20
 
 _LOCAL, _ENTRY, _END = b"PK\x03\x04", b"PK\x01\x02", b"PK\x05\x06"
 _LOCAL_FIELDS = struct.Struct("<4s10xIIIHH")  # signature, CRC, sizes, lengths of name and extra
+_LOCAL_HEADER = struct.Struct("<4sHHHHHIIIHH")  # all of them: version, flags, method, time, date
+_DATE = 1 << 5 | 1
 _END_BYTES = 22
 _SEAL_BYTES = len("crc32c:00000000")
 _MOST_DIRECTORY_BYTES = 16 * 2**20
@@ -144,7 +147,7 @@ def is_sealed(path: Path, file: zipfile.ZipFile) -> bool:
     Raises:
         ShardFormatError: if directory and seal do not match.
     """
-    tail = _directory(path, file)
+    tail = _directory(file)
     if _is_unsealed(tail):
         return False
     members = file.infolist()
@@ -157,16 +160,47 @@ def is_sealed(path: Path, file: zipfile.ZipFile) -> bool:
     return True
 
 
-def _directory(path: Path, file: zipfile.ZipFile) -> bytes:
+def _directory(file: zipfile.ZipFile) -> bytes:
     """All after the members."""
-    with path.open("rb") as raw:
-        raw.seek(file.start_dir)
-        return raw.read(2 * _MOST_DIRECTORY_BYTES)
+    left = os.fstat(_number(file)).st_size - file.start_dir
+    return os.pread(_number(file), min(left, 2 * _MOST_DIRECTORY_BYTES), file.start_dir)
 
 
-def local_header(info: zipfile.ZipInfo) -> bytes:
-    """What stands before a member's data in a sealed file, by the directory's entry."""
-    return info.FileHeader(zip64=False)
+def local_header(name: str, checksum: int, size: int) -> bytes:
+    """What stands before a member's data in a sealed file: its name, CRC-32 and size are those of
+    the directory."""
+    encoded = name.encode("ascii", "replace")
+    fields = (_LOCAL, _VERSION, 0, 0, 0, _DATE, checksum, size, size, len(encoded), 0)
+    return _LOCAL_HEADER.pack(*fields) + encoded
+
+
+def read_member(path: Path, file: zipfile.ZipFile, name: str, *, sealed: bool) -> bytes:
+    """The content of a member that is there.
+
+    Raises:
+        ShardFormatError: if its header or its content is not what the directory of a sealed file
+            says.
+        zipfile.BadZipFile: likewise, of another file.
+    """
+    if not sealed:
+        return file.read(name)
+    info = file.getinfo(name)
+    header = local_header(name, info.CRC, info.file_size)
+    found = os.pread(_number(file), len(header) + info.file_size, info.header_offset)
+    content = found[len(header) :]
+    if not found.startswith(header):
+        problem = f"the local header of {name} is damaged"
+    elif zlib.crc32(content) != info.CRC:
+        problem = f"{name} is damaged ({_CHECKSUM.format(name)})"
+    else:
+        return content
+    raise ShardFormatError(f"{path}: {problem}; remove the shard and run what wrote it again")
+
+
+def _number(file: zipfile.ZipFile) -> int:
+    """Its descriptor."""
+    assert file.fp is not None
+    return file.fp.fileno()
 
 
 def damaged_members(path: Path) -> Iterator[tuple[str, str]]:
@@ -214,7 +248,7 @@ def _damaged_contents(
     """Members whose header or data are not what the directory says, which is right."""
     place = 0
     for info in infos:
-        header = local_header(info)
+        header = local_header(info.filename, info.CRC, info.file_size)
         begin = place + len(header)
         if data[place:begin] != header:
             yield info.filename, f"the local header of the ZIP member {info.filename} is damaged"
@@ -265,7 +299,7 @@ def _chain(data: Any) -> Iterator[zipfile.ZipInfo]:
 
 
 def _end_of(info: zipfile.ZipInfo) -> int:
-    return info.header_offset + len(local_header(info)) + info.file_size
+    return info.header_offset + _LOCAL_HEADER.size + len(info.filename) + info.file_size
 
 
 def _info(name: str) -> zipfile.ZipInfo:
@@ -277,16 +311,15 @@ def _info(name: str) -> zipfile.ZipInfo:
 
 def _entry(info: zipfile.ZipInfo) -> bytes:
     """The directory's entry of a member."""
-    name = info.filename.encode()
-    header = local_header(info)
+    header = local_header(info.filename, info.CRC, info.file_size)
     # Version and system that made it; then, from the version needed on, as in the local header;
     # then no comment, disk 0, no internal attributes, the mode, and the place.
     return (
         _ENTRY
         + bytes((_VERSION, _UNIX))
-        + header[4:30]
+        + header[4 : _LOCAL_HEADER.size]
         + struct.pack("<HHHII", 0, 0, 0, _MODE, info.header_offset)
-        + name
+        + header[_LOCAL_HEADER.size :]
     )
 
 

@@ -1,6 +1,7 @@
 """Reads one shard, as little of it as is asked for."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -12,21 +13,22 @@ from numpy.typing import NDArray
 from shared.errors import ShapeError, ShardFormatError, ShardNotFoundError
 from shared.masks.detections import FrameDetections
 from shared.masks.rules import frame_faults
-from shared.shards.schema import (
-    ARRAYS,
-    MOST_ROWS,
-    DetectorEntry,
-    FailedVideo,
-    ShardAttributes,
-    VideoEntry,
-)
+from shared.shards.record import ShardRecord, shard_record
+from shared.shards.schema import DetectorEntry, FailedVideo, VideoEntry
 from shared.shards.zarr_zip import ChunkCache, ZarrZip
 
-__all__ = ["MOST_FRAME_DETECTIONS", "MOST_FRAME_MASK_BYTES", "Shard", "ShardFrame"]
+__all__ = [
+    "MOST_FRAME_DETECTIONS",
+    "MOST_FRAME_MASK_BYTES",
+    "Shard",
+    "ShardFrame",
+]
 
 _OWN_CACHE_BYTES = 64 * 2**20
 MOST_FRAME_DETECTIONS = 10_000
 MOST_FRAME_MASK_BYTES = 16 * 2**20
+_OF_FRAMES = ("frame_video", "frame_index", "frame_seconds", "frame_offsets")
+_OF_DETECTIONS = ("boxes", "scores", "labels", "class_scores", "rle_offsets")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -51,16 +53,22 @@ class Shard:
     Args:
         path: the file.
         cache: keeps what was read; a small one of its own by default.
+        record: what is known of it.
 
     Raises:
         ShardNotFoundError: if there is no such file.
         ShardFormatError: if it is damaged, or not of a format version that this release reads.
     """
 
-    def __init__(self, path: Path, cache: ChunkCache | None = None) -> None:
+    def __init__(
+        self, path: Path, cache: ChunkCache | None = None, record: ShardRecord | None = None
+    ) -> None:
         self.path = path
-        self._group = ZarrZip(path, ChunkCache(_OWN_CACHE_BYTES) if cache is None else cache)
-        attributes = ShardAttributes.from_json(self._group.attributes, source=str(path))
+        record = record or shard_record(path)
+        attributes, layout = record.attributes, record.layout
+        self._group = ZarrZip(
+            path, ChunkCache(_OWN_CACHE_BYTES) if cache is None else cache, layout
+        )
         self.videos: tuple[VideoEntry, ...] = attributes.videos
         """The videos, in the order of their frames."""
         self.failed: tuple[FailedVideo, ...] = attributes.failed
@@ -69,8 +77,9 @@ class Shard:
         """What the detections were made with."""
         self.has_class_scores: bool = attributes.class_scores
         """Whether detections come with the scores of all classes."""
-        _check_arrays(self._group, class_scores=self.has_class_scores)
-        self._lengths = {name: self._group.shape(name)[0] for name in self._group.names()}
+        self.size_bytes: int = record.size_bytes
+        """About the memory that it takes, without what was read."""
+        self._lengths = {name: array.form.num_rows for name, array in layout.arrays.items()}
         self.num_frames: int = self._lengths["frame_index"]
         """F, frames of all its videos together."""
         self.num_detections: int = self._lengths["boxes"]
@@ -87,6 +96,14 @@ class Shard:
         if name not in self._lengths:
             raise ShardFormatError(f"{self.path}: has no array {name!r}")
         return self._group.rows(name, 0, self._lengths[name])
+
+    def fetch_frames(self) -> None:
+        """Reads the arrays about frames at once, which are small and lie side by side.
+
+        Raises:
+            ShardFormatError: if one is damaged.
+        """
+        self._group.fetch((name, 0, self._lengths[name]) for name in _OF_FRAMES)
 
     def frame_video(self) -> NDArray[np.int32]:
         """(F,) int32, for each frame the place of its video in `videos`."""
@@ -161,6 +178,43 @@ class Shard:
             why = str(err).removeprefix(f"{self.path}: ")
             raise ShardFormatError(f"{self._place(row)}: {why}") from err
 
+    def frames_at(self, rows: Sequence[int]) -> list[FrameDetections]:
+        """The detections of the frames in these rows, read in as few calls as can be.
+
+        Raises:
+            ShardFormatError: as `frame`.
+        """
+        self._group.ahead = lambda: self._fetch(rows)
+        try:
+            return [self.frame(row) for row in rows]
+        finally:
+            self._group.ahead = None
+
+    def _fetch(self, rows: Sequence[int]) -> None:
+        group = self._group
+        rows = [row for row in rows if 0 <= row < self.num_frames]
+        with suppress(ShardFormatError):  # `frame` tells, and of which
+            whole = (("frame_video", 1), ("frame_offsets", 2))
+            group.fetch((name, row, row + more) for row in rows for name, more in whole)
+            spans = [group.rows("frame_offsets", row, row + 2).tolist() for row in rows]
+            spans = [
+                (start, stop)
+                for start, stop in spans
+                if 0 <= start < stop <= min(self.num_detections, start + MOST_FRAME_DETECTIONS)
+            ]
+            names = [name for name in _OF_DETECTIONS if name in self._lengths]
+            group.fetch(
+                (name, start, stop + (name == "rle_offsets"))
+                for name in names
+                for start, stop in spans
+            )
+            borders = [group.rows("rle_offsets", start, stop + 1)[[0, -1]] for start, stop in spans]
+            group.fetch(
+                ("rle", start, stop)
+                for start, stop in (each.tolist() for each in borders)
+                if 0 <= start < stop <= min(self.num_mask_bytes, start + MOST_FRAME_MASK_BYTES)
+            )
+
     def checked_frame(self, row: int) -> FrameDetections:
         """The same, down to every number and mask.
 
@@ -209,6 +263,7 @@ class Shard:
         places = [place for place, video in enumerate(self.videos) if video.id == video_id]
         if not places:
             raise ShardNotFoundError(f"{self.path}: has no video {video_id!r}")
+        self.fetch_frames()
         video_of_frame = self.frame_video()
         start, stop = np.searchsorted(video_of_frame, [places[0], places[0] + 1]).tolist()
         if stop - start != self.videos[places[0]].frames:
@@ -217,30 +272,3 @@ class Shard:
                 f"frames side by side, found {stop - start}"
             )
         return start, stop
-
-
-def _check_arrays(group: ZarrZip, *, class_scores: bool) -> None:
-    """Checks that the arrays of the schema are there, with their types and matching lengths."""
-    specs = {name: ARRAYS[name] for name in ARRAYS if class_scores or name != "class_scores"}
-    shapes = {name: group.shape(name) for name in group.names()}
-    for name, spec in specs.items():
-        if name not in shapes:
-            raise ShardFormatError(f"{group.path}: array {name!r} is missing")
-        if (group.dtype(name), shapes[name][1:]) != (spec.dtype, spec.row):
-            raise ShardFormatError(
-                f"{group.path}: array {name!r}: wanted {spec.dtype} rows of {spec.row}, "
-                f"found {group.dtype(name)} rows of {shapes[name][1:]}"
-            )
-    counted = {"frames": "frame_index", "detections": "boxes", "bytes": "rle"}
-    for name, spec in specs.items():
-        what, plus, _ = spec.counts.partition(" + ")
-        length = shapes[counted[what]][0] + bool(plus)
-        if length > MOST_ROWS[what] + 1:
-            raise ShardFormatError(
-                f"{group.path}: wanted at most {MOST_ROWS[what]:,} {what}, found {length:,}"
-            )
-        if shapes[name][0] != length:
-            raise ShardFormatError(
-                f"{group.path}: array {name!r}: wanted {length} rows ({spec.counts}), "
-                f"found {shapes[name][0]}"
-            )

@@ -12,8 +12,9 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from shared.config.fields import Count, explain
 from shared.errors import ShardFormatError
+from shared.shards.sealed_zip import read_member
 
-__all__ = ["MOST_ARRAYS", "ArrayForm", "read_array", "read_group"]
+__all__ = ["MOST_ARRAYS", "MOST_CHUNK_BYTES", "ArrayForm", "read_array", "read_group"]
 
 MOST_ARRAYS = 64
 _CODECS = ["bytes", "zstd", "crc32c"]
@@ -22,7 +23,7 @@ _MOST_GROUP_BYTES = 8 * 2**20
 """Of a group's document: 25,000 videos."""
 _MOST_ARRAY_BYTES = 64 * 2**10
 """Of an array's document, which has one kilobyte."""
-_MOST_CHUNK_BYTES = 16 * 2**20
+MOST_CHUNK_BYTES = 16 * 2**20
 """Of a chunk before compression; ours have 128 KiB."""
 
 
@@ -34,6 +35,16 @@ class ArrayForm:
     row: tuple[int, ...]
     dtype: np.dtype[Any]
     rows_per_chunk: int
+
+    @property
+    def num_chunks(self) -> int:
+        """Chunks of all rows."""
+        return -(-self.num_rows // self.rows_per_chunk)
+
+    @property
+    def chunk_bytes(self) -> int:
+        """Size of a chunk before compression."""
+        return self.dtype.itemsize * math.prod(self.row) * self.rows_per_chunk
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,13 +78,13 @@ class _ArrayDocument:
 _ARRAY_DOCUMENT = TypeAdapter(_ArrayDocument)
 
 
-def read_group(path: Path, file: zipfile.ZipFile) -> dict[str, Any]:
+def read_group(path: Path, file: zipfile.ZipFile, *, sealed: bool) -> dict[str, Any]:
     """The attributes of the group.
 
     Raises:
         ShardFormatError: if there is none, or it is larger than any of ours.
     """
-    text = _document(path, file, "zarr.json", most_bytes=_MOST_GROUP_BYTES)
+    text = _document(path, file, "zarr.json", sealed=sealed, most_bytes=_MOST_GROUP_BYTES)
     try:
         document = json.loads(text)
         if document["zarr_format"] == 3 and document["node_type"] == "group":
@@ -90,14 +101,15 @@ def read_group(path: Path, file: zipfile.ZipFile) -> dict[str, Any]:
     raise ShardFormatError(f"{path}: wanted a group of Zarr 3, found {found}")
 
 
-def read_array(path: Path, file: zipfile.ZipFile, name: str) -> ArrayForm:
+def read_array(path: Path, file: zipfile.ZipFile, name: str, *, sealed: bool) -> ArrayForm:
     """What the document of an array says.
 
     Raises:
         ShardFormatError: if it is not as the format has it, or its chunks are larger than any of
             ours.
     """
-    text = _document(path, file, f"{name}/zarr.json", most_bytes=_MOST_ARRAY_BYTES)
+    document = f"{name}/zarr.json"
+    text = _document(path, file, document, sealed=sealed, most_bytes=_MOST_ARRAY_BYTES)
     place = f"{path}: array {name!r}"
     not_ours = f"{place} does not follow format version 1"
     try:
@@ -124,15 +136,18 @@ def read_array(path: Path, file: zipfile.ZipFile, name: str) -> ArrayForm:
             f"array of {list(array.shape)})"
         )
     dtype = np.dtype(array.data_type).newbyteorder("<")
-    chunk_bytes = dtype.itemsize * math.prod([rows_per_chunk, *row])
-    if chunk_bytes > _MOST_CHUNK_BYTES:
+    form = ArrayForm(num_rows=num_rows, row=tuple(row), dtype=dtype, rows_per_chunk=rows_per_chunk)
+    if form.chunk_bytes > MOST_CHUNK_BYTES:
         raise ShardFormatError(
-            f"{place}: wanted chunks of at most {_MOST_CHUNK_BYTES:,} bytes, found {chunk_bytes:,}"
+            f"{place}: wanted chunks of at most {MOST_CHUNK_BYTES:,} bytes, "
+            f"found {form.chunk_bytes:,}"
         )
-    return ArrayForm(num_rows=num_rows, row=tuple(row), dtype=dtype, rows_per_chunk=rows_per_chunk)
+    return form
 
 
-def _document(path: Path, file: zipfile.ZipFile, name: str, *, most_bytes: int) -> bytes:
+def _document(
+    path: Path, file: zipfile.ZipFile, name: str, *, sealed: bool, most_bytes: int
+) -> bytes:
     """A member that holds JSON."""
     try:
         size = file.getinfo(name).file_size
@@ -140,7 +155,7 @@ def _document(path: Path, file: zipfile.ZipFile, name: str, *, most_bytes: int) 
             raise ShardFormatError(
                 f"{path}: {name}: wanted at most {most_bytes:,} bytes, found {size:,}"
             )
-        return file.read(name)
+        return read_member(path, file, name, sealed=sealed)
     except ShardFormatError:
         raise
     except KeyError as err:

@@ -12,7 +12,7 @@ size that its array's document gives it, which is bounded, before anything is de
 import os
 import struct
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,22 +25,46 @@ from numpy.typing import NDArray
 
 from shared.errors import ShardFormatError, ShardNotFoundError
 from shared.shards.column import CHECKSUM_BYTES
+from shared.shards.kept_files import Stamp, kept_file, stamp_of
 from shared.shards.sealed_zip import is_sealed, local_header, open_members
 from shared.shards.zarr_documents import MOST_ARRAYS, ArrayForm, read_array, read_group
 
-__all__ = ["ChunkCache", "ZarrZip", "read_attributes"]
+__all__ = ["MEMBER", "ArrayLayout", "ChunkCache", "GroupLayout", "ZarrZip", "read_layout"]
 
 _LOCAL_HEADER = struct.Struct("<4s22xHH")  # signature, lengths of name and extra field
+_ZSTD = Zstd()
+_NEAR_BYTES = 32 * 2**10
+"""Chunks that lie nearer to each other in the file are read at once, with what is between them."""
+_TOGETHER_BYTES = 2**20
+"""Up to so many bytes."""
+
+MEMBER = np.dtype([("place", "<i8"), ("num_bytes", "<u4"), ("checksum", "<u4")])
+"""A chunk in the file: where its local header begins, size and CRC-32 of its data."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Layout:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ArrayLayout:
     """How one array lies in the file."""
 
-    array: ArrayForm
-    members: tuple[tuple[int, int, bytes], ...]
-    """Of each chunk's member: where its local header begins, the size of its data, and what the
-    header must be, empty in a file that is not sealed."""
+    form: ArrayForm
+    members_M: NDArray[np.void]
+    """(M,) `MEMBER`, its chunks."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class GroupLayout:
+    """What is known of a file once its directory and its documents were read and checked."""
+
+    stamp: Stamp
+    """Of the file that they were read from."""
+    sealed: bool
+    """Whether each local header is what the directory says."""
+    arrays: Mapping[str, ArrayLayout]
+
+    @property
+    def size_bytes(self) -> int:
+        """About the memory that it takes."""
+        return sum(1000 + array.members_M.nbytes for array in self.arrays.values())
 
 
 class ChunkCache(LRUCache[tuple[Path, str, int], NDArray[Any]]):
@@ -55,52 +79,42 @@ class ChunkCache(LRUCache[tuple[Path, str, int], NDArray[Any]]):
 
 
 class ZarrZip:
-    """A group in a ZIP file, for reading rows of its arrays; keeps no file open, can be pickled.
+    """A group in a ZIP file, for reading rows of its arrays; can be pickled.
 
     Args:
         path: the file.
         cache: keeps decoded chunks; may be shared by many files.
+        layout: what is known of the file, which then is opened when rows are read.
 
     Raises:
         ShardNotFoundError: if there is no such file.
         ShardFormatError: if it is no ZIP file, is cut short, or holds no such group.
     """
 
-    def __init__(self, path: Path, cache: ChunkCache) -> None:
+    def __init__(self, path: Path, cache: ChunkCache, layout: GroupLayout | None = None) -> None:
         self.path = path
         self._cache = cache
-        with open_members(path) as file:
-            sealed = is_sealed(path, file)
-            members = {info.filename: info for info in file.infolist()}
-            self.attributes = read_group(path, file)
-            documents = [key for key in members if key.endswith("/zarr.json")]
-            if len(documents) > MOST_ARRAYS:
-                raise ShardFormatError(
-                    f"{path}: wanted at most {MOST_ARRAYS} arrays, found {len(documents):,}"
-                )
-            if sealed:
-                _check_headers(path, [members["zarr.json"], *(members[key] for key in documents)])
-            self._layouts: dict[str, _Layout] = {}
-            for key in documents:
-                name = key.removesuffix("/zarr.json")
-                self._layouts[name] = _layout(path, name, file, members, sealed=sealed)
+        self._layout = read_layout(path)[1] if layout is None else layout
+        self._forms = {name: array.form for name, array in self._layout.arrays.items()}
+        self.ahead: Callable[[], None] | None = None
+        """Called once before the next chunk that the cache lacks: what to `fetch` with it."""
 
     def names(self) -> tuple[str, ...]:
         """Names of the arrays, in no order of meaning."""
-        return tuple(self._layouts)
+        return tuple(self._layout.arrays)
 
     def shape(self, name: str) -> tuple[int, ...]:
         """Shape of an array that is in `names`."""
-        array = self._layouts[name].array
+        array = self._forms[name]
         return (array.num_rows, *array.row)
 
     def dtype(self, name: str) -> np.dtype[Any]:
         """Type of the elements of an array that is in `names`."""
-        return self._layouts[name].array.dtype
+        return self._forms[name].dtype
 
     def rows_per_chunk(self, name: str) -> int:
         """Rows that are stored together, of an array that is in `names`."""
-        return self._layouts[name].array.rows_per_chunk
+        return self._forms[name].rows_per_chunk
 
     def rows(self, name: str, start: int, stop: int) -> NDArray[Any]:
         """Rows [start, stop) of an array that is in `names`; not to be written to.
@@ -108,7 +122,7 @@ class ZarrZip:
         Raises:
             ShardFormatError: if the rows are not in the file, or a checksum says it is damaged.
         """
-        array = self._layouts[name].array
+        array = self._forms[name]
         if not 0 <= start <= stop <= array.num_rows:
             raise ShardFormatError(
                 f"{self.path}: array {name!r} has {array.num_rows} rows, "
@@ -123,102 +137,160 @@ class ZarrZip:
         parts = [self._chunk(name, index) for index in range(first, last + 1)]
         return np.concatenate(parts)[start - first * step : stop - first * step]
 
+    def fetch(self, wanted: Iterable[tuple[str, int, int]]) -> None:
+        """Reads what the cache lacks of rows [start, stop) of arrays, chunks that lie near to each
+        other at once; nothing where they would not stay in it.
+
+        Raises:
+            ShardFormatError: as `rows`.
+        """
+        chunks: dict[tuple[str, int], tuple[int, int]] = {}
+        num_bytes = 0
+        for name, start, stop in wanted:
+            array = self._layout.arrays[name]
+            step = array.form.rows_per_chunk
+            for index in range(start // step, -(-min(stop, array.form.num_rows) // step)):
+                if (name, index) not in chunks and (self.path, name, index) not in self._cache:
+                    place, size, _ = array.members_M[index].item()
+                    end = place + _LOCAL_HEADER.size + len(_member_name(name, array.form, index))
+                    chunks[name, index] = place, end + size
+                    num_bytes += array.form.chunk_bytes
+        if not self._layout.sealed or num_bytes > self._cache.maxsize:
+            return
+        for begin, end, keys in _stretches(chunks):
+            content = memoryview(self._read(begin, end - begin))
+            for name, index in keys:
+                place, stop = chunks[name, index]
+                self._keep(name, index, content[place - begin : stop - begin])
+
     def _chunk(self, name: str, index: int) -> NDArray[Any]:
-        key = (self.path, name, index)
+        key = self.path, name, index
         chunk = self._cache.get(key)
-        if chunk is None:
-            chunk = _read_chunk(self.path, name, self._layouts[name], index)
-            if chunk.nbytes <= self._cache.maxsize:
-                self._cache[key] = chunk
+        if chunk is None and self.ahead is not None:
+            ahead, self.ahead = self.ahead, None
+            ahead()
+            chunk = self._cache.get(key)
+        return self._keep(name, index) if chunk is None else chunk
+
+    def _keep(self, name: str, index: int, stored: memoryview | None = None) -> NDArray[Any]:
+        """A chunk, decoded and kept; `stored` is its member with the local header, if it is at
+        hand."""
+        array = self._layout.arrays[name]
+        try:
+            chunk = _decoded(self._body(name, index, stored), array.form)
+        except ShardFormatError:
+            raise
+        except (ValueError, RuntimeError, struct.error) as err:
+            raise ShardFormatError(
+                f"{self.path}: array {name!r}: chunk {index} is damaged ({err}); "
+                "remove the shard and run what wrote it again"
+            ) from err
+        if chunk.nbytes <= self._cache.maxsize:
+            self._cache[self.path, name, index] = chunk
         return chunk
 
+    def _body(self, name: str, index: int, stored: memoryview | None) -> memoryview:
+        """What a member holds, behind its local header."""
+        array = self._layout.arrays[name]
+        place, size, checksum = array.members_M[index].item()
+        if self._layout.sealed:
+            header = local_header(_member_name(name, array.form, index), checksum, size)
+            if stored is None:
+                stored = memoryview(self._read(place, len(header) + size))
+            if stored[: len(header)] != header:
+                raise ValueError("its local header is not what the directory says")
+            return stored[len(header) :]
+        signature, *lengths = _LOCAL_HEADER.unpack(self._read(place, _LOCAL_HEADER.size))
+        if signature != b"PK\x03\x04":
+            raise ValueError("no local header where the directory has one")
+        return memoryview(self._read(place + _LOCAL_HEADER.size + sum(lengths), size))
 
-def read_attributes(path: Path) -> dict[str, Any]:
-    """The group's attributes alone, which is quick.
+    def _read(self, place: int, size: int) -> bytes:
+        try:
+            return kept_file(self.path, self._layout.stamp).read(place, size)
+        except FileNotFoundError as err:
+            raise ShardNotFoundError(f"{self.path}: no such shard") from err
+        except OSError as err:
+            why = err.strerror or err
+            raise ShardFormatError(f"{self.path}: cannot be read ({why})") from err
+
+
+def read_layout(path: Path) -> tuple[dict[str, Any], GroupLayout]:
+    """The group's attributes, and how its arrays lie in the file; reads all that is not chunks.
 
     Raises:
         ShardNotFoundError: if there is no such file.
-        ShardFormatError: if it is no ZIP file, is cut short, or holds no group.
+        ShardFormatError: if it is no ZIP file, is cut short, or holds no such group.
     """
     with open_members(path) as file:
-        is_sealed(path, file)
-        return read_group(path, file)
-
-
-def _check_headers(path: Path, members: list[zipfile.ZipInfo]) -> None:
-    """Checks that members' local headers are what the directory of a sealed file says."""
-    with path.open("rb") as file:
-        for info in members:
-            header = local_header(info)
-            file.seek(info.header_offset)
-            if file.read(len(header)) != header:
-                raise ShardFormatError(
-                    f"{path}: the local header of {info.filename} is damaged; remove the shard and "
-                    "run what wrote it again"
-                )
+        sealed = is_sealed(path, file)
+        members = {info.filename: info for info in file.infolist()}
+        attributes = read_group(path, file, sealed=sealed)
+        names = [key.removesuffix("/zarr.json") for key in members if key.endswith("/zarr.json")]
+        if len(names) > MOST_ARRAYS:
+            found = f"{len(names):,}"
+            raise ShardFormatError(f"{path}: wanted at most {MOST_ARRAYS} arrays, found {found}")
+        forms = {name: read_array(path, file, name, sealed=sealed) for name in names}
+        assert file.fp is not None
+        stamp = stamp_of(os.fstat(file.fp.fileno()))
+    arrays = {name: _layout(path, name, form, members) for name, form in forms.items()}
+    return attributes, GroupLayout(stamp=stamp, sealed=sealed, arrays=arrays)
 
 
 def _layout(
-    path: Path,
-    name: str,
-    file: zipfile.ZipFile,
-    members: Mapping[str, zipfile.ZipInfo],
-    *,
-    sealed: bool,
-) -> _Layout:
-    array = read_array(path, file, name)
-    tail = "/0" * len(array.row)
-    numbers = range(-(-array.num_rows // array.rows_per_chunk))
+    path: Path, name: str, form: ArrayForm, members: Mapping[str, zipfile.ZipInfo]
+) -> ArrayLayout:
     try:
-        chunks = [members[f"{name}/c/{number}{tail}"] for number in numbers]
+        chunks = [members[_member_name(name, form, number)] for number in range(form.num_chunks)]
     except KeyError as err:
         raise ShardFormatError(
             f"{path}: array {name!r} does not follow format version 1 ({err} is missing)"
         ) from err
-    return _Layout(
-        array=array,
-        members=tuple(
-            (chunk.header_offset, chunk.file_size, local_header(chunk) if sealed else b"")
-            for chunk in chunks
-        ),
-    )
+    places = [(chunk.header_offset, chunk.file_size, chunk.CRC) for chunk in chunks]
+    return ArrayLayout(form=form, members_M=np.array(places, MEMBER))
 
 
-def _read_chunk(path: Path, name: str, layout: _Layout, index: int) -> NDArray[Any]:
-    """One chunk, decoded: stored member -> checksum -> zstd -> little-endian numbers."""
-    offset, size, header = layout.members[index]
-    array = layout.array
-    try:
-        with path.open("rb", buffering=0) as file:
-            file.seek(offset)
-            if not header:
-                signature, *lengths = _LOCAL_HEADER.unpack(file.read(_LOCAL_HEADER.size))
-                if signature != b"PK\x03\x04":
-                    raise ValueError("no local header where the directory has one")
-                file.seek(sum(lengths), os.SEEK_CUR)
-            elif file.read(len(header)) != header:
-                raise ValueError("its local header is not what the directory says")
-            stored = file.read(size)
-        body, checksum = stored[:-CHECKSUM_BYTES], stored[-CHECKSUM_BYTES:]
-        if google_crc32c.value(body) != int.from_bytes(checksum, "little"):
-            raise ValueError("its checksum does not match")
-        chunk = np.empty((array.rows_per_chunk, *array.row), array.dtype)
-        claimed = _frame_bytes(body)
-        if claimed != chunk.nbytes:
-            raise ValueError(f"wanted {chunk.nbytes:,} bytes, found zstd for {claimed:,}")
-        Zstd().decode(body, chunk)
-        chunk.flags.writeable = False
-        return chunk
-    except FileNotFoundError as err:
-        raise ShardNotFoundError(f"{path}: no such shard") from err
-    except (OSError, ValueError, RuntimeError, struct.error) as err:
-        raise ShardFormatError(
-            f"{path}: array {name!r}: chunk {index} is damaged ({err}); "
-            "remove the shard and run what wrote it again"
-        ) from err
+def _member_name(array: str, form: ArrayForm, index: int) -> str:
+    return f"{array}/c/{index}{'/0' * len(form.row)}"
 
 
-def _frame_bytes(body: bytes) -> int:
+def _stretches(
+    chunks: Mapping[tuple[str, int], tuple[int, int]],
+) -> Iterator[tuple[int, int, list[tuple[str, int]]]]:
+    """Ranges of bytes to read at once, each with the chunks in it, from where each begins and ends
+    in the file."""
+    keys: list[tuple[str, int]] = []
+    begin = end = 0
+    for key, (place, stop) in sorted(chunks.items(), key=lambda item: item[1]):
+        if keys and (place > end + _NEAR_BYTES or stop > begin + _TOGETHER_BYTES):
+            yield begin, end, keys
+            keys = []
+        begin = begin if keys else place
+        end = stop
+        keys.append(key)
+    if keys:
+        yield begin, end, keys
+
+
+def _decoded(stored: memoryview, form: ArrayForm) -> NDArray[Any]:
+    """One chunk: stored bytes -> checksum -> zstd -> little-endian numbers.
+
+    Raises:
+        ValueError: if they are damaged.
+    """
+    body, checksum = stored[:-CHECKSUM_BYTES], stored[-CHECKSUM_BYTES:]
+    if google_crc32c.value(bytes(body)) != int.from_bytes(checksum, "little"):
+        raise ValueError("its checksum does not match")
+    chunk = np.empty((form.rows_per_chunk, *form.row), form.dtype)
+    claimed = _frame_bytes(body)
+    if claimed != chunk.nbytes:
+        raise ValueError(f"wanted {chunk.nbytes:,} bytes, found zstd for {claimed:,}")
+    _ZSTD.decode(body, chunk)
+    chunk.flags.writeable = False
+    return chunk
+
+
+def _frame_bytes(body: memoryview) -> int:
     """What a zstd frame says that it holds (RFC 8878, 3.1.1.1).
 
     Raises:

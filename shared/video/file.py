@@ -33,10 +33,11 @@ from shared.video.frame_times import (
     note_damage,
     read_first_headers,
 )
+from shared.video.mp4_header import mp4_frames
 from shared.video.pictures import DamageFound, all_pictures, pictures_until_damage
-from shared.video.regular_file import reason
+from shared.video.regular_file import reason, regular_status
 
-__all__ = ["estimate_file", "probe_file", "read_file"]
+__all__ = ["estimate_file", "probe_file", "read_file", "told_by_header"]
 
 logger = logging.getLogger(__name__)
 
@@ -66,6 +67,9 @@ def probe_file(path: Path) -> VideoInfo:
 def estimate_file(path: Path) -> FrameEstimate:
     """About how many frames there are, by the header where the file is large enough for them, else
     by its packets; decodes nothing."""
+    told = told_by_header(path)
+    if told is not None:
+        return told
     with opened_video(path) as (container, stream):
         rate = _rate(path, stream)
         promised = stream.frames or round((_duration(container, stream) or 0.0) * rate)
@@ -78,6 +82,19 @@ def estimate_file(path: Path) -> FrameEstimate:
                 *(path, promised, container.size, frames),
             )
         return FrameEstimate(frames=frames, rate=rate)
+
+
+def told_by_header(path: Path) -> FrameEstimate | None:
+    """The same as `estimate_file` of a plain MP4 file, which needs no FFmpeg for it; None of any
+    other.
+
+    Raises:
+        VideoDecodeError: if there is no such file.
+    """
+    found = mp4_frames(path)
+    if found is None or not 0 < found[0] <= regular_status(path).st_size // _BELIEVED_FRAME_BYTES:
+        return None
+    return FrameEstimate(frames=found[0], rate=found[1])
 
 
 def read_file(

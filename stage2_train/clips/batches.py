@@ -248,6 +248,12 @@ class _Batches:
             raise kind(str(err).rpartition(f"\n{name}")[2].strip()) from err
 
 
+def _told(
+    dataset: ClipDataset, batches: Callable[[], Iterator[list[ClipRequest]]]
+) -> Callable[[], Iterator[list[ClipRequest]]]:
+    return lambda: ([dataset.told(request) for request in batch] for batch in batches())
+
+
 def _loader(
     dataset: ClipDataset,
     batches: Callable[[], Iterator[list[ClipRequest]]],
@@ -256,12 +262,15 @@ def _loader(
     # Not forked from this process, whose threads may hold locks that nobody would let go of in a
     # child; the server has none, and has imported what a worker needs.
     context = get_context("forkserver") if settings.workers else None
+    requests = batches
     if context is not None:
         context.set_forkserver_preload([__name__])
+        # Workers get with each request what it is about, not a list of everything at their start.
+        requests, dataset = _told(dataset, batches), dataset.for_workers(settings.workers)
     loader: DataLoader[Any] = DataLoader(
         dataset,
         multiprocessing_context=context,
-        batch_sampler=_BatchSampler(batches),
+        batch_sampler=_BatchSampler(requests),
         num_workers=settings.workers,
         collate_fn=collate,
         pin_memory=settings.pin_memory,

@@ -4,7 +4,7 @@ F frames of a video, n of them.
 """
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -62,8 +62,12 @@ class ClipDetections(Protocol):
     ) -> NDArray[np.int64]:
         """(n,) rows of the frames at these times; `video_F`: of all frames of the video."""
 
-    def frame(self, row: int) -> FrameDetections:
-        """The detections of a frame."""
+    @property
+    def size_bytes(self) -> int:
+        """About the memory that it takes, with what it reads from."""
+
+    def frames_at(self, rows: Sequence[int]) -> list[FrameDetections]:
+        """The detections of some frames."""
 
     def check_frames(self, rows: Sequence[int]) -> None:
         """Raises ShardFormatError at the first frame that is damaged."""
@@ -72,5 +76,11 @@ class ClipDetections(Protocol):
 class DetectionSource(Protocol):
     """The detections of videos."""
 
-    def video(self, video_id: str) -> ClipDetections:
-        """Those of one video."""
+    def video(self, video_id: str, places: Any = None) -> ClipDetections:
+        """Those of one video; `places` is what `places` told in another process."""
+
+    def places(self, video_id: str) -> Any:
+        """Where they lie, for a process that has no list of all videos."""
+
+    def for_workers(self, number: int) -> Self:
+        """The same for each of so many processes, with its share of the memory."""

@@ -8,6 +8,7 @@ T frames, K object slots, H W pixels, A activity classes.
 
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from copy import copy
 from dataclasses import dataclass, field, replace
 from operator import attrgetter
 from typing import Any, Literal
@@ -42,7 +43,7 @@ from stage2_train.clips.objects import (
     objects_of_frames,
 )
 from stage2_train.clips.sampling import centre_frames, clip_generator, random_frames
-from stage2_train.clips.views import ClipRequest
+from stage2_train.clips.views import ClipRequest, Told
 from stage2_train.frames.crop import CropWindow, centre_window, placed_window, random_window
 
 __all__ = [
@@ -58,9 +59,9 @@ UnsureLabels = Literal["negative", "ignored"]
 UnsureInEvaluation = Literal["left_out", "negative"]
 
 _CACHE_BYTES = 256 * 2**20
-"""Memory for detections that are ready to use, in each process."""
+"""Memory for detections that are ready to use, of all processes of a loader together."""
 _TIMES_BYTES = 64 * 2**20
-"""Memory for the times of detections, in each process; a 10 s clip takes 5 kB."""
+"""Memory for the times of detections, likewise; a 10 s clip takes 5 kB, its shard 20."""
 _PICTURES_BYTES = 64 * 2**20
 """Memory for whole frames of clips of which several crops are asked for, in each process."""
 _NO_CONTROLS = Controls()
@@ -136,8 +137,7 @@ class ClipDataset(Dataset[ClipSample]):
         *,
         cache_bytes: int = _CACHE_BYTES,
     ) -> None:
-        """Opens nothing yet; `cache_bytes` is the memory for detections that are ready to use, in
-        each process.
+        """Opens nothing yet; `cache_bytes` is the memory for detections that are ready to use.
 
         Raises:
             ConfigError: if the crop is larger than the frames of a video.
@@ -146,16 +146,16 @@ class ClipDataset(Dataset[ClipSample]):
         self.settings = settings
         self._clips = clips
         self._detections = detections
-        self._cache_bytes = cache_bytes
+        self._cache_bytes, self._times_bytes = cache_bytes, _TIMES_BYTES
         self._forget()
         check_crop(self.segments, clips, settings.crop)
 
     def _forget(self) -> None:
         """Starts with empty caches: detections of videos, objects by video and row, and frames by
         segment and clip."""
-        self._videos: LRUCache[str, ClipDetections] = LRUCache(_TIMES_BYTES, _times_bytes)
-        self._objects: LRUCache[tuple[str, int], FrameObjects]
-        self._objects = LRUCache(self._cache_bytes, getsizeof=attrgetter("size_bytes"))
+        size = attrgetter("size_bytes")
+        self._videos: LRUCache[str, ClipDetections] = LRUCache(self._times_bytes, size)
+        self._objects: LRUCache[tuple[str, int], FrameObjects] = LRUCache(self._cache_bytes, size)
         self._frames: LRUCache[tuple[int, int], NDArray[np.uint8]]
         self._frames = LRUCache(_PICTURES_BYTES, getsizeof=attrgetter("nbytes"))
 
@@ -167,6 +167,22 @@ class ClipDataset(Dataset[ClipSample]):
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         self._forget()
+
+    def for_workers(self, number: int) -> "ClipDataset":
+        """The same for each of so many processes: without segments, so that little is sent, and
+        with its share of the memory. It makes what `told` returns."""
+        worker = copy(self)
+        worker.segments = ()
+        worker._detections = self._detections.for_workers(number)
+        worker._cache_bytes //= number
+        worker._times_bytes //= number
+        worker._forget()
+        return worker
+
+    def told(self, request: ClipRequest) -> ClipRequest:
+        """The request with all that a process without segments has to know."""
+        segment = self.segments[request.segment]
+        return replace(request, told=Told(segment, self._detections.places(segment.video_id)))
 
     def __len__(self) -> int:
         """Number of segments."""
@@ -181,7 +197,7 @@ class ClipDataset(Dataset[ClipSample]):
             VideoDecodeError: if frames come from a video that can no longer be decoded.
             ShardFormatError: if detections are damaged.
         """
-        segment, settings = self.segments[request.segment], self.settings
+        segment, settings = self._segment(request), self.settings
         video = self._clips.frames(segment.video_id)
         seconds_F = video.seconds
         times = TimeRange(segment.start_seconds, segment.stop_seconds)
@@ -200,7 +216,8 @@ class ClipDataset(Dataset[ClipSample]):
             frames_T = first + random_frames(last - first, settings.num_frames, generator)
             if request.epoch is not None:
                 window = random_window(stored, settings.crop, generator)
-        objects = self._frame_objects(segment.video_id, seconds_F, frames_T)
+        detections = self._detections_of(request)
+        objects = self._frame_objects(segment.video_id, detections, seconds_F, frames_T)
         if window is None:
             grid = objects[0].height, objects[0].width
             window = placed_window(stored, settings.crop, request.view.crop, grid=grid)
@@ -230,13 +247,16 @@ class ClipDataset(Dataset[ClipSample]):
             return False
         return bool(self._generator(request, of="flip").integers(2))
 
+    def _segment(self, request: ClipRequest) -> Segment:
+        return self.segments[request.segment] if request.told is None else request.told.segment
+
     def _generator(self, request: ClipRequest, *, of: str | None = None) -> np.random.Generator:
         """Draws of a clip; those of the controls and of the order of objects are apart, so that the
         others stay what they are."""
         if request.epoch is not None:
             seeds = (self.settings.seed, request.epoch, request.segment)
             return np.random.default_rng(seeds if of is None else (*seeds, _STREAMS[of]))
-        name = self.segments[request.segment].id
+        name = self._segment(request).id
         return clip_generator(name if of is None else f"{name}\0{of}", request.view.clip)
 
     def _pictures(
@@ -260,15 +280,24 @@ class ClipDataset(Dataset[ClipSample]):
                 self._frames[clip] = whole
         return video.read(frames_T, window) if whole is None else window.cut(whole)
 
-    def _frame_objects(
-        self, video_id: str, seconds_F: NDArray[np.float64], frames_T: NDArray[np.int64]
-    ) -> list[FrameObjects]:
-        """The objects of the detection frames that belong to frames of a video."""
+    def _detections_of(self, request: ClipRequest) -> ClipDetections:
+        video_id = self._segment(request).video_id
         detections = self._videos.get(video_id)
         if detections is None:
-            detections = self._detections.video(video_id)
+            places = None if request.told is None else request.told.places
+            detections = self._detections.video(video_id, places)
             with suppress(ValueError):  # larger than the cache
                 self._videos[video_id] = detections
+        return detections
+
+    def _frame_objects(
+        self,
+        video_id: str,
+        detections: ClipDetections,
+        seconds_F: NDArray[np.float64],
+        frames_T: NDArray[np.int64],
+    ) -> list[FrameObjects]:
+        """The objects of the detection frames that belong to frames of a video."""
         if self.settings.frame_join == "ratio" and detections.num_frames:
             num_rows = detections.num_frames
             rows_T = rows_by_ratio(frames_T, num_frames=len(seconds_F), num_rows=num_rows)
@@ -278,7 +307,7 @@ class ClipDataset(Dataset[ClipSample]):
         kept = {row: self._objects.get((video_id, row)) for row in rows}
         found = {row: objects for row, objects in kept.items() if objects is not None}
         missing = [row for row in kept if row not in found]
-        frames = [detections.frame(row) for row in missing]
+        frames = detections.frames_at(missing)
         try:
             made = objects_of_frames(frames, score_threshold=self.settings.score_threshold)
         except ShardFormatError:
@@ -313,8 +342,3 @@ def check_crop(segments: Iterable[Segment], clips: FrameSource, crop: tuple[int,
             centre_window(clips.stored_size(video_id), crop)
         except ConfigError as err:
             raise ConfigError(f"segment {segment_id!r}, video {video_id!r}: {err}") from err
-
-
-def _times_bytes(detections: ClipDetections) -> int:
-    """About what is kept of a video: its times and places, and a shard's name."""
-    return 1000 + detections.seconds.nbytes + detections.frame_indices.nbytes

@@ -47,6 +47,8 @@ BACKGROUND_LABEL = NUM_COCO_CLASSES
 """Place of the background in a class vector: the last one."""
 CLASS_WIDTH = NUM_COCO_CLASSES + 1
 """Length of a class vector: the detector's classes and the background."""
+_RECORD_BYTES = 1000
+"""What a frame's objects take beside the numbers."""
 _NOTHING = 1e-4
 """Share of a cell up to which coverage is rounding (float32 positions on a grid of thousands)."""
 
@@ -73,9 +75,9 @@ class FrameObjects:
 
     @property
     def size_bytes(self) -> int:
-        """Memory that the arrays take."""
+        """About the memory that it takes."""
         arrays = (self.boxes, self.class_scores, self.labels, self.pieces.rows_4R)
-        return sum(array.nbytes for array in arrays)
+        return _RECORD_BYTES + sum(array.nbytes for array in arrays)
 
 
 def objects_of_frames(

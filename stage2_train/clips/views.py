@@ -6,14 +6,14 @@ A activity classes.
 import logging
 from dataclasses import dataclass
 from itertools import product
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from shared.errors import ConfigError
-from shared.manifests.records import Dataset
+from shared.manifests.records import Dataset, Segment
 from shared.nearest import nearest
 from stage2_train.frames.crop import CropPlace
 
-__all__ = ["ClipRequest", "NumCrops", "View", "Views", "classes_when_flipped"]
+__all__ = ["ClipRequest", "NumCrops", "Told", "View", "Views", "classes_when_flipped"]
 
 logger = logging.getLogger(__name__)
 
@@ -36,6 +36,15 @@ _CENTRED = View()
 
 
 @dataclass(frozen=True, slots=True)
+class Told:
+    """What a process without a list of all segments and videos is told of a segment."""
+
+    segment: Segment
+    places: Any
+    """Where its detections lie."""
+
+
+@dataclass(frozen=True, slots=True)
 class ClipRequest:
     """Which clip of which segment."""
 
@@ -45,6 +54,8 @@ class ClipRequest:
     """For training: the epoch, which decides the draws."""
     view: View = _CENTRED
     """For evaluation, where `epoch` is None."""
+    told: Told | None = None
+    """For a data set of `ClipDataset.for_workers`, which has no segments."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

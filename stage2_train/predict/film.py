@@ -20,7 +20,7 @@ from shared.errors import JoinError
 from shared.manifests.records import Video
 from shared.manifests.source import source_of
 from shared.masks.coco_classes import COCO_CLASSES
-from shared.shards.reader import VideoDetections
+from shared.shards.video_detections import VideoDetections
 from shared.text_table import printable
 from shared.video.read import read_frames
 from stage2_train.predict.opened import OpenedModel

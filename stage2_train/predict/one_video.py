@@ -67,8 +67,12 @@ class FoundLater:
     ) -> NDArray[np.int64]:
         return np.searchsorted(self.seconds, np.asarray(seconds))  # they are those of the frames
 
-    def frame(self, row: int) -> FrameDetections:
-        return self._find(row)
+    @property
+    def size_bytes(self) -> int:
+        return self.seconds.nbytes
+
+    def frames_at(self, rows: Sequence[int]) -> list[FrameDetections]:
+        return [self._find(row) for row in rows]
 
     def check_frames(self, rows: Sequence[int]) -> None:
         for row in rows:
@@ -99,8 +103,14 @@ class OneDetected:
 
     _video: FoundLater
 
-    def video(self, video_id: str) -> FoundLater:
+    def video(self, video_id: str, places: None = None) -> FoundLater:
         return self._video
+
+    def places(self, video_id: str) -> None:
+        return None
+
+    def for_workers(self, number: int) -> "OneDetected":
+        return self
 
 
 def check_detections(

@@ -18,7 +18,7 @@ from shared.inspect.summary import summarise, summary_text, summary_to_dict
 from shared.masks.rules import first_fault
 from shared.shards import index
 from shared.shards.column import write_group
-from shared.shards.index import INDEX_NAME, folder_attributes
+from shared.shards.index import INDEX_NAME, _sealed, open_folder
 from shared.shards.plan import PLAN_NAME, Plan, plan_units
 from shared.shards.reader import DetectionFolder
 from shared.shards.schema import DetectorEntry
@@ -26,7 +26,7 @@ from shared.shards.shard import Shard
 from shared.shards.verified import unverified
 from shared.shards.verify import verify_shard
 from shared.shards.verify_folder import verify_folder
-from shared.shards.zarr_zip import ChunkCache, ZarrZip
+from shared.shards.zarr_zip import ChunkCache, ZarrZip, read_layout
 from tests.shared.shards.conftest import ShardMaker, columns_of
 
 NAME = "shard-000000.zarr.zip"
@@ -186,7 +186,7 @@ def test_arrays_with_odd_values(
     first = int(place * len(flat))
     with np.errstate(all="ignore"):
         flat[first : first + more] = np.array(value).astype(flat.dtype)
-    write_group(path, columns=columns_of(arrays), attributes=group.attributes)
+    write_group(path, columns=columns_of(arrays), attributes=read_layout(path)[0])
     use(folder)
 
 
@@ -224,13 +224,14 @@ def test_indices(
     monkeypatch.setattr(index, "_LEAST_SHARDS", 1)
     path = folder / INDEX_NAME
     path.unlink(missing_ok=True)
-    wanted = folder_attributes(folder)
-    lines = path.read_text().splitlines()
+    wanted = open_folder(folder).attributes
+    lines = path.read_bytes().splitlines(keepends=True)
     if data.draw(st.booleans()):
         number = data.draw(st.integers(0, len(lines) - 1))
-        lines[number] = json.dumps(put_somewhere(json.loads(lines[number]), data, value))
-        path.write_text("\n".join(lines))
+        line = json.loads(lines[number].rpartition(b" ")[0])
+        lines[number] = _sealed(put_somewhere(line, data, value))
+        path.write_bytes(b"".join(lines))
     else:
         path.write_bytes(damaged(path.read_bytes(), places, cut))
-    assert folder_attributes(folder).keys() == wanted.keys()
+    assert open_folder(folder).attributes.keys() == wanted.keys()
     use(folder)

@@ -12,7 +12,7 @@ from shared.errors import ShardFormatError, ShardNotFoundError
 from shared.shards.column import write_group
 from shared.shards.schema import MOST_ROWS
 from shared.shards.shard import Shard
-from shared.shards.zarr_zip import ChunkCache, ZarrZip
+from shared.shards.zarr_zip import ChunkCache, ZarrZip, read_layout
 from tests.shared.shards.conftest import FrameMaker, ShardMaker, columns_of
 
 VIDEOS = {"a": (range(5), np.arange(5) / 10), "b": ((3, 7), (0.5, 0.9)), "c": ((), ())}
@@ -31,7 +31,7 @@ def changed(path: Path, **arrays: NDArray[Any] | None) -> Path:
     write_group(
         target,
         columns=columns_of({name: v for name, v in content.items() if v is not None}),
-        attributes=group.attributes,
+        attributes=read_layout(path)[0],
     )
     return target
 

@@ -11,7 +11,7 @@ from shared.errors import ShardFormatError, ShardNotFoundError
 from shared.shards import verified
 from shared.shards.column import write_group
 from shared.shards.verified import RECORD_NAME, record_verified, unverified, verify_all
-from shared.shards.zarr_zip import ChunkCache, ZarrZip
+from shared.shards.zarr_zip import ChunkCache, ZarrZip, read_layout
 from tests.shared.shards.conftest import ShardMaker, columns_of
 
 
@@ -53,7 +53,7 @@ def with_wrong_scores(path: Path) -> None:
     group = ZarrZip(path, ChunkCache(10**6))
     arrays = {name: group.rows(name, 0, group.shape(name)[0]).copy() for name in group.names()}
     arrays["scores"][2] = np.nan
-    write_group(path, columns=columns_of(arrays), attributes=group.attributes)
+    write_group(path, columns=columns_of(arrays), attributes=read_layout(path)[0])
 
 
 def test_each_shard_is_verified_once(shards: tuple[Path, ...]) -> None:

@@ -15,7 +15,7 @@ from shared.errors import ShardNotFoundError
 from shared.masks import rle
 from shared.shards.column import write_group
 from shared.shards.verify import verify_shard
-from shared.shards.zarr_zip import ChunkCache, ZarrZip
+from shared.shards.zarr_zip import ChunkCache, ZarrZip, read_layout
 from tests.shared.shards.conftest import ShardMaker, columns_of
 
 Arrays = dict[str, NDArray[Any]]
@@ -36,7 +36,7 @@ def changed(path: Path, change: Callable[[Arrays], object]) -> Path:
     write_group(
         target,
         columns=columns_of(arrays),
-        attributes=group.attributes,
+        attributes=read_layout(path)[0],
     )
     return target
 

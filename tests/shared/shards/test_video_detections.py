@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.errors import JoinError, ShardFormatError
-from shared.shards.reader import VideoDetections
 from shared.shards.schema import VideoEntry
 from shared.shards.shard import Shard
+from shared.shards.video_detections import VideoDetections
 from tests.shared.shards.conftest import FrameMaker, ShardMaker
 
 ENTRY = VideoEntry(

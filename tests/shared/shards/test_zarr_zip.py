@@ -17,7 +17,7 @@ from zarr.storage import MemoryStore, ZipStore
 
 from shared.errors import PipelineError, ShardFormatError, ShardNotFoundError
 from shared.shards.column import write_group
-from shared.shards.zarr_zip import ChunkCache, ZarrZip, read_attributes
+from shared.shards.zarr_zip import ChunkCache, ZarrZip, read_layout
 from tests.shared.shards.conftest import columns_of
 
 ARRAYS: dict[str, NDArray[Any]] = {
@@ -74,7 +74,7 @@ def test_plain_zarr_reads_it(group: Path) -> None:
 def test_rows_equal_slices(group: Path) -> None:
     file = opened(group)
     assert set(file.names()) == set(ARRAYS)
-    assert file.attributes == read_attributes(group) == {"format": "x", "list": [1, "—"]}
+    assert read_layout(group)[0] == {"format": "x", "list": [1, "—"]}
     for name, values in ARRAYS.items():
         assert file.shape(name) == values.shape
         assert file.dtype(name) == values.dtype
@@ -144,7 +144,7 @@ def test_a_copy_reads_for_itself(group: Path) -> None:
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    for read in (opened, read_attributes):
+    for read in (opened, read_layout):
         with pytest.raises(ShardNotFoundError, match=r"absent\.zarr\.zip: no such shard"):
             read(tmp_path / "absent.zarr.zip")
 
@@ -225,7 +225,7 @@ def test_a_zip_file_without_a_group_is_refused(group: Path) -> None:
     with pytest.raises(
         ShardFormatError, match=r"wanted a group of Zarr 3, found no readable zarr\.json"
     ):
-        read_attributes(rewritten(group, {"zarr.json": None}))
+        read_layout(rewritten(group, {"zarr.json": None}))
 
 
 def test_compressed_members_are_refused(group: Path, tmp_path: Path) -> None:

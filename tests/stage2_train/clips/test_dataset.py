@@ -13,7 +13,8 @@ from shared.errors import ConfigError, JoinError, ShardFormatError
 from shared.manifests.records import Segment
 from shared.masks import rle
 from shared.masks.detections import FrameDetections
-from shared.shards.reader import DetectionFolder, VideoDetections
+from shared.shards.reader import DetectionFolder
+from shared.shards.video_detections import VideoDetections
 from shared.shards.writer import ShardWriter
 from shared.video.read import Frame
 from stage2_train.clips.batches import collate
@@ -270,9 +271,9 @@ def test_pickled_without_what_was_read(make_dataset) -> None:
 def test_cache_is_bounded(make_dataset, monkeypatch) -> None:
     """A small cache changes no clip, and forgets what does not fit, in a copy too."""
     read = []
-    whole = VideoDetections.frame
+    whole = VideoDetections.frames_at
     monkeypatch.setattr(
-        VideoDetections, "frame", lambda self, row: read.append(row) or whole(self, row)
+        VideoDetections, "frames_at", lambda self, rows: read.extend(rows) or whole(self, rows)
     )
     roomy, tight = make_dataset(), pickle.loads(pickle.dumps(make_dataset(cache_bytes=3000)))
     request = ClipRequest(0, epoch=1)

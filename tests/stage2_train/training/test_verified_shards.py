@@ -10,7 +10,7 @@ from click.testing import CliRunner, Result
 from shared.cli import orn
 from shared.shards.column import write_group
 from shared.shards.verified import RECORD_NAME
-from shared.shards.zarr_zip import ChunkCache, ZarrZip
+from shared.shards.zarr_zip import ChunkCache, ZarrZip, read_layout
 from stage2_train.training import prepare
 from tests.shared.shards.conftest import columns_of
 from tests.stage2_train.tiny_workspace import make_workspace
@@ -43,7 +43,7 @@ def move_a_box(folder: Path) -> Path:
     group = ZarrZip(path, ChunkCache(10**7))
     arrays = {name: group.rows(name, 0, group.shape(name)[0]).copy() for name in group.names()}
     arrays["boxes"][1] = (0, 0, 1, 1)
-    write_group(path, columns=columns_of(arrays), attributes=group.attributes)
+    write_group(path, columns=columns_of(arrays), attributes=read_layout(path)[0])
     return path
 
 

@@ -1,0 +1,127 @@
+"""A data set as large as VLOG, made up: its tables, as many videos, and shards of usual arrays."""
+
+import json
+import os
+import time
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.made_inputs import (
+    ENTRY,
+    four_ellipses,
+    moving_pictures,
+    write_detections,
+    write_video,
+)
+from shared.shards.plan import shard_path
+from shared.shards.schema import ShardAttributes
+from shared.shards.sealed_zip import write_members
+from shared.shards.writer import ShardWriter
+
+__all__ = ["FRAMES", "RATE", "Calls", "make_shards", "make_videos", "slow_storage"]
+
+FRAMES, RATE = 250, 25.0
+"""Of each video in the shards, as VLOG's have them; the video files have fewer."""
+_FILE_FRAMES = 24
+_CLASSES = 30
+_LINKS = 50_000
+"""Names of a file; a file system allows few more."""
+_DIFFERENT = 7
+"""Frames that are not the same; they follow each other again and again."""
+
+
+def make_videos(root: Path, videos: int) -> list[Path]:
+    """VLOG's tables and as many names of one small video, in folders as VLOG has them."""
+    ids = [f"{n % 10}/{n // 10 % 10}/{n // 100 % 10}/v_{n // 4:08d}/{n:06d}" for n in range(videos)]
+    (root / "meta" / "hand_object").mkdir(parents=True)
+    content = write_video(
+        root / "one.mp4", moving_pictures(_FILE_FRAMES, height=32, width=48)
+    ).read_bytes()
+    paths = [root / "videos" / each / "clip.mp4" for each in ids]
+    for number, path in enumerate(paths):
+        path.parent.mkdir(parents=True)
+        if number % _LINKS == 0:
+            path.write_bytes(content)
+        else:
+            path.hardlink_to(paths[number - number % _LINKS])
+    generator = np.random.default_rng(0)
+    (root / "meta" / "manifest.txt").write_text("".join(f"{each}/\n" for each in ids))
+    splits = generator.integers(0, 4, videos)
+    (root / "meta" / "splitId.txt").write_text("".join(f"{split}\n" for split in splits))
+    classes = "".join(f"class {number}\n" for number in range(_CLASSES))
+    (root / "meta" / "hand_object" / "hand_object_labels.txt").write_text(classes)
+    matrix_NA = generator.integers(-1, 2, (videos, _CLASSES))
+    np.save(root / "meta" / "hand_object" / "hand_object.npy", matrix_NA)
+    return paths
+
+
+def make_shards(folder: Path, parts: Sequence[Sequence[str]]) -> None:
+    """A shard of each of these lists of videos; all of a length are the same but for the ids."""
+    patterns: dict[int, tuple[dict[str, bytes], ShardAttributes]] = {}
+    folder.mkdir()
+    for number, ids in enumerate(parts):
+        if len(ids) not in patterns:
+            patterns[len(ids)] = _pattern(folder / "pattern.zip", len(ids))
+        members, attributes = patterns[len(ids)]
+        group = json.loads(members["zarr.json"])
+        entries = zip(ids, attributes.videos, strict=True)
+        group["attributes"]["videos"] = [asdict(each) | {"id": name} for name, each in entries]
+        changed = json.dumps(group).encode()
+        write_members(shard_path(folder, number), members | {"zarr.json": changed})
+
+
+def _pattern(path: Path, num_videos: int) -> tuple[dict[str, bytes], ShardAttributes]:
+    generator = np.random.default_rng(0)
+    frames = [four_ellipses(generator) for _ in range(_DIFFERENT)]
+    digest = f"sha256:{'0' * 64}"
+    with ShardWriter(path, ENTRY, class_scores=False) as writer:
+        for number in range(num_videos):
+            stream = (frames[place % _DIFFERENT] for place in range(FRAMES))
+            write_detections(writer, f"{number}", stream, rate=RATE, source_digest=digest)
+    with zipfile.ZipFile(path) as file:
+        members = {name: file.read(name) for name in file.namelist()}
+    attributes = ShardAttributes.from_json(
+        json.loads(members["zarr.json"])["attributes"], source=str(path)
+    )
+    path.unlink()
+    return members, attributes
+
+
+@dataclass(slots=True)
+class Calls:
+    """What was asked of the storage."""
+
+    opens: int = 0
+    reads: int = 0
+    states: int = 0
+
+
+@contextmanager
+def slow_storage(seconds: float) -> Iterator[Calls]:
+    """Lets each call that opens a file, reads from one or asks for its state take so much longer,
+    as on a cluster's storage, and counts them."""
+    calls = Calls()
+    real = {name: getattr(os, name) for name in ("open", "pread", "stat")}
+    counts = {"open": "opens", "pread": "reads", "stat": "states"}
+
+    def slow(name: str) -> Callable[..., Any]:
+        def call(*arguments: Any, **options: Any) -> Any:
+            setattr(calls, counts[name], getattr(calls, counts[name]) + 1)
+            time.sleep(seconds)
+            return real[name](*arguments, **options)
+
+        return call
+
+    for name in real:
+        setattr(os, name, slow(name))
+    try:
+        yield calls
+    finally:
+        for name, call in real.items():
+            setattr(os, name, call)

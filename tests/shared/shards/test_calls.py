@@ -1,0 +1,93 @@
+"""How often files are opened and read for a clip: each call is a millisecond on shared storage."""
+
+import os
+import pickle
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shared.shards import index, kept_files, record, zarr_zip
+from shared.shards.reader import DetectionFolder
+from shared.shards.schema import DetectorEntry
+from shared.shards.writer import ShardWriter
+from tests.shared.shards.conftest import FrameMaker
+
+MOST_OPENS, MOST_READS = 4, 12
+FRAMES, OBJECTS = 700, 10
+IO = Path("/proc/self/io")
+
+_opened: list[str] = []
+
+
+def _note(event: str, arguments: tuple[Any, ...]) -> None:
+    if event == "open":
+        _opened.append(str(arguments[0]))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _noting() -> None:
+    sys.addaudithook(_note)  # sees every way to open a file, and stays
+
+
+def reads_so_far() -> int:
+    """Calls that read something, as the kernel counts them, that of this file among them."""
+    return int(IO.read_text().split("syscr: ")[1].split()[0])
+
+
+@pytest.fixture
+def folder(
+    tmp_path: Path,
+    make_frame: FrameMaker,
+    detector: DetectorEntry,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Path:
+    """Two shards of the usual size, each of two videos, and their index."""
+    monkeypatch.setattr(index, "_LEAST_SHARDS", 2)
+    frames = [make_frame(seed, OBJECTS) for seed in range(7)]
+    for number in range(2):
+        with ShardWriter(tmp_path / f"shard-00000{number}.zarr.zip", detector) as writer:
+            for video_id in (f"a{number}", f"b{number}"):
+                writer.begin_video(
+                    video_id,
+                    height=12,
+                    width=17,
+                    rate=25.0,
+                    header_frames=None,
+                    source_bytes=5,
+                    source_digest="sha256:03",
+                )
+                for row in range(FRAMES):
+                    writer.add(row, row / 25, frames[row % 7])
+                writer.end_video()
+    DetectionFolder(tmp_path)
+    return tmp_path
+
+
+def forget() -> None:
+    """As in a new process."""
+    record._records.clear()
+    kept_files._kept.clear()
+
+
+@pytest.mark.skipif(not IO.exists(), reason="the kernel does not count calls")
+@pytest.mark.parametrize("rows", [[100, 101, 104, 110], [0, 90, 222, 300, 380, 555, 601, 699]])
+def test_calls_of_a_cold_clip(
+    folder: Path, rows: list[int], monkeypatch: pytest.MonkeyPatch, make_frame: FrameMaker
+) -> None:
+    whole = DetectionFolder(folder)
+    places = whole.places("b1")
+    copy = pickle.loads(pickle.dumps(whole))
+    copy.video("a0", whole.places("a0")).frames_at([0])  # another shard, so that all is imported
+    forget()
+    monkeypatch.setattr(os, "lseek", None)
+    monkeypatch.setattr(zarr_zip, "open_members", None)
+    _opened.clear()
+    before = reads_so_far()
+    found = copy.video("b1", places).frames_at(rows)
+    opens = len(_opened)
+    reads = reads_so_far() - before - 1
+    assert [each.masks for each in found] == [make_frame(row % 7, OBJECTS).masks for row in rows]
+    assert opens <= MOST_OPENS
+    assert reads <= MOST_READS

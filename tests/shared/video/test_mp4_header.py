@@ -1,0 +1,141 @@
+"""What the header of a plain MP4 file says is what FFmpeg says; all else is left to FFmpeg."""
+
+import struct
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from shared.errors import VideoDecodeError
+from shared.video import file
+from shared.video.file import estimate_file, told_by_header
+from shared.video.frame import FrameEstimate
+from tests.shared.conftest import VideoWriter
+
+
+def by_ffmpeg(path: Path, monkeypatch: pytest.MonkeyPatch) -> FrameEstimate:
+    with monkeypatch.context() as patch:
+        patch.setattr(file, "told_by_header", lambda path: None)
+        return estimate_file(path)
+
+
+def written(path: Path, *, options: dict[str, str], form: str = "mp4", streams: int = 1) -> Path:
+    """A film of 40 frames of noise at 30000/1001 frames/s; some streams may be sound or films."""
+    generator = np.random.default_rng(0)
+    with av.open(str(path), "w", format=form, options=options) as container:
+        films = [
+            container.add_stream("libx264", rate=Fraction(30000, 1001)) for _ in range(streams)
+        ]
+        sound = container.add_stream("aac", rate=16000, layout="mono")
+        for film in films:
+            film.height, film.width, film.pix_fmt = 64, 96, "yuv420p"
+        for _ in range(40):
+            image = generator.integers(0, 256, (64, 96, 3), dtype=np.uint8)
+            for film in films:
+                container.mux(film.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+        silence = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), "fltp", "mono")
+        silence.rate = 16000
+        container.mux(sound.encode(silence))
+        for stream in (*films, sound):
+            container.mux(stream.encode())
+    return path
+
+
+@pytest.mark.parametrize(
+    "flags", ["disable_chpl", "faststart", "negative_cts_offsets", "write_colr"]
+)
+@pytest.mark.parametrize("form", ["mp4", "mov", "ipod"])
+def test_a_plain_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str, flags: str
+) -> None:
+    path = written(tmp_path / "a.mp4", options={"movflags": flags}, form=form)
+    found = told_by_header(path)
+    assert found == by_ffmpeg(path, monkeypatch) == estimate_file(path)
+    assert found == FrameEstimate(frames=40, rate=30000 / 1001)
+
+
+def test_uneven_times(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.mp4"
+    with av.open(str(path), "w") as container:
+        film = container.add_stream("libx264", rate=1000)
+        film.height, film.width, film.pix_fmt = 64, 96, "yuv420p"
+        for number in range(60):
+            image = np.random.default_rng(number).integers(0, 256, (64, 96, 3), dtype=np.uint8)
+            frame = av.VideoFrame.from_ndarray(image, format="rgb24")
+            frame.pts, frame.time_base = number**2 + 7, Fraction(1, 1000)
+            container.mux(film.encode(frame))
+        container.mux(film.encode())
+    found = told_by_header(path)
+    assert found is not None and found.frames == 60
+    assert found == by_ffmpeg(path, monkeypatch)
+
+
+@pytest.mark.parametrize(
+    ("name", "form", "options", "streams"),
+    [
+        ("fragments.mp4", "mp4", {"movflags": "frag_keyframe+empty_moov"}, 1),
+        ("two films.mp4", "mp4", {}, 2),
+        ("a.mkv", "matroska", {}, 1),
+    ],
+)
+def test_other_files_are_left_to_ffmpeg(
+    tmp_path: Path, name: str, form: str, options: dict[str, str], streams: int
+) -> None:
+    path = written(tmp_path / name, options=options, form=form, streams=streams)
+    assert told_by_header(path) is None
+    assert estimate_file(path).frames in (40, 80)
+
+
+def test_a_codec_that_ffmpeg_may_lack_is_left_to_it(
+    tmp_path: Path, write_video: VideoWriter
+) -> None:
+    assert told_by_header(write_video(tmp_path / "a.mp4", 20, codec="mpeg4")) is None
+
+
+def test_a_file_that_is_cut_is_left_to_ffmpeg(tmp_path: Path) -> None:
+    path = written(tmp_path / "a.mp4", options={"movflags": "faststart"})
+    assert told_by_header(path) is not None
+    path.write_bytes(path.read_bytes()[:1500])
+    assert told_by_header(path) is None
+
+
+def test_what_is_no_file_is_told(tmp_path: Path) -> None:
+    for path in (tmp_path / "absent.mp4", tmp_path):
+        with pytest.raises(VideoDecodeError):
+            told_by_header(path)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    place=st.floats(0, 1, exclude_max=True),
+    value=st.sampled_from([0, 1, 8, 2**16, 2**31 - 1, 2**31, 2**32 - 1]),
+    cut=st.none() | st.floats(0, 1),
+)
+def test_damage_is_no_error(
+    tmp_path_factory: pytest.TempPathFactory, place: float, value: int, cut: float | None
+) -> None:
+    folder = tmp_path_factory.getbasetemp()
+    sound = folder / "sound.mp4"
+    if not sound.exists():
+        written(sound, options={"movflags": "faststart"})
+    content = bytearray(sound.read_bytes())
+    begin = int(place * 1500)  # the header
+    content[begin : begin + 4] = struct.pack(">I", value)
+    path = folder / "damaged.mp4"
+    path.write_bytes(content if cut is None else content[: int(cut * len(content))])
+    found = told_by_header(path)
+    assert found is None or 0 < found.frames <= len(content)
+
+
+def test_files_of_others(sample_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = 0
+    for path in sorted(sample_data.rglob("*.mp4")):
+        found = told_by_header(path)
+        if found is not None:
+            assert found == by_ffmpeg(path, monkeypatch), path
+            told += 1
+    assert told > 5
