@@ -19,8 +19,6 @@ from stage2_train.evaluation.figures import measured_figures
 from stage2_train.evaluation.metrics import single_label_scores
 from stage2_train.evaluation.predictions import Predictions
 
-__all__ = ["bootstrap", "made_predictions"]
-
 
 def made_predictions(
     num_segments: int, num_classes: int, *, per_video: int = 4, seed: int = 0

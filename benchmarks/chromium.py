@@ -8,8 +8,6 @@ from typing import Any
 
 from shared.errors import ConfigError
 
-__all__ = ["chromium_path", "headless_chromium"]
-
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
 _OPTIONS = (
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),

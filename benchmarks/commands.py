@@ -13,19 +13,6 @@ import click
 from benchmarks.harness import BenchResult, publish
 from shared.cli_options import device_option, json_option, precision_option
 
-__all__ = [
-    "object_head",
-    "importance",
-    "train_step",
-    "loader",
-    "detect",
-    "detect_overhead",
-    "detect_memory",
-    "predict_memory",
-    "shard_size",
-    "scale",
-]
-
 _FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 _COUNT = click.IntRange(1)

@@ -18,8 +18,6 @@ import numpy as np
 
 from stage2_train.evaluation.predictions import load_predictions
 
-__all__ = ["against_eval", "against_labels"]
-
 _HEADS = {
     "two_heads": "logits",
     "activity_head": "activity_logits",

@@ -23,8 +23,6 @@ from demo.world.scene import Scene
 from shared.jobs.atomic_file import write_text
 from stage2_train.clips.sampling import centre_frames
 
-__all__ = ["crossing_frames", "touch_frames"]
-
 CROSSINGS = ("X passes in front of Y", "X passes behind Y")
 _HIDDEN = 0.1
 """Share of an object that has to be hidden to tell which is in front."""

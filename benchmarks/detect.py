@@ -27,7 +27,6 @@ from stage1_detect.mmdet.model import quiet
 from mmdet.apis import inference_detector, init_detector  # isort: skip
 from mmdet.utils import get_test_pipeline_cfg  # isort: skip
 
-__all__ = ["LoopDetector", "agreement", "measure"]
 
 _BOX_TOLERANCE_PIXELS = 1.0
 _SCORE_TOLERANCE = 0.01

@@ -21,8 +21,6 @@ from stage1_detect.pipeline import detect_unit
 from stage1_detect.request import DEFAULT_CONFIG
 from stage1_detect.unit_reader import UnitReader
 
-__all__ = ["DetectInputs", "Detection", "make_inputs", "with_searched_threshold"]
-
 _FORCED_DETECTIONS = 20
 """Detections of every frame with random weights."""
 _SCORE_THRESHOLD = 0.3

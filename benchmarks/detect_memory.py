@@ -28,8 +28,6 @@ from shared.shards.schema import DetectorEntry
 from stage1_detect.engines.local import run_here
 from stage1_detect.engines.work import UnitWork
 
-__all__ = ["NUM_DETECTIONS", "StripedDetector", "in_own_processes", "measure", "peak_bytes"]
-
 _HEIGHT, _WIDTH = 120, 160
 NUM_DETECTIONS = 20
 _BATCH = 8

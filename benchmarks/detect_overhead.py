@@ -14,8 +14,6 @@ from benchmarks.made_inputs import write_detections
 from shared.shards.writer import ShardWriter
 from shared.video.read import read_frames
 
-__all__ = ["measure"]
-
 _PART_FRAMES = 48
 """Frames over which decoding, preparing and encoding are measured alone."""
 _SHARD_FRAMES = 2000

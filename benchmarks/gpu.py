@@ -29,8 +29,6 @@ from shared.cli_options import NumberRange, device_option, echo_json, json_optio
 from shared.jobs.atomic_file import write_text
 from shared.jobs.termination import terminated_as_interrupted
 
-__all__ = ["cells", "gpu", "run_cells"]
-
 _PARTLY_FAILED = 3
 
 

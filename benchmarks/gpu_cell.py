@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Cell", "Setting"]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:

@@ -36,12 +36,6 @@ from shared.shards.writer import ShardWriter
 from shared.video.read import read_frames
 from stage1_detect.mmdet.first_stage import unwatched
 
-__all__ = [
-    "cells_at_last",
-    "cells_before_training",
-    "measure_machine",
-]
-
 Measured = Iterator[tuple[str, Callable[[Setting], dict[str, Any]]]]
 
 

@@ -15,8 +15,6 @@ from shared.masks import rle
 from shared.masks.detections import FrameDetections
 from shared.shards.shard import Shard
 
-__all__ = ["compare_frames", "measure_equality"]
-
 _SAME_OVERLAP = 0.5
 """Of two boxes of a class, from which on they are the same object."""
 

@@ -16,16 +16,6 @@ from benchmarks.made_inputs import moving_pictures, write_video
 from shared.errors import DetectorError
 from stage1_detect.mmdet.model import check_precision
 
-__all__ = [
-    "choice_of",
-    "detection_of",
-    "film_frames",
-    "forget_detection",
-    "inputs_of",
-    "looked_at",
-    "ways_of",
-]
-
 _WAYS = (
     "fp32",
     "fp32-fast",

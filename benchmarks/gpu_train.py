@@ -27,8 +27,6 @@ from stage2_train.training.backbone import apply_backbone_options
 from stage2_train.training.loop import TrainingData, train_network
 from stage2_train.training.step import build_optimiser
 
-__all__ = ["cells", "measure_loader", "measure_resume", "measure_step"]
-
 _VLOG_CLIPS = 58_926
 _VLOG_CLASSES = 30
 _SETTINGS: dict[str, dict[str, Any]] = {

@@ -26,20 +26,6 @@ from shared.jobs.atomic_file import write_text
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = [
-    "BenchResult",
-    "GpuBusy",
-    "Sides",
-    "describe_machine",
-    "grown",
-    "peak_allocated_bytes",
-    "publish",
-    "relative_difference",
-    "require_agreement",
-    "seconds_in_turns",
-    "using_threads",
-    "watching_gpu",
-]
 
 _VERSIONS = ("torch", "torchvision", "mmdet", "mmcv-lite", "av", "zarr", "h5py", "numpy")
 _SLOTS, _FRAMES = (5, 10, 20, 40), (4, 8, 16)

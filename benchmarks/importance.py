@@ -11,8 +11,6 @@ from benchmarks.model_inputs import ClipSizes, random_batch
 from stage2_train.insight.importance import explain
 from stage2_train.model.network import ObjectVideoNetwork
 
-__all__ = ["measure"]
-
 _SIZES = ((4, 5), (4, 20), (8, 10), (8, 20))
 """Frames and objects, beside those of the result."""
 

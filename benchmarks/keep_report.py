@@ -16,8 +16,6 @@ from shared.config.bounded import read_bounded, read_json
 from shared.errors import ConfigError
 from shared.jobs.atomic_file import write_bytes, write_text
 
-__all__ = ["check_commits", "keep"]
-
 
 @click.command()
 @click.argument("out", type=click.Path(path_type=Path))

@@ -21,8 +21,6 @@ from benchmarks.killing import killed_after, orn, seconds_of, started, tool, unt
 from benchmarks.made_inputs import manifest_text, write_video
 from shared.jobs.lock import lock_path
 
-__all__ = ["kill_trials"]
-
 _SIZES = {"num_videos": 16, "num_frames": 100, "workers": 2}
 
 

@@ -27,8 +27,6 @@ from demo.world.dials import Dials
 from demo.world.make import SIZES, write_dataset
 from shared.shards.verified import RECORD_NAME
 
-__all__ = ["KillTrial", "kill_trials", "shard_bytes"]
-
 _GONE_SECONDS = 60.0
 """How long processes that lost their parent may take to end."""
 

@@ -41,8 +41,6 @@ from stage2_train.runs.checkpoint import load_checkpoint
 from stage2_train.runs.last_checkpoint import load_last
 from stage2_train.runs.run_folder import LAST_NAME, METRICS_NAME, read_jsonl
 
-__all__ = ["kill_trials", "largest_loss_difference", "made_training", "same_training"]
-
 _FILMS = (24, 8, 0)
 _RECIPE = (
     *("model.base_width=4", "model.relation_width=16", "data.crop=[32,32]"),

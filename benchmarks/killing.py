@@ -17,8 +17,6 @@ import click
 from benchmarks.harness import describe_machine
 from shared.jobs.atomic_file import write_text
 
-__all__ = ["killed_after", "orn", "seconds_of", "started", "tool", "until_killed"]
-
 _ATTEMPTS = 10
 
 Trial = TypeVar("Trial")

@@ -38,8 +38,6 @@ from stage2_train.model.build import build_network
 from stage2_train.recipe import Recipe, load_recipe
 from stage2_train.training.step import build_optimiser, training_step
 
-__all__ = ["loading_share", "measure", "plain_clip", "recipe_dataset"]
-
 _CLIPS = 32
 """Clips of a measurement of ours."""
 _REFERENCE_CLIPS = 4

@@ -30,8 +30,6 @@ from stage1_detect.imports.authors_vlog import read_authors
 from stage2_train.frames.schema import StoreSettings
 from stage2_train.frames.writer import build_clip_store
 
-__all__ = ["MADE_FRAMES", "LoaderInputs", "loader_inputs"]
-
 MADE_FRAMES = (741, 92)
 """As many as the two real clips have that the benchmark was written with."""
 

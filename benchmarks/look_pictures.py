@@ -24,8 +24,6 @@ from shared.jobs.atomic_file import write_bytes
 from shared.shards.schema import VideoEntry
 from shared.shards.shard import Shard
 
-__all__ = ["make_pictures", "save_picture"]
-
 _FRAMES_BESIDE = 3
 _LARGEST_BYTES = 150_000
 

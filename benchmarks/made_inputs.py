@@ -14,16 +14,6 @@ from shared.masks.detections import FrameDetections
 from shared.shards.schema import DetectorEntry
 from shared.shards.writer import ShardWriter
 
-__all__ = [
-    "ENTRY",
-    "GRID",
-    "four_ellipses",
-    "manifest_text",
-    "moving_pictures",
-    "write_detections",
-    "write_video",
-]
-
 GRID = 100
 """Rows and columns of the grid of the authors' masks, which is that of `four_ellipses`."""
 ENTRY = DetectorEntry(

@@ -12,8 +12,6 @@ from torch.nn import functional
 from stage2_train.clips.batches import ClipBatch
 from stage2_train.model.config import NetworkConfig
 
-__all__ = ["ClipSizes", "random_batch"]
-
 _STRIDE = 16
 """Pixels of a cell of the object head's feature map."""
 

@@ -24,8 +24,6 @@ from benchmarks.plain_network import PlainObjectHead, gradients_by_name
 from stage2_train.model.object_head import ObjectHead
 from stage2_train.model.resnet_25d import Stage
 
-__all__ = ["measure"]
-
 LARGEST_DIFFERENCE = 1e-4
 """Of float32 results and gradients, relative to their norm."""
 

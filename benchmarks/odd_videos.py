@@ -21,8 +21,6 @@ from shared.errors import VideoDecodeError
 from shared.video.container import READING_OPTIONS
 from shared.video.read import frame_seconds, probe, read_frames
 
-__all__ = ["FILES", "table"]
-
 FILES: dict[str, str] = {
     "normal/decord__flipping_a_pancake.mkv": "Matroska whose header counts no frames",
     "normal/mmaction2__part_0_pool.mp4": "MP4 with pixels that are not square",

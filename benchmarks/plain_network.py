@@ -37,8 +37,6 @@ from stage2_train.model.object_head import ObjectHead
 from stage2_train.model.relation import ObjectRelation
 from stage2_train.model.resnet_25d import FrameConv, Stage
 
-__all__ = ["PlainNetwork", "PlainObjectHead", "gradients_by_name", "pool_objects"]
-
 
 class PlainNetwork(nn.Module):
     """What an `ObjectVideoNetwork` of the paper's full model computes in training."""

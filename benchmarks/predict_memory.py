@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
     from stage2_train.runs.model_folder import ModelConfig
 
-__all__ = ["measure"]
 
 _WINDOW_SECONDS = 1.5
 _RECIPE = "demo"

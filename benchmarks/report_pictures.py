@@ -17,8 +17,6 @@ from PIL import Image
 from benchmarks.chromium import headless_chromium
 from benchmarks.look_pictures import save_picture
 
-__all__ = ["make_pictures"]
-
 _CASES = 2
 """Clips of figure 5 that are shown."""
 

@@ -26,8 +26,6 @@ from stage2_train.clips.objects import SlotSettings
 from stage2_train.clips.views import ClipRequest
 from stage2_train.frames.crop import CropWindow
 
-__all__ = ["measure"]
-
 _PARTS = (4, 2, 1)
 """The sizes are this part of the data set."""
 _CALL_SECONDS = 0.001

@@ -15,8 +15,6 @@ import click
 from benchmarks.chromium import headless_chromium
 from benchmarks.harness import describe_machine
 
-__all__ = ["measure_page"]
-
 _MEASURE = """async (most) => {
   const last = Number(document.getElementById("scrub").max);
   const timed = async (places) => {

@@ -10,8 +10,6 @@ from stage1_detect.imports.job import run_import
 from stage1_detect.imports.matching import find_files
 from stage1_detect.imports.planning import plan_import
 
-__all__ = ["measure"]
-
 
 def measure(masks: Path) -> BenchResult:
     """Imports all files into a folder that is thrown away, as `orn import-masks` does.

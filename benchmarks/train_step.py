@@ -32,8 +32,6 @@ from stage2_train.runs.phases import plan_phases
 from stage2_train.training.freezing import freeze_for
 from stage2_train.training.step import build_optimiser, training_step
 
-__all__ = ["measure", "measure_object_phase", "one_step"]
-
 LARGEST_DIFFERENCE = 1e-6
 """Of the float64 gradient of all weights, relative to its norm. In float32 fifty layers of batch
 normalisation magnify round-off to several per cent of it, on either side."""

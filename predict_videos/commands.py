@@ -18,7 +18,6 @@ from shared.cli_options import (
 if TYPE_CHECKING:
     from predict_videos.output import CsvRows, JsonLines, Tables
 
-__all__ = ["predict"]
 
 _path = click.Path(path_type=Path)
 _seconds = NumberRange(0, 1e6, min_open=True)

@@ -27,7 +27,6 @@ from stage2_train.predict.opened import OpenedModel
 if TYPE_CHECKING:
     from stage1_detect.pipeline import Detector
 
-__all__ = ["DetectorChoice", "Objects", "ShardObjects", "VideoObjects", "load_its_detector"]
 
 logger = logging.getLogger(__name__)
 

@@ -11,8 +11,6 @@ from shared.errors import ConfigError
 from shared.manifests.new import VIDEO_SUFFIXES
 from shared.manifests.records import Video
 
-__all__ = ["find_videos"]
-
 _PICTURES = (".jpg", ".jpeg")
 _PATTERN = "*?["
 _MOST = 1_000_000

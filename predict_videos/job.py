@@ -33,8 +33,6 @@ from stage2_train.predict.records import SegmentPrediction, WindowPrediction
 from stage2_train.predict.video import can_tell_pairs, check_pairs, predict_video
 from stage2_train.predict.windows import Merger, WindowChoice
 
-__all__ = ["PredictRequest", "Said", "predict_all", "predict_with"]
-
 logger = logging.getLogger(__name__)
 
 Said = WindowPrediction | SegmentPrediction | FailedVideo

@@ -15,8 +15,6 @@ from shared.shards.schema import FailedVideo
 from shared.text_table import columns, printable
 from stage2_train.predict.records import SegmentPrediction, WindowPrediction
 
-__all__ = ["CsvRows", "JsonLines", "Tables"]
-
 _RUNNERS_UP = 2
 
 

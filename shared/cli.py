@@ -23,8 +23,6 @@ from shared.errors import PipelineError
 from shared.jobs.termination import Terminated
 from shared.nearest import nearest
 
-__all__ = ["COMMANDS", "LazyGroup", "main", "orn"]
-
 INTERRUPTED_EXIT_CODE = 130
 """What a shell reports for a program ended by ctrl-C (128 + SIGINT)."""
 TERMINATED_EXIT_CODE = 143

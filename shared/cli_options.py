@@ -12,24 +12,6 @@ from typing import Any
 
 import click
 
-__all__ = [
-    "NumberRange",
-    "batch_option",
-    "dataset_argument",
-    "data_option",
-    "device_option",
-    "dry_run_option",
-    "echo_json",
-    "echo_settings",
-    "frame_rate_option",
-    "json_option",
-    "out_option",
-    "precision_option",
-    "seed_option",
-    "set_option",
-    "threads_option",
-]
-
 LARGEST_SEED = 2**32 - 1
 """What every random generator in use accepts."""
 

@@ -14,8 +14,6 @@ import stat
 from collections.abc import Iterable
 from pathlib import Path
 
-__all__ = ["is_folder", "is_there", "kind_of", "leads_out", "not_a_file"]
-
 _KINDS = {
     stat.S_IFREG: "a file",
     stat.S_IFDIR: "a folder",

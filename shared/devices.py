@@ -7,8 +7,6 @@ import re
 from shared.environment import usable_cores
 from shared.errors import ConfigError, PipelineError
 
-__all__ = ["choose_device", "devices_of_workers", "spread_over_gpus"]
-
 
 def choose_device(name: str, *, error: type[PipelineError] = ConfigError) -> str:
     """`cpu`, `cuda` or `cuda:N`, which exists here; for `auto`, a GPU where there is one.

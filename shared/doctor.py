@@ -20,8 +20,6 @@ import click
 from shared.cli_options import echo_json, json_option
 from shared.environment import PROJECT, installed_version, requirements
 
-__all__ = ["Check", "doctor", "run_checks"]
-
 LEAST_FREE_BYTES = 5 * 2**30
 """Room for the demo and a checkpoint or two."""
 

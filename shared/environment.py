@@ -8,17 +8,6 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-__all__ = [
-    "PROJECT",
-    "describe_environment",
-    "git_commit",
-    "installed_version",
-    "library_versions",
-    "machine_memory",
-    "requirements",
-    "usable_cores",
-]
-
 PROJECT = "object-relation-network"
 """Name of the installed distribution."""
 

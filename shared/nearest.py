@@ -3,8 +3,6 @@
 import difflib
 from collections.abc import Iterable
 
-__all__ = ["nearest", "nearest_first"]
-
 _COMPARED = 200
 """Characters of a word that are compared; a longer one was not typed."""
 

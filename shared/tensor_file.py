@@ -28,8 +28,6 @@ from shared.environment import machine_memory
 from shared.errors import CheckpointError, PipelineError
 from shared.jobs.atomic_file import replacing
 
-__all__ = ["misfit", "read_tensors", "save_tensors", "tensors_in"]
-
 _ZIP = b"PK\3\4"
 _END = b"PK\5\6"
 _END_BYTES = 22

@@ -2,8 +2,6 @@
 
 from collections.abc import Sequence
 
-__all__ = ["columns", "facts", "markdown", "printable", "shortened"]
-
 _LONGEST_SHOWN = 300
 
 

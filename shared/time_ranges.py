@@ -11,8 +11,6 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["ALL_TIMES", "TimeRange", "TimeRanges"]
-
 
 @dataclass(frozen=True, slots=True)
 class TimeRange:

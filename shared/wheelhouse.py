@@ -22,8 +22,6 @@ from shared.cli_options import NumberRange, echo_json, json_option
 from shared.environment import requirements
 from shared.errors import ConfigError, PipelineError
 
-__all__ = ["installed_there", "make_wheelhouse", "platforms", "wheelhouse"]
-
 _ROOT = Path(__file__).resolve().parents[1]
 _STOOD_IN = "+there"
 """Marks the version of an empty wheel."""

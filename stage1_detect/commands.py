@@ -22,8 +22,6 @@ from shared.cli_options import (
     threads_option,
 )
 
-__all__ = ["detect"]
-
 
 @click.command("detect")
 @dataset_argument

@@ -26,8 +26,6 @@ from stage1_detect.engines.work import UnitWork
 from stage1_detect.pipeline import Detector, UnitResult
 from stage1_detect.planning import SUMMARY_NAME, DetectJob, save_plan, units_to_do
 
-__all__ = ["DetectSummary", "ShortVideo", "report", "run_job"]
-
 logger = logging.getLogger(__name__)
 
 _NAMED_AT_MOST = 5

@@ -19,8 +19,6 @@ from shared.shards.plan import PLAN_NAME, UNKNOWN_FRAMES, Plan, Unit, UnitPart
 from shared.time_ranges import TimeRange, TimeRanges
 from shared.video.read import FrameEstimate
 
-__all__ = ["check_segments", "labelled_ranges", "pack_ranges", "range_frames"]
-
 _MILLISECONDS = 1000
 _WHOLE = TimeRange()
 

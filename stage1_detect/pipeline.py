@@ -29,9 +29,6 @@ from shared.shards.schema import DetectorEntry, FailedVideo
 from shared.shards.writer import ShardWriter
 from stage1_detect.unit_reader import FrameBatch, UnitReader, VideoBegins, VideoEnds, VideoFails
 
-__all__ = ["Detector", "InOrder", "UnitResult", "detect_unit", "prefetch"]
-
-
 T = TypeVar("T")
 
 _QUEUE_SIZE = 3

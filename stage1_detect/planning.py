@@ -36,21 +36,6 @@ from shared.shards.verified import RECORD_NAME
 from shared.video.read import FrameEstimate
 from stage1_detect.labelled import check_segments, labelled_ranges, pack_ranges, range_frames
 
-__all__ = [
-    "DetectJob",
-    "IMPORT_SUMMARY_NAME",
-    "SUMMARY_NAME",
-    "Scope",
-    "check_videos",
-    "clear_folder",
-    "failed_units",
-    "forget_failed",
-    "plan_job",
-    "save_plan",
-    "units_to_do",
-    "with_estimates",
-]
-
 logger = logging.getLogger(__name__)
 
 SUMMARY_NAME = "detect.json"

@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from stage1_detect.mmdet.model import Precision
     from stage1_detect.pipeline import Detector
 
-__all__ = ["DEFAULT_CONFIG", "DetectRequest", "DetectorFiles", "choose_files"]
 
 logger = logging.getLogger(__name__)
 

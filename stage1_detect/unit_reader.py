@@ -28,16 +28,6 @@ from shared.video.read import (
     read_frames,
 )
 
-__all__ = [
-    "FrameBatch",
-    "FrameRanges",
-    "UnitReader",
-    "SourceEvent",
-    "VideoBegins",
-    "VideoEnds",
-    "VideoFails",
-]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Stretch:

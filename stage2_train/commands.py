@@ -19,8 +19,6 @@ from shared.errors import ConfigError
 from stage2_train.resources import Resources, resource_options
 from stage2_train.systems_commands import system_option
 
-__all__ = ["compare", "evaluate", "import_checkpoint", "train"]
-
 _path = click.Path(path_type=Path)
 _MOST_CLIPS = 1000
 _VIEWS = re.compile(r"([1-9]\d{0,3})x([13])", re.ASCII)

@@ -13,8 +13,6 @@ from shared.devices import choose_device
 from shared.jobs.progress import Bar, progress
 from stage2_train.clips.batches import LoaderSettings
 
-__all__ = ["build_accelerator", "loader_settings", "main_progress"]
-
 
 class _NoBar:
     """Takes counts and shows nothing."""

@@ -9,8 +9,6 @@ from shared.errors import ConfigError
 from stage2_train.model.config import NetworkConfig
 from stage2_train.systems import find_system
 
-__all__ = ["check_overrides_are_read", "made_for_clips", "system_as_changed"]
-
 _RESNET = ("backbone", "kernels", "temporal_place", "temporal_start")
 _HEADS = (
     *("aggregation", "gru_states", "head_combination"),

@@ -17,8 +17,6 @@ from stage2_train.resources import Resources
 from stage2_train.runs.run_config import DataPaths
 from stage2_train.runs.sources import Sources, open_sources
 
-__all__ = ["OpenedDataset", "open_with_resources"]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class OpenedDataset:

@@ -27,18 +27,6 @@ from stage2_train.model.config import NetworkConfig
 from stage2_train.network_choice import check_overrides_are_read, made_for_clips
 from stage2_train.systems import find_system
 
-__all__ = [
-    "DataRecipe",
-    "LossRecipe",
-    "OptimiserRecipe",
-    "PhaseRecipe",
-    "Recipe",
-    "ValidationRecipe",
-    "default_recipe",
-    "load_recipe",
-    "recipe_names",
-]
-
 RECIPES = Path(__file__).parent / "recipes"
 
 # Limits are far above what anyone trains with, and low enough for what is computed from them.

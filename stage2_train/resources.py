@@ -16,8 +16,6 @@ from shared.cli_options import data_option, device_option, threads_option
 from shared.environment import usable_cores
 from shared.errors import ConfigError
 
-__all__ = ["Resources", "resource_options", "wait_passively"]
-
 
 def wait_passively() -> None:
     """Lets threads of torch that wait for others sleep, and leave the cores to loaders and other

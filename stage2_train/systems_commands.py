@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from stage2_train.recipe import Recipe
     from stage2_train.systems import System
 
-__all__ = ["export", "summary", "system_option", "systems"]
 
 _SIZES = "ablation_resnet18"
 """The recipe whose sizes parameters are counted at: that of Tables 2 and 5."""

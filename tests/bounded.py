@@ -10,8 +10,6 @@ from typing import Any
 
 import pytest
 
-__all__ = ["bounded"]
-
 _MOST_MIB = 1024
 """How much more memory than before a reader may need for any file, in MiB."""
 _ADDRESSES_MIB = 6 * 1024

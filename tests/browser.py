@@ -10,8 +10,6 @@ import pytest
 
 from benchmarks.chromium import chromium_path, headless_chromium
 
-__all__ = ["OpenedPage", "chromium", "opened", "serious_problems", "until"]
-
 _LIMIT_MS = 20_000
 """Of each step in a page; the machine may be busy with other tests."""
 

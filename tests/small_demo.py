@@ -10,8 +10,6 @@ from stage2_train.frames.make_clips import ClipsRequest, make_clips
 from stage2_train.resources import Resources
 from stage2_train.training.train import TrainRequest, train
 
-__all__ = ["make_small_demo"]
-
 _RECIPE = (
     "model.base_width=4",
     "model.relation_width=16",

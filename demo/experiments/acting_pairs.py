@@ -17,8 +17,6 @@ from demo.world.places import BALL
 from stage2_train.clips.batches import ClipBatch
 from stage2_train.insight.importance import Importance
 
-__all__ = ["WORLDS", "object_areas", "true_cliques"]
-
 WORLDS = ("demo", "demo-touch", "demo-places")
 """Where it is known."""
 

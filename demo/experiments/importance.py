@@ -32,8 +32,6 @@ from stage2_train.resources import Resources
 from stage2_train.runs.run_config import RunConfig, load_run_config
 from stage2_train.runs.trained import load_trained, sources_of_run
 
-__all__ = ["importance_text", "measure_importance"]
-
 MEASURES = ("fall", "activation", "score", "area", "chance")
 """Of a clique: the fall of the logit without it, activation of h, scores of the detector, area of
 the masks, and chance."""

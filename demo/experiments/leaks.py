@@ -26,8 +26,6 @@ from stage2_train.ablation.plan import AblationRequest
 from stage2_train.leaks import report as leaks
 from stage2_train.leaks.report import Labelled, labelled, ridge_scores
 
-__all__ = ["leak_report", "presence_floor", "true_rows"]
-
 _SAME_PLACE_PIXELS = 15.0
 """Between the middles of what is seen of two objects before and after everything moved: more than
 the camera's drift, a ball's jitter and shapes make; less than two places are apart."""

@@ -10,8 +10,6 @@ from shared.cli_options import data_option, echo_json, json_option
 if TYPE_CHECKING:
     from shared.inspect.verification import Verification
 
-__all__ = ["one_shard", "show_verification", "verify"]
-
 
 @click.command()
 @click.argument("paths", metavar="SHARD|FOLDER...", type=click.Path(path_type=Path), nargs=-1)

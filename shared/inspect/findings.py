@@ -14,8 +14,6 @@ from shared.shards.plan import Plan, shard_path
 from shared.shards.schema import VideoEntry
 from shared.shards.shard import Shard
 
-__all__ = ["Finding", "FindingKind", "findings"]
-
 FindingKind = Literal["empty frames", "time jump", "fewer frames"]
 
 _BESIDE_FRAMES = 5

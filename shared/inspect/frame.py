@@ -12,8 +12,6 @@ from shared.shards.schema import VideoEntry
 from shared.shards.shard import Shard, ShardFrame
 from shared.text_table import columns, printable
 
-__all__ = ["chosen_video", "find_frame", "frame_text", "frame_to_dict"]
-
 _LEAST_SHOWN_SCORE = 0.01
 """Class scores below it are left out of what is shown."""
 

@@ -18,8 +18,6 @@ from shared.jobs.atomic_file import replacing
 from shared.shards.schema import VideoEntry
 from shared.shards.shard import Shard, ShardFrame
 
-__all__ = ["draw_film", "draw_picture"]
-
 logger = logging.getLogger(__name__)
 
 

@@ -19,15 +19,6 @@ from shared.shards.schema import UNKNOWN_SOURCE, VideoEntry
 from shared.shards.time_join import frame_interval, nearest_frames
 from shared.video.read import content_bytes, content_digest, estimate, frame_seconds, read_frames
 
-__all__ = [
-    "NoPictures",
-    "Pictures",
-    "VideoPictures",
-    "nearest_places",
-    "pictures_of_shard",
-    "sought_pictures",
-]
-
 _READ_ON_FRAMES = 60
 """Frames up to which reading on is cheaper than opening the file again further on."""
 _HALF = 0.51

@@ -14,8 +14,6 @@ from shared.shards.schema import FORMAT_NAME, FORMAT_VERSION, DetectorEntry, Fai
 from shared.shards.shard import Shard
 from shared.text_table import columns, facts, printable
 
-__all__ = ["ShardSummary", "VideoSummary", "summarise", "summary_text", "summary_to_dict"]
-
 _MOST_SHOWN = 20
 """Videos and classes that the text shows; JSON has all."""
 

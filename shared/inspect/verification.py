@@ -11,8 +11,6 @@ from shared.shards.index import shard_paths
 from shared.shards.verify import Problem, verify_shard
 from shared.shards.verify_folder import verify_folder
 
-__all__ = ["Verification", "verify_paths"]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verification:

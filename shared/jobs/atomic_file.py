@@ -17,14 +17,6 @@ from pathlib import Path
 
 from shared.errors import PipelineError
 
-__all__ = [
-    "remove_stale_temporaries",
-    "remove_temporaries",
-    "replacing",
-    "write_bytes",
-    "write_text",
-]
-
 _TEMPORARY_NAME = re.compile(r"^\..+\.tmp-(?P<host>.+)-(?P<pid>\d+)-[0-9a-f]{8}$")
 
 _ABANDONED_SECONDS = 24 * 3600

@@ -8,8 +8,6 @@ from collections.abc import Sequence
 from shared.errors import PipelineError
 from shared.jobs.termination import Terminated, terminated_as_interrupted
 
-__all__ = ["run_orn"]
-
 
 def run_orn(arguments: Sequence[str], *, stdout: int, done: Sequence[int] = (0,)) -> None:
     """Runs `orn` with these arguments; on ctrl-C and SIGTERM it ends, too, before this returns.

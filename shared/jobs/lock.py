@@ -14,8 +14,6 @@ from filelock import FileLock, Timeout
 from shared.config.bounded import read_bounded
 from shared.errors import PipelineError
 
-__all__ = ["is_locked", "lock_path", "locked"]
-
 logger = logging.getLogger(__name__)
 
 _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)

@@ -8,8 +8,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
-__all__ = ["Bar", "progress"]
-
 logger = logging.getLogger(__name__)
 
 LOG_INTERVAL_SECONDS = 10.0

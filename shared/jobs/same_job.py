@@ -5,8 +5,6 @@ from typing import Any
 
 from shared.errors import ConfigError, PipelineError
 
-__all__ = ["check_same_job", "differences"]
-
 _LONGEST = 60
 """Letters of a value that a message shows."""
 

@@ -8,9 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-__all__ = ["Terminated", "terminated_as_interrupted"]
-
-
 _AGAIN_SECONDS = 0.01
 """After which an interruption that was lost is tried again."""
 _is_active = False

@@ -20,8 +20,6 @@ from typing import Any, TypeVar
 from shared.errors import PipelineError
 from shared.jobs.termination import terminated_as_interrupted
 
-__all__ = ["in_threads", "in_workers"]
-
 T = TypeVar("T")
 R = TypeVar("R")
 

@@ -15,8 +15,6 @@ from shared.manifests.source import source_of
 from shared.text_table import columns, facts, printable
 from shared.video.read import probe
 
-__all__ = ["DatasetReport", "check_dataset"]
-
 _MOST_SHOWN = 8
 """Names that the text shows of a long list; JSON has all."""
 

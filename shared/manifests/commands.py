@@ -12,8 +12,6 @@ from shared.cli_options import (
     json_option,
 )
 
-__all__ = ["check", "list_manifests", "new"]
-
 
 @click.command("list")
 @json_option

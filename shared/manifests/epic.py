@@ -16,8 +16,6 @@ from shared.manifests.records import LeftOut, Listing, Segment, Split, Subset, T
 from shared.manifests.schema import Epic100Labels, EpicLabels, EpicTarget, PersonSplit
 from shared.manifests.text_files import Row, read_rows, split_tables
 
-__all__ = ["EpicVocabulary", "read", "read_100"]
-
 _TIME = re.compile(r"(\d{1,5}):([0-5]\d):([0-5]\d(?:\.\d+)?)", re.ASCII)
 _LIST = re.compile(r"\[ *[0-9]{1,9} *(, *[0-9]{1,9} *)*,? *\]")
 _LONGEST_LIST = 1000

@@ -12,8 +12,6 @@ from shared.manifests.records import Subset
 from shared.manifests.schema import Epic100Labels, EpicTarget
 from shared.manifests.text_files import read_rows
 
-__all__ = ["many_shot", "tail", "unseen"]
-
 _MANY = 100
 """Segments; a class with more has many shots."""
 

@@ -19,8 +19,6 @@ from typing import NamedTuple
 from shared.data_files import is_folder
 from shared.errors import DataRootError
 
-__all__ = ["FoundVideo", "expand", "find_ids", "find_videos", "named_folders"]
-
 logger = logging.getLogger(__name__)
 
 

@@ -27,8 +27,6 @@ from shared.manifests.source import source_of
 from shared.video.file import told_by_header
 from shared.video.read import FrameEstimate, estimate
 
-__all__ = ["HEADERS_NAME", "UNREADABLE", "read_headers", "remember_headers", "warn_of_times_beyond"]
-
 logger = logging.getLogger(__name__)
 
 HEADERS_NAME = ".headers.json"

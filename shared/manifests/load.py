@@ -32,16 +32,6 @@ from shared.manifests.text_files import read_rows
 from shared.nearest import nearest_first
 from shared.text_table import shortened
 
-__all__ = [
-    "dataset_names",
-    "load_dataset",
-    "load_listing",
-    "load_manifest",
-    "locate_videos",
-    "shipped_detectors",
-    "video_rates",
-]
-
 logger = logging.getLogger(__name__)
 
 

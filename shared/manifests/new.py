@@ -22,15 +22,6 @@ from shared.manifests.schema import ColumnSplit, Manifest, TableLabels
 from shared.manifests.table import LABEL_SEPARATOR, read
 from shared.manifests.text_files import Row, read_rows
 
-__all__ = [
-    "VIDEO_SUFFIXES",
-    "NewManifest",
-    "TableGuess",
-    "guess_table",
-    "guess_videos",
-    "make_manifest",
-]
-
 _CLASSES_NAME = "classes.txt"
 _CLIP_FRAMES = 8
 VIDEO_SUFFIXES = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ts", ".webm", ".wmv")

@@ -9,8 +9,6 @@ from shared.errors import ManifestError
 from shared.nearest import nearest
 from shared.text_table import shortened
 
-__all__ = ["Problems"]
-
 _SHOWN_PROBLEMS = 5
 _LONGEST_ID = 1000
 """Longer ids are some other text that slipped into the table."""

@@ -4,21 +4,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-__all__ = [
-    "SPLITS",
-    "Dataset",
-    "DetectorChoice",
-    "Form",
-    "LeftOut",
-    "Listing",
-    "Metric",
-    "Segment",
-    "Split",
-    "Subset",
-    "Task",
-    "Video",
-]
-
 Task = Literal["single-label", "multi-label"]
 Form = Literal["clips", "segments", "frames"]
 Metric = Literal["top1", "map"]

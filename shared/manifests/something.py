@@ -24,8 +24,6 @@ from shared.manifests.text_files import (
 )
 from shared.nearest import nearest
 
-__all__ = ["read"]
-
 logger = logging.getLogger(__name__)
 
 _WHAT = "one of Something-Something's lists"

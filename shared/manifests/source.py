@@ -9,8 +9,6 @@ from shared.data_files import leads_out
 from shared.errors import VideoDecodeError
 from shared.manifests.records import Video
 
-__all__ = ["source_of"]
-
 _PICTURES = (".jpg", ".jpeg")
 
 

@@ -11,8 +11,6 @@ from shared.manifests.records import SPLITS, Form, Listing, Segment, Task
 from shared.manifests.schema import ColumnSplit, TableLabels
 from shared.manifests.text_files import Row, read_class_names, read_rows
 
-__all__ = ["LABEL_SEPARATOR", "read"]
-
 LABEL_SEPARATOR = ";"
 
 

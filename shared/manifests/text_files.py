@@ -18,18 +18,6 @@ from shared.manifests.problems import Problems
 from shared.manifests.records import Split
 from shared.manifests.schema import Epic100Labels, SomethingLabels, SomethingV1Labels
 
-__all__ = [
-    "Row",
-    "check_class_names",
-    "read_class_names",
-    "read_json",
-    "read_lines",
-    "read_rows",
-    "require_file",
-    "split_tables",
-]
-
-
 _LONGEST_SECONDS = 1e9
 """Thirty years; some write such a number for the end of the video."""
 _MOST_BYTES = 2**27

@@ -21,8 +21,6 @@ from shared.manifests.records import Listing, Segment
 from shared.manifests.schema import NumberSplit, VlogLabels
 from shared.manifests.text_files import read_class_names, read_lines, require_file
 
-__all__ = ["read"]
-
 _MOST_BYTES = 2**28
 _MOST_LABELS = 2**24
 """Of the matrix; the published one has 3.5 million."""

@@ -22,8 +22,6 @@ from zarr.storage import MemoryStore
 from shared.shards.schema import ArraySpec
 from shared.shards.sealed_zip import write_members
 
-__all__ = ["CHECKSUM_BYTES", "CHUNK_BYTES", "ZSTD_LEVEL", "Column", "ColumnMark", "write_group"]
-
 CHUNK_BYTES = 128 * 1024
 """Size of a chunk before compression: a frame is read without the rest of its shard."""
 

@@ -33,8 +33,6 @@ from shared.shards.sealed_zip import MOST_MEMBER_BYTES
 from shared.shards.zarr_documents import MOST_CHUNK_BYTES, ArrayForm
 from shared.shards.zarr_zip import MEMBER, ArrayLayout, GroupLayout
 
-__all__ = ["INDEX_NAME", "FolderIndex", "LinePlace", "OpenedFolder", "open_folder", "shard_paths"]
-
 logger = logging.getLogger(__name__)
 
 INDEX_NAME = "shards.index.json"

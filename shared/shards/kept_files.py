@@ -13,8 +13,6 @@ from cachetools import LRUCache
 
 from shared.errors import ShardFormatError
 
-__all__ = ["KeptFile", "Stamp", "kept_file", "stamp_of"]
-
 Stamp = tuple[int, int]
 """Size and time of change, in nanoseconds."""
 

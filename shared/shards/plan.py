@@ -21,20 +21,6 @@ from shared.jobs.same_job import check_same_job
 from shared.shards.schema import READ_STRICTLY, DetectorEntry
 from shared.time_ranges import TimeRange
 
-__all__ = [
-    "PLAN_NAME",
-    "SHARD_PATTERN",
-    "UNIT_FRAMES",
-    "UNKNOWN_FRAMES",
-    "Plan",
-    "Unit",
-    "UnitPart",
-    "plan_of_shards",
-    "plan_units",
-    "shard_path",
-    "units_without_shard",
-]
-
 PLAN_NAME = "plan.json"
 SHARD_PATTERN = "shard-*.zarr.zip"
 """Names of the shards in their folder, as `glob` takes it."""

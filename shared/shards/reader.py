@@ -21,8 +21,6 @@ from shared.shards.shard import Shard
 from shared.shards.video_detections import VideoDetections
 from shared.shards.zarr_zip import ChunkCache
 
-__all__ = ["DEFAULT_CACHE_BYTES", "DetectionFolder", "VideoPlaces"]
-
 DEFAULT_CACHE_BYTES = 256 * 2**20
 _SHARDS_BYTES = 16 * 2**20
 """Memory for what is known of the shards that were read from latest, in each process."""

@@ -13,8 +13,6 @@ from shared.shards.kept_files import Stamp, stamp_of
 from shared.shards.schema import ARRAYS, MOST_ROWS, ShardAttributes
 from shared.shards.zarr_zip import GroupLayout, read_layout
 
-__all__ = ["ShardRecord", "shard_record"]
-
 _RECORDS_BYTES = 16 * 2**20
 
 

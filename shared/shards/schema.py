@@ -19,20 +19,6 @@ from shared.config.fields import Positive, explain
 from shared.errors import ShardFormatError
 from shared.masks.coco_classes import NUM_COCO_CLASSES
 
-__all__ = [
-    "ARRAYS",
-    "FORMAT_NAME",
-    "FORMAT_VERSION",
-    "MOST_ROWS",
-    "READ_STRICTLY",
-    "UNKNOWN_SOURCE",
-    "ArraySpec",
-    "DetectorEntry",
-    "FailedVideo",
-    "ShardAttributes",
-    "VideoEntry",
-]
-
 FORMAT_NAME = "object-detections"
 FORMAT_VERSION = 1
 

@@ -26,16 +26,6 @@ import google_crc32c
 
 from shared.errors import ShardFormatError, ShardNotFoundError
 
-__all__ = [
-    "MOST_MEMBER_BYTES",
-    "damaged_members",
-    "is_sealed",
-    "local_header",
-    "open_members",
-    "read_member",
-    "write_members",
-]
-
 _TIME = (1980, 1, 1, 0, 0, 0)  # the same detections give the same bytes, whenever written
 _UNIX = 3
 _MODE = 0o600 << 16

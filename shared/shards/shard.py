@@ -17,13 +17,6 @@ from shared.shards.record import ShardRecord, shard_record
 from shared.shards.schema import DetectorEntry, FailedVideo, VideoEntry
 from shared.shards.zarr_zip import ChunkCache, ZarrZip
 
-__all__ = [
-    "MOST_FRAME_DETECTIONS",
-    "MOST_FRAME_MASK_BYTES",
-    "Shard",
-    "ShardFrame",
-]
-
 _OWN_CACHE_BYTES = 64 * 2**20
 MOST_FRAME_DETECTIONS = 10_000
 MOST_FRAME_MASK_BYTES = 16 * 2**20

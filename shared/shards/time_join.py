@@ -19,8 +19,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["NearestFrames", "frame_interval", "nearest_frames"]
-
 _TOLERANCE_SECONDS = 1e-6
 """Times are rounded float64; a frame exactly half an interval away still counts as near."""
 

@@ -23,8 +23,6 @@ from shared.jobs.progress import Bar
 from shared.jobs.workers import in_workers
 from shared.shards.verify import verify_shard
 
-__all__ = ["RECORD_NAME", "record_verified", "shard_digest", "unverified", "verify_all"]
-
 logger = logging.getLogger(__name__)
 
 RECORD_NAME = "shards.verified.txt"

@@ -17,8 +17,6 @@ from shared.shards.sealed_zip import damaged_members
 from shared.shards.shard import Shard
 from shared.shards.zarr_zip import ChunkCache
 
-__all__ = ["Problem", "verify_shard"]
-
 _Arrays = dict[str, NDArray[Any]]
 _Problems = Iterator["Problem"]
 

@@ -18,8 +18,6 @@ from shared.shards.shard import Shard
 from shared.shards.verify import Problem
 from shared.video.read import content_bytes
 
-__all__ = ["verify_folder"]
-
 _Problems = Iterator[Problem]
 _note = partial(Problem, severity="note")
 

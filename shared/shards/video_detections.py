@@ -11,8 +11,6 @@ from shared.shards.schema import VideoEntry
 from shared.shards.shard import Shard
 from shared.shards.time_join import frame_interval, nearest_frames
 
-__all__ = ["VideoDetections"]
-
 
 class VideoDetections:
     """The detections of one video, its frames in order, whatever shards they lie in.

@@ -13,8 +13,6 @@ from shared.masks.detections import FrameDetections
 from shared.shards.column import Column, ColumnMark, write_group
 from shared.shards.schema import ARRAYS, DetectorEntry, FailedVideo, ShardAttributes, VideoEntry
 
-__all__ = ["ShardWriter"]
-
 
 @dataclass(slots=True, kw_only=True)
 class _OpenVideo:

@@ -14,8 +14,6 @@ from shared.config.fields import Count, explain
 from shared.errors import ShardFormatError
 from shared.shards.sealed_zip import read_member
 
-__all__ = ["MOST_ARRAYS", "MOST_CHUNK_BYTES", "ArrayForm", "read_array", "read_group"]
-
 MOST_ARRAYS = 64
 _CODECS = ["bytes", "zstd", "crc32c"]
 _TYPES = ("uint8", "int32", "int64", "float16", "float32", "float64")

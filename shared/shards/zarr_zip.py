@@ -29,8 +29,6 @@ from shared.shards.kept_files import Stamp, kept_file, stamp_of
 from shared.shards.sealed_zip import is_sealed, local_header, open_members
 from shared.shards.zarr_documents import MOST_ARRAYS, ArrayForm, read_array, read_group
 
-__all__ = ["MEMBER", "ArrayLayout", "ChunkCache", "GroupLayout", "ZarrZip", "read_layout"]
-
 _LOCAL_HEADER = struct.Struct("<4s22xHH")  # signature, lengths of name and extra field
 _ZSTD = Zstd()
 _NEAR_BYTES = 32 * 2**10

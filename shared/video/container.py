@@ -18,8 +18,6 @@ from shared.errors import VideoDecodeError
 from shared.video.frame import MOST_PIXELS
 from shared.video.regular_file import reason, regular_status
 
-__all__ = ["READING_OPTIONS", "PictureForm", "opened_video", "upright"]
-
 READING_OPTIONS: dict[str, Any] = (
     {"metadata_errors": "ignore"} if int(av.__version__.partition(".")[0]) < 19 else {}
 )

@@ -37,8 +37,6 @@ from shared.video.mp4_header import mp4_frames
 from shared.video.pictures import DamageFound, all_pictures, pictures_until_damage
 from shared.video.regular_file import reason, regular_status
 
-__all__ = ["estimate_file", "probe_file", "read_file", "told_by_header"]
-
 logger = logging.getLogger(__name__)
 
 _USUAL_RATE = 25.0

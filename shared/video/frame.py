@@ -6,8 +6,6 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["MOST_PIXELS", "Frame", "FrameEstimate", "VideoInfo"]
-
 MOST_PIXELS = 8192 * 8192
 """Most pixels of a frame: a stereo panorama in 8K, whose RGB takes 201 MB. What claims more is not
 decoded."""

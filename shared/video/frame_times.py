@@ -22,16 +22,6 @@ from numpy.typing import NDArray
 from shared.video.container import PictureForm, opened_video
 from shared.video.regular_file import regular_status
 
-__all__ = [
-    "FrameTimes",
-    "KnownTimes",
-    "frame_times",
-    "is_known_damaged",
-    "is_timed",
-    "note_damage",
-    "read_first_headers",
-]
-
 _INDEXED_FORMATS = frozenset({"mov", "mp4", "matroska", "webm"})
 """Containers that store each packet's time and know where key frames are."""
 _HEADER_CODECS = frozenset({"h264", "hevc", "mpeg4"})

@@ -15,8 +15,6 @@ from shared.errors import VideoDecodeError
 from shared.video.frame import MOST_PIXELS
 from shared.video.regular_file import reason, regular_status
 
-__all__ = ["jpeg_image", "opened_jpeg"]
-
 
 @contextmanager
 def opened_jpeg(path: Path) -> Iterator[JpegImageFile]:

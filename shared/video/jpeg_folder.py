@@ -20,8 +20,6 @@ from shared.errors import VideoDecodeError
 from shared.video.frame import Frame, FrameEstimate, VideoInfo
 from shared.video.jpeg import jpeg_image, opened_jpeg
 
-__all__ = ["estimate_folder", "folder_files", "folder_seconds", "probe_folder", "read_folder"]
-
 logger = logging.getLogger(__name__)
 
 _SUFFIXES = (".jpg", ".jpeg")

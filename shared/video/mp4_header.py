@@ -16,8 +16,6 @@ import numpy as np
 
 from shared.video.regular_file import regular_status
 
-__all__ = ["mp4_frames"]
-
 _FIRST_BYTES = 32 * 2**10
 """What is read first: often the whole header."""
 _MOST_HEADER_BYTES = 4 * 2**20

@@ -19,8 +19,6 @@ from shared.errors import VideoDecodeError
 from shared.video.frame import MOST_PIXELS
 from shared.video.regular_file import reason
 
-__all__ = ["DamageFound", "all_pictures", "pictures_until_damage"]
-
 logger = logging.getLogger(__name__)
 
 _ONE_A_PACKET = frozenset({"h264", "hevc"})

@@ -7,8 +7,6 @@ from pathlib import Path
 from shared.data_files import kind_of
 from shared.errors import VideoDecodeError
 
-__all__ = ["reason", "regular_status"]
-
 
 def regular_status(path: Path) -> os.stat_result:
     """The status of a regular file, or of the one that a link leads to; opens nothing.

@@ -23,8 +23,6 @@ from shared.shards.plan import Unit
 from stage1_detect.engines.work import UnitDetector, UnitWork
 from stage1_detect.pipeline import Detector, UnitResult
 
-__all__ = ["LocalEngine", "run_here"]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocalEngine:

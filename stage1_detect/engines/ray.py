@@ -30,8 +30,6 @@ from shared.shards.schema import DetectorEntry
 from stage1_detect.engines.work import UnitDetector, UnitWork
 from stage1_detect.pipeline import Detector, UnitResult
 
-__all__ = ["ActorReady", "RayEngine", "count_actors", "joined_cluster"]
-
 logger = logging.getLogger(__name__)
 
 MOST_ATTEMPTS = 3

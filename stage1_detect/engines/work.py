@@ -18,8 +18,6 @@ from shared.shards.plan import Unit, shard_path
 from stage1_detect.pipeline import Detector, UnitResult, detect_unit
 from stage1_detect.unit_reader import UnitReader
 
-__all__ = ["UnitDetector", "UnitWork"]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnitWork:

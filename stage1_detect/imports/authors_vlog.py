@@ -17,8 +17,6 @@ from shared.masks.detections import FrameDetections
 from stage1_detect.imports.mask_track import GRID, MaskTrack, check_frames, frame_of, read_bytes
 from stage1_detect.imports.restricted_pickle import PickledArray, load_plain
 
-__all__ = ["RATE", "SCORE_THRESHOLD", "read_authors"]
-
 RATE = 30.0
 """Mask frames a second."""
 SCORE_THRESHOLD = 0.5

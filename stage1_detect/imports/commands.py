@@ -17,8 +17,6 @@ from shared.cli_options import (
     out_option,
 )
 
-__all__ = ["import_masks"]
-
 
 @click.command("import-masks")
 @dataset_argument

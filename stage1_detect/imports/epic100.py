@@ -34,8 +34,6 @@ from shared.masks.detections import FrameDetections
 from stage1_detect.imports.mask_track import GRID, MaskTrack, check_frames, frame_of, read_bytes
 from stage1_detect.imports.restricted_pickle import load_plain
 
-__all__ = ["KNOWN_WRONG", "frame_message_type", "parse_frame", "published_rate", "read_epic100"]
-
 KNOWN_WRONG = ("P01_109", "P27_103")
 """Videos whose released masks are known to be wrong."""
 

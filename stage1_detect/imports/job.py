@@ -31,8 +31,6 @@ from stage1_detect.imports.matching import Duplicate
 from stage1_detect.imports.planning import ImportJob, begin, file_bytes, units_to_do
 from stage1_detect.planning import IMPORT_SUMMARY_NAME
 
-__all__ = ["ImportSummary", "describe_import", "report", "run_import"]
-
 logger = logging.getLogger(__name__)
 
 _READERS: dict[str, Callable[..., MaskTrack]] = {

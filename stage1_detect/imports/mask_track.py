@@ -14,8 +14,6 @@ from shared.masks.rules import first_fault
 from shared.shards.shard import MOST_FRAME_DETECTIONS, MOST_FRAME_MASK_BYTES
 from stage1_detect.imports.restricted_pickle import MAX_BYTES
 
-__all__ = ["GRID", "MaskTrack", "check_frames", "frame_of", "read_bytes"]
-
 GRID = 100
 """Rows and columns of the grid that both formats squash every video to."""
 

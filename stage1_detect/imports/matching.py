@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-__all__ = ["Duplicate", "Format", "Matching", "find_files", "match_files", "meant_folders"]
-
 logger = logging.getLogger(__name__)
 
 Format = Literal["authors", "epic100"]

@@ -33,8 +33,6 @@ from stage1_detect.imports.matching import (
 )
 from stage1_detect.planning import clear_folder
 
-__all__ = ["ImportJob", "begin", "file_bytes", "plan_import", "units_to_do"]
-
 logger = logging.getLogger(__name__)
 
 _FRAME_BYTES = 700

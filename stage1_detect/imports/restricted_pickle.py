@@ -20,8 +20,6 @@ from numpy.typing import NDArray
 
 from shared.errors import MaskImportError
 
-__all__ = ["MAX_BYTES", "PickledArray", "load_plain"]
-
 MAX_BYTES = 2**30
 """Size up to which a file is read; an hour of released masks has a quarter of that."""
 MAX_INSTRUCTIONS = 10_000_000

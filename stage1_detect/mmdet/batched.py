@@ -21,8 +21,6 @@ from stage1_detect.mmdet.first_stage import FirstStage
 from stage1_detect.mmdet.heads import ImagePredictions, no_detections
 from stage1_detect.mmdet.library import MaskRCNN, RoIHead
 
-__all__ = ["check_batched", "predict_boxes_together", "propose", "resize_as_cv2", "suppress"]
-
 
 def check_batched(model: MaskRCNN, name: str) -> None:
     """Checks that the configuration of this name asks for nothing that this file leaves out.

@@ -12,8 +12,6 @@ from shared.errors import DetectorError
 from shared.nearest import nearest
 from stage1_detect.mmdet.library import Config, load_yaml, mmdet
 
-__all__ = ["DetectorConfig", "read_config", "test_pipeline", "told", "weights_url"]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DetectorConfig:

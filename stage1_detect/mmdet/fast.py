@@ -33,8 +33,6 @@ from stage1_detect.mmdet.first_stage import FirstStage, Repeated, capture_graph,
 from stage1_detect.mmdet.heads import RawDetections, predict_masks, to_host
 from stage1_detect.mmdet.model import autocast
 
-__all__ = ["FastDetector", "ReadyFrame", "load_fast_detector"]
-
 _VERSION = "1"
 """Of what this path computes; shards record it among the libraries that shape the results."""
 

@@ -21,8 +21,6 @@ from torch import Tensor
 from stage1_detect.mmdet.library import MaskRCNN
 from stage1_detect.mmdet.model import Precision, autocast
 
-__all__ = ["During", "FirstStage", "Repeated", "capture_graph", "first_stage", "unwatched"]
-
 logger = logging.getLogger(__name__)
 
 During: TypeAlias = Callable[[str], AbstractContextManager[object]]

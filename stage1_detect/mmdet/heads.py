@@ -19,15 +19,6 @@ from torch import Tensor
 from stage1_detect.mmdet.library import RoIHead, bbox2roi, multiclass_nms
 from stage1_detect.mmdet.masks import find_borders
 
-__all__ = [
-    "ImagePredictions",
-    "RawDetections",
-    "no_detections",
-    "predict_boxes",
-    "predict_masks",
-    "to_host",
-]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImagePredictions:

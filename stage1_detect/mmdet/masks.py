@@ -25,8 +25,6 @@ from torch import Tensor
 
 from shared.masks.rle import encode_crop
 
-__all__ = ["encode_masks", "find_borders"]
-
 _BORDER_PIXELS = 1  # sampled around the box, as mmdet does
 _MOST_PIXELS = 2**22
 """Pixels pasted in one go, at about 100 bytes each; a mask with more is pasted alone."""

@@ -34,19 +34,6 @@ from stage1_detect.mmdet.library import (
     register_all_modules,
 )
 
-__all__ = [
-    "Precision",
-    "autocast",
-    "build_model",
-    "check_precision",
-    "detector_entry",
-    "fuse_batch_norms",
-    "library_versions",
-    "load_weights",
-    "quiet",
-    "use_float32_of",
-]
-
 Precision: TypeAlias = Literal[
     "float32", "tfloat32", "float16", "bfloat16", "float16-heads", "bfloat16-heads"
 ]

@@ -23,8 +23,6 @@ from torch import Tensor
 
 from shared.errors import DetectorError
 
-__all__ = ["install", "nms", "roi_align_backward", "roi_align_forward"]
-
 _MODULE = "mmcv._ext"
 _install_lock = threading.Lock()
 _GET_COMPILED = (

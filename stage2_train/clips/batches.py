@@ -24,17 +24,6 @@ from stage2_train.clips.dataset import ClipDataset, ClipSample
 from stage2_train.clips.views import ClipRequest, View
 from stage2_train.model.inputs import NetworkInputs
 
-__all__ = [
-    "ClipBatch",
-    "LoaderSettings",
-    "collate",
-    "evaluation_loader",
-    "evaluation_requests",
-    "lost_workers_told",
-    "num_training_batches",
-    "training_loader",
-]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ClipBatch:

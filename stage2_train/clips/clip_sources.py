@@ -12,8 +12,6 @@ from numpy.typing import ArrayLike, NDArray
 from shared.masks.detections import FrameDetections
 from stage2_train.frames.crop import CropWindow
 
-__all__ = ["ClipDetections", "ClipPictures", "DetectionSource", "FrameSource"]
-
 
 class ClipPictures(Protocol):
     """The frames of one video, all rescaled to one size."""

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from shared.inspect.pictures import Pictures
     from shared.shards.shard import Shard
 
-__all__ = ["inspect", "overlay"]
 
 _path = click.Path(path_type=Path)
 

@@ -15,8 +15,6 @@ from shared.masks import rle
 from stage2_train.clips.mask_pieces import pieces_of_masks
 from stage2_train.clips.objects import FrameObjects
 
-__all__ = ["Controls", "FrameOrder", "places_in_time", "with_boxes_as_masks", "with_mixed_classes"]
-
 FrameOrder = Literal["forward", "reversed", "shuffled"]
 
 

@@ -46,15 +46,6 @@ from stage2_train.clips.sampling import centre_frames, clip_generator, random_fr
 from stage2_train.clips.views import ClipRequest, Told
 from stage2_train.frames.crop import CropWindow, centre_window, placed_window, random_window
 
-__all__ = [
-    "ClipDataset",
-    "ClipSample",
-    "ClipSettings",
-    "UnsureInEvaluation",
-    "UnsureLabels",
-    "check_crop",
-]
-
 UnsureLabels = Literal["negative", "ignored"]
 UnsureInEvaluation = Literal["left_out", "negative"]
 

@@ -23,8 +23,6 @@ from shared.shards.time_join import NearestFrames, frame_interval, nearest_frame
 from shared.time_ranges import TimeRange
 from stage2_train.frames.decoded import DatasetFrames
 
-__all__ = ["FrameJoin", "JoinedSplit", "SkippedSegment", "join_split", "rows_by_ratio"]
-
 FrameJoin = Literal["time", "ratio"]
 
 logger = logging.getLogger(__name__)

@@ -17,16 +17,6 @@ from numpy.typing import NDArray
 from shared.errors import ShardFormatError
 from shared.masks.run_lengths import read_run_lengths
 
-__all__ = [
-    "MaskPieces",
-    "Window",
-    "concatenated",
-    "coverage_of_pieces",
-    "pieces_of_masks",
-    "reaches_window",
-    "unions",
-]
-
 Window = tuple[float, float, float, float]
 
 

@@ -13,8 +13,6 @@ from shared.masks.coco_classes import COCO_CLASSES
 from stage2_train.clips.mask_pieces import MaskPieces
 from stage2_train.clips.objects import FrameObjects
 
-__all__ = ["ObjectOrder", "with_persons_first"]
-
 ObjectOrder = Literal["score", "person_first"]
 
 _PERSON = COCO_CLASSES.index("person")

@@ -32,17 +32,6 @@ from stage2_train.clips.mask_pieces import (
 )
 from stage2_train.frames.crop import CropWindow, boxes_in_crop
 
-__all__ = [
-    "BACKGROUND_LABEL",
-    "CLASS_WIDTH",
-    "ClipSlots",
-    "FrameObjects",
-    "SlotSettings",
-    "class_vectors",
-    "fill_slots",
-    "objects_of_frames",
-]
-
 BACKGROUND_LABEL = NUM_COCO_CLASSES
 """Place of the background in a class vector: the last one."""
 CLASS_WIDTH = NUM_COCO_CLASSES + 1

@@ -21,8 +21,6 @@ from stage2_train.clips.objects import SlotSettings
 from stage2_train.clips.views import ClipRequest
 from stage2_train.frames.reader import ClipStore
 
-__all__ = ["draw_clip", "draw_overlays"]
-
 _MASK_CELLS = 128
 """Rows and columns of the masks that are drawn: finer than those that the network gets."""
 _MAX_OBJECTS = 10

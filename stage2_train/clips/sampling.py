@@ -13,8 +13,6 @@ import hashlib
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["centre_frames", "clip_generator", "random_frames"]
-
 
 def centre_frames(num_frames: int, num_parts: int) -> NDArray[np.int64]:
     """(L,) int64 in [0, F): the middle of each part, the lower one of two."""

@@ -12,8 +12,6 @@ from shared.inspect.pictures import nearest_places
 from shared.shards.schema import UNKNOWN_SOURCE, VideoEntry
 from stage2_train.frames.reader import ClipStore
 
-__all__ = ["StorePictures"]
-
 
 class StorePictures:
     """As `shared.inspect.pictures.Pictures`; frames get the shape of the detections' grid again.

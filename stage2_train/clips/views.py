@@ -13,8 +13,6 @@ from shared.manifests.records import Dataset, Segment
 from shared.nearest import nearest
 from stage2_train.frames.crop import CropPlace
 
-__all__ = ["ClipRequest", "NumCrops", "Told", "View", "Views", "classes_when_flipped"]
-
 logger = logging.getLogger(__name__)
 
 NumCrops = Literal[1, 3]

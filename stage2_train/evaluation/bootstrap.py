@@ -22,16 +22,6 @@ from torch.nn.functional import embedding_bag
 
 from stage2_train.evaluation.statistics import CONFIDENCE, student_t
 
-__all__ = [
-    "NUM_FIGURE_DRAWS",
-    "KeptLogits",
-    "Tallies",
-    "difference_interval",
-    "figure_interval",
-    "redrawn_figures",
-    "redrawn_scores",
-]
-
 NUM_DRAWS = 1000
 """Of what is drawn over seeds too."""
 NUM_FIGURE_DRAWS = 2000

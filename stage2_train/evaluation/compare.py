@@ -24,8 +24,6 @@ from stage2_train.evaluation.predictions import Predictions, load_predictions
 from stage2_train.evaluation.statistics import CONFIDENCE
 from stage2_train.runs.listing import settings_of
 
-__all__ = ["CompareRequest", "compare", "comparison_text", "mcnemar"]
-
 _MOST_NAMED = 5
 
 

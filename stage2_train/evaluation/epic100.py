@@ -28,15 +28,6 @@ from stage2_train.evaluation.statistics import CONFIDENCE
 from stage2_train.runs.run_config import RunConfig
 from stage2_train.runs.trained import config_of
 
-__all__ = [
-    "ChallengeRun",
-    "Epic100Request",
-    "measure_epic100",
-    "open_run",
-    "some_ids",
-    "table_text",
-]
-
 _TEST_TABLE = "annotations/EPIC_100_test_timestamps.csv"
 _MOST_NAMED = 20
 _TOP_K = 5

@@ -8,8 +8,6 @@ import click
 from shared.cli_options import dry_run_option, echo_json, json_option
 from stage2_train.resources import Resources, resource_options
 
-__all__ = ["eval_epic100", "submit_epic100"]
-
 _path = click.Path(path_type=Path)
 
 

@@ -38,8 +38,6 @@ from stage2_train.runs.run_config import DataPaths
 from stage2_train.runs.sources import open_sources
 from stage2_train.runs.trained import load_trained
 
-__all__ = ["Level", "SubmitRequest", "submit_epic100", "submission_text", "supervision"]
-
 _SIZES = {"verb": 97, "noun": 300}
 _QUARTER = 0.25
 _EPOCH = (1980, 1, 1, 0, 0, 0)

@@ -42,8 +42,6 @@ from stage2_train.runs.run_config import RunConfig
 from stage2_train.runs.sources import Sources
 from stage2_train.runs.trained import config_of, load_trained, sources_of_run
 
-__all__ = ["EvalRequest", "evaluate", "evaluate_run", "report_json", "report_text"]
-
 logger = logging.getLogger(__name__)
 
 

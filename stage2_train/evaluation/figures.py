@@ -24,8 +24,6 @@ from stage2_train.evaluation.predictions import Predictions
 from stage2_train.evaluation.shares import share_figures, subset_shares
 from stage2_train.evaluation.statistics import CONFIDENCE
 
-__all__ = ["groups_by_class", "kept_logits", "measured_figures", "with_groups"]
-
 _CLASSES_AT_ONCE = 64
 """Of thousands, whose labels as zeros and ones would not fit in memory beside their logits."""
 

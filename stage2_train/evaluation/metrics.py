@@ -17,16 +17,6 @@ from stage2_train.clips.dataset import ClipDataset
 from stage2_train.evaluation.bootstrap import KeptLogits, Tallies
 from stage2_train.evaluation.predictions import Predictions
 
-__all__ = [
-    "Scores",
-    "chance_level",
-    "confusion_counts",
-    "multi_label_scores",
-    "score_heads",
-    "single_label_scores",
-    "unsure_labels",
-]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Scores:

@@ -29,16 +29,6 @@ from stage2_train.clips.dataset import ClipDataset
 from stage2_train.clips.views import Views
 from stage2_train.model.config import HeadCombination, Heads
 
-__all__ = [
-    "GroupKind",
-    "Predictions",
-    "gathered",
-    "late_fusion",
-    "load_predictions",
-    "predict",
-    "save_predictions",
-]
-
 GroupKind = Literal["videos", "participants"]
 
 _MOST_BYTES = 1 << 29

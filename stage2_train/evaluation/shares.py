@@ -14,8 +14,6 @@ from numpy.typing import NDArray
 from shared.manifests.records import Subset
 from stage2_train.evaluation.bootstrap import KeptLogits, figure_interval, redrawn_figures
 
-__all__ = ["Share", "share_figures", "subset_shares", "top1_share"]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Share:

@@ -11,8 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["CONFIDENCE", "Difference", "Interval", "holm", "mean_interval", "student_t", "welch"]
-
 CONFIDENCE = 0.95
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(128)
 

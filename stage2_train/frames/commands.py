@@ -16,8 +16,6 @@ from shared.cli_options import (
 )
 from shared.environment import usable_cores
 
-__all__ = ["clips"]
-
 SOME_FAILED_EXIT_CODE = 3
 _LONGEST_SIDE = 4096
 """In pixels of a stored frame, as long as the longest crop of a recipe."""

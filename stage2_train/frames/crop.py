@@ -13,15 +13,6 @@ from numpy.typing import NDArray
 
 from shared.errors import ConfigError
 
-__all__ = [
-    "CropPlace",
-    "CropWindow",
-    "boxes_in_crop",
-    "centre_window",
-    "placed_window",
-    "random_window",
-]
-
 CropPlace = Literal["first", "centre", "last"]
 """Along the longer side: at the left (or top), in the middle, at the right (or bottom)."""
 

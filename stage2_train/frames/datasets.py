@@ -17,16 +17,6 @@ from numpy.typing import NDArray
 from shared.errors import ClipStoreError
 from stage2_train.frames.schema import COLUMNS
 
-__all__ = [
-    "CHUNK_BYTES",
-    "attribute",
-    "checked_dataset",
-    "check_names",
-    "pieces",
-    "read_column",
-    "unreadable",
-]
-
 CHUNK_BYTES = 2**20
 """Length of a chunk of the JPEG files of a part; those of a store are in one piece."""
 _OPTIONAL = {name for name, each in COLUMNS.items() if each.is_optional}

@@ -28,8 +28,6 @@ from stage2_train.frames.onwards import OnwardReader
 from stage2_train.frames.reader import ClipFrames, ClipStore
 from stage2_train.frames.schema import FailedClip, StoreSettings
 
-__all__ = ["DatasetFrames", "DecodedVideo", "DecodedVideos", "VideoFrames"]
-
 _CACHE_BYTES = 256 * 2**20
 """Memory for times of videos, in each process; an hour at 60 frames a second takes 3.5 MB."""
 _RECORD_BYTES = 1000

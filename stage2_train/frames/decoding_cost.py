@@ -4,8 +4,6 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
 
-__all__ = ["spread_over_videos", "warn_of_decoding"]
-
 logger = logging.getLogger(__name__)
 
 

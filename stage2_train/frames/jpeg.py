@@ -8,8 +8,6 @@ from PIL import Image
 
 from stage2_train.frames.schema import StoreSettings
 
-__all__ = ["decode_frame", "decode_jpeg", "encode_frame", "jpeg_size", "most_bytes", "rescaled"]
-
 _BASELINE = 0xC0
 _TABLES = {0xC4, 0xDB, 0xDD, 0xFE, *range(0xE0, 0xF0)}
 """Segments that may come before the header of the frame: tables, comments, data of programs."""

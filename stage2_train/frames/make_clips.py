@@ -24,8 +24,6 @@ from stage2_train.frames.schema import StoreSettings
 from stage2_train.frames.verify import verify_store
 from stage2_train.frames.writer import build_clip_store, remaining_videos
 
-__all__ = ["PART_BYTES", "ClipsRequest", "describe_clips", "make_clips", "verify_clips"]
-
 logger = logging.getLogger(__name__)
 
 _SAMPLE_VIDEOS = 8

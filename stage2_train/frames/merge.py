@@ -15,8 +15,6 @@ from stage2_train.frames.schema import VIDEO_COLUMNS, FailedClip, StoreSettings,
 from stage2_train.frames.store_file import StoreFile, read_store
 from stage2_train.frames.writing import create_column, write_columns, writing
 
-__all__ = ["Contents", "StoredVideo", "merge", "read_contents"]
-
 _COPY_BYTES = 16 * 2**20
 _COPIED = tuple(name for name in VIDEO_COLUMNS if not name.endswith("_crc32c"))
 """Columns of a video that are copied; the checksums are made anew."""

@@ -7,8 +7,6 @@ from numpy.typing import NDArray
 
 from shared.video.read import Frame
 
-__all__ = ["OnwardReader"]
-
 _KEPT_BYTES = 128 * 2**20
 """Of pictures behind the last one that was asked for: those of 680 frames of 256 x 256."""
 

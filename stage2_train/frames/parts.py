@@ -33,16 +33,6 @@ from stage2_train.frames.schema import (
 )
 from stage2_train.frames.writing import write_columns, writing
 
-__all__ = [
-    "PartTask",
-    "at_rate",
-    "part_path",
-    "parts_folder",
-    "within",
-    "write_frames",
-    "write_part",
-]
-
 _BUFFER_BYTES = 8 * 2**20
 """JPEG bytes held in memory before they go to the file: bounds memory for videos of any length."""
 

@@ -20,8 +20,6 @@ from stage2_train.frames.crop import CropWindow
 from stage2_train.frames.jpeg import decode_frame
 from stage2_train.frames.store_file import read_store
 
-__all__ = ["ClipFrames", "ClipStore"]
-
 
 def _stamp(path: Path) -> tuple[int, int] | None:
     """Size and time of change; None where there is no such file."""

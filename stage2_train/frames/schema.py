@@ -29,22 +29,6 @@ from shared.config.fields import STRICT
 from shared.errors import ClipStoreError, VideoDecodeError
 from shared.time_ranges import TimeRange, TimeRanges
 
-__all__ = [
-    "COLUMNS",
-    "FORMAT_NAME",
-    "FORMAT_VERSION",
-    "MOST_PIXELS",
-    "MOST_SIDE",
-    "PARTS_ENDING",
-    "VIDEO_COLUMNS",
-    "Column",
-    "FailedClip",
-    "StoreSettings",
-    "column_checksum",
-    "parse_ranges",
-    "ranges_text",
-]
-
 FORMAT_NAME = "orn-clips"
 FORMAT_VERSION = 2
 PARTS_ENDING = ".parts"

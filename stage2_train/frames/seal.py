@@ -18,8 +18,6 @@ import numpy as np
 
 from shared.errors import ClipStoreError
 
-__all__ = ["check_seal", "write_seal"]
-
 _MARK = b"orn-clips-v1"
 _COUNT = struct.Struct("<Q")
 _END = struct.Struct(f"<I{len(_MARK)}s")

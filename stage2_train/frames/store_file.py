@@ -46,8 +46,6 @@ from stage2_train.frames.schema import (
 from stage2_train.frames.seal import check_seal
 from stage2_train.frames.trial import survive_reading
 
-__all__ = ["REMEDY", "StoreFile", "read_store"]
-
 REMEDY = (
     "; `orn clips --verify` finds all that is damaged, remove the file and run `orn clips` to "
     "write it again"

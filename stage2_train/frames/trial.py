@@ -11,8 +11,6 @@ from pathlib import Path
 
 from shared.errors import ClipStoreError
 
-__all__ = ["survive_reading"]
-
 _SECONDS = 20
 _READ = (
     "import sys\n"

@@ -15,8 +15,6 @@ from stage2_train.frames.jpeg import decode_frame
 from stage2_train.frames.reader import ClipStore
 from stage2_train.frames.store_file import REMEDY
 
-__all__ = ["Problem", "verify_store"]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:

@@ -21,8 +21,6 @@ from stage2_train.frames.merge import Contents, StoredVideo, merge, read_content
 from stage2_train.frames.parts import PartTask, part_path, parts_folder, write_part
 from stage2_train.frames.schema import FailedClip, StoreSettings
 
-__all__ = ["ClipsReport", "build_clip_store", "remaining_videos"]
-
 logger = logging.getLogger(__name__)
 
 

@@ -20,8 +20,6 @@ from stage2_train.frames.schema import (
 )
 from stage2_train.frames.seal import write_seal
 
-__all__ = ["create_column", "write_columns", "writing"]
-
 
 @contextmanager
 def writing(

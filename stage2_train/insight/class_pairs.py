@@ -14,8 +14,6 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["ClassPair", "ClassPairs"]
-
 _LEAST_CLIPS, _LEAST_SHARE = 2, 0.05
 """Of an activity's clips, in which two classes meet, to be drawn: of fewer the mean says little."""
 

@@ -15,8 +15,6 @@ from PIL import Image
 from shared.drawing.frame import draw_frame
 from stage2_train.insight.explained import BACKGROUND, Clique, ExplainedClip
 
-__all__ = ["MOST_LINES", "Line", "draw_pairs", "frame_pair", "join_panels", "thumbnail", "webp"]
-
 MOST_LINES = 8
 """Cliques that are drawn at most."""
 _GAP = 12

@@ -8,8 +8,6 @@ import click
 from shared.cli_options import echo_json, json_option
 from stage2_train.resources import Resources, resource_options
 
-__all__ = ["report"]
-
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))

@@ -18,8 +18,6 @@ from stage2_train.clips.objects import BACKGROUND_LABEL
 from stage2_train.insight.importance import Importance, explain
 from stage2_train.model.inputs import NetworkInputs
 
-__all__ = ["BACKGROUND", "Clique", "ExplainedClip", "explained_clips"]
-
 BACKGROUND = "background"
 
 

@@ -20,8 +20,6 @@ from shared.text_table import printable
 from stage2_train.insight.class_pairs import ClassPair
 from stage2_train.insight.explained import BACKGROUND
 
-__all__ = ["MEASURES", "confusion_figure", "curves_figure", "graph_figure", "png_and_svg"]
-
 MEASURES: Mapping[str, tuple[str, Callable[[ClassPair], float]]] = {
     "num_pairs": ("how often they occur together", lambda pair: float(pair.num_pairs)),
     "activation": ("activation of h, per pair", lambda pair: pair.activation),

@@ -22,8 +22,6 @@ from stage2_train.model.network import ObjectVideoNetwork
 from stage2_train.model.object_head import ObjectHead
 from stage2_train.model.relation import CliqueValues
 
-__all__ = ["Importance", "explain"]
-
 _Variants = tuple[Tensor, Tensor]
 """(V,) int64 clip, and (V, R, G) sums over its cliques without some of them."""
 

@@ -22,8 +22,6 @@ from stage2_train.runs.run_config import RunConfig
 from stage2_train.runs.sources import Sources
 from stage2_train.runs.trained import Trained
 
-__all__ = ["Found", "Looker"]
-
 _BATCH_SIZE = 16
 
 _Place = tuple[int, int]

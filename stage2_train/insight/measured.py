@@ -17,8 +17,6 @@ from shared.config.fields import explain
 from shared.errors import CheckpointError
 from stage2_train.evaluation.predictions import Predictions, load_predictions
 
-__all__ = ["ClassRow", "Measured", "Mistake", "load_measured"]
-
 HEADS = ("two_heads", "activity_head", "object_head")
 OUTCOMES = ("found", "missed", "false alarm")
 """Columns of the table of several labels a clip, which has no confusion matrix."""

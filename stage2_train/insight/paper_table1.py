@@ -1,8 +1,6 @@
 """Table 1 of the paper: average precision in percent of each class of VLOG's test set, in the order
 of VLOG's label matrix."""
 
-__all__ = ["TABLE_1", "TABLE_1_MAP"]
-
 TABLE_1_MAP = {"R50": 40.5, "I3D": 39.7, "Ours": 44.7}
 """Mean average precision in percent."""
 

@@ -34,8 +34,6 @@ from stage2_train.resources import Resources
 from stage2_train.runs.run_config import load_run_config
 from stage2_train.runs.trained import load_trained, sources_of_run
 
-__all__ = ["LARGEST_PAGE_BYTES", "ReportRequest", "write_report"]
-
 LARGEST_PAGE_BYTES = 10_000_000
 """Larger pages are slow to open and to send."""
 _RIGHT = 8

@@ -5,8 +5,6 @@ from dataclasses import dataclass
 
 from stage2_train.insight.report_page import Picture, Section, shown
 
-__all__ = ["Case", "cases_section", "mistakes_section"]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:

@@ -34,8 +34,6 @@ from stage2_train.runs.run_folder import (
     read_jsonl,
 )
 
-__all__ = ["ReportFiles"]
-
 _MOST_GRAPHS = 60
 """Activities whose graphs are drawn; the table has all."""
 _OURS = re.compile(r"(figure[456](-.*)?|metrics|classes|clips|confusion|training)\.(png|svg|csv)")

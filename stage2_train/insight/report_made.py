@@ -12,8 +12,6 @@ from stage2_train.runs.run_folder import CONFIG_NAME, STARTS_NAME, read_jsonl
 from stage2_train.runs.sources import Sources
 from stage2_train.runs.trained import Trained
 
-__all__ = ["made_section"]
-
 _SHOWN_STARTS, _SHOWN_COMMANDS = 20, 3
 """The last ones."""
 

@@ -16,8 +16,6 @@ from shared.inspect.page.assemble import page_style, sealed_page
 from shared.inspect.page.contents import safe_json
 from shared.text_table import printable
 
-__all__ = ["CellClips", "Picture", "ReportPage", "Section", "shown", "table"]
-
 _LONGEST_TEXT = 160
 _MOST_IN_CELL = 200
 _MOST_LISTED_BYTES = 3_000_000

@@ -11,13 +11,6 @@ from stage2_train.insight.measured import Measured
 from stage2_train.insight.paper_table1 import TABLE_1, TABLE_1_MAP
 from stage2_train.insight.report_page import Picture, Section, scrolling, shown, table
 
-__all__ = [
-    "confusion_section",
-    "figure4_section",
-    "headline",
-    "scores_section",
-]
-
 _LARGEST_MATRIX = 40
 """Classes of a confusion matrix that is shown as a table of buttons."""
 _LISTED_CONFUSIONS = 60

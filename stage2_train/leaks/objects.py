@@ -19,8 +19,6 @@ from shared.shards.reader import DetectionFolder, VideoDetections
 from shared.time_ranges import TimeRange
 from stage2_train.clips.sampling import centre_frames
 
-__all__ = ["SeenObjects", "seen_objects"]
-
 _MOST_FRAMES = 16
 """Of a segment that are looked at; they are spread over it."""
 _CELLS = 8

@@ -33,16 +33,6 @@ from stage2_train.leaks.objects import SeenObjects, seen_objects
 from stage2_train.leaks.words import cells, meaning, notes
 from stage2_train.recipe import default_recipe, load_recipe
 
-__all__ = [
-    "Labelled",
-    "completed",
-    "labelled",
-    "leak_report",
-    "majority_scores",
-    "ridge_scores",
-    "untrained_report",
-]
-
 logger = logging.getLogger(__name__)
 
 _NUM_DRAWS = 1000

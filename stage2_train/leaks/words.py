@@ -6,8 +6,6 @@ from typing import Any
 from shared.text_table import columns
 from stage2_train.ablation.report_text import interval_text
 
-__all__ = ["cells", "leak_text", "meaning", "notes"]
-
 _OF_CLASSES = ("classes-seen", "class-counts", "presence")
 
 

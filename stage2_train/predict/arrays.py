@@ -30,8 +30,6 @@ from stage2_train.predict.records import WindowPrediction
 from stage2_train.predict.video import check_pairs, predict_clips
 from stage2_train.predict.windows import WindowChoice, windows_of
 
-__all__ = ["FindsObjects", "predict_arrays", "predict_detecting"]
-
 _KEPT_BYTES = 512 * 2**20
 """Of whole frames behind the last one: windows overlap, and go back by half of one."""
 

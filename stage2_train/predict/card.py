@@ -9,8 +9,6 @@ from shared.errors import PipelineError
 from shared.text_table import markdown, printable
 from stage2_train.runs.model_folder import ModelConfig
 
-__all__ = ["model_card"]
-
 _HEADS = ("two_heads", "activity_head", "object_head")
 _LISTED_CLASSES = 200
 

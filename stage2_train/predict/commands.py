@@ -6,8 +6,6 @@ import click
 
 from shared.cli_options import echo_json, json_option
 
-__all__ = ["export"]
-
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))

@@ -21,8 +21,6 @@ from stage2_train.runs.model_folder import (
     write_model_folder,
 )
 
-__all__ = ["export_run"]
-
 
 def export_run(
     run: Path, out: Path, *, with_detector: bool = False, checkpoint: Path | None = None

@@ -27,8 +27,6 @@ from stage2_train.predict.opened import OpenedModel
 from stage2_train.predict.records import DecidingPair, SegmentPrediction, WindowPrediction
 from stage2_train.predict.windows import moments_of
 
-__all__ = ["draw_prediction"]
-
 _CURVES = 3
 """Classes whose probabilities are drawn, those that are the highest anywhere."""
 _LINE = 22

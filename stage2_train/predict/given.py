@@ -19,8 +19,6 @@ from stage2_train.predict.records import WindowPrediction
 from stage2_train.predict.video import predict_video
 from stage2_train.predict.windows import WindowChoice
 
-__all__ = ["predict_given"]
-
 
 def predict_given(
     model: OpenedModel,

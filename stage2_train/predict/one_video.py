@@ -19,8 +19,6 @@ from stage2_train.frames.jpeg import decode_jpeg, encode_frame, rescaled
 from stage2_train.frames.schema import StoreSettings
 from stage2_train.runs.model_folder import ClipRecord
 
-__all__ = ["ArrayPictures", "FoundLater", "OneDetected", "OneVideo", "check_detections"]
-
 
 @dataclass(frozen=True, slots=True)
 class ArrayPictures:

@@ -31,8 +31,6 @@ from stage2_train.runs.run_config import RunConfig, load_run_config
 from stage2_train.runs.sources import clip_settings
 from stage2_train.runs.trained import load_trained
 
-__all__ = ["OpenedModel", "open_model"]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class OpenedModel:

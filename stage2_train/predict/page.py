@@ -31,8 +31,6 @@ from stage2_train.predict.records import SeenObject, SegmentPrediction, WindowPr
 from stage2_train.predict.timeline import bars, timeline
 from stage2_train.predict.windows import moments_of
 
-__all__ = ["LARGEST_PAGE_BYTES", "PAIRS_SHOWN", "PredictionPage"]
-
 LARGEST_PAGE_BYTES = 10_000_000
 PAIRS_SHOWN = 8
 """That are joined by lines in a picture."""

@@ -10,15 +10,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = [
-    "DecidingPair",
-    "SeenObject",
-    "SegmentPrediction",
-    "WindowPrediction",
-    "as_classes",
-    "probabilities",
-]
-
 _DIGITS = 6
 _SAME_SECONDS = 1e-6
 

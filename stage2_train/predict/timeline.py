@@ -15,8 +15,6 @@ from shared.text_table import printable
 from stage2_train.insight.report_page import shown
 from stage2_train.predict.records import SegmentPrediction
 
-__all__ = ["bars", "timeline"]
-
 _LANES = 6
 """Classes that have one, those that are the highest anywhere."""
 _ACROSS = 1000

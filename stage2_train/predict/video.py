@@ -34,8 +34,6 @@ from stage2_train.predict.records import (
 )
 from stage2_train.predict.windows import WindowChoice, windows_of
 
-__all__ = ["can_tell_pairs", "check_pairs", "predict_clips", "predict_video"]
-
 _BATCH = 8
 """Most windows that the network sees at once."""
 

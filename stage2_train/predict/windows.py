@@ -11,8 +11,6 @@ from shared.time_ranges import TimeRange
 from stage2_train.predict.records import SegmentPrediction, WindowPrediction, probabilities
 from stage2_train.runs.model_folder import ClipRecord
 
-__all__ = ["Merger", "WindowChoice", "moments_of", "segments_of", "windows_of"]
-
 _LONG = 1.5
 """How many windows a video has to last to be looked at in several, unless training had such."""
 _ROUNDING = 1e-6

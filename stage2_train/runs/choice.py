@@ -8,8 +8,6 @@ from shared.errors import ConfigError
 from shared.nearest import nearest
 from stage2_train.runs.listing import COLUMNS, RunSummary
 
-__all__ = ["wanted_runs"]
-
 
 def wanted_runs(
     runs: Sequence[RunSummary], *, where: Sequence[str], sort: str, reverse: bool

@@ -8,8 +8,6 @@ from stage2_train.model.image_weights import export_resnet
 from stage2_train.runs.checkpoint import BEST_NAME, load_checkpoint, load_weights
 from stage2_train.runs.run_config import load_run_config
 
-__all__ = ["export_weights"]
-
 
 def export_weights(run: Path, out: Path) -> int:
     """Writes the 2D ResNet of a run's best checkpoint as a state dict with torchvision's names.

@@ -18,7 +18,6 @@ from stage2_train.runs.model_folder import CONFIG_NAME, WEIGHTS_NAME
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
-__all__ = ["CARD_NAME", "DETECTOR_NAME", "check_hub_name", "local_folder", "push_folder"]
 
 CARD_NAME = "README.md"
 DETECTOR_NAME = "detector.pth"

@@ -26,8 +26,6 @@ from stage2_train.runs.run_config import (
 )
 from stage2_train.runs.run_folder import CONFIG_NAME, start_run
 
-__all__ = ["ImportRequest", "import_checkpoint"]
-
 _WHAT = "a checkpoint of the authors' code"
 _ARCHITECTURE = "orn_two_heads"
 _RECIPE = "authors_vlog"

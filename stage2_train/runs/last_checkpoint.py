@@ -18,8 +18,6 @@ from stage2_train.runs.checkpoint import (
 )
 from stage2_train.runs.run_folder import LAST_NAME
 
-__all__ = ["DAMAGED_NAME", "PREVIOUS_NAME", "load_best", "load_last", "save_last"]
-
 logger = logging.getLogger(__name__)
 
 PREVIOUS_NAME = "previous.pt"

@@ -23,8 +23,6 @@ from stage2_train.runs.run_folder import (
     number_in,
 )
 
-__all__ = ["COLUMNS", "RunSummary", "find_runs", "read_summary", "settings_of"]
-
 _DEEPEST = 4
 _NOT_COMPARED = ("paths",)
 _MOST_LOG_BYTES = 1 << 28

@@ -13,8 +13,6 @@ from shared.jobs.atomic_file import replacing
 from stage2_train.runs.run_folder import METRICS_NAME, append_jsonl, jsonl_records, number_in
 from stage2_train.runs.trackers import send, start_trackers
 
-__all__ = ["MetricsLog"]
-
 
 class MetricsLog:
     """Context manager that takes lines of metrics of a run, for metrics.jsonl and its trackers.

@@ -32,19 +32,6 @@ from stage2_train.model.inputs import FrameNormaliser
 from stage2_train.recipe import Recipe
 from stage2_train.runs.run_config import DatasetRecord
 
-__all__ = [
-    "CONFIG_NAME",
-    "WEIGHTS_NAME",
-    "ClipRecord",
-    "ModelConfig",
-    "Normalisation",
-    "is_model_folder",
-    "load_network",
-    "normalisation_of",
-    "read_model_config",
-    "write_model_folder",
-]
-
 CONFIG_NAME = "config.json"
 WEIGHTS_NAME = "model.safetensors"
 _FORMAT: Literal["object-relation-model"] = "object-relation-model"

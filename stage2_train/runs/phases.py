@@ -6,8 +6,6 @@ from stage2_train.clips.batches import LoaderSettings, num_training_batches
 from stage2_train.model.config import Heads
 from stage2_train.recipe import Recipe
 
-__all__ = ["Phase", "plan_phases", "steps_per_epoch"]
-
 _PHASE_NAMES: dict[Heads, str] = {
     "object": "object_head",
     "activity": "activity_head",

@@ -16,16 +16,6 @@ from shared.manifests.records import Dataset, Metric, Segment, Task
 from stage2_train.recipe import Recipe
 from stage2_train.runs.run_folder import CONFIG_NAME
 
-__all__ = [
-    "DataPaths",
-    "DatasetRecord",
-    "RunConfig",
-    "check_same_run",
-    "describe_dataset",
-    "load_run_config",
-    "segments_digest",
-]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
 class DataPaths:

@@ -22,21 +22,6 @@ from shared.environment import describe_environment
 from shared.errors import ConfigError, PipelineError
 from shared.jobs.atomic_file import remove_stale_temporaries, write_text
 
-__all__ = [
-    "CONFIG_NAME",
-    "LAST_NAME",
-    "METRICS_NAME",
-    "STARTS_NAME",
-    "STATE_NAME",
-    "append_jsonl",
-    "dataset_of",
-    "jsonl_records",
-    "newest_run",
-    "number_in",
-    "read_jsonl",
-    "start_run",
-]
-
 CONFIG_NAME = "config.toml"
 STARTS_NAME = "starts.jsonl"
 LAST_NAME = "last.pt"

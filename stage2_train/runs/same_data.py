@@ -12,8 +12,6 @@ from shared.shards.verified import shard_digest
 from stage2_train.frames.decoded import DatasetFrames
 from stage2_train.frames.reader import ClipStore
 
-__all__ = ["DATA_NAME", "warn_of_other_data"]
-
 logger = logging.getLogger(__name__)
 
 DATA_NAME = "data.json"

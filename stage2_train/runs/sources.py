@@ -17,8 +17,6 @@ from stage2_train.frames.schema import StoreSettings
 from stage2_train.recipe import Recipe
 from stage2_train.runs.run_config import DataPaths
 
-__all__ = ["Sources", "clip_settings", "open_sources"]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sources:

@@ -9,8 +9,6 @@ from stage2_train.runs.checkpoint import TrainingState
 from stage2_train.runs.phases import Phase
 from stage2_train.runs.run_folder import STATE_NAME
 
-__all__ = ["write_standing"]
-
 
 def write_standing(
     run: Path, state: TrainingState, phases: Sequence[Phase], *, metric: str, seconds: float

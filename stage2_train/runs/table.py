@@ -9,8 +9,6 @@ from typing import Any
 from shared.text_table import columns, markdown, printable
 from stage2_train.runs.listing import COLUMNS, RunSummary
 
-__all__ = ["as_csv", "as_table", "records"]
-
 _MOST_SHOWN = 3
 """Settings of a run that the table for a terminal shows."""
 

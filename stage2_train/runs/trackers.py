@@ -17,8 +17,6 @@ from shared.config.files import leaves, to_dict
 from shared.errors import ConfigError
 from shared.nearest import nearest
 
-__all__ = ["check_trackers", "send", "start_trackers"]
-
 logger = logging.getLogger(__name__)
 
 TENSORBOARD_FOLDER = "tensorboard"

@@ -30,8 +30,6 @@ from stage2_train.runs.phases import plan_phases
 from stage2_train.runs.run_config import DataPaths, RunConfig, load_run_config
 from stage2_train.runs.sources import Sources, open_sources
 
-__all__ = ["Trained", "config_of", "load_trained", "sources_of_run"]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Trained:

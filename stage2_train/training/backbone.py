@@ -29,8 +29,6 @@ from stage2_train.runs.checkpoint import LAST_NAME
 from stage2_train.runs.run_config import load_run_config
 from stage2_train.runs.run_folder import CONFIG_NAME
 
-__all__ = ["apply_backbone_options", "compile_backbone", "set_first_weights", "weights_digest"]
-
 logger = logging.getLogger(__name__)
 
 IMAGENET_NAME = "torchvision IMAGENET1K_V1"

@@ -16,8 +16,6 @@ from stage2_train.clips.batches import lost_workers_told
 from stage2_train.recipe import Recipe
 from stage2_train.runs.phases import Phase
 
-__all__ = ["failures_told", "out_of_memory"]
-
 _WANTED = re.compile(r"Tried to allocate [\d.]+ \w+")
 _COPIES = 4
 """Of a trained weight: itself, its gradient, and two means of Adam."""

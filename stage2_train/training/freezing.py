@@ -7,8 +7,6 @@ from torch.nn.parallel import DistributedDataParallel
 from stage2_train.model.network import ObjectVideoNetwork
 from stage2_train.runs.phases import Phase
 
-__all__ = ["freeze_for", "synchronised"]
-
 
 def freeze_for(network: nn.Module, phase: Phase) -> None:
     """Leaves out of training what a phase does not use or shall not move: each trained weight then

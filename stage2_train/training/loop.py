@@ -43,8 +43,6 @@ from stage2_train.training.step import build_optimiser, set_learning_rate, train
 from stage2_train.training.time_limit import TimeLimit
 from stage2_train.training.validation import validation_scores
 
-__all__ = ["TrainingData", "train_network"]
-
 logger = logging.getLogger(__name__)
 
 

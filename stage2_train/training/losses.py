@@ -14,8 +14,6 @@ from torch.nn import functional
 
 from shared.errors import ConfigError, ShapeError
 
-__all__ = ["Losses", "activity_loss", "object_class_loss", "total_loss"]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Losses:

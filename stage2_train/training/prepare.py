@@ -16,8 +16,6 @@ from shared.shards.verified import unverified, verify_all
 from stage2_train.devices import main_progress
 from stage2_train.resources import Resources
 
-__all__ = ["require_prepared", "require_verified"]
-
 logger = logging.getLogger(__name__)
 
 _STDERR = 2

@@ -22,15 +22,6 @@ from stage2_train.model.config import Heads
 from stage2_train.recipe import OptimiserRecipe, Recipe
 from stage2_train.training.losses import Losses, total_loss
 
-__all__ = [
-    "NOT_FINITE_NAME",
-    "build_optimiser",
-    "learning_rate_share",
-    "set_learning_rate",
-    "step_generator",
-    "training_step",
-]
-
 NOT_FINITE_NAME = "not-finite.json"
 _START_SHARE = 1 / 25
 _END_SHARE = _START_SHARE / 1e4

@@ -6,8 +6,6 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import broadcast
 
-__all__ = ["TimeLimit"]
-
 
 class TimeLimit:
     """Whether the time is over, as the first process sees it when all of them look."""

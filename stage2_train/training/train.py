@@ -42,8 +42,6 @@ from stage2_train.training.backbone import set_first_weights, weights_digest
 from stage2_train.training.loop import TrainingData, train_network
 from stage2_train.training.prepare import require_prepared, require_verified
 
-__all__ = ["TrainRequest", "check_processes", "describe_training", "train"]
-
 _MEASURED_CLIPS = 4
 """Clips that are decoded to tell what training without a store costs."""
 

@@ -12,8 +12,6 @@ from stage2_train.evaluation.metrics import Scores, score_heads
 from stage2_train.evaluation.predictions import gathered, predict
 from stage2_train.model.config import Heads
 
-__all__ = ["validation_scores"]
-
 
 def validation_scores(
     network: nn.Module,

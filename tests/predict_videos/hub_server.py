@@ -10,8 +10,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-__all__ = ["LocalHub", "local_hub"]
-
 _COMMIT = "c0ffee" * 6 + "c0ff"
 
 

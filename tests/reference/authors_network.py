@@ -11,8 +11,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-__all__ = ["authors_layout", "authors_logits"]
-
 Weights = Mapping[str, Tensor]
 _NUM_BLOCKS = {18: (2, 2, 2, 2), 50: (3, 4, 6, 3)}
 _EPSILON = 1e-5

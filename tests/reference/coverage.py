@@ -3,8 +3,6 @@
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["coverage"]
-
 
 def coverage(
     mask_HW: NDArray[np.bool_],

@@ -9,8 +9,6 @@ import numpy as np
 from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
-__all__ = ["decoded", "repaired_seconds"]
-
 METADATA_AS_IT_IS = {} if av.__version__ >= "19" else {"metadata_errors": "ignore"}
 
 

@@ -12,8 +12,6 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-__all__ = ["faults_of_file"]
-
 CLASSES = {"verb": 97, "noun": 300}
 LEVELS = ("sls_pt", "sls_tl", "sls_td")
 

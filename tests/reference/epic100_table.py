@@ -9,8 +9,6 @@ both is.
 import math
 from collections.abc import Collection, Sequence
 
-__all__ = ["epic100_table"]
-
 Scores = Sequence[Sequence[float]]
 
 

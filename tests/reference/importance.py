@@ -15,8 +15,6 @@ from stage2_train.model.network import ObjectVideoNetwork
 from tests.reference.object_cliques import h
 from tests.reference.object_relation import classify_sequence, classify_steps
 
-__all__ = ["clique_falls", "object_falls"]
-
 Clique = tuple[tuple[int, int], ...]
 """Frame and slot of each object."""
 

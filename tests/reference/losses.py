@@ -4,8 +4,6 @@ import math
 
 from torch import Tensor
 
-__all__ = ["activity_loss", "object_class_loss", "weighted_loss"]
-
 
 def _cross_entropy(logits: list[float], label: int) -> float:
     largest = max(logits)

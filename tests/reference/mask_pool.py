@@ -4,8 +4,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-__all__ = ["pool_interpolated", "pool_objects"]
-
 
 def pool_objects(feats_BTDhw: Tensor, coverage_BTKhw: Tensor) -> Tensor:
     """(B, T, K, D): u = sum over cells of coverage * U / sum over cells of coverage, or zeros."""

@@ -8,8 +8,6 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-__all__ = ["cell_objects", "h", "relations_of_clip"]
-
 Weights = Mapping[str, Tensor]
 Objects = Sequence[Tensor]
 

@@ -8,16 +8,6 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-__all__ = [
-    "classify_mean",
-    "classify_sequence",
-    "classify_steps",
-    "encode_class",
-    "encode_object",
-    "encode_shape",
-    "gru_states",
-]
-
 Weights = Mapping[str, Tensor]
 
 

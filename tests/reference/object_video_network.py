@@ -21,8 +21,6 @@ from tests.reference.object_relation import (
     encode_shape,
 )
 
-__all__ = ["clip_logits"]
-
 Weights = Mapping[str, Tensor]
 _NUM_BLOCKS = {"resnet18": (2, 2, 2, 2), "resnet50": (3, 4, 6, 3)}
 _BATCH_NORM_EPSILON = 1e-5

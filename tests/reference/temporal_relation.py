@@ -5,8 +5,6 @@ from itertools import combinations
 import torch
 from torch import Tensor, nn
 
-__all__ = ["multi_scale_logits"]
-
 
 def multi_scale_logits(frames_TE: Tensor, mlps: dict[int, tuple[nn.Linear, nn.Linear]]) -> Tensor:
     """(A,) logits of one clip: every ordered choice of s frames of every scale s, one at a time."""

@@ -9,8 +9,6 @@ from numpy.typing import NDArray
 
 from tests.reference.coverage import coverage
 
-__all__ = ["Place", "box_in_view", "mask_in_view", "picture_in_view", "place_of_crop"]
-
 Place = tuple[int, int, int, int]
 """First column, first row, height and width of a window of a stored frame."""
 

@@ -17,8 +17,6 @@ from stage2_train.frames.make_clips import ClipsRequest, make_clips
 from stage2_train.frames.reader import ClipStore
 from stage2_train.runs.sources import Sources
 
-__all__ = ["write_demo"]
-
 _FILMS = SIZES["short"] | {"demo": (2, 2, 0), "demo-touch": (2, 2, 0), "demo-long": (1, 1, 0)}
 _TRUTH = DetectorEntry(
     config_name="ground truth",

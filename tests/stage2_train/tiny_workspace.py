@@ -3,8 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-__all__ = ["make_workspace"]
-
 MANIFEST = """
 name = "tiny"
 title = "Tiny"

@@ -13,8 +13,6 @@ from typing import Any
 
 from shared.inspect.page.contents import safe_json
 
-__all__ = ["MARK", "page_html", "page_style", "sealed_page"]
-
 MARK = '<meta name="generator" content="orn inspect">'
 """By which a page of ours is known, so that no other file is replaced by one."""
 _SCRIPTS = ("masks", "frames", "timeline", "state", "draw", "words", "view")

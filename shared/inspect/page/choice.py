@@ -9,8 +9,6 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["most_telling_first"]
-
 _MOST_CHANGES = 12
 """Frames that are told first because much changes there."""
 _LEAST_CHANGE = 3

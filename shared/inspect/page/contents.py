@@ -21,16 +21,6 @@ from shared.masks.detections import FrameDetections
 from shared.shards.schema import VideoEntry
 from shared.shards.shard import Shard
 
-__all__ = [
-    "ShownVideo",
-    "frame_json",
-    "index_of",
-    "jpeg_base64",
-    "safe_json",
-    "shown_size",
-    "video_borders",
-]
-
 _LEAST_SCORE = 0.001
 """Class scores below it are not written."""
 _LEAST_SIDE = 480

@@ -27,8 +27,6 @@ from shared.jobs.atomic_file import replacing, write_bytes
 from shared.jobs.progress import progress
 from shared.shards.shard import Shard
 
-__all__ = ["LARGEST_FILE_BYTES", "PageReport", "write_page"]
-
 LARGEST_FILE_BYTES = 8_000_000
 """Of the page that is one file: larger ones are slow to open and to send."""
 _CHUNK_BYTES = 400_000

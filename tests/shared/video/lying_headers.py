@@ -4,8 +4,6 @@ import struct
 from collections.abc import Callable
 from pathlib import Path
 
-__all__ = ["LIARS", "claim_frames", "claim_seconds"]
-
 MOST_FRAMES = 2**31 - 1
 
 

@@ -2,8 +2,6 @@
 
 from stage2_train.ablation.results import RunResult
 
-__all__ = ["made_results"]
-
 
 def made_results(
     percents: dict[str, tuple[float, ...]], *, value: str = "", setting: str = "", **figures: float
