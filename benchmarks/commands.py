@@ -98,8 +98,9 @@ def object_head(repeats: int, threads: int, growth: bool) -> BenchResult:
 def importance(repeats: int, threads: int, growth: bool) -> BenchResult:
     """What every pair of a clip counts, by ablation, against a pass of the network.
 
-    ResNet-50, one clip of 4 frames of 224 x 224 pixels with 10 objects each. Both are CPU seconds;
-    ours are those that explaining takes beyond a pass, for all pairs and all objects.
+    ResNet-50, one clip of 4 frames of 224 x 224 pixels with 10 objects each. The reference is a
+    pass. Both are CPU seconds; ours are those that explaining takes beyond a pass, for all pairs
+    and all objects.
     """
     from benchmarks.importance import measure
     from benchmarks.model_inputs import ClipSizes
