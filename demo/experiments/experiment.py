@@ -79,8 +79,7 @@ class Comparison(_Part):
     settings: tuple[str, ...] = ()
     """Of the recipe, to replace beside those of the world."""
     arms: tuple[Arm, ...] = ()
-    """Ways to train the systems; the first is what the others are compared with. Their settings
-    may name {half_of_all_steps}."""
+    """Ways to train the systems; the first is what the others are compared with."""
     late_fusion: bool = False
     """Whether both heads that were trained apart are measured together, too."""
     primary: tuple[tuple[str, str], ...] = ()

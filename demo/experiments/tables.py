@@ -256,7 +256,7 @@ class _Tables:
             seeds=tuple(range(request.num_seeds)),
             recipe="demo",
             overrides=self._settings(comparison, place),
-            vary=self._arms(comparison),
+            vary=Variation(name="arm", arms=comparison.arms) if comparison.arms else None,
             late_fusion=comparison.late_fusion,
             primary=comparison.primary,
             weights=self._first_weights(comparison),
@@ -268,14 +268,6 @@ class _Tables:
         title = f"Train and measure {comparison.name} on {place.name}, {request.num_seeds} seeds"
         self._add(call(f"{place.name} {comparison.name}", title, _ablate, report, request=ablation))
         return report.with_suffix(".csv")
-
-    def _arms(self, comparison: Comparison) -> Variation | None:
-        half = (self._world.object_head_steps + self._world.steps) // 2
-        arms = []
-        for arm in comparison.arms:
-            settings = [each.format(half_of_all_steps=half) for each in arm.settings]
-            arms.append(replace(arm, settings=tuple(settings)))
-        return Variation(name="arm", arms=tuple(arms)) if arms else None
 
     def _settings(self, comparison: Comparison, place: _Place) -> tuple[str, ...]:
         world, times = self._world, comparison.times_as_long

@@ -144,7 +144,7 @@ def test_shared_points_are_those_of_the_recipe_and_the_dials(size) -> None:
 
 def test_a_longer_training_has_more_steps_in_both_phases() -> None:
     settings = settings_of(steps_of("demo", "steps")["demo times-2"])
-    assert {"phases.object_head_steps=1000", "phases.steps=2200"} <= set(settings)
+    assert {"phases.object_head_steps=1600", "phases.steps=1600"} <= set(settings)
 
 
 def test_reversed_films_are_those_of_runs_that_are_asked_for() -> None:
