@@ -9,14 +9,14 @@ each line stands its CRC-32C.
 """
 
 import base64
-import json
+import gc
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from itertools import accumulate, pairwise
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 import google_crc32c
 import numpy as np
@@ -177,7 +177,7 @@ def shard_paths(folder: Path) -> tuple[Path, ...]:
     Raises:
         ShardNotFoundError: if there is no such folder, or no shard in it.
     """
-    paths = sorted(folder.glob(SHARD_PATTERN)) if folder.is_dir() else []
+    paths = sorted(folder.glob(SHARD_PATTERN), key=str) if folder.is_dir() else []
     if not paths:
         found = "none in it" if folder.is_dir() else "no such folder"
         raise ShardNotFoundError(
@@ -214,33 +214,32 @@ def _stamp(path: Path) -> Stamp:
 
 def _made(folder: Path, stamps: Mapping[Path, Stamp], known: OpenedFolder | None) -> OpenedFolder:
     """The shards of a folder whose index does not know them all; writes one that does."""
-    commons = [] if known is None or known.index is None else [*known.index.head.common]
-    numbers = {json.dumps(common.to_json()): number for number, common in enumerate(commons)}
+    old = None if known is None else known.index
+    commons = [] if old is None else [*old.head.common]
     attributes: dict[Path, ShardAttributes] = {}
     texts: list[bytes] = []
     for path, stamp in stamps.items():
-        if known is not None and known.index is not None and path in known.attributes:
+        if known is not None and old is not None and path in known.attributes:
             with suppress(OSError, ShardFormatError):
-                text = kept_file(known.index.path, known.index.stamp).read(*known.lines[path])
+                texts.append(kept_file(old.path, old.stamp).read(*known.lines[path]))
                 attributes[path] = known.attributes[path]
-                texts.append(text)
                 continue
         record = shard_record(path)
         attributes[path] = record.attributes
         common = replace(record.attributes, videos=(), failed=())
-        number = numbers.setdefault(json.dumps(common.to_json()), len(commons))
-        commons += [common] if number == len(commons) else []
+        if common not in commons:
+            commons.append(common)
         row = _Row(
             name=path.name,
             stamp=stamp,
-            common=number,
+            common=commons.index(common),
             videos=record.attributes.videos,
             failed=record.attributes.failed,
             chunks=_Chunks.of(record.layout),
         )
-        texts.append(_sealed(asdict(row)))
+        texts.append(_sealed(_ROW.dump_json(row)))
     head = _Head(common=tuple(commons))
-    texts.insert(0, _sealed(asdict(head)))
+    texts.insert(0, _sealed(_HEAD.dump_json(head)))
     target = folder / INDEX_NAME
     try:
         write_bytes(target, b"".join(texts))
@@ -257,8 +256,12 @@ def _made(folder: Path, stamps: Mapping[Path, Stamp], known: OpenedFolder | None
 
 def _load(folder: Path, stamps: Mapping[Path, Stamp]) -> OpenedFolder | None:
     """What the index of a folder says of the shards that are as it knows them; None where there is
-    none that can be read, or where it has shards that are not there."""
+    none that can be read."""
     path = folder / INDEX_NAME
+    shards = {shard.name: shard for shard in stamps}
+    attributes: dict[Path, ShardAttributes] = {}
+    places: dict[Path, LinePlace] = {}
+    gc.disable()  # it would look at a hundred thousand records again and again
     try:
         file = KeptFile(path)
         if file.stamp[0] > sum(size for size, _ in stamps.values()):
@@ -266,17 +269,17 @@ def _load(folder: Path, stamps: Mapping[Path, Stamp]) -> OpenedFolder | None:
         lines = _lines(file)
         _, text = next(lines)
         head = _HEAD.validate_json(_unsealed(text))
-        attributes: dict[Path, ShardAttributes] = {}
-        places: dict[Path, LinePlace] = {}
         for place, text in lines:
             row = _ROW.validate_json(_unsealed(text))
-            shard = folder / row.name
-            if stamps.get(shard) == row.stamp:
+            shard = shards.get(row.name)
+            if shard is not None and stamps[shard] == row.stamp:
                 attributes[shard] = row.attributes(head)
                 places[shard] = place, len(text)
     except (OSError, LookupError, StopIteration, ValueError) as err:
         logger.debug("%s: not used (%s)", path, err)
         return None
+    finally:
+        gc.enable()
     return OpenedFolder(
         attributes={shard: attributes[shard] for shard in stamps if shard in attributes},
         index=FolderIndex(path=path, stamp=file.stamp, head=head),
@@ -296,8 +299,7 @@ def _lines(file: KeptFile) -> Iterator[tuple[int, bytes]]:
             raise ValueError("a line that is too long")
 
 
-def _sealed(line: dict[str, Any]) -> bytes:
-    text = json.dumps(line, separators=(",", ":")).encode()
+def _sealed(text: bytes) -> bytes:
     return text + _seal(text)
 
 

@@ -229,7 +229,7 @@ def test_indices(
     if data.draw(st.booleans()):
         number = data.draw(st.integers(0, len(lines) - 1))
         line = json.loads(lines[number].rpartition(b" ")[0])
-        lines[number] = _sealed(put_somewhere(line, data, value))
+        lines[number] = _sealed(json.dumps(put_somewhere(line, data, value)).encode())
         path.write_bytes(b"".join(lines))
     else:
         path.write_bytes(damaged(path.read_bytes(), places, cut))
