@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,10 @@ from shared.video.read import (
     probe,
     read_frames,
 )
+from stage1_detect.digests import digest_once
+
+_LONG_BYTES = 8 * 2**20
+"""Smaller videos are read faster than their digest is looked up."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,6 +192,7 @@ class UnitReader:
         *,
         batch: int,
         prepare: Callable[[NDArray[np.uint8]], Any],
+        folder: Path | None = None,
     ) -> None:
         """Opens nothing yet.
 
@@ -194,10 +200,12 @@ class UnitReader:
             videos: the videos of the plan by id; one that is not among them fails.
             batch: most frames of a batch; batches end where a video or the unit does.
             prepare: makes the network's input of a frame.
+            folder: where digests of videos are kept that are cut into several units.
         """
         self._videos = videos
         self._batch = batch
         self._prepare = prepare
+        self._folder = folder
         self._ranges = FrameRanges()
         self._contents: dict[str, tuple[int, str]] = {}
 
@@ -220,7 +228,7 @@ class UnitReader:
 
     def _part(self, video: Video, part: UnitPart) -> Iterator[SourceEvent]:
         info = probe(source_of(video), rate=video.rate)
-        num_bytes, digest = self._content(video)
+        num_bytes, digest = self._content(video, part)
         aspect = info.sample_aspect
         yield VideoBegins(
             id=video.id,
@@ -241,10 +249,14 @@ class UnitReader:
         if batch:
             yield self._prepared(batch)
 
-    def _content(self, video: Video) -> tuple[int, str]:
-        """Size and digest of a video, of which all is read once."""
-        if video.id not in self._contents:
-            self._contents[video.id] = content_bytes(video.path), content_digest(video.path)
+    def _content(self, video: Video, part: UnitPart) -> tuple[int, str]:
+        """Size and digest of a video; all of a long one is read once."""
+        if video.id in self._contents:
+            return self._contents[video.id]
+        size = content_bytes(video.path)
+        if self._folder is None or part.is_whole or size < _LONG_BYTES:
+            return size, content_digest(video.path)
+        self._contents[video.id] = size, digest_once(video.path, self._folder)
         return self._contents[video.id]
 
     def _prepared(self, frames: list[Frame]) -> FrameBatch:

@@ -6,6 +6,7 @@ before becomes the one before + 1 / rate.
 """
 
 import hashlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -31,6 +32,7 @@ __all__ = [
     "VideoInfo",
     "content_bytes",
     "content_digest",
+    "content_state",
     "estimate",
     "frame_seconds",
     "probe",
@@ -134,11 +136,26 @@ def content_bytes(path: Path) -> int:
     Raises:
         VideoDecodeError: if it cannot be read.
     """
-    try:
-        files = folder_files(path) if _is_folder(path) else (path,)
-        return sum(regular_status(file).st_size for file in files)
-    except OSError as err:
-        raise _unreadable(path, err) from err
+    return sum(status.st_size for _, status in _files(path))
+
+
+def content_state(path: Path) -> str:
+    """64 hexadecimal digits that change when a file does, or one of a folder's JPEGs, as far as
+    names, sizes, times of change and numbers on the disk tell.
+
+    Raises:
+        VideoDecodeError: if it cannot be read.
+    """
+    known_by = [
+        (os.fsencode(file), status.st_size, status.st_mtime_ns, status.st_ino)
+        for file, status in _files(path)
+    ]
+    return hashlib.sha256(repr(known_by).encode()).hexdigest()
+
+
+def _files(path: Path) -> list[tuple[Path, os.stat_result]]:
+    files = folder_files(path) if _is_folder(path) else (path,)
+    return [(file, regular_status(file)) for file in files]
 
 
 def _is_folder(path: Path) -> bool:

@@ -47,7 +47,7 @@ class UnitDetector:
         """Opens nothing yet; the arguments are as `UnitWork` has them."""
         self._detector = detector
         self._folder = folder
-        self._reader = UnitReader(videos, batch=batch, prepare=detector.prepare)
+        self._reader = UnitReader(videos, batch=batch, prepare=detector.prepare, folder=folder)
 
     def __call__(
         self, unit: Unit, advance: Callable[[int], None] = lambda frames: None

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from shared.errors import VideoDecodeError
-from shared.video.read import content_bytes, content_digest
+from shared.video.read import content_bytes, content_digest, content_state
 
 
 def test_a_file_is_known_by_its_content(tmp_path: Path) -> None:
@@ -44,7 +44,7 @@ def test_a_folder_is_known_by_names_and_contents(tmp_path: Path) -> None:
 
 
 def test_what_is_not_there_is_told(tmp_path: Path) -> None:
-    for measure in (content_digest, content_bytes):
+    for measure in (content_digest, content_bytes, content_state):
         with pytest.raises(VideoDecodeError, match=r"a\.mp4: cannot be opened \(No such file"):
             measure(tmp_path / "a.mp4")
         (tmp_path / "empty").mkdir(exist_ok=True)

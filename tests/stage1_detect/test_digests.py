@@ -1,0 +1,117 @@
+"""Digests of long videos: read once by all processes of a job, and anew once the video changes."""
+
+import fcntl
+import os
+from pathlib import Path
+
+import pytest
+
+from shared.manifests.records import Video
+from shared.shards.plan import Unit, UnitPart
+from shared.video.read import content_digest
+from stage1_detect import digests, unit_reader
+from stage1_detect.digests import DIGESTS_NAME, digest_once
+from stage1_detect.unit_reader import UnitReader, VideoBegins
+from tests.bounded import bounded
+from tests.stage1_detect.conftest import write_video
+
+
+@pytest.fixture
+def video(tmp_path: Path) -> Path:
+    path = tmp_path / "a.mp4"
+    path.write_bytes(b"first")
+    return path
+
+
+def put_in_place(path: Path, content: bytes) -> None:
+    """Writes what nobody can notice who does not read it."""
+    status = path.stat()
+    path.write_bytes(content)
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+def test_another_process_does_not_read_the_video(video: Path, tmp_path: Path) -> None:
+    digest = content_digest(video)
+    assert digest_once(video, tmp_path) == digest
+    put_in_place(video, b"other")
+    assert content_digest(video) != digest
+    assert bounded(digest_once, video, tmp_path) == digest
+
+
+def test_frames_of_a_folder_are_read_once(tmp_path: Path) -> None:
+    frame = tmp_path / "frames" / "000001.jpg"
+    frame.parent.mkdir()
+    frame.write_bytes(b"first")
+    digest = digest_once(frame.parent, tmp_path)
+    put_in_place(frame, b"other")
+    assert digest_once(frame.parent, tmp_path) == digest
+    (frame.parent / "000002.jpg").write_bytes(b"")
+    assert digest_once(frame.parent, tmp_path) == content_digest(frame.parent) != digest
+
+
+def test_a_video_that_changed_is_read_again(video: Path, tmp_path: Path) -> None:
+    digest_once(video, tmp_path)
+    video.write_bytes(b"longer than before")
+    assert digest_once(video, tmp_path) == content_digest(video)
+    assert len((tmp_path / DIGESTS_NAME).read_text().splitlines()) == 2
+
+
+@pytest.mark.parametrize("torn", [1, 64, 70, 100, 136])
+def test_a_line_that_was_cut_off_is_passed_over(video: Path, tmp_path: Path, torn: int) -> None:
+    digest = digest_once(video, tmp_path)
+    record = tmp_path / DIGESTS_NAME
+    record.write_bytes(record.read_bytes()[:torn])
+    assert digest_once(video, tmp_path) == digest
+    put_in_place(video, b"other")
+    assert digest_once(video, tmp_path) == digest
+
+
+@pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo])
+def test_a_record_that_is_no_file(video: Path, tmp_path: Path, make: object) -> None:
+    assert callable(make)
+    make(tmp_path / DIGESTS_NAME)
+    assert bounded(digest_once, video, tmp_path) == content_digest(video)
+
+
+def is_free(record: Path, place: int) -> bool:
+    with record.open("rb+") as file:
+        try:
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, place)
+        except OSError:
+            return False
+        return True
+
+
+def test_other_processes_wait_while_one_reads(
+    video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = int(digests.content_state(video)[:15], 16)
+    found = []
+
+    def noted(path: Path) -> str:
+        found.extend(bounded(is_free, tmp_path / DIGESTS_NAME, each) for each in (place, place + 1))
+        return content_digest(path)
+
+    monkeypatch.setattr(digests, "content_digest", noted)
+    digest_once(video, tmp_path)
+    assert found == [False, True]
+
+
+def test_parts_of_long_videos_are_recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write_video(tmp_path / "a.mp4", 4)
+
+    def digest(start: int, stop: int | None) -> str:
+        reader = UnitReader(
+            {"a": Video(id="a", path=path)}, batch=4, prepare=lambda image: 0, folder=tmp_path
+        )
+        unit = Unit(index=0, parts=(UnitPart(video_id="a", start=start, stop=stop),))
+        (begins,) = [each for each in reader.events(unit) if isinstance(each, VideoBegins)]
+        return begins.source_digest
+
+    record = tmp_path / DIGESTS_NAME
+    assert digest(0, 2) == content_digest(path)
+    monkeypatch.setattr(unit_reader, "_LONG_BYTES", 0)
+    assert digest(0, None) == content_digest(path)
+    assert not record.exists()
+    assert digest(0, 2) == content_digest(path)
+    assert content_digest(path) in record.read_text()
