@@ -11,9 +11,11 @@ each line stands its CRC-32C.
 import base64
 import gc
 import logging
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from io import BufferedReader
 from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal, Self
@@ -22,10 +24,11 @@ import google_crc32c
 import numpy as np
 from pydantic import Field, TypeAdapter
 
+from shared.config.bounded import open_file
 from shared.errors import PipelineError, ShardFormatError, ShardNotFoundError
 from shared.jobs.atomic_file import write_bytes
 from shared.jobs.workers import in_threads
-from shared.shards.kept_files import KeptFile, Stamp, kept_file, stamp_of
+from shared.shards.kept_files import Stamp, kept_file, stamp_of
 from shared.shards.plan import SHARD_PATTERN
 from shared.shards.record import ShardRecord, shard_record
 from shared.shards.schema import ARRAYS, READ_STRICTLY, FailedVideo, ShardAttributes, VideoEntry
@@ -41,7 +44,6 @@ _MOST_LINE_BYTES = 16 * 2**20
 _LEAST_SHARDS = 100
 """A folder with fewer opens as fast without an index."""
 _SEAL_BYTES = len(b" 00000000\n")
-_BLOCK_BYTES = 2**20
 
 _Rows = Annotated[int, Field(ge=0, lt=2**48)]
 
@@ -200,9 +202,7 @@ def open_folder(folder: Path) -> OpenedFolder:
         return OpenedFolder(attributes=attributes, index=None, lines={})
     stamps = dict(zip(paths, in_threads(_stamp, paths), strict=True))
     known = _load(folder, stamps)
-    if known is not None and known.attributes.keys() == stamps.keys():
-        return known
-    return _made(folder, stamps, known)
+    return known if known.attributes.keys() == stamps.keys() else _made(folder, stamps, known)
 
 
 def _stamp(path: Path) -> Stamp:
@@ -212,14 +212,14 @@ def _stamp(path: Path) -> Stamp:
         raise ShardNotFoundError(f"{path}: no such shard") from err
 
 
-def _made(folder: Path, stamps: Mapping[Path, Stamp], known: OpenedFolder | None) -> OpenedFolder:
+def _made(folder: Path, stamps: Mapping[Path, Stamp], known: OpenedFolder) -> OpenedFolder:
     """The shards of a folder whose index does not know them all; writes one that does."""
-    old = None if known is None else known.index
+    old = known.index
     commons = [] if old is None else [*old.head.common]
     attributes: dict[Path, ShardAttributes] = {}
     texts: list[bytes] = []
     for path, stamp in stamps.items():
-        if known is not None and old is not None and path in known.attributes:
+        if old is not None and path in known.attributes:
             with suppress(OSError, ShardFormatError):
                 texts.append(kept_file(old.path, old.stamp).read(*known.lines[path]))
                 attributes[path] = known.attributes[path]
@@ -254,49 +254,46 @@ def _made(folder: Path, stamps: Mapping[Path, Stamp], known: OpenedFolder | None
     return OpenedFolder(attributes=attributes, index=index, lines=lines)
 
 
-def _load(folder: Path, stamps: Mapping[Path, Stamp]) -> OpenedFolder | None:
-    """What the index of a folder says of the shards that are as it knows them; None where there is
-    none that can be read."""
+def _load(folder: Path, stamps: Mapping[Path, Stamp]) -> OpenedFolder:
+    """What the index of a folder says of the shards that are as it knows them; nothing where there
+    is none that can be read."""
     path = folder / INDEX_NAME
     shards = {shard.name: shard for shard in stamps}
     attributes: dict[Path, ShardAttributes] = {}
     places: dict[Path, LinePlace] = {}
     gc.disable()  # it would look at a hundred thousand records again and again
     try:
-        file = KeptFile(path)
-        if file.stamp[0] > sum(size for size, _ in stamps.values()):
-            raise ValueError("larger than the shards")
-        lines = _lines(file)
-        _, text = next(lines)
-        head = _HEAD.validate_json(_unsealed(text))
-        for place, text in lines:
-            row = _ROW.validate_json(_unsealed(text))
-            shard = shards.get(row.name)
-            if shard is not None and stamps[shard] == row.stamp:
-                attributes[shard] = row.attributes(head)
-                places[shard] = place, len(text)
-    except (OSError, LookupError, StopIteration, ValueError) as err:
+        with open_file(path, error=ShardFormatError) as file:
+            stamp = stamp_of(os.fstat(file.fileno()))
+            if stamp[0] > sum(size for size, _ in stamps.values()):
+                raise ValueError("larger than the shards")
+            lines = _lines(file)
+            _, text = next(lines)
+            head = _HEAD.validate_json(_unsealed(text))
+            for place, text in lines:
+                row = _ROW.validate_json(_unsealed(text))
+                shard = shards.get(row.name)
+                if shard is not None and stamps[shard] == row.stamp:
+                    attributes[shard] = row.attributes(head)
+                    places[shard] = place, len(text)
+    except (OSError, LookupError, ShardFormatError, StopIteration, ValueError) as err:
         logger.debug("%s: not used (%s)", path, err)
-        return None
+        return OpenedFolder(attributes={}, index=None, lines={})
     finally:
         gc.enable()
     return OpenedFolder(
         attributes={shard: attributes[shard] for shard in stamps if shard in attributes},
-        index=FolderIndex(path=path, stamp=file.stamp, head=head),
+        index=FolderIndex(path=path, stamp=stamp, head=head),
         lines=places,
     )
 
 
-def _lines(file: KeptFile) -> Iterator[tuple[int, bytes]]:
-    """Each line with its place."""
-    place, left = 0, b""
-    while block := file.read(place + len(left), _BLOCK_BYTES):
-        *lines, left = (left + block).split(b"\n")
-        for line in lines:
-            yield place, line + b"\n"
-            place += len(line) + 1
-        if len(left) > _MOST_LINE_BYTES:
-            raise ValueError("a line that is too long")
+def _lines(file: BufferedReader) -> Iterator[tuple[int, bytes]]:
+    """Each line with its place; one that is too long in pieces, whose checksums cannot match."""
+    place = 0
+    while line := file.readline(_MOST_LINE_BYTES):
+        yield place, line
+        place += len(line)
 
 
 def _sealed(text: bytes) -> bytes:

@@ -32,9 +32,8 @@ _MODE = 0o600 << 16
 _VERSION = 20
 
 _LOCAL, _ENTRY, _END = b"PK\x03\x04", b"PK\x01\x02", b"PK\x05\x06"
-_LOCAL_FIELDS = struct.Struct("<4s10xIIIHH")  # signature, CRC, sizes, lengths of name and extra
-_LOCAL_HEADER = struct.Struct("<4sHHHHHIIIHH")  # all of them: version, flags, method, time, date
-_DATE = 1 << 5 | 1
+_LOCAL_HEADER = struct.Struct("<4s10sIIIHH")  # signature, _PLAIN, CRC, sizes, name and extra field
+_PLAIN = struct.pack("<HHHHH", _VERSION, 0, 0, 0, 1 << 5 | 1)  # no flags, stored, 1980-01-01
 _END_BYTES = 22
 _SEAL_BYTES = len("crc32c:00000000")
 _MOST_DIRECTORY_BYTES = 16 * 2**20
@@ -122,7 +121,7 @@ def _check_members(path: Path, file: zipfile.ZipFile) -> None:
         if problem:
             raise ShardFormatError(f"{path}: ZIP member {info.filename!r}: {problem}")
         seen.add(info.filename)
-        end, before = info.header_offset + _LOCAL_FIELDS.size + info.file_size, info.filename
+        end, before = info.header_offset + _LOCAL_HEADER.size + info.file_size, info.filename
     if end > file.start_dir:
         raise ShardFormatError(f"{path}: ZIP member {before!r}: reaches into the directory")
 
@@ -160,8 +159,7 @@ def local_header(name: str, checksum: int, size: int) -> bytes:
     """What stands before a member's data in a sealed file: its name, CRC-32 and size are those of
     the directory."""
     encoded = name.encode("ascii", "replace")
-    fields = (_LOCAL, _VERSION, 0, 0, 0, _DATE, checksum, size, size, len(encoded), 0)
-    return _LOCAL_HEADER.pack(*fields) + encoded
+    return _LOCAL_HEADER.pack(_LOCAL, _PLAIN, checksum, size, size, len(encoded), 0) + encoded
 
 
 def read_member(path: Path, file: zipfile.ZipFile, name: str, *, sealed: bool) -> bytes:
@@ -275,16 +273,16 @@ def _damaged_directory(data: Any) -> Iterator[tuple[str, str]]:
 def _chain(data: Any) -> Iterator[zipfile.ZipInfo]:
     """The members by their local headers, as long as each begins where the one before ends."""
     place = 0
-    while data[place : place + 4] == _LOCAL and place + _LOCAL_FIELDS.size <= len(data):
-        _, checksum, size, _, name_bytes, extra_bytes = _LOCAL_FIELDS.unpack_from(data, place)
+    while data[place : place + 4] == _LOCAL and place + _LOCAL_HEADER.size <= len(data):
+        _, _, checksum, size, _, name_bytes, extra = _LOCAL_HEADER.unpack_from(data, place)
         if size > MOST_MEMBER_BYTES:
             return
-        begin = place + _LOCAL_FIELDS.size
+        begin = place + _LOCAL_HEADER.size
         info = _info(data[begin : begin + name_bytes].decode("ascii", "replace"))
         info.CRC = checksum
         info.file_size = info.compress_size = size
         info.header_offset = place
-        place = begin + name_bytes + extra_bytes + size
+        place = begin + name_bytes + extra + size
         yield info
 
 

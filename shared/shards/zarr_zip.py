@@ -106,10 +106,6 @@ class ZarrZip:
         array = self._forms[name]
         return (array.num_rows, *array.row)
 
-    def dtype(self, name: str) -> np.dtype[Any]:
-        """Type of the elements of an array that is in `names`."""
-        return self._forms[name].dtype
-
     def rows_per_chunk(self, name: str) -> int:
         """Rows that are stored together, of an array that is in `names`."""
         return self._forms[name].rows_per_chunk

@@ -156,14 +156,14 @@ def test_an_index_with_wrong_values_is_made_anew(
 def test_an_index_larger_than_the_shards_is_not_read(folder: Path, reads: list[str]) -> None:
     with (folder / INDEX_NAME).open("wb") as file:
         file.truncate(2**40)
-    assert bounded(index._load, folder, {folder: (10_000, 0)}) is None
+    assert bounded(index._load, folder, {folder: (10_000, 0)}).index is None
     assert len(folder_attributes(folder)) == 3
     assert (folder / INDEX_NAME).stat().st_size < 2**20
 
 
 def test_an_index_that_is_a_pipe_is_not_waited_for(folder: Path) -> None:
     os.mkfifo(folder / INDEX_NAME)
-    assert bounded(index._load, folder, {}) is None
+    assert bounded(index._load, folder, {}).index is None
 
 
 @pytest.fixture
