@@ -65,7 +65,8 @@ def predict_video(
             fit its frames.
         VideoDecodeError: if the video cannot be decoded.
         ShardNotFoundError: if there are no detections of it.
-        JoinError: if a frame has no detections near its time.
+        JoinError: if a frame has no detections near its time, or frames of its shape are smaller
+            than the crop.
         ShardFormatError: if detections are damaged.
     """
     videos = model.decoded([video])
@@ -114,6 +115,12 @@ def predict_frames(
     seconds_F, record = frames.seconds, model.config.clips
     if not len(seconds_F):
         raise JoinError(f"video {video_id}: wanted frames, found none")
+    (height, width), crop = size, model.config.recipe.data.crop
+    if record.short_side is not None and (height < crop[0] or width < crop[1]):
+        raise JoinError(
+            f"video {video_id}: wanted frames that hold the crop of {crop[0]}x{crop[1]}, found "
+            f"{height}x{width}, which the short side of {record.short_side} gives its shape"
+        )
     times = [TimeRange()]
     if is_timed:
         frames = frames if record.rate is None else RatePictures.of(frames, record.rate)

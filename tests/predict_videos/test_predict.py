@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,11 @@ import numpy as np
 import pytest
 from click.testing import Result
 
+from shared.errors import JoinError
 from stage2_train.evaluation.predictions import load_predictions
+from stage2_train.predict.arrays import predict_arrays
+from stage2_train.predict.opened import open_model
+from stage2_train.runs.model_folder import ClipRecord
 from tests.predict_videos.conftest import Trained, call
 from tests.stage1_detect.conftest import FakeDetector
 
@@ -92,6 +97,14 @@ def test_frames_are_those_of_the_store_of_the_training(
     parts = predict(trained, *videos, "--window", "0.15", "--stride", "0.1", model=model)
     assert parts.exit_code == 0, parts.stderr
     assert len(lines(parts)) > len(windows)
+
+
+def test_a_shape_that_does_not_hold_the_crop_is_of_one_video(trained) -> None:
+    model = open_model(trained.run, device="cpu")
+    clips = ClipRecord(clip_frames=4, short_side=36)
+    model = replace(model, config=replace(model.config, clips=clips))
+    with pytest.raises(JoinError, match="wanted frames that hold the crop of 32x48, found 48x36"):
+        list(predict_arrays(model, np.zeros((4, 80, 60, 3), np.uint8), FakeDetector()))
 
 
 @pytest.fixture(scope="module")
