@@ -1,6 +1,6 @@
 """Which parts of a video are looked at, and what several looks at one moment come to."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -155,3 +155,10 @@ def moments_of(
     merger = Merger(multi_label=multi_label)
     for window in (*windows, None):
         yield from merger.pieces(window)
+
+
+def likeliest_anywhere(moments: Sequence[SegmentPrediction], most: int) -> dict[int, float]:
+    """The classes that are the highest at any moment, with their highest probability."""
+    highest_A = np.max([each.probabilities for each in moments], axis=0)
+    order = np.argsort(-highest_A, kind="stable")[:most].tolist()
+    return {label: float(highest_A[label]) for label in order}
