@@ -15,8 +15,6 @@ from shared.shards.schema import FailedVideo
 from shared.text_table import columns, printable
 from stage2_train.predict.records import SegmentPrediction, WindowPrediction
 
-_RUNNERS_UP = 2
-
 
 class JsonLines:
     """One JSON object a line on stdout, as they come."""
@@ -63,33 +61,25 @@ class Tables:
         """Prints the last table."""
         if self._segments:
             click.echo(printable(self._video or ""))
-            rows = [row for each in self._segments for row in self._rows(each)]
+            rows = [self._row(each) for each in self._segments]
             click.echo("\n".join(f"  {line}" for line in columns(rows).splitlines()))
             for window in self._windows:
                 for line in self._pairs(window):
                     click.echo(f"  {line}")
         self._segments, self._windows = [], []
 
-    def _rows(self, segment: SegmentPrediction) -> list[tuple[str, ...]]:
-        chances_A = segment.probabilities
-        order = sorted(range(len(chances_A)), key=lambda row: -float(chances_A[row]))
-        others = [row for row in order if row not in segment.labels][:_RUNNERS_UP]
-        then = ", ".join(f"{self._classes[row]} {chances_A[row]:.2f}" for row in others)
-        labels = sorted(segment.labels, key=lambda row: -float(chances_A[row]))
-        names = ", ".join(f"{self._classes[row]} {chances_A[row]:.2f}" for row in labels)
-        times = f"{segment.start_seconds:.2f} - {segment.stop_seconds:.2f} s"
-        return [(times, printable(names or "none"), printable(f"then {then}") if then else "")]
+    def _row(self, segment: SegmentPrediction) -> tuple[str, str, str]:
+        name = self._classes.__getitem__
+        then = segment.runners_up(name)
+        others = printable(f"then {then}") if then else ""
+        return segment.times(), printable(segment.says(name)), others
 
     def _pairs(self, window: WindowPrediction) -> list[str]:
-        lines = []
-        for pair in window.pairs or ():
-            members = " and ".join(
-                f"{window.objects[frame][place].name} at {window.seconds[frame]:.2f} s"
-                for frame, place in zip(pair.frames, pair.objects, strict=True)
-            )
-            times = f"{window.start_seconds:.2f} - {window.stop_seconds:.2f} s"
-            lines.append(f"{times}  {members}: {pair.fall:+.3f} (decided by {window.decided_by})")
-        return lines
+        times, decided_by = window.times(), window.decided_by
+        return [
+            f"{times}  {window.words(pair)}: {pair.fall:+.3f} (decided by {decided_by})"
+            for pair in window.pairs or ()
+        ]
 
 
 class CsvRows:

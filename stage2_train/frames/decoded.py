@@ -224,11 +224,11 @@ class DecodedVideos:
             cache_bytes: memory for times of videos, in each process.
 
         Raises:
-            ClipStoreError: if the frames would not all have one size.
+            ClipStoreError: if not every frame is wanted.
         """
-        if settings.short_side is not None or settings.rate is not None:
+        if settings.rate is not None:
             raise ClipStoreError(
-                "decoding without a clip store: wanted one size of all frames and every frame, "
+                "decoding without a clip store: wanted every frame, "
                 f"found {settings.describe()}; store them with `orn clips`"
             )
         self.name = f"the videos under {root}"
@@ -261,8 +261,15 @@ class DecodedVideos:
         return DecodedVideo(video, self._settings, self._times, self._as_stored, self._readers)
 
     def stored_size(self, video_id: str) -> tuple[int, int]:
-        """(height, width) of the frames."""
-        return self._settings.stored_size(1, 1)
+        """(height, width) of the frames of a video, which is opened where its shape counts.
+
+        Raises:
+            ClipStoreError: if the data set does not have it.
+            VideoDecodeError: if it cannot be decoded, or its shape gives a frame that is too large.
+        """
+        if self._settings.short_side is None:
+            return self._settings.stored_size(1, 1)
+        return self.frames(video_id).read(np.zeros(1, np.int64)).shape[1:3]
 
 
 VideoFrames = ClipFrames | DecodedVideo

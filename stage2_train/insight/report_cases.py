@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from stage2_train.insight.report_page import Picture, Section, shown
+from stage2_train.insight.report_page import Picture, Section, decided_lines, shown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,14 +64,11 @@ def mistakes_section(
 def _cases(cases: Sequence[Case], *, lead: str) -> list[str | Picture]:
     parts: list[str | Picture] = ['<div class="cases">']
     for case in cases:
-        seen = ", ".join(f"{shown(name, 40)} {score:.2f}" for name, score in case.seen[:8])
         lines = [f"<b>{case.title}</b> {shown(case.id, 60)}"]
         if case.pairs:
             text, fall, activation = case.pairs[0]
             lines.append(f"{lead}: {shown(text)}, fall {fall:.3f}, activation {activation:.2f}.")
-        if case.decided_by:
-            lines.append(f"Decided by: {case.decided_by.replace('_', ' ')}.")
-        lines.append(f"Detector: {seen or 'nothing'}.")
+        lines += decided_lines(case.decided_by, case.seen[:8])
         parts += [
             "<figure>",
             case.picture,

@@ -6,7 +6,7 @@ from pathlib import Path
 from shared.config.bounded import file_digest, read_bounded
 from shared.errors import CheckpointError
 from stage2_train.clips.join import JoinedSplit
-from stage2_train.insight.report_page import Section, shown, table
+from stage2_train.insight.report_page import Section, listed_facts, shown, table
 from stage2_train.runs.run_config import RunConfig, segments_digest
 from stage2_train.runs.run_folder import CONFIG_NAME, STARTS_NAME, read_jsonl
 from stage2_train.runs.sources import Sources
@@ -53,12 +53,11 @@ def made_section(
         for each in starts[-_SHOWN_STARTS:]
     ]
     recipe = read_bounded(run / CONFIG_NAME).decode(errors="replace")
-    listed = "".join(f"<dt>{name}</dt><dd>{shown(text, 400)}</dd>" for name, text in facts)
     return Section(
         id="made",
         title="How it was made",
         parts=[
-            f"<dl>{listed}</dl>",
+            listed_facts(facts),
             table(
                 ("started", "commit", "threads", "platform"),
                 rows,

@@ -65,6 +65,19 @@ def table(
     )
 
 
+def listed_facts(facts: Iterable[tuple[str, str]]) -> str:
+    """Names, which are HTML, and what is to be known of each, which are texts of others."""
+    rows = "".join(f"<dt>{name}</dt><dd>{shown(text, 400)}</dd>" for name, text in facts)
+    return f"<dl>{rows}</dl>"
+
+
+def decided_lines(decided_by: str | None, seen: Sequence[tuple[str, float]]) -> list[str]:
+    """Which head decided, if anybody asked, and what the detector saw with its scores: HTML."""
+    names = ", ".join(f"{shown(name, 40)} {score:.2f}" for name, score in seen)
+    decided = [f"Decided by: {decided_by.replace('_', ' ')}."] if decided_by else []
+    return [*decided, f"Detector: {names or 'nothing'}."]
+
+
 def scrolling(content: str, name: str) -> str:
     """Something wide in a part of its own that the keyboard reaches."""
     label = escape(name or "Table", quote=True)

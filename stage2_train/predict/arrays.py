@@ -11,24 +11,20 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from shared.errors import ShapeError, VideoDecodeError
-from shared.manifests.records import Segment, Video
+from shared.manifests.records import Video
 from shared.masks.detections import FrameDetections
-from shared.time_ranges import TimeRange
 from shared.video.read import frame_seconds, read_frames
-from stage2_train.clips.clip_sources import ClipPictures
-from stage2_train.clips.dataset import ClipDataset
 from stage2_train.frames.onwards import OnwardReader
 from stage2_train.predict.one_video import (
     ArrayPictures,
     FoundLater,
     OneDetected,
-    OneVideo,
     check_detections,
 )
 from stage2_train.predict.opened import OpenedModel
 from stage2_train.predict.records import WindowPrediction
-from stage2_train.predict.video import check_pairs, predict_clips
-from stage2_train.predict.windows import WindowChoice, windows_of
+from stage2_train.predict.video import predict_frames
+from stage2_train.predict.windows import WindowChoice
 
 _KEPT_BYTES = 512 * 2**20
 """Of whole frames behind the last one: windows overlap, and go back by half of one."""
@@ -77,19 +73,23 @@ def predict_arrays(
                 f"found {frame.shape} {frame.dtype} at place {place}"
             )
     seconds_F = _times(seconds, len(frames))
+    height, width, _ = frames[0].shape
+    grid = (height, width)
     if isinstance(detections, Sequence):
         check_detections(detections, len(frames))
         grid = (detections[0].height, detections[0].width)
         detected = FoundLater(seconds_F, detections.__getitem__)
     else:
-        grid = frames[0].shape[:2]
         detected = FoundLater(seconds_F, lambda row: _found(detections, frames[row], row))
-    yield from _predict(
+    yield from predict_frames(
         model,
         ArrayPictures(seconds_F, frames, model.config.clips),
-        detected,
+        OneDetected(detected),
+        video_id="frames",
+        size=model.config.clips.stored().stored_size(height, width),
         grid=grid,
-        times=[TimeRange()] if seconds is None else _windows(model, seconds_F, choice),
+        choice=choice,
+        is_timed=seconds is not None,
         pairs=pairs,
     )
 
@@ -110,17 +110,17 @@ def predict_detecting(
         ConfigError: as `predict_video`.
     """
     frames = model.decoded([video]).frames(video.id)
-
     image = _reader(video)
-
-    yield from _predict(
+    height, width, _ = image(0).shape
+    yield from predict_frames(
         model,
         frames,
-        FoundLater(frames.seconds, lambda row: _found(detector, image(row), row)),
-        grid=image(0).shape[:2],
-        times=_windows(model, frames.seconds, choice),
+        OneDetected(FoundLater(frames.seconds, lambda row: _found(detector, image(row), row))),
+        video_id=video.id,
+        size=model.config.clips.stored().stored_size(height, width),
+        grid=(height, width),
+        choice=choice,
         pairs=pairs,
-        name=video.id,
     )
 
 
@@ -146,44 +146,6 @@ def _reader(video: Video) -> Callable[[int], NDArray[np.uint8]]:
         return found[row]
 
     return image
-
-
-def _predict(
-    model: OpenedModel,
-    frames: ClipPictures,
-    detected: FoundLater,
-    *,
-    grid: tuple[int, ...],
-    times: Sequence[TimeRange],
-    pairs: int,
-    name: str = "frames",
-) -> Iterator[WindowPrediction]:
-    check_pairs(model, pairs)
-    segments = [
-        Segment(
-            id=f"{name} {each.start_seconds}",
-            video_id=name,
-            split="test",
-            labels=(0,),
-            start_seconds=each.start_seconds,
-            stop_seconds=each.stop_seconds,
-        )
-        for each in times
-    ]
-    size = (model.config.clips.height, model.config.clips.width)
-    clips = ClipDataset(
-        segments, OneVideo(frames, size), OneDetected(detected), model.clip_settings
-    )
-    height, width = grid
-    yield from predict_clips(
-        model, clips, seconds_F=detected.seconds, grid=(height, width), pairs=pairs
-    )
-
-
-def _windows(
-    model: OpenedModel, seconds_F: NDArray[np.float64], choice: WindowChoice | None
-) -> list[TimeRange]:
-    return windows_of(seconds_F, choice or WindowChoice(), model.config.clips)
 
 
 def _times(seconds: ArrayLike | None, num_frames: int) -> NDArray[np.float64]:

@@ -27,6 +27,10 @@ def model_card(config: ModelConfig, run: Path, *, name: str) -> str:
 def _head(config: ModelConfig, name: str) -> Iterator[str]:
     record, recipe, clips = config.dataset, config.recipe, config.clips
     system = "" if config.system is None else f", system {_text(config.system)}"
+    size = f"{clips.height} x {clips.width}"
+    if clips.short_side is not None:
+        size = f"a short side of {clips.short_side}"
+    rate = "" if clips.rate is None else f" at {clips.rate:g} a second"
     rows = [
         ("", ""),
         ("data set", f"{_text(record.name)}, {record.num_train} training segments"),
@@ -35,7 +39,7 @@ def _head(config: ModelConfig, name: str) -> Iterator[str]:
         ("network", f"{recipe.model.architecture}, {recipe.model.backbone}, heads: {config.heads}"),
         (
             "clips",
-            f"{clips.clip_frames} frames, rescaled to {clips.height} x {clips.width}, "
+            f"{clips.clip_frames} frames{rate}, rescaled to {size}, "
             f"crop {recipe.data.crop[0]} x {recipe.data.crop[1]}",
         ),
         (

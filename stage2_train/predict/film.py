@@ -25,7 +25,7 @@ from shared.text_table import printable
 from shared.video.read import read_frames
 from stage2_train.predict.opened import OpenedModel
 from stage2_train.predict.records import DecidingPair, SegmentPrediction, WindowPrediction
-from stage2_train.predict.windows import moments_of
+from stage2_train.predict.windows import likeliest_anywhere, moments_of
 
 _CURVES = 3
 """Classes whose probabilities are drawn, those that are the highest anywhere."""
@@ -79,7 +79,7 @@ def draw_prediction(
                 class_names=COCO_CLASSES,
                 caption=f"frame {frame.index}, {frame.seconds:.3f} s",
             )
-            window = _window_at(windows, frame.seconds)
+            window = min(windows, key=lambda each: abs(each.middle - frame.seconds))
             if window.pairs:
                 per_pixel = picture.shape[1] / frame.image.shape[1]
                 _draw_pair(picture, window, window.pairs[0], frame.seconds, per_pixel)
@@ -91,11 +91,6 @@ def draw_prediction(
             yield frame.seconds, np.concatenate([picture, panel.at(frame.seconds, window)])
 
     return write_film(path, pictures())
-
-
-def _window_at(windows: Sequence[WindowPrediction], seconds: float) -> WindowPrediction:
-    """The window in whose middle a moment lies most."""
-    return min(windows, key=lambda w: abs((w.start_seconds + w.stop_seconds) / 2 - seconds))
 
 
 def _draw_pair(
@@ -134,8 +129,7 @@ class _Panel:
     def of(
         cls, classes: Sequence[str], moments: Sequence[SegmentPrediction], *, width: int
     ) -> "_Panel":
-        highest_A = np.max([each.probabilities for each in moments], axis=0)
-        shown = tuple(np.argsort(-highest_A, kind="stable")[:_CURVES].tolist())
+        shown = tuple(likeliest_anywhere(moments, _CURVES))
         graph = np.full((_GRAPH, width, 3), _DARK, np.uint8)
         cv2.line(graph, (_MARGIN, _GRAPH - _MARGIN), (width - _MARGIN, _GRAPH - _MARGIN), _GREY)
         panel = cls(classes=classes, moments=moments, shown=shown, graph=graph)

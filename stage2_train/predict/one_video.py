@@ -13,11 +13,14 @@ from numpy.typing import ArrayLike, NDArray
 from shared.errors import ShapeError, ShardFormatError
 from shared.masks.detections import FrameDetections
 from shared.masks.rules import first_fault
+from shared.video.read import Frame
 from stage2_train.clips.clip_sources import ClipPictures
 from stage2_train.frames.crop import CropWindow
 from stage2_train.frames.jpeg import decode_jpeg, encode_frame, rescaled
-from stage2_train.frames.schema import StoreSettings
+from stage2_train.frames.parts import at_rate
 from stage2_train.runs.model_folder import ClipRecord
+
+_NO_IMAGE = np.zeros((0, 0, 3), np.uint8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,14 +38,31 @@ class ArrayPictures:
         return images if window is None else window.cut(images)
 
     def _rescaled(self, image_HW3: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        clips = self._clips
-        if clips.jpeg_quality is None:
-            settings = StoreSettings(height=clips.height, width=clips.width)
+        settings = self._clips.stored()
+        if self._clips.jpeg_quality is None:
             return np.asarray(rescaled(image_HW3, settings))
-        settings = StoreSettings(
-            height=clips.height, width=clips.width, jpeg_quality=clips.jpeg_quality
-        )
         return decode_jpeg(encode_frame(image_HW3, settings))
+
+
+@dataclass(frozen=True, slots=True)
+class RatePictures:
+    """Those of a video's frames that a clip store of a rate would have."""
+
+    seconds: NDArray[np.float64]
+    _frames: ClipPictures
+    _places_F: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, frames: ClipPictures, rate: float) -> "RatePictures":
+        times = enumerate(frames.seconds.tolist())
+        moments = (Frame(index=place, seconds=each, image=_NO_IMAGE) for place, each in times)
+        places_F = np.array([each.index for each in at_rate(moments, rate)], np.int64)
+        return cls(frames.seconds[places_F], frames, places_F)
+
+    def read(
+        self, frames_n: NDArray[np.int64], window: CropWindow | None = None
+    ) -> NDArray[np.uint8]:
+        return self._frames.read(self._places_F[frames_n], window)
 
 
 @dataclass(frozen=True, slots=True)

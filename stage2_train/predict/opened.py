@@ -11,10 +11,10 @@ from torch import nn
 from shared.devices import choose_device
 from shared.errors import ConfigError, PipelineError
 from shared.manifests.load import load_dataset, load_manifest
-from shared.manifests.records import Dataset, DetectorChoice, Segment, Video
+from shared.manifests.records import Dataset, DetectorChoice, Video
 from shared.shards.reader import DetectionFolder
 from shared.shards.schema import DetectorEntry
-from stage2_train.clips.dataset import ClipDataset, ClipSettings
+from stage2_train.clips.dataset import ClipSettings
 from stage2_train.frames.decoded import DecodedVideos
 from stage2_train.frames.reader import ClipStore
 from stage2_train.frames.schema import StoreSettings
@@ -74,39 +74,30 @@ class OpenedModel:
         return clip_settings(self.config.recipe, self._dataset())
 
     def decoded(self, videos: Sequence[Video]) -> DecodedVideos:
-        """Frames of videos, with the pixels that training saw."""
+        """All frames of videos, with the pixels that training saw."""
         clips = self.config.clips
-        quality = {} if clips.jpeg_quality is None else {"jpeg_quality": clips.jpeg_quality}
         return DecodedVideos(
             videos,
             root=videos[0].path.parent if videos else Path(),
-            settings=StoreSettings(height=clips.height, width=clips.width, **quality),
+            settings=clips.stored(),
             as_stored=clips.jpeg_quality is not None,
             in_order=True,
         )
 
-    def clips(
-        self, video: Video, segments: Sequence[Segment], detections: DetectionFolder
-    ) -> ClipDataset:
-        """The clips of parts of one video, of which there are detections under its id."""
-        return ClipDataset(segments, self.decoded([video]), detections, self.clip_settings)
-
     def _dataset(self) -> Dataset:
-        record, clips = self.config.dataset, self.config.clips
+        record = self.config.dataset
         return Dataset(
             name=record.name,
             task=record.task,
             form="clips",
             metric=record.metric,
-            clip_frames=clips.clip_frames,
+            clip_frames=self.config.clips.clip_frames,
             root=Path(),
             detector=DetectorChoice(),
             classes=record.classes,
             videos=(),
             segments=(),
             missing=(),
-            clip_height=clips.height,
-            clip_width=clips.width,
         )
 
 
@@ -161,21 +152,19 @@ def _clip_record(run: Path, config: RunConfig) -> ClipRecord:
                 f"{run}: neither its clip store nor its manifest is there to say how frames are "
                 f"rescaled ({err}); go to where the run was trained, or export it there"
             ) from err
-    if settings is None and manifest is not None:
-        settings = StoreSettings(height=manifest.clips.height, width=manifest.clips.width)
-    if settings is None or settings.height is None or settings.rate is not None:
-        raise ConfigError(
-            f"{run}: was trained on frames of one short side or of a rate of their own "
-            f"({settings.describe() if settings else ''}); predicting needs every frame in one size"
-        )
     clip_frames = config.recipe.data.clip_frames
-    if clip_frames is None and manifest is not None:
-        clip_frames = manifest.clip_frames
+    if manifest is not None:
+        clip_frames = clip_frames or manifest.clip_frames
+        size = manifest.clips
+        settings = settings or StoreSettings(height=size.height, width=size.width)
+    assert settings is not None
     lengths = _segment_seconds(config)
     return ClipRecord(
         clip_frames=clip_frames or 1,
         height=settings.height,
-        width=settings.width or settings.height,
+        width=settings.width,
+        short_side=settings.short_side,
+        rate=settings.rate,
         jpeg_quality=None if config.paths.clips is None else settings.jpeg_quality,
         window_seconds=float(np.median(lengths)) if lengths else None,
         longest_seconds=max(lengths, default=None),

@@ -25,7 +25,15 @@ from shared.shards.reader import VideoDetections
 from shared.shards.schema import FailedVideo
 from stage2_train.insight.clip_pictures import Line, frame_pair, join_panels, webp
 from stage2_train.insight.explained import BACKGROUND
-from stage2_train.insight.report_page import Picture, ReportPage, Section, shown, table
+from stage2_train.insight.report_page import (
+    Picture,
+    ReportPage,
+    Section,
+    decided_lines,
+    listed_facts,
+    shown,
+    table,
+)
 from stage2_train.predict.opened import OpenedModel
 from stage2_train.predict.records import SeenObject, SegmentPrediction, WindowPrediction
 from stage2_train.predict.timeline import bars, timeline
@@ -44,6 +52,7 @@ _LISTED_STRETCHES = 200
 _LISTED_OBJECTS = 12
 _LISTED_CLASSES = 5
 _LISTED_PAIRS = 3
+_DASH = "\u2013"
 _TOP = (0.5, 0.06)
 """Where the background, which is everywhere, is pointed at."""
 
@@ -104,7 +113,7 @@ class PredictionPage:
             parts += self._look(f"v{number}-w{place}", video, detections, windows[place], rank)
         self._text_bytes += sum(len(each.encode()) for each in parts if isinstance(each, str))
         self._sections.append(Section(id=f"v{number}", title=name, parts=parts, listed=False))
-        says = ", ".join(self._says(each) for each in segments[:3])
+        says = ", ".join(each.says(self._name, _LISTED_CLASSES) for each in segments[:3])
         more = f" and {len(segments) - 3:,} more stretches" if len(segments) > 3 else ""
         length = segments[-1].stop_seconds - segments[0].start_seconds
         row = (f'<a href="#v{number}">{shown(name)}</a>', f"{length:.2f} s", f"{says}{more}")
@@ -160,29 +169,17 @@ class PredictionPage:
                 chosen.add(place)
         return sorted(chosen)
 
-    def _says(self, segment: SegmentPrediction) -> str:
-        chances_A = segment.probabilities
-        labels = sorted(segment.labels, key=lambda label: -float(chances_A[label]))[:5]
-        classes = self.model.classes
-        return (
-            ", ".join(f"{shown(classes[each], 80)} {chances_A[each]:.2f}" for each in labels)
-            or "none"
-        )
+    def _name(self, label: int) -> str:
+        return shown(self.model.classes[label], 80)
 
     def _table(
         self, segments: Sequence[SegmentPrediction], address: Callable[[SegmentPrediction], str]
     ) -> str:
         rows = []
         for each in segments[:_LISTED_STRETCHES]:
-            order = np.argsort(-each.probabilities, kind="stable").tolist()
-            then = [label for label in order if label not in each.labels][:2]
-            others = ", ".join(
-                f"{shown(self.model.classes[label], 80)} {each.probabilities[label]:.2f}"
-                for label in then
-            )
-            times = f"{each.start_seconds:.2f} \u2013 {each.stop_seconds:.2f} s"
-            link = f'<a href="{address(each)}">{times}</a>'
-            rows.append((link, self._says(each), others, str(each.windows)))
+            link = f'<a href="{address(each)}">{each.times(_DASH)}</a>'
+            says, then = each.says(self._name, _LISTED_CLASSES), each.runners_up(self._name)
+            rows.append((link, says, then, str(each.windows)))
         left = len(segments) - len(rows)
         caption = f"The first {len(rows)}; {left:,} more are in --json and --csv" if left else ""
         header = ("time", "says", "then", "looks")
@@ -217,8 +214,8 @@ class PredictionPage:
                     )
                 )
         joined = join_panels(lines, large.__getitem__, num_frames=len(window.frames))
-        first = f"; lines join {_told(window, 0)}" if lines else ""
-        times = f"{window.start_seconds:.2f} \u2013 {window.stop_seconds:.2f} s"
+        first = f"; lines join {window.words(window.pairs[0])}" if lines and window.pairs else ""
+        times = window.times(_DASH)
         yield f'<div class="look" id="{address}"><figure>'
         yield Picture(
             key=address,
@@ -227,9 +224,10 @@ class PredictionPage:
             alt=f"Frames of {times} with the objects in them{first}",
             rank=rank,
         )
-        yield f"<figcaption>{self._caption(window, times)}</figcaption></figure>"
+        says = f"{self._name(window.label)} {window.probabilities[window.label]:.2f}"
+        yield f"<figcaption><b>{times}: {says}</b></figcaption></figure>"
         likeliest = bars(window.probabilities, self.model.classes, _LISTED_CLASSES)
-        yield f'<div class="beside">{likeliest}{self._why(window)}</div><div class="film">'
+        yield f'<div class="beside">{likeliest}{_why(window)}</div><div class="film">'
         yield from small
         yield "</div></div>"
 
@@ -263,28 +261,6 @@ class PredictionPage:
                 picture_HW3 = np.asarray(cv2.resize(picture_HW3, size), np.uint8)
             yield each, picture_HW3
 
-    def _caption(self, window: WindowPrediction, times: str) -> str:
-        classes, label = self.model.classes, window.label
-        says = f"{shown(classes[label], 80)} {window.probabilities[label]:.2f}"
-        return f"<b>{times}: {says}</b>"
-
-    def _why(self, window: WindowPrediction) -> str:
-        """The pairs that decided, in words, and what the network saw."""
-        lines = []
-        if window.decided_by:
-            lines.append(f"Decided by: {window.decided_by.replace('_', ' ')}.")
-        for number, pair in enumerate((window.pairs or ())[:_LISTED_PAIRS]):
-            told = shown(_told(window, number))
-            lines.append(f"Its logit falls by {pair.fall:.2f} without {told}.")
-        best: dict[str, float] = {}
-        for each in (each for frame in window.objects for each in frame):
-            if each.name != BACKGROUND:
-                best[each.name] = max(best.get(each.name, 0.0), each.score)
-        seen = sorted(best.items(), key=lambda each: -each[1])[:_LISTED_OBJECTS]
-        names = ", ".join(f"{shown(name, 40)} {score:.2f}" for name, score in seen)
-        lines.append(f"Detector: {names or 'nothing'}.")
-        return f"<p>{'<br>'.join(lines)}</p>"
-
     def _made(self) -> Section:
         """What says it."""
         config = self.model.config
@@ -298,8 +274,22 @@ class PredictionPage:
             ),
             ("frames", f"{config.clips.clip_frames} of each look"),
         ]
-        listed = "".join(f"<dt>{name}</dt><dd>{shown(text, 400)}</dd>" for name, text in facts)
-        return Section(id="made", title="What says it", parts=[f"<dl>{listed}</dl>"])
+        return Section(id="made", title="What says it", parts=[listed_facts(facts)])
+
+
+def _why(window: WindowPrediction) -> str:
+    """The pairs that decided, in words, and what the network saw."""
+    lines = [
+        f"Its logit falls by {pair.fall:.2f} without {shown(window.words(pair))}."
+        for pair in (window.pairs or ())[:_LISTED_PAIRS]
+    ]
+    best: dict[str, float] = {}
+    for each in (each for frame in window.objects for each in frame):
+        if each.name != BACKGROUND:
+            best[each.name] = max(best.get(each.name, 0.0), each.score)
+    seen = sorted(best.items(), key=lambda each: -each[1])[:_LISTED_OBJECTS]
+    lines += decided_lines(window.decided_by, seen)
+    return f"<p>{'<br>'.join(lines)}</p>"
 
 
 def _lines(window: WindowPrediction, detections: VideoDetections) -> list[Line]:
@@ -330,15 +320,6 @@ def _centre(seen: SeenObject, grid: tuple[int, int]) -> tuple[float, float]:
     return (x1 + x2) / 2 / grid[0], (y1 + y2) / 2 / grid[1]
 
 
-def _told(window: WindowPrediction, number: int) -> str:
-    """A pair in words."""
-    pair = (window.pairs or ())[number]
-    return " and ".join(
-        f"{window.objects[frame][place].name} at {window.seconds[frame]:.2f} s"
-        for frame, place in zip(pair.frames, pair.objects, strict=True)
-    )
-
-
 def _names(window: WindowPrediction, place: int) -> str:
     names = [each.name for each in window.objects[place] if each.name != BACKGROUND]
     return ", ".join(names[:_LISTED_OBJECTS])
@@ -348,12 +329,7 @@ def _nearest(
     windows: Sequence[WindowPrediction], numbers: Sequence[int], segment: SegmentPrediction
 ) -> int:
     """The number of the window in whose middle the middle of a stretch lies most."""
-    middle = segment.start_seconds + segment.stop_seconds
-
-    def distance(number: int) -> float:
-        return abs(windows[number].start_seconds + windows[number].stop_seconds - middle)
-
-    return min(numbers, key=distance)
+    return min(numbers, key=lambda number: abs(windows[number].middle - segment.middle))
 
 
 def _spread(count: int, most: int) -> list[int]:

@@ -3,7 +3,7 @@
 A activity classes.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -47,8 +47,8 @@ class DecidingPair:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class WindowPrediction:
-    """What a network says of a part of a video, or of all of it."""
+class _Part:
+    """A part of a video."""
 
     video: str
     """Id of the video."""
@@ -56,6 +56,21 @@ class WindowPrediction:
     """Where the part begins."""
     stop_seconds: float
     """Where it ends; half-open."""
+
+    @property
+    def middle(self) -> float:
+        """When half of it is over, seconds."""
+        return (self.start_seconds + self.stop_seconds) / 2
+
+    def times(self, dash: str = "-") -> str:
+        """From when to when."""
+        return f"{self.start_seconds:.2f} {dash} {self.stop_seconds:.2f} s"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class WindowPrediction(_Part):
+    """What a network says of a part of a video, or of all of it."""
+
     frames: tuple[int, ...]
     """The T frames that were looked at, places in the video from 0."""
     seconds: tuple[float, ...]
@@ -70,6 +85,13 @@ class WindowPrediction:
     """Those that counted most, the strongest first; None where nobody asked."""
     decided_by: str | None = None
     """`object_head`, `activity_head`, `both` or `neither`; None where nobody asked."""
+
+    def words(self, pair: DecidingPair) -> str:
+        """One of its pairs, such as `cup at 0.40 s and person at 0.80 s`."""
+        return " and ".join(
+            f"{self.objects[frame][place].name} at {self.seconds[frame]:.2f} s"
+            for frame, place in zip(pair.frames, pair.objects, strict=True)
+        )
 
     @property
     def label(self) -> int:
@@ -115,13 +137,9 @@ class WindowPrediction:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class SegmentPrediction:
+class SegmentPrediction(_Part):
     """A stretch of a video in which the prediction stays the same."""
 
-    video: str
-    start_seconds: float
-    stop_seconds: float
-    """Half-open."""
     labels: tuple[int, ...]
     """The class; of a multi-label network all that hold, which may be none."""
     logits: Mapping[str, NDArray[np.float32]]
@@ -130,6 +148,19 @@ class SegmentPrediction:
     """(A,) of the first of these."""
     windows: int
     """How many windows cover its moments, at most."""
+
+    def says(self, name: Callable[[int], str], most: int | None = None) -> str:
+        """The classes that hold by their names, with probabilities, the highest first."""
+        labels = sorted(self.labels, key=lambda label: -float(self.probabilities[label]))
+        return self._told(labels[:most], name) or "none"
+
+    def runners_up(self, name: Callable[[int], str]) -> str:
+        """The likeliest two of the others, likewise; nothing where there are none."""
+        order = np.argsort(-self.probabilities, kind="stable").tolist()
+        return self._told([label for label in order if label not in self.labels][:2], name)
+
+    def _told(self, labels: Iterable[int], name: Callable[[int], str]) -> str:
+        return ", ".join(f"{name(label)} {self.probabilities[label]:.2f}" for label in labels)
 
     def can_be_joined(self, later: "SegmentPrediction") -> bool:
         """Whether the other one goes on where this one ends, with the same classes."""

@@ -14,6 +14,7 @@ from shared.drawing.colours import class_colour, css_colour
 from shared.text_table import printable
 from stage2_train.insight.report_page import shown
 from stage2_train.predict.records import SegmentPrediction
+from stage2_train.predict.windows import likeliest_anywhere
 
 _LANES = 6
 """Classes that have one, those that are the highest anywhere."""
@@ -50,9 +51,8 @@ def timeline(
     )
     names = ["<li>says</li>"]
     drawn = [_drawing(stretches, "")]
-    highest_A = np.max([each.probabilities for each in moments], axis=0)
-    for label in np.argsort(-highest_A, kind="stable")[:_LANES].tolist():
-        says = f"{classes[label]}, at most {highest_A[label]:.2f}"
+    for label, highest in likeliest_anywhere(moments, _LANES).items():
+        says = f"{classes[label]}, at most {highest:.2f}"
         names.append(f"<li>{shown(classes[label], 60)}</li>")
         points = _outline(moments, label, start, per_second)
         area = f'<path d="{points}" fill="{_colour((label,))}"/>'
@@ -98,11 +98,8 @@ def _outline(
 
 def _words(segment: SegmentPrediction, classes: Sequence[str]) -> str:
     """For those who do not see it, and for a pointer that rests on it."""
-    says = ", ".join(
-        f"{classes[label][:80]} {segment.probabilities[label]:.2f}" for label in segment.labels
-    )
-    times = f"{segment.start_seconds:.2f} to {segment.stop_seconds:.2f} s"
-    return escape(printable(f"{times}: {says or 'none'}"[:300]), quote=True)
+    says = segment.says(lambda label: classes[label][:80])
+    return escape(printable(f"{segment.times('to')}: {says}"[:300]), quote=True)
 
 
 def _colour(labels: Sequence[int]) -> str:

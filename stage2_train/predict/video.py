@@ -19,12 +19,14 @@ from shared.masks.coco_classes import COCO_CLASSES
 from shared.shards.reader import DetectionFolder
 from shared.time_ranges import TimeRange
 from stage2_train.clips.batches import collate
+from stage2_train.clips.clip_sources import ClipPictures, DetectionSource
 from stage2_train.clips.dataset import ClipDataset, ClipSample
 from stage2_train.clips.views import ClipRequest
 from stage2_train.frames.crop import centre_window
 from stage2_train.insight.importance import Importance, explain
 from stage2_train.model.inputs import NetworkOutput
 from stage2_train.model.network import ObjectVideoNetwork
+from stage2_train.predict.one_video import OneVideo, RatePictures
 from stage2_train.predict.opened import OpenedModel
 from stage2_train.predict.records import (
     DecidingPair,
@@ -36,6 +38,9 @@ from stage2_train.predict.windows import WindowChoice, windows_of
 
 _BATCH = 8
 """Most windows that the network sees at once."""
+_KEPT_BYTES = 16 * 2**20
+"""Of objects that are ready to use: windows go onwards, so that more would only hold what is done
+with."""
 
 
 def predict_video(
@@ -60,52 +65,83 @@ def predict_video(
             fit its frames.
         VideoDecodeError: if the video cannot be decoded.
         ShardNotFoundError: if there are no detections of it.
-        JoinError: if a frame has no detections near its time.
+        JoinError: if a frame has no detections near its time, or frames of its shape are smaller
+            than the crop.
         ShardFormatError: if detections are damaged.
     """
-    check_pairs(model, pairs)
-    frames = model.decoded([video]).frames(video.id)
-    seconds_F = frames.seconds
-    if not len(seconds_F):
-        raise JoinError(f"video {video.id}: wanted frames, found none")
-    times = windows_of(seconds_F, choice or WindowChoice(), model.config.clips)
-    segments = [
-        Segment(
-            id=video.id if len(times) == 1 else f"{video.id} {each.start_seconds}",
-            video_id=video.id,
-            split="test",
-            labels=(0,),
-            start_seconds=each.start_seconds,
-            stop_seconds=each.stop_seconds,
-        )
-        for each in times
-    ]
+    videos = model.decoded([video])
     entry = detections.entry(video.id)
-    clips = model.clips(video, segments, detections)
-    grid = (entry.height, entry.width)
-    yield from predict_clips(model, clips, seconds_F=seconds_F, grid=grid, pairs=pairs)
+    yield from predict_frames(
+        model,
+        videos.frames(video.id),
+        detections,
+        video_id=video.id,
+        size=videos.stored_size(video.id),
+        grid=(entry.height, entry.width),
+        choice=choice,
+        pairs=pairs,
+    )
 
 
-def predict_clips(
+def predict_frames(
     model: OpenedModel,
-    clips: ClipDataset,
+    frames: ClipPictures,
+    detections: DetectionSource,
     *,
-    seconds_F: NDArray[np.float64],
+    video_id: str,
+    size: tuple[int, int],
     grid: tuple[int, int],
+    choice: WindowChoice | None = None,
+    is_timed: bool = True,
     pairs: int = 0,
 ) -> Iterator[WindowPrediction]:
-    """The predictions for the centred clips of segments of one video, in their order.
+    """The predictions for the centred clips of the windows of one video, in their order.
 
     Args:
         model: what predicts.
-        clips: made with the model's `clip_settings`.
-        seconds_F: (F,) times of all frames of the video.
+        frames: all frames of the video, with the pixels that training saw.
+        detections: what was found in them.
+        video_id: its id there.
+        size: (height, width) of these frames.
         grid: (height, width) in pixels that boxes are told in.
+        choice: as in `predict_video`.
+        is_timed: whether the times of frames are such; else there is one window with all of them.
         pairs: as in `predict_video`.
 
     Raises:
         As `predict_video`.
     """
+    check_pairs(model, pairs)
+    seconds_F, record = frames.seconds, model.config.clips
+    if not len(seconds_F):
+        raise JoinError(f"video {video_id}: wanted frames, found none")
+    (height, width), crop = size, model.config.recipe.data.crop
+    if record.short_side is not None and (height < crop[0] or width < crop[1]):
+        raise JoinError(
+            f"video {video_id}: wanted frames that hold the crop of {crop[0]}x{crop[1]}, found "
+            f"{height}x{width}, which the short side of {record.short_side} gives its shape"
+        )
+    times = [TimeRange()]
+    if is_timed:
+        frames = frames if record.rate is None else RatePictures.of(frames, record.rate)
+        times = windows_of(seconds_F, choice or WindowChoice(), record, usable_F=frames.seconds)
+    clips = ClipDataset(
+        [
+            Segment(
+                id=video_id if len(times) == 1 else f"{video_id} {each.start_seconds}",
+                video_id=video_id,
+                split="test",
+                labels=(0,),
+                start_seconds=each.start_seconds,
+                stop_seconds=each.stop_seconds,
+            )
+            for each in times
+        ],
+        OneVideo(frames, size),
+        detections,
+        model.clip_settings,
+        cache_bytes=_KEPT_BYTES,
+    )
     for first in range(0, len(clips), _BATCH):
         places = range(first, min(first + _BATCH, len(clips)))
         samples = [clips[ClipRequest(place)] for place in places]
@@ -131,7 +167,7 @@ def predict_clips(
                 seconds=tuple(sample.seconds.tolist()),
                 logits=logits,
                 probabilities=probabilities(total_A, multi_label=model.is_multi_label),
-                objects=_objects(model, sample, grid),
+                objects=_objects(sample, size, grid),
                 pairs=None if found is None else _pairs(found, row, pairs),
                 decided_by=None if found is None else found.decided_by()[row],
             )
@@ -185,12 +221,11 @@ def _ends(times: TimeRange, seconds_F: NDArray[np.float64]) -> tuple[float, floa
 
 
 def _objects(
-    model: OpenedModel, sample: ClipSample, grid: tuple[int, int]
+    sample: ClipSample, size: tuple[int, int], grid: tuple[int, int]
 ) -> tuple[tuple[SeenObject, ...], ...]:
     """What fills the slots of each frame, by their places."""
     slots, crop = sample.slots, sample.frames.shape[1:3]
-    clips = model.config.clips
-    x1, y1, x2, y2 = centre_window((clips.height, clips.width), crop).on_grid(*grid)
+    x1, y1, x2, y2 = centre_window(size, crop).on_grid(*grid)
     per_pixel = np.array([(x2 - x1) / crop[1], (y2 - y1) / crop[0]] * 2)
     boxes_TK4 = slots.boxes * per_pixel + np.array([x1, y1, x1, y1])
     names = (*COCO_CLASSES, "background")

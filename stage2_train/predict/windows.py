@@ -1,6 +1,6 @@
 """Which parts of a video are looked at, and what several looks at one moment come to."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,7 +34,11 @@ class WindowChoice:
 
 
 def windows_of(
-    seconds_F: NDArray[np.float64], choice: WindowChoice, clips: ClipRecord
+    seconds_F: NDArray[np.float64],
+    choice: WindowChoice,
+    clips: ClipRecord,
+    *,
+    usable_F: NDArray[np.float64] | None = None,
 ) -> list[TimeRange]:
     """The parts of a video to look at, by their starts: all of a short one, else windows that
     overlap, the last one ending with the video; none of them is empty.
@@ -43,6 +47,7 @@ def windows_of(
         seconds_F: (F,) times of its frames, increasing.
         choice: what was asked for.
         clips: what the network was trained on.
+        usable_F: times of those that clips may be made of; None for all.
     """
     interval = float(np.median(np.diff(seconds_F))) if len(seconds_F) > 1 else 0.0
     first, end = float(seconds_F[0]), float(seconds_F[-1]) + interval
@@ -54,7 +59,7 @@ def windows_of(
     count = int(np.ceil((end - first - window) / stride - _ROUNDING))
     starts = first + stride * np.arange(count)
     ranges = [TimeRange(start, start + window) for start in (*starts.tolist(), end - window)]
-    places = (each.places(seconds_F) for each in ranges)
+    places = (each.places(seconds_F if usable_F is None else usable_F) for each in ranges)
     return [each for each, (begin, stop) in zip(ranges, places, strict=True) if begin < stop]
 
 
@@ -150,3 +155,10 @@ def moments_of(
     merger = Merger(multi_label=multi_label)
     for window in (*windows, None):
         yield from merger.pieces(window)
+
+
+def likeliest_anywhere(moments: Sequence[SegmentPrediction], most: int) -> dict[int, float]:
+    """The classes that are the highest at any moment, with their highest probability."""
+    highest_A = np.max([each.probabilities for each in moments], axis=0)
+    order = np.argsort(-highest_A, kind="stable")[:most].tolist()
+    return {label: float(highest_A[label]) for label in order}

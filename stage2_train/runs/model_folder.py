@@ -10,11 +10,11 @@ only once it is known that the weights beside it are the ones that it needs.
 import hashlib
 import json
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 import safetensors.torch
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
 from safetensors import SafetensorError, safe_open
 from torch import nn
@@ -22,10 +22,11 @@ from torch import nn
 from shared.config.bounded import open_file, read_json, shown
 from shared.config.fields import STRICT, FileName, Positive
 from shared.config.files import config_from_dict, to_dict
-from shared.errors import CheckpointError, ConfigError
+from shared.errors import CheckpointError, ClipStoreError, ConfigError
 from shared.jobs.atomic_file import replacing, write_text
 from shared.shards.schema import DetectorEntry
 from shared.tensor_file import misfit
+from stage2_train.frames.schema import StoreSettings
 from stage2_train.model.build import build_network
 from stage2_train.model.config import Heads, NetworkConfig
 from stage2_train.model.inputs import FrameNormaliser
@@ -50,16 +51,35 @@ class ClipRecord:
 
     clip_frames: Annotated[int, Field(ge=1, le=10_000)]
     """T, frames of a clip."""
-    height: _Side
-    """Rows that frames are rescaled to before the crop."""
-    width: _Side
+    height: _Side | None = None
+    """Rows that frames are rescaled to before the crop; none where `short_side` says it."""
+    width: _Side | None = None
     """Columns of them."""
+    short_side: _Side | None = None
+    """Length of their shorter side, where they keep the shape of the video."""
+    rate: Positive | None = None
+    """Frames a second that clips are made of; none for every frame."""
     jpeg_quality: Annotated[int, Field(ge=1, le=95)] | None = None
     """That frames were stored with; none where they came straight from the videos."""
     window_seconds: Positive | None = None
     """How long a segment was, the median; none where that is not known."""
     longest_seconds: Positive | None = None
     """How long the longest was."""
+
+    @model_validator(mode="after")
+    def _has_one_size(self) -> Self:
+        try:
+            self.stored()
+        except ClipStoreError as err:
+            raise ValueError(str(err)) from err
+        return self
+
+    def stored(self) -> StoreSettings:
+        """What is done to each frame; `rate` says which are taken."""
+        quality = {} if self.jpeg_quality is None else {"jpeg_quality": self.jpeg_quality}
+        return StoreSettings(
+            height=self.height, width=self.width, short_side=self.short_side, **quality
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)

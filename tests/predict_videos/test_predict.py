@@ -7,6 +7,8 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,11 @@ import numpy as np
 import pytest
 from click.testing import Result
 
+from shared.errors import JoinError
 from stage2_train.evaluation.predictions import load_predictions
+from stage2_train.predict.arrays import predict_arrays
+from stage2_train.predict.opened import open_model
+from stage2_train.runs.model_folder import ClipRecord
 from tests.predict_videos.conftest import Trained, call
 from tests.stage1_detect.conftest import FakeDetector
 
@@ -51,6 +57,54 @@ def test_predictions_are_those_of_eval(trained) -> None:
         for head, name in HEADS.items():
             found, wanted = window["logits"][head], getattr(kept, name)[row]
             np.testing.assert_allclose(found, wanted, atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("options", "frames"),
+    [
+        pytest.param(["--short-side", "36"], [0, 2, 4, 6], id="short side"),
+        pytest.param(["--size", "48x72", "--rate", "4"], [0, 2, 5, 7], id="rate"),
+    ],
+)
+def test_frames_are_those_of_the_store_of_the_training(
+    trained, tmp_path, options: list[str], frames: list[int]
+) -> None:
+    """Also in windows, of which some hold none of its frames, and from an exported folder."""
+    store, run, model = tmp_path / "other.h5", tmp_path / "run", tmp_path / "model"
+    manifest = trained.run.parent / "tiny.toml"
+    made = call("clips", manifest, "--data", trained.data, "--out", store, *options)
+    assert made.exit_code == 0, made.stderr
+    shutil.copytree(trained.run, run)
+    config = run / "config.toml"
+    config.write_text(config.read_text().replace(str(trained.clips), str(store)))
+    measured = call("eval", run, "--workers", "0", "--device", "cpu")
+    assert measured.exit_code == 0, measured.stderr
+    exported = call("export", run, model)
+    assert exported.exit_code == 0, exported.stderr
+    kept = load_predictions(run / "predictions-validation.npz")
+
+    videos = [*validation(trained), "--shards", trained.shards, "--json"]
+    result = predict(trained, *videos, model=run)
+    assert result.exit_code == 0, result.stderr
+    windows = [line for line in lines(result) if line["kind"] == "window"]
+    for row, window in enumerate(windows):
+        assert window["frames"] == frames
+        for head, name in HEADS.items():
+            found, wanted = window["logits"][head], getattr(kept, name)[row]
+            np.testing.assert_allclose(found, wanted, atol=1e-4, rtol=0)
+    assert predict(trained, *videos, model=model).stdout == result.stdout
+
+    parts = predict(trained, *videos, "--window", "0.15", "--stride", "0.1", model=model)
+    assert parts.exit_code == 0, parts.stderr
+    assert len(lines(parts)) > len(windows)
+
+
+def test_a_shape_that_does_not_hold_the_crop_is_of_one_video(trained) -> None:
+    model = open_model(trained.run, device="cpu")
+    clips = ClipRecord(clip_frames=4, short_side=36)
+    model = replace(model, config=replace(model.config, clips=clips))
+    with pytest.raises(JoinError, match="wanted frames that hold the crop of 32x48, found 48x36"):
+        list(predict_arrays(model, np.zeros((4, 80, 60, 3), np.uint8), FakeDetector()))
 
 
 @pytest.fixture(scope="module")
@@ -149,17 +203,21 @@ def test_videos_are_detected_and_a_broken_one_does_not_end_it(
     with_fake_detector(monkeypatch)
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr("tempfile.tempdir", None)
-    (first, second, *_) = validation(trained)
-    broken = tmp_path / "broken.mp4"
+    whole = list(trained.videos.values())[:9]
+    broken, absent = tmp_path / "broken.mp4", tmp_path / "absent.mp4"
     broken.write_bytes(b"not a video at all")
-    sources = [first, broken, tmp_path / "absent.mp4", second]
-    result = predict(trained, *sources, "--json")
+    result = predict(trained, *whole[:4], broken, *whole[4:], absent, "--json")
     assert result.exit_code == 3
-    found = lines(result)
-    kinds = ["window", "segment", "failed", "failed", "window", "segment"]
-    assert [line["kind"] for line in found] == kinds
-    assert found[2]["video"] == str(broken)
-    assert "2 of 4 videos failed" in result.stderr
+    said = [(line["kind"], line["video"]) for line in lines(result)]
+    wanted = [(kind, str(path)) for path in whole for kind in ("window", "segment")]
+    assert said == [
+        *wanted[:8],
+        ("failed", str(broken)),
+        *wanted[8:],
+        ("failed", str(absent)),
+    ]
+    assert "2 of 11 videos failed" in result.stderr
+    assert f"  {broken}: " in result.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["broken.mp4"]
 
 
@@ -230,20 +288,54 @@ def test_a_configuration_that_a_stranger_names_is_not_run(trained, exported, tmp
     assert not ran.exists()
 
 
+WHILE_PREDICTING = """
+import signal
+from shared.cli import main
+signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever starts the tests may ignore it
+main()
+"""
+WHILE_DETECTING = """
+import threading
+import predict_videos.job
+from tests.stage1_detect.conftest import FakeDetector
+
+class Waits(FakeDetector):
+    num_batches = 0
+
+    def infer(self, prepared):
+        self.num_batches += 1
+        if self.num_batches == 2:
+            print('{"kind": "detecting"}', flush=True)
+            threading.Event().wait(60)
+        return super().infer(prepared)
+
+predict_videos.job.load_its_detector = lambda *_: Waits()
+"""
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_interrupts_leave_nothing_half_written(trained, tmp_path, number: int) -> None:
-    """At the first line that it says; the films and tables come later."""
-    videos = [str(path) for path in trained.videos.values()]
-    command = [sys.executable, "-m", "shared.cli", "predict", str(trained.run), *videos]
-    command += ["--shards", str(trained.shards), "--json", "--csv", str(tmp_path / "out.csv")]
-    command += ["--html", str(tmp_path / "out.html")]
+@pytest.mark.parametrize("what", ["window", "detecting"])
+def test_interrupts_leave_nothing_half_written(trained, tmp_path, number: int, what: str) -> None:
+    """While objects are detected, or at the first line; films and tables come later."""
+    program = WHILE_PREDICTING if what == "window" else WHILE_DETECTING + WHILE_PREDICTING
+    command = [sys.executable, "-c", program, "predict", str(trained.run), "--json", "--batch", "2"]
+    command += ["--shards", str(trained.shards)] if what == "window" else []
+    command += [str(path) for path in trained.videos.values()]
+    command += ["--csv", str(tmp_path / "out.csv"), "--html", str(tmp_path / "out.html")]
     environment = os.environ | {"TMPDIR": str(tmp_path), "PYTHONUNBUFFERED": "1"}
     with subprocess.Popen(
-        [*command, "--device", "cpu"], stdout=subprocess.PIPE, env=environment
+        [*command, "--device", "cpu"],
+        stdout=subprocess.PIPE,
+        env=environment,
+        start_new_session=True,
     ) as process:
+        limit = threading.Timer(120, process.kill)
+        limit.start()
         assert process.stdout is not None
-        assert json.loads(process.stdout.readline())["kind"] == "window"
+        assert json.loads(process.stdout.readline())["kind"] == what
+        assert [each.is_dir() for each in tmp_path.iterdir()] == [True] * (what == "detecting")
         process.send_signal(number)
         process.stdout.read()
+        limit.cancel()
     assert process.returncode == 128 + number
     assert list(tmp_path.iterdir()) == []

@@ -210,10 +210,22 @@ def test_times_larger_than_the_cache_are_read_anew(videos, tmp_path) -> None:
     assert len(source.frames("group/0").seconds) == 3
 
 
-@pytest.mark.parametrize("wrong", [{"short_side": 5}, {"height": 5, "width": 5, "rate": 3.0}])
-def test_one_size_and_every_frame(videos, tmp_path, wrong) -> None:
+def test_every_frame_is_decoded(videos, tmp_path) -> None:
+    settings = StoreSettings(height=5, width=5, rate=3.0)
     with pytest.raises(ClipStoreError, match="store them with `orn clips`"):
-        DecodedVideos(videos, root=tmp_path, settings=StoreSettings(**wrong))
+        DecodedVideos(videos, root=tmp_path, settings=settings)
+
+
+def test_a_short_side_is_that_of_the_store(videos, tmp_path) -> None:
+    settings = StoreSettings(short_side=24)
+    build_clip_store(videos, tmp_path / "clips.h5", settings)
+    store = ClipStore(tmp_path / "clips.h5")
+    source = DecodedVideos(videos, root=tmp_path, settings=settings, as_stored=True)
+    for video in videos:
+        assert source.stored_size(video.id) == store.stored_size(video.id)
+        first = np.zeros(1, np.int64)
+        wanted = store.frames(video.id).read(first)
+        np.testing.assert_array_equal(source.frames(video.id).read(first), wanted)
 
 
 def test_says_what_it_costs(caplog) -> None:

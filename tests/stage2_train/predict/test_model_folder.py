@@ -135,6 +135,7 @@ def test_a_checkpoint_in_place_of_the_weights(folder: Path) -> None:
         pytest.param({"dataset__classes": ["right"]}, "names of 2 classes", id="few names"),
         pytest.param({"dataset__classes": "right"}, "wanted a list", id="no list"),
         pytest.param({"clips__height": 10**9}, "clips.height: wanted at most", id="large frames"),
+        pytest.param({"clips__short_side": 9}, "wanted a height and a width or", id="two sizes"),
         pytest.param({"clips__clip_frames": True}, "clip_frames", id="no number"),
         pytest.param({"recipe__model__base_width": 4096}, "machine's memory", id="wide"),
         pytest.param({"recipe__model__base_width": 64}, "wanted the weights", id="wider"),
