@@ -127,3 +127,11 @@ def test_captum_finds_the_same(variant, tiny_config, make_network, make_batch) -
     kept_1P = torch.ones(1, len(found.clip_P), dtype=torch.float64)
     (falls_P,) = captum.FeatureAblation(without_cliques).attribute(kept_1P)
     torch.testing.assert_close(found.fall_P, falls_P, atol=1e-10, rtol=0)
+
+
+def test_clips_without_objects_have_no_importance(tiny_config, make_network, make_batch) -> None:
+    batch = make_batch()
+    batch = replace(batch, valid_BTK=torch.zeros_like(batch.valid_BTK))
+    found = explain(make_network(tiny_config), batch)
+    assert found.fall_P.shape == (0,)
+    assert not found.object_fall_BTK.any()
