@@ -245,18 +245,16 @@ def _curves(importance: Importance, *, single: bool) -> dict[str, tuple[Tensor, 
     generator = torch.Generator().manual_seed(0)
     random_P = torch.rand(len(importance.clip_P), generator=generator).to(importance.fall_P)
     orders = {"fall": importance.fall_P, "activation": importance.activation_P, "random": random_P}
+    place_B = torch.arange(len(importance.class_B), device=random_P.device)
     curves = {}
     for name, value_P in orders.items():
         rank_P = _ranks(value_P, importance.clip_P)
-        without: list[Tensor] = []
-        alone: list[Tensor] = []
-        for share in SHARES:
-            for kept_P, probabilities in ((rank_P >= share, without), (rank_P < share, alone)):
-                logits_BA = importance.logits_with(kept_P)
-                probability_BA = logits_BA.softmax(dim=1) if single else logits_BA.sigmoid()
-                place_B = torch.arange(len(logits_BA), device=logits_BA.device)
-                probabilities.append(probability_BA[place_B, importance.class_B])
-        curves[name] = torch.stack(without), torch.stack(alone)
+        part_P = torch.bucketize(rank_P, rank_P.new_tensor(SHARES), right=True) - 1
+        without_SB, alone_SB = (
+            (each.softmax(dim=2) if single else each.sigmoid())[:, place_B, importance.class_B]
+            for each in importance.logits_by_parts(part_P, len(SHARES))
+        )
+        curves[name] = without_SB, alone_SB
     return curves
 
 

@@ -5,9 +5,9 @@ Two measures of a clique, such as a pair: the activation of h, as the paper draw
 exact. Of an object the fall when it is taken out with all its cliques. Features of frames and
 objects are computed once, as for a prediction; only what follows the sum is computed again.
 
-B clips, T frames of a clip, K object slots, n objects of a clique, P cliques of objects, R steps in
-time, of which r are left, G numbers of a relation g, A activity classes, V variants of a clip, N
-objects of all clips, or groups of cliques.
+B clips, T frames of a clip, K object slots, n objects of a clique, P cliques of objects, S parts of
+them, R steps in time, of which r are left, G numbers of a relation g, A activity classes, V
+variants of a clip, N objects of all clips, or groups of cliques.
 """
 
 from dataclasses import dataclass
@@ -57,6 +57,27 @@ class Importance:
             kept_P: (P,) bool, which cliques stay in the sum.
         """
         return self.sums.logits(self.sums.total(kept_P))
+
+    @torch.inference_mode()
+    def logits_by_parts(self, part_P: Tensor, num_parts: int) -> tuple[Tensor, Tensor]:
+        """(S, B, A) logits of the object head without the parts of the cliques before each of the S
+        parts, and from those alone.
+
+        Args:
+            part_P: (P,) int64 below S, the part of each clique.
+            num_parts: S.
+        """
+        sums = self.sums
+        part_SBRG = sums.total_BRG.new_zeros(num_parts, *sums.total_BRG.shape)
+        places = part_P, sums.clip_P, sums.step_P
+        part_SBRG.index_put_(places, sums.values_PG, accumulate=True)
+        without_SBRG = part_SBRG.flip(0).cumsum(0).flip(0)
+        alone_SBRG = part_SBRG.roll(1, 0).index_fill(0, part_P.new_zeros(1), 0).cumsum(0)
+        without_SBA, alone_SBA = (
+            sums.logits(each.flatten(0, 1)).unflatten(0, each.shape[:2])
+            for each in (without_SBRG, alone_SBRG)
+        )
+        return without_SBA, alone_SBA
 
     @torch.inference_mode()
     def group_falls(self, group_P: Tensor, clip_N: Tensor) -> Tensor:

@@ -151,3 +151,17 @@ def test_a_group_is_taken_out_together(variant, tiny_config, make_network, make_
     torch.testing.assert_close(
         found.group_falls(group_P, clip_N), torch.stack(wanted_N), atol=1e-10, rtol=0
     )
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_parts_are_taken_out_one_after_another(
+    variant, tiny_config, make_network, make_batch
+) -> None:
+    found = explain(make_network(replace(tiny_config, **VARIANTS[variant])), make_batch())
+    part_P = torch.arange(len(found.clip_P)) % 3
+    without_SBA, alone_SBA = found.logits_by_parts(part_P, 4)
+    for part in range(4):
+        expected_BA = found.logits_with(part_P >= part)
+        torch.testing.assert_close(without_SBA[part], expected_BA, atol=1e-10, rtol=0)
+        expected_BA = found.logits_with(part_P < part)
+        torch.testing.assert_close(alone_SBA[part], expected_BA, atol=1e-10, rtol=0)
