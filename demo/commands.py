@@ -246,7 +246,7 @@ def demo_reverse(run: Path, split: str, device: str, as_json: bool) -> None:
 
 
 @click.command("importance")
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option(
     "--split",
     type=click.Choice(["train", "validation", "test"]),
@@ -255,20 +255,38 @@ def demo_reverse(run: Path, split: str, device: str, as_json: bool) -> None:
     help="Which clips.",
 )
 @click.option("--all-clips", is_flag=True, help="Also those that are classified wrongly.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Of several runs: folder for the figures and the curves of all together.",
+)
 @resource_options(of_run=True, workers=0)
 @json_option
 def demo_importance(
-    run: Path, split: str, all_clips: bool, resources: Resources, as_json: bool
+    runs: tuple[Path, ...],
+    split: str,
+    all_clips: bool,
+    out: Path | None,
+    resources: Resources,
+    as_json: bool,
 ) -> None:
     """Say whether the pairs that a RUN on the demo finds important are those that act.
 
     How often the first pair is the one that acts, on rightly classified clips; what the object head
     says when important pairs are taken out or put in; and the same with random weights, which must
-    point nowhere. Kept as RUN/importance-SPLIT.json, the curves as .png.
+    point nowhere. Kept as RUN/importance-SPLIT.json, the curves as .png. Of several runs the means
+    are printed, with intervals over the runs.
     """
-    from demo.experiments.importance import importance_text, measure_importance
+    from demo.experiments.importance import measure_importance, write_report
+    from demo.experiments.importance_summary import importance_text, over_runs
 
-    report = measure_importance(run, split=split, resources=resources, right_only=not all_clips)
+    reports = [
+        measure_importance(run, split=split, resources=resources, right_only=not all_clips)
+        for run in runs
+    ]
+    report = reports[0] if len(reports) == 1 else over_runs(reports)
+    if out is not None:
+        write_report(report, out)
     if as_json:
         echo_json(report)
     else:

@@ -2,56 +2,33 @@
 
 On the demo worlds the truth is known (`acting_pairs`).
 
-P cliques of objects, B clips, S shares of cliques.
+P cliques of objects, N groups of them, B clips, T frames, K object slots, S shares of cliques.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from demo.experiments.acting_pairs import WORLDS, object_areas, true_cliques
+from demo.experiments.importance_summary import SHARES, ClipFindings, draw_curves, summary
 from shared.errors import ConfigError
-from shared.jobs.atomic_file import replacing, write_text
+from shared.jobs.atomic_file import write_text
 from shared.jobs.progress import progress
-from shared.text_table import columns
 from stage2_train.clips.batches import ClipBatch, LoaderSettings, evaluation_loader
 from stage2_train.devices import build_accelerator
-from stage2_train.evaluation.statistics import mean_interval
 from stage2_train.insight.importance import Importance, explain
 from stage2_train.model.build import build_network
 from stage2_train.resources import Resources
 from stage2_train.runs.run_config import RunConfig, load_run_config
 from stage2_train.runs.trained import load_trained, sources_of_run
 
-MEASURES = ("fall", "activation", "score", "area", "chance")
-"""Of a clique: the fall of the logit without it, activation of h, scores of the detector, area of
-the masks, and chance."""
-SHARES = tuple(step / 10 for step in range(11))
-"""Of a clip's cliques, that are taken out or put in."""
 _BATCH_SIZE = 16
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Clip:
-    """What was found on one explained clip."""
-
-    hits: dict[str, float]
-    """Whether the first clique of each measure is true; among equals, the share of true ones."""
-    object_hits: dict[str, float]
-    """The same of objects: whether the first is one of the pair that acts."""
-    deletion: dict[str, list[float]]
-    """Probability of the class without the first share of the cliques, by order."""
-    insertion: dict[str, list[float]]
-    """The same with these alone."""
 
 
 def measure_importance(
@@ -89,11 +66,11 @@ def measure_importance(
     clips = sources.clip_dataset(joined, config.recipe)
     device = build_accelerator("fp32", resources.device).device
     trained = load_trained(run, config).network.to(device)
-    torch.manual_seed(0)
+    torch.manual_seed(config.recipe.seed)
     untrained = build_network(config.recipe.model).eval().to(device)
     names = sources.detections.detector.class_names
     loader = LoaderSettings(batch_size=_BATCH_SIZE, workers=resources.workers)
-    found: dict[str, list[_Clip]] = {"trained": [], "random weights": []}
+    found: dict[str, list[ClipFindings]] = {"trained": [], "random weights": []}
     with progress("importance", total=len(clips), unit="clips") as bar:
         for batch in evaluation_loader(clips, loader):
             on_device = batch.to(device)
@@ -112,12 +89,18 @@ def measure_importance(
         "dataset": config.dataset.name,
         "split": split,
         "num_clips": len(clips),
-        **{name.replace(" ", "_"): _summary(each) for name, each in found.items()},
+        **{name.replace(" ", "_"): summary(each) for name, each in found.items()},
     }
-    text = json.dumps(report, indent=2, allow_nan=False) + "\n"
-    write_text(run / f"importance-{split}.json", text)
-    _draw_curves(report, run / f"importance-{split}.png")
+    write_report(report, run)
     return report
+
+
+def write_report(report: dict[str, Any], folder: Path) -> None:
+    """Writes FOLDER/importance-SPLIT.json, and the curves as .png."""
+    folder.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(report, indent=2, allow_nan=False) + "\n"
+    write_text(folder / f"importance-{report['split']}.json", text)
+    draw_curves(report, folder / f"importance-{report['split']}.png")
 
 
 def _explained(
@@ -127,7 +110,7 @@ def _explained(
     names: tuple[str, ...],
     *,
     right_only: bool,
-) -> Iterator[_Clip]:
+) -> Iterator[ClipFindings]:
     """Clips of a batch whose true pair is among their cliques, once for each label.
 
     Args:
@@ -142,17 +125,27 @@ def _explained(
         acts_BTK = torch.zeros_like(batch.valid_BTK)
         for frame_P, slot_P in zip(importance.frames_nP, importance.slots_nP, strict=True):
             acts_BTK[importance.clip_P[true_P], frame_P[true_P], slot_P[true_P]] = True
+        acting_P = acts_BTK[importance.clip_P, importance.frames_nP, importance.slots_nP].any(dim=0)
+        of_cliques = _of_cliques(importance, batch)
+        clip_N, group_P = _groups(importance, batch)
+        of_groups = _of_groups(importance, of_cliques, clip_N, group_P)
+        true_N = torch.zeros_like(clip_N, dtype=torch.bool)
+        true_N[group_P[true_P]] = True
         curves = _curves(importance, single=batch.labels.ndim == 1)
         for clip in asked_B.nonzero().flatten().tolist():
             of_clip_P = importance.clip_P == clip
             if true_P[of_clip_P].any():
-                yield _Clip(
-                    hits=_hits(_of_cliques(importance, batch), of_clip_P, true_P),
-                    object_hits=_hits(
-                        _of_objects(importance, batch),
-                        batch.valid_BTK & (clips_B11 == clip),
-                        acts_BTK,
-                    ),
+                yield ClipFindings(
+                    first={
+                        "clique_is_true": _hits(of_cliques, of_clip_P, true_P),
+                        "clique_has_one_that_acts": _hits(of_cliques, of_clip_P, acting_P),
+                        "group_is_true": _hits(of_groups, clip_N == clip, true_N),
+                        "object_acts": _hits(
+                            _of_objects(importance, batch),
+                            batch.valid_BTK & (clips_B11 == clip),
+                            acts_BTK,
+                        ),
+                    },
                     deletion={name: each[0][:, clip].tolist() for name, each in curves.items()},
                     insertion={name: each[1][:, clip].tolist() for name, each in curves.items()},
                 )
@@ -185,6 +178,35 @@ def _of_cliques(importance: Importance, batch: ClipBatch) -> dict[str, Tensor]:
         "score": _scores(batch)[places].prod(dim=0),
         "area": object_areas(batch)[places].sum(dim=0),
         "chance": torch.zeros_like(importance.fall_P),
+    }
+
+
+def _groups(importance: Importance, batch: ClipBatch) -> tuple[Tensor, Tensor]:
+    """All cliques that join objects of the same two classes in a clip, in any of its frames: (N,)
+    the clip of each group, and (P,) the group of each clique."""
+    places = importance.clip_P, importance.frames_nP, importance.slots_nP
+    labels_nP = batch.detector_labels_BTK[places].sort(dim=0).values
+    keys_P3 = torch.stack([importance.clip_P, *labels_nP], dim=1)
+    keys_N3, group_P = keys_P3.unique(dim=0, return_inverse=True)
+    return keys_N3[:, 0], group_P
+
+
+def _of_groups(
+    importance: Importance, of_cliques: dict[str, Tensor], clip_N: Tensor, group_P: Tensor
+) -> dict[str, Tensor]:
+    """(N,) by measure; a group has the activation of all its cliques, and the largest score and
+    area of one."""
+    activation_N = torch.zeros_like(clip_N, dtype=importance.activation_P.dtype)
+    largest = {
+        name: of_cliques[name]
+        .new_zeros(len(clip_N))
+        .scatter_reduce(0, group_P, of_cliques[name], "amax")
+        for name in ("score", "area", "chance")
+    }
+    return {
+        "fall": importance.group_falls(group_P, clip_N),
+        "activation": activation_N.index_add(0, group_P, importance.activation_P),
+        **largest,
     }
 
 
@@ -223,18 +245,16 @@ def _curves(importance: Importance, *, single: bool) -> dict[str, tuple[Tensor, 
     generator = torch.Generator().manual_seed(0)
     random_P = torch.rand(len(importance.clip_P), generator=generator).to(importance.fall_P)
     orders = {"fall": importance.fall_P, "activation": importance.activation_P, "random": random_P}
+    place_B = torch.arange(len(importance.class_B), device=random_P.device)
     curves = {}
     for name, value_P in orders.items():
         rank_P = _ranks(value_P, importance.clip_P)
-        without: list[Tensor] = []
-        alone: list[Tensor] = []
-        for share in SHARES:
-            for kept_P, probabilities in ((rank_P >= share, without), (rank_P < share, alone)):
-                logits_BA = importance.logits_with(kept_P)
-                probability_BA = logits_BA.softmax(dim=1) if single else logits_BA.sigmoid()
-                place_B = torch.arange(len(logits_BA), device=logits_BA.device)
-                probabilities.append(probability_BA[place_B, importance.class_B])
-        curves[name] = torch.stack(without), torch.stack(alone)
+        part_P = torch.bucketize(rank_P, rank_P.new_tensor(SHARES), right=True) - 1
+        without_SB, alone_SB = (
+            (each.softmax(dim=2) if single else each.sigmoid())[:, place_B, importance.class_B]
+            for each in importance.logits_by_parts(part_P, len(SHARES))
+        )
+        curves[name] = without_SB, alone_SB
     return curves
 
 
@@ -248,92 +268,3 @@ def _ranks(value_P: Tensor, clip_P: Tensor) -> Tensor:
             value_P
         ) / len(place_p)
     return rank_P
-
-
-def _summary(clips: list[_Clip]) -> dict[str, Any]:
-    """Means over clips with half the width of their 95 % interval."""
-    summary: dict[str, Any] = {"num_explained": len(clips)}
-    if not clips:
-        return summary
-    for key, hits in (
-        ("first_clique_is_true", [clip.hits for clip in clips]),
-        ("first_object_acts", [clip.object_hits for clip in clips]),
-    ):
-        summary[key] = {
-            name: _mean_of(np.array([each[name] for each in hits])[:, None])[0] for name in MEASURES
-        }
-    for curve in ("deletion", "insertion"):
-        summary[curve] = {
-            name: _mean_of(np.array([getattr(clip, curve)[name] for clip in clips]))
-            for name in getattr(clips[0], curve)
-        }
-    return summary
-
-
-def _mean_of(values_BS: NDArray[np.float64]) -> list[dict[str, float]]:
-    intervals = [mean_interval(values_B) for values_B in values_BS.T.tolist()]
-    return [{"mean": each.mean, "half": each.half_width or 0.0} for each in intervals]
-
-
-def _draw_curves(report: dict[str, Any], path: Path) -> None:
-    """Deletion and insertion of the trained network, with 95 % bands over clips."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(8, 3.4), layout="constrained")
-    panels = figure.subplots(1, 2, sharey=True)
-    for axes, curve in zip(panels, ("deletion", "insertion"), strict=True):
-        for name, points in report["trained"][curve].items():
-            mean_S, half_S = (np.array([each[key] for each in points]) for key in ("mean", "half"))
-            (line,) = axes.plot(SHARES, mean_S, label=_ORDERS[name])
-            axes.fill_between(
-                SHARES, mean_S - half_S, mean_S + half_S, color=line.get_color(), alpha=0.2
-            )
-        axes.set_title({"deletion": "pairs taken out", "insertion": "pairs put in"}[curve])
-        axes.set_xlabel("share of the clip's pairs")
-    panels[0].set_ylabel("probability of the class (object head)")
-    panels[1].legend(frameon=False)
-    with replacing(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=110)
-
-
-def importance_text(report: dict[str, Any]) -> str:
-    """The report for people."""
-    networks = ("trained", "random_weights")
-    rows: list[tuple[str, ...]] = [("", "trained", "random weights")]
-    for key, what in (
-        ("first_clique_is_true", "first pair is the one that acts"),
-        ("first_object_acts", "first object is one of it"),
-    ):
-        rows.append((f"{what}, %", "", ""))
-        for name in MEASURES:
-            found = [report[network].get(key, {}).get(name) for network in networks]
-            rows.append((f"  {_NAMES[name]}", *(_percent(each) for each in found)))
-    rows.append(("clips", *(str(report[network]["num_explained"]) for network in networks)))
-    lines = [f"{report['dataset']}, {report['split']}: {report['num_clips']} clips", columns(rows)]
-    for curve, what in (("deletion", "without the first"), ("insertion", "with only the first")):
-        fifth = {
-            name: f"{values[2]['mean']:.3f}" for name, values in report["trained"][curve].items()
-        }
-        lines.append(
-            f"probability of the class {what} 20 % of the cliques: by fall {fifth['fall']}, by "
-            f"activation {fifth['activation']}, at random {fifth['random']}"
-        )
-    return "\n".join(lines)
-
-
-def _percent(found: dict[str, float] | None) -> str:
-    return "-" if found is None else f"{100 * found['mean']:.1f} +- {100 * found['half']:.1f}"
-
-
-_ORDERS = {
-    "fall": "largest fall first",
-    "activation": "largest activation first",
-    "random": "random order",
-}
-_NAMES = {
-    "fall": "by the fall of the logit without it",
-    "activation": "by the activation of h",
-    "score": "by the detector's scores",
-    "area": "by the area of the masks",
-    "chance": "chance",
-}

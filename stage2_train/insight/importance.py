@@ -5,11 +5,11 @@ Two measures of a clique, such as a pair: the activation of h, as the paper draw
 exact. Of an object the fall when it is taken out with all its cliques. Features of frames and
 objects are computed once, as for a prediction; only what follows the sum is computed again.
 
-B clips, T frames of a clip, K object slots, n objects of a clique, P cliques of objects, R steps in
-time, G numbers of a relation g, A activity classes, V variants of a clip.
+B clips, T frames of a clip, K object slots, n objects of a clique, P cliques of objects, S parts of
+them, R steps in time, of which r are left, G numbers of a relation g, A activity classes, V
+variants of a clip, N objects of all clips, or groups of cliques.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -21,9 +21,6 @@ from stage2_train.model.inputs import NetworkInputs, NetworkOutput
 from stage2_train.model.network import ObjectVideoNetwork
 from stage2_train.model.object_head import ObjectHead
 from stage2_train.model.relation import CliqueValues
-
-_Variants = tuple[Tensor, Tensor]
-"""(V,) int64 clip, and (V, R, G) sums over its cliques without some of them."""
 
 _VARIANTS_AT_ONCE = 2**12
 """Clips with something taken out that are classified at once, so that memory is bounded."""
@@ -60,6 +57,41 @@ class Importance:
             kept_P: (P,) bool, which cliques stay in the sum.
         """
         return self.sums.logits(self.sums.total(kept_P))
+
+    @torch.inference_mode()
+    def logits_by_parts(self, part_P: Tensor, num_parts: int) -> tuple[Tensor, Tensor]:
+        """(S, B, A) logits of the object head without the parts of the cliques before each of the S
+        parts, and from those alone.
+
+        Args:
+            part_P: (P,) int64 below S, the part of each clique.
+            num_parts: S.
+        """
+        sums = self.sums
+        part_SBRG = sums.total_BRG.new_zeros(num_parts, *sums.total_BRG.shape)
+        places = part_P, sums.clip_P, sums.step_P
+        part_SBRG.index_put_(places, sums.values_PG, accumulate=True)
+        without_SBRG = part_SBRG.flip(0).cumsum(0).flip(0)
+        alone_SBRG = part_SBRG.roll(1, 0).index_fill(0, part_P.new_zeros(1), 0).cumsum(0)
+        without_SBA, alone_SBA = (
+            sums.logits(each.flatten(0, 1)).unflatten(0, each.shape[:2])
+            for each in (without_SBRG, alone_SBRG)
+        )
+        return without_SBA, alone_SBA
+
+    @torch.inference_mode()
+    def group_falls(self, group_P: Tensor, clip_N: Tensor) -> Tensor:
+        """(N,) how much the logit of the class falls without all cliques of a group.
+
+        Args:
+            group_P: (P,) int64 below N, the group of each clique.
+            clip_N: (N,) int64, the clip in which all cliques of the group are.
+        """
+        sums = self.sums
+        lost_NRG = sums.total_BRG.new_zeros(len(clip_N), *sums.total_BRG.shape[1:])
+        lost_NRG.index_put_((group_P, sums.step_P), sums.values_PG, accumulate=True)
+        logit_B = _of_class(sums.logits(sums.total_BRG), self.class_B)
+        return sums.falls_without(lost_NRG, clip_N, logit_B, self.class_B)
 
     def decided_by(self) -> list[str]:
         """Which head decided, for each clip: `object_head` or `activity_head` where the class has
@@ -121,10 +153,9 @@ def explain(
         combination=network.config.head_combination,
     )
     class_B = output.logits_BA.argmax(dim=1) if class_B is None else class_B.to(objects_BTKO.device)
-    fall_P = sums.falls(object_logits_BA, class_B, sums.without_each_clique())
-    object_fall_V = sums.falls(object_logits_BA, class_B, sums.without_each_object(valid_BTK))
-    object_fall_BTK = object_fall_V.new_zeros(valid_BTK.shape)
-    object_fall_BTK[valid_BTK] = object_fall_V
+    logit_B = _of_class(object_logits_BA, class_B)
+    object_fall_BTK = logit_B.new_zeros(valid_BTK.shape)
+    object_fall_BTK[valid_BTK] = sums.object_falls(valid_BTK, logit_B, class_B)
     return Importance(
         output=output,
         class_B=class_B,
@@ -132,7 +163,7 @@ def explain(
         frames_nP=sums.slots_nP // num_slots % num_frames,
         slots_nP=sums.slots_nP % num_slots,
         activation_P=sums.values_PG.sum(dim=1),
-        fall_P=fall_P,
+        fall_P=sums.clique_falls(logit_B, class_B),
         object_fall_BTK=object_fall_BTK,
         sums=sums,
     )
@@ -186,29 +217,30 @@ class _Sums:
 
     def logits(self, total_VRG: Tensor) -> Tensor:
         """(V, A) logits of the object head from sums over cliques."""
-        mean_VRG = total_VRG / self.cliques_per_step_R[:, None]
-        return self.head.reasoning(self.head.normalise(mean_VRG))
+        return self.head.reasoning(self._relations(total_VRG))
 
-    def falls(self, logits_BA: Tensor, class_B: Tensor, variants: Iterator[_Variants]) -> Tensor:
-        """(V,) how much the logit of a clip's class is above that of each of its variants."""
-        falls = [logits_BA.new_zeros(0)]
-        for clip_V, total_VRG in variants:
-            class_V = class_B[clip_V]
-            place_V = torch.arange(len(clip_V), device=clip_V.device)
-            falls.append(logits_BA[clip_V, class_V] - self.logits(total_VRG)[place_V, class_V])
-        return torch.cat(falls)
+    def _relations(self, total_VrG: Tensor) -> Tensor:
+        """(V, r, G) relations g of the last steps, from sums over cliques."""
+        num_cliques_r = self.cliques_per_step_R[len(self.cliques_per_step_R) - total_VrG.shape[1] :]
+        return self.head.normalise(total_VrG / num_cliques_r[:, None])
 
-    def without_each_clique(self) -> Iterator[_Variants]:
-        """The sums of its clip without each of the P cliques, some at a time."""
-        for start in range(0, len(self.clip_P), _VARIANTS_AT_ONCE):
-            place = slice(start, start + _VARIANTS_AT_ONCE)
-            clip_V, step_V = self.clip_P[place], self.step_P[place]
-            total_VRG = self.total_BRG[clip_V]
-            total_VRG[torch.arange(len(clip_V)), step_V] -= self.values_PG[place]
-            yield clip_V, total_VRG
+    def clique_falls(self, logit_B: Tensor, class_B: Tensor) -> Tensor:
+        """(P,) how much the logit of the class is above that without the clique; what comes before
+        the clique's step is computed once a clip."""
+        relations_BRG = self._relations(self.total_BRG)
+        fall_P = logit_B.new_zeros(len(self.clip_P))
+        for step in self.step_P.unique().tolist():
+            for place_V in (self.step_P == step).nonzero().squeeze(1).split(_VARIANTS_AT_ONCE):
+                clip_V = self.clip_P[place_V]
+                total_VrG = self.total_BRG[:, step:][clip_V]
+                total_VrG[:, 0] -= self.values_PG[place_V]
+                later_VrG = self._relations(total_VrG)
+                logits_VA = self.head.reasoning.with_later(relations_BRG, clip_V, later_VrG)
+                fall_P[place_V] = logit_B[clip_V] - _of_class(logits_VA, class_B[clip_V])
+        return fall_P
 
-    def without_each_object(self, valid_BTK: Tensor) -> Iterator[_Variants]:
-        """The sums of its clip without the cliques of each of the N objects, some at a time."""
+    def object_falls(self, valid_BTK: Tensor, logit_B: Tensor, class_B: Tensor) -> Tensor:
+        """(N,) how much the logit of the class is above that without the object's cliques."""
         object_N = valid_BTK.flatten().nonzero().squeeze(1)
         clip_N = object_N // valid_BTK[0].numel()
         row_of_slot = valid_BTK.flatten().cumsum(0) - 1
@@ -217,6 +249,21 @@ class _Sums:
             once_P = (self.slots_nP[:number] != slot_P).all(dim=0)  # an object may be there twice
             rows = row_of_slot[slot_P[once_P]], self.step_P[once_P]
             lost_NRG.index_put_(rows, self.values_PG[once_P], accumulate=True)
-        for start in range(0, len(object_N), _VARIANTS_AT_ONCE):
-            place = slice(start, start + _VARIANTS_AT_ONCE)
-            yield clip_N[place], self.total_BRG[clip_N[place]] - lost_NRG[place]
+        return self.falls_without(lost_NRG, clip_N, logit_B, class_B)
+
+    def falls_without(
+        self, lost_NRG: Tensor, clip_N: Tensor, logit_B: Tensor, class_B: Tensor
+    ) -> Tensor:
+        """(N,) how much the logit of the class is above that without a part of a clip's sums."""
+        falls = [logit_B.new_zeros(0)]
+        for clip_V, lost_VRG in zip(
+            clip_N.split(_VARIANTS_AT_ONCE), lost_NRG.split(_VARIANTS_AT_ONCE), strict=True
+        ):
+            logits_VA = self.logits(self.total_BRG[clip_V] - lost_VRG)
+            falls.append(logit_B[clip_V] - _of_class(logits_VA, class_B[clip_V]))
+        return torch.cat(falls)
+
+
+def _of_class(logits_VA: Tensor, class_V: Tensor) -> Tensor:
+    """(V,) the logit of one class each."""
+    return logits_VA.gather(1, class_V[:, None]).squeeze(1)

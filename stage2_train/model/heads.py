@@ -1,6 +1,7 @@
 """From vectors in time to logits (eq. 5, 9, 10, 11), and what the paper compares that with.
 
-B clips, T steps in time, D features of a step, R numbers of the state, A activity classes.
+B clips, T steps in time, D features of a step, R numbers of the state, A activity classes, V
+variants of the clips that differ in their last t steps.
 """
 
 from typing import Literal
@@ -33,6 +34,19 @@ class RecurrentClassifier(nn.Module):
             states_BTR.sum(dim=1) if self.states == "sum" else states_BTR.mean(dim=1)
         )
 
+    def with_later(self, feats_BTD: Tensor, clip_V: Tensor, later_VtD: Tensor) -> Tensor:
+        """(V, A) logits of variants of the clips `clip_V` with other last steps, at least one; the
+        steps before them are computed once a clip."""
+        num_steps, num_later = feats_BTD.shape[1], later_VtD.shape[1]
+        state_1BR = feats_BTD.new_zeros(1, len(feats_BTD), self.gru.hidden_size)
+        total_BR = state_1BR[0]
+        if num_later < num_steps:
+            states_BTR, state_1BR = self.gru(feats_BTD[:, : num_steps - num_later])
+            total_BR = states_BTR.sum(dim=1)
+        states_VtR, _ = self.gru(later_VtD, state_1BR[:, clip_V])
+        total_VR = total_BR[clip_V] + states_VtR.sum(dim=1)
+        return self.classify(total_VR if self.states == "sum" else total_VR / num_steps)
+
 
 class SummedMlpClassifier(nn.Module):
     """An MLP on each step, the sum of its outputs, and a linear layer: f of eq. (3) without a
@@ -51,6 +65,12 @@ class SummedMlpClassifier(nn.Module):
     def forward(self, feats_BTD: Tensor) -> Tensor:
         """(B, A) logits; the bias where there is no step (T = 0)."""
         return self.classify(self.mlp(feats_BTD).sum(dim=1))
+
+    def with_later(self, feats_BTD: Tensor, clip_V: Tensor, later_VtD: Tensor) -> Tensor:
+        """(V, A) logits of variants; see `RecurrentClassifier.with_later`."""
+        earlier_BTD = feats_BTD[:, : feats_BTD.shape[1] - later_VtD.shape[1]]
+        total_VR = self.mlp(earlier_BTD).sum(dim=1)[clip_V] + self.mlp(later_VtD).sum(dim=1)
+        return self.classify(total_VR)
 
 
 class MeanClassifier(nn.Module):

@@ -118,7 +118,7 @@ class ObjectHead(nn.Module):
             nn.LayerNorm(config.relation_width) if config.normalise_relations else nn.Identity()
         )
         widths = (config.relation_width, config.reasoning_state, config.num_activities)
-        self.reasoning: nn.Module
+        self.reasoning: RecurrentClassifier | SummedMlpClassifier
         if config.reasoning == "rnn":
             self.reasoning = RecurrentClassifier(*widths, states=config.gru_states)
         else:
@@ -157,7 +157,7 @@ class ObjectHead(nn.Module):
             generator=generator,
         )
         relations_BRG = self.normalise(self.relation(objects_BTKO, valid_BTK, cliques))
-        reasoning = self.reasoning
+        reasoning: nn.Module = self.reasoning
         if is_alone and self.first_phase is not None:
             reasoning = self.first_phase
         return reasoning(relations_BRG), class_logits_BTKS

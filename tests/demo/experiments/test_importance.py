@@ -9,7 +9,9 @@ import torch
 from click.testing import CliRunner
 
 from demo.experiments.acting_pairs import object_areas, true_cliques
+from demo.experiments.importance_summary import importance_text, over_runs
 from shared.cli import orn
+from shared.errors import ConfigError
 from shared.masks.coco_classes import COCO_CLASSES
 
 NAMES = tuple(COCO_CLASSES)
@@ -93,6 +95,7 @@ def test_a_run_on_the_demo_is_measured(tmp_path: Path, monkeypatch: pytest.Monke
         ["train", "demo", "--run", "run", "--set", "phases.object_head_steps=1",
          "--set", "phases.steps=1", "--workers", "0"],
         ["demo", "importance", "run", "--all-clips"],
+        ["demo", "importance", "run", "run", "--all-clips", "--out", "both"],
     ):  # fmt: skip
         result = CliRunner().invoke(orn, arguments)
         assert result.exit_code == 0, result.output
@@ -109,3 +112,26 @@ def test_a_run_on_the_demo_is_measured(tmp_path: Path, monkeypatch: pytest.Monke
     assert (tmp_path / "run" / "importance-validation.png").stat().st_size > 1000
     refused = CliRunner().invoke(orn, ["demo", "importance", "nowhere"])
     assert refused.exit_code != 0
+
+
+def _report(seed: int, *, dataset: str = "demo", mean: float = 0.5) -> dict:
+    curves = {name: [{"mean": mean, "half": 0.1}] * 11 for name in ("fall", "activation", "random")}
+    network = {
+        "num_explained": 10,
+        "first_clique_is_true": {"fall": {"mean": mean, "half": 0.1}},
+        "deletion": curves,
+        "insertion": curves,
+    }
+    names = {"run": f"seed{seed}", "dataset": dataset, "split": "validation", "num_clips": 12}
+    return {**names, "trained": network, "random_weights": network}
+
+
+def test_several_runs_have_means_and_intervals_over_the_runs() -> None:
+    found = over_runs([_report(0, mean=0.2), _report(1, mean=0.4)])
+    assert found["run"] == ["seed0", "seed1"]
+    assert found["trained"]["num_explained"] == 20
+    hit = found["trained"]["first_clique_is_true"]["fall"]
+    assert hit == pytest.approx({"mean": 0.3, "half": 12.706 * 0.1}, rel=1e-4)
+    assert "30.0 +- 127.1" in importance_text(found)
+    with pytest.raises(ConfigError, match="wanted the same dataset, found demo, demo-touch"):
+        over_runs([_report(0), _report(1, dataset="demo-touch")])

@@ -127,3 +127,41 @@ def test_captum_finds_the_same(variant, tiny_config, make_network, make_batch) -
     kept_1P = torch.ones(1, len(found.clip_P), dtype=torch.float64)
     (falls_P,) = captum.FeatureAblation(without_cliques).attribute(kept_1P)
     torch.testing.assert_close(found.fall_P, falls_P, atol=1e-10, rtol=0)
+
+
+def test_clips_without_objects_have_no_importance(tiny_config, make_network, make_batch) -> None:
+    batch = make_batch()
+    batch = replace(batch, valid_BTK=torch.zeros_like(batch.valid_BTK))
+    found = explain(make_network(tiny_config), batch)
+    assert found.fall_P.shape == (0,)
+    assert not found.object_fall_BTK.any()
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_group_is_taken_out_together(variant, tiny_config, make_network, make_batch) -> None:
+    found = explain(make_network(replace(tiny_config, **VARIANTS[variant])), make_batch())
+    clip_N = torch.arange(len(found.class_B)).repeat_interleave(2)
+    group_P = 2 * found.clip_P + torch.arange(len(found.clip_P)) % 2
+    logits_BA = found.output.object_logits_BA
+    assert logits_BA is not None
+    wanted_N = [
+        (logits_BA - found.logits_with(group_P != group))[clip, found.class_B[clip]]
+        for group, clip in enumerate(clip_N.tolist())
+    ]
+    torch.testing.assert_close(
+        found.group_falls(group_P, clip_N), torch.stack(wanted_N), atol=1e-10, rtol=0
+    )
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_parts_are_taken_out_one_after_another(
+    variant, tiny_config, make_network, make_batch
+) -> None:
+    found = explain(make_network(replace(tiny_config, **VARIANTS[variant])), make_batch())
+    part_P = torch.arange(len(found.clip_P)) % 3
+    without_SBA, alone_SBA = found.logits_by_parts(part_P, 4)
+    for part in range(4):
+        expected_BA = found.logits_with(part_P >= part)
+        torch.testing.assert_close(without_SBA[part], expected_BA, atol=1e-10, rtol=0)
+        expected_BA = found.logits_with(part_P < part)
+        torch.testing.assert_close(alone_SBA[part], expected_BA, atol=1e-10, rtol=0)

@@ -1,0 +1,159 @@
+"""What is found on the explained clips of one run, or of several that differ by their seed.
+
+B clips, S shares of cliques.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.errors import ConfigError
+from shared.jobs.atomic_file import replacing
+from shared.text_table import columns
+from stage2_train.evaluation.statistics import mean_interval
+
+MEASURES = ("fall", "activation", "score", "area", "chance")
+"""Of a clique: the fall of the logit without it, activation of h, scores of the detector, area of
+the masks, and chance."""
+SHARES = tuple(step / 10 for step in range(11))
+"""Of a clip's cliques, that are taken out or put in."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClipFindings:
+    """What was found on one explained clip."""
+
+    first: dict[str, dict[str, float]]
+    """By question (`_QUESTIONS`) and measure: whether what comes first is what acts; among equals,
+    the share of them that is."""
+    deletion: dict[str, list[float]]
+    """Probability of the class without the first share of the cliques, by order."""
+    insertion: dict[str, list[float]]
+    """The same with these alone."""
+
+
+def summary(clips: list[ClipFindings]) -> dict[str, Any]:
+    """Means over clips with half the width of their 95 % interval."""
+    found: dict[str, Any] = {"num_explained": len(clips)}
+    if not clips:
+        return found
+    for question in clips[0].first:
+        found[f"first_{question}"] = {
+            name: _means(np.array([[clip.first[question][name]] for clip in clips]))[0]
+            for name in MEASURES
+        }
+    for curve in ("deletion", "insertion"):
+        found[curve] = {
+            name: _means(np.array([getattr(clip, curve)[name] for clip in clips]))
+            for name in getattr(clips[0], curve)
+        }
+    return found
+
+
+def over_runs(reports: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The report of several runs: means of theirs, with intervals over the runs.
+
+    Raises:
+        ConfigError: if the runs are not on the same clips.
+    """
+    for key in ("dataset", "split", "num_clips"):
+        if len(found := {report[key] for report in reports}) > 1:
+            raise ConfigError(
+                f"runs: wanted the same {key}, found {', '.join(map(str, sorted(found)))}"
+            )
+    first = reports[0]
+    networks = {
+        network: _mean_of([report[network] for report in reports])
+        for network in ("trained", "random_weights")
+    }
+    return {**first, "run": [report["run"] for report in reports], **networks}
+
+
+def _mean_of(found: list[Any]) -> Any:
+    """Of reports of one form the report that has the mean of every figure."""
+    first = found[0]
+    if isinstance(first, list):
+        return [_mean_of(list(each)) for each in zip(*found, strict=True)]
+    if not isinstance(first, dict):
+        return sum(found)
+    if "mean" in first:
+        return _means(np.array([[each["mean"]] for each in found]))[0]
+    return {key: _mean_of([each[key] for each in found]) for key in first}
+
+
+def _means(values_BS: NDArray[np.float64]) -> list[dict[str, float]]:
+    intervals = [mean_interval(values_B) for values_B in values_BS.T.tolist()]
+    return [{"mean": each.mean, "half": each.half_width or 0.0} for each in intervals]
+
+
+def draw_curves(report: dict[str, Any], path: Path) -> None:
+    """Deletion and insertion of the trained network, with 95 % bands over clips or runs."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8, 3.4), layout="constrained")
+    panels = figure.subplots(1, 2, sharey=True)
+    for axes, curve in zip(panels, ("deletion", "insertion"), strict=True):
+        for name, points in report["trained"][curve].items():
+            mean_S, half_S = (np.array([each[key] for each in points]) for key in ("mean", "half"))
+            (line,) = axes.plot(SHARES, mean_S, label=_ORDERS[name])
+            axes.fill_between(
+                SHARES, mean_S - half_S, mean_S + half_S, color=line.get_color(), alpha=0.2
+            )
+        axes.set_title({"deletion": "pairs taken out", "insertion": "pairs put in"}[curve])
+        axes.set_xlabel("share of the clip's pairs")
+    panels[0].set_ylabel("probability of the class (object head)")
+    panels[1].legend(frameon=False)
+    with replacing(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=110)
+
+
+def importance_text(report: dict[str, Any]) -> str:
+    """The report for people."""
+    networks = ("trained", "random_weights")
+    rows: list[tuple[str, ...]] = [("", "trained", "random weights")]
+    for question, what in _QUESTIONS.items():
+        rows.append((f"{what}, %", "", ""))
+        for name in MEASURES:
+            found = [report[network].get(f"first_{question}", {}).get(name) for network in networks]
+            rows.append((f"  {_NAMES[name]}", *(_percent(each) for each in found)))
+    rows.append(("clips", *(str(report[network]["num_explained"]) for network in networks)))
+    lines = [f"{report['dataset']}, {report['split']}: {report['num_clips']} clips", columns(rows)]
+    for curve, what in (("deletion", "without the first"), ("insertion", "with only the first")):
+        fifth = {
+            name: f"{values[2]['mean']:.3f}" for name, values in report["trained"][curve].items()
+        }
+        lines.append(
+            f"probability of the class {what} 20 % of the cliques: by fall {fifth['fall']}, by "
+            f"activation {fifth['activation']}, at random {fifth['random']}"
+        )
+    return "\n".join(lines)
+
+
+def _percent(found: dict[str, float] | None) -> str:
+    return "-" if found is None else f"{100 * found['mean']:.1f} +- {100 * found['half']:.1f}"
+
+
+_QUESTIONS = {
+    "clique_is_true": "first pair is the one that acts",
+    "clique_has_one_that_acts": "first pair has an object of it",
+    "group_is_true": "first two classes, all their pairs together, are those that act",
+    "object_acts": "first object is one of it",
+}
+_ORDERS = {
+    "fall": "largest fall first",
+    "activation": "largest activation first",
+    "random": "random order",
+}
+_NAMES = {
+    "fall": "by the fall of the logit without it",
+    "activation": "by the activation of h",
+    "score": "by the detector's scores",
+    "area": "by the area of the masks",
+    "chance": "chance",
+}
