@@ -5,8 +5,6 @@ On the demo worlds the truth is known (`acting_pairs`).
 P cliques of objects, B clips, S shares of cliques.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass

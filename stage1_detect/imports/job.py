@@ -1,7 +1,5 @@
 """Turns released masks into shards: each unit of a plan is a shard that appears whole."""
 
-from __future__ import annotations
-
 import gc
 import json
 import logging

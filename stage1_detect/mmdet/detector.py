@@ -1,7 +1,5 @@
 """mmdet's Mask R-CNN as the pipeline's detector: every class's score, masks as run lengths."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any

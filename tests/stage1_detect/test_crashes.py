@@ -1,7 +1,5 @@
 """Jobs that are killed, or whose disk refuses: what is whole stays, the rest is done again."""
 
-from __future__ import annotations
-
 import signal
 import subprocess
 import sys
