@@ -95,7 +95,7 @@ def export(run: Path, out: Path) -> None:
 
     RUN must have 2D kernels only, as --system r18 has. Names are torchvision's.
     """
-    from stage2_train.runs.export_weights import export_weights
+    from stage2_train.runs.trained import export_weights
 
     click.echo(f"{out}: {export_weights(run, out)} tensors", err=True)
 

@@ -39,8 +39,6 @@ from stage1_detect.mmdet.model import (
     use_float32_of,
 )
 
-__all__ = ["MmdetDetector", "RawDetections", "load_detector"]
-
 _MOST_CPU_PIXELS = 2**20
 """Pixels that a CPU's network sees at once: with larger batches of large frames its activations
 leave the caches (ResNet-50 takes a tenth longer for four frames of 800 x 1333 than for one)."""

@@ -146,7 +146,7 @@ def test_a_truncated_store(store, videos) -> None:
     store.write_bytes(store.read_bytes()[:-500])
     ((video, message),) = problems(store, videos)
     assert video == ""
-    assert "cannot be read as a clip store" in message
+    assert "has no checksum behind it (another program changed it, it is cut off" in message
 
 
 def test_videos_that_changed_vanished_or_are_new(store, videos, tmp_path, film) -> None:
