@@ -19,7 +19,7 @@ from stage2_train.evaluation.bootstrap import (
     difference_interval,
     redrawn_figures,
 )
-from stage2_train.evaluation.figures import groups_by_class, kept_logits
+from stage2_train.evaluation.figures import groups_by_class
 from stage2_train.evaluation.predictions import Predictions, load_predictions
 from stage2_train.evaluation.statistics import CONFIDENCE
 from stage2_train.runs.listing import settings_of
@@ -58,14 +58,12 @@ def compare(request: CompareRequest) -> dict[str, Any]:
         for run in (request.one, request.other)
     )
     other = _in_order_of(one, other, request)
-    kept = [next(iter(kept_logits(each).values())) for each in (one, other)]
     groups = one.groups or one.ids
-    tallies = [Tallies(each) for each in kept]
-    once_N = np.ones((len(one.ids), 1))
-    values_2F = np.array([each.figures(once_N)[:, 0] for each in tallies])
+    tallies = [Tallies(each.labels, each.logits, each.unsure) for each in (one, other)]
+    values_2F = np.array([each.once() for each in tallies])
     draws_2FR = np.array(redrawn_figures(tallies, groups, num_draws=request.num_draws))
     names, num_classes = tallies[0].names, tallies[0].num_classes
-    sizes = [len(set(groups))] * len(names) + groups_by_class(kept[0], groups, num_classes)
+    sizes = [len(set(groups))] * len(names) + groups_by_class(one, groups, num_classes)
     rows = [
         _difference(values_2, draws_2R, num_groups=size)
         for values_2, draws_2R, size in zip(
