@@ -16,6 +16,7 @@ from shared.cli_options import (
     device_option,
     dry_run_option,
     echo_json,
+    echo_report,
     json_option,
     out_option,
     seed_option,
@@ -269,10 +270,7 @@ def demo_importance(
     from demo.experiments.importance import importance_text, measure_importance
 
     report = measure_importance(run, split=split, resources=resources, right_only=not all_clips)
-    if as_json:
-        echo_json(report)
-    else:
-        click.echo(importance_text(report))
+    echo_report(report, importance_text, as_json=as_json)
 
 
 def _leak_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -345,10 +343,7 @@ def _say_leaks(
         **options,
     )
     report = leak_report(request, untrained=untrained)
-    if as_json:
-        echo_json(report)
-    else:
-        click.echo(leak_text(report))
+    echo_report(report, leak_text, as_json=as_json)
 
 
 @click.command("tables")

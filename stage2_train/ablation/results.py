@@ -97,8 +97,8 @@ class RunResult:
             return None
 
     def tallies(self) -> tuple[tuple[str, ...], Tallies] | None:
-        """Segments, and what the run predicted of them; None where that was not kept, or does not give the score that
-        was measured."""
+        """Segments, and what the run predicted of them; None where that was not kept, or does not
+        give the score that was measured."""
         found = self.predictions()
         try:
             if not found or not found.ids:
