@@ -1,8 +1,6 @@
 """`orn bench`: one command a benchmark. What it measures is imported when it runs, so that its help
 needs no torch."""
 
-from __future__ import annotations
-
 import tempfile
 from collections.abc import Callable
 from pathlib import Path

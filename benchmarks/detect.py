@@ -1,7 +1,5 @@
 """Detecting a video against the usual loop: mmdet's inference_detector, pycocotools, pickle."""
 
-from __future__ import annotations
-
 import pickle
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial

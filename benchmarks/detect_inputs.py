@@ -1,7 +1,5 @@
 """A detector and a video to measure detection with, and `orn detect`'s pipeline over both."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path

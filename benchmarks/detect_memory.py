@@ -1,7 +1,5 @@
 """Peak memory of detecting a long video against a short one."""
 
-from __future__ import annotations
-
 import resource
 import sys
 import tempfile

@@ -1,7 +1,5 @@
 """Everything in detect but the network, against the network."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Sequence
 from itertools import cycle, islice

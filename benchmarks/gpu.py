@@ -6,8 +6,6 @@ done again. Measurements run in a process of their own, which can be ended when 
 and which is a new one after a failure, as a card's error spoils all that comes after it.
 """
 
-from __future__ import annotations
-
 import contextlib
 import json
 import multiprocessing
@@ -132,7 +130,7 @@ def run_cells(chosen: Sequence[Cell], setting: Setting, *, deadline: float) -> l
 
 
 @contextlib.contextmanager
-def _worker(setting: Setting) -> Iterator[_Worker]:
+def _worker(setting: Setting) -> Iterator["_Worker"]:
     worker = _Worker(setting)
     try:
         yield worker

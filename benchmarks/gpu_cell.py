@@ -1,7 +1,5 @@
 """What `orn bench gpu` runs: a measurement, and what it is told."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path

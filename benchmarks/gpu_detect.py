@@ -1,7 +1,5 @@
 """What `orn bench gpu` measures of detection: where the time goes, and frames a second."""
 
-from __future__ import annotations
-
 import shutil
 import subprocess
 import time

@@ -1,7 +1,5 @@
 """Whether a device detects what float32 on the CPU does."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

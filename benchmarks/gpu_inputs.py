@@ -1,8 +1,6 @@
 """What `orn bench gpu` detects with: a made film, and a Mask R-CNN with random weights whose score
 threshold 20 detections a frame reach, in any precision."""
 
-from __future__ import annotations
-
 import gc
 import pickle
 from functools import lru_cache

@@ -1,7 +1,5 @@
 """What `orn bench gpu` measures of training: steps, the loader that feeds them, exact resuming."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace

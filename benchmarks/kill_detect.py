@@ -13,8 +13,7 @@ import json
 import os
 import subprocess
 import time
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -34,38 +33,16 @@ _GONE_SECONDS = 60.0
 _OF_A_JOB = ("plan.json", "detect.json", RECORD_NAME)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KillTrial:
-    """One kill and what came after it."""
-
-    workers: int
-    """Processes that detected."""
-    killed: str
-    """`group`: all of them; `parent`: only the one that was started."""
-    killed_after_seconds: float
-    """When it was killed, counted from when it had written its plan."""
-    temporaries_left: int
-    """Half-written files that the kill left."""
-    units: int
-    units_done: int
-    """Units whose shard was there after the kill."""
-    units_skipped: int
-    """Units that the second start left alone."""
-    shards_kept: bool
-    """Whether the second start left every shard untouched that was there."""
-    files_left: int
-    """Files at the end that belong to no finished job."""
-    same_bytes: bool
-    """Whether the shards equal those of a run that was never killed."""
-
-    @property
-    def is_good(self) -> bool:
-        """Whether all is as it should be: nothing done is repeated, nothing is left, same bytes."""
-        skipped = self.units_done == self.units_skipped
-        return self.same_bytes and self.shards_kept and skipped and not self.files_left
+def is_good(trial: Mapping[str, Any]) -> bool:
+    """Whether all is as it should be: nothing done is repeated, nothing is left, same bytes."""
+    skipped = trial["units_done"] == trial["units_skipped"]
+    is_whole = trial["same_bytes"] and trial["shards_kept"] and skipped
+    return bool(is_whole and not trial["files_left"])
 
 
-def kill_trials(detect: Sequence[str], folder: Path, *, trials: int, seed: int) -> list[KillTrial]:
+def kill_trials(
+    detect: Sequence[str], folder: Path, *, trials: int, seed: int
+) -> list[dict[str, Any]]:
     """The trials: with one process and with two in turns, all killed and the parent only in turns.
 
     Args:
@@ -106,7 +83,7 @@ def _trial(
     *,
     killed: str,
     workers: int,
-) -> KillTrial | None:
+) -> dict[str, Any] | None:
     """One trial; None if the job had ended when it was to be killed."""
     command = [*command, "--out", str(folder), "--json"]
     process = started(command, folder / "plan.json")
@@ -121,18 +98,18 @@ def _trial(
         raise RuntimeError(f"{folder}: failed after a kill: {again.stderr.decode()[-2000:]}")
     summary, after = json.loads(again.stdout), _states(folder)
     files = {path.name for path in folder.iterdir()} - {*_OF_A_JOB, *expected}
-    return KillTrial(
-        workers=workers,
-        killed=killed,
-        killed_after_seconds=round(delay, 3),
-        temporaries_left=temporaries,
-        units=summary["units"],
-        units_done=len(kept),
-        units_skipped=summary["skipped_units"],
-        shards_kept=all(after.get(name) == state for name, state in kept.items()),
-        files_left=len(files),
-        same_bytes=shard_bytes(folder) == expected,
-    )
+    return {
+        "workers": workers,
+        "killed": killed,  # the whole group, or only the parent, the process that was started
+        "killed_after_seconds": round(delay, 3),  # counted from when it had written its plan
+        "temporaries_left": temporaries,  # half-written files that the kill left
+        "units": summary["units"],
+        "units_done": len(kept),  # whose shard was there after the kill
+        "units_skipped": summary["skipped_units"],  # that the second start left alone
+        "shards_kept": all(after.get(name) == state for name, state in kept.items()),  # untouched
+        "files_left": len(files),  # at the end, which belong to no finished job
+        "same_bytes": shard_bytes(folder) == expected,
+    }
 
 
 def _states(folder: Path) -> dict[str, tuple[int, int]]:
@@ -172,9 +149,9 @@ def main(folder: Path, *, trials: int, seed: int, unit_frames: int) -> dict[str,
     detect += ["--unit-frames", str(unit_frames)]
     found = kill_trials(detect, folder / "trials", trials=trials, seed=seed)
     return {
-        "left_temporaries": sum(trial.temporaries_left > 0 for trial in found),
-        "good": sum(trial.is_good for trial in found),
-        "each": [asdict(trial) for trial in found],
+        "left_temporaries": sum(trial["temporaries_left"] > 0 for trial in found),
+        "good": sum(map(is_good, found)),
+        "each": found,
     }
 
 

@@ -25,8 +25,8 @@ def measure(masks: Path) -> BenchResult:
         (folder / "labels.csv").write_text(f"video,label\n{rows}")
         job = plan_import(str(manifest), folder, masks, form="authors", folder=folder / "shards")
         summary = run_import(job)
-        if summary.unreadable:
-            raise MaskImportError(summary.unreadable[0].reason)
+        if summary["unreadable"]:
+            raise MaskImportError(summary["unreadable"][0]["reason"])
         shards = sum(path.stat().st_size for path in (folder / "shards").glob("shard-*"))
     pickles = sum(path.stat().st_size for path in job.matching.matched.values())
     return BenchResult(
@@ -36,10 +36,10 @@ def measure(masks: Path) -> BenchResult:
         unit="bytes",
         details={
             "share": round(shards / pickles, 4),
-            "files": summary.matched,
-            "frames": summary.frames,
-            "detections": summary.detections,
-            "ours_bytes_per_detection": round(shards / max(summary.detections, 1), 2),
-            "reference_bytes_per_detection": round(pickles / max(summary.detections, 1), 2),
+            "files": summary["matched"],
+            "frames": summary["frames"],
+            "detections": summary["detections"],
+            "ours_bytes_per_detection": round(shards / max(summary["detections"], 1), 2),
+            "reference_bytes_per_detection": round(pickles / max(summary["detections"], 1), 2),
         },
     )

@@ -29,8 +29,7 @@ from stage2_train.model.config import Heads
 from stage2_train.model.network import ObjectVideoNetwork
 from stage2_train.recipe import Recipe
 from stage2_train.runs.phases import plan_phases
-from stage2_train.training.freezing import freeze_for
-from stage2_train.training.step import build_optimiser, training_step
+from stage2_train.training.step import build_optimiser, freeze_for, training_step
 
 LARGEST_DIFFERENCE = 1e-6
 """Of the float64 gradient of all weights, relative to its norm. In float32 fifty layers of batch

@@ -16,6 +16,7 @@ from shared.cli_options import (
     device_option,
     dry_run_option,
     echo_json,
+    echo_report,
     json_option,
     out_option,
     seed_option,
@@ -287,10 +288,7 @@ def demo_importance(
     report = reports[0] if len(reports) == 1 else over_runs(reports)
     if out is not None:
         write_report(report, out)
-    if as_json:
-        echo_json(report)
-    else:
-        click.echo(importance_text(report))
+    echo_report(report, importance_text, as_json=as_json)
 
 
 def _leak_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -363,10 +361,7 @@ def _say_leaks(
         **options,
     )
     report = leak_report(request, untrained=untrained)
-    if as_json:
-        echo_json(report)
-    else:
-        click.echo(leak_text(report))
+    echo_report(report, leak_text, as_json=as_json)
 
 
 @click.command("tables")

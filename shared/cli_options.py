@@ -6,7 +6,7 @@ The names that a command function receives: `dataset`, `data_root`, `out`, `as_j
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -147,6 +147,14 @@ def threads_option(whose: str, *, default: int | None = None, usual: str = "") -
 def echo_json(payload: Any) -> None:
     """Prints one JSON document on stdout; numbers that JSON does not have are refused."""
     click.echo(json.dumps(payload, indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def echo_report(report: Any, text: Callable[[Any], str], *, as_json: bool) -> None:
+    """Prints a report: as one JSON document, or as its text for a person."""
+    if as_json:
+        echo_json(report)
+    else:
+        click.echo(text(report))
 
 
 def echo_settings(settings: Mapping[str, Any], *, as_json: bool) -> None:

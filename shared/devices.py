@@ -1,7 +1,5 @@
 """Names of devices, as `--device` takes them, and which of them each process of a job is given."""
 
-from __future__ import annotations
-
 import re
 
 from shared.environment import usable_cores

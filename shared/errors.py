@@ -4,24 +4,6 @@ Each class takes one message string, so that an error survives pickling out of a
 also derives from the builtin error it resembles. `exit_code` is what the command line ends with.
 """
 
-__all__ = [
-    "CheckpointError",
-    "ClipStoreError",
-    "ConfigError",
-    "DataRootError",
-    "DetectorError",
-    "JoinError",
-    "ManifestError",
-    "MaskImportError",
-    "PipelineError",
-    "ShapeError",
-    "ShardFormatError",
-    "ShardNotFoundError",
-    "TrainingError",
-    "UnknownDatasetError",
-    "VideoDecodeError",
-]
-
 
 class PipelineError(Exception):
     """Root of the tree; raised itself where no narrower class fits, such as a full disk."""

@@ -1,7 +1,5 @@
 """`orn detect`: parse, call the job, print what came out."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any, Literal
 

@@ -1,7 +1,5 @@
 """Runs a detect job and sums it up."""
 
-from __future__ import annotations
-
 import json
 import logging
 import time

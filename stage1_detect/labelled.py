@@ -7,8 +7,6 @@ into pieces of a unit's length. Times of frames are the same whoever decodes the
 finds its detections at the same time.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path

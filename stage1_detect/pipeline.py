@@ -5,8 +5,6 @@ masks are encoded and collected in a third (`InOrder`). The queues between them 
 memory does not grow with the number of frames that wait.
 """
 
-from __future__ import annotations
-
 import queue
 import threading
 from collections import deque

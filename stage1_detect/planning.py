@@ -1,7 +1,5 @@
 """What a detect job consists of, found out before anything is detected."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace

@@ -6,8 +6,6 @@ frames cannot be sought is kept open from one part to the next, so that a video 
 many units is not decoded from its beginning for each of them.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,7 +53,7 @@ class _Stretch:
             return frame.seconds >= self.stop_seconds
         return self.end_index is not None and frame.index >= self.end_index
 
-    def by_index(self, seconds_F: NDArray[np.float64]) -> _Stretch:
+    def by_index(self, seconds_F: NDArray[np.float64]) -> "_Stretch":
         """The same as a range of numbers, by the times of all frames."""
         first, end = self.first_index, self.end_index
         if self.start_seconds is not None:

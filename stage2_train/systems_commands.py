@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from shared.cli_options import echo_json, json_option, set_option
+from shared.cli_options import echo_json, echo_report, json_option, set_option
 from shared.text_table import columns, facts
 
 if TYPE_CHECKING:
@@ -81,10 +81,7 @@ def summary(
         clip_frames=_DEFAULT_FRAMES,
     )
     described = _summarise(loaded)
-    if as_json:
-        echo_json(described)
-    else:
-        click.echo(_summary_text(described))
+    echo_report(described, _summary_text, as_json=as_json)
 
 
 @click.command()
@@ -95,7 +92,7 @@ def export(run: Path, out: Path) -> None:
 
     RUN must have 2D kernels only, as --system r18 has. Names are torchvision's.
     """
-    from stage2_train.runs.export_weights import export_weights
+    from stage2_train.runs.trained import export_weights
 
     click.echo(f"{out}: {export_weights(run, out)} tensors", err=True)
 

@@ -5,8 +5,6 @@ On the demo worlds the truth is known (`acting_pairs`).
 P cliques of objects, N groups of them, B clips, T frames, K object slots, S shares of cliques.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator
 from pathlib import Path

@@ -7,8 +7,6 @@ agree with the label table, the world is not well defined.
 N films, A activity classes, S detector classes.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any

@@ -30,7 +30,7 @@ from stage2_train.ablation.plan import AblationRequest, Variation
 from stage2_train.ablation.rows import table_rows
 from stage2_train.recipe import load_recipe
 from stage2_train.resources import Resources
-from stage2_train.runs.export_weights import export_weights
+from stage2_train.runs.trained import export_weights
 
 PICTURES = "demo-classes"
 """What first weights are learned from."""

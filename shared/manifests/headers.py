@@ -4,8 +4,6 @@ A large data set has so many headers that they are read in several processes, an
 the plan for the next start of the job.
 """
 
-from __future__ import annotations
-
 import json
 import logging
 import stat

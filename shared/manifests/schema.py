@@ -13,28 +13,6 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, 
 from shared.config.fields import STRICT, Count
 from shared.manifests.records import Form, Metric, Split, Task
 
-__all__ = [
-    "Clips",
-    "ColumnSplit",
-    "Detector",
-    "Epic100Labels",
-    "EpicLabels",
-    "EpicTarget",
-    "FileSplit",
-    "LARGEST_RATE",
-    "LEAST_RATE",
-    "Manifest",
-    "NumberSplit",
-    "PersonSplit",
-    "RateTable",
-    "SomethingLabels",
-    "SomethingV1Labels",
-    "TableLabels",
-    "Videos",
-    "VlogLabels",
-]
-
-
 _LONGEST_PATH = 1000
 
 

@@ -6,8 +6,6 @@ depend on the unit alone, and every process computes with the same number of thr
 sees to.
 """
 
-from __future__ import annotations
-
 import multiprocessing
 import queue
 from collections.abc import Callable, Iterator

@@ -7,8 +7,6 @@ An actor for which there is no unit ends at once: one that waited could be lost 
 unit handed to it would lose an attempt.
 """
 
-from __future__ import annotations
-
 import contextlib
 import logging
 import os

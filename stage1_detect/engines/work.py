@@ -7,8 +7,6 @@ where this process detects (None: it leaves that to others), its `device_type` i
 (None: not known yet). A block in `joined()` has what the engine needs, or fails for want of it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path

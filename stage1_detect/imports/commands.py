@@ -1,7 +1,5 @@
 """`orn import-masks`."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Literal
 
@@ -62,7 +60,7 @@ def import_masks(
     that was cut off goes on where it stopped. Ends with 3 if files could not be imported.
     """
     from shared.errors import ConfigError
-    from stage1_detect.imports.job import describe_import, report, run_import
+    from stage1_detect.imports.job import describe_import, exit_code, report, run_import
     from stage1_detect.imports.planning import plan_import
 
     if form == "authors" and rate is not None:
@@ -75,5 +73,5 @@ def import_masks(
     for line in report(summary):
         click.echo(line, err=True)
     if as_json:
-        echo_json(summary.as_json())
-    return summary.exit_code
+        echo_json(summary)
+    return exit_code(summary)

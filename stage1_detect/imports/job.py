@@ -1,13 +1,11 @@
 """Turns released masks into shards: each unit of a plan is a shard that appears whole."""
 
-from __future__ import annotations
-
 import gc
 import json
 import logging
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from functools import partial
 from typing import Any
 
@@ -27,7 +25,6 @@ from shared.shards.writer import ShardWriter
 from shared.video.read import content_bytes, content_digest
 from stage1_detect.imports import authors_vlog, epic100
 from stage1_detect.imports.mask_track import GRID, MaskTrack
-from stage1_detect.imports.matching import Duplicate
 from stage1_detect.imports.planning import ImportJob, begin, file_bytes, units_to_do
 from stage1_detect.planning import IMPORT_SUMMARY_NAME
 
@@ -41,79 +38,32 @@ _SHOWN = 20
 """Files of each kind that the report for a person lists."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ImportSummary:
-    """What an import did, and what it could not do."""
-
-    dataset: str
-    format: str
-    source: str
-    out: str
-    units: int
-    """Units of the plan, each a shard."""
-    skipped_units: int
-    """Those whose shard was there already."""
-    matched: int
-    """Listed videos that a file belongs to."""
-    ignoring_case: tuple[str, ...]
-    """Those of them whose file differs from the listed id in case."""
-    unmatched: tuple[str, ...]
-    """Files that belong to no listed video."""
-    duplicates: tuple[Duplicate, ...]
-    """Files of which more than one claims a video."""
-    unreadable: tuple[FailedVideo, ...]
-    """Videos whose file could not be imported, in earlier runs of the job too."""
-    without_masks: int
-    """Listed videos without a file."""
-    without_video: tuple[str, ...]
-    """Videos that were not there, so that no digest of theirs is recorded."""
-    known_wrong: tuple[str, ...]
-    """Matched videos whose released masks are known to be wrong."""
-    frames: int
-    """Frames in all shards of the job."""
-    detections: int
-    """Detections in all shards of the job."""
-    seconds: float
-    """Time that this run took."""
-
-    @property
-    def exit_code(self) -> int:
-        """0, or 3 if a file could not be imported or could not be told from another."""
-        unsettled = any(not each.is_settled for each in self.duplicates)
-        return 3 if self.unreadable or unsettled else 0
-
-    def as_json(self) -> dict[str, Any]:
-        """The fields as JSON has them."""
-        duplicates = [
-            {
-                "ids": list(each.ids),
-                "files": [str(path) for path in each.files],
-                "is_settled": each.is_settled,
-            }
-            for each in self.duplicates
-        ]
-        return asdict(self) | {"duplicates": duplicates}
+def exit_code(summary: Mapping[str, Any]) -> int:
+    """0, or 3 if a file could not be imported or could not be told from another."""
+    unsettled = any(not each["is_settled"] for each in summary["duplicates"])
+    return 3 if summary["unreadable"] or unsettled else 0
 
 
-def report(summary: ImportSummary) -> list[str]:
+def report(summary: Mapping[str, Any]) -> list[str]:
     """Lines that tell a person how the import went."""
+    unmatched, duplicates = summary["unmatched"], summary["duplicates"]
+    unreadable, without_video = summary["unreadable"], summary["without_video"]
     lines = [
-        f"{summary.dataset}: {summary.frames} mask frames of {summary.matched} videos, "
-        f"{summary.detections} detections; {summary.units} shards in {summary.out}, "
-        f"{summary.skipped_units} of them from before",
-        f"matched {summary.matched} ({len(summary.ignoring_case)} ignoring case), "
-        f"unmatched {len(summary.unmatched)}, duplicates {len(summary.duplicates)}, "
-        f"unreadable {len(summary.unreadable)}; listed without masks: {summary.without_masks}",
+        "{dataset}: {frames} mask frames of {matched} videos, {detections} detections; {units} "
+        "shards in {out}, {skipped_units} of them from before".format(**summary),
+        f"matched {summary['matched']} ({len(summary['ignoring_case'])} ignoring case), "
+        f"unmatched {len(unmatched)}, duplicates {len(duplicates)}, "
+        f"unreadable {len(unreadable)}; listed without masks: {summary['without_masks']}",
     ]
-    if summary.without_video:
+    if without_video:
         lines.append(
-            f"{len(summary.without_video)} videos are not there, so what their masks belong to is "
+            f"{len(without_video)} videos are not there, so what their masks belong to is "
             "not recorded; import again with --fresh once they are, or training will refuse them"
         )
     lists = (
-        [f"  unmatched: {path}" for path in summary.unmatched],
-        [_duplicate_line(each) for each in summary.duplicates],
-        [f"  unreadable: {video.id}: {video.reason}" for video in summary.unreadable],
+        [f"  unmatched: {path}" for path in unmatched],
+        [_duplicate_line(each) for each in duplicates],
+        [f"  unreadable: {each['id']}: {each['reason']}" for each in unreadable],
     )
     for rows in lists:
         lines += rows[:_SHOWN]
@@ -122,21 +72,27 @@ def report(summary: ImportSummary) -> list[str]:
     return lines
 
 
-def _duplicate_line(duplicate: Duplicate) -> str:
-    outcome = "the exact one was taken" if duplicate.is_settled else "none was taken"
-    files = ", ".join(str(path) for path in duplicate.files)
-    return f"  duplicate: {files} for {', '.join(duplicate.ids)}; {outcome}"
+def _duplicate_line(duplicate: Mapping[str, Any]) -> str:
+    outcome = "the exact one was taken" if duplicate["is_settled"] else "none was taken"
+    files, ids = ", ".join(duplicate["files"]), ", ".join(duplicate["ids"])
+    return f"  duplicate: {files} for {ids}; {outcome}"
 
 
-def describe_import(job: ImportJob) -> dict[str, Any]:
-    """What an import would do, as JSON has it."""
-    matched = job.matching.matched
+def _of_job(job: ImportJob) -> dict[str, Any]:
     return {
         "dataset": job.plan.dataset,
         "format": job.format,
         "source": str(job.source),
         "out": str(job.folder),
         "units": len(job.plan.units),
+    }
+
+
+def describe_import(job: ImportJob) -> dict[str, Any]:
+    """What an import would do, as JSON has it."""
+    matched = job.matching.matched
+    return {
+        **_of_job(job),
         "shards_there": len(job.plan.units) - len(units_to_do(job)),
         "source_bytes": sum(file_bytes(path) for path in matched.values()),
         "matched": len(matched),
@@ -148,11 +104,18 @@ def describe_import(job: ImportJob) -> dict[str, Any]:
     }
 
 
-def run_import(job: ImportJob, *, fresh: bool = False, workers: int = 1) -> ImportSummary:
-    """Imports what the plan has and the folder lacks; the summary is also saved there.
+def run_import(job: ImportJob, *, fresh: bool = False, workers: int = 1) -> dict[str, Any]:
+    """Imports what the plan has and the folder lacks.
 
     A file that cannot be read is recorded in its shard and the job goes on. Killed at any moment,
     the job leaves whole shards only. They do not depend on the number of processes that read.
+
+    Returns:
+        The summary, which is also saved there: `frames`, `detections`, and `unreadable` videos of
+        all shards of the job, `skipped_units` that were there before, `without_video` (videos that
+        are not there, so that no digest of theirs is recorded), `known_wrong` (videos whose
+        released masks are known to be wrong), `seconds` of this run, and what became of the files:
+        `matched`, `ignoring_case` of them, `unmatched`, `duplicates`, `without_masks`.
 
     Raises:
         ConfigError: if the folder holds the shards of another job.
@@ -163,7 +126,7 @@ def run_import(job: ImportJob, *, fresh: bool = False, workers: int = 1) -> Impo
         return _run(job, fresh=fresh, workers=workers)
 
 
-def _run(job: ImportJob, *, fresh: bool, workers: int) -> ImportSummary:
+def _run(job: ImportJob, *, fresh: bool, workers: int) -> dict[str, Any]:
     started = time.monotonic()
     begin(job, fresh=fresh)
     remove_stale_temporaries(job.folder)
@@ -180,7 +143,7 @@ def _run(job: ImportJob, *, fresh: bool, workers: int) -> ImportSummary:
         known_wrong=known_wrong,
         seconds=round(time.monotonic() - started, 3),
     )
-    record = summary.as_json() | {"environment": describe_environment()}
+    record = summary | {"environment": describe_environment()}
     write_text(job.folder / IMPORT_SUMMARY_NAME, json.dumps(record, indent=1) + "\n")
     return summary
 
@@ -261,7 +224,7 @@ def _warn_of_known_wrong(job: ImportJob) -> tuple[str, ...]:
 
 def _summarise(
     job: ImportJob, *, skipped_units: int, known_wrong: tuple[str, ...], seconds: float
-) -> ImportSummary:
+) -> dict[str, Any]:
     frames = detections = 0
     unreadable: list[FailedVideo] = []
     without_video: list[str] = []
@@ -273,22 +236,22 @@ def _summarise(
         without_video += [
             video.id for video in shard.videos if video.source_digest == UNKNOWN_SOURCE
         ]
-    return ImportSummary(
-        dataset=job.plan.dataset,
-        format=job.format,
-        source=str(job.source),
-        out=str(job.folder),
-        units=len(job.plan.units),
-        skipped_units=skipped_units,
-        matched=len(job.matching.matched),
-        ignoring_case=job.matching.ignoring_case,
-        unmatched=tuple(str(path) for path in job.matching.unmatched),
-        duplicates=job.matching.duplicates,
-        unreadable=tuple(unreadable),
-        without_masks=len(job.matching.without),
-        without_video=tuple(without_video),
-        known_wrong=known_wrong,
-        frames=frames,
-        detections=detections,
-        seconds=seconds,
-    )
+    matching = job.matching
+    return {
+        **_of_job(job),
+        "skipped_units": skipped_units,
+        "matched": len(matching.matched),
+        "ignoring_case": list(matching.ignoring_case),
+        "unmatched": [str(path) for path in matching.unmatched],
+        "duplicates": [
+            asdict(each) | {"files": [str(path) for path in each.files]}
+            for each in matching.duplicates
+        ],
+        "unreadable": [asdict(each) for each in unreadable],
+        "without_masks": len(matching.without),
+        "without_video": without_video,
+        "known_wrong": list(known_wrong),
+        "frames": frames,
+        "detections": detections,
+        "seconds": seconds,
+    }

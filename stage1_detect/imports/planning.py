@@ -1,7 +1,5 @@
 """What an import consists of, found out before any mask is read."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import logging

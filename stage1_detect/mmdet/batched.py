@@ -8,8 +8,6 @@ Axes: B images, N anchors of an image or level, R proposals of a batch, M boxes 
 S classes (background is the last of S + 1 columns), H W pixels of a frame, h w of the network's.
 """
 
-from __future__ import annotations
-
 import numpy as np
 import torch
 import torchvision

@@ -1,7 +1,5 @@
 """Where a detector's configuration comes from: a file, or a name of MMDetection's model zoo."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """mmdet's Mask R-CNN as the pipeline's detector: every class's score, masks as run lengths."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -40,8 +38,6 @@ from stage1_detect.mmdet.model import (
     quiet,
     use_float32_of,
 )
-
-__all__ = ["MmdetDetector", "RawDetections", "load_detector"]
 
 _MOST_CPU_PIXELS = 2**20
 """Pixels that a CPU's network sees at once: with larger batches of large frames its activations

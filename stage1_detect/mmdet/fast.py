@@ -6,8 +6,6 @@ and masks are pasted on a third stream while the network has the next batch. In 
 those of the other path, up to boxes whose overlap is a threshold to the last bit.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, replace

@@ -6,8 +6,6 @@ records them as a CUDA graph, which a GPU runs without being told each one.
 Axes: B images, C channels, H W pixels, h w feature cells.
 """
 
-from __future__ import annotations
-
 import logging
 from collections import Counter
 from collections.abc import Callable

@@ -4,8 +4,6 @@ Axes: B images, R proposals of an image, N detections of an image, M those of al
 (background is the last of S + 1 columns), C channels, h w feature cells, m cells of a mask's side.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice

@@ -13,8 +13,6 @@ Axes: N masks of a frame, M those of all frames of a batch, m cells of a mask's 
 a window, P pixels of the windows of some masks, laid out mask by mask, column by column, R borders.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -106,7 +104,7 @@ class _Windows:
         """(M,) with one row more than is sampled: background, which ends every column's runs."""
         return (self.rows + 1) * self.columns
 
-    def part(self, start: int, stop: int) -> _Windows:
+    def part(self, start: int, stop: int) -> "_Windows":
         """Those of the masks [start, stop)."""
         parts = (each[start:stop] for each in (self.x, self.y, self.rows, self.columns))
         return _Windows(**dict(zip(("x", "y", "rows", "columns"), parts, strict=True)))

@@ -1,7 +1,5 @@
 """mmdet's Mask R-CNN: built from a configuration, with the weights of a file, in some precision."""
 
-from __future__ import annotations
-
 import contextlib
 import io
 import logging

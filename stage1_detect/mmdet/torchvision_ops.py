@@ -6,8 +6,6 @@ kernels for CPU and CUDA, so no compiler is needed. Every other operator raises 
 itself. A compiled mmcv, where present, is used instead.
 """
 
-from __future__ import annotations
-
 import importlib.abc
 import importlib.machinery
 import importlib.util

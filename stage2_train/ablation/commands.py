@@ -10,7 +10,7 @@ from shared.cli_options import (
     NumberRange,
     dataset_argument,
     dry_run_option,
-    echo_json,
+    echo_report,
     echo_settings,
     json_option,
     set_option,
@@ -217,10 +217,7 @@ def ablate(
         echo_settings(describe_ablation(request), as_json=as_json)
         return
     report = run(request)
-    if as_json:
-        echo_json(report)
-    else:
-        click.echo(report_text(report))
+    echo_report(report, report_text, as_json=as_json)
 
 
 @click.command()
@@ -251,7 +248,4 @@ def curve(name: str, points: dict[str, Path], out: Path, over_seconds: bool, as_
     if Path(f"{out}.csv").resolve() in {path.resolve() for path in points.values()}:
         raise click.UsageError(f"--out {out}: wanted another name than that of results to join")
     report = joined_curve(name, points, over_seconds=over_seconds, out=out)
-    if as_json:
-        echo_json(report)
-    else:
-        click.echo(report_text(report))
+    echo_report(report, report_text, as_json=as_json)

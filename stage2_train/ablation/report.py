@@ -205,10 +205,10 @@ def _spread(
 ) -> tuple[tuple[str, ...], NDArray[np.float64]] | None:
     """The films of a system's runs, and its scores in percent for films and seeds drawn anew; None
     where logits are not kept, or for one seed."""
-    kept = [logits for result in own if (logits := result.logits()) is not None]
-    if len(kept) < max(2, len(own)) or any(each.ids != kept[0].ids for each in kept):
+    kept = [found for result in own if (found := result.tallies()) is not None]
+    if len(kept) < max(2, len(own)) or any(ids != kept[0][0] for ids, _ in kept):
         return None
-    return kept[0].ids, 100 * redrawn_scores(kept, name="@".join(side))
+    return kept[0][0], 100 * redrawn_scores([each for _, each in kept], name="@".join(side))
 
 
 def _common_spread(ours: Any, theirs: Any) -> float | None:

@@ -21,8 +21,7 @@ from shared.config.bounded import read_bounded, shown
 from shared.config.fields import explain
 from shared.errors import ConfigError, PipelineError
 from shared.jobs.atomic_file import write_text
-from stage2_train.evaluation.bootstrap import KeptLogits
-from stage2_train.evaluation.figures import kept_logits
+from stage2_train.evaluation.bootstrap import Tallies
 from stage2_train.evaluation.predictions import Predictions, late_fusion, load_predictions
 
 HEADS = ("two_heads", "activity_head", "object_head")
@@ -97,15 +96,16 @@ class RunResult:
         except PipelineError:
             return None
 
-    def logits(self) -> KeptLogits | None:
-        """What the run predicted; None where that was not kept, or does not give the score that
-        was measured."""
+    def tallies(self) -> tuple[tuple[str, ...], Tallies] | None:
+        """Segments, and what the run predicted of them; None where that was not kept, or does not
+        give the score that was measured."""
         found = self.predictions()
         try:
             if not found or not found.ids:
                 return None
-            kept = next(iter(kept_logits(found).values()))
-            return kept if abs(100 * kept.score() - self.percent()) < 0.01 else None
+            kept = Tallies(found.labels, found.logits, found.unsure)
+            is_measured = abs(100 * kept.once()[0] - self.percent()) < 0.01
+            return (found.ids, kept) if is_measured else None
         except (ValueError, LookupError, TypeError, StopIteration):  # damaged arrays
             return None
 

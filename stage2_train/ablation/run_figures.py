@@ -11,7 +11,7 @@ from shared.config.bounded import read_json
 from shared.errors import CheckpointError, ConfigError
 from stage2_train.ablation.plan import AblationRun
 from stage2_train.ablation.results import AND, HEADS, LATE_FUSION, RunResult
-from stage2_train.evaluation.figures import kept_logits
+from stage2_train.evaluation.bootstrap import Tallies
 from stage2_train.model.summary import count_parameters
 from stage2_train.runs.run_config import load_run_config
 from stage2_train.runs.run_folder import METRICS_NAME, STARTS_NAME, number_in, read_jsonl
@@ -141,7 +141,8 @@ def late_fusion_results(results: Sequence[RunResult]) -> list[RunResult]:
         if predictions is None:
             continue
         both.figures.update(ours.figures | theirs.figures)
-        both.figures["two_heads", ours.metric] = kept_logits(predictions)["two_heads"].score()
+        tallies = Tallies(predictions.labels, predictions.logits, predictions.unsure)
+        both.figures["two_heads", ours.metric] = float(tallies.once()[0])
         for name in ("steps", "seconds", "parameters"):
             parts = [each.figures.get(("", name)) for each in (ours, theirs)]
             if None not in parts:

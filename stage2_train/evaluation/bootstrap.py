@@ -1,4 +1,4 @@
-"""Bootstrap: how far figures of kept logits may lie from those of all films of the kind.
+"""Bootstrap: how far figures of logits may lie from those of all films of the kind.
 
 Videos (or persons) are drawn with replacement, each with all its segments, since segments of one
 video are alike. One table by class says how often each segment counts in each draw, and every
@@ -32,28 +32,6 @@ _LARGEST_TABLE = 2**21
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class KeptLogits:
-    """What one run says of the segments of a split, as `orn eval` kept it."""
-
-    ids: tuple[str, ...]
-    """Of the segments."""
-    labels: NDArray[np.int64] | NDArray[np.float32]
-    """(N,) classes, or (N, A) zeros and ones."""
-    logits_NA: NDArray[np.float32]
-    """Of the prediction."""
-    unsure_NA: NDArray[np.bool_] | None = None
-    """Pairs that average precision leaves out."""
-
-    def score(self) -> float:
-        """Of all segments once."""
-        return float(self.scores(np.ones((1, len(self.ids))))[0])
-
-    def scores(self, counts_RN: NDArray[np.float64]) -> NDArray[np.float64]:
-        """(R,) top-1 accuracy, or mean average precision, where segments count so often."""
-        return Tallies(self).figures(np.ascontiguousarray(counts_RN.T))[0]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Bags:
     """Which rows are summed into which sums."""
 
@@ -78,21 +56,33 @@ def _bags_by_class(labels_N: NDArray[np.int64], num_classes: int, kept_N: NDArra
 
 
 class Tallies:
-    """The figures of kept logits as functions of how often each segment counts.
+    """The figures of logits as functions of how often each segment counts.
 
     `names` are those of a split: `top1`, `top5` (with more than five classes) and
     `mean_class_accuracy`, or `map`. One figure a class follows: its accuracy or average precision.
     """
 
-    def __init__(self, kept: KeptLogits) -> None:
-        self.num_classes = kept.logits_NA.shape[1]
-        self._single = kept.labels.ndim == 1
+    def __init__(
+        self,
+        labels: NDArray[np.int64] | NDArray[np.float32],
+        logits_NA: NDArray[np.float32],
+        unsure_NA: NDArray[np.bool_] | None = None,
+    ) -> None:
+        """Sorts the segments.
+
+        Args:
+            labels: (N,) classes, or (N, A) zeros and ones.
+            logits_NA: of a head, or of the prediction.
+            unsure_NA: pairs that average precision leaves out.
+        """
+        self.num_segments, self.num_classes = logits_NA.shape
+        self._single = labels.ndim == 1
         if self._single:
-            labels_N = kept.labels.astype(np.int64)
-            own_N = np.take_along_axis(kept.logits_NA, labels_N[:, None], axis=1)
+            labels_N = labels.astype(np.int64)
+            own_N = np.take_along_axis(logits_NA, labels_N[:, None], axis=1)
             before_NA = np.arange(self.num_classes) < labels_N[:, None]
             # What is no number is ahead of every other, and a class whose logit is none is last.
-            ahead_NA = ~(kept.logits_NA <= own_N) | ((kept.logits_NA == own_N) & before_NA)
+            ahead_NA = ~(logits_NA <= own_N) | ((logits_NA == own_N) & before_NA)
             ahead_N = ahead_NA.sum(axis=1)
             most = (1, TOP_K) if self.num_classes > TOP_K else (1,)
             all_N = np.ones(len(labels_N), np.bool_)
@@ -101,7 +91,16 @@ class Tallies:
             self.names = (*(f"top{each}" for each in most), "mean_class_accuracy")
         else:
             self.names = ("map",)
-            self._thresholds = [_thresholds(kept, each) for each in range(self.num_classes)]
+            self._thresholds = []
+            for number in range(self.num_classes):
+                sure_N = slice(None) if unsure_NA is None else ~unsure_NA[:, number]
+                row_N = np.arange(self.num_segments)[sure_N]
+                positive_N = labels[sure_N, number] > 0
+                self._thresholds.append(_thresholds(row_N, -logits_NA[sure_N, number], positive_N))
+
+    def once(self) -> NDArray[np.float64]:
+        """(F,) of all segments once; the first is the score, top-1 or mean average precision."""
+        return self.figures(np.ones((self.num_segments, 1)))[:, 0]
 
     def figures(self, counts_NR: NDArray) -> NDArray[np.float64]:
         """(F, R), those of `names` and one a class; NaN for a class that no segment counts for."""
@@ -124,12 +123,11 @@ def _mean_of_classes(of_classes_AR: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.nansum(of_classes_AR, axis=0) / np.maximum(found_AR.sum(axis=0), 1)
 
 
-def _thresholds(kept: KeptLogits, number: int) -> tuple[_Bags, _Bags]:
+def _thresholds(
+    row_N: NDArray[np.int64], falling_N: NDArray[np.float32], positive_N: NDArray[np.bool_]
+) -> tuple[_Bags, _Bags]:
     """Segments between the K logits at which a positive is found, falling: all, and the positives.
     Equal logits are one threshold; what lies below the last positive changes nothing."""
-    sure_N = slice(None) if kept.unsure_NA is None else ~kept.unsure_NA[:, number]
-    row_N = np.arange(len(kept.logits_NA))[sure_N]
-    falling_N, positive_N = -kept.logits_NA[sure_N, number], kept.labels[sure_N, number] > 0
     reached = np.flatnonzero(falling_N <= falling_N[positive_N].max(initial=-np.inf))
     order_N = reached[np.argsort(falling_N[reached], kind="stable")]
     row_N, falling_N, positive_N = row_N[order_N], falling_N[order_N], positive_N[order_N]
@@ -230,7 +228,7 @@ def _half_width(draws_R: NDArray[np.float64], num_groups: int) -> float:
 
 
 def redrawn_scores(
-    runs: Sequence[KeptLogits], *, name: str, num_draws: int = NUM_DRAWS
+    runs: Sequence[Tallies], *, name: str, num_draws: int = NUM_DRAWS
 ) -> NDArray[np.float64]:
     """(R,) mean scores of a system's runs, for films and seeds drawn anew.
 
@@ -241,16 +239,15 @@ def redrawn_scores(
         runs: one a seed, at least two, all of the same films in the same order.
         name: of the system; systems of other names have other seeds drawn, and the same films.
     """
-    num_films, num_seeds = len(runs[0].ids), len(runs)
+    num_films, num_seeds = runs[0].num_segments, len(runs)
     films = np.random.default_rng(0)
     at_once = max(1, _LARGEST_TABLE // num_films)
-    tallies = [Tallies(run) for run in runs]
     parts = []
     for first in range(0, num_draws, at_once):
         shape = min(at_once, num_draws - first), num_films
         counts_RN = films.multinomial(num_films, np.full(num_films, 1 / num_films), size=shape[0])
         counts_NR = np.ascontiguousarray(counts_RN.T, np.float64)
-        parts.append([each.figures(counts_NR)[0] for each in tallies])
+        parts.append([each.figures(counts_NR)[0] for each in runs])
     scores_SR = np.concatenate(parts, axis=1)
     seeds = np.random.default_rng(zlib.crc32(name.encode()))
     drawn_RS = seeds.integers(num_seeds, size=(num_draws, num_seeds - 1))

@@ -3,7 +3,6 @@
 N segments, A activity classes.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,15 +11,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.errors import ConfigError
-from shared.text_table import shortened
 from stage2_train.evaluation.bootstrap import (
     NUM_FIGURE_DRAWS,
     Tallies,
     difference_interval,
     redrawn_figures,
 )
-from stage2_train.evaluation.figures import groups_by_class, kept_logits
-from stage2_train.evaluation.predictions import Predictions, load_predictions
+from stage2_train.evaluation.figures import groups_by_class
+from stage2_train.evaluation.predictions import (
+    Predictions,
+    load_predictions,
+    rows_in_order,
+    some_ids,
+)
 from stage2_train.evaluation.statistics import CONFIDENCE
 from stage2_train.runs.listing import settings_of
 
@@ -58,14 +61,12 @@ def compare(request: CompareRequest) -> dict[str, Any]:
         for run in (request.one, request.other)
     )
     other = _in_order_of(one, other, request)
-    kept = [next(iter(kept_logits(each).values())) for each in (one, other)]
     groups = one.groups or one.ids
-    tallies = [Tallies(each) for each in kept]
-    once_N = np.ones((len(one.ids), 1))
-    values_2F = np.array([each.figures(once_N)[:, 0] for each in tallies])
+    tallies = [Tallies(each.labels, each.logits, each.unsure) for each in (one, other)]
+    values_2F = np.array([each.once() for each in tallies])
     draws_2FR = np.array(redrawn_figures(tallies, groups, num_draws=request.num_draws))
     names, num_classes = tallies[0].names, tallies[0].num_classes
-    sizes = [len(set(groups))] * len(names) + groups_by_class(kept[0], groups, num_classes)
+    sizes = [len(set(groups))] * len(names) + groups_by_class(one, groups, num_classes)
     rows = [
         _difference(values_2, draws_2R, num_groups=size)
         for values_2, draws_2R, size in zip(
@@ -137,17 +138,8 @@ def _num_right(predictions: Predictions) -> NDArray[np.int64]:
 def _in_order_of(one: Predictions, other: Predictions, request: CompareRequest) -> Predictions:
     """The second run's predictions with segments in the order of the first one's."""
     where = f"compare {request.one} {request.other}"
-    only = [
-        f"only in {run}: {_some(sorted(set(ours.ids) - set(theirs.ids)))}"
-        for run, ours, theirs in ((request.one, one, other), (request.other, other, one))
-        if set(ours.ids) - set(theirs.ids)
-    ]
     remedy = "measure both on the same split of the same data with `orn eval`"
-    if only or len(one.ids) != len(other.ids) or len(set(one.ids)) != len(one.ids):
-        what = "; ".join(only) or "some more than once"
-        raise ConfigError(f"{where}: wanted the same segments, found others ({what}); {remedy}")
-    place = {name: row for row, name in enumerate(other.ids)}
-    order = np.array([place[name] for name in one.ids], np.int64)
+    order = rows_in_order((request.one, one), (request.other, other), command="compare")
 
     def ordered(logits: NDArray[Any] | None) -> Any:
         return None if logits is None else logits[order]
@@ -165,18 +157,11 @@ def _in_order_of(one: Predictions, other: Predictions, request: CompareRequest) 
             f"{where}: wanted the same classes, found {one.logits.shape[1]} and "
             f"{found.logits.shape[1]}; {remedy}"
         )
-    if not one.ids:
-        raise ConfigError(f"{where}: wanted segments, found none; {remedy}")
     differ_N = (one.labels != found.labels).reshape(len(one.ids), -1).any(axis=1)
     if differ_N.any():
-        names = _some([one.ids[row] for row in np.flatnonzero(differ_N)])
+        names = some_ids([one.ids[row] for row in np.flatnonzero(differ_N)])
         raise ConfigError(f"{where}: wanted the same labels, found others of {names}; {remedy}")
     return found
-
-
-def _some(ids: Sequence[str]) -> str:
-    more = f" and {len(ids) - _MOST_NAMED} more" if len(ids) > _MOST_NAMED else ""
-    return shortened(", ".join(ids[:_MOST_NAMED])) + more
 
 
 def _classes(run: Path, number: int) -> list[str]:
@@ -206,7 +191,7 @@ def comparison_text(report: dict[str, Any]) -> str:
         lines += [f"{word} {row['class']}: {_row_text(row)}" for row in rows]
     for key, run in (("only_one_right", "one"), ("only_other_right", "other")):
         if ids := report[key]:
-            lines.append(f"right in {report[run]} alone: {len(ids)} ({_some(ids)})")
+            lines.append(f"right in {report[run]} alone: {len(ids)} ({some_ids(ids, _MOST_NAMED)})")
     return "\n".join(lines)
 
 

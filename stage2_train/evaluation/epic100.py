@@ -20,16 +20,15 @@ from shared.errors import ConfigError, DataRootError
 from shared.manifests.load import load_listing, load_manifest
 from shared.manifests.records import Listing, Segment
 from shared.manifests.schema import Epic100Labels, EpicTarget, Manifest
-from shared.text_table import columns, shortened
+from shared.text_table import columns
 from stage2_train.evaluation.bootstrap import NUM_FIGURE_DRAWS
-from stage2_train.evaluation.predictions import Predictions, load_predictions
+from stage2_train.evaluation.predictions import Predictions, load_predictions, rows_in_order
 from stage2_train.evaluation.shares import Share, share_figures, top1_share
 from stage2_train.evaluation.statistics import CONFIDENCE
 from stage2_train.runs.run_config import RunConfig
 from stage2_train.runs.trained import config_of
 
 _TEST_TABLE = "annotations/EPIC_100_test_timestamps.csv"
-_MOST_NAMED = 20
 _TOP_K = 5
 
 
@@ -124,7 +123,9 @@ def measure_epic100(request: Epic100Request) -> dict[str, Any]:
         open_run(request.noun_run, "noun", **where),
     ]
     verbs, nouns = (load_predictions(each.run / f"predictions-{request.name}.npz") for each in pair)
-    order = _order_of(verbs, nouns, request)
+    order = rows_in_order(
+        (request.verb_run, verbs), (request.noun_run, nouns), command="eval-epic100"
+    )
     labels = {"verb": verbs.labels.astype(np.int64), "noun": nouns.labels[order].astype(np.int64)}
     logits = {"verb": verbs.logits, "noun": nouns.logits[order]}
     right = {kind: _right(logits[kind], labels[kind]) for kind in ("verb", "noun")}
@@ -160,25 +161,6 @@ def measure_epic100(request: Epic100Request) -> dict[str, Any]:
             for part, by_kind in parts.items()
         },
     }
-
-
-def _order_of(verbs: Predictions, nouns: Predictions, request: Epic100Request) -> NDArray[np.int64]:
-    """Rows of the nouns in the order of the verbs."""
-    place = {name: row for row, name in enumerate(nouns.ids)}
-    only = [
-        f"only in {run}: {some_ids(ids)}"
-        for run, ids in (
-            (request.verb_run, [name for name in verbs.ids if name not in place]),
-            (request.noun_run, sorted(place.keys() - set(verbs.ids))),
-        )
-        if ids
-    ]
-    if only or not verbs.ids:
-        raise ConfigError(
-            f"eval-epic100 {request.verb_run} {request.noun_run}: wanted the same segments, found "
-            f"{'; '.join(only) or 'none'}; measure both on the same split with `orn eval`"
-        )
-    return np.array([place[name] for name in verbs.ids], np.int64)
 
 
 def _parts(
@@ -239,12 +221,6 @@ def _right_actions(
     ]
     order_NK = _first(sums_NKK.reshape(len(sums_NKK), -1))
     return _hits(np.take_along_axis(is_own_NKK.reshape(len(sums_NKK), -1), order_NK, axis=1))
-
-
-def some_ids(ids: Sequence[str]) -> str:
-    """The first ids, and how many more there are."""
-    more = f" and {len(ids) - _MOST_NAMED:,} more" if len(ids) > _MOST_NAMED else ""
-    return ", ".join(shortened(each) for each in ids[:_MOST_NAMED]) + more
 
 
 def table_text(report: Mapping[str, Any]) -> str:

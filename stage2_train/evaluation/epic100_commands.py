@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from shared.cli_options import dry_run_option, echo_json, json_option
+from shared.cli_options import dry_run_option, echo_report, json_option
 from stage2_train.resources import Resources, resource_options
 
 _path = click.Path(path_type=Path)
@@ -38,10 +38,7 @@ def eval_epic100(as_json: bool, **options: Any) -> None:
     from stage2_train.evaluation import epic100
 
     report = epic100.measure_epic100(epic100.Epic100Request(**options))
-    if as_json:
-        echo_json(report)
-    else:
-        click.echo(epic100.table_text(report))
+    echo_report(report, epic100.table_text, as_json=as_json)
 
 
 @click.command("epic100")
@@ -81,7 +78,4 @@ def submit_epic100(
     levels = {name: level for name, level in given.items() if level is not None}
     request = epic100_file.SubmitRequest(levels=levels, resources=resources, **options)
     result = epic100_file.submit_epic100(request)
-    if as_json:
-        echo_json(result)
-    else:
-        click.echo(epic100_file.submission_text(result))
+    echo_report(result, epic100_file.submission_text, as_json=as_json)

@@ -25,13 +25,14 @@ from shared.jobs.atomic_file import replacing
 from shared.manifests.load import locate_videos
 from stage2_train.clips.views import Views
 from stage2_train.devices import build_accelerator, loader_settings, main_progress
-from stage2_train.evaluation.epic100 import ChallengeRun, open_run, some_ids
+from stage2_train.evaluation.epic100 import ChallengeRun, open_run
 from stage2_train.evaluation.predictions import (
     Predictions,
     gathered,
     load_predictions,
     predict,
     save_predictions,
+    some_ids,
 )
 from stage2_train.resources import Resources
 from stage2_train.runs.run_config import DataPaths

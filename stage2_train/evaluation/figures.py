@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from shared.manifests.records import Segment, Subset
 from stage2_train.evaluation.bootstrap import (
     NUM_FIGURE_DRAWS,
-    KeptLogits,
     Tallies,
     figure_interval,
     redrawn_figures,
@@ -44,26 +43,14 @@ def with_groups(
     )
 
 
-def kept_logits(predictions: Predictions) -> dict[str, KeptLogits]:
-    """By head, the prediction first."""
-    labels = predictions.labels
-    labels = labels.astype(np.int64) if labels.ndim == 1 else labels
-    return {
-        head: KeptLogits(
-            ids=predictions.ids, labels=labels, logits_NA=logits, unsure_NA=predictions.unsure
-        )
-        for head, logits in predictions.by_head().items()
-    }
-
-
-def groups_by_class(kept: KeptLogits, groups: Sequence[str], num_classes: int) -> list[int]:
+def groups_by_class(predictions: Predictions, groups: Sequence[str], num_classes: int) -> list[int]:
     """A numbers of videos or persons with a segment of a class."""
-    names = np.asarray(groups)
-    if kept.labels.ndim == 1:
-        of_class = [kept.labels == each for each in range(num_classes)]
+    names, labels = np.asarray(groups), predictions.labels
+    if labels.ndim == 1:
+        of_class = [labels == each for each in range(num_classes)]
     else:
-        sure_NA = True if kept.unsure_NA is None else ~kept.unsure_NA
-        of_class = list(((kept.labels > 0) & sure_NA).T)
+        sure_NA = True if predictions.unsure is None else ~predictions.unsure
+        of_class = list(((labels > 0) & sure_NA).T)
     return [len(np.unique(names[rows_N])) for rows_N in of_class]
 
 
@@ -85,16 +72,16 @@ def measured_figures(
         `interval`, how intervals were made; `figures`, by head and name a value with the ends of
         its interval (null where it cannot be told); `classes`, A rows for the table by class.
     """
-    kept = kept_logits(predictions)
+    heads, labels = predictions.by_head(), predictions.labels
     groups = predictions.groups or predictions.ids
-    tallies = {head: Tallies(each) for head, each in kept.items()}
+    tallies = {head: Tallies(labels, each, predictions.unsure) for head, each in heads.items()}
     draws = redrawn_figures(list(tallies.values()), groups, num_draws=num_draws)
     num_groups, num_classes = len(set(groups)), next(iter(tallies.values())).num_classes
-    by_class = groups_by_class(next(iter(kept.values())), groups, num_classes)
+    by_class = groups_by_class(predictions, groups, num_classes)
     figures: dict[str, Any] = {}
     rows: list[dict[str, Any]] = [{"intervals": {}} for _ in range(num_classes)]
     for (head, tally), draws_FR in zip(tallies.items(), draws, strict=True):
-        values_F = tally.figures(np.ones((len(predictions.ids), 1)))[:, 0]
+        values_F = tally.once()
         own = figures[head] = {}
         for place, name in enumerate(tally.names):
             # torchmetrics rounds an average precision otherwise: the report says one figure.
@@ -108,11 +95,11 @@ def measured_figures(
                 float(values_F[place]), draws_FR[place], num_groups=by_class[row]
             )
             each["intervals"][head] = None if ends is None else list(ends)
-        for each, precision in zip(rows, _average_precisions(kept[head]), strict=False):
+        for each, precision in zip(rows, _average_precisions(labels, heads[head]), strict=False):
             each.setdefault("average_precision", {})[head] = precision
     persons = predictions.groups if predictions.grouped_by == "participants" else None
-    for head, logits in kept.items():
-        shares = subset_shares(logits, subsets, persons)
+    for head, logits_NA in heads.items():
+        shares = subset_shares(labels, logits_NA, subsets, participants=persons)
         figures[head] |= share_figures(shares, groups, num_draws=num_draws)
     interval = {
         "confidence": CONFIDENCE,
@@ -123,15 +110,14 @@ def measured_figures(
     return {"interval": interval, "figures": figures, "classes": rows}
 
 
-def _average_precisions(kept: KeptLogits) -> list[float | None]:
+def _average_precisions(labels: NDArray[Any], logits_NA: NDArray[np.float32]) -> list[float | None]:
     """A values, each class against all others; none where they are the figures already."""
-    if kept.labels.ndim != 1:
+    if labels.ndim != 1:
         return []
     values: list[float] = []
-    for first in range(0, kept.logits_NA.shape[1], _CLASSES_AT_ONCE):
-        logits_Na = kept.logits_NA[:, first : first + _CLASSES_AT_ONCE]
+    for first in range(0, logits_NA.shape[1], _CLASSES_AT_ONCE):
+        logits_Na = logits_NA[:, first : first + _CLASSES_AT_ONCE]
         own_a = np.arange(first, first + logits_Na.shape[1])
-        labels_Na = (kept.labels[:, None] == own_a).astype(np.float32)
-        some = Tallies(replace(kept, labels=labels_Na, logits_NA=logits_Na))
-        values += some.figures(np.ones((len(labels_Na), 1)))[1:, 0].tolist()
+        labels_Na = (labels[:, None] == own_a).astype(np.float32)
+        values += Tallies(labels_Na, logits_Na).once()[1:].tolist()
     return [None if math.isnan(each) else each for each in values]

@@ -14,7 +14,7 @@ from torchmetrics.functional.classification import binary_average_precision
 
 from shared.manifests.records import Metric
 from stage2_train.clips.dataset import ClipDataset
-from stage2_train.evaluation.bootstrap import KeptLogits, Tallies
+from stage2_train.evaluation.bootstrap import Tallies
 from stage2_train.evaluation.predictions import Predictions
 
 
@@ -31,8 +31,8 @@ class Scores:
 def single_label_scores(logits_NA: NDArray[np.float32], labels_N: NDArray[np.int64]) -> Scores:
     """Share of segments whose class has the highest logit (top1) or is among the five highest; of
     equal logits the class that is named first is the higher one."""
-    tallies = Tallies(KeptLogits(ids=(), labels=labels_N, logits_NA=logits_NA))
-    values_F = tallies.figures(np.ones((len(labels_N), 1)))[:, 0]
+    tallies = Tallies(labels_N, logits_NA)
+    values_F = tallies.once()
     named = dict(zip(tallies.names, values_F.tolist(), strict=False))
     return Scores(
         summary={name: named[name] for name in tallies.names if name.startswith("top")},

@@ -6,7 +6,7 @@ N segments, A activity classes.
 import dataclasses
 import os
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
@@ -20,6 +20,7 @@ from torch import nn
 from shared.config.bounded import open_file, shown
 from shared.errors import CheckpointError, ConfigError
 from shared.jobs.atomic_file import replacing
+from shared.text_table import shortened
 from stage2_train.clips.batches import (
     LoaderSettings,
     evaluation_loader,
@@ -31,6 +32,7 @@ from stage2_train.model.config import HeadCombination, Heads
 
 GroupKind = Literal["videos", "participants"]
 
+_MOST_NAMED = 20
 _MOST_BYTES = 1 << 29
 """Of a file; a hundred thousand segments of two hundred classes take half of it."""
 
@@ -183,6 +185,37 @@ def late_fusion(activity: Predictions, objects: Predictions) -> Predictions:
             "on the same split with the same --partial"
         )
     return dataclasses.replace(activity, object_logits=objects.object_logits)
+
+
+def rows_in_order(
+    one: tuple[Path, Predictions], other: tuple[Path, Predictions], *, command: str
+) -> NDArray[np.int64]:
+    """Rows of the other run's predictions in the order of the one's segments.
+
+    Raises:
+        ConfigError: if the runs, each with its folder, are of different segments, which it names.
+    """
+    own, theirs = one[1].ids, other[1].ids
+    place = {name: row for row, name in enumerate(theirs)}
+    only = [
+        f"only in {run}: {some_ids(sorted(ids))}"
+        for run, ids in ((one[0], set(own) - place.keys()), (other[0], place.keys() - set(own)))
+        if ids
+    ]
+    if only or not own or len(theirs) != len(own) or len(set(own)) != len(own):
+        what = f"the same segments, found others ({'; '.join(only) or 'some more than once'})"
+        what = what if own or theirs else "segments, found none"
+        raise ConfigError(
+            f"{command} {one[0]} {other[0]}: wanted {what}; measure both on the same split of the "
+            "same data with `orn eval`"
+        )
+    return np.array([place[name] for name in own], np.int64)
+
+
+def some_ids(ids: Sequence[str], most: int = _MOST_NAMED) -> str:
+    """The first ids, and how many more there are."""
+    more = f" and {len(ids) - most:,} more" if len(ids) > most else ""
+    return ", ".join(shortened(each) for each in ids[:most]) + more
 
 
 def load_predictions(path: Path) -> Predictions:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.manifests.records import Subset
-from stage2_train.evaluation.bootstrap import KeptLogits, figure_interval, redrawn_figures
+from stage2_train.evaluation.bootstrap import figure_interval, redrawn_figures
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -33,7 +33,11 @@ def top1_share(right_N: NDArray[np.bool_], in_N: NDArray[np.bool_]) -> Share:
 
 
 def subset_shares(
-    kept: KeptLogits, subsets: Sequence[Subset], participants: Sequence[str] | None
+    labels: NDArray[Any],
+    logits_NA: NDArray[np.float32],
+    subsets: Sequence[Subset],
+    *,
+    participants: Sequence[str] | None,
 ) -> dict[str, Share]:
     """What is measured of the subsets of a single-label data set, by the figure's name.
 
@@ -44,17 +48,20 @@ def subset_shares(
       55: Damen et al. 2018, and `compute_metrics` of epic-kitchens/epic-kitchens-55-lib).
 
     Args:
+        labels: (N,) classes; of several a segment nothing is measured.
+        logits_NA: of a head, or of the prediction.
+        subsets: of the data set.
         participants: N names; None where they are not known.
     """
-    if kept.labels.ndim != 1:
+    if labels.ndim != 1:
         return {}
-    predicted_N = kept.logits_NA.argmax(axis=1)
+    predicted_N = logits_NA.argmax(axis=1)
     shares: dict[str, Share] = {}
     for subset in subsets:
         if subset.absent is not None:
             continue
         classes_K1 = np.array(subset.classes, np.int64)[:, None]
-        true_KN = kept.labels == classes_K1
+        true_KN = labels == classes_K1
         if subset.name == "many_shot":
             guessed_KN = predicted_N == classes_K1
             for name, of_KN in (("precision", guessed_KN), ("recall", true_KN)):
@@ -66,7 +73,7 @@ def subset_shares(
         if subset.name == "unseen":
             in_N = np.isin(np.asarray(participants or ()), subset.participants)
         if len(in_N) == len(predicted_N):
-            shares[f"top1_{subset.name}"] = top1_share(predicted_N == kept.labels, in_N)
+            shares[f"top1_{subset.name}"] = top1_share(predicted_N == labels, in_N)
     return {name: share for name, share in shares.items() if share.in_KN.any()}
 
 

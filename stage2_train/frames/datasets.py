@@ -19,7 +19,6 @@ from stage2_train.frames.schema import COLUMNS
 
 CHUNK_BYTES = 2**20
 """Length of a chunk of the JPEG files of a part; those of a store are in one piece."""
-_OPTIONAL = {name for name, each in COLUMNS.items() if each.is_optional}
 _OF_FAILED = {name for name, each in COLUMNS.items() if each.counts == "failed"}
 _TEXT = np.dtype([("size", "<u4"), ("heap", "<u8"), ("place", "<u4")])
 """A text of variable length as the file has it: its length, and where it lies."""
@@ -43,7 +42,7 @@ def check_names(file: h5py.File, path: Path) -> set[str]:
         ClipStoreError: if one is missing or is not of the format.
     """
     names = {name.decode(errors="backslashreplace") for name in file.id}
-    for name in sorted((_OF_FAILED if names <= _OF_FAILED else COLUMNS.keys() - _OPTIONAL) - names):
+    for name in sorted((_OF_FAILED if names <= _OF_FAILED else COLUMNS.keys()) - names):
         raise unreadable(path, f"wanted the dataset {name}, found none")
     for name in sorted(names - COLUMNS.keys()):
         raise unreadable(path, f"wanted the datasets of a clip store alone, found {name!r} as well")

@@ -1,6 +1,5 @@
 """One store out of an older one and finished parts: in bounded memory, renamed when whole."""
 
-import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
@@ -13,9 +12,13 @@ import numpy as np
 from shared.time_ranges import TimeRanges
 from stage2_train.frames.schema import VIDEO_COLUMNS, FailedClip, StoreSettings, parse_ranges
 from stage2_train.frames.store_file import StoreFile, read_store
-from stage2_train.frames.writing import create_column, write_columns, writing
+from stage2_train.frames.writing import (
+    create_column,
+    write_columns,
+    write_pictures,
+    writing,
+)
 
-_COPY_BYTES = 16 * 2**20
 _COPIED = tuple(name for name in VIDEO_COLUMNS if not name.endswith("_crc32c"))
 """Columns of a video that are copied; the checksums are made anew."""
 
@@ -138,18 +141,15 @@ def _copy_pictures(
     file: h5py.File, source: StoreFile, video: StoredVideo, frame: int, byte: int
 ) -> None:
     """Copies the JPEG files of a video to `byte` and what follows."""
-    checksum, done = 0, byte
-    crc32c_F, sizes_F = [], []
-    buffer = bytearray()
-    for number, data in enumerate(source.jpeg_files(video.row, range(video.num_frames)), 1):
-        checksum = zlib.crc32(data, checksum)
-        crc32c_F.append(google_crc32c.value(data))
-        sizes_F.append(len(data))
-        buffer += data
-        if len(buffer) >= _COPY_BYTES or number == video.num_frames:
-            file["jpeg"][done : done + len(buffer)] = np.frombuffer(buffer, np.uint8)
-            done += len(buffer)
-            buffer = bytearray()
+    done = byte
+
+    def put(buffer: bytearray) -> None:
+        nonlocal done
+        file["jpeg"][done : done + len(buffer)] = np.frombuffer(buffer, np.uint8)
+        done += len(buffer)
+
+    files = source.jpeg_files(video.row, range(video.num_frames))
+    checksum, crc32c_F, sizes_F = write_pictures(files, put)
     if checksum != video.jpeg_crc32:
         raise source.damage(
             video.row,

@@ -6,14 +6,13 @@ video, so that whoever writes it, and however often, it holds the same.
 """
 
 import hashlib
-import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from functools import partial
+from itertools import accumulate, chain
 from math import floor
 from pathlib import Path
 
-import google_crc32c
 import h5py
 import numpy as np
 
@@ -25,16 +24,12 @@ from shared.video.read import Frame, content_digest, read_frames
 from stage2_train.frames.datasets import CHUNK_BYTES
 from stage2_train.frames.jpeg import encode_frame
 from stage2_train.frames.schema import (
-    PARTS_ENDING,
     FailedClip,
     StoreSettings,
     column_checksum,
     ranges_text,
 )
-from stage2_train.frames.writing import write_columns, writing
-
-_BUFFER_BYTES = 8 * 2**20
-"""JPEG bytes held in memory before they go to the file: bounds memory for videos of any length."""
+from stage2_train.frames.writing import BUFFER_BYTES, write_columns, write_pictures, writing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +45,7 @@ class PartTask:
 
 def parts_folder(store: Path) -> Path:
     """Folder of the parts of a store."""
-    return store.with_name(store.name + PARTS_ENDING)
+    return store.with_name(store.name + ".parts")
 
 
 def part_path(store: Path, video_id: str) -> Path:
@@ -123,25 +118,14 @@ def write_frames(
 def _write_kept(file: h5py.File, frames: Iterable[Frame], settings: StoreSettings) -> None:
     index_F: list[int] = []
     seconds_F: list[float] = []
-    offsets_F1 = [0]
-    crc32c_F: list[int] = []
-    checksum = 0
-    buffer = bytearray()
-    for frame in frames:
-        data = encode_frame(frame.image, settings)
-        checksum = zlib.crc32(data, checksum)
-        crc32c_F.append(google_crc32c.value(data))
-        index_F.append(frame.index)
-        seconds_F.append(frame.seconds)
-        offsets_F1.append(offsets_F1[-1] + len(data))
-        buffer += data
-        if len(buffer) >= _BUFFER_BYTES:
-            _append(file, buffer)
-            buffer = bytearray()
-    if "jpeg" in file:
-        _append(file, buffer)
-    else:  # as long as it is, where a chunk would take more than most short videos
-        file["jpeg"] = np.frombuffer(buffer, np.uint8)
+
+    def encoded() -> Iterator[bytes]:
+        for frame in frames:
+            index_F.append(frame.index)
+            seconds_F.append(frame.seconds)
+            yield encode_frame(frame.image, settings)
+
+    checksum, crc32c_F, sizes_F = write_pictures(encoded(), partial(_append, file))
     columns: dict[str, Sequence[float]] = {
         "jpeg_crc32": [checksum],
         "video_offsets": [0, len(index_F)],
@@ -149,13 +133,17 @@ def _write_kept(file: h5py.File, frames: Iterable[Frame], settings: StoreSetting
         "frame_index_crc32c": [column_checksum("frame_index", index_F)],
         "frame_index": index_F,
         "seconds": seconds_F,
-        "jpeg_offsets": offsets_F1,
+        "jpeg_offsets": [*accumulate(sizes_F, initial=0)],
         "frame_crc32c": crc32c_F,
     }
     write_columns(file, columns)
 
 
 def _append(file: h5py.File, buffer: bytearray) -> None:
+    if "jpeg" not in file and len(buffer) < BUFFER_BYTES:
+        # as long as it is, where a chunk would take more than most short videos
+        file["jpeg"] = np.frombuffer(buffer, np.uint8)
+        return
     if "jpeg" not in file:
         file.create_dataset(
             "jpeg", shape=(0,), maxshape=(None,), dtype=np.uint8, chunks=(CHUNK_BYTES,)

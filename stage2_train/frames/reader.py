@@ -8,7 +8,6 @@ checked there: the times of a video when they are first asked for, each picture 
 import hashlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -120,8 +119,8 @@ class ClipFrames:
 class ClipStore:
     """Frames of a data set's videos; may be pickled, forked and used by several workers."""
 
-    def __init__(self, path: Path, *, is_known: bool = False) -> None:
-        """Opens the store; `is_known` of one that another process has opened.
+    def __init__(self, path: Path) -> None:
+        """Opens the store.
 
         Raises:
             ClipStoreError: if there is none at `path`, it is damaged or of another format.
@@ -130,7 +129,7 @@ class ClipStore:
         self.name = f"the clip store {path}"
         """What to call it in messages."""
         self._stamp = _stamp(path)
-        self.file = read_store(path, is_known=is_known)
+        self.file = read_store(path)
         self.settings, self.failed = self.file.settings, self.file.failed
         self._row_of = {name: row for row, name in enumerate(self.file.columns["video_id"])}
         self._checked: set[int] = set()
@@ -150,7 +149,7 @@ class ClipStore:
                     f"{self.path}: the clip store has changed since it was opened; bring back the "
                     "one that was there, or start anew with this one"
                 )
-        return partial(ClipStore, is_known=True), (self.path,)
+        return ClipStore, (self.path,)
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -189,7 +188,7 @@ class ClipStore:
         """SHA-256 of what is stored of some videos, by the checksums of their pictures; equal for
         stores that hold others beside them."""
         digest, columns = hashlib.sha256(repr(self.settings).encode()), self.file.columns
-        pictures_F = columns.get("frame_crc32c", columns["seconds"])
+        pictures_F = columns["frame_crc32c"]
         for video_id in sorted(set(video_ids)):
             places = self.file.places(self._row_of[video_id])
             digest.update(video_id.encode())

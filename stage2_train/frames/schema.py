@@ -6,10 +6,10 @@ V videos, F frames of all videos, in order of videos. Attributes of the file: `f
 (frames a second that were picked, 0 for every frame). Datasets, all contiguous and uncompressed, so
 that a reader may map the file and slice it: `COLUMNS` below.
 
-Checksums, absent from older stores: each column with a row a video or a failed video has an
-attribute `crc32c`, that of `column_checksum`; the others are checked a video or a frame at a time,
-by columns that hold the CRC-32C of their bytes. What HDF5 itself needs is checked by a seal behind
-the end of its file (`seal`).
+Checksums: each column with a row a video or a failed video has an attribute `crc32c`, that of
+`column_checksum`; the others are checked a video or a frame at a time, by columns that hold the
+CRC-32C of their bytes. What HDF5 itself needs is checked by a seal behind the end of its file
+(`seal`).
 """
 
 import json
@@ -31,8 +31,6 @@ from shared.time_ranges import TimeRange, TimeRanges
 
 FORMAT_NAME = "orn-clips"
 FORMAT_VERSION = 2
-PARTS_ENDING = ".parts"
-"""What the name of the folder of parts has behind that of the store."""
 MOST_PIXELS = 2**25
 """Of a stored frame: 7680 x 4320 and a little more, 100 MB once it is decoded."""
 MOST_SIDE = 65_500
@@ -53,8 +51,6 @@ class Column:
     """What its rows are."""
     borders_of: Literal["frames", "bytes"] | None = None
     """Of a column of one row more: row v has the items [offsets[v], offsets[v + 1]) of these."""
-    is_optional: bool = False
-    """Whether older stores lack it."""
 
     @property
     def is_small(self) -> bool:
@@ -76,15 +72,15 @@ COLUMNS: dict[str, Column] = {
     # CRC-32 of the video's JPEG bytes
     "jpeg_crc32": Column(dtype="<u4", counts="videos"),
     # CRC-32C of the video's rows of two other columns
-    "seconds_crc32c": Column(dtype="<u4", counts="videos", is_optional=True),
-    "frame_index_crc32c": Column(dtype="<u4", counts="videos", is_optional=True),
+    "seconds_crc32c": Column(dtype="<u4", counts="videos"),
+    "frame_index_crc32c": Column(dtype="<u4", counts="videos"),
     "video_offsets": Column(dtype="<i8", counts="videos", borders_of="frames"),
     # place in the decoded stream of the source, from 0, and presentation time there
     "frame_index": Column(dtype="<i8", counts="frames"),
     "seconds": Column(dtype="<f8", counts="frames"),
     "jpeg_offsets": Column(dtype="<i8", counts="frames", borders_of="bytes"),
     # CRC-32C of each JPEG file
-    "frame_crc32c": Column(dtype="<u4", counts="frames", is_optional=True),
+    "frame_crc32c": Column(dtype="<u4", counts="frames"),
     # JPEG files, one after another
     "jpeg": Column(dtype="u1", counts="bytes"),
     # videos of which nothing could be decoded

@@ -3,8 +3,7 @@
 HDF5's library may crash, or never end, on a file that is damaged there, so the seal is asked first.
 It covers everything but the long columns, whose places it lists, and itself: pairs of 64 bits
 [start, stop), their number in 64 bits, the CRC-32C in 32, all little-endian, and `orn-clips-v1`.
-HDF5 looks at nothing behind its end, and cuts off the seal when it changes the file; older files
-have none.
+HDF5 looks at nothing behind its end, and cuts off the seal when it changes the file.
 """
 
 import os
@@ -35,22 +34,24 @@ def write_seal(path: Path, long_columns: Sequence[tuple[int, int]]) -> None:
         file.write(_END.pack(checksum, _MARK))
 
 
-def check_seal(path: Path) -> bool:
-    """Whether the file has a seal, which then is right.
+def check_seal(path: Path) -> None:
+    """Returns if the file has the seal of what it holds.
 
     Raises:
-        ClipStoreError: if file and seal do not match.
+        ClipStoreError: if it has none, or they do not match.
         OSError: if the file cannot be read.
     """
     with path.open("rb") as file:
-        end = file.seek(0, os.SEEK_END) - _END.size
-        if end < _COUNT.size:
-            return False
+        end = max(file.seek(0, os.SEEK_END) - _END.size, _COUNT.size)
         file.seek(end - _COUNT.size)
-        (number,) = _COUNT.unpack(file.read(_COUNT.size))
-        wanted, mark = _END.unpack(file.read(_END.size))
-        if mark != _MARK:
-            return False
+        tail = file.read()
+        if len(tail) != _COUNT.size + _END.size or not tail.endswith(_MARK):
+            raise ClipStoreError(
+                f"{path}: has no checksum behind it (another program changed it, it is cut off, or "
+                "older than the checksums); write it again with `orn clips --fresh`"
+            )
+        (number,) = _COUNT.unpack_from(tail)
+        wanted, _ = _END.unpack_from(tail, _COUNT.size)
         start = end - _COUNT.size - 16 * number
         found = None
         if start >= 0:
@@ -65,7 +66,6 @@ def check_seal(path: Path) -> bool:
             f"{'a seal of no sense' if found is None else f'{found:08x}'}); "
             "remove it and run `orn clips` again"
         )
-    return True
 
 
 def _checksum(file: BinaryIO, places: Sequence[tuple[int, int]], *, stop: int) -> int:

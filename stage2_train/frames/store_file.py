@@ -37,14 +37,12 @@ from stage2_train.frames.schema import (
     FORMAT_VERSION,
     MOST_PIXELS,
     MOST_SIDE,
-    PARTS_ENDING,
     FailedClip,
     StoreSettings,
     column_checksum,
     parse_ranges,
 )
 from stage2_train.frames.seal import check_seal
-from stage2_train.frames.trial import survive_reading
 
 REMEDY = (
     "; `orn clips --verify` finds all that is damaged, remove the file and run `orn clips` to "
@@ -87,8 +85,7 @@ class StoreFile:
     settings: StoreSettings
     failed: tuple[FailedClip, ...]
     columns: Mapping[str, NDArray[Any]]
-    """Those of videos in memory, those of frames where they lie in the file; without those that a
-    file of an older release lacks."""
+    """Those of videos in memory, those of frames where they lie in the file."""
     jpeg: _Bytes
 
     def places(self, row: int) -> slice:
@@ -117,9 +114,8 @@ class StoreFile:
             ClipStoreError: if they are damaged: their checksum is wrong, or they do not increase.
         """
         values_F: NDArray[Any] = self.columns[name][self.places(row)]
-        wanted = self.columns.get(f"{name}_crc32c")
-        if wanted is not None:
-            self._compare(wanted[row], values_F.tobytes(), f"its {name} are", row)
+        wanted = self.columns[f"{name}_crc32c"][row]
+        self._compare(wanted, values_F.tobytes(), f"its {name} are", row)
         ends = values_F[[0, -1]] if len(values_F) else values_F
         if not np.isfinite(ends).all() or not (values_F[1:] > values_F[:-1]).all():
             raise self.damage(row, f"its {name} are damaged (wanted them to increase)")
@@ -132,7 +128,7 @@ class StoreFile:
             ClipStoreError: if one is damaged, as far as its checksum or its borders tell.
         """
         first, most = self.places(row).start, most_bytes(*self.stored_size(row))
-        offsets_F1, crc32c_F = self.columns["jpeg_offsets"], self.columns.get("frame_crc32c")
+        offsets_F1, crc32c_F = self.columns["jpeg_offsets"], self.columns["frame_crc32c"]
         for frame in frames:
             place = first + frame
             start, stop = offsets_F1[place : place + 2].tolist()
@@ -141,8 +137,7 @@ class StoreFile:
                 problem = f"frame {frame} is damaged (wanted 1 to {most} bytes, found {found})"
                 raise self.damage(row, problem)
             data = self.jpeg.read(start, stop)
-            if crc32c_F is not None:
-                self._compare(crc32c_F[place], data, f"frame {frame} is", row)
+            self._compare(crc32c_F[place], data, f"frame {frame} is", row)
             yield data
 
     def _compare(self, wanted: int, data: bytes, what: str, row: int) -> None:
@@ -162,25 +157,21 @@ class StoreFile:
         )
 
 
-def read_store(path: Path, *, is_known: bool = False) -> StoreFile:
-    """A store or part, opened; its small columns are read and checked.
-
-    HDF5's library reads it here where its seal is right, where another process has lived through
-    that (`is_known`: before), or where it is a part, which a job here has written.
+def read_store(path: Path) -> StoreFile:
+    """A store or part, opened; its small columns are read and checked. HDF5's library, which may
+    crash or never end on damage, sees it only where its seal is right.
 
     Raises:
         ClipStoreError: if it is absent, damaged or of another format.
     """
     if not path.is_file():
         raise ClipStoreError(f"{path}: there is no clip store; run `orn clips` to write it")
-    is_part = path.parent.name.endswith(PARTS_ENDING)
     try:
-        if not check_seal(path) and not is_known and not is_part:
-            survive_reading(path)
         with path.open("rb") as raw:
             content = mmap.mmap(raw.fileno(), 0, access=mmap.ACCESS_READ)
         if content[: len(_SIGNATURE)] != _SIGNATURE:
             raise OSError("its first bytes are not those of an HDF5 file")
+        check_seal(path)
         with h5py.File(path, "r") as file:
             return _read(file, path, content)
     except ClipStoreError:
@@ -198,7 +189,7 @@ def _read(file: h5py.File, path: Path, content: mmap.mmap) -> StoreFile:
         if name in datasets
         else np.zeros(1 if each.borders_of else 0, each.dtype or object)
         for name, each in COLUMNS.items()
-        if name != "jpeg" and (name in datasets or not each.is_optional)
+        if name != "jpeg"
     }
     jpeg = _bytes(datasets.get("jpeg"), content)
     _check_rows(columns, jpeg, path)

@@ -1,10 +1,12 @@
 """Writes the HDF5 file of a clip store or of a part: whole, with its checksums, or not at all."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import google_crc32c
 import h5py
 import numpy as np
 
@@ -19,6 +21,9 @@ from stage2_train.frames.schema import (
     column_checksum,
 )
 from stage2_train.frames.seal import write_seal
+
+BUFFER_BYTES = 8 * 2**20
+"""JPEG bytes held in memory before they go to the file: bounds memory for videos of any length."""
 
 
 @contextmanager
@@ -60,6 +65,28 @@ def write_columns(file: h5py.File, columns: Mapping[str, Sequence[Any]]) -> None
             file.create_dataset(name, data=np.asarray(values, dtype))
         if COLUMNS[name].is_small:
             file[name].attrs["crc32c"] = np.uint32(column_checksum(name, values))
+
+
+def write_pictures(
+    files: Iterable[bytes], put: Callable[[bytearray], None]
+) -> tuple[int, list[int], list[int]]:
+    """Puts JPEG files behind each other; CRC-32 of all their bytes, and CRC-32C and length of each.
+
+    Args:
+        put: takes bytes in the order of the file; the last ones are fewer than `BUFFER_BYTES`.
+    """
+    checksum, buffer = 0, bytearray()
+    crc32c_F, sizes_F = [], []
+    for data in files:
+        checksum = zlib.crc32(data, checksum)
+        crc32c_F.append(google_crc32c.value(data))
+        sizes_F.append(len(data))
+        buffer += data
+        if len(buffer) >= BUFFER_BYTES:
+            put(buffer)
+            buffer = bytearray()
+    put(buffer)
+    return checksum, crc32c_F, sizes_F
 
 
 def _write_head(file: h5py.File, settings: StoreSettings, failed: Sequence[FailedClip]) -> None:

@@ -25,7 +25,7 @@ from shared.text_table import markdown
 from stage2_train.ablation.ablate import ablate
 from stage2_train.ablation.plan import AblationRequest
 from stage2_train.evaluation.bootstrap import Tallies, figure_interval, redrawn_figures
-from stage2_train.evaluation.figures import kept_logits, with_groups
+from stage2_train.evaluation.figures import with_groups
 from stage2_train.evaluation.metrics import chance_level
 from stage2_train.evaluation.predictions import Predictions
 from stage2_train.evaluation.statistics import CONFIDENCE
@@ -69,8 +69,8 @@ class Labelled:
         )
         found = with_groups(bare, self.segments, self.unsure_NA)
         groups = found.groups or found.ids
-        tallies = Tallies(next(iter(kept_logits(found).values())))
-        value = float(tallies.figures(np.ones((len(groups), 1)))[0, 0])
+        tallies = Tallies(found.labels, scores_NA, found.unsure)
+        value = float(tallies.once()[0])
         (draws_FR,) = redrawn_figures([tallies], groups, num_draws=_NUM_DRAWS)
         ends = figure_interval(value, draws_FR[0], num_groups=len(set(groups)))
         low, high = (None, None) if ends is None else (100 * each for each in ends)

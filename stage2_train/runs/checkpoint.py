@@ -16,19 +16,6 @@ from shared.config.fields import explain
 from shared.errors import CheckpointError
 from shared.tensor_file import misfit, read_tensors, save_tensors, tensors_in
 from stage2_train.runs.phases import Phase
-from stage2_train.runs.run_folder import LAST_NAME
-
-__all__ = [
-    "BEST_NAME",
-    "LAST_NAME",
-    "Checkpoint",
-    "TrainingState",
-    "check_phase",
-    "load_checkpoint",
-    "load_optimiser",
-    "load_weights",
-    "save_checkpoint",
-]
 
 FORMAT_NAME = "orn-checkpoint"
 FORMAT_VERSION = 1

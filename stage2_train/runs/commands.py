@@ -43,12 +43,11 @@ def runs(
 ) -> None:
     """List the trainings in runs/: how far they are, what they reached, in what they differ."""
     from stage2_train.runs import listing, table
-    from stage2_train.runs.choice import wanted_runs
 
     if as_csv + as_markdown + as_json > 1:
         raise click.UsageError("--csv, --md and --json: wanted one of them, found more")
     found = [listing.read_summary(run, split=split) for run in listing.find_runs(folder)]
-    chosen = wanted_runs(found, where=where, sort=sort, reverse=reverse)
+    chosen = table.wanted_runs(found, where=where, sort=sort, reverse=reverse)
     if as_json:
         echo_json({"split": split, "runs": table.records(chosen)})
     elif as_csv:

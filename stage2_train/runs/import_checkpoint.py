@@ -16,7 +16,7 @@ from stage2_train.model.authors_weights import NotOffered, settings_of, weights_
 from stage2_train.model.build import build_network
 from stage2_train.model.config import NetworkConfig
 from stage2_train.recipe import Recipe, load_recipe
-from stage2_train.runs.checkpoint import LAST_NAME, Checkpoint, TrainingState, save_checkpoint
+from stage2_train.runs.checkpoint import Checkpoint, TrainingState, save_checkpoint
 from stage2_train.runs.phases import plan_phases
 from stage2_train.runs.run_config import (
     DataPaths,
@@ -24,7 +24,7 @@ from stage2_train.runs.run_config import (
     RunConfig,
     segments_digest,
 )
-from stage2_train.runs.run_folder import CONFIG_NAME, start_run
+from stage2_train.runs.run_folder import CONFIG_NAME, LAST_NAME, start_run
 
 _WHAT = "a checkpoint of the authors' code"
 _ARCHITECTURE = "orn_two_heads"

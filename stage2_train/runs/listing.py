@@ -1,11 +1,10 @@
 """What run folders say of their trainings without a checkpoint being opened, side by side.
 
-Anything may be damaged or of an older release; what a folder does not say is None.
+Anything may be damaged; what a folder does not say is None.
 """
 
 import json
-import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -25,8 +24,6 @@ from stage2_train.runs.run_folder import (
 
 _DEEPEST = 4
 _NOT_COMPARED = ("paths",)
-_MOST_LOG_BYTES = 1 << 28
-_SECONDS = re.compile(rb'"seconds": ([0-9.e+-]+)')
 _HEADS = ("two_heads", "activity_head", "object_head")
 """The first that a report has is the prediction's."""
 
@@ -41,9 +38,9 @@ class RunSummary:
     """Name of the data set."""
     system: str | None = None
     """Of the paper's tables; else the recipe's name."""
-    state: str = "ended"
-    """`training` (a process holds it), `finished`, `stopped`, `begun` (no checkpoint yet), `ended`
-    (an older run, which does not say whether it is finished) or `damaged` (its settings are)."""
+    state: str
+    """`training` (a process holds it), `finished`, `stopped`, `begun` (no checkpoint yet) or
+    `damaged` (its settings are)."""
     step: int | None = None
     """Steps that are done."""
     num_steps: int | None = None
@@ -122,16 +119,13 @@ def read_summary(run: Path, *, split: str = "validation") -> RunSummary:
         split: of the figures that `orn eval` measured.
     """
     state = _object(run / STATE_NAME)
-    standing, best = _whole(state, "step"), _best(state)
-    seconds = number_in(state, "seconds")
-    if seconds is None:  # of an older release, or before the first checkpoint
-        logged, logged_best, seconds = _read_log(run / METRICS_NAME)
-        standing, best = (standing, best) if state else (logged, logged_best)
-    starts = _records(run / STARTS_NAME, last=True)
+    step = _whole(state, "step")
+    if not state:  # before the first checkpoint
+        step = _whole(_last_record(run / METRICS_NAME), "step")
     known: dict[str, Any] = {
         "run": str(run),
-        "started": _text(starts[-1].get("time")) if starts else None,
-        "seconds": seconds,
+        "started": _text(_last_record(run / STARTS_NAME).get("time")),
+        "seconds": number_in(state, "seconds"),
     }
     try:
         tables = settings_of(run)
@@ -146,11 +140,11 @@ def read_summary(run: Path, *, split: str = "validation") -> RunSummary:
         dataset=_text(dataset.get("name")),
         system=system,
         state=_state(run, state),
-        step=standing,
+        step=step,
         num_steps=_whole(state, "num_steps"),
         metric=metric,
-        best=best[0],
-        best_step=best[1],
+        best=number_in(state, "best_metric"),
+        best_step=_whole(state, "best_step"),
         settings=leaves(recipe),
         **known,
         **_measured(_object(run / f"eval-{split}.json"), metric or ""),
@@ -162,13 +156,7 @@ def _state(run: Path, state: Mapping[str, Any]) -> str:
         return "training"
     if not (run / LAST_NAME).is_file():
         return "begun"
-    if not state:
-        return "ended"
     return "finished" if state.get("finished") is True else "stopped"
-
-
-def _best(record: Mapping[str, Any]) -> tuple[float | None, int | None]:
-    return number_in(record, "best_metric"), _whole(record, "best_step")
 
 
 def _measured(report: Mapping[str, Any], metric: str) -> dict[str, Any]:
@@ -178,45 +166,12 @@ def _measured(report: Mapping[str, Any], metric: str) -> dict[str, Any]:
     return {"measured": value, "low": number_in(own, "low"), "high": number_in(own, "high")}
 
 
-def _read_log(
-    path: Path,
-) -> tuple[int | None, tuple[float | None, int | None], float | None]:
-    """Last step, best validation of the last phase and when, seconds of training, as a log has
-    them."""
+def _last_record(path: Path) -> dict[str, Any]:
     try:
-        content = read_bounded(path, most_bytes=_MOST_LOG_BYTES)
-    except PipelineError:
-        return None, (None, None), None
-    times = [float(each) for each in _SECONDS.findall(content) if _is_number(each)]
-    lines = content.splitlines()
-    steps = [step for line in _parsed(lines[-3:]) if (step := _whole(line, "step")) is not None]
-    phase, best, best_step = None, None, None
-    for line in _parsed(each for each in lines if b'"group": "validation"' in each):
-        if line.get("phase") != phase:
-            phase, best, best_step = line.get("phase"), None, None
-        for metric in ("map", "top1"):
-            value = number_in(line, f"{phase}_{metric}")
-            if value is not None and (best is None or value > best):
-                best, best_step = value, _whole(line, "step")
-    return max(steps, default=None), (best, best_step), sum(times) if times else None
-
-
-def _records(path: Path, *, last: bool = False) -> list[dict[str, Any]]:
-    try:
-        lines = read_bounded(path).splitlines()
-    except PipelineError:
-        return []
-    return list(_parsed(lines[-1:] if last else lines))
-
-
-def _parsed(lines: Iterable[bytes]) -> Iterator[dict[str, Any]]:
-    for line in lines:
-        try:
-            record = json.loads(line)
-        except (ValueError, RecursionError):
-            continue
-        if isinstance(record, dict):
-            yield record
+        record = json.loads(read_bounded(path).splitlines()[-1])
+    except (PipelineError, ValueError, LookupError, RecursionError):
+        return {}
+    return record if isinstance(record, dict) else {}
 
 
 def _object(path: Path) -> dict[str, Any]:
@@ -240,10 +195,3 @@ def _text(value: Any) -> str | None:
 def _whole(record: Mapping[str, Any], name: str) -> int | None:
     value = record.get(name)
     return value if type(value) is int else None
-
-
-def _is_number(text: bytes) -> bool:
-    try:
-        return abs(float(text)) < 1e300
-    except ValueError:
-        return False

@@ -1,4 +1,5 @@
-"""The log of a training: lines of metrics in metrics.jsonl, and numbers for trackers."""
+"""The log of a training: lines of metrics in metrics.jsonl, numbers for trackers, and where it
+stands in state.json."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -9,8 +10,16 @@ from typing import Any, Self
 from accelerate import Accelerator
 from accelerate.tracking import GeneralTracker
 
-from shared.jobs.atomic_file import replacing
-from stage2_train.runs.run_folder import METRICS_NAME, append_jsonl, jsonl_records, number_in
+from shared.jobs.atomic_file import replacing, write_text
+from stage2_train.runs.checkpoint import TrainingState
+from stage2_train.runs.phases import Phase
+from stage2_train.runs.run_folder import (
+    METRICS_NAME,
+    STATE_NAME,
+    append_jsonl,
+    jsonl_records,
+    number_in,
+)
 from stage2_train.runs.trackers import send, start_trackers
 
 
@@ -93,3 +102,18 @@ class MetricsLog:
         self.seconds += number_in(values, "seconds") or 0.0
         numbers = {name: each for name, each in values.items() if isinstance(each, int | float)}
         send(self._trackers, {f"{group}/{name}": numbers[name] for name in numbers}, step=step)
+
+    def write_standing(self, state: TrainingState, phases: Sequence[Phase], *, metric: str) -> None:
+        """Says where the training stands, after the checkpoint of the same state; for those who do
+        not open checkpoints. `metric` is `top1` or `map`."""
+        standing = {
+            "step": state.step,
+            "num_steps": sum(phase.num_steps for phase in phases),
+            "phase": phases[state.phase].name,
+            "finished": state.is_finished(len(phases)),
+            "metric": metric,
+            "best_metric": state.best_metric,
+            "best_step": state.best_step,
+            "seconds": self.seconds,
+        }
+        write_text(self._path.with_name(STATE_NAME), json.dumps(standing) + "\n")

@@ -8,12 +8,13 @@ from torch import nn
 
 from shared.errors import CheckpointError, ConfigError
 from shared.manifests.load import load_dataset
+from shared.tensor_file import save_tensors
 from stage2_train.model.build import build_network
 from stage2_train.model.config import Heads
+from stage2_train.model.image_weights import export_resnet
 from stage2_train.resources import Resources
 from stage2_train.runs.checkpoint import (
     BEST_NAME,
-    LAST_NAME,
     Checkpoint,
     check_phase,
     load_checkpoint,
@@ -28,6 +29,7 @@ from stage2_train.runs.model_folder import (
 )
 from stage2_train.runs.phases import plan_phases
 from stage2_train.runs.run_config import DataPaths, RunConfig, load_run_config
+from stage2_train.runs.run_folder import LAST_NAME
 from stage2_train.runs.sources import Sources, open_sources
 
 
@@ -43,6 +45,21 @@ class Trained:
     """The checkpoint, or the file of weights of a model folder."""
     step: int
     """When it was written."""
+
+
+def export_weights(run: Path, out: Path) -> int:
+    """Writes the 2D ResNet of a run's best checkpoint as a state dict with torchvision's names, a
+    file that others start from; the number of weights (tensors) written.
+
+    Raises:
+        CheckpointError: if the run has no best checkpoint, or a damaged one.
+        ConfigError: if its network holds no 2D ResNet.
+    """
+    network = build_network(load_run_config(run).recipe.model)
+    load_weights(network, load_checkpoint(run / BEST_NAME), path=run / BEST_NAME)
+    weights = export_resnet(network)
+    save_tensors(out, weights)
+    return len(weights)
 
 
 def config_of(run: Path, *, manifest: str | None = None) -> RunConfig:

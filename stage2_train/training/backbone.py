@@ -25,9 +25,8 @@ from stage2_train.model.image_weights import (
 )
 from stage2_train.model.resnet_25d import Stage, Trunk
 from stage2_train.recipe import Recipe
-from stage2_train.runs.checkpoint import LAST_NAME
 from stage2_train.runs.run_config import load_run_config
-from stage2_train.runs.run_folder import CONFIG_NAME
+from stage2_train.runs.run_folder import CONFIG_NAME, LAST_NAME
 
 logger = logging.getLogger(__name__)
 

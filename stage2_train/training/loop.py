@@ -14,6 +14,7 @@ from pathlib import Path
 import torch
 from accelerate import Accelerator
 from accelerate.tracking import GeneralTracker
+from accelerate.utils import broadcast, gather_object
 from torch import nn
 
 from shared.jobs.progress import Bar
@@ -21,10 +22,11 @@ from stage2_train.clips.batches import ClipBatch, LoaderSettings, training_loade
 from stage2_train.clips.dataset import ClipDataset
 from stage2_train.clips.views import Views
 from stage2_train.devices import loader_settings, main_progress
+from stage2_train.evaluation.metrics import score_heads
+from stage2_train.evaluation.predictions import gathered, predict
 from stage2_train.recipe import Recipe
 from stage2_train.runs.checkpoint import (
     BEST_NAME,
-    LAST_NAME,
     Checkpoint,
     TrainingState,
     check_phase,
@@ -35,13 +37,16 @@ from stage2_train.runs.checkpoint import (
 from stage2_train.runs.last_checkpoint import load_best, load_last, save_last
 from stage2_train.runs.metrics_log import MetricsLog
 from stage2_train.runs.phases import Phase, plan_phases, steps_per_epoch
-from stage2_train.runs.standing import write_standing
+from stage2_train.runs.run_folder import LAST_NAME
 from stage2_train.training.backbone import apply_backbone_options
 from stage2_train.training.failures import failures_told
-from stage2_train.training.freezing import freeze_for, synchronised
-from stage2_train.training.step import build_optimiser, set_learning_rate, training_step
-from stage2_train.training.time_limit import TimeLimit
-from stage2_train.training.validation import validation_scores
+from stage2_train.training.step import (
+    build_optimiser,
+    freeze_for,
+    set_learning_rate,
+    synchronised,
+    training_step,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -75,7 +80,10 @@ class _Session:
     log: MetricsLog
     bar: Bar
     max_steps: int | None
-    limit: TimeLimit
+    deadline: float | None
+    """A moment of `time.monotonic`; None never comes."""
+    is_late: bool = False
+    """Whether it has come."""
     num_clips: int = 0
     """Clips since the last line of the log."""
     since: float = field(default_factory=time.perf_counter)
@@ -85,7 +93,15 @@ class _Session:
     def stopped(self) -> bool:
         """Whether the number of steps asked for is reached, or the time is over."""
         enough = self.max_steps is not None and self.state.step >= self.max_steps
-        return enough or self.limit.is_over
+        return enough or self.is_late
+
+    def look_at_clock(self) -> None:
+        """Called by all processes after a step: all see what the first one sees, so that they stop
+        after the same one."""
+        if self.deadline is not None:
+            late = torch.tensor(int(time.monotonic() >= self.deadline))
+            late = late.to(self.accelerator.device)
+            self.is_late = bool(broadcast(late) if self.accelerator.num_processes > 1 else late)
 
 
 def train_network(
@@ -147,7 +163,7 @@ def train_network(
             log=log,
             bar=bar,
             max_steps=max_steps,
-            limit=TimeLimit(accelerator, deadline),
+            deadline=deadline,
         )
         while not (state.is_finished(len(phases)) or session.stopped):
             if state.phase_over:
@@ -208,7 +224,7 @@ def _run_phase(session: _Session, phase: Phase, resumed: Checkpoint | None) -> N
         epoch_over = state.advance(
             len(taken), num_batches=num_batches, num_phase_steps=phase.num_steps
         )
-        session.limit.look()
+        session.look_at_clock()
         state.add(values | {"learning_rate": learning_rate})
         session.bar.advance(note=f"loss {values['loss']:.3f}")
         if state.step % recipe.log_every_steps == 0:
@@ -248,7 +264,10 @@ def _validate(session: _Session, phase: Phase, clips: ClipDataset) -> None:
     """Measures the validation split, keeps the best weights, may end the phase early."""
     began = time.perf_counter()
     state, recipe = session.state, session.recipe
-    scores = validation_scores(
+    if session.accelerator.num_processes > 1:
+        for buffer in session.network.buffers():  # each process keeps statistics of its own
+            torch.distributed.broadcast(buffer, src=0)
+    part = predict(
         session.network,
         clips,
         session.loader,
@@ -256,6 +275,7 @@ def _validate(session: _Session, phase: Phase, clips: ClipDataset) -> None:
         views=Views(num_clips=recipe.validation.clips),
         accelerator=session.accelerator,
     )
+    scores = score_heads(gathered(gather_object([part])), clips)
     session.model.train()
     values = {
         f"{head}_{name}": value
@@ -284,8 +304,5 @@ def _save(session: _Session, name: str, optimiser: torch.optim.Optimizer | None)
             save_checkpoint(session.run / name, checkpoint)
         else:
             save_last(session.run, checkpoint)
-            metric, seconds = session.data.metric, session.log.seconds
-            write_standing(
-                session.run, session.state, session.phases, metric=metric, seconds=seconds
-            )
+            session.log.write_standing(session.state, session.phases, metric=session.data.metric)
     session.accelerator.wait_for_everyone()

@@ -20,12 +20,10 @@ from stage2_train.clips.dataset import check_crop
 from stage2_train.clips.join import JoinedSplit
 from stage2_train.clips.views import ClipRequest, classes_when_flipped
 from stage2_train.devices import build_accelerator
-from stage2_train.frames.decoding_cost import spread_over_videos, warn_of_decoding
 from stage2_train.model.build import build_network
 from stage2_train.network_choice import system_as_changed
 from stage2_train.recipe import Recipe, default_recipe, load_recipe
 from stage2_train.resources import Resources
-from stage2_train.runs.checkpoint import LAST_NAME
 from stage2_train.runs.phases import plan_phases
 from stage2_train.runs.run_config import (
     DataPaths,
@@ -34,13 +32,18 @@ from stage2_train.runs.run_config import (
     describe_dataset,
     load_run_config,
 )
-from stage2_train.runs.run_folder import CONFIG_NAME, start_run
+from stage2_train.runs.run_folder import CONFIG_NAME, LAST_NAME, start_run
 from stage2_train.runs.same_data import warn_of_other_data
 from stage2_train.runs.sources import Sources, open_sources
 from stage2_train.runs.trackers import check_trackers
 from stage2_train.training.backbone import set_first_weights, weights_digest
 from stage2_train.training.loop import TrainingData, train_network
-from stage2_train.training.prepare import require_prepared, require_verified
+from stage2_train.training.prepare import (
+    require_prepared,
+    require_verified,
+    spread_over_videos,
+    warn_of_decoding,
+)
 
 _MEASURED_CLIPS = 4
 """Clips that are decoded to tell what training without a store costs."""

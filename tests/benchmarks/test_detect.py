@@ -1,7 +1,5 @@
 """`orn bench detect`, `detect-overhead` and `detect-memory` at a tiny size."""
 
-from __future__ import annotations
-
 import json
 import pickle
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """`orn bench gpu`: what it measures, and that nothing keeps it from measuring the rest."""
 
-from __future__ import annotations
-
 import json
 import os
 import time

@@ -6,9 +6,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from benchmarks import report_pictures
-from benchmarks.look_pictures import make_pictures
-from benchmarks.scrub_page import measure_page
+from benchmarks.pages import chromium_path, measure_page, report_pictures, shard_pictures
 from shared.inspect.page.write import write_page
 from tests.browser import chromium
 from tests.shared.inspect.page.conftest import ALL, frame, write
@@ -23,7 +21,7 @@ def test_a_page_is_measured_and_photographed(chromium: Any, tmp_path: Path) -> N
     measured = measure_page(chromium, page, most=4)
     assert measured["frames"] == 6
     assert measured["step"]["median_ms"] > 0
-    paths = make_pictures(chromium, shard, Noise(), tmp_path / "out")
+    paths = shard_pictures(chromium, shard, Noise(), tmp_path / "out")
     assert [Image.open(path).width for path in paths] == [3 * 560, 1280, 400]
     assert max(path.stat().st_size for path in paths) <= 150_000
 
@@ -36,13 +34,11 @@ def test_a_report_is_photographed(chromium: Any, tmp_path: Path) -> None:
         "<section id=confusion><table><tr><td class=diagonal><button data-cell=0-0>9</button></td>"
         "<td><button data-cell=0-1 onclick='this.textContent=7'>3</button></td></table>"
     )
-    paths = report_pictures.make_pictures(chromium, tmp_path, tmp_path / "out")
+    paths = report_pictures(chromium, tmp_path, tmp_path / "out")
     assert [Image.open(path).size for path in paths] == [(1100, 900), (300, 100), (300, 200)]
 
 
 def test_without_a_browser_the_command_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    from benchmarks.chromium import chromium_path
-
     monkeypatch.setenv("CHROMIUM", "no-such-browser")
     monkeypatch.setenv("PATH", "")
     assert chromium_path() is None

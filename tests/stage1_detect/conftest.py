@@ -1,7 +1,5 @@
 """A tiny Mask R-CNN with random weights that finds things, and frames to find them in."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any

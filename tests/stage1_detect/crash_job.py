@@ -7,8 +7,6 @@ is written under its temporary name and not yet renamed) or `never`; WHOM is `se
 `group`, which is all processes of the job.
 """
 
-from __future__ import annotations
-
 import os
 import signal
 import sys

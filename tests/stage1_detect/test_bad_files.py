@@ -1,7 +1,5 @@
 """A data set with every bad file there is: dry runs name them, jobs do the good videos."""
 
-from __future__ import annotations
-
 import json
 import os
 from pathlib import Path

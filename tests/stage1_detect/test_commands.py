@@ -1,7 +1,5 @@
 """`orn detect` as a user calls it, with the demo's config and random weights."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Jobs that are killed, or whose disk refuses: what is whole stays, the rest is done again."""
 
-from __future__ import annotations
-
 import signal
 import subprocess
 import sys
@@ -9,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.kill_detect import kill_trials, shard_bytes
+from benchmarks.kill_detect import is_good, kill_trials, shard_bytes
 from shared.shards.verified import RECORD_NAME
 from tests.conftest import ROOT
 from tests.stage1_detect.conftest import make_world, write_video
@@ -192,5 +190,5 @@ def test_a_kill_of_the_real_command(tmp_path: Path) -> None:
     detect = [sys.executable, "-m", "shared.cli", "detect", str(world), "--data", str(data)]
     detect += ["--checkpoint", str(checkpoint), "--device", "cpu", "--unit-frames", "8"]
     (trial,) = kill_trials(detect, tmp_path / "trials", trials=1, seed=3)
-    assert trial.is_good, trial
-    assert trial.units > NUM_UNITS
+    assert is_good(trial), trial
+    assert trial["units"] > NUM_UNITS

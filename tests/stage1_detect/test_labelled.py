@@ -1,7 +1,5 @@
 """Ranges of time that a label table covers: widened, joined, cut into units, recognised again."""
 
-from __future__ import annotations
-
 import dataclasses
 import itertools
 from pathlib import Path

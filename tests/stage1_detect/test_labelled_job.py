@@ -1,7 +1,5 @@
 """Detection of labelled frames only: every frame that training can ask for is found by its time."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Real files, normal and odd ones, cut into small units: every frame is in one shard, once."""
 
-from __future__ import annotations
-
 import logging
 from pathlib import Path
 

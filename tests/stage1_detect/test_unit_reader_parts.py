@@ -1,7 +1,5 @@
 """Parts of videos, sought where the file allows it, else decoded once and onwards."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any

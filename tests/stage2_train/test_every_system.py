@@ -15,8 +15,7 @@ from stage2_train.model.build import build_network
 from stage2_train.recipe import load_recipe
 from stage2_train.runs.phases import plan_phases
 from stage2_train.systems import system_names
-from stage2_train.training.freezing import freeze_for
-from stage2_train.training.step import build_optimiser, training_step
+from stage2_train.training.step import build_optimiser, freeze_for, training_step
 from tests.stage2_train.demo_batches import write_demo
 
 SMALL = (

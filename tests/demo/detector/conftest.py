@@ -1,7 +1,5 @@
 """A small COCO data set of coloured shapes."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Headers are read once: in several processes where there are many, and remembered."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 

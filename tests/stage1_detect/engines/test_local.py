@@ -1,7 +1,5 @@
 """Units detected in this process, and in several, each with the demo's real detector."""
 
-from __future__ import annotations
-
 import os
 import signal
 from collections.abc import Iterator

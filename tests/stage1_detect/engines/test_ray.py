@@ -1,7 +1,5 @@
 """What can be told of a Ray cluster without one, and what is made of lost actors."""
 
-from __future__ import annotations
-
 import builtins
 import socket
 import sys
@@ -103,12 +101,12 @@ class LostError(Exception):
 class PlayedActor:
     """An actor of the node that exists when it is made."""
 
-    def __init__(self, cluster: PlayedCluster) -> None:
+    def __init__(self, cluster: "PlayedCluster") -> None:
         self.node, self._cluster = cluster.node, cluster
         self.load = SimpleNamespace(remote=lambda load: self._task(None))
         self.detect = SimpleNamespace(remote=lambda unit: self._task(unit))
 
-    def _task(self, unit: Unit | None) -> tuple[PlayedActor, Unit | None]:
+    def _task(self, unit: Unit | None) -> tuple["PlayedActor", Unit | None]:
         if unit is not None:
             self._cluster.handed_out.append((unit.index, self.node))
         return self, unit

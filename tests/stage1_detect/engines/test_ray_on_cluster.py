@@ -1,7 +1,5 @@
 """The Ray engine on a cluster of two nodes of this machine, with the demo's real detector."""
 
-from __future__ import annotations
-
 import os
 import threading
 from collections.abc import Callable, Iterator

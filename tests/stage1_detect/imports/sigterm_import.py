@@ -4,8 +4,6 @@ shard under its temporary name, and stays there.
     python -m tests.stage1_detect.imports.sigterm_import ARGUMENT ...
 """
 
-from __future__ import annotations
-
 import os
 import signal
 import sys

@@ -1,7 +1,5 @@
 """Proposals and boxes of a batch must be those that mmdet finds frame by frame, at real sizes."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

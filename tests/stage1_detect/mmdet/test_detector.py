@@ -1,7 +1,5 @@
 """The detector must give what mmdet's own path gives, and the softmax rows besides."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

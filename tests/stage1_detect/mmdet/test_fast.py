@@ -1,7 +1,5 @@
 """The fast path must find what the other path finds, which is what mmdet finds."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The borders found on a device must give the masks that pasting one by one gives."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch

@@ -1,7 +1,5 @@
 """Masks must be, byte for byte, what mmdet's paste into a full frame and pycocotools give."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch

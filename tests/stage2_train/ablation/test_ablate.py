@@ -46,7 +46,7 @@ def test_trains_measures_and_goes_on(options, tmp_path) -> None:
     figures = {each.system: each for each in read_csv(folder / "table-2-validation.csv")}
     assert figures["object-head"].figures["", "seconds"] > 0
     assert figures["object-head"].figures["", "parameters"] > 0
-    assert figures["object-head"].logits() is not None
+    assert figures["object-head"].tallies() is not None
     run = folder / "object-head" / "seed0"
     assert json.loads((run / "eval-validation.json").read_text())["system"] == "object-head"
     written = (run / "last.pt").stat().st_mtime_ns

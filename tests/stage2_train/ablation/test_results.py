@@ -169,7 +169,7 @@ def test_heads_that_were_trained_apart_are_measured_together(tmp_path) -> None:
         results.append(one)
     (both,) = late_fusion_results(results)
     assert (both.system, both.percent(), both.figures["", "seconds"]) == ("late-fusion", 75.0, 14.0)
-    assert both.logits() is not None
+    assert both.tallies() is not None
     (Path(results[0].run) / "predictions-test.npz").unlink()
     assert late_fusion_results(results) == []
 
@@ -185,4 +185,4 @@ def test_pairs_that_annotators_were_unsure_of_are_left_out_again(tmp_path) -> No
         unsure=np.array([[False, False], [True, False], [False, False]]),
     )
     save_predictions(tmp_path / "predictions-test.npz", predictions)
-    assert one.logits() is not None
+    assert one.tallies() is not None

@@ -3,14 +3,13 @@
 import numpy as np
 import pytest
 
-from stage2_train.evaluation.bootstrap import KeptLogits, redrawn_scores
+from stage2_train.evaluation.bootstrap import Tallies, redrawn_scores
 from stage2_train.evaluation.metrics import multi_label_scores, single_label_scores
 from stage2_train.evaluation.statistics import student_t
 
 
-def _kept(labels, logits_NA) -> KeptLogits:
-    ids = tuple(str(row) for row in range(len(labels)))
-    return KeptLogits(ids=ids, labels=labels, logits_NA=np.asarray(logits_NA, np.float32))
+def _kept(labels, logits_NA) -> Tallies:
+    return Tallies(labels, np.asarray(logits_NA, np.float32))
 
 
 def test_scores_of_drawn_films_are_those_of_evaluation() -> None:
@@ -23,9 +22,9 @@ def test_scores_of_drawn_films_are_those_of_evaluation() -> None:
     labels_NA[:, 4] = 0  # a class without a positive
     top1 = single_label_scores(logits_NA[drawn], classes_N[drawn]).summary["top1"]
     mean = multi_label_scores(logits_NA[drawn], labels_NA[drawn]).summary["map"]
-    counts_RN = counts_N[None].astype(np.float64)
-    assert _kept(classes_N, logits_NA).scores(counts_RN) == pytest.approx([top1], abs=1e-6)
-    assert _kept(labels_NA, logits_NA).scores(counts_RN) == pytest.approx([mean], abs=1e-6)
+    counts_NR = counts_N[:, None].astype(np.float64)
+    assert _kept(classes_N, logits_NA).figures(counts_NR)[0] == pytest.approx([top1], abs=1e-6)
+    assert _kept(labels_NA, logits_NA).figures(counts_NR)[0] == pytest.approx([mean], abs=1e-6)
 
 
 def test_the_same_runs_give_the_same_draws_and_systems_share_films() -> None:
@@ -64,8 +63,7 @@ def test_intervals_cover_the_truth(seed_spread, film_spread) -> None:
             for _ in range(5):
                 margin_N = ease_N + seed_spread * random.normal() + 0.5 * random.normal(size=100)
                 runs.append(_kept(labels_N, np.stack([margin_N, 0 * margin_N], axis=1)))
-            everything = np.ones((1, 100))
-            mean = np.mean([run.scores(everything)[0] for run in runs])
+            mean = np.mean([run.once()[0] for run in runs])
             scores_R = redrawn_scores(runs, name=f"{system}{trial}", num_draws=200)
             draws.append((mean, scores_R))
         (one, one_R), (other, other_R) = draws

@@ -15,7 +15,6 @@ from sklearn.metrics import (
 
 from shared.manifests.records import Segment
 from stage2_train.evaluation.bootstrap import (
-    KeptLogits,
     Tallies,
     figure_interval,
     redrawn_figures,
@@ -26,9 +25,7 @@ from stage2_train.evaluation.predictions import Predictions, load_predictions, s
 
 
 def _tallies(labels, logits_NA, unsure_NA=None) -> Tallies:
-    ids = tuple(map(str, range(len(labels))))
-    logits_NA = np.asarray(logits_NA, np.float32)
-    return Tallies(KeptLogits(ids=ids, labels=labels, logits_NA=logits_NA, unsure_NA=unsure_NA))
+    return Tallies(labels, np.asarray(logits_NA, np.float32), unsure_NA)
 
 
 def _once(tallies: Tallies, num_segments: int) -> np.ndarray:

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from sklearn.metrics import precision_recall_fscore_support
 
 from shared.manifests.records import Subset
-from stage2_train.evaluation.bootstrap import KeptLogits
 from stage2_train.evaluation.figures import measured_figures
 from stage2_train.evaluation.metrics import single_label_scores
 from stage2_train.evaluation.predictions import Predictions
@@ -19,14 +19,12 @@ GUESSED = np.array([0, 1, 1, 1, 0, 0, 3])
 PERSONS = ("a", "a", "b", "b", "c", "c", "c")
 
 
-def kept(labels=LABELS, guessed=GUESSED, num_classes: int = 5) -> KeptLogits:
-    logits = np.eye(num_classes, dtype=np.float32)[guessed]
-    ids = tuple(map(str, range(len(labels))))
-    return KeptLogits(ids=ids, labels=labels, logits_NA=logits)
+def logits_of(guessed=GUESSED, num_classes: int = 5) -> NDArray[np.float32]:
+    return np.eye(num_classes, dtype=np.float32)[guessed]
 
 
-def values(*subsets: Subset, groups=PERSONS, **given) -> dict[str, float]:
-    shares = subset_shares(kept(**given), subsets, groups)
+def values(*subsets: Subset, groups=PERSONS, labels=LABELS, **given) -> dict[str, float]:
+    shares = subset_shares(labels, logits_of(**given), subsets, participants=groups)
     found = share_figures(shares, groups, num_draws=100)
     return {name: each["value"] for name, each in found.items()}
 
@@ -61,7 +59,8 @@ def test_what_the_split_does_not_have_is_left_out() -> None:
     nobody = Subset(name="unseen", participants=("z",))
     absent = Subset(name="tail", absent=Path("list.csv"))
     assert values(nobody, absent, Subset(name="many_shot")) == {}
-    assert subset_shares(kept(), [Subset(name="unseen", participants=("a",))], None) == {}
+    unseen = [Subset(name="unseen", participants=("a",))]
+    assert subset_shares(LABELS, logits_of(), unseen, participants=None) == {}
 
 
 def test_intervals_are_over_the_persons_of_a_subset() -> None:
@@ -71,7 +70,7 @@ def test_intervals_are_over_the_persons_of_a_subset() -> None:
     groups = tuple(f"p{row % 20}" for row in range(400))
     few = Subset(name="unseen", participants=("p0",))
     many = Subset(name="tail", classes=(0, 1))
-    shares = subset_shares(kept(labels, guessed), [few, many], groups)
+    shares = subset_shares(labels, logits_of(guessed), [few, many], participants=groups)
     found = share_figures(shares, groups, num_draws=500)
     assert found["top1_unseen"]["low"] is None  # of one person nothing can be told
     own = found["top1_tail"]
@@ -83,8 +82,8 @@ def test_they_stand_beside_the_other_figures(caplog) -> None:
     predictions = Predictions(
         ids=tuple("abcdefg"),
         labels=LABELS,
-        activity_logits=kept().logits_NA,
-        object_logits=kept().logits_NA,
+        activity_logits=logits_of(),
+        object_logits=logits_of(),
         groups=PERSONS,
         grouped_by="participants",
     )

@@ -1,14 +1,16 @@
 """Short real video files for the clip store."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import av
+import h5py
 import numpy as np
 import pytest
 
 from shared.manifests.records import Video
-from stage2_train.frames import store_file
+from stage2_train.frames.seal import write_seal
 
 RATE = 10
 
@@ -28,10 +30,12 @@ def write_mp4(
         container.mux(stream.encode())
 
 
-@pytest.fixture(autouse=True)
-def _no_trial(monkeypatch) -> None:
-    """What tests change through HDF5 has no seal and is sound: nothing to try in a process."""
-    monkeypatch.setattr(store_file, "survive_reading", lambda path: None)
+@contextmanager
+def changed(path: Path) -> Iterator[h5py.File]:
+    """A store to change through HDF5, which is sealed anew."""
+    with h5py.File(path, "a") as file:
+        yield file
+    write_seal(path, [])
 
 
 @pytest.fixture(scope="session")

@@ -17,11 +17,11 @@ from shared.video import frame_times
 from stage2_train.frames import decoded as decoded_module
 from stage2_train.frames.crop import CropWindow
 from stage2_train.frames.decoded import DecodedVideos
-from stage2_train.frames.decoding_cost import spread_over_videos, warn_of_decoding
 from stage2_train.frames.jpeg import decode_jpeg, encode_frame
 from stage2_train.frames.reader import ClipStore
 from stage2_train.frames.schema import StoreSettings
 from stage2_train.frames.writer import build_clip_store
+from stage2_train.training.prepare import spread_over_videos, warn_of_decoding
 
 SETTINGS = StoreSettings(height=24, width=32)
 

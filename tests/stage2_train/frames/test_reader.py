@@ -5,7 +5,6 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 
-import h5py
 import numpy as np
 import pytest
 
@@ -14,6 +13,7 @@ from shared.time_ranges import TimeRange
 from stage2_train.frames import jpeg
 from stage2_train.frames.crop import CropWindow
 from stage2_train.frames.reader import ClipStore
+from tests.stage2_train.frames.conftest import changed
 
 JPEG_ERROR = 12  # mean brightness levels lost at the borders of saturated rectangles
 
@@ -95,7 +95,7 @@ def test_no_store(tmp_path: Path) -> None:
 def test_other_format(tiny_world, tmp_path, name, value, message) -> None:
     path = tmp_path / "other.h5"
     path.write_bytes(tiny_world.store_path.read_bytes())
-    with h5py.File(path, "a") as file:
+    with changed(path) as file:
         file.attrs[name] = value
     with pytest.raises(ClipStoreError, match=message):
         ClipStore(path)
@@ -112,7 +112,7 @@ def test_truncated_store(tiny_world, tmp_path) -> None:
 def test_damaged_frame_is_named(tiny_world, tmp_path) -> None:
     path = tmp_path / "damaged.h5"
     path.write_bytes(tiny_world.store_path.read_bytes())
-    with h5py.File(path, "a") as file:
+    with changed(path) as file:
         start, stop = file["jpeg_offsets"][1:3]
         file["jpeg"][start:stop] = 0
     frames = ClipStore(path).frames("film/0")

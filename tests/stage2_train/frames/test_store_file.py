@@ -13,18 +13,16 @@ import pytest
 from h5py import h5d, h5p, h5s, h5t
 
 from shared.errors import ClipStoreError
-from shared.time_ranges import TimeRange
-from stage2_train.frames import store_file, trial
 from stage2_train.frames.merge import merge, read_contents
 from stage2_train.frames.parts import write_frames
 from stage2_train.frames.reader import ClipStore
 from stage2_train.frames.schema import COLUMNS, StoreSettings
+from stage2_train.frames.seal import write_seal
 from stage2_train.frames.store_file import read_store
 from stage2_train.frames.verify import verify_store
 from tests.bounded import bounded
+from tests.stage2_train.frames.conftest import changed
 
-OLD = Path(__file__).parents[2] / "fixtures" / "clip_store_v2_without_checksums.h5"
-"""Three videos of three grey frames, by the release before checksums."""
 SETTINGS = StoreSettings(height=24, width=32)
 
 
@@ -270,7 +268,7 @@ DAMAGE: list[tuple[str, Callable[[h5py.File], None], str]] = [
     ("damage", "message"), [row[1:] for row in DAMAGE], ids=[row[0] for row in DAMAGE]
 )
 def test_what_no_clip_store_has_is_refused(store, damage, message) -> None:
-    with h5py.File(store, "a") as file:
+    with changed(store) as file:
         damage(file)
     with pytest.raises(ClipStoreError) as caught:
         ClipStore(store)
@@ -288,7 +286,7 @@ def test_no_other_file_is_opened(store, tmp_path, link) -> None:
     canary = tmp_path / "canary.h5"
     os.mkfifo(canary)  # whoever opens it waits for ever
     name = str(canary)
-    with h5py.File(store, "a") as file:
+    with changed(store) as file:
         if link == "external":
             _replaced("stored_height", lambda _: h5py.ExternalLink(name, "/a"))(file)
         elif link == "storage":
@@ -305,7 +303,7 @@ def test_no_other_file_is_opened(store, tmp_path, link) -> None:
 
 def test_one_long_text_for_many_rows(store) -> None:
     rows = 2**16
-    with h5py.File(store, "a") as file:
+    with changed(store) as file:
         for name in ("failed_id", "failed_reason"):
             del file[name]
             texts = ["x" * 60_000] + ["a"] * (rows - 1)
@@ -317,44 +315,19 @@ def test_one_long_text_for_many_rows(store) -> None:
             first = raw.read(16)
             raw.seek(place)
             raw.write(first * rows)
+    write_seal(store, [])
     with pytest.raises(ClipStoreError, match="the texts of failed_id are longer than the file"):
         bounded(read_store, store)
 
 
-def test_a_store_of_before_the_checksums(tmp_path) -> None:
-    store = ClipStore(OLD)
-    assert store.ids == ("v0", "v1", "v2")
-    pictures = [store.frames(name).read(np.arange(3)) for name in store.ids]
-    assert [round(float(each.mean())) for each in pictures] == [40, 40, 40]
-    assert store.frames("v1").covers(TimeRange())
-    assert verify_store(OLD, (), ranges={}) == []
-    merge(tmp_path / "new.h5", settings=SETTINGS, videos=read_contents(OLD).videos)
-    new = ClipStore(tmp_path / "new.h5")
-    for name, old in zip(store.ids, pictures, strict=True):
-        np.testing.assert_array_equal(new.frames(name).read(np.arange(3)), old)
-    assert {"frame_crc32c", "seconds_crc32c", "frame_index_crc32c"} <= new.file.columns.keys()
-
-
-def test_a_file_on_which_hdf5_does_not_end(tmp_path, monkeypatch) -> None:
-    """Found by chance, with HDF5 2.0; other releases of it may read this file."""
-    monkeypatch.setattr(store_file, "survive_reading", trial.survive_reading)
-    monkeypatch.setattr(trial, "_SECONDS", 1)
-    content = bytearray(OLD.read_bytes())
-    content[2336], content[4617] = 255, 0
-    path = tmp_path / "damaged.h5"
-    path.write_bytes(content)
-    with pytest.raises(ClipStoreError, match=r"damaged\.h5: "):
-        read_store(path)
-
-
-def test_a_process_that_dies_of_reading(tmp_path, monkeypatch) -> None:
-    path = tmp_path / "old.h5"
-    shutil.copy(OLD, path)
-    monkeypatch.setattr(store_file, "survive_reading", trial.survive_reading)
-    monkeypatch.setattr(trial, "_READ", "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)")
-    with pytest.raises(ClipStoreError, match=r"old\.h5: .* process that tried ended with -11\)"):
-        ClipStore(path)
-    assert ClipStore(path, is_known=True).ids == ("v0", "v1", "v2")
+def test_a_store_without_a_seal_is_not_given_to_hdf5(store) -> None:
+    with h5py.File(store, "a") as file:
+        file.attrs["rate"] = 0.0
+    with pytest.raises(ClipStoreError, match=r"clips\.h5: has no checksum .* --fresh"):
+        read_store(store)
+    store.write_bytes(b"\x89HDF\r\n\x1a\n" + b"orn-clips-v1")
+    with pytest.raises(ClipStoreError, match=r"clips\.h5: has no checksum"):
+        read_store(store)
 
 
 def test_a_part_is_read_as_a_store_is(part) -> None:

@@ -7,7 +7,7 @@ import pytest
 from stage2_train.model.network import ObjectVideoNetwork
 from stage2_train.recipe import PhaseRecipe
 from stage2_train.runs.phases import plan_phases, steps_per_epoch
-from stage2_train.training.freezing import freeze_for
+from stage2_train.training.step import freeze_for
 
 
 def test_lengths_in_epochs_and_steps(tiny_recipe) -> None:

@@ -11,8 +11,8 @@ from stage2_train.model.network import ObjectVideoNetwork
 from stage2_train.recipe import PhaseRecipe
 from stage2_train.runs.checkpoint import load_checkpoint
 from stage2_train.runs.phases import plan_phases
-from stage2_train.training import loop, validation
-from stage2_train.training.freezing import freeze_for
+from stage2_train.training import loop
+from stage2_train.training.step import freeze_for
 
 
 def same_weights(one: ObjectVideoNetwork, other: ObjectVideoNetwork) -> bool:
@@ -24,7 +24,7 @@ def same_weights(one: ObjectVideoNetwork, other: ObjectVideoNetwork) -> bool:
 @pytest.fixture
 def scripted_metrics(monkeypatch):
     """A function that makes validations find the given metrics, one after the other."""
-    real = validation.score_heads
+    real = loop.score_heads
 
     def script(*metrics: float) -> None:
         found = iter(metrics)
@@ -35,7 +35,7 @@ def scripted_metrics(monkeypatch):
                 for name, each in list(real(predictions, clips).items())[:1]
             }
 
-        monkeypatch.setattr(validation, "score_heads", scores)
+        monkeypatch.setattr(loop, "score_heads", scores)
 
     return script
 

@@ -12,7 +12,7 @@ from stage2_train.model.network import ObjectVideoNetwork
 from stage2_train.recipe import PhaseRecipe, ValidationRecipe
 from stage2_train.runs.checkpoint import load_checkpoint
 from stage2_train.runs.run_folder import read_jsonl
-from stage2_train.training import loop, validation
+from stage2_train.training import loop
 
 NUM_STEPS = 12  # eight training segments in batches of two, three epochs
 
@@ -164,14 +164,14 @@ def test_early_stopping_ends_a_phase(run_tiny, tiny_recipe, tmp_path, monkeypatc
         validation=ValidationRecipe(patience=2),
     )
     metrics = iter([0.3, 0.5, 0.5, 0.4])
-    real = validation.score_heads
+    real = loop.score_heads
 
     def scripted(predictions, clips):
         scores = real(predictions, clips)
         two_heads = replace(scores["two_heads"], summary={"top1": next(metrics)})
         return scores | {"two_heads": two_heads}
 
-    monkeypatch.setattr(validation, "score_heads", scripted)
+    monkeypatch.setattr(loop, "score_heads", scripted)
     state = run_tiny(tmp_path, recipe).state
     assert (state.step, state.best_metric, state.best_step) == (16, 0.5, 8)
     assert state.is_finished(1)

@@ -1,0 +1,252 @@
+"""Pictures of pages for the documents, and how long the page of a shard takes to show a frame.
+
+    python -m benchmarks.pages look SHARD --data data --out docs/figures
+    python -m benchmarks.pages report runs/demo --out docs/figures
+    python -m benchmarks.pages scrub PAGE.html
+
+In headless Chromium, off the network and without a GPU. Give it generated films only: the pictures
+are published.
+"""
+
+import io
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+from PIL import Image
+
+from benchmarks.harness import describe_machine
+from shared.errors import ConfigError
+from shared.inspect.frame import find_frame
+from shared.inspect.overlay import draw_picture
+from shared.inspect.page.write import write_page
+from shared.inspect.pictures import Pictures, pictures_of_shard
+from shared.jobs.atomic_file import write_bytes
+from shared.shards.schema import VideoEntry
+from shared.shards.shard import Shard
+
+_NAMES = ("chromium", "chromium-browser", "google-chrome")
+_OPTIONS = (
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
+    *("--disable-background-networking", "--disable-component-update"),
+)
+_FRAMES_BESIDE = 3
+_CASES = 2
+"""Clips of a report's figure 5 that are shown."""
+_LARGEST_BYTES = 150_000
+_MEASURE = """async (most) => {
+  const last = Number(document.getElementById("scrub").max);
+  const timed = async (places) => {
+    const times = [];
+    for (const place of places) {
+      const start = performance.now();
+      await ornPage.show(place);
+      times.push(performance.now() - start);
+    }
+    times.sort((one, other) => one - other);
+    const share = (part) => times[Math.min(Math.floor(part * times.length), times.length - 1)];
+    return { median_ms: share(0.5), p95_ms: share(0.95), most_ms: share(1) };
+  };
+  const count = Math.min(last + 1, most);
+  const steps = Array.from({ length: count }, (_, n) => n);
+  const jumps = steps.map((n) => Math.floor((n * 0.618034) % 1 * (last + 1)));
+  const result = { frames: last + 1, step: await timed(steps), jump: await timed(jumps) };
+  return { ...result, held: ornPage.held(), heap_bytes: performance.memory.usedJSHeapSize };
+}"""
+
+
+def chromium_path() -> str | None:
+    """The browser that the environment variable CHROMIUM names, else one on the path."""
+    names = filter(None, (os.environ.get("CHROMIUM"), *_NAMES))
+    return next(filter(None, map(shutil.which, names)), None)
+
+
+@contextmanager
+def headless_chromium() -> Iterator[Any]:
+    """A browser of Playwright's, closed at the end.
+
+    Raises:
+        ConfigError: if Playwright or Chromium is not installed.
+    """
+    try:
+        from playwright.sync_api import sync_playwright
+    except ModuleNotFoundError as err:
+        raise ConfigError("wanted the Python package playwright; `make setup` installs it") from err
+    path = chromium_path()
+    if path is None:
+        raise ConfigError(
+            f"wanted a browser ({', '.join(_NAMES)}) on the path, found none; install Chromium or "
+            "name it in the environment variable CHROMIUM"
+        )
+    with sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=path, headless=True, args=_OPTIONS)
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+@contextmanager
+def _opened(browser: Any, address: str, **options: Any) -> Iterator[Any]:
+    page = browser.new_page(**options)
+    try:
+        page.goto(address)
+        yield page
+    finally:
+        page.close()
+
+
+def shard_pictures(browser: Any, shard: Shard, pictures: Pictures, out: Path) -> list[Path]:
+    """Writes pictures of a shard into the folder `out`: frames with masks, and its page."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        video = _varied(shard)
+        chosen = _chosen(shard, video.id)
+        beside = _frames(shard, pictures, video.id, chosen, folder)
+        page = write_page(shard, pictures, folder / "page").path
+        address = f"{page.as_uri()}#{video.id}/{chosen[1]}"
+        return [
+            _save(beside, out / "look_masks.webp"),
+            _save(_best_object(browser, address, 1280, "light"), out / "look_page.webp"),
+            _save(_best_object(browser, address, 400, "dark"), out / "look_phone.webp"),
+        ]
+
+
+def report_pictures(browser: Any, run: Path, out: Path) -> list[Path]:
+    """Writes the page of a run's report, its first graph and its first clips into `out`."""
+    files = sorted((run / "report").glob("*.png"))
+    graphs = [path for path in files if path.name.startswith("figure4-")]
+    clips = [path for path in files if path.name.startswith("figure5-")][:_CASES]
+    beside = np.concatenate([np.asarray(Image.open(path).convert("RGB")) for path in clips])
+    return [
+        _save(_largest_mistake(browser, run / "report.html"), out / "report_page.webp"),
+        _save(Image.open(graphs[0]), out / "report_figure4.webp"),
+        _save(Image.fromarray(beside), out / "report_figure5.webp"),
+    ]
+
+
+def measure_page(browser: Any, path: Path, *, most: int = 2000) -> dict[str, Any]:
+    """Times of at most so many steps, and jumps far away, over the first video of a shard's page:
+    until the frame is drawn with its picture and masks."""
+    viewport = {"width": 1280, "height": 900}
+    with _opened(browser, path.resolve().as_uri(), viewport=viewport) as page:
+        page.wait_for_selector("#objects li")
+        measured: dict[str, Any] = page.evaluate(_MEASURE, most)
+        return measured
+
+
+def _varied(shard: Shard) -> VideoEntry:
+    """The longest video, of equally long ones that in which most comes and goes."""
+    num_F = np.diff(shard.array("frame_offsets"))
+    return max(
+        shard.videos,
+        key=lambda each: (each.frames, float(num_F[slice(*shard.video_rows(each.id))].std())),
+    )
+
+
+def _chosen(shard: Shard, video_id: str) -> list[int]:
+    """Some frames of a video, spread over it."""
+    start, stop = shard.video_rows(video_id)
+    index_f = shard.frame_index()[start:stop]
+    places = np.linspace(0, len(index_f) - 1, _FRAMES_BESIDE + 2)[1:-1].round().astype(int)
+    return [int(index_f[place]) for place in places]
+
+
+def _frames(
+    shard: Shard, pictures: Pictures, video_id: str, chosen: Sequence[int], folder: Path
+) -> Image.Image:
+    """Frames of a video beside each other."""
+    drawn = []
+    for index in chosen:
+        frame = find_frame(shard, video_id=video_id, index=index)
+        path = folder / f"{index}.png"
+        draw_picture(frame, pictures, path, score_threshold=0.5)
+        drawn.append(np.asarray(Image.open(path)))
+    return Image.fromarray(np.concatenate(drawn, axis=1))
+
+
+def _best_object(browser: Any, address: str, width: int, scheme: str) -> Image.Image:
+    """The page at a frame, its best object chosen."""
+    viewport = {"width": width, "height": 1100 if width > 800 else 860}
+    with _opened(browser, address, viewport=viewport, color_scheme=scheme) as page:
+        page.click("#objects button >> nth=0")
+        page.wait_for_timeout(500)
+        return Image.open(io.BytesIO(page.screenshot()))
+
+
+def _largest_mistake(browser: Any, path: Path) -> Image.Image:
+    """The confusion matrix with the clips of its largest mistake."""
+    viewport = {"width": 1100, "height": 900}
+    with _opened(browser, path.resolve().as_uri(), viewport=viewport) as page:
+        counts = page.locator("[data-cell]").all()
+        wrong = [
+            each for each in counts if len(set(each.get_attribute("data-cell").split("-"))) > 1
+        ]
+        max(wrong or counts, key=lambda each: int(each.inner_text())).click()
+        page.evaluate("document.getElementById('confusion').scrollIntoView()")
+        return Image.open(io.BytesIO(page.screenshot()))
+
+
+def _save(picture: Image.Image, path: Path) -> Path:
+    """Writes a WebP that is small enough to be kept."""
+    for quality in (85, 70, 55, 40):
+        held = io.BytesIO()
+        picture.convert("RGB").save(held, format="WEBP", quality=quality, method=6)
+        if held.tell() <= _LARGEST_BYTES:
+            break
+    write_bytes(path, held.getvalue())
+    return path
+
+
+@click.group()
+def main() -> None:
+    """Photograph and measure pages."""
+
+
+_out = click.option("--out", type=click.Path(path_type=Path), default=Path("docs/figures"))
+
+
+def _tell(paths: Sequence[Path]) -> None:
+    for path in paths:
+        click.echo(f"{path} {path.stat().st_size:,} bytes")
+
+
+@main.command()
+@click.argument("shard", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.option("--data", "data_root", type=click.Path(path_type=Path), default=Path("data"))
+@_out
+def look(shard: Path, data_root: Path, out: Path) -> None:
+    """Make the pictures of docs/look.md and the README, of SHARD."""
+    pictures = pictures_of_shard(shard, None, data_root)
+    with headless_chromium() as browser:
+        _tell(shard_pictures(browser, Shard(shard), pictures, out))
+
+
+@main.command()
+@click.argument("run", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@_out
+def report(run: Path, out: Path) -> None:
+    """Make the pictures of RUN, which has a report."""
+    with headless_chromium() as browser:
+        _tell(report_pictures(browser, run, out))
+
+
+@main.command()
+@click.argument("page", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.option("--most", type=click.IntRange(1), default=2000, help="Steps, and jumps, at most.")
+def scrub(page: Path, most: int) -> None:
+    """Print times of PAGE as JSON."""
+    with headless_chromium() as browser:
+        measured = measure_page(browser, page, most=most)
+    click.echo(json.dumps({**measured, "machine": describe_machine()}, indent=2))
+
+
+if __name__ == "__main__":
+    main()
