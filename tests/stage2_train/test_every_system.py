@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from stage2_train.clips.batches import LoaderSettings, training_loader
+from stage2_train.clips.views import Views
 from stage2_train.devices import build_accelerator
 from stage2_train.evaluation.metrics import score_heads
 from stage2_train.evaluation.predictions import predict
@@ -92,7 +93,7 @@ def test_a_step_of_each_phase_and_an_evaluation(name, small_demo, accelerator, t
         unmoved = [key for key, row in trained.items() if torch.equal(row, before[key])]
         assert len(unmoved) < len(before) / 2, unmoved
     predictions = predict(
-        network, validation, SETTINGS, heads=phase.heads, num_clips=1, accelerator=accelerator
+        network, validation, SETTINGS, heads=phase.heads, views=Views(), accelerator=accelerator
     )
     assert set(score_heads(predictions, validation)) == HEADS[recipe.model.heads]
     assert predictions.logits.shape == (2, len(sources.dataset.classes))

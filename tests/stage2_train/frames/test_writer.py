@@ -13,7 +13,7 @@ import pytest
 from shared.errors import ClipStoreError, PipelineError
 from shared.jobs import lock
 from shared.manifests.records import Video
-from stage2_train.frames import parts, writer
+from stage2_train.frames import parts, writer, writing
 from stage2_train.frames.make_clips import PART_BYTES
 from stage2_train.frames.merge import read_contents
 from stage2_train.frames.parts import PartTask, part_path, parts_folder, write_part
@@ -139,7 +139,8 @@ def test_a_part_is_as_small_as_its_pictures(videos, tmp_path, monkeypatch) -> No
 
 def test_a_long_video_goes_to_its_part_in_pieces(videos, tmp_path, monkeypatch) -> None:
     build_clip_store(videos, tmp_path / "short.h5", SETTINGS)
-    monkeypatch.setattr(parts, "_BUFFER_BYTES", 1000)
+    for module in (parts, writing):
+        monkeypatch.setattr(module, "BUFFER_BYTES", 1000)
     write_part(PartTask(video=videos[2], path=tmp_path / "part.h5", settings=SETTINGS))
     with h5py.File(tmp_path / "part.h5", "r") as file:
         assert file["jpeg"].chunks is not None
@@ -282,7 +283,7 @@ def test_a_damaged_part_is_named(videos, tmp_path, monkeypatch) -> None:
     part = parts_folder(path) / "part.h5"
     part.parent.mkdir()
     part.write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(100))
-    with pytest.raises(ClipStoreError, match=r"part\.h5: cannot be read as a clip store"):
+    with pytest.raises(ClipStoreError, match=r"part\.h5: has no checksum behind it"):
         remaining_videos(videos, path, SETTINGS)
 
 
