@@ -200,11 +200,9 @@ def _loader_memory(data: ClipDataset, clips: int) -> Iterable[tuple[int, float]]
     done = 0
     for batch in training_loader(data, settings, epochs=epochs):
         done += len(batch)
-        if ends and done >= ends[0]:
-            yield (
-                done,
-                sum(_own_bytes(each.pid) for each in multiprocessing.active_children()) / 1e6,
-            )
+        while ends and done >= ends[0]:
+            children = multiprocessing.active_children()
+            yield done, sum(_own_bytes(each.pid) for each in children) / 1e6
             del ends[0]
         if not ends:
             return
