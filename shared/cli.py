@@ -260,7 +260,17 @@ class _Program(LazyGroup):
         with _errors_as_exit_codes():
             result = super().main(args, prog_name, standalone_mode=False, **extra)
             sys.stdout.flush()  # so that a reader that went away shows here and not at exit
+            _leave_process_group()
             sys.exit(result if isinstance(result, int) else 0)
+
+
+def _leave_process_group() -> None:
+    """Ends the threads of torch's process group, where the command joined one (torchrun): left to
+    the interpreter's end, they abort it now and then. After an error they may wait for the other
+    processes, whom torchrun ends; then they are left alone."""
+    distributed = sys.modules.get("torch.distributed")
+    if distributed is not None and distributed.is_available() and distributed.is_initialized():
+        distributed.destroy_process_group()
 
 
 def _import_command(name: str, where: str) -> click.Command:

@@ -11,6 +11,7 @@ from types import ModuleType
 
 import click
 import pytest
+import torch
 from click.testing import CliRunner
 
 from shared import cli
@@ -72,6 +73,15 @@ for words in [*all_commands(), ["--version"], ["trian"]]:
 """
     process = subprocess.run([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True)
     assert process.returncode == 0, process.stderr
+
+
+def test_a_process_group_is_left_when_all_went_well(run, monkeypatch) -> None:
+    def joined() -> None:
+        store = torch.distributed.HashStore()
+        torch.distributed.init_process_group("gloo", store=store, rank=0, world_size=1)
+
+    assert run(joined).exit_code == 0
+    assert not torch.distributed.is_initialized()
 
 
 @pytest.mark.parametrize(
