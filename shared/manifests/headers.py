@@ -15,6 +15,7 @@ from typing import Annotated
 from pydantic import Field, TypeAdapter, ValidationError
 
 from shared.config.bounded import read_bounded
+from shared.data_files import Stamp, stamp_of
 from shared.environment import usable_cores
 from shared.errors import PipelineError, VideoDecodeError
 from shared.jobs.atomic_file import write_text
@@ -48,9 +49,9 @@ def read_headers(videos: Sequence[Video], folder: Path | None = None) -> dict[st
     is_large = len(videos) >= _MANY
     if is_large and folder and (remembered := _remembered(folder)):
         states = in_threads(_state, [video.path for video in videos])
-        for video, found_state in zip(videos, states, strict=True):
+        for video, state in zip(videos, states, strict=True):
             match remembered.get(video.id):
-                case (frames, rate, *state) if state == found_state:
+                case (frames, rate, *known) if tuple(known) == state:
                     found[video.id] = FrameEstimate(frames=frames, rate=rate)
     left = [video for video in videos if video.id not in found]
     parts = [left[start : start + _AT_ONCE] for start in range(0, len(left), _AT_ONCE)]
@@ -141,10 +142,10 @@ def _remembered(folder: Path) -> dict[str, _Remembered]:
         return {}
 
 
-def _state(path: Path) -> list[float]:
-    """Size and time of a file; none of a folder, whose pictures may change without it."""
+def _state(path: Path) -> Stamp | None:
+    """What a file is known by; None of a folder, whose pictures may change without it."""
     try:
         status = path.stat()
     except OSError:
-        return []
-    return [] if stat.S_ISDIR(status.st_mode) else [status.st_size, status.st_mtime_ns]
+        return None
+    return None if stat.S_ISDIR(status.st_mode) else stamp_of(status)

@@ -25,10 +25,11 @@ import numpy as np
 from pydantic import Field, TypeAdapter
 
 from shared.config.bounded import open_file
+from shared.data_files import Stamp, stamp_of
 from shared.errors import PipelineError, ShardFormatError, ShardNotFoundError
 from shared.jobs.atomic_file import write_bytes
 from shared.jobs.workers import in_threads
-from shared.shards.kept_files import Stamp, kept_file, stamp_of
+from shared.shards.kept_files import kept_file
 from shared.shards.plan import SHARD_PATTERN
 from shared.shards.record import ShardRecord, shard_record
 from shared.shards.schema import ARRAYS, READ_STRICTLY, FailedVideo, ShardAttributes, VideoEntry
