@@ -23,8 +23,8 @@ from shared.jobs.progress import progress
 from shared.jobs.workers import in_threads, in_workers
 from shared.manifests.records import Segment, Video
 from shared.manifests.source import source_of
-from shared.video.file import told_by_header
-from shared.video.read import FrameEstimate, estimate
+from shared.video.file import estimate_file
+from shared.video.read import FrameEstimate, told
 
 logger = logging.getLogger(__name__)
 
@@ -106,23 +106,22 @@ def warn_of_times_beyond(segments: Iterable[Segment], lengths: Mapping[str, Fram
 
 
 def _look(videos: Sequence[Video]) -> list[FrameEstimate]:
-    return [
-        told or _looked_at(video)
-        for video, told in zip(videos, in_threads(_told, videos), strict=True)
-    ]
+    told_or_file = in_threads(_told, videos)
+    return [_estimate(each) if isinstance(each, Path) else each for each in told_or_file]
 
 
-def _told(video: Video) -> FrameEstimate | None:
-    """What can be told without FFmpeg."""
+def _told(video: Video) -> FrameEstimate | Path:
+    """What can be told without FFmpeg, else the file that it has to open."""
     try:
-        return told_by_header(source_of(video))
-    except VideoDecodeError:
-        return None
+        source = source_of(video)
+        return told(source, rate=video.rate) or source
+    except VideoDecodeError as err:
+        return replace(UNREADABLE, problem=str(err))
 
 
-def _looked_at(video: Video) -> FrameEstimate:
+def _estimate(file: Path) -> FrameEstimate:
     try:
-        return estimate(source_of(video), rate=video.rate)
+        return estimate_file(file)
     except VideoDecodeError as err:
         return replace(UNREADABLE, problem=str(err))
 
