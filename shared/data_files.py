@@ -24,6 +24,14 @@ _KINDS = {
 }
 _ABSENT = (FileNotFoundError, NotADirectoryError)
 
+Stamp = tuple[int, int]
+"""Size and time of change, in nanoseconds."""
+
+
+def stamp_of(status: os.stat_result) -> Stamp:
+    """What a file is known by: another one at its path has another stamp."""
+    return status.st_size, status.st_mtime_ns
+
 
 def not_a_file(path: str | Path) -> str | None:
     """Why there is no regular file at a path, links followed; None if there is one."""

@@ -104,9 +104,9 @@ class EpicVocabulary:
         if self.several:
             return _numbers(row, "all_noun_classes", len(self.nouns))
         if self.target != "action":
-            return _number(row, f"{self.target}_class", len(self.verbs or self.nouns))
-        verb = _number(row, "verb_class", len(self.verbs))
-        noun = _number(row, "noun_class", len(self.nouns))
+            return row.class_number(f"{self.target}_class", len(self.verbs or self.nouns))
+        verb = row.class_number("verb_class", len(self.verbs))
+        noun = row.class_number("noun_class", len(self.nouns))
         return (verb[0] * len(self.nouns) + noun[0],) if verb and noun else ()
 
 
@@ -221,14 +221,6 @@ def _split(row: Row, split: PersonSplit | Split) -> Split:
         row.refuse(f"wanted a participant_id such as P01, found {row['participant_id']!r}")
         return "train"
     return "train" if int(match[1]) <= split.last_train_person else "validation"
-
-
-def _number(row: Row, column: str, end: int) -> tuple[int, ...]:
-    cell = row[column]
-    if not re.fullmatch("[0-9]{1,9}", cell) or int(cell) >= end:
-        row.refuse(f"wanted a {column} from 0 to {end - 1}, found {cell!r}")
-        return ()
-    return (int(cell),)
 
 
 def _numbers(row: Row, column: str, end: int) -> tuple[int, ...]:

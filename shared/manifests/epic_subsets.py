@@ -70,11 +70,7 @@ def tail(
             return Subset(name="tail", absent=path)
         numbers[column] = set()
         for row in read_rows(path, f"EPIC's tail {column}s", columns=(column,)):
-            cell = row[column]
-            if not (cell.isascii() and cell.isdecimal() and len(cell) < 10 and int(cell) < end):
-                row.refuse(f"wanted a {column} from 0 to {end - 1}, found {cell[:80]!r}")
-                continue
-            numbers[column].add(int(cell))
+            numbers[column].update(row.class_number(column, end))
     if spec.target != "action":
         return Subset(name="tail", classes=tuple(sorted(numbers[spec.target])))
     chosen = {

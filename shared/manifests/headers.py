@@ -15,6 +15,7 @@ from typing import Annotated
 from pydantic import Field, TypeAdapter, ValidationError
 
 from shared.config.bounded import read_bounded
+from shared.data_files import Stamp, stamp_of
 from shared.environment import usable_cores
 from shared.errors import PipelineError, VideoDecodeError
 from shared.jobs.atomic_file import write_text
@@ -22,8 +23,8 @@ from shared.jobs.progress import progress
 from shared.jobs.workers import in_threads, in_workers
 from shared.manifests.records import Segment, Video
 from shared.manifests.source import source_of
-from shared.video.file import told_by_header
-from shared.video.read import FrameEstimate, estimate
+from shared.video.file import estimate_file
+from shared.video.read import FrameEstimate, told
 
 logger = logging.getLogger(__name__)
 
@@ -48,9 +49,9 @@ def read_headers(videos: Sequence[Video], folder: Path | None = None) -> dict[st
     is_large = len(videos) >= _MANY
     if is_large and folder and (remembered := _remembered(folder)):
         states = in_threads(_state, [video.path for video in videos])
-        for video, found_state in zip(videos, states, strict=True):
+        for video, state in zip(videos, states, strict=True):
             match remembered.get(video.id):
-                case (frames, rate, *state) if state == found_state:
+                case (frames, rate, *known) if tuple(known) == state:
                     found[video.id] = FrameEstimate(frames=frames, rate=rate)
     left = [video for video in videos if video.id not in found]
     parts = [left[start : start + _AT_ONCE] for start in range(0, len(left), _AT_ONCE)]
@@ -105,23 +106,22 @@ def warn_of_times_beyond(segments: Iterable[Segment], lengths: Mapping[str, Fram
 
 
 def _look(videos: Sequence[Video]) -> list[FrameEstimate]:
-    return [
-        told or _looked_at(video)
-        for video, told in zip(videos, in_threads(_told, videos), strict=True)
-    ]
+    told_or_file = in_threads(_told, videos)
+    return [_estimate(each) if isinstance(each, Path) else each for each in told_or_file]
 
 
-def _told(video: Video) -> FrameEstimate | None:
-    """What can be told without FFmpeg."""
+def _told(video: Video) -> FrameEstimate | Path:
+    """What can be told without FFmpeg, else the file that it has to open."""
     try:
-        return told_by_header(source_of(video))
-    except VideoDecodeError:
-        return None
+        source = source_of(video)
+        return told(source, rate=video.rate) or source
+    except VideoDecodeError as err:
+        return replace(UNREADABLE, problem=str(err))
 
 
-def _looked_at(video: Video) -> FrameEstimate:
+def _estimate(file: Path) -> FrameEstimate:
     try:
-        return estimate(source_of(video), rate=video.rate)
+        return estimate_file(file)
     except VideoDecodeError as err:
         return replace(UNREADABLE, problem=str(err))
 
@@ -141,10 +141,10 @@ def _remembered(folder: Path) -> dict[str, _Remembered]:
         return {}
 
 
-def _state(path: Path) -> list[float]:
-    """Size and time of a file; none of a folder, whose pictures may change without it."""
+def _state(path: Path) -> Stamp | None:
+    """What a file is known by; None of a folder, whose pictures may change without it."""
     try:
         status = path.stat()
     except OSError:
-        return []
-    return [] if stat.S_ISDIR(status.st_mode) else [status.st_size, status.st_mtime_ns]
+        return None
+    return None if stat.S_ISDIR(status.st_mode) else stamp_of(status)

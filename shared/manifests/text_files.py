@@ -63,6 +63,14 @@ class Row:
             return None
         return number if math.isfinite(number) and "_" not in self.cells[column] else None
 
+    def class_number(self, column: str, end: int) -> tuple[int, ...]:
+        """The cell as a number from 0 to `end` - 1; refuses another and gives none."""
+        cell = self.cells[column]
+        if not re.fullmatch("[0-9]{1,9}", cell) or int(cell) >= end:
+            self.refuse(f"wanted a {column} from 0 to {end - 1}, found {cell[:80]!r}")
+            return ()
+        return (int(cell),)
+
     def seconds(self, column: str) -> float | None:
         """The cell as a time in a video, or None."""
         number = self.number(column)

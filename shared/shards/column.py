@@ -21,14 +21,12 @@ from zarr.storage import MemoryStore
 
 from shared.shards.schema import ArraySpec
 from shared.shards.sealed_zip import write_members
+from shared.shards.zarr_documents import CHECKSUM_BYTES
 
 CHUNK_BYTES = 128 * 1024
 """Size of a chunk before compression: a frame is read without the rest of its shard."""
 
 ZSTD_LEVEL = 9
-
-CHECKSUM_BYTES = 4
-"""Of the CRC-32C at the end of each stored chunk."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

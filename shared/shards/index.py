@@ -9,7 +9,6 @@ each line stands its CRC-32C.
 """
 
 import base64
-import gc
 import logging
 import os
 from collections.abc import Iterator, Mapping
@@ -25,10 +24,12 @@ import numpy as np
 from pydantic import Field, TypeAdapter
 
 from shared.config.bounded import open_file
+from shared.data_files import Stamp, stamp_of
 from shared.errors import PipelineError, ShardFormatError, ShardNotFoundError
 from shared.jobs.atomic_file import write_bytes
+from shared.jobs.garbage import uncollected
 from shared.jobs.workers import in_threads
-from shared.shards.kept_files import Stamp, kept_file, stamp_of
+from shared.shards.kept_files import kept_file
 from shared.shards.plan import SHARD_PATTERN
 from shared.shards.record import ShardRecord, shard_record
 from shared.shards.schema import ARRAYS, READ_STRICTLY, FailedVideo, ShardAttributes, VideoEntry
@@ -261,9 +262,8 @@ def _load(folder: Path, stamps: Mapping[Path, Stamp]) -> OpenedFolder:
     shards = {shard.name: shard for shard in stamps}
     attributes: dict[Path, ShardAttributes] = {}
     places: dict[Path, LinePlace] = {}
-    gc.disable()  # it would look at a hundred thousand records again and again
     try:
-        with open_file(path, error=ShardFormatError) as file:
+        with uncollected(), open_file(path, error=ShardFormatError) as file:
             stamp = stamp_of(os.fstat(file.fileno()))
             if stamp[0] > sum(size for size, _ in stamps.values()):
                 raise ValueError("larger than the shards")
@@ -279,8 +279,6 @@ def _load(folder: Path, stamps: Mapping[Path, Stamp]) -> OpenedFolder:
     except (OSError, LookupError, ShardFormatError, StopIteration, ValueError) as err:
         logger.debug("%s: not used (%s)", path, err)
         return OpenedFolder(attributes={}, index=None, lines={})
-    finally:
-        gc.enable()
     return OpenedFolder(
         attributes={shard: attributes[shard] for shard in stamps if shard in attributes},
         index=FolderIndex(path=path, stamp=stamp, head=head),

@@ -11,10 +11,8 @@ from pathlib import Path
 
 from cachetools import LRUCache
 
+from shared.data_files import Stamp, stamp_of
 from shared.errors import ShardFormatError
-
-Stamp = tuple[int, int]
-"""Size and time of change, in nanoseconds."""
 
 _MOST_FILES = 64
 
@@ -60,8 +58,3 @@ def kept_file(path: Path, stamp: Stamp) -> KeptFile:
             raise ShardFormatError(f"{path}: has changed since it was opened; start again")
         _kept[path, stamp] = file
     return file
-
-
-def stamp_of(status: os.stat_result) -> Stamp:
-    """What a file is known by."""
-    return status.st_size, status.st_mtime_ns

@@ -8,8 +8,8 @@ from typing import Self
 
 from cachetools import LRUCache
 
+from shared.data_files import Stamp, stamp_of
 from shared.errors import ShardFormatError
-from shared.shards.kept_files import Stamp, stamp_of
 from shared.shards.schema import ARRAYS, MOST_ROWS, ShardAttributes
 from shared.shards.zarr_zip import GroupLayout, read_layout
 

@@ -16,6 +16,8 @@ from shared.shards.sealed_zip import read_member
 
 MOST_ARRAYS = 64
 _CODECS = ["bytes", "zstd", "crc32c"]
+CHECKSUM_BYTES = 4
+"""Of the CRC-32C at the end of each stored chunk."""
 _TYPES = ("uint8", "int32", "int64", "float16", "float32", "float64")
 _MOST_GROUP_BYTES = 8 * 2**20
 """Of a group's document: 25,000 videos."""

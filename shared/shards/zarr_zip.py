@@ -23,11 +23,17 @@ from cachetools import LRUCache
 from numcodecs import Zstd
 from numpy.typing import NDArray
 
+from shared.data_files import Stamp, stamp_of
 from shared.errors import ShardFormatError, ShardNotFoundError
-from shared.shards.column import CHECKSUM_BYTES
-from shared.shards.kept_files import Stamp, kept_file, stamp_of
+from shared.shards.kept_files import kept_file
 from shared.shards.sealed_zip import is_sealed, local_header, open_members
-from shared.shards.zarr_documents import MOST_ARRAYS, ArrayForm, read_array, read_group
+from shared.shards.zarr_documents import (
+    CHECKSUM_BYTES,
+    MOST_ARRAYS,
+    ArrayForm,
+    read_array,
+    read_group,
+)
 
 _LOCAL_HEADER = struct.Struct("<4s22xHH")  # signature, lengths of name and extra field
 _ZSTD = Zstd()

@@ -63,11 +63,8 @@ def probe_file(path: Path) -> VideoInfo:
 
 
 def estimate_file(path: Path) -> FrameEstimate:
-    """About how many frames there are, by the header where the file is large enough for them, else
-    by its packets; decodes nothing."""
-    told = told_by_header(path)
-    if told is not None:
-        return told
+    """About how many frames FFmpeg says that there are, by the header where the file is large
+    enough for them, else by its packets; decodes nothing."""
     with opened_video(path) as (container, stream):
         rate = _rate(path, stream)
         promised = stream.frames or round((_duration(container, stream) or 0.0) * rate)
@@ -89,8 +86,9 @@ def told_by_header(path: Path) -> FrameEstimate | None:
     Raises:
         VideoDecodeError: if there is no such file.
     """
-    found = mp4_frames(path)
-    if found is None or not 0 < found[0] <= regular_status(path).st_size // _BELIEVED_FRAME_BYTES:
+    size = regular_status(path).st_size
+    found = mp4_frames(path, size)
+    if found is None or not 0 < found[0] <= size // _BELIEVED_FRAME_BYTES:
         return None
     return FrameEstimate(frames=found[0], rate=found[1])
 

@@ -19,6 +19,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
+from shared.data_files import Stamp, stamp_of
 from shared.video.container import PictureForm, opened_video
 from shared.video.regular_file import regular_status
 
@@ -77,12 +78,11 @@ def frame_times(path: Path) -> FrameTimes | None:
     Raises:
         VideoDecodeError: if the file cannot be opened.
     """
-    status = regular_status(path)
-    return _kept(path, status.st_size, status.st_mtime_ns)
+    return _kept(path, stamp_of(regular_status(path)))
 
 
 @lru_cache(maxsize=_FILES_KEPT)
-def _kept(path: Path, size: int, changed: int) -> FrameTimes | None:
+def _kept(path: Path, stamp: Stamp) -> FrameTimes | None:
     with opened_video(path) as (container, stream):
         if not is_timed(container, stream):
             return None
@@ -90,20 +90,18 @@ def _kept(path: Path, size: int, changed: int) -> FrameTimes | None:
     return None if packets is None else _times(path, packets)
 
 
-_met_damage: set[tuple[Path, int, int]] = set()
-"""Files in which this process came upon damage, by size and time of change."""
+_met_damage: set[tuple[Path, Stamp]] = set()
+"""Files in which this process came upon damage."""
 
 
 def note_damage(path: Path) -> None:
     """Remembers, in this process, that pictures of a file are damaged."""
-    status = regular_status(path)
-    _met_damage.add((path, status.st_size, status.st_mtime_ns))
+    _met_damage.add((path, stamp_of(regular_status(path))))
 
 
 def is_known_damaged(path: Path) -> bool:
     """Whether damage was noted in the file as it is."""
-    status = regular_status(path)
-    return (path, status.st_size, status.st_mtime_ns) in _met_damage
+    return (path, stamp_of(regular_status(path))) in _met_damage
 
 
 def is_timed(container: InputContainer, stream: VideoStream) -> bool:

@@ -14,8 +14,6 @@ from typing import Any
 
 import numpy as np
 
-from shared.video.regular_file import regular_status
-
 _FIRST_BYTES = 32 * 2**10
 """What is read first: often the whole header."""
 _MOST_HEADER_BYTES = 4 * 2**20
@@ -27,13 +25,9 @@ _Boxes = dict[bytes, list[tuple[int, int]]]
 """By kind, where the content of each begins and ends."""
 
 
-def mp4_frames(path: Path) -> tuple[int, float] | None:
-    """Frames and frames a second of the only film in a file; None where FFmpeg has to tell.
-
-    Raises:
-        VideoDecodeError: if there is no such file, or it is none.
-    """
-    size = regular_status(path).st_size
+def mp4_frames(path: Path, size: int) -> tuple[int, float] | None:
+    """Frames and frames a second of the only film in a regular file of so many bytes; None where
+    FFmpeg has to tell."""
     try:
         file = os.open(path, os.O_RDONLY)
         try:

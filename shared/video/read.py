@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.errors import VideoDecodeError
-from shared.video.file import estimate_file, probe_file, read_file
+from shared.video.file import estimate_file, probe_file, read_file, told_by_header
 from shared.video.frame import Frame, FrameEstimate, VideoInfo
 from shared.video.frame_times import KnownTimes, frame_times, is_known_damaged
 from shared.video.jpeg_folder import (
@@ -37,6 +37,7 @@ __all__ = [
     "frame_seconds",
     "probe",
     "read_frames",
+    "told",
 ]
 
 
@@ -105,7 +106,16 @@ def estimate(path: Path, *, rate: float | None = None) -> FrameEstimate:
     Raises:
         VideoDecodeError: if the video cannot be opened, or a folder's rate is missing.
     """
-    return estimate_folder(path, rate=rate) if _is_folder(path) else estimate_file(path)
+    return told(path, rate=rate) or estimate_file(path)
+
+
+def told(path: Path, *, rate: float | None = None) -> FrameEstimate | None:
+    """The same where it takes no FFmpeg: of a folder, and of a plain MP4 file; None of others.
+
+    Raises:
+        VideoDecodeError: if there is no such video, or a folder's rate is missing.
+    """
+    return estimate_folder(path, rate=rate) if _is_folder(path) else told_by_header(path)
 
 
 def content_digest(path: Path) -> str:

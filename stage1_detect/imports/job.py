@@ -1,6 +1,5 @@
 """Turns released masks into shards: each unit of a plan is a shard that appears whole."""
 
-import gc
 import json
 import logging
 import time
@@ -13,6 +12,7 @@ from shared.data_files import leads_out
 from shared.environment import describe_environment
 from shared.errors import MaskImportError, PipelineError, VideoDecodeError
 from shared.jobs.atomic_file import remove_stale_temporaries, write_text
+from shared.jobs.garbage import uncollected
 from shared.jobs.lock import locked
 from shared.jobs.progress import progress
 from shared.jobs.termination import terminated_as_interrupted
@@ -181,11 +181,8 @@ def _import_video(video_id: str, job: ImportJob, writer: ShardWriter) -> str | N
             raise MaskImportError(
                 f"{file}: is a link that leads out of the folder of masks; copy what is there"
             )
-        gc.disable()  # it would look at a hundred thousand lists of a file again and again
-        try:
+        with uncollected():
             track = _READERS[job.format](file)
-        finally:
-            gc.enable()
         size = 0 if video is None else content_bytes(source_of(video))
         digest = UNKNOWN_SOURCE if video is None else content_digest(video.path)
     except (MaskImportError, VideoDecodeError) as err:

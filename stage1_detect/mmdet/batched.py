@@ -16,7 +16,7 @@ from torch import Tensor
 
 from shared.errors import DetectorError
 from stage1_detect.mmdet.first_stage import FirstStage
-from stage1_detect.mmdet.heads import ImagePredictions, no_detections
+from stage1_detect.mmdet.heads import ImagePredictions, decode_boxes, no_detections
 from stage1_detect.mmdet.library import MaskRCNN, RoIHead
 
 
@@ -176,16 +176,10 @@ def predict_boxes_together(
     image_R = rois_R5[:, 0].long()
     checksums_B = rois_R5.new_zeros(num_images)
     checksums_B.index_add_(0, image_R, logits_RS1.sum(1) + deltas_RD.sum(1))
-    deltas_RD = deltas_RD.nan_to_num(0, 0, 0)  # boxes that are none would break what comes after
     scores_RS = logits_RS1.softmax(dim=-1)[:, : head.num_classes]
-    boxes_per_row = 1 if head.reg_class_agnostic else head.num_classes
-    boxes = head.bbox_coder.decode(
-        rois_R5.repeat_interleave(boxes_per_row, dim=0)[:, 1:],
-        deltas_RD.view(-1, head.bbox_coder.encode_size),
-        max_shape=image_hw,
-    ).view(len(rois_R5), boxes_per_row, 4)
+    boxes = decode_boxes(head, rois_R5, deltas_RD, image_hw=image_hw)
     row_M, label_M = (scores_RS > settings.score_thr).nonzero(as_tuple=True)
-    boxes_M4 = boxes[row_M, label_M if boxes_per_row > 1 else 0]
+    boxes_M4 = boxes[row_M, 0 if head.reg_class_agnostic else label_M]
     scores_M = scores_RS[row_M, label_M]
     kept, counts = suppress(
         boxes_M4,

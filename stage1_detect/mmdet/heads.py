@@ -119,16 +119,9 @@ def _suppress(
     if not rois_R5.shape[0]:
         return no_detections(head, rois_R5)
     checksum = logits_RS1.sum() + deltas_RD.sum()
-    deltas_RD = deltas_RD.nan_to_num(0, 0, 0)  # boxes that are none would break what comes after
     scores_RS1 = logits_RS1.softmax(dim=-1)
-    boxes_per_row = 1 if head.reg_class_agnostic else head.num_classes
-    boxes = head.bbox_coder.decode(
-        rois_R5.repeat_interleave(boxes_per_row, dim=0)[:, 1:],
-        deltas_RD.view(-1, head.bbox_coder.encode_size),
-        max_shape=image_hw,
-    )
     kept_N5, labels_N, rows_N = multiclass_nms(
-        boxes.view(rois_R5.shape[0], -1),
+        decode_boxes(head, rois_R5, deltas_RD, image_hw=image_hw).flatten(1),
         scores_RS1,
         settings.score_thr,
         settings.nms,
@@ -144,6 +137,21 @@ def _suppress(
         class_scores=class_scores_NS,
         checksum=checksum,
     )
+
+
+def decode_boxes(
+    bbox_head: Any, rois_R5: Tensor, deltas_RD: Tensor, *, image_hw: tuple[int, int]
+) -> Tensor:
+    """(R, S, 4) the proposals as the head moves them for each class; (R, 1, 4) where it moves them
+    alike for all."""
+    deltas_RD = deltas_RD.nan_to_num(0, 0, 0)  # boxes that are none would break what comes after
+    boxes_per_row = 1 if bbox_head.reg_class_agnostic else bbox_head.num_classes
+    boxes: Tensor = bbox_head.bbox_coder.decode(
+        rois_R5.repeat_interleave(boxes_per_row, dim=0)[:, 1:],
+        deltas_RD.view(-1, bbox_head.bbox_coder.encode_size),
+        max_shape=image_hw,
+    )
+    return boxes.view(len(rois_R5), boxes_per_row, 4)
 
 
 def no_detections(bbox_head: Any, like: Tensor) -> ImagePredictions:

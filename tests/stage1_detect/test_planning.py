@@ -79,7 +79,7 @@ def test_a_job_that_goes_on_opens_no_video_that_is_done(
 ) -> None:
     first = plan_job(dataset, entry=ENTRY, folder=tmp_path)
     shard_made(first, 0)
-    monkeypatch.setattr(headers, "estimate", lambda *args, **kwargs: pytest.fail("opened a video"))
+    monkeypatch.setattr(headers, "told", lambda *args, **kwargs: pytest.fail("opened a video"))
     again = plan_job(dataset, entry=ENTRY, folder=tmp_path)
     assert again.plan == first.plan
     assert units_to_do(again) == ()

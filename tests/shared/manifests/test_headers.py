@@ -14,6 +14,7 @@ from shared.manifests.headers import (
     warn_of_times_beyond,
 )
 from shared.manifests.records import Segment, Video
+from shared.video import file
 from tests.stage1_detect.conftest import write_video
 
 pytestmark = pytest.mark.timeout(120)
@@ -41,6 +42,15 @@ def test_few_videos_leave_no_file(videos: list[Video], tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
+def test_each_file_is_looked_at_once(
+    videos: list[Video], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked_at: list[str] = []
+    monkeypatch.setattr(file, "mp4_frames", lambda path, *_: looked_at.append(path.stem))
+    assert frames_of(videos, tmp_path) == EXPECTED
+    assert sorted(looked_at) == ["3", "4", "5", "bad"]
+
+
 def test_many_are_read_in_processes_and_remembered(
     videos: list[Video], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -54,7 +64,7 @@ def test_many_are_read_in_processes_and_remembered(
     looked_at: list[str] = []
     monkeypatch.setattr(headers, "usable_cores", lambda: 1)
     monkeypatch.setattr(
-        headers, "estimate", lambda path, rate: looked_at.append(path.stem) or UNREADABLE
+        headers, "estimate_file", lambda path: looked_at.append(path.stem) or UNREADABLE
     )
     assert frames_of(videos, tmp_path) == EXPECTED
     assert looked_at == ["bad"]  # which may be there whole by now

@@ -4,6 +4,8 @@ kind."""
 import json
 import pickle
 import re
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -29,6 +31,11 @@ ARRAYS: dict[str, NDArray[Any]] = {
 }
 CHUNK_BYTES = 200
 AXES = {name: tuple("abc"[: values.ndim]) for name, values in ARRAYS.items()}
+
+
+def test_reading_does_not_import_zarr() -> None:
+    code = "import shared.shards.reader, sys; print('zarr' in sys.modules)"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True) == "False\n"
 
 
 @pytest.fixture

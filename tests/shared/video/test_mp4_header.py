@@ -11,16 +11,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from shared.errors import VideoDecodeError
-from shared.video import file
 from shared.video.file import estimate_file, told_by_header
 from shared.video.frame import FrameEstimate
+from shared.video.read import estimate
 from tests.shared.conftest import VideoWriter
-
-
-def by_ffmpeg(path: Path, monkeypatch: pytest.MonkeyPatch) -> FrameEstimate:
-    with monkeypatch.context() as patch:
-        patch.setattr(file, "told_by_header", lambda path: None)
-        return estimate_file(path)
 
 
 def written(path: Path, *, options: dict[str, str], form: str = "mp4", streams: int = 1) -> Path:
@@ -49,16 +43,14 @@ def written(path: Path, *, options: dict[str, str], form: str = "mp4", streams: 
     "flags", ["disable_chpl", "faststart", "negative_cts_offsets", "write_colr"]
 )
 @pytest.mark.parametrize("form", ["mp4", "mov", "ipod"])
-def test_a_plain_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str, flags: str
-) -> None:
+def test_a_plain_file(tmp_path: Path, form: str, flags: str) -> None:
     path = written(tmp_path / "a.mp4", options={"movflags": flags}, form=form)
     found = told_by_header(path)
-    assert found == by_ffmpeg(path, monkeypatch) == estimate_file(path)
+    assert found == estimate_file(path) == estimate(path)
     assert found == FrameEstimate(frames=40, rate=30000 / 1001)
 
 
-def test_uneven_times(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_uneven_times(tmp_path: Path) -> None:
     path = tmp_path / "a.mp4"
     with av.open(str(path), "w") as container:
         film = container.add_stream("libx264", rate=1000)
@@ -71,7 +63,7 @@ def test_uneven_times(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         container.mux(film.encode())
     found = told_by_header(path)
     assert found is not None and found.frames == 60
-    assert found == by_ffmpeg(path, monkeypatch)
+    assert found == estimate_file(path)
 
 
 @pytest.mark.parametrize(
@@ -87,7 +79,7 @@ def test_other_files_are_left_to_ffmpeg(
 ) -> None:
     path = written(tmp_path / name, options=options, form=form, streams=streams)
     assert told_by_header(path) is None
-    assert estimate_file(path).frames in (40, 80)
+    assert estimate(path).frames in (40, 80)
 
 
 def test_a_codec_that_ffmpeg_may_lack_is_left_to_it(
@@ -131,11 +123,11 @@ def test_damage_is_no_error(
     assert found is None or 0 < found.frames <= len(content)
 
 
-def test_files_of_others(sample_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_of_others(sample_data: Path) -> None:
     told = 0
     for path in sorted(sample_data.rglob("*.mp4")):
         found = told_by_header(path)
         if found is not None:
-            assert found == by_ffmpeg(path, monkeypatch), path
+            assert found == estimate_file(path), path
             told += 1
     assert told > 5
