@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from accelerate.utils import gather_object
 from numpy.typing import NDArray
 
 from shared.errors import ConfigError
@@ -28,7 +27,6 @@ from stage2_train.devices import build_accelerator, loader_settings, main_progre
 from stage2_train.evaluation.epic100 import ChallengeRun, open_run
 from stage2_train.evaluation.predictions import (
     Predictions,
-    gathered,
     load_predictions,
     predict,
     save_predictions,
@@ -197,7 +195,7 @@ def _predictions(run: ChallengeRun, request: SubmitRequest) -> Predictions:
         workers=resources.workers,
     )
     with main_progress(accelerator, str(run.run), total=len(clips), unit="clips") as bar:
-        part = predict(
+        found = predict(
             trained.network.to(accelerator.device),
             clips,
             settings,
@@ -206,7 +204,6 @@ def _predictions(run: ChallengeRun, request: SubmitRequest) -> Predictions:
             accelerator=accelerator,
             advance=bar.advance,
         )
-    found = gathered(gather_object([part]))
     save_predictions(run.run / f"logits-{request.split}.npz", found)
     return found
 
