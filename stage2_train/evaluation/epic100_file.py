@@ -33,9 +33,8 @@ from stage2_train.evaluation.predictions import (
     some_ids,
 )
 from stage2_train.resources import Resources
-from stage2_train.runs.run_config import DataPaths
 from stage2_train.runs.sources import open_sources
-from stage2_train.runs.trained import load_trained
+from stage2_train.runs.trained import load_trained, paths_of_run
 
 _SIZES = {"verb": 97, "noun": 300}
 _QUARTER = 0.25
@@ -173,17 +172,11 @@ def _predictions(run: ChallengeRun, request: SubmitRequest) -> Predictions:
     config, resources = run.config, request.resources
     torch.set_num_threads(resources.num_threads())
     accelerator = build_accelerator(config.recipe.precision, resources.device)
-    recorded = config.paths
-    paths = DataPaths(
-        manifest=recorded.manifest,
-        data_root=run.data_root,
-        shards=resources.shards or recorded.shards,
-        clips=None if resources.no_clip_store else resources.clips or recorded.clips,
-    )
     dataset = locate_videos(run.manifest, run.listing, run.data_root)
     unlabelled = [each for each in dataset.segments if each.split == request.split]
     # Whoever makes clips wants a label; this one is never looked at.
     labelled = tuple(replace(each, labels=(0,)) for each in unlabelled)
+    paths = paths_of_run(config, resources)
     sources = open_sources(replace(dataset, segments=labelled), paths, partial=resources.partial)
     joined = sources.join(request.split, frame_join=config.recipe.data.frame_join)
     joined.require_segments(dataset.name)
@@ -204,7 +197,8 @@ def _predictions(run: ChallengeRun, request: SubmitRequest) -> Predictions:
             accelerator=accelerator,
             advance=bar.advance,
         )
-    save_predictions(run.run / f"logits-{request.split}.npz", found)
+    if accelerator.is_main_process:
+        save_predictions(run.run / f"logits-{request.split}.npz", found)
     return found
 
 
