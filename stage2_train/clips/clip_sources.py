@@ -44,14 +44,6 @@ class ClipDetections(Protocol):
     """The detections of one video, one row a frame that was looked at."""
 
     @property
-    def seconds(self) -> NDArray[np.float64]:
-        """(F,) presentation times, increasing."""
-
-    @property
-    def frame_indices(self) -> NDArray[np.int64]:
-        """(F,) places in the decoded stream, increasing."""
-
-    @property
     def num_frames(self) -> int:
         """F."""
 

@@ -222,14 +222,16 @@ class ClipDataset(Dataset[ClipSample]):
                 objects = [with_mixed_classes(each, control) for each in objects]
             order_T = places_in_time(settings.num_frames, settings.controls.frame_order, control)
         frames_T = frames_T[order_T]
+        is_flipped = self._is_flipped(request)
+        is_training = request.epoch is not None
         sample = ClipSample(
             id=segment.id,
             frames=self._pictures(request, video, frames_T, window),
             seconds=seconds_F[frames_T],
             slots=fill_slots([objects[place] for place in order_T], window, settings.slots),
-            label=self._label(segment, request),
+            label=self._label(segment, is_training=is_training, is_flipped=is_flipped),
         )
-        return sample.flipped() if self._is_flipped(request) else sample
+        return sample.flipped() if is_flipped else sample
 
     def _is_flipped(self, request: ClipRequest) -> bool:
         if request.epoch is None:
@@ -312,10 +314,11 @@ class ClipDataset(Dataset[ClipSample]):
                 self._objects[video_id, row] = objects
         return [found[row] for row in rows]
 
-    def _label(self, segment: Segment, request: ClipRequest) -> NDArray[np.float32] | int:
+    def _label(
+        self, segment: Segment, *, is_training: bool, is_flipped: bool
+    ) -> NDArray[np.float32] | int:
         """That of the segment; of a training clip that is flipped, what it becomes."""
-        is_training, flipped_A = request.epoch is not None, self.settings.flipped_A
-        becomes = flipped_A if is_training and self._is_flipped(request) else None
+        becomes = self.settings.flipped_A if is_training and is_flipped else None
         if not self.settings.multi_label:
             return segment.labels[0] if becomes is None else becomes[segment.labels[0]]
         label_A = np.zeros(self.settings.num_activities, np.float32)

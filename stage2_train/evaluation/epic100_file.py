@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from accelerate.utils import gather_object
 from numpy.typing import NDArray
 
 from shared.errors import ConfigError
@@ -28,16 +27,14 @@ from stage2_train.devices import build_accelerator, loader_settings, main_progre
 from stage2_train.evaluation.epic100 import ChallengeRun, open_run
 from stage2_train.evaluation.predictions import (
     Predictions,
-    gathered,
     load_predictions,
     predict,
     save_predictions,
     some_ids,
 )
 from stage2_train.resources import Resources
-from stage2_train.runs.run_config import DataPaths
 from stage2_train.runs.sources import open_sources
-from stage2_train.runs.trained import load_trained
+from stage2_train.runs.trained import load_trained, paths_of_run
 
 _SIZES = {"verb": 97, "noun": 300}
 _QUARTER = 0.25
@@ -175,17 +172,11 @@ def _predictions(run: ChallengeRun, request: SubmitRequest) -> Predictions:
     config, resources = run.config, request.resources
     torch.set_num_threads(resources.num_threads())
     accelerator = build_accelerator(config.recipe.precision, resources.device)
-    recorded = config.paths
-    paths = DataPaths(
-        manifest=recorded.manifest,
-        data_root=run.data_root,
-        shards=resources.shards or recorded.shards,
-        clips=None if resources.no_clip_store else resources.clips or recorded.clips,
-    )
     dataset = locate_videos(run.manifest, run.listing, run.data_root)
     unlabelled = [each for each in dataset.segments if each.split == request.split]
     # Whoever makes clips wants a label; this one is never looked at.
     labelled = tuple(replace(each, labels=(0,)) for each in unlabelled)
+    paths = paths_of_run(config, resources)
     sources = open_sources(replace(dataset, segments=labelled), paths, partial=resources.partial)
     joined = sources.join(request.split, frame_join=config.recipe.data.frame_join)
     joined.require_segments(dataset.name)
@@ -197,7 +188,7 @@ def _predictions(run: ChallengeRun, request: SubmitRequest) -> Predictions:
         workers=resources.workers,
     )
     with main_progress(accelerator, str(run.run), total=len(clips), unit="clips") as bar:
-        part = predict(
+        found = predict(
             trained.network.to(accelerator.device),
             clips,
             settings,
@@ -206,8 +197,8 @@ def _predictions(run: ChallengeRun, request: SubmitRequest) -> Predictions:
             accelerator=accelerator,
             advance=bar.advance,
         )
-    found = gathered(gather_object([part]))
-    save_predictions(run.run / f"logits-{request.split}.npz", found)
+    if accelerator.is_main_process:
+        save_predictions(run.run / f"logits-{request.split}.npz", found)
     return found
 
 

@@ -17,7 +17,6 @@ from typing import Any, get_args
 import numpy as np
 import torch
 from accelerate import Accelerator
-from accelerate.utils import gather_object
 
 from shared.errors import ConfigError
 from shared.jobs.atomic_file import write_text
@@ -35,7 +34,7 @@ from stage2_train.evaluation.metrics import (
     score_heads,
     unsure_labels,
 )
-from stage2_train.evaluation.predictions import Predictions, gathered, predict, save_predictions
+from stage2_train.evaluation.predictions import Predictions, predict, save_predictions
 from stage2_train.resources import Resources
 from stage2_train.runs.model_folder import is_model_folder
 from stage2_train.runs.run_config import RunConfig
@@ -134,7 +133,7 @@ def evaluate_run(
     total = len(clips) * len(views.all())
     began = time.perf_counter()
     with main_progress(accelerator, "eval", total=total, unit="clips") as bar:
-        part = predict(
+        found = predict(
             network,
             clips,
             loader_settings(
@@ -147,7 +146,7 @@ def evaluate_run(
             accelerator=accelerator,
             advance=bar.advance,
         )
-    predictions = with_groups(gathered(gather_object([part])), clips.segments, unsure_labels(clips))
+    predictions = with_groups(found, clips.segments, unsure_labels(clips))
     if accelerator.is_main_process:
         # Not in the report: the same run measured twice gives the same file.
         seconds = max(time.perf_counter() - began, 1e-9)

@@ -14,6 +14,7 @@ from typing import Any, BinaryIO, Literal
 import numpy as np
 import torch
 from accelerate import Accelerator
+from accelerate.utils import gather_object
 from numpy.typing import NDArray
 from torch import nn
 
@@ -86,7 +87,7 @@ def predict(
     accelerator: Accelerator,
     advance: Callable[[int], None] = lambda num_clips: None,
 ) -> Predictions:
-    """Predictions for the segments of this process, in order (segment r, r + n, ... of process r).
+    """Predictions for all segments, in order; of n processes each looks at r, r + n, ... of them.
 
     Args:
         network: on the accelerator's device; left in evaluation mode.
@@ -126,13 +127,14 @@ def predict(
             mean_NA = means.setdefault(name, np.zeros((len(own), total_BA.shape[1]), np.float32))
             mean_NA[first : first + len(batch)] = total_BA / len(every)
         advance(len(batch))
-    return Predictions(
+    part = Predictions(
         ids=tuple(dataset.segments[each].id for each in own),
         labels=np.concatenate(labels) if labels else _no_labels(dataset),
         activity_logits=means.get("activity"),
         object_logits=means.get("object"),
         combination=combination,
     )
+    return gathered(gather_object([part]))
 
 
 def _no_labels(dataset: ClipDataset) -> NDArray:

@@ -25,7 +25,7 @@ from shared.video.read import content_digest, frame_seconds, read_frames
 from stage2_train.frames.crop import CropWindow
 from stage2_train.frames.jpeg import decode_jpeg, encode_frame, rescaled
 from stage2_train.frames.onwards import OnwardReader
-from stage2_train.frames.reader import ClipFrames, ClipStore
+from stage2_train.frames.reader import ClipStore
 from stage2_train.frames.schema import FailedClip, StoreSettings
 
 _CACHE_BYTES = 256 * 2**20
@@ -272,8 +272,6 @@ class DecodedVideos:
         return self.frames(video_id).read(np.zeros(1, np.int64)).shape[1:3]
 
 
-VideoFrames = ClipFrames | DecodedVideo
-"""The frames of one video, stored or decoded."""
 DatasetFrames = ClipStore | DecodedVideos
 """The frames of a data set's videos, stored or decoded."""
 

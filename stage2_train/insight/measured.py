@@ -20,7 +20,6 @@ from stage2_train.evaluation.predictions import Predictions, load_predictions
 HEADS = ("two_heads", "activity_head", "object_head")
 OUTCOMES = ("found", "missed", "false alarm")
 """Columns of the table of several labels a clip, which has no confusion matrix."""
-_TOP_K = 5
 _LEAST_SEGMENTS = 5
 """Of a class, for an interval."""
 

@@ -73,10 +73,6 @@ class FoundLater:
     _find: Callable[[int], FrameDetections]
 
     @property
-    def frame_indices(self) -> NDArray[np.int64]:
-        return np.arange(self.num_frames)
-
-    @property
     def num_frames(self) -> int:
         return len(self.seconds)
 

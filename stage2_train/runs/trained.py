@@ -102,19 +102,24 @@ def load_trained(run: Path, config: RunConfig) -> Trained:
     )
 
 
-def sources_of_run(run: Path, config: RunConfig, resources: Resources) -> Sources:
-    """The data that a run recorded, or what is given in its place.
-
-    Raises:
-        ConfigError: if the data set's classes are not those that the run was trained for.
-    """
+def paths_of_run(config: RunConfig, resources: Resources) -> DataPaths:
+    """Where the data of a run lies: as it recorded, or what is given in its place."""
     recorded = config.paths
-    paths = replace(
+    return replace(
         recorded,
         data_root=resources.data_root or recorded.data_root,
         shards=resources.shards or recorded.shards,
         clips=None if resources.no_clip_store else resources.clips or recorded.clips,
     )
+
+
+def sources_of_run(run: Path, config: RunConfig, resources: Resources) -> Sources:
+    """The data of a run, where `paths_of_run` says.
+
+    Raises:
+        ConfigError: if the data set's classes are not those that the run was trained for.
+    """
+    paths = paths_of_run(config, resources)
     dataset = load_dataset(paths.manifest, paths.data_root)
     sources = open_sources(dataset, paths, partial=resources.partial)
     _check_classes(run, config, sources)

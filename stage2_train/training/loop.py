@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from accelerate import Accelerator
 from accelerate.tracking import GeneralTracker
-from accelerate.utils import broadcast, gather_object
+from accelerate.utils import broadcast
 from torch import nn
 
 from shared.jobs.progress import Bar
@@ -23,7 +23,7 @@ from stage2_train.clips.dataset import ClipDataset
 from stage2_train.clips.views import Views
 from stage2_train.devices import loader_settings, main_progress
 from stage2_train.evaluation.metrics import score_heads
-from stage2_train.evaluation.predictions import gathered, predict
+from stage2_train.evaluation.predictions import predict
 from stage2_train.recipe import Recipe
 from stage2_train.runs.checkpoint import (
     BEST_NAME,
@@ -267,7 +267,7 @@ def _validate(session: _Session, phase: Phase, clips: ClipDataset) -> None:
     if session.accelerator.num_processes > 1:
         for buffer in session.network.buffers():  # each process keeps statistics of its own
             torch.distributed.broadcast(buffer, src=0)
-    part = predict(
+    predictions = predict(
         session.network,
         clips,
         session.loader,
@@ -275,7 +275,7 @@ def _validate(session: _Session, phase: Phase, clips: ClipDataset) -> None:
         views=Views(num_clips=recipe.validation.clips),
         accelerator=session.accelerator,
     )
-    scores = score_heads(gathered(gather_object([part])), clips)
+    scores = score_heads(predictions, clips)
     session.model.train()
     values = {
         f"{head}_{name}": value

@@ -57,7 +57,6 @@ class Noise:
         return np.arange(NUM_FRAMES) / 10
 
     num_frames = NUM_FRAMES
-    frame_indices = np.arange(NUM_FRAMES)
 
     def frames(self, video_id: str) -> "Noise":
         return self
