@@ -4,7 +4,6 @@ python -m benchmarks.bootstrap [--classes 97 --classes 2513] [--draws 10000] [--
 """
 
 import json
-import resource
 import time
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ import click
 import numpy as np
 import torch
 
-from benchmarks.harness import describe_machine
+from benchmarks.harness import describe_machine, peak_bytes
 from shared.jobs.atomic_file import write_text
 from stage2_train.evaluation.figures import measured_figures
 from stage2_train.evaluation.metrics import single_label_scores
@@ -58,7 +57,7 @@ def bootstrap(segments: int, classes: tuple[int, ...], draws: int, out: Path | N
             {
                 "classes": num_classes,
                 "cpu_seconds": round(seconds, 2),
-                "peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+                "peak_memory_bytes": peak_bytes(),
                 "top1": found["figures"]["object_head"]["top1"],
             }
         )

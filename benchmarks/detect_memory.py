@@ -1,7 +1,5 @@
 """Peak memory of detecting a long video against a short one."""
 
-import resource
-import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -14,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.harness import BenchResult
+from benchmarks.harness import BenchResult, peak_bytes
 from benchmarks.made_inputs import moving_pictures, write_video
 from shared.manifests.load import shipped_detectors
 from shared.manifests.records import Video
@@ -27,7 +25,9 @@ from stage1_detect.engines.local import run_here
 from stage1_detect.engines.work import UnitWork
 
 _HEIGHT, _WIDTH = 120, 160
-NUM_DETECTIONS = 20
+_NUM_DETECTIONS = 20
+WITHOUT_NETWORK = f"{_NUM_DETECTIONS} objects, no network"
+"""What `StripedDetector` is, for the record."""
 _BATCH = 8
 _UNIT_FRAMES = 2000
 
@@ -35,44 +35,66 @@ _UNIT_FRAMES = 2000
 def measure(*, short: int, long: int, network: bool) -> BenchResult:
     """Peak resident bytes of detecting videos of so many frames, each in a process of its own, with
     the demo's Mask R-CNN if `network`."""
-    peaks = in_own_processes(partial(_detect_video, network=network), (short, long))
-    ours, reference = peaks[long]["peak_bytes"], peaks[short]["peak_bytes"]
+    return long_against_short(
+        "detect-memory",
+        partial(_detect_video, network=network),
+        short=short,
+        long=long,
+        detector="mask_rcnn_demo" if network else WITHOUT_NETWORK,
+        frame_size=[_HEIGHT, _WIDTH],
+        batch=_BATCH,
+    )
+
+
+def long_against_short(
+    name: str,
+    look: Callable[[Path, int], tuple[int, dict[str, int]]],
+    *,
+    short: int,
+    long: int,
+    **details: Any,
+) -> BenchResult:
+    """Peak resident bytes of looking at made videos of so many frames, each in a process of its
+    own.
+
+    Args:
+        name: of the benchmark.
+        look: is given a video and its frames; says `peak_bytes` when all was loaded, and what it
+            counted, by name.
+        short: frames of the one video.
+        long: frames of the other one.
+        details: of what looks, for the record.
+    """
+    before, peaks, counted = {}, {}, {}
+    with tempfile.TemporaryDirectory() as folder:
+        for frames in (short, long):
+            pictures = moving_pictures(250, height=_HEIGHT, width=_WIDTH)
+            video = write_video(Path(folder) / f"{frames}.mp4", islice(cycle(pictures), frames))
+            with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
+                before[frames], counted[frames] = process.submit(look, video, frames).result()
+                peaks[frames] = process.submit(peak_bytes).result()
     return BenchResult(
-        name="detect-memory",
-        ours=ours,
-        reference=reference,
+        name=name,
+        ours=peaks[long],
+        reference=peaks[short],
         unit="bytes",
         details={
-            "growth": ours / reference - 1,
+            "growth": peaks[long] / peaks[short] - 1,
             "short_frames": short,
             "long_frames": long,
-            "short_bytes_above_start": reference - peaks[short]["before_bytes"],
-            "long_bytes_above_start": ours - peaks[long]["before_bytes"],
-            "detections": {frames: peak["detections"] for frames, peak in peaks.items()},
-            "shards": {frames: peak["shards"] for frames, peak in peaks.items()},
-            "detector": "mask_rcnn_demo" if network else f"{NUM_DETECTIONS} objects, no network",
-            "frame_size": [_HEIGHT, _WIDTH],
-            "batch": _BATCH,
+            "short_bytes_above_start": peaks[short] - before[short],
+            "long_bytes_above_start": peaks[long] - before[long],
+            **{
+                what: {frames: counts[what] for frames, counts in counted.items()}
+                for what in counted[long]
+            },
+            **details,
         },
     )
 
 
-def in_own_processes(
-    look: Callable[[Path, int], dict[str, int]], lengths: Sequence[int]
-) -> dict[int, dict[str, int]]:
-    """What a function says of made videos of so many frames, each in a process of its own."""
-    said = {}
-    with tempfile.TemporaryDirectory() as name:
-        for frames in lengths:
-            pictures = moving_pictures(250, height=_HEIGHT, width=_WIDTH)
-            video = write_video(Path(name) / f"{frames}.mp4", islice(cycle(pictures), frames))
-            with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
-                said[frames] = process.submit(look, video, frames).result()
-    return said
-
-
-def _detect_video(video: Path, frames: int, network: bool) -> dict[str, int]:
-    """Detects a video as `orn detect` does; what this process needed for it."""
+def _detect_video(video: Path, frames: int, network: bool) -> tuple[int, dict[str, int]]:
+    """Detects a video as `orn detect` does."""
     detector = _demo_detector() if network else StripedDetector()
     units = []
     for index, start in enumerate(range(0, frames, _UNIT_FRAMES)):
@@ -92,12 +114,8 @@ def _detect_video(video: Path, frames: int, network: bool) -> dict[str, int]:
         )
     )
     assert sum(result.frames for result in results) == frames
-    return {
-        "before_bytes": before,
-        "peak_bytes": peak_bytes(),
-        "detections": sum(result.detections for result in results),
-        "shards": len(results),
-    }
+    detections = sum(result.detections for result in results)
+    return before, {"detections": detections, "shards": len(results)}
 
 
 def _demo_detector() -> Any:
@@ -106,16 +124,6 @@ def _demo_detector() -> Any:
     (choice,) = shipped_detectors().values()
     assert choice.config is not None
     return load_detector("cpu", config=choice.config, checkpoint=choice.checkpoint, threads=1)
-
-
-def peak_bytes() -> int:
-    """Most that was resident; getrusage's figure would include what the parent had at its fork."""
-    path = Path("/proc/self/status")
-    if path.is_file():
-        (line,) = (line for line in path.read_text().splitlines() if line.startswith("VmHWM:"))
-        return int(line.split()[1]) * 1024
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
 
 
 class StripedDetector:
@@ -140,8 +148,8 @@ class StripedDetector:
         """The objects with their masks."""
         seed, (height, width) = found
         generator = np.random.default_rng(seed)
-        corners = generator.uniform(0, 0.5, (NUM_DETECTIONS, 2)) * (width, height)
-        sizes = generator.uniform(0.1, 0.5, (NUM_DETECTIONS, 2)) * (width, height)
+        corners = generator.uniform(0, 0.5, (_NUM_DETECTIONS, 2)) * (width, height)
+        sizes = generator.uniform(0.1, 0.5, (_NUM_DETECTIONS, 2)) * (width, height)
         boxes_N4 = np.concatenate([corners, corners + sizes], axis=1).astype(np.float32)
         masks = []
         for x1, y1, x2, y2 in boxes_N4.astype(int):
@@ -151,8 +159,8 @@ class StripedDetector:
             height=height,
             width=width,
             boxes=boxes_N4,
-            scores=generator.random(NUM_DETECTIONS, dtype=np.float32),
-            labels=generator.integers(0, 80, NUM_DETECTIONS).astype(np.uint8),
-            class_scores=(generator.random((NUM_DETECTIONS, 80)) / 80).astype(np.float16),
+            scores=generator.random(_NUM_DETECTIONS, dtype=np.float32),
+            labels=generator.integers(0, 80, _NUM_DETECTIONS).astype(np.uint8),
+            class_scores=(generator.random((_NUM_DETECTIONS, 80)) / 80).astype(np.float16),
             masks=tuple(masks),
         )

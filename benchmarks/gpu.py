@@ -14,7 +14,7 @@ import signal
 import tempfile
 import time
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -34,13 +34,13 @@ def cells(device: str, *, short: bool) -> tuple[Cell, ...]:
     """All measurements of a device, the ones that are worth most first."""
     from benchmarks import gpu_detect, gpu_train
 
-    first = Cell(name="machine", measure=gpu_detect.measure_machine)
-    found = [
-        (name, measure)
-        for part in (gpu_detect.cells_before_training, gpu_train.cells, gpu_detect.cells_at_last)
-        for name, measure in part(device, short=short)
-    ]
-    return (first, *(Cell(name=name, measure=measure) for name, measure in found))
+    found = (
+        ("machine", gpu_detect.measure_machine),
+        *gpu_detect.cells(device, short=short),
+        *gpu_train.cells(device, short=short),
+        ("two-processes", gpu_detect.measure_two_processes),
+    )
+    return tuple(Cell(name=name, measure=measure) for name, measure in found)
 
 
 @click.command("gpu")
@@ -103,7 +103,7 @@ def run_cells(chosen: Sequence[Cell], setting: Setting, *, deadline: float) -> l
             f"{cell.name}: {text if state == 'done' else f'{state} {text}'.strip()}", err=True
         )
 
-    with _worker(setting) as worker:
+    with contextlib.closing(_Worker(setting)) as worker:
         for cell in chosen:
             path, failed_path = (
                 setting.out / f"{cell.name}{end}" for end in (".json", ".failed.json")
@@ -129,15 +129,6 @@ def run_cells(chosen: Sequence[Cell], setting: Setting, *, deadline: float) -> l
     return told
 
 
-@contextlib.contextmanager
-def _worker(setting: Setting) -> Iterator["_Worker"]:
-    worker = _Worker(setting)
-    try:
-        yield worker
-    finally:
-        worker.end()
-
-
 class _Worker:
     """A process that measures, started when it is needed."""
 
@@ -158,19 +149,19 @@ class _Worker:
         try:
             self._pipe.send(cell.measure)
             if not self._pipe.poll(max(deadline - time.monotonic(), 0)):
-                self.end()
+                self.close()
                 return None, "the time was over before it was done", ""
             record, reason, trace = self._pipe.recv()
         except (EOFError, OSError):
             self._process.join()
             reason = f"its process ended with {self._process.exitcode}"
-            self.end()
+            self.close()
             return None, reason, ""
         if record is None:
-            self.end()
+            self.close()
         return record, reason, trace
 
-    def end(self) -> None:
+    def close(self) -> None:
         """Ends the process and those that it has started."""
         if self._process is None:
             return

@@ -25,11 +25,14 @@ class Setting:
         return self.device.startswith("cuda")
 
 
+Measure = Callable[[Setting], dict[str, Any]]
+"""Gives a record, whose `headline` is for people; must survive pickling."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
     """One measurement."""
 
     name: str
     """Of its record, NAME.json."""
-    measure: Callable[[Setting], dict[str, Any]]
-    """Gives the record, whose `headline` is for people; must survive pickling."""
+    measure: Measure

@@ -4,7 +4,7 @@ import shutil
 import subprocess
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from itertools import islice
@@ -15,7 +15,7 @@ import torch
 from benchmarks.detect import LoopDetector
 from benchmarks.detect import measure as measure_processes
 from benchmarks.detect_inputs import Detection
-from benchmarks.gpu_cell import Setting
+from benchmarks.gpu_cell import Measure, Setting
 from benchmarks.gpu_equality import measure_equality
 from benchmarks.gpu_inputs import (
     choice_of,
@@ -34,10 +34,8 @@ from shared.shards.writer import ShardWriter
 from shared.video.read import read_frames
 from stage1_detect.mmdet.first_stage import unwatched
 
-Measured = Iterator[tuple[str, Callable[[Setting], dict[str, Any]]]]
 
-
-def cells_before_training(device: str, *, short: bool) -> Measured:
+def cells(device: str, *, short: bool) -> Iterator[tuple[str, Measure]]:
     """Equality, then where the time goes, then frames a second."""
     possible = ways_of(device)
     for name in possible:
@@ -56,11 +54,6 @@ def cells_before_training(device: str, *, short: bool) -> Measured:
     for batch in others:
         for name in possible[: 1 if short else None]:
             yield f"frames-{name}-{batch}", partial(measure_frames, way=name, batch=batch)
-
-
-def cells_at_last(device: str, *, short: bool) -> Measured:
-    """Two processes on one device."""
-    yield "two-processes", measure_two_processes
 
 
 def measure_machine(setting: Setting) -> dict[str, Any]:

@@ -1,14 +1,14 @@
 """What `orn bench gpu` measures of training: steps, the loader that feeds them, exact resuming."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import torch
 
-from benchmarks.gpu_cell import Setting
+from benchmarks.gpu_cell import Measure, Setting
 from benchmarks.gpu_inputs import forget_detection
 from benchmarks.harness import seconds_in_turns
 from benchmarks.loader import measure as measure_loading
@@ -38,7 +38,7 @@ _SETTINGS: dict[str, dict[str, Any]] = {
 channels_last."""
 
 
-def cells(device: str, *, short: bool) -> Iterator[tuple[str, Callable[[Setting], dict[str, Any]]]]:
+def cells(device: str, *, short: bool) -> Iterator[tuple[str, Measure]]:
     """Steps of both backbones, the loader, and resuming; what compiles for a minute comes last."""
     backbones = ("resnet18",) if short else ("resnet50", "resnet18")
     steps = {
@@ -85,11 +85,7 @@ def measure_step(setting: Setting, *, backbone: Any, name: str) -> dict[str, Any
         "vlog_epoch_seconds": _VLOG_CLIPS / rate,
         "peak_bytes": torch.cuda.max_memory_allocated() if setting.is_cuda else None,
         "first_loss": first,
-        "clips": sizes.clips,
-        "frames": sizes.frames,
-        "slots": sizes.slots,
-        "pixels": 8 * config.mask_size,
-        "backbone": backbone,
+        **sizes.as_json(),
         "settings": _SETTINGS[name],
         "cudnn_tf32": True,
     }

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import platform
+import resource
 import shutil
 import statistics
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -180,6 +182,17 @@ def peak_allocated_bytes(compute: Callable[[], object]) -> int:
         held += change
         peak = max(peak, held)
     return peak
+
+
+def peak_bytes() -> int:
+    """Most of this process that was resident; getrusage's figure would include what the parent had
+    at its fork."""
+    path = Path("/proc/self/status")
+    if path.is_file():
+        (line,) = (line for line in path.read_text().splitlines() if line.startswith("VmHWM:"))
+        return int(line.split()[1]) * 1024
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

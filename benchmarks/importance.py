@@ -22,11 +22,7 @@ def measure(sizes: ClipSizes, *, repeats: int, threads: int, growth: bool) -> Be
         details: dict[str, Any] = {
             "share_of_a_pass": ours / reference,
             "cliques": num_cliques,
-            "clips": sizes.clips,
-            "frames": sizes.frames,
-            "slots": sizes.slots,
-            "pixels": 8 * sizes.config.mask_size,
-            "backbone": sizes.config.backbone,
+            **sizes.as_json(),
             "clock": "CPU seconds of the process",
             "threads": threads,
             "repeats": repeats,

@@ -21,14 +21,19 @@ from typing import Any
 import click
 import numpy as np
 
-from benchmarks.killing import killed_after, orn, seconds_of, started, tool, until_killed
+from benchmarks.killing import (
+    GONE_SECONDS,
+    killed_after,
+    orn,
+    seconds_of,
+    started,
+    temporaries_left,
+    tool,
+    until_killed,
+)
 from demo.world.dials import Dials
 from demo.world.make import SIZES, write_dataset
 from shared.shards.verified import RECORD_NAME
-
-_GONE_SECONDS = 60.0
-"""How long processes that lost their parent may take to end."""
-
 
 _OF_A_JOB = ("plan.json", "detect.json", RECORD_NAME)
 
@@ -91,7 +96,7 @@ def _trial(
     _wait_for_group(process.pid)
     if not was_running:
         return None
-    temporaries = len(list(folder.glob(".*.tmp-*")))
+    temporaries = temporaries_left(folder)
     kept = _states(folder)
     again = subprocess.run(command, capture_output=True, check=False)
     if again.returncode != 0:
@@ -124,14 +129,14 @@ def _wait_for_group(group: int) -> None:
     Raises:
         RuntimeError: if they do not.
     """
-    deadline = time.monotonic() + _GONE_SECONDS
+    deadline = time.monotonic() + GONE_SECONDS
     while time.monotonic() < deadline:
         try:
             os.killpg(group, 0)
         except ProcessLookupError:
             return
         time.sleep(0.005)
-    raise RuntimeError(f"processes of a killed job are alive after {_GONE_SECONDS:g} s")
+    raise RuntimeError(f"processes of a killed job are alive after {GONE_SECONDS:g} s")
 
 
 @click.command()

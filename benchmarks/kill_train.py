@@ -30,7 +30,7 @@ import click
 import numpy as np
 import torch
 
-from benchmarks.killing import tool
+from benchmarks.killing import GONE_SECONDS, temporaries_left, tool
 from demo.world.dials import Dials
 from demo.world.make import write_dataset
 from demo.world.truth_shards import write_truth_shards
@@ -52,8 +52,6 @@ _PHASES = 2
 _CLOCK = ("clips_per_second", "seconds")
 _WAYS = ("all SIGKILL", "all SIGKILL", "last SIGKILL", "all SIGTERM")
 _MOST_TRAININGS = 100
-_GONE_SECONDS = 60.0
-"""How long processes that lost another one may take to end."""
 _IMPORTED = ["stage2_train.training.train", "torch.utils.tensorboard", "torch._dynamo"]
 
 
@@ -102,7 +100,7 @@ def kill_trials(
                 break
             kills.append({"training": number, **kill})
         _check_ended(_started(command, run, processes), run)
-        same = same_training(whole, run) and not _temporaries(run)
+        same = same_training(whole, run) and not temporaries_left(run)
         found += [{**kill, "same": same} for kill in kills]
         if len(found) == trials:
             return found
@@ -169,9 +167,9 @@ def _kill(
         if process.pid is not None:
             os.kill(process.pid, signal.Signals[name])
     for process in group:
-        process.join(_GONE_SECONDS)
+        process.join(GONE_SECONDS)
         if process.is_alive():
-            raise RuntimeError(f"{run}: is trained {_GONE_SECONDS:g} s after it was killed ({way})")
+            raise RuntimeError(f"{run}: is trained {GONE_SECONDS:g} s after it was killed ({way})")
     last = load_last(run, mend=False)
     if last is not None and last.state.is_finished(_PHASES):
         return None
@@ -181,13 +179,8 @@ def _kill(
         "step": 0 if last is None else last.state.step,  # of the last checkpoint
         "phase": 0 if last is None else last.state.phase + int(last.state.phase_over),
         "logged_step": max((line["step"] for line in read_jsonl(run / METRICS_NAME)), default=0),
-        "temporaries_left": len(_temporaries(run)),
+        "temporaries_left": temporaries_left(run),
     }
-
-
-def _temporaries(run: Path) -> list[Path]:
-    """What killed writers left."""
-    return list(run.glob(".*.tmp-*"))
 
 
 def same_training(one: Path, other: Path) -> bool:

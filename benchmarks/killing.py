@@ -18,6 +18,8 @@ from benchmarks.harness import describe_machine
 from shared.jobs.atomic_file import write_text
 
 _ATTEMPTS = 10
+GONE_SECONDS = 60.0
+"""How long processes that lost another one may take to end."""
 
 Trial = TypeVar("Trial")
 
@@ -66,6 +68,11 @@ def killed_after(
     if code not in (0, -signal.SIGKILL):
         raise RuntimeError(f"{process.args!r}: wanted to be killed, ended by itself with {code}")
     return code == -signal.SIGKILL
+
+
+def temporaries_left(folder: Path) -> int:
+    """Half-written files that killed writers left in a folder."""
+    return len(list(folder.glob(".*.tmp-*")))
 
 
 def until_killed(

@@ -4,6 +4,7 @@ B clips, T frames, K object slots, S detector classes with background, h w cells
 """
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -31,17 +32,32 @@ class ClipSizes:
     )
     """Of the network; its masks must be a whole number of cells of the feature map."""
 
+    @property
+    def pixels(self) -> int:
+        """Height and width of the frames for masks of twice the cells of the feature map in each
+        direction, as the paper has it (28 x 28 and 14 x 14, for 224 x 224 pixels)."""
+        return _STRIDE * self.config.mask_size // 2
+
+    def as_json(self) -> dict[str, Any]:
+        """What a result says of them."""
+        return {
+            "clips": self.clips,
+            "frames": self.frames,
+            "slots": self.slots,
+            "pixels": self.pixels,
+            "backbone": self.config.backbone,
+        }
+
 
 def random_batch(sizes: ClipSizes, *, pixels: int | None = None) -> ClipBatch:
     """Clips of noise whose every slot holds an object: a rectangle of any size.
 
     Coverage is the mean of the masks' cells, so that pooling by either gives the same. Frames have
-    the given height and width; None gives masks twice the cells of the feature map in each
-    direction, as the paper has it (28 x 28 and 14 x 14, for 224 x 224 pixels).
+    the given height and width; None: those of the sizes.
     """
     config = sizes.config
     generator = torch.Generator().manual_seed(0)
-    side = pixels or _STRIDE * config.mask_size // 2
+    side = pixels or sizes.pixels
     cells = side // _STRIDE
     lead = (sizes.clips, sizes.frames, sizes.slots)
     masks_BTKhw = _rectangles(lead, config.mask_size, generator)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.detect_memory import NUM_DETECTIONS, StripedDetector, in_own_processes, peak_bytes
-from benchmarks.harness import BenchResult
+from benchmarks.detect_memory import WITHOUT_NETWORK, StripedDetector, long_against_short
+from benchmarks.harness import BenchResult, peak_bytes
 from shared.manifests.records import Video
 
 if TYPE_CHECKING:
@@ -22,30 +22,19 @@ _RECIPE = "demo"
 def measure(*, short: int, long: int) -> BenchResult:
     """Peak resident bytes of predicting for videos of so many frames, each in a process of its
     own."""
-    peaks = in_own_processes(_predict_video, (short, long))
-    ours, reference = peaks[long]["peak_bytes"], peaks[short]["peak_bytes"]
-    return BenchResult(
-        name="predict-memory",
-        ours=ours,
-        reference=reference,
-        unit="bytes",
-        details={
-            "growth": ours / reference - 1,
-            "short_frames": short,
-            "long_frames": long,
-            "short_bytes_above_start": reference - peaks[short]["before_bytes"],
-            "long_bytes_above_start": ours - peaks[long]["before_bytes"],
-            "windows": {frames: peak["windows"] for frames, peak in peaks.items()},
-            "segments": {frames: peak["segments"] for frames, peak in peaks.items()},
-            "detector": f"{NUM_DETECTIONS} objects, no network",
-            "network": f"recipe {_RECIPE}, random weights",
-            "window_seconds": _WINDOW_SECONDS,
-        },
+    return long_against_short(
+        "predict-memory",
+        _predict_video,
+        short=short,
+        long=long,
+        detector=WITHOUT_NETWORK,
+        network=f"recipe {_RECIPE}, random weights",
+        window_seconds=_WINDOW_SECONDS,
     )
 
 
-def _predict_video(path: Path, frames: int) -> dict[str, int]:
-    """What this process needed for a video."""
+def _predict_video(path: Path, frames: int) -> tuple[int, dict[str, int]]:
+    """Predicts for a video as `orn predict` does."""
     import torch
 
     from predict_videos.detecting import VideoObjects
@@ -65,9 +54,7 @@ def _predict_video(path: Path, frames: int) -> dict[str, int]:
         objects = VideoObjects(detector=StripedDetector())
         for said in predict_with(model, [Video(id="v", path=path)], objects, request, bar=bar):
             kinds.append(type(said))
-    return {
-        "before_bytes": before,
-        "peak_bytes": peak_bytes(),
+    return before, {
         "windows": kinds.count(WindowPrediction),
         "segments": kinds.count(SegmentPrediction),
     }

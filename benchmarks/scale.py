@@ -184,8 +184,8 @@ def _cold_clips(data: ClipDataset) -> dict[str, float]:
     with slow_storage(_CALL_SECONDS) as calls:
         _, slow_row = _timed(lambda: [worker[each] for each in slow])
     return {
-        "opens": calls.opens / len(slow),
-        "reads": calls.reads / len(slow),
+        "opens": calls["open"] / len(slow),
+        "reads": calls["pread"] / len(slow),
         "cpu_milliseconds": 1000 * row["cpu_seconds"] / len(here),
         "slow_storage_milliseconds": 1000 * slow_row["seconds"] / len(slow),
     }

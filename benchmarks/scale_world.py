@@ -4,9 +4,10 @@ import json
 import os
 import time
 import zipfile
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,6 @@ from shared.shards.plan import shard_path
 from shared.shards.schema import ShardAttributes
 from shared.shards.sealed_zip import write_members
 from shared.shards.writer import ShardWriter
-
-__all__ = ["FRAMES", "RATE", "Calls", "make_shards", "make_videos", "slow_storage"]
 
 FRAMES, RATE = 250, 25.0
 """Of each video in the shards, as VLOG's have them; the video files have fewer."""
@@ -93,26 +92,16 @@ def _pattern(path: Path, num_videos: int) -> tuple[dict[str, bytes], ShardAttrib
     return members, attributes
 
 
-@dataclass(slots=True)
-class Calls:
-    """What was asked of the storage."""
-
-    opens: int = 0
-    reads: int = 0
-    states: int = 0
-
-
 @contextmanager
-def slow_storage(seconds: float) -> Iterator[Calls]:
-    """Lets each call that opens a file, reads from one or asks for its state take so much longer,
-    as on a cluster's storage, and counts them."""
-    calls = Calls()
+def slow_storage(seconds: float) -> Iterator[Counter[str]]:
+    """Lets each call of `open`, `pread` and `stat` take so much longer, as on a cluster's storage,
+    and counts them."""
+    calls = Counter[str]()
     real = {name: getattr(os, name) for name in ("open", "pread", "stat")}
-    counts = {"open": "opens", "pread": "reads", "stat": "states"}
 
     def slow(name: str) -> Callable[..., Any]:
         def call(*arguments: Any, **options: Any) -> Any:
-            setattr(calls, counts[name], getattr(calls, counts[name]) + 1)
+            calls[name] += 1
             time.sleep(seconds)
             return real[name](*arguments, **options)
 

@@ -7,8 +7,6 @@ but for the balls, told by where they lie.
 P cliques of objects, n objects of a clique, B clips, T frames, K object slots.
 """
 
-from collections.abc import Iterable
-
 import torch
 from torch import Tensor
 
@@ -40,20 +38,22 @@ def true_cliques(
     labels_BTK = batch.detector_labels_BTK
     labels_nP = labels_BTK[importance.clip_P, importance.frames_nP, importance.slots_nP]
     if dataset == "demo":
-        return _joins(labels_nP, _numbers(ROLE_X, names), _numbers(ROLE_Y, names))
+        is_x_nP, is_y_nP = (
+            torch.isin(labels_nP, labels_nP.new_tensor([names.index(each) for each in role]))
+            for role in (ROLE_X, ROLE_Y)
+        )
+        return _joins(is_x_nP, is_y_nP)
     of_label = [names.index(each) if each in names else -1 for each in activities]
     label_P = labels_nP.new_tensor(of_label)[importance.class_B][importance.clip_P]
-    first_P, second_P = labels_nP
     if dataset == "demo-touch":
-        hand = names.index(HAND)
-        return ((first_P == label_P) & (second_P == hand)) | (
-            (first_P == hand) & (second_P == label_P)
-        )
+        return _joins(labels_nP == label_P, labels_nP == names.index(HAND))
+    first_P, second_P = labels_nP
     return _nearest_ball((first_P == label_P) & (second_P == names.index(BALL)), batch, importance)
 
 
-def _numbers(some: Iterable[str], names: tuple[str, ...]) -> list[int]:
-    return [names.index(each) for each in some]
+def _joins(some_nP: Tensor, others_nP: Tensor) -> Tensor:
+    """(P,) bool, whether one object is among some and the other among the others."""
+    return (some_nP[0] & others_nP[1]) | (others_nP[0] & some_nP[1])
 
 
 def _nearest_ball(pair_P: Tensor, batch: ClipBatch, found: Importance) -> Tensor:
@@ -64,20 +64,3 @@ def _nearest_ball(pair_P: Tensor, batch: ClipBatch, found: Importance) -> Tensor
     nearest_B = apart_P.new_full((len(batch),), torch.inf)
     nearest_B = nearest_B.scatter_reduce(0, found.clip_P, apart_P, "amin")
     return pair_P & (apart_P == nearest_B[found.clip_P])
-
-
-def _joins(labels_nP: Tensor, some: list[int], others: list[int]) -> Tensor:
-    """(P,) bool, whether one object is of some classes and the other of the others."""
-    first_P, second_P = labels_nP
-    some_t, others_t = first_P.new_tensor(some), first_P.new_tensor(others)
-    return (torch.isin(first_P, some_t) & torch.isin(second_P, others_t)) | (
-        torch.isin(first_P, others_t) & torch.isin(second_P, some_t)
-    )
-
-
-def object_areas(batch: ClipBatch) -> Tensor:
-    """(B, T, K) share of the crop that the mask covers; none of the background object, whose mask
-    is nearly always the largest."""
-    background = batch.class_scores_BTKS.shape[-1] - 1
-    areas_BTK = batch.masks_BTKhw.mean(dim=(3, 4))
-    return areas_BTK.masked_fill(batch.detector_labels_BTK == background, 0)

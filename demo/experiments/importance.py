@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from demo.experiments.acting_pairs import WORLDS, object_areas, true_cliques
+from demo.experiments.acting_pairs import WORLDS, true_cliques
 from demo.experiments.importance_summary import SHARES, ClipFindings, draw_curves, summary
 from shared.errors import ConfigError
 from shared.jobs.atomic_file import write_text
@@ -226,6 +226,14 @@ def _of_objects(importance: Importance, batch: ClipBatch) -> dict[str, Tensor]:
 def _scores(batch: ClipBatch) -> Tensor:
     """(B, T, K) the detector's score for any of its classes."""
     return batch.class_scores_BTKS[..., :-1].amax(dim=3)
+
+
+def object_areas(batch: ClipBatch) -> Tensor:
+    """(B, T, K) share of the crop that the mask covers; none of the background object, whose mask
+    is nearly always the largest."""
+    background = batch.class_scores_BTKS.shape[-1] - 1
+    areas_BTK = batch.masks_BTKhw.mean(dim=(3, 4))
+    return areas_BTK.masked_fill(batch.detector_labels_BTK == background, 0)
 
 
 def _hits(measures: dict[str, Tensor], considered: Tensor, true: Tensor) -> dict[str, float]:

@@ -18,9 +18,6 @@ from shared.jobs.atomic_file import replacing
 from shared.text_table import columns
 from stage2_train.evaluation.statistics import mean_interval
 
-MEASURES = ("fall", "activation", "score", "area", "chance")
-"""Of a clique: the fall of the logit without it, activation of h, scores of the detector, area of
-the masks, and chance."""
 SHARES = tuple(step / 10 for step in range(11))
 """Of a clip's cliques, that are taken out or put in."""
 
@@ -30,8 +27,8 @@ class ClipFindings:
     """What was found on one explained clip."""
 
     first: dict[str, dict[str, float]]
-    """By question (`_QUESTIONS`) and measure: whether what comes first is what acts; among equals,
-    the share of them that is."""
+    """By question (`_QUESTIONS`) and measure (`_NAMES`): whether what comes first is what acts;
+    among equals, the share of them that is."""
     deletion: dict[str, list[float]]
     """Probability of the class without the first share of the cliques, by order."""
     insertion: dict[str, list[float]]
@@ -46,7 +43,7 @@ def summary(clips: list[ClipFindings]) -> dict[str, Any]:
     for question in clips[0].first:
         found[f"first_{question}"] = {
             name: _means(np.array([[clip.first[question][name]] for clip in clips]))[0]
-            for name in MEASURES
+            for name in clips[0].first[question]
         }
     for curve in ("deletion", "insertion"):
         found[curve] = {
@@ -119,9 +116,9 @@ def importance_text(report: dict[str, Any]) -> str:
     rows: list[tuple[str, ...]] = [("", "trained", "random weights")]
     for question, what in _QUESTIONS.items():
         rows.append((f"{what}, %", "", ""))
-        for name in MEASURES:
+        for name, by_what in _NAMES.items():
             found = [report[network].get(f"first_{question}", {}).get(name) for network in networks]
-            rows.append((f"  {_NAMES[name]}", *(_percent(each) for each in found)))
+            rows.append((f"  {by_what}", *(_percent(each) for each in found)))
     rows.append(("clips", *(str(report[network]["num_explained"]) for network in networks)))
     lines = [f"{report['dataset']}, {report['split']}: {report['num_clips']} clips", columns(rows)]
     for curve, what in (("deletion", "without the first"), ("insertion", "with only the first")):

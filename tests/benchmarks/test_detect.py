@@ -113,6 +113,7 @@ def test_memory_is_that_of_processes_of_their_own() -> None:
     record = record_of(measure(short=40, long=80, network=False))
     assert record["ratio"] == record["reference_bytes"] / record["ours_bytes"]
     assert record["detections"] == {"40": 800, "80": 1600}
+    assert 0 < record["long_bytes_above_start"] < record["ours_bytes"] < 2**30
 
 
 def test_memory_of_predicting_is_measured_in_windows() -> None:

@@ -8,7 +8,8 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from demo.experiments.acting_pairs import object_areas, true_cliques
+from demo.experiments.acting_pairs import true_cliques
+from demo.experiments.importance import object_areas
 from demo.experiments.importance_summary import importance_text, over_runs
 from shared.cli import orn
 from shared.errors import ConfigError
