@@ -6,6 +6,7 @@ The names that a command function receives: `dataset`, `data_root`, `out`, `as_j
 
 import json
 import math
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -150,11 +151,19 @@ def echo_json(payload: Any) -> None:
 
 
 def echo_report(report: Any, text: Callable[[Any], str], *, as_json: bool) -> None:
-    """Prints a report: as one JSON document, or as its text for a person."""
+    """Prints a report: as one JSON document, or as its text for a person. Of several processes
+    (torchrun) the first one prints."""
+    if not is_first_process():
+        return
     if as_json:
         echo_json(report)
     else:
         click.echo(text(report))
+
+
+def is_first_process() -> bool:
+    """Whether this is the one process, or the first of several that torchrun started."""
+    return os.environ.get("RANK", "0") == "0"
 
 
 def echo_settings(settings: Mapping[str, Any], *, as_json: bool) -> None:

@@ -1,6 +1,5 @@
 """`orn train`, `orn eval` and `orn compare`: parse, call one function, print what came out."""
 
-import os
 import re
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,8 @@ from shared.cli_options import (
     LARGEST_SEED,
     data_option,
     dry_run_option,
-    echo_json,
+    echo_report,
+    is_first_process,
     json_option,
     set_option,
 )
@@ -104,7 +104,7 @@ def train(dataset: str, dry_run: bool, as_json: bool, **options: Any) -> None:
         steps = ", ".join(f"{number} of {phase}" for phase, number in result["steps"].items())
         recipe = result.pop("recipe")
         result |= {"steps": steps, "recipe": f"\n\n{recipe}"}
-    _say(result, "\n".join(f"{name}: {value}" for name, value in result.items()), as_json=as_json)
+    echo_report(result, _lines, as_json=as_json)
 
 
 @click.command("eval")
@@ -181,7 +181,7 @@ def evaluate(
     options |= {"num_clips": clips, "num_crops": crops, "manifest": manifest}
     request = evaluation.EvalRequest(run=folder, resources=resources, **options)
     report = evaluation.evaluate(request)
-    _say(report, evaluation.report_text(report), as_json=as_json)
+    echo_report(report, evaluation.report_text, as_json=as_json)
 
 
 @click.command("import-checkpoint")
@@ -224,7 +224,7 @@ def import_checkpoint(
     )
     request = ImportRequest(file=file, out=out, dataset=dataset, paths=paths, overrides=overrides)
     result = run(request)
-    _say(result, "\n".join(f"{name}: {value}" for name, value in result.items()), as_json=as_json)
+    echo_report(result, _lines, as_json=as_json)
 
 
 @click.command()
@@ -246,7 +246,7 @@ def compare(one: Path, other: Path, name: str, as_json: bool) -> None:
     from stage2_train.evaluation import compare as comparison
 
     report = comparison.compare(comparison.CompareRequest(one=one, other=other, name=name))
-    _say(report, comparison.comparison_text(report), as_json=as_json)
+    echo_report(report, comparison.comparison_text, as_json=as_json)
 
 
 def _chosen_run(run: Path | None, dataset: str | None) -> Path:
@@ -265,7 +265,7 @@ def _chosen_run(run: Path | None, dataset: str | None) -> Path:
                 f"runs: wanted a run on {name} with a checkpoint, found none; type `orn train "
                 f"{dataset}` first, or `orn eval RUN` for one that lies elsewhere"
             )
-        if _is_first_process():
+        if is_first_process():
             click.echo(f"{run}: the newest run on {name}", err=True)
     elif dataset_of(run) not in (name, None):
         raise ConfigError(
@@ -275,15 +275,5 @@ def _chosen_run(run: Path | None, dataset: str | None) -> Path:
     return run
 
 
-def _say(result: dict[str, Any], text: str, *, as_json: bool) -> None:
-    if not _is_first_process():
-        return
-    if as_json:
-        echo_json(result)
-    else:
-        click.echo(text)
-
-
-def _is_first_process() -> bool:
-    """Whether this process is the one of several (torchrun's RANK) that prints results."""
-    return os.environ.get("RANK", "0") == "0"
+def _lines(result: dict[str, Any]) -> str:
+    return "\n".join(f"{name}: {value}" for name, value in result.items())

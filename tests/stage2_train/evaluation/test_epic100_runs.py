@@ -73,7 +73,7 @@ def options(tiny_world, tmp_path) -> list[object]:
     return [*where, "--data", tmp_path / "data", "--workers", 0, "--device", "cpu"]
 
 
-def test_two_runs_make_the_file_of_segments_without_labels(options, tmp_path) -> None:
+def test_two_runs_make_the_file_of_segments_without_labels(options, tmp_path, monkeypatch) -> None:
     runs = [tmp_path / "runs" / kind for kind in ("verb", "noun")]
     recipe = ("--recipe", tmp_path / "recipe.toml")
     for run in runs:
@@ -92,6 +92,8 @@ def test_two_runs_make_the_file_of_segments_without_labels(options, tmp_path) ->
     assert (runs[0] / "logits-test.npz").is_file()
     _run("submit", "epic100", *runs, out)  # from what was kept
     assert out.read_bytes() == first
+    monkeypatch.setenv("RANK", "1")  # of several processes the first one says it
+    assert _run("submit", "epic100", *runs, out).stdout == ""
 
 
 def test_an_absent_list_is_said(options, tmp_path, caplog) -> None:
