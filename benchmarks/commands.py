@@ -291,7 +291,7 @@ def shard_size(masks: Path) -> BenchResult:
     type=click.IntRange(0),
     default=20_000,
     show_default=True,
-    help="To make in four loader processes while their memory is watched; 0: none.",
+    help="To make in loader processes whose memory is watched, and to evaluate; 0: none.",
 )
 @click.option(
     "--folder",
@@ -303,9 +303,10 @@ def scale(videos: int, shards: int, clips: int, folder: Path | None) -> BenchRes
 
     Makes up videos, tables and shards as VLOG has them, then plans a detect job, opens the folder
     of shards, reads clips that nothing was read of, and has four processes make clips; at a
-    quarter, a half and all of the size, with the growth from the first to the last. Pictures are
-    not decoded. What storage of a millisecond a call would take is told, too. The reference opens
-    videos with PyAV; the ratio is that over planning one, in CPU time.
+    quarter, a half and all of the size, with the growth from the first to the last. Two processes
+    make clips as `orn eval --views 10x1` asks for them. Pictures are not decoded. What storage of
+    a millisecond a call would take is told, too. The reference opens videos with PyAV; the ratio is
+    that over planning one, in CPU time.
     """
     from benchmarks.scale import measure
 

@@ -6,6 +6,7 @@ import resource
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
@@ -20,10 +21,10 @@ from shared.manifests.load import load_dataset
 from shared.manifests.records import Dataset, Segment
 from shared.shards.reader import DetectionFolder
 from stage1_detect.planning import DetectJob, Scope, plan_job, save_plan
-from stage2_train.clips.batches import LoaderSettings, training_loader
+from stage2_train.clips.batches import LoaderSettings, evaluation_loader, training_loader
 from stage2_train.clips.dataset import ClipDataset, ClipSettings
 from stage2_train.clips.objects import SlotSettings
-from stage2_train.clips.views import ClipRequest
+from stage2_train.clips.views import ClipRequest, Views
 from stage2_train.frames.crop import CropWindow
 
 _PARTS = (4, 2, 1)
@@ -34,6 +35,7 @@ _COLD_CLIPS = 40
 _OPENED = 1000
 """Videos that the reference opens at most."""
 _PROCESSES = 4
+_TEST_BATCH = 16
 
 Found = TypeVar("Found")
 Row = dict[str, list[float]]
@@ -129,6 +131,7 @@ def _opened(
     if clips:
         for done, size in _loader_memory(data, clips):
             yield "loader_processes", {"clips": done, "megabytes": size}
+        yield "evaluation", _evaluated(data, clips)
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +209,15 @@ def _loader_memory(data: ClipDataset, clips: int) -> Iterable[tuple[int, float]]
             del ends[0]
         if not ends:
             return
+
+
+def _evaluated(data: ClipDataset, clips: int) -> dict[str, float]:
+    """Clips as `orn eval --views 10x1` asks for them, ten a segment, by two processes."""
+    settings = LoaderSettings(batch_size=_TEST_BATCH, workers=2)
+    batches = evaluation_loader(data, settings, views=Views(num_clips=10).all())
+    some = islice(batches, -(-clips // _TEST_BATCH))
+    done, row = _timed(lambda: sum(len(batch) for batch in some))
+    return {"clips": done, "clips_per_second": done / row["seconds"]}
 
 
 def _own_bytes(process: int | None) -> int:

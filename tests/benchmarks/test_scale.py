@@ -27,5 +27,6 @@ def test_a_small_folder_is_made_and_looked_at(tmp_path: Path, clips: int) -> Non
     assert max(found["cold_clip"]["reads"]) < 40
     if clips:
         assert found["loader_processes"]["clips"] == [8, 8, 16]
+        assert found["evaluation"]["clips"] == [16]
     dataset = load_dataset("vlog", folder / "data")
     assert len(dataset.videos) == len(dataset.segments) == 24
