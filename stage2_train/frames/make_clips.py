@@ -18,11 +18,12 @@ from shared.manifests.records import Dataset, Segment, Video
 from shared.manifests.source import source_of
 from shared.time_ranges import ALL_TIMES, TimeRange, TimeRanges
 from shared.video.read import estimate, read_frames
+from stage2_train.frames.files import files_there
 from stage2_train.frames.jpeg import encode_frame
 from stage2_train.frames.parts import parts_folder
 from stage2_train.frames.schema import StoreSettings
 from stage2_train.frames.verify import verify_store
-from stage2_train.frames.writer import build_clip_store, remaining_videos
+from stage2_train.frames.writer import build_clip_store, joined_bytes, remaining_videos
 
 logger = logging.getLogger(__name__)
 
@@ -92,7 +93,7 @@ class _Estimate:
     free_bytes: int
     """Free on the store's disk, with what is thrown away first."""
     held_bytes: int
-    """What the store and its parts hold already and is copied along."""
+    """What the store and its parts hold already and is written again."""
 
     @property
     def added_bytes(self) -> int:
@@ -101,7 +102,7 @@ class _Estimate:
 
     @property
     def needed_bytes(self) -> int:
-        """Free space needed at the worst moment: parts, and beside them the store they become."""
+        """Free space needed at the worst moment: parts, and beside them the file they become."""
         return 2 * self.added_bytes + self.num_videos * PART_BYTES + self.held_bytes
 
     def describe(self) -> str:
@@ -145,7 +146,7 @@ def make_clips(request: ClipsRequest) -> dict[str, Any]:
         "added": report.num_added,
         "present": report.num_present,
         "frames": report.num_frames,
-        "bytes": plan.path.stat().st_size,
+        "bytes": sum(size for size, _ in files_there(plan.path).values()),
         "missing": plan.num_missing,
         "unlabelled": plan.num_unlabelled,
         "failed": [asdict(row) for row in report.failed],
@@ -256,15 +257,21 @@ def _estimate(todo: Sequence[Video], plan: _Plan, *, fresh: bool) -> _Estimate:
             num_frames[video.id] = _num_frames(video, plan)
         except VideoDecodeError:
             num_frames[video.id] = 0.0
-    files = [plan.path, *parts_folder(plan.path).glob("*")]
-    held = sum(file.stat().st_size for file in files if file.is_file())
+    frame_bytes = statistics.fmean(sizes) if sizes else 0.0
+    all_frames = round(statistics.fmean(num_frames.values() or [0.0]) * len(todo))
+    held = sum(part.stat().st_size for part in parts_folder(plan.path).glob("*"))
+    if fresh:
+        held += sum(size for size, _ in files_there(plan.path).values())
+    else:
+        new_bytes = held + round(all_frames * frame_bytes)
+        held += joined_bytes(plan.path, {video.id for video in todo}, new_bytes)
     folder = next(each for each in plan.path.absolute().parents if each.exists())
     free = shutil.disk_usage(folder).free
     return _Estimate(
         num_videos=len(todo),
-        num_frames=round(statistics.fmean(num_frames.values() or [0.0]) * len(todo)),
+        num_frames=all_frames,
         longest=max(((round(n), video_id) for video_id, n in num_frames.items()), default=(0, "")),
-        frame_bytes=statistics.fmean(sizes) if sizes else 0.0,
+        frame_bytes=frame_bytes,
         free_bytes=free + held if fresh else free,
         held_bytes=0 if fresh else held,
     )

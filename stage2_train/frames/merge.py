@@ -1,4 +1,4 @@
-"""One store out of an older one and finished parts: in bounded memory, renamed when whole."""
+"""One file out of older ones and finished parts: in bounded memory, renamed when whole."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -54,6 +54,11 @@ class StoredVideo:
 class Contents:
     """What one file holds."""
 
+    path: Path
+    seal: int
+    """Checksum in its seal."""
+    follows: object
+    """That of the file it was added to; None where it is the first one of a store."""
     settings: StoreSettings
     videos: tuple[StoredVideo, ...]
     """In order of the file."""
@@ -83,7 +88,14 @@ def read_contents(path: Path) -> Contents:
         if not 0 <= video.num_bytes <= file.jpeg.length:
             raise file.damage(row, f"wanted jpeg_offsets that rise, found {video.num_bytes} bytes")
         videos.append(video)
-    return Contents(settings=file.settings, videos=tuple(videos), failed=file.failed)
+    return Contents(
+        path=path,
+        seal=file.seal,
+        follows=file.follows,
+        settings=file.settings,
+        videos=tuple(videos),
+        failed=file.failed,
+    )
 
 
 def merge(
@@ -92,11 +104,12 @@ def merge(
     settings: StoreSettings,
     videos: Sequence[StoredVideo],
     failed: Sequence[FailedClip] = (),
+    follows: int | None = None,
     advance: Callable[[], None] = lambda: None,
 ) -> None:
-    """Writes a store of `videos`, in this order; what was at `path` stays until it is whole.
+    """Writes a file of `videos`, in this order; what was at `path` stays until it is whole.
 
-    Calls `advance` after each video.
+    Calls `advance` after each video; see `writing` for `follows`.
 
     Raises:
         ClipStoreError: if a video is damaged where it lies.
@@ -104,7 +117,7 @@ def merge(
     """
     frames_V1 = [*accumulate((video.num_frames for video in videos), initial=0)]
     num_bytes = sum(video.num_bytes for video in videos)
-    with writing(path, settings, failed) as file:
+    with writing(path, settings, failed, follows=follows) as file:
         lengths = dict.fromkeys(("frame_index", "seconds", "frame_crc32c"), frames_V1[-1])
         lengths |= {"jpeg_offsets": frames_V1[-1] + 1, "jpeg": num_bytes}
         for name, length in lengths.items():

@@ -16,17 +16,9 @@ from numpy.typing import NDArray
 from shared.errors import ClipStoreError
 from shared.time_ranges import TimeRange, TimeRanges
 from stage2_train.frames.crop import CropWindow
+from stage2_train.frames.files import files_there, read_files
 from stage2_train.frames.jpeg import decode_frame
-from stage2_train.frames.store_file import read_store
-
-
-def _stamp(path: Path) -> tuple[int, int] | None:
-    """Size and time of change; None where there is no such file."""
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_size, status.st_mtime_ns
+from stage2_train.frames.store_file import StoreFile, read_store
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,27 +26,34 @@ class ClipFrames:
     """The stored frames of one video, of which nothing is read before it is asked for."""
 
     id: str
-    _row: int
-    _store: "ClipStore"
+    file: StoreFile
+    """The file of the store that holds them."""
+    row: int
+    """Its place in that file."""
+    _checked: set[str]
+    """Videos whose times were checked."""
 
     @property
     def source_digest(self) -> str:
         """Digest of the file or folder that was decoded."""
-        return str(self._store.file.columns["source_digest"][self._row])
+        return str(self.file.columns["source_digest"][self.row])
 
     @property
     def stored_size(self) -> tuple[int, int]:
         """(height, width) of the stored frames."""
-        return self._store.file.stored_size(self._row)
+        return self.file.stored_size(self.row)
 
     @property
     def seconds(self) -> NDArray[np.float64]:
-        """(F,) float64 presentation times, increasing.
+        """(F,) float64 presentation times, increasing; checked once.
 
         Raises:
             ClipStoreError: if they are damaged.
         """
-        return self._store.seconds(self._row)
+        if self.id not in self._checked:
+            self.file.of_frames("seconds", self.row)
+            self._checked.add(self.id)
+        return self.file.columns["seconds"][self.file.places(self.row)]
 
     @property
     def told_seconds(self) -> NDArray[np.float64]:
@@ -63,7 +62,7 @@ class ClipFrames:
 
     def __len__(self) -> int:
         """F, the number of frames."""
-        places = self._store.file.places(self._row)
+        places = self.file.places(self.row)
         return int(places.stop - places.start)
 
     def read(
@@ -82,14 +81,14 @@ class ClipFrames:
         for frame in frames:
             if not 0 <= frame < num_frames:
                 raise ClipStoreError(
-                    f"{self._store.path}: video {self.id}: wanted frame {frame}, the store has "
+                    f"{self.file.path}: video {self.id}: wanted frame {frame}, the store has "
                     f"{num_frames} frames"
                 )
-        for place, data in enumerate(self._store.file.jpeg_files(self._row, frames)):
+        for place, data in enumerate(self.file.jpeg_files(self.row, frames)):
             try:
                 image = decode_frame(data, stored)
             except (RuntimeError, ValueError) as err:
-                raise self._store.file.no_picture(self._row, frames[place], err) from err
+                raise self.file.no_picture(self.row, frames[place], err) from err
             images[place] = image if window is None else window.cut(image)
         return images
 
@@ -100,7 +99,7 @@ class ClipFrames:
         Raises:
             ClipStoreError: if that cannot be read.
         """
-        return self._store.file.times(self._row)
+        return self.file.times(self.row)
 
     def covers(self, times: TimeRange) -> bool:
         """Whether all frames of a time range are there, none having been left out.
@@ -123,17 +122,37 @@ class ClipStore:
         """Opens the store.
 
         Raises:
-            ClipStoreError: if there is none at `path`, it is damaged or of another format.
+            ClipStoreError: if there is none at `path`, it is damaged or of another format, or its
+                files do not fit together.
         """
         self.path = path
         self.name = f"the clip store {path}"
         """What to call it in messages."""
-        self._stamp = _stamp(path)
-        self.file = read_store(path)
-        self.settings, self.failed = self.file.settings, self.file.failed
-        self._row_of = {name: row for row, name in enumerate(self.file.columns["video_id"])}
-        self._checked: set[int] = set()
-        """Videos whose times were checked."""
+        self._stamps = files_there(path)
+        self.files = read_files(path, read_store)
+        self.settings = self.files[0].settings
+        self._places: dict[str, tuple[StoreFile, int]] = {}
+        for file in self.files:
+            self._add(file)
+        failed = {row.id: row for file in self.files for row in file.failed}
+        self.failed = tuple(row for row in failed.values() if row.id not in self)
+        """Videos that are not in the store, since they could not be decoded."""
+        self._checked: set[str] = set()
+
+    def _add(self, file: StoreFile) -> None:
+        """The videos of a file beside those of the files before it."""
+        twice = [name for name in file.columns["video_id"] if name in self._places]
+        problem = None
+        if file.settings != self.settings:
+            problem = f"{self.settings.describe()}, found {file.settings.describe()}"
+        elif twice:
+            problem = f"no video of a file before it, found {twice[0]}"
+        if problem is not None:
+            raise ClipStoreError(
+                f"{file.path}: as a part of {self.path} wanted {problem}; remove it and run "
+                "`orn clips` again"
+            )
+        self._places |= {name: (file, row) for row, name in enumerate(file.columns["video_id"])}
 
     def __reduce__(self) -> tuple[Callable[..., "ClipStore"], tuple[Path]]:
         """The path: a copy in another process opens the store for itself.
@@ -142,7 +161,7 @@ class ClipStore:
             ClipStoreError: if another file has taken its place in which these videos are not the
                 same, or none.
         """
-        if _stamp(self.path) != self._stamp:
+        if files_there(self.path) != self._stamps:
             now = ClipStore(self.path)
             if not set(self.ids) <= set(now.ids) or now.digest(self.ids) != self.digest(self.ids):
                 raise ClipStoreError(
@@ -154,10 +173,10 @@ class ClipStore:
     @property
     def ids(self) -> tuple[str, ...]:
         """Ids of the videos, in order of the store."""
-        return tuple(self._row_of)
+        return tuple(self._places)
 
     def __contains__(self, video_id: str) -> bool:
-        return video_id in self._row_of
+        return video_id in self._places
 
     def frames(self, video_id: str) -> ClipFrames:
         """The frames of one video.
@@ -165,20 +184,13 @@ class ClipStore:
         Raises:
             ClipStoreError: if the store does not hold it.
         """
-        row = self._row_of.get(video_id)
-        if row is None:
+        place = self._places.get(video_id)
+        if place is None:
             raise ClipStoreError(
-                f"{self.path}: wanted video {video_id}, the store has {len(self._row_of)} others; "
+                f"{self.path}: wanted video {video_id}, the store has {len(self._places)} others; "
                 "run `orn clips` to add it"
             )
-        return ClipFrames(video_id, row, self)
-
-    def seconds(self, row: int) -> NDArray[np.float64]:
-        """(F,) times of a video, checked once."""
-        if row not in self._checked:
-            self.file.of_frames("seconds", row)
-            self._checked.add(row)
-        return self.file.columns["seconds"][self.file.places(row)]
+        return ClipFrames(video_id, *place, self._checked)
 
     def stored_size(self, video_id: str) -> tuple[int, int]:
         """(height, width) of the stored frames of a video."""
@@ -187,10 +199,10 @@ class ClipStore:
     def digest(self, video_ids: Iterable[str]) -> str:
         """SHA-256 of what is stored of some videos, by the checksums of their pictures; equal for
         stores that hold others beside them."""
-        digest, columns = hashlib.sha256(repr(self.settings).encode()), self.file.columns
-        pictures_F = columns["frame_crc32c"]
+        digest = hashlib.sha256(repr(self.settings).encode())
         for video_id in sorted(set(video_ids)):
-            places = self.file.places(self._row_of[video_id])
+            file, row = self._places[video_id]
             digest.update(video_id.encode())
-            digest.update(columns["seconds"][places].tobytes() + pictures_F[places].tobytes())
+            for name in ("seconds", "frame_crc32c"):
+                digest.update(file.columns[name][file.places(row)].tobytes())
         return digest.hexdigest()

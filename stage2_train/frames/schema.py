@@ -1,10 +1,11 @@
-"""Format of the clip store, version 2: one flat, ragged HDF5 file; this page is its specification.
+"""Format of the clip store, version 2: flat, ragged HDF5 files; this page is its specification.
 
 V videos, F frames of all videos, in order of videos. Attributes of the file: `format`,
 `format_version`, `resize` (`squash` or `short-side`), `height` and `width` of every stored frame
 (squash) or `short_side`, the length of its shorter side (short-side), `jpeg_quality`, `rate`
-(frames a second that were picked, 0 for every frame). Datasets, all contiguous and uncompressed, so
-that a reader may map the file and slice it: `COLUMNS` below.
+(frames a second that were picked, 0 for every frame), in further files `follows` (`files`).
+Datasets, all contiguous and uncompressed, so that a reader may map the file and slice it: `COLUMNS`
+below.
 
 Checksums: each column with a row a video or a failed video has an attribute `crc32c`, that of
 `column_checksum`; the others are checked a video or a frame at a time, by columns that hold the

@@ -34,8 +34,8 @@ def write_seal(path: Path, long_columns: Sequence[tuple[int, int]]) -> None:
         file.write(_END.pack(checksum, _MARK))
 
 
-def check_seal(path: Path) -> None:
-    """Returns if the file has the seal of what it holds.
+def check_seal(path: Path) -> int:
+    """The checksum in the seal of a file, if the file has the seal of what it holds.
 
     Raises:
         ClipStoreError: if it has none, or they do not match.
@@ -66,6 +66,7 @@ def check_seal(path: Path) -> None:
             f"{'a seal of no sense' if found is None else f'{found:08x}'}); "
             "remove it and run `orn clips` again"
         )
+    return int(wanted)
 
 
 def _checksum(file: BinaryIO, places: Sequence[tuple[int, int]], *, stop: int) -> int:

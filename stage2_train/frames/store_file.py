@@ -87,6 +87,10 @@ class StoreFile:
     columns: Mapping[str, NDArray[Any]]
     """Those of videos in memory, those of frames where they lie in the file."""
     jpeg: _Bytes
+    seal: int
+    """Checksum in its seal."""
+    follows: object
+    """That of the file it was added to; None where it is the first one of a store."""
 
     def places(self, row: int) -> slice:
         """The frames of a video, among those of the file."""
@@ -171,16 +175,16 @@ def read_store(path: Path) -> StoreFile:
             content = mmap.mmap(raw.fileno(), 0, access=mmap.ACCESS_READ)
         if content[: len(_SIGNATURE)] != _SIGNATURE:
             raise OSError("its first bytes are not those of an HDF5 file")
-        check_seal(path)
+        seal = check_seal(path)
         with h5py.File(path, "r") as file:
-            return _read(file, path, content)
+            return _read(file, path, content, seal)
     except ClipStoreError:
         raise
     except _HDF5_ERRORS as err:
         raise unreadable(path, str(err) or type(err).__name__) from err
 
 
-def _read(file: h5py.File, path: Path, content: mmap.mmap) -> StoreFile:
+def _read(file: h5py.File, path: Path, content: mmap.mmap, seal: int) -> StoreFile:
     settings = _settings(file, path)
     names = check_names(file, path)
     datasets = {name: checked_dataset(file, name, path) for name in sorted(names)}
@@ -206,6 +210,8 @@ def _read(file: h5py.File, path: Path, content: mmap.mmap) -> StoreFile:
         failed=tuple(FailedClip(id=name, reason=reason) for name, reason in failed),
         columns=columns,
         jpeg=jpeg,
+        seal=seal,
+        follows=attribute(file.id, "follows"),
     )
 
 

@@ -12,7 +12,7 @@ from shared.manifests.source import source_of
 from shared.time_ranges import ALL_TIMES, TimeRanges
 from shared.video.read import content_digest
 from stage2_train.frames.jpeg import decode_frame
-from stage2_train.frames.reader import ClipStore
+from stage2_train.frames.reader import ClipFrames, ClipStore
 from stage2_train.frames.store_file import REMEDY
 
 
@@ -49,9 +49,10 @@ def verify_store(
     problems = []
     sources = {video.id: video for video in videos}
     with progress("verify", total=len(store.ids), unit="videos") as bar:
-        for row, video_id in enumerate(store.ids):
-            digest = store.frames(video_id).source_digest
-            messages = [*_damage(store, row), *_check_source(digest, sources.get(video_id))]
+        for video_id in store.ids:
+            frames = store.frames(video_id)
+            source = _check_source(frames.source_digest, sources.get(video_id))
+            messages = [*_damage(frames, path), *source]
             problems += [Problem(video=video_id, message=text) for text in messages]
             bar.advance()
     failed = {row.id for row in store.failed}
@@ -73,35 +74,35 @@ def _covers(store: ClipStore, video_id: str, times: TimeRanges) -> bool:
         return True
 
 
-def _damage(store: ClipStore, row: int) -> Iterator[str]:
+def _damage(frames: ClipFrames, path: Path) -> Iterator[str]:
     """What is damaged of a video; of its times, its places and its pictures the first thing."""
-    start = f"{store.path}: video {store.ids[row]}: "
+    start = f"{path}: video {frames.id}: "
     for check in (_check_times, _check_places, _check_pictures):
         try:
-            check(store, row)
+            check(frames)
         except ClipStoreError as err:
             yield str(err).removeprefix(start).removesuffix(REMEDY)
 
 
-def _check_times(store: ClipStore, row: int) -> None:
-    times = store.file.times(row)
-    if not all(seconds in times for seconds in store.seconds(row).tolist()):
+def _check_times(frames: ClipFrames) -> None:
+    times = frames.times
+    if not all(seconds in times for seconds in frames.seconds.tolist()):
         problem = "wanted frames inside the ranges that are said to be stored, found others"
-        raise store.file.damage(row, problem)
+        raise frames.file.damage(frames.row, problem)
 
 
-def _check_places(store: ClipStore, row: int) -> None:
-    index_F = store.file.of_frames("frame_index", row)
+def _check_places(frames: ClipFrames) -> None:
+    file, row = frames.file, frames.row
+    index_F = file.of_frames("frame_index", row)
     if (index_F < 0).any():
-        raise store.file.damage(row, f"wanted frame_index of at least 0, found {index_F.min()}")
+        raise file.damage(row, f"wanted frame_index of at least 0, found {index_F.min()}")
 
 
-def _check_pictures(store: ClipStore, row: int) -> None:
+def _check_pictures(frames: ClipFrames) -> None:
     """A frame at a time, since a video may be larger than memory."""
-    file, places = store.file, store.file.places(row)
+    file, row = frames.file, frames.row
     wanted, found = int(file.columns["jpeg_crc32"][row]), 0
-    frames = range(places.stop - places.start)
-    for frame, data in enumerate(file.jpeg_files(row, frames)):
+    for frame, data in enumerate(file.jpeg_files(row, range(len(frames)))):
         try:
             decode_frame(data, file.stored_size(row))
         except (RuntimeError, ValueError) as err:

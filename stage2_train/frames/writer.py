@@ -1,12 +1,13 @@
 """The job behind `orn clips`: decode every video into a part, merge the parts into the store.
 
-A killed job loses the videos in work and nothing else; running it again does what is left.
+A killed job loses the videos in work and nothing else; running it again does what is left. Files of
+the store that are large beside what is added stay as they are.
 """
 
 import logging
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from shared.jobs.progress import progress
 from shared.jobs.workers import in_workers
 from shared.manifests.records import Video
 from shared.time_ranges import ALL_TIMES, TimeRanges
+from stage2_train.frames.files import file_path, num_kept, read_files, remove_files
 from stage2_train.frames.merge import Contents, StoredVideo, merge, read_contents
 from stage2_train.frames.parts import PartTask, part_path, parts_folder, write_part
 from stage2_train.frames.schema import FailedClip, StoreSettings
@@ -41,6 +43,8 @@ class ClipsReport:
 class _Present:
     """What an older store and the finished parts hold, by video."""
 
+    files: tuple[Contents, ...]
+    """Of the store."""
     videos: dict[str, StoredVideo]
     failed: dict[str, FailedClip]
 
@@ -83,8 +87,8 @@ def build_clip_store(
     Videos that it holds already are left alone; videos that failed before are tried again.
 
     Args:
-        videos: what to store, in order; the store is in this order whatever finishes first.
-        path: the HDF5 file.
+        videos: what to store, in order; what is written is in this order whatever finishes first.
+        path: the first of its files.
         settings: what holds for every frame.
         ranges: times of a video to store, by its id; whole videos where there is no entry.
         workers: processes that decode; 1 decodes in this one.
@@ -98,7 +102,7 @@ def build_clip_store(
         folder = parts_folder(path)
         if fresh:
             shutil.rmtree(folder, ignore_errors=True)
-            path.unlink(missing_ok=True)
+            remove_files(path, after=0)
         remove_stale_temporaries(folder)
         remove_stale_temporaries(path.parent)
         present = _read_present(path, settings)
@@ -113,19 +117,15 @@ def build_clip_store(
                 if failure is not None:
                     logger.warning("%s: %s", failure.id, failure.reason)
                 bar.advance()
-        _merge_all(path, settings, order=[video.id for video in videos])
-        contents = _contents(path)
+        held = _merge_all(path, settings, order=[video.id for video in videos])
         _read_once.cache_clear()
-        wanted = {video.id for video in videos}
-        held = {video.video_id for video in contents.videos}
-        failed = tuple(row for row in contents.failed if row.id in wanted)
-        done = held - {row.id for row in failed}
+        tried = {task.video.id for task in tasks}
         return ClipsReport(
-            num_added=sum(task.video.id in done for task in tasks),
+            num_added=len((tried & held.videos.keys()) - held.failed.keys()),
             num_present=len(videos) - len(tasks),
-            failed=failed,
+            failed=tuple(row for name, row in sorted(held.failed.items()) if name in tried),
             num_frames=sum(
-                video.num_frames for video in contents.videos if video.video_id in wanted
+                held.videos[video.id].num_frames for video in videos if video.id in held.videos
             ),
         )
 
@@ -139,22 +139,43 @@ def _run(tasks: Sequence[PartTask], workers: int, folder: Path) -> Iterator[Fail
         yield failed
 
 
+def joined_bytes(path: Path, video_ids: Collection[str], added_bytes: int) -> int:
+    """Bytes of the files of a store that are written again when so much is stored of some videos.
+
+    Raises:
+        ClipStoreError: if the store cannot be read.
+    """
+    files = read_files(path, _contents) if path.exists() else ()
+    kept = num_kept(files, video_ids, added_bytes)
+    return sum(contents.path.stat().st_size for contents in files[kept:])
+
+
 def _read_present(path: Path, settings: StoreSettings) -> _Present:
-    videos: dict[str, StoredVideo] = {}
-    failed: dict[str, FailedClip] = {}
-    for source in ([path] if path.exists() else []) + sorted(parts_folder(path).glob("*.h5")):
-        contents = _contents(source)
-        if contents.settings != settings:
+    files = read_files(path, _contents) if path.exists() else ()
+    parts = [_contents(part) for part in sorted(parts_folder(path).glob("*.h5"))]
+    for each in (*files, *parts):
+        if each.settings != settings:
             raise ClipStoreError(
-                f"{source}: wanted {settings.describe()}, found {contents.settings.describe()}; "
+                f"{each.path}: wanted {settings.describe()}, found {each.settings.describe()}; "
                 "give the same --size, --short-side, --quality and --rate, another --out, or "
                 "--fresh to write it again"
             )
-        failed.update({row.id: row for row in contents.failed})
-        for video in contents.videos:
+    videos: dict[str, StoredVideo] = {}
+    for video in (video for each in (*files, *parts) for video in each.videos):
+        held = videos.get(video.video_id)
+        if held is None or replace(video, path=held.path, row=held.row) != held:
             videos[video.video_id] = video
+    return _Present(files=files, videos=videos, failed=_failed([*files, *parts]))
+
+
+def _failed(files: Iterable[Contents]) -> dict[str, FailedClip]:
+    """Videos that failed when they were last tried."""
+    failed: dict[str, FailedClip] = {}
+    for contents in files:
+        for video in contents.videos:
             failed.pop(video.video_id, None)
-    return _Present(videos=videos, failed=failed)
+        failed.update({row.id: row for row in contents.failed})
+    return failed
 
 
 def _contents(path: Path) -> Contents:
@@ -168,19 +189,30 @@ def _read_once(path: Path, stamp: tuple[int, ...]) -> Contents:
     return read_contents(path)
 
 
-def _merge_all(path: Path, settings: StoreSettings, *, order: Sequence[str]) -> None:
+def _merge_all(path: Path, settings: StoreSettings, *, order: Sequence[str]) -> _Present:
+    """Adds the finished parts to the store, and removes what they leave behind; what there is."""
     present = _read_present(path, settings)
-    failed = tuple(present.failed[name] for name in sorted(present.failed))
-    unchanged = (
-        path.exists()
-        and failed == _contents(path).failed
-        and all(video.path == path for video in present.videos.values())
-    )
-    if not unchanged:
-        place = {name: number for number, name in enumerate(order)}
-        videos = sorted(
-            present.videos.values(), key=lambda video: place.get(video.video_id, len(place))
-        )
+    files, videos = present.files, [*present.videos.values()]
+    stored = {contents.path for contents in files}
+    new = [video for video in videos if video.path not in stored]
+    number = len(files)
+    if new or not files or present.failed != _failed(files):
+        changed = {video.video_id for video in new}
+        kept = files[: num_kept(files, changed, sum(video.num_bytes for video in new))]
+        number, told, kept_paths = len(kept) + 1, _failed(kept), {each.path for each in kept}
+        place = {name: index for index, name in enumerate(order)}
+        videos = [video for video in videos if video.path not in kept_paths]
+        videos.sort(key=lambda video: place.get(video.video_id, len(place)))
+        failed = [row for name, row in sorted(present.failed.items()) if told.get(name) != row]
         with progress("join parts", total=len(videos), unit="videos") as bar:
-            merge(path, settings=settings, videos=videos, failed=failed, advance=bar.advance)
+            merge(
+                file_path(path, number),
+                settings=settings,
+                videos=videos,
+                failed=failed,
+                follows=kept[-1].seal if kept else None,
+                advance=bar.advance,
+            )
+    remove_files(path, after=number)
     shutil.rmtree(parts_folder(path), ignore_errors=True)
+    return present

@@ -28,10 +28,15 @@ BUFFER_BYTES = 8 * 2**20
 
 @contextmanager
 def writing(
-    path: Path, settings: StoreSettings, failed: Sequence[FailedClip] = ()
+    path: Path,
+    settings: StoreSettings,
+    failed: Sequence[FailedClip] = (),
+    *,
+    follows: int | None = None,
 ) -> Iterator[h5py.File]:
     """A new file with its attributes and the videos that failed, to write columns to; it is sealed
-    and takes the place of `path` when the block ends normally.
+    and takes the place of `path` when the block ends normally. `follows` is the checksum in the
+    seal of the file that it is added to.
 
     Raises:
         PipelineError: if the disk refuses.
@@ -39,6 +44,8 @@ def writing(
     with replacing(path) as temporary:
         with h5py.File(temporary, "w") as file:
             _write_head(file, settings, failed)
+            if follows is not None:
+                file.attrs["follows"] = follows
             yield file
             file.flush()
             long_columns = [

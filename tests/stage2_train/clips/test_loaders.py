@@ -99,8 +99,8 @@ def test_workers_change_nothing(dataset) -> None:
 def test_a_damaged_frame_ends_the_loader_with_a_sentence(tiny_world, tmp_path, workers) -> None:
     path = tmp_path / "clips.h5"
     content = bytearray(tiny_world.store_path.read_bytes())
-    start = tiny_world.clips().file.jpeg.starts[0]
-    for first in tiny_world.clips().file.columns["jpeg_offsets"][:-1].tolist():
+    start = tiny_world.clips().files[0].jpeg.starts[0]
+    for first in tiny_world.clips().files[0].columns["jpeg_offsets"][:-1].tolist():
         content[start + first + 700] ^= 1  # decodes all the same
     path.write_bytes(content)
     world = tiny_world

@@ -10,6 +10,8 @@ from click.testing import CliRunner
 
 from shared.cli import orn
 from shared.time_ranges import TimeRange
+from stage2_train.frames import files
+from stage2_train.frames.make_clips import PART_BYTES
 from stage2_train.frames.reader import ClipStore
 
 MANIFEST = """
@@ -73,6 +75,20 @@ def test_limit_then_the_rest(arguments) -> None:
     assert invoke([*arguments, "--limit", "1"])[1]["added"] == 1
     code, report = invoke(arguments)
     assert (code, report["added"], report["present"]) == (0, 1, 1)
+
+
+def test_what_is_added_is_a_file_of_its_own(arguments, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(files, "_FEW_BYTES", 0)
+    monkeypatch.setattr(files, "_TIMES_LARGER", 0)
+    first = tmp_path / "films.h5"
+    size = invoke([*arguments, "--limit", "1"])[1]["bytes"]
+    assert size == first.stat().st_size
+    estimate = invoke([*arguments, "--dry-run"])[1]
+    assert estimate["needed_bytes"] == 2 * estimate["estimated_bytes"] + PART_BYTES
+    report = invoke(arguments)[1]
+    assert report["bytes"] == size + (tmp_path / "films.h5.added-1").stat().st_size
+    assert first.stat().st_size == size
+    assert invoke([*arguments, "--verify"])[1]["ok"]
 
 
 def test_failed_videos_end_with_3(arguments, tmp_path) -> None:

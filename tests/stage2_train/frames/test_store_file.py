@@ -257,6 +257,11 @@ DAMAGE: list[tuple[str, Callable[[h5py.File], None], str]] = [
         "attribute resize: wanted squash or short-side, found 3",
     ),
     (
+        "adds to several files",
+        lambda file: file.attrs.create("follows", [1, 2]),
+        "attribute follows: wanted one number or one text",
+    ),
+    (
         "no format",
         lambda file: file.attrs.pop("format"),
         "wanted a clip store (format 'orn-clips')",
