@@ -3,7 +3,6 @@
 python -m benchmarks.bootstrap [--classes 97 --classes 2513] [--draws 10000] [--out FILE]
 """
 
-import json
 import time
 from pathlib import Path
 from typing import Any
@@ -12,8 +11,7 @@ import click
 import numpy as np
 import torch
 
-from benchmarks.harness import describe_machine, peak_bytes
-from shared.jobs.atomic_file import write_text
+from benchmarks.harness import describe_machine, keep, peak_bytes
 from stage2_train.evaluation.figures import measured_figures
 from stage2_train.evaluation.metrics import single_label_scores
 from stage2_train.evaluation.predictions import Predictions
@@ -69,8 +67,7 @@ def bootstrap(segments: int, classes: tuple[int, ...], draws: int, out: Path | N
         "rows": rows,
         "machine": describe_machine(),
     }
-    if out is not None:
-        write_text(out, json.dumps(record, indent=2) + "\n")
+    keep(record, out)
 
 
 if __name__ == "__main__":

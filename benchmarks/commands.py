@@ -1,124 +1,107 @@
-"""`orn bench`: one command a benchmark. What it measures is imported when it runs, so that its help
-needs no torch."""
+"""`orn bench`: one command a benchmark, whose options are those of `measure` in the module of its
+name. That is imported when it runs, so that its help needs no torch."""
 
-import tempfile
+import importlib
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 
-from benchmarks.harness import BenchResult, publish
+from benchmarks.harness import publish
 from shared.cli_options import device_option, json_option, precision_option
 
-_FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
-_COUNT = click.IntRange(1)
-
+_count = partial(click.option, type=click.IntRange(1), show_default=True)
 _out = click.option(
     "--out", type=click.Path(path_type=Path, dir_okay=False), help="File to keep the result in."
 )
-_repeats = click.option(
-    "--repeats",
-    type=_COUNT,
-    default=5,
-    show_default=True,
-    help="How often each side is measured, in turns; the median counts.",
+_repeats = _count(
+    "--repeats", default=5, help="How often each side is measured, in turns; the median counts."
 )
-_threads = click.option(
-    "--threads", type=_COUNT, default=1, show_default=True, help="Threads of each side."
+_network = (
+    _repeats,
+    _count("--threads", default=1, help="Threads of each side."),
+    click.option(
+        "--growth", is_flag=True, help="Also measure other numbers of objects and frames."
+    ),
 )
-_growth = click.option(
-    "--growth", is_flag=True, help="Also measure other numbers of objects and frames."
+_detection = (
+    click.option(
+        "--video", type=_FILE, help="A video file.  [default: one of 640 x 360 that is made]"
+    ),
+    click.option(
+        "--checkpoint",
+        type=_FILE,
+        help="Weights of mask-rcnn_r50_fpn_ms-poly-3x_coco.  [default: random ones, 20 detections "
+        "a frame]",
+    ),
+    _count("--frames", default=4, help="Frames that each measurement detects."),
+    click.option(
+        "--device", default="cpu", show_default=True, help="cpu, cuda or cuda:N, of both sides."
+    ),
+    precision_option("Number format of our backbone; that of the loop is fp32."),
+    _repeats,
 )
-_video = click.option(
-    "--video", type=_FILE, help="A video file.  [default: one of 640 x 360 that is made]"
+_lengths = (
+    _count("--short", default=2000, help="Frames."),
+    _count("--long", default=20000, help="Frames."),
 )
-_checkpoint = click.option(
-    "--checkpoint",
-    type=_FILE,
-    help="Weights of mask-rcnn_r50_fpn_ms-poly-3x_coco.  [default: random ones, 20 detections a "
-    "frame]",
-)
-_frames = click.option(
-    "--frames",
-    type=_COUNT,
-    default=4,
-    show_default=True,
-    help="Frames that each measurement detects.",
-)
-_short = click.option("--short", type=_COUNT, default=2000, show_default=True, help="Frames.")
-_long = click.option("--long", type=_COUNT, default=20000, show_default=True, help="Frames.")
-_detector_device = click.option(
-    "--device", default="cpu", show_default=True, help="cpu, cuda or cuda:N, of both sides."
-)
-_precision = precision_option("Number format of our backbone; that of the loop is fp32.")
 
 
-def _measured(name: str) -> Callable[[Callable[..., BenchResult]], click.Command]:
-    """A benchmark whose function returns what is printed and kept."""
+def _measured(*options: Any) -> Callable[[Callable[[], None]], click.Command]:
+    """A command with these options that prints and keeps what `measure` of the benchmark finds."""
 
-    def decorate(measure: Callable[..., BenchResult]) -> click.Command:
-        @json_option
-        @_out
-        def run(*, as_json: bool, out: Path | None, **options: Any) -> None:
-            publish(measure(**options), as_json=as_json, out=out)
+    def decorate(benchmark: Callable[[], None]) -> click.Command:
+        def run(*, as_json: bool, out: Path | None, **given: Any) -> None:
+            module = importlib.import_module(f"benchmarks.{benchmark.__name__}")
+            publish(module.measure(**given), as_json=as_json, out=out)
 
-        vars(run)["__click_params__"] += vars(measure)[
-            "__click_params__"
-        ]  # so, in the help, before
-        return click.command(name, help=measure.__doc__)(run)
+        for option in reversed((*options, _out, json_option)):
+            run = option(run)
+        name = benchmark.__name__.replace("_", "-")
+        return click.command(name, help=benchmark.__doc__)(run)
 
     return decorate
 
 
-@_measured("object-head")
-@_repeats
-@_threads
-@_growth
-def object_head(repeats: int, threads: int, growth: bool) -> BenchResult:
+@_measured(
+    *_network,
+)
+def object_head() -> None:
     """The object head, forward and backward, against plain loops.
 
     Two clips of 4 frames with 10 objects each and 2048 features. The ratio is one of times;
     memory_ratio compares the most that torch held at once beyond inputs and weights. Both sides
     must give the same results and gradients.
     """
-    from benchmarks.model_inputs import ClipSizes
-    from benchmarks.object_head import measure
-
-    return measure(ClipSizes(), repeats=repeats, threads=threads, growth=growth)
 
 
-@_measured("importance")
-@_repeats
-@_threads
-@_growth
-def importance(repeats: int, threads: int, growth: bool) -> BenchResult:
+@_measured(
+    *_network,
+)
+def importance() -> None:
     """What every pair of a clip counts, by ablation, against a pass of the network.
 
     ResNet-50, one clip of 4 frames of 224 x 224 pixels with 10 objects each. The reference is a
     pass. Both are CPU seconds; ours are those that explaining takes beyond a pass, for all pairs
     and all objects.
     """
-    from benchmarks.importance import measure
-    from benchmarks.model_inputs import ClipSizes
-
-    return measure(ClipSizes(clips=1), repeats=repeats, threads=threads, growth=growth)
 
 
-@_measured("train-step")
-@_repeats
-@_threads
-@_growth
-@device_option
-@click.option(
-    "--phase",
-    type=click.Choice(["both", "object"]),
-    default="both",
-    show_default=True,
-    help="What is trained: both heads, or the object head alone as in the first phase.",
+@_measured(
+    *_network,
+    device_option,
+    click.option(
+        "--phase",
+        type=click.Choice(["both", "object"]),
+        default="both",
+        show_default=True,
+        help="What is trained: both heads, or the object head alone as in the first phase.",
+    ),
 )
-def train_step(repeats: int, threads: int, growth: bool, device: str, phase: str) -> BenchResult:
+def train_step() -> None:
     """A whole training step against the same network with plain loops.
 
     ResNet-50, two clips of 4 frames of 224 x 224 pixels with 10 objects each: forward, losses,
@@ -129,30 +112,23 @@ def train_step(repeats: int, threads: int, growth: bool, device: str, phase: str
     --phase object compares the first phase with itself: with the ResNet's weights kept as they are
     (phases.object_head_trains_resnet = false) against training them.
     """
-    from benchmarks.model_inputs import ClipSizes
-    from benchmarks.train_step import measure, measure_object_phase
-
-    if phase == "object":
-        if growth:
-            raise click.UsageError("--growth: only with --phase both")
-        return measure_object_phase(ClipSizes(), repeats=repeats, threads=threads, device=device)
-    return measure(ClipSizes(), repeats=repeats, threads=threads, growth=growth, device=device)
 
 
-@_measured("loader")
-@click.option(
-    "--data",
-    "data_root",
-    type=click.Path(path_type=Path),
-    help="Data root with VLOG's clips and the authors' masks.  [default: generated clips]",
+@_measured(
+    click.option(
+        "--data",
+        "data_root",
+        type=click.Path(path_type=Path),
+        help="Data root with VLOG's clips and the authors' masks.  [default: generated clips]",
+    ),
+    click.option(
+        "--train-share",
+        is_flag=True,
+        help="Also measure the share of a training that waits for batches, on two threads.",
+    ),
+    _repeats,
 )
-@click.option(
-    "--train-share",
-    is_flag=True,
-    help="Also measure which share of a training goes into waiting for batches, on two threads.",
-)
-@_repeats
-def loader(data_root: Path | None, train_share: bool, repeats: int) -> BenchResult:
+def loader() -> None:
     """Clips with masks a second, on one core, four frames of 224 pixels each.
 
     The reference decodes the video, unpickles all its masks, and takes pycocotools and PIL, as the
@@ -163,28 +139,14 @@ def loader(data_root: Path | None, train_share: bool, repeats: int) -> BenchResu
     many more shards than that. `jpeg_only_seconds` decodes such pictures and does nothing else;
     `ours_over_jpeg_only` and `unopened_over_jpeg_only` compare both with it.
     """
-    from benchmarks.loader import measure
-
-    with tempfile.TemporaryDirectory() as folder:
-        return measure(Path(folder), data_root, repeats=repeats, train_share=train_share)
 
 
-@_measured("detect")
-@_video
-@_checkpoint
-@_frames
-@click.option("--workers", type=_COUNT, help="Our processes.  [default: as orn detect, one a core]")
-@click.option("--threads", type=_COUNT, help="CPU threads of the loop.  [default: one a core]")
-@_detector_device
-@_precision
-@_repeats
-def detect(
-    video: Path | None,
-    checkpoint: Path | None,
-    device: str,
-    workers: int | None,
-    **options: Any,
-) -> BenchResult:
+@_measured(
+    *_detection,
+    _count("--workers", help="Our processes.  [default: as orn detect, one a core]"),
+    _count("--threads", help="CPU threads of the loop.  [default: one a core]"),
+)
+def detect() -> None:
     """Detecting a video against a loop of inference_detector, pycocotools and pickle.
 
     Same weights, same machine, in turns, Mask R-CNN with ResNet-50 at up to 800 x 1333. Each side
@@ -193,27 +155,12 @@ def detect(
     processes started and weights loaded; the ratio is loop over ours. In float32 at least nine in
     ten of the loop's detections must be among ours.
     """
-    from benchmarks.detect import measure
-    from benchmarks.detect_inputs import make_inputs
-    from shared.devices import devices_of_workers
-
-    with tempfile.TemporaryDirectory() as name:
-        inputs = make_inputs(Path(name), video=video, checkpoint=checkpoint)
-        return measure(
-            inputs, folder=Path(name), devices=devices_of_workers(device, workers), **options
-        )
 
 
-@_measured("detect-overhead")
-@_video
-@_checkpoint
-@_frames
-@_detector_device
-@_precision
-@_repeats
-def detect_overhead(
-    video: Path | None, checkpoint: Path | None, device: str, **options: Any
-) -> BenchResult:
+@_measured(
+    *_detection,
+)
+def detect_overhead() -> None:
     """Everything in detect but the network, as a share of the network's time.
 
     One process with one thread, Mask R-CNN with ResNet-50 at up to 800 x 1333. Seconds are those of
@@ -221,38 +168,27 @@ def detect_overhead(
     the network alone. overlapped_share is what they add to it when they run beside each other, as
     in orn detect. The ratio is network over the rest.
     """
-    from benchmarks.detect_inputs import make_inputs
-    from benchmarks.detect_overhead import measure
-    from shared.devices import devices_of_workers
-
-    with tempfile.TemporaryDirectory() as name:
-        inputs = make_inputs(Path(name), video=video, checkpoint=checkpoint)
-        (device,) = devices_of_workers(device, 1)
-        return measure(inputs, folder=Path(name), device=device, **options)
 
 
-@_measured("detect-memory")
-@_short
-@_long
-@click.option(
-    "--network", is_flag=True, help="Detect with the demo's network; takes several minutes."
+@_measured(
+    *_lengths,
+    click.option(
+        "--network", is_flag=True, help="Detect with the demo's network; takes several minutes."
+    ),
 )
-def detect_memory(short: int, long: int, network: bool) -> BenchResult:
+def detect_memory() -> None:
     """Peak memory of detecting a long video against a short one.
 
     Each in a process of its own, whose largest resident size counts. Videos, decoding, queues, run
     lengths and shards are those of orn detect; in place of a network, whose memory would hide any
     growth, stands a detector that finds 20 objects a frame at once. The ratio is short over long.
     """
-    from benchmarks.detect_memory import measure
-
-    return measure(short=short, long=long, network=network)
 
 
-@_measured("predict-memory")
-@_short
-@_long
-def predict_memory(short: int, long: int) -> BenchResult:
+@_measured(
+    *_lengths,
+)
+def predict_memory() -> None:
     """Peak memory of predicting for a long video against a short one.
 
     Each in a process of its own, whose largest resident size counts. Everything is that of orn
@@ -260,45 +196,41 @@ def predict_memory(short: int, long: int) -> BenchResult:
     network, whose memory would hide any growth, stands one that finds 20 objects a frame at once.
     The ratio is short over long.
     """
-    from benchmarks.predict_memory import measure
-
-    return measure(short=short, long=long)
 
 
-@_measured("shard-size")
-@click.option(
-    "--masks",
-    type=_FOLDER,
-    required=True,
-    help="Folder with the authors' masks below it, VIDEO/clip.pkl.",
+@_measured(
+    click.option(
+        "--masks",
+        type=click.Path(path_type=Path, exists=True, file_okay=False),
+        required=True,
+        help="Folder with the authors' masks below it, VIDEO/clip.pkl.",
+    ),
 )
-def shard_size(masks: Path) -> BenchResult:
+def shard_size() -> None:
     """Bytes of shards against the authors' pickles of the same masks.
 
     The ratio is pickles over shards; the share is shards over pickles. The masks in the shards are
     those of the pickles byte for byte, the boxes and scores, too.
     """
-    from benchmarks.shard_size import measure
-
-    return measure(masks)
 
 
-@_measured("scale")
-@click.option("--videos", type=_COUNT, default=113_839, show_default=True, help="To make up.")
-@click.option("--shards", type=_COUNT, default=14_229, show_default=True, help="To make up.")
-@click.option(
-    "--clips",
-    type=click.IntRange(0),
-    default=20_000,
-    show_default=True,
-    help="To make in loader processes whose memory is watched, and to evaluate; 0: none.",
+@_measured(
+    _count("--videos", default=113_839, help="To make up."),
+    _count("--shards", default=14_229, help="To make up."),
+    click.option(
+        "--clips",
+        type=click.IntRange(0),
+        default=20_000,
+        show_default=True,
+        help="To make in loader processes whose memory is watched, and to evaluate; 0: none.",
+    ),
+    click.option(
+        "--folder",
+        type=click.Path(path_type=Path),
+        help="New folder to make everything in, and to leave.  [default: one that is thrown away]",
+    ),
 )
-@click.option(
-    "--folder",
-    type=click.Path(path_type=Path),
-    help="New folder to make everything in, and to leave it.  [default: one that is thrown away]",
-)
-def scale(videos: int, shards: int, clips: int, folder: Path | None) -> BenchResult:
+def scale() -> None:
     """What a data set of VLOG's size costs before its first frame and its first clip.
 
     Makes up videos, tables and shards as VLOG has them, then plans a detect job, opens the folder
@@ -308,13 +240,3 @@ def scale(videos: int, shards: int, clips: int, folder: Path | None) -> BenchRes
     a millisecond a call would take is told, too. The reference opens videos with PyAV; the ratio is
     that over planning one, in CPU time.
     """
-    from benchmarks.scale import measure
-
-    megabytes = (12 * videos + 80 * shards) // 1000 + 20
-    click.echo(
-        f"makes about {megabytes} MB and {2 * videos + 3 * shards} names of files in "
-        f"{folder or tempfile.gettempdir()}, {'which stay' if folder else 'removed at the end'}",
-        err=True,
-    )
-    with tempfile.TemporaryDirectory() as name:
-        return measure(folder or Path(name), videos=videos, shards=shards, clips=clips)

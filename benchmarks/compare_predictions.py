@@ -16,6 +16,7 @@ from typing import Any
 import click
 import numpy as np
 
+from shared.cli_options import echo_json
 from stage2_train.evaluation.predictions import load_predictions
 
 _HEADS = {
@@ -66,11 +67,12 @@ def against_labels(lines: list[dict[str, Any]], labels: Path) -> dict[str, Any]:
 
 
 def _best(segment: _Stretch, stretches: list[_Stretch]) -> float:
-    overlaps = [0.0]
-    for start, stop, _ in stretches:
-        shared = max(min(segment[1], stop) - max(segment[0], start), 0.0)
-        overlaps.append(shared / (max(segment[1], stop) - min(segment[0], start)))
-    return max(overlaps)
+    begin, end, _ = segment
+    overlaps = [
+        (min(end, stop) - max(begin, start)) / (max(end, stop) - min(begin, start))
+        for start, stop, _ in stretches
+    ]
+    return max([0.0, *overlaps])
 
 
 @click.command()
@@ -85,7 +87,7 @@ def compare(lines: Path, kept: Path | None, labels: Path | None) -> None:
         found |= against_eval(said, kept)
     if labels is not None:
         found |= against_labels(said, labels)
-    click.echo(json.dumps(found, indent=2))
+    echo_json(found)
 
 
 if __name__ == "__main__":

@@ -13,8 +13,9 @@ import numpy as np
 import torch
 from pycocotools import mask as coco_mask
 
-from benchmarks.detect_inputs import DetectInputs, Detection
+from benchmarks.detect_inputs import DetectInputs, Detection, made_inputs
 from benchmarks.harness import BenchResult, seconds_in_turns, using_threads, watching_gpu
+from shared.devices import devices_of_workers
 from shared.environment import usable_cores
 from shared.errors import PipelineError
 from shared.shards.plan import shard_path
@@ -34,9 +35,21 @@ _LEAST_SHARE = 0.9
 
 
 def measure(
+    *,
+    video: Path | None,
+    checkpoint: Path | None,
+    device: str,
+    workers: int | None,
+    **options: Any,
+) -> BenchResult:
+    """See `compare`; a video and weights are made where none are given."""
+    with made_inputs(video, checkpoint) as inputs:
+        return compare(inputs, devices=devices_of_workers(device, workers), **options)
+
+
+def compare(
     inputs: DetectInputs,
     *,
-    folder: Path,
     frames: int,
     devices: tuple[str, ...],
     threads: int | None,
@@ -48,7 +61,6 @@ def measure(
 
     Args:
         inputs: what to detect with, and where.
-        folder: for what both sides write.
         frames: frames of the video that are detected.
         devices: the device of each of our processes; the loop has the first.
         threads: CPU threads of the loop; None: one a core, as torch has it without settings.
@@ -58,9 +70,11 @@ def measure(
     """
     context = get_context("spawn")
     free = context.SimpleQueue()
-    for place in enumerate(devices):
-        free.put(place)
-    settings = (inputs, folder, frames, precision, fast, free, context.Barrier(len(devices)))
+    for index, name in enumerate(devices):
+        shard = shard_path(inputs.folder, index)
+        free.put(dict(device=name, shard=shard, frames=frames, precision=precision, fast=fast))
+    settings = (inputs, free, context.Barrier(len(devices)))
+    loop_path = inputs.folder / "loop.pkl"
     with (
         using_threads(threads or usable_cores()),
         ProcessPoolExecutor(
@@ -74,11 +88,11 @@ def measure(
             return sum(task.result() for task in tasks)
 
         loop = LoopDetector(inputs, device=devices[0])
-        theirs = partial(loop.run, frames, folder / "loop.pkl")
+        theirs = partial(loop.run, frames, loop_path)
         found, expected = ours(), theirs()
         agreed = agreement(
-            shard_path(folder, 0),
-            folder / "loop.pkl",
+            shard_path(inputs.folder, 0),
+            loop_path,
             is_exact=precision == "float32" and not fast,
         )
         our_seconds, loop_seconds = seconds_in_turns(ours, theirs, repeats=repeats, warm_ups=0)
@@ -114,22 +128,10 @@ _detection: Detection
 _barrier: Any
 
 
-def _start(
-    inputs: DetectInputs,
-    folder: Path,
-    frames: int,
-    precision: str,
-    fast: bool,
-    free: Any,
-    barrier: Any,
-) -> None:
-    """Loads the detector of a process, which takes a free device."""
+def _start(inputs: DetectInputs, free: Any, barrier: Any) -> None:
+    """Loads the detector of a process, with the options of one that is free."""
     global _detection, _barrier
-    index, device = free.get()
-    _barrier = barrier
-    _detection = Detection(
-        inputs, folder, frames=frames, device=device, precision=precision, fast=fast, index=index
-    )
+    _detection, _barrier = Detection(inputs, **free.get()), barrier
 
 
 def _detect() -> int:

@@ -1,6 +1,14 @@
-"""A detector and a video to measure detection with, and `orn detect`'s pipeline over both."""
+"""A detector and a video to measure detection with, and `orn detect`'s pipeline over both; and what
+`orn bench gpu` has: a made film, and a Mask R-CNN with random weights whose score threshold 20
+detections a frame reach, in any precision."""
 
+import gc
+import pickle
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -8,13 +16,14 @@ from typing import Any
 import torch
 
 from benchmarks.made_inputs import moving_pictures, write_video
+from shared.errors import DetectorError
 from shared.manifests.records import Video
 from shared.shards.plan import Unit, UnitPart, shard_path
 from shared.video.read import read_frames
 from stage1_detect.mmdet.config import read_config
 from stage1_detect.mmdet.detector import load_detector
 from stage1_detect.mmdet.fast import load_fast_detector
-from stage1_detect.mmdet.model import build_model
+from stage1_detect.mmdet.model import build_model, check_precision
 from stage1_detect.pipeline import detect_unit
 from stage1_detect.request import DEFAULT_CONFIG
 from stage1_detect.unit_reader import UnitReader
@@ -48,6 +57,18 @@ class DetectInputs:
     weights: str
     """What the weights are, for the record."""
 
+    @property
+    def folder(self) -> Path:
+        """For what is written."""
+        return self.config.parent
+
+
+@contextmanager
+def made_inputs(video: Path | None, checkpoint: Path | None) -> Iterator[DetectInputs]:
+    """Those of `make_inputs`, thrown away at the end."""
+    with tempfile.TemporaryDirectory() as name:
+        yield make_inputs(Path(name), video=video, checkpoint=checkpoint)
+
 
 def with_searched_threshold(inputs: DetectInputs, device: str, *, frames: int) -> DetectInputs:
     """The same with the score that 20 detections a frame reach, in the mean over the first frames
@@ -58,9 +79,7 @@ def with_searched_threshold(inputs: DetectInputs, device: str, *, frames: int) -
         f"_base_ = {base!r}\nmodel = dict(test_cfg=dict(rcnn=dict(max_per_img=100)))\n"
     )
     lowest = replace(inputs, config=config, score_threshold=0.01)
-    detector = Detection(
-        lowest, config.parent, frames=1, device=device, precision="float32"
-    ).detector
+    detector = Detection(lowest, frames=1, device=device, precision="float32").detector
     images = [frame.image for frame in islice(read_frames(inputs.video), frames)]
     found = [frame for image in images for frame in detector.detect([image])]
     scores = sorted((score for frame in found for score in frame.scores.tolist()), reverse=True)
@@ -123,14 +142,13 @@ class Detection:
     def __init__(
         self,
         inputs: DetectInputs,
-        folder: Path,
         *,
         frames: int,
         device: str,
         precision: Any,
         fast: bool = False,
         threads: int = 1,
-        index: int = 0,
+        shard: Path | None = None,
     ) -> None:
         load: Any = load_fast_detector if fast else load_detector
         self.detector = load(
@@ -141,16 +159,15 @@ class Detection:
             precision=precision,
             threads=threads,
         )
-        self.folder, self.index = folder, index
+        self.path = shard or shard_path(inputs.folder, 0)
         self.look_at(inputs.video, frames=frames, batch=1 if device == "cpu" else 8)
 
     def look_at(self, video: Path, *, frames: int, batch: int, rounds: int = 1) -> None:
         """From now on the first frames of this video, so often over, in batches of so many."""
         self.batch = batch
-        self.path = shard_path(self.folder, self.index)
         ids = ["video", *(f"video-{number}" for number in range(1, rounds))]
         parts = tuple(UnitPart(video_id=each, start=0, stop=frames) for each in ids)
-        self._unit = Unit(index=self.index, parts=parts)
+        self._unit = Unit(index=0, parts=parts)
         videos = {each: Video(id=each, path=video) for each in ids}
         self._source = UnitReader(videos, batch=self.batch, prepare=self.detector.prepare)
 
@@ -160,3 +177,116 @@ class Detection:
             self._unit, source=self._source, detector=self.detector, path=self.path
         )
         return result.detections
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """Where and how large to measure."""
+
+    device: str
+    """`cpu`, `cuda` or `cuda:N`."""
+    short: bool
+    """Whether only to show that everything runs, on small pictures."""
+    work: Path
+    """Folder of made films, weights and clips."""
+    out: Path
+    """Folder of the records."""
+
+    @property
+    def is_cuda(self) -> bool:
+        """Whether the device is a card."""
+        return self.device.startswith("cuda")
+
+
+Measure = Callable[[Setting], dict[str, Any]]
+"""Gives a record, whose `headline` is for people; must survive pickling."""
+
+_WAYS = (
+    "fp32",
+    "fp32-fast",
+    "tf32",
+    "fp16",
+    "bf16",
+    "tf32-fast",
+    "fp16-heads-fast",
+    "bf16-heads-fast",
+)
+"""Precisions as `--precision` has them, and whether the fast path is taken."""
+_LONG = {"fp32": "float32", "tf32": "tfloat32", "bf16": "bfloat16", "fp16": "float16"}
+_SPREAD = 30.0
+"""Of random scores, which else lie within a hundredth of each other."""
+
+
+def ways_of(device: str) -> list[str]:
+    """The ways in which a device can detect, the ones that are worth most first."""
+    return [each for each in _WAYS if _is_possible(each, device)]
+
+
+def choice_of(way: str) -> tuple[Any, bool]:
+    """Precision as shards record it, and whether the fast path is taken."""
+    name, *rest = way.split("-")
+    return "-".join([_LONG[name], *(each for each in rest if each == "heads")]), "fast" in rest
+
+
+def film_frames(setting: Setting) -> int:
+    """Frames of the film that are looked at: all on a card, some on a slow CPU."""
+    if setting.short:
+        return 2
+    return 96 if setting.is_cuda else 3
+
+
+def looked_at(setting: Setting) -> int:
+    """Frames in which detections are compared and parts are timed."""
+    return min(film_frames(setting), 32)
+
+
+@lru_cache(maxsize=1)
+def inputs_of(setting: Setting) -> DetectInputs:
+    """Made once for all processes."""
+    path = setting.work / "inputs.pkl"
+    if not path.is_file():
+        height, width = (90, 160) if setting.short else (720, 1280)
+        pictures = moving_pictures(film_frames(setting), height=height, width=width)
+        film = write_video(setting.work / "film.mp4", pictures)
+        made = make_inputs(
+            setting.work, video=film, checkpoint=None, small=setting.short, spread=_SPREAD
+        )
+        found = with_searched_threshold(made, setting.device, frames=8 if setting.is_cuda else 2)
+        path.write_bytes(pickle.dumps(found))
+    inputs: DetectInputs = pickle.loads(path.read_bytes())  # of our own making
+    return inputs
+
+
+_kept: dict[tuple[Setting, str], Detection] = {}
+
+
+def detection_of(setting: Setting, way: str) -> Detection:
+    """Detector and film on the device; the last one stays, alone, as TF32 is a setting of the
+    process and memory is measured."""
+    if (setting, way) not in _kept:
+        forget_detection()
+        precision, fast = choice_of(way)
+        _kept[setting, way] = Detection(
+            inputs_of(setting),
+            frames=1,
+            device=setting.device,
+            precision=precision,
+            fast=fast,
+        )
+    return _kept[setting, way]
+
+
+def forget_detection() -> None:
+    """Frees its memory."""
+    _kept.clear()
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+def _is_possible(way: str, device: str) -> bool:
+    try:
+        check_precision(choice_of(way)[0], torch.device(device))
+    except DetectorError:
+        return False
+    return True

@@ -6,9 +6,10 @@ from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
 
-from benchmarks.detect_inputs import DetectInputs, Detection
+from benchmarks.detect_inputs import DetectInputs, Detection, made_inputs
 from benchmarks.harness import BenchResult, seconds_in_turns, using_threads, watching_gpu
 from benchmarks.made_inputs import write_detections
+from shared.devices import devices_of_workers
 from shared.shards.writer import ShardWriter
 from shared.video.read import read_frames
 
@@ -19,12 +20,21 @@ _SHARD_FRAMES = 2000
 
 
 def measure(
-    inputs: DetectInputs, *, folder: Path, frames: int, device: str, precision: str, repeats: int
+    *, video: Path | None, checkpoint: Path | None, device: str, **options: Any
+) -> BenchResult:
+    """See `compare`; a video and weights are made where none are given."""
+    with made_inputs(video, checkpoint) as inputs:
+        (device,) = devices_of_workers(device, 1)
+        return compare(inputs, device=device, **options)
+
+
+def compare(
+    inputs: DetectInputs, *, frames: int, device: str, precision: str, repeats: int
 ) -> BenchResult:
     """Seconds a frame of the network, of the rest, and of both beside each other; the network and
     the whole pipeline are measured in turns."""
     with using_threads(1):
-        detection = Detection(inputs, folder, frames=frames, device=device, precision=precision)
+        detection = Detection(inputs, frames=frames, device=device, precision=precision)
         detector = detection.detector
         images = [frame.image for frame in islice(read_frames(inputs.video), frames)]
         prepared = [detector.prepare(image) for image in images]

@@ -6,6 +6,8 @@ done again. Measurements run in a process of their own, which can be ended when 
 and which is a new one after a failure, as a card's error spoils all that comes after it.
 """
 
+from __future__ import annotations
+
 import contextlib
 import json
 import multiprocessing
@@ -14,33 +16,35 @@ import signal
 import tempfile
 import time
 import traceback
-from collections.abc import Sequence
-from multiprocessing.connection import Connection
+from collections.abc import Mapping
+from concurrent.futures import ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from benchmarks.gpu_cell import Cell, Setting
-from benchmarks.harness import describe_machine
+from benchmarks.harness import describe_machine, keep
 from shared.cli_options import NumberRange, device_option, echo_json, json_option
-from shared.jobs.atomic_file import write_text
 from shared.jobs.termination import terminated_as_interrupted
+
+if TYPE_CHECKING:
+    from benchmarks.detect_inputs import Measure, Setting
 
 _PARTLY_FAILED = 3
 
 
-def cells(device: str, *, short: bool) -> tuple[Cell, ...]:
-    """All measurements of a device, the ones that are worth most first."""
+def cells(device: str, *, short: bool) -> dict[str, Measure]:
+    """All measurements of a device by the names of their records, the ones that are worth most
+    first."""
     from benchmarks import gpu_detect, gpu_train
 
-    found = (
-        ("machine", gpu_detect.measure_machine),
-        *gpu_detect.cells(device, short=short),
-        *gpu_train.cells(device, short=short),
-        ("two-processes", gpu_detect.measure_two_processes),
-    )
-    return tuple(Cell(name=name, measure=measure) for name, measure in found)
+    return {
+        "machine": gpu_detect.measure_machine,
+        **dict(gpu_detect.cells(device, short=short)),
+        **dict(gpu_train.cells(device, short=short)),
+        "two-processes": gpu_detect.measure_two_processes,
+    }
 
 
 @click.command("gpu")
@@ -73,15 +77,16 @@ def gpu(
     resume. The most important first, each in a file of its own as soon as it is known: the same
     command again does what is missing. Ends with 3 if something failed or time was too short.
     """
+    from benchmarks.detect_inputs import Setting
     from shared.devices import choose_device
 
     name = choose_device(device)
     out.mkdir(parents=True, exist_ok=True)
-    chosen = [
-        cell
-        for cell in cells(name, short=short)
-        if not only or any(cell.name.startswith(each) for each in only)
-    ]
+    chosen = {
+        cell: measure
+        for cell, measure in cells(name, short=short).items()
+        if cell.startswith(only or "")
+    }
     if not chosen:
         raise click.UsageError(f"--only {' '.join(only)}: no measurement begins so")
     with tempfile.TemporaryDirectory() as folder, terminated_as_interrupted():
@@ -92,22 +97,20 @@ def gpu(
     return 0 if all(line["state"] in ("done", "there") for line in told) else _PARTLY_FAILED
 
 
-def run_cells(chosen: Sequence[Cell], setting: Setting, *, deadline: float) -> list[dict[str, Any]]:
+def run_cells(
+    chosen: Mapping[str, Measure], setting: Setting, *, deadline: float
+) -> list[dict[str, Any]]:
     """Measures in turn, until `deadline` of `time.monotonic`; what became of each, by `name`,
     `state` (`done`, `there`, `failed` or `no time`) and `told`."""
     told: list[dict[str, Any]] = []
 
-    def tell(cell: Cell, state: str, text: str) -> None:
-        told.append({"name": cell.name, "state": state, "told": text})
-        click.echo(
-            f"{cell.name}: {text if state == 'done' else f'{state} {text}'.strip()}", err=True
-        )
+    def tell(cell: str, state: str, text: str) -> None:
+        told.append({"name": cell, "state": state, "told": text})
+        click.echo(f"{cell}: {text if state == 'done' else f'{state} {text}'.strip()}", err=True)
 
     with contextlib.closing(_Worker(setting)) as worker:
-        for cell in chosen:
-            path, failed_path = (
-                setting.out / f"{cell.name}{end}" for end in (".json", ".failed.json")
-            )
+        for cell, measure in chosen.items():
+            path, failed_path = (setting.out / f"{cell}{end}" for end in (".json", ".failed.json"))
             if path.is_file():
                 tell(cell, "there", json.loads(path.read_text())["headline"])
                 continue
@@ -115,15 +118,15 @@ def run_cells(chosen: Sequence[Cell], setting: Setting, *, deadline: float) -> l
                 tell(cell, "no time", "")
                 continue
             began = time.monotonic()
-            record, reason, trace = worker.measure(cell, deadline=deadline)
+            record, reason, trace = worker.measure(measure, deadline=deadline)
             if record is None:
-                document = {"cell": cell.name, "reason": reason, "trace": trace}
-                write_text(failed_path, json.dumps(document, indent=2) + "\n")
+                document = {"cell": cell, "reason": reason, "trace": trace}
+                keep(document, failed_path)
                 tell(cell, "failed", reason)
                 continue
-            record = {"cell": cell.name, "wall_seconds": time.monotonic() - began, **record}
+            record = {"cell": cell, "wall_seconds": time.monotonic() - began, **record}
             record |= {"device": setting.device, "short": setting.short}
-            write_text(path, json.dumps(record | {"machine": describe_machine()}, indent=2) + "\n")
+            keep(record | {"machine": describe_machine()}, path)
             failed_path.unlink(missing_ok=True)
             tell(cell, "done", record["headline"])
     return told
@@ -134,56 +137,43 @@ class _Worker:
 
     def __init__(self, setting: Setting) -> None:
         self._setting = setting
-        self._process: Any = None
-        self._pipe: Connection | None = None
+        self._pool: ProcessPoolExecutor | None = None
 
-    def measure(self, cell: Cell, *, deadline: float) -> tuple[dict[str, Any] | None, str, str]:
+    def measure(
+        self, measure: Measure, *, deadline: float
+    ) -> tuple[dict[str, Any] | None, str, str]:
         """The record, or None with a reason in a line and where it happened."""
-        if self._process is None:
+        if self._pool is None:
             context = multiprocessing.get_context("spawn")
-            self._pipe, other = context.Pipe()
-            self._process = context.Process(target=_serve, args=(other, self._setting))
-            self._process.start()
-            other.close()
-        assert self._pipe is not None
-        try:
-            self._pipe.send(cell.measure)
-            if not self._pipe.poll(max(deadline - time.monotonic(), 0)):
-                self.close()
-                return None, "the time was over before it was done", ""
-            record, reason, trace = self._pipe.recv()
-        except (EOFError, OSError):
-            self._process.join()
-            reason = f"its process ended with {self._process.exitcode}"
-            self.close()
-            return None, reason, ""
-        if record is None:
-            self.close()
-        return record, reason, trace
+            self._pool = ProcessPoolExecutor(1, mp_context=context, initializer=_begin)
+            number = self._pool.submit(os.getpid).result()
+            children = multiprocessing.active_children()
+            self._process = next(each for each in children if each.pid == number)
+        future = self._pool.submit(measure, self._setting)
+        done, _ = wait([future], max(deadline - time.monotonic(), 0))
+        err = future.exception() if done else None
+        if done and err is None:
+            return future.result(), "", ""
+        self.close()
+        if not done:
+            return None, "the time was over before it was done", ""
+        if isinstance(err, BrokenProcessPool):
+            return None, f"its process ended with {self._process.exitcode}", ""
+        reason = " ".join(f"{type(err).__name__}: {err}".split())[:500]
+        return None, reason, "".join(traceback.format_exception(err))
 
     def close(self) -> None:
         """Ends the process and those that it has started."""
-        if self._process is None:
+        if self._pool is None:
             return
-        with contextlib.suppress(ProcessLookupError):  # it has ended, or not come to `os.setsid`
-            os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.kill()
-        self._process.join()
-        self._process = None
+        with contextlib.suppress(ProcessLookupError):  # it has ended
+            os.killpg(self._process.pid or 0, signal.SIGKILL)
+        self._pool.shutdown(cancel_futures=True)
+        self._pool = None
 
 
-def _serve(pipe: Connection, setting: Setting) -> None:
-    """Measures what comes through the pipe."""
+def _begin() -> None:
+    """Makes the process ready."""
     os.setsid()  # so that it can be ended together with what it starts
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # for exact resuming, before CUDA
-    while True:
-        try:
-            measure = pipe.recv()
-        except EOFError:
-            return
-        try:
-            pipe.send((measure(setting), "", ""))
-        except Exception as err:  # whatever a card does; the others are still to be measured
-            reason = " ".join(f"{type(err).__name__}: {err}".split())[:500]
-            pipe.send((None, reason, traceback.format_exc()))

@@ -4,7 +4,7 @@ import shutil
 import subprocess
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from itertools import islice
@@ -12,12 +12,10 @@ from typing import Any
 
 import torch
 
-from benchmarks.detect import LoopDetector
-from benchmarks.detect import measure as measure_processes
-from benchmarks.detect_inputs import Detection
-from benchmarks.gpu_cell import Measure, Setting
-from benchmarks.gpu_equality import measure_equality
-from benchmarks.gpu_inputs import (
+from benchmarks.detect import LoopDetector, compare
+from benchmarks.detect_inputs import (
+    Measure,
+    Setting,
     choice_of,
     detection_of,
     film_frames,
@@ -26,6 +24,7 @@ from benchmarks.gpu_inputs import (
     looked_at,
     ways_of,
 )
+from benchmarks.gpu_equality import measure_equality
 from benchmarks.harness import watching_gpu
 from benchmarks.made_inputs import write_detections
 from shared.environment import usable_cores
@@ -139,23 +138,14 @@ def measure_stages(setting: Setting, *, way: str) -> dict[str, Any]:
     }
 
 
-def _throughput(
-    setting: Setting, detection: Detection, *, batch: int, rounds: int
-) -> dict[str, Any]:
-    """Frames a second of `orn detect`'s pipeline over the film, `rounds` times over."""
-    inputs = inputs_of(setting)
-    each = film_frames(setting)
-    if setting.is_cuda:  # libraries choose their algorithms, graphs are recorded
-        detection.look_at(inputs.video, frames=each, batch=batch)
-        detection.run()
-    detection.look_at(inputs.video, frames=each, batch=batch, rounds=rounds)
+def _timed(setting: Setting, work: Callable[[], int], frames: int) -> dict[str, Any]:
+    """What it takes to detect so many frames."""
     if setting.is_cuda:
         torch.cuda.reset_peak_memory_stats()
     with watching_gpu(setting.device) as busy:
         began, cpu_began = time.perf_counter(), time.process_time()
-        detections = detection.run()
+        detections = work()
         seconds, cpu = time.perf_counter() - began, time.process_time() - cpu_began
-    frames = each * rounds
     return {
         "frames_per_second": frames / seconds,
         "cpu_seconds_a_frame": cpu / frames,
@@ -167,17 +157,19 @@ def _throughput(
 
 
 def measure_frames(setting: Setting, *, way: str, batch: int) -> dict[str, Any]:
-    """Frames a second of the whole pipeline in batches of this size."""
-    rounds = 1 if setting.short else 2
-    found = _throughput(setting, detection_of(setting, way), batch=batch, rounds=rounds)
+    """Frames a second of `orn detect`'s pipeline over the film in batches of this size."""
+    rounds, each = 1 if setting.short else 2, film_frames(setting)
+    detection = detection_of(setting, way)
+    look_at = partial(detection.look_at, inputs_of(setting).video, frames=each, batch=batch)
+    if setting.is_cuda:  # libraries choose their algorithms, graphs are recorded
+        look_at()
+        detection.run()
+    look_at(rounds=rounds)
+    found = _timed(setting, detection.run, each * rounds)
     share = found["gpu_busy_share"]
     busy = "" if share is None else f", card busy {share:.0%}"
-    return {
-        "headline": f"{found['frames_per_second']:.2f} frames/s{busy}",
-        "way": way,
-        "batch": batch,
-        **found,
-    }
+    headline = f"{found['frames_per_second']:.2f} frames/s{busy}"
+    return {"headline": headline, "way": way, "batch": batch, **found}
 
 
 def measure_loop(setting: Setting, *, tf32: bool) -> dict[str, Any]:
@@ -191,18 +183,9 @@ def measure_loop(setting: Setting, *, tf32: bool) -> dict[str, Any]:
     count = looked_at(setting)
     if setting.is_cuda:  # libraries choose their algorithms
         loop.run(count, setting.work / "loop.pkl")
-    with watching_gpu(setting.device) as busy:
-        began = time.perf_counter()
-        detections = loop.run(count, setting.work / "loop.pkl")
-        seconds = time.perf_counter() - began
-    return {
-        "headline": f"{count / seconds:.2f} frames/s of inference_detector",
-        "frames_per_second": count / seconds,
-        "gpu_busy_share": busy.share,
-        "detections_a_frame": detections / count,
-        "cudnn_tf32": tf32,
-        "frames": count,
-    }
+    found = _timed(setting, lambda: loop.run(count, setting.work / "loop.pkl"), count)
+    headline = f"{found['frames_per_second']:.2f} frames/s of inference_detector"
+    return {"headline": headline, "cudnn_tf32": tf32, **found}
 
 
 def measure_profile(setting: Setting, *, way: str) -> dict[str, Any]:
@@ -232,11 +215,8 @@ def measure_two_processes(setting: Setting) -> dict[str, Any]:
     way = "fp16-heads-fast" if setting.is_cuda else "fp32-fast"
     precision, fast = choice_of(way)
     forget_detection()
-    folder = setting.work / "processes"
-    folder.mkdir(exist_ok=True)
-    result = measure_processes(
+    result = compare(
         inputs_of(setting),
-        folder=folder,
         frames=film_frames(setting),
         devices=(setting.device,) * 2,
         threads=1,

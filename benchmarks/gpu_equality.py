@@ -4,12 +4,11 @@ from typing import Any
 
 import numpy as np
 import torch
+from pycocotools import mask as coco_mask
+from torchvision.ops import box_iou
 
-from benchmarks.detect_inputs import Detection
-from benchmarks.gpu_cell import Setting
-from benchmarks.gpu_inputs import detection_of, film_frames, inputs_of
+from benchmarks.detect_inputs import Detection, Setting, detection_of, film_frames, inputs_of
 from shared.environment import usable_cores
-from shared.masks import rle
 from shared.masks.detections import FrameDetections
 from shared.shards.shard import Shard
 
@@ -23,13 +22,11 @@ def measure_equality(setting: Setting, *, way: str) -> dict[str, Any]:
     reference = setting.work / "reference.zarr.zip"
     if not reference.is_file():
         threads = torch.get_num_threads()
-        plain = Detection(
-            inputs, setting.work / "reference", frames=count, device="cpu", precision="float32",
-            threads=usable_cores(),
-        )  # fmt: skip
-        plain.run()
+        Detection(
+            inputs, frames=count, device="cpu", precision="float32", threads=usable_cores(),
+            shard=reference,
+        ).run()  # fmt: skip
         torch.set_num_threads(threads)
-        plain.path.rename(reference)
     detection = detection_of(setting, way)
     detection.look_at(inputs.video, frames=count, batch=count)
     detection.run()
@@ -55,20 +52,19 @@ def compare_frames(ours: list[FrameDetections], theirs: list[FrameDetections]) -
     """
     boxes, scores, ious, equal = [0.0], [0.0], [], 0
     for one, other in zip(ours, theirs, strict=True):
-        for row in range(len(other)):
-            overlaps = _box_iou(one.boxes, other.boxes[row]) * (one.labels == other.labels[row])
-            if not len(overlaps) or overlaps.max() < _SAME_OVERLAP:
+        overlaps_EN = box_iou(torch.from_numpy(other.boxes), torch.from_numpy(one.boxes)).numpy()
+        overlaps_EN = overlaps_EN * (other.labels[:, None] == one.labels)
+        sizes = {"size": [other.height, other.width]}
+        for row, overlaps_N in enumerate(overlaps_EN):
+            if not len(overlaps_N) or overlaps_N.max() < _SAME_OVERLAP:
                 continue
-            same = int(overlaps.argmax())
+            same = int(overlaps_N.argmax())
             boxes.append(float(np.abs(one.boxes[same] - other.boxes[row]).max()))
             scores.append(abs(float(one.scores[same]) - float(other.scores[row])))
-            equal += one.masks[same] == other.masks[row]
-            first, second = (
-                rle.decode(each, height=other.height, width=other.width)
-                for each in (one.masks[same], other.masks[row])
-            )
-            union = int((first | second).sum())
-            ious.append(int((first & second).sum()) / union if union else 1.0)
+            masks = [[sizes | {"counts": each.masks[n]}] for each, n in ((one, same), (other, row))]
+            is_equal = one.masks[same] == other.masks[row]
+            ious.append(1.0 if is_equal else float(coco_mask.iou(*masks, [0])[0, 0]))
+            equal += is_equal
     total = sum(map(len, theirs))
     return {
         "detections": sum(map(len, ours)),
@@ -83,11 +79,3 @@ def compare_frames(ours: list[FrameDetections], theirs: list[FrameDetections]) -
         "mean_mask_iou": float(np.mean(ious or [1.0])),
         "least_mask_iou": min(ious, default=1.0),
     }
-
-
-def _box_iou(boxes_N4: Any, box_4: Any) -> Any:
-    """(N,) intersection over union."""
-    low, high = np.maximum(boxes_N4[:, :2], box_4[:2]), np.minimum(boxes_N4[:, 2:], box_4[2:])
-    common = (high - low).clip(0).prod(1)
-    areas = (boxes_N4[:, 2:] - boxes_N4[:, :2]).prod(1) + (box_4[2:] - box_4[:2]).prod()
-    return common / np.maximum(areas - common, 1e-9)

@@ -8,8 +8,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.gpu_cell import Measure, Setting
-from benchmarks.gpu_inputs import forget_detection
+from benchmarks.detect_inputs import Measure, Setting, forget_detection
 from benchmarks.harness import seconds_in_turns
 from benchmarks.loader import measure as measure_loading
 from benchmarks.loader import recipe_dataset
@@ -74,7 +73,7 @@ def measure_step(setting: Setting, *, backbone: Any, name: str) -> dict[str, Any
     batch = random_batch(sizes).to(accelerator.device)
     if setting.is_cuda:
         torch.cuda.reset_peak_memory_stats()
-    step = partial(one_step, accelerator, network, optimiser, batch, recipe=recipe, heads="both")
+    step = partial(one_step, accelerator, network, optimiser, batch, recipe=recipe)
     first = step()
     (seconds,) = seconds_in_turns(step, repeats=1 if setting.short else 5, warm_ups=1)
     rate = sizes.clips / seconds
@@ -93,11 +92,9 @@ def measure_step(setting: Setting, *, backbone: Any, name: str) -> dict[str, Any
 
 def measure_loader(setting: Setting) -> dict[str, Any]:
     """Clips a second of one core, against those that the fastest step measured here eats."""
-    folder = setting.work / "loader"
-    folder.mkdir()
     lengths, clips = ((8, 6), 2) if setting.short else ((160, 92), 40)
     result = measure_loading(
-        folder, None, repeats=1 if setting.short else 3, clips=clips, made_frames=lengths
+        repeats=1 if setting.short else 3, clips=clips, made_frames=lengths
     ).as_json()
     rates = {
         path.stem: json.loads(path.read_text())["clips_per_second"]

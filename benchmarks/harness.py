@@ -69,8 +69,7 @@ class BenchResult:
 
 def publish(result: BenchResult, *, as_json: bool, out: Path | None) -> None:
     """Prints a result, as one JSON object or as lines, and keeps it in a file if one is given."""
-    if out is not None:
-        write_text(out, json.dumps(result.as_json(), indent=2, allow_nan=False) + "\n")
+    keep(result.as_json(), out)
     if as_json:
         echo_json(result.as_json())
         return
@@ -80,6 +79,12 @@ def publish(result: BenchResult, *, as_json: bool, out: Path | None) -> None:
     )
     for name, value in result.details.items():
         click.echo(f"  {name}: {value}")
+
+
+def keep(record: Mapping[str, Any], out: Path | None) -> None:
+    """Writes a record as JSON, where a file is given."""
+    if out is not None:
+        write_text(out, json.dumps(record, indent=2, allow_nan=False) + "\n")
 
 
 def describe_machine() -> dict[str, Any]:

@@ -11,11 +11,12 @@ from benchmarks.model_inputs import ClipSizes, random_batch
 from stage2_train.insight.importance import explain
 from stage2_train.model.network import ObjectVideoNetwork
 
+_SIZE = ClipSizes(clips=1)
 _SIZES = ((4, 5), (4, 20), (8, 10), (8, 20))
 """Frames and objects, beside those of the result."""
 
 
-def measure(sizes: ClipSizes, *, repeats: int, threads: int, growth: bool) -> BenchResult:
+def measure(sizes: ClipSizes = _SIZE, *, repeats: int, threads: int, growth: bool) -> BenchResult:
     """CPU seconds of the falls of all pairs and objects of a clip, beyond those of a pass."""
     with using_threads(threads):
         ours, reference, num_cliques = _seconds(sizes, repeats)

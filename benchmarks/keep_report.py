@@ -5,16 +5,16 @@ python -m benchmarks.keep_report OUT.json REPORT.json --command "orn ..." --comm
 Results of `orn ablate` are kept beside it, as OUT.csv, where they are beside the report.
 """
 
-import json
 from pathlib import Path
 from typing import Any
 
 import click
 
 from benchmarks.harness import describe_machine
+from benchmarks.harness import keep as keep_record
 from shared.config.bounded import read_bounded, read_json
 from shared.errors import ConfigError
-from shared.jobs.atomic_file import write_bytes, write_text
+from shared.jobs.atomic_file import write_bytes
 
 
 @click.command()
@@ -35,7 +35,7 @@ def keep(out: Path, report: Path, commands: tuple[str, ...], minutes: float | No
         "machine": describe_machine(),
         "report": found,
     }
-    write_text(out, json.dumps(kept, indent=2) + "\n")
+    keep_record(kept, out)
     results = report.with_suffix(".csv")
     if results.is_file():
         write_bytes(out.with_suffix(".csv"), read_bounded(results))

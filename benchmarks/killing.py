@@ -1,7 +1,6 @@
 """What the tools that kill commands at random moments have in common."""
 
 import functools
-import json
 import os
 import signal
 import subprocess
@@ -14,8 +13,8 @@ from typing import Any, TypeVar
 
 import click
 
-from benchmarks.harness import describe_machine
-from shared.jobs.atomic_file import write_text
+from benchmarks.harness import describe_machine, keep
+from shared.cli_options import echo_json
 
 _ATTEMPTS = 10
 GONE_SECONDS = 60.0
@@ -110,10 +109,9 @@ def tool(name: str, good: str) -> Callable[[Callable[..., Mapping[str, Any]]], C
             with tempfile.TemporaryDirectory() as folder:
                 found = run(Path(folder), trials=trials, **options)
             report = {"tool": name, "trials": trials, **options, **found}
-            text = json.dumps({**report, "machine": describe_machine()}, indent=2) + "\n"
-            if out is not None:
-                write_text(out, text)
-            click.echo(text, nl=False)
+            report["machine"] = describe_machine()
+            keep(report, out)
+            echo_json(report)
             sys.exit(0 if found[good] == trials else 1)
 
         return main

@@ -22,6 +22,7 @@ from pycocotools import mask as coco
 
 from benchmarks.harness import BenchResult, seconds_in_turns, using_threads
 from benchmarks.loader_inputs import MADE_FRAMES, LoaderInputs, loader_inputs
+from benchmarks.train_step import one_step
 from shared.manifests.records import Segment
 from shared.shards.reader import DetectionFolder
 from stage2_train.clips.batches import LoaderSettings, collate, training_loader
@@ -36,7 +37,7 @@ from stage2_train.frames.schema import StoreSettings
 from stage2_train.frames.writer import build_clip_store
 from stage2_train.model.build import build_network
 from stage2_train.recipe import Recipe, load_recipe
-from stage2_train.training.step import build_optimiser, training_step
+from stage2_train.training.step import build_optimiser
 
 _CLIPS = 32
 """Clips of a measurement of ours."""
@@ -50,16 +51,20 @@ _BATCH = 8
 
 
 def measure(
-    folder: Path,
-    data_root: Path | None,
+    data_root: Path | None = None,
     *,
     repeats: int,
     train_share: bool = False,
     clips: int = _CLIPS,
     made_frames: tuple[int, ...] = MADE_FRAMES,
 ) -> BenchResult:
-    """Everything, on inputs that are made in `folder`."""
-    inputs = loader_inputs(folder, data_root, made_frames=made_frames)
+    """Everything, on inputs that are made."""
+    with tempfile.TemporaryDirectory() as folder:
+        inputs = loader_inputs(Path(folder), data_root, made_frames=made_frames)
+        return _measured(inputs, repeats=repeats, train_share=train_share, clips=clips)
+
+
+def _measured(inputs: LoaderInputs, *, repeats: int, train_share: bool, clips: int) -> BenchResult:
     recipe = load_recipe("ablation_resnet18", num_activities=30)
     with using_threads(1):
         seconds = _seconds(inputs, recipe, repeats=repeats, clips=clips)
@@ -81,7 +86,7 @@ def measure(
     }
     if train_share:
         with using_threads(2):
-            details["train_share"] = _train_shares(inputs, folder)
+            details["train_share"] = _train_shares(inputs)
     return BenchResult(
         name="loader", ours=seconds["ours"], reference=seconds["reference"], details=details
     )
@@ -243,12 +248,11 @@ def _sizes(inputs: LoaderInputs) -> dict[str, float]:
     }
 
 
-def _train_shares(inputs: LoaderInputs, folder: Path) -> dict[str, Any]:
+def _train_shares(inputs: LoaderInputs) -> dict[str, Any]:
     """For the ablations' recipe, and for the demo's on frames of the demo's size."""
-    small = folder / "small"
-    small.mkdir()
-    build_clip_store(inputs.videos, small / "clips.h5", StoreSettings(height=70, width=88))
-    demo = replace(inputs, store_path=small / "clips.h5")
+    small = inputs.store_path.with_name("small.h5")
+    build_clip_store(inputs.videos, small, StoreSettings(height=70, width=88))
+    demo = replace(inputs, store_path=small)
     found = {}
     for name, clips, batch_size, steps in (
         ("ablation_resnet18", inputs, 4, 3),
@@ -278,24 +282,14 @@ def loading_share(
     settings = LoaderSettings(batch_size=batch_size, workers=workers)
     batches = iter(training_loader(clips, settings, epochs=range(1)))
     waiting = computing = 0.0
-    with tempfile.TemporaryDirectory() as folder:
-        for step in range(steps + 1):
-            began = time.perf_counter()
-            batch = next(batches)
-            loaded = time.perf_counter()
-            training_step(
-                accelerator,
-                network,
-                optimiser,
-                [batch],
-                recipe=recipe,
-                heads="both",
-                step=step,
-                run=Path(folder),
-            )
-            if step > 0:
-                waiting += loaded - began
-                computing += time.perf_counter() - loaded
+    for step in range(steps + 1):
+        began = time.perf_counter()
+        batch = next(batches)
+        loaded = time.perf_counter()
+        one_step(accelerator, network, optimiser, batch, recipe=recipe, step=step)
+        if step > 0:
+            waiting += loaded - began
+            computing += time.perf_counter() - loaded
     return {
         "batch_size": batch_size,
         "step_seconds": computing / steps,

@@ -3,7 +3,10 @@
 B clips, T frames, M = B * T frames folded, K object slots, D features, h w cells.
 """
 
+import copy
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any, cast
 
 import torch
@@ -20,15 +23,16 @@ from benchmarks.harness import (
     using_threads,
 )
 from benchmarks.model_inputs import ClipSizes, random_batch
-from benchmarks.plain_network import PlainObjectHead, gradients_by_name
+from benchmarks.plain_network import plain_object_head
 from stage2_train.model.object_head import ObjectHead
 from stage2_train.model.resnet_25d import Stage
 
+_SIZES = ClipSizes()
 LARGEST_DIFFERENCE = 1e-4
 """Of float32 results and gradients, relative to their norm."""
 
 
-def measure(sizes: ClipSizes, *, repeats: int, threads: int, growth: bool) -> BenchResult:
+def measure(sizes: ClipSizes = _SIZES, *, repeats: int, threads: int, growth: bool) -> BenchResult:
     """Seconds and peak memory of forward and backward, ours and the plain loops'.
 
     Raises:
@@ -81,7 +85,7 @@ class _Case:
         torch.manual_seed(0)
         self.ours = ObjectHead(sizes.config)
         self.ours.conv5 = cast(Stage, _GivenFeatures())
-        self.plain = PlainObjectHead(self.ours)
+        self.plain = copy.deepcopy(self.ours)
         batch = random_batch(sizes)
         self.inputs = batch.inputs()
         cells = batch.coverage_BTKhw.shape[3:]
@@ -91,16 +95,19 @@ class _Case:
         self.feats_BDThw = feats_BDThw.contiguous().requires_grad_()
 
     def run_ours(self) -> tuple[Tensor, Tensor]:
-        return self._run(self.ours, self.feats_MDhw)
+        return self._run(self.ours, self.ours, self.feats_MDhw)
 
     def run_plain(self) -> tuple[Tensor, Tensor]:
-        return self._run(self.plain, self.feats_BDThw)
+        compute = partial(plain_object_head, self.plain)
+        return self._run(self.plain, compute, self.feats_BDThw)
 
-    def _run(self, head: nn.Module, feats: Tensor) -> tuple[Tensor, Tensor]:
+    def _run(
+        self, head: ObjectHead, compute: Callable[..., Any], feats: Tensor
+    ) -> tuple[Tensor, Tensor]:
         """Forward and backward; gradients are left where torch leaves them."""
         feats.grad = None
         head.zero_grad(set_to_none=True)
-        logits_BA, class_logits_BTKS = head(
+        logits_BA, class_logits_BTKS = compute(
             feats, self.inputs, generator=torch.Generator().manual_seed(0)
         )
         (logits_BA.square().mean() + class_logits_BTKS.square().mean()).backward()
@@ -108,10 +115,10 @@ class _Case:
 
     def largest_difference(self) -> float:
         """Of both results and of every gradient."""
-        pairs: list[tuple[Tensor | None, Tensor]]
+        pairs: list[tuple[Tensor | None, Tensor | None]]
         pairs = list(zip(self.run_ours(), self.run_plain(), strict=True))
-        plain_gradients = gradients_by_name(self.plain)
-        pairs += [(p.grad, plain_gradients[name]) for name, p in self.ours.named_parameters()]
+        heads = self.ours.parameters(), self.plain.parameters()
+        pairs += [(ours.grad, plain.grad) for ours, plain in zip(*heads, strict=True)]
         assert self.feats_BDThw.grad is not None
         plain_MDhw = self.feats_BDThw.grad.transpose(1, 2).flatten(0, 1)
         pairs.append((self.feats_MDhw.grad, plain_MDhw))

@@ -9,7 +9,6 @@ are published.
 """
 
 import io
-import json
 import os
 import shutil
 import tempfile
@@ -23,6 +22,7 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.harness import describe_machine
+from shared.cli_options import echo_json
 from shared.errors import ConfigError
 from shared.inspect.frame import find_frame
 from shared.inspect.overlay import draw_picture
@@ -245,7 +245,7 @@ def scrub(page: Path, most: int) -> None:
     """Print times of PAGE as JSON."""
     with headless_chromium() as browser:
         measured = measure_page(browser, page, most=most)
-    click.echo(json.dumps({**measured, "machine": describe_machine()}, indent=2))
+    echo_json({**measured, "machine": describe_machine()})
 
 
 if __name__ == "__main__":

@@ -42,14 +42,9 @@ class PlainNetwork(nn.Module):
     """What an `ObjectVideoNetwork` of the paper's full model computes in training."""
 
     def __init__(self, network: ObjectVideoNetwork) -> None:
-        """Copies the weights."""
+        """Copies the weights, which keep their names in `network`."""
         super().__init__()
-        network = copy.deepcopy(network)
-        self.normalise_frames = network.normalise_frames
-        self.trunk = network.trunk
-        self.activity_head = network.activity_head
-        self.object_conv5 = network.object_head.conv5
-        self.object_head = PlainObjectHead(network.object_head)
+        self.network = copy.deepcopy(network)
         for parameter in self.parameters():
             parameter.data = parameter.data.contiguous()
 
@@ -62,41 +57,33 @@ class PlainNetwork(nn.Module):
     ) -> NetworkOutput:
         """Logits of both heads; called as the network is."""
         assert heads == "both"
+        activity, objects = self.network.activity_head, self.network.object_head
         num_frames = batch.frames_BTCHW.shape[1]
-        trunk_MChw = self._trunk(batch.frames_BTCHW)
-        objects_BDThw = _stage(self.object_conv5, trunk_MChw, num_frames)
-        object_logits_BA, class_logits_BTKS = self.object_head(
-            objects_BDThw, batch, generator=generator
+        trunk_MChw = _trunk(self.network, batch.frames_BTCHW)
+        objects_BDThw = _stage(objects.conv5, trunk_MChw, num_frames)
+        object_logits_BA, class_logits_BTKS = plain_object_head(
+            objects, objects_BDThw, batch, generator=generator
         )
-        activity_BDThw = _stage(self.activity_head.conv5, trunk_MChw, num_frames)
+        activity_BDThw = _stage(activity.conv5, trunk_MChw, num_frames)
         context_BTD = activity_BDThw.mean(dim=(3, 4)).transpose(1, 2)
         return NetworkOutput(
-            activity_logits_BA=self.activity_head.classifier(context_BTD),
+            activity_logits_BA=activity.classifier(context_BTD),
             object_logits_BA=object_logits_BA,
             class_logits_BTKS=class_logits_BTKS,
         )
 
-    def gradients_by_name(self) -> dict[str, Tensor]:
-        """The gradients by the names that the network copied has for its weights."""
-        gradients = {
-            name.replace("object_conv5.", "object_head.conv5."): parameter.grad
-            for name, parameter in self.named_parameters()
-            if not name.startswith("object_head.") and parameter.grad is not None
-        }
-        of_head = gradients_by_name(self.object_head)
-        return gradients | {f"object_head.{name}": value for name, value in of_head.items()}
 
-    def _trunk(self, frames_BTCHW: Tensor) -> Tensor:
-        num_frames = frames_BTCHW.shape[1]
-        normalise, trunk = self.normalise_frames, self.trunk
-        frames_M3HW = frames_BTCHW.flatten(0, 1).to(normalise.mean_311.dtype).contiguous()
-        frames_M3HW = (frames_M3HW / 255 - normalise.mean_311) / normalise.std_311
-        feats = _clips_if_temporal(trunk.conv1, frames_M3HW, num_frames)
-        feats = functional.relu_(_norm(trunk.bn1, _conv(trunk.conv1, feats)))
-        feats_MChw = functional.max_pool2d(_images(feats), 3, stride=2, padding=1)
-        for stage in (trunk.conv2, trunk.conv3, trunk.conv4):
-            feats_MChw = _images(_stage(stage, feats_MChw, num_frames))
-        return feats_MChw
+def _trunk(network: ObjectVideoNetwork, frames_BTCHW: Tensor) -> Tensor:
+    num_frames = frames_BTCHW.shape[1]
+    normalise, trunk = network.normalise_frames, network.trunk
+    frames_M3HW = frames_BTCHW.flatten(0, 1).to(normalise.mean_311.dtype).contiguous()
+    frames_M3HW = (frames_M3HW / 255 - normalise.mean_311) / normalise.std_311
+    feats = _clips_if_temporal(trunk.conv1, frames_M3HW, num_frames)
+    feats = functional.relu_(_norm(trunk.bn1, _conv(trunk.conv1, feats)))
+    feats_MChw = functional.max_pool2d(_images(feats), 3, stride=2, padding=1)
+    for stage in (trunk.conv2, trunk.conv3, trunk.conv4):
+        feats_MChw = _images(_stage(stage, feats_MChw, num_frames))
+    return feats_MChw
 
 
 def _images(feats: Tensor) -> Tensor:
@@ -177,84 +164,47 @@ def pool_objects(feats_BDThw: Tensor, masks_BTKhw: Tensor) -> Tensor:
     return torch.stack(pooled, dim=1)
 
 
-class PlainObjectHead(nn.Module):
-    """What an `ObjectHead` of the paper's full model computes in training, without its conv5."""
-
-    def __init__(self, head: ObjectHead) -> None:
-        """Copies the weights."""
-        super().__init__()
-        self.encoder = copy.deepcopy(head.encoder.mask_mlp)
-        self.classify_object = copy.deepcopy(head.classify_object)
-        self.relation = _pair_mlp(head.relation)
-        self.reasoning = copy.deepcopy(head.reasoning)
-
-    def forward(
-        self, feats_BDThw: Tensor, batch: NetworkInputs, *, generator: torch.Generator | None = None
-    ) -> tuple[Tensor, Tensor]:
-        """(B, A) logits y2 and (B, T, K, S) class logits; `batch.coverage_BTKhw` is not read."""
-        masks_BTKhw = batch.masks_BTKhw * batch.valid_BTK[..., None, None]
-        appearance_BTKD = pool_objects(feats_BDThw, masks_BTKhw)
-        shape_BTKb = self.encoder(masks_BTKhw.flatten(3))
-        objects_BTKO = torch.cat([shape_BTKb, appearance_BTKD, batch.class_scores_BTKS], dim=3)
-        num_clips, num_frames = objects_BTKO.shape[:2]
-        drawn = drawn_earlier_frames(num_clips, num_frames, generator=generator)
-        earlier_BT = drawn.frames_nQ[0].view(num_clips, num_frames - 1).to(feats_BDThw.device)
-        relations_BTG = self._relations(objects_BTKO, batch.valid_BTK, earlier_BT)
-        return self.reasoning(relations_BTG), self.classify_object(appearance_BTKD)
-
-    def _relations(self, objects_BTKO: Tensor, valid_BTK: Tensor, earlier_BT: Tensor) -> Tensor:
-        """(B, T - 1, G) sums over the pairs of an earlier frame and frame t."""
-        num_clips, num_frames, num_slots, _ = objects_BTKO.shape
-        clip_B = torch.arange(num_clips, device=objects_BTKO.device)
-        relations = []
-        for t in range(1, num_frames):
-            earlier_BKO = objects_BTKO[clip_B, earlier_BT[:, t - 1]]
-            later_BKO = objects_BTKO[:, t]
-            inputs = []
-            for j in range(num_slots):
-                copies_BKO = earlier_BKO[:, j, None].repeat(1, num_slots, 1)
-                inputs.append(torch.cat([copies_BKO, later_BKO], dim=2))
-            values_BPG = self.relation(torch.cat(inputs, dim=1))
-            valid_BK = valid_BTK[clip_B, earlier_BT[:, t - 1]]
-            valid_BKK = valid_BK[:, :, None] & valid_BTK[:, t, None]
-            relations.append((values_BPG * valid_BKK.flatten(1)[..., None]).sum(dim=1))
-        return torch.stack(relations, dim=1)
+def plain_object_head(
+    head: ObjectHead,
+    feats_BDThw: Tensor,
+    batch: NetworkInputs,
+    *,
+    generator: torch.Generator | None = None,
+) -> tuple[Tensor, Tensor]:
+    """What the head of the paper's full model computes in training behind its conv5: (B, A) logits
+    y2 and (B, T, K, S) class logits; `batch.coverage_BTKhw` is not read."""
+    masks_BTKhw = batch.masks_BTKhw * batch.valid_BTK[..., None, None]
+    appearance_BTKD = pool_objects(feats_BDThw, masks_BTKhw)
+    shape_BTKb = head.encoder.mask_mlp(masks_BTKhw.flatten(3))
+    objects_BTKO = torch.cat([shape_BTKb, appearance_BTKD, batch.class_scores_BTKS], dim=3)
+    num_clips, num_frames = objects_BTKO.shape[:2]
+    drawn = drawn_earlier_frames(num_clips, num_frames, generator=generator)
+    earlier_BT = drawn.frames_nQ[0].view(num_clips, num_frames - 1).to(feats_BDThw.device)
+    relations_BTG = _relations(head.relation, objects_BTKO, batch.valid_BTK, earlier_BT)
+    return head.reasoning(relations_BTG), head.classify_object(appearance_BTKD)
 
 
-def gradients_by_name(head: PlainObjectHead) -> dict[str, Tensor]:
-    """The gradients of a plain head by the names that an `ObjectHead` has for its weights."""
-    gradients: dict[str, Tensor] = {}
-    for name, parameter in head.named_parameters():
-        gradient = parameter.grad
-        assert gradient is not None, name
-        if name == "relation.0.weight":
-            for number, half in enumerate(gradient.chunk(2, dim=1)):
-                gradients[f"relation.first.{number}.weight"] = half
-        else:
-            gradients[_name_of_ours(name)] = gradient
-    return gradients
-
-
-def _name_of_ours(name: str) -> str:
-    for plain, ours in (
-        ("encoder.", "encoder.mask_mlp."),
-        ("relation.0.", "relation.first.0."),
-        ("relation.2.", "relation.second."),
-        ("relation.4.", "relation.third."),
-    ):
-        if name.startswith(plain):
-            return ours + name.removeprefix(plain)
-    return name
-
-
-@torch.no_grad()
-def _pair_mlp(relation: ObjectRelation) -> nn.Sequential:
-    """The MLP of [o_j; o_k] whose first layer is one matrix over both halves."""
-    earlier, later = relation.first
-    assert isinstance(earlier, nn.Linear)
-    assert isinstance(later, nn.Linear)
-    second, third = copy.deepcopy(relation.second), copy.deepcopy(relation.third)
-    first = nn.Linear(2 * earlier.in_features, earlier.out_features).to(earlier.weight)
-    first.weight.copy_(torch.cat([earlier.weight, later.weight], dim=1))
-    first.bias.copy_(earlier.bias)
-    return nn.Sequential(first, nn.ReLU(), second, nn.ReLU(), third, nn.ReLU())
+def _relations(
+    relation: ObjectRelation, objects_BTKO: Tensor, valid_BTK: Tensor, earlier_BT: Tensor
+) -> Tensor:
+    """(B, T - 1, G) sums over the pairs of an earlier frame and frame t."""
+    num_clips, num_frames, num_slots, _ = objects_BTKO.shape
+    clip_B = torch.arange(num_clips, device=objects_BTKO.device)
+    first: Any = relation.first
+    matrix = torch.cat([half.weight for half in first], dim=1)  # one over [o_j; o_k]
+    relations = []
+    for t in range(1, num_frames):
+        earlier_BKO = objects_BTKO[clip_B, earlier_BT[:, t - 1]]
+        later_BKO = objects_BTKO[:, t]
+        inputs = []
+        for j in range(num_slots):
+            copies_BKO = earlier_BKO[:, j, None].repeat(1, num_slots, 1)
+            inputs.append(torch.cat([copies_BKO, later_BKO], dim=2))
+        values_BPG = functional.linear(torch.cat(inputs, dim=1), matrix, first[0].bias)
+        for layer in (relation.second, relation.third):
+            values_BPG = layer(functional.relu(values_BPG))
+        valid_BK = valid_BTK[clip_B, earlier_BT[:, t - 1]]
+        valid_BKK = valid_BK[:, :, None] & valid_BTK[:, t, None]
+        values_BPG = functional.relu(values_BPG) * valid_BKK.flatten(1)[..., None]
+        relations.append(values_BPG.sum(dim=1))
+    return torch.stack(relations, dim=1)

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import click
 import torch
 from accelerate import Accelerator
 from torch import nn
@@ -31,6 +32,7 @@ from stage2_train.recipe import Recipe
 from stage2_train.runs.phases import plan_phases
 from stage2_train.training.step import build_optimiser, freeze_for, training_step
 
+_SIZES = ClipSizes()
 LARGEST_DIFFERENCE = 1e-6
 """Of the float64 gradient of all weights, relative to its norm. In float32 fifty layers of batch
 normalisation magnify round-off to several per cent of it, on either side."""
@@ -40,13 +42,24 @@ CHECKED_PIXELS = 64
 
 
 def measure(
-    sizes: ClipSizes, *, repeats: int, threads: int, growth: bool, device: str
+    sizes: ClipSizes = _SIZES,
+    *,
+    repeats: int,
+    threads: int,
+    growth: bool,
+    device: str,
+    phase: str = "both",
 ) -> BenchResult:
-    """Seconds of a training step, ours in fp32 and bf16 and the plain network's in fp32.
+    """Seconds of a training step, ours in fp32 and bf16 and the plain network's in fp32; or, where
+    the phase is `object`, see `_measure_object_phase`.
 
     Raises:
         PipelineError: if both networks do not give the same gradient.
     """
+    if phase == "object":
+        if growth:
+            raise click.UsageError("--growth: only with --phase both")
+        return _measure_object_phase(sizes, repeats=repeats, threads=threads, device=device)
     with using_threads(threads):
         models = _Models(sizes, device)
         difference = require_agreement(models.gradient_difference(), LARGEST_DIFFERENCE)
@@ -77,7 +90,7 @@ def _device_name(device: torch.device) -> str:
     return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
 
-def measure_object_phase(
+def _measure_object_phase(
     sizes: ClipSizes, *, repeats: int, threads: int, device: str
 ) -> BenchResult:
     """Seconds of a step of the object head alone, both ways in fp32: ours keeps the weights of the
@@ -132,7 +145,8 @@ def one_step(
     batch: ClipBatch,
     *,
     recipe: Recipe,
-    heads: Heads,
+    heads: Heads = "both",
+    step: int = 0,
 ) -> float:
     """One training step; the loss before it."""
     with tempfile.TemporaryDirectory() as folder:
@@ -143,7 +157,7 @@ def one_step(
             [batch],
             recipe=recipe,
             heads=heads,
-            step=0,
+            step=step,
             run=Path(folder),
         )
     if accelerator.device.type == "cuda":
@@ -186,7 +200,7 @@ class _Models:
     ) -> float:
         """One training step; the loss before it."""
         accelerator = self.accelerators[precision]
-        return one_step(accelerator, model, optimiser, batch, recipe=self.recipe, heads="both")
+        return one_step(accelerator, model, optimiser, batch, recipe=self.recipe)
 
     def gradient_difference(self) -> float:
         """Of the gradients of all weights, taken as one vector, in float64 on small frames."""
@@ -198,14 +212,13 @@ class _Models:
             class_scores_BTKS=batch.class_scores_BTKS.double(),
         )
         ours, plain = copy.deepcopy(self.ours).double(), copy.deepcopy(self.plain).double()
+        gradients = []
         for model in (ours, plain):
             model.zero_grad(set_to_none=True)
             generator = torch.Generator().manual_seed(0)
             output = model(inputs, heads="both", generator=generator)
             (output.logits_BA.square().mean() + output.class_logits_BTKS.square().mean()).backward()
-        by_name = plain.gradients_by_name()
-        names, parameters = zip(*ours.named_parameters(), strict=True)
-        return relative_difference(
-            torch.cat([parameter.grad.flatten() for parameter in parameters]),
-            torch.cat([by_name[name].flatten() for name in names]),
-        )
+            gradients.append(
+                torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None])
+            )
+        return relative_difference(*gradients)

@@ -50,11 +50,11 @@ def record_of(result: Any) -> dict[str, Any]:
 
 
 @pytest.mark.slow
-def test_detect_reports_both_sides(inputs: Any, tmp_path: Path) -> None:
-    from benchmarks.detect import measure
+def test_detect_reports_both_sides(inputs: Any) -> None:
+    from benchmarks.detect import compare
 
-    result = measure(
-        inputs, folder=tmp_path, frames=5, devices=("cpu",), threads=1, precision="float32",
+    result = compare(
+        inputs, frames=5, devices=("cpu",), threads=1, precision="float32",
         repeats=1,
     )  # fmt: skip
     record = record_of(result)
@@ -93,12 +93,10 @@ def test_sides_that_find_other_objects_are_refused(tmp_path: Path) -> None:
     assert agreement(*paths, is_exact=False)["agreeing_share"] == 0
 
 
-def test_overhead_reports_each_part(inputs: Any, tmp_path: Path) -> None:
-    from benchmarks.detect_overhead import measure
+def test_overhead_reports_each_part(inputs: Any) -> None:
+    from benchmarks.detect_overhead import compare
 
-    result = measure(
-        inputs, folder=tmp_path, frames=5, device="cpu", precision="float32", repeats=1
-    )
+    result = compare(inputs, frames=5, device="cpu", precision="float32", repeats=1)
     record = record_of(result)
     parts = [record[f"{name}_cpu_seconds"] for name in ("decode", "prepare", "encode", "write")]
     assert all(part > 0 for part in parts)

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from benchmarks.model_inputs import ClipSizes
-from benchmarks.train_step import measure, measure_object_phase
+from benchmarks.train_step import measure
 from stage2_train.model.config import NetworkConfig
 
 SIZES = ClipSizes(
@@ -26,7 +26,7 @@ SIZES = ClipSizes(
 
 
 def test_object_phase_with_and_without_the_resnet() -> None:
-    result = measure_object_phase(SIZES, repeats=1, threads=1, device="cpu")
+    result = measure(SIZES, repeats=1, threads=1, growth=False, device="cpu", phase="object")
     record = json.loads(json.dumps(result.as_json(), allow_nan=False))
     assert record["ratio"] == pytest.approx(record["reference_seconds"] / record["ours_seconds"])
     assert (record["phase"], record["pixels"]) == ("object", 128)
