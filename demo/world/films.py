@@ -39,26 +39,58 @@ Frames = list[list[Annotation]]
 """Annotations of each frame of a film."""
 
 
-def write_film(path: Path, scenes: Sequence[Scene], dials: Dials) -> Frames:
-    """Renders scenes one after another into one MP4 file; returns what each frame truly shows.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FilmTruth:
+    """The ground truth of one film, as plain JSON values."""
+
+    video_id: str
+    frames: Frames
+    """Without image numbers; track numbers count through the film."""
+    relations: list[dict[str, Any]]
+    """`scene.Relation` fields and the activity's name; frames count from the film's beginning."""
+    touched: list[str]
+    """Classes of the objects that a hand touches, sorted."""
+    label: str | None = None
+    """Of a film whose label is none of these."""
+
+
+def write_film(path: Path, scenes: Sequence[Scene], dials: Dials) -> FilmTruth:
+    """Renders scenes one after another into one MP4 file, whose name is the film's id; returns what
+    it truly shows. Tracks and frames of later scenes are counted on.
 
     The file appears under its name only when it is whole. Frames are 160 x 120, 8 frames/s.
     """
-    truth: Frames = []
+    frames: Frames = []
+    relations, touched, first_track = [], set[str](), 0
     with replacing(path) as temporary, av.open(str(temporary), "w", format="mp4") as container:
         stream = container.add_stream("libx264", rate=Fraction(FRAMES_PER_SECOND))
         stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
         stream.codec_context.options = _ENCODER
         for scene in scenes:
+            for relation in scene.relations:
+                entry = asdict(relation) | {"name": ACTIVITIES[relation.activity]}
+                for key, first in (("track", first_track), ("frame", len(frames))):
+                    entry |= {name: entry[name] + first for name in entry if name.endswith(key)}
+                relations.append(entry)
+            touched |= {scene.actors[track].class_name for track in scene.touched}
             for rendered in render(scene, dials):
-                truth.append(frame_annotations(rendered, scene))
+                frames.append(frame_annotations(rendered, scene, first_track=first_track))
                 picture = av.VideoFrame.from_ndarray(rendered.image, format="rgb24")
                 container.mux(stream.encode(picture))
+            first_track += len(scene.actors)
         container.mux(stream.encode())
-    return truth
+    return FilmTruth(
+        video_id=path.stem,
+        frames=frames,
+        relations=relations,
+        touched=sorted(touched),
+        label=scenes[0].label,
+    )
 
 
-def frame_annotations(rendered: RenderedFrame, scene: Scene) -> list[Annotation]:
+def frame_annotations(
+    rendered: RenderedFrame, scene: Scene, *, first_track: int = 0
+) -> list[Annotation]:
     """COCO annotations of one frame, without ids: the visible part of every object.
 
     An object of which less than 20 pixels or a quarter can be seen is marked `iscrowd`, which
@@ -78,7 +110,7 @@ def frame_annotations(rendered: RenderedFrame, scene: Scene) -> list[Annotation]
         annotations.append(
             {
                 "category_id": category_id(actor.class_name),
-                "track_id": track,
+                "track_id": first_track + track,
                 "bbox": [x, y, crop.shape[1], crop.shape[0]],
                 "area": area,
                 "iscrowd": int(hidden),
@@ -86,48 +118,6 @@ def frame_annotations(rendered: RenderedFrame, scene: Scene) -> list[Annotation]
             }
         )
     return annotations
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FilmTruth:
-    """The ground truth of one film, as plain JSON values."""
-
-    video_id: str
-    frames: Frames
-    """Without image numbers; track numbers count through the film."""
-    relations: list[dict[str, Any]]
-    """`scene.Relation` fields and the activity's name; frames count from the film's beginning."""
-    touched: list[str]
-    """Classes of the objects that a hand touches, sorted."""
-    label: str | None = None
-    """Of a film whose label is none of these."""
-
-
-def film_truth(video_id: str, scenes: Sequence[Scene], frames: Frames) -> FilmTruth:
-    """Joins the scenes of a film: tracks and frames of later scenes are counted on."""
-    relations, touched, annotated = [], set(), []
-    first_frame = first_track = 0
-    for scene in scenes:
-        num_frames = len(scene.actors[0].depth_F)
-        for relation in scene.relations:
-            entry = asdict(relation) | {"name": ACTIVITIES[relation.activity]}
-            for key in ("x_track", "y_track"):
-                entry[key] += first_track
-            for key in ("start_frame", "stop_frame"):
-                entry[key] += first_frame
-            relations.append(entry)
-        touched |= {scene.actors[track].class_name for track in scene.touched}
-        for frame in frames[first_frame : first_frame + num_frames]:
-            annotated.append([a | {"track_id": a["track_id"] + first_track} for a in frame])
-        first_frame += num_frames
-        first_track += len(scene.actors)
-    return FilmTruth(
-        video_id=video_id,
-        frames=annotated,
-        relations=relations,
-        touched=sorted(touched),
-        label=scenes[0].label,
-    )
 
 
 def coco_document(frames: Iterable[tuple[dict[str, Any], list[Annotation]]]) -> dict[str, Any]:

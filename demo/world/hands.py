@@ -1,10 +1,10 @@
 """Hands: where a hand's tip is in every frame, and the direction its arm comes from."""
 
-from dataclasses import dataclass
-
 import numpy as np
 
+from demo.world.dials import HAND
 from demo.world.motion import ease
+from demo.world.sprites import Actor, hand_sprite
 
 _OUT_OF_VIEW = 170.0
 """How far along its arm a hand withdraws to be out of the picture from anywhere, in pixels."""
@@ -15,30 +15,18 @@ _ON_THE_WAY = 0.55
 _GRASP = 7.0
 """Distance from a held object's centre to the hand's, in pixels."""
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HandPath:
-    """A hand's way through a film."""
-
-    tip_F2: np.ndarray
-    """(F, 2) x and y of the hand in pixels of the table."""
-    arm_angle: float
-    """Direction from the hand along the arm, radians, 0 to the right, clockwise on the screen."""
-    sprite_seed: int
-    """Seed of its drawing."""
+_DEPTH = 60.0
+"""Before all objects."""
 
 
-def acting_hand(held_F2: np.ndarray, reach_F: np.ndarray, rng: np.random.Generator) -> HandPath:
+def acting_hand(held_F2: np.ndarray, reach_F: np.ndarray, rng: np.random.Generator) -> Actor:
     """A hand on the object where `reach_F` is 0, withdrawn along its arm where it is more."""
     arm_angle, along_2 = _arm_direction(rng)
-    return HandPath(
-        tip_F2=held_F2 + along_2 * _GRASP + reach_F[:, None] * along_2 * _OUT_OF_VIEW,
-        arm_angle=arm_angle,
-        sprite_seed=int(rng.integers(2**31)),
-    )
+    tip_F2 = held_F2 + along_2 * _GRASP + reach_F[:, None] * along_2 * _OUT_OF_VIEW
+    return _hand(tip_F2, arm_angle, rng)
 
 
-def idle_hand(goal_2: np.ndarray, num_frames: int, rng: np.random.Generator) -> HandPath:
+def idle_hand(goal_2: np.ndarray, num_frames: int, rng: np.random.Generator) -> Actor:
     """A hand that comes to `goal_2` and stays, lies there and leaves, or comes and leaves."""
     time_F = np.linspace(0.0, 1.0, num_frames)
     kind = int(rng.integers(3))
@@ -52,7 +40,7 @@ def idle_hand(goal_2: np.ndarray, num_frames: int, rng: np.random.Generator) -> 
 
 def touring_hand(
     goals_S2: np.ndarray, pulls_S2: np.ndarray, num_frames: int, rng: np.random.Generator
-) -> HandPath:
+) -> Actor:
     """A hand that comes in, stops at each goal for a while, and leaves.
 
     Args:
@@ -69,17 +57,19 @@ def touring_hand(
     leg_F, into_F = _legs(len(goals_S2), num_frames)
     part_F = ease(into_F, 0.0, _ON_THE_WAY)[:, None]
     tip_F2 = from_L2[leg_F] * (1 - part_F) + to_L2[leg_F] * part_F
-    return HandPath(
-        tip_F2=tip_F2 + pull_L2[leg_F] * _pulled(into_F)[:, None],
-        arm_angle=arm_angle,
-        sprite_seed=int(rng.integers(2**31)),
-    )
+    return _hand(tip_F2 + pull_L2[leg_F] * _pulled(into_F)[:, None], arm_angle, rng)
 
 
 def pulled_share(stop: int, num_stops: int, num_frames: int) -> np.ndarray:
     """(F,) how much of its pull a touring hand has made at one of its stops, 0 to 1."""
     leg_F, into_F = _legs(num_stops, num_frames)
     return np.where(leg_F == stop, _pulled(into_F), (leg_F > stop).astype(np.float64))
+
+
+def _hand(tip_F2: np.ndarray, arm_angle: float, rng: np.random.Generator) -> Actor:
+    sprite = hand_sprite(np.random.default_rng(int(rng.integers(2**31))), angle=arm_angle)
+    depth_F = np.full(len(tip_F2), _DEPTH)
+    return Actor(class_name=HAND, sprite=sprite, position_F2=tip_F2, depth_F=depth_F)
 
 
 def _legs(num_stops: int, num_frames: int) -> tuple[np.ndarray, np.ndarray]:

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 
 from demo.world.dials import ACTIVITIES, DETECTOR_FRAMES, FRAMES_PER_SECOND, TOUCHABLE, Dials
-from demo.world.films import FilmTruth, film_truth, truth_document, write_film
+from demo.world.films import FilmTruth, truth_document, write_film
 from demo.world.places import place_classes, plan_places_scene
 from demo.world.scene import PlannedActivity, Scene, plan_scene, random_activity
 from demo.world.touch import plan_touch_scene
@@ -31,19 +31,6 @@ WORLD_VERSION = 1
 """Raised whenever the same dials and seed give other films."""
 
 PARTS = ("train", "validation", "test")
-_FILMS = {
-    "demo": ((96, 48, 0), (1600, 320, 0), (4800, 600, 1200)),
-    "demo-touch": ((24, 12, 0), (48, 24, 0), (2400, 400, 800)),
-    "demo-long": ((2, 1, 0), (4, 2, 0), (48, 12, 12)),
-    "demo-places": ((24, 12, 0), (48, 24, 0), (4000, 400, 1000)),
-    "demo-classes": ((24, 12, 0), (48, 24, 0), (2400, 200, 0)),
-}
-SIZES = {
-    size: {name: films[place] for name, films in _FILMS.items()}
-    for place, size in enumerate(("short", "standard", "full"))
-}
-"""Films of each part of each data set."""
-
 LOST = PipelineError(
     "a process that draws films died, out of memory perhaps; the same command goes on, with fewer "
     "--workers if it happens again"
@@ -64,6 +51,8 @@ class _Dataset:
     """All labels."""
     rows: Callable[[FilmTruth], list[str]]
     """Lines of the label table without the part."""
+    films: tuple[tuple[int, int, int], ...]
+    """Of each part, in each of `SIZES`."""
     header: str = "video,label,split"
 
 
@@ -117,29 +106,39 @@ _DATASETS = {
         plan=_plan_demo,
         classes=lambda dials: ACTIVITIES,
         rows=lambda film: [f"{film.video_id},{film.relations[0]['name']}"],
+        films=((96, 48, 0), (1600, 320, 0), (4800, 600, 1200)),
     ),
     "demo-touch": _Dataset(
         plan=_plan_touch,
         classes=lambda dials: TOUCHABLE[: dials.classes],
         rows=lambda film: [f"{film.video_id},{';'.join(film.touched)}"],
+        films=((24, 12, 0), (48, 24, 0), (2400, 400, 800)),
     ),
     "demo-long": _Dataset(
         plan=_plan_long,
         classes=lambda dials: ACTIVITIES,
         rows=_segment_rows,
+        films=((2, 1, 0), (4, 2, 0), (48, 12, 12)),
         header="id,video,label,start,stop,split",
     ),
     "demo-places": _Dataset(
         plan=_plan_places,
         classes=place_classes,
         rows=lambda film: [f"{film.video_id},{film.label}"],
+        films=((24, 12, 0), (48, 24, 0), (4000, 400, 1000)),
     ),
     "demo-classes": _Dataset(
         plan=_plan_touch,
         classes=lambda dials: TOUCHABLE[: dials.classes],
         rows=lambda film: [f"{film.video_id},{';'.join(_shown(film))}"],
+        films=((24, 12, 0), (48, 24, 0), (2400, 200, 0)),
     ),
 }
+SIZES = {
+    size: {name: dataset.films[place] for name, dataset in _DATASETS.items()}
+    for place, size in enumerate(("short", "standard", "full"))
+}
+"""Films of each part of each data set."""
 _NUMBERS = ("demo", "demo-touch", "demo-long", DETECTOR_FRAMES, "demo-places", "demo-classes")
 
 
@@ -251,8 +250,7 @@ def _draw_chunk(chunk: _Chunk) -> int:
         rng = film_rng(chunk.seed, chunk.dataset, chunk.part, number)
         scenes = plan_film(chunk.dataset, chunk.dials, rng)
         video_id = f"{chunk.part}-{number:06d}"
-        truth = write_film(chunk.folder / "videos" / f"{video_id}.mp4", scenes, chunk.dials)
-        films.append(film_truth(video_id, scenes, truth))
+        films.append(write_film(chunk.folder / "videos" / f"{video_id}.mp4", scenes, chunk.dials))
     write_text(chunk.record, json.dumps([asdict(film) for film in films]))
     return len(films)
 

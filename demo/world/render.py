@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 
 from demo.world.dials import HEIGHT, WIDTH, Dials
-from demo.world.scene import Actor, Scene
-from demo.world.sprites import hand_sprite
+from demo.world.scene import Scene
+from demo.world.sprites import Actor
 
 _BORDER = 12
 _NO_TRACK = 255
@@ -81,12 +81,7 @@ def _background(table: np.ndarray, drift_2: np.ndarray) -> np.ndarray:
 def _layers(actor: Actor) -> list[tuple[float, np.ndarray]]:
     """Back, if there is one, and front of an actor: how much nearer than it is, and the drawing,
     float32 RGBA premultiplied."""
-    if actor.hand is not None:
-        rng = np.random.default_rng(actor.hand.sprite_seed)
-        drawings = [hand_sprite(rng, angle=actor.hand.arm_angle)]
-    else:
-        assert actor.sprite is not None
-        drawings = [each for each in (actor.sprite.back, actor.sprite.front) if each is not None]
+    drawings = [each for each in (actor.sprite.back, actor.sprite.front) if each is not None]
     return [(float(place), drawing.astype(np.float32)) for place, drawing in enumerate(drawings)]
 
 
@@ -105,10 +100,9 @@ def _paint(
     zoom = 1.0 + 0.25 * lift
     centre = actor.position_F2[frame] + drift_F2[frame]
     half = zoom * layer.shape[0] / 2
-    if actor.sprite is not None:
+    if actor.sprite.radius > 0:
         _shadow(image, centre + np.array([2.0, 4.0]) * (1 + 2.5 * lift), actor.sprite.radius)
-    x0, y0 = max(int(centre[0] - half), 0), max(int(centre[1] - half), 0)
-    x1, y1 = min(int(centre[0] + half) + 1, WIDTH), min(int(centre[1] + half) + 1, HEIGHT)
+    x0, y0, x1, y1 = _window(centre, half)
     if x1 <= x0 or y1 <= y0:
         return
     offset = (centre[0] - half - x0, centre[1] - half - y0)
@@ -126,15 +120,19 @@ def _paint(
 
 def _shadow(image: np.ndarray, centre: np.ndarray, radius: float) -> None:
     """Darken a soft ellipse of the table in place."""
-    size = 1.3 * radius
-    x0, y0 = max(int(centre[0] - size), 0), max(int(centre[1] - size), 0)
-    x1, y1 = min(int(centre[0] + size) + 1, WIDTH), min(int(centre[1] + size) + 1, HEIGHT)
+    x0, y0, x1, y1 = _window(centre, 1.3 * radius)
     if x1 <= x0 or y1 <= y0:
         return
     x = (np.arange(x0, x1, dtype=np.float32) - centre[0]) / radius
     y = (np.arange(y0, y1, dtype=np.float32) - centre[1]) / (0.8 * radius)
     depth = 0.35 * np.exp(-1.2 * (x[None] ** 2 + y[:, None] ** 2) ** 2)
     image[y0:y1, x0:x1] *= (1.0 - depth)[..., None].astype(np.float32)
+
+
+def _window(centre: np.ndarray, half: float) -> tuple[int, int, int, int]:
+    """x1 y1 x2 y2 of the pixels of a square that are in the picture."""
+    x0, y0 = max(int(centre[0] - half), 0), max(int(centre[1] - half), 0)
+    return x0, y0, min(int(centre[0] + half) + 1, WIDTH), min(int(centre[1] + half) + 1, HEIGHT)
 
 
 def draw_table(

@@ -22,31 +22,15 @@ from demo.world.dials import (
     WIDTH,
     Dials,
 )
-from demo.world.hands import HandPath, acting_hand, idle_hand
+from demo.world.hands import acting_hand, idle_hand
 from demo.world.motion import BEHIND, FRONT, INSIDE, PairMotion, pair_motion
-from demo.world.sprites import Sprite, draw_sprite
+from demo.world.sprites import Actor, Sprite, draw_sprite
 
 _MARGIN = 13.0
 _TRIES = 40
-_IN_HAND, _HAND = 50.0, 60.0
+_IN_HAND = 50.0
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Actor:
-    """One object of a film and where it is in every frame."""
-
-    class_name: str
-    sprite: Sprite | None = None
-    """None for a hand."""
-    hand: HandPath | None = None
-    position_F2: np.ndarray
-    """(F, 2) x and y of its centre in pixels of the table (before the camera's drift)."""
-    depth_F: np.ndarray
-    """(F,) what is painted later hides what is painted earlier."""
-    lift_F: np.ndarray | None = None
-    """(F,) 0 on the table, 1 held up; None for on the table always."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,19 +160,13 @@ def _pair(
     if motion.reach_F is None:
         return [x, y], [relation], []
     hand = acting_hand(x.position_F2, motion.reach_F, rng)
-    return [x, y, hand_actor(hand, num_frames)], [relation], [first]
+    return [x, y, hand], [relation], [first]
 
 
 def standing_actor(name: str, sprite: Sprite, position_F2: np.ndarray, depth: float) -> Actor:
     """An object that is where it is told to be."""
     depth_F = np.full(len(position_F2), depth)
     return Actor(class_name=name, sprite=sprite, position_F2=position_F2, depth_F=depth_F)
-
-
-def hand_actor(hand: HandPath, num_frames: int) -> Actor:
-    return Actor(
-        class_name=HAND, hand=hand, position_F2=hand.tip_F2, depth_F=np.full(num_frames, _HAND)
-    )
 
 
 def _fit(
@@ -232,7 +210,7 @@ def _clearance(position_F2: np.ndarray, radius: float, others: list[Actor]) -> f
     gaps = [
         float(np.hypot(*(position_F2 - other.position_F2).T).min()) - radius - other.sprite.radius
         for other in others
-        if other.sprite is not None
+        if other.sprite.radius > 0
     ]
     return min(gaps, default=100.0)
 
@@ -256,7 +234,7 @@ def _idle_hand(
     resting = [
         track
         for track, actor in enumerate(actors)
-        if actor.hand is None and np.ptp(actor.position_F2, axis=0).max() < 1.0
+        if actor.class_name != HAND and np.ptp(actor.position_F2, axis=0).max() < 1.0
     ]
     target = int(rng.choice(resting)) if resting and rng.random() < 0.5 else None
     if target is not None:
@@ -266,4 +244,4 @@ def _idle_hand(
         gaps = [np.hypot(*(actor.position_F2 - goal_2).T).min() for actor in actors]
         if min(gaps) < 22.0:
             goal_2 = np.array([rng.uniform(10.0, WIDTH - 10.0), HEIGHT - 4.0])
-    return hand_actor(idle_hand(goal_2, num_frames, rng), num_frames), target
+    return idle_hand(goal_2, num_frames, rng), target

@@ -21,7 +21,22 @@ class Sprite:
     back: np.ndarray | None
     """(h, w, 4) the part behind what the object contains, or None."""
     radius: float
-    """Radius in pixels of the film; what motion is planned with."""
+    """Radius in pixels of the film; what motion is planned with. 0 for a hand, which casts no
+    shadow and is in nobody's way."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Actor:
+    """One object of a film and where it is in every frame."""
+
+    class_name: str
+    sprite: Sprite
+    position_F2: np.ndarray
+    """(F, 2) x and y of its centre in pixels of the table (before the camera's drift)."""
+    depth_F: np.ndarray
+    """(F,) what is painted later hides what is painted earlier."""
+    lift_F: np.ndarray | None = None
+    """(F,) 0 on the table, 1 held up; None for on the table always."""
 
 
 _RADII = {"scissors": 11.0, "banana": 10.5, "sports ball": 9.5, "apple": 9.5, "bottle": 12.0}
@@ -45,8 +60,8 @@ def draw_sprite(class_name: str, rng: np.random.Generator) -> Sprite:
     )
 
 
-def hand_sprite(rng: np.random.Generator, *, angle: float, length: int = 220) -> np.ndarray:
-    """An arm with its hand at the centre of a large square RGBA picture; it leaves at `angle`.
+def hand_sprite(rng: np.random.Generator, *, angle: float, length: int = 220) -> Sprite:
+    """An arm with its hand at the centre of a large square picture; it leaves at `angle`.
 
     Args:
         angle: Direction of the arm in radians, 0 to the right, growing clockwise on the screen.
@@ -70,7 +85,8 @@ def hand_sprite(rng: np.random.Generator, *, angle: float, length: int = 220) ->
     whole[elbow:, top : top + size] = sleeve
     middle = (length / 2, length / 2)
     turn = cv2.getRotationMatrix2D(middle, 90.0 - np.degrees(angle), 1.0)
-    return cv2.warpAffine(whole, turn, (length, length), flags=cv2.INTER_LINEAR)
+    drawing = cv2.warpAffine(whole, turn, (length, length), flags=cv2.INTER_LINEAR)
+    return Sprite(front=drawing, back=None, radius=0.0)
 
 
 def _texture(rng: np.random.Generator) -> np.ndarray:

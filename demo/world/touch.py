@@ -9,7 +9,8 @@ import numpy as np
 
 from demo.world.dials import HEIGHT, TOUCHABLE, WIDTH, Dials
 from demo.world.hands import pulled_share, touring_hand
-from demo.world.scene import Actor, Scene, hand_actor, still_actor
+from demo.world.scene import Scene, still_actor
+from demo.world.sprites import Actor
 
 _NEAR_MISS_PIXELS = 25.0
 _MARGIN = 13.0
@@ -39,7 +40,7 @@ def plan_touch_scene(dials: Dials, *, num_frames: int, rng: np.random.Generator)
         way_F2 = share_F[:, None] * pulls[stop]
         actors[track] = replace(actors[track], position_F2=actors[track].position_F2 + way_F2)
     return Scene(
-        actors=(*actors, hand_actor(hand, num_frames)),
+        actors=(*actors, hand),
         touched=tuple(sorted(touched)),
         render_seed=int(rng.integers(2**31)),
     )
