@@ -34,12 +34,8 @@ class CocoFrames:
     """M ids of the file."""
     images_MHWC: NDArray[np.uint8]
     """(M, H, W, 3) RGB."""
-    boxes: tuple[NDArray[np.float32], ...]
-    """Per frame (N, 4) x1 y1 x2 y2, half-open, in pixels."""
-    labels: tuple[NDArray[np.int64], ...]
-    """Per frame (N,), index into COCO_CLASSES."""
-    masks: tuple[tuple[bytes, ...], ...]
-    """Per frame N masks, COCO compressed run lengths."""
+    objects: tuple[list[dict[str, Any]], ...]
+    """The file's annotations of each frame."""
 
     def __len__(self) -> int:
         """The number of frames."""
@@ -73,14 +69,7 @@ def load_coco_frames(folder: Path, part: str) -> CocoFrames:
         annotations=path,
         image_ids=tuple(objects),
         images_MHWC=_read_images(folder / "frames", content["images"], path),
-        boxes=tuple(_boxes(found) for found in objects.values()),
-        labels=tuple(
-            np.array([a["category_id"] - 1 for a in found], dtype=np.int64)
-            for found in objects.values()
-        ),
-        masks=tuple(
-            tuple(a["segmentation"]["counts"].encode() for a in found) for found in objects.values()
-        ),
+        objects=tuple(objects.values()),
     )
 
 
@@ -89,8 +78,7 @@ def make_batch(
     indices: Sequence[int],
     *,
     generator: np.random.Generator,
-    mean_std: tuple[Tensor, Tensor],
-    divisor: int,
+    preprocessor: Any,
 ) -> tuple[Tensor, list[DetDataSample]]:
     """Frames and their objects as mmdet's loss takes them, flipped and recoloured at random.
 
@@ -98,16 +86,19 @@ def make_batch(
         frames: where they come from.
         indices: the B frames of the batch.
         generator: draws flips and colours.
-        mean_std: two (3, 1, 1) tensors, RGB, 0..255.
-        divisor: heights and widths are padded to a multiple of it.
+        preprocessor: of the model: mean and deviation of colours, and what heights and widths are
+            padded to a multiple of.
 
     Returns:
         (B, 3, H, W) float32, normalised, in channels-last memory, and B samples.
     """
     height, width = frames.images_MHWC.shape[1:3]
+    divisor = preprocessor.pad_size_divisor
     padded_hw = (-(-height // divisor) * divisor, -(-width // divisor) * divisor)
     images_BHWC = np.zeros((len(indices), *padded_hw, 3), dtype=np.float32)
-    mean_3, std_3 = (values.cpu().numpy().reshape(3) for values in mean_std)
+    mean_3, std_3 = (
+        values.cpu().numpy().reshape(3) for values in (preprocessor.mean, preprocessor.std)
+    )
     samples = []
     for row, index in enumerate(indices):
         flip = bool(generator.random() < 0.5)
@@ -124,9 +115,12 @@ def _sample(
     frames: CocoFrames, index: int, *, flip: bool, padded_hw: tuple[int, int]
 ) -> DetDataSample:
     height, width = frames.images_MHWC.shape[1:3]
-    boxes_N4 = frames.boxes[index].copy()
-    masks_NHW = np.zeros((len(boxes_N4), height, width), dtype=np.uint8)
-    for row, counts in enumerate(frames.masks[index]):
+    found = frames.objects[index]
+    boxes_N4 = np.array([each["bbox"] for each in found], dtype=np.float32).reshape(-1, 4)
+    boxes_N4[:, 2:] += boxes_N4[:, :2]  # COCO writes x y width height
+    masks_NHW = np.zeros((len(found), height, width), dtype=np.uint8)
+    for row, each in enumerate(found):
+        counts = each["segmentation"]["counts"].encode()
         masks_NHW[row] = decode(counts, height=height, width=width)
     if flip:
         boxes_N4[:, [0, 2]] = width - boxes_N4[:, [2, 0]]
@@ -142,7 +136,7 @@ def _sample(
     )
     sample.gt_instances = InstanceData(
         bboxes=torch.from_numpy(boxes_N4),
-        labels=torch.from_numpy(frames.labels[index]),
+        labels=torch.tensor([each["category_id"] - 1 for each in found], dtype=torch.int64),
         masks=BitmapMasks(masks_NHW, height, width),
     )
     return sample
@@ -168,9 +162,3 @@ def _read_images(
             )
         images_MHWC[row] = image_HWC
     return images_MHWC
-
-
-def _boxes(annotations: list[dict[str, Any]]) -> NDArray[np.float32]:
-    boxes_N4 = np.array([a["bbox"] for a in annotations], dtype=np.float32).reshape(-1, 4)
-    boxes_N4[:, 2:] += boxes_N4[:, :2]  # COCO writes x y width height
-    return boxes_N4

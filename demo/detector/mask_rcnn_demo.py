@@ -9,6 +9,18 @@ them). Self-contained: no base file, no pretrained weights.
 frame_size = (160, 120)
 num_classes = 80
 channels = 48
+norm_cfg = dict(type="BN", requires_grad=True)
+roi_extractor = dict(
+    type="SingleRoIExtractor",
+    out_channels=channels,
+    featmap_strides=[4, 8, 16],
+    finest_scale=24,
+)
+coder = dict(type="DeltaXYWHBBoxCoder", target_means=[0.0] * 4)
+assigner = dict(type="MaxIoUAssigner", match_low_quality=True, ignore_iof_thr=-1)
+sampler = dict(type="RandomSampler", neg_pos_ub=-1)
+proposal = dict(nms=dict(type="nms", iou_threshold=0.7), min_bbox_size=0)
+loss_bbox = dict(type="L1Loss", loss_weight=1.0)
 
 model = dict(
     type="MaskRCNN",
@@ -27,7 +39,7 @@ model = dict(
         num_stages=4,
         out_indices=(0, 1, 2, 3),
         frozen_stages=-1,
-        norm_cfg=dict(type="BN", requires_grad=True),
+        norm_cfg=norm_cfg,
         norm_eval=False,
         style="pytorch",
         init_cfg=None,
@@ -37,7 +49,7 @@ model = dict(
         in_channels=[16, 32, 64, 128],
         out_channels=channels,
         num_outs=4,
-        norm_cfg=dict(type="BN", requires_grad=True),
+        norm_cfg=norm_cfg,
     ),
     rpn_head=dict(
         type="RPNHead",
@@ -46,20 +58,14 @@ model = dict(
         anchor_generator=dict(
             type="AnchorGenerator", scales=[3.5], ratios=[0.5, 1.0, 2.0], strides=[4, 8, 16, 32]
         ),
-        bbox_coder=dict(
-            type="DeltaXYWHBBoxCoder", target_means=[0.0] * 4, target_stds=[1.0, 1.0, 1.0, 1.0]
-        ),
+        bbox_coder=dict(coder, target_stds=[1.0, 1.0, 1.0, 1.0]),
         loss_cls=dict(type="CrossEntropyLoss", use_sigmoid=True, loss_weight=1.0),
-        loss_bbox=dict(type="L1Loss", loss_weight=1.0),
+        loss_bbox=loss_bbox,
     ),
     roi_head=dict(
         type="StandardRoIHead",
         bbox_roi_extractor=dict(
-            type="SingleRoIExtractor",
-            roi_layer=dict(type="RoIAlign", output_size=7, sampling_ratio=1),
-            out_channels=channels,
-            featmap_strides=[4, 8, 16],
-            finest_scale=24,
+            roi_extractor, roi_layer=dict(type="RoIAlign", output_size=7, sampling_ratio=1)
         ),
         bbox_head=dict(
             type="Shared2FCBBoxHead",
@@ -67,19 +73,13 @@ model = dict(
             fc_out_channels=128,
             roi_feat_size=7,
             num_classes=num_classes,
-            bbox_coder=dict(
-                type="DeltaXYWHBBoxCoder", target_means=[0.0] * 4, target_stds=[0.1, 0.1, 0.2, 0.2]
-            ),
+            bbox_coder=dict(coder, target_stds=[0.1, 0.1, 0.2, 0.2]),
             reg_class_agnostic=True,
             loss_cls=dict(type="CrossEntropyLoss", use_sigmoid=False, loss_weight=1.0),
-            loss_bbox=dict(type="L1Loss", loss_weight=1.0),
+            loss_bbox=loss_bbox,
         ),
         mask_roi_extractor=dict(
-            type="SingleRoIExtractor",
-            roi_layer=dict(type="RoIAlign", output_size=14, sampling_ratio=1),
-            out_channels=channels,
-            featmap_strides=[4, 8, 16],
-            finest_scale=24,
+            roi_extractor, roi_layer=dict(type="RoIAlign", output_size=14, sampling_ratio=1)
         ),
         mask_head=dict(
             type="FCNMaskHead",
@@ -93,53 +93,23 @@ model = dict(
     ),
     train_cfg=dict(
         rpn=dict(
-            assigner=dict(
-                type="MaxIoUAssigner",
-                pos_iou_thr=0.6,
-                neg_iou_thr=0.3,
-                min_pos_iou=0.3,
-                match_low_quality=True,
-                ignore_iof_thr=-1,
-            ),
-            sampler=dict(
-                type="RandomSampler",
-                num=128,
-                pos_fraction=0.5,
-                neg_pos_ub=-1,
-                add_gt_as_proposals=False,
-            ),
+            assigner=dict(assigner, pos_iou_thr=0.6, neg_iou_thr=0.3, min_pos_iou=0.3),
+            sampler=dict(sampler, num=128, pos_fraction=0.5, add_gt_as_proposals=False),
             allowed_border=-1,
             pos_weight=-1,
             debug=False,
         ),
-        rpn_proposal=dict(
-            nms_pre=300, max_per_img=150, nms=dict(type="nms", iou_threshold=0.7), min_bbox_size=0
-        ),
+        rpn_proposal=dict(proposal, nms_pre=300, max_per_img=150),
         rcnn=dict(
-            assigner=dict(
-                type="MaxIoUAssigner",
-                pos_iou_thr=0.5,
-                neg_iou_thr=0.5,
-                min_pos_iou=0.5,
-                match_low_quality=True,
-                ignore_iof_thr=-1,
-            ),
-            sampler=dict(
-                type="RandomSampler",
-                num=40,
-                pos_fraction=0.4,
-                neg_pos_ub=-1,
-                add_gt_as_proposals=True,
-            ),
+            assigner=dict(assigner, pos_iou_thr=0.5, neg_iou_thr=0.5, min_pos_iou=0.5),
+            sampler=dict(sampler, num=40, pos_fraction=0.4, add_gt_as_proposals=True),
             mask_size=28,
             pos_weight=-1,
             debug=False,
         ),
     ),
     test_cfg=dict(
-        rpn=dict(
-            nms_pre=200, max_per_img=100, nms=dict(type="nms", iou_threshold=0.7), min_bbox_size=0
-        ),
+        rpn=dict(proposal, nms_pre=200, max_per_img=100),
         rcnn=dict(
             score_thr=0.05,
             nms=dict(type="nms", iou_threshold=0.5),

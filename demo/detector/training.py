@@ -10,7 +10,7 @@ import math
 import platform
 import time
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -106,9 +106,14 @@ def train_detector(
     if resume.exists():
         state.load()
     history = _run(state, train, validation, detector=detector)
-    _round_weights(model)
+    weights = {  # large ones in half precision, in which the model is evaluated, too
+        name: (each.half() if each.ndim > 1 else each).contiguous()
+        for name, each in model.state_dict().items()
+    }
+    model.load_state_dict(weights)
     final = evaluate_model(model, validation, detector=detector)
-    _save_weights(model, out)
+    with replacing(out) as temporary:
+        torch.save(weights, temporary)
     record = {
         "command": list(command),
         "iterations": settings.iterations,
@@ -211,11 +216,8 @@ def _run(
     model.train()
     with progress("train", total=settings.iterations, unit="steps") as bar:
         bar.advance(state.done)
-        batches = frame_order(
-            len(train), batch=settings.batch, seed=settings.seed, first=state.done
-        )
         for step in range(state.done, settings.iterations):
-            losses = _step(state, train, next(batches), step=step)
+            losses = _step(state, train, step=step)
             state.done = step + 1
             bar.advance(note=" ".join(f"{key} {value:.3f}" for key, value in losses.items()))
             last = state.done == settings.iterations
@@ -228,17 +230,17 @@ def _run(
     return state.history
 
 
-def _step(state: _State, frames: CocoFrames, indices: list[int], *, step: int) -> dict[str, float]:
+def _step(state: _State, frames: CocoFrames, *, step: int) -> dict[str, float]:
     """One optimiser step; returns the losses by name."""
     settings, model = state.settings, state.model
-    torch.manual_seed(step_seed(settings.seed, step))  # mmdet samples proposals with it
-    preprocessor = model.data_preprocessor
+    sampling = random_numbers(settings.seed, _SAMPLING, step)
+    torch.manual_seed(int(sampling.integers(2**62)))  # mmdet samples proposals with it
+    indices = frames_of_step(step, count=len(frames), batch=settings.batch, seed=settings.seed)
     inputs_BCHW, samples = make_batch(
         frames,
         indices,
-        generator=augmentation_generator(settings.seed, step),
-        mean_std=(preprocessor.mean, preprocessor.std),
-        divisor=preprocessor.pad_size_divisor,
+        generator=random_numbers(settings.seed, _AUGMENTATION, step),
+        preprocessor=model.data_preprocessor,
     )
     for group in state.optimiser.param_groups:
         group["lr"] = learning_rate(
@@ -266,45 +268,19 @@ def _step(state: _State, frames: CocoFrames, indices: list[int], *, step: int) -
     return losses
 
 
-def _round_weights(model: MaskRCNN) -> None:
-    """Rounds large weights to the half precision in which they are stored."""
-    with torch.no_grad():
-        for weight in model.parameters():
-            if weight.ndim > 1:
-                weight.copy_(weight.half().float())
-
-
-def _save_weights(model: MaskRCNN, out: Path) -> None:
-    large = {name for name, weight in model.named_parameters() if weight.ndim > 1}
-    weights = {
-        name: (weight.half() if name in large else weight).contiguous()
-        for name, weight in model.state_dict().items()
-    }
-    with replacing(out) as temporary:
-        torch.save(weights, temporary)
-
-
-def frame_order(count: int, *, batch: int, seed: int, first: int) -> Iterator[list[int]]:
-    """Batches of frame indices from step `first` on, without end.
+def frames_of_step(step: int, *, count: int, batch: int, seed: int) -> list[int]:
+    """Indices of the frames of a step.
 
     Each epoch has every frame once, in an order of its own; a batch may span two epochs.
     """
-    position = first * batch
-    while True:
-        places = [divmod(place, count) for place in range(position, position + batch)]
-        orders = {epoch: _epoch_order(count, seed, epoch) for epoch, _ in places}
-        position += batch
-        yield [int(orders[epoch][offset]) for epoch, offset in places]
+    places = [divmod(place, count) for place in range(step * batch, (step + 1) * batch)]
+    orders = {epoch: random_numbers(seed, _ORDER, epoch).permutation(count) for epoch, _ in places}
+    return [int(orders[epoch][offset]) for epoch, offset in places]
 
 
-def augmentation_generator(seed: int, step: int) -> np.random.Generator:
-    """The generator that flips and recolours the frames of a step."""
-    return np.random.default_rng([seed, _AUGMENTATION, step])
-
-
-def step_seed(seed: int, step: int) -> int:
-    """Seed of torch's global generator in a step; mmdet samples proposals with it."""
-    return int(np.random.default_rng([seed, _SAMPLING, step]).integers(2**62))
+def random_numbers(seed: int, what: int, number: int) -> np.random.Generator:
+    """Of a training the generator that draws one thing in one step or epoch."""
+    return np.random.default_rng([seed, what, number])
 
 
 def learning_rate(step: int, *, highest: float, warmup: int, iterations: int) -> float:
@@ -313,7 +289,3 @@ def learning_rate(step: int, *, highest: float, warmup: int, iterations: int) ->
         return highest * (step + 1) / warmup
     rest = (step - warmup) / max(1, iterations - warmup)
     return highest * 0.5 * (1 + math.cos(math.pi * rest))
-
-
-def _epoch_order(count: int, seed: int, epoch: int) -> list[int]:
-    return list(np.random.default_rng([seed, _ORDER, epoch]).permutation(count).tolist())

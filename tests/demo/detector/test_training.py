@@ -103,15 +103,15 @@ def test_figures_are_of_the_weights_that_are_stored(
 
 
 def test_every_epoch_has_every_frame_in_an_order_of_its_own() -> None:
-    from demo.detector.training import frame_order
+    from demo.detector.training import frames_of_step
 
-    batches = frame_order(5, batch=2, seed=0, first=0)
-    seen = [index for _ in range(5) for index in next(batches)]
-    assert sorted(seen[:5]) == sorted(seen[5:]) == list(range(5))
-    assert seen[:5] != seen[5:]
-    assert next(frame_order(5, batch=2, seed=0, first=3)) == seen[6:8]
-    other = frame_order(5, batch=2, seed=1, first=0)
-    assert [index for _ in range(5) for index in next(other)] != seen
+    def seen(seed: int) -> list[int]:
+        steps = [frames_of_step(step, count=5, batch=2, seed=seed) for step in range(5)]
+        return [index for each in steps for index in each]
+
+    assert sorted(seen(0)[:5]) == sorted(seen(0)[5:]) == list(range(5))
+    assert seen(0)[:5] != seen(0)[5:]
+    assert seen(1) != seen(0)
 
 
 def test_learning_rate_rises_then_falls() -> None:
@@ -125,9 +125,9 @@ def test_learning_rate_rises_then_falls() -> None:
 
 
 def test_each_step_draws_its_own_numbers() -> None:
-    from demo.detector.training import augmentation_generator, step_seed
+    from demo.detector.training import random_numbers
 
-    draws = {step: augmentation_generator(3, step).random() for step in range(4)}
-    assert len(set(draws.values())) == 4
-    assert augmentation_generator(3, 2).random() == draws[2]
-    assert len({step_seed(seed, step) for seed in range(2) for step in range(4)}) == 8
+    places = [(seed, what, step) for seed in range(2) for what in range(3) for step in range(4)]
+    draws = {place: random_numbers(*place).random() for place in places}
+    assert len(set(draws.values())) == len(places)
+    assert random_numbers(1, 2, 3).random() == draws[1, 2, 3]
