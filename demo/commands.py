@@ -3,6 +3,7 @@
 import dataclasses
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -49,10 +50,7 @@ def demo(size: str | None, seed: int, as_json: bool) -> None:
 
     size = size or "standard"
     summary = run_demo(size=size, seed=seed)
-    if as_json:
-        echo_json(summary)
-    else:
-        click.echo(summary_text(summary, demo_places(size, seed)))
+    echo_report(summary, partial(summary_text, places=demo_places(size, seed)), as_json=as_json)
 
 
 def _parse_films(
@@ -240,10 +238,7 @@ def demo_reverse(run: Path, split: str, device: str, as_json: bool) -> None:
     from demo.experiments.reverse import measure_reversed, reversed_text
 
     figures = measure_reversed(run, split=split, device=device)
-    if as_json:
-        echo_json(dataclasses.asdict(figures))
-    else:
-        click.echo(reversed_text(figures))
+    echo_report(figures, reversed_text, as_json=as_json)
 
 
 @click.command("importance")

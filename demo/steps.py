@@ -3,7 +3,6 @@
 A step whose arguments are unchanged and whose outputs are there is not done again.
 """
 
-import dataclasses
 import json
 import shlex
 import subprocess
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from pydantic_core import to_jsonable_python
 
 from shared.environment import usable_cores
 from shared.errors import PipelineError
@@ -36,11 +36,7 @@ class Step:
 
     def known_by(self) -> Any:
         """The arguments as JSON has them."""
-        return json.loads(json.dumps(dict(self.arguments), default=_plain))
-
-
-def _plain(value: Any) -> Any:
-    return dataclasses.asdict(value) if dataclasses.is_dataclass(value) else str(value)  # type: ignore[arg-type]
+        return to_jsonable_python(dict(self.arguments))
 
 
 def call(name: str, title: str, action: Callable[..., object], *outputs: Path, **kw: Any) -> Step:

@@ -6,7 +6,6 @@ naming the old one.
 """
 
 import json
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,21 +22,7 @@ TURNED = tuple(sorted(activity for activity, mirror in MIRRORED.items() if mirro
 """Activities that become another one."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReversedFigures:
-    """Shares of the clips of activities that become another one when reversed."""
-
-    num_segments: int
-    """Clips of these activities."""
-    forward: float
-    """Right with the film forward."""
-    mirrored: float
-    """The mirrored activity named with the film backwards."""
-    original: float
-    """The old activity named with the film backwards."""
-
-
-def measure_reversed(run: Path, *, split: str, device: str) -> ReversedFigures:
+def measure_reversed(run: Path, *, split: str, device: str) -> dict[str, Any]:
     """Evaluates a run forward and backwards; the figures are also written to
     RUN/reversed-SPLIT.json.
 
@@ -52,12 +37,14 @@ def measure_reversed(run: Path, *, split: str, device: str) -> ReversedFigures:
         for order in (None, "reversed")
     )
     figures = reversed_figures(forward, backward)
-    write_text(run / f"reversed-{split}.json", json.dumps(asdict(figures), indent=2) + "\n")
+    write_text(run / f"reversed-{split}.json", json.dumps(figures, indent=2) + "\n")
     return figures
 
 
-def reversed_figures(forward: dict[str, Any], backward: dict[str, Any]) -> ReversedFigures:
-    """From two reports of `orn eval` of one run on the same split.
+def reversed_figures(forward: dict[str, Any], backward: dict[str, Any]) -> dict[str, Any]:
+    """From two reports of `orn eval` of one run on the same split: `num_segments`, the clips of
+    activities that become another one when reversed, and the shares of them that are named rightly
+    with the film `forward`, and backwards after the `mirrored` and the `original` activity.
 
     Args:
         forward: with frames in time.
@@ -80,21 +67,21 @@ def reversed_figures(forward: dict[str, Any], backward: dict[str, Any]) -> Rever
                           "of activities that have a mirror")  # fmt: skip
     mirrors = {activity: MIRRORED[activity] for activity in TURNED}
     same = {activity: activity for activity in TURNED}
-    return ReversedFigures(
-        num_segments=num_segments,
-        forward=_share(ahead_AA, same),
-        mirrored=_share(back_AA, mirrors),
-        original=_share(back_AA, same),
-    )
+    return {
+        "num_segments": num_segments,
+        "forward": _share(ahead_AA, same),
+        "mirrored": _share(back_AA, mirrors),
+        "original": _share(back_AA, same),
+    }
 
 
-def reversed_text(figures: ReversedFigures) -> str:
+def reversed_text(figures: dict[str, Any]) -> str:
     """The figures for people."""
+    shares = (f"{100 * figures[each]:.1f} %" for each in ("forward", "mirrored", "original"))
     return (
-        f"{figures.num_segments} clips of activities that become another one backwards: forward "
-        f"{100 * figures.forward:.1f} % right; backwards {100 * figures.mirrored:.1f} % under the "
-        f"mirrored label, {100 * figures.original:.1f} % under the original one"
-    )
+        "{} clips of activities that become another one backwards: forward {} right; backwards {} "
+        "under the mirrored label, {} under the original one"
+    ).format(figures["num_segments"], *shares)
 
 
 def _confusion(report: dict[str, Any]) -> NDArray[np.int64]:

@@ -25,10 +25,10 @@ def test_a_system_that_sees_order_names_the_mirror() -> None:
     backward[0] = 0
     backward[0, [0, 1, 5]] = (2, 7, 1)
     figures = reversed_figures(_report(forward), _report(backward))
-    assert figures.num_segments == 60
-    assert figures.forward == 1
-    assert figures.mirrored == pytest.approx(57 / 60)
-    assert figures.original == pytest.approx(2 / 60)
+    assert figures["num_segments"] == 60
+    assert figures["forward"] == 1
+    assert figures["mirrored"] == pytest.approx(57 / 60)
+    assert figures["original"] == pytest.approx(2 / 60)
     assert "backwards 95.0 % under the mirrored label, 3.3 %" in reversed_text(figures)
 
 
