@@ -16,6 +16,7 @@ from typing import Any
 import torch
 
 from benchmarks.made_inputs import moving_pictures, write_video
+from shared.cli_options import PRECISIONS
 from shared.errors import DetectorError
 from shared.manifests.records import Video
 from shared.shards.plan import Unit, UnitPart, shard_path
@@ -212,7 +213,6 @@ _WAYS = (
     "bf16-heads-fast",
 )
 """Precisions as `--precision` has them, and whether the fast path is taken."""
-_LONG = {"fp32": "float32", "tf32": "tfloat32", "bf16": "bfloat16", "fp16": "float16"}
 _SPREAD = 30.0
 """Of random scores, which else lie within a hundredth of each other."""
 
@@ -224,8 +224,8 @@ def ways_of(device: str) -> list[str]:
 
 def choice_of(way: str) -> tuple[Any, bool]:
     """Precision as shards record it, and whether the fast path is taken."""
-    name, *rest = way.split("-")
-    return "-".join([_LONG[name], *(each for each in rest if each == "heads")]), "fast" in rest
+    short = way.removesuffix("-fast")
+    return PRECISIONS[short], short != way
 
 
 def film_frames(setting: Setting) -> int:
@@ -257,28 +257,20 @@ def inputs_of(setting: Setting) -> DetectInputs:
     return inputs
 
 
-_kept: dict[tuple[Setting, str], Detection] = {}
-
-
+@lru_cache(maxsize=1)
 def detection_of(setting: Setting, way: str) -> Detection:
     """Detector and film on the device; the last one stays, alone, as TF32 is a setting of the
     process and memory is measured."""
-    if (setting, way) not in _kept:
-        forget_detection()
-        precision, fast = choice_of(way)
-        _kept[setting, way] = Detection(
-            inputs_of(setting),
-            frames=1,
-            device=setting.device,
-            precision=precision,
-            fast=fast,
-        )
-    return _kept[setting, way]
+    forget_detection()
+    precision, fast = choice_of(way)
+    return Detection(
+        inputs_of(setting), frames=1, device=setting.device, precision=precision, fast=fast
+    )
 
 
 def forget_detection() -> None:
     """Frees its memory."""
-    _kept.clear()
+    detection_of.cache_clear()
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()

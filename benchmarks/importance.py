@@ -28,21 +28,13 @@ def measure(sizes: ClipSizes = _SIZE, *, repeats: int, threads: int, growth: boo
             "threads": threads,
             "repeats": repeats,
         }
-        if growth:
-            details["growth"] = [_row(sizes, frames, slots, repeats) for frames, slots in _SIZES]
+        for frames, slots in _SIZES if growth else ():
+            own, once, cliques = _seconds(replace(sizes, frames=frames, slots=slots), repeats)
+            row = {"frames": frames, "slots": slots, "cliques": cliques, "ours_seconds": own}
+            details.setdefault("growth", []).append(
+                row | {"reference_seconds": once, "share_of_a_pass": own / once}
+            )
     return BenchResult(name="importance", ours=ours, reference=reference, details=details)
-
-
-def _row(sizes: ClipSizes, frames: int, slots: int, repeats: int) -> dict[str, Any]:
-    ours, reference, cliques = _seconds(replace(sizes, frames=frames, slots=slots), repeats)
-    return {
-        "frames": frames,
-        "slots": slots,
-        "cliques": cliques,
-        "ours_seconds": ours,
-        "reference_seconds": reference,
-        "share_of_a_pass": ours / reference,
-    }
 
 
 def _seconds(sizes: ClipSizes, repeats: int) -> tuple[float, float, int]:

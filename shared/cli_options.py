@@ -79,7 +79,7 @@ set_option = click.option(
 )
 """`overrides`: tuple[str, ...], for `shared.config.files.apply_overrides`."""
 
-_PRECISIONS = {
+PRECISIONS = {
     "fp32": "float32",
     "tf32": "tfloat32",
     "bf16": "bfloat16",
@@ -92,15 +92,15 @@ _PRECISIONS = {
 
 class _Precision(click.Choice):  # type: ignore[type-arg]
     def convert(self, value: str, param: Any, ctx: Any) -> str:
-        short = next((short for short, long in _PRECISIONS.items() if long == value), value)
-        return _PRECISIONS[super().convert(short, param, ctx)]
+        short = next((short for short, long in PRECISIONS.items() if long == value), value)
+        return PRECISIONS[super().convert(short, param, ctx)]
 
 
 def precision_option(help_text: str) -> Any:
     """`precision`: str, as plans and shards record it."""
     return click.option(
         "--precision",
-        type=_Precision([*_PRECISIONS]),
+        type=_Precision([*PRECISIONS]),
         default="fp32",
         show_default=True,
         help=help_text,
