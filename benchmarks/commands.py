@@ -58,7 +58,7 @@ def _measured(*options: Any) -> Callable[[Callable[[], None]], click.Command]:
             module = importlib.import_module(f"benchmarks.{benchmark.__name__}")
             publish(module.measure(**given), as_json=as_json, out=out)
 
-        for option in reversed((*options, _out, json_option)):
+        for option in reversed((*options, json_option, _out)):
             run = option(run)
         name = benchmark.__name__.replace("_", "-")
         return click.command(name, help=benchmark.__doc__)(run)

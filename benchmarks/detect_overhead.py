@@ -102,7 +102,4 @@ def _write(detection: Detection, encoded: Sequence[Any]) -> None:
 
 def _cpu_seconds(work: Callable[[], object]) -> float:
     """CPU seconds of all threads of this process, of the second of two calls."""
-    work()
-    began = time.process_time()
-    work()
-    return time.process_time() - began
+    return seconds_in_turns(work, repeats=1, clock=time.process_time)[0]

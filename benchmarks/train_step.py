@@ -12,6 +12,7 @@ import click
 import torch
 from accelerate import Accelerator
 from torch import nn
+from torch.optim import Optimizer
 
 from benchmarks.harness import (
     BenchResult,
@@ -141,7 +142,7 @@ def _measure_object_phase(
 def one_step(
     accelerator: Accelerator,
     model: nn.Module,
-    optimiser: torch.optim.Optimizer,
+    optimiser: Optimizer,
     batch: ClipBatch,
     *,
     recipe: Recipe,
@@ -183,24 +184,18 @@ class _Models:
     def sides(self, frames: int, slots: int) -> Sides:
         """A step of each on clips of this size."""
         batch = random_batch(replace(self.sizes, frames=frames, slots=slots)).to(self.device)
-        ours: dict[str, Callable[[], object]] = {
-            precision: partial(self._step, self.ours, self.our_optimiser, batch, precision)
-            for precision in self.accelerators
-        }
+
+        def step(model: nn.Module, optimiser: Optimizer, precision: str) -> Callable[[], float]:
+            accelerator = self.accelerators[precision]
+            return partial(one_step, accelerator, model, optimiser, batch, recipe=self.recipe)
+
         config = self.sizes.config
         product = batch.valid_BTK.numel() * config.feature_width * config.mask_size**2 * 4
         return Sides(
-            ours=ours,
-            reference=partial(self._step, self.plain, self.plain_optimiser, batch, "fp32"),
+            ours={name: step(self.ours, self.our_optimiser, name) for name in self.accelerators},
+            reference=step(self.plain, self.plain_optimiser, "fp32"),
             reference_bytes=3 * product,
         )
-
-    def _step(
-        self, model: nn.Module, optimiser: torch.optim.Optimizer, batch: ClipBatch, precision: str
-    ) -> float:
-        """One training step; the loss before it."""
-        accelerator = self.accelerators[precision]
-        return one_step(accelerator, model, optimiser, batch, recipe=self.recipe)
 
     def gradient_difference(self) -> float:
         """Of the gradients of all weights, taken as one vector, in float64 on small frames."""

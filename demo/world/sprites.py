@@ -40,6 +40,8 @@ class Actor:
 
 
 _RADII = {"scissors": 11.0, "banana": 10.5, "sports ball": 9.5, "apple": 9.5, "bottle": 12.0}
+_ARM_PIXELS = 220
+"""Side of a hand's picture; half of it is the arm's length."""
 _TURNING = {"sports ball", "banana", "scissors", "apple", "cell phone", "mouse", "book"}
 
 
@@ -60,13 +62,10 @@ def draw_sprite(class_name: str, rng: np.random.Generator) -> Sprite:
     )
 
 
-def hand_sprite(rng: np.random.Generator, *, angle: float, length: int = 220) -> Sprite:
-    """An arm with its hand at the centre of a large square picture; it leaves at `angle`.
-
-    Args:
-        angle: Direction of the arm in radians, 0 to the right, growing clockwise on the screen.
-        length: Side of the square in pixels; half of it is the arm's length.
-    """
+def hand_sprite(rng: np.random.Generator, *, angle: float) -> Sprite:
+    """An arm with its hand at the centre of a large square picture; it leaves at `angle`, in
+    radians, 0 to the right, growing clockwise on the screen."""
+    length = _ARM_PIXELS
     canvas = Canvas()
     PAINTERS["person"](rng, canvas, Canvas())
     hand = _finish(
