@@ -66,9 +66,7 @@ def _measured(*options: Any) -> Callable[[Callable[[], None]], click.Command]:
     return decorate
 
 
-@_measured(
-    *_network,
-)
+@_measured(*_network)
 def object_head() -> None:
     """The object head, forward and backward, against plain loops.
 
@@ -78,9 +76,7 @@ def object_head() -> None:
     """
 
 
-@_measured(
-    *_network,
-)
+@_measured(*_network)
 def importance() -> None:
     """What every pair of a clip counts, by ablation, against a pass of the network.
 
@@ -157,9 +153,7 @@ def detect() -> None:
     """
 
 
-@_measured(
-    *_detection,
-)
+@_measured(*_detection)
 def detect_overhead() -> None:
     """Everything in detect but the network, as a share of the network's time.
 
@@ -185,9 +179,7 @@ def detect_memory() -> None:
     """
 
 
-@_measured(
-    *_lengths,
-)
+@_measured(*_lengths)
 def predict_memory() -> None:
     """Peak memory of predicting for a long video against a short one.
 

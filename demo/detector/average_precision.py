@@ -31,13 +31,12 @@ def average_precision(
         for image_id, found in zip(image_ids, detections, strict=True)
         for entry in _as_results(image_id, found)
     ]
+    if not results:
+        return dict.fromkeys(("box_ap50", "box_ap", "mask_ap50", "mask_ap"), 0.0)
     figures: dict[str, float] = {}
     with contextlib.redirect_stdout(io.StringIO()):  # pycocotools prints
         truth = COCO(str(annotations))
         for name, kind in (("box", "bbox"), ("mask", "segm")):
-            if not results:
-                figures |= {f"{name}_ap50": 0.0, f"{name}_ap": 0.0}
-                continue
             evaluation = COCOeval(truth, truth.loadRes(results), kind)
             evaluation.params.imgIds = list(image_ids)
             evaluation.evaluate()

@@ -2,8 +2,8 @@
 
 import io
 import json
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 import cv2
 from PIL import Image
@@ -21,14 +21,6 @@ from shared.jobs.workers import in_workers
 _FRAMES_A_FILM = 2
 
 
-class _Film(NamedTuple):
-    folder: Path
-    part: str
-    number: int
-    dials: Dials
-    seed: int
-
-
 def write_detector_frames(
     root: Path, *, films: dict[str, int], dials: Dials, seed: int, workers: int
 ) -> None:
@@ -39,11 +31,11 @@ def write_detector_frames(
     """
     folder = root / DETECTOR_FRAMES
     for part, number in films.items():
-        tasks = [_Film(folder, part, index, dials, seed) for index in range(number)]
+        draw = partial(_draw_film, folder=folder, part=part, dials=dials, seed=seed)
         drawn: dict[int, list[tuple[str, list[Annotation]]]] = {}
         with progress(part, total=number, unit="films") as bar:
-            for film, frames in in_workers(_draw_film, tasks, workers=workers, lost=LOST):
-                drawn[film.number] = frames
+            for index, frames in in_workers(draw, range(number), workers=workers, lost=LOST):
+                drawn[index] = frames
                 bar.advance()
         shown = [frame for index in range(number) for frame in drawn[index]]
         size = {"height": HEIGHT, "width": WIDTH}
@@ -54,8 +46,9 @@ def write_detector_frames(
         write_text(folder / f"{part}.json", json.dumps(document))
 
 
-def _draw_film(film: _Film) -> list[tuple[str, list[Annotation]]]:
-    folder, part, index, dials, seed = film
+def _draw_film(
+    index: int, *, folder: Path, part: str, dials: Dials, seed: int
+) -> list[tuple[str, list[Annotation]]]:
     cv2.setNumThreads(1)
     rng = film_rng(seed, DETECTOR_FRAMES, part, index)
     if rng.random() < 0.2:

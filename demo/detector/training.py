@@ -235,7 +235,7 @@ def _step(state: _State, frames: CocoFrames, *, step: int) -> dict[str, float]:
     settings, model = state.settings, state.model
     sampling = random_numbers(settings.seed, _SAMPLING, step)
     torch.manual_seed(int(sampling.integers(2**62)))  # mmdet samples proposals with it
-    indices = frames_of_step(step, count=len(frames), batch=settings.batch, seed=settings.seed)
+    indices = frames_of_step(step, len(frames), settings)
     inputs_BCHW, samples = make_batch(
         frames,
         indices,
@@ -243,12 +243,7 @@ def _step(state: _State, frames: CocoFrames, *, step: int) -> dict[str, float]:
         preprocessor=model.data_preprocessor,
     )
     for group in state.optimiser.param_groups:
-        group["lr"] = learning_rate(
-            step,
-            highest=settings.learning_rate,
-            warmup=settings.warmup_iterations,
-            iterations=settings.iterations,
-        )
+        group["lr"] = learning_rate(step, settings)
     total, logged = model.parse_losses(model.loss(inputs_BCHW, samples))
     losses = {
         name.removeprefix("loss_"): float(value.detach())
@@ -268,13 +263,17 @@ def _step(state: _State, frames: CocoFrames, *, step: int) -> dict[str, float]:
     return losses
 
 
-def frames_of_step(step: int, *, count: int, batch: int, seed: int) -> list[int]:
-    """Indices of the frames of a step.
+def frames_of_step(step: int, count: int, settings: DetectorTraining) -> list[int]:
+    """Indices of the frames of a step, of so many.
 
     Each epoch has every frame once, in an order of its own; a batch may span two epochs.
     """
-    places = [divmod(place, count) for place in range(step * batch, (step + 1) * batch)]
-    orders = {epoch: random_numbers(seed, _ORDER, epoch).permutation(count) for epoch, _ in places}
+    first = step * settings.batch
+    places = [divmod(place, count) for place in range(first, first + settings.batch)]
+    orders = {
+        epoch: random_numbers(settings.seed, _ORDER, epoch).permutation(count)
+        for epoch, _ in places
+    }
     return [int(orders[epoch][offset]) for epoch, offset in places]
 
 
@@ -283,9 +282,10 @@ def random_numbers(seed: int, what: int, number: int) -> np.random.Generator:
     return np.random.default_rng([seed, what, number])
 
 
-def learning_rate(step: int, *, highest: float, warmup: int, iterations: int) -> float:
-    """The rate of a step: rises linearly over `warmup` steps, then falls as a half cosine to 0."""
+def learning_rate(step: int, settings: DetectorTraining) -> float:
+    """The rate of a step: rises linearly at first, then falls as a half cosine to 0."""
+    highest, warmup = settings.learning_rate, settings.warmup_iterations
     if step < warmup:
         return highest * (step + 1) / warmup
-    rest = (step - warmup) / max(1, iterations - warmup)
+    rest = (step - warmup) / max(1, settings.iterations - warmup)
     return highest * 0.5 * (1 + math.cos(math.pi * rest))

@@ -106,7 +106,7 @@ def test_every_epoch_has_every_frame_in_an_order_of_its_own() -> None:
     from demo.detector.training import frames_of_step
 
     def seen(seed: int) -> list[int]:
-        steps = [frames_of_step(step, count=5, batch=2, seed=seed) for step in range(5)]
+        steps = [frames_of_step(step, 5, settings(batch=2, seed=seed)) for step in range(5)]
         return [index for each in steps for index in each]
 
     assert sorted(seen(0)[:5]) == sorted(seen(0)[5:]) == list(range(5))
@@ -117,7 +117,8 @@ def test_every_epoch_has_every_frame_in_an_order_of_its_own() -> None:
 def test_learning_rate_rises_then_falls() -> None:
     from demo.detector.training import learning_rate
 
-    rates = [learning_rate(step, highest=1.0, warmup=2, iterations=12) for step in range(12)]
+    asked = settings(learning_rate=1.0, warmup_iterations=2, iterations=12)
+    rates = [learning_rate(step, asked) for step in range(12)]
     assert rates[:3] == [0.5, 1.0, 1.0]
     assert rates[2:] == sorted(rates[2:], reverse=True)
     assert rates[7] == 0.5  # halfway down
