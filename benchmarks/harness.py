@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import platform
 import resource
 import shutil
@@ -21,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from shared.cli_options import echo_json
-from shared.environment import describe_environment
+from shared.environment import describe_environment, machine_memory
 from shared.errors import PipelineError
 from shared.jobs.atomic_file import write_text
 
@@ -92,19 +91,19 @@ def describe_machine() -> dict[str, Any]:
     environment = describe_environment()
     versions = environment["versions"]
     return {
-        "processor": _processor(),
+        "processor": told_by_linux("/proc/cpuinfo", "model name")
+        or platform.processor()
+        or platform.machine(),
         **{name: environment[name] for name in ("commit", "python", "platform", "cpus")},
         "versions": {name: versions[name] for name in versions if name in _VERSIONS},
     }
 
 
-def _processor() -> str:
-    """The processor's model as Linux has it, else what Python knows."""
-    path = Path("/proc/cpuinfo")
-    for line in path.read_text().splitlines() if path.is_file() else ():
-        if line.startswith("model name"):
-            return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
+def told_by_linux(path: str, name: str) -> str | None:
+    """What stands behind a name in a file of /proc, where it comes first; None without either."""
+    lines = Path(path).read_text().splitlines() if Path(path).is_file() else ()
+    pairs = (line.partition(":") for line in lines)
+    return next((value.strip() for key, _, value in pairs if key.strip() == name), None)
 
 
 def seconds_in_turns(
@@ -192,10 +191,8 @@ def peak_allocated_bytes(compute: Callable[[], object]) -> int:
 def peak_bytes() -> int:
     """Most of this process that was resident; getrusage's figure would include what the parent had
     at its fork."""
-    path = Path("/proc/self/status")
-    if path.is_file():
-        (line,) = (line for line in path.read_text().splitlines() if line.startswith("VmHWM:"))
-        return int(line.split()[1]) * 1024
+    if told := told_by_linux("/proc/self/status", "VmHWM"):
+        return int(told.split()[0]) * 1024
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
 
@@ -227,7 +224,7 @@ def grown(
     for t, k in [*sizes, *((other, slots) for other in _FRAMES if other != frames)]:
         sides = make(t, k)
         expected = base_seconds * max(k / slots, 1) * max(t / frames, 1) ** 2
-        fits = sides.reference_bytes < _memory_bytes() / 2 and expected < _LONGEST_SECONDS
+        fits = sides.reference_bytes < machine_memory() / 2 and expected < _LONGEST_SECONDS
         ours = {f"{name}_seconds": _seconds_of_ours(way) for name, way in sides.ours.items()}
         reference = _seconds(sides.reference) if fits else None
         rows.append({"frames": t, "slots": k, **ours, "reference_seconds": reference})
@@ -238,10 +235,6 @@ def _seconds_of_ours(way: Callable[[], object]) -> float:
     """The first call of a size also chooses algorithms, which only matters to a short one."""
     first = _seconds(way)
     return first if first > _SHORT_SECONDS else seconds_in_turns(way, repeats=5, warm_ups=0)[0]
-
-
-def _memory_bytes() -> int:
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 class GpuBusy:

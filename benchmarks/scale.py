@@ -16,7 +16,7 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.harness import BenchResult
+from benchmarks.harness import BenchResult, told_by_linux
 from benchmarks.made_inputs import ENTRY
 from benchmarks.scale_world import FRAMES, RATE, make_shards, make_videos, slow_storage
 from shared.manifests.load import load_dataset
@@ -218,7 +218,8 @@ def _loader_memory(data: ClipDataset, clips: int) -> Iterable[tuple[int, float]]
         done += len(batch)
         while ends and done >= ends[0]:
             children = multiprocessing.active_children()
-            yield done, sum(_own_bytes(each.pid) for each in children) / 1e6
+            own = (told_by_linux(f"/proc/{each.pid}/smaps_rollup", "Pss") for each in children)
+            yield done, sum(1024 * int((told or "0").split()[0]) for told in own) / 1e6
             del ends[0]
         if not ends:
             return
@@ -231,10 +232,3 @@ def _evaluated(data: ClipDataset, clips: int) -> dict[str, float]:
     some = islice(batches, -(-clips // _TEST_BATCH))
     done, row = _timed(lambda: sum(len(batch) for batch in some))
     return {"clips": done, "clips_per_second": done / row["seconds"]}
-
-
-def _own_bytes(process: int | None) -> int:
-    """Its share of the memory, by the kernel; 0 where that is not told."""
-    path = Path(f"/proc/{process}/smaps_rollup")
-    lines = path.read_text().splitlines() if path.exists() else []
-    return sum(1024 * int(line.split()[1]) for line in lines if line.startswith("Pss:"))
