@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from pycocotools import mask as coco_mask
 
-from benchmarks.detect_inputs import DetectInputs, Detection, made_inputs
+from benchmarks.detect_inputs import DetectInputs, Detection, temporary_inputs
 from benchmarks.harness import BenchResult, seconds_in_turns, using_threads, watching_gpu
 from shared.devices import devices_of_workers
 from shared.environment import usable_cores
@@ -43,7 +43,7 @@ def measure(
     **options: Any,
 ) -> BenchResult:
     """See `compare`; a video and weights are made where none are given."""
-    with made_inputs(video, checkpoint) as inputs:
+    with temporary_inputs(video, checkpoint) as inputs:
         return compare(inputs, devices=devices_of_workers(device, workers), **options)
 
 

@@ -65,7 +65,7 @@ class DetectInputs:
 
 
 @contextmanager
-def made_inputs(video: Path | None, checkpoint: Path | None) -> Iterator[DetectInputs]:
+def temporary_inputs(video: Path | None, checkpoint: Path | None) -> Iterator[DetectInputs]:
     """Those of `make_inputs`, thrown away at the end."""
     with tempfile.TemporaryDirectory() as name:
         yield make_inputs(Path(name), video=video, checkpoint=checkpoint)
@@ -161,15 +161,16 @@ class Detection:
             threads=threads,
         )
         self.path = shard or shard_path(inputs.folder, 0)
-        self.look_at(inputs.video, frames=frames, batch=1 if device == "cpu" else 8)
+        self._video = inputs.video
+        self.look_at(frames=frames, batch=1 if device == "cpu" else 8)
 
-    def look_at(self, video: Path, *, frames: int, batch: int, rounds: int = 1) -> None:
-        """From now on the first frames of this video, so often over, in batches of so many."""
+    def look_at(self, *, frames: int, batch: int, rounds: int = 1) -> None:
+        """From now on so many frames of the video, so often over, in batches of so many."""
         self.batch = batch
         ids = ["video", *(f"video-{number}" for number in range(1, rounds))]
         parts = tuple(UnitPart(video_id=each, start=0, stop=frames) for each in ids)
         self._unit = Unit(index=0, parts=parts)
-        videos = {each: Video(id=each, path=video) for each in ids}
+        videos = {each: Video(id=each, path=self._video) for each in ids}
         self._source = UnitReader(videos, batch=self.batch, prepare=self.detector.prepare)
 
     def run(self) -> int:

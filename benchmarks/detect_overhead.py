@@ -6,7 +6,7 @@ from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
 
-from benchmarks.detect_inputs import DetectInputs, Detection, made_inputs
+from benchmarks.detect_inputs import DetectInputs, Detection, temporary_inputs
 from benchmarks.harness import BenchResult, seconds_in_turns, using_threads, watching_gpu
 from benchmarks.made_inputs import write_detections
 from shared.devices import devices_of_workers
@@ -23,7 +23,7 @@ def measure(
     *, video: Path | None, checkpoint: Path | None, device: str, **options: Any
 ) -> BenchResult:
     """See `compare`; a video and weights are made where none are given."""
-    with made_inputs(video, checkpoint) as inputs:
+    with temporary_inputs(video, checkpoint) as inputs:
         (device,) = devices_of_workers(device, 1)
         return compare(inputs, device=device, **options)
 

@@ -160,7 +160,7 @@ def measure_frames(setting: Setting, *, way: str, batch: int) -> dict[str, Any]:
     """Frames a second of `orn detect`'s pipeline over the film in batches of this size."""
     rounds, each = 1 if setting.short else 2, film_frames(setting)
     detection = detection_of(setting, way)
-    look_at = partial(detection.look_at, inputs_of(setting).video, frames=each, batch=batch)
+    look_at = partial(detection.look_at, frames=each, batch=batch)
     if setting.is_cuda:  # libraries choose their algorithms, graphs are recorded
         look_at()
         detection.run()
@@ -193,7 +193,7 @@ def measure_profile(setting: Setting, *, way: str) -> dict[str, Any]:
     from torch.profiler import ProfilerActivity, profile
 
     detection = detection_of(setting, way)
-    detection.look_at(inputs_of(setting).video, frames=looked_at(setting), batch=8)
+    detection.look_at(frames=looked_at(setting), batch=8)
     detection.run()
     with profile(activities=[ProfilerActivity.CPU, ProfilerActivity.CUDA]) as profiler:
         began = time.perf_counter()

@@ -28,7 +28,7 @@ def measure_equality(setting: Setting, *, way: str) -> dict[str, Any]:
         ).run()  # fmt: skip
         torch.set_num_threads(threads)
     detection = detection_of(setting, way)
-    detection.look_at(inputs.video, frames=count, batch=count)
+    detection.look_at(frames=count, batch=count)
     detection.run()
     ours, theirs = Shard(detection.path), Shard(reference)
     found = compare_frames(
