@@ -24,8 +24,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from benchmarks.harness import describe_machine, keep
+from benchmarks.harness import describe_machine
 from shared.cli_options import NumberRange, device_option, echo_json, json_option
+from shared.jobs.atomic_file import write_text
 from shared.jobs.termination import terminated_as_interrupted
 
 if TYPE_CHECKING:
@@ -121,12 +122,13 @@ def run_cells(
             record, reason, trace = worker.measure(measure, deadline=deadline)
             if record is None:
                 document = {"cell": cell, "reason": reason, "trace": trace}
-                keep(document, failed_path)
+                write_text(failed_path, json.dumps(document, indent=2) + "\n")
                 tell(cell, "failed", reason)
                 continue
             record = {"cell": cell, "wall_seconds": time.monotonic() - began, **record}
             record |= {"device": setting.device, "short": setting.short}
-            keep(record | {"machine": describe_machine()}, path)
+            record["machine"] = describe_machine()
+            write_text(path, json.dumps(record, indent=2) + "\n")  # a loss may be no number
             failed_path.unlink(missing_ok=True)
             tell(cell, "done", record["headline"])
     return told
