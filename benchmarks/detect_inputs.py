@@ -5,7 +5,7 @@ detections a frame reach, in any precision."""
 import gc
 import pickle
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 
+from benchmarks.harness import Setting
 from benchmarks.made_inputs import moving_pictures, write_video
 from shared.cli_options import PRECISIONS
 from shared.errors import DetectorError
@@ -180,28 +181,6 @@ class Detection:
         )
         return result.detections
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Setting:
-    """Where and how large to measure."""
-
-    device: str
-    """`cpu`, `cuda` or `cuda:N`."""
-    short: bool
-    """Whether only to show that everything runs, on small pictures."""
-    work: Path
-    """Folder of made films, weights and clips."""
-    out: Path
-    """Folder of the records."""
-
-    @property
-    def is_cuda(self) -> bool:
-        """Whether the device is a card."""
-        return self.device.startswith("cuda")
-
-
-Measure = Callable[[Setting], dict[str, Any]]
-"""Gives a record, whose `headline` is for people; must survive pickling."""
 
 _WAYS = (
     "fp32",

@@ -6,8 +6,6 @@ done again. Measurements run in a process of their own, which can be ended when 
 and which is a new one after a failure, as a card's error spoils all that comes after it.
 """
 
-from __future__ import annotations
-
 import contextlib
 import json
 import multiprocessing
@@ -20,17 +18,14 @@ from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from benchmarks.harness import describe_machine
+from benchmarks.harness import Measure, Setting, describe_machine
 from shared.cli_options import NumberRange, device_option, echo_json, json_option
 from shared.jobs.atomic_file import write_text
 from shared.jobs.termination import terminated_as_interrupted
-
-if TYPE_CHECKING:
-    from benchmarks.detect_inputs import Measure, Setting
 
 _PARTLY_FAILED = 3
 
@@ -78,7 +73,6 @@ def gpu(
     resume. The most important first, each in a file of its own as soon as it is known: the same
     command again does what is missing. Ends with 3 if something failed or time was too short.
     """
-    from benchmarks.detect_inputs import Setting
     from shared.devices import choose_device
 
     name = choose_device(device)

@@ -14,8 +14,6 @@ import torch
 
 from benchmarks.detect import LoopDetector, compare
 from benchmarks.detect_inputs import (
-    Measure,
-    Setting,
     choice_of,
     detection_of,
     film_frames,
@@ -25,7 +23,7 @@ from benchmarks.detect_inputs import (
     ways_of,
 )
 from benchmarks.gpu_equality import measure_equality
-from benchmarks.harness import watching_gpu
+from benchmarks.harness import Measure, Setting, watching_gpu
 from benchmarks.made_inputs import write_detections
 from shared.environment import usable_cores
 from shared.masks.detections import FrameDetections

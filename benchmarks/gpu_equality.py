@@ -7,7 +7,8 @@ import torch
 from pycocotools import mask as coco_mask
 from torchvision.ops import box_iou
 
-from benchmarks.detect_inputs import Detection, Setting, detection_of, film_frames, inputs_of
+from benchmarks.detect_inputs import Detection, detection_of, film_frames, inputs_of
+from benchmarks.harness import Setting
 from shared.environment import usable_cores
 from shared.masks.detections import FrameDetections
 from shared.shards.shard import Shard

@@ -8,8 +8,8 @@ from typing import Any
 
 import torch
 
-from benchmarks.detect_inputs import Measure, Setting, forget_detection
-from benchmarks.harness import seconds_in_turns
+from benchmarks.detect_inputs import forget_detection
+from benchmarks.harness import Measure, Setting, seconds_in_turns
 from benchmarks.loader import measure as measure_loading
 from benchmarks.loader import recipe_dataset
 from benchmarks.loader_inputs import loader_inputs

@@ -266,3 +266,26 @@ def watching_gpu(device: str) -> Iterator[GpuBusy]:
         output, _ = process.communicate()
         samples = [int(line) for line in output.split() if line.isdecimal()]
         busy.share = statistics.mean(samples) / 100 if samples else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """Where and how large `orn bench gpu` measures."""
+
+    device: str
+    """`cpu`, `cuda` or `cuda:N`."""
+    short: bool
+    """Whether only to show that everything runs, on small pictures."""
+    work: Path
+    """Folder of made films, weights and clips."""
+    out: Path
+    """Folder of the records."""
+
+    @property
+    def is_cuda(self) -> bool:
+        """Whether the device is a card."""
+        return self.device.startswith("cuda")
+
+
+Measure = Callable[[Setting], dict[str, Any]]
+"""Gives a record, whose `headline` is for people; must survive pickling."""

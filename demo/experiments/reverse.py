@@ -6,6 +6,7 @@ naming the old one.
 """
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -65,13 +66,12 @@ def reversed_figures(forward: dict[str, Any], backward: dict[str, Any]) -> dict[
     if num_segments == 0 or back_AA.sum() != ahead_AA.sum():
         raise ConfigError(f"{forward['run']}: wanted both reports on the same clips, some of them "
                           "of activities that have a mirror")  # fmt: skip
-    mirrors = {activity: MIRRORED[activity] for activity in TURNED}
-    same = {activity: activity for activity in TURNED}
+    mirrors = [MIRRORED[activity] for activity in TURNED]
     return {
         "num_segments": num_segments,
-        "forward": _share(ahead_AA, same),
+        "forward": _share(ahead_AA, TURNED),
         "mirrored": _share(back_AA, mirrors),
-        "original": _share(back_AA, same),
+        "original": _share(back_AA, TURNED),
     }
 
 
@@ -92,7 +92,6 @@ def _confusion(report: dict[str, Any]) -> NDArray[np.int64]:
     return counts_AA
 
 
-def _share(confusion_AA: NDArray[np.int64], named: dict[int, int]) -> float:
-    """Share of clips of some activities for which a certain one is named."""
-    hits = sum(confusion_AA[activity, name] for activity, name in named.items())
-    return float(hits / confusion_AA[list(named)].sum())
+def _share(confusion_AA: NDArray[np.int64], named: Sequence[int]) -> float:
+    """Share of the clips of `TURNED` for which the activity in the same place is named."""
+    return float(confusion_AA[TURNED, named].sum() / confusion_AA[list(TURNED)].sum())

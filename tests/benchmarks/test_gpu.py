@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from benchmarks.gpu import run_cells
+from benchmarks.harness import Setting
 from shared.cli import orn
 from shared.masks import rle
 from shared.masks.detections import FrameDetections
@@ -20,41 +21,39 @@ pytestmark = pytest.mark.mmdet
 
 
 @pytest.fixture
-def setting(tmp_path: Path) -> Any:
+def setting(tmp_path: Path) -> Setting:
     """On the CPU, nothing there yet."""
-    from benchmarks.detect_inputs import Setting
-
     (tmp_path / "out").mkdir()
     return Setting(device="cpu", short=True, work=tmp_path, out=tmp_path / "out")
 
 
-def measure_well(setting: Any) -> dict[str, Any]:
+def measure_well(setting: Setting) -> dict[str, Any]:
     with (setting.work / "calls").open("a") as file:
         file.write("called\n")
     return {"headline": "fine", "process": os.getpid()}
 
 
-def measure_badly(setting: Any) -> dict[str, Any]:
+def measure_badly(setting: Setting) -> dict[str, Any]:
     raise RuntimeError("CUDA error: an\nillegal access")
 
 
-def measure_to_death(setting: Any) -> dict[str, Any]:
+def measure_to_death(setting: Setting) -> dict[str, Any]:
     os._exit(7)
 
 
-def measure_for_ever(setting: Any) -> dict[str, Any]:
+def measure_for_ever(setting: Setting) -> dict[str, Any]:
     (setting.work / "begun").touch()
     while True:
         time.sleep(0.01)
 
 
-def run(setting: Any, *measures: Any, seconds: float = 120) -> list[tuple[str, str]]:
+def run(setting: Setting, *measures: Any, seconds: float = 120) -> list[tuple[str, str]]:
     chosen = {f"{place}": each for place, each in enumerate(measures)}
     told = run_cells(chosen, setting, deadline=time.monotonic() + seconds)
     return [(line["state"], line["told"]) for line in told]
 
 
-def test_what_fails_is_written_down_and_the_next_goes_on(setting: Any) -> None:
+def test_what_fails_is_written_down_and_the_next_goes_on(setting: Setting) -> None:
     told = run(setting, measure_well, measure_badly, measure_to_death, measure_well)
     error = "RuntimeError: CUDA error: an illegal access"
     assert told == [
@@ -78,7 +77,7 @@ def test_what_fails_is_written_down_and_the_next_goes_on(setting: Any) -> None:
     assert (setting.work / "calls").read_text() == "called\n" * 3
 
 
-def test_the_time_ends_what_is_under_way(setting: Any) -> None:
+def test_the_time_ends_what_is_under_way(setting: Setting) -> None:
     told = run(setting, measure_for_ever, measure_well, seconds=0.2)
     assert told == [("failed", "the time was over before it was done"), ("no time", "")]
     assert {path.name for path in setting.out.iterdir()} == {"0.failed.json"}
