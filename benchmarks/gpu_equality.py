@@ -53,7 +53,7 @@ def compare_frames(ours: list[FrameDetections], theirs: list[FrameDetections]) -
     """
     boxes, scores, ious, equal = [0.0], [0.0], [], 0
     for one, other in zip(ours, theirs, strict=True):
-        overlaps_EN = box_iou(torch.from_numpy(other.boxes), torch.from_numpy(one.boxes)).numpy()
+        overlaps_EN = box_iou(torch.tensor(other.boxes), torch.tensor(one.boxes)).numpy()
         overlaps_EN = overlaps_EN * (other.labels[:, None] == one.labels)
         sizes = {"size": [other.height, other.width]}
         for row, overlaps_N in enumerate(overlaps_EN):
