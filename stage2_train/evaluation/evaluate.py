@@ -194,7 +194,7 @@ def _report(
             logger.warning("no figures of %s: %s is not there", subset.name, subset.absent)
     scores = score_heads(predictions, clips)
     classes = config.dataset.classes
-    measured = measured_figures(predictions, scores, subsets=subsets)
+    measured = measured_figures(predictions, subsets=subsets)
     of_classes = measured.pop("classes")
     report: dict[str, Any] = {
         "split": request.split,
