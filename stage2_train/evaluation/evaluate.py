@@ -126,7 +126,8 @@ def evaluate_run(
     joined = sources.join(request.split, frame_join=recipe.data.frame_join)
     joined.require_segments(config.dataset.name)
     learned_from = config.dataset.detector
-    if recipe.model.reads_detections and sources.detector != learned_from:
+    is_other = recipe.model.reads_detections and sources.detector != learned_from
+    if is_other and accelerator.is_main_process:
         logger.warning(
             "%s: was trained on objects of %s, and is measured on those of %s (%s)",
             *(run, learned_from, sources.detector, sources.detections.path),
