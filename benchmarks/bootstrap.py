@@ -13,7 +13,6 @@ import torch
 
 from benchmarks.harness import describe_machine, keep, peak_bytes
 from stage2_train.evaluation.figures import measured_figures
-from stage2_train.evaluation.metrics import single_label_scores
 from stage2_train.evaluation.predictions import Predictions
 
 
@@ -46,10 +45,8 @@ def bootstrap(segments: int, classes: tuple[int, ...], draws: int, out: Path | N
     rows: list[dict[str, Any]] = []
     for num_classes in classes:
         predictions = made_predictions(segments, num_classes)
-        labels_N = predictions.labels.astype(np.int64)
         began = time.process_time()
-        scores = {"object_head": single_label_scores(predictions.logits, labels_N)}
-        found = measured_figures(predictions, scores, num_draws=draws)
+        found = measured_figures(predictions, num_draws=draws)
         seconds = time.process_time() - began
         rows.append(
             {

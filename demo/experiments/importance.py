@@ -115,11 +115,17 @@ def _explained(
         right_only: leave out labels that the network does not name.
     """
     clips_B11 = torch.arange(len(batch), device=batch.valid_BTK.device)[:, None, None]
+    importance = None
     for class_B, asked_B in _questions(batch.labels, config):
-        importance = explain(network, batch.inputs(), class_B=class_B)
+        if importance is None:
+            importance = explain(network, batch.inputs(), class_B=class_B)
+        else:
+            importance = importance.of_classes(class_B)
         true_P = true_cliques(config.dataset.name, config.dataset.classes, names, batch, importance)
         if right_only:
             asked_B = asked_B & _named(importance, config)
+            if not asked_B.any():
+                continue
         acts_BTK = torch.zeros_like(batch.valid_BTK)
         for frame_P, slot_P in zip(importance.frames_nP, importance.slots_nP, strict=True):
             acts_BTK[importance.clip_P[true_P], frame_P[true_P], slot_P[true_P]] = True
@@ -151,11 +157,11 @@ def _explained(
 
 def _questions(labels: Tensor, config: RunConfig) -> Iterator[tuple[Tensor, Tensor]]:
     """(B,) int64 classes to explain, and (B,) bool for which clips; once for each class where there
-    are several labels a clip."""
+    are several labels a clip and one of them is it."""
     if labels.ndim == 1:
         yield labels, torch.ones_like(labels, dtype=torch.bool)
         return
-    for activity in range(len(config.dataset.classes)):
+    for activity in (labels > 0).any(dim=0).nonzero().flatten().tolist():
         yield torch.full_like(labels[:, 0], activity, dtype=torch.int64), labels[:, activity] > 0
 
 

@@ -69,22 +69,12 @@ def true_rows(dataset: str, data_root: Path, *, split: str) -> tuple[list[dict[s
     if labels_NA.ndim == 1:
         labels_NA = np.eye(len(classes), dtype=np.float32)[labels_NA.astype(np.int64)]
     titles = {
-        "presence": "how many of each class a film shows; ridge regression on the truth",
+        "presence": "how many of each class a film has, hidden ones too, by the ground truth",
         "oracle": "true relations, touches or places from the ground truth",
     }
     scores = {"presence": presence_NA, "oracle": oracle_NA}
     rows = [measured.row(name, title, scores[name]) for name, title in titles.items()]
     return rows, int((oracle_NA != labels_NA).any(axis=1).sum())
-
-
-def presence_floor(dataset: str, data_root: Path, *, split: str) -> float:
-    """Percent that the presence of classes alone tells.
-
-    Raises:
-        DataRootError: the training part or the split is not drawn.
-    """
-    rows, _ = true_rows(dataset, data_root, split=split)
-    return float(rows[0]["mean"])
 
 
 def _films_of(

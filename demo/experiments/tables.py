@@ -17,7 +17,7 @@ from demo.experiments.experiment import (
     experiments_of,
     read_worlds,
 )
-from demo.experiments.leaks import leak_report, presence_floor
+from demo.experiments.leaks import leak_report
 from demo.experiments.reverse import measure_reversed
 from demo.steps import Step, StepRecord, call, command, run_steps, store_clips
 from demo.world.dials import Dials
@@ -28,6 +28,7 @@ from shared.errors import ConfigError
 from stage2_train.ablation.ablate import ablate, joined_curve
 from stage2_train.ablation.plan import AblationRequest, Variation
 from stage2_train.ablation.rows import table_rows
+from stage2_train.leaks.report import counts_floor
 from stage2_train.recipe import load_recipe
 from stage2_train.resources import Resources
 from stage2_train.runs.trained import export_weights
@@ -341,6 +342,5 @@ def _draw(dataset: str, root: Path, films: Sequence[int], dials: dict[str, Any])
 
 
 def _ablate(request: AblationRequest) -> None:
-    """Systems that tell no more than the presence of classes have not learned."""
-    floor = presence_floor(request.manifest, request.resources.root, split=request.split)
-    ablate(replace(request, floor=floor))
+    """Systems that tell no more than counts of the objects that they are given have not learned."""
+    ablate(replace(request, floor=counts_floor(request)))

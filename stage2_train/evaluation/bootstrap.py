@@ -96,7 +96,11 @@ class Tallies:
                 sure_N = slice(None) if unsure_NA is None else ~unsure_NA[:, number]
                 row_N = np.arange(self.num_segments)[sure_N]
                 positive_N = labels[sure_N, number] > 0
-                self._thresholds.append(_thresholds(row_N, -logits_NA[sure_N, number], positive_N))
+                falling_N = -logits_NA[sure_N, number]
+                # As above: what is no number is the first of the others, the last of positives.
+                worst_N = np.where(positive_N, np.float32(np.inf), np.float32(-np.inf))
+                falling_N = np.where(np.isnan(falling_N), worst_N, falling_N)
+                self._thresholds.append(_thresholds(row_N, falling_N, positive_N))
 
     def once(self) -> NDArray[np.float64]:
         """(F,) of all segments once; the first is the score, top-1 or mean average precision."""

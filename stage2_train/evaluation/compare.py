@@ -9,8 +9,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, StrictBool, StrictInt, ValidationError
 
-from shared.errors import ConfigError
+from shared.config.bounded import read_json
+from shared.config.fields import explain
+from shared.errors import CheckpointError, ConfigError
 from stage2_train.evaluation.bootstrap import (
     NUM_FIGURE_DRAWS,
     Tallies,
@@ -28,6 +31,17 @@ from stage2_train.evaluation.statistics import CONFIDENCE
 from stage2_train.runs.listing import settings_of
 
 _MOST_NAMED = 5
+
+
+class _Views(BaseModel):
+    """How segments were looked at, of an `eval-SPLIT.json`; older ones know no crops or flips."""
+
+    model_config = ConfigDict(frozen=True)
+
+    clips: StrictInt
+    crops: StrictInt = 1
+    flip: StrictBool = False
+    frame_order: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,12 +62,13 @@ def compare(request: CompareRequest) -> dict[str, Any]:
     """The paired difference of each figure with its interval, and where it comes from.
 
     Returns:
-        `figures` by name, `classes` (gained most first), `mcnemar` for single labels, and ids of
-        the segments that only one of the runs has right. Of several labels, those are the ones of
-        which it has more right.
+        `figures` by name, `classes` (gained most first), `mcnemar` for single labels, `views` of
+        each run (null where no report lies beside its predictions), and ids of the segments that
+        only one of the runs has right. Of several labels, those are the ones of which it has more
+        right.
 
     Raises:
-        CheckpointError: if a run was not measured.
+        CheckpointError: if a run was not measured, or its report is damaged.
         ConfigError: if the runs are of different segments, which it names, or labels.
     """
     one, other = (
@@ -94,6 +109,10 @@ def compare(request: CompareRequest) -> dict[str, Any]:
             "num_groups": sizes[0],
             "draws": request.num_draws,
         },
+        "views": {
+            "one": views_of(request.one, request.name),
+            "other": views_of(request.other, request.name),
+        },
         "figures": dict(zip(names, rows, strict=False)),
         "classes": sorted(of_classes, key=lambda row: -row["difference"]),
     }
@@ -111,6 +130,24 @@ def mcnemar(num_one: int, num_other: int) -> float:
         term = term * (total - number) // (number + 1)
         tail += term
     return min(1.0, 2 * tail / 2**total)
+
+
+def views_of(run: Path, name: str) -> dict[str, Any] | None:
+    """How a measurement of a run looked at segments; None where its report is not there.
+
+    Raises:
+        CheckpointError: if the report is damaged.
+    """
+    path = run / f"eval-{name}.json"
+    if not path.exists():
+        return None
+    try:
+        return _Views.model_validate(read_json(path, error=CheckpointError)).model_dump()
+    except ValidationError as err:
+        raise CheckpointError(
+            f"{path}: wanted what `orn eval` writes, found {explain(err, _Views)}; measure the run "
+            "again"
+        ) from err
 
 
 def _difference(
@@ -181,6 +218,10 @@ def comparison_text(report: dict[str, Any]) -> str:
         f"{report['num_segments']} segments, 95 % intervals over {made['num_groups']} "
         f"{made['over']}"
     ]
+    one, other = report["views"]["one"], report["views"]["other"]
+    if one != other and one and other:
+        changed = [f"{key} {one[key]} -> {other[key]}" for key in one if one[key] != other[key]]
+        lines.append(f"measured with other views: {', '.join(changed).lower()}")
     lines += [f"{name}: {_row_text(row)}" for name, row in report["figures"].items()]
     if "mcnemar" in report:
         lines.append(f"McNemar: p = {report['mcnemar']:.2g}")

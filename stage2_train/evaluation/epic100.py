@@ -209,8 +209,10 @@ def _right_actions(
     nouns_N: NDArray[np.int64],
 ) -> dict[str, NDArray]:
     """A product of softmaxes is in the order of the sum of logits; and the five best pairs are of
-    the five best verbs and the five best nouns."""
-    verbs_NK, nouns_NK = _first(verb_logits_NA), _first(noun_logits_NA)
+    the five best verbs and the five best nouns, here by name: so the first of equals is, too."""
+    verbs_NK, nouns_NK = (
+        np.sort(_first(each), axis=1) for each in (verb_logits_NA, noun_logits_NA)
+    )
     tops = [
         np.take_along_axis(logits, first, axis=1).astype(np.float64)
         for logits, first in ((verb_logits_NA, verbs_NK), (noun_logits_NA, nouns_NK))

@@ -128,19 +128,18 @@ def supervision(runs: Sequence[ChallengeRun]) -> dict[str, Level]:
 
 def _of_run(run: ChallengeRun) -> dict[str, Level]:
     config, recipe = run.config, run.config.recipe
-    reads_detections = recipe.model.heads != "activity" and recipe.model.objects == "detections"
     first = config.weights_digest
     if first is not None:
         why = f"{run.run} starts from {first}"
         if first.startswith("sha256:"):
             why += ", taken for weights of a public image data set; if not, say so with --pt"
         pre_training = Level(level=1, reason=why)
-    elif reads_detections:
+    elif recipe.model.reads_detections:
         why = f"{run.run} reads objects of a detector ({config.dataset.detector})"
         pre_training = Level(level=1, reason=f"{why}, which learned from images, as of COCO")
     else:
         pre_training = Level(level=0, reason=f"{run.run} starts from random weights")
-    if reads_detections:
+    if recipe.model.reads_detections:
         labels = Level(level=4, reason=f"{run.run} reads masks of a detector, and start and end")
     else:
         labels = Level(level=3, reason=f"{run.run} reads start and end of segments, and no masks")

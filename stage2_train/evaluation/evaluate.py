@@ -111,6 +111,7 @@ def evaluate_run(
     config: RunConfig, sources: Sources, request: EvalRequest, *, accelerator: Accelerator
 ) -> dict[str, Any]:
     """Measures the best checkpoint of a run's phase, or the last one where none was validated.
+    Objects of another detector than the run learned from are a warning.
 
     Returns:
         What is written to RUN/eval-SPLIT.json.
@@ -124,6 +125,13 @@ def evaluate_run(
     network = trained.network.to(accelerator.device)
     joined = sources.join(request.split, frame_join=recipe.data.frame_join)
     joined.require_segments(config.dataset.name)
+    learned_from = config.dataset.detector
+    is_other = recipe.model.reads_detections and sources.detector != learned_from
+    if is_other and accelerator.is_main_process:
+        logger.warning(
+            "%s: was trained on objects of %s, and is measured on those of %s (%s)",
+            *(run, learned_from, sources.detector, sources.detections.path),
+        )
     clips = sources.clip_dataset(joined, recipe, frame_order=request.frame_order)
     views = Views(
         num_clips=request.num_clips,
@@ -187,7 +195,7 @@ def _report(
             logger.warning("no figures of %s: %s is not there", subset.name, subset.absent)
     scores = score_heads(predictions, clips)
     classes = config.dataset.classes
-    measured = measured_figures(predictions, scores, subsets=subsets)
+    measured = measured_figures(predictions, subsets=subsets)
     of_classes = measured.pop("classes")
     report: dict[str, Any] = {
         "split": request.split,

@@ -4,7 +4,7 @@ A activity classes, N segments.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -18,7 +18,6 @@ from stage2_train.evaluation.bootstrap import (
     figure_interval,
     redrawn_figures,
 )
-from stage2_train.evaluation.metrics import Scores
 from stage2_train.evaluation.predictions import Predictions
 from stage2_train.evaluation.shares import share_figures, subset_shares
 from stage2_train.evaluation.statistics import CONFIDENCE
@@ -56,7 +55,6 @@ def groups_by_class(predictions: Predictions, groups: Sequence[str], num_classes
 
 def measured_figures(
     predictions: Predictions,
-    scores: Mapping[str, Scores],
     *,
     subsets: Sequence[Subset] = (),
     num_draws: int = NUM_FIGURE_DRAWS,
@@ -65,7 +63,6 @@ def measured_figures(
 
     Args:
         predictions: as `with_groups` gives them.
-        scores: by head.
         subsets: what the data set measures by itself; see `subset_shares`.
 
     Returns:
@@ -84,8 +81,7 @@ def measured_figures(
         values_F = tally.once()
         own = figures[head] = {}
         for place, name in enumerate(tally.names):
-            # torchmetrics rounds an average precision otherwise: the report says one figure.
-            value = float(scores[head].summary.get(name, values_F[place]))
+            value = float(values_F[place])
             ends = figure_interval(value, draws_FR[place], num_groups=num_groups)
             low, high = ends or (None, None)
             own[name] = {"value": value, "low": low, "high": high}

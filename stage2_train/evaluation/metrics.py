@@ -7,10 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
-from torchmetrics.functional.classification import binary_average_precision
 
 from shared.manifests.records import Metric
 from stage2_train.clips.dataset import ClipDataset
@@ -28,52 +25,32 @@ class Scores:
     """(A,) accuracy on the segments of a class, or its average precision; NaN without a segment."""
 
 
-def single_label_scores(logits_NA: NDArray[np.float32], labels_N: NDArray[np.int64]) -> Scores:
-    """Share of segments whose class has the highest logit (top1) or is among the five highest; of
-    equal logits the class that is named first is the higher one."""
-    tallies = Tallies(labels_N, logits_NA)
-    values_F = tallies.once()
-    named = dict(zip(tallies.names, values_F.tolist(), strict=False))
-    return Scores(
-        summary={name: named[name] for name in tallies.names if name.startswith("top")},
-        per_class=values_F[len(tallies.names) :],
-    )
-
-
-def multi_label_scores(
+def scores_of(
+    labels: NDArray[np.int64] | NDArray[np.float32],
     logits_NA: NDArray[np.float32],
-    labels_NA: NDArray[np.float32],
-    *,
     unsure_NA: NDArray[np.bool_] | None = None,
 ) -> Scores:
-    """Mean over the classes of average precision; classes without a positive are left out, counted.
+    """Of single labels the share of segments whose class has the highest logit (top1) or is among
+    the five highest; of equal logits the class that is named first is the higher one. Of several
+    the mean over the classes of average precision; classes without a positive are left out,
+    counted.
 
     Args:
+        labels: (N,) classes, or (N, A) zeros and ones.
         logits_NA: one logit a class.
-        labels_NA: zeros and ones.
-        unsure_NA: pairs of segment and class that are left out, since annotators could not tell.
+        unsure_NA: pairs of segment and class that average precision leaves out, since annotators
+            could not tell.
     """
-    num_classes = logits_NA.shape[1]
-    per_class = np.full(num_classes, np.nan)
-    for each in range(num_classes):
-        kept_N = np.ones(len(logits_NA), np.bool_) if unsure_NA is None else ~unsure_NA[:, each]
-        targets = torch.from_numpy(labels_NA[kept_N, each]).long()
-        if not targets.any():
-            continue
-        per_class[each] = float(binary_average_precision(_ranks(logits_NA[kept_N, each]), targets))
-    with_positives = ~np.isnan(per_class)
-    mean = float(per_class[with_positives].mean()) if with_positives.any() else 0.0
+    tallies = Tallies(labels, logits_NA, unsure_NA)
+    values_F = tallies.once()
+    named = dict(zip(tallies.names, values_F.tolist(), strict=False))
+    named.pop("mean_class_accuracy", None)
+    per_class = values_F[len(tallies.names) :]
+    absent = {} if labels.ndim == 1 else {"classes_without_positives": np.isnan(per_class).sum()}
     return Scores(
-        summary={"map": mean, "classes_without_positives": int((~with_positives).sum())},
+        summary=named | {name: int(number) for name, number in absent.items()},
         per_class=per_class,
     )
-
-
-def _ranks(logits_N: NDArray[np.float32]) -> Tensor:
-    """(N,) float64 in [0, 1] in the order of the logits, equal for equal ones. Average precision
-    reads nothing else, and a sigmoid would make large logits equal."""
-    values, rank_N = np.unique(logits_N, return_inverse=True)
-    return torch.from_numpy(rank_N / len(values))
 
 
 def chance_level(
@@ -117,15 +94,10 @@ def score_heads(predictions: Predictions, clips: ClipDataset) -> dict[str, Score
         predictions: of the segments of `clips`, in their order.
         clips: says what kind of labels there are, and which are unsure.
     """
-    heads = predictions.by_head()
-    if not clips.settings.multi_label:
-        labels_N = predictions.labels.astype(np.int64)
-        return {name: single_label_scores(logits, labels_N) for name, logits in heads.items()}
     unsure_NA = unsure_labels(clips)
-    labels_NA = predictions.labels.astype(np.float32)
     return {
-        name: multi_label_scores(logits, labels_NA, unsure_NA=unsure_NA)
-        for name, logits in heads.items()
+        name: scores_of(predictions.labels, logits, unsure_NA)
+        for name, logits in predictions.by_head().items()
     }
 
 

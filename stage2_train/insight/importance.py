@@ -50,6 +50,15 @@ class Importance:
     """What `logits_with` computes from."""
 
     @torch.inference_mode()
+    def of_classes(self, class_B: Tensor) -> "Importance":
+        """The same for other classes of the clips, from the same features of frames and objects.
+
+        Args:
+            class_B: (B,) int64 classes to explain.
+        """
+        return _explained(self.output, self.sums, class_B)
+
+    @torch.inference_mode()
     def logits_with(self, kept_P: Tensor) -> Tensor:
         """(B, A) logits of the object head from some of the cliques alone.
 
@@ -139,23 +148,29 @@ def explain(
     if network.config.heads == "both":
         activity_logits_BA = network.activity_head(trunk_MChw, batch.frames_BTCHW.shape[1])
     objects_BTKO, valid_BTK, class_logits_BTKS = head.objects(trunk_MChw, batch)
-    num_clips, num_frames, num_slots = valid_BTK.shape
+    num_clips, num_frames = valid_BTK.shape[:2]
     cliques = choose_frame_cliques(
         network.config, num_clips=num_clips, num_frames=num_frames, training=False
     ).to(objects_BTKO.device)
     found = list(head.relation.values(objects_BTKO, valid_BTK, cliques))
-    sums = _Sums.of(head, cliques, found, num_clips=num_clips)
-    object_logits_BA = sums.logits(sums.total_BRG)
+    sums = _Sums.of(head, cliques, found, valid_BTK=valid_BTK)
     output = NetworkOutput(
         activity_logits_BA=activity_logits_BA,
-        object_logits_BA=object_logits_BA,
+        object_logits_BA=sums.logits(sums.total_BRG),
         class_logits_BTKS=class_logits_BTKS,
         combination=network.config.head_combination,
     )
-    class_B = output.logits_BA.argmax(dim=1) if class_B is None else class_B.to(objects_BTKO.device)
+    return _explained(output, sums, output.logits_BA.argmax(dim=1) if class_B is None else class_B)
+
+
+def _explained(output: NetworkOutput, sums: "_Sums", class_B: Tensor) -> Importance:
+    valid_BTK, object_logits_BA = sums.valid_BTK, output.object_logits_BA
+    assert object_logits_BA is not None, "cliques come from an object head"
+    _, num_frames, num_slots = valid_BTK.shape
+    class_B = class_B.to(valid_BTK.device)
     logit_B = _of_class(object_logits_BA, class_B)
     object_fall_BTK = logit_B.new_zeros(valid_BTK.shape)
-    object_fall_BTK[valid_BTK] = sums.object_falls(valid_BTK, logit_B, class_B)
+    object_fall_BTK[valid_BTK] = sums.object_falls(logit_B, class_B)
     return Importance(
         output=output,
         class_B=class_B,
@@ -174,6 +189,8 @@ class _Sums:
     """h of every clique and what becomes of their sums where some are taken out."""
 
     head: ObjectHead
+    valid_BTK: Tensor
+    """Which slots hold an object."""
     values_PG: Tensor
     clip_P: Tensor
     step_P: Tensor
@@ -184,7 +201,12 @@ class _Sums:
 
     @classmethod
     def of(
-        cls, head: ObjectHead, cliques: FrameCliques, found: list[CliqueValues], *, num_clips: int
+        cls,
+        head: ObjectHead,
+        cliques: FrameCliques,
+        found: list[CliqueValues],
+        *,
+        valid_BTK: Tensor,
     ) -> "_Sums":
         weight = head.relation.third.weight
         frames_P, slots_nP, values_PG = (
@@ -198,9 +220,10 @@ class _Sums:
             )
         )
         clip_P, step_P = cliques.clip_Q[frames_P], cliques.step_Q[frames_P]
-        total_BRG = values_PG.new_zeros(num_clips, cliques.num_steps, values_PG.shape[1])
+        total_BRG = values_PG.new_zeros(len(valid_BTK), cliques.num_steps, values_PG.shape[1])
         return cls(
             head=head,
+            valid_BTK=valid_BTK,
             values_PG=values_PG,
             clip_P=clip_P,
             step_P=step_P,
@@ -239,8 +262,9 @@ class _Sums:
                 fall_P[place_V] = logit_B[clip_V] - _of_class(logits_VA, class_B[clip_V])
         return fall_P
 
-    def object_falls(self, valid_BTK: Tensor, logit_B: Tensor, class_B: Tensor) -> Tensor:
+    def object_falls(self, logit_B: Tensor, class_B: Tensor) -> Tensor:
         """(N,) how much the logit of the class is above that without the object's cliques."""
+        valid_BTK = self.valid_BTK
         object_N = valid_BTK.flatten().nonzero().squeeze(1)
         clip_N = object_N // valid_BTK[0].numel()
         row_of_slot = valid_BTK.flatten().cumsum(0) - 1

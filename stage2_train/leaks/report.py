@@ -9,7 +9,7 @@ N segments, A activity classes, F numbers of a segment.
 import json
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -36,9 +36,10 @@ from stage2_train.recipe import default_recipe, load_recipe
 logger = logging.getLogger(__name__)
 
 _NUM_DRAWS = 1000
+_COUNTS = "class-counts"
 _READS = {
     "classes-seen": "which classes are seen at all",
-    "class-counts": "how many objects of each class a frame shows",
+    _COUNTS: "how many objects of each class a frame shows",
     "boxes": "where boxes lie and how large they are, without classes",
     "middle-frame": "classes and boxes of the middle frame",
     "unordered-frames": "classes and boxes of all frames, without their order",
@@ -135,7 +136,7 @@ def ridge_scores(
 def _numbers_of(seen: SeenObjects) -> dict[str, NDArray[np.float32]]:
     return {
         "classes-seen": seen.seen_NS,
-        "class-counts": seen.counts_NS,
+        _COUNTS: seen.counts_NS,
         "boxes": seen.boxes_NM,
         "middle-frame": seen.middle_NF,
         "unordered-frames": seen.both_NF,
@@ -231,6 +232,19 @@ def untrained_report(request: AblationRequest) -> dict[str, Any]:
         "chance": 100 * chance,
         "rows": rows,
     }
+
+
+def counts_floor(request: AblationRequest) -> float:
+    """Percent that counts of the objects in the shards tell (the row `class-counts`): what systems
+    have to be above to have learned from the same shards.
+
+    Raises:
+        As `leak_report`; ShardNotFoundError if there are no shards.
+    """
+    path = request.resources.shards_of(load_manifest(request.manifest).name)
+    resources = replace(request.resources, shards=path)  # required
+    rows = untrained_report(replace(request, resources=resources))["rows"]
+    return float(next(row["mean"] for row in rows if row["name"] == _COUNTS))
 
 
 def _detections(request: AblationRequest, manifest: Manifest) -> DetectionFolder | None:

@@ -159,6 +159,11 @@ class NetworkConfig:
         return sum(widths[part] for part in self.object_parts)
 
     @property
+    def reads_detections(self) -> bool:
+        """Whether objects of a detector are read."""
+        return self.heads != "activity" and self.objects == "detections"
+
+    @property
     def pools_objects(self) -> bool:
         """Whether the object head pools appearance under masks; else no object class is told from
         it (eq. 13)."""

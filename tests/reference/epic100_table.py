@@ -1,30 +1,33 @@
 """The table of EPIC Kitchens 100's recognition challenge, written plainly from its definitions.
 
 An action is a pair of verb and noun; its score is the product of the softmax of both. A segment is
-right among the first k if fewer than k classes have a higher score than its own. Unseen: its person
-is in the list. Tail: its verb (its noun) is in the list of tail verbs (nouns); for actions, one of
-both is.
+right among the first k if fewer than k classes are ahead of its own: those of a higher score, and
+of equal ones those that are named first (actions by verb, then by noun). Unseen: its person is in
+the list. Tail: its verb (its noun) is in the list of tail verbs (nouns); for actions, one of both
+is.
 """
 
-import math
 from collections.abc import Collection, Sequence
 
-Scores = Sequence[Sequence[float]]
+import numpy as np
+
+EQUAL = 1e-9  # of a score: products of softmaxes round, and made logits are further apart
 
 
-def softmax(row: Sequence[float]) -> list[float]:
-    highest = max(row)
-    powers = [math.exp(each - highest) for each in row]
-    return [each / sum(powers) for each in powers]
+def softmax(row: Sequence[float]) -> np.ndarray:
+    powers = np.exp(np.asarray(row, np.float64) - max(row))
+    return powers / powers.sum()
 
 
-def is_right(row: Sequence[float], label: int, first: int) -> bool:
-    return sum(each > row[label] for each in row) < first
+def is_right(scores: np.ndarray, label: int, first: int) -> bool:
+    higher = scores > scores[label] * (1 + EQUAL)
+    equal = ~higher & (scores > scores[label] * (1 - EQUAL))
+    return np.count_nonzero(higher) + np.count_nonzero(equal[:label]) < first
 
 
 def epic100_table(
-    verb_scores: Scores,
-    noun_scores: Scores,
+    verb_scores: Sequence[Sequence[float]],
+    noun_scores: Sequence[Sequence[float]],
     verbs: Sequence[int],
     nouns: Sequence[int],
     persons: Sequence[str],
@@ -37,12 +40,11 @@ def epic100_table(
     right: dict[tuple[str, str, str], list[bool]] = {}
     for row, (verb, noun) in enumerate(zip(verbs, nouns, strict=True)):
         verb_row, noun_row = softmax(verb_scores[row]), softmax(noun_scores[row])
-        pairs = [a * b for a in verb_row for b in noun_row]
         targets = {
             "verb": (verb_row, verb, verb in tail_verbs),
             "noun": (noun_row, noun, noun in tail_nouns),
             "action": (
-                pairs,
+                np.outer(verb_row, noun_row).ravel(),
                 verb * len(noun_row) + noun,
                 verb in tail_verbs or noun in tail_nouns,
             ),

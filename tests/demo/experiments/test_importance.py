@@ -9,7 +9,7 @@ import torch
 from click.testing import CliRunner
 
 from demo.experiments.acting_pairs import true_cliques
-from demo.experiments.importance import object_areas
+from demo.experiments.importance import _questions, object_areas
 from demo.experiments.importance_summary import importance_text, over_runs
 from shared.cli import orn
 from shared.errors import ConfigError
@@ -65,6 +65,15 @@ def test_on_demo_places_the_nearest_ball_acts(label, wanted) -> None:
     batch.boxes_BTK4[0, 1, 2] = torch.tensor([11, 10, 21, 20])
     found = true_cliques("demo-places", ("cup", "nobody"), NAMES, _Sized(batch), importance)
     assert [pair for pair, true in zip(PAIRS, found, strict=True) if true] == wanted
+
+
+def test_classes_that_no_clip_asks_for_are_not_explained() -> None:
+    config = SimpleNamespace(dataset=SimpleNamespace(classes=("a", "b", "c")))
+    asked = _questions(torch.tensor([[1.0, 0.0, 0.0], [1.0, -1.0, 1.0]]), config)
+    assert [(class_B.tolist(), asked_B.tolist()) for class_B, asked_B in asked] == [
+        ([0, 0], [True, True]),
+        ([2, 2], [False, True]),
+    ]
 
 
 def test_the_background_is_no_large_object() -> None:

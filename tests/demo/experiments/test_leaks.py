@@ -6,7 +6,8 @@ import pytest
 from click.testing import CliRunner
 
 from demo.commands import demo_leaks
-from demo.experiments.leaks import leak_report, presence_floor
+from demo.experiments.leaks import leak_report, true_rows
+from demo.experiments.tables import _ablate
 from demo.world.dials import Dials, category_id
 from demo.world.make import write_dataset
 from demo.world.places import BALL, NOBODY
@@ -71,11 +72,24 @@ def test_the_oracle_is_right_whatever_the_dials(tmp_path, dataset, dials) -> Non
     assert figures(report)["oracle"] == pytest.approx(100)
 
 
-def test_the_floor_of_comparisons_is_what_presence_tells(tmp_path) -> None:
-    draw(tmp_path, "demo-places")
-    report = untrained_report("demo-places", tmp_path, split="validation")
-    floor = presence_floor("demo-places", tmp_path, split="validation")
-    assert floor == figures(report)["presence"]
+def test_the_floor_of_comparisons_is_what_counts_in_shards_tell(tmp_path, monkeypatch) -> None:
+    """Presence is another figure: it counts hidden objects, which no system is given."""
+    draw(tmp_path, "demo-touch", films=(24, 12, 0))
+    for path in (tmp_path / "demo-touch" / "ground_truth").glob("*.json"):
+        document = json.loads(path.read_text())
+        for each in document["annotations"]:
+            each["iscrowd"] = each["category_id"] % 2  # hidden, which shards leave out
+        path.write_text(json.dumps(document))
+    write_truth_shards("demo-touch", tmp_path, tmp_path / "shards" / "demo-touch")
+    found = figures(untrained_report("demo-touch", tmp_path, split="validation"))
+    assert found["class-counts"] != found["presence"]
+    asked = []
+    monkeypatch.setattr("demo.experiments.tables.ablate", asked.append)
+    request = AblationRequest(
+        manifest="demo-touch", table="2", out=tmp_path, resources=Resources(data_root=tmp_path)
+    )
+    _ablate(request)
+    assert asked[0].floor == found["class-counts"]
 
 
 def test_a_wrong_label_is_a_world_that_is_not_well_defined(tmp_path) -> None:
@@ -160,7 +174,7 @@ def test_any_world_is_measured_by_either_command(tmp_path) -> None:
 def test_a_part_that_is_not_drawn_is_named(tmp_path) -> None:
     draw(tmp_path, "demo-touch")
     with pytest.raises(DataRootError, match=r"ground_truth/test.json: wanted .* --films"):
-        presence_floor("demo-touch", tmp_path, split="test")
+        true_rows("demo-touch", tmp_path, split="test")
     with pytest.raises(JoinError, match="demo-touch, test: wanted labelled segments, found none"):
         untrained_report("demo-touch", tmp_path, split="test")
 

@@ -37,13 +37,28 @@ def _write(path: Path, header: Sequence[str], rows: Sequence[Sequence[object]]) 
         csv.writer(file).writerows([header, *rows])
 
 
-def make_epic100(folder: Path, *, num_validation: int, num_test: int = 12) -> MadeEpic100:
-    """Classes of the published numbers; frequent and rare ones, seen and unseen participants."""
+def make_epic100(
+    folder: Path, *, num_validation: int, num_test: int = 12, num_actions: int | None = None
+) -> MadeEpic100:
+    """Classes of the published numbers; frequent and rare ones, seen and unseen participants.
+
+    With `num_actions` the training segments are one of each action, and validation has those
+    actions alone, without some of the verbs and nouns.
+    """
     annotations = folder / "epic100" / "annotations"
     annotations.mkdir(parents=True)
     random = np.random.default_rng(0)
-    verbs = np.minimum(random.geometric(0.08, num_validation) - 1, NUM_VERBS - 1)
-    nouns = np.minimum(random.geometric(0.02, num_validation) - 1, NUM_NOUNS - 1)
+    if num_actions is None:
+        verbs = np.minimum(random.geometric(0.08, num_validation) - 1, NUM_VERBS - 1)
+        nouns = np.minimum(random.geometric(0.02, num_validation) - 1, NUM_NOUNS - 1)
+        trained = np.arange(20), np.arange(20)
+    else:
+        actions = random.permutation(NUM_VERBS * NUM_NOUNS)[:num_actions]
+        trained = np.divmod(actions, NUM_NOUNS)
+        actions = actions[(trained[0] % 9 != 8) & (trained[1] % 11 != 10)]
+        shares = 1 / np.arange(1, len(actions) + 1)
+        chosen = random.choice(actions, num_validation, p=shares / shares.sum())
+        verbs, nouns = np.divmod(chosen, NUM_NOUNS)
     numbers = random.choice([1, 2, 3, 4, 18, 22, 32], num_validation)
     persons = [f"P{number:02d}" for number in numbers]
     ids = [f"{person}_{row % 9 + 1:02d}_{row}" for row, person in enumerate(persons)]
@@ -60,9 +75,9 @@ def make_epic100(folder: Path, *, num_validation: int, num_test: int = 12) -> Ma
 
     table = annotations / "EPIC_100_validation.csv"
     _write(table, (*columns, *labels), labelled(ids, verbs, nouns))
-    train = [f"P01_01_{row}" for row in range(20)]
+    train = [f"P01_11_{row}" for row in range(len(trained[0]))]
     table = annotations / "EPIC_100_train.csv"
-    _write(table, (*columns, *labels), labelled(train, np.arange(20), np.arange(20)))
+    _write(table, (*columns, *labels), labelled(train, *trained))
     test = [f"P05_01_{row}" for row in range(num_test)]
     _write(annotations / "EPIC_100_test_timestamps.csv", columns, rows(test))
     for kind, number in (("verb", NUM_VERBS), ("noun", NUM_NOUNS)):
@@ -83,9 +98,13 @@ def make_run(
     num_train: int = 20,
     weights_digest: str | None = None,
     ids: Sequence[str] | None = None,
+    steps: float | None = None,
     **changes: object,
 ) -> Path:
-    """A run on verbs or nouns, right on some of the segments; `changes` of its network or data."""
+    """A run on verbs or nouns, right on some of the segments; `changes` of its network or data.
+
+    With `steps`, logits are whole numbers of them, so that many are equal.
+    """
     number = {"verb": NUM_VERBS, "noun": NUM_NOUNS}[kind]
     data = {name: changes.pop(name) for name in [*changes] if hasattr(DataRecipe, name)}
     model = NetworkConfig(num_activities=number, **{"heads": "activity", **changes})
@@ -114,7 +133,10 @@ def make_run(
     random = np.random.default_rng(number)
     logits = random.normal(size=(len(labels), number)).astype(np.float32)
     logits[np.arange(len(labels)), labels] += random.normal(2.5, 1.5, len(labels))
-    rows = np.array([made.ids.index(name) for name in (made.ids if ids is None else ids)])
+    if steps is not None:
+        logits = np.round(logits / steps).astype(np.float32) * np.float32(steps)
+    place = {name: row for row, name in enumerate(made.ids)}
+    rows = np.array([place[name] for name in (made.ids if ids is None else ids)])
     predictions = Predictions(
         ids=tuple(made.ids[row] for row in rows),
         labels=labels[rows],

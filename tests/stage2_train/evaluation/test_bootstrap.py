@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from stage2_train.evaluation.bootstrap import Tallies, redrawn_scores
-from stage2_train.evaluation.metrics import multi_label_scores, single_label_scores
+from stage2_train.evaluation.metrics import scores_of
 from stage2_train.evaluation.statistics import student_t
 
 
@@ -20,8 +20,8 @@ def test_scores_of_drawn_films_are_those_of_evaluation() -> None:
     classes_N = random.integers(0, 5, size=40)
     labels_NA = (random.random((40, 5)) < 0.3).astype(np.float32)
     labels_NA[:, 4] = 0  # a class without a positive
-    top1 = single_label_scores(logits_NA[drawn], classes_N[drawn]).summary["top1"]
-    mean = multi_label_scores(logits_NA[drawn], labels_NA[drawn]).summary["map"]
+    top1 = scores_of(classes_N[drawn], logits_NA[drawn]).summary["top1"]
+    mean = scores_of(labels_NA[drawn], logits_NA[drawn]).summary["map"]
     counts_NR = counts_N[:, None].astype(np.float64)
     assert _kept(classes_N, logits_NA).figures(counts_NR)[0] == pytest.approx([top1], abs=1e-6)
     assert _kept(labels_NA, logits_NA).figures(counts_NR)[0] == pytest.approx([mean], abs=1e-6)

@@ -8,9 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
+from hypothesis import given
+from hypothesis import strategies as st
 
 from shared.cli import orn
-from stage2_train.evaluation.compare import CompareRequest, compare, mcnemar
+from shared.errors import CheckpointError
+from stage2_train.evaluation.compare import CompareRequest, compare, mcnemar, views_of
 from stage2_train.evaluation.predictions import Predictions, save_predictions
 
 _CONFIG = '[dataset]\nclasses = ["cut", "open", "put"]\n'
@@ -113,6 +116,45 @@ def test_as_text_and_json(pair) -> None:
     assert "(s20, s21, s22, s23, s24)" in text
     result = CliRunner().invoke(orn, ["compare", *map(str, pair), "--json"])
     assert json.loads(result.stdout)["num_segments"] == 30
+
+
+def _report(run: Path, **views: object) -> None:
+    (run / "eval-validation.json").write_text(json.dumps({"step": 3, "flip": False, **views}))
+
+
+def test_other_views_are_said(pair) -> None:
+    assert compare(CompareRequest(one=pair[0], other=pair[1]))["views"] == {
+        "one": None,
+        "other": None,
+    }
+    _report(pair[0], clips=1, frame_order="forward")  # of an older release
+    assert "other views" not in _run(*pair).stdout
+    _report(pair[1], clips=1, crops=1, frame_order="forward")
+    assert "other views" not in _run(*pair).stdout
+    _report(pair[1], clips=10, crops=3, flip=True, frame_order="shuffled")
+    said = "measured with other views: clips 1 -> 10, crops 1 -> 3, flip false -> true, frame_order"
+    assert f"{said} forward -> shuffled\n" in _run(*pair).stdout
+    report = compare(CompareRequest(one=pair[0], other=pair[1]))
+    assert report["views"] == {
+        "one": {"clips": 1, "crops": 1, "flip": False, "frame_order": "forward"},
+        "other": {"clips": 10, "crops": 3, "flip": True, "frame_order": "shuffled"},
+    }
+
+
+@given(text=st.text() | st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda each: st.lists(each) | st.dictionaries(
+        st.sampled_from(("clips", "crops", "flip", "frame_order", "x")), each
+    ),
+).map(json.dumps))  # fmt: skip
+def test_a_damaged_report_is_named(tmp_path_factory, text) -> None:
+    run = tmp_path_factory.mktemp("run")
+    path = run / "eval-validation.json"
+    path.write_text(text, encoding="utf-8", errors="surrogatepass")
+    try:
+        assert set(views_of(run, "validation")) == {"clips", "crops", "flip", "frame_order"}
+    except CheckpointError as err:
+        assert str(err).startswith(str(path))
 
 
 @pytest.mark.parametrize(

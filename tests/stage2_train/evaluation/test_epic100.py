@@ -12,6 +12,7 @@ from click.testing import CliRunner, Result
 
 from shared.cli import orn
 from shared.errors import ConfigError, DataRootError
+from shared.manifests.load import load_listing, load_manifest
 from stage2_train.evaluation.epic100 import Epic100Request, measure_epic100
 from stage2_train.evaluation.epic100_file import SubmitRequest, submit_epic100
 from stage2_train.evaluation.predictions import load_predictions, save_predictions
@@ -26,12 +27,23 @@ from tests.stage2_train.evaluation.made_epic100 import (
     make_run,
 )
 
-PUBLISHED_VALIDATION = 9_668
+PUBLISHED_VALIDATION, PUBLISHED_ACTIONS = 9_668, 3_806
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory) -> MadeEpic100:
     return make_epic100(tmp_path_factory.mktemp("data"), num_validation=60)
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory) -> tuple[MadeEpic100, tuple[Path, Path]]:
+    """As many segments, classes and actions as were published, and runs with equal logits."""
+    folder = tmp_path_factory.mktemp("published")
+    made = make_epic100(
+        folder / "data", num_validation=PUBLISHED_VALIDATION, num_actions=PUBLISHED_ACTIONS
+    )
+    nouns = make_run(folder, made, "noun", ids=made.ids[::-1], steps=0.5)
+    return made, (make_run(folder, made, "verb", steps=0.5), nouns)
 
 
 @pytest.fixture
@@ -48,7 +60,8 @@ def _change(run: Path, change: Callable, name: str = "predictions-validation") -
     save_predictions(path, change(load_predictions(path)))
 
 
-def test_the_table_is_that_of_the_definitions(made, pair) -> None:
+def _check_table(made: MadeEpic100, pair: tuple[Path, Path], num_draws: int) -> dict:
+    """Every figure against the plain one; the noun run has its segments the other way round."""
     verbs, nouns = (load_predictions(run / "predictions-validation.npz") for run in pair)
     wanted = epic100_table(
         verbs.logits.tolist(),
@@ -60,7 +73,8 @@ def test_the_table_is_that_of_the_definitions(made, pair) -> None:
         tail_verbs=TAIL_VERBS,
         tail_nouns=TAIL_NOUNS,
     )
-    report = measure_epic100(Epic100Request(verb_run=pair[0], noun_run=pair[1], num_draws=100))
+    request = Epic100Request(verb_run=pair[0], noun_run=pair[1], num_draws=num_draws)
+    report = measure_epic100(request)
     found = {
         (part, target, figure): own and own["value"]
         for part in ("overall", "unseen", "tail")
@@ -69,10 +83,33 @@ def test_the_table_is_that_of_the_definitions(made, pair) -> None:
     }
     assert found == pytest.approx(wanted)
     assert len({round(value, 6) for value in wanted.values() if value is not None}) > 8
+    return report
+
+
+@pytest.mark.parametrize("steps", [None, 1.0])
+def test_the_table_is_that_of_the_definitions(made, tmp_path, steps) -> None:
+    nouns = make_run(tmp_path, made, "noun", ids=made.ids[::-1], steps=steps)
+    report = _check_table(made, (make_run(tmp_path, made, "verb", steps=steps), nouns), 100)
     assert report["interval"]["over"] == "participants"
     assert report["num_segments"]["tail"]["action"] > report["num_segments"]["tail"]["noun"]
     own = report["overall"]["noun"]["top1"]
     assert own["low"] < own["value"] < own["high"]
+
+
+@pytest.mark.slow
+def test_the_table_of_the_published_sizes_is_that_of_the_definitions(published) -> None:
+    made, pair = published
+    for kind, number in (("", 97), ("-nouns", 300), ("-actions", PUBLISHED_ACTIONS)):
+        listing = load_listing(load_manifest(f"epic100{kind}"), made.data)
+        assert len(listing.classes) == number
+    assert len(set(made.verbs)) < 97
+    assert len(set(made.nouns)) < 300
+    tied = [load_predictions(run / "predictions-validation.npz").logits for run in pair]
+    assert all((np.diff(np.sort(each, axis=1)[:, -2:]) == 0).mean() > 0.1 for each in tied)
+    counts = _check_table(made, pair, 2000)["num_segments"]
+    assert set(counts["overall"].values()) == {PUBLISHED_VALIDATION}
+    assert 0 < counts["unseen"]["action"] < PUBLISHED_VALIDATION
+    assert 0 < counts["tail"]["noun"] < counts["tail"]["action"] < PUBLISHED_VALIDATION
 
 
 def test_the_table_as_text_and_json(pair) -> None:
@@ -137,15 +174,21 @@ def test_the_file_keeps_the_rules(made, pair, tmp_path) -> None:
 
 
 @pytest.mark.slow
-def test_the_file_of_the_published_sizes_keeps_the_rules(tmp_path) -> None:
-    made = make_epic100(tmp_path / "data", num_validation=PUBLISHED_VALIDATION)
-    runs = make_run(tmp_path, made, "verb"), make_run(tmp_path, made, "noun")
+def test_the_file_of_the_published_sizes_keeps_the_rules(published, tmp_path) -> None:
+    made, runs = published
     out = tmp_path / "out.zip"
     request = SubmitRequest(verb_run=runs[0], noun_run=runs[1], out=out, split="validation")
     assert submit_epic100(request)["num_segments"] == PUBLISHED_VALIDATION
     _check_zip(out, made, runs)
-    report = measure_epic100(Epic100Request(verb_run=runs[0], noun_run=runs[1]))
-    assert report["num_segments"]["overall"]["action"] == PUBLISHED_VALIDATION
+    fewer = make_run(tmp_path, made, "noun", ids=made.ids[:7000] + made.ids[7001:])
+    out.unlink()
+    said = _run("submit", "epic100", runs[0], fewer, out, "--split", "validation")
+    assert said.exit_code == 2
+    assert (
+        f"wanted scores of the split's 9,668 narration ids, found 1 missing ({made.ids[7000]})"
+        in (said.stderr)
+    )
+    assert not out.exists()
 
 
 def test_the_validator_sees_each_fault(made, pair, tmp_path) -> None:

@@ -53,6 +53,26 @@ def test_chance_leaves_out_what_annotators_could_not_tell(tiny_world, tmp_path) 
     assert report["chance"] == pytest.approx((2 / 4 + 2 / 4) / 2)
 
 
+def test_objects_of_another_detector_are_a_warning_with_both(tiny_world, tmp_path, caplog) -> None:
+    options = make_workspace(tiny_world, tmp_path)
+    manifest, run = options.pop("manifest"), Path(options["--run"])
+    flags = [part for option in options.items() for part in option]
+    result = CliRunner().invoke(orn, ["train", manifest, *flags, "--max-steps", "1"])
+    assert result.exit_code == 0, result.stderr
+    config = run / "config.toml"
+    trained_with = load_run_config(run).dataset.detector
+    assert "was trained on objects of" not in CliRunner().invoke(orn, ["eval", str(run)]).stderr
+    config.write_text(config.read_text().replace(trained_with, "another detector"))
+    said = CliRunner().invoke(orn, ["eval", str(run)])
+    assert said.exit_code == 0
+    assert said.stderr.count("was trained on objects of another detector, and is measured on") == 1
+    assert f"those of {trained_with} ({options['--shards']})" in " ".join(said.stderr.split())
+    # One that reads no objects is as good on any shards.
+    config.write_text(config.read_text().replace('heads = "both"', 'heads = "activity"'))
+    said = CliRunner().invoke(orn, ["eval", str(run)])
+    assert "was trained on objects of" not in said.stderr
+
+
 @pytest.mark.parametrize(("unsure", "expected"), [("left_out", 1.0), ("negative", 0.5)])
 def test_what_annotators_could_not_tell_counts_as_asked_for(unsure, expected, tiny_world) -> None:
     """The segment of the highest logit is unsure; by hand, the positive is at rank 1 or 2."""

@@ -20,7 +20,6 @@ from stage2_train.evaluation.bootstrap import (
     redrawn_figures,
 )
 from stage2_train.evaluation.figures import measured_figures, with_groups
-from stage2_train.evaluation.metrics import single_label_scores
 from stage2_train.evaluation.predictions import Predictions, load_predictions, save_predictions
 
 
@@ -58,6 +57,14 @@ def test_single_label_figures_are_those_of_scikit_learn(num_classes) -> None:
         labels_N, guessed_N, labels=np.arange(num_classes), average=None, zero_division=np.nan
     )
     assert _once(tallies, 80)[len(tallies.names) :] == pytest.approx(recalls, nan_ok=True)
+
+
+def test_logits_that_are_no_numbers_are_never_right() -> None:
+    labels_NA = np.array([[1, 1], [0, 0], [1, 0]], np.float32)
+    logits_NA = np.array([[np.nan, 3], [np.nan, np.nan], [5, 1]], np.float32)
+    # By hand: the others without a number are ahead of all, the positives behind.
+    wanted = [(1 / 2 + 2 / 3) / 2, 1 / 2]
+    assert _once(_tallies(labels_NA, logits_NA), 3)[1:] == pytest.approx(wanted)
 
 
 @pytest.mark.parametrize("num_classes", [1, 4])
@@ -166,10 +173,7 @@ def test_a_report_has_an_interval_for_every_figure(tmp_path) -> None:
     kept = load_predictions(tmp_path / "kept.npz")
     assert (kept.groups, kept.grouped_by) == (tuple(f"v{row // 4}" for row in range(40)), "videos")
     assert kept.unsure is None
-    scores = {
-        head: single_label_scores(logits, labels_N) for head, logits in kept.by_head().items()
-    }
-    found = measured_figures(kept, scores, num_draws=100)
+    found = measured_figures(kept, num_draws=100)
     assert found["interval"] | {"num_groups": 10, "over": "videos"} == found["interval"]
     for head, figures in found["figures"].items():
         assert set(figures) == {"top1", "mean_class_accuracy"}
@@ -210,8 +214,7 @@ def test_average_precisions_are_the_same_in_blocks_of_classes(monkeypatch) -> No
         object_logits=logits_NA,
     )
     monkeypatch.setattr("stage2_train.evaluation.figures._CLASSES_AT_ONCE", 3)
-    scores = {"object_head": single_label_scores(logits_NA, labels_N)}
-    rows = measured_figures(predictions, scores, num_draws=2)["classes"]
+    rows = measured_figures(predictions, num_draws=2)["classes"]
     found = [row["average_precision"]["object_head"] for row in rows]
     assert found[7] is None
     wanted = [average_precision_score(labels_N == each, logits_NA[:, each]) for each in range(7)]

@@ -10,7 +10,6 @@ from sklearn.metrics import precision_recall_fscore_support
 
 from shared.manifests.records import Subset
 from stage2_train.evaluation.figures import measured_figures
-from stage2_train.evaluation.metrics import single_label_scores
 from stage2_train.evaluation.predictions import Predictions
 from stage2_train.evaluation.shares import share_figures, subset_shares
 
@@ -87,12 +86,9 @@ def test_they_stand_beside_the_other_figures(caplog) -> None:
         groups=PERSONS,
         grouped_by="participants",
     )
-    scores = {
-        head: single_label_scores(logits, LABELS) for head, logits in predictions.by_head().items()
-    }
     subsets = [Subset(name="unseen", participants=("a", "c"))]
     with caplog.at_level(logging.WARNING):
-        measured = measured_figures(predictions, scores, subsets=subsets, num_draws=50)
+        measured = measured_figures(predictions, subsets=subsets, num_draws=50)
     for head in ("two_heads", "activity_head", "object_head"):
         assert measured["figures"][head]["top1_unseen"]["value"] == pytest.approx(2 / 5)
         assert "top1" in measured["figures"][head]

@@ -63,6 +63,21 @@ def test_another_class_can_be_explained(tiny_config, make_network, make_batch) -
     )
 
 
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_other_classes_are_explained_from_the_same_features(
+    variant, tiny_config, make_network, make_batch, monkeypatch
+) -> None:
+    network, batch = make_network(replace(tiny_config, **VARIANTS[variant])), make_batch()
+    one_B, other_B = torch.tensor([2, 0]), torch.tensor([0, 1])
+    first, wanted = (explain(network, batch, class_B=each) for each in (one_B, other_B))
+    monkeypatch.setattr(network, "trunk_features", None)
+    monkeypatch.setattr(network.object_head, "objects", None)
+    found = first.of_classes(other_B)
+    for name in ("class_B", "fall_P", "object_fall_BTK", "activation_P", "clip_P", "frames_nP"):
+        assert torch.equal(getattr(found, name), getattr(wanted, name))
+    assert torch.equal(found.output.logits_BA, wanted.output.logits_BA)
+
+
 def test_variants_in_parts_are_the_same(tiny_config, make_network, make_batch, monkeypatch) -> None:
     network, batch = make_network(tiny_config), make_batch()
     whole = explain(network, batch)

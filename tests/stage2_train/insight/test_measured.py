@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 from shared.errors import CheckpointError, PipelineError
 from stage2_train.evaluation.metrics import (
     confusion_counts,
-    multi_label_scores,
-    single_label_scores,
+    scores_of,
 )
 from stage2_train.evaluation.predictions import Predictions, save_predictions
 from stage2_train.insight.measured import EvalFile, Measured, load_measured
@@ -24,10 +23,7 @@ CLASSES = ("a", "b", "c")
 
 def eval_file(predictions: Predictions, **changed) -> dict:
     """An eval-SPLIT.json of an object head."""
-    if predictions.labels.ndim == 1:
-        scores = single_label_scores(predictions.logits, predictions.labels.astype(np.int64))
-    else:
-        scores = multi_label_scores(predictions.logits, predictions.labels)
+    scores = scores_of(predictions.labels, predictions.logits)
     return {
         "dataset": "tiny",
         "split": "validation",
