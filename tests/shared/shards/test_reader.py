@@ -1,6 +1,5 @@
 """A folder of shards: videos by id, ranges joined, copies in other processes."""
 
-import multiprocessing
 import pickle
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +13,7 @@ from shared.shards.index import shard_paths
 from shared.shards.reader import DetectionFolder
 from shared.shards.record import shard_record
 from shared.shards.schema import DetectorEntry, FailedVideo
+from tests.processes import new_processes
 from tests.shared.shards.conftest import FrameMaker, ShardMaker
 
 
@@ -142,7 +142,7 @@ def _masks(detections: DetectionFolder) -> tuple[bytes, ...]:
 def test_worker_processes_read_for_themselves(folder: Path, make_frame: FrameMaker) -> None:
     detections = DetectionFolder(folder)
     _masks(detections)
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
+    with new_processes().Pool(1) as pool:
         assert pool.apply(_masks, (detections,)) == make_frame(43, 3).masks
 
 
