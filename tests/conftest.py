@@ -1,6 +1,8 @@
-"""What all tests share: one thread each, signal handlers put back, and where real files lie."""
+"""What all tests share: one thread each, signal handlers put back, where they write and where real
+files lie."""
 
 import os
+import shutil
 import signal
 import sys
 from collections.abc import Iterator
@@ -8,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from hypothesis.internal.conjecture import providers
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -21,9 +24,26 @@ if str(ROOT) not in sys.path:  # so that tests find `tests.reference`
 # other, their tensors are small, and in one thread they compute the same on every machine.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-# The same examples in every run, and no limit on the time of one: the machine may be busy.
-settings.register_profile("project", deadline=None, derandomize=True, max_examples=60)
-settings.load_profile("project")
+IN_MEMORY = Path("/dev/shm")
+MEMORY_BYTES = 4 << 30
+"""Room there for what tests write; they leave a few hundred megabytes at a time."""
+
+if IN_MEMORY.is_dir() and shutil.disk_usage(IN_MEMORY).free > MEMORY_BYTES:
+    # So that nobody waits for a disk, of which each file that appears whole is sure to be asked.
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(IN_MEMORY))
+
+# The same examples in every run, whatever else was imported (hypothesis reads the source of all of
+# our modules for numbers to try, which takes seconds, too), and no limit on the time of one: the
+# machine may be busy.
+if hasattr(providers, "_get_local_constants"):
+    providers._get_local_constants = lambda: providers._local_constants
+for _name, _number in (("quick", 24), ("all", 60)):
+    settings.register_profile(_name, deadline=None, derandomize=True, max_examples=_number)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Where slow tests are left out, examples that hypothesis draws are fewer, too."""
+    settings.load_profile("quick" if "not slow" in config.option.markexpr else "all")
 
 
 @pytest.hookimpl(optionalhook=True)
