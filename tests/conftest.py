@@ -1,12 +1,13 @@
 """What all tests share: one thread each, signal handlers put back, where they write and where real
 files lie."""
 
+import gc
 import os
-import shutil
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -28,9 +29,11 @@ IN_MEMORY = Path("/dev/shm")
 MEMORY_BYTES = 4 << 30
 """Room there for what tests write; they leave a few hundred megabytes at a time."""
 
-if IN_MEMORY.is_dir() and shutil.disk_usage(IN_MEMORY).free > MEMORY_BYTES:
-    # So that nobody waits for a disk, of which each file that appears whole is sure to be asked.
-    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(IN_MEMORY))
+if IN_MEMORY.is_dir():
+    _there = os.statvfs(IN_MEMORY)
+    # So that nobody waits for a disk, which is asked to keep each file that appears whole.
+    if _there.f_bavail * _there.f_frsize > MEMORY_BYTES and not _there.f_flag & os.ST_NOEXEC:
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(IN_MEMORY))
 
 # The same examples in every run, whatever else was imported (hypothesis reads the source of all of
 # our modules for numbers to try, which takes seconds, too), and no limit on the time of one: the
@@ -52,6 +55,17 @@ def pytest_xdist_auto_num_workers() -> int:
     from shared.environment import usable_cores
 
     return min(usable_cores(), 4)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, Any, Any]:
+    """Modules and tests stay to the end: the garbage collector never looks through them."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -81,4 +95,14 @@ def sample_data() -> Path:
     folder = Path(os.environ.get("ORN_SAMPLE_DATA") or ROOT.parent / "shared" / "data")
     if not (folder / "clips").is_dir():
         pytest.skip(f"no sample files under {folder}; set ORN_SAMPLE_DATA to the folder with them")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def small_demo_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `make_small_demo` makes; read-only."""
+    from tests.small_demo import make_small_demo
+
+    folder = tmp_path_factory.mktemp("small")
+    make_small_demo(folder)
     return folder
