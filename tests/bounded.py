@@ -1,6 +1,6 @@
 """Runs what reads a hostile file in a process of its own, whose time and memory are bounded."""
 
-import multiprocessing
+import os
 import resource
 import sys
 from collections.abc import Callable
@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.processes import new_processes, take_environment
 
 _MOST_MIB = 1024
 """How much more memory than before a reader may need for any file, in MiB."""
@@ -23,9 +25,10 @@ def bounded(function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
 
     The function, its arguments and its result are pickled, so it is one of a module.
     """
-    context = multiprocessing.get_context("spawn")
+    context = new_processes()
     ours, theirs = context.Pipe(duplex=False)
-    process = context.Process(target=_run, args=(theirs, function, args, kwargs), daemon=True)
+    work = (theirs, dict(os.environ), function, args, kwargs)
+    process = context.Process(target=_run, args=work, daemon=True)
     process.start()
     theirs.close()
     try:
@@ -46,8 +49,13 @@ def bounded(function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
 
 
 def _run(
-    answer: Connection, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    answer: Connection,
+    environment: dict[str, str],
+    function: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
 ) -> None:
+    take_environment(environment)
     in_use = _address_bytes()
     resource.setrlimit(resource.RLIMIT_AS, (in_use + (_ADDRESSES_MIB << 20),) * 2)
     before = _peak_from_here_mib()

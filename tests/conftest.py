@@ -1,13 +1,17 @@
-"""What all tests share: one thread each, signal handlers put back, and where real files lie."""
+"""What all tests share: one thread each, signal handlers put back, where they write and where real
+files lie."""
 
+import gc
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
+from hypothesis.internal.conjecture import providers
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -21,9 +25,28 @@ if str(ROOT) not in sys.path:  # so that tests find `tests.reference`
 # other, their tensors are small, and in one thread they compute the same on every machine.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-# The same examples in every run, and no limit on the time of one: the machine may be busy.
-settings.register_profile("project", deadline=None, derandomize=True, max_examples=60)
-settings.load_profile("project")
+IN_MEMORY = Path("/dev/shm")
+MEMORY_BYTES = 4 << 30
+"""Room there for what tests write; they leave a few hundred megabytes at a time."""
+
+if IN_MEMORY.is_dir():
+    _there = os.statvfs(IN_MEMORY)
+    # So that nobody waits for a disk, which is asked to keep each file that appears whole.
+    if _there.f_bavail * _there.f_frsize > MEMORY_BYTES and not _there.f_flag & os.ST_NOEXEC:
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(IN_MEMORY))
+
+# The same examples in every run, whatever else was imported (hypothesis reads the source of all of
+# our modules for numbers to try, which takes seconds, too), and no limit on the time of one: the
+# machine may be busy.
+if hasattr(providers, "_get_local_constants"):
+    providers._get_local_constants = lambda: providers._local_constants
+for _name, _number in (("quick", 24), ("all", 60)):
+    settings.register_profile(_name, deadline=None, derandomize=True, max_examples=_number)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Where slow tests are left out, examples that hypothesis draws are fewer, too."""
+    settings.load_profile("quick" if "not slow" in config.option.markexpr else "all")
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -32,6 +55,17 @@ def pytest_xdist_auto_num_workers() -> int:
     from shared.environment import usable_cores
 
     return min(usable_cores(), 4)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, Any, Any]:
+    """Modules and tests stay to the end: the garbage collector never looks through them."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -61,4 +95,14 @@ def sample_data() -> Path:
     folder = Path(os.environ.get("ORN_SAMPLE_DATA") or ROOT.parent / "shared" / "data")
     if not (folder / "clips").is_dir():
         pytest.skip(f"no sample files under {folder}; set ORN_SAMPLE_DATA to the folder with them")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def small_demo_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `make_small_demo` makes; read-only."""
+    from tests.small_demo import make_small_demo
+
+    folder = tmp_path_factory.mktemp("small")
+    make_small_demo(folder)
     return folder

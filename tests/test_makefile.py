@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -26,7 +27,7 @@ def make(
 
 def last_line(*arguments: str) -> str:
     """What a target runs once .venv is there."""
-    process = make("-n", *arguments)
+    process = make("-n", f"PYTHON={sys.executable}", *arguments)  # nothing looks for one
     assert process.returncode == 0, process.stderr
     return " ".join(process.stdout.splitlines()[-1].split())
 
@@ -75,7 +76,7 @@ def test_variables_become_options(arguments: tuple[str, ...], wanted: str) -> No
 
 
 def test_all_tests_are_run_those_with_a_cluster_alone() -> None:
-    process = make("-n", "test-all", "ARGS=-x")
+    process = make("-n", f"PYTHON={sys.executable}", "test-all", "ARGS=-x")
     beside, alone = process.stdout.splitlines()[-2:]
     assert beside == '.venv/bin/python -m pytest -n auto --dist worksteal -m "not ray" -x'
     assert alone.startswith(".venv/bin/python -m pytest -m ray -x")

@@ -1,6 +1,7 @@
 """The five names of docs/python.md: light to import, typed, and right."""
 
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -29,7 +30,6 @@ from stage2_train.predict import arrays
 from stage2_train.predict.export import export_run
 from stage2_train.resources import Resources
 from tests.conftest import ROOT
-from tests.small_demo import make_small_demo
 
 HEAVY = ("torch", "numpy", "mmdet", "mmengine", "cv2", "zarr", "h5py", "av", "pydantic", "click")
 SHARD = Path("shards/demo/shard-000000.zarr.zip")
@@ -39,10 +39,8 @@ SAME = 1e-5
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("small")
-    make_small_demo(folder)
-    return folder
+def made(small_demo_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return shutil.copytree(small_demo_run, tmp_path_factory.mktemp("copied") / "small")
 
 
 @pytest.fixture

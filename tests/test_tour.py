@@ -2,13 +2,13 @@
 
 import json
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.conftest import ROOT
-from tests.small_demo import make_small_demo
 
 TOUR = ROOT / "examples" / "tour.ipynb"
 MOST_BYTES = 400_000
@@ -17,10 +17,8 @@ FOLDERS_OF_A_MACHINE = re.compile(r"(?<![\w.])/(home|root|tmp|work|usr|opt|mnt|U
 
 
 @pytest.fixture(scope="module")
-def small_demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("small")
-    make_small_demo(folder)
-    return folder
+def small_demo(small_demo_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return shutil.copytree(small_demo_run, tmp_path_factory.mktemp("copied") / "small")
 
 
 def code_cells() -> list[dict[str, Any]]:

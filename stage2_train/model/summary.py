@@ -90,7 +90,9 @@ def summarise_network(
         num_frames: T.
         num_slots: K.
     """
-    network = build_network(config).eval()
+    with torch.device("meta"):  # what the weights are does not matter
+        network = build_network(config).eval()
+    network.to_empty(device="cpu").apply(_with_zeros)
     shapes: dict[str, tuple[int, ...]] = {}
     layers = dict(_layers(network))
     for name, module in layers.items():
@@ -130,6 +132,11 @@ def _layers(module: nn.Module, prefix: str = "") -> Iterator[tuple[str, nn.Modul
             yield from _layers(child, f"{prefix}{name}.")
         elif _num_parameters(child):
             yield f"{prefix}{name}", child
+
+
+def _with_zeros(module: nn.Module) -> None:
+    for tensor in (*module.parameters(recurse=False), *module.buffers(recurse=False)):
+        tensor.detach().zero_()
 
 
 def _note_shape(

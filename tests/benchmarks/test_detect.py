@@ -114,7 +114,18 @@ def test_memory_is_that_of_processes_of_their_own() -> None:
     assert 0 < record["long_bytes_above_start"] < record["ours_bytes"] < 2**30
 
 
+def test_what_predicts_looks_at_windows(tmp_path: Path) -> None:
+    from benchmarks.predict_memory import _predict_video
+
+    video = write_video(tmp_path / "v.mp4", moving_pictures(40, height=120, width=160))
+    start_bytes, counts = _predict_video(video, 40)
+    assert 0 < start_bytes < 2**40
+    assert counts["windows"] == 2
+
+
+@pytest.mark.slow
 def test_memory_of_predicting_is_measured_in_windows() -> None:
+    """Quicker ones: that of detecting, in the same processes, and what predicts, in this one."""
     from benchmarks.predict_memory import measure
 
     record = record_of(measure(short=40, long=80))

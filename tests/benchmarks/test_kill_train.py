@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from benchmarks.kill_train import kill_trials, largest_loss_difference, made_training, same_training
-from tests.small_demo import make_small_demo
 
 
 @pytest.mark.slow  # stopping and going on in one process is in stage2_train/training/test_loop.py
@@ -21,11 +20,9 @@ def test_a_killed_training_completes_to_the_same(tmp_path: Path, processes: int)
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def runs(small_demo_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run in runs/demo."""
-    folder = tmp_path_factory.mktemp("small")
-    make_small_demo(folder)
-    return folder / "runs"
+    return shutil.copytree(small_demo_run / "runs", tmp_path_factory.mktemp("copied") / "runs")
 
 
 def test_a_training_is_the_same_as_its_copy(runs: Path) -> None:

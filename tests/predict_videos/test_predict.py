@@ -5,10 +5,11 @@ import json
 import os
 import shutil
 import signal
-import subprocess
 import sys
 import threading
+from collections.abc import Sequence
 from dataclasses import replace
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,15 @@ import numpy as np
 import pytest
 from click.testing import Result
 
+import predict_videos.job
+from shared.cli import main
 from shared.errors import JoinError
 from stage2_train.evaluation.predictions import load_predictions
 from stage2_train.predict.arrays import predict_arrays
 from stage2_train.predict.opened import open_model
 from stage2_train.runs.model_folder import ClipRecord
 from tests.predict_videos.conftest import Trained, call
+from tests.processes import new_processes, take_environment
 from tests.stage1_detect.conftest import FakeDetector
 
 HEADS = {
@@ -288,54 +292,51 @@ def test_a_configuration_that_a_stranger_names_is_not_run(trained, exported, tmp
     assert not ran.exists()
 
 
-WHILE_PREDICTING = """
-import signal
-from shared.cli import main
-signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever starts the tests may ignore it
-main()
-"""
-WHILE_DETECTING = """
-import threading
-import predict_videos.job
-from tests.stage1_detect.conftest import FakeDetector
-
 class Waits(FakeDetector):
-    num_batches = 0
+    """Says that it detects, and is not done with it."""
 
-    def infer(self, prepared):
-        self.num_batches += 1
-        if self.num_batches == 2:
+    def infer(self, prepared: Sequence[Any]) -> Sequence[Any]:
+        if len(self.batches) == 1:
             print('{"kind": "detecting"}', flush=True)
             threading.Event().wait(60)
         return super().infer(prepared)
 
-predict_videos.job.load_its_detector = lambda *_: Waits()
-"""
+
+def say_predictions(stdout: Connection, arguments: list[str], environment: dict[str, str]) -> None:
+    """`orn predict` in a process of its own."""
+    take_environment(environment)
+    os.dup2(stdout.fileno(), 1)
+    stdout.close()
+    sys.argv = ["orn", "predict", *arguments]
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever starts it may ignore it
+    if "--shards" not in arguments:
+        predict_videos.job.load_its_detector = lambda *_: Waits()
+    main()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("what", ["window", "detecting"])
 def test_interrupts_leave_nothing_half_written(trained, tmp_path, number: int, what: str) -> None:
     """While objects are detected, or at the first line; films and tables come later."""
-    program = WHILE_PREDICTING if what == "window" else WHILE_DETECTING + WHILE_PREDICTING
-    command = [sys.executable, "-c", program, "predict", str(trained.run), "--json", "--batch", "2"]
-    command += ["--shards", str(trained.shards)] if what == "window" else []
-    command += [str(path) for path in trained.videos.values()]
-    command += ["--csv", str(tmp_path / "out.csv"), "--html", str(tmp_path / "out.html")]
-    environment = os.environ | {"TMPDIR": str(tmp_path), "PYTHONUNBUFFERED": "1"}
-    with subprocess.Popen(
-        [*command, "--device", "cpu"],
-        stdout=subprocess.PIPE,
-        env=environment,
-        start_new_session=True,
-    ) as process:
-        limit = threading.Timer(120, process.kill)
-        limit.start()
-        assert process.stdout is not None
-        assert json.loads(process.stdout.readline())["kind"] == what
+    arguments = [str(trained.run), "--json", "--batch", "2", "--device", "cpu"]
+    arguments += ["--shards", str(trained.shards)] if what == "window" else []
+    arguments += [str(path) for path in trained.videos.values()]
+    arguments += ["--csv", str(tmp_path / "out.csv"), "--html", str(tmp_path / "out.html")]
+    context = new_processes()
+    ours, theirs = context.Pipe(duplex=False)
+    work = (theirs, arguments, os.environ | {"TMPDIR": str(tmp_path)})
+    process = context.Process(target=say_predictions, args=work)
+    process.start()
+    theirs.close()
+    limit = threading.Timer(120, process.kill)
+    limit.start()
+    with os.fdopen(os.dup(ours.fileno())) as said:
+        assert json.loads(said.readline())["kind"] == what
         assert [each.is_dir() for each in tmp_path.iterdir()] == [True] * (what == "detecting")
-        process.send_signal(number)
-        process.stdout.read()
-        limit.cancel()
-    assert process.returncode == 128 + number
+        os.kill(process.pid, number)
+        said.read()
+    ours.close()
+    process.join()
+    limit.cancel()
+    assert process.exitcode == 128 + number
     assert list(tmp_path.iterdir()) == []

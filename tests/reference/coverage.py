@@ -11,7 +11,7 @@ def coverage(
     cells: tuple[int, int],
 ) -> NDArray[np.float64]:
     """(h, w) float64: the area that a cell and the object's pixels share, over the cell's area."""
-    height, width = mask_HW.shape
+    pixels = np.argwhere(mask_HW).tolist()
     x1, y1, x2, y2 = window
     rows, columns = cells
     fractions = np.zeros(cells)
@@ -21,11 +21,10 @@ def coverage(
             left = x1 + (x2 - x1) * column / columns
             right = x1 + (x2 - x1) * (column + 1) / columns
             shared_area = 0.0
-            for y in range(height):
+            for y, x in pixels:
                 down = min(bottom, y + 1) - max(top, y)
-                for x in range(width):
-                    across = min(right, x + 1) - max(left, x)
-                    if mask_HW[y, x] and down > 0 and across > 0:
-                        shared_area += down * across
+                across = min(right, x + 1) - max(left, x)
+                if down > 0 and across > 0:
+                    shared_area += down * across
             fractions[row, column] = shared_area / ((bottom - top) * (right - left))
     return fractions

@@ -10,6 +10,8 @@ import pytest
 from benchmarks.kill_detect import is_good, kill_trials, shard_bytes
 from shared.shards.verified import RECORD_NAME
 from tests.conftest import ROOT
+from tests.processes import Ended, run_alone
+from tests.stage1_detect import crash_job
 from tests.stage1_detect.conftest import make_world, write_video
 
 NUM_UNITS = 5
@@ -25,11 +27,13 @@ def start(
     number: int = signal.SIGKILL,
     whom: str = "self",
     prepare: str = "",
-) -> subprocess.CompletedProcess[bytes]:
+) -> Ended | subprocess.CompletedProcess[bytes]:
     """Runs the job to its end, whatever that is; `prepare` is Python for its process to do first,
     in one that becomes the job: nothing of ours runs between a fork of this process, whose threads
     may hold locks, and what replaces it."""
     arguments = [str(manifest), str(out), str(workers), where, str(int(number)), whom]
+    if not prepare:
+        return run_alone(crash_job.main, arguments, said=manifest.with_name("said"))
     become = f"import os, sys\n{prepare}\nos.execv(sys.argv[1], sys.argv[1:])"
     job = [sys.executable, "-m", "tests.stage1_detect.crash_job", *arguments]
     return subprocess.run(

@@ -61,7 +61,9 @@ def accelerator():
     return build_accelerator("fp32", "cpu")
 
 
-@pytest.mark.parametrize(("small_demo", "name"), CASES, indirect=["small_demo"])
+@pytest.mark.parametrize(  # the scope, or each test draws the films anew
+    ("small_demo", "name"), CASES, indirect=["small_demo"], scope="module"
+)
 def test_a_step_of_each_phase_and_an_evaluation(name, small_demo, accelerator, tmp_path) -> None:
     sources, batch, validation = small_demo
     recipe = load_recipe(

@@ -1,6 +1,9 @@
 """The leak report: figures by hand, an oracle that is right under every dial, errors."""
 
 import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -30,8 +33,20 @@ TURNED = {
 }
 
 
-def draw(root, dataset, films=FILMS, **dials) -> None:
-    write_dataset(dataset, root, films=films, dials=Dials(**dials), seed=0, workers=1)
+@pytest.fixture(scope="module")
+def draw(tmp_path_factory) -> Callable[..., None]:
+    """Draws a data set in a root, or copies what was drawn before."""
+    drawn: dict[str, Path] = {}
+
+    def draw(root: Path, dataset: str, films=FILMS, **dials) -> None:
+        key = f"{dataset} {films} {sorted(dials.items())}"
+        if key not in drawn:
+            folder = tmp_path_factory.mktemp("world")
+            write_dataset(dataset, folder, films=films, dials=Dials(**dials), seed=0, workers=1)
+            drawn[key] = folder / dataset
+        shutil.copytree(drawn[key], root / dataset)
+
+    return draw
 
 
 @pytest.fixture(autouse=True)
@@ -64,7 +79,7 @@ def figures(report) -> dict[str, float]:
         ("demo-places", TURNED | {"camera_pixels": 6.0}),
     ],
 )
-def test_the_oracle_is_right_whatever_the_dials(tmp_path, dataset, dials) -> None:
+def test_the_oracle_is_right_whatever_the_dials(draw, tmp_path, dataset, dials) -> None:
     draw(tmp_path, dataset, **dials)
     report = untrained_report(dataset, tmp_path, split="validation")
     assert report["num_segments"] == FILMS[1]
@@ -72,7 +87,9 @@ def test_the_oracle_is_right_whatever_the_dials(tmp_path, dataset, dials) -> Non
     assert figures(report)["oracle"] == pytest.approx(100)
 
 
-def test_the_floor_of_comparisons_is_what_counts_in_shards_tell(tmp_path, monkeypatch) -> None:
+def test_the_floor_of_comparisons_is_what_counts_in_shards_tell(
+    draw, tmp_path, monkeypatch
+) -> None:
     """Presence is another figure: it counts hidden objects, which no system is given."""
     draw(tmp_path, "demo-touch", films=(24, 12, 0))
     for path in (tmp_path / "demo-touch" / "ground_truth").glob("*.json"):
@@ -92,7 +109,7 @@ def test_the_floor_of_comparisons_is_what_counts_in_shards_tell(tmp_path, monkey
     assert asked[0].floor == found["class-counts"]
 
 
-def test_a_wrong_label_is_a_world_that_is_not_well_defined(tmp_path) -> None:
+def test_a_wrong_label_is_a_world_that_is_not_well_defined(draw, tmp_path) -> None:
     draw(tmp_path, "demo-places")
     table = tmp_path / "demo-places" / "labels.csv"
     rows = [row.split(",") for row in table.read_text().splitlines()]
@@ -109,7 +126,7 @@ def test_a_wrong_label_is_a_world_that_is_not_well_defined(tmp_path) -> None:
     assert (tmp_path / "out" / "leaks-validation.md").read_text().startswith("| reads |")
 
 
-def test_the_oracle_goes_by_the_classes_of_the_pair(tmp_path) -> None:
+def test_the_oracle_goes_by_the_classes_of_the_pair(draw, tmp_path) -> None:
     draw(tmp_path, "demo", decoy_probability=1.0)
     path = tmp_path / "demo" / "ground_truth" / "validation.json"
     document = json.loads(path.read_text())
@@ -122,7 +139,7 @@ def test_the_oracle_goes_by_the_classes_of_the_pair(tmp_path) -> None:
     assert report["films_that_the_oracle_misses"] == 0
 
 
-def test_where_no_ball_can_be_seen_nobody_is_replaced(tmp_path) -> None:
+def test_where_no_ball_can_be_seen_nobody_is_replaced(draw, tmp_path) -> None:
     draw(tmp_path, "demo-places")
     path = tmp_path / "demo-places" / "ground_truth" / "validation.json"
     document = json.loads(path.read_text())
@@ -135,7 +152,7 @@ def test_where_no_ball_can_be_seen_nobody_is_replaced(tmp_path) -> None:
     assert report["films_that_the_oracle_misses"] == replaced
 
 
-def test_majority_by_hand(tmp_path) -> None:
+def test_majority_by_hand(draw, tmp_path) -> None:
     draw(tmp_path, "demo-places")
     rows = (tmp_path / "demo-places" / "labels.csv").read_text().splitlines()[1:]
     by_part = {"train": [], "validation": []}
@@ -150,7 +167,7 @@ def test_majority_by_hand(tmp_path) -> None:
     assert report["chance"] == 25
 
 
-def test_any_world_is_measured_by_either_command(tmp_path) -> None:
+def test_any_world_is_measured_by_either_command(draw, tmp_path) -> None:
     """`orn demo leaks` is a case of `orn leaks`; both say what true objects and the truth tell."""
     draw(tmp_path, "demo")
     write_truth_shards("demo", tmp_path, tmp_path / "shards" / "demo")
@@ -171,7 +188,7 @@ def test_any_world_is_measured_by_either_command(tmp_path) -> None:
     assert (tmp_path / "runs" / "leaks-demo" / "leaks-validation.md").is_file()
 
 
-def test_a_part_that_is_not_drawn_is_named(tmp_path) -> None:
+def test_a_part_that_is_not_drawn_is_named(draw, tmp_path) -> None:
     draw(tmp_path, "demo-touch")
     with pytest.raises(DataRootError, match=r"ground_truth/test.json: wanted .* --films"):
         true_rows("demo-touch", tmp_path, split="test")
@@ -179,7 +196,7 @@ def test_a_part_that_is_not_drawn_is_named(tmp_path) -> None:
         untrained_report("demo-touch", tmp_path, split="test")
 
 
-def test_a_camera_that_hides_the_label_is_refused_wherever_it_comes_from(tmp_path) -> None:
+def test_a_camera_that_hides_the_label_is_refused_wherever_it_comes_from(draw, tmp_path) -> None:
     with pytest.raises(ConfigError, match=r"demo-places: dials\.camera_pixels"):
         draw(tmp_path, "demo-places", camera_pixels=7.0)
 

@@ -153,7 +153,7 @@ def test_with_as_many_classes_as_objects_every_film_shows_all() -> None:
 
 def test_stops_are_counted() -> None:
     touched = {
-        stops: [len(scene.touched) for scene in scenes("demo-touch", 60, stops=stops)]
+        stops: [len(scene.touched) for scene in scenes("demo-touch", 20, stops=stops)]
         for stops in (1, 2, 3)
     }
     assert {stops: max(counts) for stops, counts in touched.items()} == {1: 1, 2: 2, 3: 3}

@@ -13,6 +13,7 @@ import pytest
 from shared.errors import PipelineError
 from shared.jobs.commands import run_orn
 from shared.jobs.termination import Terminated
+from tests.shared.inspect.conftest import found, write
 
 
 def test_an_exit_code_is_a_failure_unless_it_is_said_to_be_none(capfd) -> None:
@@ -24,7 +25,8 @@ def test_an_exit_code_is_a_failure_unless_it_is_said_to_be_none(capfd) -> None:
 
 
 @pytest.mark.timeout(120)
-def test_sigterm_ends_the_command() -> None:
+def test_sigterm_ends_the_command(tmp_path) -> None:
+    shard = write(tmp_path / "s.zarr.zip", {f"video {n}": [found((0, 0.5))] for n in range(50)})
     reader, writer = os.pipe()
     fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)  # less than the command says before it is read
     with (
@@ -39,7 +41,7 @@ def test_sigterm_ends_the_command() -> None:
 
         pool.submit(end_us_once_it_speaks)
         with pytest.raises(Terminated):
-            run_orn(["systems", "--json"], stdout=stdout)
+            run_orn(["inspect", str(shard), "--json"], stdout=stdout)
         stdout.close()
         text = said.read()  # to its end: nobody writes any more
     with pytest.raises(ValueError, match=r"Unterminated|Expecting"):

@@ -3,7 +3,6 @@
 import os
 import signal
 import time
-from multiprocessing import get_context
 from multiprocessing.connection import wait
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pytest
 
 from shared.errors import DetectorError, PipelineError, VideoDecodeError
 from shared.jobs.workers import in_workers
+from tests.processes import new_processes
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -104,7 +104,7 @@ def _parent(sender) -> None:
 
 
 def test_workers_of_a_killed_parent_end() -> None:
-    context = get_context("spawn")
+    context = new_processes()
     receiver, sender = context.Pipe(duplex=False)
     parent = context.Process(target=_parent, args=(sender,))
     parent.start()

@@ -33,7 +33,7 @@ def columns_of(
     return columns
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def detector() -> DetectorEntry:
     """What the made-up detections say they were made with."""
     return DetectorEntry(
@@ -46,7 +46,7 @@ def detector() -> DetectorEntry:
     )
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_frame() -> FrameMaker:
     """Makes detections: `make_frame(seed, num, height, width, class_scores)`, equal for equal
     arguments."""
@@ -81,7 +81,7 @@ def make_frame() -> FrameMaker:
     return make
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def write_shard(detector: DetectorEntry, make_frame: FrameMaker) -> ShardMaker:
     """Writes a shard: `write_shard(path, {video id: (frame indices, seconds)}, failed={id:
     reason})`.

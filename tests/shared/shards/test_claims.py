@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import struct
 import zipfile
 from collections.abc import Callable
@@ -23,9 +24,15 @@ _CHUNK = "boxes/c/0/0"
 Members = dict[str, bytes]
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory, write_shard: ShardMaker) -> Path:
+    path = tmp_path_factory.mktemp("made") / "s.zarr.zip"
+    return write_shard(path, {"a": (range(6), [i / 10 for i in range(6)])})
+
+
 @pytest.fixture
-def path(tmp_path: Path, write_shard: ShardMaker) -> Path:
-    return write_shard(tmp_path / "s.zarr.zip", {"a": (range(6), [i / 10 for i in range(6)])})
+def path(made: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copy(made, tmp_path))
 
 
 def read_all(path: Path) -> list[str]:

@@ -1,7 +1,7 @@
 """A folder of shards: videos by id, ranges joined, copies in other processes."""
 
-import multiprocessing
 import pickle
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from shared.shards.index import shard_paths
 from shared.shards.reader import DetectionFolder
 from shared.shards.record import shard_record
 from shared.shards.schema import DetectorEntry, FailedVideo
+from tests.processes import new_processes
 from tests.shared.shards.conftest import FrameMaker, ShardMaker
 
 
@@ -21,10 +22,10 @@ def times(indices: range) -> tuple[range, list[float]]:
     return indices, [index / 10 for index in indices]
 
 
-@pytest.fixture
-def folder(tmp_path: Path, write_shard: ShardMaker) -> Path:
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory, write_shard: ShardMaker) -> Path:
     """Four shards, of which three hold a part of the video `long`."""
-    out = tmp_path / "shards"
+    out = tmp_path_factory.mktemp("made") / "shards"
     write_shard(out / "shard-000000.zarr.zip", {"a": times(range(3)), "b": times(range(0))})
     write_shard(out / "shard-000001.zarr.zip", {"long": times(range(20))})
     write_shard(out / "shard-000002.zarr.zip", {"long": times(range(20, 40))})
@@ -36,6 +37,12 @@ def folder(tmp_path: Path, write_shard: ShardMaker) -> Path:
     (out / "plan.json").write_text("{}")
     (out / ".shard-000004.zarr.zip.tmp-here-1-0123abcd").write_bytes(b"half")
     return out
+
+
+@pytest.fixture
+def folder(made: Path, tmp_path: Path) -> Path:
+    """A copy of them, to do anything with."""
+    return shutil.copytree(made, tmp_path / "shards")
 
 
 def test_ids_and_failures(folder: Path) -> None:
@@ -142,7 +149,7 @@ def _masks(detections: DetectionFolder) -> tuple[bytes, ...]:
 def test_worker_processes_read_for_themselves(folder: Path, make_frame: FrameMaker) -> None:
     detections = DetectionFolder(folder)
     _masks(detections)
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
+    with new_processes().Pool(1) as pool:
         assert pool.apply(_masks, (detections,)) == make_frame(43, 3).masks
 
 

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 from shared.errors import DetectorError
 from shared.manifests.load import shipped_detectors
@@ -128,18 +127,9 @@ def work(three: tuple[Unit, ...], tmp_path: Path) -> UnitWork:
     )
 
 
-@pytest.fixture
-def own_threads() -> Iterator[None]:
-    """Takes back what a detector does to the number of threads of this process."""
-    threads = torch.get_num_threads()
-    yield
-    torch.set_num_threads(threads)
-
-
 @pytest.mark.slow
 @pytest.mark.mmdet
 @pytest.mark.timeout(300)
-@pytest.mark.usefixtures("own_threads")
 def test_two_processes_give_the_same_arrays(work: UnitWork, tmp_path: Path) -> None:
     from stage1_detect.mmdet.detector import load_detector
 

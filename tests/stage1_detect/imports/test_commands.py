@@ -23,6 +23,7 @@ from shared.video.read import content_digest
 from stage1_detect.imports import job as import_job
 from stage1_detect.imports import planning
 from tests.conftest import ROOT
+from tests.processes import run_alone
 from tests.stage1_detect.imports.conftest import (
     Found,
     block_mask,
@@ -232,6 +233,11 @@ def test_the_folder_that_was_meant_is_taken_and_named(tmp_path: Path, given: str
     assert (found["source"], found["matched"]) == (str(meant), 2)
 
 
+def execute(program: str) -> int:
+    exec(program, {})
+    return 0
+
+
 def test_killed_and_started_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """kill -9 while a video is read; the shards then equal those of an undisturbed import."""
     monkeypatch.setattr(planning, "UNIT_FRAMES", 1)  # a unit a video
@@ -264,8 +270,8 @@ def test_killed_and_started_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
             "job._READERS['authors'] = read_or_die\n"
             f"main({[*arguments, str(out)]!r})\n"
         )
-        process = subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=False)
-        assert process.returncode == -signal.SIGKILL
+        ended = run_alone(execute, program, said=tmp_path / "said")
+        assert ended.returncode == -signal.SIGKILL, ended.stderr.decode()
         assert len(list(out.glob("shard-*"))) == videos_before
         result = CliRunner().invoke(orn, [*arguments, str(out), "--json"])
         assert json.loads(result.stdout)["skipped_units"] == videos_before

@@ -17,7 +17,7 @@ from shared.errors import JoinError
 from shared.manifests.records import Dataset, DetectorChoice, Segment
 from shared.shards.reader import DetectionFolder
 from shared.shards.time_join import nearest_frames
-from shared.video.read import read_frames
+from shared.video.read import frame_seconds
 from stage2_train.clips.dataset import ClipDataset
 from stage2_train.clips.join import JoinedSplit, join_split
 from stage2_train.clips.views import ClipRequest
@@ -238,7 +238,7 @@ def test_videos_in_several_shards_and_many_in_one(tiny_world) -> None:
 def test_published_clips_as_before(sample_data: Path, clip: str) -> None:
     """Every frame takes what it took when half an interval was all that was allowed."""
     path = sample_data / "vlog" / "videos" / clip / "clip.mp4"
-    video_F = np.array([frame.seconds for frame in read_frames(path)])
+    video_F = np.array(frame_seconds(path))
     masks_D = np.arange(741 if "075" in clip else 95) / MASK_RATE
     before = nearest_frames(masks_D, video_F, interval=1 / MASK_RATE)
     now = nearest_frames(masks_D, video_F, interval=1 / MASK_RATE, video_F=video_F)

@@ -3,7 +3,6 @@
 import re
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import fields, replace
-from multiprocessing import get_context
 
 import pytest
 import torch
@@ -21,6 +20,7 @@ from stage2_train.clips.dataset import ClipDataset, ClipSettings
 from stage2_train.clips.objects import SlotSettings
 from stage2_train.clips.views import ClipRequest, View
 from stage2_train.frames.reader import ClipStore
+from tests.processes import new_processes
 
 SETTINGS = ClipSettings(
     num_frames=2,
@@ -159,7 +159,7 @@ def _clips(dataset: ClipDataset, requests: list[ClipRequest]) -> list[ClipBatch]
 def test_handles_are_opened_anew_in_another_process(dataset) -> None:
     requests = [ClipRequest(segment, epoch=1) for segment in range(12)] * 2
     expected = _clips(dataset, requests)  # everything is open here
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(1, mp_context=new_processes()) as pool:
         found = pool.submit(_clips, dataset, requests).result(timeout=280)
     assert all(equal(one, other) for one, other in zip(found, expected, strict=True))
 

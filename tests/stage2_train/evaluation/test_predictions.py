@@ -100,10 +100,19 @@ def test_heads(network, clips) -> None:
     np.testing.assert_array_equal(alone.object_logits, both.object_logits)
 
 
+@pytest.fixture(scope="module")
+def whole(tiny_world, network) -> Predictions:
+    """Of two clips a segment, by one process."""
+    world = tiny_world
+    dataset = ClipDataset(world.dataset.segments, world.clips(), world.detections(), SETTINGS)
+    return run(network, dataset, num_clips=2)
+
+
 @pytest.mark.parametrize("num_processes", [1, 2, 3, 15])
 @pytest.mark.parametrize("batch_size", [1, 7, 16])
-def test_processes_and_batches_change_nothing(num_processes, batch_size, network, clips) -> None:
-    whole = run(network, clips, num_clips=2)
+def test_processes_and_batches_change_nothing(
+    num_processes, batch_size, network, clips, whole
+) -> None:
     options = {"num_clips": 2, "world_size": num_processes, "batch_size": batch_size}
     parts = [run(network, clips, rank=rank, **options) for rank in range(num_processes)]
     together = gathered(parts)
@@ -252,7 +261,7 @@ def _claiming(path: Path) -> Path:
 
 
 def test_sizes_are_not_believed(tmp_path) -> None:
-    np.savez_compressed(tmp_path / "deflated.npz", **ARRAYS, more=np.zeros(1 << 25))
+    np.savez_compressed(tmp_path / "deflated.npz", **ARRAYS, more=np.zeros(1 << 25, np.uint8))
     _claiming(tmp_path / "claiming.npz")
     os.truncate(_claiming(tmp_path / "sparse.npz"), 1 << 40)
     os.mkfifo(tmp_path / "pipe.npz")

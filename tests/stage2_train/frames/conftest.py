@@ -1,7 +1,9 @@
 """Short real video files for the clip store."""
 
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import av
@@ -44,12 +46,19 @@ def film() -> Callable[..., None]:
     return write_mp4
 
 
-@pytest.fixture
-def videos(tmp_path: Path) -> tuple[Video, ...]:
-    """Three films of 3, 4 and 5 frames."""
-    rows = []
+@pytest.fixture(scope="session")
+def made_videos(tmp_path_factory: pytest.TempPathFactory) -> tuple[Video, ...]:
+    """Three films of 3, 4 and 5 frames; read-only."""
+    folder, rows = tmp_path_factory.mktemp("made") / "videos", []
     for number in range(3):
-        path = tmp_path / "videos" / f"{number}.mp4"
+        path = folder / f"{number}.mp4"
         write_mp4(path, num_frames=3 + number, level=10 * number)
         rows.append(Video(id=f"group/{number}", path=path))
     return tuple(rows)
+
+
+@pytest.fixture
+def videos(made_videos: tuple[Video, ...], tmp_path: Path) -> tuple[Video, ...]:
+    """A copy of them, to do anything with."""
+    folder = shutil.copytree(made_videos[0].path.parent, tmp_path / "videos")
+    return tuple(replace(video, path=folder / video.path.name) for video in made_videos)

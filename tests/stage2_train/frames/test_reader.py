@@ -2,7 +2,6 @@
 
 import pickle
 from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +12,7 @@ from shared.time_ranges import TimeRange
 from stage2_train.frames import jpeg
 from stage2_train.frames.crop import CropWindow
 from stage2_train.frames.reader import ClipStore
+from tests.processes import new_processes
 from tests.stage2_train.frames.conftest import changed
 
 JPEG_ERROR = 12  # mean brightness levels lost at the borders of saturated rectangles
@@ -147,6 +147,6 @@ def test_processes_read_the_same_store_at_once(tiny_world) -> None:
     store = tiny_world.clips()
     names = [f"film/{number}" for number in range(12)] * 4
     expected = _sums(store, names)
-    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(2, mp_context=new_processes()) as pool:
         found = [pool.submit(_sums, store, names) for _ in range(2)]
         assert [each.result(timeout=280) for each in found] == [expected] * 2

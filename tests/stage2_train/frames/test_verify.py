@@ -18,12 +18,18 @@ from stage2_train.frames.writer import build_clip_store
 from tests.stage2_train.frames.conftest import changed
 
 
-@pytest.fixture
-def store(videos, tmp_path) -> Path:
-    """A store of three videos."""
-    path = tmp_path / "clips.h5"
-    build_clip_store(videos, path, StoreSettings(height=24, width=32))
+@pytest.fixture(scope="module")
+def made(made_videos, tmp_path_factory) -> Path:
+    """A store of three videos; read-only."""
+    path = tmp_path_factory.mktemp("made") / "clips.h5"
+    build_clip_store(made_videos, path, StoreSettings(height=24, width=32))
     return path
+
+
+@pytest.fixture
+def store(made, tmp_path) -> Path:
+    """A copy of it, to damage."""
+    return Path(shutil.copy(made, tmp_path))
 
 
 def problems(path: Path, videos: tuple[Video, ...]) -> list[tuple[str, str]]:

@@ -3,7 +3,6 @@
 import os
 import zlib
 from dataclasses import replace
-from multiprocessing import get_context
 from pathlib import Path
 
 import h5py
@@ -20,6 +19,7 @@ from stage2_train.frames.parts import PartTask, part_path, parts_folder, write_p
 from stage2_train.frames.reader import ClipStore
 from stage2_train.frames.schema import StoreSettings
 from stage2_train.frames.writer import build_clip_store, remaining_videos
+from tests.processes import new_processes
 
 SETTINGS = StoreSettings(height=24, width=32)
 SIDES = ("height", "width")
@@ -295,7 +295,7 @@ def _hold(path: Path, held, done) -> None:
 
 def test_one_job_a_store(videos, tmp_path) -> None:
     path = tmp_path / "clips.h5"
-    context = get_context("spawn")
+    context = new_processes()
     held, done = context.Event(), context.Event()
     holder = context.Process(target=_hold, args=(path, held, done))
     holder.start()

@@ -71,8 +71,15 @@ def test_cells_open_the_clips_behind_them(chromium: Any, path: Path) -> None:
         assert shown_page.page.is_visible("#cell")
 
 
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-@pytest.mark.parametrize("width", [1200, 360])
+@pytest.mark.parametrize(
+    ("width", "dark"),
+    [
+        pytest.param(1200, False, id="light"),
+        pytest.param(360, True, id="dark-phone"),
+        pytest.param(1200, True, id="dark", marks=pytest.mark.slow),
+        pytest.param(360, False, id="light-phone", marks=pytest.mark.slow),
+    ],
+)
 def test_everybody_can_use_it(chromium: Any, path: Path, width: int, dark: bool) -> None:
     with opened(chromium, path, width=width, dark=dark) as shown_page:
         page = shown_page.page

@@ -1,11 +1,11 @@
 """The last checkpoint, and the one before it where the last is damaged."""
 
 import logging
-import multiprocessing
 import os
 import resource
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -13,6 +13,7 @@ import torch
 from shared.errors import CheckpointError, PipelineError
 from stage2_train.runs.checkpoint import Checkpoint, TrainingState, load_checkpoint
 from stage2_train.runs.last_checkpoint import load_last, save_last
+from tests.processes import new_processes
 
 
 def checkpoint(step: int, *, size: int = 3) -> Checkpoint:
@@ -106,7 +107,7 @@ def test_a_disk_without_hard_links(tmp_path, monkeypatch, caplog) -> None:
     assert "the checkpoint before the last is not kept" in caplog.text
 
 
-def save_on_a_full_disk(run: Path, answers: "multiprocessing.Queue[object]") -> None:
+def save_on_a_full_disk(run: Path, answers: Any) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
     try:
         save_last(run, checkpoint(2, size=1 << 20))
@@ -117,7 +118,7 @@ def save_on_a_full_disk(run: Path, answers: "multiprocessing.Queue[object]") -> 
 def test_a_full_disk(tmp_path) -> None:
     """In a process of its own, whose files may have 1 MiB."""
     save_last(tmp_path, checkpoint(1))
-    context = multiprocessing.get_context("forkserver")
+    context = new_processes()
     answers = context.Queue()
     process = context.Process(target=save_on_a_full_disk, args=(tmp_path, answers))
     process.start()

@@ -46,11 +46,18 @@ def same_weights(one: Path, other: Path) -> bool:
     return all(torch.equal(ours[name], theirs[name]) for name in ours)
 
 
+@pytest.fixture(scope="module")
+def whole(run_tiny, tmp_path_factory) -> Path:
+    """The folder of a training that nothing ended."""
+    folder = tmp_path_factory.mktemp("whole")
+    run_tiny(folder)
+    return folder
+
+
 def test_a_truncated_last_checkpoint_costs_the_steps_since_the_one_before(
-    run_tiny, tmp_path
+    whole, run_tiny, tmp_path
 ) -> None:
-    whole, hurt = tmp_path / "whole", tmp_path / "hurt"
-    run_tiny(whole)
+    hurt = tmp_path / "hurt"
     for stop, step in ((5, 5), (9, 9)):
         assert run_tiny(hurt, max_steps=stop).state.step == step
     os.truncate(hurt / "last.pt", 1000)
@@ -228,8 +235,7 @@ def test_the_shares_that_are_told_are_those_that_are_saved(tiny_recipe, tiny_wor
         assert kept_bytes(changed, tiny_world) / whole == pytest.approx(told, abs=MEMORY_SHARE)
 
 
-def test_sigterm_ends_a_training_that_goes_on(run_tiny, tmp_path, monkeypatch) -> None:
-    run_tiny(tmp_path / "whole")
+def test_sigterm_ends_a_training_that_goes_on(whole, run_tiny, tmp_path, monkeypatch) -> None:
     real = loop.training_step
 
     def terminated(*args, **options):
@@ -242,7 +248,7 @@ def test_sigterm_ends_a_training_that_goes_on(run_tiny, tmp_path, monkeypatch) -
         with pytest.raises(Terminated), terminated_as_interrupted():
             run_tiny(tmp_path / "run")
     run_tiny(tmp_path / "run")
-    assert same_weights(tmp_path / "whole", tmp_path / "run")
+    assert same_weights(whole, tmp_path / "run")
 
 
 def test_a_shard_that_vanishes_is_named(run_tiny, tiny_world, tmp_path, monkeypatch) -> None:

@@ -1,14 +1,16 @@
 """What the first phase trains, in which batches, and what it hands over to the second."""
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
 
+from stage2_train.evaluation.metrics import score_heads
 from stage2_train.model.inputs import NetworkInputs
 from stage2_train.model.network import ObjectVideoNetwork
-from stage2_train.recipe import PhaseRecipe
+from stage2_train.recipe import PhaseRecipe, Recipe
 from stage2_train.runs.checkpoint import load_checkpoint
 from stage2_train.runs.phases import plan_phases
 from stage2_train.training import loop
@@ -21,23 +23,39 @@ def same_weights(one: ObjectVideoNetwork, other: ObjectVideoNetwork) -> bool:
     return all(torch.equal(ours[name], theirs[name]) for name in ours)
 
 
+def script(patch: pytest.MonkeyPatch, *metrics: float) -> None:
+    """Makes validations find the given metrics, one after the other."""
+    found = iter(metrics)
+
+    def scores(predictions, clips):
+        return {
+            name: replace(each, summary={"top1": next(found)})
+            for name, each in list(score_heads(predictions, clips).items())[:1]
+        }
+
+    patch.setattr(loop, "score_heads", scores)
+
+
 @pytest.fixture
 def scripted_metrics(monkeypatch):
-    """A function that makes validations find the given metrics, one after the other."""
-    real = loop.score_heads
+    """`script`, taken back at the end."""
+    return partial(script, monkeypatch)
 
-    def script(*metrics: float) -> None:
-        found = iter(metrics)
 
-        def scores(predictions, clips):
-            return {
-                name: replace(each, summary={"top1": next(found)})
-                for name, each in list(real(predictions, clips).items())[:1]
-            }
+@pytest.fixture(scope="module")
+def best_handed_over(tiny_recipe) -> Recipe:
+    """Two phases of two epochs, no checkpoint within them."""
+    phases = PhaseRecipe(object_head_epochs=2, epochs=2, hand_over="best")
+    return replace(tiny_recipe, phases=phases, checkpoint_every_steps=100)
 
-        monkeypatch.setattr(loop, "score_heads", scores)
 
-    return script
+@pytest.fixture(scope="module")
+def whole(run_tiny, best_handed_over, tmp_path_factory) -> tuple[ObjectVideoNetwork, Path]:
+    """A training that was never killed, and its folder."""
+    folder = tmp_path_factory.mktemp("whole")
+    with pytest.MonkeyPatch.context() as patch:
+        script(patch, 0.9, 0.1, 0.5, 0.6)
+        return run_tiny(folder, best_handed_over), folder
 
 
 def first_weights_of_the_second_phase(run_tiny, recipe, folder, monkeypatch) -> dict:
@@ -78,14 +96,10 @@ def test_without_validation_the_last_weights_are_handed_over(run_tiny, tiny_reci
 
 @pytest.mark.parametrize("place", ["_save-last", "step-8", "step-9", "after-best"])
 def test_killed_around_the_hand_over_equals_never_killed(
-    place, run_tiny, tiny_recipe, tmp_path, monkeypatch, scripted_metrics
+    place, run_tiny, best_handed_over, whole, tmp_path, monkeypatch, scripted_metrics
 ) -> None:
     """`after-best`: the best weights of the first phase are gone, those of the second are there."""
-    phases = PhaseRecipe(object_head_epochs=2, epochs=2, hand_over="best")
-    recipe = replace(tiny_recipe, phases=phases, checkpoint_every_steps=100)
-    scripted_metrics(0.9, 0.1, 0.5, 0.6)
-    whole = run_tiny(tmp_path / "whole", recipe)
-
+    recipe = best_handed_over
     real_save, real_step = loop._save, loop.training_step
 
     def save(session, name, optimiser):
@@ -108,8 +122,8 @@ def test_killed_around_the_hand_over_equals_never_killed(
     monkeypatch.setattr(loop, "_save", real_save)
     monkeypatch.setattr(loop, "training_step", real_step)
     scripted_metrics(0.5, 0.6)
-    assert same_weights(run_tiny(tmp_path / "killed", recipe), whole)
-    best = [load_checkpoint(tmp_path / run / "best.pt").state for run in ("killed", "whole")]
+    assert same_weights(run_tiny(tmp_path / "killed", recipe), whole[0])
+    best = [load_checkpoint(run / "best.pt").state for run in (tmp_path / "killed", whole[1])]
     assert best[0] == best[1]
 
 

@@ -109,13 +109,13 @@ def test_any_mask_is_painted_pixel_by_pixel(chromium: Any, tmp_path: Path) -> No
     with opened(chromium, path, width=600) as shown:
         for row, mask in enumerate(wanted):
             wait(shown.page, row)
-            width, height, red = shown.page.evaluate(
+            width, height, reds = shown.page.evaluate(
                 "() => { const c = document.getElementById('canvas'); const p = c.getContext('2d')"
                 ".getImageData(0, 0, c.width, c.height).data; return [c.width, c.height,"
-                " Array.from({length: p.length / 4}, (_, n) => p[4 * n])] }"
+                " Array.from({length: p.length / 4}, (_, n) => p[4 * n]).join(' ')] }"
             )
             assert (width, height) == (640, 480)
-            found = np.array(red).reshape(480, 640)[60:] != GREY[0]
+            found = np.fromstring(reds, np.uint8, sep=" ").reshape(480, 640)[60:] != GREY[0]
             np.testing.assert_array_equal(found, mask[60:])
             shown.page.click("#objects button")
             area = int((mask & (rows >= 60)).sum())
@@ -208,8 +208,15 @@ def test_links_lead_to_frames(chromium: Any, page_path: Path) -> None:
         assert shown.problems == []
 
 
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-@pytest.mark.parametrize("width", [1200, 360])
+@pytest.mark.parametrize(
+    ("width", "dark"),
+    [
+        pytest.param(1200, False, id="light"),
+        pytest.param(360, True, id="dark-phone"),
+        pytest.param(1200, True, id="dark", marks=pytest.mark.slow),
+        pytest.param(360, False, id="light-phone", marks=pytest.mark.slow),
+    ],
+)
 def test_everybody_can_use_it(chromium: Any, page_path: Path, width: int, dark: bool) -> None:
     with opened(chromium, page_path, "#kitchen%2Fa%20b/10", width=width, dark=dark) as shown:
         wait(shown.page, 5)
@@ -222,9 +229,10 @@ def test_everybody_can_use_it(chromium: Any, page_path: Path, width: int, dark: 
         assert shown.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
-@pytest.mark.parametrize("name", ["a.html", "folder"])
+@pytest.mark.parametrize("name", ["a.html", pytest.param("folder", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
 def test_hostile_texts_are_texts(chromium: Any, tmp_path: Path, text: str, name: str) -> None:
+    """Both forms have one script; what a folder says is in test_write.py, too."""
     shard = write(
         tmp_path / "shard-000000.zarr.zip",
         {text: [frame(CUP_BOX)], "other": [frame()]},

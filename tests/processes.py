@@ -1,0 +1,70 @@
+"""Processes for tests: from a server that has imported what takes long, once for all of them."""
+
+import multiprocessing
+import os
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+_IMPORTED = (
+    "pytest",
+    "hypothesis",
+    "shared.cli",
+    "stage1_detect.job",
+    "stage2_train.clips.batches",
+    "stage2_train.predict.opened",
+    "predict_videos.job",
+)
+_SECONDS = 120
+"""When a process that does not end is killed; the machine may be busy with other tests."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """How a process ended."""
+
+    returncode: int
+    """Its exit code, or minus the signal that killed it."""
+    stderr: bytes
+
+
+def new_processes() -> Any:
+    """Where new processes come from; as a user's they have one thread, and no state of a test."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(list(_IMPORTED))
+    return context
+
+
+def run_alone(main: Callable[..., int], *arguments: Any, said: Path) -> Ended:
+    """Runs what gives an exit code in a session of its own, and the environment of this process.
+
+    Args:
+        main: of a module, as it is pickled.
+        arguments: what it is called with.
+        said: a file for what it writes to its standard error.
+    """
+    work = (main, arguments, said, dict(os.environ))
+    process = new_processes().Process(target=_run, args=work)
+    process.start()
+    process.join(_SECONDS)
+    process.kill()
+    process.join()
+    return Ended(returncode=process.exitcode, stderr=said.read_bytes())
+
+
+def _run(main: Callable[..., int], arguments: Any, said: Path, environment: dict[str, str]) -> None:
+    os.setsid()
+    take_environment(environment)
+    with said.open("wb") as file:
+        os.dup2(file.fileno(), 2)
+    sys.exit(main(*arguments))
+
+
+def take_environment(environment: dict[str, str]) -> None:
+    """Gives this process the variables of another one, rather than those of the server."""
+    os.environ.clear()
+    os.environ.update(environment)
+    tempfile.tempdir = None  # may have been asked for before
