@@ -27,8 +27,9 @@ from shared.manifests.records import Video
 from shared.shards.reader import DetectionFolder
 from shared.shards.schema import FailedVideo
 from stage2_train.predict.film import draw_prediction
+from stage2_train.predict.look import PAIRS_SHOWN
 from stage2_train.predict.opened import OpenedModel
-from stage2_train.predict.page import PAIRS_SHOWN, PredictionPage
+from stage2_train.predict.page import PredictionPage
 from stage2_train.predict.records import SegmentPrediction, WindowPrediction
 from stage2_train.predict.video import can_tell_pairs, check_pairs, predict_video
 from stage2_train.predict.windows import Merger, WindowChoice

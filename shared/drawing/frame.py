@@ -95,6 +95,7 @@ def draw_frame(
     *,
     class_names: Sequence[str],
     caption: str = "",
+    size: tuple[int, int] | None = None,
 ) -> NDArray[np.uint8]:
     """(H', W', 3) uint8 RGB, the frame with its objects, enlarged if it is small.
 
@@ -103,13 +104,15 @@ def draw_frame(
         objects: what to draw; labels that have no name are left out.
         class_names: names of the classes.
         caption: stands in the lower left corner.
+        size: (width, height) to bring the picture to, such as that of one before it; None for what
+            suits the frame.
     """
     height, width, _ = frame_HW3.shape
     factor = max(min(-(-_LEAST_HEIGHT // height), _MOST_WIDTH // width), 1)
-    size = (width * factor, height * factor)
+    own_size = (width * factor, height * factor)
     scene: NDArray[Any] = frame_HW3[..., ::-1].copy()  # supervision draws in blue, green and red
     if factor > 1:
-        scene = cv2.resize(scene, size, interpolation=cv2.INTER_CUBIC)
+        scene = cv2.resize(scene, own_size, interpolation=cv2.INTER_CUBIC)
     shown_n = np.flatnonzero(objects.labels < len(class_names))
     if len(shown_n):
         scene = _with_objects(scene, objects, shown_n, class_names)
@@ -117,6 +120,8 @@ def draw_frame(
         caption += f"  {objects.left_out} more objects are not drawn"
     if caption:
         scene = _with_caption(scene, _plain(caption, 100))
+    if size is not None and size != own_size:
+        scene = cv2.resize(scene, size)
     return np.ascontiguousarray(scene[..., ::-1])
 
 

@@ -4,7 +4,6 @@ import logging
 from collections.abc import Iterator
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -73,7 +72,8 @@ def draw_film(
         )
 
     def drawn_frames() -> Iterator[tuple[float, NDArray[np.uint8]]]:
-        index_f, size = shard.frame_index()[first:last], None
+        index_f = shard.frame_index()[first:last]
+        size: tuple[int, int] | None = None
         shown = _pictures(video, pictures, seconds_f[start:stop])
         for place, picture in zip(range(start, stop), shown, strict=True):
             frame = ShardFrame(
@@ -83,17 +83,18 @@ def draw_film(
                 detections=shard.frame(first + place),
                 class_names=shard.detector.class_names,
             )
-            drawn = _drawn(frame, picture, score_threshold)
-            size = size or drawn.shape[1::-1]
-            if drawn.shape[1::-1] != size:
-                drawn = np.asarray(cv2.resize(drawn, size), np.uint8)
+            drawn = _drawn(frame, picture, score_threshold, size)
+            size = drawn.shape[1], drawn.shape[0]
             yield frame.seconds, drawn
 
     return write_film(out, drawn_frames())
 
 
 def _drawn(
-    frame: ShardFrame, picture: NDArray[np.uint8] | None, score_threshold: float
+    frame: ShardFrame,
+    picture: NDArray[np.uint8] | None,
+    score_threshold: float,
+    size: tuple[int, int] | None = None,
 ) -> NDArray[np.uint8]:
     found = frame.detections
     if picture is None:
@@ -103,6 +104,7 @@ def _drawn(
         DrawnObjects.of(found, score_threshold=score_threshold),
         class_names=frame.class_names,
         caption=f"frame {frame.index}, {frame.seconds:.3f} s",
+        size=size,
     )
 
 

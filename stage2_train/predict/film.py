@@ -67,7 +67,8 @@ def draw_prediction(
     moments = list(moments_of(windows, multi_label=model.is_multi_label))
 
     def pictures() -> Iterator[tuple[float, NDArray[np.uint8]]]:
-        panel, size = None, None
+        panel: _Panel | None = None
+        size: tuple[int, int] | None = None
         for frame in read_frames(source_of(video), rate=video.rate):
             try:
                 row = int(detections.nearest_rows([frame.seconds])[0])
@@ -78,14 +79,13 @@ def draw_prediction(
                 DrawnObjects.of(detections.frame(row), score_threshold=threshold),
                 class_names=COCO_CLASSES,
                 caption=f"frame {frame.index}, {frame.seconds:.3f} s",
+                size=size,
             )
+            size = picture.shape[1], picture.shape[0]
             window = min(windows, key=lambda each: abs(each.middle - frame.seconds))
             if window.pairs:
                 per_pixel = picture.shape[1] / frame.image.shape[1]
                 _draw_pair(picture, window, window.pairs[0], frame.seconds, per_pixel)
-            size = size or picture.shape[1::-1]
-            if picture.shape[1::-1] != size:
-                picture = np.asarray(cv2.resize(picture, size), np.uint8)
             picture = _widened(picture)
             panel = panel or _Panel.of(model.classes, moments, width=picture.shape[1])
             yield frame.seconds, np.concatenate([picture, panel.at(frame.seconds, window)])

@@ -24,12 +24,12 @@ def page_html(index: dict[str, Any], chunks: Sequence[str] = ()) -> str:
 
     Args:
         index: what the page knows of all frames.
-        chunks: JSON arrays of frames in full, as `safe_json` writes it.
+        chunks: lines of JSON, a frame in full each, as `frame_json` writes it.
     """
     program = "\n".join(_asset(f"{name}.js") for name in _SCRIPTS)
     data = [f'<script type="application/json" id="index">{safe_json(index)}</script>']
     data += [
-        f'<script type="application/json" id="chunk-{number}">{chunk}</script>'
+        f'<script type="application/jsonl" id="chunk-{number}">{chunk}</script>'
         for number, chunk in enumerate(chunks)
     ]
     parts = {"MARK": MARK, "DATA": "\n".join(data)}

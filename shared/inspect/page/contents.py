@@ -139,7 +139,8 @@ def jpeg_base64(picture_HW3: NDArray[np.uint8], size: tuple[int, int], *, qualit
 def frame_json(found: FrameDetections, jpeg: str | None, *, source: str) -> str:
     """A frame in full: `[JPEG or 0, [[label, score, x1, y1, x2, y2, run lengths, scores], ...]]`.
 
-    Scores are pairs of class and score in one list, or 0 where they are not known.
+    Scores are pairs of class and score in one list, or 0 where they are not known. It has no text
+    of others, thus no backtick, quoted as it may be in a script.
 
     Raises:
         ShardFormatError: if a mask is malformed or of another size than the grid.

@@ -31,6 +31,7 @@ function prefetchBeside() {
     const place = state.place + ahead;
     if (place >= 0 && place < state.rows.count) prefetch(state.rows.at(place));
   }
+  prefetchChunk(chunkOf(state.row).number + (state.step < 0 ? -1 : 1));
 }
 
 function say(text) {
@@ -43,7 +44,7 @@ function draw() {
   if (!frame) return;
   const [width, height] = video().size, grid = video().grid;
   const ratio = window.devicePixelRatio || 1;
-  const enlarged = Math.max(Math.min((canvas.clientWidth || width) * ratio, 1920) / width, 1);
+  const enlarged = Math.max(Math.min((shownWidth || width) * ratio, 1920) / width, 1);
   const context = canvas.getContext("2d");
   const full = [Math.round(width * enlarged), Math.round(height * enlarged)];
   if (canvas.width !== full[0] || canvas.height !== full[1]) [canvas.width, canvas.height] = full;
@@ -68,15 +69,15 @@ function draw() {
 function paintedLayer(shown, width, height, grid) {
   if (layer.width !== width || layer.height !== height) [layer.width, layer.height] = [width, height];
   const context = layer.getContext("2d", { willReadFrequently: true });
-  const image = context.createImageData(width, height);
-  const pixels = new Uint32Array(image.data.buffer);
+  if (raster?.width !== width || raster.height !== height) raster = new ImageData(width, height);
+  const pixels = new Uint32Array(raster.data.buffer).fill(0);
   for (const place of shown) {
     const colour = shard.colours[state.frame.detections[place][0]] ?? "#888888";
     const [red, green, blue] = [1, 3, 5].map((at) => parseInt(colour.slice(at, at + 2), 16));
     const packed = blue << 16 | green << 8 | red;
     paintMask(pixels, width, height, state.masks[place], grid, packed, OPACITY);
   }
-  context.putImageData(image, 0, 0);
+  context.putImageData(raster, 0, 0);
   return layer;
 }
 

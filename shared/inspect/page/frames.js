@@ -3,7 +3,12 @@
 const shard = JSON.parse(document.getElementById("index").textContent);
 const CHUNKS_KEPT = 8, PICTURES_KEPT = 24;
 
-const bytes = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+function bytes(text) {
+  const letters = atob(text), found = new Uint8Array(letters.length);
+  for (let place = 0; place < found.length; place++) found[place] = letters.charCodeAt(place);
+  return found;
+}
+
 const labels = bytes(shard.labels), scores = bytes(shard.scores);
 const offsets = new Int32Array(shard.counts.length + 1);
 shard.counts.forEach((count, row) => { offsets[row + 1] = offsets[row] + count; });
@@ -46,15 +51,16 @@ function keep(map, key, value, most) {
   while (map.size > most) map.delete(map.keys().next().value);
 }
 
-// Called by the files of a folder.
-window.ornFrames = (number, frames) => {
+// Called by the files of a folder, each with its frames as one text.
+window.ornFrames = (number, text) => {
   const done = waiting.get(number);
-  if (done) done(frames);
+  if (done) done(text.split("\n"));
 };
 
+// The frames of a chunk, each as JSON that is read when the frame is wanted.
 function loadChunk(number) {
   const inside = document.getElementById(`chunk-${number}`);
-  if (inside) return Promise.resolve(JSON.parse(inside.textContent));
+  if (inside) return Promise.resolve(inside.textContent.split("\n"));
   return new Promise((resolve, reject) => {
     const script = document.createElement("script");
     const name = `${shard.folder}/${String(number).padStart(6, "0")}.js`;
@@ -84,21 +90,30 @@ function chunk(number) {
 
 const pictures = new Map();
 
+// Decoded when it is drawn: an image's decode() waits for the screen, and a canvas does not use it.
+function loadPicture(jpeg) {
+  return new Promise((resolve, reject) => {
+    const image = new Image();
+    image.onload = () => resolve(image);
+    image.onerror = () => reject(new Error("the picture of this frame is damaged"));
+    image.src = `data:image/jpeg;base64,${jpeg}`;
+  });
+}
+
 // Of a row that the page has in full: {picture or null, detections}.
 async function frameInFull(row) {
   const { number, inside } = chunkOf(row);
-  const [jpeg, detections] = (await chunk(number))[inside];
+  const [jpeg, detections] = JSON.parse((await chunk(number))[inside]);
   if (!jpeg) return { picture: null, detections };
-  let picture = pictures.get(row);
-  if (!picture) {
-    const image = new Image();
-    image.src = `data:image/jpeg;base64,${jpeg}`;
-    picture = image.decode().then(() => image);
-  }
+  const picture = pictures.get(row) || loadPicture(jpeg);
   keep(pictures, row, picture, PICTURES_KEPT);
   return { picture: await picture, detections };
 }
 
 function prefetch(row) {
   frameInFull(row).catch(() => {});
+}
+
+function prefetchChunk(number) {
+  if (number >= 0 && number < shard.starts.length) chunk(number).catch(() => {});
 }

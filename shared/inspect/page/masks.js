@@ -117,19 +117,22 @@ function paintSmooth(pixels, width, height, mask, grid, colour, alpha) {
   const last = Math.min(Math.ceil((mask.x + mask.width + 1) * across), width);
   const head = Math.max(Math.floor((mask.y - 1) * down), 0);
   const foot = Math.min(Math.ceil((mask.y + mask.height + 1) * down), height);
+  const full = (alpha << 24 | colour) >>> 0, line = new Float32Array(columns);
+  const at = (x) => Math.min(Math.max((x + 0.5) / across - 0.5 - mask.x + margin, 0), columns - 1.001);
+  const us = Float64Array.from({ length: last - first }, (_, n) => at(first + n));
   for (let y = head; y < foot; y++) {
     const v = Math.min(Math.max((y + 0.5) / down - 0.5 - mask.y + margin, 0), rows - 1.001);
-    const row = Math.floor(v), below = v - row;
-    for (let x = first; x < last; x++) {
-      const u = Math.min(Math.max((x + 0.5) / across - 0.5 - mask.x + margin, 0), columns - 1.001);
-      const column = Math.floor(u), right = u - column, cell = row * columns + column;
-      const upper = cells[cell] + (cells[cell + 1] - cells[cell]) * right;
-      const lower = cells[cell + columns] +
-        (cells[cell + columns + 1] - cells[cell + columns]) * right;
-      const share = (upper + (lower - upper) * below - level) * steepness + 0.5;
-      if (share <= 0) continue;
-      const place = y * width + x;
-      pixels[place] = mixed(pixels[place], colour, alpha, Math.min(share, 1));
+    const above = Math.floor(v) * columns, below = v - Math.floor(v);
+    for (let column = 0; column < columns; column++) {
+      const upper = cells[above + column], lower = cells[above + columns + column];
+      line[column] = (upper + (lower - upper) * below - level) * steepness + 0.5;
+    }
+    for (let x = first, place = y * width + first; x < last; x++, place++) {
+      const column = us[x - first] | 0, from = line[column], to = line[column + 1];
+      if (from <= 0 && to <= 0) continue;
+      const share = from + (to - from) * (us[x - first] - column);
+      if (share >= 1) pixels[place] = full;
+      else if (share > 0) pixels[place] = mixed(pixels[place], colour, alpha, share);
     }
   }
 }

@@ -11,6 +11,7 @@ const state = {
   video: 0, rows: { count: 0 }, place: 0, row: -1, least: 0, frame: null, masks: [], chosen: -1, step: 0,
 };
 let turn = 0, linkTimer = 0, sayTimer = 0, prefetchTimer = 0;
+let raster = null, shownWidth = 0;
 
 function element(name, properties = {}, ...children) {
   const made = Object.assign(document.createElement(name), properties);

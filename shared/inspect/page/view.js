@@ -167,7 +167,6 @@ function start() {
   $("strip").addEventListener("pointermove", (event) => { if (event.buttons) scrubStrip(event); });
   document.addEventListener("keydown", onKey);
   window.addEventListener("hashchange", followLink);
-  window.addEventListener("resize", () => { timeline(); draw(); });
   window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", timeline);
   if (!shard.videos.length) {
     say("The shard has no videos.");
@@ -175,8 +174,16 @@ function start() {
   }
   const start = scores.some((score) => score >= 128) ? 0.5 : 0;
   state.least = start;
+  shownWidth = canvas.clientWidth;
   if (!followLink()) openVideo(0);
   setScore(start);
+  // Asking the canvas for its width at every frame would lay out the page as often.
+  new ResizeObserver(() => {
+    if (canvas.clientWidth === shownWidth) return;
+    shownWidth = canvas.clientWidth;
+    timeline();
+    draw();
+  }).observe(canvas);
 }
 
 // For measuring from outside: shows a place of this video, done when it is drawn; what is held.

@@ -228,7 +228,7 @@ class _FolderWriter(_Writer):
             for number, (start, chunk) in enumerate(
                 _chunked(self.encoded(range(self.shard.num_frames)))
             ):
-                text = f"ornFrames({number},{chunk});\n"
+                text = f"ornFrames({number},`{chunk}`);\n"
                 (folder / f"{number:06d}.js").write_text(text, encoding="ascii")
                 starts.append(start)
                 size_bytes += len(text)
@@ -242,15 +242,15 @@ def _chunks(frames: Iterator[tuple[int, str]]) -> tuple[list[str], list[int]]:
 
 
 def _chunked(frames: Iterator[tuple[int, str]]) -> Iterator[tuple[int, str]]:
-    """Frames in JSON arrays of about 400 kB, each with the place of its first among all."""
+    """Frames in chunks of about 400 kB, a line each, with the place of its first among all."""
     start, held = 0, list[str]()
     for _, frame in frames:
         if held and (len(held) >= _CHUNK_FRAMES or sum(map(len, held)) + len(frame) > _CHUNK_BYTES):
-            yield start, "[" + ",\n".join(held) + "]"
+            yield start, "\n".join(held)
             start, held = start + len(held), []
         held.append(frame)
     if held:
-        yield start, "[" + ",\n".join(held) + "]"
+        yield start, "\n".join(held)
 
 
 def _check_replaceable(out: Path, *, is_file: bool) -> None:

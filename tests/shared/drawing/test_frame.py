@@ -77,6 +77,7 @@ def test_no_objects_and_labels_without_a_name() -> None:
     nothing = DrawnObjects.of(found(0))
     assert (draw_frame(grey, nothing, class_names=COCO_CLASSES) == grey).all()
     assert (draw_frame(grey, objects(disc(9), labels=[80]), class_names=("a",)) == grey).all()
+    assert draw_frame(grey, nothing, class_names=(), size=(30, 20)).shape == (20, 30, 3)
 
 
 def found(num: int) -> FrameDetections:
