@@ -19,7 +19,7 @@ from shared.jobs.termination import terminated_as_interrupted
 from shared.jobs.workers import in_workers
 from shared.manifests.source import source_of
 from shared.shards.plan import PLAN_NAME, Unit, shard_path
-from shared.shards.schema import UNKNOWN_SOURCE, FailedVideo
+from shared.shards.schema import UNKNOWN_SOURCE, FailedVideo, VideoEntry
 from shared.shards.shard import Shard
 from shared.shards.writer import ShardWriter
 from shared.video.read import content_bytes, content_digest
@@ -194,13 +194,16 @@ def _import_video(video_id: str, job: ImportJob, writer: ShardWriter) -> str | N
         return None  # the report at the end tells it
     rate = job.rates[video_id]
     writer.begin_video(
-        video_id,
-        height=GRID,
-        width=GRID,
-        rate=rate,
-        header_frames=None,
-        source_bytes=size,
-        source_digest=digest,
+        VideoEntry(
+            id=video_id,
+            frames=0,
+            height=GRID,
+            width=GRID,
+            rate=rate,
+            header_frames=None,
+            source_bytes=size,
+            source_digest=digest,
+        )
     )
     for number, frame in zip(track.numbers, track.frames, strict=True):
         writer.add(number, number / rate, frame)

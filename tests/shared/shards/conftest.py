@@ -12,7 +12,7 @@ from shared.masks import rle
 from shared.masks.coco_classes import COCO_CLASSES
 from shared.masks.detections import FrameDetections
 from shared.shards.column import CHUNK_BYTES, Column
-from shared.shards.schema import ArraySpec, DetectorEntry
+from shared.shards.schema import ArraySpec, DetectorEntry, VideoEntry
 from shared.shards.writer import ShardWriter
 
 FrameMaker = Callable[..., FrameDetections]
@@ -99,13 +99,16 @@ def write_shard(detector: DetectorEntry, make_frame: FrameMaker) -> ShardMaker:
         with ShardWriter(path, detector) as writer:
             for video_id, (indices, seconds) in videos.items():
                 writer.begin_video(
-                    video_id,
-                    height=12,
-                    width=17,
-                    rate=10.0,
-                    header_frames=None,
-                    source_bytes=5,
-                    source_digest=digest,
+                    VideoEntry(
+                        id=video_id,
+                        frames=0,
+                        height=12,
+                        width=17,
+                        rate=10.0,
+                        header_frames=None,
+                        source_bytes=5,
+                        source_digest=digest,
+                    )
                 )
                 for index, second in zip(indices, seconds, strict=True):
                     writer.add(index, second, make_frame(index, index % 4))

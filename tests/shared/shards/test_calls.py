@@ -10,7 +10,7 @@ import pytest
 
 from shared.shards import index, kept_files, record, zarr_zip
 from shared.shards.reader import DetectionFolder
-from shared.shards.schema import DetectorEntry
+from shared.shards.schema import DetectorEntry, VideoEntry
 from shared.shards.writer import ShardWriter
 from tests.shared.shards.conftest import FrameMaker
 
@@ -50,13 +50,16 @@ def folder(
         with ShardWriter(tmp_path / f"shard-00000{number}.zarr.zip", detector) as writer:
             for video_id in (f"a{number}", f"b{number}"):
                 writer.begin_video(
-                    video_id,
-                    height=12,
-                    width=17,
-                    rate=25.0,
-                    header_frames=None,
-                    source_bytes=5,
-                    source_digest="sha256:03",
+                    VideoEntry(
+                        id=video_id,
+                        frames=0,
+                        height=12,
+                        width=17,
+                        rate=25.0,
+                        header_frames=None,
+                        source_bytes=5,
+                        source_digest="sha256:03",
+                    )
                 )
                 for row in range(FRAMES):
                     writer.add(row, row / 25, frames[row % 7])
