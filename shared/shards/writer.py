@@ -11,7 +11,13 @@ from shared.errors import ShapeError
 from shared.jobs.atomic_file import replacing
 from shared.masks.detections import FrameDetections
 from shared.shards.column import Column, ColumnMark, write_group
-from shared.shards.schema import ARRAYS, DetectorEntry, FailedVideo, ShardAttributes, VideoEntry
+from shared.shards.schema import (
+    DetectorEntry,
+    FailedVideo,
+    ShardAttributes,
+    VideoEntry,
+    arrays_of,
+)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -41,11 +47,8 @@ class ShardWriter:
         self._path = path
         self._detector = detector
         self._class_scores = class_scores
-        self._columns = {
-            name: Column(spec)
-            for name, spec in ARRAYS.items()
-            if class_scores or name != "class_scores"
-        }
+        specs = arrays_of(class_scores=class_scores)
+        self._columns = {name: Column(spec) for name, spec in specs.items()}
         for name in ("frame_offsets", "rle_offsets"):
             self._columns[name].add([0])
         self.videos: list[VideoEntry] = []

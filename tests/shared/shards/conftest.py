@@ -14,6 +14,7 @@ from shared.masks.detections import FrameDetections
 from shared.shards.column import CHUNK_BYTES, Column
 from shared.shards.schema import ArraySpec, DetectorEntry, VideoEntry
 from shared.shards.writer import ShardWriter
+from shared.shards.zarr_zip import ChunkCache, ZarrZip
 
 FrameMaker = Callable[..., FrameDetections]
 Range = tuple[Sequence[int], Sequence[float]]
@@ -31,6 +32,13 @@ def columns_of(
         columns[name] = Column(spec, chunk_bytes=chunk_bytes)
         columns[name].add(values)
     return columns
+
+
+def arrays_in(path: Path) -> dict[str, NDArray[Any]]:
+    """Copies of all arrays of a shard."""
+    group = ZarrZip(path, ChunkCache(10**7))
+    arrays = group.layout.arrays.items()
+    return {name: group.rows(name, 0, array.num_rows).copy() for name, array in arrays}
 
 
 @pytest.fixture

@@ -85,7 +85,7 @@ def test_calls_of_a_cold_clip(
     copy.video("a0", whole.places("a0")).frames_at([0])  # another shard, so that all is imported
     forget()
     monkeypatch.setattr(os, "lseek", None)
-    monkeypatch.setattr(zarr_zip, "open_members", None)
+    monkeypatch.setattr(zarr_zip, "Members", None)
     _opened.clear()
     before = reads_so_far()
     found = copy.video("b1", places).frames_at(rows)
