@@ -8,7 +8,7 @@ memory does not grow with the number of frames that wait.
 import queue
 import threading
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import closing
 from dataclasses import dataclass
@@ -20,9 +20,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.errors import DetectorError
+from shared.manifests.records import Video
 from shared.masks.detections import FrameDetections
 from shared.masks.rules import first_fault
-from shared.shards.plan import Unit
+from shared.shards.plan import Unit, shard_path
 from shared.shards.schema import DetectorEntry, FailedVideo, VideoEntry
 from shared.shards.writer import ShardWriter
 from stage1_detect.unit_reader import FrameBatch, UnitReader, VideoEnds
@@ -73,40 +74,65 @@ class UnitResult:
     """Videos that could not be decoded."""
 
 
-def detect_unit(
-    unit: Unit,
-    *,
-    source: UnitReader,
-    detector: Detector,
-    path: Path,
-    advance: Callable[[int], None] = lambda frames: None,
-) -> UnitResult:
-    """Detects the objects of every frame of a unit and writes them as one shard.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnitWork:
+    """Units to detect, and what is needed for it."""
 
-    The shard appears when the unit is complete; if anything raises, nothing is left behind.
-    `advance` is called with the number of frames after each batch.
-    """
-    frames = 0
-    with (
-        ShardWriter(path, detector.entry) as writer,
-        InOrder(size=_QUEUE_SIZE) as background,
-        closing(prefetch(source.events(unit), size=_QUEUE_SIZE)) as events,
-    ):
-        for event in events:
-            if isinstance(event, FrameBatch):
-                found = detector.infer(event.prepared)
-                background.do(_add, writer, event, found, detector)
-                frames += len(event.indices)
-                advance(len(event.indices))
-            else:
-                background.do(_note, writer, event)
-    return UnitResult(
-        unit=unit.index,
-        frames=frames,
-        detections=writer.num_detections,
-        videos=tuple(video.id for video in writer.videos),
-        failed=tuple(writer.failed),
-    )
+    units: Sequence[Unit]
+    """What is still to do, in the order of the plan."""
+    detector: Detector
+    """The detector of this process; of one that leaves detecting to others (`driver_device`), only
+    the entry is asked for."""
+    videos: Mapping[str, Video]
+    """The videos of the plan by id."""
+    folder: Path
+    """Where the shards go."""
+    batch: int
+    """Most frames that the network sees at once."""
+    advance: Callable[[int], None] = lambda frames: None
+    """Called with numbers of frames now and then."""
+
+
+class UnitDetector:
+    """A detector that makes the shards of a job's units, one after another, in any process."""
+
+    def __init__(
+        self, detector: Detector, *, videos: Mapping[str, Video], folder: Path, batch: int
+    ) -> None:
+        """Opens nothing yet; the arguments are as `UnitWork` has them."""
+        self._detector = detector
+        self._folder = folder
+        self._reader = UnitReader(videos, batch=batch, prepare=detector.prepare, folder=folder)
+
+    def __call__(
+        self, unit: Unit, advance: Callable[[int], None] = lambda frames: None
+    ) -> UnitResult:
+        """Detects the objects of every frame of a unit and writes them as one shard.
+
+        The shard appears when the unit is complete; if anything raises, nothing is left behind.
+        `advance` is called with the number of frames after each batch.
+        """
+        frames = 0
+        with (
+            ShardWriter(shard_path(self._folder, unit.index), self._detector.entry) as writer,
+            InOrder(size=_QUEUE_SIZE) as background,
+            closing(prefetch(self._reader.events(unit), size=_QUEUE_SIZE)) as events,
+        ):
+            for event in events:
+                if isinstance(event, FrameBatch):
+                    found = self._detector.infer(event.prepared)
+                    background.do(_add, writer, event, found, self._detector)
+                    frames += len(event.indices)
+                    advance(len(event.indices))
+                else:
+                    background.do(_note, writer, event)
+        return UnitResult(
+            unit=unit.index,
+            frames=frames,
+            detections=writer.num_detections,
+            videos=tuple(video.id for video in writer.videos),
+            failed=tuple(writer.failed),
+        )
 
 
 def _note(writer: ShardWriter, event: VideoEntry | VideoEnds | FailedVideo) -> None:

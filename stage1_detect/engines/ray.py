@@ -25,8 +25,7 @@ from shared.jobs.same_job import differences
 from shared.jobs.termination import terminated_as_interrupted
 from shared.shards.plan import Unit, shard_path
 from shared.shards.schema import DetectorEntry
-from stage1_detect.engines.work import UnitDetector, UnitWork
-from stage1_detect.pipeline import Detector, UnitResult
+from stage1_detect.pipeline import Detector, UnitDetector, UnitResult, UnitWork
 
 logger = logging.getLogger(__name__)
 

@@ -13,8 +13,7 @@ import pytest
 from shared.errors import ConfigError, DetectorError
 from shared.shards.plan import Unit, UnitPart
 from stage1_detect.engines.ray import ActorReady, RayEngine, count_actors, joined_cluster
-from stage1_detect.engines.work import UnitWork
-from stage1_detect.pipeline import UnitResult
+from stage1_detect.pipeline import UnitResult, UnitWork
 from tests.stage1_detect.conftest import FakeDetector
 
 
