@@ -26,9 +26,8 @@ from stage1_detect.mmdet.config import read_config
 from stage1_detect.mmdet.detector import load_detector
 from stage1_detect.mmdet.fast import load_fast_detector
 from stage1_detect.mmdet.model import build_model, check_precision
-from stage1_detect.pipeline import detect_unit
+from stage1_detect.pipeline import UnitDetector
 from stage1_detect.request import DEFAULT_CONFIG
-from stage1_detect.unit_reader import UnitReader
 
 _FORCED_DETECTIONS = 20
 """Detections of every frame with random weights."""
@@ -172,13 +171,15 @@ class Detection:
         parts = tuple(UnitPart(video_id=each, start=0, stop=frames) for each in ids)
         self._unit = Unit(index=0, parts=parts)
         videos = {each: Video(id=each, path=self._video) for each in ids}
-        self._source = UnitReader(videos, batch=self.batch, prepare=self.detector.prepare)
+        self._folder = self.path.with_suffix(".parts")
+        self._detect = UnitDetector(
+            self.detector, videos=videos, folder=self._folder, batch=self.batch
+        )
 
     def run(self) -> int:
         """Detects as `orn detect` does; the number of detections."""
-        result = detect_unit(
-            self._unit, source=self._source, detector=self.detector, path=self.path
-        )
+        result = self._detect(self._unit)
+        shard_path(self._folder, 0).replace(self.path)
         return result.detections
 
 

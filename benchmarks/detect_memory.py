@@ -22,7 +22,7 @@ from shared.masks.rle import encode_crop
 from shared.shards.plan import Unit, UnitPart
 from shared.shards.schema import DetectorEntry
 from stage1_detect.engines.local import run_here
-from stage1_detect.engines.work import UnitWork
+from stage1_detect.pipeline import UnitWork
 
 _HEIGHT, _WIDTH = 120, 160
 _NUM_DETECTIONS = 20

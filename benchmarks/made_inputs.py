@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from shared.masks import rle
 from shared.masks.coco_classes import COCO_CLASSES, NUM_COCO_CLASSES
 from shared.masks.detections import FrameDetections
-from shared.shards.schema import DetectorEntry
+from shared.shards.schema import DetectorEntry, VideoEntry
 from shared.shards.writer import ShardWriter
 
 GRID = 100
@@ -101,13 +101,16 @@ def write_detections(
     rest = iter(frames)
     first = next(rest)
     writer.begin_video(
-        video_id,
-        height=first.height,
-        width=first.width,
-        rate=rate,
-        header_frames=None,
-        source_bytes=source_bytes,
-        source_digest=source_digest,
+        VideoEntry(
+            id=video_id,
+            frames=0,
+            height=first.height,
+            width=first.width,
+            rate=rate,
+            header_frames=None,
+            source_bytes=source_bytes,
+            source_digest=source_digest,
+        )
     )
     for number, frame in enumerate(chain([first], rest)):
         writer.add(number, number / rate, frame)

@@ -21,7 +21,7 @@ from shared.shards.plan import plan_units
 from shared.shards.reader import DetectionFolder
 from shared.video.read import content_digest, estimate
 from stage1_detect.engines.local import run_here
-from stage1_detect.engines.work import UnitWork
+from stage1_detect.pipeline import UnitWork
 from stage2_train.predict.opened import OpenedModel
 
 if TYPE_CHECKING:

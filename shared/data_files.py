@@ -14,6 +14,8 @@ import stat
 from collections.abc import Iterable
 from pathlib import Path
 
+from shared.errors import VideoDecodeError
+
 _KINDS = {
     stat.S_IFREG: "a file",
     stat.S_IFDIR: "a folder",
@@ -44,6 +46,28 @@ def not_a_file(path: str | Path) -> str | None:
     except ValueError:
         return "no such file, since its name holds a NUL character"
     return None if stat.S_ISREG(mode) else f"is {kind_of(mode)}, not a file"
+
+
+def regular_status(path: Path) -> os.stat_result:
+    """The status of a regular file, or of the one that a link leads to; opens nothing.
+
+    Raises:
+        VideoDecodeError: if there is none, or it is of another kind.
+    """
+    try:
+        status = path.stat()
+    except (OSError, ValueError) as err:  # ValueError: a NUL in the name
+        raise VideoDecodeError(f"{path}: cannot be opened ({reason(err)})") from err
+    if not stat.S_ISREG(status.st_mode):
+        raise VideoDecodeError(
+            f"{path}: wanted a regular file, found {kind_of(status.st_mode)}; it is not opened"
+        )
+    return status
+
+
+def reason(err: BaseException) -> str:
+    """What an error of FFmpeg or of the system says, in a few words."""
+    return getattr(err, "strerror", None) or str(err) or type(err).__name__
 
 
 def kind_of(mode: int) -> str:

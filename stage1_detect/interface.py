@@ -38,12 +38,12 @@ def load_detector(
 
     shipped = shipped_detectors()
     own = shipped.get(str(config))
-    files = choose_files(
+    chosen, weights = choose_files(
         own or DetectorChoice(),
         config=None if own or config is None else str(config),
         checkpoint=None if checkpoint is None else Path(checkpoint),
         shipped=shipped.values(),
     )
     return detector.load_detector(
-        device, config=files.config, checkpoint=files.checkpoint, score_threshold=score_threshold
+        device, config=chosen, checkpoint=weights, score_threshold=score_threshold
     )

@@ -20,8 +20,7 @@ from shared.shards.schema import FailedVideo
 from shared.shards.shard import Shard
 from shared.shards.verified import record_verified
 from stage1_detect.engines.local import run_here
-from stage1_detect.engines.work import UnitWork
-from stage1_detect.pipeline import Detector, UnitResult
+from stage1_detect.pipeline import Detector, UnitResult, UnitWork
 from stage1_detect.planning import SUMMARY_NAME, DetectJob, save_plan, units_to_do
 
 logger = logging.getLogger(__name__)

@@ -8,7 +8,7 @@ memory does not grow with the number of frames that wait.
 import queue
 import threading
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import closing
 from dataclasses import dataclass
@@ -20,12 +20,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.errors import DetectorError
+from shared.manifests.records import Video
 from shared.masks.detections import FrameDetections
 from shared.masks.rules import first_fault
-from shared.shards.plan import Unit
-from shared.shards.schema import DetectorEntry, FailedVideo
+from shared.shards.plan import Unit, shard_path
+from shared.shards.schema import DetectorEntry, FailedVideo, VideoEntry
 from shared.shards.writer import ShardWriter
-from stage1_detect.unit_reader import FrameBatch, UnitReader, VideoBegins, VideoEnds, VideoFails
+from stage1_detect.unit_reader import FrameBatch, UnitReader, VideoEnds
 
 T = TypeVar("T")
 
@@ -73,103 +74,96 @@ class UnitResult:
     """Videos that could not be decoded."""
 
 
-def detect_unit(
-    unit: Unit,
-    *,
-    source: UnitReader,
-    detector: Detector,
-    path: Path,
-    advance: Callable[[int], None] = lambda frames: None,
-) -> UnitResult:
-    """Detects the objects of every frame of a unit and writes them as one shard.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnitWork:
+    """Units to detect, and what is needed for it."""
 
-    The shard appears when the unit is complete; if anything raises, nothing is left behind.
-    `advance` is called with the number of frames after each batch.
-    """
-    with (
-        ShardWriter(path, detector.entry) as writer,
-        InOrder(size=_QUEUE_SIZE) as background,
-        closing(prefetch(source.events(unit), size=_QUEUE_SIZE)) as events,
-    ):
-        shard = _CountedShard(writer, detector)
-        for event in events:
-            match event:
-                case VideoBegins():
-                    background.do(shard.begin, event)
-                case FrameBatch():
-                    found = detector.infer(event.prepared)
-                    background.do(shard.add, event, found)
-                    advance(len(event.indices))
-                case VideoEnds():
-                    background.do(shard.end)
-                case VideoFails():
-                    background.do(shard.fail, event)
-    return UnitResult(
-        unit=unit.index,
-        frames=shard.frames,
-        detections=shard.detections,
-        videos=tuple(shard.videos),
-        failed=tuple(shard.failed),
-    )
+    units: Sequence[Unit]
+    """What is still to do, in the order of the plan."""
+    detector: Detector
+    """The detector of this process; of one that leaves detecting to others (`driver_device`), only
+    the entry is asked for."""
+    videos: Mapping[str, Video]
+    """The videos of the plan by id."""
+    folder: Path
+    """Where the shards go."""
+    batch: int
+    """Most frames that the network sees at once."""
+    advance: Callable[[int], None] = lambda frames: None
+    """Called with numbers of frames now and then."""
 
 
-class _CountedShard:
-    """A shard, and what was put into it."""
+class UnitDetector:
+    """A detector that makes the shards of a job's units, one after another, in any process."""
 
-    def __init__(self, writer: ShardWriter, detector: Detector) -> None:
-        self._writer = writer
+    def __init__(
+        self, detector: Detector, *, videos: Mapping[str, Video], folder: Path, batch: int
+    ) -> None:
+        """Opens nothing yet; the arguments are as `UnitWork` has them."""
         self._detector = detector
-        self._open_id: str | None = None
-        self._open_detections = 0
-        self.frames = 0
-        self.detections = 0
-        self.videos: list[str] = []
-        self.failed: list[FailedVideo] = []
+        self._folder = folder
+        self._reader = UnitReader(videos, batch=batch, prepare=detector.prepare, folder=folder)
 
-    def begin(self, video: VideoBegins) -> None:
-        self._writer.begin_video(
-            video.id,
-            height=video.height,
-            width=video.width,
-            rate=video.rate,
-            header_frames=video.header_frames,
-            sample_aspect=video.sample_aspect,
-            source_bytes=video.source_bytes,
-            source_digest=video.source_digest,
+    def __call__(
+        self, unit: Unit, advance: Callable[[int], None] = lambda frames: None
+    ) -> UnitResult:
+        """Detects the objects of every frame of a unit and writes them as one shard.
+
+        The shard appears when the unit is complete; if anything raises, nothing is left behind.
+        `advance` is called with the number of frames after each batch.
+        """
+        frames = 0
+        with (
+            ShardWriter(shard_path(self._folder, unit.index), self._detector.entry) as writer,
+            InOrder(size=_QUEUE_SIZE) as background,
+            closing(prefetch(self._reader.events(unit), size=_QUEUE_SIZE)) as events,
+        ):
+            for event in events:
+                if isinstance(event, FrameBatch):
+                    found = self._detector.infer(event.prepared)
+                    background.do(_add, writer, event, found, self._detector)
+                    frames += len(event.indices)
+                    advance(len(event.indices))
+                else:
+                    background.do(_note, writer, event)
+        return UnitResult(
+            unit=unit.index,
+            frames=frames,
+            detections=writer.num_detections,
+            videos=tuple(video.id for video in writer.videos),
+            failed=tuple(writer.failed),
         )
-        self._open_id, self._open_detections = video.id, 0
 
-    def add(self, batch: FrameBatch, found: Sequence[Any]) -> None:
-        self.frames += len(batch.indices)
-        if self._open_id is None:  # it has failed
-            return
-        try:
-            frames = [self._detector.encode(raw) for raw in found]
-        except DetectorError as err:
-            self.fail(VideoFails(id=self._open_id, reason=f"frames from {batch.indices[0]}: {err}"))
-            return
-        if (fault := first_fault(frames)) is not None:
-            place, what = fault
-            where = f"frame {batch.indices[place]}: {what.field} of detection {what.row}"
-            self.fail(VideoFails(id=self._open_id, reason=f"{where}: {what.message}"))
-            return
-        for index, seconds, detections in zip(batch.indices, batch.seconds, frames, strict=True):
-            self._writer.add(index, seconds, detections)
-            self._open_detections += len(detections)
 
-    def end(self) -> None:
-        if self._open_id is None:
-            return
-        self._writer.end_video()
-        self.videos.append(self._open_id)
-        self.detections += self._open_detections
+def _note(writer: ShardWriter, event: VideoEntry | VideoEnds | FailedVideo) -> None:
+    """Tells the shard of a video that begins, ends, or fails, which is told once."""
+    match event:
+        case VideoEntry():
+            writer.begin_video(event)
+        case FailedVideo():
+            if event.id not in {video.id for video in writer.failed}:
+                writer.fail(event.id, event.reason)
+        case VideoEnds():
+            if writer.open_id is not None:
+                writer.end_video()
 
-    def fail(self, video: VideoFails) -> None:
-        if any(failed.id == video.id for failed in self.failed):
-            return
-        self._open_id = None
-        self._writer.fail(video.id, video.reason)
-        self.failed.append(FailedVideo(id=video.id, reason=video.reason))
+
+def _add(writer: ShardWriter, batch: FrameBatch, found: Sequence[Any], detector: Detector) -> None:
+    """Adds a batch to the shard, unless its video has failed; fails it for what breaks a rule."""
+    if (video_id := writer.open_id) is None:
+        return
+    try:
+        frames = [detector.encode(raw) for raw in found]
+    except DetectorError as err:
+        writer.fail(video_id, f"frames from {batch.indices[0]}: {err}")
+        return
+    if (fault := first_fault(frames)) is not None:
+        place, what = fault
+        where = f"frame {batch.indices[place]}: {what.field} of detection {what.row}"
+        writer.fail(video_id, f"{where}: {what.message}")
+        return
+    for index, seconds, detections in zip(batch.indices, batch.seconds, frames, strict=True):
+        writer.add(index, seconds, detections)
 
 
 class _End:

@@ -49,24 +49,15 @@ _USUAL_BYTES = 700.0
 """Measured on the short demo-long world: 504 frames with 2970 detections take 341,854 bytes."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DetectorFiles:
-    """What the detector is loaded from."""
-
-    config: str
-    """A file, or a name of MMDetection's model zoo."""
-    checkpoint: Path | None
-    """File of weights; None where nobody named one."""
-
-
 def choose_files(
     own: DetectorChoice,
     *,
     config: str | None,
     checkpoint: Path | None,
     shipped: Iterable[DetectorChoice] = (),
-) -> DetectorFiles:
-    """What the user asked for, else what the data set asks for, else the default.
+) -> tuple[str, Path | None]:
+    """A configuration and its weights, None where nobody named any: what the user asked for, else
+    what the data set asks for, else the default.
 
     A data set's weights belong to its configuration: they are not used with another one. Weights
     that come with the project bring their configuration along, for any data set.
@@ -82,7 +73,7 @@ def choose_files(
     elif config is None:
         same = (str(each.config) for each in shipped if _same_file(checkpoint, each.checkpoint))
         config = next(same, DEFAULT_CONFIG)
-    return DetectorFiles(config=config, checkpoint=checkpoint)
+    return config, checkpoint
 
 
 def _same_file(path: Path | None, other: Path | None) -> bool:
@@ -132,12 +123,12 @@ class DetectRequest:
             logger.warning("video %s will fail: %s", video_id, problem)
         frames = job.frames_of(units)
         frame_bytes, measured = _frame_bytes(job)
-        files = self._files(data)
+        config, checkpoint = self._files(data)
         return {
             "dataset": data.name,
             "out": str(job.folder),
-            "config": files.config,
-            "checkpoint": None if files.checkpoint is None else str(files.checkpoint),
+            "config": config,
+            "checkpoint": None if checkpoint is None else str(checkpoint),
             "score_threshold": self.score_threshold,
             "frames": job.plan.frames,
             "unit_frames": job.plan.unit_frames,
@@ -187,12 +178,11 @@ class DetectRequest:
         from stage1_detect.mmdet.detector import load_detector
         from stage1_detect.mmdet.fast import load_fast_detector
 
-        files = self._files(data)
-        is_file = files.config.endswith(".py")
+        config, checkpoint = self._files(data)
         load = partial(  # absolute, for a process with another working directory
             load_fast_detector if self.fast else load_detector,
-            config=Path(files.config).absolute() if is_file else files.config,
-            checkpoint=files.checkpoint and files.checkpoint.absolute(),
+            config=Path(config).absolute() if config.endswith(".py") else config,
+            checkpoint=checkpoint and checkpoint.absolute(),
             score_threshold=self.score_threshold,
             precision=self.precision,
             threads=self.threads,
@@ -221,7 +211,7 @@ class DetectRequest:
         check_videos(data)
         return data
 
-    def _files(self, data: Dataset) -> DetectorFiles:
+    def _files(self, data: Dataset) -> tuple[str, Path | None]:
         return choose_files(
             data.detector,
             config=self.config,

@@ -18,6 +18,7 @@ from shared.errors import VideoDecodeError
 from shared.manifests.records import Video
 from shared.manifests.source import source_of
 from shared.shards.plan import Unit, UnitPart
+from shared.shards.schema import FailedVideo, VideoEntry
 from shared.video.read import (
     Frame,
     content_bytes,
@@ -140,20 +141,6 @@ def _stretches(part: UnitPart) -> list[_Stretch]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class VideoBegins:
-    """A video's frames come next; with what a shard records about the video."""
-
-    id: str
-    height: int
-    width: int
-    rate: float
-    header_frames: int | None
-    sample_aspect: str | None
-    source_bytes: int
-    source_digest: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class FrameBatch:
     """Consecutive frames of one video."""
 
@@ -170,15 +157,9 @@ class VideoEnds:
     """The video has no more frames in this unit."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VideoFails:
-    """The video cannot be decoded; nothing more comes of it, and what came does not count."""
-
-    id: str
-    reason: str
-
-
-SourceEvent = VideoBegins | FrameBatch | VideoEnds | VideoFails
+SourceEvent = VideoEntry | FrameBatch | VideoEnds | FailedVideo
+"""A video's frames come next; some of them; there are no more in this unit; it cannot be decoded:
+nothing more comes of it, and what came does not count."""
 
 
 class UnitReader:
@@ -212,7 +193,7 @@ class UnitReader:
         for part in unit.parts:
             video = self._videos.get(part.video_id)
             if video is None:
-                yield VideoFails(id=part.video_id, reason="there is no file any more")
+                yield FailedVideo(id=part.video_id, reason="there is no file any more")
                 continue
             try:
                 yield from self._part(video, part)
@@ -220,7 +201,7 @@ class UnitReader:
                 self._ranges.close()
                 # The file's name alone, as a shard must be the same wherever the videos lie.
                 reason = str(err).replace(str(video.path), video.path.name)
-                yield VideoFails(id=part.video_id, reason=reason)
+                yield FailedVideo(id=part.video_id, reason=reason)
             else:
                 yield VideoEnds()
 
@@ -228,10 +209,11 @@ class UnitReader:
         info = probe(source_of(video), rate=video.rate)
         num_bytes, digest = self._content(video, part)
         aspect = info.sample_aspect
-        yield VideoBegins(
+        yield VideoEntry(
             id=video.id,
             height=info.height,
             width=info.width,
+            frames=0,
             rate=info.rate,
             header_frames=info.header_frames,
             sample_aspect=f"{aspect.numerator}:{aspect.denominator}" if aspect else None,

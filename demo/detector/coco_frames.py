@@ -17,7 +17,7 @@ from torch import Tensor
 from shared.errors import DataRootError, ManifestError, VideoDecodeError
 from shared.masks.coco_classes import COCO_CLASSES
 from shared.masks.rle import decode
-from shared.video.jpeg import opened_jpeg
+from shared.video.jpeg_folder import opened_jpeg
 from stage1_detect.mmdet.library import BitmapMasks, DetDataSample, InstanceData
 
 _LARGEST_GAIN = 0.2  # colours are multiplied by 1 - this .. 1 + this, each channel by its own

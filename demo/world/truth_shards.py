@@ -25,7 +25,7 @@ from shared.shards.plan import (
     shard_path,
     units_without_shard,
 )
-from shared.shards.schema import DetectorEntry
+from shared.shards.schema import DetectorEntry, VideoEntry
 from shared.shards.writer import ShardWriter
 from shared.video.read import content_bytes, content_digest
 
@@ -88,13 +88,16 @@ def _entry(folder: Path) -> DetectorEntry:
 def _add_film(writer: ShardWriter, film: FilmTruth, folder: Path) -> None:
     path = folder / "videos" / f"{film.video_id}.mp4"
     writer.begin_video(
-        film.video_id,
-        height=HEIGHT,
-        width=WIDTH,
-        rate=float(FRAMES_PER_SECOND),
-        header_frames=len(film.frames),
-        source_bytes=content_bytes(path),
-        source_digest=content_digest(path),
+        VideoEntry(
+            id=film.video_id,
+            frames=0,
+            height=HEIGHT,
+            width=WIDTH,
+            rate=float(FRAMES_PER_SECOND),
+            header_frames=len(film.frames),
+            source_bytes=content_bytes(path),
+            source_digest=content_digest(path),
+        )
     )
     for index, shown in enumerate(film.frames):
         writer.add(index, index / FRAMES_PER_SECOND, _detections(shown))

@@ -1,14 +1,47 @@
 """`orn verify`. (`orn inspect` is where clip stores are known: `stage2_train.clips.commands`.)"""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from shared.cli_options import data_option, echo_json, json_option
 
 if TYPE_CHECKING:
-    from shared.inspect.verification import Verification
+    from shared.shards.verify import Problem
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verification:
+    """What was looked at and what is wrong with it."""
+
+    shards: int
+    """Shards, each counted once."""
+    problems: tuple["Problem", ...]
+    """Faults and notes, shard by shard, then folder by folder."""
+
+    @property
+    def exit_code(self) -> int:
+        """1 if there is a fault, else 0."""
+        return int(any(problem.severity == "error" for problem in self.problems))
+
+    def as_json(self) -> dict[str, Any]:
+        """As JSON has it."""
+        problems = [problem.as_json() for problem in self.problems]
+        return {"ok": not self.exit_code, "shards": self.shards, "problems": problems}
+
+    def as_text(self) -> str:
+        """A line a problem, notes after faults, and a last one if there is no fault."""
+        lines = []
+        for problem in sorted(self.problems, key=lambda problem: problem.severity):
+            note = "note: " if problem.severity == "note" else ""
+            array = f"{problem.array}: " if problem.array else ""
+            lines.append(f"{problem.shard}: {note}{array}{problem.message}")
+        if not self.exit_code:
+            lines.append(f"ok: {self.shards} shard{'s' if self.shards != 1 else ''}")
+        return "\n".join(lines)
 
 
 @click.command()
@@ -27,8 +60,6 @@ def verify(paths: tuple[Path, ...], dataset: str | None, data_root: Path, as_jso
     and, with --dataset, for videos that are missing, not listed, or have changed. Ends with 1 if
     anything is wrong; notes are no faults.
     """
-    from shared.inspect.verification import verify_paths
-
     if not paths and dataset is None:
         raise click.UsageError("name shards, folders of shards, or a data set with --dataset")
     verification = verify_paths(paths, dataset=dataset, data_root=data_root)
@@ -36,7 +67,43 @@ def verify(paths: tuple[Path, ...], dataset: str | None, data_root: Path, as_jso
     return verification.exit_code
 
 
-def show_verification(verification: "Verification", *, as_json: bool) -> None:
+def verify_paths(
+    paths: Sequence[Path], *, dataset: str | None = None, data_root: Path = Path("data")
+) -> Verification:
+    """Checks shards, and folders of them as a whole.
+
+    Args:
+        paths: shards and folders; none: the folder `shards/NAME` of the data set.
+        dataset: name or file of the manifest whose videos folders are checked against.
+        data_root: where data sets lie.
+
+    Raises:
+        ShardNotFoundError: if a path is not there, or a folder has no shard.
+        As `load_dataset`, where a data set is given.
+    """
+    from shared.jobs.progress import progress
+    from shared.manifests.load import load_dataset
+    from shared.shards.index import shard_paths
+    from shared.shards.verify import verify_shard
+    from shared.shards.verify_folder import verify_folder
+
+    listing = None if dataset is None else load_dataset(dataset, data_root, labels=False)
+    if not paths and listing is not None:
+        paths = [Path("shards") / listing.name]
+    folders = list(dict.fromkeys(path for path in paths if path.is_dir()))
+    named = [shard for path in paths for shard in (shard_paths(path) if path.is_dir() else [path])]
+    shards = list(dict.fromkeys(named))
+    problems: list[Problem] = []
+    with progress("verify", total=len(shards), unit="shards") as bar:
+        for shard in shards:
+            problems += verify_shard(shard)
+            bar.advance()
+    for folder in folders:
+        problems += verify_folder(folder, listing)
+    return Verification(shards=len(shards), problems=tuple(problems))
+
+
+def show_verification(verification: Verification, *, as_json: bool) -> None:
     """Prints what is wrong, or that nothing is."""
     if as_json:
         echo_json(verification.as_json())

@@ -78,13 +78,7 @@ def find_frame(
             f"{shard.path}: video {video.id!r} frame {index}: wanted a time, found "
             f"{seconds_f[row]} s"
         )
-    return ShardFrame(
-        video=video,
-        index=int(index_f[row]),
-        seconds=float(seconds_f[row]),
-        detections=shard.checked_frame(start + row),
-        class_names=shard.detector.class_names,
-    )
+    return shard.whole_frame(start + row, shard.checked_frame(start + row))
 
 
 def frame_to_dict(frame: ShardFrame) -> dict[str, Any]:

@@ -72,17 +72,10 @@ def draw_film(
         )
 
     def drawn_frames() -> Iterator[tuple[float, NDArray[np.uint8]]]:
-        index_f = shard.frame_index()[first:last]
         size: tuple[int, int] | None = None
         shown = _pictures(video, pictures, seconds_f[start:stop])
-        for place, picture in zip(range(start, stop), shown, strict=True):
-            frame = ShardFrame(
-                video=video,
-                index=int(index_f[place]),
-                seconds=float(seconds_f[place]),
-                detections=shard.frame(first + place),
-                class_names=shard.detector.class_names,
-            )
+        for row, picture in zip(range(first + start, first + stop), shown, strict=True):
+            frame = shard.whole_frame(row, shard.frame(row))
             drawn = _drawn(frame, picture, score_threshold, size)
             size = drawn.shape[1], drawn.shape[0]
             yield frame.seconds, drawn

@@ -2,8 +2,7 @@
 
 import itertools
 from collections import Counter
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,165 +18,117 @@ _MOST_SHOWN = 8
 """Names that the text shows of a long list; JSON has all."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DatasetReport:
-    """A data set as its tables list it, against what is there."""
-
-    dataset: Dataset
-    listing: Listing
-    problems: tuple[str, ...]
-    """Why the labels cannot be used; videos and splits are counted all the same."""
-    split_counts: dict[str, tuple[int, int]]
-    """For each split the segments listed, and those whose video is there."""
-    class_counts: dict[str, dict[str, int]]
-    """For each class the listed segments of each split; empty if no label is known."""
-    unreadable: dict[str, str]
-    """For each video that cannot be opened, why; empty if that was not looked at."""
-
-    @property
-    def never(self) -> list[str]:
-        """Classes that no segment has; none is known if a table is absent."""
-        return [name for name, counts in self._known_counts.items() if not any(counts.values())]
-
-    @property
-    def untrained(self) -> list[str]:
-        """Classes that some segments have, but none of the train part."""
-        return [
-            name
-            for name, counts in self._known_counts.items()
-            if any(counts.values()) and not counts["train"]
-        ]
-
-    @property
-    def is_usable(self) -> bool:
-        """Whether the label tables can be used and a video is there that can be opened."""
-        has_tables = not self.problems and not self.listing.absent
-        return has_tables and len(self.dataset.videos) > len(self.unreadable)
-
-    def as_json(self) -> dict[str, Any]:
-        """The report as plain values for JSON."""
-        dataset, listing = self.dataset, self.listing
-        return {
-            "dataset": dataset.name,
-            "root": str(dataset.root),
-            "form": dataset.form,
-            "task": dataset.task,
-            "metric": dataset.metric,
-            "problems": list(self.problems),
-            "warnings": list(self._warnings()),
-            "segments": len(listing.segments),
-            "splits": {
-                split: {"listed": listed, "present": present}
-                for split, (listed, present) in self.split_counts.items()
-            },
-            "videos": {"listed": len(listing.video_ids), "present": len(dataset.videos)},
-            "classes": len(listing.classes),
-            "classes_present": self._num_classes_present,
-            "classes_never": self.never,
-            "classes_not_in_train": self.untrained,
-            "unsure_labels": self._num_unsure,
-            "left_out": {row.reason: row.count for row in listing.left_out},
-            "absent_tables": list(listing.absent),
-            "missing": list(dataset.missing),
-            "ignoring_case": list(dataset.ignoring_case),
-            "unreadable": self.unreadable,
-            "class_counts": self.class_counts,
-        }
-
-    def as_text(self) -> str:
-        """The report for a person."""
-        splits = [
-            (split, f"{listed:,}", f"{present:,}")
-            for split, (listed, present) in self.split_counts.items()
-        ]
-        classes = [
-            (printable(name), *(f"{counts[split]:,}" for split in SPLITS))
-            for name, counts in self.class_counts.items()
-        ]
-        return "\n\n".join(
-            [
-                facts(self._facts()),
-                columns([("split", "segments", "there"), *splits]),
-                *([columns([("class", *SPLITS), *classes])] if classes else []),
-                *(f"warning: {warning}" for warning in self._warnings()),
-                *(f"problem: {problem}" for problem in self.problems),
-            ]
-        )
-
-    @property
-    def _known_counts(self) -> dict[str, dict[str, int]]:
-        return {} if self.listing.absent else self.class_counts
-
-    @property
-    def _num_classes_present(self) -> int:
-        return sum(any(counts.values()) for counts in self.class_counts.values())
-
-    @property
-    def _num_unsure(self) -> int:
-        return sum(len(segment.unsure) for segment in self.listing.segments)
-
-    def _facts(self) -> list[tuple[str, str]]:
-        dataset, listing = self.dataset, self.listing
-        left_out = [f"{row.count:,} {row.reason}" for row in listing.left_out]
-        num_left_out = sum(row.count for row in listing.left_out)
-        occur = f"{self._num_classes_present:,} occur" if self.class_counts else "not counted"
-        known = bool(self._known_counts)
-        return [
-            ("data set", f"{dataset.name} ({dataset.form}, {dataset.task}, {dataset.metric})"),
-            ("folder", str(dataset.root)),
-            ("segments", f"{len(listing.segments):,}"),
-            ("left out", _shortened(left_out, total=num_left_out)),
-            ("videos", f"{len(listing.video_ids):,} listed, {len(dataset.videos):,} there"),
-            ("missing", _shortened(dataset.missing)),
-            ("only ignoring case", _shortened(dataset.ignoring_case)),
-            ("unreadable", _shortened(self.unreadable)),
-            ("classes", f"{len(listing.classes):,}, {occur}"),
-            ("never occur", _shortened(self.never) if known else "not known"),
-            ("not in train", _shortened(self.untrained) if known else "not known"),
-            ("unsure labels", f"{self._num_unsure:,}"),
-        ]
-
-    def _warnings(self) -> Iterator[str]:
-        """What will trip a training or an evaluation, in sentences."""
-        for name in self.listing.absent:
-            yield f"{self.dataset.root / name} is not there; what it says is not counted"
-        if not self.dataset.videos:
-            root = self.dataset.root
-            yield f"none of the videos is there; they were looked for under {root}"
-        for split in ("train", "validation"):
-            if not self.split_counts[split][0]:
-                yield f"no segment belongs to the {split} part"
-
-
 def check_dataset(
     name_or_file: str | Path, data_root: Path, *, probe_videos: bool = False
-) -> DatasetReport:
-    """Loads a data set with its labels and counts, with what there is of its tables.
+) -> dict[str, Any]:
+    """A data set as its tables list it, against what is there, as JSON has it.
+
+    It is loaded with its labels and counts, with what there is of its tables. Where the labels
+    cannot be used, `problems` says why; videos and splits are counted all the same.
 
     Args:
-        probe_videos: whether to open each video that is there.
+        probe_videos: whether to open each video that is there; `unreadable` is empty without.
 
     Raises:
         As `load_dataset` without labels: what cannot be used at all ends the check.
     """
     manifest = load_manifest(name_or_file)
-    problems: tuple[str, ...] = ()
+    problems: list[str] = []
     try:
         listing = load_listing(manifest, data_root, partial=True)
     except ManifestError as err:
         listing = load_listing(manifest, data_root, labels=False, partial=True)
-        problems = (str(err),)
+        problems = [str(err)]
     dataset = locate_videos(manifest, listing, data_root)
     listed = Counter(segment.split for segment in listing.segments)
     present = Counter(segment.split for segment in dataset.segments)
-    return DatasetReport(
-        dataset=dataset,
-        listing=listing,
-        problems=problems,
-        split_counts={split: (listed[split], present[split]) for split in SPLITS},
-        class_counts=_class_counts(listing),
-        unreadable=_unreadable(dataset) if probe_videos else {},
+    counts = _class_counts(listing)
+    known = {} if listing.absent else counts
+    return {
+        "dataset": dataset.name,
+        "root": str(dataset.root),
+        "form": dataset.form,
+        "task": dataset.task,
+        "metric": dataset.metric,
+        "problems": problems,
+        "warnings": list(_warnings(dataset, listing, listed)),
+        "segments": len(listing.segments),
+        "splits": {split: {"listed": listed[split], "present": present[split]} for split in SPLITS},
+        "videos": {"listed": len(listing.video_ids), "present": len(dataset.videos)},
+        "classes": len(listing.classes),
+        "classes_present": sum(any(each.values()) for each in counts.values()),
+        "classes_never": [name for name, each in known.items() if not any(each.values())],
+        "classes_not_in_train": [
+            name for name, each in known.items() if any(each.values()) and not each["train"]
+        ],
+        "unsure_labels": sum(len(segment.unsure) for segment in listing.segments),
+        "left_out": dict(listing.left_out),
+        "absent_tables": list(listing.absent),
+        "missing": list(dataset.missing),
+        "ignoring_case": list(dataset.ignoring_case),
+        "unreadable": _unreadable(dataset) if probe_videos else {},
+        "class_counts": counts,
+    }
+
+
+def is_usable(report: Mapping[str, Any]) -> bool:
+    """Whether the label tables can be used and a video is there that can be opened."""
+    has_tables = not report["problems"] and not report["absent_tables"]
+    return has_tables and report["videos"]["present"] > len(report["unreadable"])
+
+
+def report_text(report: Mapping[str, Any]) -> str:
+    """The report for a person."""
+    splits = [
+        (split, f"{each['listed']:,}", f"{each['present']:,}")
+        for split, each in report["splits"].items()
+    ]
+    classes = [
+        (printable(name), *(f"{counts[split]:,}" for split in SPLITS))
+        for name, counts in report["class_counts"].items()
+    ]
+    return "\n\n".join(
+        [
+            facts(_facts(report)),
+            columns([("split", "segments", "there"), *splits]),
+            *([columns([("class", *SPLITS), *classes])] if classes else []),
+            *(f"warning: {warning}" for warning in report["warnings"]),
+            *(f"problem: {problem}" for problem in report["problems"]),
+        ]
     )
+
+
+def _facts(report: Mapping[str, Any]) -> list[tuple[str, str]]:
+    left_out, videos = report["left_out"], report["videos"]
+    reasons = [f"{count:,} {reason}" for reason, count in left_out.items()]
+    is_counted = bool(report["class_counts"])
+    occur = f"{report['classes_present']:,} occur" if is_counted else "not counted"
+    is_known = is_counted and not report["absent_tables"]
+    return [
+        ("data set", "{dataset} ({form}, {task}, {metric})".format(**report)),
+        ("folder", report["root"]),
+        ("segments", f"{report['segments']:,}"),
+        ("left out", _shortened(reasons, total=sum(left_out.values()))),
+        ("videos", f"{videos['listed']:,} listed, {videos['present']:,} there"),
+        ("missing", _shortened(report["missing"])),
+        ("only ignoring case", _shortened(report["ignoring_case"])),
+        ("unreadable", _shortened(report["unreadable"])),
+        ("classes", f"{report['classes']:,}, {occur}"),
+        ("never occur", _shortened(report["classes_never"]) if is_known else "not known"),
+        ("not in train", _shortened(report["classes_not_in_train"]) if is_known else "not known"),
+        ("unsure labels", f"{report['unsure_labels']:,}"),
+    ]
+
+
+def _warnings(dataset: Dataset, listing: Listing, listed: Mapping[str, int]) -> Iterator[str]:
+    """What will trip a training or an evaluation, in sentences."""
+    for name in listing.absent:
+        yield f"{dataset.root / name} is not there; what it says is not counted"
+    if not dataset.videos:
+        yield f"none of the videos is there; they were looked for under {dataset.root}"
+    for split in ("train", "validation"):
+        if not listed[split]:
+            yield f"no segment belongs to the {split} part"
 
 
 def _class_counts(listing: Listing) -> dict[str, dict[str, int]]:

@@ -8,6 +8,7 @@ from shared.cli_options import (
     data_option,
     dataset_argument,
     echo_json,
+    echo_report,
     frame_rate_option,
     json_option,
 )
@@ -44,14 +45,11 @@ def check(dataset: str, data_root: Path, probe_videos: bool, as_json: bool) -> i
     Ends with 1 if a table is not there or its labels cannot be used, or if none of the videos is
     there or can be opened; what can be counted is counted all the same.
     """
-    from shared.manifests.check import check_dataset
+    from shared.manifests.check import check_dataset, is_usable, report_text
 
     report = check_dataset(dataset, data_root, probe_videos=probe_videos)
-    if as_json:
-        echo_json(report.as_json())
-    else:
-        click.echo(report.as_text())
-    return 0 if report.is_usable else 1
+    echo_report(report, report_text, as_json=as_json)
+    return 0 if is_usable(report) else 1
 
 
 @click.command()
@@ -100,10 +98,13 @@ def new(
         out=out,
         fresh=fresh,
     )
-    for reason in made.reasons:
+    for reason in made["guessed"]:
         click.echo(f"guessed: {reason}", err=True)
-    click.echo(f"{made.path}: {len(made.table.video_ids)} videos, {made.present} there", err=True)
-    click.echo(f"{made.classes_path}: {len(made.table.classes)} classes", err=True)
-    click.echo(f"next: orn manifest check {made.path} --data {made.data_root}", err=True)
+    for line in (
+        "{manifest}: {videos[listed]} videos, {videos[present]} there",
+        "{classes_file}: {classes} classes",
+        "next: orn manifest check {manifest} --data {data_root}",
+    ):
+        click.echo(line.format(**made), err=True)
     if as_json:
-        echo_json(made.as_json())
+        echo_json(made)

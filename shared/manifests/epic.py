@@ -12,7 +12,7 @@ from pathlib import Path
 
 from shared.data_files import not_a_file
 from shared.manifests.epic_subsets import many_shot, tail, unseen
-from shared.manifests.records import LeftOut, Listing, Segment, Split, Subset, Task
+from shared.manifests.records import Listing, Segment, Split, Subset, Task
 from shared.manifests.schema import Epic100Labels, EpicLabels, EpicTarget, PersonSplit
 from shared.manifests.text_files import Row, read_rows, split_tables
 
@@ -48,8 +48,7 @@ def read(
     if not_a_file(invalid):
         return listing
     count = sum(1 for _ in read_rows(invalid, "EPIC's invalid labels", columns=("uid",)))
-    left_out = LeftOut(reason=f"without a verb class, in {invalid.name}", count=count)
-    return replace(listing, left_out=(left_out,))
+    return replace(listing, left_out={f"without a verb class, in {invalid.name}": count})
 
 
 def read_100(

@@ -48,45 +48,6 @@ class TableGuess:
     """Why it is taken so, in sentences."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewManifest:
-    """What was written, and why so."""
-
-    path: Path
-    """The manifest."""
-    classes_path: Path
-    """The list of classes."""
-    data_root: Path
-    """Where data sets lie, for the commands that take the manifest."""
-    manifest: Manifest
-    """What it says."""
-    table: TableGuess
-    present: int
-    """Videos that are there."""
-
-    @property
-    def reasons(self) -> tuple[str, ...]:
-        """What was guessed and why, in sentences."""
-        found = f"it finds {self.present} of {len(self.table.video_ids)}"
-        return (*self.table.reasons, f"videos {self.manifest.videos.pattern}: {found}")
-
-    def as_json(self) -> dict[str, Any]:
-        """What was written, as plain values."""
-        return {
-            "manifest": str(self.path),
-            "classes_file": str(self.classes_path),
-            "data_root": str(self.data_root),
-            "name": self.manifest.name,
-            "form": self.manifest.form,
-            "task": self.manifest.task,
-            "metric": self.manifest.metric,
-            "pattern": self.manifest.videos.pattern,
-            "classes": len(self.table.classes),
-            "videos": {"listed": len(self.table.video_ids), "present": self.present},
-            "guessed": list(self.reasons),
-        }
-
-
 def make_manifest(
     table: Path,
     *,
@@ -96,7 +57,7 @@ def make_manifest(
     rate: float | None = None,
     out: Path | None = None,
     fresh: bool = False,
-) -> NewManifest:
+) -> dict[str, Any]:
     """Writes a commented manifest and, beside the table, the list of its classes.
 
     Args:
@@ -107,6 +68,10 @@ def make_manifest(
         rate: frames a second of frame folders.
         out: the manifest; None is `NAME.toml` in the current folder.
         fresh: whether files that are there are replaced.
+
+    Returns:
+        What was written and where, as JSON has it; `guessed` says in sentences why so, `data_root`
+        is for the commands that take the manifest, `present` counts the videos that are there.
 
     Raises:
         DataRootError: if the table is not there.
@@ -139,14 +104,23 @@ def make_manifest(
     present = find_videos(folder, pattern, found.video_ids, are_folders=form == "frames")
     write_text(classes_path, "".join(f"{each}\n" for each in found.classes))
     write_text(path, text)
-    return NewManifest(
-        path=path,
-        classes_path=classes_path,
-        data_root=data_root,
-        manifest=manifest,
-        table=found,
-        present=len(present),
-    )
+    num_listed = len(found.video_ids)
+    return {
+        "manifest": str(path),
+        "classes_file": str(classes_path),
+        "data_root": str(data_root),
+        "name": name,
+        "form": form,
+        "task": manifest.task,
+        "metric": manifest.metric,
+        "pattern": pattern,
+        "classes": len(found.classes),
+        "videos": {"listed": num_listed, "present": len(present)},
+        "guessed": [
+            *found.reasons,
+            f"videos {pattern}: it finds {len(present)} of {num_listed}",
+        ],
+    }
 
 
 def guess_table(path: Path) -> TableGuess:

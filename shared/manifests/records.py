@@ -1,5 +1,6 @@
 """What a data set is, once its manifest and label tables are read."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -61,16 +62,6 @@ class DetectorChoice:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LeftOut:
-    """Rows of the label tables that the data set does without."""
-
-    reason: str
-    """Why, such as "no verb class"."""
-    count: int
-    """How many rows."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Subset:
     """A part of a single-label data set that its publishers measure by itself."""
 
@@ -92,8 +83,8 @@ class Listing:
     video_ids: tuple[str, ...]
     """Every listed video once, in the order of the table."""
     segments: tuple[Segment, ...]
-    left_out: tuple[LeftOut, ...] = ()
-    """Rows that are no segments."""
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    """Rows that are no segments: how many, by the reason, such as "no verb class"."""
     absent: tuple[str, ...] = ()
     """Tables that are not there, where a part of them was asked to be enough."""
     subsets: tuple[Subset, ...] = ()

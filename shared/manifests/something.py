@@ -13,7 +13,7 @@ from pathlib import Path
 
 from shared.errors import ManifestError
 from shared.manifests.problems import Problems
-from shared.manifests.records import LeftOut, Listing, Segment
+from shared.manifests.records import Listing, Segment
 from shared.manifests.schema import SomethingLabels, SomethingV1Labels
 from shared.manifests.text_files import (
     check_class_names,
@@ -81,10 +81,10 @@ def read(
         classes=classes,
         video_ids=tuple(by_id),
         segments=tuple(by_id.values()),
-        left_out=tuple(
-            LeftOut(reason=f"class {name!r} is not in {source.name}", count=count)
+        left_out={
+            f"class {name!r} is not in {source.name}": count
             for name, count in sorted(others.items())
-        ),
+        },
         absent=absent,
     )
 

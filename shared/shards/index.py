@@ -32,10 +32,17 @@ from shared.jobs.workers import in_threads
 from shared.shards.kept_files import kept_file
 from shared.shards.plan import SHARD_PATTERN
 from shared.shards.record import ShardRecord, shard_record
-from shared.shards.schema import ARRAYS, READ_STRICTLY, FailedVideo, ShardAttributes, VideoEntry
+from shared.shards.schema import (
+    ARRAYS,
+    READ_STRICTLY,
+    FailedVideo,
+    ShardAttributes,
+    VideoEntry,
+    arrays_of,
+)
 from shared.shards.sealed_zip import MOST_MEMBER_BYTES
-from shared.shards.zarr_documents import MOST_CHUNK_BYTES, ArrayForm
-from shared.shards.zarr_zip import MEMBER, ArrayLayout, GroupLayout
+from shared.shards.zarr_documents import MEMBER, MOST_CHUNK_BYTES, ArrayLayout
+from shared.shards.zarr_zip import GroupLayout
 
 logger = logging.getLogger(__name__)
 
@@ -82,37 +89,34 @@ class _Chunks:
         members = b"".join(array.members_M.tobytes() for array in arrays)
         return cls(
             sealed=layout.sealed,
-            rows=tuple(array.form.num_rows for array in arrays),
-            rows_per_chunk=tuple(array.form.rows_per_chunk for array in arrays),
+            rows=tuple(array.num_rows for array in arrays),
+            rows_per_chunk=tuple(array.rows_per_chunk for array in arrays),
             members=base64.b64encode(members).decode(),
         )
 
     def layout(self, stamp: Stamp, *, class_scores: bool) -> GroupLayout:
         """Raises ValueError where that is none that a shard could have."""
-        names = [name for name in ARRAYS if class_scores or name != "class_scores"]
-        sizes = zip(names, self.rows, self.rows_per_chunk, strict=True)
-        forms = {
-            name: ArrayForm(
-                num_rows=num_rows,
+        names = arrays_of(class_scores=class_scores)
+        members_M = np.frombuffer(base64.b64decode(self.members, validate=True), MEMBER)
+        arrays: dict[str, ArrayLayout] = {}
+        start = 0
+        for name, rows, per_chunk in zip(names, self.rows, self.rows_per_chunk, strict=True):
+            stop = start - (-rows // per_chunk)
+            arrays[name] = ArrayLayout(
+                num_rows=rows,
                 row=ARRAYS[name].row,
                 dtype=ARRAYS[name].dtype,
-                rows_per_chunk=rows_per_chunk,
+                rows_per_chunk=per_chunk,
+                members_M=members_M[start:stop],
             )
-            for name, num_rows, rows_per_chunk in sizes
-        }
-        members_M = np.frombuffer(base64.b64decode(self.members, validate=True), MEMBER)
-        borders = [*accumulate((form.num_chunks for form in forms.values()), initial=0)]
+            start = stop
         if (
-            borders[-1] != len(members_M)
-            or any(form.chunk_bytes > MOST_CHUNK_BYTES for form in forms.values())
+            start != len(members_M)
+            or any(array.chunk_bytes > MOST_CHUNK_BYTES for array in arrays.values())
             or (members_M["num_bytes"] > MOST_MEMBER_BYTES).any()
             or (members_M["place"] < 0).any()
         ):
             raise ValueError("chunks that no shard has")
-        arrays = {
-            name: ArrayLayout(form=form, members_M=members_M[start:stop])
-            for (name, form), (start, stop) in zip(forms.items(), pairwise(borders), strict=True)
-        }
         return GroupLayout(stamp=stamp, sealed=self.sealed, arrays=arrays)
 
 

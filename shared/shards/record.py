@@ -10,7 +10,7 @@ from cachetools import LRUCache
 
 from shared.data_files import Stamp, stamp_of
 from shared.errors import ShardFormatError
-from shared.shards.schema import ARRAYS, MOST_ROWS, ShardAttributes
+from shared.shards.schema import MOST_ROWS, ShardAttributes, arrays_of
 from shared.shards.zarr_zip import GroupLayout, read_layout
 
 _RECORDS_BYTES = 16 * 2**20
@@ -69,8 +69,7 @@ def shard_record(path: Path) -> ShardRecord:
 
 def _check_arrays(path: Path, layout: GroupLayout, *, class_scores: bool) -> None:
     """Checks that the arrays of the schema are there, with their types and matching lengths."""
-    specs = {name: ARRAYS[name] for name in ARRAYS if class_scores or name != "class_scores"}
-    forms = {name: array.form for name, array in layout.arrays.items()}
+    specs, forms = arrays_of(class_scores=class_scores), layout.arrays
     for name, spec in specs.items():
         if name not in forms:
             raise ShardFormatError(f"{path}: array {name!r} is missing")

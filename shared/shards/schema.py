@@ -81,6 +81,11 @@ ARRAYS: dict[str, ArraySpec] = {
 }
 
 
+def arrays_of(*, class_scores: bool) -> dict[str, ArraySpec]:
+    """The arrays of a shard, with class scores or without."""
+    return {name: spec for name, spec in ARRAYS.items() if class_scores or name != "class_scores"}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VideoEntry:
     """A video, or a range of its frames, that a shard has detections of."""

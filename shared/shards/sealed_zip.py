@@ -71,88 +71,122 @@ class _BoundedFile(io.FileIO):
         return super().read(wanted) or b""
 
 
-def open_members(path: Path) -> zipfile.ZipFile:
-    """The ZIP file, whose members are stored as they are and apart from each other; to be closed.
+class Members(zipfile.ZipFile):
+    """The members of a ZIP file, which are stored as they are and apart from each other; to be
+    closed.
 
     Raises:
         ShardNotFoundError: if there is no such file.
-        ShardFormatError: if it is none, or claims what no shard has; says which member.
+        ShardFormatError: if it is none, or claims what no shard has, or has a seal that does not
+            match its directory; says which member.
     """
-    try:
-        if not path.is_file() and path.exists():  # a pipe would be waited for without end
-            found = "a folder" if path.is_dir() else "what is no file, such as a pipe"
-            raise ShardFormatError(f"{path}: wanted a shard, which is a file, found {found}")
-        file = zipfile.ZipFile(_BoundedFile(path))  # type: ignore[arg-type]
-    except FileNotFoundError as err:
-        raise ShardNotFoundError(f"{path}: no such shard") from err
-    except ShardFormatError:
-        raise
-    except OSError as err:
-        raise ShardFormatError(f"{path}: cannot be read ({err.strerror or err})") from err
-    except Exception as err:  # zipfile raises several types for a directory that lies
-        why = str(err) or type(err).__name__
-        raise ShardFormatError(
-            f"{path}: not a whole shard ({why}); remove it and run what wrote it again"
-        ) from err
-    try:
-        _check_members(path, file)
-    except BaseException:
-        file.close()
-        raise
-    return file
 
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            if not path.is_file() and path.exists():  # a pipe would be waited for without end
+                found = "a folder" if path.is_dir() else "what is no file, such as a pipe"
+                raise ShardFormatError(f"{path}: wanted a shard, which is a file, found {found}")
+            super().__init__(_BoundedFile(path))  # type: ignore[arg-type]
+        except FileNotFoundError as err:
+            raise ShardNotFoundError(f"{path}: no such shard") from err
+        except ShardFormatError:
+            raise
+        except OSError as err:
+            raise ShardFormatError(f"{path}: cannot be read ({err.strerror or err})") from err
+        except Exception as err:  # zipfile raises several types for a directory that lies
+            why = str(err) or type(err).__name__
+            raise ShardFormatError(
+                f"{path}: not a whole shard ({why}); remove it and run what wrote it again"
+            ) from err
+        try:
+            self._check_members()
+            self.sealed = self._is_sealed()
+            """Whether the file has a seal; each local header is then what the directory says."""
+        except BaseException:
+            self.close()
+            raise
 
-def _check_members(path: Path, file: zipfile.ZipFile) -> None:
-    """Checks that members are stored, not encrypted, not large, each once and none in another."""
-    seen: set[str] = set()
-    end, before = 0, ""
-    for info in sorted(file.infolist(), key=lambda info: info.header_offset):
-        problem = ""
-        if info.compress_type != zipfile.ZIP_STORED or info.flag_bits & _ENCRYPTED:
-            problem = "wanted stored members of the ZIP file, found one compressed or encrypted"
-        elif info.file_size != info.compress_size:
-            problem = f"wanted one size, found {info.file_size:,} and {info.compress_size:,} bytes"
-        elif info.file_size > MOST_MEMBER_BYTES:
-            problem = f"wanted at most {MOST_MEMBER_BYTES:,} bytes, found {info.file_size:,}"
-        elif info.header_offset < end:
-            problem = f"begins inside the member {before!r}"
-        elif info.filename in seen:
-            problem = "found twice"
-        if problem:
-            raise ShardFormatError(f"{path}: ZIP member {info.filename!r}: {problem}")
-        seen.add(info.filename)
-        end, before = info.header_offset + _LOCAL_HEADER.size + info.file_size, info.filename
-    if end > file.start_dir:
-        raise ShardFormatError(f"{path}: ZIP member {before!r}: reaches into the directory")
+    @property
+    def number(self) -> int:
+        """Its descriptor."""
+        assert self.fp is not None
+        return self.fp.fileno()
 
+    def document(self, name: str, *, most_bytes: int) -> bytes:
+        """A member that holds JSON.
 
-def is_sealed(path: Path, file: zipfile.ZipFile) -> bool:
-    """Whether the file has a seal, which then is right.
+        Raises:
+            ShardFormatError: if there is none, or it is larger, or its header or its content is not
+                what the directory says.
+        """
+        try:
+            info = self.getinfo(name)
+            if info.file_size > most_bytes:
+                found = f"{info.file_size:,}"
+                raise ShardFormatError(
+                    f"{self.path}: {name}: wanted at most {most_bytes:,} bytes, found {found}"
+                )
+            if not self.sealed:
+                return self.read(name)
+            header = local_header(name, info.CRC, info.file_size)
+            stored = os.pread(self.number, len(header) + info.file_size, info.header_offset)
+            if not stored.startswith(header):
+                raise ValueError("its local header is not what the directory says")
+            if zlib.crc32(stored[len(header) :]) != info.CRC:
+                raise ValueError(_CHECKSUM.format(name))
+            return stored[len(header) :]
+        except ShardFormatError:
+            raise
+        except KeyError as err:
+            raise ShardFormatError(
+                f"{self.path}: wanted a group of Zarr 3, found no readable {name} (there is none)"
+            ) from err
+        except Exception as err:  # of a local header that is not what the directory says
+            why = str(err) or type(err).__name__
+            raise ShardFormatError(
+                f"{self.path}: {name} is damaged ({why}); remove the shard and run what wrote it "
+                "again"
+            ) from err
 
-    Args:
-        path: the file.
-        file: the same, opened.
+    def _check_members(self) -> None:
+        """Checks that members are stored, not encrypted, not large, each once, none in another."""
+        seen: set[str] = set()
+        end, before = 0, ""
+        for info in sorted(self.infolist(), key=lambda info: info.header_offset):
+            size, problem = info.file_size, ""
+            if info.compress_type != zipfile.ZIP_STORED or info.flag_bits & _ENCRYPTED:
+                problem = "wanted stored members of the ZIP file, found one compressed or encrypted"
+            elif size != info.compress_size:
+                problem = f"wanted one size, found {size:,} and {info.compress_size:,} bytes"
+            elif size > MOST_MEMBER_BYTES:
+                problem = f"wanted at most {MOST_MEMBER_BYTES:,} bytes, found {size:,}"
+            elif info.header_offset < end:
+                problem = f"begins inside the member {before!r}"
+            elif info.filename in seen:
+                problem = "found twice"
+            if problem:
+                raise ShardFormatError(f"{self.path}: ZIP member {info.filename!r}: {problem}")
+            seen.add(info.filename)
+            end, before = info.header_offset + _LOCAL_HEADER.size + size, info.filename
+        if end > self.start_dir:
+            raise ShardFormatError(
+                f"{self.path}: ZIP member {before!r}: reaches into the directory"
+            )
 
-    Raises:
-        ShardFormatError: if directory and seal do not match.
-    """
-    tail = _directory(file)
-    if _is_unsealed(tail):
-        return False
-    members = file.infolist()
-    starts_at_0 = not members or members[0].header_offset == 0
-    if tail[-_SEAL_BYTES:] != _seal(tail[:-_SEAL_BYTES]) or not starts_at_0:
-        raise ShardFormatError(
-            f"{path}: not a whole shard (its ZIP directory is damaged, `orn verify` says where); "
-            "remove it and run what wrote it again"
-        )
-    return True
-
-
-def _directory(file: zipfile.ZipFile) -> bytes:
-    """All after the members."""
-    left = os.fstat(_number(file)).st_size - file.start_dir
-    return os.pread(_number(file), min(left, 2 * _MOST_DIRECTORY_BYTES), file.start_dir)
+    def _is_sealed(self) -> bool:
+        left = os.fstat(self.number).st_size - self.start_dir
+        tail = os.pread(self.number, min(left, 2 * _MOST_DIRECTORY_BYTES), self.start_dir)
+        if _is_unsealed(tail):
+            return False
+        members = self.infolist()
+        starts_at_0 = not members or members[0].header_offset == 0
+        if tail[-_SEAL_BYTES:] != _seal(tail[:-_SEAL_BYTES]) or not starts_at_0:
+            raise ShardFormatError(
+                f"{self.path}: not a whole shard (its ZIP directory is damaged, `orn verify` says "
+                "where); remove it and run what wrote it again"
+            )
+        return True
 
 
 def local_header(name: str, checksum: int, size: int) -> bytes:
@@ -162,42 +196,13 @@ def local_header(name: str, checksum: int, size: int) -> bytes:
     return _LOCAL_HEADER.pack(_LOCAL, _PLAIN, checksum, size, size, len(encoded), 0) + encoded
 
 
-def read_member(path: Path, file: zipfile.ZipFile, name: str, *, sealed: bool) -> bytes:
-    """The content of a member that is there.
-
-    Raises:
-        ShardFormatError: if its header or its content is not what the directory of a sealed file
-            says.
-        zipfile.BadZipFile: likewise, of another file.
-    """
-    if not sealed:
-        return file.read(name)
-    info = file.getinfo(name)
-    header = local_header(name, info.CRC, info.file_size)
-    found = os.pread(_number(file), len(header) + info.file_size, info.header_offset)
-    content = found[len(header) :]
-    if not found.startswith(header):
-        problem = f"the local header of {name} is damaged"
-    elif zlib.crc32(content) != info.CRC:
-        problem = f"{name} is damaged ({_CHECKSUM.format(name)})"
-    else:
-        return content
-    raise ShardFormatError(f"{path}: {problem}; remove the shard and run what wrote it again")
-
-
-def _number(file: zipfile.ZipFile) -> int:
-    """Its descriptor."""
-    assert file.fp is not None
-    return file.fp.fileno()
-
-
 def damaged_members(path: Path) -> Iterator[tuple[str, str]]:
     """Each member that a byte is wrong of, and what it is; the name is empty where it is the file
     as a whole. Of a file without a seal only the first, by the checksums of ZIP."""
     try:
-        with open_members(path) as file:
+        with Members(path) as file:
             infos, end = file.infolist(), file.start_dir
-            if not is_sealed(path, file):
+            if not file.sealed:
                 yield from _damaged_unsealed(file)
                 return
     except ShardFormatError:

@@ -72,7 +72,7 @@ class Shard:
         """Whether detections come with the scores of all classes."""
         self.size_bytes: int = record.size_bytes
         """About the memory that it takes, without what was read."""
-        self._lengths = {name: array.form.num_rows for name, array in layout.arrays.items()}
+        self._lengths = {name: array.num_rows for name, array in layout.arrays.items()}
         self.num_frames: int = self._lengths["frame_index"]
         """F, frames of all its videos together."""
         self.num_detections: int = self._lengths["boxes"]
@@ -122,7 +122,7 @@ class Shard:
 
     def read_through(self, name: str) -> None:
         """Reads all of an array and keeps none of it but in the cache; raises as `array`."""
-        step = self._group.rows_per_chunk(name)
+        step = self._group.layout.arrays[name].rows_per_chunk
         for start in range(0, self._lengths[name], step):
             self._group.rows(name, start, min(start + step, self._lengths[name]))
 
@@ -229,14 +229,17 @@ class Shard:
         """
         start, stop = (0, self.num_frames) if video_id is None else self.video_rows(video_id)
         for row in range(start, stop):
-            detections = self.frame(row)  # also checks the number of its video
-            yield ShardFrame(
-                video=self.videos[int(self.rows("frame_video", row, row + 1)[0])],
-                index=int(self.rows("frame_index", row, row + 1)[0]),
-                seconds=float(self.rows("frame_seconds", row, row + 1)[0]),
-                detections=detections,
-                class_names=self.detector.class_names,
-            )
+            yield self.whole_frame(row, self.frame(row))
+
+    def whole_frame(self, row: int, detections: FrameDetections) -> ShardFrame:
+        """The frame in a row, which has these detections, with its video and its time."""
+        return ShardFrame(
+            video=self.videos[int(self.rows("frame_video", row, row + 1)[0])],
+            index=int(self.rows("frame_index", row, row + 1)[0]),
+            seconds=float(self.rows("frame_seconds", row, row + 1)[0]),
+            detections=detections,
+            class_names=self.detector.class_names,
+        )
 
     def _place(self, row: int) -> str:
         """Shard, video and frame, for messages."""

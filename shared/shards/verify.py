@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from shared.errors import ShardFormatError
 from shared.masks.rules import Fault, first_place, place_faults, score_faults
-from shared.shards.schema import ARRAYS
+from shared.shards.schema import arrays_of
 from shared.shards.sealed_zip import damaged_members
 from shared.shards.shard import Shard
 from shared.shards.zarr_zip import ChunkCache
@@ -71,9 +71,7 @@ def verify_shard(path: Path) -> list[Problem]:
         return _damaged_file(path) or [_damaged(path, "", str(err))]
     arrays: _Arrays = {}
     damaged: list[Problem] = []
-    for name in ARRAYS:
-        if name == "class_scores" and not shard.has_class_scores:
-            continue
+    for name in arrays_of(class_scores=shard.has_class_scores):
         try:
             if name in _WHOLE:
                 arrays[name] = shard.array(name)

@@ -11,7 +11,13 @@ from shared.errors import ShapeError
 from shared.jobs.atomic_file import replacing
 from shared.masks.detections import FrameDetections
 from shared.shards.column import Column, ColumnMark, write_group
-from shared.shards.schema import ARRAYS, DetectorEntry, FailedVideo, ShardAttributes, VideoEntry
+from shared.shards.schema import (
+    DetectorEntry,
+    FailedVideo,
+    ShardAttributes,
+    VideoEntry,
+    arrays_of,
+)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -41,15 +47,14 @@ class ShardWriter:
         self._path = path
         self._detector = detector
         self._class_scores = class_scores
-        self._columns = {
-            name: Column(spec)
-            for name, spec in ARRAYS.items()
-            if class_scores or name != "class_scores"
-        }
+        specs = arrays_of(class_scores=class_scores)
+        self._columns = {name: Column(spec) for name, spec in specs.items()}
         for name in ("frame_offsets", "rle_offsets"):
             self._columns[name].add([0])
-        self._done: list[VideoEntry] = []
-        self._failed: list[FailedVideo] = []
+        self.videos: list[VideoEntry] = []
+        """Those that have ended."""
+        self.failed: list[FailedVideo] = []
+        """Those that could not be read."""
         self._open: _OpenVideo | None = None
 
     def __enter__(self) -> Self:
@@ -68,48 +73,36 @@ class ShardWriter:
             what = f"video {self._open.entry.id!r} was begun and not ended"
             raise ShapeError(f"{self._path}: {what}; nothing was written")
         attributes = ShardAttributes(
-            videos=tuple(self._done),
-            failed=tuple(self._failed),
+            videos=tuple(self.videos),
+            failed=tuple(self.failed),
             detector=self._detector,
             class_scores=self._class_scores,
         )
         with replacing(self._path) as temporary:
             write_group(temporary, columns=self._columns, attributes=attributes.to_json())
 
-    def begin_video(
-        self,
-        video_id: str,
-        *,
-        height: int,
-        width: int,
-        rate: float,
-        header_frames: int | None,
-        source_bytes: int,
-        source_digest: str,
-        sample_aspect: str | None = None,
-    ) -> None:
-        """Starts a video or a range of one; the arguments are those of `VideoEntry`.
+    @property
+    def open_id(self) -> str | None:
+        """Id of the video that was begun last, until it ends or fails."""
+        return None if self._open is None else self._open.entry.id
+
+    @property
+    def num_detections(self) -> int:
+        """Detections so far, without those of videos that failed."""
+        return len(self._columns["boxes"])
+
+    def begin_video(self, video: VideoEntry) -> None:
+        """Starts a video or a range of one, whose `frames` are counted here.
 
         Raises:
             ShapeError: if another video is open, or the shard already has this one.
         """
         if self._open is not None:
             other = self._open.entry.id
-            raise ShapeError(f"{self._path}: video {video_id!r} begun before {other!r} ended")
-        self._check_new(video_id)
-        entry = VideoEntry(
-            id=video_id,
-            height=height,
-            width=width,
-            frames=0,
-            header_frames=header_frames,
-            rate=rate,
-            source_bytes=source_bytes,
-            source_digest=source_digest,
-            sample_aspect=sample_aspect,
-        )
+            raise ShapeError(f"{self._path}: video {video.id!r} begun before {other!r} ended")
+        self._check_new(video.id)
         begins = {name: column.mark() for name, column in self._columns.items()}
-        self._open = _OpenVideo(entry=entry, begins=begins)
+        self._open = _OpenVideo(entry=video, begins=begins)
 
     def add(self, frame_index: int, seconds: float, detections: FrameDetections) -> None:
         """Takes the detections of the next frame of the open video; there may be none in it.
@@ -130,7 +123,7 @@ class ShardWriter:
         video.num_frames += 1
         video.last_index, video.last_seconds = frame_index, seconds
         columns = self._columns
-        columns["frame_video"].add([len(self._done)])
+        columns["frame_video"].add([len(self.videos)])
         columns["frame_index"].add([frame_index])
         columns["frame_seconds"].add([seconds])
         columns["boxes"].add(detections.boxes)
@@ -151,7 +144,7 @@ class ShardWriter:
         """
         if self._open is None:
             raise ShapeError(f"{self._path}: a video ended while none is open")
-        self._done.append(replace(self._open.entry, frames=self._open.num_frames))
+        self.videos.append(replace(self._open.entry, frames=self._open.num_frames))
         self._open = None
 
     def fail(self, video_id: str, reason: str) -> None:
@@ -168,7 +161,7 @@ class ShardWriter:
             other = self._open.entry.id
             raise ShapeError(f"{self._path}: video {video_id!r} failed while {other!r} is open")
         self._check_new(video_id)
-        self._failed.append(FailedVideo(id=video_id, reason=reason))
+        self.failed.append(FailedVideo(id=video_id, reason=reason))
 
     def _check_frame(
         self, video: _OpenVideo, frame_index: int, *, seconds: float, detections: FrameDetections
@@ -190,6 +183,6 @@ class ShardWriter:
             raise ShapeError(f"{place}: wanted {wanted} class scores, found {found}")
 
     def _check_new(self, video_id: str) -> None:
-        known = {video.id for video in self._done} | {video.id for video in self._failed}
+        known = {video.id for video in self.videos} | {video.id for video in self.failed}
         if video_id in known:
             raise ShapeError(f"{self._path}: video {video_id!r} is in the shard already")

@@ -2,17 +2,17 @@
 
 import json
 import math
-import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field, TypeAdapter, ValidationError
 
 from shared.config.fields import Count, explain
 from shared.errors import ShardFormatError
-from shared.shards.sealed_zip import read_member
+from shared.shards.sealed_zip import Members
 
 MOST_ARRAYS = 64
 _CODECS = ["bytes", "zstd", "crc32c"]
@@ -27,19 +27,20 @@ MOST_CHUNK_BYTES = 16 * 2**20
 """Of a chunk before compression; ours have 128 KiB."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ArrayForm:
-    """What an array is, and how it is cut into chunks."""
+MEMBER = np.dtype([("place", "<i8"), ("num_bytes", "<u4"), ("checksum", "<u4")])
+"""A chunk in the file: where its local header begins, size and CRC-32 of its data."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ArrayLayout:
+    """What an array is, how it is cut into chunks, and where they lie in the file."""
 
     num_rows: int
     row: tuple[int, ...]
     dtype: np.dtype[Any]
     rows_per_chunk: int
-
-    @property
-    def num_chunks(self) -> int:
-        """Chunks of all rows."""
-        return -(-self.num_rows // self.rows_per_chunk)
+    members_M: NDArray[np.void]
+    """(M,) `MEMBER`, its chunks."""
 
     @property
     def chunk_bytes(self) -> int:
@@ -78,13 +79,13 @@ class _ArrayDocument:
 _ARRAY_DOCUMENT = TypeAdapter(_ArrayDocument)
 
 
-def read_group(path: Path, file: zipfile.ZipFile, *, sealed: bool) -> dict[str, Any]:
+def read_group(file: Members) -> dict[str, Any]:
     """The attributes of the group.
 
     Raises:
         ShardFormatError: if there is none, or it is larger than any of ours.
     """
-    text = _document(path, file, "zarr.json", sealed=sealed, most_bytes=_MOST_GROUP_BYTES)
+    text = file.document("zarr.json", most_bytes=_MOST_GROUP_BYTES)
     try:
         document = json.loads(text)
         if document["zarr_format"] == 3 and document["node_type"] == "group":
@@ -98,19 +99,18 @@ def read_group(path: Path, file: zipfile.ZipFile, *, sealed: bool) -> dict[str, 
         found = "one that is nested too deeply"
     except (AttributeError, KeyError, TypeError, ValueError) as err:
         found = f"no readable zarr.json ({err})"
-    raise ShardFormatError(f"{path}: wanted a group of Zarr 3, found {found}")
+    raise ShardFormatError(f"{file.path}: wanted a group of Zarr 3, found {found}")
 
 
-def read_array(path: Path, file: zipfile.ZipFile, name: str, *, sealed: bool) -> ArrayForm:
-    """What the document of an array says.
+def read_array(file: Members, name: str) -> ArrayLayout:
+    """What the document of an array says, and where its chunks are.
 
     Raises:
-        ShardFormatError: if it is not as the format has it, or its chunks are larger than any of
-            ours.
+        ShardFormatError: if it is not as the format has it, its chunks are larger than any of ours,
+            or one is missing.
     """
-    document = f"{name}/zarr.json"
-    text = _document(path, file, document, sealed=sealed, most_bytes=_MOST_ARRAY_BYTES)
-    place = f"{path}: array {name!r}"
+    text = file.document(f"{name}/zarr.json", most_bytes=_MOST_ARRAY_BYTES)
+    place = f"{file.path}: array {name!r}"
     not_ours = f"{place} does not follow format version 1"
     try:
         array = _ARRAY_DOCUMENT.validate_json(text, strict=True)
@@ -136,34 +136,26 @@ def read_array(path: Path, file: zipfile.ZipFile, name: str, *, sealed: bool) ->
             f"array of {list(array.shape)})"
         )
     dtype = np.dtype(array.data_type).newbyteorder("<")
-    form = ArrayForm(num_rows=num_rows, row=tuple(row), dtype=dtype, rows_per_chunk=rows_per_chunk)
-    if form.chunk_bytes > MOST_CHUNK_BYTES:
+    chunk_bytes = dtype.itemsize * math.prod(row) * rows_per_chunk
+    if chunk_bytes > MOST_CHUNK_BYTES:
         raise ShardFormatError(
-            f"{place}: wanted chunks of at most {MOST_CHUNK_BYTES:,} bytes, "
-            f"found {form.chunk_bytes:,}"
+            f"{place}: wanted chunks of at most {MOST_CHUNK_BYTES:,} bytes, found {chunk_bytes:,}"
         )
-    return form
-
-
-def _document(
-    path: Path, file: zipfile.ZipFile, name: str, *, sealed: bool, most_bytes: int
-) -> bytes:
-    """A member that holds JSON."""
+    numbers = range(-(-num_rows // rows_per_chunk))
     try:
-        size = file.getinfo(name).file_size
-        if size > most_bytes:
-            raise ShardFormatError(
-                f"{path}: {name}: wanted at most {most_bytes:,} bytes, found {size:,}"
-            )
-        return read_member(path, file, name, sealed=sealed)
-    except ShardFormatError:
-        raise
+        chunks = [file.NameToInfo[member_name(name, number, row)] for number in numbers]
     except KeyError as err:
-        raise ShardFormatError(
-            f"{path}: wanted a group of Zarr 3, found no readable zarr.json (there is none)"
-        ) from err
-    except Exception as err:  # of a local header that is not what the directory says
-        why = str(err) or type(err).__name__
-        raise ShardFormatError(
-            f"{path}: {name} is damaged ({why}); remove the shard and run what wrote it again"
-        ) from err
+        raise ShardFormatError(f"{not_ours} ({err} is missing)") from err
+    places = [(chunk.header_offset, chunk.file_size, chunk.CRC) for chunk in chunks]
+    return ArrayLayout(
+        num_rows=num_rows,
+        row=tuple(row),
+        dtype=dtype,
+        rows_per_chunk=rows_per_chunk,
+        members_M=np.array(places, MEMBER),
+    )
+
+
+def member_name(array: str, number: int, row: Sequence[int]) -> str:
+    """The member that holds a chunk of an array whose rows have this shape."""
+    return f"{array}/c/{number}{'/0' * len(row)}"

@@ -11,7 +11,6 @@ size that its array's document gives it, which is bounded, before anything is de
 
 import os
 import struct
-import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,11 +25,12 @@ from numpy.typing import NDArray
 from shared.data_files import Stamp, stamp_of
 from shared.errors import ShardFormatError, ShardNotFoundError
 from shared.shards.kept_files import kept_file
-from shared.shards.sealed_zip import is_sealed, local_header, open_members
+from shared.shards.sealed_zip import Members, local_header
 from shared.shards.zarr_documents import (
     CHECKSUM_BYTES,
     MOST_ARRAYS,
-    ArrayForm,
+    ArrayLayout,
+    member_name,
     read_array,
     read_group,
 )
@@ -41,18 +41,6 @@ _NEAR_BYTES = 32 * 2**10
 """Chunks that lie nearer to each other in the file are read at once, with what is between them."""
 _TOGETHER_BYTES = 2**20
 """Up to so many bytes."""
-
-MEMBER = np.dtype([("place", "<i8"), ("num_bytes", "<u4"), ("checksum", "<u4")])
-"""A chunk in the file: where its local header begins, size and CRC-32 of its data."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class ArrayLayout:
-    """How one array lies in the file."""
-
-    form: ArrayForm
-    members_M: NDArray[np.void]
-    """(M,) `MEMBER`, its chunks."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -98,31 +86,18 @@ class ZarrZip:
     def __init__(self, path: Path, cache: ChunkCache, layout: GroupLayout | None = None) -> None:
         self.path = path
         self._cache = cache
-        self._layout = read_layout(path)[1] if layout is None else layout
-        self._forms = {name: array.form for name, array in self._layout.arrays.items()}
+        self.layout = read_layout(path)[1] if layout is None else layout
+        """How its arrays lie in it."""
         self.ahead: Callable[[], None] | None = None
         """Called once before the next chunk that the cache lacks: what to `fetch` with it."""
 
-    def names(self) -> tuple[str, ...]:
-        """Names of the arrays, in no order of meaning."""
-        return tuple(self._layout.arrays)
-
-    def shape(self, name: str) -> tuple[int, ...]:
-        """Shape of an array that is in `names`."""
-        array = self._forms[name]
-        return (array.num_rows, *array.row)
-
-    def rows_per_chunk(self, name: str) -> int:
-        """Rows that are stored together, of an array that is in `names`."""
-        return self._forms[name].rows_per_chunk
-
     def rows(self, name: str, start: int, stop: int) -> NDArray[Any]:
-        """Rows [start, stop) of an array that is in `names`; not to be written to.
+        """Rows [start, stop) of an array that is there; not to be written to.
 
         Raises:
             ShardFormatError: if the rows are not in the file, or a checksum says it is damaged.
         """
-        array = self._forms[name]
+        array = self.layout.arrays[name]
         if not 0 <= start <= stop <= array.num_rows:
             raise ShardFormatError(
                 f"{self.path}: array {name!r} has {array.num_rows} rows, "
@@ -147,15 +122,15 @@ class ZarrZip:
         chunks: dict[tuple[str, int], tuple[int, int]] = {}
         num_bytes = 0
         for name, start, stop in wanted:
-            array = self._layout.arrays[name]
-            step = array.form.rows_per_chunk
-            for index in range(start // step, -(-min(stop, array.form.num_rows) // step)):
+            array = self.layout.arrays[name]
+            step = array.rows_per_chunk
+            for index in range(start // step, -(-min(stop, array.num_rows) // step)):
                 if (name, index) not in chunks and (self.path, name, index) not in self._cache:
                     place, size, _ = array.members_M[index].item()
-                    end = place + _LOCAL_HEADER.size + len(_member_name(name, array.form, index))
+                    end = place + _LOCAL_HEADER.size + len(member_name(name, index, array.row))
                     chunks[name, index] = place, end + size
-                    num_bytes += array.form.chunk_bytes
-        if not self._layout.sealed or num_bytes > self._cache.maxsize:
+                    num_bytes += array.chunk_bytes
+        if not self.layout.sealed or num_bytes > self._cache.maxsize:
             return
         for begin, end, keys in _stretches(chunks):
             content = memoryview(self._read(begin, end - begin))
@@ -175,9 +150,9 @@ class ZarrZip:
     def _keep(self, name: str, index: int, stored: memoryview | None = None) -> NDArray[Any]:
         """A chunk, decoded and kept; `stored` is its member with the local header, if it is at
         hand."""
-        array = self._layout.arrays[name]
+        array = self.layout.arrays[name]
         try:
-            chunk = _decoded(self._body(name, index, stored), array.form)
+            chunk = _decoded(self._body(name, index, stored), array)
         except ShardFormatError:
             raise
         except (ValueError, RuntimeError, struct.error) as err:
@@ -191,10 +166,10 @@ class ZarrZip:
 
     def _body(self, name: str, index: int, stored: memoryview | None) -> memoryview:
         """What a member holds, behind its local header."""
-        array = self._layout.arrays[name]
+        array = self.layout.arrays[name]
         place, size, checksum = array.members_M[index].item()
-        if self._layout.sealed:
-            header = local_header(_member_name(name, array.form, index), checksum, size)
+        if self.layout.sealed:
+            header = local_header(member_name(name, index, array.row), checksum, size)
             if stored is None:
                 stored = memoryview(self._read(place, len(header) + size))
             if stored[: len(header)] != header:
@@ -207,7 +182,7 @@ class ZarrZip:
 
     def _read(self, place: int, size: int) -> bytes:
         try:
-            return kept_file(self.path, self._layout.stamp).read(place, size)
+            return kept_file(self.path, self.layout.stamp).read(place, size)
         except FileNotFoundError as err:
             raise ShardNotFoundError(f"{self.path}: no such shard") from err
         except OSError as err:
@@ -222,36 +197,16 @@ def read_layout(path: Path) -> tuple[dict[str, Any], GroupLayout]:
         ShardNotFoundError: if there is no such file.
         ShardFormatError: if it is no ZIP file, is cut short, or holds no such group.
     """
-    with open_members(path) as file:
-        sealed = is_sealed(path, file)
-        members = {info.filename: info for info in file.infolist()}
-        attributes = read_group(path, file, sealed=sealed)
-        names = [key.removesuffix("/zarr.json") for key in members if key.endswith("/zarr.json")]
+    with Members(path) as file:
+        attributes = read_group(file)
+        documents = [name for name in file.NameToInfo if name.endswith("/zarr.json")]
+        names = [document.removesuffix("/zarr.json") for document in documents]
         if len(names) > MOST_ARRAYS:
             found = f"{len(names):,}"
             raise ShardFormatError(f"{path}: wanted at most {MOST_ARRAYS} arrays, found {found}")
-        forms = {name: read_array(path, file, name, sealed=sealed) for name in names}
-        assert file.fp is not None
-        stamp = stamp_of(os.fstat(file.fp.fileno()))
-    arrays = {name: _layout(path, name, form, members) for name, form in forms.items()}
-    return attributes, GroupLayout(stamp=stamp, sealed=sealed, arrays=arrays)
-
-
-def _layout(
-    path: Path, name: str, form: ArrayForm, members: Mapping[str, zipfile.ZipInfo]
-) -> ArrayLayout:
-    try:
-        chunks = [members[_member_name(name, form, number)] for number in range(form.num_chunks)]
-    except KeyError as err:
-        raise ShardFormatError(
-            f"{path}: array {name!r} does not follow format version 1 ({err} is missing)"
-        ) from err
-    places = [(chunk.header_offset, chunk.file_size, chunk.CRC) for chunk in chunks]
-    return ArrayLayout(form=form, members_M=np.array(places, MEMBER))
-
-
-def _member_name(array: str, form: ArrayForm, index: int) -> str:
-    return f"{array}/c/{index}{'/0' * len(form.row)}"
+        arrays = {name: read_array(file, name) for name in names}
+        stamp = stamp_of(os.fstat(file.number))
+        return attributes, GroupLayout(stamp=stamp, sealed=file.sealed, arrays=arrays)
 
 
 def _stretches(
@@ -272,7 +227,7 @@ def _stretches(
         yield begin, end, keys
 
 
-def _decoded(stored: memoryview, form: ArrayForm) -> NDArray[Any]:
+def _decoded(stored: memoryview, form: ArrayLayout) -> NDArray[Any]:
     """One chunk: stored bytes -> checksum -> zstd -> little-endian numbers.
 
     Raises:

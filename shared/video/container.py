@@ -14,9 +14,9 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
+from shared.data_files import reason, regular_status
 from shared.errors import VideoDecodeError
 from shared.video.frame import MOST_PIXELS
-from shared.video.regular_file import reason, regular_status
 
 READING_OPTIONS: dict[str, Any] = (
     {"metadata_errors": "ignore"} if int(av.__version__.partition(".")[0]) < 19 else {}

@@ -22,6 +22,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
+from shared.data_files import reason, regular_status
 from shared.errors import VideoDecodeError
 from shared.video.container import PictureForm, opened_video
 from shared.video.frame import Frame, FrameEstimate, VideoInfo
@@ -35,7 +36,6 @@ from shared.video.frame_times import (
 )
 from shared.video.mp4_header import mp4_frames
 from shared.video.pictures import DamageFound, all_pictures, pictures_until_damage
-from shared.video.regular_file import reason, regular_status
 
 logger = logging.getLogger(__name__)
 

@@ -19,9 +19,8 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from shared.data_files import Stamp, stamp_of
+from shared.data_files import Stamp, regular_status, stamp_of
 from shared.video.container import PictureForm, opened_video
-from shared.video.regular_file import regular_status
 
 _INDEXED_FORMATS = frozenset({"mov", "mp4", "matroska", "webm"})
 """Containers that store each packet's time and know where key frames are."""

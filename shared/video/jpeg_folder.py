@@ -1,30 +1,71 @@
-"""Frames of a video that lies as a folder of JPEGs, as EPIC Kitchens and Something-Something do.
+"""Frames of a video that lies as a folder of JPEGs, as EPIC Kitchens and Something-Something do;
+and one JPEG, opened as that and nothing else.
 
 Frames come in the order of their numbers. The number at the end of a file's name is its place in
 the video, counted from 1, or from 0 if the folder has a number 0; it gives the time, so that a
 folder with gaps keeps the right times. Files without numbers are counted in the order of names.
 Arguments and errors are those of the functions in `read`.
+
+Pillow takes a file for what it holds, whatever its name, and some of its readers start programs. A
+picture's size is read from the header and bounded before anything is decoded.
 """
 
 import logging
 import os
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image, ImageOps
+from PIL.JpegImagePlugin import JpegImageFile
 
+from shared.data_files import reason, regular_status
 from shared.errors import VideoDecodeError
-from shared.video.frame import Frame, FrameEstimate, VideoInfo
-from shared.video.jpeg import jpeg_image, opened_jpeg
+from shared.video.frame import MOST_PIXELS, Frame, FrameEstimate, VideoInfo
 
 logger = logging.getLogger(__name__)
 
 _SUFFIXES = (".jpg", ".jpeg")
 _END_OF_IMAGE = b"\xff\xd9"
 _FOLDERS_KEPT = 8
+
+
+@contextmanager
+def opened_jpeg(path: Path) -> Iterator[JpegImageFile]:
+    """A JPEG of which the header has been read.
+
+    Raises:
+        VideoDecodeError: if it is no JPEG file, or has more than `MOST_PIXELS`; in the `with` block
+            too, if it cannot be decoded.
+    """
+    regular_status(path)
+    try:
+        # The class itself: `Image.open` would try each format, and has another bound.
+        with path.open("rb") as file, JpegImageFile(file) as picture:
+            width, height = picture.size
+            if width * height > MOST_PIXELS:
+                raise VideoDecodeError(
+                    f"{path}: has {width} x {height} pixels, at most {MOST_PIXELS:,} are read"
+                )
+            yield picture
+    except VideoDecodeError:
+        raise
+    except Exception as err:  # damaged headers make Pillow raise errors of any kind
+        raise VideoDecodeError(f"{path}: {reason(err)}") from err
+
+
+def jpeg_image(path: Path) -> Image.Image:
+    """The picture as it is to be shown, RGB.
+
+    Raises:
+        VideoDecodeError: as `opened_jpeg`.
+    """
+    with opened_jpeg(path) as opened:
+        return ImageOps.exif_transpose(opened).convert("RGB")
 
 
 def folder_files(folder: Path) -> tuple[Path, ...]:

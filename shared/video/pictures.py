@@ -15,9 +15,9 @@ from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from shared.data_files import reason
 from shared.errors import VideoDecodeError
 from shared.video.frame import MOST_PIXELS
-from shared.video.regular_file import reason
 
 logger = logging.getLogger(__name__)
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from shared.data_files import reason, regular_status
 from shared.errors import VideoDecodeError
 from shared.video.file import estimate_file, probe_file, read_file, told_by_header
 from shared.video.frame import Frame, FrameEstimate, VideoInfo
@@ -24,7 +25,6 @@ from shared.video.jpeg_folder import (
     probe_folder,
     read_folder,
 )
-from shared.video.regular_file import reason, regular_status
 
 __all__ = [
     "Frame",

@@ -18,8 +18,7 @@ from shared.errors import DetectorError
 from shared.jobs.termination import terminated_as_interrupted
 from shared.jobs.workers import in_workers
 from shared.shards.plan import Unit
-from stage1_detect.engines.work import UnitDetector, UnitWork
-from stage1_detect.pipeline import Detector, UnitResult
+from stage1_detect.pipeline import Detector, UnitDetector, UnitResult, UnitWork
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

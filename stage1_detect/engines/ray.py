@@ -25,8 +25,7 @@ from shared.jobs.same_job import differences
 from shared.jobs.termination import terminated_as_interrupted
 from shared.shards.plan import Unit, shard_path
 from shared.shards.schema import DetectorEntry
-from stage1_detect.engines.work import UnitDetector, UnitWork
-from stage1_detect.pipeline import Detector, UnitResult
+from stage1_detect.pipeline import Detector, UnitDetector, UnitResult, UnitWork
 
 logger = logging.getLogger(__name__)
 
@@ -172,16 +171,6 @@ def count_actors(
     return workers or max(1, int(resources.get("CPU", 0))), "cpu"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ActorReady:
-    """What an actor says when its detector is loaded."""
-
-    host: str
-    """Name of its machine."""
-    entry: DetectorEntry
-    """What its shards record about the detector."""
-
-
 class _DetectActor:
     """Detects units into the folder of the job, which all machines see."""
 
@@ -190,12 +179,12 @@ class _DetectActor:
         self._device = device
         self._job = job
 
-    def load(self, load: Callable[[str], Detector]) -> ActorReady:
-        """Makes the detector."""
+    def load(self, load: Callable[[str], Detector]) -> tuple[str, DetectorEntry]:
+        """Makes the detector; says the name of its machine, and what its shards will record."""
         with contextlib.redirect_stdout(sys.stderr):  # Ray passes both on, stdout is for results
             detector = load(self._device)
         self._detect = UnitDetector(detector, **self._job)
-        return ActorReady(host=socket.gethostname(), entry=detector.entry)
+        return socket.gethostname(), detector.entry
 
     def detect(self, unit: Unit) -> UnitResult:
         """Writes the shard of a unit."""
@@ -266,11 +255,11 @@ class _Crew:
         except errors.RayError as err:
             self._replace(actor, unit, err)
             return None
-        if isinstance(outcome, ActorReady):
-            self._check(outcome)
+        if unit is None:
+            self._check(*outcome)
             self._losses[None] = 0
         self._go_on(actor)
-        return outcome if isinstance(outcome, UnitResult) else None
+        return None if unit is None else outcome
 
     def _go_on(self, actor: Any) -> None:
         if not self._queue:
@@ -298,13 +287,11 @@ class _Crew:
         if unit is not None:
             remove_temporaries(shard_path(self._folder, unit.index))
 
-    def _check(self, ready: ActorReady) -> None:
-        if ready.entry != self._entry:
-            different = differences(
-                asdict(ready.entry), asdict(self._entry), words=("there", "here")
-            )
+    def _check(self, host: str, entry: DetectorEntry) -> None:
+        if entry != self._entry:
+            different = differences(asdict(entry), asdict(self._entry), words=("there", "here"))
             raise DetectorError(
-                f"machine {ready.host} of the Ray cluster has another detector: "
+                f"machine {host} of the Ray cluster has another detector: "
                 f"{'; '.join(different)}; install the same versions on every machine"
             )
 

@@ -18,14 +18,14 @@ from shared.jobs.progress import progress
 from shared.jobs.termination import terminated_as_interrupted
 from shared.jobs.workers import in_workers
 from shared.manifests.source import source_of
-from shared.shards.plan import PLAN_NAME, Unit, shard_path
-from shared.shards.schema import UNKNOWN_SOURCE, FailedVideo
+from shared.shards.plan import PLAN_NAME, Unit, shard_path, units_without_shard
+from shared.shards.schema import UNKNOWN_SOURCE, FailedVideo, VideoEntry
 from shared.shards.shard import Shard
 from shared.shards.writer import ShardWriter
 from shared.video.read import content_bytes, content_digest
 from stage1_detect.imports import authors_vlog, epic100
 from stage1_detect.imports.mask_track import GRID, MaskTrack
-from stage1_detect.imports.planning import ImportJob, begin, file_bytes, units_to_do
+from stage1_detect.imports.planning import ImportJob, begin, file_bytes
 from stage1_detect.planning import IMPORT_SUMMARY_NAME
 
 logger = logging.getLogger(__name__)
@@ -90,10 +90,10 @@ def _of_job(job: ImportJob) -> dict[str, Any]:
 
 def describe_import(job: ImportJob) -> dict[str, Any]:
     """What an import would do, as JSON has it."""
-    matched = job.matching.matched
+    matched, units = job.matching.matched, job.plan.units
     return {
         **_of_job(job),
-        "shards_there": len(job.plan.units) - len(units_to_do(job)),
+        "shards_there": len(units) - len(units_without_shard(units, job.folder)),
         "source_bytes": sum(file_bytes(path) for path in matched.values()),
         "matched": len(matched),
         "ignoring_case": list(job.matching.ignoring_case),
@@ -122,29 +122,25 @@ def run_import(job: ImportJob, *, fresh: bool = False, workers: int = 1) -> dict
         PipelineError: if the disk refuses, a worker process ends abruptly, or another job has the
             folder.
     """
-    with locked(job.folder / PLAN_NAME, job="orn detect or orn import-masks"):
-        return _run(job, fresh=fresh, workers=workers)
-
-
-def _run(job: ImportJob, *, fresh: bool, workers: int) -> dict[str, Any]:
     started = time.monotonic()
-    begin(job, fresh=fresh)
-    remove_stale_temporaries(job.folder)
-    units = units_to_do(job)
-    known_wrong = _warn_of_known_wrong(job)
-    try:
-        with terminated_as_interrupted():
-            _import(job, units, workers=workers)
-    finally:
-        remove_stale_temporaries(job.folder)  # of processes that had to be killed
-    summary = _summarise(
-        job,
-        skipped_units=len(job.plan.units) - len(units),
-        known_wrong=known_wrong,
-        seconds=round(time.monotonic() - started, 3),
-    )
-    record = summary | {"environment": describe_environment()}
-    write_text(job.folder / IMPORT_SUMMARY_NAME, json.dumps(record, indent=1) + "\n")
+    with locked(job.folder / PLAN_NAME, job="orn detect or orn import-masks"):
+        begin(job, fresh=fresh)
+        remove_stale_temporaries(job.folder)
+        units = units_without_shard(job.plan.units, job.folder)
+        known_wrong = _warn_of_known_wrong(job)
+        try:
+            with terminated_as_interrupted():
+                _import(job, units, workers=workers)
+        finally:
+            remove_stale_temporaries(job.folder)  # of processes that had to be killed
+        summary = _summarise(
+            job,
+            skipped_units=len(job.plan.units) - len(units),
+            known_wrong=known_wrong,
+            seconds=round(time.monotonic() - started, 3),
+        )
+        record = summary | {"environment": describe_environment()}
+        write_text(job.folder / IMPORT_SUMMARY_NAME, json.dumps(record, indent=1) + "\n")
     return summary
 
 
@@ -194,13 +190,16 @@ def _import_video(video_id: str, job: ImportJob, writer: ShardWriter) -> str | N
         return None  # the report at the end tells it
     rate = job.rates[video_id]
     writer.begin_video(
-        video_id,
-        height=GRID,
-        width=GRID,
-        rate=rate,
-        header_frames=None,
-        source_bytes=size,
-        source_digest=digest,
+        VideoEntry(
+            id=video_id,
+            frames=0,
+            height=GRID,
+            width=GRID,
+            rate=rate,
+            header_frames=None,
+            source_bytes=size,
+            source_digest=digest,
+        )
     )
     for number, frame in zip(track.numbers, track.frames, strict=True):
         writer.add(number, number / rate, frame)

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike
 
+from shared.config.bounded import read_bounded
 from shared.data_files import not_a_file
 from shared.errors import MaskImportError, ShapeError
 from shared.masks.detections import FrameDetections
@@ -43,18 +44,9 @@ def read_bytes(path: Path) -> bytes:
     Raises:
         MaskImportError: if it cannot be read, is no regular file, or is larger than `MAX_BYTES`.
     """
-    problem = not_a_file(path)
-    if problem:
+    if problem := not_a_file(path):
         raise MaskImportError(f"{path}: {problem}")
-    try:
-        with path.open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
-    except OSError as err:
-        raise MaskImportError(f"{path}: cannot be read ({err.strerror or err})") from err
-    if len(content) > MAX_BYTES:
-        size = path.stat().st_size
-        raise MaskImportError(f"{path}: wanted at most {MAX_BYTES} bytes, found {size}")
-    return content
+    return read_bounded(path, most_bytes=MAX_BYTES, error=MaskImportError)
 
 
 def frame_of(

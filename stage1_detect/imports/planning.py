@@ -15,10 +15,8 @@ from shared.masks.coco_classes import COCO_CLASSES
 from shared.shards.plan import (
     UNIT_FRAMES,
     Plan,
-    Unit,
     plan_of_shards,
     plan_units,
-    units_without_shard,
 )
 from shared.shards.schema import DetectorEntry
 from stage1_detect.imports import authors_vlog, epic100
@@ -129,11 +127,6 @@ def begin(job: ImportJob, *, fresh: bool) -> None:
 def file_bytes(path: Path) -> int:
     """Size of a file of masks; 0 where there is none that may be opened."""
     return 0 if not_a_file(path) else path.stat().st_size
-
-
-def units_to_do(job: ImportJob) -> tuple[Unit, ...]:
-    """The units whose shard is not in the folder."""
-    return units_without_shard(job.plan.units, job.folder)
 
 
 def _rate(video_id: str, form: Format, video: Video | None, rate: float | None) -> float:

@@ -57,7 +57,8 @@ class MmdetDetector:
     ) -> None:
         """Takes a model with weights, in evaluation mode and on its device."""
         self.model = model
-        self._entry = entry
+        self.entry = entry
+        """What a shard records about this detector."""
         self.device = next(model.parameters()).device
         self._is_cuda = self.device.type == "cuda"
         self.paste_on_device = self._is_cuda
@@ -65,11 +66,6 @@ class MmdetDetector:
         self._pipeline = _image_pipeline(detector)
         self.mask_threshold = float(model.roi_head.test_cfg.mask_thr_binary)
         self.during: During = unwatched
-
-    @property
-    def entry(self) -> DetectorEntry:
-        """What a shard records about this detector."""
-        return self._entry
 
     def detect(self, images: Sequence[NDArray[np.uint8]]) -> list[FrameDetections]:
         """Detections of each frame, all looked at in one batch.

@@ -9,8 +9,8 @@ those of the other path, up to boxes whose overlap is a threshold to the last bi
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, replace
-from functools import cache, cached_property
-from typing import Any
+from functools import cache
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -49,16 +49,8 @@ class ReadyFrame:
     copied: torch.cuda.Event | None
 
 
-class _Batch:
-    """Detections of a batch, fetched from the device when the first of them is asked for."""
-
-    def __init__(self, fetch: Callable[[], list[RawDetections]]) -> None:
-        self._fetch = fetch
-
-    @cached_property
-    def frames(self) -> list[RawDetections]:
-        """One a frame, on the CPU."""
-        return self._fetch()
+Fetch: TypeAlias = Callable[[], list[RawDetections]]
+"""Fetches a batch's detections, one a frame, from the device: once, whoever asks first."""
 
 
 class FastDetector:
@@ -102,29 +94,29 @@ class FastDetector:
             return ReadyFrame(image_HWC=moved, sample=sample, copied=self._copying.record_event())
 
     @torch.inference_mode()
-    def infer(self, prepared: Sequence[ReadyFrame]) -> list[tuple[_Batch, int]]:
-        """The network's detections of frames of one size, as a batch and a place in it each; on a
+    def infer(self, prepared: Sequence[ReadyFrame]) -> list[tuple[Fetch, int]]:
+        """The network's detections of frames of one size: what fetches them, and a place each; on a
         GPU their masks are still to be pasted."""
         if not prepared:
             return []
         with self._on_device():
-            batch = self._infer(prepared)
-        return [(batch, place) for place in range(len(prepared))]
+            fetch = self._infer(prepared)
+        return [(fetch, place) for place in range(len(prepared))]
 
-    def encode(self, found: tuple[_Batch, int]) -> FrameDetections:
+    def encode(self, found: tuple[Fetch, int]) -> FrameDetections:
         """As `MmdetDetector.encode`.
 
         Raises:
             DetectorError: if the network gave what is no number, such as NaN.
         """
-        batch, place = found
-        return self.exact.encode(batch.frames[place])
+        fetch, place = found
+        return self.exact.encode(fetch()[place])
 
     def detect(self, images: Sequence[NDArray[np.uint8]]) -> list[FrameDetections]:
         """Detections of each frame of (H, W, 3) uint8 RGB, all of equal size, in one batch."""
         return [self.encode(found) for found in self.infer([self.prepare(i) for i in images])]
 
-    def _infer(self, prepared: Sequence[ReadyFrame]) -> _Batch:
+    def _infer(self, prepared: Sequence[ReadyFrame]) -> Fetch:
         during = self.exact.during
         with during("copy+resize"):
             inputs_BCHW, metas = self._inputs(prepared)
@@ -142,6 +134,7 @@ class FastDetector:
         checksums_B = stage.checksums_B.clone()  # a graph writes its results over the last ones
         done = torch.cuda.current_stream().record_event() if self._is_cuda else None
 
+        @cache
         @torch.inference_mode()
         def fetch() -> list[RawDetections]:
             with self._on_device(), ExitStack() as stack:
@@ -158,7 +151,7 @@ class FastDetector:
                     paste=self.exact.paste_on_device,
                 )
 
-        return _Batch(fetch)
+        return fetch
 
     def _inputs(self, prepared: Sequence[ReadyFrame]) -> tuple[Tensor, list[dict[str, Any]]]:
         """Frames as the network takes them, normalised, and mmdet's meta information."""

@@ -120,7 +120,7 @@ def inspect(shard: Path, do_verify: bool, as_json: bool, **options: Any) -> int:
     there are grey. With --verify, what is wrong with the shard instead, and 1 at the end, if
     anything is.
     """
-    from shared.inspect.commands import one_shard, show_verification
+    from shared.inspect.commands import one_shard, show_verification, verify_paths
     from shared.shards.shard import Shard
 
     overlay, makes_film = options["overlay"], str(options["overlay"]).lower().endswith(".mp4")
@@ -131,8 +131,6 @@ def inspect(shard: Path, do_verify: bool, as_json: bool, **options: Any) -> int:
             raise click.UsageError(f"{name} chooses a part of a film; it needs --overlay OUT.mp4")
     path = one_shard(shard)
     if do_verify:
-        from shared.inspect.verification import verify_paths
-
         verification = verify_paths([path])
         if verification.exit_code:
             show_verification(verification, as_json=as_json)

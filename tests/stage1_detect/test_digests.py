@@ -11,7 +11,7 @@ from shared.shards.plan import Unit, UnitPart
 from shared.video.read import content_digest
 from stage1_detect import digests, unit_reader
 from stage1_detect.digests import DIGESTS_NAME, digest_once
-from stage1_detect.unit_reader import UnitReader, VideoBegins
+from stage1_detect.unit_reader import UnitReader, VideoEntry
 from tests.bounded import bounded
 from tests.stage1_detect.conftest import write_video
 
@@ -105,7 +105,7 @@ def test_parts_of_long_videos_are_recorded(tmp_path: Path, monkeypatch: pytest.M
             {"a": Video(id="a", path=path)}, batch=4, prepare=lambda image: 0, folder=tmp_path
         )
         unit = Unit(index=0, parts=(UnitPart(video_id="a", start=start, stop=stop),))
-        (begins,) = [each for each in reader.events(unit) if isinstance(each, VideoBegins)]
+        (begins,) = [each for each in reader.events(unit) if isinstance(each, VideoEntry)]
         return begins.source_digest
 
     record = tmp_path / DIGESTS_NAME

@@ -7,10 +7,9 @@ import pytest
 from shared.errors import DetectorError
 from shared.manifests.records import Video
 from shared.masks.detections import FrameDetections
-from shared.shards.plan import Unit, UnitPart
+from shared.shards.plan import Unit, UnitPart, shard_path
 from shared.shards.shard import Shard
-from stage1_detect.pipeline import UnitResult, detect_unit
-from stage1_detect.unit_reader import UnitReader
+from stage1_detect.pipeline import UnitDetector, UnitResult
 from tests.stage1_detect.conftest import FakeDetector, grey_of, write_video
 
 UNIT = Unit(
@@ -28,15 +27,10 @@ def run(folder: Path, detector: FakeDetector, name: str = "one") -> UnitResult:
     write_video(folder / "b.mp4", 12, height=32)
     (folder / "broken.mp4").write_bytes(b"nothing")
     videos = {i: Video(id=i, path=folder / f"{i}.mp4") for i in ("a", "b", "broken")}
-    source = UnitReader(videos, batch=3, prepare=detector.prepare)
     seen: list[int] = []
-    result = detect_unit(
-        UNIT,
-        source=source,
-        detector=detector,
-        path=folder / f"{name}.zarr.zip",
-        advance=seen.append,
-    )
+    detect = UnitDetector(detector, videos=videos, folder=folder, batch=3)
+    result = detect(UNIT, seen.append)
+    shard_path(folder, 0).rename(folder / f"{name}.zarr.zip")
     assert sum(seen) == result.frames
     return result
 
@@ -123,20 +117,15 @@ def test_odd_videos_fail_one_by_one_and_never_together(sample_data: Path, tmp_pa
     files = sorted(path for path in (sample_data / "clips" / "odd").iterdir() if path.is_file())
     videos = {path.name: Video(id=path.name, path=path) for path in files}
     parts = tuple(UnitPart(video_id=name, start=0, stop=None) for name in videos)
-    detector = FakeDetector()
-    result = detect_unit(
-        Unit(index=0, parts=parts),
-        source=UnitReader(videos, batch=32, prepare=detector.prepare),
-        detector=detector,
-        path=tmp_path / "odd.zarr.zip",
-    )
+    detect = UnitDetector(FakeDetector(), videos=videos, folder=tmp_path, batch=32)
+    result = detect(Unit(index=0, parts=parts))
     assert {video.id for video in result.failed} == {
         "gomp4__sample_qt.mp4",
         "moviepy__result_0byte.webm",
         "mp4parse__chunk_out_of_range.mp4",
         "mp4parse__short-cenc.mp4",
     }
-    entries = {video.id: video for video in Shard(tmp_path / "odd.zarr.zip").videos}
+    entries = {video.id: video for video in Shard(shard_path(tmp_path, 0)).videos}
     assert set(entries) == set(videos) - {video.id for video in result.failed}
     assert entries["decord__corrupted.mp4"].frames == 49
     assert entries["dali__cfr.mpeg"].frames == 180

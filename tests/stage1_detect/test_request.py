@@ -4,7 +4,7 @@ import pytest
 
 from shared.manifests.load import shipped_detectors
 from shared.manifests.records import DetectorChoice
-from stage1_detect.request import DEFAULT_CONFIG, DetectorFiles, choose_files
+from stage1_detect.request import DEFAULT_CONFIG, choose_files
 
 OWN = DetectorChoice(config="own.py", checkpoint=Path("own.pth"))
 NONE = DetectorChoice()
@@ -29,8 +29,7 @@ def test_choice(
 ) -> None:
     path = None if checkpoint is None else Path(checkpoint)
     weights = None if expected[1] is None else Path(expected[1])
-    wanted = DetectorFiles(config=expected[0], checkpoint=weights)
-    assert choose_files(own, config=config, checkpoint=path) == wanted
+    assert choose_files(own, config=config, checkpoint=path) == (expected[0], weights)
 
 
 def test_shipped_weights_bring_their_config_wherever_they_lie(tmp_path: Path) -> None:
@@ -40,7 +39,7 @@ def test_shipped_weights_bring_their_config_wherever_they_lie(tmp_path: Path) ->
 
     def config_for(name: str, own: DetectorChoice = NONE) -> str:
         path = tmp_path / name
-        return choose_files(own, config=None, checkpoint=path, shipped=shipped).config
+        return choose_files(own, config=None, checkpoint=path, shipped=shipped)[0]
 
     assert config_for("demo.pth") == config_for("copy.pth") == str(tmp_path / "demo.py")
     assert config_for("mine.pth") == config_for("absent.pth") == DEFAULT_CONFIG

@@ -11,11 +11,11 @@ from shared.shards.plan import Unit, UnitPart
 from shared.video.read import Frame, content_digest
 from stage1_detect import unit_reader
 from stage1_detect.unit_reader import (
+    FailedVideo,
     FrameBatch,
     UnitReader,
-    VideoBegins,
     VideoEnds,
-    VideoFails,
+    VideoEntry,
 )
 from tests.stage1_detect.conftest import grey_of, write_video
 
@@ -38,18 +38,18 @@ def source(videos: dict[str, Path], batch: int = 4) -> UnitReader:
 def test_a_video_that_is_gone_fails_alone(tmp_path: Path) -> None:
     videos = {"b.mp4": write_video(tmp_path / "b.mp4", 3)}
     first, *others = source(videos).events(unit(("a.mp4", 0, None), ("b.mp4", 0, None)))
-    assert first == VideoFails(id="a.mp4", reason="there is no file any more")
-    assert [type(event) for event in others] == [VideoBegins, FrameBatch, VideoEnds]
+    assert first == FailedVideo(id="a.mp4", reason="there is no file any more")
+    assert [type(event) for event in others] == [VideoEntry, FrameBatch, VideoEnds]
 
 
 def test_batches_end_with_the_video(tmp_path: Path) -> None:
     videos = {name: write_video(tmp_path / name, n) for name, n in (("a.mp4", 5), ("b.mp4", 3))}
     events = list(source(videos).events(unit(("a.mp4", 0, None), ("b.mp4", 0, None))))
-    first_kinds = [VideoBegins, FrameBatch, FrameBatch, VideoEnds]
-    second_kinds = [VideoBegins, FrameBatch, VideoEnds]
+    first_kinds = [VideoEntry, FrameBatch, FrameBatch, VideoEnds]
+    second_kinds = [VideoEntry, FrameBatch, VideoEnds]
     assert [type(event) for event in events] == [*first_kinds, *second_kinds]
     begins, first, second = events[0], events[1], events[2]
-    assert isinstance(begins, VideoBegins)
+    assert isinstance(begins, VideoEntry)
     assert (begins.id, begins.height, begins.width, begins.rate) == ("a.mp4", 48, 64, 10.0)
     assert begins.source_bytes == (tmp_path / "a.mp4").stat().st_size
     assert begins.source_digest == content_digest(tmp_path / "a.mp4")
@@ -73,7 +73,7 @@ def test_parts_give_the_same_alone_and_together(tmp_path: Path) -> None:
 def test_a_range_beyond_the_end_has_no_frames(tmp_path: Path) -> None:
     videos = {"a.mp4": write_video(tmp_path / "a.mp4", 3)}
     kinds = [type(event) for event in source(videos).events(unit(("a.mp4", 5, None)))]
-    assert kinds == [VideoBegins, VideoEnds]
+    assert kinds == [VideoEntry, VideoEnds]
 
 
 def test_a_video_that_cannot_be_decoded_fails_and_the_next_goes_on(tmp_path: Path) -> None:
@@ -85,15 +85,15 @@ def test_a_video_that_cannot_be_decoded_fails_and_the_next_goes_on(tmp_path: Pat
     }
     events = list(source(videos).events(unit(*((name, 0, None) for name in videos))))
     assert [type(event) for event in events] == [
-        VideoFails,
-        VideoFails,
-        VideoBegins,
+        FailedVideo,
+        FailedVideo,
+        VideoEntry,
         FrameBatch,
         VideoEnds,
     ]
-    assert isinstance(events[0], VideoFails) and events[0].id == "bad"
+    assert isinstance(events[0], FailedVideo) and events[0].id == "bad"
     assert events[0].reason.startswith("bad.mp4: cannot be opened")
-    assert isinstance(events[1], VideoFails) and events[1].reason.startswith("gone.mp4: ")
+    assert isinstance(events[1], FailedVideo) and events[1].reason.startswith("gone.mp4: ")
 
 
 def test_a_video_that_breaks_off_fails_in_its_later_ranges_too(
@@ -111,4 +111,4 @@ def test_a_video_that_breaks_off_fails_in_its_later_ranges_too(
     kept = source({"a.mp4": write_video(tmp_path / "a.mp4", 10)}, batch=2)
     first = list(kept.events(unit(("a.mp4", 0, 7))))
     second = list(kept.events(unit(("a.mp4", 5, None))))
-    assert first[-1] == second[-1] == VideoFails(id="a.mp4", reason="the disk failed")
+    assert first[-1] == second[-1] == FailedVideo(id="a.mp4", reason="the disk failed")

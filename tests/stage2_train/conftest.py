@@ -17,7 +17,7 @@ from shared.masks import rle
 from shared.masks.coco_classes import COCO_CLASSES
 from shared.masks.detections import FrameDetections
 from shared.shards.reader import DetectionFolder
-from shared.shards.schema import DetectorEntry
+from shared.shards.schema import DetectorEntry, VideoEntry
 from shared.shards.writer import ShardWriter
 from shared.time_ranges import ALL_TIMES, TimeRanges
 from shared.video.read import Frame
@@ -139,13 +139,16 @@ def write_shard(path: Path, films: list[Film], *, class_scores: bool = True) -> 
     with ShardWriter(path, DETECTOR, class_scores=class_scores) as writer:
         for film in films:
             writer.begin_video(
-                film.id,
-                height=GRID[0],
-                width=GRID[1],
-                rate=RATE,
-                header_frames=None,
-                source_bytes=1,
-                source_digest=film.digest,
+                VideoEntry(
+                    id=film.id,
+                    frames=0,
+                    height=GRID[0],
+                    width=GRID[1],
+                    rate=RATE,
+                    header_frames=None,
+                    source_bytes=1,
+                    source_digest=film.digest,
+                )
             )
             for frame in range(len(film.boxes_FN4)):
                 writer.add(frame, frame / RATE, film.detections(frame, class_scores=class_scores))

@@ -8,7 +8,7 @@ import pytest
 from shared.masks import rle
 from shared.masks.coco_classes import COCO_CLASSES
 from shared.masks.detections import FrameDetections
-from shared.shards.schema import UNKNOWN_SOURCE, DetectorEntry
+from shared.shards.schema import UNKNOWN_SOURCE, DetectorEntry, VideoEntry
 from shared.shards.writer import ShardWriter
 
 PERSON, CUP = COCO_CLASSES.index("person"), COCO_CLASSES.index("cup")
@@ -54,13 +54,16 @@ def write(
     with ShardWriter(path, DETECTOR, class_scores=class_scores) as writer:
         for video_id, frames in videos.items():
             writer.begin_video(
-                video_id,
-                height=HEIGHT,
-                width=WIDTH,
-                rate=10.0,
-                header_frames=None,
-                source_bytes=1000,
-                source_digest="sha256:3" if known else UNKNOWN_SOURCE,
+                VideoEntry(
+                    id=video_id,
+                    frames=0,
+                    height=HEIGHT,
+                    width=WIDTH,
+                    rate=10.0,
+                    header_frames=None,
+                    source_bytes=1000,
+                    source_digest="sha256:3" if known else UNKNOWN_SOURCE,
+                )
             )
             for number, detections in enumerate(frames, start=5):
                 writer.add(number, number / 10, detections)

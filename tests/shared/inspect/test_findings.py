@@ -6,6 +6,7 @@ import pytest
 
 from shared.inspect.findings import findings
 from shared.shards.plan import Plan, Unit, UnitPart
+from shared.shards.schema import VideoEntry
 from shared.shards.shard import Shard
 from shared.shards.writer import ShardWriter
 from tests.shared.inspect.conftest import CUP, DETECTOR, HEIGHT, WIDTH, found
@@ -18,13 +19,16 @@ def write(path: Path, videos: dict[str, list[tuple[int, float, int]]], header=No
     with ShardWriter(path, DETECTOR) as writer:
         for video_id, frames in videos.items():
             writer.begin_video(
-                video_id,
-                height=HEIGHT,
-                width=WIDTH,
-                rate=10.0,
-                header_frames=header,
-                source_bytes=1,
-                source_digest="sha256:3",
+                VideoEntry(
+                    id=video_id,
+                    frames=0,
+                    height=HEIGHT,
+                    width=WIDTH,
+                    rate=10.0,
+                    header_frames=header,
+                    source_bytes=1,
+                    source_digest="sha256:3",
+                )
             )
             for number, seconds, count in frames:
                 writer.add(number, seconds, found(*THREE[:count]))

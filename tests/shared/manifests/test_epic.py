@@ -12,7 +12,7 @@ from shared.manifests import epic
 from shared.manifests.epic import EpicVocabulary
 from shared.manifests.load import load_listing, load_manifest
 from shared.manifests.problems import Problems
-from shared.manifests.records import LeftOut, Listing, Segment, Subset, Task
+from shared.manifests.records import Listing, Segment, Subset, Task
 from shared.manifests.schema import EpicLabels, EpicTarget, PersonSplit
 from shared.manifests.text_files import Row
 
@@ -120,10 +120,10 @@ def test_actions_are_the_pairs_that_occur(tmp_path: Path) -> None:
 
 
 def test_invalid_rows_are_counted(tmp_path: Path) -> None:
-    assert read(tmp_path, row()).left_out == ()
+    assert read(tmp_path, row()).left_out == {}
     (tmp_path / "i.csv").write_text(HEADER + row("7", verb="") + row("8", verb=""))
     listing = read(tmp_path, row())
-    assert listing.left_out == (LeftOut(reason="without a verb class, in i.csv", count=2),)
+    assert listing.left_out == {"without a verb class, in i.csv": 2}
     assert len(listing.segments) == 1
 
 
@@ -221,7 +221,7 @@ def test_published_tables(sample_data: Path, name: str, splits: dict[str, int]) 
     assert len(listing.classes) == 125
     assert Counter(segment.split for segment in listing.segments) == splits
     assert len({label for segment in listing.segments for label in segment.labels}) == 119
-    assert [row.count for row in listing.left_out] == [116]
+    assert [*listing.left_out.values()] == [116]
 
 
 @pytest.mark.real_data

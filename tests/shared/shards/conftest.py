@@ -12,8 +12,9 @@ from shared.masks import rle
 from shared.masks.coco_classes import COCO_CLASSES
 from shared.masks.detections import FrameDetections
 from shared.shards.column import CHUNK_BYTES, Column
-from shared.shards.schema import ArraySpec, DetectorEntry
+from shared.shards.schema import ArraySpec, DetectorEntry, VideoEntry
 from shared.shards.writer import ShardWriter
+from shared.shards.zarr_zip import ChunkCache, ZarrZip
 
 FrameMaker = Callable[..., FrameDetections]
 Range = tuple[Sequence[int], Sequence[float]]
@@ -31,6 +32,13 @@ def columns_of(
         columns[name] = Column(spec, chunk_bytes=chunk_bytes)
         columns[name].add(values)
     return columns
+
+
+def arrays_in(path: Path) -> dict[str, NDArray[Any]]:
+    """Copies of all arrays of a shard."""
+    group = ZarrZip(path, ChunkCache(10**7))
+    arrays = group.layout.arrays.items()
+    return {name: group.rows(name, 0, array.num_rows).copy() for name, array in arrays}
 
 
 @pytest.fixture(scope="session")
@@ -99,13 +107,16 @@ def write_shard(detector: DetectorEntry, make_frame: FrameMaker) -> ShardMaker:
         with ShardWriter(path, detector) as writer:
             for video_id, (indices, seconds) in videos.items():
                 writer.begin_video(
-                    video_id,
-                    height=12,
-                    width=17,
-                    rate=10.0,
-                    header_frames=None,
-                    source_bytes=5,
-                    source_digest=digest,
+                    VideoEntry(
+                        id=video_id,
+                        frames=0,
+                        height=12,
+                        width=17,
+                        rate=10.0,
+                        header_frames=None,
+                        source_bytes=5,
+                        source_digest=digest,
+                    )
                 )
                 for index, second in zip(indices, seconds, strict=True):
                     writer.add(index, second, make_frame(index, index % 4))

@@ -10,7 +10,7 @@ import pytest
 
 from shared.shards import index, kept_files, record, zarr_zip
 from shared.shards.reader import DetectionFolder
-from shared.shards.schema import DetectorEntry
+from shared.shards.schema import DetectorEntry, VideoEntry
 from shared.shards.writer import ShardWriter
 from tests.shared.shards.conftest import FrameMaker
 
@@ -50,13 +50,16 @@ def folder(
         with ShardWriter(tmp_path / f"shard-00000{number}.zarr.zip", detector) as writer:
             for video_id in (f"a{number}", f"b{number}"):
                 writer.begin_video(
-                    video_id,
-                    height=12,
-                    width=17,
-                    rate=25.0,
-                    header_frames=None,
-                    source_bytes=5,
-                    source_digest="sha256:03",
+                    VideoEntry(
+                        id=video_id,
+                        frames=0,
+                        height=12,
+                        width=17,
+                        rate=25.0,
+                        header_frames=None,
+                        source_bytes=5,
+                        source_digest="sha256:03",
+                    )
                 )
                 for row in range(FRAMES):
                     writer.add(row, row / 25, frames[row % 7])
@@ -82,7 +85,7 @@ def test_calls_of_a_cold_clip(
     copy.video("a0", whole.places("a0")).frames_at([0])  # another shard, so that all is imported
     forget()
     monkeypatch.setattr(os, "lseek", None)
-    monkeypatch.setattr(zarr_zip, "open_members", None)
+    monkeypatch.setattr(zarr_zip, "Members", None)
     _opened.clear()
     before = reads_so_far()
     found = copy.video("b1", places).frames_at(rows)

@@ -26,8 +26,8 @@ from shared.shards.shard import Shard
 from shared.shards.verified import unverified
 from shared.shards.verify import verify_shard
 from shared.shards.verify_folder import verify_folder
-from shared.shards.zarr_zip import ChunkCache, ZarrZip, read_layout
-from tests.shared.shards.conftest import ShardMaker, columns_of
+from shared.shards.zarr_zip import read_layout
+from tests.shared.shards.conftest import ShardMaker, arrays_in, columns_of
 
 NAME = "shard-000000.zarr.zip"
 VIDEOS = {"a": (range(5), np.arange(5) / 10), "b": ((3, 7), (0.5, 0.9)), "c": ((), ())}
@@ -180,8 +180,7 @@ def test_arrays_with_odd_values(
 ) -> None:
     path = folder / NAME
     path.write_bytes(whole)
-    group = ZarrZip(path, ChunkCache(10**6))
-    arrays = {each: group.rows(each, 0, group.shape(each)[0]).copy() for each in group.names()}
+    arrays = arrays_in(path)
     flat = arrays[name].reshape(-1)
     first = int(place * len(flat))
     with np.errstate(all="ignore"):

@@ -19,7 +19,7 @@ from shared.shards.index import INDEX_NAME, open_folder
 from shared.shards.reader import DetectionFolder
 from shared.shards.record import ShardRecord
 from shared.shards.schema import DetectorEntry, ShardAttributes
-from shared.shards.zarr_zip import MEMBER
+from shared.shards.zarr_documents import MEMBER
 from tests.bounded import bounded
 from tests.shared.shards.conftest import FrameMaker, ShardMaker
 

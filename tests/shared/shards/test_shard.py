@@ -12,8 +12,8 @@ from shared.errors import ShardFormatError, ShardNotFoundError
 from shared.shards.column import write_group
 from shared.shards.schema import MOST_ROWS
 from shared.shards.shard import Shard
-from shared.shards.zarr_zip import ChunkCache, ZarrZip, read_layout
-from tests.shared.shards.conftest import FrameMaker, ShardMaker, columns_of
+from shared.shards.zarr_zip import ChunkCache, read_layout
+from tests.shared.shards.conftest import FrameMaker, ShardMaker, arrays_in, columns_of
 
 VIDEOS = {"a": (range(5), np.arange(5) / 10), "b": ((3, 7), (0.5, 0.9)), "c": ((), ())}
 
@@ -25,8 +25,7 @@ def path(tmp_path: Path, write_shard: ShardMaker) -> Path:
 
 def changed(path: Path, **arrays: NDArray[Any] | None) -> Path:
     """The shard with arrays replaced, or left out for None."""
-    group = ZarrZip(path, ChunkCache(10**6))
-    content = {name: group.rows(name, 0, group.shape(name)[0]) for name in group.names()} | arrays
+    content = arrays_in(path) | arrays
     target = path.with_name("changed.zarr.zip")
     write_group(
         target,

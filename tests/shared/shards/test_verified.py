@@ -11,8 +11,8 @@ from shared.errors import ShardFormatError, ShardNotFoundError
 from shared.shards import verified
 from shared.shards.column import write_group
 from shared.shards.verified import RECORD_NAME, record_verified, unverified, verify_all
-from shared.shards.zarr_zip import ChunkCache, ZarrZip, read_layout
-from tests.shared.shards.conftest import ShardMaker, columns_of
+from shared.shards.zarr_zip import read_layout
+from tests.shared.shards.conftest import ShardMaker, arrays_in, columns_of
 
 
 class Counter:
@@ -50,8 +50,7 @@ def verify(paths: Sequence[Path], *, workers: int = 1) -> int:
 
 def with_wrong_scores(path: Path) -> None:
     """Gives a shard scores that are no numbers, and the right checksums."""
-    group = ZarrZip(path, ChunkCache(10**6))
-    arrays = {name: group.rows(name, 0, group.shape(name)[0]).copy() for name in group.names()}
+    arrays = arrays_in(path)
     arrays["scores"][2] = np.nan
     write_group(path, columns=columns_of(arrays), attributes=read_layout(path)[0])
 

@@ -15,8 +15,8 @@ from shared.errors import ShardNotFoundError
 from shared.masks import rle
 from shared.shards.column import write_group
 from shared.shards.verify import verify_shard
-from shared.shards.zarr_zip import ChunkCache, ZarrZip, read_layout
-from tests.shared.shards.conftest import ShardMaker, columns_of
+from shared.shards.zarr_zip import read_layout
+from tests.shared.shards.conftest import ShardMaker, arrays_in, columns_of
 
 Arrays = dict[str, NDArray[Any]]
 VIDEOS = {"a": (range(6), np.arange(6) / 10), "b": ((3, 7), (0.5, 0.9))}
@@ -29,8 +29,7 @@ def path(tmp_path: Path, write_shard: ShardMaker) -> Path:
 
 def changed(path: Path, change: Callable[[Arrays], object]) -> Path:
     """The shard after `change` was at its arrays, with checksums that match."""
-    group = ZarrZip(path, ChunkCache(10**6))
-    arrays = {name: group.rows(name, 0, group.shape(name)[0]).copy() for name in group.names()}
+    arrays = arrays_in(path)
     change(arrays)
     target = path.with_name("changed.zarr.zip")
     write_group(

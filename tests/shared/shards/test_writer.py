@@ -19,7 +19,7 @@ from shared.errors import PipelineError, ShapeError
 from shared.masks import rle
 from shared.masks.coco_classes import COCO_CLASSES
 from shared.masks.detections import FrameDetections
-from shared.shards.schema import DetectorEntry, FailedVideo
+from shared.shards.schema import DetectorEntry, FailedVideo, VideoEntry
 from shared.shards.shard import Shard
 from shared.shards.verify import verify_shard
 from shared.shards.writer import ShardWriter
@@ -32,7 +32,8 @@ ENTRY = DetectorEntry(
 
 def begin(writer: ShardWriter, video_id: str = "a", **changes: Any) -> None:
     fields = {"height": 12, "width": 17, "rate": 10.0, "header_frames": 3, "source_bytes": 5}
-    writer.begin_video(video_id, **(fields | {"source_digest": "sha256:03"} | changes))
+    fields |= {"frames": 0, "source_digest": "sha256:03"} | changes
+    writer.begin_video(VideoEntry(id=video_id, **fields))
 
 
 def assert_same(found: FrameDetections, wanted: FrameDetections) -> None:

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from shared.errors import VideoDecodeError
-from shared.video.jpeg import jpeg_image
+from shared.video.jpeg_folder import jpeg_image
 from shared.video.read import content_digest, frame_seconds, read_frames
 from tests.bounded import bounded
 from tests.shared.video.test_jpeg_folder import write_folder

@@ -19,7 +19,7 @@ from shared.shards.schema import ARRAYS
 from shared.shards.shard import Shard
 from stage1_detect.engines import local
 from stage1_detect.engines.local import LocalEngine, run_here
-from stage1_detect.engines.work import UnitWork
+from stage1_detect.pipeline import UnitWork
 from tests.stage1_detect.conftest import FakeDetector, write_video
 
 

@@ -12,9 +12,9 @@ import pytest
 
 from shared.errors import ConfigError, DetectorError
 from shared.shards.plan import Unit, UnitPart
-from stage1_detect.engines.ray import ActorReady, RayEngine, count_actors, joined_cluster
-from stage1_detect.engines.work import UnitWork
-from stage1_detect.pipeline import UnitResult
+from shared.shards.schema import DetectorEntry
+from stage1_detect.engines.ray import RayEngine, count_actors, joined_cluster
+from stage1_detect.pipeline import UnitResult, UnitWork
 from tests.stage1_detect.conftest import FakeDetector
 
 
@@ -144,12 +144,12 @@ class PlayedCluster:
             self.node = 1
         return [chosen], [task for task in tasks if task is not chosen]
 
-    def get(self, task: tuple[PlayedActor, Unit | None]) -> ActorReady | UnitResult:
+    def get(self, task: tuple[PlayedActor, Unit | None]) -> tuple[str, DetectorEntry] | UnitResult:
         actor, unit = task
         if actor.node != self.node:
             raise LostError(f"node {actor.node} is gone")
         if unit is None:
-            return ActorReady(host=f"node{actor.node}", entry=ENTRY)
+            return f"node{actor.node}", ENTRY
         videos = (unit.parts[0].video_id,)
         return UnitResult(unit=unit.index, frames=1, detections=0, videos=videos, failed=())
 

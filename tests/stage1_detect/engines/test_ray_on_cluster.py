@@ -20,7 +20,7 @@ from shared.shards.schema import ARRAYS, DetectorEntry
 from shared.shards.shard import Shard
 from stage1_detect.engines.local import run_here
 from stage1_detect.engines.ray import RayEngine
-from stage1_detect.engines.work import UnitWork
+from stage1_detect.pipeline import UnitWork
 from tests.stage1_detect.conftest import FakeDetector, write_video
 
 ray = pytest.importorskip("ray", reason="needs the package ray: pip install ray")

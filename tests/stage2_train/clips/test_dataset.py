@@ -14,6 +14,7 @@ from shared.manifests.records import Segment
 from shared.masks import rle
 from shared.masks.detections import FrameDetections
 from shared.shards.reader import DetectionFolder
+from shared.shards.schema import VideoEntry
 from shared.shards.video_detections import VideoDetections
 from shared.shards.writer import ShardWriter
 from shared.video.read import Frame
@@ -158,13 +159,16 @@ def test_one_batch_of_videos_of_several_shapes(tmp_path) -> None:
             write_frames(part, [frame], video_id=name, source_digest="sha256:0", settings=stored)
             videos += read_contents(part).videos
             writer.begin_video(
-                name,
-                height=height,
-                width=width,
-                rate=1.0,
-                header_frames=None,
-                source_bytes=1,
-                source_digest="sha256:0",
+                VideoEntry(
+                    id=name,
+                    frames=0,
+                    height=height,
+                    width=width,
+                    rate=1.0,
+                    header_frames=None,
+                    source_bytes=1,
+                    source_digest="sha256:0",
+                )
             )
             mask = np.zeros((height, width), bool)
             mask[: height // 2] = True  # the upper half
@@ -235,13 +239,16 @@ def test_detections_on_another_frame_rate_are_joined_by_time(make_dataset, tiny_
     film = tiny_world.films["film/1"]
     with ShardWriter(tmp_path / "shard-000000.zarr.zip", tiny.DETECTOR) as writer:
         writer.begin_video(
-            film.id,
-            height=60,
-            width=80,
-            rate=20.0,
-            header_frames=None,
-            source_bytes=1,
-            source_digest=film.digest,
+            VideoEntry(
+                id=film.id,
+                frames=0,
+                height=60,
+                width=80,
+                rate=20.0,
+                header_frames=None,
+                source_bytes=1,
+                source_digest=film.digest,
+            )
         )
         for frame in range(16):
             writer.add(frame, frame / 20 + 0.01, film.detections(frame // 2))

@@ -16,6 +16,7 @@ from shared.manifests.records import Dataset, Video
 from shared.masks import rle
 from shared.masks.detections import FrameDetections
 from shared.shards.reader import DetectionFolder
+from shared.shards.schema import VideoEntry
 from shared.shards.writer import ShardWriter
 from shared.video.read import content_bytes, content_digest, probe, read_frames
 from stage2_train.clips.batches import ClipBatch, LoaderSettings, evaluation_loader, training_loader
@@ -56,13 +57,16 @@ def write_detections(path: Path, videos: tuple[Video, ...]) -> None:
         for video in videos:
             info = probe(video.path, rate=video.rate)
             writer.begin_video(
-                video.id,
-                height=info.height,
-                width=info.width,
-                rate=info.rate,
-                header_frames=info.header_frames,
-                source_bytes=content_bytes(video.path),
-                source_digest=content_digest(video.path),
+                VideoEntry(
+                    id=video.id,
+                    frames=0,
+                    height=info.height,
+                    width=info.width,
+                    rate=info.rate,
+                    header_frames=info.header_frames,
+                    source_bytes=content_bytes(video.path),
+                    source_digest=content_digest(video.path),
+                )
             )
             for frame in read_frames(video.path, rate=video.rate):
                 found = numbered_object(frame.index, height=info.height, width=info.width)

@@ -17,6 +17,7 @@ from shared.manifests.records import Segment
 from shared.masks import rle
 from shared.masks.detections import FrameDetections
 from shared.shards.reader import DetectionFolder
+from shared.shards.schema import VideoEntry
 from shared.shards.writer import ShardWriter
 from shared.video.frame import Frame
 from shared.video.read import read_frames
@@ -94,13 +95,16 @@ def clips_of(folder: Path, rate: Fraction, *, num_masks: int | None = None) -> C
     merge(folder / "clips.h5", settings=STORED, videos=read_contents(folder / "part.h5").videos)
     with ShardWriter(folder / "shard-000000.zarr.zip", DETECTOR, class_scores=True) as writer:
         writer.begin_video(
-            "film",
-            height=HEIGHT,
-            width=WIDTH,
-            rate=MASK_RATE,
-            header_frames=None,
-            source_bytes=1,
-            source_digest="sha256:1",
+            VideoEntry(
+                id="film",
+                frames=0,
+                height=HEIGHT,
+                width=WIDTH,
+                rate=MASK_RATE,
+                header_frames=None,
+                source_bytes=1,
+                source_digest="sha256:1",
+            )
         )
         for frame in range(num_masks or int(DURATION * MASK_RATE)):
             writer.add(frame, frame / MASK_RATE, detection(frame / MASK_RATE))

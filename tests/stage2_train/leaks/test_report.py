@@ -15,7 +15,7 @@ from shared.masks import rle
 from shared.masks.coco_classes import COCO_CLASSES
 from shared.masks.detections import FrameDetections
 from shared.shards.reader import DetectionFolder
-from shared.shards.schema import DetectorEntry
+from shared.shards.schema import DetectorEntry, VideoEntry
 from shared.shards.writer import ShardWriter
 from stage2_train.leaks.objects import seen_objects
 from stage2_train.leaks.report import Labelled, labelled, majority_scores, ridge_scores
@@ -52,9 +52,8 @@ def _write_shard(folder: Path, videos: dict[str, dict[float, FrameDetections]]) 
     with ShardWriter(path, ENTRY, class_scores=False) as writer:
         for name, frames in videos.items():
             writer.begin_video(
-                name, height=40, width=80, rate=10.0, header_frames=None, source_bytes=1,
-                source_digest="sha256:0",
-            )  # fmt: skip
+                VideoEntry(id=name, frames=0, height=40, width=80, rate=10.0, header_frames=None,
+                source_bytes=1, source_digest="sha256:0"))  # fmt: skip
             for index, (seconds, frame) in enumerate(frames.items()):
                 writer.add(index, seconds, frame)
             writer.end_video()

@@ -10,9 +10,9 @@ from click.testing import CliRunner, Result
 from shared.cli import orn
 from shared.shards.column import write_group
 from shared.shards.verified import RECORD_NAME
-from shared.shards.zarr_zip import ChunkCache, ZarrZip, read_layout
+from shared.shards.zarr_zip import read_layout
 from stage2_train.training import prepare
-from tests.shared.shards.conftest import columns_of
+from tests.shared.shards.conftest import arrays_in, columns_of
 from tests.stage2_train.tiny_workspace import make_workspace
 
 
@@ -40,8 +40,7 @@ def start(tiny_world, shards: Path, tmp_path: Path) -> Callable[..., Result]:
 def move_a_box(folder: Path) -> Path:
     """Leaves one mask outside its box, which only verification sees."""
     path = min(folder.glob("shard-*.zarr.zip"))
-    group = ZarrZip(path, ChunkCache(10**7))
-    arrays = {name: group.rows(name, 0, group.shape(name)[0]).copy() for name in group.names()}
+    arrays = arrays_in(path)
     arrays["boxes"][1] = (0, 0, 1, 1)
     write_group(path, columns=columns_of(arrays), attributes=read_layout(path)[0])
     return path
