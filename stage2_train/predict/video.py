@@ -7,7 +7,6 @@ B clips, T frames of a clip, K object slots, A activity classes.
 """
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 import torch
@@ -152,7 +151,10 @@ def predict_frames(
             torch.autocast(model.device.type, torch.bfloat16, enabled=is_bf16),
         ):
             output = model.network(inputs, heads=model.heads)
-            found = _explained(model, inputs, output) if pairs else None
+            if pairs:
+                found = explain(model.network, inputs, class_B=output.logits_BA.argmax(dim=1))
+                decided = found.decided_by()
+                deciding = [_pairs(found, row, pairs) for row in range(len(samples))]
         heads = _by_head(output)
         for row, (place, sample) in enumerate(zip(places, samples, strict=True)):
             segment = clips.segments[place]
@@ -168,8 +170,8 @@ def predict_frames(
                 logits=logits,
                 probabilities=probabilities(total_A, multi_label=model.is_multi_label),
                 objects=_objects(sample, size, grid),
-                pairs=None if found is None else _pairs(found, row, pairs),
-                decided_by=None if found is None else found.decided_by()[row],
+                pairs=deciding[row] if pairs else None,
+                decided_by=decided[row] if pairs else None,
             )
 
 
@@ -190,10 +192,6 @@ def check_pairs(model: OpenedModel, pairs: int) -> None:
             f"{model.path}: wanted a network that relates detected objects, to tell which pairs "
             "decided, found another; leave --pairs out"
         )
-
-
-def _explained(model: OpenedModel, inputs: Any, output: NetworkOutput) -> Importance:
-    return explain(model.network, inputs, class_B=output.logits_BA.argmax(dim=1))
 
 
 def _by_head(output: NetworkOutput) -> dict[str, NDArray[np.float32]]:
