@@ -42,9 +42,9 @@ def report(run: Path, resources: Resources, as_json: bool, **options: Any) -> No
     The page works offline and has at most 10 MB. Its figures also lie in RUN/report as PNG, SVG
     and CSV.
     """
-    from stage2_train.insight.report import ReportRequest, write_report
+    from stage2_train.insight.report import write_report
 
-    result = write_report(ReportRequest(run=run, resources=resources, **options))
+    result = write_report(run, resources=resources, **options)
     if as_json:
         echo_json(result)
     else:

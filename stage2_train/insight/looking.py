@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 
@@ -13,9 +14,8 @@ from stage2_train.insight.class_pairs import ClassPairs
 from stage2_train.insight.clip_pictures import thumbnail
 from stage2_train.insight.explained import ExplainedClip, explained_clips
 from stage2_train.insight.measured import Measured, Mistake
-from stage2_train.insight.report_cases import Case
 from stage2_train.insight.report_files import ReportFiles
-from stage2_train.insight.report_page import shown
+from stage2_train.insight.report_page import Picture, shown
 from stage2_train.model.network import ObjectVideoNetwork
 from stage2_train.resources import Resources
 from stage2_train.runs.run_config import RunConfig
@@ -33,8 +33,8 @@ class Found:
     """What looking at the clips gives."""
 
     pairs: ClassPairs
-    cases: dict[_Place, Case] = field(default_factory=dict)
-    """The clips that are shown, by segment and class."""
+    cases: dict[_Place, list[str | Picture]] = field(default_factory=dict)
+    """The figures of the clips that are shown, by segment and class."""
     thumbnails: dict[int, bytes] = field(default_factory=dict)
     """WebP by segment."""
 
@@ -43,6 +43,8 @@ class Found:
 class Looker:
     """A run, and the split that was measured."""
 
+    run: Path
+    """Its folder."""
     config: RunConfig
     trained: Trained
     measured: Measured

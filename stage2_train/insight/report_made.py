@@ -1,34 +1,22 @@
 """How a run was made: recipe, detector, digests of data and weights, command lines."""
 
 import shlex
-from pathlib import Path
 
 from shared.config.bounded import file_digest, read_bounded
 from shared.errors import CheckpointError
-from stage2_train.clips.join import JoinedSplit
+from stage2_train.insight.looking import Looker
 from stage2_train.insight.report_page import Section, listed_facts, shown, table
-from stage2_train.runs.run_config import RunConfig, segments_digest
+from stage2_train.runs.run_config import segments_digest
 from stage2_train.runs.run_folder import CONFIG_NAME, STARTS_NAME, read_jsonl
-from stage2_train.runs.sources import Sources
-from stage2_train.runs.trained import Trained
 
 _SHOWN_STARTS, _SHOWN_COMMANDS = 20, 3
 """The last ones."""
 
 
-def made_section(
-    run: Path, config: RunConfig, trained: Trained, joined: JoinedSplit, sources: Sources
-) -> Section:
-    """The part of a report that says so.
-
-    Args:
-        run: its folder.
-        config: its settings.
-        trained: the weights that were looked at.
-        joined: the segments that were looked at.
-        sources: where they come from.
-    """
-    starts = read_jsonl(run / STARTS_NAME)
+def made_section(looker: Looker) -> Section:
+    """The part of a report that says so of its run."""
+    run, config, trained = looker.run, looker.config, looker.trained
+    joined, sources, starts = looker.joined, looker.sources, read_jsonl(run / STARTS_NAME)
     paths, digest = config.paths, file_digest(trained.path, error=CheckpointError)
     facts = [
         ("run", str(run)),

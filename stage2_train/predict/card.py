@@ -1,15 +1,13 @@
 """The model card of an export: what the network is, how good it was, and what nobody has tried."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-from shared.config.bounded import read_json
-from shared.errors import PipelineError
+from shared.errors import CheckpointError
 from shared.text_table import markdown, printable
+from stage2_train.insight.measured import EvalFile, read_eval
 from stage2_train.runs.model_folder import ModelConfig
 
-_HEADS = ("two_heads", "activity_head", "object_head")
 _LISTED_CLASSES = 200
 
 
@@ -79,8 +77,8 @@ def _metrics(config: ModelConfig, run: Path) -> Iterator[str]:
     ]
     for path in sorted(run.glob("eval-*.json")):
         try:
-            rows += _rows_of(path, config)
-        except (PipelineError, LookupError, TypeError, ValueError, AttributeError):
+            rows += _rows_of(read_eval(path), config, path.stem.removeprefix("eval-"))
+        except CheckpointError:
             continue  # of another version, or damaged
     if len(rows) == 1:
         yield "Nothing was measured before the export; `orn eval` does."
@@ -93,23 +91,16 @@ def _metrics(config: ModelConfig, run: Path) -> Iterator[str]:
     yield ""
 
 
-def _rows_of(path: Path, config: ModelConfig) -> list[tuple[str, ...]]:
-    report: Mapping[str, Any] = read_json(path)
+def _rows_of(file: EvalFile, config: ModelConfig, label: str) -> list[tuple[str, ...]]:
+    metric, step = config.dataset.metric, "" if file.step == config.step else f" (step {file.step})"
     rows: list[tuple[str, ...]] = []
-    for head in _HEADS:
-        if head not in report:
+    for head, figures in file.heads().items():
+        if metric not in figures:
             continue
-        metric = config.dataset.metric
-        value = float(report[head][metric])
-        figure = report.get("figures", {}).get(head, {}).get(metric, {})  # of older reports none
-        ends = figure.get("low"), figure.get("high")
-        interval = "-" if None in ends else " to ".join(f"{float(each):.4f}" for each in ends)
-        films, chance = int(report["num_segments"]), float(report["chance"])
-        step = "" if report.get("step") == config.step else f" (step {int(report['step'])})"
-        label = path.stem.removeprefix("eval-")
-        rows.append(
-            (f"{_text(label)}{step}", head, f"{value:.4f}", interval, str(films), f"{chance:.4f}")
-        )
+        ends = file.interval(head, metric)  # of older reports none
+        interval = "-" if ends is None else " to ".join(f"{each:.4f}" for each in ends)
+        numbers = f"{figures[metric]:.4f}", interval, str(file.num_segments), f"{file.chance:.4f}"
+        rows.append((f"{_text(label)}{step}", head, *numbers))
     return rows
 
 

@@ -11,7 +11,7 @@ from torch import nn
 from shared.devices import choose_device
 from shared.errors import ConfigError, PipelineError
 from shared.manifests.load import load_dataset, load_manifest
-from shared.manifests.records import Dataset, DetectorChoice, Video
+from shared.manifests.records import Video
 from shared.shards.reader import DetectionFolder
 from shared.shards.schema import DetectorEntry
 from stage2_train.clips.dataset import ClipSettings
@@ -71,7 +71,10 @@ class OpenedModel:
         Raises:
             ConfigError: if the pixels of a batch take more memory than this machine has.
         """
-        return clip_settings(self.config.recipe, self._dataset())
+        config = self.config
+        return clip_settings(
+            config.recipe, task=config.dataset.task, clip_frames=config.clips.clip_frames
+        )
 
     def decoded(self, videos: Sequence[Video]) -> DecodedVideos:
         """All frames of videos, with the pixels that training saw."""
@@ -82,22 +85,6 @@ class OpenedModel:
             settings=clips.stored(),
             as_stored=clips.jpeg_quality is not None,
             in_order=True,
-        )
-
-    def _dataset(self) -> Dataset:
-        record = self.config.dataset
-        return Dataset(
-            name=record.name,
-            task=record.task,
-            form="clips",
-            metric=record.metric,
-            clip_frames=self.config.clips.clip_frames,
-            root=Path(),
-            detector=DetectorChoice(),
-            classes=record.classes,
-            videos=(),
-            segments=(),
-            missing=(),
         )
 
 

@@ -15,6 +15,7 @@ from shared.errors import ConfigError, PipelineError
 from shared.jobs.lock import is_locked
 from stage2_train.runs.run_folder import (
     CONFIG_NAME,
+    HEADS,
     LAST_NAME,
     METRICS_NAME,
     STARTS_NAME,
@@ -24,8 +25,6 @@ from stage2_train.runs.run_folder import (
 
 _DEEPEST = 4
 _NOT_COMPARED = ("paths",)
-_HEADS = ("two_heads", "activity_head", "object_head")
-"""The first that a report has is the prediction's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,7 +159,7 @@ def _state(run: Path, state: Mapping[str, Any]) -> str:
 
 
 def _measured(report: Mapping[str, Any], metric: str) -> dict[str, Any]:
-    head = next((name for name in _HEADS if name in report), "")
+    head = next((name for name in HEADS if name in report), "")
     value = number_in(_table(report.get(head)), metric)
     own = _table(_table(_table(report.get("figures")).get(head)).get(metric))
     return {"measured": value, "low": number_in(own, "low"), "high": number_in(own, "high")}

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 from shared.environment import machine_memory
 from shared.errors import ConfigError
-from shared.manifests.records import Dataset
+from shared.manifests.records import Dataset, Task
 from shared.shards.reader import DetectionFolder
 from stage2_train.clips.controls import FrameOrder
 from stage2_train.clips.dataset import ClipDataset, ClipSettings
@@ -54,11 +54,18 @@ class Sources:
         `flip`: half of those for training are flipped.
 
         Raises:
-            ConfigError: as `clip_settings`; if the data set does not say what flips change.
+            ConfigError: as `clip_settings`; if the data set does not say what flips change, or
+                frames and detections cannot be joined so.
         """
-        settings = clip_settings(recipe, self.dataset)
+        dataset = self.dataset
+        if recipe.data.frame_join == "ratio" and dataset.form == "segments":
+            raise ConfigError(
+                f"data.frame_join: wanted time for {dataset.name}, whose segments are parts of "
+                "long videos of which not every frame is stored, found ratio"
+            )
+        settings = clip_settings(recipe, task=dataset.task, clip_frames=dataset.clip_frames)
         if flip:
-            settings = replace(settings, flipped_A=classes_when_flipped(self.dataset))
+            settings = replace(settings, flipped_A=classes_when_flipped(dataset))
         if frame_order is not None:
             controls = replace(settings.controls, frame_order=frame_order)
             settings = replace(settings, controls=controls)
@@ -88,20 +95,19 @@ def open_sources(dataset: Dataset, paths: DataPaths, *, partial: bool) -> Source
     )
 
 
-def clip_settings(recipe: Recipe, dataset: Dataset) -> ClipSettings:
-    """How the recipe wants clips of this data set made.
+def clip_settings(recipe: Recipe, *, task: Task, clip_frames: int) -> ClipSettings:
+    """How the recipe wants clips made.
+
+    Args:
+        recipe: how.
+        task: kind of labels.
+        clip_frames: T of the data set; the recipe's own goes first.
 
     Raises:
-        ConfigError: if the pixels of one batch take more memory than this machine has, or frames
-            and detections cannot be joined so.
+        ConfigError: if the pixels of one batch take more memory than this machine has.
     """
-    num_frames = recipe.data.clip_frames or dataset.clip_frames
+    num_frames = recipe.data.clip_frames or clip_frames
     _check_batch(recipe, num_frames)
-    if recipe.data.frame_join == "ratio" and dataset.form == "segments":
-        raise ConfigError(
-            f"data.frame_join: wanted time for {dataset.name}, whose segments are parts of long "
-            "videos of which not every frame is stored, found ratio"
-        )
     return ClipSettings(
         num_frames=num_frames,
         crop=recipe.data.crop,
@@ -112,8 +118,8 @@ def clip_settings(recipe: Recipe, dataset: Dataset) -> ClipSettings:
             feature_cells=recipe.feature_cells,
         ),
         score_threshold=recipe.data.score_threshold,
-        num_activities=len(dataset.classes),
-        multi_label=dataset.task == "multi-label",
+        num_activities=recipe.model.num_activities,
+        multi_label=task == "multi-label",
         unsure_labels=recipe.data.unsure_labels,
         unsure_in_evaluation=recipe.data.unsure_in_evaluation,
         frame_join=recipe.data.frame_join,
