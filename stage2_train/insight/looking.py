@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 
 from shared.jobs.progress import progress
-from stage2_train.clips.batches import ClipBatch, LoaderSettings, evaluation_loader
 from stage2_train.clips.join import JoinedSplit
 from stage2_train.devices import build_accelerator
 from stage2_train.insight.class_pairs import ClassPairs
@@ -21,8 +20,6 @@ from stage2_train.resources import Resources
 from stage2_train.runs.run_config import RunConfig
 from stage2_train.runs.sources import Sources
 from stage2_train.runs.trained import Trained
-
-_BATCH_SIZE = 16
 
 _Place = tuple[int, int]
 """Number of a segment, and a class."""
@@ -126,16 +123,15 @@ class Looker:
         clips.settings = replace(clips.settings, reads_frames=True)  # they are shown
         device = build_accelerator("fp32", self.resources.device).device
         network = self.trained.network.to(device) if self.relates_objects() else None
-        loader = LoaderSettings(batch_size=_BATCH_SIZE, workers=self.resources.workers)
-
-        def batches() -> Iterator[ClipBatch]:
-            for batch in evaluation_loader(clips, loader):
-                yield batch
-                advance(len(batch))
-
-        order = {id: sorted(activities) for id, activities in asked.items()}
-        two_heads = self.trained.heads == "both"
-        yield from explained_clips(network, batches(), order, device=device, two_heads=two_heads)
+        yield from explained_clips(
+            network,
+            clips,
+            {id: sorted(activities) for id, activities in asked.items()},
+            device=device,
+            workers=self.resources.workers,
+            two_heads=self.trained.heads == "both",
+            advance=advance,
+        )
 
 
 def _title(measured: Measured, row: int, activity: int) -> str:

@@ -4,6 +4,7 @@ RUN/report.html    scores, curves, confusions, figures 4, 5 and 6 of the paper, 
     report/        the figures: PNG, SVG of graphs, CSV
 """
 
+import shlex
 import time
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from shared.errors import JoinError
+from shared.config.bounded import file_digest, read_bounded
+from shared.errors import CheckpointError, JoinError
 from shared.jobs.atomic_file import write_text
 from shared.nearest import nearest
 from shared.text_table import shortened
@@ -19,8 +21,14 @@ from stage2_train.evaluation.evaluate import EvalRequest, evaluate
 from stage2_train.insight.looking import Found, Looker
 from stage2_train.insight.measured import Measured, Mistake, load_measured
 from stage2_train.insight.report_files import ReportFiles
-from stage2_train.insight.report_made import made_section
-from stage2_train.insight.report_page import CellClips, ReportPage, Section, shown
+from stage2_train.insight.report_page import (
+    CellClips,
+    ReportPage,
+    Section,
+    listed_facts,
+    shown,
+    table,
+)
 from stage2_train.insight.report_sections import (
     cases_section,
     confusion_section,
@@ -30,7 +38,8 @@ from stage2_train.insight.report_sections import (
     scores_section,
 )
 from stage2_train.resources import Resources
-from stage2_train.runs.run_config import load_run_config
+from stage2_train.runs.run_config import load_run_config, segments_digest
+from stage2_train.runs.run_folder import CONFIG_NAME, STARTS_NAME, read_jsonl
 from stage2_train.runs.trained import load_trained, sources_of_run
 
 LARGEST_PAGE_BYTES = 10_000_000
@@ -40,6 +49,8 @@ _RIGHT = 8
 """Clips of figure 5, unless some are asked for."""
 _GROUPS, _OF_GROUP = 8, 3
 """Kinds of mistakes that figure 6 shows, and clips of each."""
+_SHOWN_STARTS, _SHOWN_COMMANDS = 20, 3
+"""The last ones."""
 
 
 def write_report(
@@ -109,7 +120,7 @@ def write_report(
             total=len(measured.mistakes()),
             explained=looker.relates_objects(),
         ),
-        made_section(looker),
+        _made_section(looker),
     ]
     html = page.html(largest_bytes)
     write_text(run / "report.html", html)
@@ -215,3 +226,48 @@ def _clip_texts(measured: Measured) -> dict[int, tuple[str, str]]:
         ]
         texts[row] = id, f"says {', '.join(said) or 'nothing'}"
     return texts
+
+
+def _made_section(looker: Looker) -> Section:
+    """The part of a report that says so of its run."""
+    run, config, trained = looker.run, looker.config, looker.trained
+    joined, sources, starts = looker.joined, looker.sources, read_jsonl(run / STARTS_NAME)
+    paths, digest = config.paths, file_digest(trained.path, error=CheckpointError)
+    facts = [
+        ("run", str(run)),
+        ("data set", config.dataset.name),
+        ("recipe", config.recipe_name),
+        ("system", config.system or "as the recipe says"),
+        ("weights", f"{trained.path.name}, step {trained.step}, {digest}"),
+        ("started from", config.weights_digest or "random weights"),
+        ("detector in training", config.dataset.detector),
+        ("detector here", sources.detector),
+        ("training segments", f"{config.dataset.num_train}, {config.dataset.train_digest}"),
+        (f"{joined.split} segments", f"{len(joined.segments)}, {segments_digest(joined.segments)}"),
+        ("shards", str(paths.shards)),
+        ("clip store", str(paths.clips or "none: frames decoded from the videos")),
+    ]
+    for start in starts[-_SHOWN_COMMANDS:]:
+        command = start.get("command")
+        if isinstance(command, list) and command:
+            facts.append(("command", shlex.join(["orn", *map(str, command[1:])])))
+    rows = [
+        [shown(str(each.get(name, ""))) for name in ("time", "commit", "threads", "platform")]
+        for each in starts[-_SHOWN_STARTS:]
+    ]
+    recipe = read_bounded(run / CONFIG_NAME).decode(errors="replace")
+    return Section(
+        id="made",
+        title="How it was made",
+        parts=[
+            listed_facts(facts),
+            table(
+                ("started", "commit", "threads", "platform"),
+                rows,
+                texts=(0, 1, 3),
+                name="Starts of the training",
+            ),
+            '<details class="print"><summary>Recipe and settings (config.toml)</summary>'
+            f"<pre>{shown(recipe, 20_000, lines=True)}</pre></details>",
+        ],
+    )

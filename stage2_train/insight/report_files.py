@@ -60,7 +60,7 @@ class ReportFiles:
         write_bytes(self.folder / name, data)
         self.written += 1
 
-    def _graph(self, name: str, draw: Any, alt: str, rank: str) -> Picture:
+    def _graph(self, name: str, draw: Any, alt: str) -> Picture:
         png, svg = png_and_svg(draw)
         self._bytes(f"{name}.png", png)
         self._bytes(f"{name}.svg", svg)
@@ -70,7 +70,7 @@ class ReportFiles:
             media="image/svg+xml",
             alt=alt,
             file=f"report/{name}.png",
-            rank=_RANKS[rank],
+            rank=_RANKS[name.partition("-")[0]],
             graph=True,
         )
 
@@ -135,7 +135,6 @@ class ReportFiles:
             "training",
             lambda: curves_figure(lines, metric, chance),
             "Curves of the training: losses, and scores in validation",
-            "training",
         )
 
     def confusion(self, measured: Measured) -> Picture:
@@ -144,7 +143,6 @@ class ReportFiles:
             "confusion",
             lambda: confusion_figure(measured.counts_RC(), measured.classes, measured.columns()),
             "Confusion matrix",
-            "confusion",
         )
 
     def graphs(
@@ -182,7 +180,6 @@ class ReportFiles:
                     f"figure4-{activity + 1:03d}-{_file_name(classes[activity])}",
                     lambda drawn=drawn: graph_figure(drawn, names),  # type: ignore[misc]
                     strongest_words(drawn, names),
-                    "figure4",
                 )
         return pictures
 

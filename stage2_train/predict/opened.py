@@ -14,11 +14,9 @@ from shared.manifests.load import load_dataset, load_manifest
 from shared.manifests.records import Video
 from shared.shards.reader import DetectionFolder
 from shared.shards.schema import DetectorEntry
-from stage2_train.clips.dataset import ClipSettings
 from stage2_train.frames.decoded import DecodedVideos
 from stage2_train.frames.reader import ClipStore
 from stage2_train.frames.schema import StoreSettings
-from stage2_train.model.config import Heads
 from stage2_train.runs.model_folder import (
     ClipRecord,
     ModelConfig,
@@ -28,7 +26,6 @@ from stage2_train.runs.model_folder import (
     read_model_config,
 )
 from stage2_train.runs.run_config import RunConfig, load_run_config
-from stage2_train.runs.sources import clip_settings
 from stage2_train.runs.trained import load_trained
 
 
@@ -50,11 +47,6 @@ class OpenedModel:
         return self.config.dataset.classes
 
     @property
-    def heads(self) -> Heads:
-        """What was trained of the network."""
-        return self.config.heads
-
-    @property
     def is_multi_label(self) -> bool:
         """Whether several classes can hold at once; then probabilities do not add up to 1."""
         return self.config.dataset.task == "multi-label"
@@ -63,18 +55,6 @@ class OpenedModel:
     def detector(self) -> str:
         """Configuration and weights of the detector that it was trained with, in a line."""
         return self.config.dataset.detector
-
-    @property
-    def clip_settings(self) -> ClipSettings:
-        """How clips of any video are made.
-
-        Raises:
-            ConfigError: if the pixels of a batch take more memory than this machine has.
-        """
-        config = self.config
-        return clip_settings(
-            config.recipe, task=config.dataset.task, clip_frames=config.clips.clip_frames
-        )
 
     def decoded(self, videos: Sequence[Video]) -> DecodedVideos:
         """All frames of videos, with the pixels that training saw."""

@@ -34,6 +34,7 @@ from stage2_train.predict.records import (
     probabilities,
 )
 from stage2_train.predict.windows import WindowChoice, windows_of
+from stage2_train.runs.sources import clip_settings
 
 _BATCH = 8
 """Most windows that the network sees at once."""
@@ -111,10 +112,10 @@ def predict_frames(
         As `predict_video`.
     """
     check_pairs(model, pairs)
-    seconds_F, record = frames.seconds, model.config.clips
+    config, record, seconds_F = model.config, model.config.clips, frames.seconds
     if not len(seconds_F):
         raise JoinError(f"video {video_id}: wanted frames, found none")
-    (height, width), crop = size, model.config.recipe.data.crop
+    (height, width), crop = size, config.recipe.data.crop
     if record.short_side is not None and (height < crop[0] or width < crop[1]):
         raise JoinError(
             f"video {video_id}: wanted frames that hold the crop of {crop[0]}x{crop[1]}, found "
@@ -138,19 +139,19 @@ def predict_frames(
         ],
         OneVideo(frames, size),
         detections,
-        model.clip_settings,
+        clip_settings(config.recipe, task=config.dataset.task, clip_frames=record.clip_frames),
         cache_bytes=_KEPT_BYTES,
     )
     for first in range(0, len(clips), _BATCH):
         places = range(first, min(first + _BATCH, len(clips)))
         samples = [clips[ClipRequest(place)] for place in places]
         inputs = collate(samples).to(model.device).inputs()
-        is_bf16 = model.config.recipe.precision == "bf16"
+        is_bf16 = config.recipe.precision == "bf16"
         with (
             torch.inference_mode(),
             torch.autocast(model.device.type, torch.bfloat16, enabled=is_bf16),
         ):
-            output = model.network(inputs, heads=model.heads)
+            output = model.network(inputs, heads=config.heads)
             if pairs:
                 found = explain(model.network, inputs, class_B=output.logits_BA.argmax(dim=1))
                 decided = found.decided_by()
@@ -181,7 +182,7 @@ def can_tell_pairs(model: OpenedModel) -> bool:
     return (
         isinstance(network, ObjectVideoNetwork)
         and network.config.objects == "detections"
-        and "activity" not in (network.config.heads, model.heads)
+        and "activity" not in (network.config.heads, model.config.heads)
     )
 
 

@@ -34,8 +34,7 @@ from stage2_train.runs.run_config import (
     load_run_config,
 )
 from stage2_train.runs.run_folder import CONFIG_NAME, LAST_NAME, start_run
-from stage2_train.runs.same_data import warn_of_other_data
-from stage2_train.runs.sources import Sources, open_sources
+from stage2_train.runs.sources import Sources, open_sources, warn_of_other_data
 from stage2_train.training.backbone import set_first_weights, weights_digest
 from stage2_train.training.loop import TrainingData, train_network
 from stage2_train.training.prepare import (

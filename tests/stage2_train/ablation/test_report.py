@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 
 from shared.errors import ConfigError
-from stage2_train.ablation.orderings import ORDERINGS
 from stage2_train.ablation.pictures import plot_report
-from stage2_train.ablation.report import ablation_report
+from stage2_train.ablation.report import ORDERINGS, ablation_report
 from stage2_train.ablation.report_text import markdown_table, report_text
 from stage2_train.ablation.rows import table_rows
 from stage2_train.evaluation.predictions import Predictions, save_predictions
