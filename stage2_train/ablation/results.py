@@ -11,7 +11,7 @@ the whole run: `chance`, `floor`, `num_segments`, `steps`, `seconds` of training
 import csv
 import io
 from collections.abc import Iterable
-from dataclasses import field, fields, replace
+from dataclasses import field, fields
 from pathlib import Path
 from typing import Annotated
 
@@ -75,10 +75,6 @@ class RunResult(_Training):
     def metric(self) -> str:
         """`map` or `top1`."""
         return "map" if (self.heads[0], "map") in self.figures else "top1"
-
-    def with_value(self, setting: str, value: str) -> "RunResult":
-        """The same result as one of a curve."""
-        return replace(self, setting=setting, value=value)
 
     def percent(self, head: str | None = None) -> float:
         """The metric of a head, of the prediction if None."""

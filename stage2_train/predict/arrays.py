@@ -18,6 +18,7 @@ from shared.masks.detections import FrameDetections
 from shared.shards.reader import DetectionFolder
 from shared.shards.schema import UNKNOWN_SOURCE
 from shared.video.read import content_digest, frame_seconds, read_frames
+from stage2_train.clips.clip_sources import ClipPictures
 from stage2_train.frames.onwards import OnwardReader
 from stage2_train.predict.one_video import (
     ArrayPictures,
@@ -41,63 +42,6 @@ class FindsObjects(Protocol):
         """The objects of (H, W, 3) uint8 RGB frames of equal size."""
 
 
-def predict_arrays(
-    model: OpenedModel,
-    frames: Sequence[NDArray[np.uint8]] | NDArray[np.uint8],
-    detections: Sequence[FrameDetections] | FindsObjects,
-    *,
-    seconds: ArrayLike | None = None,
-    choice: WindowChoice | None = None,
-    pairs: int = 0,
-) -> Iterator[WindowPrediction]:
-    """The predictions for F frames: one for few of them, else one a window, by their starts.
-
-    Args:
-        model: what predicts.
-        frames: (H, W, 3) uint8 RGB, all of one size; or one array of them.
-        detections: those of each frame, on grids of one size; or what finds them in those frames
-            that are looked at.
-        seconds: (F,) times, increasing; without them there is one prediction for all frames, whose
-            times are their numbers.
-        choice: windows; None takes those that suit the training.
-        pairs: how many of the pairs that decided to tell of each.
-
-    Raises:
-        ShapeError: if an array has another shape or type.
-        ShardFormatError: if detections are none of their grid.
-        ConfigError: as `predict_video`.
-    """
-    if not len(frames):
-        raise ShapeError("frames: wanted at least one, found none")
-    for place, frame in enumerate(frames):
-        if frame.dtype != np.uint8 or frame.shape[2:] != (3,) or frame.shape != frames[0].shape:
-            like = f", as the first of {frames[0].shape}" if place else ""
-            raise ShapeError(
-                f"frames: wanted (H, W, 3) uint8 RGB{like}, "
-                f"found {frame.shape} {frame.dtype} at place {place}"
-            )
-    seconds_F = _times(seconds, len(frames))
-    height, width, _ = frames[0].shape
-    grid = (height, width)
-    if isinstance(detections, Sequence):
-        check_detections(detections, len(frames))
-        grid = (detections[0].height, detections[0].width)
-        detected = FoundLater(seconds_F, detections.__getitem__)
-    else:
-        detected = FoundLater(seconds_F, lambda row: _found(detections, frames[row], row))
-    yield from predict_frames(
-        model,
-        ArrayPictures(seconds_F, frames, model.config.clips),
-        OneDetected(detected),
-        video_id="frames",
-        size=model.config.clips.stored().stored_size(height, width),
-        grid=grid,
-        choice=choice,
-        is_timed=seconds is not None,
-        pairs=pairs,
-    )
-
-
 def predict_given(
     model: OpenedModel,
     video: str | Path | Sequence[NDArray[np.uint8]] | NDArray[np.uint8],
@@ -109,51 +53,71 @@ def predict_given(
     choice: WindowChoice | None = None,
     pairs: int = 0,
 ) -> Iterator[WindowPrediction]:
-    """See `stage2_train.interface.predictions`."""
-    if not isinstance(video, str | Path):
+    """See `stage2_train.interface.predictions`.
+
+    Raises:
+        ShapeError: if an array has another shape or type.
+        ShardFormatError: if detections are none of their grid.
+        ConfigError, JoinError, ShardNotFoundError, VideoDecodeError: as `predict_video`.
+    """
+    frames: ClipPictures
+    image: Callable[[int], NDArray[np.uint8]]
+    find: Callable[[int], FrameDetections]
+    name = "frames"
+    if isinstance(video, str | Path):
+        path = Path(video)
+        if isinstance(detections, str | Path):
+            folder = DetectionFolder(Path(detections))
+            shown = Video(id=video_id or _id_of(path, folder), path=path, rate=rate)
+            _check_source(shown, folder)
+            return predict_video(model, shown, folder, choice=choice, pairs=pairs)
+        if isinstance(detections, Sequence):
+            raise ConfigError(
+                f"predictions: wanted a folder of shards or a detector for the file {path}, found "
+                "a sequence; give frames as arrays with it"
+            )
+        shown = Video(id=video_id or path.stem, path=path, rate=rate)
+        name, frames, image = shown.id, model.decoded([shown]).frames(shown.id), _reader(shown)
+    else:
         if isinstance(detections, str | Path):
             raise ConfigError(
                 "predictions: wanted the detections of each frame, or a detector, for frames given "
                 f"as arrays, found {str(detections)!r}"
             )
-        return predict_arrays(model, video, detections, seconds=seconds, choice=choice, pairs=pairs)
-    path = Path(video)
-    if isinstance(detections, str | Path):
-        folder = DetectionFolder(Path(detections))
-        found = Video(id=video_id or _id_of(path, folder), path=path, rate=rate)
-        _check_source(found, folder)
-        return predict_video(model, found, folder, choice=choice, pairs=pairs)
-    if isinstance(detections, Sequence):
-        raise ConfigError(
-            f"predictions: wanted a folder of shards or a detector for the file {path}, found a "
-            "sequence; give frames as arrays with it"
-        )
-    named = Video(id=video_id or path.stem, path=path, rate=rate)
-    return _predict_detecting(model, named, detections, choice=choice, pairs=pairs)
-
-
-def _predict_detecting(
-    model: OpenedModel,
-    video: Video,
-    detector: FindsObjects,
-    *,
-    choice: WindowChoice | None,
-    pairs: int,
-) -> Iterator[WindowPrediction]:
-    """Finds objects in those frames of a video alone that are looked at."""
-    frames = model.decoded([video]).frames(video.id)
-    image = _reader(video)
+        _check_frames(video)
+        frames = ArrayPictures(_times(seconds, len(video)), video, model.config.clips)
+        image = video.__getitem__
+    assert not isinstance(detections, str | Path)
     height, width, _ = image(0).shape
-    yield from predict_frames(
+    if isinstance(detections, Sequence):
+        check_detections(detections, len(frames.seconds))
+        grid, find = (detections[0].height, detections[0].width), detections.__getitem__
+    else:
+        detector = detections
+        grid, find = (height, width), lambda row: _found(detector, image(row), row)
+    return predict_frames(
         model,
         frames,
-        OneDetected(FoundLater(frames.seconds, lambda row: _found(detector, image(row), row))),
-        video_id=video.id,
+        OneDetected(FoundLater(frames.seconds, find)),
+        video_id=name,
         size=model.config.clips.stored().stored_size(height, width),
-        grid=(height, width),
+        grid=grid,
         choice=choice,
+        is_timed=seconds is not None or isinstance(video, str | Path),
         pairs=pairs,
     )
+
+
+def _check_frames(frames: Sequence[NDArray[np.uint8]] | NDArray[np.uint8]) -> None:
+    if not len(frames):
+        raise ShapeError("frames: wanted at least one, found none")
+    for place, frame in enumerate(frames):
+        if frame.dtype != np.uint8 or frame.shape[2:] != (3,) or frame.shape != frames[0].shape:
+            like = f", as the first of {frames[0].shape}" if place else ""
+            raise ShapeError(
+                f"frames: wanted (H, W, 3) uint8 RGB{like}, "
+                f"found {frame.shape} {frame.dtype} at place {place}"
+            )
 
 
 def _id_of(path: Path, folder: DetectionFolder) -> str:

@@ -1,5 +1,5 @@
-"""The clips of a split as a recipe wants them, from a data set, a clip store and shards; whether these
-are still what a run began with."""
+"""The clips of a split as a recipe wants them, from a data set, a clip store and shards; whether
+they are still what a run began with."""
 
 import json
 import logging
