@@ -38,7 +38,8 @@ def _predict_video(path: Path, frames: int) -> tuple[int, dict[str, int]]:
     import torch
 
     from predict_videos.detecting import detected_by
-    from predict_videos.job import PredictRequest, predict_all
+    from predict_videos.inputs import PredictRequest
+    from predict_videos.job import predict_all
     from shared.jobs.progress import progress
     from stage2_train.predict.opened import OpenedModel
     from stage2_train.predict.records import SegmentPrediction, WindowPrediction

@@ -109,8 +109,8 @@ def predict(
     wait_passively()
     import torch
 
-    from predict_videos.inputs import find_videos
-    from predict_videos.job import PredictRequest, predict_all
+    from predict_videos.inputs import PredictRequest, find_videos
+    from predict_videos.job import predict_all
     from predict_videos.output import CsvRows, json_line, lines_of_video, video_of
     from shared.jobs.progress import progress
     from shared.jobs.termination import terminated_as_interrupted

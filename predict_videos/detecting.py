@@ -10,6 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+from predict_videos.inputs import PredictRequest
 from shared.config.bounded import file_digest, shown
 from shared.data_files import not_a_file
 from shared.errors import DetectorError, ShardNotFoundError, VideoDecodeError
@@ -24,7 +25,6 @@ from stage1_detect.engines.work import UnitWork
 from stage2_train.predict.opened import OpenedModel
 
 if TYPE_CHECKING:
-    from predict_videos.job import PredictRequest
     from stage1_detect.pipeline import Detector
 
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
 
 from predict_videos.detecting import Objects, detected_by, load_its_detector, objects_in
+from predict_videos.inputs import PredictRequest
 from shared.errors import (
     ConfigError,
     DetectorError,
@@ -25,7 +24,7 @@ from stage2_train.predict.opened import OpenedModel
 from stage2_train.predict.page import PAIRS_SHOWN, PredictionPage
 from stage2_train.predict.records import SegmentPrediction, WindowPrediction
 from stage2_train.predict.video import can_tell_pairs, check_pairs, predict_video
-from stage2_train.predict.windows import WindowChoice, said_of
+from stage2_train.predict.windows import said_of
 
 logger = logging.getLogger(__name__)
 
@@ -35,24 +34,6 @@ it failed, which may come after some of these."""
 
 _OF_ONE_VIDEO = (VideoDecodeError, DetectorError, JoinError, ShardFormatError, ShardNotFoundError)
 """What ends one video and not the job."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PredictRequest:
-    """The options of `orn predict`; its help says what they mean."""
-
-    config: str | None = None
-    checkpoint: Path | None = None
-    any_detector: bool = False
-    device: str = "auto"
-    threads: int | None = None
-    batch: int = 8
-    shards: Path | None = None
-    choice: WindowChoice = field(default_factory=WindowChoice)
-    pairs: int = 0
-    threshold: float = 0.5
-    overlay: Path | None = None
-    html: Path | None = None
 
 
 def predict_all(

@@ -63,6 +63,7 @@ def predict_given(
     frames: ClipPictures
     image: Callable[[int], NDArray[np.uint8]]
     find: Callable[[int], FrameDetections]
+    objects: FindsObjects | Sequence[FrameDetections]
     name = "frames"
     if isinstance(video, str | Path):
         path = Path(video)
@@ -78,6 +79,7 @@ def predict_given(
             )
         shown = Video(id=video_id or path.stem, path=path, rate=rate)
         name, frames, image = shown.id, model.decoded([shown]).frames(shown.id), _reader(shown)
+        objects = detections
     else:
         if isinstance(detections, str | Path):
             raise ConfigError(
@@ -86,14 +88,13 @@ def predict_given(
             )
         _check_frames(video)
         frames = ArrayPictures(_times(seconds, len(video)), video, model.config.clips)
-        image = video.__getitem__
-    assert not isinstance(detections, str | Path)
+        image, objects = video.__getitem__, detections
     height, width, _ = image(0).shape
-    if isinstance(detections, Sequence):
-        check_detections(detections, len(frames.seconds))
-        grid, find = (detections[0].height, detections[0].width), detections.__getitem__
+    if isinstance(objects, Sequence):
+        check_detections(objects, len(frames.seconds))
+        grid, find = (objects[0].height, objects[0].width), objects.__getitem__
     else:
-        detector = detections
+        detector = objects
         grid, find = (height, width), lambda row: _found(detector, image(row), row)
     return predict_frames(
         model,
