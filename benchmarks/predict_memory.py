@@ -37,8 +37,9 @@ def _predict_video(path: Path, frames: int) -> tuple[int, dict[str, int]]:
     """Predicts for a video as `orn predict` does."""
     import torch
 
-    from predict_videos.detecting import VideoObjects
-    from predict_videos.job import PredictRequest, predict_with
+    from predict_videos.detecting import detected_by
+    from predict_videos.inputs import PredictRequest
+    from predict_videos.job import predict_all
     from shared.jobs.progress import progress
     from stage2_train.predict.opened import OpenedModel
     from stage2_train.predict.records import SegmentPrediction, WindowPrediction
@@ -51,8 +52,9 @@ def _predict_video(path: Path, frames: int) -> tuple[int, dict[str, int]]:
     before = peak_bytes()
     kinds: list[type] = []
     with progress("predict", total=frames, unit="frames") as bar:
-        objects = VideoObjects(detector=StripedDetector())
-        for said in predict_with(model, [Video(id="v", path=path)], objects, request, bar=bar):
+        objects = detected_by(StripedDetector())
+        videos = [Video(id="v", path=path)]
+        for said in predict_all(model, videos, request, bar=bar, objects=objects):
             kinds.append(type(said))
     return before, {
         "windows": kinds.count(WindowPrediction),

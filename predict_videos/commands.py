@@ -1,9 +1,8 @@
 """`orn predict`: parse, call the job, print what comes."""
 
-from __future__ import annotations
-
+from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import click
 
@@ -14,10 +13,6 @@ from shared.cli_options import (
     frame_rate_option,
     threads_option,
 )
-
-if TYPE_CHECKING:
-    from predict_videos.output import CsvRows, JsonLines, Tables
-
 
 _path = click.Path(path_type=Path)
 _seconds = NumberRange(0, 1e6, min_open=True)
@@ -93,22 +88,14 @@ def _written_file(
 def predict(
     run: str,
     videos: tuple[str, ...],
-    shards: Path | None,
-    checkpoint: Path | None,
-    config: str | None,
-    any_detector: bool,
     window: float | None,
     stride: float | None,
-    threshold: float,
-    pairs: int,
     rate: float | None,
     csv_path: Path | None,
-    overlay: Path | None,
-    html: Path | None,
-    batch: int,
     threads: int | None,
     device: str,
     as_json: bool,
+    **options: Any,
 ) -> int:
     """Say what happens in videos, with the network of a RUN, or of a folder that `orn export` made,
     here or on the Hugging Face Hub.
@@ -122,14 +109,14 @@ def predict(
     wait_passively()
     import torch
 
-    from predict_videos.detecting import DetectorChoice
-    from predict_videos.inputs import find_videos
-    from predict_videos.job import PredictRequest, predict_all
-    from predict_videos.output import CsvRows, JsonLines, Tables
+    from predict_videos.inputs import PredictRequest, find_videos
+    from predict_videos.job import predict_all
+    from predict_videos.output import CsvRows, json_line, lines_of_video, video_of
     from shared.jobs.progress import progress
     from shared.jobs.termination import terminated_as_interrupted
     from shared.shards.schema import FailedVideo
     from stage2_train.predict.opened import open_model
+    from stage2_train.predict.records import SegmentPrediction, WindowPrediction
     from stage2_train.predict.windows import WindowChoice
     from stage2_train.runs.hub import local_folder
 
@@ -137,36 +124,29 @@ def predict(
     torch.set_num_threads(num_threads)
     found = find_videos(videos, rate=rate)
     model = open_model(local_folder(run), device=device)
-    request = PredictRequest(
-        choice=WindowChoice(seconds=window, stride_seconds=stride),
-        detector=DetectorChoice(
-            config=config,
-            checkpoint=checkpoint,
-            any_detector=any_detector,
-            device=device,
-            threads=num_threads,
-        ),
-        shards=shards,
-        pairs=pairs,
-        threshold=threshold,
-        overlay=overlay,
-        html=html,
-        batch=batch,
-    )
-    takers: list[JsonLines | Tables | CsvRows] = [
-        JsonLines(model.classes) if as_json else Tables(model.classes)
-    ]
-    if csv_path is not None:
-        takers.append(CsvRows(csv_path, model.classes))
-    failed = []
+    choice = WindowChoice(seconds=window, stride_seconds=stride)
+    request = PredictRequest(choice=choice, device=device, threads=num_threads, **options)
+    failed, rows = [], CsvRows(model.classes)
     with terminated_as_interrupted(), progress("predict", total=None, unit="frames") as bar:
-        for said in predict_all(model, found, request, bar=bar):
-            if isinstance(said, FailedVideo):
-                failed.append(said)
-            for taker in takers:
-                taker.take(said)
-        for taker in takers:
-            taker.end()
+        for _, of_video in groupby(predict_all(model, found, request, bar=bar), key=video_of):
+            segments: list[SegmentPrediction] = []
+            windows: list[WindowPrediction] = []
+            for said in of_video:
+                if as_json:
+                    click.echo(json_line(said, model.classes))
+                if isinstance(said, FailedVideo):
+                    failed.append(said)
+                    segments.clear()
+                elif isinstance(said, SegmentPrediction):
+                    segments.append(said)
+                    if csv_path is not None:
+                        rows.take(said)
+                elif said.pairs is not None:
+                    windows.append(said)
+            if segments and not as_json:
+                click.echo("\n".join(lines_of_video(segments, windows, model.classes)))
+        if csv_path is not None:
+            rows.write(csv_path)
     if failed:
         click.echo(f"{len(failed)} of {len(found)} videos failed:", err=True)
         for each in failed:

@@ -6,11 +6,11 @@ import logging
 import re
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
+from predict_videos.inputs import PredictRequest
 from shared.config.bounded import file_digest, shown
 from shared.data_files import not_a_file
 from shared.errors import DetectorError, ShardNotFoundError, VideoDecodeError
@@ -37,60 +37,34 @@ _KEPT_BYTES = 16 * 2**20
 """Of unpacked detections: windows go onwards, so that more would only hold what is done with."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DetectorChoice:
-    """What the user says of the detector; None takes the one that the network was trained with."""
-
-    config: str | None = None
-    """A file, or a name of MMDetection's model zoo."""
-    checkpoint: Path | None = None
-    """File of weights."""
-    any_detector: bool = False
-    """Whether another one than the network's may be used."""
-    device: str = "auto"
-    threads: int | None = None
-    """CPU threads of this process; None changes nothing."""
+Objects = Callable[
+    [Video, Callable[[int], None]], AbstractContextManager[tuple[Video, DetectionFolder]]
+]
+"""Gives the detections of a video while the block runs, and the video by its id in them; the
+function that comes with it is told how many frames were looked at. A `PipelineError` says why there
+are none."""
 
 
-class Objects(Protocol):
-    """Where the objects of videos come from."""
+def detected_by(detector: Detector, *, batch: int = 8) -> Objects:
+    """Objects that are detected when they are asked for, in a folder that is removed afterwards.
 
-    def of(
-        self, video: Video, advance: Callable[[int], None]
-    ) -> AbstractContextManager[tuple[Video, DetectionFolder]]:
-        """The detections of a video while the block runs, and the video by its id in them;
-        `advance` is told how many frames were looked at.
-
-        Raises:
-            PipelineError: if there are none; says why.
-        """
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class VideoObjects:
-    """Objects that are detected when they are asked for, in a folder that is removed afterwards."""
-
-    detector: Detector
-    batch: int = 8
-    """Most frames that the network sees at once, as `orn detect` has it."""
+    Args:
+        detector: what finds them.
+        batch: most frames that it sees at once, as `orn detect` has it.
+    """
 
     @contextmanager
-    def of(
-        self, video: Video, advance: Callable[[int], None]
+    def objects(
+        video: Video, advance: Callable[[int], None]
     ) -> Iterator[tuple[Video, DetectionFolder]]:
-        """See `Objects`.
-
-        Raises:
-            VideoDecodeError: if the video cannot be decoded.
-        """
         frames = estimate(source_of(video), rate=video.rate).frames
         with TemporaryDirectory(prefix="orn-predict-", ignore_cleanup_errors=True) as folder:
             work = UnitWork(
                 units=plan_units([(video.id, frames)]),
-                detector=self.detector,
+                detector=detector,
                 videos={video.id: video},
                 folder=Path(folder),
-                batch=self.batch,
+                batch=batch,
                 advance=advance,
             )
             for result in run_here(work):
@@ -98,49 +72,38 @@ class VideoObjects:
                     raise VideoDecodeError(f"{video.path}: {failed.reason}")
             yield video, DetectionFolder(Path(folder), cache_bytes=_KEPT_BYTES)
 
+    return objects
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class ShardObjects:
-    """Objects of shards that are there; a video is found by its content, whatever it is called."""
 
-    shards: DetectionFolder
-    _ids: dict[str, str] = field(default_factory=dict)
+def objects_in(folder: Path, model: OpenedModel, *, any_detector: bool) -> Objects:
+    """Objects of the shards of a folder; a video is found by its content, whatever it is called.
 
-    @classmethod
-    def opened(cls, folder: Path, model: OpenedModel, *, any_detector: bool) -> ShardObjects:
-        """The shards of a folder.
-
-        Raises:
-            ShardNotFoundError: if there are none.
-            DetectorError: if they are of another detector than the network's.
-        """
-        shards = DetectionFolder(folder)
-        if not any_detector and shards.detector.title != model.detector:
-            raise _other(model, shards.detector.title, f"the shards {folder}")
-        ids = {shards.entry(each).source_digest: each for each in reversed(shards.video_ids)}
-        return cls(shards=shards, _ids=ids)
+    Raises:
+        ShardNotFoundError: if there are none.
+        DetectorError: if they are of another detector than the network's.
+    """
+    shards = DetectionFolder(folder)
+    if not any_detector and shards.detector.title != model.detector:
+        raise _other(model, shards.detector.title, f"the shards {folder}")
+    ids = {shards.entry(each).source_digest: each for each in reversed(shards.video_ids)}
 
     @contextmanager
-    def of(
-        self, video: Video, advance: Callable[[int], None]
+    def objects(
+        video: Video, advance: Callable[[int], None]
     ) -> Iterator[tuple[Video, DetectionFolder]]:
-        """See `Objects`.
-
-        Raises:
-            VideoDecodeError: if the video cannot be read.
-            ShardNotFoundError: if no shard has a video of this content.
-        """
         digest = content_digest(source_of(video))
-        if digest not in self._ids:
+        if digest not in ids:
             raise ShardNotFoundError(
-                f"{video.path}: no shard in {self.shards.path} has detections of this content; "
+                f"{video.path}: no shard in {shards.path} has detections of this content; "
                 "leave --shards out to have it detected"
             )
-        video_id = self._ids[digest]
-        yield Video(id=video_id, path=video.path, rate=video.rate, inside=video.inside), self.shards
+        found = Video(id=ids[digest], path=video.path, rate=video.rate, inside=video.inside)
+        yield found, shards
+
+    return objects
 
 
-def load_its_detector(model: OpenedModel, choice: DetectorChoice) -> Detector:
+def load_its_detector(model: OpenedModel, request: PredictRequest) -> Detector:
     """The detector that a network was trained with, or the one that the user chose.
 
     Its weights are those of the model folder or of the project, where these have the digest that
@@ -151,19 +114,18 @@ def load_its_detector(model: OpenedModel, choice: DetectorChoice) -> Detector:
     """
     from stage1_detect.mmdet.detector import load_detector
 
-    config, checkpoint = _files(model, choice)
+    config, checkpoint = _files(model, request)
     recorded = model.config.detector
+    thresholds = recorded.thresholds if recorded else {}
     detector = load_detector(
-        choice.device,
+        request.device,
         config=config,
         checkpoint=checkpoint,
-        score_threshold=recorded.thresholds.get("score", _USUAL_THRESHOLD)
-        if recorded
-        else _USUAL_THRESHOLD,
-        threads=choice.threads,
+        score_threshold=thresholds.get("score", _USUAL_THRESHOLD),
+        threads=request.threads,
     )
     if detector.entry.title != model.detector:
-        if not choice.any_detector:
+        if not request.any_detector:
             raise _other(model, detector.entry.title, "this one")
         logger.warning(
             "%s was trained on objects of %s, which are now those of %s: predictions may be worse",
@@ -172,13 +134,13 @@ def load_its_detector(model: OpenedModel, choice: DetectorChoice) -> Detector:
     return detector
 
 
-def _files(model: OpenedModel, choice: DetectorChoice) -> tuple[str, Path]:
+def _files(model: OpenedModel, request: PredictRequest) -> tuple[str, Path]:
     """Configuration and weights."""
     name, _, digest = model.detector.rpartition(" ")
     shipped = {
         _digest(each.checkpoint): each for each in shipped_detectors().values() if each.checkpoint
     }
-    checkpoint = choice.checkpoint
+    checkpoint = request.checkpoint
     if checkpoint is None and model.config.detector_file is not None:
         checkpoint = model.path / model.config.detector_file
     own = shipped.get(digest if checkpoint is None else _digest(checkpoint))
@@ -189,10 +151,10 @@ def _files(model: OpenedModel, choice: DetectorChoice) -> tuple[str, Path]:
             f"{model.path}: was trained on objects of {model.detector}, whose weights are not part "
             "of this installation; say --checkpoint FILE, or --shards FOLDER with its detections"
         )
-    if not choice.any_detector and _digest(checkpoint) != digest:
+    if not request.any_detector and _digest(checkpoint) != digest:
         raise _other(model, f"weights {_digest(checkpoint)}", str(checkpoint))
-    if choice.config is not None:
-        return choice.config, checkpoint
+    if request.config is not None:
+        return request.config, checkpoint
     if own is not None and own.config is not None:
         return own.config, checkpoint
     if not _ZOO_NAME.fullmatch(name) or name.endswith(".py"):

@@ -1,8 +1,10 @@
-"""The videos that a user names: files, folders of them, patterns, folders of frames."""
+"""What a user asks for: videos, which are files, folders of them, patterns, folders of frames; and
+what is to be said of them."""
 
 import glob
 import os
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from shared.config.bounded import shown
@@ -10,11 +12,30 @@ from shared.data_files import is_folder
 from shared.errors import ConfigError
 from shared.manifests.new import VIDEO_SUFFIXES
 from shared.manifests.records import Video
+from stage2_train.predict.windows import WindowChoice
 
 _PICTURES = (".jpg", ".jpeg")
 _PATTERN = "*?["
 _MOST = 1_000_000
 """Videos that are looked at in one go."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PredictRequest:
+    """The options of `orn predict`; its help says what they mean."""
+
+    config: str | None = None
+    checkpoint: Path | None = None
+    any_detector: bool = False
+    device: str = "auto"
+    threads: int | None = None
+    batch: int = 8
+    shards: Path | None = None
+    choice: WindowChoice = field(default_factory=WindowChoice)
+    pairs: int = 0
+    threshold: float = 0.5
+    overlay: Path | None = None
+    html: Path | None = None
 
 
 def find_videos(sources: Sequence[str], *, rate: float | None = None) -> tuple[Video, ...]:

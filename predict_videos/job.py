@@ -4,16 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
 
-from predict_videos.detecting import (
-    DetectorChoice,
-    Objects,
-    ShardObjects,
-    VideoObjects,
-    load_its_detector,
-)
+from predict_videos.detecting import Objects, detected_by, load_its_detector, objects_in
+from predict_videos.inputs import PredictRequest
 from shared.errors import (
     ConfigError,
     DetectorError,
@@ -32,7 +25,7 @@ from stage2_train.predict.opened import OpenedModel
 from stage2_train.predict.page import PredictionPage
 from stage2_train.predict.records import SegmentPrediction, WindowPrediction
 from stage2_train.predict.video import can_tell_pairs, check_pairs, predict_video
-from stage2_train.predict.windows import Merger, WindowChoice
+from stage2_train.predict.windows import said_of
 
 logger = logging.getLogger(__name__)
 
@@ -44,24 +37,22 @@ _OF_ONE_VIDEO = (VideoDecodeError, DetectorError, JoinError, ShardFormatError, S
 """What ends one video and not the job."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PredictRequest:
-    """The options of `orn predict`; its help says what they mean."""
-
-    choice: WindowChoice = field(default_factory=WindowChoice)
-    detector: DetectorChoice = field(default_factory=DetectorChoice)
-    shards: Path | None = None
-    pairs: int = 0
-    threshold: float = 0.5
-    overlay: Path | None = None
-    html: Path | None = None
-    batch: int = 8
-
-
 def predict_all(
-    model: OpenedModel, videos: Sequence[Video], request: PredictRequest, *, bar: Bar
+    model: OpenedModel,
+    videos: Sequence[Video],
+    request: PredictRequest,
+    *,
+    bar: Bar,
+    objects: Objects | None = None,
 ) -> Iterator[Said]:
-    """Everything that is said of the videos, in their order.
+    """Everything that is said of the videos, in their order, those of one video in a row.
+
+    Args:
+        model: what predicts.
+        videos: of which.
+        request: what is wanted.
+        bar: told of frames that were looked at.
+        objects: None takes those of the shards or the detector that is asked for.
 
     Raises:
         ConfigError: if the network cannot do what is asked for, or the film is one of several
@@ -74,35 +65,13 @@ def predict_all(
         raise ConfigError(
             f"--overlay {request.overlay}: wanted one video to make a film of, found {len(videos)}"
         )
-    objects: Objects
-    if request.shards is not None:
-        allowed = request.detector.any_detector
-        objects = ShardObjects.opened(request.shards, model, any_detector=allowed)
-    else:
-        detector = load_its_detector(model, request.detector)
-        objects = VideoObjects(detector=detector, batch=request.batch)
-    yield from predict_with(model, videos, objects, request, bar=bar)
-
-
-def predict_with(
-    model: OpenedModel,
-    videos: Sequence[Video],
-    objects: Objects,
-    request: PredictRequest,
-    *,
-    bar: Bar,
-) -> Iterator[Said]:
-    """The same with objects from somewhere else.
-
-    Raises:
-        ConfigError: as `predict_all`.
-    """
     page = None
     if request.html is not None:
         page = PredictionPage(model=model, num_videos=len(videos))
+    objects = objects or _objects(model, request)
     for video in videos:
         try:
-            with objects.of(video, bar.advance) as (found, detections):
+            with objects(video, bar.advance) as (found, detections):
                 yield from _of_video(model, video, found, detections, request, page)
         except _OF_ONE_VIDEO as err:
             logger.warning("video %s failed: %s", video.id, err)
@@ -115,6 +84,12 @@ def predict_with(
         page.write(request.html)
 
 
+def _objects(model: OpenedModel, request: PredictRequest) -> Objects:
+    if request.shards is not None:
+        return objects_in(request.shards, model, any_detector=request.any_detector)
+    return detected_by(load_its_detector(model, request), batch=request.batch)
+
+
 def _of_video(
     model: OpenedModel,
     named: Video,
@@ -123,24 +98,23 @@ def _of_video(
     request: PredictRequest,
     page: PredictionPage | None,
 ) -> Iterator[WindowPrediction | SegmentPrediction]:
-    merger = Merger(multi_label=model.is_multi_label, threshold=request.threshold)
     kept: list[WindowPrediction] = []
     segments: list[SegmentPrediction] = []
     is_drawn = request.overlay is not None or page is not None
     pairs = request.pairs
     if is_drawn and can_tell_pairs(model):
         pairs = max(pairs, 1 if page is None else PAIRS_SHOWN)
-    for window in predict_video(model, video, detections, choice=request.choice, pairs=pairs):
-        said = window.of_video(named.id, pairs=request.pairs)
+
+    def windows() -> Iterator[WindowPrediction]:
+        for window in predict_video(model, video, detections, choice=request.choice, pairs=pairs):
+            if is_drawn:
+                kept.append(window)
+            yield window.of_video(named.id, pairs=request.pairs)
+
+    for said in said_of(windows(), multi_label=model.is_multi_label, threshold=request.threshold):
+        if isinstance(said, SegmentPrediction):
+            segments.append(said)
         yield said
-        if is_drawn:
-            kept.append(window)
-        for segment in merger.add(said):
-            segments.append(segment)
-            yield segment
-    for segment in merger.end():
-        segments.append(segment)
-        yield segment
     if request.overlay is not None:
         draw_prediction(request.overlay, model, video, detections.video(video.id), kept)
     if page is not None:

@@ -199,31 +199,18 @@ def import_checkpoint(
     file: Path,
     out: Path,
     dataset: str,
-    data_root: Path,
-    shards: Path | None,
-    clips: Path | None,
     overrides: tuple[str, ...],
     as_json: bool,
+    **options: Any,
 ) -> None:
     """Make the run OUT, for `orn eval`, of FILE: the network that the paper's authors released.
 
     Needs the label tables of the data set, and nothing else of it. The recipe is authors_vlog.
     """
-    from shared.manifests.load import load_manifest
-    from stage2_train.runs.import_checkpoint import ImportRequest
     from stage2_train.runs.import_checkpoint import import_checkpoint as run
-    from stage2_train.runs.run_config import DataPaths
 
-    resources = Resources(data_root=data_root, shards=shards, clips=clips)
-    name = load_manifest(dataset).name
-    paths = DataPaths(
-        manifest=dataset,
-        data_root=data_root,
-        shards=resources.shards_of(name),
-        clips=resources.clips_of(name),
-    )
-    request = ImportRequest(file=file, out=out, dataset=dataset, paths=paths, overrides=overrides)
-    result = run(request)
+    resources = Resources(**options)
+    result = run(file, out, dataset=dataset, resources=resources, overrides=overrides)
     echo_report(result, _lines, as_json=as_json)
 
 

@@ -114,7 +114,7 @@ def predictions(
         PipelineError: if something is not there, cannot be read, or does not fit; the message says
             what.
     """
-    from stage2_train.predict.given import predict_given
+    from stage2_train.predict.arrays import predict_given
     from stage2_train.predict.windows import WindowChoice
 
     return predict_given(

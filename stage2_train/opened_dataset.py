@@ -14,7 +14,7 @@ from stage2_train.clips.batches import (
 from stage2_train.clips.dataset import ClipDataset
 from stage2_train.recipe import Recipe, default_recipe, load_recipe
 from stage2_train.resources import Resources
-from stage2_train.runs.run_config import DataPaths
+from stage2_train.runs.run_config import data_paths
 from stage2_train.runs.sources import Sources, open_sources
 
 
@@ -97,12 +97,7 @@ def open_with_resources(
         PipelineError: if something is not there, or not as it should be.
     """
     dataset = load_dataset(manifest, resources.root)
-    paths = DataPaths(
-        manifest=manifest,
-        data_root=resources.root,
-        shards=resources.shards_of(dataset.name),
-        clips=resources.clips_of(dataset.name),
-    )
+    paths = data_paths(manifest, dataset.name, resources)
     return OpenedDataset(
         sources=open_sources(dataset, paths, partial=resources.partial),
         recipe=load_recipe(

@@ -105,7 +105,7 @@ def joined_curve(
                 raise ConfigError(
                     f"{path}: wanted results of one setting, found {result.setting} varied"
                 )
-            results.append(result.with_value(varied, value))
+            results.append(replace(result, setting=varied, value=value))
     report = ablation_report(results)
     write_report(report, results, out, over_seconds=over_seconds)
     return report

@@ -11,11 +11,12 @@ the whole run: `chance`, `floor`, `num_segments`, `steps`, `seconds` of training
 import csv
 import io
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import field, fields
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
 
 from shared.config.bounded import read_bounded, shown
 from shared.config.fields import explain
@@ -23,46 +24,44 @@ from shared.errors import ConfigError, PipelineError
 from shared.jobs.atomic_file import write_text
 from stage2_train.evaluation.bootstrap import Tallies
 from stage2_train.evaluation.predictions import Predictions, late_fusion, load_predictions
+from stage2_train.runs.run_folder import HEADS
 
-HEADS = ("two_heads", "activity_head", "object_head")
-"""The first that a run has is its prediction."""
 LATE_FUSION = "late-fusion"
 AND = " + "
-_Text = Annotated[str, Field(max_length=1000)]
+_NUMBERS = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 
-class _Line(BaseModel):
-    """Of the CSV."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-    dataset: _Text
-    split: _Text
-    run: _Text
-    commit: _Text
-    threads: _Text
-    system: Annotated[_Text, Field(min_length=1)]
-    seed: Annotated[int, Field(ge=0)]
-    setting: _Text
-    value: _Text
-    head: Annotated[_Text, Field(pattern=f"^({'|'.join(HEADS)})?$")]
-    metric: _Text
-    result: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunResult:
-    """What one training reached; the fields are those of the CSV."""
+@dataclass(frozen=True, slots=True, kw_only=True, config=_NUMBERS)
+class _Training:
+    """Which one it was."""
 
     dataset: str
     split: str
     run: str
     commit: str
     threads: str
-    system: str
-    seed: int
+    system: Annotated[str, Field(min_length=1)]
+    seed: Annotated[int, Field(ge=0)]
     setting: str = ""
     value: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=_NUMBERS)
+class _Line(_Training):
+    """Of the CSV."""
+
+    head: Annotated[str, Field(pattern=f"^({'|'.join(HEADS)})?$")]
+    metric: str
+    result: float
+
+
+_NAMES = tuple(each.name for each in fields(_Line))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=_NUMBERS)
+class RunResult(_Training):
+    """What one training reached."""
+
     figures: dict[tuple[str, str], float] = field(default_factory=dict)
     """By head and metric."""
 
@@ -76,10 +75,6 @@ class RunResult:
     def metric(self) -> str:
         """`map` or `top1`."""
         return "map" if (self.heads[0], "map") in self.figures else "top1"
-
-    def with_value(self, setting: str, value: str) -> "RunResult":
-        """The same result as one of a curve."""
-        return replace(self, setting=setting, value=value)
 
     def percent(self, head: str | None = None) -> float:
         """The metric of a head, of the prediction if None."""
@@ -114,10 +109,9 @@ def write_csv(results: Iterable[RunResult], path: Path) -> None:
     """Writes a line a figure; the same results give the same bytes."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    names = list(_Line.model_fields)
-    writer.writerow(names)
+    writer.writerow(_NAMES)
     for each in results:
-        own = [getattr(each, name) for name in names[:-3]]
+        own = [getattr(each, name) for name in _NAMES[:-3]]
         writer.writerows(
             [*own, head, metric, repr(value)] for (head, metric), value in each.figures.items()
         )
@@ -136,9 +130,8 @@ def read_csv(path: Path) -> list[RunResult]:
     try:
         text = read_bounded(path).decode()
         reader = csv.DictReader(io.StringIO(text, newline=""), restkey="", strict=True)
-        names = list(_Line.model_fields)
-        if reader.fieldnames != names:
-            raise ConfigError(f"{wanted}; its first line is not {','.join(names)}")
+        if tuple(reader.fieldnames or ()) != _NAMES:
+            raise ConfigError(f"{wanted}; its first line is not {','.join(_NAMES)}")
         rows = lines.validate_python(list(reader))
     except ValidationError as err:
         raise ConfigError(f"{wanted}; {explain(err, _Line)}") from err
@@ -147,7 +140,7 @@ def read_csv(path: Path) -> list[RunResult]:
         raise ConfigError(f"{wanted}; {reason}") from err
     for row in rows:
         key = (row.dataset, row.split, row.system, str(row.seed), row.setting, row.value)
-        own = row.model_dump(exclude={"head", "metric", "result"})
+        own = {name: getattr(row, name) for name in _NAMES[:-3]}
         result = found.setdefault(key, RunResult(**own))
         if result.run != row.run or (row.head, row.metric) in result.figures:
             raise ConfigError(

@@ -7,14 +7,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from shared.config.bounded import read_json
+from shared.config.fields import explain
 from shared.errors import CheckpointError, ConfigError
 from stage2_train.ablation.plan import AblationRun
-from stage2_train.ablation.results import AND, HEADS, LATE_FUSION, RunResult
+from stage2_train.ablation.results import AND, LATE_FUSION, RunResult
 from stage2_train.evaluation.bootstrap import Tallies
 from stage2_train.model.summary import count_parameters
 from stage2_train.runs.run_config import load_run_config
-from stage2_train.runs.run_folder import METRICS_NAME, STARTS_NAME, number_in, read_jsonl
+from stage2_train.runs.run_folder import HEADS, METRICS_NAME, STARTS_NAME, number_in, read_jsonl
 
 
 def loss_figures(lines: Sequence[Mapping[str, Any]]) -> dict[str, float]:
@@ -67,8 +70,8 @@ def read_run(run: AblationRun, *, split: str, floor: float | None, setting: str 
     try:
         report = read_json(path, error=CheckpointError)
         heads = {head: report[head] for head in HEADS if head in report}
-        figures = {(head, name): _finite(v) for head in heads for name, v in heads[head].items()}
-        whole = {name: _finite(report[name]) for name in ("chance", "num_segments")}
+        figures = {(head, name): value for head in heads for name, value in heads[head].items()}
+        whole = {("", name): report[name] for name in ("chance", "num_segments")}
         found = RunResult(
             dataset=str(report["dataset"]),
             split=split,
@@ -79,24 +82,20 @@ def read_run(run: AblationRun, *, split: str, floor: float | None, setting: str 
             seed=run.seed,
             setting=setting,
             value=run.value,
-            figures=figures,
+            figures=figures | whole,
         )
         found.percent()  # the metric is there
     except (ValueError, LookupError, TypeError, AttributeError, OverflowError) as err:
+        reason = f"{type(err).__name__}: {err}"
+        if isinstance(err, ValidationError):
+            reason = explain(err, RunResult)
         raise CheckpointError(
-            f"{path}: wanted the report of `orn eval`, found {type(err).__name__}: {err}; remove "
-            "it and run the ablation again"
+            f"{path}: wanted the report of `orn eval`, found {reason}; remove it and run the "
+            "ablation again"
         ) from err
-    whole |= {} if floor is None else {"floor": floor / 100}
-    figures.update({("", name): value for name, value in (whole | _cost(run.folder)).items()})
+    more = ({} if floor is None else {"floor": floor / 100}) | _cost(run.folder)
+    found.figures.update({("", name): value for name, value in more.items()})
     return found
-
-
-def _finite(value: Any) -> float:
-    number = float(value)
-    if not math.isfinite(number):
-        raise ValueError(f"wanted a finite number, found {value}")
-    return number
 
 
 def _seen(starts: Sequence[Mapping[str, Any]], name: str) -> str:

@@ -1,11 +1,12 @@
 """`orn report`: parse, call one function, print where the page is."""
 
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
 import click
 
-from shared.cli_options import echo_json, json_option
+from shared.cli_options import echo_report, json_option
 from stage2_train.resources import Resources, resource_options
 
 
@@ -42,10 +43,7 @@ def report(run: Path, resources: Resources, as_json: bool, **options: Any) -> No
     The page works offline and has at most 10 MB. Its figures also lie in RUN/report as PNG, SVG
     and CSV.
     """
-    from stage2_train.insight.report import ReportRequest, write_report
+    from stage2_train.insight.report import write_report
 
-    result = write_report(ReportRequest(run=run, resources=resources, **options))
-    if as_json:
-        echo_json(result)
-    else:
-        click.echo(result["report"])
+    result = write_report(run, resources=resources, **options)
+    echo_report(result, itemgetter("report"), as_json=as_json)

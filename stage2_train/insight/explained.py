@@ -4,7 +4,7 @@ B clips of a batch, E of them to explain (a clip once for each of its classes), 
 slots, H W pixels, h w cells, n objects of a clique, P cliques.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -13,12 +13,14 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from shared.drawing.frame import DrawnObjects
-from stage2_train.clips.batches import ClipBatch
+from stage2_train.clips.batches import ClipBatch, LoaderSettings, evaluation_loader
+from stage2_train.clips.dataset import ClipDataset
 from stage2_train.clips.objects import BACKGROUND_LABEL
 from stage2_train.insight.importance import Importance, explain
 from stage2_train.model.inputs import NetworkInputs
 
 BACKGROUND = "background"
+_BATCH_SIZE = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,23 +120,27 @@ class ExplainedClip:
 
 def explained_clips(
     network: nn.Module | None,
-    batches: Iterable[ClipBatch],
+    clips: ClipDataset,
     asked: Mapping[str, Iterable[int]],
     *,
     device: torch.device,
+    workers: int,
     two_heads: bool,
+    advance: Callable[[int], None],
 ) -> Iterator[ExplainedClip]:
-    """Every clip of the batches once for each class that is asked for.
+    """Every clip once for each class that is asked for.
 
     Args:
         network: in evaluation mode and on the device; None for one that relates no objects, whose
             clips are shown and not explained.
-        batches: of clips.
+        clips: centred ones.
         asked: classes to explain, by id of the segment.
         device: what computes.
+        workers: processes that make batches.
         two_heads: whether both heads are trained.
+        advance: told how many clips are done.
     """
-    for batch in batches:
+    for batch in evaluation_loader(clips, LoaderSettings(batch_size=_BATCH_SIZE, workers=workers)):
         pairs = [(clip, each) for clip, id in enumerate(batch.ids) for each in asked[id]]
         for start in range(0, len(pairs), len(batch)):
             part = pairs[start : start + len(batch)]
@@ -145,6 +151,7 @@ def explained_clips(
                 inputs = _inputs(batch, clips_E, device)
                 importance = explain(network, inputs, class_B=class_E.to(device))
             yield from _split(batch, part, importance, two_heads=two_heads)
+        advance(len(batch))
 
 
 def _inputs(batch: ClipBatch, clips_E: Tensor, device: torch.device) -> NetworkInputs:

@@ -178,6 +178,17 @@ def node_name(node: int, names: Sequence[str]) -> str:
     return names[node] if node < len(names) else BACKGROUND
 
 
+def strongest_words(drawn: Sequence[ClassPair], names: Sequence[str]) -> str:
+    """What a graph shows, in words."""
+    words = []
+    for title, value in MEASURES.values():
+        if drawn:
+            pair = max(drawn, key=value)
+            ends = node_name(pair.first, names), node_name(pair.second, names)
+            words.append(f"{title}: {ends[0]} and {ends[1]}")
+    return "Graphs of object classes. Widest edges: " + "; ".join(words)
+
+
 def _widest(pairs: Sequence[ClassPair], value: Callable[[ClassPair], float]) -> list[ClassPair]:
     """The pairs that a graph draws, the widest first."""
     ordered = sorted(pairs, key=value, reverse=True)[:_MOST_EDGES]

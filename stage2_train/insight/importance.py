@@ -10,25 +10,26 @@ them, R steps in time, of which r are left, G numbers of a relation g, A activit
 variants of a clip, N objects of all clips, or groups of cliques.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import torch
 from torch import Tensor, nn
 
 from shared.errors import ConfigError
-from stage2_train.model.frame_cliques import FrameCliques, choose_frame_cliques
+from stage2_train.model.frame_cliques import choose_frame_cliques
 from stage2_train.model.inputs import NetworkInputs, NetworkOutput
 from stage2_train.model.network import ObjectVideoNetwork
 from stage2_train.model.object_head import ObjectHead
-from stage2_train.model.relation import CliqueValues
 
 _VARIANTS_AT_ONCE = 2**12
 """Clips with something taken out that are classified at once, so that memory is bounded."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Importance:
-    """What counted for one class of each of B clips."""
+    """What counted for one class of each of B clips; computed when it is asked for, from h of every
+    clique, and from what becomes of their sums where some are taken out."""
 
     output: NetworkOutput
     """Logits of both heads, or of the object head alone."""
@@ -36,36 +37,89 @@ class Importance:
     """(B,) int64, the class that is explained."""
     clip_P: Tensor
     """(P,) int64 clip of each clique; cliques come in the order of clips and steps."""
+    step_P: Tensor
+    """(P,) int64 step in time of each."""
     frames_nP: Tensor
     """(n, P) int64 frame of each object of the clique; that of time t comes last."""
     slots_nP: Tensor
     """(n, P) int64 slot of each object in its frame."""
-    activation_P: Tensor
-    """(P,) sum of the G numbers of h, none of which is negative."""
-    fall_P: Tensor
-    """(P,) the object head's logit of the class, less that without the clique."""
-    object_fall_BTK: Tensor
-    """(B, T, K) the same without the object and all its cliques; 0 in slots without an object."""
-    sums: "_Sums"
-    """What `logits_with` computes from."""
+    values_PG: Tensor
+    """(P, G) h of each clique, no number of which is negative."""
+    total_BRG: Tensor
+    """(B, R, G) the sums of eq. (4)."""
+    cliques_per_step_R: Tensor
+    """(R,) by which they are divided."""
+    valid_BTK: Tensor
+    """(B, T, K) bool, which slots hold an object."""
+    head: ObjectHead
+    """What follows the sums."""
 
+    @property
+    def activation_P(self) -> Tensor:
+        """(P,) sum of the G numbers of h."""
+        return self.values_PG.sum(dim=1)
+
+    @cached_property
     @torch.inference_mode()
+    def fall_P(self) -> Tensor:
+        """(P,) the object head's logit of the class, less that without the clique; what comes
+        before the clique's step is computed once a clip."""
+        relations_BRG = self._relations(self.total_BRG)
+        fall_P = self.values_PG.new_zeros(len(self.clip_P))
+        for step in self.step_P.unique().tolist():
+            for place_V in (self.step_P == step).nonzero().squeeze(1).split(_VARIANTS_AT_ONCE):
+                clip_V = self.clip_P[place_V]
+                total_VrG = self.total_BRG[:, step:][clip_V]
+                total_VrG[:, 0] -= self.values_PG[place_V]
+                later_VrG = self._relations(total_VrG)
+                logits_VA = self.head.reasoning.with_later(relations_BRG, clip_V, later_VrG)
+                fall_P[place_V] = self._fall(logits_VA, clip_V)
+        return fall_P
+
+    @cached_property
+    @torch.inference_mode()
+    def object_fall_BTK(self) -> Tensor:
+        """(B, T, K) the same without the object and all its cliques; 0 in slots without an
+        object."""
+        row_BTK = (self.valid_BTK.flatten().cumsum(0) - 1).view_as(self.valid_BTK)
+        rows_nP = row_BTK[self.clip_P, self.frames_nP, self.slots_nP]
+        clip_N = self.valid_BTK.nonzero()[:, 0]
+        lost_NRG = self.total_BRG.new_zeros(len(clip_N), *self.total_BRG.shape[1:])
+        for number, row_P in enumerate(rows_nP):
+            once_P = (rows_nP[:number] != row_P).all(dim=0)  # an object may be there twice
+            places = row_P[once_P], self.step_P[once_P]
+            lost_NRG.index_put_(places, self.values_PG[once_P], accumulate=True)
+        fall_BTK = self.total_BRG.new_zeros(self.valid_BTK.shape)
+        fall_BTK[self.valid_BTK] = self._falls_without(lost_NRG, clip_N)
+        return fall_BTK
+
     def of_classes(self, class_B: Tensor) -> "Importance":
         """The same for other classes of the clips, from the same features of frames and objects.
 
         Args:
             class_B: (B,) int64 classes to explain.
         """
-        return _explained(self.output, self.sums, class_B)
+        return replace(self, class_B=class_B.to(self.class_B.device))
 
     @torch.inference_mode()
+    def group_falls(self, group_P: Tensor, clip_N: Tensor) -> Tensor:
+        """(N,) how much the logit of the class falls without all cliques of a group.
+
+        Args:
+            group_P: (P,) int64 below N, the group of each clique.
+            clip_N: (N,) int64, the clip in which all cliques of the group are.
+        """
+        lost_NRG = self.total_BRG.new_zeros(len(clip_N), *self.total_BRG.shape[1:])
+        lost_NRG.index_put_((group_P, self.step_P), self.values_PG, accumulate=True)
+        return self._falls_without(lost_NRG, clip_N)
+
     def logits_with(self, kept_P: Tensor) -> Tensor:
         """(B, A) logits of the object head from some of the cliques alone.
 
         Args:
             kept_P: (P,) bool, which cliques stay in the sum.
         """
-        return self.sums.logits(self.sums.total(kept_P))
+        return self.logits_by_parts((~kept_P).long(), 2)[1][1]
 
     @torch.inference_mode()
     def logits_by_parts(self, part_P: Tensor, num_parts: int) -> tuple[Tensor, Tensor]:
@@ -76,31 +130,16 @@ class Importance:
             part_P: (P,) int64 below S, the part of each clique.
             num_parts: S.
         """
-        sums = self.sums
-        part_SBRG = sums.total_BRG.new_zeros(num_parts, *sums.total_BRG.shape)
-        places = part_P, sums.clip_P, sums.step_P
-        part_SBRG.index_put_(places, sums.values_PG, accumulate=True)
+        part_SBRG = self.total_BRG.new_zeros(num_parts, *self.total_BRG.shape)
+        places = part_P, self.clip_P, self.step_P
+        part_SBRG.index_put_(places, self.values_PG, accumulate=True)
         without_SBRG = part_SBRG.flip(0).cumsum(0).flip(0)
         alone_SBRG = part_SBRG.roll(1, 0).index_fill(0, part_P.new_zeros(1), 0).cumsum(0)
         without_SBA, alone_SBA = (
-            sums.logits(each.flatten(0, 1)).unflatten(0, each.shape[:2])
+            self._logits(each.flatten(0, 1)).unflatten(0, each.shape[:2])
             for each in (without_SBRG, alone_SBRG)
         )
         return without_SBA, alone_SBA
-
-    @torch.inference_mode()
-    def group_falls(self, group_P: Tensor, clip_N: Tensor) -> Tensor:
-        """(N,) how much the logit of the class falls without all cliques of a group.
-
-        Args:
-            group_P: (P,) int64 below N, the group of each clique.
-            clip_N: (N,) int64, the clip in which all cliques of the group are.
-        """
-        sums = self.sums
-        lost_NRG = sums.total_BRG.new_zeros(len(clip_N), *sums.total_BRG.shape[1:])
-        lost_NRG.index_put_((group_P, sums.step_P), sums.values_PG, accumulate=True)
-        logit_B = _of_class(sums.logits(sums.total_BRG), self.class_B)
-        return sums.falls_without(lost_NRG, clip_N, logit_B, self.class_B)
 
     def decided_by(self) -> list[str]:
         """Which head decided, for each clip: `object_head` or `activity_head` where the class has
@@ -118,6 +157,30 @@ class Importance:
             names = [name for name, says_B in says.items() if says_B[clip]]
             found.append("both" if len(names) == 2 else names[0] if names else "neither")
         return found
+
+    def _relations(self, total_VrG: Tensor) -> Tensor:
+        """(V, r, G) relations g of the last steps, from sums over cliques."""
+        num_cliques_r = self.cliques_per_step_R[len(self.cliques_per_step_R) - total_VrG.shape[1] :]
+        return self.head.normalise(total_VrG / num_cliques_r[:, None])
+
+    def _logits(self, total_VRG: Tensor) -> Tensor:
+        """(V, A) logits of the object head from sums over cliques."""
+        return self.head.reasoning(self._relations(total_VRG))
+
+    def _fall(self, logits_VA: Tensor, clip_V: Tensor) -> Tensor:
+        """(V,) how much the logit of the class is above these of variants of clips."""
+        logits_BA, class_V = self.output.object_logits_BA, self.class_B[clip_V][:, None]
+        assert logits_BA is not None
+        return (logits_BA[clip_V].gather(1, class_V) - logits_VA.gather(1, class_V)).squeeze(1)
+
+    def _falls_without(self, lost_NRG: Tensor, clip_N: Tensor) -> Tensor:
+        """(N,) how much the logit of the class is above that without a part of a clip's sums."""
+        falls = [lost_NRG.new_zeros(0)]
+        for clip_V, lost_VRG in zip(
+            clip_N.split(_VARIANTS_AT_ONCE), lost_NRG.split(_VARIANTS_AT_ONCE), strict=True
+        ):
+            falls.append(self._fall(self._logits(self.total_BRG[clip_V] - lost_VRG), clip_V))
+        return torch.cat(falls)
 
 
 @torch.inference_mode()
@@ -148,146 +211,42 @@ def explain(
     if network.config.heads == "both":
         activity_logits_BA = network.activity_head(trunk_MChw, batch.frames_BTCHW.shape[1])
     objects_BTKO, valid_BTK, class_logits_BTKS = head.objects(trunk_MChw, batch)
-    num_clips, num_frames = valid_BTK.shape[:2]
+    num_clips, num_frames, num_slots = valid_BTK.shape
     cliques = choose_frame_cliques(
         network.config, num_clips=num_clips, num_frames=num_frames, training=False
     ).to(objects_BTKO.device)
     found = list(head.relation.values(objects_BTKO, valid_BTK, cliques))
-    sums = _Sums.of(head, cliques, found, valid_BTK=valid_BTK)
+    weight = head.relation.third.weight
+    frames_P, slots_nP, values_PG = (
+        torch.cat([getattr(each, name) for each in found], dim=axis)
+        if found
+        else weight.new_zeros(shape, dtype=dtype)
+        for name, axis, shape, dtype in (
+            ("clique_P", 0, (0,), torch.int64),
+            ("slots_nP", 1, (len(cliques.frames_nQ), 0), torch.int64),
+            ("values_PG", 0, (0, len(weight)), weight.dtype),
+        )
+    )
+    clip_P, step_P = cliques.clip_Q[frames_P], cliques.step_Q[frames_P]
+    total_BRG = values_PG.new_zeros(num_clips, cliques.num_steps, values_PG.shape[1])
+    total_BRG.index_put_((clip_P, step_P), values_PG, accumulate=True)
+    relations_BRG = head.normalise(total_BRG / cliques.cliques_per_step_R[:, None])
     output = NetworkOutput(
         activity_logits_BA=activity_logits_BA,
-        object_logits_BA=sums.logits(sums.total_BRG),
+        object_logits_BA=head.reasoning(relations_BRG),
         class_logits_BTKS=class_logits_BTKS,
         combination=network.config.head_combination,
     )
-    return _explained(output, sums, output.logits_BA.argmax(dim=1) if class_B is None else class_B)
-
-
-def _explained(output: NetworkOutput, sums: "_Sums", class_B: Tensor) -> Importance:
-    valid_BTK, object_logits_BA = sums.valid_BTK, output.object_logits_BA
-    assert object_logits_BA is not None, "cliques come from an object head"
-    _, num_frames, num_slots = valid_BTK.shape
-    class_B = class_B.to(valid_BTK.device)
-    logit_B = _of_class(object_logits_BA, class_B)
-    object_fall_BTK = logit_B.new_zeros(valid_BTK.shape)
-    object_fall_BTK[valid_BTK] = sums.object_falls(logit_B, class_B)
     return Importance(
         output=output,
-        class_B=class_B,
-        clip_P=sums.clip_P,
-        frames_nP=sums.slots_nP // num_slots % num_frames,
-        slots_nP=sums.slots_nP % num_slots,
-        activation_P=sums.values_PG.sum(dim=1),
-        fall_P=sums.clique_falls(logit_B, class_B),
-        object_fall_BTK=object_fall_BTK,
-        sums=sums,
+        class_B=(output.logits_BA.argmax(dim=1) if class_B is None else class_B).to(clip_P.device),
+        clip_P=clip_P,
+        step_P=step_P,
+        frames_nP=slots_nP // num_slots % num_frames,
+        slots_nP=slots_nP % num_slots,
+        values_PG=values_PG,
+        total_BRG=total_BRG,
+        cliques_per_step_R=cliques.cliques_per_step_R,
+        valid_BTK=valid_BTK,
+        head=head,
     )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Sums:
-    """h of every clique and what becomes of their sums where some are taken out."""
-
-    head: ObjectHead
-    valid_BTK: Tensor
-    """Which slots hold an object."""
-    values_PG: Tensor
-    clip_P: Tensor
-    step_P: Tensor
-    slots_nP: Tensor
-    """(n, P) among the B * T * K slots."""
-    cliques_per_step_R: Tensor
-    total_BRG: Tensor
-
-    @classmethod
-    def of(
-        cls,
-        head: ObjectHead,
-        cliques: FrameCliques,
-        found: list[CliqueValues],
-        *,
-        valid_BTK: Tensor,
-    ) -> "_Sums":
-        weight = head.relation.third.weight
-        frames_P, slots_nP, values_PG = (
-            torch.cat([getattr(each, name) for each in found], dim=axis)
-            if found
-            else weight.new_zeros(shape, dtype=dtype)
-            for name, axis, shape, dtype in (
-                ("clique_P", 0, (0,), torch.int64),
-                ("slots_nP", 1, (len(cliques.frames_nQ), 0), torch.int64),
-                ("values_PG", 0, (0, len(weight)), weight.dtype),
-            )
-        )
-        clip_P, step_P = cliques.clip_Q[frames_P], cliques.step_Q[frames_P]
-        total_BRG = values_PG.new_zeros(len(valid_BTK), cliques.num_steps, values_PG.shape[1])
-        return cls(
-            head=head,
-            valid_BTK=valid_BTK,
-            values_PG=values_PG,
-            clip_P=clip_P,
-            step_P=step_P,
-            slots_nP=slots_nP,
-            cliques_per_step_R=cliques.cliques_per_step_R,
-            total_BRG=total_BRG.index_put((clip_P, step_P), values_PG, accumulate=True),
-        )
-
-    def total(self, kept_P: Tensor) -> Tensor:
-        """(B, R, G) the sums over some of the cliques."""
-        places = self.clip_P[kept_P], self.step_P[kept_P]
-        empty_BRG = torch.zeros_like(self.total_BRG)
-        return empty_BRG.index_put(places, self.values_PG[kept_P], accumulate=True)
-
-    def logits(self, total_VRG: Tensor) -> Tensor:
-        """(V, A) logits of the object head from sums over cliques."""
-        return self.head.reasoning(self._relations(total_VRG))
-
-    def _relations(self, total_VrG: Tensor) -> Tensor:
-        """(V, r, G) relations g of the last steps, from sums over cliques."""
-        num_cliques_r = self.cliques_per_step_R[len(self.cliques_per_step_R) - total_VrG.shape[1] :]
-        return self.head.normalise(total_VrG / num_cliques_r[:, None])
-
-    def clique_falls(self, logit_B: Tensor, class_B: Tensor) -> Tensor:
-        """(P,) how much the logit of the class is above that without the clique; what comes before
-        the clique's step is computed once a clip."""
-        relations_BRG = self._relations(self.total_BRG)
-        fall_P = logit_B.new_zeros(len(self.clip_P))
-        for step in self.step_P.unique().tolist():
-            for place_V in (self.step_P == step).nonzero().squeeze(1).split(_VARIANTS_AT_ONCE):
-                clip_V = self.clip_P[place_V]
-                total_VrG = self.total_BRG[:, step:][clip_V]
-                total_VrG[:, 0] -= self.values_PG[place_V]
-                later_VrG = self._relations(total_VrG)
-                logits_VA = self.head.reasoning.with_later(relations_BRG, clip_V, later_VrG)
-                fall_P[place_V] = logit_B[clip_V] - _of_class(logits_VA, class_B[clip_V])
-        return fall_P
-
-    def object_falls(self, logit_B: Tensor, class_B: Tensor) -> Tensor:
-        """(N,) how much the logit of the class is above that without the object's cliques."""
-        valid_BTK = self.valid_BTK
-        object_N = valid_BTK.flatten().nonzero().squeeze(1)
-        clip_N = object_N // valid_BTK[0].numel()
-        row_of_slot = valid_BTK.flatten().cumsum(0) - 1
-        lost_NRG = self.total_BRG.new_zeros(len(object_N), *self.total_BRG.shape[1:])
-        for number, slot_P in enumerate(self.slots_nP):
-            once_P = (self.slots_nP[:number] != slot_P).all(dim=0)  # an object may be there twice
-            rows = row_of_slot[slot_P[once_P]], self.step_P[once_P]
-            lost_NRG.index_put_(rows, self.values_PG[once_P], accumulate=True)
-        return self.falls_without(lost_NRG, clip_N, logit_B, class_B)
-
-    def falls_without(
-        self, lost_NRG: Tensor, clip_N: Tensor, logit_B: Tensor, class_B: Tensor
-    ) -> Tensor:
-        """(N,) how much the logit of the class is above that without a part of a clip's sums."""
-        falls = [logit_B.new_zeros(0)]
-        for clip_V, lost_VRG in zip(
-            clip_N.split(_VARIANTS_AT_ONCE), lost_NRG.split(_VARIANTS_AT_ONCE), strict=True
-        ):
-            logits_VA = self.logits(self.total_BRG[clip_V] - lost_VRG)
-            falls.append(logit_B[clip_V] - _of_class(logits_VA, class_B[clip_V]))
-        return torch.cat(falls)
-
-
-def _of_class(logits_VA: Tensor, class_V: Tensor) -> Tensor:
-    """(V,) the logit of one class each."""
-    return logits_VA.gather(1, class_V[:, None]).squeeze(1)

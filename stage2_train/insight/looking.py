@@ -2,27 +2,24 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 
 from shared.jobs.progress import progress
-from stage2_train.clips.batches import ClipBatch, LoaderSettings, evaluation_loader
 from stage2_train.clips.join import JoinedSplit
 from stage2_train.devices import build_accelerator
 from stage2_train.insight.class_pairs import ClassPairs
 from stage2_train.insight.clip_pictures import thumbnail
 from stage2_train.insight.explained import ExplainedClip, explained_clips
 from stage2_train.insight.measured import Measured, Mistake
-from stage2_train.insight.report_cases import Case
 from stage2_train.insight.report_files import ReportFiles
-from stage2_train.insight.report_page import shown
+from stage2_train.insight.report_page import Picture, shown
 from stage2_train.model.network import ObjectVideoNetwork
 from stage2_train.resources import Resources
 from stage2_train.runs.run_config import RunConfig
 from stage2_train.runs.sources import Sources
 from stage2_train.runs.trained import Trained
-
-_BATCH_SIZE = 16
 
 _Place = tuple[int, int]
 """Number of a segment, and a class."""
@@ -33,8 +30,8 @@ class Found:
     """What looking at the clips gives."""
 
     pairs: ClassPairs
-    cases: dict[_Place, Case] = field(default_factory=dict)
-    """The clips that are shown, by segment and class."""
+    cases: dict[_Place, list[str | Picture]] = field(default_factory=dict)
+    """The figures of the clips that are shown, by segment and class."""
     thumbnails: dict[int, bytes] = field(default_factory=dict)
     """WebP by segment."""
 
@@ -43,6 +40,8 @@ class Found:
 class Looker:
     """A run, and the split that was measured."""
 
+    run: Path
+    """Its folder."""
     config: RunConfig
     trained: Trained
     measured: Measured
@@ -124,16 +123,15 @@ class Looker:
         clips.settings = replace(clips.settings, reads_frames=True)  # they are shown
         device = build_accelerator("fp32", self.resources.device).device
         network = self.trained.network.to(device) if self.relates_objects() else None
-        loader = LoaderSettings(batch_size=_BATCH_SIZE, workers=self.resources.workers)
-
-        def batches() -> Iterator[ClipBatch]:
-            for batch in evaluation_loader(clips, loader):
-                yield batch
-                advance(len(batch))
-
-        order = {id: sorted(activities) for id, activities in asked.items()}
-        two_heads = self.trained.heads == "both"
-        yield from explained_clips(network, batches(), order, device=device, two_heads=two_heads)
+        yield from explained_clips(
+            network,
+            clips,
+            {id: sorted(activities) for id, activities in asked.items()},
+            device=device,
+            workers=self.resources.workers,
+            two_heads=self.trained.heads == "both",
+            advance=advance,
+        )
 
 
 def _title(measured: Measured, row: int, activity: int) -> str:

@@ -16,8 +16,8 @@ from shared.config.bounded import read_json
 from shared.config.fields import explain
 from shared.errors import CheckpointError
 from stage2_train.evaluation.predictions import Predictions, load_predictions
+from stage2_train.runs.run_folder import HEADS
 
-HEADS = ("two_heads", "activity_head", "object_head")
 OUTCOMES = ("found", "missed", "false alarm")
 """Columns of the table of several labels a clip, which has no confusion matrix."""
 _LEAST_SEGMENTS = 5
@@ -41,17 +41,12 @@ class ClassRow(BaseModel):
 
 
 class Figure(BaseModel):
-    """A figure and its interval."""
+    """The interval of a figure; none where it could not be told."""
 
     model_config = ConfigDict(frozen=True)
 
     low: _Share | None
     high: _Share | None
-
-    @property
-    def ends(self) -> tuple[float, float] | None:
-        """Of the interval; None where it could not be told."""
-        return None if self.low is None or self.high is None else (self.low, self.high)
 
 
 class EvalFile(BaseModel):
@@ -63,11 +58,9 @@ class EvalFile(BaseModel):
     split: str
     checkpoint: str
     step: _Count
-    detector: str
     num_segments: _Count
     num_skipped: _Count
     clips: _Count
-    frame_order: str
     metric: str
     chance: _Share
     two_heads: dict[str, float] | None = None
@@ -81,6 +74,13 @@ class EvalFile(BaseModel):
         """Figures by head, that of the prediction first."""
         found = {head: getattr(self, head) for head in HEADS}
         return {head: figures for head, figures in found.items() if figures is not None}
+
+    def interval(self, head: str, metric: str) -> tuple[float, float] | None:
+        """Ends of the 95 % interval that `orn eval` gives a figure; None where it has none."""
+        figure = self.figures.get(head, {}).get(metric)
+        if figure is None or figure.low is None or figure.high is None:
+            return None
+        return figure.low, figure.high
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,8 +104,6 @@ class Measured:
     file: EvalFile
     predictions: Predictions
     classes: tuple[str, ...]
-    unsure_NA: NDArray[np.bool_] | None = None
-    """(N, A) pairs of segment and class that are no mistakes, since annotators could not tell."""
 
     @property
     def single(self) -> bool:
@@ -134,9 +132,10 @@ class Measured:
         return np.arange(len(self.classes)) == labels[:, None] if self.single else labels > 0
 
     def _judged_NA(self) -> NDArray[np.bool_]:
-        """(N, A) what the network names, without what nobody can judge."""
-        said_NA = self.said_NA()
-        return said_NA if self.single or self.unsure_NA is None else said_NA & ~self.unsure_NA
+        """(N, A) what the network names, without pairs of segment and class that are no mistakes,
+        since annotators could not tell."""
+        said_NA, unsure_NA = self.said_NA(), self.predictions.unsure
+        return said_NA if self.single or unsure_NA is None else said_NA & ~unsure_NA
 
     def columns(self) -> tuple[str, ...]:
         """Of the confusion matrix; its rows are the classes."""
@@ -163,6 +162,16 @@ class Measured:
         for true, column, row in found:
             cells.setdefault((true, column), []).append(row)
         return cells
+
+    def counts_RC(self) -> NDArray[np.int64]:
+        """(A, columns) the confusion matrix."""
+        true_NA, said_NA = self.true_NA(), self._judged_NA()
+        if not self.single:
+            outcomes = true_NA & said_NA, true_NA & ~said_NA, said_NA & ~true_NA
+            return np.stack([each.sum(axis=0) for each in outcomes], axis=1)
+        counts_RC = np.zeros((len(self.classes), len(self.classes)), np.int64)
+        np.add.at(counts_RC, (true_NA.argmax(axis=1), said_NA.argmax(axis=1)), 1)
+        return counts_RC
 
     def surest_right(self) -> list[tuple[int, int]]:
         """Segment and class of what is said and true, the surest of each class first, in turns."""
@@ -192,17 +201,27 @@ class Measured:
             found.append(Mistake(row=row, activity=activity, group=group, confidence=sure))
         return sorted(found, key=lambda each: -each.confidence)
 
-    def interval(self, head: str, metric: str) -> tuple[float, float] | None:
-        """Ends of the 95 % interval that `orn eval` gives a figure; None where it has none."""
-        figure = self.file.figures.get(head, {}).get(metric)
-        return None if figure is None else figure.ends
-
     def class_interval(self, activity: int) -> tuple[float, float] | None:
         """The same of the prediction's figure for one class; None where it is hardly there."""
         row = self.file.per_class[activity]
         if row.num_segments < _LEAST_SEGMENTS:
             return None
         return row.intervals.get(next(iter(self.file.heads())))
+
+
+def read_eval(path: Path) -> EvalFile:
+    """An `eval-SPLIT.json`.
+
+    Raises:
+        CheckpointError: if it is absent or damaged.
+    """
+    try:
+        return EvalFile.model_validate(read_json(path, error=CheckpointError))
+    except ValidationError as err:
+        raise CheckpointError(
+            f"{path}: wanted what `orn eval` writes, found {explain(err, EvalFile)}; remove it "
+            "and measure again"
+        ) from err
 
 
 def load_measured(run: Path, split: str, classes: tuple[str, ...], *, step: int) -> Measured | None:
@@ -214,13 +233,7 @@ def load_measured(run: Path, split: str, classes: tuple[str, ...], *, step: int)
     path, kept = run / f"eval-{split}.json", run / f"predictions-{split}.npz"
     if not path.exists() or not kept.exists():
         return None
-    try:
-        file = EvalFile.model_validate(read_json(path, error=CheckpointError))
-    except ValidationError as err:
-        raise CheckpointError(
-            f"{path}: wanted what `orn eval` writes, found {explain(err, EvalFile)}; remove it "
-            "and measure again"
-        ) from err
+    file = read_eval(path)
     if file.step != step or not file.figures:
         return None
     predictions = load_predictions(kept)

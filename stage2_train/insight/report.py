@@ -4,60 +4,73 @@ RUN/report.html    scores, curves, confusions, figures 4, 5 and 6 of the paper, 
     report/        the figures: PNG, SVG of graphs, CSV
 """
 
+import shlex
 import time
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from shared.errors import JoinError
+from shared.config.bounded import file_digest, read_bounded
+from shared.errors import CheckpointError, JoinError
 from shared.jobs.atomic_file import write_text
 from shared.nearest import nearest
 from shared.text_table import shortened
 from stage2_train.evaluation.evaluate import EvalRequest, evaluate
-from stage2_train.evaluation.metrics import unsure_labels
 from stage2_train.insight.looking import Found, Looker
 from stage2_train.insight.measured import Measured, Mistake, load_measured
-from stage2_train.insight.report_cases import cases_section, mistakes_section
 from stage2_train.insight.report_files import ReportFiles
-from stage2_train.insight.report_made import made_section
-from stage2_train.insight.report_page import CellClips, ReportPage, Section, shown
+from stage2_train.insight.report_page import (
+    CellClips,
+    ReportPage,
+    Section,
+    listed_facts,
+    shown,
+    table,
+)
 from stage2_train.insight.report_sections import (
+    cases_section,
     confusion_section,
     figure4_section,
     headline,
+    mistakes_section,
     scores_section,
 )
 from stage2_train.resources import Resources
-from stage2_train.runs.run_config import load_run_config
+from stage2_train.runs.run_config import load_run_config, segments_digest
+from stage2_train.runs.run_folder import CONFIG_NAME, STARTS_NAME, read_jsonl
 from stage2_train.runs.trained import load_trained, sources_of_run
 
 LARGEST_PAGE_BYTES = 10_000_000
 """Larger pages are slow to open and to send."""
+_USUAL = Resources()
 _RIGHT = 8
 """Clips of figure 5, unless some are asked for."""
 _GROUPS, _OF_GROUP = 8, 3
 """Kinds of mistakes that figure 6 shows, and clips of each."""
+_SHOWN_STARTS, _SHOWN_COMMANDS = 20, 3
+"""The last ones."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReportRequest:
-    """What `orn report` was asked for."""
-
-    run: Path
-    split: str = "validation"
-    segments: tuple[str, ...] = ()
-    """Ids of the clips of figure 5; the surest right ones where there are none."""
-    most_explained: int = 400
-    """Clips that figure 4 is made of at most, spread over the split."""
-    resources: Resources = field(default_factory=Resources)
-    largest_bytes: int = LARGEST_PAGE_BYTES
-
-
-def write_report(request: ReportRequest) -> dict[str, Any]:
+def write_report(
+    run: Path,
+    *,
+    split: str = "validation",
+    segments: tuple[str, ...] = (),
+    most_explained: int = 400,
+    resources: Resources = _USUAL,
+    largest_bytes: int = LARGEST_PAGE_BYTES,
+) -> dict[str, Any]:
     """Writes the page and the files of a run; measures the run first where that was not done.
+
+    Args:
+        run: its folder.
+        split: what to report on.
+        segments: ids of the clips of figure 5; the surest right ones where there are none.
+        most_explained: clips that figure 4 is made of at most, spread over the split.
+        resources: data, and what computes.
+        largest_bytes: of the page.
 
     Returns:
         Where they are: `report`, `bytes`, `folder`, `files`, `clips_explained`, `seconds`.
@@ -67,38 +80,49 @@ def write_report(request: ReportRequest) -> dict[str, Any]:
         JoinError: if there is no segment of an id that is asked for, or others were measured.
     """
     started = time.monotonic()
-    run, split = request.run, request.split
     config = load_run_config(run)
     trained = load_trained(run, config)
-    torch.set_num_threads(request.resources.num_threads())
+    torch.set_num_threads(resources.num_threads())
     classes = config.dataset.classes
     measured = load_measured(run, split, classes, step=trained.step)
     if measured is None:
-        evaluate(EvalRequest(run=run, split=split, resources=request.resources))
+        evaluate(EvalRequest(run=run, split=split, resources=resources))
         measured = load_measured(run, split, classes, step=trained.step)
         assert measured is not None
-    sources = sources_of_run(run, config, request.resources)
+    sources = sources_of_run(run, config, resources)
     joined = sources.join(split)
     if tuple(segment.id for segment in joined.segments) != measured.predictions.ids:
         raise JoinError(
             f"{run}: wanted the {measured.file.num_segments} segments of {split} that `orn eval` "
             f"measured, found {len(joined.segments)} that differ; measure the run again"
         )
-    clips = sources.clip_dataset(joined, config.recipe)
-    measured = replace(measured, unsure_NA=unsure_labels(clips))
     files = ReportFiles(run)
     files.clear()
-    right = _right(request, measured)
+    right = measured.surest_right()[:_RIGHT] if not segments else _chosen(run, segments, measured)
     mistakes = _mistakes(measured)
-    looker = Looker(config, trained, measured, joined, sources, request.resources)
+    looker = Looker(run, config, trained, measured, joined, sources, resources)
     found = looker.look(
         right,
         [each for _, _, some in mistakes for each in some],
-        most_counted=request.most_explained,
+        most_counted=most_explained,
         files=files,
     )
-    page = _Report(request, looker, measured, files).page(found, right, mistakes)
-    html = page.html(request.largest_bytes)
+    page = _page(looker, files, found)
+    page.sections = [
+        *page.sections,
+        _figure4(looker, files, found),
+        _figure5(looker, found, right, chosen=bool(segments)),
+        mistakes_section(
+            [
+                (name, number, [found.cases[each.row, each.activity] for each in some])
+                for name, number, some in mistakes
+            ],
+            total=len(measured.mistakes()),
+            explained=looker.relates_objects(),
+        ),
+        _made_section(looker),
+    ]
+    html = page.html(largest_bytes)
     write_text(run / "report.html", html)
     return {
         "report": str(run / "report.html"),
@@ -110,20 +134,18 @@ def write_report(request: ReportRequest) -> dict[str, Any]:
     }
 
 
-def _right(request: ReportRequest, measured: Measured) -> list[tuple[int, int]]:
-    """Segment and class of each clip of figure 5."""
-    if not request.segments:
-        return measured.surest_right()[:_RIGHT]
-    row_of = {id: row for row, id in enumerate(measured.predictions.ids)}
-    chosen = []
-    for id in dict.fromkeys(request.segments):
+def _chosen(run: Path, ids: tuple[str, ...], measured: Measured) -> list[tuple[int, int]]:
+    """Segment and predicted class of each clip that is asked for."""
+    predictions = measured.predictions
+    row_of = {id: row for row, id in enumerate(predictions.ids)}
+    for id in ids:
         if id not in row_of:
             raise JoinError(
-                f"{request.run}: wanted a segment {shortened(repr(id))} of {request.split}, found "
+                f"{run}: wanted a segment {shortened(repr(id))} of {measured.file.split}, found "
                 f"none; the nearest id is {shortened(repr(nearest(id, list(row_of)[:5000])))}"
             )
-        chosen.append((row_of[id], int(measured.predictions.logits[row_of[id]].argmax())))
-    return chosen
+    rows = [row_of[id] for id in dict.fromkeys(ids)]
+    return [(row, int(predictions.logits[row].argmax())) for row in rows]
 
 
 def _mistakes(measured: Measured) -> list[tuple[str, int, list[Mistake]]]:
@@ -135,103 +157,53 @@ def _mistakes(measured: Measured) -> list[tuple[str, int, list[Mistake]]]:
     return [(name, len(some), some[:_OF_GROUP]) for name, some in order[:_GROUPS]]
 
 
-@dataclass(frozen=True, slots=True)
-class _Report:
-    """What a report is made from."""
-
-    request: ReportRequest
-    looker: Looker
-    measured: Measured
-    files: ReportFiles
-
-    def page(
-        self,
-        found: Found,
-        right: list[tuple[int, int]],
-        mistakes: list[tuple[str, int, list[Mistake]]],
-    ) -> ReportPage:
-        """The page, with all files written."""
-        measured, files, file = self.measured, self.files, self.measured.file
-        segments = self.looker.joined.segments
-        intervals = {
-            (head, name): measured.interval(head, name)
-            for head, figures in file.heads().items()
-            for name in figures
-        }
-        of_class = [measured.class_interval(row) for row in range(len(measured.classes))]
-        head = next(iter(file.heads()))
-        cells = measured.cells()
-        counts_RC = np.zeros((len(measured.classes), len(measured.columns())), np.int64)
-        for place, rows in cells.items():
-            counts_RC[place] = len(rows)
-        files.tables(measured, intervals, of_class, counts_RC, [each.video_id for each in segments])
-        curves = files.curves(file.metric, file.chance)
-        page = ReportPage(
-            title=self.request.run.resolve().name,
-            lead=f'<p class="dim">Data set {shown(file.dataset)}, '
-            f"{'system' if self.looker.config.system else 'recipe'} "
-            f"{shown(self.looker.config.system or self.looker.config.recipe_name)}</p>"
-            + headline(measured, intervals.get((head, file.metric))),
-        )
-        page.sections = [
-            scores_section(measured, intervals, of_class, curves),
-            confusion_section(measured, counts_RC, files.confusion(measured, counts_RC)),
-            self._figure4(found),
-            self._figure5(found, right),
-            mistakes_section(
-                [
-                    (name, number, [found.cases[each.row, each.activity] for each in some])
-                    for name, number, some in mistakes
-                ],
-                total=len(measured.mistakes()),
-                explained=self.looker.relates_objects(),
-            ),
-            made_section(
-                self.request.run,
-                self.looker.config,
-                self.looker.trained,
-                self.looker.joined,
-                self.looker.sources,
-            ),
-        ]
-        page.cells = [
+def _page(looker: Looker, files: ReportFiles, found: Found) -> ReportPage:
+    """The page with the sections of scores and confusions, with all files of these."""
+    config, measured, file = looker.config, looker.measured, looker.measured.file
+    files.tables(measured, [each.video_id for each in looker.joined.segments])
+    curves = files.curves(file.metric, file.chance)
+    what = "system" if config.system else "recipe"
+    lead = (
+        f'<p class="dim">Data set {shown(file.dataset)}, {what} '
+        f"{shown(config.system or config.recipe_name)}</p>"
+    )
+    return ReportPage(
+        title=looker.run.resolve().name,
+        lead=lead + headline(measured),
+        sections=[
+            scores_section(measured, curves),
+            confusion_section(measured, files.confusion(measured)),
+        ],
+        cells=[
             CellClips(row=row, column=column, title=_cell_title(measured, row, column), clips=rows)
-            for (row, column), rows in sorted(cells.items())
-        ]
-        page.clips = _clip_texts(measured)
-        page.thumbnails = found.thumbnails
-        return page
+            for (row, column), rows in sorted(measured.cells().items())
+        ],
+        clips=_clip_texts(measured),
+        thumbnails=found.thumbnails,
+    )
 
-    def _figure4(self, found: Found) -> Section:
-        title = "Which objects are related (figure 4)"
-        size = self.looker.config.recipe.model.clique_size
-        if not self.looker.relates_objects() or size != 2:
-            why = (
-                f"This network relates {size} objects at a time, not pairs"
-                if self.looker.relates_objects()
-                else "What was trained relates no objects"
-            )
-            text = f"<p>{why}, so there is no graph of pairs.</p>"
-            return Section(id="figure4", title=title, parts=[text])
-        classes = self.measured.classes
-        pictures = self.files.graphs(found.pairs, classes, self.looker.names)
-        return figure4_section(
-            found.pairs,
-            classes,
-            self.looker.names,
-            pictures,
-            num_segments=len(self.looker.joined.segments),
-        )
 
-    def _figure5(self, found: Found, right: list[tuple[int, int]]) -> Section:
-        if not self.looker.relates_objects():
-            return Section(
-                id="figure5",
-                title="Which pairs decided (figure 5)",
-                parts=["<p>What was trained relates no objects, so no pair decided.</p>"],
-            )
-        cases = [found.cases[place] for place in right]
-        return cases_section(cases, chosen=bool(self.request.segments))
+def _figure4(looker: Looker, files: ReportFiles, found: Found) -> Section:
+    size = looker.config.recipe.model.clique_size
+    if looker.relates_objects() and size == 2:
+        classes, names = looker.measured.classes, looker.names
+        pictures = files.graphs(found.pairs, classes, names)
+        num_segments = len(looker.joined.segments)
+        return figure4_section(found.pairs, classes, names, pictures, num_segments=num_segments)
+    why = "What was trained relates no objects"
+    if looker.relates_objects():
+        why = f"This network relates {size} objects at a time, not pairs"
+    text = f"<p>{why}, so there is no graph of pairs.</p>"
+    return Section(id="figure4", title="Which objects are related (figure 4)", parts=[text])
+
+
+def _figure5(
+    looker: Looker, found: Found, right: list[tuple[int, int]], *, chosen: bool
+) -> Section:
+    if looker.relates_objects():
+        return cases_section([found.cases[place] for place in right], chosen=chosen)
+    text = "<p>What was trained relates no objects, so no pair decided.</p>"
+    return Section(id="figure5", title="Which pairs decided (figure 5)", parts=[text])
 
 
 def _cell_title(measured: Measured, row: int, column: int) -> str:
@@ -254,3 +226,48 @@ def _clip_texts(measured: Measured) -> dict[int, tuple[str, str]]:
         ]
         texts[row] = id, f"says {', '.join(said) or 'nothing'}"
     return texts
+
+
+def _made_section(looker: Looker) -> Section:
+    """The part of a report that says so of its run."""
+    run, config, trained = looker.run, looker.config, looker.trained
+    joined, sources, starts = looker.joined, looker.sources, read_jsonl(run / STARTS_NAME)
+    paths, digest = config.paths, file_digest(trained.path, error=CheckpointError)
+    facts = [
+        ("run", str(run)),
+        ("data set", config.dataset.name),
+        ("recipe", config.recipe_name),
+        ("system", config.system or "as the recipe says"),
+        ("weights", f"{trained.path.name}, step {trained.step}, {digest}"),
+        ("started from", config.weights_digest or "random weights"),
+        ("detector in training", config.dataset.detector),
+        ("detector here", sources.detector),
+        ("training segments", f"{config.dataset.num_train}, {config.dataset.train_digest}"),
+        (f"{joined.split} segments", f"{len(joined.segments)}, {segments_digest(joined.segments)}"),
+        ("shards", str(paths.shards)),
+        ("clip store", str(paths.clips or "none: frames decoded from the videos")),
+    ]
+    for start in starts[-_SHOWN_COMMANDS:]:
+        command = start.get("command")
+        if isinstance(command, list) and command:
+            facts.append(("command", shlex.join(["orn", *map(str, command[1:])])))
+    rows = [
+        [shown(str(each.get(name, ""))) for name in ("time", "commit", "threads", "platform")]
+        for each in starts[-_SHOWN_STARTS:]
+    ]
+    recipe = read_bounded(run / CONFIG_NAME).decode(errors="replace")
+    return Section(
+        id="made",
+        title="How it was made",
+        parts=[
+            listed_facts(facts),
+            table(
+                ("started", "commit", "threads", "platform"),
+                rows,
+                texts=(0, 1, 3),
+                name="Starts of the training",
+            ),
+            '<details class="print"><summary>Recipe and settings (config.toml)</summary>'
+            f"<pre>{shown(recipe, 20_000, lines=True)}</pre></details>",
+        ],
+    )

@@ -5,12 +5,11 @@ import csv
 import hashlib
 import io
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 from shared.jobs.atomic_file import write_bytes, write_text
@@ -23,16 +22,11 @@ from stage2_train.insight.figures import (
     graph_figure,
     node_name,
     png_and_svg,
+    strongest_words,
 )
 from stage2_train.insight.measured import Measured
-from stage2_train.insight.report_cases import Case
-from stage2_train.insight.report_page import Picture
-from stage2_train.insight.report_sections import strongest_words
-from stage2_train.runs.run_folder import (
-    METRICS_NAME,
-    number_in,
-    read_jsonl,
-)
+from stage2_train.insight.report_page import Picture, decided_lines, shown
+from stage2_train.runs.run_folder import METRICS_NAME, number_in, read_jsonl
 
 _MOST_GRAPHS = 60
 """Activities whose graphs are drawn; the table has all."""
@@ -66,7 +60,7 @@ class ReportFiles:
         write_bytes(self.folder / name, data)
         self.written += 1
 
-    def _graph(self, name: str, draw: Any, alt: str, rank: str) -> Picture:
+    def _graph(self, name: str, draw: Any, alt: str) -> Picture:
         png, svg = png_and_svg(draw)
         self._bytes(f"{name}.png", png)
         self._bytes(f"{name}.svg", svg)
@@ -76,18 +70,11 @@ class ReportFiles:
             media="image/svg+xml",
             alt=alt,
             file=f"report/{name}.png",
-            rank=_RANKS[rank],
+            rank=_RANKS[name.partition("-")[0]],
             graph=True,
         )
 
-    def tables(
-        self,
-        measured: Measured,
-        intervals: Mapping[tuple[str, str], tuple[float, float] | None],
-        of_class: Sequence[tuple[float, float] | None],
-        counts_RC: NDArray[np.int64],
-        videos: Sequence[str],
-    ) -> None:
+    def tables(self, measured: Measured, videos: Sequence[str]) -> None:
         """metrics.csv, classes.csv, confusion.csv and clips.csv."""
         file, classes = measured.file, measured.classes
         heads = file.heads()
@@ -95,7 +82,7 @@ class ReportFiles:
             "metrics.csv",
             ("head", "metric", "value", "low", "high"),
             [
-                (head, name, value, *(intervals[head, name] or ("", "")))
+                (head, name, value, *(file.interval(head, name) or ("", "")))
                 for head, figures in heads.items()
                 for name, value in figures.items()
             ],
@@ -108,39 +95,27 @@ class ReportFiles:
                     row.name,
                     row.num_segments,
                     *(getattr(row, head) for head in heads),
-                    *(ends or ("", "")),
+                    *(measured.class_interval(place) or ("", "")),
                 )
-                for row, ends in zip(file.per_class, of_class, strict=True)
+                for place, row in enumerate(file.per_class)
             ],
         )
         self._csv(
             "confusion.csv",
             ("true", *measured.columns()),
-            [(name, *counts) for name, counts in zip(classes, counts_RC.tolist(), strict=True)],
-        )
-        true_NA, said_NA, probability_NA = (
-            measured.true_NA(),
-            measured.said_NA(),
-            measured.probability_NA,
-        )
-        self._csv(
-            "clips.csv",
-            ("id", "video", "true", "said", "probability"),
             [
-                (
-                    id,
-                    video,
-                    "; ".join(classes[each] for each in np.flatnonzero(true_NA[row])),
-                    "; ".join(classes[each] for each in np.flatnonzero(said_NA[row])),
-                    "; ".join(
-                        f"{probability_NA[row, each]:.4f}" for each in np.flatnonzero(said_NA[row])
-                    ),
-                )
-                for row, (id, video) in enumerate(
-                    zip(measured.predictions.ids, videos, strict=True)
-                )
+                (name, *row)
+                for name, row in zip(classes, measured.counts_RC().tolist(), strict=True)
             ],
         )
+        chance_NA, rows = measured.probability_NA, []
+        marked = zip(measured.true_NA(), measured.said_NA(), strict=True)
+        for row, (true_A, said_A) in enumerate(marked):
+            true, said = np.flatnonzero(true_A), np.flatnonzero(said_A)
+            names = ("; ".join(classes[each] for each in some) for some in (true, said))
+            chances = "; ".join(f"{chance_NA[row, each]:.4f}" for each in said)
+            rows.append((measured.predictions.ids[row], videos[row], *names, chances))
+        self._csv("clips.csv", ("id", "video", "true", "said", "probability"), rows)
 
     def curves(self, metric: str, chance: float) -> Picture | None:
         """training.png, .svg and .csv; None where the run has no log."""
@@ -160,16 +135,14 @@ class ReportFiles:
             "training",
             lambda: curves_figure(lines, metric, chance),
             "Curves of the training: losses, and scores in validation",
-            "training",
         )
 
-    def confusion(self, measured: Measured, counts_RC: NDArray[np.int64]) -> Picture:
+    def confusion(self, measured: Measured) -> Picture:
         """confusion.png and .svg."""
         return self._graph(
             "confusion",
-            lambda: confusion_figure(counts_RC, measured.classes, measured.columns()),
+            lambda: confusion_figure(measured.counts_RC(), measured.classes, measured.columns()),
             "Confusion matrix",
-            "confusion",
         )
 
     def graphs(
@@ -207,7 +180,6 @@ class ReportFiles:
                     f"figure4-{activity + 1:03d}-{_file_name(classes[activity])}",
                     lambda drawn=drawn: graph_figure(drawn, names),  # type: ignore[misc]
                     strongest_words(drawn, names),
-                    "figure4",
                 )
         return pictures
 
@@ -219,8 +191,8 @@ class ReportFiles:
         figure: Literal["figure5", "figure6"],
         title: str,
         against: bool,
-    ) -> Case:
-        """A clip of figure 5 or 6 as a PNG, and its cliques as a CSV.
+    ) -> list[str | Picture]:
+        """A clip of figure 5 or 6 as a PNG, its cliques as a CSV, and what the page says of it.
 
         Args:
             clip: what to show.
@@ -229,44 +201,36 @@ class ReportFiles:
             title: HTML.
             against: whether what speaks against the class is shown in place of what speaks for it.
         """
-        cliques = clip.strongest(MOST_LINES, against=against)
-        picture_HW3 = draw_pairs(clip, names, cliques)
+        cliques = clip.strongest(_LISTED_CLIQUES, against=against)
+        picture_HW3 = draw_pairs(clip, names, cliques[:MOST_LINES])
         held = io.BytesIO()
         Image.fromarray(picture_HW3).save(held, format="PNG", compress_level=6)
         name = f"{figure}-{clip.activity + 1:03d}-{_file_name(clip.id)}"
         self._bytes(f"{name}.png", held.getvalue())
         words = [
-            (
-                " \u2013 ".join(
-                    f"{clip.name_of(place, names)} (frame {place[0] + 1})"
-                    for place in clique.objects
-                ),
-                clique.fall,
-                clique.activation,
+            " \u2013 ".join(
+                f"{clip.name_of(place, names)} (frame {place[0] + 1})" for place in clique.objects
             )
-            for clique in clip.strongest(_LISTED_CLIQUES, against=against)
+            for clique in cliques
         ]
-        seen = clip.seen(names)
-        self._csv(
-            f"{name}.csv",
-            ("pair", "fall", "activation"),
-            words,
+        listed = [
+            (text, each.fall, each.activation) for text, each in zip(words, cliques, strict=True)
+        ]
+        self._csv(f"{name}.csv", ("pair", "fall", "activation"), listed)
+        picture = Picture(
+            key=name,
+            data=webp(picture_HW3),
+            media="image/webp",
+            alt=f"Frames of {clip.id[:100]}; first pair: {words[0] if words else 'none'}",
+            file=f"report/{name}.png",
+            rank=_RANKS[figure],
         )
-        return Case(
-            id=clip.id,
-            title=title,
-            picture=Picture(
-                key=name,
-                data=webp(picture_HW3),
-                media="image/webp",
-                alt=f"Frames of {clip.id[:100]}; first pair: {words[0][0] if words else 'none'}",
-                file=f"report/{name}.png",
-                rank=_RANKS[figure],
-            ),
-            seen=seen,
-            pairs=words,
-            decided_by=clip.decided_by,
-        )
+        lines = [f"<b>{title}</b> {shown(clip.id, 60)}"]
+        lead = "First pair" if figure == "figure5" else "Misled by"
+        for text, fall, activation in listed[:1]:
+            lines.append(f"{lead}: {shown(text)}, fall {fall:.3f}, activation {activation:.2f}.")
+        lines += decided_lines(clip.decided_by, clip.seen(names)[:8])
+        return ["<figure>", picture, f"<figcaption>{'<br>'.join(lines)}</figcaption></figure>"]
 
 
 def _file_name(text: str) -> str:

@@ -151,8 +151,8 @@ class ReportPage:
         Raises:
             PipelineError: if even its texts are.
         """
-        cells = self._cells()
-        bare = self._filled(frozenset(), {}, cells)
+        most = self._most_in_cell()
+        bare = self._filled(frozenset(), {}, most)
         left = largest_bytes - len(bare.encode())
         if left < 0:
             raise PipelineError(
@@ -169,46 +169,40 @@ class ReportPage:
                 held.add(picture.key)
                 left -= size
         thumbnails = {}
-        listed = dict.fromkeys(row for each in cells for row in each.clips)
-        for row in listed:
+        for row in self._listed(most):
             text = base64.b64encode(self.thumbnails.get(row, b"")).decode()
             if text and len(text) + 2 <= left:
                 thumbnails[row] = text
                 left -= len(text) + 2
-        return self._filled(frozenset(held), thumbnails, cells)
+        return self._filled(frozenset(held), thumbnails, most)
 
-    def _cells(self) -> list[CellClips]:
-        """The cells with as many clips as may be listed in all."""
+    def _listed(self, most: int) -> dict[int, None]:
+        """Segments behind the cells, with so many of each cell."""
+        return dict.fromkeys(row for each in self.cells for row in each.clips[:most])
+
+    def _most_in_cell(self) -> int:
+        """How many clips of a cell may be listed."""
         most = _MOST_IN_CELL
-        while True:
-            cells = [
-                CellClips(
-                    row=each.row, column=each.column, title=each.title, clips=each.clips[:most]
-                )
-                for each in self.cells
-            ]
-            listed = {row for each in cells for row in each.clips}
-            size = sum(len(safe_json([_cut(part) for part in self.clips[row]])) for row in listed)
-            if size <= _MOST_LISTED_BYTES or most == 1:
-                return cells
+        while most > 1:
+            texts = (map(_cut, self.clips[row]) for row in self._listed(most))
+            if sum(len(safe_json([*each])) for each in texts) <= _MOST_LISTED_BYTES:
+                break
             most //= 2
+        return most
 
-    def _filled(
-        self, held: frozenset[str], thumbnails: dict[int, str], cells: list[CellClips]
-    ) -> str:
-        counts = {(each.row, each.column): len(each.clips) for each in self.cells}
+    def _filled(self, held: frozenset[str], thumbnails: dict[int, str], most: int) -> str:
         data: dict[str, Any] = {
             "clips": {
                 row: [*map(_cut, self.clips[row]), thumbnails.get(row, 0)]
-                for row in sorted({row for each in cells for row in each.clips})
+                for row in sorted(self._listed(most))
             },
             "cells": {
                 f"{each.row}-{each.column}": [
                     _cut(each.title),
-                    counts[each.row, each.column],
-                    list(each.clips),
+                    len(each.clips),
+                    list(each.clips[:most]),
                 ]
-                for each in cells
+                for each in self.cells
             },
         }
         sections = "".join(_section(each, held) for each in self.sections)
@@ -224,7 +218,7 @@ class ReportPage:
         body = (
             f"<header><h1>{shown(self.title)}</h1>{self.lead}"
             f'<nav aria-label="Parts of the page"><ul>{links}</ul></nav>'
-            f"{needs_program if cells else ''}</header><main>{sections}</main>"
+            f"{needs_program if self.cells else ''}</header><main>{sections}</main>"
         )
         parts = {
             "TITLE": escape(f"{_cut(self.title)} \u2013 {self.kind}"),

@@ -1,16 +1,19 @@
 """What the parts of a report say: each from what was found to HTML and pictures."""
 
 from collections.abc import Mapping, Sequence
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stage2_train.insight.class_pairs import ClassPair, ClassPairs
-from stage2_train.insight.figures import MEASURES, node_name
+from stage2_train.insight.figures import node_name
 from stage2_train.insight.measured import Measured
 from stage2_train.insight.paper_table1 import TABLE_1, TABLE_1_MAP
 from stage2_train.insight.report_page import Picture, Section, scrolling, shown, table
 
+_Figure = list[str | Picture]
+"""HTML, and the pictures in it."""
 _LARGEST_MATRIX = 40
 """Classes of a confusion matrix that is shown as a table of buttons."""
 _LISTED_CONFUSIONS = 60
@@ -18,13 +21,13 @@ _OPEN_GRAPHS = 6
 _LISTED_PAIRS = 5
 
 
-def headline(measured: Measured, interval: tuple[float, float] | None) -> str:
+def headline(measured: Measured) -> str:
     """The figures that matter, large."""
     file = measured.file
     head, figures = next(iter(file.heads().items()))
     boxes = [
         (f"{_percent(figures[file.metric])} %", f"{file.metric} of {head.replace('_', ' ')}"),
-        (_range(interval), "95 % interval over videos, %"),
+        (_range(file.interval(head, file.metric)), "95 % interval over videos, %"),
         (f"{_percent(file.chance)} %", "chance"),
         (f"{file.num_segments:,}", f"segments of {shown(file.split)}"),
     ]
@@ -32,12 +35,7 @@ def headline(measured: Measured, interval: tuple[float, float] | None) -> str:
     return f'<div class="headline">{inner}</div>'
 
 
-def scores_section(
-    measured: Measured,
-    intervals: Mapping[tuple[str, str], tuple[float, float] | None],
-    class_intervals: Sequence[tuple[float, float] | None],
-    curves: Picture | None,
-) -> Section:
+def scores_section(measured: Measured, curves: Picture | None) -> Section:
     """Scores of the heads, curves of the training, a table by class."""
     file = measured.file
     rows = [
@@ -45,7 +43,7 @@ def scores_section(
             head.replace("_", " "),
             shown(name),
             _percent(value) if name in ("top1", "top5", "map") else f"{value:g}",
-            _range(intervals.get((head, name))),
+            _range(file.interval(head, name)),
         ]
         for head, figures in file.heads().items()
         for name, value in figures.items()
@@ -65,11 +63,11 @@ def scores_section(
     ]
     if curves is not None:
         parts += ["<h3>Training</h3><figure>", curves, "</figure>"]
-    parts.append(_class_table(measured, class_intervals))
+    parts.append(_class_table(measured))
     return Section(id="scores", title="Scores", parts=parts)
 
 
-def _class_table(measured: Measured, intervals: Sequence[tuple[float, float] | None]) -> str:
+def _class_table(measured: Measured) -> str:
     file = measured.file
     heads = list(file.heads())
     paper = TABLE_1 if file.dataset == "vlog" else {}
@@ -78,7 +76,7 @@ def _class_table(measured: Measured, intervals: Sequence[tuple[float, float] | N
             shown(row.name),
             f"{row.num_segments:,}",
             *(_percent(getattr(row, head)) for head in heads),
-            _range(intervals[place]),
+            _range(measured.class_interval(place)),
             *(f"{values[row.name]:.1f}" if row.name in values else "" for values in paper.values()),
         ]
         for place, row in enumerate(file.per_class)
@@ -107,13 +105,9 @@ def _class_table(measured: Measured, intervals: Sequence[tuple[float, float] | N
     )
 
 
-def confusion_section(
-    measured: Measured,
-    counts_RC: NDArray[np.int64],
-    picture: Picture,
-) -> Section:
+def confusion_section(measured: Measured, picture: Picture) -> Section:
     """The confusion matrix as buttons, or as a picture and a list where it is large."""
-    classes, columns = measured.classes, measured.columns()
+    classes, columns, counts_RC = measured.classes, measured.columns(), measured.counts_RC()
     if measured.single:
         text = "Rows are the true classes, columns what the network says."
     else:
@@ -242,15 +236,48 @@ def _pair_table(drawn: Sequence[ClassPair], names: Sequence[str]) -> str:
     )
 
 
-def strongest_words(drawn: Sequence[ClassPair], names: Sequence[str]) -> str:
-    """What a graph shows, in words."""
-    words = []
-    for title, value in MEASURES.values():
-        if drawn:
-            pair = max(drawn, key=value)
-            ends = node_name(pair.first, names), node_name(pair.second, names)
-            words.append(f"{title}: {ends[0]} and {ends[1]}")
-    return "Graphs of object classes. Widest edges: " + "; ".join(words)
+def cases_section(cases: Sequence[_Figure], *, chosen: bool) -> Section:
+    """Figure 5."""
+    which = "The clips that were asked for." if chosen else "The surest right ones, class by class."
+    return Section(
+        id="figure5",
+        title="Which pairs decided (figure 5)",
+        parts=[
+            f"<p>Figure 5 of the paper. {which} Lines join the pairs that count most, as wide as "
+            "the logit of the class falls without them; shown are the two frames whose pairs count "
+            "most together. All pairs count as the network saw them, on the centred clip.</p>",
+            *(_beside(cases) if cases else ["<p>There are none.</p>"]),
+        ],
+    )
+
+
+def mistakes_section(
+    groups: Sequence[tuple[str, int, Sequence[_Figure]]], *, total: int, explained: bool
+) -> Section:
+    """Figure 6."""
+    text = (
+        f"<p>Figure 6 of the paper. {total:,} mistakes, the largest groups first, in each the "
+        "surest. "
+        + (
+            "Lines join the pairs that misled: without them the logit of what is said falls (or "
+            "that of what is missed rises)."
+            if explained
+            else "This network relates no objects, so no pair can have misled it; the masks are "
+            "what the detector saw."
+        )
+        + " The confusion matrix opens the others.</p>"
+    )
+    parts: list[str | Picture] = [text]
+    for name, number, cases in groups:
+        parts.append(f"<h3>{shown(name)} <span class=dim>({number:,})</span></h3>")
+        parts += _beside(cases)
+    if not groups:
+        parts.append("<p>There are none.</p>")
+    return Section(id="figure6", title="Mistakes (figure 6)", parts=parts)
+
+
+def _beside(figures: Sequence[_Figure]) -> _Figure:
+    return ['<div class="cases">', *chain.from_iterable(figures), "</div>"]
 
 
 def _percent(share: float | None) -> str:

@@ -1,19 +1,24 @@
-"""Predictions for frames and detections that are in memory, and for videos whose objects are found
-on the way.
+"""Predictions for what Python code gives: a path or frames in memory, and objects from shards, in
+memory, or found on the way.
 
 F frames of a video, H W pixels.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from shared.errors import ShapeError, VideoDecodeError
+from shared.errors import ConfigError, JoinError, ShapeError, ShardNotFoundError, VideoDecodeError
 from shared.manifests.records import Video
+from shared.manifests.source import source_of
 from shared.masks.detections import FrameDetections
-from shared.video.read import frame_seconds, read_frames
+from shared.shards.reader import DetectionFolder
+from shared.shards.schema import UNKNOWN_SOURCE
+from shared.video.read import content_digest, frame_seconds, read_frames
+from stage2_train.clips.clip_sources import ClipPictures
 from stage2_train.frames.onwards import OnwardReader
 from stage2_train.predict.one_video import (
     ArrayPictures,
@@ -23,7 +28,7 @@ from stage2_train.predict.one_video import (
 )
 from stage2_train.predict.opened import OpenedModel
 from stage2_train.predict.records import WindowPrediction
-from stage2_train.predict.video import predict_frames
+from stage2_train.predict.video import predict_frames, predict_video
 from stage2_train.predict.windows import WindowChoice
 
 _KEPT_BYTES = 512 * 2**20
@@ -37,32 +42,74 @@ class FindsObjects(Protocol):
         """The objects of (H, W, 3) uint8 RGB frames of equal size."""
 
 
-def predict_arrays(
+def predict_given(
     model: OpenedModel,
-    frames: Sequence[NDArray[np.uint8]] | NDArray[np.uint8],
-    detections: Sequence[FrameDetections] | FindsObjects,
+    video: str | Path | Sequence[NDArray[np.uint8]] | NDArray[np.uint8],
+    detections: str | Path | FindsObjects | Sequence[FrameDetections],
     *,
+    video_id: str | None = None,
+    rate: float | None = None,
     seconds: ArrayLike | None = None,
     choice: WindowChoice | None = None,
     pairs: int = 0,
 ) -> Iterator[WindowPrediction]:
-    """The predictions for F frames: one for few of them, else one a window, by their starts.
-
-    Args:
-        model: what predicts.
-        frames: (H, W, 3) uint8 RGB, all of one size; or one array of them.
-        detections: those of each frame, on grids of one size; or what finds them in those frames
-            that are looked at.
-        seconds: (F,) times, increasing; without them there is one prediction for all frames, whose
-            times are their numbers.
-        choice: windows; None takes those that suit the training.
-        pairs: how many of the pairs that decided to tell of each.
+    """See `stage2_train.interface.predictions`.
 
     Raises:
         ShapeError: if an array has another shape or type.
         ShardFormatError: if detections are none of their grid.
-        ConfigError: as `predict_video`.
+        ConfigError, JoinError, ShardNotFoundError, VideoDecodeError: as `predict_video`.
     """
+    frames: ClipPictures
+    image: Callable[[int], NDArray[np.uint8]]
+    find: Callable[[int], FrameDetections]
+    objects: FindsObjects | Sequence[FrameDetections]
+    name = "frames"
+    if isinstance(video, str | Path):
+        path = Path(video)
+        if isinstance(detections, str | Path):
+            folder = DetectionFolder(Path(detections))
+            shown = Video(id=video_id or _id_of(path, folder), path=path, rate=rate)
+            _check_source(shown, folder)
+            return predict_video(model, shown, folder, choice=choice, pairs=pairs)
+        if isinstance(detections, Sequence):
+            raise ConfigError(
+                f"predictions: wanted a folder of shards or a detector for the file {path}, found "
+                "a sequence; give frames as arrays with it"
+            )
+        shown = Video(id=video_id or path.stem, path=path, rate=rate)
+        name, frames, image = shown.id, model.decoded([shown]).frames(shown.id), _reader(shown)
+        objects = detections
+    else:
+        if isinstance(detections, str | Path):
+            raise ConfigError(
+                "predictions: wanted the detections of each frame, or a detector, for frames given "
+                f"as arrays, found {str(detections)!r}"
+            )
+        _check_frames(video)
+        frames = ArrayPictures(_times(seconds, len(video)), video, model.config.clips)
+        image, objects = video.__getitem__, detections
+    height, width, _ = image(0).shape
+    if isinstance(objects, Sequence):
+        check_detections(objects, len(frames.seconds))
+        grid, find = (objects[0].height, objects[0].width), objects.__getitem__
+    else:
+        detector = objects
+        grid, find = (height, width), lambda row: _found(detector, image(row), row)
+    return predict_frames(
+        model,
+        frames,
+        OneDetected(FoundLater(frames.seconds, find)),
+        video_id=name,
+        size=model.config.clips.stored().stored_size(height, width),
+        grid=grid,
+        choice=choice,
+        is_timed=seconds is not None or isinstance(video, str | Path),
+        pairs=pairs,
+    )
+
+
+def _check_frames(frames: Sequence[NDArray[np.uint8]] | NDArray[np.uint8]) -> None:
     if not len(frames):
         raise ShapeError("frames: wanted at least one, found none")
     for place, frame in enumerate(frames):
@@ -72,56 +119,29 @@ def predict_arrays(
                 f"frames: wanted (H, W, 3) uint8 RGB{like}, "
                 f"found {frame.shape} {frame.dtype} at place {place}"
             )
-    seconds_F = _times(seconds, len(frames))
-    height, width, _ = frames[0].shape
-    grid = (height, width)
-    if isinstance(detections, Sequence):
-        check_detections(detections, len(frames))
-        grid = (detections[0].height, detections[0].width)
-        detected = FoundLater(seconds_F, detections.__getitem__)
-    else:
-        detected = FoundLater(seconds_F, lambda row: _found(detections, frames[row], row))
-    yield from predict_frames(
-        model,
-        ArrayPictures(seconds_F, frames, model.config.clips),
-        OneDetected(detected),
-        video_id="frames",
-        size=model.config.clips.stored().stored_size(height, width),
-        grid=grid,
-        choice=choice,
-        is_timed=seconds is not None,
-        pairs=pairs,
-    )
 
 
-def predict_detecting(
-    model: OpenedModel,
-    video: Video,
-    detector: FindsObjects,
-    *,
-    choice: WindowChoice | None = None,
-    pairs: int = 0,
-) -> Iterator[WindowPrediction]:
-    """The same for a video; objects are found in those frames alone that are looked at.
+def _id_of(path: Path, folder: DetectionFolder) -> str:
+    """The only id of the shards that ends as the file's name does."""
+    names = {path.stem, path.name}
+    found = [each for each in folder.video_ids if each.rpartition("/")[2] in names]
+    if len(found) != 1:
+        what = f"{len(found)}, {found[0]!r} and others" if found else "none"
+        raise ShardNotFoundError(
+            f"{folder.path}: wanted one video called like {path.name}, found {what}; say "
+            "video_id=... as the shards have it"
+        )
+    return found[0]
 
-    Raises:
-        VideoDecodeError: if the video cannot be decoded.
-        ShardFormatError: if the detector gave what is none of the frame.
-        ConfigError: as `predict_video`.
-    """
-    frames = model.decoded([video]).frames(video.id)
-    image = _reader(video)
-    height, width, _ = image(0).shape
-    yield from predict_frames(
-        model,
-        frames,
-        OneDetected(FoundLater(frames.seconds, lambda row: _found(detector, image(row), row))),
-        video_id=video.id,
-        size=model.config.clips.stored().stored_size(height, width),
-        grid=(height, width),
-        choice=choice,
-        pairs=pairs,
-    )
+
+def _check_source(video: Video, folder: DetectionFolder) -> None:
+    detected = folder.entry(video.id).source_digest
+    found = content_digest(source_of(video))
+    if detected not in (found, UNKNOWN_SOURCE):
+        raise JoinError(
+            f"video {video.id}: {video.path} is {found}, the shards {folder.path} are from "
+            f"{detected}; take the file that was detected, or detect this one"
+        )
 
 
 def _reader(video: Video) -> Callable[[int], NDArray[np.uint8]]:

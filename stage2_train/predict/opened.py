@@ -11,14 +11,12 @@ from torch import nn
 from shared.devices import choose_device
 from shared.errors import ConfigError, PipelineError
 from shared.manifests.load import load_dataset, load_manifest
-from shared.manifests.records import Dataset, DetectorChoice, Video
+from shared.manifests.records import Video
 from shared.shards.reader import DetectionFolder
 from shared.shards.schema import DetectorEntry
-from stage2_train.clips.dataset import ClipSettings
 from stage2_train.frames.decoded import DecodedVideos
 from stage2_train.frames.reader import ClipStore
 from stage2_train.frames.schema import StoreSettings
-from stage2_train.model.config import Heads
 from stage2_train.runs.model_folder import (
     ClipRecord,
     ModelConfig,
@@ -28,7 +26,6 @@ from stage2_train.runs.model_folder import (
     read_model_config,
 )
 from stage2_train.runs.run_config import RunConfig, load_run_config
-from stage2_train.runs.sources import clip_settings
 from stage2_train.runs.trained import load_trained
 
 
@@ -50,11 +47,6 @@ class OpenedModel:
         return self.config.dataset.classes
 
     @property
-    def heads(self) -> Heads:
-        """What was trained of the network."""
-        return self.config.heads
-
-    @property
     def is_multi_label(self) -> bool:
         """Whether several classes can hold at once; then probabilities do not add up to 1."""
         return self.config.dataset.task == "multi-label"
@@ -63,15 +55,6 @@ class OpenedModel:
     def detector(self) -> str:
         """Configuration and weights of the detector that it was trained with, in a line."""
         return self.config.dataset.detector
-
-    @property
-    def clip_settings(self) -> ClipSettings:
-        """How clips of any video are made.
-
-        Raises:
-            ConfigError: if the pixels of a batch take more memory than this machine has.
-        """
-        return clip_settings(self.config.recipe, self._dataset())
 
     def decoded(self, videos: Sequence[Video]) -> DecodedVideos:
         """All frames of videos, with the pixels that training saw."""
@@ -82,22 +65,6 @@ class OpenedModel:
             settings=clips.stored(),
             as_stored=clips.jpeg_quality is not None,
             in_order=True,
-        )
-
-    def _dataset(self) -> Dataset:
-        record = self.config.dataset
-        return Dataset(
-            name=record.name,
-            task=record.task,
-            form="clips",
-            metric=record.metric,
-            clip_frames=self.config.clips.clip_frames,
-            root=Path(),
-            detector=DetectorChoice(),
-            classes=record.classes,
-            videos=(),
-            segments=(),
-            missing=(),
         )
 
 

@@ -7,7 +7,6 @@ B clips, T frames of a clip, K object slots, A activity classes.
 """
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 import torch
@@ -35,6 +34,7 @@ from stage2_train.predict.records import (
     probabilities,
 )
 from stage2_train.predict.windows import WindowChoice, windows_of
+from stage2_train.runs.sources import clip_settings
 
 _BATCH = 8
 """Most windows that the network sees at once."""
@@ -112,10 +112,10 @@ def predict_frames(
         As `predict_video`.
     """
     check_pairs(model, pairs)
-    seconds_F, record = frames.seconds, model.config.clips
+    config, record, seconds_F = model.config, model.config.clips, frames.seconds
     if not len(seconds_F):
         raise JoinError(f"video {video_id}: wanted frames, found none")
-    (height, width), crop = size, model.config.recipe.data.crop
+    (height, width), crop = size, config.recipe.data.crop
     if record.short_side is not None and (height < crop[0] or width < crop[1]):
         raise JoinError(
             f"video {video_id}: wanted frames that hold the crop of {crop[0]}x{crop[1]}, found "
@@ -139,20 +139,23 @@ def predict_frames(
         ],
         OneVideo(frames, size),
         detections,
-        model.clip_settings,
+        clip_settings(config.recipe, task=config.dataset.task, clip_frames=record.clip_frames),
         cache_bytes=_KEPT_BYTES,
     )
     for first in range(0, len(clips), _BATCH):
         places = range(first, min(first + _BATCH, len(clips)))
         samples = [clips[ClipRequest(place)] for place in places]
         inputs = collate(samples).to(model.device).inputs()
-        is_bf16 = model.config.recipe.precision == "bf16"
+        is_bf16 = config.recipe.precision == "bf16"
         with (
             torch.inference_mode(),
             torch.autocast(model.device.type, torch.bfloat16, enabled=is_bf16),
         ):
-            output = model.network(inputs, heads=model.heads)
-            found = _explained(model, inputs, output) if pairs else None
+            output = model.network(inputs, heads=config.heads)
+            if pairs:
+                found = explain(model.network, inputs, class_B=output.logits_BA.argmax(dim=1))
+                decided = found.decided_by()
+                deciding = [_pairs(found, row, pairs) for row in range(len(samples))]
         heads = _by_head(output)
         for row, (place, sample) in enumerate(zip(places, samples, strict=True)):
             segment = clips.segments[place]
@@ -168,8 +171,8 @@ def predict_frames(
                 logits=logits,
                 probabilities=probabilities(total_A, multi_label=model.is_multi_label),
                 objects=_objects(sample, size, grid),
-                pairs=None if found is None else _pairs(found, row, pairs),
-                decided_by=None if found is None else found.decided_by()[row],
+                pairs=deciding[row] if pairs else None,
+                decided_by=decided[row] if pairs else None,
             )
 
 
@@ -179,7 +182,7 @@ def can_tell_pairs(model: OpenedModel) -> bool:
     return (
         isinstance(network, ObjectVideoNetwork)
         and network.config.objects == "detections"
-        and "activity" not in (network.config.heads, model.heads)
+        and "activity" not in (network.config.heads, model.config.heads)
     )
 
 
@@ -190,10 +193,6 @@ def check_pairs(model: OpenedModel, pairs: int) -> None:
             f"{model.path}: wanted a network that relates detected objects, to tell which pairs "
             "decided, found another; leave --pairs out"
         )
-
-
-def _explained(model: OpenedModel, inputs: Any, output: NetworkOutput) -> Importance:
-    return explain(model.network, inputs, class_B=output.logits_BA.argmax(dim=1))
 
 
 def _by_head(output: NetworkOutput) -> dict[str, NDArray[np.float32]]:

@@ -1,7 +1,9 @@
 """Which parts of a video are looked at, and what several looks at one moment come to."""
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,98 +65,91 @@ def windows_of(
     return [each for each, (begin, stop) in zip(ranges, places, strict=True) if begin < stop]
 
 
-class Merger:
-    """Turns the windows of one video, by their starts, into stretches of equal classes: at each
-    moment the mean logits of the windows that cover it, neighbours with equal classes merged."""
+def said_of(
+    windows: Iterable[WindowPrediction], *, multi_label: bool = False, threshold: float = 0.5
+) -> Iterator[WindowPrediction | SegmentPrediction]:
+    """The windows of one video as they come, and what is predicted from when to when: at each
+    moment the mean logits of the windows that cover it, neighbours with equal classes merged. A
+    stretch comes as soon as no later window can change it.
 
-    def __init__(self, *, multi_label: bool = False, threshold: float = 0.5) -> None:
-        """Takes what `segments_of` does."""
-        self._multi_label = multi_label
-        self._threshold = threshold
-        self._covering: list[WindowPrediction] = []
-        self._cursor = 0.0
-        self._pending: SegmentPrediction | None = None
-
-    def add(self, window: WindowPrediction) -> Iterator[SegmentPrediction]:
-        """Takes the next window; gives what no later one can change."""
-        yield from self._merged(self.pieces(window))
-
-    def end(self) -> Iterator[SegmentPrediction]:
-        """What is left when there are no more windows."""
-        yield from self._merged(self.pieces(None))
-        if self._pending is not None:
-            yield self._pending
-            self._pending = None
-
-    def pieces(self, window: WindowPrediction | None) -> Iterator[SegmentPrediction]:
-        """The stretches between the nearest borders of windows, not merged, up to the start of the
-        next window, or to the end of all for None."""
-        until = None if window is None else window.start_seconds
-        while self._covering and (until is None or self._cursor < until):
-            border = min(each.stop_seconds for each in self._covering)
-            border = border if until is None else min(border, until)
-            if border > self._cursor:
-                yield self._piece(border)
-            self._cursor = max(self._cursor, border)
-            self._covering = [each for each in self._covering if each.stop_seconds > self._cursor]
-        if window is not None:
-            self._cursor = window.start_seconds
-            self._covering.append(window)
-
-    def _piece(self, border: float) -> SegmentPrediction:
-        first = self._covering[0]
-        logits = {
-            name: np.mean([each.logits[name] for each in self._covering], axis=0)
-            for name in first.logits
-        }
-        total_A = next(iter(logits.values()))
-        chances_A = probabilities(total_A, multi_label=self._multi_label)
-        holds = np.flatnonzero(chances_A >= self._threshold).tolist()
-        return SegmentPrediction(
-            video=first.video,
-            start_seconds=self._cursor,
-            stop_seconds=border,
-            labels=tuple(holds) if self._multi_label else (int(total_A.argmax()),),
-            logits=logits,
-            probabilities=chances_A,
-            windows=len(self._covering),
-        )
-
-    def _merged(self, pieces: Iterable[SegmentPrediction]) -> Iterator[SegmentPrediction]:
-        for piece in pieces:
-            before = self._pending
-            if before is not None and before.can_be_joined(piece):
-                self._pending = before.joined(piece, multi_label=self._multi_label)
-                continue
-            self._pending = piece
-            if before is not None:
-                yield before
+    Args:
+        windows: by their starts.
+        multi_label: whether several classes, or none, can hold at once.
+        threshold: probability from which a class of a multi-label network holds.
+    """
+    pending: SegmentPrediction | None = None
+    for each in _with_moments(windows, multi_label, threshold):
+        if isinstance(each, WindowPrediction):
+            yield each
+        elif pending is not None and pending.can_be_joined(each):
+            pending = pending.joined(each, multi_label=multi_label)
+        else:
+            if pending is not None:
+                yield pending
+            pending = each
+    if pending is not None:
+        yield pending
 
 
 def segments_of(
     windows: Iterable[WindowPrediction], *, multi_label: bool = False, threshold: float = 0.5
 ) -> Iterator[SegmentPrediction]:
-    """What is predicted from when to when, see `Merger`; each stretch comes as soon as no later
-    window can change it.
-
-    Args:
-        windows: of one video, by their starts.
-        multi_label: whether several classes, or none, can hold at once.
-        threshold: probability from which a class of a multi-label network holds.
-    """
-    merger = Merger(multi_label=multi_label, threshold=threshold)
-    for window in windows:
-        yield from merger.add(window)
-    yield from merger.end()
+    """The stretches of `said_of` alone."""
+    said = said_of(windows, multi_label=multi_label, threshold=threshold)
+    return (each for each in said if isinstance(each, SegmentPrediction))
 
 
 def moments_of(
     windows: Iterable[WindowPrediction], *, multi_label: bool = False
 ) -> Iterator[SegmentPrediction]:
-    """The same before equal neighbours are merged."""
-    merger = Merger(multi_label=multi_label)
-    for window in (*windows, None):
-        yield from merger.pieces(window)
+    """The same before equal neighbours are merged: a stretch between any two borders."""
+    said = _with_moments(windows, multi_label, threshold=0.5)
+    return (each for each in said if isinstance(each, SegmentPrediction))
+
+
+def _with_moments(
+    windows: Iterable[WindowPrediction], multi_label: bool, threshold: float
+) -> Iterator[WindowPrediction | SegmentPrediction]:
+    """Each window, followed by the moments that end with its start or before."""
+    covering: list[WindowPrediction] = []
+    cursor = 0.0
+    for window in chain(windows, (None,)):
+        until = math.inf if window is None else window.start_seconds
+        if window is not None:
+            yield window
+        while covering and cursor < until:
+            border = min(until, *(each.stop_seconds for each in covering))
+            if border > cursor:
+                yield _mean_of(covering, (cursor, border), multi_label, threshold)
+            cursor = max(cursor, border)
+            covering = [each for each in covering if each.stop_seconds > cursor]
+        if window is not None:
+            cursor = until
+            covering.append(window)
+
+
+def _mean_of(
+    covering: Sequence[WindowPrediction],
+    times: tuple[float, float],
+    multi_label: bool,
+    threshold: float,
+) -> SegmentPrediction:
+    first = covering[0]
+    logits = {
+        name: np.mean([each.logits[name] for each in covering], axis=0) for name in first.logits
+    }
+    total_A = next(iter(logits.values()))
+    chances_A = probabilities(total_A, multi_label=multi_label)
+    holds = np.flatnonzero(chances_A >= threshold).tolist()
+    return SegmentPrediction(
+        video=first.video,
+        start_seconds=times[0],
+        stop_seconds=times[1],
+        labels=tuple(holds) if multi_label else (int(total_A.argmax()),),
+        logits=logits,
+        probabilities=chances_A,
+        windows=len(covering),
+    )
 
 
 def likeliest_anywhere(moments: Sequence[SegmentPrediction], most: int) -> dict[int, float]:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from shared.cli_options import echo_json, json_option
+from shared.cli_options import echo_json, echo_report, json_option
 
 _path = click.Path(path_type=Path)
 
@@ -71,7 +71,6 @@ def diff(one: Path, other: Path, as_json: bool) -> None:
     names = (one.name, other.name) if one.name != other.name else (str(one), str(other))
     words = (f"in {names[0]}", f"in {names[1]}")
     found = differences(settings_of(one), settings_of(other), words=words)
-    if as_json:
-        echo_json({"runs": [str(one), str(other)], "differences": found})
-    else:
-        click.echo("\n".join(map(printable, found)) or "no setting differs")
+    said = "\n".join(map(printable, found)) or "no setting differs"
+    report = {"runs": [str(one), str(other)], "differences": found}
+    echo_report(report, lambda _: said, as_json=as_json)

@@ -1,7 +1,6 @@
 """The job behind `orn import-checkpoint`: the network that the authors released, as a run."""
 
 import dataclasses
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,42 +15,32 @@ from stage2_train.model.authors_weights import NotOffered, settings_of, weights_
 from stage2_train.model.build import build_network
 from stage2_train.model.config import NetworkConfig
 from stage2_train.recipe import Recipe, load_recipe
+from stage2_train.resources import Resources
 from stage2_train.runs.checkpoint import Checkpoint, TrainingState, save_checkpoint
 from stage2_train.runs.phases import plan_phases
-from stage2_train.runs.run_config import (
-    DataPaths,
-    DatasetRecord,
-    RunConfig,
-    segments_digest,
-)
+from stage2_train.runs.run_config import DatasetRecord, RunConfig, data_paths, describe_dataset
 from stage2_train.runs.run_folder import CONFIG_NAME, LAST_NAME, start_run
 
 _WHAT = "a checkpoint of the authors' code"
 _ARCHITECTURE = "orn_two_heads"
 _RECIPE = "authors_vlog"
+_DETECTOR = "that of the authors"
 _SPLITS = ("train", "validation")
 _PARALLEL = "module."
 """Before each name, from torch's DataParallel."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ImportRequest:
-    """What `orn import-checkpoint` was asked for."""
-
-    file: Path
-    """The authors' checkpoint."""
-    out: Path
-    """Run folder to make."""
-    dataset: str
-    """Name or file of the manifest of the data set that it was trained on."""
-    paths: DataPaths
-    """Where that is."""
-    overrides: tuple[str, ...] = ()
-    """Settings of the recipe to replace; sizes of the network are those of the weights."""
-
-
-def import_checkpoint(request: ImportRequest) -> dict[str, Any]:
+def import_checkpoint(
+    file: Path, out: Path, *, dataset: str, resources: Resources, overrides: tuple[str, ...] = ()
+) -> dict[str, Any]:
     """Makes a run of the checkpoint, finished, with the recipe `authors_vlog`.
+
+    Args:
+        file: the authors' checkpoint.
+        out: run folder to make.
+        dataset: name or file of the manifest of the data set that it was trained on.
+        resources: where that is.
+        overrides: settings of the recipe to replace; sizes of the network are those of the weights.
 
     Returns:
         What it is: run, activities, backbone, number of weights.
@@ -60,34 +49,35 @@ def import_checkpoint(request: ImportRequest) -> dict[str, Any]:
         CheckpointError: if it is no such checkpoint, or of a network that no setting gives.
         ConfigError: if there is a run already.
     """
-    if (request.out / CONFIG_NAME).exists():
-        raise ConfigError(f"{request.out}: holds a run already; give another folder")
-    theirs = _read(request.file)
+    if (out / CONFIG_NAME).exists():
+        raise ConfigError(f"{out}: holds a run already; give another folder")
+    theirs = _read(file)
     try:
         settings = settings_of(theirs)
-        record = _dataset(request.dataset, request.paths.data_root)
-        recipe = _recipe(request, settings, record)
+        manifest = load_manifest(dataset)
+        listing = load_listing(manifest, resources.root)  # its videos need not be there
+        segments = tuple(each for each in listing.segments if each.split in _SPLITS)
+        record = describe_dataset(manifest, listing.classes, segments, detector=_DETECTOR)
+        recipe = _recipe(overrides, settings, record)
         with torch.device("meta"):  # shapes alone, which need not be those of real weights yet
             wanted = build_network(recipe.model).state_dict()
         ours = weights_of(theirs, wanted)
     except NotOffered as err:
-        raise CheckpointError(
-            f"{shown(request.file)}: wanted {_WHAT}, found one that {err}"
-        ) from err
+        raise CheckpointError(f"{shown(file)}: wanted {_WHAT}, found one that {err}") from err
     if problem := misfit(ours, wanted):
-        raise CheckpointError(f"{shown(request.file)}: does not fit the network: {problem}")
+        raise CheckpointError(f"{shown(file)}: does not fit the network: {problem}")
     network = build_network(recipe.model)
     network.load_state_dict(ours)
     config = RunConfig(
         recipe_name=_RECIPE,
         recipe=recipe,
         dataset=record,
-        weights_digest=file_digest(request.file, error=CheckpointError),
-        paths=request.paths,
+        weights_digest=file_digest(file, error=CheckpointError),
+        paths=data_paths(dataset, manifest.name, resources),
     )
-    _write(request.out, config, network)
+    _write(out, config, network)
     return {
-        "run": str(request.out),
+        "run": str(out),
         "dataset": record.name,
         "num_activities": recipe.model.num_activities,
         "backbone": recipe.model.backbone,
@@ -117,30 +107,14 @@ def _read(file: Path) -> dict[str, Tensor]:
     return {name.removeprefix(_PARALLEL): tensor for name, tensor in weights.items()}
 
 
-def _dataset(name_or_file: str, data_root: Path) -> DatasetRecord:
-    """The data set by its label tables; its videos need not be there."""
-    manifest = load_manifest(name_or_file)
-    listing = load_listing(manifest, data_root)
-    segments = tuple(each for each in listing.segments if each.split in _SPLITS)
-    return DatasetRecord(
-        name=manifest.name,
-        task=manifest.task,
-        metric=manifest.metric,
-        classes=listing.classes,
-        num_train=len(segments),
-        train_digest=segments_digest(segments),
-        detector="that of the authors",
-    )
-
-
-def _recipe(request: ImportRequest, settings: dict[str, Any], record: DatasetRecord) -> Recipe:
+def _recipe(overrides: tuple[str, ...], settings: dict[str, Any], record: DatasetRecord) -> Recipe:
     """What the authors ran, with the network that the weights are of."""
     if settings["num_activities"] != len(record.classes):
         raise NotOffered(
             f"tells {settings['num_activities']} activities apart, where {record.name} has "
             f"{len(record.classes)}; --dataset names the one that it was trained on"
         )
-    recipe = load_recipe(_RECIPE, num_activities=len(record.classes), overrides=request.overrides)
+    recipe = load_recipe(_RECIPE, num_activities=len(record.classes), overrides=overrides)
     try:
         # First-phase weights are not in it; nothing is trained on.
         model: NetworkConfig = dataclasses.replace(

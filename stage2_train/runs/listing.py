@@ -5,61 +5,75 @@ Anything may be damaged; what a folder does not say is None.
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import ValidatorFunctionWrapHandler, WrapValidator
+from pydantic.dataclasses import dataclass
 
 from shared.config.bounded import read_bounded, read_json
+from shared.config.fields import STRICT
 from shared.config.files import leaves, read_toml
 from shared.errors import ConfigError, PipelineError
 from shared.jobs.lock import is_locked
 from stage2_train.runs.run_folder import (
     CONFIG_NAME,
+    HEADS,
     LAST_NAME,
     METRICS_NAME,
     STARTS_NAME,
     STATE_NAME,
-    number_in,
 )
 
 _DEEPEST = 4
 _NOT_COMPARED = ("paths",)
-_HEADS = ("two_heads", "activity_head", "object_head")
-"""The first that a report has is the prediction's."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+def _or_none(value: Any, checked: ValidatorFunctionWrapHandler) -> Any:
+    try:
+        return checked(value)
+    except (ValueError, OverflowError):
+        return None
+
+
+_Text = Annotated[str | None, WrapValidator(_or_none)]
+_Whole = Annotated[int | None, WrapValidator(_or_none)]
+_Number = Annotated[float | None, WrapValidator(_or_none)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
 class RunSummary:
     """One training."""
 
     run: str
     """Path of its folder."""
-    dataset: str | None = None
+    dataset: _Text = None
     """Name of the data set."""
-    system: str | None = None
+    system: _Text = None
     """Of the paper's tables; else the recipe's name."""
     state: str
     """`training` (a process holds it), `finished`, `stopped`, `begun` (no checkpoint yet) or
     `damaged` (its settings are)."""
-    step: int | None = None
+    step: _Whole = None
     """Steps that are done."""
-    num_steps: int | None = None
+    num_steps: _Whole = None
     """Steps that the recipe asks for."""
-    metric: str | None = None
+    metric: _Text = None
     """`top1` or `map`."""
-    best: float | None = None
+    best: _Number = None
     """Best on the validation split while the last phase was trained."""
-    best_step: int | None = None
+    best_step: _Whole = None
     """When that was."""
-    measured: float | None = None
+    measured: _Number = None
     """What `orn eval` measured on the split asked for."""
-    low: float | None = None
+    low: _Number = None
     """Lower end of its 95 % interval."""
-    high: float | None = None
+    high: _Number = None
     """Upper end of it."""
-    seconds: float | None = None
+    seconds: _Number = None
     """Of training, without validation."""
-    started: str | None = None
+    started: _Text = None
     """When it was started or resumed last."""
     settings: Mapping[str, Any] = field(default_factory=dict)
     """Of the recipe, by dotted key."""
@@ -119,35 +133,29 @@ def read_summary(run: Path, *, split: str = "validation") -> RunSummary:
         split: of the figures that `orn eval` measured.
     """
     state = _object(run / STATE_NAME)
-    step = _whole(state, "step")
-    if not state:  # before the first checkpoint
-        step = _whole(_last_record(run / METRICS_NAME), "step")
     known: dict[str, Any] = {
         "run": str(run),
-        "started": _text(_last_record(run / STARTS_NAME).get("time")),
-        "seconds": number_in(state, "seconds"),
+        "started": _last_record(run / STARTS_NAME).get("time"),
+        "seconds": state.get("seconds"),
     }
     try:
         tables = settings_of(run)
     except ConfigError:
         return RunSummary(state="damaged", **known)
-    dataset, recipe = (_table(tables.get(name)) for name in ("dataset", "recipe"))
-    metric = _text(dataset.get("metric"))
-    system = _text(tables.get("system"))
-    if system in (None, "none"):
-        system = _text(tables.get("recipe_name"))
+    dataset, system = _table(tables.get("dataset")), tables.get("system")
+    standing = state or _last_record(run / METRICS_NAME)  # before the first checkpoint
     return RunSummary(
-        dataset=_text(dataset.get("name")),
-        system=system,
+        dataset=dataset.get("name"),
+        system=tables.get("recipe_name") if system in (None, "none") else system,
         state=_state(run, state),
-        step=step,
-        num_steps=_whole(state, "num_steps"),
-        metric=metric,
-        best=number_in(state, "best_metric"),
-        best_step=_whole(state, "best_step"),
-        settings=leaves(recipe),
+        step=standing.get("step"),
+        num_steps=state.get("num_steps"),
+        metric=dataset.get("metric"),
+        best=state.get("best_metric"),
+        best_step=state.get("best_step"),
+        settings=leaves(_table(tables.get("recipe"))),
         **known,
-        **_measured(_object(run / f"eval-{split}.json"), metric or ""),
+        **_measured(_object(run / f"eval-{split}.json"), str(dataset.get("metric"))),
     )
 
 
@@ -160,10 +168,10 @@ def _state(run: Path, state: Mapping[str, Any]) -> str:
 
 
 def _measured(report: Mapping[str, Any], metric: str) -> dict[str, Any]:
-    head = next((name for name in _HEADS if name in report), "")
-    value = number_in(_table(report.get(head)), metric)
+    head = next((name for name in HEADS if name in report), "")
     own = _table(_table(_table(report.get("figures")).get(head)).get(metric))
-    return {"measured": value, "low": number_in(own, "low"), "high": number_in(own, "high")}
+    measured = _table(report.get(head)).get(metric)
+    return {"measured": measured, "low": own.get("low"), "high": own.get("high")}
 
 
 def _last_record(path: Path) -> dict[str, Any]:
@@ -186,12 +194,3 @@ def _object(path: Path) -> dict[str, Any]:
 
 def _table(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
-
-
-def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) else None
-
-
-def _whole(record: Mapping[str, Any], name: str) -> int | None:
-    value = record.get(name)
-    return value if type(value) is int else None

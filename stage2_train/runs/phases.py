@@ -1,6 +1,6 @@
 """The phases of a run (section 5): the object head alone, then the whole network."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from stage2_train.clips.batches import LoaderSettings, num_training_batches
 from stage2_train.model.config import Heads
@@ -51,38 +51,33 @@ def plan_phases(recipe: Recipe, *, num_segments: int, world_size: int = 1) -> tu
     Raises:
         ConfigError: if there are too few segments for every process to have a batch.
     """
-    lengths = recipe.phases
-    sizes = (
-        lengths.object_head_batch_size or recipe.optimiser.batch_size,
-        recipe.optimiser.batch_size,
-    )
-    batches = [
-        num_training_batches(num_segments, LoaderSettings(batch_size=size, world_size=world_size))
-        for size in sizes
-    ]
-    first, second = (
-        num_epochs * steps_per_epoch(num_batches, recipe.optimiser.accumulation)
-        if num_steps is None
-        else num_steps
-        for num_steps, num_epochs, num_batches in (
-            (lengths.object_head_steps, lengths.object_head_epochs, batches[0]),
-            (lengths.steps, lengths.epochs, batches[1]),
-        )
-    )
-    heads = recipe.model.heads
-    lengths_of: dict[Heads, int] = (
-        {"object": first, "both": second} if heads == "both" else {heads: first + second}
-    )
+    lengths, usual, heads = recipe.phases, recipe.optimiser.batch_size, recipe.model.heads
+    of_both = heads == "both"
     phases = []
-    for each, num_steps in lengths_of.items():
-        is_first = each == "object" and heads == "both"
+    for own, batch_size, num_steps, num_epochs, trains_resnet in (
+        (
+            "object" if of_both else heads,
+            lengths.object_head_batch_size or usual,
+            lengths.object_head_steps,
+            lengths.object_head_epochs,
+            lengths.object_head_trains_resnet,
+        ),
+        (heads, usual, lengths.steps, lengths.epochs, True),
+    ):
+        loader = LoaderSettings(batch_size=batch_size, world_size=world_size)
+        num_batches = num_training_batches(num_segments, loader)
+        if num_steps is None:
+            num_steps = num_epochs * steps_per_epoch(num_batches, recipe.optimiser.accumulation)
         phase = Phase(
-            name=_PHASE_NAMES[each],
-            heads=each,
+            name=_PHASE_NAMES[own],
+            heads=own,
             num_steps=num_steps,
-            batch_size=sizes[0 if is_first else 1],
-            num_batches=batches[0 if is_first else 1],
-            trains_resnet=lengths.object_head_trains_resnet or not is_first,
+            batch_size=batch_size,
+            num_batches=num_batches,
+            trains_resnet=trains_resnet,
         )
-        phases += [phase] if num_steps else []
-    return tuple(phases)
+        phases.append(phase)
+    if not of_both:
+        first, last = phases
+        phases = [replace(last, num_steps=first.num_steps + last.num_steps)]
+    return tuple(phase for phase in phases if phase.num_steps)

@@ -13,7 +13,9 @@ from shared.config.files import load_config, to_dict
 from shared.errors import ConfigError
 from shared.jobs.same_job import check_same_job
 from shared.manifests.records import Dataset, Metric, Segment, Task
+from shared.manifests.schema import Manifest
 from stage2_train.recipe import Recipe
+from stage2_train.resources import Resources
 from stage2_train.runs.run_folder import CONFIG_NAME
 
 
@@ -70,15 +72,29 @@ class RunConfig:
     """Where the data was."""
 
 
+def data_paths(manifest: str, dataset_name: str, resources: Resources) -> DataPaths:
+    """Where the data of a data set lies that has no run yet; `manifest` is its name or file."""
+    return DataPaths(
+        manifest=manifest,
+        data_root=resources.root,
+        shards=resources.shards_of(dataset_name),
+        clips=resources.clips_of(dataset_name),
+    )
+
+
 def describe_dataset(
-    dataset: Dataset, train_segments: tuple[Segment, ...], *, detector: str
+    manifest: Dataset | Manifest,
+    classes: tuple[str, ...],
+    train_segments: tuple[Segment, ...],
+    *,
+    detector: str,
 ) -> DatasetRecord:
     """The record of a data set as it is used."""
     return DatasetRecord(
-        name=dataset.name,
-        task=dataset.task,
-        metric=dataset.metric,
-        classes=dataset.classes,
+        name=manifest.name,
+        task=manifest.task,
+        metric=manifest.metric,
+        classes=classes,
         num_train=len(train_segments),
         train_digest=segments_digest(train_segments),
         detector=detector,

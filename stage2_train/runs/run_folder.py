@@ -28,6 +28,8 @@ LAST_NAME = "last.pt"
 METRICS_NAME = "metrics.jsonl"
 STATE_NAME = "state.json"
 
+HEADS = ("two_heads", "activity_head", "object_head")
+"""By which figures are told; the first that a run has is its prediction."""
 _MOST_BYTES = 1 << 30
 _LONGEST_LINE = 1 << 20
 """A thousand times as long as any that we write."""

@@ -1,11 +1,19 @@
-"""The clips of a split as a recipe wants them, from a data set, a clip store and shards."""
+"""The clips of a split as a recipe wants them, from a data set, a clip store and shards; whether
+they are still what a run began with."""
 
+import json
+import logging
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
+from shared.config.bounded import read_json
 from shared.environment import machine_memory
-from shared.errors import ConfigError
-from shared.manifests.records import Dataset
+from shared.errors import ConfigError, PipelineError
+from shared.jobs.atomic_file import write_text
+from shared.manifests.records import Dataset, Task
 from shared.shards.reader import DetectionFolder
+from shared.shards.verified import shard_digest
 from stage2_train.clips.controls import FrameOrder
 from stage2_train.clips.dataset import ClipDataset, ClipSettings
 from stage2_train.clips.join import FrameJoin, JoinedSplit, join_split
@@ -16,6 +24,11 @@ from stage2_train.frames.reader import ClipStore
 from stage2_train.frames.schema import StoreSettings
 from stage2_train.recipe import Recipe
 from stage2_train.runs.run_config import DataPaths
+
+logger = logging.getLogger(__name__)
+
+DATA_NAME = "data.json"
+_NAMED = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,11 +67,18 @@ class Sources:
         `flip`: half of those for training are flipped.
 
         Raises:
-            ConfigError: as `clip_settings`; if the data set does not say what flips change.
+            ConfigError: as `clip_settings`; if the data set does not say what flips change, or
+                frames and detections cannot be joined so.
         """
-        settings = clip_settings(recipe, self.dataset)
+        dataset = self.dataset
+        if recipe.data.frame_join == "ratio" and dataset.form == "segments":
+            raise ConfigError(
+                f"data.frame_join: wanted time for {dataset.name}, whose segments are parts of "
+                "long videos of which not every frame is stored, found ratio"
+            )
+        settings = clip_settings(recipe, task=dataset.task, clip_frames=dataset.clip_frames)
         if flip:
-            settings = replace(settings, flipped_A=classes_when_flipped(self.dataset))
+            settings = replace(settings, flipped_A=classes_when_flipped(dataset))
         if frame_order is not None:
             controls = replace(settings.controls, frame_order=frame_order)
             settings = replace(settings, controls=controls)
@@ -88,20 +108,19 @@ def open_sources(dataset: Dataset, paths: DataPaths, *, partial: bool) -> Source
     )
 
 
-def clip_settings(recipe: Recipe, dataset: Dataset) -> ClipSettings:
-    """How the recipe wants clips of this data set made.
+def clip_settings(recipe: Recipe, *, task: Task, clip_frames: int) -> ClipSettings:
+    """How the recipe wants clips made.
+
+    Args:
+        recipe: how.
+        task: kind of labels.
+        clip_frames: T of the data set; the recipe's own goes first.
 
     Raises:
-        ConfigError: if the pixels of one batch take more memory than this machine has, or frames
-            and detections cannot be joined so.
+        ConfigError: if the pixels of one batch take more memory than this machine has.
     """
-    num_frames = recipe.data.clip_frames or dataset.clip_frames
+    num_frames = recipe.data.clip_frames or clip_frames
     _check_batch(recipe, num_frames)
-    if recipe.data.frame_join == "ratio" and dataset.form == "segments":
-        raise ConfigError(
-            f"data.frame_join: wanted time for {dataset.name}, whose segments are parts of long "
-            "videos of which not every frame is stored, found ratio"
-        )
     return ClipSettings(
         num_frames=num_frames,
         crop=recipe.data.crop,
@@ -112,8 +131,8 @@ def clip_settings(recipe: Recipe, dataset: Dataset) -> ClipSettings:
             feature_cells=recipe.feature_cells,
         ),
         score_threshold=recipe.data.score_threshold,
-        num_activities=len(dataset.classes),
-        multi_label=dataset.task == "multi-label",
+        num_activities=recipe.model.num_activities,
+        multi_label=task == "multi-label",
         unsure_labels=recipe.data.unsure_labels,
         unsure_in_evaluation=recipe.data.unsure_in_evaluation,
         frame_join=recipe.data.frame_join,
@@ -141,3 +160,39 @@ def _check_batch(recipe: Recipe, num_frames: int) -> None:
             f"{width}, whose bytes alone take {needed / 1e9:,.0f} GB; wanted at most {most}, and "
             "far less to train; optimiser.accumulation averages over batches"
         )
+
+
+def warn_of_other_data(
+    run: Path, clips: DatasetFrames, shards: Sequence[Path], *, video_ids: Iterable[str]
+) -> None:
+    """Notes what a run begins with; when it goes on, warns of what has changed since, by name.
+
+    Args:
+        run: the folder.
+        clips: frames; those that are decoded while training are not looked at.
+        shards: those that have anything to train on.
+        video_ids: of what is trained on.
+
+    Raises:
+        ShardFormatError: if a shard is no ZIP file.
+        PipelineError: if the disk refuses.
+    """
+    found = {path.name: shard_digest(path) for path in shards}
+    if isinstance(clips, ClipStore):
+        found["clip store"] = clips.digest(video_ids)
+    path = run / DATA_NAME
+    if not path.is_file():
+        write_text(path, json.dumps(found, indent=1) + "\n")
+        return
+    try:
+        began = read_json(path)
+        changed = [name for name in {**began, **found} if began.get(name) != found.get(name)]
+    except (PipelineError, TypeError, AttributeError) as err:
+        logger.warning("%s: does not say what the run began with (%s)", path, err)
+        return
+    if changed:
+        more = f" and {len(changed) - _NAMED} more" if len(changed) > _NAMED else ""
+        logger.warning(
+            "%s: goes on with other data than it began with: %s%s changed; bring that back, or "
+            "train anew in another --run", run, ", ".join(changed[:_NAMED]), more,
+        )  # fmt: skip

@@ -64,10 +64,7 @@ def _fits(value: Any, pattern: str) -> bool:
             return value == float(pattern)
         except ValueError:
             return False
-    named = {"None": "none", "True": "true", "False": "false"}
-    text = str(value)
-    text = text if isinstance(value, str) else named.get(text, text)
-    return fnmatchcase(text, pattern)
+    return fnmatchcase(_plain(value), pattern)
 
 
 def records(found: Sequence[RunSummary]) -> list[dict[str, Any]]:

@@ -35,7 +35,7 @@ from stage2_train.runs.checkpoint import (
     save_checkpoint,
 )
 from stage2_train.runs.last_checkpoint import load_best, load_last, save_last
-from stage2_train.runs.metrics_log import MetricsLog
+from stage2_train.runs.metrics_log import MetricsLog, opened_log
 from stage2_train.runs.phases import Phase, plan_phases, steps_per_epoch
 from stage2_train.runs.run_folder import LAST_NAME
 from stage2_train.training.backbone import apply_backbone_options
@@ -124,7 +124,7 @@ def train_network(
         max_steps: stop when this many steps are done in all; the run can go on later.
         deadline: of `time.monotonic`; stop after the first step that ends later, as with
             `max_steps`.
-        log_with: trackers of accelerate beside TensorBoard; see `runs/trackers.py`.
+        log_with: trackers of accelerate beside TensorBoard; see `runs/metrics_log.py`.
 
     Raises:
         TrainingError: if a loss is not finite, a GPU is out of memory or a worker process ended.
@@ -145,7 +145,7 @@ def train_network(
     network.to(accelerator.device)
     apply_backbone_options(network, recipe, accelerator.device)
     with (
-        MetricsLog(
+        opened_log(
             run, step=state.step, accelerator=accelerator, log_with=log_with, settings=recipe
         ) as log,
         main_progress(accelerator, "train", total=num_left, unit="steps") as bar,

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from shared.errors import ConfigError, ShapeError
+from shared.errors import ShapeError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,12 +74,7 @@ def object_class_loss(
         reduction: `mean` over the valid objects of the batch, zero without any (the authors' code
             takes a mean, too, but one in which padding slots count as background); `sum` over the
             objects of a clip and the mean over clips, as eq. (12) has it.
-
-    Raises:
-        ConfigError: if `reduction` is none of its values.
     """
-    if reduction not in ("mean", "sum"):
-        raise ConfigError(f"reduction of the object loss: wanted mean or sum, found {reduction!r}")
     loss = functional.cross_entropy(
         class_logits_BTKS[valid_BTK], labels_BTK[valid_BTK], reduction="sum"
     )

@@ -24,18 +24,17 @@ from stage2_train.model.build import build_network
 from stage2_train.network_choice import system_as_changed
 from stage2_train.recipe import Recipe, default_recipe, load_recipe
 from stage2_train.resources import Resources
+from stage2_train.runs.metrics_log import check_trackers
 from stage2_train.runs.phases import plan_phases
 from stage2_train.runs.run_config import (
-    DataPaths,
     RunConfig,
     check_same_run,
+    data_paths,
     describe_dataset,
     load_run_config,
 )
 from stage2_train.runs.run_folder import CONFIG_NAME, LAST_NAME, start_run
-from stage2_train.runs.same_data import warn_of_other_data
-from stage2_train.runs.sources import Sources, open_sources
-from stage2_train.runs.trackers import check_trackers
+from stage2_train.runs.sources import Sources, open_sources, warn_of_other_data
 from stage2_train.training.backbone import set_first_weights, weights_digest
 from stage2_train.training.loop import TrainingData, train_network
 from stage2_train.training.prepare import (
@@ -216,12 +215,7 @@ def _plan(request: TrainRequest, *, may_run: Sequence[str] = ()) -> _Plan:
     if recipe.data.flip:
         classes_when_flipped(dataset)
     require_prepared(request.manifest, dataset.name, resources, may_run=may_run)
-    paths = DataPaths(
-        manifest=request.manifest,
-        data_root=resources.root,
-        shards=resources.shards_of(dataset.name),
-        clips=resources.clips_of(dataset.name),
-    )
+    paths = data_paths(request.manifest, dataset.name, resources)
     sources = open_sources(dataset, paths, partial=resources.partial)
     join = partial(sources.join, frame_join=recipe.data.frame_join)
     joined, validation = join("train"), join("validation")
@@ -237,7 +231,9 @@ def _plan(request: TrainRequest, *, may_run: Sequence[str] = ()) -> _Plan:
         recipe_name=recipe_name,
         system=system_as_changed(request.system, recipe.model),
         recipe=recipe,
-        dataset=describe_dataset(dataset, joined.segments, detector=sources.detector),
+        dataset=describe_dataset(
+            dataset, dataset.classes, joined.segments, detector=sources.detector
+        ),
         weights_digest=weights_digest(recipe, request.weights, run),
         paths=paths,
     )

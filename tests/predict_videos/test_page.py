@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from predict_videos.detecting import ShardObjects
+from predict_videos.detecting import objects_in
 from shared.manifests.records import Video
 from shared.shards.schema import FailedVideo
 from stage2_train.predict.opened import OpenedModel, open_model
@@ -83,8 +83,8 @@ def add_to(trained: Trained) -> Callable[[PredictionPage, str], None]:
 
     def add(page: PredictionPage, name: str) -> None:
         id, file = next(iter(trained.videos.items()))
-        objects = ShardObjects.opened(trained.shards, page.model, any_detector=False)
-        with objects.of(Video(id=id, path=file), lambda _: None) as (video, detections):
+        objects = objects_in(trained.shards, page.model, any_detector=False)
+        with objects(Video(id=id, path=file), lambda _: None) as (video, detections):
             windows = list(predict_video(page.model, video, detections, choice=IN_WINDOWS, pairs=2))
             said = list(segments_of(windows, multi_label=page.model.is_multi_label))
             page.add(name, video, detections.video(video.id), windows, said)

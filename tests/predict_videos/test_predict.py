@@ -22,7 +22,7 @@ import predict_videos.job
 from shared.cli import main
 from shared.errors import JoinError
 from stage2_train.evaluation.predictions import load_predictions
-from stage2_train.predict.arrays import predict_arrays
+from stage2_train.predict.arrays import predict_given
 from stage2_train.predict.opened import open_model
 from stage2_train.runs.model_folder import ClipRecord
 from tests.predict_videos.conftest import Trained, call
@@ -108,7 +108,7 @@ def test_a_shape_that_does_not_hold_the_crop_is_of_one_video(trained) -> None:
     clips = ClipRecord(clip_frames=4, short_side=36)
     model = replace(model, config=replace(model.config, clips=clips))
     with pytest.raises(JoinError, match="wanted frames that hold the crop of 32x48, found 48x36"):
-        list(predict_arrays(model, np.zeros((4, 80, 60, 3), np.uint8), FakeDetector()))
+        list(predict_given(model, np.zeros((4, 80, 60, 3), np.uint8), FakeDetector()))
 
 
 @pytest.fixture(scope="module")

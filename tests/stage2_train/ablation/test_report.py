@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 
 from shared.errors import ConfigError
-from stage2_train.ablation.orderings import ORDERINGS
 from stage2_train.ablation.pictures import plot_report
-from stage2_train.ablation.report import ablation_report
+from stage2_train.ablation.report import ORDERINGS, ablation_report
 from stage2_train.ablation.report_text import markdown_table, report_text
 from stage2_train.ablation.rows import table_rows
 from stage2_train.evaluation.predictions import Predictions, save_predictions
@@ -134,7 +133,7 @@ def test_arms_are_compared_inside_and_with_the_first() -> None:
 
 def test_runs_that_arms_share_are_not_compared_with_themselves() -> None:
     shared = made_results({"activity-head": (60.0, 61.0)}, setting="arm", value="plain")
-    report = ablation_report([*shared, *(one.with_value("arm", "he") for one in shared)])
+    report = ablation_report([*shared, *(replace(one, value="he") for one in shared)])
     assert report["orderings"] == []
 
 

@@ -17,7 +17,7 @@ from stage2_train.clips.objects import objects_of_frames
 from stage2_train.clips.views import ClipRequest
 from stage2_train.model.config import NetworkConfig
 from stage2_train.recipe import DataRecipe, Recipe
-from stage2_train.runs.sources import Sources, clip_settings
+from stage2_train.runs.sources import Sources
 
 
 def test_orders() -> None:
@@ -78,8 +78,9 @@ def test_a_control_leaves_the_other_draws_alone(controls, request_, tiny_world) 
             dataset=tiny_world.dataset, clips=tiny_world.clips(), detections=tiny_world.detections()
         )
         joined = sources.join("train")
-        assert clip_settings(recipe, tiny_world.dataset).controls == controls
-        return sources.clip_dataset(joined, recipe)
+        made = sources.clip_dataset(joined, recipe)
+        assert made.settings.controls == controls
+        return made
 
     plain, changed = clips(Controls())[request_], clips(controls)[request_]
     step = -1 if controls.frame_order == "reversed" else 1

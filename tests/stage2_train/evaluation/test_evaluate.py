@@ -18,7 +18,7 @@ from stage2_train.evaluation.predictions import Predictions
 from stage2_train.model.config import NetworkConfig
 from stage2_train.recipe import DataRecipe, Recipe
 from stage2_train.runs.run_config import load_run_config
-from stage2_train.runs.sources import Sources, clip_settings
+from stage2_train.runs.sources import Sources
 from tests.stage2_train.tiny_workspace import make_workspace
 
 
@@ -101,9 +101,12 @@ def test_what_annotators_could_not_tell_counts_as_asked_for(unsure, expected, ti
 
 def test_ratio_join_is_refused_where_videos_are_not_stored_whole(tiny_world) -> None:
     recipe = Recipe(model=NetworkConfig(num_activities=2), data=DataRecipe(frame_join="ratio"))
-    clip_settings(recipe, tiny_world.dataset)
+    dataset, frames, objects = tiny_world.dataset, tiny_world.clips(), tiny_world.detections()
+    nothing = JoinedSplit(split="test", segments=(), skipped=())
+    Sources(dataset=dataset, clips=frames, detections=objects).clip_dataset(nothing, recipe)
+    sources = Sources(dataset=replace(dataset, form="segments"), clips=frames, detections=objects)
     with pytest.raises(ConfigError, match=r"data\.frame_join: wanted time for tiny.*found ratio"):
-        clip_settings(recipe, replace(tiny_world.dataset, form="segments"))
+        sources.clip_dataset(nothing, recipe)
 
 
 def test_training_on_train_and_validation_keeps_the_last_weights(tiny_world, tmp_path) -> None:

@@ -108,7 +108,8 @@ def test_cells_of_several_labels_are_hits_misses_and_false_alarms(several) -> No
 
 
 def test_what_nobody_could_tell_is_no_mistake(several) -> None:
-    unsure = replace(several, unsure_NA=np.ones((60, 3), np.bool_))
+    everything = replace(several.predictions, unsure=np.ones((60, 3), np.bool_))
+    unsure = replace(several, predictions=everything)
     assert {each.group.split(": ")[1] for each in unsure.mistakes()} == {"missed"}
     assert 2 not in {column for _, column in unsure.cells()}
 
@@ -133,8 +134,8 @@ def test_the_surest_of_each_class_come_before_the_next_ones(single) -> None:
 
 
 def test_intervals_are_those_of_the_file(single) -> None:
-    assert single.interval("object_head", "top1") == (0.25, 0.75)
-    assert single.interval("object_head", "top5") is None
+    assert single.file.interval("object_head", "top1") == (0.25, 0.75)
+    assert single.file.interval("object_head", "top5") is None
     assert single.class_interval(0) == (0.125, 0.5)
 
 

@@ -12,7 +12,7 @@ from PIL import Image
 
 from shared.cli import orn
 from shared.errors import JoinError, PipelineError
-from stage2_train.insight.report import ReportRequest, write_report
+from stage2_train.insight.report import write_report
 from stage2_train.insight.report_page import CellClips, Picture, ReportPage, Section
 from stage2_train.resources import Resources
 from tests.stage2_train.insight.conftest import EVAL_OPTIONS
@@ -152,9 +152,8 @@ def test_pictures_are_taken_by_rank_while_they_fit() -> None:
 @pytest.mark.slow
 def test_the_page_of_a_run_keeps_to_its_size(run) -> None:
     whole = (run / "report.html").stat().st_size
-    assert write_report(ReportRequest(run=run, resources=ON_CPU))["bytes"] == whole
-    request = ReportRequest(run=run, resources=ON_CPU, largest_bytes=60_000)
-    assert write_report(request)["bytes"] <= 60_000
+    assert write_report(run, resources=ON_CPU)["bytes"] == whole
+    assert write_report(run, resources=ON_CPU, largest_bytes=60_000)["bytes"] <= 60_000
     html = (run / "report.html").read_text("utf-8")
     assert "The picture is in <code>report/figure" in html
     report(run)
@@ -170,7 +169,7 @@ def test_chosen_clips_are_shown_and_other_ids_refused(run) -> None:
     assert {row["activity_clips"] for row in rows(run / "report/figure4.csv")} == {"1"}
     assert len([each for each in (run / "report").iterdir() if "figure5-" in each.name]) == 2
     with pytest.raises(JoinError, match=f"wanted a segment 'x' .*, found none; .* is '{id[:4]}"):
-        write_report(ReportRequest(run=run, resources=ON_CPU, segments=("x",)))
+        write_report(run, resources=ON_CPU, segments=("x",))
 
 
 def test_damaged_results_are_a_sentence(run, tmp_path) -> None:

@@ -137,7 +137,7 @@ def test_an_imported_run_is_evaluated_as_any_other(options, tmp_path) -> None:
     measured = run("eval", out, "--workers", "0", "--device", "cpu", "--json")
     assert measured.exit_code == 0, measured.stderr
     assert {"two_heads", "activity_head", "object_head"} <= json.loads(measured.stdout).keys()
-    assert open_model(Path(out), device="cpu").heads == "both"  # as `orn predict` takes it
+    assert open_model(Path(out), device="cpu").config.heads == "both"  # as `orn predict` takes it
     again = run("import-checkpoint", str(file), out, *options)
     assert again.exit_code == 2
     assert "holds a run already" in again.stderr

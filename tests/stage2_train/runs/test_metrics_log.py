@@ -13,7 +13,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from shared.cli import orn
 from stage2_train.devices import build_accelerator
 from stage2_train.recipe import PhaseRecipe
-from stage2_train.runs.metrics_log import MetricsLog
+from stage2_train.runs.metrics_log import opened_log
 from stage2_train.runs.run_folder import read_jsonl
 
 
@@ -34,7 +34,7 @@ def scalars(folder) -> dict[str, list[tuple[int, float]]]:
 
 
 def test_lines_and_scalars(accelerator, tmp_path) -> None:
-    with MetricsLog(tmp_path, step=0, accelerator=accelerator) as log:
+    with opened_log(tmp_path, step=0, accelerator=accelerator) as log:
         log.write(1, group="train", values={"phase": "two_heads", "loss": 2.5})
         log.write(1, group="validation", values={"top1": 0.5})
     assert read_jsonl(tmp_path / "metrics.jsonl") == [
@@ -49,12 +49,12 @@ def test_lines_and_scalars(accelerator, tmp_path) -> None:
 
 def test_lines_after_the_checkpoint_are_taken_back(accelerator, tmp_path) -> None:
     path = tmp_path / "metrics.jsonl"
-    with MetricsLog(tmp_path, step=0, accelerator=accelerator) as log:
+    with opened_log(tmp_path, step=0, accelerator=accelerator) as log:
         for step in (1, 2, 3):
             log.write(step, group="train", values={"loss": float(step)})
     with path.open("a") as file:
         file.write('{"step": 4, "gro')  # killed while writing
-    with MetricsLog(tmp_path, step=2, accelerator=accelerator) as log:
+    with opened_log(tmp_path, step=2, accelerator=accelerator) as log:
         log.write(3, group="train", values={"loss": 30.0})
     lines = [json.loads(line) for line in path.read_text().splitlines()]
     assert [(line["step"], line["loss"]) for line in lines] == [(1, 1.0), (2, 2.0), (3, 30.0)]
@@ -63,16 +63,16 @@ def test_lines_after_the_checkpoint_are_taken_back(accelerator, tmp_path) -> Non
 
 
 def test_seconds_are_those_of_the_lines_that_count(accelerator, tmp_path) -> None:
-    with MetricsLog(tmp_path, step=0, accelerator=accelerator) as log:
+    with opened_log(tmp_path, step=0, accelerator=accelerator) as log:
         for step in (1, 2, 3):
             log.write(step, group="train", values={"seconds": step / 10})
         assert log.seconds == 0.1 + 0.2 + 0.3
-    with MetricsLog(tmp_path, step=2, accelerator=accelerator) as log:
+    with opened_log(tmp_path, step=2, accelerator=accelerator) as log:
         assert log.seconds == 0.1 + 0.2
 
 
 def test_inactive_writes_nothing(tmp_path) -> None:
-    with MetricsLog(tmp_path, step=0, accelerator=SimpleNamespace(is_main_process=False)) as log:
+    with opened_log(tmp_path, step=0, accelerator=SimpleNamespace(is_main_process=False)) as log:
         log.write(1, group="train", values={"loss": 1.0})
     assert list(tmp_path.iterdir()) == []
 
@@ -87,7 +87,7 @@ def test_steps_that_are_no_numbers_are_taken_back(accelerator, tmp_path) -> None
         '{"step": 1e9}',
     ]
     path.write_text("\n".join(lines) + "\n")
-    with MetricsLog(tmp_path, step=2, accelerator=accelerator):
+    with opened_log(tmp_path, step=2, accelerator=accelerator):
         pass
     assert read_jsonl(path) == [{"step": 1, "x": "?"}, {"x": 1}]
 
@@ -121,7 +121,7 @@ def test_trackers_of_accelerate_get_settings_and_numbers(accelerator, tmp_path) 
     """One of accelerate's own, and one that keeps what it is given."""
     board, kept = TensorBoardTracker("other", str(tmp_path)), Kept()
     recipe = PhaseRecipe(epochs=3)
-    with MetricsLog(
+    with opened_log(
         tmp_path, step=0, accelerator=accelerator, log_with=[board, kept], settings=recipe
     ) as log:
         log.write(1, group="train", values={"phase": "two_heads", "loss": 2.5})
@@ -135,7 +135,7 @@ def test_a_tracker_that_breaks_ends_no_training(accelerator, tmp_path, caplog) -
     kept = Kept(breaks_at=2)
     with (
         caplog.at_level(logging.WARNING),
-        MetricsLog(
+        opened_log(
             tmp_path, step=0, accelerator=accelerator, log_with=[kept], settings=PhaseRecipe()
         ) as log,
     ):
@@ -156,7 +156,7 @@ def test_a_tracker_that_breaks_ends_no_training(accelerator, tmp_path, caplog) -
     ],
 )
 def test_a_tracker_that_is_not_there_is_refused_at_once(name, message, monkeypatch) -> None:
-    monkeypatch.setattr("stage2_train.runs.trackers.get_available_trackers", list)
+    monkeypatch.setattr("stage2_train.runs.metrics_log.get_available_trackers", list)
     result = CliRunner().invoke(orn, ["train", "no-such-data-set", "--log-with", name])
     assert result.exit_code == 2
     assert message in result.stderr
@@ -167,7 +167,7 @@ def test_a_tracker_that_is_not_there_is_refused_at_once(name, message, monkeypat
 def test_a_tracker_stays_on_this_machine(name, accelerator, tmp_path, monkeypatch) -> None:
     pytest.importorskip(name)
     monkeypatch.setattr("os.environ", {**__import__("os").environ})
-    with MetricsLog(
+    with opened_log(
         tmp_path, step=0, accelerator=accelerator, log_with=[name], settings=PhaseRecipe()
     ) as log:
         log.write(1, group="train", values={"loss": 1.0})

@@ -31,7 +31,10 @@ def config(tiny_world, tiny_recipe) -> RunConfig:
         recipe_name="tiny",
         recipe=tiny_recipe,
         dataset=describe_dataset(
-            tiny_world.dataset, tiny_world.dataset.segments[:3], detector="drawn"
+            tiny_world.dataset,
+            tiny_world.dataset.classes,
+            tiny_world.dataset.segments[:3],
+            detector="drawn",
         ),
         paths=DataPaths(
             manifest="tiny", data_root=Path("data"), shards=Path("shards"), clips=Path("c.h5")
