@@ -48,7 +48,7 @@ class OpenedDataset:
         if split not in splits:
             name = self.sources.dataset.name
             raise ConfigError(f"{name}: wanted a split, {', '.join(splits)}; found {split!r}")
-        joined = self.sources.join(split)
+        joined = self.sources.join(split, self.recipe)
         joined.require_segments(self.sources.dataset.name)
         return self.sources.clip_dataset(joined, self.recipe, flip=self.recipe.data.flip)
 

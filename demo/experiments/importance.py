@@ -59,7 +59,7 @@ def measure_importance(
         )
     torch.set_num_threads(resources.num_threads())
     sources = sources_of_run(run, config, resources)
-    joined = sources.join(split, frame_join=config.recipe.data.frame_join)
+    joined = sources.join(split, config.recipe)
     joined.require_segments(config.dataset.name)
     clips = sources.clip_dataset(joined, config.recipe)
     device = build_accelerator("fp32", resources.device).device

@@ -177,7 +177,7 @@ def _predictions(run: ChallengeRun, request: SubmitRequest) -> Predictions:
     labelled = tuple(replace(each, labels=(0,)) for each in unlabelled)
     paths = paths_of_run(config, resources)
     sources = open_sources(replace(dataset, segments=labelled), paths, partial=resources.partial)
-    joined = sources.join(request.split, frame_join=config.recipe.data.frame_join)
+    joined = sources.join(request.split, config.recipe)
     joined.require_segments(dataset.name)
     clips = sources.clip_dataset(joined, config.recipe)
     trained = load_trained(run.run, config)

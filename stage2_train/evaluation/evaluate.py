@@ -123,7 +123,7 @@ def evaluate_run(
     run, recipe = request.run, config.recipe
     trained = load_trained(run, config)
     network = trained.network.to(accelerator.device)
-    joined = sources.join(request.split, frame_join=recipe.data.frame_join)
+    joined = sources.join(request.split, recipe)
     joined.require_segments(config.dataset.name)
     learned_from = config.dataset.detector
     is_other = recipe.model.reads_detections and sources.detector != learned_from

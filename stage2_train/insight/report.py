@@ -90,7 +90,7 @@ def write_report(
         measured = load_measured(run, split, classes, step=trained.step)
         assert measured is not None
     sources = sources_of_run(run, config, resources)
-    joined = sources.join(split)
+    joined = sources.join(split, config.recipe)
     if tuple(segment.id for segment in joined.segments) != measured.predictions.ids:
         raise JoinError(
             f"{run}: wanted the {measured.file.num_segments} segments of {split} that `orn eval` "

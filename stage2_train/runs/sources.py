@@ -16,7 +16,7 @@ from shared.shards.reader import DetectionFolder
 from shared.shards.verified import shard_digest
 from stage2_train.clips.controls import FrameOrder
 from stage2_train.clips.dataset import ClipDataset, ClipSettings
-from stage2_train.clips.join import FrameJoin, JoinedSplit, join_split
+from stage2_train.clips.join import JoinedSplit, join_split
 from stage2_train.clips.objects import SlotSettings
 from stage2_train.clips.views import classes_when_flipped
 from stage2_train.frames.decoded import DatasetFrames, DecodedVideos
@@ -44,15 +44,15 @@ class Sources:
     partial: bool = False
     """Whether segments whose video is not there may be left out."""
 
-    def join(self, split: str, *, frame_join: FrameJoin = "time") -> JoinedSplit:
-        """The usable segments of a split; see `join_split`."""
+    def join(self, split: str, recipe: Recipe) -> JoinedSplit:
+        """The usable segments of a split, joined as the recipe says; see `join_split`."""
         return join_split(
             self.dataset,
             split,
             self.clips,
             self.detections,
             partial=self.partial,
-            frame_join=frame_join,
+            frame_join=recipe.data.frame_join,
         )
 
     def clip_dataset(

@@ -4,7 +4,6 @@ import time
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -217,8 +216,7 @@ def _plan(request: TrainRequest, *, may_run: Sequence[str] = ()) -> _Plan:
     require_prepared(request.manifest, dataset.name, resources, may_run=may_run)
     paths = data_paths(request.manifest, dataset.name, resources)
     sources = open_sources(dataset, paths, partial=resources.partial)
-    join = partial(sources.join, frame_join=recipe.data.frame_join)
-    joined, validation = join("train"), join("validation")
+    joined, validation = (sources.join(split, recipe) for split in ("train", "validation"))
     if recipe.data.train_with_validation:
         joined = joined.joined_with(validation)
         validation = JoinedSplit(split="validation", segments=(), skipped=())

@@ -269,11 +269,11 @@ def run_tiny(tiny_world) -> Callable[..., ObjectVideoNetwork]:
             clips=tiny_world.clips(),
             detections=tiny_world.detections(),
         )
-        validation = sources.clip_dataset(sources.join("validation"), recipe)
+        validation = sources.clip_dataset(sources.join("validation", recipe), recipe)
         if options.pop("without_validation", False):
             validation = None
         data = TrainingData(
-            train=sources.clip_dataset(sources.join("train"), recipe),
+            train=sources.clip_dataset(sources.join("train", recipe), recipe),
             validation=validation,
             metric=sources.dataset.metric,
         )

@@ -48,8 +48,8 @@ def small_demo(request, tmp_path_factory):
     """Sources of a data set, a batch to train on, and two clips to be measured on."""
     sources = write_demo(request.param, tmp_path_factory.mktemp(request.param))
     recipe = load_recipe("demo", num_activities=len(sources.dataset.classes), overrides=SMALL)
-    train = sources.clip_dataset(sources.join("train"), recipe)
-    joined = sources.join("validation")
+    train = sources.clip_dataset(sources.join("train", recipe), recipe)
+    joined = sources.join("validation", recipe)
     validation = sources.clip_dataset(replace(joined, segments=joined.segments[:2]), recipe)
     batch = next(iter(training_loader(train, SETTINGS, epochs=range(1))))
     assert batch.valid_BTK.any()

@@ -46,9 +46,11 @@ def test_the_others_are_trained_on_where_that_is_wanted(options) -> None:
 
 
 def test_by_ratio_no_time_is_looked_at(options) -> None:
-    result = run("train", *options, "--dry-run", "--json", "--set", "data.frame_join=ratio")
+    result = run("train", *options, "--json", "--set", "data.frame_join=ratio")
     assert result.exit_code == 0, result.stderr
     assert json.loads(result.stdout)["num_skipped"] == 0
+    reported = run("report", options[options.index("--run") + 1], "--device", "cpu")
+    assert reported.exit_code == 0, reported.stderr
 
 
 def test_what_is_trained_on_chooses_no_checkpoint(options) -> None:

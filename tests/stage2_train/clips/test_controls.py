@@ -77,7 +77,7 @@ def test_a_control_leaves_the_other_draws_alone(controls, request_, tiny_world) 
         sources = Sources(
             dataset=tiny_world.dataset, clips=tiny_world.clips(), detections=tiny_world.detections()
         )
-        joined = sources.join("train")
+        joined = sources.join("train", recipe)
         made = sources.clip_dataset(joined, recipe)
         assert made.settings.controls == controls
         return made
@@ -99,7 +99,7 @@ def test_pictures_that_nobody_looks_at_are_black(tiny_world) -> None:
         sources = Sources(
             dataset=tiny_world.dataset, clips=tiny_world.clips(), detections=tiny_world.detections()
         )
-        return sources.clip_dataset(sources.join("train"), recipe)
+        return sources.clip_dataset(sources.join("train", recipe), recipe)
 
     seen = clips()[ClipRequest(0, epoch=1)]
     unseen = clips(heads="object", object_parts=("shape", "class"))[ClipRequest(0, epoch=1)]

@@ -194,7 +194,7 @@ def test_what_is_small_already_is_not_made_smaller(tiny_recipe) -> None:
 def kept_bytes(recipe, world) -> int:
     """What a step keeps for its gradient, each storage once."""
     sources = Sources(dataset=world.dataset, clips=world.clips(), detections=world.detections())
-    clips = sources.clip_dataset(sources.join("train"), recipe)
+    clips = sources.clip_dataset(sources.join("train", recipe), recipe)
     settings = LoaderSettings(batch_size=recipe.optimiser.batch_size)
     batch: ClipBatch = next(iter(training_loader(clips, settings, epochs=range(1))))
     torch.manual_seed(0)

@@ -27,7 +27,7 @@ def make_step(tiny_world, tiny_recipe, tmp_path):
             clips=tiny_world.clips(),
             detections=tiny_world.detections(),
         )
-        clips = sources.clip_dataset(sources.join("train"), recipe)
+        clips = sources.clip_dataset(sources.join("train", recipe), recipe)
         batches = list(training_loader(clips, LoaderSettings(batch_size=2), epochs=range(1)))
         if seen is not None:
             seen += batches[:num_batches]
