@@ -1,11 +1,11 @@
-"""`orn demo` and its parts, from drawing the world to the comparisons of docs/results.md."""
+"""`orn demo`, which runs everything once, and what draws its world and trains its detector."""
 
 import dataclasses
 import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import click
 
@@ -13,25 +13,15 @@ from demo.world.dials import DETECTOR_FRAMES, USED_DIALS, WORLDS, Dials
 from shared.cli_options import (
     NumberRange,
     data_option,
-    dataset_argument,
-    device_option,
-    dry_run_option,
     echo_json,
     echo_report,
     json_option,
     out_option,
     seed_option,
-    set_option,
 )
 from shared.environment import usable_cores
-from stage2_train.ablation.commands import jobs_option, seeds_option
-from stage2_train.resources import Resources, resource_options
 
 DETECTOR_FILMS = {"train": 4000, "validation": 250}
-_EXPERIMENTS = sorted(
-    path.stem for path in Path(__file__).with_name("experiments").glob("*.toml")
-    if path.stem != "worlds"
-)  # fmt: skip
 _DIALS = tuple(dial for dial in dataclasses.fields(Dials) if dial.metadata["flag"])
 
 
@@ -216,205 +206,3 @@ def demo_detector(
     click.echo(f"{out}: {iterations} steps in {record['seconds']} s, {found}", err=True)
     if as_json:
         echo_json(record)
-
-
-@click.command("reverse")
-@click.argument("run", type=click.Path(path_type=Path))
-@click.option(
-    "--split",
-    type=click.Choice(["validation", "test"]),
-    default="validation",
-    show_default=True,
-    help="What to measure.",
-)
-@device_option
-@json_option
-def demo_reverse(run: Path, split: str, device: str, as_json: bool) -> None:
-    """Measure a RUN on the demo with its films forward and backwards.
-
-    Backwards, half of the activities become another one: a system that sees the order of frames
-    names that one. The figures are printed and kept as RUN/reversed-SPLIT.json.
-    """
-    from demo.experiments.reverse import measure_reversed, reversed_text
-
-    figures = measure_reversed(run, split=split, device=device)
-    echo_report(figures, reversed_text, as_json=as_json)
-
-
-@click.command("importance")
-@click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option(
-    "--split",
-    type=click.Choice(["train", "validation", "test"]),
-    default="validation",
-    show_default=True,
-    help="Which clips.",
-)
-@click.option("--all-clips", is_flag=True, help="Also those that are classified wrongly.")
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Of several runs: folder for the figures and the curves of all together.",
-)
-@resource_options(of_run=True, workers=0)
-@json_option
-def demo_importance(
-    runs: tuple[Path, ...],
-    split: str,
-    all_clips: bool,
-    out: Path | None,
-    resources: Resources,
-    as_json: bool,
-) -> None:
-    """Say whether the pairs that a RUN on the demo finds important are those that act.
-
-    How often the first pair is the one that acts, on rightly classified clips; what the object head
-    says when important pairs are taken out or put in; and the same with random weights, which must
-    point nowhere. Kept as RUN/importance-SPLIT.json, the curves as .png. Of several runs the means
-    are printed, with intervals over the runs.
-    """
-    from demo.experiments.importance import measure_importance, write_report
-    from demo.experiments.importance_summary import importance_text, over_runs
-
-    reports = [
-        measure_importance(run, split=split, resources=resources, right_only=not all_clips)
-        for run in runs
-    ]
-    report = reports[0] if len(reports) == 1 else over_runs(reports)
-    if out is not None:
-        write_report(report, out)
-    echo_report(report, importance_text, as_json=as_json)
-
-
-def _leak_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options of both commands, beside what they leave out or add."""
-    options = (
-        seeds_option,
-        click.option("--recipe", help="Name or TOML file of a recipe.  [default: by data set]"),
-        set_option,
-        out_option("runs/leaks-DATASET"),
-        click.option(
-            "--test", is_flag=True, help="Measure on the test split in place of validation."
-        ),
-        jobs_option,
-        resource_options(workers=0),
-        json_option,
-    )
-    for option in reversed(options):
-        command = option(command)
-    return command
-
-
-@click.command("leaks")
-@dataset_argument
-@click.option("--train", is_flag=True, help="Also train networks that see a part; needs frames.")
-@_leak_options
-def leaks(dataset: str, train: bool, **options: Any) -> None:
-    """Say how much of DATASET's labels can be told without seeing what they are about.
-
-    From label tables and shards, in minutes and without training: the majority, which classes are
-    seen and how many, where boxes are, one frame, frames without their order; and what this means
-    for a claim that objects matter. With --train also networks that see classes alone, shapes
-    alone, one frame, shuffled frames; interrupted, it goes on where it was. The report is printed
-    and kept as OUT/leaks-SPLIT.json and .md.
-    """
-    _say_leaks(dataset, untrained=not train, **options)
-
-
-@click.command("leaks")
-@click.argument("dataset", type=click.Choice(["demo", "demo-touch", "demo-places"]))
-@click.option("--untrained", is_flag=True, help="Only what needs no training.")
-@_leak_options
-def demo_leaks(dataset: str, untrained: bool, **options: Any) -> None:
-    """Say how much of DATASET's labels can be told without seeing what they are about.
-
-    This is `orn leaks DATASET --train`. On worlds of the demo both add what only the ground truth
-    tells: the presence of classes, hidden ones too, and an oracle, which has to be right always.
-    """
-    _say_leaks(dataset, untrained=untrained, **options)
-
-
-def _say_leaks(
-    dataset: str,
-    *,
-    untrained: bool,
-    num_seeds: int,
-    out: Path | None,
-    as_json: bool,
-    **options: Any,
-) -> None:
-    from demo.experiments.leaks import leak_report
-    from shared.manifests.load import load_manifest
-    from stage2_train.ablation.plan import AblationRequest
-    from stage2_train.leaks.words import leak_text
-
-    request = AblationRequest(
-        manifest=dataset,
-        table="leaks",
-        seeds=tuple(range(num_seeds)),
-        out=out or Path("runs") / f"leaks-{load_manifest(dataset).name}",
-        **options,
-    )
-    report = leak_report(request, untrained=untrained)
-    echo_report(report, leak_text, as_json=as_json)
-
-
-@click.command("tables")
-@click.argument("dataset", type=click.Choice(["demo", "demo-touch", "demo-places"]))
-@click.option("--short", "size", flag_value="short", help="A few films and steps: shows it works.")
-@click.option(
-    "--experiments",
-    help=f"What to measure, some of: {', '.join(_EXPERIMENTS)}.  [default: the main claims]",
-)
-@click.option("--systems", help="Rows of table 2, separated by commas, or all.")
-@click.option(
-    "--precision",
-    type=click.Choice(["fp32", "bf16"]),
-    default="fp32",
-    show_default=True,
-    help="Of all trainings; bf16 is faster where the processor computes in it.",
-)
-@seeds_option
-@click.option(
-    "--jobs",
-    type=click.IntRange(1),
-    default=usable_cores,
-    show_default="cores",
-    help="Trainings at the same time.",
-)
-@dry_run_option
-@json_option
-def demo_tables(
-    size: Literal["short"] | None,
-    experiments: str | None,
-    systems: str | None,
-    dry_run: bool,
-    as_json: bool,
-    **options: Any,
-) -> None:
-    """Repeat the comparisons of docs/results.md on DATASET, from drawing its films on.
-
-    Everything lies below the current folder in tables/. Called again, it does only what is missing.
-    Without --systems, table 2 has the rows that the main claims are about.
-    """
-    from demo.experiments.tables import TablesRequest, describe_tables, run_tables
-
-    chosen = None if systems is None else tuple(systems.split(","))
-    request = TablesRequest(
-        size=size or "full",
-        experiments=tuple(experiments.split(",")) if experiments else (),
-        systems=() if chosen == ("all",) else chosen,
-        **options,
-    )
-    if dry_run:
-        described = describe_tables(request)
-        if as_json:
-            echo_json(described)
-        for step in () if as_json else described["steps"]:
-            click.echo(f"{'done' if step['done'] else 'to do'}: {step['title']}")
-        return
-    reports = run_tables(request)
-    if as_json:
-        echo_json({"reports": [str(path) for path in reports]})
-    for path in () if as_json else reports:
-        click.echo(f"{path}\n\n{path.read_text(encoding='utf-8')}")

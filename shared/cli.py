@@ -45,13 +45,16 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
         "demo world": ("demo.commands:demo_world", "Generate the videos and labels."),
         "demo truth": ("demo.commands:demo_truth", "Write what films truly show as shards."),
         "demo detector": ("demo.commands:demo_detector", "Train the demo's detector."),
-        "demo leaks": ("demo.commands:demo_leaks", "Say what gives the labels away."),
-        "demo tables": ("demo.commands:demo_tables", "Repeat the paper's comparisons."),
+        "demo leaks": ("demo.experiments.commands:demo_leaks", "Say what gives the labels away."),
+        "demo tables": ("demo.experiments.commands:demo_tables", "Repeat the paper's comparisons."),
         "demo importance": (
-            "demo.commands:demo_importance",
+            "demo.experiments.commands:demo_importance",
             "Say whether important pairs are those that act.",
         ),
-        "demo reverse": ("demo.commands:demo_reverse", "Measure a run with films backwards."),
+        "demo reverse": (
+            "demo.experiments.commands:demo_reverse",
+            "Measure a run with films backwards.",
+        ),
     },
     "Data": {
         "manifest": ("", "List data sets, check their files, make new ones."),
@@ -115,7 +118,10 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
             "Train and compare the systems of a table.",
         ),
         "curve": ("stage2_train.ablation.commands:curve", "Join reports as one curve."),
-        "leaks": ("demo.commands:leaks", "Say what gives the labels of a data set away."),
+        "leaks": (
+            "demo.experiments.commands:leaks",
+            "Say what gives the labels of a data set away.",
+        ),
         "submit": ("", "Write the file of a challenge."),
         "submit epic100": (
             "stage2_train.evaluation.epic100_commands:submit_epic100",

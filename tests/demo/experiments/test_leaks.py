@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from demo.commands import demo_leaks
+from demo.experiments.commands import demo_leaks
 from demo.experiments.leaks import leak_report, true_rows
 from demo.experiments.tables import _ablate
 from demo.world.dials import Dials, category_id

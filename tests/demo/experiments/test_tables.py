@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from demo.commands import demo_tables
 from demo.experiments import experiment
+from demo.experiments.commands import demo_tables
 from demo.experiments.experiment import experiments_of, read_worlds
 from demo.experiments.tables import TablesRequest, run_tables, table_steps
 from demo.steps import Step
