@@ -67,7 +67,12 @@ def test_predictions_are_those_of_eval(trained) -> None:
     ("options", "frames"),
     [
         pytest.param(["--short-side", "36"], [0, 2, 4, 6], id="short side"),
-        pytest.param(["--size", "48x72", "--rate", "4"], [0, 2, 5, 7], id="rate"),
+        pytest.param(
+            ["--size", "48x72", "--rate", "4"],
+            [0, 2, 5, 7],
+            id="rate",
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_frames_are_those_of_the_store_of_the_training(
@@ -315,7 +320,7 @@ def say_predictions(stdout: Connection, arguments: list[str], environment: dict[
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("what", ["window", "detecting"])
+@pytest.mark.parametrize("what", [pytest.param("window", marks=pytest.mark.slow), "detecting"])
 def test_interrupts_leave_nothing_half_written(trained, tmp_path, number: int, what: str) -> None:
     """While objects are detected, or at the first line; films and tables come later."""
     arguments = [str(trained.run), "--json", "--batch", "2", "--device", "cpu"]

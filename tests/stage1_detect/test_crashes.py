@@ -73,7 +73,9 @@ def check_whole(folder: Path, expected: dict[str, bytes]) -> None:
     assert names(folder) == ["detect.json", "plan.json", *expected]
 
 
-@pytest.mark.parametrize("where", ["batch:4", "sync:1", "sync:4"])
+@pytest.mark.parametrize(
+    "where", ["batch:4", pytest.param("sync:1", marks=pytest.mark.slow), "sync:4"]
+)
 def test_a_killed_job_goes_on_to_the_same_shards(
     world: Path, tmp_path: Path, expected: dict[str, bytes], where: str
 ) -> None:
@@ -88,7 +90,10 @@ def test_a_killed_job_goes_on_to_the_same_shards(
     assert {name: (out / name).stat().st_mtime_ns for name in left} == states
 
 
-@pytest.mark.parametrize(("where", "whom"), [("batch:3", "self"), ("sync:2", "parent")])
+@pytest.mark.parametrize(
+    ("where", "whom"),
+    [pytest.param("batch:3", "self", marks=pytest.mark.slow), ("sync:2", "parent")],
+)
 def test_of_several_processes_one_is_killed(
     world: Path, tmp_path: Path, expected: dict[str, bytes], where: str, whom: str
 ) -> None:
@@ -103,7 +108,10 @@ def test_of_several_processes_one_is_killed(
     check_whole(out, expected)
 
 
-@pytest.mark.parametrize(("workers", "where"), [(1, "sync:2"), (2, "batch:2")])
+@pytest.mark.parametrize(
+    ("workers", "where"),
+    [(1, "sync:2"), pytest.param(2, "batch:2", marks=pytest.mark.slow)],
+)
 def test_sigterm_leaves_whole_shards_and_nothing_else(
     world: Path, tmp_path: Path, expected: dict[str, bytes], workers: int, where: str
 ) -> None:

@@ -189,6 +189,7 @@ def test_published_vlog_without_its_matrix(sample_data: Path) -> None:
 
 
 @pytest.mark.real_data
+@pytest.mark.slow  # the quick sibling: test_published_vlog_without_its_matrix
 def test_published_vlog_with_a_matrix(sample_data: Path, tmp_path: Path) -> None:
     for name in (
         "meta/manifest.txt",

@@ -117,7 +117,10 @@ def read_all(folder: Path) -> int:
     return len(paths)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "name",
+    [NAMES[0], *(pytest.param(name, marks=pytest.mark.slow) for name in NAMES[1:])],
+)
 def test_damage_needs_no_more_memory_and_time_than_is_right(
     tmp_path: Path, sound: dict[str, bytes], name: str
 ) -> None:

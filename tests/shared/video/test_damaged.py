@@ -95,7 +95,7 @@ def test_flipped_bits_in_hevc_spare_the_frames_of_other_key_frames(
 
 
 @pytest.mark.parametrize("name", CODECS)
-@pytest.mark.parametrize("seeds", [range(2), pytest.param(range(2, 20), marks=pytest.mark.slow)])
+@pytest.mark.parametrize("seeds", [range(1), pytest.param(range(1, 20), marks=pytest.mark.slow)])
 def test_flipped_bits_give_the_same_frames_by_range_and_each_time(
     tmp_path: Path, write_video: VideoWriter, name: str, seeds: Sequence[int]
 ) -> None:

@@ -249,7 +249,7 @@ class Dies:
         return call
 
 
-@pytest.mark.parametrize("wider", [False, True])
+@pytest.mark.parametrize("wider", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_a_kill_leaves_the_store_before_or_after(videos, more, tmp_path, wider) -> None:
     """One addition, which keeps the first file, and one that joins three files to one."""
     path, wanted = tmp_path / "clips.h5", (*videos, *more[:3])

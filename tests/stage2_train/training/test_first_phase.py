@@ -94,7 +94,15 @@ def test_without_validation_the_last_weights_are_handed_over(run_tiny, tiny_reci
     assert same_weights(best, last)
 
 
-@pytest.mark.parametrize("place", ["_save-last", "step-8", "step-9", "after-best"])
+@pytest.mark.parametrize(
+    "place",
+    [
+        "_save-last",
+        pytest.param("step-8", marks=pytest.mark.slow),
+        pytest.param("step-9", marks=pytest.mark.slow),
+        "after-best",
+    ],
+)
 def test_killed_around_the_hand_over_equals_never_killed(
     place, run_tiny, best_handed_over, whole, tmp_path, monkeypatch, scripted_metrics
 ) -> None:
