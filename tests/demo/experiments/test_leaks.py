@@ -72,10 +72,10 @@ def figures(report) -> dict[str, float]:
 @pytest.mark.parametrize(
     ("dataset", "dials"),
     [
-        ("demo", {}),
+        pytest.param("demo", {}, marks=pytest.mark.slow),
         ("demo", TURNED | {"camera_pixels": 12.0}),
         ("demo-touch", TURNED | {"camera_pixels": 12.0}),
-        ("demo-places", {}),
+        pytest.param("demo-places", {}, marks=pytest.mark.slow),
         ("demo-places", TURNED | {"camera_pixels": 6.0}),
     ],
 )

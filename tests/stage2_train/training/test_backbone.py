@@ -148,6 +148,7 @@ def test_i3d_sees_what_googlenet_sees_of_a_still_clip(real_frames, weights_files
     torch.testing.assert_close(kept[0][:, :, 0], expected, rtol=1e-3, atol=1e-3 * scale)
 
 
+@pytest.mark.slow  # the quick sibling: test_a_system_sees_what_the_2d_network_sees
 def test_every_kind_of_system_takes_the_weights_of_its_2d_network(weights_files, caplog) -> None:
     accelerator = build_accelerator("fp32", "cpu")
     without = []

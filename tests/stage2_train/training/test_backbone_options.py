@@ -33,6 +33,7 @@ def test_nothing_is_changed_by_default(tiny_recipe) -> None:
     assert all(m.keep_activations for m in network.modules() if isinstance(m, Stage))
 
 
+@pytest.mark.slow  # test_compiling_needs_a_compiler is quick: it sees that compile is asked for
 def test_compiled_backbone_equals_plain(tiny_recipe) -> None:
     """Without the code generator, which takes long: what is recorded and differentiated."""
     torch.manual_seed(0)
