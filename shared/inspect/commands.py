@@ -52,8 +52,15 @@ class Verification:
     help="Also check folders against the videos of this data set; alone, shards/DATASET.",
 )
 @data_option
+@click.option("--workers", type=click.IntRange(1, 256), help="Processes.  [default: the cores]")
 @json_option
-def verify(paths: tuple[Path, ...], dataset: str | None, data_root: Path, as_json: bool) -> int:
+def verify(
+    paths: tuple[Path, ...],
+    dataset: str | None,
+    data_root: Path,
+    workers: int | None,
+    as_json: bool,
+) -> int:
     """Check shards, or all shards of folders, down to every byte and every mask.
 
     Folders are also checked as a whole: against their plan, for frames in two shards or in none,
@@ -62,13 +69,17 @@ def verify(paths: tuple[Path, ...], dataset: str | None, data_root: Path, as_jso
     """
     if not paths and dataset is None:
         raise click.UsageError("name shards, folders of shards, or a data set with --dataset")
-    verification = verify_paths(paths, dataset=dataset, data_root=data_root)
+    verification = verify_paths(paths, dataset=dataset, data_root=data_root, workers=workers)
     show_verification(verification, as_json=as_json)
     return verification.exit_code
 
 
 def verify_paths(
-    paths: Sequence[Path], *, dataset: str | None = None, data_root: Path = Path("data")
+    paths: Sequence[Path],
+    *,
+    dataset: str | None = None,
+    data_root: Path = Path("data"),
+    workers: int | None = None,
 ) -> Verification:
     """Checks shards, and folders of them as a whole.
 
@@ -76,15 +87,18 @@ def verify_paths(
         paths: shards and folders; none: the folder `shards/NAME` of the data set.
         dataset: name or file of the manifest whose videos folders are checked against.
         data_root: where data sets lie.
+        workers: most processes; by default the cores that this one may use.
 
     Raises:
         ShardNotFoundError: if a path is not there, or a folder has no shard.
         As `load_dataset`, where a data set is given.
+        PipelineError: if a process ends abruptly.
     """
+    from shared.environment import usable_cores
     from shared.jobs.progress import progress
     from shared.manifests.load import load_dataset
     from shared.shards.index import shard_paths
-    from shared.shards.verify import verify_shard
+    from shared.shards.verify import verify_shards
     from shared.shards.verify_folder import verify_folder
 
     listing = None if dataset is None else load_dataset(dataset, data_root, labels=False)
@@ -93,11 +107,12 @@ def verify_paths(
     folders = list(dict.fromkeys(path for path in paths if path.is_dir()))
     named = [shard for path in paths for shard in (shard_paths(path) if path.is_dir() else [path])]
     shards = list(dict.fromkeys(named))
-    problems: list[Problem] = []
+    found: dict[Path, list[Problem]] = {}
     with progress("verify", total=len(shards), unit="shards") as bar:
-        for shard in shards:
-            problems += verify_shard(shard)
+        for shard, wrong in verify_shards(shards, workers=workers or usable_cores()):
+            found[shard] = wrong
             bar.advance()
+    problems = [problem for shard in shards for problem in found[shard]]
     for folder in folders:
         problems += verify_folder(folder, listing)
     return Verification(shards=len(shards), problems=tuple(problems))

@@ -20,8 +20,7 @@ from pathlib import Path
 from shared.config.bounded import open_to_append, shown
 from shared.errors import PipelineError, ShardFormatError, ShardNotFoundError
 from shared.jobs.progress import Bar
-from shared.jobs.workers import in_workers
-from shared.shards.verify import verify_shard
+from shared.shards.verify import verify_shards
 
 logger = logging.getLogger(__name__)
 
@@ -34,8 +33,6 @@ _MOST_TAIL_BYTES = 32 * 2**20
 _TAIL_BYTES = 64 * 2**10
 """What is read first: the directory of a shard of 100 MB fits into it."""
 _END = b"PK\x05\x06"
-_ALONE_BYTES = 32 * 2**20
-"""Up to so many bytes of shards no other process is started: that would take longer."""
 
 
 def unverified(paths: Sequence[Path]) -> dict[Path, str]:
@@ -64,15 +61,7 @@ def verify_all(shards: Mapping[Path, str], *, workers: int, bar: Bar) -> None:
         ShardFormatError: at the first shard that is not whole; says what is wrong with it.
         PipelineError: if a worker ends abruptly.
     """
-    lost = PipelineError(
-        "a process that verified shards ended abruptly (out of memory?); go on with fewer "
-        "--workers; shards that were whole are remembered"
-    )
-    if sum(path.stat().st_size for path in shards) < _ALONE_BYTES:
-        workers = 1
-    for path, problems in in_workers(
-        verify_shard, tuple(shards), workers=max(1, workers), lost=lost
-    ):
+    for path, problems in verify_shards(tuple(shards), workers=workers):
         for problem in problems:
             array = f"array {problem.array!r}: " if problem.array else ""
             raise ShardFormatError(

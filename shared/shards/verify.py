@@ -1,6 +1,6 @@
 """Checks that a shard is whole and that what it says is consistent, down to every mask."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from itertools import pairwise
@@ -10,7 +10,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.errors import ShardFormatError
+from shared.errors import PipelineError, ShardFormatError
+from shared.jobs.workers import in_workers
 from shared.masks.rules import Fault, first_place, place_faults, score_faults
 from shared.shards.schema import arrays_of
 from shared.shards.sealed_zip import damaged_members
@@ -26,6 +27,8 @@ _BLOCK = 500
 _BLOCK_BYTES = 2**20
 _WHOLE = ("frame_video", "frame_index", "frame_seconds", "frame_offsets", "rle_offsets")
 """Arrays that are held as a whole; of the others a block."""
+_ALONE_BYTES = 32 * 2**20
+"""Up to so many bytes of shards no other process is started: that would take longer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +58,25 @@ class Problem:
     def as_json(self) -> dict[str, Any]:
         """The fields, and the sentence, as JSON has them."""
         return asdict(self) | {"shard": str(self.shard), "message": self.message}
+
+
+def verify_shards(paths: Sequence[Path], *, workers: int) -> Iterator[tuple[Path, list[Problem]]]:
+    """Shards with everything that is wrong with each, as they come; see `verify_shard`.
+
+    Args:
+        paths: of shards.
+        workers: most processes; small shards are read by this one alone.
+
+    Raises:
+        ShardNotFoundError: if one is not there.
+        PipelineError: if a worker ends abruptly.
+    """
+    lost = PipelineError(
+        "a process that verified shards ended abruptly (out of memory?); go on with fewer --workers"
+    )
+    if sum(path.stat().st_size for path in paths if path.is_file()) < _ALONE_BYTES:
+        workers = 1
+    return in_workers(verify_shard, paths, workers=max(1, workers), lost=lost)
 
 
 def verify_shard(path: Path) -> list[Problem]:

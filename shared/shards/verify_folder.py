@@ -45,7 +45,7 @@ def verify_folder(folder: Path, dataset: Dataset | None = None) -> list[Problem]
     Raises:
         ShardNotFoundError: if there is no such folder, or no shard in it.
     """
-    shards = _readable(shard_paths(folder))
+    paths = shard_paths(folder)
     problems: list[Problem] = []
     plan: Plan | None = None
     try:
@@ -54,28 +54,30 @@ def verify_folder(folder: Path, dataset: Dataset | None = None) -> list[Problem]
         problems.append(Problem(shard=folder, wanted=f"a readable {PLAN_NAME}", found=str(err)))
     if plan is not None:
         problems += _check_plan(plan, folder)
-    problems += _check_detectors(shards)
+    first: Shard | None = None
     stretches: dict[str, list[_Stretch]] = {}
-    for shard in shards:
+    failed: list[Problem] = []
+    known: set[str] = set()
+    for shard in _readable(paths):  # none is kept, since there may be tens of thousands
+        first = first or shard
+        problems += _check_detector(shard, first)
         for stretch in _stretches(shard):
             stretches.setdefault(stretch.video.id, []).append(stretch)
+        for video in shard.failed:
+            found, place = f"a failure: {video.reason}", f"video {video.id!r}"
+            failed.append(_note(shard=shard.path, place=place, wanted="detections", found=found))
+        known |= {video.id for video in shard.videos} | {video.id for video in shard.failed}
     for parts in stretches.values():
         problems += _check_video(parts, is_whole=plan is not None and plan.frames == "all")
-    failed = [(shard, video) for shard in shards for video in shard.failed]
-    for shard, video in failed:
-        found, place = f"a failure: {video.reason}", f"video {video.id!r}"
-        problems.append(_note(shard=shard.path, place=place, wanted="detections", found=found))
+    problems += failed
     if dataset is not None:
-        known = {video.id for shard in shards for video in shard.videos}
-        known |= {video.id for _, video in failed}
         scope = "all" if plan is None else plan.frames
         problems += _check_listed(dataset, stretches)
         problems += _check_absent(folder, dataset, scope=scope, known=known)
     return problems
 
 
-def _readable(paths: Sequence[Path]) -> list[Shard]:
-    shards = []
+def _readable(paths: Sequence[Path]) -> Iterator[Shard]:
     for path in paths:
         try:
             shard = Shard(path)
@@ -83,8 +85,7 @@ def _readable(paths: Sequence[Path]) -> list[Shard]:
             shard.frame_index()
         except ShardFormatError:
             continue  # verify_shard has told
-        shards.append(shard)
-    return shards
+        yield shard
 
 
 def _check_plan(plan: Plan, folder: Path) -> _Problems:
@@ -100,13 +101,11 @@ def _check_plan(plan: Plan, folder: Path) -> _Problems:
             yield Problem(shard=path, wanted=f"a unit of {PLAN_NAME}", found="none of its number")
 
 
-def _check_detectors(shards: Sequence[Shard]) -> _Problems:
-    for shard in shards[1:]:
-        first = shards[0]
-        if shard.detector != first.detector:
-            wanted = f"the detector of {first.path.name}, {first.detector.title}"
-            found = f"{shard.detector.title}, or other settings of it"
-            yield Problem(shard=shard.path, wanted=wanted, found=found)
+def _check_detector(shard: Shard, first: Shard) -> _Problems:
+    if shard.detector != first.detector:
+        wanted = f"the detector of {first.path.name}, {first.detector.title}"
+        found = f"{shard.detector.title}, or other settings of it"
+        yield Problem(shard=shard.path, wanted=wanted, found=found)
 
 
 def _stretches(shard: Shard) -> Iterator[_Stretch]:

@@ -77,6 +77,17 @@ def test_verify_a_damaged_shard(shard: Path) -> None:
     assert problem["severity"] == "error"
 
 
+def test_several_processes_verify_in_the_order_that_was_asked(shard: Path, monkeypatch) -> None:
+    for number in (1, 2):
+        write(shard.parent / f"shard-00000{number}.zarr.zip", {})
+    damage(shard)
+    alone = run("verify", shard.parent, "--json", "--workers", "1")
+    monkeypatch.setattr("shared.shards.verify._ALONE_BYTES", 0)
+    several = run("verify", shard.parent, "--json", "--workers", "2")
+    assert (several.exit_code, several.stdout) == (alone.exit_code, alone.stdout)
+    assert alone.exit_code == 1
+
+
 def test_inspect_and_verify_at_once(shard: Path) -> None:
     whole = run("inspect", shard, "--verify")
     assert whole.exit_code == 0

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from shared.errors import ShardFormatError, ShardNotFoundError
-from shared.shards import verified
 from shared.shards.column import write_group
 from shared.shards.verified import RECORD_NAME, record_verified, unverified, verify_all
 from shared.shards.zarr_zip import read_layout
@@ -106,7 +105,7 @@ def test_the_first_that_is_wrong_ends_it_and_is_named(shards: tuple[Path, ...]) 
 def test_several_processes_do_the_same(
     shards: tuple[Path, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(verified, "_ALONE_BYTES", 0)
+    monkeypatch.setattr("shared.shards.verify._ALONE_BYTES", 0)
     assert verify(shards, workers=2) == 3
     assert verify(shards, workers=2) == 0
 
