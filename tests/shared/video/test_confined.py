@@ -154,7 +154,7 @@ def test_links_that_loop_and_names_that_cannot_be_are_told(tmp_path: Path) -> No
     (tmp_path / "b.mp4").symlink_to("a.mp4")
     for name, message in [
         ("a.mp4", r"a\.mp4: cannot be opened \(Too many levels of symbolic links"),
-        ("a\0.mp4", r"cannot be opened \(embedded null byte"),
+        ("a\0.mp4", r"cannot be opened \((stat: )?embedded null (byte|character)"),
     ]:
         for read in readers():
             with pytest.raises(VideoDecodeError, match=message):
