@@ -17,7 +17,7 @@ from shared.masks import rle
 from shared.masks.coco_classes import COCO_CLASSES
 from shared.masks.detections import FrameDetections
 from shared.shards.reader import DetectionFolder
-from shared.shards.schema import DetectorEntry, VideoEntry
+from shared.shards.schema import DetectorEntry
 from shared.shards.writer import ShardWriter
 from shared.time_ranges import ALL_TIMES, TimeRanges
 from shared.video.read import Frame
@@ -31,6 +31,7 @@ from stage2_train.model.network import ObjectVideoNetwork
 from stage2_train.recipe import DataRecipe, OptimiserRecipe, PhaseRecipe, Recipe
 from stage2_train.runs.sources import Sources
 from stage2_train.training.loop import TrainingData, train_network
+from tests.video_entries import video_entry
 
 RATE = 10.0
 GRID = (60, 80)
@@ -139,15 +140,8 @@ def write_shard(path: Path, films: list[Film], *, class_scores: bool = True) -> 
     with ShardWriter(path, DETECTOR, class_scores=class_scores) as writer:
         for film in films:
             writer.begin_video(
-                VideoEntry(
-                    id=film.id,
-                    frames=0,
-                    height=GRID[0],
-                    width=GRID[1],
-                    rate=RATE,
-                    header_frames=None,
-                    source_bytes=1,
-                    source_digest=film.digest,
+                video_entry(
+                    film.id, height=GRID[0], width=GRID[1], rate=RATE, source_digest=film.digest
                 )
             )
             for frame in range(len(film.boxes_FN4)):

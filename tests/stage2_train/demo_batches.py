@@ -11,11 +11,12 @@ from shared.manifests.load import load_dataset
 from shared.masks.coco_classes import COCO_CLASSES
 from shared.masks.detections import FrameDetections
 from shared.shards.reader import DetectionFolder
-from shared.shards.schema import DetectorEntry, VideoEntry
+from shared.shards.schema import DetectorEntry
 from shared.shards.writer import ShardWriter
 from stage2_train.frames.make_clips import ClipsRequest, make_clips
 from stage2_train.frames.reader import ClipStore
 from stage2_train.runs.sources import Sources
+from tests.video_entries import video_entry
 
 _FILMS = SIZES["short"] | {"demo": (2, 2, 0), "demo-touch": (2, 2, 0), "demo-long": (1, 1, 0)}
 _TRUTH = DetectorEntry(
@@ -51,13 +52,11 @@ def _write_truth(writer: ShardWriter, document: dict, clips: ClipStore) -> None:
     for video in document["videos"]:
         images = [image for image in document["images"] if image["video_id"] == video["id"]]
         writer.begin_video(
-            VideoEntry(
-                id=video["name"],
-                frames=0,
+            video_entry(
+                video["name"],
                 height=images[0]["height"],
                 width=images[0]["width"],
                 rate=FRAMES_PER_SECOND,
-                header_frames=None,
                 source_bytes=0,
                 source_digest=clips.frames(video["name"]).source_digest,
             )

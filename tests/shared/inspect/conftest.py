@@ -8,8 +8,9 @@ import pytest
 from shared.masks import rle
 from shared.masks.coco_classes import COCO_CLASSES
 from shared.masks.detections import FrameDetections
-from shared.shards.schema import UNKNOWN_SOURCE, DetectorEntry, VideoEntry
+from shared.shards.schema import UNKNOWN_SOURCE, DetectorEntry
 from shared.shards.writer import ShardWriter
+from tests.video_entries import video_entry
 
 PERSON, CUP = COCO_CLASSES.index("person"), COCO_CLASSES.index("cup")
 HEIGHT, WIDTH = 6, 8
@@ -54,13 +55,11 @@ def write(
     with ShardWriter(path, DETECTOR, class_scores=class_scores) as writer:
         for video_id, frames in videos.items():
             writer.begin_video(
-                VideoEntry(
-                    id=video_id,
-                    frames=0,
+                video_entry(
+                    video_id,
                     height=HEIGHT,
                     width=WIDTH,
                     rate=10.0,
-                    header_frames=None,
                     source_bytes=1000,
                     source_digest="sha256:3" if known else UNKNOWN_SOURCE,
                 )

@@ -6,10 +6,10 @@ import pytest
 
 from shared.inspect.findings import findings
 from shared.shards.plan import Plan, Unit, UnitPart
-from shared.shards.schema import VideoEntry
 from shared.shards.shard import Shard
 from shared.shards.writer import ShardWriter
 from tests.shared.inspect.conftest import CUP, DETECTOR, HEIGHT, WIDTH, found
+from tests.video_entries import video_entry
 
 THREE = ((CUP, 0.9),) * 3
 
@@ -19,14 +19,12 @@ def write(path: Path, videos: dict[str, list[tuple[int, float, int]]], header=No
     with ShardWriter(path, DETECTOR) as writer:
         for video_id, frames in videos.items():
             writer.begin_video(
-                VideoEntry(
-                    id=video_id,
-                    frames=0,
+                video_entry(
+                    video_id,
                     height=HEIGHT,
                     width=WIDTH,
                     rate=10.0,
                     header_frames=header,
-                    source_bytes=1,
                     source_digest="sha256:3",
                 )
             )

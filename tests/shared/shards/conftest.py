@@ -12,9 +12,10 @@ from shared.masks import rle
 from shared.masks.coco_classes import COCO_CLASSES
 from shared.masks.detections import FrameDetections
 from shared.shards.column import CHUNK_BYTES, Column
-from shared.shards.schema import ArraySpec, DetectorEntry, VideoEntry
+from shared.shards.schema import ArraySpec, DetectorEntry
 from shared.shards.writer import ShardWriter
 from shared.shards.zarr_zip import ChunkCache, ZarrZip
+from tests.video_entries import video_entry
 
 FrameMaker = Callable[..., FrameDetections]
 Range = tuple[Sequence[int], Sequence[float]]
@@ -107,13 +108,11 @@ def write_shard(detector: DetectorEntry, make_frame: FrameMaker) -> ShardMaker:
         with ShardWriter(path, detector) as writer:
             for video_id, (indices, seconds) in videos.items():
                 writer.begin_video(
-                    VideoEntry(
-                        id=video_id,
-                        frames=0,
+                    video_entry(
+                        video_id,
                         height=12,
                         width=17,
                         rate=10.0,
-                        header_frames=None,
                         source_bytes=5,
                         source_digest=digest,
                     )

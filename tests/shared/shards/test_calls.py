@@ -10,9 +10,10 @@ import pytest
 
 from shared.shards import index, kept_files, record, zarr_zip
 from shared.shards.reader import DetectionFolder
-from shared.shards.schema import DetectorEntry, VideoEntry
+from shared.shards.schema import DetectorEntry
 from shared.shards.writer import ShardWriter
 from tests.shared.shards.conftest import FrameMaker
+from tests.video_entries import video_entry
 
 MOST_OPENS, MOST_READS = 4, 12
 FRAMES, OBJECTS = 700, 10
@@ -50,13 +51,11 @@ def folder(
         with ShardWriter(tmp_path / f"shard-00000{number}.zarr.zip", detector) as writer:
             for video_id in (f"a{number}", f"b{number}"):
                 writer.begin_video(
-                    VideoEntry(
-                        id=video_id,
-                        frames=0,
+                    video_entry(
+                        video_id,
                         height=12,
                         width=17,
                         rate=25.0,
-                        header_frames=None,
                         source_bytes=5,
                         source_digest="sha256:03",
                     )

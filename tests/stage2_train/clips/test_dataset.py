@@ -14,7 +14,6 @@ from shared.manifests.records import Segment
 from shared.masks import rle
 from shared.masks.detections import FrameDetections
 from shared.shards.reader import DetectionFolder
-from shared.shards.schema import VideoEntry
 from shared.shards.video_detections import VideoDetections
 from shared.shards.writer import ShardWriter
 from shared.video.read import Frame
@@ -26,6 +25,7 @@ from stage2_train.frames.merge import merge, read_contents
 from stage2_train.frames.parts import write_frames
 from stage2_train.frames.reader import ClipStore
 from stage2_train.frames.schema import StoreSettings
+from tests.video_entries import video_entry
 
 MOVED_CELLS = 0.15  # what antialiasing and JPEG move over a border; a pixel is 0.6 or 0.9 cells
 
@@ -158,18 +158,7 @@ def test_one_batch_of_videos_of_several_shapes(tmp_path) -> None:
             part = tmp_path / f"{name}.h5"
             write_frames(part, [frame], video_id=name, source_digest="sha256:0", settings=stored)
             videos += read_contents(part).videos
-            writer.begin_video(
-                VideoEntry(
-                    id=name,
-                    frames=0,
-                    height=height,
-                    width=width,
-                    rate=1.0,
-                    header_frames=None,
-                    source_bytes=1,
-                    source_digest="sha256:0",
-                )
-            )
+            writer.begin_video(video_entry(name, height=height, width=width, rate=1.0))
             mask = np.zeros((height, width), bool)
             mask[: height // 2] = True  # the upper half
             scores = np.zeros((1, 80), np.float16)
@@ -239,16 +228,7 @@ def test_detections_on_another_frame_rate_are_joined_by_time(make_dataset, tiny_
     film = tiny_world.films["film/1"]
     with ShardWriter(tmp_path / "shard-000000.zarr.zip", tiny.DETECTOR) as writer:
         writer.begin_video(
-            VideoEntry(
-                id=film.id,
-                frames=0,
-                height=60,
-                width=80,
-                rate=20.0,
-                header_frames=None,
-                source_bytes=1,
-                source_digest=film.digest,
-            )
+            video_entry(film.id, height=60, width=80, rate=20.0, source_digest=film.digest)
         )
         for frame in range(16):
             writer.add(frame, frame / 20 + 0.01, film.detections(frame // 2))

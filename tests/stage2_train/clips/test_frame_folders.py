@@ -16,7 +16,6 @@ from shared.manifests.records import Dataset, Video
 from shared.masks import rle
 from shared.masks.detections import FrameDetections
 from shared.shards.reader import DetectionFolder
-from shared.shards.schema import VideoEntry
 from shared.shards.writer import ShardWriter
 from shared.video.read import content_bytes, content_digest, probe, read_frames
 from stage2_train.clips.batches import ClipBatch, LoaderSettings, evaluation_loader, training_loader
@@ -27,6 +26,7 @@ from stage2_train.clips.sampling import centre_frames
 from stage2_train.frames.make_clips import ClipsRequest, make_clips
 from stage2_train.frames.reader import ClipStore
 from tests.stage2_train.conftest import DETECTOR
+from tests.video_entries import video_entry
 
 FIRST_COLUMN = 100
 """Left edge of the object of frame 0, inside of every crop."""
@@ -57,9 +57,8 @@ def write_detections(path: Path, videos: tuple[Video, ...]) -> None:
         for video in videos:
             info = probe(video.path, rate=video.rate)
             writer.begin_video(
-                VideoEntry(
-                    id=video.id,
-                    frames=0,
+                video_entry(
+                    video.id,
                     height=info.height,
                     width=info.width,
                     rate=info.rate,

@@ -17,7 +17,6 @@ from shared.manifests.records import Segment
 from shared.masks import rle
 from shared.masks.detections import FrameDetections
 from shared.shards.reader import DetectionFolder
-from shared.shards.schema import VideoEntry
 from shared.shards.writer import ShardWriter
 from shared.video.frame import Frame
 from shared.video.read import read_frames
@@ -30,6 +29,7 @@ from stage2_train.frames.parts import write_frames
 from stage2_train.frames.reader import ClipStore
 from stage2_train.frames.schema import StoreSettings
 from tests.stage2_train.conftest import DETECTOR
+from tests.video_entries import video_entry
 
 HEIGHT, WIDTH = 32, 256
 DURATION = 2.0
@@ -95,15 +95,8 @@ def clips_of(folder: Path, rate: Fraction, *, num_masks: int | None = None) -> C
     merge(folder / "clips.h5", settings=STORED, videos=read_contents(folder / "part.h5").videos)
     with ShardWriter(folder / "shard-000000.zarr.zip", DETECTOR, class_scores=True) as writer:
         writer.begin_video(
-            VideoEntry(
-                id="film",
-                frames=0,
-                height=HEIGHT,
-                width=WIDTH,
-                rate=MASK_RATE,
-                header_frames=None,
-                source_bytes=1,
-                source_digest="sha256:1",
+            video_entry(
+                "film", height=HEIGHT, width=WIDTH, rate=MASK_RATE, source_digest="sha256:1"
             )
         )
         for frame in range(num_masks or int(DURATION * MASK_RATE)):

@@ -15,11 +15,12 @@ from shared.masks import rle
 from shared.masks.coco_classes import COCO_CLASSES
 from shared.masks.detections import FrameDetections
 from shared.shards.reader import DetectionFolder
-from shared.shards.schema import DetectorEntry, VideoEntry
+from shared.shards.schema import DetectorEntry
 from shared.shards.writer import ShardWriter
 from stage2_train.leaks.objects import seen_objects
 from stage2_train.leaks.report import Labelled, labelled, majority_scores, ridge_scores
 from tests.stage2_train.tiny_workspace import make_workspace
+from tests.video_entries import video_entry
 
 ENTRY = DetectorEntry(
     config_name="made",
@@ -51,9 +52,7 @@ def _write_shard(folder: Path, videos: dict[str, dict[float, FrameDetections]]) 
     path = folder / "shard-000000.zarr.zip"
     with ShardWriter(path, ENTRY, class_scores=False) as writer:
         for name, frames in videos.items():
-            writer.begin_video(
-                VideoEntry(id=name, frames=0, height=40, width=80, rate=10.0, header_frames=None,
-                source_bytes=1, source_digest="sha256:0"))  # fmt: skip
+            writer.begin_video(video_entry(name, height=40, width=80, rate=10.0))
             for index, (seconds, frame) in enumerate(frames.items()):
                 writer.add(index, seconds, frame)
             writer.end_video()

@@ -8,10 +8,11 @@ import pytest
 from shared.masks import rle
 from shared.masks.coco_classes import COCO_CLASSES, NUM_COCO_CLASSES
 from shared.masks.detections import FrameDetections
-from shared.shards.schema import DetectorEntry, VideoEntry
+from shared.shards.schema import DetectorEntry
 from shared.shards.shard import Shard
 from shared.shards.writer import ShardWriter
 from tests.browser import chromium
+from tests.video_entries import video_entry
 
 __all__ = ["chromium"]
 
@@ -70,14 +71,11 @@ def write(
     with ShardWriter(path, detector, class_scores=class_scores) as writer:
         for video_id, frames in videos.items():
             writer.begin_video(
-                VideoEntry(
-                    id=video_id,
-                    frames=0,
+                video_entry(
+                    video_id,
                     height=frames[0].height if frames else HEIGHT,
                     width=frames[0].width if frames else WIDTH,
                     rate=10.0,
-                    header_frames=None,
-                    source_bytes=1,
                     source_digest="unknown",
                 )
             )
