@@ -61,7 +61,9 @@ def verify_all(shards: Mapping[Path, str], *, workers: int, bar: Bar) -> None:
         ShardFormatError: at the first shard that is not whole; says what is wrong with it.
         PipelineError: if a worker ends abruptly.
     """
-    for path, problems in verify_shards(tuple(shards), workers=workers):
+    for path, problems in verify_shards(
+        tuple(shards), workers=workers, kept="; shards that were whole are remembered"
+    ):
         for problem in problems:
             array = f"array {problem.array!r}: " if problem.array else ""
             raise ShardFormatError(

@@ -60,19 +60,23 @@ class Problem:
         return asdict(self) | {"shard": str(self.shard), "message": self.message}
 
 
-def verify_shards(paths: Sequence[Path], *, workers: int) -> Iterator[tuple[Path, list[Problem]]]:
+def verify_shards(
+    paths: Sequence[Path], *, workers: int, kept: str = ""
+) -> Iterator[tuple[Path, list[Problem]]]:
     """Shards with everything that is wrong with each, as they come; see `verify_shard`.
 
     Args:
         paths: of shards.
         workers: most processes; small shards are read by this one alone.
+        kept: what an error says of the work that was done.
 
     Raises:
         ShardNotFoundError: if one is not there.
         PipelineError: if a worker ends abruptly.
     """
     lost = PipelineError(
-        "a process that verified shards ended abruptly (out of memory?); go on with fewer --workers"
+        "a process that verified shards ended abruptly (out of memory?); go on with fewer "
+        f"--workers{kept}"
     )
     if sum(path.stat().st_size for path in paths if path.is_file()) < _ALONE_BYTES:
         workers = 1
