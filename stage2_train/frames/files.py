@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import TypeVar
 
+from shared.data_files import Stamp, stamp_of
 from shared.errors import ClipStoreError
 from stage2_train.frames.merge import Contents
 from stage2_train.frames.store_file import StoreFile
@@ -26,16 +27,16 @@ def file_path(path: Path, number: int) -> Path:
     return path if number == 1 else path.with_name(f"{path.name}.added-{number - 1}")
 
 
-def files_there(path: Path) -> dict[Path, tuple[int, int]]:
+def files_there(path: Path) -> dict[Path, Stamp]:
     """Size and time of change of the first file and the further ones, also of those left over."""
-    found: dict[Path, tuple[int, int]] = {}
+    found: dict[Path, Stamp] = {}
     while True:
         file = file_path(path, len(found) + 1)
         try:
             status = file.stat()
         except OSError:
             return found
-        found[file] = (status.st_size, status.st_mtime_ns)
+        found[file] = stamp_of(status)
 
 
 def read_files(path: Path, read: Callable[[Path], T]) -> tuple[T, ...]:
@@ -45,7 +46,7 @@ def read_files(path: Path, read: Callable[[Path], T]) -> tuple[T, ...]:
         ClipStoreError: as `read`.
     """
     while True:
-        there: dict[Path, tuple[int, int]] = files_there(path)
+        there: dict[Path, Stamp] = files_there(path)
         try:
             files = [read(path)]
             for further in [*there][1:]:
