@@ -68,7 +68,7 @@ def estimate_file(path: Path) -> FrameEstimate:
     with opened_video(path) as (container, stream):
         rate = _rate(path, stream)
         promised = stream.frames or round((_duration(container, stream) or 0.0) * rate)
-        if 0 < promised <= container.size // _BELIEVED_FRAME_BYTES:
+        if 0 < promised <= (container.size or 0) // _BELIEVED_FRAME_BYTES:
             return FrameEstimate(frames=promised, rate=rate)
         frames = _count_packets(container, stream)
         if promised > 2 * frames:
@@ -268,7 +268,8 @@ def _sample_aspect(stream: VideoStream, form: PictureForm) -> Fraction | None:
     aspect = stream.sample_aspect_ratio
     if not aspect:
         return None
-    return 1 / Fraction(aspect) if form.is_turned else Fraction(aspect)
+    upright = Fraction(aspect.numerator, aspect.denominator)
+    return 1 / upright if form.is_turned else upright
 
 
 def _repaired(seconds: float | None, *, before: float | None, interval: float) -> float:

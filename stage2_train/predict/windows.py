@@ -154,6 +154,6 @@ def _mean_of(
 
 def likeliest_anywhere(moments: Sequence[SegmentPrediction], most: int) -> dict[int, float]:
     """The classes that are the highest at any moment, with their highest probability."""
-    highest_A = np.max([each.probabilities for each in moments], axis=0)
+    highest_A = np.stack([each.probabilities for each in moments]).max(axis=0)
     order = np.argsort(-highest_A, kind="stable")[:most].tolist()
     return {label: float(highest_A[label]) for label in order}
