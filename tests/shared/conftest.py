@@ -1,6 +1,8 @@
 """Videos whose frames show their own numbers, so that an off-by-one is seen in the pixels."""
 
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -56,7 +58,10 @@ def write_numbered(
     is how much pixels differ from what they should be.
     """
     draw = np.random.default_rng(0)
-    with av.open(str(path), "w", options=container_options or {}) as container:
+    with (
+        _priority_put_back(),
+        av.open(str(path), "w", options=container_options or {}) as container,
+    ):
         stream: Any = container.add_stream(codec, rate=rate, options=options or {})
         stream.width, stream.height, stream.pix_fmt = WIDTH, height, pix_fmt
         if sample_aspect is not None:
@@ -73,6 +78,17 @@ def write_numbered(
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     return path
+
+
+@contextmanager
+def _priority_put_back() -> Iterator[None]:
+    """SVT-AV1 gives itself real-time priority where it may, as root, and the thread that calls it,
+    too. All that the thread starts would have it for good, and nothing else a turn."""
+    policy, parameters = os.sched_getscheduler(0), os.sched_getparam(0)
+    try:
+        yield
+    finally:
+        os.sched_setscheduler(0, policy, parameters)
 
 
 @pytest.fixture

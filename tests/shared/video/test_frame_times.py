@@ -2,6 +2,7 @@
 gives."""
 
 import logging
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -51,6 +52,16 @@ def test_every_range_equals_that_of_the_whole(
         assert [(f.index, f.seconds) for f in found] == [(f.index, f.seconds) for f in wanted]
         for one, other in zip(found, wanted, strict=True):
             assert np.array_equal(one.image, other.image), (start, one.index)
+
+
+def test_writing_keeps_the_priority_of_the_process(
+    tmp_path: Path, write_video: VideoWriter
+) -> None:
+    before = os.sched_getscheduler(0)
+    name, codec, options = SOUGHT[-1]
+    if codec in av.codecs_available:
+        write_video(tmp_path / name, 2, codec=codec, options=options)
+    assert os.sched_getscheduler(0) == before
 
 
 EVERY_20 = {"x264-params": "keyint=20:min-keyint=20:scenecut=0:bframes=0"}
