@@ -18,8 +18,10 @@ OUT_OPTION = $(if $(OUT),--out $(OUT))
 SEED_OPTION = $(if $(SEED),--seed $(SEED))
 CHECKPOINT_OPTION = $(if $(CHECKPOINT),--checkpoint $(CHECKPOINT))
 RUN_OPTION = $(if $(RUN),--run $(RUN))
-# Tests run beside each other, in a process for each core.
+# Tests run beside each other, in a process for each core, and start many; what one has compiled
+# serves the others.
 BESIDE := -n auto --dist worksteal
+test test-all: export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
 .PHONY: help setup wheelhouse demo test test-all lint type format bench detect clips train eval inspect verify clean

@@ -215,7 +215,7 @@ def lost_workers_told() -> Iterator[None]:
         raise TrainingError(
             f"a process that made batches ended {why}; most often the machine was out of memory, "
             "or a file that it read was cut short: give fewer --workers; the same command goes on"
-        ) from err
+        ) from err.with_traceback(None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,7 +234,11 @@ class _Batches:
         except PipelineError as err:
             kind = type(err)
             name = f"{kind.__module__}.{kind.__qualname__}: "  # the last line of a traceback
-            raise kind(str(err).rpartition(f"\n{name}")[2].strip()) from err
+            said = str(err).rpartition(f"\n{name}")[2].strip()
+            # So that nothing holds the workers, which end then; where the garbage collector has to
+            # find them, torch waits for five seconds.
+            del batches
+            raise kind(said) from err.with_traceback(None)
 
 
 def _told(

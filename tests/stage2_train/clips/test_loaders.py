@@ -3,6 +3,7 @@
 import re
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import fields, replace
+from multiprocessing import active_children
 
 import pytest
 import torch
@@ -106,10 +107,12 @@ def test_a_damaged_frame_ends_the_loader_with_a_sentence(tiny_world, tmp_path, w
     world = tiny_world
     dataset = ClipDataset(world.dataset.segments, ClipStore(path), world.detections(), SETTINGS)
     loader = training_loader(dataset, replace(THREE, workers=workers), epochs=range(1))
+    others = set(active_children())
     damage = r"frame \d is damaged \(wanted CRC-32C \w+, found \w+\); .*"
     with pytest.raises(ClipStoreError) as caught:
         list(loader)
     assert re.fullmatch(rf"{path}: video film/\d+: {damage}", str(caught.value))
+    assert set(active_children()) <= others
 
 
 def test_processes_share_a_global_batch(dataset) -> None:
