@@ -13,6 +13,29 @@ from benchmarks.pages import chromium_path, headless_chromium
 _LIMIT_MS = 20_000
 """Of each step in a page; the machine may be busy with other tests."""
 
+ON_ANY_SCREEN = pytest.mark.parametrize(
+    ("width", "dark"),
+    [
+        pytest.param(360, True, id="dark-phone"),
+        pytest.param(1200, False, id="light", marks=pytest.mark.slow),
+        pytest.param(1200, True, id="dark", marks=pytest.mark.slow),
+        pytest.param(360, False, id="light-phone", marks=pytest.mark.slow),
+    ],
+)
+
+HOSTILE = ["<img src=x onerror=alert(1)>", "</script><script>alert(2)</script>", "../../x",
+           "{{SCRIPT}}{{DATA}}", "\u202eabc\u2028", "x" * 10_000]  # fmt: skip
+"""Names that others may give to what a page shows."""
+
+WITH_HOSTILE_TEXT = pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("".join(HOSTILE[:-1]), id="all"),
+        pytest.param(HOSTILE[-1], id="long"),
+        *(pytest.param(text, id=text, marks=pytest.mark.slow) for text in HOSTILE[:-1]),
+    ],
+)
+
 
 @dataclass(slots=True, kw_only=True)
 class OpenedPage:

@@ -15,12 +15,20 @@ from tests.shared.inspect.page.test_write import Noise
 __all__ = ["chromium"]
 
 
-def test_a_page_is_measured_and_photographed(chromium: Any, tmp_path: Path) -> None:
-    shard = write(tmp_path / "shard-000000.zarr.zip", {"a": [frame(*ALL)] * 6})
+@pytest.fixture
+def shard(tmp_path: Path) -> Path:
+    return write(tmp_path / "shard-000000.zarr.zip", {"a": [frame(*ALL)] * 6})
+
+
+def test_a_page_is_measured(chromium: Any, shard: Path, tmp_path: Path) -> None:
     page = write_page(shard, Noise(), tmp_path / "a.html").path
     measured = measure_page(chromium, page, most=4)
     assert measured["frames"] == 6
     assert measured["step"]["median_ms"] > 0
+
+
+@pytest.mark.slow  # the quick sibling: test_a_report_is_photographed
+def test_a_shard_is_photographed(chromium: Any, shard: Path, tmp_path: Path) -> None:
     paths = shard_pictures(chromium, shard, Noise(), tmp_path / "out")
     assert [Image.open(path).width for path in paths] == [3 * 560, 1280, 400]
     assert max(path.stat().st_size for path in paths) <= 150_000

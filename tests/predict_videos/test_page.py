@@ -14,9 +14,8 @@ from stage2_train.predict.opened import OpenedModel, open_model
 from stage2_train.predict.page import LARGEST_PAGE_BYTES, PredictionPage
 from stage2_train.predict.video import predict_video
 from stage2_train.predict.windows import WindowChoice, segments_of
-from tests.browser import opened, serious_problems, until
+from tests.browser import ON_ANY_SCREEN, WITH_HOSTILE_TEXT, opened, serious_problems, until
 from tests.predict_videos.conftest import Trained, call
-from tests.shared.inspect.page.test_write import HOSTILE
 
 pytestmark = pytest.mark.timeout(200)
 
@@ -69,8 +68,7 @@ def test_stretches_lead_to_their_pictures(chromium: Any, path: Path) -> None:
         assert shown_page.problems == []
 
 
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-@pytest.mark.parametrize("width", [1200, 360])
+@ON_ANY_SCREEN
 def test_everybody_can_use_it(chromium: Any, path: Path, width: int, dark: bool) -> None:
     with opened(chromium, path, width=width, dark=dark) as shown_page:
         assert serious_problems(shown_page.page) == []
@@ -97,7 +95,7 @@ def with_classes(model: OpenedModel, *names: str, task: str = "single-label") ->
     return replace(model, config=replace(model.config, dataset=dataset))
 
 
-@pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
+@WITH_HOSTILE_TEXT
 def test_names_of_others_are_texts(
     chromium: Any,
     trained: Trained,

@@ -73,7 +73,7 @@ def figures(report) -> dict[str, float]:
     ("dataset", "dials"),
     [
         pytest.param("demo", {}, marks=pytest.mark.slow),
-        ("demo", TURNED | {"camera_pixels": 12.0}),
+        pytest.param("demo", TURNED | {"camera_pixels": 12.0}, marks=pytest.mark.slow),
         ("demo-touch", TURNED | {"camera_pixels": 12.0}),
         pytest.param("demo-places", {}, marks=pytest.mark.slow),
         ("demo-places", TURNED | {"camera_pixels": 6.0}),

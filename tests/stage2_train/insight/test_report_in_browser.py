@@ -8,8 +8,14 @@ from click.testing import CliRunner
 
 from shared.cli import orn
 from stage2_train.insight.report_page import CellClips, Picture, ReportPage, Section, shown, table
-from tests.browser import opened, serious_problems, until
-from tests.shared.inspect.page.test_write import HOSTILE
+from tests.browser import (
+    HOSTILE,
+    ON_ANY_SCREEN,
+    WITH_HOSTILE_TEXT,
+    opened,
+    serious_problems,
+    until,
+)
 from tests.stage2_train.insight.conftest import EVAL_OPTIONS
 
 pytestmark = pytest.mark.timeout(200)
@@ -71,15 +77,7 @@ def test_cells_open_the_clips_behind_them(chromium: Any, path: Path) -> None:
         assert shown_page.page.is_visible("#cell")
 
 
-@pytest.mark.parametrize(
-    ("width", "dark"),
-    [
-        pytest.param(1200, False, id="light"),
-        pytest.param(360, True, id="dark-phone"),
-        pytest.param(1200, True, id="dark", marks=pytest.mark.slow),
-        pytest.param(360, False, id="light-phone", marks=pytest.mark.slow),
-    ],
-)
+@ON_ANY_SCREEN
 def test_everybody_can_use_it(chromium: Any, path: Path, width: int, dark: bool) -> None:
     with opened(chromium, path, width=width, dark=dark) as shown_page:
         page = shown_page.page
@@ -120,7 +118,7 @@ def test_hostile_class_names_are_texts(chromium: Any, train_tiny: Any, tmp_path:
     assert {each.parent for each in (run / "report").iterdir()} == {run / "report"}
 
 
-@pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
+@WITH_HOSTILE_TEXT
 def test_hostile_ids_and_titles_are_texts(chromium: Any, tmp_path: Path, text: str) -> None:
     page = ReportPage(title=text, lead=shown(text), clips={0: (text, text), 1: ("b", text)})
     picture = Picture(

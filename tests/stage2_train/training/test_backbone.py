@@ -28,9 +28,7 @@ FRAME_BY_FRAME = (
     "r50",
     "r18",
     "trn-multiscale",
-    "inflation-04",
-    "inflation-08",
-    "inflation-09",
+    *(pytest.param(f"inflation-{row}", marks=pytest.mark.slow) for row in ("04", "08", "09")),
     "inflation-13",
     "inflation-14",
 )

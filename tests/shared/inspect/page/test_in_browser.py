@@ -14,9 +14,9 @@ from shared.inspect.pictures import NoPictures
 from shared.masks import rle
 from shared.masks.detections import FrameDetections
 from shared.shards.shard import Shard
-from tests.browser import opened, serious_problems, until
+from tests.browser import ON_ANY_SCREEN, WITH_HOSTILE_TEXT, opened, serious_problems, until
 from tests.shared.inspect.page.conftest import CUP, CUP_BOX, PERSON, frame, write
-from tests.shared.inspect.page.test_write import HOSTILE, Noise
+from tests.shared.inspect.page.test_write import Noise
 
 pytestmark = pytest.mark.timeout(200)
 GREY = np.array([118, 118, 118])
@@ -208,15 +208,7 @@ def test_links_lead_to_frames(chromium: Any, page_path: Path) -> None:
         assert shown.problems == []
 
 
-@pytest.mark.parametrize(
-    ("width", "dark"),
-    [
-        pytest.param(1200, False, id="light"),
-        pytest.param(360, True, id="dark-phone"),
-        pytest.param(1200, True, id="dark", marks=pytest.mark.slow),
-        pytest.param(360, False, id="light-phone", marks=pytest.mark.slow),
-    ],
-)
+@ON_ANY_SCREEN
 def test_everybody_can_use_it(chromium: Any, page_path: Path, width: int, dark: bool) -> None:
     with opened(chromium, page_path, "#kitchen%2Fa%20b/10", width=width, dark=dark) as shown:
         wait(shown.page, 5)
@@ -230,7 +222,7 @@ def test_everybody_can_use_it(chromium: Any, page_path: Path, width: int, dark: 
 
 
 @pytest.mark.parametrize("name", ["a.html", pytest.param("folder", marks=pytest.mark.slow)])
-@pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
+@WITH_HOSTILE_TEXT
 def test_hostile_texts_are_texts(chromium: Any, tmp_path: Path, text: str, name: str) -> None:
     """Both forms have one script; what a folder says is in test_write.py, too."""
     shard = write(

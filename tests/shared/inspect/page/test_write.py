@@ -23,10 +23,8 @@ from shared.masks.detections import FrameDetections
 from shared.shards.schema import VideoEntry
 from shared.shards.shard import Shard
 from tests.bounded import bounded
+from tests.browser import HOSTILE
 from tests.shared.inspect.page.conftest import CUP_BOX, PERSON_BOX, frame, write
-
-HOSTILE = ["<img src=x onerror=alert(1)>", "</script><script>alert(2)</script>", "../../x",
-           "{{SCRIPT}}{{DATA}}", "\u202eabc\u2028", "x" * 10_000]  # fmt: skip
 
 
 class Noise:
