@@ -91,7 +91,7 @@ def test_the_floor_of_comparisons_is_what_counts_in_shards_tell(
     draw, tmp_path, monkeypatch
 ) -> None:
     """Presence is another figure: it counts hidden objects, which no system is given."""
-    draw(tmp_path, "demo-touch", films=(24, 12, 0))
+    draw(tmp_path, "demo-touch", films=(8, 6, 0))
     for path in (tmp_path / "demo-touch" / "ground_truth").glob("*.json"):
         document = json.loads(path.read_text())
         for each in document["annotations"]:

@@ -13,7 +13,7 @@ FLAT = {"num_activities": 2, "kernels": ("2d",) * 5}
 
 
 @pytest.mark.parametrize("heads", ["activity", "object", "both"])
-@pytest.mark.parametrize("backbone", ["resnet18", "resnet50"])
+@pytest.mark.parametrize("backbone", ["resnet18", pytest.param("resnet50", marks=pytest.mark.slow)])
 def test_gives_back_what_inflate_was_given(backbone: str, heads: str) -> None:
     torch.manual_seed(1)
     given = {"resnet18": resnet18, "resnet50": resnet50}[backbone](weights=None).state_dict()
