@@ -185,7 +185,7 @@ def _check_codecs() -> Check:
 
     if _h264_round_trip() == 0:
         found = f"PyAV {av.__version__}; wrote an H.264 video and read no frame of it back"
-        remedy = f"{_PIP} install --force-reinstall --only-binary av 'av>=14'"
+        remedy = f"{_PIP} install --force-reinstall --only-binary av 'av>=17'"
         return Check("video codecs", "failed", found, remedy)
     wanted = ("h264", "hevc", "mpeg4", "vp8", "vp9", "av1")
     readable = [name for name in wanted if _can_read(name)]

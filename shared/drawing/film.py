@@ -46,6 +46,7 @@ def write_film(path: Path, pictures: Iterable[tuple[float, NDArray[np.uint8]]]) 
                         stream, first = _stream(container, even_HW3), seconds
                     frame = VideoFrame.from_ndarray(even_HW3, format="rgb24").reformat(
                         format="yuv420p",
+                        threads=1,
                         dst_colorspace=Colorspace.ITU709,
                         dst_color_range=ColorRange.MPEG,
                     )

@@ -115,8 +115,9 @@ class PictureForm:
     def image(self, picture: VideoFrame) -> NDArray[np.uint8]:
         """(H, W, 3) uint8 RGB, upright; a picture of another size is brought to this one."""
         if (picture.width, picture.height) != (self.width, self.height):
-            picture = picture.reformat(width=self.width, height=self.height)
-        stored_HW3: NDArray[Any] = picture.to_ndarray(format="rgb24")
+            picture = picture.reformat(width=self.width, height=self.height, threads=1)
+        # Threads of a conversion are started anew for every picture, which takes longer than it.
+        stored_HW3: NDArray[Any] = picture.to_ndarray(format="rgb24", threads=1)
         return upright(stored_HW3, self.orientation)
 
 
