@@ -9,17 +9,15 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, StrictBool, StrictInt, ValidationError
 
-from shared.config.bounded import read_json
-from shared.config.fields import explain
-from shared.errors import CheckpointError, ConfigError
+from shared.errors import ConfigError
 from stage2_train.evaluation.bootstrap import (
     NUM_FIGURE_DRAWS,
     Tallies,
     difference_interval,
     redrawn_figures,
 )
+from stage2_train.evaluation.eval_file import read_eval
 from stage2_train.evaluation.figures import groups_by_class
 from stage2_train.evaluation.predictions import (
     Predictions,
@@ -31,17 +29,6 @@ from stage2_train.evaluation.statistics import CONFIDENCE
 from stage2_train.runs.listing import settings_of
 
 _MOST_NAMED = 5
-
-
-class _Views(BaseModel):
-    """How segments were looked at, of an `eval-SPLIT.json`; older ones know no crops or flips."""
-
-    model_config = ConfigDict(frozen=True)
-
-    clips: StrictInt
-    crops: StrictInt = 1
-    flip: StrictBool = False
-    frame_order: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,13 +128,7 @@ def views_of(run: Path, name: str) -> dict[str, Any] | None:
     path = run / f"eval-{name}.json"
     if not path.exists():
         return None
-    try:
-        return _Views.model_validate(read_json(path, error=CheckpointError)).model_dump()
-    except ValidationError as err:
-        raise CheckpointError(
-            f"{path}: wanted what `orn eval` writes, found {explain(err, _Views)}; measure the run "
-            "again"
-        ) from err
+    return read_eval(path).model_dump(include={"clips", "crops", "flip", "frame_order"})
 
 
 def _difference(

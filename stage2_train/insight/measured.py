@@ -6,81 +6,18 @@ N segments, A activity classes, V videos, R draws.
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from shared.config.bounded import read_json
-from shared.config.fields import explain
 from shared.errors import CheckpointError
+from stage2_train.evaluation.eval_file import EvalFile, read_eval
 from stage2_train.evaluation.predictions import Predictions, load_predictions
-from stage2_train.runs.run_folder import HEADS
 
 OUTCOMES = ("found", "missed", "false alarm")
 """Columns of the table of several labels a clip, which has no confusion matrix."""
 _LEAST_SEGMENTS = 5
 """Of a class, for an interval."""
-
-_Count = Annotated[int, Field(ge=0)]
-_Share = Annotated[float, Field(ge=0, le=1)]
-
-
-class ClassRow(BaseModel):
-    """What was measured of one class."""
-
-    model_config = ConfigDict(frozen=True)
-
-    name: str = Field(alias="class")
-    num_segments: _Count
-    two_heads: _Share | None = None
-    activity_head: _Share | None = None
-    object_head: _Share | None = None
-    intervals: dict[str, tuple[_Share, _Share] | None] = {}
-
-
-class Figure(BaseModel):
-    """The interval of a figure; none where it could not be told."""
-
-    model_config = ConfigDict(frozen=True)
-
-    low: _Share | None
-    high: _Share | None
-
-
-class EvalFile(BaseModel):
-    """What a report reads of an `eval-SPLIT.json`."""
-
-    model_config = ConfigDict(frozen=True, allow_inf_nan=False)
-
-    dataset: str
-    split: str
-    checkpoint: str
-    step: _Count
-    num_segments: _Count
-    num_skipped: _Count
-    clips: _Count
-    metric: str
-    chance: _Share
-    two_heads: dict[str, float] | None = None
-    activity_head: dict[str, float] | None = None
-    object_head: dict[str, float] | None = None
-    per_class: list[ClassRow]
-    figures: dict[str, dict[str, Figure]] = {}
-    """By head and name; nothing in files of older releases."""
-
-    def heads(self) -> dict[str, dict[str, float]]:
-        """Figures by head, that of the prediction first."""
-        found = {head: getattr(self, head) for head in HEADS}
-        return {head: figures for head, figures in found.items() if figures is not None}
-
-    def interval(self, head: str, metric: str) -> tuple[float, float] | None:
-        """Ends of the 95 % interval that `orn eval` gives a figure; None where it has none."""
-        figure = self.figures.get(head, {}).get(metric)
-        if figure is None or figure.low is None or figure.high is None:
-            return None
-        return figure.low, figure.high
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -207,21 +144,6 @@ class Measured:
         if row.num_segments < _LEAST_SEGMENTS:
             return None
         return row.intervals.get(next(iter(self.file.heads())))
-
-
-def read_eval(path: Path) -> EvalFile:
-    """An `eval-SPLIT.json`.
-
-    Raises:
-        CheckpointError: if it is absent or damaged.
-    """
-    try:
-        return EvalFile.model_validate(read_json(path, error=CheckpointError))
-    except ValidationError as err:
-        raise CheckpointError(
-            f"{path}: wanted what `orn eval` writes, found {explain(err, EvalFile)}; remove it "
-            "and measure again"
-        ) from err
 
 
 def load_measured(run: Path, split: str, classes: tuple[str, ...], *, step: int) -> Measured | None:

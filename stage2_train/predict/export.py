@@ -13,7 +13,7 @@ from shared.errors import CheckpointError, ConfigError, DetectorError
 from shared.jobs.atomic_file import replacing, write_text
 from shared.manifests.load import shipped_detectors
 from shared.text_table import markdown, printable
-from stage2_train.insight.measured import EvalFile, read_eval
+from stage2_train.evaluation.eval_file import EvalFile, read_eval
 from stage2_train.predict.opened import open_model
 from stage2_train.runs.hub import CARD_NAME, DETECTOR_NAME
 from stage2_train.runs.model_folder import (

@@ -119,7 +119,10 @@ def test_as_text_and_json(pair) -> None:
 
 
 def _report(run: Path, **views: object) -> None:
-    (run / "eval-validation.json").write_text(json.dumps({"step": 3, "flip": False, **views}))
+    measured = {"dataset": "demo", "split": "validation", "checkpoint": "last.pt", "step": 3}
+    measured |= {"num_segments": 0, "num_skipped": 0, "metric": "top1", "chance": 0.5}
+    report = {**measured, "per_class": [], **views}
+    (run / "eval-validation.json").write_text(json.dumps(report))
 
 
 def test_other_views_are_said(pair) -> None:
