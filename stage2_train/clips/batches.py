@@ -215,7 +215,7 @@ def lost_workers_told() -> Iterator[None]:
         raise TrainingError(
             f"a process that made batches ended {why}; most often the machine was out of memory, "
             "or a file that it read was cut short: give fewer --workers; the same command goes on"
-        ) from err.with_traceback(None)
+        ) from err
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,14 +3,14 @@
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, ValidationError
 
 from shared.config.bounded import read_json
 from shared.config.fields import explain
 from shared.errors import CheckpointError
 from stage2_train.runs.run_folder import HEADS
 
-_Count = Annotated[int, Field(ge=0)]
+_Count = Annotated[int, Field(ge=0, strict=True)]
 _Share = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -49,7 +49,7 @@ class EvalFile(BaseModel):
     num_skipped: _Count
     clips: _Count
     crops: _Count = 1
-    flip: bool = False
+    flip: StrictBool = False
     """Older files know no crops or flips."""
     frame_order: str
     metric: str

@@ -118,11 +118,13 @@ def test_as_text_and_json(pair) -> None:
     assert json.loads(result.stdout)["num_segments"] == 30
 
 
+MEASURED = {"dataset": "demo", "split": "validation", "checkpoint": "last.pt", "step": 3,
+            "num_segments": 0, "num_skipped": 0, "metric": "top1", "chance": 0.5,
+            "per_class": []}  # fmt: skip
+
+
 def _report(run: Path, **views: object) -> None:
-    measured = {"dataset": "demo", "split": "validation", "checkpoint": "last.pt", "step": 3}
-    measured |= {"num_segments": 0, "num_skipped": 0, "metric": "top1", "chance": 0.5}
-    report = {**measured, "per_class": [], **views}
-    (run / "eval-validation.json").write_text(json.dumps(report))
+    (run / "eval-validation.json").write_text(json.dumps(MEASURED | views))
 
 
 def test_other_views_are_said(pair) -> None:
@@ -144,12 +146,19 @@ def test_other_views_are_said(pair) -> None:
     }
 
 
+@pytest.mark.parametrize("odd", [{"clips": "1"}, {"clips": True}, {"crops": 1.0}, {"flip": 0}])
+def test_views_are_of_their_kind(tmp_path: Path, odd: dict[str, object]) -> None:
+    _report(tmp_path, **{"clips": 1, "frame_order": "forward"} | odd)
+    with pytest.raises(CheckpointError, match=next(iter(odd))):
+        views_of(tmp_path, "validation")
+
+
 @given(text=st.text() | st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
     lambda each: st.lists(each) | st.dictionaries(
         st.sampled_from(("clips", "crops", "flip", "frame_order", "x")), each
     ),
-).map(json.dumps))  # fmt: skip
+).map(lambda x: MEASURED | x if isinstance(x, dict) else x).map(json.dumps))  # fmt: skip
 def test_a_damaged_report_is_named(tmp_path_factory, text) -> None:
     run = tmp_path_factory.mktemp("run")
     path = run / "eval-validation.json"

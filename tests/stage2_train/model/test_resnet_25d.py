@@ -45,6 +45,7 @@ def test_temporal_kernel_equals_loops(clips, frames, memory_format) -> None:
 @pytest.mark.parametrize(
     ("backbone", "kernels"),
     [
+        ("resnet18", ("2.5d", "2d", "2d", "2d", "2.5d")),
         ("resnet18", ("3d", "2d", "2.5d", "2d", "3d")),
         pytest.param("resnet50", ("2.5d", "2d", "2d", "2d", "2.5d"), marks=pytest.mark.slow),
     ],
