@@ -212,10 +212,14 @@ def lost_workers_told() -> Iterator[None]:
         if not str(err).startswith("DataLoader worker (pid"):
             raise
         why = str(err).removeprefix("DataLoader worker ").splitlines()[0].strip()
-        raise TrainingError(
-            f"a process that made batches ended {why}; most often the machine was out of memory, "
-            "or a file that it read was cut short: give fewer --workers; the same command goes on"
-        ) from err
+        raise _lost_worker(why) from err
+
+
+def _lost_worker(why: str) -> TrainingError:
+    return TrainingError(
+        f"a process that made batches ended {why}; most often the machine was out of memory, or a "
+        "file that it read was cut short: give fewer --workers; the same command goes on"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,7 +233,7 @@ class _Batches:
 
     def _told(self, batches: Iterator[ClipBatch]) -> Iterator[ClipBatch]:
         try:
-            with lost_workers_told():
+            with lost_workers_told(), self._lost_tensors_told():
                 yield from batches
         except PipelineError as err:
             kind = type(err)
@@ -239,6 +243,17 @@ class _Batches:
             # find them, torch waits for five seconds.
             del batches
             raise kind(said) from err.with_traceback(None)
+
+    @contextmanager
+    def _lost_tensors_told(self) -> Iterator[None]:
+        """Says that a worker process ended before its tensors were fetched from it, which torch
+        tells as a connection that broke."""
+        try:
+            yield
+        except (ConnectionError, EOFError) as err:
+            if self.loader.num_workers == 0 or str(err).startswith("Caught "):  # its own, told here
+                raise
+            raise _lost_worker("before its batches had arrived") from err
 
 
 def _told(

@@ -1,17 +1,21 @@
 """The order of clips, and that it depends on neither workers nor processes nor resuming."""
 
+import os
 import re
+import signal
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import fields, replace
 from multiprocessing import active_children
 
 import pytest
 import torch
+from torch.utils.data import DataLoader
 
-from shared.errors import ClipStoreError, ConfigError
+from shared.errors import ClipStoreError, ConfigError, TrainingError
 from stage2_train.clips.batches import (
     ClipBatch,
     LoaderSettings,
+    _Batches,
     collate,
     evaluation_loader,
     num_training_batches,
@@ -113,6 +117,39 @@ def test_a_damaged_frame_ends_the_loader_with_a_sentence(tiny_world, tmp_path, w
         list(loader)
     assert re.fullmatch(rf"{path}: video film/\d+: {damage}", str(caught.value))
     assert set(active_children()) <= others
+
+
+class KilledClips(ClipDataset):
+    """Ends the process that asks for a fourth clip, while batches of it are on their way."""
+
+    def __getitem__(self, request):
+        if request.segment == 3:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().__getitem__(request)
+
+
+@pytest.mark.slow  # the next one knows torch's words for what follows most often
+def test_a_worker_that_is_killed_ends_the_loader_with_a_sentence(tiny_world) -> None:
+    world = tiny_world
+    dataset = KilledClips(world.dataset.segments, world.clips(), world.detections(), SETTINGS)
+    loader = evaluation_loader(dataset, LoaderSettings(batch_size=1, workers=2))
+    others = set(active_children())
+    with pytest.raises(TrainingError, match=r"a process that made batches ended .*--workers"):
+        list(loader)
+    assert set(active_children()) <= others
+
+
+@pytest.mark.parametrize("error", [ConnectionResetError, ConnectionRefusedError, EOFError])
+def test_tensors_that_were_lost_with_their_worker_are_told(dataset, error) -> None:
+    class Broken(DataLoader):
+        def __iter__(self):
+            raise error("as torch fetches them")
+            yield
+
+    with pytest.raises(TrainingError, match="made batches ended before its batches had arrived; "):
+        list(_Batches(Broken(dataset, num_workers=1)))
+    with pytest.raises(error):
+        list(_Batches(Broken(dataset)))
 
 
 def test_processes_share_a_global_batch(dataset) -> None:
