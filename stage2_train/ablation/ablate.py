@@ -193,7 +193,6 @@ def _claim_folder(request: AblationRequest, recipe: Recipe) -> None:
         "recipe": f"sha256:{hashlib.sha256(to_toml(recipe).encode()).hexdigest()}",
         "detector": detector.title,
         "clip store": "none" if store is None else ClipStore(store).settings.describe(),
-        "weights": None if weights is None else weights.name,
         "weights digest": None if weights is None else file_digest(weights, error=CheckpointError),
         "budget": request.budget,
         "commit": git_commit(),
@@ -210,6 +209,7 @@ def _claim_folder(request: AblationRequest, recipe: Recipe) -> None:
             f"{path}: wanted what `orn ablate` wrote there, found something else; give another "
             "--out, or remove the file if the folder's runs are of the same settings"
         ) from err
+    found.pop("weights", None)  # the file's name, which was recorded once
     for each in (found, wanted):
         each["settings"] = dict(text.split("=", 1) for text in each["settings"])
     for name in _MAY_DIFFER:

@@ -20,8 +20,9 @@ def report_text(report: Mapping[str, Any]) -> str:
     notes = [f"floor {_range(report, 'floor', '.1f')}"]
     if report["varied"]:
         notes.append(f"against {report['varied']}")
-    if len(report["commits"]) > 1:
-        notes.append(f"RUNS OF DIFFERENT COMMITS: {', '.join(report['commits'])}")
+    for name, words in (("commits", "COMMITS"), ("threads", "NUMBERS OF THREADS")):
+        if len(report[name]) > 1:
+            notes.append(f"RUNS OF DIFFERENT {words}: {', '.join(report[name])}")
     chosen = report.get("searched")
     if chosen and report["split"] != "test":
         notes.append(f"{chosen} was chosen on this split")

@@ -1,5 +1,6 @@
 """`orn ablate` as a user runs it, on the tiny world: whole, interrupted, searched, refused."""
 
+import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -8,6 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from shared.cli import orn
+from stage2_train.ablation import ablate as ablate_module
 from stage2_train.ablation.execute import LOG_NAME
 from stage2_train.ablation.results import read_csv
 from stage2_train.runs.run_config import load_run_config
@@ -30,6 +32,18 @@ def options(tiny_world, tmp_path) -> list[str]:
 
 def ablate(options: list[str], *more: str) -> Result:
     return CliRunner().invoke(orn, ["ablate", *options, *more])
+
+
+@pytest.fixture
+def measured(options, tmp_path) -> list[str]:
+    """The same for a comparison whose two runs, of two commits, are measured."""
+    figures = {"dataset": "tiny", "chance": 0.5, "num_segments": 4, "object_head": {"top1": 0.75}}
+    for seed, commit in enumerate(("abc", "def")):
+        run = tmp_path / "ablation" / "object-head" / f"seed{seed}"
+        run.mkdir(parents=True)
+        (run / "eval-validation.json").write_text(json.dumps(figures))
+        (run / "starts.jsonl").write_text(json.dumps({"commit": commit, "threads": seed + 1}))
+    return [*options, "--systems", "object-head", "--seeds", "2"]
 
 
 @pytest.mark.slow
@@ -106,6 +120,41 @@ def test_a_run_that_fails_is_named_and_the_others_go_on(options, tmp_path) -> No
     assert "1 of 2 runs failed: activity-head, seed 0: ended with exit code 2" in result.stderr
     assert (tmp_path / "ablation" / "object-head" / "seed0" / "eval-validation.json").is_file()
     assert "config.toml" in (broken / LOG_NAME).read_text()
+
+
+def test_weights_are_known_by_what_is_in_their_file(measured, tmp_path) -> None:
+    one, other = (tmp_path / name for name in ("a.pth", "c.pth"))
+    for path in (one, other):
+        path.write_bytes(b"weights")
+    assert ablate(measured, "--weights", str(one)).exit_code == 0
+    assert ablate(measured, "--weights", str(other)).exit_code == 0
+    settings = tmp_path / "ablation" / "settings.json"
+    begun = json.loads(settings.read_text())
+    settings.write_text(json.dumps(begun | {"weights": "a.pth"}))  # as folders of before have it
+    assert ablate(measured, "--weights", str(other)).exit_code == 0
+
+    one.write_bytes(b"others")
+    refused = ablate(measured, "--weights", str(one))
+    assert refused.exit_code == 2
+    (line,) = refused.stderr.splitlines()
+    digests = [f"'sha256:{hashlib.sha256(each).hexdigest()}" for each in (b"weights", b"others")]
+    assert f"weights digest is {digests[0][:57]}... there, {digests[1][:57]}... asked for" in line
+    assert line.endswith("give another --out, or the same settings to go on with these runs")
+
+
+def test_runs_of_two_commits_and_numbers_of_threads_are_told(measured, monkeypatch) -> None:
+    for threads, commit, told in (
+        ("1", "abc", []),
+        ("2", "def", ["commit is 'abc' there, 'def' asked for", "threads is 1 there, 2 asked for"]),
+    ):
+        monkeypatch.setattr(ablate_module, "git_commit", lambda commit=commit: commit)
+        result = ablate(measured, "--threads", threads)
+        assert result.exit_code == 0, result.stderr
+        lines = [line for line in result.stderr.splitlines() if " WARNING " in line]
+        warned = [line.partition("ablation: ")[2] for line in lines]
+        assert warned == [f"{difference}; the report names both" for difference in told]
+    said = "RUNS OF DIFFERENT COMMITS: abc, def; RUNS OF DIFFERENT NUMBERS OF THREADS: 1, 2"
+    assert said in result.stdout
 
 
 def test_dry_run_says_what_there_is_to_do(options, tmp_path) -> None:

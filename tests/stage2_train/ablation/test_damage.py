@@ -32,7 +32,7 @@ SETTINGS: dict[str, Any] = {
     "recipe": "sha256:0",
     "detector": "x",
     "clip store": "none",
-    "weights": None,
+    "weights digest": None,
 }
 ANY = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=4),
