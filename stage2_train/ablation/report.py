@@ -173,7 +173,7 @@ def _contrasts(
 ) -> list[dict[str, Any]]:
     """Primary ones first, in the order of the request, then what the paper expects, then each arm
     over the first one."""
-    spreads = {side: _spread(side, own) for side, own in sides.items()}
+    spreads = {side: _spread(own) for side, own in sides.items()}
     found: dict[tuple[_Side, _Side], dict[str, Any]] = {}
     for kind, better, worse in _pairs(sides, primary):
         ours, theirs = sides[better], sides[worse]
@@ -238,15 +238,15 @@ def _sides_of(name: str, values: Sequence[str]) -> list[_Side]:
     return [(system, value)] if at else [(system, each) for each in values]
 
 
-def _spread(
-    side: _Side, own: Sequence[RunResult]
-) -> tuple[tuple[str, ...], NDArray[np.float64]] | None:
+def _spread(own: Sequence[RunResult]) -> tuple[tuple[str, ...], NDArray[np.float64]] | None:
     """The films of a system's runs, and its scores in percent for films and seeds drawn anew; None
     where logits are not kept, or for one seed."""
     kept = [found for result in own if (found := result.tallies()) is not None]
     if len(kept) < max(2, len(own)) or any(ids != kept[0][0] for ids, _ in kept):
         return None
-    return kept[0][0], 100 * redrawn_scores([each for _, each in kept], name="@".join(side))
+    # Of the same runs the same, whatever an arm or a folder is called.
+    name = repr([(each.system, each.seed, each.percent()) for each in own])
+    return kept[0][0], 100 * redrawn_scores([each for _, each in kept], name=name)
 
 
 def _common_spread(ours: Any, theirs: Any) -> float | None:

@@ -241,7 +241,7 @@ def redrawn_scores(
 
     Args:
         runs: one a seed, at least two, all of the same films in the same order.
-        name: of the system; systems of other names have other seeds drawn, and the same films.
+        name: of the runs; those of other names have other seeds drawn, and the same films.
     """
     num_films, num_seeds = runs[0].num_segments, len(runs)
     films = np.random.default_rng(0)
