@@ -18,7 +18,7 @@ from shared.jobs.atomic_file import write_text
 from shared.jobs.same_job import check_same_job, differences
 from shared.manifests.load import load_listing, load_manifest
 from shared.shards.reader import DetectionFolder
-from stage2_train.ablation.budget import within_budget
+from stage2_train.ablation.budget import MEASURED_STEPS, within_budget
 from stage2_train.ablation.execute import carry_out, first_command, is_measured
 from stage2_train.ablation.pictures import write_report
 from stage2_train.ablation.plan import AblationRequest, AblationRun, planned_runs
@@ -113,7 +113,7 @@ def joined_curve(
 
 def describe_ablation(request: AblationRequest) -> dict[str, Any]:
     """What `ablate` would do: its runs, those that are done, how long the others take as far as
-    runs of the same kind say, and the first command."""
+    runs of the same kind say, and the first command; with a budget, how steps are set instead."""
     recipe = _recipe(request)
     rows = table_rows(request.table, request.systems, recipe)
     _check_names(request, rows)
@@ -123,6 +123,13 @@ def describe_ablation(request: AblationRequest) -> dict[str, Any]:
     left = [run for run in runs if not is_measured(run, "validation")]
     lengths = [request.budget or _usual_seconds(run) for run in left]
     known = [seconds for seconds in lengths if seconds is not None]
+    if request.budget is None:
+        more = {"first_command": first_command(left[0], request) if left else None}
+    else:
+        more = {
+            "steps": f"set by rates, measured over {MEASURED_STEPS} steps of each phase of each "
+            "system first, which come on top of the seconds"
+        }
     return {
         "systems": [row.name for row in rows],
         "runs": len(runs),
@@ -130,7 +137,7 @@ def describe_ablation(request: AblationRequest) -> dict[str, Any]:
         "more_after_search": 0 if request.search is None else len(request.seeds) - 1,
         "seconds_left": round(sum(known) / request.jobs),
         "left_of_unknown_length": len(left) - len(known),
-        "first_command": first_command(left[0], request) if left else None,
+        **more,
     }
 
 

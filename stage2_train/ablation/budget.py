@@ -18,9 +18,10 @@ from stage2_train.ablation.run_figures import numbers_of
 from stage2_train.runs.run_folder import METRICS_NAME, read_jsonl
 from stage2_train.training.train import describe_training
 
-_MEASURED_STEPS = 20
+MEASURED_STEPS = 20
+"""Of a phase, for its rate."""
 _STEPS_A_LINE = 4
-_LINES = _MEASURED_STEPS // _STEPS_A_LINE
+_LINES = MEASURED_STEPS // _STEPS_A_LINE
 _FIRST_PHASE, _SECOND_PHASE = "phases.object_head_steps", "phases.steps"
 
 
@@ -42,7 +43,7 @@ def within_budget(runs: Sequence[AblationRun], request: AblationRequest) -> tupl
             for phase in steps_of[folder]:
                 trials[folder, phase] = _trial(run, phase)
     left = [trial for trial in trials.values() if len(_lines(trial)) < _LINES]
-    carry_out(left, request, split=None, max_steps=_MEASURED_STEPS)
+    carry_out(left, request, split=None, max_steps=MEASURED_STEPS)
     rates = {key: _seconds_a_step(trial) for key, trial in trials.items()}
     settings: dict[Path, tuple[str, ...]] = {}
     for folder, steps in steps_of.items():
@@ -57,11 +58,11 @@ def within_budget(runs: Sequence[AblationRun], request: AblationRequest) -> tupl
 
 def _trial(run: AblationRun, phase: str) -> AblationRun:
     """A training whose first phase is this one."""
-    first = 2 * _MEASURED_STEPS if phase == "object_head" else 0
+    first = 2 * MEASURED_STEPS if phase == "object_head" else 0
     own = (
         f"log_every_steps={_STEPS_A_LINE}",
         f"{_FIRST_PHASE}={first}",
-        f"{_SECOND_PHASE}={2 * _MEASURED_STEPS}",
+        f"{_SECOND_PHASE}={2 * MEASURED_STEPS}",
     )
     folder = run.folder.parent / f"rate-{phase}"
     return replace(run, folder=folder, overrides=(*run.overrides, *own))

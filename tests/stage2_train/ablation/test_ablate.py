@@ -166,6 +166,17 @@ def test_dry_run_says_what_there_is_to_do(options, tmp_path) -> None:
     assert not (tmp_path / "ablation").exists()
 
 
+def test_dry_run_of_a_budget_names_no_steps_before_rates_are_measured(options) -> None:
+    result = ablate(options, "--dry-run", "--json", "--budget", "30", "--seeds", "2", "--jobs", "2")
+    described = json.loads(result.stdout)
+    assert (described["runs"], described["seconds_left"]) == (38, 38 * 30 / 2)
+    assert described["steps"] == (
+        "set by rates, measured over 20 steps of each phase of each system first, which come on "
+        "top of the seconds"
+    )
+    assert "first_command" not in described
+
+
 @pytest.mark.parametrize("text", ["optimiser.learning_rate=1e-3", "=1,2", "a=1,x y"])
 def test_a_search_needs_a_key_and_values(options, text) -> None:
     result = ablate(options, "--search", text)
