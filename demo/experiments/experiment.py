@@ -79,7 +79,8 @@ class Comparison(_Part):
     settings: tuple[str, ...] = ()
     """Of the recipe, to replace beside those of the world."""
     arms: tuple[Arm, ...] = ()
-    """Ways to train the systems; the first is what the others are compared with."""
+    """Ways to train the systems; the first is what the others are compared with. Their settings
+    may name {all_steps} of both phases, {third_of_all_steps} and {two_thirds_of_all_steps}."""
     late_fusion: bool = False
     """Whether both heads that were trained apart are measured together, too."""
     primary: tuple[tuple[str, str], ...] = ()

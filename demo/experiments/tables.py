@@ -257,7 +257,7 @@ class _Tables:
             seeds=tuple(range(request.num_seeds)),
             recipe="demo",
             overrides=self._settings(comparison, place),
-            vary=Variation(name="arm", arms=comparison.arms) if comparison.arms else None,
+            vary=self._arms(comparison),
             late_fusion=comparison.late_fusion,
             primary=comparison.primary,
             weights=self._first_weights(comparison),
@@ -277,15 +277,37 @@ class _Tables:
         if comparison.train_films is not None:
             own = (f"data.train_segments={comparison.train_films}", *own)
         every_epochs = _VALIDATED_EVERY_EPOCHS * times * world.films[0] // trained_on
-        return (*self._filled(world, times, every_epochs=every_epochs), *own)
+        filled = self._filled(world.settings, world, times, every_epochs=every_epochs)
+        return (*filled, *own)
 
-    def _filled(self, world: World, times: int = 1, **values: object) -> Iterator[str]:
+    def _arms(self, comparison: Comparison) -> Variation | None:
+        world, times = self._world, comparison.times_as_long
+        arms = tuple(
+            replace(arm, settings=tuple(self._filled(arm.settings, world, times)))
+            for arm in comparison.arms
+        )
+        return Variation(name="arm", arms=arms) if arms else None
+
+    def _filled(
+        self, settings: Sequence[str], world: World, times: int = 1, **values: object
+    ) -> Iterator[str]:
+        all_steps = times * (world.object_head_steps + world.steps)
         values |= {
             "precision": self._request.precision,
             "object_head_steps": times * world.object_head_steps,
             "steps": times * world.steps,
+            "all_steps": all_steps,
+            "third_of_all_steps": all_steps // 3,
+            "two_thirds_of_all_steps": all_steps - all_steps // 3,
         }
-        return (setting.format(**values) for setting in world.settings)
+        for setting in settings:
+            try:
+                yield setting.format(**values)
+            except (LookupError, ValueError) as err:
+                known = ", ".join(values)
+                raise ConfigError(
+                    f"setting {setting!r}: wanted some of {known} in braces, found {err}"
+                ) from err
 
     def _first_weights(self, comparison: Comparison) -> Path | None:
         """A ResNet-18 that learns which classes a picture shows, and its weights in a file."""
@@ -295,7 +317,8 @@ class _Tables:
         name = f"first-weights-{comparison.name}" if own else "first-weights"
         pictures = self._place(PICTURES)
         run, weights = (self._request.folder / path for path in (f"runs/{name}", f"{name}.pth"))
-        settings = [*self._filled(self._worlds[PICTURES]), *(comparison.settings if own else ())]
+        world = self._worlds[PICTURES]
+        settings = [*self._filled(world.settings, world), *(comparison.settings if own else ())]
         inputs = ("--data", pictures.data, "--shards", pictures.shards, "--clips", pictures.clips)
         self._add(
             *pictures.steps(),

@@ -31,6 +31,15 @@ def settings_of(step: Step) -> tuple[str, ...]:
     return step.arguments["request"].overrides
 
 
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the experiments to add some to."""
+    copied = tmp_path / "experiments"
+    shutil.copytree(experiment.FOLDER, copied)
+    monkeypatch.setattr(experiment, "FOLDER", copied)
+    return copied
+
+
 @pytest.mark.parametrize("size", ["full", "short"])
 @pytest.mark.parametrize("dataset", WORLDS)
 def test_every_experiment_has_steps_of_its_own_and_settings_of_the_recipe(dataset, size) -> None:
@@ -147,6 +156,45 @@ def test_a_longer_training_has_more_steps_in_both_phases() -> None:
     assert {"phases.object_head_steps=1600", "phases.steps=1600"} <= set(settings)
 
 
+@pytest.mark.parametrize(
+    ("dataset", "size", "plain", "long_first"),
+    [
+        ("demo", "full", (800, 800), (1067, 533)),
+        ("demo", "short", (1, 2), (2, 1)),
+        ("demo-touch", "full", (1000, 1000), (1334, 666)),
+        ("demo-touch", "short", (1, 2), (2, 1)),
+    ],
+)
+def test_arms_of_heads_deal_out_the_same_number_of_steps(dataset, size, plain, long_first) -> None:
+    request = steps_of(dataset, "heads", size=size)[f"{dataset} heads"].arguments["request"]
+    lengths = {}
+    for arm in request.vary.arms:
+        overrides = (*request.overrides, *arm.settings)
+        phases = load_recipe("demo", num_activities=4, overrides=overrides, system="orn").phases
+        lengths[arm.name] = (phases.object_head_steps, phases.steps)
+    of_their_own = {"one-phase": (0, sum(plain)), "long-first": long_first}
+    assert lengths == dict.fromkeys(lengths, plain) | of_their_own
+
+
+def test_an_arm_of_a_longer_training_names_its_steps(folder: Path) -> None:
+    text = (folder / "heads.toml").read_text()
+    (folder / "heads.toml").write_text(
+        text.replace("late_fusion", "times_as_long = 2\nlate_fusion")
+    )
+    arms = steps_of("demo", "heads")["demo heads"].arguments["request"].vary.arms
+    (settings,) = (arm.settings for arm in arms if arm.name == "one-phase")
+    assert settings == ("phases.object_head_steps=0", "phases.steps=3200")
+
+
+def test_the_last_arm_of_heads_changes_all_that_others_change_one_by_one() -> None:
+    arms = steps_of("demo", "heads")["demo heads"].arguments["request"].vary.arms
+    settings = {arm.name: arm.settings for arm in arms}
+    *_, last = settings
+    alone = ("torch-start", "loss-of-mean-alone", "stride-2")
+    assert last == "-".join(alone)
+    assert settings[last] == tuple(setting for name in alone for setting in settings[name])
+
+
 def test_reversed_films_are_those_of_runs_that_are_asked_for() -> None:
     both = list(steps_of("demo", "reversed", "films"))
     assert both.index("demo compared") < both.index("reverse seed0")
@@ -185,15 +233,6 @@ def test_an_experiment_that_a_world_does_not_have_is_refused() -> None:
 def test_a_system_that_the_table_does_not_have_is_refused_before_anything_is_done() -> None:
     with pytest.raises(ConfigError, match=r"'orm': wanted one of table 2, .*did you mean 'orn'"):
         steps_of("demo", systems=("orn", "orm"))
-
-
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of the experiments to add some to."""
-    copied = tmp_path / "experiments"
-    shutil.copytree(experiment.FOLDER, copied)
-    monkeypatch.setattr(experiment, "FOLDER", copied)
-    return copied
 
 
 def test_a_new_experiment_is_a_file(folder: Path) -> None:
@@ -237,6 +276,17 @@ def test_a_file_that_is_wrong_is_named_with_the_key(folder: Path, text, said) ->
         steps_of("demo", "table2")
     assert said in str(caught.value)
     assert str(folder / "new.toml") in str(caught.value)
+
+
+def test_a_name_in_braces_that_stands_for_nothing_is_refused(folder: Path) -> None:
+    text = (folder / "heads.toml").read_text()
+    (folder / "heads.toml").write_text(text.replace("{all_steps}", "{all_step}"))
+    with pytest.raises(ConfigError) as caught:
+        steps_of("demo", "heads")
+    assert str(caught.value) == (
+        "setting 'phases.steps={all_step}': wanted some of precision, object_head_steps, steps, "
+        "all_steps, third_of_all_steps, two_thirds_of_all_steps in braces, found 'all_step'"
+    )
 
 
 def test_a_dry_run_says_what_is_left_and_writes_nothing(tmp_path, monkeypatch) -> None:
