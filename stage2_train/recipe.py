@@ -75,6 +75,11 @@ class DataRecipe:
     controls: Controls = field(default_factory=Controls)
     """What is changed about clips on purpose, in experiments only."""
 
+    @property
+    def trained_splits(self) -> tuple[str, ...]:
+        """Names of the splits that weights are learned from."""
+        return ("train", "validation") if self.train_with_validation else ("train",)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
 class OptimiserRecipe:

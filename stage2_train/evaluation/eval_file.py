@@ -43,6 +43,8 @@ class EvalFile(BaseModel):
 
     dataset: str
     split: str
+    trained_on: StrictBool = False
+    """Whether the run learned from the split; older files do not say."""
     checkpoint: str
     step: _Count
     num_segments: _Count

@@ -111,7 +111,8 @@ def evaluate_run(
     config: RunConfig, sources: Sources, request: EvalRequest, *, accelerator: Accelerator
 ) -> dict[str, Any]:
     """Measures the best checkpoint of a run's phase, or the last one where none was validated.
-    Objects of another detector than the run learned from are a warning.
+    Objects of another detector than the run learned from are a warning, and so is a split that it
+    learned from.
 
     Returns:
         What is written to RUN/eval-SPLIT.json.
@@ -125,13 +126,8 @@ def evaluate_run(
     network = trained.network.to(accelerator.device)
     joined = sources.join(request.split, recipe)
     joined.require_segments(config.dataset.name)
-    learned_from = config.dataset.detector
-    is_other = recipe.model.reads_detections and sources.detector != learned_from
-    if is_other and accelerator.is_main_process:
-        logger.warning(
-            "%s: was trained on objects of %s, and is measured on those of %s (%s)",
-            *(run, learned_from, sources.detector, sources.detections.path),
-        )
+    if accelerator.is_main_process:
+        _warn(config, sources, request)
     clips = sources.clip_dataset(joined, recipe, frame_order=request.frame_order)
     views = Views(
         num_clips=request.num_clips,
@@ -181,6 +177,23 @@ def evaluate_run(
     return report
 
 
+def _warn(config: RunConfig, sources: Sources, request: EvalRequest) -> None:
+    """Says what the figures cannot be read without."""
+    run, recipe, learned_from = request.run, config.recipe, config.dataset.detector
+    if recipe.model.reads_detections and sources.detector != learned_from:
+        logger.warning(
+            "%s: was trained on objects of %s, and is measured on those of %s (%s)",
+            *(run, learned_from, sources.detector, sources.detections.path),
+        )
+    if request.split in recipe.data.trained_splits:
+        logger.warning(
+            "%s: was trained on the %s split: its figures say how well that is learned, not how "
+            "good the run is on new segments; measure a split that it never saw, such as "
+            "--split test",
+            *(run, request.split),
+        )
+
+
 def _report(
     predictions: Predictions,
     clips: ClipDataset,
@@ -199,6 +212,7 @@ def _report(
     of_classes = measured.pop("classes")
     report: dict[str, Any] = {
         "split": request.split,
+        "trained_on": request.split in config.recipe.data.trained_splits,
         "num_segments": len(predictions.ids),
         "num_skipped": len(joined.skipped),
         "clips": request.num_clips,
@@ -267,8 +281,9 @@ def report_text(report: dict[str, Any]) -> str:
     """The report for people: a line a head, chance level last."""
     crops = "" if report["crops"] == 1 else f" of {report['crops']} crops"
     flips = ", each also flipped" if report["flip"] else ""
+    seen = " (trained on)" if report["trained_on"] else ""
     lines = [
-        f"{report['dataset']}, {report['split']}: {report['num_segments']} segments, "
+        f"{report['dataset']}, {report['split']}{seen}: {report['num_segments']} segments, "
         f"{report['clips']} clips{crops} each{flips}, step {report['step']}"
     ]
     if report["system"] is not None:

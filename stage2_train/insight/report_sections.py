@@ -25,11 +25,12 @@ def headline(measured: Measured) -> str:
     """The figures that matter, large."""
     file = measured.file
     head, figures = next(iter(file.heads().items()))
+    seen = ", which the run was trained on" if file.trained_on else ""
     boxes = [
         (f"{_percent(figures[file.metric])} %", f"{file.metric} of {head.replace('_', ' ')}"),
         (_range(file.interval(head, file.metric)), "95 % interval over videos, %"),
         (f"{_percent(file.chance)} %", "chance"),
-        (f"{file.num_segments:,}", f"segments of {shown(file.split)}"),
+        (f"{file.num_segments:,}", f"segments of {shown(file.split)}{seen}"),
     ]
     inner = "".join(f"<div><b>{value}</b><span>{text}</span></div>" for value, text in boxes)
     return f'<div class="headline">{inner}</div>'

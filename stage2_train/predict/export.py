@@ -172,6 +172,7 @@ def _metrics(config: ModelConfig, run: Path) -> Iterator[str]:
 
 def _rows_of(file: EvalFile, config: ModelConfig, label: str) -> list[tuple[str, ...]]:
     metric, step = config.dataset.metric, "" if file.step == config.step else f" (step {file.step})"
+    seen = " (trained on)" if file.trained_on else ""
     rows: list[tuple[str, ...]] = []
     for head, figures in file.heads().items():
         if metric not in figures:
@@ -179,7 +180,7 @@ def _rows_of(file: EvalFile, config: ModelConfig, label: str) -> list[tuple[str,
         ends = file.interval(head, metric)  # of older reports none
         interval = "-" if ends is None else " to ".join(f"{each:.4f}" for each in ends)
         numbers = f"{figures[metric]:.4f}", interval, str(file.num_segments), f"{file.chance:.4f}"
-        rows.append((f"{_text(label)}{step}", head, *numbers))
+        rows.append((f"{_text(label)}{seen}{step}", head, *numbers))
     return rows
 
 

@@ -71,6 +71,8 @@ class RunSummary:
     """Lower end of its 95 % interval."""
     high: _Number = None
     """Upper end of it."""
+    trained_on: bool = False
+    """Whether that split was learned from."""
     seconds: _Number = None
     """Of training, without validation."""
     started: _Text = None
@@ -171,7 +173,12 @@ def _measured(report: Mapping[str, Any], metric: str) -> dict[str, Any]:
     head = next((name for name in HEADS if name in report), "")
     own = _table(_table(_table(report.get("figures")).get(head)).get(metric))
     measured = _table(report.get(head)).get(metric)
-    return {"measured": measured, "low": own.get("low"), "high": own.get("high")}
+    return {
+        "measured": measured,
+        "low": own.get("low"),
+        "high": own.get("high"),
+        "trained_on": report.get("trained_on") is True,
+    }
 
 
 def _last_record(path: Path) -> dict[str, Any]:

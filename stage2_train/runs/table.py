@@ -112,15 +112,15 @@ def _steps(run: RunSummary) -> str:
 
 
 def _figure(run: RunSummary) -> str:
-    """In percent; one from training is marked as such."""
+    """In percent; one from training, or of a split that was learned from, is marked as such."""
     if run.figure is None:
         return "-"
     text = f"{run.metric or ''} {100 * run.figure:.2f}".lstrip()
     if run.measured is None:
         return f"{text} (training)"
-    if run.low is None or run.high is None:
-        return text
-    return f"{text} [{100 * run.low:.2f}, {100 * run.high:.2f}]"
+    if run.low is not None and run.high is not None:
+        text += f" [{100 * run.low:.2f}, {100 * run.high:.2f}]"
+    return f"{text} (trained on)" if run.trained_on else text
 
 
 def _time(seconds: float | None) -> str:

@@ -161,6 +161,16 @@ def test_the_card_tells_what_was_measured(exported, trained) -> None:
     assert str(trained.run) not in card + (exported / "config.json").read_text()
 
 
+def test_the_card_marks_a_split_that_was_learned_from(trained, tmp_path) -> None:
+    copy = tmp_path / "run"
+    shutil.copytree(trained.run, copy)
+    path = copy / "eval-validation.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"trained_on": True}))
+    assert call("export", copy, tmp_path / "model").exit_code == 0
+    card = (tmp_path / "model" / "README.md").read_text()
+    assert "| validation (trained on) | two_heads | " in card
+
+
 def test_long_videos_are_looked_at_in_windows(trained, tmp_path) -> None:
     (video, *_) = validation(trained)
     table = tmp_path / "out.csv"

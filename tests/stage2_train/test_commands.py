@@ -101,7 +101,7 @@ def test_train_then_eval(workspace) -> None:
     assert (run / "predictions-validation.npz").read_bytes() == first
 
     result = evaluate(options, "--split", "train")
-    assert "tiny, train: 8 segments, 1 clips each, step" in result.stdout
+    assert "tiny, train (trained on): 8 segments, 1 clips each, step" in result.stdout
     assert "two_heads: top1 " in result.stdout
     assert "chance: 0.5000" in result.stdout
 

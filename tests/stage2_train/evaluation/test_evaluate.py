@@ -12,6 +12,7 @@ from shared.cli import orn
 from shared.errors import ConfigError
 from stage2_train.clips.join import JoinedSplit
 from stage2_train.devices import build_accelerator
+from stage2_train.evaluation.eval_file import read_eval
 from stage2_train.evaluation.evaluate import EvalRequest, evaluate_run, report_json
 from stage2_train.evaluation.metrics import confusion_counts, score_heads
 from stage2_train.evaluation.predictions import Predictions
@@ -121,7 +122,25 @@ def test_training_on_train_and_validation_keeps_the_last_weights(tiny_world, tmp
     assert not (run / "best.pt").exists()
     config = load_run_config(run)
     assert config.dataset.num_train == 12
-    assert CliRunner().invoke(orn, ["eval", str(run), "--json"]).exit_code == 0
+    said = CliRunner().invoke(orn, ["eval", str(run)])
+    assert said.exit_code == 0
+    assert said.stderr.count("was trained on the validation split: ") == 1
+    assert "a split that it never saw, such as --split test" in " ".join(said.stderr.split())
+    assert said.stdout.startswith("tiny, validation (trained on): 4 segments, ")
+    assert read_eval(run / "eval-validation.json").trained_on
+
+
+@pytest.mark.parametrize(("split", "seen"), [("train", True), ("validation", False)])
+def test_of_another_run_only_the_train_split_was_seen(split, seen, tiny_world, tmp_path) -> None:
+    options = make_workspace(tiny_world, tmp_path)
+    manifest, run = options.pop("manifest"), Path(options["--run"])
+    flags = [part for option in options.items() for part in option]
+    result = CliRunner().invoke(orn, ["train", manifest, *flags, "--max-steps", "1"])
+    assert result.exit_code == 0, result.stderr
+    said = CliRunner().invoke(orn, ["eval", str(run), "--split", split])
+    assert (f"was trained on the {split} split" in said.stderr) is seen
+    assert read_eval(run / f"eval-{split}.json").trained_on is seen
+    assert said.stdout.startswith(f"tiny, {split}{' (trained on)' if seen else ''}: ")
 
 
 def test_a_report_of_thousands_of_classes_is_small() -> None:

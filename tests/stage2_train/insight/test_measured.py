@@ -18,6 +18,7 @@ from stage2_train.evaluation.metrics import (
 from stage2_train.evaluation.predictions import Predictions, save_predictions
 from stage2_train.insight.measured import Measured, load_measured
 from stage2_train.insight.paper_table1 import TABLE_1, TABLE_1_MAP
+from stage2_train.insight.report_sections import headline
 
 CLASSES = ("a", "b", "c")
 
@@ -64,6 +65,13 @@ def made(labels: np.ndarray, logits: np.ndarray) -> Measured:
     )
     file = EvalFile.model_validate(eval_file(predictions))
     return Measured(file=file, predictions=predictions, classes=CLASSES)
+
+
+def test_the_headline_says_what_was_learned_from() -> None:
+    some = made(np.array([0, 1, 2]), np.eye(3))
+    assert "segments of <bdi>validation</bdi></span>" in headline(some)
+    seen = replace(some, file=some.file.model_copy(update={"trained_on": True}))
+    assert "</bdi>, which the run was trained on</span>" in headline(seen)
 
 
 @pytest.fixture

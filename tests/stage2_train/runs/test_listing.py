@@ -89,6 +89,16 @@ def test_the_table_names_what_differs(folder) -> None:
     assert "shards" not in "".join(lines)  # where data lies is no difference
 
 
+def test_a_split_that_was_learned_from_is_marked(folder) -> None:
+    path = folder / "new" / "eval-validation.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"trained_on": True}))
+    assert "map 41.00 [30.00, 50.00] (trained on)" in _runs(folder).stdout
+    assert read_summary(folder / "new").trained_on
+    path.write_text('{"object_head": {"map": 0.2}, "trained_on": true}')
+    assert "map 20.00 (trained on)" in _runs(folder).stdout
+    assert "trained on" not in _runs(folder, "--split", "test").stdout
+
+
 def test_sorted_and_filtered(folder) -> None:
     def names(*more: str) -> list[str]:
         found = json.loads(_runs(folder, "--json", *more).stdout)["runs"]
