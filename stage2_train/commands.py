@@ -177,11 +177,12 @@ def evaluate(
         manifest = dataset if is_model_folder(folder) else None
     folder = _chosen_run(folder, None if manifest else dataset)
     from stage2_train.evaluation import evaluate as evaluation
+    from stage2_train.evaluation.eval_file import report_text
 
     options |= {"num_clips": clips, "num_crops": crops, "manifest": manifest}
     request = evaluation.EvalRequest(run=folder, resources=resources, **options)
     report = evaluation.evaluate(request)
-    echo_report(report, evaluation.report_text, as_json=as_json)
+    echo_report(report, report_text, as_json=as_json)
 
 
 @click.command("import-checkpoint")

@@ -46,13 +46,15 @@ class CompareRequest:
 
 
 def compare(request: CompareRequest) -> dict[str, Any]:
-    """The paired difference of each figure with its interval, and where it comes from.
+    """The paired difference of each figure with its interval, and where it comes from. Of both runs
+    average precision leaves out the labels that annotators could not tell, where one does.
 
     Returns:
         `figures` by name, `classes` (gained most first), `mcnemar` for single labels, `views` of
-        each run (null where no report lies beside its predictions), and ids of the segments that
-        only one of the runs has right. Of several labels, those are the ones of which it has more
-        right.
+        each run (null where no report lies beside its predictions), `unsure`, the number of labels
+        that are left out, and which runs count some of them by themselves; and ids of the segments
+        that only one of the runs has right. Of several labels, those are the ones of which it has
+        more right.
 
     Raises:
         CheckpointError: if a run was not measured, or its report is damaged.
@@ -63,6 +65,7 @@ def compare(request: CompareRequest) -> dict[str, Any]:
         for run in (request.one, request.other)
     )
     other = _in_order_of(one, other, request)
+    one, other, unsure = _with_same_unsure(one, other, request)
     groups = one.groups or one.ids
     tallies = [Tallies(each.labels, each.logits, each.unsure) for each in (one, other)]
     values_2F = np.array([each.once() for each in tallies])
@@ -100,6 +103,7 @@ def compare(request: CompareRequest) -> dict[str, Any]:
             "one": views_of(request.one, request.name),
             "other": views_of(request.other, request.name),
         },
+        "unsure": unsure,
         "figures": dict(zip(names, rows, strict=False)),
         "classes": sorted(of_classes, key=lambda row: -row["difference"]),
     }
@@ -182,6 +186,20 @@ def _in_order_of(one: Predictions, other: Predictions, request: CompareRequest) 
     return found
 
 
+def _with_same_unsure(
+    one: Predictions, other: Predictions, request: CompareRequest
+) -> tuple[Predictions, Predictions, dict[str, Any]]:
+    """Both without the labels that either leaves out: two ways to count would be a difference."""
+    none_NA = np.zeros(one.logits.shape, np.bool_)
+    own_NA = [none_NA if each.unsure is None else each.unsure for each in (one, other)]
+    left_out_NA = np.logical_or(*own_NA)
+    runs = zip((request.one, request.other), own_NA, strict=True)
+    counted_by = [str(run) for run, unsure_NA in runs if (left_out_NA > unsure_NA).any()]
+    if left_out_NA.any():
+        one, other = (replace(each, unsure=left_out_NA) for each in (one, other))
+    return one, other, {"left_out": int(left_out_NA.sum()), "counted_by": counted_by}
+
+
 def _classes(run: Path, number: int) -> list[str]:
     """Names of the classes as the run has them, else their numbers."""
     try:
@@ -203,6 +221,10 @@ def comparison_text(report: dict[str, Any]) -> str:
     if one != other and one and other:
         changed = [f"{key} {one[key]} -> {other[key]}" for key in one if one[key] != other[key]]
         lines.append(f"measured with other views: {', '.join(changed).lower()}")
+    if number := report["unsure"]["left_out"]:
+        text = f"unsure: labels that annotators could not tell ({number:,}) are left out of both"
+        by = " and ".join(report["unsure"]["counted_by"])
+        lines.append(f"{text}; `orn eval` of {by} counts them as negative" if by else text)
     lines += [f"{name}: {_row_text(row)}" for name, row in report["figures"].items()]
     if "mcnemar" in report:
         lines.append(f"McNemar: p = {report['mcnemar']:.2g}")

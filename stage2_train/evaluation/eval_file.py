@@ -1,14 +1,20 @@
-"""What `orn eval` writes of a split, read again."""
+"""What `orn eval` writes of a split: as it is kept, for people, and read again."""
 
+import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, ValidationError
 
 from shared.config.bounded import read_json
 from shared.config.fields import explain
 from shared.errors import CheckpointError
+from stage2_train.clips.dataset import UnsureInEvaluation
 from stage2_train.runs.run_folder import HEADS
+
+UNSURE_NEGATIVE = "map_unsure_negative"
+"""Figure beside a `map` that leaves out what annotators could not tell: the same with that as
+negative, as the authors of the paper counted."""
 
 _Count = Annotated[int, Field(ge=0, strict=True)]
 _Share = Annotated[float, Field(ge=0, le=1)]
@@ -55,6 +61,10 @@ class EvalFile(BaseModel):
     """Older files know no crops or flips."""
     frame_order: str
     metric: str
+    num_unsure: _Count = 0
+    """Labels that annotators could not tell; older files do not say."""
+    unsure_in_evaluation: UnsureInEvaluation | None = None
+    """What average precision does with them."""
     chance: _Share
     two_heads: dict[str, float] | None = None
     activity_head: dict[str, float] | None = None
@@ -67,6 +77,10 @@ class EvalFile(BaseModel):
         """Figures by head, that of the prediction first."""
         found = {head: getattr(self, head) for head in HEADS}
         return {head: figures for head, figures in found.items() if figures is not None}
+
+    def unsure_text(self) -> str | None:
+        """What its average precision does with what annotators could not tell, if there is any."""
+        return unsure_text(self.num_unsure, self.unsure_in_evaluation)
 
     def interval(self, head: str, metric: str) -> tuple[float, float] | None:
         """Ends of the 95 % interval that `orn eval` gives a figure; None where it has none."""
@@ -89,3 +103,63 @@ def read_eval(path: Path) -> EvalFile:
             f"{path}: wanted what `orn eval` writes, found {explain(err, EvalFile)}; remove it "
             "and measure again"
         ) from err
+
+
+def unsure_text(number: int, treated: UnsureInEvaluation | None) -> str | None:
+    """What average precision does with labels that annotators could not tell; None without any."""
+    if not number or treated is None:
+        return None
+    how = {
+        "left_out": f"are left out of average precision, and negative in {UNSURE_NEGATIVE}",
+        "negative": "count as negative in average precision",
+    }
+    return f"labels that annotators could not tell ({number:,}) {how[treated]}"
+
+
+def report_json(report: dict[str, Any]) -> str:
+    """The report as it is kept: indented, but tables of thousands of classes with a row a line."""
+    entries = []
+    for name, value in report.items():
+        if isinstance(value, list):
+            text = "[\n    " + ",\n    ".join(map(_dumped, value)) + "\n  ]"
+        else:
+            text = _dumped(value, indent=2).replace("\n", "\n  ")
+        entries.append(f'  "{name}": {text}')
+    return "{\n" + ",\n".join(entries) + "\n}\n"
+
+
+def _dumped(value: Any, **options: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, **options)
+
+
+def report_text(report: dict[str, Any]) -> str:
+    """The report for people: a line a head, chance level last."""
+    crops = "" if report["crops"] == 1 else f" of {report['crops']} crops"
+    flips = ", each also flipped" if report["flip"] else ""
+    seen = " (trained on)" if report["trained_on"] else ""
+    lines = [
+        f"{report['dataset']}, {report['split']}{seen}: {report['num_segments']} segments, "
+        f"{report['clips']} clips{crops} each{flips}, step {report['step']}"
+    ]
+    if report["system"] is not None:
+        lines.append(f"system: {report['system']}")
+    for head, own in report["figures"].items():
+        shown = dict.fromkeys([*report[head], *own])
+        values = (_figure_text(name, report[head].get(name), own.get(name)) for name in shown)
+        lines.append(f"{head}: {', '.join(values)}")
+    lines.append(f"chance: {report['chance']:.4f}")
+    if unsure := unsure_text(report["num_unsure"], report["unsure_in_evaluation"]):
+        lines.append(f"unsure: {unsure}")
+    made = report["interval"]
+    lines.append(
+        f"intervals: {100 * made['confidence']:.0f} %, over {made['num_groups']} {made['over']}"
+    )
+    return "\n".join(lines)
+
+
+def _figure_text(name: str, value: Any, figure: dict[str, Any] | None) -> str:
+    value = value if figure is None else figure["value"]
+    text = f"{name} {value:.4f}" if isinstance(value, float) else f"{name} {value}"
+    if figure is None or figure["low"] is None:
+        return text
+    return f"{text} [{figure['low']:.4f}, {figure['high']:.4f}]"

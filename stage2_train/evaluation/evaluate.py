@@ -5,7 +5,6 @@ RUN/eval-SPLIT.json          metrics of each head, chance level, a table by clas
 RUN/predictions-SPLIT.npz    ids, labels and logits
 """
 
-import json
 import logging
 import math
 import re
@@ -26,12 +25,14 @@ from stage2_train.clips.dataset import ClipDataset
 from stage2_train.clips.join import JoinedSplit
 from stage2_train.clips.views import NumCrops, Views, classes_when_flipped
 from stage2_train.devices import build_accelerator, loader_settings, main_progress
+from stage2_train.evaluation.eval_file import UNSURE_NEGATIVE, report_json
 from stage2_train.evaluation.figures import measured_figures, with_groups
 from stage2_train.evaluation.metrics import (
     Scores,
     chance_level,
     confusion_counts,
     score_heads,
+    scores_of,
     unsure_labels,
 )
 from stage2_train.evaluation.predictions import Predictions, predict, save_predictions
@@ -207,6 +208,11 @@ def _report(
         if subset.absent is not None:
             logger.warning("no figures of %s: %s is not there", subset.name, subset.absent)
     scores = score_heads(predictions, clips)
+    summaries = {name: dict(each.summary) for name, each in scores.items()}
+    if predictions.unsure is not None and predictions.labels.ndim == 2:
+        for name, logits_NA in predictions.by_head().items():
+            as_negative = scores_of(predictions.labels, logits_NA)
+            summaries[name][UNSURE_NEGATIVE] = as_negative.summary["map"]
     classes = config.dataset.classes
     measured = measured_figures(predictions, subsets=subsets)
     of_classes = measured.pop("classes")
@@ -220,7 +226,9 @@ def _report(
         "flip": request.flip,
         "frame_order": request.frame_order or config.recipe.data.controls.frame_order,
         "metric": config.dataset.metric,
-        **{name: dict(each.summary) for name, each in scores.items()},
+        "num_unsure": sum(len(each.unsure) for each in clips.segments),
+        "unsure_in_evaluation": config.recipe.data.unsure_in_evaluation,
+        **summaries,
         "chance": chance_level(
             config.dataset.metric,
             predictions.labels,
@@ -259,50 +267,3 @@ def _class_table(
         }
         for row, name in enumerate(classes)
     ]
-
-
-def report_json(report: dict[str, Any]) -> str:
-    """The report as it is kept: indented, but tables of thousands of classes with a row a line."""
-    entries = []
-    for name, value in report.items():
-        if isinstance(value, list):
-            text = "[\n    " + ",\n    ".join(map(_dumped, value)) + "\n  ]"
-        else:
-            text = _dumped(value, indent=2).replace("\n", "\n  ")
-        entries.append(f'  "{name}": {text}')
-    return "{\n" + ",\n".join(entries) + "\n}\n"
-
-
-def _dumped(value: Any, **options: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, **options)
-
-
-def report_text(report: dict[str, Any]) -> str:
-    """The report for people: a line a head, chance level last."""
-    crops = "" if report["crops"] == 1 else f" of {report['crops']} crops"
-    flips = ", each also flipped" if report["flip"] else ""
-    seen = " (trained on)" if report["trained_on"] else ""
-    lines = [
-        f"{report['dataset']}, {report['split']}{seen}: {report['num_segments']} segments, "
-        f"{report['clips']} clips{crops} each{flips}, step {report['step']}"
-    ]
-    if report["system"] is not None:
-        lines.append(f"system: {report['system']}")
-    for head, own in report["figures"].items():
-        shown = dict.fromkeys([*report[head], *own])
-        values = (_figure_text(name, report[head].get(name), own.get(name)) for name in shown)
-        lines.append(f"{head}: {', '.join(values)}")
-    lines.append(f"chance: {report['chance']:.4f}")
-    made = report["interval"]
-    lines.append(
-        f"intervals: {100 * made['confidence']:.0f} %, over {made['num_groups']} {made['over']}"
-    )
-    return "\n".join(lines)
-
-
-def _figure_text(name: str, value: Any, figure: dict[str, Any] | None) -> str:
-    value = value if figure is None else figure["value"]
-    text = f"{name} {value:.4f}" if isinstance(value, float) else f"{name} {value}"
-    if figure is None or figure["low"] is None:
-        return text
-    return f"{text} [{figure['low']:.4f}, {figure['high']:.4f}]"

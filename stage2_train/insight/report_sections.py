@@ -43,18 +43,20 @@ def scores_section(measured: Measured, curves: Picture | None) -> Section:
         [
             head.replace("_", " "),
             shown(name),
-            _percent(value) if name in ("top1", "top5", "map") else f"{value:g}",
+            _percent(value) if name.startswith(("top", "map")) else f"{value:g}",
             _range(file.interval(head, name)),
         ]
         for head, figures in file.heads().items()
         for name, value in figures.items()
     ]
     rows.append(["chance", shown(file.metric), _percent(file.chance), ""])
+    unsure = f"{text.capitalize()}." if (text := file.unsure_text()) else ""
     parts: list[str | Picture] = [
         f"<p>{file.num_segments:,} segments, {file.clips} "
         f"{'clip' if file.clips == 1 else 'clips'} of each; {file.num_skipped:,} segments could "
         f"not be used. Weights: {shown(file.checkpoint)} of step {file.step:,}. Figures are those "
-        f"of <code>orn eval</code>; intervals are of 1,000 draws of videos with replacement.</p>",
+        f"of <code>orn eval</code>; intervals are of 1,000 draws of videos with replacement. "
+        f"{unsure}</p>",
         table(
             ("head", "metric", "%", "95 % interval"),
             rows,
@@ -88,7 +90,9 @@ def _class_table(measured: Measured) -> str:
         rows.append(["mean", "", *(_percent(value) for value in mean), "", *means])
     what = "accuracy" if measured.single else "average precision"
     note = (
-        "The last columns are Table 1 of the paper, on the test set; compare with --split test. "
+        "The last columns are Table 1 of the paper, on the test set and with labels that "
+        "annotators could not tell as negative; compare with --split test and "
+        "data.unsure_in_evaluation=negative. "
         if paper
         else ""
     )

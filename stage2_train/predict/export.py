@@ -154,17 +154,22 @@ def _metrics(config: ModelConfig, run: Path) -> Iterator[str]:
     rows: list[tuple[str, ...]] = [
         ("measurement", "head", config.dataset.metric, "95 % over its films", "films", "chance")
     ]
+    unsure = []
     for path in sorted(run.glob("eval-*.json")):
+        label = path.stem.removeprefix("eval-")
         try:
-            rows += _rows_of(read_eval(path), config, path.stem.removeprefix("eval-"))
+            file = read_eval(path)
         except CheckpointError:
             continue  # of another version, or damaged
+        rows += _rows_of(file, config, label)
+        if text := file.unsure_text():
+            unsure.append(f"In {_text(label)}, {text}.")
     if len(rows) == 1:
         yield "Nothing was measured before the export; `orn eval` does."
         yield ""
         return
     yield markdown(rows)
-    yield ""
+    yield from ("", *unsure)
     yield "Intervals are of other films of the same kind for this one training; another seed moves"
     yield "figures, too."
     yield ""

@@ -161,14 +161,16 @@ def test_the_card_tells_what_was_measured(exported, trained) -> None:
     assert str(trained.run) not in card + (exported / "config.json").read_text()
 
 
-def test_the_card_marks_a_split_that_was_learned_from(trained, tmp_path) -> None:
+def test_the_card_says_how_a_figure_came_about(trained, tmp_path) -> None:
     copy = tmp_path / "run"
     shutil.copytree(trained.run, copy)
     path = copy / "eval-validation.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"trained_on": True}))
+    more = {"trained_on": True, "num_unsure": 3, "unsure_in_evaluation": "negative"}
+    path.write_text(json.dumps(json.loads(path.read_text()) | more))
     assert call("export", copy, tmp_path / "model").exit_code == 0
     card = (tmp_path / "model" / "README.md").read_text()
     assert "| validation (trained on) | two_heads | " in card
+    assert "In validation, labels that annotators could not tell (3) count as negative in" in card
 
 
 def test_long_videos_are_looked_at_in_windows(trained, tmp_path) -> None:

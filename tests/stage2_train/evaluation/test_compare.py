@@ -105,6 +105,51 @@ def test_several_labels(tmp_path) -> None:
     assert report["interval"]["over"] == "segments"
 
 
+@pytest.fixture
+def unsure_pair(tmp_path) -> tuple[Path, Path]:
+    """The same logits twice; of class 0 the segment of the highest one is unsure, which the first
+    run leaves out and the second counts as negative. Segments are in other orders."""
+    labels_NA = np.array([[0, 0, 1], [1, 1, 0], [0, 0, 0]], np.float32)
+    logits_NA = np.array([[3, 0, 2], [2, 2, 0], [1, 0, 0]], np.float32)
+    unsure_NA = np.array([[True, False, False], [False] * 3, [False] * 3])
+    kept = Predictions(
+        ids=("a", "b", "c"),
+        labels=labels_NA,
+        activity_logits=None,
+        object_logits=logits_NA,
+        unsure=unsure_NA,
+    )
+    turned = replace(
+        kept, ids=("c", "b", "a"), labels=labels_NA[::-1], object_logits=logits_NA[::-1]
+    )
+    return (
+        _keep(tmp_path / "left-out", kept),
+        _keep(tmp_path / "negative", replace(turned, unsure=None)),
+    )
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_two_ways_to_count_unsure_labels_are_no_difference(unsure_pair, turned) -> None:
+    """By hand: leaving it out, class 0 has 1.0, with it as negative 0.5."""
+    runs = unsure_pair[::-1] if turned else unsure_pair
+    report = compare(CompareRequest(one=runs[0], other=runs[1]))
+    row = report["figures"]["map"]
+    assert (row["one"], row["other"], row["difference"]) == (1, 1, 0)
+    assert report["unsure"] == {"left_out": 1, "counted_by": [str(unsure_pair[1])]}
+    said = "unsure: labels that annotators could not tell (1) are left out of both; `orn eval` of"
+    assert f"{said} {unsure_pair[1]} counts them as negative\n" in _run(*runs).stdout
+
+
+def test_one_way_to_count_unsure_labels_is_kept(unsure_pair) -> None:
+    left_out, negative = unsure_pair
+    text = _run(left_out, left_out).stdout
+    assert "unsure: labels that annotators could not tell (1) are left out of both\n" in text
+    assert "map: 100.00 -> 100.00" in text
+    text = _run(negative, negative).stdout
+    assert "unsure:" not in text
+    assert "map: 83.33 -> 83.33" in text
+
+
 def _run(*runs: Path) -> Result:
     return CliRunner().invoke(orn, ["compare", *map(str, runs)])
 

@@ -1,8 +1,10 @@
 """What a report says besides the scores."""
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,8 +14,8 @@ from shared.cli import orn
 from shared.errors import ConfigError
 from stage2_train.clips.join import JoinedSplit
 from stage2_train.devices import build_accelerator
-from stage2_train.evaluation.eval_file import read_eval
-from stage2_train.evaluation.evaluate import EvalRequest, evaluate_run, report_json
+from stage2_train.evaluation.eval_file import read_eval, report_json, report_text
+from stage2_train.evaluation.evaluate import EvalRequest, evaluate_run
 from stage2_train.evaluation.metrics import confusion_counts, score_heads
 from stage2_train.evaluation.predictions import Predictions
 from stage2_train.model.config import NetworkConfig
@@ -23,35 +25,65 @@ from stage2_train.runs.sources import Sources
 from tests.stage2_train.tiny_workspace import make_workspace
 
 
-def test_chance_leaves_out_what_annotators_could_not_tell(tiny_world, tmp_path) -> None:
+@pytest.fixture
+def measure(tiny_world, tmp_path) -> Callable[..., dict[str, Any]]:
+    """What `orn eval` says of one run on segments of several labels: the first `num_unsure` of
+    class 0 may be of class 1, too."""
     options = make_workspace(tiny_world, tmp_path, "multi-label", "map")
     manifest, run = options.pop("manifest"), Path(options["--run"])
     flags = [part for option in options.items() for part in option]
     result = CliRunner().invoke(orn, ["train", manifest, *flags, "--max-steps", "1"])
     assert result.exit_code == 0, result.stderr
-
-    segments = list(tiny_world.dataset.segments)
-    place = next(
-        row
-        for row, segment in enumerate(segments)
-        if segment.split == "validation" and segment.labels == (0,)
-    )
-    segments[place] = replace(segments[place], unsure=(1,))
-    sources = Sources(
-        dataset=replace(
-            tiny_world.dataset, task="multi-label", metric="map", segments=tuple(segments)
-        ),
-        clips=tiny_world.clips(),
-        detections=tiny_world.detections(),
-    )
     config, accelerator = load_run_config(run), build_accelerator("fp32", "cpu")
-    report = evaluate_run(config, sources, EvalRequest(run=run), accelerator=accelerator)
+
+    def measured(num_unsure: int, counted: str = "left_out") -> dict[str, Any]:
+        segments = list(tiny_world.dataset.segments)
+        rows = [
+            row
+            for row, segment in enumerate(segments)
+            if segment.split == "validation" and segment.labels == (0,)
+        ]
+        for row in rows[:num_unsure]:
+            segments[row] = replace(segments[row], unsure=(1,))
+        sources = Sources(
+            dataset=replace(
+                tiny_world.dataset, task="multi-label", metric="map", segments=tuple(segments)
+            ),
+            clips=tiny_world.clips(),
+            detections=tiny_world.detections(),
+        )
+        data = replace(config.recipe.data, unsure_in_evaluation=counted)
+        asked = replace(config, recipe=replace(config.recipe, data=data))
+        report = evaluate_run(asked, sources, EvalRequest(run=run), accelerator=accelerator)
+        kept = read_eval(run / "eval-validation.json")
+        assert (kept.num_unsure, kept.unsure_in_evaluation) == (num_unsure, counted)
+        return report
+
+    return measured
+
+
+def test_chance_leaves_out_what_annotators_could_not_tell(measure) -> None:
+    report = measure(1)
     assert [row["num_segments"] for row in report["per_class"]] == [2, 2]
     assert report["chance"] == pytest.approx((2 / 4 + 2 / 3) / 2)
-    data = replace(config.recipe.data, unsure_in_evaluation="negative")
-    config = replace(config, recipe=replace(config.recipe, data=data))
-    report = evaluate_run(config, sources, EvalRequest(run=run), accelerator=accelerator)
-    assert report["chance"] == pytest.approx((2 / 4 + 2 / 4) / 2)
+    assert measure(1, "negative")["chance"] == pytest.approx((2 / 4 + 2 / 4) / 2)
+
+
+def test_a_report_says_how_it_counts_what_annotators_could_not_tell(measure) -> None:
+    """Without these pairs class 1 has nothing but positives, and an average precision of 1."""
+    left_out, negative = measure(2), measure(2, "negative")
+    assert left_out["per_class"][1]["object_head"] == 1
+    assert negative["per_class"][1]["object_head"] < 1
+    # What the other way gives stands beside it.
+    both = [left_out["object_head"][name] for name in ("map", "map_unsure_negative")]
+    assert both[0] != both[1] == negative["object_head"]["map"]
+    assert "map_unsure_negative" not in negative["object_head"]
+    told = "unsure: labels that annotators could not tell (2)"
+    said = f"{told} are left out of average precision, and negative in map_unsure_negative\n"
+    assert said in report_text(left_out)
+    assert f"map_unsure_negative {both[1]:.4f}" in report_text(left_out)
+    assert f"{told} count as negative in average precision\n" in report_text(negative)
+    assert "unsure" not in report_text(measure(0))
 
 
 def test_objects_of_another_detector_are_a_warning_with_both(tiny_world, tmp_path, caplog) -> None:

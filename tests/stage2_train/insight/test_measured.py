@@ -18,7 +18,7 @@ from stage2_train.evaluation.metrics import (
 from stage2_train.evaluation.predictions import Predictions, save_predictions
 from stage2_train.insight.measured import Measured, load_measured
 from stage2_train.insight.paper_table1 import TABLE_1, TABLE_1_MAP
-from stage2_train.insight.report_sections import headline
+from stage2_train.insight.report_sections import headline, scores_section
 
 CLASSES = ("a", "b", "c")
 
@@ -72,6 +72,16 @@ def test_the_headline_says_what_was_learned_from() -> None:
     assert "segments of <bdi>validation</bdi></span>" in headline(some)
     seen = replace(some, file=some.file.model_copy(update={"trained_on": True}))
     assert "</bdi>, which the run was trained on</span>" in headline(seen)
+
+
+def test_the_scores_say_how_unsure_labels_count(several) -> None:
+    assert "could not tell" not in scores_section(several, None).parts[0]
+    more = {"num_unsure": 1234, "unsure_in_evaluation": "negative"}
+    told = replace(several, file=several.file.model_copy(update=more))
+    said = (
+        "Labels that annotators could not tell (1,234) count as negative in average precision.</p>"
+    )
+    assert said in scores_section(told, None).parts[0]
 
 
 @pytest.fixture
