@@ -183,7 +183,7 @@ def _warn(config: RunConfig, sources: Sources, request: EvalRequest) -> None:
     run, recipe, learned_from = request.run, config.recipe, config.dataset.detector
     if recipe.model.reads_detections and sources.detector != learned_from:
         logger.warning(
-            "%s: was trained on objects of %s, and is measured on those of %s (%s)",
+            "%s: was trained on objects of %r, and is measured on those of %r (%s)",
             *(run, learned_from, sources.detector, sources.detections.path),
         )
     if request.split in recipe.data.trained_splits:

@@ -24,7 +24,8 @@ from stage2_train.runs.run_folder import CONFIG_NAME, LAST_NAME, start_run
 _WHAT = "a checkpoint of the authors' code"
 _ARCHITECTURE = "orn_two_heads"
 _RECIPE = "authors_vlog"
-_DETECTOR = "that of the authors"
+_DETECTOR = "imported masks, format authors unknown"
+"""Title of the shards that `orn import-masks` makes of the masks that they trained on."""
 _SPLITS = ("train", "validation")
 _PARALLEL = "module."
 """Before each name, from torch's DataParallel."""

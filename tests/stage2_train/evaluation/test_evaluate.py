@@ -98,8 +98,10 @@ def test_objects_of_another_detector_are_a_warning_with_both(tiny_world, tmp_pat
     config.write_text(config.read_text().replace(trained_with, "another detector"))
     said = CliRunner().invoke(orn, ["eval", str(run)])
     assert said.exit_code == 0
-    assert said.stderr.count("was trained on objects of another detector, and is measured on") == 1
-    assert f"those of {trained_with} ({options['--shards']})" in " ".join(said.stderr.split())
+    assert (
+        said.stderr.count("was trained on objects of 'another detector', and is measured on") == 1
+    )
+    assert f"those of '{trained_with}' ({options['--shards']})" in " ".join(said.stderr.split())
     # One that reads no objects is as good on any shards.
     config.write_text(config.read_text().replace('heads = "both"', 'heads = "activity"'))
     said = CliRunner().invoke(orn, ["eval", str(run)])

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from shared.cli import orn
+from stage1_detect.imports.planning import _entry
 from stage2_train.model.authors_weights import settings_of, weights_of
 from stage2_train.model.build import build_network
 from stage2_train.model.config import NetworkConfig
@@ -137,10 +138,18 @@ def test_an_imported_run_is_evaluated_as_any_other(options, tmp_path) -> None:
     measured = run("eval", out, "--workers", "0", "--device", "cpu", "--json")
     assert measured.exit_code == 0, measured.stderr
     assert {"two_heads", "activity_head", "object_head"} <= json.loads(measured.stdout).keys()
+    said = " ".join(measured.stderr.split())
+    assert "was trained on objects of 'imported masks, format authors unknown', and is" in said
+    assert "was trained on the validation split" in said
     assert open_model(Path(out), device="cpu").config.heads == "both"  # as `orn predict` takes it
     again = run("import-checkpoint", str(file), out, *options)
     assert again.exit_code == 2
     assert "holds a run already" in again.stderr
+
+
+def test_the_released_masks_are_the_objects_that_it_was_trained_on() -> None:
+    masks = _entry("authors", sizes={}, rates={})
+    assert masks.title == job._DETECTOR
 
 
 def changed(**more: Tensor | None) -> dict[str, Tensor]:
