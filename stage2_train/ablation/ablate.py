@@ -64,6 +64,7 @@ def ablate(request: AblationRequest) -> dict[str, Any]:
     recipe = _recipe(request)
     rows = table_rows(request.table, request.systems, recipe)
     _check_names(request, rows)
+    _check_split(request, recipe)
     _claim_folder(request, recipe)
     runs = _searched_runs(request, rows) if request.search else planned_runs(request, rows)
     runs = within_budget(runs, request)
@@ -117,6 +118,7 @@ def describe_ablation(request: AblationRequest) -> dict[str, Any]:
     recipe = _recipe(request)
     rows = table_rows(request.table, request.systems, recipe)
     _check_names(request, rows)
+    _check_split(request, recipe)
     tried = request.search.arms if request.search else None
     planned = planned_runs(request, rows, tried, seeds=request.seeds[:1] if tried else None)
     runs = list({run.folder: run for run in planned}.values())
@@ -185,6 +187,16 @@ def _check_names(request: AblationRequest, rows: Sequence[AblationRow]) -> None:
                     f"--primary {':'.join(pair)}: wanted two of {', '.join(names)}"
                     f"{', with @ and one of ' + ', '.join(values) if values else ''}; found {side}"
                 )
+
+
+def _check_split(request: AblationRequest, recipe: Recipe) -> None:
+    """Raises ConfigError where systems would be compared, or chosen, on clips they learned from."""
+    if "validation" in recipe.data.trained_splits and (request.search or not request.test):
+        other = "" if request.search else "--test, or "
+        raise ConfigError(
+            "orn ablate: wanted a validation split that nothing is trained on, found "
+            f"data.train_with_validation=true; give {other}--set data.train_with_validation=false"
+        )
 
 
 def _claim_folder(request: AblationRequest, recipe: Recipe) -> None:

@@ -233,3 +233,17 @@ def test_arms_and_contrasts_that_are_none_are_refused(options, words, said) -> N
     result = ablate(options, "--dry-run", *words)
     assert result.exit_code == 2
     assert said in " ".join(result.stderr.split())
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ((), "give --test, or --set data.train_with_validation=false"),
+        (("--search", "seed=1,2", "--test"), "give --set data.train_with_validation=false"),
+        (("--test",), None),
+    ],
+)
+def test_systems_are_not_compared_on_what_they_learned_from(options, words, said) -> None:
+    result = ablate(options, "--dry-run", "--set", "data.train_with_validation=true", *words)
+    assert result.exit_code == (0 if said is None else 2)
+    assert said is None or said in " ".join(result.stderr.split())
