@@ -199,6 +199,11 @@ class _BatchSampler(Sampler[list[ClipRequest]]):
         return self._batches()
 
 
+_BEFORE_ARRIVAL = "before its batches had arrived"
+_LOST_PIN_THREAD = "Pin memory thread exited unexpectedly"
+"""What torch says where the thread that fetches tensors for a GPU has met a broken connection."""
+
+
 @contextmanager
 def lost_workers_told() -> Iterator[None]:
     """Says that a worker process ended; torch may notice it anywhere in the training process.
@@ -209,6 +214,8 @@ def lost_workers_told() -> Iterator[None]:
     try:
         yield
     except RuntimeError as err:
+        if str(err) == _LOST_PIN_THREAD:
+            raise _lost_worker(_BEFORE_ARRIVAL) from err
         if not str(err).startswith("DataLoader worker (pid"):
             raise
         why = str(err).removeprefix("DataLoader worker ").splitlines()[0].strip()
@@ -253,7 +260,7 @@ class _Batches:
         except (ConnectionError, EOFError) as err:
             if self.loader.num_workers == 0 or str(err).startswith("Caught "):  # its own, told here
                 raise
-            raise _lost_worker("before its batches had arrived") from err
+            raise _lost_worker(_BEFORE_ARRIVAL) from err
 
 
 def _told(

@@ -139,17 +139,38 @@ def test_a_worker_that_is_killed_ends_the_loader_with_a_sentence(tiny_world) -> 
     assert set(active_children()) <= others
 
 
-@pytest.mark.parametrize("error", [ConnectionResetError, ConnectionRefusedError, EOFError])
-def test_tensors_that_were_lost_with_their_worker_are_told(dataset, error) -> None:
-    class Broken(DataLoader):
-        def __iter__(self):
-            raise error("as torch fetches them")
-            yield
+class Broken(DataLoader):
+    """Raises what it is told to."""
 
+    error: Exception
+
+    def __iter__(self):
+        raise self.error
+        yield
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ConnectionResetError("as torch fetches them"),
+        ConnectionRefusedError("as torch fetches them"),
+        EOFError(),
+        RuntimeError("Pin memory thread exited unexpectedly"),
+    ],
+)
+def test_tensors_that_were_lost_with_their_worker_are_told(dataset, error) -> None:
+    loader = Broken(dataset, num_workers=1)
+    loader.error = error
     with pytest.raises(TrainingError, match="made batches ended before its batches had arrived; "):
-        list(_Batches(Broken(dataset, num_workers=1)))
-    with pytest.raises(error):
-        list(_Batches(Broken(dataset)))
+        list(_Batches(loader))
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_connection_that_a_file_wants_is_no_worker(dataset, workers) -> None:
+    loader = Broken(dataset, num_workers=workers)
+    loader.error = ConnectionResetError("Caught ConnectionResetError in DataLoader worker 0")
+    with pytest.raises(ConnectionResetError):
+        list(_Batches(loader))
 
 
 def test_processes_share_a_global_batch(dataset) -> None:
