@@ -64,7 +64,7 @@ def ablate(request: AblationRequest) -> dict[str, Any]:
     recipe = _recipe(request)
     rows = table_rows(request.table, request.systems, recipe)
     _check_names(request, rows)
-    _check_split(request, recipe)
+    _check_split(request, rows, recipe)
     _claim_folder(request, recipe)
     runs = _searched_runs(request, rows) if request.search else planned_runs(request, rows)
     runs = within_budget(runs, request)
@@ -118,7 +118,7 @@ def describe_ablation(request: AblationRequest) -> dict[str, Any]:
     recipe = _recipe(request)
     rows = table_rows(request.table, request.systems, recipe)
     _check_names(request, rows)
-    _check_split(request, recipe)
+    _check_split(request, rows, recipe)
     tried = request.search.arms if request.search else None
     planned = planned_runs(request, rows, tried, seeds=request.seeds[:1] if tried else None)
     runs = list({run.folder: run for run in planned}.values())
@@ -157,10 +157,14 @@ def _recipe(request: AblationRequest) -> Recipe:
     """The recipe of all rows, before their own settings."""
     manifest = load_manifest(request.manifest)
     return load_recipe(
-        request.recipe or default_recipe(manifest.name),
+        _recipe_name(request),
         num_activities=len(load_listing(manifest, request.resources.root).classes),
         overrides=request.overrides,
     )
+
+
+def _recipe_name(request: AblationRequest) -> str:
+    return request.recipe or default_recipe(load_manifest(request.manifest).name)
 
 
 def _check_names(request: AblationRequest, rows: Sequence[AblationRow]) -> None:
@@ -189,14 +193,23 @@ def _check_names(request: AblationRequest, rows: Sequence[AblationRow]) -> None:
                 )
 
 
-def _check_split(request: AblationRequest, recipe: Recipe) -> None:
+def _check_split(request: AblationRequest, rows: Sequence[AblationRow], recipe: Recipe) -> None:
     """Raises ConfigError where systems would be compared, or chosen, on clips they learned from."""
-    if "validation" in recipe.data.trained_splits and (request.search or not request.test):
-        other = "" if request.search else "--test, or "
-        raise ConfigError(
-            "orn ablate: wanted a validation split that nothing is trained on, found "
-            f"data.train_with_validation=true; give {other}--set data.train_with_validation=false"
+    if request.test and request.search is None:
+        return
+    tried = request.search.arms if request.search else None
+    for run in planned_runs(request, rows, tried, seeds=request.seeds[:1]):
+        own = load_recipe(
+            _recipe_name(request),
+            num_activities=recipe.model.num_activities,
+            overrides=run.overrides,
         )
+        if "validation" in own.data.trained_splits:
+            other = "" if request.search else "--test, or "
+            raise ConfigError(
+                f"{run.title}: wanted a validation split that it is not trained on, found "
+                f"data.train_with_validation=true; give {other}data.train_with_validation=false"
+            )
 
 
 def _claim_folder(request: AblationRequest, recipe: Recipe) -> None:

@@ -235,15 +235,23 @@ def test_arms_and_contrasts_that_are_none_are_refused(options, words, said) -> N
     assert said in " ".join(result.stderr.split())
 
 
+_BOTH = "data.train_with_validation"
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ((), "give --test, or --set data.train_with_validation=false"),
-        (("--search", "seed=1,2", "--test"), "give --set data.train_with_validation=false"),
-        (("--test",), None),
+        (("--set", f"{_BOTH}=true"), f"give --test, or {_BOTH}=false"),
+        (("--set", f"{_BOTH}=true", "--search", "seed=1,2", "--test"), f"; give {_BOTH}=false"),
+        (("--vary", f"{_BOTH}=false,true"), "orn, true, seed 0: wanted a validation split"),
+        (("--arm", "plain", "--arm", f"more:{_BOTH}=true"), "orn, more, seed 0: wanted a"),
+        (("--search", f"{_BOTH}=false,true"), "orn, true, seed 0: wanted a validation split"),
+        (("--set", f"{_BOTH}=true", "--arm", f"less:{_BOTH}=false"), None),
+        (("--set", f"{_BOTH}=true", "--test"), None),
+        ((), None),
     ],
 )
 def test_systems_are_not_compared_on_what_they_learned_from(options, words, said) -> None:
-    result = ablate(options, "--dry-run", "--set", "data.train_with_validation=true", *words)
+    result = ablate(options, "--systems", "orn", "--dry-run", *words)
     assert result.exit_code == (0 if said is None else 2)
     assert said is None or said in " ".join(result.stderr.split())
