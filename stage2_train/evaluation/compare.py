@@ -17,7 +17,7 @@ from stage2_train.evaluation.bootstrap import (
     difference_interval,
     redrawn_figures,
 )
-from stage2_train.evaluation.eval_file import read_eval
+from stage2_train.evaluation.eval_file import EvalFile, read_eval
 from stage2_train.evaluation.figures import groups_by_class
 from stage2_train.evaluation.predictions import (
     Predictions,
@@ -51,10 +51,10 @@ def compare(request: CompareRequest) -> dict[str, Any]:
 
     Returns:
         `figures` by name, `classes` (gained most first), `mcnemar` for single labels, `views` of
-        each run (null where no report lies beside its predictions), `unsure`, the number of labels
-        that are left out, and which runs count some of them by themselves; and ids of the segments
-        that only one of the runs has right. Of several labels, those are the ones of which it has
-        more right.
+        each run (null where no report lies beside its predictions), `trained_on`, the runs that
+        learned from the segments, `unsure`, the number of labels that are left out, and which runs
+        count some of them by themselves; and ids of the segments that only one of the runs has
+        right. Of several labels, those are the ones of which it has more right.
 
     Raises:
         CheckpointError: if a run was not measured, or its report is damaged.
@@ -103,6 +103,11 @@ def compare(request: CompareRequest) -> dict[str, Any]:
             "one": views_of(request.one, request.name),
             "other": views_of(request.other, request.name),
         },
+        "trained_on": [
+            str(run)
+            for run in (request.one, request.other)
+            if (file := _measured(run, request.name)) is not None and file.trained_on
+        ],
         "unsure": unsure,
         "figures": dict(zip(names, rows, strict=False)),
         "classes": sorted(of_classes, key=lambda row: -row["difference"]),
@@ -129,10 +134,14 @@ def views_of(run: Path, name: str) -> dict[str, Any] | None:
     Raises:
         CheckpointError: if the report is damaged.
     """
+    file = _measured(run, name)
+    views = {"clips", "crops", "flip", "frame_order"}
+    return None if file is None else file.model_dump(include=views)
+
+
+def _measured(run: Path, name: str) -> EvalFile | None:
     path = run / f"eval-{name}.json"
-    if not path.exists():
-        return None
-    return read_eval(path).model_dump(include={"clips", "crops", "flip", "frame_order"})
+    return read_eval(path) if path.exists() else None
 
 
 def _difference(
@@ -221,6 +230,8 @@ def comparison_text(report: dict[str, Any]) -> str:
     if one != other and one and other:
         changed = [f"{key} {one[key]} -> {other[key]}" for key in one if one[key] != other[key]]
         lines.append(f"measured with other views: {', '.join(changed).lower()}")
+    if by := " and ".join(report["trained_on"]):
+        lines.append(f"{by} learned from these segments; such figures say nothing of new ones")
     if number := report["unsure"]["left_out"]:
         text = f"unsure: labels that annotators could not tell ({number:,}) are left out of both"
         by = " and ".join(report["unsure"]["counted_by"])

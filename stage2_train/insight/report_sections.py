@@ -91,8 +91,8 @@ def _class_table(measured: Measured) -> str:
     what = "accuracy" if measured.single else "average precision"
     note = (
         "The last columns are Table 1 of the paper, on the test set and with labels that "
-        "annotators could not tell as negative; compare with --split test and "
-        "data.unsure_in_evaluation=negative. "
+        "annotators could not tell as negative; compare --split test of a run that was trained "
+        "with data.unsure_in_evaluation=negative. "
         if paper
         else ""
     )

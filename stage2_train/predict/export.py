@@ -13,7 +13,7 @@ from shared.errors import CheckpointError, ConfigError, DetectorError
 from shared.jobs.atomic_file import replacing, write_text
 from shared.manifests.load import shipped_detectors
 from shared.text_table import markdown, printable
-from stage2_train.evaluation.eval_file import EvalFile, read_eval
+from stage2_train.evaluation.eval_file import UNSURE_NEGATIVE, EvalFile, read_eval
 from stage2_train.predict.opened import open_model
 from stage2_train.runs.hub import CARD_NAME, DETECTOR_NAME
 from stage2_train.runs.model_folder import (
@@ -180,12 +180,12 @@ def _rows_of(file: EvalFile, config: ModelConfig, label: str) -> list[tuple[str,
     seen = " (trained on)" if file.trained_on else ""
     rows: list[tuple[str, ...]] = []
     for head, figures in file.heads().items():
-        if metric not in figures:
-            continue
-        ends = file.interval(head, metric)  # of older reports none
-        interval = "-" if ends is None else " to ".join(f"{each:.4f}" for each in ends)
-        numbers = f"{figures[metric]:.4f}", interval, str(file.num_segments), f"{file.chance:.4f}"
-        rows.append((f"{_text(label)}{seen}{step}", head, *numbers))
+        for name in (name for name in (metric, UNSURE_NEGATIVE) if name in figures):
+            ends = file.interval(head, name)  # of older reports none
+            interval = "-" if ends is None else " to ".join(f"{each:.4f}" for each in ends)
+            numbers = f"{figures[name]:.4f}", interval, str(file.num_segments), f"{file.chance:.4f}"
+            of = "" if name == metric else f", {name}"
+            rows.append((f"{_text(label)}{of}{seen}{step}", head, *numbers))
     return rows
 
 

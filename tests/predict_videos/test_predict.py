@@ -171,6 +171,13 @@ def test_the_card_says_how_a_figure_came_about(trained, tmp_path) -> None:
     card = (tmp_path / "model" / "README.md").read_text()
     assert "| validation (trained on) | two_heads | " in card
     assert "In validation, labels that annotators could not tell (3) count as negative in" in card
+    assert "map_unsure_negative" not in card
+    found = json.loads(path.read_text()) | {"unsure_in_evaluation": "left_out"}
+    found["two_heads"]["map_unsure_negative"] = 0.125
+    path.write_text(json.dumps(found))
+    assert call("export", copy, tmp_path / "other").exit_code == 0
+    card = (tmp_path / "other" / "README.md").read_text()
+    assert "| validation, map_unsure_negative (trained on) | two_heads | 0.1250 | - | " in card
 
 
 def test_long_videos_are_looked_at_in_windows(trained, tmp_path) -> None:

@@ -191,6 +191,15 @@ def test_other_views_are_said(pair) -> None:
     }
 
 
+def test_a_run_that_learned_from_the_segments_is_named(pair) -> None:
+    for run in pair:
+        _report(run, clips=1, frame_order="forward")
+    assert "learned from" not in _run(*pair).stdout
+    _report(pair[1], clips=1, frame_order="forward", trained_on=True)
+    assert f"\n{pair[1]} learned from these segments; " in _run(*pair).stdout
+    assert compare(CompareRequest(one=pair[0], other=pair[1]))["trained_on"] == [str(pair[1])]
+
+
 @pytest.mark.parametrize("odd", [{"clips": "1"}, {"clips": True}, {"crops": 1.0}, {"flip": 0}])
 def test_views_are_of_their_kind(tmp_path: Path, odd: dict[str, object]) -> None:
     _report(tmp_path, **{"clips": 1, "frame_order": "forward"} | odd)
