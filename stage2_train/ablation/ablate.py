@@ -66,7 +66,7 @@ def ablate(request: AblationRequest) -> dict[str, Any]:
     _check_names(request, rows)
     _check_split(request, rows, recipe)
     _claim_folder(request, recipe)
-    runs = _searched_runs(request, rows) if request.search else planned_runs(request, rows)
+    runs = _searched_runs(request, rows) if request.search else _first_runs(request, rows)
     runs = within_budget(runs, request)
     for split in dict.fromkeys(("validation", request.split)):
         carry_out(runs, request, split=split)
@@ -119,9 +119,7 @@ def describe_ablation(request: AblationRequest) -> dict[str, Any]:
     rows = table_rows(request.table, request.systems, recipe)
     _check_names(request, rows)
     _check_split(request, rows, recipe)
-    tried = request.search.arms if request.search else None
-    planned = planned_runs(request, rows, tried, seeds=request.seeds[:1] if tried else None)
-    runs = list({run.folder: run for run in planned}.values())
+    runs = list({run.folder: run for run in _first_runs(request, rows)}.values())
     left = [run for run in runs if not is_measured(run, "validation")]
     lengths = [request.budget or _usual_seconds(run) for run in left]
     known = [seconds for seconds in lengths if seconds is not None]
@@ -155,10 +153,10 @@ def _usual_seconds(run: AblationRun) -> float | None:
 
 def _recipe(request: AblationRequest) -> Recipe:
     """The recipe of all rows, before their own settings."""
-    manifest = load_manifest(request.manifest)
+    listing = load_listing(load_manifest(request.manifest), request.resources.root)
     return load_recipe(
         _recipe_name(request),
-        num_activities=len(load_listing(manifest, request.resources.root).classes),
+        num_activities=len(listing.classes),
         overrides=request.overrides,
     )
 
@@ -197,13 +195,9 @@ def _check_split(request: AblationRequest, rows: Sequence[AblationRow], recipe: 
     """Raises ConfigError where systems would be compared, or chosen, on clips they learned from."""
     if request.test and request.search is None:
         return
-    tried = request.search.arms if request.search else None
-    for run in planned_runs(request, rows, tried, seeds=request.seeds[:1]):
-        own = load_recipe(
-            _recipe_name(request),
-            num_activities=recipe.model.num_activities,
-            overrides=run.overrides,
-        )
+    name, num_activities = _recipe_name(request), recipe.model.num_activities
+    for run in _first_runs(replace(request, seeds=request.seeds[:1]), rows):
+        own = load_recipe(name, num_activities=num_activities, overrides=run.overrides)
         if "validation" in own.data.trained_splits:
             other = "" if request.search else "--test, or "
             raise ConfigError(
@@ -257,13 +251,19 @@ def _read(runs: Sequence[AblationRun], request: AblationRequest, split: str) -> 
     return [read_run(run, split=split, floor=request.floor, setting=setting) for run in runs]
 
 
+def _first_runs(request: AblationRequest, rows: Sequence[AblationRow]) -> tuple[AblationRun, ...]:
+    """Those that are known beforehand: the trials of a search, or all where nothing is searched."""
+    if request.search is None:
+        return planned_runs(request, rows)
+    return planned_runs(request, rows, request.search.arms, seeds=request.seeds[:1])
+
+
 def _searched_runs(
     request: AblationRequest, rows: Sequence[AblationRow]
 ) -> tuple[AblationRun, ...]:
     """The runs of each system with its best arm by the first seed on the validation split."""
     assert request.search is not None
-    trials = planned_runs(request, rows, request.search.arms, seeds=request.seeds[:1])
-    trials = within_budget(trials, request)
+    trials = within_budget(_first_runs(request, rows), request)
     carry_out(trials, request, split="validation")
     results = _read(trials, request, "validation")
     runs: list[AblationRun] = []
