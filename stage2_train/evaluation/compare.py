@@ -88,6 +88,8 @@ def compare(request: CompareRequest) -> dict[str, Any]:
         "only_one_right": [one.ids[row] for row in np.flatnonzero(right_2N[0] > right_2N[1])],
         "only_other_right": [one.ids[row] for row in np.flatnonzero(right_2N[1] > right_2N[0])],
     }
+    runs = (request.one, request.other)
+    files = [measurement_of(run, request.name) for run in runs]
     report: dict[str, Any] = {
         "one": str(request.one),
         "other": str(request.other),
@@ -99,14 +101,9 @@ def compare(request: CompareRequest) -> dict[str, Any]:
             "num_groups": sizes[0],
             "draws": request.num_draws,
         },
-        "views": {
-            "one": views_of(request.one, request.name),
-            "other": views_of(request.other, request.name),
-        },
+        "views": dict(zip(("one", "other"), map(views_of, files), strict=True)),
         "trained_on": [
-            str(run)
-            for run in (request.one, request.other)
-            if (file := _measured(run, request.name)) is not None and file.trained_on
+            str(run) for run, file in zip(runs, files, strict=True) if file and file.trained_on
         ],
         "unsure": unsure,
         "figures": dict(zip(names, rows, strict=False)),
@@ -128,20 +125,20 @@ def mcnemar(num_one: int, num_other: int) -> float:
     return min(1.0, 2 * tail / 2**total)
 
 
-def views_of(run: Path, name: str) -> dict[str, Any] | None:
-    """How a measurement of a run looked at segments; None where its report is not there.
+def measurement_of(run: Path, name: str) -> EvalFile | None:
+    """What `orn eval` wrote of a run beside its predictions; None where it is not there.
 
     Raises:
-        CheckpointError: if the report is damaged.
+        CheckpointError: if it is damaged.
     """
-    file = _measured(run, name)
-    views = {"clips", "crops", "flip", "frame_order"}
-    return None if file is None else file.model_dump(include=views)
-
-
-def _measured(run: Path, name: str) -> EvalFile | None:
     path = run / f"eval-{name}.json"
     return read_eval(path) if path.exists() else None
+
+
+def views_of(file: EvalFile | None) -> dict[str, Any] | None:
+    """How segments were looked at in a measurement."""
+    views = {"clips", "crops", "flip", "frame_order"}
+    return None if file is None else file.model_dump(include=views)
 
 
 def _difference(

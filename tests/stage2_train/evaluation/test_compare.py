@@ -13,7 +13,13 @@ from hypothesis import strategies as st
 
 from shared.cli import orn
 from shared.errors import CheckpointError
-from stage2_train.evaluation.compare import CompareRequest, compare, mcnemar, views_of
+from stage2_train.evaluation.compare import (
+    CompareRequest,
+    compare,
+    mcnemar,
+    measurement_of,
+    views_of,
+)
 from stage2_train.evaluation.predictions import Predictions, save_predictions
 
 _CONFIG = '[dataset]\nclasses = ["cut", "open", "put"]\n'
@@ -204,7 +210,7 @@ def test_a_run_that_learned_from_the_segments_is_named(pair) -> None:
 def test_views_are_of_their_kind(tmp_path: Path, odd: dict[str, object]) -> None:
     _report(tmp_path, **{"clips": 1, "frame_order": "forward"} | odd)
     with pytest.raises(CheckpointError, match=next(iter(odd))):
-        views_of(tmp_path, "validation")
+        measurement_of(tmp_path, "validation")
 
 
 @given(text=st.text() | st.recursive(
@@ -218,7 +224,8 @@ def test_a_damaged_report_is_named(tmp_path_factory, text) -> None:
     path = run / "eval-validation.json"
     path.write_text(text, encoding="utf-8", errors="surrogatepass")
     try:
-        assert set(views_of(run, "validation")) == {"clips", "crops", "flip", "frame_order"}
+        views = views_of(measurement_of(run, "validation"))
+        assert set(views) == {"clips", "crops", "flip", "frame_order"}
     except CheckpointError as err:
         assert str(err).startswith(str(path))
 
