@@ -1,8 +1,10 @@
 """A run on the tiny world with real videos, and everything in it as a user has it."""
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
@@ -70,3 +72,15 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
         clips=folder / "clips.h5",
         videos=videos,
     )
+
+
+def predict(trained: Trained, *arguments: object, model: Path | None = None) -> Result:
+    return call("predict", model or trained.run, *arguments, "--device", "cpu")
+
+
+def lines(result: Result) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in result.stdout.splitlines()]
+
+
+def validation(trained: Trained) -> list[Path]:
+    return [path for number, path in enumerate(trained.videos.values()) if number % 3 == 2]

@@ -1,4 +1,4 @@
-"""`orn predict` and `orn export` on a tiny network and real videos."""
+"""`orn predict` on a tiny network and real videos."""
 
 import csv
 import json
@@ -10,13 +10,11 @@ import threading
 from collections.abc import Sequence
 from dataclasses import replace
 from multiprocessing.connection import Connection
-from pathlib import Path
 from typing import Any
 
 import av
 import numpy as np
 import pytest
-from click.testing import Result
 
 import predict_videos.job
 from shared.cli import main
@@ -25,7 +23,7 @@ from stage2_train.evaluation.predictions import load_predictions
 from stage2_train.predict.arrays import predict_given
 from stage2_train.predict.opened import open_model
 from stage2_train.runs.model_folder import ClipRecord
-from tests.predict_videos.conftest import Trained, call
+from tests.predict_videos.conftest import call, lines, predict, validation
 from tests.processes import new_processes, take_environment
 from tests.stage1_detect.conftest import FakeDetector
 
@@ -34,18 +32,6 @@ HEADS = {
     "activity_head": "activity_logits",
     "object_head": "object_logits",
 }
-
-
-def predict(trained: Trained, *arguments: object, model: Path | None = None) -> Result:
-    return call("predict", model or trained.run, *arguments, "--device", "cpu")
-
-
-def lines(result: Result) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in result.stdout.splitlines()]
-
-
-def validation(trained: Trained) -> list[Path]:
-    return [path for number, path in enumerate(trained.videos.values()) if number % 3 == 2]
 
 
 def test_predictions_are_those_of_eval(trained) -> None:
@@ -114,70 +100,6 @@ def test_a_shape_that_does_not_hold_the_crop_is_of_one_video(trained) -> None:
     model = replace(model, config=replace(model.config, clips=clips))
     with pytest.raises(JoinError, match="wanted frames that hold the crop of 32x48, found 48x36"):
         list(predict_given(model, np.zeros((4, 80, 60, 3), np.uint8), FakeDetector()))
-
-
-@pytest.fixture(scope="module")
-def exported(trained, tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("exported") / "model"
-    result = call("export", trained.run, folder)
-    assert result.exit_code == 0, result.stderr
-    return folder
-
-
-def test_an_exported_folder_predicts_bit_for_bit_the_same(
-    trained, exported, tmp_path, monkeypatch
-) -> None:
-    """Elsewhere, from where neither the run nor its data is seen."""
-    videos = [*validation(trained), "--shards", trained.shards, "--json", "--pairs", "3"]
-    own = predict(trained, *videos)
-    moved = tmp_path / "moved"
-    shutil.copytree(exported, moved)
-    monkeypatch.chdir(tmp_path)
-    found = predict(trained, *videos, model=moved)
-    assert found.exit_code == 0, found.stderr
-    assert found.stdout == own.stdout
-    assert '"pairs": [{' in found.stdout
-
-
-def test_eval_takes_an_exported_folder(trained, exported, tmp_path) -> None:
-    moved = tmp_path / "moved"
-    shutil.copytree(exported, moved)
-    manifest = trained.run.parent / "tiny.toml"
-    data = ["--data", trained.data, "--shards", trained.shards, "--clips", trained.clips]
-    more = ["--workers", "0", "--device", "cpu", "--json"]
-    result = call("eval", moved, "--dataset", manifest, *data, *more)
-    assert result.exit_code == 0, result.stderr
-    wanted = load_predictions(trained.run / "predictions-validation.npz").logits
-    found = load_predictions(moved / "predictions-validation.npz").logits
-    np.testing.assert_array_equal(found, wanted)
-
-
-def test_the_card_tells_what_was_measured(exported, trained) -> None:
-    card = (exported / "README.md").read_text()
-    report = json.loads((trained.run / "eval-validation.json").read_text())
-    assert f"| validation | two_heads | {report['two_heads']['top1']:.4f} |" in card
-    assert "tiny, 8 training segments" in card
-    assert "right, down." in card
-    assert str(trained.run) not in card + (exported / "config.json").read_text()
-
-
-def test_the_card_says_how_a_figure_came_about(trained, tmp_path) -> None:
-    copy = tmp_path / "run"
-    shutil.copytree(trained.run, copy)
-    path = copy / "eval-validation.json"
-    more = {"trained_on": True, "num_unsure": 3, "unsure_in_evaluation": "negative"}
-    path.write_text(json.dumps(json.loads(path.read_text()) | more))
-    assert call("export", copy, tmp_path / "model").exit_code == 0
-    card = (tmp_path / "model" / "README.md").read_text()
-    assert "| validation (trained on) | two_heads | " in card
-    assert "In validation, labels that annotators could not tell (3) count as negative in" in card
-    assert "map_unsure_negative" not in card
-    found = json.loads(path.read_text()) | {"unsure_in_evaluation": "left_out"}
-    found["two_heads"]["map_unsure_negative"] = 0.125
-    path.write_text(json.dumps(found))
-    assert call("export", copy, tmp_path / "other").exit_code == 0
-    card = (tmp_path / "other" / "README.md").read_text()
-    assert "| validation, map_unsure_negative (trained on) | two_heads | 0.1250 | - | " in card
 
 
 def test_long_videos_are_looked_at_in_windows(trained, tmp_path) -> None:
@@ -295,25 +217,6 @@ def test_another_detector_is_refused(trained, tmp_path) -> None:
     assert result.exit_code == 1
     assert "wanted the detector that" in result.stderr
     assert "--any-detector" in result.stderr
-
-
-def test_a_configuration_that_a_stranger_names_is_not_run(trained, exported, tmp_path) -> None:
-    """As Python files, which configurations of detectors are."""
-    moved = tmp_path / "moved"
-    shutil.copytree(exported, moved)
-    ran = tmp_path / "ran"
-    (moved / "evil.py").write_text(f"open({str(ran)!r}, 'w')\n")
-    (moved / "detector.pth").write_bytes(b"weights")
-    config = json.loads((moved / "config.json").read_text())
-    config["detector_file"], config["detector"] = "detector.pth", None
-    digest = "sha256:9e0c9b5cc1e6d8c4b9d7d6b5e7b0a6dd4f8ae37d25bb6ca0a4c9a4f5a8e5be8c"
-    config["dataset"]["detector"] = f"{moved / 'evil.py'} {digest}"
-    (moved / "config.json").write_text(json.dumps(config))
-    (video, *_) = validation(trained)
-    result = predict(trained, video, "--any-detector", model=moved)
-    assert result.exit_code == 1
-    assert "by its name in the model zoo" in result.stderr
-    assert not ran.exists()
 
 
 class Waits(FakeDetector):

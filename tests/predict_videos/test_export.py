@@ -1,0 +1,94 @@
+"""`orn export`: what the folder predicts, says and refuses."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from stage2_train.evaluation.predictions import load_predictions
+from tests.predict_videos.conftest import call, predict, validation
+
+
+@pytest.fixture(scope="module")
+def exported(trained, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("exported") / "model"
+    result = call("export", trained.run, folder)
+    assert result.exit_code == 0, result.stderr
+    return folder
+
+
+def test_an_exported_folder_predicts_bit_for_bit_the_same(
+    trained, exported, tmp_path, monkeypatch
+) -> None:
+    """Elsewhere, from where neither the run nor its data is seen."""
+    videos = [*validation(trained), "--shards", trained.shards, "--json", "--pairs", "3"]
+    own = predict(trained, *videos)
+    moved = tmp_path / "moved"
+    shutil.copytree(exported, moved)
+    monkeypatch.chdir(tmp_path)
+    found = predict(trained, *videos, model=moved)
+    assert found.exit_code == 0, found.stderr
+    assert found.stdout == own.stdout
+    assert '"pairs": [{' in found.stdout
+
+
+def test_eval_takes_an_exported_folder(trained, exported, tmp_path) -> None:
+    moved = tmp_path / "moved"
+    shutil.copytree(exported, moved)
+    manifest = trained.run.parent / "tiny.toml"
+    data = ["--data", trained.data, "--shards", trained.shards, "--clips", trained.clips]
+    more = ["--workers", "0", "--device", "cpu", "--json"]
+    result = call("eval", moved, "--dataset", manifest, *data, *more)
+    assert result.exit_code == 0, result.stderr
+    wanted = load_predictions(trained.run / "predictions-validation.npz").logits
+    found = load_predictions(moved / "predictions-validation.npz").logits
+    np.testing.assert_array_equal(found, wanted)
+
+
+def test_the_card_tells_what_was_measured(exported, trained) -> None:
+    card = (exported / "README.md").read_text()
+    report = json.loads((trained.run / "eval-validation.json").read_text())
+    assert f"| validation | two_heads | {report['two_heads']['top1']:.4f} |" in card
+    assert "tiny, 8 training segments" in card
+    assert "right, down." in card
+    assert str(trained.run) not in card + (exported / "config.json").read_text()
+
+
+def test_the_card_says_how_a_figure_came_about(trained, tmp_path) -> None:
+    copy = tmp_path / "run"
+    shutil.copytree(trained.run, copy)
+    path = copy / "eval-validation.json"
+    more = {"trained_on": True, "num_unsure": 3, "unsure_in_evaluation": "negative"}
+    path.write_text(json.dumps(json.loads(path.read_text()) | more))
+    assert call("export", copy, tmp_path / "model").exit_code == 0
+    card = (tmp_path / "model" / "README.md").read_text()
+    assert "| validation (trained on) | two_heads | " in card
+    assert "In validation, labels that annotators could not tell (3) count as negative in" in card
+    assert "map_unsure_negative" not in card
+    found = json.loads(path.read_text()) | {"unsure_in_evaluation": "left_out"}
+    found["two_heads"]["map_unsure_negative"] = 0.125
+    path.write_text(json.dumps(found))
+    assert call("export", copy, tmp_path / "other").exit_code == 0
+    card = (tmp_path / "other" / "README.md").read_text()
+    assert "| validation, map_unsure_negative (trained on) | two_heads | 0.1250 | - | " in card
+
+
+def test_a_configuration_that_a_stranger_names_is_not_run(trained, exported, tmp_path) -> None:
+    """As Python files, which configurations of detectors are."""
+    moved = tmp_path / "moved"
+    shutil.copytree(exported, moved)
+    ran = tmp_path / "ran"
+    (moved / "evil.py").write_text(f"open({str(ran)!r}, 'w')\n")
+    (moved / "detector.pth").write_bytes(b"weights")
+    config = json.loads((moved / "config.json").read_text())
+    config["detector_file"], config["detector"] = "detector.pth", None
+    digest = "sha256:9e0c9b5cc1e6d8c4b9d7d6b5e7b0a6dd4f8ae37d25bb6ca0a4c9a4f5a8e5be8c"
+    config["dataset"]["detector"] = f"{moved / 'evil.py'} {digest}"
+    (moved / "config.json").write_text(json.dumps(config))
+    (video, *_) = validation(trained)
+    result = predict(trained, video, "--any-detector", model=moved)
+    assert result.exit_code == 1
+    assert "by its name in the model zoo" in result.stderr
+    assert not ran.exists()
