@@ -38,7 +38,8 @@ class OpenedDataset:
         return self.sources.detections.detector.class_names
 
     def clips(self, split: str) -> ClipDataset:
-        """The clips of a split, a `torch.utils.data.Dataset` of `ClipRequest`s.
+        """Return the clips of a split, a `torch.utils.data.Dataset`: `clips[0]` is the centred clip
+        of the first segment, `clips[ClipRequest(0, epoch=3)]` one for training.
 
         Raises:
             ConfigError: if there is no such split.

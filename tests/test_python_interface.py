@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from torch.utils.data import DataLoader
 
 from shared import open_shard
 from shared.errors import (
@@ -25,6 +26,7 @@ from shared.errors import (
 from shared.masks.detections import FrameDetections
 from shared.video.read import read_frames
 from stage2_train import load_model, open_dataset, predictions
+from stage2_train.clips.batches import collate
 from stage2_train.evaluation.evaluate import EvalRequest, evaluate
 from stage2_train.predict import arrays
 from stage2_train.predict.export import export_run
@@ -125,6 +127,42 @@ def test_batches_of_a_data_set(small_demo: Path) -> None:
     for wrong in ({"batch_size": 0}, {"epochs": 0}, {"workers": -1}):
         with pytest.raises(ConfigError, match=rf"batches: {next(iter(wrong))}: wanted at least"):
             dataset.batches("train", **wrong)
+
+
+def test_a_loader_of_ones_own(small_demo: Path) -> None:
+    dataset = open_dataset("demo")
+    [ours] = dataset.batches("validation")
+    [batch] = DataLoader(dataset.clips("validation"), batch_size=2, collate_fn=collate)
+    assert batch.ids == ours.ids
+    assert torch.equal(batch.frames_BTCHW, ours.frames_BTCHW)
+    assert torch.equal(batch.masks_BTKhw, ours.masks_BTKhw)
+
+
+LOADERS = """
+from torch.utils.data import DataLoader
+from stage2_train import open_dataset
+from stage2_train.clips.batches import collate
+
+if __name__ == "__main__":
+    for decode in (False, True):
+        clips = open_dataset("demo", decode=decode).clips("train")
+        first = clips[0]  # what is read here is of no harm to the workers
+        for start, workers in (("fork", 2), ("spawn", 1)):
+            loader = DataLoader(
+                clips, batch_size=3, num_workers=workers, collate_fn=collate,
+                multiprocessing_context=start,
+            )
+            print(start, *(name for batch in loader for name in batch.ids))
+"""
+
+
+@pytest.mark.slow
+def test_a_loader_of_ones_own_has_workers(small_demo: Path, tmp_path: Path) -> None:
+    script = tmp_path / "loaders.py"
+    script.write_text(LOADERS)
+    ended = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True)
+    names = " ".join(f"train-{number:06d}" for number in range(4))
+    assert ended.stdout.splitlines() == [f"fork {names}", f"spawn {names}"] * 2
 
 
 def test_decoded_batches_need_no_store(small_demo: Path) -> None:
@@ -258,11 +296,10 @@ def test_the_code_of_the_page_runs(small_demo: Path, capsys: pytest.CaptureFixtu
     blocks = [part.removeprefix("python\n") for part in page.split("```")[1::2]]
     path, frames, _ = film()
     names: dict[str, object] = {"frames": frames[:2]}
-    assert len(blocks) == 5
+    assert len(blocks) == 6
     for block in blocks:
-        block = block.replace('"film.mp4"', repr(str(path))).replace(
-            "clip_frames=8", "clip_frames=2"
-        )
+        block = block.replace('"film.mp4"', repr(str(path)))
+        block = block.replace("clip_frames=8", "clip_frames=2").replace("workers=2", "workers=0")
         exec(block, names)
     said = capsys.readouterr().out
     assert said.count("train-0000") >= 4 + 2

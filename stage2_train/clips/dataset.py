@@ -6,12 +6,13 @@ depend on which worker makes it, on the order of the others, or on where a train
 T frames, K object slots, H W pixels, A activity classes.
 """
 
+import operator
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from copy import copy
 from dataclasses import dataclass, field, replace
 from operator import attrgetter
-from typing import Any, Literal
+from typing import Any, Literal, SupportsIndex
 
 import numpy as np
 from cachetools import LRUCache
@@ -117,7 +118,10 @@ class ClipSample:
 
 
 class ClipDataset(Dataset[ClipSample]):
-    """Clips by request; may be pickled and forked into workers."""
+    """Clips by number or by request, one a segment; may be pickled and forked into workers.
+
+    Clips differ in their number of slots: a loader takes `stage2_train.clips.batches.collate`.
+    """
 
     def __init__(
         self,
@@ -179,15 +183,19 @@ class ClipDataset(Dataset[ClipSample]):
         """Number of segments."""
         return len(self.segments)
 
-    def __getitem__(self, request: ClipRequest) -> ClipSample:
-        """The clip asked for.
+    def __getitem__(self, request: ClipRequest | SupportsIndex) -> ClipSample:
+        """Return the clip asked for; a number asks for the centred clip of the segment there, a
+        negative one counts from the end.
 
         Raises:
+            IndexError: if there is no such segment.
             JoinError: if the segment has no frame, or a frame no detections near its time.
             ClipStoreError: if a frame is damaged.
             VideoDecodeError: if frames come from a video that can no longer be decoded.
             ShardFormatError: if detections are damaged.
         """
+        if not isinstance(request, ClipRequest):
+            request = ClipRequest(self._place(request))
         segment, settings = self._segment(request), self.settings
         video = self._clips.frames(segment.video_id)
         seconds_F = video.seconds
@@ -232,6 +240,12 @@ class ClipDataset(Dataset[ClipSample]):
             label=self._label(segment, is_training=is_training, is_flipped=is_flipped),
         )
         return sample.flipped() if is_flipped else sample
+
+    def _place(self, index: SupportsIndex) -> int:
+        place, number = operator.index(index), len(self)
+        if not -number <= place < number:
+            raise IndexError(f"clips: expected {-number} to {number - 1}, got {place}")
+        return place % number
 
     def _is_flipped(self, request: ClipRequest) -> bool:
         if request.epoch is None:

@@ -97,6 +97,20 @@ def test_first_test_clip_is_centred(make_dataset, tiny_world) -> None:
     np.testing.assert_array_equal(sample.frames, stored[:, 8:40, 12:60])
 
 
+def test_a_number_asks_for_the_centred_clip(make_dataset) -> None:
+    dataset = make_dataset()
+    assert len(dataset) == 12
+    for number in (0, 11, np.int64(5)):
+        assert equal(dataset[number], dataset[ClipRequest(int(number))])
+        assert equal(dataset[number - 12], dataset[number])
+    assert [clip.id for clip in dataset] == [segment.id for segment in dataset.segments]
+    for number in (12, -13):
+        with pytest.raises(IndexError, match=rf"-12 to 11, got {number}"):
+            dataset[number]
+    with pytest.raises(TypeError, match="integer"):
+        dataset["film/0"]
+
+
 def test_frames_of_a_segment_lie_in_its_time_range(make_dataset, tiny_world) -> None:
     segment = Segment(
         id="part",
