@@ -1,5 +1,6 @@
 """A data set that is opened from Python: its classes, its clips, and batches of them."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -26,6 +27,12 @@ class OpenedDataset:
     """Segments, frames and shards."""
     recipe: Recipe
     """How clips are made: `recipe.data` and the sizes that `recipe.model` needs."""
+
+    def __repr__(self) -> str:
+        dataset = self.sources.dataset
+        splits = Counter(each.split for each in dataset.segments)
+        segments = ", ".join(f"{number} {split}" for split, number in splits.items())
+        return f"<OpenedDataset {dataset.name!r}: {segments} segments, {len(self.classes)} classes>"
 
     @property
     def classes(self) -> tuple[str, ...]:

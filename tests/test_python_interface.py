@@ -201,6 +201,25 @@ def test_a_folder_that_was_exported_says_the_same(small_demo: Path, tmp_path: Pa
         assert np.array_equal(logits_A, there.logits[name])
 
 
+def test_objects_are_told_in_a_line(small_demo: Path) -> None:
+    dataset, model = open_dataset("demo"), load_model("runs/demo", device="cpu")
+    [batch] = dataset.batches("validation")
+    path, _, detections = film()
+    [found] = predictions(model, path, "shards/demo", pairs=2)
+    for told, parts in (
+        (dataset, ("demo", "4 train, 2 validation", "12 classes")),
+        (dataset.clips("train"), ("4 clips", "4 frames")),
+        (dataset.clips("train")[0], ("train-000000", "uint8 (4, 64, 80, 3)", "bool (4, ")),
+        (batch, ("tuple (2,)", "uint8 (2, 4, 3, 64, 80)", "int64 (2,)")),
+        (detections[0], ("height=120", f"float32 ({len(detections[0])}, 4)", "float16 (")),
+        (model, ("runs/demo", "12 classes", "cpu")),
+        (found, (FILM, "0.00 - 1.50 s", f"label {found.label} (0.", "4 frames", "2 pairs")),
+    ):
+        assert all(part in repr(told) for part in parts)
+        assert "\n" not in repr(told)
+        assert len(repr(told)) < 400
+
+
 def test_a_video_that_cannot_be_sought_is_decoded_onwards(
     small_demo: Path, logits: dict[str, NDArray[np.float32]], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from shared.errors import ShapeError
 from shared.masks import rle
 from shared.masks.coco_classes import NUM_COCO_CLASSES
+from shared.short_repr import short_repr
 
 
 def clip_boxes(boxes_N4: NDArray[np.float32], *, height: int, width: int) -> NDArray[np.float32]:
@@ -40,6 +41,8 @@ class FrameDetections:
     """(N, 80) float16, softmax over the COCO classes (background = 1 - sum); None: not known."""
     masks: tuple[bytes, ...]
     """N masks, COCO compressed run lengths over the whole grid (`shared.masks.rle`)."""
+
+    __repr__ = short_repr
 
     def __post_init__(self) -> None:
         """Checks shapes, dtypes and ranges.

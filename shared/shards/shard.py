@@ -39,9 +39,15 @@ class ShardFrame:
     class_names: tuple[str, ...]
     """Names of the detector's classes, which labels number."""
 
+    def __repr__(self) -> str:
+        place = f"{self.index} of {self.video.id!r} at {self.seconds:.3f} s"
+        return f"<ShardFrame {place}: {len(self.detections)} detections>"
+
 
 class Shard:
-    """One shard; its arrays are read when they are needed, and only the parts that are.
+    """One shard, a collection of frames: `len(shard)` of them, `for frame in shard`, and
+    `shard["video id"]` for those of a video. Its arrays are read when they are needed, and only the
+    parts that are.
 
     Args:
         path: the file.
@@ -79,6 +85,33 @@ class Shard:
         """N, detections of all its frames together."""
         self.num_mask_bytes: int = self._lengths["rle"]
         """R, bytes of the run lengths of all masks."""
+
+    def __repr__(self) -> str:
+        """Return the path and the counts."""
+        counts = {
+            "videos": len(self.videos),
+            "frames": len(self),
+            "detections": self.num_detections,
+            "failed": len(self.failed),
+        }
+        found = ", ".join(f"{n} {what}" for what, n in counts.items() if n or what != "failed")
+        return f"<Shard {self.path}: {found}>"
+
+    def __len__(self) -> int:
+        """Return F, the number of frames of all videos together."""
+        return self.num_frames
+
+    def __iter__(self) -> Iterator[ShardFrame]:
+        """Read one frame after another; raises as `frames`."""
+        return self.frames()
+
+    def __contains__(self, video_id: object) -> bool:
+        """Return whether the shard has a video of this id."""
+        return any(video.id == video_id for video in self.videos)
+
+    def __getitem__(self, video_id: str) -> list[ShardFrame]:
+        """Read all frames of one video, which may be none; raises as `frames`."""
+        return list(self.frames(video_id))
 
     def array(self, name: str) -> NDArray[Any]:
         """A whole array of the format's table (`schema.ARRAYS`); not to be written to.
@@ -258,7 +291,11 @@ class Shard:
         """
         places = [place for place, video in enumerate(self.videos) if video.id == video_id]
         if not places:
-            raise ShardNotFoundError(f"{self.path}: has no video {video_id!r}")
+            such_as = f", such as {self.videos[0].id!r}" if self.videos else ""
+            raise ShardNotFoundError(
+                f"{self.path}: expected the id of one of its {len(self.videos)} videos{such_as}, "
+                f"got {video_id!r}"
+            )
         self.fetch_frames()
         video_of_frame = self.frame_video()
         start, stop = np.searchsorted(video_of_frame, [places[0], places[0] + 1]).tolist()

@@ -59,7 +59,7 @@ def verify_folder(folder: Path, dataset: Dataset | None = None) -> list[Problem]
     failed: list[Problem] = []
     known: set[str] = set()
     for shard in _readable(paths):  # none is kept, since there may be tens of thousands
-        first = first or shard
+        first = shard if first is None else first
         problems += _check_detector(shard, first)
         for stretch in _stretches(shard):
             stretches.setdefault(stretch.video.id, []).append(stretch)

@@ -20,6 +20,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Sampler
 
 from shared.errors import ConfigError, PipelineError, TrainingError
+from shared.short_repr import short_repr
 from stage2_train.clips.dataset import ClipDataset, ClipSample
 from stage2_train.clips.views import ClipRequest, View
 from stage2_train.model.inputs import NetworkInputs
@@ -47,6 +48,8 @@ class ClipBatch:
     """(B, T, K) bool, which slots hold an object."""
     labels: Tensor
     """(B,) int64 activities, or (B, A) float32 zeros and ones, and -1 for what is not known."""
+
+    __repr__ = short_repr
 
     def __len__(self) -> int:
         """B."""

@@ -21,6 +21,7 @@ from torch.utils.data import Dataset
 
 from shared.errors import ConfigError, JoinError, ShardFormatError
 from shared.manifests.records import Segment
+from shared.short_repr import short_repr
 from shared.time_ranges import TimeRange
 from stage2_train.clips.clip_sources import (
     ClipDetections,
@@ -108,6 +109,8 @@ class ClipSample:
     label: NDArray[np.float32] | int
     """The activity, or (A,) float32 zeros and ones, and -1 where the loss shall ignore one."""
 
+    __repr__ = short_repr
+
     def flipped(self) -> "ClipSample":
         """The clip with frames, boxes and masks flipped left to right, and the label as it is."""
         return replace(
@@ -178,6 +181,9 @@ class ClipDataset(Dataset[ClipSample]):
         """The request with all that a process without segments has to know."""
         segment = self.segments[request.segment]
         return replace(request, told=Told(segment, self._detections.places(segment.video_id)))
+
+    def __repr__(self) -> str:
+        return f"<ClipDataset: {len(self)} clips of {self.settings.num_frames} frames>"
 
     def __len__(self) -> int:
         """Number of segments."""

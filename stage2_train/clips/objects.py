@@ -21,6 +21,7 @@ from shared.errors import ShardFormatError
 from shared.masks.coco_classes import NUM_COCO_CLASSES
 from shared.masks.detections import FrameDetections
 from shared.masks.rules import are_sound
+from shared.short_repr import short_repr
 from stage2_train.clips.mask_pieces import (
     MaskPieces,
     Window,
@@ -166,6 +167,8 @@ class ClipSlots:
     """(T, K) class of the detector; the background's is S - 1."""
     valid: NDArray[np.bool_]
     """(T, K) which slots hold an object."""
+
+    __repr__ = short_repr
 
     def flipped(self, width: int) -> "ClipSlots":
         """The same objects in a crop of so many columns that is flipped left to right."""

@@ -41,6 +41,9 @@ class OpenedModel:
     """In evaluation mode, on `device`."""
     device: torch.device
 
+    def __repr__(self) -> str:
+        return f"<OpenedModel {self.path}: {len(self.classes)} classes, on {self.device}>"
+
     @property
     def classes(self) -> tuple[str, ...]:
         """Names of the activities, in the order of the logits."""

@@ -86,6 +86,12 @@ class WindowPrediction(_Part):
     decided_by: str | None = None
     """`object_head`, `activity_head`, `both` or `neither`; None where nobody asked."""
 
+    def __repr__(self) -> str:
+        objects = sum(map(len, self.objects))
+        found = f"label {self.label} ({self.probabilities[self.label]:.2f})"
+        seen = f"{len(self.frames)} frames, {objects} objects, {len(self.pairs or ())} pairs"
+        return f"<WindowPrediction {self.video!r} {self.times()}: {found}; {seen}>"
+
     def words(self, pair: DecidingPair) -> str:
         """One of its pairs, such as `cup at 0.40 s and person at 0.80 s`."""
         return " and ".join(
@@ -148,6 +154,10 @@ class SegmentPrediction(_Part):
     """(A,) of the first of these."""
     windows: int
     """How many windows cover its moments, at most."""
+
+    def __repr__(self) -> str:
+        found = self.says(lambda label: f"label {label}")
+        return f"<SegmentPrediction {self.video!r} {self.times()}: {found}; {self.windows} windows>"
 
     def says(self, name: Callable[[int], str], most: int | None = None) -> str:
         """The classes that hold by their names, with probabilities, the highest first."""

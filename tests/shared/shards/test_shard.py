@@ -56,8 +56,26 @@ def test_frames_one_after_another(path: Path, make_frame: FrameMaker) -> None:
     assert frames[6].detections.mask_arrays().shape == (3, 12, 17)
     assert [frame.index for frame in shard.frames("b")] == [3, 7]
     assert list(shard.frames("c")) == []
-    with pytest.raises(ShardNotFoundError, match="has no video 'x'"):
+    with pytest.raises(ShardNotFoundError, match="got 'x'"):
         next(shard.frames("x"))
+
+
+def test_it_behaves_as_a_collection_of_frames(path: Path) -> None:
+    shard = Shard(path)
+    assert len(shard) == len(list(shard)) == 7
+    assert [frame.index for frame in shard["b"]] == [3, 7]
+    assert shard["c"] == []
+    assert "b" in shard
+    assert "x" not in shard
+    for wrong in ("x", 3):
+        with pytest.raises(ShardNotFoundError, match=rf"3 videos, such as 'a', got {wrong!r}"):
+            shard[wrong]
+
+
+def test_it_is_told_in_a_line(path: Path) -> None:
+    shard = Shard(path)
+    assert repr(shard) == f"<Shard {path}: 3 videos, 7 frames, 12 detections, 1 failed>"
+    assert repr(shard["b"][1]) == "<ShardFrame 7 of 'b' at 0.900 s: 3 detections>"
 
 
 def test_rows_and_videos_that_are_not_there(path: Path) -> None:
@@ -65,7 +83,7 @@ def test_rows_and_videos_that_are_not_there(path: Path) -> None:
     for row in (-1, 7):
         with pytest.raises(ShardFormatError, match=f"has 7 frames, asked for row {row}"):
             shard.frame(row)
-    with pytest.raises(ShardNotFoundError, match=r"s\.zarr\.zip: has no video 'x'"):
+    with pytest.raises(ShardNotFoundError, match=r"s\.zarr\.zip: .* got 'x'"):
         shard.video_rows("x")
     with pytest.raises(ShardFormatError, match="has no array 'frames'"):
         shard.array("frames")

@@ -105,6 +105,15 @@ def test_frames_in_no_shard(folder: Path, write_shard: ShardMaker) -> None:
     assert verify_folder(folder) == []
 
 
+def test_another_detector_than_that_of_a_shard_without_frames(
+    tmp_path: Path, write_shard: ShardMaker, detector: DetectorEntry
+) -> None:
+    write_shard(shard(tmp_path, 0), {}, failed={"a": "broken"})
+    other = replace(detector, checkpoint_digest="sha256:ff")
+    write_shard(shard(tmp_path, 1), {"b": frames(0, 2)}, detector=other)
+    assert verify_folder(tmp_path)[0].message.startswith("wanted the detector of shard-000000")
+
+
 def test_another_detector_or_source(
     folder: Path, write_shard: ShardMaker, detector: DetectorEntry
 ) -> None:

@@ -117,3 +117,11 @@ def test_several_classes_or_none_may_hold() -> None:
     found = list(segments_of(windows, multi_label=True))
     assert [each.labels for each in found] == [(0, 1), ()]
     assert found[0].probabilities.sum() > 1.5
+
+
+def test_a_stretch_is_told_in_a_line() -> None:
+    one, other = segments_of([window(0, 1, 5, 5, -5), window(1, 2, -5, -5, -5)], multi_label=True)
+    assert repr(one) == (
+        "<SegmentPrediction 'film' 0.00 - 1.00 s: label 0 0.99, label 1 0.99; 1 windows>"
+    )
+    assert "none" in repr(other)

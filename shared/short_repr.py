@@ -1,0 +1,17 @@
+"""Text of records that hold large arrays: shapes in place of numbers."""
+
+from dataclasses import fields
+from typing import Any
+
+
+def short_repr(record: Any) -> str:
+    """Return the fields of a dataclass in a line: arrays and tensors by type and shape, tuples by
+    length. It is for a class body: `__repr__ = short_repr`."""
+    parts = (f"{each.name}={_short(getattr(record, each.name))}" for each in fields(record))
+    return f"{type(record).__name__}({', '.join(parts)})"
+
+
+def _short(value: Any) -> str:
+    if hasattr(value, "dtype") and hasattr(value, "shape"):
+        return f"{str(value.dtype).removeprefix('torch.')} {tuple(value.shape)}"
+    return f"tuple ({len(value)},)" if isinstance(value, tuple) else repr(value)
