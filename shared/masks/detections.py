@@ -6,7 +6,7 @@ column + 1. Pixel p covers [p, p + 1), so the box [0, 0, 1, 1] is just the first
 """
 
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -21,6 +21,22 @@ def clip_boxes(boxes_N4: NDArray[np.float32], *, height: int, width: int) -> NDA
     """(N, 4) the parts of the boxes inside a grid; a box wholly outside becomes empty."""
     limits_4 = np.array([width, height, width, height], dtype=np.float32)
     return np.clip(boxes_N4, np.float32(0), limits_4)
+
+
+def masks_of_boxes(boxes_N4: NDArray[np.float32], *, height: int, width: int) -> tuple[bytes, ...]:
+    """Return masks that fill boxes, widened to whole pixels of the grid, as run lengths."""
+    low_N2 = np.floor(boxes_N4[:, :2]).astype(np.int64).clip(0, (width, height))
+    high_N2 = np.ceil(boxes_N4[:, 2:]).astype(np.int64).clip(low_N2, (width, height))
+    return tuple(
+        rle.encode_crop(
+            np.ones((bottom - top, right - left), np.bool_),
+            x=left,
+            y=top,
+            height=height,
+            width=width,
+        )
+        for (left, top), (right, bottom) in zip(low_N2.tolist(), high_N2.tolist(), strict=True)
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -67,14 +83,7 @@ class FrameDetections:
             raise ShapeError(
                 f"FrameDetections.masks: wanted a tuple of {num} masks, one a box, found {found}"
             )
-        ordered_N = np.isfinite(self.boxes).all(axis=1)
-        ordered_N &= (self.boxes[:, 2:] >= self.boxes[:, :2]).all(axis=1)
-        if not ordered_N.all():
-            row = int(np.argmin(ordered_N))
-            raise ShapeError(
-                "FrameDetections.boxes: wanted finite x1 <= x2 and y1 <= y2, "
-                f"found {self.boxes[row].tolist()} in row {row}"
-            )
+        _check_ordered(self.boxes)
         if num and self.labels.max() >= NUM_COCO_CLASSES:
             raise ShapeError(
                 f"FrameDetections.labels: wanted classes 0..{NUM_COCO_CLASSES - 1}, "
@@ -94,7 +103,7 @@ class FrameDetections:
         scores: ArrayLike,
         class_scores: ArrayLike | None = None,
     ) -> Self:
-        """The detections of any detector; boxes are the smallest around the masks.
+        """Return the detections of any detector; boxes are the smallest around the masks.
 
         Args:
             masks_NHW: (N, H, W) bool, each over the whole frame; N may be 0.
@@ -105,31 +114,64 @@ class FrameDetections:
         Raises:
             ShapeError: if an array has another shape or type, or a label is no class.
         """
+        masks_NHW = np.asarray(masks_NHW)
         if masks_NHW.ndim != 3 or 0 in masks_NHW.shape[1:] or masks_NHW.dtype != np.bool_:
             raise ShapeError(
                 "FrameDetections.from_masks: wanted masks of shape (N, H, W) bool with pixels, "
                 f"found {masks_NHW.shape} {masks_NHW.dtype}"
             )
         number, height, width = masks_NHW.shape
-        labels_N = np.asarray(labels).reshape(-1)
-        if labels_N.size and not (
-            np.issubdtype(labels_N.dtype, np.integer)
-            and 0 <= labels_N.min() <= labels_N.max() < NUM_COCO_CLASSES
-        ):
-            raise ShapeError(
-                f"FrameDetections.from_masks: wanted labels of 0 to {NUM_COCO_CLASSES - 1}, whole "
-                f"numbers, found {labels_N.min()} to {labels_N.max()} {labels_N.dtype}"
-            )
         masks = tuple(rle.encode(mask_HW) for mask_HW in masks_NHW)
         boxes = [rle.bounding_box(mask, height) for mask in masks]
         return cls(
             height=height,
             width=width,
             boxes=np.array(boxes, np.float32).reshape(number, 4),
-            scores=np.array(scores, np.float32).reshape(-1),
-            labels=labels_N.astype(np.uint8),
-            class_scores=None if class_scores is None else np.array(class_scores, np.float16),
             masks=masks,
+            **_of_classes("from_masks", labels, scores, class_scores),
+        )
+
+    @classmethod
+    def from_boxes(
+        cls,
+        boxes: ArrayLike,
+        *,
+        height: int,
+        width: int,
+        labels: ArrayLike,
+        scores: ArrayLike,
+        class_scores: ArrayLike | None = None,
+    ) -> Self:
+        """Return the detections of a detector that gives no masks; each mask fills its box.
+
+        Args:
+            boxes: (N, 4) x1 y1 x2 y2, half-open, pixels of the frame; what lies outside it is cut
+                off. N may be 0.
+            height: rows of the frame.
+            width: columns of the frame.
+            labels: as `from_masks`, and so are `scores` and `class_scores`.
+
+        Raises:
+            ShapeError: as `from_masks`, or if a box lies outside the frame.
+        """
+        given_N4 = np.asarray(boxes, np.float32)
+        given_N4 = given_N4 if given_N4.size else given_N4.reshape(0, 4)
+        _check("boxes", given_N4, shape=(None, 4), dtype=np.float32)
+        _check_ordered(given_N4)
+        outside_N = np.any((given_N4[:, 2:] < 0) | (given_N4[:, :2] > (width, height)), axis=1)
+        if outside_N.any():
+            row = int(np.argmax(outside_N))
+            raise ShapeError(
+                f"FrameDetections.from_boxes: expected boxes that reach into {height} x {width} "
+                f"(height x width) pixels, got {given_N4[row].tolist()} in row {row}"
+            )
+        boxes_N4 = clip_boxes(given_N4, height=height, width=width)
+        return cls(
+            height=height,
+            width=width,
+            boxes=boxes_N4,
+            masks=masks_of_boxes(boxes_N4, height=height, width=width),
+            **_of_classes("from_boxes", labels, scores, class_scores),
         )
 
     def mask_arrays(self) -> NDArray[np.bool_]:
@@ -142,6 +184,37 @@ class FrameDetections:
         for row, mask in enumerate(self.masks):
             masks_NHW[row] = rle.decode(mask, height=self.height, width=self.width)
         return masks_NHW
+
+
+def _of_classes(
+    caller: str, labels: ArrayLike, scores: ArrayLike, class_scores: ArrayLike | None
+) -> dict[str, Any]:
+    """The fields of these names, of their types; raises ShapeError for a label that is no class."""
+    labels_N = np.asarray(labels).reshape(-1)
+    if labels_N.size and not (
+        np.issubdtype(labels_N.dtype, np.integer)
+        and 0 <= labels_N.min() <= labels_N.max() < NUM_COCO_CLASSES
+    ):
+        raise ShapeError(
+            f"FrameDetections.{caller}: wanted labels of 0 to {NUM_COCO_CLASSES - 1}, whole "
+            f"numbers, found {labels_N.min()} to {labels_N.max()} {labels_N.dtype}"
+        )
+    return {
+        "labels": labels_N.astype(np.uint8),
+        "scores": np.array(scores, np.float32).reshape(-1),
+        "class_scores": None if class_scores is None else np.array(class_scores, np.float16),
+    }
+
+
+def _check_ordered(boxes_N4: NDArray[np.float32]) -> None:
+    ordered_N = np.isfinite(boxes_N4).all(axis=1)
+    ordered_N &= (boxes_N4[:, 2:] >= boxes_N4[:, :2]).all(axis=1)
+    if not ordered_N.all():
+        row = int(np.argmin(ordered_N))
+        raise ShapeError(
+            "FrameDetections.boxes: wanted finite x1 <= x2 and y1 <= y2, "
+            f"found {boxes_N4[row].tolist()} in row {row}"
+        )
 
 
 def _check(name: str, array: object, *, shape: tuple[int | None, ...], dtype: type) -> None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pydantic.dataclasses import dataclass
 
 from shared.config.fields import STRICT
-from shared.masks import rle
+from shared.masks.detections import masks_of_boxes
 from stage2_train.clips.mask_pieces import pieces_of_masks
 from stage2_train.clips.objects import FrameObjects
 
@@ -44,23 +44,9 @@ def places_in_time(
 
 def with_boxes_as_masks(objects: FrameObjects) -> FrameObjects:
     """The detections of a frame with masks that fill their boxes, widened to whole pixels."""
-    low_N2 = np.floor(objects.boxes[:, :2]).astype(np.int64)
-    high_N2 = np.ceil(objects.boxes[:, 2:]).astype(np.int64)
-    low_N2 = low_N2.clip(0, (objects.width, objects.height))
-    high_N2 = high_N2.clip(low_N2, (objects.width, objects.height))
-    masks = tuple(
-        rle.encode_crop(
-            np.ones((bottom - top, right - left), np.bool_),
-            x=left,
-            y=top,
-            height=objects.height,
-            width=objects.width,
-        )
-        for (left, top), (right, bottom) in zip(low_N2.tolist(), high_N2.tolist(), strict=True)
-    )
-    return replace(
-        objects, pieces=pieces_of_masks(masks, height=objects.height, width=objects.width)
-    )
+    height, width = objects.height, objects.width
+    masks = masks_of_boxes(objects.boxes, height=height, width=width)
+    return replace(objects, pieces=pieces_of_masks(masks, height=height, width=width))
 
 
 def with_mixed_classes(objects: FrameObjects, generator: np.random.Generator) -> FrameObjects:

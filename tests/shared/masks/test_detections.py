@@ -9,6 +9,7 @@ import pytest
 from shared.errors import ShapeError
 from shared.masks import rle
 from shared.masks.detections import FrameDetections, clip_boxes
+from shared.masks.rules import frame_faults
 
 MASK = rle.encode(np.ones((6, 8), dtype=bool))
 
@@ -92,6 +93,7 @@ def test_arrays_of_another_detector() -> None:
     [
         ({"masks_NHW": np.zeros((4, 6), np.bool_)}, "wanted masks of shape (N, H, W) bool"),
         ({"masks_NHW": np.zeros((1, 4, 6), np.uint8)}, "found (1, 4, 6) uint8"),
+        ({"masks_NHW": [[0, 1]]}, "found (1, 2) int64"),
         ({"masks_NHW": np.zeros((1, 0, 6), np.bool_)}, "with pixels, found (1, 0, 6) bool"),
         ({"labels": [80]}, "wanted labels of 0 to 79, whole numbers, found 80 to 80 int64"),
         ({"labels": [-1]}, "found -1 to -1 int64"),
@@ -105,3 +107,36 @@ def test_arrays_that_do_not_fit(changes: dict[str, Any], message: str) -> None:
     fitting = {"masks_NHW": np.ones((1, 4, 6), np.bool_), "labels": [0], "scores": [1.0]}
     with pytest.raises(ShapeError, match=re.escape(message)):
         FrameDetections.from_masks(**fitting | changes)
+
+
+def test_boxes_of_a_detector_without_masks() -> None:
+    boxes = [[1.5, 0, 3, 2], [-4, 1, 2, 9]]
+    found = FrameDetections.from_boxes(boxes, height=4, width=6, labels=[39, 0], scores=[0.9, 0.5])
+    assert (found.height, found.width, found.class_scores) == (4, 6, None)
+    assert found.boxes.tolist() == [[1.5, 0, 3, 2], [0, 1, 2, 4]]  # cut at the frame's edges
+    masks_NHW = found.mask_arrays()
+    assert np.argwhere(masks_NHW[0]).tolist() == [[0, 1], [0, 2], [1, 1], [1, 2]]
+    assert np.argwhere(masks_NHW[1]).tolist() == [[y, x] for y in (1, 2, 3) for x in (0, 1)]
+    assert frame_faults(found) == []
+    nothing = FrameDetections.from_boxes([], height=4, width=6, labels=[], scores=[])
+    assert nothing.mask_arrays().shape == (0, 4, 6)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"boxes": [1, 1, 3, 3]}, "FrameDetections.boxes: wanted an array of shape (any, 4)"),
+        ({"boxes": [[1, 1, 3, 3, 0.9]]}, "found (1, 5) float32"),
+        ({"boxes": [[1, 1, np.nan, 3]]}, "wanted finite x1 <= x2 and y1 <= y2"),
+        ({"boxes": [[3, 3, 2, 1]]}, "found [3.0, 3.0, 2.0, 1.0] in row 0"),
+        ({"boxes": [[7, 1, 9, 3]]}, "expected boxes that reach into 4 x 6 (height x width)"),
+        ({"boxes": [], "labels": [], "scores": [], "width": 0}, "wanted a grid of at least 1 x 1"),
+        ({"labels": [80]}, "from_boxes: wanted labels of 0 to 79"),
+        ({"scores": [1, 1]}, "FrameDetections.scores: wanted an array of shape (1) float32"),
+        ({"class_scores": [[1.0]]}, "FrameDetections.class_scores: wanted an array of shape"),
+    ],
+)
+def test_boxes_that_do_not_fit(changes: dict[str, Any], message: str) -> None:
+    fitting = {"boxes": [[1, 1, 3, 3]], "height": 4, "width": 6, "labels": [0], "scores": [1.0]}
+    with pytest.raises(ShapeError, match=re.escape(message)):
+        FrameDetections.from_boxes(**fitting | changes)
