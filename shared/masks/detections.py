@@ -195,9 +195,11 @@ def _of_classes(
         np.issubdtype(labels_N.dtype, np.integer)
         and 0 <= labels_N.min() <= labels_N.max() < NUM_COCO_CLASSES
     ):
+        is_number = np.issubdtype(labels_N.dtype, np.number)
+        found = f"{labels_N.min()} to {labels_N.max()}" if is_number else repr(labels_N[0].item())
         raise ShapeError(
             f"FrameDetections.{caller}: wanted labels of 0 to {NUM_COCO_CLASSES - 1}, whole "
-            f"numbers, found {labels_N.min()} to {labels_N.max()} {labels_N.dtype}"
+            f"numbers, found {found} {labels_N.dtype}"
         )
     return {
         "labels": labels_N.astype(np.uint8),
