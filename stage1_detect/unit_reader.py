@@ -208,18 +208,7 @@ class UnitReader:
     def _part(self, video: Video, part: UnitPart) -> Iterator[SourceEvent]:
         info = probe(source_of(video), rate=video.rate)
         num_bytes, digest = self._content(video, part)
-        aspect = info.sample_aspect
-        yield VideoEntry(
-            id=video.id,
-            height=info.height,
-            width=info.width,
-            frames=0,
-            rate=info.rate,
-            header_frames=info.header_frames,
-            sample_aspect=f"{aspect.numerator}:{aspect.denominator}" if aspect else None,
-            source_bytes=num_bytes,
-            source_digest=digest,
-        )
+        yield VideoEntry.of(video.id, info, num_bytes=num_bytes, digest=digest)
         batch: list[Frame] = []
         for frame in self._ranges.frames(video, part):
             batch.append(frame)

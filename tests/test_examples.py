@@ -1,11 +1,16 @@
 """The examples run, and say what they are there to say."""
 
 import runpy
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from click.testing import CliRunner
 
+from shared import open_shard
+from shared.cli import orn
+from stage2_train import open_dataset
 from tests.conftest import ROOT
 
 EXAMPLES = ROOT / "examples"
@@ -53,3 +58,52 @@ def test_examples_run_as_they_are_typed(capsys: pytest.CaptureFixture[str]) -> N
     example("relate_objects")["main"](steps=2)
     example("pool_under_masks")["main"](steps=1)
     assert "of 2000 new clips" in capsys.readouterr().out
+
+
+KINDS = ("boxes", "masks", "class-scores")
+
+
+@pytest.fixture(scope="module")
+def own_shards(small_demo_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """For each kind a folder with the shards that the example writes of the small demo."""
+    folder = tmp_path_factory.mktemp("own")
+    videos = sorted((small_demo_run / "data" / "demo" / "videos").glob("*.mp4"))
+    write = example("write_shard")["main"]
+    for kind in KINDS:
+        for number, some in enumerate((videos[:4], videos[4:])):
+            write(folder / kind / f"shard-{number:06d}.zarr.zip", some, kind)
+    return folder
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_shards_of_any_detector(
+    small_demo_run: Path, own_shards: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(small_demo_run)
+    folder = own_shards / kind
+    first = folder / "shard-000000.zarr.zip"
+    for command in (["verify", str(folder), "--dataset", "demo"], ["inspect", str(first)]):
+        result = CliRunner().invoke(orn, command)
+        assert result.exit_code == 0, result.output
+    assert f"coloured {kind} 1.0" in result.stdout
+    shard = open_shard(first)
+    assert shard.has_class_scores == (kind == "class-scores")
+    frame = max(shard, key=lambda frame: len(frame.detections))
+    masks_NHW, boxes_N4 = frame.detections.mask_arrays(), frame.detections.boxes
+    sides_N2 = boxes_N4[:, 2:] - boxes_N4[:, :2]
+    assert (masks_NHW.sum(axis=(1, 2)) == sides_N2.prod(axis=1)).all() == (kind == "boxes")
+    [batch] = open_dataset("demo", shards=folder).batches("validation")
+    assert batch.valid_BTK.sum() > 2 * 4  # objects beside the background of each frame
+
+
+@pytest.mark.slow
+def test_training_takes_shards_of_any_detector(
+    small_demo_run: Path, own_shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(small_demo_run)
+    small = ("model.base_width=4", "phases.object_head_epochs=1", "phases.epochs=1")
+    command = ["train", "demo", "--shards", str(own_shards / "boxes"), "--threads", "1"]
+    settings = [word for each in (*small, "optimiser.batch_size=2") for word in ("--set", each)]
+    result = CliRunner().invoke(orn, [*command, "--run", str(tmp_path / "run"), *settings])
+    assert result.exit_code == 0, result.output
+    assert (tmp_path / "run" / "best.pt").is_file()

@@ -312,10 +312,15 @@ def test_what_does_not_fit_is_said(small_demo: Path, tmp_path: Path) -> None:
 @pytest.mark.mmdet
 def test_the_code_of_the_page_runs(small_demo: Path, capsys: pytest.CaptureFixture[str]) -> None:
     page = (ROOT / "docs" / "python.md").read_text("utf-8")
-    blocks = [part.removeprefix("python\n") for part in page.split("```")[1::2]]
+    parts = page.split("```")[1::2]
+    blocks = [part.removeprefix("python\n") for part in parts if part.startswith("python\n")]
     path, frames, _ = film()
-    names: dict[str, object] = {"frames": frames[:2]}
-    assert len(blocks) == 6
+    corner_1HW = np.pad(np.ones((1, 9, 9), np.bool_), ((0, 0), (0, 111), (0, 151)))
+    names: dict[str, object] = {
+        "frames": frames[:2],
+        "my_detector": lambda image: (corner_1HW, [39], [0.9]),
+    }
+    assert len(blocks) == 7
     for block in blocks:
         block = block.replace('"film.mp4"', repr(str(path)))
         block = block.replace("clip_frames=8", "clip_frames=2").replace("workers=2", "workers=0")
@@ -323,3 +328,5 @@ def test_the_code_of_the_page_runs(small_demo: Path, capsys: pytest.CaptureFixtu
     said = capsys.readouterr().out
     assert said.count("train-0000") >= 4 + 2
     assert any(each in said for each in names["model"].classes)
+    written = open_shard("shards/mine/shard-000000.zarr.zip")
+    assert [len(frame.detections) for frame in written["film"]] == [1] * len(frames)

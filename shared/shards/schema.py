@@ -10,7 +10,7 @@ F frames in the shard, N detections, S = 80 COCO classes, R bytes of compressed 
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Self
 
 import numpy as np
 from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
@@ -18,6 +18,7 @@ from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationE
 from shared.config.fields import Positive, explain
 from shared.errors import ShardFormatError
 from shared.masks.coco_classes import NUM_COCO_CLASSES
+from shared.video.frame import VideoInfo
 
 FORMAT_NAME = "object-detections"
 FORMAT_VERSION = 1
@@ -110,6 +111,29 @@ class VideoEntry:
     """`sha256:...` of the content, or `UNKNOWN_SOURCE`."""
     sample_aspect: str | None = None
     """Width : height of a pixel of the upright frame, as in `16:9`; None where it is not told."""
+
+    @classmethod
+    def of(cls, video_id: str, info: VideoInfo, *, num_bytes: int, digest: str) -> Self:
+        """Return the entry of a video on the grid of its frames, of which none is counted yet.
+
+        Args:
+            video_id: its id.
+            info: what the video says of itself.
+            num_bytes: as `source_bytes`.
+            digest: as `source_digest`.
+        """
+        aspect = info.sample_aspect
+        return cls(
+            id=video_id,
+            height=info.height,
+            width=info.width,
+            frames=0,
+            header_frames=info.header_frames,
+            rate=info.rate,
+            source_bytes=num_bytes,
+            source_digest=digest,
+            sample_aspect=f"{aspect.numerator}:{aspect.denominator}" if aspect else None,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

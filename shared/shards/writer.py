@@ -1,7 +1,9 @@
 """Writes a shard: collects the detections of one unit, compressed as they come, and commits them as
 a whole, or not at all."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Self
 
@@ -9,7 +11,9 @@ import numpy as np
 
 from shared.errors import ShapeError
 from shared.jobs.atomic_file import replacing
+from shared.masks.coco_classes import COCO_CLASSES
 from shared.masks.detections import FrameDetections
+from shared.masks.rules import frame_faults
 from shared.shards.column import Column, ColumnMark, write_group
 from shared.shards.schema import (
     DetectorEntry,
@@ -18,6 +22,7 @@ from shared.shards.schema import (
     VideoEntry,
     arrays_of,
 )
+from shared.video.read import content_bytes, content_digest, probe
 
 
 @dataclass(slots=True, kw_only=True)
@@ -34,17 +39,32 @@ class _OpenVideo:
 class ShardWriter:
     """Context manager that writes one shard; the file appears when the block ends normally.
 
-    Between `begin_video` and `end_video`, `add` takes the frames in order. `fail` records a video
-    that cannot be read and forgets what was added of it. If the block raises, nothing is written.
+        with ShardWriter("shards/mine/shard-000000.zarr.zip", "my detector 1.0") as writer:
+            writer.add_video("film", "film.mp4", ((0, 0.0, detections), (1, 0.04, others)))
+
+    `add_video` takes a whole video; else `add` takes the frames in order between `begin_video` and
+    `end_video`. `fail` records a video that cannot be read and forgets what was added of it. If the
+    block raises, nothing is written.
 
     Args:
-        path: the shard's file; one that is there is replaced.
-        detector: what the detections are made with.
+        path: the shard's file; one that is there is replaced. In a folder of shards its name is
+            `shard-*.zarr.zip`.
+        detector: what the detections are made with, or its name, which then stands for weights and
+            settings, too: detections that are not comparable have different names.
         class_scores: whether every frame comes with class scores, or none does.
     """
 
-    def __init__(self, path: Path, detector: DetectorEntry, class_scores: bool = True) -> None:
-        self._path = path
+    def __init__(
+        self, path: str | Path, detector: DetectorEntry | str, class_scores: bool = True
+    ) -> None:
+        self._path = Path(path)
+        if isinstance(detector, str):
+            detector = DetectorEntry(
+                config_name=detector,
+                config_digest="unknown",
+                checkpoint_digest="unknown",
+                class_names=COCO_CLASSES,
+            )
         self._detector = detector
         self._class_scores = class_scores
         specs = arrays_of(class_scores=class_scores)
@@ -90,6 +110,53 @@ class ShardWriter:
     def num_detections(self) -> int:
         """Detections so far, without those of videos that failed."""
         return len(self._columns["boxes"])
+
+    def add_video(
+        self,
+        video_id: str,
+        source: str | Path,
+        frames: Iterable[tuple[int, float, FrameDetections]],
+        *,
+        rate: float | None = None,
+        grid: tuple[int, int] | None = None,
+    ) -> None:
+        """Add a video with the detections of its frames, each of which is taken when it is needed.
+
+        If it raises, `fail` makes room for the next video.
+
+        Args:
+            video_id: its id in the data set's manifest.
+            source: the video's file or folder of JPEGs. Its digest is recorded, and training joins
+                the detections with frames of the same content only.
+            frames: of each frame that was looked at, in order, its place in the decoded stream
+                from 0, its time in seconds, and what was found in it.
+            rate: frames a second of a folder of JPEGs.
+            grid: (height, width) of the pixels that boxes and masks use; that of the video's
+                upright frames by default.
+
+        Raises:
+            ShapeError: as `begin_video` and `add`, or if detections break a rule of
+                `shared.masks.rules`.
+            VideoDecodeError: if the source cannot be read.
+        """
+        path = Path(source)
+        info, num_bytes = probe(path, rate=rate), content_bytes(path)
+        entry = VideoEntry.of(video_id, info, num_bytes=num_bytes, digest=content_digest(path))
+        height, width = grid or (entry.height, entry.width)
+        self.begin_video(replace(entry, height=height, width=width))
+        for frame in frames:
+            match frame:
+                case (Integral() as index, Real() as seconds, FrameDetections() as detections):
+                    self._check_rules(index, detections)
+                    self.add(int(index), float(seconds), detections)
+                case _:
+                    parts = frame if isinstance(frame, tuple | list) else [frame]
+                    raise ShapeError(
+                        f"{self._path}: video {video_id!r}: expected (index, seconds, "
+                        "FrameDetections) of each frame, got "
+                        f"({', '.join(type(part).__name__ for part in parts)})"
+                    )
+        self.end_video()
 
     def begin_video(self, video: VideoEntry) -> None:
         """Starts a video or a range of one, whose `frames` are counted here.
@@ -163,6 +230,13 @@ class ShardWriter:
         self._check_new(video_id)
         self.failed.append(FailedVideo(id=video_id, reason=reason))
 
+    def _check_rules(self, frame_index: Integral, detections: FrameDetections) -> None:
+        for fault in frame_faults(detections):
+            raise ShapeError(
+                f"{self._path}: video {self.open_id!r} frame {frame_index}: {fault.field} of "
+                f"detection {fault.row}: {fault.message}"
+            )
+
     def _check_frame(
         self, video: _OpenVideo, frame_index: int, *, seconds: float, detections: FrameDetections
     ) -> None:
@@ -176,13 +250,18 @@ class ShardWriter:
         if (detections.height, detections.width) != grid:
             raise ShapeError(
                 f"{place}: wanted detections on a grid of {grid[0]} x {grid[1]}, "
-                f"found {detections.height} x {detections.width}"
+                f"found {detections.height} x {detections.width}; add_video(grid=...) takes another"
             )
         if (detections.class_scores is not None) != self._class_scores:
             wanted, found = ("some", "none") if self._class_scores else ("none", "some")
-            raise ShapeError(f"{place}: wanted {wanted} class scores, found {found}")
+            raise ShapeError(
+                f"{place}: wanted {wanted} class scores, found {found}; all frames of a shard have "
+                "them, or none with ShardWriter(..., class_scores=False)"
+            )
 
     def _check_new(self, video_id: str) -> None:
+        if not isinstance(video_id, str) or not video_id:
+            raise ShapeError(f"{self._path}: expected the id of a video as text, got {video_id!r}")
         known = {video.id for video in self.videos} | {video.id for video in self.failed}
         if video_id in known:
             raise ShapeError(f"{self._path}: video {video_id!r} is in the shard already")

@@ -1,0 +1,120 @@
+"""A shard of any detector's boxes and masks: whole videos, held against their files and rules."""
+
+import re
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from shared.errors import PipelineError, ShapeError, VideoDecodeError
+from shared.masks.coco_classes import COCO_CLASSES
+from shared.masks.detections import FrameDetections
+from shared.shards.shard import Shard
+from shared.shards.verify import verify_shard
+from shared.shards.writer import ShardWriter
+from shared.video.read import content_digest, probe, read_frames
+from tests.shared.conftest import HEIGHT, WIDTH, VideoWriter
+
+Frames = Iterable[tuple[int, float, FrameDetections]]
+
+
+def a_box(**changes: Any) -> FrameDetections:
+    """One detection that does not move."""
+    usual = {"height": HEIGHT, "width": WIDTH, "labels": [39], "scores": [0.5]}
+    return FrameDetections.from_boxes([[1, 2, 9, 8]], **usual | changes)
+
+
+@pytest.fixture
+def video(tmp_path: Path, write_video: VideoWriter) -> Path:
+    return write_video(tmp_path / "film.mp4", 6)
+
+
+def test_a_video_is_written_with_what_its_file_says(tmp_path: Path, video: Path) -> None:
+    path, info = tmp_path / "mine" / "shard-000000.zarr.zip", probe(video)
+    frames = [(frame.index, frame.seconds, a_box()) for frame in read_frames(video)]
+    with ShardWriter(str(path), "mine 1.0", class_scores=False) as writer:
+        writer.add_video("film", str(video), iter(frames))
+        writer.add_video("nothing", video, [])
+        others = [(np.int64(3), np.float32(0.5), a_box(height=4, width=10))]
+        writer.add_video("other grid", video, others, grid=(4, 10))
+    shard = Shard(path)
+    assert verify_shard(path) == []
+    assert shard.detector.config_name == "mine 1.0"
+    assert shard.detector.class_names == COCO_CLASSES
+    film, nothing, other = shard.videos
+    assert (film.height, film.width, film.rate) == (info.height, info.width, info.rate)
+    assert (film.frames, film.header_frames, nothing.frames) == (6, info.header_frames, 0)
+    assert (film.source_bytes, film.source_digest) == (
+        video.stat().st_size,
+        content_digest(video),
+    )
+    assert (other.height, other.width) == (4, 10)
+    assert [(each.index, each.seconds) for each in shard["film"]] == [
+        (index, seconds) for index, seconds, _ in frames
+    ]
+    assert shard["film"][5].detections.boxes.tolist() == [[1, 2, 9, 8]]
+
+
+@pytest.mark.parametrize(
+    ("frames", "message"),
+    [
+        ([(0, 0.0, a_box(scores=[7]))], "frame 0: scores of detection 0: "),
+        ([(0, 0.0, a_box(height=50))], "frame 0: "),
+        ([(0, 0.0, a_box(class_scores=np.zeros((1, 80))))], "class_scores=False"),
+        ([(0, 0.0, a_box()), (0, 1.0, a_box())], "frame 0: "),
+        ([(0, 0.5, a_box()), (1, 0.5, a_box())], "frame 1: "),
+        ([a_box()], "expected (index, seconds, FrameDetections) of each frame, got (FrameDet"),
+        ([(0.0, a_box())], "got (float, FrameDetections)"),
+        ([(1.5, 0.0, a_box())], "got (float, float, FrameDetections)"),
+        ([(0, 0.0, [[1, 2, 9, 8]])], "got (int, float, list)"),
+    ],
+)
+def test_frames_that_do_not_fit(tmp_path: Path, video: Path, frames: Frames, message: str) -> None:
+    path = tmp_path / "shard-000000.zarr.zip"
+    with (
+        pytest.raises(ShapeError, match=rf"{path}: video 'film'.*{re.escape(message)}"),
+        ShardWriter(path, "mine", class_scores=False) as writer,
+    ):
+        writer.add_video("film", video, frames)
+    assert not path.exists()
+
+
+@pytest.mark.parametrize(
+    ("add", "error", "message"),
+    [
+        (lambda writer, video: writer.add_video("a", "no.mp4", []), VideoDecodeError, "no.mp4"),
+        (
+            lambda writer, video: writer.add_video("a", video.parent, []),
+            VideoDecodeError,
+            "folder of JPEGs",
+        ),
+        (lambda writer, video: writer.add_video(7, video, []), ShapeError, "as text, got 7"),
+        (lambda writer, video: writer.add_video("", video, []), ShapeError, "as text, got ''"),
+    ],
+)
+def test_videos_that_do_not_fit(
+    tmp_path: Path,
+    video: Path,
+    add: Callable[[ShardWriter, Path], None],
+    error: type[PipelineError],
+    message: str,
+) -> None:
+    writer = ShardWriter(tmp_path / "s.zip", "mine")
+    with pytest.raises(error, match=re.escape(message)):
+        add(writer, video)
+
+
+def test_a_video_that_failed_makes_room_for_the_next(tmp_path: Path, video: Path) -> None:
+    path = tmp_path / "s.zip"
+    with ShardWriter(path, "mine", class_scores=False) as writer:
+        for name, source in (("a", video), ("b", tmp_path / "no.mp4"), ("c", video)):
+            frames = [(0, 0.0, a_box()), (1, 0.0 if name == "a" else 0.1, a_box())]
+            try:
+                writer.add_video(name, source, frames)
+            except PipelineError as err:
+                writer.fail(name, str(err))
+    shard = Shard(path)
+    assert [each.id for each in shard.failed] == ["a", "b"]
+    assert [frame.video.id for frame in shard] == ["c", "c"]
