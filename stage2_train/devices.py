@@ -43,7 +43,7 @@ def build_accelerator(precision: Literal["fp32", "bf16"], device: str = "auto") 
     Raises:
         ConfigError: if there is no such device.
     """
-    choose_device(device)
+    on_cpu = choose_device(device) == "cpu"  # else accelerate joins no processes without a GPU
     if not torch.distributed.is_initialized():
         # Accelerate keeps one state a process; a second job in it may want another one.
         AcceleratorState._reset_state(reset_partial_state=True)
@@ -51,7 +51,7 @@ def build_accelerator(precision: Literal["fp32", "bf16"], device: str = "auto") 
     if ":" in device:
         os.environ["ACCELERATE_TORCH_DEVICE"] = device
     try:
-        return Accelerator(mixed_precision=mixed, cpu=device == "cpu")
+        return Accelerator(mixed_precision=mixed, cpu=on_cpu)
     finally:
         if ":" in device:
             del os.environ["ACCELERATE_TORCH_DEVICE"]

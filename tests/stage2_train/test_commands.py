@@ -42,7 +42,8 @@ def train_arguments(options: dict[str, str], *more: str) -> list[str]:
 
 def eval_arguments(options: dict[str, str], *more: str) -> list[str]:
     """Command line of `orn eval`."""
-    return ["eval", options["--run"], "--workers", "0", "--device", "cpu", *more]
+    device = ("--device", options["--device"]) if "--device" in options else ()
+    return ["eval", options["--run"], "--workers", "0", *device, *more]
 
 
 def train(options: dict[str, str], *more: str) -> Result:
@@ -56,7 +57,7 @@ def evaluate(options: dict[str, str], *more: str) -> Result:
 
 
 def in_processes(arguments: list[str], number: int = 2) -> dict[str, Any]:
-    """The JSON that the command line prints under torchrun."""
+    """The JSON that the command line prints under torchrun on a machine without a GPU."""
     result = subprocess.run(
         [
             *(sys.executable, "-m", "torch.distributed.run", "--standalone"),
@@ -65,7 +66,7 @@ def in_processes(arguments: list[str], number: int = 2) -> dict[str, Any]:
         capture_output=True,
         text=True,
         cwd=ROOT,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        env=os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""},
         timeout=300,
         check=False,
     )
@@ -328,8 +329,11 @@ def test_what_cannot_be_measured_is_refused(workspace, wanted, exit_code, messag
 
 
 @pytest.mark.slow
-def test_two_processes_train_and_measure_together(workspace) -> None:
+@pytest.mark.parametrize("device", ["cpu", None])
+def test_two_processes_train_and_measure_together(workspace, device) -> None:
     options = workspace()
+    if device is None:
+        del options["--device"]
     report = in_processes(train_arguments(options))
     assert (report["step"], report["finished"]) == (2, True)  # eight segments, batches of 2 x 4
     lines = read_jsonl(Path(options["--run"]) / "metrics.jsonl")
