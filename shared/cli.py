@@ -7,6 +7,7 @@ place that configures logging (to stderr) and turns errors into exit codes: 0 do
 returns a whole number ends with it as its exit code.
 """
 
+import errno
 import importlib
 import logging
 import os
@@ -332,10 +333,19 @@ def _errors_as_exit_codes() -> Iterator[None]:
             _fail("orn: terminated", TERMINATED_EXIT_CODE)
         _fail("orn: interrupted", INTERRUPTED_EXIT_CODE)
     except BrokenPipeError:
-        # Whoever read our output has seen enough (`orn inspect ... | head`). The interpreter
-        # flushes stdout once more at exit, which must not fail again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # Whoever read our output has seen enough (`orn inspect ... | head`).
+        _discard_output()
         sys.exit(1)
+    except OSError as err:
+        if err.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        _discard_output()
+        _fail(f"orn: error: {err.strerror}; make room, then type the same command again", 1)
+
+
+def _discard_output() -> None:
+    """Lets the interpreter, which flushes stdout once more at exit, not fail again."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _fail(message: str, exit_code: int) -> None:

@@ -90,7 +90,12 @@ def _hold(stack: ExitStack, path: Path, job: str) -> None:
         return
     stack.callback(lock.release)
     stack.callback(file.unlink, missing_ok=True)  # called first: while it is held
-    file.write_text(f"{os.getpid()}\n")
+    try:
+        file.write_text(f"{os.getpid()}\n")
+    except OSError as err:  # a full disk: it may still make empty files
+        raise PipelineError(
+            f"{file}: could not be written ({err.strerror or err}); check free space of its folder"
+        ) from err
 
 
 def _remove_if_empty(folder: Path) -> None:

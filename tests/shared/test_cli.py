@@ -17,6 +17,9 @@ from click.testing import CliRunner
 from shared import cli
 from shared.errors import ConfigError, PipelineError, UnknownDatasetError
 
+FULL = Path("/dev/full")
+"""A file that cannot be written to, as on a full disk."""
+
 
 @pytest.fixture
 def add_command(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], None]:
@@ -244,3 +247,18 @@ def test_reader_that_goes_away_is_no_crash() -> None:
     os.close(writing)
     assert process.returncode == 1
     assert process.stderr == ""
+
+
+@pytest.mark.skipif(not FULL.exists(), reason=f"no {FULL} on this system")
+@pytest.mark.parametrize("arguments", [("manifest", "list"), ("--help",)])
+def test_a_full_disk_is_one_line(arguments: tuple[str, ...]) -> None:
+    with FULL.open("w") as disk:
+        process = subprocess.run(
+            [sys.executable, "-m", "shared.cli", *arguments],
+            stdout=disk,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert process.returncode == 1
+    assert re.fullmatch(r"orn: error: No space left on device; .*\n", process.stderr)

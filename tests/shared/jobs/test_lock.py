@@ -61,6 +61,18 @@ def test_a_disk_without_locks(
     assert passed == goes_on == ("make sure that no other job" in caplog.text)
 
 
+def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path, text: str) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "write_text", refuse)
+    path = tmp_path / "new" / "thing.h5"
+    message = r"new/\.thing\.h5\.lock: .*No space left on device.*free space"
+    with pytest.raises(PipelineError, match=message), locked(path, job="orn thing"):
+        pytest.fail("went on")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_held_once(tmp_path: Path) -> None:
     path = tmp_path / "thing.h5"
     with locked(path, job="orn thing"):
