@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from shared.errors import ConfigError, DataRootError
+from shared.errors import ConfigError
 from shared.manifests.headers import (
     UNREADABLE,
     read_headers,
@@ -84,24 +84,14 @@ class DetectJob:
         return round(sum(_part_frames(part, self.estimates) for u in units for part in u.parts))
 
 
-def check_videos(dataset: Dataset) -> None:
-    """Warns about listed videos without a file.
-
-    Raises:
-        DataRootError: none of them has one.
-    """
-    num_listed = len(dataset.videos) + len(dataset.missing)
-    if not dataset.videos:
-        raise DataRootError(
-            f"data set {dataset.name!r}: none of its {num_listed} listed videos is under "
-            f"{dataset.root}; {_examples('looked for', dataset.missing)}"
-        )
+def warn_of_missing(dataset: Dataset) -> None:
+    """Warn about listed videos without a file."""
     if dataset.missing:
         logger.warning(
             "%s: %d of %d listed videos are not under %s (%s); going on without them",
             dataset.name,
             len(dataset.missing),
-            num_listed,
+            len(dataset.videos) + len(dataset.missing),
             dataset.root,
             _examples("such as", dataset.missing),
         )

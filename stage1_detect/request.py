@@ -16,7 +16,7 @@ from shared.data_files import not_a_file
 from shared.devices import devices_of_workers
 from shared.errors import ConfigError, DetectorError, ShardFormatError
 from shared.jobs.lock import locked
-from shared.manifests.load import load_dataset, shipped_detectors
+from shared.manifests.load import load_dataset, require_videos, shipped_detectors
 from shared.manifests.records import Dataset, DetectorChoice
 from shared.shards.plan import PLAN_NAME, shard_path
 from shared.shards.shard import Shard
@@ -26,12 +26,12 @@ from stage1_detect.job import DetectSummary, run_job
 from stage1_detect.planning import (
     DetectJob,
     Scope,
-    check_videos,
     clear_folder,
     failed_units,
     forget_failed,
     plan_job,
     units_to_do,
+    warn_of_missing,
     with_estimates,
 )
 
@@ -208,7 +208,8 @@ class DetectRequest:
 
     def _load(self) -> Dataset:
         data = load_dataset(self.dataset, self.data_root, labels=False)
-        check_videos(data)
+        require_videos(data, self.dataset, self.data_root)
+        warn_of_missing(data)
         return data
 
     def _files(self, data: Dataset) -> tuple[str, Path | None]:

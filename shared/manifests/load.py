@@ -8,8 +8,9 @@ from pathlib import Path
 
 from shared.config.files import load_config
 from shared.data_files import is_folder, is_there, not_a_file
-from shared.errors import DataRootError, ManifestError, UnknownDatasetError
+from shared.errors import ManifestError, UnknownDatasetError
 from shared.manifests import epic, something, table, vlog
+from shared.manifests.absent import absent
 from shared.manifests.find import find_ids, find_videos, named_folders
 from shared.manifests.records import Dataset, DetectorChoice, Listing, Video
 from shared.manifests.schema import (
@@ -33,6 +34,9 @@ from shared.nearest import nearest_first
 from shared.text_table import shortened
 
 logger = logging.getLogger(__name__)
+
+_NAMED = 3
+"""Videos that a message names."""
 
 
 def dataset_names() -> list[str]:
@@ -92,6 +96,21 @@ def load_dataset(name_or_file: str | Path, data_root: Path, *, labels: bool = Tr
     return locate_videos(manifest, load_listing(manifest, data_root, labels=labels), data_root)
 
 
+def require_videos(dataset: Dataset, name_or_file: str | Path, data_root: Path) -> None:
+    """Check that there are videos of a data set that was loaded from this manifest.
+
+    Raises:
+        DataRootError: there are none; the message says where they are expected.
+    """
+    if dataset.videos:
+        return
+    manifest = load_manifest(name_or_file)
+    num_listed, examples = len(dataset.missing), ", ".join(dataset.missing[:_NAMED])
+    more = ", ..." if num_listed > _NAMED else ""
+    found = f"none of {num_listed} listed videos ({examples}{more})" if num_listed else "no videos"
+    raise absent(manifest, data_root, found, is_shipped=_is_shipped(manifest))
+
+
 def locate_videos(manifest: Manifest, listing: Listing, data_root: Path) -> Dataset:
     """The part of a listing whose videos are there.
 
@@ -145,7 +164,8 @@ def load_listing(
     has_tables = any(is_there(folder / getattr(spec, key)) for key in spec.lists)
     if not labels and not has_tables:
         ids = find_ids(folder, manifest.videos.pattern, are_folders=manifest.form == "frames")
-        logger.info("%s has no label tables; taking the %d videos found there", folder, len(ids))
+        if ids:
+            logger.info("%s has no label tables; taking the %d videos in it", folder, len(ids))
         return Listing(classes=(), video_ids=ids, segments=())
     match spec:
         case TableLabels():
@@ -207,18 +227,15 @@ def _shipped_folder() -> Path:
 
 def _dataset_folder(manifest: Manifest, data_root: Path) -> Path:
     """The folder of a data set, which may be a link to another disk."""
-    advice = "say where the data sets lie with --data FOLDER or the environment variable ORN_DATA"
-    if not is_folder(data_root):
-        raise DataRootError(
-            f"there is no data root at {shortened(str(data_root.absolute()))}; {advice}"
-        )
-    folder = data_root / manifest.root
-    if not is_folder(folder):
-        raise DataRootError(
-            f"data set {manifest.name!r}: there is no folder {folder.absolute()}; {advice} "
-            "(data_manifests/README.md says how to get this one)"
-        )
-    return folder
+    for folder in (data_root, data_root / manifest.root):
+        if not is_folder(folder):
+            found = f"no folder {shortened(str(folder.absolute()))}"
+            raise absent(manifest, data_root, found, is_shipped=_is_shipped(manifest))
+    return data_root / manifest.root
+
+
+def _is_shipped(manifest: Manifest) -> bool:
+    return manifest.source.parent == _shipped_folder()
 
 
 def _detector(manifest: Manifest) -> DetectorChoice:

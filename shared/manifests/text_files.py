@@ -87,7 +87,8 @@ def require_file(path: Path, what: str) -> Path:
     if problem is not None:
         raise DataRootError(
             f"{path}: {problem}; wanted {what} here "
-            "(data_manifests/README.md says where each data set comes from and how its files lie)"
+            "(data_manifests/README.md says where each data set comes from and how its files lie; "
+            "--data FOLDER, make: DATA=FOLDER, names another data root)"
         )
     return path
 

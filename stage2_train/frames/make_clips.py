@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from shared.errors import ClipStoreError, ConfigError, VideoDecodeError
 from shared.manifests.headers import read_headers, warn_of_times_beyond
-from shared.manifests.load import load_dataset
+from shared.manifests.load import load_dataset, require_videos
 from shared.manifests.records import Dataset, Segment, Video
 from shared.manifests.source import source_of
 from shared.time_ranges import ALL_TIMES, TimeRange, TimeRanges
@@ -201,6 +201,7 @@ def _plan(request: ClipsRequest) -> _Plan:
     if request.short_side is not None and request.size is not None:
         raise ConfigError("--size and --short-side: wanted one of them, found both")
     dataset = load_dataset(request.manifest, request.data_root, labels=False)
+    require_videos(dataset, request.manifest, request.data_root)
     size = request.size or (dataset.clip_height, dataset.clip_width)
     height, width = size if request.short_side is None else (None, None)
     ranges = _ranges(request, dataset)

@@ -14,7 +14,7 @@ from torch import nn
 from shared.config.files import to_toml
 from shared.errors import ConfigError
 from shared.jobs.lock import locked
-from shared.manifests.load import load_dataset
+from shared.manifests.load import load_dataset, require_videos
 from stage2_train.clips.dataset import check_crop
 from stage2_train.clips.join import JoinedSplit
 from stage2_train.clips.views import ClipRequest, classes_when_flipped
@@ -203,6 +203,7 @@ def _first_network(plan: _Plan, request: TrainRequest, accelerator: Accelerator)
 def _plan(request: TrainRequest, *, may_run: Sequence[str] = ()) -> _Plan:
     resources = request.resources
     dataset = load_dataset(request.manifest, resources.root)
+    require_videos(dataset, request.manifest, resources.root)
     recipe_name = request.recipe or default_recipe(dataset.name)
     recipe = load_recipe(
         recipe_name,

@@ -63,4 +63,4 @@ def test_share_of_waiting(inputs) -> None:
 def test_no_data_is_told(tmp_path: Path) -> None:
     result = CliRunner().invoke(orn, ["bench", "loader", "--data", str(tmp_path)])
     assert result.exit_code == 1
-    assert "data set 'vlog': there is no folder" in result.stderr
+    assert "data set 'vlog': expected meta/manifest.txt, meta/splitId.txt" in result.stderr

@@ -150,7 +150,7 @@ def test_dry_run_writes_nothing(
 @pytest.mark.parametrize(
     ("extra", "code", "message"),
     [
-        pytest.param(["--data", "nowhere"], 1, "there is no data root", id="no data"),
+        pytest.param(["--data", "nowhere"], 1, "nowhere; put it there", id="no data"),
         pytest.param(
             ["--checkpoint", "no.pth"], 1, "no.pth: cannot be read (No such", id="weights"
         ),

@@ -129,7 +129,7 @@ def test_data_root_from_the_environment(mine: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("ORN_DATA", str(mine.parent / "nowhere"))
     result = run("check", str(mine))
     assert result.exit_code == 1
-    assert "no data root at" in result.stderr
+    assert f"got no folder {mine.parent / 'nowhere'};" in result.stderr
 
 
 def published(name: str, data: Path) -> dict[str, Any]:

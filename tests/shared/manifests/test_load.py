@@ -70,7 +70,7 @@ def test_missing_data_root_says_where_and_how(tmp_path: Path) -> None:
     with pytest.raises(DataRootError) as caught:
         load_dataset("vlog", tmp_path / "nowhere")
     message = str(caught.value)
-    assert f"there is no data root at {tmp_path / 'nowhere'};" in message
+    assert f"got no folder {tmp_path / 'nowhere'};" in message
     assert "--data" in message
     assert "ORN_DATA" in message
 
@@ -79,7 +79,8 @@ def test_missing_folder_of_the_data_set(tmp_path: Path) -> None:
     with pytest.raises(DataRootError) as caught:
         load_dataset("vlog", tmp_path)
     message = str(caught.value)
-    assert f"data set 'vlog': there is no folder {tmp_path / 'vlog'};" in message
+    assert "data set 'vlog': expected" in message
+    assert f"got no folder {tmp_path / 'vlog'};" in message
     assert "--data" in message
 
 
