@@ -18,6 +18,12 @@ def test_nearest(word: str, wanted: str) -> None:
     assert nearest(word, ["vlog", "epic", "something", "demo"]) == wanted
 
 
+@pytest.mark.parametrize("word", ["lr", "LR", "optimiser.lr"])
+def test_first_letters_stand_for_words(word: str) -> None:
+    names = ["optimiser.name", "optimiser.learning_rate", "model.kernels", "l", "r"]
+    assert nearest(word, names) == "optimiser.learning_rate"
+
+
 def test_nearest_of_nothing() -> None:
     assert nearest("word", []) is None
 

@@ -191,6 +191,8 @@ def test_overrides_replace_and_leave_the_rest() -> None:
         ("epoch=3", "unknown key 'epoch'; the nearest valid one is 'epochs'"),
         ("learning_rate=3", "the nearest valid one is 'optimiser.learning_rate'"),
         ("stage=3", "the nearest valid one is 'frozen.stages'"),
+        ("optimiser.lr=3", "the nearest valid one is 'optimiser.learning_rate'"),
+        ("lr=3", "the nearest valid one is 'optimiser.learning_rate'"),
         ("optimiser=3", "unknown key 'optimiser'"),
         ("optimiser.share=3", "the nearest valid one is 'frozen.share'"),
         ("epochs=many", "--set: epochs: wanted a whole number, found 'many'"),
