@@ -21,7 +21,7 @@ from stage2_train.evaluation.eval_file import EvalFile, read_eval
 from stage2_train.evaluation.figures import groups_by_class
 from stage2_train.evaluation.predictions import (
     Predictions,
-    load_predictions,
+    predictions_of,
     rows_in_order,
     some_ids,
 )
@@ -60,10 +60,7 @@ def compare(request: CompareRequest) -> dict[str, Any]:
         CheckpointError: if a run was not measured, or its report is damaged.
         ConfigError: if the runs are of different segments, which it names, or labels.
     """
-    one, other = (
-        load_predictions(run / f"predictions-{request.name}.npz")
-        for run in (request.one, request.other)
-    )
+    one, other = (predictions_of(run, request.name) for run in (request.one, request.other))
     other = _in_order_of(one, other, request)
     one, other, unsure = _with_same_unsure(one, other, request)
     groups = one.groups or one.ids

@@ -22,7 +22,7 @@ from shared.manifests.records import Listing, Segment
 from shared.manifests.schema import Epic100Labels, EpicTarget, Manifest
 from shared.text_table import columns
 from stage2_train.evaluation.bootstrap import NUM_FIGURE_DRAWS
-from stage2_train.evaluation.predictions import Predictions, load_predictions, rows_in_order
+from stage2_train.evaluation.predictions import Predictions, predictions_of, rows_in_order
 from stage2_train.evaluation.shares import Share, share_figures, top1_share
 from stage2_train.evaluation.statistics import CONFIDENCE
 from stage2_train.runs.run_config import RunConfig
@@ -122,7 +122,7 @@ def measure_epic100(request: Epic100Request) -> dict[str, Any]:
         open_run(request.verb_run, "verb", **where),
         open_run(request.noun_run, "noun", **where),
     ]
-    verbs, nouns = (load_predictions(each.run / f"predictions-{request.name}.npz") for each in pair)
+    verbs, nouns = (predictions_of(each.run, request.name) for each in pair)
     order = rows_in_order(
         (request.verb_run, verbs), (request.noun_run, nouns), command="eval-epic100"
     )

@@ -5,11 +5,12 @@ N segments, A activity classes.
 
 import dataclasses
 import os
+import shlex
 import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import Any, BinaryIO, Literal, get_args
 
 import numpy as np
 import torch
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from shared.config.bounded import open_file, shown
+from shared.data_files import is_folder, is_there
 from shared.errors import CheckpointError, ConfigError
 from shared.jobs.atomic_file import replacing
 from shared.text_table import shortened
@@ -27,6 +29,7 @@ from stage2_train.clips.batches import (
     evaluation_loader,
     evaluation_requests,
 )
+from stage2_train.clips.controls import FrameOrder
 from stage2_train.clips.dataset import ClipDataset
 from stage2_train.clips.views import Views
 from stage2_train.model.config import HeadCombination, Heads
@@ -218,6 +221,40 @@ def some_ids(ids: Sequence[str], most: int = _MOST_NAMED) -> str:
     """The first ids, and how many more there are."""
     more = f" and {len(ids) - most:,} more" if len(ids) > most else ""
     return ", ".join(shortened(each) for each in ids[:most]) + more
+
+
+def predictions_of(run: Path, name: str) -> Predictions:
+    """Return what `orn eval` kept of a run.
+
+    Args:
+        run: its folder.
+        name: of the measurement: the split, with what `orn eval` adds to it.
+
+    Raises:
+        CheckpointError: if the run was not measured so, or the file holds no predictions.
+    """
+    path = run / f"predictions-{name}.npz"
+    if not is_folder(run):
+        raise CheckpointError(f"{run}: expected a run, got no folder; `orn runs` lists those there")
+    if not is_there(path):
+        others = ", ".join(sorted(each.name for each in run.glob("predictions-*.npz")))
+        command = shlex.join(["orn", "eval", str(run), *_eval_options(name)])
+        raise CheckpointError(
+            f"{run}: expected {path.name}, got {others or 'no predictions'}; type `{command}` first"
+        )
+    return load_predictions(path)
+
+
+def _eval_options(name: str) -> list[str]:
+    """The options with which `orn eval` gives a measurement this name."""
+    split, _, rest = name.partition("-")
+    options = [] if split == "validation" else ["--split", split]
+    order, _, label = rest.partition("-")
+    if order in get_args(FrameOrder):
+        options += ["--frame-order", order]
+    else:
+        label = rest
+    return options + (["--name", label] if label else [])
 
 
 def load_predictions(path: Path) -> Predictions:

@@ -156,7 +156,7 @@ def test_one_way_to_count_unsure_labels_is_kept(unsure_pair) -> None:
     assert "map: 83.33 -> 83.33" in text
 
 
-def _run(*runs: Path) -> Result:
+def _run(*runs: Path | str) -> Result:
     return CliRunner().invoke(orn, ["compare", *map(str, runs)])
 
 
@@ -271,7 +271,14 @@ def test_no_segments_are_refused(tmp_path) -> None:
 
 def test_a_run_that_was_not_measured_is_refused(pair, tmp_path) -> None:
     (tmp_path / "new").mkdir()
-    assert _run(pair[0], tmp_path / "new").exit_code == 1
+    result = _run(pair[0], tmp_path / "new")
+    assert result.exit_code == 1
+    assert f"`orn eval {tmp_path / 'new'}`" in result.stderr
+    result = _run(pair[0], tmp_path / "new", "--on", "test-reversed-mine")
+    options = "--split test --frame-order reversed --name mine"
+    assert "got predictions-validation.npz" in result.stderr
+    assert f"`orn eval {pair[0]} {options}`" in result.stderr
+    assert "got no folder" in _run(tmp_path / "nowhere", pair[0]).stderr
 
 
 @pytest.mark.parametrize(("one", "other"), [(0, 0), (3, 9), (40, 10), (7000, 7400)])
