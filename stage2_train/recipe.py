@@ -186,7 +186,7 @@ class Recipe:
 
     @model_validator(mode="after")
     def _check(self) -> "Recipe":
-        stride = 16 * self.model.conv5_object_stride
+        stride = self.crop_stride
         if any(length % stride for length in self.data.crop):
             raise ValueError(
                 f"data.crop: wanted multiples of {stride}, the stride of the object head's "
@@ -199,10 +199,14 @@ class Recipe:
         return self
 
     @property
+    def crop_stride(self) -> int:
+        """What sides of a crop are multiples of: the stride of the object head's features."""
+        return 16 * self.model.conv5_object_stride
+
+    @property
     def feature_cells(self) -> tuple[int, int]:
         """(h, w) of the object head's feature map over the crop."""
-        stride = 16 * self.model.conv5_object_stride
-        return self.data.crop[0] // stride, self.data.crop[1] // stride
+        return self.data.crop[0] // self.crop_stride, self.data.crop[1] // self.crop_stride
 
 
 def recipe_names() -> tuple[str, ...]:

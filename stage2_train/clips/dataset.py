@@ -6,6 +6,8 @@ depend on which worker makes it, on the order of the others, or on where a train
 T frames, K object slots, H W pixels, A activity classes.
 """
 
+import logging
+import math
 import operator
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -48,6 +50,8 @@ from stage2_train.clips.sampling import centre_frames, clip_generator, random_fr
 from stage2_train.clips.views import ClipRequest, Told
 from stage2_train.frames.crop import CropWindow, centre_window, placed_window, random_window
 
+logger = logging.getLogger(__name__)
+
 UnsureLabels = Literal["negative", "ignored"]
 UnsureInEvaluation = Literal["left_out", "negative"]
 
@@ -57,6 +61,8 @@ _TIMES_BYTES = 64 * 2**20
 """Memory for the times of detections, likewise; a 10 s clip takes 5 kB, its shard 20."""
 _PICTURES_BYTES = 64 * 2**20
 """Memory for whole frames of clips of which several crops are asked for, in each process."""
+_LEAST_SHARE = 0.5
+"""Of a stored frame's pixels that a crop has without a warning."""
 _NO_CONTROLS = Controls()
 _STREAMS = {"control": 1, "order": 2, "flip": 3}
 """Draws that are apart from those of frames and crop."""
@@ -356,3 +362,27 @@ def check_crop(segments: Iterable[Segment], clips: FrameSource, crop: tuple[int,
             centre_window(clips.stored_size(video_id), crop)
         except ConfigError as err:
             raise ConfigError(f"segment {segment_id!r}, video {video_id!r}: {err}") from err
+
+
+def warn_of_small_crop(
+    segments: Iterable[Segment], clips: FrameSource, crop: tuple[int, int], *, stride: int
+) -> None:
+    """Warn if the crop covers under half of the stored frames of a video.
+
+    Args:
+        segments: which are in use; at least one.
+        clips: their frames.
+        crop: (height, width).
+        stride: that sides of a crop are multiples of.
+    """
+    sizes = {each.video_id: clips.stored_size(each.video_id) for each in segments}
+    video_id, (height, width) = max(sizes.items(), key=lambda item: math.prod(item[1]))
+    share = math.prod(crop) / (height * width)
+    if share < _LEAST_SHARE:
+        larger = [max((side - 1) // stride, 1) * stride for side in (height, width)]
+        logger.warning(
+            "data.crop: %d x %d is %.0f %% of the %d x %d pixels of a stored frame (video %s), and "
+            "nothing else of it is seen; give a larger one, such as --set data.crop=[%d,%d], or "
+            "store smaller frames with `orn clips --size`",
+            *(*crop, 100 * share, height, width, video_id, *larger),
+        )

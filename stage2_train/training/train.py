@@ -11,11 +11,12 @@ import torch
 from accelerate import Accelerator
 from torch import nn
 
+from shared.cli_options import is_first_process
 from shared.config.files import to_toml
 from shared.errors import ConfigError
 from shared.jobs.lock import locked
 from shared.manifests.load import load_dataset, require_videos
-from stage2_train.clips.dataset import check_crop
+from stage2_train.clips.dataset import check_crop, warn_of_small_crop
 from stage2_train.clips.join import JoinedSplit
 from stage2_train.clips.views import ClipRequest, classes_when_flipped
 from stage2_train.devices import build_accelerator
@@ -238,7 +239,10 @@ def _plan(request: TrainRequest, *, may_run: Sequence[str] = ()) -> _Plan:
     )
     if (run / CONFIG_NAME).is_file():
         check_same_run(run, load_run_config(run), config)
-    check_crop([*joined.segments, *validation.segments], sources.clips, recipe.data.crop)
+    segments, crop = [*joined.segments, *validation.segments], recipe.data.crop
+    check_crop(segments, sources.clips, crop)
+    if is_first_process():
+        warn_of_small_crop(segments, sources.clips, crop, stride=recipe.crop_stride)
     return _Plan(
         config=config,
         sources=sources,

@@ -194,6 +194,20 @@ def test_a_data_set_takes_its_recipe_by_itself_and_a_dry_run_says_which(
     assert f"recipe_name: {recipe}\n" in said.stdout
 
 
+@pytest.mark.parametrize(
+    ("crop", "share"), [("[16, 32]", "15 % of the 48 x 72 pixels"), ("[48, 48]", None)]
+)
+@pytest.mark.parametrize("flags", [("--dry-run",), ("--max-steps", "1")])
+def test_a_crop_that_leaves_most_of_a_frame_out_is_warned_of(workspace, flags, crop, share) -> None:
+    result = train(workspace(), *flags, "--set", f"data.crop={crop}")
+    assert result.exit_code == 0, result.stderr
+    assert ("data.crop" in result.stderr) == (share is not None)
+    if share is not None:
+        assert share in result.stderr
+        assert "--set data.crop=[32,64]" in result.stderr
+        assert "orn clips" in result.stderr
+
+
 def test_dry_run_writes_nothing(workspace) -> None:
     options = workspace()
     report = json.loads(train(options, "--dry-run").stdout)
