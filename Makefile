@@ -12,7 +12,6 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 PYTHON_CHECK := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 PYTHON ?= $(shell IFS=:; for name in python3.11 python3.12 python3.13 python3; do for folder in $$PATH $$HOME/.pyenv/versions/*/bin; do "$$folder/$$name" -c '$(PYTHON_CHECK)' 2>/dev/null && echo "$$folder/$$name" && break 2; done; done)
 
-DATASET_NAME = $(or $(DATASET),demo)
 DATA_OPTION = $(if $(DATA),--data $(DATA))
 OUT_OPTION = $(if $(OUT),--out $(OUT))
 SEED_OPTION = $(if $(SEED),--seed $(SEED))
@@ -61,13 +60,13 @@ format: $(READY) ## Lay out the code
 	$(BIN)/ruff check --fix . && $(BIN)/ruff format .
 bench: $(READY) ## Measure against references; BENCH=object-head ARGS=--json, or make bench alone for a list
 	$(BIN)/orn bench $(or $(BENCH),--help) $(ARGS)
-detect: $(READY) ## Find the objects of every frame; DATASET= DATA= OUT= CHECKPOINT= ARGS=
-	$(BIN)/orn detect $(DATASET_NAME) $(DATA_OPTION) $(OUT_OPTION) $(CHECKPOINT_OPTION) $(ARGS)
+detect: $(READY) ## Find the objects of every frame; DATASET= (demo) DATA= OUT= CHECKPOINT= ARGS=
+	$(BIN)/orn detect $(or $(DATASET),demo) $(DATA_OPTION) $(OUT_OPTION) $(CHECKPOINT_OPTION) $(ARGS)
 clips: $(READY) ## Store the rescaled frames; DATASET= DATA= OUT= ARGS=
-	$(BIN)/orn clips $(DATASET_NAME) $(DATA_OPTION) $(OUT_OPTION) $(ARGS)
+	$(BIN)/orn clips $(DATASET) $(DATA_OPTION) $(OUT_OPTION) $(ARGS)
 train: $(READY) ## Train; DATASET= DATA= RUN= SEED= ARGS=
-	$(BIN)/orn train $(DATASET_NAME) $(DATA_OPTION) $(RUN_OPTION) $(SEED_OPTION) $(ARGS)
-eval: $(READY) ## Evaluate a run, or the newest of a data set; RUN= DATASET= DATA= ARGS=
+	$(BIN)/orn train $(DATASET) $(DATA_OPTION) $(RUN_OPTION) $(SEED_OPTION) $(ARGS)
+eval: $(READY) ## Evaluate a run, or the newest; RUN= DATASET= DATA= ARGS=
 	$(BIN)/orn eval $(RUN) $(if $(DATASET),--dataset $(DATASET)) $(DATA_OPTION) $(ARGS)
 inspect: $(READY) ## Show what a shard holds; SHARD= ARGS="--video ID --frame N"
 	$(BIN)/orn inspect $(SHARD) $(ARGS)

@@ -102,6 +102,7 @@ def plan_job(
     *,
     entry: DetectorEntry | None,
     folder: Path,
+    data_root: Path | None = None,
     scope: Scope | None = None,
     settings: Mapping[str, Any] | None = None,
     fresh: bool = False,
@@ -116,6 +117,7 @@ def plan_job(
         dataset: the data set.
         entry: what detects; None leaves that open, for a look at the amount of work.
         folder: where the shards go.
+        data_root: where the data set lies, for the plan.
         scope: which frames are wanted.
         settings: what else the last bits depend on; `device` may be left open, by a plan too.
         fresh: plan as if the folder were empty.
@@ -134,6 +136,7 @@ def plan_job(
         unit_frames=scope.unit_frames,
         settings=_settings(settings or {}, saved),
         units=units,
+        data_root=None if data_root is None else str(data_root),
     )
     if saved is not None:
         wanted = plan if entry else replace(plan, detector=saved.detector, settings=saved.settings)

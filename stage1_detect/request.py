@@ -161,6 +161,7 @@ class DetectRequest:
                 data,
                 entry=detector.entry,
                 folder=folder,
+                data_root=self.data_root,
                 scope=self.scope,
                 settings=settings,
                 fresh=self.fresh,

@@ -11,11 +11,11 @@ from shared.cli_options import (
     data_option,
     dry_run_option,
     echo_report,
-    is_first_process,
     json_option,
     set_option,
 )
 from shared.errors import ConfigError
+from stage2_train.newest import chosen_run, of_newest_data
 from stage2_train.resources import Resources, resource_options
 from stage2_train.systems_commands import system_option
 
@@ -23,7 +23,6 @@ _path = click.Path(path_type=Path)
 _MOST_CLIPS = 1000
 _VIEWS = re.compile(r"([1-9]\d{0,3})x([13])", re.ASCII)
 _DURATION = re.compile(r"(?:(\d{1,4})d)?(?:(\d{1,4})h)?(?:(\d{1,6})m)?(?:(\d{1,8})s)?", re.ASCII)
-_DEFAULT_DATASET = "demo"
 
 
 class _Duration(click.ParamType):
@@ -57,7 +56,7 @@ class _Views(click.ParamType):
 
 
 @click.command()
-@click.argument("dataset", default=_DEFAULT_DATASET)
+@click.argument("dataset", required=False)
 @click.option("--recipe", help="Name or TOML file of a recipe.  [default: by data set]")
 @system_option
 @set_option
@@ -88,8 +87,11 @@ class _Views(click.ParamType):
 @resource_options()
 @dry_run_option
 @json_option
-def train(dataset: str, dry_run: bool, as_json: bool, **options: Any) -> None:
-    """Train the network on the clips and shards of DATASET (demo), or go on with a training.
+def train(
+    dataset: str | None, resources: Resources, dry_run: bool, as_json: bool, **options: Any
+) -> None:
+    """Train the network on the clips and shards of DATASET, or go on with a training; without
+    DATASET, on the data set whose objects were completed last.
 
     Where there are shards and no clip store, `orn clips` makes it first.
     A run folder holds one training: calling this again goes on where it was left, and does nothing
@@ -98,7 +100,9 @@ def train(dataset: str, dry_run: bool, as_json: bool, **options: Any) -> None:
     from stage2_train.training.train import TrainRequest, describe_training
     from stage2_train.training.train import train as run
 
-    request = TrainRequest(manifest=dataset, **options)
+    if dataset is None:
+        dataset, resources = of_newest_data(resources)
+    request = TrainRequest(manifest=dataset, resources=resources, **options)
     result = describe_training(request) if dry_run else run(request)
     if dry_run and not as_json:
         steps = ", ".join(f"{number} of {phase}" for phase, number in result["steps"].items())
@@ -111,8 +115,7 @@ def train(dataset: str, dry_run: bool, as_json: bool, **options: Any) -> None:
 @click.argument("run", required=False)
 @click.option(
     "--dataset",
-    help=f"Without RUN: of the runs in runs/, take the newest on this data set.  [default: "
-    f"{_DEFAULT_DATASET}]",
+    help="Without RUN: of the runs in runs/, take the newest on this data set.  [default: any]",
 )
 @click.option(
     "--split",
@@ -175,7 +178,7 @@ def evaluate(
 
         folder = local_folder(run)
         manifest = dataset if is_model_folder(folder) else None
-    folder = _chosen_run(folder, None if manifest else dataset)
+    folder = chosen_run(folder, None if manifest else dataset)
     from stage2_train.evaluation import evaluate as evaluation
     from stage2_train.evaluation.eval_file import report_text
 
@@ -235,32 +238,6 @@ def compare(one: Path, other: Path, name: str, as_json: bool) -> None:
 
     report = comparison.compare(comparison.CompareRequest(one=one, other=other, name=name))
     echo_report(report, comparison.comparison_text, as_json=as_json)
-
-
-def _chosen_run(run: Path | None, dataset: str | None) -> Path:
-    """The run that is given, or the newest one on a data set, which is told on stderr."""
-    from shared.manifests.load import load_manifest
-    from stage2_train.runs.run_folder import dataset_of, newest_run
-
-    if run is not None and dataset is None:
-        return run
-    dataset = dataset or _DEFAULT_DATASET
-    name = load_manifest(dataset).name
-    if run is None:
-        run = newest_run(name)
-        if run is None:
-            raise ConfigError(
-                f"runs: wanted a run on {name} with a checkpoint, found none; type `orn train "
-                f"{dataset}` first, or `orn eval RUN` for one that lies elsewhere"
-            )
-        if is_first_process():
-            click.echo(f"{run}: the newest run on {name}", err=True)
-    elif dataset_of(run) not in (name, None):
-        raise ConfigError(
-            f"{run}: wanted a run on {name}, found one on {dataset_of(run)}; leave out RUN or "
-            "--dataset"
-        )
-    return run
 
 
 def _lines(result: dict[str, Any]) -> str:

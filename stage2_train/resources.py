@@ -72,6 +72,12 @@ class Resources:
         return None if self.no_clip_store else self.clips or Path("clips") / f"{dataset_name}.h5"
 
 
+def folders_between(shards: Path) -> tuple[str, ...]:
+    """Return the names of the folders between `shards` and a folder of shards, such as `short` of
+    `shards/short/demo`; what is made of these shards is kept apart by them, too."""
+    return shards.parts[1:-1] if shards.parts[:1] == ("shards",) else ()
+
+
 def resource_options(
     *, of_run: bool = False, workers: int | None = None
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:

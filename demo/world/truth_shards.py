@@ -49,12 +49,18 @@ def write_truth_shards(dataset: str, root: Path, out: Path) -> int:
         Unit(index=index, parts=tuple(parts[start : start + _FILMS_A_UNIT]))
         for index, start in enumerate(range(0, len(parts), _FILMS_A_UNIT))
     )
-    plan = Plan(dataset=dataset, frames="all", detector=_entry(folder), units=units)
+    plan = Plan(
+        dataset=dataset,
+        frames="all",
+        detector=_entry(folder),
+        units=units,
+        data_root=str(root),
+    )
     saved = plan_of_shards(out, remedy="choose another --out")
-    if saved is None:
-        plan.save(out)
-    else:
+    if saved is not None:
         saved.check_same(plan, out)
+    if saved != plan:
+        plan.save(out)
     remove_stale_temporaries(out)
     missing = units_without_shard(units, out)
     with progress("true shards", total=len(missing), unit="shards") as bar:

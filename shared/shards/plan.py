@@ -6,7 +6,7 @@ that goes on later, elsewhere or with more workers makes the same shards.
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self
 
@@ -150,6 +150,9 @@ class Plan:
     """What else the last bits of the results depend on, by name, such as the size of a batch."""
     units: tuple[Unit, ...]
     """The units, numbered from 0."""
+    data_root: str | None = None
+    """The folder under which the data set lay, as it was given, when the job last began; a job goes
+    on whatever this is."""
 
     @property
     def video_ids(self) -> tuple[str, ...]:
@@ -201,4 +204,5 @@ class Plan:
         Raises:
             ConfigError: if they differ, naming each field with both values.
         """
-        check_same_job(asdict(self), asdict(other), place=folder / PLAN_NAME)
+        found, wanted = (asdict(replace(plan, data_root=None)) for plan in (self, other))
+        check_same_job(found, wanted, place=folder / PLAN_NAME)

@@ -102,6 +102,7 @@ def plan_import(
             frames="imported",
             detector=_entry(form, sizes, rates),
             units=plan_units(estimates, UNIT_FRAMES),
+            data_root=str(data_root),
         ),
         matching=matching,
         videos=videos,
@@ -118,10 +119,10 @@ def begin(job: ImportJob, *, fresh: bool) -> None:
     if fresh:
         clear_folder(job.folder)
     saved = plan_of_shards(job.folder)
-    if saved is None:
-        job.plan.save(job.folder)
-    else:
+    if saved is not None:
         saved.check_same(job.plan, job.folder)
+    if saved != job.plan:
+        job.plan.save(job.folder)
 
 
 def file_bytes(path: Path) -> int:

@@ -8,13 +8,13 @@ import click
 from shared.cli_options import (
     NumberRange,
     data_option,
-    dataset_argument,
     dry_run_option,
     echo_json,
     json_option,
     out_option,
 )
 from shared.environment import usable_cores
+from stage2_train.newest import newest_data
 
 SOME_FAILED_EXIT_CODE = 3
 _LONGEST_SIDE = 4096
@@ -36,7 +36,7 @@ def _parse_size(
 
 
 @click.command()
-@dataset_argument
+@click.argument("dataset", required=False)
 @data_option
 @out_option("clips/DATASET.h5")
 @click.option(
@@ -79,8 +79,9 @@ def _parse_size(
 )
 @dry_run_option
 @json_option
-def clips(dataset: str, verify: bool, dry_run: bool, as_json: bool, **options: Any) -> int:
-    """Decode DATASET's videos once and store their rescaled frames.
+def clips(dataset: str | None, verify: bool, dry_run: bool, as_json: bool, **options: Any) -> int:
+    """Decode DATASET's videos once and store their rescaled frames; without DATASET, those of the
+    data set whose objects were completed last.
 
     Interrupted, it goes on where it was; run again, it adds what is new. --dry-run estimates the
     size. Ends with 3 if some videos could not be decoded, with 1 if --verify finds anything wrong.
@@ -92,6 +93,10 @@ def clips(dataset: str, verify: bool, dry_run: bool, as_json: bool, **options: A
         verify_clips,
     )
 
+    if dataset is None:
+        data = newest_data(options["data_root"])
+        dataset = data.manifest
+        options |= {"data_root": data.data_root, "out": options["out"] or data.clips}
     request = ClipsRequest(manifest=dataset, **options)
     if verify:
         return _print_problems(verify_clips(request), as_json=as_json)

@@ -7,11 +7,12 @@ from typing import Any
 import click
 
 from shared.cli_options import echo_report, json_option
+from stage2_train.newest import chosen_run
 from stage2_train.resources import Resources, resource_options
 
 
 @click.command()
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run", type=click.Path(path_type=Path), required=False)
 @click.option(
     "--split",
     type=click.Choice(["train", "validation", "test"]),
@@ -36,14 +37,14 @@ from stage2_train.resources import Resources, resource_options
 )
 @resource_options(of_run=True)
 @json_option
-def report(run: Path, resources: Resources, as_json: bool, **options: Any) -> None:
+def report(run: Path | None, resources: Resources, as_json: bool, **options: Any) -> None:
     """Write RUN/report.html, a page of the training in the folder RUN: scores, confusions, and
-    which pairs of objects decided.
+    which pairs of objects decided. Without RUN, of the newest training.
 
     The page works offline and has at most 10 MB. Its figures also lie in RUN/report as PNG, SVG
     and CSV.
     """
     from stage2_train.insight.report import write_report
 
-    result = write_report(run, resources=resources, **options)
+    result = write_report(chosen_run(run), resources=resources, **options)
     echo_report(result, itemgetter("report"), as_json=as_json)

@@ -54,17 +54,19 @@ def start_run(folder: Path, config: Any, *, threads: int) -> None:
     append_jsonl(folder / STARTS_NAME, {"time": now, "threads": threads, **describe_environment()})
 
 
-def newest_run(dataset_name: str, *, among: Path = Path("runs")) -> Path | None:
-    """The run on a data set that was started or resumed last, of those with a checkpoint.
+def newest_run(dataset_name: str | None = None, *, among: Path = Path("runs")) -> Path | None:
+    """Return the run that was started or resumed last, of those with a checkpoint.
 
     Args:
-        dataset_name: name of the data set.
+        dataset_name: name of the data set that it is on; None for any.
         among: folder whose subfolders are looked at.
     """
     candidates = [
         (str(start.get("time")), (run / STARTS_NAME).stat().st_mtime_ns, run)
         for run in among.glob("*")
-        if (run / LAST_NAME).is_file() and dataset_of(run) == dataset_name
+        if (run / LAST_NAME).is_file()
+        and (name := dataset_of(run)) is not None
+        and dataset_name in (None, name)
         for start in deque(jsonl_records(run / STARTS_NAME), maxlen=1)
     ]
     return max(candidates)[-1] if candidates else None

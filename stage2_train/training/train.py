@@ -23,7 +23,7 @@ from stage2_train.devices import build_accelerator
 from stage2_train.model.build import build_network
 from stage2_train.network_choice import system_as_changed
 from stage2_train.recipe import Recipe, default_recipe, load_recipe
-from stage2_train.resources import Resources
+from stage2_train.resources import Resources, folders_between
 from stage2_train.runs.metrics_log import check_trackers
 from stage2_train.runs.phases import plan_phases
 from stage2_train.runs.run_config import (
@@ -225,7 +225,8 @@ def _plan(request: TrainRequest, *, may_run: Sequence[str] = ()) -> _Plan:
     joined = joined.at_most(recipe.data.train_segments)
     joined.require_segments(dataset.name)
     # runs/DATASET-RECIPE-SYSTEM-seedN; no system's name where none was asked for.
-    parts = (dataset.name, Path(recipe_name).stem, request.system, f"seed{recipe.seed}")
+    called = "-".join((dataset.name, *folders_between(paths.shards)))
+    parts = (called, Path(recipe_name).stem, request.system, f"seed{recipe.seed}")
     run = request.run or Path("runs") / "-".join(filter(None, parts))
     config = RunConfig(
         recipe_name=recipe_name,

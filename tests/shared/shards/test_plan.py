@@ -179,6 +179,13 @@ def test_a_key_that_is_not_known_is_refused(plan: Plan, tmp_path: Path, place: s
         Plan.load(tmp_path)
 
 
+def test_a_data_set_that_moved_is_no_difference(plan: Plan, tmp_path: Path) -> None:
+    moved = replace(plan, data_root="/disk")
+    moved.save(tmp_path)
+    assert Plan.load(tmp_path) == moved
+    plan.check_same(moved, tmp_path)
+
+
 def test_every_difference_is_told_with_both_values(plan: Plan, tmp_path: Path) -> None:
     detector = replace(
         plan.detector, checkpoint_digest="sha256:99", thresholds={"score": 0.3, "nms": 0.5}

@@ -81,6 +81,7 @@ def test_the_real_masks_of_vlog(sample_data: Path, tmp_path: Path) -> None:
     assert verify_shard(shard) == []
     assert not Shard(shard).has_class_scores
     assert shard.stat().st_size <= 0.4 * pickles
+    assert json.loads((tmp_path / "plan.json").read_text())["data_root"] == str(sample_data)
     before = shard.read_bytes()
     again = run(*arguments, "--json")
     assert json.loads(again.stdout)["skipped_units"] == 1

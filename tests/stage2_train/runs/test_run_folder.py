@@ -63,6 +63,8 @@ def test_the_newest_run_is_the_one_started_last(tmp_path: Path) -> None:
     append_jsonl(tmp_path / "old" / "starts.jsonl", {"time": "2026-06-01T00:00:00+00:00"})
     assert newest_run("demo", among=tmp_path) == tmp_path / "old"
     assert newest_run("epic", among=tmp_path) is None
+    append_jsonl(tmp_path / "other" / "starts.jsonl", {"time": "2026-07-01T00:00:00+00:00"})
+    assert newest_run(among=tmp_path) == tmp_path / "other"
     assert newest_run("demo", among=tmp_path / "nowhere") is None
 
 

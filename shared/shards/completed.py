@@ -1,0 +1,81 @@
+"""Which folder of shards was completed last: what commands take where no data set is named.
+
+A folder is complete when each unit of its plan has its shard.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from operator import attrgetter
+from pathlib import Path
+
+from shared.errors import ConfigError, PipelineError
+from shared.shards.plan import PLAN_NAME, Plan, shard_path, units_without_shard
+
+SHARDS = Path("shards")
+"""The folder below which shards lie, unless `--out` says otherwise."""
+_FOLDERS = ("*", "*/*")
+"""Below it: `shards/DATASET`, and `shards/short/demo` of `orn demo --short`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompletedShards:
+    """A folder of shards that has all units of its plan."""
+
+    folder: Path
+    """Where the shards are."""
+    plan: Plan
+    """What they are of."""
+    when: datetime
+    """When the last shard was written."""
+    passed_over: tuple[str, ...] = ()
+    """Folders that were looked at, too, and what they lack."""
+
+    def __str__(self) -> str:
+        """Which data set it is, and why."""
+        others = "".join(f"; passed over: {each}" for each in self.passed_over)
+        return (
+            f"{self.plan.dataset}: the data set whose objects were completed last "
+            f"({self.folder}, {self.when:%Y-%m-%d %H:%M}){others}"
+        )
+
+
+def completed_last(folders: Sequence[Path] | None = None) -> CompletedShards:
+    """Return the complete folder whose last shard is the newest.
+
+    Args:
+        folders: those to choose from; None for those below `shards`.
+
+    Raises:
+        PipelineError: none of them is complete.
+    """
+    where = str(SHARDS) if folders is None else ", ".join(map(str, folders))
+    if folders is None:
+        folders = [folder for pattern in _FOLDERS for folder in sorted(SHARDS.glob(pattern))]
+    complete, lacking = [], []
+    for folder in folders:
+        try:
+            plan = Plan.load(folder)
+        except ConfigError:
+            lacking.append(f"{folder} (its {PLAN_NAME} is damaged)")
+            continue
+        if plan is None:
+            continue
+        missing, number = len(units_without_shard(plan.units, folder)), len(plan.units)
+        if missing:
+            lacking.append(f"{folder} ({number - missing} of {number} shards)")
+        elif number:
+            complete.append(CompletedShards(folder=folder, plan=plan, when=_when(folder, plan)))
+    if not complete:
+        found = ", ".join(lacking) or "none"
+        raise PipelineError(
+            f"{where}: expected a data set whose objects are complete, got {found}; type "
+            "`make demo` or `make detect DATASET=...` first (`orn demo`, `orn detect`)"
+        )
+    return replace(max(complete, key=attrgetter("when")), passed_over=tuple(lacking))
+
+
+def _when(folder: Path, plan: Plan) -> datetime:
+    """When the last shard was written."""
+    times = (shard_path(folder, unit.index).stat().st_mtime for unit in plan.units)
+    return datetime.fromtimestamp(max(times))

@@ -1,0 +1,73 @@
+"""Which folder of shards was completed last."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from shared.errors import PipelineError
+from shared.shards.completed import completed_last
+from shared.shards.plan import Plan, Unit, UnitPart, shard_path
+from shared.shards.schema import DetectorEntry
+
+ENTRY = DetectorEntry(config_name="c", config_digest="d", checkpoint_digest="e", class_names=())
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def make(folder: str, *times: int | None) -> Path:
+    """A plan with a unit for each time of change; None for a shard that is not there."""
+    path = Path(folder)
+    parts = (UnitPart(video_id="v", start=0, stop=None),)
+    units = tuple(Unit(index=index, parts=parts) for index in range(len(times)))
+    Plan(dataset=path.name, frames="all", detector=ENTRY, units=units).save(path)
+    for index, time in enumerate(times):
+        if time is not None:
+            shard_path(path, index).touch()
+            os.utime(shard_path(path, index), (time, time))
+    return path
+
+
+def test_the_folder_with_the_newest_last_shard() -> None:
+    make("shards/demo", 100, 500)
+    make("shards/epic", 200, 600)
+    make("shards/short/demo", 300)
+    last = completed_last()
+    assert (last.folder, last.plan.dataset) == (Path("shards/epic"), "epic")
+    assert last.when.timestamp() == 600
+    os.utime(shard_path(Path("shards/short/demo"), 0), (700, 700))
+    assert completed_last().folder == Path("shards/short/demo")
+
+
+def test_what_lacks_shards_is_passed_over_and_named() -> None:
+    make("shards/demo", 100)
+    make("shards/epic", 900, None, None)
+    make("shards/old", 950)
+    Path("shards/old/plan.json").write_text("{")
+    Path("shards/empty").mkdir()
+    last = completed_last()
+    assert last.plan.dataset == "demo"
+    assert "passed over: shards/epic (1 of 3 shards)" in str(last)
+    assert "passed over: shards/old (its plan.json" in str(last)
+    assert "empty" not in str(last)
+
+
+def test_of_given_folders_alone() -> None:
+    make("shards/epic", 900)
+    mine = make("elsewhere/mine", 100)
+    assert completed_last([mine]).plan.dataset == "mine"
+
+
+@pytest.mark.parametrize(
+    ("times", "found"), [(None, "got none"), ((900, None), "got shards/epic (1 of 2 shards)")]
+)
+def test_nothing_is_complete(times: tuple[int | None, ...] | None, found: str) -> None:
+    if times is not None:
+        make("shards/epic", *times)
+    with pytest.raises(PipelineError) as caught:
+        completed_last()
+    for part in ("shards: ", found, "`make demo`", "`make detect DATASET=...`"):
+        assert part in str(caught.value)
