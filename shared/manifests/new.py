@@ -287,7 +287,7 @@ def _text(
 ) -> str:
     """The manifest file."""
     task, metric = ("multi-label", "map") if found.is_multi_label else ("single-label", "top1")
-    rate_line = f"rate = {rate:g}" if rate else "# rate = 30"
+    rate_line = f"rate = {toml_value(rate)}" if rate else "# rate = 30"
     split = "train, validation and test" if found.has_split else "no such column: all is train"
     return f"""# A data set of one's own, made by `orn manifest new`. Change what is wrong;
 # `orn manifest check` says whether it still holds. Words: docs/glossary.md.

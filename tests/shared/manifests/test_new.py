@@ -94,9 +94,9 @@ def test_folders_of_frames_want_a_rate(here: Path, write: Write) -> None:
     assert result.exit_code == 2
     assert "folders of frames, which do not tell their rate; say so with --rate" in result.stderr
     assert not (here / "kitchen.toml").exists()
-    found = made("kitchen/labels.csv", "--rate", "12.5")
+    found = made("kitchen/labels.csv", "--rate", "59.94005994")
     assert (found["form"], found["pattern"]) == ("frames", "frames/{id}")
-    assert load_manifest("kitchen.toml").videos.rate == 12.5
+    assert load_manifest("kitchen.toml").videos.rate == 59.94005994
     assert (here / "kitchen" / "classes.txt").read_text() == "2\n10\n"  # numbers in their order
     named = made("kitchen/labels.csv", "--rate", "5", "--videos", "frames/{id}", "--fresh")
     assert named["form"] == "frames"
