@@ -5,6 +5,7 @@ What the table and the files beside it do not say outright is guessed, with the 
 
 import os
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -18,7 +19,13 @@ from shared.jobs.atomic_file import write_text
 from shared.manifests.find import expand, find_videos
 from shared.manifests.problems import Problems
 from shared.manifests.records import Form
-from shared.manifests.schema import ColumnSplit, Manifest, TableLabels
+from shared.manifests.schema import (
+    LONGEST_NAME_BYTES,
+    ColumnSplit,
+    Manifest,
+    TableLabels,
+    is_name_character,
+)
 from shared.manifests.table import LABEL_SEPARATOR, read
 from shared.manifests.text_files import Row, read_rows
 
@@ -271,8 +278,9 @@ def _classes(path: Path, rows: Sequence[Row], separator: str | None) -> tuple[st
 
 
 def _clean_name(text: str) -> str:
-    kept = "".join(each if each.isascii() and each.isalnum() else "-" for each in text.strip())
-    return kept.strip("-")[:100] or "mine"
+    composed = unicodedata.normalize("NFC", text.strip())
+    kept = "".join(each if is_name_character(each) else "-" for each in composed).strip("-")
+    return kept.encode()[:LONGEST_NAME_BYTES].decode(errors="ignore") or "mine"
 
 
 def _text(

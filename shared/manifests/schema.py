@@ -5,6 +5,7 @@ what is measured on it. One model per concept; unknown keys are refused.
 """
 
 import re
+import unicodedata
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -14,6 +15,8 @@ from shared.config.fields import STRICT, Count
 from shared.manifests.records import Form, Metric, Split, Task
 
 _LONGEST_PATH = 1000
+LONGEST_NAME_BYTES = 100
+"""Of the name of a data set: files and folders are called after it."""
 
 
 def _relative(text: str) -> str:
@@ -37,12 +40,20 @@ def _pattern(text: str) -> str:
     return text
 
 
+def is_name_character(character: str) -> bool:
+    """Return whether the name of a data set may hold a character: a letter, mark or digit of any
+    script, `-` or `_`."""
+    return character in "-_" or unicodedata.category(character)[0] in "LMN"
+
+
 def _name(text: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9_-]+", text):
+    name = unicodedata.normalize("NFC", text)
+    if not name or not all(map(is_name_character, name)):
         raise ValueError(f"wanted letters, digits, - and _ only, found {text[:80]!r}")
-    if len(text) > 100:
-        raise ValueError(f"wanted at most 100 characters, found {len(text)}")
-    return text
+    num_bytes = len(name.encode())
+    if num_bytes > LONGEST_NAME_BYTES:
+        raise ValueError(f"wanted at most {LONGEST_NAME_BYTES} bytes of UTF-8, found {num_bytes}")
+    return name
 
 
 def _config_name(text: str) -> str:

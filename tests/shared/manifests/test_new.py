@@ -136,6 +136,25 @@ def test_names_with_marks_of_toml(here: Path, write: Write) -> None:
     assert made(str(folder / "la'b\"els.csv"))["videos"]["present"] == 1
 
 
+@pytest.mark.parametrize(
+    ("folder", "name"),
+    [
+        pytest.param("küche", "küche", id="composed"),
+        pytest.param("ku\u0308che", "küche", id="decomposed, as macOS writes it"),
+        pytest.param("кухня_2", "кухня_2", id="Cyrillic"),
+        pytest.param("हिन्दी", "हिन्दी", id="letters with marks"),
+        pytest.param("my kitchen", "my-kitchen", id="a blank"),
+        pytest.param("厨" * 40, "厨" * 33, id="long: a hundred bytes at most"),
+    ],
+)
+def test_names_of_any_script_are_kept(here: Path, write: Write, folder: str, name: str) -> None:
+    write(here / folder / "labels.csv", "video,label\na,open\n")
+    write(here / folder / "a.mp4")
+    found = made(f"{folder}/labels.csv")
+    assert (found["name"], found["manifest"]) == (name, f"{name}.toml")
+    assert load_dataset(f"{name}.toml", here).name == name
+
+
 def test_nothing_is_replaced_unasked(here: Path, write: Write) -> None:
     write(here / "kitchen" / "labels.csv", "video,label\na,x\n")
     write(here / "kitchen" / "a.mp4")
