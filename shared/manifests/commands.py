@@ -61,7 +61,11 @@ def check(dataset: str, data_root: Path, probe_videos: bool, as_json: bool) -> i
     help="Where the video of an id lies, relative to the table's folder, such as "
     "'videos/{id}.mp4'.  [default: looked for]",
 )
-@click.option("--name", help="Name of the data set.  [default: the table's folder]")
+@click.option(
+    "--name",
+    help="Name of the data set; the names of the files beside the table then begin with it.  "
+    "[default: the table's folder]",
+)
 @frame_rate_option
 @click.option(
     "--out",

@@ -7,7 +7,7 @@ import os
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -65,16 +65,17 @@ def make_manifest(
     out: Path | None = None,
     fresh: bool = False,
 ) -> dict[str, Any]:
-    """Writes a commented manifest and, beside the table, the list of its classes.
+    """Write a commented manifest and, beside the table, the list of its classes.
 
     Args:
         table: the CSV file.
         data_root: where data sets lie; if the table is elsewhere, the folder above the table's own.
         pattern: where the video of an id lies, relative to the table's folder; None is guessed.
-        name: of the data set; None is guessed.
+        name: of the data set, and what the names of the files beside the table begin with; None is
+            guessed, and they have their plain names.
         rate: frames a second of frame folders.
         out: the manifest; None is `NAME.toml` in the current folder.
-        fresh: whether files that are there are replaced.
+        fresh: whether files that are there and say something else are replaced.
 
     Returns:
         What was written and where, as JSON has it; `guessed` says in sentences why so, `data_root`
@@ -91,16 +92,20 @@ def make_manifest(
     folder = table.absolute().parent
     data_root, root = _data_root(folder, data_root)
     pattern, form = _videos(table, pattern, rate=rate, found=found)
+    own_name = name and f"{_clean_name(name)}-"
     name = _clean_name(name or (folder.name if root != "." else table.stem))
     path = out or Path(f"{name}.toml")
-    classes_path = folder / _CLASSES_NAME
-    for existing in (path, classes_path):
-        if is_there(existing) and not fresh:
+    classes_path = folder / f"{own_name or ''}{_CLASSES_NAME}"
+    tables = {"table": table.name, "classes": classes_path.name}
+    text = _text(found, tables, name=name, root=root, form=form, pattern=pattern, rate=rate)
+    files = {path: text, classes_path: "".join(f"{each}\n" for each in found.classes)}
+    files = {each: content for each, content in files.items() if not _says(each, content)}
+    for each in files:
+        if is_there(each) and not fresh:
             raise ConfigError(
-                f"{existing} is there already; --fresh replaces it, --out and --name "
-                "choose another manifest"
+                f"{each}: is there already and says something else; --fresh replaces it, "
+                "--name NAME writes other files"
             )
-    text = _text(found, table.name, name=name, root=root, form=form, pattern=pattern, rate=rate)
     raw = parse_toml(text, source=str(path), error=ManifestError)
     manifest = config_from_dict(raw, Manifest, source=str(path), error=ManifestError)
     # Reads the table as every command will, but for its classes.
@@ -109,8 +114,8 @@ def make_manifest(
     assert isinstance(split, ColumnSplit)
     read(spec, split, folder, task=manifest.task, form=manifest.form, labels=False)
     present = find_videos(folder, pattern, found.video_ids, are_folders=form == "frames")
-    write_text(classes_path, "".join(f"{each}\n" for each in found.classes))
-    write_text(path, text)
+    for each, content in files.items():
+        write_text(each, content)
     num_listed = len(found.video_ids)
     return {
         "manifest": str(path),
@@ -283,9 +288,15 @@ def _clean_name(text: str) -> str:
     return kept.encode()[:LONGEST_NAME_BYTES].decode(errors="ignore") or "mine"
 
 
+def _says(path: Path, text: str) -> bool:
+    """Whether a file with this text is there."""
+    data = text.encode()
+    return not not_a_file(path) and path.stat().st_size == len(data) and path.read_bytes() == data
+
+
 def _text(
     found: TableGuess,
-    table_name: str,
+    tables: Mapping[str, str],
     *,
     name: str,
     root: str,
@@ -300,7 +311,7 @@ def _text(
     return f"""# A data set of one's own, made by `orn manifest new`. Change what is wrong;
 # `orn manifest check` says whether it still holds. Words: docs/glossary.md.
 name = {toml_value(name)}
-title = {toml_value(f"{name}, {found.rows} rows of {table_name}")}
+title = {toml_value(f"{name}, {found.rows} rows of {tables['table']}")}
 
 # "clips": a video is one clip. "segments": start and stop of each row cut longer videos.
 # "frames": a video is a folder of JPEGs.
@@ -324,8 +335,8 @@ pattern = {toml_value(pattern)}
 
 [labels]
 format = "table"
-table = {toml_value(table_name)}
-classes = {toml_value(_CLASSES_NAME)} # {len(found.classes)} names, one a line, numbered from 0
+table = {toml_value(tables["table"])}
+classes = {toml_value(tables["classes"])} # {len(found.classes)} names, one a line, numbered from 0
 
 [split]
 rule = "column"

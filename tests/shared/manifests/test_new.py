@@ -163,11 +163,26 @@ def test_nothing_is_replaced_unasked(here: Path, write: Write) -> None:
     for existing in ("kitchen.toml", "classes.txt"):
         result = run("new", "kitchen/labels.csv")
         assert result.exit_code == 2
-        assert f"{existing} is there already; --fresh replaces it" in result.stderr
+        assert f"{existing}: is there already and says something else" in result.stderr
         assert (here / "kitchen" / "classes.txt").read_text() == "kept\n"
         (here / "kitchen.toml").unlink(missing_ok=True)
     made("kitchen/labels.csv", "--fresh")
     assert (here / "kitchen" / "classes.txt").read_text() == "x\n"
+
+
+def test_another_manifest_of_the_same_table_is_advised_and_works(here: Path, write: Write) -> None:
+    write(here / "kitchen" / "labels.csv", "video,label\na,x\n")
+    write(here / "kitchen" / "a.mp4")
+    made("kitchen/labels.csv")
+    assert made("kitchen/labels.csv")["manifest"] == "kitchen.toml"  # nothing would change
+    assert made("kitchen/labels.csv", "--out", "again.toml")["name"] == "kitchen"
+    write(here / "kitchen" / "labels.csv", "video,label\na,y\n")
+    for options in ((), ("--out", "third.toml")):
+        refused = run("new", "kitchen/labels.csv", *options)
+        assert (refused.exit_code, "--name NAME" in refused.stderr) == (2, True)
+    assert made("kitchen/labels.csv", "--name", "other")["manifest"] == "other.toml"
+    assert (here / "kitchen" / "classes.txt").read_text() == "x\n"
+    assert load_dataset("other.toml", here).classes == ("y",)
 
 
 @pytest.mark.parametrize(
