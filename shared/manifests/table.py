@@ -1,4 +1,4 @@
-"""A data set as a CSV table of one's own.
+"""A data set as a CSV table of one's own, separated by commas or semicolons.
 
 Header `video,label` and, where wanted, `start,stop` (seconds), `split` and `id`. In a multi-label
 data set a label cell holds class names joined by `;` and may be empty.
@@ -7,11 +7,17 @@ data set a label cell holds class names joined by `;` and may be empty.
 from collections.abc import Mapping
 from pathlib import Path
 
-from shared.manifests.records import SPLITS, Form, Listing, Segment, Task
+from shared.manifests.records import SPLITS, Form, Listing, Segment, Split, Task
 from shared.manifests.schema import ColumnSplit, TableLabels
 from shared.manifests.text_files import Row, read_class_names, read_rows
 
 LABEL_SEPARATOR = ";"
+_SPLIT_NAMES: dict[str, Split] = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("validation", "val", "valid", "dev"), "validation"),
+    **dict.fromkeys(("test", "testing"), "test"),
+}
+"""What splits are called in tables, in small letters."""
 
 
 def read(
@@ -38,13 +44,10 @@ def read(
         if not row.check_id("video"):
             continue
         start, stop = _times(row, form)
-        split_name = row.get(split.column, "train")
-        if split_name not in SPLITS:
-            row.problems.add_unknown(row.line, "split", split_name, SPLITS)
         segment = Segment(
             id=row.get("id") or _made_id(row),
             video_id=row["video"],
-            split=split_name,
+            split=_split(row, split.column),
             labels=_labels(row, index_of_class, task) if labels else (),
             start_seconds=start,
             stop_seconds=stop,
@@ -55,6 +58,13 @@ def read(
         segments[segment.id] = segment
     video_ids = tuple(dict.fromkeys(segment.video_id for segment in segments.values()))
     return Listing(classes=classes, video_ids=video_ids, segments=tuple(segments.values()))
+
+
+def _split(row: Row, column: str) -> Split:
+    cell = row.get(column, "train")
+    if cell.lower() not in _SPLIT_NAMES:
+        row.problems.add_unknown(row.line, "split", cell, SPLITS)
+    return _SPLIT_NAMES.get(cell.lower(), "train")
 
 
 def _made_id(row: Row) -> str:

@@ -177,7 +177,8 @@ def read_json(path: Path, what: str, kind: type[list[Any]] | type[dict[str, Any]
 def read_rows(
     path: Path, what: str, *, columns: Sequence[str], optional: Sequence[str] = ()
 ) -> Iterator[Row]:
-    """The rows of a CSV file with a header.
+    """The rows of a CSV file with a header; cells are separated by commas, or by semicolons where
+    the header has no comma.
 
     Args:
         columns: those that must be there.
@@ -189,8 +190,9 @@ def read_rows(
         ManifestError: if a column is missing or unknown, or, after the last row, if a row has too
             few or too many cells or was refused; if it has more rows than a table has.
     """
-    lines = _LINE.finditer(_read_text(path, what))
-    reader = csv.reader((_row_text(path, line) for line in lines), strict=True)
+    text = _read_text(path, what)
+    rows = (_row_text(path, line) for line in _LINE.finditer(text))
+    reader = csv.reader(rows, strict=True, delimiter=_delimiter(text.partition("\n")[0]))
     problems = Problems(path=path)
     try:
         header = [cell.strip() for cell in next(reader, [])]
@@ -207,6 +209,10 @@ def read_rows(
     except csv.Error as err:
         raise ManifestError(f"{path}: line {reader.line_num}: is not CSV ({err})") from err
     problems.raise_if_any()
+
+
+def _delimiter(header: str) -> str:
+    return ";" if ";" in header and "," not in header else ","
 
 
 def _check_header(

@@ -49,6 +49,14 @@ def test_segments_of_long_videos(tmp_path: Path) -> None:
     assert {segment.split for segment in listing.segments} == {"train"}
 
 
+def test_other_names_of_splits(tmp_path: Path) -> None:
+    names = ("training", "val", "Valid", "dev", "TEST")
+    rows = "".join(f"{name},open,{name}\n" for name in names)
+    listing = read(tmp_path, f"video,label,split\n{rows}")
+    splits = [segment.split for segment in listing.segments]
+    assert splits == ["train", "validation", "validation", "validation", "test"]
+
+
 def test_several_labels(tmp_path: Path) -> None:
     text = "video,label,split\na,touch; open,train\nb,,train\n"
     listing = read(tmp_path, text, task="multi-label")
@@ -68,6 +76,7 @@ def test_without_labels_neither_classes_nor_label_column_are_needed(tmp_path: Pa
         pytest.param("\ufeffvideo,label\r\na,open\r\n", id="spreadsheet: BOM and CRLF"),
         pytest.param('video,label\n"a","open"', id="quotes, no end of line"),
         pytest.param(" video , label\n a , open \n\n", id="spaces and an empty line"),
+        pytest.param('video;label\na;"open"\n', id="semicolons"),
     ],
 )
 def test_ways_to_write_csv(tmp_path: Path, text: str) -> None:
@@ -82,8 +91,8 @@ def test_ways_to_write_csv(tmp_path: Path, text: str) -> None:
         ("video,label\na,opne", "line 2: unknown class 'opne'; the nearest is 'open'"),
         ("video,label\na,", "line 2: unknown class ''"),
         (
-            "video,label,split\na,open,val",
-            "line 2: unknown split 'val'; the nearest is 'validation'",
+            "video,label,split\na,open,vall",
+            "line 2: unknown split 'vall'; the nearest is 'validation'",
         ),
         ("video,label,split\na,open,", "line 2: unknown split ''"),
         (
