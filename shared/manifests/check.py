@@ -71,10 +71,13 @@ def check_dataset(
     }
 
 
-def is_usable(report: Mapping[str, Any]) -> bool:
-    """Whether the label tables can be used and a video is there that can be opened."""
+def exit_code(report: Mapping[str, Any]) -> int:
+    """Return 1 where the label tables, or all videos, cannot be used; 3 where some videos are
+    missing or cannot be opened; else 0."""
     has_tables = not report["problems"] and not report["absent_tables"]
-    return has_tables and report["videos"]["present"] > len(report["unreadable"])
+    if not has_tables or report["videos"]["present"] <= len(report["unreadable"]):
+        return 1
+    return 3 if report["missing"] or report["unreadable"] else 0
 
 
 def report_text(report: Mapping[str, Any]) -> str:

@@ -43,13 +43,14 @@ def check(dataset: str, data_root: Path, probe_videos: bool, as_json: bool) -> i
 
     Counts segments of each split and class, and names what is missing, wrong or unseen in training.
     Ends with 1 if a table is not there or its labels cannot be used, or if none of the videos is
-    there or can be opened; what can be counted is counted all the same.
+    there or can be opened, and with 3 if some are missing or cannot be opened; what can be counted
+    is counted all the same.
     """
-    from shared.manifests.check import check_dataset, is_usable, report_text
+    from shared.manifests.check import check_dataset, exit_code, report_text
 
     report = check_dataset(dataset, data_root, probe_videos=probe_videos)
     echo_report(report, report_text, as_json=as_json)
-    return 0 if is_usable(report) else 1
+    return exit_code(report)
 
 
 @click.command()

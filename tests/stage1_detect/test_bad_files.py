@@ -132,4 +132,4 @@ def test_jobs_do_the_good_videos_and_end_with_3(
         for name in BAD:
             assert name in err
     code, found, _ = run("manifest", "check", *options, "--probe")
-    assert (code, sorted(found["unreadable"])) == (0, sorted(BAD))
+    assert (code, sorted(found["unreadable"])) == (3, sorted(BAD))

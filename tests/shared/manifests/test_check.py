@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from shared.cli import orn
+from tests.shared.conftest import VideoWriter
 
 
 def run(*arguments: str) -> Result:
@@ -45,7 +46,7 @@ def test_list_as_json() -> None:
 
 def test_report_as_json(mine: Path) -> None:
     result = check(mine, "--json")
-    assert result.exit_code == 0
+    assert result.exit_code == 3, "one of three videos is missing"
     report = json.loads(result.stdout)
     assert report["videos"] == {"listed": 3, "present": 2}
     assert report["splits"] == {
@@ -89,6 +90,13 @@ def test_videos_that_cannot_be_opened(mine: Path) -> None:
     assert json.loads(check(mine, "--json").stdout)["unreadable"] == {}
 
 
+def test_some_videos_that_cannot_be_opened(mine: Path, write_video: VideoWriter) -> None:
+    for video_id in ("a", "c"):
+        write_video(mine.parent / "mine" / "videos" / f"{video_id}.mp4", 1)
+    assert check(mine).exit_code == 0, "all videos are there"
+    assert check(mine, "--probe").exit_code == 3, "b is empty"
+
+
 def test_no_video_is_a_failure(mine: Path) -> None:
     for video in (mine.parent / "mine" / "videos").iterdir():
         video.unlink()
@@ -125,7 +133,7 @@ def test_unknown_data_set_is_wrong_usage() -> None:
 
 def test_data_root_from_the_environment(mine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ORN_DATA", str(mine.parent))
-    assert run("check", str(mine)).exit_code == 0
+    assert run("check", str(mine)).exit_code == 3
     monkeypatch.setenv("ORN_DATA", str(mine.parent / "nowhere"))
     result = run("check", str(mine))
     assert result.exit_code == 1
@@ -163,7 +171,7 @@ def test_published_epic(sample_data: Path, name: str, train: int) -> None:
 @pytest.mark.real_data
 def test_published_epic_frames(sample_data: Path) -> None:
     result = run("check", "epic-frames", "--data", str(sample_data), "--probe", "--json")
-    assert result.exit_code == 0
+    assert result.exit_code == 3
     report = json.loads(result.stdout)
     assert report["videos"] == {"listed": 272, "present": 1}
     assert report["splits"]["train"] == {"listed": 23_191, "present": 326}
