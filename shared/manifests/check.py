@@ -10,6 +10,7 @@ from shared.errors import ManifestError, VideoDecodeError
 from shared.jobs.progress import progress
 from shared.manifests.load import load_listing, load_manifest, locate_videos
 from shared.manifests.records import SPLITS, Dataset, Listing
+from shared.manifests.schema import TableLabels
 from shared.manifests.source import source_of
 from shared.text_table import columns, facts, printable
 from shared.video.read import probe
@@ -51,7 +52,7 @@ def check_dataset(
         "task": dataset.task,
         "metric": dataset.metric,
         "problems": problems,
-        "warnings": list(_warnings(dataset, listing, listed)),
+        "warnings": list(_warnings(dataset, listing, listed, manifest.labels)),
         "segments": len(listing.segments),
         "splits": {split: {"listed": listed[split], "present": present[split]} for split in SPLITS},
         "videos": {"listed": len(listing.video_ids), "present": len(dataset.videos)},
@@ -123,7 +124,9 @@ def _facts(report: Mapping[str, Any]) -> list[tuple[str, str]]:
     ]
 
 
-def _warnings(dataset: Dataset, listing: Listing, listed: Mapping[str, int]) -> Iterator[str]:
+def _warnings(
+    dataset: Dataset, listing: Listing, listed: Mapping[str, int], labels: Any
+) -> Iterator[str]:
     """What will trip a training or an evaluation, in sentences."""
     for name in listing.absent:
         yield f"{dataset.root / name} is not there; what it says is not counted"
@@ -132,6 +135,11 @@ def _warnings(dataset: Dataset, listing: Listing, listed: Mapping[str, int]) -> 
     for split in ("train", "validation"):
         if not listed[split]:
             yield f"no segment belongs to the {split} part"
+    if isinstance(labels, TableLabels) and not listed["validation"] and not listed["test"]:
+        yield (
+            f"there is nothing to evaluate; `orn manifest new {dataset.root / labels.table} "
+            "--split 80/10/10` draws a split"
+        )
 
 
 def _class_counts(listing: Listing) -> dict[str, dict[str, int]]:

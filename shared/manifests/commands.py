@@ -11,6 +11,7 @@ from shared.cli_options import (
     echo_report,
     frame_rate_option,
     json_option,
+    seed_option,
 )
 
 
@@ -69,6 +70,19 @@ def check(dataset: str, data_root: Path, probe_videos: bool, as_json: bool) -> i
 )
 @frame_rate_option
 @click.option(
+    "--split",
+    "shares",
+    metavar="TRAIN/VALIDATION[/TEST]",
+    help="Draw which videos train, validate and test, by classes, in percent, such as 80/10/10.",
+)
+@click.option(
+    "--group",
+    metavar="COLUMN",
+    help="Column of the table; --split keeps videos with the same value in it, such as those of "
+    "one person, together.",
+)
+@seed_option
+@click.option(
     "--out",
     type=click.Path(path_type=Path, dir_okay=False),
     help="The manifest.  [default: NAME.toml]",
@@ -81,6 +95,9 @@ def new(
     pattern: str | None,
     name: str | None,
     rate: float | None,
+    shares: str | None,
+    group: str | None,
+    seed: int,
     out: Path | None,
     fresh: bool,
     data_root: Path,
@@ -89,17 +106,22 @@ def new(
     """Write a manifest for videos of your own from a TABLE.csv.
 
     The table has a header and the columns video and label; start and stop (seconds), split (train,
-    validation, test) and id where wanted. The list of classes is written beside it. Says what was
-    guessed; the manifest has a comment for each line.
+    validation, test) and id where wanted. The list of classes is written beside it, and with
+    --split the split, in a table that may be edited. Says what was guessed; the manifest has a
+    comment for each line.
     """
+    from shared.manifests.draw_split import SplitRequest
     from shared.manifests.new import make_manifest
 
+    if group is not None and shares is None:
+        raise click.UsageError("--group says what --split keeps together; give both")
     made = make_manifest(
         table,
         data_root=data_root,
         pattern=pattern,
         name=name,
         rate=rate,
+        split=SplitRequest(text=shares, seed=seed, group=group) if shares else None,
         out=out,
         fresh=fresh,
     )
@@ -108,6 +130,7 @@ def new(
     for line in (
         "{manifest}: {videos[listed]} videos, {videos[present]} there",
         "{classes_file}: {classes} classes",
+        *(["{split_file}: the split of each video"] if made["split_file"] else []),
         "next: orn manifest check {manifest} --data {data_root}",
     ):
         click.echo(line.format(**made), err=True)

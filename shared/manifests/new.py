@@ -12,13 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from shared.config.files import config_from_dict, parse_toml, toml_value
+from shared.config.files import config_from_dict, parse_toml
 from shared.data_files import is_folder, is_there, not_a_file
 from shared.errors import ConfigError, ManifestError
 from shared.jobs.atomic_file import write_text
+from shared.manifests.draw_split import SplitRequest, draw_table, split_text
 from shared.manifests.find import expand, find_videos
+from shared.manifests.new_text import NewManifest
 from shared.manifests.problems import Problems
-from shared.manifests.records import Form
+from shared.manifests.records import SPLITS, Form, Split
 from shared.manifests.schema import (
     LONGEST_NAME_BYTES,
     ColumnSplit,
@@ -29,8 +31,7 @@ from shared.manifests.schema import (
 from shared.manifests.table import LABEL_SEPARATOR, read
 from shared.manifests.text_files import Row, read_rows
 
-_CLASSES_NAME = "classes.txt"
-_CLIP_FRAMES = 8
+_CLASSES_NAME, _SPLIT_NAME = "classes.txt", "split.csv"
 VIDEO_SUFFIXES = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ts", ".webm", ".wmv")
 _SAMPLE = 50
 """Ids that are looked for."""
@@ -62,10 +63,12 @@ def make_manifest(
     pattern: str | None = None,
     name: str | None = None,
     rate: float | None = None,
+    split: SplitRequest | None = None,
     out: Path | None = None,
     fresh: bool = False,
 ) -> dict[str, Any]:
-    """Write a commented manifest and, beside the table, the list of its classes.
+    """Write a commented manifest and, beside the table, the list of its classes and, where asked
+    for, a split.
 
     Args:
         table: the CSV file.
@@ -74,6 +77,7 @@ def make_manifest(
         name: of the data set, and what the names of the files beside the table begin with; None is
             guessed, and they have their plain names.
         rate: frames a second of frame folders.
+        split: the split to draw; None: the table's own, or none.
         out: the manifest; None is `NAME.toml` in the current folder.
         fresh: whether files that are there and say something else are replaced.
 
@@ -88,31 +92,42 @@ def make_manifest(
             for files.
         PipelineError: if the disk refuses.
     """
-    found = guess_table(table)
+    found = guess_table(table, group=split and split.group)
+    split_of = _drawn(table, split, has_split=found.has_split)
     folder = table.absolute().parent
     data_root, root = _data_root(folder, data_root)
     pattern, form = _videos(table, pattern, rate=rate, found=found)
-    own_name = name and f"{_clean_name(name)}-"
+    prefix = f"{_clean_name(name)}-" if name else ""
     name = _clean_name(name or (folder.name if root != "." else table.stem))
-    path = out or Path(f"{name}.toml")
-    classes_path = folder / f"{own_name or ''}{_CLASSES_NAME}"
-    tables = {"table": table.name, "classes": classes_path.name}
-    text = _text(found, tables, name=name, root=root, form=form, pattern=pattern, rate=rate)
+    path, classes_path = out or Path(f"{name}.toml"), folder / f"{prefix}{_CLASSES_NAME}"
+    split_path = folder / f"{prefix}{_SPLIT_NAME}" if split_of else None
+    text = NewManifest(
+        name=name,
+        root=root,
+        form=form,
+        is_multi_label=found.is_multi_label,
+        pattern=pattern,
+        rate=rate,
+        table=table.name,
+        num_rows=found.rows,
+        classes=classes_path.name,
+        num_classes=len(found.classes),
+        has_split=found.has_split,
+        drawn=split_path and split_path.name,
+        split=split,
+    ).text()
     files = {path: text, classes_path: "".join(f"{each}\n" for each in found.classes)}
-    files = {each: content for each, content in files.items() if not _says(each, content)}
-    for each in files:
-        if is_there(each) and not fresh:
-            raise ConfigError(
-                f"{each}: is there already and says something else; --fresh replaces it, "
-                "--name NAME writes other files"
-            )
+    if split_path:
+        files[split_path] = split_text(split_of)
+    files = _to_write(files, fresh=fresh)
     raw = parse_toml(text, source=str(path), error=ManifestError)
     manifest = config_from_dict(raw, Manifest, source=str(path), error=ManifestError)
-    # Reads the table as every command will, but for its classes.
-    spec, split = manifest.labels, manifest.split
+    # Reads the table as every command will, but for its classes and the split that is drawn.
+    spec, rule = manifest.labels, manifest.split
     assert isinstance(spec, TableLabels)
-    assert isinstance(split, ColumnSplit)
-    read(spec, split, folder, task=manifest.task, form=manifest.form, labels=False)
+    assert isinstance(rule, ColumnSplit)
+    rule = rule.model_copy(update={"table": None})
+    read(spec, rule, folder, task=manifest.task, form=manifest.form, labels=False)
     present = find_videos(folder, pattern, found.video_ids, are_folders=form == "frames")
     for each, content in files.items():
         write_text(each, content)
@@ -120,6 +135,7 @@ def make_manifest(
     return {
         "manifest": str(path),
         "classes_file": str(classes_path),
+        "split_file": split_path and str(split_path),
         "data_root": str(data_root),
         "name": name,
         "form": form,
@@ -130,20 +146,21 @@ def make_manifest(
         "videos": {"listed": num_listed, "present": len(present)},
         "guessed": [
             *found.reasons,
+            _split_reason(found, split, split_of),
             f"videos {pattern}: it finds {len(present)} of {num_listed}",
         ],
     }
 
 
-def guess_table(path: Path) -> TableGuess:
+def guess_table(path: Path, *, group: str | None = None) -> TableGuess:
     """Reads a table with the columns `video`, `label` and, where wanted, `start`, `stop`, `split`,
-    `id`.
+    `id` and the one of groups.
 
     Raises:
         DataRootError: if there is no such file.
         ManifestError: naming the column or the lines that cannot be used.
     """
-    optional = ("start", "stop", "split", "id")
+    optional = ("start", "stop", "split", "id", *([group] if group else []))
     rows = list(read_rows(path, "the label table", columns=("video", "label"), optional=optional))
     if not rows:
         raise ManifestError(f"{path}: wanted a row for each clip or segment, found the header only")
@@ -152,11 +169,10 @@ def guess_table(path: Path) -> TableGuess:
     num_empty = labels.count("")
     is_multi = bool(num_joined or num_empty)
     has_times = all(row.get("start") and row.get("stop") for row in rows)
-    has_split = "split" in rows[0].cells
     return TableGuess(
         is_multi_label=is_multi,
         has_times=has_times,
-        has_split=has_split,
+        has_split="split" in rows[0].cells,
         classes=_classes(path, rows, LABEL_SEPARATOR if is_multi else None),
         video_ids=tuple(dict.fromkeys(row["video"] for row in rows)),
         rows=len(rows),
@@ -168,9 +184,6 @@ def guess_table(path: Path) -> TableGuess:
             "each row has start and stop: segments of videos"
             if has_times
             else "not every row has start and stop: a row is a whole clip, or from or to its end",
-            "split by the column 'split'"
-            if has_split
-            else "no column 'split': every row is in the train part, there is nothing to evaluate",
         ),
     )
 
@@ -192,6 +205,45 @@ def guess_videos(folder: Path, video_ids: Sequence[str]) -> tuple[str, bool] | N
     pattern = min(votes, key=lambda each: (-votes[each], len(each), each))
     paths = (expand(pattern, video_id) for video_id in wanted)
     return pattern, next(entries[path] for path in paths if path in entries)
+
+
+def _drawn(table: Path, request: SplitRequest | None, *, has_split: bool) -> dict[str, Split]:
+    """The split of each video, nothing where none is asked for."""
+    if request is None:
+        return {}
+    if has_split:
+        raise ConfigError(
+            f"{table}: expected a table without a split, got a column 'split'; leave --split out, "
+            "or take the column out"
+        )
+    return draw_table(table, request)
+
+
+def _split_reason(
+    found: TableGuess, request: SplitRequest | None, split_of: Mapping[str, Split]
+) -> str:
+    if found.has_split:
+        return "split by the column 'split'"
+    if request is None:
+        return (
+            "no column 'split': every row is in the train part, there is nothing to evaluate; "
+            "--split 80/10/10 draws a split"
+        )
+    counts = Counter(split_of.values())
+    numbers = ", ".join(f"{counts[each]} in {each}" for each in SPLITS if counts[each])
+    return f"split drawn with {request.options}: of {len(split_of)} videos {numbers}"
+
+
+def _to_write(files: Mapping[Path, str], *, fresh: bool) -> dict[Path, str]:
+    """The files, by path, that are not there with this text."""
+    changed = {path: text for path, text in files.items() if not _says(path, text)}
+    for path in changed:
+        if is_there(path) and not fresh:
+            raise ConfigError(
+                f"{path}: is there already and says something else; --fresh replaces it, "
+                "--name NAME writes other files"
+            )
+    return changed
 
 
 def _data_root(folder: Path, data_root: Path) -> tuple[Path, str]:
@@ -292,58 +344,3 @@ def _says(path: Path, text: str) -> bool:
     """Whether a file with this text is there."""
     data = text.encode()
     return not not_a_file(path) and path.stat().st_size == len(data) and path.read_bytes() == data
-
-
-def _text(
-    found: TableGuess,
-    tables: Mapping[str, str],
-    *,
-    name: str,
-    root: str,
-    form: Form,
-    pattern: str,
-    rate: float | None,
-) -> str:
-    """The manifest file."""
-    task, metric = ("multi-label", "map") if found.is_multi_label else ("single-label", "top1")
-    rate_line = f"rate = {toml_value(rate)}" if rate else "# rate = 30"
-    split = "train, validation and test" if found.has_split else "no such column: all is train"
-    return f"""# A data set of one's own, made by `orn manifest new`. Change what is wrong;
-# `orn manifest check` says whether it still holds. Words: docs/glossary.md.
-name = {toml_value(name)}
-title = {toml_value(f"{name}, {found.rows} rows of {tables['table']}")}
-
-# "clips": a video is one clip. "segments": start and stop of each row cut longer videos.
-# "frames": a video is a folder of JPEGs.
-form = {toml_value(form)}
-
-# "single-label": one class a row. "multi-label": none or several, joined by ";" in the table.
-task = {toml_value(task)}
-metric = {toml_value(metric)} # "top1" for single-label, "map": mean average precision
-
-# Frames that a clip is sampled to. The paper: 8 for Something-Something, 4 for VLOG and EPIC.
-clip_frames = {_CLIP_FRAMES}
-
-# Folder of the table and the videos, under the data root (--data, ORN_DATA, else data/).
-root = {toml_value(root)}
-
-[videos]
-# Where the video of an id of the column "video" lies, relative to root.
-pattern = {toml_value(pattern)}
-# Frames a second of folders of frames; for form "frames" and no other.
-{rate_line}
-
-[labels]
-format = "table"
-table = {toml_value(tables["table"])}
-classes = {toml_value(tables["classes"])} # {len(found.classes)} names, one a line, numbered from 0
-
-[split]
-rule = "column"
-column = "split" # {split}
-
-[clips]
-# Size that frames are stored in; training crops 224 x 224 of it.
-height = 256
-width = 256
-"""

@@ -194,10 +194,15 @@ class SomethingV1Labels(Section):
 
 
 class ColumnSplit(Section):
-    """The split's name stands in a column of the table."""
+    """The split's name stands in a column of the table, or of a table of its own."""
 
     rule: Literal["column"]
     column: str = "split"
+    table: RelativePath | None = None
+    """A CSV file with the columns `video` and that one, in place of a column of the label table."""
+    group: str | None = None
+    """Column of the label table whose values `orn manifest new --split` kept in one split each;
+    nothing else reads it."""
 
 
 class NumberSplit(Section):

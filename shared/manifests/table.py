@@ -25,21 +25,24 @@ def read(
 ) -> Listing:
     """What the table says.
 
-    A table without a split column is all "train". A segment's id is its `id` cell; without that
-    column it is the video's id, followed by the times if the table has them.
+    Without a split column, and without a table of splits, all is "train". A segment's id is its
+    `id` cell; without that column it is the video's id, followed by the times if the table has
+    them.
 
     Raises:
-        DataRootError: if the table, or the class names, are not there.
+        DataRootError: if a table, or the class names, are not there.
         ManifestError: naming the lines that cannot be used and why.
     """
     classes = read_class_names(folder / spec.classes) if labels else ()
     index_of_class = {name: index for index, name in enumerate(classes)}
     segments: dict[str, Segment] = {}
+    split_of = None if split.table is None else _read_splits(folder / split.table, split.column)
+    own_columns = [each for each in (split.column, split.group) if each is not None]
     for row in read_rows(
         folder / spec.table,
         "the label table",
         columns=("video", "label") if labels else ("video",),
-        optional=("label", "start", "stop", "id", split.column),
+        optional=("label", "start", "stop", "id", *own_columns),
     ):
         if not row.check_id("video"):
             continue
@@ -47,7 +50,7 @@ def read(
         segment = Segment(
             id=row.get("id") or _made_id(row),
             video_id=row["video"],
-            split=_split(row, split.column),
+            split=_split(row, split, split_of),
             labels=_labels(row, index_of_class, task) if labels else (),
             start_seconds=start,
             stop_seconds=stop,
@@ -60,11 +63,38 @@ def read(
     return Listing(classes=classes, video_ids=video_ids, segments=tuple(segments.values()))
 
 
-def _split(row: Row, column: str) -> Split:
-    cell = row.get(column, "train")
-    if cell.lower() not in _SPLIT_NAMES:
-        row.problems.add_unknown(row.line, "split", cell, SPLITS)
-    return _SPLIT_NAMES.get(cell.lower(), "train")
+def _read_splits(path: Path, column: str) -> dict[str, Split]:
+    """The split of each video of a table of splits."""
+    split_of: dict[str, Split] = {}
+    for row in read_rows(path, "the splits of videos", columns=("video", column)):
+        if row["video"] in split_of:
+            row.refuse(f"video {row['video'][:80]!r} is listed before; leave one of the lines")
+        split_of[row["video"]] = _named_split(row, column)
+    return split_of
+
+
+def _split(row: Row, spec: ColumnSplit, split_of: Mapping[str, Split] | None) -> Split:
+    if split_of is None:
+        return _named_split(row, spec.column) if spec.column in row.cells else "train"
+    if spec.column in row.cells:
+        row.refuse(
+            f"expected the split of a video in {spec.table} alone, got a column {spec.column!r}, "
+            "too; take it out, or split.table out of the manifest"
+        )
+    video = row["video"]
+    if video not in split_of:
+        row.refuse(
+            f"expected a line of video {video!r} in {spec.table}, got none; add one, such as "
+            f"{video},train"
+        )
+    return split_of.get(video, "train")
+
+
+def _named_split(row: Row, column: str) -> Split:
+    name = row[column].lower()
+    if name not in _SPLIT_NAMES:
+        row.problems.add_unknown(row.line, "split", row[column], SPLITS)
+    return _SPLIT_NAMES.get(name, "train")
 
 
 def _made_id(row: Row) -> str:

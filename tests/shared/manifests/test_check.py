@@ -117,6 +117,14 @@ def test_labels_out_of_range_are_reported(mine: Path) -> None:
     assert f"problem: {problem}" in check(mine).stdout
 
 
+def test_a_table_without_a_split_is_told_how_to_get_one(mine: Path) -> None:
+    table = mine.parent / "mine" / "labels.csv"
+    table.write_text("video,label\na,open\nb,close\n")
+    result = check(mine)
+    assert result.exit_code == 0
+    assert f"`orn manifest new {table} --split 80/10/10`" in result.stdout
+
+
 def test_ids_that_would_escape_are_refused(mine: Path) -> None:
     (mine.parent / "mine" / "labels.csv").write_text("video,label\n../../etc/passwd,open\n")
     result = check(mine, "--json")

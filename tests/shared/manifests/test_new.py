@@ -11,6 +11,7 @@ from click.testing import CliRunner, Result
 from shared.cli import orn
 from shared.manifests.load import load_dataset, load_manifest
 from shared.manifests.new import guess_table, guess_videos
+from shared.manifests.records import SPLITS
 
 
 @pytest.fixture
@@ -134,6 +135,91 @@ def test_names_with_marks_of_toml(here: Path, write: Write) -> None:
     write(folder / "la'b\"els.csv", 'video,label\n"a ""b",open\n')
     write(folder / 'a "b.mp4')
     assert made(str(folder / "la'b\"els.csv"))["videos"]["present"] == 1
+
+
+def _kitchen(here: Path, write: Write, text: str) -> None:
+    write(here / "kitchen" / "labels.csv", text)
+    for line in text.splitlines()[1:]:
+        write(here / "kitchen" / f"{line.split(',')[0]}.mp4")
+
+
+def _splits(here: Path, manifest: str = "kitchen.toml") -> dict[str, str]:
+    segments = load_dataset(manifest, here).segments
+    found = {each.video_id: each.split for each in segments}
+    assert all(found[each.video_id] == each.split for each in segments)
+    return found
+
+
+def test_a_split_is_drawn_and_kept(here: Path, write: Write) -> None:
+    rows = [f"v{number},{'open' if number % 2 else 'close'}" for number in range(20)]
+    _kitchen(here, write, "\n".join(["video,label", *rows]))
+    assert "--split 80/10/10" in run("new", "kitchen/labels.csv").stderr, "the hint"
+    found = made("kitchen/labels.csv", "--split", "80/10/10", "--seed", "3", "--fresh")
+    first = _splits(here)
+    assert [list(first.values()).count(each) for each in SPLITS] == [16, 2, 2]
+    assert found["split_file"] == str(here / "kitchen" / "split.csv")
+
+    _kitchen(here, write, "\n".join(["video,label", *reversed(rows)]))
+    made("kitchen/labels.csv", "--split", "80/10/10", "--seed", "3", "--fresh")
+    assert _splits(here) == first, "the same seed, rows in another order"
+    made("kitchen/labels.csv", "--split", "80/20", "--seed", "4", "--name", "other")
+    other = _splits(here, "other.toml")
+    assert [list(other.values()).count(each) for each in SPLITS] == [16, 4, 0]
+    assert _splits(here) == first, "another manifest has a split of its own"
+
+
+def test_rows_that_are_added_move_no_video(here: Path, write: Write) -> None:
+    rows = [f"v{number},open" for number in range(10)]
+    _kitchen(here, write, "\n".join(["video,label", *rows]))
+    made("kitchen/labels.csv", "--split", "80/20")
+    first = _splits(here)
+    _kitchen(here, write, "\n".join(["video,label", "new,open", *rows]))
+    refused = run("check", "kitchen.toml", "--data", ".")
+    assert (refused.exit_code, "line 2: " in refused.stderr) == (1, True)
+    assert "'new' in split.csv, got none; add one, such as new,train" in refused.stderr
+    with (here / "kitchen" / "split.csv").open("a") as file:
+        file.write("new,val\n")
+    assert _splits(here) == {**first, "new": "validation"}
+
+
+def test_groups_and_segments_of_one_video_stay_together(here: Path, write: Write) -> None:
+    rows = [
+        f"v{video},{start},{start + 1},{'open' if start else 'close'},p{video // 2}"
+        for video in range(12)
+        for start in range(2)
+    ]
+    _kitchen(here, write, "\n".join(["video,start,stop,label,person", *rows]))
+    made("kitchen/labels.csv", "--split", "60/20/20", "--group", "person")
+    found = _splits(here)
+    assert all(found[f"v{video}"] == found[f"v{video + 1}"] for video in range(0, 12, 2))
+    assert {list(found.values()).count(each) for each in ("validation", "test")} == {2}
+
+
+@pytest.mark.parametrize(
+    ("table", "options", "message"),
+    [
+        ("video,label\na,x\nb,x\n", "80/10", "add up to 100, such as 80/10/10 or 80/20"),
+        ("video,label\na,x\nb,x\n", "100/0", "add up to 100"),
+        ("video,label\na,x\nb,x\n", "most", "got 'most'"),
+        ("video,label\na,x\nb,x\n", "80/10/10", "expected at least 3 values of 'video'"),
+        ("video,label,split\na,x,train\nb,x,val\n", "80/20", "leave --split out"),
+        ("video,label\na,x\nb,x\n", "80/20 --group person", "wanted a column 'person'"),
+        (
+            "video,start,stop,label,of\na,0,1,x,1\na,1,2,x,2\nb,0,1,x,\n",
+            "80/20 --group of",
+            "line 3: expected one of for all rows of video 'a', got '1' and '2'; give all the "
+            "same; line 4: expected a of, got nothing; fill the cell in",
+        ),
+    ],
+)
+def test_splits_that_cannot_be_drawn(
+    here: Path, write: Write, table: str, options: str, message: str
+) -> None:
+    _kitchen(here, write, table)
+    result = run("new", "kitchen/labels.csv", "--split", *options.split())
+    assert result.exit_code in (1, 2)
+    assert message in result.stderr
+    assert not (here / "kitchen.toml").exists()
 
 
 @pytest.mark.parametrize(

@@ -21,10 +21,11 @@ def read(
     form: Form = "clips",
     labels: bool = True,
     classes: str = "open\nclose\ntouch",
+    split: ColumnSplit = SPLIT,
 ) -> Listing:
     (folder / "t.csv").write_text(text)
     (folder / "c.txt").write_text(classes)
-    return table.read(SPEC, SPLIT, folder, task=task, form=form, labels=labels)
+    return table.read(SPEC, split, folder, task=task, form=form, labels=labels)
 
 
 def test_clips(tmp_path: Path) -> None:
@@ -55,6 +56,28 @@ def test_other_names_of_splits(tmp_path: Path) -> None:
     listing = read(tmp_path, f"video,label,split\n{rows}")
     splits = [segment.split for segment in listing.segments]
     assert splits == ["train", "validation", "validation", "validation", "test"]
+
+
+def test_a_table_of_splits_beside_the_labels(tmp_path: Path) -> None:
+    spec = ColumnSplit(rule="column", table="s.csv", group="person")
+    table_text = "video,label,person\na,open,p1\nx/b,close,p2\n"
+
+    def splits(split_text: str, label_text: str = table_text) -> list[str]:
+        (tmp_path / "s.csv").write_text(split_text)
+        return [segment.split for segment in read(tmp_path, label_text, split=spec).segments]
+
+    assert splits("video,split\nx/b,val\na,train\ngone,test\n") == ["train", "validation"]
+    with pytest.raises(ManifestError, match=r"t\.csv: .*line 3: .*'x/b' in s\.csv, got none; add"):
+        splits("video,split\na,train\n")
+    with pytest.raises(ManifestError, match=r"s\.csv: .*line 3: video 'a' is listed before"):
+        splits("video,split\na,train\na,test\n")
+    with pytest.raises(ManifestError, match=r"s\.csv: .*unknown split 'tset'; .* 'test'"):
+        splits("video,split\na,tset\n")
+    with pytest.raises(ManifestError, match=r"t\.csv: .*got a column 'split', too; take it out"):
+        splits("video,split\na,test\n", "video,label,split\na,open,train\n")
+    (tmp_path / "s.csv").unlink()
+    with pytest.raises(DataRootError, match=r"s\.csv: no such file"):
+        read(tmp_path, table_text, split=spec)
 
 
 def test_several_labels(tmp_path: Path) -> None:
