@@ -16,6 +16,7 @@ import supervision as sv
 from numpy.typing import NDArray
 
 from shared.drawing.colours import class_colour, text_colour
+from shared.drawing.text import draw_text, font_file, text_size
 from shared.masks import rle
 from shared.masks.detections import FrameDetections
 from shared.text_table import printable
@@ -31,6 +32,8 @@ _MOST_OBJECTS = 60
 _LONGEST_NAME = 24
 _BLUR_CELLS = 0.65
 """Standard deviation for the edges of enlarged masks: steps go, single cells stay."""
+_PIXELS_A_SCALE = 26
+"""Size of the font at a text scale of 1, as OpenCV's plain letters have it."""
 _GREY = 118
 """Of a frame whose picture is not there."""
 
@@ -147,9 +150,10 @@ def _with_objects(
     }
     scene = sv.MaskAnnotator(opacity=MASK_OPACITY, **drawing).annotate(scene, found)
     scene = sv.BoxAnnotator(thickness=_thickness(height, width), **drawing).annotate(scene, found)
-    names = sv.LabelAnnotator(
+    names = sv.RichLabelAnnotator(
         text_color=sv.ColorPalette([sv.Color(*text_colour(colour)) for colour in colours]),
-        text_scale=_text_scale(height, width),
+        font_path=str(font_file()),
+        font_size=_font_pixels(height, width),
         text_padding=3,
         smart_position=True,
         **drawing,
@@ -164,18 +168,12 @@ def _with_objects(
 
 def _with_caption(scene: NDArray[np.uint8], caption: str) -> NDArray[np.uint8]:
     height, width, _ = scene.shape
-    scale, padding = _text_scale(height, width), 4
-    (text_width, text_height), _ = cv2.getTextSize(caption, cv2.FONT_HERSHEY_SIMPLEX, scale, 1)
-    drawn: NDArray[np.uint8] = sv.draw_text(
-        scene=scene,
-        text=caption,
-        text_anchor=sv.Point(padding + text_width // 2, height - padding - text_height // 2),
-        text_scale=scale,
-        text_color=sv.Color.WHITE,
-        background_color=sv.Color.BLACK,
-        text_padding=padding,
-    )
-    return drawn
+    pixels, padding = _font_pixels(height, width), 4
+    text_width, text_height = text_size(caption, pixels)
+    top = height - text_height - 2 * padding
+    scene[max(top, 0) :, : text_width + 2 * padding] = 0
+    draw_text(scene, caption, padding, top + padding, pixels=pixels, colour=(255, 255, 255))
+    return scene
 
 
 def _smooth(cover_hw: NDArray[Any], size: tuple[int, int]) -> NDArray[np.bool_]:
@@ -196,8 +194,8 @@ def _smooth(cover_hw: NDArray[Any], size: tuple[int, int]) -> NDArray[np.bool_]:
     return drawn
 
 
-def _text_scale(height: int, width: int) -> float:
-    return max(0.45, sv.calculate_optimal_text_scale((width, height)))
+def _font_pixels(height: int, width: int) -> int:
+    return max(13, round(_PIXELS_A_SCALE * sv.calculate_optimal_text_scale((width, height))))
 
 
 def _thickness(height: int, width: int) -> int:
@@ -205,6 +203,5 @@ def _thickness(height: int, width: int) -> int:
 
 
 def _plain(text: str, longest: int) -> str:
-    """What OpenCV can draw of a text: it has ASCII letters only."""
-    text = printable(text).encode("ascii", "replace").decode()
+    text = printable(text)
     return text if len(text) <= longest else f"{text[: longest - 3]}..."

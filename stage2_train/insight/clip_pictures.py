@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from shared.drawing.frame import draw_frame
+from shared.drawing.text import draw_text, text_size
 from stage2_train.insight.explained import BACKGROUND, Clique, ExplainedClip
 
 MOST_LINES = 8
@@ -119,13 +120,12 @@ def _draw_line(picture: NDArray[np.uint8], points: list[tuple[int, int]], thickn
 
 
 def _draw_word(picture: NDArray[np.uint8], word: str, point: tuple[int, int], height: int) -> None:
-    scale = height / 900
-    (width, tall), _ = cv2.getTextSize(word, cv2.FONT_HERSHEY_SIMPLEX, scale, 1)
+    pixels = max(round(height / 32), 9)
+    width, tall = text_size(word, pixels)
     x = min(max(point[0] + 12, 2), picture.shape[1] - width - 4)
-    corner = (x - 3, point[1] - tall), (x + width + 3, point[1] + tall // 2 + 2)
-    cv2.rectangle(picture, *corner, _RIM, -1)
-    place = (x, point[1] + tall // 4)
-    cv2.putText(picture, word, place, cv2.FONT_HERSHEY_SIMPLEX, scale, _LINE, 1, cv2.LINE_AA)
+    top = point[1] - tall // 2
+    cv2.rectangle(picture, (x - 3, top - 2), (x + width + 3, top + tall + 2), _RIM, -1)
+    draw_text(picture, word, x, top, pixels=pixels, colour=_LINE)
 
 
 def thumbnail(frames_THW3: NDArray[np.uint8], *, height: int = 60) -> bytes:

@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 from shared.drawing.colours import class_colour
 from shared.drawing.film import write_film
 from shared.drawing.frame import DrawnObjects, draw_frame
+from shared.drawing.text import draw_text
 from shared.errors import JoinError
 from shared.manifests.records import Video
 from shared.manifests.source import source_of
 from shared.masks.coco_classes import COCO_CLASSES
 from shared.shards.video_detections import VideoDetections
-from shared.text_table import printable
 from shared.video.read import read_frames
 from stage2_train.predict.opened import OpenedModel
 from stage2_train.predict.records import DecidingPair, SegmentPrediction, WindowPrediction
@@ -31,7 +31,8 @@ _CURVES = 3
 """Classes whose probabilities are drawn, those that are the highest anywhere."""
 _LINE = 22
 """Rows of a line of text, in pictures up to the usual width."""
-_TEXT_SCALE = 0.45
+_TEXT_SHARE = 0.6
+"""Size of the font, as a share of a line's height."""
 _USUAL_WIDTH = 800
 _GRAPH = 80
 """Rows of the graph below these."""
@@ -158,7 +159,7 @@ class _Panel:
             corner = (_MARGIN + bar, top + line - 1)
             cv2.rectangle(text, (_MARGIN, top + line - 4), corner, _colour(label), cv2.FILLED)
             says = f"{chance:.2f} {self.classes[label]}"
-            _write(text, says, top, thickness=2 if label in moment.labels else 1)
+            _write(text, says, top, bold=label in moment.labels)
         if window.pairs:
             pair = window.pairs[0]
             members = " - ".join(
@@ -181,14 +182,12 @@ class _Panel:
 
 
 def _write(
-    picture_HW3: NDArray[np.uint8], says: str, top: int, *, left: int = _MARGIN, thickness: int = 1
+    picture_HW3: NDArray[np.uint8], says: str, top: int, *, left: int = _MARGIN, bold: bool = False
 ) -> None:
-    plain = printable(says).encode("ascii", "replace").decode()
-    line, font = _line_height(picture_HW3.shape[1]), cv2.FONT_HERSHEY_SIMPLEX
-    scale, row = _TEXT_SCALE * line / _LINE, top + line - 8
+    pixels = round(_TEXT_SHARE * _line_height(picture_HW3.shape[1]))
     for shift, colour in ((1, _DARK), (0, _WHITE)):  # a shadow, for bright pictures
-        place = (left + shift, row + shift)
-        cv2.putText(picture_HW3, plain, place, font, scale, colour, thickness, cv2.LINE_AA)
+        place = (left + shift, top + shift)
+        draw_text(picture_HW3, says, *place, pixels=pixels, colour=colour, bold=bold)
 
 
 def _line_height(width: int) -> int:

@@ -114,6 +114,14 @@ def test_any_class_name_is_drawn(name: str) -> None:
     ).all()
 
 
+def test_letters_beyond_ascii_are_not_question_marks() -> None:
+    grey, disc9 = grey_frame(height=400, width=400), objects(disc(9), labels=[0])
+    named = draw_frame(grey, disc9, class_names=("schließen",), caption="Größe")
+    replaced = draw_frame(grey, disc9, class_names=("schlie?en",), caption="Gr??e")
+    assert (named[:40] != replaced[:40]).any(), "the name"
+    assert (named[370:] != replaced[370:]).any(), "the caption"
+
+
 def test_very_large_grids_are_made_coarser() -> None:
     mask = np.zeros((100, 7680), bool)
     mask[40:80, 1000:5000] = True

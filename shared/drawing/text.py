@@ -1,0 +1,78 @@
+"""Text in pictures, in every script that DejaVu Sans has; matplotlib brings the font along."""
+
+import math
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from shared.text_table import printable
+
+
+@lru_cache(maxsize=2)
+def font_file(*, bold: bool = False) -> Path:
+    """Return the file of the font."""
+    import matplotlib  # takes half a second, and few commands draw
+
+    name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
+    return Path(matplotlib.get_data_path()) / "fonts" / "ttf" / name
+
+
+def text_size(text: str, pixels: int) -> tuple[int, int]:
+    """Return the width and height of a line of text as `draw_text` draws it.
+
+    Args:
+        text: the line; control characters are written as escapes.
+        pixels: the size of the font.
+    """
+    height, width = _cover(text, pixels, bold=False).shape
+    return width, height
+
+
+def draw_text(
+    picture_HW3: NDArray[np.uint8],
+    text: str,
+    left: int,
+    top: int,
+    *,
+    pixels: int,
+    colour: tuple[int, int, int],
+    bold: bool = False,
+) -> None:
+    """Draw a line of text into a picture; what lies outside of it is left out.
+
+    Args:
+        picture_HW3: (H, W, 3) uint8.
+        text: the line; control characters are written as escapes.
+        left: first column of the line.
+        top: first row of the line, which is as high as the tallest letter needs.
+        pixels: the size of the font.
+        colour: as the picture has it.
+        bold: whether letters are heavy.
+    """
+    cover_hw = _cover(text, pixels, bold=bold)
+    rows = slice(max(top, 0), max(top + cover_hw.shape[0], 0))
+    columns = slice(max(left, 0), max(left + cover_hw.shape[1], 0))
+    under = picture_HW3[rows, columns]
+    first_row, first_column = rows.start - top, columns.start - left
+    cover = cover_hw[first_row:, first_column:][: under.shape[0], : under.shape[1], None]
+    under[:] = np.rint(under + cover * (np.array(colour, np.float32) - under))
+
+
+@lru_cache(maxsize=512)
+def _cover(text: str, pixels: int, *, bold: bool) -> NDArray[np.float32]:
+    """(h, w) the share of each pixel that letters cover."""
+    font = _font(pixels, bold=bold)
+    line = printable(text)
+    ascent, descent = font.getmetrics()
+    left, _, right, _ = font.getbbox(line)
+    image = Image.new("L", (max(math.ceil(right - left), 1), ascent + descent))
+    ImageDraw.Draw(image).text((-left, 0), line, fill=255, font=font)
+    return np.asarray(image, np.float32) / 255
+
+
+@lru_cache(maxsize=32)
+def _font(pixels: int, *, bold: bool) -> ImageFont.FreeTypeFont:
+    return ImageFont.truetype(font_file(bold=bold), pixels)
