@@ -20,6 +20,7 @@ from shared.shards.plan import (
     SHARD_PATTERN,
     UNIT_FRAMES,
     UNKNOWN_FRAMES,
+    ManifestFile,
     Plan,
     Unit,
     UnitPart,
@@ -135,6 +136,7 @@ def plan_job(
         detector=entry or _OPEN,
         unit_frames=scope.unit_frames,
         settings=_settings(settings or {}, saved),
+        manifest=ManifestFile.of(dataset.manifest),
         units=units,
         data_root=None if data_root is None else str(data_root),
     )

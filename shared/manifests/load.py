@@ -144,7 +144,14 @@ def locate_videos(manifest: Manifest, listing: Listing, data_root: Path) -> Data
         missing=tuple(video_id for video_id in listing.video_ids if video_id not in found),
         ignoring_case=tuple(video_id for video_id, video in found.items() if video.ignoring_case),
         subsets=listing.subsets,
+        manifest=own_file(manifest),
     )
+
+
+def own_file(manifest: Manifest) -> Path | None:
+    """Return the file of a manifest; None if it comes with the project."""
+    is_shipped = manifest.source.parent == _shipped_folder()
+    return None if is_shipped else manifest.source
 
 
 def load_listing(

@@ -122,3 +122,5 @@ class Dataset:
     """Ids of `videos` whose file was found only by ignoring case."""
     subsets: tuple[Subset, ...] = ()
     """Parts that are measured by themselves."""
+    manifest: Path | None = None
+    """The file of its manifest; None of one that comes with the project, which its name finds."""

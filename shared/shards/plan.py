@@ -12,7 +12,7 @@ from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from shared.config.bounded import read_json, shown
+from shared.config.bounded import file_digest, read_json, shown
 from shared.config.fields import explain
 from shared.data_files import is_there
 from shared.errors import ConfigError
@@ -69,6 +69,29 @@ class Unit:
     """Number of the unit and of its shard."""
     parts: tuple[UnitPart, ...]
     """Its videos in the order of the manifest; no video twice."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ManifestFile:
+    """The file of a data set's manifest, where it does not come with the project."""
+
+    __pydantic_config__: ClassVar = READ_STRICTLY
+
+    path: str
+    """Absolute."""
+    digest: str
+    """`sha256:...` of its content."""
+
+    @classmethod
+    def of(cls, path: Path | None) -> Self | None:
+        """The record of a file; None for None.
+
+        Raises:
+            ConfigError: if it cannot be read any more.
+        """
+        if path is None:
+            return None
+        return cls(path=str(path.absolute()), digest=file_digest(path))
 
 
 def shard_path(folder: Path, unit_index: int) -> Path:
@@ -148,6 +171,8 @@ class Plan:
     """About how many frames a unit has."""
     settings: dict[str, Any] = field(default_factory=dict)
     """What else the last bits of the results depend on, by name, such as the size of a batch."""
+    manifest: ManifestFile | None = None
+    """Where the data set's manifest is found again; a job goes on whatever this is."""
     units: tuple[Unit, ...]
     """The units, numbered from 0."""
     data_root: str | None = None
@@ -204,5 +229,7 @@ class Plan:
         Raises:
             ConfigError: if they differ, naming each field with both values.
         """
-        found, wanted = (asdict(replace(plan, data_root=None)) for plan in (self, other))
+        found, wanted = (
+            asdict(replace(plan, data_root=None, manifest=None)) for plan in (self, other)
+        )
         check_same_job(found, wanted, place=folder / PLAN_NAME)

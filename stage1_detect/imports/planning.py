@@ -9,11 +9,12 @@ from pathlib import Path
 
 from shared.data_files import not_a_file
 from shared.errors import ConfigError, MaskImportError
-from shared.manifests.load import load_listing, load_manifest, locate_videos
+from shared.manifests.load import load_listing, load_manifest, locate_videos, own_file
 from shared.manifests.records import Video
 from shared.masks.coco_classes import COCO_CLASSES
 from shared.shards.plan import (
     UNIT_FRAMES,
+    ManifestFile,
     Plan,
     plan_of_shards,
     plan_units,
@@ -101,6 +102,7 @@ def plan_import(
             dataset=manifest.name,
             frames="imported",
             detector=_entry(form, sizes, rates),
+            manifest=ManifestFile.of(own_file(manifest)),
             units=plan_units(estimates, UNIT_FRAMES),
             data_root=str(data_root),
         ),

@@ -10,7 +10,7 @@ from shared.manifests import headers
 from shared.manifests.load import load_dataset
 from shared.manifests.records import Dataset
 from shared.shards.index import INDEX_NAME
-from shared.shards.plan import Plan, shard_path
+from shared.shards.plan import ManifestFile, Plan, shard_path
 from stage1_detect.planning import (
     DetectJob,
     Scope,
@@ -66,6 +66,18 @@ def test_plan_has_every_video_and_estimates_what_it_can(dataset: Dataset, tmp_pa
     assert not (tmp_path / "out").exists()
     save_plan(job)
     assert Plan.load(tmp_path / "out") == job.plan
+
+
+def test_the_plan_has_the_manifest_and_goes_on_where_that_moved(
+    dataset: Dataset, world: Path, tmp_path: Path
+) -> None:
+    save_plan(plan_job(dataset, entry=ENTRY, folder=tmp_path / "out"))
+    moved = world.rename(world.with_name("moved.toml"))
+    loaded = load_dataset(moved, world.parent / "data", labels=False)
+    save_plan(plan_job(loaded, entry=ENTRY, folder=tmp_path / "out"))
+    saved = Plan.load(tmp_path / "out")
+    assert saved is not None
+    assert saved.manifest == ManifestFile.of(moved)
 
 
 def test_a_job_that_goes_on_opens_no_video_that_is_done(

@@ -1,5 +1,6 @@
 """Writes the page of a shard: one file with a sample of frames, or a folder with all of them."""
 
+import logging
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -26,6 +27,8 @@ from shared.inspect.summary import summarise
 from shared.jobs.atomic_file import replacing, write_bytes
 from shared.jobs.progress import progress
 from shared.shards.shard import Shard
+
+logger = logging.getLogger(__name__)
 
 LARGEST_FILE_BYTES = 8_000_000
 """Of the page that is one file: larger ones are slow to open and to send."""
@@ -67,8 +70,16 @@ def write_page(
     """
     is_file = out.suffix.lower() in (".html", ".htm")
     _check_replaceable(out, is_file=is_file)
-    writer = _FileWriter if is_file else _FolderWriter
-    return writer(shard, pictures, out).write(largest_bytes)
+    writer = (_FileWriter if is_file else _FolderWriter)(shard, pictures, out)
+    report = writer.write(largest_bytes)
+    grey = [(video.id, shown.grey) for video, shown in zip(shard.videos, writer.videos, strict=True)
+            if shown.grey is not None]  # fmt: skip
+    if grey:
+        logger.warning(
+            "masks are drawn on grey in %d of %d videos; of %r: %s",
+            *(len(grey), len(shard.videos), *grey[0]),
+        )
+    return report
 
 
 class _Writer:

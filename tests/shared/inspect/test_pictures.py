@@ -1,5 +1,6 @@
 """Pictures under the masks, from videos."""
 
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -8,11 +9,12 @@ import pytest
 from shared.errors import JoinError, UnknownDatasetError, VideoDecodeError
 from shared.inspect.pictures import (
     NoPictures,
+    Pictures,
     VideoPictures,
     nearest_places,
     pictures_of_shard,
 )
-from shared.shards.plan import Plan
+from shared.shards.plan import ManifestFile, Plan
 from shared.shards.schema import UNKNOWN_SOURCE, VideoEntry
 from shared.video import file as video_file
 from shared.video.read import content_digest
@@ -58,7 +60,7 @@ def entry(path: Path | None = None, rate: float = 10.0) -> VideoEntry:
     )
 
 
-def numbers(pictures: VideoPictures, video: VideoEntry, *seconds: float) -> list[int | None]:
+def numbers(pictures: Pictures, video: VideoEntry, *seconds: float) -> list[int | None]:
     shown = pictures.frames(video, np.array(seconds))
     return [None if picture is None else number_of(picture) for picture in shown]
 
@@ -112,7 +114,10 @@ def test_a_video_that_is_not_there(pictures: VideoPictures, tmp_path: Path) -> N
         gone.frames(entry(), np.zeros(1))
 
 
-def test_the_plan_names_the_data_set(pictures: VideoPictures, tmp_path: Path) -> None:
+def test_the_plan_names_the_data_set(
+    pictures: VideoPictures, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
     shard = tmp_path / "shards" / "shard-000000.zarr.zip"
 
     def reason() -> str:
@@ -123,11 +128,30 @@ def test_the_plan_names_the_data_set(pictures: VideoPictures, tmp_path: Path) ->
         return str(raised.value)
 
     assert "no plan beside the shard" in reason()
-    plan = Plan(dataset=str(tmp_path / "mine.toml"), frames="all", detector=DETECTOR, units=())
-    plan.save(shard.parent)
+
+    def save(dataset: str, manifest: Path | None = None) -> None:
+        Plan(
+            dataset=dataset,
+            frames="all",
+            detector=DETECTOR,
+            manifest=ManifestFile.of(manifest),
+            units=(),
+        ).save(shard.parent)
+
+    file = tmp_path / "mine.toml"
+    save("mine", file)
+    source = pictures_of_shard(shard, None, tmp_path)
+    assert numbers(source, entry(tmp_path / "mine" / "a.mp4"), 0.1) == [1]
+    file.write_text(f"# changed\n{MANIFEST}")
     assert isinstance(pictures_of_shard(shard, None, tmp_path), VideoPictures)
-    Plan(dataset="other", frames="all", detector=DETECTOR, units=()).save(shard.parent)
+    assert "mine.toml has changed" in caplog.text
+    file.write_text(MANIFEST.replace('"mine"', '"yours"', 1))
+    assert "expected the manifest of 'mine', got that of 'yours'; name the" in reason()
+    file.unlink()
+    assert f"{file}: expected the manifest of 'mine', got: no such file; name the" in reason()
+    save("other")
     assert "no data set is called 'other'" in reason()
+    assert "--dataset FILE.toml" in reason()
     with pytest.raises(UnknownDatasetError):
         pictures_of_shard(shard, "other", tmp_path)
 

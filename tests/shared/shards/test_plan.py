@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.errors import ConfigError
-from shared.shards.plan import Plan, Unit, UnitPart, plan_units, shard_path
+from shared.shards.plan import ManifestFile, Plan, Unit, UnitPart, plan_units, shard_path
 from shared.shards.schema import DetectorEntry
 from tests.bounded import bounded
 
@@ -95,6 +95,11 @@ def test_the_file_round_trip(plan: Plan, tmp_path: Path) -> None:
     assert loaded == plan
     assert loaded is not None
     loaded.check_same(plan, tmp_path)
+    (tmp_path / "own.toml").touch()
+    own = replace(plan, manifest=ManifestFile.of(tmp_path / "own.toml"))
+    own.save(tmp_path)
+    assert Plan.load(tmp_path) == own
+    own.check_same(plan, tmp_path)
     assert json.loads((tmp_path / "out" / "plan.json").read_text())["format"] == "detect-plan"
 
 

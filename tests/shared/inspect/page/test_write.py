@@ -45,8 +45,13 @@ def index_of(page: Path) -> dict:
     return json.loads(found[1])
 
 
-def test_one_file_has_all_frames_of_a_small_shard(looked_at: Shard, tmp_path: Path) -> None:
+def test_one_file_has_all_frames_of_a_small_shard(
+    looked_at: Shard, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     report = write_page(looked_at, NoPictures("no <videos>"), tmp_path / "a.html")
+    (warning,) = caplog.messages
+    assert "grey in 2 of 3 videos" in warning
+    assert "no <videos>" in warning
     assert (report.frames, report.all_frames) == (12, 12)
     assert report.size_bytes == report.path.stat().st_size
     index = index_of(report.path)
@@ -58,7 +63,7 @@ def test_one_file_has_all_frames_of_a_small_shard(looked_at: Shard, tmp_path: Pa
 
 
 def test_one_file_keeps_to_its_size_and_says_what_it_left_out(
-    looked_at: Shard, tmp_path: Path
+    looked_at: Shard, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     whole = write_page(looked_at, Noise(), tmp_path / "whole.html")
     part = write_page(looked_at, Noise(), tmp_path / "a.html", largest_bytes=whole.size_bytes - 1)
@@ -71,6 +76,7 @@ def test_one_file_keeps_to_its_size_and_says_what_it_left_out(
     with pytest.raises(PipelineError, match=r"a\.html: wanted a page of at most 1,000 bytes"):
         write_page(looked_at, Noise(), tmp_path / "a.html", largest_bytes=1000)
     assert index_of(part.path) == index
+    assert not caplog.messages
 
 
 def test_a_folder_has_all_frames_and_is_replaced_as_a_whole(
