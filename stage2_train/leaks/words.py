@@ -33,6 +33,12 @@ def meaning(report: Mapping[str, Any]) -> str:
             "told classes can gain as much over pixels without any reasoning, so compare it with "
             "one that is told the same classes (`coco-class`, mixed classes)."
         )
+    elif classes is not None and classes["mean"] > majority:
+        parts.append(
+            f"{report['num_segments']:,} segments are too few to say whether classes alone give "
+            f"something away: {classes['name']} reaches {classes['mean']:.1f} %, but the majority "
+            f"lies in its interval, {classes['low']:.1f} to {classes['high']:.1f}."
+        )
     elif classes is not None:
         parts.append(
             "Classes alone tell no more than the majority: what a system with objects gains does "
@@ -42,7 +48,7 @@ def meaning(report: Mapping[str, Any]) -> str:
         gain = rows["boxes"]["mean"] - majority
         parts.append(f"So do places and sizes of boxes, by {gain:.1f} points, without classes.")
     middle, unordered = rows.get("middle-frame"), rows.get("unordered-frames")
-    if middle and unordered and not _is_above(unordered, middle["mean"]):
+    if middle and unordered and unordered["mean"] <= middle["mean"]:
         parts.append("More frames, without their order, add nothing to the middle one.")
     if all(row["num_seeds"] is None for row in rows.values()):
         parts.append("These models are linear: trained ones (--train) may find more.")

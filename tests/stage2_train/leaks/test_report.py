@@ -19,6 +19,7 @@ from shared.shards.schema import DetectorEntry
 from shared.shards.writer import ShardWriter
 from stage2_train.leaks.objects import seen_objects
 from stage2_train.leaks.report import Labelled, labelled, majority_scores, ridge_scores
+from stage2_train.leaks.words import meaning
 from tests.stage2_train.tiny_workspace import make_workspace
 from tests.video_entries import video_entry
 
@@ -119,6 +120,34 @@ def test_segments_without_detections_are_counted_or_refused(tmp_path: Path) -> N
     seen = seen_objects(segments, folder, score_threshold=0.5, partial=True)
     assert [each.id for each in seen.segments] == ["there"]
     assert seen.num_skipped == 2
+
+
+def _row(name: str, mean: float, low: float | None, high: float | None) -> dict[str, object]:
+    figures = {"mean": mean, "low": low, "high": high, "half_width": None, "num_seeds": None}
+    return {"name": name, "title": name, **figures}
+
+
+@pytest.mark.parametrize(
+    ("classes", "unordered", "said", "unsaid"),
+    [
+        pytest.param((50, 2.7, 97.3), 50, "4 segments are too few", "tell no more", id="few"),
+        pytest.param((50, 40, 60), 75, "Classes alone give away 25.0", "add nothing", id="above"),
+        pytest.param((25, 0.5, 96), 25, "Classes alone tell no more", "too few", id="the same"),
+    ],
+)
+def test_the_meaning_agrees_with_the_table(classes, unordered, said, unsaid) -> None:
+    report = {
+        "num_segments": 4,
+        "chance": 33.3,
+        "rows": [
+            _row("majority", 25, 0.5, 96.1),
+            _row("class-counts", *classes),
+            _row("middle-frame", 50, 2.7, 97.3),
+            _row("unordered-frames", unordered, 2.7, 99.9),
+        ],
+    }
+    assert said in meaning(report)
+    assert unsaid not in meaning(report)
 
 
 def _leaks(*words: object) -> Result:
