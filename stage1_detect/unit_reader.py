@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.errors import VideoDecodeError
+from shared.errors import DetectorError, VideoDecodeError
 from shared.manifests.records import Video
 from shared.manifests.source import source_of
 from shared.shards.plan import Unit, UnitPart
@@ -178,7 +178,7 @@ class UnitReader:
         Args:
             videos: the videos of the plan by id; one that is not among them fails.
             batch: most frames of a batch; batches end where a video or the unit does.
-            prepare: makes the network's input of a frame.
+            prepare: makes the network's input of a frame; a DetectorError fails the frame's video.
             folder: where digests of videos are kept that are cut into several units.
         """
         self._videos = videos
@@ -197,7 +197,7 @@ class UnitReader:
                 continue
             try:
                 yield from self._part(video, part)
-            except VideoDecodeError as err:
+            except (VideoDecodeError, DetectorError) as err:
                 self._ranges.close()
                 # The file's name alone, as a shard must be the same wherever the videos lie.
                 reason = str(err).replace(str(video.path), video.path.name)

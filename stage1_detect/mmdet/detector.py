@@ -85,10 +85,22 @@ class MmdetDetector:
         return [self.encode(found) for found in self.infer([self.prepare(i) for i in images])]
 
     def prepare(self, image_HWC: NDArray[np.uint8]) -> dict[str, Any]:
-        """The frame as the configuration's test pipeline makes it, with mmdet's meta data."""
+        """The frame as the configuration's test pipeline makes it, with mmdet's meta data.
+
+        Raises:
+            DetectorError: if the pipeline cannot prepare such a frame, as when a side becomes 0.
+        """
         # mmdet's pipelines start from BGR.
         image_bgr = cv2.cvtColor(np.ascontiguousarray(image_HWC), cv2.COLOR_RGB2BGR)
-        prepared: dict[str, Any] = self._pipeline({"img": image_bgr, "img_id": 0})
+        try:
+            prepared: dict[str, Any] = self._pipeline({"img": image_bgr, "img_id": 0})
+        except Exception as err:  # whatever the steps do
+            height, width = image_HWC.shape[:2]
+            reason = getattr(err, "err", None) or told(err)  # of OpenCV the condition alone
+            raise DetectorError(
+                f"expected frames that the detector {self.entry.config_name} can resize, got "
+                f"{width} x {height} pixels ({reason})"
+            ) from err
         if self._is_cuda:  # pinned, so that the copy to the GPU does not wait for what runs there
             with torch.cuda.device(self.device):
                 prepared["inputs"] = prepared["inputs"].pin_memory()

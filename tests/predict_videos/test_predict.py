@@ -19,13 +19,14 @@ import pytest
 import predict_videos.job
 from shared.cli import main
 from shared.errors import JoinError
+from shared.manifests.load import shipped_detectors
 from stage2_train.evaluation.predictions import load_predictions
 from stage2_train.predict.arrays import predict_given
 from stage2_train.predict.opened import open_model
 from stage2_train.runs.model_folder import ClipRecord
 from tests.predict_videos.conftest import call, lines, predict, validation
 from tests.processes import new_processes, take_environment
-from tests.stage1_detect.conftest import FakeDetector
+from tests.stage1_detect.conftest import FakeDetector, write_video
 
 HEADS = {
     "two_heads": "logits",
@@ -169,6 +170,19 @@ def test_videos_are_detected_and_a_broken_one_does_not_end_it(
     assert "2 of 11 videos failed" in result.stderr
     assert f"  {broken}: " in result.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["broken.mp4"]
+
+
+@pytest.mark.mmdet
+def test_a_video_too_narrow_to_resize_fails_in_a_sentence(trained, tmp_path) -> None:
+    narrow = write_video(tmp_path / "narrow.mp4", 2, height=2, width=1000)
+    weights = shipped_detectors()["mask_rcnn_demo"].checkpoint
+    detector = ["--checkpoint", weights, "--any-detector"]
+    result = predict(trained, narrow, *validation(trained)[:1], *detector, "--json")
+    assert result.exit_code == 3
+    failed, *others = lines(result)
+    assert (failed["kind"], failed["video"]) == ("failed", str(narrow))
+    assert "got 1000 x 2 pixels" in failed["reason"]
+    assert [line["kind"] for line in others] == ["window", "segment"]
 
 
 def test_a_film_of_the_prediction(trained, tmp_path) -> None:

@@ -69,6 +69,20 @@ def test_detect_writes_shards_and_tells_of_failures(
     assert json.loads(out)["total_frames"] == 5
 
 
+def test_a_video_too_narrow_to_resize_fails_alone_each_time(
+    arguments: list[str], world: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    narrow = world.parent / "data" / "small" / "videos" / "a.mp4"
+    write_video(narrow, 3, height=2, width=1000)
+    for new in (12, 0):
+        code, out, _ = run(capsys, *arguments, "--json")
+        summary = json.loads(out)
+        assert (code, summary["frames"], summary["total_frames"]) == (3, new, 12)
+        failed = {video["id"]: video["reason"] for video in summary["failed"]}
+        assert failed.keys() == {"a", "broken"}
+        assert "got 1000 x 2 pixels" in failed["a"]
+
+
 def test_a_limit_can_be_lifted_and_what_would_mix_is_refused(
     arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -4,8 +4,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from shared.errors import VideoDecodeError
+from shared.errors import DetectorError, VideoDecodeError
 from shared.manifests.records import Video
 from shared.shards.plan import Unit, UnitPart
 from shared.video.read import Frame, content_digest
@@ -94,6 +95,26 @@ def test_a_video_that_cannot_be_decoded_fails_and_the_next_goes_on(tmp_path: Pat
     assert isinstance(events[0], FailedVideo) and events[0].id == "bad"
     assert events[0].reason.startswith("bad.mp4: cannot be opened")
     assert isinstance(events[1], FailedVideo) and events[1].reason.startswith("gone.mp4: ")
+
+
+def test_a_video_that_the_detector_cannot_prepare_fails_and_the_next_goes_on(
+    tmp_path: Path,
+) -> None:
+    def prepare(image: NDArray[np.uint8]) -> int:
+        if image.shape[0] == 2:
+            raise DetectorError("too narrow")
+        return 1
+
+    videos = {
+        "narrow": write_video(tmp_path / "narrow.mp4", 2, height=2, width=1000),
+        "good": write_video(tmp_path / "good.mp4", 1),
+    }
+    found = {name: Video(id=name, path=path) for name, path in videos.items()}
+    reader = UnitReader(found, batch=4, prepare=prepare)
+    events = list(reader.events(unit(("narrow", 0, None), ("good", 0, None))))
+    assert events[1] == FailedVideo(id="narrow", reason="too narrow")
+    kinds = [VideoEntry, FailedVideo, VideoEntry, FrameBatch, VideoEnds]
+    assert [type(event) for event in events] == kinds
 
 
 def test_a_video_that_breaks_off_fails_in_its_later_ranges_too(

@@ -106,6 +106,14 @@ def test_frames_without_detections(
     assert detector.detect([]) == []
 
 
+@pytest.mark.parametrize(("height", "width"), [(2, 1000), (1000, 2), (2, 20000)])
+def test_frames_that_cannot_be_resized_are_refused(
+    loaded: MmdetDetector, height: int, width: int
+) -> None:
+    with pytest.raises(DetectorError, match=rf"can resize, got {width} x {height} pixels"):
+        loaded.detect([np.zeros((height, width, 3), np.uint8)])
+
+
 def test_the_entry_tells_what_detected(loaded: MmdetDetector) -> None:
     entry = loaded.entry
     assert entry.thresholds["score"] == THRESHOLD
