@@ -15,7 +15,7 @@ from shared.config.bounded import file_digest, shown
 from shared.data_files import not_a_file
 from shared.errors import DetectorError, ShardNotFoundError, VideoDecodeError
 from shared.manifests.load import shipped_detectors
-from shared.manifests.records import Video
+from shared.manifests.records import DetectorChoice, Video
 from shared.manifests.source import source_of
 from shared.shards.plan import plan_units
 from shared.shards.reader import DetectionFolder
@@ -137,10 +137,10 @@ def load_its_detector(model: OpenedModel, request: PredictRequest) -> Detector:
 def _files(model: OpenedModel, request: PredictRequest) -> tuple[str, Path]:
     """Configuration and weights."""
     name, _, digest = model.detector.rpartition(" ")
-    shipped = {
-        _digest(each.checkpoint): each for each in shipped_detectors().values() if each.checkpoint
-    }
-    checkpoint = request.checkpoint
+    by_name = shipped_detectors()
+    shipped = {_digest(each.checkpoint): each for each in by_name.values() if each.checkpoint}
+    asked = by_name.get(request.config or "", DetectorChoice(config=request.config))
+    checkpoint = request.checkpoint or asked.checkpoint
     if checkpoint is None and model.config.detector_file is not None:
         checkpoint = model.path / model.config.detector_file
     own = shipped.get(digest if checkpoint is None else _digest(checkpoint))
@@ -153,8 +153,8 @@ def _files(model: OpenedModel, request: PredictRequest) -> tuple[str, Path]:
         )
     if not request.any_detector and _digest(checkpoint) != digest:
         raise _other(model, f"weights {_digest(checkpoint)}", str(checkpoint))
-    if request.config is not None:
-        return request.config, checkpoint
+    if asked.config is not None:
+        return asked.config, checkpoint
     if own is not None and own.config is not None:
         return own.config, checkpoint
     if not _ZOO_NAME.fullmatch(name) or name.endswith(".py"):

@@ -33,8 +33,8 @@ from shared.cli_options import (
 @click.option(
     "--config",
     metavar="NAME|FILE",
-    help="A config of mmdet's model zoo by name, or a Python file, which is run.  [default: the "
-    "data set's own, else mask-rcnn_r50_fpn_ms-poly-3x_coco]",
+    help="A config of mmdet's model zoo by name, mask_rcnn_demo with its weights, or a Python "
+    "file, which is run.  [default: the data set's own, else mask-rcnn_r50_fpn_ms-poly-3x_coco]",
 )
 @click.option(
     "--score-threshold",

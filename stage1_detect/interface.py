@@ -31,18 +31,14 @@ def load_detector(
     Raises:
         DetectorError: no such configuration, file or device, or they do not fit each other.
     """
-    from shared.manifests.load import shipped_detectors
     from shared.manifests.records import DetectorChoice
     from stage1_detect.mmdet import detector
     from stage1_detect.request import choose_files
 
-    shipped = shipped_detectors()
-    own = shipped.get(str(config))
     chosen, weights = choose_files(
-        own or DetectorChoice(),
-        config=None if own or config is None else str(config),
+        DetectorChoice(),
+        config=None if config is None else str(config),
         checkpoint=None if checkpoint is None else Path(checkpoint),
-        shipped=shipped.values(),
     )
     return detector.load_detector(
         device, config=chosen, checkpoint=weights, score_threshold=score_threshold

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import filecmp
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -54,7 +54,7 @@ def choose_files(
     *,
     config: str | None,
     checkpoint: Path | None,
-    shipped: Iterable[DetectorChoice] = (),
+    shipped: Mapping[str, DetectorChoice] | None = None,
 ) -> tuple[str, Path | None]:
     """A configuration and its weights, None where nobody named any: what the user asked for, else
     what the data set asks for, else the default.
@@ -64,14 +64,20 @@ def choose_files(
 
     Args:
         own: the choice of the data set's manifest.
-        config: the user's choice of a configuration.
+        config: the user's choice of a configuration; the name of a shipped detector brings its
+            weights.
         checkpoint: the user's choice of weights.
-        shipped: configurations and weights that come with the project.
+        shipped: configurations and weights by name; None takes those of the project.
     """
+    shipped = shipped_detectors() if shipped is None else shipped
+    if config is not None and config in shipped:
+        own, config = shipped[config], None
     if config is None and own.config is not None:
         config, checkpoint = own.config, checkpoint or own.checkpoint
     elif config is None:
-        same = (str(each.config) for each in shipped if _same_file(checkpoint, each.checkpoint))
+        same = (
+            str(each.config) for each in shipped.values() if _same_file(checkpoint, each.checkpoint)
+        )
         config = next(same, DEFAULT_CONFIG)
     return config, checkpoint
 
@@ -214,12 +220,7 @@ class DetectRequest:
         return data
 
     def _files(self, data: Dataset) -> tuple[str, Path | None]:
-        return choose_files(
-            data.detector,
-            config=self.config,
-            checkpoint=self.checkpoint,
-            shipped=shipped_detectors().values(),
-        )
+        return choose_files(data.detector, config=self.config, checkpoint=self.checkpoint)
 
     def _folder(self, data: Dataset) -> Path:
         return self.out or Path("shards") / data.name

@@ -19,7 +19,6 @@ import pytest
 import predict_videos.job
 from shared.cli import main
 from shared.errors import JoinError
-from shared.manifests.load import shipped_detectors
 from stage2_train.evaluation.predictions import load_predictions
 from stage2_train.predict.arrays import predict_given
 from stage2_train.predict.opened import open_model
@@ -175,8 +174,7 @@ def test_videos_are_detected_and_a_broken_one_does_not_end_it(
 @pytest.mark.mmdet
 def test_a_video_too_narrow_to_resize_fails_in_a_sentence(trained, tmp_path) -> None:
     narrow = write_video(tmp_path / "narrow.mp4", 2, height=2, width=1000)
-    weights = shipped_detectors()["mask_rcnn_demo"].checkpoint
-    detector = ["--checkpoint", weights, "--any-detector"]
+    detector = ["--config", "mask_rcnn_demo", "--any-detector"]  # which brings its weights
     result = predict(trained, narrow, *validation(trained)[:1], *detector, "--json")
     assert result.exit_code == 3
     failed, *others = lines(result)

@@ -69,6 +69,18 @@ def test_detect_writes_shards_and_tells_of_failures(
     assert json.loads(out)["total_frames"] == 5
 
 
+def test_a_detector_of_the_project_by_its_name(
+    arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = arguments.index("--config")
+    named = [*arguments[:place], "--config", "mask_rcnn_demo", *arguments[place + 4 :]]
+    code, out, _ = run(capsys, *named, "--dry-run", "--json")
+    assert (code, Path(json.loads(out)["checkpoint"]).name) == (0, "mask_rcnn_demo.pth")
+    assert run(capsys, *named, "--limit", "1")[0] == 0
+    shard = Shard(tmp_path / "shards" / "shard-000000.zarr.zip")
+    assert shard.detector.config_name == "mask_rcnn_demo"
+
+
 def test_a_video_too_narrow_to_resize_fails_alone_each_time(
     arguments: list[str], world: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -35,7 +35,8 @@ def test_choice(
 def test_shipped_weights_bring_their_config_wherever_they_lie(tmp_path: Path) -> None:
     for name, content in (("demo.pth", b"weights"), ("copy.pth", b"weights"), ("mine.pth", b"w")):
         (tmp_path / name).write_bytes(content)
-    shipped = [DetectorChoice(config=str(tmp_path / "demo.py"), checkpoint=tmp_path / "demo.pth")]
+    demo = DetectorChoice(config=str(tmp_path / "demo.py"), checkpoint=tmp_path / "demo.pth")
+    shipped = {"demo": demo}
 
     def config_for(name: str, own: DetectorChoice = NONE) -> str:
         path = tmp_path / name
@@ -44,6 +45,14 @@ def test_shipped_weights_bring_their_config_wherever_they_lie(tmp_path: Path) ->
     assert config_for("demo.pth") == config_for("copy.pth") == str(tmp_path / "demo.py")
     assert config_for("mine.pth") == config_for("absent.pth") == DEFAULT_CONFIG
     assert config_for("copy.pth", own=OWN) == "own.py"
+
+
+@pytest.mark.parametrize("own", [OWN, NONE])
+def test_a_shipped_detector_by_its_name_brings_its_weights(own: DetectorChoice) -> None:
+    demo = DetectorChoice(config="/there/demo.py", checkpoint=Path("/there/demo.pth"))
+    for given, expected in ((None, demo.checkpoint), (Path("mine.pth"), Path("mine.pth"))):
+        found = choose_files(own, config="demo", checkpoint=given, shipped={"demo": demo})
+        assert found == ("/there/demo.py", expected)
 
 
 def test_the_demo_detector_is_shipped() -> None:
