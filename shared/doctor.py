@@ -7,6 +7,7 @@ are looked at from outside: only the detection stage imports them.
 import functools
 import importlib
 import importlib.util
+import os
 import platform
 import shutil
 import sys
@@ -71,6 +72,7 @@ def run_checks() -> Iterator[Check]:
         ("torch devices", _check_torch),
         ("mmcv", _check_mmcv),
         ("video codecs", _check_codecs),
+        ("weights", _check_weights),
         ("disk", _check_disk),
     ):
         yield _guarded(name, look)
@@ -221,6 +223,21 @@ def _can_read(codec: str) -> bool:
     except (av.FFmpegError, ValueError):
         return False
     return True
+
+
+def _check_weights() -> Check:
+    """Published weights in torch.hub's cache, and whether it takes more."""
+    from shared.download import cache_folder
+
+    folder = cache_folder()
+    there = sorted(path for path in folder.glob("*.pth") if path.is_file())
+    listed = [f"{path.name} ({path.stat().st_size / 2**20:.0f} MiB)" for path in there]
+    found = f"{folder} holds {', '.join(listed) or 'none'}; others are fetched when needed"
+    existing = next(each for each in (folder, *folder.parents) if each.exists())
+    if existing.is_dir() and os.access(existing, os.W_OK):
+        return Check("weights", "ok", found)
+    remedy = "set TORCH_HOME to a folder that can be written to, or put the files there yourself"
+    return Check("weights", "warning", f"{found}; it cannot be written to", remedy)
 
 
 def _check_disk() -> Check:

@@ -7,11 +7,14 @@ import signal
 import sys
 from collections.abc import Generator, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import settings
 from hypothesis.internal.conjecture import providers
+
+if TYPE_CHECKING:
+    from tests.weights_server import WeightsServer
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -24,6 +27,9 @@ if str(ROOT) not in sys.path:  # so that tests find `tests.reference`
 # Before torch is imported, here and in every process that a test starts: tests run beside each
 # other, their tensors are small, and in one thread they compute the same on every machine.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# No test takes weights from the user's cache, or fetches any into it.
+os.environ["TORCH_HOME"] = os.devnull
 
 IN_MEMORY = Path("/dev/shm")
 MEMORY_BYTES = 4 << 30
@@ -106,3 +112,16 @@ def small_demo_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("small")
     make_small_demo(folder)
     return folder
+
+
+@pytest.fixture
+def weights_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator["WeightsServer"]:
+    """A server of weights on this machine, with no mirror or proxy before it, and an empty cache
+    for what it has."""
+    from tests.weights_server import weights_server
+
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    monkeypatch.delenv("ORN_WEIGHTS_MIRROR", raising=False)
+    with weights_server() as server:
+        yield server

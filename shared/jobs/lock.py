@@ -25,7 +25,7 @@ def lock_path(path: Path) -> Path:
 
 
 @contextmanager
-def locked(path: Path, *, job: str) -> Iterator[None]:
+def locked(path: Path, *, job: str, wait: bool = False) -> Iterator[None]:
     """Holds `path` for one job while the block runs, on all machines that see it.
 
     The lock file holds the number of the process, and goes when the block ends; one that a killed
@@ -36,6 +36,7 @@ def locked(path: Path, *, job: str) -> Iterator[None]:
     Args:
         path: what the job writes; need not exist.
         job: the command, for the message.
+        wait: whether to wait for another process that holds it.
 
     Raises:
         PipelineError: if another process holds it, or the disk refuses.
@@ -45,7 +46,7 @@ def locked(path: Path, *, job: str) -> Iterator[None]:
         if not folder.exists():
             stack.callback(_remove_if_empty, folder)
         if not folder.is_dir() or os.access(folder, os.W_OK):
-            _hold(stack, path, job)
+            _hold(stack, path, job, timeout=-1 if wait else 0)
         yield
 
 
@@ -64,9 +65,9 @@ def is_locked(path: Path) -> bool:
     return False
 
 
-def _hold(stack: ExitStack, path: Path, job: str) -> None:
+def _hold(stack: ExitStack, path: Path, job: str, *, timeout: float) -> None:
     file = lock_path(path)
-    lock = FileLock(file, timeout=0, fallback_to_soft=False)
+    lock = FileLock(file, timeout=timeout, fallback_to_soft=False)
     if file.is_symlink():  # its target would be written
         raise PipelineError(f"{file}: wanted a file of our own, found a link; remove it")
     try:

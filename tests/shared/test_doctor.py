@@ -1,6 +1,7 @@
 """`orn doctor`: what it says of sound and of broken installations."""
 
 import json
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -72,7 +73,7 @@ def test_json(only) -> None:
 def test_every_check_runs_here() -> None:
     names = [check.name for check in doctor.run_checks()]
     assert names[0] == "python"
-    assert names[-5:] == ["cv2", "torch devices", "mmcv", "video codecs", "disk"]
+    assert names[-6:] == ["cv2", "torch devices", "mmcv", "video codecs", "weights", "disk"]
     assert {"torch", "zarr", "mmcv-lite"} <= set(names)
 
 
@@ -189,6 +190,29 @@ def test_check_that_breaks_is_what_it_finds() -> None:
     check = doctor._guarded("torch devices", broken)
     assert (check.status, check.found) == ("failed", "RuntimeError: no kernel image")
     assert check.remedy
+
+
+@pytest.mark.parametrize("writable", [True, False])
+def test_weights_that_are_cached(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, writable: bool
+) -> None:
+    def look() -> Check:
+        return next(check for check in doctor.run_checks() if check.name == "weights")
+
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    check = look()
+    assert check.status == "ok"
+    assert "none" in check.found
+    folder = tmp_path / "torch" / "hub" / "checkpoints"
+    folder.mkdir(parents=True)
+    (folder / "network-0123abcd.pth").write_bytes(bytes(3 << 20))
+    (folder / "network-0123abcd.pth.1.partial").touch()
+    monkeypatch.setattr(os, "access", lambda path, mode: writable)
+    check = look()
+    assert check.found.count("network-0123abcd.pth (3 MiB)") == check.found.count(".pth") == 1
+    assert (check.status, "TORCH_HOME" in check.remedy) == (
+        ("ok", False) if writable else ("warning", True)
+    )
 
 
 def test_disk_that_is_full(monkeypatch: pytest.MonkeyPatch) -> None:
