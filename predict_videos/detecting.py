@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from predict_videos.inputs import PredictRequest
 from shared.config.bounded import file_digest, shown
 from shared.data_files import not_a_file
+from shared.download import sha256_digits
 from shared.errors import DetectorError, ShardNotFoundError, VideoDecodeError
 from shared.manifests.load import shipped_detectors
 from shared.manifests.records import DetectorChoice, Video
@@ -106,8 +107,8 @@ def objects_in(folder: Path, model: OpenedModel, *, any_detector: bool) -> Objec
 def load_its_detector(model: OpenedModel, request: PredictRequest) -> Detector:
     """The detector that a network was trained with, or the one that the user chose.
 
-    Its weights are those of the model folder or of the project, where these have the digest that
-    the network recorded, or the file that is given.
+    Its weights are those of the model folder, of the project or of the model zoo, where these have
+    the digest that the network recorded, or the file that is given.
 
     Raises:
         DetectorError: if nobody knows where its weights are, or they are others than the network's.
@@ -147,22 +148,46 @@ def _files(model: OpenedModel, request: PredictRequest) -> tuple[str, Path]:
     if checkpoint is None and own is not None:
         checkpoint = own.checkpoint
     if checkpoint is None:
-        raise DetectorError(
-            f"{model.path}: was trained on objects of {model.detector}, whose weights are not part "
-            "of this installation; say --checkpoint FILE, or --shards FOLDER with its detections"
-        )
+        checkpoint = _published(model, request, asked.config or name)
     if not request.any_detector and _digest(checkpoint) != digest:
         raise _other(model, f"weights {_digest(checkpoint)}", str(checkpoint))
     if asked.config is not None:
         return asked.config, checkpoint
     if own is not None and own.config is not None:
         return own.config, checkpoint
-    if not _ZOO_NAME.fullmatch(name) or name.endswith(".py"):
-        raise DetectorError(  # a file of Python that a stranger names is not run
+    if not _is_zoo_name(name):
+        raise DetectorError(
             f"{model.path}: wanted a detector's configuration by its name in the model zoo, found "
             f"{shown(name)}; say --config"
         )
     return name, checkpoint
+
+
+def _published(model: OpenedModel, request: PredictRequest, config: str) -> Path:
+    """The weights that the zoo publishes for a configuration, fetched if they can be the network's
+    or any will do."""
+    from stage1_detect.mmdet.zoo import fetch_weights, find_config, weights_url
+
+    path = None
+    if request.config is not None:
+        path = find_config(config)
+    elif _is_zoo_name(config):
+        with suppress(DetectorError):
+            path = find_config(config)
+    url = path and weights_url(path)
+    digits = url and sha256_digits(url)
+    recorded = model.detector.rpartition(" ")[2]
+    if path and digits and (request.any_detector or recorded.startswith(f"sha256:{digits}")):
+        return fetch_weights(path, remedy="name it with --checkpoint FILE")
+    raise DetectorError(
+        f"{model.path}: was trained on objects of {model.detector}, whose weights are not part "
+        "of this installation; say --checkpoint FILE, or --shards FOLDER with its detections"
+    )
+
+
+def _is_zoo_name(name: str) -> bool:
+    """Whether a name that a stranger chose may be looked up: their file of Python is not run."""
+    return _ZOO_NAME.fullmatch(name) is not None and not name.endswith(".py")
 
 
 def _digest(path: Path | None) -> str:

@@ -44,6 +44,7 @@ logger = logging.getLogger(__name__)
 
 DEFAULT_CONFIG = "mask-rcnn_r50_fpn_ms-poly-3x_coco"
 """MMDetection's Mask R-CNN, ResNet-50 with feature pyramid, the long schedule."""
+_REMEDY = "name it with --checkpoint FILE (with make: CHECKPOINT=FILE)"
 _MEASURED_SHARDS = 20
 _USUAL_BYTES = 700.0
 """Measured on the short demo-long world: 504 frames with 2970 detections take 341,854 bytes."""
@@ -112,11 +113,13 @@ class DetectRequest:
     device: str
 
     def describe(self) -> dict[str, Any]:
-        """The settings and the amount of work, as JSON has them; writes nothing.
+        """The settings and the amount of work, as JSON has them; writes and fetches nothing.
 
         Raises:
             PipelineError: as `run` before it detects.
         """
+        from stage1_detect.mmdet.zoo import find_config, weights_to_fetch
+
         data = self._load()
         job = plan_job(
             data, entry=None, folder=self._folder(data), scope=self.scope, fresh=self.fresh
@@ -130,11 +133,15 @@ class DetectRequest:
         frames = job.frames_of(units)
         frame_bytes, measured = _frame_bytes(job)
         config, checkpoint = self._files(data)
+        url = None
+        if checkpoint is None:
+            checkpoint, url = weights_to_fetch(find_config(config), remedy=_REMEDY)
         return {
             "dataset": data.name,
             "out": str(job.folder),
             "config": config,
             "checkpoint": None if checkpoint is None else str(checkpoint),
+            "to_fetch": url,
             "score_threshold": self.score_threshold,
             "frames": job.plan.frames,
             "unit_frames": job.plan.unit_frames,
@@ -193,9 +200,12 @@ class DetectRequest:
             score_threshold=self.score_threshold,
             precision=self.precision,
             threads=self.threads,
+            remedy=_REMEDY,
         )
         engine = self._engine(load)
         device = engine.driver_device
+        # Weights are fetched here, before any process or actor, which find them in their machine's
+        # cache or fetch them there.
         return engine, load(device or "cpu", detects=device is not None)
 
     def _engine(self, load: Callable[[str], Detector]) -> LocalEngine | RayEngine:

@@ -1,4 +1,4 @@
-"""Where a detector's configuration comes from: a file, or a name of MMDetection's model zoo."""
+"""A detector's configuration: read, checked, and known by its digest."""
 
 import hashlib
 import json
@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from shared.errors import DetectorError
-from shared.nearest import nearest
-from stage1_detect.mmdet.library import Config, load_yaml, mmdet
+from stage1_detect.mmdet.library import Config
+from stage1_detect.mmdet.zoo import find_config
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,6 +17,8 @@ class DetectorConfig:
 
     name: str
     """Name of the file, without its ending."""
+    path: Path
+    """The file."""
     config: Config
     """mmengine's configuration."""
     digest: str
@@ -29,7 +31,7 @@ def read_config(name_or_file: str | Path) -> DetectorConfig:
     Raises:
         DetectorError: there is no such file or name, or the file is not a detector's configuration.
     """
-    path = _find(name_or_file)
+    path = find_config(name_or_file)
     try:
         config = Config.fromfile(str(path))
     except (Exception, SystemExit) as err:  # mmengine raises whatever the executed file does
@@ -45,18 +47,7 @@ def read_config(name_or_file: str | Path) -> DetectorConfig:
         test_pipeline(config)
     except DetectorError as err:
         raise DetectorError(f"detector config {path}: {err}") from err
-    return DetectorConfig(name=path.stem, config=config, digest=_digest(config))
-
-
-def weights_url(config_name: str) -> str | None:
-    """Address of the weights that the model zoo has for a configuration; None where it has none."""
-    for metafile in sorted(_zoo_folder().glob("*/metafile.yml")):
-        content = load_yaml(str(metafile))
-        entries = content.get("Models") if isinstance(content, dict) else content
-        for entry in entries or []:
-            if Path(entry.get("Config", "")).stem == config_name:
-                return entry.get("Weights")
-    return None
+    return DetectorConfig(name=path.stem, path=path, config=config, digest=_digest(config))
 
 
 def test_pipeline(config: Config) -> list[dict[str, Any]]:
@@ -93,27 +84,6 @@ def told(err: BaseException) -> str:
     """What an error of another library says, in one line, with its name where that says little."""
     text = " ".join(str(err).split())
     return text if len(text.split()) > 2 else f"{type(err).__name__} {text}".strip()
-
-
-def _find(name_or_file: str | Path) -> Path:
-    path = Path(name_or_file)
-    if path.suffix == ".py":
-        if not path.is_file():
-            raise DetectorError(f"detector config {path}: there is no such file")
-        return path
-    known = {file.stem: file for file in _zoo_folder().glob("*/*.py")}
-    if str(name_or_file) not in known:
-        meant = nearest(str(name_or_file), known)
-        hint = f"did you mean {meant!r}?" if meant else "this mmdet was installed without its zoo"
-        raise DetectorError(
-            f"detector config {str(name_or_file)!r} is neither a .py file nor a name of the "
-            f"model zoo; {hint}"
-        )
-    return known[str(name_or_file)]
-
-
-def _zoo_folder() -> Path:
-    return Path(mmdet.__file__).parent / ".mim" / "configs"
 
 
 def _digest(config: Config) -> str:

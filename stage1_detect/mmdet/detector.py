@@ -16,13 +16,7 @@ from shared.masks.coco_classes import COCO_CLASSES
 from shared.masks.detections import FrameDetections, clip_boxes
 from shared.masks.rle import encode_borders
 from shared.shards.schema import DetectorEntry
-from stage1_detect.mmdet.config import (
-    DetectorConfig,
-    read_config,
-    test_pipeline,
-    told,
-    weights_url,
-)
+from stage1_detect.mmdet.config import DetectorConfig, read_config, test_pipeline, told
 from stage1_detect.mmdet.first_stage import During, first_stage, unwatched
 from stage1_detect.mmdet.heads import RawDetections, predict_boxes, predict_masks, to_host
 from stage1_detect.mmdet.library import Compose, MaskRCNN
@@ -38,6 +32,7 @@ from stage1_detect.mmdet.model import (
     quiet,
     use_float32_of,
 )
+from stage1_detect.mmdet.zoo import fetch_weights
 
 _MOST_CPU_PIXELS = 2**20
 """Pixels that a CPU's network sees at once: with larger batches of large frames its activations
@@ -191,21 +186,25 @@ def load_detector(
     precision: Precision = "float32",
     threads: int | None = None,
     detects: bool = True,
+    remedy: str = "pass it as checkpoint=FILE",
 ) -> MmdetDetector:
     """A detector from a configuration and a file of weights.
 
     Args:
         device: `cpu`, `cuda`, `cuda:1`, ...; `auto` takes a GPU where there is one.
         config: a configuration's file, or its name in MMDetection's model zoo.
-        checkpoint: file of weights.
+        checkpoint: file of weights; None takes those that are published for the configuration, from
+            torch.hub's cache, fetched if they are not there.
         score_threshold: detections below it are dropped, 0..1.
         precision: number format of the convolutions.
         threads: CPU threads that this process computes with from now on; None changes nothing.
             The last bits of a result depend on it. TF32 is turned off in this process, too.
         detects: False where only its entry is wanted, because others detect, on other devices.
+        remedy: what the user can do with a file of weights, for messages.
 
     Raises:
-        DetectorError: no such configuration, file or device, or they do not fit each other.
+        DetectorError: no such configuration, file or device, they do not fit each other, or weights
+            cannot be fetched.
     """
     target = torch.device(choose_device(device, error=DetectorError))
     if detects:
@@ -214,14 +213,14 @@ def load_detector(
     if threads is not None:
         torch.set_num_threads(threads)
     detector = read_config(config)
-    if checkpoint is None:
-        raise DetectorError(_where_to_get_weights(detector.name))
     model = build_model(detector)
     if model.roi_head.bbox_head.num_classes != len(COCO_CLASSES):
         raise DetectorError(
             f"detector config {detector.name}: wanted the {len(COCO_CLASSES)} COCO classes, "
             f"found {model.roi_head.bbox_head.num_classes} classes"
         )
+    if checkpoint is None:
+        checkpoint = fetch_weights(detector.path, remedy=remedy)
     checkpoint_digest = load_weights(model, checkpoint, config_name=detector.name)
     model.roi_head.test_cfg.score_thr = score_threshold
     entry = detector_entry(
@@ -257,12 +256,3 @@ def _image_pipeline(detector: DetectorConfig) -> Any:
                 f"for this network: {told(err)}"
             ) from err
     return pipeline
-
-
-def _where_to_get_weights(config_name: str) -> str:
-    url = weights_url(config_name)
-    where = f"download {url}" if url else "the model zoo of this mmdet names no file for it"
-    return (
-        f"the detector {config_name} needs a file of weights and none was given; {where} "
-        "and say --checkpoint FILE"
-    )

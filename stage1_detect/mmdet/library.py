@@ -13,7 +13,6 @@ install()
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
-    import mmdet
     from mmcv.cnn import fuse_conv_bn
     from mmcv.transforms import Compose
     from mmdet.models.backbones import ResNet, ResNeXt
@@ -26,7 +25,6 @@ with warnings.catch_warnings():
     from mmdet.structures.mask import BitmapMasks
     from mmdet.utils import register_all_modules
     from mmengine.config import Config
-    from mmengine.fileio import load as load_yaml
     from mmengine.logging import MMLogger
     from mmengine.structures import InstanceData
 
@@ -52,8 +50,6 @@ __all__ = [
     "StandardRoIHead",
     "bbox2roi",
     "fuse_conv_bn",
-    "load_yaml",
-    "mmdet",
     "multiclass_nms",
     "register_all_modules",
 ]

@@ -17,8 +17,12 @@ import numpy as np
 import pytest
 
 import predict_videos.job
+from predict_videos.detecting import load_its_detector
+from predict_videos.inputs import PredictRequest
 from shared.cli import main
-from shared.errors import JoinError
+from shared.errors import DetectorError, JoinError
+from shared.manifests.load import shipped_detectors
+from stage1_detect.request import DEFAULT_CONFIG
 from stage2_train.evaluation.predictions import load_predictions
 from stage2_train.predict.arrays import predict_given
 from stage2_train.predict.opened import open_model
@@ -219,6 +223,40 @@ def test_a_film_is_of_one_video(trained, tmp_path) -> None:
     result = predict(trained, *validation(trained), "--shards", trained.shards, "--overlay", film)
     assert result.exit_code == 2
     assert "wanted one video to make a film of, found 4" in result.stderr
+
+
+@pytest.mark.mmdet
+def test_published_weights_are_fetched_where_any_detector_will_do(
+    trained, weights_host, tmp_path
+) -> None:
+    (video, *_) = validation(trained)
+    shipped = shipped_detectors()["mask_rcnn_demo"]
+    folder = tmp_path / "zoo"
+    config = weights_host.publish_detector(shipped.config, shipped.checkpoint, folder=folder)
+    refused = predict(trained, video, "--config", config)
+    assert (refused.exit_code, "--checkpoint FILE" in refused.stderr) == (1, True)
+    assert weights_host.requests == []
+    result = predict(trained, video, "--config", config, "--any-detector")
+    assert result.exit_code == 0, result.stderr
+    assert len(weights_host.requests) == 1
+
+
+@pytest.mark.mmdet
+@pytest.mark.parametrize(
+    ("digest", "asked"),
+    [pytest.param("21b550bb", 1, id="the network's"), pytest.param("31b550bb", 0, id="others")],
+)
+def test_published_weights_are_fetched_where_they_are_those_of_the_training(
+    trained, weights_host, monkeypatch, digest: str, asked: int
+) -> None:
+    monkeypatch.setenv("ORN_WEIGHTS_MIRROR", weights_host.address)  # which lacks them
+    model = open_model(trained.run, device="cpu")
+    detector = f"{DEFAULT_CONFIG} sha256:{digest:0<64}"
+    dataset = replace(model.config.dataset, detector=detector)
+    model = replace(model, config=replace(model.config, dataset=dataset))
+    with pytest.raises(DetectorError, match="--checkpoint FILE"):
+        load_its_detector(model, PredictRequest(device="cpu"))
+    assert len(weights_host.requests) == asked
 
 
 def test_another_detector_is_refused(trained, tmp_path) -> None:

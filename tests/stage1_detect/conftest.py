@@ -13,6 +13,7 @@ from shared.masks.coco_classes import COCO_CLASSES
 from shared.masks.detections import FrameDetections, clip_boxes
 from shared.masks.rle import encode
 from shared.shards.schema import DetectorEntry
+from tests.weights_server import WeightsServer
 
 DEMO_CONFIG = Path(__file__).parents[2] / "demo" / "detector" / "mask_rcnn_demo.py"
 
@@ -84,6 +85,14 @@ def demo_checkpoint(tmp_path_factory: pytest.TempPathFactory, demo_config: Path)
 def per_class_checkpoint(tmp_path_factory: pytest.TempPathFactory, per_class_config: Path) -> Path:
     """Random weights for the config with boxes and masks per class."""
     return save_random_weights(per_class_config, tmp_path_factory.mktemp("weights") / "per.pth")
+
+
+@pytest.fixture
+def published_config(
+    demo_config: Path, demo_checkpoint: Path, weights_host: WeightsServer, tmp_path: Path
+) -> Path:
+    """The demo's config, with a metafile beside it that says where the host has its weights."""
+    return weights_host.publish_detector(demo_config, demo_checkpoint, folder=tmp_path / "zoo")
 
 
 @pytest.fixture(scope="session")

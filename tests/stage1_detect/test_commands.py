@@ -1,5 +1,6 @@
 """`orn detect` as a user calls it, with the demo's config and random weights."""
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from shared.jobs.lock import locked
 from shared.shards.shard import Shard
 from stage1_detect import request
 from tests.stage1_detect.conftest import write_video
+from tests.weights_server import WeightsServer
 
 pytestmark = pytest.mark.mmdet
 
@@ -207,14 +209,60 @@ def test_unknown_dataset_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> N
     assert "vlog" in err
 
 
-def test_without_weights_the_error_says_where_to_get_them(
-    world: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("more", [[], ["--engine", "ray"]])
+def test_weights_that_cannot_be_fetched_are_named_with_what_to_do(
+    world: Path, more: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code, _, err = run(capsys, "detect", str(world), "--data", str(world.parent / "data"))
+    code, _, err = run(capsys, "detect", str(world), "--data", str(world.parent / "data"), *more)
     assert code == 1
-    assert "download https://" in err
+    assert "from https://download.openmmlab.com/" in err
     assert "mask_rcnn_r50_fpn_mstrain-poly_3x_coco_20210524_201154-21b550bb.pth" in err
-    assert "--checkpoint" in err
+    assert "--checkpoint FILE" in err
+    assert "CHECKPOINT=FILE" in err
+
+
+@pytest.mark.parametrize("workers", ["1", pytest.param("2", marks=pytest.mark.slow)])
+def test_published_weights_are_fetched_once(
+    workers: str,
+    arguments: list[str],
+    weights_host: WeightsServer,
+    published_config: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    server = weights_host
+    (name,) = server.files
+    place = arguments.index("--config")
+    fetching = [*arguments[:place], "--config", str(published_config), *arguments[place + 4 :]]
+    fetching += ["--workers", workers, "--unit-frames", "5"]
+    code, out, _ = run(capsys, *fetching, "--dry-run", "--json")
+    assert (code, json.loads(out)["checkpoint"]) == (0, None)
+    assert json.loads(out)["to_fetch"] == f"{server.address}/{name}"
+    assert server.requests == []
+    assert not (tmp_path / "torch").exists()
+
+    code, _, err = run(capsys, *fetching)
+    assert (code, f"fetching {server.address}" in err) == (3, True)
+    assert server.requests == [f"/{name}"]
+    digest = Shard(tmp_path / "shards" / "shard-000000.zarr.zip").detector.checkpoint_digest
+    assert digest == f"sha256:{hashlib.sha256(server.files[name]).hexdigest()}"
+
+    _, out, _ = run(capsys, *fetching, "--dry-run", "--json")
+    work = json.loads(out)
+    assert (Path(work["checkpoint"]).name, work["to_fetch"]) == (name, None)
+
+
+def test_weights_that_are_given_are_not_fetched(
+    arguments: list[str],
+    weights_host: WeightsServer,
+    published_config: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    given = [*arguments, "--config", str(published_config), "--limit", "1"]
+    code, out, _ = run(capsys, *given, "--dry-run", "--json")
+    assert (code, json.loads(out)["to_fetch"]) == (0, None)
+    assert run(capsys, *given)[0] == 0
+    assert weights_host.requests == []
 
 
 @pytest.mark.parametrize("word", ["bf16", "bfloat16"])

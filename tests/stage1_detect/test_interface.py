@@ -8,6 +8,7 @@ import pytest
 from shared.errors import DetectorError, ShapeError
 from shared.manifests.load import shipped_detectors
 from stage1_detect import load_detector
+from tests.weights_server import WeightsServer
 
 pytestmark = pytest.mark.mmdet
 
@@ -33,8 +34,18 @@ def test_the_shipped_detector_by_name_and_by_file() -> None:
             named.detect([frames[0], wrong])
 
 
+def test_published_weights_are_fetched(
+    weights_host: WeightsServer, published_config: Path, demo_checkpoint: Path
+) -> None:
+    fetched = load_detector(config=published_config, device="cpu")
+    given = load_detector(demo_checkpoint, config=published_config, device="cpu")
+    assert fetched.entry == given.entry
+    assert len(weights_host.requests) == 1
+
+
 def test_what_is_missing_is_said(tmp_path: Path) -> None:
-    with pytest.raises(DetectorError, match="needs a file of weights and none was given"):
+    with pytest.raises(DetectorError, match=r"fetched from https://.* as checkpoint=FILE") as err:
         load_detector(device="cpu")
+    assert "--" not in str(err.value)
     with pytest.raises(DetectorError, match=r"none\.pth: cannot be read"):
         load_detector(tmp_path / "none.pth", device="cpu")
