@@ -19,7 +19,12 @@ from shared.jobs.same_job import check_same_job, differences
 from shared.manifests.load import load_listing, load_manifest
 from shared.shards.reader import DetectionFolder
 from stage2_train.ablation.budget import MEASURED_STEPS, within_budget
-from stage2_train.ablation.execute import carry_out, first_command, is_measured
+from stage2_train.ablation.execute import (
+    carry_out,
+    first_command,
+    is_measured,
+    weights_needed,
+)
 from stage2_train.ablation.pictures import write_report
 from stage2_train.ablation.plan import AblationRequest, AblationRun, planned_runs
 from stage2_train.ablation.report import ablation_report
@@ -27,6 +32,7 @@ from stage2_train.ablation.results import LATE_FUSION, RunResult, read_csv
 from stage2_train.ablation.rows import AblationRow, table_rows
 from stage2_train.ablation.run_figures import late_fusion_results, read_run, run_seconds
 from stage2_train.frames.reader import ClipStore
+from stage2_train.model.image_weights import imagenet_to_fetch
 from stage2_train.recipe import Recipe, default_recipe, load_recipe
 from stage2_train.runs.run_folder import METRICS_NAME, read_jsonl
 from stage2_train.training.prepare import require_prepared
@@ -114,7 +120,8 @@ def joined_curve(
 
 def describe_ablation(request: AblationRequest) -> dict[str, Any]:
     """What `ablate` would do: its runs, those that are done, how long the others take as far as
-    runs of the same kind say, and the first command; with a budget, how steps are set instead."""
+    runs of the same kind say, weights to fetch, and the first command; with a budget, how steps are
+    set instead."""
     recipe = _recipe(request)
     rows = table_rows(request.table, request.systems, recipe)
     _check_names(request, rows)
@@ -130,6 +137,7 @@ def describe_ablation(request: AblationRequest) -> dict[str, Any]:
             "steps": f"set by rates, measured over {MEASURED_STEPS} steps of each phase of each "
             "system first, which come on top of the seconds"
         }
+    urls = [imagenet_to_fetch(name) for name in weights_needed(left, request)]
     return {
         "systems": [row.name for row in rows],
         "runs": len(runs),
@@ -137,6 +145,7 @@ def describe_ablation(request: AblationRequest) -> dict[str, Any]:
         "more_after_search": 0 if request.search is None else len(request.seeds) - 1,
         "seconds_left": round(sum(known) / request.jobs),
         "left_of_unknown_length": len(left) - len(known),
+        "to_fetch": [url for url in urls if url is not None],
         **more,
     }
 

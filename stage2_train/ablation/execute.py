@@ -24,9 +24,14 @@ from shared.jobs.termination import terminated_as_interrupted
 from shared.manifests.load import load_manifest
 from stage2_train.ablation.plan import AblationRequest, AblationRun
 from stage2_train.evaluation.evaluate import EvalRequest, evaluate
-from stage2_train.model.image_weights import image_network
-from stage2_train.recipe import default_recipe, load_recipe
+from stage2_train.model.image_weights import (
+    ImageNetwork,
+    fetch_imagenet_weights,
+    image_network,
+)
+from stage2_train.recipe import Recipe, default_recipe, load_recipe
 from stage2_train.resources import wait_passively
+from stage2_train.training.backbone import imagenet_needed
 from stage2_train.training.train import TrainRequest, train
 
 logger = logging.getLogger(__name__)
@@ -49,22 +54,37 @@ def train_request(run: AblationRun, request: AblationRequest) -> TrainRequest:
         system=run.row.system,
         overrides=run.overrides,
         run=run.folder,
-        weights=request.weights if _holds_resnet(run, request) else None,
+        weights=request.weights if _holds_resnet(_recipe(run, request)) else None,
         seed=run.seed,
     )
 
 
-def _holds_resnet(run: AblationRun, request: AblationRequest) -> bool:
-    """Whether a run's network can start from a ResNet's weights: C3D, I3D and an object head that
-    looks at no pictures cannot."""
-    recipe = load_recipe(
+def weights_needed(
+    runs: Sequence[AblationRun], request: AblationRequest
+) -> tuple[ImageNetwork, ...]:
+    """Return the 2D networks whose published weights runs still have to start from."""
+    found = set()
+    for run in runs:
+        recipe = _recipe(run, request)
+        file = request.weights if _holds_resnet(recipe) else None
+        found.add(imagenet_needed(recipe, file, run.folder))
+    return tuple(sorted(name for name in found if name is not None))
+
+
+def _holds_resnet(recipe: Recipe) -> bool:
+    """Whether a network can start from a ResNet's weights: C3D, I3D and an object head that looks
+    at no pictures cannot."""
+    return image_network(recipe.model) in ("resnet18", "resnet50")
+
+
+def _recipe(run: AblationRun, request: AblationRequest) -> Recipe:
+    return load_recipe(
         request.recipe or default_recipe(load_manifest(request.manifest).name),
         num_activities=2,
         overrides=run.overrides,
         system=run.row.system,
         clip_frames=2,
     )
-    return image_network(recipe.model) in ("resnet18", "resnet50")
 
 
 def first_command(run: AblationRun, request: AblationRequest) -> str:
@@ -110,6 +130,7 @@ def carry_out(
         max_steps: after which trainings stop; None trains to the end.
 
     Raises:
+        CheckpointError: if weights that runs start from cannot be fetched.
         TrainingError: if some failed, after the others are done; it names them and their logs.
     """
     by_folder: dict[Path, AblationRun] = {}  # which arms may share
@@ -118,6 +139,8 @@ def carry_out(
     left = [run for run in by_folder.values() if split is None or not is_measured(run, split)]
     if not left:
         return
+    for name in weights_needed(left, request):
+        fetch_imagenet_weights(name)
     wait_passively()  # processes inherit it
     processes = _Processes()
     failures: list[str] = []

@@ -12,12 +12,12 @@ import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Literal
-from urllib.error import URLError
 
 import torch
 from torch import Tensor, nn
 from torchvision.models import GoogLeNet_Weights, ResNet18_Weights, ResNet50_Weights
 
+from shared.download import cached_path, fetch
 from shared.errors import CheckpointError, ConfigError
 from shared.tensor_file import read_tensors, tensors_in
 from stage2_train.model.baselines.i3d import I3D
@@ -30,11 +30,12 @@ _CLASSIFIERS = ("fc.", "aux1.", "aux2.")
 
 ImageNetwork = Literal["resnet18", "resnet50", "googlenet"]
 
-_IMAGENET = {
-    "resnet18": ResNet18_Weights.IMAGENET1K_V1,
-    "resnet50": ResNet50_Weights.IMAGENET1K_V1,
-    "googlenet": GoogLeNet_Weights.IMAGENET1K_V1,
+IMAGENET_URLS: dict[ImageNetwork, str] = {
+    "resnet18": ResNet18_Weights.IMAGENET1K_V1.url,
+    "resnet50": ResNet50_Weights.IMAGENET1K_V1.url,
+    "googlenet": GoogLeNet_Weights.IMAGENET1K_V1.url,
 }
+"""Where torchvision's weights are published."""
 
 
 def image_network(config: NetworkConfig) -> ImageNetwork | None:
@@ -60,20 +61,27 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     return weights
 
 
-def fetch_imagenet_weights(name: ImageNetwork) -> dict[str, Tensor]:
-    """The state dict of torchvision's ImageNet weights, from its cache or else the network.
+def fetch_imagenet_weights(name: ImageNetwork) -> Path:
+    """Return the file of torchvision's ImageNet weights, fetched if it is not in the cache.
 
     Raises:
-        CheckpointError: if they cannot be downloaded; says which file to fetch and from where.
+        CheckpointError: if they cannot be fetched; says which file to download and from where.
     """
-    weights = _IMAGENET[name]
-    try:
-        return dict(weights.get_state_dict(progress=False, check_hash=True, weights_only=True))
-    except (URLError, OSError, RuntimeError) as err:
-        raise CheckpointError(
-            f"ImageNet weights of {name}: could not be downloaded ({err}); fetch {weights.url} "
-            "on a machine with network access and give the file with --weights instead"
-        ) from err
+    return fetch(
+        IMAGENET_URLS[name],
+        what=f"ImageNet weights of {name}",
+        remedy="give it with --weights FILE, or start from random weights with "
+        "--set initial_weights=random",
+        error=CheckpointError,
+    )
+
+
+def imagenet_to_fetch(name: ImageNetwork | None) -> str | None:
+    """Return the address that `fetch_imagenet_weights` would fetch; None if they are there, or none
+    are needed."""
+    if name is None or cached_path(IMAGENET_URLS[name]).exists():
+        return None
+    return IMAGENET_URLS[name]
 
 
 def inflate(network: nn.Module, weights: Mapping[str, Tensor], *, name: str) -> None:

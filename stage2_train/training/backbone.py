@@ -12,12 +12,12 @@ import shutil
 from pathlib import Path
 
 import torch
-from accelerate import Accelerator
 from torch import nn
 
 from shared.config.bounded import file_digest
 from shared.errors import CheckpointError, ConfigError
 from stage2_train.model.image_weights import (
+    ImageNetwork,
     fetch_imagenet_weights,
     image_network,
     inflate,
@@ -63,15 +63,26 @@ def weights_digest(recipe: Recipe, file: Path | None, run: Path) -> str | None:
     return recorded if (run / CONFIG_NAME).is_file() else IMAGENET_NAME
 
 
-def set_first_weights(
-    network: nn.Module, recipe: Recipe, file: Path | None, *, accelerator: Accelerator
-) -> None:
+def imagenet_needed(recipe: Recipe, file: Path | None, run: Path) -> ImageNetwork | None:
+    """Return the 2D network whose published weights a run still has to start from; None if it goes
+    on from a checkpoint, or starts from a file or from random weights.
+
+    Raises:
+        ConfigError: as `weights_digest`.
+    """
+    if file is not None or (run / LAST_NAME).is_file():
+        return None
+    is_published = weights_digest(recipe, file, run) == IMAGENET_NAME
+    return image_network(recipe.model) if is_published else None
+
+
+def set_first_weights(network: nn.Module, recipe: Recipe, file: Path | None) -> None:
     """Inflates ImageNet weights into a network that has its random ones.
 
     Args:
         network: changed in place.
         recipe: says which network it is.
-        file: the 2D network's weights; None fetches torchvision's, in one process for all.
+        file: the 2D network's weights; None takes torchvision's, fetched if they are not there.
 
     Raises:
         CheckpointError: if the weights cannot be had, or do not fit.
@@ -81,12 +92,7 @@ def set_first_weights(
         logger.warning("%s starts from random weights: there are none for it", _kind(recipe))
         return
     source = IMAGENET_NAME if file is None else str(file)
-    if file is not None:
-        weights = read_weights(file)
-    else:
-        with accelerator.main_process_first():
-            weights = fetch_imagenet_weights(name)
-    inflate(network, weights, name=source)
+    inflate(network, read_weights(file or fetch_imagenet_weights(name)), name=source)
 
 
 def _kind(recipe: Recipe) -> str:

@@ -25,7 +25,12 @@ _SOME_VIDEOS_FAILED = 3
 
 
 def require_prepared(
-    manifest: str, dataset_name: str, resources: Resources, *, may_run: Sequence[str] = ()
+    manifest: str,
+    dataset_name: str,
+    resources: Resources,
+    *,
+    may_run: Sequence[str] = (),
+    before: Callable[[], object] | None = None,
 ) -> None:
     """Makes sure that there are shards and, unless clips are decoded, a clip store.
 
@@ -35,6 +40,7 @@ def require_prepared(
         resources: where they should be.
         may_run: `detect`, `clips`: commands that may be run to make what is missing; none for a
             command that has no --prepare.
+        before: called before anything is made, once all that is missing may be.
 
     Raises:
         PipelineError: if something is missing, with the commands that make it; or if one failed.
@@ -46,6 +52,8 @@ def require_prepared(
         typed = " && ".join(shlex.join(["orn", *arguments]) for arguments in missing.values())
         hint = ", or give --prepare to have it done" if alone and may_run else ""
         raise PipelineError(f"{dataset_name}: found {what}; type `{typed}` first{hint}")
+    if before is not None:
+        before()
     for arguments in missing.values():
         logger.info("first: %s", shlex.join(["orn", *arguments]))
         run_orn(arguments, stdout=_STDERR, done=(0, _SOME_VIDEOS_FAILED))

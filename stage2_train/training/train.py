@@ -4,6 +4,7 @@ import time
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from stage2_train.clips.join import JoinedSplit
 from stage2_train.clips.views import ClipRequest, classes_when_flipped
 from stage2_train.devices import build_accelerator
 from stage2_train.model.build import build_network
+from stage2_train.model.image_weights import fetch_imagenet_weights, imagenet_to_fetch
 from stage2_train.network_choice import system_as_changed
 from stage2_train.recipe import Recipe, default_recipe, load_recipe
 from stage2_train.resources import Resources, folders_between
@@ -35,7 +37,11 @@ from stage2_train.runs.run_config import (
 )
 from stage2_train.runs.run_folder import CONFIG_NAME, LAST_NAME, start_run
 from stage2_train.runs.sources import Sources, open_sources, warn_of_other_data
-from stage2_train.training.backbone import set_first_weights, weights_digest
+from stage2_train.training.backbone import (
+    imagenet_needed,
+    set_first_weights,
+    weights_digest,
+)
 from stage2_train.training.loop import TrainingData, train_network
 from stage2_train.training.prepare import (
     require_prepared,
@@ -133,7 +139,7 @@ def _train(
     recipe, sources, resources = plan.config.recipe, plan.sources, request.resources
     if not request.no_verify_shards and not (plan.run / LAST_NAME).is_file():
         require_verified(plan.shards, accelerator, workers=resources.workers)
-    network = _first_network(plan, request, accelerator)
+    network = _first_network(plan, request)
     if accelerator.is_main_process:
         start_run(plan.run, plan.config, threads=resources.num_threads())
         trained = [each.video_id for each in plan.train.segments]
@@ -177,27 +183,30 @@ def _train(
 
 
 def describe_training(request: TrainRequest) -> dict[str, Any]:
-    """What `train` would do: the resolved recipe as TOML and the amount of work; writes nothing."""
+    """What `train` would do: the resolved recipe as TOML, weights to fetch and the amount of work;
+    writes and fetches nothing."""
     plan = _plan(request)
     recipe = plan.config.recipe
+    url = imagenet_to_fetch(imagenet_needed(recipe, request.weights, plan.run))
     phases = plan_phases(recipe, num_segments=len(plan.train.segments))
     steps = {phase.name: phase.num_steps for phase in phases}
     return {
         "run": str(plan.run),
         "recipe_name": plan.config.recipe_name,
         "recipe": to_toml(recipe),
+        **({"to_fetch": url} if url else {}),
         "steps": steps,
         **plan.counts,
     }
 
 
-def _first_network(plan: _Plan, request: TrainRequest, accelerator: Accelerator) -> nn.Module:
+def _first_network(plan: _Plan, request: TrainRequest) -> nn.Module:
     """The network as it begins; made before the run's folder, which records what it begins from."""
     recipe = plan.config.recipe
     torch.manual_seed(recipe.seed)
     network = build_network(recipe.model)
     if recipe.initial_weights == "imagenet" and not (plan.run / LAST_NAME).is_file():
-        set_first_weights(network, recipe, request.weights, accelerator=accelerator)
+        set_first_weights(network, recipe, request.weights)
     return network
 
 
@@ -215,8 +224,14 @@ def _plan(request: TrainRequest, *, may_run: Sequence[str] = ()) -> _Plan:
     )
     if recipe.data.flip:
         classes_when_flipped(dataset)
-    require_prepared(request.manifest, dataset.name, resources, may_run=may_run)
     paths = data_paths(request.manifest, dataset.name, resources)
+    # runs/DATASET-RECIPE-SYSTEM-seedN; no system's name where none was asked for.
+    called = "-".join((dataset.name, *folders_between(paths.shards)))
+    parts = (called, Path(recipe_name).stem, request.system, f"seed{recipe.seed}")
+    run = request.run or Path("runs") / "-".join(filter(None, parts))
+    needed = imagenet_needed(recipe, request.weights, run)
+    fetch = partial(fetch_imagenet_weights, needed) if needed and may_run else None
+    require_prepared(request.manifest, dataset.name, resources, may_run=may_run, before=fetch)
     sources = open_sources(dataset, paths, partial=resources.partial)
     joined, validation = (sources.join(split, recipe) for split in ("train", "validation"))
     if recipe.data.train_with_validation:
@@ -224,10 +239,6 @@ def _plan(request: TrainRequest, *, may_run: Sequence[str] = ()) -> _Plan:
         validation = JoinedSplit(split="validation", segments=(), skipped=())
     joined = joined.at_most(recipe.data.train_segments)
     joined.require_segments(dataset.name)
-    # runs/DATASET-RECIPE-SYSTEM-seedN; no system's name where none was asked for.
-    called = "-".join((dataset.name, *folders_between(paths.shards)))
-    parts = (called, Path(recipe_name).stem, request.system, f"seed{recipe.seed}")
-    run = request.run or Path("runs") / "-".join(filter(None, parts))
     config = RunConfig(
         recipe_name=recipe_name,
         system=system_as_changed(request.system, recipe.model),

@@ -7,12 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from shared.errors import CheckpointError
 from shared.jobs.termination import Terminated
 from stage2_train.ablation import execute
-from stage2_train.ablation.execute import carry_out, train_request
+from stage2_train.ablation.execute import carry_out, train_request, weights_needed
 from stage2_train.ablation.plan import AblationRequest, planned_runs
 from stage2_train.ablation.rows import table_rows
+from stage2_train.model.image_weights import IMAGENET_URLS
 from stage2_train.recipe import load_recipe
+from tests.weights_server import WeightsServer
 
 
 def pause(*requests: object) -> None:
@@ -48,6 +51,23 @@ def test_weights_of_a_resnet_go_only_to_networks_that_hold_one(
     rows = table_rows(table, (system,), recipe)
     (run,) = planned_runs(request, rows, seeds=(0,))
     assert (train_request(run, request).weights is not None) == given
+
+
+def test_weights_are_fetched_before_any_training_starts(
+    tmp_path: Path, weights_host: WeightsServer, monkeypatch
+) -> None:
+    started: list[SpawnProcess] = []
+    monkeypatch.setattr(SpawnProcess, "start", started.append)
+    absent = f"{weights_host.address}/resnet18-0123abcd.pth"
+    monkeypatch.setitem(IMAGENET_URLS, "resnet18", absent)
+    overrides = ("initial_weights=imagenet", "model.backbone=resnet18")
+    request = AblationRequest(manifest="demo", table="2", out=tmp_path, overrides=overrides)
+    rows = table_rows("2", ("orn", "activity-head"), load_recipe("demo", num_activities=2))
+    runs = planned_runs(request, rows, seeds=(0, 1))
+    assert weights_needed(runs, request) == ("resnet18",)
+    with pytest.raises(CheckpointError, match=f"{absent}.*404"):
+        carry_out(runs, request, split="validation")
+    assert (len(weights_host.requests), started) == (1, [])
 
 
 def test_sigterm_ends_the_trainings_that_run(tmp_path: Path, monkeypatch, caplog) -> None:

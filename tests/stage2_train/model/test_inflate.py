@@ -4,17 +4,21 @@ That an inflated network computes what torchvision's does is in test_resnet_25d.
 """
 
 import re
-from urllib.error import URLError
 
 import pytest
 import torch
-from torchvision.models import resnet18
-from torchvision.models._api import WeightsEnum
+from torchvision.models import get_model_weights, resnet18
 
 from shared.errors import CheckpointError
 from stage2_train.model.config import NetworkConfig
-from stage2_train.model.image_weights import fetch_imagenet_weights, inflate, read_weights
+from stage2_train.model.image_weights import (
+    fetch_imagenet_weights,
+    imagenet_to_fetch,
+    inflate,
+    read_weights,
+)
 from stage2_train.model.network import ObjectVideoNetwork
+from tests.weights_server import WeightsServer
 
 
 @pytest.fixture(scope="module")
@@ -103,11 +107,16 @@ def test_runs_no_code_of_the_file(tmp_path) -> None:
     assert not (tmp_path / "proof").exists()
 
 
-def test_without_network_says_what_to_fetch(monkeypatch) -> None:
-    def fail(*args: object, **kwargs: object) -> None:
-        raise URLError("no route to host")
-
-    monkeypatch.setattr(WeightsEnum, "get_state_dict", fail)
-    url = "https://download.pytorch.org/models/resnet50-0676ba61.pth"
-    with pytest.raises(CheckpointError, match=f"of resnet50: .*no route to host.* fetch {url}"):
-        fetch_imagenet_weights("resnet50")
+@pytest.mark.parametrize("name", ["resnet18", "resnet50", "googlenet"])
+def test_imagenet_weights_come_from_torchvision_and_are_checked(
+    weights_host: WeightsServer, monkeypatch, name: str
+) -> None:
+    url = imagenet_to_fetch(name)
+    assert url == get_model_weights(name).IMAGENET1K_V1.url
+    weights_host.files[url.rpartition("/")[2]] = b"other bytes"
+    monkeypatch.setenv("ORN_WEIGHTS_MIRROR", weights_host.address)
+    with pytest.raises(CheckpointError) as refused:
+        fetch_imagenet_weights(name)
+    for part in (f"weights of {name}: ", "another file", "--weights", "initial_weights=random"):
+        assert part in str(refused.value)
+    assert imagenet_to_fetch(name) == url

@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from torchvision import models
 
 from shared.video.read import read_frames
-from stage2_train.devices import build_accelerator
 from stage2_train.model.build import build_network
 from stage2_train.model.image_weights import image_network
 from stage2_train.model.inputs import NetworkInputs
@@ -111,9 +110,7 @@ def test_a_system_sees_what_the_2d_network_sees(system, real_frames, weights_fil
     torch.manual_seed(1)
     network = build_network(recipe.model).eval()
     name = image_network(recipe.model)
-    set_first_weights(
-        network, recipe, weights_files[name], accelerator=build_accelerator("fp32", "cpu")
-    )
+    set_first_weights(network, recipe, weights_files[name])
     kept = _watch_activity_features(network)
     with torch.no_grad():
         network(_inputs(real_frames), heads="activity")
@@ -129,9 +126,7 @@ def test_a_system_sees_what_the_2d_network_sees(system, real_frames, weights_fil
 def test_i3d_sees_what_googlenet_sees_of_a_still_clip(real_frames, weights_files) -> None:
     recipe = _recipe("i3d")
     network = build_network(recipe.model).eval()
-    set_first_weights(
-        network, recipe, weights_files["googlenet"], accelerator=build_accelerator("fp32", "cpu")
-    )
+    set_first_weights(network, recipe, weights_files["googlenet"])
     still = real_frames[:, :1].expand(-1, NUM_FRAMES, -1, -1, -1)
     kept: list[Tensor] = []
     network.inception5b.register_forward_hook(
@@ -148,7 +143,6 @@ def test_i3d_sees_what_googlenet_sees_of_a_still_clip(real_frames, weights_files
 
 @pytest.mark.slow  # the quick sibling: test_a_system_sees_what_the_2d_network_sees
 def test_every_kind_of_system_takes_the_weights_of_its_2d_network(weights_files, caplog) -> None:
-    accelerator = build_accelerator("fp32", "cpu")
     without = []
     for system in KINDS:
         recipe = _recipe(system)
@@ -158,7 +152,7 @@ def test_every_kind_of_system_takes_the_weights_of_its_2d_network(weights_files,
         for tensor in network.state_dict().values():
             tensor.zero_()
         name = image_network(recipe.model)
-        set_first_weights(network, recipe, weights_files.get(name), accelerator=accelerator)
+        set_first_weights(network, recipe, weights_files.get(name))
         changed = [key for key, tensor in network.state_dict().items() if tensor.any()]
         if name is None:
             without.append(system)

@@ -1,9 +1,9 @@
 """A run starts from the weights that its folder records, or leaves no folder."""
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from urllib.error import URLError
 
 import pytest
 import torch
@@ -12,9 +12,11 @@ from torchvision.models import resnet18
 
 from shared.cli import orn
 from shared.errors import ConfigError
+from stage2_train.model.image_weights import IMAGENET_URLS
 from stage2_train.runs.checkpoint import load_checkpoint
 from stage2_train.training.train import check_processes
 from tests.stage2_train.tiny_workspace import make_workspace
+from tests.weights_server import WeightsServer
 
 
 @pytest.fixture(scope="module")
@@ -45,19 +47,49 @@ def start(tiny_world, tmp_path) -> Callable[..., Result]:
     return run
 
 
-def test_a_failed_download_leaves_no_run(start, weights, tmp_path, monkeypatch) -> None:
-    def offline(url: str, *args: object, **options: object) -> None:
-        raise URLError("no network")
+@pytest.fixture
+def published(weights_host: WeightsServer, weights, monkeypatch) -> WeightsServer:
+    """The host has the weights in place of torchvision's."""
+    for name in ("resnet18", "resnet50"):
+        url = weights_host.publish(weights.read_bytes(), name=name)
+        monkeypatch.setitem(IMAGENET_URLS, name, url)
+    return weights_host
 
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
-    monkeypatch.setattr(torch.hub, "download_url_to_file", offline)
-    result = start("--set", "initial_weights=imagenet")
+
+IMAGENET = ("--set", "initial_weights=imagenet", "--set", "model.backbone=resnet18")
+
+
+def test_published_weights_are_fetched_once(start, weights, tmp_path, published) -> None:
+    result = start(*IMAGENET, "--dry-run", "--json")
+    assert json.loads(result.stdout)["to_fetch"] == IMAGENET_URLS["resnet18"]
+    assert published.requests == []
+    for name in ("one", "two"):
+        result = start(*IMAGENET, "--run", tmp_path / name)
+        assert result.exit_code == 0, result.stderr
+    (asked,) = published.requests
+    assert asked.startswith("/resnet18-")
+    assert "to_fetch" not in json.loads(start(*IMAGENET, "--dry-run", "--json").stdout)
+    given = start("--weights", weights, "--set", "model.backbone=resnet18")
+    assert given.exit_code == 0, given.stderr
+    fetched, expected = (load_checkpoint(tmp_path / each / "last.pt") for each in ("one", "run"))
+    for name, tensor in fetched.model.items():
+        assert torch.equal(tensor, expected.model[name]), name
+    assert len(published.requests) == 1
+
+
+def test_a_failed_download_leaves_no_run_and_makes_no_clips(
+    start, weights, tmp_path, published
+) -> None:
+    published.files.clear()
+    result = start(*IMAGENET, "--clips", tmp_path / "clips.h5")
     assert result.exit_code == 1
-    assert "could not be downloaded" in result.stderr
-    assert "give the file with --weights" in result.stderr
+    for part in ("could not be fetched", "404", "--weights FILE", "initial_weights=random"):
+        assert part in result.stderr
+    assert "orn clips" not in result.stderr
     assert not (tmp_path / "run").exists()
     result = start("--weights", weights)
     assert result.exit_code == 0, result.stderr
+    assert len(published.requests) == 1
 
 
 def test_wrong_weights_leave_no_run(start, weights, tmp_path) -> None:
