@@ -121,6 +121,12 @@ def join_split(
         ShardFormatError: if a shard is damaged.
     """
     wanted = [segment for segment in dataset.segments if segment.split == split]
+    if not wanted:
+        logger.warning(
+            "%s: no segment of the %s part is there; `orn manifest check` counts the segments of "
+            "each part and says how to draw a split",
+            *(dataset.name, split),
+        )
     videos = dict.fromkeys(segment.video_id for segment in wanted)
     problems = {video_id: _video_problem(video_id, clips, detections) for video_id in videos}
     far: dict[str, SkippedSegment] = {}

@@ -140,7 +140,7 @@ def test_segments_without_frames_or_label_are_skipped(tiny_world) -> None:
     assert [segment.id for segment in joined.segments] == ["unlabelled", "good"]
 
 
-def test_nothing_left(tiny_world) -> None:
+def test_nothing_left(tiny_world, caplog) -> None:
     world = tiny_world
     segment = Segment(id="late", video_id="film/2", split="train", start_seconds=99, labels=(0,))
     dataset = replace(world.dataset, segments=(segment,))
@@ -148,7 +148,9 @@ def test_nothing_left(tiny_world) -> None:
     assert late.segments == ()
     with pytest.raises(JoinError, match=r"tiny, train: wanted .* found none of 1; .* no frame of"):
         late.require_segments("tiny")
+    assert "orn manifest check" not in caplog.text
     none = join_split(dataset, "test", world.clips(), world.detections())
+    assert "tiny: no segment of the test part is there; `orn manifest check`" in caplog.text
     with pytest.raises(JoinError, match=r"tiny, test: wanted at least .* found none of 0$"):
         none.require_segments("tiny")
 
