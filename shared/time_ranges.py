@@ -11,6 +11,10 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+MOST_SECONDS = 1e10
+"""Latest time of a frame, and earliest below zero: 317 years. Up to here a float64 tells
+microseconds apart."""
+
 
 @dataclass(frozen=True, slots=True)
 class TimeRange:

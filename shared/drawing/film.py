@@ -11,11 +11,13 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange, Colorspace
 from numpy.typing import NDArray
 
-from shared.errors import PipelineError
+from shared.errors import PipelineError, VideoDecodeError
 from shared.jobs.atomic_file import replacing
 
 _TICKS = 90_000
 """Of a second: the usual clock of MPEG."""
+_LONGEST_GAP_SECONDS = 10_000
+"""Between two pictures; FFmpeg refuses to write 2 ** 30 ticks before the last one."""
 _QUALITY = "20"
 """H.264's constant rate factor: lower is better and larger."""
 _BT_709 = 1
@@ -32,9 +34,10 @@ def write_film(path: Path, pictures: Iterable[tuple[float, NDArray[np.uint8]]]) 
             shown twice, because the format wants even sizes.
 
     Raises:
+        VideoDecodeError: if two pictures are so far apart that one of their times must be wrong.
         PipelineError: if there is no picture, or the disk refuses.
     """
-    count, first, last = 0, 0.0, -1
+    count, first, before, last = 0, 0.0, 0.0, -1
     with replacing(path) as temporary:
         try:
             options = {"movflags": "+faststart"}
@@ -43,7 +46,14 @@ def write_film(path: Path, pictures: Iterable[tuple[float, NDArray[np.uint8]]]) 
                 for seconds, picture_HW3 in pictures:
                     even_HW3 = _even(picture_HW3)
                     if stream is None:
-                        stream, first = _stream(container, even_HW3), seconds
+                        stream, first, before = _stream(container, even_HW3), seconds, seconds
+                    if seconds - before > _LONGEST_GAP_SECONDS:
+                        raise VideoDecodeError(
+                            f"{path}: expected pictures at most {_LONGEST_GAP_SECONDS:,} s apart, "
+                            f"got one at {before:.3f} s and the next at {seconds:.3f} s; "
+                            "draw a shorter part of the video, or correct its times"
+                        )
+                    before = seconds
                     frame = VideoFrame.from_ndarray(even_HW3, format="rgb24").reformat(
                         format="yuv420p",
                         threads=1,

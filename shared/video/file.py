@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from shared.data_files import reason, regular_status
 from shared.errors import VideoDecodeError
+from shared.time_ranges import MOST_SECONDS
 from shared.video.container import PictureForm, opened_video
 from shared.video.frame import Frame, FrameEstimate, VideoInfo
 from shared.video.frame_times import (
@@ -142,6 +143,11 @@ def _from_first(
         for index, picture in enumerate(pictures):
             form = form or PictureForm.of(picture)
             seconds = _repaired(picture.time, before=seconds, interval=interval)
+            if abs(seconds) > MOST_SECONDS:
+                raise VideoDecodeError(
+                    f"{path}: expected times of frames within {MOST_SECONDS:g} s, got {seconds:g} "
+                    f"s for frame {index}; write the video again with `ffmpeg -i`"
+                )
             if index >= start:
                 yield Frame(index=index, seconds=seconds, image=_image(path, form, picture))
             if stop is not None and index + 1 >= stop:

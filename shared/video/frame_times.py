@@ -20,6 +20,7 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from shared.data_files import Stamp, regular_status, stamp_of
+from shared.time_ranges import MOST_SECONDS
 from shared.video.container import PictureForm, opened_video
 
 _INDEXED_FORMATS = frozenset({"mov", "mp4", "matroska", "webm"})
@@ -172,9 +173,12 @@ def _times(path: Path, packets: list[_Packet]) -> FrameTimes | None:
     if not packets[0].begins or first is None or first.pts != ticks[0] or not first.time_base:
         return None  # pictures before the first key frame are not shown, though they have packets
     unit = first.time_base
+    seconds = ticks * unit.numerator / unit.denominator  # as PyAV does it, to the last bit
+    if np.abs(seconds[[0, -1]]).max() > MOST_SECONDS:
+        return None  # the reader refuses it
     return FrameTimes(
         ticks=ticks,
-        seconds=ticks * unit.numerator / unit.denominator,  # as PyAV does it, to the last bit
+        seconds=seconds,
         keys=keys,
         key_dts=np.array([shown[key].dts for key in keys], dtype=np.int64),
         form=PictureForm.of(first),

@@ -13,7 +13,7 @@ picture's size is read from the header and bounded before anything is decoded.
 import logging
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -25,6 +25,7 @@ from PIL.JpegImagePlugin import JpegImageFile
 
 from shared.data_files import reason, regular_status
 from shared.errors import VideoDecodeError
+from shared.time_ranges import MOST_SECONDS
 from shared.video.frame import MOST_PIXELS, Frame, FrameEstimate, VideoInfo
 
 logger = logging.getLogger(__name__)
@@ -101,7 +102,9 @@ def probe_folder(folder: Path, *, rate: float | None) -> VideoInfo:
 def estimate_folder(folder: Path, *, rate: float | None) -> FrameEstimate:
     """How many JPEGs there are."""
     files, rate = folder_files(folder), _checked_rate(folder, rate)
-    last = _places(files)[-1] + 1
+    places = _places(files)
+    _check_times(folder, places, rate)
+    last = places[-1] + 1
     duration = last / rate if last > len(files) else None
     return FrameEstimate(frames=len(files), rate=rate, duration_seconds=duration)
 
@@ -116,6 +119,7 @@ def read_folder(
     rate = _checked_rate(folder, rate)
     files = folder_files(folder)
     places = _places(files)
+    _check_times(folder, places, rate)
     index = 0
     damaged: list[str] = []
     size: tuple[int, int] | None = None
@@ -155,7 +159,10 @@ def folder_seconds(folder: Path, *, rate: float | None) -> NDArray[np.float64] |
     except OSError as err:
         raise _unreadable(folder, err) from err
     places = _sound_places(folder, changed)
-    return None if places is None else np.array(places) / rate
+    if places is None:
+        return None
+    _check_times(folder, places, rate)
+    return np.array(places) / rate
 
 
 @lru_cache(maxsize=_FOLDERS_KEPT)
@@ -204,6 +211,15 @@ def _places(files: tuple[Path, ...]) -> list[int]:
         return list(range(len(files)))
     base = min(1, known[0])
     return [number - base for number in known]
+
+
+def _check_times(folder: Path, places: Sequence[int], rate: float) -> None:
+    """Raises VideoDecodeError where the last place would be later than `MOST_SECONDS`."""
+    if places[-1] > MOST_SECONDS * rate:
+        raise VideoDecodeError(
+            f"{folder_files(folder)[-1]}: expected a frame number up to {MOST_SECONDS * rate:,.0f} "
+            f"at {rate:g} frames a second, got a larger one; rename or remove the file"
+        )
 
 
 def _number(path: Path) -> int | None:

@@ -282,7 +282,8 @@ def _num_frames(video: Video, plan: _Plan) -> float:
     """About how many frames of a video are stored."""
     length = estimate(video.path, rate=video.rate)
     rate = min(length.rate, plan.settings.rate or math.inf)
-    return plan.ranges.get(video.id, ALL_TIMES).length(length.seconds) * rate
+    by_times = plan.ranges.get(video.id, ALL_TIMES).length(length.seconds) * rate
+    return min(by_times, length.frames)  # times may lie, and folders may lack most numbers
 
 
 def _readable(size: float) -> str:

@@ -17,6 +17,7 @@ from shared.manifests.source import source_of
 from shared.masks.detections import FrameDetections
 from shared.shards.reader import DetectionFolder
 from shared.shards.schema import UNKNOWN_SOURCE
+from shared.time_ranges import MOST_SECONDS
 from shared.video.read import content_digest, frame_seconds, read_frames
 from stage2_train.clips.clip_sources import ClipPictures
 from stage2_train.frames.onwards import OnwardReader
@@ -172,10 +173,15 @@ def _times(seconds: ArrayLike | None, num_frames: int) -> NDArray[np.float64]:
     if seconds is None:
         return np.arange(num_frames, dtype=np.float64)
     seconds_F = np.asarray(seconds, np.float64)
-    if seconds_F.shape != (num_frames,) or not np.isfinite(seconds_F).all():
+    if seconds_F.shape != (num_frames,):
         raise ShapeError(
-            f"seconds: wanted a finite time for each of {num_frames} frames, "
-            f"found {seconds_F.shape}"
+            f"seconds: expected a time for each of {num_frames} frames, got {seconds_F.shape}"
+        )
+    if (wrong := np.flatnonzero(~(np.abs(seconds_F) <= MOST_SECONDS))).size:
+        place = int(wrong[0])
+        raise ShapeError(
+            f"seconds: expected times within {MOST_SECONDS:g} s, got {seconds_F[place]} for frame "
+            f"{place}"
         )
     if (wrong := np.flatnonzero(seconds_F[1:] <= seconds_F[:-1])).size:
         place = int(wrong[0])

@@ -42,8 +42,9 @@ def windows_of(
     *,
     usable_F: NDArray[np.float64] | None = None,
 ) -> list[TimeRange]:
-    """The parts of a video to look at, by their starts: all of a short one, else windows that
-    overlap, the last one ending with the video; none of them is empty.
+    """Return the parts of a video to look at, by their starts: all of a short one, else windows
+    that overlap, the last one ending with the video. Windows without a frame are never made, so
+    that memory grows with the frames and not with the times that they claim.
 
     Args:
         seconds_F: (F,) times of its frames, increasing.
@@ -58,11 +59,25 @@ def windows_of(
     if window is None or end - first <= longest + interval / 2:
         return [TimeRange()]
     stride = max(choice.stride_seconds or window / 2, interval)
-    count = int(np.ceil((end - first - window) / stride - _ROUNDING))
-    starts = first + stride * np.arange(count)
+    count = np.ceil((end - first - window) / stride - _ROUNDING)
+    usable_F = seconds_F if usable_F is None else usable_F
+    starts = first + stride * _numbers(usable_F - first, window, stride, count)
     ranges = [TimeRange(start, start + window) for start in (*starts.tolist(), end - window)]
-    places = (each.places(seconds_F if usable_F is None else usable_F) for each in ranges)
+    places = (each.places(usable_F) for each in ranges)
     return [each for each, (begin, stop) in zip(ranges, places, strict=True) if begin < stop]
+
+
+def _numbers(
+    seconds_F: NDArray[np.float64], window: float, stride: float, count: float
+) -> NDArray[np.float64]:
+    """Return the numbers k below `count`, increasing, of the windows from k * `stride` on that may
+    hold one of (F,) times from 0; because of rounding some of these just miss it."""
+    last_F = np.minimum(np.ceil(seconds_F / stride), count - 1)
+    before_F = np.concatenate([[-1.0], last_F[:-1]])
+    first_F = np.maximum(np.floor((seconds_F - window) / stride), before_F + 1)
+    many_F = np.maximum(last_F - first_F + 1, 0).astype(np.int64)
+    within = np.arange(many_F.sum()) - np.repeat(np.cumsum(many_F) - many_F, many_F)
+    return np.repeat(first_F, many_F) + within
 
 
 def said_of(

@@ -15,6 +15,7 @@ from typing import Any
 import av
 import numpy as np
 import pytest
+from PIL import Image
 
 import predict_videos.job
 from predict_videos.detecting import load_its_detector
@@ -185,6 +186,21 @@ def test_a_video_too_narrow_to_resize_fails_in_a_sentence(trained, tmp_path) -> 
     assert (failed["kind"], failed["video"]) == ("failed", str(narrow))
     assert "got 1000 x 2 pixels" in failed["reason"]
     assert [line["kind"] for line in others] == ["window", "segment"]
+
+
+def test_a_frame_number_that_lies_fails_its_own_video(trained, monkeypatch, tmp_path) -> None:
+    """At most: windows between two frames that claim to be a year apart are not made."""
+    with_fake_detector(monkeypatch)
+    for name, last in (("far", 999_999_999), ("farther", 10**20)):
+        (tmp_path / name).mkdir()
+        for number in (*range(1, 9), last):
+            Image.new("RGB", (80, 60)).save(tmp_path / name / f"{number}.jpg")
+    result = predict(trained, tmp_path, "--rate", "10", "--window", "0.5", "--json")
+    assert result.exit_code == 3, result.stderr
+    *windows, failed = [line for line in lines(result) if line["kind"] != "segment"]
+    assert [each["start"] for each in windows] == pytest.approx([0, 0.25, 0.5, 99999999.4])
+    assert failed["video"] == str(tmp_path / "farther")
+    assert "100000000000000000000.jpg: expected a frame number" in failed["reason"]
 
 
 def test_a_film_of_the_prediction(trained, tmp_path) -> None:

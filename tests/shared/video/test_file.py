@@ -1,5 +1,6 @@
 """Frames of video files: every one, in order, with its time; odd, damaged and real files."""
 
+from collections.abc import Sequence
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -12,7 +13,7 @@ from av.video.stream import VideoStream
 
 from shared.errors import VideoDecodeError
 from shared.video.file import _repaired
-from shared.video.read import estimate, probe, read_frames
+from shared.video.read import estimate, frame_seconds, probe, read_frames
 from tests.shared.conftest import HEIGHT, WIDTH, VideoWriter, number_of, numbered_image
 
 MILLISECOND = 1e-3
@@ -54,6 +55,28 @@ def test_times_are_those_of_the_file(tmp_path: Path, write_video: VideoWriter) -
     path = write_video(tmp_path / "a.mp4", 5, rate=10, pts=[0, 1, 5, 6, 20])
     seconds = [frame.seconds for frame in read_frames(path)]
     np.testing.assert_allclose(seconds, [0, 0.1, 0.5, 0.6, 2.0], atol=1e-9)
+
+
+def retimed(path: Path, ticks: Sequence[int], out: Path) -> Path:
+    """The same packets at other times, in milliseconds, of which Matroska also holds equal ones."""
+    with av.open(str(path)) as source, av.open(str(out), "w") as target:
+        stream = target.add_stream_from_template(source.streams.video[0])
+        packets = [packet for packet in source.demux(video=0) if packet.size]
+        for packet, tick in zip(packets, ticks, strict=True):
+            packet.stream, packet.time_base, packet.duration = stream, Fraction(1, 1000), 0
+            packet.pts = packet.dts = tick
+            target.mux(packet)
+    return out
+
+
+def test_a_time_that_no_video_reaches_is_refused(tmp_path: Path, write_video: VideoWriter) -> None:
+    made = write_video(tmp_path / "a.mkv", 3, options={"bf": "0"})
+    far = retimed(made, [0, 100, 10**11], tmp_path / "far.mkv")
+    assert [frame.seconds for frame in read_frames(far)] == [0, 0.1, 1e8]
+    farther = retimed(made, [0, 100, 10**14], tmp_path / "farther.mkv")
+    assert frame_seconds(farther) is None
+    with pytest.raises(VideoDecodeError, match=r"farther.mkv: expected times .* for frame 2"):
+        list(read_frames(farther))
 
 
 @pytest.mark.parametrize(

@@ -47,6 +47,14 @@ def test_order_and_times(tmp_path: Path, names: list[str], places: list[int]) ->
     assert frames[0].image.dtype == np.uint8
 
 
+@pytest.mark.parametrize("name", [f"{'9' * 20}.jpg", f"{'9' * 240}.jpg"])
+def test_a_number_that_no_video_reaches_is_refused(tmp_path: Path, name: str) -> None:
+    folder = write_folder(tmp_path / "v", [("1.jpg", 0), ("2.jpg", 1), (name, 2)])
+    for read in (frame_seconds, estimate_folder, lambda *a, **k: list(read_frames(*a, **k))):
+        with pytest.raises(VideoDecodeError, match=rf"{name}: expected a frame number"):
+            read(folder, rate=12.0)
+
+
 @pytest.mark.parametrize(
     ("start", "stop", "wanted"),
     [(0, 2, [0, 1]), (2, None, [2, 3]), (3, 9, [3]), (4, 9, []), (0, 0, [])],

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import h5py
 import pytest
 from click.testing import CliRunner
+from PIL import Image
 
 from shared.cli import orn
 from shared.time_ranges import TimeRange
@@ -180,3 +181,23 @@ def test_verify(arguments, tmp_path, film) -> None:
     plain = CliRunner().invoke(orn, [*arguments[:-1], "--verify"])
     assert plain.exit_code == 1
     assert "films.h5: a: the video has changed: sha256:" in plain.stdout
+
+
+def test_a_frame_number_that_lies_does_not_refuse_the_data_set(tmp_path: Path) -> None:
+    root = tmp_path / "data" / "films"
+    for name, last in (("a", 3), ("far", 999_999_999), ("farther", 10**20)):
+        folder = root / "videos" / name
+        folder.mkdir(parents=True)
+        for number in (1, 2, last):
+            Image.new("RGB", (64, 48)).save(folder / f"{number}.jpg")
+    (root / "classes.txt").write_text("up\n")
+    rows = [f"{name},up,train" for name in ("a", "far", "farther")]
+    (root / "labels.csv").write_text("\n".join(["video,label,split", *rows]))
+    manifest = MANIFEST.replace('"clips"', '"frames"').replace('{id}.mp4"', '{id}"\nrate = 25')
+    (tmp_path / "films.toml").write_text(manifest)
+    options = ["--data", str(tmp_path / "data"), "--out", str(tmp_path / "films.h5"), "--json"]
+    code, report = invoke(["clips", str(tmp_path / "films.toml"), *options, "--workers", "1"])
+    assert (code, report["added"], report["frames"]) == (3, 2, 6)
+    (failed,) = report["failed"]
+    assert failed["id"] == "farther"
+    assert "100000000000000000000.jpg: expected a frame number" in failed["reason"]

@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from shared.errors import ConfigError
 from shared.time_ranges import TimeRange
@@ -69,6 +71,37 @@ def test_windows_in_a_gap_are_left_out() -> None:
     seconds_F = np.concatenate([times(2.0), 20 + times(2.0)])
     found = windows_of(seconds_F, WindowChoice(seconds=1.0, stride_seconds=1.0), TRAINED)
     assert [each.start_seconds for each in found] == pytest.approx([0, 1, 20, 21])
+
+
+@pytest.mark.parametrize("far", [1e8, 1e10])
+def test_a_time_that_lies_costs_no_windows_before_it(far: float) -> None:
+    seconds_F = np.append(times(3.0), far)
+    found = windows_of(seconds_F, WindowChoice(), TRAINED)
+    assert len(found) <= 3 * len(seconds_F)
+    assert found[-1].stop_seconds == pytest.approx(far + 0.1)
+
+
+@given(
+    gaps=st.lists(st.sampled_from([0.04, 0.1, 0.1, 0.7, 3.0, 40.0]), min_size=2, max_size=30),
+    window=st.sampled_from([0.3, 1.0, 2.5]),
+    stride=st.sampled_from([0.1, 0.5, 1.0, 4.0]),
+)
+def test_windows_are_all_those_that_hold_a_frame(
+    gaps: list[float], window: float, stride: float
+) -> None:
+    """Against every window of the grid, each looked at."""
+    seconds_F = 5 + np.cumsum(gaps)
+    interval = float(np.median(np.diff(seconds_F)))
+    first, end, stride = seconds_F[0], seconds_F[-1] + interval, max(stride, interval)
+    choice = WindowChoice(seconds=window, stride_seconds=stride)
+    found = windows_of(seconds_F, choice, UNKNOWN)
+    if end - first <= window + interval / 2:
+        assert found == [TimeRange()]
+        return
+    number = int(np.ceil((end - first - window) / stride - 1e-6))
+    starts = [*(first + stride * np.arange(number)).tolist(), end - window]
+    every = [TimeRange(start, start + window) for start in starts]
+    assert found == [each for each in every if any(second in each for second in seconds_F)]
 
 
 @pytest.mark.parametrize("choice", [{"seconds": 0.0}, {"stride_seconds": float("nan")}])
