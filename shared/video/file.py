@@ -41,6 +41,8 @@ from shared.video.pictures import DamageFound, all_pictures, pictures_until_dama
 logger = logging.getLogger(__name__)
 
 _USUAL_RATE = 25.0
+_LONGEST_TIE = 8
+"""Pictures of one time that are held until the next time is known: they take memory."""
 _BELIEVED_FRAME_BYTES = 100
 """Bytes of the file for each frame that its header promises, below which packets are counted: that
 reads the file, which is small then, and refuses nothing. A picture in which nothing has moved takes
@@ -137,12 +139,10 @@ def _from_first(
             pictures = pictures_until_damage(packets, stream, timed=is_timed(container, stream))
         else:
             pictures = all_pictures(path, packets, stream)
-        interval = 1.0 / _rate(path, stream)
-        seconds: float | None = None
+        timed = _with_times(pictures, interval=1.0 / _rate(path, stream))
         form: PictureForm | None = None
-        for index, picture in enumerate(pictures):
+        for index, (seconds, picture) in enumerate(timed):
             form = form or PictureForm.of(picture)
-            seconds = _repaired(picture.time, before=seconds, interval=interval)
             if abs(seconds) > MOST_SECONDS:
                 raise VideoDecodeError(
                     f"{path}: expected times of frames within {MOST_SECONDS:g} s, got {seconds:g} "
@@ -276,6 +276,36 @@ def _sample_aspect(stream: VideoStream, form: PictureForm) -> Fraction | None:
         return None
     upright = Fraction(aspect.numerator, aspect.denominator)
     return 1 / upright if form.is_turned else upright
+
+
+def _with_times(
+    pictures: Iterable[VideoFrame], *, interval: float
+) -> Iterator[tuple[float, VideoFrame]]:
+    """Yield pictures with increasing times.
+
+    Pictures that repeat the time of the one before divide what is left until the next one evenly,
+    so that those after them keep their own times. Other times are repaired one by one.
+    """
+    before: float | None = None
+    is_own = False
+    tied: list[VideoFrame] = []
+    for picture in chain(pictures, (None,)):
+        seconds = None if picture is None else picture.time
+        if picture is not None and is_own and seconds == before and len(tied) < _LONGEST_TIE:
+            tied.append(picture)
+            continue
+        step = interval
+        if before is not None and seconds is not None and seconds > before:
+            step = min(interval, (seconds - before) / (len(tied) + 1))
+        for each in tied:
+            assert before is not None  # ties have a time
+            before = _repaired(before + step, before=before, interval=interval)
+            yield before, each
+        tied.clear()
+        if picture is not None:
+            before = _repaired(seconds, before=before, interval=interval)
+            is_own = before == seconds
+            yield before, picture
 
 
 def _repaired(seconds: float | None, *, before: float | None, interval: float) -> float:

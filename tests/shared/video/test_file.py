@@ -69,6 +69,24 @@ def retimed(path: Path, ticks: Sequence[int], out: Path) -> Path:
     return out
 
 
+@pytest.mark.parametrize(
+    ("ticks", "seconds"),
+    [
+        ([0, 100, 100, 150, 200, 900, 950], [0, 0.1, 0.125, 0.15, 0.2, 0.9, 0.95]),
+        ([0, 90, 90, 90, 150, 200, 950], [0, 0.09, 0.11, 0.13, 0.15, 0.2, 0.95]),
+        ([0, 0, 40, 80, 80, 800, 840], [0, 0.02, 0.04, 0.08, 0.18, 0.8, 0.84]),
+        ([0, 100, 200, 300, 400, 500, 500], [0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6]),
+    ],
+)
+def test_a_tie_of_times_moves_no_other_frame(
+    tmp_path: Path, write_video: VideoWriter, ticks: list[int], seconds: list[float]
+) -> None:
+    made = write_video(tmp_path / "a.mkv", len(ticks), options={"bf": "0"})
+    frames = list(read_frames(retimed(made, ticks, tmp_path / "tied.mkv")))
+    assert [number_of(frame.image) for frame in frames] == list(range(len(ticks)))
+    np.testing.assert_allclose([frame.seconds for frame in frames], seconds, atol=1e-9)
+
+
 def test_a_time_that_no_video_reaches_is_refused(tmp_path: Path, write_video: VideoWriter) -> None:
     made = write_video(tmp_path / "a.mkv", 3, options={"bf": "0"})
     far = retimed(made, [0, 100, 10**11], tmp_path / "far.mkv")
