@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from predict_videos.detecting import Objects, detected_by, load_its_detector, objects_in
 from predict_videos.inputs import PredictRequest
 from shared.errors import (
+    CheckpointError,
     ConfigError,
     DetectorError,
     JoinError,
@@ -33,7 +34,10 @@ Said = WindowPrediction | SegmentPrediction | FailedVideo
 """What is said of a video, in this order: windows, and stretches as soon as they are known; or that
 it failed, which may come after some of these."""
 
-_OF_ONE_VIDEO = (VideoDecodeError, DetectorError, JoinError, ShardFormatError, ShardNotFoundError)
+_OF_ONE_VIDEO = (
+    *(VideoDecodeError, DetectorError, JoinError, ShardFormatError, ShardNotFoundError),
+    CheckpointError,  # logits that are not finite, which may be for this video alone
+)
 """What ends one video and not the job."""
 
 

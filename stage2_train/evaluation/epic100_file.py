@@ -27,6 +27,7 @@ from stage2_train.devices import build_accelerator, loader_settings, main_progre
 from stage2_train.evaluation.epic100 import ChallengeRun, open_run
 from stage2_train.evaluation.predictions import (
     Predictions,
+    check_finite,
     load_predictions,
     predict,
     save_predictions,
@@ -78,9 +79,9 @@ def submit_epic100(request: SubmitRequest) -> dict[str, Any]:
         What it holds: `num_segments`, `sls` by dimension, `bytes` (null where nothing was written).
 
     Raises:
-        ConfigError: if the runs are no verb run and noun run, ids of the split are missing or
-            unexpected, or scores are not finite; it names them.
-        CheckpointError: if a run was not measured on a split with labels.
+        ConfigError: if the runs are no verb run and noun run, or ids of the split are missing or
+            unexpected; it names them.
+        CheckpointError: if a run was not measured on a split with labels, or logits are not finite.
         DataRootError: if the split's table is not there.
     """
     data_root = request.resources.data_root
@@ -196,6 +197,7 @@ def _predictions(run: ChallengeRun, request: SubmitRequest) -> Predictions:
             accelerator=accelerator,
             advance=bar.advance,
         )
+    check_finite(found.single_heads(), found.ids, of=run.run)
     if accelerator.is_main_process:
         save_predictions(run.run / f"logits-{request.split}.npz", found)
     return found
@@ -221,12 +223,7 @@ def _scores(found: Predictions, wanted: Sequence[str], kind: str, run: Path) -> 
             f"{' and '.join(faults) or 'some more than once'}; the challenge takes no other file, "
             "so nothing was written; measure the run on the whole split"
         )
-    scores_NA = logits_NA[[place[name] for name in wanted]]
-    wrong_N = ~np.isfinite(scores_NA).all(axis=1)
-    if wrong_N.any():
-        names = some_ids([wanted[row] for row in np.flatnonzero(wrong_N).tolist()])
-        raise ConfigError(f"{run}: wanted finite {kind} scores, found others of {names}")
-    return scores_NA
+    return logits_NA[[place[name] for name in wanted]]
 
 
 def _write(

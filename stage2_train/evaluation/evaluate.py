@@ -35,7 +35,12 @@ from stage2_train.evaluation.metrics import (
     scores_of,
     unsure_labels,
 )
-from stage2_train.evaluation.predictions import Predictions, predict, save_predictions
+from stage2_train.evaluation.predictions import (
+    Predictions,
+    check_finite,
+    predict,
+    save_predictions,
+)
 from stage2_train.resources import Resources
 from stage2_train.runs.model_folder import is_model_folder
 from stage2_train.runs.run_config import RunConfig
@@ -119,7 +124,8 @@ def evaluate_run(
         What is written to RUN/eval-SPLIT.json.
 
     Raises:
-        CheckpointError: if the run has no checkpoint.
+        CheckpointError: if the run has no checkpoint, or its weights give logits that are not
+            finite.
         JoinError: if the split has no usable segment.
     """
     run, recipe = request.run, config.recipe
@@ -151,6 +157,7 @@ def evaluate_run(
             accelerator=accelerator,
             advance=bar.advance,
         )
+    check_finite(found.single_heads(), found.ids, of=run)
     predictions = with_groups(found, clips.segments, unsure_labels(clips))
     if accelerator.is_main_process:
         # Not in the report: the same run measured twice gives the same file.

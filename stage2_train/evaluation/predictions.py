@@ -7,7 +7,7 @@ import dataclasses
 import os
 import shlex
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, get_args
@@ -37,6 +37,8 @@ from stage2_train.model.config import HeadCombination, Heads
 GroupKind = Literal["videos", "participants"]
 
 _MOST_NAMED = 20
+_LARGEST_LOGIT = 1e30
+"""Of such, sums and means are finite in float32."""
 _MOST_BYTES = 1 << 29
 """Of a file; a hundred thousand segments of two hundred classes take half of it."""
 
@@ -70,13 +72,14 @@ class Predictions:
         share = np.float32(0.5 if self.combination == "mean" else 1)
         return (self.activity_logits + self.object_logits) * share
 
+    def single_heads(self) -> dict[str, NDArray[np.float32]]:
+        """Return the (N, A) logits that each head gave, by its name."""
+        named = (("activity_head", self.activity_logits), ("object_head", self.object_logits))
+        return {name: logits for name, logits in named if logits is not None}
+
     def by_head(self) -> dict[str, NDArray[np.float32]]:
         """(N, A) logits by the name under which they are reported."""
-        heads: dict[str, NDArray[np.float32]] = {}
-        if self.activity_logits is not None:
-            heads["activity_head"] = self.activity_logits
-        if self.object_logits is not None:
-            heads["object_head"] = self.object_logits
+        heads = self.single_heads()
         return {"two_heads": self.logits, **heads} if len(heads) == 2 else heads
 
 
@@ -257,11 +260,35 @@ def _eval_options(name: str) -> list[str]:
     return options + (["--name", label] if label else [])
 
 
+def check_finite(
+    logits: Mapping[str, NDArray[np.floating[Any]]], names: Sequence[str], *, of: Path
+) -> None:
+    """Refuse logits that are NaN, infinite, or so large that a sum of them may be.
+
+    Args:
+        logits: (N, A) by head.
+        names: what each of the N rows is of.
+        of: the run or the file that they come from.
+
+    Raises:
+        CheckpointError: if there are such logits; names the first row and counts the others.
+    """
+    for head, logits_NA in logits.items():
+        wrong_NA = ~(np.abs(logits_NA) <= _LARGEST_LOGIT)
+        if wrong_NA.any():
+            rows = np.flatnonzero(wrong_NA.any(axis=1)).tolist()
+            raise CheckpointError(
+                f"{shown(of)}: {some_ids([names[row] for row in rows], 1)}: expected finite "
+                f"logits of the {head.replace('_', ' ')}, got {logits_NA[wrong_NA][0]:g}; take "
+                "another run, or train with a smaller optimiser.learning_rate or precision=fp32"
+            )
+
+
 def load_predictions(path: Path) -> Predictions:
     """What `save_predictions` wrote.
 
     Raises:
-        CheckpointError: if there is no such file or it is no such file.
+        CheckpointError: if there is no such file, it is no such file, or a logit is not finite.
     """
     wanted = f"{shown(path)}: wanted predictions that `orn eval` wrote"
     with open_file(path, error=CheckpointError) as file:
@@ -273,6 +300,7 @@ def load_predictions(path: Path) -> Predictions:
             ) from err
     if found is None:
         raise CheckpointError(f"{wanted}, found arrays of other shapes or types")
+    check_finite(found.single_heads(), found.ids, of=path)
     return found
 
 

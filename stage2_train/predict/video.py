@@ -21,6 +21,7 @@ from stage2_train.clips.batches import collate
 from stage2_train.clips.clip_sources import ClipPictures, DetectionSource
 from stage2_train.clips.dataset import ClipDataset, ClipSample
 from stage2_train.clips.views import ClipRequest
+from stage2_train.evaluation.predictions import check_finite
 from stage2_train.frames.crop import centre_window
 from stage2_train.insight.importance import Importance, explain
 from stage2_train.model.inputs import NetworkOutput
@@ -68,6 +69,7 @@ def predict_video(
         JoinError: if a frame has no detections near its time, or frames of its shape are smaller
             than the crop.
         ShardFormatError: if detections are damaged.
+        CheckpointError: if the weights give logits that are not finite.
     """
     videos = model.decoded([video])
     entry = detections.entry(video.id)
@@ -152,11 +154,13 @@ def predict_frames(
             torch.autocast(model.device.type, torch.bfloat16, enabled=is_bf16),
         ):
             output = model.network(inputs, heads=config.heads)
+            heads = _by_head(output)
+            parts = [f"video {video_id}{_times(times[place])}" for place in places]
+            check_finite(heads, parts, of=model.path)
             if pairs:
                 found = explain(model.network, inputs, class_B=output.logits_BA.argmax(dim=1))
                 decided = found.decided_by()
                 deciding = [_pairs(found, row, pairs) for row in range(len(samples))]
-        heads = _by_head(output)
         for row, (place, sample) in enumerate(zip(places, samples, strict=True)):
             segment = clips.segments[place]
             start, stop = _ends(TimeRange(segment.start_seconds, segment.stop_seconds), seconds_F)
@@ -208,6 +212,12 @@ def _by_head(output: NetworkOutput) -> dict[str, NDArray[np.float32]]:
     if len(heads) < 2:
         return heads
     return {"two_heads": output.logits_BA.float().cpu().numpy(), **heads}
+
+
+def _times(times: TimeRange) -> str:
+    """Return the times of a window for messages; nothing for a whole video."""
+    start, stop = times.start_seconds, times.stop_seconds
+    return "" if start is None or stop is None else f" from {start:.2f} to {stop:.2f} s"
 
 
 def _ends(times: TimeRange, seconds_F: NDArray[np.float64]) -> tuple[float, float]:

@@ -15,6 +15,7 @@ from typing import Any
 import av
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 import predict_videos.job
@@ -201,6 +202,24 @@ def test_a_frame_number_that_lies_fails_its_own_video(trained, monkeypatch, tmp_
     assert [each["start"] for each in windows] == pytest.approx([0, 0.25, 0.5, 99999999.4])
     assert failed["video"] == str(tmp_path / "farther")
     assert "100000000000000000000.jpg: expected a frame number" in failed["reason"]
+
+
+def test_weights_that_overflow_predict_nothing(trained, tmp_path) -> None:
+    """Each is a number, and what they give is none: each video fails, in every window."""
+    run = shutil.copytree(trained.run, tmp_path / "run")
+    checkpoint = torch.load(run / "best.pt", weights_only=True)
+    for tensor in checkpoint["model"].values():
+        if tensor.is_floating_point():
+            tensor.fill_(1e38)
+    torch.save(checkpoint, run / "best.pt")
+    videos, more = validation(trained)[:2], ["--shards", trained.shards, "--window", "0.4"]
+    result = predict(trained, *videos, *more, "--json", "--pairs", "1", model=run)
+    assert result.exit_code == 3, result.stderr
+    said = lines(result)
+    assert [(each["kind"], each["video"]) for each in said] == [
+        ("failed", str(path)) for path in videos
+    ]
+    assert "from 0.00 to 0.40 s and 2 more: expected finite logits" in said[0]["reason"]
 
 
 def test_a_film_of_the_prediction(trained, tmp_path) -> None:

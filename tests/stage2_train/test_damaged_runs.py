@@ -1,6 +1,7 @@
 """Run folders in which files are damaged, through the command line: one sentence, no traceback."""
 
 import os
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -143,3 +144,18 @@ def test_a_name_that_is_too_long(trained: dict[str, str]) -> None:
     assert result.exit_code == 1
     assert result.stderr.startswith("orn: error: xxx")
     assert result.stderr.endswith("File name too long\n")
+
+
+def test_weights_that_overflow_are_not_measured(trained: dict[str, str], tmp_path: Path) -> None:
+    """Each is a number, and what they give is none."""
+    run = Path(shutil.copytree(trained["--run"], tmp_path / "run"))
+    checkpoint = torch.load(run / "last.pt", weights_only=True)
+    for tensor in checkpoint["model"].values():
+        if tensor.is_floating_point():
+            tensor.fill_(1e38)
+    torch.save(checkpoint, run / "last.pt")
+    (run / "best.pt").unlink(missing_ok=True)
+    result = call("eval", trained, run)
+    assert result.exit_code == 1, result.output
+    assert re.search(r"run: \S+ and 3 more: expected finite logits of the", result.stderr)
+    assert not [*run.glob("eval-*"), *run.glob("predictions-*")]

@@ -20,7 +20,11 @@ from stage2_train.evaluation.compare import (
     measurement_of,
     views_of,
 )
-from stage2_train.evaluation.predictions import Predictions, save_predictions
+from stage2_train.evaluation.predictions import (
+    Predictions,
+    load_predictions,
+    save_predictions,
+)
 
 _CONFIG = '[dataset]\nclasses = ["cut", "open", "put"]\n'
 
@@ -82,6 +86,16 @@ def test_a_run_does_not_differ_from_itself(pair) -> None:
     row = report["figures"]["top1"]
     assert (row["difference"], row["low"], row["high"]) == (0, 0, 0)
     assert (report["mcnemar"], report["only_one_right"], report["only_other_right"]) == (1, [], [])
+
+
+def test_logits_that_are_not_finite_are_not_compared(pair) -> None:
+    spoilt = load_predictions(pair[0] / "predictions-validation.npz")
+    spoilt.object_logits[4] = np.nan
+    _keep(pair[0], spoilt)
+    for runs in (pair, pair[::-1]):
+        result = CliRunner().invoke(orn, ["compare", *map(str, runs)])
+        assert result.exit_code == 1
+        assert f"{pair[0]}/predictions-validation.npz: s4: expected finite" in result.output
 
 
 def test_several_labels(tmp_path) -> None:

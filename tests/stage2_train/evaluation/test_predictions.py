@@ -249,6 +249,15 @@ def test_arrays_of_other_kinds_are_refused(change, tmp_path) -> None:
         load_predictions(tmp_path / "p.npz")
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e38])
+def test_logits_that_are_not_finite_are_refused_by_their_segment(tmp_path, value: float) -> None:
+    spoilt = np.array([[0, 0, 0], [0, value, 0]], np.float32)
+    for head in ("activity_logits", "object_logits"):
+        np.savez(tmp_path / "p.npz", **{**ARRAYS, head: spoilt})
+        with pytest.raises(CheckpointError, match=r"p\.npz: b: expected finite logits of the"):
+            load_predictions(tmp_path / "p.npz")
+
+
 def _claiming(path: Path) -> Path:
     """Arrays that claim to be of a terabyte."""
     np.savez(path, **ARRAYS)
