@@ -100,10 +100,13 @@ def find_runs(folder: Path) -> list[Path]:
             f"{folder}: wanted a folder of runs, found none; give --folder, or `orn train` makes "
             "a run in runs/"
         )
-    return sorted(_runs_in(folder, _DEEPEST))
+    return sorted(_runs_in(folder, _DEEPEST, above=()))
 
 
-def _runs_in(folder: Path, levels: int) -> Iterator[Path]:
+def _runs_in(folder: Path, levels: int, *, above: tuple[Path, ...]) -> Iterator[Path]:
+    here = folder.resolve()
+    if here in above:  # a link in a circle
+        return
     if (folder / CONFIG_NAME).is_file():
         yield folder
         return
@@ -113,7 +116,7 @@ def _runs_in(folder: Path, levels: int) -> Iterator[Path]:
         return
     for each in inner if levels else ():
         if each.is_dir():
-            yield from _runs_in(each, levels - 1)
+            yield from _runs_in(each, levels - 1, above=(*above, here))
 
 
 def settings_of(run: Path) -> dict[str, Any]:

@@ -126,6 +126,16 @@ def test_names_that_are_none_are_refused(folder, more, message) -> None:
     assert message in result.stderr
 
 
+def test_links_are_followed_and_not_in_a_circle(folder, tmp_path) -> None:
+    (folder / "again").symlink_to(folder)
+    (folder / "table" / "up").symlink_to(folder)
+    (folder / "itself").symlink_to(folder / "itself")
+    (folder / "elsewhere").symlink_to(tmp_path / "disk")
+    _make(tmp_path / "disk" / "far", 4)
+    names = [line.split()[0] for line in _runs(folder).stdout.splitlines()[1:]]
+    assert names == ["begun", "damaged", "elsewhere/far", "new", "table/old"]
+
+
 def test_no_folder_and_an_empty_one(tmp_path) -> None:
     assert _runs(tmp_path / "none").exit_code == 2
     result = _runs(tmp_path)
