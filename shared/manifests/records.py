@@ -11,7 +11,18 @@ Metric = Literal["top1", "map"]
 Split = Literal["train", "validation", "test"]
 SubsetName = Literal["many_shot", "tail", "unseen"]
 
+METRICS: Mapping[Task, Metric] = {"single-label": "top1", "multi-label": "map"}
+"""What is measured of each kind of labels."""
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
+
+
+def check_metric(task: Task, metric: Metric) -> None:
+    """Raise ValueError if a metric is not the one of the task."""
+    if metric != METRICS[task]:
+        raise ValueError(
+            f"metric: expected {METRICS[task]!r} for task {task!r}, got {metric!r}; "
+            "change one of the two"
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 
 from shared.config.fields import STRICT, Count
-from shared.manifests.records import Form, Metric, Split, Task
+from shared.manifests.records import Form, Metric, Split, Task, check_metric
 
 _LONGEST_PATH = 1000
 LONGEST_NAME_BYTES = 100
@@ -314,12 +314,11 @@ class Manifest(Section):
             )
         if videos.rates and videos.rate is None:
             raise ValueError("videos.rates are exceptions from videos.rate; set that, too")
-        if self.task == "multi-label":
-            if isinstance(labels, EpicLabels | Epic100Labels) and labels.target != "noun":
-                raise ValueError(
-                    "task 'multi-label' wants labels.target = 'noun', of which a segment may have "
-                    f"several, found {labels.target!r}"
-                )
-            if self.metric == "top1":
-                raise ValueError("metric 'top1' is for single-label tasks; wanted metric = 'map'")
+        is_epic = isinstance(labels, EpicLabels | Epic100Labels)
+        if self.task == "multi-label" and is_epic and labels.target != "noun":
+            raise ValueError(
+                "task 'multi-label' wants labels.target = 'noun', of which a segment may have "
+                f"several, found {labels.target!r}"
+            )
+        check_metric(self.task, self.metric)
         return self

@@ -5,14 +5,16 @@ A run folder is resumed only by the same configuration; paths may change, since 
 
 import hashlib
 from pathlib import Path
+from typing import Self
 
+from pydantic import model_validator
 from pydantic.dataclasses import dataclass
 
 from shared.config.fields import STRICT, FileName, FilePath, Maybe
 from shared.config.files import load_config, to_dict
 from shared.errors import ConfigError
 from shared.jobs.same_job import check_same_job
-from shared.manifests.records import Dataset, Metric, Segment, Task
+from shared.manifests.records import Dataset, Metric, Segment, Task, check_metric
 from shared.manifests.schema import Manifest
 from stage2_train.recipe import Recipe
 from stage2_train.resources import Resources
@@ -51,6 +53,11 @@ class DatasetRecord:
     """Digest of their ids, times and labels."""
     detector: str
     """Config and checkpoint of the detector that made the shards."""
+
+    @model_validator(mode="after")
+    def _has_its_metric(self) -> Self:
+        check_metric(self.task, self.metric)
+        return self
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from predict_videos.detecting import objects_in
-from shared.manifests.records import Video
+from shared.manifests.records import METRICS, Task, Video
 from shared.shards.schema import FailedVideo
 from stage2_train.predict.opened import OpenedModel, open_model
 from stage2_train.predict.page import LARGEST_PAGE_BYTES, PredictionPage
@@ -90,8 +90,8 @@ def add_to(trained: Trained) -> Callable[[PredictionPage, str], None]:
     return add
 
 
-def with_classes(model: OpenedModel, *names: str, task: str = "single-label") -> OpenedModel:
-    dataset = replace(model.config.dataset, classes=names, task=task)
+def with_classes(model: OpenedModel, *names: str, task: Task = "single-label") -> OpenedModel:
+    dataset = replace(model.config.dataset, classes=names, task=task, metric=METRICS[task])
     return replace(model, config=replace(model.config, dataset=dataset))
 
 

@@ -83,7 +83,12 @@ def test_manifest_is_read(mine: Path) -> None:
             'rule = "person"',
             "labels of format 'table' want split.rule = 'column', found 'person'",
         ),
-        ('"single-label"', '"multi-label"', "wanted metric = 'map'"),
+        (
+            '"single-label"',
+            '"multi-label"',
+            "metric: expected 'map' for task 'multi-label', got 'top1'",
+        ),
+        ('"top1"', '"map"', "metric: expected 'top1' for task 'single-label', got 'map'"),
         ('"clips"', '"frames"', "videos.rate (or videos.rate_table) is wanted for"),
         (
             "[labels]",

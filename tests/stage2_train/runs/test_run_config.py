@@ -101,6 +101,8 @@ def test_digest_sees_every_field(tiny_world) -> None:
         ("seed = 5", "seed = " + "9" * 5000, "is not a TOML file (Exceeds the limit"),
         ("base_width = ", "base_width = 9999", "recipe.model.base_width: wanted at most 4096,"),
         ("[dataset]", "[datasat]", "missing key 'dataset'"),
+        ('"top1"', '"map"', "dataset: metric: expected 'top1' for task 'single-label', got 'map'"),
+        ('"single-label"', '"multi-label"', "expected 'map' for task 'multi-label', got 'top1'"),
     ],
 )
 def test_damaged_settings(config, tmp_path, old, new, message) -> None:
