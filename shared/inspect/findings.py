@@ -100,7 +100,7 @@ def _jumps(
         return []
     follows = np.diff(index_f) == 1
     usual = float(np.median(steps[follows])) if follows.any() else 1 / video.rate
-    is_odd = follows & ((steps > _JUMP_INTERVALS * usual) | (steps <= 0))
+    is_odd = follows & (steps > _JUMP_INTERVALS * usual)
     return [
         _finding(
             "time jump",

@@ -1,11 +1,10 @@
 """What was found in one frame, as text and as JSON."""
 
-import math
 from typing import Any
 
 import numpy as np
 
-from shared.errors import ConfigError, ShardFormatError, ShardNotFoundError
+from shared.errors import ConfigError, ShardNotFoundError
 from shared.masks import rle
 from shared.nearest import nearest
 from shared.shards.schema import VideoEntry
@@ -73,11 +72,6 @@ def find_frame(
             f"{shard.path}: has no frame {index} of video {video.id!r}; it has frames {held}"
         )
     row = int(rows[0])
-    if not math.isfinite(seconds_f[row]):
-        raise ShardFormatError(
-            f"{shard.path}: video {video.id!r} frame {index}: wanted a time, found "
-            f"{seconds_f[row]} s"
-        )
     return shard.whole_frame(start + row, shard.checked_frame(start + row))
 
 

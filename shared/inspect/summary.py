@@ -74,11 +74,11 @@ def summarise(shard: Shard) -> ShardSummary:
     offsets = shard.array("frame_offsets")
     found_F = np.diff(offsets)
     scores, names = shard.array("scores"), shard.detector.class_names
-    labels, is_finite = shard.array("labels"), np.isfinite(seconds_F).all()
-    if labels.max(initial=0) >= len(names) or not (is_finite and np.isfinite(scores).all()):
+    labels = shard.array("labels")
+    if labels.max(initial=0) >= len(names) or not np.isfinite(scores).all():
         raise ShardFormatError(
-            f"{shard.path}: wanted labels of {len(names)} classes, finite times and finite scores, "
-            "found others; `orn verify` says where"
+            f"{shard.path}: wanted labels of {len(names)} classes and finite scores, found others; "
+            "`orn verify` says where"
         )
     if offsets[0] != 0 or (found_F < 0).any() or offsets[-1] != len(scores):
         raise ShardFormatError(

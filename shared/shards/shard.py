@@ -16,6 +16,7 @@ from shared.masks.rules import frame_faults
 from shared.shards.record import ShardRecord, shard_record
 from shared.shards.schema import DetectorEntry, FailedVideo, VideoEntry
 from shared.shards.zarr_zip import ChunkCache, ZarrZip
+from shared.time_ranges import MOST_SECONDS
 
 _OWN_CACHE_BYTES = 64 * 2**20
 MOST_FRAME_DETECTIONS = 10_000
@@ -78,6 +79,7 @@ class Shard:
         """Whether detections come with the scores of all classes."""
         self.size_bytes: int = record.size_bytes
         """About the memory that it takes, without what was read."""
+        self._has_times = False
         self._lengths = {name: array.num_rows for name, array in layout.arrays.items()}
         self.num_frames: int = self._lengths["frame_index"]
         """F, frames of all its videos together."""
@@ -140,8 +142,30 @@ class Shard:
         return self.array("frame_index")
 
     def frame_seconds(self) -> NDArray[np.float64]:
-        """(F,) float64, presentation time of each frame in its video."""
-        return self.array("frame_seconds")
+        """Return (F,) float64, the presentation time of each frame, increasing within its video.
+
+        Raises:
+            ShardFormatError: also if a time is not finite, or not after the one before.
+        """
+        seconds_F = self.array("frame_seconds")
+        if not self._has_times:
+            self._check_times(seconds_F)
+            self._has_times = True
+        return seconds_F
+
+    def _check_times(self, seconds_F: NDArray[np.float64]) -> None:
+        is_time_F = np.abs(seconds_F) <= MOST_SECONDS
+        is_first_F = np.diff(self.frame_video(), prepend=-1) != 0
+        is_later_F = is_first_F | (seconds_F > np.roll(seconds_F, 1))
+        wrong = np.flatnonzero(~(is_time_F & is_later_F))
+        if wrong.size:
+            row = int(wrong[0])
+            found = f"{seconds_F[row]:.10g} s"
+            found += "" if is_first_F[row] else f" after {seconds_F[row - 1]:.10g} s"
+            raise ShardFormatError(
+                f"{self.path}: array 'frame_seconds': row {row}: expected increasing times within "
+                f"{MOST_SECONDS:g} s, got {found}; detect or import the video again"
+            )
 
     def rows(self, name: str, start: int, stop: int) -> NDArray[Any]:
         """Rows [start, stop) of an array of the format's table; not to be written to.
@@ -269,7 +293,7 @@ class Shard:
         return ShardFrame(
             video=self.videos[int(self.rows("frame_video", row, row + 1)[0])],
             index=int(self.rows("frame_index", row, row + 1)[0]),
-            seconds=float(self.rows("frame_seconds", row, row + 1)[0]),
+            seconds=float(self.frame_seconds()[row]),
             detections=detections,
             class_names=self.detector.class_names,
         )

@@ -17,6 +17,7 @@ from shared.shards.schema import arrays_of
 from shared.shards.sealed_zip import damaged_members
 from shared.shards.shard import Shard
 from shared.shards.zarr_zip import ChunkCache
+from shared.time_ranges import MOST_SECONDS
 
 _Arrays = dict[str, NDArray[Any]]
 _Problems = Iterator["Problem"]
@@ -162,9 +163,9 @@ def _check_frames(shard: Shard, arrays: _Arrays) -> _Problems:
         )
         return
     same_video = video_F[1:] == video_F[:-1]
-    for name, unit, least, wanted in (
-        ("frame_index", "", 0, "a number from 0"),
-        ("frame_seconds", " s", -np.inf, "a finite value"),
+    for name, unit, least, most, wanted in (
+        ("frame_index", "", 0, np.inf, "a number from 0"),
+        ("frame_seconds", " s", -MOST_SECONDS, MOST_SECONDS, f"a time within {MOST_SECONDS:g} s"),
     ):
         values = arrays[name]
         problem = partial(Problem, shard=shard.path, array=name)
@@ -172,7 +173,7 @@ def _check_frames(shard: Shard, arrays: _Arrays) -> _Problems:
             place = f"row {row + 1} (video {entries[video_F[row + 1]].id!r})"
             found = f"{values[row + 1]}{unit} after {values[row]}{unit}"
             yield problem(place=place, wanted="increasing values", found=found, more=more)
-        for row, more in first_place(~np.isfinite(values) | (values < least)):
+        for row, more in first_place(~((values >= least) & (values <= most))):
             yield problem(place=f"row {row}", wanted=wanted, found=f"{values[row]}", more=more)
 
 

@@ -134,11 +134,6 @@ class VideoDetections:
         for name, values in (("frame", self.frame_indices), ("time", self.seconds)):
             wrong = np.flatnonzero(~(values[1:] > values[:-1]))
             if wrong.size == 0:
-                if not np.isfinite(values).all():
-                    shard = self._parts[0][0].path
-                    raise ShardFormatError(
-                        f"{shard}: video {self.video.id!r}: wanted finite times, found others"
-                    )
                 continue
             row = int(wrong[0]) + 1
             paths = [

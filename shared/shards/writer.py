@@ -22,6 +22,7 @@ from shared.shards.schema import (
     VideoEntry,
     arrays_of,
 )
+from shared.time_ranges import MOST_SECONDS
 from shared.video.read import content_bytes, content_digest, probe
 
 
@@ -243,7 +244,7 @@ class ShardWriter:
         place = f"{self._path}: video {video.entry.id!r} frame {frame_index}"
         if frame_index <= video.last_index:
             raise ShapeError(f"{place}: wanted an index above {video.last_index}")
-        if not video.last_seconds < seconds < np.inf:
+        if not (video.last_seconds < seconds and abs(seconds) <= MOST_SECONDS):
             wanted = f"a time after {video.last_seconds} s"
             raise ShapeError(f"{place}: wanted {wanted}, found {seconds} s")
         grid = (video.entry.height, video.entry.width)

@@ -93,7 +93,7 @@ def index_of(
             for place, (video, shown) in enumerate(zip(shard.videos, videos, strict=True))
         ],
         "frames": shard.frame_index().tolist(),
-        "seconds": np.nan_to_num(shard.frame_seconds()).round(4).tolist(),
+        "seconds": shard.frame_seconds().round(4).tolist(),
         "counts": np.diff(shard.array("frame_offsets")).tolist(),
         "labels": base64.b64encode(shard.array("labels").tobytes()).decode(),
         "scores": base64.b64encode((scores * 255).astype(np.uint8).tobytes()).decode(),

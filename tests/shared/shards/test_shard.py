@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from shared import open_shard
 from shared.errors import ShardFormatError, ShardNotFoundError
+from shared.inspect.findings import findings
 from shared.shards.column import write_group
 from shared.shards.schema import MOST_ROWS
 from shared.shards.shard import Shard
@@ -125,6 +126,27 @@ def test_frames_of_a_video_that_lie_apart_are_refused(path: Path) -> None:
     mixed = np.array([0, 0, 0, 0, 1, 1, 1], np.int32)
     with pytest.raises(ShardFormatError, match="'a': wanted its 5 frames side by side, found 4"):
         Shard(changed(path, frame_video=mixed)).video_rows("a")
+
+
+@pytest.mark.parametrize(
+    ("row", "seconds", "message"),
+    [
+        (3, np.nan, "got nan s after 0.2 s"),
+        (0, np.inf, "got inf s"),
+        (6, 1e300, r"got 1e\+300 s after"),
+        (3, 0.05, "got 0.05 s after 0.2 s"),
+        (4, 0.3, "got 0.3 s after 0.3 s"),
+    ],
+)
+def test_times_that_are_none_or_turn_back_are_refused(
+    path: Path, row: int, seconds: float, message: str
+) -> None:
+    times = Shard(path).array("frame_seconds").copy()
+    times[row] = seconds
+    shard = Shard(changed(path, frame_seconds=times))
+    for read in (shard.frame_seconds, lambda: list(shard.frames()), lambda: findings(shard)):
+        with pytest.raises(ShardFormatError, match=rf"'frame_seconds': row {row}: .*{message}"):
+            read()
 
 
 @pytest.mark.parametrize("name", ["frame_offsets", "rle_offsets"])

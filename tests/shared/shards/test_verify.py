@@ -93,7 +93,7 @@ OUTSIDE[0, 0] = OUTSIDE[11, 16] = True
         (
             put("frame_seconds", 5, np.inf),
             "frame_seconds",
-            "row 5: wanted a finite value, found inf",
+            "row 5: wanted a time within 1e+10 s, found inf",
         ),
         (put("frame_index", 0, -4), "frame_index", "row 0: wanted a number from 0, found -4"),
         (put("frame_offsets", 0, 1), "frame_offsets", "wanted borders from 0 to 13, found 1 to 13"),

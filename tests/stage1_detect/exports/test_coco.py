@@ -15,10 +15,13 @@ from shared.cli import orn
 from shared.errors import PipelineError
 from shared.masks import rle
 from shared.masks.coco_classes import COCO_CATEGORY_IDS, COCO_CLASSES
+from shared.shards.column import write_group
 from shared.shards.shard import Shard
+from shared.shards.zarr_zip import read_layout
 from shared.time_ranges import TimeRange
 from stage1_detect.exports.coco import Selection, export_coco, images_path
 from tests.shared.inspect.conftest import CUP, PERSON, found, write
+from tests.shared.shards.conftest import arrays_in, columns_of
 
 FRAMES = {"kitchen/a": [found((PERSON, 0.5), (CUP, 0.75)), found(), found((CUP, 1.0))]}
 
@@ -123,6 +126,19 @@ def test_a_damaged_shard_leaves_what_was_there(folder: Path) -> None:
         export_coco(folder, folder.parent / "out.json", Selection())
     assert (folder.parent / "out.json").read_bytes() == before
     assert len(list(folder.parent.iterdir())) == 3
+
+
+@pytest.mark.parametrize("seconds", [[0.5, np.nan, 0.7], [0.7, 0.6, 0.5]])
+def test_times_that_are_none_or_turn_back_are_told(folder: Path, seconds: list[float]) -> None:
+    shard = folder / "shard-000000.zarr.zip"
+    columns = columns_of(arrays_in(shard) | {"frame_seconds": np.array(seconds)})
+    write_group(shard, columns=columns, attributes=read_layout(shard)[0])
+    out = folder.parent / "out.json"
+    words = ["export-coco", "demo", str(out), "--shards", str(folder)]
+    result = CliRunner().invoke(orn, words)
+    assert result.exit_code == 1
+    assert f"{shard}: array 'frame_seconds': row 1: expected increasing times" in result.stderr
+    assert not out.exists()
 
 
 def test_memory_does_not_grow_with_the_number_of_shards(tmp_path: Path) -> None:
