@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from shared.cli_options import (
+    NonEmptyPath,
     NumberRange,
     batch_option,
     device_option,
@@ -14,7 +15,7 @@ from shared.cli_options import (
     threads_option,
 )
 
-_path = click.Path(path_type=Path)
+_path = NonEmptyPath()
 _seconds = NumberRange(0, 1e6, min_open=True)
 
 
@@ -32,7 +33,7 @@ def _written_file(
 @click.option("--shards", type=_path, help="Take the objects of these shards, found by content.")
 @click.option(
     "--checkpoint",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=NonEmptyPath(dir_okay=False),
     help="File of the detector's weights.  [default: those of the model folder or the project]",
 )
 @click.option("--config", metavar="NAME|FILE", help="The detector's configuration, if not its own.")

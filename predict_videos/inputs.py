@@ -47,7 +47,8 @@ def find_videos(sources: Sequence[str], *, rate: float | None = None) -> tuple[V
         rate: frames a second of folders of frames.
 
     Raises:
-        ConfigError: if a folder or a pattern has no video, or the rate of frames is missing.
+        ConfigError: if a text is empty, a folder or a pattern has no video, or the rate of frames
+            is missing.
     """
     found: dict[str, Video] = {}
     for source in sources:
@@ -59,6 +60,10 @@ def find_videos(sources: Sequence[str], *, rate: float | None = None) -> tuple[V
 
 
 def _of_source(source: str, rate: float | None) -> Iterator[Video]:
+    if not source:  # which would mean the current folder
+        raise ConfigError(
+            "VIDEO: expected a file, a folder or a pattern, got an empty text; name one"
+        )
     path = Path(source)
     if not is_folder(path) and any(sign in source for sign in _PATTERN) and not path.exists():
         matches = sorted(glob.glob(source, recursive=True))  # noqa: PTH207, absolute ones too

@@ -17,6 +17,23 @@ LARGEST_SEED = 2**32 - 1
 """What every random generator in use accepts."""
 
 
+class NonEmptyPath(click.Path):
+    """A path; the empty one, which Python takes for the current folder, is refused.
+
+    Args:
+        limits: what `click.Path` takes beside the type.
+    """
+
+    def __init__(self, **limits: Any) -> None:
+        super().__init__(path_type=Path, **limits)
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        """Return the path; fails as click's types do."""
+        if not os.fspath(value):
+            self.fail("expected a path, got an empty text; leave it out or name one.", param, ctx)
+        return super().convert(value, param, ctx)
+
+
 class NumberRange(click.FloatRange):
     """A range of numbers; NaN, which click lets through, is in none."""
 
@@ -34,7 +51,7 @@ dataset_argument = click.argument("dataset", metavar="DATASET")
 data_option = click.option(
     "--data",
     "data_root",
-    type=click.Path(path_type=Path),
+    type=NonEmptyPath(),
     envvar="ORN_DATA",
     default=Path("data"),
     show_default=True,
@@ -46,9 +63,7 @@ data_option = click.option(
 
 def out_option(default: str) -> Any:
     """`out`: Path | None; `default` only says in the help what the command uses for None."""
-    return click.option(
-        "--out", type=click.Path(path_type=Path), help=f"Where to write.  [default: {default}]"
-    )
+    return click.option("--out", type=NonEmptyPath(), help=f"Where to write.  [default: {default}]")
 
 
 json_option = click.option(

@@ -18,7 +18,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from shared.cli_options import NumberRange, echo_json, json_option
+from shared.cli_options import NonEmptyPath, NumberRange, echo_json, json_option
 from shared.environment import requirements
 from shared.errors import ConfigError, PipelineError
 
@@ -39,7 +39,7 @@ def _check_version(context: click.Context, option: click.Parameter, version: str
 
 
 @click.command()
-@click.argument("out", type=click.Path(path_type=Path, file_okay=False))
+@click.argument("out", type=NonEmptyPath(file_okay=False))
 @click.option(
     "--python-version",
     default=f"{sys.version_info.major}.{sys.version_info.minor}",
@@ -56,7 +56,7 @@ def _check_version(context: click.Context, option: click.Parameter, version: str
 )
 @click.option(
     "--without",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    type=NonEmptyPath(exists=True, dir_okay=False),
     help="What the machine has: the output of `pip list --format=freeze` there.",
 )
 @click.option("--at-most", type=NumberRange(1, 10**9), help="Fail where all are larger, in MiB.")

@@ -1,11 +1,11 @@
 """`orn detect`: parse, call the job, print what came out."""
 
-from pathlib import Path
 from typing import Any, Literal
 
 import click
 
 from shared.cli_options import (
+    NonEmptyPath,
     NumberRange,
     batch_option,
     data_option,
@@ -27,7 +27,7 @@ from shared.cli_options import (
 @out_option("shards/DATASET")
 @click.option(
     "--checkpoint",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=NonEmptyPath(dir_okay=False),
     help="File of the detector's weights.  [default: the data set's own]",
 )
 @click.option(

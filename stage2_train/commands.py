@@ -8,6 +8,7 @@ import click
 
 from shared.cli_options import (
     LARGEST_SEED,
+    NonEmptyPath,
     data_option,
     dry_run_option,
     echo_report,
@@ -19,7 +20,7 @@ from stage2_train.newest import chosen_run, of_newest_data
 from stage2_train.resources import Resources, resource_options
 from stage2_train.systems_commands import system_option
 
-_path = click.Path(path_type=Path)
+_path = NonEmptyPath()
 _MOST_CLIPS = 1000
 _VIEWS = re.compile(r"([1-9]\d{0,3})x([13])", re.ASCII)
 _DURATION = re.compile(r"(?:(\d{1,4})d)?(?:(\d{1,4})h)?(?:(\d{1,6})m)?(?:(\d{1,8})s)?", re.ASCII)

@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from shared.cli_options import data_option, device_option, threads_option
+from shared.cli_options import NonEmptyPath, data_option, device_option, threads_option
 from shared.environment import usable_cores
 from shared.errors import ConfigError
 
@@ -87,7 +87,7 @@ def resource_options(
         of_run: whether a run has recorded where its data lies.
         workers: how many there are by default; None takes some of the cores.
     """
-    path = click.Path(path_type=Path)
+    path = NonEmptyPath()
 
     def help_text(what: str, usual: str) -> str:
         where = "the run's" if of_run else usual

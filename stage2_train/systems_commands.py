@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from shared.cli_options import echo_json, echo_report, json_option, set_option
+from shared.cli_options import NonEmptyPath, echo_json, echo_report, json_option, set_option
 from shared.text_table import columns, facts
 
 if TYPE_CHECKING:
@@ -85,8 +85,8 @@ def summary(
 
 
 @click.command()
-@click.argument("run", type=click.Path(path_type=Path))
-@click.argument("out", type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("run", type=NonEmptyPath())
+@click.argument("out", type=NonEmptyPath(dir_okay=False))
 def export(run: Path, out: Path) -> None:
     """Write the ResNet of RUN to OUT, for --weights of other trainings to start from.
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from shared.cli_options import data_option, echo_json, json_option
+from shared.cli_options import NonEmptyPath, data_option, echo_json, json_option
 
 if TYPE_CHECKING:
     from shared.shards.verify import Problem
@@ -45,7 +45,7 @@ class Verification:
 
 
 @click.command()
-@click.argument("paths", metavar="SHARD|FOLDER...", type=click.Path(path_type=Path), nargs=-1)
+@click.argument("paths", metavar="SHARD|FOLDER...", type=NonEmptyPath(), nargs=-1)
 @click.option(
     "--dataset",
     metavar="DATASET",

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from shared.cli_options import (
+    NonEmptyPath,
     data_option,
     dataset_argument,
     echo_json,
@@ -55,7 +56,7 @@ def check(dataset: str, data_root: Path, probe_videos: bool, as_json: bool) -> i
 
 
 @click.command()
-@click.argument("table", metavar="TABLE.csv", type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("table", metavar="TABLE.csv", type=NonEmptyPath(dir_okay=False))
 @click.option(
     "--videos",
     "pattern",
@@ -84,7 +85,7 @@ def check(dataset: str, data_root: Path, probe_videos: bool, as_json: bool) -> i
 @seed_option
 @click.option(
     "--out",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=NonEmptyPath(dir_okay=False),
     help="The manifest.  [default: NAME.toml]",
 )
 @click.option("--fresh", is_flag=True, help="Replace files that are there.")

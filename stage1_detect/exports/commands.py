@@ -4,15 +4,22 @@ from pathlib import Path
 
 import click
 
-from shared.cli_options import NumberRange, data_option, dataset_argument, echo_json, json_option
+from shared.cli_options import (
+    NonEmptyPath,
+    NumberRange,
+    data_option,
+    dataset_argument,
+    echo_json,
+    json_option,
+)
 
 
 @click.command("export-coco")
 @dataset_argument
-@click.argument("out", metavar="OUT.json", type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("out", metavar="OUT.json", type=NonEmptyPath(dir_okay=False))
 @click.option(
     "--shards",
-    type=click.Path(path_type=Path),
+    type=NonEmptyPath(),
     help="Folder of the shards.  [default: shards/DATASET]",
 )
 @click.option(

@@ -6,6 +6,7 @@ from typing import Literal
 import click
 
 from shared.cli_options import (
+    NonEmptyPath,
     data_option,
     dataset_argument,
     dry_run_option,
@@ -18,9 +19,7 @@ from shared.cli_options import (
 
 @click.command("import-masks")
 @dataset_argument
-@click.argument(
-    "source", metavar="SRC", type=click.Path(path_type=Path, exists=True, file_okay=False)
-)
+@click.argument("source", metavar="SRC", type=NonEmptyPath(exists=True, file_okay=False))
 @click.option(
     "--format",
     "form",

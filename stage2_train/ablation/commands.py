@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from shared.cli_options import (
+    NonEmptyPath,
     NumberRange,
     dataset_argument,
     dry_run_option,
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from stage2_train.ablation.plan import Arm, Variation
 
 
-_path = click.Path(path_type=Path)
+_path = NonEmptyPath()
 
 seeds_option = click.option(
     "--seeds", "num_seeds", type=click.IntRange(1, 1000), default=5, show_default=True

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from shared.cli_options import (
+    NonEmptyPath,
     NumberRange,
     data_option,
     dataset_argument,
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from shared.shards.shard import Shard
 
 
-_path = click.Path(path_type=Path)
+_path = NonEmptyPath()
 
 
 @click.command()

@@ -1,14 +1,13 @@
 """`orn eval-epic100` and `orn submit epic100`: parse, call one function, print what came out."""
 
-from pathlib import Path
 from typing import Any
 
 import click
 
-from shared.cli_options import dry_run_option, echo_report, json_option
+from shared.cli_options import NonEmptyPath, dry_run_option, echo_report, json_option
 from stage2_train.resources import Resources, resource_options
 
-_path = click.Path(path_type=Path)
+_path = NonEmptyPath()
 
 
 def _level_option(name: str, what: str) -> Any:

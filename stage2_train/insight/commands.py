@@ -6,13 +6,13 @@ from typing import Any
 
 import click
 
-from shared.cli_options import echo_report, json_option
+from shared.cli_options import NonEmptyPath, echo_report, json_option
 from stage2_train.newest import chosen_run
 from stage2_train.resources import Resources, resource_options
 
 
 @click.command()
-@click.argument("run", type=click.Path(path_type=Path), required=False)
+@click.argument("run", type=NonEmptyPath(), required=False)
 @click.option(
     "--split",
     type=click.Choice(["train", "validation", "test"]),

@@ -4,18 +4,18 @@ from pathlib import Path
 
 import click
 
-from shared.cli_options import echo_json, json_option
+from shared.cli_options import NonEmptyPath, echo_json, json_option
 
 
 @click.command()
-@click.argument("run", type=click.Path(path_type=Path))
-@click.argument("out", type=click.Path(path_type=Path))
+@click.argument("run", type=NonEmptyPath())
+@click.argument("out", type=NonEmptyPath())
 @click.option(
     "--with-detector", is_flag=True, help="Take the detector's weights along, as detector.pth."
 )
 @click.option(
     "--checkpoint",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=NonEmptyPath(dir_okay=False),
     help="File of these weights.  [default: those of the project]",
 )
 @click.option("--push", metavar="ORG/NAME", help="Also upload OUT to the Hugging Face Hub.")

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import click
 
-from shared.cli_options import echo_json, echo_report, json_option
+from shared.cli_options import NonEmptyPath, echo_json, echo_report, json_option
 
-_path = click.Path(path_type=Path)
+_path = NonEmptyPath()
 
 
 @click.command()

@@ -33,6 +33,8 @@ def local_folder(place: str | Path) -> Path:
         ConfigError: if the address is none, or huggingface_hub is not installed.
         PipelineError: if it cannot be fetched and is not in the cache.
     """
+    if place == "":  # which would mean the current folder
+        raise ConfigError("RUN: expected a folder or hf://ORG/NAME, got an empty text; name one")
     if not str(place).startswith("hf:"):
         return Path(place)
     address = _ADDRESS.fullmatch(str(place))

@@ -6,6 +6,7 @@ import pytest
 
 from predict_videos.inputs import find_videos
 from shared.errors import ConfigError
+from tests.predict_videos.conftest import call
 
 
 @pytest.fixture
@@ -57,3 +58,14 @@ def test_nothing_is_told(films: Path, source: str) -> None:
     (films / "empty").mkdir()
     with pytest.raises(ConfigError, match=r"wanted videos|no file or folder"):
         find_videos([str(films / source)])
+
+
+def test_an_empty_text_is_not_the_current_folder(
+    films: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(films)
+    for arguments, what in ((["", "b.mp4"], "RUN"), (["run", "b.mp4", ""], "VIDEO")):
+        result = call("predict", *arguments)
+        assert result.exit_code == 2
+        assert f"{what}: expected" in result.stderr
+        assert len(result.stderr.splitlines()) == 1

@@ -54,6 +54,14 @@ def test_data_root_by_option_before_environment() -> None:
     assert values["data_root"] == str(Path("/other"))
 
 
+@pytest.mark.parametrize("option", ["--data", "--out"])
+def test_an_empty_path_is_not_the_current_folder(option: str) -> None:
+    refused = CliRunner().invoke(command, ["vlog", option, ""])
+    assert refused.exit_code == 2
+    assert f"Invalid value for '{option}'" in refused.output
+    assert "expected a path, got an empty text" in refused.output
+
+
 def test_settings_may_be_repeated() -> None:
     assert given("vlog", "--set", "a=1", "--set", "b=2")["overrides"] == "('a=1', 'b=2')"
 
