@@ -10,6 +10,7 @@ from shared.config.bounded import read_json
 from shared.config.fields import explain
 from shared.errors import CheckpointError
 from stage2_train.clips.dataset import UnsureInEvaluation
+from stage2_train.evaluation.predictions import GroupKind
 from stage2_train.runs.run_folder import HEADS
 
 UNSURE_NEGATIVE = "map_unsure_negative"
@@ -42,6 +43,21 @@ class Figure(BaseModel):
     high: _Share | None
 
 
+class Draws(BaseModel):
+    """What was drawn for the intervals."""
+
+    model_config = ConfigDict(frozen=True)
+
+    over: GroupKind
+    num_groups: _Count
+    """How many of these there are."""
+    draws: _Count
+
+    def as_text(self) -> str:
+        """Return a phrase such as `2,000 draws of 32 participants with replacement`."""
+        return f"{self.draws:,} draws of {self.num_groups:,} {self.over} with replacement"
+
+
 class EvalFile(BaseModel):
     """What is read of an `eval-SPLIT.json`."""
 
@@ -72,6 +88,8 @@ class EvalFile(BaseModel):
     per_class: list[ClassRow]
     figures: dict[str, dict[str, Figure]] = {}
     """By head and name; nothing in files of older releases."""
+    drawn: Draws | None = Field(default=None, alias="interval")
+    """How intervals were made; nothing in files of older releases."""
 
     def heads(self) -> dict[str, dict[str, float]]:
         """Figures by head, that of the prediction first."""

@@ -26,9 +26,10 @@ def headline(measured: Measured) -> str:
     file = measured.file
     head, figures = next(iter(file.heads().items()))
     seen = ", which the run was trained on" if file.trained_on else ""
+    over = f" over {file.drawn.over}" if file.drawn else ""
     boxes = [
         (f"{_percent(figures[file.metric])} %", f"{file.metric} of {head.replace('_', ' ')}"),
-        (_range(file.interval(head, file.metric)), "95 % interval over videos, %"),
+        (_range(file.interval(head, file.metric)), f"95 % interval{over}, %"),
         (f"{_percent(file.chance)} %", "chance"),
         (f"{file.num_segments:,}", f"segments of {shown(file.split)}{seen}"),
     ]
@@ -50,13 +51,13 @@ def scores_section(measured: Measured, curves: Picture | None) -> Section:
         for name, value in figures.items()
     ]
     rows.append(["chance", shown(file.metric), _percent(file.chance), ""])
+    drawn = f"; intervals come from {file.drawn.as_text()}" if file.drawn else ""
     unsure = f"{text.capitalize()}." if (text := file.unsure_text()) else ""
     parts: list[str | Picture] = [
         f"<p>{file.num_segments:,} segments, {file.clips} "
         f"{'clip' if file.clips == 1 else 'clips'} of each; {file.num_skipped:,} segments could "
         f"not be used. Weights: {shown(file.checkpoint)} of step {file.step:,}. Figures are those "
-        f"of <code>orn eval</code>; intervals are of 1,000 draws of videos with replacement. "
-        f"{unsure}</p>",
+        f"of <code>orn eval</code>{drawn}. {unsure}</p>",
         table(
             ("head", "metric", "%", "95 % interval"),
             rows,

@@ -152,7 +152,7 @@ def _head(config: ModelConfig, name: str) -> Iterator[str]:
 def _metrics(config: ModelConfig, run: Path) -> Iterator[str]:
     yield from ("## Measured", "")
     rows: list[tuple[str, ...]] = [
-        ("measurement", "head", config.dataset.metric, "95 % over its films", "films", "chance")
+        ("measurement", "head", config.dataset.metric, "95 % interval", "segments", "chance")
     ]
     unsure = []
     for path in sorted(run.glob("eval-*.json")):
@@ -170,8 +170,8 @@ def _metrics(config: ModelConfig, run: Path) -> Iterator[str]:
         return
     yield markdown(rows)
     yield from ("", *unsure)
-    yield "Intervals are of other films of the same kind for this one training; another seed moves"
-    yield "figures, too."
+    yield "Intervals say what other videos or participants of the same kind would give for this one"
+    yield "training; another seed moves figures, too."
     yield ""
 
 
@@ -183,6 +183,8 @@ def _rows_of(file: EvalFile, config: ModelConfig, label: str) -> list[tuple[str,
         for name in (name for name in (metric, UNSURE_NEGATIVE) if name in figures):
             ends = file.interval(head, name)  # of older reports none
             interval = "-" if ends is None else " to ".join(f"{each:.4f}" for each in ends)
+            if ends is not None and file.drawn is not None:
+                interval += f" over {file.drawn.num_groups:,} {file.drawn.over}"
             numbers = f"{figures[name]:.4f}", interval, str(file.num_segments), f"{file.chance:.4f}"
             of = "" if name == metric else f", {name}"
             rows.append((f"{_text(label)}{of}{seen}{step}", head, *numbers))

@@ -1,6 +1,7 @@
 """`orn export`: what the folder predicts, says and refuses."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -51,6 +52,9 @@ def test_the_card_tells_what_was_measured(exported, trained) -> None:
     card = (exported / "README.md").read_text()
     report = json.loads((trained.run / "eval-validation.json").read_text())
     assert f"| validation | two_heads | {report['two_heads']['top1']:.4f} |" in card
+    assert "| measurement | head | top1 | 95 % interval | segments | chance |" in card
+    assert re.search(r"\| \d\.\d{4} to \d\.\d{4} over 4 videos \| 4 \| 0\.5000 \|", card)
+    assert "film" not in card
     assert "tiny, 8 training segments" in card
     assert "right, down." in card
     assert str(trained.run) not in card + (exported / "config.json").read_text()

@@ -74,6 +74,20 @@ def test_the_headline_says_what_was_learned_from() -> None:
     assert "</bdi>, which the run was trained on</span>" in headline(seen)
 
 
+@pytest.mark.parametrize(("over", "draws"), [("participants", 2000), ("videos", 1000)])
+def test_the_report_says_what_was_drawn(several, over: str, draws: int) -> None:
+    old = several.file
+    assert "draws of" not in scores_section(several, None).parts[0]
+    assert "<span>95 % interval, %</span>" in headline(several)
+    drawn = {"over": over, "num_groups": 32, "draws": draws, "confidence": 0.95}
+    file = EvalFile.model_validate(old.model_dump(by_alias=True) | {"interval": drawn})
+    told = replace(several, file=file)
+    assert (
+        f"from {draws:,} draws of 32 {over} with replacement" in scores_section(told, None).parts[0]
+    )
+    assert f"<span>95 % interval over {over}, %</span>" in headline(told)
+
+
 def test_the_scores_say_how_unsure_labels_count(several) -> None:
     assert "could not tell" not in scores_section(several, None).parts[0]
     more = {"num_unsure": 1234, "unsure_in_evaluation": "negative"}
