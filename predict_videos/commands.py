@@ -110,7 +110,7 @@ def predict(
     wait_passively()
     import torch
 
-    from predict_videos.inputs import PredictRequest, find_videos
+    from predict_videos.inputs import PredictRequest, check_film, find_videos
     from predict_videos.job import predict_all
     from predict_videos.output import CsvRows, json_line, lines_of_video, video_of
     from shared.jobs.progress import progress
@@ -124,6 +124,7 @@ def predict(
     num_threads = Resources(threads=threads).num_threads()
     torch.set_num_threads(num_threads)
     found = find_videos(videos, rate=rate)
+    check_film(options["overlay"], found)
     model = open_model(local_folder(run), device=device)
     choice = WindowChoice(seconds=window, stride_seconds=stride)
     request = PredictRequest(choice=choice, device=device, threads=num_threads, **options)

@@ -59,6 +59,14 @@ def find_videos(sources: Sequence[str], *, rate: float | None = None) -> tuple[V
     return tuple(found.values())
 
 
+def check_film(overlay: Path | None, videos: Sequence[Video]) -> None:
+    """Raise ConfigError if a film is asked for of several videos."""
+    if overlay is not None and len(videos) > 1:
+        raise ConfigError(
+            f"--overlay {shown(overlay)}: expected one video to draw, got {len(videos)}; name one"
+        )
+
+
 def _of_source(source: str, rate: float | None) -> Iterator[Video]:
     if not source:  # which would mean the current folder
         raise ConfigError(

@@ -9,7 +9,6 @@ from predict_videos.detecting import Objects, detected_by, load_its_detector, ob
 from predict_videos.inputs import PredictRequest
 from shared.errors import (
     CheckpointError,
-    ConfigError,
     DetectorError,
     JoinError,
     ShardFormatError,
@@ -59,16 +58,11 @@ def predict_all(
         objects: None takes those of the shards or the detector that is asked for.
 
     Raises:
-        ConfigError: if the network cannot do what is asked for, or the film is one of several
-            videos.
+        ConfigError: if the network cannot do what is asked for.
         DetectorError: if there is no such detector.
         ShardNotFoundError: if there are no shards where they should be.
     """
     check_pairs(model, request.pairs)
-    if request.overlay is not None and len(videos) > 1:
-        raise ConfigError(
-            f"--overlay {request.overlay}: wanted one video to make a film of, found {len(videos)}"
-        )
     page = None
     if request.html is not None:
         page = PredictionPage(model=model, num_videos=len(videos))
@@ -76,7 +70,7 @@ def predict_all(
     for video in videos:
         try:
             with objects(video, bar.advance) as (found, detections):
-                yield from _of_video(model, video, found, detections, request, page)
+                yield from _of_video(model, video, found, detections, request, page, bar=bar)
         except _OF_ONE_VIDEO as err:
             logger.warning("video %s failed: %s", video.id, err)
             reason = " ".join(str(err).split()).removeprefix(f"{video.path}: ")
@@ -101,6 +95,8 @@ def _of_video(
     detections: DetectionFolder,
     request: PredictRequest,
     page: PredictionPage | None,
+    *,
+    bar: Bar,
 ) -> Iterator[WindowPrediction | SegmentPrediction]:
     kept: list[WindowPrediction] = []
     segments: list[SegmentPrediction] = []
@@ -119,7 +115,14 @@ def _of_video(
         if isinstance(said, SegmentPrediction):
             segments.append(said)
         yield said
+    if not is_drawn:
+        return
+    seen = detections.video(video.id)
     if request.overlay is not None:
-        draw_prediction(request.overlay, model, video, detections.video(video.id), kept)
+
+        def tell(number: int) -> None:
+            bar.advance(0, note=f"drawn {number}/{seen.num_frames}")
+
+        draw_prediction(request.overlay, model, video, seen, kept, drawn=tell)
     if page is not None:
-        page.add(named.id, video, detections.video(video.id), kept, segments)
+        page.add(named.id, video, seen, kept, segments)

@@ -14,6 +14,7 @@ from shared.errors import PipelineError, ShardNotFoundError
 from shared.inspect.frame import chosen_video
 from shared.inspect.pictures import Pictures
 from shared.jobs.atomic_file import replacing
+from shared.jobs.progress import Bar, progress
 from shared.shards.schema import VideoEntry
 from shared.shards.shard import Shard, ShardFrame
 
@@ -71,7 +72,7 @@ def draw_film(
             f"{stop_seconds} s, found none; it has {held}"
         )
 
-    def drawn_frames() -> Iterator[tuple[float, NDArray[np.uint8]]]:
+    def drawn_frames(bar: Bar) -> Iterator[tuple[float, NDArray[np.uint8]]]:
         size: tuple[int, int] | None = None
         shown = _pictures(video, pictures, seconds_f[start:stop])
         for row, picture in zip(range(first + start, first + stop), shown, strict=True):
@@ -79,8 +80,10 @@ def draw_film(
             drawn = _drawn(frame, picture, score_threshold, size)
             size = drawn.shape[1], drawn.shape[0]
             yield frame.seconds, drawn
+            bar.advance()
 
-    return write_film(out, drawn_frames())
+    with progress("draw", total=stop - start, unit="frames") as bar:
+        return write_film(out, drawn_frames(bar))
 
 
 def _drawn(

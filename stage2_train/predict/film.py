@@ -4,7 +4,7 @@ objects that decided.
 H W the picture, A activity classes.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -49,6 +49,8 @@ def draw_prediction(
     video: Video,
     detections: VideoDetections,
     windows: Sequence[WindowPrediction],
+    *,
+    drawn: Callable[[int], None] = lambda num_pictures: None,
 ) -> int:
     """Writes the film, whole or not at all; says how many pictures it has.
 
@@ -58,9 +60,10 @@ def draw_prediction(
         video: what was looked at.
         detections: of its frames.
         windows: all predictions for it, by their starts; pairs are drawn where they have some.
+        drawn: called with the number of pictures after each.
 
     Raises:
-        VideoDecodeError: if the video can no longer be decoded.
+        VideoDecodeError: if the video can no longer be decoded, or its times are too far apart.
         ShardFormatError: if detections are damaged.
         PipelineError: if the disk refuses.
     """
@@ -70,6 +73,7 @@ def draw_prediction(
     def pictures() -> Iterator[tuple[float, NDArray[np.uint8]]]:
         panel: _Panel | None = None
         size: tuple[int, int] | None = None
+        number = 0
         for frame in read_frames(source_of(video), rate=video.rate):
             try:
                 row = int(detections.nearest_rows([frame.seconds])[0])
@@ -90,6 +94,8 @@ def draw_prediction(
             picture = _widened(picture)
             panel = panel or _Panel.of(model.classes, moments, width=picture.shape[1])
             yield frame.seconds, np.concatenate([picture, panel.at(frame.seconds, window)])
+            number += 1
+            drawn(number)
 
     return write_film(path, pictures())
 

@@ -20,7 +20,8 @@ from PIL import Image
 
 import predict_videos.job
 from predict_videos.detecting import load_its_detector
-from predict_videos.inputs import PredictRequest
+from predict_videos.inputs import PredictRequest, find_videos
+from predict_videos.job import predict_all
 from shared.cli import main
 from shared.errors import DetectorError, JoinError
 from shared.manifests.load import shipped_detectors
@@ -236,6 +237,26 @@ def test_a_film_of_the_prediction(trained, tmp_path) -> None:
     assert "decided by" not in result.stdout
 
 
+class Told:
+    """A bar that remembers what it is told."""
+
+    def __init__(self) -> None:
+        self.frames, self.notes = 0, []
+
+    def advance(self, n: int = 1, *, note: str | None = None) -> None:
+        self.frames += n
+        self.notes += [] if note is None else [note]
+
+
+def test_drawing_a_film_tells_how_far_it_is(trained, tmp_path) -> None:
+    (path, *_) = validation(trained)
+    model, bar = open_model(trained.run, device="cpu"), Told()
+    request = PredictRequest(shards=trained.shards, overlay=tmp_path / "out.mp4")
+    list(predict_all(model, find_videos([str(path)]), request, bar=bar))
+    assert bar.notes == [f"drawn {number}/8" for number in range(1, 9)]
+    assert bar.frames == 0  # none was detected
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
@@ -254,10 +275,11 @@ def test_usage(trained, arguments: list[str], says: str) -> None:
 
 
 def test_a_film_is_of_one_video(trained, tmp_path) -> None:
-    film = tmp_path / "out.mp4"
-    result = predict(trained, *validation(trained), "--shards", trained.shards, "--overlay", film)
+    """Which is known before anything is opened."""
+    film, absent = tmp_path / "out.mp4", tmp_path / "absent"
+    result = predict(trained, *validation(trained), "--overlay", film, model=absent)
     assert result.exit_code == 2
-    assert "wanted one video to make a film of, found 4" in result.stderr
+    assert "expected one video to draw, got 4" in result.stderr
 
 
 @pytest.mark.mmdet

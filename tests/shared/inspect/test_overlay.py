@@ -61,6 +61,7 @@ def test_a_film_and_a_part_of_it(shard: Path, tmp_path: Path) -> None:
     out = tmp_path / "a.mp4"
     result = run(shard, "--video", "kitchen/a", "--overlay", out, "--json")
     assert json.loads(result.stdout) == {"overlay": str(out), "frames": 3}
+    assert "draw: 3/3 frames" in result.stderr
     frames = list(read_frames(out))
     assert [round(frame.seconds, 3) for frame in frames] == [0.0, 0.1, 0.2]
     assert mask_colour(frames[2].image, 118)
