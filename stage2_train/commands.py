@@ -16,8 +16,9 @@ from shared.cli_options import (
     set_option,
 )
 from shared.errors import ConfigError
-from stage2_train.newest import chosen_run, of_newest_data
+from stage2_train.newest_data import of_newest_data
 from stage2_train.resources import Resources, resource_options
+from stage2_train.runs.chosen import chosen_run
 from stage2_train.systems_commands import system_option
 
 _path = NonEmptyPath()

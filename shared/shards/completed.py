@@ -9,6 +9,7 @@ from datetime import datetime
 from operator import attrgetter
 from pathlib import Path
 
+from shared.config.bounded import shown
 from shared.errors import ConfigError, PipelineError
 from shared.shards.plan import PLAN_NAME, Plan, shard_path, units_without_shard
 
@@ -36,7 +37,7 @@ class CompletedShards:
         others = "".join(f"; passed over: {each}" for each in self.passed_over)
         return (
             f"{self.plan.dataset}: the data set whose objects were completed last "
-            f"({self.folder}, {self.when:%Y-%m-%d %H:%M}){others}"
+            f"({shown(self.folder)}, {self.when:%Y-%m-%d %H:%M}){others}"
         )
 
 
@@ -49,7 +50,7 @@ def completed_last(folders: Sequence[Path] | None = None) -> CompletedShards:
     Raises:
         PipelineError: none of them is complete.
     """
-    where = str(SHARDS) if folders is None else ", ".join(map(str, folders))
+    where = str(SHARDS) if folders is None else ", ".join(map(shown, folders))
     if folders is None:
         folders = [folder for pattern in _FOLDERS for folder in sorted(SHARDS.glob(pattern))]
     complete, lacking = [], []
@@ -57,13 +58,13 @@ def completed_last(folders: Sequence[Path] | None = None) -> CompletedShards:
         try:
             plan = Plan.load(folder)
         except ConfigError:
-            lacking.append(f"{folder} (its {PLAN_NAME} is damaged)")
+            lacking.append(f"{shown(folder)} (its {PLAN_NAME} is damaged)")
             continue
         if plan is None:
             continue
         missing, number = len(units_without_shard(plan.units, folder)), len(plan.units)
         if missing:
-            lacking.append(f"{folder} ({number - missing} of {number} shards)")
+            lacking.append(f"{shown(folder)} ({number - missing} of {number} shards)")
         elif number:
             complete.append(CompletedShards(folder=folder, plan=plan, when=_when(folder, plan)))
     if not complete:

@@ -14,7 +14,7 @@ from shared.cli_options import (
     out_option,
 )
 from shared.environment import usable_cores
-from stage2_train.newest import newest_data
+from stage2_train.newest_data import newest_data
 
 SOME_FAILED_EXIT_CODE = 3
 _LONGEST_SIDE = 4096

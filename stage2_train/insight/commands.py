@@ -7,8 +7,8 @@ from typing import Any
 import click
 
 from shared.cli_options import NonEmptyPath, echo_report, json_option
-from stage2_train.newest import chosen_run
 from stage2_train.resources import Resources, resource_options
+from stage2_train.runs.chosen import chosen_run
 
 
 @click.command()

@@ -92,6 +92,8 @@ def test_the_manifest_of_ones_own_data_set(demo: Path) -> None:
     result = run("train", "--dry-run")
     assert result.exit_code == 2
     assert "kitchen.toml" in result.stderr
+    shutil.copy(load_manifest("vlog").source, demo / "kitchen.toml")  # another one
+    assert "got none" in run("train", "--dry-run").stderr
     text = load_manifest("demo").source.read_text()
     (demo / "kitchen.toml").write_text(text.replace('name = "demo"', 'name = "kitchen"'))
     shutil.copy(demo / "clips/demo.h5", demo / "clips/kitchen.h5")

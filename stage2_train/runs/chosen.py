@@ -1,0 +1,49 @@
+"""What commands take where no run is named; the first line on stderr says what.
+
+Imports nothing heavy before it is called.
+"""
+
+import shlex
+from pathlib import Path
+
+import click
+
+from shared.cli_options import is_first_process
+from shared.errors import ConfigError
+
+
+def chosen_run(run: Path | None, dataset: str | None = None) -> Path:
+    """Return the run that is given, or the newest one, on a data set or any, and say which.
+
+    Raises:
+        ConfigError: there is none, or the one that is given is on another data set.
+    """
+    from shared.manifests.load import load_manifest
+    from stage2_train.runs.run_folder import dataset_of, newest_run
+
+    if run is not None and dataset is None:
+        return run
+    name = None if dataset is None else load_manifest(dataset).name
+    if run is None:
+        run = newest_run(name)
+        if run is None:
+            raise ConfigError(_no_run(dataset, name))
+        if is_first_process():
+            click.echo(f"{run}: the newest run on {name or dataset_of(run)}", err=True)
+    elif dataset_of(run) not in (name, None):
+        raise ConfigError(
+            f"{run}: wanted a run on {name}, found one on {dataset_of(run)}; leave out RUN or "
+            "--dataset"
+        )
+    return run
+
+
+def _no_run(dataset: str | None, name: str | None) -> str:
+    wanted, detected = "a run", " (after `make demo` or `make detect DATASET=...`)"
+    if name is not None:
+        wanted, detected = f"a run on {name}", ""
+    return (
+        f"runs: expected {wanted} with a checkpoint, got none; type "
+        f"`{shlex.join(filter(None, ('orn', 'train', dataset)))}` first{detected}, or name the "
+        "folder of one that lies elsewhere"
+    )
