@@ -122,7 +122,7 @@ def new(
         pattern=pattern,
         name=name,
         rate=rate,
-        split=SplitRequest(text=shares, seed=seed, group=group) if shares else None,
+        split=None if shares is None else SplitRequest(text=shares, seed=seed, group=group),
         out=out,
         fresh=fresh,
     )

@@ -119,7 +119,7 @@ def make_manifest(
     files = {path: text, classes_path: "".join(f"{each}\n" for each in found.classes)}
     if split_path:
         files[split_path] = split_text(split_of)
-    files = _to_write(files, fresh=fresh)
+    files = _to_write(files, table, fresh=fresh)
     raw = parse_toml(text, source=str(path), error=ManifestError)
     manifest = config_from_dict(raw, Manifest, source=str(path), error=ManifestError)
     # Reads the table as every command will, but for its classes and the split that is drawn.
@@ -234,10 +234,15 @@ def _split_reason(
     return f"split drawn with {request.options}: of {len(split_of)} videos {numbers}"
 
 
-def _to_write(files: Mapping[Path, str], *, fresh: bool) -> dict[Path, str]:
+def _to_write(files: Mapping[Path, str], table: Path, *, fresh: bool) -> dict[Path, str]:
     """The files, by path, that are not there with this text."""
     changed = {path: text for path, text in files.items() if not _says(path, text)}
     for path in changed:
+        if path.resolve() == table.resolve():
+            raise ConfigError(
+                f"{path}: is the label table, which is not replaced; choose other files with "
+                "--name NAME or --out"
+            )
         if is_there(path) and not fresh:
             raise ConfigError(
                 f"{path}: is there already and says something else; --fresh replaces it, "

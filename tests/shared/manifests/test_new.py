@@ -201,6 +201,7 @@ def test_groups_and_segments_of_one_video_stay_together(here: Path, write: Write
         ("video,label\na,x\nb,x\n", "80/10", "add up to 100, such as 80/10/10 or 80/20"),
         ("video,label\na,x\nb,x\n", "100/0", "add up to 100"),
         ("video,label\na,x\nb,x\n", "most", "got 'most'"),
+        ("video,label\na,x\nb,x\n", "", "got ''"),
         ("video,label\na,x\nb,x\n", "80/10/10", "expected at least 3 values of 'video'"),
         ("video,label,split\na,x,train\nb,x,val\n", "80/20", "leave --split out"),
         ("video,label\na,x\nb,x\n", "80/20 --group person", "wanted a column 'person'"),
@@ -216,7 +217,7 @@ def test_splits_that_cannot_be_drawn(
     here: Path, write: Write, table: str, options: str, message: str
 ) -> None:
     _kitchen(here, write, table)
-    result = run("new", "kitchen/labels.csv", "--split", *options.split())
+    result = run("new", "kitchen/labels.csv", "--split", *options.split(" "))
     assert result.exit_code in (1, 2)
     assert message in result.stderr
     assert not (here / "kitchen.toml").exists()
@@ -269,6 +270,26 @@ def test_another_manifest_of_the_same_table_is_advised_and_works(here: Path, wri
     assert made("kitchen/labels.csv", "--name", "other")["manifest"] == "other.toml"
     assert (here / "kitchen" / "classes.txt").read_text() == "x\n"
     assert load_dataset("other.toml", here).classes == ("y",)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("split.csv", ("--split", "80/20")),
+        ("classes.txt", ()),
+        ("t.csv", ("--out", "kitchen/t.csv")),
+    ],
+)
+def test_the_table_is_never_replaced(
+    here: Path, write: Write, name: str, options: tuple[str, ...]
+) -> None:
+    table = write(here / "kitchen" / name, "video,label\na,x\nb,x\n")
+    for video in "ab":
+        write(here / "kitchen" / f"{video}.mp4")
+    result = run("new", f"kitchen/{name}", *options, "--fresh")
+    assert (result.exit_code, "is the label table" in result.stderr) == (2, True)
+    assert table.read_text() == "video,label\na,x\nb,x\n"
+    made(f"kitchen/{name}", *options[:2], "--name", "other", "--out", "other.toml")
 
 
 @pytest.mark.parametrize(
