@@ -12,6 +12,7 @@ def choose_device(name: str, *, error: type[PipelineError] = ConfigError) -> str
     Raises:
         error: there is no such device.
     """
+    name = str(name)  # torch has devices that print so
     if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", name):
         raise error(f"device: wanted auto, cpu, cuda or cuda:N, found {name!r}")
     if name == "cpu":
@@ -24,7 +25,7 @@ def choose_device(name: str, *, error: type[PipelineError] = ConfigError) -> str
     if int(name.partition(":")[2] or 0) >= found:
         raise error(
             f"device {name}: this machine has {found} CUDA devices that torch can use, numbered "
-            "from 0; leave --device out"
+            "from 0; take auto or cpu"
         )
     return name
 

@@ -74,9 +74,12 @@ def load_model(path: str | Path, *, device: str = "auto") -> OpenedModel:
         ConfigError: if it is neither, or there is no such device.
         CheckpointError: if its weights cannot be used.
     """
+    from shared.errors import ConfigError
     from stage2_train.predict.opened import open_model
     from stage2_train.runs.hub import local_folder
 
+    if not isinstance(path, str | Path):
+        raise ConfigError(f"path: expected a str or a Path, got {path!r:.80}")
     return open_model(local_folder(path), device=device)
 
 
@@ -111,8 +114,11 @@ def predictions(
         pairs: how many of the pairs of objects that decided to tell of each.
 
     Raises:
-        PipelineError: if something is not there, cannot be read, or does not fit; the message says
-            what.
+        ShapeError: if frames, detections or times are not arrays as above.
+        ConfigError: if another argument is not as above, or does not go with the others.
+        VideoDecodeError, ShardNotFoundError, JoinError: if the video cannot be read, or there are
+            no detections of it.
+        PipelineError: any of these, and whatever else is wrong with a file.
     """
     from stage2_train.predict.arrays import predict_given
     from stage2_train.predict.windows import WindowChoice

@@ -22,6 +22,7 @@ from shared.errors import (
     ShapeError,
     ShardFormatError,
     ShardNotFoundError,
+    VideoDecodeError,
 )
 from shared.masks.detections import FrameDetections
 from shared.video.read import read_frames
@@ -262,8 +263,8 @@ def test_what_does_not_fit_is_said(small_demo: Path, tmp_path: Path) -> None:
     other = tmp_path / f"{FILM}.mp4"
     other.write_bytes(Path("data/demo/videos/train-000000.mp4").read_bytes())
     cases: list[tuple[Callable[[], object], type[PipelineError], str]] = [
-        (lambda: predictions(model, [], []), ShapeError, "frames: wanted at least one"),
-        (lambda: predictions(model, grey, detections), ShapeError, "wanted (H, W, 3) uint8 RGB"),
+        (lambda: predictions(model, [], []), ShapeError, "frames: expected at least one"),
+        (lambda: predictions(model, grey, detections), ShapeError, "expected (H, W, 3) uint8 RGB"),
         (
             lambda: predictions(model, frames, fewer),
             ShapeError,
@@ -294,8 +295,8 @@ def test_what_does_not_fit_is_said(small_demo: Path, tmp_path: Path) -> None:
             ShapeError,
             "expected times within 1e+10 s, got nan for frame 1",
         ),
-        (lambda: predictions(model, frames, "shards/demo"), ConfigError, "found 'shards/demo'"),
-        (lambda: predictions(model, path, detections), ConfigError, "found a sequence"),
+        (lambda: predictions(model, frames, "shards/demo"), ConfigError, "got 'shards/demo'"),
+        (lambda: predictions(model, path, detections), ConfigError, "got one list"),
         (
             lambda: predictions(model, tmp_path / "x.mp4", "shards/demo"),
             ShardNotFoundError,
@@ -307,6 +308,76 @@ def test_what_does_not_fit_is_said(small_demo: Path, tmp_path: Path) -> None:
     for make, error, message in cases:
         with pytest.raises(error, match=re.escape(message)):
             list(make())
+
+
+FRAMES = [np.zeros((8, 8, 3), np.uint8)]
+FOUND = [FrameDetections.from_masks(np.ones((1, 8, 8), np.bool_), labels=[0], scores=[1])]
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "message"),
+    [
+        ({"model": "runs/demo"}, ConfigError, "model: expected what load_model returns"),
+        ({"video": None}, ShapeError, "frames: expected a sequence"),
+        ({"video": iter(FRAMES)}, ShapeError, "frames: expected a sequence"),
+        ({"video": [[1, 2]]}, ShapeError, "got one list at place 0"),
+        ({"video": torch.zeros(1, 8, 8, 3)}, ShapeError, "got one Tensor"),
+        ({"video": [np.zeros((0, 8, 3), np.uint8)]}, ShapeError, "got (0, 8, 3) uint8"),
+        ({"video": "data"}, ConfigError, "pass rate="),
+        ({"video": "data", "rate": "8"}, ConfigError, "pass rate="),
+        ({"video": "x.mp4", "detections": Nothing(), "seconds": [1]}, ConfigError, "seconds: "),
+        ({"video": "x.mp4", "detections": Nothing()}, VideoDecodeError, "x.mp4: cannot be opened"),
+        ({"video": "x.mp4", "detections": None}, ConfigError, "detections: expected the folder"),
+        ({"rate": 8}, ConfigError, "rate: expected a folder of JPEGs"),
+        ({"detections": None}, ConfigError, "load_detector returns one"),
+        ({"detections": Nothing}, ConfigError, "load_detector returns one"),
+        ({"detections": iter(FOUND)}, ConfigError, "got one list_iterator"),
+        ({"detections": [{}]}, ShapeError, "expected a sequence of FrameDetections, got dict"),
+        ({"seconds": ["a"]}, ShapeError, "seconds: "),
+        ({"window": 0}, ConfigError, "window: expected more than 0 seconds"),
+        ({"window": "1"}, ConfigError, "window: expected more than 0 seconds"),
+        ({"stride": float("nan")}, ConfigError, "stride: expected more than 0 seconds"),
+        ({"pairs": -1}, ConfigError, "pairs: expected a whole number from 0 up"),
+        ({"pairs": 1.5}, ConfigError, "pairs: expected a whole number from 0 up"),
+    ],
+)
+def test_wrong_arguments_are_refused_at_the_call_without_a_word_of_options(
+    small_demo: Path,
+    changes: dict[str, object],
+    error: type[PipelineError],
+    message: str,
+) -> None:
+    given = {"model": load_model("runs/demo", device="cpu"), "video": FRAMES, "detections": FOUND}
+    given |= changes
+    with pytest.raises(error, match=re.escape(message)) as refused:
+        predictions(given.pop("model"), given.pop("video"), given.pop("detections"), **given)
+    assert "--" not in str(refused.value)
+
+
+@pytest.mark.parametrize("answer", [None, [], [3], {"a": 1}])
+def test_a_detector_that_answers_something_else_is_refused(
+    small_demo: Path, answer: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Nothing, "detect", lambda self, images: answer)
+    with pytest.raises(ShapeError, match="detections"):
+        list(predictions(load_model("runs/demo", device="cpu"), FRAMES, Nothing()))
+
+
+@pytest.mark.parametrize(
+    ("place", "device", "message"),
+    [
+        (5, "cpu", "path: expected a str or a Path, got 5"),
+        ("runs/demo", 0, "device: wanted auto, cpu"),
+        ("runs/demo", "cuda:77", "device cuda:77: "),
+    ],
+)
+def test_a_model_that_cannot_be_loaded_so(
+    small_demo: Path, place: object, device: object, message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message) as refused:
+        load_model(place, device=device)
+    assert "--" not in str(refused.value)
+    assert load_model("runs/demo", device=torch.device("cpu")).device.type == "cpu"
 
 
 @pytest.mark.mmdet

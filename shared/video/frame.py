@@ -1,10 +1,13 @@
 """A frame of a video, and what a video says of itself."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
+
+from shared.errors import ShapeError
 
 MOST_PIXELS = 8192 * 8192
 """Most pixels of a frame: a stereo panorama in 8K, whose RGB takes 201 MB. What claims more is not
@@ -21,6 +24,29 @@ class Frame:
     """Presentation time; later than that of the frame before."""
     image: NDArray[np.uint8]
     """(H, W, 3) uint8 RGB, upright."""
+
+
+def check_images(images: Sequence[NDArray[np.uint8]] | NDArray[np.uint8]) -> None:
+    """Check that frames given as arrays are as `Frame.image` has them, all of one size.
+
+    Raises:
+        ShapeError: they are no sequence, or one of them is something else.
+    """
+    if not isinstance(images, Sequence | np.ndarray) or getattr(images, "shape", None) == ():
+        raise ShapeError(
+            "frames: expected a sequence of (H, W, 3) uint8 RGB arrays, got one "
+            f"{type(images).__name__}"
+        )
+    for place, image in enumerate(images):
+        is_array = isinstance(image, np.ndarray)
+        if is_array and image.dtype == np.uint8 and image.shape[2:] == (3,) and image.size:
+            if image.shape == images[0].shape:
+                continue
+            wanted = f"{images[0].shape}, as the first"
+        else:
+            wanted = "(H, W, 3)"
+        found = f"{image.shape} {image.dtype}" if is_array else f"one {type(image).__name__}"
+        raise ShapeError(f"frames: expected {wanted} uint8 RGB, got {found} at place {place}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from shared.devices import choose_device
-from shared.errors import DetectorError, ShapeError
+from shared.errors import DetectorError
 from shared.masks.coco_classes import COCO_CLASSES
 from shared.masks.detections import FrameDetections, clip_boxes
 from shared.masks.rle import encode_borders
 from shared.shards.schema import DetectorEntry
+from shared.video.frame import check_images
 from stage1_detect.mmdet.config import DetectorConfig, read_config, test_pipeline, told
 from stage1_detect.mmdet.first_stage import During, first_stage, unwatched
 from stage1_detect.mmdet.heads import RawDetections, predict_boxes, predict_masks, to_host
@@ -70,13 +71,10 @@ class MmdetDetector:
 
         Raises:
             ShapeError: if a frame is no such array, or of another size than the first.
-            DetectorError: if the network gave what is no number, such as NaN.
+            DetectorError: if a frame cannot be resized, or the network gave what is no number, such
+                as NaN.
         """
-        for place, image in enumerate(images):
-            if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
-                raise _bad_image(place, "(H, W, 3)", image)
-            if image.shape != images[0].shape:
-                raise _bad_image(place, f"{images[0].shape}, as the first", image)
+        check_images(images)
         return [self.encode(found) for found in self.infer([self.prepare(i) for i in images])]
 
     def prepare(self, image_HWC: NDArray[np.uint8]) -> dict[str, Any]:
@@ -115,7 +113,7 @@ class MmdetDetector:
         height, width = found.height, found.width
         if not found.is_finite:
             raise DetectorError(
-                "the network gave numbers that are not finite; take a wider --precision than fp16, "
+                "the network gave numbers that are not finite; take a wider precision than fp16, "
                 "or other weights"
             )
         if isinstance(found.masks, Tensor):
@@ -230,12 +228,6 @@ def load_detector(
     fuse_batch_norms(model)
     model = model.to(target, memory_format=torch.channels_last)
     return MmdetDetector(model, detector, entry=entry, precision=precision)
-
-
-def _bad_image(place: int, wanted: str, found: NDArray[np.uint8]) -> ShapeError:
-    return ShapeError(
-        f"detect: frame {place}: wanted {wanted} uint8 RGB, found {found.shape} {found.dtype}"
-    )
 
 
 def _image_pipeline(detector: DetectorConfig) -> Any:

@@ -114,7 +114,7 @@ def load_weights(model: MaskRCNN, checkpoint: Path, *, config_name: str) -> str:
         raise DetectorError(
             f"checkpoint {checkpoint} does not fit the config {config_name}: weights "
             f"{', '.join(found)}; "
-            "give the config that it was trained with (--config)"
+            "give the config that it was trained with"
         )
     broken = [key for key in wanted if not weights[key].float().isfinite().all()]
     if broken:

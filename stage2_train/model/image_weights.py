@@ -71,7 +71,7 @@ def fetch_imagenet_weights(name: ImageNetwork) -> Path:
         IMAGENET_URLS[name],
         what=f"ImageNet weights of {name}",
         remedy="give it with --weights FILE, or start from random weights with "
-        "--set initial_weights=random",
+        "--set initial_weights=random (with make: ARGS=...)",
         error=CheckpointError,
     )
 

@@ -4,13 +4,16 @@ memory, or found on the way.
 F frames of a video, H W pixels.
 """
 
+import math
 from collections.abc import Callable, Iterator, Sequence
+from numbers import Real
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from shared.data_files import is_folder
 from shared.errors import ConfigError, JoinError, ShapeError, ShardNotFoundError, VideoDecodeError
 from shared.manifests.records import Video
 from shared.manifests.source import source_of
@@ -18,6 +21,7 @@ from shared.masks.detections import FrameDetections
 from shared.shards.reader import DetectionFolder
 from shared.shards.schema import UNKNOWN_SOURCE
 from shared.time_ranges import MOST_SECONDS
+from shared.video.frame import check_images
 from shared.video.read import content_digest, frame_seconds, read_frames
 from stage2_train.clips.clip_sources import ClipPictures
 from stage2_train.frames.onwards import OnwardReader
@@ -29,7 +33,7 @@ from stage2_train.predict.one_video import (
 )
 from stage2_train.predict.opened import OpenedModel
 from stage2_train.predict.records import WindowPrediction
-from stage2_train.predict.video import predict_frames, predict_video
+from stage2_train.predict.video import check_pairs, predict_frames, predict_video
 from stage2_train.predict.windows import WindowChoice
 
 _KEPT_BYTES = 512 * 2**20
@@ -59,12 +63,14 @@ def predict_given(
     Raises:
         ShapeError: if an array has another shape or type.
         ShardFormatError: if detections are none of their grid.
-        ConfigError, JoinError, ShardNotFoundError, VideoDecodeError: as `predict_video`.
+        ConfigError: if an argument is something else than what it says, or does not go with others.
+        JoinError, ShardNotFoundError, VideoDecodeError: as `predict_video`.
     """
+    _check_arguments(model, video, detections, rate=rate, seconds=seconds)
+    check_pairs(model, pairs)
     frames: ClipPictures
     image: Callable[[int], NDArray[np.uint8]]
     find: Callable[[int], FrameDetections]
-    objects: FindsObjects | Sequence[FrameDetections]
     name = "frames"
     if isinstance(video, str | Path):
         path = Path(video)
@@ -73,23 +79,12 @@ def predict_given(
             shown = Video(id=video_id or _id_of(path, folder), path=path, rate=rate)
             _check_source(shown, folder)
             return predict_video(model, shown, folder, choice=choice, pairs=pairs)
-        if isinstance(detections, Sequence):
-            raise ConfigError(
-                f"predictions: wanted a folder of shards or a detector for the file {path}, found "
-                "a sequence; give frames as arrays with it"
-            )
         shown = Video(id=video_id or path.stem, path=path, rate=rate)
         name, frames, image = shown.id, model.decoded([shown]).frames(shown.id), _reader(shown)
-        objects = detections
     else:
-        if isinstance(detections, str | Path):
-            raise ConfigError(
-                "predictions: wanted the detections of each frame, or a detector, for frames given "
-                f"as arrays, found {str(detections)!r}"
-            )
-        _check_frames(video)
         frames = ArrayPictures(_times(seconds, len(video)), video, model.config.clips)
-        image, objects = video.__getitem__, detections
+        image = video.__getitem__
+    objects = cast("FindsObjects | Sequence[FrameDetections]", detections)
     height, width, _ = image(0).shape
     if isinstance(objects, Sequence):
         check_detections(objects, len(frames.seconds))
@@ -110,16 +105,44 @@ def predict_given(
     )
 
 
-def _check_frames(frames: Sequence[NDArray[np.uint8]] | NDArray[np.uint8]) -> None:
-    if not len(frames):
-        raise ShapeError("frames: wanted at least one, found none")
-    for place, frame in enumerate(frames):
-        if frame.dtype != np.uint8 or frame.shape[2:] != (3,) or frame.shape != frames[0].shape:
-            like = f", as the first of {frames[0].shape}" if place else ""
-            raise ShapeError(
-                f"frames: wanted (H, W, 3) uint8 RGB{like}, "
-                f"found {frame.shape} {frame.dtype} at place {place}"
-            )
+def _check_arguments(
+    model: object, video: Any, detections: Any, *, rate: Any, seconds: ArrayLike | None
+) -> None:
+    """Raises what `predict_given` does for arguments of other types, or that do not go together."""
+    if not isinstance(model, OpenedModel):
+        raise ConfigError(f"model: expected what load_model returns, got {_kind(model)}")
+    is_path = isinstance(video, str | Path)
+    if is_path and seconds is not None:
+        raise ConfigError(
+            f"seconds: expected frames as arrays with it, got the path {video}; leave it out"
+        )
+    if is_path and is_folder(video) and not (isinstance(rate, Real) and 0 < float(rate) < math.inf):
+        raise ConfigError(
+            f"rate: expected the frames a second of the folder {video}, got {rate!r:.80}; pass "
+            "rate=..."
+        )
+    if not is_path and rate is not None:
+        raise ConfigError(
+            f"rate: expected a folder of JPEGs with it, got {_kind(video)}; pass seconds=..."
+        )
+    if not is_path:
+        check_images(video)
+        if not len(video):
+            raise ShapeError("frames: expected at least one, got none")
+    finds = callable(getattr(detections, "detect", None)) and not isinstance(detections, type)
+    is_place = isinstance(detections, str | Path)
+    is_given = is_place if is_path else isinstance(detections, Sequence) and not is_place
+    if not finds and not is_given:
+        wanted = "the folder of its shards" if is_path else "a FrameDetections for each frame"
+        raise ConfigError(
+            f"detections: expected {wanted}, or a detector, got {_kind(detections)}; "
+            "load_detector returns one"
+        )
+
+
+def _kind(value: object) -> str:
+    """What a value is, in a word or two."""
+    return repr(str(value)) if isinstance(value, str | Path) else f"one {type(value).__name__}"
 
 
 def _id_of(path: Path, folder: DetectionFolder) -> str:
@@ -172,7 +195,10 @@ def _reader(video: Video) -> Callable[[int], NDArray[np.uint8]]:
 def _times(seconds: ArrayLike | None, num_frames: int) -> NDArray[np.float64]:
     if seconds is None:
         return np.arange(num_frames, dtype=np.float64)
-    seconds_F = np.asarray(seconds, np.float64)
+    try:
+        seconds_F = np.asarray(seconds, np.float64)
+    except (TypeError, ValueError) as err:
+        raise ShapeError(f"seconds: expected a time for each frame, got {_kind(seconds)}") from err
     if seconds_F.shape != (num_frames,):
         raise ShapeError(
             f"seconds: expected a time for each of {num_frames} frames, got {seconds_F.shape}"

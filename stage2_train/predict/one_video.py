@@ -132,6 +132,13 @@ def check_detections(
 ) -> None:
     """Raises ShapeError or ShardFormatError where detections are not those of so many frames, on
     one grid, or break a rule; `first` is the number of the first frame, for messages."""
+    is_sequence = isinstance(detections, Sequence)
+    if not is_sequence or not all(isinstance(each, FrameDetections) for each in detections):
+        kinds = {type(each).__name__ for each in (detections if is_sequence else [detections])}
+        raise ShapeError(
+            f"detections of frame {first}: expected a sequence of FrameDetections, got "
+            f"{', '.join(sorted(kinds))}"
+        )
     if len(detections) != num_frames:
         raise ShapeError(
             f"detections: wanted those of each of {num_frames} frames, from frame {first} on, "

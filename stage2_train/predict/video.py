@@ -7,6 +7,7 @@ B clips, T frames of a clip, K object slots, A activity classes.
 """
 
 from collections.abc import Iterator
+from numbers import Integral
 
 import numpy as np
 import torch
@@ -191,11 +192,13 @@ def can_tell_pairs(model: OpenedModel) -> bool:
 
 
 def check_pairs(model: OpenedModel, pairs: int) -> None:
-    """Raises ConfigError if pairs are wanted of a network that cannot tell them."""
+    """Raises ConfigError if pairs are wanted of a network that cannot tell them, or less than 0."""
+    if not isinstance(pairs, Integral) or pairs < 0:
+        raise ConfigError(f"pairs: expected a whole number from 0 up, got {pairs!r:.80}")
     if pairs and not can_tell_pairs(model):
         raise ConfigError(
-            f"{model.path}: wanted a network that relates detected objects, to tell which pairs "
-            "decided, found another; leave --pairs out"
+            f"{model.path}: expected a network that relates detected objects, to tell which pairs "
+            "decided, got another; ask for 0 pairs"
         )
 
 

@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
+from numbers import Real
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,10 +30,11 @@ class WindowChoice:
     """From the start of one to that of the next; half a window by default."""
 
     def __post_init__(self) -> None:
-        """Raises ConfigError where a length is not above 0."""
-        for name, value in (("--window", self.seconds), ("--stride", self.stride_seconds)):
-            if value is not None and not 0 < value < float("inf"):
-                raise ConfigError(f"{name}: wanted more than 0 seconds, found {value}")
+        """Raises ConfigError where a length is not a number above 0."""
+        for name, value in (("window", self.seconds), ("stride", self.stride_seconds)):
+            if value is None or (isinstance(value, Real) and 0 < value < math.inf):
+                continue
+            raise ConfigError(f"{name}: expected more than 0 seconds, got {value!r:.80}")
 
 
 def windows_of(

@@ -106,7 +106,7 @@ def test_windows_are_all_those_that_hold_a_frame(
 
 @pytest.mark.parametrize("choice", [{"seconds": 0.0}, {"stride_seconds": float("nan")}])
 def test_lengths_of_nothing_are_refused(choice: dict[str, float]) -> None:
-    with pytest.raises(ConfigError, match="wanted more than 0 seconds"):
+    with pytest.raises(ConfigError, match="expected more than 0 seconds"):
         WindowChoice(**choice)
 
 
