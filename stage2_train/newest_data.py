@@ -10,9 +10,7 @@ import click
 from click.core import ParameterSource
 
 from shared.cli_options import is_first_process
-from shared.config.bounded import shown
-from shared.data_files import is_folder, not_a_file
-from shared.errors import ConfigError
+from shared.data_files import is_folder
 from stage2_train.resources import Resources, folders_between
 
 
@@ -42,10 +40,10 @@ def newest_data(data_root: Path, *, shards: Path | None = None) -> NewestData:
         PipelineError: the objects of no data set are complete.
         ConfigError: its manifest is not found.
     """
-    from shared.shards.completed import completed_last
+    from shared.shards.completed import completed_last, manifest_of
 
     last = completed_last(None if shards is None else [shards])
-    manifest = _manifest_of(last.plan.dataset, last.folder)
+    manifest = manifest_of(last.plan, remedy="name the file as DATASET")
     if is_first_process():
         click.echo(str(last), err=True)
     name, recorded = last.plan.dataset, last.plan.data_root
@@ -69,21 +67,6 @@ def of_newest_data(resources: Resources) -> tuple[str, Resources]:
     clips = None if resources.no_clip_store else resources.clips or data.clips
     found = replace(resources, data_root=data.data_root, shards=data.shards, clips=clips)
     return data.manifest, found
-
-
-def _manifest_of(name: str, folder: Path) -> str:
-    """Name or file of the manifest of a data set that was detected."""
-    from shared.manifests.load import dataset_names, load_manifest
-
-    own = f"{name}.toml"
-    if name in dataset_names():
-        return name
-    if not_a_file(own) is None and load_manifest(own).name == name:
-        return own
-    raise ConfigError(
-        f"{shown(folder)}: expected the manifest of its data set at {shown(own)}, got none; type "
-        "the path of that file as DATASET"
-    )
 
 
 def _is_typed(name: str) -> bool:

@@ -12,17 +12,18 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.config.bounded import file_digest
-from shared.data_files import not_a_file
-from shared.errors import JoinError, ManifestError, PipelineError, UnknownDatasetError
-from shared.manifests.load import load_dataset, load_manifest
+from shared.errors import JoinError, PipelineError
+from shared.manifests.load import load_dataset
 from shared.manifests.source import source_of
+from shared.shards.completed import manifest_of
 from shared.shards.plan import Plan
 from shared.shards.schema import UNKNOWN_SOURCE, VideoEntry
 from shared.shards.time_join import frame_interval, nearest_frames
 from shared.video.read import content_bytes, content_digest, estimate, frame_seconds, read_frames
 
 logger = logging.getLogger(__name__)
+
+_REMEDY = "name the manifest with --dataset FILE.toml, or a clip store with --clips"
 
 _READ_ON_FRAMES = 60
 """Frames up to which reading on is cheaper than opening the file again further on."""
@@ -110,38 +111,9 @@ def pictures_of_shard(shard: Path, dataset: str | None, data_root: Path) -> Pict
                 "no plan beside the shard says which data set it is of; name it with --dataset, "
                 "or a clip store with --clips"
             )
-        return VideoPictures(_manifest_of(plan), data_root)
+        return VideoPictures(manifest_of(plan, remedy=_REMEDY), data_root)
     except PipelineError as err:
         return NoPictures(str(err))
-
-
-def _manifest_of(plan: Plan) -> str:
-    """The name or file of the manifest of the data set that a plan is of.
-
-    Raises:
-        UnknownDatasetError: if it is not found.
-        ManifestError: if its file holds another one now.
-    """
-    remedy = "name the manifest with --dataset FILE.toml, or a clip store with --clips"
-    if plan.manifest is None:
-        try:
-            load_manifest(plan.dataset)
-        except UnknownDatasetError as err:
-            raise UnknownDatasetError(f"{err}; {remedy}") from err
-        return plan.dataset
-    path = Path(plan.manifest.path)
-    if problem := not_a_file(path):
-        raise UnknownDatasetError(
-            f"{path}: expected the manifest of {plan.dataset!r}, got: {problem}; {remedy}"
-        )
-    name = load_manifest(path).name
-    if name != plan.dataset:
-        raise ManifestError(
-            f"{path}: expected the manifest of {plan.dataset!r}, got that of {name!r}; {remedy}"
-        )
-    if file_digest(path) != plan.manifest.digest:
-        logger.info("%s has changed since these shards were made", path)
-    return str(path)
 
 
 def nearest_places(

@@ -1,17 +1,24 @@
-"""Which folder of shards was completed last: what commands take where no data set is named.
+"""Which folder of shards was completed last, and the manifest of its data set.
+
+This is what commands take where no data set is named.
 
 A folder is complete when each unit of its plan has its shard.
 """
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from operator import attrgetter
 from pathlib import Path
 
-from shared.config.bounded import shown
-from shared.errors import ConfigError, PipelineError
+from shared.config.bounded import file_digest, shown
+from shared.data_files import not_a_file
+from shared.errors import ConfigError, ManifestError, PipelineError, UnknownDatasetError
+from shared.manifests.load import load_manifest
 from shared.shards.plan import PLAN_NAME, Plan, shard_path, units_without_shard
+
+logger = logging.getLogger(__name__)
 
 SHARDS = Path("shards")
 """The folder below which shards lie, unless `--out` says otherwise."""
@@ -80,3 +87,35 @@ def _when(folder: Path, plan: Plan) -> datetime:
     """When the last shard was written."""
     times = (shard_path(folder, unit.index).stat().st_mtime for unit in plan.units)
     return datetime.fromtimestamp(max(times))
+
+
+def manifest_of(plan: Plan, *, remedy: str) -> str:
+    """Return the name or file of the manifest of the data set that a plan is of.
+
+    Args:
+        plan: of a folder of shards.
+        remedy: what to do where the manifest is not found, for the message.
+
+    Raises:
+        UnknownDatasetError: if it is not found.
+        ManifestError: if its file holds another one now.
+    """
+    if plan.manifest is None:
+        try:
+            load_manifest(plan.dataset)
+        except UnknownDatasetError as err:
+            raise UnknownDatasetError(f"{err}; {remedy}") from err
+        return plan.dataset
+    path = Path(plan.manifest.path)
+    if problem := not_a_file(path):
+        raise UnknownDatasetError(
+            f"{path}: expected the manifest of {plan.dataset!r}, got: {problem}; {remedy}"
+        )
+    name = load_manifest(path).name
+    if name != plan.dataset:
+        raise ManifestError(
+            f"{path}: expected the manifest of {plan.dataset!r}, got that of {name!r}; {remedy}"
+        )
+    if file_digest(path) != plan.manifest.digest:
+        logger.info("%s has changed since these shards were made", path)
+    return str(path)

@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 
 from shared.cli import orn
 from shared.manifests.load import load_manifest
-from shared.shards.plan import Plan
+from shared.shards.plan import ManifestFile, Plan
 
 LAPTOP = ("--workers", "0", "--device", "cpu")
 
@@ -88,15 +88,20 @@ def test_a_data_set_that_moved_is_looked_for_where_the_user_says(
 
 
 def test_the_manifest_of_ones_own_data_set(demo: Path) -> None:
-    change_plan(demo / "shards/demo", dataset="kitchen")
+    """Wherever the command is called: detecting kept where the manifest lies."""
+    manifest = demo / "elsewhere" / "kitchen.toml"
+    record = ManifestFile(path=str(manifest), digest="sha256:0")
+    change_plan(demo / "shards/demo", dataset="kitchen", manifest=record)
     result = run("train", "--dry-run")
     assert result.exit_code == 2
-    assert "kitchen.toml" in result.stderr
-    shutil.copy(load_manifest("vlog").source, demo / "kitchen.toml")  # another one
-    assert "got none" in run("train", "--dry-run").stderr
+    assert str(manifest) in result.stderr
+    manifest.parent.mkdir()
     text = load_manifest("demo").source.read_text()
-    (demo / "kitchen.toml").write_text(text.replace('name = "demo"', 'name = "kitchen"'))
+    manifest.write_text(text)  # another one
+    assert "got that of 'demo'" in run("train", "--dry-run").stderr
+    manifest.write_text(text.replace('name = "demo"', 'name = "kitchen"'))
     shutil.copy(demo / "clips/demo.h5", demo / "clips/kitchen.h5")
+    change_plan(demo / "shards/demo", manifest=ManifestFile.of(manifest))
     said, report = result_of("train", "--dry-run", "--recipe", "demo")
     assert said.startswith("kitchen: ")
     assert report["run"] == "runs/kitchen-demo-seed0"
