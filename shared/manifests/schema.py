@@ -314,8 +314,11 @@ class Manifest(Section):
             )
         if videos.rates and videos.rate is None:
             raise ValueError("videos.rates are exceptions from videos.rate; set that, too")
-        is_epic = isinstance(labels, EpicLabels | Epic100Labels)
-        if self.task == "multi-label" and is_epic and labels.target != "noun":
+        if (
+            self.task == "multi-label"
+            and isinstance(labels, EpicLabels | Epic100Labels)
+            and labels.target != "noun"
+        ):
             raise ValueError(
                 "task 'multi-label' wants labels.target = 'noun', of which a segment may have "
                 f"several, found {labels.target!r}"
