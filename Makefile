@@ -5,6 +5,7 @@
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+ROOMS := shared stage1_detect stage2_train predict_videos data_manifests demo benchmarks
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 # An interpreter that starts and can make an environment: a name on the path may be a pyenv shim
@@ -23,7 +24,7 @@ BESIDE := -n auto --dist worksteal
 test test-all: export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup wheelhouse demo test test-all lint type format bench detect clips train eval inspect verify clean
+.PHONY: help setup wheelhouse demo test test-all lint type types format bench detect clips train eval inspect verify clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1	\2/p' $(MAKEFILE_LIST) | while IFS='	' read -r target text; do printf '  make %-10s %s\n' "$$target" "$$text"; done
@@ -52,10 +53,12 @@ test: $(READY) ## Run the quick tests; ARGS="-k shards"
 test-all: $(READY) ## Run all tests
 	$(BIN)/python -m pytest $(BESIDE) -m "not ray" $(ARGS)
 	$(BIN)/python -m pytest -m ray $(ARGS) || [ $$? -eq 5 ] # ARGS chose none of them
-lint: $(READY) ## Check rules, layout and types
+lint: $(READY) types ## Check rules, layout and types
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
-type: $(READY) ## Check types
+type: $(READY) types ## Check types
 	$(BIN)/mypy
+types: ## Link the rooms below build/types/orn, where mypy and editors find them
+	@mkdir -p build/types/orn && ln -sfn $(CURDIR)/orn/*.* $(ROOMS:%=$(CURDIR)/%) build/types/orn/
 format: $(READY) ## Lay out the code
 	$(BIN)/ruff check --fix . && $(BIN)/ruff format .
 bench: $(READY) ## Measure against references; BENCH=object-head ARGS=--json, or make bench alone for a list

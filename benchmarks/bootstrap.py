@@ -1,6 +1,6 @@
 """What intervals cost: figures of kept logits for resamples of a made split, in CPU seconds.
 
-python -m benchmarks.bootstrap [--classes 97 --classes 2513] [--draws 10000] [--out FILE]
+python -m orn.benchmarks.bootstrap [--classes 97 --classes 2513] [--draws 10000] [--out FILE]
 """
 
 import time
@@ -11,9 +11,9 @@ import click
 import numpy as np
 import torch
 
-from benchmarks.harness import describe_machine, keep, peak_bytes
-from stage2_train.evaluation.figures import measured_figures
-from stage2_train.evaluation.predictions import Predictions
+from orn.benchmarks.harness import describe_machine, keep, peak_bytes
+from orn.stage2_train.evaluation.figures import measured_figures
+from orn.stage2_train.evaluation.predictions import Predictions
 
 
 def made_predictions(
@@ -58,7 +58,7 @@ def bootstrap(segments: int, classes: tuple[int, ...], draws: int, out: Path | N
         )
         click.echo(f"{num_classes} classes: {seconds:.1f} s of one core")
     record = {
-        "command": "python -m benchmarks.bootstrap",
+        "command": "python -m orn.benchmarks.bootstrap",
         "segments": segments,
         "draws": draws,
         "rows": rows,

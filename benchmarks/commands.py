@@ -9,8 +9,8 @@ from typing import Any
 
 import click
 
-from benchmarks.harness import publish
-from shared.cli_options import device_option, json_option, precision_option
+from orn.benchmarks.harness import publish
+from orn.shared.cli_options import device_option, json_option, precision_option
 
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 _count = partial(click.option, type=click.IntRange(1), show_default=True)
@@ -55,7 +55,7 @@ def _measured(*options: Any) -> Callable[[Callable[[], None]], click.Command]:
 
     def decorate(benchmark: Callable[[], None]) -> click.Command:
         def run(*, as_json: bool, out: Path | None, **given: Any) -> None:
-            module = importlib.import_module(f"benchmarks.{benchmark.__name__}")
+            module = importlib.import_module(f"orn.benchmarks.{benchmark.__name__}")
             publish(module.measure(**given), as_json=as_json, out=out)
 
         for option in reversed((*options, json_option, _out)):

@@ -1,7 +1,7 @@
 """What `orn predict --json` said, against what `orn eval` kept and against true segments.
 
-    python -m benchmarks.compare_predictions LINES.jsonl --eval RUN/predictions-validation.npz
-    python -m benchmarks.compare_predictions LINES.jsonl --labels data/demo-long/labels.csv
+    python -m orn.benchmarks.compare_predictions LINES.jsonl --eval RUN/predictions-validation.npz
+    python -m orn.benchmarks.compare_predictions LINES.jsonl --labels data/demo-long/labels.csv
 
 Videos are told by the names of their files, which are the ids of the demo.
 """
@@ -16,8 +16,8 @@ from typing import Any
 import click
 import numpy as np
 
-from shared.cli_options import echo_json
-from stage2_train.evaluation.predictions import load_predictions
+from orn.shared.cli_options import echo_json
+from orn.stage2_train.evaluation.predictions import load_predictions
 
 _HEADS = {
     "two_heads": "logits",

@@ -13,15 +13,17 @@ import numpy as np
 import torch
 from pycocotools import mask as coco_mask
 
-from benchmarks.detect_inputs import DetectInputs, Detection, temporary_inputs
-from benchmarks.harness import BenchResult, seconds_in_turns, using_threads, watching_gpu
-from shared.devices import devices_of_workers
-from shared.environment import usable_cores
-from shared.errors import PipelineError
-from shared.shards.plan import shard_path
-from shared.shards.shard import Shard
-from stage1_detect.mmdet.library import Compose  # before mmdet, which needs its stand-in for mmcv
-from stage1_detect.mmdet.model import quiet
+from orn.benchmarks.detect_inputs import DetectInputs, Detection, temporary_inputs
+from orn.benchmarks.harness import BenchResult, seconds_in_turns, using_threads, watching_gpu
+from orn.shared.devices import devices_of_workers
+from orn.shared.environment import usable_cores
+from orn.shared.errors import PipelineError
+from orn.shared.shards.plan import shard_path
+from orn.shared.shards.shard import Shard
+from orn.stage1_detect.mmdet.library import (
+    Compose,  # before mmdet, which needs its stand-in for mmcv
+)
+from orn.stage1_detect.mmdet.model import quiet
 
 from mmdet.apis import inference_detector, init_detector  # isort: skip
 from mmdet.utils import get_test_pipeline_cfg  # isort: skip

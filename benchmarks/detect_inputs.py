@@ -15,19 +15,19 @@ from typing import Any
 
 import torch
 
-from benchmarks.harness import Setting
-from benchmarks.made_inputs import moving_pictures, write_video
-from shared.cli_options import PRECISIONS
-from shared.errors import DetectorError
-from shared.manifests.records import Video
-from shared.shards.plan import Unit, UnitPart, shard_path
-from shared.video.read import read_frames
-from stage1_detect.mmdet.config import read_config
-from stage1_detect.mmdet.detector import load_detector
-from stage1_detect.mmdet.fast import load_fast_detector
-from stage1_detect.mmdet.model import build_model, check_precision
-from stage1_detect.pipeline import UnitDetector
-from stage1_detect.request import DEFAULT_CONFIG
+from orn.benchmarks.harness import Setting
+from orn.benchmarks.made_inputs import moving_pictures, write_video
+from orn.shared.cli_options import PRECISIONS
+from orn.shared.errors import DetectorError
+from orn.shared.manifests.records import Video
+from orn.shared.shards.plan import Unit, UnitPart, shard_path
+from orn.shared.video.read import read_frames
+from orn.stage1_detect.mmdet.config import read_config
+from orn.stage1_detect.mmdet.detector import load_detector
+from orn.stage1_detect.mmdet.fast import load_fast_detector
+from orn.stage1_detect.mmdet.model import build_model, check_precision
+from orn.stage1_detect.pipeline import UnitDetector
+from orn.stage1_detect.request import DEFAULT_CONFIG
 
 _FORCED_DETECTIONS = 20
 """Detections of every frame with random weights."""

@@ -12,17 +12,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.harness import BenchResult, peak_bytes
-from benchmarks.made_inputs import moving_pictures, write_video
-from shared.manifests.load import shipped_detectors
-from shared.manifests.records import Video
-from shared.masks.coco_classes import COCO_CLASSES
-from shared.masks.detections import FrameDetections
-from shared.masks.rle import encode_crop
-from shared.shards.plan import Unit, UnitPart
-from shared.shards.schema import DetectorEntry
-from stage1_detect.engines.local import run_here
-from stage1_detect.pipeline import UnitWork
+from orn.benchmarks.harness import BenchResult, peak_bytes
+from orn.benchmarks.made_inputs import moving_pictures, write_video
+from orn.shared.manifests.load import shipped_detectors
+from orn.shared.manifests.records import Video
+from orn.shared.masks.coco_classes import COCO_CLASSES
+from orn.shared.masks.detections import FrameDetections
+from orn.shared.masks.rle import encode_crop
+from orn.shared.shards.plan import Unit, UnitPart
+from orn.shared.shards.schema import DetectorEntry
+from orn.stage1_detect.engines.local import run_here
+from orn.stage1_detect.pipeline import UnitWork
 
 _HEIGHT, _WIDTH = 120, 160
 _NUM_DETECTIONS = 20
@@ -119,7 +119,7 @@ def _detect_video(video: Path, frames: int, network: bool) -> tuple[int, dict[st
 
 
 def _demo_detector() -> Any:
-    from stage1_detect.mmdet.detector import load_detector  # torch would hide the growth
+    from orn.stage1_detect.mmdet.detector import load_detector  # torch would hide the growth
 
     (choice,) = shipped_detectors().values()
     assert choice.config is not None

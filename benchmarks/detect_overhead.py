@@ -6,12 +6,12 @@ from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
 
-from benchmarks.detect_inputs import DetectInputs, Detection, temporary_inputs
-from benchmarks.harness import BenchResult, seconds_in_turns, using_threads, watching_gpu
-from benchmarks.made_inputs import write_detections
-from shared.devices import devices_of_workers
-from shared.shards.writer import ShardWriter
-from shared.video.read import read_frames
+from orn.benchmarks.detect_inputs import DetectInputs, Detection, temporary_inputs
+from orn.benchmarks.harness import BenchResult, seconds_in_turns, using_threads, watching_gpu
+from orn.benchmarks.made_inputs import write_detections
+from orn.shared.devices import devices_of_workers
+from orn.shared.shards.writer import ShardWriter
+from orn.shared.video.read import read_frames
 
 _PART_FRAMES = 48
 """Frames over which decoding, preparing and encoding are measured alone."""

@@ -22,10 +22,10 @@ from typing import Any
 
 import click
 
-from benchmarks.harness import Measure, Setting, describe_machine
-from shared.cli_options import NumberRange, device_option, echo_json, json_option
-from shared.jobs.atomic_file import write_text
-from shared.jobs.termination import terminated_as_interrupted
+from orn.benchmarks.harness import Measure, Setting, describe_machine
+from orn.shared.cli_options import NumberRange, device_option, echo_json, json_option
+from orn.shared.jobs.atomic_file import write_text
+from orn.shared.jobs.termination import terminated_as_interrupted
 
 _PARTLY_FAILED = 3
 
@@ -33,7 +33,7 @@ _PARTLY_FAILED = 3
 def cells(device: str, *, short: bool) -> dict[str, Measure]:
     """All measurements of a device by the names of their records, the ones that are worth most
     first."""
-    from benchmarks import gpu_detect, gpu_train
+    from orn.benchmarks import gpu_detect, gpu_train
 
     return {
         "machine": gpu_detect.measure_machine,
@@ -73,7 +73,7 @@ def gpu(
     resume. The most important first, each in a file of its own as soon as it is known: the same
     command again does what is missing. Ends with 3 if something failed or time was too short.
     """
-    from shared.devices import choose_device
+    from orn.shared.devices import choose_device
 
     name = choose_device(device)
     out.mkdir(parents=True, exist_ok=True)

@@ -12,8 +12,8 @@ from typing import Any
 
 import torch
 
-from benchmarks.detect import LoopDetector, compare
-from benchmarks.detect_inputs import (
+from orn.benchmarks.detect import LoopDetector, compare
+from orn.benchmarks.detect_inputs import (
     choice_of,
     detection_of,
     film_frames,
@@ -22,14 +22,14 @@ from benchmarks.detect_inputs import (
     looked_at,
     ways_of,
 )
-from benchmarks.gpu_equality import measure_equality
-from benchmarks.harness import Measure, Setting, watching_gpu
-from benchmarks.made_inputs import write_detections
-from shared.environment import usable_cores
-from shared.masks.detections import FrameDetections
-from shared.shards.writer import ShardWriter
-from shared.video.read import read_frames
-from stage1_detect.mmdet.first_stage import unwatched
+from orn.benchmarks.gpu_equality import measure_equality
+from orn.benchmarks.harness import Measure, Setting, watching_gpu
+from orn.benchmarks.made_inputs import write_detections
+from orn.shared.environment import usable_cores
+from orn.shared.masks.detections import FrameDetections
+from orn.shared.shards.writer import ShardWriter
+from orn.shared.video.read import read_frames
+from orn.stage1_detect.mmdet.first_stage import unwatched
 
 
 def cells(device: str, *, short: bool) -> Iterator[tuple[str, Measure]]:

@@ -7,11 +7,11 @@ import torch
 from pycocotools import mask as coco_mask
 from torchvision.ops import box_iou
 
-from benchmarks.detect_inputs import Detection, detection_of, film_frames, inputs_of
-from benchmarks.harness import Setting
-from shared.environment import usable_cores
-from shared.masks.detections import FrameDetections
-from shared.shards.shard import Shard
+from orn.benchmarks.detect_inputs import Detection, detection_of, film_frames, inputs_of
+from orn.benchmarks.harness import Setting
+from orn.shared.environment import usable_cores
+from orn.shared.masks.detections import FrameDetections
+from orn.shared.shards.shard import Shard
 
 _SAME_OVERLAP = 0.5
 """Of two boxes of a class, from which on they are the same object."""

@@ -8,21 +8,21 @@ from typing import Any
 
 import torch
 
-from benchmarks.detect_inputs import forget_detection
-from benchmarks.harness import Measure, Setting, seconds_in_turns
-from benchmarks.loader import measure as measure_loading
-from benchmarks.loader import recipe_dataset
-from benchmarks.loader_inputs import loader_inputs
-from benchmarks.model_inputs import ClipSizes, random_batch
-from benchmarks.plain_network import PlainNetwork
-from benchmarks.train_step import one_step
-from stage2_train.devices import build_accelerator
-from stage2_train.model.config import NetworkConfig
-from stage2_train.model.network import ObjectVideoNetwork
-from stage2_train.recipe import DataRecipe, OptimiserRecipe, PhaseRecipe, Recipe
-from stage2_train.training.backbone import apply_backbone_options
-from stage2_train.training.loop import TrainingData, train_network
-from stage2_train.training.step import build_optimiser
+from orn.benchmarks.detect_inputs import forget_detection
+from orn.benchmarks.harness import Measure, Setting, seconds_in_turns
+from orn.benchmarks.loader import measure as measure_loading
+from orn.benchmarks.loader import recipe_dataset
+from orn.benchmarks.loader_inputs import loader_inputs
+from orn.benchmarks.model_inputs import ClipSizes, random_batch
+from orn.benchmarks.plain_network import PlainNetwork
+from orn.benchmarks.train_step import one_step
+from orn.stage2_train.devices import build_accelerator
+from orn.stage2_train.model.config import NetworkConfig
+from orn.stage2_train.model.network import ObjectVideoNetwork
+from orn.stage2_train.recipe import DataRecipe, OptimiserRecipe, PhaseRecipe, Recipe
+from orn.stage2_train.training.backbone import apply_backbone_options
+from orn.stage2_train.training.loop import TrainingData, train_network
+from orn.stage2_train.training.step import build_optimiser
 
 _VLOG_CLIPS = 58_926
 _VLOG_CLASSES = 30

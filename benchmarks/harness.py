@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from shared.cli_options import echo_json
-from shared.environment import describe_environment, machine_memory
-from shared.errors import PipelineError
-from shared.jobs.atomic_file import write_text
+from orn.shared.cli_options import echo_json
+from orn.shared.environment import describe_environment, machine_memory
+from orn.shared.errors import PipelineError
+from orn.shared.jobs.atomic_file import write_text
 
 if TYPE_CHECKING:
     from torch import Tensor

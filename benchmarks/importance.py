@@ -6,10 +6,10 @@ from typing import Any
 
 import torch
 
-from benchmarks.harness import BenchResult, seconds_in_turns, using_threads
-from benchmarks.model_inputs import ClipSizes, random_batch
-from stage2_train.insight.importance import explain
-from stage2_train.model.network import ObjectVideoNetwork
+from orn.benchmarks.harness import BenchResult, seconds_in_turns, using_threads
+from orn.benchmarks.model_inputs import ClipSizes, random_batch
+from orn.stage2_train.insight.importance import explain
+from orn.stage2_train.model.network import ObjectVideoNetwork
 
 _SIZE = ClipSizes(clips=1)
 _SIZES = ((4, 5), (4, 20), (8, 10), (8, 20))

@@ -1,6 +1,6 @@
 """Keeps the report of an experiment under benchmarks/results, with machine, commands and time.
 
-python -m benchmarks.keep_report OUT.json REPORT.json --command "orn ..." --command ... --minutes N
+python -m orn.benchmarks.keep_report OUT.json REPORT.json --command "orn ..." --minutes N
 
 Results of `orn ablate` are kept beside it, as OUT.csv, where they are beside the report.
 """
@@ -10,11 +10,11 @@ from typing import Any
 
 import click
 
-from benchmarks.harness import describe_machine
-from benchmarks.harness import keep as keep_record
-from shared.config.bounded import read_bounded, read_json
-from shared.errors import ConfigError
-from shared.jobs.atomic_file import write_bytes
+from orn.benchmarks.harness import describe_machine
+from orn.benchmarks.harness import keep as keep_record
+from orn.shared.config.bounded import read_bounded, read_json
+from orn.shared.errors import ConfigError
+from orn.shared.jobs.atomic_file import write_bytes
 
 
 @click.command()

@@ -1,6 +1,6 @@
 """Kills `orn clips` at random moments and checks that it completes to the same frames.
 
-    python -m benchmarks.kill_clips --trials 20 --out FILE
+    python -m orn.benchmarks.kill_clips --trials 20 --out FILE
 
 Each trial starts the command on a folder of small generated videos, kills it with SIGKILL at a
 moment drawn uniformly from the time in which a whole run holds the store's lock, or at another one
@@ -17,9 +17,9 @@ import click
 import h5py
 import numpy as np
 
-from benchmarks.killing import killed_after, orn, seconds_of, started, tool, until_killed
-from benchmarks.made_inputs import manifest_text, write_video
-from shared.jobs.lock import lock_path
+from orn.benchmarks.killing import killed_after, orn, seconds_of, started, tool, until_killed
+from orn.benchmarks.made_inputs import manifest_text, write_video
+from orn.shared.jobs.lock import lock_path
 
 _SIZES = {"num_videos": 16, "num_frames": 100, "workers": 2}
 

@@ -1,6 +1,6 @@
 """Kills `orn detect` at random moments and checks that it completes to the same shards.
 
-    python -m benchmarks.kill_detect --trials 20 --out FILE
+    python -m orn.benchmarks.kill_detect --trials 20 --out FILE
 
 Each trial starts the command on a generated film that makes many units, kills it with SIGKILL (its
 whole process group, or in every second trial only the process that was started) at a moment drawn
@@ -21,7 +21,7 @@ from typing import Any
 import click
 import numpy as np
 
-from benchmarks.killing import (
+from orn.benchmarks.killing import (
     GONE_SECONDS,
     killed_after,
     orn,
@@ -31,9 +31,9 @@ from benchmarks.killing import (
     tool,
     until_killed,
 )
-from demo.world.dials import Dials
-from demo.world.make import SIZES, write_dataset
-from shared.shards.verified import RECORD_NAME
+from orn.demo.world.dials import Dials
+from orn.demo.world.make import SIZES, write_dataset
+from orn.shared.shards.verified import RECORD_NAME
 
 _OF_A_JOB = ("plan.json", "detect.json", RECORD_NAME)
 

@@ -1,6 +1,6 @@
 """Kills `orn train` at random moments and checks that it completes to the same training.
 
-    python -m benchmarks.kill_train --trials 20 --out FILE
+    python -m orn.benchmarks.kill_train --trials 20 --out FILE
 
 A small training of two phases on generated films, of one process and then of two, is killed at a
 moment drawn uniformly from the first half of the time in which a whole one trains, counted from
@@ -30,16 +30,16 @@ import click
 import numpy as np
 import torch
 
-from benchmarks.killing import GONE_SECONDS, temporaries_left, tool
-from demo.world.dials import Dials
-from demo.world.make import write_dataset
-from demo.world.truth_shards import write_truth_shards
-from shared.cli import main
-from shared.jobs.lock import lock_path
-from stage2_train.frames.make_clips import ClipsRequest, make_clips
-from stage2_train.runs.checkpoint import load_checkpoint
-from stage2_train.runs.last_checkpoint import load_last
-from stage2_train.runs.run_folder import LAST_NAME, METRICS_NAME, read_jsonl
+from orn.benchmarks.killing import GONE_SECONDS, temporaries_left, tool
+from orn.demo.world.dials import Dials
+from orn.demo.world.make import write_dataset
+from orn.demo.world.truth_shards import write_truth_shards
+from orn.shared.cli import main
+from orn.shared.jobs.lock import lock_path
+from orn.stage2_train.frames.make_clips import ClipsRequest, make_clips
+from orn.stage2_train.runs.checkpoint import load_checkpoint
+from orn.stage2_train.runs.last_checkpoint import load_last
+from orn.stage2_train.runs.run_folder import LAST_NAME, METRICS_NAME, read_jsonl
 
 _FILMS = (24, 8, 0)
 _RECIPE = (
@@ -52,7 +52,7 @@ _PHASES = 2
 _CLOCK = ("clips_per_second", "seconds")
 _WAYS = ("all SIGKILL", "all SIGKILL", "last SIGKILL", "all SIGTERM")
 _MOST_TRAININGS = 100
-_IMPORTED = ["stage2_train.training.train", "torch.utils.tensorboard", "torch._dynamo"]
+_IMPORTED = ["orn.stage2_train.training.train", "torch.utils.tensorboard", "torch._dynamo"]
 
 
 def made_training(folder: Path) -> list[str]:

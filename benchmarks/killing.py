@@ -13,8 +13,8 @@ from typing import Any, TypeVar
 
 import click
 
-from benchmarks.harness import describe_machine, keep
-from shared.cli_options import echo_json
+from orn.benchmarks.harness import describe_machine, keep
+from orn.shared.cli_options import echo_json
 
 _ATTEMPTS = 10
 GONE_SECONDS = 60.0
@@ -25,7 +25,7 @@ Trial = TypeVar("Trial")
 
 def orn(*arguments: object) -> list[str]:
     """The command line of `orn` with these arguments."""
-    return [sys.executable, "-m", "shared.cli", *map(str, arguments)]
+    return [sys.executable, "-m", "orn", *map(str, arguments)]
 
 
 def started(command: Sequence[str], sign: Path) -> "subprocess.Popen[bytes]":

@@ -20,24 +20,24 @@ from numpy.typing import NDArray
 from PIL import Image
 from pycocotools import mask as coco
 
-from benchmarks.harness import BenchResult, seconds_in_turns, using_threads
-from benchmarks.loader_inputs import MADE_FRAMES, LoaderInputs, loader_inputs
-from benchmarks.train_step import one_step
-from shared.manifests.records import Segment
-from shared.shards.reader import DetectionFolder
-from stage2_train.clips.batches import LoaderSettings, collate, training_loader
-from stage2_train.clips.dataset import ClipDataset, ClipSettings
-from stage2_train.clips.objects import SlotSettings
-from stage2_train.clips.sampling import random_frames
-from stage2_train.clips.views import ClipRequest
-from stage2_train.devices import build_accelerator
-from stage2_train.frames.jpeg import decode_jpeg
-from stage2_train.frames.reader import ClipStore
-from stage2_train.frames.schema import StoreSettings
-from stage2_train.frames.writer import build_clip_store
-from stage2_train.model.build import build_network
-from stage2_train.recipe import Recipe, load_recipe
-from stage2_train.training.step import build_optimiser
+from orn.benchmarks.harness import BenchResult, seconds_in_turns, using_threads
+from orn.benchmarks.loader_inputs import MADE_FRAMES, LoaderInputs, loader_inputs
+from orn.benchmarks.train_step import one_step
+from orn.shared.manifests.records import Segment
+from orn.shared.shards.reader import DetectionFolder
+from orn.stage2_train.clips.batches import LoaderSettings, collate, training_loader
+from orn.stage2_train.clips.dataset import ClipDataset, ClipSettings
+from orn.stage2_train.clips.objects import SlotSettings
+from orn.stage2_train.clips.sampling import random_frames
+from orn.stage2_train.clips.views import ClipRequest
+from orn.stage2_train.devices import build_accelerator
+from orn.stage2_train.frames.jpeg import decode_jpeg
+from orn.stage2_train.frames.reader import ClipStore
+from orn.stage2_train.frames.schema import StoreSettings
+from orn.stage2_train.frames.writer import build_clip_store
+from orn.stage2_train.model.build import build_network
+from orn.stage2_train.recipe import Recipe, load_recipe
+from orn.stage2_train.training.step import build_optimiser
 
 _CLIPS = 32
 """Clips of a measurement of ours."""

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.made_inputs import (
+from orn.benchmarks.made_inputs import (
     ENTRY,
     GRID,
     four_ellipses,
@@ -19,16 +19,16 @@ from benchmarks.made_inputs import (
     write_detections,
     write_video,
 )
-from shared.errors import DataRootError
-from shared.manifests.load import load_dataset
-from shared.manifests.records import Video
-from shared.masks.coco_classes import NUM_COCO_CLASSES
-from shared.masks.detections import FrameDetections
-from shared.shards.writer import ShardWriter
-from shared.video.read import content_bytes, content_digest, probe
-from stage1_detect.imports.authors_vlog import read_authors
-from stage2_train.frames.schema import StoreSettings
-from stage2_train.frames.writer import build_clip_store
+from orn.shared.errors import DataRootError
+from orn.shared.manifests.load import load_dataset
+from orn.shared.manifests.records import Video
+from orn.shared.masks.coco_classes import NUM_COCO_CLASSES
+from orn.shared.masks.detections import FrameDetections
+from orn.shared.shards.writer import ShardWriter
+from orn.shared.video.read import content_bytes, content_digest, probe
+from orn.stage1_detect.imports.authors_vlog import read_authors
+from orn.stage2_train.frames.schema import StoreSettings
+from orn.stage2_train.frames.writer import build_clip_store
 
 MADE_FRAMES = (741, 92)
 """As many as the two real clips have that the benchmark was written with."""

@@ -8,11 +8,11 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.masks import rle
-from shared.masks.coco_classes import COCO_CLASSES, NUM_COCO_CLASSES
-from shared.masks.detections import FrameDetections
-from shared.shards.schema import DetectorEntry, VideoEntry
-from shared.shards.writer import ShardWriter
+from orn.shared.masks import rle
+from orn.shared.masks.coco_classes import COCO_CLASSES, NUM_COCO_CLASSES
+from orn.shared.masks.detections import FrameDetections
+from orn.shared.shards.schema import DetectorEntry, VideoEntry
+from orn.shared.shards.writer import ShardWriter
 
 GRID = 100
 """Rows and columns of the grid of the authors' masks, which is that of `four_ellipses`."""

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from stage2_train.clips.batches import ClipBatch
-from stage2_train.model.config import NetworkConfig
+from orn.stage2_train.clips.batches import ClipBatch
+from orn.stage2_train.model.config import NetworkConfig
 
 _STRIDE = 16
 """Pixels of a cell of the object head's feature map."""

@@ -12,7 +12,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from benchmarks.harness import (
+from orn.benchmarks.harness import (
     BenchResult,
     Sides,
     grown,
@@ -22,10 +22,10 @@ from benchmarks.harness import (
     seconds_in_turns,
     using_threads,
 )
-from benchmarks.model_inputs import ClipSizes, random_batch
-from benchmarks.plain_network import plain_object_head
-from stage2_train.model.object_head import ObjectHead
-from stage2_train.model.resnet_25d import Stage
+from orn.benchmarks.model_inputs import ClipSizes, random_batch
+from orn.benchmarks.plain_network import plain_object_head
+from orn.stage2_train.model.object_head import ObjectHead
+from orn.stage2_train.model.resnet_25d import Stage
 
 _SIZES = ClipSizes()
 LARGEST_DIFFERENCE = 1e-4

@@ -1,6 +1,6 @@
 """What readers of videos make of odd files: the table in `docs/odd_videos.md`.
 
-    python -m benchmarks.odd_videos FOLDER
+    python -m orn.benchmarks.odd_videos FOLDER
 
 FOLDER holds the sample files in `normal/` and `odd/`. Measured are the installed OpenCV, a plain
 loop over PyAV's `container.decode`, and this project.
@@ -17,9 +17,9 @@ import click
 import cv2
 from av.video.frame import VideoFrame
 
-from shared.errors import VideoDecodeError
-from shared.video.container import READING_OPTIONS
-from shared.video.read import frame_seconds, probe, read_frames
+from orn.shared.errors import VideoDecodeError
+from orn.shared.video.container import READING_OPTIONS
+from orn.shared.video.read import frame_seconds, probe, read_frames
 
 FILES: dict[str, str] = {
     "normal/decord__flipping_a_pancake.mkv": "Matroska whose header counts no frames",

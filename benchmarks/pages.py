@@ -1,8 +1,8 @@
 """Pictures of pages for the documents, and how long the page of a shard takes to show a frame.
 
-    python -m benchmarks.pages look SHARD --data data --out docs/figures
-    python -m benchmarks.pages report runs/demo --out docs/figures
-    python -m benchmarks.pages scrub PAGE.html
+    python -m orn.benchmarks.pages look SHARD --data data --out docs/figures
+    python -m orn.benchmarks.pages report runs/demo --out docs/figures
+    python -m orn.benchmarks.pages scrub PAGE.html
 
 In headless Chromium, off the network and without a GPU. Give it generated films only: the pictures
 are published.
@@ -21,16 +21,16 @@ import click
 import numpy as np
 from PIL import Image
 
-from benchmarks.harness import describe_machine
-from shared.cli_options import echo_json
-from shared.errors import ConfigError
-from shared.inspect.frame import find_frame
-from shared.inspect.overlay import draw_picture
-from shared.inspect.page.write import write_page
-from shared.inspect.pictures import Pictures, pictures_of_shard
-from shared.jobs.atomic_file import write_bytes
-from shared.shards.schema import VideoEntry
-from shared.shards.shard import Shard
+from orn.benchmarks.harness import describe_machine
+from orn.shared.cli_options import echo_json
+from orn.shared.errors import ConfigError
+from orn.shared.inspect.frame import find_frame
+from orn.shared.inspect.overlay import draw_picture
+from orn.shared.inspect.page.write import write_page
+from orn.shared.inspect.pictures import Pictures, pictures_of_shard
+from orn.shared.jobs.atomic_file import write_bytes
+from orn.shared.shards.schema import VideoEntry
+from orn.shared.shards.shard import Shard
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
 _OPTIONS = (

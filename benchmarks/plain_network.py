@@ -29,13 +29,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from stage2_train.model.config import Heads
-from stage2_train.model.frame_cliques import drawn_earlier_frames
-from stage2_train.model.inputs import NetworkInputs, NetworkOutput
-from stage2_train.model.network import ObjectVideoNetwork
-from stage2_train.model.object_head import ObjectHead
-from stage2_train.model.relation import ObjectRelation
-from stage2_train.model.resnet_25d import FrameConv, Stage
+from orn.stage2_train.model.config import Heads
+from orn.stage2_train.model.frame_cliques import drawn_earlier_frames
+from orn.stage2_train.model.inputs import NetworkInputs, NetworkOutput
+from orn.stage2_train.model.network import ObjectVideoNetwork
+from orn.stage2_train.model.object_head import ObjectHead
+from orn.stage2_train.model.relation import ObjectRelation
+from orn.stage2_train.model.resnet_25d import FrameConv, Stage
 
 
 class PlainNetwork(nn.Module):

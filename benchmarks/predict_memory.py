@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.detect_memory import WITHOUT_NETWORK, StripedDetector, long_against_short
-from benchmarks.harness import BenchResult, peak_bytes
-from shared.manifests.records import Video
+from orn.benchmarks.detect_memory import WITHOUT_NETWORK, StripedDetector, long_against_short
+from orn.benchmarks.harness import BenchResult, peak_bytes
+from orn.shared.manifests.records import Video
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from stage2_train.runs.model_folder import ModelConfig
+    from orn.stage2_train.runs.model_folder import ModelConfig
 
 
 _WINDOW_SECONDS = 1.5
@@ -37,13 +37,13 @@ def _predict_video(path: Path, frames: int) -> tuple[int, dict[str, int]]:
     """Predicts for a video as `orn predict` does."""
     import torch
 
-    from predict_videos.detecting import detected_by
-    from predict_videos.inputs import PredictRequest
-    from predict_videos.job import predict_all
-    from shared.jobs.progress import progress
-    from stage2_train.predict.opened import OpenedModel
-    from stage2_train.predict.records import SegmentPrediction, WindowPrediction
-    from stage2_train.predict.windows import WindowChoice
+    from orn.predict_videos.detecting import detected_by
+    from orn.predict_videos.inputs import PredictRequest
+    from orn.predict_videos.job import predict_all
+    from orn.shared.jobs.progress import progress
+    from orn.stage2_train.predict.opened import OpenedModel
+    from orn.stage2_train.predict.records import SegmentPrediction, WindowPrediction
+    from orn.stage2_train.predict.windows import WindowChoice
 
     torch.set_num_threads(1)
     config, network = _model()
@@ -66,10 +66,10 @@ def _model() -> tuple[ModelConfig, nn.Module]:
     """A network with random weights, and what is known of it."""
     import torch
 
-    from stage2_train.model.build import build_network
-    from stage2_train.recipe import load_recipe
-    from stage2_train.runs.model_folder import ClipRecord, ModelConfig, normalisation_of
-    from stage2_train.runs.run_config import DatasetRecord
+    from orn.stage2_train.model.build import build_network
+    from orn.stage2_train.recipe import load_recipe
+    from orn.stage2_train.runs.model_folder import ClipRecord, ModelConfig, normalisation_of
+    from orn.stage2_train.runs.run_config import DatasetRecord
 
     torch.manual_seed(0)
     recipe = load_recipe(_RECIPE, num_activities=12, clip_frames=4)

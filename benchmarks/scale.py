@@ -16,18 +16,18 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.harness import BenchResult, told_by_linux
-from benchmarks.made_inputs import ENTRY
-from benchmarks.scale_world import FRAMES, RATE, make_shards, make_videos, slow_storage
-from shared.manifests.load import load_dataset
-from shared.manifests.records import Dataset, Segment
-from shared.shards.reader import DetectionFolder
-from stage1_detect.planning import DetectJob, Scope, plan_job, save_plan
-from stage2_train.clips.batches import LoaderSettings, evaluation_loader, training_loader
-from stage2_train.clips.dataset import ClipDataset, ClipSettings
-from stage2_train.clips.objects import SlotSettings
-from stage2_train.clips.views import ClipRequest, Views
-from stage2_train.frames.crop import CropWindow
+from orn.benchmarks.harness import BenchResult, told_by_linux
+from orn.benchmarks.made_inputs import ENTRY
+from orn.benchmarks.scale_world import FRAMES, RATE, make_shards, make_videos, slow_storage
+from orn.shared.manifests.load import load_dataset
+from orn.shared.manifests.records import Dataset, Segment
+from orn.shared.shards.reader import DetectionFolder
+from orn.stage1_detect.planning import DetectJob, Scope, plan_job, save_plan
+from orn.stage2_train.clips.batches import LoaderSettings, evaluation_loader, training_loader
+from orn.stage2_train.clips.dataset import ClipDataset, ClipSettings
+from orn.stage2_train.clips.objects import SlotSettings
+from orn.stage2_train.clips.views import ClipRequest, Views
+from orn.stage2_train.frames.crop import CropWindow
 
 _PARTS = (4, 2, 1)
 """The sizes are this part of the data set."""

@@ -13,17 +13,17 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.made_inputs import (
+from orn.benchmarks.made_inputs import (
     ENTRY,
     four_ellipses,
     moving_pictures,
     write_detections,
     write_video,
 )
-from shared.shards.plan import shard_path
-from shared.shards.schema import ShardAttributes
-from shared.shards.sealed_zip import write_members
-from shared.shards.writer import ShardWriter
+from orn.shared.shards.plan import shard_path
+from orn.shared.shards.schema import ShardAttributes
+from orn.shared.shards.sealed_zip import write_members
+from orn.shared.shards.writer import ShardWriter
 
 FRAMES, RATE = 250, 25.0
 """Of each video in the shards, as VLOG's have them; the video files have fewer."""

@@ -3,12 +3,12 @@
 import tempfile
 from pathlib import Path
 
-from benchmarks.harness import BenchResult
-from benchmarks.made_inputs import manifest_text
-from shared.errors import MaskImportError
-from stage1_detect.imports.job import run_import
-from stage1_detect.imports.matching import find_files
-from stage1_detect.imports.planning import plan_import
+from orn.benchmarks.harness import BenchResult
+from orn.benchmarks.made_inputs import manifest_text
+from orn.shared.errors import MaskImportError
+from orn.stage1_detect.imports.job import run_import
+from orn.stage1_detect.imports.matching import find_files
+from orn.stage1_detect.imports.planning import plan_import
 
 
 def measure(masks: Path) -> BenchResult:

@@ -14,7 +14,7 @@ from accelerate import Accelerator
 from torch import nn
 from torch.optim import Optimizer
 
-from benchmarks.harness import (
+from orn.benchmarks.harness import (
     BenchResult,
     Sides,
     grown,
@@ -23,15 +23,15 @@ from benchmarks.harness import (
     seconds_in_turns,
     using_threads,
 )
-from benchmarks.model_inputs import ClipSizes, random_batch
-from benchmarks.plain_network import PlainNetwork
-from stage2_train.clips.batches import ClipBatch
-from stage2_train.devices import build_accelerator
-from stage2_train.model.config import Heads
-from stage2_train.model.network import ObjectVideoNetwork
-from stage2_train.recipe import Recipe
-from stage2_train.runs.phases import plan_phases
-from stage2_train.training.step import build_optimiser, freeze_for, training_step
+from orn.benchmarks.model_inputs import ClipSizes, random_batch
+from orn.benchmarks.plain_network import PlainNetwork
+from orn.stage2_train.clips.batches import ClipBatch
+from orn.stage2_train.devices import build_accelerator
+from orn.stage2_train.model.config import Heads
+from orn.stage2_train.model.network import ObjectVideoNetwork
+from orn.stage2_train.recipe import Recipe
+from orn.stage2_train.runs.phases import plan_phases
+from orn.stage2_train.training.step import build_optimiser, freeze_for, training_step
 
 _SIZES = ClipSizes()
 LARGEST_DIFFERENCE = 1e-6

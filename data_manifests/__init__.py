@@ -1,1 +1,4 @@
-"""What the data sets are: manifests, and the generated demo world."""
+"""What the data sets are: manifests, and how to get each."""
+
+if __name__ != "orn.data_manifests":
+    raise ImportError("expected `import orn.data_manifests`, got `import data_manifests`")

@@ -9,8 +9,8 @@ from typing import Any
 
 import click
 
-from demo.world.dials import DETECTOR_FRAMES, USED_DIALS, WORLDS, Dials
-from shared.cli_options import (
+from orn.demo.world.dials import DETECTOR_FRAMES, USED_DIALS, WORLDS, Dials
+from orn.shared.cli_options import (
     NumberRange,
     data_option,
     echo_json,
@@ -19,7 +19,7 @@ from shared.cli_options import (
     out_option,
     seed_option,
 )
-from shared.environment import usable_cores
+from orn.shared.environment import usable_cores
 
 DETECTOR_FILMS = {"train": 4000, "validation": 250}
 _DIALS = tuple(dial for dial in dataclasses.fields(Dials) if dial.metadata["flag"])
@@ -36,7 +36,7 @@ def demo(size: str | None, seed: int, as_json: bool) -> None:
     Everything lies below the current folder in data/, shards/, clips/ and runs/. Called again, it
     does only what is missing.
     """
-    from demo.run import demo_places, run_demo, summary_text
+    from orn.demo.run import demo_places, run_demo, summary_text
 
     size = size or "standard"
     summary = run_demo(size=size, seed=seed)
@@ -121,8 +121,8 @@ def demo_world(
     What is whole already is left alone; an interrupted drawing goes on where it was. A dial that
     does not turn DATASET is refused; with `all` it turns those data sets that have it.
     """
-    from demo.detector.frames import write_detector_frames
-    from demo.world.make import SIZES, write_dataset
+    from orn.demo.detector.frames import write_detector_frames
+    from orn.demo.world.make import SIZES, write_dataset
 
     dials, workers = _given_dials(dataset, given), workers or usable_cores()
     if films is not None and dataset not in WORLDS:
@@ -151,7 +151,7 @@ def demo_truth(dataset: str, data_root: Path, out: Path | None) -> None:
 
     A control: training on them (`--shards`) says what a perfect detector would give.
     """
-    from demo.world.truth_shards import write_truth_shards
+    from orn.demo.world.truth_shards import write_truth_shards
 
     folder = out or Path("shards") / f"{dataset}-truth"
     written = write_truth_shards(dataset, data_root, folder)
@@ -190,7 +190,7 @@ def demo_detector(
     """
     import torch
 
-    from demo.detector.training import DetectorTraining, demo_config, train_detector
+    from orn.demo.detector.training import DetectorTraining, demo_config, train_detector
 
     if threads:
         torch.set_num_threads(threads)

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from demo.detector.average_precision import score_shards
-from demo.steps import Step, StepRecord, call, command, run_steps, store_clips
-from demo.world.dials import Dials
-from demo.world.make import SIZES, write_dataset
-from shared.environment import usable_cores
-from shared.jobs.atomic_file import write_text
+from orn.demo.detector.average_precision import score_shards
+from orn.demo.steps import Step, StepRecord, call, command, run_steps, store_clips
+from orn.demo.world.dials import Dials
+from orn.demo.world.make import SIZES, write_dataset
+from orn.shared.environment import usable_cores
+from orn.shared.jobs.atomic_file import write_text
 
 TRAINING = {
     "short": ("--max-steps", "60"),

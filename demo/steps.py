@@ -15,11 +15,11 @@ from typing import Any
 import click
 from pydantic_core import to_jsonable_python
 
-from shared.environment import usable_cores
-from shared.errors import PipelineError
-from shared.jobs.atomic_file import write_text
-from shared.jobs.commands import run_orn
-from shared.jobs.termination import terminated_as_interrupted
+from orn.shared.environment import usable_cores
+from orn.shared.errors import PipelineError
+from orn.shared.jobs.atomic_file import write_text
+from orn.shared.jobs.commands import run_orn
+from orn.shared.jobs.termination import terminated_as_interrupted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +56,7 @@ def store_clips(dataset: str, root: Path, out: Path) -> None:
     Raises:
         PipelineError: some films could not be decoded.
     """
-    from stage2_train.frames.make_clips import ClipsRequest, make_clips
+    from orn.stage2_train.frames.make_clips import ClipsRequest, make_clips
 
     workers = min(8, usable_cores())
     request = ClipsRequest(manifest=dataset, data_root=root, out=out, workers=workers)

@@ -16,7 +16,7 @@ from torch.nn import functional
 from torchvision.models import resnet18
 from torchvision.models.feature_extraction import create_feature_extractor
 
-from stage2_train.model.mask_pool import pool_objects
+from orn.stage2_train.model.mask_pool import pool_objects
 
 SIDE, SQUARE = 64, 30
 COLOURS = torch.tensor(

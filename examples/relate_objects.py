@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from stage2_train.model.frame_cliques import all_earlier_frames, drawn_earlier_frames
-from stage2_train.model.relation import ObjectRelation
+from orn.stage2_train.model.frame_cliques import all_earlier_frames, drawn_earlier_frames
+from orn.stage2_train.model.relation import ObjectRelation
 
 KINDS = 4
 WIDTH = KINDS + 2

@@ -15,10 +15,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.masks.coco_classes import COCO_CLASSES, NUM_COCO_CLASSES
-from shared.masks.detections import FrameDetections
-from shared.shards.writer import ShardWriter
-from shared.video.read import read_frames
+from orn import ShardWriter
+from orn.shared.masks.coco_classes import COCO_CLASSES, NUM_COCO_CLASSES
+from orn.shared.masks.detections import FrameDetections
+from orn.shared.video.read import read_frames
 
 LABELS = np.array([COCO_CLASSES.index(name) for name in ("apple", "broccoli", "frisbee")])
 LEAST_PIXELS = 20

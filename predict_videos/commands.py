@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from shared.cli_options import (
+from orn.shared.cli_options import (
     NonEmptyPath,
     NumberRange,
     batch_option,
@@ -105,21 +105,21 @@ def predict(
     by the detector that the network was trained with. A short video gets one prediction; a long one
     is looked at in windows, which are averaged where they overlap. Ends with 3 if videos failed.
     """
-    from stage2_train.resources import Resources, wait_passively
+    from orn.stage2_train.resources import Resources, wait_passively
 
     wait_passively()
     import torch
 
-    from predict_videos.inputs import PredictRequest, check_film, find_videos
-    from predict_videos.job import predict_all
-    from predict_videos.output import CsvRows, json_line, lines_of_video, video_of
-    from shared.jobs.progress import progress
-    from shared.jobs.termination import terminated_as_interrupted
-    from shared.shards.schema import FailedVideo
-    from stage2_train.predict.opened import open_model
-    from stage2_train.predict.records import SegmentPrediction, WindowPrediction
-    from stage2_train.predict.windows import WindowChoice
-    from stage2_train.runs.hub import local_folder
+    from orn.predict_videos.inputs import PredictRequest, check_film, find_videos
+    from orn.predict_videos.job import predict_all
+    from orn.predict_videos.output import CsvRows, json_line, lines_of_video, video_of
+    from orn.shared.jobs.progress import progress
+    from orn.shared.jobs.termination import terminated_as_interrupted
+    from orn.shared.shards.schema import FailedVideo
+    from orn.stage2_train.predict.opened import open_model
+    from orn.stage2_train.predict.records import SegmentPrediction, WindowPrediction
+    from orn.stage2_train.predict.windows import WindowChoice
+    from orn.stage2_train.runs.hub import local_folder
 
     num_threads = Resources(threads=threads).num_threads()
     torch.set_num_threads(num_threads)

@@ -10,23 +10,23 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from predict_videos.inputs import PredictRequest
-from shared.config.bounded import file_digest, shown
-from shared.data_files import not_a_file
-from shared.download import sha256_digits
-from shared.errors import DetectorError, ShardNotFoundError, VideoDecodeError
-from shared.manifests.load import shipped_detectors
-from shared.manifests.records import DetectorChoice, Video
-from shared.manifests.source import source_of
-from shared.shards.plan import plan_units
-from shared.shards.reader import DetectionFolder
-from shared.video.read import content_digest, estimate
-from stage1_detect.engines.local import run_here
-from stage1_detect.pipeline import UnitWork
-from stage2_train.predict.opened import OpenedModel
+from orn.predict_videos.inputs import PredictRequest
+from orn.shared.config.bounded import file_digest, shown
+from orn.shared.data_files import not_a_file
+from orn.shared.download import sha256_digits
+from orn.shared.errors import DetectorError, ShardNotFoundError, VideoDecodeError
+from orn.shared.manifests.load import shipped_detectors
+from orn.shared.manifests.records import DetectorChoice, Video
+from orn.shared.manifests.source import source_of
+from orn.shared.shards.plan import plan_units
+from orn.shared.shards.reader import DetectionFolder
+from orn.shared.video.read import content_digest, estimate
+from orn.stage1_detect.engines.local import run_here
+from orn.stage1_detect.pipeline import UnitWork
+from orn.stage2_train.predict.opened import OpenedModel
 
 if TYPE_CHECKING:
-    from stage1_detect.pipeline import Detector
+    from orn.stage1_detect.pipeline import Detector
 
 
 logger = logging.getLogger(__name__)
@@ -113,7 +113,7 @@ def load_its_detector(model: OpenedModel, request: PredictRequest) -> Detector:
     Raises:
         DetectorError: if nobody knows where its weights are, or they are others than the network's.
     """
-    from stage1_detect.mmdet.detector import load_detector
+    from orn.stage1_detect.mmdet.detector import load_detector
 
     config, checkpoint = _files(model, request)
     recorded = model.config.detector
@@ -166,7 +166,7 @@ def _files(model: OpenedModel, request: PredictRequest) -> tuple[str, Path]:
 def _published(model: OpenedModel, request: PredictRequest, config: str) -> Path:
     """The weights that the zoo publishes for a configuration, fetched if they can be the network's
     or any will do."""
-    from stage1_detect.mmdet.zoo import fetch_weights, find_config, weights_url
+    from orn.stage1_detect.mmdet.zoo import fetch_weights, find_config, weights_url
 
     path = None
     if request.config is not None:

@@ -7,12 +7,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from shared.config.bounded import shown
-from shared.data_files import is_folder
-from shared.errors import ConfigError
-from shared.manifests.new import VIDEO_SUFFIXES
-from shared.manifests.records import Video
-from stage2_train.predict.windows import WindowChoice
+from orn.shared.config.bounded import shown
+from orn.shared.data_files import is_folder
+from orn.shared.errors import ConfigError
+from orn.shared.manifests.new import VIDEO_SUFFIXES
+from orn.shared.manifests.records import Video
+from orn.stage2_train.predict.windows import WindowChoice
 
 _PICTURES = (".jpg", ".jpeg")
 _PATTERN = "*?["

@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Sequence
 
-from predict_videos.detecting import Objects, detected_by, load_its_detector, objects_in
-from predict_videos.inputs import PredictRequest
-from shared.errors import (
+from orn.predict_videos.detecting import Objects, detected_by, load_its_detector, objects_in
+from orn.predict_videos.inputs import PredictRequest
+from orn.shared.errors import (
     CheckpointError,
     DetectorError,
     JoinError,
@@ -15,17 +15,17 @@ from shared.errors import (
     ShardNotFoundError,
     VideoDecodeError,
 )
-from shared.jobs.progress import Bar
-from shared.manifests.records import Video
-from shared.shards.reader import DetectionFolder
-from shared.shards.schema import FailedVideo
-from stage2_train.predict.film import draw_prediction
-from stage2_train.predict.look import PAIRS_SHOWN
-from stage2_train.predict.opened import OpenedModel
-from stage2_train.predict.page import PredictionPage
-from stage2_train.predict.records import SegmentPrediction, WindowPrediction
-from stage2_train.predict.video import can_tell_pairs, check_pairs, predict_video
-from stage2_train.predict.windows import said_of
+from orn.shared.jobs.progress import Bar
+from orn.shared.manifests.records import Video
+from orn.shared.shards.reader import DetectionFolder
+from orn.shared.shards.schema import FailedVideo
+from orn.stage2_train.predict.film import draw_prediction
+from orn.stage2_train.predict.look import PAIRS_SHOWN
+from orn.stage2_train.predict.opened import OpenedModel
+from orn.stage2_train.predict.page import PredictionPage
+from orn.stage2_train.predict.records import SegmentPrediction, WindowPrediction
+from orn.stage2_train.predict.video import can_tell_pairs, check_pairs, predict_video
+from orn.stage2_train.predict.windows import said_of
 
 logger = logging.getLogger(__name__)
 

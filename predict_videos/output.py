@@ -7,11 +7,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from predict_videos.job import Said
-from shared.jobs.atomic_file import write_text
-from shared.shards.schema import FailedVideo
-from shared.text_table import columns, printable
-from stage2_train.predict.records import SegmentPrediction, WindowPrediction
+from orn.predict_videos.job import Said
+from orn.shared.jobs.atomic_file import write_text
+from orn.shared.shards.schema import FailedVideo
+from orn.shared.text_table import columns, printable
+from orn.stage2_train.predict.records import SegmentPrediction, WindowPrediction
 
 
 def video_of(said: Said) -> str:

@@ -1,5 +1,4 @@
 """What both stages stand on: manifests, video, masks, shards and the command line."""
 
-from shared.interface import open_shard
-
-__all__ = ["open_shard"]
+if __name__ != "orn.shared":
+    raise ImportError("expected `import orn.shared`, got `import shared`")

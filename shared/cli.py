@@ -19,132 +19,160 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from shared.config.bounded import shown
-from shared.errors import PipelineError
-from shared.jobs.termination import Terminated
-from shared.nearest import nearest
+from orn.shared.config.bounded import shown
+from orn.shared.errors import PipelineError
+from orn.shared.jobs.termination import Terminated
+from orn.shared.nearest import nearest
 
 INTERRUPTED_EXIT_CODE = 130
 """What a shell reports for a program ended by ctrl-C (128 + SIGINT)."""
 TERMINATED_EXIT_CODE = 143
 """What a shell reports for a program ended by SIGTERM (128 + SIGTERM)."""
 
-_OUR_PACKAGES = (
-    *("shared", "stage1_detect", "stage2_train", "predict_videos"),
-    *("data_manifests", "demo", "benchmarks"),
-)
-
 
 COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
     "First look": {
-        "doctor": ("shared.doctor:doctor", "Say what is installed, what works, how to mend it."),
+        "doctor": (
+            "orn.shared.doctor:doctor",
+            "Say what is installed, what works, how to mend it.",
+        ),
         "wheelhouse": (
-            "shared.wheelhouse:wheelhouse",
+            "orn.shared.wheelhouse:wheelhouse",
             "Collect wheels for a machine without a network.",
         ),
-        "demo": ("demo.commands:demo", "Run everything once on small generated videos."),
-        "demo world": ("demo.commands:demo_world", "Generate the videos and labels."),
-        "demo truth": ("demo.commands:demo_truth", "Write what films truly show as shards."),
-        "demo detector": ("demo.commands:demo_detector", "Train the demo's detector."),
-        "demo leaks": ("demo.experiments.commands:demo_leaks", "Say what gives the labels away."),
-        "demo tables": ("demo.experiments.commands:demo_tables", "Repeat the paper's comparisons."),
+        "demo": ("orn.demo.commands:demo", "Run everything once on small generated videos."),
+        "demo world": ("orn.demo.commands:demo_world", "Generate the videos and labels."),
+        "demo truth": ("orn.demo.commands:demo_truth", "Write what films truly show as shards."),
+        "demo detector": ("orn.demo.commands:demo_detector", "Train the demo's detector."),
+        "demo leaks": (
+            "orn.demo.experiments.commands:demo_leaks",
+            "Say what gives the labels away.",
+        ),
+        "demo tables": (
+            "orn.demo.experiments.commands:demo_tables",
+            "Repeat the paper's comparisons.",
+        ),
         "demo importance": (
-            "demo.experiments.commands:demo_importance",
+            "orn.demo.experiments.commands:demo_importance",
             "Say whether important pairs are those that act.",
         ),
         "demo reverse": (
-            "demo.experiments.commands:demo_reverse",
+            "orn.demo.experiments.commands:demo_reverse",
             "Measure a run with films backwards.",
         ),
     },
     "Data": {
         "manifest": ("", "List data sets, check their files, make new ones."),
-        "manifest list": ("shared.manifests.commands:list_manifests", "List the data sets."),
-        "manifest check": ("shared.manifests.commands:check", "Check label tables and videos."),
-        "manifest new": ("shared.manifests.commands:new", "Make one for videos of your own."),
-        "clips": ("stage2_train.frames.commands:clips", "Store the rescaled frames of a data set."),
+        "manifest list": ("orn.shared.manifests.commands:list_manifests", "List the data sets."),
+        "manifest check": ("orn.shared.manifests.commands:check", "Check label tables and videos."),
+        "manifest new": ("orn.shared.manifests.commands:new", "Make one for videos of your own."),
+        "clips": (
+            "orn.stage2_train.frames.commands:clips",
+            "Store the rescaled frames of a data set.",
+        ),
     },
     "Detect": {
-        "detect": ("stage1_detect.commands:detect", "Find the objects of every frame."),
+        "detect": ("orn.stage1_detect.commands:detect", "Find the objects of every frame."),
         "import-masks": (
-            "stage1_detect.imports.commands:import_masks",
+            "orn.stage1_detect.imports.commands:import_masks",
             "Turn released masks into shards.",
         ),
         "export-coco": (
-            "stage1_detect.exports.commands:export_coco",
+            "orn.stage1_detect.exports.commands:export_coco",
             "Write detections as COCO results.",
         ),
     },
     "Look": {
-        "inspect": ("stage2_train.clips.commands:inspect", "Show what a shard or one frame holds."),
-        "verify": ("shared.inspect.commands:verify", "Check that shards are whole and consistent."),
-        "overlay": ("stage2_train.clips.commands:overlay", "Draw masks on stored frames."),
-        "report": ("stage2_train.insight.commands:report", "Write a page of a training run."),
+        "inspect": (
+            "orn.stage2_train.clips.commands:inspect",
+            "Show what a shard or one frame holds.",
+        ),
+        "verify": (
+            "orn.shared.inspect.commands:verify",
+            "Check that shards are whole and consistent.",
+        ),
+        "overlay": ("orn.stage2_train.clips.commands:overlay", "Draw masks on stored frames."),
+        "report": ("orn.stage2_train.insight.commands:report", "Write a page of a training run."),
     },
     "Train": {
-        "train": ("stage2_train.commands:train", "Train the network on clips and shards."),
-        "eval": ("stage2_train.commands:evaluate", "Evaluate a training run."),
+        "train": ("orn.stage2_train.commands:train", "Train the network on clips and shards."),
+        "eval": ("orn.stage2_train.commands:evaluate", "Evaluate a training run."),
         "import-checkpoint": (
-            "stage2_train.commands:import_checkpoint",
+            "orn.stage2_train.commands:import_checkpoint",
             "Turn the network that the authors released into a run.",
         ),
     },
     "Use": {
-        "predict": ("predict_videos.commands:predict", "Say what happens in videos."),
+        "predict": ("orn.predict_videos.commands:predict", "Say what happens in videos."),
         "export": (
-            "stage2_train.predict.commands:export",
+            "orn.stage2_train.predict.commands:export",
             "Write a run as a folder to take along.",
         ),
     },
     "Compare": {
-        "compare": ("stage2_train.commands:compare", "Say what one run does better than another."),
+        "compare": (
+            "orn.stage2_train.commands:compare",
+            "Say what one run does better than another.",
+        ),
         "eval-epic100": (
-            "stage2_train.evaluation.epic100_commands:eval_epic100",
+            "orn.stage2_train.evaluation.epic100_commands:eval_epic100",
             "Print the challenge's table of a verb run and a noun run.",
         ),
-        "runs": ("stage2_train.runs.commands:runs", "List trainings side by side."),
-        "runs diff": ("stage2_train.runs.commands:diff", "Say which settings of two runs differ."),
-        "systems": ("stage2_train.systems_commands:systems", "List the systems of the paper."),
+        "runs": ("orn.stage2_train.runs.commands:runs", "List trainings side by side."),
+        "runs diff": (
+            "orn.stage2_train.runs.commands:diff",
+            "Say which settings of two runs differ.",
+        ),
+        "systems": ("orn.stage2_train.systems_commands:systems", "List the systems of the paper."),
         "model": ("", "Say what a network is made of."),
         "model summary": (
-            "stage2_train.systems_commands:summary",
+            "orn.stage2_train.systems_commands:summary",
             "Print layers, shapes, parameters and multiply-adds.",
         ),
         "model export": (
-            "stage2_train.systems_commands:export",
+            "orn.stage2_train.systems_commands:export",
             "Write a run's ResNet for other trainings.",
         ),
         "ablate": (
-            "stage2_train.ablation.commands:ablate",
+            "orn.stage2_train.ablation.commands:ablate",
             "Train and compare the systems of a table.",
         ),
-        "curve": ("stage2_train.ablation.commands:curve", "Join reports as one curve."),
+        "curve": ("orn.stage2_train.ablation.commands:curve", "Join reports as one curve."),
         "leaks": (
-            "demo.experiments.commands:leaks",
+            "orn.demo.experiments.commands:leaks",
             "Say what gives the labels of a data set away.",
         ),
         "submit": ("", "Write the file of a challenge."),
         "submit epic100": (
-            "stage2_train.evaluation.epic100_commands:submit_epic100",
+            "orn.stage2_train.evaluation.epic100_commands:submit_epic100",
             "Of EPIC Kitchens 100's recognition, from a verb run and a noun run.",
         ),
     },
     "Measure": {
         "bench": ("", "Measure this installation against references."),
         "bench object-head": (
-            "benchmarks.commands:object_head",
+            "orn.benchmarks.commands:object_head",
             "Object head against plain loops.",
         ),
-        "bench importance": ("benchmarks.commands:importance", "Explaining against a pass."),
-        "bench train-step": ("benchmarks.commands:train_step", "A step against plain loops."),
-        "bench loader": ("benchmarks.commands:loader", "Clips a second against pickles."),
-        "bench detect": ("benchmarks.commands:detect", "Detecting against inference_detector."),
-        "bench gpu": ("benchmarks.gpu:gpu", "All that there is to know of a card, in minutes."),
-        "bench detect-overhead": ("benchmarks.commands:detect_overhead", "All but the network."),
-        "bench detect-memory": ("benchmarks.commands:detect_memory", "Memory of long videos."),
-        "bench predict-memory": ("benchmarks.commands:predict_memory", "The same of predicting."),
-        "bench scale": ("benchmarks.commands:scale", "What starts wait for at VLOG's size."),
-        "bench shard-size": ("benchmarks.commands:shard_size", "Bytes of shards against pickles."),
+        "bench importance": ("orn.benchmarks.commands:importance", "Explaining against a pass."),
+        "bench train-step": ("orn.benchmarks.commands:train_step", "A step against plain loops."),
+        "bench loader": ("orn.benchmarks.commands:loader", "Clips a second against pickles."),
+        "bench detect": ("orn.benchmarks.commands:detect", "Detecting against inference_detector."),
+        "bench gpu": ("orn.benchmarks.gpu:gpu", "All that there is to know of a card, in minutes."),
+        "bench detect-overhead": (
+            "orn.benchmarks.commands:detect_overhead",
+            "All but the network.",
+        ),
+        "bench detect-memory": ("orn.benchmarks.commands:detect_memory", "Memory of long videos."),
+        "bench predict-memory": (
+            "orn.benchmarks.commands:predict_memory",
+            "The same of predicting.",
+        ),
+        "bench scale": ("orn.benchmarks.commands:scale", "What starts wait for at VLOG's size."),
+        "bench shard-size": (
+            "orn.benchmarks.commands:shard_size",
+            "Bytes of shards against pickles.",
+        ),
     },
 }
 """Heading, words of a command, where it is (`module:attribute`, empty for a group that does nothing
@@ -359,14 +387,11 @@ def _logging_to_stderr(verbosity: int) -> Iterator[None]:
     more."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S"))
-    root = logging.getLogger()
-    levels = {root: root.level}
+    root, ours = logging.getLogger(), logging.getLogger("orn")
+    levels = {root: root.level, ours: ours.level}
     root.addHandler(handler)
     root.setLevel((logging.WARNING, logging.WARNING, logging.INFO)[min(verbosity, 2)])
-    for name in _OUR_PACKAGES:
-        logger = logging.getLogger(name)
-        levels[logger] = logger.level
-        logger.setLevel(logging.DEBUG if verbosity else logging.INFO)
+    ours.setLevel(logging.DEBUG if verbosity else logging.INFO)
     try:
         yield
     finally:
@@ -392,7 +417,3 @@ def orn(verbose: int) -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """The entry point of the `orn` script."""
     orn.main(args=arguments, prog_name="orn")
-
-
-if __name__ == "__main__":
-    main()

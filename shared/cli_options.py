@@ -92,7 +92,7 @@ set_option = click.option(
     multiple=True,
     help="Override one setting, such as optimiser.learning_rate=1e-3; may be repeated.",
 )
-"""`overrides`: tuple[str, ...], for `shared.config.files.apply_overrides`."""
+"""`overrides`: tuple[str, ...], for `orn.shared.config.files.apply_overrides`."""
 
 PRECISIONS = {
     "fp32": "float32",

@@ -14,7 +14,7 @@ import stat
 from collections.abc import Iterable
 from pathlib import Path
 
-from shared.errors import VideoDecodeError
+from orn.shared.errors import VideoDecodeError
 
 _KINDS = {
     stat.S_IFREG: "a file",

@@ -2,8 +2,8 @@
 
 import re
 
-from shared.environment import usable_cores
-from shared.errors import ConfigError, PipelineError
+from orn.shared.environment import usable_cores
+from orn.shared.errors import ConfigError, PipelineError
 
 
 def choose_device(name: str, *, error: type[PipelineError] = ConfigError) -> str:

@@ -18,8 +18,8 @@ from typing import Any, Literal
 
 import click
 
-from shared.cli_options import echo_json, json_option
-from shared.environment import PROJECT, installed_version, requirements
+from orn.shared.cli_options import echo_json, json_option
+from orn.shared.environment import PROJECT, installed_version, requirements
 
 LEAST_FREE_BYTES = 5 * 2**30
 """Room for the demo and a checkpoint or two."""
@@ -227,7 +227,7 @@ def _can_read(codec: str) -> bool:
 
 def _check_weights() -> Check:
     """Published weights in torch.hub's cache, and whether it takes more."""
-    from shared.download import cache_folder
+    from orn.shared.download import cache_folder
 
     folder = cache_folder()
     there = sorted(path for path in folder.glob("*.pth") if path.is_file())

@@ -17,10 +17,10 @@ from pathlib import Path
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 
-from shared.config.bounded import file_digest
-from shared.errors import PipelineError
-from shared.jobs.lock import is_locked, locked
-from shared.jobs.termination import terminated_as_interrupted
+from orn.shared.config.bounded import file_digest
+from orn.shared.errors import PipelineError
+from orn.shared.jobs.lock import is_locked, locked
+from orn.shared.jobs.termination import terminated_as_interrupted
 
 logger = logging.getLogger(__name__)
 

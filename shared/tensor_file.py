@@ -23,10 +23,10 @@ from typing import Any, BinaryIO
 import torch
 from torch import Tensor
 
-from shared.config.bounded import open_file, shown
-from shared.environment import machine_memory
-from shared.errors import CheckpointError, PipelineError
-from shared.jobs.atomic_file import replacing
+from orn.shared.config.bounded import open_file, shown
+from orn.shared.environment import machine_memory
+from orn.shared.errors import CheckpointError, PipelineError
+from orn.shared.jobs.atomic_file import replacing
 
 _ZIP = b"PK\3\4"
 _END = b"PK\5\6"

@@ -18,9 +18,9 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from shared.cli_options import NonEmptyPath, NumberRange, echo_json, json_option
-from shared.environment import requirements
-from shared.errors import ConfigError, PipelineError
+from orn.shared.cli_options import NonEmptyPath, NumberRange, echo_json, json_option
+from orn.shared.environment import requirements
+from orn.shared.errors import ConfigError, PipelineError
 
 _ROOT = Path(__file__).resolve().parents[1]
 _STOOD_IN = "+there"

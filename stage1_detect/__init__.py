@@ -1,5 +1,4 @@
 """Stage 1: run a detector over every frame once and write shards."""
 
-from stage1_detect.interface import load_detector
-
-__all__ = ["load_detector"]
+if __name__ != "orn.stage1_detect":
+    raise ImportError("expected `import orn.stage1_detect`, got `import stage1_detect`")

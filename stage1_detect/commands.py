@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 import click
 
-from shared.cli_options import (
+from orn.shared.cli_options import (
     NonEmptyPath,
     NumberRange,
     batch_option,
@@ -112,9 +112,9 @@ def detect(
 
     A job that was cut off goes on where it stopped. Ends with 3 if videos could not be decoded.
     """
-    from stage1_detect.job import report
-    from stage1_detect.planning import Scope
-    from stage1_detect.request import DetectRequest
+    from orn.stage1_detect.job import report
+    from orn.stage1_detect.planning import Scope
+    from orn.stage1_detect.request import DetectRequest
 
     scope = Scope(frames=frames, limit=limit, unit_frames=unit_frames)
     request = DetectRequest(scope=scope, **options)

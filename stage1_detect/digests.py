@@ -12,9 +12,9 @@ import re
 from contextlib import suppress
 from pathlib import Path
 
-from shared.config.bounded import open_to_append
-from shared.errors import PipelineError
-from shared.video.read import content_digest, content_state
+from orn.shared.config.bounded import open_to_append
+from orn.shared.errors import PipelineError
+from orn.shared.video.read import content_digest, content_state
 
 logger = logging.getLogger(__name__)
 

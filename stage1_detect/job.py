@@ -9,19 +9,19 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from shared.environment import describe_environment
-from shared.errors import ConfigError
-from shared.jobs.atomic_file import remove_stale_temporaries, write_text
-from shared.jobs.progress import progress
-from shared.jobs.termination import terminated_as_interrupted
-from shared.manifests.records import Dataset
-from shared.shards.plan import PLAN_NAME, Unit, shard_path
-from shared.shards.schema import FailedVideo
-from shared.shards.shard import Shard
-from shared.shards.verified import record_verified
-from stage1_detect.engines.local import run_here
-from stage1_detect.pipeline import Detector, UnitResult, UnitWork
-from stage1_detect.planning import SUMMARY_NAME, DetectJob, save_plan, units_to_do
+from orn.shared.environment import describe_environment
+from orn.shared.errors import ConfigError
+from orn.shared.jobs.atomic_file import remove_stale_temporaries, write_text
+from orn.shared.jobs.progress import progress
+from orn.shared.jobs.termination import terminated_as_interrupted
+from orn.shared.manifests.records import Dataset
+from orn.shared.shards.plan import PLAN_NAME, Unit, shard_path
+from orn.shared.shards.schema import FailedVideo
+from orn.shared.shards.shard import Shard
+from orn.shared.shards.verified import record_verified
+from orn.stage1_detect.engines.local import run_here
+from orn.stage1_detect.pipeline import Detector, UnitResult, UnitWork
+from orn.stage1_detect.planning import SUMMARY_NAME, DetectJob, save_plan, units_to_do
 
 logger = logging.getLogger(__name__)
 

@@ -11,11 +11,11 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from shared.errors import ConfigError
-from shared.manifests.records import Segment
-from shared.shards.plan import PLAN_NAME, UNKNOWN_FRAMES, Plan, Unit, UnitPart
-from shared.time_ranges import TimeRange, TimeRanges
-from shared.video.read import FrameEstimate
+from orn.shared.errors import ConfigError
+from orn.shared.manifests.records import Segment
+from orn.shared.shards.plan import PLAN_NAME, UNKNOWN_FRAMES, Plan, Unit, UnitPart
+from orn.shared.time_ranges import TimeRange, TimeRanges
+from orn.shared.video.read import FrameEstimate
 
 _MILLISECONDS = 1000
 _WHOLE = TimeRange()

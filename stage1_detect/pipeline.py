@@ -19,14 +19,14 @@ from typing import Any, Protocol, Self, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.errors import DetectorError
-from shared.manifests.records import Video
-from shared.masks.detections import FrameDetections
-from shared.masks.rules import first_fault
-from shared.shards.plan import Unit, shard_path
-from shared.shards.schema import DetectorEntry, FailedVideo, VideoEntry
-from shared.shards.writer import ShardWriter
-from stage1_detect.unit_reader import FrameBatch, UnitReader, VideoEnds
+from orn.shared.errors import DetectorError
+from orn.shared.manifests.records import Video
+from orn.shared.masks.detections import FrameDetections
+from orn.shared.masks.rules import first_fault
+from orn.shared.shards.plan import Unit, shard_path
+from orn.shared.shards.schema import DetectorEntry, FailedVideo, VideoEntry
+from orn.shared.shards.writer import ShardWriter
+from orn.stage1_detect.unit_reader import FrameBatch, UnitReader, VideoEnds
 
 T = TypeVar("T")
 

@@ -6,16 +6,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from shared.errors import ConfigError
-from shared.manifests.headers import (
+from orn.shared.errors import ConfigError
+from orn.shared.manifests.headers import (
     UNREADABLE,
     read_headers,
     remember_headers,
     warn_of_times_beyond,
 )
-from shared.manifests.records import Dataset, Segment, Video
-from shared.shards.index import INDEX_NAME
-from shared.shards.plan import (
+from orn.shared.manifests.records import Dataset, Segment, Video
+from orn.shared.shards.index import INDEX_NAME
+from orn.shared.shards.plan import (
     PLAN_NAME,
     SHARD_PATTERN,
     UNIT_FRAMES,
@@ -29,11 +29,11 @@ from shared.shards.plan import (
     shard_path,
     units_without_shard,
 )
-from shared.shards.schema import DetectorEntry
-from shared.shards.shard import Shard
-from shared.shards.verified import RECORD_NAME
-from shared.video.read import FrameEstimate
-from stage1_detect.labelled import check_segments, labelled_ranges, pack_ranges, range_frames
+from orn.shared.shards.schema import DetectorEntry
+from orn.shared.shards.shard import Shard
+from orn.shared.shards.verified import RECORD_NAME
+from orn.shared.video.read import FrameEstimate
+from orn.stage1_detect.labelled import check_segments, labelled_ranges, pack_ranges, range_frames
 
 logger = logging.getLogger(__name__)
 

@@ -12,18 +12,18 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from shared.data_files import not_a_file
-from shared.devices import devices_of_workers
-from shared.errors import ConfigError, DetectorError, ShardFormatError
-from shared.jobs.lock import locked
-from shared.manifests.load import load_dataset, require_videos, shipped_detectors
-from shared.manifests.records import Dataset, DetectorChoice
-from shared.shards.plan import PLAN_NAME, shard_path
-from shared.shards.shard import Shard
-from stage1_detect.engines.local import LocalEngine
-from stage1_detect.engines.ray import RayEngine
-from stage1_detect.job import DetectSummary, run_job
-from stage1_detect.planning import (
+from orn.shared.data_files import not_a_file
+from orn.shared.devices import devices_of_workers
+from orn.shared.errors import ConfigError, DetectorError, ShardFormatError
+from orn.shared.jobs.lock import locked
+from orn.shared.manifests.load import load_dataset, require_videos, shipped_detectors
+from orn.shared.manifests.records import Dataset, DetectorChoice
+from orn.shared.shards.plan import PLAN_NAME, shard_path
+from orn.shared.shards.shard import Shard
+from orn.stage1_detect.engines.local import LocalEngine
+from orn.stage1_detect.engines.ray import RayEngine
+from orn.stage1_detect.job import DetectSummary, run_job
+from orn.stage1_detect.planning import (
     DetectJob,
     Scope,
     clear_folder,
@@ -36,8 +36,8 @@ from stage1_detect.planning import (
 )
 
 if TYPE_CHECKING:
-    from stage1_detect.mmdet.model import Precision
-    from stage1_detect.pipeline import Detector
+    from orn.stage1_detect.mmdet.model import Precision
+    from orn.stage1_detect.pipeline import Detector
 
 
 logger = logging.getLogger(__name__)
@@ -118,7 +118,7 @@ class DetectRequest:
         Raises:
             PipelineError: as `run` before it detects.
         """
-        from stage1_detect.mmdet.zoo import find_config, weights_to_fetch
+        from orn.stage1_detect.mmdet.zoo import find_config, weights_to_fetch
 
         data = self._load()
         job = plan_job(
@@ -189,8 +189,8 @@ class DetectRequest:
                 return run_job(job, detector=detector, batch=self.batch, run=engine.run)
 
     def _engine_and_detector(self, data: Dataset) -> tuple[LocalEngine | RayEngine, Detector]:
-        from stage1_detect.mmdet.detector import load_detector
-        from stage1_detect.mmdet.fast import load_fast_detector
+        from orn.stage1_detect.mmdet.detector import load_detector
+        from orn.stage1_detect.mmdet.fast import load_fast_detector
 
         config, checkpoint = self._files(data)
         load = partial(  # absolute, for a process with another working directory

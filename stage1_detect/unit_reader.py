@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.errors import DetectorError, VideoDecodeError
-from shared.manifests.records import Video
-from shared.manifests.source import source_of
-from shared.shards.plan import Unit, UnitPart
-from shared.shards.schema import FailedVideo, VideoEntry
-from shared.video.read import (
+from orn.shared.errors import DetectorError, VideoDecodeError
+from orn.shared.manifests.records import Video
+from orn.shared.manifests.source import source_of
+from orn.shared.shards.plan import Unit, UnitPart
+from orn.shared.shards.schema import FailedVideo, VideoEntry
+from orn.shared.video.read import (
     Frame,
     content_bytes,
     content_digest,
@@ -27,7 +27,7 @@ from shared.video.read import (
     probe,
     read_frames,
 )
-from stage1_detect.digests import digest_once
+from orn.stage1_detect.digests import digest_once
 
 _LONG_BYTES = 8 * 2**20
 """Smaller videos are read faster than their digest is looked up."""

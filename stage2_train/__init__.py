@@ -1,5 +1,4 @@
 """Stage 2: train and evaluate the two-headed network on clips and shards."""
 
-from stage2_train.interface import load_model, open_dataset, predictions
-
-__all__ = ["load_model", "open_dataset", "predictions"]
+if __name__ != "orn.stage2_train":
+    raise ImportError("expected `import orn.stage2_train`, got `import stage2_train`")

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from shared.cli_options import (
+from orn.shared.cli_options import (
     LARGEST_SEED,
     NonEmptyPath,
     data_option,
@@ -15,11 +15,11 @@ from shared.cli_options import (
     json_option,
     set_option,
 )
-from shared.errors import ConfigError
-from stage2_train.newest_data import of_newest_data
-from stage2_train.resources import Resources, resource_options
-from stage2_train.runs.chosen import chosen_run
-from stage2_train.systems_commands import system_option
+from orn.shared.errors import ConfigError
+from orn.stage2_train.newest_data import of_newest_data
+from orn.stage2_train.resources import Resources, resource_options
+from orn.stage2_train.runs.chosen import chosen_run
+from orn.stage2_train.systems_commands import system_option
 
 _path = NonEmptyPath()
 _MOST_CLIPS = 1000
@@ -99,8 +99,8 @@ def train(
     A run folder holds one training: calling this again goes on where it was left, and does nothing
     when it is finished.
     """
-    from stage2_train.training.train import TrainRequest, describe_training
-    from stage2_train.training.train import train as run
+    from orn.stage2_train.training.train import TrainRequest, describe_training
+    from orn.stage2_train.training.train import train as run
 
     if dataset is None:
         dataset, resources = of_newest_data(resources)
@@ -175,14 +175,14 @@ def evaluate(
     clips, crops = views or (num_clips or 1, 1)
     folder = manifest = None
     if run is not None:
-        from stage2_train.runs.hub import local_folder
-        from stage2_train.runs.model_folder import is_model_folder
+        from orn.stage2_train.runs.hub import local_folder
+        from orn.stage2_train.runs.model_folder import is_model_folder
 
         folder = local_folder(run)
         manifest = dataset if is_model_folder(folder) else None
     folder = chosen_run(folder, None if manifest else dataset)
-    from stage2_train.evaluation import evaluate as evaluation
-    from stage2_train.evaluation.eval_file import report_text
+    from orn.stage2_train.evaluation import evaluate as evaluation
+    from orn.stage2_train.evaluation.eval_file import report_text
 
     options |= {"num_clips": clips, "num_crops": crops, "manifest": manifest}
     request = evaluation.EvalRequest(run=folder, resources=resources, **options)
@@ -213,7 +213,7 @@ def import_checkpoint(
 
     Needs the label tables of the data set, and nothing else of it. The recipe is authors_vlog.
     """
-    from stage2_train.runs.import_checkpoint import import_checkpoint as run
+    from orn.stage2_train.runs.import_checkpoint import import_checkpoint as run
 
     resources = Resources(**options)
     result = run(file, out, dataset=dataset, resources=resources, overrides=overrides)
@@ -236,7 +236,7 @@ def compare(one: Path, other: Path, name: str, as_json: bool) -> None:
 
     Both have to be measured by `orn eval`, which keeps what they predict.
     """
-    from stage2_train.evaluation import compare as comparison
+    from orn.stage2_train.evaluation import compare as comparison
 
     report = comparison.compare(comparison.CompareRequest(one=one, other=other, name=name))
     echo_report(report, comparison.comparison_text, as_json=as_json)

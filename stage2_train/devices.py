@@ -9,9 +9,9 @@ import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 
-from shared.devices import choose_device
-from shared.jobs.progress import Bar, progress
-from stage2_train.clips.batches import LoaderSettings
+from orn.shared.devices import choose_device
+from orn.shared.jobs.progress import Bar, progress
+from orn.stage2_train.clips.batches import LoaderSettings
 
 
 class _NoBar:

@@ -4,10 +4,10 @@ import dataclasses
 import json
 from typing import Any
 
-from shared.config.files import to_dict
-from shared.errors import ConfigError
-from stage2_train.model.config import NetworkConfig
-from stage2_train.systems import find_system
+from orn.shared.config.files import to_dict
+from orn.shared.errors import ConfigError
+from orn.stage2_train.model.config import NetworkConfig
+from orn.stage2_train.systems import find_system
 
 _RESNET = ("backbone", "kernels", "temporal_place", "temporal_start")
 _HEADS = (

@@ -9,9 +9,9 @@ from pathlib import Path
 import click
 from click.core import ParameterSource
 
-from shared.cli_options import is_first_process
-from shared.data_files import is_folder
-from stage2_train.resources import Resources, folders_between
+from orn.shared.cli_options import is_first_process
+from orn.shared.data_files import is_folder
+from orn.stage2_train.resources import Resources, folders_between
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +40,7 @@ def newest_data(data_root: Path, *, shards: Path | None = None) -> NewestData:
         PipelineError: the objects of no data set are complete.
         ConfigError: its manifest is not found.
     """
-    from shared.shards.completed import completed_last, manifest_of
+    from orn.shared.shards.completed import completed_last, manifest_of
 
     last = completed_last(None if shards is None else [shards])
     manifest = manifest_of(last.plan, remedy="name the file as DATASET")

@@ -4,19 +4,19 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from shared.errors import ConfigError
-from shared.manifests.load import load_dataset
-from stage2_train.clips.batches import (
+from orn.shared.errors import ConfigError
+from orn.shared.manifests.load import load_dataset
+from orn.stage2_train.clips.batches import (
     ClipBatch,
     LoaderSettings,
     evaluation_loader,
     training_loader,
 )
-from stage2_train.clips.dataset import ClipDataset
-from stage2_train.recipe import Recipe, default_recipe, load_recipe
-from stage2_train.resources import Resources
-from stage2_train.runs.run_config import data_paths
-from stage2_train.runs.sources import Sources, open_sources
+from orn.stage2_train.clips.dataset import ClipDataset
+from orn.stage2_train.recipe import Recipe, default_recipe, load_recipe
+from orn.stage2_train.resources import Resources
+from orn.stage2_train.runs.run_config import data_paths
+from orn.stage2_train.runs.sources import Sources, open_sources
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -13,19 +13,19 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
 
-from shared.config.bounded import shown
-from shared.config.fields import STRICT, Count, Maybe, Seed
-from shared.config.files import apply_overrides, config_from_dict, read_toml
-from shared.data_files import not_a_file
-from shared.errors import ConfigError
-from shared.nearest import nearest
-from stage2_train.clips.controls import Controls
-from stage2_train.clips.dataset import UnsureInEvaluation, UnsureLabels
-from stage2_train.clips.join import FrameJoin
-from stage2_train.clips.object_order import ObjectOrder
-from stage2_train.model.config import NetworkConfig
-from stage2_train.network_choice import check_overrides_are_read, made_for_clips
-from stage2_train.systems import find_system
+from orn.shared.config.bounded import shown
+from orn.shared.config.fields import STRICT, Count, Maybe, Seed
+from orn.shared.config.files import apply_overrides, config_from_dict, read_toml
+from orn.shared.data_files import not_a_file
+from orn.shared.errors import ConfigError
+from orn.shared.nearest import nearest
+from orn.stage2_train.clips.controls import Controls
+from orn.stage2_train.clips.dataset import UnsureInEvaluation, UnsureLabels
+from orn.stage2_train.clips.join import FrameJoin
+from orn.stage2_train.clips.object_order import ObjectOrder
+from orn.stage2_train.model.config import NetworkConfig
+from orn.stage2_train.network_choice import check_overrides_are_read, made_for_clips
+from orn.stage2_train.systems import find_system
 
 RECIPES = Path(__file__).parent / "recipes"
 

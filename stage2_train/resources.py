@@ -12,9 +12,9 @@ from typing import Any
 
 import click
 
-from shared.cli_options import NonEmptyPath, data_option, device_option, threads_option
-from shared.environment import usable_cores
-from shared.errors import ConfigError
+from orn.shared.cli_options import NonEmptyPath, data_option, device_option, threads_option
+from orn.shared.environment import usable_cores
+from orn.shared.errors import ConfigError
 
 
 def wait_passively() -> None:

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from shared.errors import ConfigError
-from shared.nearest import nearest
+from orn.shared.errors import ConfigError
+from orn.shared.nearest import nearest
 
 PAPER_MODEL: Mapping[str, Any] = MappingProxyType(
     {

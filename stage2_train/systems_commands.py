@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from shared.cli_options import NonEmptyPath, echo_json, echo_report, json_option, set_option
-from shared.text_table import columns, facts
+from orn.shared.cli_options import NonEmptyPath, echo_json, echo_report, json_option, set_option
+from orn.shared.text_table import columns, facts
 
 if TYPE_CHECKING:
-    from stage2_train.recipe import Recipe
-    from stage2_train.systems import System
+    from orn.stage2_train.recipe import Recipe
+    from orn.stage2_train.systems import System
 
 
 _SIZES = "ablation_resnet18"
@@ -39,7 +39,7 @@ def systems(table: int | None, as_json: bool) -> None:
 
     Parameters are counted at the sizes of the recipe ablation_resnet18.
     """
-    from stage2_train.systems import SYSTEMS
+    from orn.stage2_train.systems import SYSTEMS
 
     described = [_describe(system) for system in SYSTEMS if table in (None, *system.tables)]
     if as_json:
@@ -71,7 +71,7 @@ def summary(
 
     Without data.clip_frames in the recipe, a clip has 8 frames.
     """
-    from stage2_train.recipe import load_recipe
+    from orn.stage2_train.recipe import load_recipe
 
     loaded = load_recipe(
         recipe,
@@ -92,15 +92,15 @@ def export(run: Path, out: Path) -> None:
 
     RUN must have 2D kernels only, as --system r18 has. Names are torchvision's.
     """
-    from stage2_train.runs.trained import export_weights
+    from orn.stage2_train.runs.trained import export_weights
 
     click.echo(f"{out}: {export_weights(run, out)} tensors", err=True)
 
 
 def _describe(system: System) -> dict[str, Any]:
     """A system as JSON has it."""
-    from stage2_train.model.summary import count_parameters
-    from stage2_train.recipe import load_recipe
+    from orn.stage2_train.model.summary import count_parameters
+    from orn.stage2_train.recipe import load_recipe
 
     num_activities = _NUM_ACTIVITIES[system.table]
     recipe = load_recipe(_SIZES, num_activities=num_activities, system=system.name)
@@ -148,7 +148,7 @@ def _systems_text(systems: list[dict[str, Any]], table: int | None) -> str:
 
 def _summarise(recipe: Recipe) -> dict[str, Any]:
     """The network of a recipe, layer by layer, for one clip as the recipe makes it."""
-    from stage2_train.model.summary import summarise_network
+    from orn.stage2_train.model.summary import summarise_network
 
     num_frames = recipe.model.num_frames or recipe.data.clip_frames or _DEFAULT_FRAMES
     num_slots = recipe.data.max_objects + recipe.model.background_object

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.pages import chromium_path, headless_chromium
+from orn.benchmarks.pages import chromium_path, headless_chromium
 
 _LIMIT_MS = 20_000
 """Of each step in a page; the machine may be busy with other tests."""

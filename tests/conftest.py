@@ -58,7 +58,7 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
     """Processes that `-n auto` starts: one a core that we may use, and at most four."""
-    from shared.environment import usable_cores
+    from orn.shared.environment import usable_cores
 
     return min(usable_cores(), 4)
 

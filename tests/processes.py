@@ -12,11 +12,11 @@ from typing import Any
 _IMPORTED = (
     "pytest",
     "hypothesis",
-    "shared.cli",
-    "stage1_detect.job",
-    "stage2_train.clips.batches",
-    "stage2_train.predict.opened",
-    "predict_videos.job",
+    "orn.shared.cli",
+    "orn.stage1_detect.job",
+    "orn.stage2_train.clips.batches",
+    "orn.stage2_train.predict.opened",
+    "orn.predict_videos.job",
 )
 _SECONDS = 120
 """When a process that does not end is killed; the machine may be busy with other tests."""

@@ -3,12 +3,12 @@
 from contextlib import chdir
 from pathlib import Path
 
-from demo.world.dials import Dials
-from demo.world.make import write_dataset
-from demo.world.truth_shards import write_truth_shards
-from stage2_train.frames.make_clips import ClipsRequest, make_clips
-from stage2_train.resources import Resources
-from stage2_train.training.train import TrainRequest, train
+from orn.demo.world.dials import Dials
+from orn.demo.world.make import write_dataset
+from orn.demo.world.truth_shards import write_truth_shards
+from orn.stage2_train.frames.make_clips import ClipsRequest, make_clips
+from orn.stage2_train.resources import Resources
+from orn.stage2_train.training.train import TrainRequest, train
 
 _RECIPE = (
     "model.base_width=4",

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from shared.errors import ShardFormatError
+from orn.shared.errors import ShardFormatError
 from tests.bounded import bounded
 
 

@@ -8,9 +8,8 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from shared import open_shard
-from shared.cli import orn
-from stage2_train import open_dataset
+from orn import open_dataset, open_shard
+from orn.shared.cli import orn
 from tests.conftest import ROOT
 
 EXAMPLES = ROOT / "examples"

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from shared.cli import orn
-from shared.manifests.records import Dataset, DetectorChoice, Segment
-from shared.shards.reader import DetectionFolder
-from stage2_train.clips.dataset import ClipDataset, ClipSettings
-from stage2_train.clips.join import join_split
-from stage2_train.clips.objects import SlotSettings
-from stage2_train.clips.views import ClipRequest
-from stage2_train.frames.reader import ClipStore
+from orn.shared.cli import orn
+from orn.shared.manifests.records import Dataset, DetectorChoice, Segment
+from orn.shared.shards.reader import DetectionFolder
+from orn.stage2_train.clips.dataset import ClipDataset, ClipSettings
+from orn.stage2_train.clips.join import join_split
+from orn.stage2_train.clips.objects import SlotSettings
+from orn.stage2_train.clips.views import ClipRequest
+from orn.stage2_train.frames.reader import ClipStore
 
 CLIPS = ("O/5/E/v_vAqaXZuAO5E/075", "o/p/Y/v_7Tsrimk7opY/052")
 SETTINGS = ClipSettings(

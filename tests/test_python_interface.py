@@ -1,4 +1,4 @@
-"""The five names of docs/python.md: light to import, typed, and right."""
+"""The functions of `orn` and docs/python.md."""
 
 import re
 import shutil
@@ -14,8 +14,8 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader
 
-from shared import open_shard
-from shared.errors import (
+from orn import load_model, open_dataset, open_shard, predict
+from orn.shared.errors import (
     ConfigError,
     JoinError,
     PipelineError,
@@ -24,17 +24,15 @@ from shared.errors import (
     ShardNotFoundError,
     VideoDecodeError,
 )
-from shared.masks.detections import FrameDetections
-from shared.video.read import read_frames
-from stage2_train import load_model, open_dataset, predictions
-from stage2_train.clips.batches import collate
-from stage2_train.evaluation.evaluate import EvalRequest, evaluate
-from stage2_train.predict import arrays
-from stage2_train.predict.export import export_run
-from stage2_train.resources import Resources
+from orn.shared.masks.detections import FrameDetections
+from orn.shared.video.read import read_frames
+from orn.stage2_train.clips.batches import collate
+from orn.stage2_train.evaluation.evaluate import EvalRequest, evaluate
+from orn.stage2_train.predict import arrays
+from orn.stage2_train.predict.export import export_run
+from orn.stage2_train.resources import Resources
 from tests.conftest import ROOT
 
-HEAVY = ("torch", "numpy", "mmdet", "mmengine", "cv2", "zarr", "h5py", "av", "pydantic", "click")
 SHARD = Path("shards/demo/shard-000000.zarr.zip")
 FILM = "validation-000001"
 SAME = 1e-5
@@ -90,25 +88,6 @@ def film(name: str = FILM) -> tuple[Path, list[NDArray[np.uint8]], list[FrameDet
     return path, shown, [frame.detections for frame in open_shard(SHARD).frames(name)]
 
 
-def test_importing_the_names_imports_nothing_heavy() -> None:
-    code = (
-        "import sys\n"
-        "from shared import open_shard\n"
-        "from stage1_detect import load_detector\n"
-        "from stage2_train import load_model, open_dataset, predictions\n"
-        f"print(sorted(sys.modules.keys() & {set(HEAVY)!r}))\n"
-    )
-    ended = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    assert ended.stdout == "[]\n"
-
-
-def test_packages_tell_type_checkers_that_they_are_typed() -> None:
-    for package in ("shared", "stage1_detect", "stage2_train"):
-        assert (ROOT / package / "py.typed").is_file()
-
-
 def test_batches_of_a_data_set(small_demo: Path) -> None:
     dataset = open_dataset("demo", settings=["data.clip_frames=3"])
     assert len(dataset.classes) == 12
@@ -141,8 +120,8 @@ def test_a_loader_of_ones_own(small_demo: Path) -> None:
 
 LOADERS = """
 from torch.utils.data import DataLoader
-from stage2_train import open_dataset
-from stage2_train.clips.batches import collate
+from orn import open_dataset
+from orn.stage2_train.clips.batches import collate
 
 if __name__ == "__main__":
     for decode in (False, True):
@@ -185,7 +164,7 @@ def test_every_way_gives_what_eval_gives(
         (frames, detections),
         (np.stack(frames), recalls),
     ):
-        [found] = predictions(model, video, objects, pairs=2)
+        [found] = predict(model, video, objects, pairs=2)
         assert np.abs(found.logits["two_heads"] - logits[FILM]).max() < SAME
         assert len(found.frames) == 4
         assert found.pairs is not None
@@ -196,8 +175,8 @@ def test_every_way_gives_what_eval_gives(
 def test_a_folder_that_was_exported_says_the_same(small_demo: Path, tmp_path: Path) -> None:
     export_run(Path("runs/demo"), tmp_path / "model")
     _, frames, detections = film()
-    [here] = predictions(load_model("runs/demo", device="cpu"), frames, detections)
-    [there] = predictions(load_model(tmp_path / "model", device="cpu"), frames, detections)
+    [here] = predict(load_model("runs/demo", device="cpu"), frames, detections)
+    [there] = predict(load_model(tmp_path / "model", device="cpu"), frames, detections)
     for name, logits_A in here.logits.items():
         assert np.array_equal(logits_A, there.logits[name])
 
@@ -206,7 +185,7 @@ def test_objects_are_told_in_a_line(small_demo: Path) -> None:
     dataset, model = open_dataset("demo"), load_model("runs/demo", device="cpu")
     [batch] = dataset.batches("validation")
     path, _, detections = film()
-    [found] = predictions(model, path, "shards/demo", pairs=2)
+    [found] = predict(model, path, "shards/demo", pairs=2)
     for told, parts in (
         (dataset, ("demo", "4 train, 2 validation", "12 classes")),
         (dataset.clips("train"), ("4 clips", "4 frames")),
@@ -234,10 +213,10 @@ def test_a_video_that_cannot_be_sought_is_decoded_onwards(
         return read_frames(path, **options)
 
     monkeypatch.setattr(arrays, "read_frames", counted)
-    [whole] = predictions(model, path, Recalls(frames, detections))
+    [whole] = predict(model, path, Recalls(frames, detections))
     assert np.abs(whole.logits["two_heads"] - logits[FILM]).max() < SAME
     opened.clear()
-    parts = list(predictions(model, path, Recalls(frames, detections), window=0.75, stride=0.25))
+    parts = list(predict(model, path, Recalls(frames, detections), window=0.75, stride=0.25))
     assert len(parts) > 2
     assert len(opened) == 1
 
@@ -246,9 +225,7 @@ def test_windows_of_arrays_with_times(small_demo: Path) -> None:
     model = load_model("runs/demo", device="cpu")
     _, frames, detections = film()
     seconds = np.arange(len(frames)) / 8
-    by_window = list(
-        predictions(model, frames, detections, seconds=seconds, window=0.5, stride=0.25)
-    )
+    by_window = list(predict(model, frames, detections, seconds=seconds, window=0.5, stride=0.25))
     assert [each.start_seconds for each in by_window[:3]] == [0, 0.25, 0.5]
     assert [len(each.frames) for each in by_window] == [4] * len(by_window)
     assert by_window[-1].stop_seconds == pytest.approx(len(frames) / 8)
@@ -263,46 +240,46 @@ def test_what_does_not_fit_is_said(small_demo: Path, tmp_path: Path) -> None:
     other = tmp_path / f"{FILM}.mp4"
     other.write_bytes(Path("data/demo/videos/train-000000.mp4").read_bytes())
     cases: list[tuple[Callable[[], object], type[PipelineError], str]] = [
-        (lambda: predictions(model, [], []), ShapeError, "frames: expected at least one"),
-        (lambda: predictions(model, grey, detections), ShapeError, "expected (H, W, 3) uint8 RGB"),
+        (lambda: predict(model, [], []), ShapeError, "frames: expected at least one"),
+        (lambda: predict(model, grey, detections), ShapeError, "expected (H, W, 3) uint8 RGB"),
         (
-            lambda: predictions(model, frames, fewer),
+            lambda: predict(model, frames, fewer),
             ShapeError,
             f"wanted those of each of {len(frames)} frames, from frame 0 on, found {len(fewer)}",
         ),
         (
-            lambda: predictions(model, frames[:4], Nothing()),
+            lambda: predict(model, frames[:4], Nothing()),
             ShapeError,
             "wanted those of each of 1 frames, from frame 0 on, found 0",
         ),
         (
-            lambda: predictions(model, frames[:2], [detections[0], small]),
+            lambda: predict(model, frames[:2], [detections[0], small]),
             ShapeError,
             "wanted all on a grid of",
         ),
         (
-            lambda: predictions(model, frames[:1], [wild]),
+            lambda: predict(model, frames[:1], [wild]),
             ShardFormatError,
             "detections of frame 0: scores of detection 0: ",
         ),
         (
-            lambda: predictions(model, frames[:2], detections[:2], seconds=[1, 1]),
+            lambda: predict(model, frames[:2], detections[:2], seconds=[1, 1]),
             ShapeError,
             "wanted times that increase, found 1.0 after 1.0",
         ),
         (
-            lambda: predictions(model, frames[:2], detections[:2], seconds=[0, np.nan]),
+            lambda: predict(model, frames[:2], detections[:2], seconds=[0, np.nan]),
             ShapeError,
             "expected times within 1e+10 s, got nan for frame 1",
         ),
-        (lambda: predictions(model, frames, "shards/demo"), ConfigError, "got 'shards/demo'"),
-        (lambda: predictions(model, path, detections), ConfigError, "got one list"),
+        (lambda: predict(model, frames, "shards/demo"), ConfigError, "got 'shards/demo'"),
+        (lambda: predict(model, path, detections), ConfigError, "got one list"),
         (
-            lambda: predictions(model, tmp_path / "x.mp4", "shards/demo"),
+            lambda: predict(model, tmp_path / "x.mp4", "shards/demo"),
             ShardNotFoundError,
             "wanted one video called like x.mp4, found none; say video_id=",
         ),
-        (lambda: predictions(model, other, "shards/demo"), JoinError, "take the file that was"),
+        (lambda: predict(model, other, "shards/demo"), JoinError, "take the file that was"),
         (lambda: load_model(tmp_path), ConfigError, "wanted the folder of a training run"),
     ]
     for make, error, message in cases:
@@ -350,7 +327,7 @@ def test_wrong_arguments_are_refused_at_the_call_without_a_word_of_options(
     given = {"model": load_model("runs/demo", device="cpu"), "video": FRAMES, "detections": FOUND}
     given |= changes
     with pytest.raises(error, match=re.escape(message)) as refused:
-        predictions(given.pop("model"), given.pop("video"), given.pop("detections"), **given)
+        predict(given.pop("model"), given.pop("video"), given.pop("detections"), **given)
     assert "--" not in str(refused.value)
 
 
@@ -360,7 +337,7 @@ def test_a_detector_that_answers_something_else_is_refused(
 ) -> None:
     monkeypatch.setattr(Nothing, "detect", lambda self, images: answer)
     with pytest.raises(ShapeError, match="detections"):
-        list(predictions(load_model("runs/demo", device="cpu"), FRAMES, Nothing()))
+        list(predict(load_model("runs/demo", device="cpu"), FRAMES, Nothing()))
 
 
 @pytest.mark.parametrize(

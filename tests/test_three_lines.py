@@ -46,7 +46,7 @@ def make(folder: Path, target: str, **variables: str | Path) -> Said:
     program, *arguments = shlex.split(line)
     assert program == ".venv/bin/orn"
     process = subprocess.run(
-        [sys.executable, "-m", "shared.cli", *arguments],
+        [sys.executable, "-m", "orn", *arguments],
         cwd=folder,
         env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
         capture_output=True,

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from shared.shards.schema import VideoEntry
+from orn.shared.shards.schema import VideoEntry
 
 
 def video_entry(video_id: str, *, height: int, width: int, rate: float, **other: Any) -> VideoEntry:

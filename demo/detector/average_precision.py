@@ -11,9 +11,9 @@ import numpy as np
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from shared.errors import JoinError
-from shared.masks.detections import FrameDetections
-from shared.shards.reader import DetectionFolder
+from orn.shared.errors import JoinError
+from orn.shared.masks.detections import FrameDetections
+from orn.shared.shards.reader import DetectionFolder
 
 
 def average_precision(

@@ -14,11 +14,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from shared.errors import DataRootError, ManifestError, VideoDecodeError
-from shared.masks.coco_classes import COCO_CLASSES
-from shared.masks.rle import decode
-from shared.video.jpeg_folder import opened_jpeg
-from stage1_detect.mmdet.library import BitmapMasks, DetDataSample, InstanceData
+from orn.shared.errors import DataRootError, ManifestError, VideoDecodeError
+from orn.shared.masks.coco_classes import COCO_CLASSES
+from orn.shared.masks.rle import decode
+from orn.shared.video.jpeg_folder import opened_jpeg
+from orn.stage1_detect.mmdet.library import BitmapMasks, DetDataSample, InstanceData
 
 _LARGEST_GAIN = 0.2  # colours are multiplied by 1 - this .. 1 + this, each channel by its own
 _LARGEST_OFFSET = 20.0  # and moved up or down by at most this, in steps of 0..255

@@ -8,15 +8,15 @@ from pathlib import Path
 import cv2
 from PIL import Image
 
-from demo.world.dials import DETECTOR_FRAMES, HEIGHT, WIDTH, Dials
-from demo.world.films import Annotation, coco_document, frame_annotations
-from demo.world.make import LOST, film_rng
-from demo.world.render import render
-from demo.world.scene import plan_scene, random_activity
-from demo.world.touch import plan_touch_scene
-from shared.jobs.atomic_file import write_bytes, write_text
-from shared.jobs.progress import progress
-from shared.jobs.workers import in_workers
+from orn.demo.world.dials import DETECTOR_FRAMES, HEIGHT, WIDTH, Dials
+from orn.demo.world.films import Annotation, coco_document, frame_annotations
+from orn.demo.world.make import LOST, film_rng
+from orn.demo.world.render import render
+from orn.demo.world.scene import plan_scene, random_activity
+from orn.demo.world.touch import plan_touch_scene
+from orn.shared.jobs.atomic_file import write_bytes, write_text
+from orn.shared.jobs.progress import progress
+from orn.shared.jobs.workers import in_workers
 
 _FRAMES_A_FILM = 2
 

@@ -19,18 +19,18 @@ import numpy as np
 import torch
 from torch import nn
 
-from demo.detector.average_precision import average_precision
-from demo.detector.coco_frames import CocoFrames, load_coco_frames, make_batch
-from shared.errors import CheckpointError, TrainingError
-from shared.jobs.atomic_file import replacing, write_text
-from shared.jobs.progress import progress
-from shared.jobs.same_job import check_same_job
-from shared.tensor_file import read_tensors, save_tensors, tensors_in
-from stage1_detect.mmdet.config import DetectorConfig, read_config
-from stage1_detect.mmdet.detector import MmdetDetector
-from stage1_detect.mmdet.library import MaskRCNN
-from stage1_detect.mmdet.model import build_model, detector_entry, library_versions
-from stage2_train.runs.checkpoint import Checkpoint, TrainingState, load_optimiser, load_weights
+from orn.demo.detector.average_precision import average_precision
+from orn.demo.detector.coco_frames import CocoFrames, load_coco_frames, make_batch
+from orn.shared.errors import CheckpointError, TrainingError
+from orn.shared.jobs.atomic_file import replacing, write_text
+from orn.shared.jobs.progress import progress
+from orn.shared.jobs.same_job import check_same_job
+from orn.shared.tensor_file import read_tensors, save_tensors, tensors_in
+from orn.stage1_detect.mmdet.config import DetectorConfig, read_config
+from orn.stage1_detect.mmdet.detector import MmdetDetector
+from orn.stage1_detect.mmdet.library import MaskRCNN
+from orn.stage1_detect.mmdet.model import build_model, detector_entry, library_versions
+from orn.stage2_train.runs.checkpoint import Checkpoint, TrainingState, load_optimiser, load_weights
 
 _EVALUATION_BATCH = 16
 _RESUME = "the state of a training of the demo's detector"

@@ -10,10 +10,10 @@ P cliques of objects, n objects of a clique, B clips, T frames, K object slots.
 import torch
 from torch import Tensor
 
-from demo.world.dials import HAND, ROLE_X, ROLE_Y
-from demo.world.places import BALL
-from stage2_train.clips.batches import ClipBatch
-from stage2_train.insight.importance import Importance
+from orn.demo.world.dials import HAND, ROLE_X, ROLE_Y
+from orn.demo.world.places import BALL
+from orn.stage2_train.clips.batches import ClipBatch
+from orn.stage2_train.insight.importance import Importance
 
 WORLDS = ("demo", "demo-touch", "demo-places")
 """Where it is known."""

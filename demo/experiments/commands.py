@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import click
 
-from shared.cli_options import (
+from orn.shared.cli_options import (
     dataset_argument,
     device_option,
     dry_run_option,
@@ -16,9 +16,9 @@ from shared.cli_options import (
     out_option,
     set_option,
 )
-from shared.environment import usable_cores
-from stage2_train.ablation.commands import jobs_option, seeds_option
-from stage2_train.resources import Resources, resource_options
+from orn.shared.environment import usable_cores
+from orn.stage2_train.ablation.commands import jobs_option, seeds_option
+from orn.stage2_train.resources import Resources, resource_options
 
 _EXPERIMENTS = sorted(
     path.stem for path in Path(__file__).parent.glob("*.toml") if path.stem != "worlds"
@@ -42,7 +42,7 @@ def demo_reverse(run: Path, split: str, device: str, as_json: bool) -> None:
     Backwards, half of the activities become another one: a system that sees the order of frames
     names that one. The figures are printed and kept as RUN/reversed-SPLIT.json.
     """
-    from demo.experiments.reverse import measure_reversed, reversed_text
+    from orn.demo.experiments.reverse import measure_reversed, reversed_text
 
     figures = measure_reversed(run, split=split, device=device)
     echo_report(figures, reversed_text, as_json=as_json)
@@ -80,8 +80,8 @@ def demo_importance(
     point nowhere. Kept as RUN/importance-SPLIT.json, the curves as .png. Of several runs the means
     are printed, with intervals over the runs.
     """
-    from demo.experiments.importance import measure_importance, write_report
-    from demo.experiments.importance_summary import importance_text, over_runs
+    from orn.demo.experiments.importance import measure_importance, write_report
+    from orn.demo.experiments.importance_summary import importance_text, over_runs
 
     reports = [
         measure_importance(run, split=split, resources=resources, right_only=not all_clips)
@@ -150,10 +150,10 @@ def _say_leaks(
     as_json: bool,
     **options: Any,
 ) -> None:
-    from demo.experiments.leaks import leak_report
-    from shared.manifests.load import load_manifest
-    from stage2_train.ablation.plan import AblationRequest
-    from stage2_train.leaks.words import leak_text
+    from orn.demo.experiments.leaks import leak_report
+    from orn.shared.manifests.load import load_manifest
+    from orn.stage2_train.ablation.plan import AblationRequest
+    from orn.stage2_train.leaks.words import leak_text
 
     request = AblationRequest(
         manifest=dataset,
@@ -204,7 +204,7 @@ def demo_tables(
     Everything lies below the current folder in tables/. Called again, it does only what is missing.
     Without --systems, table 2 has the rows that the main claims are about.
     """
-    from demo.experiments.tables import TablesRequest, describe_tables, run_tables
+    from orn.demo.experiments.tables import TablesRequest, describe_tables, run_tables
 
     chosen = None if systems is None else tuple(systems.split(","))
     request = TablesRequest(

@@ -11,9 +11,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, field_validator
 
-from demo.world.dials import Dials
-from shared.config.files import config_from_dict, read_toml
-from stage2_train.ablation.plan import Arm
+from orn.demo.world.dials import Dials
+from orn.shared.config.files import config_from_dict, read_toml
+from orn.stage2_train.ablation.plan import Arm
 
 Films = tuple[int, int, int]
 FOLDER = Path(__file__).parent

@@ -13,18 +13,18 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from demo.experiments.acting_pairs import WORLDS, true_cliques
-from demo.experiments.importance_summary import SHARES, ClipFindings, draw_curves, summary
-from shared.errors import ConfigError
-from shared.jobs.atomic_file import write_text
-from shared.jobs.progress import progress
-from stage2_train.clips.batches import ClipBatch, LoaderSettings, evaluation_loader
-from stage2_train.devices import build_accelerator
-from stage2_train.insight.importance import Importance, explain
-from stage2_train.model.build import build_network
-from stage2_train.resources import Resources
-from stage2_train.runs.run_config import RunConfig, load_run_config
-from stage2_train.runs.trained import load_trained, sources_of_run
+from orn.demo.experiments.acting_pairs import WORLDS, true_cliques
+from orn.demo.experiments.importance_summary import SHARES, ClipFindings, draw_curves, summary
+from orn.shared.errors import ConfigError
+from orn.shared.jobs.atomic_file import write_text
+from orn.shared.jobs.progress import progress
+from orn.stage2_train.clips.batches import ClipBatch, LoaderSettings, evaluation_loader
+from orn.stage2_train.devices import build_accelerator
+from orn.stage2_train.insight.importance import Importance, explain
+from orn.stage2_train.model.build import build_network
+from orn.stage2_train.resources import Resources
+from orn.stage2_train.runs.run_config import RunConfig, load_run_config
+from orn.stage2_train.runs.trained import load_trained, sources_of_run
 
 _BATCH_SIZE = 16
 

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.errors import ConfigError
-from shared.jobs.atomic_file import replacing
-from shared.text_table import columns
-from stage2_train.evaluation.statistics import mean_interval
+from orn.shared.errors import ConfigError
+from orn.shared.jobs.atomic_file import replacing
+from orn.shared.text_table import columns
+from orn.stage2_train.evaluation.statistics import mean_interval
 
 SHARES = tuple(step / 10 for step in range(11))
 """Of a clip's cliques, that are taken out or put in."""

@@ -14,15 +14,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from demo.world.dials import ROLE_X, ROLE_Y, category_id
-from demo.world.films import FilmTruth, true_films
-from demo.world.places import BALL, FRAMES, NOBODY
-from shared.errors import ConfigError, DataRootError
-from shared.manifests.load import load_listing, load_manifest
-from shared.masks.coco_classes import NUM_COCO_CLASSES
-from stage2_train.ablation.plan import AblationRequest
-from stage2_train.leaks import report as leaks
-from stage2_train.leaks.report import Labelled, labelled, ridge_scores
+from orn.demo.world.dials import ROLE_X, ROLE_Y, category_id
+from orn.demo.world.films import FilmTruth, true_films
+from orn.demo.world.places import BALL, FRAMES, NOBODY
+from orn.shared.errors import ConfigError, DataRootError
+from orn.shared.manifests.load import load_listing, load_manifest
+from orn.shared.masks.coco_classes import NUM_COCO_CLASSES
+from orn.stage2_train.ablation.plan import AblationRequest
+from orn.stage2_train.leaks import report as leaks
+from orn.stage2_train.leaks.report import Labelled, labelled, ridge_scores
 
 _SAME_PLACE_PIXELS = 15.0
 """Between the middles of what is seen of two objects before and after everything moved: more than
@@ -41,7 +41,7 @@ def leak_report(request: AblationRequest, *, untrained: bool) -> dict[str, Any]:
         The report, which is also written to OUT/leaks-SPLIT.json and .md.
 
     Raises:
-        As `stage2_train.leaks.report.leak_report`.
+        As `orn.stage2_train.leaks.report.leak_report`.
     """
     report, manifest = leaks.untrained_report(request), load_manifest(request.manifest)
     root, split = request.resources.root, report["split"]

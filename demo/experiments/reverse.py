@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from demo.world.dials import ACTIVITIES, MIRRORED
-from shared.errors import ConfigError
-from shared.jobs.atomic_file import write_text
-from stage2_train.evaluation.evaluate import EvalRequest, evaluate
-from stage2_train.resources import Resources
+from orn.demo.world.dials import ACTIVITIES, MIRRORED
+from orn.shared.errors import ConfigError
+from orn.shared.jobs.atomic_file import write_text
+from orn.stage2_train.evaluation.evaluate import EvalRequest, evaluate
+from orn.stage2_train.resources import Resources
 
 TURNED = tuple(sorted(activity for activity, mirror in MIRRORED.items() if mirror != activity))
 """Activities that become another one."""

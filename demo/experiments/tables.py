@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from demo.experiments.experiment import (
+from orn.demo.experiments.experiment import (
     Comparison,
     Curve,
     Experiment,
@@ -17,21 +17,21 @@ from demo.experiments.experiment import (
     experiments_of,
     read_worlds,
 )
-from demo.experiments.leaks import leak_report
-from demo.experiments.reverse import measure_reversed
-from demo.steps import Step, StepRecord, call, command, run_steps, store_clips
-from demo.world.dials import Dials
-from demo.world.make import write_dataset
-from demo.world.truth_shards import write_truth_shards
-from shared.environment import usable_cores
-from shared.errors import ConfigError
-from stage2_train.ablation.ablate import ablate, joined_curve
-from stage2_train.ablation.plan import AblationRequest, Variation
-from stage2_train.ablation.rows import table_rows
-from stage2_train.leaks.report import counts_floor
-from stage2_train.recipe import load_recipe
-from stage2_train.resources import Resources
-from stage2_train.runs.trained import export_weights
+from orn.demo.experiments.leaks import leak_report
+from orn.demo.experiments.reverse import measure_reversed
+from orn.demo.steps import Step, StepRecord, call, command, run_steps, store_clips
+from orn.demo.world.dials import Dials
+from orn.demo.world.make import write_dataset
+from orn.demo.world.truth_shards import write_truth_shards
+from orn.shared.environment import usable_cores
+from orn.shared.errors import ConfigError
+from orn.stage2_train.ablation.ablate import ablate, joined_curve
+from orn.stage2_train.ablation.plan import AblationRequest, Variation
+from orn.stage2_train.ablation.rows import table_rows
+from orn.stage2_train.leaks.report import counts_floor
+from orn.stage2_train.recipe import load_recipe
+from orn.stage2_train.resources import Resources
+from orn.stage2_train.runs.trained import export_weights
 
 PICTURES = "demo-classes"
 """What first weights are learned from."""

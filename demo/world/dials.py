@@ -8,8 +8,8 @@ import math
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from shared.errors import ConfigError
-from shared.masks.coco_classes import COCO_CLASSES
+from orn.shared.errors import ConfigError
+from orn.shared.masks.coco_classes import COCO_CLASSES
 
 HEIGHT, WIDTH = 120, 160
 FRAMES_PER_SECOND = 8

@@ -11,13 +11,13 @@ from typing import Any
 import av
 import numpy as np
 
-from demo.world.dials import ACTIVITIES, FRAMES_PER_SECOND, HEIGHT, WIDTH, Dials, category_id
-from demo.world.render import RenderedFrame, render
-from demo.world.scene import Scene
-from shared.errors import DataRootError
-from shared.jobs.atomic_file import replacing
-from shared.masks.coco_classes import COCO_CLASSES
-from shared.masks.rle import encode_crop
+from orn.demo.world.dials import ACTIVITIES, FRAMES_PER_SECOND, HEIGHT, WIDTH, Dials, category_id
+from orn.demo.world.render import RenderedFrame, render
+from orn.demo.world.scene import Scene
+from orn.shared.errors import DataRootError
+from orn.shared.jobs.atomic_file import replacing
+from orn.shared.masks.coco_classes import COCO_CLASSES
+from orn.shared.masks.rle import encode_crop
 
 _MIN_VISIBLE_PIXELS = 20
 _MIN_VISIBLE_SHARE = 0.25

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from demo.world.dials import HAND
-from demo.world.motion import ease
-from demo.world.sprites import Actor, hand_sprite
+from orn.demo.world.dials import HAND
+from orn.demo.world.motion import ease
+from orn.demo.world.sprites import Actor, hand_sprite
 
 _OUT_OF_VIEW = 170.0
 """How far along its arm a hand withdraws to be out of the picture from anywhere, in pixels."""

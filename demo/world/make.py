@@ -15,17 +15,17 @@ from typing import Any
 import cv2
 import numpy as np
 
-from demo.world.dials import ACTIVITIES, DETECTOR_FRAMES, FRAMES_PER_SECOND, TOUCHABLE, Dials
-from demo.world.films import FilmTruth, truth_document, write_film
-from demo.world.places import place_classes, plan_places_scene
-from demo.world.scene import PlannedActivity, Scene, plan_scene, random_activity
-from demo.world.touch import plan_touch_scene
-from shared.errors import PipelineError
-from shared.jobs.atomic_file import write_text
-from shared.jobs.progress import progress
-from shared.jobs.same_job import check_same_job
-from shared.jobs.workers import in_workers
-from shared.masks.coco_classes import COCO_CLASSES
+from orn.demo.world.dials import ACTIVITIES, DETECTOR_FRAMES, FRAMES_PER_SECOND, TOUCHABLE, Dials
+from orn.demo.world.films import FilmTruth, truth_document, write_film
+from orn.demo.world.places import place_classes, plan_places_scene
+from orn.demo.world.scene import PlannedActivity, Scene, plan_scene, random_activity
+from orn.demo.world.touch import plan_touch_scene
+from orn.shared.errors import PipelineError
+from orn.shared.jobs.atomic_file import write_text
+from orn.shared.jobs.progress import progress
+from orn.shared.jobs.same_job import check_same_job
+from orn.shared.jobs.workers import in_workers
+from orn.shared.masks.coco_classes import COCO_CLASSES
 
 WORLD_VERSION = 1
 """Raised whenever the same dials and seed give other films."""

@@ -9,9 +9,9 @@ from functools import partial
 
 import numpy as np
 
-from demo.world.dials import HEIGHT, ROLE_Y, WIDTH, Dials
-from demo.world.scene import Scene, standing_actor
-from demo.world.sprites import draw_sprite
+from orn.demo.world.dials import HEIGHT, ROLE_Y, WIDTH, Dials
+from orn.demo.world.scene import Scene, standing_actor
+from orn.demo.world.sprites import draw_sprite
 
 NOBODY = "none"
 """Label of a film in which no ball takes an old place."""

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from demo.world.dials import HEIGHT, WIDTH, Dials
-from demo.world.scene import Scene
-from demo.world.sprites import Actor
+from orn.demo.world.dials import HEIGHT, WIDTH, Dials
+from orn.demo.world.scene import Scene
+from orn.demo.world.sprites import Actor
 
 _BORDER = 12
 _NO_TRACK = 255

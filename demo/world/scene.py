@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from demo.world.dials import (
+from orn.demo.world.dials import (
     ACTIVITIES,
     DECOY_X,
     DECOY_Y,
@@ -22,9 +22,9 @@ from demo.world.dials import (
     WIDTH,
     Dials,
 )
-from demo.world.hands import acting_hand, idle_hand
-from demo.world.motion import BEHIND, FRONT, INSIDE, PairMotion, pair_motion
-from demo.world.sprites import Actor, Sprite, draw_sprite
+from orn.demo.world.hands import acting_hand, idle_hand
+from orn.demo.world.motion import BEHIND, FRONT, INSIDE, PairMotion, pair_motion
+from orn.demo.world.sprites import Actor, Sprite, draw_sprite
 
 _MARGIN = 13.0
 _TRIES = 40

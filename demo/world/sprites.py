@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from demo.world.shapes import ANY_HUE, CANVAS_PIXELS, PAINTERS, UNIT_PIXELS, Canvas, paint
+from orn.demo.world.shapes import ANY_HUE, CANVAS_PIXELS, PAINTERS, UNIT_PIXELS, Canvas, paint
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from demo.world.dials import HEIGHT, TOUCHABLE, WIDTH, Dials
-from demo.world.hands import pulled_share, touring_hand
-from demo.world.scene import Scene, still_actor
-from demo.world.sprites import Actor
+from orn.demo.world.dials import HEIGHT, TOUCHABLE, WIDTH, Dials
+from orn.demo.world.hands import pulled_share, touring_hand
+from orn.demo.world.scene import Scene, still_actor
+from orn.demo.world.sprites import Actor
 
 _NEAR_MISS_PIXELS = 25.0
 _MARGIN = 13.0

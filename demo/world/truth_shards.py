@@ -10,14 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from demo.world.dials import FRAMES_PER_SECOND, HEIGHT, WIDTH
-from demo.world.films import FilmTruth, true_films
-from shared.errors import DataRootError
-from shared.jobs.atomic_file import remove_stale_temporaries
-from shared.jobs.progress import progress
-from shared.masks.coco_classes import COCO_CLASSES, NUM_COCO_CLASSES
-from shared.masks.detections import FrameDetections
-from shared.shards.plan import (
+from orn.demo.world.dials import FRAMES_PER_SECOND, HEIGHT, WIDTH
+from orn.demo.world.films import FilmTruth, true_films
+from orn.shared.errors import DataRootError
+from orn.shared.jobs.atomic_file import remove_stale_temporaries
+from orn.shared.jobs.progress import progress
+from orn.shared.masks.coco_classes import COCO_CLASSES, NUM_COCO_CLASSES
+from orn.shared.masks.detections import FrameDetections
+from orn.shared.shards.plan import (
     Plan,
     Unit,
     UnitPart,
@@ -25,9 +25,9 @@ from shared.shards.plan import (
     shard_path,
     units_without_shard,
 )
-from shared.shards.schema import DetectorEntry, VideoEntry
-from shared.shards.writer import ShardWriter
-from shared.video.read import content_bytes, content_digest
+from orn.shared.shards.schema import DetectorEntry, VideoEntry
+from orn.shared.shards.writer import ShardWriter
+from orn.shared.video.read import content_bytes, content_digest
 
 _FILMS_A_UNIT = 150
 

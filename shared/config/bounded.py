@@ -2,7 +2,7 @@
 refused in one sentence.
 
 JSON of any kind is parsed here; what it has to hold is checked by `config_from_dict` or another
-pydantic model, whose refusals `shared.config.fields.explain` says.
+pydantic model, whose refusals `orn.shared.config.fields.explain` says.
 """
 
 import hashlib
@@ -13,8 +13,8 @@ import stat
 from pathlib import Path
 from typing import Any
 
-from shared.data_files import kind_of
-from shared.errors import ConfigError, PipelineError
+from orn.shared.data_files import kind_of
+from orn.shared.errors import ConfigError, PipelineError
 
 MOST_BYTES = 16 << 20
 """Largest file that is read unless its reader says otherwise; JSON takes up to 25 times its size in

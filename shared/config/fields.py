@@ -11,8 +11,8 @@ from typing import Annotated, Any, TypeVar, get_args
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
-from shared.nearest import nearest
-from shared.text_table import shortened
+from orn.shared.nearest import nearest
+from orn.shared.text_table import shortened
 
 STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 

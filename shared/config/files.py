@@ -1,7 +1,7 @@
 """Configurations: filled from TOML and `--set`, and written back.
 
-What a configuration is, `shared.config.fields` says. TOML has no null: the string "none" stands for
-None in a field that may be None. A key that is not a field is refused.
+What a configuration is, `orn.shared.config.fields` says. TOML has no null: the string "none" stands
+for None in a field that may be None. A key that is not a field is refused.
 """
 
 import json
@@ -14,10 +14,10 @@ from typing import Any, TypeVar
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import to_jsonable_python
 
-from shared.config.bounded import read_bounded
-from shared.config.fields import explain
-from shared.errors import ConfigError, PipelineError
-from shared.nearest import nearest
+from orn.shared.config.bounded import read_bounded
+from orn.shared.config.fields import explain
+from orn.shared.errors import ConfigError, PipelineError
+from orn.shared.nearest import nearest
 
 T = TypeVar("T")
 

@@ -11,8 +11,8 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange, Colorspace
 from numpy.typing import NDArray
 
-from shared.errors import PipelineError, VideoDecodeError
-from shared.jobs.atomic_file import replacing
+from orn.shared.errors import PipelineError, VideoDecodeError
+from orn.shared.jobs.atomic_file import replacing
 
 _TICKS = 90_000
 """Of a second: the usual clock of MPEG."""

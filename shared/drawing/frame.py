@@ -15,11 +15,11 @@ import numpy as np
 import supervision as sv
 from numpy.typing import NDArray
 
-from shared.drawing.colours import class_colour, text_colour
-from shared.drawing.text import draw_text, font_file, text_size
-from shared.masks import rle
-from shared.masks.detections import FrameDetections
-from shared.text_table import printable
+from orn.shared.drawing.colours import class_colour, text_colour
+from orn.shared.drawing.text import draw_text, font_file, text_size
+from orn.shared.masks import rle
+from orn.shared.masks.detections import FrameDetections
+from orn.shared.text_table import printable
 
 MASK_OPACITY = 0.45
 """Share of a class's colour where a mask lies."""

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from shared.text_table import printable
+from orn.shared.text_table import printable
 
 
 @lru_cache(maxsize=2)

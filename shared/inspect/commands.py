@@ -1,4 +1,4 @@
-"""`orn verify`. (`orn inspect` is where clip stores are known: `stage2_train.clips.commands`.)"""
+"""`orn verify`. (`orn inspect` lies where stores are known: `orn.stage2_train.clips.commands`.)"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from shared.cli_options import NonEmptyPath, data_option, echo_json, json_option
+from orn.shared.cli_options import NonEmptyPath, data_option, echo_json, json_option
 
 if TYPE_CHECKING:
-    from shared.shards.verify import Problem
+    from orn.shared.shards.verify import Problem
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,12 +94,12 @@ def verify_paths(
         As `load_dataset`, where a data set is given.
         PipelineError: if a process ends abruptly.
     """
-    from shared.environment import usable_cores
-    from shared.jobs.progress import progress
-    from shared.manifests.load import load_dataset
-    from shared.shards.index import shard_paths
-    from shared.shards.verify import verify_shards
-    from shared.shards.verify_folder import verify_folder
+    from orn.shared.environment import usable_cores
+    from orn.shared.jobs.progress import progress
+    from orn.shared.manifests.load import load_dataset
+    from orn.shared.shards.index import shard_paths
+    from orn.shared.shards.verify import verify_shards
+    from orn.shared.shards.verify_folder import verify_folder
 
     listing = None if dataset is None else load_dataset(dataset, data_root, labels=False)
     if not paths and listing is not None:
@@ -132,8 +132,8 @@ def one_shard(path: Path) -> Path:
     Raises:
         ShardNotFoundError: if there is no such shard, or several.
     """
-    from shared.errors import ShardNotFoundError
-    from shared.shards.index import shard_paths
+    from orn.shared.errors import ShardNotFoundError
+    from orn.shared.shards.index import shard_paths
 
     if not path.is_dir():
         return path

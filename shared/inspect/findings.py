@@ -9,10 +9,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.errors import PipelineError
-from shared.shards.plan import Plan, shard_path
-from shared.shards.schema import VideoEntry
-from shared.shards.shard import Shard
+from orn.shared.errors import PipelineError
+from orn.shared.shards.plan import Plan, shard_path
+from orn.shared.shards.schema import VideoEntry
+from orn.shared.shards.shard import Shard
 
 FindingKind = Literal["empty frames", "time jump", "fewer frames"]
 

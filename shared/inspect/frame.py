@@ -4,12 +4,12 @@ from typing import Any
 
 import numpy as np
 
-from shared.errors import ConfigError, ShardNotFoundError
-from shared.masks import rle
-from shared.nearest import nearest
-from shared.shards.schema import VideoEntry
-from shared.shards.shard import Shard, ShardFrame
-from shared.text_table import columns, printable
+from orn.shared.errors import ConfigError, ShardNotFoundError
+from orn.shared.masks import rle
+from orn.shared.nearest import nearest
+from orn.shared.shards.schema import VideoEntry
+from orn.shared.shards.shard import Shard, ShardFrame
+from orn.shared.text_table import columns, printable
 
 _LEAST_SHOWN_SCORE = 0.01
 """Class scores below it are left out of what is shown."""
@@ -49,7 +49,7 @@ def find_frame(
     Raises:
         ConfigError: if `video_id` is needed.
         ShardNotFoundError: if the shard lacks the video or the frame; says what it has.
-        ShardFormatError: if the frame is damaged, or breaks a rule of `shared.masks.rules`.
+        ShardFormatError: if the frame is damaged, or breaks a rule of `orn.shared.masks.rules`.
     """
     video = chosen_video(shard, video_id)
     start, stop = shard.video_rows(video.id)

@@ -8,15 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from shared.drawing.film import write_film
-from shared.drawing.frame import DrawnObjects, draw_frame, grey_frame
-from shared.errors import PipelineError, ShardNotFoundError
-from shared.inspect.frame import chosen_video
-from shared.inspect.pictures import Pictures
-from shared.jobs.atomic_file import replacing
-from shared.jobs.progress import Bar, progress
-from shared.shards.schema import VideoEntry
-from shared.shards.shard import Shard, ShardFrame
+from orn.shared.drawing.film import write_film
+from orn.shared.drawing.frame import DrawnObjects, draw_frame, grey_frame
+from orn.shared.errors import PipelineError, ShardNotFoundError
+from orn.shared.inspect.frame import chosen_video
+from orn.shared.inspect.pictures import Pictures
+from orn.shared.jobs.atomic_file import replacing
+from orn.shared.jobs.progress import Bar, progress
+from orn.shared.shards.schema import VideoEntry
+from orn.shared.shards.shard import Shard, ShardFrame
 
 logger = logging.getLogger(__name__)
 

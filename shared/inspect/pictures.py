@@ -1,7 +1,7 @@
 """Where the pictures under the masks come from: the videos of a data set, or nowhere.
 
 Frames and detections meet by time, never by number: imported masks count frames of their own rate.
-The clip store's pictures are in `stage2_train.clips.store_pictures`.
+The clip store's pictures are in `orn.stage2_train.clips.store_pictures`.
 """
 
 import logging
@@ -12,14 +12,20 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.errors import JoinError, PipelineError
-from shared.manifests.load import load_dataset
-from shared.manifests.source import source_of
-from shared.shards.completed import manifest_of
-from shared.shards.plan import Plan
-from shared.shards.schema import UNKNOWN_SOURCE, VideoEntry
-from shared.shards.time_join import frame_interval, nearest_frames
-from shared.video.read import content_bytes, content_digest, estimate, frame_seconds, read_frames
+from orn.shared.errors import JoinError, PipelineError
+from orn.shared.manifests.load import load_dataset
+from orn.shared.manifests.source import source_of
+from orn.shared.shards.completed import manifest_of
+from orn.shared.shards.plan import Plan
+from orn.shared.shards.schema import UNKNOWN_SOURCE, VideoEntry
+from orn.shared.shards.time_join import frame_interval, nearest_frames
+from orn.shared.video.read import (
+    content_bytes,
+    content_digest,
+    estimate,
+    frame_seconds,
+    read_frames,
+)
 
 logger = logging.getLogger(__name__)
 

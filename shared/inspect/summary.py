@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from shared.errors import ShardFormatError
-from shared.inspect.findings import Finding, findings
-from shared.shards.schema import FORMAT_NAME, FORMAT_VERSION, DetectorEntry, FailedVideo
-from shared.shards.shard import Shard
-from shared.text_table import columns, facts, printable
+from orn.shared.errors import ShardFormatError
+from orn.shared.inspect.findings import Finding, findings
+from orn.shared.shards.schema import FORMAT_NAME, FORMAT_VERSION, DetectorEntry, FailedVideo
+from orn.shared.shards.shard import Shard
+from orn.shared.text_table import columns, facts, printable
 
 _MOST_SHOWN = 20
 """Videos and classes that the text shows; JSON has all."""

@@ -5,8 +5,8 @@ import subprocess
 import sys
 from collections.abc import Sequence
 
-from shared.errors import PipelineError
-from shared.jobs.termination import Terminated, terminated_as_interrupted
+from orn.shared.errors import PipelineError
+from orn.shared.jobs.termination import Terminated, terminated_as_interrupted
 
 
 def run_orn(arguments: Sequence[str], *, stdout: int, done: Sequence[int] = (0,)) -> None:
@@ -20,7 +20,7 @@ def run_orn(arguments: Sequence[str], *, stdout: int, done: Sequence[int] = (0,)
     Raises:
         PipelineError: it ended with another exit code, and has said why on stderr.
     """
-    command = [sys.executable, "-m", "shared.cli", *arguments]
+    command = [sys.executable, "-P", "-m", "orn", *arguments]
     with terminated_as_interrupted(), subprocess.Popen(command, stdout=stdout) as process:
         try:
             code = process.wait()

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from shared.config.bounded import read_bounded
-from shared.errors import PipelineError
+from orn.shared.config.bounded import read_bounded
+from orn.shared.errors import PipelineError
 
 logger = logging.getLogger(__name__)
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from shared.errors import ConfigError, PipelineError
+from orn.shared.errors import ConfigError, PipelineError
 
 _LONGEST = 60
 """Letters of a value that a message shows."""

@@ -17,8 +17,8 @@ from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from typing import Any, TypeVar
 
-from shared.errors import PipelineError
-from shared.jobs.termination import terminated_as_interrupted
+from orn.shared.errors import PipelineError
+from orn.shared.jobs.termination import terminated_as_interrupted
 
 T = TypeVar("T")
 R = TypeVar("R")

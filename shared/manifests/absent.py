@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from shared.errors import DataRootError
-from shared.manifests.schema import Manifest
-from shared.text_table import shortened
+from orn.shared.errors import DataRootError
+from orn.shared.manifests.schema import Manifest
+from orn.shared.text_table import shortened
 
 _GENERATED = "demo"
 """First part of the names of data sets that are drawn, not downloaded."""

@@ -6,14 +6,14 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from shared.errors import ManifestError, VideoDecodeError
-from shared.jobs.progress import progress
-from shared.manifests.load import load_listing, load_manifest, locate_videos
-from shared.manifests.records import SPLITS, Dataset, Listing
-from shared.manifests.schema import TableLabels
-from shared.manifests.source import source_of
-from shared.text_table import columns, facts, printable
-from shared.video.read import probe
+from orn.shared.errors import ManifestError, VideoDecodeError
+from orn.shared.jobs.progress import progress
+from orn.shared.manifests.load import load_listing, load_manifest, locate_videos
+from orn.shared.manifests.records import SPLITS, Dataset, Listing
+from orn.shared.manifests.schema import TableLabels
+from orn.shared.manifests.source import source_of
+from orn.shared.text_table import columns, facts, printable
+from orn.shared.video.read import probe
 
 _MOST_SHOWN = 8
 """Names that the text shows of a long list; JSON has all."""

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from shared.cli_options import (
+from orn.shared.cli_options import (
     NonEmptyPath,
     data_option,
     dataset_argument,
@@ -20,8 +20,8 @@ from shared.cli_options import (
 @json_option
 def list_manifests(as_json: bool) -> None:
     """List the data sets whose manifests come with the project."""
-    from shared.manifests.load import dataset_names, load_manifest
-    from shared.text_table import columns
+    from orn.shared.manifests.load import dataset_names, load_manifest
+    from orn.shared.text_table import columns
 
     manifests = [load_manifest(name) for name in dataset_names()]
     if as_json:
@@ -48,7 +48,7 @@ def check(dataset: str, data_root: Path, probe_videos: bool, as_json: bool) -> i
     there or can be opened, and with 3 if some are missing or cannot be opened; what can be counted
     is counted all the same.
     """
-    from shared.manifests.check import check_dataset, exit_code, report_text
+    from orn.shared.manifests.check import check_dataset, exit_code, report_text
 
     report = check_dataset(dataset, data_root, probe_videos=probe_videos)
     echo_report(report, report_text, as_json=as_json)
@@ -111,8 +111,8 @@ def new(
     --split the split, in a table that may be edited. Says what was guessed; the manifest has a
     comment for each line.
     """
-    from shared.manifests.draw_split import SplitRequest
-    from shared.manifests.new import make_manifest
+    from orn.shared.manifests.draw_split import SplitRequest
+    from orn.shared.manifests.new import make_manifest
 
     if group is not None and shares is None:
         raise click.UsageError("--group says what --split keeps together; give both")

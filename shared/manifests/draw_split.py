@@ -15,11 +15,11 @@ from dataclasses import dataclass, field
 from heapq import heapify, heappop, heappush
 from pathlib import Path
 
-from shared.errors import ConfigError
-from shared.manifests.records import SPLITS, Split
-from shared.manifests.table import LABEL_SEPARATOR
-from shared.manifests.text_files import read_rows
-from shared.text_table import printable
+from orn.shared.errors import ConfigError
+from orn.shared.manifests.records import SPLITS, Split
+from orn.shared.manifests.table import LABEL_SEPARATOR
+from orn.shared.manifests.text_files import read_rows
+from orn.shared.text_table import printable
 
 Shares = Mapping[Split, float]
 

@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from shared.data_files import not_a_file
-from shared.manifests.epic_subsets import many_shot, tail, unseen
-from shared.manifests.records import Listing, Segment, Split, Subset, Task
-from shared.manifests.schema import Epic100Labels, EpicLabels, EpicTarget, PersonSplit
-from shared.manifests.text_files import Row, read_rows, split_tables
+from orn.shared.data_files import not_a_file
+from orn.shared.manifests.epic_subsets import many_shot, tail, unseen
+from orn.shared.manifests.records import Listing, Segment, Split, Subset, Task
+from orn.shared.manifests.schema import Epic100Labels, EpicLabels, EpicTarget, PersonSplit
+from orn.shared.manifests.text_files import Row, read_rows, split_tables
 
 _TIME = re.compile(r"(\d{1,5}):([0-5]\d):([0-5]\d(?:\.\d+)?)", re.ASCII)
 _LIST = re.compile(r"\[ *[0-9]{1,9} *(, *[0-9]{1,9} *)*,? *\]")

@@ -7,10 +7,10 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
-from shared.data_files import not_a_file
-from shared.manifests.records import Subset
-from shared.manifests.schema import Epic100Labels, EpicTarget
-from shared.manifests.text_files import read_rows
+from orn.shared.data_files import not_a_file
+from orn.shared.manifests.records import Subset
+from orn.shared.manifests.schema import Epic100Labels, EpicTarget
+from orn.shared.manifests.text_files import read_rows
 
 _MANY = 100
 """Segments; a class with more has many shots."""

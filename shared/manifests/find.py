@@ -16,8 +16,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from shared.data_files import is_folder
-from shared.errors import DataRootError
+from orn.shared.data_files import is_folder
+from orn.shared.errors import DataRootError
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ def find_videos(
     Where no file has exactly the name that an id asks for, one is taken that has it when case, and
     how accents are written (NFC or NFD), are ignored, unless that is the file of another listed id,
     or another id asks for it in the same way. Links are followed; where they lead is looked at
-    before the video is read (`shared.manifests.source`), so that one video fails and not the job.
+    before the video is read (`orn.shared.manifests.source`), so that one video fails, not the job.
 
     Args:
         are_folders: whether videos are folders of frames, not files.

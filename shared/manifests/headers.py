@@ -14,17 +14,17 @@ from typing import Annotated
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from shared.config.bounded import read_bounded
-from shared.data_files import Stamp, stamp_of
-from shared.environment import usable_cores
-from shared.errors import PipelineError, VideoDecodeError
-from shared.jobs.atomic_file import write_text
-from shared.jobs.progress import progress
-from shared.jobs.workers import in_threads, in_workers
-from shared.manifests.records import Segment, Video
-from shared.manifests.source import source_of
-from shared.video.file import estimate_file
-from shared.video.read import FrameEstimate, told
+from orn.shared.config.bounded import read_bounded
+from orn.shared.data_files import Stamp, stamp_of
+from orn.shared.environment import usable_cores
+from orn.shared.errors import PipelineError, VideoDecodeError
+from orn.shared.jobs.atomic_file import write_text
+from orn.shared.jobs.progress import progress
+from orn.shared.jobs.workers import in_threads, in_workers
+from orn.shared.manifests.records import Segment, Video
+from orn.shared.manifests.source import source_of
+from orn.shared.video.file import estimate_file
+from orn.shared.video.read import FrameEstimate, told
 
 logger = logging.getLogger(__name__)
 

@@ -6,14 +6,14 @@ from collections.abc import Iterable
 from importlib import resources
 from pathlib import Path
 
-from shared.config.files import load_config
-from shared.data_files import is_folder, is_there, not_a_file
-from shared.errors import ManifestError, UnknownDatasetError
-from shared.manifests import epic, something, table, vlog
-from shared.manifests.absent import absent
-from shared.manifests.find import find_ids, find_videos, named_folders
-from shared.manifests.records import Dataset, DetectorChoice, Listing, Video
-from shared.manifests.schema import (
+from orn.shared.config.files import load_config
+from orn.shared.data_files import is_folder, is_there, not_a_file
+from orn.shared.errors import ManifestError, UnknownDatasetError
+from orn.shared.manifests import epic, something, table, vlog
+from orn.shared.manifests.absent import absent
+from orn.shared.manifests.find import find_ids, find_videos, named_folders
+from orn.shared.manifests.records import Dataset, DetectorChoice, Listing, Video
+from orn.shared.manifests.schema import (
     LARGEST_RATE,
     LEAST_RATE,
     ColumnSplit,
@@ -29,9 +29,9 @@ from shared.manifests.schema import (
     Videos,
     VlogLabels,
 )
-from shared.manifests.text_files import read_rows
-from shared.nearest import nearest_first
-from shared.text_table import shortened
+from orn.shared.manifests.text_files import read_rows
+from orn.shared.nearest import nearest_first
+from orn.shared.text_table import shortened
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +46,7 @@ def dataset_names() -> list[str]:
 
 def shipped_detectors() -> dict[str, DetectorChoice]:
     """The detectors that come with the project by name: configuration and weights."""
-    folder = Path(str(resources.files("demo.detector")))
+    folder = Path(str(resources.files("orn.demo.detector")))
     return {
         path.stem: DetectorChoice(config=str(path.with_suffix(".py")), checkpoint=path)
         for path in sorted(folder.glob("*.pth"))
@@ -229,7 +229,7 @@ def _rates_of_table(spec: RateTable, folder: Path, video_ids: Iterable[str]) -> 
 
 
 def _shipped_folder() -> Path:
-    return Path(str(resources.files("data_manifests")))
+    return Path(str(resources.files("orn.data_manifests")))
 
 
 def _dataset_folder(manifest: Manifest, data_root: Path) -> Path:

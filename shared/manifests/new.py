@@ -12,24 +12,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from shared.config.files import config_from_dict, parse_toml
-from shared.data_files import is_folder, is_there, not_a_file
-from shared.errors import ConfigError, ManifestError
-from shared.jobs.atomic_file import write_text
-from shared.manifests.draw_split import SplitRequest, draw_table, split_text
-from shared.manifests.find import expand, find_videos
-from shared.manifests.new_text import NewManifest
-from shared.manifests.problems import Problems
-from shared.manifests.records import SPLITS, Form, Split
-from shared.manifests.schema import (
+from orn.shared.config.files import config_from_dict, parse_toml
+from orn.shared.data_files import is_folder, is_there, not_a_file
+from orn.shared.errors import ConfigError, ManifestError
+from orn.shared.jobs.atomic_file import write_text
+from orn.shared.manifests.draw_split import SplitRequest, draw_table, split_text
+from orn.shared.manifests.find import expand, find_videos
+from orn.shared.manifests.new_text import NewManifest
+from orn.shared.manifests.problems import Problems
+from orn.shared.manifests.records import SPLITS, Form, Split
+from orn.shared.manifests.schema import (
     LONGEST_NAME_BYTES,
     ColumnSplit,
     Manifest,
     TableLabels,
     is_name_character,
 )
-from shared.manifests.table import LABEL_SEPARATOR, read
-from shared.manifests.text_files import Row, read_rows
+from orn.shared.manifests.table import LABEL_SEPARATOR, read
+from orn.shared.manifests.text_files import Row, read_rows
 
 _CLASSES_NAME, _SPLIT_NAME = "classes.txt", "split.csv"
 VIDEO_SUFFIXES = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ts", ".webm", ".wmv")

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from shared.config.files import toml_value
-from shared.manifests.draw_split import SplitRequest
-from shared.manifests.records import Form
+from orn.shared.config.files import toml_value
+from orn.shared.manifests.draw_split import SplitRequest
+from orn.shared.manifests.records import Form
 
 _CLIP_FRAMES = 8
 

@@ -5,9 +5,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from shared.errors import ManifestError
-from shared.nearest import nearest
-from shared.text_table import shortened
+from orn.shared.errors import ManifestError
+from orn.shared.nearest import nearest
+from orn.shared.text_table import shortened
 
 _SHOWN_PROBLEMS = 5
 _LONGEST_ID = 1000

@@ -36,7 +36,7 @@ class Video:
     """Frames a second; set for frame folders, None where the file knows."""
     inside: tuple[Path, ...] = field(default=(), compare=False, repr=False)
     """Folders, each of which may be a link, in one of which the file and all pictures of a frame
-    folder must lie: `shared.manifests.source` sees to that. Empty for a path that the user gave."""
+    folder must lie, see `orn.shared.manifests.source`. Empty for a path that the user gave."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +77,7 @@ class Subset:
     """A part of a single-label data set that its publishers measure by itself."""
 
     name: SubsetName
-    """Which part; `shared.manifests.epic_subsets` has the published definitions."""
+    """Which part; `orn.shared.manifests.epic_subsets` has the published definitions."""
     classes: tuple[int, ...] = ()
     """Whose segments it has, ascending."""
     participants: tuple[str, ...] = ()

@@ -11,8 +11,8 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 
-from shared.config.fields import STRICT, Count
-from shared.manifests.records import Form, Metric, Split, Task, check_metric
+from orn.shared.config.fields import STRICT, Count
+from orn.shared.manifests.records import Form, Metric, Split, Task, check_metric
 
 _LONGEST_PATH = 1000
 LONGEST_NAME_BYTES = 100

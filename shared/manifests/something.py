@@ -11,18 +11,18 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from shared.errors import ManifestError
-from shared.manifests.problems import Problems
-from shared.manifests.records import Listing, Segment
-from shared.manifests.schema import SomethingLabels, SomethingV1Labels
-from shared.manifests.text_files import (
+from orn.shared.errors import ManifestError
+from orn.shared.manifests.problems import Problems
+from orn.shared.manifests.records import Listing, Segment
+from orn.shared.manifests.schema import SomethingLabels, SomethingV1Labels
+from orn.shared.manifests.text_files import (
     check_class_names,
     read_class_names,
     read_json,
     read_lines,
     split_tables,
 )
-from shared.nearest import nearest
+from orn.shared.nearest import nearest
 
 logger = logging.getLogger(__name__)
 

@@ -5,15 +5,15 @@ from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 
-from shared.data_files import leads_out
-from shared.errors import VideoDecodeError
-from shared.manifests.records import Video
+from orn.shared.data_files import leads_out
+from orn.shared.errors import VideoDecodeError
+from orn.shared.manifests.records import Video
 
 _PICTURES = (".jpg", ".jpeg")
 
 
 def source_of(video: Video) -> Path:
-    """The path of a video, all of which `shared.data_files` allows to be read.
+    """The path of a video, all of which `orn.shared.data_files` allows to be read.
 
     Raises:
         VideoDecodeError: if it, or a picture of a frame folder, is a link that leads out of the

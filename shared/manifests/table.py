@@ -7,9 +7,9 @@ data set a label cell holds class names joined by `;` and may be empty.
 from collections.abc import Mapping
 from pathlib import Path
 
-from shared.manifests.records import SPLITS, Form, Listing, Segment, Split, Task
-from shared.manifests.schema import ColumnSplit, TableLabels
-from shared.manifests.text_files import Row, read_class_names, read_rows
+from orn.shared.manifests.records import SPLITS, Form, Listing, Segment, Split, Task
+from orn.shared.manifests.schema import ColumnSplit, TableLabels
+from orn.shared.manifests.text_files import Row, read_class_names, read_rows
 
 LABEL_SEPARATOR = ";"
 _SPLIT_NAMES: dict[str, Split] = {

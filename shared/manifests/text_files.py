@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from shared.config.bounded import parse_json, read_bounded
-from shared.data_files import not_a_file
-from shared.errors import DataRootError, ManifestError
-from shared.manifests.problems import Problems
-from shared.manifests.records import Split
-from shared.manifests.schema import Epic100Labels, SomethingLabels, SomethingV1Labels
+from orn.shared.config.bounded import parse_json, read_bounded
+from orn.shared.data_files import not_a_file
+from orn.shared.errors import DataRootError, ManifestError
+from orn.shared.manifests.problems import Problems
+from orn.shared.manifests.records import Split
+from orn.shared.manifests.schema import Epic100Labels, SomethingLabels, SomethingV1Labels
 
 _LONGEST_SECONDS = 1e9
 """Thirty years; some write such a number for the end of the video."""

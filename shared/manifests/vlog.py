@@ -13,13 +13,13 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from shared.config.bounded import read_bounded
-from shared.data_files import not_a_file
-from shared.errors import ManifestError
-from shared.manifests.problems import Problems
-from shared.manifests.records import Listing, Segment
-from shared.manifests.schema import NumberSplit, VlogLabels
-from shared.manifests.text_files import read_class_names, read_lines, require_file
+from orn.shared.config.bounded import read_bounded
+from orn.shared.data_files import not_a_file
+from orn.shared.errors import ManifestError
+from orn.shared.manifests.problems import Problems
+from orn.shared.manifests.records import Listing, Segment
+from orn.shared.manifests.schema import NumberSplit, VlogLabels
+from orn.shared.manifests.text_files import read_class_names, read_lines, require_file
 
 _MOST_BYTES = 2**28
 _MOST_LABELS = 2**24

@@ -11,10 +11,10 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from shared.errors import ShapeError
-from shared.masks import rle
-from shared.masks.coco_classes import NUM_COCO_CLASSES
-from shared.short_repr import short_repr
+from orn.shared.errors import ShapeError
+from orn.shared.masks import rle
+from orn.shared.masks.coco_classes import NUM_COCO_CLASSES
+from orn.shared.short_repr import short_repr
 
 
 def clip_boxes(boxes_N4: NDArray[np.float32], *, height: int, width: int) -> NDArray[np.float32]:
@@ -56,7 +56,7 @@ class FrameDetections:
     class_scores: NDArray[np.float16] | None
     """(N, 80) float16, softmax over the COCO classes (background = 1 - sum); None: not known."""
     masks: tuple[bytes, ...]
-    """N masks, COCO compressed run lengths over the whole grid (`shared.masks.rle`)."""
+    """N masks, COCO compressed run lengths over the whole grid (`orn.shared.masks.rle`)."""
 
     __repr__ = short_repr
 

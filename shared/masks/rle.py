@@ -11,8 +11,8 @@ H W the grid, h w a window, R runs. Many masks at once are read by `run_lengths`
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.errors import ShapeError, ShardFormatError
-from shared.masks.run_lengths import (
+from orn.shared.errors import ShapeError, ShardFormatError
+from orn.shared.masks.run_lengths import (
     DIGIT_BITS,
     FIRST_CHARACTER,
     MAX_DIGITS,

@@ -11,10 +11,10 @@ from itertools import chain
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from shared.errors import ShardFormatError
-from shared.masks.coco_classes import NUM_COCO_CLASSES
-from shared.masks.detections import FrameDetections
-from shared.masks.run_lengths import RunLengths, extents, read_run_lengths
+from orn.shared.errors import ShardFormatError
+from orn.shared.masks.coco_classes import NUM_COCO_CLASSES
+from orn.shared.masks.detections import FrameDetections
+from orn.shared.masks.run_lengths import RunLengths, extents, read_run_lengths
 
 _BOX_TOLERANCE_PIXELS = 1e-2
 """Boxes are cut to the frame in float32 after being scaled."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.errors import ShardFormatError
+from orn.shared.errors import ShardFormatError
 
 FIRST_CHARACTER = 48
 """Code of the digit 0."""

@@ -19,9 +19,9 @@ from numpy.typing import ArrayLike, NDArray
 from zarr.codecs import Crc32cCodec, ZstdCodec
 from zarr.storage import MemoryStore
 
-from shared.shards.schema import ArraySpec
-from shared.shards.sealed_zip import write_members
-from shared.shards.zarr_documents import CHECKSUM_BYTES
+from orn.shared.shards.schema import ArraySpec
+from orn.shared.shards.sealed_zip import write_members
+from orn.shared.shards.zarr_documents import CHECKSUM_BYTES
 
 CHUNK_BYTES = 128 * 1024
 """Size of a chunk before compression: a frame is read without the rest of its shard."""

@@ -12,11 +12,11 @@ from datetime import datetime
 from operator import attrgetter
 from pathlib import Path
 
-from shared.config.bounded import file_digest, shown
-from shared.data_files import not_a_file
-from shared.errors import ConfigError, ManifestError, PipelineError, UnknownDatasetError
-from shared.manifests.load import load_manifest
-from shared.shards.plan import PLAN_NAME, Plan, shard_path, units_without_shard
+from orn.shared.config.bounded import file_digest, shown
+from orn.shared.data_files import not_a_file
+from orn.shared.errors import ConfigError, ManifestError, PipelineError, UnknownDatasetError
+from orn.shared.manifests.load import load_manifest
+from orn.shared.shards.plan import PLAN_NAME, Plan, shard_path, units_without_shard
 
 logger = logging.getLogger(__name__)
 

@@ -23,16 +23,16 @@ import google_crc32c
 import numpy as np
 from pydantic import Field, TypeAdapter
 
-from shared.config.bounded import open_file
-from shared.data_files import Stamp, stamp_of
-from shared.errors import PipelineError, ShardFormatError, ShardNotFoundError
-from shared.jobs.atomic_file import write_bytes
-from shared.jobs.garbage import uncollected
-from shared.jobs.workers import in_threads
-from shared.shards.kept_files import kept_file
-from shared.shards.plan import SHARD_PATTERN
-from shared.shards.record import ShardRecord, shard_record
-from shared.shards.schema import (
+from orn.shared.config.bounded import open_file
+from orn.shared.data_files import Stamp, stamp_of
+from orn.shared.errors import PipelineError, ShardFormatError, ShardNotFoundError
+from orn.shared.jobs.atomic_file import write_bytes
+from orn.shared.jobs.garbage import uncollected
+from orn.shared.jobs.workers import in_threads
+from orn.shared.shards.kept_files import kept_file
+from orn.shared.shards.plan import SHARD_PATTERN
+from orn.shared.shards.record import ShardRecord, shard_record
+from orn.shared.shards.schema import (
     ARRAYS,
     READ_STRICTLY,
     FailedVideo,
@@ -40,9 +40,9 @@ from shared.shards.schema import (
     VideoEntry,
     arrays_of,
 )
-from shared.shards.sealed_zip import MOST_MEMBER_BYTES
-from shared.shards.zarr_documents import MEMBER, MOST_CHUNK_BYTES, ArrayLayout
-from shared.shards.zarr_zip import GroupLayout
+from orn.shared.shards.sealed_zip import MOST_MEMBER_BYTES
+from orn.shared.shards.zarr_documents import MEMBER, MOST_CHUNK_BYTES, ArrayLayout
+from orn.shared.shards.zarr_zip import GroupLayout
 
 logger = logging.getLogger(__name__)
 

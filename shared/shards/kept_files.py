@@ -11,8 +11,8 @@ from pathlib import Path
 
 from cachetools import LRUCache
 
-from shared.data_files import Stamp, stamp_of
-from shared.errors import ShardFormatError
+from orn.shared.data_files import Stamp, stamp_of
+from orn.shared.errors import ShardFormatError
 
 _MOST_FILES = 64
 

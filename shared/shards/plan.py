@@ -12,14 +12,14 @@ from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from shared.config.bounded import file_digest, read_json, shown
-from shared.config.fields import explain
-from shared.data_files import is_there
-from shared.errors import ConfigError
-from shared.jobs.atomic_file import write_text
-from shared.jobs.same_job import check_same_job
-from shared.shards.schema import READ_STRICTLY, DetectorEntry
-from shared.time_ranges import TimeRange
+from orn.shared.config.bounded import file_digest, read_json, shown
+from orn.shared.config.fields import explain
+from orn.shared.data_files import is_there
+from orn.shared.errors import ConfigError
+from orn.shared.jobs.atomic_file import write_text
+from orn.shared.jobs.same_job import check_same_job
+from orn.shared.shards.schema import READ_STRICTLY, DetectorEntry
+from orn.shared.time_ranges import TimeRange
 
 PLAN_NAME = "plan.json"
 SHARD_PATTERN = "shard-*.zarr.zip"

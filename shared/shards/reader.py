@@ -14,12 +14,12 @@ import numpy as np
 from cachetools import LRUCache
 from numpy.typing import NDArray
 
-from shared.errors import ShardFormatError, ShardNotFoundError
-from shared.shards.index import FolderIndex, LinePlace, OpenedFolder, open_folder
-from shared.shards.schema import DetectorEntry, FailedVideo, VideoEntry
-from shared.shards.shard import Shard
-from shared.shards.video_detections import VideoDetections
-from shared.shards.zarr_zip import ChunkCache
+from orn.shared.errors import ShardFormatError, ShardNotFoundError
+from orn.shared.shards.index import FolderIndex, LinePlace, OpenedFolder, open_folder
+from orn.shared.shards.schema import DetectorEntry, FailedVideo, VideoEntry
+from orn.shared.shards.shard import Shard
+from orn.shared.shards.video_detections import VideoDetections
+from orn.shared.shards.zarr_zip import ChunkCache
 
 DEFAULT_CACHE_BYTES = 256 * 2**20
 _SHARDS_BYTES = 16 * 2**20

@@ -8,10 +8,10 @@ from typing import Self
 
 from cachetools import LRUCache
 
-from shared.data_files import Stamp, stamp_of
-from shared.errors import ShardFormatError
-from shared.shards.schema import MOST_ROWS, ShardAttributes, arrays_of
-from shared.shards.zarr_zip import GroupLayout, read_layout
+from orn.shared.data_files import Stamp, stamp_of
+from orn.shared.errors import ShardFormatError
+from orn.shared.shards.schema import MOST_ROWS, ShardAttributes, arrays_of
+from orn.shared.shards.zarr_zip import GroupLayout, read_layout
 
 _RECORDS_BYTES = 16 * 2**20
 

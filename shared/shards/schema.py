@@ -15,10 +15,10 @@ from typing import Annotated, Any, ClassVar, Self
 import numpy as np
 from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
-from shared.config.fields import Positive, explain
-from shared.errors import ShardFormatError
-from shared.masks.coco_classes import NUM_COCO_CLASSES
-from shared.video.frame import VideoInfo
+from orn.shared.config.fields import Positive, explain
+from orn.shared.errors import ShardFormatError
+from orn.shared.masks.coco_classes import NUM_COCO_CLASSES
+from orn.shared.video.frame import VideoInfo
 
 FORMAT_NAME = "object-detections"
 FORMAT_VERSION = 1

@@ -24,7 +24,7 @@ from typing import Any
 
 import google_crc32c
 
-from shared.errors import ShardFormatError, ShardNotFoundError
+from orn.shared.errors import ShardFormatError, ShardNotFoundError
 
 _TIME = (1980, 1, 1, 0, 0, 0)  # the same detections give the same bytes, whenever written
 _UNIX = 3

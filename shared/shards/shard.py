@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.errors import ShapeError, ShardFormatError, ShardNotFoundError
-from shared.masks.detections import FrameDetections
-from shared.masks.rules import frame_faults
-from shared.shards.record import ShardRecord, shard_record
-from shared.shards.schema import DetectorEntry, FailedVideo, VideoEntry
-from shared.shards.zarr_zip import ChunkCache, ZarrZip
-from shared.time_ranges import MOST_SECONDS
+from orn.shared.errors import ShapeError, ShardFormatError, ShardNotFoundError
+from orn.shared.masks.detections import FrameDetections
+from orn.shared.masks.rules import frame_faults
+from orn.shared.shards.record import ShardRecord, shard_record
+from orn.shared.shards.schema import DetectorEntry, FailedVideo, VideoEntry
+from orn.shared.shards.zarr_zip import ChunkCache, ZarrZip
+from orn.shared.time_ranges import MOST_SECONDS
 
 _OWN_CACHE_BYTES = 64 * 2**20
 MOST_FRAME_DETECTIONS = 10_000
@@ -269,7 +269,7 @@ class Shard:
         """The same, down to every number and mask.
 
         Raises:
-            ShardFormatError: also if it holds what `shared.masks.rules` refuses.
+            ShardFormatError: also if it holds what `orn.shared.masks.rules` refuses.
         """
         frame = self.frame(row)
         for fault in frame_faults(frame):

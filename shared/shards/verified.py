@@ -17,10 +17,10 @@ import struct
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from shared.config.bounded import open_to_append, shown
-from shared.errors import PipelineError, ShardFormatError, ShardNotFoundError
-from shared.jobs.progress import Bar
-from shared.shards.verify import verify_shards
+from orn.shared.config.bounded import open_to_append, shown
+from orn.shared.errors import PipelineError, ShardFormatError, ShardNotFoundError
+from orn.shared.jobs.progress import Bar
+from orn.shared.shards.verify import verify_shards
 
 logger = logging.getLogger(__name__)
 

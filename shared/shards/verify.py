@@ -10,14 +10,14 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.errors import PipelineError, ShardFormatError
-from shared.jobs.workers import in_workers
-from shared.masks.rules import Fault, first_place, place_faults, score_faults
-from shared.shards.schema import arrays_of
-from shared.shards.sealed_zip import damaged_members
-from shared.shards.shard import Shard
-from shared.shards.zarr_zip import ChunkCache
-from shared.time_ranges import MOST_SECONDS
+from orn.shared.errors import PipelineError, ShardFormatError
+from orn.shared.jobs.workers import in_workers
+from orn.shared.masks.rules import Fault, first_place, place_faults, score_faults
+from orn.shared.shards.schema import arrays_of
+from orn.shared.shards.sealed_zip import damaged_members
+from orn.shared.shards.shard import Shard
+from orn.shared.shards.zarr_zip import ChunkCache
+from orn.shared.time_ranges import MOST_SECONDS
 
 _Arrays = dict[str, NDArray[Any]]
 _Problems = Iterator["Problem"]

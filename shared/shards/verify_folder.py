@@ -8,15 +8,15 @@ from pathlib import Path
 
 import numpy as np
 
-from shared.errors import ConfigError, ShardFormatError, VideoDecodeError
-from shared.manifests.records import Dataset, Video
-from shared.manifests.source import source_of
-from shared.shards.index import shard_paths
-from shared.shards.plan import PLAN_NAME, Plan, shard_path
-from shared.shards.schema import UNKNOWN_SOURCE, VideoEntry
-from shared.shards.shard import Shard
-from shared.shards.verify import Problem
-from shared.video.read import content_bytes
+from orn.shared.errors import ConfigError, ShardFormatError, VideoDecodeError
+from orn.shared.manifests.records import Dataset, Video
+from orn.shared.manifests.source import source_of
+from orn.shared.shards.index import shard_paths
+from orn.shared.shards.plan import PLAN_NAME, Plan, shard_path
+from orn.shared.shards.schema import UNKNOWN_SOURCE, VideoEntry
+from orn.shared.shards.shard import Shard
+from orn.shared.shards.verify import Problem
+from orn.shared.video.read import content_bytes
 
 _Problems = Iterator[Problem]
 _note = partial(Problem, severity="note")

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from shared.errors import JoinError, ShardFormatError
-from shared.masks.detections import FrameDetections
-from shared.shards.schema import VideoEntry
-from shared.shards.shard import Shard
-from shared.shards.time_join import frame_interval, nearest_frames
+from orn.shared.errors import JoinError, ShardFormatError
+from orn.shared.masks.detections import FrameDetections
+from orn.shared.shards.schema import VideoEntry
+from orn.shared.shards.shard import Shard
+from orn.shared.shards.time_join import frame_interval, nearest_frames
 
 
 class VideoDetections:

@@ -9,21 +9,21 @@ from typing import Self
 
 import numpy as np
 
-from shared.errors import ShapeError
-from shared.jobs.atomic_file import replacing
-from shared.masks.coco_classes import COCO_CLASSES
-from shared.masks.detections import FrameDetections
-from shared.masks.rules import frame_faults
-from shared.shards.column import Column, ColumnMark, write_group
-from shared.shards.schema import (
+from orn.shared.errors import ShapeError
+from orn.shared.jobs.atomic_file import replacing
+from orn.shared.masks.coco_classes import COCO_CLASSES
+from orn.shared.masks.detections import FrameDetections
+from orn.shared.masks.rules import frame_faults
+from orn.shared.shards.column import Column, ColumnMark, write_group
+from orn.shared.shards.schema import (
     DetectorEntry,
     FailedVideo,
     ShardAttributes,
     VideoEntry,
     arrays_of,
 )
-from shared.time_ranges import MOST_SECONDS
-from shared.video.read import content_bytes, content_digest, probe
+from orn.shared.time_ranges import MOST_SECONDS
+from orn.shared.video.read import content_bytes, content_digest, probe
 
 
 @dataclass(slots=True, kw_only=True)
@@ -137,7 +137,7 @@ class ShardWriter:
 
         Raises:
             ShapeError: as `begin_video` and `add`, or if detections break a rule of
-                `shared.masks.rules`.
+                `orn.shared.masks.rules`.
             VideoDecodeError: if the source cannot be read.
         """
         path = Path(source)

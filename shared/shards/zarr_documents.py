@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, TypeAdapter, ValidationError
 
-from shared.config.fields import Count, explain
-from shared.errors import ShardFormatError
-from shared.shards.sealed_zip import Members
+from orn.shared.config.fields import Count, explain
+from orn.shared.errors import ShardFormatError
+from orn.shared.shards.sealed_zip import Members
 
 MOST_ARRAYS = 64
 _CODECS = ["bytes", "zstd", "crc32c"]

@@ -22,11 +22,11 @@ from cachetools import LRUCache
 from numcodecs import Zstd
 from numpy.typing import NDArray
 
-from shared.data_files import Stamp, stamp_of
-from shared.errors import ShardFormatError, ShardNotFoundError
-from shared.shards.kept_files import kept_file
-from shared.shards.sealed_zip import Members, local_header
-from shared.shards.zarr_documents import (
+from orn.shared.data_files import Stamp, stamp_of
+from orn.shared.errors import ShardFormatError, ShardNotFoundError
+from orn.shared.shards.kept_files import kept_file
+from orn.shared.shards.sealed_zip import Members, local_header
+from orn.shared.shards.zarr_documents import (
     CHECKSUM_BYTES,
     MOST_ARRAYS,
     ArrayLayout,

@@ -14,9 +14,9 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from shared.data_files import reason, regular_status
-from shared.errors import VideoDecodeError
-from shared.video.frame import MOST_PIXELS
+from orn.shared.data_files import reason, regular_status
+from orn.shared.errors import VideoDecodeError
+from orn.shared.video.frame import MOST_PIXELS
 
 READING_OPTIONS: dict[str, Any] = (
     {"metadata_errors": "ignore"} if int(av.__version__.partition(".")[0]) < 19 else {}

@@ -22,12 +22,12 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from shared.data_files import reason, regular_status
-from shared.errors import VideoDecodeError
-from shared.time_ranges import MOST_SECONDS
-from shared.video.container import PictureForm, opened_video
-from shared.video.frame import Frame, FrameEstimate, VideoInfo
-from shared.video.frame_times import (
+from orn.shared.data_files import reason, regular_status
+from orn.shared.errors import VideoDecodeError
+from orn.shared.time_ranges import MOST_SECONDS
+from orn.shared.video.container import PictureForm, opened_video
+from orn.shared.video.frame import Frame, FrameEstimate, VideoInfo
+from orn.shared.video.frame_times import (
     FrameTimes,
     KnownTimes,
     frame_times,
@@ -35,8 +35,8 @@ from shared.video.frame_times import (
     note_damage,
     read_first_headers,
 )
-from shared.video.mp4_header import mp4_frames
-from shared.video.pictures import DamageFound, all_pictures, pictures_until_damage
+from orn.shared.video.mp4_header import mp4_frames
+from orn.shared.video.pictures import DamageFound, all_pictures, pictures_until_damage
 
 logger = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.errors import ShapeError
+from orn.shared.errors import ShapeError
 
 MOST_PIXELS = 8192 * 8192
 """Most pixels of a frame: a stereo panorama in 8K, whose RGB takes 201 MB. What claims more is not

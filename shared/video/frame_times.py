@@ -19,9 +19,9 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from shared.data_files import Stamp, regular_status, stamp_of
-from shared.time_ranges import MOST_SECONDS
-from shared.video.container import PictureForm, opened_video
+from orn.shared.data_files import Stamp, regular_status, stamp_of
+from orn.shared.time_ranges import MOST_SECONDS
+from orn.shared.video.container import PictureForm, opened_video
 
 _INDEXED_FORMATS = frozenset({"mov", "mp4", "matroska", "webm"})
 """Containers that store each packet's time and know where key frames are."""

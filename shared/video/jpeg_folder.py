@@ -23,10 +23,10 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 from PIL.JpegImagePlugin import JpegImageFile
 
-from shared.data_files import reason, regular_status
-from shared.errors import VideoDecodeError
-from shared.time_ranges import MOST_SECONDS
-from shared.video.frame import MOST_PIXELS, Frame, FrameEstimate, VideoInfo
+from orn.shared.data_files import reason, regular_status
+from orn.shared.errors import VideoDecodeError
+from orn.shared.time_ranges import MOST_SECONDS
+from orn.shared.video.frame import MOST_PIXELS, Frame, FrameEstimate, VideoInfo
 
 logger = logging.getLogger(__name__)
 

@@ -15,9 +15,9 @@ from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from shared.data_files import reason
-from shared.errors import VideoDecodeError
-from shared.video.frame import MOST_PIXELS
+from orn.shared.data_files import reason
+from orn.shared.errors import VideoDecodeError
+from orn.shared.video.frame import MOST_PIXELS
 
 logger = logging.getLogger(__name__)
 

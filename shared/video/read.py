@@ -13,12 +13,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.data_files import reason, regular_status
-from shared.errors import VideoDecodeError
-from shared.video.file import estimate_file, probe_file, read_file, told_by_header
-from shared.video.frame import Frame, FrameEstimate, VideoInfo
-from shared.video.frame_times import KnownTimes, frame_times, is_known_damaged
-from shared.video.jpeg_folder import (
+from orn.shared.data_files import reason, regular_status
+from orn.shared.errors import VideoDecodeError
+from orn.shared.video.file import estimate_file, probe_file, read_file, told_by_header
+from orn.shared.video.frame import Frame, FrameEstimate, VideoInfo
+from orn.shared.video.frame_times import KnownTimes, frame_times, is_known_damaged
+from orn.shared.video.jpeg_folder import (
     estimate_folder,
     folder_files,
     folder_seconds,

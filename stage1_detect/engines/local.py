@@ -14,11 +14,11 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from shared.errors import DetectorError
-from shared.jobs.termination import terminated_as_interrupted
-from shared.jobs.workers import in_workers
-from shared.shards.plan import Unit
-from stage1_detect.pipeline import Detector, UnitDetector, UnitResult, UnitWork
+from orn.shared.errors import DetectorError
+from orn.shared.jobs.termination import terminated_as_interrupted
+from orn.shared.jobs.workers import in_workers
+from orn.shared.shards.plan import Unit
+from orn.stage1_detect.pipeline import Detector, UnitDetector, UnitResult, UnitWork
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,13 +19,13 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from shared.errors import ConfigError, DetectorError
-from shared.jobs.atomic_file import remove_temporaries
-from shared.jobs.same_job import differences
-from shared.jobs.termination import terminated_as_interrupted
-from shared.shards.plan import Unit, shard_path
-from shared.shards.schema import DetectorEntry
-from stage1_detect.pipeline import Detector, UnitDetector, UnitResult, UnitWork
+from orn.shared.errors import ConfigError, DetectorError
+from orn.shared.jobs.atomic_file import remove_temporaries
+from orn.shared.jobs.same_job import differences
+from orn.shared.jobs.termination import terminated_as_interrupted
+from orn.shared.shards.plan import Unit, shard_path
+from orn.shared.shards.schema import DetectorEntry
+from orn.stage1_detect.pipeline import Detector, UnitDetector, UnitResult, UnitWork
 
 logger = logging.getLogger(__name__)
 

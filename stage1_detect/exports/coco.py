@@ -14,17 +14,17 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.errors import ManifestError, ShardFormatError, ShardNotFoundError
-from shared.jobs.atomic_file import replacing
-from shared.manifests.load import load_listing
-from shared.manifests.schema import Manifest
-from shared.masks.coco_classes import COCO_CATEGORY_IDS, COCO_CLASSES
-from shared.masks.detections import FrameDetections
-from shared.nearest import nearest
-from shared.shards.index import shard_paths
-from shared.shards.reader import DetectionFolder
-from shared.shards.shard import Shard
-from shared.time_ranges import TimeRange
+from orn.shared.errors import ManifestError, ShardFormatError, ShardNotFoundError
+from orn.shared.jobs.atomic_file import replacing
+from orn.shared.manifests.load import load_listing
+from orn.shared.manifests.schema import Manifest
+from orn.shared.masks.coco_classes import COCO_CATEGORY_IDS, COCO_CLASSES
+from orn.shared.masks.detections import FrameDetections
+from orn.shared.nearest import nearest
+from orn.shared.shards.index import shard_paths
+from orn.shared.shards.reader import DetectionFolder
+from orn.shared.shards.shard import Shard
+from orn.shared.time_ranges import TimeRange
 
 _BOX_DECIMALS = 4
 _SCORE_DECIMALS = 7
@@ -75,7 +75,7 @@ def export_coco(folder: Path, out: Path, selection: Selection) -> dict[str, Any]
 
     Raises:
         ShardNotFoundError: if there is no shard, a video asked for is in none, or no frame is left.
-        ShardFormatError: if a shard is damaged, breaks a rule of `shared.masks.rules`, or its
+        ShardFormatError: if a shard is damaged, breaks a rule of `orn.shared.masks.rules`, or its
             classes are not COCO's.
         PipelineError: if the disk refuses.
     """

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from shared.cli_options import (
+from orn.shared.cli_options import (
     NonEmptyPath,
     NumberRange,
     data_option,
@@ -54,9 +54,9 @@ def export_coco(
     OUT.images.json has the video, frame and time of each image id, in the form that pycocotools'
     COCO() opens; its loadRes() then reads OUT.json.
     """
-    from shared.manifests.load import load_manifest
-    from stage1_detect.exports.coco import Selection, ranges_of_split
-    from stage1_detect.exports.coco import export_coco as export
+    from orn.shared.manifests.load import load_manifest
+    from orn.stage1_detect.exports.coco import Selection, ranges_of_split
+    from orn.stage1_detect.exports.coco import export_coco as export
 
     manifest = load_manifest(dataset)
     ranges = None if split is None else ranges_of_split(manifest, data_root, split)

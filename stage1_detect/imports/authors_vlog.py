@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from shared.errors import MaskImportError
-from shared.masks.coco_classes import NUM_COCO_CLASSES
-from shared.masks.detections import FrameDetections
-from stage1_detect.imports.mask_track import GRID, MaskTrack, check_frames, frame_of, read_bytes
-from stage1_detect.imports.restricted_pickle import PickledArray, load_plain
+from orn.shared.errors import MaskImportError
+from orn.shared.masks.coco_classes import NUM_COCO_CLASSES
+from orn.shared.masks.detections import FrameDetections
+from orn.stage1_detect.imports.mask_track import GRID, MaskTrack, check_frames, frame_of, read_bytes
+from orn.stage1_detect.imports.restricted_pickle import PickledArray, load_plain
 
 RATE = 30.0
 """Mask frames a second."""

@@ -5,7 +5,7 @@ from typing import Literal
 
 import click
 
-from shared.cli_options import (
+from orn.shared.cli_options import (
     NonEmptyPath,
     data_option,
     dataset_argument,
@@ -58,9 +58,9 @@ def import_masks(
     The files are pickles and cannot run anything here: what they do not need is refused. An import
     that was cut off goes on where it stopped. Ends with 3 if files could not be imported.
     """
-    from shared.errors import ConfigError
-    from stage1_detect.imports.job import describe_import, exit_code, report, run_import
-    from stage1_detect.imports.planning import plan_import
+    from orn.shared.errors import ConfigError
+    from orn.stage1_detect.imports.job import describe_import, exit_code, report, run_import
+    from orn.stage1_detect.imports.planning import plan_import
 
     if form == "authors" and rate is not None:
         raise ConfigError("--rate is for the format epic100; the authors' masks are at 30 a second")

@@ -28,11 +28,11 @@ import numpy as np
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.message import DecodeError
 
-from shared.errors import MaskImportError
-from shared.masks.coco_classes import NUM_COCO_CLASSES
-from shared.masks.detections import FrameDetections
-from stage1_detect.imports.mask_track import GRID, MaskTrack, check_frames, frame_of, read_bytes
-from stage1_detect.imports.restricted_pickle import load_plain
+from orn.shared.errors import MaskImportError
+from orn.shared.masks.coco_classes import NUM_COCO_CLASSES
+from orn.shared.masks.detections import FrameDetections
+from orn.stage1_detect.imports.mask_track import GRID, MaskTrack, check_frames, frame_of, read_bytes
+from orn.stage1_detect.imports.restricted_pickle import load_plain
 
 KNOWN_WRONG = ("P01_109", "P27_103")
 """Videos whose released masks are known to be wrong."""

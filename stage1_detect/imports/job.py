@@ -8,25 +8,25 @@ from dataclasses import asdict
 from functools import partial
 from typing import Any
 
-from shared.data_files import leads_out
-from shared.environment import describe_environment
-from shared.errors import MaskImportError, PipelineError, VideoDecodeError
-from shared.jobs.atomic_file import remove_stale_temporaries, write_text
-from shared.jobs.garbage import uncollected
-from shared.jobs.lock import locked
-from shared.jobs.progress import progress
-from shared.jobs.termination import terminated_as_interrupted
-from shared.jobs.workers import in_workers
-from shared.manifests.source import source_of
-from shared.shards.plan import PLAN_NAME, Unit, shard_path, units_without_shard
-from shared.shards.schema import UNKNOWN_SOURCE, FailedVideo, VideoEntry
-from shared.shards.shard import Shard
-from shared.shards.writer import ShardWriter
-from shared.video.read import content_bytes, content_digest
-from stage1_detect.imports import authors_vlog, epic100
-from stage1_detect.imports.mask_track import GRID, MaskTrack
-from stage1_detect.imports.planning import ImportJob, begin, file_bytes
-from stage1_detect.planning import IMPORT_SUMMARY_NAME
+from orn.shared.data_files import leads_out
+from orn.shared.environment import describe_environment
+from orn.shared.errors import MaskImportError, PipelineError, VideoDecodeError
+from orn.shared.jobs.atomic_file import remove_stale_temporaries, write_text
+from orn.shared.jobs.garbage import uncollected
+from orn.shared.jobs.lock import locked
+from orn.shared.jobs.progress import progress
+from orn.shared.jobs.termination import terminated_as_interrupted
+from orn.shared.jobs.workers import in_workers
+from orn.shared.manifests.source import source_of
+from orn.shared.shards.plan import PLAN_NAME, Unit, shard_path, units_without_shard
+from orn.shared.shards.schema import UNKNOWN_SOURCE, FailedVideo, VideoEntry
+from orn.shared.shards.shard import Shard
+from orn.shared.shards.writer import ShardWriter
+from orn.shared.video.read import content_bytes, content_digest
+from orn.stage1_detect.imports import authors_vlog, epic100
+from orn.stage1_detect.imports.mask_track import GRID, MaskTrack
+from orn.stage1_detect.imports.planning import ImportJob, begin, file_bytes
+from orn.stage1_detect.planning import IMPORT_SUMMARY_NAME
 
 logger = logging.getLogger(__name__)
 

@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike
 
-from shared.config.bounded import read_bounded
-from shared.data_files import not_a_file
-from shared.errors import MaskImportError, ShapeError
-from shared.masks.detections import FrameDetections
-from shared.masks.rules import first_fault
-from shared.shards.shard import MOST_FRAME_DETECTIONS, MOST_FRAME_MASK_BYTES
-from stage1_detect.imports.restricted_pickle import MAX_BYTES
+from orn.shared.config.bounded import read_bounded
+from orn.shared.data_files import not_a_file
+from orn.shared.errors import MaskImportError, ShapeError
+from orn.shared.masks.detections import FrameDetections
+from orn.shared.masks.rules import first_fault
+from orn.shared.shards.shard import MOST_FRAME_DETECTIONS, MOST_FRAME_MASK_BYTES
+from orn.stage1_detect.imports.restricted_pickle import MAX_BYTES
 
 GRID = 100
 """Rows and columns of the grid that both formats squash every video to."""

@@ -7,28 +7,28 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from shared.data_files import not_a_file
-from shared.errors import ConfigError, MaskImportError
-from shared.manifests.load import load_listing, load_manifest, locate_videos, own_file
-from shared.manifests.records import Video
-from shared.masks.coco_classes import COCO_CLASSES
-from shared.shards.plan import (
+from orn.shared.data_files import not_a_file
+from orn.shared.errors import ConfigError, MaskImportError
+from orn.shared.manifests.load import load_listing, load_manifest, locate_videos, own_file
+from orn.shared.manifests.records import Video
+from orn.shared.masks.coco_classes import COCO_CLASSES
+from orn.shared.shards.plan import (
     UNIT_FRAMES,
     ManifestFile,
     Plan,
     plan_of_shards,
     plan_units,
 )
-from shared.shards.schema import DetectorEntry
-from stage1_detect.imports import authors_vlog, epic100
-from stage1_detect.imports.matching import (
+from orn.shared.shards.schema import DetectorEntry
+from orn.stage1_detect.imports import authors_vlog, epic100
+from orn.stage1_detect.imports.matching import (
     Format,
     Matching,
     find_files,
     match_files,
     meant_folders,
 )
-from stage1_detect.planning import clear_folder
+from orn.stage1_detect.planning import clear_folder
 
 logger = logging.getLogger(__name__)
 

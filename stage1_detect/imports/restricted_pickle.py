@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.errors import MaskImportError
+from orn.shared.errors import MaskImportError
 
 MAX_BYTES = 2**30
 """Size up to which a file is read; an hour of released masks has a quarter of that."""

@@ -14,10 +14,10 @@ import torchvision
 from numpy.typing import NDArray
 from torch import Tensor
 
-from shared.errors import DetectorError
-from stage1_detect.mmdet.first_stage import FirstStage
-from stage1_detect.mmdet.heads import ImagePredictions, decode_boxes, no_detections
-from stage1_detect.mmdet.library import MaskRCNN, RoIHead
+from orn.shared.errors import DetectorError
+from orn.stage1_detect.mmdet.first_stage import FirstStage
+from orn.stage1_detect.mmdet.heads import ImagePredictions, decode_boxes, no_detections
+from orn.stage1_detect.mmdet.library import MaskRCNN, RoIHead
 
 
 def check_batched(model: MaskRCNN, name: str) -> None:

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from shared.errors import DetectorError
-from stage1_detect.mmdet.library import Config
-from stage1_detect.mmdet.zoo import find_config
+from orn.shared.errors import DetectorError
+from orn.stage1_detect.mmdet.library import Config
+from orn.stage1_detect.mmdet.zoo import find_config
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

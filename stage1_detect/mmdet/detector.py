@@ -10,19 +10,19 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from shared.devices import choose_device
-from shared.errors import DetectorError
-from shared.masks.coco_classes import COCO_CLASSES
-from shared.masks.detections import FrameDetections, clip_boxes
-from shared.masks.rle import encode_borders
-from shared.shards.schema import DetectorEntry
-from shared.video.frame import check_images
-from stage1_detect.mmdet.config import DetectorConfig, read_config, test_pipeline, told
-from stage1_detect.mmdet.first_stage import During, first_stage, unwatched
-from stage1_detect.mmdet.heads import RawDetections, predict_boxes, predict_masks, to_host
-from stage1_detect.mmdet.library import Compose, MaskRCNN
-from stage1_detect.mmdet.masks import encode_masks
-from stage1_detect.mmdet.model import (
+from orn.shared.devices import choose_device
+from orn.shared.errors import DetectorError
+from orn.shared.masks.coco_classes import COCO_CLASSES
+from orn.shared.masks.detections import FrameDetections, clip_boxes
+from orn.shared.masks.rle import encode_borders
+from orn.shared.shards.schema import DetectorEntry
+from orn.shared.video.frame import check_images
+from orn.stage1_detect.mmdet.config import DetectorConfig, read_config, test_pipeline, told
+from orn.stage1_detect.mmdet.first_stage import During, first_stage, unwatched
+from orn.stage1_detect.mmdet.heads import RawDetections, predict_boxes, predict_masks, to_host
+from orn.stage1_detect.mmdet.library import Compose, MaskRCNN
+from orn.stage1_detect.mmdet.masks import encode_masks
+from orn.stage1_detect.mmdet.model import (
     Precision,
     autocast,
     build_model,
@@ -33,7 +33,7 @@ from stage1_detect.mmdet.model import (
     quiet,
     use_float32_of,
 )
-from stage1_detect.mmdet.zoo import fetch_weights
+from orn.stage1_detect.mmdet.zoo import fetch_weights
 
 _MOST_CPU_PIXELS = 2**20
 """Pixels that a CPU's network sees at once: with larger batches of large frames its activations

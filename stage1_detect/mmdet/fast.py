@@ -17,19 +17,19 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from shared.errors import DetectorError
-from shared.masks.detections import FrameDetections
-from shared.shards.schema import DetectorEntry
-from stage1_detect.mmdet.batched import (
+from orn.shared.errors import DetectorError
+from orn.shared.masks.detections import FrameDetections
+from orn.shared.shards.schema import DetectorEntry
+from orn.stage1_detect.mmdet.batched import (
     check_batched,
     predict_boxes_together,
     propose,
     resize_as_cv2,
 )
-from stage1_detect.mmdet.detector import MmdetDetector, load_detector
-from stage1_detect.mmdet.first_stage import FirstStage, Repeated, capture_graph, first_stage
-from stage1_detect.mmdet.heads import RawDetections, predict_masks, to_host
-from stage1_detect.mmdet.model import autocast
+from orn.stage1_detect.mmdet.detector import MmdetDetector, load_detector
+from orn.stage1_detect.mmdet.first_stage import FirstStage, Repeated, capture_graph, first_stage
+from orn.stage1_detect.mmdet.heads import RawDetections, predict_masks, to_host
+from orn.stage1_detect.mmdet.model import autocast
 
 _VERSION = "1"
 """Of what this path computes; shards record it among the libraries that shape the results."""

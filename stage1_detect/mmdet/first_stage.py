@@ -16,8 +16,8 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
-from stage1_detect.mmdet.library import MaskRCNN
-from stage1_detect.mmdet.model import Precision, autocast
+from orn.stage1_detect.mmdet.library import MaskRCNN
+from orn.stage1_detect.mmdet.model import Precision, autocast
 
 logger = logging.getLogger(__name__)
 

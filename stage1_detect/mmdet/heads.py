@@ -14,8 +14,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from stage1_detect.mmdet.library import RoIHead, bbox2roi, multiclass_nms
-from stage1_detect.mmdet.masks import find_borders
+from orn.stage1_detect.mmdet.library import RoIHead, bbox2roi, multiclass_nms
+from orn.stage1_detect.mmdet.masks import find_borders
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ this folder take these names from here, so that the order is kept in one place.
 import warnings
 from typing import Any, TypeAlias
 
-from stage1_detect.mmdet.torchvision_ops import install
+from orn.stage1_detect.mmdet.torchvision_ops import install
 
 install()
 

@@ -21,7 +21,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from shared.masks.rle import encode_crop
+from orn.shared.masks.rle import encode_crop
 
 _BORDER_PIXELS = 1  # sampled around the box, as mmdet does
 _MOST_PIXELS = 2**22
@@ -113,7 +113,7 @@ class _Windows:
 def find_borders(
     probabilities_Mmm: Tensor, boxes_M4: Tensor, *, height: int, width: int, threshold: float
 ) -> list[NDArray[np.int64]]:
-    """For each mask (R,) int64, what `shared.masks.rle.encode_borders` takes; on the host.
+    """For each mask (R,) int64, what `orn.shared.masks.rle.encode_borders` takes; on the host.
 
     Arguments are as in `encode_masks`, but on any device.
     """

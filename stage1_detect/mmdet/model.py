@@ -13,14 +13,14 @@ from typing import Any, Literal, TypeAlias, get_args
 import torch
 from torch import Tensor
 
-from shared.config.bounded import file_digest, shown
-from shared.environment import installed_version
-from shared.errors import DetectorError
-from shared.masks.coco_classes import COCO_CLASSES
-from shared.shards.schema import DetectorEntry
-from shared.tensor_file import read_tensors, tensors_in
-from stage1_detect.mmdet.config import DetectorConfig, told
-from stage1_detect.mmdet.library import (
+from orn.shared.config.bounded import file_digest, shown
+from orn.shared.environment import installed_version
+from orn.shared.errors import DetectorError
+from orn.shared.masks.coco_classes import COCO_CLASSES
+from orn.shared.shards.schema import DetectorEntry
+from orn.shared.tensor_file import read_tensors, tensors_in
+from orn.stage1_detect.mmdet.config import DetectorConfig, told
+from orn.stage1_detect.mmdet.library import (
     MODELS,
     FCNMaskHead,
     MaskRCNN,

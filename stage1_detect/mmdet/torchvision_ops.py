@@ -19,7 +19,7 @@ import torch
 import torchvision  # noqa: F401  (registers torch.ops.torchvision)
 from torch import Tensor
 
-from shared.errors import DetectorError
+from orn.shared.errors import DetectorError
 
 _MODULE = "mmcv._ext"
 _install_lock = threading.Lock()

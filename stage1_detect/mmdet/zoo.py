@@ -9,10 +9,10 @@ from typing import Any
 
 from mmengine.fileio import load as load_yaml
 
-from shared.config.bounded import shown
-from shared.download import cached_path, fetch
-from shared.errors import DetectorError
-from shared.nearest import nearest
+from orn.shared.config.bounded import shown
+from orn.shared.download import cached_path, fetch
+from orn.shared.errors import DetectorError
+from orn.shared.nearest import nearest
 
 _METAFILE = "metafile.yml"
 

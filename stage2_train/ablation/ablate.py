@@ -10,32 +10,32 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from shared.config.bounded import file_digest, read_json
-from shared.config.files import to_toml
-from shared.environment import git_commit
-from shared.errors import CheckpointError, ConfigError
-from shared.jobs.atomic_file import write_text
-from shared.jobs.same_job import check_same_job, differences
-from shared.manifests.load import load_listing, load_manifest
-from shared.shards.reader import DetectionFolder
-from stage2_train.ablation.budget import MEASURED_STEPS, within_budget
-from stage2_train.ablation.execute import (
+from orn.shared.config.bounded import file_digest, read_json
+from orn.shared.config.files import to_toml
+from orn.shared.environment import git_commit
+from orn.shared.errors import CheckpointError, ConfigError
+from orn.shared.jobs.atomic_file import write_text
+from orn.shared.jobs.same_job import check_same_job, differences
+from orn.shared.manifests.load import load_listing, load_manifest
+from orn.shared.shards.reader import DetectionFolder
+from orn.stage2_train.ablation.budget import MEASURED_STEPS, within_budget
+from orn.stage2_train.ablation.execute import (
     carry_out,
     first_command,
     is_measured,
     weights_needed,
 )
-from stage2_train.ablation.pictures import write_report
-from stage2_train.ablation.plan import AblationRequest, AblationRun, planned_runs
-from stage2_train.ablation.report import ablation_report
-from stage2_train.ablation.results import LATE_FUSION, RunResult, read_csv
-from stage2_train.ablation.rows import AblationRow, table_rows
-from stage2_train.ablation.run_figures import late_fusion_results, read_run, run_seconds
-from stage2_train.frames.reader import ClipStore
-from stage2_train.model.image_weights import imagenet_to_fetch
-from stage2_train.recipe import Recipe, default_recipe, load_recipe
-from stage2_train.runs.run_folder import METRICS_NAME, read_jsonl
-from stage2_train.training.prepare import require_prepared
+from orn.stage2_train.ablation.pictures import write_report
+from orn.stage2_train.ablation.plan import AblationRequest, AblationRun, planned_runs
+from orn.stage2_train.ablation.report import ablation_report
+from orn.stage2_train.ablation.results import LATE_FUSION, RunResult, read_csv
+from orn.stage2_train.ablation.rows import AblationRow, table_rows
+from orn.stage2_train.ablation.run_figures import late_fusion_results, read_run, run_seconds
+from orn.stage2_train.frames.reader import ClipStore
+from orn.stage2_train.model.image_weights import imagenet_to_fetch
+from orn.stage2_train.recipe import Recipe, default_recipe, load_recipe
+from orn.stage2_train.runs.run_folder import METRICS_NAME, read_jsonl
+from orn.stage2_train.training.prepare import require_prepared
 
 logger = logging.getLogger(__name__)
 

@@ -11,12 +11,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from shared.errors import TrainingError
-from stage2_train.ablation.execute import carry_out, train_request
-from stage2_train.ablation.plan import AblationRequest, AblationRun
-from stage2_train.ablation.run_figures import numbers_of
-from stage2_train.runs.run_folder import METRICS_NAME, read_jsonl
-from stage2_train.training.train import describe_training
+from orn.shared.errors import TrainingError
+from orn.stage2_train.ablation.execute import carry_out, train_request
+from orn.stage2_train.ablation.plan import AblationRequest, AblationRun
+from orn.stage2_train.ablation.run_figures import numbers_of
+from orn.stage2_train.runs.run_folder import METRICS_NAME, read_jsonl
+from orn.stage2_train.training.train import describe_training
 
 MEASURED_STEPS = 20
 """Of a phase, for its rate."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from shared.cli_options import (
+from orn.shared.cli_options import (
     NonEmptyPath,
     NumberRange,
     dataset_argument,
@@ -16,10 +16,10 @@ from shared.cli_options import (
     json_option,
     set_option,
 )
-from stage2_train.resources import resource_options
+from orn.stage2_train.resources import resource_options
 
 if TYPE_CHECKING:
-    from stage2_train.ablation.plan import Arm, Variation
+    from orn.stage2_train.ablation.plan import Arm, Variation
 
 
 _path = NonEmptyPath()
@@ -44,7 +44,7 @@ def _parse_values(
 ) -> "Variation | None":
     if text is None:
         return None
-    from stage2_train.ablation.plan import Variation
+    from orn.stage2_train.ablation.plan import Variation
 
     key, _, values = text.partition("=")
     tried = tuple(value.strip() for value in values.split(","))
@@ -57,7 +57,7 @@ def _parse_values(
 def _parse_arms(
     context: click.Context, option: click.Parameter, texts: tuple[str, ...]
 ) -> "tuple[Arm, ...]":
-    from stage2_train.ablation.plan import Arm
+    from orn.stage2_train.ablation.plan import Arm
 
     arms: dict[str, Arm] = {}
     for text in texts:
@@ -198,10 +198,10 @@ def ablate(
     .png, and a line a figure as .csv; with --vary its name is OUT/table-TABLE-KEY-SPLIT, with --arm
     OUT/table-TABLE-arm-SPLIT.
     """
-    from stage2_train.ablation.ablate import ablate as run
-    from stage2_train.ablation.ablate import describe_ablation
-    from stage2_train.ablation.plan import AblationRequest, Variation
-    from stage2_train.ablation.report_text import report_text
+    from orn.stage2_train.ablation.ablate import ablate as run
+    from orn.stage2_train.ablation.ablate import describe_ablation
+    from orn.stage2_train.ablation.plan import AblationRequest, Variation
+    from orn.stage2_train.ablation.report_text import report_text
 
     if vary is not None and arms:
         raise click.UsageError("--vary and --arm: wanted one of them, found both")
@@ -243,8 +243,8 @@ def curve(name: str, points: dict[str, Path], out: Path, over_seconds: bool, as_
     The report over the values in the order given is printed and kept as OUT.csv, OUT.json and
     OUT.md, and drawn as OUT.png.
     """
-    from stage2_train.ablation.ablate import joined_curve
-    from stage2_train.ablation.report_text import report_text
+    from orn.stage2_train.ablation.ablate import joined_curve
+    from orn.stage2_train.ablation.report_text import report_text
 
     if Path(f"{out}.csv").resolve() in {path.resolve() for path in points.values()}:
         raise click.UsageError(f"--out {out}: wanted another name than that of results to join")

@@ -16,23 +16,23 @@ from dataclasses import replace
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
-from shared.config.bounded import open_to_append
-from shared.errors import PipelineError, TrainingError
-from shared.jobs.lock import locked
-from shared.jobs.progress import progress
-from shared.jobs.termination import terminated_as_interrupted
-from shared.manifests.load import load_manifest
-from stage2_train.ablation.plan import AblationRequest, AblationRun
-from stage2_train.evaluation.evaluate import EvalRequest, evaluate
-from stage2_train.model.image_weights import (
+from orn.shared.config.bounded import open_to_append
+from orn.shared.errors import PipelineError, TrainingError
+from orn.shared.jobs.lock import locked
+from orn.shared.jobs.progress import progress
+from orn.shared.jobs.termination import terminated_as_interrupted
+from orn.shared.manifests.load import load_manifest
+from orn.stage2_train.ablation.plan import AblationRequest, AblationRun
+from orn.stage2_train.evaluation.evaluate import EvalRequest, evaluate
+from orn.stage2_train.model.image_weights import (
     ImageNetwork,
     fetch_imagenet_weights,
     image_network,
 )
-from stage2_train.recipe import Recipe, default_recipe, load_recipe
-from stage2_train.resources import wait_passively
-from stage2_train.training.backbone import imagenet_needed
-from stage2_train.training.train import TrainRequest, train
+from orn.stage2_train.recipe import Recipe, default_recipe, load_recipe
+from orn.stage2_train.resources import wait_passively
+from orn.stage2_train.training.backbone import imagenet_needed
+from orn.stage2_train.training.train import TrainRequest, train
 
 logger = logging.getLogger(__name__)
 
@@ -181,8 +181,7 @@ def _train_and_measure(
     by it, and so stays locked when the ablation dies and it does not."""
     folder.mkdir(parents=True, exist_ok=True)
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S")
-    for name in ("shared", "stage2_train"):
-        logging.getLogger(name).setLevel(logging.INFO)
+    logging.getLogger("orn").setLevel(logging.INFO)
     try:
         with open_to_append(folder / LOG_NAME) as log:
             for stream in (sys.stdout, sys.stderr):

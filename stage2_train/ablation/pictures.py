@@ -9,9 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from shared.jobs.atomic_file import replacing, write_text
-from stage2_train.ablation.report_text import markdown_table
-from stage2_train.ablation.results import RunResult, write_csv
+from orn.shared.jobs.atomic_file import replacing, write_text
+from orn.stage2_train.ablation.report_text import markdown_table
+from orn.stage2_train.ablation.results import RunResult, write_csv
 
 
 def write_report(

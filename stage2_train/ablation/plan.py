@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from shared.errors import ConfigError
-from stage2_train.ablation.rows import AblationRow
-from stage2_train.resources import Resources
+from orn.shared.errors import ConfigError
+from orn.stage2_train.ablation.rows import AblationRow
+from orn.stage2_train.resources import Resources
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

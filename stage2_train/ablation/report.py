@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.errors import ConfigError
-from stage2_train.ablation.results import RunResult
-from stage2_train.ablation.rows import AblationRow
-from stage2_train.evaluation.bootstrap import redrawn_scores
-from stage2_train.evaluation.statistics import CONFIDENCE, holm, mean_interval, student_t, welch
-from stage2_train.systems import SYSTEMS
+from orn.shared.errors import ConfigError
+from orn.stage2_train.ablation.results import RunResult
+from orn.stage2_train.ablation.rows import AblationRow
+from orn.stage2_train.evaluation.bootstrap import redrawn_scores
+from orn.stage2_train.evaluation.statistics import CONFIDENCE, holm, mean_interval, student_t, welch
+from orn.stage2_train.systems import SYSTEMS
 
 _PARTS = tuple(
     system.name

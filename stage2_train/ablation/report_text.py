@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from shared.text_table import columns, markdown
+from orn.shared.text_table import columns, markdown
 
 _Columns = dict[str, Callable[[Mapping[str, Any]], str]]
 """What a cell says of a row, by the column's name."""

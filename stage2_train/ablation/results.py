@@ -18,13 +18,13 @@ from typing import Annotated
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from shared.config.bounded import read_bounded, shown
-from shared.config.fields import explain
-from shared.errors import ConfigError, PipelineError
-from shared.jobs.atomic_file import write_text
-from stage2_train.evaluation.bootstrap import Tallies
-from stage2_train.evaluation.predictions import Predictions, late_fusion, load_predictions
-from stage2_train.runs.run_folder import HEADS
+from orn.shared.config.bounded import read_bounded, shown
+from orn.shared.config.fields import explain
+from orn.shared.errors import ConfigError, PipelineError
+from orn.shared.jobs.atomic_file import write_text
+from orn.stage2_train.evaluation.bootstrap import Tallies
+from orn.stage2_train.evaluation.predictions import Predictions, late_fusion, load_predictions
+from orn.stage2_train.runs.run_folder import HEADS
 
 LATE_FUSION = "late-fusion"
 AND = " + "

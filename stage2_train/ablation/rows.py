@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from shared.config.files import apply_overrides
-from shared.errors import ConfigError
-from shared.nearest import nearest
-from stage2_train.model.summary import count_parameters
-from stage2_train.recipe import Recipe
-from stage2_train.systems import SYSTEMS, find_system
+from orn.shared.config.files import apply_overrides
+from orn.shared.errors import ConfigError
+from orn.shared.nearest import nearest
+from orn.stage2_train.model.summary import count_parameters
+from orn.stage2_train.recipe import Recipe
+from orn.stage2_train.systems import SYSTEMS, find_system
 
 TABLES = ("2", "5", "baselines", "controls", "leaks")
 _LEAKS = ("coco-class-object-head", "coco-shape-object-head", "one-frame", "shuffled-frames")

@@ -9,15 +9,15 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from shared.config.bounded import read_json
-from shared.config.fields import explain
-from shared.errors import CheckpointError, ConfigError
-from stage2_train.ablation.plan import AblationRun
-from stage2_train.ablation.results import AND, LATE_FUSION, RunResult
-from stage2_train.evaluation.bootstrap import Tallies
-from stage2_train.model.summary import count_parameters
-from stage2_train.runs.run_config import load_run_config
-from stage2_train.runs.run_folder import HEADS, METRICS_NAME, STARTS_NAME, number_in, read_jsonl
+from orn.shared.config.bounded import read_json
+from orn.shared.config.fields import explain
+from orn.shared.errors import CheckpointError, ConfigError
+from orn.stage2_train.ablation.plan import AblationRun
+from orn.stage2_train.ablation.results import AND, LATE_FUSION, RunResult
+from orn.stage2_train.evaluation.bootstrap import Tallies
+from orn.stage2_train.model.summary import count_parameters
+from orn.stage2_train.runs.run_config import load_run_config
+from orn.stage2_train.runs.run_folder import HEADS, METRICS_NAME, STARTS_NAME, number_in, read_jsonl
 
 
 def loss_figures(lines: Sequence[Mapping[str, Any]]) -> dict[str, float]:

@@ -19,11 +19,11 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Sampler
 
-from shared.errors import ConfigError, PipelineError, TrainingError
-from shared.short_repr import short_repr
-from stage2_train.clips.dataset import ClipDataset, ClipSample
-from stage2_train.clips.views import ClipRequest, View
-from stage2_train.model.inputs import NetworkInputs
+from orn.shared.errors import ConfigError, PipelineError, TrainingError
+from orn.shared.short_repr import short_repr
+from orn.stage2_train.clips.dataset import ClipDataset, ClipSample
+from orn.stage2_train.clips.views import ClipRequest, View
+from orn.stage2_train.model.inputs import NetworkInputs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

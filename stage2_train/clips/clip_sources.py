@@ -9,8 +9,8 @@ from typing import Any, Protocol, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from shared.masks.detections import FrameDetections
-from stage2_train.frames.crop import CropWindow
+from orn.shared.masks.detections import FrameDetections
+from orn.stage2_train.frames.crop import CropWindow
 
 
 class ClipPictures(Protocol):

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from shared.cli_options import (
+from orn.shared.cli_options import (
     NonEmptyPath,
     NumberRange,
     data_option,
@@ -16,8 +16,8 @@ from shared.cli_options import (
 )
 
 if TYPE_CHECKING:
-    from shared.inspect.pictures import Pictures
-    from shared.shards.shard import Shard
+    from orn.shared.inspect.pictures import Pictures
+    from orn.shared.shards.shard import Shard
 
 
 _path = NonEmptyPath()
@@ -58,7 +58,7 @@ def overlay(dataset: str, as_json: bool, **options: Any) -> None:
     One picture a segment: its frames as a batch has them, not cropped, with their times. A class
     has the same colour in all of them.
     """
-    from stage2_train.clips.overlay import draw_overlays
+    from orn.stage2_train.clips.overlay import draw_overlays
 
     result = draw_overlays(dataset, **options)
     if as_json:
@@ -121,8 +121,8 @@ def inspect(shard: Path, do_verify: bool, as_json: bool, **options: Any) -> int:
     there are grey. With --verify, what is wrong with the shard instead, and 1 at the end, if
     anything is.
     """
-    from shared.inspect.commands import one_shard, show_verification, verify_paths
-    from shared.shards.shard import Shard
+    from orn.shared.inspect.commands import one_shard, show_verification, verify_paths
+    from orn.shared.shards.shard import Shard
 
     overlay, makes_film = options["overlay"], str(options["overlay"]).lower().endswith(".mp4")
     if options["index"] is not None and options["seconds"] is not None:
@@ -159,8 +159,8 @@ def _describe(
     as_json: bool,
     **_: Any,
 ) -> None:
-    from shared.inspect.frame import find_frame, frame_text, frame_to_dict
-    from shared.inspect.summary import summarise, summary_text, summary_to_dict
+    from orn.shared.inspect.frame import find_frame, frame_text, frame_to_dict
+    from orn.shared.inspect.summary import summarise, summary_text, summary_to_dict
 
     if video_id is None and index is None and seconds is None:
         summary = summarise(shard)
@@ -188,7 +188,7 @@ def _draw(
         draw = _draw_film if makes_film else _draw_frame
         made |= {"overlay": str(overlay), "frames": draw(shard, pictures, overlay, **chosen)}
     if html is not None:
-        from shared.inspect.page.write import write_page
+        from orn.shared.inspect.page.write import write_page
 
         page = write_page(shard, pictures, html)
         size = f"{page.size_bytes / 1e6:.1f} MB"
@@ -213,8 +213,8 @@ def _draw_frame(
     score_threshold: float,
     **_: Any,
 ) -> int:
-    from shared.inspect.frame import find_frame
-    from shared.inspect.overlay import draw_picture
+    from orn.shared.inspect.frame import find_frame
+    from orn.shared.inspect.overlay import draw_picture
 
     frame = find_frame(shard, video_id=video_id, index=index, seconds=seconds)
     draw_picture(frame, pictures, out, score_threshold=score_threshold)
@@ -224,7 +224,7 @@ def _draw_frame(
 def _draw_film(
     shard: "Shard", pictures: "Pictures", out: Path, *, index: Any, seconds: Any, **part: Any
 ) -> int:
-    from shared.inspect.overlay import draw_film
+    from orn.shared.inspect.overlay import draw_film
 
     if index is not None or seconds is not None:
         raise click.UsageError("--frame and --seconds choose one frame; a film has --from and --to")
@@ -234,8 +234,8 @@ def _draw_film(
 def _pictures(
     path: Path, *, dataset: str | None, data_root: Path, clips: Path | None
 ) -> "Pictures":
-    from shared.inspect.pictures import pictures_of_shard
-    from stage2_train.clips.store_pictures import StorePictures
+    from orn.shared.inspect.pictures import pictures_of_shard
+    from orn.stage2_train.clips.store_pictures import StorePictures
 
     if clips is not None and dataset is not None:
         raise click.UsageError("--dataset and --clips both give pictures; give one of them")

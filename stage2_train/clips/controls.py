@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic.dataclasses import dataclass
 
-from shared.config.fields import STRICT
-from shared.masks.detections import masks_of_boxes
-from stage2_train.clips.mask_pieces import pieces_of_masks
-from stage2_train.clips.objects import FrameObjects
+from orn.shared.config.fields import STRICT
+from orn.shared.masks.detections import masks_of_boxes
+from orn.stage2_train.clips.mask_pieces import pieces_of_masks
+from orn.stage2_train.clips.objects import FrameObjects
 
 FrameOrder = Literal["forward", "reversed", "shuffled"]
 

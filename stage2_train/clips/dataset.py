@@ -21,34 +21,34 @@ from cachetools import LRUCache
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
-from shared.errors import ConfigError, JoinError, ShardFormatError
-from shared.manifests.records import Segment
-from shared.short_repr import short_repr
-from shared.time_ranges import TimeRange
-from stage2_train.clips.clip_sources import (
+from orn.shared.errors import ConfigError, JoinError, ShardFormatError
+from orn.shared.manifests.records import Segment
+from orn.shared.short_repr import short_repr
+from orn.shared.time_ranges import TimeRange
+from orn.stage2_train.clips.clip_sources import (
     ClipDetections,
     ClipPictures,
     DetectionSource,
     FrameSource,
 )
-from stage2_train.clips.controls import (
+from orn.stage2_train.clips.controls import (
     Controls,
     places_in_time,
     with_boxes_as_masks,
     with_mixed_classes,
 )
-from stage2_train.clips.join import FrameJoin, rows_by_ratio
-from stage2_train.clips.object_order import ObjectOrder, with_persons_first
-from stage2_train.clips.objects import (
+from orn.stage2_train.clips.join import FrameJoin, rows_by_ratio
+from orn.stage2_train.clips.object_order import ObjectOrder, with_persons_first
+from orn.stage2_train.clips.objects import (
     ClipSlots,
     FrameObjects,
     SlotSettings,
     fill_slots,
     objects_of_frames,
 )
-from stage2_train.clips.sampling import centre_frames, clip_generator, random_frames
-from stage2_train.clips.views import ClipRequest, Told
-from stage2_train.frames.crop import CropWindow, centre_window, placed_window, random_window
+from orn.stage2_train.clips.sampling import centre_frames, clip_generator, random_frames
+from orn.stage2_train.clips.views import ClipRequest, Told
+from orn.stage2_train.frames.crop import CropWindow, centre_window, placed_window, random_window
 
 logger = logging.getLogger(__name__)
 
@@ -129,7 +129,7 @@ class ClipSample:
 class ClipDataset(Dataset[ClipSample]):
     """Clips by number or by request, one a segment; may be pickled and forked into workers.
 
-    Clips differ in their number of slots: a loader takes `stage2_train.clips.batches.collate`.
+    Clips differ in their number of slots: a loader takes `orn.stage2_train.clips.batches.collate`.
     """
 
     def __init__(

@@ -15,13 +15,13 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.errors import ConfigError, JoinError
-from shared.manifests.records import Dataset, Segment
-from shared.shards.reader import DetectionFolder
-from shared.shards.schema import UNKNOWN_SOURCE
-from shared.shards.time_join import NearestFrames, frame_interval, nearest_frames
-from shared.time_ranges import TimeRange
-from stage2_train.frames.decoded import DatasetFrames
+from orn.shared.errors import ConfigError, JoinError
+from orn.shared.manifests.records import Dataset, Segment
+from orn.shared.shards.reader import DetectionFolder
+from orn.shared.shards.schema import UNKNOWN_SOURCE
+from orn.shared.shards.time_join import NearestFrames, frame_interval, nearest_frames
+from orn.shared.time_ranges import TimeRange
+from orn.stage2_train.frames.decoded import DatasetFrames
 
 FrameJoin = Literal["time", "ratio"]
 
@@ -113,7 +113,7 @@ def join_split(
     whose video or detections are absent from either, instead of refusing.
 
     With `frame_join` by time, frames and detections of a segment are also held against each other
-    (`shared.shards.time_join`); frames whose times only decoding tells are not.
+    (`orn.shared.shards.time_join`); frames whose times only decoding tells are not.
 
     Raises:
         JoinError: if a video or detections are absent and `partial` is off, or if frames and

@@ -14,8 +14,8 @@ from itertools import accumulate, pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.errors import ShardFormatError
-from shared.masks.run_lengths import read_run_lengths
+from orn.shared.errors import ShardFormatError
+from orn.shared.masks.run_lengths import read_run_lengths
 
 Window = tuple[float, float, float, float]
 

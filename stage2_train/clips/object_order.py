@@ -9,9 +9,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.masks.coco_classes import COCO_CLASSES
-from stage2_train.clips.mask_pieces import MaskPieces
-from stage2_train.clips.objects import FrameObjects
+from orn.shared.masks.coco_classes import COCO_CLASSES
+from orn.stage2_train.clips.mask_pieces import MaskPieces
+from orn.stage2_train.clips.objects import FrameObjects
 
 ObjectOrder = Literal["score", "person_first"]
 

@@ -17,12 +17,12 @@ from itertools import accumulate, pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.errors import ShardFormatError
-from shared.masks.coco_classes import NUM_COCO_CLASSES
-from shared.masks.detections import FrameDetections
-from shared.masks.rules import are_sound
-from shared.short_repr import short_repr
-from stage2_train.clips.mask_pieces import (
+from orn.shared.errors import ShardFormatError
+from orn.shared.masks.coco_classes import NUM_COCO_CLASSES
+from orn.shared.masks.detections import FrameDetections
+from orn.shared.masks.rules import are_sound
+from orn.shared.short_repr import short_repr
+from orn.stage2_train.clips.mask_pieces import (
     MaskPieces,
     Window,
     concatenated,
@@ -31,7 +31,7 @@ from stage2_train.clips.mask_pieces import (
     reaches_window,
     unions,
 )
-from stage2_train.frames.crop import CropWindow, boxes_in_crop
+from orn.stage2_train.frames.crop import CropWindow, boxes_in_crop
 
 BACKGROUND_LABEL = NUM_COCO_CLASSES
 """Place of the background in a class vector: the last one."""

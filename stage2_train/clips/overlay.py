@@ -9,17 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from shared.drawing.frame import DrawnObjects, draw_frame
-from shared.errors import JoinError
-from shared.jobs.atomic_file import replacing
-from shared.manifests.load import load_dataset
-from shared.manifests.records import Dataset, Segment
-from shared.shards.reader import DetectionFolder
-from shared.time_ranges import TimeRange
-from stage2_train.clips.dataset import ClipDataset, ClipSample, ClipSettings
-from stage2_train.clips.objects import SlotSettings
-from stage2_train.clips.views import ClipRequest
-from stage2_train.frames.reader import ClipStore
+from orn.shared.drawing.frame import DrawnObjects, draw_frame
+from orn.shared.errors import JoinError
+from orn.shared.jobs.atomic_file import replacing
+from orn.shared.manifests.load import load_dataset
+from orn.shared.manifests.records import Dataset, Segment
+from orn.shared.shards.reader import DetectionFolder
+from orn.shared.time_ranges import TimeRange
+from orn.stage2_train.clips.dataset import ClipDataset, ClipSample, ClipSettings
+from orn.stage2_train.clips.objects import SlotSettings
+from orn.stage2_train.clips.views import ClipRequest
+from orn.stage2_train.frames.reader import ClipStore
 
 _MASK_CELLS = 128
 """Rows and columns of the masks that are drawn: finer than those that the network gets."""

@@ -7,14 +7,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.errors import JoinError
-from shared.inspect.pictures import nearest_places
-from shared.shards.schema import UNKNOWN_SOURCE, VideoEntry
-from stage2_train.frames.reader import ClipStore
+from orn.shared.errors import JoinError
+from orn.shared.inspect.pictures import nearest_places
+from orn.shared.shards.schema import UNKNOWN_SOURCE, VideoEntry
+from orn.stage2_train.frames.reader import ClipStore
 
 
 class StorePictures:
-    """As `shared.inspect.pictures.Pictures`; frames get the shape of the detections' grid again.
+    """As `orn.shared.inspect.pictures.Pictures`; frames get the shape of the detections' grid.
 
     Raises:
         ClipStoreError: as `ClipStore`.

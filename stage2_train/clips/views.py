@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any, Literal, get_args
 
-from shared.errors import ConfigError
-from shared.manifests.records import Dataset, Segment
-from shared.nearest import nearest
-from stage2_train.frames.crop import CropPlace
+from orn.shared.errors import ConfigError
+from orn.shared.manifests.records import Dataset, Segment
+from orn.shared.nearest import nearest
+from orn.stage2_train.frames.crop import CropPlace
 
 logger = logging.getLogger(__name__)
 

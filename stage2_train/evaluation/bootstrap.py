@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import embedding_bag
 
-from stage2_train.evaluation.statistics import CONFIDENCE, student_t
+from orn.stage2_train.evaluation.statistics import CONFIDENCE, student_t
 
 NUM_DRAWS = 1000
 """Of what is drawn over seeds too."""

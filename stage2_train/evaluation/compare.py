@@ -10,23 +10,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.errors import ConfigError
-from stage2_train.evaluation.bootstrap import (
+from orn.shared.errors import ConfigError
+from orn.stage2_train.evaluation.bootstrap import (
     NUM_FIGURE_DRAWS,
     Tallies,
     difference_interval,
     redrawn_figures,
 )
-from stage2_train.evaluation.eval_file import EvalFile, read_eval
-from stage2_train.evaluation.figures import groups_by_class
-from stage2_train.evaluation.predictions import (
+from orn.stage2_train.evaluation.eval_file import EvalFile, read_eval
+from orn.stage2_train.evaluation.figures import groups_by_class
+from orn.stage2_train.evaluation.predictions import (
     Predictions,
     predictions_of,
     rows_in_order,
     some_ids,
 )
-from stage2_train.evaluation.statistics import CONFIDENCE
-from stage2_train.runs.listing import settings_of
+from orn.stage2_train.evaluation.statistics import CONFIDENCE
+from orn.stage2_train.runs.listing import settings_of
 
 _MOST_NAMED = 5
 

@@ -16,17 +16,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.errors import ConfigError, DataRootError
-from shared.manifests.load import load_listing, load_manifest
-from shared.manifests.records import Listing, Segment
-from shared.manifests.schema import Epic100Labels, EpicTarget, Manifest
-from shared.text_table import columns
-from stage2_train.evaluation.bootstrap import NUM_FIGURE_DRAWS
-from stage2_train.evaluation.predictions import Predictions, predictions_of, rows_in_order
-from stage2_train.evaluation.shares import Share, share_figures, top1_share
-from stage2_train.evaluation.statistics import CONFIDENCE
-from stage2_train.runs.run_config import RunConfig
-from stage2_train.runs.trained import config_of
+from orn.shared.errors import ConfigError, DataRootError
+from orn.shared.manifests.load import load_listing, load_manifest
+from orn.shared.manifests.records import Listing, Segment
+from orn.shared.manifests.schema import Epic100Labels, EpicTarget, Manifest
+from orn.shared.text_table import columns
+from orn.stage2_train.evaluation.bootstrap import NUM_FIGURE_DRAWS
+from orn.stage2_train.evaluation.predictions import Predictions, predictions_of, rows_in_order
+from orn.stage2_train.evaluation.shares import Share, share_figures, top1_share
+from orn.stage2_train.evaluation.statistics import CONFIDENCE
+from orn.stage2_train.runs.run_config import RunConfig
+from orn.stage2_train.runs.trained import config_of
 
 _TEST_TABLE = "annotations/EPIC_100_test_timestamps.csv"
 _TOP_K = 5

@@ -4,8 +4,8 @@ from typing import Any
 
 import click
 
-from shared.cli_options import NonEmptyPath, dry_run_option, echo_report, json_option
-from stage2_train.resources import Resources, resource_options
+from orn.shared.cli_options import NonEmptyPath, dry_run_option, echo_report, json_option
+from orn.stage2_train.resources import Resources, resource_options
 
 _path = NonEmptyPath()
 
@@ -34,7 +34,7 @@ def eval_epic100(as_json: bool, **options: Any) -> None:
     Top-1 and top-5 of verbs, nouns and actions: of all segments, of unseen participants, of tail
     classes. Both runs have to be measured by `orn eval`, which keeps what they predict.
     """
-    from stage2_train.evaluation import epic100
+    from orn.stage2_train.evaluation import epic100
 
     report = epic100.measure_epic100(epic100.Epic100Request(**options))
     echo_report(report, epic100.table_text, as_json=as_json)
@@ -71,7 +71,7 @@ def submit_epic100(
     It has the scores of every narration id of the split, and the levels of supervision, which are
     printed with the reason for each. Where ids are missing or unexpected, nothing is written.
     """
-    from stage2_train.evaluation import epic100_file
+    from orn.stage2_train.evaluation import epic100_file
 
     given = {"pt": pt, "tl": tl, "td": td}
     levels = {name: level for name, level in given.items() if level is not None}

@@ -19,13 +19,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from shared.errors import ConfigError
-from shared.jobs.atomic_file import replacing
-from shared.manifests.load import locate_videos
-from stage2_train.clips.views import Views
-from stage2_train.devices import build_accelerator, loader_settings, main_progress
-from stage2_train.evaluation.epic100 import ChallengeRun, open_run
-from stage2_train.evaluation.predictions import (
+from orn.shared.errors import ConfigError
+from orn.shared.jobs.atomic_file import replacing
+from orn.shared.manifests.load import locate_videos
+from orn.stage2_train.clips.views import Views
+from orn.stage2_train.devices import build_accelerator, loader_settings, main_progress
+from orn.stage2_train.evaluation.epic100 import ChallengeRun, open_run
+from orn.stage2_train.evaluation.predictions import (
     Predictions,
     check_finite,
     load_predictions,
@@ -33,9 +33,9 @@ from stage2_train.evaluation.predictions import (
     save_predictions,
     some_ids,
 )
-from stage2_train.resources import Resources
-from stage2_train.runs.sources import open_sources
-from stage2_train.runs.trained import load_trained, paths_of_run
+from orn.stage2_train.resources import Resources
+from orn.stage2_train.runs.sources import open_sources
+from orn.stage2_train.runs.trained import load_trained, paths_of_run
 
 _SIZES = {"verb": 97, "noun": 300}
 _QUARTER = 0.25

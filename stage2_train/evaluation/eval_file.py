@@ -6,12 +6,12 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, ValidationError
 
-from shared.config.bounded import read_json
-from shared.config.fields import explain
-from shared.errors import CheckpointError
-from stage2_train.clips.dataset import UnsureInEvaluation
-from stage2_train.evaluation.predictions import GroupKind
-from stage2_train.runs.run_folder import HEADS
+from orn.shared.config.bounded import read_json
+from orn.shared.config.fields import explain
+from orn.shared.errors import CheckpointError
+from orn.stage2_train.clips.dataset import UnsureInEvaluation
+from orn.stage2_train.evaluation.predictions import GroupKind
+from orn.stage2_train.runs.run_folder import HEADS
 
 UNSURE_NEGATIVE = "map_unsure_negative"
 """Figure beside a `map` that leaves out what annotators could not tell: the same with that as

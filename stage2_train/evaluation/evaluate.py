@@ -17,17 +17,17 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 
-from shared.errors import ConfigError
-from shared.jobs.atomic_file import write_text
-from shared.manifests.records import Subset
-from stage2_train.clips.controls import FrameOrder
-from stage2_train.clips.dataset import ClipDataset
-from stage2_train.clips.join import JoinedSplit
-from stage2_train.clips.views import NumCrops, Views, classes_when_flipped
-from stage2_train.devices import build_accelerator, loader_settings, main_progress
-from stage2_train.evaluation.eval_file import UNSURE_NEGATIVE, report_json
-from stage2_train.evaluation.figures import measured_figures, with_groups
-from stage2_train.evaluation.metrics import (
+from orn.shared.errors import ConfigError
+from orn.shared.jobs.atomic_file import write_text
+from orn.shared.manifests.records import Subset
+from orn.stage2_train.clips.controls import FrameOrder
+from orn.stage2_train.clips.dataset import ClipDataset
+from orn.stage2_train.clips.join import JoinedSplit
+from orn.stage2_train.clips.views import NumCrops, Views, classes_when_flipped
+from orn.stage2_train.devices import build_accelerator, loader_settings, main_progress
+from orn.stage2_train.evaluation.eval_file import UNSURE_NEGATIVE, report_json
+from orn.stage2_train.evaluation.figures import measured_figures, with_groups
+from orn.stage2_train.evaluation.metrics import (
     Scores,
     chance_level,
     confusion_counts,
@@ -35,17 +35,17 @@ from stage2_train.evaluation.metrics import (
     scores_of,
     unsure_labels,
 )
-from stage2_train.evaluation.predictions import (
+from orn.stage2_train.evaluation.predictions import (
     Predictions,
     check_finite,
     predict,
     save_predictions,
 )
-from stage2_train.resources import Resources
-from stage2_train.runs.model_folder import is_model_folder
-from stage2_train.runs.run_config import RunConfig
-from stage2_train.runs.sources import Sources
-from stage2_train.runs.trained import config_of, load_trained, sources_of_run
+from orn.stage2_train.resources import Resources
+from orn.stage2_train.runs.model_folder import is_model_folder
+from orn.stage2_train.runs.run_config import RunConfig
+from orn.stage2_train.runs.sources import Sources
+from orn.stage2_train.runs.trained import config_of, load_trained, sources_of_run
 
 logger = logging.getLogger(__name__)
 

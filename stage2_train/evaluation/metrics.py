@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.manifests.records import Metric
-from stage2_train.clips.dataset import ClipDataset
-from stage2_train.evaluation.bootstrap import Tallies
-from stage2_train.evaluation.predictions import Predictions
+from orn.shared.manifests.records import Metric
+from orn.stage2_train.clips.dataset import ClipDataset
+from orn.stage2_train.evaluation.bootstrap import Tallies
+from orn.stage2_train.evaluation.predictions import Predictions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -19,20 +19,20 @@ from accelerate.utils import gather_object
 from numpy.typing import NDArray
 from torch import nn
 
-from shared.config.bounded import open_file, shown
-from shared.data_files import is_folder, is_there
-from shared.errors import CheckpointError, ConfigError
-from shared.jobs.atomic_file import replacing
-from shared.text_table import shortened
-from stage2_train.clips.batches import (
+from orn.shared.config.bounded import open_file, shown
+from orn.shared.data_files import is_folder, is_there
+from orn.shared.errors import CheckpointError, ConfigError
+from orn.shared.jobs.atomic_file import replacing
+from orn.shared.text_table import shortened
+from orn.stage2_train.clips.batches import (
     LoaderSettings,
     evaluation_loader,
     evaluation_requests,
 )
-from stage2_train.clips.controls import FrameOrder
-from stage2_train.clips.dataset import ClipDataset
-from stage2_train.clips.views import Views
-from stage2_train.model.config import HeadCombination, Heads
+from orn.stage2_train.clips.controls import FrameOrder
+from orn.stage2_train.clips.dataset import ClipDataset
+from orn.stage2_train.clips.views import Views
+from orn.stage2_train.model.config import HeadCombination, Heads
 
 GroupKind = Literal["videos", "participants"]
 

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.manifests.records import Subset
-from stage2_train.evaluation.bootstrap import figure_interval, redrawn_figures
+from orn.shared.manifests.records import Subset
+from orn.stage2_train.evaluation.bootstrap import figure_interval, redrawn_figures
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from shared.cli_options import (
+from orn.shared.cli_options import (
     NumberRange,
     data_option,
     dry_run_option,
@@ -13,8 +13,8 @@ from shared.cli_options import (
     json_option,
     out_option,
 )
-from shared.environment import usable_cores
-from stage2_train.newest_data import newest_data
+from orn.shared.environment import usable_cores
+from orn.stage2_train.newest_data import newest_data
 
 SOME_FAILED_EXIT_CODE = 3
 _LONGEST_SIDE = 4096
@@ -86,7 +86,7 @@ def clips(dataset: str | None, verify: bool, dry_run: bool, as_json: bool, **opt
     Interrupted, it goes on where it was; run again, it adds what is new. --dry-run estimates the
     size. Ends with 3 if some videos could not be decoded, with 1 if --verify finds anything wrong.
     """
-    from stage2_train.frames.make_clips import (
+    from orn.stage2_train.frames.make_clips import (
         ClipsRequest,
         describe_clips,
         make_clips,

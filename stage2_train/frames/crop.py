@@ -11,7 +11,7 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.errors import ConfigError
+from orn.shared.errors import ConfigError
 
 CropPlace = Literal["first", "centre", "last"]
 """Along the longer side: at the left (or top), in the middle, at the right (or bottom)."""

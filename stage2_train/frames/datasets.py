@@ -14,8 +14,8 @@ import numpy as np
 from h5py import h5a, h5d, h5l, h5o, h5s, h5t
 from numpy.typing import NDArray
 
-from shared.errors import ClipStoreError
-from stage2_train.frames.schema import COLUMNS
+from orn.shared.errors import ClipStoreError
+from orn.stage2_train.frames.schema import COLUMNS
 
 CHUNK_BYTES = 2**20
 """Length of a chunk of the JPEG files of a part; those of a store are in one piece."""

@@ -16,17 +16,17 @@ import numpy as np
 from cachetools import LRUCache
 from numpy.typing import NDArray
 
-from shared.errors import ClipStoreError, VideoDecodeError
-from shared.manifests.records import Video
-from shared.manifests.source import source_of
-from shared.time_ranges import TimeRange
-from shared.video.frame_times import FrameTimes, KnownTimes, frame_times
-from shared.video.read import content_digest, frame_seconds, read_frames
-from stage2_train.frames.crop import CropWindow
-from stage2_train.frames.jpeg import decode_jpeg, encode_frame, rescaled
-from stage2_train.frames.onwards import OnwardReader
-from stage2_train.frames.reader import ClipStore
-from stage2_train.frames.schema import FailedClip, StoreSettings
+from orn.shared.errors import ClipStoreError, VideoDecodeError
+from orn.shared.manifests.records import Video
+from orn.shared.manifests.source import source_of
+from orn.shared.time_ranges import TimeRange
+from orn.shared.video.frame_times import FrameTimes, KnownTimes, frame_times
+from orn.shared.video.read import content_digest, frame_seconds, read_frames
+from orn.stage2_train.frames.crop import CropWindow
+from orn.stage2_train.frames.jpeg import decode_jpeg, encode_frame, rescaled
+from orn.stage2_train.frames.onwards import OnwardReader
+from orn.stage2_train.frames.reader import ClipStore
+from orn.stage2_train.frames.schema import FailedClip, StoreSettings
 
 _CACHE_BYTES = 256 * 2**20
 """Memory for times of videos, in each process; an hour at 60 frames a second takes 3.5 MB."""

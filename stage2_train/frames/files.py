@@ -9,10 +9,10 @@ from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from shared.data_files import Stamp, stamp_of
-from shared.errors import ClipStoreError
-from stage2_train.frames.merge import Contents
-from stage2_train.frames.store_file import StoreFile
+from orn.shared.data_files import Stamp, stamp_of
+from orn.shared.errors import ClipStoreError
+from orn.stage2_train.frames.merge import Contents
+from orn.stage2_train.frames.store_file import StoreFile
 
 T = TypeVar("T", StoreFile, Contents)
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from stage2_train.frames.schema import StoreSettings
+from orn.stage2_train.frames.schema import StoreSettings
 
 _BASELINE = 0xC0
 _TABLES = {0xC4, 0xDB, 0xDD, 0xFE, *range(0xE0, 0xF0)}

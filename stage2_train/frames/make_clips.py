@@ -11,19 +11,19 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
-from shared.errors import ClipStoreError, ConfigError, VideoDecodeError
-from shared.manifests.headers import read_headers, warn_of_times_beyond
-from shared.manifests.load import load_dataset, require_videos
-from shared.manifests.records import Dataset, Segment, Video
-from shared.manifests.source import source_of
-from shared.time_ranges import ALL_TIMES, TimeRange, TimeRanges
-from shared.video.read import estimate, read_frames
-from stage2_train.frames.files import files_there
-from stage2_train.frames.jpeg import encode_frame
-from stage2_train.frames.parts import parts_folder
-from stage2_train.frames.schema import StoreSettings
-from stage2_train.frames.verify import verify_store
-from stage2_train.frames.writer import build_clip_store, joined_bytes, remaining_videos
+from orn.shared.errors import ClipStoreError, ConfigError, VideoDecodeError
+from orn.shared.manifests.headers import read_headers, warn_of_times_beyond
+from orn.shared.manifests.load import load_dataset, require_videos
+from orn.shared.manifests.records import Dataset, Segment, Video
+from orn.shared.manifests.source import source_of
+from orn.shared.time_ranges import ALL_TIMES, TimeRange, TimeRanges
+from orn.shared.video.read import estimate, read_frames
+from orn.stage2_train.frames.files import files_there
+from orn.stage2_train.frames.jpeg import encode_frame
+from orn.stage2_train.frames.parts import parts_folder
+from orn.stage2_train.frames.schema import StoreSettings
+from orn.stage2_train.frames.verify import verify_store
+from orn.stage2_train.frames.writer import build_clip_store, joined_bytes, remaining_videos
 
 logger = logging.getLogger(__name__)
 

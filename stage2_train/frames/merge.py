@@ -9,10 +9,10 @@ import google_crc32c
 import h5py
 import numpy as np
 
-from shared.time_ranges import TimeRanges
-from stage2_train.frames.schema import VIDEO_COLUMNS, FailedClip, StoreSettings, parse_ranges
-from stage2_train.frames.store_file import StoreFile, read_store
-from stage2_train.frames.writing import (
+from orn.shared.time_ranges import TimeRanges
+from orn.stage2_train.frames.schema import VIDEO_COLUMNS, FailedClip, StoreSettings, parse_ranges
+from orn.stage2_train.frames.store_file import StoreFile, read_store
+from orn.stage2_train.frames.writing import (
     create_column,
     write_columns,
     write_pictures,

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.video.read import Frame
+from orn.shared.video.read import Frame
 
 _KEPT_BYTES = 128 * 2**20
 """Of pictures behind the last one that was asked for: those of 680 frames of 256 x 256."""

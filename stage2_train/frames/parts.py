@@ -16,20 +16,20 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from shared.errors import VideoDecodeError
-from shared.manifests.records import Video
-from shared.manifests.source import source_of
-from shared.time_ranges import ALL_TIMES, TimeRanges
-from shared.video.read import Frame, content_digest, read_frames
-from stage2_train.frames.datasets import CHUNK_BYTES
-from stage2_train.frames.jpeg import encode_frame
-from stage2_train.frames.schema import (
+from orn.shared.errors import VideoDecodeError
+from orn.shared.manifests.records import Video
+from orn.shared.manifests.source import source_of
+from orn.shared.time_ranges import ALL_TIMES, TimeRanges
+from orn.shared.video.read import Frame, content_digest, read_frames
+from orn.stage2_train.frames.datasets import CHUNK_BYTES
+from orn.stage2_train.frames.jpeg import encode_frame
+from orn.stage2_train.frames.schema import (
     FailedClip,
     StoreSettings,
     column_checksum,
     ranges_text,
 )
-from stage2_train.frames.writing import BUFFER_BYTES, write_columns, write_pictures, writing
+from orn.stage2_train.frames.writing import BUFFER_BYTES, write_columns, write_pictures, writing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,12 +13,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.errors import ClipStoreError
-from shared.time_ranges import TimeRange, TimeRanges
-from stage2_train.frames.crop import CropWindow
-from stage2_train.frames.files import files_there, read_files
-from stage2_train.frames.jpeg import decode_frame
-from stage2_train.frames.store_file import StoreFile, read_store
+from orn.shared.errors import ClipStoreError
+from orn.shared.time_ranges import TimeRange, TimeRanges
+from orn.stage2_train.frames.crop import CropWindow
+from orn.stage2_train.frames.files import files_there, read_files
+from orn.stage2_train.frames.jpeg import decode_frame
+from orn.stage2_train.frames.store_file import StoreFile, read_store
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -26,9 +26,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ConfigDict, Field, TypeAdapter
 
-from shared.config.fields import STRICT
-from shared.errors import ClipStoreError, VideoDecodeError
-from shared.time_ranges import TimeRange, TimeRanges
+from orn.shared.config.fields import STRICT
+from orn.shared.errors import ClipStoreError, VideoDecodeError
+from orn.shared.time_ranges import TimeRange, TimeRanges
 
 FORMAT_NAME = "orn-clips"
 FORMAT_VERSION = 2
@@ -60,7 +60,7 @@ class Column:
 
 
 COLUMNS: dict[str, Column] = {
-    # id of the manifest, and `shared.video.read.content_digest` of the source
+    # id of the manifest, and `orn.shared.video.read.content_digest` of the source
     "video_id": Column(dtype=None, counts="videos"),
     "source_digest": Column(dtype=None, counts="videos"),
     # upright size of the source, and size of the stored frames, pixels

@@ -15,7 +15,7 @@ from typing import BinaryIO
 import google_crc32c
 import numpy as np
 
-from shared.errors import ClipStoreError
+from orn.shared.errors import ClipStoreError
 
 _MARK = b"orn-clips-v1"
 _COUNT = struct.Struct("<Q")

@@ -18,10 +18,10 @@ from h5py import h5d
 from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 
-from shared.config.fields import explain
-from shared.errors import ClipStoreError
-from shared.time_ranges import TimeRanges
-from stage2_train.frames.datasets import (
+from orn.shared.config.fields import explain
+from orn.shared.errors import ClipStoreError
+from orn.shared.time_ranges import TimeRanges
+from orn.stage2_train.frames.datasets import (
     CHUNK_BYTES,
     attribute,
     check_names,
@@ -30,8 +30,8 @@ from stage2_train.frames.datasets import (
     read_column,
     unreadable,
 )
-from stage2_train.frames.jpeg import most_bytes
-from stage2_train.frames.schema import (
+from orn.stage2_train.frames.jpeg import most_bytes
+from orn.stage2_train.frames.schema import (
     COLUMNS,
     FORMAT_NAME,
     FORMAT_VERSION,
@@ -42,7 +42,7 @@ from stage2_train.frames.schema import (
     column_checksum,
     parse_ranges,
 )
-from stage2_train.frames.seal import check_seal
+from orn.stage2_train.frames.seal import check_seal
 
 REMEDY = (
     "; `orn clips --verify` finds all that is damaged, remove the file and run `orn clips` to "

@@ -5,15 +5,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from shared.errors import ClipStoreError, VideoDecodeError
-from shared.jobs.progress import progress
-from shared.manifests.records import Video
-from shared.manifests.source import source_of
-from shared.time_ranges import ALL_TIMES, TimeRanges
-from shared.video.read import content_digest
-from stage2_train.frames.jpeg import decode_frame
-from stage2_train.frames.reader import ClipFrames, ClipStore
-from stage2_train.frames.store_file import REMEDY
+from orn.shared.errors import ClipStoreError, VideoDecodeError
+from orn.shared.jobs.progress import progress
+from orn.shared.manifests.records import Video
+from orn.shared.manifests.source import source_of
+from orn.shared.time_ranges import ALL_TIMES, TimeRanges
+from orn.shared.video.read import content_digest
+from orn.stage2_train.frames.jpeg import decode_frame
+from orn.stage2_train.frames.reader import ClipFrames, ClipStore
+from orn.stage2_train.frames.store_file import REMEDY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,17 +11,17 @@ from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
-from shared.errors import ClipStoreError
-from shared.jobs.atomic_file import remove_stale_temporaries
-from shared.jobs.lock import locked
-from shared.jobs.progress import progress
-from shared.jobs.workers import in_workers
-from shared.manifests.records import Video
-from shared.time_ranges import ALL_TIMES, TimeRanges
-from stage2_train.frames.files import file_path, num_kept, read_files, remove_files
-from stage2_train.frames.merge import Contents, StoredVideo, merge, read_contents
-from stage2_train.frames.parts import PartTask, part_path, parts_folder, write_part
-from stage2_train.frames.schema import FailedClip, StoreSettings
+from orn.shared.errors import ClipStoreError
+from orn.shared.jobs.atomic_file import remove_stale_temporaries
+from orn.shared.jobs.lock import locked
+from orn.shared.jobs.progress import progress
+from orn.shared.jobs.workers import in_workers
+from orn.shared.manifests.records import Video
+from orn.shared.time_ranges import ALL_TIMES, TimeRanges
+from orn.stage2_train.frames.files import file_path, num_kept, read_files, remove_files
+from orn.stage2_train.frames.merge import Contents, StoredVideo, merge, read_contents
+from orn.stage2_train.frames.parts import PartTask, part_path, parts_folder, write_part
+from orn.stage2_train.frames.schema import FailedClip, StoreSettings
 
 logger = logging.getLogger(__name__)
 

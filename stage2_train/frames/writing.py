@@ -10,9 +10,9 @@ import google_crc32c
 import h5py
 import numpy as np
 
-from shared.jobs.atomic_file import replacing
-from stage2_train.frames.datasets import pieces
-from stage2_train.frames.schema import (
+from orn.shared.jobs.atomic_file import replacing
+from orn.stage2_train.frames.datasets import pieces
+from orn.stage2_train.frames.schema import (
     COLUMNS,
     FORMAT_NAME,
     FORMAT_VERSION,
@@ -20,7 +20,7 @@ from stage2_train.frames.schema import (
     StoreSettings,
     column_checksum,
 )
-from stage2_train.frames.seal import write_seal
+from orn.stage2_train.frames.seal import write_seal
 
 BUFFER_BYTES = 8 * 2**20
 """JPEG bytes held in memory before they go to the file: bounds memory for videos of any length."""

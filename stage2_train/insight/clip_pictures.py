@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from shared.drawing.frame import draw_frame
-from shared.drawing.text import draw_text, text_size
-from stage2_train.insight.explained import BACKGROUND, Clique, ExplainedClip
+from orn.shared.drawing.frame import draw_frame
+from orn.shared.drawing.text import draw_text, text_size
+from orn.stage2_train.insight.explained import BACKGROUND, Clique, ExplainedClip
 
 MOST_LINES = 8
 """Cliques that are drawn at most."""

@@ -6,9 +6,9 @@ from typing import Any
 
 import click
 
-from shared.cli_options import NonEmptyPath, echo_report, json_option
-from stage2_train.resources import Resources, resource_options
-from stage2_train.runs.chosen import chosen_run
+from orn.shared.cli_options import NonEmptyPath, echo_report, json_option
+from orn.stage2_train.resources import Resources, resource_options
+from orn.stage2_train.runs.chosen import chosen_run
 
 
 @click.command()
@@ -44,7 +44,7 @@ def report(run: Path | None, resources: Resources, as_json: bool, **options: Any
     The page works offline and has at most 10 MB. Its figures also lie in RUN/report as PNG, SVG
     and CSV.
     """
-    from stage2_train.insight.report import write_report
+    from orn.stage2_train.insight.report import write_report
 
     result = write_report(chosen_run(run), resources=resources, **options)
     echo_report(result, itemgetter("report"), as_json=as_json)

@@ -12,12 +12,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from shared.drawing.frame import DrawnObjects
-from stage2_train.clips.batches import ClipBatch, LoaderSettings, evaluation_loader
-from stage2_train.clips.dataset import ClipDataset
-from stage2_train.clips.objects import BACKGROUND_LABEL
-from stage2_train.insight.importance import Importance, explain
-from stage2_train.model.inputs import NetworkInputs
+from orn.shared.drawing.frame import DrawnObjects
+from orn.stage2_train.clips.batches import ClipBatch, LoaderSettings, evaluation_loader
+from orn.stage2_train.clips.dataset import ClipDataset
+from orn.stage2_train.clips.objects import BACKGROUND_LABEL
+from orn.stage2_train.insight.importance import Importance, explain
+from orn.stage2_train.model.inputs import NetworkInputs
 
 BACKGROUND = "background"
 _BATCH_SIZE = 16

@@ -15,10 +15,10 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 from numpy.typing import NDArray
 
-from shared.drawing.colours import class_colour
-from shared.text_table import printable
-from stage2_train.insight.class_pairs import ClassPair
-from stage2_train.insight.explained import BACKGROUND
+from orn.shared.drawing.colours import class_colour
+from orn.shared.text_table import printable
+from orn.stage2_train.insight.class_pairs import ClassPair
+from orn.stage2_train.insight.explained import BACKGROUND
 
 MEASURES: Mapping[str, tuple[str, Callable[[ClassPair], float]]] = {
     "num_pairs": ("how often they occur together", lambda pair: float(pair.num_pairs)),

@@ -16,11 +16,11 @@ from functools import cached_property
 import torch
 from torch import Tensor, nn
 
-from shared.errors import ConfigError
-from stage2_train.model.frame_cliques import choose_frame_cliques
-from stage2_train.model.inputs import NetworkInputs, NetworkOutput
-from stage2_train.model.network import ObjectVideoNetwork
-from stage2_train.model.object_head import ObjectHead
+from orn.shared.errors import ConfigError
+from orn.stage2_train.model.frame_cliques import choose_frame_cliques
+from orn.stage2_train.model.inputs import NetworkInputs, NetworkOutput
+from orn.stage2_train.model.network import ObjectVideoNetwork
+from orn.stage2_train.model.object_head import ObjectHead
 
 _VARIANTS_AT_ONCE = 2**12
 """Clips with something taken out that are classified at once, so that memory is bounded."""

@@ -6,20 +6,20 @@ from pathlib import Path
 
 import numpy as np
 
-from shared.jobs.progress import progress
-from stage2_train.clips.join import JoinedSplit
-from stage2_train.devices import build_accelerator
-from stage2_train.insight.class_pairs import ClassPairs
-from stage2_train.insight.clip_pictures import thumbnail
-from stage2_train.insight.explained import ExplainedClip, explained_clips
-from stage2_train.insight.measured import Measured, Mistake
-from stage2_train.insight.report_files import ReportFiles
-from stage2_train.insight.report_page import Picture, shown
-from stage2_train.model.network import ObjectVideoNetwork
-from stage2_train.resources import Resources
-from stage2_train.runs.run_config import RunConfig
-from stage2_train.runs.sources import Sources
-from stage2_train.runs.trained import Trained
+from orn.shared.jobs.progress import progress
+from orn.stage2_train.clips.join import JoinedSplit
+from orn.stage2_train.devices import build_accelerator
+from orn.stage2_train.insight.class_pairs import ClassPairs
+from orn.stage2_train.insight.clip_pictures import thumbnail
+from orn.stage2_train.insight.explained import ExplainedClip, explained_clips
+from orn.stage2_train.insight.measured import Measured, Mistake
+from orn.stage2_train.insight.report_files import ReportFiles
+from orn.stage2_train.insight.report_page import Picture, shown
+from orn.stage2_train.model.network import ObjectVideoNetwork
+from orn.stage2_train.resources import Resources
+from orn.stage2_train.runs.run_config import RunConfig
+from orn.stage2_train.runs.sources import Sources
+from orn.stage2_train.runs.trained import Trained
 
 _Place = tuple[int, int]
 """Number of a segment, and a class."""

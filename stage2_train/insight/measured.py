@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.errors import CheckpointError
-from stage2_train.evaluation.eval_file import EvalFile, read_eval
-from stage2_train.evaluation.predictions import Predictions, load_predictions
+from orn.shared.errors import CheckpointError
+from orn.stage2_train.evaluation.eval_file import EvalFile, read_eval
+from orn.stage2_train.evaluation.predictions import Predictions, load_predictions
 
 OUTCOMES = ("found", "missed", "false alarm")
 """Columns of the table of several labels a clip, which has no confusion matrix."""

@@ -12,16 +12,16 @@ from typing import Any
 import numpy as np
 import torch
 
-from shared.config.bounded import file_digest, read_bounded
-from shared.errors import CheckpointError, JoinError
-from shared.jobs.atomic_file import write_text
-from shared.nearest import nearest
-from shared.text_table import shortened
-from stage2_train.evaluation.evaluate import EvalRequest, evaluate
-from stage2_train.insight.looking import Found, Looker
-from stage2_train.insight.measured import Measured, Mistake, load_measured
-from stage2_train.insight.report_files import ReportFiles
-from stage2_train.insight.report_page import (
+from orn.shared.config.bounded import file_digest, read_bounded
+from orn.shared.errors import CheckpointError, JoinError
+from orn.shared.jobs.atomic_file import write_text
+from orn.shared.nearest import nearest
+from orn.shared.text_table import shortened
+from orn.stage2_train.evaluation.evaluate import EvalRequest, evaluate
+from orn.stage2_train.insight.looking import Found, Looker
+from orn.stage2_train.insight.measured import Measured, Mistake, load_measured
+from orn.stage2_train.insight.report_files import ReportFiles
+from orn.stage2_train.insight.report_page import (
     CellClips,
     ReportPage,
     Section,
@@ -29,7 +29,7 @@ from stage2_train.insight.report_page import (
     shown,
     table,
 )
-from stage2_train.insight.report_sections import (
+from orn.stage2_train.insight.report_sections import (
     cases_section,
     confusion_section,
     figure4_section,
@@ -37,10 +37,10 @@ from stage2_train.insight.report_sections import (
     mistakes_section,
     scores_section,
 )
-from stage2_train.resources import Resources
-from stage2_train.runs.run_config import load_run_config, segments_digest
-from stage2_train.runs.run_folder import CONFIG_NAME, STARTS_NAME, read_jsonl
-from stage2_train.runs.trained import load_trained, sources_of_run
+from orn.stage2_train.resources import Resources
+from orn.stage2_train.runs.run_config import load_run_config, segments_digest
+from orn.stage2_train.runs.run_folder import CONFIG_NAME, STARTS_NAME, read_jsonl
+from orn.stage2_train.runs.trained import load_trained, sources_of_run
 
 LARGEST_PAGE_BYTES = 10_000_000
 """Larger pages are slow to open and to send."""

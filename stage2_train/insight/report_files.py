@@ -12,11 +12,11 @@ from typing import Any, Literal
 import numpy as np
 from PIL import Image
 
-from shared.jobs.atomic_file import write_bytes, write_text
-from stage2_train.insight.class_pairs import ClassPairs
-from stage2_train.insight.clip_pictures import MOST_LINES, draw_pairs, webp
-from stage2_train.insight.explained import ExplainedClip
-from stage2_train.insight.figures import (
+from orn.shared.jobs.atomic_file import write_bytes, write_text
+from orn.stage2_train.insight.class_pairs import ClassPairs
+from orn.stage2_train.insight.clip_pictures import MOST_LINES, draw_pairs, webp
+from orn.stage2_train.insight.explained import ExplainedClip
+from orn.stage2_train.insight.figures import (
     confusion_figure,
     curves_figure,
     graph_figure,
@@ -24,9 +24,9 @@ from stage2_train.insight.figures import (
     png_and_svg,
     strongest_words,
 )
-from stage2_train.insight.measured import Measured
-from stage2_train.insight.report_page import Picture, decided_lines, shown
-from stage2_train.runs.run_folder import METRICS_NAME, number_in, read_jsonl
+from orn.stage2_train.insight.measured import Measured
+from orn.stage2_train.insight.report_page import Picture, decided_lines, shown
+from orn.stage2_train.runs.run_folder import METRICS_NAME, number_in, read_jsonl
 
 _MOST_GRAPHS = 60
 """Activities whose graphs are drawn; the table has all."""

@@ -11,10 +11,10 @@ from html import escape
 from importlib import resources
 from typing import Any
 
-from shared.errors import PipelineError
-from shared.inspect.page.assemble import page_style, sealed_page
-from shared.inspect.page.contents import safe_json
-from shared.text_table import printable
+from orn.shared.errors import PipelineError
+from orn.shared.inspect.page.assemble import page_style, sealed_page
+from orn.shared.inspect.page.contents import safe_json
+from orn.shared.text_table import printable
 
 _LONGEST_TEXT = 160
 _MOST_IN_CELL = 200
@@ -258,4 +258,4 @@ def _cut(text: str, longest: int = _LONGEST_TEXT) -> str:
 
 
 def _asset(name: str) -> str:
-    return resources.files("stage2_train.insight").joinpath(name).read_text("utf-8")
+    return resources.files("orn.stage2_train.insight").joinpath(name).read_text("utf-8")

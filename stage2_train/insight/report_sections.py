@@ -6,11 +6,11 @@ from itertools import chain
 import numpy as np
 from numpy.typing import NDArray
 
-from stage2_train.insight.class_pairs import ClassPair, ClassPairs
-from stage2_train.insight.figures import node_name
-from stage2_train.insight.measured import Measured
-from stage2_train.insight.paper_table1 import TABLE_1, TABLE_1_MAP
-from stage2_train.insight.report_page import Picture, Section, scrolling, shown, table
+from orn.stage2_train.insight.class_pairs import ClassPair, ClassPairs
+from orn.stage2_train.insight.figures import node_name
+from orn.stage2_train.insight.measured import Measured
+from orn.stage2_train.insight.paper_table1 import TABLE_1, TABLE_1_MAP
+from orn.stage2_train.insight.report_page import Picture, Section, scrolling, shown, table
 
 _Figure = list[str | Picture]
 """HTML, and the pictures in it."""

@@ -10,14 +10,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.errors import JoinError
-from shared.jobs.progress import progress
-from shared.manifests.records import Segment
-from shared.masks.coco_classes import NUM_COCO_CLASSES
-from shared.masks.detections import FrameDetections
-from shared.shards.reader import DetectionFolder, VideoDetections
-from shared.time_ranges import TimeRange
-from stage2_train.clips.sampling import centre_frames
+from orn.shared.errors import JoinError
+from orn.shared.jobs.progress import progress
+from orn.shared.manifests.records import Segment
+from orn.shared.masks.coco_classes import NUM_COCO_CLASSES
+from orn.shared.masks.detections import FrameDetections
+from orn.shared.shards.reader import DetectionFolder, VideoDetections
+from orn.shared.time_ranges import TimeRange
+from orn.stage2_train.clips.sampling import centre_frames
 
 _MOST_FRAMES = 16
 """Of a segment that are looked at; they are spread over it."""

@@ -15,23 +15,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.errors import JoinError
-from shared.jobs.atomic_file import write_text
-from shared.manifests.load import load_listing, load_manifest
-from shared.manifests.records import Listing, Segment, Split
-from shared.manifests.schema import Manifest
-from shared.shards.reader import DetectionFolder
-from shared.text_table import markdown
-from stage2_train.ablation.ablate import ablate
-from stage2_train.ablation.plan import AblationRequest
-from stage2_train.evaluation.bootstrap import Tallies, figure_interval, redrawn_figures
-from stage2_train.evaluation.figures import with_groups
-from stage2_train.evaluation.metrics import chance_level
-from stage2_train.evaluation.predictions import Predictions
-from stage2_train.evaluation.statistics import CONFIDENCE
-from stage2_train.leaks.objects import SeenObjects, seen_objects
-from stage2_train.leaks.words import cells, meaning, notes
-from stage2_train.recipe import default_recipe, load_recipe
+from orn.shared.errors import JoinError
+from orn.shared.jobs.atomic_file import write_text
+from orn.shared.manifests.load import load_listing, load_manifest
+from orn.shared.manifests.records import Listing, Segment, Split
+from orn.shared.manifests.schema import Manifest
+from orn.shared.shards.reader import DetectionFolder
+from orn.shared.text_table import markdown
+from orn.stage2_train.ablation.ablate import ablate
+from orn.stage2_train.ablation.plan import AblationRequest
+from orn.stage2_train.evaluation.bootstrap import Tallies, figure_interval, redrawn_figures
+from orn.stage2_train.evaluation.figures import with_groups
+from orn.stage2_train.evaluation.metrics import chance_level
+from orn.stage2_train.evaluation.predictions import Predictions
+from orn.stage2_train.evaluation.statistics import CONFIDENCE
+from orn.stage2_train.leaks.objects import SeenObjects, seen_objects
+from orn.stage2_train.leaks.words import cells, meaning, notes
+from orn.stage2_train.recipe import default_recipe, load_recipe
 
 logger = logging.getLogger(__name__)
 

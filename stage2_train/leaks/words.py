@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from shared.text_table import columns
-from stage2_train.ablation.report_text import interval_text
+from orn.shared.text_table import columns
+from orn.stage2_train.ablation.report_text import interval_text
 
 _OF_CLASSES = ("classes-seen", "class-counts", "presence")
 

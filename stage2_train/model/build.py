@@ -3,13 +3,13 @@
 import torch
 from torch import nn
 
-from shared.environment import machine_memory
-from shared.errors import ConfigError
-from stage2_train.model.baselines.c3d import C3D
-from stage2_train.model.baselines.i3d import I3D
-from stage2_train.model.baselines.trn import TRN
-from stage2_train.model.config import NetworkConfig
-from stage2_train.model.network import ObjectVideoNetwork
+from orn.shared.environment import machine_memory
+from orn.shared.errors import ConfigError
+from orn.stage2_train.model.baselines.c3d import C3D
+from orn.stage2_train.model.baselines.i3d import I3D
+from orn.stage2_train.model.baselines.trn import TRN
+from orn.stage2_train.model.config import NetworkConfig
+from orn.stage2_train.model.network import ObjectVideoNetwork
 
 _COUNTED_ABOVE = {
     "base_width": 128,

@@ -9,7 +9,7 @@ from typing import Annotated, Literal, get_args
 from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
 
-from shared.config.fields import STRICT, Maybe
+from orn.shared.config.fields import STRICT, Maybe
 
 Architecture = Literal["object_video", "i3d", "c3d", "trn"]
 Backbone = Literal["resnet18", "resnet50"]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from stage2_train.model.config import NetworkConfig
+from orn.stage2_train.model.config import NetworkConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,12 +17,12 @@ import torch
 from torch import Tensor, nn
 from torchvision.models import GoogLeNet_Weights, ResNet18_Weights, ResNet50_Weights
 
-from shared.download import cached_path, fetch
-from shared.errors import CheckpointError, ConfigError
-from shared.tensor_file import read_tensors, tensors_in
-from stage2_train.model.baselines.i3d import I3D
-from stage2_train.model.config import NetworkConfig
-from stage2_train.model.resnet_25d import SpaceTimeConv, Stage, TemporalConv, Trunk
+from orn.shared.download import cached_path, fetch
+from orn.shared.errors import CheckpointError, ConfigError
+from orn.shared.tensor_file import read_tensors, tensors_in
+from orn.stage2_train.model.baselines.i3d import I3D
+from orn.stage2_train.model.config import NetworkConfig
+from orn.stage2_train.model.resnet_25d import SpaceTimeConv, Stage, TemporalConv, Trunk
 
 _STAGE = re.compile(r"(?:.+\.)?conv([2-5])\.blocks\.(.+)")
 _CLASSIFIERS = ("fc.", "aux1.", "aux2.")

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from shared.errors import ShapeError
-from stage2_train.model.config import HeadCombination
+from orn.shared.errors import ShapeError
+from orn.stage2_train.model.config import HeadCombination
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 from torch import nn
 
-from stage2_train.model.config import MlpStart
+from orn.stage2_train.model.config import MlpStart
 
 
 def encoder_mlp(num_inputs: int, width: int, *, dropout: float) -> nn.Sequential:

@@ -7,12 +7,12 @@ classes.
 import torch
 from torch import Tensor, nn
 
-from shared.errors import ConfigError
-from stage2_train.model.activity_head import ActivityHead
-from stage2_train.model.config import Heads, NetworkConfig
-from stage2_train.model.inputs import FrameNormaliser, NetworkInputs, NetworkOutput
-from stage2_train.model.object_head import ObjectHead
-from stage2_train.model.resnet_25d import Trunk
+from orn.shared.errors import ConfigError
+from orn.stage2_train.model.activity_head import ActivityHead
+from orn.stage2_train.model.config import Heads, NetworkConfig
+from orn.stage2_train.model.inputs import FrameNormaliser, NetworkInputs, NetworkOutput
+from orn.stage2_train.model.object_head import ObjectHead
+from orn.stage2_train.model.resnet_25d import Trunk
 
 
 class ObjectVideoNetwork(nn.Module):

@@ -11,14 +11,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from stage2_train.model.config import NetworkConfig
-from stage2_train.model.frame_cliques import choose_frame_cliques
-from stage2_train.model.heads import MeanClassifier, RecurrentClassifier, SummedMlpClassifier
-from stage2_train.model.inputs import NetworkInputs, bad_input
-from stage2_train.model.mask_pool import pool_interpolated, pool_objects
-from stage2_train.model.mlp import encoder_mlp, start_layers
-from stage2_train.model.relation import ObjectRelation
-from stage2_train.model.resnet_25d import Stage
+from orn.stage2_train.model.config import NetworkConfig
+from orn.stage2_train.model.frame_cliques import choose_frame_cliques
+from orn.stage2_train.model.heads import MeanClassifier, RecurrentClassifier, SummedMlpClassifier
+from orn.stage2_train.model.inputs import NetworkInputs, bad_input
+from orn.stage2_train.model.mask_pool import pool_interpolated, pool_objects
+from orn.stage2_train.model.mlp import encoder_mlp, start_layers
+from orn.stage2_train.model.relation import ObjectRelation
+from orn.stage2_train.model.resnet_25d import Stage
 
 
 class ObjectEncoder(nn.Module):

@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
-from stage2_train.model.config import MlpStart
-from stage2_train.model.frame_cliques import FrameCliques
-from stage2_train.model.mlp import start_layers
+from orn.stage2_train.model.config import MlpStart
+from orn.stage2_train.model.frame_cliques import FrameCliques
+from orn.stage2_train.model.mlp import start_layers
 
 LARGEST_PASS = 2**17
 """Cliques of objects that are computed at once; more are computed in several passes, so that memory

@@ -12,13 +12,13 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from stage2_train.model.activity_head import ActivityHead
-from stage2_train.model.build import build_network
-from stage2_train.model.config import NetworkConfig
-from stage2_train.model.heads import MeanClassifier, RecurrentClassifier, SummedMlpClassifier
-from stage2_train.model.inputs import NetworkInputs
-from stage2_train.model.object_head import ObjectHead
-from stage2_train.model.resnet_25d import Trunk
+from orn.stage2_train.model.activity_head import ActivityHead
+from orn.stage2_train.model.build import build_network
+from orn.stage2_train.model.config import NetworkConfig
+from orn.stage2_train.model.heads import MeanClassifier, RecurrentClassifier, SummedMlpClassifier
+from orn.stage2_train.model.inputs import NetworkInputs
+from orn.stage2_train.model.object_head import ObjectHead
+from orn.stage2_train.model.resnet_25d import Trunk
 
 _OPENED = (
     Trunk,

@@ -13,35 +13,41 @@ from typing import Any, Protocol, cast
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from shared.data_files import is_folder
-from shared.errors import ConfigError, JoinError, ShapeError, ShardNotFoundError, VideoDecodeError
-from shared.manifests.records import Video
-from shared.manifests.source import source_of
-from shared.masks.detections import FrameDetections
-from shared.shards.reader import DetectionFolder
-from shared.shards.schema import UNKNOWN_SOURCE
-from shared.time_ranges import MOST_SECONDS
-from shared.video.frame import check_images
-from shared.video.read import content_digest, frame_seconds, read_frames
-from stage2_train.clips.clip_sources import ClipPictures
-from stage2_train.frames.onwards import OnwardReader
-from stage2_train.predict.one_video import (
+from orn.shared.data_files import is_folder
+from orn.shared.errors import (
+    ConfigError,
+    JoinError,
+    ShapeError,
+    ShardNotFoundError,
+    VideoDecodeError,
+)
+from orn.shared.manifests.records import Video
+from orn.shared.manifests.source import source_of
+from orn.shared.masks.detections import FrameDetections
+from orn.shared.shards.reader import DetectionFolder
+from orn.shared.shards.schema import UNKNOWN_SOURCE
+from orn.shared.time_ranges import MOST_SECONDS
+from orn.shared.video.frame import check_images
+from orn.shared.video.read import content_digest, frame_seconds, read_frames
+from orn.stage2_train.clips.clip_sources import ClipPictures
+from orn.stage2_train.frames.onwards import OnwardReader
+from orn.stage2_train.predict.one_video import (
     ArrayPictures,
     FoundLater,
     OneDetected,
     check_detections,
 )
-from stage2_train.predict.opened import OpenedModel
-from stage2_train.predict.records import WindowPrediction
-from stage2_train.predict.video import check_pairs, predict_frames, predict_video
-from stage2_train.predict.windows import WindowChoice
+from orn.stage2_train.predict.opened import OpenedModel
+from orn.stage2_train.predict.records import WindowPrediction
+from orn.stage2_train.predict.video import check_pairs, predict_frames, predict_video
+from orn.stage2_train.predict.windows import WindowChoice
 
 _KEPT_BYTES = 512 * 2**20
 """Of whole frames behind the last one: windows overlap, and go back by half of one."""
 
 
 class FindsObjects(Protocol):
-    """A detector, such as that of `stage1_detect.load_detector`."""
+    """A detector, such as that of `orn.stage1_detect.load_detector`."""
 
     def detect(self, images: Sequence[NDArray[np.uint8]]) -> Sequence[FrameDetections]:
         """The objects of (H, W, 3) uint8 RGB frames of equal size."""
@@ -58,7 +64,7 @@ def predict_given(
     choice: WindowChoice | None = None,
     pairs: int = 0,
 ) -> Iterator[WindowPrediction]:
-    """See `stage2_train.interface.predictions`.
+    """See `orn.predict`.
 
     Raises:
         ShapeError: if an array has another shape or type.

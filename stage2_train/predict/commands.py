@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from shared.cli_options import NonEmptyPath, echo_json, json_option
+from orn.shared.cli_options import NonEmptyPath, echo_json, json_option
 
 
 @click.command()
@@ -36,9 +36,9 @@ def export(
     predict` and `orn eval` take it where they take a run. What is uploaded has a name that they
     take anywhere, hf://ORG/NAME.
     """
-    from shared.jobs.termination import terminated_as_interrupted
-    from stage2_train.predict.export import export_run
-    from stage2_train.runs.hub import check_hub_name, push_folder
+    from orn.shared.jobs.termination import terminated_as_interrupted
+    from orn.stage2_train.predict.export import export_run
+    from orn.stage2_train.runs.hub import check_hub_name, push_folder
 
     if checkpoint is not None and not with_detector:
         raise click.UsageError("--checkpoint names the detector's weights; add --with-detector")

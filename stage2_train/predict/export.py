@@ -8,15 +8,15 @@ from pathlib import Path
 
 import torch
 
-from shared.config.bounded import file_digest, shown
-from shared.errors import CheckpointError, ConfigError, DetectorError
-from shared.jobs.atomic_file import replacing, write_text
-from shared.manifests.load import shipped_detectors
-from shared.text_table import markdown, printable
-from stage2_train.evaluation.eval_file import UNSURE_NEGATIVE, EvalFile, read_eval
-from stage2_train.predict.opened import open_model
-from stage2_train.runs.hub import CARD_NAME, DETECTOR_NAME
-from stage2_train.runs.model_folder import (
+from orn.shared.config.bounded import file_digest, shown
+from orn.shared.errors import CheckpointError, ConfigError, DetectorError
+from orn.shared.jobs.atomic_file import replacing, write_text
+from orn.shared.manifests.load import shipped_detectors
+from orn.shared.text_table import markdown, printable
+from orn.stage2_train.evaluation.eval_file import UNSURE_NEGATIVE, EvalFile, read_eval
+from orn.stage2_train.predict.opened import open_model
+from orn.stage2_train.runs.hub import CARD_NAME, DETECTOR_NAME
+from orn.stage2_train.runs.model_folder import (
     CONFIG_NAME,
     WEIGHTS_NAME,
     ModelConfig,

@@ -13,19 +13,19 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.drawing.colours import class_colour
-from shared.drawing.film import write_film
-from shared.drawing.frame import DrawnObjects, draw_frame
-from shared.drawing.text import draw_text
-from shared.errors import JoinError
-from shared.manifests.records import Video
-from shared.manifests.source import source_of
-from shared.masks.coco_classes import COCO_CLASSES
-from shared.shards.video_detections import VideoDetections
-from shared.video.read import read_frames
-from stage2_train.predict.opened import OpenedModel
-from stage2_train.predict.records import DecidingPair, SegmentPrediction, WindowPrediction
-from stage2_train.predict.windows import likeliest_anywhere, moments_of
+from orn.shared.drawing.colours import class_colour
+from orn.shared.drawing.film import write_film
+from orn.shared.drawing.frame import DrawnObjects, draw_frame
+from orn.shared.drawing.text import draw_text
+from orn.shared.errors import JoinError
+from orn.shared.manifests.records import Video
+from orn.shared.manifests.source import source_of
+from orn.shared.masks.coco_classes import COCO_CLASSES
+from orn.shared.shards.video_detections import VideoDetections
+from orn.shared.video.read import read_frames
+from orn.stage2_train.predict.opened import OpenedModel
+from orn.stage2_train.predict.records import DecidingPair, SegmentPrediction, WindowPrediction
+from orn.stage2_train.predict.windows import likeliest_anywhere, moments_of
 
 _CURVES = 3
 """Classes whose probabilities are drawn, those that are the highest anywhere."""

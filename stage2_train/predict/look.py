@@ -9,19 +9,19 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.drawing.frame import DrawnObjects, draw_frame
-from shared.errors import VideoDecodeError
-from shared.inspect.pictures import sought_pictures
-from shared.manifests.records import Video
-from shared.manifests.source import source_of
-from shared.masks.coco_classes import COCO_CLASSES
-from shared.shards.reader import VideoDetections
-from stage2_train.insight.clip_pictures import Line, frame_pair, join_panels, webp
-from stage2_train.insight.explained import BACKGROUND
-from stage2_train.insight.report_page import Picture, decided_lines, shown
-from stage2_train.predict.opened import OpenedModel
-from stage2_train.predict.records import SeenObject, WindowPrediction
-from stage2_train.predict.timeline import bars
+from orn.shared.drawing.frame import DrawnObjects, draw_frame
+from orn.shared.errors import VideoDecodeError
+from orn.shared.inspect.pictures import sought_pictures
+from orn.shared.manifests.records import Video
+from orn.shared.manifests.source import source_of
+from orn.shared.masks.coco_classes import COCO_CLASSES
+from orn.shared.shards.reader import VideoDetections
+from orn.stage2_train.insight.clip_pictures import Line, frame_pair, join_panels, webp
+from orn.stage2_train.insight.explained import BACKGROUND
+from orn.stage2_train.insight.report_page import Picture, decided_lines, shown
+from orn.stage2_train.predict.opened import OpenedModel
+from orn.stage2_train.predict.records import SeenObject, WindowPrediction
+from orn.stage2_train.predict.timeline import bars
 
 PAIRS_SHOWN = 8
 """That are joined by lines in a picture."""

@@ -1,5 +1,5 @@
 """One video whose frames and detections lie in memory, or are made when they are asked for, as
-clips read them (`stage2_train.clips.clip_sources`).
+clips read them (`orn.stage2_train.clips.clip_sources`).
 
 F frames of the video, n of them.
 """
@@ -10,15 +10,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from shared.errors import ShapeError, ShardFormatError
-from shared.masks.detections import FrameDetections
-from shared.masks.rules import first_fault
-from shared.video.read import Frame
-from stage2_train.clips.clip_sources import ClipPictures
-from stage2_train.frames.crop import CropWindow
-from stage2_train.frames.jpeg import decode_jpeg, encode_frame, rescaled
-from stage2_train.frames.parts import at_rate
-from stage2_train.runs.model_folder import ClipRecord
+from orn.shared.errors import ShapeError, ShardFormatError
+from orn.shared.masks.detections import FrameDetections
+from orn.shared.masks.rules import first_fault
+from orn.shared.video.read import Frame
+from orn.stage2_train.clips.clip_sources import ClipPictures
+from orn.stage2_train.frames.crop import CropWindow
+from orn.stage2_train.frames.jpeg import decode_jpeg, encode_frame, rescaled
+from orn.stage2_train.frames.parts import at_rate
+from orn.stage2_train.runs.model_folder import ClipRecord
 
 _NO_IMAGE = np.zeros((0, 0, 3), np.uint8)
 

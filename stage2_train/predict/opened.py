@@ -8,16 +8,16 @@ import numpy as np
 import torch
 from torch import nn
 
-from shared.devices import choose_device
-from shared.errors import ConfigError, PipelineError
-from shared.manifests.load import load_dataset, load_manifest
-from shared.manifests.records import Video
-from shared.shards.reader import DetectionFolder
-from shared.shards.schema import DetectorEntry
-from stage2_train.frames.decoded import DecodedVideos
-from stage2_train.frames.reader import ClipStore
-from stage2_train.frames.schema import StoreSettings
-from stage2_train.runs.model_folder import (
+from orn.shared.devices import choose_device
+from orn.shared.errors import ConfigError, PipelineError
+from orn.shared.manifests.load import load_dataset, load_manifest
+from orn.shared.manifests.records import Video
+from orn.shared.shards.reader import DetectionFolder
+from orn.shared.shards.schema import DetectorEntry
+from orn.stage2_train.frames.decoded import DecodedVideos
+from orn.stage2_train.frames.reader import ClipStore
+from orn.stage2_train.frames.schema import StoreSettings
+from orn.stage2_train.runs.model_folder import (
     ClipRecord,
     ModelConfig,
     is_model_folder,
@@ -25,8 +25,8 @@ from stage2_train.runs.model_folder import (
     normalisation_of,
     read_model_config,
 )
-from stage2_train.runs.run_config import RunConfig, load_run_config
-from stage2_train.runs.trained import load_trained
+from orn.stage2_train.runs.run_config import RunConfig, load_run_config
+from orn.stage2_train.runs.trained import load_trained
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -1,18 +1,18 @@
 """`orn predict --html`: a page of what is predicted for videos, that works offline.
 
-Built of the parts of the page of a run (`stage2_train.insight`): texts of others are escaped there,
-and pictures taken while the page has room for them.
+Built of the parts of the page of a run (`orn.stage2_train.insight`): texts of others are escaped
+there, and pictures taken while the page has room for them.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from shared.jobs.atomic_file import write_text
-from shared.manifests.records import Video
-from shared.shards.reader import VideoDetections
-from shared.shards.schema import FailedVideo
-from stage2_train.insight.report_page import (
+from orn.shared.jobs.atomic_file import write_text
+from orn.shared.manifests.records import Video
+from orn.shared.shards.reader import VideoDetections
+from orn.shared.shards.schema import FailedVideo
+from orn.stage2_train.insight.report_page import (
     Picture,
     ReportPage,
     Section,
@@ -20,11 +20,11 @@ from stage2_train.insight.report_page import (
     shown,
     table,
 )
-from stage2_train.predict.look import DASH, LISTED_CLASSES, look, spread
-from stage2_train.predict.opened import OpenedModel
-from stage2_train.predict.records import SegmentPrediction, WindowPrediction
-from stage2_train.predict.timeline import timeline
-from stage2_train.predict.windows import moments_of
+from orn.stage2_train.predict.look import DASH, LISTED_CLASSES, look, spread
+from orn.stage2_train.predict.opened import OpenedModel
+from orn.stage2_train.predict.records import SegmentPrediction, WindowPrediction
+from orn.stage2_train.predict.timeline import timeline
+from orn.stage2_train.predict.windows import moments_of
 
 LARGEST_PAGE_BYTES = 10_000_000
 _MOST_TEXT_BYTES = 5_000_000

@@ -10,11 +10,11 @@ from html import escape
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.drawing.colours import class_colour, css_colour
-from shared.text_table import printable
-from stage2_train.insight.report_page import shown
-from stage2_train.predict.records import SegmentPrediction
-from stage2_train.predict.windows import likeliest_anywhere
+from orn.shared.drawing.colours import class_colour, css_colour
+from orn.shared.text_table import printable
+from orn.stage2_train.insight.report_page import shown
+from orn.stage2_train.predict.records import SegmentPrediction
+from orn.stage2_train.predict.windows import likeliest_anywhere
 
 _LANES = 6
 """Classes that have one, those that are the highest anywhere."""

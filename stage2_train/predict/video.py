@@ -13,30 +13,30 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from shared.errors import ConfigError, JoinError
-from shared.manifests.records import Segment, Video
-from shared.masks.coco_classes import COCO_CLASSES
-from shared.shards.reader import DetectionFolder
-from shared.time_ranges import TimeRange
-from stage2_train.clips.batches import collate
-from stage2_train.clips.clip_sources import ClipPictures, DetectionSource
-from stage2_train.clips.dataset import ClipDataset, ClipSample
-from stage2_train.clips.views import ClipRequest
-from stage2_train.evaluation.predictions import check_finite
-from stage2_train.frames.crop import centre_window
-from stage2_train.insight.importance import Importance, explain
-from stage2_train.model.inputs import NetworkOutput
-from stage2_train.model.network import ObjectVideoNetwork
-from stage2_train.predict.one_video import OneVideo, RatePictures
-from stage2_train.predict.opened import OpenedModel
-from stage2_train.predict.records import (
+from orn.shared.errors import ConfigError, JoinError
+from orn.shared.manifests.records import Segment, Video
+from orn.shared.masks.coco_classes import COCO_CLASSES
+from orn.shared.shards.reader import DetectionFolder
+from orn.shared.time_ranges import TimeRange
+from orn.stage2_train.clips.batches import collate
+from orn.stage2_train.clips.clip_sources import ClipPictures, DetectionSource
+from orn.stage2_train.clips.dataset import ClipDataset, ClipSample
+from orn.stage2_train.clips.views import ClipRequest
+from orn.stage2_train.evaluation.predictions import check_finite
+from orn.stage2_train.frames.crop import centre_window
+from orn.stage2_train.insight.importance import Importance, explain
+from orn.stage2_train.model.inputs import NetworkOutput
+from orn.stage2_train.model.network import ObjectVideoNetwork
+from orn.stage2_train.predict.one_video import OneVideo, RatePictures
+from orn.stage2_train.predict.opened import OpenedModel
+from orn.stage2_train.predict.records import (
     DecidingPair,
     SeenObject,
     WindowPrediction,
     probabilities,
 )
-from stage2_train.predict.windows import WindowChoice, windows_of
-from stage2_train.runs.sources import clip_settings
+from orn.stage2_train.predict.windows import WindowChoice, windows_of
+from orn.stage2_train.runs.sources import clip_settings
 
 _BATCH = 8
 """Most windows that the network sees at once."""

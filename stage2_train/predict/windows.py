@@ -9,10 +9,10 @@ from numbers import Real
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.errors import ConfigError
-from shared.time_ranges import TimeRange
-from stage2_train.predict.records import SegmentPrediction, WindowPrediction, probabilities
-from stage2_train.runs.model_folder import ClipRecord
+from orn.shared.errors import ConfigError
+from orn.shared.time_ranges import TimeRange
+from orn.stage2_train.predict.records import SegmentPrediction, WindowPrediction, probabilities
+from orn.stage2_train.runs.model_folder import ClipRecord
 
 _LONG = 1.5
 """How many windows a video has to last to be looked at in several, unless training had such."""

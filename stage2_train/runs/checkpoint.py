@@ -12,10 +12,10 @@ import torch
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from torch import Tensor, nn
 
-from shared.config.fields import explain
-from shared.errors import CheckpointError
-from shared.tensor_file import misfit, read_tensors, save_tensors, tensors_in
-from stage2_train.runs.phases import Phase
+from orn.shared.config.fields import explain
+from orn.shared.errors import CheckpointError
+from orn.shared.tensor_file import misfit, read_tensors, save_tensors, tensors_in
+from orn.stage2_train.runs.phases import Phase
 
 FORMAT_NAME = "orn-checkpoint"
 FORMAT_VERSION = 1

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import click
 
-from shared.cli_options import is_first_process
-from shared.errors import ConfigError
+from orn.shared.cli_options import is_first_process
+from orn.shared.errors import ConfigError
 
 
 def chosen_run(run: Path | None, dataset: str | None = None) -> Path:
@@ -18,8 +18,8 @@ def chosen_run(run: Path | None, dataset: str | None = None) -> Path:
     Raises:
         ConfigError: there is none, or the one that is given is on another data set.
     """
-    from shared.manifests.load import load_manifest
-    from stage2_train.runs.run_folder import dataset_of, newest_run
+    from orn.shared.manifests.load import load_manifest
+    from orn.stage2_train.runs.run_folder import dataset_of, newest_run
 
     if run is not None and dataset is None:
         return run

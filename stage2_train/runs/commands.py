@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from shared.cli_options import NonEmptyPath, echo_json, echo_report, json_option
+from orn.shared.cli_options import NonEmptyPath, echo_json, echo_report, json_option
 
 _path = NonEmptyPath()
 
@@ -42,7 +42,7 @@ def runs(
     as_json: bool,
 ) -> None:
     """List the trainings in runs/: how far they are, what they reached, in what they differ."""
-    from stage2_train.runs import listing, table
+    from orn.stage2_train.runs import listing, table
 
     if as_csv + as_markdown + as_json > 1:
         raise click.UsageError("--csv, --md and --json: wanted one of them, found more")
@@ -64,9 +64,9 @@ def runs(
 @json_option
 def diff(one: Path, other: Path, as_json: bool) -> None:
     """Say which settings of the runs ONE and OTHER differ, and in what."""
-    from shared.jobs.same_job import differences
-    from shared.text_table import printable
-    from stage2_train.runs.listing import settings_of
+    from orn.shared.jobs.same_job import differences
+    from orn.shared.text_table import printable
+    from orn.stage2_train.runs.listing import settings_of
 
     names = (one.name, other.name) if one.name != other.name else (str(one), str(other))
     words = (f"in {names[0]}", f"in {names[1]}")

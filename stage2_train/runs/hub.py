@@ -11,9 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from shared.config.bounded import shown
-from shared.errors import ConfigError, PipelineError
-from stage2_train.runs.model_folder import CONFIG_NAME, WEIGHTS_NAME
+from orn.shared.config.bounded import shown
+from orn.shared.errors import ConfigError, PipelineError
+from orn.stage2_train.runs.model_folder import CONFIG_NAME, WEIGHTS_NAME
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi

@@ -7,19 +7,19 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from shared.config.bounded import file_digest, shown
-from shared.errors import CheckpointError, ConfigError
-from shared.manifests.load import load_listing, load_manifest
-from shared.tensor_file import misfit, read_tensors, tensors_in
-from stage2_train.model.authors_weights import NotOffered, settings_of, weights_of
-from stage2_train.model.build import build_network
-from stage2_train.model.config import NetworkConfig
-from stage2_train.recipe import Recipe, load_recipe
-from stage2_train.resources import Resources
-from stage2_train.runs.checkpoint import Checkpoint, TrainingState, save_checkpoint
-from stage2_train.runs.phases import plan_phases
-from stage2_train.runs.run_config import DatasetRecord, RunConfig, data_paths, describe_dataset
-from stage2_train.runs.run_folder import CONFIG_NAME, LAST_NAME, start_run
+from orn.shared.config.bounded import file_digest, shown
+from orn.shared.errors import CheckpointError, ConfigError
+from orn.shared.manifests.load import load_listing, load_manifest
+from orn.shared.tensor_file import misfit, read_tensors, tensors_in
+from orn.stage2_train.model.authors_weights import NotOffered, settings_of, weights_of
+from orn.stage2_train.model.build import build_network
+from orn.stage2_train.model.config import NetworkConfig
+from orn.stage2_train.recipe import Recipe, load_recipe
+from orn.stage2_train.resources import Resources
+from orn.stage2_train.runs.checkpoint import Checkpoint, TrainingState, save_checkpoint
+from orn.stage2_train.runs.phases import plan_phases
+from orn.stage2_train.runs.run_config import DatasetRecord, RunConfig, data_paths, describe_dataset
+from orn.stage2_train.runs.run_folder import CONFIG_NAME, LAST_NAME, start_run
 
 _WHAT = "a checkpoint of the authors' code"
 _ARCHITECTURE = "orn_two_heads"

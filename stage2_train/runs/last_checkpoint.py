@@ -8,15 +8,15 @@ import logging
 import os
 from pathlib import Path
 
-from shared.errors import CheckpointError, PipelineError
-from shared.jobs.atomic_file import replacing
-from stage2_train.runs.checkpoint import (
+from orn.shared.errors import CheckpointError, PipelineError
+from orn.shared.jobs.atomic_file import replacing
+from orn.stage2_train.runs.checkpoint import (
     BEST_NAME,
     Checkpoint,
     load_checkpoint,
     save_checkpoint,
 )
-from stage2_train.runs.run_folder import LAST_NAME
+from orn.stage2_train.runs.run_folder import LAST_NAME
 
 logger = logging.getLogger(__name__)
 

@@ -12,12 +12,12 @@ from typing import Annotated, Any
 from pydantic import ValidatorFunctionWrapHandler, WrapValidator
 from pydantic.dataclasses import dataclass
 
-from shared.config.bounded import read_bounded, read_json
-from shared.config.fields import STRICT
-from shared.config.files import leaves, read_toml
-from shared.errors import ConfigError, PipelineError
-from shared.jobs.lock import is_locked
-from stage2_train.runs.run_folder import (
+from orn.shared.config.bounded import read_bounded, read_json
+from orn.shared.config.fields import STRICT
+from orn.shared.config.files import leaves, read_toml
+from orn.shared.errors import ConfigError, PipelineError
+from orn.shared.jobs.lock import is_locked
+from orn.stage2_train.runs.run_folder import (
     CONFIG_NAME,
     HEADS,
     LAST_NAME,

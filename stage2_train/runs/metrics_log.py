@@ -18,13 +18,13 @@ from typing import Any
 from accelerate import Accelerator
 from accelerate.tracking import GeneralTracker, TensorBoardTracker, get_available_trackers
 
-from shared.config.files import leaves, to_dict
-from shared.errors import ConfigError
-from shared.jobs.atomic_file import replacing, write_text
-from shared.nearest import nearest
-from stage2_train.runs.checkpoint import TrainingState
-from stage2_train.runs.phases import Phase
-from stage2_train.runs.run_folder import (
+from orn.shared.config.files import leaves, to_dict
+from orn.shared.errors import ConfigError
+from orn.shared.jobs.atomic_file import replacing, write_text
+from orn.shared.nearest import nearest
+from orn.stage2_train.runs.checkpoint import TrainingState
+from orn.stage2_train.runs.phases import Phase
+from orn.stage2_train.runs.run_folder import (
     METRICS_NAME,
     STATE_NAME,
     append_jsonl,

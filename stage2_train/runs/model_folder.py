@@ -19,19 +19,19 @@ from pydantic.dataclasses import dataclass
 from safetensors import SafetensorError, safe_open
 from torch import nn
 
-from shared.config.bounded import open_file, read_json, shown
-from shared.config.fields import STRICT, FileName, Positive
-from shared.config.files import config_from_dict, to_dict
-from shared.errors import CheckpointError, ClipStoreError, ConfigError
-from shared.jobs.atomic_file import replacing, write_text
-from shared.shards.schema import DetectorEntry
-from shared.tensor_file import misfit
-from stage2_train.frames.schema import StoreSettings
-from stage2_train.model.build import build_network
-from stage2_train.model.config import Heads, NetworkConfig
-from stage2_train.model.inputs import FrameNormaliser
-from stage2_train.recipe import Recipe
-from stage2_train.runs.run_config import DatasetRecord
+from orn.shared.config.bounded import open_file, read_json, shown
+from orn.shared.config.fields import STRICT, FileName, Positive
+from orn.shared.config.files import config_from_dict, to_dict
+from orn.shared.errors import CheckpointError, ClipStoreError, ConfigError
+from orn.shared.jobs.atomic_file import replacing, write_text
+from orn.shared.shards.schema import DetectorEntry
+from orn.shared.tensor_file import misfit
+from orn.stage2_train.frames.schema import StoreSettings
+from orn.stage2_train.model.build import build_network
+from orn.stage2_train.model.config import Heads, NetworkConfig
+from orn.stage2_train.model.inputs import FrameNormaliser
+from orn.stage2_train.recipe import Recipe
+from orn.stage2_train.runs.run_config import DatasetRecord
 
 CONFIG_NAME = "config.json"
 WEIGHTS_NAME = "model.safetensors"

@@ -10,15 +10,15 @@ from typing import Self
 from pydantic import model_validator
 from pydantic.dataclasses import dataclass
 
-from shared.config.fields import STRICT, FileName, FilePath, Maybe
-from shared.config.files import load_config, to_dict
-from shared.errors import ConfigError
-from shared.jobs.same_job import check_same_job
-from shared.manifests.records import Dataset, Metric, Segment, Task, check_metric
-from shared.manifests.schema import Manifest
-from stage2_train.recipe import Recipe
-from stage2_train.resources import Resources
-from stage2_train.runs.run_folder import CONFIG_NAME
+from orn.shared.config.fields import STRICT, FileName, FilePath, Maybe
+from orn.shared.config.files import load_config, to_dict
+from orn.shared.errors import ConfigError
+from orn.shared.jobs.same_job import check_same_job
+from orn.shared.manifests.records import Dataset, Metric, Segment, Task, check_metric
+from orn.shared.manifests.schema import Manifest
+from orn.stage2_train.recipe import Recipe
+from orn.stage2_train.resources import Resources
+from orn.stage2_train.runs.run_folder import CONFIG_NAME
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)

@@ -16,11 +16,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from shared.config.bounded import open_file, open_to_append, shown
-from shared.config.files import read_toml, to_toml
-from shared.environment import describe_environment
-from shared.errors import ConfigError, PipelineError
-from shared.jobs.atomic_file import remove_stale_temporaries, write_text
+from orn.shared.config.bounded import open_file, open_to_append, shown
+from orn.shared.config.files import read_toml, to_toml
+from orn.shared.environment import describe_environment
+from orn.shared.errors import ConfigError, PipelineError
+from orn.shared.jobs.atomic_file import remove_stale_temporaries, write_text
 
 CONFIG_NAME = "config.toml"
 STARTS_NAME = "starts.jsonl"

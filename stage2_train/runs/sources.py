@@ -7,23 +7,23 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from shared.config.bounded import read_json
-from shared.environment import machine_memory
-from shared.errors import ConfigError, PipelineError
-from shared.jobs.atomic_file import write_text
-from shared.manifests.records import Dataset, Task
-from shared.shards.reader import DetectionFolder
-from shared.shards.verified import shard_digest
-from stage2_train.clips.controls import FrameOrder
-from stage2_train.clips.dataset import ClipDataset, ClipSettings
-from stage2_train.clips.join import JoinedSplit, join_split
-from stage2_train.clips.objects import SlotSettings
-from stage2_train.clips.views import classes_when_flipped
-from stage2_train.frames.decoded import DatasetFrames, DecodedVideos
-from stage2_train.frames.reader import ClipStore
-from stage2_train.frames.schema import StoreSettings
-from stage2_train.recipe import Recipe
-from stage2_train.runs.run_config import DataPaths
+from orn.shared.config.bounded import read_json
+from orn.shared.environment import machine_memory
+from orn.shared.errors import ConfigError, PipelineError
+from orn.shared.jobs.atomic_file import write_text
+from orn.shared.manifests.records import Dataset, Task
+from orn.shared.shards.reader import DetectionFolder
+from orn.shared.shards.verified import shard_digest
+from orn.stage2_train.clips.controls import FrameOrder
+from orn.stage2_train.clips.dataset import ClipDataset, ClipSettings
+from orn.stage2_train.clips.join import JoinedSplit, join_split
+from orn.stage2_train.clips.objects import SlotSettings
+from orn.stage2_train.clips.views import classes_when_flipped
+from orn.stage2_train.frames.decoded import DatasetFrames, DecodedVideos
+from orn.stage2_train.frames.reader import ClipStore
+from orn.stage2_train.frames.schema import StoreSettings
+from orn.stage2_train.recipe import Recipe
+from orn.stage2_train.runs.run_config import DataPaths
 
 logger = logging.getLogger(__name__)
 

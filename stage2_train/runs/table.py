@@ -7,10 +7,10 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from shared.errors import ConfigError
-from shared.nearest import nearest
-from shared.text_table import columns, markdown, printable
-from stage2_train.runs.listing import COLUMNS, RunSummary
+from orn.shared.errors import ConfigError
+from orn.shared.nearest import nearest
+from orn.shared.text_table import columns, markdown, printable
+from orn.stage2_train.runs.listing import COLUMNS, RunSummary
 
 _MOST_SHOWN = 3
 """Settings of a run that the table for a terminal shows."""

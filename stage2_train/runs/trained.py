@@ -6,31 +6,31 @@ from pathlib import Path
 
 from torch import nn
 
-from shared.errors import CheckpointError, ConfigError
-from shared.manifests.load import load_dataset
-from shared.tensor_file import save_tensors
-from stage2_train.model.build import build_network
-from stage2_train.model.config import Heads
-from stage2_train.model.image_weights import export_resnet
-from stage2_train.resources import Resources
-from stage2_train.runs.checkpoint import (
+from orn.shared.errors import CheckpointError, ConfigError
+from orn.shared.manifests.load import load_dataset
+from orn.shared.tensor_file import save_tensors
+from orn.stage2_train.model.build import build_network
+from orn.stage2_train.model.config import Heads
+from orn.stage2_train.model.image_weights import export_resnet
+from orn.stage2_train.resources import Resources
+from orn.stage2_train.runs.checkpoint import (
     BEST_NAME,
     Checkpoint,
     check_phase,
     load_checkpoint,
     load_weights,
 )
-from stage2_train.runs.model_folder import (
+from orn.stage2_train.runs.model_folder import (
     WEIGHTS_NAME,
     ModelConfig,
     is_model_folder,
     load_network,
     read_model_config,
 )
-from stage2_train.runs.phases import plan_phases
-from stage2_train.runs.run_config import DataPaths, RunConfig, load_run_config
-from stage2_train.runs.run_folder import LAST_NAME
-from stage2_train.runs.sources import Sources, open_sources
+from orn.stage2_train.runs.phases import plan_phases
+from orn.stage2_train.runs.run_config import DataPaths, RunConfig, load_run_config
+from orn.stage2_train.runs.run_folder import LAST_NAME
+from orn.stage2_train.runs.sources import Sources, open_sources
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -14,19 +14,19 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from shared.config.bounded import file_digest
-from shared.errors import CheckpointError, ConfigError
-from stage2_train.model.image_weights import (
+from orn.shared.config.bounded import file_digest
+from orn.shared.errors import CheckpointError, ConfigError
+from orn.stage2_train.model.image_weights import (
     ImageNetwork,
     fetch_imagenet_weights,
     image_network,
     inflate,
     read_weights,
 )
-from stage2_train.model.resnet_25d import Stage, Trunk
-from stage2_train.recipe import Recipe
-from stage2_train.runs.run_config import load_run_config
-from stage2_train.runs.run_folder import CONFIG_NAME, LAST_NAME
+from orn.stage2_train.model.resnet_25d import Stage, Trunk
+from orn.stage2_train.recipe import Recipe
+from orn.stage2_train.runs.run_config import load_run_config
+from orn.stage2_train.runs.run_folder import CONFIG_NAME, LAST_NAME
 
 logger = logging.getLogger(__name__)
 

@@ -11,10 +11,10 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
-from shared.errors import TrainingError
-from stage2_train.clips.batches import lost_workers_told
-from stage2_train.recipe import Recipe
-from stage2_train.runs.phases import Phase
+from orn.shared.errors import TrainingError
+from orn.stage2_train.clips.batches import lost_workers_told
+from orn.stage2_train.recipe import Recipe
+from orn.stage2_train.runs.phases import Phase
 
 _WANTED = re.compile(r"Tried to allocate [\d.]+ \w+")
 _COPIES = 4

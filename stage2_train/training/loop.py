@@ -17,15 +17,15 @@ from accelerate.tracking import GeneralTracker
 from accelerate.utils import broadcast
 from torch import nn
 
-from shared.jobs.progress import Bar
-from stage2_train.clips.batches import ClipBatch, LoaderSettings, training_loader
-from stage2_train.clips.dataset import ClipDataset
-from stage2_train.clips.views import Views
-from stage2_train.devices import loader_settings, main_progress
-from stage2_train.evaluation.metrics import score_heads
-from stage2_train.evaluation.predictions import predict
-from stage2_train.recipe import Recipe
-from stage2_train.runs.checkpoint import (
+from orn.shared.jobs.progress import Bar
+from orn.stage2_train.clips.batches import ClipBatch, LoaderSettings, training_loader
+from orn.stage2_train.clips.dataset import ClipDataset
+from orn.stage2_train.clips.views import Views
+from orn.stage2_train.devices import loader_settings, main_progress
+from orn.stage2_train.evaluation.metrics import score_heads
+from orn.stage2_train.evaluation.predictions import predict
+from orn.stage2_train.recipe import Recipe
+from orn.stage2_train.runs.checkpoint import (
     BEST_NAME,
     Checkpoint,
     TrainingState,
@@ -34,13 +34,13 @@ from stage2_train.runs.checkpoint import (
     load_weights,
     save_checkpoint,
 )
-from stage2_train.runs.last_checkpoint import load_best, load_last, save_last
-from stage2_train.runs.metrics_log import MetricsLog, opened_log
-from stage2_train.runs.phases import Phase, plan_phases, steps_per_epoch
-from stage2_train.runs.run_folder import LAST_NAME
-from stage2_train.training.backbone import apply_backbone_options
-from stage2_train.training.failures import failures_told
-from stage2_train.training.step import (
+from orn.stage2_train.runs.last_checkpoint import load_best, load_last, save_last
+from orn.stage2_train.runs.metrics_log import MetricsLog, opened_log
+from orn.stage2_train.runs.phases import Phase, plan_phases, steps_per_epoch
+from orn.stage2_train.runs.run_folder import LAST_NAME
+from orn.stage2_train.training.backbone import apply_backbone_options
+from orn.stage2_train.training.failures import failures_told
+from orn.stage2_train.training.step import (
     build_optimiser,
     freeze_for,
     set_learning_rate,

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from shared.errors import ShapeError
+from orn.shared.errors import ShapeError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,12 +10,12 @@ from pathlib import Path
 
 from accelerate import Accelerator
 
-from shared.errors import PipelineError, ShardNotFoundError
-from shared.jobs.commands import run_orn
-from shared.shards.index import shard_paths
-from shared.shards.verified import unverified, verify_all
-from stage2_train.devices import main_progress
-from stage2_train.resources import Resources
+from orn.shared.errors import PipelineError, ShardNotFoundError
+from orn.shared.jobs.commands import run_orn
+from orn.shared.shards.index import shard_paths
+from orn.shared.shards.verified import unverified, verify_all
+from orn.stage2_train.devices import main_progress
+from orn.stage2_train.resources import Resources
 
 logger = logging.getLogger(__name__)
 

@@ -17,14 +17,14 @@ from accelerate import Accelerator
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from shared.errors import TrainingError
-from shared.jobs.atomic_file import write_text
-from stage2_train.clips.batches import ClipBatch
-from stage2_train.model.config import Heads
-from stage2_train.model.network import ObjectVideoNetwork
-from stage2_train.recipe import OptimiserRecipe, Recipe
-from stage2_train.runs.phases import Phase
-from stage2_train.training.losses import Losses, total_loss
+from orn.shared.errors import TrainingError
+from orn.shared.jobs.atomic_file import write_text
+from orn.stage2_train.clips.batches import ClipBatch
+from orn.stage2_train.model.config import Heads
+from orn.stage2_train.model.network import ObjectVideoNetwork
+from orn.stage2_train.recipe import OptimiserRecipe, Recipe
+from orn.stage2_train.runs.phases import Phase
+from orn.stage2_train.training.losses import Losses, total_loss
 
 NOT_FINITE_NAME = "not-finite.json"
 _START_SHARE = 1 / 25

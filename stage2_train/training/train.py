@@ -12,38 +12,38 @@ import torch
 from accelerate import Accelerator
 from torch import nn
 
-from shared.cli_options import is_first_process
-from shared.config.files import to_toml
-from shared.errors import ConfigError
-from shared.jobs.lock import locked
-from shared.manifests.load import load_dataset, require_videos
-from stage2_train.clips.dataset import check_crop, warn_of_small_crop
-from stage2_train.clips.join import JoinedSplit
-from stage2_train.clips.views import ClipRequest, classes_when_flipped
-from stage2_train.devices import build_accelerator
-from stage2_train.model.build import build_network
-from stage2_train.model.image_weights import fetch_imagenet_weights, imagenet_to_fetch
-from stage2_train.network_choice import system_as_changed
-from stage2_train.recipe import Recipe, default_recipe, load_recipe
-from stage2_train.resources import Resources, folders_between
-from stage2_train.runs.metrics_log import check_trackers
-from stage2_train.runs.phases import plan_phases
-from stage2_train.runs.run_config import (
+from orn.shared.cli_options import is_first_process
+from orn.shared.config.files import to_toml
+from orn.shared.errors import ConfigError
+from orn.shared.jobs.lock import locked
+from orn.shared.manifests.load import load_dataset, require_videos
+from orn.stage2_train.clips.dataset import check_crop, warn_of_small_crop
+from orn.stage2_train.clips.join import JoinedSplit
+from orn.stage2_train.clips.views import ClipRequest, classes_when_flipped
+from orn.stage2_train.devices import build_accelerator
+from orn.stage2_train.model.build import build_network
+from orn.stage2_train.model.image_weights import fetch_imagenet_weights, imagenet_to_fetch
+from orn.stage2_train.network_choice import system_as_changed
+from orn.stage2_train.recipe import Recipe, default_recipe, load_recipe
+from orn.stage2_train.resources import Resources, folders_between
+from orn.stage2_train.runs.metrics_log import check_trackers
+from orn.stage2_train.runs.phases import plan_phases
+from orn.stage2_train.runs.run_config import (
     RunConfig,
     check_same_run,
     data_paths,
     describe_dataset,
     load_run_config,
 )
-from stage2_train.runs.run_folder import CONFIG_NAME, LAST_NAME, start_run
-from stage2_train.runs.sources import Sources, open_sources, warn_of_other_data
-from stage2_train.training.backbone import (
+from orn.stage2_train.runs.run_folder import CONFIG_NAME, LAST_NAME, start_run
+from orn.stage2_train.runs.sources import Sources, open_sources, warn_of_other_data
+from orn.stage2_train.training.backbone import (
     imagenet_needed,
     set_first_weights,
     weights_digest,
 )
-from stage2_train.training.loop import TrainingData, train_network
-from stage2_train.training.prepare import (
+from orn.stage2_train.training.loop import TrainingData, train_network
+from orn.stage2_train.training.prepare import (
     require_prepared,
     require_verified,
     spread_over_videos,

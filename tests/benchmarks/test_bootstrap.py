@@ -5,7 +5,7 @@ from pathlib import Path
 
 from click.testing import CliRunner
 
-from benchmarks.bootstrap import bootstrap
+from orn.benchmarks.bootstrap import bootstrap
 
 
 def test_intervals_are_measured_and_kept(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from benchmarks import commands
+from orn.benchmarks import commands
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.compare_predictions import against_labels
+from orn.benchmarks.compare_predictions import against_labels
 
 
 def test_overlaps_are_those_of_the_best_stretch(tmp_path: Path) -> None:

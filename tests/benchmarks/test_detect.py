@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.made_inputs import moving_pictures, write_detections, write_video
-from shared.errors import PipelineError
-from shared.manifests.load import shipped_detectors
-from shared.shards.plan import shard_path
-from shared.shards.writer import ShardWriter
+from orn.benchmarks.made_inputs import moving_pictures, write_detections, write_video
+from orn.shared.errors import PipelineError
+from orn.shared.manifests.load import shipped_detectors
+from orn.shared.shards.plan import shard_path
+from orn.shared.shards.writer import ShardWriter
 
 pytestmark = pytest.mark.mmdet
 
@@ -24,7 +24,7 @@ def inputs(tmp_path: Path) -> Iterator[Any]:
     """The demo's detector, at a threshold that lets it find much, and a video of 12 frames."""
     import torch
 
-    from benchmarks.detect_inputs import DetectInputs
+    from orn.benchmarks.detect_inputs import DetectInputs
 
     (choice,) = shipped_detectors().values()
     assert choice.config is not None and choice.checkpoint is not None
@@ -51,7 +51,7 @@ def record_of(result: Any) -> dict[str, Any]:
 
 @pytest.mark.slow
 def test_detect_reports_both_sides(inputs: Any) -> None:
-    from benchmarks.detect import compare
+    from orn.benchmarks.detect import compare
 
     result = compare(
         inputs, frames=5, devices=("cpu",), threads=1, precision="float32",
@@ -66,8 +66,8 @@ def test_detect_reports_both_sides(inputs: Any) -> None:
 
 
 def test_sides_that_find_other_objects_are_refused(tmp_path: Path) -> None:
-    from benchmarks.detect import agreement
-    from benchmarks.detect_memory import StripedDetector
+    from orn.benchmarks.detect import agreement
+    from orn.benchmarks.detect_memory import StripedDetector
 
     detector = StripedDetector()
     pictures = moving_pictures(2, height=120, width=160)
@@ -94,7 +94,7 @@ def test_sides_that_find_other_objects_are_refused(tmp_path: Path) -> None:
 
 
 def test_overhead_reports_each_part(inputs: Any) -> None:
-    from benchmarks.detect_overhead import compare
+    from orn.benchmarks.detect_overhead import compare
 
     result = compare(inputs, frames=5, device="cpu", precision="float32", repeats=1)
     record = record_of(result)
@@ -106,7 +106,7 @@ def test_overhead_reports_each_part(inputs: Any) -> None:
 
 
 def test_memory_is_that_of_processes_of_their_own() -> None:
-    from benchmarks.detect_memory import measure
+    from orn.benchmarks.detect_memory import measure
 
     record = record_of(measure(short=40, long=80, network=False))
     assert record["ratio"] == record["reference_bytes"] / record["ours_bytes"]
@@ -115,7 +115,7 @@ def test_memory_is_that_of_processes_of_their_own() -> None:
 
 
 def test_what_predicts_looks_at_windows(tmp_path: Path) -> None:
-    from benchmarks.predict_memory import _predict_video
+    from orn.benchmarks.predict_memory import _predict_video
 
     video = write_video(tmp_path / "v.mp4", moving_pictures(40, height=120, width=160))
     start_bytes, counts = _predict_video(video, 40)
@@ -126,7 +126,7 @@ def test_what_predicts_looks_at_windows(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_memory_of_predicting_is_measured_in_windows() -> None:
     """Quicker ones: that of detecting, in the same processes, and what predicts, in this one."""
-    from benchmarks.predict_memory import measure
+    from orn.benchmarks.predict_memory import measure
 
     record = record_of(measure(short=40, long=80))
     assert record["ratio"] == record["reference_bytes"] / record["ours_bytes"]
@@ -135,7 +135,7 @@ def test_memory_of_predicting_is_measured_in_windows() -> None:
 
 
 def test_the_striped_detector_gives_what_a_shard_takes() -> None:
-    from benchmarks.detect_memory import StripedDetector
+    from orn.benchmarks.detect_memory import StripedDetector
 
     detector = StripedDetector()
     (picture,) = moving_pictures(1, height=120, width=160)
@@ -151,7 +151,7 @@ def test_the_gpu_is_sampled_while_the_block_runs(
 ) -> None:
     import torch
 
-    from benchmarks.harness import watching_gpu
+    from orn.benchmarks.harness import watching_gpu
 
     def properties(device: torch.device) -> Any:
         return SimpleNamespace(uuid={torch.device("cuda:1"): "b21f"}[device])

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from benchmarks.gpu import run_cells
-from benchmarks.harness import Setting
-from shared.cli import orn
-from shared.masks import rle
-from shared.masks.detections import FrameDetections
+from orn.benchmarks.gpu import run_cells
+from orn.benchmarks.harness import Setting
+from orn.shared.cli import orn
+from orn.shared.masks import rle
+from orn.shared.masks.detections import FrameDetections
 
 pytestmark = pytest.mark.mmdet
 
@@ -84,7 +84,7 @@ def test_the_time_ends_what_is_under_way(setting: Setting) -> None:
 
 
 def test_names_of_measurements(tmp_path: Path) -> None:
-    from benchmarks.gpu import cells
+    from orn.benchmarks.gpu import cells
 
     on_card = [*cells("cuda:0", short=False)]
     assert on_card[:3] == ["machine", "equality-fp32", "equality-fp32-fast"]
@@ -116,7 +116,7 @@ def detections(*boxes: tuple[int, int, int, int], scores: tuple[float, ...]) -> 
 
 
 def test_detections_are_compared_with_those_that_they_belong_to() -> None:
-    from benchmarks.gpu_equality import compare_frames
+    from orn.benchmarks.gpu_equality import compare_frames
 
     theirs = detections((0, 0, 10, 10), (15, 5, 25, 15), (0, 12, 4, 16), scores=(0.9, 0.8, 0.5))
     same = compare_frames([theirs], [theirs])

@@ -5,7 +5,7 @@ import json
 import pytest
 from click.testing import CliRunner
 
-from benchmarks.keep_report import keep
+from orn.benchmarks.keep_report import keep
 
 
 def test_a_report_is_kept_with_its_results(tmp_path) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.kill_clips import kill_trials
+from orn.benchmarks.kill_clips import kill_trials
 
 
 @pytest.mark.slow  # what a kill leaves, and going on from it, is in tests/stage2_train/frames

@@ -6,7 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.kill_train import kill_trials, largest_loss_difference, made_training, same_training
+from orn.benchmarks.kill_train import (
+    kill_trials,
+    largest_loss_difference,
+    made_training,
+    same_training,
+)
 
 
 @pytest.mark.slow  # stopping and going on in one process is in stage2_train/training/test_loop.py

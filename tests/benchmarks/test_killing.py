@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.killing import killed_after, until_killed
+from orn.benchmarks.killing import killed_after, until_killed
 
 
 def started(code: str) -> "subprocess.Popen[bytes]":

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from benchmarks.loader import loading_share, measure, plain_clip, recipe_dataset
-from benchmarks.loader_inputs import LoaderInputs, loader_inputs
-from shared.cli import orn
-from stage2_train.clips.sampling import centre_frames
-from stage2_train.clips.views import ClipRequest
-from stage2_train.model.config import NetworkConfig
-from stage2_train.recipe import DataRecipe, Recipe, load_recipe
+from orn.benchmarks.loader import loading_share, measure, plain_clip, recipe_dataset
+from orn.benchmarks.loader_inputs import LoaderInputs, loader_inputs
+from orn.shared.cli import orn
+from orn.stage2_train.clips.sampling import centre_frames
+from orn.stage2_train.clips.views import ClipRequest
+from orn.stage2_train.model.config import NetworkConfig
+from orn.stage2_train.recipe import DataRecipe, Recipe, load_recipe
 
 PIXELS = 8  # brightness levels that JPEG costs on average, on a coarse and colourful texture
 SHARE = 0.05  # coverage that PIL moves over the borders of cells, which it blurs

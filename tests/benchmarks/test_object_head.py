@@ -5,11 +5,11 @@ import json
 import pytest
 import torch
 
-from benchmarks.harness import Sides, grown, peak_allocated_bytes, require_agreement
-from benchmarks.model_inputs import ClipSizes
-from benchmarks.object_head import measure
-from shared.errors import PipelineError
-from stage2_train.model.config import NetworkConfig
+from orn.benchmarks.harness import Sides, grown, peak_allocated_bytes, require_agreement
+from orn.benchmarks.model_inputs import ClipSizes
+from orn.benchmarks.object_head import measure
+from orn.shared.errors import PipelineError
+from orn.stage2_train.model.config import NetworkConfig
 
 
 def test_reports_times_memory_and_agreement() -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.odd_videos import FILES, table
+from orn.benchmarks.odd_videos import FILES, table
 from tests.conftest import ROOT
 
 OURS = -2

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from benchmarks.pages import chromium_path, measure_page, report_pictures, shard_pictures
-from shared.inspect.page.write import write_page
+from orn.benchmarks.pages import chromium_path, measure_page, report_pictures, shard_pictures
+from orn.shared.inspect.page.write import write_page
 from tests.browser import chromium
 from tests.shared.inspect.page.conftest import ALL, frame, write
 from tests.shared.inspect.page.test_write import Noise

@@ -7,11 +7,11 @@ from functools import partial
 import pytest
 import torch
 
-from benchmarks.model_inputs import ClipSizes, random_batch
-from benchmarks.plain_network import PlainNetwork, plain_object_head, pool_objects
-from stage2_train.model.config import NetworkConfig
-from stage2_train.model.mask_pool import pool_objects as fast_pool_objects
-from stage2_train.model.network import ObjectVideoNetwork
+from orn.benchmarks.model_inputs import ClipSizes, random_batch
+from orn.benchmarks.plain_network import PlainNetwork, plain_object_head, pool_objects
+from orn.stage2_train.model.config import NetworkConfig
+from orn.stage2_train.model.mask_pool import pool_objects as fast_pool_objects
+from orn.stage2_train.model.network import ObjectVideoNetwork
 
 ROUND_OFF = 1e-10  # float64, relative to the norm
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from shared.cli import orn
-from shared.manifests.load import load_dataset
+from orn.shared.cli import orn
+from orn.shared.manifests.load import load_dataset
 
 
 @pytest.mark.parametrize("clips", [0, pytest.param(16, marks=pytest.mark.slow)])

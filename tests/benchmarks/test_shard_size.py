@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from shared.cli import orn
+from orn.shared.cli import orn
 from tests.stage1_detect.imports.conftest import block_mask, write_authors
 
 BLOCK = ((10, 20, 50, 75), block_mask(10, 20, 50, 75), 0.75, 3)

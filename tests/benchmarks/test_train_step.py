@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from benchmarks.model_inputs import ClipSizes
-from benchmarks.train_step import measure
-from stage2_train.model.config import NetworkConfig
+from orn.benchmarks.model_inputs import ClipSizes
+from orn.benchmarks.train_step import measure
+from orn.stage2_train.model.config import NetworkConfig
 
 SIZES = ClipSizes(
     clips=2,

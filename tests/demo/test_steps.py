@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from demo.run import demo_places, demo_steps
-from demo.steps import Step, StepRecord, call, command, run_steps
-from shared.errors import PipelineError
-from shared.jobs.termination import Terminated
+from orn.demo.run import demo_places, demo_steps
+from orn.demo.steps import Step, StepRecord, call, command, run_steps
+from orn.shared.errors import PipelineError
+from orn.shared.jobs.termination import Terminated
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from shared.cli import orn
-from shared.video.read import content_digest
+from orn.shared.cli import orn
+from orn.shared.video.read import content_digest
 from tests.browser import chromium  # noqa: F401
 from tests.stage2_train.conftest import build_world, write_shard
 from tests.stage2_train.test_no_clip_store import write_video

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stage2_train.evaluation.predictions import load_predictions
+from orn.stage2_train.evaluation.predictions import load_predictions
 from tests.predict_videos.conftest import call, predict, validation
 
 

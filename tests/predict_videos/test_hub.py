@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from stage2_train import load_model
+from orn import load_model
 from tests.predict_videos.conftest import Trained, call
 from tests.predict_videos.hub_server import LocalHub, local_hub
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from predict_videos.inputs import find_videos
-from shared.errors import ConfigError
+from orn.predict_videos.inputs import find_videos
+from orn.shared.errors import ConfigError
 from tests.predict_videos.conftest import call
 
 

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from predict_videos.detecting import objects_in
-from shared.manifests.records import METRICS, Task, Video
-from shared.shards.schema import FailedVideo
-from stage2_train.predict.opened import OpenedModel, open_model
-from stage2_train.predict.page import LARGEST_PAGE_BYTES, PredictionPage
-from stage2_train.predict.video import predict_video
-from stage2_train.predict.windows import WindowChoice, segments_of
+from orn.predict_videos.detecting import objects_in
+from orn.shared.manifests.records import METRICS, Task, Video
+from orn.shared.shards.schema import FailedVideo
+from orn.stage2_train.predict.opened import OpenedModel, open_model
+from orn.stage2_train.predict.page import LARGEST_PAGE_BYTES, PredictionPage
+from orn.stage2_train.predict.video import predict_video
+from orn.stage2_train.predict.windows import WindowChoice, segments_of
 from tests.browser import ON_ANY_SCREEN, WITH_HOSTILE_TEXT, opened, serious_problems, until
 from tests.predict_videos.conftest import Trained, call
 
@@ -124,8 +124,8 @@ def test_a_page_is_no_larger_than_it_may_be(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Then pictures are left out, and then videos, and the page says so."""
-    monkeypatch.setattr("stage2_train.predict.page._MOST_TEXT_BYTES", 1000)
-    monkeypatch.setattr("stage2_train.predict.page.LARGEST_PAGE_BYTES", 40_000)
+    monkeypatch.setattr("orn.stage2_train.predict.page._MOST_TEXT_BYTES", 1000)
+    monkeypatch.setattr("orn.stage2_train.predict.page.LARGEST_PAGE_BYTES", 40_000)
     model = with_classes(open_model(trained.run, device="cpu"), "a", "b", task="multi-label")
     page = PredictionPage(model=model, num_videos=3)
     add_to(page, "first")

@@ -19,18 +19,18 @@ import pytest
 import torch
 from PIL import Image
 
-import predict_videos.job
-from predict_videos.detecting import load_its_detector
-from predict_videos.inputs import PredictRequest, find_videos
-from predict_videos.job import predict_all
-from shared.cli import main
-from shared.errors import DetectorError, JoinError
-from shared.manifests.load import shipped_detectors
-from stage1_detect.request import DEFAULT_CONFIG
-from stage2_train.evaluation.predictions import load_predictions
-from stage2_train.predict.arrays import predict_given
-from stage2_train.predict.opened import open_model
-from stage2_train.runs.model_folder import ClipRecord
+import orn.predict_videos.job
+from orn.predict_videos.detecting import load_its_detector
+from orn.predict_videos.inputs import PredictRequest, find_videos
+from orn.predict_videos.job import predict_all
+from orn.shared.cli import main
+from orn.shared.errors import DetectorError, JoinError
+from orn.shared.manifests.load import shipped_detectors
+from orn.stage1_detect.request import DEFAULT_CONFIG
+from orn.stage2_train.evaluation.predictions import load_predictions
+from orn.stage2_train.predict.arrays import predict_given
+from orn.stage2_train.predict.opened import open_model
+from orn.stage2_train.runs.model_folder import ClipRecord
 from tests.predict_videos.conftest import call, lines, predict, validation
 from tests.processes import new_processes, take_environment
 from tests.stage1_detect.conftest import FakeDetector, write_video
@@ -153,7 +153,7 @@ def test_a_table_for_people(trained) -> None:
 
 
 def with_fake_detector(monkeypatch) -> None:
-    monkeypatch.setattr("predict_videos.job.load_its_detector", lambda *_: FakeDetector())
+    monkeypatch.setattr("orn.predict_videos.job.load_its_detector", lambda *_: FakeDetector())
 
 
 def test_videos_are_detected_and_a_broken_one_does_not_end_it(
@@ -347,7 +347,7 @@ def say_predictions(stdout: Connection, arguments: list[str], environment: dict[
     sys.argv = ["orn", "predict", *arguments]
     signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever starts it may ignore it
     if "--shards" not in arguments:
-        predict_videos.job.load_its_detector = lambda *_: Waits()
+        orn.predict_videos.job.load_its_detector = lambda *_: Waits()
     main()
 
 

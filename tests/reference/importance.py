@@ -10,8 +10,8 @@ from itertools import product
 import torch
 from torch import Tensor
 
-from stage2_train.model.inputs import NetworkInputs
-from stage2_train.model.network import ObjectVideoNetwork
+from orn.stage2_train.model.inputs import NetworkInputs
+from orn.stage2_train.model.network import ObjectVideoNetwork
 from tests.reference.object_cliques import h
 from tests.reference.object_relation import classify_sequence, classify_steps
 

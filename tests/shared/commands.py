@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import click
 
-from shared.cli import orn
+from orn.shared.cli import orn
 
 
 def find_command(words: list[str]) -> click.Command | None:

@@ -14,8 +14,8 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from shared import cli
-from shared.errors import ConfigError, PipelineError, UnknownDatasetError
+from orn.shared import cli
+from orn.shared.errors import ConfigError, PipelineError, UnknownDatasetError
 
 FULL = Path("/dev/full")
 """A file that cannot be written to, as on a full disk."""
@@ -63,7 +63,7 @@ def test_no_help_imports_anything_heavy() -> None:
     code = """
 import sys
 from click.testing import CliRunner
-from shared.cli import orn
+from orn.shared.cli import orn
 from tests.shared.commands import all_commands
 
 heavy = {"torch", "torchvision", "numpy", "pydantic", "zarr", "h5py", "av", "rich", "matplotlib"}
@@ -180,8 +180,8 @@ def test_usage_errors_are_2(run) -> None:
 )
 def test_verbosity(run, options: tuple[str, ...], shown: set[str]) -> None:
     def log() -> None:
-        logging.getLogger("shared.thing").debug("ours debug")
-        logging.getLogger("stage2_train").info("ours info")
+        logging.getLogger("orn.shared.thing").debug("ours debug")
+        logging.getLogger("orn.stage2_train").info("ours info")
         logging.getLogger("elsewhere").info("theirs info")
         logging.getLogger("elsewhere").warning("theirs warning")
 
@@ -192,7 +192,7 @@ def test_verbosity(run, options: tuple[str, ...], shown: set[str]) -> None:
 
 
 def test_logging_is_left_as_it_was(run, monkeypatch: pytest.MonkeyPatch) -> None:
-    root, ours = logging.getLogger(), logging.getLogger("shared")
+    root, ours = logging.getLogger(), logging.getLogger("orn")
     monkeypatch.setattr(ours, "level", logging.CRITICAL)
     before = (list(root.handlers), root.level)
     run(lambda: None, "-vv")
@@ -212,8 +212,8 @@ def test_verbose_shows_where_an_error_is_from(run) -> None:
     ("where", "missing"),
     [
         ("stage3_none.commands:go", "module 'stage3_none'"),
-        ("shared.none_such:go", "module 'shared.none_such'"),
-        ("shared.errors:go", "command 'go'"),
+        ("orn.shared.none_such:go", "module 'orn.shared.none_such'"),
+        ("orn.shared.errors:go", "command 'go'"),
     ],
 )
 def test_missing_command_says_so(add_command, where: str, missing: str) -> None:
@@ -238,7 +238,7 @@ def test_reader_that_goes_away_is_no_crash() -> None:
     reading, writing = os.pipe()
     os.close(reading)
     process = subprocess.run(
-        [sys.executable, "-m", "shared.cli", "manifest", "list"],
+        [sys.executable, "-m", "orn", "manifest", "list"],
         stdout=writing,
         stderr=subprocess.PIPE,
         text=True,
@@ -254,7 +254,7 @@ def test_reader_that_goes_away_is_no_crash() -> None:
 def test_a_full_disk_is_one_line(arguments: tuple[str, ...]) -> None:
     with FULL.open("w") as disk:
         process = subprocess.run(
-            [sys.executable, "-m", "shared.cli", *arguments],
+            [sys.executable, "-m", "orn", *arguments],
             stdout=disk,
             stderr=subprocess.PIPE,
             text=True,

@@ -9,7 +9,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from shared import cli_options
+from orn.shared import cli_options
 
 
 @click.command()

@@ -3,8 +3,8 @@ import os
 import pytest
 import torch
 
-from shared.devices import choose_device, devices_of_workers, spread_over_gpus
-from shared.errors import ConfigError
+from orn.shared.devices import choose_device, devices_of_workers, spread_over_gpus
+from orn.shared.errors import ConfigError
 
 
 def test_devices(monkeypatch: pytest.MonkeyPatch) -> None:

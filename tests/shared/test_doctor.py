@@ -10,9 +10,9 @@ from types import SimpleNamespace
 import pytest
 from click.testing import CliRunner
 
-from shared import doctor
-from shared.cli import orn
-from shared.doctor import Check
+from orn.shared import doctor
+from orn.shared.cli import orn
+from orn.shared.doctor import Check
 
 
 def fixed(**versions: str) -> Callable[[str], str | None]:

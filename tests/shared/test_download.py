@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from shared.download import cache_folder, cached_path, fetch
-from shared.errors import DetectorError
+from orn.shared.download import cache_folder, cached_path, fetch
+from orn.shared.errors import DetectorError
 from tests.processes import new_processes, take_environment
 from tests.weights_server import WeightsServer
 

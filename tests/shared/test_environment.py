@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from shared import environment
-from shared.environment import (
+from orn.shared import environment
+from orn.shared.environment import (
     describe_environment,
     git_commit,
     library_versions,

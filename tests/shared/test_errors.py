@@ -4,8 +4,8 @@ import pickle
 
 import pytest
 
-from shared import errors
-from shared.errors import ConfigError, PipelineError, ShardFormatError, VideoDecodeError
+from orn.shared import errors
+from orn.shared.errors import ConfigError, PipelineError, ShardFormatError, VideoDecodeError
 
 ALL = [each for each in vars(errors).values() if isinstance(each, type)]
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from shared.nearest import nearest, nearest_first
+from orn.shared.nearest import nearest, nearest_first
 
 
 @pytest.mark.parametrize(

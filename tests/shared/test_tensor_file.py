@@ -19,8 +19,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from shared.errors import CheckpointError, DetectorError
-from shared.tensor_file import misfit, read_tensors, save_tensors, tensors_in
+from orn.shared.errors import CheckpointError, DetectorError
+from orn.shared.tensor_file import misfit, read_tensors, save_tensors, tensors_in
 from tests.bounded import bounded
 
 CONTENT = {

@@ -10,8 +10,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.errors import CheckpointError
-from shared.tensor_file import misfit, read_tensors, tensors_in
+from orn.shared.errors import CheckpointError
+from orn.shared.tensor_file import misfit, read_tensors, tensors_in
 from tests.bounded import bounded
 from tests.shared.test_tensor_file import CONTENT, Call, doubled, read, saved, with_pickle
 

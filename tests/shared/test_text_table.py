@@ -1,6 +1,6 @@
 """Plain text tables."""
 
-from shared.text_table import columns, facts, printable
+from orn.shared.text_table import columns, facts, printable
 
 
 def test_columns_align() -> None:

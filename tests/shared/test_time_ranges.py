@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.time_ranges import ALL_TIMES, TimeRange, TimeRanges
+from orn.shared.time_ranges import ALL_TIMES, TimeRange, TimeRanges
 
 pairs = st.lists(st.tuples(st.integers(0, 20), st.integers(0, 20)), max_size=6)
 

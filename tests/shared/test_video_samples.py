@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from shared.errors import VideoDecodeError
-from shared.video.read import probe, read_frames
+from orn.shared.errors import VideoDecodeError
+from orn.shared.video.read import probe, read_frames
 from tests.reference.decoding import decoded, repaired_seconds
 
 CORRUPTED = "decord__corrupted.mp4"

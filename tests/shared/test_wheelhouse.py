@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from shared.cli import orn
-from shared.errors import ConfigError
-from shared.wheelhouse import installed_there, make_wheelhouse, platforms
+from orn.shared.cli import orn
+from orn.shared.errors import ConfigError
+from orn.shared.wheelhouse import installed_there, make_wheelhouse, platforms
 
 
 def test_an_older_glibc_counts_too() -> None:
@@ -55,8 +55,10 @@ def test_pip_takes_what_is_there_from_empty_wheels(
 ) -> None:
     """Real pip without an index: all that we need is there, so our own wheel alone is left."""
     monkeypatch.setenv("PIP_NO_INDEX", "1")
-    monkeypatch.setattr("shared.wheelhouse.requirements", lambda: {"torch": ">=2", "numpy": ">=1"})
-    monkeypatch.setattr("shared.wheelhouse._ROOT", _tiny_project(tmp_path / "project"))
+    monkeypatch.setattr(
+        "orn.shared.wheelhouse.requirements", lambda: {"torch": ">=2", "numpy": ">=1"}
+    )
+    monkeypatch.setattr("orn.shared.wheelhouse._ROOT", _tiny_project(tmp_path / "project"))
     monkeypatch.setenv("PIP_NO_BUILD_ISOLATION", "0")  # pip's words for: without isolation
     sizes = make_wheelhouse(
         tmp_path / "house",

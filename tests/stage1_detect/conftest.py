@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from shared.masks.coco_classes import COCO_CLASSES
-from shared.masks.detections import FrameDetections, clip_boxes
-from shared.masks.rle import encode
-from shared.shards.schema import DetectorEntry
+from orn.shared.masks.coco_classes import COCO_CLASSES
+from orn.shared.masks.detections import FrameDetections, clip_boxes
+from orn.shared.masks.rle import encode
+from orn.shared.shards.schema import DetectorEntry
 from tests.weights_server import WeightsServer
 
 DEMO_CONFIG = Path(__file__).parents[2] / "demo" / "detector" / "mask_rcnn_demo.py"
@@ -59,8 +59,8 @@ def save_random_weights(config: Path, path: Path) -> Path:
     """Writes weights that make the config's detector find many objects of several classes."""
     import torch
 
-    from stage1_detect.mmdet.config import read_config
-    from stage1_detect.mmdet.model import build_model
+    from orn.stage1_detect.mmdet.config import read_config
+    from orn.stage1_detect.mmdet.model import build_model
 
     torch.manual_seed(1)
     model = build_model(read_config(config), initialise=True)

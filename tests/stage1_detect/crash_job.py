@@ -15,13 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import shared.jobs.atomic_file
-from shared.errors import PipelineError
-from shared.jobs.termination import Terminated
-from shared.manifests.load import load_dataset
-from stage1_detect.engines.local import LocalEngine
-from stage1_detect.job import run_job
-from stage1_detect.planning import Scope, plan_job
+import orn.shared.jobs.atomic_file
+from orn.shared.errors import PipelineError
+from orn.shared.jobs.termination import Terminated
+from orn.shared.manifests.load import load_dataset
+from orn.stage1_detect.engines.local import LocalEngine
+from orn.stage1_detect.job import run_job
+from orn.stage1_detect.planning import Scope, plan_job
 from tests.stage1_detect.conftest import FakeDetector
 
 UNIT_FRAMES = 5
@@ -65,14 +65,14 @@ class Mortal(FakeDetector):
         super().__init__()
         self._passed = kill.countdown("batch")
         written = kill.countdown("sync")
-        sync = shared.jobs.atomic_file._sync
+        sync = orn.shared.jobs.atomic_file._sync
 
         def counted(path: Path) -> None:
             if path.is_file() and "shard" in path.name:
                 written()
             sync(path)
 
-        shared.jobs.atomic_file._sync = counted
+        orn.shared.jobs.atomic_file._sync = counted
 
     def infer(self, prepared: Sequence[Any]) -> Sequence[Any]:
         self._passed()

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from shared.cli import orn
+from orn.shared.cli import orn
 from tests.shared.video.lying_headers import claim_frames
 from tests.stage1_detect.conftest import write_video
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from shared.cli import main
-from shared.errors import ConfigError
-from shared.jobs.lock import locked
-from shared.shards.shard import Shard
-from stage1_detect import request
+from orn.shared.cli import main
+from orn.shared.errors import ConfigError
+from orn.shared.jobs.lock import locked
+from orn.shared.shards.shard import Shard
+from orn.stage1_detect import request
 from tests.stage1_detect.conftest import write_video
 from tests.weights_server import WeightsServer
 

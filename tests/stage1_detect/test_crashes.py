@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.kill_detect import is_good, kill_trials, shard_bytes
-from shared.shards.verified import RECORD_NAME
+from orn.benchmarks.kill_detect import is_good, kill_trials, shard_bytes
+from orn.shared.shards.verified import RECORD_NAME
 from tests.conftest import ROOT
 from tests.processes import Ended, run_alone
 from tests.stage1_detect import crash_job
@@ -199,7 +199,7 @@ def test_a_kill_of_the_real_command(tmp_path: Path) -> None:
     (data / "small" / "videos" / "broken.mp4").unlink()
     write_video(data / "small" / "videos" / "a.mp4", 60)
     checkpoint = ROOT / "demo" / "detector" / "mask_rcnn_demo.pth"
-    detect = [sys.executable, "-m", "shared.cli", "detect", str(world), "--data", str(data)]
+    detect = [sys.executable, "-m", "orn", "detect", str(world), "--data", str(data)]
     detect += ["--checkpoint", str(checkpoint), "--device", "cpu", "--unit-frames", "8"]
     (trial,) = kill_trials(detect, tmp_path / "trials", trials=1, seed=3)
     assert is_good(trial), trial

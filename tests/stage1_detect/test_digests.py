@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from shared.manifests.records import Video
-from shared.shards.plan import Unit, UnitPart
-from shared.video.read import content_digest
-from stage1_detect import digests, unit_reader
-from stage1_detect.digests import DIGESTS_NAME, digest_once
-from stage1_detect.unit_reader import UnitReader, VideoEntry
+from orn.shared.manifests.records import Video
+from orn.shared.shards.plan import Unit, UnitPart
+from orn.shared.video.read import content_digest
+from orn.stage1_detect import digests, unit_reader
+from orn.stage1_detect.digests import DIGESTS_NAME, digest_once
+from orn.stage1_detect.unit_reader import UnitReader, VideoEntry
 from tests.bounded import bounded
 from tests.stage1_detect.conftest import write_video
 

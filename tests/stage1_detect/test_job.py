@@ -6,11 +6,11 @@ from pathlib import Path
 import av
 import pytest
 
-from shared.errors import ConfigError
-from shared.manifests.load import load_dataset
-from shared.shards.plan import shard_path
-from stage1_detect.job import DetectSummary, report, run_job
-from stage1_detect.planning import (
+from orn.shared.errors import ConfigError
+from orn.shared.manifests.load import load_dataset
+from orn.shared.shards.plan import shard_path
+from orn.stage1_detect.job import DetectSummary, report, run_job
+from orn.stage1_detect.planning import (
     DetectJob,
     Scope,
     failed_units,

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.errors import ConfigError
-from shared.manifests.records import Segment
-from shared.shards.plan import Plan, Unit
-from shared.time_ranges import TimeRange
-from shared.video.read import FrameEstimate
-from stage1_detect.labelled import check_segments, labelled_ranges, pack_ranges, range_frames
+from orn.shared.errors import ConfigError
+from orn.shared.manifests.records import Segment
+from orn.shared.shards.plan import Plan, Unit
+from orn.shared.time_ranges import TimeRange
+from orn.shared.video.read import FrameEstimate
+from orn.stage1_detect.labelled import check_segments, labelled_ranges, pack_ranges, range_frames
 from tests.stage1_detect.conftest import FakeDetector
 
 Limits = tuple[float | None, float | None]

@@ -5,13 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from shared.errors import ConfigError
-from shared.manifests.load import load_dataset
-from shared.manifests.records import Dataset, Segment
-from shared.shards.reader import DetectionFolder
-from shared.video.read import read_frames
-from stage1_detect.job import DetectSummary, run_job
-from stage1_detect.planning import Scope, plan_job
+from orn.shared.errors import ConfigError
+from orn.shared.manifests.load import load_dataset
+from orn.shared.manifests.records import Dataset, Segment
+from orn.shared.shards.reader import DetectionFolder
+from orn.shared.video.read import read_frames
+from orn.stage1_detect.job import DetectSummary, run_job
+from orn.stage1_detect.planning import Scope, plan_job
 from tests.stage1_detect.conftest import FakeDetector, write_video
 
 LABELLED = Scope(frames="labelled", unit_frames=30)

@@ -4,12 +4,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from shared.errors import DetectorError
-from shared.manifests.records import Video
-from shared.masks.detections import FrameDetections
-from shared.shards.plan import Unit, UnitPart, shard_path
-from shared.shards.shard import Shard
-from stage1_detect.pipeline import UnitDetector, UnitResult
+from orn.shared.errors import DetectorError
+from orn.shared.manifests.records import Video
+from orn.shared.masks.detections import FrameDetections
+from orn.shared.shards.plan import Unit, UnitPart, shard_path
+from orn.shared.shards.shard import Shard
+from orn.stage1_detect.pipeline import UnitDetector, UnitResult
 from tests.stage1_detect.conftest import FakeDetector, grey_of, write_video
 
 UNIT = Unit(

@@ -4,7 +4,7 @@ from contextlib import closing
 
 import pytest
 
-from stage1_detect.pipeline import InOrder, prefetch
+from orn.stage1_detect.pipeline import InOrder, prefetch
 
 
 def test_prefetch_gives_all_items_in_order() -> None:

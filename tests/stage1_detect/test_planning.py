@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from shared.errors import ConfigError
-from shared.manifests import headers
-from shared.manifests.load import load_dataset
-from shared.manifests.records import Dataset
-from shared.shards.index import INDEX_NAME
-from shared.shards.plan import ManifestFile, Plan, shard_path
-from stage1_detect.planning import (
+from orn.shared.errors import ConfigError
+from orn.shared.manifests import headers
+from orn.shared.manifests.load import load_dataset
+from orn.shared.manifests.records import Dataset
+from orn.shared.shards.index import INDEX_NAME
+from orn.shared.shards.plan import ManifestFile, Plan, shard_path
+from orn.stage1_detect.planning import (
     DetectJob,
     Scope,
     clear_folder,

@@ -2,9 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from shared.manifests.load import shipped_detectors
-from shared.manifests.records import DetectorChoice
-from stage1_detect.request import DEFAULT_CONFIG, choose_files
+from orn.shared.manifests.load import shipped_detectors
+from orn.shared.manifests.records import DetectorChoice
+from orn.stage1_detect.request import DEFAULT_CONFIG, choose_files
 
 OWN = DetectorChoice(config="own.py", checkpoint=Path("own.pth"))
 NONE = DetectorChoice()

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from shared.errors import DetectorError, VideoDecodeError
-from shared.manifests.records import Video
-from shared.shards.plan import Unit, UnitPart
-from shared.video.read import Frame, content_digest
-from stage1_detect import unit_reader
-from stage1_detect.unit_reader import (
+from orn.shared.errors import DetectorError, VideoDecodeError
+from orn.shared.manifests.records import Video
+from orn.shared.shards.plan import Unit, UnitPart
+from orn.shared.video.read import Frame, content_digest
+from orn.stage1_detect import unit_reader
+from orn.stage1_detect.unit_reader import (
     FailedVideo,
     FrameBatch,
     UnitReader,

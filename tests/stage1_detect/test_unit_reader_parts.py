@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from shared.manifests.records import Video
-from shared.shards.plan import UnitPart
-from shared.time_ranges import TimeRange
-from shared.video.read import Frame
-from stage1_detect import unit_reader
-from stage1_detect.unit_reader import FrameRanges
+from orn.shared.manifests.records import Video
+from orn.shared.shards.plan import UnitPart
+from orn.shared.time_ranges import TimeRange
+from orn.shared.video.read import Frame
+from orn.stage1_detect import unit_reader
+from orn.stage1_detect.unit_reader import FrameRanges
 from tests.stage1_detect.conftest import write_video
 
 

@@ -12,25 +12,25 @@ import numpy as np
 import pytest
 import torch
 
-from shared.manifests.records import Dataset, DetectorChoice, Segment, Video
-from shared.masks import rle
-from shared.masks.coco_classes import COCO_CLASSES
-from shared.masks.detections import FrameDetections
-from shared.shards.reader import DetectionFolder
-from shared.shards.schema import DetectorEntry
-from shared.shards.writer import ShardWriter
-from shared.time_ranges import ALL_TIMES, TimeRanges
-from shared.video.read import Frame
-from stage2_train.devices import build_accelerator
-from stage2_train.frames.merge import merge, read_contents
-from stage2_train.frames.parts import write_frames
-from stage2_train.frames.reader import ClipStore
-from stage2_train.frames.schema import StoreSettings
-from stage2_train.model.config import NetworkConfig
-from stage2_train.model.network import ObjectVideoNetwork
-from stage2_train.recipe import DataRecipe, OptimiserRecipe, PhaseRecipe, Recipe
-from stage2_train.runs.sources import Sources
-from stage2_train.training.loop import TrainingData, train_network
+from orn.shared.manifests.records import Dataset, DetectorChoice, Segment, Video
+from orn.shared.masks import rle
+from orn.shared.masks.coco_classes import COCO_CLASSES
+from orn.shared.masks.detections import FrameDetections
+from orn.shared.shards.reader import DetectionFolder
+from orn.shared.shards.schema import DetectorEntry
+from orn.shared.shards.writer import ShardWriter
+from orn.shared.time_ranges import ALL_TIMES, TimeRanges
+from orn.shared.video.read import Frame
+from orn.stage2_train.devices import build_accelerator
+from orn.stage2_train.frames.merge import merge, read_contents
+from orn.stage2_train.frames.parts import write_frames
+from orn.stage2_train.frames.reader import ClipStore
+from orn.stage2_train.frames.schema import StoreSettings
+from orn.stage2_train.model.config import NetworkConfig
+from orn.stage2_train.model.network import ObjectVideoNetwork
+from orn.stage2_train.recipe import DataRecipe, OptimiserRecipe, PhaseRecipe, Recipe
+from orn.stage2_train.runs.sources import Sources
+from orn.stage2_train.training.loop import TrainingData, train_network
 from tests.video_entries import video_entry
 
 RATE = 10.0

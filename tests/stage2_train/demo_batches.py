@@ -5,17 +5,17 @@ from pathlib import Path
 
 import numpy as np
 
-from demo.world.dials import FRAMES_PER_SECOND, Dials, category_id
-from demo.world.make import SIZES, write_dataset
-from shared.manifests.load import load_dataset
-from shared.masks.coco_classes import COCO_CLASSES
-from shared.masks.detections import FrameDetections
-from shared.shards.reader import DetectionFolder
-from shared.shards.schema import DetectorEntry
-from shared.shards.writer import ShardWriter
-from stage2_train.frames.make_clips import ClipsRequest, make_clips
-from stage2_train.frames.reader import ClipStore
-from stage2_train.runs.sources import Sources
+from orn.demo.world.dials import FRAMES_PER_SECOND, Dials, category_id
+from orn.demo.world.make import SIZES, write_dataset
+from orn.shared.manifests.load import load_dataset
+from orn.shared.masks.coco_classes import COCO_CLASSES
+from orn.shared.masks.detections import FrameDetections
+from orn.shared.shards.reader import DetectionFolder
+from orn.shared.shards.schema import DetectorEntry
+from orn.shared.shards.writer import ShardWriter
+from orn.stage2_train.frames.make_clips import ClipsRequest, make_clips
+from orn.stage2_train.frames.reader import ClipStore
+from orn.stage2_train.runs.sources import Sources
 from tests.video_entries import video_entry
 
 _FILMS = SIZES["short"] | {"demo": (2, 2, 0), "demo-touch": (2, 2, 0), "demo-long": (1, 1, 0)}

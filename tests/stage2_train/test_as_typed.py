@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from shared.cli import orn
-from stage2_train.runs.run_folder import read_jsonl
+from orn.shared.cli import orn
+from orn.stage2_train.runs.run_folder import read_jsonl
 from tests.stage2_train.test_no_clip_store import write_video
 from tests.stage2_train.tiny_workspace import make_workspace
 

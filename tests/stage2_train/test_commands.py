@@ -17,9 +17,9 @@ import pytest
 import torch
 from click.testing import CliRunner, Result
 
-from shared.cli import orn
-from stage2_train.insight.measured import load_measured
-from stage2_train.runs.run_folder import read_jsonl
+from orn.shared.cli import orn
+from orn.stage2_train.insight.measured import load_measured
+from orn.stage2_train.runs.run_folder import read_jsonl
 from tests.conftest import ROOT
 from tests.stage2_train.tiny_workspace import make_workspace
 
@@ -61,7 +61,7 @@ def in_processes(arguments: list[str], number: int = 2) -> dict[str, Any]:
     result = subprocess.run(
         [
             *(sys.executable, "-m", "torch.distributed.run", "--standalone"),
-            *("--nproc_per_node", f"{number}", "-m", "shared.cli", "--", *arguments),
+            *("--nproc_per_node", f"{number}", "-m", "orn", "--", *arguments),
         ],
         capture_output=True,
         text=True,

@@ -11,7 +11,7 @@ import pytest
 import torch
 from click.testing import CliRunner, Result
 
-from shared.cli import orn
+from orn.shared.cli import orn
 from tests.stage2_train.tiny_workspace import make_workspace
 
 

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from shared.errors import ConfigError
-from stage2_train.devices import build_accelerator
+from orn.shared.errors import ConfigError
+from orn.stage2_train.devices import build_accelerator
 
 
 def test_precision_may_differ_from_job_to_job() -> None:

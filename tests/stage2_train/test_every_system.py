@@ -7,16 +7,16 @@ import numpy as np
 import pytest
 import torch
 
-from stage2_train.clips.batches import LoaderSettings, training_loader
-from stage2_train.clips.views import Views
-from stage2_train.devices import build_accelerator
-from stage2_train.evaluation.metrics import score_heads
-from stage2_train.evaluation.predictions import predict
-from stage2_train.model.build import build_network
-from stage2_train.recipe import load_recipe
-from stage2_train.runs.phases import plan_phases
-from stage2_train.systems import system_names
-from stage2_train.training.step import build_optimiser, freeze_for, training_step
+from orn.stage2_train.clips.batches import LoaderSettings, training_loader
+from orn.stage2_train.clips.views import Views
+from orn.stage2_train.devices import build_accelerator
+from orn.stage2_train.evaluation.metrics import score_heads
+from orn.stage2_train.evaluation.predictions import predict
+from orn.stage2_train.model.build import build_network
+from orn.stage2_train.recipe import load_recipe
+from orn.stage2_train.runs.phases import plan_phases
+from orn.stage2_train.systems import system_names
+from orn.stage2_train.training.step import build_optimiser, freeze_for, training_step
 from tests.stage2_train.demo_batches import write_demo
 
 SMALL = (

@@ -4,10 +4,10 @@ import re
 
 import pytest
 
-from shared.errors import ConfigError
-from stage2_train.network_choice import system_as_changed
-from stage2_train.recipe import Recipe, load_recipe
-from stage2_train.systems import system_names
+from orn.shared.errors import ConfigError
+from orn.stage2_train.network_choice import system_as_changed
+from orn.stage2_train.recipe import Recipe, load_recipe
+from orn.stage2_train.systems import system_names
 
 ALL_2D = 'model.kernels=["2d", "2d", "2d", "2d", "2d"]'
 

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from shared.cli import orn
-from shared.manifests.load import load_manifest
-from shared.shards.plan import ManifestFile, Plan
+from orn.shared.cli import orn
+from orn.shared.manifests.load import load_manifest
+from orn.shared.shards.plan import ManifestFile, Plan
 
 LAPTOP = ("--workers", "0", "--device", "cpu")
 

@@ -8,8 +8,8 @@ import av
 import numpy as np
 from click.testing import CliRunner, Result
 
-from shared.cli import orn
-from shared.video.read import content_digest
+from orn.shared.cli import orn
+from orn.shared.video.read import content_digest
 from tests.stage2_train.conftest import write_shard
 from tests.stage2_train.tiny_workspace import make_workspace
 

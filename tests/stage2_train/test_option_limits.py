@@ -7,7 +7,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from shared.cli import orn
+from orn.shared.cli import orn
 
 COMMANDS = ("train", "eval", "ablate", "clips", "overlay", "detect", "export-coco", "wheelhouse")
 

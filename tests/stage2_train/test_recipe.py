@@ -5,12 +5,12 @@ from itertools import pairwise
 
 import pytest
 
-from shared.config.files import config_from_dict, to_dict
-from shared.errors import ConfigError
-from stage2_train.model.build import build_network
-from stage2_train.model.config import NetworkConfig
-from stage2_train.recipe import RECIPES, Recipe, default_recipe, load_recipe, recipe_names
-from stage2_train.runs.phases import plan_phases
+from orn.shared.config.files import config_from_dict, to_dict
+from orn.shared.errors import ConfigError
+from orn.stage2_train.model.build import build_network
+from orn.stage2_train.model.config import NetworkConfig
+from orn.stage2_train.recipe import RECIPES, Recipe, default_recipe, load_recipe, recipe_names
+from orn.stage2_train.runs.phases import plan_phases
 
 
 def test_shipped_recipes_load() -> None:

@@ -5,9 +5,9 @@ import sys
 
 import pytest
 
-from shared.errors import ConfigError
-from stage2_train import resources
-from stage2_train.resources import Resources
+from orn.shared.errors import ConfigError
+from orn.stage2_train import resources
+from orn.stage2_train.resources import Resources
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ def test_a_store_and_none_are_refused(tmp_path) -> None:
 def test_help_imports_nothing_heavy() -> None:
     code = (
         "import sys\n"
-        "from shared.cli import main\n"
+        "from orn.shared.cli import main\n"
         "for command in sys.argv[1:]:\n"
         "    try:\n        main([command, '--help'])\n    except SystemExit:\n        pass\n"
         "print(*sys.modules, file=sys.stderr)\n"
@@ -58,7 +58,7 @@ def test_help_imports_nothing_heavy() -> None:
 def test_waiting_threads_sleep_unless_the_user_says_otherwise() -> None:
     code = (
         "import os, sys\n"
-        "from shared.cli import main\n"
+        "from orn.shared.cli import main\n"
         "try:\n    main(['train', 'no-such-data-set'])\nexcept SystemExit:\n    pass\n"
         "print(os.environ['OMP_WAIT_POLICY'], os.environ['KMP_BLOCKTIME'])\n"
     )

@@ -2,10 +2,10 @@
 
 import pytest
 
-from shared.errors import ConfigError
-from stage2_train.model.config import NetworkConfig
-from stage2_train.recipe import load_recipe
-from stage2_train.systems import PAPER_MODEL, SYSTEMS, find_system, system_names
+from orn.shared.errors import ConfigError
+from orn.stage2_train.model.config import NetworkConfig
+from orn.stage2_train.recipe import load_recipe
+from orn.stage2_train.systems import PAPER_MODEL, SYSTEMS, find_system, system_names
 
 OBJECT_SYSTEMS = (
     "orn-pixel", "orn-mlp", "coco-visual", "coco-shape", "coco-class", "coco-intra", "clique-1",

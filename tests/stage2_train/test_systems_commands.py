@@ -6,8 +6,8 @@ import pytest
 from click.testing import CliRunner
 from torchvision.models import ResNet50_Weights, get_model
 
-from shared.cli import orn
-from stage2_train.systems import system_names
+from orn.shared.cli import orn
+from orn.stage2_train.systems import system_names
 
 
 def run(*arguments: str) -> str:

@@ -9,13 +9,13 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from shared.cli import orn
-from shared.manifests.records import Segment
-from shared.shards.reader import DetectionFolder
-from stage2_train.clips.dataset import ClipDataset, ClipSettings
-from stage2_train.clips.objects import SlotSettings
-from stage2_train.clips.views import ClipRequest
-from stage2_train.frames.reader import ClipStore
+from orn.shared.cli import orn
+from orn.shared.manifests.records import Segment
+from orn.shared.shards.reader import DetectionFolder
+from orn.stage2_train.clips.dataset import ClipDataset, ClipSettings
+from orn.stage2_train.clips.objects import SlotSettings
+from orn.stage2_train.clips.views import ClipRequest
+from orn.stage2_train.frames.reader import ClipStore
 
 HALF_MASK_INTERVAL = 1 / 60
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from importlib import resources
 from typing import Any
 
-from shared.inspect.page.contents import safe_json
+from orn.shared.inspect.page.contents import safe_json
 
 MARK = '<meta name="generator" content="orn inspect">'
 """By which a page of ours is known, so that no other file is replaced by one."""
@@ -61,7 +61,7 @@ def sealed_page(template: str, parts: Mapping[str, str], *, style: str, program:
 
 
 def _asset(name: str) -> str:
-    return resources.files("shared.inspect.page").joinpath(name).read_text("utf-8")
+    return resources.files("orn.shared.inspect.page").joinpath(name).read_text("utf-8")
 
 
 def _hash(text: str) -> str:

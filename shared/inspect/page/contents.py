@@ -13,13 +13,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.drawing.colours import class_colour, css_colour, text_colour
-from shared.errors import ShardFormatError
-from shared.inspect.summary import ShardSummary
-from shared.masks import rle
-from shared.masks.detections import FrameDetections
-from shared.shards.schema import VideoEntry
-from shared.shards.shard import Shard
+from orn.shared.drawing.colours import class_colour, css_colour, text_colour
+from orn.shared.errors import ShardFormatError
+from orn.shared.inspect.summary import ShardSummary
+from orn.shared.masks import rle
+from orn.shared.masks.detections import FrameDetections
+from orn.shared.shards.schema import VideoEntry
+from orn.shared.shards.shard import Shard
 
 _LEAST_SCORE = 0.001
 """Class scores below it are not written."""

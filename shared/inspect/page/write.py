@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.errors import PipelineError
-from shared.inspect.page.assemble import MARK, page_html
-from shared.inspect.page.choice import most_telling_first
-from shared.inspect.page.contents import (
+from orn.shared.errors import PipelineError
+from orn.shared.inspect.page.assemble import MARK, page_html
+from orn.shared.inspect.page.choice import most_telling_first
+from orn.shared.inspect.page.contents import (
     ShownVideo,
     frame_json,
     index_of,
@@ -22,11 +22,11 @@ from shared.inspect.page.contents import (
     shown_size,
     video_borders,
 )
-from shared.inspect.pictures import Pictures
-from shared.inspect.summary import summarise
-from shared.jobs.atomic_file import replacing, write_bytes
-from shared.jobs.progress import progress
-from shared.shards.shard import Shard
+from orn.shared.inspect.pictures import Pictures
+from orn.shared.inspect.summary import summarise
+from orn.shared.jobs.atomic_file import replacing, write_bytes
+from orn.shared.jobs.progress import progress
+from orn.shared.shards.shard import Shard
 
 logger = logging.getLogger(__name__)
 

@@ -15,9 +15,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from stage2_train.model.baselines.single_head import check_heads, dropout
-from stage2_train.model.config import Heads, NetworkConfig
-from stage2_train.model.inputs import FrameNormaliser, NetworkInputs, NetworkOutput
+from orn.stage2_train.model.baselines.single_head import check_heads, dropout
+from orn.stage2_train.model.config import Heads, NetworkConfig
+from orn.stage2_train.model.inputs import FrameNormaliser, NetworkInputs, NetworkOutput
 
 _DROPOUT = 0.5
 _BN_EPSILON = 1e-3

@@ -4,8 +4,8 @@ step's own."""
 import torch
 from torch import Tensor
 
-from shared.errors import ConfigError
-from stage2_train.model.config import Heads
+from orn.shared.errors import ConfigError
+from orn.stage2_train.model.config import Heads
 
 
 def dropout(

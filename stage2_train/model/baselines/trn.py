@@ -18,11 +18,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from shared.errors import ConfigError, ShapeError
-from stage2_train.model.baselines.single_head import check_heads, dropout
-from stage2_train.model.config import Heads, NetworkConfig
-from stage2_train.model.inputs import FrameNormaliser, NetworkInputs, NetworkOutput
-from stage2_train.model.resnet_25d import Stage, Trunk
+from orn.shared.errors import ConfigError, ShapeError
+from orn.stage2_train.model.baselines.single_head import check_heads, dropout
+from orn.stage2_train.model.config import Heads, NetworkConfig
+from orn.stage2_train.model.inputs import FrameNormaliser, NetworkInputs, NetworkOutput
+from orn.stage2_train.model.resnet_25d import Stage, Trunk
 
 MOST_FRAMES = 16
 _MOST_SUBSETS = 128

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from shared.masks.coco_classes import COCO_CLASSES
-from shared.masks.rle import encode
+from orn.shared.masks.coco_classes import COCO_CLASSES
+from orn.shared.masks.rle import encode
 from tests.conftest import ROOT
 
 HEIGHT, WIDTH = 60, 80

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from demo.detector.average_precision import average_precision
-from shared.masks.coco_classes import COCO_CLASSES
-from shared.masks.detections import FrameDetections
-from shared.masks.rle import encode
+from orn.demo.detector.average_precision import average_precision
+from orn.shared.masks.coco_classes import COCO_CLASSES
+from orn.shared.masks.detections import FrameDetections
+from orn.shared.masks.rle import encode
 
 HEIGHT, WIDTH = 120, 160
 LABELS = (39, 45)

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from shared.errors import DataRootError, ManifestError
+from orn.shared.errors import DataRootError, ManifestError
 from tests.demo.detector.conftest import HEIGHT, WIDTH
 
 pytestmark = pytest.mark.mmdet
 
 
 def test_frames_and_objects(coco_folder: Path) -> None:
-    from demo.detector.coco_frames import load_coco_frames
+    from orn.demo.detector.coco_frames import load_coco_frames
 
     frames = load_coco_frames(coco_folder, "train")
     content = json.loads((coco_folder / "train.json").read_text())
@@ -24,7 +24,7 @@ def test_frames_and_objects(coco_folder: Path) -> None:
 
 
 def test_a_batch_flips_frame_boxes_and_masks_together(coco_folder: Path) -> None:
-    from demo.detector.coco_frames import load_coco_frames, make_batch
+    from orn.demo.detector.coco_frames import load_coco_frames, make_batch
 
     frames = load_coco_frames(coco_folder, "train")
     normal = SimpleNamespace(
@@ -54,7 +54,7 @@ def test_a_batch_flips_frame_boxes_and_masks_together(coco_folder: Path) -> None
 
 
 def test_errors_name_the_file(coco_folder: Path) -> None:
-    from demo.detector.coco_frames import load_coco_frames
+    from orn.demo.detector.coco_frames import load_coco_frames
 
     with pytest.raises(DataRootError, match=r"test\.json: .*`orn demo world demo-detector`"):
         load_coco_frames(coco_folder, "test")

@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 import torch
 
-from shared.errors import CheckpointError, TrainingError
+from orn.shared.errors import CheckpointError, TrainingError
 
 pytestmark = pytest.mark.mmdet
 
 
 def settings(**changes: Any) -> Any:
-    from demo.detector.training import DetectorTraining
+    from orn.demo.detector.training import DetectorTraining
 
     small = DetectorTraining(
         iterations=4, batch=2, warmup_iterations=2, save_every=2, evaluate_every=2
@@ -21,7 +21,7 @@ def settings(**changes: Any) -> Any:
 
 
 def train(folder: Path, out: Path, config: Path, **changes: Any) -> dict[str, Any]:
-    from demo.detector.training import train_detector
+    from orn.demo.detector.training import train_detector
 
     return train_detector(folder, out, config=config, settings=settings(**changes))
 
@@ -33,8 +33,8 @@ class Killed(Exception):
 def test_killed_and_resumed_equals_never_killed(
     coco_folder: Path, tmp_path: Path, demo_config: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import demo.detector.training as training
-    from stage1_detect.mmdet.detector import load_detector
+    import orn.demo.detector.training as training
+    from orn.stage1_detect.mmdet.detector import load_detector
 
     whole, cut = tmp_path / "whole.pth", tmp_path / "cut.pth"
     record = train(coco_folder, whole, demo_config)
@@ -88,7 +88,7 @@ def test_a_loss_that_is_not_finite_ends_the_training(
 def test_figures_are_of_the_weights_that_are_stored(
     coco_folder: Path, tmp_path: Path, demo_config: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import demo.detector.training as training
+    import orn.demo.detector.training as training
 
     evaluated: list[dict[str, torch.Tensor]] = []
 
@@ -103,7 +103,7 @@ def test_figures_are_of_the_weights_that_are_stored(
 
 
 def test_every_epoch_has_every_frame_in_an_order_of_its_own() -> None:
-    from demo.detector.training import frames_of_step
+    from orn.demo.detector.training import frames_of_step
 
     def seen(seed: int) -> list[int]:
         steps = [frames_of_step(step, 5, settings(batch=2, seed=seed)) for step in range(5)]
@@ -115,7 +115,7 @@ def test_every_epoch_has_every_frame_in_an_order_of_its_own() -> None:
 
 
 def test_learning_rate_rises_then_falls() -> None:
-    from demo.detector.training import learning_rate
+    from orn.demo.detector.training import learning_rate
 
     asked = settings(learning_rate=1.0, warmup_iterations=2, iterations=12)
     rates = [learning_rate(step, asked) for step in range(12)]
@@ -126,7 +126,7 @@ def test_learning_rate_rises_then_falls() -> None:
 
 
 def test_each_step_draws_its_own_numbers() -> None:
-    from demo.detector.training import random_numbers
+    from orn.demo.detector.training import random_numbers
 
     places = [(seed, what, step) for seed in range(2) for what in range(3) for step in range(4)]
     draws = {place: random_numbers(*place).random() for place in places}

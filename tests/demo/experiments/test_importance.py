@@ -8,12 +8,12 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from demo.experiments.acting_pairs import true_cliques
-from demo.experiments.importance import _questions, object_areas
-from demo.experiments.importance_summary import importance_text, over_runs
-from shared.cli import orn
-from shared.errors import ConfigError
-from shared.masks.coco_classes import COCO_CLASSES
+from orn.demo.experiments.acting_pairs import true_cliques
+from orn.demo.experiments.importance import _questions, object_areas
+from orn.demo.experiments.importance_summary import importance_text, over_runs
+from orn.shared.cli import orn
+from orn.shared.errors import ConfigError
+from orn.shared.masks.coco_classes import COCO_CLASSES
 
 NAMES = tuple(COCO_CLASSES)
 

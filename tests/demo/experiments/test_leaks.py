@@ -8,19 +8,19 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from demo.experiments.commands import demo_leaks
-from demo.experiments.leaks import leak_report, true_rows
-from demo.experiments.tables import _ablate
-from demo.world.dials import Dials, category_id
-from demo.world.make import write_dataset
-from demo.world.places import BALL, NOBODY
-from demo.world.truth_shards import write_truth_shards
-from shared.cli import orn
-from shared.errors import ConfigError, DataRootError, JoinError
-from stage2_train.ablation.plan import AblationRequest
-from stage2_train.ablation.rows import table_rows
-from stage2_train.recipe import load_recipe
-from stage2_train.resources import Resources
+from orn.demo.experiments.commands import demo_leaks
+from orn.demo.experiments.leaks import leak_report, true_rows
+from orn.demo.experiments.tables import _ablate
+from orn.demo.world.dials import Dials, category_id
+from orn.demo.world.make import write_dataset
+from orn.demo.world.places import BALL, NOBODY
+from orn.demo.world.truth_shards import write_truth_shards
+from orn.shared.cli import orn
+from orn.shared.errors import ConfigError, DataRootError, JoinError
+from orn.stage2_train.ablation.plan import AblationRequest
+from orn.stage2_train.ablation.rows import table_rows
+from orn.stage2_train.recipe import load_recipe
+from orn.stage2_train.resources import Resources
 
 FILMS = (8, 6, 0)
 TURNED = {
@@ -101,7 +101,7 @@ def test_the_floor_of_comparisons_is_what_counts_in_shards_tell(
     found = figures(untrained_report("demo-touch", tmp_path, split="validation"))
     assert found["class-counts"] != found["presence"]
     asked = []
-    monkeypatch.setattr("demo.experiments.tables.ablate", asked.append)
+    monkeypatch.setattr("orn.demo.experiments.tables.ablate", asked.append)
     request = AblationRequest(
         manifest="demo-touch", table="2", out=tmp_path, resources=Resources(data_root=tmp_path)
     )

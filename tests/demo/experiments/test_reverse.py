@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from demo.experiments.reverse import TURNED, reversed_figures, reversed_text
-from demo.world.dials import ACTIVITIES, MIRRORED
-from shared.errors import ConfigError
+from orn.demo.experiments.reverse import TURNED, reversed_figures, reversed_text
+from orn.demo.world.dials import ACTIVITIES, MIRRORED
+from orn.shared.errors import ConfigError
 
 
 def _report(confusion_AA: np.ndarray) -> dict:

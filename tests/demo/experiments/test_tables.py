@@ -8,15 +8,15 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from demo.experiments import experiment
-from demo.experiments.commands import demo_tables
-from demo.experiments.experiment import experiments_of, read_worlds
-from demo.experiments.tables import TablesRequest, run_tables, table_steps
-from demo.steps import Step
-from demo.world.dials import Dials
-from shared.errors import ConfigError
-from stage2_train.ablation.rows import wide_activity_head
-from stage2_train.recipe import load_recipe
+from orn.demo.experiments import experiment
+from orn.demo.experiments.commands import demo_tables
+from orn.demo.experiments.experiment import experiments_of, read_worlds
+from orn.demo.experiments.tables import TablesRequest, run_tables, table_steps
+from orn.demo.steps import Step
+from orn.demo.world.dials import Dials
+from orn.shared.errors import ConfigError
+from orn.stage2_train.ablation.rows import wide_activity_head
+from orn.stage2_train.recipe import load_recipe
 
 CURVES = ("films", "steps", "frames", "decoys", "objects")
 WORLDS = ("demo", "demo-touch", "demo-places")

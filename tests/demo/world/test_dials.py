@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from demo.commands import demo_world
-from demo.world import make as world
-from demo.world.dials import (
+from orn.demo.commands import demo_world
+from orn.demo.world import make as world
+from orn.demo.world.dials import (
     DECOY_X,
     DECOY_Y,
     DISTRACTORS,
@@ -22,9 +22,9 @@ from demo.world.dials import (
     WIDTH,
     Dials,
 )
-from demo.world.render import draw_table, render
-from demo.world.scene import Scene
-from shared.errors import ConfigError
+from orn.demo.world.render import draw_table, render
+from orn.demo.world.scene import Scene
+from orn.shared.errors import ConfigError
 
 RENDER_SEEDS = {
     "demo": [931774309, 1023765162, 394478779],

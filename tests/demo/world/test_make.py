@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from demo.world import make as world
-from demo.world.dials import ACTIVITIES, TOUCHABLE, Dials
-from demo.world.make import write_dataset
-from shared.errors import ConfigError
-from shared.masks.rle import area, bounding_box
-from shared.video.read import read_frames
+from orn.demo.world import make as world
+from orn.demo.world.dials import ACTIVITIES, TOUCHABLE, Dials
+from orn.demo.world.make import write_dataset
+from orn.shared.errors import ConfigError
+from orn.shared.masks.rle import area, bounding_box
+from orn.shared.video.read import read_frames
 
 FILMS = {
     "demo": (5, 2, 0),

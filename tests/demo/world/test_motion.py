@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from demo.world.dials import ACTIVITIES, MIRRORED
-from demo.world.motion import BEHIND, FRONT, INSIDE, pair_motion
+from orn.demo.world.dials import ACTIVITIES, MIRRORED
+from orn.demo.world.motion import BEHIND, FRONT, INSIDE, pair_motion
 
 PHASE_F = np.linspace(0.0, 1.0, 13)
 RADII = (10.0, 12.0)

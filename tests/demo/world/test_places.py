@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from demo.world.dials import HEIGHT, ROLE_Y, WIDTH, Dials
-from demo.world.places import arrange, place_classes, plan_places_scene
+from orn.demo.world.dials import HEIGHT, ROLE_Y, WIDTH, Dials
+from orn.demo.world.places import arrange, place_classes, plan_places_scene
 
 LABELS = range(len(place_classes(Dials())))
 

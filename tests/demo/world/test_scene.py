@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from demo.world.dials import (
+from orn.demo.world.dials import (
     ACTIVITIES,
     DECOY_X,
     DECOY_Y,
@@ -15,10 +15,10 @@ from demo.world.dials import (
     WIDTH,
     Dials,
 )
-from demo.world.render import render
-from demo.world.scene import PlannedActivity, Scene, plan_scene
-from demo.world.touch import plan_touch_scene
-from shared.errors import ConfigError
+from orn.demo.world.render import render
+from orn.demo.world.scene import PlannedActivity, Scene, plan_scene
+from orn.demo.world.touch import plan_touch_scene
+from orn.shared.errors import ConfigError
 
 
 def planned(activity: int) -> PlannedActivity:

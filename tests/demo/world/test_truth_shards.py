@@ -6,14 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from demo.world.dials import Dials
-from demo.world.make import write_dataset
-from demo.world.truth_shards import write_truth_shards
-from shared.errors import ConfigError, DataRootError
-from shared.masks import rle
-from shared.shards.reader import DetectionFolder
-from shared.shards.verify import verify_shard
-from shared.video.read import content_digest
+from orn.demo.world.dials import Dials
+from orn.demo.world.make import write_dataset
+from orn.demo.world.truth_shards import write_truth_shards
+from orn.shared.errors import ConfigError, DataRootError
+from orn.shared.masks import rle
+from orn.shared.shards.reader import DetectionFolder
+from orn.shared.shards.verify import verify_shard
+from orn.shared.video.read import content_digest
 
 FILMS = (2, 1, 0)
 

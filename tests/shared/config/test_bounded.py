@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.config.bounded import (
+from orn.shared.config.bounded import (
     MOST_BYTES,
     file_digest,
     open_to_append,
@@ -18,8 +18,8 @@ from shared.config.bounded import (
     read_json,
     shown,
 )
-from shared.config.files import parse_toml, read_toml
-from shared.errors import ConfigError, PipelineError, ShardFormatError
+from orn.shared.config.files import parse_toml, read_toml
+from orn.shared.errors import ConfigError, PipelineError, ShardFormatError
 from tests.bounded import bounded
 
 

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from pydantic.dataclasses import dataclass
 
-from shared.config.fields import STRICT, Count, Maybe
-from shared.config.files import apply_overrides, config_from_dict, load_config, to_dict, to_toml
-from shared.errors import ConfigError
+from orn.shared.config.fields import STRICT, Count, Maybe
+from orn.shared.config.files import apply_overrides, config_from_dict, load_config, to_dict, to_toml
+from orn.shared.errors import ConfigError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)

@@ -2,8 +2,8 @@
 
 from itertools import pairwise
 
-from shared.drawing.colours import class_colour, text_colour
-from shared.masks.coco_classes import NUM_COCO_CLASSES
+from orn.shared.drawing.colours import class_colour, text_colour
+from orn.shared.masks.coco_classes import NUM_COCO_CLASSES
 
 COLOURS = [class_colour(label) for label in range(NUM_COCO_CLASSES)]
 

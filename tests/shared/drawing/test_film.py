@@ -6,9 +6,9 @@ import av
 import numpy as np
 import pytest
 
-from shared.drawing.film import write_film
-from shared.errors import PipelineError, VideoDecodeError
-from shared.video.read import read_frames
+from orn.shared.drawing.film import write_film
+from orn.shared.errors import PipelineError, VideoDecodeError
+from orn.shared.video.read import read_frames
 
 
 def pictures(*seconds: float, height: int = 33, width: int = 47):

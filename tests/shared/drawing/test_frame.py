@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from shared.drawing.colours import class_colour
-from shared.drawing.frame import MASK_OPACITY, DrawnObjects, draw_frame, grey_frame
-from shared.masks import rle
-from shared.masks.coco_classes import COCO_CLASSES
-from shared.masks.detections import FrameDetections
+from orn.shared.drawing.colours import class_colour
+from orn.shared.drawing.frame import MASK_OPACITY, DrawnObjects, draw_frame, grey_frame
+from orn.shared.masks import rle
+from orn.shared.masks.coco_classes import COCO_CLASSES
+from orn.shared.masks.detections import FrameDetections
 
 CUP = COCO_CLASSES.index("cup")
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from shared.drawing.text import draw_text, text_size
+from orn.shared.drawing.text import draw_text, text_size
 
 MISSING = "\u53a8"
 """A Chinese letter, which the font does not have."""

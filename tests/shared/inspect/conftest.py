@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from shared.masks import rle
-from shared.masks.coco_classes import COCO_CLASSES
-from shared.masks.detections import FrameDetections
-from shared.shards.schema import UNKNOWN_SOURCE, DetectorEntry
-from shared.shards.writer import ShardWriter
+from orn.shared.masks import rle
+from orn.shared.masks.coco_classes import COCO_CLASSES
+from orn.shared.masks.detections import FrameDetections
+from orn.shared.shards.schema import UNKNOWN_SOURCE, DetectorEntry
+from orn.shared.shards.writer import ShardWriter
 from tests.video_entries import video_entry
 
 PERSON, CUP = COCO_CLASSES.index("person"), COCO_CLASSES.index("cup")

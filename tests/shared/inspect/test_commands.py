@@ -5,7 +5,7 @@ from pathlib import Path
 
 from click.testing import CliRunner, Result
 
-from shared.cli import orn
+from orn.shared.cli import orn
 from tests.shared.inspect.conftest import write
 
 
@@ -82,7 +82,7 @@ def test_several_processes_verify_in_the_order_that_was_asked(shard: Path, monke
         write(shard.parent / f"shard-00000{number}.zarr.zip", {})
     damage(shard)
     alone = run("verify", shard.parent, "--json", "--workers", "1")
-    monkeypatch.setattr("shared.shards.verify._ALONE_BYTES", 0)
+    monkeypatch.setattr("orn.shared.shards.verify._ALONE_BYTES", 0)
     several = run("verify", shard.parent, "--json", "--workers", "2")
     assert (several.exit_code, several.stdout) == (alone.exit_code, alone.stdout)
     assert alone.exit_code == 1

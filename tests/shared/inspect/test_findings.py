@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from shared.inspect.findings import findings
-from shared.shards.plan import Plan, Unit, UnitPart
-from shared.shards.shard import Shard
-from shared.shards.writer import ShardWriter
+from orn.shared.inspect.findings import findings
+from orn.shared.shards.plan import Plan, Unit, UnitPart
+from orn.shared.shards.shard import Shard
+from orn.shared.shards.writer import ShardWriter
 from tests.shared.inspect.conftest import CUP, DETECTOR, HEIGHT, WIDTH, found
 from tests.video_entries import video_entry
 

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from shared.errors import ConfigError, ShardNotFoundError
-from shared.inspect.frame import find_frame, frame_text, frame_to_dict
-from shared.masks import rle
-from shared.shards.shard import Shard
+from orn.shared.errors import ConfigError, ShardNotFoundError
+from orn.shared.inspect.frame import find_frame, frame_text, frame_to_dict
+from orn.shared.masks import rle
+from orn.shared.shards.shard import Shard
 from tests.shared.inspect.conftest import CUP, HEIGHT, WIDTH, found, write
 
 

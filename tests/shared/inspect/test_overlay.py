@@ -9,9 +9,9 @@ import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
 
-from shared.cli import orn
-from shared.drawing.colours import class_colour
-from shared.video.read import read_frames
+from orn.shared.cli import orn
+from orn.shared.drawing.colours import class_colour
+from orn.shared.video.read import read_frames
 from tests.shared.conftest import VideoWriter
 from tests.shared.inspect.conftest import CUP, found, write
 from tests.shared.inspect.test_pictures import MANIFEST

@@ -6,18 +6,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from shared.errors import JoinError, UnknownDatasetError, VideoDecodeError
-from shared.inspect.pictures import (
+from orn.shared.errors import JoinError, UnknownDatasetError, VideoDecodeError
+from orn.shared.inspect.pictures import (
     NoPictures,
     Pictures,
     VideoPictures,
     nearest_places,
     pictures_of_shard,
 )
-from shared.shards.plan import ManifestFile, Plan
-from shared.shards.schema import UNKNOWN_SOURCE, VideoEntry
-from shared.video import file as video_file
-from shared.video.read import content_digest
+from orn.shared.shards.plan import ManifestFile, Plan
+from orn.shared.shards.schema import UNKNOWN_SOURCE, VideoEntry
+from orn.shared.video import file as video_file
+from orn.shared.video.read import content_digest
 from tests.shared.conftest import VideoWriter, number_of
 from tests.shared.inspect.conftest import DETECTOR
 
@@ -76,7 +76,7 @@ def test_the_nearest_frame_in_time(pictures: VideoPictures, tmp_path: Path) -> N
 def test_also_where_only_decoding_tells_times(
     pictures: VideoPictures, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("shared.inspect.pictures.frame_seconds", lambda *_, **__: None)
+    monkeypatch.setattr("orn.shared.inspect.pictures.frame_seconds", lambda *_, **__: None)
     monkeypatch.setattr(video_file, "frame_times", lambda _: None)
     assert numbers(pictures, entry(), *SECONDS) == NUMBERS
 

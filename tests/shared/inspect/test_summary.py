@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from shared.errors import ShardFormatError
-from shared.inspect.summary import summarise, summary_text, summary_to_dict
-from shared.shards.shard import Shard
+from orn.shared.errors import ShardFormatError
+from orn.shared.inspect.summary import summarise, summary_text, summary_to_dict
+from orn.shared.shards.shard import Shard
 from tests.shared.inspect.conftest import CUP, found, write
 
 

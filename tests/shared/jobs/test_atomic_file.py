@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from shared.errors import PipelineError
-from shared.jobs import atomic_file
-from shared.jobs.atomic_file import (
+from orn.shared.errors import PipelineError
+from orn.shared.jobs import atomic_file
+from orn.shared.jobs.atomic_file import (
     remove_stale_temporaries,
     remove_temporaries,
     replacing,

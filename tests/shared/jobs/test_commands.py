@@ -10,9 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from shared.errors import PipelineError
-from shared.jobs.commands import run_orn
-from shared.jobs.termination import Terminated
+from orn.shared.errors import PipelineError
+from orn.shared.jobs.commands import run_orn
+from orn.shared.jobs.termination import Terminated
 from tests.shared.inspect.conftest import found, write
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from shared.jobs.garbage import uncollected
+from orn.shared.jobs.garbage import uncollected
 
 
 @pytest.fixture(autouse=True)

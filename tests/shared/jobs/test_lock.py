@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from shared.errors import PipelineError
-from shared.jobs.lock import is_locked, lock_path, locked
+from orn.shared.errors import PipelineError
+from orn.shared.jobs.lock import is_locked, lock_path, locked
 
 
 def test_the_lock_file_is_there_while_held(tmp_path: Path) -> None:

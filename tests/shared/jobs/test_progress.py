@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from shared.jobs.progress import progress
+from orn.shared.jobs.progress import progress
 
 
 class Clock:

@@ -2,8 +2,8 @@
 
 import pytest
 
-from shared.errors import ClipStoreError, ConfigError
-from shared.jobs.same_job import check_same_job, differences
+from orn.shared.errors import ClipStoreError, ConfigError
+from orn.shared.jobs.same_job import check_same_job, differences
 
 
 @pytest.mark.parametrize(

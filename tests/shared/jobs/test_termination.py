@@ -5,7 +5,7 @@ import weakref
 
 import pytest
 
-from shared.jobs.termination import Terminated, terminated_as_interrupted
+from orn.shared.jobs.termination import Terminated, terminated_as_interrupted
 
 
 def test_sigterm_interrupts_once_and_the_handler_comes_back() -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from shared.errors import DetectorError, PipelineError, VideoDecodeError
-from shared.jobs.workers import in_workers
+from orn.shared.errors import DetectorError, PipelineError, VideoDecodeError
+from orn.shared.jobs.workers import in_workers
 from tests.processes import new_processes
 
 pytestmark = pytest.mark.timeout(120)

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from shared.cli import orn
-from shared.errors import DataRootError
-from shared.manifests.load import load_dataset, load_manifest, require_videos
+from orn.shared.cli import orn
+from orn.shared.errors import DataRootError
+from orn.shared.manifests.load import load_dataset, load_manifest, require_videos
 
 _TABLE = "annotations/EPIC_train_action_labels.csv"
 

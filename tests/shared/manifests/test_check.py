@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from shared.cli import orn
+from orn.shared.cli import orn
 from tests.shared.conftest import VideoWriter
 
 
@@ -24,7 +24,7 @@ def check(mine: Path, *options: str) -> Result:
 
 def test_help_loads_nothing_heavy() -> None:
     code = (
-        "import sys, shared.manifests.commands; "
+        "import sys, orn.shared.manifests.commands; "
         "print(*{'numpy', 'pydantic', 'torch'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=60, check=True)

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.errors import DataRootError, ManifestError, PipelineError
-from shared.manifests.check import check_dataset
-from shared.manifests.load import load_dataset, load_listing, load_manifest
+from orn.shared.errors import DataRootError, ManifestError, PipelineError
+from orn.shared.manifests.check import check_dataset
+from orn.shared.manifests.load import load_dataset, load_listing, load_manifest
 from tests.bounded import bounded
 from tests.shared.manifests.conftest import MANIFEST, TABLE
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.manifests.draw_split import Group, draw, parse_shares
-from shared.manifests.records import Split
+from orn.shared.manifests.draw_split import Group, draw, parse_shares
+from orn.shared.manifests.records import Split
 
 
 def groups_of(labels: Iterable[Iterable[str]]) -> dict[str, Group]:

@@ -7,14 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.errors import DataRootError, ManifestError
-from shared.manifests import epic
-from shared.manifests.epic import EpicVocabulary
-from shared.manifests.load import load_listing, load_manifest
-from shared.manifests.problems import Problems
-from shared.manifests.records import Listing, Segment, Subset, Task
-from shared.manifests.schema import EpicLabels, EpicTarget, PersonSplit
-from shared.manifests.text_files import Row
+from orn.shared.errors import DataRootError, ManifestError
+from orn.shared.manifests import epic
+from orn.shared.manifests.epic import EpicVocabulary
+from orn.shared.manifests.load import load_listing, load_manifest
+from orn.shared.manifests.problems import Problems
+from orn.shared.manifests.records import Listing, Segment, Subset, Task
+from orn.shared.manifests.schema import EpicLabels, EpicTarget, PersonSplit
+from orn.shared.manifests.text_files import Row
 
 SPEC = EpicLabels(format="epic", table="t.csv", verbs="v.csv", nouns="n.csv", invalid="i.csv")
 HEADER = (

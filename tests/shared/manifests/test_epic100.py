@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from shared.errors import DataRootError, ManifestError
-from shared.manifests import epic
-from shared.manifests.load import load_dataset, load_listing, load_manifest
-from shared.manifests.records import Listing, Segment
-from shared.manifests.schema import Epic100Labels
+from orn.shared.errors import DataRootError, ManifestError
+from orn.shared.manifests import epic
+from orn.shared.manifests.load import load_dataset, load_listing, load_manifest
+from orn.shared.manifests.records import Listing, Segment
+from orn.shared.manifests.schema import Epic100Labels
 
 SPEC = Epic100Labels(
     format="epic100", train="t.csv", validation="v.csv", test="x.csv", verbs="verbs", nouns="nouns"

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from shared.errors import ManifestError
-from shared.manifests.epic_subsets import many_shot, tail, unseen
-from shared.manifests.load import load_listing, load_manifest
-from shared.manifests.records import Subset
-from shared.manifests.schema import Epic100Labels
+from orn.shared.errors import ManifestError
+from orn.shared.manifests.epic_subsets import many_shot, tail, unseen
+from orn.shared.manifests.load import load_listing, load_manifest
+from orn.shared.manifests.records import Subset
+from orn.shared.manifests.schema import Epic100Labels
 
 NUM_NOUNS = 10
 

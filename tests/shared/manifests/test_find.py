@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from shared.errors import DataRootError
-from shared.manifests.find import FoundVideo, expand, find_ids, find_videos, named_folders
+from orn.shared.errors import DataRootError
+from orn.shared.manifests.find import FoundVideo, expand, find_ids, find_videos, named_folders
 
 
 def find(folder: Path, *ids: str, pattern: str = "videos/{id}.mp4", are_folders: bool = False):

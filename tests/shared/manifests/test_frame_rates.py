@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from shared.errors import DataRootError, ManifestError
-from shared.manifests.load import load_listing, load_manifest, video_rates
-from shared.manifests.schema import RateTable, Videos
+from orn.shared.errors import DataRootError, ManifestError
+from orn.shared.manifests.load import load_listing, load_manifest, video_rates
+from orn.shared.manifests.schema import RateTable, Videos
 
 TABLE = RateTable(table="info.csv", video="video", rate="fps")
 

@@ -5,16 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from shared.manifests import headers
-from shared.manifests.headers import (
+from orn.shared.manifests import headers
+from orn.shared.manifests.headers import (
     HEADERS_NAME,
     UNREADABLE,
     read_headers,
     remember_headers,
     warn_of_times_beyond,
 )
-from shared.manifests.records import Segment, Video
-from shared.video import file
+from orn.shared.manifests.records import Segment, Video
+from orn.shared.video import file
 from tests.stage1_detect.conftest import write_video
 
 pytestmark = pytest.mark.timeout(120)

@@ -5,15 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from shared.errors import DataRootError, ManifestError, UnknownDatasetError
-from shared.manifests.load import (
+from orn.shared.errors import DataRootError, ManifestError, UnknownDatasetError
+from orn.shared.manifests.load import (
     dataset_names,
     load_dataset,
     load_listing,
     load_manifest,
     shipped_detectors,
 )
-from shared.manifests.records import DetectorChoice, Video
+from orn.shared.manifests.records import DetectorChoice, Video
 
 
 def test_shipped_manifests_are_valid_and_named_like_their_files() -> None:

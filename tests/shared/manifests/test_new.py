@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from shared.cli import orn
-from shared.manifests.load import load_dataset, load_manifest
-from shared.manifests.new import guess_table, guess_videos
-from shared.manifests.records import SPLITS
+from orn.shared.cli import orn
+from orn.shared.manifests.load import load_dataset, load_manifest
+from orn.shared.manifests.new import guess_table, guess_videos
+from orn.shared.manifests.records import SPLITS
 
 
 @pytest.fixture

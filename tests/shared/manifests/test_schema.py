@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from shared.errors import ManifestError
-from shared.manifests.load import load_manifest
+from orn.shared.errors import ManifestError
+from orn.shared.manifests.load import load_manifest
 
 
 def parse(mine: Path, old: str, new: str):

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from shared.errors import DataRootError, ManifestError
-from shared.manifests import something
-from shared.manifests.records import Listing, Segment
-from shared.manifests.schema import SomethingLabels
+from orn.shared.errors import DataRootError, ManifestError
+from orn.shared.manifests import something
+from orn.shared.manifests.records import Listing, Segment
+from orn.shared.manifests.schema import SomethingLabels
 
 SPEC = SomethingLabels(
     format="something", train="t.json", validation="v.json", test="x.json", classes="c.json"

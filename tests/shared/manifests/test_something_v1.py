@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from shared.errors import DataRootError, ManifestError
-from shared.manifests import something
-from shared.manifests.load import load_dataset
-from shared.manifests.records import Listing, Segment
-from shared.manifests.schema import SomethingV1Labels
+from orn.shared.errors import DataRootError, ManifestError
+from orn.shared.manifests import something
+from orn.shared.manifests.load import load_dataset
+from orn.shared.manifests.records import Listing, Segment
+from orn.shared.manifests.schema import SomethingV1Labels
 
 SPEC = SomethingV1Labels(
     format="something-v1", train="t.csv", validation="v.csv", test="x.csv", classes="c.csv"

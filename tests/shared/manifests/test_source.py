@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from shared.errors import VideoDecodeError
-from shared.manifests.load import load_dataset
-from shared.manifests.records import Video
-from shared.manifests.source import source_of
-from shared.video.read import VideoInfo, probe
+from orn.shared.errors import VideoDecodeError
+from orn.shared.manifests.load import load_dataset
+from orn.shared.manifests.records import Video
+from orn.shared.manifests.source import source_of
+from orn.shared.video.read import VideoInfo, probe
 from tests.bounded import bounded
 from tests.shared.manifests.conftest import MANIFEST
 

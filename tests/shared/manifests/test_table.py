@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from shared.errors import DataRootError, ManifestError
-from shared.manifests import table
-from shared.manifests.records import Form, Listing, Segment, Task
-from shared.manifests.schema import ColumnSplit, TableLabels
+from orn.shared.errors import DataRootError, ManifestError
+from orn.shared.manifests import table
+from orn.shared.manifests.records import Form, Listing, Segment, Task
+from orn.shared.manifests.schema import ColumnSplit, TableLabels
 
 SPEC = TableLabels(format="table", table="t.csv", classes="c.txt")
 SPLIT = ColumnSplit(rule="column")

@@ -7,11 +7,11 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from shared.errors import DataRootError, ManifestError
-from shared.manifests import vlog
-from shared.manifests.load import load_dataset, load_listing, load_manifest
-from shared.manifests.records import Listing, Segment
-from shared.manifests.schema import NumberSplit, VlogLabels
+from orn.shared.errors import DataRootError, ManifestError
+from orn.shared.manifests import vlog
+from orn.shared.manifests.load import load_dataset, load_listing, load_manifest
+from orn.shared.manifests.records import Listing, Segment
+from orn.shared.manifests.schema import NumberSplit, VlogLabels
 
 SPEC = VlogLabels(format="vlog")
 SPLIT = NumberSplit(rule="number")

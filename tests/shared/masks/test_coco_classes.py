@@ -1,6 +1,6 @@
 """The class list against the known places of a few names."""
 
-from shared.masks.coco_classes import COCO_CLASSES, NUM_COCO_CLASSES
+from orn.shared.masks.coco_classes import COCO_CLASSES, NUM_COCO_CLASSES
 
 
 def test_eighty_different_names_in_order() -> None:

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from shared.errors import ShapeError
-from shared.masks import rle
-from shared.masks.detections import FrameDetections, clip_boxes
-from shared.masks.rules import frame_faults
+from orn.shared.errors import ShapeError
+from orn.shared.masks import rle
+from orn.shared.masks.detections import FrameDetections, clip_boxes
+from orn.shared.masks.rules import frame_faults
 
 MASK = rle.encode(np.ones((6, 8), dtype=bool))
 

@@ -1,4 +1,4 @@
-"""`shared.masks.rle` against pycocotools, a plain loop, and pictures drawn by hand."""
+"""`orn.shared.masks.rle` against pycocotools, a plain loop, and pictures drawn by hand."""
 
 import numpy as np
 import pytest
@@ -8,8 +8,8 @@ from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 from pycocotools import mask as coco
 
-from shared.errors import ShapeError, ShardFormatError
-from shared.masks import rle
+from orn.shared.errors import ShapeError, ShardFormatError
+from orn.shared.masks import rle
 
 
 def picture(*rows: str) -> NDArray[np.bool_]:

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from shared.masks import rle
-from shared.masks.detections import FrameDetections
-from shared.masks.rules import are_sound, first_fault, frame_faults
+from orn.shared.masks import rle
+from orn.shared.masks.detections import FrameDetections
+from orn.shared.masks.rules import are_sound, first_fault, frame_faults
 
 HEIGHT, WIDTH = 8, 10
 

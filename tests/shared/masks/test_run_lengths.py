@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from pycocotools import mask as coco
 
-from shared.errors import ShardFormatError
-from shared.masks.rle import compress, decode, encode
-from shared.masks.run_lengths import extents, read_run_lengths
+from orn.shared.errors import ShardFormatError
+from orn.shared.masks.rle import compress, decode, encode
+from orn.shared.masks.run_lengths import extents, read_run_lengths
 
 masks = hnp.arrays(
     np.bool_, st.tuples(st.integers(1, 9), st.integers(1, 9)), elements=st.booleans()

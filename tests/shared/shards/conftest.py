@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from shared.masks import rle
-from shared.masks.coco_classes import COCO_CLASSES
-from shared.masks.detections import FrameDetections
-from shared.shards.column import CHUNK_BYTES, Column
-from shared.shards.schema import ArraySpec, DetectorEntry
-from shared.shards.writer import ShardWriter
-from shared.shards.zarr_zip import ChunkCache, ZarrZip
+from orn.shared.masks import rle
+from orn.shared.masks.coco_classes import COCO_CLASSES
+from orn.shared.masks.detections import FrameDetections
+from orn.shared.shards.column import CHUNK_BYTES, Column
+from orn.shared.shards.schema import ArraySpec, DetectorEntry
+from orn.shared.shards.writer import ShardWriter
+from orn.shared.shards.zarr_zip import ChunkCache, ZarrZip
 from tests.video_entries import video_entry
 
 FrameMaker = Callable[..., FrameDetections]

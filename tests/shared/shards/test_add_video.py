@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from shared.errors import PipelineError, ShapeError, VideoDecodeError
-from shared.masks.coco_classes import COCO_CLASSES
-from shared.masks.detections import FrameDetections
-from shared.shards.shard import Shard
-from shared.shards.verify import verify_shard
-from shared.shards.writer import ShardWriter
-from shared.video.read import content_digest, probe, read_frames
+from orn.shared.errors import PipelineError, ShapeError, VideoDecodeError
+from orn.shared.masks.coco_classes import COCO_CLASSES
+from orn.shared.masks.detections import FrameDetections
+from orn.shared.shards.shard import Shard
+from orn.shared.shards.verify import verify_shard
+from orn.shared.shards.writer import ShardWriter
+from orn.shared.video.read import content_digest, probe, read_frames
 from tests.shared.conftest import HEIGHT, WIDTH, VideoWriter
 
 Frames = Iterable[tuple[int, float, FrameDetections]]

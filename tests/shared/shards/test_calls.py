@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from shared.shards import index, kept_files, record, zarr_zip
-from shared.shards.reader import DetectionFolder
-from shared.shards.schema import DetectorEntry
-from shared.shards.writer import ShardWriter
+from orn.shared.shards import index, kept_files, record, zarr_zip
+from orn.shared.shards.reader import DetectionFolder
+from orn.shared.shards.schema import DetectorEntry
+from orn.shared.shards.writer import ShardWriter
 from tests.shared.shards.conftest import FrameMaker
 from tests.video_entries import video_entry
 

@@ -13,9 +13,9 @@ from typing import Any
 import google_crc32c
 import pytest
 
-from shared.errors import ShardFormatError
-from shared.shards.shard import Shard
-from shared.shards.verify import verify_shard
+from orn.shared.errors import ShardFormatError
+from orn.shared.shards.shard import Shard
+from orn.shared.shards.verify import verify_shard
 from tests.bounded import bounded
 from tests.shared.shards.conftest import ShardMaker
 

@@ -8,8 +8,8 @@ import pytest
 from numcodecs import Zstd
 from numpy.typing import NDArray
 
-from shared.shards.column import Column
-from shared.shards.schema import ArraySpec
+from orn.shared.shards.column import Column
+from orn.shared.shards.schema import ArraySpec
 
 PAIRS = ArraySpec(dtype=np.dtype("<i2"), row=(2,), axes=("row", "pair"), counts="rows")
 ROWS = np.arange(26, dtype=np.int16).reshape(13, 2)

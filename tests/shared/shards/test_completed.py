@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from shared.errors import PipelineError
-from shared.shards.completed import completed_last
-from shared.shards.plan import Plan, Unit, UnitPart, shard_path
-from shared.shards.schema import DetectorEntry
+from orn.shared.errors import PipelineError
+from orn.shared.shards.completed import completed_last
+from orn.shared.shards.plan import Plan, Unit, UnitPart, shard_path
+from orn.shared.shards.schema import DetectorEntry
 
 ENTRY = DetectorEntry(config_name="c", config_digest="d", checkpoint_digest="e", class_names=())
 

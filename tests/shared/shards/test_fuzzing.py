@@ -12,21 +12,21 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from shared.errors import PipelineError
-from shared.inspect.frame import find_frame, frame_text, frame_to_dict
-from shared.inspect.summary import summarise, summary_text, summary_to_dict
-from shared.masks.rules import first_fault
-from shared.shards import index
-from shared.shards.column import write_group
-from shared.shards.index import INDEX_NAME, _sealed, open_folder
-from shared.shards.plan import PLAN_NAME, Plan, plan_units
-from shared.shards.reader import DetectionFolder
-from shared.shards.schema import DetectorEntry
-from shared.shards.shard import Shard
-from shared.shards.verified import unverified
-from shared.shards.verify import verify_shard
-from shared.shards.verify_folder import verify_folder
-from shared.shards.zarr_zip import read_layout
+from orn.shared.errors import PipelineError
+from orn.shared.inspect.frame import find_frame, frame_text, frame_to_dict
+from orn.shared.inspect.summary import summarise, summary_text, summary_to_dict
+from orn.shared.masks.rules import first_fault
+from orn.shared.shards import index
+from orn.shared.shards.column import write_group
+from orn.shared.shards.index import INDEX_NAME, _sealed, open_folder
+from orn.shared.shards.plan import PLAN_NAME, Plan, plan_units
+from orn.shared.shards.reader import DetectionFolder
+from orn.shared.shards.schema import DetectorEntry
+from orn.shared.shards.shard import Shard
+from orn.shared.shards.verified import unverified
+from orn.shared.shards.verify import verify_shard
+from orn.shared.shards.verify_folder import verify_folder
+from orn.shared.shards.zarr_zip import read_layout
 from tests.shared.shards.conftest import ShardMaker, arrays_in, columns_of
 
 NAME = "shard-000000.zarr.zip"

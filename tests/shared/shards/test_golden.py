@@ -7,8 +7,8 @@ import pytest
 import zarr
 from zarr.storage import ZipStore
 
-from shared.shards.shard import Shard
-from shared.shards.verify import verify_shard
+from orn.shared.shards.shard import Shard
+from orn.shared.shards.verify import verify_shard
 from tests.fixtures import write_shard_v1 as golden
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"

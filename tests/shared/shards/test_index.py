@@ -13,13 +13,13 @@ import google_crc32c
 import numpy as np
 import pytest
 
-from shared.errors import ShardFormatError
-from shared.shards import index, record
-from shared.shards.index import INDEX_NAME, open_folder
-from shared.shards.reader import DetectionFolder
-from shared.shards.record import ShardRecord
-from shared.shards.schema import DetectorEntry, ShardAttributes
-from shared.shards.zarr_documents import MEMBER
+from orn.shared.errors import ShardFormatError
+from orn.shared.shards import index, record
+from orn.shared.shards.index import INDEX_NAME, open_folder
+from orn.shared.shards.reader import DetectionFolder
+from orn.shared.shards.record import ShardRecord
+from orn.shared.shards.schema import DetectorEntry, ShardAttributes
+from orn.shared.shards.zarr_documents import MEMBER
 from tests.bounded import bounded
 from tests.shared.shards.conftest import FrameMaker, ShardMaker
 

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.errors import ConfigError
-from shared.shards.plan import ManifestFile, Plan, Unit, UnitPart, plan_units, shard_path
-from shared.shards.schema import DetectorEntry
+from orn.shared.errors import ConfigError
+from orn.shared.shards.plan import ManifestFile, Plan, Unit, UnitPart, plan_units, shard_path
+from orn.shared.shards.schema import DetectorEntry
 from tests.bounded import bounded
 
 Videos = list[tuple[str, int | None]]

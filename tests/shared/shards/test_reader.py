@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from shared.errors import ShardFormatError, ShardNotFoundError
-from shared.shards import reader
-from shared.shards.index import shard_paths
-from shared.shards.reader import DetectionFolder
-from shared.shards.record import shard_record
-from shared.shards.schema import DetectorEntry, FailedVideo
+from orn.shared.errors import ShardFormatError, ShardNotFoundError
+from orn.shared.shards import reader
+from orn.shared.shards.index import shard_paths
+from orn.shared.shards.reader import DetectionFolder
+from orn.shared.shards.record import shard_record
+from orn.shared.shards.schema import DetectorEntry, FailedVideo
 from tests.processes import new_processes
 from tests.shared.shards.conftest import FrameMaker, ShardMaker
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from shared.errors import ShardFormatError
-from shared.shards.schema import DetectorEntry, FailedVideo, ShardAttributes, VideoEntry
+from orn.shared.errors import ShardFormatError
+from orn.shared.shards.schema import DetectorEntry, FailedVideo, ShardAttributes, VideoEntry
 
 
 @pytest.fixture

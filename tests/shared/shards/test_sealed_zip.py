@@ -10,11 +10,11 @@ import pytest
 import zarr
 from zarr.storage import ZipStore
 
-from shared.errors import PipelineError
-from shared.shards.reader import DetectionFolder
-from shared.shards.schema import ARRAYS
-from shared.shards.sealed_zip import damaged_members, write_members
-from shared.shards.verify import verify_shard
+from orn.shared.errors import PipelineError
+from orn.shared.shards.reader import DetectionFolder
+from orn.shared.shards.schema import ARRAYS
+from orn.shared.shards.sealed_zip import damaged_members, write_members
+from orn.shared.shards.verify import verify_shard
 from tests.shared.shards.conftest import ShardMaker
 
 MEMBERS = {"b/c/0": b"content of b", "a": b"", "zarr.json": b"{}" * 50}

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from shared import open_shard
-from shared.errors import ShardFormatError, ShardNotFoundError
-from shared.inspect.findings import findings
-from shared.shards.column import write_group
-from shared.shards.schema import MOST_ROWS
-from shared.shards.shard import Shard
-from shared.shards.zarr_zip import ChunkCache, read_layout
+from orn import open_shard
+from orn.shared.errors import ShardFormatError, ShardNotFoundError
+from orn.shared.inspect.findings import findings
+from orn.shared.shards.column import write_group
+from orn.shared.shards.schema import MOST_ROWS
+from orn.shared.shards.shard import Shard
+from orn.shared.shards.zarr_zip import ChunkCache, read_layout
 from tests.shared.shards.conftest import FrameMaker, ShardMaker, arrays_in, columns_of
 
 VIDEOS = {"a": (range(5), np.arange(5) / 10), "b": ((3, 7), (0.5, 0.9)), "c": ((), ())}
@@ -211,7 +211,7 @@ def test_a_shard_of_too_many_frames_is_refused(path: Path, monkeypatch: pytest.M
     monkeypatch.setitem(MOST_ROWS, "detections", 5)
     with pytest.raises(ShardFormatError, match="wanted at most 5 detections, found 12"):
         Shard(path)
-    monkeypatch.setattr("shared.shards.shard.MOST_FRAME_DETECTIONS", 2)
+    monkeypatch.setattr("orn.shared.shards.shard.MOST_FRAME_DETECTIONS", 2)
     monkeypatch.setitem(MOST_ROWS, "detections", 99)
     with pytest.raises(ShardFormatError, match="frame 3: wanted at most 2 detections, found 3"):
         Shard(path).frame(3)

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from shared.errors import ShardFormatError, ShardNotFoundError
-from shared.shards.column import write_group
-from shared.shards.verified import RECORD_NAME, record_verified, unverified, verify_all
-from shared.shards.zarr_zip import read_layout
+from orn.shared.errors import ShardFormatError, ShardNotFoundError
+from orn.shared.shards.column import write_group
+from orn.shared.shards.verified import RECORD_NAME, record_verified, unverified, verify_all
+from orn.shared.shards.zarr_zip import read_layout
 from tests.shared.shards.conftest import ShardMaker, arrays_in, columns_of
 
 
@@ -105,7 +105,7 @@ def test_the_first_that_is_wrong_ends_it_and_is_named(shards: tuple[Path, ...]) 
 def test_several_processes_do_the_same(
     shards: tuple[Path, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("shared.shards.verify._ALONE_BYTES", 0)
+    monkeypatch.setattr("orn.shared.shards.verify._ALONE_BYTES", 0)
     assert verify(shards, workers=2) == 3
     assert verify(shards, workers=2) == 0
 

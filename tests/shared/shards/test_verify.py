@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from shared.errors import ShardNotFoundError
-from shared.masks import rle
-from shared.shards.column import write_group
-from shared.shards.verify import verify_shard
-from shared.shards.zarr_zip import read_layout
+from orn.shared.errors import ShardNotFoundError
+from orn.shared.masks import rle
+from orn.shared.shards.column import write_group
+from orn.shared.shards.verify import verify_shard
+from orn.shared.shards.zarr_zip import read_layout
 from tests.shared.shards.conftest import ShardMaker, arrays_in, columns_of
 
 Arrays = dict[str, NDArray[Any]]

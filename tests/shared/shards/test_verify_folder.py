@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from shared.errors import ShardNotFoundError
-from shared.manifests.records import Dataset, DetectorChoice, Segment, Video
-from shared.shards.plan import PLAN_NAME, Plan, plan_units
-from shared.shards.schema import UNKNOWN_SOURCE, DetectorEntry
-from shared.shards.verify import Problem
-from shared.shards.verify_folder import verify_folder
+from orn.shared.errors import ShardNotFoundError
+from orn.shared.manifests.records import Dataset, DetectorChoice, Segment, Video
+from orn.shared.shards.plan import PLAN_NAME, Plan, plan_units
+from orn.shared.shards.schema import UNKNOWN_SOURCE, DetectorEntry
+from orn.shared.shards.verify import Problem
+from orn.shared.shards.verify_folder import verify_folder
 from tests.shared.shards.conftest import ShardMaker
 
 

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.errors import JoinError, ShardFormatError
-from shared.shards.schema import VideoEntry
-from shared.shards.shard import Shard
-from shared.shards.video_detections import VideoDetections
+from orn.shared.errors import JoinError, ShardFormatError
+from orn.shared.shards.schema import VideoEntry
+from orn.shared.shards.shard import Shard
+from orn.shared.shards.video_detections import VideoDetections
 from tests.shared.shards.conftest import FrameMaker, ShardMaker
 
 ENTRY = VideoEntry(

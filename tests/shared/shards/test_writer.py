@@ -15,14 +15,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from shared.errors import PipelineError, ShapeError
-from shared.masks import rle
-from shared.masks.coco_classes import COCO_CLASSES
-from shared.masks.detections import FrameDetections
-from shared.shards.schema import DetectorEntry, FailedVideo, VideoEntry
-from shared.shards.shard import Shard
-from shared.shards.verify import verify_shard
-from shared.shards.writer import ShardWriter
+from orn.shared.errors import PipelineError, ShapeError
+from orn.shared.masks import rle
+from orn.shared.masks.coco_classes import COCO_CLASSES
+from orn.shared.masks.detections import FrameDetections
+from orn.shared.shards.schema import DetectorEntry, FailedVideo, VideoEntry
+from orn.shared.shards.shard import Shard
+from orn.shared.shards.verify import verify_shard
+from orn.shared.shards.writer import ShardWriter
 from tests.shared.shards.conftest import FrameMaker, ShardMaker
 
 ENTRY = DetectorEntry(

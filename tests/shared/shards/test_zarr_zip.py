@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from zarr.codecs import Crc32cCodec, ZstdCodec
 from zarr.storage import MemoryStore, ZipStore
 
-from shared.errors import PipelineError, ShardFormatError, ShardNotFoundError
-from shared.shards.column import write_group
-from shared.shards.zarr_zip import ChunkCache, ZarrZip, read_layout
+from orn.shared.errors import PipelineError, ShardFormatError, ShardNotFoundError
+from orn.shared.shards.column import write_group
+from orn.shared.shards.zarr_zip import ChunkCache, ZarrZip, read_layout
 from tests.shared.shards.conftest import columns_of
 
 ARRAYS: dict[str, NDArray[Any]] = {
@@ -34,7 +34,7 @@ AXES = {name: tuple("abc"[: values.ndim]) for name, values in ARRAYS.items()}
 
 
 def test_reading_does_not_import_zarr() -> None:
-    code = "import shared.shards.reader, sys; print('zarr' in sys.modules)"
+    code = "import orn.shared.shards.reader, sys; print('zarr' in sys.modules)"
     assert subprocess.check_output([sys.executable, "-c", code], text=True) == "False\n"
 
 

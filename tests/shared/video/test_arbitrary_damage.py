@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.errors import VideoDecodeError
-from shared.video.read import content_digest, estimate, frame_seconds, probe, read_frames
+from orn.shared.errors import VideoDecodeError
+from orn.shared.video.read import content_digest, estimate, frame_seconds, probe, read_frames
 from tests.bounded import bounded
 from tests.shared.conftest import write_numbered
 from tests.shared.video.test_jpeg_folder import write_folder

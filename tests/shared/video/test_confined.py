@@ -16,9 +16,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from shared.errors import VideoDecodeError
-from shared.video.frame_times import frame_times
-from shared.video.read import content_bytes, content_digest, estimate, probe, read_frames
+from orn.shared.errors import VideoDecodeError
+from orn.shared.video.frame_times import frame_times
+from orn.shared.video.read import content_bytes, content_digest, estimate, probe, read_frames
 from tests.bounded import bounded
 from tests.shared.conftest import VideoWriter
 from tests.shared.video.test_jpeg import EPS

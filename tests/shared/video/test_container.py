@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from shared.video.container import upright
+from orn.shared.video.container import upright
 
 ONE = 1 << 16
 """One in the 16.16 numbers of a display matrix."""

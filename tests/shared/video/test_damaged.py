@@ -10,9 +10,9 @@ import av
 import numpy as np
 import pytest
 
-from shared.video.file import _from_first, read_file
-from shared.video.frame_times import frame_times
-from shared.video.read import frame_seconds, read_frames
+from orn.shared.video.file import _from_first, read_file
+from orn.shared.video.frame_times import frame_times
+from orn.shared.video.read import frame_seconds, read_frames
 from tests.shared.conftest import VideoWriter, number_of
 
 UNIT_FRAMES = 20

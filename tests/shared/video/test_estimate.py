@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.video.read import estimate
+from orn.shared.video.read import estimate
 from tests.bounded import bounded
 from tests.shared.conftest import VideoWriter
 from tests.shared.video.lying_headers import LIARS, claim_seconds

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from av.video.stream import VideoStream
 
-from shared.errors import VideoDecodeError
-from shared.video.file import _repaired
-from shared.video.read import estimate, frame_seconds, probe, read_frames
+from orn.shared.errors import VideoDecodeError
+from orn.shared.video.file import _repaired
+from orn.shared.video.read import estimate, frame_seconds, probe, read_frames
 from tests.shared.conftest import HEIGHT, WIDTH, VideoWriter, number_of, numbered_image
 
 MILLISECOND = 1e-3

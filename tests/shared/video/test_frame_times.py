@@ -12,10 +12,10 @@ import av
 import numpy as np
 import pytest
 
-import shared.video.file as video_file
-from shared.video.file import read_file
-from shared.video.frame_times import frame_times
-from shared.video.read import frame_seconds, read_frames
+import orn.shared.video.file as video_file
+from orn.shared.video.file import read_file
+from orn.shared.video.frame_times import frame_times
+from orn.shared.video.read import frame_seconds, read_frames
 from tests.shared.conftest import VideoWriter, number_of
 
 NUM_FRAMES = 40

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from shared.errors import VideoDecodeError
-from shared.video.jpeg_folder import jpeg_image
-from shared.video.read import content_digest, frame_seconds, read_frames
+from orn.shared.errors import VideoDecodeError
+from orn.shared.video.jpeg_folder import jpeg_image
+from orn.shared.video.read import content_digest, frame_seconds, read_frames
 from tests.bounded import bounded
 from tests.shared.video.test_jpeg_folder import write_folder
 
@@ -47,7 +47,7 @@ def test_no_program_is_started_for_a_picture_of_another_format(tmp_path: Path) -
         (programs / name).write_text(f"#!/bin/sh\ntouch {tmp_path}/started\n")
         (programs / name).chmod(0o755)
     code = (
-        "import sys; from pathlib import Path; from shared.video.read import read_frames\n"
+        "import sys; from pathlib import Path; from orn.shared.video.read import read_frames\n"
         "print([f.index for f in read_frames(Path(sys.argv[1]), rate=10.0)])"
     )
     searched = f"{programs}{os.pathsep}{os.environ['PATH']}"

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from shared.errors import VideoDecodeError
-from shared.video import jpeg_folder
-from shared.video.jpeg_folder import estimate_folder, folder_seconds, probe_folder, read_folder
-from shared.video.read import content_bytes, content_digest, frame_seconds, probe, read_frames
+from orn.shared.errors import VideoDecodeError
+from orn.shared.video import jpeg_folder
+from orn.shared.video.jpeg_folder import estimate_folder, folder_seconds, probe_folder, read_folder
+from orn.shared.video.read import content_bytes, content_digest, frame_seconds, probe, read_frames
 from tests.shared.conftest import HEIGHT, WIDTH, number_of, numbered_image
 
 

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from shared.errors import VideoDecodeError
-from shared.video.file import estimate_file, told_by_header
-from shared.video.frame import FrameEstimate
-from shared.video.read import estimate
+from orn.shared.errors import VideoDecodeError
+from orn.shared.video.file import estimate_file, told_by_header
+from orn.shared.video.frame import FrameEstimate
+from orn.shared.video.read import estimate
 from tests.shared.conftest import VideoWriter
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from shared.errors import VideoDecodeError
-from shared.video.read import content_bytes, content_digest, content_state
+from orn.shared.errors import VideoDecodeError
+from orn.shared.video.read import content_bytes, content_digest, content_state
 
 
 def test_a_file_is_known_by_its_content(tmp_path: Path) -> None:

@@ -11,15 +11,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from shared.errors import DetectorError
-from shared.manifests.load import shipped_detectors
-from shared.manifests.records import Video
-from shared.shards.plan import Unit, UnitPart, plan_units, shard_path
-from shared.shards.schema import ARRAYS
-from shared.shards.shard import Shard
-from stage1_detect.engines import local
-from stage1_detect.engines.local import LocalEngine, run_here
-from stage1_detect.pipeline import UnitWork
+from orn.shared.errors import DetectorError
+from orn.shared.manifests.load import shipped_detectors
+from orn.shared.manifests.records import Video
+from orn.shared.shards.plan import Unit, UnitPart, plan_units, shard_path
+from orn.shared.shards.schema import ARRAYS
+from orn.shared.shards.shard import Shard
+from orn.stage1_detect.engines import local
+from orn.stage1_detect.engines.local import LocalEngine, run_here
+from orn.stage1_detect.pipeline import UnitWork
 from tests.stage1_detect.conftest import FakeDetector, write_video
 
 
@@ -131,7 +131,7 @@ def work(three: tuple[Unit, ...], tmp_path: Path) -> UnitWork:
 @pytest.mark.mmdet
 @pytest.mark.timeout(300)
 def test_two_processes_give_the_same_arrays(work: UnitWork, tmp_path: Path) -> None:
-    from stage1_detect.mmdet.detector import load_detector
+    from orn.stage1_detect.mmdet.detector import load_detector
 
     (choice,) = shipped_detectors().values()
     assert choice.config is not None

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from shared.errors import ConfigError, DetectorError
-from shared.shards.plan import Unit, UnitPart
-from shared.shards.schema import DetectorEntry
-from stage1_detect.engines.ray import RayEngine, count_actors, joined_cluster
-from stage1_detect.pipeline import UnitResult, UnitWork
+from orn.shared.errors import ConfigError, DetectorError
+from orn.shared.shards.plan import Unit, UnitPart
+from orn.shared.shards.schema import DetectorEntry
+from orn.stage1_detect.engines.ray import RayEngine, count_actors, joined_cluster
+from orn.stage1_detect.pipeline import UnitResult, UnitWork
 from tests.stage1_detect.conftest import FakeDetector
 
 

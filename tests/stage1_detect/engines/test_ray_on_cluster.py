@@ -12,15 +12,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from shared.errors import DetectorError
-from shared.manifests.load import shipped_detectors
-from shared.manifests.records import Video
-from shared.shards.plan import Unit, plan_units, shard_path
-from shared.shards.schema import ARRAYS, DetectorEntry
-from shared.shards.shard import Shard
-from stage1_detect.engines.local import run_here
-from stage1_detect.engines.ray import RayEngine
-from stage1_detect.pipeline import UnitWork
+from orn.shared.errors import DetectorError
+from orn.shared.manifests.load import shipped_detectors
+from orn.shared.manifests.records import Video
+from orn.shared.shards.plan import Unit, plan_units, shard_path
+from orn.shared.shards.schema import ARRAYS, DetectorEntry
+from orn.shared.shards.shard import Shard
+from orn.stage1_detect.engines.local import run_here
+from orn.stage1_detect.engines.ray import RayEngine
+from orn.stage1_detect.pipeline import UnitWork
 from tests.stage1_detect.conftest import FakeDetector, write_video
 
 ray = pytest.importorskip("ray", reason="needs the package ray: pip install ray")
@@ -98,7 +98,7 @@ def work(tmp_path: Path) -> UnitWork:
 
 
 def demo_detector(device: str) -> Any:
-    from stage1_detect.mmdet.detector import load_detector
+    from orn.stage1_detect.mmdet.detector import load_detector
 
     (choice,) = shipped_detectors().values()
     assert choice.config is not None

@@ -11,15 +11,15 @@ from click.testing import CliRunner, Result
 from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 
-from shared.cli import orn
-from shared.errors import PipelineError
-from shared.masks import rle
-from shared.masks.coco_classes import COCO_CATEGORY_IDS, COCO_CLASSES
-from shared.shards.column import write_group
-from shared.shards.shard import Shard
-from shared.shards.zarr_zip import read_layout
-from shared.time_ranges import TimeRange
-from stage1_detect.exports.coco import Selection, export_coco, images_path
+from orn.shared.cli import orn
+from orn.shared.errors import PipelineError
+from orn.shared.masks import rle
+from orn.shared.masks.coco_classes import COCO_CATEGORY_IDS, COCO_CLASSES
+from orn.shared.shards.column import write_group
+from orn.shared.shards.shard import Shard
+from orn.shared.shards.zarr_zip import read_layout
+from orn.shared.time_ranges import TimeRange
+from orn.stage1_detect.exports.coco import Selection, export_coco, images_path
 from tests.shared.inspect.conftest import CUP, PERSON, found, write
 from tests.shared.shards.conftest import arrays_in, columns_of
 

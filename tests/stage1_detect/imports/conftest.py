@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from shared.masks import rle
+from orn.shared.masks import rle
 from tests.stage1_detect.conftest import write_video
 
 Found = tuple[Sequence[float], bytes, float, int]

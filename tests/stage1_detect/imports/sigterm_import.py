@@ -10,9 +10,9 @@ import sys
 import threading
 from pathlib import Path
 
-import shared.jobs.atomic_file
-from shared.cli import main
-from stage1_detect.imports import planning
+import orn.shared.jobs.atomic_file
+from orn.shared.cli import main
+from orn.stage1_detect.imports import planning
 
 
 def _stop_here(path: Path) -> None:
@@ -22,7 +22,7 @@ def _stop_here(path: Path) -> None:
 
 planning.UNIT_FRAMES = 1
 if __name__ == "__mp_main__":  # in a worker
-    shared.jobs.atomic_file._sync = _stop_here
+    orn.shared.jobs.atomic_file._sync = _stop_here
 
 if __name__ == "__main__":
     main(["import-masks", *sys.argv[1:]])

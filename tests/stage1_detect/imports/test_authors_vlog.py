@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from shared.errors import MaskImportError
-from shared.masks.coco_classes import COCO_CLASSES
-from stage1_detect.imports.authors_vlog import read_authors
+from orn.shared.errors import MaskImportError
+from orn.shared.masks.coco_classes import COCO_CLASSES
+from orn.stage1_detect.imports.authors_vlog import read_authors
 from tests.bounded import bounded
 from tests.stage1_detect.imports.conftest import block_mask
 

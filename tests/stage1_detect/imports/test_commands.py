@@ -12,16 +12,16 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from shared.cli import orn
-from shared.errors import VideoDecodeError
-from shared.jobs.lock import locked
-from shared.shards.reader import DetectionFolder
-from shared.shards.schema import UNKNOWN_SOURCE
-from shared.shards.shard import Shard
-from shared.shards.verify import verify_shard
-from shared.video.read import content_digest
-from stage1_detect.imports import job as import_job
-from stage1_detect.imports import planning
+from orn.shared.cli import orn
+from orn.shared.errors import VideoDecodeError
+from orn.shared.jobs.lock import locked
+from orn.shared.shards.reader import DetectionFolder
+from orn.shared.shards.schema import UNKNOWN_SOURCE
+from orn.shared.shards.shard import Shard
+from orn.shared.shards.verify import verify_shard
+from orn.shared.video.read import content_digest
+from orn.stage1_detect.imports import job as import_job
+from orn.stage1_detect.imports import planning
 from tests.conftest import ROOT
 from tests.processes import run_alone
 from tests.stage1_detect.imports.conftest import (
@@ -260,8 +260,8 @@ def test_killed_and_started_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         out = tmp_path / f"cut-{videos_before}"
         program = (
             "import os, signal\n"
-            "from shared.cli import main\n"
-            "from stage1_detect.imports import job, planning\n"
+            "from orn.shared.cli import main\n"
+            "from orn.stage1_detect.imports import job, planning\n"
             "planning.UNIT_FRAMES = 1\n"
             "read, done = job._READERS['authors'], []\n"
             "def read_or_die(path):\n"

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.errors import MaskImportError
-from stage1_detect.imports.epic100 import KNOWN_WRONG, parse_frame, published_rate, read_epic100
+from orn.shared.errors import MaskImportError
+from orn.stage1_detect.imports.epic100 import KNOWN_WRONG, parse_frame, published_rate, read_epic100
 from tests.stage1_detect.imports.conftest import Found, block_mask, pack_frame, write_epic
 
 SIDES = st.floats(0, 1, width=32)

@@ -15,14 +15,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.errors import MaskImportError
-from shared.masks.rules import frame_faults
-from shared.shards.reader import DetectionFolder
-from shared.shards.verify import verify_shard
-from stage1_detect.imports.authors_vlog import read_authors
-from stage1_detect.imports.epic100 import read_epic100
-from stage1_detect.imports.mask_track import MaskTrack, read_bytes
-from stage1_detect.imports.restricted_pickle import load_plain
+from orn.shared.errors import MaskImportError
+from orn.shared.masks.rules import frame_faults
+from orn.shared.shards.reader import DetectionFolder
+from orn.shared.shards.verify import verify_shard
+from orn.stage1_detect.imports.authors_vlog import read_authors
+from orn.stage1_detect.imports.epic100 import read_epic100
+from orn.stage1_detect.imports.mask_track import MaskTrack, read_bytes
+from orn.stage1_detect.imports.restricted_pickle import load_plain
 from tests.bounded import bounded
 from tests.stage1_detect.imports.conftest import (
     Found,

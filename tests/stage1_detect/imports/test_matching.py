@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stage1_detect.imports.matching import Duplicate, find_files, match_files
+from orn.stage1_detect.imports.matching import Duplicate, find_files, match_files
 
 
 def files(*ids: str) -> list[tuple[str, Path]]:

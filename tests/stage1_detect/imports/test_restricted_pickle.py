@@ -16,9 +16,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.errors import MaskImportError
-from stage1_detect.imports import restricted_pickle
-from stage1_detect.imports.restricted_pickle import PickledArray, load_plain
+from orn.shared.errors import MaskImportError
+from orn.stage1_detect.imports import restricted_pickle
+from orn.stage1_detect.imports.restricted_pickle import PickledArray, load_plain
 
 VALUES = st.recursive(
     st.none()

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.errors import DetectorError
+from orn.shared.errors import DetectorError
 
 pytestmark = pytest.mark.mmdet
 
@@ -10,7 +10,7 @@ pytestmark = pytest.mark.mmdet
 def test_digest_is_that_of_the_network_and_the_test_pipeline(
     demo_config: Path, tmp_path: Path
 ) -> None:
-    from stage1_detect.mmdet.config import read_config
+    from orn.stage1_detect.mmdet.config import read_config
 
     same, other, copy = (tmp_path / f"{name}.py" for name in ("same", "other", "copy"))
     same.write_text(f"_base_ = {str(demo_config)!r}\nwork_dir = 'elsewhere'\n")
@@ -23,7 +23,7 @@ def test_digest_is_that_of_the_network_and_the_test_pipeline(
 
 
 def test_model_zoo_config_by_name() -> None:
-    from stage1_detect.mmdet.config import read_config, test_pipeline
+    from orn.stage1_detect.mmdet.config import read_config, test_pipeline
 
     found = read_config("mask-rcnn_r50_fpn_ms-poly-3x_coco")
     assert found.name == "mask-rcnn_r50_fpn_ms-poly-3x_coco"
@@ -62,7 +62,7 @@ def test_model_zoo_config_by_name() -> None:
     ],
 )
 def test_bad_files(tmp_path: Path, content: str | None, message: str) -> None:
-    from stage1_detect.mmdet.config import read_config
+    from orn.stage1_detect.mmdet.config import read_config
 
     path = tmp_path / "broken.py"
     if content is not None:

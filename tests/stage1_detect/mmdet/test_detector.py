@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from PIL import Image
 from pycocotools import mask as coco_mask
 
-from shared.errors import DetectorError
-from shared.manifests.load import shipped_detectors
-from shared.masks.rle import decode
-from stage1_detect.mmdet.detector import MmdetDetector, load_detector
-from stage1_detect.mmdet.heads import RawDetections
+from orn.shared.errors import DetectorError
+from orn.shared.manifests.load import shipped_detectors
+from orn.shared.masks.rle import decode
+from orn.stage1_detect.mmdet.detector import MmdetDetector, load_detector
+from orn.stage1_detect.mmdet.heads import RawDetections
 
 pytestmark = pytest.mark.mmdet
 
@@ -80,8 +80,8 @@ def test_frames_are_prepared_as_mmdet_prepares_files(
     pictures: list[NDArray[np.uint8]],
     tmp_path: Path,
 ) -> None:
-    from stage1_detect.mmdet.config import read_config, test_pipeline
-    from stage1_detect.mmdet.library import Compose
+    from orn.stage1_detect.mmdet.config import read_config, test_pipeline
+    from orn.stage1_detect.mmdet.library import Compose
 
     detector = load_detector(config=per_class_config, checkpoint=per_class_checkpoint, device="cpu")
     Image.fromarray(pictures[0]).save(tmp_path / "frame.png")
@@ -142,7 +142,7 @@ def test_a_batch_gives_what_single_frames_give(
     monkeypatch.setattr(
         loaded.model, "extract_feat", lambda x: (seen.append(len(x)), extract_feat(x))[1]
     )
-    monkeypatch.setattr("stage1_detect.mmdet.detector._MOST_CPU_PIXELS", 2 * 96 * 64)
+    monkeypatch.setattr("orn.stage1_detect.mmdet.detector._MOST_CPU_PIXELS", 2 * 96 * 64)
     parts = loaded.detect(pictures)
     assert seen in ([2, 1], [1, 1, 1])
     for one, other in zip(together, parts, strict=True):
@@ -173,8 +173,8 @@ def test_masks_pasted_beside_the_network_are_the_same(
 def test_folded_normalisations_change_last_bits_only(
     demo_config: Path, demo_checkpoint: Path, pictures: list[NDArray[np.uint8]]
 ) -> None:
-    from stage1_detect.mmdet.config import read_config
-    from stage1_detect.mmdet.model import build_model, load_weights
+    from orn.stage1_detect.mmdet.config import read_config
+    from orn.stage1_detect.mmdet.model import build_model, load_weights
 
     detector = load_detector(config=demo_config, checkpoint=demo_checkpoint, device="cpu")
     plain = build_model(read_config(demo_config)).eval()

@@ -9,13 +9,13 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from shared.errors import DetectorError
-from shared.masks.detections import FrameDetections
-from shared.masks.rle import decode
-from stage1_detect.mmdet.batched import resize_as_cv2
-from stage1_detect.mmdet.detector import load_detector
-from stage1_detect.mmdet.fast import load_fast_detector
-from stage1_detect.mmdet.first_stage import Repeated
+from orn.shared.errors import DetectorError
+from orn.shared.masks.detections import FrameDetections
+from orn.shared.masks.rle import decode
+from orn.stage1_detect.mmdet.batched import resize_as_cv2
+from orn.stage1_detect.mmdet.detector import load_detector
+from orn.stage1_detect.mmdet.fast import load_fast_detector
+from orn.stage1_detect.mmdet.first_stage import Repeated
 
 pytestmark = pytest.mark.mmdet
 

@@ -7,10 +7,10 @@ pytestmark = pytest.mark.mmdet
 
 
 def test_images_without_proposals_have_no_detections(demo_config: Path) -> None:
-    from stage1_detect.mmdet.config import read_config
-    from stage1_detect.mmdet.heads import predict_boxes, predict_masks
-    from stage1_detect.mmdet.library import InstanceData
-    from stage1_detect.mmdet.model import build_model
+    from orn.stage1_detect.mmdet.config import read_config
+    from orn.stage1_detect.mmdet.heads import predict_boxes, predict_masks
+    from orn.stage1_detect.mmdet.library import InstanceData
+    from orn.stage1_detect.mmdet.model import build_model
 
     model = build_model(read_config(demo_config)).eval()
     metas = [{"img_shape": (64, 64)}] * 2

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from shared.masks.rle import decode, encode_borders
-from stage1_detect.mmdet.masks import encode_masks, find_borders
+from orn.shared.masks.rle import decode, encode_borders
+from orn.stage1_detect.mmdet.masks import encode_masks, find_borders
 
 pytestmark = pytest.mark.mmdet
 
@@ -38,7 +38,7 @@ def test_no_masks_and_empty_masks() -> None:
 def test_random_masks(
     height: int, width: int, most_pixels: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("stage1_detect.mmdet.masks._MOST_PIXELS", most_pixels)
+    monkeypatch.setattr("orn.stage1_detect.mmdet.masks._MOST_PIXELS", most_pixels)
     generator = torch.Generator().manual_seed(height)
     corners = torch.rand((60, 2, 2), generator=generator) * torch.tensor([width, height])
     boxes = torch.cat([corners.amin(dim=1), corners.amax(dim=1)], dim=1)

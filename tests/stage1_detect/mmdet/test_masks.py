@@ -5,8 +5,8 @@ import pytest
 import torch
 from pycocotools import mask as coco_mask
 
-from shared.masks.rle import decode
-from stage1_detect.mmdet.masks import encode_masks
+from orn.shared.masks.rle import decode
+from orn.stage1_detect.mmdet.masks import encode_masks
 
 pytestmark = pytest.mark.mmdet
 

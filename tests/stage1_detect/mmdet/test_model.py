@@ -7,21 +7,21 @@ import numpy as np
 import pytest
 import torch
 
-from shared.errors import DetectorError
+from orn.shared.errors import DetectorError
 
 pytestmark = pytest.mark.mmdet
 
 
 @pytest.fixture(scope="module")
 def model(demo_config: Path) -> Any:
-    from stage1_detect.mmdet.config import read_config
-    from stage1_detect.mmdet.model import build_model
+    from orn.stage1_detect.mmdet.config import read_config
+    from orn.stage1_detect.mmdet.model import build_model
 
     return build_model(read_config(demo_config))
 
 
 def load(model: Any, path: Path) -> str:
-    from stage1_detect.mmdet.model import load_weights
+    from orn.stage1_detect.mmdet.model import load_weights
 
     return load_weights(model, path, config_name="the_config")
 
@@ -29,9 +29,9 @@ def load(model: Any, path: Path) -> str:
 def test_building_prints_nothing_and_later_logs_go_to_ours(
     demo_config: Path, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    from stage1_detect.mmdet.config import read_config
-    from stage1_detect.mmdet.library import MMLogger
-    from stage1_detect.mmdet.model import build_model
+    from orn.stage1_detect.mmdet.config import read_config
+    from orn.stage1_detect.mmdet.library import MMLogger
+    from orn.stage1_detect.mmdet.model import build_model
 
     build_model(read_config(demo_config), initialise=True)
     MMLogger.get_current_instance().warning("something odd")
@@ -144,8 +144,8 @@ def test_a_pipe_is_not_waited_for(model: Any, tmp_path: Path) -> None:
 def test_settings_that_detection_needs_are_asked_for(
     tmp_path: Path, demo_config: Path, settings: str, message: str
 ) -> None:
-    from stage1_detect.mmdet.config import read_config
-    from stage1_detect.mmdet.model import build_model
+    from orn.stage1_detect.mmdet.config import read_config
+    from orn.stage1_detect.mmdet.model import build_model
 
     path = tmp_path / "odd.py"
     base = f"_base_ = {str(demo_config)!r}\n"
@@ -155,8 +155,8 @@ def test_settings_that_detection_needs_are_asked_for(
 
 
 def test_other_detectors_are_refused(tmp_path: Path, demo_config: Path) -> None:
-    from stage1_detect.mmdet.config import read_config
-    from stage1_detect.mmdet.model import build_model
+    from orn.stage1_detect.mmdet.config import read_config
+    from orn.stage1_detect.mmdet.model import build_model
 
     boxes_only = tmp_path / "boxes_only.py"
     boxes_only.write_text(

@@ -4,9 +4,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from shared.errors import DetectorError
-from stage1_detect.mmdet.detector import load_detector
-from stage1_detect.mmdet.model import Precision, check_precision, use_float32_of
+from orn.shared.errors import DetectorError
+from orn.stage1_detect.mmdet.detector import load_detector
+from orn.stage1_detect.mmdet.model import Precision, check_precision, use_float32_of
 
 pytestmark = pytest.mark.mmdet
 

@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from shared.errors import DetectorError
-from stage1_detect.mmdet.torchvision_ops import install, nms
+from orn.shared.errors import DetectorError
+from orn.stage1_detect.mmdet.torchvision_ops import install, nms
 
 pytestmark = pytest.mark.mmdet
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from shared.errors import DetectorError
-from stage1_detect.mmdet.zoo import fetch_weights, find_config, weights_to_fetch, weights_url
-from stage1_detect.request import DEFAULT_CONFIG
+from orn.shared.errors import DetectorError
+from orn.stage1_detect.mmdet.zoo import fetch_weights, find_config, weights_to_fetch, weights_url
+from orn.stage1_detect.request import DEFAULT_CONFIG
 
 pytestmark = pytest.mark.mmdet
 

@@ -1,6 +1,6 @@
 """Results of runs that never were."""
 
-from stage2_train.ablation.results import RunResult
+from orn.stage2_train.ablation.results import RunResult
 
 
 def made_results(

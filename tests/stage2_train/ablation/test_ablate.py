@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from shared.cli import orn
-from stage2_train.ablation import ablate as ablate_module
-from stage2_train.ablation.execute import LOG_NAME
-from stage2_train.ablation.results import read_csv
-from stage2_train.runs.run_config import load_run_config
+from orn.shared.cli import orn
+from orn.stage2_train.ablation import ablate as ablate_module
+from orn.stage2_train.ablation.execute import LOG_NAME
+from orn.stage2_train.ablation.results import read_csv
+from orn.stage2_train.runs.run_config import load_run_config
 from tests.stage2_train.tiny_workspace import make_workspace
 
 SYSTEMS = "activity-head,object-head"

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from shared.errors import TrainingError
-from stage2_train.ablation import budget
-from stage2_train.ablation.budget import within_budget
-from stage2_train.ablation.plan import AblationRequest, AblationRun, planned_runs
-from stage2_train.ablation.rows import AblationRow
-from stage2_train.runs.run_folder import append_jsonl
+from orn.shared.errors import TrainingError
+from orn.stage2_train.ablation import budget
+from orn.stage2_train.ablation.budget import within_budget
+from orn.stage2_train.ablation.plan import AblationRequest, AblationRun, planned_runs
+from orn.stage2_train.ablation.rows import AblationRow
+from orn.stage2_train.runs.run_folder import append_jsonl
 
 ROWS = tuple(
     AblationRow(name=name, title=name, system=name, backbone="resnet18")

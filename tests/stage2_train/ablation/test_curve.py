@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from shared.cli import orn
-from shared.errors import ConfigError
-from stage2_train.ablation.ablate import joined_curve
-from stage2_train.ablation.results import read_csv, write_csv
+from orn.shared.cli import orn
+from orn.shared.errors import ConfigError
+from orn.stage2_train.ablation.ablate import joined_curve
+from orn.stage2_train.ablation.results import read_csv, write_csv
 from tests.stage2_train.ablation.made_results import made_results
 
 FEW = {"orn": (70.0, 71.0), "r18": (60.0, 61.0)}

@@ -9,13 +9,13 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.cli import orn
-from shared.errors import CheckpointError, PipelineError
-from stage2_train.ablation.plan import AblationRun
-from stage2_train.ablation.report import ablation_report
-from stage2_train.ablation.report_text import report_text
-from stage2_train.ablation.rows import AblationRow
-from stage2_train.ablation.run_figures import read_run
+from orn.shared.cli import orn
+from orn.shared.errors import CheckpointError, PipelineError
+from orn.stage2_train.ablation.plan import AblationRun
+from orn.stage2_train.ablation.report import ablation_report
+from orn.stage2_train.ablation.report_text import report_text
+from orn.stage2_train.ablation.rows import AblationRow
+from orn.stage2_train.ablation.run_figures import read_run
 from tests.stage2_train.tiny_workspace import make_workspace
 
 MEASURED: dict[str, Any] = {

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from shared.errors import CheckpointError
-from shared.jobs.termination import Terminated
-from stage2_train.ablation import execute
-from stage2_train.ablation.execute import carry_out, train_request, weights_needed
-from stage2_train.ablation.plan import AblationRequest, planned_runs
-from stage2_train.ablation.rows import table_rows
-from stage2_train.model.image_weights import IMAGENET_URLS
-from stage2_train.recipe import load_recipe
+from orn.shared.errors import CheckpointError
+from orn.shared.jobs.termination import Terminated
+from orn.stage2_train.ablation import execute
+from orn.stage2_train.ablation.execute import carry_out, train_request, weights_needed
+from orn.stage2_train.ablation.plan import AblationRequest, planned_runs
+from orn.stage2_train.ablation.rows import table_rows
+from orn.stage2_train.model.image_weights import IMAGENET_URLS
+from orn.stage2_train.recipe import load_recipe
 from tests.weights_server import WeightsServer
 
 

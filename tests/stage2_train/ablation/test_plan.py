@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from shared.errors import ConfigError
-from stage2_train.ablation import ablate
-from stage2_train.ablation.plan import AblationRequest, Arm, Variation, planned_runs
-from stage2_train.ablation.rows import AblationRow
+from orn.shared.errors import ConfigError
+from orn.stage2_train.ablation import ablate
+from orn.stage2_train.ablation.plan import AblationRequest, Arm, Variation, planned_runs
+from orn.stage2_train.ablation.rows import AblationRow
 from tests.stage2_train.ablation.made_results import made_results
 
 ROWS = tuple(

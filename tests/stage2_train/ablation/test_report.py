@@ -6,16 +6,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from shared.errors import ConfigError
-from stage2_train.ablation.pictures import plot_report
-from stage2_train.ablation.report import ORDERINGS, ablation_report
-from stage2_train.ablation.report_text import markdown_table, report_text
-from stage2_train.ablation.results import RunResult
-from stage2_train.ablation.rows import table_rows
-from stage2_train.evaluation.predictions import Predictions, save_predictions
-from stage2_train.evaluation.statistics import welch
-from stage2_train.recipe import load_recipe
-from stage2_train.systems import find_system
+from orn.shared.errors import ConfigError
+from orn.stage2_train.ablation.pictures import plot_report
+from orn.stage2_train.ablation.report import ORDERINGS, ablation_report
+from orn.stage2_train.ablation.report_text import markdown_table, report_text
+from orn.stage2_train.ablation.results import RunResult
+from orn.stage2_train.ablation.rows import table_rows
+from orn.stage2_train.evaluation.predictions import Predictions, save_predictions
+from orn.stage2_train.evaluation.statistics import welch
+from orn.stage2_train.recipe import load_recipe
+from orn.stage2_train.systems import find_system
 from tests.stage2_train.ablation.made_results import made_results
 
 PERCENTS = {

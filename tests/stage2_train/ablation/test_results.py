@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.errors import CheckpointError, ConfigError
-from stage2_train.ablation.plan import AblationRun
-from stage2_train.ablation.results import read_csv, write_csv
-from stage2_train.ablation.rows import AblationRow
-from stage2_train.ablation.run_figures import late_fusion_results, loss_figures, read_run
-from stage2_train.evaluation.predictions import Predictions, save_predictions
-from stage2_train.runs.run_folder import append_jsonl
+from orn.shared.errors import CheckpointError, ConfigError
+from orn.stage2_train.ablation.plan import AblationRun
+from orn.stage2_train.ablation.results import read_csv, write_csv
+from orn.stage2_train.ablation.rows import AblationRow
+from orn.stage2_train.ablation.run_figures import late_fusion_results, loss_figures, read_run
+from orn.stage2_train.evaluation.predictions import Predictions, save_predictions
+from orn.stage2_train.runs.run_folder import append_jsonl
 from tests.stage2_train.ablation.made_results import made_results
 
 MEASURED = {

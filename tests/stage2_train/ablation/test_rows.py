@@ -2,11 +2,11 @@
 
 import pytest
 
-from shared.errors import ConfigError
-from stage2_train.ablation.rows import table_rows, wide_activity_head
-from stage2_train.model.summary import count_parameters
-from stage2_train.recipe import load_recipe
-from stage2_train.systems import find_system
+from orn.shared.errors import ConfigError
+from orn.stage2_train.ablation.rows import table_rows, wide_activity_head
+from orn.stage2_train.model.summary import count_parameters
+from orn.stage2_train.recipe import load_recipe
+from orn.stage2_train.systems import find_system
 
 
 @pytest.fixture(scope="module")

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from stage2_train.clips.batches import ClipBatch, collate
-from stage2_train.clips.dataset import ClipDataset, ClipSettings
-from stage2_train.clips.objects import SlotSettings
-from stage2_train.clips.views import ClipRequest
+from orn.stage2_train.clips.batches import ClipBatch, collate
+from orn.stage2_train.clips.dataset import ClipDataset, ClipSettings
+from orn.stage2_train.clips.objects import SlotSettings
+from orn.stage2_train.clips.views import ClipRequest
 
 SETTINGS = ClipSettings(
     num_frames=4,

@@ -5,19 +5,19 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from stage2_train.clips.controls import (
+from orn.stage2_train.clips.controls import (
     Controls,
     places_in_time,
     with_boxes_as_masks,
     with_mixed_classes,
 )
-from stage2_train.clips.dataset import ClipDataset
-from stage2_train.clips.mask_pieces import coverage_of_pieces
-from stage2_train.clips.objects import objects_of_frames
-from stage2_train.clips.views import ClipRequest
-from stage2_train.model.config import NetworkConfig
-from stage2_train.recipe import DataRecipe, Recipe
-from stage2_train.runs.sources import Sources
+from orn.stage2_train.clips.dataset import ClipDataset
+from orn.stage2_train.clips.mask_pieces import coverage_of_pieces
+from orn.stage2_train.clips.objects import objects_of_frames
+from orn.stage2_train.clips.views import ClipRequest
+from orn.stage2_train.model.config import NetworkConfig
+from orn.stage2_train.recipe import DataRecipe, Recipe
+from orn.stage2_train.runs.sources import Sources
 
 
 def test_orders() -> None:

@@ -2,10 +2,10 @@
 
 import pytest
 
-from shared.errors import PipelineError
-from stage2_train.clips.dataset import ClipDataset
-from stage2_train.clips.join import join_split
-from stage2_train.clips.views import ClipRequest
+from orn.shared.errors import PipelineError
+from orn.stage2_train.clips.dataset import ClipDataset
+from orn.stage2_train.clips.join import join_split
+from orn.stage2_train.clips.views import ClipRequest
 from tests.stage2_train.clips.test_dataset import SETTINGS
 
 

@@ -9,22 +9,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tests.stage2_train.conftest as tiny
-from shared.errors import ConfigError, JoinError, ShardFormatError
-from shared.manifests.records import Segment
-from shared.masks import rle
-from shared.masks.detections import FrameDetections
-from shared.shards.reader import DetectionFolder
-from shared.shards.video_detections import VideoDetections
-from shared.shards.writer import ShardWriter
-from shared.video.read import Frame
-from stage2_train.clips.batches import collate
-from stage2_train.clips.dataset import ClipDataset, ClipSettings
-from stage2_train.clips.objects import SlotSettings
-from stage2_train.clips.views import ClipRequest, View
-from stage2_train.frames.merge import merge, read_contents
-from stage2_train.frames.parts import write_frames
-from stage2_train.frames.reader import ClipStore
-from stage2_train.frames.schema import StoreSettings
+from orn.shared.errors import ConfigError, JoinError, ShardFormatError
+from orn.shared.manifests.records import Segment
+from orn.shared.masks import rle
+from orn.shared.masks.detections import FrameDetections
+from orn.shared.shards.reader import DetectionFolder
+from orn.shared.shards.video_detections import VideoDetections
+from orn.shared.shards.writer import ShardWriter
+from orn.shared.video.read import Frame
+from orn.stage2_train.clips.batches import collate
+from orn.stage2_train.clips.dataset import ClipDataset, ClipSettings
+from orn.stage2_train.clips.objects import SlotSettings
+from orn.stage2_train.clips.views import ClipRequest, View
+from orn.stage2_train.frames.merge import merge, read_contents
+from orn.stage2_train.frames.parts import write_frames
+from orn.stage2_train.frames.reader import ClipStore
+from orn.stage2_train.frames.schema import StoreSettings
 from tests.video_entries import video_entry
 
 MOVED_CELLS = 0.15  # what antialiasing and JPEG move over a border; a pixel is 0.6 or 0.9 cells

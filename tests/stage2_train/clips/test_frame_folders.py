@@ -11,20 +11,25 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from shared.manifests.load import load_dataset
-from shared.manifests.records import Dataset, Video
-from shared.masks import rle
-from shared.masks.detections import FrameDetections
-from shared.shards.reader import DetectionFolder
-from shared.shards.writer import ShardWriter
-from shared.video.read import content_bytes, content_digest, probe, read_frames
-from stage2_train.clips.batches import ClipBatch, LoaderSettings, evaluation_loader, training_loader
-from stage2_train.clips.dataset import ClipDataset, ClipSettings
-from stage2_train.clips.join import JoinedSplit, join_split
-from stage2_train.clips.objects import SlotSettings
-from stage2_train.clips.sampling import centre_frames
-from stage2_train.frames.make_clips import ClipsRequest, make_clips
-from stage2_train.frames.reader import ClipStore
+from orn.shared.manifests.load import load_dataset
+from orn.shared.manifests.records import Dataset, Video
+from orn.shared.masks import rle
+from orn.shared.masks.detections import FrameDetections
+from orn.shared.shards.reader import DetectionFolder
+from orn.shared.shards.writer import ShardWriter
+from orn.shared.video.read import content_bytes, content_digest, probe, read_frames
+from orn.stage2_train.clips.batches import (
+    ClipBatch,
+    LoaderSettings,
+    evaluation_loader,
+    training_loader,
+)
+from orn.stage2_train.clips.dataset import ClipDataset, ClipSettings
+from orn.stage2_train.clips.join import JoinedSplit, join_split
+from orn.stage2_train.clips.objects import SlotSettings
+from orn.stage2_train.clips.sampling import centre_frames
+from orn.stage2_train.frames.make_clips import ClipsRequest, make_clips
+from orn.stage2_train.frames.reader import ClipStore
 from tests.stage2_train.conftest import DETECTOR
 from tests.video_entries import video_entry
 

@@ -5,17 +5,17 @@ from dataclasses import replace
 import pytest
 
 import tests.stage2_train.conftest as tiny
-from shared.errors import ConfigError, JoinError
-from shared.manifests.records import Segment, Video
-from shared.shards.reader import DetectionFolder
-from shared.shards.schema import UNKNOWN_SOURCE
-from shared.time_ranges import TimeRange, TimeRanges
-from shared.video.read import content_digest
-from stage2_train.clips.join import join_split
-from stage2_train.frames.decoded import DecodedVideos
-from stage2_train.frames.merge import merge, read_contents
-from stage2_train.frames.reader import ClipStore
-from stage2_train.frames.schema import FailedClip, StoreSettings
+from orn.shared.errors import ConfigError, JoinError
+from orn.shared.manifests.records import Segment, Video
+from orn.shared.shards.reader import DetectionFolder
+from orn.shared.shards.schema import UNKNOWN_SOURCE
+from orn.shared.time_ranges import TimeRange, TimeRanges
+from orn.shared.video.read import content_digest
+from orn.stage2_train.clips.join import join_split
+from orn.stage2_train.frames.decoded import DecodedVideos
+from orn.stage2_train.frames.merge import merge, read_contents
+from orn.stage2_train.frames.reader import ClipStore
+from orn.stage2_train.frames.schema import FailedClip, StoreSettings
 from tests.stage2_train.frames.conftest import write_mp4
 
 

@@ -13,14 +13,14 @@ import av
 import numpy as np
 import pytest
 
-from shared.errors import JoinError
-from shared.manifests.records import Dataset, DetectorChoice, Segment
-from shared.shards.reader import DetectionFolder
-from shared.shards.time_join import nearest_frames
-from shared.video.read import frame_seconds
-from stage2_train.clips.dataset import ClipDataset
-from stage2_train.clips.join import JoinedSplit, join_split
-from stage2_train.clips.views import ClipRequest
+from orn.shared.errors import JoinError
+from orn.shared.manifests.records import Dataset, DetectorChoice, Segment
+from orn.shared.shards.reader import DetectionFolder
+from orn.shared.shards.time_join import nearest_frames
+from orn.shared.video.read import frame_seconds
+from orn.stage2_train.clips.dataset import ClipDataset
+from orn.stage2_train.clips.join import JoinedSplit, join_split
+from orn.stage2_train.clips.views import ClipRequest
 from tests.stage2_train.clips.test_rates import SETTINGS, clips_of
 
 MASK_RATE = 30

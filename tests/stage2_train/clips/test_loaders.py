@@ -11,8 +11,8 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from shared.errors import ClipStoreError, ConfigError, TrainingError
-from stage2_train.clips.batches import (
+from orn.shared.errors import ClipStoreError, ConfigError, TrainingError
+from orn.stage2_train.clips.batches import (
     ClipBatch,
     LoaderSettings,
     _Batches,
@@ -21,10 +21,10 @@ from stage2_train.clips.batches import (
     num_training_batches,
     training_loader,
 )
-from stage2_train.clips.dataset import ClipDataset, ClipSettings
-from stage2_train.clips.objects import SlotSettings
-from stage2_train.clips.views import ClipRequest, View
-from stage2_train.frames.reader import ClipStore
+from orn.stage2_train.clips.dataset import ClipDataset, ClipSettings
+from orn.stage2_train.clips.objects import SlotSettings
+from orn.stage2_train.clips.views import ClipRequest, View
+from orn.stage2_train.frames.reader import ClipStore
 from tests.processes import new_processes
 
 SETTINGS = ClipSettings(

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.errors import ShardFormatError
-from shared.masks import rle
-from stage2_train.clips.mask_pieces import (
+from orn.shared.errors import ShardFormatError
+from orn.shared.masks import rle
+from orn.stage2_train.clips.mask_pieces import (
     concatenated,
     coverage_of_pieces,
     pieces_of_masks,

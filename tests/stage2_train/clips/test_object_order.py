@@ -5,13 +5,13 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 
-from shared.masks import rle
-from shared.masks.detections import FrameDetections
-from stage2_train.clips.dataset import ClipDataset
-from stage2_train.clips.object_order import with_persons_first
-from stage2_train.clips.objects import FrameObjects, SlotSettings, fill_slots, objects_of_frames
-from stage2_train.clips.views import ClipRequest, View
-from stage2_train.frames.crop import CropWindow
+from orn.shared.masks import rle
+from orn.shared.masks.detections import FrameDetections
+from orn.stage2_train.clips.dataset import ClipDataset
+from orn.stage2_train.clips.object_order import with_persons_first
+from orn.stage2_train.clips.objects import FrameObjects, SlotSettings, fill_slots, objects_of_frames
+from orn.stage2_train.clips.views import ClipRequest, View
+from orn.stage2_train.frames.crop import CropWindow
 from tests.stage2_train.clips.test_dataset import SETTINGS
 
 WHOLE = CropWindow(x=0, y=0, height=8, width=8, stored_height=8, stored_width=8)

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from shared.masks import rle
-from shared.masks.detections import FrameDetections
-from stage2_train.clips.objects import class_vectors, objects_of_frames
+from orn.shared.masks import rle
+from orn.shared.masks.detections import FrameDetections
+from orn.stage2_train.clips.objects import class_vectors, objects_of_frames
 
 HALF_FLOAT = 1e-3  # class scores are stored in float16
 

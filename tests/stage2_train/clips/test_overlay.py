@@ -8,12 +8,12 @@ import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
 
-from shared.cli import orn
-from shared.drawing.colours import class_colour
-from shared.masks.coco_classes import COCO_CLASSES
-from stage2_train.clips.dataset import ClipSample
-from stage2_train.clips.objects import ClipSlots
-from stage2_train.clips.overlay import draw_clip
+from orn.shared.cli import orn
+from orn.shared.drawing.colours import class_colour
+from orn.shared.masks.coco_classes import COCO_CLASSES
+from orn.stage2_train.clips.dataset import ClipSample
+from orn.stage2_train.clips.objects import ClipSlots
+from orn.stage2_train.clips.overlay import draw_clip
 from tests.stage2_train.tiny_workspace import make_workspace
 
 

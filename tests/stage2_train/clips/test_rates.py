@@ -12,22 +12,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from shared.errors import JoinError
-from shared.manifests.records import Segment
-from shared.masks import rle
-from shared.masks.detections import FrameDetections
-from shared.shards.reader import DetectionFolder
-from shared.shards.writer import ShardWriter
-from shared.video.frame import Frame
-from shared.video.read import read_frames
-from stage2_train.clips.dataset import ClipDataset, ClipSettings
-from stage2_train.clips.join import rows_by_ratio
-from stage2_train.clips.objects import SlotSettings
-from stage2_train.clips.views import ClipRequest, View
-from stage2_train.frames.merge import merge, read_contents
-from stage2_train.frames.parts import write_frames
-from stage2_train.frames.reader import ClipStore
-from stage2_train.frames.schema import StoreSettings
+from orn.shared.errors import JoinError
+from orn.shared.manifests.records import Segment
+from orn.shared.masks import rle
+from orn.shared.masks.detections import FrameDetections
+from orn.shared.shards.reader import DetectionFolder
+from orn.shared.shards.writer import ShardWriter
+from orn.shared.video.frame import Frame
+from orn.shared.video.read import read_frames
+from orn.stage2_train.clips.dataset import ClipDataset, ClipSettings
+from orn.stage2_train.clips.join import rows_by_ratio
+from orn.stage2_train.clips.objects import SlotSettings
+from orn.stage2_train.clips.views import ClipRequest, View
+from orn.stage2_train.frames.merge import merge, read_contents
+from orn.stage2_train.frames.parts import write_frames
+from orn.stage2_train.frames.reader import ClipStore
+from orn.stage2_train.frames.schema import StoreSettings
 from tests.stage2_train.conftest import DETECTOR
 from tests.video_entries import video_entry
 

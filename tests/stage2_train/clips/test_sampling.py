@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stage2_train.clips.sampling import (
+from orn.stage2_train.clips.sampling import (
     centre_frames,
     clip_generator,
     random_frames,

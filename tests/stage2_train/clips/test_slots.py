@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.masks import rle
-from shared.masks.detections import FrameDetections
-from stage2_train.clips.objects import FrameObjects, SlotSettings, fill_slots, objects_of_frames
-from stage2_train.frames.crop import CropWindow, centre_window
+from orn.shared.masks import rle
+from orn.shared.masks.detections import FrameDetections
+from orn.stage2_train.clips.objects import FrameObjects, SlotSettings, fill_slots, objects_of_frames
+from orn.stage2_train.frames.crop import CropWindow, centre_window
 from tests.reference.coverage import coverage
 
 FLOAT32_POSITIONS = 1e-5

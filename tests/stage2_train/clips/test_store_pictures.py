@@ -7,10 +7,10 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from shared.cli import orn
-from shared.errors import ClipStoreError, JoinError
-from shared.shards.schema import VideoEntry
-from stage2_train.clips.store_pictures import StorePictures
+from orn.shared.cli import orn
+from orn.shared.errors import ClipStoreError, JoinError
+from orn.shared.shards.schema import VideoEntry
+from orn.stage2_train.clips.store_pictures import StorePictures
 
 
 def entry(world, **other) -> VideoEntry:

@@ -6,17 +6,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from shared.errors import ConfigError
-from shared.manifests.load import load_manifest
-from shared.manifests.records import Segment
-from shared.masks import rle
-from shared.masks.detections import FrameDetections
-from stage2_train.clips.batches import LoaderSettings, evaluation_requests
-from stage2_train.clips.dataset import ClipDataset, ClipSettings
-from stage2_train.clips.objects import SlotSettings
-from stage2_train.clips.views import ClipRequest, View, Views, classes_when_flipped
-from stage2_train.frames import reader
-from stage2_train.frames.jpeg import decode_frame
+from orn.shared.errors import ConfigError
+from orn.shared.manifests.load import load_manifest
+from orn.shared.manifests.records import Segment
+from orn.shared.masks import rle
+from orn.shared.masks.detections import FrameDetections
+from orn.stage2_train.clips.batches import LoaderSettings, evaluation_requests
+from orn.stage2_train.clips.dataset import ClipDataset, ClipSettings
+from orn.stage2_train.clips.objects import SlotSettings
+from orn.stage2_train.clips.views import ClipRequest, View, Views, classes_when_flipped
+from orn.stage2_train.frames import reader
+from orn.stage2_train.frames.jpeg import decode_frame
 from tests.reference.views import box_in_view, mask_in_view, picture_in_view, place_of_crop
 
 FLOAT32 = 1e-4  # pixels of a crop

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from shared.config.files import to_toml
-from stage2_train.evaluation.predictions import Predictions, save_predictions
-from stage2_train.model.config import NetworkConfig
-from stage2_train.recipe import DataRecipe, Recipe
-from stage2_train.runs.run_config import DataPaths, DatasetRecord, RunConfig
-from stage2_train.runs.run_folder import CONFIG_NAME
+from orn.shared.config.files import to_toml
+from orn.stage2_train.evaluation.predictions import Predictions, save_predictions
+from orn.stage2_train.model.config import NetworkConfig
+from orn.stage2_train.recipe import DataRecipe, Recipe
+from orn.stage2_train.runs.run_config import DataPaths, DatasetRecord, RunConfig
+from orn.stage2_train.runs.run_folder import CONFIG_NAME
 
 __all__ = ["NUM_NOUNS", "NUM_VERBS", "MadeEpic100", "make_epic100", "make_run"]
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from stage2_train.evaluation.bootstrap import Tallies, redrawn_scores
-from stage2_train.evaluation.metrics import scores_of
-from stage2_train.evaluation.statistics import student_t
+from orn.stage2_train.evaluation.bootstrap import Tallies, redrawn_scores
+from orn.stage2_train.evaluation.metrics import scores_of
+from orn.stage2_train.evaluation.statistics import student_t
 
 
 def _kept(labels, logits_NA) -> Tallies:

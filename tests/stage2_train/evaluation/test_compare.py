@@ -11,16 +11,16 @@ from click.testing import CliRunner, Result
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.cli import orn
-from shared.errors import CheckpointError
-from stage2_train.evaluation.compare import (
+from orn.shared.cli import orn
+from orn.shared.errors import CheckpointError
+from orn.stage2_train.evaluation.compare import (
     CompareRequest,
     compare,
     mcnemar,
     measurement_of,
     views_of,
 )
-from stage2_train.evaluation.predictions import (
+from orn.stage2_train.evaluation.predictions import (
     Predictions,
     load_predictions,
     save_predictions,

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from shared.cli import orn
-from shared.errors import ConfigError, DataRootError
-from shared.manifests.load import load_listing, load_manifest
-from stage2_train.evaluation.epic100 import Epic100Request, measure_epic100
-from stage2_train.evaluation.epic100_file import SubmitRequest, submit_epic100
-from stage2_train.evaluation.predictions import load_predictions, save_predictions
+from orn.shared.cli import orn
+from orn.shared.errors import ConfigError, DataRootError
+from orn.shared.manifests.load import load_listing, load_manifest
+from orn.stage2_train.evaluation.epic100 import Epic100Request, measure_epic100
+from orn.stage2_train.evaluation.epic100_file import SubmitRequest, submit_epic100
+from orn.stage2_train.evaluation.predictions import load_predictions, save_predictions
 from tests.reference.epic100_file import faults_of_file
 from tests.reference.epic100_table import epic100_table
 from tests.stage2_train.evaluation.made_epic100 import (

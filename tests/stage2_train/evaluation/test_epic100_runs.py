@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from shared.cli import orn
+from orn.shared.cli import orn
 from tests.reference.epic100_file import faults_of_file
 from tests.stage2_train.tiny_workspace import RECIPE
 

@@ -10,18 +10,18 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from shared.cli import orn
-from shared.errors import ConfigError
-from stage2_train.clips.join import JoinedSplit
-from stage2_train.devices import build_accelerator
-from stage2_train.evaluation.eval_file import read_eval, report_json, report_text
-from stage2_train.evaluation.evaluate import EvalRequest, evaluate_run
-from stage2_train.evaluation.metrics import confusion_counts, score_heads
-from stage2_train.evaluation.predictions import Predictions
-from stage2_train.model.config import NetworkConfig
-from stage2_train.recipe import DataRecipe, Recipe
-from stage2_train.runs.run_config import load_run_config
-from stage2_train.runs.sources import Sources
+from orn.shared.cli import orn
+from orn.shared.errors import ConfigError
+from orn.stage2_train.clips.join import JoinedSplit
+from orn.stage2_train.devices import build_accelerator
+from orn.stage2_train.evaluation.eval_file import read_eval, report_json, report_text
+from orn.stage2_train.evaluation.evaluate import EvalRequest, evaluate_run
+from orn.stage2_train.evaluation.metrics import confusion_counts, score_heads
+from orn.stage2_train.evaluation.predictions import Predictions
+from orn.stage2_train.model.config import NetworkConfig
+from orn.stage2_train.recipe import DataRecipe, Recipe
+from orn.stage2_train.runs.run_config import load_run_config
+from orn.stage2_train.runs.sources import Sources
 from tests.stage2_train.tiny_workspace import make_workspace
 
 

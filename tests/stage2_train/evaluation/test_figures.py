@@ -13,14 +13,14 @@ from sklearn.metrics import (
     top_k_accuracy_score,
 )
 
-from shared.manifests.records import Segment
-from stage2_train.evaluation.bootstrap import (
+from orn.shared.manifests.records import Segment
+from orn.stage2_train.evaluation.bootstrap import (
     Tallies,
     figure_interval,
     redrawn_figures,
 )
-from stage2_train.evaluation.figures import measured_figures, with_groups
-from stage2_train.evaluation.predictions import Predictions, load_predictions, save_predictions
+from orn.stage2_train.evaluation.figures import measured_figures, with_groups
+from orn.stage2_train.evaluation.predictions import Predictions, load_predictions, save_predictions
 
 
 def _tallies(labels, logits_NA, unsure_NA=None) -> Tallies:
@@ -213,7 +213,7 @@ def test_average_precisions_are_the_same_in_blocks_of_classes(monkeypatch) -> No
         activity_logits=None,
         object_logits=logits_NA,
     )
-    monkeypatch.setattr("stage2_train.evaluation.figures._CLASSES_AT_ONCE", 3)
+    monkeypatch.setattr("orn.stage2_train.evaluation.figures._CLASSES_AT_ONCE", 3)
     rows = measured_figures(predictions, num_draws=2)["classes"]
     found = [row["average_precision"]["object_head"] for row in rows]
     assert found[7] is None

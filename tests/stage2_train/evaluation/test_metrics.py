@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stage2_train.evaluation.metrics import (
+from orn.stage2_train.evaluation.metrics import (
     chance_level,
     confusion_counts,
     scores_of,

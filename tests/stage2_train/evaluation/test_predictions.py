@@ -12,14 +12,14 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.errors import CheckpointError, ConfigError
-from stage2_train.clips.batches import LoaderSettings, collate
-from stage2_train.clips.dataset import ClipDataset, ClipSettings
-from stage2_train.clips.objects import SlotSettings
-from stage2_train.clips.views import ClipRequest, View, Views
-from stage2_train.devices import build_accelerator
-from stage2_train.evaluation.metrics import score_heads
-from stage2_train.evaluation.predictions import (
+from orn.shared.errors import CheckpointError, ConfigError
+from orn.stage2_train.clips.batches import LoaderSettings, collate
+from orn.stage2_train.clips.dataset import ClipDataset, ClipSettings
+from orn.stage2_train.clips.objects import SlotSettings
+from orn.stage2_train.clips.views import ClipRequest, View, Views
+from orn.stage2_train.devices import build_accelerator
+from orn.stage2_train.evaluation.metrics import score_heads
+from orn.stage2_train.evaluation.predictions import (
     Predictions,
     gathered,
     late_fusion,
@@ -27,8 +27,8 @@ from stage2_train.evaluation.predictions import (
     predict,
     save_predictions,
 )
-from stage2_train.model.config import NetworkConfig
-from stage2_train.model.network import ObjectVideoNetwork
+from orn.stage2_train.model.config import NetworkConfig
+from orn.stage2_train.model.network import ObjectVideoNetwork
 from tests.bounded import bounded
 
 BATCHING = 1e-5  # a clip alone and in a batch, float32

@@ -8,10 +8,10 @@ import pytest
 from numpy.typing import NDArray
 from sklearn.metrics import precision_recall_fscore_support
 
-from shared.manifests.records import Subset
-from stage2_train.evaluation.figures import measured_figures
-from stage2_train.evaluation.predictions import Predictions
-from stage2_train.evaluation.shares import share_figures, subset_shares
+from orn.shared.manifests.records import Subset
+from orn.stage2_train.evaluation.figures import measured_figures
+from orn.stage2_train.evaluation.predictions import Predictions
+from orn.stage2_train.evaluation.shares import share_figures, subset_shares
 
 LABELS = np.array([0, 0, 1, 1, 2, 2, 3])
 GUESSED = np.array([0, 1, 1, 1, 0, 0, 3])

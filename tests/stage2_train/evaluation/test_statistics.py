@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stage2_train.evaluation.statistics import holm, mean_interval, student_t, welch
+from orn.stage2_train.evaluation.statistics import holm, mean_interval, student_t, welch
 
 SLEEP = (
     (0.7, -1.6, -0.2, -1.2, -0.1, 3.4, 3.7, 0.8, 0.0, 2.0),

@@ -11,8 +11,8 @@ import h5py
 import numpy as np
 import pytest
 
-from shared.manifests.records import Video
-from stage2_train.frames.seal import write_seal
+from orn.shared.manifests.records import Video
+from orn.stage2_train.frames.seal import write_seal
 
 RATE = 10
 

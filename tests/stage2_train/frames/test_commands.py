@@ -9,11 +9,11 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from shared.cli import orn
-from shared.time_ranges import TimeRange
-from stage2_train.frames import files
-from stage2_train.frames.make_clips import PART_BYTES
-from stage2_train.frames.reader import ClipStore
+from orn.shared.cli import orn
+from orn.shared.time_ranges import TimeRange
+from orn.stage2_train.frames import files
+from orn.stage2_train.frames.make_clips import PART_BYTES
+from orn.stage2_train.frames.reader import ClipStore
 
 MANIFEST = """
 name = "films"

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from shared.errors import ConfigError
-from stage2_train.frames.crop import (
+from orn.shared.errors import ConfigError
+from orn.stage2_train.frames.crop import (
     CropWindow,
     boxes_in_crop,
     centre_window,

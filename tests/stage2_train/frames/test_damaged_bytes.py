@@ -12,13 +12,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from shared.errors import ClipStoreError, PipelineError
-from stage2_train.frames.merge import merge, read_contents
-from stage2_train.frames.parts import write_frames
-from stage2_train.frames.reader import ClipStore
-from stage2_train.frames.schema import COLUMNS, StoreSettings
-from stage2_train.frames.seal import check_seal, write_seal
-from stage2_train.frames.verify import verify_store
+from orn.shared.errors import ClipStoreError, PipelineError
+from orn.stage2_train.frames.merge import merge, read_contents
+from orn.stage2_train.frames.parts import write_frames
+from orn.stage2_train.frames.reader import ClipStore
+from orn.stage2_train.frames.schema import COLUMNS, StoreSettings
+from orn.stage2_train.frames.seal import check_seal, write_seal
+from orn.stage2_train.frames.verify import verify_store
 from tests.stage2_train.frames.conftest import changed
 
 SETTINGS = StoreSettings(height=8, width=12)

@@ -10,18 +10,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.errors import ClipStoreError, VideoDecodeError
-from shared.manifests.records import Video
-from shared.time_ranges import TimeRange
-from shared.video import frame_times
-from stage2_train.frames import decoded as decoded_module
-from stage2_train.frames.crop import CropWindow
-from stage2_train.frames.decoded import DecodedVideos
-from stage2_train.frames.jpeg import decode_jpeg, encode_frame
-from stage2_train.frames.reader import ClipStore
-from stage2_train.frames.schema import StoreSettings
-from stage2_train.frames.writer import build_clip_store
-from stage2_train.training.prepare import spread_over_videos, warn_of_decoding
+from orn.shared.errors import ClipStoreError, VideoDecodeError
+from orn.shared.manifests.records import Video
+from orn.shared.time_ranges import TimeRange
+from orn.shared.video import frame_times
+from orn.stage2_train.frames import decoded as decoded_module
+from orn.stage2_train.frames.crop import CropWindow
+from orn.stage2_train.frames.decoded import DecodedVideos
+from orn.stage2_train.frames.jpeg import decode_jpeg, encode_frame
+from orn.stage2_train.frames.reader import ClipStore
+from orn.stage2_train.frames.schema import StoreSettings
+from orn.stage2_train.frames.writer import build_clip_store
+from orn.stage2_train.training.prepare import spread_over_videos, warn_of_decoding
 
 SETTINGS = StoreSettings(height=24, width=32)
 

@@ -13,20 +13,20 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from shared.errors import ClipStoreError
-from shared.manifests.records import Video
-from shared.time_ranges import TimeRange, TimeRanges
-from stage2_train.frames import files, writer
-from stage2_train.frames.files import file_path, files_there, num_kept, read_files, remove_files
-from stage2_train.frames.make_clips import PART_BYTES
-from stage2_train.frames.merge import merge, read_contents
-from stage2_train.frames.parts import parts_folder
-from stage2_train.frames.reader import ClipStore
-from stage2_train.frames.schema import FailedClip, StoreSettings
-from stage2_train.frames.seal import check_seal
-from stage2_train.frames.store_file import read_store
-from stage2_train.frames.verify import verify_store
-from stage2_train.frames.writer import build_clip_store, joined_bytes, remaining_videos
+from orn.shared.errors import ClipStoreError
+from orn.shared.manifests.records import Video
+from orn.shared.time_ranges import TimeRange, TimeRanges
+from orn.stage2_train.frames import files, writer
+from orn.stage2_train.frames.files import file_path, files_there, num_kept, read_files, remove_files
+from orn.stage2_train.frames.make_clips import PART_BYTES
+from orn.stage2_train.frames.merge import merge, read_contents
+from orn.stage2_train.frames.parts import parts_folder
+from orn.stage2_train.frames.reader import ClipStore
+from orn.stage2_train.frames.schema import FailedClip, StoreSettings
+from orn.stage2_train.frames.seal import check_seal
+from orn.stage2_train.frames.store_file import read_store
+from orn.stage2_train.frames.verify import verify_store
+from orn.stage2_train.frames.writer import build_clip_store, joined_bytes, remaining_videos
 from tests.stage2_train.frames.conftest import changed
 
 SETTINGS = StoreSettings(height=24, width=32)

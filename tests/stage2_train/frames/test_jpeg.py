@@ -10,14 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from stage2_train.frames.jpeg import (
+from orn.stage2_train.frames.jpeg import (
     decode_frame,
     decode_jpeg,
     encode_frame,
     jpeg_size,
     most_bytes,
 )
-from stage2_train.frames.schema import StoreSettings
+from orn.stage2_train.frames.schema import StoreSettings
 from tests.bounded import bounded
 
 

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.time_ranges import TimeRange, TimeRanges
-from shared.video.frame import Frame
-from stage2_train.frames.parts import at_rate, within
+from orn.shared.time_ranges import TimeRange, TimeRanges
+from orn.shared.video.frame import Frame
+from orn.stage2_train.frames.parts import at_rate, within
 
 IMAGE = np.zeros((1, 1, 3), np.uint8)
 

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from shared.errors import ClipStoreError
-from shared.time_ranges import TimeRange
-from stage2_train.frames import jpeg
-from stage2_train.frames.crop import CropWindow
-from stage2_train.frames.reader import ClipStore
+from orn.shared.errors import ClipStoreError
+from orn.shared.time_ranges import TimeRange
+from orn.stage2_train.frames import jpeg
+from orn.stage2_train.frames.crop import CropWindow
+from orn.stage2_train.frames.reader import ClipStore
 from tests.processes import new_processes
 from tests.stage2_train.frames.conftest import changed
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from shared.errors import ClipStoreError, VideoDecodeError
-from shared.time_ranges import ALL_TIMES, TimeRange, TimeRanges
-from stage2_train.frames.schema import StoreSettings, parse_ranges, ranges_text
+from orn.shared.errors import ClipStoreError, VideoDecodeError
+from orn.shared.time_ranges import ALL_TIMES, TimeRange, TimeRanges
+from orn.stage2_train.frames.schema import StoreSettings, parse_ranges, ranges_text
 
 
 @pytest.mark.parametrize("rate", [0.0, -1.0, float("inf"), float("nan")])

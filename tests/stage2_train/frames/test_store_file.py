@@ -12,14 +12,14 @@ import numpy as np
 import pytest
 from h5py import h5d, h5p, h5s, h5t
 
-from shared.errors import ClipStoreError
-from stage2_train.frames.merge import merge, read_contents
-from stage2_train.frames.parts import write_frames
-from stage2_train.frames.reader import ClipStore
-from stage2_train.frames.schema import COLUMNS, StoreSettings
-from stage2_train.frames.seal import write_seal
-from stage2_train.frames.store_file import read_store
-from stage2_train.frames.verify import verify_store
+from orn.shared.errors import ClipStoreError
+from orn.stage2_train.frames.merge import merge, read_contents
+from orn.stage2_train.frames.parts import write_frames
+from orn.stage2_train.frames.reader import ClipStore
+from orn.stage2_train.frames.schema import COLUMNS, StoreSettings
+from orn.stage2_train.frames.seal import write_seal
+from orn.stage2_train.frames.store_file import read_store
+from orn.stage2_train.frames.verify import verify_store
 from tests.bounded import bounded
 from tests.stage2_train.frames.conftest import changed
 

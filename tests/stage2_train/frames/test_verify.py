@@ -10,11 +10,11 @@ import h5py
 import numpy as np
 import pytest
 
-from shared.manifests.records import Video
-from shared.time_ranges import TimeRange, TimeRanges
-from stage2_train.frames.schema import StoreSettings
-from stage2_train.frames.verify import verify_store
-from stage2_train.frames.writer import build_clip_store
+from orn.shared.manifests.records import Video
+from orn.shared.time_ranges import TimeRange, TimeRanges
+from orn.stage2_train.frames.schema import StoreSettings
+from orn.stage2_train.frames.verify import verify_store
+from orn.stage2_train.frames.writer import build_clip_store
 from tests.stage2_train.frames.conftest import changed
 
 

@@ -9,16 +9,16 @@ import h5py
 import numpy as np
 import pytest
 
-from shared.errors import ClipStoreError, PipelineError
-from shared.jobs import lock
-from shared.manifests.records import Video
-from stage2_train.frames import parts, writer, writing
-from stage2_train.frames.make_clips import PART_BYTES
-from stage2_train.frames.merge import read_contents
-from stage2_train.frames.parts import PartTask, part_path, parts_folder, write_part
-from stage2_train.frames.reader import ClipStore
-from stage2_train.frames.schema import StoreSettings
-from stage2_train.frames.writer import build_clip_store, remaining_videos
+from orn.shared.errors import ClipStoreError, PipelineError
+from orn.shared.jobs import lock
+from orn.shared.manifests.records import Video
+from orn.stage2_train.frames import parts, writer, writing
+from orn.stage2_train.frames.make_clips import PART_BYTES
+from orn.stage2_train.frames.merge import read_contents
+from orn.stage2_train.frames.parts import PartTask, part_path, parts_folder, write_part
+from orn.stage2_train.frames.reader import ClipStore
+from orn.stage2_train.frames.schema import StoreSettings
+from orn.stage2_train.frames.writer import build_clip_store, remaining_videos
 from tests.processes import new_processes
 
 SETTINGS = StoreSettings(height=24, width=32)

@@ -5,10 +5,10 @@ from dataclasses import replace
 import h5py
 import numpy as np
 
-from shared.time_ranges import TimeRange, TimeRanges
-from stage2_train.frames.reader import ClipStore
-from stage2_train.frames.schema import StoreSettings
-from stage2_train.frames.writer import build_clip_store, remaining_videos
+from orn.shared.time_ranges import TimeRange, TimeRanges
+from orn.stage2_train.frames.reader import ClipStore
+from orn.stage2_train.frames.schema import StoreSettings
+from orn.stage2_train.frames.writer import build_clip_store, remaining_videos
 
 SETTINGS = StoreSettings(height=24, width=32)
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from shared.cli import orn
+from orn.shared.cli import orn
 from tests.browser import chromium  # noqa: F401
 from tests.stage2_train.model.conftest import (  # noqa: F401
     make_batch,

@@ -6,9 +6,9 @@ from collections import defaultdict
 import numpy as np
 import pytest
 
-from stage2_train.insight.class_pairs import ClassPairs
-from stage2_train.insight.figures import graph_figure, png_and_svg
-from stage2_train.insight.report_files import ReportFiles
+from orn.stage2_train.insight.class_pairs import ClassPairs
+from orn.stage2_train.insight.figures import graph_figure, png_and_svg
+from orn.stage2_train.insight.report_files import ReportFiles
 
 
 @pytest.fixture

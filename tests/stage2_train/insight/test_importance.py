@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from shared.errors import ConfigError
-from stage2_train.insight.importance import explain
-from stage2_train.model.inputs import NetworkOutput
+from orn.shared.errors import ConfigError
+from orn.stage2_train.insight.importance import explain
+from orn.stage2_train.model.inputs import NetworkOutput
 from tests.reference.importance import clique_falls, object_falls
 
 VARIANTS = {
@@ -82,7 +82,7 @@ def test_variants_in_parts_are_the_same(tiny_config, make_network, make_batch, m
     network, batch = make_network(tiny_config), make_batch()
     whole = explain(network, batch)
     falls = whole.fall_P, whole.object_fall_BTK
-    monkeypatch.setattr("stage2_train.insight.importance._VARIANTS_AT_ONCE", 2)
+    monkeypatch.setattr("orn.stage2_train.insight.importance._VARIANTS_AT_ONCE", 2)
     parts = explain(network, batch)
     torch.testing.assert_close((parts.fall_P, parts.object_fall_BTK), falls)
 
@@ -110,7 +110,7 @@ def test_the_head_that_decided_is_named(tiny_config, make_network, make_batch) -
 def test_networks_without_objects_are_refused(
     settings, tiny_config, make_network, make_batch
 ) -> None:
-    from stage2_train.model.build import build_network
+    from orn.stage2_train.model.build import build_network
 
     network = build_network(replace(tiny_config, **settings)).eval()
     with pytest.raises(ConfigError, match="wanted a network with an object head"):

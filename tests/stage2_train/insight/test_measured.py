@@ -9,16 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.errors import CheckpointError, PipelineError
-from stage2_train.evaluation.eval_file import EvalFile
-from stage2_train.evaluation.metrics import (
+from orn.shared.errors import CheckpointError, PipelineError
+from orn.stage2_train.evaluation.eval_file import EvalFile
+from orn.stage2_train.evaluation.metrics import (
     confusion_counts,
     scores_of,
 )
-from stage2_train.evaluation.predictions import Predictions, save_predictions
-from stage2_train.insight.measured import Measured, load_measured
-from stage2_train.insight.paper_table1 import TABLE_1, TABLE_1_MAP
-from stage2_train.insight.report_sections import headline, scores_section
+from orn.stage2_train.evaluation.predictions import Predictions, save_predictions
+from orn.stage2_train.insight.measured import Measured, load_measured
+from orn.stage2_train.insight.paper_table1 import TABLE_1, TABLE_1_MAP
+from orn.stage2_train.insight.report_sections import headline, scores_section
 
 CLASSES = ("a", "b", "c")
 

@@ -10,11 +10,11 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from shared.cli import orn
-from shared.errors import JoinError, PipelineError
-from stage2_train.insight.report import write_report
-from stage2_train.insight.report_page import CellClips, Picture, ReportPage, Section
-from stage2_train.resources import Resources
+from orn.shared.cli import orn
+from orn.shared.errors import JoinError, PipelineError
+from orn.stage2_train.insight.report import write_report
+from orn.stage2_train.insight.report_page import CellClips, Picture, ReportPage, Section
+from orn.stage2_train.resources import Resources
 from tests.stage2_train.insight.conftest import EVAL_OPTIONS
 
 ON_CPU = Resources(device="cpu")

@@ -6,8 +6,15 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from shared.cli import orn
-from stage2_train.insight.report_page import CellClips, Picture, ReportPage, Section, shown, table
+from orn.shared.cli import orn
+from orn.stage2_train.insight.report_page import (
+    CellClips,
+    Picture,
+    ReportPage,
+    Section,
+    shown,
+    table,
+)
 from tests.browser import (
     HOSTILE,
     ON_ANY_SCREEN,

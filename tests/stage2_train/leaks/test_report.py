@@ -7,19 +7,19 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from shared.cli import orn
-from shared.errors import JoinError
-from shared.manifests.load import load_listing, load_manifest
-from shared.manifests.records import Listing, Segment
-from shared.masks import rle
-from shared.masks.coco_classes import COCO_CLASSES
-from shared.masks.detections import FrameDetections
-from shared.shards.reader import DetectionFolder
-from shared.shards.schema import DetectorEntry
-from shared.shards.writer import ShardWriter
-from stage2_train.leaks.objects import seen_objects
-from stage2_train.leaks.report import Labelled, labelled, majority_scores, ridge_scores
-from stage2_train.leaks.words import meaning
+from orn.shared.cli import orn
+from orn.shared.errors import JoinError
+from orn.shared.manifests.load import load_listing, load_manifest
+from orn.shared.manifests.records import Listing, Segment
+from orn.shared.masks import rle
+from orn.shared.masks.coco_classes import COCO_CLASSES
+from orn.shared.masks.detections import FrameDetections
+from orn.shared.shards.reader import DetectionFolder
+from orn.shared.shards.schema import DetectorEntry
+from orn.shared.shards.writer import ShardWriter
+from orn.stage2_train.leaks.objects import seen_objects
+from orn.stage2_train.leaks.report import Labelled, labelled, majority_scores, ridge_scores
+from orn.stage2_train.leaks.words import meaning
 from tests.stage2_train.tiny_workspace import make_workspace
 from tests.video_entries import video_entry
 

@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import nn
 
-from stage2_train.model.config import NetworkConfig
-from stage2_train.model.inputs import NetworkInputs
-from stage2_train.model.network import ObjectVideoNetwork
+from orn.stage2_train.model.config import NetworkConfig
+from orn.stage2_train.model.inputs import NetworkInputs
+from orn.stage2_train.model.network import ObjectVideoNetwork
 
 # 40 x 50 pixels give 3 x 4 cells at stride 16: nothing is square and nothing divides evenly.
 _PIXELS_HW = (40, 50)

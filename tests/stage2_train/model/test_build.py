@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from shared.errors import ConfigError
-from stage2_train.model import build
-from stage2_train.model.config import NetworkConfig
+from orn.shared.errors import ConfigError
+from orn.stage2_train.model import build
+from orn.stage2_train.model.config import NetworkConfig
 from tests.bounded import bounded
 
 

@@ -8,9 +8,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from stage2_train.model.config import NetworkConfig
-from stage2_train.model.frame_cliques import FrameCliques, choose_frame_cliques
-from stage2_train.model.relation import ObjectRelation
+from orn.stage2_train.model.config import NetworkConfig
+from orn.stage2_train.model.frame_cliques import FrameCliques, choose_frame_cliques
+from orn.stage2_train.model.relation import ObjectRelation
 from tests.reference.object_cliques import relations_of_clip
 
 ROUND_OFF = 1e-10  # float64, sums of up to 200 values of size 1 in another order

@@ -4,9 +4,9 @@ import re
 
 import pytest
 
-from shared.config.files import config_from_dict
-from shared.errors import ConfigError
-from stage2_train.model.config import NetworkConfig
+from orn.shared.config.files import config_from_dict
+from orn.shared.errors import ConfigError
+from orn.stage2_train.model.config import NetworkConfig
 
 
 @pytest.mark.parametrize(

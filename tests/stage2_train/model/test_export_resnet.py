@@ -4,10 +4,10 @@ import pytest
 import torch
 from torchvision.models import resnet18, resnet50
 
-from shared.errors import ConfigError
-from stage2_train.model.config import NetworkConfig
-from stage2_train.model.image_weights import export_resnet, inflate
-from stage2_train.model.network import ObjectVideoNetwork
+from orn.shared.errors import ConfigError
+from orn.stage2_train.model.config import NetworkConfig
+from orn.stage2_train.model.image_weights import export_resnet, inflate
+from orn.stage2_train.model.network import ObjectVideoNetwork
 
 FLAT = {"num_activities": 2, "kernels": ("2d",) * 5}
 

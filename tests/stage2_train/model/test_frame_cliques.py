@@ -5,8 +5,8 @@ import itertools
 import pytest
 import torch
 
-from stage2_train.model.config import NetworkConfig
-from stage2_train.model.frame_cliques import (
+from orn.stage2_train.model.config import NetworkConfig
+from orn.stage2_train.model.frame_cliques import (
     all_earlier_frames,
     choose_frame_cliques,
     drawn_earlier_frames,

@@ -2,7 +2,7 @@
 
 import torch
 
-from stage2_train.model.inputs import FrameNormaliser
+from orn.stage2_train.model.inputs import FrameNormaliser
 
 
 def test_frames_and_videos_of_several_clips() -> None:

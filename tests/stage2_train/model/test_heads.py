@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from stage2_train.model.heads import RecurrentClassifier
+from orn.stage2_train.model.heads import RecurrentClassifier
 from tests.reference.object_relation import classify_sequence
 
 ROUND_OFF = 1e-12  # float64

@@ -9,15 +9,15 @@ import pytest
 import torch
 from torchvision.models import get_model_weights, resnet18
 
-from shared.errors import CheckpointError
-from stage2_train.model.config import NetworkConfig
-from stage2_train.model.image_weights import (
+from orn.shared.errors import CheckpointError
+from orn.stage2_train.model.config import NetworkConfig
+from orn.stage2_train.model.image_weights import (
     fetch_imagenet_weights,
     imagenet_to_fetch,
     inflate,
     read_weights,
 )
-from stage2_train.model.network import ObjectVideoNetwork
+from orn.stage2_train.model.network import ObjectVideoNetwork
 from tests.weights_server import WeightsServer
 
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from stage2_train.model.mask_pool import pool_interpolated, pool_objects
+from orn.stage2_train.model.mask_pool import pool_interpolated, pool_objects
 from tests.reference import mask_pool as reference
 
 ROUND_OFF = 1e-12  # float64, sums of at most 20 numbers of size 1

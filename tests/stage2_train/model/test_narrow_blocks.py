@@ -17,8 +17,8 @@ TRAIN_STAGES = """
 import itertools
 
 import torch
-from stage2_train.model.config import NetworkConfig
-from stage2_train.model.resnet_25d import Stage
+from orn.stage2_train.model.config import NetworkConfig
+from orn.stage2_train.model.resnet_25d import Stage
 
 torch.manual_seed(0)
 for width, number, size, frames in itertools.product(

@@ -9,8 +9,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from shared.errors import ShapeError
-from stage2_train.model.inputs import NetworkInputs
+from orn.shared.errors import ShapeError
+from orn.stage2_train.model.inputs import NetworkInputs
 from tests.stage2_train.model.conftest import in_float32
 
 ROUND_OFF = 1e-10  # float64 over the whole network

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from shared.errors import ConfigError
+from orn.shared.errors import ConfigError
 
 
 @pytest.mark.parametrize("training", [False, True])

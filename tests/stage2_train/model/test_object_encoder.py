@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from stage2_train.model.config import NetworkConfig
-from stage2_train.model.object_head import ObjectEncoder, encode_cells
+from orn.stage2_train.model.config import NetworkConfig
+from orn.stage2_train.model.object_head import ObjectEncoder, encode_cells
 from tests.reference.object_relation import encode_object
 
 ROUND_OFF = 1e-12  # float64

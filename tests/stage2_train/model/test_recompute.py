@@ -5,10 +5,10 @@ from dataclasses import replace
 import pytest
 import torch
 
-from benchmarks.harness import peak_allocated_bytes
-from stage2_train.model.config import NetworkConfig
-from stage2_train.model.network import ObjectVideoNetwork
-from stage2_train.model.resnet_25d import Stage
+from orn.benchmarks.harness import peak_allocated_bytes
+from orn.stage2_train.model.config import NetworkConfig
+from orn.stage2_train.model.network import ObjectVideoNetwork
+from orn.stage2_train.model.resnet_25d import Stage
 from tests.stage2_train.model.conftest import in_float32
 
 

@@ -6,13 +6,13 @@ That cliques of every size equal loops is in test_cliques.
 import pytest
 import torch
 
-from stage2_train.model import relation as relation_module
-from stage2_train.model.frame_cliques import (
+from orn.stage2_train.model import relation as relation_module
+from orn.stage2_train.model.frame_cliques import (
     FrameCliques,
     all_earlier_frames,
     within_frames,
 )
-from stage2_train.model.relation import ObjectRelation
+from orn.stage2_train.model.relation import ObjectRelation
 
 ROUND_OFF = 1e-10  # float64, sums over up to 100 pairs in another order
 

@@ -5,10 +5,10 @@ import torch
 from torch import Tensor
 from torchvision import models
 
-from stage2_train.model.config import NetworkConfig
-from stage2_train.model.image_weights import inflate
-from stage2_train.model.network import ObjectVideoNetwork
-from stage2_train.model.resnet_25d import FrameConv, Stage, TemporalConv, Trunk
+from orn.stage2_train.model.config import NetworkConfig
+from orn.stage2_train.model.image_weights import inflate
+from orn.stage2_train.model.network import ObjectVideoNetwork
+from orn.stage2_train.model.resnet_25d import FrameConv, Stage, TemporalConv, Trunk
 
 ROUND_OFF = 1e-10  # float64, relative, over up to 50 layers
 

@@ -6,11 +6,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from stage2_train.model.heads import MeanClassifier, SummedMlpClassifier
-from stage2_train.model.inputs import NetworkInputs, NetworkOutput
-from stage2_train.model.network import ObjectVideoNetwork
-from stage2_train.model.object_head import encode_cells
-from stage2_train.systems import find_system, system_names
+from orn.stage2_train.model.heads import MeanClassifier, SummedMlpClassifier
+from orn.stage2_train.model.inputs import NetworkInputs, NetworkOutput
+from orn.stage2_train.model.network import ObjectVideoNetwork
+from orn.stage2_train.model.object_head import encode_cells
+from orn.stage2_train.systems import find_system, system_names
 from tests.reference.object_cliques import cell_objects
 from tests.reference.object_relation import classify_mean, classify_steps
 from tests.reference.object_video_network import clip_logits

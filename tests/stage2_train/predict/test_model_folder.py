@@ -14,10 +14,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.errors import CheckpointError, ConfigError, PipelineError
-from stage2_train.model.network import ObjectVideoNetwork
-from stage2_train.predict.opened import open_model
-from stage2_train.runs.model_folder import (
+from orn.shared.errors import CheckpointError, ConfigError, PipelineError
+from orn.stage2_train.model.network import ObjectVideoNetwork
+from orn.stage2_train.predict.opened import open_model
+from orn.stage2_train.runs.model_folder import (
     ClipRecord,
     ModelConfig,
     load_network,
@@ -25,7 +25,7 @@ from stage2_train.runs.model_folder import (
     read_model_config,
     write_model_folder,
 )
-from stage2_train.runs.run_config import DatasetRecord
+from orn.stage2_train.runs.run_config import DatasetRecord
 from tests.bounded import bounded
 from tests.stage2_train.conftest import DETECTOR, TINY_RECIPE
 

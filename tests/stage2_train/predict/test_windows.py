@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.errors import ConfigError
-from shared.time_ranges import TimeRange
-from stage2_train.predict.records import WindowPrediction, probabilities
-from stage2_train.predict.windows import WindowChoice, moments_of, segments_of, windows_of
-from stage2_train.runs.model_folder import ClipRecord
+from orn.shared.errors import ConfigError
+from orn.shared.time_ranges import TimeRange
+from orn.stage2_train.predict.records import WindowPrediction, probabilities
+from orn.stage2_train.predict.windows import WindowChoice, moments_of, segments_of, windows_of
+from orn.stage2_train.runs.model_folder import ClipRecord
 
 TRAINED = ClipRecord(clip_frames=4, height=48, width=72, window_seconds=1.0, longest_seconds=2.0)
 UNKNOWN = ClipRecord(clip_frames=4, height=48, width=72)

@@ -6,16 +6,16 @@ import pytest
 import torch
 from torch import nn
 
-from shared.errors import CheckpointError
-from stage2_train.recipe import OptimiserRecipe
-from stage2_train.runs.checkpoint import (
+from orn.shared.errors import CheckpointError
+from orn.stage2_train.recipe import OptimiserRecipe
+from orn.stage2_train.runs.checkpoint import (
     Checkpoint,
     TrainingState,
     load_checkpoint,
     load_weights,
     save_checkpoint,
 )
-from stage2_train.training.step import build_optimiser
+from orn.stage2_train.training.step import build_optimiser
 
 
 @pytest.fixture

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from shared.errors import CheckpointError
-from stage2_train.recipe import OptimiserRecipe
-from stage2_train.runs.checkpoint import (
+from orn.shared.errors import CheckpointError
+from orn.stage2_train.recipe import OptimiserRecipe
+from orn.stage2_train.runs.checkpoint import (
     Checkpoint,
     TrainingState,
     check_phase,
@@ -21,8 +21,8 @@ from stage2_train.runs.checkpoint import (
     load_optimiser,
     load_weights,
 )
-from stage2_train.runs.phases import Phase
-from stage2_train.training.step import build_optimiser
+from orn.stage2_train.runs.phases import Phase
+from orn.stage2_train.training.step import build_optimiser
 
 PHASES = (
     Phase(name="object_head", heads="object", num_steps=4, batch_size=2, num_batches=5),

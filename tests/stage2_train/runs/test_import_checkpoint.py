@@ -12,17 +12,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from shared.cli import orn
-from stage1_detect.imports.planning import _entry
-from stage2_train.model.authors_weights import settings_of, weights_of
-from stage2_train.model.build import build_network
-from stage2_train.model.config import NetworkConfig
-from stage2_train.model.inputs import NetworkInputs
-from stage2_train.predict.opened import open_model
-from stage2_train.recipe import load_recipe
-from stage2_train.runs import import_checkpoint as job
-from stage2_train.runs.checkpoint import load_checkpoint
-from stage2_train.runs.run_config import load_run_config
+from orn.shared.cli import orn
+from orn.stage1_detect.imports.planning import _entry
+from orn.stage2_train.model.authors_weights import settings_of, weights_of
+from orn.stage2_train.model.build import build_network
+from orn.stage2_train.model.config import NetworkConfig
+from orn.stage2_train.model.inputs import NetworkInputs
+from orn.stage2_train.predict.opened import open_model
+from orn.stage2_train.recipe import load_recipe
+from orn.stage2_train.runs import import_checkpoint as job
+from orn.stage2_train.runs.checkpoint import load_checkpoint
+from orn.stage2_train.runs.run_config import load_run_config
 from tests.reference.authors_network import authors_layout, authors_logits
 from tests.stage2_train.tiny_workspace import make_workspace
 

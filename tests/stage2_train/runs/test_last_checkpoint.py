@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 import torch
 
-from shared.errors import CheckpointError, PipelineError
-from stage2_train.runs.checkpoint import Checkpoint, TrainingState, load_checkpoint
-from stage2_train.runs.last_checkpoint import load_last, save_last
+from orn.shared.errors import CheckpointError, PipelineError
+from orn.stage2_train.runs.checkpoint import Checkpoint, TrainingState, load_checkpoint
+from orn.stage2_train.runs.last_checkpoint import load_last, save_last
 from tests.processes import new_processes
 
 

@@ -12,9 +12,9 @@ from click.testing import CliRunner, Result
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.cli import orn
-from shared.config import bounded
-from stage2_train.runs.listing import read_summary
+from orn.shared.cli import orn
+from orn.shared.config import bounded
+from orn.stage2_train.runs.listing import read_summary
 from tests.conftest import ROOT
 
 _CONFIG = """
@@ -185,7 +185,7 @@ def test_no_log_is_opened_where_there_is_a_checkpoint(tmp_path, monkeypatch) -> 
 
 def test_torch_is_not_imported(folder) -> None:
     code = (
-        "import sys; from shared.cli import orn; "
+        "import sys; from orn.shared.cli import orn; "
         f"orn.main(['runs', '--folder', {str(folder)!r}], standalone_mode=False); "
         "sys.exit('torch' in sys.modules)"
     )

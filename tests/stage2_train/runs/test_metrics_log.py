@@ -10,11 +10,11 @@ from accelerate.tracking import GeneralTracker, TensorBoardTracker
 from click.testing import CliRunner
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from shared.cli import orn
-from stage2_train.devices import build_accelerator
-from stage2_train.recipe import PhaseRecipe
-from stage2_train.runs.metrics_log import opened_log
-from stage2_train.runs.run_folder import read_jsonl
+from orn.shared.cli import orn
+from orn.stage2_train.devices import build_accelerator
+from orn.stage2_train.recipe import PhaseRecipe
+from orn.stage2_train.runs.metrics_log import opened_log
+from orn.stage2_train.runs.run_folder import read_jsonl
 
 
 @pytest.fixture
@@ -156,7 +156,7 @@ def test_a_tracker_that_breaks_ends_no_training(accelerator, tmp_path, caplog) -
     ],
 )
 def test_a_tracker_that_is_not_there_is_refused_at_once(name, message, monkeypatch) -> None:
-    monkeypatch.setattr("stage2_train.runs.metrics_log.get_available_trackers", list)
+    monkeypatch.setattr("orn.stage2_train.runs.metrics_log.get_available_trackers", list)
     result = CliRunner().invoke(orn, ["train", "no-such-data-set", "--log-with", name])
     assert result.exit_code == 2
     assert message in result.stderr

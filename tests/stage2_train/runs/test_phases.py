@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from stage2_train.model.network import ObjectVideoNetwork
-from stage2_train.recipe import PhaseRecipe
-from stage2_train.runs.phases import plan_phases, steps_per_epoch
-from stage2_train.training.step import freeze_for
+from orn.stage2_train.model.network import ObjectVideoNetwork
+from orn.stage2_train.recipe import PhaseRecipe
+from orn.stage2_train.runs.phases import plan_phases, steps_per_epoch
+from orn.stage2_train.training.step import freeze_for
 
 
 def test_lengths_in_epochs_and_steps(tiny_recipe) -> None:

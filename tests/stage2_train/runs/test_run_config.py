@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.config.files import load_config, to_toml
-from shared.errors import ConfigError
-from stage2_train.recipe import Recipe
-from stage2_train.runs.run_config import (
+from orn.shared.config.files import load_config, to_toml
+from orn.shared.errors import ConfigError
+from orn.stage2_train.recipe import Recipe
+from orn.stage2_train.runs.run_config import (
     DataPaths,
     RunConfig,
     check_same_run,
@@ -20,7 +20,7 @@ from stage2_train.runs.run_config import (
     load_run_config,
     segments_digest,
 )
-from stage2_train.runs.run_folder import start_run
+from orn.stage2_train.runs.run_folder import start_run
 from tests.bounded import bounded
 
 

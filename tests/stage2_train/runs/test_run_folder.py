@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.config.files import load_config
-from shared.errors import PipelineError
-from stage2_train.runs.run_folder import (
+from orn.shared.config.files import load_config
+from orn.shared.errors import PipelineError
+from orn.stage2_train.runs.run_folder import (
     append_jsonl,
     dataset_of,
     newest_run,

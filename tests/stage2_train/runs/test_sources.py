@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from shared.errors import ConfigError
-from stage2_train.runs import sources
-from stage2_train.runs.sources import clip_settings
+from orn.shared.errors import ConfigError
+from orn.stage2_train.runs import sources
+from orn.stage2_train.runs.sources import clip_settings
 
 OF_DATA: Any = {"task": "single-label", "clip_frames": 4}
 

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from stage2_train.recipe import load_recipe
-from stage2_train.runs.run_folder import read_jsonl
+from orn.stage2_train.recipe import load_recipe
+from orn.stage2_train.runs.run_folder import read_jsonl
 
 TINY = [
     "initial_weights=random",

@@ -16,23 +16,23 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from shared.cli import orn
-from shared.errors import CheckpointError, ClipStoreError, PipelineError, TrainingError
-from shared.jobs.termination import Terminated, terminated_as_interrupted
-from shared.shards import kept_files
-from shared.shards.reader import DetectionFolder
-from stage2_train.clips.batches import ClipBatch, LoaderSettings, training_loader
-from stage2_train.clips.dataset import ClipDataset
-from stage2_train.devices import build_accelerator
-from stage2_train.frames.reader import ClipStore
-from stage2_train.model.network import ObjectVideoNetwork
-from stage2_train.recipe import PhaseRecipe
-from stage2_train.runs.checkpoint import load_checkpoint
-from stage2_train.runs.phases import plan_phases
-from stage2_train.runs.sources import Sources
-from stage2_train.training import loop
-from stage2_train.training.backbone import apply_backbone_options
-from stage2_train.training.failures import out_of_memory
+from orn.shared.cli import orn
+from orn.shared.errors import CheckpointError, ClipStoreError, PipelineError, TrainingError
+from orn.shared.jobs.termination import Terminated, terminated_as_interrupted
+from orn.shared.shards import kept_files
+from orn.shared.shards.reader import DetectionFolder
+from orn.stage2_train.clips.batches import ClipBatch, LoaderSettings, training_loader
+from orn.stage2_train.clips.dataset import ClipDataset
+from orn.stage2_train.devices import build_accelerator
+from orn.stage2_train.frames.reader import ClipStore
+from orn.stage2_train.model.network import ObjectVideoNetwork
+from orn.stage2_train.recipe import PhaseRecipe
+from orn.stage2_train.runs.checkpoint import load_checkpoint
+from orn.stage2_train.runs.phases import plan_phases
+from orn.stage2_train.runs.sources import Sources
+from orn.stage2_train.training import loop
+from orn.stage2_train.training.backbone import apply_backbone_options
+from orn.stage2_train.training.failures import out_of_memory
 from tests.stage2_train.conftest import write_shard, write_store
 from tests.stage2_train.tiny_workspace import make_workspace
 
@@ -115,7 +115,7 @@ class DyingClips(ClipDataset):
 def test_a_worker_process_that_dies(run_tiny, tmp_path, monkeypatch) -> None:
     run_tiny(tmp_path / "whole", without_validation=True)
     with monkeypatch.context() as patch:
-        patch.setattr("stage2_train.runs.sources.ClipDataset", DyingClips)
+        patch.setattr("orn.stage2_train.runs.sources.ClipDataset", DyingClips)
         with pytest.raises(TrainingError, match=r"made batches ended \(pid.*give fewer --workers"):
             run_tiny(tmp_path / "run", workers=1, without_validation=True)
     run_tiny(tmp_path / "run", without_validation=True)

@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from stage2_train.evaluation.metrics import score_heads
-from stage2_train.model.inputs import NetworkInputs
-from stage2_train.model.network import ObjectVideoNetwork
-from stage2_train.recipe import PhaseRecipe, Recipe
-from stage2_train.runs.checkpoint import load_checkpoint
-from stage2_train.runs.phases import plan_phases
-from stage2_train.training import loop
-from stage2_train.training.step import freeze_for
+from orn.stage2_train.evaluation.metrics import score_heads
+from orn.stage2_train.model.inputs import NetworkInputs
+from orn.stage2_train.model.network import ObjectVideoNetwork
+from orn.stage2_train.recipe import PhaseRecipe, Recipe
+from orn.stage2_train.runs.checkpoint import load_checkpoint
+from orn.stage2_train.runs.phases import plan_phases
+from orn.stage2_train.training import loop
+from orn.stage2_train.training.step import freeze_for
 
 
 def same_weights(one: ObjectVideoNetwork, other: ObjectVideoNetwork) -> bool:

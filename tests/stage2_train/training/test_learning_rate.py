@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from stage2_train.recipe import OptimiserRecipe
-from stage2_train.training.step import (
+from orn.stage2_train.recipe import OptimiserRecipe
+from orn.stage2_train.training.step import (
     build_optimiser,
     learning_rate_share,
     set_learning_rate,

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from shared.errors import CheckpointError, TrainingError
-from stage2_train.model.network import ObjectVideoNetwork
-from stage2_train.recipe import PhaseRecipe, ValidationRecipe
-from stage2_train.runs.checkpoint import load_checkpoint
-from stage2_train.runs.run_folder import read_jsonl
-from stage2_train.training import loop
+from orn.shared.errors import CheckpointError, TrainingError
+from orn.stage2_train.model.network import ObjectVideoNetwork
+from orn.stage2_train.recipe import PhaseRecipe, ValidationRecipe
+from orn.stage2_train.runs.checkpoint import load_checkpoint
+from orn.stage2_train.runs.run_folder import read_jsonl
+from orn.stage2_train.training import loop
 
 NUM_STEPS = 12  # eight training segments in batches of two, three epochs
 

@@ -5,8 +5,8 @@ import math
 import pytest
 import torch
 
-from shared.errors import ShapeError
-from stage2_train.training.losses import activity_loss, object_class_loss, total_loss
+from orn.shared.errors import ShapeError
+from orn.stage2_train.training.losses import activity_loss, object_class_loss, total_loss
 from tests.reference import losses as reference
 
 ROUND_OFF = 1e-12  # float64

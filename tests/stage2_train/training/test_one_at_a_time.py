@@ -7,10 +7,10 @@ import pytest
 import torch
 from click.testing import CliRunner, Result
 
-from shared.cli import orn
-from shared.jobs.lock import lock_path, locked
-from stage2_train.runs.checkpoint import load_checkpoint
-from stage2_train.runs.listing import read_summary
+from orn.shared.cli import orn
+from orn.shared.jobs.lock import lock_path, locked
+from orn.stage2_train.runs.checkpoint import load_checkpoint
+from orn.stage2_train.runs.listing import read_summary
 from tests.stage2_train.tiny_workspace import make_workspace
 
 

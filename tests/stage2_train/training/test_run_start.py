@@ -10,11 +10,11 @@ import torch
 from click.testing import CliRunner, Result
 from torchvision.models import resnet18
 
-from shared.cli import orn
-from shared.errors import ConfigError
-from stage2_train.model.image_weights import IMAGENET_URLS
-from stage2_train.runs.checkpoint import load_checkpoint
-from stage2_train.training.train import check_processes
+from orn.shared.cli import orn
+from orn.shared.errors import ConfigError
+from orn.stage2_train.model.image_weights import IMAGENET_URLS
+from orn.stage2_train.runs.checkpoint import load_checkpoint
+from orn.stage2_train.training.train import check_processes
 from tests.stage2_train.tiny_workspace import make_workspace
 from tests.weights_server import WeightsServer
 

@@ -6,13 +6,13 @@ from dataclasses import replace
 import pytest
 import torch
 
-from shared.errors import TrainingError
-from stage2_train.clips.batches import LoaderSettings, training_loader
-from stage2_train.devices import build_accelerator
-from stage2_train.model.network import ObjectVideoNetwork
-from stage2_train.runs.sources import Sources
-from stage2_train.training.losses import total_loss
-from stage2_train.training.step import step_generator, training_step
+from orn.shared.errors import TrainingError
+from orn.stage2_train.clips.batches import LoaderSettings, training_loader
+from orn.stage2_train.devices import build_accelerator
+from orn.stage2_train.model.network import ObjectVideoNetwork
+from orn.stage2_train.runs.sources import Sources
+from orn.stage2_train.training.losses import total_loss
+from orn.stage2_train.training.step import step_generator, training_step
 
 ROUND_OFF = 1e-4  # float32; weights are subtracted to see how they moved
 

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from shared.cli import orn
-from shared.shards.column import write_group
-from shared.shards.verified import RECORD_NAME
-from shared.shards.zarr_zip import read_layout
-from stage2_train.training import prepare
+from orn.shared.cli import orn
+from orn.shared.shards.column import write_group
+from orn.shared.shards.verified import RECORD_NAME
+from orn.shared.shards.zarr_zip import read_layout
+from orn.stage2_train.training import prepare
 from tests.shared.shards.conftest import arrays_in, columns_of
 from tests.stage2_train.tiny_workspace import make_workspace
 

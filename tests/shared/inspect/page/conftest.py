@@ -5,12 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from shared.masks import rle
-from shared.masks.coco_classes import COCO_CLASSES, NUM_COCO_CLASSES
-from shared.masks.detections import FrameDetections
-from shared.shards.schema import DetectorEntry
-from shared.shards.shard import Shard
-from shared.shards.writer import ShardWriter
+from orn.shared.masks import rle
+from orn.shared.masks.coco_classes import COCO_CLASSES, NUM_COCO_CLASSES
+from orn.shared.masks.detections import FrameDetections
+from orn.shared.shards.schema import DetectorEntry
+from orn.shared.shards.shard import Shard
+from orn.shared.shards.writer import ShardWriter
 from tests.browser import chromium
 from tests.video_entries import video_entry
 

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.inspect.page.choice import most_telling_first
+from orn.shared.inspect.page.choice import most_telling_first
 
 
 def none(count: int) -> np.ndarray:

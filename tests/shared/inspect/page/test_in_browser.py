@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from shared.drawing.colours import class_colour
-from shared.inspect.page import write as page_writer
-from shared.inspect.page.write import write_page
-from shared.inspect.pictures import NoPictures
-from shared.masks import rle
-from shared.masks.detections import FrameDetections
-from shared.shards.shard import Shard
+from orn.shared.drawing.colours import class_colour
+from orn.shared.inspect.page import write as page_writer
+from orn.shared.inspect.page.write import write_page
+from orn.shared.inspect.pictures import NoPictures
+from orn.shared.masks import rle
+from orn.shared.masks.detections import FrameDetections
+from orn.shared.shards.shard import Shard
 from tests.browser import ON_ANY_SCREEN, WITH_HOSTILE_TEXT, opened, serious_problems, until
 from tests.shared.inspect.page.conftest import CUP, CUP_BOX, PERSON, frame, write
 from tests.shared.inspect.page.test_write import Noise

@@ -14,14 +14,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from shared.cli import orn
-from shared.errors import PipelineError, ShardFormatError
-from shared.inspect.page.contents import frame_json, safe_json
-from shared.inspect.page.write import write_page
-from shared.inspect.pictures import NoPictures
-from shared.masks.detections import FrameDetections
-from shared.shards.schema import VideoEntry
-from shared.shards.shard import Shard
+from orn.shared.cli import orn
+from orn.shared.errors import PipelineError, ShardFormatError
+from orn.shared.inspect.page.contents import frame_json, safe_json
+from orn.shared.inspect.page.write import write_page
+from orn.shared.inspect.pictures import NoPictures
+from orn.shared.masks.detections import FrameDetections
+from orn.shared.shards.schema import VideoEntry
+from orn.shared.shards.shard import Shard
 from tests.bounded import bounded
 from tests.browser import HOSTILE
 from tests.shared.inspect.page.conftest import CUP_BOX, PERSON_BOX, frame, write

@@ -5,8 +5,8 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from stage2_train.model.config import NetworkConfig
-from stage2_train.model.inputs import NetworkInputs
+from orn.stage2_train.model.config import NetworkConfig
+from orn.stage2_train.model.inputs import NetworkInputs
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from shared.errors import ConfigError
-from stage2_train.model.build import build_network
-from stage2_train.model.inputs import NetworkInputs
+from orn.shared.errors import ConfigError
+from orn.stage2_train.model.build import build_network
+from orn.stage2_train.model.inputs import NetworkInputs
 
 ARCHITECTURES = ("i3d", "c3d", "trn")
 

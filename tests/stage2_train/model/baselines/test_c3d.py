@@ -4,7 +4,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from stage2_train.model.baselines.c3d import C3D
+from orn.stage2_train.model.baselines.c3d import C3D
 
 
 def test_published_sizes(baseline_config) -> None:

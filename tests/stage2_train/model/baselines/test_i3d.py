@@ -8,9 +8,9 @@ import pytest
 import torch
 from torchvision.models import GoogLeNet
 
-from shared.errors import CheckpointError
-from stage2_train.model.baselines.i3d import I3D
-from stage2_train.model.image_weights import inflate
+from orn.shared.errors import CheckpointError
+from orn.stage2_train.model.baselines.i3d import I3D
+from orn.stage2_train.model.image_weights import inflate
 
 ROUND_OFF = 1e-9  # float64 through 57 convolutions
 

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from shared.errors import ConfigError, ShapeError
-from stage2_train.model.baselines.trn import TRN, Relations, frame_subsets
+from orn.shared.errors import ConfigError, ShapeError
+from orn.stage2_train.model.baselines.trn import TRN, Relations, frame_subsets
 from tests.reference.temporal_relation import multi_scale_logits
 
 

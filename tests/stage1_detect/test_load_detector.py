@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from shared.errors import DetectorError, ShapeError
-from shared.manifests.load import shipped_detectors
-from stage1_detect import load_detector
+from orn import load_detector
+from orn.shared.errors import DetectorError, ShapeError
+from orn.shared.manifests.load import shipped_detectors
 from tests.weights_server import WeightsServer
 
 pytestmark = pytest.mark.mmdet

@@ -1,0 +1,139 @@
+"""What is installed: `orn` alone, whatever lies where a user works."""
+
+import configparser
+import os
+import shutil
+import subprocess
+import sys
+import venv
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+
+ROOMS = sorted(path.parent.name for path in ROOT.glob("*/__init__.py") if path.parent.name != "orn")
+ROOMS.remove("tests")
+
+
+def run(
+    *command: str | Path, folder: Path, python_path: Sequence[Path] = ()
+) -> subprocess.CompletedProcess[str]:
+    """Runs a command as a user does; whatever it prints is kept."""
+    environment = {name: text for name, text in os.environ.items() if name != "PYTHONPATH"}
+    if python_path:
+        environment["PYTHONPATH"] = os.pathsep.join(map(str, python_path))
+    return subprocess.run(
+        [*map(str, command)],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_setup_lists_every_package() -> None:
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg", encoding="utf-8")
+    listed = setup["options"]["packages"].split()
+    found = [
+        path.parent.relative_to(ROOT)
+        for room in ROOMS
+        for path in (ROOT / room).rglob("__init__.py")
+    ]
+    assert sorted(listed) == sorted(["orn", *(".".join(("orn", *each.parts)) for each in found)])
+    places = dict(
+        line.split(" = ") for line in setup["options"]["package_dir"].strip().splitlines()
+    )
+    assert places == {"orn": "orn"} | {f"orn.{room}": room for room in ROOMS}
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_no_room_is_imported_from_the_top(room: str) -> None:
+    ended = run(sys.executable, "-c", f"import {room}", folder=ROOT)
+    assert ended.returncode == 1
+    assert f"orn.{room}" in ended.stderr.splitlines()[-1]
+
+
+def test_importing_orn_brings_nothing_heavy() -> None:
+    heavy = {
+        "torch",
+        "numpy",
+        "mmdet",
+        "mmengine",
+        "cv2",
+        "zarr",
+        "h5py",
+        "av",
+        "pydantic",
+        "click",
+    }
+    code = (
+        "import sys, orn\n"
+        "assert set(orn.__all__) <= set(dir(orn))\n"
+        f"print(sorted(sys.modules.keys() & {heavy!r}), orn.__version__)\n"
+    )
+    ended = run(sys.executable, "-c", code, folder=ROOT)
+    assert ended.stdout == f"[] {version()}\n"
+
+
+def version() -> str:
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg", encoding="utf-8")
+    return setup["metadata"]["version"]
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The scripts of an environment that has the wheel, built from the sdist, and sees the packages
+    of this one."""
+    folder = tmp_path_factory.mktemp("installed")
+    build = (
+        "import sys; from setuptools import build_meta as b; getattr(b, sys.argv[1])(sys.argv[2])"
+    )
+    source = folder / "source"
+    for name in ("orn", *ROOMS):
+        shutil.copytree(ROOT / name, source / name)
+    for name in ("setup.cfg", "pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, source)
+    made = run(sys.executable, "-c", build, "build_sdist", folder, folder=source)
+    assert made.returncode == 0, made.stderr
+    [archive] = folder.glob("*.tar.gz")
+    shutil.unpack_archive(archive, folder / "unpacked")
+    [unpacked] = (folder / "unpacked").iterdir()
+    made = run(sys.executable, "-c", build, "build_wheel", folder, folder=unpacked)
+    assert made.returncode == 0, made.stderr
+    [wheel] = folder.glob("*.whl")
+    venv.create(folder / "venv", with_pip=True)
+    python = folder / "venv" / "bin" / "python"
+    made = run(python, "-m", "pip", "install", "--no-index", "--no-deps", wheel, folder=folder)
+    assert made.returncode == 0, made.stderr
+    [packages] = (folder / "venv" / "lib").glob("python*/site-packages")
+    assert {each.name for each in packages.iterdir() if (each / "__init__.py").is_file()} >= {"orn"}
+    assert not {*ROOMS, "tests"} & {each.name for each in packages.iterdir()}
+    seen = [path for path in sys.path if path.endswith("site-packages")]
+    (packages / "seen.pth").write_text("\n".join(seen) + "\n", encoding="utf-8")
+    return python.parent
+
+
+@pytest.mark.slow
+@pytest.mark.mmdet
+def test_the_wheel_works_beside_folders_of_the_same_names(installed: Path, tmp_path: Path) -> None:
+    for name in (*ROOMS, "tests"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").write_text("raise ImportError('a folder of the user')\n")
+    examples = shutil.copytree(ROOT / "examples", tmp_path / "examples")
+    commands: list[tuple[str | Path, ...]] = [
+        (installed / "orn", "--help"),
+        (installed / "python", "-P", "-m", "orn", "manifest", "list"),
+        (installed / "orn", "demo", "--short"),
+        *((installed / "python", path) for path in sorted(examples.glob("*.py"))),
+    ]
+    where = "import orn, sys; print(orn.__file__)"
+    ended = run(installed / "python", "-P", "-c", where, folder=tmp_path, python_path=[tmp_path])
+    assert ended.stdout.startswith(str(installed.parent)), ended.stderr
+    for command in commands:
+        ended = run(*command, folder=tmp_path, python_path=[tmp_path])
+        assert ended.returncode == 0, (command, ended.stderr[-2000:])
