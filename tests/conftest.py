@@ -105,9 +105,17 @@ def sample_data() -> Path:
 
 
 @pytest.fixture(scope="session")
+def orn() -> Any:
+    """`run_orn`: `orn("inspect", path, exit_code=1).stderr`."""
+    from tests.running import run_orn
+
+    return run_orn
+
+
+@pytest.fixture(scope="session")
 def small_demo_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What `make_small_demo` makes; read-only."""
-    from tests.small_demo import make_small_demo
+    from tests.worlds.demo import make_small_demo
 
     folder = tmp_path_factory.mktemp("small")
     make_small_demo(folder)

@@ -12,9 +12,8 @@ from click.testing import CliRunner, Result
 from orn.shared.cli import orn
 from orn.shared.video.read import content_digest
 from tests.browser import chromium  # noqa: F401
-from tests.stage2_train.conftest import build_world, write_shard
-from tests.stage2_train.test_no_clip_store import write_video
-from tests.stage2_train.tiny_workspace import make_workspace
+from tests.worlds.films import build_world, make_workspace, write_films_shard
+from tests.worlds.videos import write_pictures
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,9 +48,9 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     videos, films = {}, []
     for film in world.films.values():
         path = videos[film.id] = Path(options["--data"]) / "tiny" / f"{film.id}.mp4"
-        write_video(path, [film.image(frame) for frame in range(len(film.boxes_FN4))])
+        write_pictures(path, [film.image(frame) for frame in range(len(film.boxes_FN4))])
         films.append(replace(film, digest=content_digest(path)))
-    write_shard(folder / "shards" / "shard-000000.zarr.zip", films)
+    write_films_shard(folder / "shards" / "shard-000000.zarr.zip", films)
     options["--shards"] = str(folder / "shards")
     options["--clips"] = str(folder / "clips.h5")
     made = call(

@@ -33,7 +33,8 @@ from orn.stage2_train.predict.opened import open_model
 from orn.stage2_train.runs.model_folder import ClipRecord
 from tests.predict_videos.conftest import call, lines, predict, validation
 from tests.processes import new_processes, take_environment
-from tests.stage1_detect.conftest import FakeDetector, write_video
+from tests.worlds.shards import FakeDetector
+from tests.worlds.videos import write_grey
 
 HEADS = {
     "two_heads": "logits",
@@ -182,7 +183,7 @@ def test_videos_are_detected_and_a_broken_one_does_not_end_it(
 
 @pytest.mark.mmdet
 def test_a_video_too_narrow_to_resize_fails_in_a_sentence(trained, tmp_path) -> None:
-    narrow = write_video(tmp_path / "narrow.mp4", 2, height=2, width=1000)
+    narrow = write_grey(tmp_path / "narrow.mp4", 2, height=2, width=1000)
     detector = ["--config", "mask_rcnn_demo", "--any-detector"]  # which brings its weights
     result = predict(trained, narrow, *validation(trained)[:1], *detector, "--json")
     assert result.exit_code == 3

@@ -1,19 +1,14 @@
 """A tiny Mask R-CNN with random weights that finds things, and frames to find them in."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import av
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from orn.shared.masks.coco_classes import COCO_CLASSES
-from orn.shared.masks.detections import FrameDetections, clip_boxes
-from orn.shared.masks.rle import encode
-from orn.shared.shards.schema import DetectorEntry
 from tests.weights_server import WeightsServer
+from tests.worlds.tables import small_videos
 
 DEMO_CONFIG = Path(__file__).parents[2] / "demo" / "detector" / "mask_rcnn_demo.py"
 
@@ -112,101 +107,7 @@ def draw_picture(seed: int, height: int = 90, width: int = 130) -> NDArray[Any]:
     return image.astype(np.uint8)
 
 
-class FakeDetector:
-    """A detector that finds one object a frame and tells the frame's grey level as its score.
-
-    `batches` keeps the sizes of the batches seen; `fail_at` raises at that batch, from 0.
-    """
-
-    def __init__(self, *, fail_at: int | None = None, class_scores: float = 1 / 128) -> None:
-        self.batches: list[int] = []
-        self._fail_at = fail_at
-        self._class_score = class_scores
-
-    @property
-    def entry(self) -> DetectorEntry:
-        return DetectorEntry(
-            config_name="fake",
-            config_digest="sha256:0",
-            checkpoint_digest="sha256:1",
-            thresholds={"score": 0.0},
-            class_names=COCO_CLASSES,
-        )
-
-    def prepare(self, image_HWC: NDArray[np.uint8]) -> tuple[int, int, float]:
-        return image_HWC.shape[0], image_HWC.shape[1], float(image_HWC.mean())
-
-    def infer(self, prepared: Sequence[Any]) -> Sequence[Any]:
-        if len(self.batches) == self._fail_at:
-            raise RuntimeError("the network broke")
-        self.batches.append(len(prepared))
-        return prepared
-
-    def encode(self, found: tuple[int, int, float]) -> FrameDetections:
-        height, width, grey = found
-        mask_HW = np.zeros((height, width), dtype=np.bool_)
-        mask_HW[1:3, 2:6] = True
-        box = np.array([[2, 1, 6, 3]], dtype=np.float32)
-        return FrameDetections(
-            height=height,
-            width=width,
-            boxes=clip_boxes(box, height=height, width=width),
-            scores=np.array([grey / 255], dtype=np.float32),
-            labels=np.array([7], dtype=np.uint8),
-            class_scores=np.full((1, 80), self._class_score, dtype=np.float16),
-            masks=(encode(mask_HW),),
-        )
-
-
-GREY_STEP = 10
-"""Frame i of a made video has grey level GREY_STEP * (i + 1), modulo 250."""
-
-
-def write_video(path: Path, num_frames: int, *, height: int = 48, width: int = 64) -> Path:
-    """An MPEG-4 file at 10 frames/s whose frames tell their number by their grey level."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("mpeg4", rate=10)
-        stream.height, stream.width, stream.pix_fmt = height, width, "yuv420p"
-        for index in range(num_frames):
-            grey = grey_of(index)
-            image = np.full((height, width, 3), grey, dtype=np.uint8)
-            for packet in stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")):
-                container.mux(packet)
-        for packet in stream.encode():
-            container.mux(packet)
-    return path
-
-
-def grey_of(index: int) -> int:
-    """Grey level of frame `index` of a made video."""
-    return GREY_STEP * (index + 1) % 250
-
-
 @pytest.fixture
 def world(tmp_path: Path) -> Path:
-    """As `make_world` makes it."""
-    return make_world(tmp_path)
-
-
-def make_world(folder: Path) -> Path:
-    """A manifest with three videos of 5, 12 and 0 readable frames, in a data root; one is missing.
-
-    Returns the manifest's file; the data root is its folder's `data`.
-    """
-    videos = folder / "data" / "small" / "videos"
-    write_video(videos / "a.mp4", 5)
-    write_video(videos / "b.mp4", 12)
-    (videos / "broken.mp4").write_bytes(b"no video at all")
-    (videos.parent / "classes.txt").write_text("push\npull\n")
-    (videos.parent / "labels.csv").write_text(
-        "video,label,split\na,push,train\nb,pull,train\nbroken,push,train\nlost,pull,test\n"
-    )
-    manifest = folder / "small.toml"
-    manifest.write_text(
-        'name = "small"\ntitle = "Small"\nform = "clips"\ntask = "single-label"\nmetric = "top1"\n'
-        'clip_frames = 4\nroot = "small"\n[videos]\npattern = "videos/{id}.mp4"\n'
-        '[labels]\nformat = "table"\ntable = "labels.csv"\nclasses = "classes.txt"\n'
-        '[split]\nrule = "column"\ncolumn = "split"\n'
-    )
-    return manifest
+    """As `small_videos` makes it."""
+    return small_videos(tmp_path)

@@ -22,7 +22,7 @@ from orn.shared.manifests.load import load_dataset
 from orn.stage1_detect.engines.local import LocalEngine
 from orn.stage1_detect.job import run_job
 from orn.stage1_detect.planning import Scope, plan_job
-from tests.stage1_detect.conftest import FakeDetector
+from tests.worlds.shards import FakeDetector
 
 UNIT_FRAMES = 5
 

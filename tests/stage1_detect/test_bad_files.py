@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from orn.shared.cli import orn
 from tests.shared.video.lying_headers import claim_frames
-from tests.stage1_detect.conftest import write_video
+from tests.worlds.videos import write_grey
 
 MANIFEST = """
 name = "bad"
@@ -48,10 +48,10 @@ def bad(tmp_path: Path) -> Path:
         folder.mkdir(parents=True)
     (tmp_path / "disk").mkdir()
     (root / "videos").symlink_to(tmp_path / "disk")
-    write_video(outside / "in.mp4", 3)
+    write_grey(outside / "in.mp4", 3)
     videos = root / "videos"
     for name, frames in GOOD.items():
-        write_video(videos / name, frames)
+        write_grey(videos / name, frames)
     claim_frames(videos / "claims.avi")
     claim_frames(videos / "claims.mp4")
     (videos / "broken.mp4").write_bytes(b"no video at all")

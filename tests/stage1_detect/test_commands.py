@@ -12,8 +12,8 @@ from orn.shared.errors import ConfigError
 from orn.shared.jobs.lock import locked
 from orn.shared.shards.shard import Shard
 from orn.stage1_detect import request
-from tests.stage1_detect.conftest import write_video
 from tests.weights_server import WeightsServer
+from tests.worlds.videos import write_grey
 
 pytestmark = pytest.mark.mmdet
 
@@ -87,7 +87,7 @@ def test_a_video_too_narrow_to_resize_fails_alone_each_time(
     arguments: list[str], world: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     narrow = world.parent / "data" / "small" / "videos" / "a.mp4"
-    write_video(narrow, 3, height=2, width=1000)
+    write_grey(narrow, 3, height=2, width=1000)
     for new in (12, 0):
         code, out, _ = run(capsys, *arguments, "--json")
         summary = json.loads(out)
@@ -155,7 +155,7 @@ def test_a_second_job_in_the_folder_is_refused_and_failures_are_retried(
         code, _, err = run(capsys, *arguments, "--fresh")
     assert (code, "is writing it; wait until it is done" in err) == (1, True)
     broken = world.parent / "data" / "small" / "videos" / "broken.mp4"
-    write_video(broken.with_name("whole.mp4"), 3).replace(broken)
+    write_grey(broken.with_name("whole.mp4"), 3).replace(broken)
     _, out, _ = run(capsys, *arguments, "--retry-failed", "--dry-run", "--json")
     assert json.loads(out)["frames_to_do"] == 20
     code, out, _ = run(capsys, *arguments, "--retry-failed", "--json")

@@ -12,7 +12,8 @@ from orn.shared.shards.verified import RECORD_NAME
 from tests.conftest import ROOT
 from tests.processes import Ended, run_alone
 from tests.stage1_detect import crash_job
-from tests.stage1_detect.conftest import make_world, write_video
+from tests.worlds.tables import small_videos
+from tests.worlds.videos import write_grey
 
 NUM_UNITS = 5
 """Of the manifest's videos of 5 and 12 frames and one that is broken."""
@@ -49,7 +50,7 @@ def start(
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The manifest of all jobs here."""
-    return make_world(tmp_path_factory.mktemp("world"))
+    return small_videos(tmp_path_factory.mktemp("world"))
 
 
 @pytest.fixture(scope="module")
@@ -194,10 +195,10 @@ def test_an_output_folder_that_is_a_file(world: Path, tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.mmdet
 def test_a_kill_of_the_real_command(tmp_path: Path) -> None:
-    world = make_world(tmp_path)
+    world = small_videos(tmp_path)
     data = world.parent / "data"
     (data / "small" / "videos" / "broken.mp4").unlink()
-    write_video(data / "small" / "videos" / "a.mp4", 60)
+    write_grey(data / "small" / "videos" / "a.mp4", 60)
     checkpoint = ROOT / "demo" / "detector" / "mask_rcnn_demo.pth"
     detect = [sys.executable, "-m", "orn", "detect", str(world), "--data", str(data)]
     detect += ["--checkpoint", str(checkpoint), "--device", "cpu", "--unit-frames", "8"]

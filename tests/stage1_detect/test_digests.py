@@ -13,7 +13,7 @@ from orn.stage1_detect import digests, unit_reader
 from orn.stage1_detect.digests import DIGESTS_NAME, digest_once
 from orn.stage1_detect.unit_reader import UnitReader, VideoEntry
 from tests.bounded import bounded
-from tests.stage1_detect.conftest import write_video
+from tests.worlds.videos import write_grey
 
 
 @pytest.fixture
@@ -98,7 +98,7 @@ def test_other_processes_wait_while_one_reads(
 
 
 def test_parts_of_long_videos_are_recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = write_video(tmp_path / "a.mp4", 4)
+    path = write_grey(tmp_path / "a.mp4", 4)
 
     def digest(start: int, stop: int | None) -> str:
         reader = UnitReader(

@@ -18,7 +18,8 @@ from orn.stage1_detect.planning import (
     plan_job,
     save_plan,
 )
-from tests.stage1_detect.conftest import FakeDetector, write_video
+from tests.worlds.shards import FakeDetector
+from tests.worlds.videos import write_grey
 
 
 @pytest.fixture
@@ -64,7 +65,7 @@ def test_a_failed_video_is_told_once_though_it_is_in_many_units(
 ) -> None:
     videos = world.parent / "data" / "small" / "videos"
     dataset = load_dataset(world, world.parent / "data", labels=False)
-    write_video(videos / "broken.mp4", 40)
+    write_grey(videos / "broken.mp4", 40)
     scope = Scope(unit_frames=4)
     job = plan_job(dataset, entry=FakeDetector().entry, folder=tmp_path / "shards", scope=scope)
     (videos / "broken.mp4").write_bytes(b"cut off since")
@@ -116,7 +117,7 @@ def test_a_shard_of_another_detector_is_refused(job: DetectJob) -> None:
 def test_failed_videos_are_tried_again_on_demand(job: DetectJob) -> None:
     run_job(job, detector=FakeDetector(), batch=4)
     path = job.dataset.videos[2].path
-    write_video(path.with_name("whole.mp4"), 7).replace(path)
+    write_grey(path.with_name("whole.mp4"), 7).replace(path)
     assert run_job(job, detector=FakeDetector(), batch=4).frames == 0
     assert failed_units(job) == job.units
     again = run_job(forget_failed(job), detector=FakeDetector(), batch=4)

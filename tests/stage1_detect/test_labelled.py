@@ -14,7 +14,7 @@ from orn.shared.shards.plan import Plan, Unit
 from orn.shared.time_ranges import TimeRange
 from orn.shared.video.read import FrameEstimate
 from orn.stage1_detect.labelled import check_segments, labelled_ranges, pack_ranges, range_frames
-from tests.stage1_detect.conftest import FakeDetector
+from tests.worlds.shards import FakeDetector
 
 Limits = tuple[float | None, float | None]
 

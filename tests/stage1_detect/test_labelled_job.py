@@ -12,7 +12,8 @@ from orn.shared.shards.reader import DetectionFolder
 from orn.shared.video.read import read_frames
 from orn.stage1_detect.job import DetectSummary, run_job
 from orn.stage1_detect.planning import Scope, plan_job
-from tests.stage1_detect.conftest import FakeDetector, write_video
+from tests.worlds.shards import FakeDetector
+from tests.worlds.videos import write_grey
 
 LABELLED = Scope(frames="labelled", unit_frames=30)
 
@@ -68,7 +69,7 @@ def dataset(tmp_path: Path) -> Dataset:
     """Three videos of 90 frames at 10 a second, the third without a segment."""
     root = tmp_path / "data" / "long"
     for name in ("a.mp4", "b.avi", "c.mp4"):
-        write_video(root / name, 90)
+        write_grey(root / name, 90)
     (root / "classes.txt").write_text("push\n")
     (root / "labels.csv").write_text(
         "video,label,start,stop\na.mp4,push,0.5,1.5\na.mp4,push,1.2,2.75\na.mp4,push,7.0,8.0\n"
@@ -122,7 +123,7 @@ def test_the_real_table_of_epic(sample_data: Path, tmp_path: Path) -> None:
     lines = table.read_text().splitlines(keepends=True)
     kept = [line for line in lines[1:] if ",P01_01," in line][:8]
     (root / "annotations" / table.name).write_text("".join([lines[0], *kept]))
-    write_video(root / "videos" / "P01" / "P01_01.MP4", 400, height=16, width=16)
+    write_grey(root / "videos" / "P01" / "P01_01.MP4", 400, height=16, width=16)
     dataset = load_dataset("epic", tmp_path, labels=False)
     assert len(dataset.segments) == 8
     summary = detect(dataset, tmp_path / "out", LABELLED)

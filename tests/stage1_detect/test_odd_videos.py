@@ -12,7 +12,7 @@ from orn.shared.shards.reader import DetectionFolder
 from orn.shared.video.read import probe, read_frames
 from orn.stage1_detect.job import run_job
 from orn.stage1_detect.planning import Scope, plan_job
-from tests.stage1_detect.conftest import FakeDetector
+from tests.worlds.shards import FakeDetector
 
 
 @pytest.fixture

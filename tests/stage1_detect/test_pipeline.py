@@ -10,7 +10,8 @@ from orn.shared.masks.detections import FrameDetections
 from orn.shared.shards.plan import Unit, UnitPart, shard_path
 from orn.shared.shards.shard import Shard
 from orn.stage1_detect.pipeline import UnitDetector, UnitResult
-from tests.stage1_detect.conftest import FakeDetector, grey_of, write_video
+from tests.worlds.shards import FakeDetector
+from tests.worlds.videos import grey_of, write_grey
 
 UNIT = Unit(
     index=0,
@@ -23,8 +24,8 @@ UNIT = Unit(
 
 
 def run(folder: Path, detector: FakeDetector, name: str = "one") -> UnitResult:
-    write_video(folder / "a.mp4", 5)
-    write_video(folder / "b.mp4", 12, height=32)
+    write_grey(folder / "a.mp4", 5)
+    write_grey(folder / "b.mp4", 12, height=32)
     (folder / "broken.mp4").write_bytes(b"nothing")
     videos = {i: Video(id=i, path=folder / f"{i}.mp4") for i in ("a", "b", "broken")}
     seen: list[int] = []

@@ -20,7 +20,7 @@ from orn.stage1_detect.planning import (
     units_to_do,
     warn_of_missing,
 )
-from tests.stage1_detect.conftest import FakeDetector
+from tests.worlds.shards import FakeDetector
 
 
 @pytest.fixture

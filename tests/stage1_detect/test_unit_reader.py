@@ -18,7 +18,7 @@ from orn.stage1_detect.unit_reader import (
     VideoEnds,
     VideoEntry,
 )
-from tests.stage1_detect.conftest import grey_of, write_video
+from tests.worlds.videos import grey_of, write_grey
 
 
 def unit(*parts: tuple[str, int, int | None]) -> Unit:
@@ -37,14 +37,14 @@ def source(videos: dict[str, Path], batch: int = 4) -> UnitReader:
 
 
 def test_a_video_that_is_gone_fails_alone(tmp_path: Path) -> None:
-    videos = {"b.mp4": write_video(tmp_path / "b.mp4", 3)}
+    videos = {"b.mp4": write_grey(tmp_path / "b.mp4", 3)}
     first, *others = source(videos).events(unit(("a.mp4", 0, None), ("b.mp4", 0, None)))
     assert first == FailedVideo(id="a.mp4", reason="there is no file any more")
     assert [type(event) for event in others] == [VideoEntry, FrameBatch, VideoEnds]
 
 
 def test_batches_end_with_the_video(tmp_path: Path) -> None:
-    videos = {name: write_video(tmp_path / name, n) for name, n in (("a.mp4", 5), ("b.mp4", 3))}
+    videos = {name: write_grey(tmp_path / name, n) for name, n in (("a.mp4", 5), ("b.mp4", 3))}
     events = list(source(videos).events(unit(("a.mp4", 0, None), ("b.mp4", 0, None))))
     first_kinds = [VideoEntry, FrameBatch, FrameBatch, VideoEnds]
     second_kinds = [VideoEntry, FrameBatch, VideoEnds]
@@ -61,7 +61,7 @@ def test_batches_end_with_the_video(tmp_path: Path) -> None:
 
 
 def test_parts_give_the_same_alone_and_together(tmp_path: Path) -> None:
-    videos = {"a.mp4": write_video(tmp_path / "a.mp4", 10)}
+    videos = {"a.mp4": write_grey(tmp_path / "a.mp4", 10)}
     first, last = unit(("a.mp4", 0, 6)), unit(("a.mp4", 6, None))
     kept = source(videos)
     together = [*kept.events(first), *kept.events(last)]
@@ -72,7 +72,7 @@ def test_parts_give_the_same_alone_and_together(tmp_path: Path) -> None:
 
 
 def test_a_range_beyond_the_end_has_no_frames(tmp_path: Path) -> None:
-    videos = {"a.mp4": write_video(tmp_path / "a.mp4", 3)}
+    videos = {"a.mp4": write_grey(tmp_path / "a.mp4", 3)}
     kinds = [type(event) for event in source(videos).events(unit(("a.mp4", 5, None)))]
     assert kinds == [VideoEntry, VideoEnds]
 
@@ -82,7 +82,7 @@ def test_a_video_that_cannot_be_decoded_fails_and_the_next_goes_on(tmp_path: Pat
     videos = {
         "bad": tmp_path / "bad.mp4",
         "gone": tmp_path / "gone.mp4",
-        "good": write_video(tmp_path / "good.mp4", 1),
+        "good": write_grey(tmp_path / "good.mp4", 1),
     }
     events = list(source(videos).events(unit(*((name, 0, None) for name in videos))))
     assert [type(event) for event in events] == [
@@ -106,8 +106,8 @@ def test_a_video_that_the_detector_cannot_prepare_fails_and_the_next_goes_on(
         return 1
 
     videos = {
-        "narrow": write_video(tmp_path / "narrow.mp4", 2, height=2, width=1000),
-        "good": write_video(tmp_path / "good.mp4", 1),
+        "narrow": write_grey(tmp_path / "narrow.mp4", 2, height=2, width=1000),
+        "good": write_grey(tmp_path / "good.mp4", 1),
     }
     found = {name: Video(id=name, path=path) for name, path in videos.items()}
     reader = UnitReader(found, batch=4, prepare=prepare)
@@ -129,7 +129,7 @@ def test_a_video_that_breaks_off_fails_in_its_later_ranges_too(
             yield frame
 
     monkeypatch.setattr(unit_reader, "read_frames", breaking)
-    kept = source({"a.mp4": write_video(tmp_path / "a.mp4", 10)}, batch=2)
+    kept = source({"a.mp4": write_grey(tmp_path / "a.mp4", 10)}, batch=2)
     first = list(kept.events(unit(("a.mp4", 0, 7))))
     second = list(kept.events(unit(("a.mp4", 5, None))))
     assert first[-1] == second[-1] == FailedVideo(id="a.mp4", reason="the disk failed")

@@ -12,13 +12,13 @@ from orn.shared.time_ranges import TimeRange
 from orn.shared.video.read import Frame
 from orn.stage1_detect import unit_reader
 from orn.stage1_detect.unit_reader import FrameRanges
-from tests.stage1_detect.conftest import write_video
+from tests.worlds.videos import write_grey
 
 
 @pytest.fixture(params=["a.mp4", "a.avi"], ids=["sought", "onwards"])
 def video(request: pytest.FixtureRequest, tmp_path: Path) -> Video:
     """20 frames at 10 a second; in the second file, frames cannot be sought."""
-    return Video(id="a", path=write_video(tmp_path / request.param, 20))
+    return Video(id="a", path=write_grey(tmp_path / request.param, 20))
 
 
 def frames_part(start: int, stop: int | None) -> UnitPart:
@@ -71,7 +71,7 @@ def test_a_file_without_a_list_of_key_frames_is_decoded_once(
         return read_frames(path, **kwargs)
 
     monkeypatch.setattr(unit_reader, "read_frames", counting)
-    video = Video(id="a", path=write_video(tmp_path / "a.avi", 20))
+    video = Video(id="a", path=write_grey(tmp_path / "a.avi", 20))
     ranges = FrameRanges()
     for start in range(0, 20, 5):
         list(ranges.frames(video, frames_part(start, start + 5)))

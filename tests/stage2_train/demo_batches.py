@@ -16,7 +16,7 @@ from orn.shared.shards.writer import ShardWriter
 from orn.stage2_train.frames.make_clips import ClipsRequest, make_clips
 from orn.stage2_train.frames.reader import ClipStore
 from orn.stage2_train.runs.sources import Sources
-from tests.video_entries import video_entry
+from tests.worlds.shards import video_entry
 
 _FILMS = SIZES["short"] | {"demo": (2, 2, 0), "demo-touch": (2, 2, 0), "demo-long": (1, 1, 0)}
 _TRUTH = DetectorEntry(

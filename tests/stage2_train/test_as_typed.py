@@ -10,8 +10,8 @@ from click.testing import CliRunner, Result
 
 from orn.shared.cli import orn
 from orn.stage2_train.runs.run_folder import read_jsonl
-from tests.stage2_train.test_no_clip_store import write_video
-from tests.stage2_train.tiny_workspace import make_workspace
+from tests.worlds.films import make_workspace
+from tests.worlds.videos import write_pictures
 
 LAPTOP = ("--workers", "0", "--device", "cpu")
 
@@ -31,7 +31,7 @@ def options(tiny_world, tmp_path, monkeypatch) -> dict[str, str]:
 def write_films(options: dict[str, str], tiny_world) -> None:
     for film in tiny_world.films.values():
         path = Path(options["--data"]) / "tiny" / f"{film.id}.mp4"
-        write_video(path, [film.image(frame) for frame in range(len(film.boxes_FN4))])
+        write_pictures(path, [film.image(frame) for frame in range(len(film.boxes_FN4))])
 
 
 def train(options: dict[str, str], *more: str) -> Result:

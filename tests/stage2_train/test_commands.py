@@ -21,7 +21,7 @@ from orn.shared.cli import orn
 from orn.stage2_train.insight.measured import load_measured
 from orn.stage2_train.runs.run_folder import read_jsonl
 from tests.conftest import ROOT
-from tests.stage2_train.tiny_workspace import make_workspace
+from tests.worlds.films import make_workspace
 
 AS_BEFORE = ((), ("--num-clips", "1"), ("--views", "1x1"))
 

@@ -12,7 +12,7 @@ import torch
 from click.testing import CliRunner, Result
 
 from orn.shared.cli import orn
-from tests.stage2_train.tiny_workspace import make_workspace
+from tests.worlds.films import make_workspace
 
 
 @pytest.fixture(scope="module")

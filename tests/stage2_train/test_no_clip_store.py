@@ -10,8 +10,7 @@ from click.testing import CliRunner, Result
 
 from orn.shared.cli import orn
 from orn.shared.video.read import content_digest
-from tests.stage2_train.conftest import write_shard
-from tests.stage2_train.tiny_workspace import make_workspace
+from tests.worlds.films import make_workspace, write_films_shard
 
 
 def run_train(options: dict[str, str]) -> Result:
@@ -36,7 +35,7 @@ def test_train_and_eval_without_a_clip_store(tiny_world, tmp_path) -> None:
         images = [film.image(frame) for frame in range(len(film.boxes_FN4))]
         write_video(path, images)
         films.append(replace(film, digest=content_digest(path)))
-    write_shard(tmp_path / "shards" / "shard-000000.zarr.zip", films)
+    write_films_shard(tmp_path / "shards" / "shard-000000.zarr.zip", films)
     options["--shards"] = str(tmp_path / "shards")
     result = run_train(options)
     assert result.exit_code == 2

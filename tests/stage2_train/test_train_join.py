@@ -7,7 +7,7 @@ import pytest
 
 import tests.stage2_train.conftest as tiny
 from tests.stage2_train.test_as_typed import run
-from tests.stage2_train.tiny_workspace import make_workspace
+from tests.worlds.films import make_workspace
 
 
 @pytest.fixture

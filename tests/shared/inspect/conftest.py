@@ -2,45 +2,19 @@
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from orn.shared.masks import rle
-from orn.shared.masks.coco_classes import COCO_CLASSES
 from orn.shared.masks.detections import FrameDetections
-from orn.shared.shards.schema import UNKNOWN_SOURCE, DetectorEntry
-from orn.shared.shards.writer import ShardWriter
-from tests.video_entries import video_entry
+from orn.shared.shards.schema import UNKNOWN_SOURCE
+from tests.worlds.shards import CUP, PERSON, blocks, counted, write_shard
 
-PERSON, CUP = COCO_CLASSES.index("person"), COCO_CLASSES.index("cup")
 HEIGHT, WIDTH = 6, 8
-DETECTOR = DetectorEntry(
-    config_name="mask-rcnn",
-    config_digest="sha256:" + "1" * 64,
-    checkpoint_digest="sha256:" + "2" * 64,
-    thresholds={"score": 0.05},
-    versions={"torch": "2.13.0"},
-    class_names=COCO_CLASSES,
-)
 
 
 def found(*labels_and_scores: tuple[int, float], class_scores: bool = True) -> FrameDetections:
     """Detections with a mask of 2 x 3 pixels each, in columns 1..3 and rows 2..4."""
-    num = len(labels_and_scores)
-    mask_HW = np.zeros((HEIGHT, WIDTH), dtype=bool)
-    mask_HW[2:4, 1:4] = True
-    class_scores_NS = np.zeros((num, len(COCO_CLASSES)), dtype=np.float16)
-    for row, (label, score) in enumerate(labels_and_scores):
-        class_scores_NS[row, label] = score
-    return FrameDetections(
-        height=HEIGHT,
-        width=WIDTH,
-        boxes=np.tile(np.array([1, 2, 4, 4], dtype=np.float32), (num, 1)),
-        scores=np.array([score for _, score in labels_and_scores], dtype=np.float32),
-        labels=np.array([label for label, _ in labels_and_scores], dtype=np.uint8),
-        class_scores=class_scores_NS if class_scores else None,
-        masks=(rle.encode(mask_HW),) * num,
-    )
+    each = ((label, score, 1, 2, 4, 4) for label, score in labels_and_scores)
+    return blocks(*each, height=HEIGHT, width=WIDTH, rest=0.0, class_scores=class_scores)
 
 
 def write(
@@ -52,23 +26,15 @@ def write(
 ) -> Path:
     """A shard whose videos have frames from number 5 on, at 10 a second; `known` is whether the
     content of their files is."""
-    with ShardWriter(path, DETECTOR, class_scores=class_scores) as writer:
-        for video_id, frames in videos.items():
-            writer.begin_video(
-                video_entry(
-                    video_id,
-                    height=HEIGHT,
-                    width=WIDTH,
-                    rate=10.0,
-                    source_bytes=1000,
-                    source_digest="sha256:3" if known else UNKNOWN_SOURCE,
-                )
-            )
-            for number, detections in enumerate(frames, start=5):
-                writer.add(number, number / 10, detections)
-            writer.end_video()
-        writer.fail("broken\x1b", "no frame decoded")
-    return path
+    return write_shard(
+        path,
+        {video_id: counted(frames, 5) for video_id, frames in videos.items()},
+        size=(HEIGHT, WIDTH),
+        class_scores=class_scores,
+        failed={"broken\x1b": "no frame decoded"},
+        source_bytes=1000,
+        source_digest="sha256:3" if known else UNKNOWN_SOURCE,
+    )
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ from orn.shared.inspect.findings import findings
 from orn.shared.shards.plan import Plan, Unit, UnitPart
 from orn.shared.shards.shard import Shard
 from orn.shared.shards.writer import ShardWriter
-from tests.shared.inspect.conftest import CUP, DETECTOR, HEIGHT, WIDTH, found
-from tests.video_entries import video_entry
+from tests.shared.inspect.conftest import HEIGHT, WIDTH, found
+from tests.worlds.shards import CUP, DETECTOR, video_entry
 
 THREE = ((CUP, 0.9),) * 3
 

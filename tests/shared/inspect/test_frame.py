@@ -10,7 +10,8 @@ from orn.shared.errors import ConfigError, ShardNotFoundError
 from orn.shared.inspect.frame import find_frame, frame_text, frame_to_dict
 from orn.shared.masks import rle
 from orn.shared.shards.shard import Shard
-from tests.shared.inspect.conftest import CUP, HEIGHT, WIDTH, found, write
+from tests.shared.inspect.conftest import HEIGHT, WIDTH, found, write
+from tests.worlds.shards import CUP
 
 
 def test_frame_is_found_by_its_place_in_the_stream(shard: Path) -> None:

@@ -13,8 +13,9 @@ from orn.shared.cli import orn
 from orn.shared.drawing.colours import class_colour
 from orn.shared.video.read import read_frames
 from tests.shared.conftest import VideoWriter
-from tests.shared.inspect.conftest import CUP, found, write
+from tests.shared.inspect.conftest import found, write
 from tests.shared.inspect.test_pictures import MANIFEST
+from tests.worlds.shards import CUP
 
 
 def run(*arguments: str | Path) -> Result:

@@ -18,8 +18,9 @@ from orn.shared.shards.plan import ManifestFile, Plan
 from orn.shared.shards.schema import UNKNOWN_SOURCE, VideoEntry
 from orn.shared.video import file as video_file
 from orn.shared.video.read import content_digest
-from tests.shared.conftest import VideoWriter, number_of
-from tests.shared.inspect.conftest import DETECTOR
+from tests.shared.conftest import VideoWriter
+from tests.worlds.shards import DETECTOR
+from tests.worlds.videos import number_of
 
 MANIFEST = """
 name = "mine"

@@ -9,7 +9,8 @@ import pytest
 from orn.shared.errors import ShardFormatError
 from orn.shared.inspect.summary import summarise, summary_text, summary_to_dict
 from orn.shared.shards.shard import Shard
-from tests.shared.inspect.conftest import CUP, found, write
+from tests.shared.inspect.conftest import found, write
+from tests.worlds.shards import CUP
 
 
 def test_counts(shard: Path) -> None:

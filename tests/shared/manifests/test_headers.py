@@ -15,14 +15,14 @@ from orn.shared.manifests.headers import (
 )
 from orn.shared.manifests.records import Segment, Video
 from orn.shared.video import file
-from tests.stage1_detect.conftest import write_video
+from tests.worlds.videos import write_grey
 
 pytestmark = pytest.mark.timeout(120)
 
 
 @pytest.fixture
 def videos(tmp_path: Path) -> list[Video]:
-    paths = [write_video(tmp_path / f"{number}.mp4", number) for number in (5, 3, 4)]
+    paths = [write_grey(tmp_path / f"{number}.mp4", number) for number in (5, 3, 4)]
     (tmp_path / "bad.mp4").write_bytes(b"no video")
     return [Video(id=path.stem, path=path) for path in (*paths, tmp_path / "bad.mp4")]
 

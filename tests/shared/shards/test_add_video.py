@@ -15,7 +15,8 @@ from orn.shared.shards.shard import Shard
 from orn.shared.shards.verify import verify_shard
 from orn.shared.shards.writer import ShardWriter
 from orn.shared.video.read import content_digest, probe, read_frames
-from tests.shared.conftest import HEIGHT, WIDTH, VideoWriter
+from tests.shared.conftest import VideoWriter
+from tests.worlds.videos import HEIGHT, WIDTH
 
 Frames = Iterable[tuple[int, float, FrameDetections]]
 

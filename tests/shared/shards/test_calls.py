@@ -13,7 +13,7 @@ from orn.shared.shards.reader import DetectionFolder
 from orn.shared.shards.schema import DetectorEntry
 from orn.shared.shards.writer import ShardWriter
 from tests.shared.shards.conftest import FrameMaker
-from tests.video_entries import video_entry
+from tests.worlds.shards import video_entry
 
 MOST_OPENS, MOST_READS = 4, 12
 FRAMES, OBJECTS = 700, 10

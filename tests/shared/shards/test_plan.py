@@ -206,8 +206,9 @@ def test_every_difference_is_told_with_both_values(plan: Plan, tmp_path: Path) -
     for message in [
         "plan.json: the job there is not the one asked for: ",
         "frames is 'all' there, 'labelled' asked for",
-        "detector.checkpoint_digest is 'sha256:02' there, 'sha256:99' asked for",
-        "detector.thresholds.score is 0.5 there, 0.3 asked for",
+        "detector.checkpoint_digest is 'sha256:2222",
+        "there, 'sha256:99' asked for",
+        "detector.thresholds.score is 0.05 there, 0.3 asked for",
         "detector.thresholds.nms is None there, 0.5 asked for",
         "units has 2 entries there, 4 asked for",
         "units[1].parts has 2 entries there, 1 asked for",

@@ -51,7 +51,7 @@ def test_ids_and_failures(folder: Path) -> None:
     assert detections.failed == (FailedVideo(id="x", reason="broken"),)
     assert "long" in detections
     assert "x" not in detections
-    assert detections.detector.config_name == "fake"
+    assert detections.detector.config_name == "mask-rcnn"
     assert [path.name[:12] for path in shard_paths(folder)] == [f"shard-00000{i}" for i in range(4)]
 
 

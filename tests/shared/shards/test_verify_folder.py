@@ -120,8 +120,10 @@ def test_another_detector_or_source(
     other = replace(detector, checkpoint_digest="sha256:ff")
     write_shard(shard(folder, 2), {"b": frames(5, 9)}, detector=other, digest="sha256:ee")
     first, second = verify_folder(folder)
-    assert first.message.startswith("wanted the detector of shard-000000.zarr.zip, fake sha256:02")
-    assert "found fake sha256:ff" in first.message
+    assert first.message.startswith(
+        "wanted the detector of shard-000000.zarr.zip, mask-rcnn sha256:22"
+    )
+    assert "found mask-rcnn sha256:ff" in first.message
     assert second.message == (
         "video 'b': wanted one source_digest in all shards, found ['sha256:03', 'sha256:ee']"
     )

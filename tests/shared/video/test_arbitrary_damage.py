@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from orn.shared.errors import VideoDecodeError
 from orn.shared.video.read import content_digest, estimate, frame_seconds, probe, read_frames
 from tests.bounded import bounded
-from tests.shared.conftest import write_numbered
 from tests.shared.video.test_jpeg_folder import write_folder
+from tests.worlds.videos import write_numbered
 
 NUM_FRAMES = 12
 NAMES = ["h264.mp4", "hevc.mp4", "part2.avi", "vp9.webm", "h264.ts"]

@@ -13,7 +13,8 @@ import pytest
 from orn.shared.video.file import _from_first, read_file
 from orn.shared.video.frame_times import frame_times
 from orn.shared.video.read import frame_seconds, read_frames
-from tests.shared.conftest import VideoWriter, number_of
+from tests.shared.conftest import VideoWriter
+from tests.worlds.videos import number_of
 
 UNIT_FRAMES = 20
 CODECS = {

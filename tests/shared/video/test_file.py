@@ -14,7 +14,8 @@ from av.video.stream import VideoStream
 from orn.shared.errors import VideoDecodeError
 from orn.shared.video.file import _repaired
 from orn.shared.video.read import estimate, frame_seconds, probe, read_frames
-from tests.shared.conftest import HEIGHT, WIDTH, VideoWriter, number_of, numbered_image
+from tests.shared.conftest import VideoWriter
+from tests.worlds.videos import HEIGHT, WIDTH, number_of, numbered_image
 
 MILLISECOND = 1e-3
 """Matroska's unit of time."""

@@ -16,7 +16,8 @@ import orn.shared.video.file as video_file
 from orn.shared.video.file import read_file
 from orn.shared.video.frame_times import frame_times
 from orn.shared.video.read import frame_seconds, read_frames
-from tests.shared.conftest import VideoWriter, number_of
+from tests.shared.conftest import VideoWriter
+from tests.worlds.videos import number_of
 
 NUM_FRAMES = 40
 

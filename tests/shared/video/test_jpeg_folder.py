@@ -12,7 +12,7 @@ from orn.shared.errors import VideoDecodeError
 from orn.shared.video import jpeg_folder
 from orn.shared.video.jpeg_folder import estimate_folder, folder_seconds, probe_folder, read_folder
 from orn.shared.video.read import content_bytes, content_digest, frame_seconds, probe, read_frames
-from tests.shared.conftest import HEIGHT, WIDTH, number_of, numbered_image
+from tests.worlds.videos import HEIGHT, WIDTH, number_of, numbered_image
 
 
 def write_folder(folder: Path, files: Iterable[tuple[str, int]]) -> Path:

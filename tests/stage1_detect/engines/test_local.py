@@ -20,12 +20,13 @@ from orn.shared.shards.shard import Shard
 from orn.stage1_detect.engines import local
 from orn.stage1_detect.engines.local import LocalEngine, run_here
 from orn.stage1_detect.pipeline import UnitWork
-from tests.stage1_detect.conftest import FakeDetector, write_video
+from tests.worlds.shards import FakeDetector
+from tests.worlds.videos import write_grey
 
 
 @pytest.fixture
 def videos(tmp_path: Path) -> dict[str, Video]:
-    path = write_video(tmp_path / "long.mp4", 20)
+    path = write_grey(tmp_path / "long.mp4", 20)
     return {"long": Video(id="long", path=path)}
 
 
@@ -121,7 +122,7 @@ def work(three: tuple[Unit, ...], tmp_path: Path) -> UnitWork:
     return UnitWork(
         units=three,
         detector=FakeDetector(),
-        videos={id_: Video(id=id_, path=write_video(path, 9)) for id_, path in paths.items()},
+        videos={id_: Video(id=id_, path=write_grey(path, 9)) for id_, path in paths.items()},
         folder=tmp_path / "out",
         batch=4,
     )

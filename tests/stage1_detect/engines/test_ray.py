@@ -15,7 +15,7 @@ from orn.shared.shards.plan import Unit, UnitPart
 from orn.shared.shards.schema import DetectorEntry
 from orn.stage1_detect.engines.ray import RayEngine, count_actors, joined_cluster
 from orn.stage1_detect.pipeline import UnitResult, UnitWork
-from tests.stage1_detect.conftest import FakeDetector
+from tests.worlds.shards import FakeDetector
 
 
 def engine(*, device: str) -> RayEngine:

@@ -21,7 +21,8 @@ from orn.shared.shards.shard import Shard
 from orn.stage1_detect.engines.local import run_here
 from orn.stage1_detect.engines.ray import RayEngine
 from orn.stage1_detect.pipeline import UnitWork
-from tests.stage1_detect.conftest import FakeDetector, write_video
+from tests.worlds.shards import FakeDetector
+from tests.worlds.videos import write_grey
 
 ray = pytest.importorskip("ray", reason="needs the package ray: pip install ray")
 
@@ -90,7 +91,7 @@ def cluster() -> Iterator[Callable[[str], None]]:
 @pytest.fixture
 def work(tmp_path: Path) -> UnitWork:
     videos = {
-        id_: Video(id=id_, path=write_video(tmp_path / f"{id_}.mp4", NUM_FRAMES)) for id_ in IDS
+        id_: Video(id=id_, path=write_grey(tmp_path / f"{id_}.mp4", NUM_FRAMES)) for id_ in IDS
     }
     return UnitWork(
         units=UNITS, detector=FakeDetector(), videos=videos, folder=tmp_path / "ray", batch=4

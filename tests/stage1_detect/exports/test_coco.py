@@ -20,8 +20,9 @@ from orn.shared.shards.shard import Shard
 from orn.shared.shards.zarr_zip import read_layout
 from orn.shared.time_ranges import TimeRange
 from orn.stage1_detect.exports.coco import Selection, export_coco, images_path
-from tests.shared.inspect.conftest import CUP, PERSON, found, write
+from tests.shared.inspect.conftest import found, write
 from tests.shared.shards.conftest import arrays_in, columns_of
+from tests.worlds.shards import CUP, PERSON
 
 FRAMES = {"kitchen/a": [found((PERSON, 0.5), (CUP, 0.75)), found(), found((CUP, 1.0))]}
 

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from orn.shared.masks import rle
-from tests.stage1_detect.conftest import write_video
 
 Found = tuple[Sequence[float], bytes, float, int]
 """Box, mask, score and class of a detection, as the file has them."""
@@ -75,25 +74,6 @@ def write_authors(path: Path, frames: Sequence[Sequence[Found]]) -> Path:
             boxes[place][label].append(np.array([*box, score], dtype=np.float32))
     path.write_bytes(pickle.dumps({"segms": segms, "boxes": boxes}, 4))
     return path
-
-
-def write_world(folder: Path, videos: dict[str, int], *, absent: Sequence[str] = ()) -> Path:
-    """A manifest `mine.toml` with videos of so many frames under `folder/data`; those of `absent`
-    are listed and not there."""
-    root = folder / "data" / "mine"
-    for video_id, num_frames in videos.items():
-        write_video(root / "videos" / f"{video_id}.mp4", num_frames)
-    root.mkdir(parents=True, exist_ok=True)
-    rows = "".join(f"{video_id},push\n" for video_id in [*videos, *absent])
-    (root / "labels.csv").write_text(f"video,label\n{rows}")
-    (root / "classes.txt").write_text("push\n")
-    manifest = folder / "mine.toml"
-    manifest.write_text(
-        'name = "mine"\ntitle = "Mine"\nform = "clips"\ntask = "single-label"\nmetric = "top1"\n'
-        'clip_frames = 4\nroot = "mine"\n[videos]\npattern = "videos/{id}.mp4"\n'
-        '[labels]\nformat = "table"\ntable = "labels.csv"\nclasses = "classes.txt"\n'
-    )
-    return manifest
 
 
 @pytest.fixture

@@ -24,13 +24,8 @@ from orn.stage1_detect.imports import job as import_job
 from orn.stage1_detect.imports import planning
 from tests.conftest import ROOT
 from tests.processes import run_alone
-from tests.stage1_detect.imports.conftest import (
-    Found,
-    block_mask,
-    write_authors,
-    write_epic,
-    write_world,
-)
+from tests.stage1_detect.imports.conftest import Found, block_mask, write_authors, write_epic
+from tests.worlds.tables import counted_videos
 
 BLOCK: Found = ((10, 20, 50, 75), block_mask(10, 20, 50, 75), 0.75, 3)
 
@@ -89,7 +84,7 @@ def test_the_real_masks_of_vlog(sample_data: Path, tmp_path: Path) -> None:
 
 
 def test_every_kind_of_file_is_reported(tmp_path: Path) -> None:
-    write_world(tmp_path, {"a": 3, "Deep/b": 3, "c": 3}, absent=["gone", "d"])
+    counted_videos(tmp_path, {"a": 3, "Deep/b": 3, "c": 3}, absent=["gone", "d"])
     masks = tmp_path / "masks"
     for name in (
         "a/clip.pkl",
@@ -132,7 +127,7 @@ def test_a_video_that_cannot_be_read_is_named_without_its_place(
         raise VideoDecodeError(f"{path}: cannot be read (Input/output error)")
 
     monkeypatch.setattr(import_job, "content_digest", refused)
-    write_world(tmp_path, {"a": 3})
+    counted_videos(tmp_path, {"a": 3})
     write_authors(tmp_path / "masks" / "a" / "clip.pkl", [[BLOCK]])
     assert run_in(tmp_path, "--format", "authors").exit_code == 3
     (failed,) = DetectionFolder(tmp_path / "shards").failed
@@ -140,7 +135,7 @@ def test_a_video_that_cannot_be_read_is_named_without_its_place(
 
 
 def test_epics_masks_at_the_rates_of_the_published_frames(tmp_path: Path) -> None:
-    write_world(tmp_path, {}, absent=["P01_01", "P01_109", "P27_103"])
+    counted_videos(tmp_path, {}, absent=["P01_01", "P01_109", "P27_103"])
     one: Found = ((0.1, 0.2, 0.5, 0.75), block_mask(10, 20, 50, 75), 0.75, 3)
     for video_id in ("P01_01", "P01_109", "P27_103"):
         path = tmp_path / "masks" / video_id[:3] / f"{video_id}.pkl"
@@ -160,7 +155,7 @@ def test_epics_masks_at_the_rates_of_the_published_frames(tmp_path: Path) -> Non
 
 
 def test_a_rate_that_cannot_be_known_is_asked_for(tmp_path: Path) -> None:
-    write_world(tmp_path, {}, absent=["kitchen"])
+    counted_videos(tmp_path, {}, absent=["kitchen"])
     write_epic(tmp_path / "masks" / "kitchen.pkl", [(1, [])])
     result = run_in(tmp_path, "--format", "epic100")
     assert result.exit_code == 2
@@ -170,7 +165,7 @@ def test_a_rate_that_cannot_be_known_is_asked_for(tmp_path: Path) -> None:
 
 
 def test_dry_run_writes_nothing(tmp_path: Path) -> None:
-    write_world(tmp_path, {"a": 3})
+    counted_videos(tmp_path, {"a": 3})
     write_authors(tmp_path / "masks" / "a.pkl", [[]])
     result = run_in(tmp_path, "--format", "authors", "--dry-run", "--json")
     assert json.loads(result.stdout)["units"] == 1
@@ -178,7 +173,7 @@ def test_dry_run_writes_nothing(tmp_path: Path) -> None:
 
 
 def test_jobs_do_not_mix(tmp_path: Path) -> None:
-    write_world(tmp_path, {"a": 3, "b": 3})
+    counted_videos(tmp_path, {"a": 3, "b": 3})
     write_authors(tmp_path / "masks" / "a.pkl", [[]])
     assert run_in(tmp_path, "--format", "authors").exit_code == 0
     write_authors(tmp_path / "masks" / "b.pkl", [[]])
@@ -192,7 +187,7 @@ def test_jobs_do_not_mix(tmp_path: Path) -> None:
 
 
 def test_sources_that_cannot_be(tmp_path: Path) -> None:
-    write_world(tmp_path, {"a": 3})
+    counted_videos(tmp_path, {"a": 3})
     (tmp_path / "masks").mkdir()
     assert "found none" in run_in(tmp_path, "--format", "authors").stderr
     for name in ("one", "two", "strange"):
@@ -214,7 +209,7 @@ def test_sources_that_cannot_be(tmp_path: Path) -> None:
 )
 def test_the_folder_that_was_meant_is_taken_and_named(tmp_path: Path, given: str) -> None:
     """The way to a file is part of its id, so that the folder can be told from the list."""
-    write_world(tmp_path, {}, absent=["O/5/E", "P/1/2"])
+    counted_videos(tmp_path, {}, absent=["O/5/E", "P/1/2"])
     meant = tmp_path / "masks" / "vlog" / "preds"
     for name in ("o/5/E/clip.pkl", "P/1/2/clip.pkl", "O/8/1/clip.pkl"):
         write_authors(meant / name, [[BLOCK]])
@@ -243,7 +238,7 @@ def test_killed_and_started_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     """kill -9 while a video is read; the shards then equal those of an undisturbed import."""
     monkeypatch.setattr(planning, "UNIT_FRAMES", 1)  # a unit a video
     names = [f"v{number}" for number in range(6)]
-    write_world(tmp_path, {}, absent=names)
+    counted_videos(tmp_path, {}, absent=names)
     for number, name in enumerate(names):
         write_authors(tmp_path / "masks" / f"{name}.pkl", [[BLOCK] * (number + 1), []])
     arguments = [
@@ -281,7 +276,7 @@ def test_killed_and_started_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_sigterm_leaves_whole_shards_and_nothing_else(tmp_path: Path) -> None:
-    world = write_world(tmp_path, {"a": 3, "b": 3})
+    world = counted_videos(tmp_path, {"a": 3, "b": 3})
     for video_id in ("a", "b"):
         write_authors(tmp_path / "masks" / video_id / "clip.pkl", [[BLOCK]])
     command = [sys.executable, "-m", "tests.stage1_detect.imports.sigterm_import", str(world)]
@@ -299,7 +294,7 @@ def test_sigterm_leaves_whole_shards_and_nothing_else(tmp_path: Path) -> None:
 
 
 def test_a_second_job_in_the_folder_is_refused(tmp_path: Path) -> None:
-    write_world(tmp_path, {"a": 3})
+    counted_videos(tmp_path, {"a": 3})
     write_authors(tmp_path / "masks" / "a" / "clip.pkl", [[BLOCK]])
     with locked(tmp_path / "shards" / "plan.json", job="orn detect"):
         result = run_in(tmp_path, "--format", "authors", "--fresh")

@@ -30,9 +30,9 @@ from tests.stage1_detect.imports.conftest import (
     pack_frame,
     write_authors,
     write_epic,
-    write_world,
 )
 from tests.stage1_detect.imports.test_commands import BLOCK, run_in
+from tests.worlds.tables import counted_videos
 
 OUTSIDE: Found = ((10, 20, 50, 75), block_mask(10, 20, 53, 75), 0.75, 3)
 
@@ -64,7 +64,7 @@ BAD: dict[str, tuple[Callable[[Path, Path], Any], str]] = {
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_each_bad_file_fails_its_clip_and_is_told_once(tmp_path: Path, workers: int) -> None:
-    write_world(tmp_path, {}, absent=["good", *BAD, "same"])
+    counted_videos(tmp_path, {}, absent=["good", *BAD, "same"])
     masks, outside = tmp_path / "masks", tmp_path / "outside.pkl"
     write_authors(masks / "good.pkl", [[BLOCK]])
     write_authors(outside, [[BLOCK]])
@@ -87,7 +87,7 @@ def test_each_bad_file_fails_its_clip_and_is_told_once(tmp_path: Path, workers: 
 
 
 def test_a_folder_of_masks_that_is_a_link_is_read(tmp_path: Path) -> None:
-    write_world(tmp_path, {}, absent=["a"])
+    counted_videos(tmp_path, {}, absent=["a"])
     write_authors(tmp_path / "disk" / "a.pkl", [[BLOCK]])
     (tmp_path / "masks").symlink_to("disk")
     assert run_in(tmp_path, "--format", "authors").exit_code == 0

@@ -13,7 +13,7 @@ from orn.stage2_train.ablation import ablate as ablate_module
 from orn.stage2_train.ablation.execute import LOG_NAME
 from orn.stage2_train.ablation.results import read_csv
 from orn.stage2_train.runs.run_config import load_run_config
-from tests.stage2_train.tiny_workspace import make_workspace
+from tests.worlds.films import make_workspace
 
 SYSTEMS = "activity-head,object-head"
 SEARCH = ("--search", "optimiser.learning_rate=1e-3,3e-4")

@@ -16,7 +16,7 @@ from orn.stage2_train.ablation.report import ablation_report
 from orn.stage2_train.ablation.report_text import report_text
 from orn.stage2_train.ablation.rows import AblationRow
 from orn.stage2_train.ablation.run_figures import read_run
-from tests.stage2_train.tiny_workspace import make_workspace
+from tests.worlds.films import make_workspace
 
 MEASURED: dict[str, Any] = {
     "dataset": "demo",

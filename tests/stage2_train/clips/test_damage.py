@@ -7,6 +7,7 @@ from orn.stage2_train.clips.dataset import ClipDataset
 from orn.stage2_train.clips.join import join_split
 from orn.stage2_train.clips.views import ClipRequest
 from tests.stage2_train.clips.test_dataset import SETTINGS
+from tests.worlds.films import build_world
 
 
 def read_clips(world) -> None:
@@ -17,8 +18,8 @@ def read_clips(world) -> None:
         clips[ClipRequest(index, epoch=0)]
 
 
-def test_training_refuses_a_shard_with_a_flipped_byte(new_world, tmp_path) -> None:
-    world = new_world(tmp_path, num_films=4)
+def test_training_refuses_a_shard_with_a_flipped_byte(tmp_path) -> None:
+    world = build_world(tmp_path, num_films=4)
     read_clips(world)
     shard = world.shards_path / "shard-000000.zarr.zip"
     content = shard.read_bytes()

@@ -25,7 +25,7 @@ from orn.stage2_train.frames.merge import merge, read_contents
 from orn.stage2_train.frames.parts import write_frames
 from orn.stage2_train.frames.reader import ClipStore
 from orn.stage2_train.frames.schema import StoreSettings
-from tests.video_entries import video_entry
+from tests.worlds.shards import video_entry
 
 MOVED_CELLS = 0.15  # what antialiasing and JPEG move over a border; a pixel is 0.6 or 0.9 cells
 

@@ -30,8 +30,8 @@ from orn.stage2_train.clips.objects import SlotSettings
 from orn.stage2_train.clips.sampling import centre_frames
 from orn.stage2_train.frames.make_clips import ClipsRequest, make_clips
 from orn.stage2_train.frames.reader import ClipStore
-from tests.stage2_train.conftest import DETECTOR
-from tests.video_entries import video_entry
+from tests.worlds.films import DETECTOR
+from tests.worlds.shards import video_entry
 
 FIRST_COLUMN = 100
 """Left edge of the object of frame 0, inside of every crop."""

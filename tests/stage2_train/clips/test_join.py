@@ -17,6 +17,7 @@ from orn.stage2_train.frames.merge import merge, read_contents
 from orn.stage2_train.frames.reader import ClipStore
 from orn.stage2_train.frames.schema import FailedClip, StoreSettings
 from tests.stage2_train.frames.conftest import write_mp4
+from tests.worlds.films import build_world
 
 
 @pytest.fixture
@@ -82,8 +83,8 @@ def test_absent_frames_are_an_error_unless_partial(tiny_world, store_without) ->
     assert len(joined.segments) == 2
 
 
-def test_absent_detections_are_an_error(tiny_world, new_world, tmp_path) -> None:
-    small = new_world(tmp_path, num_films=3)
+def test_absent_detections_are_an_error(tiny_world, tmp_path) -> None:
+    small = build_world(tmp_path, num_films=3)
     with pytest.raises(JoinError, match=r"film/5-segment.* not in the shards .*run `orn detect`"):
         join_split(tiny_world.dataset, "validation", tiny_world.clips(), small.detections())
 
@@ -100,7 +101,7 @@ def test_videos_that_failed_are_skipped(tiny_world, store_without, caplog) -> No
     assert "for the clip store (film/2-segment)" in caplog.text
 
 
-def test_other_source_is_refused(tiny_world, new_world, tmp_path) -> None:
+def test_other_source_is_refused(tiny_world, tmp_path) -> None:
     film = replace(tiny_world.films["film/2"], digest="sha256:new")
     tiny.write_store(tmp_path / "new.h5", [film])
     dataset = replace(tiny_world.dataset, segments=tiny_world.dataset.segments[2:3])

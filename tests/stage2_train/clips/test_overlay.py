@@ -14,7 +14,7 @@ from orn.shared.masks.coco_classes import COCO_CLASSES
 from orn.stage2_train.clips.dataset import ClipSample
 from orn.stage2_train.clips.objects import ClipSlots
 from orn.stage2_train.clips.overlay import draw_clip
-from tests.stage2_train.tiny_workspace import make_workspace
+from tests.worlds.films import build_world, make_workspace
 
 
 @pytest.fixture
@@ -95,8 +95,8 @@ def test_a_segment_that_is_not_there(arguments) -> None:
     assert "the first of 12 is 'film/0'" in result.stderr
 
 
-def test_nothing_to_draw(arguments, new_world, tmp_path) -> None:
-    small = new_world(tmp_path / "small", num_films=1)
+def test_nothing_to_draw(arguments, tmp_path) -> None:
+    small = build_world(tmp_path / "small", num_films=1)
     arguments[arguments.index("--shards") + 1] = str(small.shards_path)
     assert json.loads(run([*arguments, "--json"]).stdout)["segments"] == 1
     arguments[arguments.index("--clips") + 1] = str(tmp_path / "no.h5")

@@ -28,8 +28,8 @@ from orn.stage2_train.frames.merge import merge, read_contents
 from orn.stage2_train.frames.parts import write_frames
 from orn.stage2_train.frames.reader import ClipStore
 from orn.stage2_train.frames.schema import StoreSettings
-from tests.stage2_train.conftest import DETECTOR
-from tests.video_entries import video_entry
+from tests.worlds.films import DETECTOR
+from tests.worlds.shards import video_entry
 
 HEIGHT, WIDTH = 32, 256
 DURATION = 2.0

@@ -8,7 +8,7 @@ from click.testing import CliRunner, Result
 
 from orn.shared.cli import orn
 from tests.reference.epic100_file import faults_of_file
-from tests.stage2_train.tiny_workspace import RECIPE
+from tests.worlds.films import RECIPE
 
 MANIFEST = """
 name = "{name}"

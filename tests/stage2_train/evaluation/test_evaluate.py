@@ -22,7 +22,7 @@ from orn.stage2_train.model.config import NetworkConfig
 from orn.stage2_train.recipe import DataRecipe, Recipe
 from orn.stage2_train.runs.run_config import load_run_config
 from orn.stage2_train.runs.sources import Sources
-from tests.stage2_train.tiny_workspace import make_workspace
+from tests.worlds.films import make_workspace
 
 
 @pytest.fixture

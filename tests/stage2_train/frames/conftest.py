@@ -6,13 +6,13 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-import av
 import h5py
 import numpy as np
 import pytest
 
 from orn.shared.manifests.records import Video
 from orn.stage2_train.frames.seal import write_seal
+from tests.worlds.videos import write_pictures
 
 RATE = 10
 
@@ -21,15 +21,8 @@ def write_mp4(
     path: Path, *, num_frames: int, level: int = 0, size: tuple[int, int] = (48, 64)
 ) -> None:
     """A film whose frame f is grey of brightness level + 20 f; size is (height, width)."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with av.open(path, "w") as container:
-        stream = container.add_stream("libx264", rate=RATE, options={"crf": "1"})
-        stream.height, stream.width = size
-        stream.pix_fmt = "yuv420p"
-        for frame in range(num_frames):
-            image = np.full((*size, 3), level + 20 * frame, np.uint8)
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
-        container.mux(stream.encode())
+    pictures = [np.full((*size, 3), level + 20 * frame, np.uint8) for frame in range(num_frames)]
+    write_pictures(path, pictures, rate=RATE, options={"crf": "1"})
 
 
 @contextmanager

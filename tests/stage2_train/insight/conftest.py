@@ -14,7 +14,7 @@ from tests.stage2_train.model.conftest import (  # noqa: F401
     make_network,
     tiny_config,
 )
-from tests.stage2_train.tiny_workspace import make_workspace
+from tests.worlds.films import make_workspace
 
 EVAL_OPTIONS = ("--workers", "0", "--device", "cpu")
 

@@ -20,8 +20,8 @@ from orn.shared.shards.writer import ShardWriter
 from orn.stage2_train.leaks.objects import seen_objects
 from orn.stage2_train.leaks.report import Labelled, labelled, majority_scores, ridge_scores
 from orn.stage2_train.leaks.words import meaning
-from tests.stage2_train.tiny_workspace import make_workspace
-from tests.video_entries import video_entry
+from tests.worlds.films import make_workspace
+from tests.worlds.shards import video_entry
 
 ENTRY = DetectorEntry(
     config_name="made",

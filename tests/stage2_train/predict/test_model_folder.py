@@ -27,7 +27,7 @@ from orn.stage2_train.runs.model_folder import (
 )
 from orn.stage2_train.runs.run_config import DatasetRecord
 from tests.bounded import bounded
-from tests.stage2_train.conftest import DETECTOR, TINY_RECIPE
+from tests.worlds.films import DETECTOR, TINY_RECIPE
 
 
 def make_config(network: torch.nn.Module) -> ModelConfig:

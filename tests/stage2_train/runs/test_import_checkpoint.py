@@ -24,7 +24,7 @@ from orn.stage2_train.runs import import_checkpoint as job
 from orn.stage2_train.runs.checkpoint import load_checkpoint
 from orn.stage2_train.runs.run_config import load_run_config
 from tests.reference.authors_network import authors_layout, authors_logits
-from tests.stage2_train.tiny_workspace import make_workspace
+from tests.worlds.films import make_workspace
 
 SMALL = {"depth": 18, "base": 2, "activities": 2}
 LAYOUTS = {

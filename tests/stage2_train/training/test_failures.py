@@ -33,8 +33,7 @@ from orn.stage2_train.runs.sources import Sources
 from orn.stage2_train.training import loop
 from orn.stage2_train.training.backbone import apply_backbone_options
 from orn.stage2_train.training.failures import out_of_memory
-from tests.stage2_train.conftest import write_shard, write_store
-from tests.stage2_train.tiny_workspace import make_workspace
+from tests.worlds.films import make_workspace, write_films_shard, write_store
 
 MEMORY_SHARE = 0.12
 """How far what a step keeps may be from the share that is told."""
@@ -290,7 +289,9 @@ def test_data_that_changed_is_named_when_a_run_goes_on(tiny_world, tmp_path) -> 
     changed = [replace(film, colours=film.colours[::-1].copy()) for film in films]
     write_store(tmp_path / "changed.h5", changed)
     (tmp_path / "shards" / "shard-000001.zarr.zip").unlink()
-    write_shard(tmp_path / "shards" / "shard-000001.zarr.zip", films[half:], class_scores=False)
+    write_films_shard(
+        tmp_path / "shards" / "shard-000001.zarr.zip", films[half:], class_scores=False
+    )
     said = train(tmp_path / "shards", tmp_path / "changed.h5", 3)
     assert "began with: shard-000001.zarr.zip, clip store changed; bring that back" in said
     (Path(options["--run"]) / "data.json").write_text("[1]")

@@ -11,7 +11,7 @@ from orn.shared.cli import orn
 from orn.shared.jobs.lock import lock_path, locked
 from orn.stage2_train.runs.checkpoint import load_checkpoint
 from orn.stage2_train.runs.listing import read_summary
-from tests.stage2_train.tiny_workspace import make_workspace
+from tests.worlds.films import make_workspace
 
 
 def _train(options: dict[str, str], run: Path, *more: str) -> Result:

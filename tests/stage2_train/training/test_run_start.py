@@ -15,8 +15,8 @@ from orn.shared.errors import ConfigError
 from orn.stage2_train.model.image_weights import IMAGENET_URLS
 from orn.stage2_train.runs.checkpoint import load_checkpoint
 from orn.stage2_train.training.train import check_processes
-from tests.stage2_train.tiny_workspace import make_workspace
 from tests.weights_server import WeightsServer
+from tests.worlds.films import make_workspace
 
 
 @pytest.fixture(scope="module")

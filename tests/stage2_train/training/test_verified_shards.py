@@ -13,7 +13,7 @@ from orn.shared.shards.verified import RECORD_NAME
 from orn.shared.shards.zarr_zip import read_layout
 from orn.stage2_train.training import prepare
 from tests.shared.shards.conftest import arrays_in, columns_of
-from tests.stage2_train.tiny_workspace import make_workspace
+from tests.worlds.films import make_workspace
 
 
 @pytest.fixture

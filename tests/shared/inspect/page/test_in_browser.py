@@ -15,8 +15,9 @@ from orn.shared.masks import rle
 from orn.shared.masks.detections import FrameDetections
 from orn.shared.shards.shard import Shard
 from tests.browser import ON_ANY_SCREEN, WITH_HOSTILE_TEXT, opened, serious_problems, until
-from tests.shared.inspect.page.conftest import CUP, CUP_BOX, PERSON, frame, write
+from tests.shared.inspect.page.conftest import CUP_BOX, frame, write
 from tests.shared.inspect.page.test_write import Noise
+from tests.worlds.shards import CUP, PERSON
 
 pytestmark = pytest.mark.timeout(200)
 GREY = np.array([118, 118, 118])

@@ -1,0 +1,307 @@
+"""A tiny world for stage 2: moving rectangles as frames, and shards that know where they are.
+
+No video is decoded and no detector runs: frames go straight to the clip store's writer, and the
+masks are the rectangles that were drawn.
+"""
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from orn.shared.manifests.records import Dataset, DetectorChoice, Segment, Video
+from orn.shared.masks.coco_classes import COCO_CLASSES
+from orn.shared.masks.detections import FrameDetections
+from orn.shared.shards.reader import DetectionFolder
+from orn.shared.shards.schema import DetectorEntry
+from orn.shared.shards.writer import ShardWriter
+from orn.shared.time_ranges import ALL_TIMES, TimeRanges
+from orn.shared.video.read import Frame
+from orn.stage2_train.devices import build_accelerator
+from orn.stage2_train.frames.merge import merge, read_contents
+from orn.stage2_train.frames.parts import write_frames
+from orn.stage2_train.frames.reader import ClipStore
+from orn.stage2_train.frames.schema import StoreSettings
+from orn.stage2_train.model.config import NetworkConfig
+from orn.stage2_train.model.network import ObjectVideoNetwork
+from orn.stage2_train.recipe import DataRecipe, OptimiserRecipe, PhaseRecipe, Recipe
+from orn.stage2_train.runs.sources import Sources
+from orn.stage2_train.training.loop import TrainingData, train_network
+from tests.worlds.shards import blocks, video_entry
+from tests.worlds.tables import write_table
+from tests.worlds.videos import write_pictures
+
+RATE = 10.0
+GRID = (60, 80)
+"""(height, width) of the films and of the detection grid."""
+STORED = StoreSettings(height=48, width=72, jpeg_quality=95)
+COLOURS = np.array([[220, 40, 40], [40, 200, 40], [60, 60, 230]], np.uint8)
+LABELS = np.array([0, 39, 41], np.uint8)
+
+DETECTOR = DetectorEntry(
+    config_name="drawn",
+    config_digest="sha256:0",
+    checkpoint_digest="sha256:0",
+    class_names=tuple(COCO_CLASSES),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Film:
+    """One film: coloured rectangles, the same number in each frame."""
+
+    id: str
+    boxes_FN4: np.ndarray
+    """(F, N, 4) int x1 y1 x2 y2, pixels of GRID."""
+    digest: str = "sha256:same"
+    colours: np.ndarray = field(default_factory=COLOURS.copy)
+    """(N, 3) uint8 RGB, on grey 90."""
+
+    def image(self, frame: int) -> np.ndarray:
+        """(H, W, 3) uint8."""
+        image = np.full((*GRID, 3), 90, np.uint8)
+        for (x1, y1, x2, y2), colour in zip(self.boxes_FN4[frame], self.colours, strict=False):
+            image[y1:y2, x1:x2] = colour
+        return image
+
+    def detections(self, frame: int, *, class_scores: bool = True) -> FrameDetections:
+        """The rectangles as detections, scores falling."""
+        boxes_N4 = self.boxes_FN4[frame].tolist()
+        scores_N = np.linspace(0.9, 0.6, len(boxes_N4), dtype=np.float32)
+        found = [
+            (label, score, *box)
+            for label, score, box in zip(LABELS, scores_N, boxes_N4, strict=False)
+        ]
+        return blocks(*found, height=GRID[0], width=GRID[1], rest=0.0, class_scores=class_scores)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TinyWorld:
+    """Where everything lies."""
+
+    dataset: Dataset
+    store_path: Path
+    shards_path: Path
+    films: dict[str, Film]
+
+    def clips(self) -> ClipStore:
+        """The clip store, opened."""
+        return ClipStore(self.store_path)
+
+    def detections(self) -> DetectionFolder:
+        """The shards, opened."""
+        return DetectionFolder(self.shards_path)
+
+
+def write_store(
+    path: Path,
+    films: list[Film],
+    settings: StoreSettings = STORED,
+    ranges: TimeRanges = ALL_TIMES,
+) -> None:
+    """A clip store of the films."""
+    parts = []
+    for number, film in enumerate(films):
+        part = path.parent / f"part-{number}.h5"
+        frames = (
+            Frame(index=frame, seconds=frame / RATE, image=film.image(frame))
+            for frame in range(len(film.boxes_FN4))
+        )
+        write_frames(
+            part,
+            frames,
+            video_id=film.id,
+            source_digest=film.digest,
+            settings=settings,
+            ranges=ranges,
+        )
+        parts.append(part)
+    videos = [video for part in parts for video in read_contents(part).videos]
+    merge(path, settings=settings, videos=videos)
+    for part in parts:
+        part.unlink()
+
+
+def write_films_shard(path: Path, films: list[Film], *, class_scores: bool = True) -> None:
+    """A shard of the films, every frame of them."""
+    with ShardWriter(path, DETECTOR, class_scores=class_scores) as writer:
+        for film in films:
+            writer.begin_video(
+                video_entry(
+                    film.id, height=GRID[0], width=GRID[1], rate=RATE, source_digest=film.digest
+                )
+            )
+            for frame in range(len(film.boxes_FN4)):
+                writer.add(frame, frame / RATE, film.detections(frame, class_scores=class_scores))
+            writer.end_video()
+
+
+def make_film(name: str, *, label: int, num_frames: int, rng: np.random.Generator) -> Film:
+    """Three rectangles; the first moves right (label 0) or down (label 1), the others stay."""
+    boxes_FN4 = np.zeros((num_frames, 3, 4), np.int64)
+    for place in range(3):
+        x, y = rng.integers(5, 40), rng.integers(5, 25)
+        width, height = rng.integers(8, 20, size=2)
+        for frame in range(num_frames):
+            step = 2 * frame if place == 0 else 0
+            left, top = (x + step, y) if label == 0 else (x, y + step)
+            boxes_FN4[frame, place] = (
+                left,
+                top,
+                min(left + width, GRID[1]),
+                min(top + height, GRID[0]),
+            )
+    return Film(id=name, boxes_FN4=boxes_FN4)
+
+
+def make_dataset(films: list[Film], labels: list[tuple[int, ...]], splits: list[str]) -> Dataset:
+    """A data set of two classes whose segments are whole films."""
+    return Dataset(
+        name="tiny",
+        task="single-label",
+        form="clips",
+        metric="top1",
+        clip_frames=4,
+        root=Path("data/tiny"),
+        detector=DetectorChoice(),
+        classes=("right", "down"),
+        videos=tuple(Video(id=film.id, path=Path(f"{film.id}.mp4")) for film in films),
+        segments=tuple(
+            Segment(id=f"{film.id}-segment", video_id=film.id, split=split, labels=label)
+            for film, label, split in zip(films, labels, splits, strict=True)
+        ),
+        missing=(),
+    )
+
+
+def build_world(folder: Path, *, num_films: int = 12, num_frames: int = 8) -> TinyWorld:
+    """Films of both classes in turn; every third one validates."""
+    rng = np.random.default_rng(7)
+    labels = [(number % 2,) for number in range(num_films)]
+    films = [
+        make_film(f"film/{number}", label=label[0], num_frames=num_frames, rng=rng)
+        for number, label in enumerate(labels)
+    ]
+    splits = ["validation" if number % 3 == 2 else "train" for number in range(num_films)]
+    write_store(folder / "tiny.h5", films)
+    write_films_shard(folder / "shards" / "shard-000000.zarr.zip", films[: num_films // 2])
+    write_films_shard(folder / "shards" / "shard-000001.zarr.zip", films[num_films // 2 :])
+    return TinyWorld(
+        dataset=make_dataset(films, labels, splits),
+        store_path=folder / "tiny.h5",
+        shards_path=folder / "shards",
+        films={film.id: film for film in films},
+    )
+
+
+TINY_NETWORK = NetworkConfig(
+    num_activities=2,
+    base_width=2,
+    mask_size=7,
+    mask_features=4,
+    relation_width=6,
+    reasoning_state=5,
+    activity_state=5,
+    normalise_relations=True,
+)
+TINY_RECIPE = Recipe(
+    model=TINY_NETWORK,
+    data=DataRecipe(crop=(32, 48), max_objects=2, score_threshold=0.1),
+    optimiser=OptimiserRecipe(
+        name="adamw",
+        learning_rate=1e-2,
+        weight_decay=1e-2,
+        schedule="one_cycle",
+        gradient_clip=5.0,
+        batch_size=2,
+    ),
+    phases=PhaseRecipe(object_head_epochs=1, epochs=2),
+    log_every_steps=1,
+    checkpoint_every_steps=3,
+    seed=5,
+)
+
+
+def train_tiny_network(
+    world: TinyWorld, folder: Path, recipe: Recipe = TINY_RECIPE, **options: Any
+) -> ObjectVideoNetwork:
+    """Trains a tiny network in a folder and returns it, with the state as attribute `state`."""
+    sources = Sources(
+        dataset=options.pop("dataset", world.dataset),
+        clips=world.clips(),
+        detections=world.detections(),
+    )
+    validation = None
+    if not options.pop("without_validation", False):
+        validation = sources.clip_dataset(sources.join("validation", recipe), recipe)
+    data = TrainingData(
+        train=sources.clip_dataset(sources.join("train", recipe), recipe),
+        validation=validation,
+        metric=sources.dataset.metric,
+    )
+    torch.manual_seed(recipe.seed)
+    network = ObjectVideoNetwork(replace(recipe.model, num_activities=len(sources.dataset.classes)))
+    accelerator = build_accelerator(recipe.precision, "cpu")
+    network.state = train_network(network, recipe, data, folder, accelerator=accelerator, **options)
+    return network
+
+
+RECIPE = """
+log_every_steps = 1
+[model]
+base_width = 2
+mask_features = 4
+relation_width = 6
+reasoning_state = 5
+activity_state = 5
+[data]
+crop = [32, 48]
+max_objects = 2
+[optimiser]
+batch_size = 4
+learning_rate = 1e-3
+[phases]
+object_head_epochs = 1
+epochs = 1
+"""
+
+
+def make_workspace(
+    world: TinyWorld, folder: Path, task: str = "single-label", metric: str = "top1"
+) -> dict[str, str]:
+    """Writes manifest, labels and recipe, and gives the options of `orn train`; the videos are
+    there but are never opened."""
+    rows = ["video,label,split"]
+    for segment in world.dataset.segments:
+        path = folder / "data" / "tiny" / f"{segment.video_id}.mp4"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+        label = world.dataset.classes[segment.labels[0]]
+        rows.append(f"{segment.video_id},{label},{segment.split}")
+    manifest = write_table(
+        folder, "tiny", rows, classes=("right", "down"), task=task, metric=metric,
+        pattern="{id}.mp4",
+    )  # fmt: skip
+    (folder / "recipe.toml").write_text(RECIPE)
+    return {
+        "manifest": str(manifest),
+        "--data": str(folder / "data"),
+        "--recipe": str(folder / "recipe.toml"),
+        "--run": str(folder / "run"),
+        "--shards": str(world.shards_path),
+        "--clips": str(world.store_path),
+        "--workers": "0",
+        "--device": "cpu",
+    }
+
+
+def write_films(world: TinyWorld, options: dict[str, str]) -> dict[str, Path]:
+    """The videos of a workspace, by id."""
+    paths = {}
+    for film in world.films.values():
+        path = Path(options["--data"]) / "tiny" / f"{film.id}.mp4"
+        pictures = (film.image(frame) for frame in range(len(film.boxes_FN4)))
+        paths[film.id] = write_pictures(path, pictures)
+    return paths

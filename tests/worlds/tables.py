@@ -1,0 +1,68 @@
+"""Data sets as a user has them: a manifest, a label table, classes, videos."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from tests.worlds.videos import write_grey
+
+MANIFEST = """
+name = "{name}"
+title = "{title}"
+form = "clips"
+task = "{task}"
+metric = "{metric}"
+clip_frames = 4
+root = "{name}"
+[videos]
+pattern = "{pattern}"
+[labels]
+format = "table"
+table = "labels.csv"
+classes = "classes.txt"
+"""
+SPLIT = '[split]\nrule = "column"\ncolumn = "split"\n'
+
+
+def write_table(
+    folder: Path,
+    name: str,
+    rows: Sequence[str],
+    *,
+    classes: Sequence[str],
+    task: str = "single-label",
+    metric: str = "top1",
+    pattern: str = "videos/{id}.mp4",
+    data: str = "data",
+) -> Path:
+    """A manifest `name.toml` in a folder, and its tables below the data root; gives its path.
+
+    `rows` are lines of the label table, whose first one names the columns.
+    """
+    root = folder / data / name
+    root.mkdir(parents=True, exist_ok=True)
+    (root / "labels.csv").write_text("".join(f"{row}\n" for row in rows), encoding="utf-8")
+    (root / "classes.txt").write_text("".join(f"{each}\n" for each in classes), encoding="utf-8")
+    text = MANIFEST.format(name=name, title=name.title(), task=task, metric=metric, pattern=pattern)
+    path = folder / f"{name}.toml"
+    path.write_text(text + (SPLIT if rows[0].endswith(",split") else ""), encoding="utf-8")
+    return path
+
+
+def small_videos(folder: Path) -> Path:
+    """A manifest with three videos of 5, 12 and 0 readable frames in `folder/data`; one of the
+    listed ones is missing."""
+    videos = folder / "data" / "small" / "videos"
+    write_grey(videos / "a.mp4", 5)
+    write_grey(videos / "b.mp4", 12)
+    (videos / "broken.mp4").write_bytes(b"no video at all")
+    rows = ("video,label,split", *("a,push,train", "b,pull,train"), "broken,push,train")
+    return write_table(folder, "small", (*rows, "lost,pull,test"), classes=("push", "pull"))
+
+
+def counted_videos(folder: Path, videos: Mapping[str, int], *, absent: Sequence[str] = ()) -> Path:
+    """A manifest `mine.toml` with videos of so many frames under `folder/data`; those of `absent`
+    are listed and not there."""
+    for video_id, num_frames in videos.items():
+        write_grey(folder / "data" / "mine" / "videos" / f"{video_id}.mp4", num_frames)
+    rows = ("video,label", *(f"{video_id},push" for video_id in (*videos, *absent)))
+    return write_table(folder, "mine", rows, classes=("push",))
