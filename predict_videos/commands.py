@@ -34,7 +34,8 @@ def _written_file(
 @click.option(
     "--checkpoint",
     type=NonEmptyPath(dir_okay=False),
-    help="File of the detector's weights.  [default: those of the model folder or the project]",
+    help="File of the detector's weights.  [default: those of the model folder, the project or the "
+    "model zoo]",
 )
 @click.option("--config", metavar="NAME|FILE", help="The detector's configuration, if not its own.")
 @click.option(

@@ -24,6 +24,9 @@ from orn.shared.environment import PROJECT, installed_version, requirements
 LEAST_FREE_BYTES = 5 * 2**30
 """Room for the demo and a checkpoint or two."""
 
+_LISTED = 10
+"""Most files of weights that are named."""
+
 _OPENCV_NAMES = ("opencv-python", "opencv-python-headless", "opencv-contrib-python")
 _ALTERNATIVES = {"mmcv-lite": "mmcv"}
 """Distributions that do as well as the one asked for: mmcv is mmcv-lite with its operators."""
@@ -231,7 +234,8 @@ def _check_weights() -> Check:
 
     folder = cache_folder()
     there = sorted(path for path in folder.glob("*.pth") if path.is_file())
-    listed = [f"{path.name} ({path.stat().st_size / 2**20:.0f} MiB)" for path in there]
+    listed = [f"{path.name} ({path.stat().st_size / 2**20:.0f} MiB)" for path in there[:_LISTED]]
+    listed += [f"{len(there) - _LISTED} more"] if len(there) > _LISTED else []
     found = f"{folder} holds {', '.join(listed) or 'none'}; others are fetched when needed"
     existing = next(each for each in (folder, *folder.parents) if each.exists())
     if existing.is_dir() and os.access(existing, os.W_OK):

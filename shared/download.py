@@ -24,10 +24,10 @@ from orn.shared.jobs.termination import terminated_as_interrupted
 
 logger = logging.getLogger(__name__)
 
-MIRROR_VARIABLE = "ORN_WEIGHTS_MIRROR"
+_MIRROR_VARIABLE = "ORN_WEIGHTS_MIRROR"
 _DIGITS = re.compile(r".+-([0-9a-f]{8,64})\.[^.]+")
-_SILENCE_SECONDS = 30.0
-"""How long a server may say nothing; torch would wait for ever."""
+_TIMEOUT_SECONDS = 30.0
+"""How long a server may be silent; torch sets no timeout."""
 
 
 def cache_folder() -> Path:
@@ -54,7 +54,7 @@ def fetch(
     what: str,
     remedy: str,
     error: type[PipelineError],
-    silence_seconds: float = _SILENCE_SECONDS,
+    timeout_seconds: float = _TIMEOUT_SECONDS,
 ) -> Path:
     """Return the file of an address, downloaded if the cache does not have it.
 
@@ -65,7 +65,7 @@ def fetch(
         what: what the file is, for messages.
         remedy: what else the user can do with the file, as a clause.
         error: what to raise.
-        silence_seconds: how long the server may say nothing.
+        timeout_seconds: how long the server may be silent.
 
     Raises:
         error: the file cannot be fetched, or what came, or lies in the cache, has another SHA-256.
@@ -86,7 +86,7 @@ def fetch(
         return path
     source = _source(url)
     try:
-        _download(source, path, digits=digits, silence_seconds=silence_seconds)
+        _download(source, path, digits=digits, timeout_seconds=timeout_seconds)
     except (OSError, HTTPException, RuntimeError, ValueError, PipelineError) as err:
         raise error(
             f"{what}: could not be fetched from {source} ({_reason(err)}); download that file "
@@ -95,7 +95,7 @@ def fetch(
     return path
 
 
-def _download(source: str, path: Path, *, digits: str, silence_seconds: float) -> None:
+def _download(source: str, path: Path, *, digits: str, timeout_seconds: float) -> None:
     import torch.hub
 
     if is_locked(path):
@@ -104,15 +104,15 @@ def _download(source: str, path: Path, *, digits: str, silence_seconds: float) -
         if path.exists():
             return
         logger.info("fetching %s to %s", source, path.parent)
-        with _silence_limited(silence_seconds):
+        with _socket_timeout(timeout_seconds):
             torch.hub.download_url_to_file(
                 source, str(path), hash_prefix=digits, progress=sys.stderr.isatty()
             )
 
 
 @contextmanager
-def _silence_limited(seconds: float) -> Iterator[None]:
-    """Limits how long new sockets of this process wait, which torch.hub leaves open."""
+def _socket_timeout(seconds: float) -> Iterator[None]:
+    """Sets the timeout of new sockets of this process, for which torch.hub has no argument."""
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(seconds)
     try:
@@ -126,7 +126,7 @@ def _name(url: str) -> str:
 
 
 def _source(url: str) -> str:
-    mirror = os.environ.get(MIRROR_VARIABLE)
+    mirror = os.environ.get(_MIRROR_VARIABLE)
     return f"{mirror.rstrip('/')}/{_name(url)}" if mirror else url
 
 

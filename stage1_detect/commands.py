@@ -28,7 +28,8 @@ from orn.shared.cli_options import (
 @click.option(
     "--checkpoint",
     type=NonEmptyPath(dir_okay=False),
-    help="File of the detector's weights.  [default: the data set's own]",
+    help="File of the detector's weights.  [default: the data set's own, else the published ones, "
+    "fetched once]",
 )
 @click.option(
     "--config",

@@ -70,7 +70,7 @@ def _cover(text: str, pixels: int, *, bold: bool) -> NDArray[np.float32]:
     left, _, right, _ = font.getbbox(line)
     image = Image.new("L", (max(math.ceil(right - left), 1), ascent + descent))
     ImageDraw.Draw(image).text((-left, 0), line, fill=255, font=font)
-    return np.asarray(image, np.float32) / 255
+    return np.asarray(image, np.float32) / np.float32(255)
 
 
 @lru_cache(maxsize=32)

@@ -192,9 +192,9 @@ def _take(
         if -believed > lack(name):  # groups of it were taken for other classes that they have
             heappush(most, (-lack(name), name))
         elif queues[name]:
-            group = queues[name].popleft()
-            if fits(group):
-                lasts.append(group) if is_last(group) else move(group)
+            next_one = queues[name].popleft()
+            if fits(next_one):
+                lasts.append(next_one) if is_last(next_one) else move(next_one)
             heappush(most, (-lack(name), name))
     for name in lasts:
         if fits(name):

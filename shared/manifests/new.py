@@ -92,7 +92,7 @@ def make_manifest(
             for files.
         PipelineError: if the disk refuses.
     """
-    found = guess_table(table, group=split and split.group)
+    found = guess_table(table, group=split.group if split else None)
     split_of = _drawn(table, split, has_split=found.has_split)
     folder = table.absolute().parent
     data_root, root = _data_root(folder, data_root)
@@ -113,7 +113,7 @@ def make_manifest(
         classes=classes_path.name,
         num_classes=len(found.classes),
         has_split=found.has_split,
-        drawn=split_path and split_path.name,
+        drawn=split_path.name if split_path else None,
         split=split,
     ).text()
     files = {path: text, classes_path: "".join(f"{each}\n" for each in found.classes)}

@@ -71,7 +71,7 @@ class OpenedModel:
         )
 
 
-def open_model(path: Path, *, device: str = "auto") -> OpenedModel:
+def open_model(path: Path, *, device: str | torch.device = "auto") -> OpenedModel:
     """The network of a run, with its best weights, or of a model folder.
 
     Args:
@@ -82,7 +82,7 @@ def open_model(path: Path, *, device: str = "auto") -> OpenedModel:
         ConfigError: if it is neither, or there is no such device.
         CheckpointError: if its weights cannot be used.
     """
-    target = torch.device(choose_device(device))
+    target = torch.device(choose_device(str(device)))
     if is_model_folder(path):
         config = read_model_config(path)
         network = load_network(path, config)

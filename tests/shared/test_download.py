@@ -103,7 +103,7 @@ def test_what_does_not_arrive_whole_is_absent(
 def test_a_server_that_says_nothing_is_not_waited_for(server: WeightsServer) -> None:
     name = server.publish(CONTENT).rpartition("/")[2]
     with pytest.raises(DetectorError, match="timed out"):
-        get(f"{server.address}/silent/{name}", silence_seconds=0.2)
+        get(f"{server.address}/silent/{name}", timeout_seconds=0.2)
     assert left() == []
     assert socket.getdefaulttimeout() is None
 
