@@ -23,7 +23,7 @@ from typing import Any
 import click
 
 from orn.benchmarks.harness import Measure, Setting, describe_machine
-from orn.shared.cli_options import NumberRange, device_option, echo_json, json_option
+from orn.shared.cli_options import NumberRange, device_option, echo, echo_json, json_option
 from orn.shared.jobs.atomic_file import write_text
 from orn.shared.jobs.termination import terminated_as_interrupted
 
@@ -101,7 +101,7 @@ def run_cells(
 
     def tell(cell: str, state: str, text: str) -> None:
         told.append({"name": cell, "state": state, "told": text})
-        click.echo(f"{cell}: {text if state == 'done' else f'{state} {text}'.strip()}", err=True)
+        echo(f"{cell}: {text if state == 'done' else f'{state} {text}'.strip()}", err=True)
 
     with contextlib.closing(_Worker(setting)) as worker:
         for cell, measure in chosen.items():

@@ -17,9 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import click
-
-from orn.shared.cli_options import echo_json
+from orn.shared.cli_options import echo, echo_json
 from orn.shared.environment import describe_environment, machine_memory
 from orn.shared.errors import PipelineError
 from orn.shared.jobs.atomic_file import write_text
@@ -72,12 +70,12 @@ def publish(result: BenchResult, *, as_json: bool, out: Path | None) -> None:
     if as_json:
         echo_json(result.as_json())
         return
-    click.echo(
+    echo(
         f"{result.name}: ratio {result.ratio:.3g} "
         f"(ours {result.ours:.4g} {result.unit}, reference {result.reference:.4g} {result.unit})"
     )
     for name, value in result.details.items():
-        click.echo(f"  {name}: {value}")
+        echo(f"  {name}: {value}")
 
 
 def keep(record: Mapping[str, Any], out: Path | None) -> None:

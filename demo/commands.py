@@ -13,6 +13,7 @@ from orn.demo.world.dials import DETECTOR_FRAMES, USED_DIALS, WORLDS, Dials
 from orn.shared.cli_options import (
     NumberRange,
     data_option,
+    echo,
     echo_json,
     echo_report,
     json_option,
@@ -139,7 +140,7 @@ def demo_world(
             name, data_root, films=films or SIZES[size][name], dials=dials, seed=seed,
             workers=workers,
         )  # fmt: skip
-        click.echo(f"{data_root / name}: {f'{drawn} films drawn' if drawn else 'whole'}", err=True)
+        echo(f"{data_root / name}: {f'{drawn} films drawn' if drawn else 'whole'}", err=True)
 
 
 @click.command("truth")
@@ -155,7 +156,7 @@ def demo_truth(dataset: str, data_root: Path, out: Path | None) -> None:
 
     folder = out or Path("shards") / f"{dataset}-truth"
     written = write_truth_shards(dataset, data_root, folder)
-    click.echo(f"{folder}: {f'{written} shards written' if written else 'whole'}", err=True)
+    echo(f"{folder}: {f'{written} shards written' if written else 'whole'}", err=True)
 
 
 @click.command("detector")
@@ -203,6 +204,6 @@ def demo_detector(
         folder, out, config=demo_config(), settings=settings, command=["orn", *sys.argv[1:]]
     )
     found = ", ".join(f"{key} {value:.3f}" for key, value in record["average_precision"].items())
-    click.echo(f"{out}: {iterations} steps in {record['seconds']} s, {found}", err=True)
+    echo(f"{out}: {iterations} steps in {record['seconds']} s, {found}", err=True)
     if as_json:
         echo_json(record)

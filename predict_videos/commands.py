@@ -11,6 +11,8 @@ from orn.shared.cli_options import (
     NumberRange,
     batch_option,
     device_option,
+    echo,
+    echo_text,
     frame_rate_option,
     threads_option,
 )
@@ -136,7 +138,7 @@ def predict(
             windows: list[WindowPrediction] = []
             for said in of_video:
                 if as_json:
-                    click.echo(json_line(said, model.classes))
+                    echo(json_line(said, model.classes))
                 if isinstance(said, FailedVideo):
                     failed.append(said)
                     segments.clear()
@@ -147,11 +149,11 @@ def predict(
                 elif said.pairs is not None:
                     windows.append(said)
             if segments and not as_json:
-                click.echo("\n".join(lines_of_video(segments, windows, model.classes)))
+                echo_text("\n".join(lines_of_video(segments, windows, model.classes)))
         if csv_path is not None:
             rows.write(csv_path)
     if failed:
-        click.echo(f"{len(failed)} of {len(found)} videos failed:", err=True)
+        echo(f"{len(failed)} of {len(found)} videos failed:", err=True)
         for each in failed:
-            click.echo(f"  {each.id}: {each.reason}", err=True)
+            echo(f"  {each.id}: {each.reason}", err=True)
     return 3 if failed else 0

@@ -12,6 +12,7 @@ from orn.shared.data_files import is_folder
 from orn.shared.errors import ConfigError
 from orn.shared.manifests.new import VIDEO_SUFFIXES
 from orn.shared.manifests.records import Video
+from orn.shared.text_table import utf8
 from orn.stage2_train.predict.windows import WindowChoice
 
 _PICTURES = (".jpg", ".jpeg")
@@ -39,8 +40,10 @@ class PredictRequest:
 
 
 def find_videos(sources: Sequence[str], *, rate: float | None = None) -> tuple[Video, ...]:
-    """The videos, each once, in the order in which they are named and then by their names; an id is
-    the path. A file that is named and not there is among them, and fails later on.
+    """Return the videos, each once, in the order in which they are named and then by their names.
+
+    An id is the path, with escapes for bytes that are not UTF-8. A file that is named and not there
+    is among them, and fails later on.
 
     Args:
         sources: what the user typed.
@@ -82,7 +85,7 @@ def _of_source(source: str, rate: float | None) -> Iterator[Video]:
                 yield from _of_source(match, rate)
         return
     if not is_folder(path):
-        yield Video(id=source, path=path)
+        yield Video(id=utf8(source), path=path)
         return
     num_found = 0
     for folder, subfolders, names in os.walk(path):
@@ -96,7 +99,7 @@ def _of_source(source: str, rate: float | None) -> Iterator[Video]:
             if _is_kind(name, VIDEO_SUFFIXES):
                 num_found += 1
                 file = Path(folder, name)
-                yield Video(id=str(file), path=file, inside=(path,))
+                yield Video(id=utf8(str(file)), path=file, inside=(path,))
     if not num_found:
         raise ConfigError(
             f"{shown(source)}: wanted videos or folders of JPEGs in it, found none; files may end "
@@ -114,4 +117,4 @@ def _frames(folder: Path, rate: float | None, *, inside: Path) -> Video:
             f"{shown(folder)}: is a folder of frames, which does not tell how many a second there "
             "are; say --rate"
         )
-    return Video(id=str(folder), path=folder, rate=rate, inside=(inside,))
+    return Video(id=utf8(str(folder)), path=folder, rate=rate, inside=(inside,))

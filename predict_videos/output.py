@@ -2,12 +2,12 @@
 
 import csv
 import io
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from orn.predict_videos.job import Said
+from orn.shared.cli_options import json_text
 from orn.shared.jobs.atomic_file import write_text
 from orn.shared.shards.schema import FailedVideo
 from orn.shared.text_table import columns, printable
@@ -25,7 +25,7 @@ def json_line(said: Said, classes: Sequence[str]) -> str:
         line: dict[str, Any] = {"kind": "failed", "video": said.id, "reason": said.reason}
     else:
         line = said.as_json(classes)
-    return json.dumps(line, ensure_ascii=False, allow_nan=False)
+    return json_text(line)
 
 
 def lines_of_video(

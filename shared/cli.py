@@ -19,10 +19,13 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from orn.shared.cli_options import echo
 from orn.shared.config.bounded import shown
 from orn.shared.errors import PipelineError
+from orn.shared.jobs.log_lines import line_handler
 from orn.shared.jobs.termination import Terminated
 from orn.shared.nearest import nearest
+from orn.shared.text_table import printable_lines
 
 INTERRUPTED_EXIT_CODE = 130
 """What a shell reports for a program ended by ctrl-C (128 + SIGINT)."""
@@ -354,6 +357,7 @@ def _errors_as_exit_codes() -> Iterator[None]:
     except PipelineError as err:
         _fail(f"orn: error: {' '.join(str(err).splitlines())}", err.exit_code)
     except click.ClickException as err:
+        err.message = printable_lines(err.message)
         err.show()
         sys.exit(err.exit_code)
     except (click.Abort, KeyboardInterrupt) as err:
@@ -377,7 +381,7 @@ def _discard_output() -> None:
 
 
 def _fail(message: str, exit_code: int) -> None:
-    click.echo(message, err=True)
+    echo(message, err=True)
     sys.exit(exit_code)
 
 
@@ -385,8 +389,7 @@ def _fail(message: str, exit_code: int) -> None:
 def _logging_to_stderr(verbosity: int) -> Iterator[None]:
     """Sends log records to stderr: ours from INFO up, others' from WARNING up; each -v one level
     more."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S"))
+    handler = line_handler(sys.stderr)
     root, ours = logging.getLogger(), logging.getLogger("orn")
     levels = {root: root.level, ours: ours.level}
     root.addHandler(handler)

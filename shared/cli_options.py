@@ -7,14 +7,18 @@ The names that a command function receives: `dataset`, `data_root`, `out`, `as_j
 import json
 import math
 import os
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 
+from orn.shared.text_table import printable, printable_lines
+
 LARGEST_SEED = 2**32 - 1
 """What every random generator in use accepts."""
+_NOT_ASCII = re.compile("[^\n -~]")
 
 
 class NonEmptyPath(click.Path):
@@ -160,9 +164,33 @@ def threads_option(whose: str, *, default: int | None = None, usual: str = "") -
     )
 
 
+def echo(line: object, *, err: bool = False) -> None:
+    """Print a line on stdout or stderr; what a terminal would act on, newlines too, is escaped."""
+    click.echo(printable(str(line)), err=err)
+
+
+def echo_text(text: str, *, nl: bool = True) -> None:
+    """Print text that has lines of its own on stdout, each as `echo` does."""
+    click.echo(printable_lines(text), nl=nl)
+
+
+def json_text(payload: Any, *, indent: int | None = None) -> str:
+    """Return a JSON document that every terminal and file can take; `json.loads` gives the same
+    strings, those of names that are not UTF-8 included. Numbers that JSON lacks are refused."""
+    text = json.dumps(payload, indent=indent, ensure_ascii=False, allow_nan=False)
+    return _NOT_ASCII.sub(_json_escape, text)
+
+
+def _json_escape(match: re.Match[str]) -> str:
+    character = match[0]
+    if character.isprintable():
+        return character
+    return json.dumps(character)[1:-1].replace("\x7f", "\\u007f")
+
+
 def echo_json(payload: Any) -> None:
     """Prints one JSON document on stdout; numbers that JSON does not have are refused."""
-    click.echo(json.dumps(payload, indent=2, ensure_ascii=False, allow_nan=False))
+    click.echo(json_text(payload, indent=2))
 
 
 def echo_report(report: Any, text: Callable[[Any], str], *, as_json: bool) -> None:
@@ -173,7 +201,7 @@ def echo_report(report: Any, text: Callable[[Any], str], *, as_json: bool) -> No
     if as_json:
         echo_json(report)
     else:
-        click.echo(text(report))
+        echo_text(text(report))
 
 
 def is_first_process() -> bool:
@@ -190,4 +218,4 @@ def echo_settings(settings: Mapping[str, Any], *, as_json: bool) -> None:
         if isinstance(value, list):
             more = ", ..." if len(value) > 5 else ""
             value = f"{len(value)} ({', '.join(map(str, value[:5]))}{more})" if value else "none"
-        click.echo(f"{name.replace('_', ' ')}: {'none' if value is None else value}")
+        echo(f"{name.replace('_', ' ')}: {'none' if value is None else value}")

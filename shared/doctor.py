@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 import click
 
-from orn.shared.cli_options import echo_json, json_option
+from orn.shared.cli_options import echo, echo_json, echo_text, json_option
 from orn.shared.environment import PROJECT, installed_version, requirements
 
 LEAST_FREE_BYTES = 5 * 2**30
@@ -57,12 +57,12 @@ def doctor(as_json: bool) -> int:
     for check in run_checks():
         checks.append(check)
         if not as_json:
-            click.echo(_line(check))
+            echo_text(_line(check))
     is_well = all(check.status != "failed" for check in checks)
     if as_json:
         echo_json({"ok": is_well, "checks": [asdict(check) for check in checks]})
     else:
-        click.echo("everything needed works" if is_well else "something needed does not work")
+        echo("everything needed works" if is_well else "something needed does not work")
     return 0 if is_well else 1
 
 

@@ -23,7 +23,7 @@ from typing import Any, BinaryIO
 import torch
 from torch import Tensor
 
-from orn.shared.config.bounded import open_file, shown
+from orn.shared.config.bounded import open_file, require_utf8, shown
 from orn.shared.environment import machine_memory
 from orn.shared.errors import CheckpointError, PipelineError
 from orn.shared.jobs.atomic_file import replacing
@@ -134,6 +134,7 @@ def read_tensors(
             raise error(
                 f"{shown(path)}: wanted {what}, found a file that is damaged or of another kind"
             ) from err
+    require_utf8(path, error=error)
     known: list[Any] = [
         (_Dropped, name.replace("__builtin__", "builtins").replace(" ", ".")) for name in dropped
     ]

@@ -18,7 +18,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from orn.shared.cli_options import NonEmptyPath, NumberRange, echo_json, json_option
+from orn.shared.cli_options import NonEmptyPath, NumberRange, echo, echo_json, json_option
 from orn.shared.environment import requirements
 from orn.shared.errors import ConfigError, PipelineError
 
@@ -79,7 +79,7 @@ def wheelhouse(
     if as_json:
         echo_json({"folder": str(out), "mib": total, "bytes": sizes})
     else:
-        click.echo(f"{out}: {len(sizes)} wheels, {total:.1f} MiB")
+        echo(f"{out}: {len(sizes)} wheels, {total:.1f} MiB")
     if at_most is not None and total > at_most:
         largest = sorted(sizes, key=sizes.__getitem__, reverse=True)[:3]
         raise PipelineError(

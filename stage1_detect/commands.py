@@ -12,6 +12,7 @@ from orn.shared.cli_options import (
     dataset_argument,
     device_option,
     dry_run_option,
+    echo,
     echo_json,
     echo_settings,
     json_option,
@@ -124,7 +125,7 @@ def detect(
         return 0
     summary = request.run()
     for line in report(summary):
-        click.echo(line, err=True)
+        echo(line, err=True)
     if as_json:
         echo_json(summary.as_json())
     return summary.exit_code

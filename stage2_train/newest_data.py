@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 from click.core import ParameterSource
 
-from orn.shared.cli_options import is_first_process
+from orn.shared.cli_options import echo, is_first_process
 from orn.shared.data_files import is_folder
 from orn.stage2_train.resources import Resources, folders_between
 
@@ -45,7 +45,7 @@ def newest_data(data_root: Path, *, shards: Path | None = None) -> NewestData:
     last = completed_last(None if shards is None else [shards])
     manifest = manifest_of(last.plan, remedy="name the file as DATASET")
     if is_first_process():
-        click.echo(str(last), err=True)
+        echo(last, err=True)
     name, recorded = last.plan.dataset, last.plan.data_root
     if recorded is not None and not _is_typed("data_root") and is_folder(recorded):
         data_root = Path(recorded)

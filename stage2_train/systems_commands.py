@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from orn.shared.cli_options import NonEmptyPath, echo_json, echo_report, json_option, set_option
+from orn.shared.cli_options import (
+    NonEmptyPath,
+    echo,
+    echo_json,
+    echo_report,
+    echo_text,
+    json_option,
+    set_option,
+)
 from orn.shared.text_table import columns, facts
 
 if TYPE_CHECKING:
@@ -45,7 +53,7 @@ def systems(table: int | None, as_json: bool) -> None:
     if as_json:
         echo_json({"systems": described})
     else:
-        click.echo(_systems_text(described, table))
+        echo_text(_systems_text(described, table))
 
 
 @click.command()
@@ -94,7 +102,7 @@ def export(run: Path, out: Path) -> None:
     """
     from orn.stage2_train.runs.trained import export_weights
 
-    click.echo(f"{out}: {export_weights(run, out)} tensors", err=True)
+    echo(f"{out}: {export_weights(run, out)} tensors", err=True)
 
 
 def _describe(system: System) -> dict[str, Any]:

@@ -10,8 +10,10 @@ from orn.shared.cli_options import (
     dataset_argument,
     device_option,
     dry_run_option,
+    echo,
     echo_json,
     echo_report,
+    echo_text,
     json_option,
     out_option,
     set_option,
@@ -218,10 +220,10 @@ def demo_tables(
         if as_json:
             echo_json(described)
         for step in () if as_json else described["steps"]:
-            click.echo(f"{'done' if step['done'] else 'to do'}: {step['title']}")
+            echo(f"{'done' if step['done'] else 'to do'}: {step['title']}")
         return
     reports = run_tables(request)
     if as_json:
         echo_json({"reports": [str(path) for path in reports]})
     for path in () if as_json else reports:
-        click.echo(f"{path}\n\n{path.read_text(encoding='utf-8')}")
+        echo_text(f"{path}\n\n{path.read_text(encoding='utf-8')}")

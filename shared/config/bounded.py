@@ -15,6 +15,7 @@ from typing import Any
 
 from orn.shared.data_files import kind_of
 from orn.shared.errors import ConfigError, PipelineError
+from orn.shared.text_table import printable, utf8
 
 MOST_BYTES = 16 << 20
 """Largest file that is read unless its reader says otherwise; JSON takes up to 25 times its size in
@@ -117,10 +118,16 @@ def parse_json(text: str | bytes, *, source: str, error: type[PipelineError] = C
         raise error(f"{source}: is not JSON ({err})") from err
 
 
+def require_utf8(path: object, *, error: type[PipelineError] = ConfigError) -> None:
+    """Raise `error` if a path is not UTF-8: TOML, torch and TensorBoard take no other."""
+    if utf8(str(path)) != str(path):
+        raise error(
+            f"{shown(path)}: expected a path in UTF-8, got other bytes; rename the file or folder"
+        )
+
+
 def shown(path: object) -> str:
     """A path as a message has it: on one line, and not longer than one can read."""
-    text = str(path)
-    if not text.isprintable():
-        text = ascii(text)
+    text = printable(str(path))
     half = _LONGEST_PATH // 2
     return text if len(text) <= _LONGEST_PATH else f"{text[:half]}...{text[-half:]}"

@@ -101,6 +101,8 @@ def _problem(details: ErrorDetails, config_type: Any) -> str:
             return _not_one_of(key, found, context["expected"])
         case "value_error":
             return f"{key}: {context['error']}" if key else str(context["error"])
+        case "json_invalid" if "surrogate" in str(context):
+            return "holds text that is not UTF-8"
         case "json_invalid":
             return "is nested too deeply or holds too large a number"  # it is JSON of our own
         case kind:

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import to_jsonable_python
 
-from orn.shared.config.bounded import read_bounded
+from orn.shared.config.bounded import read_bounded, require_utf8
 from orn.shared.config.fields import explain
 from orn.shared.errors import ConfigError, PipelineError
 from orn.shared.nearest import nearest
@@ -151,12 +151,17 @@ def to_toml(config: Any) -> str:
 
 
 def toml_value(value: Any) -> str:
-    """A plain value as TOML writes it; None as "none"."""
+    """A plain value as TOML writes it; None as "none".
+
+    Raises:
+        ConfigError: for a path that is not UTF-8.
+    """
     if value is None:
         return '"none"'
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
+        require_utf8(value)
         # JSON's escapes are TOML's, but for DEL, which JSON leaves as it is.
         return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
     if isinstance(value, list):

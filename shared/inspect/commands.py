@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from orn.shared.cli_options import NonEmptyPath, data_option, echo_json, json_option
+from orn.shared.cli_options import NonEmptyPath, data_option, echo_json, echo_text, json_option
+from orn.shared.text_table import printable
 
 if TYPE_CHECKING:
     from orn.shared.shards.verify import Problem
@@ -38,7 +39,7 @@ class Verification:
         for problem in sorted(self.problems, key=lambda problem: problem.severity):
             note = "note: " if problem.severity == "note" else ""
             array = f"{problem.array}: " if problem.array else ""
-            lines.append(f"{problem.shard}: {note}{array}{problem.message}")
+            lines.append(printable(f"{problem.shard}: {note}{array}{problem.message}"))
         if not self.exit_code:
             lines.append(f"ok: {self.shards} shard{'s' if self.shards != 1 else ''}")
         return "\n".join(lines)
@@ -123,7 +124,7 @@ def show_verification(verification: Verification, *, as_json: bool) -> None:
     if as_json:
         echo_json(verification.as_json())
     else:
-        click.echo(verification.as_text())
+        echo_text(verification.as_text())
 
 
 def one_shard(path: Path) -> Path:

@@ -34,12 +34,15 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Writes a UTF-8 file as a whole, or leaves what was there.
+    """Write a UTF-8 file as a whole, or leave what was there.
+
+    Bytes of a file's name that are not UTF-8 become escapes such as \\udcff, which a reader of JSON
+    makes the same bytes again.
 
     Raises:
         PipelineError: if the disk refuses, naming the file and the reason.
     """
-    write_bytes(path, text.encode())
+    write_bytes(path, text.encode(errors="backslashreplace"))
 
 
 @contextmanager

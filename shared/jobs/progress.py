@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
+from orn.shared.text_table import printable
+
 logger = logging.getLogger(__name__)
 
 LOG_INTERVAL_SECONDS = 10.0
@@ -113,7 +115,7 @@ def _drawn(task: str, *, total: int | None, unit: str) -> Iterator[Bar]:
         TextColumn("{task.completed:.0f}" + of_total + f" {unit}"),
         RateColumn(),
         TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}"),
+        TextColumn("{task.fields[note]}", markup=False),
     )
     with Progress(*columns, console=Console(stderr=True)) as bars:
         task_id = bars.add_task(task, total=total, note="")
@@ -122,7 +124,7 @@ def _drawn(task: str, *, total: int | None, unit: str) -> Iterator[Bar]:
             def advance(self, n: int = 1, *, note: str | None = None) -> None:
                 bars.advance(task_id, n)
                 if note is not None:
-                    bars.update(task_id, note=note)
+                    bars.update(task_id, note=printable(note))
 
         yield RichBar()
 

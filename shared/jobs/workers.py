@@ -18,6 +18,7 @@ from multiprocessing.connection import Connection
 from typing import Any, TypeVar
 
 from orn.shared.errors import PipelineError
+from orn.shared.jobs.log_lines import use_lines_in_worker
 from orn.shared.jobs.termination import terminated_as_interrupted
 
 T = TypeVar("T")
@@ -114,6 +115,7 @@ def _begin(lifeline: Connection, work: Callable[[Any], Any]) -> None:
     """Makes a worker ready: signals are left to its parent, which may send it none in the end."""
     global _work
     _work = work
+    use_lines_in_worker()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     threading.Thread(target=_end_with, args=(lifeline,), daemon=True).start()

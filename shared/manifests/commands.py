@@ -8,8 +8,10 @@ from orn.shared.cli_options import (
     NonEmptyPath,
     data_option,
     dataset_argument,
+    echo,
     echo_json,
     echo_report,
+    echo_text,
     frame_rate_option,
     json_option,
     seed_option,
@@ -32,7 +34,7 @@ def list_manifests(as_json: bool) -> None:
         echo_json({"datasets": listed})
     else:
         rows = [(each.name, each.form, each.task, each.title) for each in manifests]
-        click.echo(columns(rows))
+        echo_text(columns(rows))
 
 
 @click.command()
@@ -127,13 +129,13 @@ def new(
         fresh=fresh,
     )
     for reason in made["guessed"]:
-        click.echo(f"guessed: {reason}", err=True)
+        echo(f"guessed: {reason}", err=True)
     for line in (
         "{manifest}: {videos[listed]} videos, {videos[present]} there",
         "{classes_file}: {classes} classes",
         *(["{split_file}: the split of each video"] if made["split_file"] else []),
         "next: orn manifest check {manifest} --data {data_root}",
     ):
-        click.echo(line.format(**made), err=True)
+        echo(line.format(**made), err=True)
     if as_json:
         echo_json(made)

@@ -18,6 +18,8 @@ from typing import NamedTuple
 
 from orn.shared.data_files import is_folder
 from orn.shared.errors import DataRootError
+from orn.shared.manifests.problems import id_problem
+from orn.shared.text_table import counted
 
 logger = logging.getLogger(__name__)
 
@@ -72,7 +74,10 @@ def find_videos(
 
 
 def find_ids(folder: Path, pattern: str, *, are_folders: bool) -> tuple[str, ...]:
-    """Ids of all videos that lie under the data set's folder as the pattern says, sorted."""
+    """Return the sorted ids of all videos that lie under the folder as the pattern says.
+
+    One that a table must not hold, such as bytes that are not UTF-8, is left out with a warning.
+    """
     expression = re.compile(
         re.escape(pattern)
         .replace(re.escape("{id}"), "(?P<id>.+)", 1)
@@ -86,7 +91,13 @@ def find_ids(folder: Path, pattern: str, *, are_folders: bool) -> tuple[str, ...
             match = expression.fullmatch(relative)
             if match and expand(pattern, match["id"]) == relative:
                 ids.add(match["id"])
-    return tuple(sorted(ids))
+    left_out = sorted(each for each in ids if id_problem(each))
+    if left_out:
+        logger.warning(
+            "%s: %s left out, the id of the first, %s, %s; rename the file or folder",
+            *(folder, counted(len(left_out), "video"), left_out[0], id_problem(left_out[0])),
+        )
+    return tuple(sorted(ids.difference(left_out)))
 
 
 def named_folders(

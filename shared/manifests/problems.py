@@ -46,7 +46,7 @@ class Problems:
     def check_id(self, line: int | str, video_id: str) -> bool:
         """Whether a video id is one that cannot leave the folder of the data set; notes it if
         not."""
-        reason = _id_problem(video_id)
+        reason = id_problem(video_id)
         if reason:
             self.add(line, f"video id {video_id[:80]!r} {reason}")
         return reason is None
@@ -70,7 +70,7 @@ class Problems:
             raise ManifestError(f"{self.path}: {count}: {'; '.join(self.shown)}{more}")
 
 
-def _id_problem(video_id: str) -> str | None:
+def id_problem(video_id: str) -> str | None:
     """Why a video id cannot be trusted as part of a path, or None if it can."""
     if not video_id:
         return "is empty"

@@ -133,7 +133,7 @@ def content_digest(path: Path) -> str:
         for frame in folder_files(path):
             regular_status(frame)
             content = frame.read_bytes()
-            digest.update(f"{frame.name}\0{len(content)}\0".encode())
+            digest.update(os.fsencode(frame.name) + f"\0{len(content)}\0".encode())
             digest.update(content)
         return f"sha256:{digest.hexdigest()}"
     except OSError as err:

@@ -21,6 +21,7 @@ from typing import Any
 
 from orn.shared.errors import ConfigError, DetectorError
 from orn.shared.jobs.atomic_file import remove_temporaries
+from orn.shared.jobs.log_lines import use_lines_in_worker
 from orn.shared.jobs.same_job import differences
 from orn.shared.jobs.termination import terminated_as_interrupted
 from orn.shared.shards.plan import Unit, shard_path
@@ -176,6 +177,7 @@ class _DetectActor:
 
     def __init__(self, *, device: str, **job: Any) -> None:
         """Loads nothing yet, so that an error of `load` comes back as it is."""
+        use_lines_in_worker()
         self._device = device
         self._job = job
 

@@ -9,6 +9,7 @@ from orn.shared.cli_options import (
     NumberRange,
     data_option,
     dataset_argument,
+    echo,
     echo_json,
     json_option,
 )
@@ -62,7 +63,7 @@ def export_coco(
     ranges = None if split is None else ranges_of_split(manifest, data_root, split)
     selection = Selection(videos=videos, ranges=ranges, min_score=min_score)
     report = export(shards or Path("shards") / manifest.name, out, selection)
-    click.echo(
+    echo(
         "{results}: {detections} detections in {frames} frames of {videos} videos; {images} says "
         "what each image is".format(**report),
         err=True,

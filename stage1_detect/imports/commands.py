@@ -10,6 +10,7 @@ from orn.shared.cli_options import (
     data_option,
     dataset_argument,
     dry_run_option,
+    echo,
     echo_json,
     echo_settings,
     json_option,
@@ -70,7 +71,7 @@ def import_masks(
         return 0
     summary = run_import(job, fresh=fresh, workers=workers)
     for line in report(summary):
-        click.echo(line, err=True)
+        echo(line, err=True)
     if as_json:
         echo_json(summary)
     return exit_code(summary)

@@ -19,6 +19,7 @@ from pathlib import Path
 from orn.shared.config.bounded import open_to_append
 from orn.shared.errors import PipelineError, TrainingError
 from orn.shared.jobs.lock import locked
+from orn.shared.jobs.log_lines import line_handler
 from orn.shared.jobs.progress import progress
 from orn.shared.jobs.termination import terminated_as_interrupted
 from orn.shared.manifests.load import load_manifest
@@ -180,7 +181,7 @@ def _train_and_measure(
     """What a process does for one run; everything it says goes to the run's log. The run is locked
     by it, and so stays locked when the ablation dies and it does not."""
     folder.mkdir(parents=True, exist_ok=True)
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S")
+    logging.basicConfig(handlers=[line_handler()])
     logging.getLogger("orn").setLevel(logging.INFO)
     try:
         with open_to_append(folder / LOG_NAME) as log:

@@ -20,6 +20,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Sampler
 
 from orn.shared.errors import ConfigError, PipelineError, TrainingError
+from orn.shared.jobs.log_lines import use_lines_in_worker
 from orn.shared.short_repr import short_repr
 from orn.stage2_train.clips.dataset import ClipDataset, ClipSample
 from orn.stage2_train.clips.views import ClipRequest, View
@@ -272,6 +273,10 @@ def _told(
     return lambda: ([dataset.told(request) for request in batch] for batch in batches())
 
 
+def _begin_worker(_: int) -> None:
+    use_lines_in_worker()
+
+
 def _loader(
     dataset: ClipDataset,
     batches: Callable[[], Iterator[list[ClipRequest]]],
@@ -290,6 +295,7 @@ def _loader(
         multiprocessing_context=context,
         batch_sampler=_BatchSampler(requests),
         num_workers=settings.workers,
+        worker_init_fn=_begin_worker,
         collate_fn=collate,
         pin_memory=settings.pin_memory,
     )

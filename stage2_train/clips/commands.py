@@ -10,7 +10,9 @@ from orn.shared.cli_options import (
     NumberRange,
     data_option,
     dataset_argument,
+    echo,
     echo_json,
+    echo_text,
     json_option,
     out_option,
 )
@@ -65,7 +67,7 @@ def overlay(dataset: str, as_json: bool, **options: Any) -> None:
         echo_json(result)
     else:
         for picture in result["pictures"]:
-            click.echo(picture["path"])
+            echo(picture["path"])
 
 
 def _overlay_file(
@@ -136,7 +138,7 @@ def inspect(shard: Path, do_verify: bool, as_json: bool, **options: Any) -> int:
         if verification.exit_code:
             show_verification(verification, as_json=as_json)
             return 1
-        click.echo(f"{path}: whole", err=True)
+        echo(f"{path}: whole", err=True)
     opened = Shard(path)
     if overlay is not None or options["html"] is not None:
         made = _draw(opened, makes_film=makes_film, **options)
@@ -144,7 +146,7 @@ def inspect(shard: Path, do_verify: bool, as_json: bool, **options: Any) -> int:
             echo_json(made)
         for key in () if as_json else ("overlay", "html"):
             if key in made:
-                click.echo(made[key])
+                echo(made[key])
     else:
         _describe(opened, as_json=as_json, **options)
     return 0
@@ -164,10 +166,10 @@ def _describe(
 
     if video_id is None and index is None and seconds is None:
         summary = summarise(shard)
-        echo_json(summary_to_dict(summary)) if as_json else click.echo(summary_text(summary))
+        echo_json(summary_to_dict(summary)) if as_json else echo_text(summary_text(summary))
     else:
         frame = find_frame(shard, video_id=video_id, index=index, seconds=seconds)
-        echo_json(frame_to_dict(frame)) if as_json else click.echo(frame_text(frame))
+        echo_json(frame_to_dict(frame)) if as_json else echo_text(frame_text(frame))
 
 
 def _draw(
@@ -192,7 +194,7 @@ def _draw(
 
         page = write_page(shard, pictures, html)
         size = f"{page.size_bytes / 1e6:.1f} MB"
-        click.echo(f"{page.frames:,} of {page.all_frames:,} frames, {size}", err=True)
+        echo(f"{page.frames:,} of {page.all_frames:,} frames, {size}", err=True)
         made |= {
             "html": str(page.path),
             "html_bytes": page.size_bytes,

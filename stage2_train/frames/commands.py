@@ -9,6 +9,7 @@ from orn.shared.cli_options import (
     NumberRange,
     data_option,
     dry_run_option,
+    echo,
     echo_json,
     json_option,
     out_option,
@@ -104,7 +105,8 @@ def clips(dataset: str | None, verify: bool, dry_run: bool, as_json: bool, **opt
     if as_json:
         echo_json(result)
     else:
-        click.echo("\n".join(f"{name}: {value}" for name, value in result.items()))
+        for name, value in result.items():
+            echo(f"{name}: {value}")
     return SOME_FAILED_EXIT_CODE if result.get("failed") else 0
 
 
@@ -114,7 +116,7 @@ def _print_problems(result: dict[str, Any], *, as_json: bool) -> int:
     else:
         for problem in result["problems"]:
             where = f"{result['path']}: {problem['video']}" if problem["video"] else result["path"]
-            click.echo(f"{where}: {problem['message']}")
+            echo(f"{where}: {problem['message']}")
         if result["ok"]:
-            click.echo(f"ok: {result['videos']} videos")
+            echo(f"ok: {result['videos']} videos")
     return 0 if result["ok"] else 1

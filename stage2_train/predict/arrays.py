@@ -26,6 +26,7 @@ from orn.shared.manifests.source import source_of
 from orn.shared.masks.detections import FrameDetections
 from orn.shared.shards.reader import DetectionFolder
 from orn.shared.shards.schema import UNKNOWN_SOURCE
+from orn.shared.text_table import utf8
 from orn.shared.time_ranges import MOST_SECONDS
 from orn.shared.video.frame import check_images
 from orn.shared.video.read import content_digest, frame_seconds, read_frames
@@ -85,7 +86,7 @@ def predict_given(
             shown = Video(id=video_id or _id_of(path, folder), path=path, rate=rate)
             _check_source(shown, folder)
             return predict_video(model, shown, folder, choice=choice, pairs=pairs)
-        shown = Video(id=video_id or path.stem, path=path, rate=rate)
+        shown = Video(id=video_id or utf8(path.stem), path=path, rate=rate)
         name, frames, image = shown.id, model.decoded([shown]).frames(shown.id), _reader(shown)
     else:
         frames = ArrayPictures(_times(seconds, len(video)), video, model.config.clips)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from orn.shared.cli_options import NonEmptyPath, echo_json, json_option
+from orn.shared.cli_options import NonEmptyPath, echo, echo_json, json_option
 
 
 @click.command()
@@ -54,4 +54,4 @@ def export(
     if as_json:
         echo_json({"folder": str(out), "files": list(names)} | ({"url": url} if url else {}))
     else:
-        click.echo(f"{out}: {', '.join(names)}{f'; {url}' if url else ''}", err=True)
+        echo(f"{out}: {', '.join(names)}{f'; {url}' if url else ''}", err=True)

@@ -6,9 +6,7 @@ Imports nothing heavy before it is called.
 import shlex
 from pathlib import Path
 
-import click
-
-from orn.shared.cli_options import is_first_process
+from orn.shared.cli_options import echo, is_first_process
 from orn.shared.errors import ConfigError
 
 
@@ -29,7 +27,7 @@ def chosen_run(run: Path | None, dataset: str | None = None) -> Path:
         if run is None:
             raise ConfigError(_no_run(dataset, name))
         if is_first_process():
-            click.echo(f"{run}: the newest run on {name or dataset_of(run)}", err=True)
+            echo(f"{run}: the newest run on {name or dataset_of(run)}", err=True)
     elif dataset_of(run) not in (name, None):
         raise ConfigError(
             f"{run}: wanted a run on {name}, found one on {dataset_of(run)}; leave out RUN or "

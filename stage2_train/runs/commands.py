@@ -4,7 +4,14 @@ from pathlib import Path
 
 import click
 
-from orn.shared.cli_options import NonEmptyPath, echo_json, echo_report, json_option
+from orn.shared.cli_options import (
+    NonEmptyPath,
+    echo,
+    echo_json,
+    echo_report,
+    echo_text,
+    json_option,
+)
 
 _path = NonEmptyPath()
 
@@ -51,11 +58,11 @@ def runs(
     if as_json:
         echo_json({"split": split, "runs": table.records(chosen)})
     elif as_csv:
-        click.echo(table.as_csv(chosen), nl=False)
+        echo_text(table.as_csv(chosen), nl=False)
     elif chosen:
-        click.echo(table.as_table(chosen, folder, in_markdown=as_markdown))
+        echo_text(table.as_table(chosen, folder, in_markdown=as_markdown))
     else:
-        click.echo(f"{folder}: no run" + (" that fits" if found else ""))
+        echo(f"{folder}: no run" + (" that fits" if found else ""))
 
 
 @click.command()

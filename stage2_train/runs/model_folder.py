@@ -19,7 +19,7 @@ from pydantic.dataclasses import dataclass
 from safetensors import SafetensorError, safe_open
 from torch import nn
 
-from orn.shared.config.bounded import open_file, read_json, shown
+from orn.shared.config.bounded import open_file, read_json, require_utf8, shown
 from orn.shared.config.fields import STRICT, FileName, Positive
 from orn.shared.config.files import config_from_dict, to_dict
 from orn.shared.errors import CheckpointError, ClipStoreError, ConfigError
@@ -160,6 +160,7 @@ def load_network(folder: Path, config: ModelConfig) -> nn.Module:
         ConfigError: if the network, or what it does to colours, cannot be that of the weights.
     """
     path = folder / WEIGHTS_NAME
+    require_utf8(path, error=CheckpointError)
     wanted_bytes = _weight_bytes(config.recipe.model)
     with open_file(path, error=CheckpointError) as file:
         size = file.seek(0, 2)

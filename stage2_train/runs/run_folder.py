@@ -96,7 +96,7 @@ def append_jsonl(path: Path, record: Mapping[str, Any]) -> None:
             file.seek(max(0, end - 1))
             torn = end > 0 and file.read(1) != b"\n"
             # Appending always goes to the end; one write keeps a line in one piece.
-            file.write((b"\n" if torn else b"") + line.encode())
+            file.write((b"\n" if torn else b"") + line.encode(errors="backslashreplace"))
     except OSError as err:  # of the folder, or a full disk
         raise PipelineError(f"{path}: could not be written ({err.strerror or err})") from err
 

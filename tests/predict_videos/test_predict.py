@@ -26,6 +26,7 @@ from orn.predict_videos.job import predict_all
 from orn.shared.cli import main
 from orn.shared.errors import DetectorError, JoinError
 from orn.shared.manifests.load import shipped_detectors
+from orn.shared.text_table import printable, utf8
 from orn.stage1_detect.request import DEFAULT_CONFIG
 from orn.stage2_train.evaluation.predictions import load_predictions
 from orn.stage2_train.predict.arrays import predict_given
@@ -378,3 +379,34 @@ def test_interrupts_leave_nothing_half_written(trained, tmp_path, number: int, w
     limit.cancel()
     assert process.exitcode == 128 + number
     assert list(tmp_path.iterdir()) == []
+
+
+HOSTILE = (b"\xff\xfe", b"a\x1b]0;title\x07", b"b\nc")
+
+
+def test_names_of_any_bytes(trained, tmp_path, monkeypatch) -> None:
+    """Of files and of folders of frames, in every output."""
+    with_fake_detector(monkeypatch)
+    (video, *_) = validation(trained)
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for name in HOSTILE:
+        shutil.copy(video, folder / os.fsdecode(name + b".mp4"))
+        frames = folder / os.fsdecode(name)
+        frames.mkdir()
+        for number in (b"1", b"2"):
+            Image.new("RGB", (80, 60)).save(frames / os.fsdecode(name + number + b".jpg"))
+    outputs = ["--csv", tmp_path / "a.csv", "--html", tmp_path / "a.html"]
+    result = predict(trained, folder, "--rate", "10", *outputs, "--json")
+    assert result.exit_code == 0, result.stderr
+    names = {line["video"] for line in lines(result)}
+    ids = [name.decode(errors="surrogateescape") for name in HOSTILE]
+    ids = [utf8(str(folder / name)) for each in ids for name in (each, f"{each}.mp4")]
+    assert names == set(ids)
+    told = predict(trained, folder, "--rate", "10")
+    assert told.exit_code == 0, told.stderr
+    assert printable(ids[0]) in told.stdout
+    for text in (result.stdout, told.stdout, told.stderr, (tmp_path / "a.html").read_text("utf-8")):
+        assert not {"\x1b", "\x07"} & set(text)
+    with (tmp_path / "a.csv").open(encoding="utf-8", newline="") as file:
+        assert len(list(csv.DictReader(file))) >= len(ids)

@@ -14,7 +14,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from orn.shared import cli
+from orn.shared import cli, cli_options
 from orn.shared.errors import ConfigError, PipelineError, UnknownDatasetError
 
 FULL = Path("/dev/full")
@@ -136,6 +136,53 @@ def test_error_of_several_lines_becomes_one(run) -> None:
         raise PipelineError("first\nsecond")
 
     assert run(fail).stderr == "orn: error: first second\n"
+
+
+HOSTILE = "a\x1b]0;title\x07\x9b31m\udcff\nb"
+"""A name that sets a terminal's title and colour, and is not UTF-8."""
+ESCAPED = r"a\x1b]0;title\x07\x9b31m\udcff"
+
+
+def test_names_reach_the_terminal_escaped(run) -> None:
+    def say() -> None:
+        logging.getLogger("orn.shared.video").warning("%s: damaged", HOSTILE)
+        cli_options.echo(HOSTILE)
+        cli_options.echo_text(HOSTILE)
+        raise PipelineError(HOSTILE)
+
+    result = run(say)
+    assert result.stdout == f"{ESCAPED}\\nb\n{ESCAPED}\nb\n"
+    warning, error = result.stderr.splitlines()
+    assert warning.endswith(f"WARNING {ESCAPED}\\nb: damaged")
+    assert error == f"orn: error: {ESCAPED} b"
+
+
+def test_usage_errors_are_escaped(run) -> None:
+    def refuse() -> None:
+        raise click.BadParameter(f"expected OUT.mp4, got {HOSTILE}")
+
+    assert f"got {ESCAPED}\nb\n" in run(refuse).stderr
+
+
+def test_tracebacks_are_escaped(run) -> None:
+    def fail() -> None:
+        raise PipelineError(HOSTILE)
+
+    stderr = run(fail, "-v").stderr
+    assert "Traceback" in stderr
+    assert "\x1b" not in stderr
+
+
+def test_commands_print_through_one_door() -> None:
+    root = Path(__file__).parents[2]
+    files = [
+        path
+        for room in ("shared", "stage1_detect", "stage2_train", "predict_videos", "demo")
+        for path in (root / room).rglob("*.py")
+    ]
+    assert [path.name for path in files if "click.echo(" in path.read_text("utf-8")] == [
+        "cli_options.py"
+    ]
 
 
 def test_other_exceptions_keep_their_traceback(run) -> None:

@@ -89,6 +89,15 @@ def test_json_has_no_numbers_that_json_lacks() -> None:
         cli_options.echo_json({"loss": math.nan})
 
 
+@pytest.mark.parametrize("name", ["\udcff.mp4", "\x7f\x9b1m\x1b[1m", "küche \U000e0001 \u202e"])
+def test_json_of_any_name_can_be_printed_and_read(name: str) -> None:
+    command = click.command()(lambda: cli_options.echo_json({"path": name}))
+    result = CliRunner().invoke(command)
+    assert json.loads(result.stdout_bytes) == {"path": name}
+    assert result.stdout.replace("\n", "").isprintable()
+    assert ("küche" in result.stdout) == ("küche" in name)
+
+
 def test_settings_for_a_person_and_for_a_program(capsys: pytest.CaptureFixture[str]) -> None:
     settings = {"frames_to_do": 5, "checkpoint": None, "unmatched": ["a", "b"], "wrong": []}
     cli_options.echo_settings(settings, as_json=True)

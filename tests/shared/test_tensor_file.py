@@ -374,3 +374,10 @@ def test_programs_of_torch_are_refused(tmp_path: Path) -> None:
 )
 def test_what_does_not_fit(found: dict[str, torch.Tensor], message: str) -> None:
     assert re.search(message, str(misfit(found, {"a": torch.ones(2), "b": torch.ones(1)})))
+
+
+def test_a_path_that_is_not_utf8_is_named_as_such(tmp_path: Path) -> None:
+    path = tmp_path / os.fsdecode(b"\xff.pt")
+    save_tensors(path, CONTENT)
+    with pytest.raises(CheckpointError, match=r"udcff.pt: expected a path in UTF-8"):
+        read(path)

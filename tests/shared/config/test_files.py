@@ -12,7 +12,14 @@ from pydantic import ValidationError
 from pydantic.dataclasses import dataclass
 
 from orn.shared.config.fields import STRICT, Count, Maybe
-from orn.shared.config.files import apply_overrides, config_from_dict, load_config, to_dict, to_toml
+from orn.shared.config.files import (
+    apply_overrides,
+    config_from_dict,
+    load_config,
+    to_dict,
+    to_toml,
+    toml_value,
+)
 from orn.shared.errors import ConfigError
 
 
@@ -244,3 +251,14 @@ def test_a_configuration_is_checked_when_it_is_made() -> None:
     with pytest.raises(ValidationError, match="greater than or equal to 1"):
         replace(recipe, epochs=0)
     assert pickle.loads(pickle.dumps(recipe)) == recipe
+
+
+def test_toml_holds_no_path_that_is_not_utf8() -> None:
+    with pytest.raises(ConfigError, match=r"a/\\udcff: expected a path in UTF-8"):
+        toml_value("a/\udcff")
+
+
+def test_text_that_is_not_utf8_is_named_as_such() -> None:
+    values = {"learning_rate": 1.0, "name": "a\udcff"}
+    with pytest.raises(ConfigError, match="x: holds text that is not UTF-8"):
+        config_from_dict(values, Optimiser, source="x")

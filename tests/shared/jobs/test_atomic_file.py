@@ -1,6 +1,7 @@
 """Whole files or none, on a disk that fails, beside writers that died."""
 
 import errno
+import json
 import os
 import re
 import socket
@@ -31,6 +32,11 @@ def test_writes_whole_files_and_leaves_nothing_else(tmp_path: Path) -> None:
 def test_text_is_utf8(tmp_path: Path) -> None:
     write_text(tmp_path / "a", "—")
     assert (tmp_path / "a").read_bytes() == b"\xe2\x80\x94"
+
+
+def test_json_with_a_name_that_is_not_utf8_is_read_back(tmp_path: Path) -> None:
+    write_text(tmp_path / "a", json.dumps({"path": "ü\udcff"}, ensure_ascii=False))
+    assert json.loads((tmp_path / "a").read_bytes()) == {"path": "ü\udcff"}
 
 
 @pytest.mark.parametrize("error", [KeyError("x"), KeyboardInterrupt()])

@@ -72,6 +72,15 @@ def test_folders_are_no_files_and_files_no_folders(tmp_path: Path, write) -> Non
     assert list(find(tmp_path, "c", pattern="frames/{id}.mp4")) == []
 
 
+def test_ids_that_no_table_holds_are_left_out(tmp_path: Path, write, caplog) -> None:
+    for name in (b"a", b"\xff", b"b\x1b[31m"):
+        write(tmp_path / "videos" / os.fsdecode(name + b".mp4"))
+    with caplog.at_level(logging.WARNING):
+        assert find_ids(tmp_path, "videos/{id}.mp4", are_folders=False) == ("a",)
+    assert "2 videos left out" in caplog.text
+    assert "rename" in caplog.text
+
+
 def test_ids_that_no_disk_can_hold_are_absent(tmp_path: Path, write) -> None:
     write(tmp_path / "videos" / "a.mp4")
     assert find(tmp_path, "x" * 999) == {}
