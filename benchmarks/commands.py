@@ -11,6 +11,7 @@ import click
 
 from orn.benchmarks.harness import publish
 from orn.shared.cli_options import device_option, json_option, precision_option
+from orn.shared.jobs.outputs import check_output_files
 
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 _count = partial(click.option, type=click.IntRange(1), show_default=True)
@@ -55,6 +56,7 @@ def _measured(*options: Any) -> Callable[[Callable[[], None]], click.Command]:
 
     def decorate(benchmark: Callable[[], None]) -> click.Command:
         def run(*, as_json: bool, out: Path | None, **given: Any) -> None:
+            check_output_files([out])
             module = importlib.import_module(f"orn.benchmarks.{benchmark.__name__}")
             publish(module.measure(**given), as_json=as_json, out=out)
 

@@ -25,6 +25,7 @@ import click
 from orn.benchmarks.harness import Measure, Setting, describe_machine
 from orn.shared.cli_options import NumberRange, device_option, echo, echo_json, json_option
 from orn.shared.jobs.atomic_file import write_text
+from orn.shared.jobs.outputs import check_output_folder
 from orn.shared.jobs.termination import terminated_as_interrupted
 
 _PARTLY_FAILED = 3
@@ -76,6 +77,7 @@ def gpu(
     from orn.shared.devices import choose_device
 
     name = choose_device(device)
+    check_output_folder(out, ours=["*.json"])
     out.mkdir(parents=True, exist_ok=True)
     chosen = {
         cell: measure

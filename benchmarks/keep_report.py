@@ -15,6 +15,7 @@ from orn.benchmarks.harness import keep as keep_record
 from orn.shared.config.bounded import read_bounded, read_json
 from orn.shared.errors import ConfigError
 from orn.shared.jobs.atomic_file import write_bytes
+from orn.shared.jobs.outputs import check_output_files
 
 
 @click.command()
@@ -24,6 +25,8 @@ from orn.shared.jobs.atomic_file import write_bytes
 @click.option("--minutes", type=click.FloatRange(0), help="What they took together.")
 def keep(out: Path, report: Path, commands: tuple[str, ...], minutes: float | None) -> None:
     """Write REPORT to OUT with the machine that it was measured on."""
+    results = report.with_suffix(".csv")
+    check_output_files([out, out.with_suffix(".csv")], reads=[report, results])
     found = read_json(report)
     try:
         check_commits(found, source=report)
@@ -36,7 +39,6 @@ def keep(out: Path, report: Path, commands: tuple[str, ...], minutes: float | No
         "report": found,
     }
     keep_record(kept, out)
-    results = report.with_suffix(".csv")
     if results.is_file():
         write_bytes(out.with_suffix(".csv"), read_bounded(results))
 

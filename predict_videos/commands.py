@@ -1,6 +1,6 @@
 """`orn predict`: parse, call the job, print what comes."""
 
-from itertools import groupby
+from itertools import chain, groupby
 from pathlib import Path
 from typing import Any
 
@@ -116,21 +116,34 @@ def predict(
     from orn.predict_videos.inputs import PredictRequest, check_film, find_videos
     from orn.predict_videos.job import predict_all
     from orn.predict_videos.output import CsvRows, json_line, lines_of_video, video_of
+    from orn.shared.jobs.outputs import check_output_files
     from orn.shared.jobs.progress import progress
     from orn.shared.jobs.termination import terminated_as_interrupted
+    from orn.shared.shards.index import files_of_shards
     from orn.shared.shards.schema import FailedVideo
     from orn.stage2_train.predict.opened import open_model
     from orn.stage2_train.predict.records import SegmentPrediction, WindowPrediction
     from orn.stage2_train.predict.windows import WindowChoice
     from orn.stage2_train.runs.hub import local_folder
+    from orn.stage2_train.runs.run_folder import files_of_run
 
     num_threads = Resources(threads=threads).num_threads()
     torch.set_num_threads(num_threads)
     found = find_videos(videos, rate=rate)
     check_film(options["overlay"], found)
-    model = open_model(local_folder(run), device=device)
+    folder = local_folder(run)
     choice = WindowChoice(seconds=window, stride_seconds=stride)
     request = PredictRequest(choice=choice, device=device, threads=num_threads, **options)
+    check_output_files(
+        [csv_path, request.overlay, request.html],
+        reads=chain(
+            (video.path for video in found),
+            files_of_run(folder),
+            (request.checkpoint, request.config),
+            files_of_shards(request.shards) if request.shards else (),
+        ),
+    )
+    model = open_model(folder, device=device)
     failed, rows = [], CsvRows(model.classes)
     with terminated_as_interrupted(), progress("predict", total=None, unit="frames") as bar:
         for _, of_video in groupby(predict_all(model, found, request, bar=bar), key=video_of):

@@ -21,6 +21,7 @@ from packaging.version import Version
 from orn.shared.cli_options import NonEmptyPath, NumberRange, echo, echo_json, json_option
 from orn.shared.environment import requirements
 from orn.shared.errors import ConfigError, PipelineError
+from orn.shared.jobs.outputs import check_output_folder
 
 _ROOT = Path(__file__).resolve().parents[1]
 _STOOD_IN = "+there"
@@ -73,6 +74,7 @@ def wheelhouse(
 
     There, `make setup OFFLINE=OUT` installs them, or plain pip: docs/offline.md.
     """
+    check_output_folder(out, ours=["*.whl"])
     there = {} if without is None else installed_there(without)
     sizes = make_wheelhouse(out, python_version, platforms(platform_name), there)
     total = sum(sizes.values()) / _MIB

@@ -18,7 +18,7 @@ from orn.shared.errors import ConfigError, DetectorError, ShardFormatError
 from orn.shared.jobs.lock import locked
 from orn.shared.manifests.load import load_dataset, require_videos, shipped_detectors
 from orn.shared.manifests.records import Dataset, DetectorChoice
-from orn.shared.shards.plan import PLAN_NAME, shard_path
+from orn.shared.shards.plan import PLAN_NAME, check_shards_folder, shard_path
 from orn.shared.shards.shard import Shard
 from orn.stage1_detect.engines.local import LocalEngine
 from orn.stage1_detect.engines.ray import RayEngine
@@ -164,8 +164,8 @@ class DetectRequest:
             PipelineError: if the data set, the detector or the folder is not as it should be.
         """
         data = self._load()
-        engine, detector = self._engine_and_detector(data)
         folder = self._folder(data)
+        engine, detector = self._engine_and_detector(data)
         settings: dict[str, Any] = {"batch": self.batch, "threads": self.threads}
         if engine.device_type is not None:
             settings["device"] = engine.device_type
@@ -233,7 +233,9 @@ class DetectRequest:
         return choose_files(data.detector, config=self.config, checkpoint=self.checkpoint)
 
     def _folder(self, data: Dataset) -> Path:
-        return self.out or Path("shards") / data.name
+        folder = self.out or Path("shards") / data.name
+        check_shards_folder(folder)
+        return folder
 
 
 def _frame_bytes(job: DetectJob) -> tuple[float, str]:

@@ -100,8 +100,11 @@ def export(run: Path, out: Path) -> None:
 
     RUN must have 2D kernels only, as --system r18 has. Names are torchvision's.
     """
+    from orn.shared.jobs.outputs import check_output_files
+    from orn.stage2_train.runs.run_folder import files_of_run
     from orn.stage2_train.runs.trained import export_weights
 
+    check_output_files([out], reads=files_of_run(run))
     echo(f"{out}: {export_weights(run, out)} tensors", err=True)
 
 

@@ -23,6 +23,7 @@ from orn.demo.detector.average_precision import average_precision
 from orn.demo.detector.coco_frames import CocoFrames, load_coco_frames, make_batch
 from orn.shared.errors import CheckpointError, TrainingError
 from orn.shared.jobs.atomic_file import replacing, write_text
+from orn.shared.jobs.outputs import check_output_files
 from orn.shared.jobs.progress import progress
 from orn.shared.jobs.same_job import check_same_job
 from orn.shared.tensor_file import read_tensors, save_tensors, tensors_in
@@ -94,6 +95,9 @@ def train_detector(
         TrainingError: a loss was not finite.
         DataRootError: the frames are not there.
     """
+    resume, record_path = (out.with_name(out.name + end) for end in (".resume", ".json"))
+    reads = (folder / name for name in ("train.json", "validation.json", "frames"))
+    check_output_files([out, record_path, resume], reads=reads)
     detector = read_config(config)
     train, validation = (load_coco_frames(folder, part) for part in ("train", "validation"))
     torch.manual_seed(settings.seed)
@@ -101,7 +105,6 @@ def train_detector(
     optimiser = torch.optim.AdamW(
         model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
     )
-    resume = out.with_name(out.name + ".resume")
     state = _State(path=resume, model=model, optimiser=optimiser, settings=settings)
     if resume.exists():
         state.load()
@@ -129,7 +132,7 @@ def train_detector(
         "config_digest": detector.digest,
         "versions": library_versions(),
     }
-    write_text(out.with_name(out.name + ".json"), json.dumps(record, indent=2) + "\n")
+    write_text(record_path, json.dumps(record, indent=2) + "\n")
     state.path.unlink(missing_ok=True)
     return record
 

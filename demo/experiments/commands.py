@@ -84,7 +84,10 @@ def demo_importance(
     """
     from orn.demo.experiments.importance import measure_importance, write_report
     from orn.demo.experiments.importance_summary import importance_text, over_runs
+    from orn.shared.jobs.outputs import check_output_folder
 
+    if out is not None:
+        check_output_folder(out, ours=["importance-*.json"], reads=runs)
     reports = [
         measure_importance(run, split=split, resources=resources, right_only=not all_clips)
         for run in runs

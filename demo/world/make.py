@@ -22,6 +22,7 @@ from orn.demo.world.scene import PlannedActivity, Scene, plan_scene, random_acti
 from orn.demo.world.touch import plan_touch_scene
 from orn.shared.errors import PipelineError
 from orn.shared.jobs.atomic_file import write_text
+from orn.shared.jobs.outputs import check_output_folder
 from orn.shared.jobs.progress import progress
 from orn.shared.jobs.same_job import check_same_job
 from orn.shared.jobs.workers import in_workers
@@ -231,6 +232,7 @@ def _is_whole(folder: Path, dataset: str, identity: dict[str, Any]) -> bool:
             remedy="remove the folder or choose another with --data",
         )
         return name == "world.json"
+    check_output_folder(folder, ours=())
     write_text(folder / ".parts" / "plan.json", json.dumps(identity))
     return False
 

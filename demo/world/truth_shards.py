@@ -21,6 +21,7 @@ from orn.shared.shards.plan import (
     Plan,
     Unit,
     UnitPart,
+    check_shards_folder,
     plan_of_shards,
     shard_path,
     units_without_shard,
@@ -42,6 +43,7 @@ def write_truth_shards(dataset: str, root: Path, out: Path) -> int:
         DataRootError: if the data set is not drawn.
         ConfigError: if the folder holds the shards of another job.
     """
+    check_shards_folder(out)
     folder = root / dataset
     films = _films(folder)
     parts = [UnitPart(video_id=name, start=0, stop=None) for name in films]

@@ -16,6 +16,7 @@ from orn.shared.config.files import config_from_dict, parse_toml
 from orn.shared.data_files import is_folder, is_there, not_a_file
 from orn.shared.errors import ConfigError, ManifestError
 from orn.shared.jobs.atomic_file import write_text
+from orn.shared.jobs.outputs import check_output_files
 from orn.shared.manifests.draw_split import SplitRequest, draw_table, split_text
 from orn.shared.manifests.find import expand, find_videos
 from orn.shared.manifests.new_text import NewManifest
@@ -119,7 +120,8 @@ def make_manifest(
     files = {path: text, classes_path: "".join(f"{each}\n" for each in found.classes)}
     if split_path:
         files[split_path] = split_text(split_of)
-    files = _to_write(files, table, fresh=fresh)
+    check_output_files(list(files), reads=[table])
+    files = _to_write(files, fresh=fresh)
     raw = parse_toml(text, source=str(path), error=ManifestError)
     manifest = config_from_dict(raw, Manifest, source=str(path), error=ManifestError)
     # Reads the table as every command will, but for its classes and the split that is drawn.
@@ -129,6 +131,8 @@ def make_manifest(
     rule = rule.model_copy(update={"table": None})
     read(spec, rule, folder, task=manifest.task, form=manifest.form, labels=False)
     present = find_videos(folder, pattern, found.video_ids, are_folders=form == "frames")
+    videos = [video.path for video in present.values()]
+    check_output_files(list(files), reads=videos)
     for each, content in files.items():
         write_text(each, content)
     num_listed = len(found.video_ids)
@@ -234,15 +238,10 @@ def _split_reason(
     return f"split drawn with {request.options}: of {len(split_of)} videos {numbers}"
 
 
-def _to_write(files: Mapping[Path, str], table: Path, *, fresh: bool) -> dict[Path, str]:
+def _to_write(files: Mapping[Path, str], *, fresh: bool) -> dict[Path, str]:
     """The files, by path, that are not there with this text."""
     changed = {path: text for path, text in files.items() if not _says(path, text)}
     for path in changed:
-        if path.resolve() == table.resolve():
-            raise ConfigError(
-                f"{path}: is the label table, which is not replaced; choose other files with "
-                "--name NAME or --out"
-            )
         if is_there(path) and not fresh:
             raise ConfigError(
                 f"{path}: is there already and says something else; --fresh replaces it, "

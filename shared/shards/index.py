@@ -30,7 +30,7 @@ from orn.shared.jobs.atomic_file import write_bytes
 from orn.shared.jobs.garbage import uncollected
 from orn.shared.jobs.workers import in_threads
 from orn.shared.shards.kept_files import kept_file
-from orn.shared.shards.plan import SHARD_PATTERN
+from orn.shared.shards.plan import PLAN_NAME, SHARD_PATTERN
 from orn.shared.shards.record import ShardRecord, shard_record
 from orn.shared.shards.schema import (
     ARRAYS,
@@ -192,6 +192,12 @@ def shard_paths(folder: Path) -> tuple[Path, ...]:
             "run `orn detect` first"
         )
     return tuple(paths)
+
+
+def files_of_shards(folder: Path) -> Iterator[Path]:
+    """Return the files of a folder of shards that commands read, none where there is no folder."""
+    for pattern in (SHARD_PATTERN, PLAN_NAME, INDEX_NAME):
+        yield from folder.glob(pattern)
 
 
 def open_folder(folder: Path) -> OpenedFolder:

@@ -17,6 +17,7 @@ from orn.shared.config.fields import explain
 from orn.shared.data_files import is_there
 from orn.shared.errors import ConfigError
 from orn.shared.jobs.atomic_file import write_text
+from orn.shared.jobs.outputs import check_output_folder
 from orn.shared.jobs.same_job import check_same_job
 from orn.shared.shards.schema import READ_STRICTLY, DetectorEntry
 from orn.shared.time_ranges import TimeRange
@@ -97,6 +98,11 @@ class ManifestFile:
 def shard_path(folder: Path, unit_index: int) -> Path:
     """The file of a unit's shard."""
     return folder / f"shard-{unit_index:06d}.zarr.zip"
+
+
+def check_shards_folder(folder: Path) -> None:
+    """Raise ConfigError if a folder is not one for shards."""
+    check_output_folder(folder, ours=[PLAN_NAME, SHARD_PATTERN])
 
 
 def units_without_shard(units: Iterable[Unit], folder: Path) -> tuple[Unit, ...]:

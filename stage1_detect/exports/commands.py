@@ -1,5 +1,6 @@
 """`orn export-coco`."""
 
+from itertools import chain
 from pathlib import Path
 
 import click
@@ -55,14 +56,21 @@ def export_coco(
     OUT.images.json has the video, frame and time of each image id, in the form that pycocotools'
     COCO() opens; its loadRes() then reads OUT.json.
     """
+    from orn.shared.jobs.outputs import check_output_files
+    from orn.shared.manifests.files import files_of
     from orn.shared.manifests.load import load_manifest
-    from orn.stage1_detect.exports.coco import Selection, ranges_of_split
+    from orn.shared.shards.index import files_of_shards
+    from orn.stage1_detect.exports.coco import Selection, images_path, ranges_of_split
     from orn.stage1_detect.exports.coco import export_coco as export
 
     manifest = load_manifest(dataset)
+    folder = shards or Path("shards") / manifest.name
+    check_output_files(
+        [out, images_path(out)], reads=chain(files_of(dataset, data_root), files_of_shards(folder))
+    )
     ranges = None if split is None else ranges_of_split(manifest, data_root, split)
     selection = Selection(videos=videos, ranges=ranges, min_score=min_score)
-    report = export(shards or Path("shards") / manifest.name, out, selection)
+    report = export(folder, out, selection)
     echo(
         "{results}: {detections} detections in {frames} frames of {videos} videos; {images} says "
         "what each image is".format(**report),

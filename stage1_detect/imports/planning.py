@@ -16,6 +16,7 @@ from orn.shared.shards.plan import (
     UNIT_FRAMES,
     ManifestFile,
     Plan,
+    check_shards_folder,
     plan_of_shards,
     plan_units,
 )
@@ -84,6 +85,8 @@ def plan_import(
         ConfigError: if the rate of a video is not known.
     """
     manifest = load_manifest(name_or_file)
+    folder = folder or Path("shards") / manifest.name
+    check_shards_folder(folder)
     listing = load_listing(manifest, data_root, labels=False)
     present = locate_videos(manifest, listing, data_root).videos
     source, matching = _match(source, form, manifest.name, listing.video_ids)
@@ -97,7 +100,7 @@ def plan_import(
     return ImportJob(
         format=form,
         source=source,
-        folder=folder or Path("shards") / manifest.name,
+        folder=folder,
         plan=Plan(
             dataset=manifest.name,
             frames="imported",

@@ -15,6 +15,7 @@ from orn.shared.config.files import to_toml
 from orn.shared.environment import git_commit
 from orn.shared.errors import CheckpointError, ConfigError
 from orn.shared.jobs.atomic_file import write_text
+from orn.shared.jobs.outputs import check_output_folder
 from orn.shared.jobs.same_job import check_same_job, differences
 from orn.shared.manifests.load import load_listing, load_manifest
 from orn.shared.shards.reader import DetectionFolder
@@ -67,6 +68,7 @@ def ablate(request: AblationRequest) -> dict[str, Any]:
         ConfigError: if the folder holds runs of other settings.
         TrainingError: if runs failed.
     """
+    check_output_folder(request.out, ours=["*"])  # its settings say whose it is
     recipe = _recipe(request)
     rows = table_rows(request.table, request.systems, recipe)
     _check_names(request, rows)

@@ -243,10 +243,11 @@ def curve(name: str, points: dict[str, Path], out: Path, over_seconds: bool, as_
     The report over the values in the order given is printed and kept as OUT.csv, OUT.json and
     OUT.md, and drawn as OUT.png.
     """
+    from orn.shared.jobs.outputs import check_output_files
     from orn.stage2_train.ablation.ablate import joined_curve
     from orn.stage2_train.ablation.report_text import report_text
 
-    if Path(f"{out}.csv").resolve() in {path.resolve() for path in points.values()}:
-        raise click.UsageError(f"--out {out}: wanted another name than that of results to join")
+    outputs = [Path(f"{out}{suffix}") for suffix in (".csv", ".json", ".md", ".png")]
+    check_output_files(outputs, reads=points.values())
     report = joined_curve(name, points, over_seconds=over_seconds, out=out)
     echo_report(report, report_text, as_json=as_json)

@@ -32,12 +32,11 @@ from orn.stage2_train.model.image_weights import (
 )
 from orn.stage2_train.recipe import Recipe, default_recipe, load_recipe
 from orn.stage2_train.resources import wait_passively
+from orn.stage2_train.runs.run_folder import LOG_NAME
 from orn.stage2_train.training.backbone import imagenet_needed
 from orn.stage2_train.training.train import TrainRequest, train
 
 logger = logging.getLogger(__name__)
-
-LOG_NAME = "log.txt"
 
 
 def is_measured(run: AblationRun, split: str) -> bool:

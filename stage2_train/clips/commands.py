@@ -1,5 +1,7 @@
 """`orn overlay` and `orn inspect`: parse, call the job, print what came out."""
 
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -124,6 +126,8 @@ def inspect(shard: Path, do_verify: bool, as_json: bool, **options: Any) -> int:
     anything is.
     """
     from orn.shared.inspect.commands import one_shard, show_verification, verify_paths
+    from orn.shared.inspect.page.write import check_page_output
+    from orn.shared.jobs.outputs import check_output_files
     from orn.shared.shards.shard import Shard
 
     overlay, makes_film = options["overlay"], str(options["overlay"]).lower().endswith(".mp4")
@@ -141,6 +145,10 @@ def inspect(shard: Path, do_verify: bool, as_json: bool, **options: Any) -> int:
         echo(f"{path}: whole", err=True)
     opened = Shard(path)
     if overlay is not None or options["html"] is not None:
+        reads = _inputs(path, options["dataset"], options["data_root"], options["clips"])
+        check_output_files([overlay], reads=reads)
+        if options["html"] is not None:
+            check_page_output(options["html"])
         made = _draw(opened, makes_film=makes_film, **options)
         if as_json:
             echo_json(made)
@@ -150,6 +158,22 @@ def inspect(shard: Path, do_verify: bool, as_json: bool, **options: Any) -> int:
     else:
         _describe(opened, as_json=as_json, **options)
     return 0
+
+
+def _inputs(
+    shard: Path, dataset: str | None, data_root: Path, clips: Path | None
+) -> Iterator[Path | None]:
+    """What a picture of the shard is made of."""
+    from orn.shared.errors import PipelineError
+    from orn.shared.manifests.files import files_of
+    from orn.shared.shards.index import files_of_shards
+    from orn.shared.shards.plan import Plan
+
+    yield from (shard, clips, *files_of_shards(shard.parent))
+    with suppress(PipelineError):  # of a plan that is damaged
+        plan = Plan.load(shard.parent)
+        name = dataset or (plan and plan.dataset)
+        yield from files_of(name, data_root) if name else ()
 
 
 def _describe(

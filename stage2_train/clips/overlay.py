@@ -12,6 +12,7 @@ from PIL import Image
 from orn.shared.drawing.frame import DrawnObjects, draw_frame
 from orn.shared.errors import JoinError
 from orn.shared.jobs.atomic_file import replacing
+from orn.shared.jobs.outputs import check_output_folder
 from orn.shared.manifests.load import load_dataset
 from orn.shared.manifests.records import Dataset, Segment
 from orn.shared.shards.reader import DetectionFolder
@@ -48,6 +49,8 @@ def draw_overlays(
         JoinError: if no segment has both frames and detections, or there is no such segment.
     """
     dataset = load_dataset(manifest, data_root, labels=False)
+    folder = out or Path("overlays") / dataset.name
+    check_output_folder(folder, ours=["[0-9][0-9][0-9]-*.png"])
     store = ClipStore(clips or Path("clips") / f"{dataset.name}.h5")
     detections = DetectionFolder(shards or Path("shards") / dataset.name)
     usable = _usable_segments(dataset, store, detections)
@@ -60,7 +63,6 @@ def draw_overlays(
             f"{dataset.name}: wanted segment {segment!r}, found none of that name with frames and "
             f"detections; the first of {len(usable)} is {usable[0].id!r}"
         )
-    folder = out or Path("overlays") / dataset.name
     pictures = []
     for place, each in enumerate(chosen):
         settings = ClipSettings(

@@ -8,7 +8,7 @@ of all segments, and top-1 of unseen participants and of tail classes; here all 
 N segments.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orn.shared.errors import ConfigError, DataRootError
+from orn.shared.manifests.files import files_of
 from orn.shared.manifests.load import load_listing, load_manifest
 from orn.shared.manifests.records import Listing, Segment
 from orn.shared.manifests.schema import Epic100Labels, EpicTarget, Manifest
@@ -26,6 +27,7 @@ from orn.stage2_train.evaluation.predictions import Predictions, predictions_of,
 from orn.stage2_train.evaluation.shares import Share, share_figures, top1_share
 from orn.stage2_train.evaluation.statistics import CONFIDENCE
 from orn.stage2_train.runs.run_config import RunConfig
+from orn.stage2_train.runs.run_folder import files_of_run
 from orn.stage2_train.runs.trained import config_of
 
 _TEST_TABLE = "annotations/EPIC_100_test_timestamps.csv"
@@ -58,6 +60,11 @@ class ChallengeRun:
     """With the published table of test segments where that was asked for."""
     listing: Listing
     data_root: Path
+
+    def files(self) -> Iterator[Path]:
+        """Those that are read of the run and of its data set."""
+        yield from files_of_run(self.run)
+        yield from files_of(self.config.paths.manifest, self.data_root)
 
     def segments(self, split: str) -> tuple[Segment, ...]:
         """Those of a split, at least one; raises DataRootError if its table is not there."""

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from orn.shared.errors import ConfigError
 from orn.shared.jobs.atomic_file import replacing
+from orn.shared.jobs.outputs import check_output_files
 from orn.shared.manifests.load import locate_videos
 from orn.stage2_train.clips.views import Views
 from orn.stage2_train.devices import build_accelerator, loader_settings, main_progress
@@ -90,6 +91,9 @@ def submit_epic100(request: SubmitRequest) -> dict[str, Any]:
         "noun": open_run(request.noun_run, "noun", split=request.split, data_root=data_root),
     }
     wanted = [each.id for each in runs["verb"].segments(request.split)]
+    check_output_files(
+        [request.out], reads=(path for each in runs.values() for path in each.files())
+    )
     sls = supervision([*runs.values()])
     for name, level in request.levels.items():
         sls[name] = Level(level=level, reason=f"as asked for; of the runs it is {sls[name].level}")

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from orn.shared.errors import ClipStoreError, ConfigError, VideoDecodeError
+from orn.shared.jobs.outputs import check_output_files
+from orn.shared.manifests.files import files_of
 from orn.shared.manifests.headers import read_headers, warn_of_times_beyond
 from orn.shared.manifests.load import load_dataset, require_videos
 from orn.shared.manifests.records import Dataset, Segment, Video
@@ -122,6 +124,9 @@ def make_clips(request: ClipsRequest) -> dict[str, Any]:
         ClipStoreError: also if the disk clearly has too little space.
     """
     plan = _plan(request)
+    # What is there has to be a clip store, or goes.
+    reads = files_of(request.manifest, request.data_root) if request.fresh else ()
+    check_output_files([plan.path], reads=reads)
     todo = _todo(plan, fresh=request.fresh)
     if todo:
         estimate = _estimate(todo, plan, fresh=request.fresh)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from orn.shared.errors import JoinError
 from orn.shared.jobs.atomic_file import write_text
+from orn.shared.jobs.outputs import check_output_folder
 from orn.shared.manifests.load import load_listing, load_manifest
 from orn.shared.manifests.records import Listing, Segment, Split
 from orn.shared.manifests.schema import Manifest
@@ -165,6 +166,7 @@ def leak_report(request: AblationRequest, *, train: bool) -> dict[str, Any]:
 def untrained_report(request: AblationRequest) -> dict[str, Any]:
     """Majority and what linear models tell of objects, in percent of the data set's metric. Where
     the usual folder of shards is not there, the majority alone, and the log says so."""
+    check_output_folder(request.out, ours=["*"])
     manifest = load_manifest(request.manifest)
     listing = load_listing(manifest, request.resources.root)
     splits: tuple[Split, Split] = ("train", "test" if request.test else "validation")

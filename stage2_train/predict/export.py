@@ -8,9 +8,12 @@ from pathlib import Path
 
 import torch
 
-from orn.shared.config.bounded import file_digest, shown
+from orn.shared.config.bounded import file_digest, require_utf8, shown
+from orn.shared.config.files import to_dict
 from orn.shared.errors import CheckpointError, ConfigError, DetectorError
 from orn.shared.jobs.atomic_file import replacing, write_text
+from orn.shared.jobs.outputs import check_output_folder
+from orn.shared.jobs.same_job import differences
 from orn.shared.manifests.load import shipped_detectors
 from orn.shared.text_table import markdown, printable
 from orn.stage2_train.evaluation.eval_file import UNSURE_NEGATIVE, EvalFile, read_eval
@@ -21,6 +24,7 @@ from orn.stage2_train.runs.model_folder import (
     WEIGHTS_NAME,
     ModelConfig,
     is_model_folder,
+    read_model_config,
     write_model_folder,
 )
 
@@ -32,7 +36,7 @@ def export_run(
 ) -> tuple[str, ...]:
     """Writes the best weights of a run, what they need and a model card; says which files.
 
-    Each file is whole or absent, and what was exported into the folder before is replaced.
+    Each file is whole or absent, and what the run exported into the folder before is replaced.
 
     Args:
         run: folder of a run.
@@ -41,16 +45,18 @@ def export_run(
         checkpoint: file of these; None takes those of the project.
 
     Raises:
-        ConfigError: if `run` is no run, or `out` holds other things.
+        ConfigError: if `run` is no run, or `out` holds other things or another model.
         CheckpointError: if the run has no weights that can be used.
         DetectorError: if the detector's weights are not known, or others.
         PipelineError: if the disk refuses.
     """
     if is_model_folder(run):
         raise ConfigError(f"{run}: is the folder of a model already; copy it as it is")
-    _check_out(out)
+    require_utf8(out)
+    check_output_folder(out, ours=[CONFIG_NAME], reads=[run])
     model = open_model(run, device="cpu")
     config = model.config
+    _check_same_model(out, config)
     detector = _detector_file(config, checkpoint) if with_detector else None
     names = [CONFIG_NAME, WEIGHTS_NAME, CARD_NAME]
     with torch.inference_mode():
@@ -64,15 +70,24 @@ def export_run(
     return tuple(names)
 
 
-def _check_out(out: Path) -> None:
-    """Raises ConfigError where a folder holds what no export wrote."""
-    if out.exists() and not out.is_dir():
-        raise ConfigError(f"{shown(out)}: wanted a folder to write to, found a file")
-    others = sorted(each.name for each in out.iterdir()) if out.is_dir() else []
-    if others and CONFIG_NAME not in others:
+def _check_same_model(out: Path, config: ModelConfig) -> None:
+    """Raise ConfigError if a folder is not an export of a run of the same settings and data."""
+    if not (out / CONFIG_NAME).exists():
+        return
+    try:
+        earlier = read_model_config(out)
+    except ConfigError as err:
+        found = [str(err)]
+    else:
+        there, here = (
+            {name: each[name] for name in ("recipe", "system", "dataset", "manifest")}
+            for each in (to_dict(earlier), to_dict(config))
+        )
+        found = differences(there, here, words=("there", "here"))
+    if found:
         raise ConfigError(
-            f"{shown(out)}: wanted an empty folder or one of an earlier export, found "
-            f"{shown(others[0])} in it; choose another"
+            f"{shown(out)}: expected a new folder or an earlier export of this run, got another "
+            f"model ({'; '.join(found)}); choose another folder"
         )
 
 

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from orn.shared.config.bounded import file_digest, shown
-from orn.shared.errors import CheckpointError, ConfigError
+from orn.shared.errors import CheckpointError
+from orn.shared.jobs.outputs import check_output_folder
 from orn.shared.manifests.load import load_listing, load_manifest
 from orn.shared.tensor_file import misfit, read_tensors, tensors_in
 from orn.stage2_train.model.authors_weights import NotOffered, settings_of, weights_of
@@ -19,7 +20,7 @@ from orn.stage2_train.resources import Resources
 from orn.stage2_train.runs.checkpoint import Checkpoint, TrainingState, save_checkpoint
 from orn.stage2_train.runs.phases import plan_phases
 from orn.stage2_train.runs.run_config import DatasetRecord, RunConfig, data_paths, describe_dataset
-from orn.stage2_train.runs.run_folder import CONFIG_NAME, LAST_NAME, start_run
+from orn.stage2_train.runs.run_folder import LAST_NAME, start_run
 
 _WHAT = "a checkpoint of the authors' code"
 _ARCHITECTURE = "orn_two_heads"
@@ -48,10 +49,9 @@ def import_checkpoint(
 
     Raises:
         CheckpointError: if it is no such checkpoint, or of a network that no setting gives.
-        ConfigError: if there is a run already.
+        ConfigError: if there is something in the folder already.
     """
-    if (out / CONFIG_NAME).exists():
-        raise ConfigError(f"{out}: holds a run already; give another folder")
+    check_output_folder(out, ours=())
     theirs = _read(file)
     try:
         settings = settings_of(theirs)

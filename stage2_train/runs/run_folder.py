@@ -27,9 +27,17 @@ STARTS_NAME = "starts.jsonl"
 LAST_NAME = "last.pt"
 METRICS_NAME = "metrics.jsonl"
 STATE_NAME = "state.json"
+LOG_NAME = "log.txt"
+"""What `orn ablate` has a run say."""
 
 HEADS = ("two_heads", "activity_head", "object_head")
 """By which figures are told; the first that a run has is its prediction."""
+_READ = (
+    *(CONFIG_NAME, STARTS_NAME, LAST_NAME, METRICS_NAME, STATE_NAME),
+    *("best.pt", "previous.pt", "data.json", "eval-*.json", "predictions-*.npz", "logits-*.npz"),
+    *("config.json", "model.safetensors", "detector.pth", "README.md"),
+)
+"""What commands read of a run, and of a model folder."""
 _MOST_BYTES = 1 << 30
 _LONGEST_LINE = 1 << 20
 """A thousand times as long as any that we write."""
@@ -52,6 +60,11 @@ def start_run(folder: Path, config: Any, *, threads: int) -> None:
         write_text(folder / CONFIG_NAME, to_toml(config))
     now = datetime.now(UTC).isoformat(timespec="seconds")
     append_jsonl(folder / STARTS_NAME, {"time": now, "threads": threads, **describe_environment()})
+
+
+def files_of_run(run: Path) -> Iterator[Path]:
+    """Return the files of a run, or of a model folder, that commands read, as far as there."""
+    return (path for pattern in _READ for path in run.glob(pattern))
 
 
 def newest_run(dataset_name: str | None = None, *, among: Path = Path("runs")) -> Path | None:

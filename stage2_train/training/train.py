@@ -13,9 +13,11 @@ from accelerate import Accelerator
 from torch import nn
 
 from orn.shared.cli_options import is_first_process
+from orn.shared.config.bounded import require_utf8
 from orn.shared.config.files import to_toml
 from orn.shared.errors import ConfigError
 from orn.shared.jobs.lock import locked
+from orn.shared.jobs.outputs import check_output_folder
 from orn.shared.manifests.load import load_dataset, require_videos
 from orn.stage2_train.clips.dataset import check_crop, warn_of_small_crop
 from orn.stage2_train.clips.join import JoinedSplit
@@ -35,7 +37,7 @@ from orn.stage2_train.runs.run_config import (
     describe_dataset,
     load_run_config,
 )
-from orn.stage2_train.runs.run_folder import CONFIG_NAME, LAST_NAME, start_run
+from orn.stage2_train.runs.run_folder import CONFIG_NAME, LAST_NAME, LOG_NAME, start_run
 from orn.stage2_train.runs.sources import Sources, open_sources, warn_of_other_data
 from orn.stage2_train.training.backbone import (
     imagenet_needed,
@@ -229,6 +231,8 @@ def _plan(request: TrainRequest, *, may_run: Sequence[str] = ()) -> _Plan:
     called = "-".join((dataset.name, *folders_between(paths.shards)))
     parts = (called, Path(recipe_name).stem, request.system, f"seed{recipe.seed}")
     run = request.run or Path("runs") / "-".join(filter(None, parts))
+    require_utf8(run)
+    check_output_folder(run, ours=[CONFIG_NAME, LAST_NAME, LOG_NAME])
     needed = imagenet_needed(recipe, request.weights, run)
     fetch = partial(fetch_imagenet_weights, needed) if needed and may_run else None
     require_prepared(request.manifest, dataset.name, resources, may_run=may_run, before=fetch)

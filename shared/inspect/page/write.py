@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from orn.shared.errors import PipelineError
+from orn.shared.config.bounded import open_file, shown
+from orn.shared.data_files import is_there
+from orn.shared.errors import ConfigError, PipelineError
 from orn.shared.inspect.page.assemble import MARK, page_html
 from orn.shared.inspect.page.choice import most_telling_first
 from orn.shared.inspect.page.contents import (
@@ -25,6 +27,7 @@ from orn.shared.inspect.page.contents import (
 from orn.shared.inspect.pictures import Pictures
 from orn.shared.inspect.summary import summarise
 from orn.shared.jobs.atomic_file import replacing, write_bytes
+from orn.shared.jobs.outputs import check_output_files, check_output_folder
 from orn.shared.jobs.progress import progress
 from orn.shared.shards.shard import Shard
 
@@ -64,13 +67,12 @@ def write_page(
         largest_bytes: of the one file.
 
     Raises:
-        PipelineError: if something else is at `out`, one file cannot even hold the index, or the
-            disk refuses.
+        ConfigError: if something else is at `out`.
+        PipelineError: if one file cannot even hold the index, or the disk refuses.
         ShardFormatError: if something in the shard is damaged.
     """
-    is_file = out.suffix.lower() in (".html", ".htm")
-    _check_replaceable(out, is_file=is_file)
-    writer = (_FileWriter if is_file else _FolderWriter)(shard, pictures, out)
+    check_page_output(out)
+    writer = (_FileWriter if _is_one_file(out) else _FolderWriter)(shard, pictures, out)
     report = writer.write(largest_bytes)
     grey = [(video.id, shown.grey) for video, shown in zip(shard.videos, writer.videos, strict=True)
             if shown.grey is not None]  # fmt: skip
@@ -223,7 +225,7 @@ class _FolderWriter(_Writer):
             except BaseException:
                 shutil.rmtree(folder, ignore_errors=True)
                 raise
-        for other in self.out.glob("frames-*"):
+        for other in self.out.glob("frames-????????"):
             if other != folder:
                 shutil.rmtree(other, ignore_errors=True)
         return PageReport(
@@ -264,22 +266,23 @@ def _chunked(frames: Iterator[tuple[int, str]]) -> Iterator[tuple[int, str]]:
         yield start, "\n".join(held)
 
 
-def _check_replaceable(out: Path, *, is_file: bool) -> None:
-    """Raises PipelineError if what lies at `out` is no page of this kind."""
-    page = out if is_file else out / "index.html"
-    try:
-        if is_file and out.is_dir():
-            found = "a folder"
-        elif not is_file and out.is_file():
-            found = "a file"
-        elif page.is_file():
-            with page.open("rb") as file:
-                found = "" if MARK.encode() in file.read(2000) else "another file"
-        else:
-            found = "a folder with files" if out.is_dir() and any(out.iterdir()) else ""
-    except OSError as err:
-        raise PipelineError(f"{page}: cannot be read ({err.strerror or err})") from err
-    if found:
-        raise PipelineError(
-            f"{out}: wanted nothing there or a page of a shard, found {found}; choose another name"
-        )
+def _is_one_file(out: Path) -> bool:
+    return out.suffix.lower() in (".html", ".htm")
+
+
+def check_page_output(out: Path) -> None:
+    """Raise ConfigError if what lies at `out` is not a page of this kind."""
+    page = out
+    if _is_one_file(out):
+        check_output_files([out])
+    else:
+        check_output_folder(out, ours=["index.html"])
+        page = out / "index.html"
+    if is_there(page):
+        with open_file(page) as file:
+            is_ours = MARK.encode() in file.read(2000)
+        if not is_ours:
+            raise ConfigError(
+                f"{shown(page)}: expected nothing there or a page of a shard, got another file; "
+                "choose another name"
+            )

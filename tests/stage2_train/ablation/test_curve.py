@@ -58,7 +58,7 @@ def test_results_to_join_are_never_written_over(points, tmp_path) -> None:
     before = points["0"].read_bytes()
     result = curve(points, "--out", str(tmp_path / "few"))
     assert result.exit_code == 2
-    assert "wanted another name than that of results to join" in result.stderr
+    assert "few.csv, which this command reads" in result.stderr
     assert points["0"].read_bytes() == before
 
 

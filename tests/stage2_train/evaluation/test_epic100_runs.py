@@ -92,6 +92,11 @@ def test_two_runs_make_the_file_of_segments_without_labels(options, tmp_path, mo
     assert (runs[0] / "logits-test.npz").is_file()
     _run("submit", "epic100", *runs, out)  # from what was kept
     assert out.read_bytes() == first
+    for read in (runs[0] / "config.toml", runs[1] / "predictions-validation.npz"):
+        before = read.read_bytes()
+        refused = CliRunner().invoke(orn, ["submit", "epic100", *map(str, [*runs, read])])
+        assert (refused.exit_code, read.read_bytes()) == (2, before)
+        assert f"{read.name}, which this command reads" in refused.stderr
     monkeypatch.setenv("RANK", "1")  # of several processes the first one says it
     assert _run("submit", "epic100", *runs, out).stdout == ""
 

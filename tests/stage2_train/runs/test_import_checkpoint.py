@@ -144,7 +144,7 @@ def test_an_imported_run_is_evaluated_as_any_other(options, tmp_path) -> None:
     assert open_model(Path(out), device="cpu").config.heads == "both"  # as `orn predict` takes it
     again = run("import-checkpoint", str(file), out, *options)
     assert again.exit_code == 2
-    assert "holds a run already" in again.stderr
+    assert "expected a new or empty folder, got one with config.toml" in again.stderr
 
 
 def test_the_released_masks_are_the_objects_that_it_was_trained_on() -> None:

@@ -1,6 +1,7 @@
 """A run starts from the weights that its folder records, or leaves no folder."""
 
 import json
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -132,3 +133,11 @@ def test_several_processes_need_frames_to_relate(tiny_recipe) -> None:
         ConfigError, match=r"data\.clip_frames: wanted at least 2 frames for 3 processes.* found 1"
     ):
         check_processes(tiny_recipe, num_frames=1, num_processes=3)
+
+
+def test_a_run_is_called_in_utf8(start, tmp_path) -> None:
+    """TensorBoard and torch take no other names."""
+    run = tmp_path / os.fsdecode(b"\xff")
+    result = start("--run", run)
+    assert (result.exit_code, run.exists()) == (2, False)
+    assert r"\udcff: expected a path in UTF-8, got other bytes; rename" in result.stderr

@@ -100,7 +100,7 @@ def test_what_is_no_page_of_ours_is_not_replaced(
     page = tmp_path / name / "index.html" if name == "out" else tmp_path / name
     page.parent.mkdir(exist_ok=True)
     page.write_text("<p>mine")
-    with pytest.raises(PipelineError, match="wanted nothing there or a page of a shard, found ano"):
+    with pytest.raises(PipelineError, match="expected nothing there or a page of a shard, got ano"):
         write_page(looked_at, NoPictures("why"), tmp_path / name)
     assert page.read_text() == "<p>mine"
     page.unlink()
@@ -108,14 +108,14 @@ def test_what_is_no_page_of_ours_is_not_replaced(
         (tmp_path / name / "other").touch()
     else:
         page.mkdir()
-    with pytest.raises(PipelineError, match="found a folder"):
+    with pytest.raises(PipelineError, match="expected a "):
         write_page(looked_at, NoPictures("why"), tmp_path / name)
 
 
 def test_of_a_large_file_only_the_beginning_is_read(looked_at: Shard, tmp_path: Path) -> None:
     with (tmp_path / "a.html").open("wb") as file:
         file.truncate(10 << 30)
-    with pytest.raises(PipelineError, match="found another file"):
+    with pytest.raises(PipelineError, match="got another file"):
         bounded(_write_page, looked_at.path, tmp_path / "a.html")
 
 

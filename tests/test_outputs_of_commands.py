@@ -1,0 +1,129 @@
+"""No command writes over what it reads, over a pipe, or into a folder of something else."""
+
+import hashlib
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from orn.shared.cli import orn
+from tests.conftest import ROOT
+
+RUN = "runs/demo"
+FILM = "data/demo/videos/validation-000000.mp4"
+SHARD = "shards/demo/shard-000000.zarr.zip"
+
+
+@pytest.fixture(scope="module")
+def demo(small_demo_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Small films, shards, clips and a run, with other names for some of them."""
+    folder = shutil.copytree(small_demo_run, tmp_path_factory.mktemp("outputs") / "demo")
+    (folder / "link.mp4").symlink_to(FILM)
+    (folder / "hard.mp4").hardlink_to(folder / FILM)
+    (folder / "hard.toml").hardlink_to(folder / RUN / "config.toml")
+    (folder / "notes").mkdir()
+    (folder / "notes" / "config.json").write_text("{}")
+    (folder / "notes" / "detect.json").write_text("{}")
+    os.mkfifo(folder / "pipe")
+    (folder / "results.csv").write_text("x")
+    (folder / "data" / "demo-detector").mkdir()
+    (folder / "data" / "demo-detector" / "train.json").write_text("{}")
+    (folder / "demo.toml").write_text((ROOT / "data_manifests" / "demo.toml").read_text())
+    return folder
+
+
+def _state(folder: Path) -> dict[str, str]:
+    return {
+        str(path): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+def _run(arguments: str) -> Result:
+    return CliRunner().invoke(orn, arguments.split())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (f"predict {RUN} {FILM} --overlay {FILM}", FILM),
+        (f"predict {RUN} {FILM} --overlay link.mp4", "link.mp4"),
+        (f"predict {RUN} {FILM} --overlay hard.mp4", "hard.mp4"),
+        (f"predict {RUN} {FILM} --csv {FILM}", FILM),
+        (f"predict {RUN} data/demo/videos --csv {FILM}", FILM),
+        (f"predict {RUN} {FILM} --csv {RUN}/last.pt", f"{RUN}/last.pt"),
+        (f"predict {RUN} {FILM} --shards shards/demo --csv {SHARD}", SHARD),
+        (f"predict {RUN} {FILM} --csv a.mp4 --overlay a.mp4", "a.mp4"),
+        (f"predict {RUN} {FILM} --csv pipe", "pipe"),
+        (f"predict {RUN} {FILM} --csv notes", "notes"),
+        (f"predict {RUN} {FILM} --html results.csv/a.html", "results.csv"),
+        (f"inspect {SHARD} --overlay {FILM}", FILM),
+        (f"inspect {SHARD} --dataset demo.toml --overlay hard.mp4", "hard.mp4"),
+        (f"inspect {SHARD} --html notes", "notes"),
+        (f"export-coco demo {SHARD}", SHARD),
+        ("export-coco demo.toml demo.toml", "demo.toml"),
+        ("export-coco demo data/demo/labels.csv", "data/demo/labels.csv"),
+        ("export-coco demo pipe", "pipe"),
+        (f"export {RUN} notes", "notes"),
+        (f"export {RUN} {RUN}", RUN),
+        (f"export {RUN} pipe", "pipe"),
+        (f"model export {RUN} {RUN}/last.pt", f"{RUN}/last.pt"),
+        (f"model export {RUN} hard.toml", "hard.toml"),
+        (f"clips demo --fresh --out {FILM}", FILM),
+        ("clips demo --out notes", "notes"),
+        ("overlay demo --out notes", "notes"),
+        ("detect demo --out notes", "notes"),
+        ("detect demo --out notes --fresh", "notes"),
+        ("import-masks demo data --format epic100 --out notes", "notes"),
+        ("train demo --run notes", "notes"),
+        ("manifest new data/demo/labels.csv --fresh --out data/demo/labels.csv", "labels.csv"),
+        (f"manifest new data/demo/labels.csv --fresh --out {FILM}", FILM),
+        ("import-checkpoint results.csv notes", "notes"),
+        ("demo truth demo --out notes", "notes"),
+        ("demo world demo-touch --data .", "demo-touch"),
+        (f"demo importance {RUN} --out {RUN}", RUN),
+        ("leaks demo --out results.csv", "results.csv"),
+        ("ablate demo --table 2 --out results.csv", "results.csv"),
+        ("curve objects 1=results.csv 2=demo.toml --out results", "results.csv"),
+        ("wheelhouse notes", "notes"),
+        ("bench object-head --out pipe", "pipe"),
+        ("demo detector --out data/demo-detector/train.json", "demo-detector/train.json"),
+    ],
+)
+def test_nothing_is_written_over(demo: Path, monkeypatch, arguments: str, named: str) -> None:
+    monkeypatch.chdir(demo)
+    (demo / "demo-touch").mkdir(exist_ok=True)
+    (demo / "demo-touch" / "labels.csv").write_text("mine")
+    before = _state(demo)
+    result = _run(arguments)
+    assert result.exit_code == 2, result.output
+    assert named in result.stderr
+    assert "expected" in result.stderr
+    assert _state(demo) == before
+
+
+def test_a_run_is_exported_again_and_another_one_is_not(demo: Path, monkeypatch) -> None:
+    monkeypatch.chdir(demo)
+    assert _run(f"export {RUN} model").exit_code == 0
+    assert _run(f"export {RUN} model").exit_code == 0
+    other = shutil.copytree(demo / RUN, demo / "runs" / "other")
+    config = (other / "config.toml").read_text()
+    (other / "config.toml").write_text(config.replace("seed = 0", "seed = 1"))
+    before = _state(demo / "model")
+    refused = _run(f"export {other} model")
+    assert refused.exit_code == 2
+    assert "recipe.seed is 0 there, 1 here" in refused.stderr
+    assert _state(demo / "model") == before
+
+
+def test_results_lie_beside_what_they_are_of(demo: Path, monkeypatch) -> None:
+    """And may be written again, there too."""
+    monkeypatch.chdir(demo)
+    outputs = f"--csv {RUN}/film.csv --html data/demo/videos/film.html --overlay {RUN}/film.mp4"
+    for _ in range(2):
+        result = _run(f"predict {RUN} {FILM} --shards shards/demo {outputs}")
+        assert result.exit_code == 0, result.stderr
+        assert _run("export-coco demo shards/demo/coco.json").exit_code == 0
