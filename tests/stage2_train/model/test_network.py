@@ -84,6 +84,19 @@ def test_an_object_of_the_first_frame_matters(field, tiny_config, make_network, 
     assert torch.equal(after.object_logits_BA[1], before.object_logits_BA[1])
 
 
+@pytest.mark.parametrize("moved", ["activity", "object"])
+def test_each_head_has_a_conv5_of_its_own(moved, tiny_config, make_network, make_batch) -> None:
+    network, batch = make_network(tiny_config), make_batch()
+    before = network(batch)
+    with torch.no_grad():
+        for weight in getattr(network, f"{moved}_head").conv5.parameters():
+            weight.mul_(1.5)
+    after = network(batch)
+    for head in ("activity", "object"):
+        values = [getattr(each, f"{head}_logits_BA") for each in (before, after)]
+        assert torch.equal(*values) is (head != moved)
+
+
 @pytest.mark.parametrize("normalise_relations", [False, True])
 @pytest.mark.parametrize("slots", [0, 2])
 def test_gradients_without_any_object_are_finite(
