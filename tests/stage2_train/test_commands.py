@@ -107,6 +107,21 @@ def test_train_then_eval(workspace) -> None:
     assert "chance: 0.5000" in result.stdout
 
 
+def test_the_best_checkpoint_is_chosen_by_the_validation_split(workspace) -> None:
+    """Of three segments some thirds are right, of the eight that are learned some eighths."""
+    options = workspace()
+    labels = Path(options["--data"]) / "tiny" / "labels.csv"
+    rows = labels.read_text().splitlines()
+    last = max(row for row, text in enumerate(rows) if text.endswith(",validation"))
+    labels.write_text("\n".join(rows[:last] + rows[last + 1 :]) + "\n")
+    chosen = json.loads(train(options).stdout)
+    assert (chosen["num_train"], chosen["num_validation"]) == (8, 3)
+    assert 3 * chosen["best_metric"] == pytest.approx(round(3 * chosen["best_metric"]))
+    measured = json.loads(evaluate(options, "--json").stdout)
+    assert (measured["checkpoint"], measured["step"]) == ("best.pt", chosen["best_step"])
+    assert measured["two_heads"]["top1"] == pytest.approx(chosen["best_metric"])
+
+
 def test_what_one_run_learned_another_starts_from(workspace, tmp_path) -> None:
     flat = ("--set", 'model.kernels=["2d","2d","2d","2d","2d"]')
     options, file = workspace(), tmp_path / "resnet.pth"

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch.nn.parallel import DistributedDataParallel
 
 from orn.shared.errors import TrainingError
 from orn.stage2_train.clips.batches import LoaderSettings, training_loader
@@ -21,7 +22,15 @@ ROUND_OFF = 1e-4  # float32; weights are subtracted to see how they moved
 def make_step(tiny_world, tiny_recipe, tmp_path):
     """A function that makes one step with plain gradient descent of rate 1."""
 
-    def step(recipe=tiny_recipe, *, spoil=lambda network: None, num_batches=1, seen=None):
+    def step(
+        recipe=tiny_recipe,
+        *,
+        spoil=lambda network: None,
+        wrap=lambda network: network,
+        accelerator=None,
+        num_batches=1,
+        seen=None,
+    ):
         sources = Sources(
             dataset=tiny_world.dataset,
             clips=tiny_world.clips(),
@@ -36,8 +45,8 @@ def make_step(tiny_world, tiny_recipe, tmp_path):
         before = [parameter.detach().clone() for parameter in network.parameters()]
         spoil(network)
         values = training_step(
-            build_accelerator("fp32", "cpu"),
-            network,
+            accelerator or build_accelerator("fp32", "cpu"),
+            wrap(network),
             torch.optim.SGD(network.parameters(), lr=1.0),
             batches[:num_batches],
             recipe=recipe,
@@ -88,6 +97,35 @@ def test_gradient_is_cut_to_its_limit(make_step, tiny_recipe) -> None:
     cut_values, cut = make_step(limited(0.01))
     assert float(cut.norm()) == pytest.approx(0.01, rel=1e-3)
     assert cut_values["gradient_norm"] == values["gradient_norm"]
+
+
+def test_gradient_is_cut_after_processes_have_averaged_theirs(
+    make_step, tiny_recipe, monkeypatch
+) -> None:
+    """One process, whose exchange stands for another with a gradient nine times as large."""
+    recipe = replace(tiny_recipe, optimiser=replace(tiny_recipe.optimiser, gradient_clip=0.01))
+    alone, _ = make_step(recipe, num_batches=2)
+    accelerator = build_accelerator("fp32", "cpu")
+    monkeypatch.setattr(accelerator, "no_sync", DistributedDataParallel.no_sync)
+
+    def averaged(_, bucket):
+        mean = torch.futures.Future()
+        mean.set_result(bucket.buffer() * 5)
+        return mean
+
+    def shared(network):
+        model = DistributedDataParallel(network)
+        model.register_comm_hook(None, averaged)
+        return model
+
+    store = torch.distributed.HashStore()
+    torch.distributed.init_process_group("gloo", store=store, rank=0, world_size=1)
+    try:
+        values, moved = make_step(recipe, num_batches=2, wrap=shared, accelerator=accelerator)
+    finally:
+        torch.distributed.destroy_process_group()
+    assert values["gradient_norm"] == pytest.approx(5 * alone["gradient_norm"], rel=1e-4)
+    assert float(moved.norm()) == pytest.approx(0.01, rel=1e-3)
 
 
 def test_two_batches_are_averaged(make_step, tiny_recipe) -> None:
