@@ -10,8 +10,11 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+import tests.stage2_train.conftest as tiny
 from orn.shared.cli import orn
 from orn.shared.errors import ConfigError
+from orn.shared.shards.reader import DetectionFolder
+from orn.shared.shards.writer import ShardWriter
 from orn.stage2_train.clips.join import JoinedSplit
 from orn.stage2_train.devices import build_accelerator
 from orn.stage2_train.evaluation.eval_file import read_eval, report_json, report_text
@@ -132,6 +135,39 @@ def test_what_annotators_could_not_tell_counts_as_asked_for(unsure, expected, ti
     )
     scores = score_heads(predictions, sources.clip_dataset(joined, recipe))["object_head"]
     assert scores.summary["map"] == pytest.approx(expected)
+
+
+def test_segments_whose_video_failed_count_neither_as_right_nor_as_wrong(
+    tiny_world, tmp_path
+) -> None:
+    """One clip has both labels in turn, so that half is right whatever the network says."""
+    options = make_workspace(tiny_world, tmp_path)
+    manifest, run = options.pop("manifest"), Path(options["--run"])
+    flags = [part for option in options.items() for part in option]
+    result = CliRunner().invoke(orn, ["train", manifest, *flags, "--max-steps", "1"])
+    assert result.exit_code == 0, result.stderr
+    shards = tmp_path / "one failed"
+    tiny.write_shard(shards / "shard-000000.zarr.zip", [tiny_world.films["film/5"]])
+    with ShardWriter(shards / "shard-000001.zarr.zip", tiny.DETECTOR) as writer:
+        writer.fail("film/2", "torn")
+    of_film = {each.video_id: each for each in tiny_world.dataset.segments}
+    segments = [of_film["film/2"]]
+    segments += [replace(of_film["film/5"], id=f"as {label}", labels=(label,)) for label in (0, 1)]
+    sources = Sources(
+        dataset=replace(tiny_world.dataset, segments=tuple(segments)),
+        clips=tiny_world.clips(),
+        detections=DetectionFolder(shards),
+    )
+    report = evaluate_run(
+        load_run_config(run),
+        sources,
+        EvalRequest(run=run),
+        accelerator=build_accelerator("fp32", "cpu"),
+    )
+    assert (report["num_segments"], report["num_skipped"]) == (2, 1)
+    assert report["object_head"] == {"top1": 0.5}
+    assert report["figures"]["object_head"]["top1"]["value"] == 0.5
+    assert [row["num_segments"] for row in report["per_class"]] == [1, 1]
 
 
 def test_ratio_join_is_refused_where_videos_are_not_stored_whole(tiny_world) -> None:
