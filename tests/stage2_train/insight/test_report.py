@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+from html import unescape
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from PIL import Image
 from orn.shared.cli import orn
 from orn.shared.errors import JoinError, PipelineError
 from orn.stage2_train.insight.report import write_report
-from orn.stage2_train.insight.report_page import CellClips, Picture, ReportPage, Section
+from orn.stage2_train.insight.report_page import CellClips, Picture, ReportPage, Section, shown
 from orn.stage2_train.resources import Resources
 from tests.stage2_train.insight.conftest import EVAL_OPTIONS
 
@@ -71,6 +72,14 @@ def test_numbers_are_those_of_eval(run) -> None:
     assert sum(map(int, re.findall(r'data-cell="\d-\d"[^>]*>(\d+)<', html))) == 4
     metrics = {(row["head"], row["metric"]): row for row in rows(run / "report/metrics.csv")}
     assert float(metrics["two_heads", "top1"]["value"]) == measured["two_heads"]["top1"]
+
+
+@pytest.mark.parametrize("lines", [False, True])
+@pytest.mark.parametrize("name", ["<img src=x onerror=alert(1)>", "</bdi><script>", 'a & b "c"'])
+def test_names_with_markup_are_text(name, lines) -> None:
+    html = shown(name, lines=lines)
+    assert "<" not in html.removeprefix("<bdi>").removesuffix("</bdi>")
+    assert unescape(html.removeprefix("<bdi>").removesuffix("</bdi>")) == name
 
 
 def test_every_figure_lies_beside_the_page(run) -> None:
