@@ -24,7 +24,7 @@ from orn.shared.shards.schema import VideoEntry
 from orn.shared.shards.shard import Shard
 from tests.bounded import bounded
 from tests.browser import HOSTILE
-from tests.shared.inspect.page.conftest import CUP_BOX, PERSON_BOX, frame, write
+from tests.shared.inspect.page.conftest import CUP_BOX, PERSON_BOX, VIDEOS, frame, write
 
 
 class Noise:
@@ -91,6 +91,25 @@ def test_a_folder_has_all_frames_and_is_replaced_as_a_whole(
         assert index_of(report.path)["folder"] == folder.name
         files = [*folder.iterdir(), report.path]
         assert report.size_bytes == sum(each.stat().st_size for each in files)
+
+
+@pytest.mark.parametrize(
+    ("name", "chunks"), [("a.html", r'id="chunk-\d+">(.*?)</script>'), ("out", r"`(.*?)`")]
+)
+def test_every_frame_has_its_own_detections(
+    looked_at: Shard, tmp_path: Path, name: str, chunks: str
+) -> None:
+    page = write_page(looked_at, NoPictures("why"), tmp_path / name).path
+    files = sorted(page.parent.glob("frames-*/*.js")) if name == "out" else [page]
+    texts = [text for file in files for text in re.findall(chunks, file.read_text(), re.DOTALL)]
+    found = [json.loads(line)[1] for text in texts for line in text.split("\n")]
+    wanted = [frame for frames in VIDEOS.values() for frame in frames]
+    assert [[each[0] for each in rows] for rows in found] == [
+        frame.labels.tolist() for frame in wanted
+    ]
+    assert [[each[2:6] for each in rows] for rows in found] == [
+        frame.boxes.tolist() for frame in wanted
+    ]
 
 
 @pytest.mark.parametrize("name", ["out", "a.html"])
