@@ -9,7 +9,10 @@ import pytest
 
 from orn.predict_videos.detecting import objects_in
 from orn.shared.manifests.records import METRICS, Task, Video
+from orn.shared.masks.detections import FrameDetections
 from orn.shared.shards.schema import FailedVideo
+from orn.shared.shards.video_detections import VideoDetections
+from orn.stage2_train.predict.look import look
 from orn.stage2_train.predict.opened import OpenedModel, open_model
 from orn.stage2_train.predict.page import LARGEST_PAGE_BYTES, PredictionPage
 from orn.stage2_train.predict.video import predict_video
@@ -115,6 +118,33 @@ def test_names_of_others_are_texts(
         assert shown_page.page.evaluate("document.scripts.length") == 2
         assert shown_page.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
         assert shown_page.problems == []
+
+
+class Recorded:
+    """Detections of a video that keep which rows were asked for."""
+
+    def __init__(self, detections: VideoDetections) -> None:
+        self.rows: list[int] = []
+        self._detections = detections
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._detections, name)
+
+    def frame(self, row: int) -> FrameDetections:
+        self.rows.append(row)
+        return self._detections.frame(row)
+
+
+def test_frames_are_shown_with_their_own_objects(trained: Trained) -> None:
+    model = open_model(trained.run, device="cpu")
+    id, file = next(iter(trained.videos.items()))
+    objects = objects_in(trained.shards, model, any_detector=False)
+    with objects(Video(id=id, path=file), lambda _: None) as (video, detections):
+        window = next(predict_video(model, video, detections, pairs=2))
+        recorded = Recorded(detections.video(video.id))
+        assert list(look("v0", model, video, recorded, window, rank=0))
+    assert len(window.frames) < recorded.num_frames  # so that the next one is another
+    assert sorted(recorded.rows) == list(window.frames)
 
 
 def test_a_page_is_no_larger_than_it_may_be(
