@@ -9,7 +9,7 @@ import torch
 from click.testing import CliRunner
 
 from orn.demo.experiments.acting_pairs import true_cliques
-from orn.demo.experiments.importance import _questions, object_areas
+from orn.demo.experiments.importance import _groups, _questions, object_areas
 from orn.demo.experiments.importance_summary import importance_text, over_runs
 from orn.shared.cli import orn
 from orn.shared.errors import ConfigError
@@ -74,6 +74,14 @@ def test_classes_that_no_clip_asks_for_are_not_explained() -> None:
         ([0, 0], [True, True]),
         ([2, 2], [False, True]),
     ]
+
+
+def test_a_pair_of_classes_is_one_group_whichever_of_them_comes_first() -> None:
+    pairs = [((0, 0), (1, 1)), ((0, 1), (1, 0)), ((0, 0), (1, 0))]
+    batch, importance = _case([["cup", "apple"]] * 2, pairs)
+    clip_N, group_P = _groups(importance, batch)
+    assert clip_N.tolist() == [0, 0]
+    assert group_P[0] == group_P[1] != group_P[2]
 
 
 def test_the_background_is_no_large_object() -> None:
