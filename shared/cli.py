@@ -355,7 +355,7 @@ def _errors_as_exit_codes() -> Iterator[None]:
     try:
         yield
     except PipelineError as err:
-        _fail(f"orn: error: {' '.join(str(err).splitlines())}", err.exit_code)
+        _fail(f"orn: error: {err}", err.exit_code)
     except click.ClickException as err:
         err.message = printable_lines(err.message)
         err.show()

@@ -4,11 +4,17 @@ Each class takes one message string, so that an error survives pickling out of a
 also derives from the builtin error it resembles. `exit_code` is what the command line ends with.
 """
 
+from orn.shared.text_table import printable
+
 
 class PipelineError(Exception):
     """Root of the tree; raised itself where no narrower class fits, such as a full disk."""
 
     exit_code = 1
+
+    def __str__(self) -> str:
+        """Return the message on one line; names in it may hold what a terminal would act on."""
+        return printable(" ".join(super().__str__().splitlines()))
 
 
 class ConfigError(PipelineError, ValueError):

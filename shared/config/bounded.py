@@ -69,7 +69,7 @@ def read_bounded(
 
     Args:
         path: need not exist.
-        most_bytes: of a larger file no more than this is read.
+        most_bytes: a larger file is not read.
         error: what to raise.
 
     Raises:
@@ -77,11 +77,11 @@ def read_bounded(
     """
     with open_file(path, error=error) as file:
         try:
-            content = file.read(most_bytes + 1)
             size = os.fstat(file.fileno()).st_size
+            content = file.read(most_bytes + 1) if size <= most_bytes else b""
         except OSError as err:
             raise error(f"{shown(path)}: cannot be read ({err.strerror})") from err
-    if len(content) > most_bytes:
+    if max(size, len(content)) > most_bytes:
         raise error(f"{shown(path)}: wanted a file of at most {most_bytes:,} bytes, found {size:,}")
     return content
 

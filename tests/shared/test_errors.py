@@ -29,3 +29,8 @@ def test_usage_errors_end_with_two_and_others_with_one() -> None:
     assert usage == {"ConfigError", "UnknownDatasetError"}
     assert {error_class.exit_code for error_class in ALL} == {1, 2}
     assert ConfigError("x").exit_code == 2
+
+
+def test_messages_are_one_printable_line() -> None:
+    message = str(VideoDecodeError("caf\udce9/\x1b[31mred.mp4: cannot be opened\nby FFmpeg"))
+    assert message == r"caf\udce9/\x1b[31mred.mp4: cannot be opened by FFmpeg"
