@@ -1,5 +1,6 @@
 """What can be wrong with any file: bytes, what lies at its path, the names above it, and values."""
 
+import csv
 import io
 import json
 import math
@@ -36,7 +37,7 @@ class Document:
 
     get: Callable[[Path], Any]
     put: Callable[[Path, Any], None]
-    """Writes others in their place; a ValueError says that the format cannot hold them."""
+    """Writes others in their place; an error says that the format cannot hold them."""
 
 
 # Bytes -----------------------------------------------------------------------------------------
@@ -203,6 +204,7 @@ VALUES: dict[str, Any] = {
     "NaN": math.nan,
     "infinite": math.inf,
     "negative": -1,
+    "2**40": 2**40,
     "2**63": 2**63,
     "1e300": 1e300,
     "no text": "",
@@ -249,7 +251,24 @@ def json_text(tree: Any) -> str:
     return json.dumps(tree).replace("Infinity", "1e400").replace(f'"{DEEP}"', _DEEP_LIST)
 
 
+def _cell(value: Any) -> str:
+    """A value as a table has it."""
+    if value is None:
+        raise ValueError("a table has no null")
+    if isinstance(value, float) and not math.isfinite(value):
+        return "nan" if math.isnan(value) else "1e400"
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _csv(rows: list[list[Any]]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerows([map(_cell, row if isinstance(row, list) else [row]) for row in rows])
+    return text.getvalue()
+
+
 JSON = _text_document(json.loads, json_text)
+CSV = _text_document(lambda text: list(csv.reader(text.splitlines())), _csv)
 TOML = _text_document(tomllib.loads, _toml)
 
 
@@ -298,7 +317,7 @@ def edits(document: Document, *, most: int | None, seed: int = 0) -> tuple[Damag
                     continue
                 try:
                     document.put(path, changed)
-                except ValueError:
+                except (ValueError, TypeError):  # the format cannot hold it
                     continue
                 yield ".".join(map(str, place)), path
 

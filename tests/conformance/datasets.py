@@ -2,6 +2,7 @@
 
 import io
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -97,9 +98,10 @@ DATASETS: dict[str, dict[str, bytes]] = {
 }
 
 
-def write_dataset(folder: Path, kind: str) -> Path:
-    """Writes the files of a data set; returns the folder, which is its data root."""
-    for name, content in DATASETS[kind].items():
+def write_dataset(folder: Path, kind: str, changes: Mapping[str, bytes] | None = None) -> Path:
+    """Writes the files of a data set, some with other contents; returns the folder, which is its
+    data root."""
+    for name, content in {**DATASETS[kind], **(changes or {})}.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)

@@ -15,7 +15,8 @@ import pytest
 from orn.shared.errors import ConfigError, PipelineError
 from tests.bounded import bounded
 from tests.conformance.damage import Damage, any_damage, edits
-from tests.conformance.readers import READERS, Reader
+from tests.conformance.reader import Reader
+from tests.conformance.readers import READERS
 
 _SECONDS = 20
 """When a reader that does not end is stopped."""

@@ -167,7 +167,10 @@ def frame_json(found: FrameDetections, jpeg: str | None, *, source: str) -> str:
 def _check_masks(found: FrameDetections, source: str) -> None:
     if not len(found):
         return
-    runs = rle.read_run_lengths(found.masks)
+    try:
+        runs = rle.read_run_lengths(found.masks)
+    except ShardFormatError as err:
+        raise ShardFormatError(f"{source}: {err}") from err
     ends_M = np.cumsum(runs.num_runs_M)
     pixels_M = np.add.reduceat(runs.lengths_R, ends_M - runs.num_runs_M)
     wanted = found.height * found.width

@@ -1,0 +1,275 @@
+"""Readers of what others give: manifests, tables, shards, masks, videos."""
+
+import json
+import zipfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+
+from orn.shared.inspect.page.write import write_page
+from orn.shared.inspect.pictures import NoPictures
+from orn.shared.inspect.summary import summarise, summary_to_dict
+from orn.shared.manifests.load import load_dataset
+from orn.shared.shards.column import write_group
+from orn.shared.shards.plan import Plan, plan_units
+from orn.shared.shards.reader import DetectionFolder
+from orn.shared.shards.shard import Shard
+from orn.shared.shards.verify import verify_shard
+from orn.shared.shards.zarr_zip import read_layout
+from orn.shared.video.read import estimate, frame_seconds, read_frames
+from orn.stage1_detect.imports.authors_vlog import read_authors
+from orn.stage1_detect.imports.epic100 import read_epic100
+from tests.conformance.damage import CSV, JSON, TOML, Cases, Damage, Document, json_text
+from tests.conformance.datasets import DATASETS, write_dataset
+from tests.conformance.reader import TEXT, Reader, any_number, any_text, ignored, optional
+from tests.shared.conftest import write_numbered
+from tests.shared.shards.conftest import arrays_in, columns_of
+from tests.shared.video.test_jpeg_folder import write_folder
+from tests.stage1_detect.imports.conftest import block_mask, write_authors, write_epic
+from tests.stage2_train.conftest import (
+    DETECTOR,
+    make_film,
+    write_shard,
+)
+
+# Manifests and tables --------------------------------------------------------------------------
+
+
+def _dataset_reader(kind: str, name: str) -> Reader:
+    def read(path: Path) -> Any:
+        root = path.parents[name.count("/")]
+        found = load_dataset(root / "m.toml", root)
+        return found.name, found.classes, found.missing, found.segments, len(found.videos)
+
+    suffix = name.rpartition(".")[2].rpartition("/")[2]
+    documents = {"toml": (TOML,), "json": (JSON,), "csv": (CSV,), "t": (CSV,)}.get(suffix, ())
+    return Reader(
+        name=f"{kind}: {name.rpartition('/')[2]}",
+        make=lambda folder: write_dataset(folder, kind) / name,
+        read=read,
+        documents=documents,
+        accepts=(
+            *(*TEXT, "empty: ", "other: *"),
+            *any_text("name", "title", "labels.*", "*.template", "*.id"),
+            *optional("split*", "labels.target", "labels.verbs", "Closing it"),
+            *("value unknown: [01].*", "value text: 1.1"),
+            *ignored("[01].[01]" if kind.startswith("epic") else "1.0"),
+        ),
+        own=(Damage(name="arrays", apply=_odd_npy),) if suffix == "npy" else (),
+    )
+
+
+# Arrays ----------------------------------------------------------------------------------------
+
+ODD_ARRAYS = {
+    "objects": np.array([["a", {}], [{}, None]], object),
+    "text": np.array([["1", "0"], ["1", "0"]]),
+    "fields": np.zeros((2, 2), [("a", "i4"), ("b", "i4")]),
+    "complex": np.zeros((2, 2), "complex64"),
+    "NaN": np.array([[1, 0], [np.nan, 0]]),
+    "infinite": np.array([[1, 0], [0, np.inf]]),
+    "scalar": np.array(3),
+    "one axis": np.zeros(4, np.float32),
+    "three axes": np.zeros((2, 3, 4), np.float32),
+    "other rows": np.zeros((3, 3), np.float32),
+}
+
+
+def _odd_npy(path: Path) -> Cases:
+    """Arrays of other types and shapes, and a file that claims a terabyte."""
+    good = path.read_bytes()
+    for name, array in ODD_ARRAYS.items():
+        with path.open("wb") as file:
+            np.save(file, array, allow_pickle=True)
+        yield name, path
+    path.write_bytes(good.replace(b"(2, 2)", b"(1000000000000,)"))
+    yield "a terabyte", path
+
+
+# Shards ----------------------------------------------------------------------------------------
+
+FILMS = [
+    make_film(f"film/{number}", label=number, num_frames=4, rng=np.random.default_rng(number))
+    for number in range(2)
+]
+
+
+def _make_shard(folder: Path) -> Path:
+    write_shard(folder / "shard-000000.zarr.zip", FILMS)
+    return folder / "shard-000000.zarr.zip"
+
+
+def _read_shard(path: Path) -> Any:
+    """As `orn verify`, `orn inspect` and a training; verification tells of all damage."""
+    shard = Shard(path)
+    problems = [problem.message for problem in verify_shard(path)]
+    frames = [shard.frame(row) for row in range(shard.num_frames)]
+    video = DetectionFolder(path.parent).video("film/0")
+    write_page(shard, NoPictures("none"), path.with_name("page.html"))
+    return (
+        [(each.boxes.tolist(), each.scores.tolist(), each.masks) for each in frames],
+        video.seconds.tolist(),
+        json.dumps(summary_to_dict(replace(summarise(shard), path=Path("s"))), allow_nan=False),
+        problems,
+    )
+
+
+def repacked(path: Path, change: Callable[[dict[str, bytes]], Any]) -> None:
+    """Packs a ZIP anew, without a seal and with checksums that match."""
+    with zipfile.ZipFile(path) as source:
+        members = {name: source.read(name) for name in source.namelist()}
+    change(members)
+    with zipfile.ZipFile(path, "w") as file:
+        for name, content in members.items():
+            file.writestr(name, content)
+
+
+def _member(name: str) -> Document:
+    """A JSON document in a ZIP."""
+
+    def get(path: Path) -> Any:
+        with zipfile.ZipFile(path) as file:
+            return json.loads(file.read(name))
+
+    def put(path: Path, tree: Any) -> None:
+        repacked(path, lambda members: members.update({name: json_text(tree).encode()}))
+
+    return Document(get=get, put=put)
+
+
+ODD_NUMBERS = (np.nan, np.inf, -np.inf, 1e30, -1, 0, 1, 79, 80, 255, 2**31, 2**62)
+
+
+def _odd_columns(path: Path) -> Cases:
+    """Numbers that no detector gives, with the right checksums."""
+    attributes, content = read_layout(path)[0], arrays_in(path)
+    for name, values in content.items():
+        for number in ODD_NUMBERS:
+            flat = values.copy().reshape(-1)
+            with np.errstate(all="ignore"):
+                flat[len(flat) // 2 :][:2] = np.array(number).astype(flat.dtype)
+            odd = {**content, name: flat.reshape(values.shape)}
+            write_group(path, columns=columns_of(odd), attributes=attributes)
+            yield f"{name} {number}", path
+
+
+def _flipped_members(path: Path) -> Cases:
+    """Flips behind which the checksums of the ZIP match."""
+    whole = path.read_bytes()
+    for name in ("zarr.json", "boxes/zarr.json", "boxes/c/0/0", "rle/c/0", "frame_offsets/c/0"):
+        for share in range(4):
+
+            def flip(members: dict[str, bytes], name: str = name, share: int = share) -> None:
+                content = bytearray(members[name])
+                content[len(content) * share // 4] ^= 1 << share
+                members[name] = bytes(content)
+
+            path.write_bytes(whole)
+            repacked(path, flip)
+            yield f"{name} {share}", path
+
+
+def _make_plan(folder: Path) -> Path:
+    units = plan_units([("a", 2100), ("b", None)])
+    Plan(dataset="demo", frames="all", detector=DETECTOR, units=units).save(folder)
+    return folder / "plan.json"
+
+
+# Masks of others -------------------------------------------------------------------------------
+
+FOUND = ((10, 20, 50, 75), block_mask(10, 20, 50, 75), 0.75, 3)
+SHARE = ((0.1, 0.2, 0.5, 0.75), block_mask(10, 20, 50, 75), 0.625, 3)
+
+
+def _read_track(read: Callable[[Path], Any]) -> Callable[[Path], Any]:
+    def track(path: Path) -> Any:
+        found = read(path)
+        frames = [(each.boxes.tolist(), each.scores.tolist(), each.masks) for each in found.frames]
+        return found.numbers, found.background, frames
+
+    return track
+
+
+# Videos ----------------------------------------------------------------------------------------
+
+CODECS = {
+    "h264.mp4": ("libx264", {"g": "5"}),
+    "hevc.mp4": ("libx265", {"x265-params": "keyint=5:log-level=none"}),
+    "part2.avi": ("mpeg4", {"g": "5"}),
+    "vp9.webm": ("libvpx-vp9", {"g": "5"}),
+    "h264.ts": ("libx264", {"g": "5"}),
+}
+
+
+def _read_video(path: Path) -> Any:
+    estimate(path, rate=10.0)
+    frame_seconds(path, rate=10.0)
+    return len(list(read_frames(path, rate=10.0, start=1, stop=3))), len(list(read_frames(path)))
+
+
+def _video_reader(name: str) -> Reader:
+    codec, options = CODECS[name]
+    return Reader(
+        name=name,
+        make=lambda folder: write_numbered(folder / name, 6, codec=codec, options=options),
+        read=_read_video,
+        accepts=("cut: *", "flipped: *", "longer: *", "twice: *", "other: *"),
+        skips=("sparse",),  # FFmpeg looks through all of a file
+    )
+
+
+SHARED: tuple[Reader, ...] = (
+    *(_dataset_reader(kind, name) for kind, files in DATASETS.items() for name in files),
+    Reader(
+        name="shard",
+        make=_make_shard,
+        read=_read_shard,
+        documents=tuple(_member(name) for name in ("zarr.json", "boxes/zarr.json")),
+        most_edits=6,
+        accepts=(
+            *ignored("codecs*configuration*", "storage_transformers*", "dimension_names*"),
+            *ignored("chunk_key_encoding*"),
+            *("value unknown: *", "columns: *", "members: *zarr.json *"),
+        ),
+        own=(
+            Damage(name="columns", apply=_odd_columns),
+            Damage(name="members", apply=_flipped_members),
+        ),
+    ),
+    Reader(
+        name="plan",
+        make=_make_plan,
+        read=lambda path: Plan.load(path.parent),
+        documents=(JSON,),
+        accepts=(
+            *(*TEXT, "absent: ", "value table: settings", "value true: format_version"),
+            *any_number("unit_frames", "*.stop"),
+            "value 2??40: *.start",
+            *any_text("dataset", "frames", "*.video_id", "detector.*"),
+            *optional("unit_frames", "settings", "detector.*", "*.ranges"),
+        ),
+    ),
+    Reader(
+        name="masks of VLOG's authors",
+        make=lambda folder: write_authors(folder / "clip.pkl", [[FOUND], [], [FOUND, FOUND]]),
+        read=_read_track(read_authors),
+        accepts=("flipped: *",),
+    ),
+    Reader(
+        name="masks of EPIC-KITCHENS-100",
+        make=lambda folder: write_epic(folder / "P01_01.pkl", [(1, [SHARE]), (4, [SHARE])]),
+        read=_read_track(read_epic100),
+        accepts=("flipped: *", "other: far memo"),
+    ),
+    *(_video_reader(name) for name in CODECS if CODECS[name][0] in av.codecs_available),
+    Reader(
+        name="JPEG in a folder",
+        make=lambda folder: write_folder(folder, [("1.jpg", 1), ("2.jpg", 2)]) / "2.jpg",
+        read=lambda path: len(list(read_frames(path.parent, rate=10.0))),
+        accepts=("*",),
+    ),
+)

@@ -1,0 +1,395 @@
+"""Readers of what training writes and of weights: stores, checkpoints, models, measurements."""
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import torch
+from torch import nn
+
+from orn.shared.config.files import to_toml
+from orn.stage2_train.ablation.plan import AblationRun
+from orn.stage2_train.ablation.report import ablation_report
+from orn.stage2_train.ablation.report_text import report_text
+from orn.stage2_train.ablation.results import RunResult, read_csv, write_csv
+from orn.stage2_train.ablation.rows import AblationRow
+from orn.stage2_train.ablation.run_figures import read_run
+from orn.stage2_train.evaluation.eval_file import read_eval
+from orn.stage2_train.evaluation.predictions import (
+    Predictions,
+    load_predictions,
+    save_predictions,
+)
+from orn.stage2_train.frames.reader import ClipStore
+from orn.stage2_train.frames.verify import verify_store
+from orn.stage2_train.model.build import build_network
+from orn.stage2_train.model.image_weights import read_weights
+from orn.stage2_train.predict.opened import open_model
+from orn.stage2_train.recipe import OptimiserRecipe, load_recipe
+from orn.stage2_train.runs.checkpoint import (
+    Checkpoint,
+    TrainingState,
+    load_checkpoint,
+    load_optimiser,
+    load_weights,
+    save_checkpoint,
+)
+from orn.stage2_train.runs.model_folder import (
+    ClipRecord,
+    ModelConfig,
+    normalisation_of,
+    write_model_folder,
+)
+from orn.stage2_train.runs.run_config import (
+    DataPaths,
+    DatasetRecord,
+    RunConfig,
+    load_run_config,
+)
+from orn.stage2_train.runs.run_folder import read_jsonl
+from orn.stage2_train.training.step import build_optimiser
+from tests.conformance.damage import CSV, JSON, TOML, Cases, Damage, Document
+from tests.conformance.reader import NUMBERED, TEXT, Reader, any_number, any_text, ignored, optional
+from tests.conformance.shared_readers import FILMS, ODD_ARRAYS
+from tests.stage2_train.conftest import (
+    DETECTOR,
+    TINY_RECIPE,
+    write_store,
+)
+from tests.stage2_train.frames.conftest import changed
+
+
+def _odd_npz(path: Path) -> Cases:
+    with np.load(path) as file:
+        good = dict(file)
+    for key in ("ids", "labels", "activity_logits"):
+        for name, array in ODD_ARRAYS.items():
+            np.savez(path, **{**good, key: array})
+            yield f"{key} {name}", path
+
+
+def _make_store(folder: Path) -> Path:
+    write_store(folder / "clips.h5", FILMS)
+    return folder / "clips.h5"
+
+
+def _read_store(path: Path) -> Any:
+    """All that a training reads of a store; `orn verify` tells of the rest."""
+    store = ClipStore(path)
+    frames = [store.frames(name) for name in store.ids]
+    content = [
+        (each.source_digest, each.stored_size, each.times, each.seconds.tolist()) for each in frames
+    ]
+    pictures = [each.read(np.arange(len(each))).tobytes() for each in frames]
+    problems = [problem.message for problem in verify_store(path, (), ranges={})]
+    return store.settings, store.failed, store.ids, content, pictures, problems
+
+
+def _attributes(path: Path) -> Any:
+    with h5py.File(path, "r") as file:
+        return {name: np.asarray(value).tolist() for name, value in file.attrs.items()}
+
+
+def _put_attributes(path: Path, values: dict[str, Any]) -> None:
+    with changed(path) as file:
+        for name in list(file.attrs):
+            del file.attrs[name]
+        for name, value in values.items():
+            file.attrs[name] = value
+
+
+ATTRIBUTES = Document(get=_attributes, put=_put_attributes)
+
+
+def _layer() -> tuple[nn.Linear, torch.optim.Optimizer]:
+    torch.manual_seed(0)
+    layer = nn.Linear(3, 2)
+    return layer, build_optimiser(layer.parameters(), OptimiserRecipe())
+
+
+def _make_checkpoint(folder: Path) -> Path:
+    layer, optimiser = _layer()
+    layer(torch.ones(1, 3)).sum().backward()
+    optimiser.step()
+    state = TrainingState(step=1, sums={"loss": 0.25}, num_summed=1)
+    checkpoint = Checkpoint(model=layer.state_dict(), optimiser=optimiser.state_dict(), state=state)
+    save_checkpoint(folder / "last.pt", checkpoint)
+    return folder / "last.pt"
+
+
+def _read_checkpoint(path: Path) -> Any:
+    """Goes on with a training: weights, optimiser, one more step."""
+    layer, optimiser = _layer()
+    checkpoint = load_checkpoint(path)
+    load_weights(layer, checkpoint, path=path)
+    load_optimiser(optimiser, checkpoint, path=path)
+    layer(torch.ones(1, 3)).sum().backward()
+    optimiser.step()
+    return asdict(checkpoint.state), [each.tolist() for each in layer.parameters()]
+
+
+def _put_tensors(path: Path, tree: Any) -> None:
+    torch.save(tree, path)
+
+
+TENSORS = Document(get=lambda path: torch.load(path, weights_only=True), put=_put_tensors)
+
+
+def _make_weights(folder: Path) -> Path:
+    torch.save(_layer()[0].state_dict(), folder / "weights.pth")
+    return folder / "weights.pth"
+
+
+def _make_old_weights(folder: Path) -> Path:
+    path = folder / "weights.pth"
+    torch.save(_layer()[0].state_dict(), path, _use_new_zipfile_serialization=False)
+    return path
+
+
+def _read_weights(path: Path) -> Any:
+    return {name: tensor.tolist() for name, tensor in read_weights(path).items()}
+
+
+def _read_detector(path: Path) -> Any:
+    from orn.stage1_detect.mmdet.model import load_weights as load_detector_weights
+
+    layer: Any = nn.Linear(3, 2)
+    load_detector_weights(layer, path, config_name="layer")
+    return [each.tolist() for each in layer.parameters()]
+
+
+DATASET = DatasetRecord(
+    name="tiny",
+    task="single-label",
+    metric="top1",
+    classes=("right", "down"),
+    num_train=8,
+    train_digest="sha256:0",
+    detector=DETECTOR.title,
+)
+
+
+def _make_model(folder: Path) -> None:
+    torch.manual_seed(0)
+    network = build_network(TINY_RECIPE.model)
+    config = ModelConfig(
+        recipe_name="tiny",
+        recipe=TINY_RECIPE,
+        heads="both",
+        step=3,
+        dataset=DATASET,
+        manifest="tiny.toml",
+        clips=ClipRecord(clip_frames=4, height=48, width=72),
+        normalisation=normalisation_of(network),
+        detector=DETECTOR,
+    )
+    write_model_folder(folder, config, network)
+
+
+def _model_file(name: str) -> Callable[[Path], Path]:
+    def make(folder: Path) -> Path:
+        _make_model(folder)
+        return folder / name
+
+    return make
+
+
+def _read_model(path: Path) -> Any:
+    model = open_model(path.parent, device="cpu")
+    return model.config, [each.tolist() for each in model.network.state_dict().values()]
+
+
+def _make_run_config(folder: Path) -> Path:
+    paths = DataPaths(
+        manifest="tiny", data_root=Path("data"), shards=Path("shards"), clips=Path("c.h5")
+    )
+    config = RunConfig(recipe_name="tiny", recipe=TINY_RECIPE, dataset=DATASET, paths=paths)
+    (folder / "config.toml").write_text(to_toml(config))
+    return folder / "config.toml"
+
+
+def _make_recipe(folder: Path) -> Path:
+    text = to_toml(TINY_RECIPE)
+    (folder / "mine.toml").write_text(re.sub(r"(?m)^num_activities.*\n", "", text))
+    return folder / "mine.toml"
+
+
+def _make_predictions(folder: Path) -> Path:
+    kept = Predictions(
+        ids=("a", "b"),
+        labels=np.array([0, 1]),
+        activity_logits=np.array([[1, 3, 0], [0, 2, 0]], np.float32),
+        object_logits=None,
+    )
+    save_predictions(folder / "predictions-test.npz", kept)
+    return folder / "predictions-test.npz"
+
+
+def _read_predictions(path: Path) -> Any:
+    found = load_predictions(path)
+    return found.ids, found.labels.tolist(), found.logits.tolist(), list(found.by_head())
+
+
+EVAL = {
+    "dataset": "tiny",
+    "split": "test",
+    "trained_on": False,
+    "checkpoint": "best.pt",
+    "step": 3,
+    "num_segments": 4,
+    "num_skipped": 0,
+    "clips": 1,
+    "crops": 1,
+    "flip": False,
+    "frame_order": "kept",
+    "metric": "top1",
+    "num_unsure": 0,
+    "chance": 0.5,
+    "two_heads": {"top1": 0.75},
+    "per_class": [{"class": "right", "num_segments": 2, "two_heads": 0.5, "intervals": {}}],
+    "figures": {"two_heads": {"top1": {"low": 0.5, "high": 1.0}}},
+}
+
+
+def _read_measurement(path: Path) -> Any:
+    row = AblationRow(name="orn", title="", system="orn", backbone="resnet18")
+    run = AblationRun(row=row, seed=0, folder=path.parent)
+    found = read_run(run, split="test", floor=None)
+    report = ablation_report([found])
+    report_text(report)
+    json.dumps(report, allow_nan=False)
+    return found.figures
+
+
+def _writes(name: str, text: str) -> Callable[[Path], Path]:
+    def make(folder: Path) -> Path:
+        (folder / name).write_text(text)
+        return folder / name
+
+    return make
+
+
+def _make_results(folder: Path) -> Path:
+    result = RunResult(
+        dataset="tiny", split="test", run="runs/a", commit="0", threads="1", system="orn", seed=0,
+        figures={("two_heads", "top1"): 0.5, ("", "steps"): 3.0},
+    )  # fmt: skip
+    write_csv([result], folder / "table-2-test.csv")
+    return folder / "table-2-test.csv"
+
+
+LOG = "".join(json.dumps({"group": "train", "step": step}) + "\n" for step in range(3))
+
+TRAINING: tuple[Reader, ...] = (
+    Reader(
+        name="recipe",
+        make=_make_recipe,
+        read=lambda path: load_recipe(str(path), num_activities=2),
+        documents=(TOML,),
+        accepts=(
+            *TEXT,
+            "*empty*",
+            "other: many lines",
+            "value 2??40: seed",
+            *NUMBERED,
+            *optional("*"),
+        ),
+    ),
+    Reader(
+        name="clip store",
+        make=_make_store,
+        read=_read_store,
+        documents=(ATTRIBUTES,),
+        accepts=(*any_number("rate"), "value no text: rate", "value unknown: *"),
+    ),
+    Reader(
+        name="checkpoint",
+        make=_make_checkpoint,
+        read=_read_checkpoint,
+        documents=(TENSORS,),
+        accepts=(
+            *ignored("optimiser.param_groups*", "state.best_metric", "state.sums.*"),
+            *optional("optimiser"),
+            *("value null: optimiser", "value 2??40: state.*", *NUMBERED),
+            *(f"value unknown: {name}" for name in ("format*", "model", "optimiser*", "state*")),
+        ),
+    ),
+    Reader(name="weights of torchvision", make=_make_weights, read=_read_weights),
+    Reader(
+        name="weights of torch before 1.6",
+        make=_make_old_weights,
+        read=_read_weights,
+        accepts=("flipped: *", "longer: *", "twice: *"),
+    ),
+    Reader(name="detector", make=_make_weights, read=_read_detector, slow=True),
+    Reader(
+        name="model folder: settings",
+        make=_model_file("config.json"),
+        read=_read_model,
+        documents=(JSON,),
+        most_edits=6,
+        accepts=(
+            *TEXT,
+            *any_text("dataset.*", "detector*", "recipe_name", "system", "manifest"),
+            *any_number("dataset.num_train", "clips.*", "recipe.optimiser.gradient_clip"),
+            *("value 2??40: step", "value 2??40: recipe.seed"),
+            *optional("recipe.*", "clips.*", "detector*", "format_version", "system"),
+            *(*NUMBERED, "value null: detector"),
+        ),
+    ),
+    Reader(name="model folder: weights", make=_model_file("model.safetensors"), read=_read_model),
+    Reader(
+        name="settings of a run",
+        make=_make_run_config,
+        read=lambda path: load_run_config(path.parent),
+        documents=(TOML,),
+        accepts=(
+            *(*TEXT, *NUMBERED),
+            *any_text("dataset.*", "paths.*", "recipe_name", "system", "weights_digest"),
+            *any_number("dataset.num_train"),
+            "value 2??40: recipe.seed",
+            *optional("recipe.*", "system", "weights_digest", "paths.clips"),
+        ),
+    ),
+    Reader(
+        name="predictions",
+        make=_make_predictions,
+        read=_read_predictions,
+        own=(Damage(name="arrays", apply=_odd_npz),),
+    ),
+    Reader(
+        name="evaluation",
+        make=_writes("eval-test.json", json.dumps(EVAL)),
+        read=read_eval,
+        documents=(JSON,),
+        accepts=(
+            *(*TEXT, "value unknown: *", *NUMBERED, "value table: figures"),
+            *any_text("dataset", "split", "checkpoint", "frame_order", "metric", "*.class"),
+            *any_number("two_heads*", "per_class.*", "figures.*"),
+            *(f"value 2??[46][03]: {name}" for name in ("step", "num_*", "c*s")),
+            *("value text: two_heads.top1",),
+            *optional("*two_heads*", "crops", "flip", "num_unsure", "trained_on", "figures*"),
+            *optional("per_class.0.intervals"),
+        ),
+    ),
+    Reader(
+        name="measurement in an ablation",
+        make=_writes("eval-test.json", json.dumps(EVAL)),
+        read=_read_measurement,
+        documents=(JSON,),
+        accepts=("*",),
+    ),
+    Reader(name="log", make=_writes("metrics.jsonl", LOG), read=read_jsonl, accepts=("*",)),
+    Reader(
+        name="results of an ablation",
+        make=_make_results,
+        read=read_csv,
+        accepts=TEXT,
+        documents=(CSV,),
+    ),
+)
