@@ -26,15 +26,11 @@ from orn.stage1_detect.imports.epic100 import read_epic100
 from tests.conformance.damage import CSV, JSON, TOML, Cases, Damage, Document, json_text
 from tests.conformance.datasets import DATASETS, write_dataset
 from tests.conformance.reader import TEXT, Reader, any_number, any_text, ignored, optional
-from tests.shared.conftest import write_numbered
 from tests.shared.shards.conftest import arrays_in, columns_of
 from tests.shared.video.test_jpeg_folder import write_folder
 from tests.stage1_detect.imports.conftest import block_mask, write_authors, write_epic
-from tests.stage2_train.conftest import (
-    DETECTOR,
-    make_film,
-    write_shard,
-)
+from tests.worlds.films import DETECTOR, make_film, write_films_shard
+from tests.worlds.videos import write_numbered
 
 # Manifests and tables --------------------------------------------------------------------------
 
@@ -99,7 +95,7 @@ FILMS = [
 
 
 def _make_shard(folder: Path) -> Path:
-    write_shard(folder / "shard-000000.zarr.zip", FILMS)
+    write_films_shard(folder / "shard-000000.zarr.zip", FILMS)
     return folder / "shard-000000.zarr.zip"
 
 

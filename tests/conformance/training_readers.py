@@ -56,12 +56,8 @@ from orn.stage2_train.training.step import build_optimiser
 from tests.conformance.damage import CSV, JSON, TOML, Cases, Damage, Document
 from tests.conformance.reader import NUMBERED, TEXT, Reader, any_number, any_text, ignored, optional
 from tests.conformance.shared_readers import FILMS, ODD_ARRAYS
-from tests.stage2_train.conftest import (
-    DETECTOR,
-    TINY_RECIPE,
-    write_store,
-)
 from tests.stage2_train.frames.conftest import changed
+from tests.worlds.films import DETECTOR, TINY_RECIPE, write_store
 
 
 def _odd_npz(path: Path) -> Cases:

@@ -1,14 +1,11 @@
 """Files of torch.save of which something is dropped: none of it is made, and nothing grows."""
 
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
 from orn.shared.errors import CheckpointError
 from orn.shared.tensor_file import misfit, read_tensors, tensors_in
@@ -86,14 +83,3 @@ def what_is_said(files: list[Path]) -> list[str]:
         except CheckpointError as err:
             said.append(str(err))
     return said
-
-
-@given(content=st.binary(max_size=300))
-def test_any_pickle_of_which_something_is_dropped_is_a_value_or_refused(
-    tmp_path_factory: pytest.TempPathFactory, content: bytes
-) -> None:
-    names = b"cnumpy\nndarray\nq\x00c_codecs\nencode\nq\x01"
-    path = tmp_path_factory.getbasetemp() / "dropped.pt"
-    with_pickle(path, b"\x80\x02" + names + content + b".")
-    with suppress(CheckpointError):
-        read_dropping(path)

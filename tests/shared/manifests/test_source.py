@@ -1,6 +1,5 @@
 """Links and odd files among videos: what is followed, and what fails one video and not the job."""
 
-import os
 from pathlib import Path
 
 import pytest
@@ -9,7 +8,6 @@ from orn.shared.errors import VideoDecodeError
 from orn.shared.manifests.load import load_dataset
 from orn.shared.manifests.records import Video
 from orn.shared.manifests.source import source_of
-from orn.shared.video.read import VideoInfo, probe
 from tests.bounded import bounded
 from tests.shared.manifests.conftest import MANIFEST
 
@@ -40,11 +38,6 @@ def video(root: Path, *, manifest: str = MANIFEST) -> Video:
     path.write_text(manifest)
     (found,) = load_dataset(path, root).videos
     return found
-
-
-def probe_source(video: Video) -> VideoInfo:
-    """Reads the first frame, as every job does."""
-    return probe(source_of(video), rate=video.rate)
 
 
 def replace_by_link(path: Path, target: Path) -> None:
@@ -115,15 +108,6 @@ def test_a_link_to_nowhere_is_absent(root: Path) -> None:
     assert load_dataset(root.parent / "m.toml", root).missing == ("a",)
 
 
-@pytest.mark.parametrize("manifest", [MANIFEST, FRAMES])
-def test_a_link_to_itself_fails_when_it_is_read(root: Path, manifest: str) -> None:
-    for name in ("a", "a.mp4"):
-        (root / "mine/videos" / name).symlink_to(name)
-    found = video(root, manifest=manifest)
-    with pytest.raises(VideoDecodeError, match=r"a.*: cannot be \w+ \(Too many levels of symbolic"):
-        probe_source(found)
-
-
 def test_a_loop_of_folders_is_not_walked_into(root: Path, write) -> None:
     write(root / "mine/videos/a.mp4")
     (root / "mine/videos/x").symlink_to(root / "mine")
@@ -131,12 +115,6 @@ def test_a_loop_of_folders_is_not_walked_into(root: Path, write) -> None:
     (root.parent / "m.toml").write_text(MANIFEST)
     dataset = bounded(load_dataset, root.parent / "m.toml", root, labels=False)
     assert [each.id for each in dataset.videos] == ["a"]
-
-
-def test_a_pipe_is_refused_and_not_waited_for(root: Path, write) -> None:
-    os.mkfifo(root / "mine/videos/a.mp4")
-    with pytest.raises(VideoDecodeError, match=r"a\.mp4: wanted a regular file, found a pipe"):
-        bounded(probe_source, video(root))
 
 
 def test_what_is_not_there_is_left_to_the_reader(tmp_path: Path) -> None:

@@ -1,7 +1,6 @@
 """Packing into units, and the plan file."""
 
 import json
-import os
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +12,6 @@ from hypothesis import strategies as st
 from orn.shared.errors import ConfigError
 from orn.shared.shards.plan import ManifestFile, Plan, Unit, UnitPart, plan_units, shard_path
 from orn.shared.shards.schema import DetectorEntry
-from tests.bounded import bounded
 
 Videos = list[tuple[str, int | None]]
 
@@ -103,84 +101,9 @@ def test_the_file_round_trip(plan: Plan, tmp_path: Path) -> None:
     assert json.loads((tmp_path / "out" / "plan.json").read_text())["format"] == "detect-plan"
 
 
-@pytest.mark.parametrize(
-    ("part", "message"),
-    [
-        ({"stop": "x"}, r"units\[1\].parts\[0\].stop: wanted"),
-        ({"start": "5"}, r"units\[1\].parts\[0\].start: wanted a whole number, found '5'"),
-        ({"start": -5}, r"units\[1\].parts\[0\].start: wanted at least 0, found -5"),
-        ({"stop": 1e300}, r"units\[1\].parts\[0\].stop: wanted a whole number"),
-        ({"video_id": 3}, r"units\[1\].parts\[0\].video_id: wanted a string, found 3"),
-        ({"ranges": "x"}, r"units\[1\].parts\[0\].ranges: wanted a list, found 'x'"),
-        ({"color": 1}, r"unknown key 'units\[1\].parts\[0\].color'"),
-        ({"ranges": [{"end": 1}]}, r"unknown key 'units\[1\].parts\[0\].ranges\[0\].end'"),
-    ],
-)
-def test_what_is_wrong_in_a_plan_is_told_in_a_sentence(
-    plan: Plan, tmp_path: Path, part: dict[str, object], message: str
-) -> None:
-    plan.save(tmp_path)
-    document = json.loads((tmp_path / "plan.json").read_text())
-    document["units"][1]["parts"][0] |= part
-    (tmp_path / "plan.json").write_text(json.dumps(document))
-    with pytest.raises(ConfigError, match=message) as caught:
-        Plan.load(tmp_path)
-    assert "\n" not in str(caught.value)
-    assert "pydantic" not in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    "text", ["", "[]", "{}", '{"format": "detect-plan", "format_version": 2}', '{"format": 1, "x"']
-)
-def test_a_file_that_is_no_plan_is_refused(tmp_path: Path, text: str) -> None:
-    (tmp_path / "plan.json").write_text(text)
-    with pytest.raises(
-        ConfigError, match=r"plan\.json: not a plan that this release reads .*--fresh"
-    ):
-        Plan.load(tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ('{"a":' * 20000 + "1" + "}" * 20000, "nested too deeply"),
-        ('{"format": "detect-plan"}', "missing key 'format_version'"),
-        ("\\ud800", "plan.json: not a plan"),
-        ("1" * 5000, "plan.json: not a plan"),
-    ],
-)
-def test_text_that_no_parser_likes_is_refused(tmp_path: Path, text: str, message: str) -> None:
-    (tmp_path / "plan.json").write_text(text)
-    with pytest.raises(ConfigError, match=message):
-        Plan.load(tmp_path)
-
-
 def test_units_are_numbered_from_0(plan: Plan, tmp_path: Path) -> None:
     replace(plan, units=plan.units[1:]).save(tmp_path)
     with pytest.raises(ConfigError, match="units: wanted them numbered from 0"):
-        Plan.load(tmp_path)
-
-
-def test_a_plan_that_is_a_pipe_or_without_end_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "plan.json"
-    os.mkfifo(path)
-    with pytest.raises(ConfigError, match=r"this release reads \(wanted a file, found a pipe"):
-        bounded(Plan.load, tmp_path)
-    path.unlink()
-    with path.open("wb") as file:
-        file.truncate(2**40)
-    with pytest.raises(ConfigError, match="at most 536,870,912 bytes, found 1,099,511,627,776"):
-        bounded(Plan.load, tmp_path)
-
-
-@pytest.mark.parametrize("place", ["Plan", "units", "detector"])
-def test_a_key_that_is_not_known_is_refused(plan: Plan, tmp_path: Path, place: str) -> None:
-    plan.save(tmp_path)
-    document = json.loads((tmp_path / "plan.json").read_text())
-    record = {"Plan": document, "units": document["units"][0]["parts"][0]}
-    record.get(place, document["detector"])["stride"] = 2
-    (tmp_path / "plan.json").write_text(json.dumps(document))
-    with pytest.raises(ConfigError, match="stride"):
         Plan.load(tmp_path)
 
 

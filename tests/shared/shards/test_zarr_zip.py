@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from zarr.codecs import Crc32cCodec, ZstdCodec
 from zarr.storage import MemoryStore, ZipStore
 
-from orn.shared.errors import PipelineError, ShardFormatError, ShardNotFoundError
+from orn.shared.errors import ShardFormatError, ShardNotFoundError
 from orn.shared.shards.column import write_group
 from orn.shared.shards.zarr_zip import ChunkCache, ZarrZip, read_layout
 from tests.shared.shards.conftest import columns_of
@@ -154,36 +154,6 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
     for read in (opened, read_layout):
         with pytest.raises(ShardNotFoundError, match=r"absent\.zarr\.zip: no such shard"):
             read(tmp_path / "absent.zarr.zip")
-
-
-def test_every_truncation_is_refused(group: Path, tmp_path: Path) -> None:
-    content = group.read_bytes()
-    cut = tmp_path / "cut.zarr.zip"
-    for size in [0, 1, 30, *range(100, len(content), 97), len(content) - 1]:
-        cut.write_bytes(content[:size])
-        with pytest.raises(ShardFormatError, match=r"cut\.zarr\.zip: not a whole shard"):
-            opened(cut)
-
-
-def test_a_flipped_bit_is_never_read_as_data(group: Path, tmp_path: Path) -> None:
-    content = group.read_bytes()
-    flipped = tmp_path / "flipped.zarr.zip"
-    rng = np.random.default_rng(5)
-    refused = 0
-    for place in rng.choice(len(content), 300, replace=False).tolist():
-        damaged = bytearray(content)
-        damaged[place] ^= 1 << int(rng.integers(8))
-        flipped.write_bytes(damaged)
-        try:
-            file = opened(flipped)
-            for name, values in ARRAYS.items():
-                np.testing.assert_array_equal(file.rows(name, 0, len(values)), values)
-        except PipelineError as err:
-            assert "flipped.zarr.zip" in str(err)
-            refused += 1
-        except KeyError:  # the flip renamed an array
-            refused += 1
-    assert refused > 100
 
 
 def test_a_damaged_chunk_names_shard_and_array(group: Path) -> None:

@@ -2,7 +2,6 @@
 
 import builtins
 import collections
-import contextlib
 import copyreg
 import os
 import pickle
@@ -164,37 +163,6 @@ def test_a_registered_extension_code_is_refused(mark: Path) -> None:
     finally:
         copyreg.remove_extension("os", "system", 251)
     assert not mark.exists()
-
-
-@pytest.mark.parametrize(
-    "data",
-    [
-        b"",
-        b"\x80\x04",
-        b"\x80\x04N",
-        b"\x80\x09N.",
-        b"NN.",
-        b".",
-        b"\x80\x04h\x00.",
-        b"\x80\x04(]e.",
-        b"\x80\x04]e.",
-        b"\x80\x04Na.",
-        b"\x80\x04}K\x01K\x02s.",
-        b"\x80\x04\x87.",
-        b"\x80\x04X\xff\xff\xff\xff.",
-        b"\x80\x04\x8c\x02\xff\xff.",
-        b"cnumpy\nndarray",
-    ],
-)
-def test_damaged_pickles(data: bytes) -> None:
-    with pytest.raises(MaskImportError, match=r"masks\.pkl: "):
-        load(data)
-
-
-@given(st.binary(max_size=60))
-def test_any_bytes_are_read_or_refused(data: bytes) -> None:
-    with contextlib.suppress(MaskImportError):
-        load(b"\x80\x04" + data)
 
 
 def test_an_array_cannot_claim_more_than_its_bytes() -> None:

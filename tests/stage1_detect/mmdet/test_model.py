@@ -1,4 +1,3 @@
-import os
 from collections import OrderedDict
 from pathlib import Path
 from typing import Any
@@ -123,12 +122,6 @@ def test_weights_that_are_no_numbers_are_named(
     torch.save(weights, tmp_path / "broken.pth")
     with pytest.raises(DetectorError, match=r"in 1 of them \(first: rpn_head\.rpn_cls\.bias\)"):
         load(model, tmp_path / "broken.pth")
-
-
-def test_a_pipe_is_not_waited_for(model: Any, tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "pipe.pth")
-    with pytest.raises(DetectorError, match="wanted a file, found a pipe"):
-        load(model, tmp_path / "pipe.pth")
 
 
 @pytest.mark.parametrize(
