@@ -6,8 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from orn.shared.errors import CheckpointError, ConfigError
 from orn.stage2_train.ablation.plan import AblationRun
@@ -126,27 +124,6 @@ def test_a_file_that_is_none_is_refused(tmp_path, damage, said) -> None:
         read_csv(path)
     assert str(caught.value).startswith(f"{path}: wanted the CSV of `orn ablate`")
     assert said in str(caught.value)
-
-
-def test_what_is_no_file_is_refused(tmp_path) -> None:
-    for path in (tmp_path / "absent.csv", tmp_path):
-        with pytest.raises(ConfigError, match="wanted the CSV of `orn ablate`") as caught:
-            read_csv(path)
-        assert str(caught.value).count(str(path)) == 1
-
-
-@given(place=st.integers(0, 10_000), byte=st.integers(0, 255), cut=st.booleans())
-def test_damage_is_a_value_or_a_refusal(tmp_path_factory, place, byte, cut) -> None:
-    path = tmp_path_factory.mktemp("damaged") / "one.csv"
-    write_csv(made_results({"orn": (70.0, 71.0)}), path)
-    content = bytearray(path.read_bytes())
-    place %= len(content)
-    content[place] = byte
-    path.write_bytes(content[:place] if cut else content)
-    try:
-        read_csv(path)
-    except ConfigError as err:
-        assert str(path) in str(err)
 
 
 def test_heads_that_were_trained_apart_are_measured_together(tmp_path) -> None:

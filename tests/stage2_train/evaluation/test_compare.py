@@ -8,8 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
-from hypothesis import given
-from hypothesis import strategies as st
 
 from orn.shared.cli import orn
 from orn.shared.errors import CheckpointError
@@ -18,7 +16,6 @@ from orn.stage2_train.evaluation.compare import (
     compare,
     mcnemar,
     measurement_of,
-    views_of,
 )
 from orn.stage2_train.evaluation.predictions import (
     Predictions,
@@ -225,23 +222,6 @@ def test_views_are_of_their_kind(tmp_path: Path, odd: dict[str, object]) -> None
     _report(tmp_path, **{"clips": 1, "frame_order": "forward"} | odd)
     with pytest.raises(CheckpointError, match=next(iter(odd))):
         measurement_of(tmp_path, "validation")
-
-
-@given(text=st.text() | st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
-    lambda each: st.lists(each) | st.dictionaries(
-        st.sampled_from(("clips", "crops", "flip", "frame_order", "x")), each
-    ),
-).map(lambda x: MEASURED | x if isinstance(x, dict) else x).map(json.dumps))  # fmt: skip
-def test_a_damaged_report_is_named(tmp_path_factory, text) -> None:
-    run = tmp_path_factory.mktemp("run")
-    path = run / "eval-validation.json"
-    path.write_text(text, encoding="utf-8", errors="surrogatepass")
-    try:
-        views = views_of(measurement_of(run, "validation"))
-        assert set(views) == {"clips", "crops", "flip", "frame_order"}
-    except CheckpointError as err:
-        assert str(err).startswith(str(path))
 
 
 @pytest.mark.parametrize(

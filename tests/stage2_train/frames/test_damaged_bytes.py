@@ -75,34 +75,6 @@ def is_noticed(path: Path, wanted: list[object]) -> bool:
     return False
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(
-    flips=st.lists(st.tuples(st.integers(0, 10**9), st.integers(1, 255)), min_size=1, max_size=4),
-    cut=st.none() | st.integers(0, 10**9),
-)
-def test_any_bytes(store, wanted, tmp_path, flips, cut) -> None:
-    content = bytearray(store.read_bytes())
-    for place, change in flips:
-        content[place % len(content)] ^= change
-    path = tmp_path / "damaged.h5"
-    path.write_bytes(content if cut is None else content[: cut % len(content)])
-    is_noticed(path, wanted)
-    if path.stat().st_size:
-        verify_store(path, (), ranges={})
-
-
-@pytest.mark.parametrize("step", [401, pytest.param(7, marks=pytest.mark.slow)])
-def test_every_byte_in_turn_is_noticed(store, wanted, tmp_path, step) -> None:
-    content = store.read_bytes()
-    path = tmp_path / "damaged.h5"
-    missed = []
-    for place in range(0, len(content), step):
-        path.write_bytes(content[:place] + bytes([content[place] ^ 0x40]) + content[place + 1 :])
-        if not is_noticed(path, wanted) and not verify_store(path, (), ranges={}):
-            missed.append(place)
-    assert not missed
-
-
 NUMBERS = sorted(name for name, column in COLUMNS.items() if column.dtype is not None)
 
 

@@ -1,17 +1,11 @@
 """What a run folder records, and when it may be gone on with."""
 
-import contextlib
-import os
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from orn.shared.config.files import load_config, to_toml
 from orn.shared.errors import ConfigError
-from orn.stage2_train.recipe import Recipe
 from orn.stage2_train.runs.run_config import (
     DataPaths,
     RunConfig,
@@ -21,7 +15,6 @@ from orn.stage2_train.runs.run_config import (
     segments_digest,
 )
 from orn.stage2_train.runs.run_folder import start_run
-from tests.bounded import bounded
 
 
 @pytest.fixture
@@ -90,54 +83,13 @@ def test_digest_sees_every_field(tiny_world) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        (
-            'shards = "shards"',
-            'shards = "a\\u0000b"',
-            "paths.shards: wanted a path, found one",
-        ),
-        ('manifest = "tiny"', 'manifest = "\\u0000"', "paths.manifest: wanted a path, found one"),
-        ('shards = "shards"', "shards = 3", "paths.shards: wanted a string, found 3"),
-        ("seed = 5", "seed = " + "[" * 5000, "is not a TOML file that can be read (nested too"),
-        ("seed = 5", "seed = " + "9" * 5000, "is not a TOML file (Exceeds the limit"),
-        ("base_width = ", "base_width = 9999", "recipe.model.base_width: wanted at most 4096,"),
-        ("[dataset]", "[datasat]", "missing key 'dataset'"),
         ('"top1"', '"map"', "dataset: metric: expected 'top1' for task 'single-label', got 'map'"),
         ('"single-label"', '"multi-label"', "expected 'map' for task 'multi-label', got 'top1'"),
     ],
 )
-def test_damaged_settings(config, tmp_path, old, new, message) -> None:
+def test_a_metric_of_the_other_task(config, tmp_path, old, new, message) -> None:
     start_run(tmp_path, config, threads=1)
     path = tmp_path / "config.toml"
-    assert old in path.read_text()
     path.write_text(path.read_text().replace(old, new, 1))
-    with pytest.raises(ConfigError) as caught:
+    with pytest.raises(ConfigError, match=message):
         load_run_config(tmp_path)
-    assert str(caught.value).startswith(f"{path}: ")
-    assert message in str(caught.value)
-
-
-def test_settings_that_are_no_small_file(tmp_path) -> None:
-    (tmp_path / "config.toml").touch()
-    os.truncate(tmp_path / "config.toml", 10 << 30)
-    with pytest.raises(ConfigError, match="wanted a file of at most 1,048,576 bytes, found"):
-        bounded(load_run_config, tmp_path)
-    (tmp_path / "config.toml").unlink()
-    os.mkfifo(tmp_path / "config.toml")
-    with pytest.raises(ConfigError, match=r"found no config\.toml in it"):
-        bounded(load_run_config, tmp_path)
-
-
-@given(
-    start=st.integers(0, 10**6),
-    length=st.integers(0, 30),
-    new=st.text(alphabet='abc_019.-=[]{}"\n #,\\\x00é', max_size=12) | st.just("none"),
-)
-def test_any_damage_of_settings_is_a_value_or_a_refusal(
-    tmp_path_factory, tiny_recipe, start, length, new
-) -> None:
-    text = to_toml(tiny_recipe)
-    start %= len(text)
-    path = tmp_path_factory.getbasetemp() / "any.toml"
-    path.write_text(text[:start] + new + text[start + length :])
-    with contextlib.suppress(ConfigError):
-        assert isinstance(load_config(path, Recipe), Recipe)

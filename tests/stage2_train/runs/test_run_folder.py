@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from orn.shared.config.files import load_config
 from orn.shared.errors import PipelineError
@@ -148,15 +146,3 @@ def test_a_damaged_start_is_no_reason_to_fail(start: str, tmp_path: Path) -> Non
 def test_damaged_settings_are_of_no_data_set(text: str, tmp_path: Path) -> None:
     (tmp_path / "config.toml").write_text(f"{text}\n")
     assert dataset_of(tmp_path) in (None, "[1]")
-
-
-PIECES = st.lists(st.sampled_from([b'{"step": 1}', b"[", b"\n", b"{"])).map(b"".join)
-
-
-@given(content=st.binary() | PIECES)
-def test_any_log_is_read(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
-    path = tmp_path_factory.getbasetemp() / "any.jsonl"
-    path.write_bytes(content)
-    assert all(isinstance(record, dict) for record in read_jsonl(path))
-    append_jsonl(path, {"step": 7})
-    assert read_jsonl(path)[-1] == {"step": 7}
