@@ -69,6 +69,7 @@ def doctor(as_json: bool) -> int:
 def run_checks() -> Iterator[Check]:
     """The checks, one by one, as they are done."""
     yield _check_python()
+    yield _check_orn()
     yield from _check_packages()
     for name, look in (
         ("cv2", _check_cv2),
@@ -102,6 +103,13 @@ def _check_python() -> Check:
         return Check("python", "ok", found)
     remedy = "make PYTHON=python3.12 setup, after removing .venv"
     return Check("python", "failed", f"{found}, wanted 3.11 to 3.13", remedy)
+
+
+def _check_orn() -> Check:
+    """Where our own package is: the package index has another one of the same name."""
+    import orn
+
+    return Check("orn", "ok", f"imported from {Path(orn.__file__).parent}")
 
 
 def _check_packages() -> Iterator[Check]:

@@ -17,7 +17,7 @@ PAGES = [
 LONGEST_README = 120
 
 TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-_ORN = re.compile(r"(?:^|\s)(?:\.venv/bin/)?orn ([a-z][^`\n#]*)")
+_ORN = re.compile(r"(?:^|\s)(?:\.venv/bin/)?orn (?!import\b)([a-z][^`\n#]*)")
 _MAKE = re.compile(r"(?:^|&& )make +([a-z-]+)", re.MULTILINE)
 _OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
 _LINK = re.compile(r"\]\(([^)#]+)\)")
