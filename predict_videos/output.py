@@ -1,13 +1,12 @@
 """What is predicted, for people and for programs."""
 
-import csv
-import io
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from orn.predict_videos.job import Said
 from orn.shared.cli_options import json_text
+from orn.shared.csv_text import csv_text
 from orn.shared.jobs.atomic_file import write_text
 from orn.shared.shards.schema import FailedVideo
 from orn.shared.text_table import columns, printable
@@ -53,16 +52,15 @@ class CsvRows:
     """A table of all stretches in one file, written when all is done."""
 
     def __init__(self, classes: Sequence[str]) -> None:
-        self._classes, self._text = classes, io.StringIO()
-        self._rows = csv.writer(self._text, lineterminator="\n")
-        self._rows.writerow(["video", "start", "end", "labels", *classes])
+        self._classes = classes
+        self._lines = [csv_text([["video", "start", "end", "labels", *classes]])]
 
     def take(self, segment: SegmentPrediction) -> None:
         """Keeps its row."""
         numbers = (segment.start_seconds, segment.stop_seconds, *segment.probabilities)
         start, stop, *chances = (f"{each:.6f}" for each in numbers)
         labels = "|".join(self._classes[label] for label in segment.labels)
-        self._rows.writerow([segment.video, start, stop, labels, *chances])
+        self._lines.append(csv_text([[segment.video, start, stop, labels, *chances]]))
 
     def write(self, path: Path) -> None:
         """Writes the file.
@@ -70,4 +68,4 @@ class CsvRows:
         Raises:
             PipelineError: if the disk refuses.
         """
-        write_text(path, self._text.getvalue())
+        write_text(path, "".join(self._lines))

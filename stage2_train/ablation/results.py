@@ -10,16 +10,17 @@ the whole run: `chance`, `floor`, `num_segments`, `steps`, `seconds` of training
 
 import csv
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import field, fields
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from orn.shared.config.bounded import read_bounded, shown
 from orn.shared.config.fields import explain
+from orn.shared.csv_text import csv_text, unquoted
 from orn.shared.errors import ConfigError, PipelineError
 from orn.shared.jobs.atomic_file import write_text
 from orn.stage2_train.evaluation.bootstrap import Tallies
@@ -107,15 +108,17 @@ class RunResult(_Training):
 
 def write_csv(results: Iterable[RunResult], path: Path) -> None:
     """Writes a line a figure; the same results give the same bytes."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(_NAMES)
+    rows: list[Sequence[str]] = [_NAMES]
     for each in results:
         own = [getattr(each, name) for name in _NAMES[:-3]]
-        writer.writerows(
+        rows += [
             [*own, head, metric, repr(value)] for (head, metric), value in each.figures.items()
-        )
-    write_text(path, text.getvalue())
+        ]
+    write_text(path, csv_text(rows))
+
+
+def _as_written(row: dict[str, Any]) -> dict[str, Any]:
+    return {name: unquoted(cell) if isinstance(cell, str) else cell for name, cell in row.items()}
 
 
 def read_csv(path: Path) -> list[RunResult]:
@@ -132,7 +135,7 @@ def read_csv(path: Path) -> list[RunResult]:
         reader = csv.DictReader(io.StringIO(text, newline=""), restkey="", strict=True)
         if tuple(reader.fieldnames or ()) != _NAMES:
             raise ConfigError(f"{wanted}; its first line is not {','.join(_NAMES)}")
-        rows = lines.validate_python(list(reader))
+        rows = lines.validate_python([_as_written(row) for row in reader])
     except ValidationError as err:
         raise ConfigError(f"{wanted}; {explain(err, _Line)}") from err
     except (ValueError, csv.Error) as err:

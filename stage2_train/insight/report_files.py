@@ -1,7 +1,6 @@
 """The files of a report: its figures as PNG and SVG, its tables as CSV, and what each gives the
 page."""
 
-import csv
 import hashlib
 import io
 import re
@@ -12,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 from PIL import Image
 
+from orn.shared.csv_text import csv_text
 from orn.shared.jobs.atomic_file import write_bytes, write_text
 from orn.stage2_train.insight.class_pairs import ClassPairs
 from orn.stage2_train.insight.clip_pictures import MOST_LINES, draw_pairs, webp
@@ -49,11 +49,7 @@ class ReportFiles:
                 path.unlink(missing_ok=True)
 
     def _csv(self, name: str, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-        held = io.StringIO()
-        writer = csv.writer(held, lineterminator="\n")
-        writer.writerow(header)
-        writer.writerows(rows)
-        write_text(self.folder / name, held.getvalue())
+        write_text(self.folder / name, csv_text([header, *rows]))
         self.written += 1
 
     def _bytes(self, name: str, data: bytes) -> None:

@@ -1,12 +1,11 @@
 """Runs side by side, those asked for: as records, CSV, Markdown, or a table for a terminal."""
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
+from orn.shared.csv_text import csv_text
 from orn.shared.errors import ConfigError
 from orn.shared.nearest import nearest
 from orn.shared.text_table import columns, markdown, printable
@@ -160,11 +159,9 @@ def _differing(found: Sequence[RunSummary]) -> list[dict[str, Any]]:
 def as_csv(found: Sequence[RunSummary]) -> str:
     """The columns, then one for each setting that is not the same in all."""
     differing = _differing(found)
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
     names = list(dict.fromkeys(name for each in differing for name in each))
-    writer.writerow([*COLUMNS, *names])
+    rows: list[list[Any]] = [[*COLUMNS, *names]]
     for run, settings in zip(found, differing, strict=True):
         values = [getattr(run, name) for name in COLUMNS] + [settings.get(each) for each in names]
-        writer.writerow(["" if each is None else each for each in values])
-    return text.getvalue()
+        rows.append(["" if each is None else each for each in values])
+    return csv_text(rows)

@@ -410,3 +410,14 @@ def test_names_of_any_bytes(trained, tmp_path, monkeypatch) -> None:
         assert not {"\x1b", "\x07"} & set(text)
     with (tmp_path / "a.csv").open(encoding="utf-8", newline="") as file:
         assert len(list(csv.DictReader(file))) >= len(ids)
+
+
+def test_a_table_for_spreadsheets_runs_nothing(trained, tmp_path, monkeypatch) -> None:
+    (video, *_) = validation(trained)
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(video, "=1+1.mp4")
+    result = predict(trained, "=1+1.mp4", "--shards", trained.shards, "--csv", "out.csv")
+    assert result.exit_code == 0, result.stderr
+    with (tmp_path / "out.csv").open(encoding="utf-8") as file:
+        assert {row["video"] for row in csv.DictReader(file)} == {"'=1+1.mp4"}
+    assert result.stdout.startswith("=1+1.mp4\n")

@@ -86,6 +86,14 @@ def test_a_measurement_that_is_none_is_named(run, content) -> None:
         read_run(run, split="test", floor=None)
 
 
+def test_names_that_spreadsheets_run_are_the_same_after_the_csv(tmp_path) -> None:
+    (result,) = made_results({"orn": (70.1,)})
+    result = replace(result, setting="=1+1", value="-1e-3", run="'@a")
+    write_csv([result], tmp_path / "one.csv")
+    assert "'=1+1,-1e-3," in (tmp_path / "one.csv").read_text()
+    assert read_csv(tmp_path / "one.csv") == [result]
+
+
 def test_results_are_the_same_after_the_csv(tmp_path) -> None:
     results = [
         *made_results({"orn": (70.1, 1 / 3)}, seconds=0.1 + 0.2),
