@@ -357,7 +357,7 @@ def _errors_as_exit_codes() -> Iterator[None]:
     except PipelineError as err:
         _fail(f"orn: error: {err}", err.exit_code)
     except click.ClickException as err:
-        err.message = printable_lines(err.message)
+        err.message = printable_lines(err.message)  # type: ignore[misc]
         err.show()
         sys.exit(err.exit_code)
     except (click.Abort, KeyboardInterrupt) as err:

@@ -44,7 +44,7 @@ def check_output_files(
             if not stat.S_ISREG(status.st_mode):
                 raise _refused(path, "a file to write", kind_of(status.st_mode))
             there.append((path, status))
-    for source in map(Path, filter(None, reads)) if there else ():
+    for source in (Path(each) for each in reads if each) if there else ():
         for path, status in there:
             if _is_same(status, source):
                 raise _is_input(path, shown(source))
@@ -71,7 +71,7 @@ def check_output_folder(
         return
     if not stat.S_ISDIR(status.st_mode):
         raise _refused(folder, "a folder to write to", kind_of(status.st_mode))
-    for source in map(Path, filter(None, reads)):
+    for source in (Path(each) for each in reads if each):
         if _is_same(status, source):
             raise _is_input(folder, shown(source))
     _check_writable(folder, folder)
