@@ -287,7 +287,8 @@ def test_the_table_is_never_replaced(
     for video in "ab":
         write(here / "kitchen" / f"{video}.mp4")
     result = run("new", f"kitchen/{name}", *options, "--fresh")
-    assert (result.exit_code, "is the label table" in result.stderr) == (2, True)
+    assert (result.exit_code, f"kitchen/{name}: " in result.stderr) == (2, True)
+    assert "this command reads" in result.stderr
     assert table.read_text() == "video,label\na,x\nb,x\n"
     made(f"kitchen/{name}", *options[:2], "--name", "other", "--out", "other.toml")
 
