@@ -162,7 +162,7 @@ def _odd_folder(path: Path) -> Cases:
         shutil.rmtree(folder)
 
 
-def any_damage(*, seed: int = 0, flips: int = 12, cuts: int = 4) -> tuple[Damage, ...]:
+def any_damage(*, seed: int = 0, flips: int = 24, cuts: int = 4) -> tuple[Damage, ...]:
     """Every kind of damage to a file; more of random ones where more are asked for."""
     kinds: dict[str, Callable[[Path], Cases]] = {
         "empty": _change(("", lambda _: b"")),

@@ -75,6 +75,18 @@ def is_noticed(path: Path, wanted: list[object]) -> bool:
     return False
 
 
+@pytest.mark.parametrize("step", [401, pytest.param(7, marks=pytest.mark.slow)])
+def test_every_byte_in_turn_is_noticed(store, wanted, tmp_path, step) -> None:
+    content = store.read_bytes()
+    path = tmp_path / "damaged.h5"
+    missed = []
+    for place in range(0, len(content), step):
+        path.write_bytes(content[:place] + bytes([content[place] ^ 0x40]) + content[place + 1 :])
+        if not is_noticed(path, wanted) and not verify_store(path, (), ranges={}):
+            missed.append(place)
+    assert not missed
+
+
 NUMBERS = sorted(name for name, column in COLUMNS.items() if column.dtype is not None)
 
 
