@@ -228,7 +228,8 @@ SHARED: tuple[Reader, ...] = (
         most_edits=6,
         accepts=(
             *ignored("codecs*configuration*", "storage_transformers*", "dimension_names*"),
-            *ignored("chunk_key_encoding*"),
+            *ignored("chunk_key_encoding*", "chunk_grid.name", "fill_value", "attributes"),
+            *ignored("zarr_format", "node_type"),
             *("value unknown: *", "columns: *", "members: *zarr.json *"),
         ),
         own=(
