@@ -2,9 +2,11 @@
 
 import builtins
 import collections
+import contextlib
 import copyreg
 import os
 import pickle
+import pickletools
 import struct
 import tracemalloc
 from pathlib import Path
@@ -206,3 +208,22 @@ def test_length_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(restricted_pickle, "MAX_BYTES", 10)
     with pytest.raises(MaskImportError, match="wanted at most 10 bytes, found 11"):
         load(b"N" * 11)
+
+
+INSTRUCTION = st.one_of(
+    st.builds(
+        lambda code, argument: code.encode("latin-1") + argument,
+        st.sampled_from([each.code for each in pickletools.opcodes]),
+        st.binary(max_size=9),
+    ),
+    st.sampled_from([b"]", b"}", b")", b"(", b"\x94", b"a", b"e", b"s", b"u", b"t", b"R", b"b"]),
+    st.sampled_from([b"\x85", b"\x86", b"\x87", b"h\x00", b"q\x00", b"K\x01", b"N", b"\x93"]),
+    st.sampled_from([b"\x8c\x02os", b"\x8c\x06system", b"\x8c\x05numpy", b"\x8c\x07ndarray"]),
+)
+
+
+@given(st.lists(INSTRUCTION, max_size=40))
+def test_any_instructions_are_read_or_refused(parts: list[bytes]) -> None:
+    """Nothing else is raised, and nothing runs."""
+    with contextlib.suppress(MaskImportError):
+        load(b"\x80\x04" + b"".join(parts) + b".")
