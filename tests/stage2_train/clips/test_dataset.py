@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import tests.stage2_train.conftest as tiny
+import tests.worlds.films as tiny
 from orn.shared.errors import ConfigError, JoinError, ShardFormatError
 from orn.shared.manifests.records import Segment
 from orn.shared.masks import rle
@@ -139,7 +139,7 @@ def test_masks_stay_on_their_objects_under_crops(stored, seed, tmp_path_factory)
     boxes_FN4 = np.concatenate([corners, np.minimum(corners + sizes, (80, 60))], axis=2)
     film = tiny.Film(id="white", boxes_FN4=boxes_FN4, colours=np.array([[250] * 3]))
     tiny.write_store(folder / "white.h5", [film], stored)
-    tiny.write_shard(folder / "shard-000000.zarr.zip", [film])
+    tiny.write_films_shard(folder / "shard-000000.zarr.zip", [film])
     segment = Segment(id="white", video_id="white", split="train", labels=(0,))
     dataset = ClipDataset(
         [segment], ClipStore(folder / "white.h5"), DetectionFolder(folder), SETTINGS
@@ -230,7 +230,7 @@ def test_multi_label(make_dataset) -> None:
 def test_times_without_detections_are_refused(make_dataset, tiny_world, tmp_path) -> None:
     film = tiny_world.films["film/1"]
     short = replace(film, boxes_FN4=film.boxes_FN4[:4])
-    tiny.write_shard(tmp_path / "shard-000000.zarr.zip", [short])
+    tiny.write_films_shard(tmp_path / "shard-000000.zarr.zip", [short])
     dataset = make_dataset(
         segments=tiny_world.dataset.segments[1:2], detections=DetectionFolder(tmp_path)
     )
@@ -334,7 +334,7 @@ def test_detections_that_break_a_rule_are_named(
         return replace(found, **changes) if frame == 2 else found
 
     monkeypatch.setattr(tiny.Film, "detections", detections)
-    tiny.write_shard(tmp_path / "shard-000000.zarr.zip", [film])
+    tiny.write_films_shard(tmp_path / "shard-000000.zarr.zip", [film])
     segment = Segment(id="wrong", video_id="wrong", split="train", labels=(0,))
     clips = ClipStore(tmp_path / "clips.h5")
     dataset = ClipDataset([segment], clips, DetectionFolder(tmp_path), SETTINGS)

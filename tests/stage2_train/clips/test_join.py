@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-import tests.stage2_train.conftest as tiny
+import tests.worlds.films as tiny
 from orn.shared.errors import ConfigError, JoinError
 from orn.shared.manifests.records import Segment, Video
 from orn.shared.shards.reader import DetectionFolder
@@ -114,7 +114,7 @@ def test_other_source_is_refused(tiny_world, tmp_path) -> None:
 
 def test_masks_imported_without_their_video_are_refused(tiny_world, tmp_path) -> None:
     films = [replace(film, digest=UNKNOWN_SOURCE) for film in tiny_world.films.values()]
-    tiny.write_shard(tmp_path / "shard-000000.zarr.zip", films, class_scores=False)
+    tiny.write_films_shard(tmp_path / "shard-000000.zarr.zip", films, class_scores=False)
     with pytest.raises(JoinError, match=r"imported while .*run `orn import-masks` again with --fr"):
         join_split(tiny_world.dataset, "validation", tiny_world.clips(), DetectionFolder(tmp_path))
 
@@ -178,7 +178,7 @@ def test_without_a_store_nothing_is_decoded(tiny_world, tmp_path) -> None:
     path = tmp_path / "film.mp4"
     path.write_bytes(b"not decoded")
     films = [replace(tiny_world.films["film/2"], digest=content_digest(path))]
-    tiny.write_shard(tmp_path / "shard-000000.zarr.zip", films)
+    tiny.write_films_shard(tmp_path / "shard-000000.zarr.zip", films)
     source = DecodedVideos(
         [Video(id="film/2", path=path)], root=tmp_path, settings=StoreSettings(height=8, width=8)
     )
@@ -197,7 +197,7 @@ def test_without_a_store_segments_without_frames_are_skipped_too(tiny_world, tmp
     path = tmp_path / "film.mp4"
     write_mp4(path, num_frames=4)
     films = [replace(tiny_world.films["film/2"], digest=content_digest(path))]
-    tiny.write_shard(tmp_path / "shard-000000.zarr.zip", films)
+    tiny.write_films_shard(tmp_path / "shard-000000.zarr.zip", films)
     source = DecodedVideos(
         [Video(id="film/2", path=path)], root=tmp_path, settings=StoreSettings(height=8, width=8)
     )
