@@ -16,9 +16,9 @@ from orn.stage2_train.frames.store_file import StoreFile
 
 T = TypeVar("T", StoreFile, Contents)
 
-_TIMES_LARGER = 4
+TIMES_LARGER = 4
 """A file this many times as large as what comes behind it stays as it is."""
-_FEW_BYTES = 2**20
+FEW_BYTES = 2**20
 """Of a file that is joined with any other."""
 
 
@@ -74,7 +74,7 @@ def num_kept(files: Sequence[Contents], changed: Collection[str], added_bytes: i
     kept = len(files)
     while kept:
         size = files[kept - 1].path.stat().st_size
-        if size > max(_FEW_BYTES, _TIMES_LARGER * added_bytes) and not any(has_changed[:kept]):
+        if size > max(FEW_BYTES, TIMES_LARGER * added_bytes) and not any(has_changed[:kept]):
             break
         added_bytes += size
         kept -= 1

@@ -1,23 +1,19 @@
 """Bytes of a store that were changed anywhere give what was stored, or an error."""
 
-import os
 from collections.abc import Iterator
-from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 
-import h5py
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from orn.shared.errors import ClipStoreError, PipelineError
+from orn.shared.errors import PipelineError
 from orn.stage2_train.frames.merge import merge, read_contents
 from orn.stage2_train.frames.parts import write_frames
 from orn.stage2_train.frames.reader import ClipStore
 from orn.stage2_train.frames.schema import COLUMNS, StoreSettings
-from orn.stage2_train.frames.seal import check_seal, write_seal
 from orn.stage2_train.frames.verify import verify_store
 from tests.stage2_train.frames.conftest import changed
 
@@ -103,37 +99,3 @@ def test_any_number_of_any_column(store, wanted, tmp_path, name, place, data) ->
     found = is_noticed(path, wanted)
     assert found or not is_changed or name in {"frame_index", "jpeg_crc32"}
     assert bool(verify_store(path, (), ranges={})) == is_changed
-
-
-def test_columns_of_frames_lie_outside_the_seal_and_are_checked_apart(store, tmp_path) -> None:
-    path = tmp_path / "damaged.h5"
-    content = store.read_bytes()
-    with h5py.File(store, "r") as file:
-        names = ("jpeg", "jpeg_offsets", "seconds", "frame_index", "frame_crc32c")
-        places = {name: (file[name].id.get_offset(), file[name].nbytes) for name in names}
-        assert [*pairwise(file["video_offsets"][:])] == [(0, 3), (3, 7)]
-    for start, size in places.values():
-        changed = bytearray(content)
-        changed[start + size // 2] ^= 1
-        path.write_bytes(changed)
-        check_seal(path)
-        ((video, _),) = [(row.video, row.message) for row in verify_store(path, (), ranges={})]
-        assert video == "film/1"
-
-
-@pytest.mark.parametrize("number", [0, 1, 2**40, 2**64 - 1])
-def test_a_seal_of_no_sense(tmp_path, number) -> None:
-    path = tmp_path / "file"
-    path.write_bytes(bytes(range(100)))
-    write_seal(path, [(10, 20), (50, 90), (5, 5)])
-    check_seal(path)
-    content = bytearray(path.read_bytes())
-    assert content[100:132] == np.array([10, 20, 50, 90], "<u8").tobytes()
-    content[132:140] = number.to_bytes(8, "little")
-    path.write_bytes(content)
-    with pytest.raises(ClipStoreError, match="file: is damaged outside its frames"):
-        check_seal(path)
-    for size in (len(content) - 1, 3):
-        os.truncate(path, size)
-        with pytest.raises(ClipStoreError, match="file: has no checksum behind it"):
-            check_seal(path)

@@ -38,15 +38,6 @@ def test_a_rate_as_high_as_the_videos_keeps_every_frame(native) -> None:
     assert picked(seconds, 3 * native) == list(range(200))
 
 
-def test_every_second_frame() -> None:
-    seconds = [5 + round(frame / 60, 3) for frame in range(120)]
-    assert picked(seconds, 30) == list(range(0, 120, 2))
-
-
-def test_a_gap_gives_no_frame_twice() -> None:
-    assert picked([0.0, 0.1, 0.9, 1.0, 1.1], 10) == [0, 1, 2, 3, 4]
-
-
 def test_no_frame_and_one() -> None:
     assert picked([], 3) == []
     assert picked([7.0], 3) == [0]

@@ -2,7 +2,6 @@
 
 import pickle
 from concurrent.futures import ProcessPoolExecutor
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,7 +17,7 @@ from tests.stage2_train.frames.conftest import changed
 JPEG_ERROR = 12  # mean brightness levels lost at the borders of saturated rectangles
 
 
-def test_frames_come_back_in_the_order_asked_for(tiny_world) -> None:
+def test_frames_come_back_in_the_order_asked_for_and_of_a_window(tiny_world) -> None:
     frames = tiny_world.clips().frames("film/3")
     assert len(frames) == 8
     np.testing.assert_array_equal(frames.seconds, np.arange(8) / 10)
@@ -28,6 +27,10 @@ def test_frames_come_back_in_the_order_asked_for(tiny_world) -> None:
     np.testing.assert_array_equal(images[0], images[2])
     np.testing.assert_array_equal(images[1], frames.read(np.array([0]))[0])
     assert (images[0] != images[1]).any()
+    window = CropWindow(x=7, y=3, height=20, width=31, stored_height=48, stored_width=72)
+    cut = frames.read(np.array([5, 0, 5]), window)
+    np.testing.assert_array_equal(cut, images[:, 3:23, 7:38], strict=True)
+    assert frames.read(np.zeros(0, np.int64)).shape == (0, 48, 72, 3)
 
 
 def test_pixels_are_those_that_were_written(tiny_world) -> None:
@@ -36,15 +39,6 @@ def test_pixels_are_those_that_were_written(tiny_world) -> None:
     rows, columns = (np.arange(48) * 60 // 48, np.arange(72) * 80 // 72)
     expected = film.image(2)[rows][:, columns].astype(int)
     assert np.abs(image.astype(int) - expected).mean() < JPEG_ERROR
-
-
-def test_only_a_window_is_read(tiny_world) -> None:
-    frames = tiny_world.clips().frames("film/3")
-    window = CropWindow(x=7, y=3, height=20, width=31, stored_height=48, stored_width=72)
-    chosen = np.array([6, 1])
-    np.testing.assert_array_equal(
-        frames.read(chosen, window), frames.read(chosen)[:, 3:23, 7:38], strict=True
-    )
 
 
 def test_picture_of_another_size_is_damaged_even_where_only_a_window_is_read(
@@ -60,53 +54,17 @@ def test_picture_of_another_size_is_damaged_even_where_only_a_window_is_read(
             tiny_world.clips().frames("film/3").read(np.array([1]), part)
 
 
-def test_no_frames_asked_for(tiny_world) -> None:
-    images = tiny_world.clips().frames("film/3").read(np.zeros(0, np.int64))
-    assert images.shape == (0, 48, 72, 3)
-
-
-def test_frame_that_does_not_exist(tiny_world) -> None:
-    frames = tiny_world.clips().frames("film/3")
-    for wrong in (8, -1):
-        with pytest.raises(ClipStoreError, match=f"film/3: wanted frame {wrong}, .* 8 frames"):
-            frames.read(np.array([wrong]))
-
-
-def test_video_that_is_not_there(tiny_world) -> None:
+def test_what_is_not_there(tiny_world, tmp_path) -> None:
     store = tiny_world.clips()
     assert "film/3" in store
     assert "film/99" not in store
-    with pytest.raises(ClipStoreError, match="wanted video film/99, the store has 12 others"):
+    for wrong in (8, -1):
+        with pytest.raises(ClipStoreError, match=f"film/3: .*{wrong}.* 8 frames"):
+            store.frames("film/3").read(np.array([wrong]))
+    with pytest.raises(ClipStoreError, match=r"film/99.* 12 "):
         store.frames("film/99")
-
-
-def test_no_store(tmp_path: Path) -> None:
-    with pytest.raises(ClipStoreError, match=r"no\.h5: there is no clip store; run `orn clips`"):
+    with pytest.raises(ClipStoreError, match=r"no\.h5: .*`orn clips`"):
         ClipStore(tmp_path / "no.h5")
-
-
-@pytest.mark.parametrize(
-    ("name", "value", "message"),
-    [
-        ("format", "else", r"wanted a clip store \(format 'orn-clips'\), found format 'else'"),
-        ("format_version", 1, "wanted clip store version 2, found 1"),
-    ],
-)
-def test_other_format(tiny_world, tmp_path, name, value, message) -> None:
-    path = tmp_path / "other.h5"
-    path.write_bytes(tiny_world.store_path.read_bytes())
-    with changed(path) as file:
-        file.attrs[name] = value
-    with pytest.raises(ClipStoreError, match=message):
-        ClipStore(path)
-
-
-def test_truncated_store(tiny_world, tmp_path) -> None:
-    path = tmp_path / "short.h5"
-    content = tiny_world.store_path.read_bytes()
-    path.write_bytes(content[: len(content) // 2])
-    with pytest.raises(ClipStoreError, match=r"short\.h5: has no checksum behind it"):
-        ClipStore(path)
 
 
 def test_damaged_frame_is_named(tiny_world, tmp_path) -> None:
