@@ -11,13 +11,12 @@ from orn.shared.shards.reader import DetectionFolder
 from orn.shared.shards.schema import UNKNOWN_SOURCE
 from orn.shared.time_ranges import TimeRange, TimeRanges
 from orn.shared.video.read import content_digest
-from orn.stage2_train.clips.join import join_split
+from orn.stage2_train.clips.join import JoinedSplit, join_split
 from orn.stage2_train.frames.decoded import DecodedVideos
 from orn.stage2_train.frames.merge import merge, read_contents
 from orn.stage2_train.frames.reader import ClipStore
 from orn.stage2_train.frames.schema import FailedClip, StoreSettings
 from tests.stage2_train.frames.conftest import write_mp4
-from tests.worlds.films import build_world
 
 
 @pytest.fixture
@@ -37,20 +36,6 @@ def store_without(tiny_world, tmp_path):
     return build
 
 
-def test_segments_of_a_split_in_order(tiny_world) -> None:
-    world = tiny_world
-    joined = join_split(world.dataset, "validation", world.clips(), world.detections())
-    assert [segment.video_id for segment in joined.segments] == [
-        "film/2",
-        "film/5",
-        "film/8",
-        "film/11",
-    ]
-    assert joined.skipped == ()
-    empty = join_split(world.dataset, "test", world.clips(), world.detections())
-    assert empty.segments == ()
-
-
 def test_fewer_segments_are_among_more_and_keep_their_order(tiny_world) -> None:
     joined = join_split(tiny_world.dataset, "train", tiny_world.clips(), tiny_world.detections())
     everything = [segment.id for segment in joined.segments]
@@ -63,152 +48,122 @@ def test_fewer_segments_are_among_more_and_keep_their_order(tiny_world) -> None:
         assert len(ids) == number
         assert ids == [name for name in everything if name in ids]
         assert set(drawn.get(number - 1, [])) < set(ids)
-    with pytest.raises(ConfigError) as caught:
+    with pytest.raises(ConfigError, match=r"data\.train_segments.* 8 .*found 9"):
         joined.at_most(len(everything) + 1)
-    assert str(caught.value) == (
-        f"data.train_segments: wanted at most the {len(everything)} usable segments of the split "
-        f"train, found {len(everything) + 1}"
-    )
 
 
-def test_absent_frames_are_an_error_unless_partial(tiny_world, store_without) -> None:
-    world, store = tiny_world, store_without("film/2", "film/8")
-    with pytest.raises(JoinError) as caught:
-        join_split(world.dataset, "validation", store, world.detections())
-    assert "tiny, validation: 2 of 4 segments cannot be used" in str(caught.value)
-    assert "film/2-segment" in str(caught.value)
-    assert "some.h5; run `orn clips`, or pass --partial" in str(caught.value)
-    joined = join_split(world.dataset, "validation", store, world.detections(), partial=True)
-    assert [row.id for row in joined.skipped] == ["film/2-segment", "film/8-segment"]
-    assert len(joined.segments) == 2
-
-
-def test_absent_detections_are_an_error(tiny_world, tmp_path) -> None:
-    small = build_world(tmp_path, num_films=3)
-    with pytest.raises(JoinError, match=r"film/5-segment.* not in the shards .*run `orn detect`"):
-        join_split(tiny_world.dataset, "validation", tiny_world.clips(), small.detections())
-
-
-def test_videos_that_failed_are_skipped(tiny_world, store_without, caplog) -> None:
-    world = tiny_world
-    store = store_without("film/2", failed=("film/2",))
-    with caplog.at_level("WARNING"):
-        joined = join_split(world.dataset, "validation", store, world.detections())
-    assert [row.reason for row in joined.skipped] == [
-        "its video could not be decoded for the clip store"
+def test_segments_of_a_split_in_order_without_those_whose_frames_are_absent(
+    tiny_world, store_without, caplog
+) -> None:
+    dataset, detections = tiny_world.dataset, tiny_world.detections()
+    joined = join_split(dataset, "validation", tiny_world.clips(), detections)
+    assert [segment.video_id for segment in joined.segments] == [
+        f"film/{number}" for number in (2, 5, 8, 11)
     ]
-    assert "tiny, validation: 1 segments skipped: its video could not be decoded" in caplog.text
-    assert "for the clip store (film/2-segment)" in caplog.text
+    assert joined.skipped == ()
+    store = store_without("film/2", "film/8")
+    said = "tiny, validation: 2 of 4 .*film/2-segment.*some.h5; run `orn clips`, or pass --partial"
+    with pytest.raises(JoinError, match=said):
+        join_split(dataset, "validation", store, detections)
+    joined = join_split(dataset, "validation", store, detections, partial=True)
+    assert [row.id for row in joined.skipped] == ["film/2-segment", "film/8-segment"]
+    assert [segment.video_id for segment in joined.segments] == ["film/5", "film/11"]
+    failed = store_without("film/2", failed=("film/2",))
+    joined = join_split(dataset, "validation", failed, detections)
+    assert [(row.id, "decoded" in row.reason) for row in joined.skipped] == [
+        ("film/2-segment", True)
+    ]
+    assert "1 segments skipped" in caplog.text
 
 
-def test_other_source_is_refused(tiny_world, tmp_path) -> None:
-    film = replace(tiny_world.films["film/2"], digest="sha256:new")
-    tiny.write_store(tmp_path / "new.h5", [film])
-    dataset = replace(tiny_world.dataset, segments=tiny_world.dataset.segments[2:3])
-    with pytest.raises(JoinError) as caught:
-        join_split(dataset, "validation", ClipStore(tmp_path / "new.h5"), tiny_world.detections())
-    assert "video film/2" in str(caught.value)
-    assert "sha256:new" in str(caught.value)
-    assert "sha256:same" in str(caught.value)
-
-
-def test_masks_imported_without_their_video_are_refused(tiny_world, tmp_path) -> None:
-    films = [replace(film, digest=UNKNOWN_SOURCE) for film in tiny_world.films.values()]
-    tiny.write_films_shard(tmp_path / "shard-000000.zarr.zip", films, class_scores=False)
-    with pytest.raises(JoinError, match=r"imported while .*run `orn import-masks` again with --fr"):
+@pytest.mark.parametrize(
+    ("digest", "said"),
+    [
+        (None, r"film/2-segment.*run `orn detect`"),  # absent
+        ("sha256:new", r"film/2: .*sha256:same.*sha256:new"),
+        (UNKNOWN_SOURCE, r"imported while .*`orn import-masks`.*--fr"),
+    ],
+)
+def test_detections_that_are_absent_or_of_another_file_are_an_error(
+    tiny_world, tmp_path, digest, said
+) -> None:
+    films = [tiny_world.films["film/1"]]
+    if digest is not None:
+        films = [replace(film, digest=digest) for film in tiny_world.films.values()]
+    tiny.write_films_shard(tmp_path / "shard-000000.zarr.zip", films)
+    with pytest.raises(JoinError, match=said):
         join_split(tiny_world.dataset, "validation", tiny_world.clips(), DetectionFolder(tmp_path))
 
 
+def part_of_film(name: str, start: float | None, stop: float | None = None, label=(0,)) -> Segment:
+    """A segment of film/2 for training."""
+    times = {"start_seconds": start, "stop_seconds": stop}
+    return Segment(id=name, video_id="film/2", split="train", labels=label, **times)
+
+
 def test_segments_without_frames_or_label_are_skipped(tiny_world) -> None:
-    world = tiny_world
-    common = {"video_id": "film/2", "split": "train"}
-    dataset = replace(
-        world.dataset,
-        segments=(
-            Segment(id="short", start_seconds=0.11, stop_seconds=0.19, labels=(0,), **common),
-            Segment(id="unlabelled", **common),
-            Segment(id="good", start_seconds=0.1, stop_seconds=0.2, labels=(0,), **common),
-        ),
-    )
-    joined = join_split(dataset, "train", world.clips(), world.detections())
+    data = (tiny_world.clips(), tiny_world.detections())
+    segments = (part_of_film("short", 0.11, 0.19), part_of_film("unlabelled", None, label=()))
+    dataset = replace(tiny_world.dataset, segments=(*segments, part_of_film("good", 0.1, 0.2)))
+    joined = join_split(dataset, "train", *data)
     assert [segment.id for segment in joined.segments] == ["good"]
-    assert [row.reason for row in joined.skipped] == [
-        "its time range holds no frame of the video",
-        "it has no label",
-    ]
+    reasons = [row.reason for row in joined.skipped]
+    assert ("no frame" in reasons[0], "no label" in reasons[1]) == (True, True)
     multi = replace(dataset, task="multi-label", metric="map")
-    joined = join_split(multi, "train", world.clips(), world.detections())
+    joined = join_split(multi, "train", *data)
     assert [segment.id for segment in joined.segments] == ["unlabelled", "good"]
 
 
 def test_nothing_left(tiny_world, caplog) -> None:
-    world = tiny_world
-    segment = Segment(id="late", video_id="film/2", split="train", start_seconds=99, labels=(0,))
-    dataset = replace(world.dataset, segments=(segment,))
-    late = join_split(dataset, "train", world.clips(), world.detections())
-    assert late.segments == ()
-    with pytest.raises(JoinError, match=r"tiny, train: wanted .* found none of 1; .* no frame of"):
+    data = (tiny_world.clips(), tiny_world.detections())
+    dataset = replace(tiny_world.dataset, segments=(part_of_film("late", 99),))
+    late = join_split(dataset, "train", *data)
+    with pytest.raises(JoinError, match=r"tiny, train: .*none of 1; .*no frame"):
         late.require_segments("tiny")
     assert "orn manifest check" not in caplog.text
-    none = join_split(dataset, "test", world.clips(), world.detections())
-    assert "tiny: no segment of the test part is there; `orn manifest check`" in caplog.text
-    with pytest.raises(JoinError, match=r"tiny, test: wanted at least .* found none of 0$"):
+    none = join_split(dataset, "test", *data)
+    assert late.segments == none.segments == ()
+    assert "orn manifest check" in caplog.text
+    with pytest.raises(JoinError, match=r"tiny, test: .*none of 0"):
         none.require_segments("tiny")
 
 
 def test_times_that_the_store_lacks_are_an_error(tiny_world, tmp_path) -> None:
-    world = tiny_world
-    film = world.films["film/2"]
-    ranges = TimeRanges.of([TimeRange(0.2, 0.5)])
+    film, ranges = tiny_world.films["film/2"], TimeRanges.of([TimeRange(0.2, 0.5)])
     tiny.write_store(tmp_path / "some.h5", [film], ranges=ranges)
-    common = {"video_id": "film/2", "split": "train", "labels": (0,)}
-    inside = Segment(id="inside", start_seconds=0.2, stop_seconds=0.4, **common)
-    beyond = Segment(id="beyond", start_seconds=0.3, stop_seconds=0.6, **common)
-    dataset = replace(world.dataset, segments=(inside, beyond))
-    clips = ClipStore(tmp_path / "some.h5")
-    message = r"1 of 2 .* first is beyond: its time range is not in the clip store .*some\.h5"
-    with pytest.raises(JoinError, match=message):
-        join_split(dataset, "train", clips, world.detections())
-    joined = join_split(dataset, "train", clips, world.detections(), partial=True)
+    segments = (part_of_film("inside", 0.2, 0.4), part_of_film("beyond", 0.3, 0.6))
+    dataset = replace(tiny_world.dataset, segments=segments)
+    data = (ClipStore(tmp_path / "some.h5"), tiny_world.detections())
+    with pytest.raises(JoinError, match=r"1 of 2 .* beyond: .*some\.h5"):
+        join_split(dataset, "train", *data)
+    joined = join_split(dataset, "train", *data, partial=True)
     assert [segment.id for segment in joined.segments] == ["inside"]
 
 
-def test_without_a_store_nothing_is_decoded(tiny_world, tmp_path) -> None:
-    """Digests are compared at once; a segment that is a whole video is believed to have frames."""
+def test_without_a_store_nothing_is_decoded_but_times_and_digests_count(
+    tiny_world, tmp_path
+) -> None:
     path = tmp_path / "film.mp4"
+    small = StoreSettings(height=8, width=8)
+
+    def join(*segments: Segment) -> JoinedSplit:
+        source = DecodedVideos([Video(id="film/2", path=path)], root=tmp_path, settings=small)
+        dataset = replace(tiny_world.dataset, segments=segments)
+        return join_split(dataset, "train", source, DetectionFolder(tmp_path))
+
+    def detect() -> None:
+        film = replace(tiny_world.films["film/2"], digest=content_digest(path))
+        tiny.write_films_shard(tmp_path / "shard-000000.zarr.zip", [film])
+
     path.write_bytes(b"not decoded")
-    films = [replace(tiny_world.films["film/2"], digest=content_digest(path))]
-    tiny.write_films_shard(tmp_path / "shard-000000.zarr.zip", films)
-    source = DecodedVideos(
-        [Video(id="film/2", path=path)], root=tmp_path, settings=StoreSettings(height=8, width=8)
-    )
-    dataset = replace(tiny_world.dataset, segments=tiny_world.dataset.segments[2:3])
-    detections = DetectionFolder(tmp_path)
-    assert len(join_split(dataset, "validation", source, detections).segments) == 1
-    path.write_bytes(b"another film")
-    source = DecodedVideos(
-        [Video(id="film/2", path=path)], root=tmp_path, settings=StoreSettings(height=8, width=8)
-    )
-    with pytest.raises(JoinError, match=r"film/2: the videos under .* has sha256:.*changed"):
-        join_split(dataset, "validation", source, detections)
-
-
-def test_without_a_store_segments_without_frames_are_skipped_too(tiny_world, tmp_path) -> None:
-    path = tmp_path / "film.mp4"
+    detect()
+    whole = part_of_film("whole", None)  # is believed to have frames
+    assert len(join(whole).segments) == 1
     write_mp4(path, num_frames=4)
-    films = [replace(tiny_world.films["film/2"], digest=content_digest(path))]
-    tiny.write_films_shard(tmp_path / "shard-000000.zarr.zip", films)
-    source = DecodedVideos(
-        [Video(id="film/2", path=path)], root=tmp_path, settings=StoreSettings(height=8, width=8)
-    )
-    common = {"video_id": "film/2", "split": "train", "labels": (0,)}
-    segments = (
-        Segment(id="between", start_seconds=0.11, stop_seconds=0.19, **common),
-        Segment(id="good", start_seconds=0.1, stop_seconds=0.2, **common),
-        Segment(id="beyond", start_seconds=0.4, **common),
-    )
-    dataset = replace(tiny_world.dataset, segments=segments)
-    joined = join_split(dataset, "train", source, DetectionFolder(tmp_path))
+    with pytest.raises(JoinError, match=r"film/2: .*sha256:.*changed"):
+        join(whole)
+    detect()
+    parts = (("between", 0.11, 0.19), ("good", 0.1, 0.2), ("beyond", 0.4))
+    joined = join(*(part_of_film(*part) for part in parts))
     assert [segment.id for segment in joined.segments] == ["good"]
     assert [row.id for row in joined.skipped] == ["between", "beyond"]
-    assert joined.skipped[0].reason == "its time range holds no frame of the video"

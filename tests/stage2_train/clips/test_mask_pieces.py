@@ -37,12 +37,6 @@ def drawn(picture: str) -> np.ndarray:
     return np.array([[character == "#" for character in row] for row in picture.split()])
 
 
-def test_pieces_of_a_picture() -> None:
-    pieces = pieces_of([drawn(".#.. ##.. .#.# ...#")])
-    rows = zip(pieces.column_R, pieces.top_R, pieces.bottom_R, strict=True)
-    assert [tuple(map(int, row)) for row in rows] == [(0, 1, 2), (1, 0, 3), (3, 2, 4)]
-
-
 def test_a_run_over_the_foot_of_a_column_is_cut() -> None:
     pieces = pieces_of([drawn("..# .## ###"), drawn("### ### ###")])
     rows = zip(pieces.owner_R, pieces.column_R, pieces.top_R, pieces.bottom_R, strict=True)
@@ -54,27 +48,6 @@ def test_a_run_over_the_foot_of_a_column_is_cut() -> None:
         (1, 1, 0, 3),
         (1, 2, 0, 3),
     ]
-
-
-def test_quarter_cells() -> None:
-    pieces = pieces_of([drawn("##.. ##.. .... ...#")])
-    np.testing.assert_allclose(
-        coverage(pieces, (0, 0, 4, 4), 1, (2, 2))[0], [[1, 0], [0, 0.25]], atol=FLOAT32_POSITIONS
-    )
-    np.testing.assert_allclose(
-        coverage(pieces, (0.5, 0.5, 2.5, 2.5), 1, (1, 2))[0],
-        [[0.75, 0.375]],
-        atol=FLOAT32_POSITIONS,
-    )
-
-
-def test_masks_may_come_in_any_order() -> None:
-    masks = [drawn("##.. .... .... ...."), drawn(".... .... ..## ..##")]
-    first, second = (pieces_of([mask]) for mask in masks)
-    both = concatenated([second.owned_by(second.owner_R + 2), first])
-    cover_Nhw = coverage(both, (0, 0, 4, 4), 3, (2, 2))
-    expected = [[[0.5, 0], [0, 0]], [[0, 0], [0, 0]], [[0, 0], [0, 1]]]
-    np.testing.assert_allclose(cover_Nhw, expected, atol=FLOAT32_POSITIONS)
 
 
 masks_strategy = st.tuples(

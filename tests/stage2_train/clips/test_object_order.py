@@ -5,14 +5,12 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 
-from orn.shared.masks import rle
-from orn.shared.masks.detections import FrameDetections
-from orn.stage2_train.clips.dataset import ClipDataset
 from orn.stage2_train.clips.object_order import with_persons_first
 from orn.stage2_train.clips.objects import FrameObjects, SlotSettings, fill_slots, objects_of_frames
 from orn.stage2_train.clips.views import ClipRequest, View
 from orn.stage2_train.frames.crop import CropWindow
-from tests.stage2_train.clips.test_dataset import SETTINGS
+from tests.stage2_train.clips.conftest import SETTINGS
+from tests.worlds.shards import blocks
 
 WHOLE = CropWindow(x=0, y=0, height=8, width=8, stored_height=8, stored_width=8)
 LABELS = [39, 0, 41, 0, 56, 60]
@@ -20,19 +18,8 @@ LABELS = [39, 0, 41, 0, 56, 60]
 
 def objects_of(labels: list[int]) -> FrameObjects:
     """Detections of falling scores; that at place n covers column n from row n down."""
-    masks = np.zeros((len(labels), 8, 8), bool)
-    for place in range(len(labels)):
-        masks[place, place:, place] = True
-    detections = FrameDetections(
-        height=8,
-        width=8,
-        boxes=np.array([[n, n, n + 1, 8] for n in range(len(labels))], np.float32).reshape(-1, 4),
-        scores=np.linspace(0.9, 0.5, len(labels), dtype=np.float32),
-        labels=np.array(labels, dtype=np.uint8),
-        class_scores=None,
-        masks=tuple(rle.encode(mask) for mask in masks),
-    )
-    return objects_of_frames([detections])[0]
+    found = [(label, 0.9 - 0.05 * n, n, n, n + 1, 8) for n, label in enumerate(labels)]
+    return objects_of_frames([blocks(*found, height=8, width=8, class_scores=False)])[0]
 
 
 def places_of(objects: FrameObjects) -> list[int]:
@@ -48,12 +35,9 @@ def test_persons_come_first_in_their_order_and_the_others_in_any() -> None:
         assert sorted(places[2:]) == [0, 2, 4, 5]
         orders.add(tuple(places))
     assert len(orders) == 24  # all of them
-
-
-@pytest.mark.parametrize("labels", [[], [0], [39, 41], [0, 0, 0]])
-def test_frames_with_few_kinds_of_objects(labels) -> None:
-    found = with_persons_first(objects_of(labels), np.random.default_rng(0))
-    assert sorted(places_of(found)) == list(range(len(labels)))
+    for labels in ([], [0], [39, 41], [0, 0, 0]):
+        found = with_persons_first(objects_of(labels), np.random.default_rng(0))
+        assert sorted(places_of(found)) == list(range(len(labels)))
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -79,18 +63,10 @@ def test_slots_are_those_of_the_detections_in_that_order(seed) -> None:
 @pytest.mark.parametrize(
     "request_", [ClipRequest(0, epoch=3), ClipRequest(0), ClipRequest(0, view=View(1))]
 )
-def test_order_is_drawn_apart_and_again_the_same(request_, tiny_world) -> None:
-    def clip(**changes):
-        settings = replace(SETTINGS, **changes)
-        dataset = tiny_world.dataset
-        return ClipDataset(dataset.segments, tiny_world.clips(), tiny_world.detections(), settings)[
-            request_
-        ]
-
+def test_order_is_drawn_apart_and_again_the_same(request_, make_dataset) -> None:
     plain, ordered, again = (
-        clip(),
-        clip(object_order="person_first"),
-        clip(object_order="person_first"),
+        make_dataset(replace(SETTINGS, object_order=order))[request_]
+        for order in (SETTINGS.object_order, "person_first", "person_first")
     )
     np.testing.assert_array_equal(plain.frames, ordered.frames)
     for field in fields(ordered.slots):

@@ -1,30 +1,19 @@
 """Detections of a frame as the loader keeps them."""
 
 import numpy as np
+import pytest
 
-from orn.shared.masks import rle
 from orn.shared.masks.detections import FrameDetections
 from orn.stage2_train.clips.objects import class_vectors, objects_of_frames
+from tests.worlds.shards import blocks
 
 HALF_FLOAT = 1e-3  # class scores are stored in float16
 
 
 def detections(scores: list[float], *, class_scores: bool) -> FrameDetections:
     """Detections of labels 0, 1, ... on a 4 x 4 grid; mask n is column n."""
-    num = len(scores)
-    masks = [np.arange(4)[None, :].repeat(4, axis=0) == column for column in range(num)]
-    rows = np.zeros((num, 80), np.float16)
-    rows[np.arange(num), np.arange(num)] = scores
-    rows[:, 79] = 0.05
-    return FrameDetections(
-        height=4,
-        width=4,
-        boxes=np.tile(np.array([[0, 0, 1, 4]], np.float32), (num, 1)),
-        scores=np.array(scores, np.float32),
-        labels=np.arange(num, dtype=np.uint8),
-        class_scores=rows if class_scores else None,
-        masks=tuple(rle.encode(mask) for mask in masks),
-    )
+    found = [(n, score, n, 0, n + 1, 4) for n, score in enumerate(scores)]
+    return blocks(*found, height=4, width=4, class_scores=class_scores)
 
 
 def test_best_first_and_threshold() -> None:
@@ -38,22 +27,21 @@ def test_best_first_and_threshold() -> None:
     assert objects.size_bytes == 1000 + 3 * (16 + 81 * 4 + 8 + 16)
 
 
-def test_class_vectors_add_up_to_one() -> None:
-    vectors = class_vectors([detections([0.5, 0.9], class_scores=True)])
+@pytest.mark.parametrize(
+    ("class_scores", "expected"),
+    [(True, [0, 0.9, 0.05, 0.05]), (False, [0, 0.9, 0, 0.1])],  # half of the rest, or none
+)
+def test_class_vectors_add_up_to_one(class_scores, expected) -> None:
+    vectors = class_vectors([detections([0.5, 0.9], class_scores=class_scores)])
     assert vectors.dtype == np.float32
     np.testing.assert_allclose(vectors.sum(axis=1), 1, atol=HALF_FLOAT)
-    np.testing.assert_allclose(vectors[0, [0, 79, 80]], [0.5, 0.05, 0.45], atol=HALF_FLOAT)
-
-
-def test_class_vectors_without_class_scores() -> None:
-    vectors = class_vectors([detections([0.5, 0.9], class_scores=False)])
-    np.testing.assert_allclose(vectors[1, [0, 1, 80]], [0, 0.9, 0.1], atol=1e-6)
-    np.testing.assert_allclose(vectors.sum(axis=1), 1, atol=1e-6)
+    np.testing.assert_allclose(vectors[1, [0, 1, 2, 80]], expected, atol=HALF_FLOAT)
 
 
 def test_background_is_never_negative() -> None:
-    vectors = class_vectors([detections([1.0], class_scores=True)])  # 1.05 in all
-    assert vectors[0, 80] == 0
+    found = detections([1.0], class_scores=True)
+    found.class_scores[0, 1] = 0.05  # 1.05 in all
+    assert class_vectors([found])[0, 80] == 0
 
 
 def test_no_detections() -> None:

@@ -12,15 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from orn.shared.errors import JoinError
-from orn.shared.manifests.records import Segment
-from orn.shared.masks import rle
-from orn.shared.masks.detections import FrameDetections
 from orn.shared.shards.reader import DetectionFolder
-from orn.shared.shards.writer import ShardWriter
 from orn.shared.video.frame import Frame
 from orn.shared.video.read import read_frames
-from orn.stage2_train.clips.dataset import ClipDataset, ClipSettings
+from orn.stage2_train.clips.dataset import ClipDataset
 from orn.stage2_train.clips.join import rows_by_ratio
 from orn.stage2_train.clips.objects import SlotSettings
 from orn.stage2_train.clips.views import ClipRequest, View
@@ -28,8 +23,8 @@ from orn.stage2_train.frames.merge import merge, read_contents
 from orn.stage2_train.frames.parts import write_frames
 from orn.stage2_train.frames.reader import ClipStore
 from orn.stage2_train.frames.schema import StoreSettings
-from tests.worlds.films import DETECTOR
-from tests.worlds.shards import video_entry
+from tests.stage2_train.clips import conftest
+from tests.worlds.shards import blocks, write_shard
 
 HEIGHT, WIDTH = 32, 256
 DURATION = 2.0
@@ -37,25 +32,16 @@ COLUMNS_PER_SECOND = 100
 """How fast the white grows; a film of two seconds fits."""
 MASK_RATE = 30
 STORED = StoreSettings(height=HEIGHT, width=WIDTH, jpeg_quality=95)
-SETTINGS = ClipSettings(
+SETTINGS = replace(
+    conftest.SETTINGS,
     num_frames=6,
     crop=(HEIGHT, WIDTH),
     slots=SlotSettings(max_objects=1, background=False, mask_size=28, feature_cells=(2, 16)),
     score_threshold=0.5,
-    num_activities=1,
-    multi_label=False,
 )
-SEGMENT = Segment(id="film", video_id="film", split="train", labels=(0,))
 RATES = [
-    Fraction(15),
-    Fraction(23),
-    Fraction(24000, 1001),
-    Fraction(29),
-    Fraction(30000, 1001),
-    Fraction(30),
-    Fraction(48000, 1001),
-    Fraction(60000, 1001),
-    Fraction(90),
+    *map(Fraction, (15, 23, 29, 30, 90)),
+    *(Fraction(number, 1001) for number in (24000, 30000, 48000, 60000)),
 ]
 
 
@@ -69,22 +55,6 @@ def image(seconds: float) -> np.ndarray:
     return picture
 
 
-def detection(seconds: float) -> FrameDetections:
-    columns = white_columns(seconds)
-    ones = np.ones((HEIGHT, columns), np.bool_)
-    class_scores = np.zeros((1, 80), np.float16)
-    class_scores[0, 0] = 0.9
-    return FrameDetections(
-        height=HEIGHT,
-        width=WIDTH,
-        boxes=np.array([[0, 0, columns, HEIGHT]], np.float32),
-        scores=np.array([0.9], np.float32),
-        labels=np.zeros(1, np.uint8),
-        class_scores=class_scores,
-        masks=(rle.encode_crop(ones, x=0, y=0, height=HEIGHT, width=WIDTH),),
-    )
-
-
 def clips_of(folder: Path, rate: Fraction, *, num_masks: int | None = None) -> ClipDataset:
     """A film of two seconds at `rate`, and detections at 30 a second over the same time."""
     seconds = [float(place / rate) for place in range(int(DURATION * rate))]
@@ -93,17 +63,19 @@ def clips_of(folder: Path, rate: Fraction, *, num_masks: int | None = None) -> C
         folder / "part.h5", frames, video_id="film", source_digest="sha256:1", settings=STORED
     )
     merge(folder / "clips.h5", settings=STORED, videos=read_contents(folder / "part.h5").videos)
-    with ShardWriter(folder / "shard-000000.zarr.zip", DETECTOR, class_scores=True) as writer:
-        writer.begin_video(
-            video_entry(
-                "film", height=HEIGHT, width=WIDTH, rate=MASK_RATE, source_digest="sha256:1"
-            )
-        )
-        for frame in range(num_masks or int(DURATION * MASK_RATE)):
-            writer.add(frame, frame / MASK_RATE, detection(frame / MASK_RATE))
-        writer.end_video()
+    found = []
+    for frame in range(num_masks or int(DURATION * MASK_RATE)):
+        white = (0, 0.9, 0, 0, white_columns(frame / MASK_RATE), HEIGHT)
+        found.append((frame, frame / MASK_RATE, blocks(white, height=HEIGHT, width=WIDTH)))
+    write_shard(
+        folder / "shard-000000.zarr.zip",
+        {"film": found},
+        size=(HEIGHT, WIDTH),
+        rate=MASK_RATE,
+        source_digest="sha256:1",
+    )
     store, detections = ClipStore(folder / "clips.h5"), DetectionFolder(folder)
-    return ClipDataset([SEGMENT], store, detections, SETTINGS)
+    return ClipDataset([conftest.whole_video("film")], store, detections, SETTINGS)
 
 
 @pytest.mark.parametrize("rate", RATES, ids=lambda rate: f"{float(rate):.2f}")
@@ -123,18 +95,6 @@ def test_frames_and_objects_are_of_the_same_time(tmp_path: Path, rate: Fraction)
         assert np.abs(object_T - white_T).max() <= half_interval_columns + 1
         covered_T = sample.slots.coverage[:, 0].mean(axis=(1, 2)) * WIDTH
         np.testing.assert_allclose(covered_T, object_T, atol=0.01)
-
-
-def test_detections_that_end_too_early_are_refused(tmp_path: Path) -> None:
-    clips = clips_of(tmp_path, Fraction(29), num_masks=40)
-    with pytest.raises(JoinError) as caught:
-        clips[ClipRequest(0)]
-    message = str(caught.value)
-    assert "video 'film': wanted a detection frame within 0.0333 s of 1.4483 s" in message
-    assert "the nearest is at 1.3000 s" in message
-    early = Segment(id="e", video_id="film", split="train", labels=(0,), stop_seconds=1.3)
-    clips.segments = (early,)
-    assert clips[ClipRequest(0)].id == "e"
 
 
 @pytest.mark.parametrize(("num_masks", "rate"), [(60, 23), (40, 29), (70, 30), (1, 15), (60, 60)])

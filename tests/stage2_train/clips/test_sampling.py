@@ -61,14 +61,6 @@ def test_centres_lie_in_the_middle_of_equal_parts(num_frames, num_parts) -> None
         assert before in (after, after - 1)
 
 
-@given(num_frames=st.integers(1, 30), seed=st.integers(0, 99))
-def test_one_part_is_the_whole_segment(num_frames, seed) -> None:
-    (centre,) = centre_frames(num_frames, 1).tolist()
-    assert centre == (num_frames - 1) // 2
-    (drawn,) = random_frames(num_frames, 1, np.random.default_rng(seed)).tolist()
-    assert 0 <= drawn < num_frames
-
-
 def test_every_frame_of_a_part_is_drawn_equally_often() -> None:
     generator = np.random.default_rng(0)
     drawn_NL = np.array([random_frames(10, 4, generator) for _ in range(4000)])
@@ -87,12 +79,3 @@ def test_test_clips_depend_on_segment_and_number_alone() -> None:
     assert draws("a", 1) == draws("a", 1)
     assert len({tuple(draws(name, clip)) for name in "ab" for clip in (1, 2)}) == 4
     assert draws("P01_01_0", 1) == [319, 315, 683, 320]
-
-
-def test_ten_test_clips_of_a_segment_are_ten_and_always_the_same() -> None:
-    def clips(name: str) -> list[list[int]]:
-        return [random_frames(120, 8, clip_generator(name, clip)).tolist() for clip in range(1, 11)]
-
-    assert clips("17") == clips("17")
-    assert len({tuple(clip) for clip in clips("17")}) == 10
-    assert clips("17") != clips("18")

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from orn.shared.masks import rle
 from orn.shared.masks.detections import FrameDetections
 from orn.stage2_train.clips.objects import FrameObjects, SlotSettings, fill_slots, objects_of_frames
-from orn.stage2_train.frames.crop import CropWindow, centre_window
+from orn.stage2_train.frames.crop import CropWindow
 from tests.reference.coverage import coverage
 
 FLOAT32_POSITIONS = 1e-5
@@ -65,14 +65,6 @@ def test_objects_outside_the_crop_are_passed_over() -> None:
     assert slots.labels.tolist() == [[1, 3, 4, 80]]  # 5 is visible, but the slots are full
 
 
-def test_background_is_what_the_slots_leave_even_where_masks_overlap() -> None:
-    masks = [rectangle(0, 0, 4, 4), rectangle(0, 2, 4, 6)]
-    slots = fill_slots([objects_of(masks)], WHOLE, SETTINGS)
-    expected = np.ones((4, 4))
-    expected[:2, :3] = 0
-    np.testing.assert_allclose(slots.masks[0, 2], expected, atol=FLOAT32_POSITIONS)
-
-
 def test_no_background_where_masks_cover_everything() -> None:
     halves = [rectangle(0, 0, 8, 4), rectangle(0, 4, 8, 8)]
     slots = fill_slots([objects_of(halves), objects_of([])], WHOLE, SETTINGS)
@@ -116,14 +108,3 @@ def test_masks_and_coverage_equal_loops(cells, seed) -> None:
             for found, size in ((slots.masks, (4, 4)), (slots.coverage, cells)):
                 expected = coverage(mask, window=grid_window, cells=size)
                 np.testing.assert_allclose(found[time, slot], expected, atol=FLOAT32_POSITIONS)
-
-
-def test_dtypes_and_shapes() -> None:
-    window = centre_window((8, 8), (4, 4))
-    slots = fill_slots([objects_of([rectangle(0, 0, 8, 8)])] * 3, window, SETTINGS)
-    assert slots.masks.shape == (3, 2, 4, 4)
-    assert slots.coverage.shape == (3, 2, 2, 2)
-    assert slots.boxes.shape == (3, 2, 4)
-    assert slots.class_scores.shape == (3, 2, 81)
-    assert (slots.labels.dtype, slots.valid.dtype) == (np.int64, np.bool_)
-    assert slots.masks.dtype == slots.coverage.dtype == slots.class_scores.dtype == np.float32

@@ -18,17 +18,19 @@ from orn.stage2_train.clips.views import ClipRequest, View, Views, classes_when_
 from orn.stage2_train.frames import reader
 from orn.stage2_train.frames.jpeg import decode_frame
 from tests.reference.views import box_in_view, mask_in_view, picture_in_view, place_of_crop
+from tests.stage2_train.clips import conftest
+from tests.worlds.shards import blocks
 
 FLOAT32 = 1e-4  # pixels of a crop
 NUM_FRAMES = 3
 CROP = (8, 8)
-SETTINGS = ClipSettings(
+SETTINGS = replace(
+    conftest.SETTINGS,
     num_frames=NUM_FRAMES,
     crop=CROP,
     slots=SlotSettings(max_objects=9, background=False, mask_size=4, feature_cells=(2, 3)),
     score_threshold=0,
     num_activities=3,
-    multi_label=False,
 )
 EVERY_VIEW = Views(num_clips=2, num_crops=3, flipped_A=(1, 0, 2)).all()
 
@@ -81,15 +83,10 @@ class Noise:
 
     def frame(self, row: int) -> FrameDetections:
         height, width = self.masks_FNHW.shape[2:]
-        return FrameDetections(
-            height=height,
-            width=width,
-            boxes=self.boxes_FN4[row],
-            scores=np.array([0.9, 0.8], np.float32),
-            labels=np.array([3, 4], np.uint8),
-            class_scores=None,
-            masks=tuple(rle.encode(mask) for mask in self.masks_FNHW[row]),
-        )
+        found = [(3, 0.9, 0, 0, 1, 1), (4, 0.8, 0, 0, 1, 1)]
+        masks = tuple(rle.encode(mask) for mask in self.masks_FNHW[row])
+        plain = blocks(*found, height=height, width=width, class_scores=False)
+        return replace(plain, boxes=self.boxes_FN4[row], masks=masks)
 
 
 def clips_of(noise: Noise, settings: ClipSettings = SETTINGS) -> ClipDataset:
@@ -142,14 +139,6 @@ def test_frames_are_decoded_once_for_all_crops(tiny_world, monkeypatch) -> None:
         np.testing.assert_array_equal(one, other)
 
 
-def test_slots_without_an_object_stay_zeros_when_flipped() -> None:
-    noise = Noise.of((8, 8), (8, 8))
-    noise.masks_FNHW[0] = False
-    slots = clips_of(noise)[ClipRequest(0, view=View(flip=True))].slots
-    assert not slots.valid[0].any()
-    assert not slots.boxes[0].any()
-
-
 def test_views_come_clip_after_clip() -> None:
     assert Views().all() == [View()]
     assert Views(num_clips=3).all() == [View(clip) for clip in range(3)]
@@ -157,7 +146,7 @@ def test_views_come_clip_after_clip() -> None:
     assert Views(num_clips=2, num_crops=3).all() == [View(n, c) for n in (0, 1) for c in crops]
     flipped = Views(num_clips=2, flipped_A=(0,)).all()
     assert flipped == [View(n, flip=flip) for n in (0, 1) for flip in (False, True)]
-    with pytest.raises(ConfigError, match=r"crops: wanted 1, in the middle, or 3, .* found 2"):
+    with pytest.raises(ConfigError, match=r"crops: .* 2"):
         Views(num_crops=2)
 
 
@@ -201,27 +190,21 @@ def test_several_labels_are_flipped_with_those_that_are_not_known() -> None:
 
 def test_classes_of_flipped_films(tiny_world, caplog) -> None:
     dataset = replace(tiny_world.dataset, classes=("left", "up", "right"))
-    with pytest.raises(ConfigError, match="tiny: flipped_classes of its manifest: wanted the pair"):
-        classes_when_flipped(dataset)
-    assert classes_when_flipped(replace(dataset, flipped_classes=())) == (0, 1, 2)
     pairs = (("right", "left"), ("in", "out"))
-    assert classes_when_flipped(replace(dataset, flipped_classes=pairs)) == (2, 1, 0)
+    for flipped, expected in (((), (0, 1, 2)), (pairs, (2, 1, 0))):
+        assert classes_when_flipped(replace(dataset, flipped_classes=flipped)) == expected
     assert "neither of 'in' and 'out' is a class" in caplog.text
-    with pytest.raises(ConfigError, match="found 'left' without 'rigth'; the nearest class is 'ri"):
-        classes_when_flipped(replace(dataset, flipped_classes=(("left", "rigth"),)))
+    for flipped, message in ((None, "tiny: flipped_classes"), ([("left", "rigth")], "'right'")):
+        with pytest.raises(ConfigError, match=message):
+            classes_when_flipped(replace(dataset, flipped_classes=flipped))
 
 
 @pytest.mark.parametrize("name", ["something", "something-v1"])
 def test_what_flips_change_in_something_something(name, sample_data: Path) -> None:
-    file = (
-        sample_data
-        / "something/annotations"
-        / f"sth{name[10:] or 'v2'}_label_map.txt".replace("-", "")
-    )
+    version = "v1" if name.endswith("v1") else "v2"
+    file = sample_data / f"something/annotations/sth{version}_label_map.txt"
     classes = file.read_text().splitlines()
-    pairs = load_manifest(name).flipped_classes
-    assert pairs is not None
-    assert {each for pair in pairs for each in pair} == {
+    assert {each for pair in load_manifest(name).flipped_classes for each in pair} == {
         each
         for each in classes
         if {"left", "right"} & set(each.split()) and "pulling it right out" not in each
