@@ -1,6 +1,5 @@
 """Reading the clip store, in this process and in others."""
 
-import pickle
 from concurrent.futures import ProcessPoolExecutor
 
 import numpy as np
@@ -8,7 +7,6 @@ import pytest
 
 from orn.shared.errors import ClipStoreError
 from orn.shared.time_ranges import TimeRange
-from orn.stage2_train.frames import jpeg
 from orn.stage2_train.frames.crop import CropWindow
 from orn.stage2_train.frames.reader import ClipStore
 from tests.processes import new_processes
@@ -41,19 +39,6 @@ def test_pixels_are_those_that_were_written(tiny_world) -> None:
     assert np.abs(image.astype(int) - expected).mean() < JPEG_ERROR
 
 
-def test_picture_of_another_size_is_damaged_even_where_only_a_window_is_read(
-    tiny_world, monkeypatch
-) -> None:
-    monkeypatch.setattr(jpeg, "jpeg_size", lambda _: (50, 80))
-    monkeypatch.setattr(jpeg, "decode_jpeg", lambda _: pytest.fail("decoded"))
-    window = CropWindow(x=0, y=0, height=20, width=31, stored_height=48, stored_width=72)
-    for part in (None, window):
-        with pytest.raises(
-            ClipStoreError, match=r"frame 1 is damaged \(wanted 48x72 pixels, found 50x80\)"
-        ):
-            tiny_world.clips().frames("film/3").read(np.array([1]), part)
-
-
 def test_what_is_not_there(tiny_world, tmp_path) -> None:
     store = tiny_world.clips()
     assert "film/3" in store
@@ -77,15 +62,6 @@ def test_damaged_frame_is_named(tiny_world, tmp_path) -> None:
     frames.read(np.array([0, 2]))
     with pytest.raises(ClipStoreError, match="film/0: frame 1 is damaged"):
         frames.read(np.array([1]))
-
-
-def test_a_copy_by_pickle_opens_for_itself(tiny_world) -> None:
-    store = tiny_world.clips()
-    image = store.frames("film/1").read(np.array([3]))
-    data = pickle.dumps(store)
-    assert len(data) < 1000
-    copy = pickle.loads(data)
-    np.testing.assert_array_equal(copy.frames("film/1").read(np.array([3])), image)
 
 
 def test_times_that_are_stored(tiny_world) -> None:

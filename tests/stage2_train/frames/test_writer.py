@@ -133,21 +133,6 @@ def test_a_long_video_goes_to_its_part_in_pieces(videos, tmp_path, monkeypatch) 
     assert stored_bytes(tmp_path / "long.h5") == stored_bytes(tmp_path / "short.h5")
 
 
-def test_a_failed_merge_keeps_store_and_parts(videos, tmp_path, monkeypatch) -> None:
-    path = tmp_path / "clips.h5"
-    build_clip_store(videos[:1], path, SETTINGS)
-    before = path.read_bytes()
-
-    def no_space(*args, **options):
-        raise OSError("disk full")
-
-    monkeypatch.setattr(writer, "merge", no_space)
-    with pytest.raises(OSError, match="disk full"):
-        build_clip_store(videos, path, SETTINGS)
-    assert path.read_bytes() == before
-    assert len(list(parts_folder(path).glob("*.h5"))) == 2
-
-
 def _die(task) -> None:
     os._exit(1)
 

@@ -1,12 +1,15 @@
 """What a network configuration accepts, and the widths of the paper that follow from it."""
 
 import re
+from typing import Any
 
 import pytest
 
 from orn.shared.config.files import config_from_dict
 from orn.shared.errors import ConfigError
+from orn.stage2_train.model import build
 from orn.stage2_train.model.config import NetworkConfig
+from tests.bounded import bounded
 
 
 @pytest.mark.parametrize(
@@ -43,3 +46,28 @@ def test_widths(backbone, base_width, feature_width, object_width) -> None:
 def test_refuses_settings_that_cannot_be(changes, message) -> None:
     with pytest.raises(ConfigError, match=re.escape(message)):
         config_from_dict({"num_activities": 2, **changes}, NetworkConfig, source="test")
+
+
+def build_with(memory: int, sizes: dict[str, Any]) -> None:
+    build.machine_memory = lambda: memory
+    build.build_network(NetworkConfig(num_activities=3, **sizes))
+
+
+def test_a_network_larger_than_the_memory() -> None:
+    with pytest.raises(ConfigError, match=r"model\.base_width: .* 26 GB, found 4096"):
+        bounded(build_with, 24 << 30, {"backbone": "resnet50", "base_width": 4096})
+
+
+@pytest.mark.parametrize(
+    ("name", "large"),
+    [("base_width", 4096), ("mask_size", 1024), ("mask_features", 9999), ("relation_width", 9999)],
+)
+def test_the_largest_setting_is_named(name: str, large: int, monkeypatch) -> None:
+    monkeypatch.setattr(build, "machine_memory", lambda: 1)
+    with pytest.raises(ConfigError, match=rf"model\.{name}: .* of 0 GB, found {large}"):
+        build.build_network(NetworkConfig(num_activities=3, **{name: large}))
+
+
+def test_weights_are_counted_where_sizes_are_large(monkeypatch) -> None:
+    monkeypatch.setattr(build, "machine_memory", lambda: 1)
+    build.build_network(NetworkConfig(num_activities=3, base_width=2))

@@ -3,15 +3,14 @@
 That an inflated network computes what torchvision's does is in test_resnet_25d.
 """
 
-import re
-
 import pytest
 import torch
-from torchvision.models import get_model_weights, resnet18
+from torchvision.models import get_model_weights, resnet18, resnet50
 
-from orn.shared.errors import CheckpointError
+from orn.shared.errors import CheckpointError, ConfigError
 from orn.stage2_train.model.config import NetworkConfig
 from orn.stage2_train.model.image_weights import (
+    export_resnet,
     fetch_imagenet_weights,
     imagenet_to_fetch,
     inflate,
@@ -54,40 +53,24 @@ def test_sets_both_conv5_and_temporal_kernels(network, resnet_weights, tmp_path)
     assert not ours["trunk.conv1.temporal.weight"][:, :, ::2].any()
 
 
-@pytest.mark.parametrize("case", ["missing", "extra", "shape"])
-def test_refuses_other_weights_and_changes_nothing(case, network, resnet_weights) -> None:
-    weights = dict(resnet_weights)
-    if case == "missing":
-        del weights["layer2.0.bn1.weight"]
-        message = "1 weights are missing, first layer2.0.bn1.weight"
-    elif case == "extra":
-        weights["layer1.2.conv1.weight"] = torch.zeros(1)
-        message = "1 weights have no place in it, first layer1.2.conv1.weight"
-    else:
-        weights["conv1.weight"] = torch.zeros(32, 3, 7, 7)
-        message = "wanted shape (64, 3, 7, 7), found (32, 3, 7, 7)"
-    weights["bn1.bias"] = torch.full((64,), 7.0)
-    with pytest.raises(CheckpointError, match=re.escape(message)) as caught:
+@pytest.mark.parametrize(
+    ("name", "given", "message"),
+    [
+        ("layer2.0.bn1.weight", None, "missing"),
+        ("layer1.2.conv1.weight", torch.zeros(1), "no place"),
+        ("conv1.weight", torch.zeros(32, 3, 7, 7), r"\(64, 3, 7, 7\), found \(32, 3, 7, 7\)"),
+    ],
+)
+def test_refuses_other_weights_and_changes_nothing(
+    name, given, message, network, resnet_weights
+) -> None:
+    changed = {name: given, "bn1.bias": torch.full((64,), 7.0)}
+    weights = {
+        key: tensor for key, tensor in (resnet_weights | changed).items() if tensor is not None
+    }
+    with pytest.raises(CheckpointError, match=rf"some\.pth.*{message}|{name}"):
         inflate(network, weights, name="some.pth")
-    assert "ResNet weights some.pth do not fit the network's backbone" in str(caught.value)
     assert not (network.trunk.bn1.bias == 7).any()
-
-
-def test_batch_counts_may_be_absent(network, resnet_weights) -> None:
-    weights = {k: v for k, v in resnet_weights.items() if not k.endswith("num_batches_tracked")}
-    inflate(network, weights, name="old.pth")
-    assert torch.equal(network.trunk.bn1.weight, weights["bn1.weight"])
-
-
-def test_refuses_files_that_are_no_state_dict(tmp_path) -> None:
-    with pytest.raises(CheckpointError, match=r"absent\.pth: cannot be read \(No such"):
-        read_weights(tmp_path / "absent.pth")
-    (tmp_path / "text.pth").write_text("not a checkpoint")
-    with pytest.raises(CheckpointError, match=r"text\.pth: wanted a state dict .* is damaged"):
-        read_weights(tmp_path / "text.pth")
-    torch.save({"epoch": 3}, tmp_path / "other.pth")
-    with pytest.raises(CheckpointError, match=r"other\.pth: wanted a state dict .* something"):
-        read_weights(tmp_path / "other.pth")
 
 
 class _Runs:
@@ -120,3 +103,41 @@ def test_imagenet_weights_come_from_torchvision_and_are_checked(
     for part in (f"weights of {name}: ", "another file", "--weights", "initial_weights=random"):
         assert part in str(refused.value)
     assert imagenet_to_fetch(name) == url
+
+
+FLAT = {"num_activities": 2, "kernels": ("2d",) * 5}
+
+
+@pytest.mark.parametrize("heads", ["activity", "object", "both"])
+@pytest.mark.parametrize("backbone", ["resnet18", pytest.param("resnet50", marks=pytest.mark.slow)])
+def test_gives_back_what_inflate_was_given(backbone: str, heads: str) -> None:
+    torch.manual_seed(1)
+    given = {"resnet18": resnet18, "resnet50": resnet50}[backbone](weights=None).state_dict()
+    given = {key: torch.rand_like(value.float()) for key, value in given.items()}
+    network = ObjectVideoNetwork(NetworkConfig(backbone=backbone, heads=heads, **FLAT))
+    inflate(network, given, name="test")
+    exported = export_resnet(network)
+    assert exported.keys() == given.keys() - {"fc.weight", "fc.bias"}
+    for key, tensor in exported.items():
+        if not key.endswith("num_batches_tracked"):
+            assert torch.equal(tensor, given[key]), key
+            assert tensor.is_contiguous()
+
+
+def test_of_two_conv5_takes_that_of_the_activity_head() -> None:
+    network = ObjectVideoNetwork(NetworkConfig(**FLAT))
+    torch.nn.init.constant_(network.activity_head.conv5.blocks[0].bn1.weight, 7.0)
+    assert export_resnet(network)["layer4.0.bn1.weight"].eq(7.0).all()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"kernels": ("2d",) * 4 + ("2.5d",)}, "conv5"),
+        ({"kernels": ("2d",) * 4 + ("3d",)}, "conv5"),
+        ({"heads": "object", "object_parts": ("class",)}, "no pictures"),
+    ],
+)
+def test_refuses_to_export_what_is_no_resnet(changes, message) -> None:
+    with pytest.raises(ConfigError, match=message):
+        export_resnet(ObjectVideoNetwork(NetworkConfig(**FLAT | changes)))

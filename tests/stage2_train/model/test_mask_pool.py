@@ -51,26 +51,6 @@ def test_equals_loops_with_gradients(size) -> None:
         torch.testing.assert_close(fast_grad, slow_grad, rtol=ROUND_OFF, atol=ROUND_OFF)
 
 
-def test_gradcheck() -> None:
-    feats_BTDhw, coverage_BTKhw = _case((1, 2, 2, 2, 2, 3))
-    coverage_BTKhw += 0.1  # away from the step at empty coverage
-    assert torch.autograd.gradcheck(pool_objects, (feats_BTDhw, coverage_BTKhw.requires_grad_()))
-
-
-def test_float32_agrees() -> None:
-    feats_BTDhw, coverage_BTKhw = _case((2, 2, 3, 4, 7, 7))
-    double = pool_objects(feats_BTDhw, coverage_BTKhw)
-    single = pool_objects(feats_BTDhw.float(), coverage_BTKhw.float())
-    torch.testing.assert_close(single, double.float(), rtol=1e-5, atol=1e-6)
-
-
-def test_only_the_proportions_of_coverage_matter() -> None:
-    feats_BTDhw, coverage_BTKhw = _case((2, 2, 3, 4, 3, 3))
-    torch.testing.assert_close(
-        pool_objects(feats_BTDhw, coverage_BTKhw), pool_objects(feats_BTDhw, coverage_BTKhw * 1e-6)
-    )
-
-
 def test_empty_coverage_gives_zeros_and_no_gradient() -> None:
     feats_BTDhw, coverage_BTKhw = _case((1, 2, 2, 3, 2, 2))
     coverage_BTKhw = torch.zeros_like(coverage_BTKhw).requires_grad_()

@@ -9,49 +9,14 @@ from dataclasses import replace
 import pytest
 import torch
 
-from orn.shared.errors import ShapeError
-from orn.stage2_train.model.inputs import NetworkInputs
+from orn.shared.errors import ConfigError, ShapeError
+from orn.stage2_train.model.inputs import FrameNormaliser
 from tests.stage2_train.model.conftest import in_float32
 
 ROUND_OFF = 1e-10  # float64 over the whole network
 # A convolution may choose another algorithm for another number of frames, so a clip alone and the
 # same clip in a batch agree to float64 round-off and not to the bit.
 BATCHING = 1e-10
-
-
-def _with_padding(batch: NetworkInputs, filling: float) -> NetworkInputs:
-    """The batch with two more slots, invalid and filled, before and after the others."""
-
-    def padded(field: torch.Tensor) -> torch.Tensor:
-        extra = torch.full_like(field[:, :, :1], filling)
-        return torch.cat([extra, field, extra], dim=2)
-
-    invalid = torch.zeros_like(batch.valid_BTK[:, :, :1])
-    return replace(
-        batch,
-        masks_BTKhw=padded(batch.masks_BTKhw),
-        coverage_BTKhw=padded(batch.coverage_BTKhw),
-        class_scores_BTKS=padded(batch.class_scores_BTKS),
-        valid_BTK=torch.cat([invalid, batch.valid_BTK, invalid], dim=2),
-    )
-
-
-@pytest.mark.parametrize("filling", [0.0, 1.0, float("inf"), float("nan")])
-@pytest.mark.parametrize("training", [False, True])
-def test_padding_changes_no_value_or_gradient(
-    training, filling, tiny_config, make_network, make_batch
-) -> None:
-    results = []
-    batch = make_batch()
-    for inputs in (batch, _with_padding(batch, filling)):
-        network = make_network(tiny_config).train(training)
-        output = network(inputs, generator=torch.Generator().manual_seed(0))
-        loss = output.logits_BA.sum() + output.class_logits_BTKS[inputs.valid_BTK].pow(2).sum()
-        loss.backward()
-        gradients = [parameter.grad for parameter in network.parameters()]
-        results.append([output.logits_BA, loss, *gradients])
-    for found, expected in zip(*results, strict=True):
-        torch.testing.assert_close(found, expected, rtol=ROUND_OFF, atol=ROUND_OFF)
 
 
 def test_clip_alone_equals_clip_in_batch(
@@ -70,18 +35,6 @@ def test_evaluation_is_repeatable_to_the_bit(tiny_config, make_network, make_bat
     assert torch.equal(first.logits_BA, second.logits_BA)
     assert torch.equal(first.class_logits_BTKS, second.class_logits_BTKS)
     assert torch.equal(state, torch.random.get_rng_state())
-
-
-@pytest.mark.parametrize("field", ["masks_BTKhw", "coverage_BTKhw", "class_scores_BTKS"])
-def test_an_object_of_the_first_frame_matters(field, tiny_config, make_network, make_batch) -> None:
-    network, batch = make_network(tiny_config), make_batch(frames=2)
-    changed = getattr(batch, field).clone()
-    changed[0, 0, 0] = changed[0, 0, 0].flip(-1)
-    before = network(batch)
-    after = network(replace(batch, **{field: changed}))
-    assert (after.object_logits_BA[0] != before.object_logits_BA[0]).any()
-    assert torch.equal(after.activity_logits_BA, before.activity_logits_BA)
-    assert torch.equal(after.object_logits_BA[1], before.object_logits_BA[1])
 
 
 @pytest.mark.parametrize("moved", ["activity", "object"])
@@ -111,16 +64,6 @@ def test_gradients_without_any_object_are_finite(
     for name, parameter in network.named_parameters():
         assert parameter.grad is not None, name  # several processes wait for each
         assert parameter.grad.isfinite().all(), name
-
-
-def test_training_follows_the_generator(tiny_config, make_network, make_batch) -> None:
-    network, batch = make_network(tiny_config).train(), make_batch(frames=6)
-
-    def logits(seed: int) -> torch.Tensor:
-        return network(batch, generator=torch.Generator().manual_seed(seed)).object_logits_BA
-
-    assert torch.equal(logits(1), logits(1))
-    assert not torch.equal(logits(1), logits(2))
 
 
 def test_half_precision_runs(tiny_config, make_network, make_batch) -> None:
@@ -157,3 +100,73 @@ def test_refuses_inputs_that_do_not_fit(
     network, batch = make_network(tiny_config), make_batch()
     with pytest.raises(ShapeError, match=f"network input {field}: " + re.escape(message)):
         network(replace(batch, **{field: found}))
+
+
+@pytest.mark.parametrize(("has", "asked"), [("both", "all"), ("activity", "both")])
+def test_refuses_heads_that_it_does_not_have(
+    has, asked, tiny_config, make_network, make_batch
+) -> None:
+    network = make_network(replace(tiny_config, heads=has))
+    with pytest.raises(ConfigError, match=f"heads: .*{asked}"):
+        network(make_batch(), heads=asked)
+
+
+def test_object_head_alone_leaves_the_activity_head_out(
+    tiny_config, make_network, make_batch
+) -> None:
+    network, batch = make_network(tiny_config), make_batch()
+    both = network(batch)
+    output = network(batch, heads="object")
+    assert output.activity_logits_BA is None
+    assert torch.equal(output.logits_BA, both.object_logits_BA)
+    (output.logits_BA.sum() + output.class_logits_BTKS.sum()).backward()
+    without = {n.split(".")[0] for n, p in network.named_parameters() if p.grad is None}
+    assert without == {"activity_head"}
+
+
+@pytest.mark.parametrize("heads", ["object", "activity"])
+def test_one_head_computes_what_it_does_beside_the_other(
+    heads, tiny_config, make_network, make_batch
+) -> None:
+    whole, batch = make_network(tiny_config), make_batch()
+    alone = make_network(replace(tiny_config, heads=heads))
+    weights = whole.state_dict()
+    alone.load_state_dict({name: weights[name] for name in alone.state_dict()})
+    name = f"{heads}_logits_BA"
+    expected, found = whole(batch), alone(batch)
+    assert torch.equal(getattr(found, name), getattr(expected, name))
+    assert torch.equal(found.logits_BA, getattr(expected, name))
+    assert torch.equal(getattr(whole(batch, heads=heads), name), getattr(expected, name))
+    assert (found.class_logits_BTKS is None) == (heads == "activity")
+
+
+def test_objects_without_appearance_need_no_frames(tiny_config, make_network, make_batch) -> None:
+    config = replace(tiny_config, heads="object", object_parts=("shape", "class"))
+    network = make_network(config)
+    assert not hasattr(network, "trunk")
+    assert network(make_batch()).class_logits_BTKS is None
+
+
+def test_frames_and_videos_of_several_clips() -> None:
+    generator = torch.Generator().manual_seed(0)
+    frames = torch.randint(0, 256, (2, 3, 3, 4, 5), generator=generator, dtype=torch.uint8)
+    mean, std = (0.5, 0.25, 0.125), (0.5, 2.0, 4.0)
+    normalise = FrameNormaliser(mean=mean, std=std)
+    folded, video = normalise(frames), normalise.video(frames)
+    assert folded.is_contiguous(memory_format=torch.channels_last)
+    assert video.is_contiguous()
+    for clip in range(2):
+        for time in range(3):
+            for colour in range(3):
+                expected = (frames[clip, time, colour].float() / 255 - mean[colour]) / std[colour]
+                assert torch.equal(folded[3 * clip + time, colour], expected)
+                assert torch.equal(video[clip, colour, time], expected)
+
+
+def test_imagenets_colours_and_nothing_to_learn_or_to_save() -> None:
+    normalise = FrameNormaliser()
+    grey = torch.full((1, 1, 3, 1, 1), 51, dtype=torch.uint8)
+    expected = torch.tensor([(0.2 - 0.485) / 0.229, (0.2 - 0.456) / 0.224, (0.2 - 0.406) / 0.225])
+    torch.testing.assert_close(normalise(grey).flatten(), expected)
+    assert not normalise.state_dict()
+    assert not list(normalise.parameters())

@@ -37,31 +37,6 @@ def test_he_starts_with_zero_biases_and_variances_by_inputs() -> None:
     assert head.classify_object.bias.any()
 
 
-def test_he_lets_relations_differ_between_clips() -> None:
-    """With torch's default biases decide most of what three layers give."""
-    spread = {}
-    for start in ("torch", "he"):
-        torch.manual_seed(0)
-        head = ObjectHead(NetworkConfig(num_activities=2, mlp_start=start))
-        objects_NO = torch.rand(64, 693) * 0.1
-        with torch.no_grad():
-            parts_NG = [layer(objects_NO) for layer in head.relation.first]
-            rows_nP = torch.arange(64).expand(2, -1)
-            values_PG = head.relation._from_parts(rows_nP, *parts_NG)
-        spread[start] = float(values_PG.std(dim=0).mean() / values_PG.mean())
-    assert spread["he"] > 3 * spread["torch"]
-
-
-def test_without_a_step_nothing_but_the_bias_is_left(tiny_config, make_network, make_batch) -> None:
-    """Clips of one frame have no frame after the first."""
-    for options in ({"first_phase_reasoning": "mean"}, {"relation_frames": "same_after_first"}):
-        network = make_network(replace(tiny_config, **options))
-        found_BA = network(make_batch(frames=1), heads="object").object_logits_BA
-        head = network.object_head
-        bias_A = (head.first_phase or head.reasoning).classify.bias
-        assert_close(found_BA, bias_A.expand(2, -1))
-
-
 def test_the_first_phase_has_a_classifier_of_its_own(tiny_config, make_network, make_batch) -> None:
     network, batch = make_network(replace(tiny_config, first_phase_reasoning="mean")), make_batch()
     weights = network.state_dict()
@@ -108,22 +83,6 @@ def test_one_draw_of_earlier_frames_serves_the_batch(tiny_config) -> None:
         assert not torch.equal(drawn(seed), drawn(seed)[:1].expand(5, -1))
     last = {int(drawn(seed, earlier_frame_draw="each_batch")[0, 4]) for seed in range(60)}
     assert last == {0, 1, 2, 3, 4}
-
-
-def test_a_clip_of_a_batch_is_not_related_otherwise_than_alone(tiny_config, make_batch) -> None:
-    """The earlier frames of a batch are those that one clip alone would draw."""
-    config = replace(tiny_config, earlier_frame_draw="each_batch")
-    one, many = (
-        choose_frame_cliques(
-            config,
-            num_clips=clips,
-            num_frames=4,
-            training=True,
-            generator=torch.Generator().manual_seed(3),
-        )
-        for clips in (1, 3)
-    )
-    assert torch.equal(one.frames_nQ.repeat(1, 3), many.frames_nQ)
 
 
 class _Recorded(nn.Module):

@@ -106,17 +106,6 @@ def test_3d_kernel_equals_a_sum_of_2d_kernels(size, stride, memory_format) -> No
             torch.testing.assert_close(mixed_MChw[clip * frames + t], expected)
 
 
-def test_replicated_3d_kernels_repeat_a_still_clip() -> None:
-    torch.manual_seed(0)
-    conv = FrameConv(2, 3, size=3, kernel="3d", start="replicate").double()
-    kernel = 3 * conv.space_time.weight[:, :, 0]
-    image_Chw = torch.randn(2, 6, 5).double()
-    middle = conv(image_Chw.expand(3, -1, -1, -1), 3)[1]
-    torch.testing.assert_close(
-        middle, torch.nn.functional.conv2d(image_Chw[None], kernel, padding=1)[0]
-    )
-
-
 def test_kernels_follow_the_configuration() -> None:
     def temporal(stage: torch.nn.Module) -> list[str]:
         convs = [(n, m) for n, m in stage.named_modules() if isinstance(m, FrameConv)]

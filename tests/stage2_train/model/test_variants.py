@@ -6,13 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from orn.stage2_train.model.heads import MeanClassifier, SummedMlpClassifier
 from orn.stage2_train.model.inputs import NetworkInputs, NetworkOutput
 from orn.stage2_train.model.network import ObjectVideoNetwork
-from orn.stage2_train.model.object_head import encode_cells
 from orn.stage2_train.systems import find_system, system_names
-from tests.reference.object_cliques import cell_objects
-from tests.reference.object_relation import classify_mean, classify_steps
 from tests.reference.object_video_network import clip_logits
 from tests.stage2_train.model.conftest import assert_close
 
@@ -136,20 +132,6 @@ def _fitting(network: ObjectVideoNetwork, batch: NetworkInputs) -> NetworkInputs
     return replace(batch, coverage_BTKhw=batch.coverage_BTKhw[..., :2, :2])
 
 
-@pytest.mark.parametrize("name", RELATING)
-@pytest.mark.parametrize("training", [False, True])
-@pytest.mark.parametrize("slots", [0, 2])
-def test_batches_without_any_object_are_finite(
-    name, training, slots, make_variant, make_batch
-) -> None:
-    network, batch = make_variant(name).train(training), make_batch(slots=slots)
-    batch = replace(batch, valid_BTK=torch.zeros_like(batch.valid_BTK))
-    output = network(batch, generator=torch.Generator().manual_seed(0))
-    assert output.logits_BA.isfinite().all()
-    for gradient in _gradients(network, _parts(output, batch.valid_BTK)):
-        assert gradient.isfinite().all()
-
-
 def _with_objects(batch: NetworkInputs, order: list[int]) -> NetworkInputs:
     """The batch with these slots, in this order; the last one holds nothing but NaN."""
     names = [field.name for field in fields(batch) if "K" in field.name.partition("_")[2]]
@@ -203,31 +185,3 @@ def test_gradcheck_of_the_object_head(name, make_variant, make_batch) -> None:
     assert torch.autograd.gradcheck(
         lambda feats_MDhw: head(feats_MDhw, batch)[0], feats_MDhw.requires_grad_()
     )
-
-
-def test_cells_equal_loops() -> None:
-    feats_BTDhw = torch.randn(2, 3, 4, 3, 5, dtype=torch.float64)
-    cells_BTKO = encode_cells(feats_BTDhw)
-    for b in range(2):
-        for t in range(3):
-            assert_close(cells_BTKO[b, t], torch.stack(cell_objects(feats_BTDhw[b, t])))
-
-
-@pytest.mark.parametrize("num_steps", [0, 1, 4])
-def test_mlp_of_steps_equals_loops(num_steps) -> None:
-    torch.manual_seed(0)
-    head = SummedMlpClassifier(5, 3, 4).double()
-    feats_BTD = torch.randn(2, num_steps, 5, dtype=torch.float64)
-    weights = head.state_dict()
-    expected = torch.stack([classify_steps(weights, list(clip)) for clip in feats_BTD])
-    assert_close(head(feats_BTD), expected)
-
-
-@pytest.mark.parametrize("num_steps", [1, 4])
-def test_mean_of_steps_equals_loops(num_steps) -> None:
-    torch.manual_seed(0)
-    head = MeanClassifier(5, 4).double()
-    feats_BTD = torch.randn(2, num_steps, 5, dtype=torch.float64)
-    weights = head.state_dict()
-    expected = torch.stack([classify_mean(weights, list(clip)) for clip in feats_BTD])
-    assert_close(head(feats_BTD), expected)

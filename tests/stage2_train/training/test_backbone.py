@@ -34,17 +34,6 @@ FRAME_BY_FRAME = (
 """One of each backbone and choice of 2D and 2.5D kernels; 3D kernels begin with a third of
 the 2D one at each time, and so mix frames at once."""
 
-KINDS = (
-    "orn",
-    "object-head",
-    "orn-pixel",
-    "coco-shape",
-    "coco-shape-object-head",
-    "i3d-18",
-    "i3d",
-    "c3d-avg",
-    "trn-multiscale",
-)
 """One of each set of modules; the others differ in numbers alone."""
 
 
@@ -139,29 +128,6 @@ def test_i3d_sees_what_googlenet_sees_of_a_still_clip(real_frames, weights_files
     expected = _last_features(googlenet, still[0, :1])
     scale = float(expected.abs().max())
     torch.testing.assert_close(kept[0][:, :, 0], expected, rtol=1e-3, atol=1e-3 * scale)
-
-
-@pytest.mark.slow  # the quick sibling: test_a_system_sees_what_the_2d_network_sees
-def test_every_kind_of_system_takes_the_weights_of_its_2d_network(weights_files, caplog) -> None:
-    without = []
-    for system in KINDS:
-        recipe = _recipe(system)
-        with torch.device("meta"):  # no time is spent on random weights
-            network = build_network(recipe.model)
-        network.to_empty(device="cpu")
-        for tensor in network.state_dict().values():
-            tensor.zero_()
-        name = image_network(recipe.model)
-        set_first_weights(network, recipe, weights_files.get(name))
-        changed = [key for key, tensor in network.state_dict().items() if tensor.any()]
-        if name is None:
-            without.append(system)
-            assert not changed
-        else:
-            assert len(changed) >= 20, system
-    assert without == ["coco-shape-object-head", "c3d-avg"]
-    assert "C3D starts from random weights" in caplog.text
-    assert "an object head whose objects have no appearance starts from random" in caplog.text
 
 
 def test_which_systems_have_no_2d_network() -> None:

@@ -56,13 +56,18 @@ def test_labels_that_are_not_known_give_no_gradient() -> None:
     "labels", [torch.zeros(2, dtype=torch.int64), torch.zeros(3, 4).long(), torch.zeros(3)]
 )
 def test_activity_loss_refuses_other_labels(labels) -> None:
-    with pytest.raises(ShapeError, match=r"labels: wanted \(3,\) int64 or \(3, 4\) floating point"):
+    with pytest.raises(ShapeError, match=r"labels: .*\(3,\) int64 or \(3, 4\)"):
         activity_loss(torch.zeros(3, 4), labels)
 
 
 @pytest.mark.parametrize("reduction", ["mean", "sum"])
 def test_object_class_loss_equals_loops(reduction) -> None:
     logits_BTKS, labels_BTK, valid_BTK = _objects()
+    nothing = torch.zeros_like(valid_BTK)
+    loss = object_class_loss(logits_BTKS, labels_BTK, valid_BTK=nothing, reduction=reduction)
+    loss.backward()
+    assert loss.item() == 0
+    assert not logits_BTKS.grad.any()
     found = object_class_loss(logits_BTKS, labels_BTK, valid_BTK=valid_BTK, reduction=reduction)
     expected = reference.object_class_loss(logits_BTKS, labels_BTK, valid_BTK, reduction)
     assert found.item() == pytest.approx(expected, rel=ROUND_OFF)
@@ -76,37 +81,6 @@ def test_invalid_slots_are_never_read() -> None:
     assert torch.equal(found, expected)
     found.backward()
     assert not spoilt_BTKS.grad[~valid_BTK].any()
-
-
-@pytest.mark.parametrize("reduction", ["mean", "sum"])
-def test_without_objects_the_loss_and_its_gradient_are_zero(reduction) -> None:
-    logits_BTKS, labels_BTK, valid_BTK = _objects()
-    loss = object_class_loss(
-        logits_BTKS, labels_BTK, valid_BTK=torch.zeros_like(valid_BTK), reduction=reduction
-    )
-    loss.backward()
-    assert loss.item() == 0
-    assert not logits_BTKS.grad.any()
-
-
-def test_total_adds_the_weighted_terms() -> None:
-    logits_BTKS, labels_BTK, valid_BTK = _objects()
-    logits_BA, labels_B = torch.randn(2, 3).double(), torch.tensor([1, 2])
-    losses = total_loss(
-        logits_BA=logits_BA,
-        labels=labels_B,
-        class_logits_BTKS=logits_BTKS,
-        detector_labels_BTK=labels_BTK,
-        valid_BTK=valid_BTK,
-        object_weight=0.25,
-        reduction="sum",
-    )
-    assert torch.equal(losses.activity, activity_loss(logits_BA, labels_B))
-    assert torch.equal(
-        losses.objects,
-        object_class_loss(logits_BTKS, labels_BTK, valid_BTK=valid_BTK, reduction="sum"),
-    )
-    assert losses.total.item() == pytest.approx(losses.activity.item() + losses.objects.item() / 4)
 
 
 @pytest.mark.parametrize("weights", [(1.0, 1.0, 0.0), (15.0, 1.0, 0.0), (1.0, 0.5, 0.7)])

@@ -1,23 +1,31 @@
-"""A run starts from the weights that its folder records, or leaves no folder."""
+"""How a run starts: from the weights that its folder records, on shards that are whole, one at a
+time and as long as there is time; or it leaves no folder."""
 
 import json
 import os
+import re
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
-from click.testing import CliRunner, Result
 from torchvision.models import resnet18
 
-from orn.shared.cli import orn
 from orn.shared.errors import ConfigError
+from orn.shared.jobs.lock import lock_path, locked
+from orn.shared.shards.column import write_group
+from orn.shared.shards.verified import RECORD_NAME
+from orn.shared.shards.zarr_zip import read_layout
 from orn.stage2_train.model.image_weights import IMAGENET_URLS
 from orn.stage2_train.runs.checkpoint import load_checkpoint
+from orn.stage2_train.runs.listing import read_summary
 from orn.stage2_train.training.train import check_processes
+from tests.running import Ran
+from tests.shared.shards.conftest import arrays_in, columns_of
 from tests.weights_server import WeightsServer
-from tests.worlds.films import make_workspace
 
 
 @pytest.fixture(scope="module")
@@ -35,17 +43,9 @@ def weights(tmp_path_factory) -> Path:
 
 
 @pytest.fixture
-def start(tiny_world, tmp_path) -> Callable[..., Result]:
-    """Makes one step of a run in tmp_path / "run", of a network that the weights fit."""
-    options = make_workspace(tiny_world, tmp_path)
-    manifest = options.pop("manifest")
-    flags = [part for option in options.items() for part in option]
-
-    def run(*more: str | Path) -> Result:
-        arguments = ["train", manifest, *flags, "--max-steps", "1", *map(str, more)]
-        return CliRunner().invoke(orn, arguments)
-
-    return run
+def start(train) -> Callable[..., Ran]:
+    """Makes one step of a run, of a network that the weights fit."""
+    return partial(train, "--max-steps", 1)
 
 
 @pytest.fixture
@@ -60,67 +60,54 @@ def published(weights_host: WeightsServer, weights, monkeypatch) -> WeightsServe
 IMAGENET = ("--set", "initial_weights=imagenet", "--set", "model.backbone=resnet18")
 
 
+def same_weights(*runs: Path) -> bool:
+    """Whether the last checkpoints of two runs are equal to the bit."""
+    ours, theirs = (load_checkpoint(run / "last.pt").model for run in runs)
+    return all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
 def test_published_weights_are_fetched_once(start, weights, tmp_path, published) -> None:
-    result = start(*IMAGENET, "--dry-run", "--json")
-    assert json.loads(result.stdout)["to_fetch"] == IMAGENET_URLS["resnet18"]
+    report = start(*IMAGENET, "--dry-run", "--json").json
+    assert report["to_fetch"] == IMAGENET_URLS["resnet18"]
     assert published.requests == []
     for name in ("one", "two"):
-        result = start(*IMAGENET, "--run", tmp_path / name)
-        assert result.exit_code == 0, result.stderr
+        start(*IMAGENET, "--run", tmp_path / name)
     (asked,) = published.requests
     assert asked.startswith("/resnet18-")
-    assert "to_fetch" not in json.loads(start(*IMAGENET, "--dry-run", "--json").stdout)
-    given = start("--weights", weights, "--set", "model.backbone=resnet18")
-    assert given.exit_code == 0, given.stderr
-    fetched, expected = (load_checkpoint(tmp_path / each / "last.pt") for each in ("one", "run"))
-    for name, tensor in fetched.model.items():
-        assert torch.equal(tensor, expected.model[name]), name
+    assert "to_fetch" not in start(*IMAGENET, "--dry-run", "--json").json
+    start("--weights", weights, "--set", "model.backbone=resnet18")
+    assert same_weights(tmp_path / "one", tmp_path / "run")
     assert len(published.requests) == 1
 
 
-def test_a_failed_download_leaves_no_run_and_makes_no_clips(
-    start, weights, tmp_path, published
-) -> None:
+def test_wrong_weights_leave_no_run_and_make_no_clips(start, weights, tmp_path, published) -> None:
     published.files.clear()
-    result = start(*IMAGENET, "--clips", tmp_path / "clips.h5")
-    assert result.exit_code == 1
-    for part in ("could not be fetched", "404", "--weights FILE", "initial_weights=random"):
-        assert part in result.stderr
-    assert "orn clips" not in result.stderr
+    said = start(*IMAGENET, "--clips", tmp_path / "clips.h5", exit_code=1).stderr
+    for part in ("404", "--weights FILE", "initial_weights=random"):
+        assert part in said
+    assert "orn clips" not in said
+    said = start("--weights", tmp_path / "resnet81.pth", exit_code=1).stderr
+    assert "resnet81.pth" in said
+    more = ("--set", "model.base_width=4")
+    assert "not fit" in start("--weights", weights, *more, exit_code=1).stderr
     assert not (tmp_path / "run").exists()
-    result = start("--weights", weights)
-    assert result.exit_code == 0, result.stderr
+    start("--weights", weights)
     assert len(published.requests) == 1
-
-
-def test_wrong_weights_leave_no_run(start, weights, tmp_path) -> None:
-    result = start("--weights", tmp_path / "resnet81.pth")
-    assert result.exit_code == 1
-    assert "resnet81.pth: cannot be read (No such file or directory)" in result.stderr
-    result = start("--weights", weights, "--set", "model.base_width=4")
-    assert result.exit_code == 1
-    assert "do not fit the network's backbone" in result.stderr
-    assert not (tmp_path / "run").exists()
-    result = start("--weights", weights)
-    assert result.exit_code == 0, result.stderr
 
 
 def test_killed_before_its_first_checkpoint_it_asks_for_the_weights_again(
     start, weights, tmp_path
 ) -> None:
-    last = tmp_path / "run" / "last.pt"
-    assert start("--weights", weights).exit_code == 0
-    expected = load_checkpoint(last).model
-    last.unlink()
+    start("--weights", weights)
+    whole = shutil.copytree(tmp_path / "run", tmp_path / "whole")
+    (tmp_path / "run/last.pt").unlink()
     for more in ((), ("--set", "initial_weights=imagenet")):
-        result = start(*more)
-        assert result.exit_code == 2
-        assert "run: holds a run that starts from weights of a file (sha256:" in result.stderr
-        assert "give --weights again" in result.stderr
-    assert start("--weights", weights).exit_code == 0
-    for name, tensor in load_checkpoint(last).model.items():
-        assert torch.equal(tensor, expected[name]), name
-    assert start("--set", "initial_weights=imagenet").exit_code == 0
+        said = start(*more, exit_code=2).stderr
+        assert "weights of a file (sha256:" in said
+        assert "give --weights again" in said
+    start("--weights", weights)
+    assert same_weights(whole, tmp_path / "run")
+    start("--set", "initial_weights=imagenet")
 
 
 def test_several_processes_need_frames_to_relate(tiny_recipe) -> None:
@@ -129,15 +116,74 @@ def test_several_processes_need_frames_to_relate(tiny_recipe) -> None:
     for changes in ({"heads": "activity"}, {"relation_frames": "same"}):
         recipe = replace(tiny_recipe, model=replace(tiny_recipe.model, **changes))
         check_processes(recipe, num_frames=1, num_processes=2)
-    with pytest.raises(
-        ConfigError, match=r"data\.clip_frames: wanted at least 2 frames for 3 processes.* found 1"
-    ):
+    with pytest.raises(ConfigError, match=r"data\.clip_frames: .*3 processes.* found 1"):
         check_processes(tiny_recipe, num_frames=1, num_processes=3)
 
 
-def test_a_run_is_called_in_utf8(start, tmp_path) -> None:
+def test_a_run_is_called_in_utf8(train, tmp_path) -> None:
     """TensorBoard and torch take no other names."""
     run = tmp_path / os.fsdecode(b"\xff")
-    result = start("--run", run)
-    assert (result.exit_code, run.exists()) == (2, False)
-    assert r"\udcff: expected a path in UTF-8, got other bytes; rename" in result.stderr
+    said = train("--run", run, exit_code=2).stderr
+    assert not run.exists()
+    assert r"\udcff: expected a path in UTF-8, got other bytes; rename" in said
+
+
+@pytest.fixture
+def shards(tiny_world, tmp_path: Path) -> Path:
+    """The folder of the shards, to change them."""
+    new = shutil.ignore_patterns(RECORD_NAME)  # other tests may have verified the shared ones
+    return Path(shutil.copytree(tiny_world.shards_path, tmp_path / "shards", ignore=new))
+
+
+def move_a_box(folder: Path) -> Path:
+    """Leaves one mask outside its box, which only verification sees."""
+    path = min(folder.glob("shard-*.zarr.zip"))
+    arrays = arrays_in(path)
+    arrays["boxes"][1] = (0, 0, 1, 1)
+    write_group(path, columns=columns_of(arrays), attributes=read_layout(path)[0])
+    return path
+
+
+def test_shards_are_verified_before_the_first_step_and_never_again(train, shards) -> None:
+    train("--shards", shards, "--max-steps", 1)
+    assert (shards / RECORD_NAME).is_file()
+    move_a_box(shards)
+    train("--shards", shards, "--max-steps", 2)  # a training that goes on does not look again
+
+
+def test_a_shard_that_is_wrong_ends_it_before_there_is_a_run(train, shards, tmp_path) -> None:
+    name = move_a_box(shards).name
+    said = train("--shards", shards, "--max-steps", 1, exit_code=1).stderr
+    assert re.search(rf"{name}: .*'rle': detection 1 .*box \[0\.0, 0\.0, 1\.0, 1\.0\]", said)
+    assert not (tmp_path / "run").exists()
+    train("--shards", shards, "--max-steps", 1, "--no-verify-shards")
+
+
+def test_a_second_training_in_a_folder_is_refused(train, tmp_path) -> None:
+    run = tmp_path / "run"
+    train("--max-steps", 1)
+    with locked(run / "last.pt", job="orn train"):
+        assert read_summary(run).state == "training"
+        before = {path: path.read_bytes() for path in run.iterdir() if path.is_file()}
+        assert f"{run}/last.pt: another `orn train`" in train(exit_code=1).stderr
+        assert {path: path.read_bytes() for path in run.iterdir() if path.is_file()} == before
+    assert read_summary(run).state == "stopped"
+    train()
+    assert read_summary(run).state == "finished"
+    assert not lock_path(run / "last.pt").exists()
+
+
+def test_a_training_that_is_out_of_time_saves_and_goes_on(train, tmp_path) -> None:
+    """Each start has time for one step; the weights are those of one that was never stopped."""
+    train("--run", tmp_path / "whole")
+    num_steps = load_checkpoint(tmp_path / "whole/last.pt").state.step
+    for step in range(1, num_steps + 1):
+        said = train("--stop-after", "0s", "--json").json
+        assert (said["step"], said["finished"]) == (step, step == num_steps)
+        assert json.loads((tmp_path / "run/state.json").read_text())["step"] == step
+    assert same_weights(tmp_path / "whole", tmp_path / "run")
+
+
+@pytest.mark.parametrize("text", ["", "11", "5m3h", "-1s", "1h 5m", "1.5h"])
+def test_times_that_are_none_are_refused(orn, text) -> None:
+    assert "11h55m" in orn("train", "demo", "--stop-after", text, exit_code=2).stderr

@@ -65,26 +65,12 @@ def make_step(tiny_world, tiny_recipe, tmp_path):
     return step
 
 
-def test_values(make_step, tiny_recipe) -> None:
-    recipe = replace(tiny_recipe, losses=replace(tiny_recipe.losses, object_loss_weight=0.5))
-    values, _ = make_step(recipe)
-    assert set(values) == {
-        "loss",
-        "activity_loss",
-        "object_class_loss",
-        "accuracy",
-        "gradient_norm",
-    }
-    expected = values["activity_loss"] + 0.5 * values["object_class_loss"]
-    assert values["loss"] == pytest.approx(expected, rel=1e-6)
-    assert values["accuracy"] in (0.0, 0.5, 1.0)
-
-
 def test_loss_of_each_head_is_logged_where_it_is_asked_for(make_step, tiny_recipe) -> None:
     losses = replace(tiny_recipe.losses, activity_loss_weight=15.0, each_head_loss_weight=0.5)
     values, _ = make_step(replace(tiny_recipe, losses=losses))
     expected = 15 * values["activity_loss"] + values["object_class_loss"]
     assert values["each_head_loss"] > 0
+    assert values["accuracy"] in (0.0, 0.5, 1.0)
     assert values["loss"] == pytest.approx(expected + 0.5 * values["each_head_loss"], rel=1e-6)
 
 
@@ -166,11 +152,8 @@ def test_loss_that_is_not_finite(make_step, tmp_path) -> None:
     def spoil(network) -> None:
         torch.nn.init.constant_(network.object_head.classify_object.bias, float("inf"))
 
-    with pytest.raises(
-        TrainingError, match="step 7: loss is nan; the 2 clips of the step"
-    ) as caught:
+    with pytest.raises(TrainingError, match=r"step 7: loss is nan.*not-finite\.json"):
         make_step(spoil=spoil)
-    assert "not-finite.json" in str(caught.value)
     record = json.loads((tmp_path / "not-finite.json").read_text())
     assert record["step"] == 7
     assert len(record["ids"]) == 2

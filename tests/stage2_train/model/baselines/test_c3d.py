@@ -38,8 +38,3 @@ def test_a_clip_layer_by_layer(baseline_config, frames_batch) -> None:
         feats = (feats @ layer.weight.T + layer.bias).clamp(min=0)
     expected = feats @ network.classify.weight.T + network.classify.bias
     torch.testing.assert_close(network(batch).logits_BA, expected, rtol=1e-9, atol=1e-12)
-
-
-def test_features_are_averaged_over_time(baseline_config) -> None:
-    network = C3D(baseline_config("c3d"))
-    assert network.features(torch.zeros(1, 3, 40, 32, 32)).shape[2] == 3

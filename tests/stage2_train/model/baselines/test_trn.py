@@ -49,27 +49,6 @@ def test_the_network_is_features_then_relations(make_trn, frames_batch) -> None:
     torch.testing.assert_close(seen[1][0][:, 0], pooled_BTD[:, 2], rtol=1e-9, atol=1e-12)
 
 
-def test_subsets_are_in_order_of_time() -> None:
-    assert frame_subsets(4, 3).tolist() == [[0, 1, 2], [0, 1, 3], [0, 2, 3], [1, 2, 3]]
-
-
-def test_training_draws_three_subsets_at_most() -> None:
-    scale = Relations(5, 2, num_activities=3).train()
-    drawn = [scale._chosen(torch.Generator().manual_seed(seed)).tolist() for seed in range(200)]
-    assert all(len(set(rows)) == 3 for rows in drawn)
-    assert {row for rows in drawn for row in rows} == set(range(10))
-    assert len(Relations(2, 2, num_activities=3).train()._chosen(None)) == 1
-
-
-def test_evaluation_uses_all_or_evenly_spread_subsets() -> None:
-    assert Relations(5, 2, num_activities=3).eval()._chosen(None).tolist() == list(range(10))
-    rows = Relations(12, 6, num_activities=3).eval()._chosen(None)  # of 924
-    assert len(rows.unique()) == 128
-    gaps = rows.diff()
-    assert rows[0] == 0
-    assert set(gaps.tolist()) == {7, 8}
-
-
 @pytest.mark.parametrize("frames", [None, 1, 17])
 def test_number_of_frames_must_be_known_and_few(baseline_config, frames) -> None:
     with pytest.raises(ConfigError, match=f"num_frames: .* wanted 2 to 16 frames, found {frames}"):
@@ -79,3 +58,15 @@ def test_number_of_frames_must_be_known_and_few(baseline_config, frames) -> None
 def test_clips_of_another_length_are_refused(make_trn, frames_batch) -> None:
     with pytest.raises(ShapeError, match=r"wanted clips of 3 frames, .* found 4"):
         make_trn(3)(frames_batch(frames=4))
+
+
+@pytest.mark.parametrize(
+    ("frames", "size", "training", "most"),
+    [(5, 2, True, 3), (5, 2, False, 10), (12, 6, False, 128)],
+)
+def test_so_many_subsets_of_frames_are_used(frames, size, training, most) -> None:
+    scale, related = Relations(frames, size, num_activities=3).train(training), []
+    scale.relate.register_forward_hook(lambda module, args, out: related.append(args[0]))
+    scale(torch.randn(1, frames, 256), generator=torch.Generator().manual_seed(0))
+    assert len(frame_subsets(frames, size)) >= most
+    assert sum(each.numel() // (256 * size) for each in related) == most
