@@ -102,8 +102,9 @@ def test_resuming_changes_nothing_of_other_trainings(
     assert same_weights(run_tiny(tmp_path / "stopped", recipe), never)
 
 
-@pytest.mark.parametrize("step", [1, 5, 9])
-@pytest.mark.parametrize("how", [KeyboardInterrupt, Terminated])
+@pytest.mark.parametrize(
+    ("step", "how"), [(1, KeyboardInterrupt), (5, KeyboardInterrupt), (9, Terminated)]
+)
 def test_killed_and_resumed_equals_never_killed(whole, run_tiny, tmp_path, step, how) -> None:
     def die(*_, **options):
         if options["step"] == step and how is KeyboardInterrupt:
