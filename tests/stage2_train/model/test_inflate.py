@@ -5,7 +5,7 @@ That an inflated network computes what torchvision's does is in test_resnet_25d.
 
 import pytest
 import torch
-from torchvision.models import get_model_weights, resnet18, resnet50
+from torchvision.models import get_model, get_model_weights, resnet18
 
 from orn.shared.errors import CheckpointError, ConfigError
 from orn.stage2_train.model.config import NetworkConfig
@@ -36,19 +36,15 @@ def test_sets_both_conv5_and_temporal_kernels(network, resnet_weights, tmp_path)
     torch.save(resnet_weights, tmp_path / "resnet18.pth")
     inflate(network, read_weights(tmp_path / "resnet18.pth"), name="resnet18.pth")
     ours = network.state_dict()
-    for head in ("activity_head.conv5", "object_head.conv5"):
-        assert torch.equal(
-            ours[f"{head}.blocks.1.conv2.spatial.weight"], resnet_weights["layer4.1.conv2.weight"]
-        )
-        assert torch.equal(
-            ours[f"{head}.blocks.0.downsample.bn.bias"],
-            resnet_weights["layer4.0.downsample.1.bias"],
-        )
-    assert torch.equal(ours["trunk.conv1.spatial.weight"], resnet_weights["conv1.weight"])
-    assert torch.equal(ours["trunk.bn1.running_var"], resnet_weights["bn1.running_var"])
-    assert torch.equal(
-        ours["trunk.conv4.blocks.1.conv1.spatial.weight"], resnet_weights["layer3.1.conv1.weight"]
-    )
+    for name, theirs in (
+        ("trunk.conv1.spatial.weight", "conv1.weight"),
+        ("trunk.bn1.running_var", "bn1.running_var"),
+        ("trunk.conv4.blocks.1.conv1.spatial.weight", "layer3.1.conv1.weight"),
+        ("activity_head.conv5.blocks.1.conv2.spatial.weight", "layer4.1.conv2.weight"),
+        ("object_head.conv5.blocks.1.conv2.spatial.weight", "layer4.1.conv2.weight"),
+        ("object_head.conv5.blocks.0.downsample.bn.bias", "layer4.0.downsample.1.bias"),
+    ):
+        assert torch.equal(ours[name], resnet_weights[theirs]), name
     assert torch.equal(ours["trunk.conv1.temporal.weight"][:, :, 1, 0], torch.eye(64))
     assert not ours["trunk.conv1.temporal.weight"][:, :, ::2].any()
 
@@ -68,7 +64,7 @@ def test_refuses_other_weights_and_changes_nothing(
     weights = {
         key: tensor for key, tensor in (resnet_weights | changed).items() if tensor is not None
     }
-    with pytest.raises(CheckpointError, match=rf"some\.pth.*{message}|{name}"):
+    with pytest.raises(CheckpointError, match=rf"some\.pth.*{message}"):
         inflate(network, weights, name="some.pth")
     assert not (network.trunk.bn1.bias == 7).any()
 
@@ -98,10 +94,9 @@ def test_imagenet_weights_come_from_torchvision_and_are_checked(
     assert url == get_model_weights(name).IMAGENET1K_V1.url
     weights_host.files[url.rpartition("/")[2]] = b"other bytes"
     monkeypatch.setenv("ORN_WEIGHTS_MIRROR", weights_host.address)
-    with pytest.raises(CheckpointError) as refused:
+    remedies = "another file.*--weights.*initial_weights=random"
+    with pytest.raises(CheckpointError, match=f"weights of {name}: .*{remedies}"):
         fetch_imagenet_weights(name)
-    for part in (f"weights of {name}: ", "another file", "--weights", "initial_weights=random"):
-        assert part in str(refused.value)
     assert imagenet_to_fetch(name) == url
 
 
@@ -112,8 +107,8 @@ FLAT = {"num_activities": 2, "kernels": ("2d",) * 5}
 @pytest.mark.parametrize("backbone", ["resnet18", pytest.param("resnet50", marks=pytest.mark.slow)])
 def test_gives_back_what_inflate_was_given(backbone: str, heads: str) -> None:
     torch.manual_seed(1)
-    given = {"resnet18": resnet18, "resnet50": resnet50}[backbone](weights=None).state_dict()
-    given = {key: torch.rand_like(value.float()) for key, value in given.items()}
+    state = get_model(backbone, weights=None).state_dict()
+    given = {key: torch.rand_like(value.float()) for key, value in state.items()}
     network = ObjectVideoNetwork(NetworkConfig(backbone=backbone, heads=heads, **FLAT))
     inflate(network, given, name="test")
     exported = export_resnet(network)
