@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,37 +9,22 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from orn.shared.errors import PipelineError
-from orn.stage2_train.frames.merge import merge, read_contents
-from orn.stage2_train.frames.parts import write_frames
 from orn.stage2_train.frames.reader import ClipStore
 from orn.stage2_train.frames.schema import COLUMNS, StoreSettings
 from orn.stage2_train.frames.verify import verify_store
 from tests.stage2_train.frames.conftest import changed
+from tests.worlds.films import make_film, write_store
 
 SETTINGS = StoreSettings(height=8, width=12)
-FRAMES = (3, 4)
 
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory) -> Path:
-    """A store of two videos, one of which has times that lie in ranges."""
-    folder = tmp_path_factory.mktemp("store")
-    videos = []
-    for number, count in enumerate(FRAMES):
-        path = folder / f"{number}.h5"
-        rng = np.random.default_rng(number)
-        frames = [
-            SimpleNamespace(
-                index=n, seconds=n / 10, image=rng.integers(0, 255, (8, 12, 3), np.uint8)
-            )
-            for n in range(count)
-        ]
-        write_frames(
-            path, frames, video_id=f"film/{number}", source_digest="sha256:0", settings=SETTINGS
-        )
-        videos += read_contents(path).videos
-    merge(folder / "clips.h5", settings=SETTINGS, videos=videos)
-    return folder / "clips.h5"
+    """A store of two videos."""
+    path, rng = tmp_path_factory.mktemp("store") / "clips.h5", np.random.default_rng(0)
+    films = [make_film(f"film/{count}", label=0, num_frames=count, rng=rng) for count in (3, 4)]
+    write_store(path, films, SETTINGS)
+    return path
 
 
 def everything(path: Path) -> Iterator[object]:
