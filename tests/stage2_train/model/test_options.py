@@ -124,14 +124,7 @@ def test_dropout_of_h_equals_loops_with_the_same_draws() -> None:
 def test_three_mlps_have_dropout_in_training_alone(tiny_config, make_network, make_batch) -> None:
     options = {"mlp_dropout": 0.5, "class_part": "one_hot_mlp"}
     network, batch = make_network(replace(tiny_config, **options)), make_batch()
-    dropped = [name for name, part in network.named_modules() if isinstance(part, nn.Dropout)]
-    assert dropped == [
-        "object_head.encoder.mask_mlp.1.1",
-        "object_head.encoder.mask_mlp.3.1",
-        "object_head.encoder.class_mlp.1.1",
-        "object_head.encoder.class_mlp.3.1",
-        "object_head.relation.dropout",
-    ]
+    assert sum(isinstance(part, nn.Dropout) for part in network.modules()) == 2 + 2 + 1
     plain = make_network(replace(tiny_config, class_part="one_hot_mlp"))
     assert network.state_dict().keys() == plain.state_dict().keys()
     assert torch.equal(network(batch).logits_BA, plain(batch).logits_BA)
