@@ -98,7 +98,7 @@ def test_the_estimate_is_near_and_what_does_not_fit_is_refused(
         said = clips(exit_code=1).stderr
     assert all(part in said for part in ("6 frames", "1 kB", "'b' with 3"))
     assert not manifest.with_suffix(".h5").exists()
-    assert estimate["estimated_frames"] == clips("--json").json["frames"]
+    assert estimate["estimated_frames"] == clips("--fresh", "--json").json["frames"]
     with h5py.File(manifest.with_suffix(".h5"), "r") as file:
         assert estimate["estimated_bytes"] == pytest.approx(len(file["jpeg"]), rel=0.3)
     assert estimate["free_bytes"] > estimate["needed_bytes"] > estimate["estimated_bytes"]

@@ -65,6 +65,10 @@ def test_equals_the_store_also_through_pickle(kinds, tmp_path, settings) -> None
         stored, now = store.frames(video.id), sources[False].frames(video.id)
         np.testing.assert_array_equal(stored.seconds, now.seconds)
         assert stored.source_digest == now.source_digest
+        assert not now.is_empty(TimeRange())
+        assert now.is_empty(TimeRange(1000.0)) == (
+            video.path.suffix == ".mp4"
+        )  # AVI tells no times
         assert store.stored_size(video.id) == sources[False].stored_size(video.id)
         chosen = np.arange(len(now.seconds))[::-1][:12]
         wanted = stored.read(chosen)

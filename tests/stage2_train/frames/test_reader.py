@@ -2,6 +2,7 @@
 
 from concurrent.futures import ProcessPoolExecutor
 
+import google_crc32c
 import numpy as np
 import pytest
 
@@ -52,12 +53,16 @@ def test_what_is_not_there(tiny_world, tmp_path) -> None:
         ClipStore(tmp_path / "no.h5")
 
 
-def test_damaged_frame_is_named(tiny_world, tmp_path) -> None:
+@pytest.mark.parametrize("right_sum", [False, True])
+def test_damaged_frame_is_named(tiny_world, tmp_path, right_sum) -> None:
     path = tmp_path / "damaged.h5"
     path.write_bytes(tiny_world.store_path.read_bytes())
     with changed(path) as file:
         start, stop = file["jpeg_offsets"][1:3]
         file["jpeg"][start:stop] = 0
+        if right_sum:
+            file["frame_crc32c"].attrs.pop("crc32c", None)
+            file["frame_crc32c"][1] = google_crc32c.value(bytes(int(stop - start)))
     frames = ClipStore(path).frames("film/0")
     frames.read(np.array([0, 2]))
     with pytest.raises(ClipStoreError, match="film/0: frame 1 is damaged"):

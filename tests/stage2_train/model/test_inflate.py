@@ -79,11 +79,14 @@ class _Runs:
         return open, (self.path, "w")
 
 
-def test_runs_no_code_of_the_file(tmp_path) -> None:
+def test_what_is_no_state_dict_is_refused_and_not_run(tmp_path) -> None:
     torch.save({"conv1.weight": _Runs(str(tmp_path / "proof"))}, tmp_path / "evil.pth")
-    with pytest.raises(CheckpointError, match=r"evil\.pth: wanted .*io.open.* not run"):
+    with pytest.raises(CheckpointError, match=r"evil\.pth: .*io.open.* not run"):
         read_weights(tmp_path / "evil.pth")
     assert not (tmp_path / "proof").exists()
+    torch.save({"epoch": 3}, tmp_path / "other.pth")
+    with pytest.raises(CheckpointError, match=r"other\.pth: .*state dict"):
+        read_weights(tmp_path / "other.pth")
 
 
 @pytest.mark.parametrize("name", ["resnet18", "resnet50", "googlenet"])

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torchvision.models import GoogLeNet
 
+from orn.shared.errors import CheckpointError
 from orn.stage2_train.model.baselines.i3d import I3D
 from orn.stage2_train.model.image_weights import inflate
 
@@ -57,3 +58,8 @@ def test_times_of_longer_clips(i3d, googlenet) -> None:
     inflate(i3d, googlenet.state_dict(), name="random")
     steps = {frames: i3d.features(torch.zeros(1, 3, frames, 32, 32)).shape[2] for frames in (8, 32)}
     assert steps == {8: 1, 32: 4}
+
+
+def test_other_weights_are_refused(i3d) -> None:
+    with pytest.raises(CheckpointError, match=r"some\.pth.*I3D of base width 64"):
+        inflate(i3d, {}, name="some.pth")
