@@ -1,23 +1,22 @@
-"""`orn train` and `orn eval` with as few words as `make train` and `make eval` give them."""
+"""`orn train`, `orn eval` and others with as few words as a user gives them: what is taken where
+nothing is named, and what is said where something is missing."""
 
-import json
 import shlex
+import shutil
 import tomllib
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
 
-from orn.shared.cli import orn
+from orn.shared.manifests.load import load_manifest
+from orn.shared.shards.plan import ManifestFile, Plan
 from orn.stage2_train.runs.run_folder import read_jsonl
-from tests.worlds.films import make_workspace
-from tests.worlds.videos import write_pictures
+from tests.running import Ran, run_orn
+from tests.worlds.films import make_workspace, words_of, write_films, write_films_shard
 
 LAPTOP = ("--workers", "0", "--device", "cpu")
-
-
-def run(*arguments: str) -> Result:
-    return CliRunner().invoke(orn, arguments)
 
 
 @pytest.fixture
@@ -28,141 +27,239 @@ def options(tiny_world, tmp_path, monkeypatch) -> dict[str, str]:
     return {name: made[name] for name in ("manifest", "--data", "--recipe", "--shards", "--clips")}
 
 
-def write_films(options: dict[str, str], tiny_world) -> None:
-    for film in tiny_world.films.values():
-        path = Path(options["--data"]) / "tiny" / f"{film.id}.mp4"
-        write_pictures(path, [film.image(frame) for frame in range(len(film.boxes_FN4))])
-
-
-def train(options: dict[str, str], *more: str) -> Result:
+def train(options: dict[str, str], *more: str, exit_code: int | None = 0) -> Ran:
     """One step, under a recipe called `recipe`."""
-    flags = [part for name in options if name != "manifest" for part in (name, options[name])]
-    return run("train", options["manifest"], *flags, *LAPTOP, "--max-steps", "1", *more)
+    words = (*words_of(options), *LAPTOP, "--max-steps", "1", *more)
+    return run_orn("train", *words, exit_code=exit_code)
 
 
 def test_eval_takes_the_newest_run_of_the_data_set_and_says_which(options) -> None:
-    assert train(options, "--seed", "1").exit_code == 0
-    assert train(options, "--seed", "2").exit_code == 0
-    result = run("eval", "--dataset", options["manifest"], *LAPTOP, "--json")
-    assert result.exit_code == 0, result.stderr
-    assert "runs/tiny-recipe-seed2: the newest run on tiny" in result.stderr
-    assert json.loads(result.stdout)["run"] == "runs/tiny-recipe-seed2"
-    named = run("eval", "runs/tiny-recipe-seed1", "--dataset", options["manifest"], *LAPTOP)
-    assert named.exit_code == 0, named.stderr
-    assert Path("runs/tiny-recipe-seed1/eval-validation.json").is_file()
-    other = run("eval", "runs/tiny-recipe-seed1", "--dataset", "epic")
-    assert other.exit_code == 2
-    assert "wanted a run on epic, found one on tiny" in other.stderr
-
-
-def test_eval_without_a_run_names_the_command_that_makes_one(tmp_path, monkeypatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    result = run("eval", "--dataset", "epic")
-    assert result.exit_code == 2
-    assert "expected a run on epic with a checkpoint, got none" in result.stderr
-    assert "type `orn train epic` first" in result.stderr
+    train(options, "--seed", "1", "--threads", "2")
+    train(options, "--seed", "2")
+    found = run_orn("eval", "--dataset", options["manifest"], *LAPTOP, "--json")
+    assert "runs/tiny-recipe-seed2: the newest run on tiny" in found.stderr
+    assert found.json["run"] == "runs/tiny-recipe-seed2"
+    first = Path("runs/tiny-recipe-seed1")
+    run_orn("eval", first, "--dataset", options["manifest"], *LAPTOP)
+    assert (first / "eval-validation.json").is_file()
+    assert "tiny" in run_orn("eval", first, "--dataset", "epic", exit_code=2).stderr
+    train(options, "--seed", "1", "--threads", "1")  # which is no part of the settings
+    assert [start["threads"] for start in read_jsonl(first / "starts.jsonl")] == [2, 1]
 
 
 @pytest.mark.parametrize("missing", [("--shards", "--clips"), ("--shards",)])
 def test_train_says_exactly_the_commands_that_are_missing(options, missing) -> None:
     for name in missing:
         del options[name]
-    result = train(options)
-    assert result.exit_code == 1
     what = f"{shlex.quote(options['manifest'])} --data {shlex.quote(options['--data'])}"
     made_by = {"--shards": f"orn detect {what}", "--clips": f"orn clips {what}"}
-    typed = " && ".join(made_by[name] for name in missing)
-    assert f"type `{typed}` first, or give --prepare" in result.stderr
+    said = train(options, exit_code=1).stderr
+    assert f"`{' && '.join(made_by[name] for name in missing)}` first" in said
+    assert "--prepare" in said
     assert not Path("runs").exists()
     if "--clips" in missing:
-        assert "clip store" not in train(options, "--no-clip-store").stderr
+        assert "clip store" not in train(options, "--no-clip-store", exit_code=1).stderr
+        said = run_orn("ablate", *words_of(options)[:3], "--table", "2", exit_code=1).stderr
+        assert "shards/tiny" in said and "clips/tiny.h5" in said
+        assert "--prepare" not in said  # an option that it lacks
 
 
-def test_frames_are_stored_first_where_there_are_shards(options, tiny_world) -> None:
-    write_films(options, tiny_world)
+def test_frames_are_stored_first_where_there_are_shards(options, tiny_world, monkeypatch) -> None:
+    write_films(tiny_world, options)
     del options["--clips"]
-    assert train(options, "--dry-run").exit_code == 1  # writes nothing
+    train(options, "--dry-run", exit_code=1)  # writes nothing
+    with monkeypatch.context() as patch:
+        patch.setenv("WORLD_SIZE", "2")  # of several processes none stores them
+        said = train(options, "--prepare", exit_code=1).stderr
+    assert "`orn clips" in said and "give --prepare" not in said
     assert not Path("clips").exists()
-    train(options)  # which then finds that these films are not those of the shards
+    train(options, exit_code=None)  # which then finds that these films are not those of the shards
     assert Path("clips/tiny.h5").is_file()
-
-
-def test_of_several_processes_none_stores_frames(options, monkeypatch) -> None:
-    monkeypatch.setenv("WORLD_SIZE", "2")
-    del options["--clips"]
-    message = train(options, "--prepare").stderr
-    assert "type `orn clips" in message
-    assert "give --prepare" not in message
-
-
-def test_ablate_says_the_commands_too_and_offers_no_option_that_it_lacks(options) -> None:
-    result = run("ablate", options["manifest"], "--data", options["--data"], "--table", "2")
-    assert result.exit_code == 1
-    assert "found no shards in shards/tiny and no clip store clips/tiny.h5" in result.stderr
-    assert result.stderr.rstrip().endswith("` first")
-    assert not Path("runs").exists()
 
 
 def test_commands_for_places_of_ones_own_name_them(options) -> None:
     options |= {"--shards": "my/shards", "--clips": "my/clips.h5"}
-    message = train(options, "--dry-run", "--prepare").stderr  # a dry run prepares nothing
-    assert "--out my/shards && orn clips " in message
-    assert "--out my/clips.h5` first" in message
+    said = train(options, "--dry-run", "--prepare", exit_code=1).stderr  # which prepares nothing
+    assert "--out my/shards && orn clips " in said
+    assert "--out my/clips.h5`" in said
 
 
 @pytest.mark.slow
 @pytest.mark.mmdet
 def test_prepare_does_what_is_missing(options, tiny_world) -> None:
-    write_films(options, tiny_world)
+    write_films(tiny_world, options)
     with Path(options["manifest"]).open("a") as manifest:
         manifest.write('[detector]\nconfig = "mask_rcnn_demo"\n')
     del options["--shards"], options["--clips"]
-    result = train(options, "--prepare", "--json", "--set", "data.score_threshold=0.3")
-    assert result.exit_code == 0, result.stderr
-    assert json.loads(result.stdout)["num_train"] == 8
+    faint = ("--set", "data.score_threshold=0.3")
+    assert train(options, "--prepare", "--json", *faint).json["num_train"] == 8
     assert list(Path("shards/tiny").glob("shard-*.zarr.zip"))
     Path("clips/tiny.h5").unlink()
-    again = train(options, "--set", "data.score_threshold=0.3", "--run", "runs/again")
-    assert again.exit_code == 0, again.stderr
+    train(options, *faint, "--run", "runs/again")
     assert Path("clips/tiny.h5").is_file()
 
 
-def test_threads_are_recorded_and_no_part_of_the_settings(options) -> None:
-    assert train(options, "--threads", "2", "--seed", "0").exit_code == 0
-    assert train(options, "--threads", "1", "--seed", "0").exit_code == 0
-    starts = read_jsonl(Path("runs/tiny-recipe-seed0/starts.jsonl"))
-    assert [start["threads"] for start in starts] == [2, 1]
-
-
-@pytest.mark.parametrize("flags", [(), ("--json",)])
-def test_dry_runs_are_for_people_or_for_programs(options, flags) -> None:
-    for result in (
-        train(options, "--dry-run", *flags),
-        run("ablate", options["manifest"], "--data", options["--data"], "--table", "2",
-            "--dry-run", *flags),
-    ):  # fmt: skip
-        assert result.exit_code == 0, result.stderr
-        assert result.stdout.startswith("{") == bool(flags)
-        if flags:
-            json.loads(result.stdout)
-
-
-def test_a_dry_run_of_train_ends_with_the_recipe(options) -> None:
+def test_dry_runs_are_for_people_or_for_programs_and_write_nothing(options) -> None:
+    ablation = ("ablate", *words_of(options)[:3], "--table", "2", "--dry-run")
+    assert not run_orn(*ablation).stdout.startswith("{")
+    assert run_orn(*ablation, "--json").json
+    report = train(options, "--dry-run", "--json").json
+    assert report["steps"] == {"object_head": 2, "two_heads": 2}
     head, recipe = train(options, "--dry-run").stdout.split("recipe: \n\n")
-    assert "steps: " in head
     assert "num_skipped: 0" in head
-    tomllib.loads(recipe)
+    assert tomllib.loads(recipe)["optimiser"]["learning_rate"] == 0.001
+    assert not Path("runs").exists()
 
 
-def test_a_crop_that_does_not_fit_is_told_of_its_segment_by_a_dry_run_too(options) -> None:
+def test_a_data_set_takes_its_recipe_by_itself(options) -> None:
+    del options["--recipe"]
+    manifest = Path(options["manifest"])
+    manifest.write_text(manifest.read_text().replace('"tiny"', '"vlog-ours"', 1))
+    small = ("--set", "data.crop=[32, 48]", "--set", "initial_weights=random")
+    report = train(options, "--dry-run", "--json", *small).json
+    assert report["recipe_name"] == "paper_vlog"
+    assert report["run"] == "runs/vlog-ours-paper_vlog-seed0"
+    assert 'backbone = "resnet50"' in report["recipe"]
+
+
+@pytest.mark.parametrize("flags", [("--dry-run",), ()])
+def test_a_crop_that_does_not_fit_is_told_of_its_segment(options, flags) -> None:
+    said = train(options, *flags, "--set", "data.crop=[320, 480]", exit_code=2).stderr
+    assert "segment 'film/0', video 'film/0': crop: " in said
+
+
+def test_a_name_that_no_disk_can_have(options) -> None:
+    said = train(options, "--recipe", "x" * 5000, exit_code=2).stderr
+    assert len(said) < 1000
+    said = run_orn("eval", "x" * 5000, *LAPTOP, exit_code=1).stderr
+    assert said.startswith("orn: error: xxx")
+
+
+@pytest.fixture
+def ends_early(options, tiny_world, tmp_path) -> dict[str, str]:
+    """Detections of one film of each split lack their last frames."""
+    films = [
+        replace(film, boxes_FN4=film.boxes_FN4[:-3]) if film.id in ("film/3", "film/5") else film
+        for film in tiny_world.films.values()
+    ]
+    (tmp_path / "early").mkdir()
+    write_films_shard(tmp_path / "early" / "shard-000000.zarr.zip", films)
+    return options | {"--shards": str(tmp_path / "early"), "--run": "runs/early"}
+
+
+def test_what_cannot_be_joined_is_told_before_the_first_step(ends_early) -> None:
     for flags in (("--dry-run",), ()):
-        result = train(options, *flags, "--set", "data.crop=[320, 480]")
-        assert result.exit_code == 2
-        assert "segment 'film/0', video 'film/0': crop: wanted a window" in result.stderr
+        told = train(ends_early, *flags, exit_code=1).stderr.splitlines()[-1]
+        assert "tiny, train: 1 of 8 segments" in told
+        assert "3 of 8 frames of video film/3, that at 0.7000 s is 0.3000 s away" in told
+    assert not Path("runs").exists()
+    trained = train(ends_early, "--partial", "--json")
+    counts = [trained.json[f"num_{name}"] for name in ("train", "validation", "skipped")]
+    assert counts == [7, 3, 2]
+    assert trained.stderr.count("segments skipped: ") == 2
+    said = run_orn("eval", "runs/early", *LAPTOP, exit_code=1).stderr
+    assert "tiny, validation: 1 of 4 segments" in said
 
 
-def test_a_recipe_of_a_name_that_no_disk_can_have(options) -> None:
-    result = train(options, "--recipe", "x" * 5000)
-    assert result.exit_code == 2
-    assert len(result.stderr) < 1000
-    assert "wanted a file or one of " in result.stderr
+def test_by_ratio_no_time_is_looked_at(ends_early) -> None:
+    by_ratio = ("--json", "--set", "data.frame_join=ratio")
+    both = ("--dry-run", "--set", "data.train_with_validation=true")
+    report = train(ends_early, *by_ratio, *both).json  # nothing is left to measure
+    assert (report["num_train"], report["num_validation"]) == (12, 0)
+    assert train(ends_early, *by_ratio).json["num_skipped"] == 0
+    run_orn("report", "runs/early", *LAPTOP)
+
+
+@pytest.fixture
+def demo(small_demo_run: Path, tmp_path, monkeypatch) -> Path:
+    """What `orn demo` leaves."""
+    monkeypatch.chdir(tmp_path)
+    return shutil.copytree(small_demo_run, tmp_path, dirs_exist_ok=True)
+
+
+@pytest.fixture
+def short_demo(demo: Path) -> Path:
+    """The same as `orn demo --short` leaves it."""
+    for kind, name in (("data", "demo"), ("shards", "demo"), ("clips", "demo.h5")):
+        (demo / kind / "short").mkdir()
+        (demo / kind / name).rename(demo / kind / "short" / name)
+    change_plan(demo / "shards/short/demo", data_root="data/short")
+    return demo
+
+
+def change_plan(folder: Path, **changes: Any) -> None:
+    replace(Plan.load(folder), **changes).save(folder)
+
+
+def result_of(*arguments: str) -> tuple[str, dict[str, Any]]:
+    """The first line on stderr, and the JSON on stdout."""
+    result = run_orn(*arguments, "--json")
+    return result.stderr.splitlines()[0], result.json
+
+
+@pytest.mark.usefixtures("demo")
+def test_train_takes_the_data_set_whose_objects_were_completed_last(monkeypatch) -> None:
+    said, report = result_of("train", "--dry-run")
+    assert said.startswith("demo: ") and "(shards/demo, " in said
+    assert (report["run"], report["num_train"]) == ("runs/demo-demo-seed0", 4)
+    Path("shards/demo").rename("mine")
+    assert result_of("train", "--dry-run", "--shards", "mine")[1]["num_train"] == 4
+
+
+@pytest.mark.usefixtures("short_demo")
+def test_after_a_short_demo(monkeypatch) -> None:
+    monkeypatch.setenv("ORN_DATA", "/elsewhere")  # where the films were seen is known better
+    said, report = result_of("train", "--dry-run")
+    assert "(shards/short/demo, " in said
+    assert (report["run"], report["num_train"]) == ("runs/demo-short-demo-seed0", 4)
+    assert result_of("clips", "--dry-run")[1]["path"] == "clips/short/demo.h5"
+    typed = run_orn("train", "--dry-run", "--data", "/mine", exit_code=1)
+    assert "/mine" in typed.stderr
+    Path("data/short").rename("moved")
+    monkeypatch.setenv("ORN_DATA", "moved")
+    assert result_of("train", "--dry-run")[1]["num_train"] == 4
+
+
+def test_the_manifest_of_ones_own_data_set(demo: Path) -> None:
+    """Wherever the command is called: detecting kept where the manifest lies."""
+    manifest = demo / "elsewhere" / "kitchen.toml"
+    record = ManifestFile(path=str(manifest), digest="sha256:0")
+    change_plan(demo / "shards/demo", dataset="kitchen", manifest=record)
+    assert str(manifest) in run_orn("train", "--dry-run", exit_code=2).stderr
+    manifest.parent.mkdir()
+    text = load_manifest("demo").source.read_text()
+    manifest.write_text(text)  # another one
+    assert "'demo'" in run_orn("train", "--dry-run", exit_code=None).stderr
+    manifest.write_text(text.replace('name = "demo"', 'name = "kitchen"'))
+    shutil.copy(demo / "clips/demo.h5", demo / "clips/kitchen.h5")
+    change_plan(demo / "shards/demo", manifest=ManifestFile.of(manifest))
+    said, report = result_of("train", "--dry-run", "--recipe", "demo")
+    assert said.startswith("kitchen: ")
+    assert report["run"] == "runs/kitchen-demo-seed0"
+
+
+def test_eval_and_report_take_the_newest_run_and_one_process_says_it(demo, monkeypatch) -> None:
+    for command in ("eval", "report"):
+        said, report = result_of(command, *LAPTOP)
+        assert said == "runs/demo: the newest run on demo"
+    assert (demo / "runs/demo/report.html").is_file()
+    monkeypatch.setenv("RANK", "1")
+    for arguments in (("train", "--dry-run"), ("eval", *LAPTOP)):
+        said = run_orn(*arguments).stderr
+        assert "newest" not in said and "completed last" not in said
+
+
+@pytest.mark.parametrize(
+    ("words", "parts"),
+    [
+        *(((name,), ("`make demo`", "`make detect")) for name in ("train", "clips", "eval")),
+        (("report",), ("`make demo`",)),
+        (("eval", "--dataset", "epic"), ("epic", "`orn train epic`")),
+    ],
+)
+def test_nothing_there(words, parts, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = run_orn(*words, exit_code=None)
+    assert result.exit_code != 0
+    assert len(result.stderr.splitlines()) == 1
+    assert all(part in result.stderr for part in parts)

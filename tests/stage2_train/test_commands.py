@@ -3,65 +3,41 @@
 import hashlib
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
-from functools import partial
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from click.testing import CliRunner, Result
 
-from orn.shared.cli import orn
-from orn.stage2_train.insight.measured import load_measured
+from orn.shared.video.read import content_digest
 from orn.stage2_train.runs.run_folder import read_jsonl
 from tests.conftest import ROOT
-from tests.worlds.films import make_workspace
+from tests.running import Ran, run_orn
+from tests.worlds.films import make_workspace, words_of, write_films, write_films_shard
 
-AS_BEFORE = ((), ("--num-clips", "1"), ("--views", "1x1"))
-
-
-@pytest.fixture
-def workspace(tiny_world, tmp_path) -> Callable[..., dict[str, str]]:
-    """Makes the data root of the tiny world; see `make_workspace`."""
-    return partial(make_workspace, tiny_world, tmp_path)
+LAPTOP = ("--workers", "0", "--device", "cpu")
+HEADS = {"two_heads", "activity_head", "object_head"}
 
 
-def train_arguments(options: dict[str, str], *more: str) -> list[str]:
-    """Command line of `orn train`."""
-    flags = [
-        part for name, value in options.items() if name != "manifest" for part in (name, value)
-    ]
-    return ["train", options["manifest"], *flags, "--json", *more]
+def train(options: dict[str, str], *more: str, exit_code: int = 0) -> Ran:
+    return run_orn("train", *words_of(options), "--json", *more, exit_code=exit_code)
 
 
-def eval_arguments(options: dict[str, str], *more: str) -> list[str]:
-    """Command line of `orn eval`."""
-    device = ("--device", options["--device"]) if "--device" in options else ()
-    return ["eval", options["--run"], "--workers", "0", *device, *more]
+def evaluate(run: str | Path, *more: object, exit_code: int = 0) -> Ran:
+    return run_orn("eval", run, *LAPTOP, "--json", *more, exit_code=exit_code)
 
 
-def train(options: dict[str, str], *more: str) -> Result:
-    """Runs `orn train` in this process."""
-    return CliRunner().invoke(orn, train_arguments(options, *more))
-
-
-def evaluate(options: dict[str, str], *more: str) -> Result:
-    """Runs `orn eval` in this process."""
-    return CliRunner().invoke(orn, eval_arguments(options, *more))
-
-
-def in_processes(arguments: list[str], number: int = 2) -> dict[str, Any]:
+def in_two_processes(*arguments: str) -> dict[str, Any]:
     """The JSON that the command line prints under torchrun on a machine without a GPU."""
     result = subprocess.run(
         [
             *(sys.executable, "-m", "torch.distributed.run", "--standalone"),
-            *("--nproc_per_node", f"{number}", "-m", "orn", "--", *arguments),
+            *("--nproc_per_node", "2", "-m", "orn", "--", *arguments),
         ],
         capture_output=True,
         text=True,
@@ -75,36 +51,44 @@ def in_processes(arguments: list[str], number: int = 2) -> dict[str, Any]:
 
 
 def test_train_then_eval(workspace) -> None:
-    options = workspace()
-    result = train(options)
-    assert result.exit_code == 0, result.stderr
-    report = json.loads(result.stdout)
+    report = train(workspace).json
     assert report["finished"]
     assert (report["step"], report["num_train"], report["num_validation"]) == (4, 8, 4)
-    run = Path(options["--run"])
-    assert {"config.toml", "starts.jsonl", "metrics.jsonl", "last.pt", "best.pt"} <= {
-        path.name for path in run.iterdir()
-    }
+    run = Path(workspace["--run"])
+    names = {path.name for path in run.iterdir()}
+    assert {"config.toml", "starts.jsonl", "metrics.jsonl", "last.pt", "best.pt"} <= names
 
-    result = evaluate(options, "--json", "--num-clips", "2")
-    assert result.exit_code == 0, result.stderr
-    report = json.loads(result.stdout)
+    report = evaluate(run, "--num-clips", "2").json
     assert report == json.loads((run / "eval-validation.json").read_text())
     assert (report["split"], report["num_segments"], report["clips"]) == ("validation", 4, 2)
     assert (report["metric"], report["chance"], report["num_skipped"]) == ("top1", 0.5, 0)
     assert report["detector"].startswith("drawn sha256:")
-    for head in ("two_heads", "activity_head", "object_head"):
-        assert set(report[head]) == {"top1"}
+    assert all(set(report[head]) == {"top1"} for head in HEADS)
     assert [row["class"] for row in report["per_class"]] == ["right", "down"]
     assert sum(clips for _, _, clips in report["confusion_counts"]) == 4
     first = (run / "predictions-validation.npz").read_bytes()
-    assert json.loads(evaluate(options, "--json", "--num-clips", "2").stdout) == report
+    assert evaluate(run, "--num-clips", "2").json == report
     assert (run / "predictions-validation.npz").read_bytes() == first
 
-    result = evaluate(options, "--split", "train")
-    assert "tiny, train (trained on): 8 segments, 1 clips each, step" in result.stdout
-    assert "two_heads: top1 " in result.stdout
-    assert "chance: 0.5000" in result.stdout
+
+def test_stopped_measured_resumed_finished_and_then_left_alone(workspace) -> None:
+    run = workspace["--run"]
+    train(workspace, "--max-steps", "2")
+    assert HEADS & evaluate(run).json.keys() == {"object_head"}
+    report = train(workspace, "--max-steps", "3").json
+    assert (report["step"], report["finished"], report["phase"]) == (3, False, "two_heads")
+    measured = evaluate(run).json  # where the phase has no best checkpoint yet
+    assert (measured["checkpoint"], measured["step"]) == ("last.pt", 3)
+    assert "two_heads" in measured
+    changed = ("--set", "optimiser.batch_size=2", "--seed", "3")
+    refused = train(workspace, *changed, exit_code=2).stderr
+    assert "recipe.optimiser.batch_size is 4 there, 2" in refused
+    assert "recipe.seed is 0 there, 3" in refused
+    report = train(workspace).json
+    assert (report["step"], report["finished"]) == (4, True)
+    before = (Path(run) / "last.pt").stat().st_mtime_ns
+    assert train(workspace).json["step"] == 4
+    assert (Path(run) / "last.pt").stat().st_mtime_ns == before
 
 
 def test_the_best_checkpoint_is_chosen_by_the_validation_split(workspace) -> None:
@@ -124,111 +108,16 @@ def test_the_best_checkpoint_is_chosen_by_the_validation_split(workspace) -> Non
 
 def test_what_one_run_learned_another_starts_from(workspace, tmp_path) -> None:
     flat = ("--set", 'model.kernels=["2d","2d","2d","2d","2d"]')
-    options, file = workspace(), tmp_path / "resnet.pth"
-    train(options, *flat)
-    result = CliRunner().invoke(orn, ["model", "export", options["--run"], str(file)])
-    assert result.exit_code == 0, result.stderr
-    started = options | {"--run": str(tmp_path / "started"), "--weights": str(file)}
+    file = tmp_path / "resnet.pth"
+    refused = run_orn("model", "export", tmp_path, file, exit_code=None)
+    assert (refused.exit_code != 0, file.exists()) == (True, False)
+    assert str(tmp_path) in refused.stderr
+    train(workspace, *flat)
+    run_orn("model", "export", workspace["--run"], file)
+    started = workspace | {"--run": str(tmp_path / "started"), "--weights": str(file)}
     train(started, *flat, "--set", "initial_weights=imagenet")
     config = (tmp_path / "started" / "config.toml").read_text()
     assert hashlib.sha256(file.read_bytes()).hexdigest() in config
-
-
-def test_export_of_no_run(tmp_path) -> None:
-    result = CliRunner().invoke(orn, ["model", "export", str(tmp_path), str(tmp_path / "out.pth")])
-    assert result.exit_code != 0
-    assert str(tmp_path) in result.stderr
-    assert not (tmp_path / "out.pth").exists()
-
-
-def test_stop_resume_finish_and_do_nothing(workspace) -> None:
-    options = workspace()
-    report = json.loads(train(options, "--max-steps", "3").stdout)
-    assert (report["step"], report["finished"], report["phase"]) == (3, False, "two_heads")
-    report = json.loads(train(options).stdout)
-    assert (report["step"], report["finished"]) == (4, True)
-    before = (Path(options["--run"]) / "last.pt").stat().st_mtime_ns
-    assert json.loads(train(options).stdout)["step"] == 4
-    assert (Path(options["--run"]) / "last.pt").stat().st_mtime_ns == before
-
-
-def test_only_the_object_head_is_reported_before_the_other_is_trained(workspace) -> None:
-    options = workspace()
-    train(options, "--max-steps", "2")
-    report = json.loads(evaluate(options, "--json").stdout)
-    assert "object_head" in report
-    assert "two_heads" not in report
-    assert "activity_head" not in report
-
-
-def test_last_checkpoint_where_the_phase_has_no_best(workspace) -> None:
-    options = workspace()
-    train(options, "--max-steps", "3")
-    report = json.loads(evaluate(options, "--json").stdout)
-    assert (report["checkpoint"], report["step"]) == ("last.pt", 3)
-    assert "two_heads" in report
-
-
-def test_another_configuration_is_refused(workspace) -> None:
-    options = workspace()
-    train(options, "--max-steps", "1")
-    result = train(options, "--set", "optimiser.batch_size=2", "--seed", "3")
-    assert result.exit_code == 2
-    assert "recipe.optimiser.batch_size is 4 there, 2 asked for" in result.stderr
-    assert "recipe.seed is 0 there, 3 asked for" in result.stderr
-
-
-def test_multi_label(workspace) -> None:
-    options = workspace("multi-label", "map")
-    result = train(options)
-    assert result.exit_code == 0, result.stderr
-    assert json.loads(result.stdout)["metric"] == "map"
-    report = json.loads(evaluate(options, "--json").stdout)
-    assert set(report["two_heads"]) == {"map", "classes_without_positives"}
-    assert "confusion_counts" not in report
-    with np.load(Path(options["--run"]) / "predictions-validation.npz") as arrays:
-        assert arrays["labels"].shape == (4, 2)
-
-
-@pytest.mark.parametrize(
-    ("name", "recipe"), [("vlog-ours", "paper_vlog"), ("kitchen", "paper_resnet50")]
-)
-def test_a_data_set_takes_its_recipe_by_itself_and_a_dry_run_says_which(
-    workspace, name, recipe
-) -> None:
-    options = {key: value for key, value in workspace().items() if key not in ("--recipe", "--run")}
-    manifest = Path(options["manifest"])
-    manifest.write_text(manifest.read_text().replace('"tiny"', f'"{name}"', 1))
-    small = ("--set", "data.crop=[32, 48]", "--set", "initial_weights=random")
-    report = json.loads(train(options, "--dry-run", *small).stdout)
-    assert report["recipe_name"] == recipe
-    assert report["run"] == f"runs/{name}-{recipe}-seed0"
-    assert 'backbone = "resnet50"' in report["recipe"]
-    flags = [part for key in options if key != "manifest" for part in (key, options[key])]
-    said = CliRunner().invoke(orn, ["train", options["manifest"], *flags, "--dry-run", *small])
-    assert f"recipe_name: {recipe}\n" in said.stdout
-
-
-@pytest.mark.parametrize(
-    ("crop", "share"), [("[16, 32]", "15 % of the 48 x 72 pixels"), ("[48, 48]", None)]
-)
-@pytest.mark.parametrize("flags", [("--dry-run",), ("--max-steps", "1")])
-def test_a_crop_that_leaves_most_of_a_frame_out_is_warned_of(workspace, flags, crop, share) -> None:
-    result = train(workspace(), *flags, "--set", f"data.crop={crop}")
-    assert result.exit_code == 0, result.stderr
-    assert ("data.crop" in result.stderr) == (share is not None)
-    if share is not None:
-        assert share in result.stderr
-        assert "--set data.crop=[32,64]" in result.stderr
-        assert "orn clips" in result.stderr
-
-
-def test_dry_run_writes_nothing(workspace) -> None:
-    options = workspace()
-    report = json.loads(train(options, "--dry-run").stdout)
-    assert report["steps"] == {"object_head": 2, "two_heads": 2}
-    assert "learning_rate = 0.001" in report["recipe"]
-    assert not Path(options["--run"]).exists()
 
 
 def test_weights_of_a_resnet(workspace, tmp_path) -> None:
@@ -236,211 +125,197 @@ def test_weights_of_a_resnet(workspace, tmp_path) -> None:
 
     torch.manual_seed(0)
     torch.save(resnet18().state_dict(), tmp_path / "resnet18.pth")
-    options = workspace() | {"--weights": str(tmp_path / "resnet18.pth")}
-    result = train(options, "--max-steps", "1")
-    assert result.exit_code == 1
-    assert "do not fit the network's backbone" in result.stderr
-    recipe = (tmp_path / "recipe.toml").read_text().replace("base_width = 2", "base_width = 64")
-    (tmp_path / "recipe.toml").write_text(recipe)
+    options = workspace | {"--weights": str(tmp_path / "resnet18.pth")}
+    assert "backbone" in train(options, "--max-steps", "1", exit_code=1).stderr
+    wide = ("--set", "model.base_width=64")
     options["--run"] = str(tmp_path / "inflated")
-    assert json.loads(train(options, "--max-steps", "1").stdout)["step"] == 1
+    assert train(options, *wide, "--max-steps", "1").json["step"] == 1
     assert 'weights_digest = "sha256:' in (tmp_path / "inflated" / "config.toml").read_text()
-    del options["--weights"]
-    result = train(options, "--max-steps", "2", "--set", "initial_weights=imagenet")
-    assert json.loads(result.stdout)["step"] == 2
+    del options["--weights"]  # which the run knows
+    resumed = train(options, *wide, "--max-steps", "2", "--set", "initial_weights=imagenet")
+    assert resumed.json["step"] == 2
+
+
+def test_multi_label(tiny_world, tmp_path) -> None:
+    options = make_workspace(tiny_world, tmp_path, "multi-label", "map")
+    assert train(options).json["metric"] == "map"
+    report = evaluate(options["--run"]).json
+    assert set(report["two_heads"]) == {"map", "classes_without_positives"}
+    assert "confusion_counts" not in report
+    with np.load(Path(options["--run"]) / "predictions-validation.npz") as arrays:
+        assert arrays["labels"].shape == (4, 2)
+
+
+def test_train_and_eval_without_a_clip_store(tiny_world, workspace, tmp_path) -> None:
+    """On real videos, since here they are opened."""
+    paths = write_films(tiny_world, workspace)
+    films = [
+        replace(film, digest=content_digest(paths[film.id])) for film in tiny_world.films.values()
+    ]
+    write_films_shard(tmp_path / "shards" / "shard-000000.zarr.zip", films)
+    workspace["--shards"] = str(tmp_path / "shards")
+    assert "--no-clip-store" in train(workspace, "--no-clip-store", exit_code=2).stderr
+    del workspace["--clips"]
+    trained = train(workspace, "--no-clip-store")
+    assert trained.json["finished"]
+    assert "no clip store" in trained.stderr
+    assert 'clips = "none"' in (Path(workspace["--run"]) / "config.toml").read_text()
+    assert evaluate(workspace["--run"]).json["num_segments"] == 4
+
+
+@pytest.mark.parametrize(
+    ("crop", "flags", "said"),
+    [
+        ("[16, 32]", ("--dry-run",), ("15 %", "--set data.crop=[32,64]", "orn clips")),
+        ("[16, 32]", ("--max-steps", "1"), ("15 %", "--set data.crop=[32,64]", "orn clips")),
+        ("[48, 48]", ("--dry-run",), ()),
+    ],
+)
+def test_a_crop_that_leaves_most_of_a_frame_out_is_warned_of(workspace, crop, flags, said) -> None:
+    stderr = train(workspace, *flags, "--set", f"data.crop={crop}").stderr
+    assert ("data.crop" in stderr) == bool(said)
+    assert all(part in stderr for part in said)
 
 
 def test_a_system_by_name(workspace) -> None:
-    options = workspace()
-    assert json.loads(train(options, "--system", "trn-multiscale").stdout)["finished"]
-    assert json.loads(train(options, "--system", "trn-multiscale").stdout)["step"] == 4
-    result = train(options, "--system", "c3d-avg")
-    assert result.exit_code == 2
-    assert "recipe.model.architecture is 'trn' there, 'c3d' asked for" in result.stderr
-    report = json.loads(evaluate(options, "--json").stdout)
+    assert train(workspace, "--system", "trn-multiscale").json["finished"]
+    assert train(workspace, "--system", "trn-multiscale").json["step"] == 4
+    refused = train(workspace, "--system", "c3d-avg", exit_code=2).stderr
+    assert "recipe.model.architecture is 'trn' there, 'c3d'" in refused
+    report = evaluate(workspace["--run"]).json
     assert report["system"] == "trn-multiscale"
-    assert set(report) & {"two_heads", "activity_head", "object_head"} == {"activity_head"}
-    assert "\nsystem: trn-multiscale\nactivity_head: top1 " in evaluate(options).stdout
+    assert report.keys() & HEADS == {"activity_head"}
 
 
-def test_a_system_by_its_settings_is_the_same_run(workspace) -> None:
-    options = workspace()
-    train(options, "--system", "object-head", "--max-steps", "1")
-    assert json.loads(train(options, "--set", "model.heads=object").stdout)["step"] == 4
-    assert json.loads(evaluate(options, "--json").stdout)["system"] == "object-head"
+@pytest.mark.parametrize(
+    ("first", "then", "name"),
+    [
+        (("--system", "object-head"), ("--set", "model.heads=object"), "object-head"),
+        (("--system", "orn", "--set", "model.clique_size=3"), (), "orn, with model.clique_size=3"),
+    ],
+)
+def test_a_system_is_known_by_its_settings(workspace, first, then, name) -> None:
+    train(workspace, *first, "--max-steps", "1")
+    if then:  # the same run by other words
+        assert train(workspace, *then).json["step"] == 4
+    assert evaluate(workspace["--run"]).json["system"] == name
+    assert f"system: {name}\n" in run_orn("eval", workspace["--run"], *LAPTOP).stdout
 
 
-def test_a_system_with_other_settings_is_reported_as_changed(workspace) -> None:
-    options = workspace()
-    result = train(options, "--system", "orn", "--set", "model.clique_size=3", "--max-steps", "1")
-    assert result.exit_code == 0, result.stderr
-    report = json.loads(evaluate(options, "--json").stdout)
-    assert report["system"] == "orn, with model.clique_size=3"
-    assert "\nsystem: orn, with model.clique_size=3\n" in evaluate(options).stdout
-
-
-def test_a_system_names_its_run_and_starts_from_its_own_weights(workspace, tmp_path) -> None:
-    options = workspace()
-    del options["--run"]
-    result = train(options, "--dry-run", "--system", "clique-3-object-head")
-    report = json.loads(result.stdout)
+def test_a_system_names_its_run_and_starts_from_its_own_weights(workspace) -> None:
+    del workspace["--run"]
+    report = train(workspace, "--dry-run", "--system", "clique-3-object-head").json
     assert report["run"] == "runs/tiny-recipe-clique-3-object-head-seed0"
     assert report["steps"] == {"object_head": 4}
-    result = train(options, "--dry-run", "--system", "c3d-avg", "--weights", "some.pth")
-    assert result.exit_code == 2
-    assert "first weights some.pth: C3D has no 2D network to start from" in result.stderr
+    flat = ("--system", "c3d-avg", "--weights", "some.pth")
+    assert "some.pth" in train(workspace, "--dry-run", *flat, exit_code=2).stderr
 
 
-def test_another_order_of_frames_has_files_of_its_own(workspace) -> None:
-    options = workspace()
-    train(options)
-    forward = json.loads(evaluate(options, "--json").stdout)
-    backward = json.loads(evaluate(options, "--json", "--frame-order", "reversed").stdout)
+def test_other_measurements_have_files_of_their_own(one_step, trained_once, tmp_path) -> None:
+    forward = evaluate(one_step).json
+    kept = (one_step / "eval-validation.json").read_bytes()
+    backward = evaluate(one_step, "--frame-order", "reversed").json
     assert (forward["frame_order"], backward["frame_order"]) == ("forward", "reversed")
-    run = Path(options["--run"])
     with (
-        np.load(run / "predictions-validation.npz") as ahead,
-        np.load(run / "predictions-validation-reversed.npz") as back,
+        np.load(one_step / "predictions-validation.npz") as ahead,
+        np.load(one_step / "predictions-validation-reversed.npz") as back,
     ):
         assert ahead["ids"].tolist() == back["ids"].tolist()
         assert not np.allclose(ahead["logits"], back["logits"])
-
-
-def test_results_with_other_shards_stand_beside_those_of_the_run(workspace, tmp_path) -> None:
-    options = workspace()
-    train(options, "--max-steps", "1")
-    evaluate(options)
-    run = Path(options["--run"])
-    kept = (run / "eval-validation.json").read_bytes()
-    others = tmp_path / "other-shards"
-    shutil.copytree(options["--shards"], others)
-    refused = evaluate(options, "--shards", str(others))
-    assert refused.exit_code == 2
-    assert "give --name" in refused.stderr
-    assert evaluate(options, "--shards", str(others), "--name", "others").exit_code == 0
-    assert (run / "eval-validation-others.json").is_file()
-    assert (run / "eval-validation.json").read_bytes() == kept
-
-
-def test_other_classes_are_refused(workspace, tmp_path) -> None:
-    options = workspace()
-    train(options, "--max-steps", "1")
-    (tmp_path / "data" / "tiny" / "classes.txt").write_text("down\nright\n")
-    result = evaluate(options)
-    assert result.exit_code == 2
-    assert "class 0 is 'right' in the run, 'down' in the data set" in result.stderr
-
-
-def test_no_run(tmp_path) -> None:
-    result = CliRunner().invoke(orn, ["eval", str(tmp_path)])
-    assert result.exit_code == 2
-    assert "wanted the folder of a training run" in result.stderr
+    others = shutil.copytree(trained_once["--shards"], tmp_path / "other-shards")
+    assert "--name" in evaluate(one_step, "--shards", others, exit_code=2).stderr
+    evaluate(one_step, "--shards", others, "--name", "others")
+    assert (one_step / "eval-validation-others.json").is_file()
+    assert (one_step / "eval-validation.json").read_bytes() == kept
 
 
 @pytest.mark.parametrize(
     ("wanted", "exit_code", "message"),
     [
-        (
-            ("--split", "test"),
-            1,
-            "tiny, test: wanted at least one usable segment, found none of 0",
-        ),
-        (("--name", "../elsewhere"), 2, "--name '../elsewhere': wanted letters"),
-        (("--name", "reversed"), 2, "--name 'reversed': begins with an order of frames"),
+        (("--split", "test"), 1, "tiny, test: "),
+        (("--name", "../elsewhere"), 2, "--name '../elsewhere'"),
+        (("--name", "reversed"), 2, "--name 'reversed'"),
+        (("--flip",), 2, "flipped_classes"),
+        (("--views", "1x1", "--num-clips", "1"), 2, "--views and --num-clips"),
+        *((("--views", odd), 2, f"'{odd}'") for odd in ("3", "0x1", "1x2", "1001x1", "3X1")),
     ],
 )
-def test_what_cannot_be_measured_is_refused(workspace, wanted, exit_code, message) -> None:
-    options = workspace()
-    train(options, "--max-steps", "1")
-    result = evaluate(options, *wanted)
-    assert result.exit_code == exit_code
-    assert message in result.stderr
+def test_what_cannot_be_measured_is_refused(one_step, wanted, exit_code, message) -> None:
+    said = evaluate(one_step, *wanted, exit_code=exit_code).stderr
+    assert message in " ".join(said.split())
+
+
+def test_other_classes_are_refused(workspace, tmp_path) -> None:
+    train(workspace, "--max-steps", "1")
+    (tmp_path / "data" / "tiny" / "classes.txt").write_text("down\nright\n")
+    said = evaluate(workspace["--run"], exit_code=2).stderr
+    assert "class 0 is 'right' in the run, 'down' in the data set" in said
+
+
+def test_views_and_flips_are_those_that_the_manifest_allows(workspace) -> None:
+    run, manifest = workspace["--run"], Path(workspace["manifest"])
+    flipped = ("--set", "data.flip=true")
+    assert "flipped_classes" in train(workspace, *flipped, "--dry-run", exit_code=2).stderr
+    manifest.write_text(f'flipped_classes = [["right", "down"]]\n{manifest.read_text()}')
+    train(workspace, *flipped, "--max-steps", "1")
+    once = evaluate(run, "--views", "2x3").json
+    assert (once["clips"], once["crops"], once["flip"]) == (2, 3, False)
+    once = evaluate(run, "--views", "1x3", "--flip").json
+    assert (once["clips"], once["crops"], once["flip"]) == (1, 3, True)
+    plain = evaluate(run).json
+    assert plain == evaluate(run, "--num-clips", "1").json == evaluate(run, "--views", "1x1").json
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("device", ["cpu", None])
 def test_two_processes_train_and_measure_together(workspace, device) -> None:
-    options = workspace()
     if device is None:
-        del options["--device"]
-    report = in_processes(train_arguments(options))
+        del workspace["--device"]
+    report = in_two_processes("train", *words_of(workspace), "--json")
     assert (report["step"], report["finished"]) == (2, True)  # eight segments, batches of 2 x 4
-    lines = read_jsonl(Path(options["--run"]) / "metrics.jsonl")
+    run = Path(workspace["--run"])
+    lines = read_jsonl(run / "metrics.jsonl")
     assert [line["step"] for line in lines if line["group"] == "train"] == [1, 2]
-    together = in_processes(eval_arguments(options, "--json"))
-    assert together == json.loads(evaluate(options, "--json").stdout)
+    options = LAPTOP if device else LAPTOP[:2]
+    together = in_two_processes("eval", str(run), *options, "--json")
+    assert together == evaluate(run).json
     validated = [line for line in lines if line["group"] == "validation"][-1]
     assert validated["step"] == together["step"]
     assert validated["two_heads_top1"] == together["two_heads"]["top1"]
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(900)
-def test_processes_and_batches_of_evaluation_change_no_figure(workspace) -> None:
-    """The quick sibling, of every combination: tests/stage2_train/evaluation/test_predictions.py"""
-    options = workspace()
-    assert train(options, "--max-steps", "1").exit_code == 0
-    arguments = eval_arguments(options, "--split", "train", "--num-clips", "2", "--json")
-    expected = json.loads(CliRunner().invoke(orn, arguments).stdout)
-    assert expected["num_segments"] == 8
-    config = Path(options["--run"]) / "config.toml"
-    for number, batch_size in ((1, 1), (2, 7), (3, 1), (3, 16)):
-        text = re.sub(r"(?m)^batch_size = \d+$", f"batch_size = {batch_size}", config.read_text())
-        config.write_text(text)
-        assert in_processes(arguments, number) == expected
+def change_state(run: Path, **values: Any) -> None:
+    content = torch.load(run / "last.pt", weights_only=True)
+    content["state"] |= values
+    torch.save(content, run / "last.pt")
 
 
-def test_views_of_eval(workspace) -> None:
-    options = workspace()
-    assert train(options, "--max-steps", "1").exit_code == 0
-    result = evaluate(options, "--views", "2x3")
-    assert "tiny, validation: 4 segments, 2 clips of 3 crops each, step 1" in result.stdout
-    once = json.loads((Path(options["--run"]) / "eval-validation.json").read_text())
-    assert (once["clips"], once["crops"], once["flip"]) == (2, 3, False)
-    same = [json.loads(evaluate(options, *flags, "--json").stdout) for flags in AS_BEFORE]
-    assert same[0] == same[1] == same[2]
-
-    result = evaluate(options, "--flip")
-    assert result.exit_code == 2
-    assert "tiny: flipped_classes of its manifest: wanted the pairs" in result.stderr
-    manifest = Path(options["manifest"])
-    manifest.write_text(f"flipped_classes = []\n{manifest.read_text()}")
-    result = evaluate(options, "--views", "1x3", "--flip")
-    assert "4 segments, 1 clips of 3 crops each, each also flipped, step 1" in result.stdout
-
-    for views in ("3", "0x1", "1x2", "1001x1", "3X1", "1x3 "):
-        result = evaluate(options, "--views", views)
-        assert result.exit_code == 2
-        assert f"wanted 1 to 1000 clips x 1 or 3 crops, such as 10x1 or 10x3, found '{views}'" in (
-            " ".join(result.stderr.split())
-        )
-    result = evaluate(options, "--views", "1x1", "--num-clips", "1")
-    assert (result.exit_code, "--views and --num-clips: wanted one" in result.stderr) == (2, True)
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [({"phase": 99}, "2 phases"), ({"batch": 10**6}, "batch"), ({"step": "1"}, "step")],
+)
+def test_a_state_that_is_none_of_the_run_is_refused(one_step, trained_once, values, said) -> None:
+    change_state(one_step, **values)
+    stderr = train(trained_once | {"--run": str(one_step)}, "--max-steps", "2", exit_code=1).stderr
+    assert "last.pt: " in stderr
+    assert said in stderr
+    if "phase" in values:
+        assert said in evaluate(one_step, exit_code=1).stderr
 
 
-def test_flips_of_training_are_refused_where_nobody_says_what_they_change(workspace) -> None:
-    options = workspace()
-    result = train(options, "--set", "data.flip=true", "--dry-run")
-    assert result.exit_code == 2
-    assert "tiny: flipped_classes of its manifest: wanted the pairs" in result.stderr
-    manifest = Path(options["manifest"])
-    manifest.write_text(f'flipped_classes = [["right", "down"]]\n{manifest.read_text()}')
-    assert train(options, "--set", "data.flip=true", "--max-steps", "1").exit_code == 0
+def test_a_damaged_log_is_no_reason_to_stop(one_step, trained_once) -> None:
+    (one_step / "metrics.jsonl").write_text("[" * 9999 + '\n{"step": "1"}\n{"step": 9}\n{"st')
+    (one_step / "starts.jsonl").write_text('{"time": 1}\n[1]')
+    train(trained_once | {"--run": str(one_step)}, "--max-steps", "2")
 
 
-def test_reports_of_older_releases_are_read(workspace, tmp_path) -> None:
-    """With the whole confusion matrix, and without what views there are."""
-    options = workspace()
-    assert train(options, "--max-steps", "1").exit_code == 0
-    assert evaluate(options).exit_code == 0
-    run = Path(options["--run"])
-    path = run / "eval-validation.json"
-    report = json.loads(path.read_text())
-    del report["confusion_counts"], report["crops"], report["flip"]
-    path.write_text(json.dumps(report | {"confusion": [[1, 1], [0, 2]]}, indent=2))
-    for command in (["compare", str(run), str(run)], ["runs", "--folder", str(tmp_path)]):
-        result = CliRunner().invoke(orn, [*command, "--json"])
-        assert result.exit_code == 0, result.stderr
-    found = load_measured(run, "validation", ("right", "down"), step=1)
-    assert found is not None
-    assert found.file.num_segments == 4
+def test_weights_that_overflow_are_not_measured(one_step) -> None:
+    """Each is a number, and what they give is none."""
+    checkpoint = torch.load(one_step / "last.pt", weights_only=True)
+    for tensor in checkpoint["model"].values():
+        if tensor.is_floating_point():
+            tensor.fill_(1e38)
+    torch.save(checkpoint, one_step / "last.pt")
+    said = evaluate(one_step, exit_code=1).stderr
+    assert "and 3 more: expected finite logits" in said
+    assert not [*one_step.glob("eval-*"), *one_step.glob("predictions-*")]

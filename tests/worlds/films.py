@@ -297,6 +297,12 @@ def make_workspace(
     }
 
 
+def words_of(options: dict[str, str]) -> list[str]:
+    """A workspace's manifest and options, as a command takes them."""
+    pairs = [pair for pair in options.items() if pair[0] != "manifest"]
+    return [options["manifest"], *(word for pair in pairs for word in pair)]
+
+
 def write_films(world: TinyWorld, options: dict[str, str]) -> dict[str, Path]:
     """The videos of a workspace, by id."""
     paths = {}
