@@ -240,7 +240,7 @@ def test_the_manifest_of_ones_own_data_set(demo: Path) -> None:
 
 def test_eval_and_report_take_the_newest_run_and_one_process_says_it(demo, monkeypatch) -> None:
     for command in ("eval", "report"):
-        said, report = result_of(command, *LAPTOP)
+        said, _ = result_of(command, *LAPTOP)
         assert said == "runs/demo: the newest run on demo"
     assert (demo / "runs/demo/report.html").is_file()
     monkeypatch.setenv("RANK", "1")

@@ -7,17 +7,24 @@ import numpy as np
 import pytest
 import torch
 
+from orn.demo.world.dials import Dials
+from orn.demo.world.make import SIZES, write_dataset
+from orn.demo.world.truth_shards import write_truth_shards
+from orn.shared.manifests.load import load_dataset
+from orn.shared.shards.reader import DetectionFolder
 from orn.stage2_train.clips.batches import LoaderSettings, training_loader
 from orn.stage2_train.clips.views import Views
 from orn.stage2_train.devices import build_accelerator
 from orn.stage2_train.evaluation.metrics import score_heads
 from orn.stage2_train.evaluation.predictions import predict
+from orn.stage2_train.frames.make_clips import ClipsRequest, make_clips
+from orn.stage2_train.frames.reader import ClipStore
 from orn.stage2_train.model.build import build_network
 from orn.stage2_train.recipe import load_recipe
 from orn.stage2_train.runs.phases import plan_phases
+from orn.stage2_train.runs.sources import Sources
 from orn.stage2_train.systems import system_names
 from orn.stage2_train.training.step import build_optimiser, freeze_for, training_step
-from tests.stage2_train.demo_batches import write_demo
 
 SMALL = (
     "model.base_width=2",
@@ -28,6 +35,7 @@ SMALL = (
     "model.activity_state=5",
     "optimiser.batch_size=2",
 )
+FILMS = SIZES["short"] | {"demo": (2, 2, 0), "demo-touch": (2, 2, 0), "demo-long": (1, 1, 0)}
 SETTINGS = LoaderSettings(batch_size=2)
 HEADS = {
     "both": {"two_heads", "activity_head", "object_head"},
@@ -46,7 +54,15 @@ CASES = [
 @pytest.fixture(scope="module")
 def small_demo(request, tmp_path_factory):
     """Sources of a data set, a batch to train on, and two clips to be measured on."""
-    sources = write_demo(request.param, tmp_path_factory.mktemp(request.param))
+    name, folder = request.param, tmp_path_factory.mktemp(request.param)
+    write_dataset(name, folder, films=FILMS[name], dials=Dials(), seed=0, workers=1)
+    write_truth_shards(name, folder, folder / "shards")
+    make_clips(ClipsRequest(manifest=name, data_root=folder, out=folder / "clips.h5"))
+    sources = Sources(
+        dataset=load_dataset(name, folder),
+        clips=ClipStore(folder / "clips.h5"),
+        detections=DetectionFolder(folder / "shards"),
+    )
     recipe = load_recipe("demo", num_activities=len(sources.dataset.classes), overrides=SMALL)
     train = sources.clip_dataset(sources.join("train", recipe), recipe)
     joined = sources.join("validation", recipe)

@@ -1,13 +1,19 @@
-"""How many threads compute, and that help is quick."""
+"""How many threads compute and on which device, that help is quick, and limits of options."""
 
+import re
 import subprocess
 import sys
 
+import click
 import pytest
+import torch
 
+from orn.shared.cli import orn
 from orn.shared.errors import ConfigError
 from orn.stage2_train import resources
+from orn.stage2_train.devices import build_accelerator
 from orn.stage2_train.resources import Resources
+from tests.running import run_orn
 
 
 @pytest.mark.parametrize(
@@ -33,25 +39,22 @@ def test_threads_are_the_cores_that_are_left(
 
 
 def test_a_store_and_none_are_refused(tmp_path) -> None:
-    with pytest.raises(ConfigError, match="--clips and --no-clip-store: wanted one of them"):
+    with pytest.raises(ConfigError, match="--clips and --no-clip-store"):
         Resources(clips=tmp_path / "clips.h5", no_clip_store=True)
 
 
 def test_help_imports_nothing_heavy() -> None:
+    commands = ("train", "eval", "ablate", "curve", "systems", "model")
     code = (
         "import sys\n"
-        "from orn.shared.cli import main\n"
-        "for command in sys.argv[1:]:\n"
-        "    try:\n        main([command, '--help'])\n    except SystemExit:\n        pass\n"
-        "print(*sys.modules, file=sys.stderr)\n"
+        "from orn.shared.cli import orn\n"
+        f"for command in {commands}:\n"
+        "    orn([command, '--help'], standalone_mode=False)\n"
+        "heavy = {'torch', 'numpy', 'pydantic', 'h5py', 'zarr', 'matplotlib'}\n"
+        "sys.exit(str(heavy & {*sys.modules}) if heavy & {*sys.modules} else 0)\n"
     )
-    commands = ("train", "eval", "ablate", "curve", "systems", "model")
-    process = subprocess.run(
-        [sys.executable, "-c", code, *commands], capture_output=True, text=True, check=True
-    )
-    assert process.stdout.count("Usage: ") == len(commands)
-    loaded = {name.partition(".")[0] for name in process.stderr.split()}
-    assert not loaded & {"torch", "numpy", "pydantic", "h5py", "zarr", "matplotlib"}
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ended.stdout.count("Usage: ") == len(commands)
 
 
 @pytest.mark.slow
@@ -67,3 +70,44 @@ def test_waiting_threads_sleep_unless_the_user_says_otherwise() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment
     )
     assert process.stdout == "PASSIVE 7\n"
+
+
+def test_precision_may_differ_from_job_to_job() -> None:
+    for precision, dtype in (("bf16", torch.bfloat16), ("fp32", torch.float32)):
+        accelerator = build_accelerator(precision, "cpu")
+        assert accelerator.device.type == "cpu"
+        with accelerator.autocast():
+            assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == dtype
+
+
+@pytest.mark.parametrize("device", ["gpu", "cuda:", "cpu:1", ""])
+def test_unknown_device(device) -> None:
+    with pytest.raises(ConfigError, match=f"cuda:N.*'{device}'"):
+        build_accelerator("fp32", device)
+
+
+def test_device_that_is_not_there() -> None:
+    number = torch.cuda.device_count() + 3
+    with pytest.raises(ConfigError, match=f"device cuda:{number}"):
+        build_accelerator("fp32", f"cuda:{number}")
+
+
+COMMANDS = ("train", "eval", "ablate", "clips", "overlay", "detect", "export-coco", "wheelhouse")
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_numbers_have_limits(name: str) -> None:
+    command = orn.get_command(click.Context(orn), name)
+    numbers = click.types.IntParamType | click.types.FloatParamType
+    options = [each for each in command.params if isinstance(each.type, numbers)]
+    assert options
+    for option in options:
+        for value in ("1" + "0" * 23, "-1", "nan", "inf"):
+            said = run_orn(name, "demo", f"{option.opts[0]}={value}", exit_code=2).stderr
+            assert f"'{option.opts[0]}'" in said
+            assert re.search(r"is not in the range [\d.]+<|is not a valid integer", said)
+
+
+@pytest.mark.parametrize("size", ["4097x16", "16x99999999999999999999", "0x16", "-1x16"])
+def test_sizes_of_stored_frames_have_limits(size: str) -> None:
+    assert "'--size'" in run_orn("clips", "demo", f"--size={size}", exit_code=2).stderr

@@ -1,10 +1,13 @@
 """The systems of the tables: names, settings that fit, figures as the paper prints them."""
 
+import re
+
 import pytest
 
 from orn.shared.errors import ConfigError
 from orn.stage2_train.model.config import NetworkConfig
-from orn.stage2_train.recipe import load_recipe
+from orn.stage2_train.network_choice import system_as_changed
+from orn.stage2_train.recipe import Recipe, load_recipe
 from orn.stage2_train.systems import PAPER_MODEL, SYSTEMS, find_system, system_names
 
 OBJECT_SYSTEMS = (
@@ -56,20 +59,10 @@ def test_no_two_systems_are_the_same_but_where_the_tables_repeat_one() -> None:
     [
         ("orn", 2, {"epic": "40.89", "vlog": "37.49", "something": "32.12"}),
         ("orn", 1, {"vlog": "44.7"}),
-        ("orn", 3, {"something": "35.97"}),
-        ("orn", 4, {"epic": "40.89"}),
-        ("object-head", 2, {"epic": "29.94", "vlog": "27.14", "something": "10.26"}),
-        ("activity-head", 2, {"epic": "38.33", "vlog": "35.03", "something": "31.31"}),
         ("orn-pixel-object-head", 2, {"epic": "23.71", "vlog": "14.40", "something": "2.51"}),
-        ("coco-shape-object-head", 2, {"epic": "21.92", "vlog": "7.18"}),
         ("clique-3", 2, {"epic": "37.67", "vlog": "36.04"}),
         ("inflation-10", 5, {"something": "33.77"}),
-        ("i3d", 1, {"vlog": "39.7"}),
-        ("i3d", 3, {"something": "27.63"}),
-        ("r50", 1, {"vlog": "40.5"}),
-        ("trn-multiscale", 3, {"something": "33.60"}),
         ("c3d-avg", 3, {"something": "21.50"}),
-        ("r18", 4, {"epic": "32.05"}),
         ("i3d-18", 4, {"epic": "34.20"}),
     ],
 )
@@ -86,8 +79,8 @@ def test_rows_of_a_table_are_all_there() -> None:
     assert find_system("orn").tables == (1, 2, 3, 4)
 
 
-def test_an_unknown_name() -> None:
-    with pytest.raises(ConfigError, match=r"system 'clique3': .* did you mean 'clique-3'"):
+def test_an_unknown_name_is_told_the_nearest() -> None:
+    with pytest.raises(ConfigError, match=r"'clique3': .*'clique-3'"):
         find_system("clique3")
 
 
@@ -139,3 +132,53 @@ def test_temporal_relations_are_made_for_the_clips_of_the_recipe_or_the_data_set
     assert frames("data.clip_frames=4") == 4
     with pytest.raises(ConfigError, match=r"model\.num_frames: .* 8 frames.* found 5"):
         frames("model.num_frames=5")
+
+
+ALL_2D = 'model.kernels=["2d", "2d", "2d", "2d", "2d"]'
+
+
+def load(system: str, *overrides: str, recipe: str = "paper_resnet50") -> Recipe:
+    """A recipe of the paper under a system, for clips of 8 frames."""
+    return load_recipe(recipe, num_activities=3, system=system, overrides=overrides, clip_frames=8)
+
+
+@pytest.mark.parametrize(
+    ("system", "override", "architecture"),
+    [
+        ("i3d", "model.temporal_start=identity", "i3d"),
+        ("i3d", ALL_2D, "i3d"),
+        ("i3d", "model.backbone=resnet18", "i3d"),
+        ("c3d-avg", "model.backbone=resnet18", "c3d"),
+        ("trn-multiscale", "model.aggregation=mean", "trn"),
+        ("orn", "model.num_frames=4", "object_video"),
+    ],
+)
+def test_a_choice_that_is_not_read_is_refused(system, override, architecture) -> None:
+    with pytest.raises(ConfigError, match=re.escape(f"--set {override}: ") + f".*{architecture}"):
+        load(system, override)
+
+
+def test_what_the_recipe_says_for_other_systems_may_stay(tmp_path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text('[model]\nbackbone = "resnet50"\nclique_size = 3\naggregation = "mean"\n')
+    for system in system_names():
+        recipe = load(system, "model.base_width=8", "model.relation_width=7", recipe=str(path))
+        assert recipe.model.relation_width == 7
+    load("i3d", "model.temporal_start=replicate", "model.backbone=resnet50")  # as they are
+    load("trn-multiscale", "model.backbone=resnet18", "model.num_frames=8")
+
+
+def test_a_changed_system_is_called_so() -> None:
+    def name(system: str, *overrides: str) -> str | None:
+        return system_as_changed(system, load(system, *overrides).model)
+
+    for system in system_names():
+        assert name(system, "model.relation_width=7") == system
+    assert name("orn", "model.clique_size=3") == "orn, with model.clique_size=3"
+    changed = name("r50", 'model.kernels=["2d","2d","2d","2d","3d"]', "model.aggregation=rnn")
+    assert changed == (
+        'r50, with model.kernels=["2d", "2d", "2d", "2d", "3d"] model.aggregation=rnn'
+    )
+    assert name("orn", "model.backbone=resnet18") == "orn"  # which a recipe chooses
+    assert name("r50", "model.backbone=resnet18") == "r50, with model.backbone=resnet18"
+    assert system_as_changed(None, load("orn").model) is None

@@ -1,31 +1,18 @@
 """VLOG's real clips: video -> imported masks -> clip store -> clips, by the commands of a user."""
 
-import json
-from pathlib import Path
-from typing import Any
-
 import numpy as np
 import pytest
-from click.testing import CliRunner
 from PIL import Image
 
-from orn.shared.cli import orn
 from orn.shared.manifests.records import Segment
 from orn.shared.shards.reader import DetectionFolder
 from orn.stage2_train.clips.dataset import ClipDataset, ClipSettings
 from orn.stage2_train.clips.objects import SlotSettings
 from orn.stage2_train.clips.views import ClipRequest
 from orn.stage2_train.frames.reader import ClipStore
+from tests.running import run_orn
 
 HALF_MASK_INTERVAL = 1 / 60
-
-
-def run(*arguments: str | Path) -> dict[str, Any]:
-    """The JSON that a command prints."""
-    result = CliRunner().invoke(orn, [str(argument) for argument in arguments])
-    assert result.exit_code == 0, result.stderr
-    report: dict[str, Any] = json.loads(result.stdout)
-    return report
 
 
 @pytest.mark.slow
@@ -33,13 +20,12 @@ def run(*arguments: str | Path) -> dict[str, Any]:
 def test_from_videos_and_released_masks_to_clips(sample_data, tmp_path) -> None:
     store, shards = tmp_path / "vlog.h5", tmp_path / "shards"
     data = ("--data", sample_data, "--json")
-    report = run("clips", "vlog", *data, "--out", store, "--workers", "1")
+    report = run_orn("clips", "vlog", *data, "--out", store, "--workers", "1").json
     assert (report["added"], report["frames"]) == (2, 833)
     masks = sample_data / "vlog/masks/preds_100x100_50"
-    run("import-masks", "vlog", masks, "--format", "authors", *data, "--out", shards)
-    pictures = run(
-        "overlay", "vlog", *data, "--clips", store, "--shards", shards, "--out", tmp_path / "drawn"
-    )["pictures"]
+    run_orn("import-masks", "vlog", masks, "--format", "authors", *data, "--out", shards)
+    places = ("--clips", store, "--shards", shards, "--out", tmp_path / "drawn")
+    pictures = run_orn("overlay", "vlog", *data, *places).json["pictures"]
     assert [Image.open(row["path"]).size for row in pictures] == [(4 * 512, 512)] * 2
 
     clips, detections = ClipStore(store), DetectionFolder(shards)
