@@ -3,9 +3,6 @@
 from dataclasses import replace
 from pathlib import Path
 
-import pytest
-
-from orn.shared.errors import ConfigError
 from orn.stage2_train.ablation import ablate
 from orn.stage2_train.ablation.plan import AblationRequest, Arm, Variation, planned_runs
 from orn.stage2_train.ablation.rows import AblationRow
@@ -67,12 +64,6 @@ def test_an_arm_changes_its_systems_and_leaves_the_others_plain() -> None:
     ]
     assert runs[3].overrides == (*runs[1].overrides, "a=1", "b=2")
     assert runs[2].overrides == runs[0].overrides
-
-
-def test_values_are_searched_or_varied_not_both() -> None:
-    values = Variation.of_setting("data.clip_frames", ("2", "4"))
-    with pytest.raises(ConfigError, match="--search and --vary: wanted one of them, found both"):
-        _request(search=values, vary=values)
 
 
 def test_each_system_goes_on_with_the_arm_that_is_best_by_the_first_seed(monkeypatch) -> None:

@@ -39,31 +39,25 @@ def test_means_and_contrasts() -> None:
         ("orn", "activity-head"): "holds",
         ("orn", "clique-1"): "not decided",
     }
-    text = report_text(report)
-    assert "demo, test: top1 in percent on 100 segments, chance 8.0, floor 8.0" in text
-    assert "71.0 +- 2.5" in text
+    assert "71.0 +- 2.5" in report_text(report)
     # Welch: two variances of 1/3, four degrees of freedom, t = 2.776445
     assert report["orderings"][0]["half_width"] == pytest.approx(2.776445 * (2 / 3) ** 0.5)
-    assert "| exploratory | orn | activity-head | 10.0 +- 2.3 | <0.001 | holds |" in markdown_table(
-        report
-    )
-
-
-def test_heads_trained_apart_are_of_no_other_backbone() -> None:
-    rows = {row.name: row for row in table_rows("2", (), load_recipe("demo", num_activities=12))}
+    assert "| orn | activity-head | 10.0 +- 2.3 | <0.001 | holds |" in markdown_table(report)
+    # Heads that were trained apart are of no other backbone.
     results = made_results({"orn": (70.0,), "late-fusion": (60.0,)})
     assert ("orn", "late-fusion") in _verdicts(ablation_report(results, rows=rows))
 
 
-def test_a_reversed_ordering_is_said() -> None:
-    report = ablation_report(made_results({**PERCENTS, "activity-head": (90.0, 91.0, 92.0)}))
-    assert report["orderings"][0]["verdict"] == "does not hold"
-    assert report["orderings"][0]["mean"] < 0
-
-
-def test_one_seed_decides_nothing() -> None:
-    report = ablation_report(made_results({"orn": (90.0,), "activity-head": (10.0,)}))
-    assert _verdicts(report) == {("orn", "activity-head"): "not decided"}
+@pytest.mark.parametrize(
+    ("percents", "verdict"),
+    [
+        (PERCENTS | {"activity-head": (90.0, 91.0, 92.0)}, "does not hold"),
+        ({"orn": (90.0,), "activity-head": (10.0,)}, "not decided"),  # one seed decides nothing
+    ],
+)
+def test_verdicts(percents, verdict) -> None:
+    report = ablation_report(made_results(percents))
+    assert _verdicts(report)["orn", "activity-head"] == verdict
 
 
 def test_primary_contrasts_come_first_and_are_corrected_for_their_number() -> None:
@@ -85,7 +79,7 @@ def test_primary_contrasts_come_first_and_are_corrected_for_their_number() -> No
 
 
 def test_a_primary_contrast_of_what_is_not_there_is_refused() -> None:
-    with pytest.raises(ConfigError, match="--primary orn:orm: wanted BETTER:WORSE, two of"):
+    with pytest.raises(ConfigError, match="--primary orn:orm"):
         ablation_report(made_results(PERCENTS), primary=[("orn", "orm")])
 
 
@@ -111,7 +105,6 @@ def test_a_side_has_learned_above_the_floor_with_a_loss_at_rest(percents, figure
     (row,) = report["orderings"]
     assert row["not_learned"] == (["activity-head"] if why else [])
     assert row["verdict"] == ("one side has not learned" if why else "holds")
-    assert ("one side has not learned, activity-head" in report_text(report)) == bool(why)
 
 
 def test_arms_are_compared_inside_and_with_the_first() -> None:
@@ -130,7 +123,6 @@ def test_arms_are_compared_inside_and_with_the_first() -> None:
         ("exploratory", "plain", "orn", "clique-1"),
         ("exploratory", "", "orn@he", "orn@plain"),
     ]
-    assert report_text(report).split("\n")[0].count("against arm") == 1
 
 
 def test_runs_that_arms_share_are_not_compared_with_themselves() -> None:

@@ -28,7 +28,7 @@ def test_tables(recipe) -> None:
 
 
 def test_refuses_a_row_of_another_table(recipe) -> None:
-    with pytest.raises(ConfigError, match="system 'r50': wanted one of table 2, activity-head"):
+    with pytest.raises(ConfigError, match=r"'r50': .*activity-head"):
         table_rows("2", ("r50",), recipe)
 
 
