@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from orn.shared.errors import CheckpointError, ConfigError, PipelineError
 from orn.stage2_train.ablation.plan import AblationRun

@@ -1,12 +1,17 @@
-"""Checkpoints: written whole, read safely."""
+"""Checkpoints: written whole, read safely; the one before where the last is damaged."""
 
+import logging
+import os
 import pickle
+import resource
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from torch import nn
 
-from orn.shared.errors import CheckpointError
+from orn.shared.errors import CheckpointError, PipelineError
 from orn.stage2_train.recipe import OptimiserRecipe
 from orn.stage2_train.runs.checkpoint import (
     Checkpoint,
@@ -15,7 +20,9 @@ from orn.stage2_train.runs.checkpoint import (
     load_weights,
     save_checkpoint,
 )
+from orn.stage2_train.runs.last_checkpoint import load_last, save_last
 from orn.stage2_train.training.step import build_optimiser
+from tests.processes import new_processes
 
 
 @pytest.fixture
@@ -66,11 +73,6 @@ def test_a_failed_write_keeps_the_old_one(checkpoint, tmp_path, monkeypatch) -> 
     assert [entry.name for entry in tmp_path.iterdir()] == ["last.pt"]
 
 
-def test_absent(tmp_path) -> None:
-    with pytest.raises(CheckpointError, match=r"last\.pt: cannot be read \(No such file"):
-        load_checkpoint(tmp_path / "last.pt")
-
-
 class Evil:
     """Runs code when it is unpickled."""
 
@@ -89,31 +91,6 @@ def test_code_is_not_run(tmp_path, capsys) -> None:
     assert "executed" not in capsys.readouterr().out
 
 
-def test_other_files(tmp_path) -> None:
-    path = tmp_path / "other.pt"
-    torch.save({"weight": torch.zeros(1)}, path)
-    with pytest.raises(CheckpointError, match=r"other\.pt: wanted a checkpoint .*another format"):
-        load_checkpoint(path)
-    torch.save({"format": "orn-checkpoint", "format_version": 9}, path)
-    with pytest.raises(CheckpointError, match="wanted checkpoint version 1, found another"):
-        load_checkpoint(path)
-
-
-def test_other_network(checkpoint, tmp_path) -> None:
-    with pytest.raises(CheckpointError, match="x: does not fit"):
-        load_weights(nn.Linear(4, 2), checkpoint, path="x")
-
-
-def test_a_state_of_other_fields(checkpoint, tmp_path) -> None:
-    path = tmp_path / "last.pt"
-    save_checkpoint(path, checkpoint)
-    content = torch.load(path, weights_only=True)
-    del content["state"]["step"]
-    torch.save(content, path)
-    with pytest.raises(CheckpointError, match=r"last\.pt: holds no state .*missing step"):
-        load_checkpoint(path)
-
-
 def test_epochs_are_counted_in_batches() -> None:
     state = TrainingState()
     ends = [state.advance(2, num_batches=5, num_phase_steps=4) for _ in range(2)]
@@ -124,21 +101,16 @@ def test_epochs_are_counted_in_batches() -> None:
     assert state.phase_over
 
 
-def test_a_phase_begins_with_an_epoch() -> None:
+def test_a_phase_begins_with_an_epoch_and_the_last_one_ends() -> None:
     state = TrainingState(epoch=3, batch=2, step=9, phase_step=9, phase_over=True, best_metric=0.5)
+    assert [state.is_finished(number) for number in (0, 1, 2)] == [True, True, False]
     state.begin_phase(1)
     assert (state.phase, state.epoch, state.batch, state.phase_step) == (1, 4, 0, 0)
     assert (state.step, state.phase_over, state.best_metric) == (9, False, None)
+    assert not state.is_finished(2)
     state = TrainingState(epoch=3, batch=0)
     state.begin_phase(1)
     assert state.epoch == 3
-
-
-def test_finished() -> None:
-    assert TrainingState().is_finished(0)
-    assert not TrainingState().is_finished(1)
-    assert not TrainingState(phase=0, phase_over=True).is_finished(2)
-    assert TrainingState(phase=1, phase_over=True).is_finished(2)
 
 
 def test_best_metric_and_patience() -> None:
@@ -164,3 +136,110 @@ def test_means() -> None:
     state.add({"loss": 2.0})
     assert state.take_means() == {"loss": 1.5}
     assert (state.sums, state.num_summed) == ({}, 0)
+
+
+def at_step(step: int, *, size: int = 3) -> Checkpoint:
+    """A checkpoint of some step."""
+    weight = torch.full((size,), float(step))
+    return Checkpoint(model={"weight": weight}, optimiser=None, state=TrainingState(step=step))
+
+
+def cut(path: Path) -> None:
+    os.truncate(path, path.stat().st_size // 2)
+
+
+def steps(run: Path, *names: str) -> list[int]:
+    return [load_checkpoint(run / name).state.step for name in names]
+
+
+def test_the_one_before_is_kept(tmp_path) -> None:
+    assert load_last(tmp_path, mend=True) is None
+    save_last(tmp_path, at_step(1))
+    assert {path.name for path in tmp_path.iterdir()} == {"last.pt"}
+    for step in (2, 3):
+        save_last(tmp_path, at_step(step))
+        assert steps(tmp_path, "previous.pt", "last.pt") == [step - 1, step]
+    assert {path.name for path in tmp_path.iterdir()} == {"last.pt", "previous.pt"}
+    (tmp_path / "last.pt").unlink()  # another training begins
+    save_last(tmp_path, at_step(1))
+    assert {path.name for path in tmp_path.iterdir()} == {"last.pt"}
+
+
+def test_a_damaged_one_gives_way_to_the_one_before(tmp_path, caplog) -> None:
+    for step in (1, 2):
+        save_last(tmp_path, at_step(step))
+    cut(tmp_path / "last.pt")
+    damaged = (tmp_path / "last.pt").read_bytes()
+    with caplog.at_level(logging.WARNING):
+        assert load_last(tmp_path, mend=False).state.step == 1  # of a second process
+        assert not caplog.records
+        assert load_last(tmp_path, mend=True).state.step == 1
+    (record,) = caplog.records
+    assert "last.pt: " in record.message
+    assert "previous.pt, step 1" in record.message
+    assert (tmp_path / "damaged.pt").read_bytes() == damaged
+    assert steps(tmp_path, "previous.pt", "last.pt") == [1, 1]
+    save_last(tmp_path, at_step(2))
+    assert steps(tmp_path, "previous.pt", "last.pt") == [1, 2]
+
+
+@pytest.mark.parametrize("previous", [None, "none, too"])
+def test_two_damaged_ones_are_an_error(tmp_path, previous) -> None:
+    save_last(tmp_path, at_step(1))
+    cut(tmp_path / "last.pt")
+    if previous:
+        (tmp_path / "previous.pt").write_text(previous)
+    with pytest.raises(CheckpointError, match=r"last\.pt: "):
+        load_last(tmp_path, mend=True)
+
+
+def test_killed_while_the_next_one_is_written(tmp_path, monkeypatch) -> None:
+    """Both names then lead to one file, and there is room for the next one."""
+    for step in (1, 2):
+        save_last(tmp_path, at_step(step))
+
+    def die(content: object, file: object) -> None:
+        assert (tmp_path / "last.pt").samefile(tmp_path / "previous.pt")
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(torch, "save", die)
+        with pytest.raises(KeyboardInterrupt):
+            save_last(tmp_path, at_step(3))
+    assert load_last(tmp_path, mend=True).state.step == 2
+    save_last(tmp_path, at_step(3))
+    assert steps(tmp_path, "previous.pt", "last.pt") == [2, 3]
+
+
+def test_a_disk_without_hard_links(tmp_path, monkeypatch, caplog) -> None:
+    def refuse(*paths: Path) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+    for step in (1, 2):
+        save_last(tmp_path, at_step(step))
+    assert {path.name for path in tmp_path.iterdir()} == {"last.pt"}
+    assert "the checkpoint before the last is not kept" in caplog.text
+
+
+def save_on_a_full_disk(run: Path, answers: Any) -> None:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
+    try:
+        save_last(run, at_step(2, size=1 << 20))
+    except BaseException as err:
+        answers.put(err)
+
+
+def test_a_full_disk(tmp_path) -> None:
+    """In a process of its own, whose files may have 1 MiB."""
+    save_last(tmp_path, at_step(1))
+    context = new_processes()
+    answers = context.Queue()
+    process = context.Process(target=save_on_a_full_disk, args=(tmp_path, answers))
+    process.start()
+    error = answers.get(timeout=120)
+    process.join()
+    assert isinstance(error, PipelineError), repr(error)
+    assert str(error).startswith(f"{tmp_path / 'last.pt'}: ")
+    assert {path.name for path in tmp_path.iterdir()} == {"last.pt", "previous.pt"}
+    assert steps(tmp_path, "last.pt") == [1]

@@ -7,14 +7,13 @@ from types import SimpleNamespace
 import pytest
 from accelerate import Accelerator
 from accelerate.tracking import GeneralTracker, TensorBoardTracker
-from click.testing import CliRunner
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from orn.shared.cli import orn
 from orn.stage2_train.devices import build_accelerator
 from orn.stage2_train.recipe import PhaseRecipe
 from orn.stage2_train.runs.metrics_log import opened_log
 from orn.stage2_train.runs.run_folder import read_jsonl
+from tests.running import run_orn
 
 
 @pytest.fixture
@@ -51,24 +50,17 @@ def test_lines_after_the_checkpoint_are_taken_back(accelerator, tmp_path) -> Non
     path = tmp_path / "metrics.jsonl"
     with opened_log(tmp_path, step=0, accelerator=accelerator) as log:
         for step in (1, 2, 3):
-            log.write(step, group="train", values={"loss": float(step)})
+            log.write(step, group="train", values={"loss": float(step), "seconds": step / 10})
+        assert log.seconds == 0.1 + 0.2 + 0.3
     with path.open("a") as file:
         file.write('{"step": 4, "gro')  # killed while writing
     with opened_log(tmp_path, step=2, accelerator=accelerator) as log:
+        assert log.seconds == 0.1 + 0.2
         log.write(3, group="train", values={"loss": 30.0})
     lines = [json.loads(line) for line in path.read_text().splitlines()]
     assert [(line["step"], line["loss"]) for line in lines] == [(1, 1.0), (2, 2.0), (3, 30.0)]
     shown = scalars(tmp_path / "tensorboard")["train/loss"]
     assert shown == [(1, 1.0), (2, 2.0), (3, 30.0)]
-
-
-def test_seconds_are_those_of_the_lines_that_count(accelerator, tmp_path) -> None:
-    with opened_log(tmp_path, step=0, accelerator=accelerator) as log:
-        for step in (1, 2, 3):
-            log.write(step, group="train", values={"seconds": step / 10})
-        assert log.seconds == 0.1 + 0.2 + 0.3
-    with opened_log(tmp_path, step=2, accelerator=accelerator) as log:
-        assert log.seconds == 0.1 + 0.2
 
 
 def test_inactive_writes_nothing(tmp_path) -> None:
@@ -79,17 +71,10 @@ def test_inactive_writes_nothing(tmp_path) -> None:
 
 def test_steps_that_are_no_numbers_are_taken_back(accelerator, tmp_path) -> None:
     path = tmp_path / "metrics.jsonl"
-    lines = [
-        '{"step": "1"}',
-        '{"step": [1]}',
-        '{"step": 1, "x": "\\ud800"}',
-        '{"x": 1}',
-        '{"step": 1e9}',
-    ]
-    path.write_text("\n".join(lines) + "\n")
+    path.write_text('{"step": "1"}\n{"step": [1]}\n{"step": 1, "x": "\\ud800"}\n{"step": 1e9}\n')
     with opened_log(tmp_path, step=2, accelerator=accelerator):
         pass
-    assert read_jsonl(path) == [{"step": 1, "x": "?"}, {"x": 1}]
+    assert read_jsonl(path) == [{"step": 1, "x": "?"}]
 
 
 class Kept(GeneralTracker):
@@ -142,25 +127,22 @@ def test_a_tracker_that_breaks_ends_no_training(accelerator, tmp_path, caplog) -
         for step in (1, 2, 3):
             log.write(step, group="train", values={"loss": 1.0})
     assert [step for step, _ in kept.lines] == [1]
-    assert [record.message for record in caplog.records] == [
-        "kept takes no more metrics (no space left)"
-    ]
+    (record,) = caplog.records
+    assert "kept" in record.message and "no space left" in record.message
     assert [step for step, _ in scalars(tmp_path / "tensorboard")["train/loss"]] == [1, 2, 3]
 
 
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("mlflaw", "--log-with mlflaw: wanted one of mlflow, wandb, tensorboard; did you mean 'ml"),
-        ("wandb", "--log-with wandb: wanted the package wandb, found none; `pip install '.[wandb"),
+        ("mlflaw", "'mlflow'"),
+        ("wandb", "pip install"),
     ],
 )
 def test_a_tracker_that_is_not_there_is_refused_at_once(name, message, monkeypatch) -> None:
     monkeypatch.setattr("orn.stage2_train.runs.metrics_log.get_available_trackers", list)
-    result = CliRunner().invoke(orn, ["train", "no-such-data-set", "--log-with", name])
-    assert result.exit_code == 2
-    assert message in result.stderr
-    assert len(result.stderr.splitlines()) == 1
+    (said,) = run_orn("train", "none", "--log-with", name, exit_code=2).stderr.splitlines()
+    assert f"--log-with {name}: " in said and message in said
 
 
 @pytest.mark.parametrize("name", ["mlflow", "wandb"])

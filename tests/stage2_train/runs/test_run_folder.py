@@ -25,21 +25,16 @@ class Settings:
 
 
 def test_folder_holds_settings_and_what_they_ran_with(tmp_path: Path) -> None:
-    start_run(tmp_path / "run", Settings(epochs=5), threads=3)
-    assert load_config(tmp_path / "run" / "config.toml", Settings) == Settings(epochs=5)
-    (start,) = read_jsonl(tmp_path / "run" / "starts.jsonl")
+    run = tmp_path / "run"
+    start_run(run, Settings(epochs=5), threads=3)
+    start_run(run, Settings(epochs=2), threads=1)
+    assert load_config(run / "config.toml", Settings) == Settings(epochs=5)
+    start, resumed = read_jsonl(run / "starts.jsonl")
     assert start["versions"]["numpy"]
     assert start["command"]
-    assert start["threads"] == 3
+    assert (start["threads"], resumed["threads"]) == (3, 1)
     assert "commit" in start
     assert start["time"].endswith("+00:00")
-
-
-def test_resuming_adds_a_start_and_keeps_the_settings(tmp_path: Path) -> None:
-    start_run(tmp_path, Settings(epochs=1), threads=1)
-    start_run(tmp_path, Settings(epochs=2), threads=1)
-    assert len(read_jsonl(tmp_path / "starts.jsonl")) == 2
-    assert load_config(tmp_path / "config.toml", Settings).epochs == 1
 
 
 def test_the_newest_run_is_the_one_started_last(tmp_path: Path) -> None:
@@ -77,48 +72,22 @@ def test_records_come_back_in_order(tmp_path: Path) -> None:
     assert [json.loads(line) for line in path.read_text().splitlines()] == read_jsonl(path)
 
 
-def test_line_torn_by_a_crash_costs_only_itself(tmp_path: Path) -> None:
-    path = tmp_path / "metrics.jsonl"
-    append_jsonl(path, {"step": 1})
-    with path.open("a") as file:
-        file.write('{"step": 2, "lo')
-    assert read_jsonl(path) == [{"step": 1}]
-    append_jsonl(path, {"step": 3})
-    assert read_jsonl(path) == [{"step": 1}, {"step": 3}]
-
-
 def test_no_file_has_no_records(tmp_path: Path) -> None:
     assert read_jsonl(tmp_path / "none.jsonl") == []
-
-
-def test_disk_that_refuses(tmp_path: Path) -> None:
-    with pytest.raises(PipelineError, match="could not be written"):
-        append_jsonl(tmp_path, {"step": 1})
 
 
 def test_a_log_that_is_no_file(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.jsonl")
     for path in (tmp_path / "pipe.jsonl", tmp_path):
-        with pytest.raises(PipelineError, match="wanted a file, found"):
-            bounded(read_jsonl, path)
-        with pytest.raises(
-            PipelineError, match=r"could not be written|wanted a file, found a pipe"
-        ):
-            bounded(append_jsonl, path, {"step": 1})
-
-
-def test_a_log_that_fills_the_disk(tmp_path: Path) -> None:
-    path = tmp_path / "metrics.jsonl"
-    path.write_text('{"step": 1}\n')
-    os.truncate(path, 10 << 30)
-    with pytest.raises(PipelineError, match="wanted a log of at most 1,073,741,824 bytes, found"):
-        read_jsonl(path)
+        for use, *more in ((read_jsonl,), (append_jsonl, {"step": 1})):
+            with pytest.raises(PipelineError, match=path.name):
+                bounded(use, path, *more)
 
 
 def test_a_log_is_not_written_through_a_link(tmp_path: Path) -> None:
     (tmp_path / "precious").write_text("mine\n")
     (tmp_path / "metrics.jsonl").symlink_to(tmp_path / "precious")
-    with pytest.raises(PipelineError, match=r"metrics\.jsonl: could not be written \(Too many"):
+    with pytest.raises(PipelineError, match=r"metrics\.jsonl"):
         append_jsonl(tmp_path / "metrics.jsonl", {"step": 1})
     assert (tmp_path / "precious").read_text() == "mine\n"
 
