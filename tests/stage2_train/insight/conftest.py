@@ -5,16 +5,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
 
-from orn.shared.cli import orn
 from tests.browser import chromium  # noqa: F401
+from tests.running import run_orn
 from tests.stage2_train.model.conftest import (  # noqa: F401
     make_batch,
     make_network,
     tiny_config,
 )
-from tests.worlds.films import make_workspace
+from tests.worlds.films import make_workspace, words_of
 
 EVAL_OPTIONS = ("--workers", "0", "--device", "cpu")
 
@@ -35,10 +34,7 @@ def train_tiny(tiny_world: Any) -> Callable[..., Path]:
         for file in (root / "labels.csv", root / "classes.txt"):
             text = file.read_text().replace("right", "{0}").replace("down", "{1}")
             file.write_text(text.format(*names))
-        manifest = options.pop("manifest")
-        words = [word for pair in options.items() for word in pair]
-        result = CliRunner().invoke(orn, ["train", manifest, *words, "--max-steps", "4", *more])
-        assert result.exit_code == 0, result.output
+        run_orn("train", *words_of(options), "--max-steps", "4", *more)
         return folder / "run"
 
     return train

@@ -8,23 +8,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
 from PIL import Image
 
-from orn.shared.cli import orn
 from orn.shared.errors import JoinError, PipelineError
 from orn.stage2_train.insight.report import write_report
 from orn.stage2_train.insight.report_page import CellClips, Picture, ReportPage, Section, shown
 from orn.stage2_train.resources import Resources
+from tests.running import run_orn
 from tests.stage2_train.insight.conftest import EVAL_OPTIONS
 
 ON_CPU = Resources(device="cpu")
 
 
 def report(run: Path, *more: str) -> dict:
-    result = CliRunner().invoke(orn, ["report", str(run), *EVAL_OPTIONS, "--json", *more])
-    assert result.exit_code == 0, result.output
-    return json.loads(result.stdout)
+    return run_orn("report", run, *EVAL_OPTIONS, "--json", *more).json
 
 
 @pytest.fixture(scope="module")
@@ -56,16 +53,14 @@ def cells(html: str, heading: str) -> list[list[str]]:
 def test_numbers_are_those_of_eval(run) -> None:
     measured = json.loads((run / "eval-validation.json").read_text())
     html = (run / "report.html").read_text("utf-8")
-    scores = {(row[0], row[1]): row[2] for row in cells(html, ">Scores</h2>")}
+    shown = {(row[0], row[1]): row[2] for row in cells(html, ">Scores</h2>")}
     for head in ("two_heads", "activity_head", "object_head"):
-        shown = scores[head.replace("_", " "), "top1"]
-        assert shown == f"{100 * measured[head]['top1']:.2f}"
-    assert scores["chance", "top1"] == "50.00"
-    classes = cells(html, ">Classes</h3>")
-    assert [row[0] for row in classes] == ["right", "down"]
-    for row, wanted in zip(classes, measured["per_class"], strict=True):
-        assert row[1] == str(wanted["num_segments"])
-        assert row[2] == f"{100 * wanted['two_heads']:.2f}"
+        assert shown[head.replace("_", " "), "top1"] == f"{100 * measured[head]['top1']:.2f}"
+    wanted = [
+        [row["class"], str(row["num_segments"]), f"{100 * row['two_heads']:.2f}"]
+        for row in measured["per_class"]
+    ]
+    assert [row[:3] for row in cells(html, ">Classes</h3>")] == wanted
     counts = [[int(row["right"]), int(row["down"])] for row in rows(run / "report/confusion.csv")]
     found = [[*place, n] for place, n in np.ndenumerate(np.array(counts)) if n]
     assert found == measured["confusion_counts"]
@@ -108,34 +103,23 @@ def test_figure_4_counts_every_pair_of_the_clips(run) -> None:
         assert {row["activity_clips"] for row in of_class} == {"2"}
 
 
-def test_the_page_loads_nothing(run) -> None:
+def test_the_page_loads_nothing_and_says_how_it_was_made(run) -> None:
     html = (run / "report.html").read_text("utf-8")
     assert set(re.findall(r'src="([^"]{0,11})', html)) == {"data:image/"}
     assert not re.search(r'href="(?!#)', html)
     assert "default-src 'none'" in html
     assert 'style="' not in html  # which the policy would refuse
-
-
-def test_it_says_how_it_was_made(run) -> None:
-    html = (run / "report.html").read_text("utf-8")
     config = (run / "config.toml").read_text()
     assert re.search(r'train_digest = "(sha256:\w+)"', config)[1] in html
-    assert "<dt>command</dt><dd><bdi>orn" in html
     assert "relation_width = 6" in html
     assert "drawn sha256:0" in html
 
 
 def test_pictures_are_taken_by_rank_while_they_fit() -> None:
     noise = np.random.default_rng(0).bytes(60_000)
+    own = {"data": noise, "media": "image/webp", "alt": "noise"}
     pictures = [
-        Picture(
-            key=str(number),
-            data=noise,
-            media="image/webp",
-            alt="noise",
-            file=f"report/{number}.png",
-            rank=-number,
-        )
+        Picture(key=str(number), file=f"report/{number}.png", rank=-number, **own)
         for number in range(9)
     ]
     page = ReportPage(
@@ -154,7 +138,7 @@ def test_pictures_are_taken_by_rank_while_they_fit() -> None:
         assert left_out == [str(number) for number in range(len(left_out))]  # the last rank first
         assert most - len(html.encode()) < 81_000 or len(left_out) == 0
     assert html.count('"],') >= 49
-    with pytest.raises(PipelineError, match="wanted a page of at most 1,000 bytes"):
+    with pytest.raises(PipelineError, match="1,000 bytes"):
         page.html(1000)
 
 
@@ -177,22 +161,8 @@ def test_chosen_clips_are_shown_and_other_ids_refused(run) -> None:
     assert id in section
     assert {row["activity_clips"] for row in rows(run / "report/figure4.csv")} == {"1"}
     assert len([each for each in (run / "report").iterdir() if "figure5-" in each.name]) == 2
-    with pytest.raises(JoinError, match=f"wanted a segment 'x' .*, found none; .* is '{id[:4]}"):
+    with pytest.raises(JoinError, match=f"'x'.*'{id[:4]}"):
         write_report(run, resources=ON_CPU, segments=("x",))
-
-
-def test_damaged_results_are_a_sentence(run, tmp_path) -> None:
-    path = run / "predictions-validation.npz"
-    kept = path.read_bytes()
-    path.write_bytes(b"PK")
-    result = CliRunner().invoke(orn, ["report", str(run), *EVAL_OPTIONS])
-    path.write_bytes(kept)
-    assert result.exit_code == 1
-    assert "predictions-validation.npz: wanted predictions" in result.stderr
-    assert "Traceback" not in result.stderr
-    result = CliRunner().invoke(orn, ["report", str(tmp_path)])
-    assert result.exit_code == 2
-    assert "wanted the folder of a training run" in result.stderr
 
 
 @pytest.mark.parametrize(
@@ -200,19 +170,10 @@ def test_damaged_results_are_a_sentence(run, tmp_path) -> None:
     [
         (("--system", "activity-head"), "relates no objects", "so no pair decided"),
         pytest.param(
-            ("--set", "model.clique_size=3"),
-            "relates 3 objects at a time",
-            "Lines join",
-            marks=pytest.mark.slow,
-        ),
-        pytest.param(
-            ("--system", "object-head"),
-            "Figure 4 of the paper",
-            "Lines join",
-            marks=pytest.mark.slow,
+            ("--set", "model.clique_size=3"), "3 objects", "Lines join", marks=pytest.mark.slow
         ),
     ],
-    ids=["activity head", "triples", "object head"],
+    ids=["activity head", "triples"],
 )
 def test_other_systems(train_tiny, tmp_path, settings, figure_4, figure_5) -> None:
     run = train_tiny(tmp_path, *settings)
@@ -221,7 +182,6 @@ def test_other_systems(train_tiny, tmp_path, settings, figure_4, figure_5) -> No
     places = [html.index(f'id="figure{number}"') for number in (4, 5, 6)]
     assert figure_4 in html[places[0] : places[1]]
     assert figure_5 in html[places[1] : places[2]]
-    assert ("Detector: " in html) or "There are none." in html
 
 
 def test_several_labels_a_clip(train_tiny, tmp_path) -> None:

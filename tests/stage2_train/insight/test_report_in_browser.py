@@ -4,9 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
 
-from orn.shared.cli import orn
 from orn.stage2_train.insight.report_page import (
     CellClips,
     Picture,
@@ -23,14 +21,18 @@ from tests.browser import (
     serious_problems,
     until,
 )
+from tests.running import run_orn
 from tests.stage2_train.insight.conftest import EVAL_OPTIONS
 
+CELL = (
+    '<button data-cell="0-0">2</button><section id="cell"><h3 id="cell-title" tabindex=0>'
+    '</h3><p id="cell-text"></p><ul id="cell-clips"></ul></section>'
+)
 pytestmark = pytest.mark.timeout(200)
 
 
 def report(run: Path) -> Path:
-    result = CliRunner().invoke(orn, ["report", str(run), *EVAL_OPTIONS])
-    assert result.exit_code == 0, result.output
+    run_orn("report", run, *EVAL_OPTIONS)
     return run / "report.html"
 
 
@@ -133,9 +135,7 @@ def test_hostile_ids_and_titles_are_texts(chromium: Any, tmp_path: Path, text: s
         alt=text + "\"'", file=text, rank=0, graph=True,
     )  # fmt: skip
     parts = [table((shown(text),), [[shown(text)]], name=text + '"'), picture]
-    button = '<button data-cell="0-0">2</button><section id="cell"><h3 id="cell-title" tabindex=0>'
-    button += '</h3><p id="cell-text"></p><ul id="cell-clips"></ul></section>'
-    page.sections = [Section(id="scores", title=text, parts=[*parts, button])]
+    page.sections = [Section(id="scores", title=text, parts=[*parts, CELL])]
     page.cells = [CellClips(row=0, column=0, title=text, clips=[0, 1])]
     path = tmp_path / "report.html"
     path.write_text(page.html(500_000), encoding="utf-8")
@@ -152,9 +152,7 @@ def test_hostile_ids_and_titles_are_texts(chromium: Any, tmp_path: Path, text: s
 
 def test_many_clips_behind_a_cell_are_cut(chromium: Any, tmp_path: Path) -> None:
     page = ReportPage(title="many", lead="", clips={row: (f"id {row}", "x") for row in range(500)})
-    page.sections = [Section(id="cells", title="cells", parts=[
-        '<button data-cell="0-0">500</button><section id="cell"><h3 id="cell-title" tabindex=0>'
-        '</h3><p id="cell-text"></p><ul id="cell-clips"></ul></section>'])]  # fmt: skip
+    page.sections = [Section(id="cells", title="cells", parts=[CELL])]
     page.cells = [CellClips(row=0, column=0, title="all", clips=range(500))]
     path = tmp_path / "report.html"
     path.write_text(page.html(100_000), encoding="utf-8")
