@@ -1,19 +1,21 @@
 """A run on the tiny world with real videos, and everything in it as a user has it."""
 
-import json
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
 
-from orn.shared.cli import orn
 from orn.shared.video.read import content_digest
 from tests.browser import chromium  # noqa: F401
-from tests.worlds.films import build_world, make_workspace, write_films_shard
-from tests.worlds.videos import write_pictures
+from tests.running import Ran, run_orn
+from tests.worlds.films import (
+    build_world,
+    make_workspace,
+    words_of,
+    write_films,
+    write_films_shard,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,42 +30,21 @@ class Trained:
     """By id."""
 
 
-def call(*arguments: object) -> Result:
-    """Runs `orn` in this process."""
-    return CliRunner().invoke(orn, [str(each) for each in arguments])
-
-
-@pytest.fixture(scope="session")
-def orn_call() -> Callable[..., Result]:
-    """`call`, for other folders of tests."""
-    return call
-
-
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     """Trained on a clip store, evaluated on the validation split; read-only."""
     folder = tmp_path_factory.mktemp("predict")
     world = build_world(tmp_path_factory.mktemp("world"))
     options = make_workspace(world, folder)
-    videos, films = {}, []
-    for film in world.films.values():
-        path = videos[film.id] = Path(options["--data"]) / "tiny" / f"{film.id}.mp4"
-        write_pictures(path, [film.image(frame) for frame in range(len(film.boxes_FN4))])
-        films.append(replace(film, digest=content_digest(path)))
+    videos = write_films(world, options)
+    films = [replace(film, digest=content_digest(videos[id])) for id, film in world.films.items()]
     write_films_shard(folder / "shards" / "shard-000000.zarr.zip", films)
     options["--shards"] = str(folder / "shards")
     options["--clips"] = str(folder / "clips.h5")
-    made = call(
-        "clips", options["manifest"], "--data", options["--data"], "--out", folder / "clips.h5"
-    )
-    assert made.exit_code == 0, made.stderr
-    flags = [part for name in options if name != "manifest" for part in (name, options[name])]
-    for arguments in (
-        ["train", options["manifest"], *flags],
-        ["eval", options["--run"], "--workers", "0", "--device", "cpu"],
-    ):
-        result = call(*arguments)
-        assert result.exit_code == 0, result.stderr
+    data = ("--data", options["--data"])
+    run_orn("clips", options["manifest"], *data, "--out", folder / "clips.h5")
+    run_orn("train", *words_of(options))
+    run_orn("eval", options["--run"], "--workers", "0", "--device", "cpu")
     return Trained(
         run=Path(options["--run"]),
         shards=folder / "shards",
@@ -73,12 +54,22 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     )
 
 
-def predict(trained: Trained, *arguments: object, model: Path | None = None) -> Result:
-    return call("predict", model or trained.run, *arguments, "--device", "cpu")
+def predict(
+    trained: Trained, *arguments: object, model: Path | None = None, exit_code: int = 0
+) -> Ran:
+    words = (model or trained.run, *arguments, "--device", "cpu")
+    return run_orn("predict", *words, exit_code=exit_code)
 
 
-def lines(result: Result) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in result.stdout.splitlines()]
+def windows(ran: Ran) -> list[dict[str, Any]]:
+    return [line for line in ran.lines if line["kind"] == "window"]
+
+
+def evaluate_as_new(trained: Trained, model: object) -> Ran:
+    """`orn eval` of a model that does not know where data lie."""
+    data = ("--data", trained.data, "--shards", trained.shards, "--clips", trained.clips)
+    words = ("--dataset", trained.run.parent / "tiny.toml", *data, "--workers", "0")
+    return run_orn("eval", model, *words, "--device", "cpu", "--json")
 
 
 def validation(trained: Trained) -> list[Path]:

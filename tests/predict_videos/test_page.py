@@ -18,7 +18,7 @@ from orn.stage2_train.predict.page import LARGEST_PAGE_BYTES, PredictionPage
 from orn.stage2_train.predict.video import predict_video
 from orn.stage2_train.predict.windows import WindowChoice, segments_of
 from tests.browser import ON_ANY_SCREEN, WITH_HOSTILE_TEXT, opened, serious_problems, until
-from tests.predict_videos.conftest import Trained, call
+from tests.predict_videos.conftest import Trained, predict
 
 pytestmark = pytest.mark.timeout(200)
 
@@ -30,10 +30,8 @@ def path(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Of two videos in windows and one that cannot be read."""
     folder = tmp_path_factory.mktemp("page")
     first, second = list(trained.videos.values())[:2]
-    arguments = [trained.run, first, second, folder / "absent.mp4", "--shards", trained.shards]
-    arguments += ["--window", "0.4", "--html", folder / "out.html", "--device", "cpu"]
-    result = call("predict", *arguments)
-    assert result.exit_code == 3, result.stderr
+    words = (first, second, folder / "absent.mp4", "--shards", trained.shards, "--window", "0.4")
+    result = predict(trained, *words, "--html", folder / "out.html", exit_code=3)
     assert "decided by" not in result.stdout  # nobody asked for pairs
     assert [each.name for each in folder.iterdir()] == ["out.html"]
     return folder / "out.html"
