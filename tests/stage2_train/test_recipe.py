@@ -101,37 +101,20 @@ def test_overrides() -> None:
     assert load_recipe("demo", num_activities=3, overrides=overrides).feature_cells == (2, 3)
 
 
-REFUSED = {
-    "data.crop[0]": ("data.crop=[30, 64]",),
-    "data.crop[1]": ("data.crop=[16, 65520]",),
-    "data.crop": ("data.crop=[16]", "data.crop=[16, 16, 16]"),
-    "data.clip_frames": ("data.clip_frames=0",),
-    "data.train_segments": ("data.train_segments=0",),
-    "data.max_objects": ("data.max_objects=0",),
-    "optimiser.learning_rate": (
-        "optimiser.learning_rate=0",
-        "optimiser.learning_rate=[[[",
-        "optimiser.learning_rat=1",
-    ),
-    "optimiser.warm_up_share": ("optimiser.warm_up_share=1",),
-    "optimiser.gradient_clip": ("optimiser.gradient_clip=0",),
-    "optimiser.batch_size": ("optimiser.batch_size=0",),
-    "optimiser.accumulation": ("optimiser.accumulation=0",),
-    "optimiser.name": ("optimiser.name=sgd",),
-    "validation.patience": ("validation.patience=0",),
-    "log_every_steps": ("log_every_steps=0",),
-    "seed": ("seed=1e23",),
-    "model.num_activities": ("model.num_activities=5",),
-}
-
-
 @pytest.mark.parametrize(
-    ("override", "name"), [(each, name) for name, own in REFUSED.items() for each in own]
+    "override",
+    [
+        *("data.crop=[30, 64]", "data.crop=[16]", "data.crop=[16, 16, 16]", "data.crop=[16, 9999]"),
+        *(f"data.{name}=0" for name in ("clip_frames", "train_segments", "max_objects")),
+        *(f"optimiser.{name}=0" for name in ("gradient_clip", "batch_size", "accumulation")),
+        *(f"optimiser.learning_rate={value}" for value in ("0", "[[[")),
+        *("optimiser.warm_up_share=1", "optimiser.name=sgd", "optimiser.learning_rat=1"),
+        *("validation.patience=0", "log_every_steps=0", "seed=1e23", "model.num_activities=5"),
+    ],
 )
-def test_refused(override, name) -> None:
-    with pytest.raises(ConfigError) as caught:
+def test_refused(override) -> None:
+    with pytest.raises(ConfigError, match=override.partition("=")[0].replace(".", r"\.")):
         load_recipe("demo", num_activities=3, overrides=[override])
-    assert name in str(caught.value)
 
 
 def test_every_number_has_limits() -> None:

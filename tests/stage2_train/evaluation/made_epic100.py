@@ -14,7 +14,7 @@ from orn.stage2_train.recipe import DataRecipe, Recipe
 from orn.stage2_train.runs.run_config import DataPaths, DatasetRecord, RunConfig
 from orn.stage2_train.runs.run_folder import CONFIG_NAME
 
-__all__ = ["NUM_NOUNS", "NUM_VERBS", "MadeEpic100", "make_epic100", "make_run"]
+__all__ = ["NUM_NOUNS", "NUM_VERBS", "MadeEpic100", "make_epic100", "make_run", "write_annotations"]
 
 NUM_VERBS, NUM_NOUNS = 97, 300
 UNSEEN = ("P18", "P32")
@@ -46,7 +46,6 @@ def make_epic100(
     actions alone, without some of the verbs and nouns.
     """
     annotations = folder / "epic100" / "annotations"
-    annotations.mkdir(parents=True)
     random = np.random.default_rng(0)
     if num_actions is None:
         verbs = np.minimum(random.geometric(0.08, num_validation) - 1, NUM_VERBS - 1)
@@ -62,32 +61,45 @@ def make_epic100(
     numbers = random.choice([1, 2, 3, 4, 18, 22, 32], num_validation)
     persons = [f"P{number:02d}" for number in numbers]
     ids = [f"{person}_{row % 9 + 1:02d}_{row}" for row, person in enumerate(persons)]
+
+    def rows(names: Sequence[str], *classes: np.ndarray) -> list[tuple[object, ...]]:
+        times = ("00:00:01.00", "00:00:02.50")
+        own = [(name, name[:3], name.rpartition("_")[0], *times) for name in names]
+        return [(*row, *labels) for row, *labels in zip(own, *classes, strict=True)]
+
+    write_annotations(
+        annotations,
+        train=rows([f"P01_11_{row}" for row in range(len(trained[0]))], *trained),
+        validation=rows(ids, verbs, nouns),
+        test=rows([f"P05_01_{row}" for row in range(num_test)]),
+        tails=(TAIL_VERBS, TAIL_NOUNS),
+        unseen=UNSEEN,
+    )
+    return MadeEpic100(data=folder, ids=ids, persons=persons, verbs=verbs, nouns=nouns)
+
+
+def write_annotations(
+    folder: Path,
+    *,
+    train: Sequence[tuple[object, ...]],
+    validation: Sequence[tuple[object, ...]],
+    test: Sequence[tuple[object, ...]],
+    tails: tuple[Sequence[int], Sequence[int]],
+    unseen: Sequence[str],
+) -> None:
+    """Tables as published ones are; rows are narration, participant, video, times, and classes."""
     columns = ("narration_id", "participant_id", "video_id", "start_timestamp", "stop_timestamp")
     labels = ("verb_class", "noun_class")
-
-    def rows(names: Sequence[str]) -> list[list[str]]:
-        times = ["00:00:01.00", "00:00:02.50"]
-        return [[name, name[:3], name.rpartition("_")[0], *times] for name in names]
-
-    def labelled(names: Sequence[str], *classes: np.ndarray) -> list[list[object]]:
-        pairs = zip(rows(names), *classes, strict=True)
-        return [[*row, *own] for row, *own in pairs]
-
-    table = annotations / "EPIC_100_validation.csv"
-    _write(table, (*columns, *labels), labelled(ids, verbs, nouns))
-    train = [f"P01_11_{row}" for row in range(len(trained[0]))]
-    table = annotations / "EPIC_100_train.csv"
-    _write(table, (*columns, *labels), labelled(train, *trained))
-    test = [f"P05_01_{row}" for row in range(num_test)]
-    _write(annotations / "EPIC_100_test_timestamps.csv", columns, rows(test))
-    for kind, number in (("verb", NUM_VERBS), ("noun", NUM_NOUNS)):
+    folder.mkdir(parents=True, exist_ok=True)
+    for split, rows in (("train", train), ("validation", validation)):
+        _write(folder / f"EPIC_100_{split}.csv", (*columns, *labels), rows)
+    _write(folder / "EPIC_100_test_timestamps.csv", columns, test)
+    for kind, number, tail in zip(("verb", "noun"), (NUM_VERBS, NUM_NOUNS), tails, strict=True):
         names = [(each, f"{kind}{each}") for each in range(number)]
-        _write(annotations / f"EPIC_100_{kind}_classes.csv", ("id", "key"), names)
-    lists = (("tail_verbs", "verb", TAIL_VERBS), ("tail_nouns", "noun", TAIL_NOUNS),
-             ("unseen_participant_ids_validation", "participant_id", UNSEEN))  # fmt: skip
-    for name, column, values in lists:
-        _write(annotations / f"EPIC_100_{name}.csv", (column,), [(each,) for each in values])
-    return MadeEpic100(data=folder, ids=ids, persons=persons, verbs=verbs, nouns=nouns)
+        _write(folder / f"EPIC_100_{kind}_classes.csv", ("id", "key"), names)
+        _write(folder / f"EPIC_100_tail_{kind}s.csv", (kind,), [(each,) for each in tail])
+    name = "EPIC_100_unseen_participant_ids_validation.csv"
+    _write(folder / name, ("participant_id",), [(each,) for each in unseen])
 
 
 def make_run(

@@ -1,5 +1,6 @@
 """EPIC Kitchens 100's table and file, against plain code written from the rules."""
 
+import copy
 import json
 import zipfile
 from collections.abc import Callable
@@ -177,19 +178,19 @@ def test_the_validator_sees_each_fault(made, pair, tmp_path) -> None:
         document = json.loads(archive.read("test.json"))
     first = made.ids[0]
 
-    def faults(change: Callable[[dict], object]) -> list[str]:
-        other = json.loads(json.dumps(document))
+    changes = (
+        lambda other: other["results"].pop(first),
+        lambda other: other["results"][first]["verb"].pop("96"),
+        lambda other: other["results"][first]["noun"].update({"0": float("nan")}),
+        lambda other: other.update(sls_pt=6),
+        lambda other: other.update(version="0.1"),
+    )
+    for change in changes:
+        other = copy.deepcopy(document)
         change(other)
-        path = tmp_path / "other.zip"
-        with zipfile.ZipFile(path, "w") as archive:
+        with zipfile.ZipFile(tmp_path / "other.zip", "w") as archive:
             archive.writestr("test.json", json.dumps(other))
-        return faults_of_file(path, made.ids)
-
-    assert faults(lambda other: other["results"].pop(first)) == [f"{first} is missing"]
-    assert faults(lambda other: other["results"][first]["verb"].pop("96"))
-    assert faults(lambda other: other["results"][first]["noun"].update({"0": float("nan")}))
-    assert faults(lambda other: other.update(sls_pt=6))
-    assert faults(lambda other: other.update(version="0.1"))
+        assert len(faults_of_file(tmp_path / "other.zip", made.ids)) == 1
 
 
 @pytest.mark.parametrize("kind", [0, 1])

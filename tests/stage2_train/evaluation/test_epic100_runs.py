@@ -1,12 +1,12 @@
 """From two trainings to the challenge's file: verbs and nouns of one set of films."""
 
-import csv
 from pathlib import Path
 
 import pytest
 
 from tests.reference.epic100_file import faults_of_file
 from tests.running import run_orn
+from tests.stage2_train.evaluation.made_epic100 import write_annotations
 from tests.worlds.films import RECIPE
 
 MANIFEST = """
@@ -25,14 +25,6 @@ target = "{target}"
 [split]
 rule = "file"
 """
-COLUMNS = ("narration_id", "participant_id", "video_id", "start_timestamp", "stop_timestamp")
-LABELS = ("verb_class", "noun_class")
-
-
-def _write(path: Path, header: tuple[str, ...], rows: list) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", newline="") as file:
-        csv.writer(file).writerows([header, *rows])
 
 
 @pytest.fixture
@@ -47,18 +39,9 @@ def options(tiny_world, tmp_path) -> list[object]:
         times = ("00:00:00.00", "00:00:00.70")
         row = (f"s{number}", f"P0{number % 3}", segment.video_id, *times)
         rows[segment.split].append((*row, segment.labels[0], segment.labels[0]))
-    for split, own in rows.items():
-        _write(annotations / f"EPIC_100_{split}.csv", (*COLUMNS, *LABELS), own)
     test = [(f"t{row[0]}", *row[1:5]) for row in rows["validation"]]
-    _write(annotations / "EPIC_100_test_timestamps.csv", COLUMNS, test)
-    for kind, number in (("verb", 97), ("noun", 300)):
-        names = [(each, f"{kind}{each}") for each in range(number)]
-        _write(annotations / f"EPIC_100_{kind}_classes.csv", ("id", "key"), names)
-    _write(annotations / "EPIC_100_tail_verbs.csv", ("verb",), [(1,)])
-    _write(annotations / "EPIC_100_tail_nouns.csv", ("noun",), [(0,)])
-    persons = [("P02",), ("P99",)]
-    name = "EPIC_100_unseen_participant_ids_validation.csv"
-    _write(annotations / name, ("participant_id",), persons)
+    tails, unseen = ((1,), (0,)), ("P02", "P99")
+    write_annotations(annotations, **rows, test=test, tails=tails, unseen=unseen)
     (tmp_path / "recipe.toml").write_text(RECIPE)
     for kind in ("verb", "noun"):
         (tmp_path / f"{kind}.toml").write_text(MANIFEST.format(name=f"{kind}s", target=kind))
@@ -94,12 +77,3 @@ def test_two_runs_make_the_file_of_segments_without_labels(options, tmp_path, mo
         assert f"{read.name}, which this command reads" in refused.stderr
     monkeypatch.setenv("RANK", "1")  # of several processes the first one says it
     assert run_orn("submit", "epic100", *runs, out).stdout == ""
-
-
-def test_an_absent_list_is_said(options, tmp_path) -> None:
-    run = tmp_path / "runs" / "noun"
-    (tmp_path / "data/epic100/annotations/EPIC_100_tail_nouns.csv").unlink()
-    recipe = ("--recipe", tmp_path / "recipe.toml")
-    run_orn("train", tmp_path / "noun.toml", *recipe, *options, "--run", run, "--max-steps", 1)
-    assert "top1_tail" not in figures(run)
-    assert "EPIC_100_tail_nouns.csv" in run_orn("eval", run).stderr

@@ -1,9 +1,10 @@
-"""Scores against counts by hand and against plain loops."""
+"""Scores against counts by hand and against scikit-learn."""
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.metrics import average_precision_score
 
 from orn.stage2_train.evaluation.metrics import (
     chance_level,
@@ -12,48 +13,39 @@ from orn.stage2_train.evaluation.metrics import (
 )
 
 
-def average_precision(scores: list[float], targets: list[int]) -> float:
-    """Mean over the positives of precision at their rank; scores must differ."""
-    order = sorted(range(len(scores)), key=lambda row: -scores[row])
-    hits, total = 0, 0.0
-    for rank, row in enumerate(order, start=1):
-        if targets[row]:
-            hits += 1
-            total += hits / rank
-    return total / hits
-
-
-def test_top1_by_hand() -> None:
-    logits = np.array([[3, 1, 0], [0, 2, 1], [0, 2, 1], [5, 4, 0]], np.float32)
-    scores = scores_of(np.array([0, 1, 2, 1]), logits)
-    assert scores.summary == {"top1": 0.5}
-    np.testing.assert_allclose(scores.per_class, [1, 0.5, 0])
-
-
-def test_logits_that_are_no_numbers_are_never_right() -> None:
-    logits = np.array([[np.nan] * 3, [np.nan, 0, 1], [0, 1, np.nan], [0, 1, np.nan]], np.float32)
-    scores = scores_of(np.array([0, 2, 1, 2]), logits)
-    assert scores.summary == {"top1": 0}
-    assert scores.per_class.tolist() == [0, 0, 0]
-
-
-def test_top5_needs_more_than_five_classes() -> None:
-    logits = np.tile(np.arange(7, dtype=np.float32), (4, 1))
-    scores = scores_of(np.array([6, 2, 1, 0]), logits)
-    assert scores.summary == {"top1": 0.25, "top5": 0.5}
-    assert np.isnan(scores.per_class[[3, 4, 5]]).all()
-    assert not np.isnan(scores.per_class[[0, 1, 2, 6]]).any()
+@pytest.mark.parametrize(
+    ("labels", "logits", "summary", "per_class"),
+    [
+        ([0, 1, 2, 1], [[3, 1, 0], [0, 2, 1], [0, 2, 1], [5, 4, 0]], {"top1": 0.5}, [1, 0.5, 0]),
+        (  # logits that are no numbers are never right
+            [0, 2, 1, 2],
+            [[np.nan] * 3, [np.nan, 0, 1], [0, 1, np.nan], [0, 1, np.nan]],
+            {"top1": 0},
+            [0, 0, 0],
+        ),
+        (  # more than five classes, of which three have no segment
+            [6, 2, 1, 0],
+            [range(7)] * 4,
+            {"top1": 0.25, "top5": 0.5},
+            [0, 0, 0, np.nan, np.nan, np.nan, 1],
+        ),
+    ],
+)
+def test_single_labels_by_hand(labels, logits, summary, per_class) -> None:
+    scores = scores_of(np.array(labels), np.array(logits, np.float32))
+    assert scores.summary == summary
+    np.testing.assert_allclose(scores.per_class, per_class)
 
 
 @given(seed=st.integers(0, 10**6))
-def test_mean_average_precision_equals_loops(seed) -> None:
+def test_mean_average_precision_is_that_of_scikit_learn(seed) -> None:
     rng = np.random.default_rng(seed)
     logits = rng.permutation(60).reshape(15, 4).astype(np.float32) / 10 - 3
     labels = (rng.random((15, 4)) < 0.3).astype(np.float32)
     labels[:, 3] = 0
     scores = scores_of(labels, logits)
     expected = [
-        average_precision(logits[:, each].tolist(), labels[:, each].tolist())
+        average_precision_score(labels[:, each], logits[:, each])
         for each in range(4)
         if labels[:, each].any()
     ]
@@ -62,21 +54,15 @@ def test_mean_average_precision_equals_loops(seed) -> None:
     assert np.isnan(scores.per_class[3])
 
 
-def test_unsure_pairs_are_left_out() -> None:
-    logits = np.array([[3.0], [2.0], [1.0]], np.float32)
+@pytest.mark.parametrize("largest", [3.0, 21.0, 42.0, 1e30, -800.0])
+def test_unsure_pairs_are_left_out_and_large_logits_keep_their_order(largest) -> None:
+    """Their sigmoid is 1 for all, in float32 from 17 on and in float64 from 37 on, or 0."""
+    step = max(abs(largest) * 0.01, 1.0)
+    logits = np.array([[largest], [largest - step], [largest - 2 * step]], np.float32)
     labels = np.array([[0.0], [1.0], [0.0]], np.float32)
     unsure = np.array([[True], [False], [False]])
     assert scores_of(labels, logits).summary["map"] == pytest.approx(0.5)
     assert scores_of(labels, logits, unsure).summary["map"] == 1
-
-
-@pytest.mark.parametrize("largest", [21.0, 42.0, 1e30, -800.0])
-def test_large_logits_keep_their_order(largest) -> None:
-    """Their sigmoid is 1 for all, in float32 from 17 on and in float64 from 37 on, or 0."""
-    step = max(abs(largest) * 0.01, 1.0)
-    logits = np.array([[largest], [largest - step], [largest - 2 * step]], np.float32)
-    labels = np.array([[1.0], [0.0], [0.0]], np.float32)
-    assert scores_of(labels, logits).summary["map"] == 1
 
 
 def test_equal_logits_share_their_precision() -> None:
