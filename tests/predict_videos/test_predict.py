@@ -215,24 +215,13 @@ def test_a_film_of_the_prediction(trained, tmp_path) -> None:
     assert "decided by" not in result.stdout
 
 
-class Told:
-    """A bar that remembers what it is told."""
-
-    def __init__(self) -> None:
-        self.frames, self.notes = 0, []
-
-    def advance(self, n: int = 1, *, note: str | None = None) -> None:
-        self.frames += n
-        self.notes += [] if note is None else [note]
-
-
 def test_drawing_a_film_tells_how_far_it_is(trained, tmp_path) -> None:
     (path, *_) = validation(trained)
-    model, bar = open_model(trained.run, device="cpu"), Told()
+    model, told = open_model(trained.run, device="cpu"), []
+    bar = SimpleNamespace(advance=lambda n=1, *, note=None: told.append((n, note)))
     request = PredictRequest(shards=trained.shards, overlay=tmp_path / "out.mp4")
     list(predict_all(model, find_videos([str(path)]), request, bar=bar))
-    assert bar.notes == [f"drawn {number}/8" for number in range(1, 9)]
-    assert bar.frames == 0  # none was detected
+    assert told == [(0, f"drawn {number}/8") for number in range(1, 9)]  # none was detected
 
 
 @pytest.mark.parametrize(
@@ -358,13 +347,11 @@ def test_names_of_any_bytes(trained, tmp_path, monkeypatch) -> None:
             Image.new("RGB", (80, 60)).save(frames / os.fsdecode(name + number + b".jpg"))
     outputs = ["--csv", tmp_path / "a.csv", "--html", tmp_path / "a.html"]
     result = predict(trained, folder, "--rate", "10", *outputs, "--json")
-    assert result.exit_code == 0, result.stderr
-    names = {line["video"] for line in lines(result)}
+    names = {line["video"] for line in result.lines}
     ids = [name.decode(errors="surrogateescape") for name in HOSTILE]
     ids = [utf8(str(folder / name)) for each in ids for name in (each, f"{each}.mp4")]
     assert names == set(ids)
     told = predict(trained, folder, "--rate", "10")
-    assert told.exit_code == 0, told.stderr
     assert printable(ids[0]) in told.stdout
     for text in (result.stdout, told.stdout, told.stderr, (tmp_path / "a.html").read_text("utf-8")):
         assert not {"\x1b", "\x07"} & set(text)
@@ -377,7 +364,6 @@ def test_a_table_for_spreadsheets_runs_nothing(trained, tmp_path, monkeypatch) -
     monkeypatch.chdir(tmp_path)
     shutil.copy(video, "=1+1.mp4")
     result = predict(trained, "=1+1.mp4", "--shards", trained.shards, "--csv", "out.csv")
-    assert result.exit_code == 0, result.stderr
     with (tmp_path / "out.csv").open(encoding="utf-8") as file:
         assert {row["video"] for row in csv.DictReader(file)} == {"'=1+1.mp4"}
     assert result.stdout.startswith("=1+1.mp4\n")

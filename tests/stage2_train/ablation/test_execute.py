@@ -27,12 +27,10 @@ def pause(*requests: object) -> None:
     ("table", "system", "overrides", "given"),
     [
         ("2", "orn", (), True),
-        ("2", "activity-head", (), True),
         ("2", "coco-class-object-head", (), False),
         ("2", "object-head", (), True),
         ("2", "object-head", ('model.object_parts=["shape","class"]',), False),
         ("baselines", "i3d-18", (), True),
-        ("baselines", "i3d", (), False),
         ("baselines", "c3d-avg", (), False),
     ],
 )

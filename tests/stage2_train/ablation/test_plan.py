@@ -29,12 +29,8 @@ def _request(**changes) -> AblationRequest:
 
 def test_runs_go_seed_by_seed() -> None:
     runs = planned_runs(_request(), ROWS, seeds=(0, 1))
-    assert [(run.row.name, run.seed) for run in runs] == [
-        ("activity-head", 0),
-        ("boxes", 0),
-        ("activity-head", 1),
-        ("boxes", 1),
-    ]
+    names = ("activity-head", "boxes")
+    assert [(run.row.name, run.seed) for run in runs] == [(n, s) for s in (0, 1) for n in names]
     assert runs[-1].folder == Path("runs/ablate-demo/boxes/seed1")
     assert runs[-1].overrides == ("phases.steps=5", "data.controls.object_masks=boxes")
 
@@ -51,10 +47,7 @@ def test_the_values_of_a_setting_have_folders_of_their_own() -> None:
 
 
 def test_an_arm_changes_its_systems_and_leaves_the_others_plain() -> None:
-    arms = (
-        Arm(name="plain"),
-        Arm(name="he", settings=("a=1", "b=2"), systems=("boxes",)),
-    )
+    arms = Arm(name="plain"), Arm(name="he", settings=("a=1", "b=2"), systems=("boxes",))
     runs = planned_runs(_request(), ROWS, arms, seeds=(0,))
     assert [(run.value, str(run.folder.relative_to("runs/ablate-demo"))) for run in runs] == [
         ("plain", "activity-head/seed0"),
@@ -67,15 +60,13 @@ def test_an_arm_changes_its_systems_and_leaves_the_others_plain() -> None:
 
 
 def test_each_system_goes_on_with_the_arm_that_is_best_by_the_first_seed(monkeypatch) -> None:
-    percents = {
-        "activity-head": {"1e-3": 10.0, "3e-4": 20.0},
-        "boxes": {"1e-3": 30.0, "3e-4": 25.0},
-    }
+    best = {"activity-head": "3e-4", "boxes": "1e-3"}
     tried = []
 
     def read(run, **_):
         tried.append((run.row.name, run.seed))
-        (result,) = made_results({run.row.name: (percents[run.row.name][run.value],)})
+        percent = 20.0 if run.value == best[run.row.name] else 10.0
+        (result,) = made_results({run.row.name: (percent,)})
         return replace(result, value=run.value)
 
     monkeypatch.setattr(ablate, "carry_out", lambda *_, **__: None)
@@ -84,8 +75,7 @@ def test_each_system_goes_on_with_the_arm_that_is_best_by_the_first_seed(monkeyp
     runs = ablate._searched_runs(_request(search=search, seeds=(0, 1)), ROWS)
     assert {seed for _, seed in tried} == {0} and len(tried) == 4
     assert [(run.row.name, run.seed, run.overrides[-1], run.value) for run in runs] == [
-        ("activity-head", 0, "optimiser.learning_rate=3e-4", ""),
-        ("activity-head", 1, "optimiser.learning_rate=3e-4", ""),
-        ("boxes", 0, "optimiser.learning_rate=1e-3", ""),
-        ("boxes", 1, "optimiser.learning_rate=1e-3", ""),
+        (name, seed, f"optimiser.learning_rate={rate}", "")
+        for name, rate in best.items()
+        for seed in (0, 1)
     ]

@@ -114,9 +114,8 @@ def test_arms_are_compared_inside_and_with_the_first() -> None:
     ]
     report = ablation_report(results, primary=[("orn@he", "activity-head@plain")])
     assert report["values"] == ["plain", "he"]
-    found = [
-        (row["kind"], row["value"], row["better"], row["worse"]) for row in report["orderings"]
-    ]
+    names = ("kind", "value", "better", "worse")
+    found = [tuple(row[name] for name in names) for row in report["orderings"]]
     assert found == [
         ("primary", "", "orn@he", "activity-head@plain"),
         ("exploratory", "plain", "orn", "activity-head"),
@@ -180,12 +179,9 @@ def test_the_same_runs_have_the_same_interval_in_each_arm_and_folder(kept, tmp_p
 
 def test_the_picture_of_a_report_is_the_same_each_time(tmp_path) -> None:
     report = ablation_report(made_results(PERCENTS))
-    curves = ablation_report(
-        [
-            *made_results(PERCENTS, setting="frames", value="2", seconds=10.0),
-            *made_results(PERCENTS, setting="frames", value="4", seconds=20.0),
-        ]
-    )
+    two = made_results(PERCENTS, setting="frames", value="2", seconds=10.0)
+    four = made_results(PERCENTS, setting="frames", value="4", seconds=20.0)
+    curves = ablation_report([*two, *four])
     pictures = set()
     for each, over_seconds in ((report, False), (curves, False), (curves, True)):
         for name in ("a.png", "b.png"):

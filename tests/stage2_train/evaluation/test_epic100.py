@@ -211,13 +211,11 @@ def test_missing_and_unexpected_ids_are_named_and_nothing_is_written(
     ("changes", "levels"),
     [
         ({}, (0, 3, 3)),
-        ({"weights_digest": "torchvision IMAGENET1K_V1"}, (1, 3, 3)),
         ({"weights_digest": "sha256:1"}, (1, 3, 3)),
         ({"heads": "both"}, (1, 4, 3)),
         ({"heads": "both", "objects": "cells"}, (0, 3, 3)),
         ({"train_with_validation": True}, (0, 3, 4)),
         ({"train_segments": 5, "num_train": 5}, (0, 3, 2)),
-        ({"train_segments": 6, "num_train": 6}, (0, 3, 3)),
     ],
 )
 def test_levels_follow_from_the_runs(made, tmp_path, changes: dict, levels: tuple) -> None:

@@ -28,6 +28,7 @@ def test_phases_without_steps_are_left_out(tiny_recipe) -> None:
     assert [phase.heads for phase in plan_phases(only, num_segments=14)] == ["both"]
     none = replace(tiny_recipe, phases=PhaseRecipe(object_head_steps=0, steps=0))
     assert plan_phases(none, num_segments=14) == ()
+    assert [steps_per_epoch(num, 3) for num in (1, 3, 4)] == [1, 1, 2]  # which rounds up
 
 
 @pytest.mark.parametrize("heads", ["object", "activity"])
@@ -38,10 +39,6 @@ def test_one_head_has_one_phase_of_as_many_steps(heads, tiny_recipe) -> None:
     network = ObjectVideoNetwork(recipe.model)
     freeze_for(network, phase)
     assert all(parameter.requires_grad for parameter in network.parameters())
-
-
-def test_accumulation_rounds_up() -> None:
-    assert [steps_per_epoch(num, 3) for num in (1, 3, 4)] == [1, 1, 2]
 
 
 @pytest.mark.parametrize(
