@@ -8,9 +8,9 @@ import pytest
 from numpy.typing import NDArray
 
 from orn.shared.masks.detections import FrameDetections
-from orn.shared.shards.column import CHUNK_BYTES, Column
+from orn.shared.shards.column import CHUNK_BYTES, Column, write_group
 from orn.shared.shards.schema import ArraySpec, DetectorEntry
-from orn.shared.shards.zarr_zip import ChunkCache, ZarrZip
+from orn.shared.shards.zarr_zip import ChunkCache, ZarrZip, read_layout
 from tests.worlds import shards
 from tests.worlds.shards import DETECTOR, drawn_detections
 
@@ -37,6 +37,14 @@ def arrays_in(path: Path) -> dict[str, NDArray[Any]]:
     group = ZarrZip(path, ChunkCache(10**7))
     arrays = group.layout.arrays.items()
     return {name: group.rows(name, 0, array.num_rows).copy() for name, array in arrays}
+
+
+def with_arrays(path: Path, **changes: NDArray[Any] | None) -> Path:
+    """A shard beside another, with arrays replaced, or left out for None, and right checksums."""
+    arrays = {name: each for name, each in (arrays_in(path) | changes).items() if each is not None}
+    target = path.with_name("changed.zarr.zip")
+    write_group(target, columns=columns_of(arrays), attributes=read_layout(path)[0])
+    return target
 
 
 @pytest.fixture(scope="session")

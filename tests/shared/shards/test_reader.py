@@ -76,10 +76,6 @@ def test_a_range_that_is_not_there_yet_is_a_gap(folder: Path) -> None:
         video.nearest_rows([3.0])
 
 
-def test_a_video_without_frames(folder: Path) -> None:
-    assert DetectionFolder(folder).video("b").num_frames == 0
-
-
 def test_entries_come_without_reading_a_shard(folder: Path) -> None:
     detections = DetectionFolder(folder)
     for path in folder.iterdir():
@@ -102,13 +98,6 @@ def test_folders_without_shards(tmp_path: Path) -> None:
         DetectionFolder(tmp_path)
     with pytest.raises(ShardNotFoundError, match=r"absent: .*found no such folder"):
         DetectionFolder(tmp_path / "absent")
-
-
-def test_a_damaged_shard_is_named(folder: Path) -> None:
-    path = folder / "shard-000001.zarr.zip"
-    path.write_bytes(path.read_bytes()[:-100])
-    with pytest.raises(ShardFormatError, match=r"shard-000001\.zarr\.zip: not a whole shard"):
-        DetectionFolder(folder)
 
 
 def test_the_same_frames_in_two_shards_are_refused(folder: Path, write_shard: ShardMaker) -> None:

@@ -6,23 +6,15 @@ from typing import Any
 import pytest
 
 from orn.shared.errors import ShardFormatError
-from orn.shared.shards.schema import DetectorEntry, FailedVideo, ShardAttributes, VideoEntry
+from orn.shared.shards.schema import FailedVideo, ShardAttributes
+from tests.worlds.shards import DETECTOR, video_entry
 
 
 @pytest.fixture
-def attributes(detector: DetectorEntry) -> ShardAttributes:
-    video = VideoEntry(
-        id="o/p — 7",
-        height=120,
-        width=160,
-        frames=16,
-        header_frames=None,
-        rate=12.0,
-        source_bytes=31_337,
-        source_digest="sha256:04",
-    )
+def attributes() -> ShardAttributes:
+    video = video_entry("o/p — 7", height=120, width=160, rate=12.0, frames=16)
     failed = (FailedVideo(id="b", reason="no frame can be decoded"),)
-    return ShardAttributes(videos=(video,), failed=failed, detector=detector, class_scores=True)
+    return ShardAttributes(videos=(video,), failed=failed, detector=DETECTOR, class_scores=True)
 
 
 def test_json_round_trip(attributes: ShardAttributes) -> None:
@@ -44,27 +36,15 @@ def test_the_document_is_as_documented(attributes: ShardAttributes) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        (
-            {"format": "clips", "format_version": 9},
-            "s: wanted format 'object-detections', found 'clips'",
-        ),
-        ({"format_version": 2, "videos": 3}, "s: wanted format version 1, found 2; read it with"),
-        (
-            {"videos": [{"id": "a"}]},
-            "s: attributes do not follow format version 1 .*missing key 'videos\\[0\\]\\.height'",
-        ),
-        ({"videos": None}, "s: attributes do not follow format version 1"),
-        ({"detector": {"name": "x"}}, "s: attributes do not follow format version 1"),
-        ({"failed": [{"id": "a", "reason": "b", "more": 1}]}, r"unknown key 'failed\[0\].more'"),
+        ({"format": "clips", "format_version": 9}, "'object-detections', found 'clips'"),
+        ({"format_version": 2, "videos": 3}, "format version 1, found 2; read it with"),
+        ({"videos": [{"id": "a"}]}, r"'videos\[0\]\.height'"),
+        ({"failed": [{"id": "a", "reason": "b", "more": 1}]}, r"'failed\[0\].more'"),
+        ({"class_names": ["person"]}, "80 class names, found 1"),
     ],
 )
 def test_format_and_version_are_refused_first(
     attributes: ShardAttributes, changes: dict[str, Any], message: str
 ) -> None:
-    with pytest.raises(ShardFormatError, match=message):
+    with pytest.raises(ShardFormatError, match=f"^s: .*{message}"):
         ShardAttributes.from_json(attributes.to_json() | changes, source="s")
-
-
-DEEP: Any = []
-for _ in range(5000):
-    DEEP = [DEEP]

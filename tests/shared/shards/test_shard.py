@@ -10,11 +10,10 @@ from numpy.typing import NDArray
 from orn import open_shard
 from orn.shared.errors import ShardFormatError, ShardNotFoundError
 from orn.shared.inspect.findings import findings
-from orn.shared.shards.column import write_group
 from orn.shared.shards.schema import MOST_ROWS
 from orn.shared.shards.shard import Shard
-from orn.shared.shards.zarr_zip import ChunkCache, read_layout
-from tests.shared.shards.conftest import FrameMaker, ShardMaker, arrays_in, columns_of
+from orn.shared.shards.zarr_zip import ChunkCache
+from tests.shared.shards.conftest import FrameMaker, ShardMaker, with_arrays
 
 VIDEOS = {"a": (range(5), np.arange(5) / 10), "b": ((3, 7), (0.5, 0.9)), "c": ((), ())}
 
@@ -22,18 +21,6 @@ VIDEOS = {"a": (range(5), np.arange(5) / 10), "b": ((3, 7), (0.5, 0.9)), "c": ((
 @pytest.fixture
 def path(tmp_path: Path, write_shard: ShardMaker) -> Path:
     return write_shard(tmp_path / "s.zarr.zip", VIDEOS, failed={"x": "broken"})
-
-
-def changed(path: Path, **arrays: NDArray[Any] | None) -> Path:
-    """The shard with arrays replaced, or left out for None."""
-    content = arrays_in(path) | arrays
-    target = path.with_name("changed.zarr.zip")
-    write_group(
-        target,
-        columns=columns_of({name: v for name, v in content.items() if v is not None}),
-        attributes=read_layout(path)[0],
-    )
-    return target
 
 
 def test_what_it_tells(path: Path, make_frame: FrameMaker) -> None:
@@ -99,61 +86,42 @@ def test_opening_reads_no_array(path: Path) -> None:
 @pytest.mark.parametrize(
     ("arrays", "message"),
     [
-        ({"boxes": None}, "array 'boxes' is missing"),
-        ({"class_scores": None}, "array 'class_scores' is missing"),
-        (
-            {"boxes": np.zeros((12, 4))},
-            r"array 'boxes': wanted float32 rows of \(4,\), found float64",
-        ),
+        ({"boxes": None}, "'boxes' is missing"),
+        ({"class_scores": None}, "'class_scores' is missing"),
+        ({"boxes": np.zeros((12, 4))}, r"'boxes': .* of \(4,\), found float64"),
         ({"boxes": np.zeros((12, 5), np.float32)}, r"found float32 rows of \(5,\)"),
-        (
-            {"scores": np.zeros(11, np.float32)},
-            r"'scores': wanted 12 rows \(detections\), found 11",
-        ),
-        ({"frame_offsets": np.zeros(7, np.int64)}, r"wanted 8 rows \(frames \+ 1\), found 7"),
-        ({"rle_offsets": np.zeros(12, np.int64)}, r"wanted 13 rows \(detections \+ 1\), found 12"),
-        ({"frame_seconds": np.zeros(8)}, r"'frame_seconds': wanted 7 rows \(frames\), found 8"),
+        ({"scores": np.zeros(11, np.float32)}, "'scores': wanted 12 .*, found 11"),
+        ({"frame_offsets": np.zeros(7, np.int64)}, "wanted 8 .*, found 7"),
+        ({"rle_offsets": np.zeros(12, np.int64)}, "wanted 13 .*, found 12"),
+        ({"frame_seconds": np.zeros(8)}, "'frame_seconds': wanted 7 .*, found 8"),
     ],
 )
 def test_arrays_that_do_not_fit_the_format_are_refused(
     path: Path, arrays: dict[str, NDArray[Any] | None], message: str
 ) -> None:
     with pytest.raises(ShardFormatError, match=rf"changed\.zarr\.zip: .*{message}"):
-        Shard(changed(path, **arrays))
+        Shard(with_arrays(path, **arrays))
 
 
 def test_frames_of_a_video_that_lie_apart_are_refused(path: Path) -> None:
     mixed = np.array([0, 0, 0, 0, 1, 1, 1], np.int32)
     with pytest.raises(ShardFormatError, match="'a': wanted its 5 frames side by side, found 4"):
-        Shard(changed(path, frame_video=mixed)).video_rows("a")
+        Shard(with_arrays(path, frame_video=mixed)).video_rows("a")
 
 
 @pytest.mark.parametrize(
     ("row", "seconds", "message"),
-    [
-        (3, np.nan, "got nan s after 0.2 s"),
-        (0, np.inf, "got inf s"),
-        (6, 1e300, r"got 1e\+300 s after"),
-        (3, 0.05, "got 0.05 s after 0.2 s"),
-        (4, 0.3, "got 0.3 s after 0.3 s"),
-    ],
+    [(3, np.nan, "nan s after 0.2 s"), (0, np.inf, "inf s"), (4, 0.3, "0.3 s after 0.3 s")],
 )
 def test_times_that_are_none_or_turn_back_are_refused(
     path: Path, row: int, seconds: float, message: str
 ) -> None:
     times = Shard(path).array("frame_seconds").copy()
     times[row] = seconds
-    shard = Shard(changed(path, frame_seconds=times))
+    shard = Shard(with_arrays(path, frame_seconds=times))
     for read in (shard.frame_seconds, lambda: list(shard.frames()), lambda: findings(shard)):
         with pytest.raises(ShardFormatError, match=rf"'frame_seconds': row {row}: .*{message}"):
             read()
-
-
-@pytest.mark.parametrize("name", ["frame_offsets", "rle_offsets"])
-def test_offsets_out_of_range_are_an_error_and_not_other_data(path: Path, name: str) -> None:
-    offsets = Shard(path).array(name) + 1000
-    with pytest.raises(ShardFormatError, match="rows, asked for"):
-        Shard(changed(path, **{name: offsets})).frame(2)
 
 
 def test_a_frame_of_no_video_is_an_error(path: Path) -> None:
@@ -161,50 +129,38 @@ def test_a_frame_of_no_video_is_an_error(path: Path) -> None:
         videos = np.array([0, 0, number, 0, 0, 1, 1], np.int32)
         message = rf"array 'frame_video': row 2: wanted one of 3 videos, found {number}"
         with pytest.raises(ShardFormatError, match=message):
-            Shard(changed(path, frame_video=videos)).frame(2)
+            Shard(with_arrays(path, frame_video=videos)).frame(2)
 
 
-@pytest.mark.parametrize(
-    ("name", "place", "value", "message"),
-    [
-        ("boxes", (3, 0), np.nan, "boxes: wanted finite x1 <= x2 and y1 <= y2, found "),
-        ("boxes", (3, 2), -1, "boxes: wanted finite x1 <= x2"),
-        ("labels", 3, 200, "labels: wanted classes 0..79, found 200"),
-        ("frame_offsets", 4, 2, "wanted at most 10,000 detections, found -1"),
-        ("rle_offsets", 4, 1, "wanted masks of .* in their order, found bytes "),
-    ],
-)
+NO_DETECTION = [
+    ("boxes", (3, 0), np.nan, "boxes: wanted finite x1 <= x2 and y1 <= y2, found "),
+    ("labels", 3, 200, "labels: wanted classes 0..79, found 200"),
+    ("frame_offsets", 4, 2, "wanted at most 10,000 detections, found -1"),
+    ("rle_offsets", 4, 1, "wanted masks of .* in their order, found bytes "),
+]
+BREAKS_A_RULE = [
+    ("scores", 3, np.nan, "scores of detection 0: wanted 0 to 1, found nan"),
+    ("class_scores", 4, 1, "class_scores of detection 1: .*a sum of 80.0000"),
+    ("boxes", (3, 2), 1e9, "boxes of detection 0: wanted boxes inside 17 x 12"),
+    ("rle", slice(None), 48, "masks of detection 0: wanted 12 x 17 = 204 pixels, found 0"),
+    ("rle", slice(None), 255, "masks of detection 0: wanted a mask, found RLE: "),
+]
+
+
+@pytest.mark.parametrize(("name", "place", "value", "message"), NO_DETECTION + BREAKS_A_RULE)
 def test_what_is_no_detection_names_shard_video_and_frame(
-    path: Path, name: str, place: Any, value: Any, message: str
-) -> None:
-    values = Shard(path).array(name).copy()
-    values[place] = value
-    with pytest.raises(
-        ShardFormatError, match=rf"changed\.zarr\.zip: video 'a' frame 3: {message}"
-    ):
-        Shard(changed(path, **{name: values})).frame(3)
-
-
-@pytest.mark.parametrize(
-    ("name", "place", "value", "message"),
-    [
-        ("scores", 3, np.nan, "scores of detection 0: wanted 0 to 1, found nan"),
-        ("class_scores", 4, 1, "class_scores of detection 1: .*a sum of 80.0000"),
-        ("boxes", (3, 2), 1e9, "boxes of detection 0: wanted boxes inside 17 x 12"),
-        ("rle", slice(None), 48, "masks of detection 0: wanted 12 x 17 = 204 pixels, found 0"),
-        ("rle", slice(None), 255, "masks of detection 0: wanted a mask, found RLE: "),
-    ],
-)
-def test_a_checked_frame_breaks_no_rule(
     path: Path, name: str, place: Any, value: Any, message: str
 ) -> None:
     assert Shard(path).checked_frame(3).masks == Shard(path).frame(3).masks
     values = Shard(path).array(name).copy()
     values[place] = value
-    with pytest.raises(
-        ShardFormatError, match=rf"changed\.zarr\.zip: video 'a' frame 3: {message}"
-    ):
-        Shard(changed(path, **{name: values})).checked_frame(3)
+    shard = Shard(with_arrays(path, **{name: values}))
+    is_read_as_it_is = (name, place, value, message) in BREAKS_A_RULE
+    for read in [shard.checked_frame, *[shard.frame] * (not is_read_as_it_is)]:
+        with pytest.raises(
+            ShardFormatError, match=rf"changed\.zarr\.zip: .*'a' frame 3: {message}"
+        ):
+            read(3)
 
 
 def test_a_shard_of_too_many_frames_is_refused(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
