@@ -15,7 +15,8 @@ import torch
 from click.testing import CliRunner
 
 from orn.shared import cli, cli_options
-from orn.shared.errors import ConfigError, PipelineError, UnknownDatasetError
+from orn.shared.errors import ConfigError, PipelineError
+from orn.shared.jobs.termination import Terminated
 
 FULL = Path("/dev/full")
 """A file that cannot be written to, as on a full disk."""
@@ -45,18 +46,13 @@ def run(monkeypatch: pytest.MonkeyPatch, add_command) -> Callable[..., "click.te
     return run_command
 
 
-def test_help_lists_every_command_under_its_heading() -> None:
-    lines = iter(CliRunner().invoke(cli.orn, ["--help"]).output.splitlines())
+def test_help_lists_every_command_under_its_heading(orn) -> None:
+    lines = iter(orn("--help").stdout.splitlines())
     for heading, section in cli.COMMANDS.items():
         assert f"{heading}:" in lines
         for words, (_, text) in section.items():
             if " " not in words:
                 assert any(re.fullmatch(rf"  {words} +{re.escape(text)}", line) for line in lines)
-
-
-def test_version_is_that_of_the_distribution() -> None:
-    result = CliRunner().invoke(cli.orn, ["--version"])
-    assert result.output.startswith("orn, version ")
 
 
 def test_no_help_imports_anything_heavy() -> None:
@@ -91,13 +87,12 @@ def test_a_process_group_is_left_when_all_went_well(run, monkeypatch) -> None:
     ("words", "nearest"),
     [(["trian"], "train"), (["demo", "wrold"], "world"), (["bench", "loder"], "loader")],
 )
-def test_unknown_command_names_the_nearest(words: list[str], nearest: str) -> None:
-    result = CliRunner().invoke(cli.orn, words)
-    assert result.exit_code == 2
-    assert f"there is no command {words[-1]!r}; did you mean {nearest!r}?" in result.output
+def test_unknown_command_names_the_nearest(orn, words: list[str], nearest: str) -> None:
+    told = orn(*words, exit_code=2).stderr
+    assert f"{words[-1]!r}; did you mean {nearest!r}?" in told
 
 
-def test_group_that_is_a_command_too(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_group_that_is_a_command_too(orn, monkeypatch: pytest.MonkeyPatch) -> None:
     probes = ModuleType("probes")
     probes.all = click.command()(click.option("--seed", default=0)(lambda seed: seed))
     probes.part = click.command()(lambda: 5)
@@ -105,37 +100,11 @@ def test_group_that_is_a_command_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(cli.COMMANDS["Data"], "probe", ("probes:all", "All."))
     monkeypatch.setitem(cli.COMMANDS["Data"], "probe part", ("probes:part", "A part."))
 
-    def exit_code(*arguments: str) -> int:
-        return CliRunner().invoke(cli.orn, ["probe", *arguments]).exit_code
-
-    assert (exit_code(), exit_code("--seed", "3"), exit_code("part")) == (0, 3, 5)
-    assert exit_code("--seed", "3", "part") == 2  # it would have no effect
-    assert "part  A part." in CliRunner().invoke(cli.orn, ["probe", "--help"]).output
-
-
-@pytest.mark.parametrize(
-    ("error", "exit_code"),
-    [
-        (PipelineError("disk full"), 1),
-        (ConfigError("no such key"), 2),
-        (UnknownDatasetError("no data set"), 2),
-    ],
-)
-def test_error_is_one_line_on_stderr(run, error: PipelineError, exit_code: int) -> None:
-    def fail() -> None:
-        raise error
-
-    result = run(fail)
-    assert result.exit_code == exit_code
-    assert result.stderr == f"orn: error: {error}\n"
-    assert result.stdout == ""
-
-
-def test_error_of_several_lines_becomes_one(run) -> None:
-    def fail() -> None:
-        raise PipelineError("first\nsecond")
-
-    assert run(fail).stderr == "orn: error: first second\n"
+    orn("probe", exit_code=0)
+    orn("probe", "--seed", 3, exit_code=3)
+    orn("probe", "part", exit_code=5)
+    orn("probe", "--seed", 3, "part", exit_code=2)  # it would have no effect
+    assert "part  A part." in orn("probe", "--help").stdout
 
 
 HOSTILE = "a\x1b]0;title\x07\x9b31m\udcff\nb"
@@ -185,36 +154,34 @@ def test_commands_print_through_one_door() -> None:
     ]
 
 
-def test_other_exceptions_keep_their_traceback(run) -> None:
-    def fail() -> None:
-        raise ZeroDivisionError("a bug")
-
-    assert isinstance(run(fail).exception, ZeroDivisionError)
-
-
-def test_a_path_that_cannot_be_looked_for(run) -> None:
-    result = run(lambda: (Path("/tmp") / ("x" * 5000)).is_file())
-    assert (result.exit_code, len(result.stderr.splitlines())) == (1, 1)
-    assert result.stderr.startswith("orn: error: /tmp/xxx")
-    assert result.stderr.endswith("xxx: File name too long\n")
-
-
-def test_returned_number_is_the_exit_code(run) -> None:
+def test_a_returned_number_is_the_exit_code(run) -> None:
     assert run(lambda: 3).exit_code == 3
     assert run(lambda: None).exit_code == 0
 
 
-def test_interrupt_is_130(run) -> None:
-    def interrupt() -> None:
-        raise KeyboardInterrupt
+@pytest.mark.parametrize(
+    ("error", "exit_code", "said"),
+    [
+        (PipelineError("disk full"), 1, "orn: error: disk full\n"),
+        (ConfigError("first\nsecond"), 2, "orn: error: first second\n"),
+        (OSError(36, "too long", "/x"), 1, "orn: error: /x: too long\n"),
+        (KeyboardInterrupt(), 130, "orn: interrupted\n"),
+        (Terminated(), 143, "orn: terminated\n"),
+    ],
+)
+def test_an_error_is_one_line_on_stderr(
+    run, error: BaseException, exit_code: int, said: str
+) -> None:
+    def fail() -> None:
+        raise error
 
-    result = run(interrupt)
-    assert result.exit_code == 130
-    assert "orn: interrupted" in result.stderr
+    result = run(fail)
+    assert (result.exit_code, result.stdout) == (exit_code, "")
+    assert result.stderr.lstrip("\n") == said
 
 
-def test_usage_errors_are_2(run) -> None:
-    assert CliRunner().invoke(cli.orn, ["--nonsense"]).exit_code == 2
+def test_other_exceptions_keep_their_traceback(run) -> None:
+    assert isinstance(run(lambda: 1 // 0).exception, ZeroDivisionError)
 
 
 @pytest.mark.parametrize(
@@ -263,49 +230,36 @@ def test_verbose_shows_where_an_error_is_from(run) -> None:
         ("orn.shared.errors:go", "command 'go'"),
     ],
 )
-def test_missing_command_says_so(add_command, where: str, missing: str) -> None:
+def test_missing_command_says_so(orn, add_command, where: str, missing: str) -> None:
     add_command("gone", where)
-    result = CliRunner().invoke(cli.orn, ["gone"])
-    assert result.exit_code == 1
-    said = f"orn: error: the command 'gone' is not part of this installation (no {missing}"
-    assert said in result.stderr
+    said = orn("gone", exit_code=1).stderr
+    assert f"orn: error: the command 'gone' is not part of this installation (no {missing}" in said
 
 
-def test_missing_library_is_named(add_command, monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
+def test_missing_library_is_named(
+    orn, add_command, monkeypatch: pytest.MonkeyPatch, tmp_path
+) -> None:
     (tmp_path / "needs_much.py").write_text("import library_that_is_not_there\n")
     monkeypatch.syspath_prepend(tmp_path)
     add_command("much", "needs_much:go")
-    result = CliRunner().invoke(cli.orn, ["much"])
-    assert result.exit_code == 1
-    assert "needs the Python package 'library_that_is_not_there'" in result.stderr
-    assert "orn doctor" in result.stderr
-
-
-def test_reader_that_goes_away_is_no_crash() -> None:
-    reading, writing = os.pipe()
-    os.close(reading)
-    process = subprocess.run(
-        [sys.executable, "-m", "orn", "manifest", "list"],
-        stdout=writing,
-        stderr=subprocess.PIPE,
-        text=True,
-        check=False,
-    )
-    os.close(writing)
-    assert process.returncode == 1
-    assert process.stderr == ""
+    said = orn("much", exit_code=1).stderr
+    assert "'library_that_is_not_there'" in said
+    assert "orn doctor" in said
 
 
 @pytest.mark.skipif(not FULL.exists(), reason=f"no {FULL} on this system")
-@pytest.mark.parametrize("arguments", [("manifest", "list"), ("--help",)])
-def test_a_full_disk_is_one_line(arguments: tuple[str, ...]) -> None:
-    with FULL.open("w") as disk:
-        process = subprocess.run(
-            [sys.executable, "-m", "orn", *arguments],
-            stdout=disk,
-            stderr=subprocess.PIPE,
-            text=True,
-            check=False,
-        )
-    assert process.returncode == 1
-    assert re.fullmatch(r"orn: error: No space left on device; .*\n", process.stderr)
+@pytest.mark.parametrize("words", [("manifest", "list"), ("--help",)])
+def test_output_that_goes_nowhere_is_no_crash(words: tuple[str, ...]) -> None:
+    reading, closed = os.pipe()
+    os.close(reading)
+    with FULL.open("w") as disk, os.fdopen(closed, "w") as gone:
+        for place, said in ((disk, r"orn: error: No space left on device; .*\n"), (gone, "")):
+            process = subprocess.run(
+                [sys.executable, "-m", "orn", *words],
+                stdout=place,
+                stderr=subprocess.PIPE,
+                text=True,
+                check=False,
+            )
+            assert process.returncode == 1
+            assert re.fullmatch(said, process.stderr)

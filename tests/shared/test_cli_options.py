@@ -2,7 +2,6 @@
 
 import json
 import math
-from pathlib import Path
 from typing import Any
 
 import click
@@ -34,48 +33,49 @@ def given(*arguments: str, env: dict[str, str] | None = None) -> dict[str, str]:
     return values
 
 
-def test_defaults() -> None:
-    assert given("vlog", env={"ORN_DATA": ""}) == {
-        "dataset": "vlog",
-        "data_root": "data",
-        "out": "None",
-        "as_json": "False",
-        "seed": "0",
-        "dry_run": "False",
-        "overrides": "()",
-        "device": "auto",
-        "precision": "float32",
-    }
+DEFAULTS = {
+    "dataset": "vlog",
+    "data_root": "data",
+    "out": "None",
+    "as_json": "False",
+    "seed": "0",
+    "dry_run": "False",
+    "overrides": "()",
+    "device": "auto",
+    "precision": "float32",
+}
 
 
-def test_data_root_by_option_before_environment() -> None:
-    assert given("vlog", env={"ORN_DATA": "/disk"})["data_root"] == str(Path("/disk"))
-    values = given("vlog", "--data", "/other", env={"ORN_DATA": "/disk"})
-    assert values["data_root"] == str(Path("/other"))
+@pytest.mark.parametrize(
+    ("arguments", "environment", "changes"),
+    [
+        ("", "", {}),
+        ("", "/disk", {"data_root": "/disk"}),
+        ("--data /other", "/disk", {"data_root": "/other"}),
+        ("--set a=1 --set b=2", "", {"overrides": "('a=1', 'b=2')"}),
+        ("--precision bf16", "", {"precision": "bfloat16"}),
+        ("--precision float16", "", {"precision": "float16"}),  # as plans have it
+    ],
+)
+def test_what_is_given(arguments: str, environment: str, changes: dict[str, str]) -> None:
+    assert given("vlog", *arguments.split(), env={"ORN_DATA": environment}) == DEFAULTS | changes
 
 
-@pytest.mark.parametrize("option", ["--data", "--out"])
-def test_an_empty_path_is_not_the_current_folder(option: str) -> None:
-    refused = CliRunner().invoke(command, ["vlog", option, ""])
+@pytest.mark.parametrize(
+    ("option", "value", "said"),
+    [
+        ("--data", "", "expected a path, got an empty text"),
+        ("--out", "", "expected a path, got an empty text"),
+        ("--precision", "bf8", "'bf8' is not one of 'fp32', 'tf32', 'bf16', 'fp16', 'bf16-heads'"),
+        ("--seed", "-1", "-1"),
+        ("--seed", str(2**32), "4294967296"),
+    ],
+)
+def test_what_is_refused(option: str, value: str, said: str) -> None:
+    refused = CliRunner().invoke(command, ["vlog", option, value])
     assert refused.exit_code == 2
     assert f"Invalid value for '{option}'" in refused.output
-    assert "expected a path, got an empty text" in refused.output
-
-
-def test_settings_may_be_repeated() -> None:
-    assert given("vlog", "--set", "a=1", "--set", "b=2")["overrides"] == "('a=1', 'b=2')"
-
-
-def test_one_spelling_of_precisions() -> None:
-    assert given("vlog", "--precision", "bf16")["precision"] == "bfloat16"
-    assert given("vlog", "--precision", "float16")["precision"] == "float16"  # as plans have it
-    refused = CliRunner().invoke(command, ["vlog", "--precision", "bf8"])
-    assert "'bf8' is not one of 'fp32', 'tf32', 'bf16', 'fp16', 'bf16-heads'" in refused.output
-
-
-@pytest.mark.parametrize("seed", ["-1", str(2**32), "one"])
-def test_seed_that_no_generator_takes(seed: str) -> None:
-    assert CliRunner().invoke(command, ["vlog", "--seed", seed]).exit_code == 2
+    assert said in refused.output
 
 
 def test_help_tells_defaults() -> None:

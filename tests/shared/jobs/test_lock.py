@@ -2,9 +2,9 @@
 
 import errno
 import fcntl
-import logging
 import os
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
@@ -37,37 +37,22 @@ def test_a_folder_that_nobody_can_write_to_is_not_locked(
         assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(
-    ("number", "goes_on"),
-    [pytest.param(errno.ENOSYS, True, id="no locks"), pytest.param(errno.EIO, False, id="broken")],
-)
 def test_a_disk_without_locks(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
-    number: int,
-    goes_on: bool,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def refuse(descriptor: int, operation: int) -> None:
-        raise OSError(number, "refused")
-
-    monkeypatch.setattr(fcntl, "flock", refuse)
-    passed = False
-    try:
-        with caplog.at_level(logging.WARNING), locked(tmp_path / "thing.h5", job="orn thing"):
-            passed = True
-    except PipelineError as err:
-        assert "cannot be locked (refused)" in str(err)
-    assert passed == goes_on == ("make sure that no other job" in caplog.text)
+    lock = locked(tmp_path / "thing.h5", job="orn thing")
+    monkeypatch.setattr(fcntl, "flock", Mock(side_effect=OSError(errno.EIO, "broken")))
+    with pytest.raises(PipelineError, match=r"cannot be locked \(broken\)"), lock:
+        pytest.fail("went on")
+    monkeypatch.setattr(fcntl, "flock", Mock(side_effect=OSError(errno.ENOSYS, "no locks")))
+    with locked(tmp_path / "thing.h5", job="orn thing"):
+        assert "make sure that no other job" in caplog.text
 
 
 def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(path: Path, text: str) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    monkeypatch.setattr(Path, "write_text", refuse)
+    monkeypatch.setattr(Path, "write_text", Mock(side_effect=OSError(errno.ENOSPC, "No space")))
     path = tmp_path / "new" / "thing.h5"
-    message = r"new/\.thing\.h5\.lock: .*No space left on device.*free space"
+    message = r"new/\.thing\.h5\.lock: .*No space.*free space"
     with pytest.raises(PipelineError, match=message), locked(path, job="orn thing"):
         pytest.fail("went on")
     assert list(tmp_path.iterdir()) == []
@@ -80,16 +65,11 @@ def test_held_once(tmp_path: Path) -> None:
         with pytest.raises(PipelineError, match=message), locked(path, job="orn thing"):
             pytest.fail("held twice")
         with locked(tmp_path / "other.h5", job="orn thing"):
-            pass
+            lock_path(path).write_bytes(b"\xff7")
+        with pytest.raises(PipelineError, match=r"process .7\)"), locked(path, job="orn thing"):
+            pytest.fail("held twice")
     with locked(path, job="orn thing"):
         pass
-
-
-def test_released_by_an_error(tmp_path: Path) -> None:
-    path = tmp_path / "thing.h5"
-    with pytest.raises(ZeroDivisionError), locked(path, job="orn thing"):
-        raise ZeroDivisionError
-    assert not lock_path(path).exists()
 
 
 def test_a_file_that_a_killed_process_left_locks_nothing(tmp_path: Path) -> None:
@@ -97,13 +77,6 @@ def test_a_file_that_a_killed_process_left_locks_nothing(tmp_path: Path) -> None
     lock_path(path).write_text("a longer line than the number of a process\n")
     with locked(path, job="orn thing"):
         assert lock_path(path).read_text() == f"{os.getpid()}\n"
-
-
-def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    lock = locked(tmp_path / "file" / "thing.h5", job="orn thing")
-    with pytest.raises(PipelineError, match=r"\.thing\.h5\.lock: cannot be locked"), lock:
-        pytest.fail("locked")
 
 
 def test_a_link_is_not_locked_in_place_of_its_target(tmp_path: Path) -> None:
@@ -115,16 +88,6 @@ def test_a_link_is_not_locked_in_place_of_its_target(tmp_path: Path) -> None:
     ):
         pass
     assert (tmp_path / "precious").read_text() == "mine"
-
-
-def test_whoever_holds_it_need_not_write_text(tmp_path: Path) -> None:
-    with locked(tmp_path / "x", job="orn x"):
-        lock_path(tmp_path / "x").write_bytes(b"\xff7")
-        with (
-            pytest.raises(PipelineError, match=r"another `orn x` \(process .7\) is writing it"),
-            locked(tmp_path / "x", job="orn x"),
-        ):
-            pass
 
 
 def test_asking_whether_a_job_holds_something_changes_nothing(tmp_path: Path) -> None:

@@ -10,10 +10,8 @@ import pytest
 
 from orn.shared.shards import index, kept_files, record, zarr_zip
 from orn.shared.shards.reader import DetectionFolder
-from orn.shared.shards.schema import DetectorEntry
-from orn.shared.shards.writer import ShardWriter
 from tests.shared.shards.conftest import FrameMaker
-from tests.worlds.shards import video_entry
+from tests.worlds.shards import counted, write_shard
 
 MOST_OPENS, MOST_READS = 4, 12
 FRAMES, OBJECTS = 700, 10
@@ -41,28 +39,15 @@ def reads_so_far() -> int:
 def folder(
     tmp_path: Path,
     make_frame: FrameMaker,
-    detector: DetectorEntry,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Path:
     """Two shards of the usual size, each of two videos, and their index."""
     monkeypatch.setattr(index, "_LEAST_SHARDS", 2)
     frames = [make_frame(seed, OBJECTS) for seed in range(7)]
+    placed = counted([frames[row % 7] for row in range(FRAMES)])
     for number in range(2):
-        with ShardWriter(tmp_path / f"shard-00000{number}.zarr.zip", detector) as writer:
-            for video_id in (f"a{number}", f"b{number}"):
-                writer.begin_video(
-                    video_entry(
-                        video_id,
-                        height=12,
-                        width=17,
-                        rate=25.0,
-                        source_bytes=5,
-                        source_digest="sha256:03",
-                    )
-                )
-                for row in range(FRAMES):
-                    writer.add(row, row / 25, frames[row % 7])
-                writer.end_video()
+        videos = {f"a{number}": placed, f"b{number}": placed}
+        write_shard(tmp_path / f"shard-00000{number}.zarr.zip", videos, size=(12, 17))
     DetectionFolder(tmp_path)
     return tmp_path
 

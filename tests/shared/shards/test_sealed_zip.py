@@ -2,6 +2,7 @@
 
 import shutil
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -50,6 +51,7 @@ def owners(path: Path) -> Iterator[tuple[int, str]]:
 def test_each_byte_of_a_small_file_is_named(tmp_path: Path, flip: int) -> None:
     path = tmp_path / "a.zip"
     write_members(path, MEMBERS)
+    assert list(damaged_members(path)) == []
     content = path.read_bytes()
     for place in range(len(content)):
         changed = bytearray(content)

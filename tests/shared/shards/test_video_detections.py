@@ -1,6 +1,5 @@
 """Joining by time: hand-made times, a plain loop, and times that have nothing near."""
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,21 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orn.shared.errors import JoinError, ShardFormatError
-from orn.shared.shards.schema import VideoEntry
 from orn.shared.shards.shard import Shard
 from orn.shared.shards.video_detections import VideoDetections
-from tests.shared.shards.conftest import FrameMaker, ShardMaker
+from tests.shared.shards.conftest import FrameMaker, Range, ShardMaker
+from tests.worlds.shards import video_entry
 
-ENTRY = VideoEntry(
-    id="clip",
-    height=12,
-    width=17,
-    frames=0,
-    header_frames=None,
-    rate=10.0,
-    source_bytes=1,
-    source_digest="sha256:0",
-)
+ENTRY = video_entry("clip", height=12, width=17, rate=10.0)
 
 
 class FakeShard(Shard):
@@ -76,16 +66,16 @@ def test_nearest(seconds: list[float], wanted: float, row: int) -> None:
 @pytest.mark.parametrize(
     ("seconds", "wanted", "message"),
     [
-        ([0.0, 0.1, 0.2], 0.26, "within 0.0500 s of 0.2600 s, the nearest is at 0.2000 s"),
-        ([0.0, 0.1, 0.2], -0.06, "within 0.0500 s of -0.0600 s, the nearest is at 0.0000 s"),
-        ([0.0, 0.1, 0.2, 5.0], 3.0, "within 0.0500 s of 3.0000 s, the nearest is at 5.0000 s"),
-        ([3.0], 3.2, "within 0.0500 s of 3.2000 s, the nearest is at 3.0000 s"),
+        ([0.0, 0.1, 0.2], 0.26, "0.0500 s of 0.2600 s, .* 0.2000 s"),
+        ([0.0, 0.1, 0.2], -0.06, "0.0500 s of -0.0600 s, .* 0.0000 s"),
+        ([0.0, 0.1, 0.2, 5.0], 3.0, "3.0000 s, .* 5.0000 s"),
+        ([3.0], 3.2, "3.2000 s, .* 3.0000 s"),
         ([0.0, 0.1], float("nan"), "of nan s"),
-        ([], 1.5, "near [1.5] s, found none"),
+        ([], 1.5, "near .1.5. s, found none"),
     ],
 )
 def test_times_without_a_frame_near(seconds: list[float], wanted: float, message: str) -> None:
-    with pytest.raises(JoinError, match=f"video 'clip': .*{re.escape(message)}"):
+    with pytest.raises(JoinError, match=f"video 'clip': .*{message}"):
         detections(seconds).nearest_rows([wanted])[0]
 
 
@@ -127,15 +117,17 @@ def test_ranges_of_several_shards_are_one_video(
             found.frame(row)
 
 
-def test_frames_twice_are_refused_with_both_shards(tmp_path: Path, write_shard: ShardMaker) -> None:
+@pytest.mark.parametrize(
+    ("second", "message"),
+    [
+        (((1, 2), (0.1, 0.2)), r"frame 1 follows 1 \(.*0\.zip and .*1\.zip\)"),
+        (((2, 3), (0.1, 0.2)), r"video 'clip': time 0\.1 follows 0\.1"),
+    ],
+)
+def test_frames_twice_and_times_that_stand_still_are_refused(
+    tmp_path: Path, write_shard: ShardMaker, second: Range, message: str
+) -> None:
     first = write_shard(tmp_path / "0.zip", {"clip": ((0, 1), (0.0, 0.1))})
-    second = write_shard(tmp_path / "1.zip", {"clip": ((1, 2), (0.1, 0.2))})
-    with pytest.raises(ShardFormatError, match=r"frame 1 follows 1 \(.*0\.zip and .*1\.zip\)"):
-        VideoDetections(ENTRY, [(Shard(first), 0, 2), (Shard(second), 0, 2)])
-
-
-def test_times_that_stand_still_are_refused(tmp_path: Path, write_shard: ShardMaker) -> None:
-    first = write_shard(tmp_path / "0.zip", {"clip": ((0, 1), (0.0, 0.1))})
-    second = write_shard(tmp_path / "1.zip", {"clip": ((2, 3), (0.1, 0.2))})
-    with pytest.raises(ShardFormatError, match=r"video 'clip': time 0\.1 follows 0\.1"):
-        VideoDetections(ENTRY, [(Shard(first), 0, 2), (Shard(second), 0, 2)])
+    other = write_shard(tmp_path / "1.zip", {"clip": second})
+    with pytest.raises(ShardFormatError, match=message):
+        VideoDetections(ENTRY, [(Shard(first), 0, 2), (Shard(other), 0, 2)])

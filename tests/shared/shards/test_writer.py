@@ -1,11 +1,10 @@
 """The writer: what was added comes back, nothing half done becomes visible, misuse is refused."""
 
 import copy
-import errno
-import os
-import re
 import tempfile
 import tracemalloc
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +18,12 @@ from orn.shared.errors import PipelineError, ShapeError
 from orn.shared.masks import rle
 from orn.shared.masks.coco_classes import COCO_CLASSES
 from orn.shared.masks.detections import FrameDetections
-from orn.shared.shards.schema import DetectorEntry, FailedVideo, VideoEntry
+from orn.shared.shards.schema import DetectorEntry, FailedVideo
 from orn.shared.shards.shard import Shard
 from orn.shared.shards.verify import verify_shard
 from orn.shared.shards.writer import ShardWriter
-from tests.shared.shards.conftest import FrameMaker, ShardMaker
+from tests.shared.shards.conftest import FrameMaker
+from tests.worlds.shards import video_entry
 
 ENTRY = DetectorEntry(
     config_name="c", config_digest="d", checkpoint_digest="e", class_names=COCO_CLASSES
@@ -31,9 +31,15 @@ ENTRY = DetectorEntry(
 
 
 def begin(writer: ShardWriter, video_id: str = "a", **changes: Any) -> None:
-    fields = {"height": 12, "width": 17, "rate": 10.0, "header_frames": 3, "source_bytes": 5}
-    fields |= {"frames": 0, "source_digest": "sha256:03"} | changes
-    writer.begin_video(VideoEntry(id=video_id, **fields))
+    writer.begin_video(video_entry(video_id, **{"height": 12, "width": 17, "rate": 10.0} | changes))
+
+
+def add(writer: ShardWriter, video_id: str, *frames: FrameDetections, **changes: Any) -> None:
+    """A whole video, three numbers of frames and 1/30 s from frame to frame."""
+    begin(writer, video_id, **changes)
+    for place, frame in enumerate(frames):
+        writer.add(3 * place, place / 30, frame)
+    writer.end_video()
 
 
 def assert_same(found: FrameDetections, wanted: FrameDetections) -> None:
@@ -78,10 +84,7 @@ def test_everything_comes_back(content: list[tuple[int, int, list[FrameDetection
         path = Path(folder) / "shard-000000.zarr.zip"
         with ShardWriter(path, ENTRY) as writer:
             for number, (height, width, added) in enumerate(content):
-                begin(writer, f"v{number}", height=height, width=width)
-                for index, frame in enumerate(added):
-                    writer.add(3 * index, index / 30, frame)
-                writer.end_video()
+                add(writer, f"v{number}", *added, height=height, width=width)
         shard = Shard(path)
         wanted = [frame for _, _, added in content for frame in added]
         assert shard.num_frames == len(wanted)
@@ -95,64 +98,46 @@ def test_everything_comes_back(content: list[tuple[int, int, list[FrameDetection
 
 def test_attributes_come_back(tmp_path: Path, make_frame: FrameMaker) -> None:
     path = tmp_path / "new" / "s.zip"
+    entries = [
+        video_entry("a", height=12, width=17, rate=10.0, header_frames=3, source_bytes=5),
+        video_entry("none", height=9, width=7, rate=12.5),
+    ]
     with ShardWriter(path, ENTRY, class_scores=False) as writer:
         writer.fail("x", "broken")
-        begin(writer, "a")
+        writer.begin_video(entries[0])
         writer.add(0, 0.25, make_frame(class_scores=False))
         writer.end_video()
-        begin(writer, "none", header_frames=None)
+        writer.begin_video(entries[1])
         writer.end_video()
     shard = Shard(path)
     assert shard.detector == ENTRY
     assert shard.failed == (FailedVideo(id="x", reason="broken"),)
     assert not shard.has_class_scores
     assert shard.frame(0).class_scores is None
-    a, none = shard.videos
-    assert (a.id, a.height, a.width, a.frames, a.header_frames) == ("a", 12, 17, 1, 3)
-    assert (a.rate, a.source_bytes, a.source_digest) == (10.0, 5, "sha256:03")
-    assert (none.id, none.frames, none.header_frames) == ("none", 0, None)
+    assert shard.videos == (replace(entries[0], frames=1), entries[1])
     assert shard.frame_seconds().tolist() == [0.25]
 
 
 def test_a_failure_takes_back_what_came_of_the_video(
     tmp_path: Path, make_frame: FrameMaker
 ) -> None:
-    with ShardWriter(tmp_path / "s.zip", ENTRY) as writer:
-        begin(writer, "a")
-        writer.add(0, 0.0, make_frame(1))
-        writer.end_video()
-        begin(writer, "b")
-        writer.add(0, 0.0, make_frame(2))
-        writer.fail("b", "the disk")
-        begin(writer, "c")
-        writer.add(0, 0.0, make_frame(3))
-        writer.end_video()
-    shard = Shard(tmp_path / "s.zip")
-    assert [video.id for video in shard.videos] == ["a", "c"]
-    assert [video.id for video in shard.failed] == ["b"]
-    assert_same(shard.frame(1), make_frame(3))
-    assert shard.frame_video().tolist() == [0, 1]
-
-
-def test_a_long_failure_leaves_no_trace(tmp_path: Path, make_frame: FrameMaker) -> None:
     many = make_frame(2, num=300)
     shards = []
     for name, failing_frames in (("one.zip", 0), ("two.zip", 9)):  # 819 detections fill a chunk
         with ShardWriter(tmp_path / name, ENTRY) as writer:
-            begin(writer, "a")
-            writer.add(0, 0.0, many)
-            writer.end_video()
+            add(writer, "a", many)
             begin(writer, "b")
             for index in range(failing_frames):
                 writer.add(index, float(index), many)
             writer.fail("b", "the disk")
-            begin(writer, "c")
-            for index in range(5):
-                writer.add(index, float(index), many)
-            writer.end_video()
+            add(writer, "c", *[many] * 5)
         shards.append((tmp_path / name).read_bytes())
     assert shards[0] == shards[1]
-    assert verify_shard(tmp_path / "two.zip") == []
+    shard = Shard(tmp_path / "two.zip")
+    assert verify_shard(shard.path) == []
+    assert [video.id for video in shard.videos] == ["a", "c"]
+    assert [video.id for video in shard.failed] == ["b"]
+    assert shard.frame_video().tolist() == [0, 1, 1, 1, 1, 1]
 
 
 def test_detections_are_held_compressed(tmp_path: Path, make_frame: FrameMaker) -> None:
@@ -171,85 +156,66 @@ def test_detections_are_held_compressed(tmp_path: Path, make_frame: FrameMaker) 
     assert Shard(tmp_path / "s.zip").num_detections == 200 * 300
 
 
-def test_equal_input_gives_equal_bytes(tmp_path: Path, write_shard: ShardMaker) -> None:
-    content = {"a": (range(9), np.arange(9) / 10), "b": (range(5), np.arange(5) / 10)}
-    one, two = (write_shard(tmp_path / name, content) for name in ("one.zip", "two.zip"))
-    assert one.read_bytes() == two.read_bytes()
-
-
 @pytest.mark.parametrize("error", [KeyError("x"), KeyboardInterrupt(), PipelineError("x")])
 def test_an_error_leaves_nothing(
     tmp_path: Path, make_frame: FrameMaker, error: BaseException
 ) -> None:
     with pytest.raises(type(error)), ShardWriter(tmp_path / "s.zip", ENTRY) as writer:
-        begin(writer)
-        writer.add(0, 0.0, make_frame())
-        writer.end_video()
+        add(writer, "a", make_frame())
         assert list(tmp_path.iterdir()) == []
         raise error
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_full_disk_leaves_nothing_and_names_the_shard(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def full(descriptor: int) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    monkeypatch.setattr(os, "fsync", full)
-    message = r"s\.zip: could not be written \(No space left on device\)"
-    with pytest.raises(PipelineError, match=message), ShardWriter(tmp_path / "s.zip", ENTRY):
-        pass
-    assert list(tmp_path.iterdir()) == []
-
-
 def test_a_video_left_open_is_an_error(tmp_path: Path) -> None:
-    message = r"s\.zip: video 'a' was begun and not ended; nothing was written"
+    message = r"s\.zip: video 'a' was begun and not ended"
     with pytest.raises(ShapeError, match=message), ShardWriter(tmp_path / "s.zip", ENTRY) as writer:
         begin(writer)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_frames_that_do_not_fit_are_refused(tmp_path: Path, make_frame: FrameMaker) -> None:
+@pytest.mark.parametrize(
+    ("index", "seconds", "form", "message"),
+    [
+        (4, 0.6, {}, "wanted an index above 4"),
+        (5, 0.5, {}, "after 0.5 s, found 0.5 s"),
+        (5, np.nan, {}, "found nan s"),
+        (5, np.inf, {}, "found inf s"),
+        (5, 0.6, {"height": 17, "width": 12}, "12 x 17, found 17 x 12"),
+        (5, 0.6, {"class_scores": False}, "wanted some class scores, found none"),
+    ],
+)
+def test_frames_that_do_not_fit_are_refused(
+    tmp_path: Path,
+    make_frame: FrameMaker,
+    index: int,
+    seconds: float,
+    form: dict[str, Any],
+    message: str,
+) -> None:
     writer = ShardWriter(tmp_path / "s.zip", ENTRY)
     begin(writer)
     writer.add(4, 0.5, make_frame())
-    for index, seconds, frame, message in [
-        (4, 0.6, make_frame(), "video 'a' frame 4: wanted an index above 4"),
-        (5, 0.5, make_frame(), "frame 5: wanted a time after 0.5 s, found 0.5 s"),
-        (5, np.nan, make_frame(), "wanted a time after 0.5 s, found nan s"),
-        (5, np.inf, make_frame(), "wanted a time after 0.5 s, found inf s"),
-        (
-            5,
-            0.6,
-            make_frame(height=17, width=12),
-            "wanted detections on a grid of 12 x 17, found 17 x 12",
-        ),
-        (5, 0.6, make_frame(class_scores=False), "wanted some class scores, found none"),
-    ]:
-        with pytest.raises(ShapeError, match=re.escape(message)):
-            writer.add(index, seconds, frame)
+    with pytest.raises(ShapeError, match=f"video 'a' frame {index}: .*{message}"):
+        writer.add(index, seconds, make_frame(**form))
     writer.add(5, 0.6, make_frame())
 
 
 def test_calls_out_of_order_are_refused(tmp_path: Path, make_frame: FrameMaker) -> None:
     writer = ShardWriter(tmp_path / "s.zip", ENTRY, class_scores=False)
-    with pytest.raises(ShapeError, match="frame 3 added while no video is open"):
-        writer.add(3, 0.0, make_frame())
-    with pytest.raises(ShapeError, match="a video ended while none is open"):
-        writer.end_video()
+
+    def refused(message: str, call: Callable[..., object], *arguments: Any) -> None:
+        with pytest.raises(ShapeError, match=message):
+            call(*arguments)
+
+    refused("frame 3 .* no video is open", writer.add, 3, 0.0, make_frame())
+    refused("none is open", writer.end_video)
     begin(writer, "a")
-    with pytest.raises(ShapeError, match="video 'a' frame -1: wanted an index above -1"):
-        writer.add(-1, 0.0, make_frame())
-    with pytest.raises(ShapeError, match="wanted none class scores, found some"):
-        writer.add(0, 0.0, make_frame())
-    with pytest.raises(ShapeError, match="video 'b' begun before 'a' ended"):
-        begin(writer, "b")
-    with pytest.raises(ShapeError, match="video 'b' failed while 'a' is open"):
-        writer.fail("b", "x")
+    refused("frame -1: wanted an index above -1", writer.add, -1, 0.0, make_frame())
+    refused("wanted none class scores, found some", writer.add, 0, 0.0, make_frame())
+    refused("'b' begun before 'a' ended", begin, writer, "b")
+    refused("'b' failed while 'a' is open", writer.fail, "b", "x")
     writer.end_video()
-    with pytest.raises(ShapeError, match="video 'a' is in the shard already"):
-        begin(writer, "a")
+    refused("'a' is in the shard already", begin, writer, "a")
     writer.fail("b", "x")
-    with pytest.raises(ShapeError, match="video 'b' is in the shard already"):
-        writer.fail("b", "y")
+    refused("'b' is in the shard already", writer.fail, "b", "y")
