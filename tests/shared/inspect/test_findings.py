@@ -7,31 +7,19 @@ import pytest
 from orn.shared.inspect.findings import findings
 from orn.shared.shards.plan import Plan, Unit, UnitPart
 from orn.shared.shards.shard import Shard
-from orn.shared.shards.writer import ShardWriter
 from tests.shared.inspect.conftest import HEIGHT, WIDTH, found
-from tests.worlds.shards import CUP, DETECTOR, video_entry
+from tests.worlds.shards import CUP, DETECTOR, write_shard
 
 THREE = ((CUP, 0.9),) * 3
 
 
 def write(path: Path, videos: dict[str, list[tuple[int, float, int]]], header=None) -> Shard:
     """Each video as (number, seconds, detections) of its frames."""
-    with ShardWriter(path, DETECTOR) as writer:
-        for video_id, frames in videos.items():
-            writer.begin_video(
-                video_entry(
-                    video_id,
-                    height=HEIGHT,
-                    width=WIDTH,
-                    rate=10.0,
-                    header_frames=header,
-                    source_digest="sha256:3",
-                )
-            )
-            for number, seconds, count in frames:
-                writer.add(number, seconds, found(*THREE[:count]))
-            writer.end_video()
-    return Shard(path)
+    placed = {
+        video_id: [(number, seconds, found(*THREE[:count])) for number, seconds, count in frames]
+        for video_id, frames in videos.items()
+    }
+    return Shard(write_shard(path, placed, size=(HEIGHT, WIDTH), header_frames=header))
 
 
 def told(shard: Shard) -> list[tuple[str, str, int | None, int | None]]:

@@ -14,41 +14,40 @@ from tests.shared.inspect.conftest import HEIGHT, WIDTH, found, write
 from tests.worlds.shards import CUP
 
 
-def test_frame_is_found_by_its_place_in_the_stream(shard: Path) -> None:
-    frame = find_frame(Shard(shard), video_id="kitchen/a", index=7)
+@pytest.fixture
+def one_video(tmp_path: Path) -> Shard:
+    return Shard(write(tmp_path / "shard-000001.zarr.zip", {"a": [found()]}))
+
+
+def test_a_frame_is_found_by_its_number_or_time(shard: Path, one_video: Shard) -> None:
+    opened = Shard(shard)
+    frame = find_frame(opened, video_id="kitchen/a", index=7)
     assert frame.seconds == pytest.approx(0.7)
     assert frame.detections.labels.tolist() == [CUP]
-    other = find_frame(Shard(shard), video_id="b", index=5)
-    assert other.detections.scores.tolist() == [0.25]
+    first = find_frame(opened, video_id="b", index=None)
+    assert (first.index, first.detections.scores.tolist()) == (5, [0.25])
+    assert find_frame(opened, video_id="kitchen/a", index=None, seconds=0.62).index == 6
+    assert find_frame(one_video, video_id=None, index=5).video.id == "a"
 
 
-def test_without_a_number_it_is_the_first(shard: Path) -> None:
-    assert find_frame(Shard(shard), video_id="b", index=None).index == 5
+@pytest.mark.parametrize(
+    ("video_id", "index", "seconds", "error", "message"),
+    [
+        ("kitchen/a", None, 9, ShardNotFoundError, r"at 9 s; .* frame 7 at 0\.700 s"),
+        ("kitchen/a", None, float("nan"), ShardNotFoundError, "at nan s"),
+        (None, 5, None, ConfigError, "2 videos; choose one with --video, such as 'kit"),
+        ("kitchen/b", 5, None, ShardNotFoundError, "'kitchen/b'; the nearest is 'kitchen/a'"),
+        ("kitchen/a", 8, None, ShardNotFoundError, "no frame 8 of video 'kitchen/a'; .* 5 to 7"),
+    ],
+)
+def test_what_is_not_there_is_told_with_what_is(
+    shard: Path, video_id: str | None, index: int | None, seconds: float | None, error, message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        find_frame(Shard(shard), video_id=video_id, index=index, seconds=seconds)
 
 
-def test_frame_is_found_by_its_time(shard: Path) -> None:
-    frame = find_frame(Shard(shard), video_id="kitchen/a", index=None, seconds=0.62)
-    assert frame.index == 6
-    with pytest.raises(ShardNotFoundError, match=r"at 9 s; the nearest is frame 7 at 0\.700 s"):
-        find_frame(Shard(shard), video_id="kitchen/a", index=None, seconds=9)
-    with pytest.raises(ShardNotFoundError, match="at nan s"):
-        find_frame(Shard(shard), video_id="kitchen/a", index=None, seconds=float("nan"))
-
-
-def test_the_only_video_need_not_be_named(tmp_path: Path, shard: Path) -> None:
-    path = write(tmp_path / "shard-000001.zarr.zip", {"a": [found()]})
-    assert find_frame(Shard(path), video_id=None, index=5).video.id == "a"
-    with pytest.raises(ConfigError, match=r"has 2 videos; choose one with --video, such as 'kit"):
-        find_frame(Shard(shard), video_id=None, index=5)
-
-
-def test_what_is_not_there_is_told_with_what_is(shard: Path, tmp_path: Path) -> None:
-    with pytest.raises(
-        ShardNotFoundError, match="no video 'kitchen/b'; the nearest is 'kitchen/a'"
-    ):
-        find_frame(Shard(shard), video_id="kitchen/b", index=5)
-    with pytest.raises(ShardNotFoundError, match=r"no frame 8 of video 'kitchen/a'; .* 5 to 7"):
-        find_frame(Shard(shard), video_id="kitchen/a", index=8)
+def test_a_video_without_frames(tmp_path: Path) -> None:
     empty = write(tmp_path / "shard-000001.zarr.zip", {"a": []})
     with pytest.raises(ShardNotFoundError, match="it has frames none"):
         find_frame(Shard(empty), video_id="a", index=None)

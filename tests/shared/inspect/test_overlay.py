@@ -1,25 +1,18 @@
 """`orn inspect --overlay`: masks over frames, as a picture and as a film."""
 
-import json
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
-from click.testing import CliRunner, Result
 from PIL import Image
 
-from orn.shared.cli import orn
 from orn.shared.drawing.colours import class_colour
 from orn.shared.video.read import read_frames
 from tests.shared.conftest import VideoWriter
 from tests.shared.inspect.conftest import found, write
-from tests.shared.inspect.test_pictures import MANIFEST
 from tests.worlds.shards import CUP
-
-
-def run(*arguments: str | Path) -> Result:
-    return CliRunner().invoke(orn, ["inspect", *map(str, arguments)])
+from tests.worlds.tables import write_table
 
 
 def mask_colour(picture_HW3: np.ndarray, background: float) -> bool:
@@ -30,10 +23,10 @@ def mask_colour(picture_HW3: np.ndarray, background: float) -> bool:
     return bool(np.abs(pixel - expected).max() < 8)
 
 
-def test_a_frame_on_grey_says_why(shard: Path, tmp_path: Path) -> None:
+def test_a_frame_on_grey_says_why(orn, shard: Path, tmp_path: Path) -> None:
     out = tmp_path / "new" / "a.png"
-    result = run(shard, "--video", "kitchen/a", "--seconds", "0.7", "--overlay", out)
-    assert (result.exit_code, result.stdout) == (0, f"{out}\n")
+    result = orn("inspect", shard, "--video", "kitchen/a", "--seconds", 0.7, "--overlay", out)
+    assert result.stdout == f"{out}\n"
     assert "masks are drawn on grey: no plan beside the shard" in result.stderr
     picture = np.asarray(Image.open(out))
     assert picture.shape == (402, 536, 3)
@@ -41,14 +34,12 @@ def test_a_frame_on_grey_says_why(shard: Path, tmp_path: Path) -> None:
     assert (picture[370, 500] == 118).all()
 
 
-def test_a_frame_over_its_video(shard: Path, tmp_path: Path, write_video: VideoWriter) -> None:
-    (tmp_path / "mine").mkdir()
-    write_video(tmp_path / "mine" / "b.mp4", 8, height=120)
-    (tmp_path / "mine.toml").write_text(MANIFEST)
+def test_a_frame_over_its_video(orn, shard: Path, tmp_path: Path, write_video: VideoWriter) -> None:
+    manifest = write_table(tmp_path, "mine", ["video,label", "b,x"], classes=["x"])
+    write_video(tmp_path / "data/mine/videos/b.mp4", 8, height=120)
     path = write(tmp_path / "x" / "shard-000001.zarr.zip", {"b": [found((CUP, 0.9))]}, known=False)
     out = tmp_path / "b.png"
-    sources = ("--dataset", tmp_path / "mine.toml", "--data", tmp_path)
-    assert run(path, "--overlay", out, *sources).exit_code == 0
+    orn("inspect", path, "--overlay", out, "--dataset", manifest, "--data", tmp_path / "data")
     picture = np.asarray(Image.open(out))
     assert picture.shape == (480, 640, 3)
     assert picture[400, 40].mean() > 200  # bit 0 of the number 5
@@ -58,21 +49,20 @@ def test_a_frame_over_its_video(shard: Path, tmp_path: Path, write_video: VideoW
     np.testing.assert_allclose(picture[300, 160], on_white, atol=8)
 
 
-def test_a_film_and_a_part_of_it(shard: Path, tmp_path: Path) -> None:
+def test_a_film_and_a_part_of_it(orn, shard: Path, tmp_path: Path) -> None:
     out = tmp_path / "a.mp4"
-    result = run(shard, "--video", "kitchen/a", "--overlay", out, "--json")
-    assert json.loads(result.stdout) == {"overlay": str(out), "frames": 3}
+    result = orn("inspect", shard, "--video", "kitchen/a", "--overlay", out, "--json")
+    assert result.json == {"overlay": str(out), "frames": 3}
     assert "draw: 3/3 frames" in result.stderr
     frames = list(read_frames(out))
     assert [round(frame.seconds, 3) for frame in frames] == [0.0, 0.1, 0.2]
     assert mask_colour(frames[2].image, 118)
     assert not mask_colour(frames[1].image, 118)
     part = ("--video", "kitchen/a", "--overlay", out, "--from", "0.6", "--to", "0.7")
-    assert json.loads(run(shard, *part, "--json").stdout)["frames"] == 1
+    assert orn("inspect", shard, *part, "--json").json["frames"] == 1
     with av.open(str(out)) as container:
         assert container.streams.video[0].codec_context.pix_fmt == "yuv420p"
-    low = run(shard, "--video", "b", "--overlay", out, "--score-threshold", "0.2")
-    assert low.exit_code == 0
+    orn("inspect", shard, "--video", "b", "--overlay", out, "--score-threshold", 0.2)
     assert mask_colour(next(read_frames(out)).image, 118)
 
 
@@ -88,17 +78,14 @@ def test_a_film_and_a_part_of_it(shard: Path, tmp_path: Path) -> None:
         (("--overlay", "a.mp4"), "choose one with --video, such as 'kitchen/a'"),
     ],
 )
-def test_wrong_usage(shard: Path, arguments: tuple[str, ...], said: str) -> None:
-    result = run(shard, *arguments)
-    assert result.exit_code == 2
-    assert said in result.stderr
+def test_wrong_usage(orn, shard: Path, arguments: tuple[str, ...], said: str) -> None:
+    assert said in orn("inspect", shard, *arguments, exit_code=2).stderr
 
 
-def test_what_is_not_there(shard: Path, tmp_path: Path) -> None:
+def test_what_is_not_there(orn, shard: Path, tmp_path: Path) -> None:
     out = tmp_path / "a.mp4"
-    part = run(shard, "--video", "b", "--overlay", out, "--from", "7")
-    assert part.exit_code == 1
-    assert "wanted frames of video 'b' from 7.0 to None s, found none; it has 0.500" in part.stderr
-    assert run(shard, "--overlay", out, "--clips", tmp_path / "no.h5").exit_code == 1
-    assert run(shard, "--overlay", out, "--dataset", "no").exit_code == 2
+    part = orn("inspect", shard, "--video", "b", "--overlay", out, "--from", 7, exit_code=1)
+    assert "'b' from 7.0 to None s, found none; it has 0.500" in part.stderr
+    orn("inspect", shard, "--overlay", out, "--clips", tmp_path / "no.h5", exit_code=1)
+    orn("inspect", shard, "--overlay", out, "--dataset", "no", exit_code=2)
     assert not out.exists()

@@ -16,49 +16,34 @@ from orn.shared.inspect.pictures import (
 )
 from orn.shared.shards.plan import ManifestFile, Plan
 from orn.shared.shards.schema import UNKNOWN_SOURCE, VideoEntry
-from orn.shared.video import file as video_file
 from orn.shared.video.read import content_digest
 from tests.shared.conftest import VideoWriter
-from tests.worlds.shards import DETECTOR
+from tests.worlds.shards import DETECTOR, video_entry
+from tests.worlds.tables import write_table
 from tests.worlds.videos import number_of
-
-MANIFEST = """
-name = "mine"
-title = "Mine"
-form = "clips"
-task = "single-label"
-metric = "top1"
-clip_frames = 4
-root = "mine"
-[videos]
-pattern = "{id}.mp4"
-[labels]
-format = "table"
-table = "labels.csv"
-classes = "classes.txt"
-"""
 
 
 @pytest.fixture
-def pictures(tmp_path: Path, write_video: VideoWriter) -> VideoPictures:
-    """The video `a`, 200 frames at 10 a second."""
-    (tmp_path / "mine").mkdir()
-    write_video(tmp_path / "mine" / "a.mp4", 200)
-    (tmp_path / "mine.toml").write_text(MANIFEST)
-    return VideoPictures(str(tmp_path / "mine.toml"), tmp_path)
+def film(tmp_path: Path, write_video: VideoWriter) -> Path:
+    """200 frames at 10 a second, of the video `a`."""
+    return write_video(tmp_path / "data/mine/videos/a.mp4", 200)
+
+
+@pytest.fixture
+def manifest(tmp_path: Path) -> Path:
+    return write_table(tmp_path, "mine", ["video,label", "a,x"], classes=["x"])
+
+
+@pytest.fixture
+def pictures(film: Path, manifest: Path, tmp_path: Path) -> VideoPictures:
+    return VideoPictures(str(manifest), tmp_path / "data")
 
 
 def entry(path: Path | None = None, rate: float = 10.0) -> VideoEntry:
-    return VideoEntry(
-        id="a",
-        height=100,
-        width=100,
-        frames=200,
-        header_frames=None,
-        rate=rate,
-        source_bytes=path.stat().st_size if path else 0,
-        source_digest=content_digest(path) if path else UNKNOWN_SOURCE,
-    )
+    known = {"source_digest": UNKNOWN_SOURCE if path is None else content_digest(path)}
+    if path is not None:
+        known["source_bytes"] = path.stat().st_size
+    return video_entry("a", height=100, width=100, rate=rate, frames=200, **known)
 
 
 def numbers(pictures: Pictures, video: VideoEntry, *seconds: float) -> list[int | None]:
@@ -70,91 +55,71 @@ SECONDS = (0.0, 0.1, 0.31, 0.34, 0.34, 12.0, 12.1, 19.9, 25.0)
 NUMBERS = [0, 1, 3, 3, 3, 120, 121, 199, None]
 
 
-def test_the_nearest_frame_in_time(pictures: VideoPictures, tmp_path: Path) -> None:
-    assert numbers(pictures, entry(tmp_path / "mine" / "a.mp4"), *SECONDS) == NUMBERS
-
-
-def test_also_where_only_decoding_tells_times(
-    pictures: VideoPictures, monkeypatch: pytest.MonkeyPatch
+def test_the_nearest_frame_in_time(
+    pictures: VideoPictures, film: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("orn.shared.inspect.pictures.frame_seconds", lambda *_, **__: None)
-    monkeypatch.setattr(video_file, "frame_times", lambda _: None)
-    assert numbers(pictures, entry(), *SECONDS) == NUMBERS
-
-
-def test_masks_of_another_rate(pictures: VideoPictures) -> None:
+    assert numbers(pictures, entry(film), *SECONDS) == NUMBERS
     assert numbers(pictures, entry(rate=30.0), *(n / 30 for n in range(6))) == [0, 0, 1, 1, 1, 2]
+    monkeypatch.setattr("orn.shared.inspect.pictures.frame_seconds", lambda *_, **__: None)
+    monkeypatch.setattr("orn.shared.video.file.frame_times", lambda _: None)
+    assert numbers(pictures, entry(), *SECONDS) == NUMBERS  # where only decoding tells times
 
 
-def test_another_file_is_refused(pictures: VideoPictures, tmp_path: Path) -> None:
-    path = tmp_path / "mine" / "a.mp4"
-    video = entry(path)
-    data = bytearray(path.read_bytes())
-    data[-1] ^= 1
-    path.write_bytes(bytes(data))
+def test_another_file_is_refused(pictures: VideoPictures, film: Path) -> None:
+    video = entry(film)
+    film.write_bytes(film.read_bytes()[:-1] + b"x")
     with pytest.raises(JoinError, match=r"a\.mp4 is not the file that was looked at"):
         pictures.frames(video, np.zeros(1))
 
 
 def test_a_link_out_of_the_data_set_is_not_followed(
-    pictures: VideoPictures, tmp_path: Path
+    film: Path, manifest: Path, tmp_path: Path
 ) -> None:
-    root = tmp_path / "root"
-    (root / "mine").mkdir(parents=True)
-    (root / "mine" / "a.mp4").symlink_to(tmp_path / "mine" / "a.mp4")
-    linked = VideoPictures(str(tmp_path / "mine.toml"), root)
+    linked = tmp_path / "root/mine/videos/a.mp4"
+    linked.parent.mkdir(parents=True)
+    linked.symlink_to(film)
     with pytest.raises(VideoDecodeError, match=r"a\.mp4: is a link that leads out"):
-        linked.frames(entry(), np.zeros(1))
+        VideoPictures(str(manifest), tmp_path / "root").frames(entry(), np.zeros(1))
 
 
-def test_a_video_that_is_not_there(pictures: VideoPictures, tmp_path: Path) -> None:
-    (tmp_path / "mine" / "a.mp4").unlink()
-    gone = VideoPictures.__new__(VideoPictures)
-    gone.__dict__ |= pictures.__dict__ | {"_videos": {}}
+def test_a_video_that_is_not_there(manifest: Path, tmp_path: Path) -> None:
     with pytest.raises(JoinError, match="there is no file of this video under"):
-        gone.frames(entry(), np.zeros(1))
+        VideoPictures(str(manifest), tmp_path / "data").frames(entry(), np.zeros(1))
 
 
 def test_the_plan_names_the_data_set(
-    pictures: VideoPictures, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    film: Path, manifest: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
     shard = tmp_path / "shards" / "shard-000000.zarr.zip"
+    text = manifest.read_text()
 
-    def reason() -> str:
-        source = pictures_of_shard(shard, None, tmp_path)
+    def refused(*parts: str) -> None:
+        source = pictures_of_shard(shard, None, tmp_path / "data")
         assert isinstance(source, NoPictures)
         with pytest.raises(JoinError) as raised:
             source.frames(entry(), np.zeros(1))
-        return str(raised.value)
+        assert all(part in str(raised.value) for part in parts)
 
-    assert "no plan beside the shard" in reason()
+    def save(dataset: str, file: ManifestFile | None = None) -> None:
+        plan = Plan(dataset=dataset, frames="all", detector=DETECTOR, manifest=file, units=())
+        plan.save(shard.parent)
 
-    def save(dataset: str, manifest: Path | None = None) -> None:
-        Plan(
-            dataset=dataset,
-            frames="all",
-            detector=DETECTOR,
-            manifest=ManifestFile.of(manifest),
-            units=(),
-        ).save(shard.parent)
-
-    file = tmp_path / "mine.toml"
-    save("mine", file)
-    source = pictures_of_shard(shard, None, tmp_path)
-    assert numbers(source, entry(tmp_path / "mine" / "a.mp4"), 0.1) == [1]
-    file.write_text(f"# changed\n{MANIFEST}")
-    assert isinstance(pictures_of_shard(shard, None, tmp_path), VideoPictures)
+    refused("no plan beside the shard")
+    save("mine", ManifestFile.of(manifest))
+    source = pictures_of_shard(shard, None, tmp_path / "data")
+    assert numbers(source, entry(film), 0.1) == [1]
+    manifest.write_text(f"# changed\n{text}")
+    assert isinstance(pictures_of_shard(shard, None, tmp_path / "data"), VideoPictures)
     assert "mine.toml has changed" in caplog.text
-    file.write_text(MANIFEST.replace('"mine"', '"yours"', 1))
-    assert "expected the manifest of 'mine', got that of 'yours'; name the" in reason()
-    file.unlink()
-    assert f"{file}: expected the manifest of 'mine', got: no such file; name the" in reason()
+    manifest.write_text(text.replace('"mine"', '"yours"', 1))
+    refused("expected the manifest of 'mine', got that of 'yours'")
+    manifest.unlink()
+    refused(f"{manifest}: expected the manifest of 'mine', got: no such file")
     save("other")
-    assert "no data set is called 'other'" in reason()
-    assert "--dataset FILE.toml" in reason()
+    refused("no data set is called 'other'", "--dataset FILE.toml")
     with pytest.raises(UnknownDatasetError):
-        pictures_of_shard(shard, "other", tmp_path)
+        pictures_of_shard(shard, "other", tmp_path / "data")
 
 
 def test_places_of_no_frames_and_of_one() -> None:

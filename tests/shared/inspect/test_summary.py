@@ -42,6 +42,7 @@ def test_json_is_plain_and_complete(shard: Path) -> None:
 def test_text(shard: Path) -> None:
     lines = summary_text(summarise(Shard(shard))).splitlines()
     assert "detections  4, 0.80 a frame, mean score 0.625" in lines
+    assert any(line.startswith("78 classes never occur: bicycle, car, ") for line in lines)
     assert "thresholds  score 0.05" in lines
     assert "frames      5, 2 without detections" in lines
     assert "videos      2, 1 failed" in lines
@@ -50,19 +51,17 @@ def test_text(shard: Path) -> None:
     assert "broken\\x1b  no frame decoded" in lines
 
 
-def test_shard_without_frames(tmp_path: Path) -> None:
-    summary = summarise(Shard(write(tmp_path / "shard-000001.zarr.zip", {})))
-    assert summary.mean_score is None
-    assert summary_to_dict(summary)["bytes_per_frame"] is None
-    assert "detections  0, no frames" in summary_text(summary)
-
-
-def test_shard_without_class_scores(tmp_path: Path) -> None:
+def test_what_is_not_known(tmp_path: Path) -> None:
+    path = tmp_path / "shard-000001.zarr.zip"
+    empty = summarise(Shard(write(path, {})))
+    assert empty.mean_score is None
+    assert summary_to_dict(empty)["bytes_per_frame"] is None
+    assert "detections  0, no frames" in summary_text(empty)
+    assert "never occur" not in summary_text(empty)
     videos = {"a": [found((CUP, 0.5), class_scores=False)]}
-    path = write(tmp_path / "shard-000001.zarr.zip", videos, class_scores=False)
-    summary = summarise(Shard(path))
-    assert not summary.has_class_scores
-    assert "of the kept class only" in summary_text(summary)
+    bare = summarise(Shard(write(path, videos, class_scores=False)))
+    assert not bare.has_class_scores
+    assert "of the kept class only" in summary_text(bare)
 
 
 def test_long_lists_are_cut_and_say_so(tmp_path: Path) -> None:
@@ -71,14 +70,6 @@ def test_long_lists_are_cut_and_say_so(tmp_path: Path) -> None:
     assert "v19" in text
     assert "v20" not in text
     assert "... and 5 more (--json shows all)" in text
-
-
-def test_classes_that_never_occur(shard: Path, tmp_path: Path) -> None:
-    summary = summarise(Shard(shard))
-    assert len(summary.never) == 78
-    assert "78 classes never occur: bicycle, car, " in summary_text(summary)
-    empty = summarise(Shard(write(tmp_path / "shard-000001.zarr.zip", {})))
-    assert "never occur" not in summary_text(empty)
 
 
 def test_what_is_odd_is_listed(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """Frames of video files: every one, in order, with its time; odd, damaged and real files."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -12,10 +12,9 @@ import pytest
 from av.video.stream import VideoStream
 
 from orn.shared.errors import VideoDecodeError
-from orn.shared.video.file import _repaired
 from orn.shared.video.read import estimate, frame_seconds, probe, read_frames
 from tests.shared.conftest import VideoWriter
-from tests.worlds.videos import HEIGHT, WIDTH, number_of, numbered_image
+from tests.worlds.videos import HEIGHT, WIDTH, number_of, numbered_image, write_numbered
 
 MILLISECOND = 1e-3
 """Matroska's unit of time."""
@@ -28,28 +27,25 @@ MILLISECOND = 1e-3
         ("a.mkv", {"bf": "0"}),
         ("a.avi", {"bf": "2", "g": "5"}),
         ("a.ts", {"bf": "2"}),
-        ("a: b, c.mp4", {}),
+        ("12:30.mp4", {}),
     ],
 )
 def test_every_frame_comes_in_order(
-    tmp_path: Path, write_video: VideoWriter, name: str, options: dict[str, str]
+    tmp_path: Path,
+    write_video: VideoWriter,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    options: dict[str, str],
 ) -> None:
-    path = write_video(tmp_path / name, 40, options=options)
-    frames = list(read_frames(path))
+    write_video(tmp_path / name, 40, options=options)
+    monkeypatch.chdir(tmp_path)
+    frames = list(read_frames(Path(name)))
     assert [number_of(frame.image) for frame in frames] == list(range(40))
     assert [frame.index for frame in frames] == list(range(40))
     assert all(a.seconds < b.seconds for a, b in pairwise(frames))
     image = frames[0].image
     assert (image.shape, image.dtype) == ((HEIGHT, WIDTH, 3), np.uint8)
     assert image.flags.c_contiguous
-
-
-def test_a_relative_name_with_a_colon_is_a_file(
-    tmp_path: Path, write_video: VideoWriter, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    write_video(tmp_path / "12:30.mp4", 3)
-    monkeypatch.chdir(tmp_path)
-    assert len(list(read_frames(Path("12:30.mp4")))) == 3
 
 
 def test_times_are_those_of_the_file(tmp_path: Path, write_video: VideoWriter) -> None:
@@ -98,9 +94,7 @@ def test_a_time_that_no_video_reaches_is_refused(tmp_path: Path, write_video: Vi
         list(read_frames(farther))
 
 
-@pytest.mark.parametrize(
-    "rate", [23, 29, Fraction(24000, 1001), Fraction(30000, 1001), Fraction(60000, 1001)]
-)
+@pytest.mark.parametrize("rate", [23, Fraction(24000, 1001), Fraction(60000, 1001)])
 @pytest.mark.parametrize("name", ["a.mp4", "a.mkv"])
 def test_odd_rates_keep_every_frame_and_its_time(
     tmp_path: Path, write_video: VideoWriter, rate: int | Fraction, name: str
@@ -133,80 +127,6 @@ def test_the_film_is_chosen_among_several_streams(tmp_path: Path, write_video: V
     assert (probe(path).height, probe(path).width) == (HEIGHT, WIDTH)
 
 
-def test_the_sample_aspect_is_told(tmp_path: Path, write_video: VideoWriter) -> None:
-    wide = write_video(tmp_path / "a.mp4", 3, sample_aspect=Fraction(16, 9))
-    assert probe(wide).sample_aspect == Fraction(16, 9)
-    assert (probe(wide).height, probe(wide).width) == (HEIGHT, WIDTH)
-    assert probe(write_video(tmp_path / "b.mp4", 3)).sample_aspect in (None, 1)
-
-
-@pytest.mark.skipif(
-    not hasattr(VideoStream, "set_display_rotation"), reason="this PyAV writes no rotation"
-)
-def test_the_sample_aspect_is_that_of_the_upright_frame(
-    tmp_path: Path, write_video: VideoWriter
-) -> None:
-    path = write_video(tmp_path / "a.mp4", 3, sample_aspect=Fraction(16, 9), turn=90)
-    assert probe(path).sample_aspect == Fraction(9, 16)
-
-
-def test_frames_are_estimated_without_decoding(tmp_path: Path, write_video: VideoWriter) -> None:
-    assert estimate(write_video(tmp_path / "counted.mp4", 20)).frames == 20
-    assert estimate(write_video(tmp_path / "timed.mkv", 20)).frames == 20
-    silent = write_video(tmp_path / "silent.mkv", 20, container_options={"live": "1"})
-    assert estimate(silent).frames == 20
-
-
-@pytest.mark.parametrize(
-    ("start", "stop", "wanted"),
-    [
-        (0, 4, [0, 1, 2, 3]),
-        (7, 9, [7, 8]),
-        (17, None, [17, 18, 19]),
-        (18, 40, [18, 19]),
-        (20, None, []),
-        (90, 95, []),
-        (5, 5, []),
-        (5, 2, []),
-        (0, 0, []),
-    ],
-)
-def test_ranges(
-    tmp_path: Path, write_video: VideoWriter, start: int, stop: int | None, wanted: list[int]
-) -> None:
-    path = write_video(tmp_path / "a.mp4", 20)
-    frames = list(read_frames(path, start=start, stop=stop))
-    assert [number_of(frame.image) for frame in frames] == wanted
-    assert [frame.index for frame in frames] == wanted
-    np.testing.assert_allclose([frame.seconds for frame in frames], np.array(wanted) / 10)
-
-
-def test_probe(tmp_path: Path, write_video: VideoWriter) -> None:
-    info = probe(write_video(tmp_path / "a.mp4", 20, rate=15))
-    assert (info.height, info.width, info.rate, info.header_frames) == (HEIGHT, WIDTH, 15.0, 20)
-    silent = probe(write_video(tmp_path / "a.mkv", 20, rate=15))
-    assert silent.header_frames is None
-
-
-@pytest.mark.parametrize(
-    ("time", "before", "wanted"),
-    [
-        (None, None, 0.0),
-        (0.48, None, 0.48),
-        (-0.2, None, -0.2),
-        (0.3, 0.2, 0.3),
-        (0.9, 0.2, 0.9),
-        (None, 0.2, 0.2 + 0.04),
-        (0.2, 0.2, 0.2 + 0.04),
-        (0.1, 0.2, 0.2 + 0.04),
-    ],
-)
-def test_bad_times_follow_the_one_before(
-    time: float | None, before: float | None, wanted: float
-) -> None:
-    assert _repaired(time, before=before, interval=0.04) == wanted
-
-
 def test_a_packet_that_cannot_be_decoded_is_left_out(
     tmp_path: Path, write_video: VideoWriter, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -227,19 +147,6 @@ def test_a_packet_that_cannot_be_decoded_is_left_out(
     assert "a.mp4: 2 packets left out, they cannot be decoded (Invalid" in record.getMessage()
 
 
-def test_a_truncated_file_gives_what_is_there(tmp_path: Path, write_video: VideoWriter) -> None:
-    path = write_video(
-        tmp_path / "a.mp4",
-        60,
-        options={"g": "5", "bf": "0"},
-        container_options={"movflags": "faststart"},
-    )
-    path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3])
-    numbers = [number_of(frame.image) for frame in read_frames(path)]
-    assert 10 < len(numbers) < 59
-    assert numbers[:-1] == list(range(len(numbers) - 1))
-
-
 def test_a_size_that_changes_is_brought_to_the_first(
     tmp_path: Path, write_video: VideoWriter
 ) -> None:
@@ -253,7 +160,19 @@ def test_a_size_that_changes_is_brought_to_the_first(
     assert all(a.seconds < b.seconds for a, b in pairwise(frames))
 
 
-def _sound(path: Path) -> None:
+def test_what_the_header_tells(tmp_path: Path, write_video: VideoWriter) -> None:
+    path = write_video(tmp_path / "a.mp4", 20, rate=15, sample_aspect=Fraction(16, 9))
+    info = probe(path)
+    assert (info.height, info.width, info.rate, info.header_frames) == (HEIGHT, WIDTH, 15.0, 20)
+    assert info.sample_aspect == Fraction(16, 9)
+    assert estimate(path).frames == 20
+    silent = write_video(tmp_path / "a.mkv", 20, container_options={"live": "1"})
+    assert probe(silent).header_frames is None
+    assert probe(silent).sample_aspect in (None, 1)
+    assert estimate(silent).frames == 20
+
+
+def without_film(path: Path) -> None:
     with av.open(str(path), "w") as container:
         stream = container.add_stream("pcm_s16le", rate=8000)
         frame = av.AudioFrame.from_ndarray(np.zeros((1, 800), np.int16), layout="mono")
@@ -261,69 +180,64 @@ def _sound(path: Path) -> None:
         container.mux(stream.encode(frame))
 
 
-def test_what_is_no_video_is_told(tmp_path: Path) -> None:
-    (tmp_path / "text.mp4").write_text("not a video at all")
-    (tmp_path / "empty.mp4").touch()
-    _sound(tmp_path / "sound.mkv")
-    for name, message in [
-        ("text.mp4", r"text\.mp4: cannot be opened \(Invalid data"),
-        ("empty.mp4", r"empty\.mp4: cannot be opened \(Invalid data"),
-        ("absent.mp4", r"absent\.mp4: cannot be opened \(No such file"),
-        ("sound.mkv", r"sound\.mkv: has no video stream"),
-    ]:
-        for read in (lambda path: list(read_frames(path)), probe):
-            with pytest.raises(VideoDecodeError, match=message):
-                read(tmp_path / name)
-
-
-def test_a_codec_without_decoder_is_told(tmp_path: Path, write_video: VideoWriter) -> None:
-    path = write_video(tmp_path / "a.mp4", 3)
+def without_decoder(path: Path) -> None:
+    write_numbered(path, 3)
     path.write_bytes(path.read_bytes().replace(b"avc1", b"zzzz"))
-    for read in (lambda path: list(read_frames(path, start=1)), probe, estimate):
-        with pytest.raises(VideoDecodeError, match=r"a\.mp4: FFmpeg .* has no decoder for"):
-            read(path)
 
 
-def test_a_format_that_cannot_be_converted_is_told(tmp_path: Path) -> None:
-    path = tmp_path / "a.nut"
+def without_conversion(path: Path) -> None:
     with av.open(str(path), "w") as container:
         stream: Any = container.add_stream("rawvideo", rate=10)
         stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "bgr4"
         container.mux(stream.encode(av.VideoFrame(WIDTH, HEIGHT, "bgr4")))
+
+
+@pytest.mark.parametrize(
+    ("name", "make", "message"),
+    [
+        ("sound.mkv", without_film, "has no video stream"),
+        ("a.mp4", without_decoder, "has no decoder for"),
+        ("a.nut", without_conversion, "pictures of the format bgr4 cannot"),
+    ],
+)
+def test_what_is_no_video_is_told(
+    tmp_path: Path, name: str, make: Callable[[Path], None], message: str
+) -> None:
+    make(tmp_path / name)
     for read in (lambda path: list(read_frames(path)), probe):
-        with pytest.raises(VideoDecodeError, match=r"a\.nut: pictures of the format bgr4 cannot"):
-            read(path)
+        with pytest.raises(VideoDecodeError, match=f"{name}: .*{message}"):
+            read(tmp_path / name)
 
 
+@pytest.mark.skipif(
+    not Path("/proc/self/fd").is_dir(), reason="this system does not list open files under /proc"
+)
 def test_closing_early_closes_the_file(tmp_path: Path, write_video: VideoWriter) -> None:
     path = write_video(tmp_path / "a.mp4", 20)
-    descriptors = Path("/proc/self/fd")
-    if not descriptors.is_dir():
-        pytest.skip("this system does not list open files under /proc")
 
     def is_open() -> bool:
-        names = [each.readlink() for each in descriptors.iterdir() if each.is_symlink()]
-        return path in names
+        links = Path("/proc/self/fd").iterdir()
+        return path in [each.readlink() for each in links if each.is_symlink()]
 
     frames = read_frames(path)
     next(frames)
     assert is_open()
     frames.close()  # type: ignore[attr-defined]
     assert not is_open()
-    list(read_frames(path))
-    probe(path)
-    assert not is_open()
 
 
 @pytest.mark.skipif(
     not hasattr(VideoStream, "set_display_rotation"), reason="this PyAV writes no rotation"
 )
-@pytest.mark.parametrize("turn", [90, 180, -90])
+@pytest.mark.parametrize(
+    ("turn", "aspect"), [(90, Fraction(9, 16)), (180, Fraction(16, 9)), (-90, Fraction(9, 16))]
+)
 def test_a_rotation_that_the_file_asks_for_is_applied(
-    tmp_path: Path, write_video: VideoWriter, turn: int
+    tmp_path: Path, write_video: VideoWriter, turn: int, aspect: Fraction
 ) -> None:
     stored = next(read_frames(write_video(tmp_path / "a.mp4", 8, first=5))).image
-    path = write_video(tmp_path / "b.mp4", 8, first=5, turn=turn)
+    path = write_video(tmp_path / "b.mp4", 8, first=5, turn=turn, sample_aspect=Fraction(16, 9))
     shown = next(read_frames(path)).image
     assert np.array_equal(shown, np.rot90(stored, turn // 90))
     assert (probe(path).height, probe(path).width) == shown.shape[:2]
+    assert probe(path).sample_aspect == aspect

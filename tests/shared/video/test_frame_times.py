@@ -2,7 +2,6 @@
 gives."""
 
 import logging
-import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -55,16 +54,6 @@ def test_every_range_equals_that_of_the_whole(
             assert np.array_equal(one.image, other.image), (start, one.index)
 
 
-def test_writing_keeps_the_priority_of_the_process(
-    tmp_path: Path, write_video: VideoWriter
-) -> None:
-    before = os.sched_getscheduler(0)
-    name, codec, options = SOUGHT[-1]
-    if codec in av.codecs_available:
-        write_video(tmp_path / name, 2, codec=codec, options=options)
-    assert os.sched_getscheduler(0) == before
-
-
 EVERY_20 = {"x264-params": "keyint=20:min-keyint=20:scenecut=0:bframes=0"}
 
 
@@ -94,24 +83,6 @@ def test_what_is_before_the_key_frame_is_not_decoded(
     assert pictures == times.ticks[60:67].tolist()
 
 
-def test_a_key_frame_that_seeking_does_not_find_is_done_without(
-    tmp_path: Path,
-    write_video: VideoWriter,
-    pictures: list[int | None],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    path = write_video(tmp_path / "a.mp4", 40, options={"g": "10", "bf": "0"})
-    original = video_file._packets_from
-
-    def lost(container: Any, stream: Any, times: Any, key: int) -> Any:
-        return None if key else original(container, stream, times, key)
-
-    monkeypatch.setattr(video_file, "_packets_from", lost)
-    numbers = [number_of(frame.image) for frame in read_file(path, start=25, stop=27)]
-    assert numbers == [25, 26]
-    assert len(pictures) == 27
-
-
 @pytest.mark.parametrize(
     ("name", "codec", "options"),
     [
@@ -132,27 +103,6 @@ def test_other_files_are_decoded_from_the_first_frame(
     frames = list(read_frames(path, start=30, stop=33))
     assert [number_of(frame.image) for frame in frames] == [30, 31, 32]
     assert len(pictures) == 33
-
-
-def _damaged(path: Path, *, packet: int) -> Path:
-    with av.open(str(path)) as container:
-        packets = [each for each in container.demux(video=0) if each.size]
-    content = bytearray(path.read_bytes())
-    place = packets[packet].pos
-    assert place is not None
-    content[place : place + packets[packet].size] = bytes(packets[packet].size)
-    path.write_bytes(content)
-    return path
-
-
-def test_a_damaged_file_is_not_sought_in(tmp_path: Path, write_video: VideoWriter) -> None:
-    path = write_video(tmp_path / "a.mp4", 30, options={"g": "5", "bf": "0"})
-    assert frame_seconds(path) is not None
-    _damaged(path, packet=7)
-    assert frame_seconds(path) is None
-    frames = list(read_frames(path, start=20))
-    assert [frame.index for frame in frames] == list(range(20, 29))
-    assert [number_of(frame.image) for frame in frames] == list(range(21, 30))
 
 
 def test_a_packet_that_shows_nothing_leaves_its_file_to_decoding(

@@ -2,19 +2,16 @@
 
 import os
 import re
-import socket
 import struct
 import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
 
 from orn.shared.errors import VideoDecodeError
 from orn.shared.video.jpeg_folder import jpeg_image
-from orn.shared.video.read import content_digest, frame_seconds, read_frames
+from orn.shared.video.read import read_frames
 from tests.bounded import bounded
 from tests.shared.video.test_jpeg_folder import write_folder
 
@@ -64,14 +61,6 @@ def test_no_program_is_started_for_a_picture_of_another_format(tmp_path: Path) -
     assert not (tmp_path / "started").exists()
 
 
-@pytest.mark.parametrize("kind", ["PNG", "GIF", "TIFF", "BMP", "WEBP", "PPM"])
-def test_a_picture_of_another_format_is_no_jpeg(tmp_path: Path, kind: str) -> None:
-    path = tmp_path / "a.jpg"
-    Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(path, kind)
-    with pytest.raises(VideoDecodeError, match=r"a\.jpg: not a JPEG file"):
-        jpeg_image(path)
-
-
 @pytest.mark.parametrize(("width", "height"), [(65500, 65500), (13000, 13000), (8192, 8193)])
 def test_a_size_beyond_the_bound_is_refused_before_it_is_decoded(
     tmp_path: Path, width: int, height: int
@@ -82,29 +71,3 @@ def test_a_size_beyond_the_bound_is_refused_before_it_is_decoded(
     message = f"1.jpg: has {width} x {height} pixels, at most 67,108,864 are read"
     with pytest.raises(VideoDecodeError, match=re.escape(message)):
         jpeg_image(folder / "1.jpg")
-
-
-def test_a_real_picture_of_13000_pixels_square_is_refused(tmp_path: Path) -> None:
-    folder = write_folder(tmp_path / "v", [("2.jpg", 1)])
-    Image.new("L", (13000, 13000)).save(folder / "1.jpg")
-    assert bounded(indices, folder) == [0]
-
-
-def test_a_claim_within_the_bound_needs_no_more_than_a_frame_of_that_size(tmp_path: Path) -> None:
-    folder = write_folder(tmp_path / "v", [("1.jpg", 0), ("2.jpg", 1)])
-    (folder / "1.jpg").write_bytes(claiming((folder / "1.jpg").read_bytes(), 8192, 8192))
-    assert len(bounded(indices, folder)) in (1, 2)
-
-
-def test_a_pipe_or_a_socket_among_pictures_is_not_waited_for(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    folder = write_folder(tmp_path / "v", [("1.jpg", 0), ("4.jpg", 1)])
-    os.mkfifo(folder / "2.jpg")
-    monkeypatch.chdir(folder)  # names of sockets are short
-    with socket.socket(socket.AF_UNIX) as bound:
-        bound.bind("3.jpg")
-        assert bounded(indices, folder) == [0, 1]
-        assert bounded(frame_seconds, folder, rate=10.0) is None
-        with pytest.raises(VideoDecodeError, match=r"2\.jpg: wanted a regular file, found a pipe"):
-            bounded(content_digest, folder)

@@ -7,10 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
 from numpy.typing import NDArray
 
-from orn.shared.cli import orn
 from orn.shared.errors import PipelineError, ShardFormatError
 from orn.shared.inspect.page.contents import frame_json, safe_json
 from orn.shared.inspect.page.write import write_page
@@ -204,11 +202,9 @@ def test_a_shard_without_videos_or_class_scores(tmp_path: Path) -> None:
     assert write_page(bare, NoPictures("x"), tmp_path / "b.html").frames == 1
 
 
-def test_the_command(looked_at: Shard, tmp_path: Path) -> None:
+def test_the_command(orn, looked_at: Shard, tmp_path: Path) -> None:
     out = tmp_path / "a.html"
-    run = CliRunner().invoke
-    assert run(orn, ["inspect", str(looked_at.path), "--html", str(out)]).stdout == f"{out}\n"
-    arguments = ["inspect", str(looked_at.path), "--html", str(tmp_path / "out"), "--json"]
-    payload = json.loads(run(orn, arguments).stdout)
+    assert orn("inspect", looked_at.path, "--html", out).stdout == f"{out}\n"
+    payload = orn("inspect", looked_at.path, "--html", tmp_path / "out", "--json").json
     assert (payload["html"], payload["html_frames"]) == (str(tmp_path / "out/index.html"), 12)
     assert index_of(out)["facts"][-1] == ["pictures", "none"]
