@@ -8,19 +8,6 @@ import pytest
 from orn.shared.jobs.termination import Terminated, terminated_as_interrupted
 
 
-def test_sigterm_interrupts_once_and_the_handler_comes_back() -> None:
-    before = signal.getsignal(signal.SIGTERM)
-    cleaned = False
-    with pytest.raises(Terminated), terminated_as_interrupted():
-        try:
-            os.kill(os.getpid(), signal.SIGTERM)
-        finally:
-            os.kill(os.getpid(), signal.SIGTERM)  # while the block ends
-            cleaned = True
-    assert cleaned
-    assert signal.getsignal(signal.SIGTERM) is before
-
-
 def test_a_block_in_a_block_leaves_a_second_sigterm_ignored() -> None:
     before = signal.getsignal(signal.SIGTERM)
     cleaned = False

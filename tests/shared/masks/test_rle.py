@@ -90,49 +90,14 @@ def test_crop_outside_the_grid_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    "mask", [np.ones((2, 2), dtype=np.uint8), np.ones((1, 2, 2), dtype=bool), [[True]]]
+    "mask",
+    [np.ones((2, 2), np.uint8), np.ones((1, 2, 2), bool), [[True]], np.zeros((0, 3), bool)],
 )
 def test_encode_refuses_what_is_no_mask(mask: NDArray[np.bool_]) -> None:
-    with pytest.raises(ShapeError, match=r"encode: wanted an \(H, W\) bool array, found"):
+    with pytest.raises(
+        ShapeError, match=r"encode: wanted an \(H, W\) bool array, found|grid of 0 x 3"
+    ):
         rle.encode(mask)
-
-
-def test_encode_refuses_a_grid_without_pixels() -> None:
-    with pytest.raises(ShapeError, match="grid of 0 x 3"):
-        rle.encode(np.zeros((0, 3), dtype=bool))
-
-
-@given(st.lists(st.integers(0, 2**32 - 1), min_size=1, max_size=12))
-def test_any_lengths_survive_compression(lengths: list[int]) -> None:
-    assert rle.run_lengths(rle.compress(np.array(lengths))).tolist() == lengths
-
-
-@given(st.binary(max_size=12))
-def test_any_bytes_give_lengths_or_an_error(counts: bytes) -> None:
-    try:
-        lengths = rle.run_lengths(counts)
-    except ShardFormatError:
-        return
-    assert lengths.size > 0
-    assert lengths.min() >= 0
-
-
-@pytest.mark.parametrize(
-    ("counts", "message"),
-    [
-        (b"", "found no bytes"),
-        (b"\x10", "found 16 at byte 0 of 1"),
-        (b"5\xff", "found 255 at byte 1 of 2"),
-        (b"5p", "found 112 at byte 1 of 2"),
-        (b"5R", "cut short, a number does not end within 2 bytes"),
-        (b"o" * 7 + b"0", "at most 7 digits, found 8"),
-        (b"5O", "run 1 has the negative length -1"),
-        (b"515K", "run 3 has the negative length -4"),
-    ],
-)
-def test_malformed_bytes_are_refused(counts: bytes, message: str) -> None:
-    with pytest.raises(ShardFormatError, match=message):
-        rle.run_lengths(counts)
 
 
 def test_a_mask_of_another_grid_is_refused() -> None:

@@ -4,6 +4,7 @@ import pickle
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,9 +14,10 @@ from orn.shared.shards import reader
 from orn.shared.shards.index import shard_paths
 from orn.shared.shards.reader import DetectionFolder
 from orn.shared.shards.record import shard_record
-from orn.shared.shards.schema import DetectorEntry, FailedVideo
+from orn.shared.shards.schema import FailedVideo
 from tests.processes import new_processes
 from tests.shared.shards.conftest import FrameMaker, ShardMaker
+from tests.worlds.shards import DETECTOR
 
 
 def times(indices: range) -> tuple[range, list[float]]:
@@ -100,25 +102,24 @@ def test_folders_without_shards(tmp_path: Path) -> None:
         DetectionFolder(tmp_path / "absent")
 
 
-def test_the_same_frames_in_two_shards_are_refused(folder: Path, write_shard: ShardMaker) -> None:
-    write_shard(folder / "shard-000004.zarr.zip", {"long": times(range(46, 48))})
-    with pytest.raises(ShardFormatError, match=r"'long': frame 46 follows 46 .*000003.*000004"):
-        DetectionFolder(folder).video("long")
-
-
-def test_a_source_that_changed_is_refused(folder: Path, write_shard: ShardMaker) -> None:
-    write_shard(folder / "shard-000004.zarr.zip", {"long": times(range(47, 50))}, digest="sha256:9")
-    with pytest.raises(ShardFormatError, match="'long': source_digest 'sha256:03' and 'sha256:9'"):
-        DetectionFolder(folder).video("long")
-
-
-def test_detectors_of_other_classes_are_refused(
-    folder: Path, write_shard: ShardMaker, detector: DetectorEntry
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"videos": {"long": times(range(46, 48))}}, "frame 46 follows 46 .*000003.*000004"),
+        ({"videos": {"long": times(range(47, 50))}, "digest": "sha256:9"}, "'sha256:9'"),
+        (
+            {"videos": {}, "detector": replace(DETECTOR, class_names=("thing",) * 80)},
+            r"000004\.zarr\.zip: its detector's class names",
+        ),
+    ],
+    ids=["the same frames", "another source", "other classes"],
+)
+def test_shards_that_do_not_go_together(
+    folder: Path, write_shard: ShardMaker, content: dict[str, Any], message: str
 ) -> None:
-    other = replace(detector, class_names=("thing",) * 80)
-    write_shard(folder / "shard-000004.zarr.zip", {"d": times(range(2))}, detector=other)
-    with pytest.raises(ShardFormatError, match=r"000004\.zarr\.zip: its detector's class names"):
-        DetectionFolder(folder)
+    write_shard(folder / "shard-000004.zarr.zip", **content)
+    with pytest.raises(ShardFormatError, match=message):
+        DetectionFolder(folder).video("long")
 
 
 def test_few_shards_are_kept(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
