@@ -9,10 +9,10 @@ from PIL import Image
 
 from orn.shared.drawing.colours import class_colour
 from orn.shared.video.read import read_frames
-from tests.shared.conftest import VideoWriter
 from tests.shared.inspect.conftest import found, write
 from tests.worlds.shards import CUP
 from tests.worlds.tables import write_table
+from tests.worlds.videos import write_numbered
 
 
 def mask_colour(picture_HW3: np.ndarray, background: float) -> bool:
@@ -34,9 +34,9 @@ def test_a_frame_on_grey_says_why(orn, shard: Path, tmp_path: Path) -> None:
     assert (picture[370, 500] == 118).all()
 
 
-def test_a_frame_over_its_video(orn, shard: Path, tmp_path: Path, write_video: VideoWriter) -> None:
+def test_a_frame_over_its_video(orn, shard: Path, tmp_path: Path) -> None:
     manifest = write_table(tmp_path, "mine", ["video,label", "b,x"], classes=["x"])
-    write_video(tmp_path / "data/mine/videos/b.mp4", 8, height=120)
+    write_numbered(tmp_path / "data/mine/videos/b.mp4", 8, height=120)
     path = write(tmp_path / "x" / "shard-000001.zarr.zip", {"b": [found((CUP, 0.9))]}, known=False)
     out = tmp_path / "b.png"
     orn("inspect", path, "--overlay", out, "--dataset", manifest, "--data", tmp_path / "data")

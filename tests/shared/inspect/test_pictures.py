@@ -17,16 +17,15 @@ from orn.shared.inspect.pictures import (
 from orn.shared.shards.plan import ManifestFile, Plan
 from orn.shared.shards.schema import UNKNOWN_SOURCE, VideoEntry
 from orn.shared.video.read import content_digest
-from tests.shared.conftest import VideoWriter
 from tests.worlds.shards import DETECTOR, video_entry
 from tests.worlds.tables import write_table
-from tests.worlds.videos import number_of
+from tests.worlds.videos import number_of, write_numbered
 
 
 @pytest.fixture
-def film(tmp_path: Path, write_video: VideoWriter) -> Path:
+def film(tmp_path: Path) -> Path:
     """200 frames at 10 a second, of the video `a`."""
-    return write_video(tmp_path / "data/mine/videos/a.mp4", 200)
+    return write_numbered(tmp_path / "data/mine/videos/a.mp4", 200)
 
 
 @pytest.fixture

@@ -59,36 +59,37 @@ def make_frame() -> FrameMaker:
     return drawn_detections
 
 
-@pytest.fixture(scope="session")
-def write_shard() -> ShardMaker:
-    """Writes a shard: `write_shard(path, {video id: (frame indices, seconds)}, failed={id:
-    reason})`.
+def write_drawn(
+    path: Path,
+    videos: Mapping[str, Range],
+    failed: Mapping[str, str] | None = None,
+    detector: DetectorEntry = DETECTOR,
+    digest: str = "sha256:03",
+) -> Path:
+    """A shard of videos by id, with the indices and seconds of their frames, and of failures by id,
+    with their reasons.
 
     The detections of frame i are `drawn_detections(i, i % 4)`.
     """
+    placed = {
+        video_id: [
+            (index, second, drawn_detections(index, index % 4))
+            for index, second in zip(*given, strict=True)
+        ]
+        for video_id, given in videos.items()
+    }
+    return shards.write_shard(
+        path,
+        placed,
+        size=(12, 17),
+        detector=detector,
+        failed=failed,
+        source_bytes=5,
+        source_digest=digest,
+    )
 
-    def write(
-        path: Path,
-        videos: Mapping[str, Range],
-        failed: Mapping[str, str] | None = None,
-        detector: DetectorEntry = DETECTOR,
-        digest: str = "sha256:03",
-    ) -> Path:
-        placed = {
-            video_id: [
-                (index, second, drawn_detections(index, index % 4))
-                for index, second in zip(*given, strict=True)
-            ]
-            for video_id, given in videos.items()
-        }
-        return shards.write_shard(
-            path,
-            placed,
-            size=(12, 17),
-            detector=detector,
-            failed=failed,
-            source_bytes=5,
-            source_digest=digest,
-        )
 
-    return write
+@pytest.fixture(scope="session")
+def write_shard() -> ShardMaker:
+    """`write_drawn`."""
+    return write_drawn

@@ -15,8 +15,7 @@ from orn.shared.shards.shard import Shard
 from orn.shared.shards.verify import verify_shard
 from orn.shared.shards.writer import ShardWriter
 from orn.shared.video.read import content_digest, probe, read_frames
-from tests.shared.conftest import VideoWriter
-from tests.worlds.videos import HEIGHT, WIDTH
+from tests.worlds.videos import HEIGHT, WIDTH, write_numbered
 
 Frames = Iterable[tuple[int, float, FrameDetections]]
 
@@ -28,8 +27,8 @@ def a_box(**changes: Any) -> FrameDetections:
 
 
 @pytest.fixture
-def video(tmp_path: Path, write_video: VideoWriter) -> Path:
-    return write_video(tmp_path / "film.mp4", 6)
+def video(tmp_path: Path) -> Path:
+    return write_numbered(tmp_path / "film.mp4", 6)
 
 
 def test_a_video_is_written_with_what_its_file_says(tmp_path: Path, video: Path) -> None:

@@ -10,8 +10,7 @@ import pytest
 
 from orn.shared.shards import index, kept_files, record, zarr_zip
 from orn.shared.shards.reader import DetectionFolder
-from tests.shared.shards.conftest import FrameMaker
-from tests.worlds.shards import counted, write_shard
+from tests.worlds.shards import counted, drawn_detections, write_shard
 
 MOST_OPENS, MOST_READS = 4, 12
 FRAMES, OBJECTS = 700, 10
@@ -36,14 +35,10 @@ def reads_so_far() -> int:
 
 
 @pytest.fixture
-def folder(
-    tmp_path: Path,
-    make_frame: FrameMaker,
-    monkeypatch: pytest.MonkeyPatch,
-) -> Path:
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Two shards of the usual size, each of two videos, and their index."""
     monkeypatch.setattr(index, "_LEAST_SHARDS", 2)
-    frames = [make_frame(seed, OBJECTS) for seed in range(7)]
+    frames = [drawn_detections(seed, OBJECTS) for seed in range(7)]
     placed = counted([frames[row % 7] for row in range(FRAMES)])
     for number in range(2):
         videos = {f"a{number}": placed, f"b{number}": placed}
@@ -61,7 +56,7 @@ def forget() -> None:
 @pytest.mark.skipif(not IO.exists(), reason="the kernel does not count calls")
 @pytest.mark.parametrize("rows", [[100, 101, 104, 110], [0, 90, 222, 300, 380, 555, 601, 699]])
 def test_calls_of_a_cold_clip(
-    folder: Path, rows: list[int], monkeypatch: pytest.MonkeyPatch, make_frame: FrameMaker
+    folder: Path, rows: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = DetectionFolder(folder)
     places = whole.places("b1")
@@ -75,6 +70,8 @@ def test_calls_of_a_cold_clip(
     found = copy.video("b1", places).frames_at(rows)
     opens = len(_opened)
     reads = reads_so_far() - before - 1
-    assert [each.masks for each in found] == [make_frame(row % 7, OBJECTS).masks for row in rows]
+    assert [each.masks for each in found] == [
+        drawn_detections(row % 7, OBJECTS).masks for row in rows
+    ]
     assert opens <= MOST_OPENS
     assert reads <= MOST_READS

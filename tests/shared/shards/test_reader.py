@@ -16,8 +16,8 @@ from orn.shared.shards.reader import DetectionFolder
 from orn.shared.shards.record import shard_record
 from orn.shared.shards.schema import FailedVideo
 from tests.processes import new_processes
-from tests.shared.shards.conftest import FrameMaker, ShardMaker
-from tests.worlds.shards import DETECTOR
+from tests.shared.shards.conftest import write_drawn
+from tests.worlds.shards import DETECTOR, drawn_detections
 
 
 def times(indices: range) -> tuple[range, list[float]]:
@@ -25,13 +25,13 @@ def times(indices: range) -> tuple[range, list[float]]:
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory, write_shard: ShardMaker) -> Path:
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Four shards, of which three hold a part of the video `long`."""
     out = tmp_path_factory.mktemp("made") / "shards"
-    write_shard(out / "shard-000000.zarr.zip", {"a": times(range(3)), "b": times(range(0))})
-    write_shard(out / "shard-000001.zarr.zip", {"long": times(range(20))})
-    write_shard(out / "shard-000002.zarr.zip", {"long": times(range(20, 40))})
-    write_shard(
+    write_drawn(out / "shard-000000.zarr.zip", {"a": times(range(3)), "b": times(range(0))})
+    write_drawn(out / "shard-000001.zarr.zip", {"long": times(range(20))})
+    write_drawn(out / "shard-000002.zarr.zip", {"long": times(range(20, 40))})
+    write_drawn(
         out / "shard-000003.zarr.zip",
         {"long": times(range(40, 47)), "c": times(range(2))},
         {"x": "broken"},
@@ -57,12 +57,12 @@ def test_ids_and_failures(folder: Path) -> None:
     assert [path.name[:12] for path in shard_paths(folder)] == [f"shard-00000{i}" for i in range(4)]
 
 
-def test_a_long_video_is_joined(folder: Path, make_frame: FrameMaker) -> None:
+def test_a_long_video_is_joined(folder: Path) -> None:
     video = DetectionFolder(folder).video("long")
     assert video.video.frames == video.num_frames == 47
     assert video.frame_indices.tolist() == list(range(47))
     for row in (0, 19, 20, 39, 40, 46):
-        assert video.frame(row).masks == make_frame(row, row % 4).masks
+        assert video.frame(row).masks == drawn_detections(row, row % 4).masks
     assert video.nearest_rows([3.04])[0] == 30
     assert video.nearest_rows([0.0, 4.6]).tolist() == [0, 46]
 
@@ -115,9 +115,9 @@ def test_folders_without_shards(tmp_path: Path) -> None:
     ids=["the same frames", "another source", "other classes"],
 )
 def test_shards_that_do_not_go_together(
-    folder: Path, write_shard: ShardMaker, content: dict[str, Any], message: str
+    folder: Path, content: dict[str, Any], message: str
 ) -> None:
-    write_shard(folder / "shard-000004.zarr.zip", **content)
+    write_drawn(folder / "shard-000004.zarr.zip", **content)
     with pytest.raises(ShardFormatError, match=message):
         DetectionFolder(folder).video("long")
 
@@ -136,11 +136,11 @@ def _masks(detections: DetectionFolder) -> tuple[bytes, ...]:
     return detections.video("long").frame(43).masks
 
 
-def test_worker_processes_read_for_themselves(folder: Path, make_frame: FrameMaker) -> None:
+def test_worker_processes_read_for_themselves(folder: Path) -> None:
     detections = DetectionFolder(folder)
     _masks(detections)
     with new_processes().Pool(1) as pool:
-        assert pool.apply(_masks, (detections,)) == make_frame(43, 3).masks
+        assert pool.apply(_masks, (detections,)) == drawn_detections(43, 3).masks
 
 
 def test_copies_are_small(folder: Path) -> None:

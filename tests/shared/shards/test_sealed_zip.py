@@ -11,15 +11,15 @@ from orn.shared.errors import PipelineError
 from orn.shared.shards.reader import DetectionFolder
 from orn.shared.shards.sealed_zip import damaged_members, write_members
 from orn.shared.shards.verify import verify_shard
-from tests.shared.shards.conftest import ShardMaker
+from tests.shared.shards.conftest import write_drawn
 
 MEMBERS = {"b/c/0": b"content of b", "a": b"", "zarr.json": b"{}" * 50}
 
 
 @pytest.fixture
-def path(tmp_path: Path, write_shard: ShardMaker) -> Path:
+def path(tmp_path: Path) -> Path:
     videos = {"a": (range(8), np.arange(8) / 10), "b": ((3, 7), (0.5, 0.9))}
-    return write_shard(tmp_path / "shard-000000.zarr.zip", videos, failed={"x": "broken"})
+    return write_drawn(tmp_path / "shard-000000.zarr.zip", videos, failed={"x": "broken"})
 
 
 def read_all(folder: Path) -> None:

@@ -13,34 +13,35 @@ from orn.shared.inspect.findings import findings
 from orn.shared.shards.schema import MOST_ROWS
 from orn.shared.shards.shard import Shard
 from orn.shared.shards.zarr_zip import ChunkCache
-from tests.shared.shards.conftest import FrameMaker, ShardMaker, with_arrays
+from tests.shared.shards.conftest import with_arrays, write_drawn
+from tests.worlds.shards import drawn_detections
 
 VIDEOS = {"a": (range(5), np.arange(5) / 10), "b": ((3, 7), (0.5, 0.9)), "c": ((), ())}
 
 
 @pytest.fixture
-def path(tmp_path: Path, write_shard: ShardMaker) -> Path:
-    return write_shard(tmp_path / "s.zarr.zip", VIDEOS, failed={"x": "broken"})
+def path(tmp_path: Path) -> Path:
+    return write_drawn(tmp_path / "s.zarr.zip", VIDEOS, failed={"x": "broken"})
 
 
-def test_what_it_tells(path: Path, make_frame: FrameMaker) -> None:
+def test_what_it_tells(path: Path) -> None:
     shard = Shard(path)
     assert shard.num_frames == 7
     assert shard.num_detections == 0 + 1 + 2 + 3 + 0 + 3 + 3
     assert [shard.video_rows(video) for video in "abc"] == [(0, 5), (5, 7), (7, 7)]
     assert shard.frame_index().tolist() == [0, 1, 2, 3, 4, 3, 7]
     assert shard.frame_video().tolist() == [0, 0, 0, 0, 0, 1, 1]
-    assert shard.frame(6).masks == make_frame(7, 3).masks
+    assert shard.frame(6).masks == drawn_detections(7, 3).masks
     assert len(shard.frame(0)) == 0
 
 
-def test_frames_one_after_another(path: Path, make_frame: FrameMaker) -> None:
+def test_frames_one_after_another(path: Path) -> None:
     shard = open_shard(str(path))
     frames = list(shard.frames())
     assert [frame.video.id for frame in frames] == ["a"] * 5 + ["b"] * 2
     assert [frame.index for frame in frames] == [0, 1, 2, 3, 4, 3, 7]
     assert [frame.seconds for frame in frames] == [0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.9]
-    assert frames[6].detections.masks == make_frame(7, 3).masks
+    assert frames[6].detections.masks == drawn_detections(7, 3).masks
     assert frames[6].detections.mask_arrays().shape == (3, 12, 17)
     assert [frame.index for frame in shard.frames("b")] == [3, 7]
     assert list(shard.frames("c")) == []

@@ -10,7 +10,7 @@ import pytest
 
 from orn.shared.errors import ShardFormatError
 from orn.shared.shards.verified import RECORD_NAME, unverified, verify_all
-from tests.shared.shards.conftest import ShardMaker, arrays_in, with_arrays
+from tests.shared.shards.conftest import arrays_in, with_arrays, write_drawn
 
 
 @pytest.fixture(autouse=True)
@@ -21,11 +21,11 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def shards(tmp_path: Path, write_shard: ShardMaker) -> tuple[Path, ...]:
+def shards(tmp_path: Path) -> tuple[Path, ...]:
     """Three shards of three videos."""
     paths = [tmp_path / "shards" / f"shard-{number:06d}.zarr.zip" for number in range(3)]
     for name, path in zip("abc", paths, strict=True):
-        write_shard(path, {name: (range(4), np.arange(4) / 10)})
+        write_drawn(path, {name: (range(4), np.arange(4) / 10)})
     return tuple(paths)
 
 
@@ -43,11 +43,9 @@ def test_each_shard_is_verified_once(shards: tuple[Path, ...]) -> None:
     assert len((shards[0].parent / RECORD_NAME).read_text().splitlines()) == 3
 
 
-def test_a_shard_that_changes_or_lies_elsewhere(
-    shards: tuple[Path, ...], write_shard: ShardMaker, cache: Path
-) -> None:
+def test_a_shard_that_changes_or_lies_elsewhere(shards: tuple[Path, ...], cache: Path) -> None:
     verify(shards)
-    write_shard(shards[1], {"d": (range(4), np.arange(4) / 10)})
+    write_drawn(shards[1], {"d": (range(4), np.arange(4) / 10)})
     assert list(unverified(shards)) == [shards[1]]
     moved = shards[0].parent / "shard-000009.zarr.zip"
     shards[0].rename(moved)

@@ -12,15 +12,15 @@ from numpy.typing import NDArray
 
 from orn.shared.masks import rle
 from orn.shared.shards.verify import verify_shard
-from tests.shared.shards.conftest import ShardMaker, arrays_in, with_arrays
+from tests.shared.shards.conftest import arrays_in, with_arrays, write_drawn
 
 Arrays = dict[str, NDArray[Any]]
 VIDEOS = {"a": (range(6), np.arange(6) / 10), "b": ((3, 7), (0.5, 0.9))}
 
 
 @pytest.fixture
-def path(tmp_path: Path, write_shard: ShardMaker) -> Path:
-    return write_shard(tmp_path / "s.zarr.zip", VIDEOS, failed={"x": "broken"})
+def path(tmp_path: Path) -> Path:
+    return write_drawn(tmp_path / "s.zarr.zip", VIDEOS, failed={"x": "broken"})
 
 
 def changed(path: Path, change: Callable[[Arrays], object]) -> Path:
@@ -53,9 +53,9 @@ def with_mask(row: int, mask: bytes) -> Callable[[Arrays], None]:
     return change
 
 
-def test_a_shard_without_frames_has_no_problem(tmp_path: Path, write_shard: ShardMaker) -> None:
-    assert verify_shard(write_shard(tmp_path / "s.zip", {"a": ((), ())})) == []
-    assert verify_shard(write_shard(tmp_path / "s.zip", {})) == []
+def test_a_shard_without_frames_has_no_problem(tmp_path: Path) -> None:
+    assert verify_shard(write_drawn(tmp_path / "s.zip", {"a": ((), ())})) == []
+    assert verify_shard(write_drawn(tmp_path / "s.zip", {})) == []
 
 
 OUTSIDE = np.zeros((12, 17), dtype=bool)

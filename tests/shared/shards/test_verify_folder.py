@@ -10,9 +10,9 @@ import pytest
 
 from orn.shared.manifests.records import Dataset, DetectorChoice, Segment, Video
 from orn.shared.shards.plan import PLAN_NAME, Plan, plan_units
-from orn.shared.shards.schema import UNKNOWN_SOURCE, DetectorEntry
+from orn.shared.shards.schema import UNKNOWN_SOURCE
 from orn.shared.shards.verify_folder import verify_folder
-from tests.shared.shards.conftest import ShardMaker
+from tests.shared.shards.conftest import write_drawn
 from tests.worlds.shards import DETECTOR
 
 
@@ -25,13 +25,13 @@ def frames(start: int, stop: int) -> tuple[range, np.ndarray]:
 
 
 @pytest.fixture
-def folder(tmp_path: Path, write_shard: ShardMaker, detector: DetectorEntry) -> Path:
+def folder(tmp_path: Path) -> Path:
     """`a` in one shard, `b` in two; all frames of both."""
     units = plan_units([("a", 4), ("b", 9)], unit_frames=5)
-    Plan(dataset="x", frames="all", detector=detector, units=units).save(tmp_path)
-    write_shard(shard(tmp_path, 0), {"a": frames(0, 4)})
-    write_shard(shard(tmp_path, 1), {"b": frames(0, 5)})
-    write_shard(shard(tmp_path, 2), {"b": frames(5, 9)})
+    Plan(dataset="x", frames="all", detector=DETECTOR, units=units).save(tmp_path)
+    write_drawn(shard(tmp_path, 0), {"a": frames(0, 4)})
+    write_drawn(shard(tmp_path, 1), {"b": frames(0, 5)})
+    write_drawn(shard(tmp_path, 2), {"b": frames(5, 9)})
     return tmp_path
 
 
@@ -55,10 +55,10 @@ def dataset(tmp_path: Path) -> Dataset:
     )
 
 
-def test_whole(folder: Path, dataset: Dataset, write_shard: ShardMaker) -> None:
+def test_whole(folder: Path, dataset: Dataset) -> None:
     assert verify_folder(folder) == []
     assert verify_folder(folder, dataset) == []
-    write_shard(shard(folder, 0), {"a": ((), ())})  # a video without frames is not missing
+    write_drawn(shard(folder, 0), {"a": ((), ())})  # a video without frames is not missing
     assert verify_folder(folder, dataset) == []
 
 
@@ -83,16 +83,13 @@ OTHER = replace(DETECTOR, checkpoint_digest="sha256:ff")
     ids=["missing", "of no plan", "frames twice", "frames in no shard", "detector and source"],
 )
 def test_what_is_wrong_is_told_of_its_shard(
-    folder: Path,
-    write_shard: ShardMaker,
-    changes: dict[int, dict[str, Any] | None],
-    wanted: list[tuple[int, str]],
+    folder: Path, changes: dict[int, dict[str, Any] | None], wanted: list[tuple[int, str]]
 ) -> None:
     for number, content in changes.items():
         if content is None:
             shard(folder, number).unlink()
         else:
-            write_shard(shard(folder, number), **content)
+            write_drawn(shard(folder, number), **content)
     problems = verify_folder(folder)
     assert [problem.shard for problem in problems] == [
         shard(folder, number) for number, _ in wanted
@@ -102,18 +99,14 @@ def test_what_is_wrong_is_told_of_its_shard(
         assert re.search(message, problem.message)
 
 
-def test_without_a_plan_not_all_frames_were_asked_for(
-    folder: Path, write_shard: ShardMaker
-) -> None:
-    write_shard(shard(folder, 2), {"b": frames(6, 9)})
+def test_without_a_plan_not_all_frames_were_asked_for(folder: Path) -> None:
+    write_drawn(shard(folder, 2), {"b": frames(6, 9)})
     (folder / PLAN_NAME).unlink()
     assert verify_folder(folder) == []
 
 
-def test_videos_of_the_list(
-    folder: Path, dataset: Dataset, write_shard: ShardMaker, tmp_path: Path
-) -> None:
-    write_shard(shard(folder, 0), {"stranger": frames(0, 4)}, failed={"c": "no frame decoded"})
+def test_videos_of_the_list(folder: Path, dataset: Dataset, tmp_path: Path) -> None:
+    write_drawn(shard(folder, 0), {"stranger": frames(0, 4)}, failed={"c": "no frame decoded"})
     (tmp_path / "b.mp4").write_bytes(b"another")
     wanted = [
         ("shard-000000.zarr.zip", "note", "video 'c'", "no frame decoded"),
@@ -137,12 +130,7 @@ def test_videos_of_the_list(
     ],
 )
 def test_only_videos_that_the_plan_asks_for_are_missed(
-    tmp_path: Path,
-    dataset: Dataset,
-    detector: DetectorEntry,
-    write_shard: ShardMaker,
-    scope: str,
-    wanted: list[tuple[str, str, str]],
+    tmp_path: Path, dataset: Dataset, scope: str, wanted: list[tuple[str, str, str]]
 ) -> None:
     dataset = replace(
         dataset,
@@ -151,8 +139,8 @@ def test_only_videos_that_the_plan_asks_for_are_missed(
     )
     (tmp_path / "d.mp4").write_bytes(b"video")
     units = plan_units([("d", 4)])
-    Plan(dataset="x", frames=scope, detector=detector, units=units).save(tmp_path)
-    write_shard(shard(tmp_path, 0), {"d": frames(0, 4)})
+    Plan(dataset="x", frames=scope, detector=DETECTOR, units=units).save(tmp_path)
+    write_drawn(shard(tmp_path, 0), {"d": frames(0, 4)})
     found = verify_folder(tmp_path, dataset)
     assert len(found) == len(wanted)
     for problem, (severity, video_id, phrase) in zip(found, wanted, strict=True):
@@ -160,10 +148,8 @@ def test_only_videos_that_the_plan_asks_for_are_missed(
         assert phrase in problem.found
 
 
-def test_masks_imported_without_their_video(
-    folder: Path, dataset: Dataset, write_shard: ShardMaker
-) -> None:
-    write_shard(shard(folder, 0), {"a": frames(0, 4)}, digest=UNKNOWN_SOURCE)
+def test_masks_imported_without_their_video(folder: Path, dataset: Dataset) -> None:
+    write_drawn(shard(folder, 0), {"a": frames(0, 4)}, digest=UNKNOWN_SOURCE)
     (problem,) = verify_folder(folder, dataset)
     assert problem.severity == "note"
     assert "training refuses them" in problem.message

@@ -22,8 +22,7 @@ from orn.shared.shards.schema import DetectorEntry, FailedVideo
 from orn.shared.shards.shard import Shard
 from orn.shared.shards.verify import verify_shard
 from orn.shared.shards.writer import ShardWriter
-from tests.shared.shards.conftest import FrameMaker
-from tests.worlds.shards import video_entry
+from tests.worlds.shards import drawn_detections, video_entry
 
 ENTRY = DetectorEntry(
     config_name="c", config_digest="d", checkpoint_digest="e", class_names=COCO_CLASSES
@@ -96,7 +95,7 @@ def test_everything_comes_back(content: list[tuple[int, int, list[FrameDetection
         assert verify_shard(path) == []
 
 
-def test_attributes_come_back(tmp_path: Path, make_frame: FrameMaker) -> None:
+def test_attributes_come_back(tmp_path: Path) -> None:
     path = tmp_path / "new" / "s.zip"
     entries = [
         video_entry("a", height=12, width=17, rate=10.0, header_frames=3, source_bytes=5),
@@ -105,7 +104,7 @@ def test_attributes_come_back(tmp_path: Path, make_frame: FrameMaker) -> None:
     with ShardWriter(path, ENTRY, class_scores=False) as writer:
         writer.fail("x", "broken")
         writer.begin_video(entries[0])
-        writer.add(0, 0.25, make_frame(class_scores=False))
+        writer.add(0, 0.25, drawn_detections(class_scores=False))
         writer.end_video()
         writer.begin_video(entries[1])
         writer.end_video()
@@ -118,10 +117,8 @@ def test_attributes_come_back(tmp_path: Path, make_frame: FrameMaker) -> None:
     assert shard.frame_seconds().tolist() == [0.25]
 
 
-def test_a_failure_takes_back_what_came_of_the_video(
-    tmp_path: Path, make_frame: FrameMaker
-) -> None:
-    many = make_frame(2, num=300)
+def test_a_failure_takes_back_what_came_of_the_video(tmp_path: Path) -> None:
+    many = drawn_detections(2, num=300)
     shards = []
     for name, failing_frames in (("one.zip", 0), ("two.zip", 9)):  # 819 detections fill a chunk
         with ShardWriter(tmp_path / name, ENTRY) as writer:
@@ -140,8 +137,8 @@ def test_a_failure_takes_back_what_came_of_the_video(
     assert shard.frame_video().tolist() == [0, 1, 1, 1, 1, 1]
 
 
-def test_detections_are_held_compressed(tmp_path: Path, make_frame: FrameMaker) -> None:
-    many = make_frame(3, num=300)
+def test_detections_are_held_compressed(tmp_path: Path) -> None:
+    many = drawn_detections(3, num=300)
     with ShardWriter(tmp_path / "s.zip", ENTRY) as writer:
         begin(writer, "a")
         tracemalloc.start()
@@ -157,11 +154,9 @@ def test_detections_are_held_compressed(tmp_path: Path, make_frame: FrameMaker) 
 
 
 @pytest.mark.parametrize("error", [KeyError("x"), KeyboardInterrupt(), PipelineError("x")])
-def test_an_error_leaves_nothing(
-    tmp_path: Path, make_frame: FrameMaker, error: BaseException
-) -> None:
+def test_an_error_leaves_nothing(tmp_path: Path, error: BaseException) -> None:
     with pytest.raises(type(error)), ShardWriter(tmp_path / "s.zip", ENTRY) as writer:
-        add(writer, "a", make_frame())
+        add(writer, "a", drawn_detections())
         assert list(tmp_path.iterdir()) == []
         raise error
     assert list(tmp_path.iterdir()) == []
@@ -186,33 +181,28 @@ def test_a_video_left_open_is_an_error(tmp_path: Path) -> None:
     ],
 )
 def test_frames_that_do_not_fit_are_refused(
-    tmp_path: Path,
-    make_frame: FrameMaker,
-    index: int,
-    seconds: float,
-    form: dict[str, Any],
-    message: str,
+    tmp_path: Path, index: int, seconds: float, form: dict[str, Any], message: str
 ) -> None:
     writer = ShardWriter(tmp_path / "s.zip", ENTRY)
     begin(writer)
-    writer.add(4, 0.5, make_frame())
+    writer.add(4, 0.5, drawn_detections())
     with pytest.raises(ShapeError, match=f"video 'a' frame {index}: .*{message}"):
-        writer.add(index, seconds, make_frame(**form))
-    writer.add(5, 0.6, make_frame())
+        writer.add(index, seconds, drawn_detections(**form))
+    writer.add(5, 0.6, drawn_detections())
 
 
-def test_calls_out_of_order_are_refused(tmp_path: Path, make_frame: FrameMaker) -> None:
+def test_calls_out_of_order_are_refused(tmp_path: Path) -> None:
     writer = ShardWriter(tmp_path / "s.zip", ENTRY, class_scores=False)
 
     def refused(message: str, call: Callable[..., object], *arguments: Any) -> None:
         with pytest.raises(ShapeError, match=message):
             call(*arguments)
 
-    refused("frame 3 .* no video is open", writer.add, 3, 0.0, make_frame())
+    refused("frame 3 .* no video is open", writer.add, 3, 0.0, drawn_detections())
     refused("none is open", writer.end_video)
     begin(writer, "a")
-    refused("frame -1: wanted an index above -1", writer.add, -1, 0.0, make_frame())
-    refused("wanted none class scores, found some", writer.add, 0, 0.0, make_frame())
+    refused("frame -1: wanted an index above -1", writer.add, -1, 0.0, drawn_detections())
+    refused("wanted none class scores, found some", writer.add, 0, 0.0, drawn_detections())
     refused("'b' begun before 'a' ended", begin, writer, "b")
     refused("'b' failed while 'a' is open", writer.fail, "b", "x")
     writer.end_video()

@@ -19,7 +19,7 @@ from orn.shared.errors import VideoDecodeError
 from orn.shared.video.frame_times import frame_times
 from orn.shared.video.read import estimate, probe, read_frames
 from tests.bounded import bounded
-from tests.shared.conftest import VideoWriter
+from tests.worlds.videos import write_numbered
 
 NONE_OF_THOSE = "wanted a video in a container such as MP4, MOV, Matroska, WebM, AVI or MPEG"
 SDP = """v=0
@@ -59,9 +59,9 @@ def readers() -> list[Callable[[Path], Any]]:
 
 
 @pytest.fixture
-def canary(tmp_path: Path, write_video: VideoWriter) -> Path:
+def canary(tmp_path: Path) -> Path:
     """A film that no other file may make FFmpeg open; reading it sets the time of its access."""
-    return unread(write_video(tmp_path / "canary.ts", 5))
+    return unread(write_numbered(tmp_path / "canary.ts", 5))
 
 
 def unread(path: Path) -> Path:
@@ -109,11 +109,9 @@ def with_external_track(path: Path, name: str) -> Path:
     return path
 
 
-def test_an_external_track_is_not_followed(
-    tmp_path: Path, write_video: VideoWriter, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = with_external_track(write_video(tmp_path / "a.mov", 5), "canary.mov")
-    other = unread(write_video(tmp_path / "canary.mov", 5))
+def test_an_external_track_is_not_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = with_external_track(write_numbered(tmp_path / "a.mov", 5), "canary.mov")
+    other = unread(write_numbered(tmp_path / "canary.mov", 5))
     monkeypatch.chdir(tmp_path)
     with suppress(VideoDecodeError):
         list(read_frames(path))

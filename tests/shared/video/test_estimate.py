@@ -7,16 +7,16 @@ import pytest
 
 from orn.shared.video.read import estimate
 from tests.bounded import bounded
-from tests.shared.conftest import VideoWriter
 from tests.shared.video.lying_headers import LIARS, claim_seconds
+from tests.worlds.videos import write_numbered
 
 
 @pytest.mark.parametrize("name", LIARS)
 def test_a_header_that_promises_more_than_the_file_can_hold(
-    tmp_path: Path, write_video: VideoWriter, caplog: pytest.LogCaptureFixture, name: str
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, name: str
 ) -> None:
     codec, lie = LIARS[name]
-    path = write_video(tmp_path / name, 20, codec=codec)
+    path = write_numbered(tmp_path / name, 20, codec=codec)
     lie(path)
     assert bounded(estimate, path).frames == 20
     with caplog.at_level(logging.WARNING):
@@ -27,18 +27,16 @@ def test_a_header_that_promises_more_than_the_file_can_hold(
 
 
 @pytest.mark.parametrize("ticks", [float("nan"), -5e9, 0.0])
-def test_a_duration_that_is_none_is_not_believed(
-    tmp_path: Path, write_video: VideoWriter, ticks: float
-) -> None:
-    path = write_video(tmp_path / "a.mkv", 20)
+def test_a_duration_that_is_none_is_not_believed(tmp_path: Path, ticks: float) -> None:
+    path = write_numbered(tmp_path / "a.mkv", 20)
     claim_seconds(path, ticks)
     assert estimate(path).frames == 20
 
 
 def test_a_film_in_which_nothing_moves_is_counted_and_not_doubted(
-    tmp_path: Path, write_video: VideoWriter, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    path = write_video(tmp_path / "still.mp4", 900, options={"g": "900", "crf": "51"})
+    path = write_numbered(tmp_path / "still.mp4", 900, options={"g": "900", "crf": "51"})
     assert path.stat().st_size < 100 * 900
     with caplog.at_level(logging.WARNING):
         assert estimate(path).frames == 900

@@ -13,7 +13,6 @@ from av.video.stream import VideoStream
 
 from orn.shared.errors import VideoDecodeError
 from orn.shared.video.read import estimate, frame_seconds, probe, read_frames
-from tests.shared.conftest import VideoWriter
 from tests.worlds.videos import HEIGHT, WIDTH, number_of, numbered_image, write_numbered
 
 MILLISECOND = 1e-3
@@ -31,13 +30,9 @@ MILLISECOND = 1e-3
     ],
 )
 def test_every_frame_comes_in_order(
-    tmp_path: Path,
-    write_video: VideoWriter,
-    monkeypatch: pytest.MonkeyPatch,
-    name: str,
-    options: dict[str, str],
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, options: dict[str, str]
 ) -> None:
-    write_video(tmp_path / name, 40, options=options)
+    write_numbered(tmp_path / name, 40, options=options)
     monkeypatch.chdir(tmp_path)
     frames = list(read_frames(Path(name)))
     assert [number_of(frame.image) for frame in frames] == list(range(40))
@@ -48,8 +43,8 @@ def test_every_frame_comes_in_order(
     assert image.flags.c_contiguous
 
 
-def test_times_are_those_of_the_file(tmp_path: Path, write_video: VideoWriter) -> None:
-    path = write_video(tmp_path / "a.mp4", 5, rate=10, pts=[0, 1, 5, 6, 20])
+def test_times_are_those_of_the_file(tmp_path: Path) -> None:
+    path = write_numbered(tmp_path / "a.mp4", 5, rate=10, pts=[0, 1, 5, 6, 20])
     seconds = [frame.seconds for frame in read_frames(path)]
     np.testing.assert_allclose(seconds, [0, 0.1, 0.5, 0.6, 2.0], atol=1e-9)
 
@@ -76,16 +71,16 @@ def retimed(path: Path, ticks: Sequence[int], out: Path) -> Path:
     ],
 )
 def test_a_tie_of_times_moves_no_other_frame(
-    tmp_path: Path, write_video: VideoWriter, ticks: list[int], seconds: list[float]
+    tmp_path: Path, ticks: list[int], seconds: list[float]
 ) -> None:
-    made = write_video(tmp_path / "a.mkv", len(ticks), options={"bf": "0"})
+    made = write_numbered(tmp_path / "a.mkv", len(ticks), options={"bf": "0"})
     frames = list(read_frames(retimed(made, ticks, tmp_path / "tied.mkv")))
     assert [number_of(frame.image) for frame in frames] == list(range(len(ticks)))
     np.testing.assert_allclose([frame.seconds for frame in frames], seconds, atol=1e-9)
 
 
-def test_a_time_that_no_video_reaches_is_refused(tmp_path: Path, write_video: VideoWriter) -> None:
-    made = write_video(tmp_path / "a.mkv", 3, options={"bf": "0"})
+def test_a_time_that_no_video_reaches_is_refused(tmp_path: Path) -> None:
+    made = write_numbered(tmp_path / "a.mkv", 3, options={"bf": "0"})
     far = retimed(made, [0, 100, 10**11], tmp_path / "far.mkv")
     assert [frame.seconds for frame in read_frames(far)] == [0, 0.1, 1e8]
     farther = retimed(made, [0, 100, 10**14], tmp_path / "farther.mkv")
@@ -97,9 +92,9 @@ def test_a_time_that_no_video_reaches_is_refused(tmp_path: Path, write_video: Vi
 @pytest.mark.parametrize("rate", [23, Fraction(24000, 1001), Fraction(60000, 1001)])
 @pytest.mark.parametrize("name", ["a.mp4", "a.mkv"])
 def test_odd_rates_keep_every_frame_and_its_time(
-    tmp_path: Path, write_video: VideoWriter, rate: int | Fraction, name: str
+    tmp_path: Path, rate: int | Fraction, name: str
 ) -> None:
-    path = write_video(tmp_path / name, 130, rate=rate, options={"bf": "0"})
+    path = write_numbered(tmp_path / name, 130, rate=rate, options={"bf": "0"})
     assert probe(path).rate == pytest.approx(float(rate), rel=1e-4)
     frames = list(read_frames(path))
     assert [number_of(frame.image) for frame in frames] == list(range(130))
@@ -107,7 +102,7 @@ def test_odd_rates_keep_every_frame_and_its_time(
     np.testing.assert_allclose([frame.seconds for frame in frames], wanted, atol=MILLISECOND)
 
 
-def test_the_film_is_chosen_among_several_streams(tmp_path: Path, write_video: VideoWriter) -> None:
+def test_the_film_is_chosen_among_several_streams(tmp_path: Path) -> None:
     path = tmp_path / "two.mkv"
     with av.open(str(path), "w") as container:
         small: Any = container.add_stream("mpeg4", rate=10)
@@ -128,9 +123,9 @@ def test_the_film_is_chosen_among_several_streams(tmp_path: Path, write_video: V
 
 
 def test_a_packet_that_cannot_be_decoded_is_left_out(
-    tmp_path: Path, write_video: VideoWriter, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    path = write_video(tmp_path / "a.mp4", 20, options={"g": "1", "bf": "0"})
+    path = write_numbered(tmp_path / "a.mp4", 20, options={"g": "1", "bf": "0"})
     with av.open(str(path)) as container:
         packets = [packet for packet in container.demux(video=0) if packet.size]
     content = bytearray(path.read_bytes())
@@ -147,11 +142,9 @@ def test_a_packet_that_cannot_be_decoded_is_left_out(
     assert "a.mp4: 2 packets left out, they cannot be decoded (Invalid" in record.getMessage()
 
 
-def test_a_size_that_changes_is_brought_to_the_first(
-    tmp_path: Path, write_video: VideoWriter
-) -> None:
-    first = write_video(tmp_path / "1.ts", 12)
-    second = write_video(tmp_path / "2.ts", 8, height=2 * HEIGHT, first=12)
+def test_a_size_that_changes_is_brought_to_the_first(tmp_path: Path) -> None:
+    first = write_numbered(tmp_path / "1.ts", 12)
+    second = write_numbered(tmp_path / "2.ts", 8, height=2 * HEIGHT, first=12)
     joined = tmp_path / "joined.ts"
     joined.write_bytes(first.read_bytes() + second.read_bytes())
     frames = list(read_frames(joined))
@@ -160,13 +153,13 @@ def test_a_size_that_changes_is_brought_to_the_first(
     assert all(a.seconds < b.seconds for a, b in pairwise(frames))
 
 
-def test_what_the_header_tells(tmp_path: Path, write_video: VideoWriter) -> None:
-    path = write_video(tmp_path / "a.mp4", 20, rate=15, sample_aspect=Fraction(16, 9))
+def test_what_the_header_tells(tmp_path: Path) -> None:
+    path = write_numbered(tmp_path / "a.mp4", 20, rate=15, sample_aspect=Fraction(16, 9))
     info = probe(path)
     assert (info.height, info.width, info.rate, info.header_frames) == (HEIGHT, WIDTH, 15.0, 20)
     assert info.sample_aspect == Fraction(16, 9)
     assert estimate(path).frames == 20
-    silent = write_video(tmp_path / "a.mkv", 20, container_options={"live": "1"})
+    silent = write_numbered(tmp_path / "a.mkv", 20, container_options={"live": "1"})
     assert probe(silent).header_frames is None
     assert probe(silent).sample_aspect in (None, 1)
     assert estimate(silent).frames == 20
@@ -212,8 +205,8 @@ def test_what_is_no_video_is_told(
 @pytest.mark.skipif(
     not Path("/proc/self/fd").is_dir(), reason="this system does not list open files under /proc"
 )
-def test_closing_early_closes_the_file(tmp_path: Path, write_video: VideoWriter) -> None:
-    path = write_video(tmp_path / "a.mp4", 20)
+def test_closing_early_closes_the_file(tmp_path: Path) -> None:
+    path = write_numbered(tmp_path / "a.mp4", 20)
 
     def is_open() -> bool:
         links = Path("/proc/self/fd").iterdir()
@@ -233,10 +226,10 @@ def test_closing_early_closes_the_file(tmp_path: Path, write_video: VideoWriter)
     ("turn", "aspect"), [(90, Fraction(9, 16)), (180, Fraction(16, 9)), (-90, Fraction(9, 16))]
 )
 def test_a_rotation_that_the_file_asks_for_is_applied(
-    tmp_path: Path, write_video: VideoWriter, turn: int, aspect: Fraction
+    tmp_path: Path, turn: int, aspect: Fraction
 ) -> None:
-    stored = next(read_frames(write_video(tmp_path / "a.mp4", 8, first=5))).image
-    path = write_video(tmp_path / "b.mp4", 8, first=5, turn=turn, sample_aspect=Fraction(16, 9))
+    stored = next(read_frames(write_numbered(tmp_path / "a.mp4", 8, first=5))).image
+    path = write_numbered(tmp_path / "b.mp4", 8, first=5, turn=turn, sample_aspect=Fraction(16, 9))
     shown = next(read_frames(path)).image
     assert np.array_equal(shown, np.rot90(stored, turn // 90))
     assert (probe(path).height, probe(path).width) == shown.shape[:2]

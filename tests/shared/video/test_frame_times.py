@@ -15,8 +15,7 @@ import orn.shared.video.file as video_file
 from orn.shared.video.file import read_file
 from orn.shared.video.frame_times import frame_times
 from orn.shared.video.read import frame_seconds, read_frames
-from tests.shared.conftest import VideoWriter
-from tests.worlds.videos import number_of
+from tests.worlds.videos import number_of, write_numbered
 
 NUM_FRAMES = 40
 
@@ -36,11 +35,11 @@ SOUGHT = [
 
 @pytest.mark.parametrize(("name", "codec", "options"), SOUGHT)
 def test_every_range_equals_that_of_the_whole(
-    tmp_path: Path, write_video: VideoWriter, name: str, codec: str, options: dict[str, str]
+    tmp_path: Path, name: str, codec: str, options: dict[str, str]
 ) -> None:
     if codec not in av.codecs_available:
         pytest.skip(f"this FFmpeg has no {codec}")
-    path = write_video(tmp_path / name, NUM_FRAMES, codec=codec, options=options)
+    path = write_numbered(tmp_path / name, NUM_FRAMES, codec=codec, options=options)
     whole = list(read_file(path))
     assert [number_of(frame.image) for frame in whole] == list(range(NUM_FRAMES))
     times = frame_times(path)
@@ -73,9 +72,9 @@ def pictures(monkeypatch: pytest.MonkeyPatch) -> list[int | None]:
 
 
 def test_what_is_before_the_key_frame_is_not_decoded(
-    tmp_path: Path, write_video: VideoWriter, pictures: list[int | None]
+    tmp_path: Path, pictures: list[int | None]
 ) -> None:
-    path = write_video(tmp_path / "a.mp4", 100, options=EVERY_20)
+    path = write_numbered(tmp_path / "a.mp4", 100, options=EVERY_20)
     times = frame_times(path)
     assert times is not None
     assert times.keys.tolist() == [0, 20, 40, 60, 80]
@@ -92,23 +91,16 @@ def test_what_is_before_the_key_frame_is_not_decoded(
     ],
 )
 def test_other_files_are_decoded_from_the_first_frame(
-    tmp_path: Path,
-    write_video: VideoWriter,
-    pictures: list[int | None],
-    name: str,
-    codec: str,
-    options: dict[str, str],
+    tmp_path: Path, pictures: list[int | None], name: str, codec: str, options: dict[str, str]
 ) -> None:
-    path = write_video(tmp_path / name, NUM_FRAMES, codec=codec, options=options)
+    path = write_numbered(tmp_path / name, NUM_FRAMES, codec=codec, options=options)
     frames = list(read_frames(path, start=30, stop=33))
     assert [number_of(frame.image) for frame in frames] == [30, 31, 32]
     assert len(pictures) == 33
 
 
-def test_a_packet_that_shows_nothing_leaves_its_file_to_decoding(
-    tmp_path: Path, write_video: VideoWriter
-) -> None:
-    path = write_video(tmp_path / "a.webm", 30, codec="libvpx", options={"g": "9"}, noise=40)
+def test_a_packet_that_shows_nothing_leaves_its_file_to_decoding(tmp_path: Path) -> None:
+    path = write_numbered(tmp_path / "a.webm", 30, codec="libvpx", options={"g": "9"}, noise=40)
     with av.open(str(path)) as container:
         hidden = [bytes(each) for each in container.demux(video=0) if each.size][14]
     shown = path.read_bytes()
@@ -119,10 +111,10 @@ def test_a_packet_that_shows_nothing_leaves_its_file_to_decoding(
     assert numbers == [*range(10, 14), *range(15, 30)]
 
 
-def test_a_file_that_changed_is_looked_at_again(tmp_path: Path, write_video: VideoWriter) -> None:
-    path = write_video(tmp_path / "a.mp4", 5)
+def test_a_file_that_changed_is_looked_at_again(tmp_path: Path) -> None:
+    path = write_numbered(tmp_path / "a.mp4", 5)
     assert frame_seconds(path) is not None
-    shutil.copy(write_video(tmp_path / "b.mp4", 9), path)
+    shutil.copy(write_numbered(tmp_path / "b.mp4", 9), path)
     seconds = frame_seconds(path)
     assert seconds is not None and len(seconds) == 9
 

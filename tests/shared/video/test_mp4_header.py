@@ -11,7 +11,7 @@ from orn.shared.errors import VideoDecodeError
 from orn.shared.video.file import estimate_file, told_by_header
 from orn.shared.video.frame import FrameEstimate
 from orn.shared.video.read import estimate
-from tests.shared.conftest import VideoWriter
+from tests.worlds.videos import write_numbered
 
 
 def written(path: Path, *, options: dict[str, str], form: str = "mp4", streams: int = 1) -> Path:
@@ -79,10 +79,8 @@ def test_other_files_are_left_to_ffmpeg(
     assert estimate(path).frames in (40, 80)
 
 
-def test_a_codec_that_ffmpeg_may_lack_is_left_to_it(
-    tmp_path: Path, write_video: VideoWriter
-) -> None:
-    assert told_by_header(write_video(tmp_path / "a.mp4", 20, codec="mpeg4")) is None
+def test_a_codec_that_ffmpeg_may_lack_is_left_to_it(tmp_path: Path) -> None:
+    assert told_by_header(write_numbered(tmp_path / "a.mp4", 20, codec="mpeg4")) is None
 
 
 def test_what_is_no_file_is_told(tmp_path: Path) -> None:
