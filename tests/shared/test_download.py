@@ -3,6 +3,7 @@
 import ctypes
 import logging
 import os
+import shutil
 import socket
 import sys
 from multiprocessing.process import BaseProcess
@@ -38,12 +39,6 @@ def start(url: str, *, privileged: bool = True) -> BaseProcess:
     return process
 
 
-@pytest.fixture
-def server(weights_host: WeightsServer) -> WeightsServer:
-    """With an empty cache."""
-    return weights_host
-
-
 def get(url: str, **options: float) -> Path:
     return fetch(url, what="weights", remedy="help yourself", error=DetectorError, **options)
 
@@ -54,24 +49,18 @@ def left() -> list[Path]:
 
 
 def test_a_file_is_fetched_once(
-    server: WeightsServer, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+    weights_host: WeightsServer, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    url = server.publish(CONTENT)
+    url = weights_host.publish(CONTENT)
     path = get(url)
     assert path == cached_path(url)
     assert path.read_bytes() == CONTENT
     assert url in caplog.text
     assert get(url) == path
-    assert len(server.requests) == 1
+    assert len(weights_host.requests) == 1
     assert left() == [path]
     assert capfd.readouterr() == ("", "")  # no bar without a terminal
-
-
-def test_a_file_that_moved_is_followed(server: WeightsServer) -> None:
-    name = server.publish(CONTENT).rpartition("/")[2]
-    assert get(f"{server.address}/moved/{name}").read_bytes() == CONTENT
-    assert server.requests == [f"/moved/{name}", f"/{name}"]
 
 
 @pytest.mark.parametrize(
@@ -80,50 +69,53 @@ def test_a_file_that_moved_is_followed(server: WeightsServer) -> None:
         pytest.param("/cut", "cut off", id="breaks off in the middle"),
         pytest.param("/other", "another file", id="other bytes"),
         pytest.param("/moved/absent", "404", id="not there"),
+        pytest.param("/silent", "timed out", id="says nothing"),
     ],
 )
 def test_what_does_not_arrive_whole_is_absent(
-    server: WeightsServer, folder: str, reason: str
+    weights_host: WeightsServer, folder: str, reason: str
 ) -> None:
-    name = server.publish(CONTENT).rpartition("/")[2]
-    url = f"{server.address}{folder}/{name}"
+    name = weights_host.publish(CONTENT).rpartition("/")[2]
+    url = f"{weights_host.address}{folder}/{name}"
     if reason == "404":
-        server.files.clear()
+        weights_host.files.clear()
     with pytest.raises(DetectorError) as refused:
-        get(url)
+        get(url, timeout_seconds=0.2)
     message = str(refused.value)
     for part in ("weights: ", url, reason, str(cache_folder()), "or help yourself"):
         assert part in message
     assert "\n" not in message
     assert left() == []
-    server.files[name] = CONTENT
-    assert get(f"{server.address}/{name}").read_bytes() == CONTENT
-
-
-def test_a_server_that_says_nothing_is_not_waited_for(server: WeightsServer) -> None:
-    name = server.publish(CONTENT).rpartition("/")[2]
-    with pytest.raises(DetectorError, match="timed out"):
-        get(f"{server.address}/silent/{name}", timeout_seconds=0.2)
-    assert left() == []
     assert socket.getdefaulttimeout() is None
+    weights_host.files[name] = CONTENT
+    assert get(f"{weights_host.address}/moved/{name}").read_bytes() == CONTENT
+    assert weights_host.requests[-2:] == [f"/moved/{name}", f"/{name}"]
 
 
-def test_no_network(server: WeightsServer) -> None:
+def test_what_is_not_asked_for(
+    weights_host: WeightsServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weights_host.files["network_v1-0.5.pth"] = CONTENT
+    with pytest.raises(DetectorError, match=r"SHA-256.*network_v1-0\.5\.pth.*help yourself"):
+        get(f"{weights_host.address}/network_v1-0.5.pth")  # a name without a hash cannot be checked
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     with pytest.raises(DetectorError, match="refused"):
         get(f"http://127.0.0.1:{port}/network-0123abcd.pth")
+    url = weights_host.publish(CONTENT)
+    shutil.rmtree(tmp_path / "torch", ignore_errors=True)
+    (tmp_path / "torch").touch()
+    with pytest.raises(DetectorError, match="help yourself"):
+        get(url)
+    monkeypatch.setenv("ORN_WEIGHTS_MIRROR", "/disk/weights")
+    (tmp_path / "torch").unlink()
+    with pytest.raises(DetectorError, match=r"/disk/weights/network-0123abcd\.pth .*unknown url"):
+        get("http://192.0.2.1/network-0123abcd.pth")
+    assert weights_host.requests == []
 
 
-def test_a_name_without_a_hash_cannot_be_checked(server: WeightsServer) -> None:
-    server.files["network_v1-0.5.pth"] = CONTENT
-    with pytest.raises(DetectorError, match=r"SHA-256.*network_v1-0\.5\.pth.*help yourself"):
-        get(f"{server.address}/network_v1-0.5.pth")
-    assert server.requests == []
-
-
-def test_a_damaged_file_in_the_cache_is_named(server: WeightsServer) -> None:
-    url = server.publish(CONTENT)
+def test_a_damaged_file_in_the_cache_is_named(weights_host: WeightsServer) -> None:
+    url = weights_host.publish(CONTENT)
     path = get(url)
     path.write_bytes(CONTENT[:-1])
     with pytest.raises(DetectorError, match=rf"{path}: .* remove the file"):
@@ -133,8 +125,8 @@ def test_a_damaged_file_in_the_cache_is_named(server: WeightsServer) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="takes privileges away as Linux has it")
-def test_a_cache_that_is_read_only(server: WeightsServer) -> None:
-    there, missing = (server.publish(CONTENT, name=name) for name in ("there", "missing"))
+def test_a_cache_that_is_read_only(weights_host: WeightsServer) -> None:
+    there, missing = (weights_host.publish(CONTENT, name=name) for name in ("there", "missing"))
     path = get(there)
     path.parent.chmod(0o500)
     for url, code in ((there, 0), (missing, 3)):
@@ -145,28 +137,22 @@ def test_a_cache_that_is_read_only(server: WeightsServer) -> None:
     assert left() == [path]
 
 
-def test_a_cache_that_cannot_be_made(server: WeightsServer, tmp_path: Path) -> None:
-    (tmp_path / "torch").touch()
-    with pytest.raises(DetectorError, match="help yourself"):
-        get(server.publish(CONTENT))
-
-
-def test_processes_that_ask_at_once_fetch_it_once(server: WeightsServer) -> None:
-    name = server.publish(CONTENT).rpartition("/")[2]
-    processes = [start(f"{server.address}/silent/{name}") for _ in range(3)]
-    server.asked.wait()
-    server.released.set()
+def test_processes_that_ask_at_once_fetch_it_once(weights_host: WeightsServer) -> None:
+    name = weights_host.publish(CONTENT).rpartition("/")[2]
+    processes = [start(f"{weights_host.address}/silent/{name}") for _ in range(3)]
+    weights_host.asked.wait()
+    weights_host.released.set()
     for process in processes:
         process.join()
         assert process.exitcode == 0
-    assert server.requests == [f"/silent/{name}"]
+    assert weights_host.requests == [f"/silent/{name}"]
     assert cached_path(name).read_bytes() == CONTENT
 
 
-def test_a_process_that_is_ended_leaves_nothing(server: WeightsServer) -> None:
-    name = server.publish(CONTENT).rpartition("/")[2]
-    process = start(f"{server.address}/silent/{name}")
-    server.asked.wait()
+def test_a_process_that_is_ended_leaves_nothing(weights_host: WeightsServer) -> None:
+    name = weights_host.publish(CONTENT).rpartition("/")[2]
+    process = start(f"{weights_host.address}/silent/{name}")
+    weights_host.asked.wait()
     assert any(path.suffix == ".partial" for path in left())
     process.terminate()
     process.join()
@@ -176,20 +162,12 @@ def test_a_process_that_is_ended_leaves_nothing(server: WeightsServer) -> None:
 
 @pytest.mark.parametrize("scheme", ["http", "file"])
 def test_a_mirror_has_the_same_files(
-    server: WeightsServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scheme: str
+    weights_host: WeightsServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scheme: str
 ) -> None:
-    name = server.publish(CONTENT).rpartition("/")[2]
+    name = weights_host.publish(CONTENT).rpartition("/")[2]
     (tmp_path / name).write_bytes(CONTENT)
-    mirror = {"http": f"{server.address}/moved/", "file": tmp_path.as_uri()}[scheme]
+    mirror = {"http": f"{weights_host.address}/moved/", "file": tmp_path.as_uri()}[scheme]
     monkeypatch.setenv("ORN_WEIGHTS_MIRROR", mirror)
     assert get(f"http://192.0.2.1/elsewhere/{name}").read_bytes() == CONTENT
-    assert len(server.requests) == {"http": 2, "file": 0}[scheme]
+    assert len(weights_host.requests) == {"http": 2, "file": 0}[scheme]
     assert left() == [cached_path(name)]
-
-
-def test_a_mirror_that_is_no_address(
-    server: WeightsServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("ORN_WEIGHTS_MIRROR", "/disk/weights")
-    with pytest.raises(DetectorError, match=r"/disk/weights/network-0123abcd\.pth .*unknown url"):
-        get("http://192.0.2.1/network-0123abcd.pth")

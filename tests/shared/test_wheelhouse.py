@@ -1,14 +1,10 @@
 """Wheels for a machine without a network: those that it lacks, and no others."""
 
-import subprocess
-import sys
 import zipfile
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
 
-from orn.shared.cli import orn
 from orn.shared.errors import ConfigError
 from orn.shared.wheelhouse import installed_there, make_wheelhouse, platforms
 
@@ -41,12 +37,12 @@ def test_a_version_that_we_do_not_take_is_refused(tmp_path: Path) -> None:
         make_wheelhouse(tmp_path, "3.12", platforms("manylinux_2_28_x86_64"), {"torch": "1.9.0"})
 
 
-@pytest.mark.parametrize("version", ["3.x", "3", "2.7", "3.12 --pre", "py312"])
-def test_a_version_that_is_none_is_refused_before_pip_runs(tmp_path: Path, version: str) -> None:
-    words = ["wheelhouse", str(tmp_path / "house"), "--python-version", version]
-    result = CliRunner().invoke(orn, words)
-    assert result.exit_code == 2
-    assert f"wanted such as 3.12, found '{version}'" in result.stderr
+@pytest.mark.parametrize("version", ["3.x", "2.7", "3.12 --pre"])
+def test_a_version_that_is_none_is_refused_before_pip_runs(
+    orn, tmp_path: Path, version: str
+) -> None:
+    said = orn("wheelhouse", tmp_path / "house", "--python-version", version, exit_code=2).stderr
+    assert f"wanted such as 3.12, found '{version}'" in said
     assert not (tmp_path / "house").exists()
 
 
@@ -67,13 +63,6 @@ def test_pip_takes_what_is_there_from_empty_wheels(
         {"torch": "2.9", "numpy": "2.0"},
     )
     assert list(sizes) == ["tiny-1.0-py3-none-any.whl"]
-    done = subprocess.run(
-        [sys.executable, "-m", "pip", "install", "--no-index", "--no-deps", "--target",
-         str(tmp_path / "site"), *map(str, (tmp_path / "house").iterdir())],
-        check=True, timeout=120, capture_output=True,
-    )  # fmt: skip
-    assert done.returncode == 0
-    assert (tmp_path / "site" / "tiny.py").is_file()
     with zipfile.ZipFile(tmp_path / "house" / "tiny-1.0-py3-none-any.whl") as wheel:
         assert "tiny.py" in wheel.namelist()
 

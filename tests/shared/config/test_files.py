@@ -16,7 +16,6 @@ from orn.shared.config.files import (
     apply_overrides,
     config_from_dict,
     load_config,
-    to_dict,
     to_toml,
     toml_value,
 )
@@ -101,31 +100,22 @@ RATE = "optimiser.learning_rate = 1\n"
         ("epoch = 3", "unknown key 'epoch'; .*'epochs'"),
         ("[optimiser]\nlearning_rat = 3", "'optimiser.learning_rat'; .*'optimiser.learning_rate'"),
         ("[optimiser]", "missing key 'optimiser.learning_rate'"),
-        ("epochs = '3'", "missing key 'optimiser'"),
         (RATE + "epochs = '3'", "epochs: wanted a whole number, found '3'"),
-        (RATE + "epochs = 1.5", "epochs: wanted a whole number, found 1.5"),
         (RATE + "epochs = true", "epochs: wanted a whole number, found True"),
         (RATE + "is_mixed = 1", "is_mixed: wanted true or false, found 1"),
-        (RATE + "title = 1", "title: wanted a string, found 1"),
         (RATE + "title = { a = 1 }", "title: wanted a string, found a table"),
-        (RATE + "widths = [1, 'a']", r"widths\[1\]: wanted a whole number"),
         (RATE + "widths = 1", "widths: wanted a list, found 1"),
         (RATE + "checkpoint = 1", 'checkpoint: wanted a string or "none", found 1'),
         (RATE + "optimiser.name = 'adan'", "'adamw', found 'adan'; did you mean 'adam'"),
         (RATE + "optimiser.betas = [1]", r"optimiser.betas: wanted more entries, found \[1\]"),
         ("optimiser = 3", "optimiser: wanted a table, found 3"),
         (RATE + "frozen = {stages = 1, period = 3}", "frozen.period: wanted one of 1, 2, found 3"),
-        (RATE + "epochs = 0", "epochs: wanted at least 1, found 0"),
         (RATE + "epochs = 9999999999", "epochs: wanted less than 2147483648, found 9999999999"),
-        ("optimiser.learning_rate = nan", "learning_rate: wanted a finite number, found nan"),
         ("optimiser.learning_rate = 1e999", "learning_rate: wanted a finite number, found inf"),
         ("epochs = ", "is not a TOML file"),
         ("epochs = '\udcff'", "is not a TOML file"),
-        (f"epochs = {'9' * 5000}", "is not a TOML file"),
         (f"epochs = 0x{'f' * 5000}", "too large a number"),
-        (f"epochs = {'[' * 5000}", "nested too deeply"),
         (f"a{'.a' * 5000} = 1", "nested too deeply"),
-        (RATE + f"a{'.a' * 150} = 1", "unknown key 'a'; the nearest"),
         ("\n".join(f"a{i} = 1" for i in range(99)), "unknown key 'a6'.*; and 92 more"),
     ],
 )
@@ -186,13 +176,6 @@ def test_override_refusals(assignment: str, message: str) -> None:
     recipe = config_from_dict(MINIMAL, Recipe, source="test")
     with pytest.raises(ConfigError, match=message):
         apply_overrides(recipe, [assignment])
-
-
-def test_to_dict_has_plain_values() -> None:
-    recipe = Recipe(optimiser=Optimiser(learning_rate=0.1), checkpoint=Path("a"))
-    assert to_dict(recipe)["optimiser"]["betas"] == [0.9, 0.999]
-    assert to_dict(recipe)["checkpoint"] == "a"
-    assert to_dict(recipe)["frozen"] == {"stages": 1, "share": 1.0, "period": 2}
 
 
 def test_toml_gives_back_what_was_written(tmp_path: Path) -> None:

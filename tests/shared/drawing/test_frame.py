@@ -6,11 +6,9 @@ from numpy.typing import NDArray
 
 from orn.shared.drawing.colours import class_colour
 from orn.shared.drawing.frame import MASK_OPACITY, DrawnObjects, draw_frame, grey_frame
-from orn.shared.masks import rle
 from orn.shared.masks.coco_classes import COCO_CLASSES
 from orn.shared.masks.detections import FrameDetections
-
-CUP = COCO_CLASSES.index("cup")
+from tests.worlds.shards import CUP, blocks
 
 
 def objects(*covers: NDArray[np.bool_], labels: list[int]) -> DrawnObjects:
@@ -58,18 +56,12 @@ def test_coarse_masks_have_smooth_edges() -> None:
 
 
 def test_single_cells_stay() -> None:
-    cover = np.zeros((20, 20), bool)
-    cover[15, 15] = cover[10, 5:15] = True
-    picture = draw_frame(
-        grey_frame(height=600, width=600), objects(cover, labels=[0]), class_names=COCO_CLASSES
-    )
-    painted = is_painted(picture, 0)
-    assert painted[315, 300]
-    single = cover & (np.arange(20)[:, None] == 15)
-    alone = draw_frame(
-        grey_frame(height=600, width=600), objects(single, labels=[0]), class_names=COCO_CLASSES
-    )
-    assert is_painted(alone, 0)[465, 465]
+    single, row = np.zeros((2, 20, 20), bool)
+    single[15, 15] = row[10, 5:15] = True
+    grey = grey_frame(height=600, width=600)
+    for cover, place in ((single | row, (315, 300)), (single, (465, 465))):
+        drawn = draw_frame(grey, objects(cover, labels=[0]), class_names=COCO_CLASSES)
+        assert is_painted(drawn, 0)[place]
 
 
 def test_no_objects_and_labels_without_a_name() -> None:
@@ -81,15 +73,8 @@ def test_no_objects_and_labels_without_a_name() -> None:
 
 
 def found(num: int) -> FrameDetections:
-    return FrameDetections(
-        height=10,
-        width=12,
-        boxes=np.tile(np.float32([1, 1, 5, 5]), (num, 1)),
-        scores=np.linspace(0, 1, num, dtype=np.float32),
-        labels=np.zeros(num, np.uint8),
-        class_scores=None,
-        masks=(rle.encode(np.ones((10, 12), bool)),) * num,
-    )
+    scores = np.linspace(0, 1, num)
+    return blocks(*((0, score, 1, 1, 5, 5) for score in scores), height=10, width=12)
 
 
 def test_the_best_are_drawn_and_the_rest_is_told() -> None:
@@ -107,11 +92,8 @@ def test_the_best_are_drawn_and_the_rest_is_told() -> None:
 def test_any_class_name_is_drawn(name: str) -> None:
     grey = grey_frame(height=400, width=400)
     drawn = draw_frame(grey, objects(disc(9), labels=[0]), class_names=(name,), caption=name)
-    assert drawn.shape == grey.shape
-    assert (
-        drawn[200:360, 300:]
-        == draw_frame(grey, objects(disc(9), labels=[0]), class_names=("a",))[200:360, 300:]
-    ).all()
+    usual = draw_frame(grey, objects(disc(9), labels=[0]), class_names=("a",))
+    assert (drawn[200:360, 300:] == usual[200:360, 300:]).all()
 
 
 def test_letters_beyond_ascii_are_not_question_marks() -> None:
@@ -123,17 +105,7 @@ def test_letters_beyond_ascii_are_not_question_marks() -> None:
 
 
 def test_very_large_grids_are_made_coarser() -> None:
-    mask = np.zeros((100, 7680), bool)
-    mask[40:80, 1000:5000] = True
-    large = FrameDetections(
-        height=100,
-        width=7680,
-        boxes=np.float32([[1000, 40, 5000, 80]]),
-        scores=np.float32([0.9]),
-        labels=np.uint8([CUP]),
-        class_scores=None,
-        masks=(rle.encode(mask),),
-    )
+    large = blocks((CUP, 0.9, 1000, 40, 5000, 80), height=100, width=7680)
     drawn = DrawnObjects.of(large)
     assert drawn.covers.shape == (1, 25, 1920)
     assert drawn.boxes.tolist() == [[250, 10, 1250, 20]]

@@ -17,11 +17,11 @@ from tests.shared.inspect.conftest import found, write
 
 
 def test_an_exit_code_is_a_failure_unless_it_is_said_to_be_none(capfd) -> None:
-    wanted = "`orn detect no-such-data-set` ended with exit code 2"
+    wanted = "`orn manifest check no-such-data-set` ended with exit code 2"
     with pytest.raises(PipelineError, match=wanted):
-        run_orn(["detect", "no-such-data-set"], stdout=subprocess.DEVNULL)
+        run_orn(["manifest", "check", "no-such-data-set"], stdout=subprocess.DEVNULL)
     assert "no-such-data-set" in capfd.readouterr().err
-    run_orn(["detect", "no-such-data-set"], stdout=subprocess.DEVNULL, done=(0, 2))
+    run_orn(["manifest", "check", "no-such-data-set"], stdout=subprocess.DEVNULL, done=(0, 2))
 
 
 @pytest.mark.timeout(120)

@@ -11,6 +11,7 @@ import pytest
 from orn.shared.masks import rle
 from orn.shared.masks.detections import FrameDetections
 from orn.shared.masks.rules import are_sound, first_fault, frame_faults
+from tests.worlds.shards import blocks
 
 HEIGHT, WIDTH = 8, 10
 
@@ -23,17 +24,9 @@ def mask(y1: int, x1: int, y2: int, x2: int, *, width: int = WIDTH) -> bytes:
 
 @pytest.fixture
 def frame() -> FrameDetections:
-    class_scores = np.zeros((3, 80), np.float16)
-    class_scores[:, 2] = 0.7
-    return FrameDetections(
-        height=HEIGHT,
-        width=WIDTH,
-        boxes=np.array([[1, 2, 4, 6], [0, 0, 10, 8], [3, 3, 5, 5]], np.float32),
-        scores=np.full(3, 0.7, np.float32),
-        labels=np.full(3, 2, np.uint8),
-        class_scores=class_scores,
-        masks=(mask(2, 1, 6, 4), mask(0, 0, 8, 10), mask(0, 0, 0, 0)),
-    )
+    found = ((2, 0.7, 1, 2, 4, 6), (2, 0.7, 0, 0, 10, 8), (2, 0.7, 3, 3, 5, 5))
+    filled = blocks(*found, height=HEIGHT, width=WIDTH)
+    return replace(filled, masks=(*filled.masks[:2], mask(0, 0, 0, 0)))
 
 
 def quickly(frame: FrameDetections) -> bool:
@@ -45,15 +38,7 @@ def quickly(frame: FrameDetections) -> bool:
 def test_whole_detections_break_no_rule(frame: FrameDetections) -> None:
     assert frame_faults(frame) == []
     assert quickly(frame)
-    none = replace(
-        frame,
-        boxes=frame.boxes[:0],
-        scores=frame.scores[:0],
-        labels=frame.labels[:0],
-        class_scores=None,
-        masks=(),
-    )
-    assert frame_faults(none) == []
+    assert frame_faults(blocks(height=HEIGHT, width=WIDTH, class_scores=False)) == []
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,10 @@
 """A folder of shards: videos by id, ranges joined, copies in other processes."""
 
-import pickle
 import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from orn.shared.errors import ShardFormatError, ShardNotFoundError
@@ -141,14 +139,3 @@ def test_worker_processes_read_for_themselves(folder: Path) -> None:
     _masks(detections)
     with new_processes().Pool(1) as pool:
         assert pool.apply(_masks, (detections,)) == drawn_detections(43, 3).masks
-
-
-def test_copies_are_small(folder: Path) -> None:
-    detections = DetectionFolder(folder)
-    before = len(pickle.dumps(detections))
-    for row in range(40):
-        detections.video("long").frame(row)
-    assert len(pickle.dumps(detections)) == before
-    np.testing.assert_array_equal(
-        pickle.loads(pickle.dumps(detections)).video("a").seconds, [0.0, 0.1, 0.2]
-    )

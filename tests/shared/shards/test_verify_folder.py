@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from orn.shared.manifests.records import Dataset, DetectorChoice, Segment, Video
+from orn.shared.manifests.load import load_dataset
+from orn.shared.manifests.records import Dataset, Segment, Video
 from orn.shared.shards.plan import PLAN_NAME, Plan, plan_units
 from orn.shared.shards.schema import UNKNOWN_SOURCE
 from orn.shared.shards.verify_folder import verify_folder
 from tests.shared.shards.conftest import write_drawn
 from tests.worlds.shards import DETECTOR
+from tests.worlds.tables import write_table
 
 
 def shard(folder: Path, number: int) -> Path:
@@ -38,21 +40,11 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def dataset(tmp_path: Path) -> Dataset:
     """Lists `a`, `b` and `c`; the first two are there, with the size that the shards recorded."""
+    rows = ("video,label", "a,x", "b,x", "c,x")
+    manifest = write_table(tmp_path, "x", rows, classes=("x",), pattern="{id}.mp4")
     for name in ("a", "b"):
-        (tmp_path / f"{name}.mp4").write_bytes(b"video")
-    return Dataset(
-        name="x",
-        task="single-label",
-        form="clips",
-        metric="top1",
-        clip_frames=4,
-        root=tmp_path,
-        detector=DetectorChoice(),
-        classes=(),
-        videos=tuple(Video(id=name, path=tmp_path / f"{name}.mp4") for name in ("a", "b")),
-        segments=(),
-        missing=("c",),
-    )
+        (tmp_path / "data/x" / f"{name}.mp4").write_bytes(b"video")
+    return load_dataset(manifest, tmp_path / "data")
 
 
 def test_whole(folder: Path, dataset: Dataset) -> None:
@@ -107,11 +99,11 @@ def test_without_a_plan_not_all_frames_were_asked_for(folder: Path) -> None:
 
 def test_videos_of_the_list(folder: Path, dataset: Dataset, tmp_path: Path) -> None:
     write_drawn(shard(folder, 0), {"stranger": frames(0, 4)}, failed={"c": "no frame decoded"})
-    (tmp_path / "b.mp4").write_bytes(b"another")
+    (dataset.root / "b.mp4").write_bytes(b"another")
     wanted = [
         ("shard-000000.zarr.zip", "note", "video 'c'", "no frame decoded"),
         ("shard-000000.zarr.zip", "error", "video 'stranger'", "one that it does not"),
-        ("shard-000001.zarr.zip", "error", "video 'b'", f"7 bytes at {tmp_path / 'b.mp4'}"),
+        ("shard-000001.zarr.zip", "error", "video 'b'", f"7 bytes at {dataset.root / 'b.mp4'}"),
         (folder.name, "error", "video 'a'", "none in any shard"),
     ]
     found = verify_folder(folder, dataset)
@@ -134,10 +126,10 @@ def test_only_videos_that_the_plan_asks_for_are_missed(
 ) -> None:
     dataset = replace(
         dataset,
-        videos=(*dataset.videos, Video(id="d", path=tmp_path / "d.mp4")),
+        videos=(*dataset.videos, Video(id="d", path=dataset.root / "d.mp4")),
         segments=tuple(Segment(id=each, video_id=each, split="train") for each in "ad"),
     )
-    (tmp_path / "d.mp4").write_bytes(b"video")
+    (dataset.root / "d.mp4").write_bytes(b"video")
     units = plan_units([("d", 4)])
     Plan(dataset="x", frames=scope, detector=DETECTOR, units=units).save(tmp_path)
     write_drawn(shard(tmp_path, 0), {"d": frames(0, 4)})

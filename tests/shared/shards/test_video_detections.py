@@ -46,17 +46,12 @@ def nearest_loop(seconds: Sequence[float], wanted: float) -> tuple[int, float]:
 @pytest.mark.parametrize(
     ("seconds", "wanted", "row"),
     [
-        ([0.0, 0.1, 0.2], 0.0, 0),
-        ([0.0, 0.1, 0.2], 0.1, 1),
-        ([0.0, 0.1, 0.2], 0.12, 1),
         ([0.0, 0.1, 0.2], 0.17, 2),
         ([0.0, 0.25, 0.5], 0.375, 1),  # of two equally near the earlier
         ([0.0, 0.1, 0.2], -0.05, 0),  # half an interval before
         ([0.0, 0.1, 0.2], 0.25, 2),  # half an interval after
         ([0.0, 0.1, 0.2, 5.0], 5.04, 3),  # after a gap; the interval is the median
         ([3.0], 3.05, 0),  # one frame: 1 / rate
-        ([3.0], 2.95, 0),
-        ([0.0, 0.2], 0.3, 1),
     ],
 )
 def test_nearest(seconds: list[float], wanted: float, row: int) -> None:

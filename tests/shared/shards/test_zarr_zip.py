@@ -1,7 +1,6 @@
 """Groups in ZIP files: read back by plain zarr and by rows, refused when damaged or of another
 kind."""
 
-import pickle
 import re
 import subprocess
 import sys
@@ -105,15 +104,6 @@ def test_only_the_chunks_asked_for_are_read(group: Path) -> None:
     assert cache.currsize == 12 * 16  # 200 bytes hold 12 rows of 16
     file.rows("table", 59, 61)
     assert cache.currsize == 2 * 12 * 16
-
-
-def test_a_copy_reads_for_itself(group: Path) -> None:
-    cache = ChunkCache(10**6)
-    file = ZarrZip(group, cache)
-    file.rows("table", 0, 100)
-    copy, copied_cache = pickle.loads(pickle.dumps((file, cache)))
-    assert (copied_cache.currsize, copied_cache.maxsize) == (0, 10**6)
-    np.testing.assert_array_equal(copy.rows("table", 3, 9), ARRAYS["table"][3:9])
 
 
 def test_a_damaged_chunk_names_shard_and_array(group: Path) -> None:

@@ -122,26 +122,6 @@ def test_the_film_is_chosen_among_several_streams(tmp_path: Path) -> None:
     assert (probe(path).height, probe(path).width) == (HEIGHT, WIDTH)
 
 
-def test_a_packet_that_cannot_be_decoded_is_left_out(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    path = write_numbered(tmp_path / "a.mp4", 20, options={"g": "1", "bf": "0"})
-    with av.open(str(path)) as container:
-        packets = [packet for packet in container.demux(video=0) if packet.size]
-    content = bytearray(path.read_bytes())
-    for packet in (packets[6], packets[7]):
-        assert packet.pos is not None
-        content[packet.pos : packet.pos + packet.size] = bytes(packet.size)
-    path.write_bytes(content)
-    frames = list(read_frames(path))
-    kept = [*range(6), *range(8, 20)]
-    assert [number_of(frame.image) for frame in frames] == kept
-    assert [frame.index for frame in frames] == list(range(18))
-    np.testing.assert_allclose([frame.seconds for frame in frames], np.array(kept) / 10)
-    (record,) = caplog.records
-    assert "a.mp4: 2 packets left out, they cannot be decoded (Invalid" in record.getMessage()
-
-
 def test_a_size_that_changes_is_brought_to_the_first(tmp_path: Path) -> None:
     first = write_numbered(tmp_path / "1.ts", 12)
     second = write_numbered(tmp_path / "2.ts", 8, height=2 * HEIGHT, first=12)

@@ -11,7 +11,7 @@ from orn.shared.errors import VideoDecodeError
 from orn.shared.video.file import estimate_file, told_by_header
 from orn.shared.video.frame import FrameEstimate
 from orn.shared.video.read import estimate
-from tests.worlds.videos import write_numbered
+from tests.worlds.videos import write_numbered, write_pictures
 
 
 def written(path: Path, *, options: dict[str, str], form: str = "mp4", streams: int = 1) -> Path:
@@ -48,16 +48,10 @@ def test_a_plain_file(tmp_path: Path, form: str, flags: str) -> None:
 
 
 def test_uneven_times(tmp_path: Path) -> None:
-    path = tmp_path / "a.mp4"
-    with av.open(str(path), "w") as container:
-        film = container.add_stream("libx264", rate=1000)
-        film.height, film.width, film.pix_fmt = 64, 96, "yuv420p"
-        for number in range(60):
-            image = np.random.default_rng(number).integers(0, 256, (64, 96, 3), dtype=np.uint8)
-            frame = av.VideoFrame.from_ndarray(image, format="rgb24")
-            frame.pts, frame.time_base = number**2 + 7, Fraction(1, 1000)
-            container.mux(film.encode(frame))
-        container.mux(film.encode())
+    draw = np.random.default_rng(0)
+    pictures = [draw.integers(0, 256, (64, 96, 3), np.uint8) for _ in range(60)]
+    times = [number**2 + 7 for number in range(60)]
+    path = write_pictures(tmp_path / "a.mp4", pictures, rate=1000, pts=times)
     found = told_by_header(path)
     assert found is not None and found.frames == 60
     assert found == estimate_file(path)
@@ -79,11 +73,8 @@ def test_other_files_are_left_to_ffmpeg(
     assert estimate(path).frames in (40, 80)
 
 
-def test_a_codec_that_ffmpeg_may_lack_is_left_to_it(tmp_path: Path) -> None:
+def test_what_is_no_file_is_told_and_no_h264_is_left_to_ffmpeg(tmp_path: Path) -> None:
     assert told_by_header(write_numbered(tmp_path / "a.mp4", 20, codec="mpeg4")) is None
-
-
-def test_what_is_no_file_is_told(tmp_path: Path) -> None:
     for path in (tmp_path / "absent.mp4", tmp_path):
         with pytest.raises(VideoDecodeError):
             told_by_header(path)
