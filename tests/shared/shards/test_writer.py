@@ -169,25 +169,20 @@ def test_a_video_left_open_is_an_error(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(
-    ("index", "seconds", "form", "message"),
-    [
-        (4, 0.6, {}, "wanted an index above 4"),
-        (5, 0.5, {}, "after 0.5 s, found 0.5 s"),
-        (5, np.nan, {}, "found nan s"),
-        (5, np.inf, {}, "found inf s"),
-        (5, 0.6, {"height": 17, "width": 12}, "12 x 17, found 17 x 12"),
-        (5, 0.6, {"class_scores": False}, "wanted some class scores, found none"),
-    ],
-)
-def test_frames_that_do_not_fit_are_refused(
-    tmp_path: Path, index: int, seconds: float, form: dict[str, Any], message: str
-) -> None:
+def test_frames_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     writer = ShardWriter(tmp_path / "s.zip", ENTRY)
     begin(writer)
     writer.add(4, 0.5, drawn_detections())
-    with pytest.raises(ShapeError, match=f"video 'a' frame {index}: .*{message}"):
-        writer.add(index, seconds, drawn_detections(**form))
+    for index, seconds, found, message in [
+        (4, 0.6, drawn_detections(), "wanted an index above 4"),
+        (5, 0.5, drawn_detections(), "after 0.5 s, found 0.5 s"),
+        (5, np.nan, drawn_detections(), "found nan s"),
+        (5, np.inf, drawn_detections(), "found inf s"),
+        (5, 0.6, drawn_detections(height=17, width=12), "12 x 17, found 17 x 12"),
+        (5, 0.6, drawn_detections(class_scores=False), "some class scores, found none"),
+    ]:
+        with pytest.raises(ShapeError, match=f"video 'a' frame {index}: .*{message}"):
+            writer.add(index, seconds, found)
     writer.add(5, 0.6, drawn_detections())
 
 

@@ -106,23 +106,17 @@ def test_every_frame_has_its_own_detections(
     ]
 
 
-@pytest.mark.parametrize("name", ["out", "a.html"])
+@pytest.mark.parametrize(("name", "page"), [("out", "out/index.html"), ("a.html", "a.html")])
+@pytest.mark.parametrize("is_folder", [True, False])
 def test_what_is_no_page_of_ours_is_not_replaced(
-    looked_at: Shard, tmp_path: Path, name: str
+    looked_at: Shard, tmp_path: Path, name: str, page: str, is_folder: bool
 ) -> None:
-    page = tmp_path / name / "index.html" if name == "out" else tmp_path / name
-    page.parent.mkdir(exist_ok=True)
-    page.write_text("<p>mine")
-    with pytest.raises(PipelineError, match="expected nothing there or a page of a shard, got ano"):
+    other = tmp_path / page / "mine" if is_folder else tmp_path / page
+    other.parent.mkdir(parents=True, exist_ok=True)
+    other.write_text("<p>mine")
+    with pytest.raises(PipelineError, match=r"out|a\.html"):
         write_page(looked_at, NoPictures("why"), tmp_path / name)
-    assert page.read_text() == "<p>mine"
-    page.unlink()
-    if name == "out":
-        (tmp_path / name / "other").touch()
-    else:
-        page.mkdir()
-    with pytest.raises(PipelineError, match="expected a "):
-        write_page(looked_at, NoPictures("why"), tmp_path / name)
+    assert other.read_text() == "<p>mine"
 
 
 def test_of_a_large_file_only_the_beginning_is_read(looked_at: Shard, tmp_path: Path) -> None:
