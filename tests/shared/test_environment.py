@@ -1,5 +1,6 @@
 """Versions and commit."""
 
+import json
 import os
 import subprocess
 from pathlib import Path
@@ -31,22 +32,14 @@ def test_usable_cores_are_those_of_the_process(monkeypatch: pytest.MonkeyPatch) 
     assert usable_cores() == 64
 
 
-def test_versions_of_this_installation() -> None:
+def test_versions_of_this_installation(monkeypatch: pytest.MonkeyPatch) -> None:
     versions = library_versions()
     assert versions["object-relation-network"] != "absent"
     assert versions["numpy"][0].isdigit()
     assert "pytest" not in versions
-
-
-def test_library_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert json.loads(json.dumps(describe_environment())) == describe_environment()
     monkeypatch.setattr(environment, "requirements", lambda: {"none-such-library": ""})
     assert library_versions()["none-such-library"] == "absent"
-
-
-def test_environment_is_plain_values() -> None:
-    import json
-
-    assert json.loads(json.dumps(describe_environment())) == describe_environment()
 
 
 def git(folder: Path, *arguments: str) -> str:

@@ -3,13 +3,13 @@
 import json
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from orn.shared.errors import ShardFormatError
 from orn.shared.inspect.summary import summarise, summary_text, summary_to_dict
 from orn.shared.shards.shard import Shard
 from tests.shared.inspect.conftest import found, write
+from tests.shared.shards.conftest import spoilt
 from tests.worlds.shards import CUP
 
 
@@ -77,15 +77,6 @@ def test_what_is_odd_is_listed(tmp_path: Path) -> None:
     assert (odd["kind"], odd["video_id"], odd["frame"]) == ("empty frames", "a", 6)
 
 
-def test_borders_of_frames_that_skip_detections(
-    shard: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    opened, whole = Shard(shard), Shard.array
-
-    def damaged(self: Shard, name: str) -> np.ndarray:
-        found = whole(self, name)
-        return found + (np.arange(len(found)) == 2) * 9 if name == "frame_offsets" else found
-
-    monkeypatch.setattr(Shard, "array", damaged)
+def test_borders_of_frames_that_skip_detections(shard: Path) -> None:
     with pytest.raises(ShardFormatError, match="wanted 4 detections frame after frame"):
-        summarise(opened)
+        summarise(Shard(spoilt(shard, "frame_offsets", 2, 11)))

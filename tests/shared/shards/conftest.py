@@ -47,6 +47,13 @@ def with_arrays(path: Path, **changes: NDArray[Any] | None) -> Path:
     return target
 
 
+def spoilt(path: Path, name: str, place: Any, value: Any) -> Path:
+    """A shard beside another, with other elements in one array."""
+    values = arrays_in(path)[name]
+    values[place] = value
+    return with_arrays(path, **{name: values})
+
+
 @pytest.fixture(scope="session")
 def detector() -> DetectorEntry:
     """What the made-up detections say they were made with."""

@@ -81,21 +81,16 @@ def test_frames_that_do_not_fit(tmp_path: Path, video: Path, frames: Frames, mes
     assert not path.exists()
 
 
-@pytest.mark.parametrize(
-    ("name", "source", "error", "message"),
-    [
+def test_videos_that_do_not_fit(video: Path) -> None:
+    writer = ShardWriter(video.with_name("s.zip"), "mine")
+    for name, source, error, message in (
         ("a", "no.mp4", VideoDecodeError, "no.mp4"),
         ("a", "", VideoDecodeError, "folder of JPEGs"),
         (7, "film.mp4", ShapeError, "as text, got 7"),
         ("", "film.mp4", ShapeError, "as text, got ''"),
-    ],
-)
-def test_videos_that_do_not_fit(
-    video: Path, name: Any, source: str, error: type[PipelineError], message: str
-) -> None:
-    writer = ShardWriter(video.with_name("s.zip"), "mine")
-    with pytest.raises(error, match=message):
-        writer.add_video(name, video.parent / source, [])
+    ):
+        with pytest.raises(error, match=message):
+            writer.add_video(name, video.parent / source, [])
 
 
 def test_a_video_that_failed_makes_room_for_the_next(tmp_path: Path, video: Path) -> None:

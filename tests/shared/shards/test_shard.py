@@ -14,7 +14,7 @@ from orn.shared.inspect.findings import findings
 from orn.shared.shards.schema import MOST_ROWS
 from orn.shared.shards.shard import Shard
 from orn.shared.shards.zarr_zip import ChunkCache
-from tests.shared.shards.conftest import with_arrays, write_drawn
+from tests.shared.shards.conftest import spoilt, with_arrays, write_drawn
 from tests.worlds.shards import drawn_detections
 
 VIDEOS = {"a": (range(5), np.arange(5) / 10), "b": ((3, 7), (0.5, 0.9)), "c": ((), ())}
@@ -135,9 +135,7 @@ def checked_frame(shard: Shard) -> None:
 def test_what_is_wrong_names_shard_and_place(
     path: Path, name: str, place: Any, value: Any, read: Callable[[Shard], object], message: str
 ) -> None:
-    values = Shard(path).array(name).copy()
-    values[place] = value
-    shard = Shard(with_arrays(path, **{name: values}))
+    shard = Shard(spoilt(path, name, place, value))
     with pytest.raises(ShardFormatError, match=rf"changed\.zarr\.zip: .*{message}"):
         read(shard)
 

@@ -10,7 +10,7 @@ import pytest
 
 from orn.shared.errors import ShardFormatError
 from orn.shared.shards.verified import RECORD_NAME, unverified, verify_all
-from tests.shared.shards.conftest import arrays_in, with_arrays, write_drawn
+from tests.shared.shards.conftest import spoilt, write_drawn
 
 
 @pytest.fixture(autouse=True)
@@ -67,9 +67,7 @@ def test_a_folder_that_cannot_be_written_to_is_remembered_elsewhere(
 
 
 def test_the_first_that_is_wrong_ends_it_and_is_named(shards: tuple[Path, ...]) -> None:
-    scores = arrays_in(shards[1])["scores"]
-    scores[2] = np.nan
-    with_arrays(shards[1], scores=scores).replace(shards[1])
+    spoilt(shards[1], "scores", 2, np.nan).replace(shards[1])
     message = r"shard-000001\.zarr\.zip: array 'scores': detection 2: .*found nan.*`orn verify "
     with pytest.raises(ShardFormatError, match=message):
         verify(shards)
