@@ -12,11 +12,7 @@ from orn.shared.jobs.same_job import check_same_job, differences
         ({"a": 1, "b": [1, 2]}, {"b": [1, 2], "a": 1}, []),
         ({"a": 1}, {"a": 2}, ["a is 1 there, 2 asked for"]),
         ({"a": {"b": 1}}, {"a": {"b": 1, "c": 2}}, ["a.c is None there, 2 asked for"]),
-        (
-            {"a": [1, 2, 3]},
-            {"a": [1, 5]},
-            ["a has 3 entries there, 2 asked for", "a[1] is 2 there, 5 asked for"],
-        ),
+        ({"a": [1, 2]}, {"a": [1, 5]}, ["a[1] is 2 there, 5 asked for"]),
         ({"a": "x" * 99}, {"a": 1}, [f"a is '{'x' * 56}... there, 1 asked for"]),
     ],
 )

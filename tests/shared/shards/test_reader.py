@@ -76,15 +76,6 @@ def test_a_range_that_is_not_there_yet_is_a_gap(folder: Path) -> None:
         video.nearest_rows([3.0])
 
 
-def test_entries_come_without_reading_a_shard(folder: Path) -> None:
-    detections = DetectionFolder(folder)
-    for path in folder.iterdir():
-        path.unlink()
-    assert detections.entry("long").frames == 47
-    with pytest.raises(ShardNotFoundError, match="no such shard"):
-        detections.video("long")
-
-
 def test_videos_that_are_not_there(folder: Path) -> None:
     detections = DetectionFolder(folder)
     with pytest.raises(ShardNotFoundError, match=r"no detections of video 'y': no shard has it"):

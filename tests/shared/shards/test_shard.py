@@ -13,7 +13,6 @@ from orn.shared.errors import ShardFormatError, ShardNotFoundError
 from orn.shared.inspect.findings import findings
 from orn.shared.shards.schema import MOST_ROWS
 from orn.shared.shards.shard import Shard
-from orn.shared.shards.zarr_zip import ChunkCache
 from tests.shared.shards.conftest import spoilt, with_arrays, write_drawn
 from tests.worlds.shards import drawn_detections
 
@@ -40,6 +39,8 @@ def test_it_behaves_as_a_collection_of_frames(path: Path) -> None:
     shard = open_shard(str(path))
     frames = list(shard.frames())
     assert len(shard) == len(list(shard)) == 7
+    assert repr(shard) == f"<Shard {path}: 3 videos, 7 frames, 12 detections, 1 failed>"
+    assert repr(shard["b"][1]) == "<ShardFrame 7 of 'b' at 0.900 s: 3 detections>"
     assert [frame.video.id for frame in frames] == ["a"] * 5 + ["b"] * 2
     assert [frame.index for frame in frames] == [0, 1, 2, 3, 4, 3, 7]
     assert [frame.seconds for frame in frames] == [0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.9]
@@ -54,12 +55,6 @@ def test_it_behaves_as_a_collection_of_frames(path: Path) -> None:
             shard[wrong]
 
 
-def test_it_is_told_in_a_line(path: Path) -> None:
-    shard = Shard(path)
-    assert repr(shard) == f"<Shard {path}: 3 videos, 7 frames, 12 detections, 1 failed>"
-    assert repr(shard["b"][1]) == "<ShardFrame 7 of 'b' at 0.900 s: 3 detections>"
-
-
 def test_rows_and_videos_that_are_not_there(path: Path) -> None:
     shard = Shard(path)
     for row in (-1, 7):
@@ -69,12 +64,6 @@ def test_rows_and_videos_that_are_not_there(path: Path) -> None:
         shard.video_rows("x")
     with pytest.raises(ShardFormatError, match="has no array 'frames'"):
         shard.array("frames")
-
-
-def test_opening_reads_no_array(path: Path) -> None:
-    cache = ChunkCache(10**6)
-    Shard(path, cache)
-    assert cache.currsize == 0
 
 
 @pytest.mark.parametrize(

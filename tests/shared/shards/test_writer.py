@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from orn.shared.errors import PipelineError, ShapeError
-from orn.shared.masks import rle
 from orn.shared.masks.coco_classes import COCO_CLASSES
 from orn.shared.masks.detections import FrameDetections
 from orn.shared.shards.schema import DetectorEntry, FailedVideo
@@ -52,21 +51,12 @@ def assert_same(found: FrameDetections, wanted: FrameDetections) -> None:
 @st.composite
 def frames(draw: st.DrawFn, *, height: int, width: int) -> FrameDetections:
     num = draw(st.integers(0, 4))
-    masks = [
-        draw(hnp.arrays(np.bool_, (height, width), elements=st.booleans(), fill=st.just(False)))
-        for _ in range(num)
-    ]
-    fractions = st.floats(0, 1, width=32)
-    return FrameDetections(
-        height=height,
-        width=width,
-        boxes=np.tile(np.array([0, 0, width, height], np.float32), (num, 1)),
-        scores=draw(hnp.arrays(np.float32, num, elements=fractions)),
+    shares = st.sampled_from([0, 2**-7, 2**-12])
+    return FrameDetections.from_masks(
+        draw(hnp.arrays(np.bool_, (num, height, width), fill=st.just(False))),
         labels=draw(hnp.arrays(np.uint8, num, elements=st.integers(0, 79))),
-        class_scores=draw(
-            hnp.arrays(np.float16, (num, 80), elements=st.sampled_from([0, 2**-7, 2**-12]))
-        ),
-        masks=tuple(rle.encode(mask) for mask in masks),
+        scores=draw(hnp.arrays(np.float32, num, elements=st.floats(0, 1, width=32))),
+        class_scores=draw(hnp.arrays(np.float16, (num, 80), elements=shares)),
     )
 
 

@@ -97,15 +97,6 @@ def test_members_are_those_that_zarr_would_write(group: Path) -> None:
     assert found == {name: content.to_bytes() for name, content in members.items()}
 
 
-def test_only_the_chunks_asked_for_are_read(group: Path) -> None:
-    cache = ChunkCache(10**6)
-    file = ZarrZip(group, cache)
-    file.rows("table", 50, 51)
-    assert cache.currsize == 12 * 16  # 200 bytes hold 12 rows of 16
-    file.rows("table", 59, 61)
-    assert cache.currsize == 2 * 12 * 16
-
-
 def test_a_damaged_chunk_names_shard_and_array(group: Path) -> None:
     content = group.read_bytes()
     with zipfile.ZipFile(group) as file:

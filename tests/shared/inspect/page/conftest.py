@@ -49,6 +49,12 @@ def write(
     return Shard(path)
 
 
+def write_hostile(path: Path, text: str) -> Shard:
+    """A shard that has a text wherever it can have one."""
+    videos = {text: [frame(CUP_BOX)], "other": [frame()]}
+    return write(path, videos, class_names=(text,) * 80, failed=((text + "2", text),))
+
+
 @pytest.fixture(scope="session")
 def looked_at(tmp_path_factory: pytest.TempPathFactory) -> Shard:
     """Three videos of ten, two and no frames; frame 10 of the first is oddly empty."""

@@ -1,6 +1,7 @@
 """The page of a shard in a real browser, as one file and as a folder."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,10 @@ from orn.shared.drawing.colours import class_colour
 from orn.shared.inspect.page import write as page_writer
 from orn.shared.inspect.page.write import write_page
 from orn.shared.inspect.pictures import NoPictures
-from orn.shared.masks import rle
 from orn.shared.masks.detections import FrameDetections
 from orn.shared.shards.shard import Shard
 from tests.browser import ON_ANY_SCREEN, WITH_HOSTILE_TEXT, opened, serious_problems, until
-from tests.shared.inspect.page.conftest import CUP_BOX, frame, write
+from tests.shared.inspect.page.conftest import CUP_BOX, frame, write, write_hostile
 from tests.shared.inspect.page.test_write import Noise
 from tests.worlds.shards import CUP, PERSON
 
@@ -93,17 +93,13 @@ def test_any_mask_is_painted_pixel_by_pixel(chromium: Any, tmp_path: Path) -> No
         rng.random((480, 640)) < 0.3,
         np.ones((480, 640), np.bool_),
     ]
+    masks_NHW = np.stack(wanted) & (rows >= 60)
     frames = [
-        FrameDetections(
-            height=480,
-            width=640,
+        replace(
+            FrameDetections.from_masks(mask[None], labels=[CUP], scores=[0.9]),
             boxes=np.float32([[0, 0, 1, 1]]),
-            scores=np.float32([0.9]),
-            labels=np.uint8([CUP]),
-            class_scores=None,
-            masks=(rle.encode(mask & (rows >= 60)),),
         )
-        for mask in wanted
+        for mask in masks_NHW
     ]
     shard = write(tmp_path / "shard-000000.zarr.zip", {"a": frames}, class_scores=False)
     path = write_page(shard, NoPictures("none"), tmp_path / "a.html").path
@@ -226,12 +222,7 @@ def test_everybody_can_use_it(chromium: Any, page_path: Path, width: int, dark: 
 @WITH_HOSTILE_TEXT
 def test_hostile_texts_are_texts(chromium: Any, tmp_path: Path, text: str, name: str) -> None:
     """Both forms have one script; what a folder says is in test_write.py, too."""
-    shard = write(
-        tmp_path / "shard-000000.zarr.zip",
-        {text: [frame(CUP_BOX)], "other": [frame()]},
-        class_names=(text,) * 80,
-        failed=((text + "2", text),),
-    )
+    shard = write_hostile(tmp_path / "shard-000000.zarr.zip", text)
     path = write_page(shard, NoPictures(text), tmp_path / "page" / name).path
     with opened(chromium, path, width=360) as shown:
         wait(shown.page, 0)

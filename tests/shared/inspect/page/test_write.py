@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,12 +14,18 @@ from orn.shared.errors import PipelineError, ShardFormatError
 from orn.shared.inspect.page.contents import frame_json, safe_json
 from orn.shared.inspect.page.write import write_page
 from orn.shared.inspect.pictures import NoPictures
-from orn.shared.masks.detections import FrameDetections
 from orn.shared.shards.schema import VideoEntry
 from orn.shared.shards.shard import Shard
 from tests.bounded import bounded
 from tests.browser import HOSTILE
-from tests.shared.inspect.page.conftest import CUP_BOX, PERSON_BOX, VIDEOS, frame, write
+from tests.shared.inspect.page.conftest import (
+    CUP_BOX,
+    PERSON_BOX,
+    VIDEOS,
+    frame,
+    write,
+    write_hostile,
+)
 
 
 class Noise:
@@ -148,12 +155,7 @@ def test_a_failure_leaves_the_page_that_was_there(looked_at: Shard, tmp_path: Pa
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_texts_stay_in_their_script(tmp_path: Path, text: str) -> None:
-    shard = write(
-        tmp_path / "shard-000000.zarr.zip",
-        {text: [frame(CUP_BOX)]},
-        class_names=(text,) * 80,
-        failed=((text + "2", text),),
-    )
+    shard = write_hostile(tmp_path / "shard-000000.zarr.zip", text)
     report = write_page(shard, NoPictures(text), tmp_path / "page" / "a.html")
     index = index_of(report.path)
     assert index["videos"][0]["id"] == index["classes"][0] == text
@@ -178,14 +180,8 @@ def test_numbers_that_json_does_not_have(tmp_path: Path) -> None:
 
 def test_masks_of_another_size_are_refused() -> None:
     found = frame(CUP_BOX)
-    wrong = FrameDetections(
-        **{name: getattr(found, name) for name in ("boxes", "scores", "labels", "class_scores")},
-        height=7,
-        width=9,
-        masks=found.masks,
-    )
     with pytest.raises(ShardFormatError, match="shard: wanted masks of 63 pixels, found one of 48"):
-        frame_json(wrong, None, source="shard")
+        frame_json(replace(found, height=7, width=9), None, source="shard")
 
 
 def test_a_shard_without_videos_or_class_scores(tmp_path: Path) -> None:
