@@ -116,6 +116,7 @@ RATE = "optimiser.learning_rate = 1\n"
         ("epochs = '\udcff'", "is not a TOML file"),
         (f"epochs = 0x{'f' * 5000}", "too large a number"),
         (f"a{'.a' * 5000} = 1", "nested too deeply"),
+        (f"epochs = {'[' * 5000}", "nested too deeply"),
         ("\n".join(f"a{i} = 1" for i in range(99)), "unknown key 'a6'.*; and 92 more"),
     ],
 )

@@ -43,8 +43,15 @@ def test_the_document_is_as_documented(attributes: ShardAttributes) -> None:
         ({"class_names": ["person"]}, "80 class names, found 1"),
     ],
 )
-def test_format_and_version_are_refused_first(
+def test_what_is_wrong_is_refused(
     attributes: ShardAttributes, changes: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(ShardFormatError, match=f"^s: .*{message}"):
         ShardAttributes.from_json(attributes.to_json() | changes, source="s")
+
+
+def test_a_grid_of_too_many_pixels_is_refused(attributes: ShardAttributes) -> None:
+    document = attributes.to_json()
+    document["videos"][0] |= {"width": 65535, "height": 65535}
+    with pytest.raises(ShardFormatError, match="at most 268,435,456 pixels"):
+        ShardAttributes.from_json(document, source="s")

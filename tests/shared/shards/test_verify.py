@@ -63,3 +63,13 @@ def test_damaged_arrays_are_all_named(path: Path, tmp_path: Path) -> None:
     problems = verify_shard(damaged)
     assert [problem.array for problem in problems] == ["boxes", "rle"]
     assert "chunk 0 is damaged (its checksum does not match)" in problems[0].message
+
+
+def test_the_checksums_of_the_zip_file_count_too(path: Path) -> None:
+    content = path.read_bytes()
+    with zipfile.ZipFile(path) as file:
+        checksum = file.getinfo("scores/c/0").CRC.to_bytes(4, "little")
+    path.write_bytes(content.replace(checksum, b"\0\1\2\3"))
+    (problem,) = verify_shard(path)
+    assert (problem.array, problem.severity) == ("scores", "error")
+    assert "checksum of the ZIP member scores/c/0" in problem.message

@@ -95,6 +95,8 @@ def test_without_a_plan_not_all_frames_were_asked_for(folder: Path) -> None:
     write_drawn(shard(folder, 2), {"b": frames(6, 9)})
     (folder / PLAN_NAME).unlink()
     assert verify_folder(folder) == []
+    (folder / PLAN_NAME).write_text("{}")
+    assert [problem.wanted for problem in verify_folder(folder)] == ["a readable plan.json"]
 
 
 def test_videos_of_the_list(folder: Path, dataset: Dataset, tmp_path: Path) -> None:

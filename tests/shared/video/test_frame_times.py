@@ -3,6 +3,7 @@ gives."""
 
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +84,19 @@ def test_what_is_before_the_key_frame_is_not_decoded(
     assert times.keys.tolist() == [0, 20, 40, 60, 80]
     assert [frame.index for frame in read_file(path, start=65, stop=67)] == [65, 66]
     assert pictures == times.ticks[60:67].tolist()
+
+
+def test_a_key_frame_that_seeking_does_not_find_is_done_without(
+    tmp_path: Path, pictures: list[int | None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_numbered(tmp_path / "a.mp4", 40, options={"g": "40", "bf": "0"})
+    times = frame_times(path)
+    assert times is not None
+    wrong = replace(times, keys=np.array([0, 25]))
+    monkeypatch.setattr(video_file, "frame_times", lambda _: wrong)
+    assert [number_of(frame.image) for frame in read_file(path, start=25, stop=27)] == [25, 26]
+    assert len(pictures) == 27
+    assert list(read_file(path, start=5, stop=5)) == []
 
 
 @pytest.mark.parametrize(

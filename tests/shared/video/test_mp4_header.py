@@ -75,6 +75,9 @@ def test_other_files_are_left_to_ffmpeg(
 
 def test_what_is_no_file_is_told_and_no_h264_is_left_to_ffmpeg(tmp_path: Path) -> None:
     assert told_by_header(write_numbered(tmp_path / "a.mp4", 20, codec="mpeg4")) is None
+    path = written(tmp_path / "b.mp4", options={"movflags": "faststart"})
+    path.write_bytes(path.read_bytes()[:1500])
+    assert told_by_header(path) is None
     for path in (tmp_path / "absent.mp4", tmp_path):
         with pytest.raises(VideoDecodeError):
             told_by_header(path)
