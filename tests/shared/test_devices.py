@@ -3,7 +3,7 @@ import os
 import pytest
 import torch
 
-from orn.shared.devices import choose_device, devices_of_workers, spread_over_gpus
+from orn.shared.devices import choose_device, devices_of_workers
 from orn.shared.errors import ConfigError
 
 
@@ -23,21 +23,6 @@ def test_devices(monkeypatch: pytest.MonkeyPatch) -> None:
     assert choose_device("auto") == "cuda"
 
 
-@pytest.mark.parametrize(
-    ("workers", "num_gpus", "expected"),
-    [
-        pytest.param(None, 1, ("cuda:0",), id="one GPU"),
-        pytest.param(None, 3, ("cuda:0", "cuda:1", "cuda:2"), id="one process a GPU"),
-        pytest.param(2, 4, ("cuda:0", "cuda:1"), id="fewer processes than GPUs"),
-        pytest.param(5, 2, ("cuda:0", "cuda:1", "cuda:0", "cuda:1", "cuda:0"), id="more"),
-    ],
-)
-def test_processes_take_the_gpus_in_turns(
-    workers: int | None, num_gpus: int, expected: tuple[str, ...]
-) -> None:
-    assert spread_over_gpus(workers, num_gpus=num_gpus) == expected
-
-
 def test_devices_of_workers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: {1, 2, 5}, raising=False)
@@ -47,6 +32,8 @@ def test_devices_of_workers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     assert devices_of_workers("auto", None) == ("cuda:0", "cuda:1")
     assert devices_of_workers("cuda", 1) == ("cuda:0",)
+    in_turns = ("cuda:0", "cuda:1", "cuda:0", "cuda:1", "cuda:0")
+    assert devices_of_workers("auto", 5) == in_turns
     assert devices_of_workers("cuda:1", None) == ("cuda:1",)
     assert devices_of_workers("cuda:1", 2) == ("cuda:1", "cuda:1")
     assert devices_of_workers("cpu", None) == ("cpu",) * 3

@@ -4,28 +4,24 @@ import pytest
 
 from orn.shared.nearest import nearest, nearest_first
 
+NAMES = ["vlog", "epic", "something", "demo"]
+KEYS = ["optimiser.name", "optimiser.learning_rate", "model.kernels", "l", "r"]
+
 
 @pytest.mark.parametrize(
-    ("word", "wanted"),
+    ("word", "names", "wanted"),
     [
-        pytest.param("vlgo", "vlog", id="swapped"),
-        pytest.param("VLOG", "vlog", id="case"),
-        pytest.param("xyz", "demo", id="nothing alike: first in the alphabet"),
-        pytest.param("something-v2", "something", id="longer"),
+        pytest.param("vlgo", NAMES, "vlog", id="swapped"),
+        pytest.param("VLOG", NAMES, "vlog", id="case"),
+        pytest.param("xyz", NAMES, "demo", id="nothing alike: first in the alphabet"),
+        pytest.param("something-v2", NAMES, "something", id="longer"),
+        pytest.param("LR", KEYS, "optimiser.learning_rate", id="first letters"),
+        pytest.param("optimiser.lr", KEYS, "optimiser.learning_rate", id="first letters behind"),
+        pytest.param("word", [], None, id="nothing"),
     ],
 )
-def test_nearest(word: str, wanted: str) -> None:
-    assert nearest(word, ["vlog", "epic", "something", "demo"]) == wanted
-
-
-@pytest.mark.parametrize("word", ["lr", "LR", "optimiser.lr"])
-def test_first_letters_stand_for_words(word: str) -> None:
-    names = ["optimiser.name", "optimiser.learning_rate", "model.kernels", "l", "r"]
-    assert nearest(word, names) == "optimiser.learning_rate"
-
-
-def test_nearest_of_nothing() -> None:
-    assert nearest("word", []) is None
+def test_nearest(word: str, names: list[str], wanted: str | None) -> None:
+    assert nearest(word, names) == wanted
 
 
 def test_nearest_first_keeps_all() -> None:

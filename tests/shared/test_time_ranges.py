@@ -1,7 +1,6 @@
 """Ranges of times, and sets of them."""
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -40,23 +39,6 @@ def test_open_ends() -> None:
     assert not of([(1, 2)]).covers(TimeRange(1, None))
     assert ALL_TIMES.length(3.5) == 3.5
     assert (ALL_TIMES.end, TimeRanges(()).end) == (float("inf"), float("-inf"))
-
-
-@pytest.mark.parametrize(
-    ("start", "stop", "expected"),
-    [
-        (None, None, (0, 5)),
-        (0.1, None, (1, 5)),
-        (0.1, 0.3, (1, 3)),  # the frame at 0.3 belongs to what follows
-        (0.11, 0.19, (2, 2)),
-        (None, 0.05, (0, 1)),
-        (9.0, None, (5, 5)),
-        (0.3, 0.1, (3, 3)),
-    ],
-)
-def test_frames_of_a_time_range(start, stop, expected) -> None:
-    seconds = np.array([0.0, 0.1, 0.2, 0.3, 0.4])
-    assert TimeRange(start, stop).places(seconds) == expected
 
 
 @given(

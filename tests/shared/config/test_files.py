@@ -134,21 +134,12 @@ def test_file_that_is_not_there(tmp_path: Path) -> None:
 
 def test_overrides_replace_and_leave_the_rest() -> None:
     recipe = config_from_dict(MINIMAL, Recipe, source="test")
-    changed = apply_overrides(
-        recipe,
-        [
-            "optimiser.learning_rate=1e-3",
-            "epochs = 9",
-            "title='5'",
-            "checkpoint=/x/y.pth",
-            "widths=[3,4]",
-            "optimiser.name=adam",
-            "optimiser.warm_up=none",
-            "frozen.stages=2",
-            "frozen.share=.5",
-        ],
-    )
-    assert changed == Recipe(
+    changes = [
+        *("optimiser.learning_rate=1e-3", "optimiser.name=adam", "optimiser.warm_up=none"),
+        *("epochs = 9", "title='5'", "checkpoint=/x/y.pth", "widths=[3,4]"),
+        *("frozen.stages=2", "frozen.share=.5"),
+    ]
+    assert apply_overrides(recipe, changes) == Recipe(
         optimiser=Optimiser(learning_rate=0.001, name="adam", warm_up=None),
         epochs=9,
         title="5",

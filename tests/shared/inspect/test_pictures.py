@@ -100,12 +100,13 @@ def test_the_plan_names_the_data_set(
             source.frames(entry(), np.zeros(1))
         assert all(part in str(raised.value) for part in parts)
 
-    def save(dataset: str, file: ManifestFile | None = None) -> None:
+    def save(dataset: str, path: Path | None = None) -> None:
+        file = ManifestFile.of(path)
         plan = Plan(dataset=dataset, frames="all", detector=DETECTOR, manifest=file, units=())
         plan.save(shard.parent)
 
     refused("no plan beside the shard")
-    save("mine", ManifestFile.of(manifest))
+    save("mine", manifest)
     source = pictures_of_shard(shard, None, tmp_path / "data")
     assert numbers(source, entry(film), 0.1) == [1]
     manifest.write_text(f"# changed\n{text}")
