@@ -12,7 +12,7 @@ from orn.shared.errors import JoinError, ShardFormatError
 from orn.shared.shards.shard import Shard
 from orn.shared.shards.video_detections import VideoDetections
 from tests.shared.shards.conftest import Range, write_drawn
-from tests.worlds.shards import drawn_detections, video_entry
+from tests.worlds.shards import video_entry
 
 ENTRY = video_entry("clip", height=12, width=17, rate=10.0)
 
@@ -93,21 +93,6 @@ def test_many_times_equal_the_loop(ticks: list[int], wanted: list[float]) -> Non
     rows = found.nearest_rows(near)
     assert rows.dtype == np.int64
     assert rows.tolist() == [nearest_loop(seconds, each)[0] for each in near]
-
-
-def test_ranges_of_several_shards_are_one_video(tmp_path: Path) -> None:
-    first = write_drawn(tmp_path / "0.zip", {"x": ((0,), (0.0,)), "clip": ((0, 1), (0.0, 0.1))})
-    second = write_drawn(tmp_path / "1.zip", {"clip": ((2, 3, 5), (0.2, 0.3, 0.5))})
-    found = VideoDetections(ENTRY, [(Shard(first), 1, 3), (Shard(second), 0, 3)])
-    assert found.num_frames == 5
-    assert found.seconds.tolist() == [0.0, 0.1, 0.2, 0.3, 0.5]
-    assert found.frame_indices.tolist() == [0, 1, 2, 3, 5]
-    assert found.interval_seconds == pytest.approx(0.1)
-    for row, index in enumerate(found.frame_indices.tolist()):
-        assert found.frame(row).masks == drawn_detections(index, index % 4).masks
-    for row in (-1, 5):
-        with pytest.raises(JoinError, match=f"has detections of 5 frames, asked for row {row}"):
-            found.frame(row)
 
 
 @pytest.mark.parametrize(

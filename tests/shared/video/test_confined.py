@@ -54,8 +54,12 @@ LISTS = {
 }
 
 
-def readers() -> list[Callable[[Path], Any]]:
-    return [lambda path: list(read_frames(path)), probe, estimate, frame_times]
+READERS: list[Callable[[Path], Any]] = [
+    lambda path: list(read_frames(path)),
+    probe,
+    estimate,
+    frame_times,
+]
 
 
 @pytest.fixture
@@ -77,7 +81,7 @@ def test_a_list_of_other_files_is_refused(
     path = tmp_path / name
     path.write_text(LISTS[name].format(canary=canary.name))
     monkeypatch.chdir(tmp_path)
-    for read in readers():
+    for read in READERS:
         with pytest.raises(VideoDecodeError, match=rf"{re.escape(name)}: (wanted|cannot be)"):
             read(path)
     assert canary.stat().st_atime_ns == 0
