@@ -1,20 +1,28 @@
-"""Ranges of time that a label table covers: widened, joined, cut into units, recognised again."""
+"""Ranges of time that a label table covers: widened, joined, cut into units, recognised again; and
+that detecting them finds, by its time, every frame that training can ask for."""
 
-import dataclasses
 import itertools
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from orn.shared.errors import ConfigError
-from orn.shared.manifests.records import Segment
+from orn.shared.manifests.load import load_dataset
+from orn.shared.manifests.records import Dataset, Segment
 from orn.shared.shards.plan import Plan, Unit
+from orn.shared.shards.reader import DetectionFolder
 from orn.shared.time_ranges import TimeRange
-from orn.shared.video.read import FrameEstimate
+from orn.shared.video.read import FrameEstimate, read_frames
+from orn.stage1_detect.job import DetectSummary, run_job
 from orn.stage1_detect.labelled import check_segments, labelled_ranges, pack_ranges, range_frames
+from orn.stage1_detect.planning import Scope, plan_job
 from tests.worlds.shards import FakeDetector
+from tests.worlds.tables import write_table
+from tests.worlds.videos import write_grey
 
 Limits = tuple[float | None, float | None]
 
@@ -62,28 +70,21 @@ def drawn(units: tuple[Unit, ...]) -> list[str]:
 
 def test_packing() -> None:
     ranges = {
-        "a": (TimeRange(start_seconds=1.0, stop_seconds=2.0),),
-        "b": (
-            TimeRange(start_seconds=None, stop_seconds=0.5),
-            TimeRange(start_seconds=3.0, stop_seconds=8.5),
-        ),
-        "c": (TimeRange(start_seconds=None, stop_seconds=None),),
-        "d": (TimeRange(start_seconds=18.5, stop_seconds=None),),
+        "a": (TimeRange(1.0, 2.0),),
+        "b": (TimeRange(None, 0.5), TimeRange(3.0, 8.5)),
+        "c": (TimeRange(),),
+        "d": (TimeRange(18.5, None),),
     }
-    estimates = {
-        "a": TEN_A_SECOND,
-        "b": TEN_A_SECOND,
-        "c": FrameEstimate(frames=3, rate=10.0),
-        "d": TEN_A_SECOND,
-    }
-    assert drawn(pack_ranges(ranges, estimates, 20)) == [
+    estimates = dict.fromkeys("abcd", TEN_A_SECOND) | {"c": FrameEstimate(frames=3, rate=10.0)}
+    units = pack_ranges(ranges, estimates, 20)
+    assert drawn(units) == [
         "a[1.0:2.0] b[None:0.5]",
         "b[3.0:5.0]",
         "b[5.0:7.0]",
         "b[7.0:8.5] c",
         "d[18.5:None]",
     ]
-    assert [unit.index for unit in pack_ranges(ranges, estimates, 20)] == [0, 1, 2, 3, 4]
+    assert [unit.index for unit in units] == [0, 1, 2, 3, 4]
 
 
 times = st.floats(0, 19, allow_nan=False)
@@ -95,7 +96,7 @@ segment_lists = st.lists(
 
 
 @given(segment_lists, st.integers(1, 60))
-def test_every_frame_of_a_segment_is_in_one_piece(
+def test_every_frame_of_a_segment_is_in_one_piece_and_its_plan_is_known(
     segments: list[Segment], unit_frames: int
 ) -> None:
     ranges = labelled_ranges(segments, rate=10.0)
@@ -114,21 +115,10 @@ def test_every_frame_of_a_segment_is_in_one_piece(
         frames = sum(range_frames(r, TEN_A_SECOND) for part in unit.parts for r in part.ranges)
         assert frames <= max(unit_frames, 1) + 1e-6
 
-
-@given(segment_lists, st.integers(1, 60))
-def test_a_plan_has_its_own_segments_and_no_longer_ones(
-    segments: list[Segment], unit_frames: int
-) -> None:
-    ranges = labelled_ranges(segments, rate=10.0)
-    plan = Plan(
-        dataset="d",
-        frames="labelled",
-        detector=FakeDetector().entry,
-        units=pack_ranges({"v": ranges}, {"v": TEN_A_SECOND}, unit_frames),
-    )
-    folder = Path("shards")
+    entry, folder = FakeDetector().entry, Path("shards")
+    plan = Plan(dataset="d", frames="labelled", detector=entry, units=units)
     check_segments(plan, [*segments, segment(0, 99, video="other")], folder)
-    check_segments(dataclasses.replace(plan, frames="all"), [segment(0, 99)], folder)
+    check_segments(replace(plan, frames="all"), [segment(0, 99)], folder)
     with pytest.raises(ConfigError, match=r"plan\.json: .* segment '0-99' of video 'v' .*--fresh"):
         check_segments(plan, [segment(0, 99)], folder)
 
@@ -150,9 +140,89 @@ def test_a_segment_that_stops_far_beyond_the_video_is_planned_by_what_is_there(
 
 def test_a_folder_that_lacks_most_numbers_is_as_long_as_its_last_one() -> None:
     sparse = FrameEstimate(frames=40, rate=10.0, duration_seconds=1000.0)
-    limits = TimeRange(start_seconds=800.0, stop_seconds=900.0)
+    limits = TimeRange(800.0, 900.0)
     assert range_frames(limits, sparse) == 1000
-    pieces = pack_ranges({"v": (limits,)}, {"v": sparse}, 20)
-    assert len(pieces) == 6
+    assert len(pack_ranges({"v": (limits,)}, {"v": sparse}, 20)) == 6
     vast = FrameEstimate(frames=1, rate=10.0, duration_seconds=1e12)
     assert len(pack_ranges({"v": (TimeRange(0.5, 1e9),)}, {"v": vast}, 20)) == 2
+
+
+LABELLED = Scope(frames="labelled", unit_frames=30)
+
+
+def detect(dataset: Dataset, folder: Path, scope: Scope) -> DetectSummary:
+    job = plan_job(dataset, entry=FakeDetector().entry, folder=folder, scope=scope)
+    return run_job(job, detector=FakeDetector(), batch=8)
+
+
+def check_joins(dataset: Dataset, folder: Path) -> int:
+    """Checks that each frame of each segment has its detections; returns how many there are."""
+    detections = DetectionFolder(folder)
+    paths = {video.id: video.path for video in dataset.videos}
+    seconds = {
+        video_id: np.array([frame.seconds for frame in read_frames(paths[video_id])])
+        for video_id in detections.video_ids
+    }
+    checked = 0
+    for segment in dataset.segments:
+        video = detections.video(segment.video_id)
+        seconds_F = seconds[segment.video_id]
+        stop = segment.stop_seconds or np.inf
+        times = seconds_F[(seconds_F >= (segment.start_seconds or 0)) & (seconds_F < stop)]
+        rows = video.nearest_rows(times)
+        np.testing.assert_array_equal(video.seconds[rows], times)
+        checked += len(times)
+    return checked
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> Dataset:
+    """Three videos of 90 frames at 10 a second, the third without a segment."""
+    for name in ("a.mp4", "b.avi", "c.mp4"):
+        write_grey(tmp_path / "data" / "long" / name, 90)
+    rows = ["video,label,start,stop", "a.mp4,push,0.5,1.5", "a.mp4,push,1.2,2.75"]
+    rows += ["a.mp4,push,7.0,8.0", "b.avi,push,3.0,8.5"]
+    manifest = write_table(tmp_path, "long", rows, classes=["push"], pattern="{id}")
+    manifest.write_text(manifest.read_text().replace('"clips"', '"segments"'))
+    loaded = load_dataset(manifest, tmp_path / "data", labels=False)
+    unlabelled = replace(loaded.videos[0], id="c.mp4", path=tmp_path / "data" / "long" / "c.mp4")
+    return replace(loaded, videos=(*loaded.videos, unlabelled))
+
+
+def test_training_finds_every_frame_and_no_other_is_looked_at(
+    dataset: Dataset, tmp_path: Path
+) -> None:
+    folder = tmp_path / "out"
+    summary = detect(dataset, folder, LABELLED)
+    assert check_joins(dataset, folder) == 10 + 16 + 10 + 55
+    # 0.4 to 2.85 s, 6.9 to 8.1 s, 2.9 to 8.6 s
+    assert summary.frames == 25 + 12 + 57
+    assert (summary.videos, summary.unlabelled) == (2, 1)
+    assert summary.short == ()
+    detections = DetectionFolder(folder)
+    assert detections.video_ids == ("a.mp4", "b.avi")
+    assert detections.video("a.mp4").frame_indices.tolist() == [*range(4, 29), *range(69, 81)]
+    assert detections.video("b.avi").num_frames == 57
+    again = detect(dataset, folder, LABELLED)
+    assert (again.frames, again.total_frames) == (0, summary.frames)
+    longer = Segment(id="new", video_id="a.mp4", split="train", start_seconds=4.0, stop_seconds=5.0)
+    changed = replace(dataset, segments=(*dataset.segments, longer))
+    with pytest.raises(ConfigError, match=r"segment 'new' of video 'a\.mp4' \(4\.0 s to 5\.0 s\)"):
+        detect(changed, folder, LABELLED)
+
+
+@pytest.mark.real_data
+def test_the_real_table_of_epic(sample_data: Path, tmp_path: Path) -> None:
+    root = tmp_path / "epic"
+    (root / "annotations").mkdir(parents=True)
+    table = sample_data / "epic" / "annotations" / "EPIC_train_action_labels.csv"
+    lines = table.read_text().splitlines(keepends=True)
+    kept = [line for line in lines[1:] if ",P01_01," in line][:8]
+    (root / "annotations" / table.name).write_text("".join([lines[0], *kept]))
+    write_grey(root / "videos" / "P01" / "P01_01.MP4", 400, height=16, width=16)
+    dataset = load_dataset("epic", tmp_path, labels=False)
+    assert len(dataset.segments) == 8
+    summary = detect(dataset, tmp_path / "out", LABELLED)
+    assert summary.exit_code == 0
+    assert 50 < summary.frames < 400
+    assert check_joins(dataset, tmp_path / "out") > 50

@@ -1,5 +1,4 @@
 import dataclasses
-import logging
 from pathlib import Path
 from typing import Any
 
@@ -22,19 +21,12 @@ from orn.stage1_detect.planning import (
 )
 from tests.worlds.shards import FakeDetector
 
+ENTRY = FakeDetector().entry
+
 
 @pytest.fixture
 def dataset(world: Path) -> Dataset:
     return load_dataset(world, world.parent / "data", labels=False)
-
-
-def test_missing_videos_are_named_in_a_warning(
-    dataset: Dataset, caplog: pytest.LogCaptureFixture
-) -> None:
-    with caplog.at_level(logging.WARNING):
-        warn_of_missing(dataset)
-    assert "small: 1 of 4 listed videos are not under" in caplog.text
-    assert "lost" in caplog.text
 
 
 def drawn(job: DetectJob) -> list[str]:
@@ -50,17 +42,16 @@ def shard_made(job: DetectJob, index: int) -> None:
     shard_path(job.folder, index).touch()
 
 
-ENTRY = FakeDetector().entry
-
-
-def test_plan_has_every_video_and_estimates_what_it_can(dataset: Dataset, tmp_path: Path) -> None:
+def test_plan_has_every_video_and_estimates_what_it_can(
+    dataset: Dataset, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    warn_of_missing(dataset)
+    assert "1 of 4 listed videos" in caplog.text
+    assert "lost" in caplog.text
     job = plan_job(dataset, entry=ENTRY, folder=tmp_path / "out")
     assert drawn(job) == ["a b broken*"]
-    assert {name: each.frames for name, each in job.estimates.items()} == {
-        "a": 5,
-        "b": 12,
-        "broken": 0,
-    }
+    frames = {name: each.frames for name, each in job.estimates.items()}
+    assert frames == {"a": 5, "b": 12, "broken": 0}
     assert job.frames_of(job.plan.units) == 5 + 12 + 300
     assert units_to_do(job) == job.plan.units
     assert not (tmp_path / "out").exists()
@@ -68,10 +59,16 @@ def test_plan_has_every_video_and_estimates_what_it_can(dataset: Dataset, tmp_pa
     assert Plan.load(tmp_path / "out") == job.plan
 
 
-def test_the_plan_has_the_manifest_and_goes_on_where_that_moved(
-    dataset: Dataset, world: Path, tmp_path: Path
+def test_a_job_that_goes_on_opens_no_video_that_is_done(
+    dataset: Dataset, world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    save_plan(plan_job(dataset, entry=ENTRY, folder=tmp_path / "out"))
+    first = plan_job(dataset, entry=ENTRY, folder=tmp_path / "out")
+    shard_made(first, 0)
+    monkeypatch.setattr(headers, "told", lambda *args, **kwargs: pytest.fail("opened a video"))
+    for entry in (ENTRY, None):  # a look at the work needs no detector
+        again = plan_job(dataset, entry=entry, folder=tmp_path / "out")
+        assert again.plan.units == first.plan.units
+        assert units_to_do(again) == ()
     moved = world.rename(world.with_name("moved.toml"))
     loaded = load_dataset(moved, world.parent / "data", labels=False)
     save_plan(plan_job(loaded, entry=ENTRY, folder=tmp_path / "out"))
@@ -80,52 +77,37 @@ def test_the_plan_has_the_manifest_and_goes_on_where_that_moved(
     assert saved.manifest == ManifestFile.of(moved)
 
 
-def test_a_job_that_goes_on_opens_no_video_that_is_done(
-    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    first = plan_job(dataset, entry=ENTRY, folder=tmp_path)
-    shard_made(first, 0)
-    monkeypatch.setattr(headers, "told", lambda *args, **kwargs: pytest.fail("opened a video"))
-    again = plan_job(dataset, entry=ENTRY, folder=tmp_path)
-    assert again.plan == first.plan
-    assert units_to_do(again) == ()
-
-
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
         ("entry", dataclasses.replace(ENTRY, checkpoint_digest="sha256:other"), "sha256:other"),
-        ("scope", Scope(unit_frames=9), "unit_frames is 2000 there, 9 asked for"),
-        ("scope", Scope(frames="labelled"), "frames is 'all' there, 'labelled' asked for"),
-        ("settings", {"batch": 4, "threads": 1}, "settings.batch is 8 there, 4 asked for"),
+        ("scope", Scope(unit_frames=9), "unit_frames is 2000 there, 9"),
+        ("scope", Scope(frames="labelled"), "frames is 'all' there, 'labelled'"),
+        ("settings", {"batch": 4}, "settings.batch is 8 there, 4"),
+        ("settings", {"batch": 8, "device": "cuda"}, "settings.device is 'cpu' there, 'cuda'"),
     ],
 )
 def test_what_would_mix_is_refused(
     dataset: Dataset, tmp_path: Path, name: str, value: Any, message: str
 ) -> None:
-    wanted: dict[str, Any] = {"entry": ENTRY, "settings": {"batch": 8, "threads": 1}}
+    wanted: dict[str, Any] = {"entry": ENTRY, "settings": {"batch": 8, "device": "cpu"}}
     save_plan(plan_job(dataset, folder=tmp_path, **wanted))
     with pytest.raises(ConfigError, match=rf"{message}.*--fresh"):
         plan_job(dataset, folder=tmp_path, **{**wanted, name: value})
     plan_job(dataset, folder=tmp_path, **{**wanted, name: value}, fresh=True)
 
 
-def test_the_device_is_compared_where_both_sides_say_one(dataset: Dataset, tmp_path: Path) -> None:
-    def settings_of_plan(folder: Path, **settings: Any) -> dict[str, Any]:
-        job = plan_job(dataset, entry=ENTRY, folder=folder, settings={"batch": 8, **settings})
+@pytest.mark.parametrize(("before", "after"), [({}, {"device": "cuda"}), ({"device": "cpu"}, {})])
+def test_a_device_that_one_side_does_not_say_is_not_compared(
+    dataset: Dataset, tmp_path: Path, before: dict[str, str], after: dict[str, str]
+) -> None:
+    for settings in (before, after):
+        job = plan_job(dataset, entry=ENTRY, folder=tmp_path, settings={"batch": 8} | settings)
         save_plan(job)
-        return job.plan.settings
-
-    old, new = tmp_path / "old", tmp_path / "new"
-    assert settings_of_plan(old) == {"batch": 8}
-    assert settings_of_plan(old, device="cuda") == {"batch": 8}
-    assert settings_of_plan(new, device="cpu") == {"batch": 8, "device": "cpu"}
-    assert settings_of_plan(new) == {"batch": 8, "device": "cpu"}
-    with pytest.raises(ConfigError, match=r"settings\.device is 'cpu' there, 'cuda' asked for"):
-        settings_of_plan(new, device="cuda")
+        assert job.plan.settings == {"batch": 8} | before
 
 
-def test_a_limit_that_is_lifted_leaves_what_is_done(dataset: Dataset, tmp_path: Path) -> None:
+def test_a_lifted_limit_and_new_videos_leave_what_is_done(dataset: Dataset, tmp_path: Path) -> None:
     one = plan_job(dataset, entry=ENTRY, folder=tmp_path, scope=Scope(limit=1))
     assert drawn(one) == ["a*"]
     shard_made(one, 0)
@@ -137,13 +119,9 @@ def test_a_limit_that_is_lifted_leaves_what_is_done(dataset: Dataset, tmp_path: 
     assert drawn(two) == ["a*", "b broken"]
     assert units_to_do(two) == ()
     assert two.plan == everything.plan
-
-
-def test_videos_that_arrive_later_are_added(dataset: Dataset, tmp_path: Path) -> None:
     early = dataclasses.replace(dataset, videos=dataset.videos[1:2])
-    shard_made(plan_job(early, entry=ENTRY, folder=tmp_path), 0)
-    job = plan_job(dataset, entry=ENTRY, folder=tmp_path)
-    assert drawn(job) == ["b*", "a broken*"]
+    shard_made(plan_job(early, entry=ENTRY, folder=tmp_path / "early"), 0)
+    assert drawn(plan_job(dataset, entry=ENTRY, folder=tmp_path / "early")) == ["b*", "a broken*"]
 
 
 def test_planned_videos_that_are_gone_are_told_until_they_are_done(
@@ -165,24 +143,15 @@ def test_planned_videos_that_are_gone_are_told_until_they_are_done(
     assert drawn(first) == ["a*", "b broken"]
 
 
-def test_a_look_at_the_work_needs_no_detector(dataset: Dataset, tmp_path: Path) -> None:
-    settings = {"batch": 8}
-    shard_made(plan_job(dataset, entry=ENTRY, folder=tmp_path, settings=settings), 0)
-    assert units_to_do(plan_job(dataset, entry=None, folder=tmp_path)) == ()
-
-
 def test_shards_without_a_plan_are_refused_and_cleared_only_on_demand(
     dataset: Dataset, tmp_path: Path
 ) -> None:
-    folder = tmp_path / "out"
-    folder.mkdir()
-    (folder / "shard-000007.zarr.zip").touch()
-    (folder / INDEX_NAME).touch()
-    (folder / "notes.txt").touch()
+    for name in ("shard-000007.zarr.zip", INDEX_NAME, "notes.txt"):
+        (tmp_path / "out").mkdir(exist_ok=True)
+        (tmp_path / "out" / name).touch()
     with pytest.raises(ConfigError, match=r"has shards but no plan\.json"):
-        save_plan(plan_job(dataset, entry=ENTRY, folder=folder))
-    clear_folder(folder)
-    assert [path.name for path in folder.iterdir()] == ["notes.txt"]
-    save_plan(plan_job(dataset, entry=ENTRY, folder=folder))
-    clear_folder(folder)
-    assert [path.name for path in folder.iterdir()] == ["notes.txt"]
+        save_plan(plan_job(dataset, entry=ENTRY, folder=tmp_path / "out"))
+    for _ in range(2):
+        clear_folder(tmp_path / "out")
+        assert [path.name for path in (tmp_path / "out").iterdir()] == ["notes.txt"]
+        save_plan(plan_job(dataset, entry=ENTRY, folder=tmp_path / "out"))
