@@ -29,7 +29,7 @@ from orn.shared.video.read import (
 )
 from orn.stage1_detect.digests import digest_once
 
-_LONG_BYTES = 8 * 2**20
+LONG_BYTES = 8 * 2**20
 """Smaller videos are read faster than their digest is looked up."""
 
 
@@ -223,7 +223,7 @@ class UnitReader:
         if video.id in self._contents:
             return self._contents[video.id]
         size = content_bytes(video.path)
-        if self._folder is None or part.is_whole or size < _LONG_BYTES:
+        if self._folder is None or part.is_whole or size < LONG_BYTES:
             return size, content_digest(video.path)
         self._contents[video.id] = size, digest_once(video.path, self._folder)
         return self._contents[video.id]

@@ -12,8 +12,7 @@ from orn.shared.shards.verified import RECORD_NAME
 from tests.conftest import ROOT
 from tests.processes import Ended, run_alone
 from tests.stage1_detect import crash_job
-from tests.worlds.tables import small_videos
-from tests.worlds.videos import write_grey
+from tests.worlds.tables import counted_videos, small_videos
 
 NUM_UNITS = 5
 """Of the manifest's videos of 5 and 12 frames and one that is broken."""
@@ -75,38 +74,31 @@ def check_whole(folder: Path, expected: dict[str, bytes]) -> None:
 
 
 @pytest.mark.parametrize(
-    "where", ["batch:4", pytest.param("sync:1", marks=pytest.mark.slow), "sync:4"]
+    ("workers", "where", "whom"),
+    [
+        (1, "batch:4", "self"),
+        pytest.param(1, "sync:1", "self", marks=pytest.mark.slow),
+        (1, "sync:4", "self"),
+        pytest.param(2, "batch:3", "self", marks=pytest.mark.slow),
+        (2, "sync:2", "parent"),
+    ],
 )
 def test_a_killed_job_goes_on_to_the_same_shards(
-    world: Path, tmp_path: Path, expected: dict[str, bytes], where: str
+    world: Path, tmp_path: Path, expected: dict[str, bytes], workers: int, where: str, whom: str
 ) -> None:
     out = tmp_path / "out"
-    assert start(world, out, where=where).returncode == -signal.SIGKILL
+    ended = start(world, out, workers=workers, where=where, whom=whom)
+    of_several = workers == 2 and whom == "self"
+    assert ended.returncode == (1 if of_several else -signal.SIGKILL)
+    assert (b"a detect process" in ended.stderr) == of_several
+    if whom == "self":
+        assert any(".tmp-" in name for name in names(out)) == where.startswith("sync")
     left = shard_bytes(out)
     assert left.items() <= expected.items()
-    assert any(".tmp-" in name for name in names(out)) == where.startswith("sync")
     states = {name: (out / name).stat().st_mtime_ns for name in left}
-    assert start(world, out).returncode == 3
+    assert start(world, out, workers=workers).returncode == 3
     check_whole(out, expected)
     assert {name: (out / name).stat().st_mtime_ns for name in left} == states
-
-
-@pytest.mark.parametrize(
-    ("where", "whom"),
-    [pytest.param("batch:3", "self", marks=pytest.mark.slow), ("sync:2", "parent")],
-)
-def test_of_several_processes_one_is_killed(
-    world: Path, tmp_path: Path, expected: dict[str, bytes], where: str, whom: str
-) -> None:
-    out = tmp_path / "out"
-    ended = start(world, out, workers=2, where=where, whom=whom)
-    assert ended.returncode == (1 if whom == "self" else -signal.SIGKILL)
-    assert shard_bytes(out).items() <= expected.items()
-    if whom == "self":
-        assert b"a detect process" in ended.stderr
-        assert not any(".tmp-" in name for name in names(out))
-    assert start(world, out, workers=2).returncode == 3
-    check_whole(out, expected)
 
 
 @pytest.mark.parametrize(
@@ -126,9 +118,12 @@ def test_sigterm_leaves_whole_shards_and_nothing_else(
     check_whole(out, expected)
 
 
-def no_file_above(num_bytes: int) -> str:
-    """For a process about to start: the disk takes no file longer than this."""
-    return f"import resource\nresource.setrlimit(resource.RLIMIT_FSIZE, ({num_bytes},) * 2)"
+def check_refused(ended: Ended | subprocess.CompletedProcess[bytes], *words: str) -> None:
+    """Whether it ended with one error that has these words."""
+    assert ended.returncode == 1
+    (message,) = [line for line in ended.stderr.decode().splitlines() if "error:" in line]
+    for word in ("could not be written", *words):
+        assert word in message
 
 
 @pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])
@@ -138,12 +133,9 @@ def test_a_disk_that_takes_no_more(
     out = tmp_path / "out"
     sizes = sorted(len(content) for content in expected.values())
     assert sizes[0] < sizes[-1]
-    limit = no_file_above(sizes[-1] - 1)
-    ended = start(world, out, workers=workers, prepare=limit)
-    assert ended.returncode == 1
-    (message,) = [line for line in ended.stderr.decode().splitlines() if "error:" in line]
-    assert "could not be written (File too large); check free space" in message
-    assert "shard-" in message
+    limit = f"resource.setrlimit(resource.RLIMIT_FSIZE, ({sizes[-1] - 1},) * 2)"
+    ended = start(world, out, workers=workers, prepare=f"import resource\n{limit}")
+    check_refused(ended, "shard-", "File too large", "check free space")
     assert shard_bytes(out).items() < expected.items()
     assert names(out) == ["plan.json", *shard_bytes(out)]
     assert start(world, out, workers=workers).returncode == 3
@@ -167,10 +159,7 @@ def test_a_folder_that_is_read_only(
     for folder, name in ((out, sorted(expected)[-1]), (empty, "plan.json")):
         folder.chmod(0o500)
         before = names(folder)
-        ended = start(world, folder, prepare=AS_ANYBODY)
-        assert ended.returncode == 1
-        (message,) = [line for line in ended.stderr.decode().splitlines() if "error:" in line]
-        assert f"{name}: could not be written (Permission denied); check" in message
+        check_refused(start(world, folder, prepare=AS_ANYBODY), name, "Permission denied")
         assert names(folder) == before
         folder.chmod(0o700)
         assert start(world, folder).returncode == 3
@@ -187,18 +176,14 @@ def test_a_finished_job_in_a_read_only_folder_is_just_finished(world: Path, tmp_
 
 def test_an_output_folder_that_is_a_file(world: Path, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    ended = start(world, tmp_path / "file" / "out")
-    assert ended.returncode == 1
-    assert b"plan.json: could not be written (Not a directory)" in ended.stderr
+    check_refused(start(world, tmp_path / "file" / "out"), "plan.json", "Not a directory")
 
 
 @pytest.mark.slow
 @pytest.mark.mmdet
 def test_a_kill_of_the_real_command(tmp_path: Path) -> None:
-    world = small_videos(tmp_path)
+    world = counted_videos(tmp_path, {"a": 60, "b": 12})
     data = world.parent / "data"
-    (data / "small" / "videos" / "broken.mp4").unlink()
-    write_grey(data / "small" / "videos" / "a.mp4", 60)
     checkpoint = ROOT / "demo" / "detector" / "mask_rcnn_demo.pth"
     detect = [sys.executable, "-m", "orn", "detect", str(world), "--data", str(data)]
     detect += ["--checkpoint", str(checkpoint), "--device", "cpu", "--unit-frames", "8"]

@@ -30,29 +30,23 @@ def put_in_place(path: Path, content: bytes) -> None:
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
 
 
-def test_another_process_does_not_read_the_video(video: Path, tmp_path: Path) -> None:
-    digest = content_digest(video)
-    assert digest_once(video, tmp_path) == digest
+@pytest.mark.parametrize("is_folder", [False, True])
+def test_content_is_read_once_by_all_processes_until_it_changes(
+    video: Path, tmp_path: Path, is_folder: bool
+) -> None:
+    content = video
+    if is_folder:
+        content = tmp_path / "frames"
+        content.mkdir()
+        video = video.rename(content / "000001.jpg")
+    digest = digest_once(content, tmp_path)
+    assert digest == content_digest(content)
     put_in_place(video, b"other")
-    assert content_digest(video) != digest
-    assert bounded(digest_once, video, tmp_path) == digest
-
-
-def test_frames_of_a_folder_are_read_once(tmp_path: Path) -> None:
-    frame = tmp_path / "frames" / "000001.jpg"
-    frame.parent.mkdir()
-    frame.write_bytes(b"first")
-    digest = digest_once(frame.parent, tmp_path)
-    put_in_place(frame, b"other")
-    assert digest_once(frame.parent, tmp_path) == digest
-    (frame.parent / "000002.jpg").write_bytes(b"")
-    assert digest_once(frame.parent, tmp_path) == content_digest(frame.parent) != digest
-
-
-def test_a_video_that_changed_is_read_again(video: Path, tmp_path: Path) -> None:
-    digest_once(video, tmp_path)
+    assert content_digest(content) != digest or is_folder
+    assert bounded(digest_once, content, tmp_path) == digest
+    video.with_name("000002.jpg").touch()
     video.write_bytes(b"longer than before")
-    assert digest_once(video, tmp_path) == content_digest(video)
+    assert digest_once(content, tmp_path) == content_digest(content) != digest
     assert len((tmp_path / DIGESTS_NAME).read_text().splitlines()) == 2
 
 
@@ -110,7 +104,7 @@ def test_parts_of_long_videos_are_recorded(tmp_path: Path, monkeypatch: pytest.M
 
     record = tmp_path / DIGESTS_NAME
     assert digest(0, 2) == content_digest(path)
-    monkeypatch.setattr(unit_reader, "_LONG_BYTES", 0)
+    monkeypatch.setattr(unit_reader, "LONG_BYTES", 0)
     assert digest(0, None) == content_digest(path)
     assert not record.exists()
     assert digest(0, 2) == content_digest(path)

@@ -9,6 +9,8 @@ import pytest
 from orn import load_detector
 from orn.shared.errors import DetectorError, ShapeError
 from orn.shared.manifests.load import shipped_detectors
+from orn.shared.manifests.records import DetectorChoice
+from orn.stage1_detect.request import DEFAULT_CONFIG, choose_files
 from tests.weights_server import WeightsServer
 
 pytestmark = pytest.mark.mmdet
@@ -39,17 +41,11 @@ def test_published_weights_are_fetched(
     assert len(weights_host.requests) == 1
 
 
-def test_what_is_missing_is_said(tmp_path: Path) -> None:
-    with pytest.raises(DetectorError, match=r"fetched from https://.* as checkpoint=FILE") as err:
-        load_detector(device="cpu")
-    assert "--" not in str(err.value)
-    with pytest.raises(DetectorError, match=r"none\.pth: cannot be read"):
-        load_detector(tmp_path / "none.pth", device="cpu")
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        ({"checkpoint": None}, r"fetched from https://.* as checkpoint=FILE"),
+        ({"checkpoint": "none.pth"}, r"none\.pth: cannot be read"),
         ({"checkpoint": 5}, "checkpoint: expected a path, got 5"),
         ({"checkpoint": b"x.pth"}, "checkpoint: expected a path"),
         ({"config": 5}, "config: expected a path, got 5"),
@@ -69,3 +65,42 @@ def test_wrong_arguments_are_refused_without_a_word_of_options(
     with pytest.raises(DetectorError, match=message) as refused:
         load_detector(**{"checkpoint": weights, "device": "cpu", **arguments})
     assert "--" not in str(refused.value)
+
+
+OWN = DetectorChoice(config="own.py", checkpoint=Path("own.pth"))
+NONE = DetectorChoice()
+
+
+@pytest.mark.parametrize(
+    ("own", "config", "checkpoint", "expected"),
+    [
+        pytest.param(OWN, None, None, ("own.py", "own.pth"), id="data set's own"),
+        pytest.param(OWN, None, "mine.pth", ("own.py", "mine.pth"), id="other weights"),
+        pytest.param(OWN, "mine.py", None, ("mine.py", None), id="own weights fit own config only"),
+        pytest.param(OWN, "mine.py", "mine.pth", ("mine.py", "mine.pth"), id="both given"),
+        pytest.param(NONE, None, None, (DEFAULT_CONFIG, None), id="default"),
+        pytest.param(NONE, None, "mine.pth", (DEFAULT_CONFIG, "mine.pth"), id="weights only"),
+        pytest.param(OWN, "demo", None, ("/demo.py", "/demo.pth"), id="shipped, by name"),
+        pytest.param(NONE, "demo", "mine.pth", ("/demo.py", "mine.pth"), id="shipped, own weights"),
+    ],
+)
+def test_choice(own: DetectorChoice, config: Any, checkpoint: Any, expected: Any) -> None:
+    shipped = {"demo": DetectorChoice(config="/demo.py", checkpoint=Path("/demo.pth"))}
+    path = checkpoint and Path(checkpoint)
+    found, weights = choose_files(own, config=config, checkpoint=path, shipped=shipped)
+    assert (found, weights and str(weights)) == expected
+
+
+def test_shipped_weights_bring_their_config_wherever_they_lie(tmp_path: Path) -> None:
+    for name, content in (("demo.pth", b"weights"), ("copy.pth", b"weights"), ("mine.pth", b"w")):
+        (tmp_path / name).write_bytes(content)
+    demo = DetectorChoice(config=str(tmp_path / "demo.py"), checkpoint=tmp_path / "demo.pth")
+    shipped = {"demo": demo}
+
+    def config_for(name: str, own: DetectorChoice = NONE) -> str:
+        path = tmp_path / name
+        return choose_files(own, config=None, checkpoint=path, shipped=shipped)[0]
+
+    assert config_for("demo.pth") == config_for("copy.pth") == str(tmp_path / "demo.py")
+    assert config_for("mine.pth") == config_for("absent.pth") == DEFAULT_CONFIG
+    assert config_for("copy.pth", own=OWN) == "own.py"

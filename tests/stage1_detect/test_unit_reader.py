@@ -1,3 +1,5 @@
+"""Units as events; and parts of videos, sought where the file allows it, else decoded onwards."""
+
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,11 +11,13 @@ from numpy.typing import NDArray
 from orn.shared.errors import DetectorError, VideoDecodeError
 from orn.shared.manifests.records import Video
 from orn.shared.shards.plan import Unit, UnitPart
+from orn.shared.time_ranges import TimeRange
 from orn.shared.video.read import Frame, content_digest
 from orn.stage1_detect import unit_reader
 from orn.stage1_detect.unit_reader import (
     FailedVideo,
     FrameBatch,
+    FrameRanges,
     UnitReader,
     VideoEnds,
     VideoEntry,
@@ -34,13 +38,6 @@ def source(videos: dict[str, Path], batch: int = 4) -> UnitReader:
         batch=batch,
         prepare=lambda image: int(image.mean().round()),
     )
-
-
-def test_a_video_that_is_gone_fails_alone(tmp_path: Path) -> None:
-    videos = {"b.mp4": write_grey(tmp_path / "b.mp4", 3)}
-    first, *others = source(videos).events(unit(("a.mp4", 0, None), ("b.mp4", 0, None)))
-    assert first == FailedVideo(id="a.mp4", reason="there is no file any more")
-    assert [type(event) for event in others] == [VideoEntry, FrameBatch, VideoEnds]
 
 
 def test_batches_end_with_the_video(tmp_path: Path) -> None:
@@ -71,50 +68,26 @@ def test_parts_give_the_same_alone_and_together(tmp_path: Path) -> None:
     assert batches == [(0, 1, 2, 3), (4, 5), (6, 7, 8, 9)]
 
 
-def test_a_range_beyond_the_end_has_no_frames(tmp_path: Path) -> None:
-    videos = {"a.mp4": write_grey(tmp_path / "a.mp4", 3)}
-    kinds = [type(event) for event in source(videos).events(unit(("a.mp4", 5, None)))]
-    assert kinds == [VideoEntry, VideoEnds]
-
-
-def test_a_video_that_cannot_be_decoded_fails_and_the_next_goes_on(tmp_path: Path) -> None:
-    (tmp_path / "bad.mp4").write_bytes(b"nothing")
-    videos = {
-        "bad": tmp_path / "bad.mp4",
-        "gone": tmp_path / "gone.mp4",
-        "good": write_grey(tmp_path / "good.mp4", 1),
-    }
-    events = list(source(videos).events(unit(*((name, 0, None) for name in videos))))
-    assert [type(event) for event in events] == [
-        FailedVideo,
-        FailedVideo,
-        VideoEntry,
-        FrameBatch,
-        VideoEnds,
-    ]
-    assert isinstance(events[0], FailedVideo) and events[0].id == "bad"
-    assert events[0].reason.startswith("bad.mp4: cannot be opened")
-    assert isinstance(events[1], FailedVideo) and events[1].reason.startswith("gone.mp4: ")
-
-
-def test_a_video_that_the_detector_cannot_prepare_fails_and_the_next_goes_on(
-    tmp_path: Path,
-) -> None:
+def test_a_video_that_cannot_be_read_fails_and_the_next_goes_on(tmp_path: Path) -> None:
     def prepare(image: NDArray[np.uint8]) -> int:
         if image.shape[0] == 2:
             raise DetectorError("too narrow")
         return 1
 
-    videos = {
-        "narrow": write_grey(tmp_path / "narrow.mp4", 2, height=2, width=1000),
-        "good": write_grey(tmp_path / "good.mp4", 1),
-    }
-    found = {name: Video(id=name, path=path) for name, path in videos.items()}
-    reader = UnitReader(found, batch=4, prepare=prepare)
-    events = list(reader.events(unit(("narrow", 0, None), ("good", 0, None))))
-    assert events[1] == FailedVideo(id="narrow", reason="too narrow")
-    kinds = [VideoEntry, FailedVideo, VideoEntry, FrameBatch, VideoEnds]
-    assert [type(event) for event in events] == kinds
+    (tmp_path / "bad").write_bytes(b"nothing")
+    write_grey(tmp_path / "narrow.mp4", 2, height=2, width=1000)
+    write_grey(tmp_path / "good.mp4", 1)
+    files = {"bad": "bad", "gone": "gone.mp4", "narrow": "narrow.mp4", "good": "good.mp4"}
+    videos = {name: Video(id=name, path=tmp_path / file) for name, file in files.items()}
+    reader = UnitReader(videos, batch=4, prepare=prepare)
+    wanted = unit(*((name, 0, None) for name in ("unlisted", *files)))
+    unlisted, bad, gone, _, narrow, *good = reader.events(wanted)
+    assert unlisted == FailedVideo(id="unlisted", reason="there is no file any more")
+    for failed, name, reason in ((bad, "bad", "bad: cannot be opened"), (gone, "gone", "gone.mp4")):
+        assert isinstance(failed, FailedVideo) and failed.id == name
+        assert failed.reason.startswith(reason)
+    assert narrow == FailedVideo(id="narrow", reason="too narrow")
+    assert [type(event) for event in good] == [VideoEntry, FrameBatch, VideoEnds]
 
 
 def test_a_video_that_breaks_off_fails_in_its_later_ranges_too(
@@ -133,3 +106,70 @@ def test_a_video_that_breaks_off_fails_in_its_later_ranges_too(
     first = list(kept.events(unit(("a.mp4", 0, 7))))
     second = list(kept.events(unit(("a.mp4", 5, None))))
     assert first[-1] == second[-1] == FailedVideo(id="a.mp4", reason="the disk failed")
+
+
+@pytest.fixture(params=["a.mp4", "a.avi"], ids=["sought", "onwards"])
+def video(request: pytest.FixtureRequest, tmp_path: Path) -> Video:
+    """20 frames at 10 a second; in the second file, frames cannot be sought."""
+    return Video(id="a", path=write_grey(tmp_path / request.param, 20))
+
+
+def frames_part(start: int, stop: int | None) -> UnitPart:
+    return UnitPart(video_id="a", start=start, stop=stop)
+
+
+def seconds_part(*ranges: tuple[float | None, float | None]) -> UnitPart:
+    limits = tuple(TimeRange(start_seconds=a, stop_seconds=b) for a, b in ranges)
+    return UnitPart(video_id="a", start=0, stop=None, ranges=limits)
+
+
+@pytest.mark.parametrize(
+    ("part", "wanted"),
+    [
+        (frames_part(0, None), range(20)),
+        (frames_part(0, 7), range(7)),
+        (frames_part(7, 12), range(7, 12)),
+        (frames_part(18, None), [18, 19]),
+        (frames_part(25, None), []),
+        (seconds_part((0.45, 0.95)), range(5, 10)),
+        (seconds_part((None, 0.25)), range(3)),
+        (seconds_part((1.75, None)), [18, 19]),
+        (seconds_part((0.15, 0.35), (0.35, 0.45), (1.25, 9.0)), [2, 3, 4, *range(13, 20)]),
+        (seconds_part((5.0, None)), []),
+        (seconds_part((0.41, 0.42)), []),
+    ],
+)
+def test_a_part_has_its_frames(video: Video, part: UnitPart, wanted: Any) -> None:
+    assert [frame.index for frame in FrameRanges().frames(video, part)] == list(wanted)
+
+
+def test_parts_in_any_order(video: Video) -> None:
+    ranges = FrameRanges()
+    numbers = [(0, 4), (4, 9), (12, 15), (15, 16), (3, 6), (6, 7)]
+    times = [(9, 12), (3, 5), (16, 17)]
+    wanted = [(frames_part(*each), each) for each in numbers]
+    wanted += [(seconds_part((a / 10 - 0.05, b / 10 - 0.05)), (a, b)) for a, b in times]
+    for part, limits in wanted:
+        found = [frame.index for frame in ranges.frames(video, part)]
+        assert found == list(range(*limits)), limits
+
+
+def test_a_file_without_a_list_of_key_frames_is_decoded_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[Path] = []
+    read_frames = unit_reader.read_frames
+
+    def counting(path: Path, **kwargs: Any) -> Iterator[Frame]:
+        begun.append(path)
+        return read_frames(path, **kwargs)
+
+    monkeypatch.setattr(unit_reader, "read_frames", counting)
+    video = Video(id="a", path=write_grey(tmp_path / "a.avi", 20))
+    ranges = FrameRanges()
+    for start in range(0, 20, 5):
+        list(ranges.frames(video, frames_part(start, start + 5)))
+    assert len(begun) == 1
+    ranges.close()
+    list(ranges.frames(video, frames_part(15, None)))
+    assert len(begun) == 2
