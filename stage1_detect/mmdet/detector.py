@@ -35,7 +35,7 @@ from orn.stage1_detect.mmdet.model import (
 )
 from orn.stage1_detect.mmdet.zoo import fetch_weights
 
-_MOST_CPU_PIXELS = 2**20
+MOST_CPU_PIXELS = 2**20
 """Pixels that a CPU's network sees at once: with larger batches of large frames its activations
 leave the caches (ResNet-50 takes a tenth longer for four frames of 800 x 1333 than for one)."""
 
@@ -138,7 +138,7 @@ class MmdetDetector:
             return
         size = len(prepared)
         if not self._is_cuda:
-            size = max(1, _MOST_CPU_PIXELS // prepared[0]["inputs"][0].numel())
+            size = max(1, MOST_CPU_PIXELS // prepared[0]["inputs"][0].numel())
         for start in range(0, len(prepared), size):
             yield prepared[start : start + size]
 

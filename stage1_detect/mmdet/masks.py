@@ -24,7 +24,7 @@ from torch import Tensor
 from orn.shared.masks.rle import encode_crop
 
 _BORDER_PIXELS = 1  # sampled around the box, as mmdet does
-_MOST_PIXELS = 2**22
+MOST_PIXELS = 2**22
 """Pixels pasted in one go, at about 100 bytes each; a mask with more is pasted alone."""
 
 
@@ -142,10 +142,10 @@ def _windows(boxes_M4: Tensor, *, height: int, width: int) -> _Windows:
 
 
 def _chunks(pixels_M: Sequence[int]) -> Iterator[tuple[int, int]]:
-    """Ranges of masks with at most _MOST_PIXELS together, or one mask."""
+    """Ranges of masks with at most MOST_PIXELS together, or one mask."""
     start, held = 0, 0
     for index, pixels in enumerate(pixels_M):
-        if index > start and held + pixels > _MOST_PIXELS:
+        if index > start and held + pixels > MOST_PIXELS:
             yield start, index
             start, held = index, 0
         held += pixels

@@ -14,56 +14,43 @@ def files(*ids: str) -> list[tuple[str, Path]]:
     return [(each, Path(f"{place}-{each}")) for place, each in enumerate(ids)]
 
 
-def test_exact_names() -> None:
-    found = match_files(files("b", "a", "x"), ["a", "b", "c"])
-    assert list(found.matched.items()) == [("a", Path("1-a")), ("b", Path("0-b"))]
-    assert found.unmatched == (Path("2-x"),)
-    assert found.without == ("c",)
-    assert found.ignoring_case == found.duplicates == ()
-
-
-def test_vlogs_case_trap() -> None:
-    found = match_files(files("o/5/E", "o/p/Y"), ["O/5/E", "o/p/Y"])
-    assert found.matched == {"O/5/E": Path("0-o/5/E"), "o/p/Y": Path("1-o/p/Y")}
-    assert found.ignoring_case == ("O/5/E",)
+@pytest.mark.parametrize(
+    ("names", "listed", "matched"),
+    [
+        (["b", "a", "x"], ["a", "b", "c"], {"a": "1-a", "b": "0-b"}),
+        (["o/5/E", "o/p/Y"], ["O/5/E", "o/p/Y"], {"O/5/E": "0-o/5/E", "o/p/Y": "1-o/p/Y"}),
+        (["a", "A"], ["A", "a"], {"A": "1-A", "a": "0-a"}),
+        (["A"], ["A", "a"], {"A": "0-A"}),
+        (["ab", "aB"], ["ab", "AB"], {"ab": "0-ab", "AB": "1-aB"}),
+    ],
+)
+def test_files_are_matched_by_name_and_else_whatever_their_case(
+    names: list[str], listed: list[str], matched: dict[str, str]
+) -> None:
+    found = match_files(files(*names), listed)
+    assert found.matched == {video_id: Path(file) for video_id, file in matched.items()}
+    assert list(found.matched) == [each for each in listed if each in matched]
+    assert found.without == tuple(each for each in listed if each not in matched)
+    assert found.ignoring_case == tuple(i for i, file in matched.items() if file[2:] != i)
     assert found.duplicates == ()
 
 
-def test_two_files_that_differ_in_case_are_duplicates() -> None:
-    found = match_files(files("o/5/e", "o/5/E"), ["O/5/E"])
-    assert found.matched == {}
-    assert found.duplicates == (
-        Duplicate(ids=("O/5/E",), files=(Path("0-o/5/e"), Path("1-o/5/E")), is_settled=False),
-    )
-    assert found.without == ("O/5/E",)
-
-
-def test_the_exact_file_is_taken_before_another_case() -> None:
-    found = match_files(files("a", "A"), ["A"])
-    assert found.matched == {"A": Path("1-A")}
-    assert found.duplicates == (Duplicate(ids=("A",), files=(Path("0-a"),), is_settled=True),)
-
-
-def test_two_ids_that_differ_in_case() -> None:
-    assert match_files(files("a", "A"), ["A", "a"]).matched == {
-        "A": Path("1-A"),
-        "a": Path("0-a"),
-    }
-    assert match_files(files("A"), ["A", "a"]).without == ("a",)
-    found = match_files(files("aB"), ["AB", "ab"])
-    assert found.matched == {}
-    assert found.duplicates[0].ids == ("AB", "ab")
-    assert not found.duplicates[0].is_settled
-    assert match_files(files("ab", "aB"), ["ab", "AB"]).matched == {
-        "ab": Path("0-ab"),
-        "AB": Path("1-aB"),
-    }
-
-
-def test_one_name_in_two_folders() -> None:
-    found = match_files([("a", Path("x/a")), ("a", Path("y/a"))], ["a"])
-    assert found.matched == {}
-    assert found.duplicates[0].files == (Path("x/a"), Path("y/a"))
+@pytest.mark.parametrize(
+    ("names", "listed", "claimed", "is_settled"),
+    [
+        (["o/5/e", "o/5/E"], ["O/5/E"], ["0-o/5/e", "1-o/5/E"], False),
+        (["a", "A"], ["A"], ["0-a"], True),
+        (["aB"], ["AB", "ab"], ["0-aB"], False),
+        (["a", "a"], ["a"], ["0-a", "1-a"], False),
+    ],
+)
+def test_files_that_could_be_of_one_video_are_duplicates(
+    names: list[str], listed: list[str], claimed: list[str], is_settled: bool
+) -> None:
+    found = match_files(files(*names), listed)
+    paths = tuple(map(Path, claimed))
+    assert found.duplicates == (Duplicate(ids=tuple(listed), files=paths, is_settled=is_settled),)
+    assert found.matched == ({listed[0]: Path("1-A")} if is_settled else {})
 
 
 IDS = st.lists(st.sampled_from(["a", "A", "b", "B", "ab", "aB", "Ab"]), max_size=7)

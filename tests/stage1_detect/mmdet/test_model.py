@@ -7,31 +7,25 @@ import pytest
 import torch
 
 from orn.shared.errors import DetectorError
+from orn.stage1_detect.mmdet.config import read_config
+from orn.stage1_detect.mmdet.library import MMLogger
+from orn.stage1_detect.mmdet.model import build_model, load_weights
 
 pytestmark = pytest.mark.mmdet
 
 
 @pytest.fixture(scope="module")
 def model(demo_config: Path) -> Any:
-    from orn.stage1_detect.mmdet.config import read_config
-    from orn.stage1_detect.mmdet.model import build_model
-
     return build_model(read_config(demo_config))
 
 
 def load(model: Any, path: Path) -> str:
-    from orn.stage1_detect.mmdet.model import load_weights
-
     return load_weights(model, path, config_name="the_config")
 
 
 def test_building_prints_nothing_and_later_logs_go_to_ours(
     demo_config: Path, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    from orn.stage1_detect.mmdet.config import read_config
-    from orn.stage1_detect.mmdet.library import MMLogger
-    from orn.stage1_detect.mmdet.model import build_model
-
     build_model(read_config(demo_config), initialise=True)
     MMLogger.get_current_instance().warning("something odd")
     MMLogger.get_current_instance().info("something usual")
@@ -73,11 +67,9 @@ def test_weights_that_do_not_fit_are_named(
     with pytest.raises(DetectorError) as caught:
         load(model, path)
     message = str(caught.value)
+    for told in (f"{path} ", "the_config", "backbone.conv1.weight", "extra.bias", "(21,)", "(81,)"):
+        assert told in message
     assert "\n" not in message
-    assert f"checkpoint {path} does not fit the config the_config" in message
-    assert "1 missing (first: backbone.conv1.weight)" in message
-    assert "1 unexpected (first: extra.bias)" in message
-    assert "roi_head.bbox_head.fc_cls.bias (21,) instead of (81,)" in message
     assert all(torch.equal(weight, before[name]) for name, weight in model.state_dict().items())
 
 
@@ -89,7 +81,6 @@ class Malicious:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        pytest.param(None, "cannot be read .No such file", id="no file"),
         pytest.param(b"not a checkpoint", "damaged or of another kind", id="garbage"),
         pytest.param(Malicious(), "eval, which weights do not need", id="code"),
         pytest.param([1, 2], "wanted named tensors", id="a list"),
@@ -98,7 +89,6 @@ class Malicious:
         pytest.param({"a": torch.zeros(1, device="meta")}, "_rebuild_meta_tensor", id="meta"),
         pytest.param({"a": torch.zeros(1).to_sparse()}, "_rebuild_sparse_tensor", id="sparse"),
         pytest.param({"a": torch.zeros(1, dtype=torch.cfloat)}, "ComplexFloatStorage", id="i"),
-        pytest.param(b"e", "damaged or of another kind", id="a byte"),
         pytest.param(b"\x80\x02cposix\nsystem\n.", "posix.system, which weights", id="a global"),
     ],
 )
@@ -106,7 +96,7 @@ def test_bad_files(model: Any, tmp_path: Path, content: Any, message: str) -> No
     path = tmp_path / "bad.pth"
     if isinstance(content, bytes):
         path.write_bytes(content)
-    elif content is not None:
+    else:
         torch.save(content, path)
     with pytest.raises(DetectorError, match=message) as caught:
         load(model, path)
@@ -124,43 +114,30 @@ def test_weights_that_are_no_numbers_are_named(
         load(model, tmp_path / "broken.pth")
 
 
+CHANGED = {
+    "rcnn=dict(score_thr='a')": "score_thr: wanted a number, found 'a'",
+    "rcnn=dict(max_per_img=None)": "max_per_img: wanted a number, found None",
+    "rcnn=dict(nms=dict(_delete_=True, a=1))": "nms.iou_threshold: wanted a number",
+    "rcnn=dict(nms=3)": "nms.iou_threshold: wanted a number, found None",
+    "rcnn=None": "model.test_cfg.rcnn.score_thr: wanted a number, found None",
+}
+BOXES_ONLY = "type='FasterRCNN', roi_head=dict(mask_head=None, mask_roi_extractor=None)"
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ("rcnn=dict(score_thr='a')", "score_thr: wanted a number, found 'a'"),
-        ("rcnn=dict(max_per_img=None)", "max_per_img: wanted a number, found None"),
-        ("rcnn=dict(nms=dict(_delete_=True, a=1))", "nms.iou_threshold: wanted a number"),
-        ("rcnn=dict(nms=3)", "nms.iou_threshold: wanted a number, found None"),
-        ("rcnn=None", "model.test_cfg.rcnn.score_thr: wanted a number, found None"),
+        *((f"test_cfg=dict({setting})", message) for setting, message in CHANGED.items()),
+        (BOXES_ONLY, "odd: wanted a Mask R-CNN.*FasterRCNN"),
+        ("neck=dict(type='Nick')", "odd: mmdet cannot build it"),
+        (None, "wanted a Mask R-CNN.*RetinaNet"),
     ],
 )
-def test_settings_that_detection_needs_are_asked_for(
-    tmp_path: Path, demo_config: Path, settings: str, message: str
+def test_what_is_no_mask_rcnn_with_its_settings_is_refused(
+    tmp_path: Path, demo_config: Path, settings: str | None, message: str
 ) -> None:
-    from orn.stage1_detect.mmdet.config import read_config
-    from orn.stage1_detect.mmdet.model import build_model
-
     path = tmp_path / "odd.py"
-    base = f"_base_ = {str(demo_config)!r}\n"
-    path.write_text(base + f"model = dict(test_cfg=dict({settings}))\n")
+    path.write_text(f"_base_ = {str(demo_config)!r}\nmodel = dict({settings})\n")
+    config = read_config("retinanet_r18_fpn_1x_coco" if settings is None else path)
     with pytest.raises(DetectorError, match=message):
-        build_model(read_config(path))
-
-
-def test_other_detectors_are_refused(tmp_path: Path, demo_config: Path) -> None:
-    from orn.stage1_detect.mmdet.config import read_config
-    from orn.stage1_detect.mmdet.model import build_model
-
-    boxes_only = tmp_path / "boxes_only.py"
-    boxes_only.write_text(
-        f"_base_ = {str(demo_config)!r}\n"
-        "model = dict(type='FasterRCNN', roi_head=dict(mask_head=None, mask_roi_extractor=None))\n"
-    )
-    with pytest.raises(DetectorError, match=r"boxes_only: wanted a Mask R-CNN.*FasterRCNN"):
-        build_model(read_config(boxes_only))
-    with pytest.raises(DetectorError, match=r"wanted a Mask R-CNN.*RetinaNet"):
-        build_model(read_config("retinanet_r18_fpn_1x_coco"))
-    unknown = tmp_path / "unknown.py"
-    unknown.write_text(f"_base_ = {str(demo_config)!r}\nmodel = dict(neck=dict(type='Nick'))\n")
-    with pytest.raises(DetectorError, match="unknown: mmdet cannot build it"):
-        build_model(read_config(unknown))
+        build_model(config)
