@@ -30,7 +30,7 @@ from orn.stage1_detect.planning import IMPORT_SUMMARY_NAME
 
 logger = logging.getLogger(__name__)
 
-_READERS: dict[str, Callable[..., MaskTrack]] = {
+READERS: dict[str, Callable[..., MaskTrack]] = {
     "authors": authors_vlog.read_authors,
     "epic100": epic100.read_epic100,
 }
@@ -178,7 +178,7 @@ def _import_video(video_id: str, job: ImportJob, writer: ShardWriter) -> str | N
                 f"{file}: is a link that leads out of the folder of masks; copy what is there"
             )
         with uncollected():
-            track = _READERS[job.format](file)
+            track = READERS[job.format](file)
         size = 0 if video is None else content_bytes(source_of(video))
         digest = UNKNOWN_SOURCE if video is None else content_digest(video.path)
     except (MaskImportError, VideoDecodeError) as err:

@@ -2,16 +2,15 @@
 
 import json
 import tracemalloc
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from click.testing import CliRunner, Result
 from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 
-from orn.shared.cli import orn
 from orn.shared.errors import PipelineError
 from orn.shared.masks import rle
 from orn.shared.masks.coco_classes import COCO_CATEGORY_IDS, COCO_CLASSES
@@ -23,6 +22,7 @@ from orn.stage1_detect.exports.coco import Selection, export_coco, images_path
 from tests.shared.inspect.conftest import found, write
 from tests.shared.shards.conftest import arrays_in, columns_of
 from tests.worlds.shards import CUP, PERSON
+from tests.worlds.tables import write_table
 
 FRAMES = {"kitchen/a": [found((PERSON, 0.5), (CUP, 0.75)), found(), found((CUP, 1.0))]}
 
@@ -53,40 +53,23 @@ def test_categories_are_those_of_coco() -> None:
     assert len(set(COCO_CATEGORY_IDS)) == 80
 
 
-def test_every_detection_once(folder: Path) -> None:
+def test_every_detection_once_as_pycocotools_reads_it(folder: Path) -> None:
     results, images = exported(folder)
     assert len(images) == 5
     assert [result["image_id"] for result in results] == [1, 1, 3, 4, 5]
-    assert results[0] == {
-        "image_id": 1,
-        "category_id": 1,
-        "bbox": [1, 2, 3, 2],
-        "score": 0.5,
-        "segmentation": {"size": [6, 8], "counts": found((CUP, 1)).masks[0].decode()},
-    }
-    assert results[1]["category_id"] == 47
-    assert images[3] == {
-        "id": 3,
-        "height": 6,
-        "width": 8,
-        "file_name": "kitchen/a/0000000007.jpg",
-        "video": "kitchen/a",
-        "frame": 7,
-        "seconds": 0.7,
-    }
-
-
-def test_pycocotools_reads_both_files(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    exported(folder)
+    mask = {"size": [6, 8], "counts": found((CUP, 1)).masks[0].decode()}
+    first = {"image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 2], "score": 0.5}
+    assert results[0] == first | {"segmentation": mask}
+    image = {"id": 3, "height": 6, "width": 8, "file_name": "kitchen/a/0000000007.jpg"}
+    assert images[3] == image | {"video": "kitchen/a", "frame": 7, "seconds": 0.7}
     truth = COCO(images_path(folder.parent / "out.json"))
-    results = truth.loadRes(str(folder.parent / "out.json"))
-    assert len(results.anns) == 5
+    read = truth.loadRes(str(folder.parent / "out.json"))
+    assert len(read.anns) == 5
     wanted = np.zeros((6, 8), np.uint8)
     wanted[2:4, 1:4] = 1
-    for annotation in results.anns.values():
-        np.testing.assert_array_equal(results.annToMask(annotation), wanted)
-        assert coco_mask.area(annotation["segmentation"]) == 6
-    assert {category["name"] for category in truth.loadCats(results.getCatIds())} == {*COCO_CLASSES}
+    for annotation in read.anns.values():
+        np.testing.assert_array_equal(read.annToMask(annotation), wanted)
+    assert {category["name"] for category in truth.loadCats(read.getCatIds())} == {*COCO_CLASSES}
 
 
 def test_parts(folder: Path) -> None:
@@ -94,24 +77,22 @@ def test_parts(folder: Path) -> None:
     results, images = exported(folder, min_score=0.5)
     assert [result["score"] for result in results] == [0.5, 0.75, 1.0]
     assert len(images) == 5
-    ranges = {
-        "kitchen/a": [TimeRange(0.55, 0.7)],
-        "b": [TimeRange(None, 0.55)],
-        "x": [TimeRange()],
-    }
-    _, images = exported(folder, ranges=ranges)
-    assert [(each["video"], each["frame"]) for each in images.values()] == [
-        ("kitchen/a", 6),
-        ("b", 5),
-    ]
+    times = {"kitchen/a": TimeRange(0.55, 0.7), "b": TimeRange(None, 0.55), "x": TimeRange()}
+    _, images = exported(folder, ranges={name: [each] for name, each in times.items()})
+    shown = [(each["video"], each["frame"]) for each in images.values()]
+    assert shown == [("kitchen/a", 6), ("b", 5)]
 
 
-def test_nothing_to_export_leaves_no_file(folder: Path) -> None:
-    out = folder.parent / "out.json"
-    with pytest.raises(PipelineError, match="wanted frames to export, found none"):
-        export_coco(folder, out, Selection(ranges={"b": [TimeRange(9.0)]}))
-    with pytest.raises(PipelineError, match="has no video 'kitchen/b'; the nearest is 'kitchen/a'"):
-        export_coco(folder, out, Selection(videos=("kitchen/b",)))
+@pytest.mark.parametrize(
+    ("selection", "message"),
+    [
+        ({"ranges": {"b": [TimeRange(9.0)]}}, "found none"),
+        ({"videos": ("kitchen/b",)}, "has no video 'kitchen/b'; the nearest is 'kitchen/a'"),
+    ],
+)
+def test_nothing_to_export_leaves_no_file(folder: Path, selection: Any, message: str) -> None:
+    with pytest.raises(PipelineError, match=message):
+        exported(folder, **selection)
     assert [path.name for path in folder.parent.iterdir()] == ["shards"]
 
 
@@ -134,12 +115,9 @@ def test_times_that_are_none_or_turn_back_are_told(folder: Path, seconds: list[f
     shard = folder / "shard-000000.zarr.zip"
     columns = columns_of(arrays_in(shard) | {"frame_seconds": np.array(seconds)})
     write_group(shard, columns=columns, attributes=read_layout(shard)[0])
-    out = folder.parent / "out.json"
-    words = ["export-coco", "demo", str(out), "--shards", str(folder)]
-    result = CliRunner().invoke(orn, words)
-    assert result.exit_code == 1
-    assert f"{shard}: array 'frame_seconds': row 1: expected increasing times" in result.stderr
-    assert not out.exists()
+    with pytest.raises(PipelineError, match=r"shard-000000.*'frame_seconds': row 1"):
+        exported(folder)
+    assert not (folder.parent / "out.json").exists()
 
 
 def test_memory_does_not_grow_with_the_number_of_shards(tmp_path: Path) -> None:
@@ -157,51 +135,27 @@ def test_memory_does_not_grow_with_the_number_of_shards(tmp_path: Path) -> None:
     assert peaks[3] < 1.3 * peaks[2]
 
 
-MANIFEST = """
-name = "mine"
-title = "Mine"
-form = "segments"
-task = "single-label"
-metric = "top1"
-clip_frames = 4
-root = "mine"
-[videos]
-pattern = "{id}.mp4"
-[labels]
-format = "table"
-table = "labels.csv"
-classes = "classes.txt"
-"""
-
-
-def test_the_command_takes_a_split(folder: Path) -> None:
+def test_the_command_takes_a_split(orn: Any, folder: Path) -> None:
     root = folder.parent
-    (root / "mine").mkdir()
-    (root / "mine" / "labels.csv").write_text(
-        "video,label,start,stop,split\nkitchen/a,x,0.5,0.6,train\nb,x,0.6,9,validation\n"
-    )
-    (root / "mine.toml").write_text(MANIFEST)
-
-    def run(*arguments: str) -> Result:
-        out = str(root / "out.json")
-        common = [str(root / "mine.toml"), out, "--shards", str(folder), "--data", str(root)]
-        return CliRunner().invoke(orn, ["export-coco", *common, *arguments])
-
-    payload = json.loads(run("--split", "train", "--json").stdout)
+    rows = ["video,label,start,stop,split", "kitchen/a,x,0.5,0.6,train", "b,x,0.6,9,validation"]
+    manifest = write_table(root, "mine", rows, classes=["x"])
+    manifest.write_text(manifest.read_text().replace('"clips"', '"segments"'))
+    places = (root / "out.json", "--shards", folder, "--data", root / "data")
+    export = partial(orn, "export-coco", manifest, *places, "--json")
+    payload = export("--split", "train").json
     assert (payload["frames"], payload["detections"], payload["videos"]) == (1, 2, 1)
-    both = run("--split", "validation", "--video", "b", "--min-score", "0.2", "--json")
-    assert json.loads(both.stdout)["detections"] == 0
+    both = export("--split", "validation", "--video", "b", "--min-score", "0.2")
+    assert both.json["detections"] == 0
     assert json.loads((root / "out.json").read_text()) == []
-    assert "none of it" in run("--split", "test").stderr
-    assert json.loads(run("--json").stdout)["frames"] == 5
+    assert "none of it" in export("--split", "test", exit_code=None).stderr
+    assert export().json["frames"] == 5
 
 
 @pytest.mark.real_data
-def test_real_masks_come_through_byte_for_byte(sample_data: Path, tmp_path: Path) -> None:
+def test_real_masks_come_through_byte_for_byte(orn: Any, sample_data: Path, tmp_path: Path) -> None:
     source = sample_data / "vlog" / "masks" / "preds_100x100_50"
-    arguments = ["--data", str(sample_data), "--out", str(tmp_path / "shards")]
-    command = ["import-masks", "vlog", str(source), "--format", "authors", *arguments]
-    assert CliRunner().invoke(orn, command).exit_code == 0
+    places = ("--data", sample_data, "--out", tmp_path / "shards")
+    orn("import-masks", "vlog", source, "--format", "authors", *places)
     results, images = exported(tmp_path / "shards")
     assert (len(results), len(images)) == (2478, 836)
     shard = Shard(tmp_path / "shards" / "shard-000000.zarr.zip")
