@@ -36,7 +36,7 @@ LOST = PipelineError(
     "a process that draws films died, out of memory perhaps; the same command goes on, with fewer "
     "--workers if it happens again"
 )
-_FILMS_A_CHUNK = 20
+FILMS_A_CHUNK = 20
 _CHAPTERS = 6
 _CHAPTER_FRAMES = 28
 _TOUCH_FRAMES = 16
@@ -195,9 +195,9 @@ def write_dataset(
         return 0
     chunks = [
         _Chunk(dataset=dataset, part=part, seed=seed, start=start, dials=dials, folder=folder,
-               stop=min(start + _FILMS_A_CHUNK, number))
+               stop=min(start + FILMS_A_CHUNK, number))
         for part, number in num_films.items()
-        for start in range(0, number, _FILMS_A_CHUNK)
+        for start in range(0, number, FILMS_A_CHUNK)
     ]  # fmt: skip
     missing = [chunk for chunk in chunks if not chunk.record.exists()]
     _draw(dataset, missing, workers)

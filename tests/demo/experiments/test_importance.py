@@ -6,28 +6,30 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from click.testing import CliRunner
 
 from orn.demo.experiments.acting_pairs import true_cliques
 from orn.demo.experiments.importance import _groups, _questions, object_areas
 from orn.demo.experiments.importance_summary import importance_text, over_runs
-from orn.shared.cli import orn
 from orn.shared.errors import ConfigError
 from orn.shared.masks.coco_classes import COCO_CLASSES
 
 NAMES = tuple(COCO_CLASSES)
 
 
+class _OneClip(SimpleNamespace):
+    """A batch of one clip."""
+
+    def __len__(self) -> int:
+        return 1
+
+
 def _case(
     classes_TK: list[list[str]], pairs: list[tuple[tuple[int, int], tuple[int, int]]], label=0
 ):
     """One clip with objects of these classes, and cliques of (frame, slot) and (frame, slot)."""
-    batch = SimpleNamespace(
-        detector_labels_BTK=torch.tensor(
-            [[[NAMES.index(each) for each in row] for row in classes_TK]]
-        ),
-        boxes_BTK4=torch.zeros(1, len(classes_TK), len(classes_TK[0]), 4),
-        __len__=lambda: 1,
+    labels_TK = torch.tensor([[NAMES.index(each) for each in row] for row in classes_TK])
+    batch = _OneClip(
+        detector_labels_BTK=labels_TK[None], boxes_BTK4=torch.zeros(1, *labels_TK.shape, 4)
     )
     importance = SimpleNamespace(
         clip_P=torch.zeros(len(pairs), dtype=torch.int64),
@@ -41,20 +43,17 @@ def _case(
 PAIRS = [((0, first), (1, second)) for first in range(3) for second in range(3)]
 
 
-def test_on_demo_the_roles_act() -> None:
-    rows = [["banana", "apple", "cup"]] * 2
-    found = true_cliques("demo", ("any",), NAMES, *_case(rows, PAIRS))
-    assert [pair for pair, true in zip(PAIRS, found, strict=True) if true] == [
-        ((0, 0), (1, 2)), ((0, 2), (1, 0))
-    ]  # fmt: skip
-
-
-def test_on_demo_touch_the_hand_and_the_label_act() -> None:
-    rows = [["person", "apple", "cup"]] * 2
-    found = true_cliques("demo-touch", ("apple", "cup"), NAMES, *_case(rows, PAIRS, label=1))
-    assert [pair for pair, true in zip(PAIRS, found, strict=True) if true] == [
-        ((0, 0), (1, 2)), ((0, 2), (1, 0))
-    ]  # fmt: skip
+@pytest.mark.parametrize(
+    ("dataset", "classes", "row", "label"),
+    [
+        pytest.param("demo", ("any",), ["banana", "apple", "cup"], 0, id="the roles"),
+        pytest.param("demo-touch", ("apple", "cup"), ["person", "apple", "cup"], 1, id="the hand"),
+    ],
+)
+def test_pairs_that_act_do_so_in_both_directions(dataset, classes, row, label) -> None:
+    found = true_cliques(dataset, classes, NAMES, *_case([row] * 2, PAIRS, label))
+    acting = [pair for pair, true in zip(PAIRS, found, strict=True) if true]
+    assert acting == [((0, 0), (1, 2)), ((0, 2), (1, 0))]
 
 
 @pytest.mark.parametrize(("label", "wanted"), [(0, [((0, 0), (1, 2))]), (1, [])])
@@ -63,17 +62,15 @@ def test_on_demo_places_the_nearest_ball_acts(label, wanted) -> None:
     batch.boxes_BTK4[0, 0, 0] = torch.tensor([10, 10, 20, 20])
     batch.boxes_BTK4[0, 1, 1] = torch.tensor([50, 10, 60, 20])
     batch.boxes_BTK4[0, 1, 2] = torch.tensor([11, 10, 21, 20])
-    found = true_cliques("demo-places", ("cup", "nobody"), NAMES, _Sized(batch), importance)
+    found = true_cliques("demo-places", ("cup", "nobody"), NAMES, batch, importance)
     assert [pair for pair, true in zip(PAIRS, found, strict=True) if true] == wanted
 
 
 def test_classes_that_no_clip_asks_for_are_not_explained() -> None:
     config = SimpleNamespace(dataset=SimpleNamespace(classes=("a", "b", "c")))
     asked = _questions(torch.tensor([[1.0, 0.0, 0.0], [1.0, -1.0, 1.0]]), config)
-    assert [(class_B.tolist(), asked_B.tolist()) for class_B, asked_B in asked] == [
-        ([0, 0], [True, True]),
-        ([2, 2], [False, True]),
-    ]
+    found = [(class_B.tolist(), asked_B.tolist()) for class_B, asked_B in asked]
+    assert found == [([0, 0], [True, True]), ([2, 2], [False, True])]
 
 
 def test_a_pair_of_classes_is_one_group_whichever_of_them_comes_first() -> None:
@@ -93,43 +90,28 @@ def test_the_background_is_no_large_object() -> None:
     assert object_areas(batch).tolist() == [[[0.25, 0.0, 0.0]]]
 
 
-class _Sized:
-    """A batch of one clip."""
-
-    def __init__(self, batch: SimpleNamespace) -> None:
-        self.__dict__.update(vars(batch))
-
-    def __len__(self) -> int:
-        return 1
-
-
 @pytest.mark.slow
-def test_a_run_on_the_demo_is_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_on_the_demo_is_measured(orn, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
-    for arguments in (
-        ["demo", "world", "demo", "--films", "12,6,0"],
-        ["demo", "truth", "demo", "--out", "shards/demo"],
-        ["clips", "demo"],
-        ["train", "demo", "--run", "run", "--set", "phases.object_head_steps=1",
-         "--set", "phases.steps=1", "--workers", "0"],
-        ["demo", "importance", "run", "--all-clips"],
-        ["demo", "importance", "run", "run", "--all-clips", "--out", "both"],
-    ):  # fmt: skip
-        result = CliRunner().invoke(orn, arguments)
-        assert result.exit_code == 0, result.output
+    for words in (
+        "demo world demo --films 12,6,0",
+        "demo truth demo --out shards/demo",
+        "clips demo",
+        "train demo --run run --workers 0 --set phases.object_head_steps=1 --set phases.steps=1",
+        "demo importance run --all-clips",
+        "demo importance run run --all-clips --out both",
+    ):
+        said = orn(*words.split()).stdout
     report = json.loads((tmp_path / "run" / "importance-validation.json").read_text())
     for network in ("trained", "random_weights"):
         assert report[network]["num_explained"] == 6
-        chance = report[network]["first_clique_is_true"]["chance"]["mean"]
-        assert 0 < chance < 0.2
-        deletion = report[network]["deletion"]["fall"]
-        insertion = report[network]["insertion"]["fall"]
+        assert 0 < report[network]["first_clique_is_true"]["chance"]["mean"] < 0.2
+        deletion, insertion = (report[network][way]["fall"] for way in ("deletion", "insertion"))
         assert deletion[0]["mean"] == pytest.approx(insertion[-1]["mean"], abs=1e-5)
         assert deletion[-1]["mean"] == pytest.approx(insertion[0]["mean"], abs=1e-5)
-    assert "first pair is the one that acts" in result.stdout
+    assert "first pair is the one that acts" in said
     assert (tmp_path / "run" / "importance-validation.png").stat().st_size > 1000
-    refused = CliRunner().invoke(orn, ["demo", "importance", "nowhere"])
-    assert refused.exit_code != 0
+    assert orn("demo", "importance", "nowhere", exit_code=None).exit_code != 0
 
 
 def _report(seed: int, *, dataset: str = "demo", mean: float = 0.5) -> dict:

@@ -6,17 +6,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
 
-from orn.demo.experiments.commands import demo_leaks
 from orn.demo.experiments.leaks import leak_report, true_rows
 from orn.demo.experiments.tables import _ablate
 from orn.demo.world.dials import Dials, category_id
 from orn.demo.world.make import write_dataset
 from orn.demo.world.places import BALL, NOBODY
 from orn.demo.world.truth_shards import write_truth_shards
-from orn.shared.cli import orn
-from orn.shared.errors import ConfigError, DataRootError, JoinError
+from orn.shared.errors import DataRootError, JoinError
 from orn.stage2_train.ablation.plan import AblationRequest
 from orn.stage2_train.ablation.rows import table_rows
 from orn.stage2_train.recipe import load_recipe
@@ -54,15 +51,20 @@ def _without_shards(tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def untrained_report(dataset, root, *, split) -> dict:
+def untrained_report(dataset, root, *, split="validation") -> dict:
+    resources = Resources(data_root=root)
     request = AblationRequest(
-        manifest=dataset,
-        table="leaks",
-        out=root / "out",
-        resources=Resources(data_root=root),
-        test=split == "test",
+        manifest=dataset, table="leaks", out=root / "out", resources=resources, test=split == "test"
     )
     return leak_report(request, untrained=True)
+
+
+def changed_truth(root: Path, dataset: str, change: Callable[[dict], None]) -> None:
+    """Writes what `change` makes of the document of the validation part."""
+    path = root / dataset / "ground_truth" / "validation.json"
+    document = json.loads(path.read_text())
+    change(document)
+    path.write_text(json.dumps(document))
 
 
 def figures(report) -> dict[str, float]:
@@ -81,7 +83,7 @@ def figures(report) -> dict[str, float]:
 )
 def test_the_oracle_is_right_whatever_the_dials(draw, tmp_path, dataset, dials) -> None:
     draw(tmp_path, dataset, **dials)
-    report = untrained_report(dataset, tmp_path, split="validation")
+    report = untrained_report(dataset, tmp_path)
     assert report["num_segments"] == FILMS[1]
     assert report["films_that_the_oracle_misses"] == 0
     assert figures(report)["oracle"] == pytest.approx(100)
@@ -98,7 +100,7 @@ def test_the_floor_of_comparisons_is_what_counts_in_shards_tell(
             each["iscrowd"] = each["category_id"] % 2  # hidden, which shards leave out
         path.write_text(json.dumps(document))
     write_truth_shards("demo-touch", tmp_path, tmp_path / "shards" / "demo-touch")
-    found = figures(untrained_report("demo-touch", tmp_path, split="validation"))
+    found = figures(untrained_report("demo-touch", tmp_path))
     assert found["class-counts"] != found["presence"]
     asked = []
     monkeypatch.setattr("orn.demo.experiments.tables.ablate", asked.append)
@@ -109,17 +111,16 @@ def test_the_floor_of_comparisons_is_what_counts_in_shards_tell(
     assert asked[0].floor == found["class-counts"]
 
 
-def test_a_wrong_label_is_a_world_that_is_not_well_defined(draw, tmp_path) -> None:
+def test_a_wrong_label_is_a_world_that_is_not_well_defined(orn, draw, tmp_path) -> None:
     draw(tmp_path, "demo-places")
     table = tmp_path / "demo-places" / "labels.csv"
     rows = [row.split(",") for row in table.read_text().splitlines()]
     first = next(row for row in rows if row[2] == "validation")
     first[1] = "bowl" if first[1] != "bowl" else "cup"
     table.write_text("\n".join(map(",".join, rows)) + "\n")
-    arguments = ["demo-places", "--untrained", "--data", str(tmp_path)]
-    result = CliRunner().invoke(demo_leaks, [*arguments, "--out", str(tmp_path / "out")])
-    assert result.exit_code == 0, result.stderr
-    assert "THE WORLD IS NOT WELL DEFINED: on 1 of 6 films" in result.stdout
+    places = ("--data", tmp_path, "--out", tmp_path / "out")
+    said = orn("demo", "leaks", "demo-places", "--untrained", *places).stdout
+    assert "THE WORLD IS NOT WELL DEFINED: on 1 of 6 films" in said
     report = json.loads((tmp_path / "out" / "leaks-validation.json").read_text())
     assert report["films_that_the_oracle_misses"] == 1
     assert figures(report)["oracle"] == pytest.approx(100 * 5 / 6)
@@ -127,55 +128,50 @@ def test_a_wrong_label_is_a_world_that_is_not_well_defined(draw, tmp_path) -> No
 
 
 def test_the_oracle_goes_by_the_classes_of_the_pair(draw, tmp_path) -> None:
+    def turned(document) -> None:
+        for video in document["videos"]:
+            video["relations"].reverse()
+            for relation in video["relations"]:
+                relation["in_role"] = not relation["in_role"]
+
     draw(tmp_path, "demo", decoy_probability=1.0)
-    path = tmp_path / "demo" / "ground_truth" / "validation.json"
-    document = json.loads(path.read_text())
-    for video in document["videos"]:
-        video["relations"].reverse()
-        for relation in video["relations"]:
-            relation["in_role"] = not relation["in_role"]
-    path.write_text(json.dumps(document))
-    report = untrained_report("demo", tmp_path, split="validation")
-    assert report["films_that_the_oracle_misses"] == 0
+    changed_truth(tmp_path, "demo", turned)
+    assert untrained_report("demo", tmp_path)["films_that_the_oracle_misses"] == 0
 
 
 def test_where_no_ball_can_be_seen_nobody_is_replaced(draw, tmp_path) -> None:
+    def without_balls(document) -> None:
+        seen = [e for e in document["annotations"] if e["category_id"] != category_id(BALL)]
+        document["annotations"] = seen
+
     draw(tmp_path, "demo-places")
-    path = tmp_path / "demo-places" / "ground_truth" / "validation.json"
-    document = json.loads(path.read_text())
-    ball = category_id(BALL)
-    seen = [each for each in document["annotations"] if each["category_id"] != ball]
-    path.write_text(json.dumps(document | {"annotations": seen}))
-    report = untrained_report("demo-places", tmp_path, split="validation")
+    changed_truth(tmp_path, "demo-places", without_balls)
     rows = (tmp_path / "demo-places" / "labels.csv").read_text()
     replaced = FILMS[1] - rows.count(f",{NOBODY},validation")
+    report = untrained_report("demo-places", tmp_path)
     assert report["films_that_the_oracle_misses"] == replaced
 
 
 def test_majority_by_hand(draw, tmp_path) -> None:
     draw(tmp_path, "demo-places")
     rows = (tmp_path / "demo-places" / "labels.csv").read_text().splitlines()[1:]
-    by_part = {"train": [], "validation": []}
-    for row in rows:
-        _, label, part = row.split(",")
-        by_part[part].append(label)
-    classes = ("bowl", "cup", "vase", "none")
-    most = max(classes, key=by_part["train"].count)  # the first of equals
-    expected = 100 * by_part["validation"].count(most) / FILMS[1]
-    report = untrained_report("demo-places", tmp_path, split="validation")
-    assert figures(report)["majority"] == pytest.approx(expected)
+    labels = [row.split(",")[1:] for row in rows]
+    train, validation = (
+        [label for label, of in labels if of == part] for part in ("train", "validation")
+    )
+    most = max(("bowl", "cup", "vase", "none"), key=train.count)  # the first of equals
+    report = untrained_report("demo-places", tmp_path)
+    assert figures(report)["majority"] == pytest.approx(100 * validation.count(most) / FILMS[1])
     assert report["chance"] == 25
 
 
-def test_any_world_is_measured_by_either_command(draw, tmp_path) -> None:
+def test_any_world_is_measured_by_either_command(orn, draw, tmp_path) -> None:
     """`orn demo leaks` is a case of `orn leaks`; both say what true objects and the truth tell."""
     draw(tmp_path, "demo")
     write_truth_shards("demo", tmp_path, tmp_path / "shards" / "demo")
-    where = ["--data", str(tmp_path), "--json"]
-    said = [
-        json.loads(CliRunner().invoke(orn, [*words, *where]).stdout)
-        for words in (["leaks", "demo"], ["demo", "leaks", "demo", "--untrained"])
-    ]
+    where = ("--data", tmp_path, "--json")
+    words = (("leaks", "demo"), ("demo", "leaks", "demo", "--untrained"))
+    said = [orn(*each, *where).json for each in words]
     assert said[0] == said[1]
     assert list(figures(said[0])) == [
         *("majority", "classes-seen", "class-counts", "boxes", "middle-frame", "unordered-frames"),
@@ -183,8 +179,7 @@ def test_any_world_is_measured_by_either_command(draw, tmp_path) -> None:
     ]
     assert said[0]["shards"] == "shards/demo"
     assert f"chance is {said[0]['chance']:.1f}" in said[0]["meaning"]
-    text = CliRunner().invoke(orn, ["leaks", "demo", "--data", str(tmp_path)]).stdout
-    assert said[0]["meaning"] in text
+    assert said[0]["meaning"] in orn("leaks", "demo", "--data", tmp_path).stdout
     assert (tmp_path / "runs" / "leaks-demo" / "leaks-validation.md").is_file()
 
 
@@ -196,16 +191,7 @@ def test_a_part_that_is_not_drawn_is_named(draw, tmp_path) -> None:
         untrained_report("demo-touch", tmp_path, split="test")
 
 
-def test_a_camera_that_hides_the_label_is_refused_wherever_it_comes_from(draw, tmp_path) -> None:
-    with pytest.raises(ConfigError, match=r"demo-places: dials\.camera_pixels"):
-        draw(tmp_path, "demo-places", camera_pixels=7.0)
-
-
 def test_rows_that_are_trained() -> None:
     rows = table_rows("leaks", (), load_recipe("demo", num_activities=4))
-    assert [row.name for row in rows] == [
-        "coco-class-object-head",
-        "coco-shape-object-head",
-        "one-frame",
-        "shuffled-frames",
-    ]
+    names = ["coco-class-object-head", "coco-shape-object-head", "one-frame", "shuffled-frames"]
+    assert [row.name for row in rows] == names

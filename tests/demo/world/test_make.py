@@ -44,7 +44,7 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_number_of_processes_changes_nothing(
     drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(world, "_FILMS_A_CHUNK", 2)
+    monkeypatch.setattr(world, "FILMS_A_CHUNK", 2)
     assert draw(tmp_path, workers=2) == 7
     assert content(tmp_path / "demo") == content(drawn / "demo")
 
@@ -52,7 +52,7 @@ def test_the_number_of_processes_changes_nothing(
 def test_an_interrupted_world_goes_on(
     drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(world, "_FILMS_A_CHUNK", 2)
+    monkeypatch.setattr(world, "FILMS_A_CHUNK", 2)
     draw_chunk, started = world._draw_chunk, []
 
     def killed_at_the_third(chunk):
@@ -69,11 +69,8 @@ def test_an_interrupted_world_goes_on(
     assert content(tmp_path / "demo") == content(drawn / "demo")
 
 
-def test_a_whole_world_is_left_alone(drawn: Path) -> None:
+def test_a_whole_world_is_left_alone_and_another_refused(drawn: Path) -> None:
     assert draw(drawn) == 0
-
-
-def test_another_world_is_refused(drawn: Path) -> None:
     with pytest.raises(ConfigError, match="asked for: seed is 0 there, 1 asked for; remove"):
         draw(drawn, seed=1)
     with pytest.raises(ConfigError, match=r"dials\.decoy_probability is 0\.5 there, 0\.0 "):
@@ -100,52 +97,43 @@ def test_ground_truth_is_consistent(drawn: Path) -> None:
         np.testing.assert_array_equal(bounding_box(counts, 120), [x, y, x + width, y + height])
 
 
+def labels_and_truth(drawn: Path, dataset: str, part: str = "train") -> tuple[dict, dict]:
+    """Labels by video from the table, and the document of the ground truth."""
+    rows = (drawn / dataset / "labels.csv").read_text().splitlines()[1:]
+    labels = {row.split(",")[0]: row.split(",")[1] for row in rows if row.endswith(part)}
+    return labels, json.loads((drawn / dataset / "ground_truth" / f"{part}.json").read_text())
+
+
 def test_labels_are_what_the_ground_truth_says(drawn: Path) -> None:
-    rows = [row.split(",") for row in (drawn / "demo" / "labels.csv").read_text().split("\n")[1:-1]]
     for part in ("train", "validation"):
-        document = json.loads((drawn / "demo" / "ground_truth" / f"{part}.json").read_text())
-        truth = {v["name"]: v["relations"][0]["name"] for v in document["videos"]}
-        assert {row[0]: row[1] for row in rows if row[2] == part} == truth
+        labels, truth = labels_and_truth(drawn, "demo", part)
+        assert labels == {v["name"]: v["relations"][0]["name"] for v in truth["videos"]}
     assert (drawn / "demo" / "classes.txt").read_text().splitlines() == list(ACTIVITIES)
-
-
-def test_touch_labels_are_classes_that_the_film_shows(drawn: Path) -> None:
-    document = json.loads((drawn / "demo-touch" / "ground_truth" / "train.json").read_text())
-    names = {category["id"]: category["name"] for category in document["categories"]}
-    shown = {names[annotation["category_id"]] for annotation in document["annotations"]}
-    touched = {name for video in document["videos"] for name in video["touched"]}
-    assert touched <= shown & set(TOUCHABLE)
-    assert touched
-
-
-def test_labels_of_classes_are_the_objects_that_a_film_shows(drawn: Path) -> None:
-    rows = (drawn / "demo-classes" / "labels.csv").read_text().split("\n")[1:-1]
-    document = json.loads((drawn / "demo-classes" / "ground_truth" / "train.json").read_text())
-    names = {category["id"]: category["name"] for category in document["categories"]}
-    video_of = {image["id"]: image["video_id"] for image in document["images"]}
-    for video, row in zip(document["videos"], rows, strict=False):
-        shown = {
-            names[annotation["category_id"]]
-            for annotation in document["annotations"]
-            if video_of[annotation["image_id"]] == video["id"]
-        }
-        assert row == f"{video['name']},{';'.join(sorted(shown - {'person'}))},train"
-        assert len(shown - {"person"}) == 6
-
-
-def test_places_labels_are_those_of_the_ground_truth(drawn: Path) -> None:
-    rows = (drawn / "demo-places" / "labels.csv").read_text().split("\n")[1:-1]
-    document = json.loads((drawn / "demo-places" / "ground_truth" / "train.json").read_text())
-    expected = [f"{video['name']},{video['label']},train" for video in document["videos"]]
-    assert [row for row in rows if row.endswith("train")] == expected
+    labels, truth = labels_and_truth(drawn, "demo-places")
+    assert labels == {video["name"]: video["label"] for video in truth["videos"]}
     classes = (drawn / "demo-places" / "classes.txt").read_text().splitlines()
     assert classes == ["bowl", "cup", "vase", "none"]
 
 
+def test_labels_of_objects_are_classes_that_the_film_shows(drawn: Path) -> None:
+    _, truth = labels_and_truth(drawn, "demo-touch")
+    names = {category["id"]: category["name"] for category in truth["categories"]}
+    shown = {names[annotation["category_id"]] for annotation in truth["annotations"]}
+    touched = {name for video in truth["videos"] for name in video["touched"]}
+    assert touched <= shown & set(TOUCHABLE)
+    assert touched
+    labels, truth = labels_and_truth(drawn, "demo-classes")
+    video_of = {image["id"]: image["video_id"] for image in truth["images"]}
+    for video in truth["videos"]:
+        seen = [a for a in truth["annotations"] if video_of[a["image_id"]] == video["id"]]
+        shown = {names[annotation["category_id"]] for annotation in seen} - {"person"}
+        assert labels[video["name"]] == ";".join(sorted(shown))
+        assert len(shown) == 6
+
+
 def test_segments_of_long_films_overlap_and_lie_inside(drawn: Path) -> None:
-    rows = [
-        row.split(",") for row in (drawn / "demo-long" / "labels.csv").read_text().split("\n")[1:-1]
-    ]
+    lines = (drawn / "demo-long" / "labels.csv").read_text().splitlines()[1:]
+    rows = [line.split(",") for line in lines]
     times = [(float(row[3]), float(row[4])) for row in rows if row[1] == "train-000000"]
     num_frames = len(list(read_frames(drawn / "demo-long" / "videos" / "train-000000.mp4")))
     assert len(times) == 12

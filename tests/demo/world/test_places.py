@@ -15,23 +15,14 @@ def _distances(one_N2: np.ndarray, other_M2: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize("columns", [0, 3, 5])
 @pytest.mark.parametrize("label", LABELS)
-def test_one_ball_stands_where_the_label_says(label, columns) -> None:
+def test_one_ball_stands_where_the_label_says_and_objects_apart_and_in_view(label, columns) -> None:
     for seed in range(30):
-        before_N2, after_N2 = arrange(
-            label, dials=Dials(columns=columns), rng=np.random.default_rng(seed)
-        )
+        rng = np.random.default_rng(seed)
+        before_N2, after_N2 = arrange(label, dials=Dials(columns=columns), rng=rng)
         near_3N = _distances(after_N2[3:], before_N2[:3]) < 10
         expected = [label] if label < 3 else []
         assert np.flatnonzero(near_3N.any(axis=0)).tolist() == expected
         assert near_3N.sum() == len(expected)
-
-
-@pytest.mark.parametrize("columns", [0, 3, 5])
-def test_objects_are_apart_and_in_view(columns) -> None:
-    for seed in range(30):
-        before_N2, after_N2 = arrange(
-            seed % 4, dials=Dials(columns=columns), rng=np.random.default_rng(seed)
-        )
         for half_N2 in (before_N2, after_N2):
             assert half_N2.shape == (6, 2)
             gaps = _distances(half_N2, half_N2) + 1000 * np.eye(6)
@@ -43,10 +34,8 @@ def test_objects_are_apart_and_in_view(columns) -> None:
 def test_a_grid_has_so_many_places() -> None:
     found = set()
     for seed in range(60):
-        before_N2, after_N2 = arrange(
-            seed % 4, dials=Dials(columns=4), rng=np.random.default_rng(seed)
-        )
-        both_N2 = np.concatenate([before_N2, after_N2])
+        rng = np.random.default_rng(seed)
+        both_N2 = np.concatenate(arrange(seed % 4, dials=Dials(columns=4), rng=rng))
         found |= {(float(x), float(y)) for x, y in both_N2}
     assert len(found) == 4 * 3
 

@@ -18,7 +18,6 @@ from orn.demo.world.dials import (
 from orn.demo.world.render import render
 from orn.demo.world.scene import PlannedActivity, Scene, plan_scene
 from orn.demo.world.touch import plan_touch_scene
-from orn.shared.errors import ConfigError
 
 
 def planned(activity: int) -> PlannedActivity:
@@ -95,10 +94,3 @@ def test_films_are_drawn_alike_twice() -> None:
     first = [frame.image for frame in render(scene(3, 2), Dials())]
     second = [frame.image for frame in render(scene(3, 2), Dials())]
     np.testing.assert_array_equal(first, second)
-
-
-def test_impossible_dials_are_refused() -> None:
-    with pytest.raises(ConfigError, match=r"decoy_probability must lie in \[0, 1\], found 1.5"):
-        Dials(decoy_probability=1.5)
-    with pytest.raises(ConfigError, match=r"frames must lie in \[2, inf\], found 1"):
-        Dials(frames=1)
