@@ -24,7 +24,7 @@ def measure(*, short: int, long: int) -> BenchResult:
     own."""
     return long_against_short(
         "predict-memory",
-        _predict_video,
+        predict_video,
         short=short,
         long=long,
         detector=WITHOUT_NETWORK,
@@ -33,7 +33,7 @@ def measure(*, short: int, long: int) -> BenchResult:
     )
 
 
-def _predict_video(path: Path, frames: int) -> tuple[int, dict[str, int]]:
+def predict_video(path: Path, frames: int) -> tuple[int, dict[str, int]]:
     """Predicts for a video as `orn predict` does."""
     import torch
 

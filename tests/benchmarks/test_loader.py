@@ -1,14 +1,13 @@
 """`orn bench loader`, run once on short clips, and whether both sides make the same clip."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
 
 from orn.benchmarks.loader import loading_share, measure, plain_clip, recipe_dataset
 from orn.benchmarks.loader_inputs import LoaderInputs, loader_inputs
-from orn.shared.cli import orn
 from orn.stage2_train.clips.sampling import centre_frames
 from orn.stage2_train.clips.views import ClipRequest
 from orn.stage2_train.model.config import NetworkConfig
@@ -60,7 +59,6 @@ def test_share_of_waiting(inputs) -> None:
     assert found["step_seconds"] > 0
 
 
-def test_no_data_is_told(tmp_path: Path) -> None:
-    result = CliRunner().invoke(orn, ["bench", "loader", "--data", str(tmp_path)])
-    assert result.exit_code == 1
-    assert "data set 'vlog': expected meta/manifest.txt, meta/splitId.txt" in result.stderr
+def test_no_data_is_told(orn: Any, tmp_path: Path) -> None:
+    refused = orn("bench", "loader", "--data", tmp_path, exit_code=1).stderr
+    assert "data set 'vlog': expected meta/manifest.txt" in refused
