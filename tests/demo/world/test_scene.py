@@ -17,7 +17,6 @@ from orn.demo.world.dials import (
 )
 from orn.demo.world.render import render
 from orn.demo.world.scene import PlannedActivity, Scene, plan_scene
-from orn.demo.world.touch import plan_touch_scene
 
 
 def planned(activity: int) -> PlannedActivity:
@@ -78,19 +77,3 @@ def test_what_is_in_front_hides_what_is_behind() -> None:
     assert front[0] == 1.0
     assert behind[0] < 0.5
     assert front[1] < behind[1]
-
-
-def test_the_hand_reaches_every_object_that_it_is_said_to_touch() -> None:
-    for seed in range(10):
-        film = plan_touch_scene(Dials(), num_frames=16, rng=np.random.default_rng(seed))
-        hand = film.actors[-1]
-        assert hand.class_name == HAND
-        for track in film.touched:
-            gap = np.hypot(*(hand.position_F2 - film.actors[track].position_F2).T)
-            assert gap.min() < 9.0
-
-
-def test_films_are_drawn_alike_twice() -> None:
-    first = [frame.image for frame in render(scene(3, 2), Dials())]
-    second = [frame.image for frame in render(scene(3, 2), Dials())]
-    np.testing.assert_array_equal(first, second)

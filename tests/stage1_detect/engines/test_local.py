@@ -4,7 +4,6 @@ import os
 import signal
 from collections.abc import Iterator
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +35,14 @@ def videos(tmp_path: Path) -> dict[str, Video]:
 def run(videos: dict[str, Video], folder: Path, units: tuple[Unit, ...], detector: Any) -> int:
     work = UnitWork(units=units, detector=detector, videos=videos, folder=folder, batch=4)
     return sum(result.frames for result in run_here(work))
+
+
+def demo_detector(device: str) -> Any:
+    from orn.stage1_detect.mmdet.detector import load_detector
+
+    (choice,) = shipped_detectors().values()
+    options = {"config": choice.config, "checkpoint": choice.checkpoint, "threads": 1}
+    return load_detector(device, **options, score_threshold=0.0)
 
 
 def assert_same(units: tuple[Unit, ...], one: Path, other: Path) -> None:
@@ -112,18 +119,10 @@ def work(tmp_path: Path) -> UnitWork:
 @pytest.mark.mmdet
 @pytest.mark.timeout(300)
 def test_two_processes_give_the_same_arrays(work: UnitWork, tmp_path: Path) -> None:
-    from orn.stage1_detect.mmdet.detector import load_detector
-
-    (choice,) = shipped_detectors().values()
-    assert choice.config is not None
-    load = partial(
-        load_detector, config=choice.config, checkpoint=choice.checkpoint,
-        score_threshold=0.0, threads=1,
-    )  # fmt: skip
-    alone = run_here(replace(work, detector=load("cpu"), folder=tmp_path / "one"))
+    alone = run_here(replace(work, detector=demo_detector("cpu"), folder=tmp_path / "one"))
     assert sum(result.frames for result in alone) == 27
     counted: list[int] = []
-    engine = LocalEngine(load=load, devices=("cpu", "cpu"))
+    engine = LocalEngine(load=demo_detector, devices=("cpu", "cpu"))
     both = engine.run(replace(work, folder=tmp_path / "two", advance=counted.append))
     assert sum(result.frames for result in both) == sum(counted) == 27
     assert_same(work.units, tmp_path / "one", tmp_path / "two")

@@ -9,18 +9,16 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from orn.shared.errors import DetectorError
-from orn.shared.manifests.load import shipped_detectors
 from orn.shared.manifests.records import Video
-from orn.shared.shards.plan import Unit, plan_units, shard_path
-from orn.shared.shards.schema import ARRAYS, DetectorEntry
-from orn.shared.shards.shard import Shard
+from orn.shared.shards.plan import plan_units
+from orn.shared.shards.schema import DetectorEntry
 from orn.stage1_detect.engines.local import run_here
 from orn.stage1_detect.engines.ray import RayEngine
 from orn.stage1_detect.pipeline import UnitWork
+from tests.stage1_detect.engines.test_local import assert_same, demo_detector
 from tests.worlds.shards import FakeDetector
 from tests.worlds.videos import write_grey
 
@@ -98,16 +96,6 @@ def work(tmp_path: Path) -> UnitWork:
     )
 
 
-def demo_detector(device: str) -> Any:
-    from orn.stage1_detect.mmdet.detector import load_detector
-
-    (choice,) = shipped_detectors().values()
-    assert choice.config is not None
-    return load_detector(
-        device, config=choice.config, checkpoint=choice.checkpoint, score_threshold=0.0, threads=1
-    )
-
-
 class Stuck:
     """The demo's detector; on a node other than the driver's it says so and then hangs, and on the
     driver's it waits for that."""
@@ -133,15 +121,6 @@ class Stuck:
 def run_on_cluster(work: UnitWork, load: Any, *, workers: int) -> list[int]:
     engine = RayEngine(load=load, device="auto", workers=workers, address=None)
     return [result.frames for result in engine.run(work)]
-
-
-def assert_same(units: tuple[Unit, ...], one: Path, other: Path) -> None:
-    for unit in units:
-        first, second = (Shard(shard_path(folder, unit.index)) for folder in (one, other))
-        assert first.num_detections > 0
-        assert first.videos == second.videos
-        for name in ARRAYS:
-            np.testing.assert_array_equal(first.array(name), second.array(name))
 
 
 def test_a_killed_node_changes_nothing(

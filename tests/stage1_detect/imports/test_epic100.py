@@ -1,7 +1,6 @@
 """EPIC-100's masks: files made by the test from the description of the format."""
 
 import csv
-import pickle
 from pathlib import Path
 from typing import Any
 
@@ -114,14 +113,6 @@ def test_background_is_counted_and_rounding_at_the_edge_is_cut(tmp_path: Path, o
     track = read_epic100(write_epic(tmp_path / "P01_01.pkl", frames))
     assert track.background == 1
     np.testing.assert_array_equal(track.frames[0].boxes, [[0, 0, 100, 100]])
-
-
-@pytest.mark.parametrize("value", [{}, ["text"], [b"", 1], None])
-def test_other_pickles(tmp_path: Path, value) -> None:
-    path = tmp_path / "P01_01.pkl"
-    path.write_bytes(pickle.dumps(value, 4))
-    with pytest.raises(MaskImportError, match=r"P01_01.pkl: wanted a list of packed frames"):
-        read_epic100(path)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,6 @@ from PIL import Image
 from pycocotools import mask as coco_mask
 
 from orn.shared.errors import DetectorError
-from orn.shared.manifests.load import shipped_detectors
 from orn.shared.masks.rle import decode
 from orn.stage1_detect.mmdet.detector import MmdetDetector, load_detector
 from orn.stage1_detect.mmdet.heads import RawDetections
@@ -158,25 +157,6 @@ def test_folded_normalisations_change_last_bits_only(
         for ours, theirs in zip(detector.model.backbone(batch), plain.backbone(batch), strict=True):
             assert theirs.abs().max() > 0
             torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-4 * float(theirs.max()))
-
-
-def test_bfloat16_finds_about_the_same_and_says_so(
-    demo_config: Path, pictures: list[NDArray[np.uint8]]
-) -> None:
-    (choice,) = shipped_detectors().values()
-    assert choice.config is not None
-    full, low = (
-        load_detector(
-            config=choice.config, checkpoint=choice.checkpoint, device="cpu", precision=precision
-        )
-        for precision in ("float32", "bfloat16")
-    )
-    assert (full.entry.precision, low.entry.precision) == ("float32", "bfloat16")
-    for one, other in zip(full.detect(pictures), low.detect(pictures), strict=True):
-        assert one.boxes.dtype == other.boxes.dtype == np.float32
-        assert abs(len(one) - len(other)) <= 3
-        if len(one) and len(other):
-            assert abs(float(one.scores[0]) - float(other.scores[0])) < 0.1
 
 
 def test_float16_needs_a_gpu(demo_config: Path, demo_checkpoint: Path) -> None:

@@ -148,16 +148,21 @@ def test_what_it_does_not_compute_is_refused(
         load_fast_detector("cpu", config=path, checkpoint=demo_checkpoint)
 
 
+@pytest.mark.parametrize("fast", [False, True])
 def test_half_precision_reaches_the_heads(
-    request: pytest.FixtureRequest, pictures: list[NDArray[np.uint8]]
+    request: pytest.FixtureRequest, pictures: list[NDArray[np.uint8]], fast: bool
 ) -> None:
     """Of one backbone in bfloat16, boxes move a little with the heads; all stay float32."""
-    for fast in (True, False):
-        low = load(request, "demo", fast=fast, precision="bfloat16").detect(pictures)
-        lower = load(request, "demo", fast=fast, precision="bfloat16-heads").detect(pictures)
-        assert low[0].boxes.dtype == lower[0].boxes.dtype == np.float32
-        assert not np.array_equal(low[0].scores[:5], lower[0].scores[:5])
-        np.testing.assert_allclose(low[0].scores[:3], lower[0].scores[:3], atol=0.05)
+    found = {}
+    for precision in ("float32", "bfloat16", "bfloat16-heads"):
+        detector = load(request, "demo", fast=fast, precision=precision)
+        assert detector.entry.precision == precision
+        found[precision] = detector.detect(pictures)[0]
+    full, low, lower = found.values()
+    for one, other in ((full, low), (low, lower)):
+        assert one.boxes.dtype == other.boxes.dtype == np.float32
+        assert not np.array_equal(one.scores[:5], other.scores[:5])
+        np.testing.assert_allclose(one.scores[:3], other.scores[:3], atol=0.05)
 
 
 def test_a_size_that_repeats_is_recorded_once() -> None:
