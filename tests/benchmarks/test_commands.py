@@ -15,9 +15,8 @@ from orn.benchmarks.keep_report import keep
 from orn.benchmarks.odd_videos import FILES, table
 from orn.shared.manifests.load import load_dataset
 from tests.conftest import ROOT
-from tests.stage1_detect.imports.conftest import block_mask, write_authors
+from tests.stage1_detect.imports.conftest import BLOCK, write_authors
 
-BLOCK = ((10, 20, 50, 75), block_mask(10, 20, 50, 75), 0.75, 3)
 NAMES = [name for name, each in vars(commands).items() if isinstance(each, click.Command)]
 
 

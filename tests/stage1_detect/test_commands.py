@@ -64,19 +64,6 @@ def test_a_job_is_looked_at_begun_and_finished(detect: Any, shard_path: Path) ->
         assert "1 of 4 listed videos are not under" in ran.stderr
 
 
-def test_what_would_mix_is_refused(detect: Any) -> None:
-    detect("--limit", 1)
-    for option, value, key in (
-        ("--score-threshold", 0.5, "thresholds.score is 0.05"),
-        ("--batch", 2, "settings.batch is 8"),
-        ("--threads", 2, "settings.threads is 1"),
-        ("--unit-frames", 2, "unit_frames is 2000"),
-        ("--frames", "labelled", "frames is 'all'"),
-    ):
-        assert f"{key} there, " in detect(option, value, exit_code=2).stderr
-        assert detect(option, value, "--fresh", "--dry-run", "--json").json["shards_there"] == 0
-
-
 def test_a_detector_of_the_project_by_its_name(any_detector: Any, shard_path: Path) -> None:
     named = partial(any_detector, "--config", "mask_rcnn_demo", "--limit", 1)
     assert named("--dry-run", "--json").json["checkpoint"].endswith("mask_rcnn_demo.pth")
@@ -188,3 +175,5 @@ def test_precision_and_fast_path_are_recorded(detect: Any, shard_path: Path) -> 
     refused = detect("--limit", 1, "--precision", "bfloat16", exit_code=2)
     assert "versions.fast_path" in refused.stderr
     assert "detector.precision" not in refused.stderr
+    fresh = detect("--frames", "labelled", "--fresh", "--dry-run", "--json")
+    assert fresh.json["shards_there"] == 0

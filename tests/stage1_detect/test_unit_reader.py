@@ -57,17 +57,6 @@ def test_batches_end_with_the_video(tmp_path: Path) -> None:
     np.testing.assert_allclose(first.prepared, [grey_of(i) for i in range(4)], atol=2)
 
 
-def test_parts_give_the_same_alone_and_together(tmp_path: Path) -> None:
-    videos = {"a.mp4": write_grey(tmp_path / "a.mp4", 10)}
-    first, last = unit(("a.mp4", 0, 6)), unit(("a.mp4", 6, None))
-    kept = source(videos)
-    together = [*kept.events(first), *kept.events(last)]
-    alone = [*source(videos).events(first), *source(videos).events(last)]
-    assert together == alone
-    batches = [event.indices for event in alone if isinstance(event, FrameBatch)]
-    assert batches == [(0, 1, 2, 3), (4, 5), (6, 7, 8, 9)]
-
-
 def test_a_video_that_cannot_be_read_fails_and_the_next_goes_on(tmp_path: Path) -> None:
     def prepare(image: NDArray[np.uint8]) -> int:
         if image.shape[0] == 2:

@@ -101,18 +101,17 @@ def test_points_that_curves_share_are_trained_once_and_leave_the_report_of_table
 
 
 def test_a_world_a_value_of_a_dial() -> None:
-    steps = steps_of("demo", "decoys")
+    steps, runs = steps_of("demo", "decoys"), Path("tables/runs")
+    files = {"1": runs / "demo-films-2000" / "table-2-test.csv"}
     for number in (0, 3):
         name = f"demo-decoy-pairs-{number}"
-        assert steps[f"{name} world"].arguments["dials"] == {"decoy_pairs": number}
-        root = Path(f"tables/data-decoy-pairs-{number}")
-        assert steps[f"{name} world"].arguments["root"] == root
-        assert steps[f"{name} table2"].arguments["request"].resources.data_root == root
-    assert steps["demo decoys"].arguments["files"] == {
-        "0": Path("tables/runs/demo-decoy-pairs-0-table2/table-2-test.csv"),
-        "1": Path("tables/runs/demo-films-2000/table-2-test.csv"),
-        "3": Path("tables/runs/demo-decoy-pairs-3-table2/table-2-test.csv"),
-    }
+        made = steps[f"{name} world"].arguments
+        assert made["dials"] == {"decoy_pairs": number}
+        assert made["root"] == Path(f"tables/data-decoy-pairs-{number}")
+        resources = steps[f"{name} table2"].arguments["request"].resources
+        assert resources.data_root == made["root"]
+        files[f"{number}"] = runs / f"{name}-table2" / "table-2-test.csv"
+    assert steps["demo decoys"].arguments["files"] == files
 
 
 def test_trainings_of_other_lengths_have_steps_and_validations_to_match() -> None:

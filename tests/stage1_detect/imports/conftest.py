@@ -3,6 +3,7 @@
 import pickle
 import struct
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,9 @@ def block_mask(x1: int, y1: int, x2: int, y2: int) -> bytes:
     mask_HW = np.zeros((100, 100), dtype=bool)
     mask_HW[y1:y2, x1:x2] = True
     return rle.encode(mask_HW)
+
+
+BLOCK: Found = ((10, 20, 50, 75), block_mask(10, 20, 50, 75), 0.75, 3)
 
 
 def _varint(value: int) -> bytes:
@@ -80,3 +84,16 @@ def write_authors(path: Path, frames: Sequence[Sequence[Found]]) -> Path:
 def one() -> Found:
     """A detection of class 3 (car) in shares of the picture."""
     return (0.1, 0.2, 0.5, 0.75), block_mask(10, 20, 50, 75), 0.625, 3
+
+
+@pytest.fixture
+def convert(orn: Any, tmp_path: Path) -> Any:
+    """`orn import-masks` of the folder's manifest and masks, into its shards."""
+    places = ("--data", tmp_path / "data", "--out", tmp_path / "shards")
+    return partial(orn, "import-masks", tmp_path / "mine.toml", tmp_path / "masks", *places)
+
+
+@pytest.fixture
+def authors(convert: Any) -> Any:
+    """The same with masks of the authors' format."""
+    return partial(convert, "--format", "authors")

@@ -2,12 +2,10 @@
 
 import json
 import os
-import pickle
 import re
 import signal
 import subprocess
 import sys
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,26 +23,12 @@ from orn.shared.shards.verify import verify_shard
 from orn.shared.video.read import content_digest
 from orn.stage1_detect.imports import job as import_job
 from orn.stage1_detect.imports import planning
+from orn.stage1_detect.imports.authors_vlog import read_authors
 from orn.stage1_detect.imports.mask_track import MaskTrack
 from tests.conftest import ROOT
 from tests.processes import run_alone
-from tests.stage1_detect.imports.conftest import Found, block_mask, write_authors, write_epic
+from tests.stage1_detect.imports.conftest import BLOCK, Found, block_mask, write_authors, write_epic
 from tests.worlds.tables import counted_videos
-
-BLOCK: Found = ((10, 20, 50, 75), block_mask(10, 20, 50, 75), 0.75, 3)
-
-
-@pytest.fixture
-def convert(orn: Any, tmp_path: Path) -> Any:
-    """`orn import-masks` of the folder's manifest and masks, into its shards."""
-    places = ("--data", tmp_path / "data", "--out", tmp_path / "shards")
-    return partial(orn, "import-masks", tmp_path / "mine.toml", tmp_path / "masks", *places)
-
-
-@pytest.fixture
-def authors(convert: Any) -> Any:
-    """The same with masks of the authors' format."""
-    return partial(convert, "--format", "authors")
 
 
 @pytest.mark.slow
@@ -58,25 +42,20 @@ def test_the_real_masks_of_vlog(orn: Any, sample_data: Path, tmp_path: Path) -> 
     assert (summary["frames"], summary["detections"]) == (741 + 95, 2001 + 477)
     assert summary["without_masks"] == 113_839 - 2
     shards = DetectionFolder(tmp_path)
-    pickles = 0
     for video_id, folder in zip(
         shards.video_ids, ("o/5/E/v_vAqaXZuAO5E/075", "o/p/Y/v_7Tsrimk7opY/052"), strict=True
     ):
-        path = source / folder / "clip.pkl"
-        pickles += path.stat().st_size
-        segms = pickle.loads(path.read_bytes())["segms"]  # this file is known
+        track = read_authors(source / folder / "clip.pkl")
         video = shards.video(video_id)
-        assert video.seconds.tolist() == [number / 30 for number in range(len(segms))]
-        for row, classes in enumerate(segms):
-            masks = tuple(segm["counts"] for found in classes for segm in found)
-            assert video.frame(row).masks == masks
+        assert video.seconds.tolist() == [number / 30 for number in range(len(track.frames))]
+        for row, frame in enumerate(track.frames):
+            assert video.frame(row).masks == frame.masks
         clip = sample_data / "vlog" / "videos" / folder / "clip.mp4"
         assert shards.entry(video_id).source_digest == content_digest(clip)
         assert (video.video.height, video.video.width, video.video.rate) == (100, 100, 30)
     (shard,) = tmp_path.glob("shard-*")
     assert verify_shard(shard) == []
     assert not Shard(shard).has_class_scores
-    assert shard.stat().st_size <= 0.4 * pickles
     assert json.loads((tmp_path / "plan.json").read_text())["data_root"] == str(sample_data)
     before = shard.read_bytes()
     assert orn("import-masks", *arguments, "--json").json["skipped_units"] == 1

@@ -1,6 +1,5 @@
 """Files of masks from others: each that cannot be read fails its clip and is told once."""
 
-import json
 import os
 import pickle
 from collections.abc import Callable
@@ -17,8 +16,7 @@ from orn.stage1_detect.imports.authors_vlog import read_authors
 from orn.stage1_detect.imports.epic100 import read_epic100
 from orn.stage1_detect.imports.restricted_pickle import load_plain
 from tests.bounded import bounded
-from tests.stage1_detect.imports.conftest import Found, block_mask, write_authors
-from tests.stage1_detect.imports.test_commands import BLOCK, run_in
+from tests.stage1_detect.imports.conftest import BLOCK, Found, block_mask, write_authors
 from tests.worlds.tables import counted_videos
 
 OUTSIDE: Found = ((10, 20, 50, 75), block_mask(10, 20, 53, 75), 0.75, 3)
@@ -50,7 +48,9 @@ BAD: dict[str, tuple[Callable[[Path, Path], Any], str]] = {
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_each_bad_file_fails_its_clip_and_is_told_once(tmp_path: Path, workers: int) -> None:
+def test_each_bad_file_fails_its_clip_and_is_told_once(
+    authors: Any, tmp_path: Path, workers: int
+) -> None:
     counted_videos(tmp_path, {}, absent=["good", *BAD, "same"])
     masks, outside = tmp_path / "masks", tmp_path / "outside.pkl"
     write_authors(masks / "good.pkl", [[BLOCK]])
@@ -58,12 +58,9 @@ def test_each_bad_file_fails_its_clip_and_is_told_once(tmp_path: Path, workers: 
     (masks / "same.pkl").symlink_to("good.pkl")  # inside of the folder
     for name, (make, _) in BAD.items():
         make(masks / f"{name}.pkl", outside)
-    common = ("--format", "authors", "--json", "--workers", workers)
-    dry = run_in(tmp_path, *map(str, common), "--dry-run")
-    assert dry.exit_code == 0, dry.output
-    result = run_in(tmp_path, *map(str, common))
-    assert result.exit_code == 3, result.output
-    reasons = {each["id"]: each["reason"] for each in json.loads(result.stdout)["unreadable"]}
+    authors("--json", "--workers", workers, "--dry-run")
+    result = authors("--json", "--workers", workers, exit_code=3)
+    reasons = {each["id"]: each["reason"] for each in result.json["unreadable"]}
     assert set(reasons) == set(BAD)
     for name, (_, message) in BAD.items():
         assert reasons[name].startswith(message)
@@ -73,11 +70,11 @@ def test_each_bad_file_fails_its_clip_and_is_told_once(tmp_path: Path, workers: 
         assert verify_shard(shard) == []
 
 
-def test_a_folder_of_masks_that_is_a_link_is_read(tmp_path: Path) -> None:
+def test_a_folder_of_masks_that_is_a_link_is_read(authors: Any, tmp_path: Path) -> None:
     counted_videos(tmp_path, {}, absent=["a"])
     write_authors(tmp_path / "disk" / "a.pkl", [[BLOCK]])
     (tmp_path / "masks").symlink_to("disk")
-    assert run_in(tmp_path, "--format", "authors").exit_code == 0
+    authors()
 
 
 @pytest.mark.parametrize("objects", [2_000_000, 100_000, 10_001])
