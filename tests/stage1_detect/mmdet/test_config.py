@@ -1,8 +1,14 @@
+"""Configurations of detectors, names of the model zoo, and where its weights are published."""
+
 from pathlib import Path
 
 import pytest
 
 from orn.shared.errors import DetectorError
+from orn.stage1_detect.mmdet import config
+from orn.stage1_detect.mmdet.config import read_config
+from orn.stage1_detect.mmdet.zoo import fetch_weights, find_config, weights_to_fetch, weights_url
+from orn.stage1_detect.request import DEFAULT_CONFIG
 
 pytestmark = pytest.mark.mmdet
 
@@ -10,8 +16,6 @@ pytestmark = pytest.mark.mmdet
 def test_digest_is_that_of_the_network_and_the_test_pipeline(
     demo_config: Path, tmp_path: Path
 ) -> None:
-    from orn.stage1_detect.mmdet.config import read_config
-
     same, other, copy = (tmp_path / f"{name}.py" for name in ("same", "other", "copy"))
     same.write_text(f"_base_ = {str(demo_config)!r}\nwork_dir = 'elsewhere'\n")
     other.write_text(f"_base_ = {str(demo_config)!r}\nmodel = dict(neck=dict(num_outs=5))\n")
@@ -23,49 +27,84 @@ def test_digest_is_that_of_the_network_and_the_test_pipeline(
 
 
 def test_model_zoo_config_by_name() -> None:
-    from orn.stage1_detect.mmdet.config import read_config, test_pipeline
-
     found = read_config("mask-rcnn_r50_fpn_ms-poly-3x_coco")
     assert found.name == "mask-rcnn_r50_fpn_ms-poly-3x_coco"
-    assert test_pipeline(found.config)[1] == {
+    assert config.test_pipeline(found.config)[1] == {
         "type": "Resize",
         "scale": (1333, 800),
         "keep_ratio": True,
     }
 
 
+LOADER = "model = dict()\ntest_dataloader = "
+PIPELINE = LOADER + "dict(dataset=dict(pipeline={}))"
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        pytest.param(None, r"there is no such file", id="no file"),
-        pytest.param("model = dict(", r"broken\.py: cannot be read", id="not Python"),
-        pytest.param("model = dict(a=1)", r"found no test_dataloader", id="not a detector"),
-        pytest.param("raise SystemExit", r"cannot be read: SystemExit", id="an exit"),
-        pytest.param("raise ValueError", r"cannot be read: ValueError", id="no word"),
-        pytest.param("raise KeyError(7)", r"cannot be read: KeyError 7", id="one word"),
-        *(
-            pytest.param(f"model = dict()\ntest_dataloader = {each}", message, id=each)
-            for each, message in (
-                ("None", r"broken\.py: wanted .* found no test_dataloader"),
-                ("[]", "found a list as test_dataloader"),
-                ("dict(batch_size=1)", "in test_dataloader.dataset.pipeline, found none"),
-                ("dict(dataset=None)", "found none"),
-                ("dict(dataset=dict(dataset=dict(a=1)))", "found none"),
-                ("dict(dataset=dict(pipeline=None))", "found none"),
-                ("dict(dataset=dict(pipeline=[]))", r"found \[\]"),
-                ("dict(dataset=dict(pipeline=[1]))", "wanted steps that are a dict .* found 1"),
-                ("dict(dataset=dict(pipeline=[dict(type=3)]))", "wanted steps that are a dict"),
-                ("dict(dataset=dict(pipeline=[dict(type='Pad')]))", "loads an image.*found Pad"),
-            )
-        ),
-        pytest.param("model = 3\ntest_dataloader = dict()", "found a int as model", id="number"),
+        (None, "there is no such file"),
+        ("model = dict(", r"broken\.py: cannot be read"),
+        ("model = dict(a=1)", "found no test_dataloader"),
+        ("raise SystemExit", "cannot be read: SystemExit"),
+        ("raise KeyError(7)", "cannot be read: KeyError 7"),
+        (LOADER + "None", r"broken\.py: wanted .* found no test_dataloader"),
+        (LOADER + "[]", "found a list as test_dataloader"),
+        (LOADER + "dict(batch_size=1)", "in test_dataloader.dataset.pipeline, found none"),
+        (LOADER + "dict(dataset=None)", "found none"),
+        (LOADER + "dict(dataset=dict(dataset=dict(a=1)))", "found none"),
+        (PIPELINE.format("None"), "found none"),
+        (PIPELINE.format("[]"), r"found \[\]"),
+        (PIPELINE.format("[1]"), "wanted steps that are a dict .* found 1"),
+        (PIPELINE.format("[dict(type=3)]"), "wanted steps that are a dict"),
+        (PIPELINE.format("[dict(type='Pad')]"), "loads an image.*found Pad"),
+        ("model = 3\ntest_dataloader = dict()", "found a int as model"),
     ],
 )
 def test_bad_files(tmp_path: Path, content: str | None, message: str) -> None:
-    from orn.stage1_detect.mmdet.config import read_config
-
     path = tmp_path / "broken.py"
     if content is not None:
         path.write_text(content)
     with pytest.raises(DetectorError, match=message):
         read_config(path)
+
+
+URL = "https://host/small-0123abcd.pth"
+
+
+def test_the_default_detector_has_published_weights() -> None:
+    path = find_config(DEFAULT_CONFIG)
+    assert path.stem == DEFAULT_CONFIG
+    url = weights_url(path)
+    assert url is not None and url.endswith("20210524_201154-21b550bb.pth")
+    assert weights_url(path.with_name("no-such-config.py")) is None
+    assert weights_to_fetch(path, remedy="help yourself") == (None, url)
+
+
+@pytest.mark.parametrize(
+    ("metafile", "url"),
+    [
+        (f"Models: [{{Config: a/small.py, Weights: {URL}}}]", URL),
+        (f"[{{Config: small.py, Weights: {URL}}}]", URL),
+        (f"Models: [{{Config: large.py, Weights: {URL}}}]", None),
+        (f"Models: [{{Config: small.py, Weights: [{URL}]}}]", None),
+        ("Models: [{Config: small.py}]", None),
+        *((each, None) for each in ("", "3", "Models: 3", "[3]", "[{Config: 3}]")),
+    ],
+)
+def test_an_address_comes_from_the_metafile_beside_the_configuration(
+    tmp_path: Path, metafile: str, url: str | None
+) -> None:
+    path = tmp_path / "small.py"
+    assert weights_url(path) is None
+    (tmp_path / "metafile.yml").write_text(metafile)
+    assert weights_url(path) == url
+    if url is None:
+        with pytest.raises(DetectorError, match=r"detector small: .*metafile\.yml.*help yourself"):
+            fetch_weights(path, remedy="help yourself")
+
+
+def test_a_metafile_that_is_no_yaml_is_named(tmp_path: Path) -> None:
+    (tmp_path / "metafile.yml").write_text("Models: [")
+    with pytest.raises(DetectorError, match=r"metafile\.yml: expected YAML"):
+        weights_url(tmp_path / "small.py")
