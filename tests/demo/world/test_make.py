@@ -1,4 +1,5 @@
-"""A world is the same however it is drawn, goes on where it was, and never mixes with another."""
+"""A world is the same however it is drawn, goes on where it was, and never mixes with another;
+its true objects are written as shards."""
 
 import json
 from pathlib import Path
@@ -9,9 +10,12 @@ import pytest
 from orn.demo.world import make as world
 from orn.demo.world.dials import ACTIVITIES, TOUCHABLE, Dials
 from orn.demo.world.make import write_dataset
-from orn.shared.errors import ConfigError
-from orn.shared.masks.rle import area, bounding_box
-from orn.shared.video.read import read_frames
+from orn.demo.world.truth_shards import write_truth_shards
+from orn.shared.errors import ConfigError, DataRootError
+from orn.shared.masks import rle
+from orn.shared.shards.reader import DetectionFolder
+from orn.shared.shards.verify import verify_shard
+from orn.shared.video.read import content_digest, read_frames
 
 FILMS = {
     "demo": (5, 2, 0),
@@ -93,8 +97,8 @@ def test_ground_truth_is_consistent(drawn: Path) -> None:
         counts = annotation["segmentation"]["counts"].encode()
         x, y, width, height = annotation["bbox"]
         assert annotation["image_id"] in images
-        assert area(counts) == annotation["area"]
-        np.testing.assert_array_equal(bounding_box(counts, 120), [x, y, x + width, y + height])
+        assert rle.area(counts) == annotation["area"]
+        np.testing.assert_array_equal(rle.bounding_box(counts, 120), [x, y, x + width, y + height])
 
 
 def labels_and_truth(drawn: Path, dataset: str, part: str = "train") -> tuple[dict, dict]:
@@ -151,3 +155,35 @@ def test_parts_and_seeds_never_share_a_film() -> None:
         for number in range(3)
     }
     assert len(draws) == 24
+
+
+def test_shards_hold_what_the_films_show(drawn: Path, tmp_path: Path) -> None:
+    assert write_truth_shards("demo", drawn, tmp_path) == 1
+    assert verify_shard(tmp_path / "shard-000000.zarr.zip") == []
+    video = DetectionFolder(tmp_path).video("train-000001")
+    film = drawn / "demo" / "videos" / "train-000001.mp4"
+    assert video.video.source_digest == content_digest(film)
+    truth = json.loads((drawn / "demo" / "ground_truth" / "train.json").read_text())
+    image = next(i for i in truth["images"] if i["video_id"] == 1 and i["frame_index"] == 3)
+    expected = [
+        a for a in truth["annotations"] if a["image_id"] == image["id"] and not a["iscrowd"]
+    ]
+    frame = video.frame(3)
+    assert len(frame) == len(expected) > 3
+    assert (frame.labels + 1).tolist() == [a["category_id"] for a in expected]
+    assert [rle.area(mask) for mask in frame.masks] == [a["area"] for a in expected]
+    assert np.array_equal(np.flatnonzero(frame.class_scores[0]), [frame.labels[0]])
+
+
+def test_goes_on_and_refuses_another_world(drawn: Path, tmp_path: Path) -> None:
+    write_truth_shards("demo", drawn, tmp_path)
+    assert write_truth_shards("demo", drawn, tmp_path) == 0
+    other = tmp_path / "other"
+    draw(other, seed=1)
+    with pytest.raises(ConfigError, match="the job there is not the one asked for"):
+        write_truth_shards("demo", other, tmp_path)
+
+
+def test_a_world_that_is_not_drawn_is_said(tmp_path: Path) -> None:
+    with pytest.raises(DataRootError, match="orn demo world"):
+        write_truth_shards("demo", tmp_path, tmp_path / "out")
