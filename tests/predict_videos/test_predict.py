@@ -123,6 +123,9 @@ def test_long_videos_are_looked_at_in_windows(trained, tmp_path) -> None:
 def test_objects_and_pairs_are_told_in_pixels_of_the_video(trained) -> None:
     (video, *_) = validation(trained)
     result = predict(trained, video, "--shards", trained.shards, "--json", "--pairs", "2")
+    assert (
+        "decided by" in predict(trained, video, "--shards", trained.shards, "--pairs", "1").stdout
+    )
     window = windows(result)[0]
     names = [each["name"] for each in window["objects"][0]]
     assert set(names[:-1]) <= {"person", "bottle", "cup"}

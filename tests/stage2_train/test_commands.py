@@ -319,3 +319,5 @@ def test_weights_that_overflow_are_not_measured(one_step) -> None:
     said = evaluate(one_step, exit_code=1).stderr
     assert "and 3 more: expected finite logits" in said
     assert not [*one_step.glob("eval-*"), *one_step.glob("predictions-*")]
+    (one_step / "last.pt").unlink()
+    assert "last.pt" in evaluate(one_step, exit_code=1).stderr

@@ -40,6 +40,7 @@ def folder(tmp_path) -> Path:
     runs = tmp_path / "runs"
     new = _make(runs / "new", 1, system="object-head")
     standing = {"step": 20, "num_steps": 20, "finished": True, "best_metric": 0.5, "best_step": 15}
+    standing["seconds"] = "long"
     (new / "state.json").write_text(json.dumps(standing))
     (new / "last.pt").touch()
     figures = {"two_heads": {"map": {"low": 0.3, "high": 0.5}}}
@@ -65,7 +66,7 @@ def test_each_folder_says_what_it_can(folder) -> None:
     new = read_summary(folder / "new")
     assert (new.dataset, new.system, new.state) == ("vlog", "object-head", "finished")
     assert (new.step, new.num_steps, new.best, new.best_step) == (20, 20, 0.5, 15)
-    assert (new.measured, new.low, new.high) == (0.41, 0.3, 0.5)
+    assert (new.measured, new.low, new.high, new.seconds) == (0.41, 0.3, 0.5, None)
     old = read_summary(folder / "table" / "old")
     assert (old.system, old.state, old.step, old.num_steps) == ("paper_vlog", "stopped", 15, 20)
     assert (old.best, old.measured, old.seconds) == (0.4, None, 121.0)

@@ -86,6 +86,13 @@ def test_a_log_that_is_no_file(tmp_path: Path) -> None:
                 bounded(use, path, *more)
 
 
+def test_a_log_that_fills_the_disk(tmp_path: Path) -> None:
+    (tmp_path / "metrics.jsonl").touch()
+    os.truncate(tmp_path / "metrics.jsonl", 10 << 30)
+    with pytest.raises(PipelineError, match=r"metrics\.jsonl: "):
+        read_jsonl(tmp_path / "metrics.jsonl")
+
+
 def test_a_log_is_not_written_through_a_link(tmp_path: Path) -> None:
     (tmp_path / "precious").write_text("mine\n")
     (tmp_path / "metrics.jsonl").symlink_to(tmp_path / "precious")
