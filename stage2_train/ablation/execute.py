@@ -11,13 +11,13 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
 from orn.shared.config.bounded import open_to_append
-from orn.shared.errors import PipelineError, TrainingError
+from orn.shared.errors import ConfigError, PipelineError, TrainingError
 from orn.shared.jobs.lock import locked
 from orn.shared.jobs.log_lines import line_handler
 from orn.shared.jobs.progress import progress
@@ -67,7 +67,8 @@ def weights_needed(
     for run in runs:
         recipe = _recipe(run, request)
         file = request.weights if _holds_resnet(recipe) else None
-        found.add(imagenet_needed(recipe, file, run.folder))
+        with suppress(ConfigError):  # a damaged run fails alone, when its turn comes
+            found.add(imagenet_needed(recipe, file, run.folder))
     return tuple(sorted(name for name in found if name is not None))
 
 
