@@ -149,6 +149,11 @@ def _files(model: OpenedModel, request: PredictRequest) -> tuple[str, Path]:
         checkpoint = own.checkpoint
     if checkpoint is None:
         checkpoint = _published(model, request, asked.config or name)
+    if problem := not_a_file(checkpoint):
+        raise DetectorError(
+            f"{shown(checkpoint)}: expected the weights of {model.detector}, got {problem}; give "
+            "the file with --checkpoint, or a folder with its detections with --shards"
+        )
     if not request.any_detector and _digest(checkpoint) != digest:
         raise _other(model, f"weights {_digest(checkpoint)}", str(checkpoint))
     if asked.config is not None:
@@ -199,6 +204,7 @@ def _digest(path: Path | None) -> str:
 
 def _other(model: OpenedModel, found: str, where: str) -> DetectorError:
     return DetectorError(
-        f"{shown(where)}: wanted the detector that {model.path} was trained with, "
-        f"{model.detector}, found {found}; give that one, or --any-detector to use another"
+        f"{shown(where)}: expected the detector that {model.path} was trained with, "
+        f"{model.detector}, got {found}; give that detector's weights or shards, or "
+        "--any-detector to use these"
     )

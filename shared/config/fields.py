@@ -89,7 +89,7 @@ def _problem(details: ErrorDetails, config_type: Any) -> str:
             hint = f"; the nearest valid one is {section + dot + near!r}" if near else ""
             return f"unknown key {key!r}{hint}"
         case "missing" if isinstance(details["loc"][-1], int):
-            return f"{key.rpartition('[')[0]}: wanted more entries, found {_shown(found)}"
+            return f"{key.rpartition('[')[0]}: wanted more entries, found {described(found)}"
         case "missing" | "missing_keyword_only_argument":
             return f"missing key {key!r}"
         case "union_tag_not_found":
@@ -112,7 +112,7 @@ def _problem(details: ErrorDetails, config_type: Any) -> str:
                 wanted = f"wanted {_WANTED[kind].format(**limits)}"
             field = fields.get(str(details["loc"][-1])) if details["loc"] else None
             none = ' or "none"' if field and _NONE in field.metadata else ""
-            return f"{key or 'all of it'}: {wanted}{none}, found {_shown(found)}"
+            return f"{key or 'all of it'}: {wanted}{none}, found {described(found)}"
 
 
 def _not_one_of(key: str, found: Any, expected: str) -> str:
@@ -120,7 +120,7 @@ def _not_one_of(key: str, found: Any, expected: str) -> str:
     expected = expected.replace(" or ", ", ")
     near = nearest(str(found), expected.replace("'", "").split(", "))
     hint = f"; did you mean {near!r}?" if isinstance(found, str) else ""
-    return f"{key}: wanted one of {expected}, found {_shown(found)}{hint}"
+    return f"{key}: wanted one of {expected}, found {described(found)}{hint}"
 
 
 def _exact(limit: Any) -> Any:
@@ -128,7 +128,10 @@ def _exact(limit: Any) -> Any:
     return int(limit) if isinstance(limit, float) and limit.is_integer() else limit
 
 
-def _shown(found: Any) -> str:
+def described(found: Any) -> str:
+    """Return what was found in place of something else, for messages: short, and no table whole."""
+    if found is None:
+        return "nothing (null)"
     if isinstance(found, dict):
         return "a table"
     try:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from orn.shared.config.bounded import parse_json, read_bounded
+from orn.shared.config.fields import described
 from orn.shared.data_files import not_a_file
 from orn.shared.errors import DataRootError, ManifestError
 from orn.shared.manifests.problems import Problems
@@ -170,7 +171,7 @@ def read_json(path: Path, what: str, kind: type[list[Any]] | type[dict[str, Any]
     content = parse_json(text, source=str(path), error=ManifestError)
     if not isinstance(content, kind):
         wanted = "an array" if kind is list else "an object"
-        raise ManifestError(f"{path}: wanted {wanted}, found {type(content).__name__}")
+        raise ManifestError(f"{path}: expected {wanted}, got {described(content)}")
     return content
 
 

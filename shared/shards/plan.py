@@ -13,7 +13,7 @@ from typing import Annotated, Any, ClassVar, Self
 from pydantic import Field, TypeAdapter, ValidationError
 
 from orn.shared.config.bounded import file_digest, read_json, shown
-from orn.shared.config.fields import explain
+from orn.shared.config.fields import described, explain
 from orn.shared.data_files import is_there
 from orn.shared.errors import ConfigError
 from orn.shared.jobs.atomic_file import write_text
@@ -212,6 +212,8 @@ class Plan:
             return None
         try:
             document = read_json(path, most_bytes=_MOST_BYTES)
+            if not isinstance(document, dict):
+                raise ValueError(f"expected a table, got {described(document)}")
             if (document.pop("format"), document.pop("format_version")) != (_FORMAT, _VERSION):
                 raise ValueError(f"wanted format {_FORMAT} version {_VERSION}")
             plan = TypeAdapter(cls).validate_json(json.dumps(document), strict=True)
@@ -222,7 +224,7 @@ class Plan:
             reason = explain(err, cls)
         except KeyError as err:
             reason = f"missing key {err}"
-        except (AttributeError, TypeError, ValueError) as err:  # a ConfigError is a ValueError
+        except ValueError as err:  # a ConfigError is one
             reason = str(err).removeprefix(f"{shown(path)}: ")
         raise ConfigError(
             f"{path}: not a plan that this release reads ({reason}); "

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, TypeAdapter, ValidationError
 
-from orn.shared.config.fields import Count, explain
+from orn.shared.config.fields import Count, described, explain
 from orn.shared.errors import ShardFormatError
 from orn.shared.shards.sealed_zip import Members
 
@@ -92,12 +92,16 @@ def read_group(file: Members) -> dict[str, Any]:
             attributes = document.get("attributes", {})
             if isinstance(attributes, dict):
                 return attributes
-            found = f"attributes that are a {type(attributes).__name__}"
+            found = f"attributes that are {described(attributes)}"
         else:
             found = f"{document['node_type']!s:.40} of Zarr {document['zarr_format']!s:.40}"
     except RecursionError:
         found = "one that is nested too deeply"
-    except (AttributeError, KeyError, TypeError, ValueError) as err:
+    except KeyError as err:
+        found = f"a zarr.json without the key {err}"
+    except TypeError:
+        found = f"a zarr.json that holds {described(document)}"
+    except ValueError as err:
         found = f"no readable zarr.json ({err})"
     raise ShardFormatError(f"{file.path}: wanted a group of Zarr 3, found {found}")
 

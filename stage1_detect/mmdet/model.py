@@ -14,11 +14,13 @@ import torch
 from torch import Tensor
 
 from orn.shared.config.bounded import file_digest, shown
+from orn.shared.config.fields import described
 from orn.shared.environment import installed_version
 from orn.shared.errors import DetectorError
 from orn.shared.masks.coco_classes import COCO_CLASSES
 from orn.shared.shards.schema import DetectorEntry
 from orn.shared.tensor_file import read_tensors, tensors_in
+from orn.shared.text_table import shortened
 from orn.stage1_detect.mmdet.config import DetectorConfig, told
 from orn.stage1_detect.mmdet.library import (
     MODELS,
@@ -180,9 +182,13 @@ def _read_weights(checkpoint: Path) -> dict[str, Tensor]:
     )
     weights = tensors_in(content.get("state_dict", content) if isinstance(content, dict) else None)
     if not weights:
+        found = described(content)
+        if isinstance(content, dict):
+            names = [*map(str, content)]
+            found = f"other entries ({shortened(', '.join(names))})" if names else "no entry"
         raise DetectorError(
-            f"{shown(checkpoint)}: wanted named tensors or a dict with 'state_dict', "
-            f"found {type(content).__name__}"
+            f"{shown(checkpoint)}: expected tensors by name, or a 'state_dict' of them, got "
+            f"{found}; give weights that mmdet saved"
         )
     return {key.removeprefix("module."): weight for key, weight in weights.items()}
 

@@ -9,9 +9,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from orn.shared.config.bounded import read_json
+from orn.shared.config.bounded import read_json, shown
 from orn.shared.config.fields import explain
-from orn.shared.errors import CheckpointError, ConfigError
+from orn.shared.errors import CheckpointError, ConfigError, PipelineError
 from orn.stage2_train.ablation.plan import AblationRun
 from orn.stage2_train.ablation.results import AND, LATE_FUSION, RunResult
 from orn.stage2_train.evaluation.bootstrap import Tallies
@@ -86,9 +86,13 @@ def read_run(run: AblationRun, *, split: str, floor: float | None, setting: str 
         )
         found.percent()  # the metric is there
     except (ValueError, LookupError, TypeError, AttributeError, OverflowError) as err:
-        reason = f"{type(err).__name__}: {err}"
+        reason = "other content"
         if isinstance(err, ValidationError):
             reason = explain(err, RunResult)
+        elif isinstance(err, KeyError):
+            reason = f"no key {err}"
+        elif isinstance(err, PipelineError):
+            reason = str(err).removeprefix(f"{shown(path)}: ")
         raise CheckpointError(
             f"{path}: wanted the report of `orn eval`, found {reason}; remove it and run the "
             "ablation again"

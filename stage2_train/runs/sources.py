@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from orn.shared.config.bounded import read_json
+from orn.shared.config.fields import described
 from orn.shared.environment import machine_memory
 from orn.shared.errors import ConfigError, PipelineError
 from orn.shared.jobs.atomic_file import write_text
@@ -186,10 +187,13 @@ def warn_of_other_data(
         return
     try:
         began = read_json(path)
-        changed = [name for name in {**began, **found} if began.get(name) != found.get(name)]
-    except (PipelineError, TypeError, AttributeError) as err:
-        logger.warning("%s: does not say what the run began with (%s)", path, err)
+        if not isinstance(began, dict):
+            raise ConfigError(f"{path}: expected a table, got {described(began)}")
+    except PipelineError as err:
+        reason = str(err).removeprefix(f"{path}: ")
+        logger.warning("%s: does not say what the run began with (%s)", path, reason)
         return
+    changed = [name for name in {**began, **found} if began.get(name) != found.get(name)]
     if changed:
         more = f" and {len(changed) - _NAMED} more" if len(changed) > _NAMED else ""
         logger.warning(

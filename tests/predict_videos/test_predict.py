@@ -236,6 +236,7 @@ def test_drawing_a_film_tells_how_far_it_is(trained, tmp_path) -> None:
         (["--shards", "absent"], 1, "absent"),
         ([], 1, "--checkpoint FILE"),  # nobody knows the detector
         (["--checkpoint", __file__], 1, "--any-detector"),  # another one
+        (["--checkpoint", "absent"], 1, "absent: expected the weights"),
     ],
 )
 def test_usage(trained, arguments: list[str], exit_code: int, says: str) -> None:

@@ -46,7 +46,7 @@ class Wrong:
         ("deep objects", b'{"a":' * 10**6, "nested too deeply"),
         ("an array of arrays", b"[" + b"[]," * 3_000_000 + b"[]]", "at most 4,000,000 values"),
         ("a huge number", b"[" + b"9" * 10**6 + b"]", "is not JSON"),
-        ("no list", b"{}", "wanted an array, found dict"),
+        ("no list", b"{}", "expected an array, got a table"),
         ("a deep entry", b"[" + b"[" * 900 + b"]" * 900 + b"]", "wanted an object with a text"),
         ("half a character", b'[{"id": "\\ud800", "template": "a"}]', "cannot be printed"),
     )

@@ -95,8 +95,8 @@ def test_a_list_that_is_not_there_may_be_enough(tmp_path: Path) -> None:
         ({"train": ({"id": 2},)}, "entry 0: wanted an object with a text 'id'"),
         ({"train": ({"id": "../2"},)}, "entry 0: video id '../2' would leave"),
         ({"validation": (OPEN,)}, "v.json: 1 problem: entry 0: clip '2' is listed before"),
-        ({"train": {"id": "2"}}, "t.json: wanted an array, found dict"),
-        ({"classes": [1]}, "c.json: wanted an object, found list"),
+        ({"train": {"id": "2"}}, "t.json: expected an array, got a table"),
+        ({"classes": [1]}, "c.json: expected an object, got [1]"),
         ({"classes": {"a": "0", "b": "2"}}, "c.json: wanted the indices 0 to 1 once each"),
     ],
 )

@@ -83,9 +83,10 @@ class Malicious:
     [
         pytest.param(b"not a checkpoint", "damaged or of another kind", id="garbage"),
         pytest.param(Malicious(), "eval, which weights do not need", id="code"),
-        pytest.param([1, 2], "wanted named tensors", id="a list"),
-        pytest.param({"state_dict": {"a": 1}}, "wanted named tensors", id="no tensors"),
-        pytest.param({1: torch.zeros(1)}, "wanted named tensors", id="number"),
+        pytest.param([1, 2], r"expected tensors by name.* got \[1, 2\]", id="a list"),
+        pytest.param({"state_dict": {"a": 1}}, "got other entries .state_dict.", id="no"),
+        pytest.param({1: torch.zeros(1)}, "got other entries .1.; give", id="number"),
+        pytest.param({}, "expected tensors by name.*got no entry", id="empty"),
         pytest.param({"a": torch.zeros(1, device="meta")}, "_rebuild_meta_tensor", id="meta"),
         pytest.param({"a": torch.zeros(1).to_sparse()}, "_rebuild_sparse_tensor", id="sparse"),
         pytest.param({"a": torch.zeros(1, dtype=torch.cfloat)}, "ComplexFloatStorage", id="i"),
