@@ -21,6 +21,7 @@ from orn.shared.cli_options import (
     seed_option,
 )
 from orn.shared.environment import usable_cores
+from orn.shared.text_table import counted
 
 DETECTOR_FILMS = {"train": 4000, "validation": 250}
 _DIALS = tuple(dial for dial in dataclasses.fields(Dials) if dial.metadata["flag"])
@@ -140,7 +141,8 @@ def demo_world(
             name, data_root, films=films or SIZES[size][name], dials=dials, seed=seed,
             workers=workers,
         )  # fmt: skip
-        echo(f"{data_root / name}: {f'{drawn} films drawn' if drawn else 'whole'}", err=True)
+        done = f"{counted(drawn, 'film')} drawn" if drawn else "whole"
+        echo(f"{data_root / name}: {done}", err=True)
 
 
 @click.command("truth")
@@ -156,7 +158,8 @@ def demo_truth(dataset: str, data_root: Path, out: Path | None) -> None:
 
     folder = out or Path("shards") / f"{dataset}-truth"
     written = write_truth_shards(dataset, data_root, folder)
-    echo(f"{folder}: {f'{written} shards written' if written else 'whole'}", err=True)
+    done = f"{counted(written, 'shard')} written" if written else "whole"
+    echo(f"{folder}: {done}", err=True)
 
 
 @click.command("detector")
@@ -204,6 +207,6 @@ def demo_detector(
         folder, out, config=demo_config(), settings=settings, command=["orn", *sys.argv[1:]]
     )
     found = ", ".join(f"{key} {value:.3f}" for key, value in record["average_precision"].items())
-    echo(f"{out}: {iterations} steps in {record['seconds']} s, {found}", err=True)
+    echo(f"{out}: {counted(iterations, 'step')} in {record['seconds']} s, {found}", err=True)
     if as_json:
         echo_json(record)

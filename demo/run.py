@@ -15,6 +15,7 @@ from orn.demo.world.dials import Dials
 from orn.demo.world.make import SIZES, write_dataset
 from orn.shared.environment import usable_cores
 from orn.shared.jobs.atomic_file import write_text
+from orn.shared.text_table import counted
 
 TRAINING = {
     "short": ("--max-steps", "60"),
@@ -156,9 +157,10 @@ def summary_text(summary: dict[str, Any], places: DemoPlaces) -> str:
             "Detector   mask AP50 {:.3f} on the validation films".format(
                 summary["detector"]["segm_ap50"]
             ),
-            f"Detect     {detect['frames']} frames, {detect['detections']} objects, "
+            f"Detect     {counted(detect['frames'], 'frame')}, "
+            f"{counted(detect['detections'], 'object')}, "
             f"{detect['frames_per_second']:.0f} frames/s",
-            f"Activity   top-1 on {evaluation['num_segments']} validation films, "
+            f"Activity   top-1 on {counted(evaluation['num_segments'], 'validation film')}, "
             f"chance {evaluation['chance']:.1%}",
             *(f"             {name:14s} {value:6.1%}" for name, value in heads),
             f"Time       {seconds['total']:.0f} s ({parts})",

@@ -16,6 +16,7 @@ from orn.shared.cli_options import (
     frame_rate_option,
     threads_option,
 )
+from orn.shared.text_table import counted
 
 _path = NonEmptyPath()
 _seconds = NumberRange(0, 1e6, min_open=True)
@@ -166,7 +167,7 @@ def predict(
         if csv_path is not None:
             rows.write(csv_path)
     if failed:
-        echo(f"{len(failed)} of {len(found)} videos failed:", err=True)
+        echo(f"{len(failed):,} of {counted(len(found), 'video')} failed:", err=True)
         for each in failed:
             echo(f"  {each.id}: {each.reason}", err=True)
     return 3 if failed else 0

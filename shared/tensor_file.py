@@ -27,6 +27,7 @@ from orn.shared.config.bounded import open_file, require_utf8, shown
 from orn.shared.environment import machine_memory
 from orn.shared.errors import CheckpointError, PipelineError
 from orn.shared.jobs.atomic_file import replacing
+from orn.shared.text_table import counted
 
 _ZIP = b"PK\3\4"
 _END = b"PK\5\6"
@@ -172,9 +173,10 @@ def misfit(found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> str | N
     missing = [name for name in wanted if name not in found]
     extra = [name for name in found if name not in wanted]
     if missing:
-        return f"{len(missing)} weights are missing, first {missing[0]}"
+        return f"{counted(len(missing), 'weight is', 'weights are')} missing, first {missing[0]}"
     if extra:
-        return f"{len(extra)} weights have no place in it, first {shown(extra[0])}"
+        without = counted(len(extra), "weight has", "weights have")
+        return f"{without} no place in it, first {shown(extra[0])}"
     for name, tensor in wanted.items():
         for kind in ("shape", "dtype"):
             here, there = (getattr(each, kind) for each in (tensor, found[name]))

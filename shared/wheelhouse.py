@@ -22,6 +22,7 @@ from orn.shared.cli_options import NonEmptyPath, NumberRange, echo, echo_json, j
 from orn.shared.environment import requirements
 from orn.shared.errors import ConfigError, PipelineError
 from orn.shared.jobs.outputs import check_output_folder
+from orn.shared.text_table import counted
 
 _ROOT = Path(__file__).resolve().parents[1]
 _STOOD_IN = "+there"
@@ -81,7 +82,7 @@ def wheelhouse(
     if as_json:
         echo_json({"folder": str(out), "mib": total, "bytes": sizes})
     else:
-        echo(f"{out}: {len(sizes)} wheels, {total:.1f} MiB")
+        echo(f"{out}: {counted(len(sizes), 'wheel')}, {total:.1f} MiB")
     if at_most is not None and total > at_most:
         largest = sorted(sizes, key=sizes.__getitem__, reverse=True)[:3]
         raise PipelineError(

@@ -19,6 +19,7 @@ from orn.shared.shards.plan import PLAN_NAME, Unit, shard_path
 from orn.shared.shards.schema import FailedVideo
 from orn.shared.shards.shard import Shard
 from orn.shared.shards.verified import record_verified
+from orn.shared.text_table import counted
 from orn.stage1_detect.engines.local import run_here
 from orn.stage1_detect.pipeline import Detector, UnitResult, UnitWork
 from orn.stage1_detect.planning import SUMMARY_NAME, DetectJob, save_plan, units_to_do
@@ -102,7 +103,10 @@ def run_job(
     save_plan(job)
     units = units_to_do(job)
     if len(units) < len(job.units):
-        logger.info("%d of %d units are there already", len(job.units) - len(units), len(job.units))
+        there = len(job.units) - len(units)
+        logger.info(
+            "%d of %s there already", there, counted(len(job.units), "unit is", "units are")
+        )
     work = UnitWork(
         units=units,
         detector=detector,
@@ -162,16 +166,22 @@ def report(summary: DetectSummary) -> list[str]:
     """Lines that tell a person how the job went."""
     rate = "" if summary.frames_per_second is None else f" ({summary.frames_per_second} frames/s)"
     lines = [
-        f"{summary.dataset}: {summary.frames} frames of {summary.videos} videos, "
-        f"{summary.detections} detections in {summary.seconds:.1f} s{rate}; {summary.units} shards "
-        f"in {summary.out}, {summary.skipped_units} of them from before"
+        f"{summary.dataset}: {counted(summary.frames, 'frame')} of "
+        f"{counted(summary.videos, 'video')}, {counted(summary.detections, 'detection')} in "
+        f"{summary.seconds:.1f} s{rate}; {counted(summary.units, 'shard')} in {summary.out}, "
+        f"{summary.skipped_units} of them from before"
     ]
     if summary.missing:
-        lines.append(f"{summary.missing} listed videos have no file ({SUMMARY_NAME} lists them)")
+        without = counted(summary.missing, "listed video has", "listed videos have")
+        lines.append(f"{without} no file ({SUMMARY_NAME} lists them)")
     if summary.unlabelled:
-        lines.append(f"{summary.unlabelled} videos left out, no segment covers a frame of them")
+        lines.append(
+            f"{counted(summary.unlabelled, 'video')} left out, no segment covers a frame there"
+        )
     if summary.short:
-        lines.append(f"{len(summary.short)} videos gave fewer frames than their headers promise:")
+        lines.append(
+            f"{counted(len(summary.short), 'video')} gave fewer frames than the header promises:"
+        )
         lines += [
             f"  {each.id}: {each.frames} of {each.header_frames}"
             for each in summary.short[:_NAMED_AT_MOST]
@@ -180,7 +190,8 @@ def report(summary: DetectSummary) -> list[str]:
             lines.append(f"  ... ({SUMMARY_NAME} lists them all)")
     if summary.failed:
         lines.append(
-            f"{len(summary.failed)} videos could not be decoded (--retry-failed tries them again):"
+            f"{counted(len(summary.failed), 'video')} could not be decoded (--retry-failed tries "
+            "them again):"
         )
         lines += [f"  {video.id}: {video.reason}" for video in summary.failed]
     return lines
@@ -205,7 +216,9 @@ def _watched(
                 if video.id not in failed:
                     logger.warning("video %s failed: %s", video.id, video.reason)
                 failed.add(video.id)
-            bar.advance(0, note=f"unit {len(results)}/{num_units}, {len(failed)} videos failed")
+            bar.advance(
+                0, note=f"unit {len(results)}/{num_units}, {counted(len(failed), 'video')} failed"
+            )
     return results
 
 

@@ -32,6 +32,7 @@ from orn.shared.shards.plan import (
 from orn.shared.shards.schema import DetectorEntry
 from orn.shared.shards.shard import Shard
 from orn.shared.shards.verified import RECORD_NAME
+from orn.shared.text_table import counted
 from orn.shared.video.read import FrameEstimate
 from orn.stage1_detect.labelled import check_segments, labelled_ranges, pack_ranges, range_frames
 
@@ -87,12 +88,13 @@ class DetectJob:
 
 def warn_of_missing(dataset: Dataset) -> None:
     """Warn about listed videos without a file."""
+    num_listed = len(dataset.videos) + len(dataset.missing)
     if dataset.missing:
         logger.warning(
-            "%s: %d of %d listed videos are not under %s (%s); going on without them",
+            "%s: %d of %s not under %s (%s); going on without them",
             dataset.name,
             len(dataset.missing),
-            len(dataset.videos) + len(dataset.missing),
+            counted(num_listed, "listed video is", "listed videos are"),
             dataset.root,
             _examples("such as", dataset.missing),
         )
@@ -201,7 +203,10 @@ def forget_failed(job: DetectJob) -> DetectJob:
     """
     units = failed_units(job)
     job = with_estimates(job, units)
-    logger.info("%d units with failed videos are done again", len(units))
+    logger.info(
+        "%s done again",
+        counted(len(units), "unit with failed videos is", "units with failed videos are"),
+    )
     for unit in units:
         shard_path(job.folder, unit.index).unlink(missing_ok=True)
     return job
@@ -255,10 +260,10 @@ def with_estimates(job: DetectJob, units: Iterable[Unit]) -> DetectJob:
     gone = tuple(sorted(wanted - set(videos)))
     if gone:
         logger.warning(
-            "%s: %d videos of it are not done and not under %s any more (%s); they will be recorded"
-            " as failed; when they are back, --retry-failed detects them",
+            "%s: %s not done and not under %s any more (%s); they will be recorded as failed; when "
+            "they are back, --retry-failed detects them",
             job.folder / PLAN_NAME,
-            len(gone),
+            counted(len(gone), "video of it is", "videos of it are"),
             job.dataset.root,
             _examples("such as", gone),
         )

@@ -17,7 +17,7 @@ from orn.shared.cli_options import (
     json_option,
     set_option,
 )
-from orn.shared.text_table import columns, facts
+from orn.shared.text_table import columns, counted, facts
 
 if TYPE_CHECKING:
     from orn.stage2_train.recipe import Recipe
@@ -105,7 +105,7 @@ def export(run: Path, out: Path) -> None:
     from orn.stage2_train.runs.trained import export_weights
 
     check_output_files([out], reads=files_of_run(run))
-    echo(f"{out}: {export_weights(run, out)} tensors", err=True)
+    echo(f"{out}: {counted(export_weights(run, out), 'tensor')}", err=True)
 
 
 def _describe(system: System) -> dict[str, Any]:
@@ -191,11 +191,15 @@ def _summary_text(summary: dict[str, Any]) -> str:
         rows.append((layer["name"], layer["kind"], output, *counts))
     frames, _, height, width = summary["clip"]
     work = sum(layer["multiply_adds"] for layer in summary["layers"])
-    counted = [
-        ("clip", f"{frames} frames of {height} x {width}, {summary['objects']} objects in each"),
+    told = [
+        (
+            "clip",
+            f"{counted(frames, 'frame')} of {height} x {width}, "
+            f"{counted(summary['objects'], 'object')} in each",
+        ),
         ("parameters", f"{summary['parameters']:,}"),
         ("multiply-adds", f"{summary['multiply_adds']:,}"),
         ("", f"{summary['multiply_adds'] - work:,} of them in no layer"),
         ("counted", "matrix products and convolutions of one clip in evaluation"),
     ]
-    return f"{columns(rows)}\n\n{facts(counted)}"
+    return f"{columns(rows)}\n\n{facts(told)}"

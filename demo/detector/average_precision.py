@@ -14,6 +14,7 @@ from pycocotools.cocoeval import COCOeval
 from orn.shared.errors import JoinError
 from orn.shared.masks.detections import FrameDetections
 from orn.shared.shards.reader import DetectionFolder
+from orn.shared.text_table import counted
 
 
 def average_precision(
@@ -70,7 +71,7 @@ def score_shards(shards: Path, ground_truth: Path) -> dict[str, float]:
         detections = folder.video(name)
         if len(detections.seconds) != len(video_images):
             raise JoinError(
-                f"{name}: {len(video_images)} frames in {ground_truth}, "
+                f"{name}: {counted(len(video_images), 'frame')} in {ground_truth}, "
                 f"{len(detections.seconds)} in {shards}; detect the data set again"
             )
         image_ids += video_images

@@ -27,6 +27,7 @@ from orn.shared.jobs.outputs import check_output_files
 from orn.shared.jobs.progress import progress
 from orn.shared.jobs.same_job import check_same_job
 from orn.shared.tensor_file import read_tensors, save_tensors, tensors_in
+from orn.shared.text_table import counted
 from orn.stage1_detect.mmdet.config import DetectorConfig, read_config
 from orn.stage1_detect.mmdet.detector import MmdetDetector
 from orn.stage1_detect.mmdet.library import MaskRCNN
@@ -125,7 +126,7 @@ def train_detector(
         "average_precision": final,
         "history": history,
         "seconds": round(state.seconds, 1),
-        "machine": f"{platform.machine()}, {torch.get_num_threads()} threads",
+        "machine": f"{platform.machine()}, {counted(torch.get_num_threads(), 'thread')}",
         "settings": dataclasses.asdict(settings),
         "parameters": sum(p.numel() for p in model.parameters()),
         "config": detector.name,

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from orn.shared.errors import ConfigError
 from orn.shared.jobs.atomic_file import replacing
-from orn.shared.text_table import columns
+from orn.shared.text_table import columns, counted
 from orn.stage2_train.evaluation.statistics import mean_interval
 
 SHARES = tuple(step / 10 for step in range(11))
@@ -120,7 +120,10 @@ def importance_text(report: dict[str, Any]) -> str:
             found = [report[network].get(f"first_{question}", {}).get(name) for network in networks]
             rows.append((f"  {by_what}", *(_percent(each) for each in found)))
     rows.append(("clips", *(str(report[network]["num_explained"]) for network in networks)))
-    lines = [f"{report['dataset']}, {report['split']}: {report['num_clips']} clips", columns(rows)]
+    lines = [
+        f"{report['dataset']}, {report['split']}: {counted(report['num_clips'], 'clip')}",
+        columns(rows),
+    ]
     for curve, what in (("deletion", "without the first"), ("insertion", "with only the first")):
         fifth = {
             name: f"{values[2]['mean']:.3f}" for name, values in report["trained"][curve].items()

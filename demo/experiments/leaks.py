@@ -20,6 +20,7 @@ from orn.demo.world.places import BALL, FRAMES, NOBODY
 from orn.shared.errors import ConfigError, DataRootError
 from orn.shared.manifests.load import load_listing, load_manifest
 from orn.shared.masks.coco_classes import NUM_COCO_CLASSES
+from orn.shared.text_table import counted
 from orn.stage2_train.ablation.plan import AblationRequest
 from orn.stage2_train.leaks import report as leaks
 from orn.stage2_train.leaks.report import Labelled, labelled, ridge_scores
@@ -167,6 +168,6 @@ def _note(missed: int, number: int) -> str:
     if not missed:
         return "The oracle is right on every film: the labels follow from the ground truth."
     return (
-        f"THE WORLD IS NOT WELL DEFINED: on {missed} of {number} films the label "
+        f"THE WORLD IS NOT WELL DEFINED: on {missed} of {counted(number, 'film')} the label "
         "does not follow from the ground truth; compare nothing on it."
     )

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from orn.demo.world.dials import ACTIVITIES, MIRRORED
 from orn.shared.errors import ConfigError
 from orn.shared.jobs.atomic_file import write_text
+from orn.shared.text_table import counted
 from orn.stage2_train.evaluation.evaluate import EvalRequest, evaluate
 from orn.stage2_train.resources import Resources
 
@@ -59,7 +60,7 @@ def reversed_figures(forward: dict[str, Any], backward: dict[str, Any]) -> dict[
     if names != ACTIVITIES or "confusion_counts" not in forward:
         raise ConfigError(
             f"{forward['run']}: wanted a run on the demo's {len(ACTIVITIES)} activities, found one "
-            f"of {len(names)} classes"
+            f"of {counted(len(names), 'class', 'classes')}"
         )
     ahead_AA, back_AA = (_confusion(report) for report in (forward, backward))
     num_segments = int(ahead_AA[list(TURNED)].sum())
@@ -79,9 +80,9 @@ def reversed_text(figures: dict[str, Any]) -> str:
     """The figures for people."""
     shares = (f"{100 * figures[each]:.1f} %" for each in ("forward", "mirrored", "original"))
     return (
-        "{} clips of activities that become another one backwards: forward {} right; backwards {} "
+        "{} of activities that become another one backwards: forward {} right; backwards {} "
         "under the mirrored label, {} under the original one"
-    ).format(figures["num_segments"], *shares)
+    ).format(counted(figures["num_segments"], "clip"), *shares)
 
 
 def _confusion(report: dict[str, Any]) -> NDArray[np.int64]:

@@ -25,6 +25,7 @@ from orn.demo.world.make import write_dataset
 from orn.demo.world.truth_shards import write_truth_shards
 from orn.shared.environment import usable_cores
 from orn.shared.errors import ConfigError
+from orn.shared.text_table import counted
 from orn.stage2_train.ablation.ablate import ablate, joined_curve
 from orn.stage2_train.ablation.plan import AblationRequest, Variation
 from orn.stage2_train.ablation.rows import table_rows
@@ -266,7 +267,8 @@ class _Tables:
             jobs=request.jobs,
         )
         report = ablation.out / f"{ablation.report_name}.md"
-        title = f"Train and measure {comparison.name} on {place.name}, {request.num_seeds} seeds"
+        seeds = counted(request.num_seeds, "seed")
+        title = f"Train and measure {comparison.name} on {place.name}, {seeds}"
         self._add(call(f"{place.name} {comparison.name}", title, _ablate, report, request=ablation))
         return report.with_suffix(".csv")
 

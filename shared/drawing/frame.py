@@ -19,7 +19,7 @@ from orn.shared.drawing.colours import class_colour, text_colour
 from orn.shared.drawing.text import draw_text, font_file, text_size
 from orn.shared.masks import rle
 from orn.shared.masks.detections import FrameDetections
-from orn.shared.text_table import printable
+from orn.shared.text_table import counted, printable
 
 MASK_OPACITY = 0.45
 """Share of a class's colour where a mask lies."""
@@ -120,7 +120,7 @@ def draw_frame(
     if len(shown_n):
         scene = _with_objects(scene, objects, shown_n, class_names)
     if objects.left_out:
-        caption += f"  {objects.left_out} more objects are not drawn"
+        caption += f"  {counted(objects.left_out, 'more object is', 'more objects are')} not drawn"
     if caption:
         scene = _with_caption(scene, _plain(caption, 100))
     if size is not None and size != own_size:

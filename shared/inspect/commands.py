@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from orn.shared.cli_options import NonEmptyPath, data_option, echo_json, echo_text, json_option
-from orn.shared.text_table import printable
+from orn.shared.text_table import counted, printable
 
 if TYPE_CHECKING:
     from orn.shared.shards.verify import Problem
@@ -41,7 +41,7 @@ class Verification:
             array = f"{problem.array}: " if problem.array else ""
             lines.append(printable(f"{problem.shard}: {note}{array}{problem.message}"))
         if not self.exit_code:
-            lines.append(f"ok: {self.shards} shard{'s' if self.shards != 1 else ''}")
+            lines.append(f"ok: {counted(self.shards, 'shard')}")
         return "\n".join(lines)
 
 

@@ -13,6 +13,7 @@ from orn.shared.errors import PipelineError
 from orn.shared.shards.plan import Plan, shard_path
 from orn.shared.shards.schema import VideoEntry
 from orn.shared.shards.shard import Shard
+from orn.shared.text_table import counted
 
 FindingKind = Literal["empty frames", "time jump", "fewer frames"]
 
@@ -121,7 +122,7 @@ def _missing(video: VideoEntry, index_f: NDArray[np.int64], *, last_row: int) ->
         return []
     if held and (index_f[0] != 0 or index_f[-1] != held - 1):
         return []
-    text = f"has {held} frames, its header promises {promised}"
+    text = f"has {counted(held, 'frame')}, its header promises {promised}"
     if not held:
         return [_finding("fewer frames", video, None, None, text)]
     return [_finding("fewer frames", video, last_row, int(index_f[-1]), text)]

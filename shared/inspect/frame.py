@@ -9,7 +9,7 @@ from orn.shared.masks import rle
 from orn.shared.nearest import nearest
 from orn.shared.shards.schema import VideoEntry
 from orn.shared.shards.shard import Shard, ShardFrame
-from orn.shared.text_table import columns, printable
+from orn.shared.text_table import columns, counted, printable
 
 _LEAST_SHOWN_SCORE = 0.01
 """Class scores below it are left out of what is shown."""
@@ -120,8 +120,7 @@ def frame_text(frame: ShardFrame) -> str:
         name, score = frame.class_names[found.labels[row]], f"{found.scores[row]:.3f}"
         edges = (f"{edge:.1f}" for edge in found.boxes[row])
         rows.append((str(row), name, score, *edges, str(rle.area(found.masks[row])), listed))
-    count = "1 detection" if len(found) == 1 else f"{len(found)} detections"
-    return f"{title}{count}\n{columns(rows)}"
+    return f"{title}{counted(len(found), 'detection')}\n{columns(rows)}"
 
 
 def _class_scores(frame: ShardFrame, row: int) -> dict[str, float] | None:

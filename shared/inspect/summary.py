@@ -12,7 +12,7 @@ from orn.shared.errors import ShardFormatError
 from orn.shared.inspect.findings import Finding, findings
 from orn.shared.shards.schema import FORMAT_NAME, FORMAT_VERSION, DetectorEntry, FailedVideo
 from orn.shared.shards.shard import Shard
-from orn.shared.text_table import columns, facts, printable
+from orn.shared.text_table import columns, counted, facts, printable
 
 _MOST_SHOWN = 20
 """Videos and classes that the text shows; JSON has all."""
@@ -173,7 +173,8 @@ def summary_text(summary: ShardSummary) -> str:
     if summary.classes and summary.never:
         some = ", ".join(summary.never[:_NEVER_SHOWN])
         more = ", ..." if len(summary.never) > _NEVER_SHOWN else ""
-        sections[-1] += f"\n{len(summary.never)} classes never occur: {printable(some)}{more}"
+        never = counted(len(summary.never), "class never occurs", "classes never occur")
+        sections[-1] += f"\n{never}: {printable(some)}{more}"
     odd_rows = [
         (each.video_id, "-" if each.frame is None else str(each.frame), each.text)
         for each in summary.odd

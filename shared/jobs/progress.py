@@ -83,7 +83,8 @@ class _LogLines:
         elapsed = now - self._start
         rate = self._done / elapsed if elapsed > 0 else 0.0
         of_total = "" if self._total is None else f"/{self._total}"
-        parts = [f"{self._done}{of_total} {self._unit}", f"{rate:.3g} {self._unit}/s"]
+        unit = _unit_of(self._unit, self._done if self._total is None else self._total)
+        parts = [f"{self._done}{of_total} {unit}", f"{rate:.3g} {self._unit}/s"]
         if self._total is not None and rate > 0 and self._done < self._total:
             parts.append(f"{_duration((self._total - self._done) / rate)} left")
         else:
@@ -112,7 +113,7 @@ def _drawn(task: str, *, total: int | None, unit: str) -> Iterator[Bar]:
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
-        TextColumn("{task.completed:.0f}" + of_total + f" {unit}"),
+        TextColumn("{task.completed:.0f}" + of_total + f" {_unit_of(unit, total)}"),
         RateColumn(),
         TimeRemainingColumn(),
         TextColumn("{task.fields[note]}", markup=False),
@@ -127,6 +128,10 @@ def _drawn(task: str, *, total: int | None, unit: str) -> Iterator[Bar]:
                     bars.update(task_id, note=printable(note))
 
         yield RichBar()
+
+
+def _unit_of(unit: str, number: int | None) -> str:
+    return unit.removesuffix("s") if number == 1 else unit
 
 
 def _duration(seconds: float) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from orn.shared.errors import ConfigError, PipelineError
+from orn.shared.text_table import counted
 
 _LONGEST = 60
 """Letters of a value that a message shows."""
@@ -58,7 +59,8 @@ def _differences(name: str, found: Any, wanted: Any, here: str, there: str) -> I
             yield from _differences(deeper, found.get(key), wanted.get(key), here, there)
     elif isinstance(found, list | tuple) and isinstance(wanted, list | tuple):
         if len(found) != len(wanted):
-            yield f"{name} has {len(found)} entries {here}, {len(wanted)} {there}"
+            number = counted(len(found), "entry", "entries")
+            yield f"{name} has {number} {here}, {len(wanted)} {there}"
         for place, pair in enumerate(zip(found, wanted, strict=False)):
             inner = list(_differences(f"{name}[{place}]", *pair, here, there))
             if inner:

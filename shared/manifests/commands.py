@@ -115,6 +115,7 @@ def new(
     """
     from orn.shared.manifests.draw_split import SplitRequest
     from orn.shared.manifests.new import make_manifest
+    from orn.shared.text_table import counted
 
     if group is not None and shares is None:
         raise click.UsageError("--group says what --split keeps together; give both")
@@ -131,11 +132,12 @@ def new(
     for reason in made["guessed"]:
         echo(f"guessed: {reason}", err=True)
     for line in (
-        "{manifest}: {videos[listed]} videos, {videos[present]} there",
-        "{classes_file}: {classes} classes",
-        *(["{split_file}: the split of each video"] if made["split_file"] else []),
-        "next: orn manifest check {manifest} --data {data_root}",
+        f"{made['manifest']}: {counted(made['videos']['listed'], 'video')}, "
+        f"{made['videos']['present']:,} there",
+        f"{made['classes_file']}: {counted(made['classes'], 'class', 'classes')}",
+        *([f"{made['split_file']}: the split of each video"] if made["split_file"] else []),
+        f"next: orn manifest check {made['manifest']} --data {made['data_root']}",
     ):
-        echo(line.format(**made), err=True)
+        echo(line, err=True)
     if as_json:
         echo_json(made)

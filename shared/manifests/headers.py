@@ -23,6 +23,7 @@ from orn.shared.jobs.progress import progress
 from orn.shared.jobs.workers import in_threads, in_workers
 from orn.shared.manifests.records import Segment, Video
 from orn.shared.manifests.source import source_of
+from orn.shared.text_table import counted
 from orn.shared.video.file import estimate_file
 from orn.shared.video.read import FrameEstimate, told
 
@@ -99,9 +100,15 @@ def warn_of_times_beyond(segments: Iterable[Segment], lengths: Mapping[str, Fram
     if beyond:
         segment, end, seconds = beyond[0]
         logger.warning(
-            "%d segments reach far beyond the end of their video, the first is %r: %g s, of video "
+            "%s far beyond the end of their video, the first is %r: %g s, of video "
             "%r of about %g s; what is there counts",
-            *(len(beyond), segment.id, end, segment.video_id, seconds),
+            *(
+                counted(len(beyond), "segment reaches", "segments reach"),
+                segment.id,
+                end,
+                segment.video_id,
+                seconds,
+            ),
         )
 
 

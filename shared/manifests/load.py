@@ -31,7 +31,7 @@ from orn.shared.manifests.schema import (
 )
 from orn.shared.manifests.text_files import read_rows
 from orn.shared.nearest import nearest_first
-from orn.shared.text_table import shortened
+from orn.shared.text_table import counted, shortened
 
 logger = logging.getLogger(__name__)
 
@@ -172,7 +172,9 @@ def load_listing(
     if not labels and not has_tables:
         ids = find_ids(folder, manifest.videos.pattern, are_folders=manifest.form == "frames")
         if ids:
-            logger.info("%s has no label tables; taking the %d videos in it", folder, len(ids))
+            logger.info(
+                "%s has no label tables; taking the %s in it", folder, counted(len(ids), "video")
+            )
         return Listing(classes=(), video_ids=ids, segments=())
     match spec:
         case TableLabels():

@@ -31,6 +31,7 @@ from orn.shared.manifests.schema import (
 )
 from orn.shared.manifests.table import LABEL_SEPARATOR, read
 from orn.shared.manifests.text_files import Row, read_rows
+from orn.shared.text_table import counted
 
 _CLASSES_NAME, _SPLIT_NAME = "classes.txt", "split.csv"
 VIDEO_SUFFIXES = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ts", ".webm", ".wmv")
@@ -181,8 +182,8 @@ def guess_table(path: Path, *, group: str | None = None) -> TableGuess:
         video_ids=tuple(dict.fromkeys(row["video"] for row in rows)),
         rows=len(rows),
         reasons=(
-            f"task multi-label: {num_joined} labels hold a {LABEL_SEPARATOR!r} and "
-            f"{num_empty} are empty"
+            f"task multi-label: {counted(num_joined, 'label')} with a {LABEL_SEPARATOR!r}, "
+            f"{num_empty} empty"
             if is_multi
             else "task single-label: each row has one label",
             "each row has start and stop: segments of videos"

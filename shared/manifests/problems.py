@@ -7,7 +7,7 @@ from pathlib import Path
 
 from orn.shared.errors import ManifestError
 from orn.shared.nearest import nearest
-from orn.shared.text_table import shortened
+from orn.shared.text_table import counted, shortened
 
 _SHOWN_PROBLEMS = 5
 _LONGEST_ID = 1000
@@ -66,7 +66,7 @@ class Problems:
         if self.count:
             rest = self.count - len(self.shown)
             more = f"; and {rest} more" if rest > 0 else ""
-            count = "1 problem" if self.count == 1 else f"{self.count} problems"
+            count = counted(self.count, "problem")
             raise ManifestError(f"{self.path}: {count}: {'; '.join(self.shown)}{more}")
 
 

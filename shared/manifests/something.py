@@ -23,6 +23,7 @@ from orn.shared.manifests.text_files import (
     split_tables,
 )
 from orn.shared.nearest import nearest
+from orn.shared.text_table import counted
 
 logger = logging.getLogger(__name__)
 
@@ -74,8 +75,8 @@ def read(
         )
     if others:
         logger.warning(
-            "%s: %d clips of %d classes are left out, since it does not name their classes",
-            *(source, others.total(), len(others)),
+            "%s: %s of %s left out, since it does not name their classes",
+            *(source, counted(others.total(), "clip"), counted(len(others), "class", "classes")),
         )
     return Listing(
         classes=classes,

@@ -18,6 +18,7 @@ from orn.shared.errors import DataRootError, ManifestError
 from orn.shared.manifests.problems import Problems
 from orn.shared.manifests.records import Split
 from orn.shared.manifests.schema import Epic100Labels, SomethingLabels, SomethingV1Labels
+from orn.shared.text_table import counted
 
 _LONGEST_SECONDS = 1e9
 """Thirty years; some write such a number for the end of the video."""
@@ -203,7 +204,9 @@ def read_rows(
             if not cells:
                 continue
             if len(cells) != len(header):
-                problems.add(reader.line_num, f"wanted {len(header)} cells, found {len(cells)}")
+                problems.add(
+                    reader.line_num, f"wanted {counted(len(header), 'cell')}, found {len(cells)}"
+                )
                 continue
             stripped = (cell.strip() for cell in cells)
             yield Row(dict(zip(header, stripped, strict=True)), reader.line_num, problems)

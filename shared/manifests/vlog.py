@@ -20,6 +20,7 @@ from orn.shared.manifests.problems import Problems
 from orn.shared.manifests.records import Listing, Segment
 from orn.shared.manifests.schema import NumberSplit, VlogLabels
 from orn.shared.manifests.text_files import read_class_names, read_lines, require_file
+from orn.shared.text_table import counted
 
 _MOST_BYTES = 2**28
 _MOST_LABELS = 2**24
@@ -78,7 +79,7 @@ def _read_splits(path: Path, split: NumberSplit, *, num_videos: int) -> list[str
     lines = read_lines(path, "VLOG's split numbers")
     if len(lines) != num_videos:
         raise ManifestError(
-            f"{path}: wanted one number for each of the {num_videos} listed clips, "
+            f"{path}: wanted one number for each of {counted(num_videos, 'listed clip')}, "
             f"found {len(lines)}"
         )
     names = {str(number): name for number, name in split.names().items()}

@@ -16,6 +16,7 @@ from orn.shared.masks.rules import frame_faults
 from orn.shared.shards.record import ShardRecord, shard_record
 from orn.shared.shards.schema import DetectorEntry, FailedVideo, VideoEntry
 from orn.shared.shards.zarr_zip import ChunkCache, ZarrZip
+from orn.shared.text_table import counted
 from orn.shared.time_ranges import MOST_SECONDS
 
 _OWN_CACHE_BYTES = 64 * 2**20
@@ -191,7 +192,7 @@ class Shard:
         """
         if not 0 <= row < self.num_frames:
             raise ShardFormatError(
-                f"{self.path}: has {self.num_frames} frames, asked for row {row}"
+                f"{self.path}: has {counted(self.num_frames, 'frame')}, asked for row {row}"
             )
         rows = self._group.rows
         number = int(rows("frame_video", row, row + 1)[0])

@@ -16,6 +16,7 @@ from orn.shared.shards.plan import PLAN_NAME, Plan, shard_path
 from orn.shared.shards.schema import UNKNOWN_SOURCE, VideoEntry
 from orn.shared.shards.shard import Shard
 from orn.shared.shards.verify import Problem
+from orn.shared.text_table import counted
 from orn.shared.video.read import content_bytes
 
 _Problems = Iterator[Problem]
@@ -145,7 +146,7 @@ def _check_video(parts: list[_Stretch], *, is_whole: bool) -> _Problems:
     header = parts[0].video.header_frames
     total = sum(part.count for part in parts)
     if is_whole and header is not None and total != header:
-        wanted = f"{header} frames, as its header says"
+        wanted = f"{counted(header, 'frame')}, as its header says"
         yield last(wanted=wanted, found=f"{total} decoded", severity="note")
 
 

@@ -10,6 +10,7 @@ from orn.shared.masks.detections import FrameDetections
 from orn.shared.shards.schema import VideoEntry
 from orn.shared.shards.shard import Shard
 from orn.shared.shards.time_join import frame_interval, nearest_frames
+from orn.shared.text_table import counted
 
 
 class VideoDetections:
@@ -88,7 +89,7 @@ class VideoDetections:
     def _check_row(self, row: int) -> None:
         if not 0 <= row < self.num_frames:
             raise JoinError(
-                f"video {self.video.id!r}: has detections of {self.num_frames} frames, "
+                f"video {self.video.id!r}: has detections of {counted(self.num_frames, 'frame')}, "
                 f"asked for row {row}"
             )
 

@@ -34,6 +34,7 @@ from orn.shared.shards.zarr_documents import (
     read_array,
     read_group,
 )
+from orn.shared.text_table import counted
 
 _LOCAL_HEADER = struct.Struct("<4s22xHH")  # signature, lengths of name and extra field
 _ZSTD = Zstd()
@@ -100,7 +101,7 @@ class ZarrZip:
         array = self.layout.arrays[name]
         if not 0 <= start <= stop <= array.num_rows:
             raise ShardFormatError(
-                f"{self.path}: array {name!r} has {array.num_rows} rows, "
+                f"{self.path}: array {name!r} has {counted(array.num_rows, 'row')}, "
                 f"asked for [{start}, {stop})"
             )
         if start == stop:

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from orn.shared.data_files import reason, regular_status
 from orn.shared.errors import VideoDecodeError
+from orn.shared.text_table import counted
 from orn.shared.time_ranges import MOST_SECONDS
 from orn.shared.video.container import PictureForm, opened_video
 from orn.shared.video.frame import Frame, FrameEstimate, VideoInfo
@@ -210,7 +211,11 @@ def _damaged(path: Path, times: FrameTimes, *, start: int, stop: int | None) -> 
             if place >= stop:
                 break
     if repeated and stop == len(times.ticks):
-        logger.warning("%s: %d frames are damaged and shown as the one before", path, repeated)
+        logger.warning(
+            "%s: %s damaged and shown as the one before",
+            path,
+            counted(repeated, "frame is", "frames are"),
+        )
 
 
 def _frame(path: Path, times: FrameTimes, index: int, picture: VideoFrame) -> Frame:

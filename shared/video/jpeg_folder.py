@@ -25,6 +25,7 @@ from PIL.JpegImagePlugin import JpegImageFile
 
 from orn.shared.data_files import reason, regular_status
 from orn.shared.errors import VideoDecodeError
+from orn.shared.text_table import counted
 from orn.shared.time_ranges import MOST_SECONDS
 from orn.shared.video.frame import MOST_PIXELS, Frame, FrameEstimate, VideoInfo
 
@@ -142,12 +143,12 @@ def read_folder(
         index += 1
     if index == 0 and stop != 0:
         raise VideoDecodeError(
-            f"{folder}: none of {len(files)} JPEGs can be decoded ({damaged[0]})"
+            f"{folder}: none of {counted(len(files), 'JPEG')} can be decoded ({damaged[0]})"
         )
     if damaged:
         logger.warning(
-            "%s: %d of %d JPEGs left out, they cannot be decoded (%s)",
-            *(folder, len(damaged), len(files), damaged[0]),
+            "%s: %d of %s left out, which cannot be decoded (%s)",
+            *(folder, len(damaged), counted(len(files), "JPEG"), damaged[0]),
         )
 
 

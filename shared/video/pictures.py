@@ -17,6 +17,7 @@ from av.video.stream import VideoStream
 
 from orn.shared.data_files import reason
 from orn.shared.errors import VideoDecodeError
+from orn.shared.text_table import counted
 from orn.shared.video.frame import MOST_PIXELS
 
 logger = logging.getLogger(__name__)
@@ -51,7 +52,7 @@ def all_pictures(
             packet = None
         except (av.FFmpegError, OSError) as err:
             raise VideoDecodeError(
-                f"{path}: cannot be read on after {num_pictures} frames ({reason(err)})"
+                f"{path}: cannot be read on after {counted(num_pictures, 'frame')} ({reason(err)})"
             ) from err
         ended = packet is None
         try:
@@ -73,11 +74,16 @@ def all_pictures(
         raise VideoDecodeError(f"{path}: no frame can be decoded ({why})")
     if errors:
         logger.warning(
-            "%s: %d packets left out, they cannot be decoded (%s); %d frames could be",
-            *(path, len(errors), errors[0], num_pictures),
+            "%s: %s left out, which cannot be decoded (%s); %s could be",
+            *(path, counted(len(errors), "packet"), errors[0], counted(num_pictures, "frame")),
         )
     if num_damaged:
-        logger.warning("%s: %d of %d frames are damaged", path, num_damaged, num_pictures)
+        logger.warning(
+            "%s: %d of %s damaged",
+            path,
+            num_damaged,
+            counted(num_pictures, "frame is", "frames are"),
+        )
 
 
 def pictures_until_damage(

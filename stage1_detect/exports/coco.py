@@ -24,6 +24,7 @@ from orn.shared.nearest import nearest
 from orn.shared.shards.index import shard_paths
 from orn.shared.shards.reader import DetectionFolder
 from orn.shared.shards.shard import Shard
+from orn.shared.text_table import counted
 from orn.shared.time_ranges import TimeRange
 
 _BOX_DECIMALS = 4
@@ -196,6 +197,6 @@ def ranges_of_split(manifest: Manifest, data_root: Path, split: str) -> dict[str
     if not ranges:
         raise ManifestError(
             f"data set {manifest.name!r}: wanted segments of the split {split!r}, its label tables "
-            f"list {len(listing.segments)} segments and none of it"
+            f"list {counted(len(listing.segments), 'segment')} and none of it"
         )
     return ranges

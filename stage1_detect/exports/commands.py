@@ -14,6 +14,7 @@ from orn.shared.cli_options import (
     echo_json,
     json_option,
 )
+from orn.shared.text_table import counted
 
 
 @click.command("export-coco")
@@ -72,8 +73,9 @@ def export_coco(
     selection = Selection(videos=videos, ranges=ranges, min_score=min_score)
     report = export(folder, out, selection)
     echo(
-        "{results}: {detections} detections in {frames} frames of {videos} videos; {images} says "
-        "what each image is".format(**report),
+        f"{report['results']}: {counted(report['detections'], 'detection')} in "
+        f"{counted(report['frames'], 'frame')} of {counted(report['videos'], 'video')}; "
+        f"{report['images']} says what each image is",
         err=True,
     )
     if as_json:

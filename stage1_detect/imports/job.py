@@ -22,6 +22,7 @@ from orn.shared.shards.plan import PLAN_NAME, Unit, shard_path, units_without_sh
 from orn.shared.shards.schema import UNKNOWN_SOURCE, FailedVideo, VideoEntry
 from orn.shared.shards.shard import Shard
 from orn.shared.shards.writer import ShardWriter
+from orn.shared.text_table import counted
 from orn.shared.video.read import content_bytes, content_digest
 from orn.stage1_detect.imports import authors_vlog, epic100
 from orn.stage1_detect.imports.mask_track import GRID, MaskTrack
@@ -49,16 +50,19 @@ def report(summary: Mapping[str, Any]) -> list[str]:
     unmatched, duplicates = summary["unmatched"], summary["duplicates"]
     unreadable, without_video = summary["unreadable"], summary["without_video"]
     lines = [
-        "{dataset}: {frames} mask frames of {matched} videos, {detections} detections; {units} "
-        "shards in {out}, {skipped_units} of them from before".format(**summary),
+        f"{summary['dataset']}: {counted(summary['frames'], 'mask frame')} of "
+        f"{counted(summary['matched'], 'video')}, {counted(summary['detections'], 'detection')}; "
+        f"{counted(summary['units'], 'shard')} in {summary['out']}, {summary['skipped_units']} of "
+        "them from before",
         f"matched {summary['matched']} ({len(summary['ignoring_case'])} ignoring case), "
         f"unmatched {len(unmatched)}, duplicates {len(duplicates)}, "
         f"unreadable {len(unreadable)}; listed without masks: {summary['without_masks']}",
     ]
     if without_video:
         lines.append(
-            f"{len(without_video)} videos are not there, so what their masks belong to is "
-            "not recorded; import again with --fresh once they are, or training will refuse them"
+            f"{counted(len(without_video), 'video is', 'videos are')} not there, so what their "
+            "masks belong to is not recorded; import again with --fresh once they are, or "
+            "training will refuse them"
         )
     lists = (
         [f"  unmatched: {path}" for path in unmatched],
@@ -206,7 +210,7 @@ def _import_video(video_id: str, job: ImportJob, writer: ShardWriter) -> str | N
     writer.end_video()
     if not track.background:
         return None
-    return f"{track.background} detections of the class background are left out"
+    return f"{counted(track.background, 'detection')} of the class background left out"
 
 
 def _warn_of_known_wrong(job: ImportJob) -> tuple[str, ...]:

@@ -16,8 +16,14 @@ from orn.shared.masks.coco_classes import COCO_CLASSES
 from orn.shared.masks.detections import FrameDetections, clip_boxes
 from orn.shared.masks.rle import encode_borders
 from orn.shared.shards.schema import DetectorEntry
+from orn.shared.text_table import counted
 from orn.shared.video.frame import check_images
-from orn.stage1_detect.mmdet.config import DetectorConfig, read_config, test_pipeline, told
+from orn.stage1_detect.mmdet.config import (
+    DetectorConfig,
+    read_config,
+    test_pipeline,
+    told,
+)
 from orn.stage1_detect.mmdet.first_stage import During, first_stage, unwatched
 from orn.stage1_detect.mmdet.heads import RawDetections, predict_boxes, predict_masks, to_host
 from orn.stage1_detect.mmdet.library import Compose, MaskRCNN
@@ -215,7 +221,7 @@ def load_detector(
     if model.roi_head.bbox_head.num_classes != len(COCO_CLASSES):
         raise DetectorError(
             f"detector config {detector.name}: wanted the {len(COCO_CLASSES)} COCO classes, "
-            f"found {model.roi_head.bbox_head.num_classes} classes"
+            f"found {counted(model.roi_head.bbox_head.num_classes, 'class', 'classes')}"
         )
     if checkpoint is None:
         checkpoint = fetch_weights(detector.path, remedy=remedy)

@@ -23,6 +23,7 @@ from orn.shared.jobs.log_lines import line_handler
 from orn.shared.jobs.progress import progress
 from orn.shared.jobs.termination import terminated_as_interrupted
 from orn.shared.manifests.load import load_manifest
+from orn.shared.text_table import counted
 from orn.stage2_train.ablation.plan import AblationRequest, AblationRun
 from orn.stage2_train.evaluation.evaluate import EvalRequest, evaluate
 from orn.stage2_train.model.image_weights import (
@@ -170,8 +171,8 @@ def carry_out(
             list(pool.map(work, left))
     if failures:
         raise TrainingError(
-            f"{len(failures)} of {len(left)} runs failed: {'; '.join(failures)}; the same command "
-            "tries them again and leaves the others alone"
+            f"{len(failures)} of {counted(len(left), 'run')} failed: {'; '.join(failures)}; the "
+            "same command tries them again and leaves the others alone"
         )
 
 

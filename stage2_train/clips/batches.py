@@ -22,6 +22,7 @@ from torch.utils.data import DataLoader, Sampler
 from orn.shared.errors import ConfigError, PipelineError, TrainingError
 from orn.shared.jobs.log_lines import use_lines_in_worker
 from orn.shared.short_repr import short_repr
+from orn.shared.text_table import counted
 from orn.stage2_train.clips.dataset import ClipDataset, ClipSample
 from orn.stage2_train.clips.views import ClipRequest, View
 from orn.stage2_train.model.inputs import NetworkInputs
@@ -140,8 +141,9 @@ def num_training_batches(num_segments: int, settings: LoaderSettings) -> int:
     global_batch = settings.batch_size * settings.world_size
     if num_segments < global_batch and settings.world_size > 1:
         raise ConfigError(
-            f"training: wanted at least {global_batch} segments for {settings.world_size} "
-            f"processes of batch size {settings.batch_size}, found {num_segments}"
+            f"training: wanted at least {counted(global_batch, 'segment')} for "
+            f"{counted(settings.world_size, 'process', 'processes')} of batch size "
+            f"{settings.batch_size}, found {num_segments}"
         )
     return max(num_segments // global_batch, 1)
 

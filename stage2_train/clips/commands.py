@@ -18,6 +18,7 @@ from orn.shared.cli_options import (
     json_option,
     out_option,
 )
+from orn.shared.text_table import counted
 
 if TYPE_CHECKING:
     from orn.shared.inspect.pictures import Pictures
@@ -218,7 +219,7 @@ def _draw(
 
         page = write_page(shard, pictures, html)
         size = f"{page.size_bytes / 1e6:.1f} MB"
-        echo(f"{page.frames:,} of {page.all_frames:,} frames, {size}", err=True)
+        echo(f"{page.frames:,} of {counted(page.all_frames, 'frame')}, {size}", err=True)
         made |= {
             "html": str(page.path),
             "html_bytes": page.size_bytes,

@@ -20,6 +20,7 @@ from orn.shared.manifests.records import Dataset, Segment
 from orn.shared.shards.reader import DetectionFolder
 from orn.shared.shards.schema import UNKNOWN_SOURCE
 from orn.shared.shards.time_join import NearestFrames, frame_interval, nearest_frames
+from orn.shared.text_table import counted
 from orn.shared.time_ranges import TimeRange
 from orn.stage2_train.frames.decoded import DatasetFrames
 
@@ -92,8 +93,9 @@ class JoinedSplit:
             return self
         if number > len(self.segments):
             raise ConfigError(
-                f"data.train_segments: wanted at most the {len(self.segments)} usable segments of "
-                f"the split {self.split}, found {number}"
+                "data.train_segments: wanted at most the "
+                f"{counted(len(self.segments), 'usable segment')} of the split {self.split}, found "
+                f"{number}"
             )
         order = np.random.default_rng(0).permutation(len(self.segments))
         chosen = sorted(order[:number].tolist())
@@ -147,8 +149,8 @@ def join_split(
         _warn(f"{dataset.name}, {split}", [row for row in absent if row.detail], "cannot be used")
         first = absent[0]
         raise JoinError(
-            f"{dataset.name}, {split}: {len(absent)} of {len(wanted)} segments cannot be used, "
-            f"the first is {first.id}: {first.why}; "
+            f"{dataset.name}, {split}: {len(absent):,} of {counted(len(wanted), 'segment')} cannot "
+            f"be used, the first is {first.id}: {first.why}; "
             f"{first.remedy}, or pass --partial to use what is there"
         )
     _warn(f"{dataset.name}, {split}", skipped, "skipped")
@@ -163,7 +165,8 @@ def _warn(place: str, skipped: Iterable[SkippedSegment], what: str) -> None:
     for reason, of_reason in names.items():
         first, more = ", ".join(of_reason[:_NAMED]), ", ..." if len(of_reason) > _NAMED else ""
         logger.warning(
-            "%s: %d segments %s: %s (%s%s)", *(place, len(of_reason), what, reason, first, more)
+            "%s: %s %s: %s (%s%s)",
+            *(place, counted(len(of_reason), "segment"), what, reason, first, more),
         )
 
 
@@ -232,8 +235,8 @@ def _far_frames(
             id=segment.id,
             reason="frames of it have no detections near their time",
             detail=(
-                f"{far.size} of {last - first} frames of video {segment.video_id}, that at "
-                f"{seconds_F[worst]:.4f} s is {found.gaps_n[worst]:.4f} s away from the nearest "
+                f"{far.size} of {counted(last - first, 'frame')} of video {segment.video_id}, that "
+                f"at {seconds_F[worst]:.4f} s is {found.gaps_n[worst]:.4f} s away from the nearest "
                 f"detections, at {seconds_D[found.rows_n[worst]]:.4f} s; wanted less "
                 f"than {found.limits_n[worst]:.4f} s"
             ),

@@ -16,6 +16,7 @@ from orn.shared.jobs.outputs import check_output_folder
 from orn.shared.manifests.load import load_dataset
 from orn.shared.manifests.records import Dataset, Segment
 from orn.shared.shards.reader import DetectionFolder
+from orn.shared.text_table import counted
 from orn.shared.time_ranges import TimeRange
 from orn.stage2_train.clips.dataset import ClipDataset, ClipSample, ClipSettings
 from orn.stage2_train.clips.objects import SlotSettings
@@ -99,8 +100,9 @@ def _usable_segments(
                 usable.append(segment)
     if not usable:
         raise JoinError(
-            f"{dataset.name}: none of its {len(dataset.segments)} segments has both frames in "
-            f"{clips.name} and detections in {detections.path}; run `orn clips` and `orn detect`"
+            f"{dataset.name}: none of its {counted(len(dataset.segments), 'segment')} has both "
+            f"frames in {clips.name} and detections in {detections.path}; run `orn clips` and "
+            "`orn detect`"
         )
     return usable
 

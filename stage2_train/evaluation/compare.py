@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orn.shared.errors import ConfigError
+from orn.shared.text_table import counted
 from orn.stage2_train.evaluation.bootstrap import (
     NUM_FIGURE_DRAWS,
     Tallies,
@@ -217,7 +218,7 @@ def comparison_text(report: dict[str, Any]) -> str:
     made = report["interval"]
     lines = [
         f"{report['other']} against {report['one']}: {report['measurement']}, "
-        f"{report['num_segments']} segments, 95 % intervals over {made['num_groups']} "
+        f"{counted(report['num_segments'], 'segment')}, 95 % intervals over {made['num_groups']} "
         f"{made['over']}"
     ]
     one, other = report["views"]["one"], report["views"]["other"]

@@ -23,6 +23,7 @@ from orn.shared.errors import ConfigError
 from orn.shared.jobs.atomic_file import replacing
 from orn.shared.jobs.outputs import check_output_files
 from orn.shared.manifests.load import locate_videos
+from orn.shared.text_table import counted
 from orn.stage2_train.clips.views import Views
 from orn.stage2_train.devices import build_accelerator, loader_settings, main_progress
 from orn.stage2_train.evaluation.epic100 import ChallengeRun, open_run
@@ -153,10 +154,12 @@ def _of_run(run: ChallengeRun) -> dict[str, Level]:
     if recipe.data.train_with_validation:
         data = Level(level=4, reason=f"{run.run} learned from training and validation split")
     elif recipe.data.train_segments is not None and number <= _QUARTER * listed:
-        why = f"{run.run} learned from {number:,} of {listed:,} training segments, drawn at random"
-        data = Level(level=2, reason=why)
+        why = f"{run.run} learned from {number:,} of {counted(listed, 'training segment')}"
+        data = Level(level=2, reason=f"{why}, drawn at random")
     else:
-        data = Level(level=3, reason=f"{run.run} learned from {number:,} training segments")
+        data = Level(
+            level=3, reason=f"{run.run} learned from {counted(number, 'training segment')}"
+        )
     return {"pt": pre_training, "tl": labels, "td": data}
 
 
@@ -267,7 +270,7 @@ def submission_text(result: Mapping[str, Any]) -> str:
     """What was written and which levels it declares, for people."""
     sls = result["sls"]
     lines = [
-        f"{result['split']}: {result['num_segments']:,} segments",
+        f"{result['split']}: {counted(result['num_segments'], 'segment')}",
         f"supervision: SLS-{'-'.join(str(sls[name]['level']) for name in _LEVELS)}",
     ]
     lines += [

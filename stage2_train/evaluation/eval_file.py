@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool, ValidationError
 from orn.shared.config.bounded import read_json
 from orn.shared.config.fields import explain
 from orn.shared.errors import CheckpointError
+from orn.shared.text_table import counted
 from orn.stage2_train.clips.dataset import UnsureInEvaluation
 from orn.stage2_train.evaluation.predictions import GroupKind
 from orn.stage2_train.runs.run_folder import HEADS
@@ -152,12 +153,13 @@ def _dumped(value: Any, **options: Any) -> str:
 
 def report_text(report: dict[str, Any]) -> str:
     """The report for people: a line a head, chance level last."""
-    crops = "" if report["crops"] == 1 else f" of {report['crops']} crops"
+    crops = "" if report["crops"] == 1 else f" of {counted(report['crops'], 'crop')}"
     flips = ", each also flipped" if report["flip"] else ""
     seen = " (trained on)" if report["trained_on"] else ""
     lines = [
-        f"{report['dataset']}, {report['split']}{seen}: {report['num_segments']} segments, "
-        f"{report['clips']} clips{crops} each{flips}, step {report['step']}"
+        f"{report['dataset']}, {report['split']}{seen}: "
+        f"{counted(report['num_segments'], 'segment')}, "
+        f"{counted(report['clips'], 'clip')}{crops} each{flips}, step {report['step']}"
     ]
     if report["system"] is not None:
         lines.append(f"system: {report['system']}")

@@ -20,6 +20,7 @@ from accelerate import Accelerator
 from orn.shared.errors import ConfigError
 from orn.shared.jobs.atomic_file import write_text
 from orn.shared.manifests.records import Subset
+from orn.shared.text_table import counted
 from orn.stage2_train.clips.controls import FrameOrder
 from orn.stage2_train.clips.dataset import ClipDataset
 from orn.stage2_train.clips.join import JoinedSplit
@@ -162,7 +163,7 @@ def evaluate_run(
     if accelerator.is_main_process:
         # Not in the report: the same run measured twice gives the same file.
         seconds = max(time.perf_counter() - began, 1e-9)
-        logger.info("%d clips in %.1f s, %.1f clips/s", total, seconds, total / seconds)
+        logger.info("%s in %.1f s, %.1f clips/s", counted(total, "clip"), seconds, total / seconds)
     report = {
         "run": str(run),
         "dataset": config.dataset.name,

@@ -15,6 +15,7 @@ from orn.shared.cli_options import (
     out_option,
 )
 from orn.shared.environment import usable_cores
+from orn.shared.text_table import counted
 from orn.stage2_train.newest_data import newest_data
 
 SOME_FAILED_EXIT_CODE = 3
@@ -118,5 +119,5 @@ def _print_problems(result: dict[str, Any], *, as_json: bool) -> int:
             where = f"{result['path']}: {problem['video']}" if problem["video"] else result["path"]
             echo(f"{where}: {problem['message']}")
         if result["ok"]:
-            echo(f"ok: {result['videos']} videos")
+            echo(f"ok: {counted(result['videos'], 'video')}")
     return 0 if result["ok"] else 1

@@ -15,6 +15,7 @@ from h5py import h5a, h5d, h5l, h5o, h5s, h5t
 from numpy.typing import NDArray
 
 from orn.shared.errors import ClipStoreError
+from orn.shared.text_table import counted
 from orn.stage2_train.frames.schema import COLUMNS
 
 CHUNK_BYTES = 2**20
@@ -72,9 +73,9 @@ def checked_dataset(file: h5py.File, name: str, path: Path) -> h5d.DatasetID:
     if layout != h5d.CONTIGUOUS and not is_in_chunks:
         raise refused("contiguous data", f"{_LAYOUTS.get(layout, 'unknown')} data")
     if plan.get_external_count() > 0:
-        raise refused("data in this file", f"{plan.get_external_count()} other files")
+        raise refused("data in this file", f"{counted(plan.get_external_count(), 'other file')}")
     if plan.get_nfilters() > 0:
-        raise refused("data without filters", f"{plan.get_nfilters()} filters")
+        raise refused("data without filters", f"{counted(plan.get_nfilters(), 'filter')}")
     dtype = COLUMNS[name].dtype
     wanted = h5py.string_dtype() if dtype is None else np.dtype(dtype)
     row_bytes = _TEXT.itemsize if dtype is None else wanted.itemsize
@@ -88,7 +89,9 @@ def checked_dataset(file: h5py.File, name: str, path: Path) -> h5d.DatasetID:
     size, file_size = length * row_bytes, path.stat().st_size
     places = pieces(dataset)
     if sum(of for _, of in places) < size or any(at + of > file_size for at, of in places):
-        raise refused(f"{length} rows in a file of {file_size} bytes", f"{size} bytes outside it")
+        raise refused(
+            f"{counted(length, 'row')} in a file of {file_size} bytes", f"{size} bytes outside it"
+        )
     return dataset
 
 

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from orn.shared.errors import ClipStoreError, VideoDecodeError
 from orn.shared.manifests.records import Video
 from orn.shared.manifests.source import source_of
+from orn.shared.text_table import counted
 from orn.shared.time_ranges import TimeRange
 from orn.shared.video.frame_times import FrameTimes, KnownTimes, frame_times
 from orn.shared.video.read import content_digest, frame_seconds, read_frames
@@ -125,7 +126,7 @@ class DecodedVideo:
         if missing:
             raise VideoDecodeError(
                 f"video {self.id}: wanted frame {missing[0]} of {self._video.path}, found none; "
-                f"it has {len(self.seconds)} frames"
+                f"it has {counted(len(self.seconds), 'frame')}"
             )
         return np.stack([found[place] for place in frames_n.tolist()])
 

@@ -18,6 +18,7 @@ from orn.shared.manifests.headers import read_headers, warn_of_times_beyond
 from orn.shared.manifests.load import load_dataset, require_videos
 from orn.shared.manifests.records import Dataset, Segment, Video
 from orn.shared.manifests.source import source_of
+from orn.shared.text_table import counted
 from orn.shared.time_ranges import ALL_TIMES, TimeRange, TimeRanges
 from orn.shared.video.read import estimate, read_frames
 from orn.stage2_train.frames.files import files_there
@@ -110,7 +111,7 @@ class _Estimate:
     def describe(self) -> str:
         """The estimate in a line."""
         return (
-            f"about {self.num_frames:,} frames of {_readable(self.frame_bytes)}, "
+            f"about {counted(self.num_frames, 'frame')} of {_readable(self.frame_bytes)}, "
             f"{_readable(self.added_bytes)} in all; at the end, when parts and store lie side "
             f"by side, {_readable(self.needed_bytes)} of free space are needed, "
             f"{_readable(self.free_bytes)} are free"

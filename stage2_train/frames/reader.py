@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orn.shared.errors import ClipStoreError
+from orn.shared.text_table import counted
 from orn.shared.time_ranges import TimeRange, TimeRanges
 from orn.stage2_train.frames.crop import CropWindow
 from orn.stage2_train.frames.files import files_there, read_files
@@ -82,7 +83,7 @@ class ClipFrames:
             if not 0 <= frame < num_frames:
                 raise ClipStoreError(
                     f"{self.file.path}: video {self.id}: wanted frame {frame}, the store has "
-                    f"{num_frames} frames"
+                    f"{counted(num_frames, 'frame')}"
                 )
         for place, data in enumerate(self.file.jpeg_files(self.row, frames)):
             try:
@@ -187,8 +188,8 @@ class ClipStore:
         place = self._places.get(video_id)
         if place is None:
             raise ClipStoreError(
-                f"{self.path}: wanted video {video_id}, the store has {len(self._places)} others; "
-                "run `orn clips` to add it"
+                f"{self.path}: wanted video {video_id}, the store has "
+                f"{counted(len(self._places), 'other')}; run `orn clips` to add it"
             )
         return ClipFrames(video_id, *place, self._checked)
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orn.shared.errors import CheckpointError
+from orn.shared.text_table import counted
 from orn.stage2_train.evaluation.eval_file import EvalFile, read_eval
 from orn.stage2_train.evaluation.predictions import Predictions, load_predictions
 
@@ -170,8 +171,9 @@ def load_measured(run: Path, split: str, classes: tuple[str, ...], *, step: int)
     )
     if not fits:
         raise CheckpointError(
-            f"{path}: wanted what belongs to {kept.name} and the run's {len(classes)} classes, "
-            "found other segments, heads or classes; remove both and measure again"
+            f"{path}: wanted what belongs to {kept.name} and the run's "
+            f"{counted(len(classes), 'class', 'classes')}, found other segments, heads or classes; "
+            "remove both and measure again"
         )
     return measured
 

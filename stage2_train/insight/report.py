@@ -16,7 +16,7 @@ from orn.shared.config.bounded import file_digest, read_bounded
 from orn.shared.errors import CheckpointError, JoinError
 from orn.shared.jobs.atomic_file import write_text
 from orn.shared.nearest import nearest
-from orn.shared.text_table import shortened
+from orn.shared.text_table import counted, shortened
 from orn.stage2_train.evaluation.evaluate import EvalRequest, evaluate
 from orn.stage2_train.insight.looking import Found, Looker
 from orn.stage2_train.insight.measured import Measured, Mistake, load_measured
@@ -93,8 +93,8 @@ def write_report(
     joined = sources.join(split, config.recipe)
     if tuple(segment.id for segment in joined.segments) != measured.predictions.ids:
         raise JoinError(
-            f"{run}: wanted the {measured.file.num_segments} segments of {split} that `orn eval` "
-            f"measured, found {len(joined.segments)} that differ; measure the run again"
+            f"{run}: wanted the {counted(measured.file.num_segments, 'segment')} of {split} that "
+            f"`orn eval` measured, found {len(joined.segments)} that differ; measure the run again"
         )
     files = ReportFiles(run)
     files.clear()

@@ -6,6 +6,7 @@ from itertools import chain
 import numpy as np
 from numpy.typing import NDArray
 
+from orn.shared.text_table import counted
 from orn.stage2_train.insight.class_pairs import ClassPair, ClassPairs
 from orn.stage2_train.insight.figures import node_name
 from orn.stage2_train.insight.measured import Measured
@@ -54,10 +55,10 @@ def scores_section(measured: Measured, curves: Picture | None) -> Section:
     drawn = f"; intervals come from {file.drawn.as_text()}" if file.drawn else ""
     unsure = f"{text.capitalize()}." if (text := file.unsure_text()) else ""
     parts: list[str | Picture] = [
-        f"<p>{file.num_segments:,} segments, {file.clips} "
-        f"{'clip' if file.clips == 1 else 'clips'} of each; {file.num_skipped:,} segments could "
-        f"not be used. Weights: {shown(file.checkpoint)} of step {file.step:,}. Figures are those "
-        f"of <code>orn eval</code>{drawn}. {unsure}</p>",
+        f"<p>{counted(file.num_segments, 'segment')}, {counted(file.clips, 'clip')} of each; "
+        f"{counted(file.num_skipped, 'segment')} could not be used. Weights: "
+        f"{shown(file.checkpoint)} of step {file.step:,}. Figures are those of "
+        f"<code>orn eval</code>{drawn}. {unsure}</p>",
         table(
             ("head", "metric", "%", "95 % interval"),
             rows,
@@ -197,15 +198,16 @@ def figure4_section(
         "join an object to others of its own class; edges below 12 % of the widest and pairs that "
         "speak against the activity are not drawn. The background object and classes that meet in "
         "less than 5 % of the clips are left out here; <code>report/figure4.csv</code> has all. "
-        f"{explained:,} explanations, of clips spread over the {num_segments:,} segments of the "
+        f"{counted(explained, 'explanation')}, of clips spread over the "
+        f"{counted(num_segments, 'segment')} of the "
         f"split{drawn}.</p>"
     ]
     for place, activity in enumerate(order):
-        number = f"{int(pairs.num_clips_A[activity]):,}"
-        clips = f"{number} {'clip' if number == '1' else 'clips'}"
+        clips = counted(int(pairs.num_clips_A[activity]), "clip")
         if place == _OPEN_GRAPHS:
             parts.append(
-                f'<details class="print"><summary>The other {len(order) - place} activities'
+                '<details class="print"><summary>The other '
+                f"{counted(len(order) - place, 'activity', 'activities')}"
                 "</summary>"
             )
         parts.append(f"<h3>{shown(classes[activity])} <span class=dim>({clips})</span></h3>")
@@ -262,8 +264,8 @@ def mistakes_section(
 ) -> Section:
     """Figure 6."""
     text = (
-        f"<p>Figure 6 of the paper. {total:,} mistakes, the largest groups first, in each the "
-        "surest. "
+        f"<p>Figure 6 of the paper. {counted(total, 'mistake')}, the largest groups first, in each "
+        "the surest. "
         + (
             "Lines join the pairs that misled: without them the logit of what is said falls (or "
             "that of what is missed rises)."

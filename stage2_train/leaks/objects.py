@@ -16,6 +16,7 @@ from orn.shared.manifests.records import Segment
 from orn.shared.masks.coco_classes import NUM_COCO_CLASSES
 from orn.shared.masks.detections import FrameDetections
 from orn.shared.shards.reader import DetectionFolder, VideoDetections
+from orn.shared.text_table import counted
 from orn.shared.time_ranges import TimeRange
 from orn.stage2_train.clips.sampling import centre_frames
 
@@ -97,9 +98,9 @@ def seen_objects(
             of_middle.append(_numbers([frames[len(frames) // 2]], score_threshold))
     if absent and not partial:
         raise JoinError(
-            f"{detections.path}: {len(absent):,} of {len(segments):,} segments have no detections, "
-            f"the first is {absent[0].id} of video {absent[0].video_id}; run `orn detect`; "
-            "--partial uses what is there"
+            f"{detections.path}: {len(absent):,} of {counted(len(segments), 'segment')} without "
+            f"detections, the first is {absent[0].id} of video {absent[0].video_id}; run "
+            "`orn detect`; --partial uses what is there"
         )
     width = NUM_COCO_CLASSES + _CELLS**2
     all_NF, middle_NF = (np.reshape(each, (-1, width)) for each in (of_all, of_middle))

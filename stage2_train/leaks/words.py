@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from orn.shared.text_table import columns
+from orn.shared.text_table import columns, counted
 from orn.stage2_train.ablation.report_text import interval_text
 
 _OF_CLASSES = ("classes-seen", "class-counts", "presence")
@@ -81,7 +81,7 @@ def leak_text(report: Mapping[str, Any]) -> str:
     skipped = f", {report['num_skipped']:,} left out" if report["num_skipped"] else ""
     head = (
         f"{report['dataset']}, {report['split']}: {report['metric']} in percent on "
-        f"{report['num_segments']:,} segments{skipped}, chance {report['chance']:.1f}; 95 % "
-        f"intervals over {report['interval']['over']}, of trained rows half of it over seeds"
+        f"{counted(report['num_segments'], 'segment')}{skipped}, chance {report['chance']:.1f}; "
+        f"95 % intervals over {report['interval']['over']}, of trained rows half of it over seeds"
     )
     return "\n\n".join([head, columns(cells(report)), *notes(report)])

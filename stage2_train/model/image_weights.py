@@ -20,6 +20,7 @@ from torchvision.models import GoogLeNet_Weights, ResNet18_Weights, ResNet50_Wei
 from orn.shared.download import cached_path, fetch
 from orn.shared.errors import CheckpointError, ConfigError
 from orn.shared.tensor_file import read_tensors, tensors_in
+from orn.shared.text_table import counted
 from orn.stage2_train.model.baselines.i3d import I3D
 from orn.stage2_train.model.config import NetworkConfig
 from orn.stage2_train.model.resnet_25d import SpaceTimeConv, Stage, TemporalConv, Trunk
@@ -117,9 +118,11 @@ def inflate(network: nn.Module, weights: Mapping[str, Tensor], *, name: str) -> 
     other = [key for key, tensor in inflated.items() if tensor.shape != wanted[key].shape]
     odd = [key for key, tensor in given.items() if not tensor.isfinite().all()]
     if missing:
-        problem = f"{len(missing)} weights are missing, first {missing[0]}"
+        problem = f"{counted(len(missing), 'weight is', 'weights are')} missing, first {missing[0]}"
     elif extra:
-        problem = f"{len(extra)} weights have no place in it, first {extra[0]}"
+        problem = (
+            f"{counted(len(extra), 'weight has', 'weights have')} no place in it, first {extra[0]}"
+        )
     elif other:
         shapes = [tuple(tensors[other[0]].shape) for tensors in (wanted, inflated)]
         problem = f"{sources[other[0]]}: wanted shape {shapes[0]}, found {shapes[1]}"

@@ -15,7 +15,7 @@ from orn.shared.jobs.atomic_file import replacing, write_text
 from orn.shared.jobs.outputs import check_output_folder
 from orn.shared.jobs.same_job import differences
 from orn.shared.manifests.load import shipped_detectors
-from orn.shared.text_table import markdown, printable
+from orn.shared.text_table import counted, markdown, printable
 from orn.stage2_train.evaluation.eval_file import UNSURE_NEGATIVE, EvalFile, read_eval
 from orn.stage2_train.predict.opened import open_model
 from orn.stage2_train.runs.hub import CARD_NAME, DETECTOR_NAME
@@ -125,13 +125,13 @@ def _head(config: ModelConfig, name: str) -> Iterator[str]:
     rate = "" if clips.rate is None else f" at {clips.rate:g} a second"
     rows = [
         ("", ""),
-        ("data set", f"{_text(record.name)}, {record.num_train} training segments"),
+        ("data set", f"{_text(record.name)}, {counted(record.num_train, 'training segment')}"),
         ("classes", f"{len(record.classes)}, {record.task}"),
         ("recipe", f"{_text(config.recipe_name)}{system}, seed {recipe.seed}, step {config.step}"),
         ("network", f"{recipe.model.architecture}, {recipe.model.backbone}, heads: {config.heads}"),
         (
             "clips",
-            f"{clips.clip_frames} frames{rate}, rescaled to {size}, "
+            f"{counted(clips.clip_frames, 'frame')}{rate}, rescaled to {size}, "
             f"crop {recipe.data.crop[0]} x {recipe.data.crop[1]}",
         ),
         (

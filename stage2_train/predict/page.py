@@ -12,6 +12,7 @@ from orn.shared.jobs.atomic_file import write_text
 from orn.shared.manifests.records import Video
 from orn.shared.shards.reader import VideoDetections
 from orn.shared.shards.schema import FailedVideo
+from orn.shared.text_table import counted
 from orn.stage2_train.insight.report_page import (
     Picture,
     ReportPage,
@@ -93,7 +94,11 @@ class PredictionPage:
         self._text_bytes += sum(len(each.encode()) for each in parts if isinstance(each, str))
         self._sections.append(Section(id=f"v{number}", title=name, parts=parts, listed=False))
         says = ", ".join(each.says(self._name, LISTED_CLASSES) for each in segments[:3])
-        more = f" and {len(segments) - 3:,} more stretches" if len(segments) > 3 else ""
+        more = (
+            f" and {counted(len(segments) - 3, 'more stretch', 'more stretches')}"
+            if len(segments) > 3
+            else ""
+        )
         length = segments[-1].stop_seconds - segments[0].start_seconds
         row = (f'<a href="#v{number}">{shown(name)}</a>', f"{length:.2f} s", f"{says}{more}")
         self._rows.append(row)
@@ -120,11 +125,11 @@ class PredictionPage:
         )
         lead = (
             f'<p class="dim">What a network says that learned from {shown(record.name)} to tell '
-            f"{len(record.classes)} activities, {limits}.</p>"
+            f"{counted(len(record.classes), 'activity', 'activities')}, {limits}.</p>"
         )
         if self._left_out:
-            left = f"{self._left_out:,} more videos have no room on this page"
-            lead += f'<p class="notes">{left}; --json and --csv have them.</p>'
+            left = counted(self._left_out, "more video has", "more videos have")
+            lead += f'<p class="notes">{left} no room on this page; --json and --csv have all.</p>'
         videos = table(("video", "length", "says"), self._rows, texts=(0, 2), name="Videos")
         page = ReportPage(
             title=self.model.path.resolve().name,
@@ -170,7 +175,10 @@ class PredictionPage:
         facts = [
             ("network", str(self.model.path)),
             ("recipe", f"{config.recipe_name}, seed {config.recipe.seed}, step {config.step}"),
-            ("trained on", f"{config.dataset.name}, {config.dataset.num_train} segments"),
+            (
+                "trained on",
+                f"{config.dataset.name}, {counted(config.dataset.num_train, 'segment')}",
+            ),
             (
                 "objects",
                 f"{config.dataset.detector}, score from {config.recipe.data.score_threshold}",

@@ -26,6 +26,7 @@ from orn.shared.errors import CheckpointError, ClipStoreError, ConfigError
 from orn.shared.jobs.atomic_file import replacing, write_text
 from orn.shared.shards.schema import DetectorEntry
 from orn.shared.tensor_file import misfit
+from orn.shared.text_table import counted
 from orn.stage2_train.frames.schema import StoreSettings
 from orn.stage2_train.model.build import build_network
 from orn.stage2_train.model.config import Heads, NetworkConfig
@@ -146,8 +147,9 @@ def read_model_config(folder: Path) -> ModelConfig:
     config = config_from_dict(raw, ModelConfig, source=shown(path))
     if len(config.dataset.classes) != config.recipe.model.num_activities:
         raise ConfigError(
-            f"{shown(path)}: wanted the names of {config.recipe.model.num_activities} classes, one "
-            f"a logit, found {len(config.dataset.classes)}"
+            f"{shown(path)}: wanted the names of "
+            f"{counted(config.recipe.model.num_activities, 'class', 'classes')}, one a logit, "
+            f"found {len(config.dataset.classes)}"
         )
     return config
 

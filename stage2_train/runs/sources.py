@@ -15,6 +15,7 @@ from orn.shared.jobs.atomic_file import write_text
 from orn.shared.manifests.records import Dataset, Task
 from orn.shared.shards.reader import DetectionFolder
 from orn.shared.shards.verified import shard_digest
+from orn.shared.text_table import counted
 from orn.stage2_train.clips.controls import FrameOrder
 from orn.stage2_train.clips.dataset import ClipDataset, ClipSettings
 from orn.stage2_train.clips.join import JoinedSplit, join_split
@@ -157,9 +158,10 @@ def _check_batch(recipe: Recipe, num_frames: int) -> None:
         most = there * num_clips // needed
         raise ConfigError(
             f"{name}: wanted a batch that fits this machine's memory of "
-            f"{there / 1e9:,.0f} GB, found {num_clips} clips of {num_frames} frames of {height} x "
-            f"{width}, whose bytes alone take {needed / 1e9:,.0f} GB; wanted at most {most}, and "
-            "far less to train; optimiser.accumulation averages over batches"
+            f"{there / 1e9:,.0f} GB, found {counted(num_clips, 'clip')} of "
+            f"{counted(num_frames, 'frame')} of {height} x {width}, whose bytes alone take "
+            f"{needed / 1e9:,.0f} GB; wanted at most {most}, and far less to train; "
+            "optimiser.accumulation averages over batches"
         )
 
 

@@ -9,6 +9,7 @@ from torch import nn
 from orn.shared.errors import CheckpointError, ConfigError
 from orn.shared.manifests.load import load_dataset
 from orn.shared.tensor_file import save_tensors
+from orn.shared.text_table import counted
 from orn.stage2_train.model.build import build_network
 from orn.stage2_train.model.config import Heads
 from orn.stage2_train.model.image_weights import export_resnet
@@ -168,7 +169,7 @@ def _check_classes(run: Path, config: RunConfig, sources: Sources) -> None:
             for row, (there, here) in enumerate(zip(wanted, found, strict=False))
             if there != here
         ),
-        f"the run has {len(wanted)} classes, the data set {len(found)}",
+        f"the run has {counted(len(wanted), 'class', 'classes')}, the data set {len(found)}",
     )
     raise ConfigError(
         f"{run}: was trained for other classes than data set {sources.dataset.name!r} has: "

@@ -14,6 +14,7 @@ from orn.shared.errors import PipelineError, ShardNotFoundError
 from orn.shared.jobs.commands import run_orn
 from orn.shared.shards.index import shard_paths
 from orn.shared.shards.verified import unverified, verify_all
+from orn.shared.text_table import counted
 from orn.stage2_train.devices import main_progress
 from orn.stage2_train.resources import Resources
 
@@ -86,9 +87,9 @@ def require_verified(shards: Sequence[Path], accelerator: Accelerator, *, worker
         return
     if accelerator.is_main_process:
         logger.info(
-            "%d of %d shards are new here, and verified once before they are trained on",
+            "%d of %s new here, and verified once before they are trained on",
             len(todo) * accelerator.num_processes,
-            len(shards),
+            counted(len(shards), "shard is", "shards are"),
         )
     with main_progress(accelerator, "verify", total=len(todo), unit="shards") as bar:
         verify_all(todo, workers=workers, bar=bar)
@@ -113,8 +114,13 @@ def warn_of_decoding(
         return
     seconds = (time.perf_counter() - began) / number
     logger.warning(
-        "no clip store: each clip is decoded from its video, which took %.3f s for each of %d "
-        "clips, so %d processes make at most %.3g clips a second; `orn clips` decodes every video "
+        "no clip store: each clip is decoded from its video, which took %.3f s for each of %s, "
+        "so %s at most %.3g clips a second; `orn clips` decodes every video "
         "once and makes loading take a few milliseconds",
-        *(seconds, number, max(workers, 1), max(workers, 1) / seconds),
+        *(
+            seconds,
+            counted(number, "clip"),
+            counted(max(workers, 1), "process makes", "processes make"),
+        ),
+        max(workers, 1) / seconds,
     )

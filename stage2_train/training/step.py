@@ -19,6 +19,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from orn.shared.errors import TrainingError
 from orn.shared.jobs.atomic_file import write_text
+from orn.shared.text_table import counted
 from orn.stage2_train.clips.batches import ClipBatch
 from orn.stage2_train.model.config import Heads
 from orn.stage2_train.model.network import ObjectVideoNetwork
@@ -220,6 +221,6 @@ def _not_finite(
     write_text(path, json.dumps({"step": step, "ids": ids, "values": shown}, indent=2))
     name, value = next((name, value) for name, value in values.items() if not np.isfinite(value))
     return TrainingError(
-        f"step {step}: {name} is {value}; the {len(ids)} clips of the step are listed in {path}; "
-        "lower the learning rate, set optimiser.gradient_clip, or use precision fp32"
+        f"step {step}: {name} is {value}; {path} lists the {counted(len(ids), 'clip')} of the "
+        "step; lower the learning rate, set optimiser.gradient_clip, or use precision fp32"
     )

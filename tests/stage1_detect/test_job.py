@@ -40,7 +40,7 @@ def test_a_job_counts_what_was_done_and_then_does_nothing(job: DetectJob) -> Non
     assert summary.exit_code == 3
     assert dataclasses.replace(summary, failed=()).exit_code == 0
     text = "\n".join(report(summary))
-    for told in ("17 frames of 2 videos", "1 listed videos have no file", "broken.mp4"):
+    for told in ("17 frames of 2 videos", "1 listed video has no file", "broken.mp4"):
         assert told in text
     saved = json.loads((job.folder / "detect.json").read_text())
     assert saved["missing_ids"] == ["lost"]
@@ -74,7 +74,7 @@ def test_progress_tells_rate_units_and_failures(
     with caplog.at_level(logging.INFO):
         run(job, detector=FakeDetector())
     (line,) = [each for each in caplog.messages if each.startswith("detect: ")]
-    for told in ("17/317 frames", "frames/s", "unit 1/1", "1 videos failed"):
+    for told in ("17/317 frames", "frames/s", "unit 1/1", "1 video failed"):
         assert told in line
 
 

@@ -137,7 +137,7 @@ def test_planned_videos_that_are_gone_are_told_until_they_are_done(
     job = plan_job(without_b, entry=ENTRY, folder=tmp_path)
     assert drawn(job) == ["a*", "b broken*"]
     assert [unit.index for unit in units_to_do(job)] == [1]
-    assert "1 videos of it are not done and not under" in caplog.text
+    assert "1 video of it is not done and not under" in caplog.text
     assert "any more (such as b)" in caplog.text
     first = plan_job(without_b, entry=ENTRY, folder=tmp_path, scope=Scope(limit=1))
     assert drawn(first) == ["a*", "b broken"]

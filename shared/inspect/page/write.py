@@ -30,6 +30,7 @@ from orn.shared.jobs.atomic_file import replacing, write_bytes
 from orn.shared.jobs.outputs import check_output_files, check_output_folder
 from orn.shared.jobs.progress import progress
 from orn.shared.shards.shard import Shard
+from orn.shared.text_table import counted
 
 logger = logging.getLogger(__name__)
 
@@ -144,9 +145,9 @@ class _Writer:
         if included is None or len(included) == self.shard.num_frames:
             return []
         return [
-            f"This page has {len(included):,} of {self.shard.num_frames:,} frames: odd ones, some "
-            "where much changes, and others spread over time. The timeline counts all frames. "
-            "A folder has them all: orn inspect SHARD --html FOLDER"
+            f"This page has {len(included):,} of {counted(self.shard.num_frames, 'frame')}: odd "
+            "ones, some where much changes, and others spread over time. The timeline counts all "
+            "frames. A folder has them all: orn inspect SHARD --html FOLDER"
         ]
 
 

@@ -79,7 +79,7 @@ def test_segments_of_several_labels_and_splits(here: Path, write: Write) -> None
     assert found["name"] == "Our-kitchen"
     assert found["manifest"] == "sub/mine.toml"
     assert (found["form"], found["task"], found["metric"]) == ("segments", "multi-label", "map")
-    assert "task multi-label: 1 labels hold a ';' and 1 are empty" in found["guessed"]
+    assert "task multi-label: 1 label with a ';', 1 empty" in found["guessed"]
     segments = load_dataset("sub/mine.toml", here).segments
     assert [(each.split, each.labels, each.stop_seconds) for each in segments] == [
         ("train", (0, 1), 2.5),

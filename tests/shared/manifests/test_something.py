@@ -68,7 +68,7 @@ def test_clips_of_classes_that_are_not_asked_for_are_counted(tmp_path: Path, cap
     assert [segment.id for segment in listing.segments] == ["2", "5"]
     reason = "class 'Putting something onto something' is not in mine.txt"
     assert listing.left_out == {reason: 1}
-    assert "mine.txt: 1 clips of 1 classes are left out" in caplog.text
+    assert "mine.txt: 1 clip of 1 class left out" in caplog.text
 
 
 def test_a_list_that_is_not_there_may_be_enough(tmp_path: Path) -> None:

@@ -89,7 +89,7 @@ def test_matrix_that_is_cut_off(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("ids", "splits", "message"),
     [
-        ("O/a/1/\n", "0\n2\n", r"splitId\.txt: wanted one number for each of the 1 .* found 2"),
+        ("O/a/1/\n", "0\n2\n", r"splitId\.txt: wanted one number for each of 1 .* found 2"),
         (
             "O/a/1/\nO/b/2/\n",
             "0\n7\n",

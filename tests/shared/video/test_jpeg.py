@@ -57,7 +57,7 @@ def test_no_program_is_started_for_a_picture_of_another_format(tmp_path: Path) -
         check=True,
     )
     assert done.stdout == "[0, 1]\n"
-    assert "1 of 3 JPEGs left out, they cannot be decoded (2.jpg: not a JPEG file)" in done.stderr
+    assert "1 of 3 JPEGs left out, which cannot be decoded (2.jpg: not a JPEG file)" in done.stderr
     assert not (tmp_path / "started").exists()
 
 

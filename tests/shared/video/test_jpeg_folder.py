@@ -97,7 +97,7 @@ def test_damaged_files_are_left_out_and_told(
     assert [frame.index for frame in frames] == [0, 1, 2]
     np.testing.assert_allclose([frame.seconds for frame in frames], [0.0, 0.2, 0.4])
     (record,) = caplog.records
-    assert "2 of 5 JPEGs left out, they cannot be decoded (2.jpg: " in record.getMessage()
+    assert "2 of 5 JPEGs left out, which cannot be decoded (2.jpg: " in record.getMessage()
     assert frame_seconds(folder, rate=10.0) is None
     later = read_frames(folder, rate=10.0, start=1)
     assert [(frame.index, number_of(frame.image)) for frame in later] == [(1, 2), (2, 4)]
