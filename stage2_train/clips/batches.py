@@ -251,7 +251,7 @@ class _Batches:
         except PipelineError as err:
             kind = type(err)
             name = f"{kind.__module__}.{kind.__qualname__}: "  # the last line of a traceback
-            said = str(err).rpartition(f"\n{name}")[2].strip()
+            said = str(err.args[0]).rpartition(f"\n{name}")[2].strip()
             # So that nothing holds the workers, which end then; where the garbage collector has to
             # find them, torch waits for five seconds.
             del batches

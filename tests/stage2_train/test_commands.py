@@ -93,15 +93,14 @@ def test_stopped_measured_resumed_finished_and_then_left_alone(workspace) -> Non
 
 def test_the_best_checkpoint_is_chosen_by_the_validation_split(workspace) -> None:
     """Of three segments some thirds are right, of the eight that are learned some eighths."""
-    options = workspace()
-    labels = Path(options["--data"]) / "tiny" / "labels.csv"
+    labels = Path(workspace["--data"]) / "tiny" / "labels.csv"
     rows = labels.read_text().splitlines()
     last = max(row for row, text in enumerate(rows) if text.endswith(",validation"))
     labels.write_text("\n".join(rows[:last] + rows[last + 1 :]) + "\n")
-    chosen = json.loads(train(options).stdout)
+    chosen = train(workspace).json
     assert (chosen["num_train"], chosen["num_validation"]) == (8, 3)
     assert 3 * chosen["best_metric"] == pytest.approx(round(3 * chosen["best_metric"]))
-    measured = json.loads(evaluate(options, "--json").stdout)
+    measured = evaluate(workspace["--run"]).json
     assert (measured["checkpoint"], measured["step"]) == ("best.pt", chosen["best_step"])
     assert measured["two_heads"]["top1"] == pytest.approx(chosen["best_metric"])
 

@@ -85,13 +85,14 @@ def test_a_class_has_one_colour_whatever_its_place_in_the_frame() -> None:
 
 
 def test_what_is_not_there(overlay, tmp_path) -> None:
-    said = overlay(tmp_path, "--segment", "film/99", exit_code=1).stderr
+    said = overlay(tmp_path / "out", "--segment", "film/99", exit_code=1).stderr
     assert "'film/99'" in said
     assert "12 is 'film/0'" in said
     small = build_world(tmp_path / "small", num_films=1)
     shards = ("--shards", small.shards_path, "--json")
-    assert overlay(tmp_path, *shards).json["segments"] == 1
-    assert "no clip store" in overlay(tmp_path, "--clips", tmp_path / "no.h5", exit_code=1).stderr
+    assert overlay(tmp_path / "out", *shards).json["segments"] == 1
+    absent = ("--clips", tmp_path / "no.h5")
+    assert "no clip store" in overlay(tmp_path / "out", *absent, exit_code=1).stderr
 
 
 def entry(**other: Any) -> VideoEntry:
