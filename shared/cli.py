@@ -9,6 +9,7 @@ returns a whole number ends with it as its exit code.
 
 import errno
 import importlib
+import io
 import logging
 import os
 import sys
@@ -19,13 +20,12 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from orn.shared.cli_options import echo
+from orn.shared.cli_options import echo, echo_text
 from orn.shared.config.bounded import shown
 from orn.shared.errors import PipelineError
 from orn.shared.jobs.log_lines import line_handler
 from orn.shared.jobs.termination import Terminated
 from orn.shared.nearest import nearest
-from orn.shared.text_table import printable_lines
 
 INTERRUPTED_EXIT_CODE = 130
 """What a shell reports for a program ended by ctrl-C (128 + SIGINT)."""
@@ -357,8 +357,9 @@ def _errors_as_exit_codes() -> Iterator[None]:
     except PipelineError as err:
         _fail(f"orn: error: {err}", err.exit_code)
     except click.ClickException as err:
-        err.message = printable_lines(err.message)  # type: ignore[misc]
-        err.show()
+        shown_error = io.StringIO()
+        err.show(shown_error)
+        echo_text(shown_error.getvalue(), err=True, nl=False)
         sys.exit(err.exit_code)
     except (click.Abort, KeyboardInterrupt) as err:
         if isinstance(err, Terminated) or isinstance(err.__cause__, Terminated):

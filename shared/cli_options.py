@@ -169,9 +169,9 @@ def echo(line: object, *, err: bool = False) -> None:
     click.echo(printable(str(line)), err=err)
 
 
-def echo_text(text: str, *, nl: bool = True) -> None:
-    """Print text that has lines of its own on stdout, each as `echo` does."""
-    click.echo(printable_lines(text), nl=nl)
+def echo_text(text: str, *, err: bool = False, nl: bool = True) -> None:
+    """Print text that has lines of its own, each as `echo` does."""
+    click.echo(printable_lines(text), err=err, nl=nl)
 
 
 def json_text(payload: Any, *, indent: int | None = None) -> str:

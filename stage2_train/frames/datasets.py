@@ -90,7 +90,7 @@ def checked_dataset(file: h5py.File, name: str, path: Path) -> h5d.DatasetID:
     places = pieces(dataset)
     if sum(of for _, of in places) < size or any(at + of > file_size for at, of in places):
         raise refused(
-            f"{counted(length, 'row')} in a file of {file_size} bytes", f"{size} bytes outside it"
+            f"{length} rows in a file of {file_size} bytes", f"{size} bytes outside it"
         )
     return dataset
 

@@ -98,8 +98,8 @@ def seen_objects(
             of_middle.append(_numbers([frames[len(frames) // 2]], score_threshold))
     if absent and not partial:
         raise JoinError(
-            f"{detections.path}: {len(absent):,} of {counted(len(segments), 'segment')} without "
-            f"detections, the first is {absent[0].id} of video {absent[0].video_id}; run "
+            f"{detections.path}: {len(absent):,} of {counted(len(segments), 'segment')} have "
+            f"no detections, the first is {absent[0].id} of video {absent[0].video_id}; run "
             "`orn detect`; --partial uses what is there"
         )
     width = NUM_COCO_CLASSES + _CELLS**2

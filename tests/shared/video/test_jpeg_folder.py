@@ -117,7 +117,7 @@ def test_pictures_are_upright_rgb_of_one_size(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_cannot_be_read_is_told(tmp_path: Path) -> None:
-    for files, message in (([], "found none in it"), (["1.jpg"], "none of 1 JPEGs can be decoded")):
+    for files, message in (([], "found none in it"), (["1.jpg"], "none of 1 JPEG can be decoded")):
         write_folder(tmp_path / "v", [])
         for name in files:
             (tmp_path / "v" / name).write_bytes(b"no picture")

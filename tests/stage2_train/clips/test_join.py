@@ -73,7 +73,7 @@ def test_segments_of_a_split_in_order_without_those_whose_frames_are_absent(
     assert [(row.id, "decoded" in row.reason) for row in joined.skipped] == [
         ("film/2-segment", True)
     ]
-    assert "1 segments skipped" in caplog.text
+    assert "1 segment skipped" in caplog.text
 
 
 @pytest.mark.parametrize(

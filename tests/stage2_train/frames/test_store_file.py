@@ -116,7 +116,7 @@ DAMAGE: list[tuple[str, Callable[[h5py.File], None], str]] = [
     (
         "external storage",
         _with_plan("stored_height", lambda plan: plan.set_external(b"/nowhere/secret", 0, 8)),
-        "stored_height: wanted data in this file, found 1 other files",
+        "stored_height: wanted data in this file, found 1 other file",
     ),
     (
         "compact",

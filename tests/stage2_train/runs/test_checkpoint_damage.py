@@ -97,8 +97,8 @@ def endless() -> list[Any]:
         (put("state", "phase", value=99), "in one of the run's 2 phases, numbered from 0, found"),
         (put("state", "batch", value=5), "wanted a batch of at most 4, found 5; go on"),
         (put("state", "phase_step", value=9), "a step of phase object_head of at most 4, found 9"),
-        (drop("model", "bias"), "does not fit the run's network: 1 weights are missing, first b"),
-        (drop("optimiser", "state", 0, "step"), "weight 0, 1 weights are missing, first step"),
+        (drop("model", "bias"), "does not fit the run's network: 1 weight is missing, first b"),
+        (drop("optimiser", "state", 0, "step"), "weight 0, 1 weight is missing, first step"),
         (put("optimiser", "state", 2, value={}), "optimiser: its state is of others"),
     ],
 )
