@@ -89,9 +89,7 @@ def checked_dataset(file: h5py.File, name: str, path: Path) -> h5d.DatasetID:
     size, file_size = length * row_bytes, path.stat().st_size
     places = pieces(dataset)
     if sum(of for _, of in places) < size or any(at + of > file_size for at, of in places):
-        raise refused(
-            f"{length} rows in a file of {file_size} bytes", f"{size} bytes outside it"
-        )
+        raise refused(f"{length} rows in a file of {file_size} bytes", f"{size} bytes outside it")
     return dataset
 
 

@@ -221,6 +221,6 @@ def _not_finite(
     write_text(path, json.dumps({"step": step, "ids": ids, "values": shown}, indent=2))
     name, value = next((name, value) for name, value in values.items() if not np.isfinite(value))
     return TrainingError(
-        f"step {step}: {name} is {value}; for the {counted(len(ids), 'clip')} of the step see {path}; "
-        "lower the learning rate, set optimiser.gradient_clip, or use precision fp32"
+        f"step {step}: {name} is {value}; {path} lists the {counted(len(ids), 'clip')} of the "
+        "step; lower the learning rate, set optimiser.gradient_clip, or use precision fp32"
     )

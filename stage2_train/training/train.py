@@ -232,7 +232,8 @@ def _plan(request: TrainRequest, *, may_run: Sequence[str] = ()) -> _Plan:
     parts = (called, Path(recipe_name).stem, request.system, f"seed{recipe.seed}")
     run = request.run or Path("runs") / "-".join(filter(None, parts))
     require_utf8(run)
-    check_output_folder(run, ours=[CONFIG_NAME, LAST_NAME, LOG_NAME])
+    # `orn demo` and `orn ablate` write a file of their own there before a run begins.
+    check_output_folder(run, ours=[CONFIG_NAME, LAST_NAME, LOG_NAME, "steps.json"])
     needed = imagenet_needed(recipe, request.weights, run)
     fetch = partial(fetch_imagenet_weights, needed) if needed and may_run else None
     require_prepared(request.manifest, dataset.name, resources, may_run=may_run, before=fetch)

@@ -128,6 +128,13 @@ def test_a_run_is_called_in_utf8(train, tmp_path) -> None:
     assert r"\udcff: expected a path in UTF-8, got other bytes; rename" in said
 
 
+@pytest.mark.parametrize("name", ["steps.json", "log.txt"])
+def test_a_run_begins_beside_what_demo_or_ablate_wrote_first(start, tmp_path, name: str) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / name).write_text("{}")
+    start()
+
+
 @pytest.fixture
 def shards(tiny_world, tmp_path: Path) -> Path:
     """The folder of the shards, to change them."""
