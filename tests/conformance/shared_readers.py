@@ -246,8 +246,8 @@ SHARED: tuple[Reader, ...] = (
             *(*TEXT, "absent: ", "value table: settings", "value true: format_version"),
             *any_number("unit_frames", "*.stop"),
             "value 2??40: *.start",
-            *any_text("dataset", "frames", "*.video_id", "detector.*"),
-            *optional("unit_frames", "settings", "detector.*", "*.ranges"),
+            *any_text("dataset", "frames", "data_root", "*.video_id", "detector.*"),
+            *optional("unit_frames", "settings", "manifest", "data_root", "detector.*", "*.ranges"),
         ),
     ),
     Reader(

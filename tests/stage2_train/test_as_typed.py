@@ -156,7 +156,7 @@ def test_what_cannot_be_joined_is_told_before_the_first_step(ends_early) -> None
     trained = train(ends_early, "--partial", "--json")
     counts = [trained.json[f"num_{name}"] for name in ("train", "validation", "skipped")]
     assert counts == [7, 3, 2]
-    assert trained.stderr.count("segments skipped: ") == 2
+    assert trained.stderr.count(" skipped: ") == 2
     said = run_orn("eval", "runs/early", *LAPTOP, exit_code=1).stderr
     assert "tiny, validation: 1 of 4 segments" in said
 

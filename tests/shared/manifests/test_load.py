@@ -99,7 +99,7 @@ def test_without_labels_tables_need_not_be_there(mine: Path, tmp_path: Path, cap
     assert [video.id for video in dataset.videos] == ["a", "b"]
     assert dataset.segments == ()
     assert dataset.missing == ()
-    assert "no label tables; taking 2 videos" in caplog.text
+    assert "no label tables; taking the 2 videos" in caplog.text
     with pytest.raises(
         DataRootError, match=r"labels\.csv: no such file|classes\.txt: no such file"
     ):
