@@ -16,6 +16,10 @@ from tests.conftest import ROOT
 ROOMS = sorted(path.parent.name for path in ROOT.glob("*/__init__.py") if path.parent.name != "orn")
 ROOMS.remove("tests")
 
+FILM = "data/short/demo/videos/train-000000.mp4"
+ARGUMENTS = {"write_shard.py": ("shards/mine/shard-000000.zarr.zip", FILM)}
+"""What examples are called with, beside the short demo."""
+
 
 def run(
     *command: str | Path, folder: Path, python_path: Sequence[Path] = ()
@@ -129,7 +133,10 @@ def test_the_wheel_works_beside_folders_of_the_same_names(installed: Path, tmp_p
         (installed / "orn", "--help"),
         (installed / "python", "-P", "-m", "orn", "manifest", "list"),
         (installed / "orn", "demo", "--short"),
-        *((installed / "python", path) for path in sorted(examples.glob("*.py"))),
+        *(
+            (installed / "python", path, *ARGUMENTS.get(path.name, ()))
+            for path in sorted(examples.glob("*.py"))
+        ),
     ]
     where = "import orn, sys; print(orn.__file__)"
     ended = run(installed / "python", "-P", "-c", where, folder=tmp_path, python_path=[tmp_path])
