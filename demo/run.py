@@ -16,6 +16,7 @@ from orn.demo.world.make import SIZES, write_dataset
 from orn.shared.environment import usable_cores
 from orn.shared.jobs.atomic_file import write_text
 from orn.shared.text_table import counted
+from orn.stage2_train.runs.run_folder import STEPS_NAME
 
 TRAINING = {
     "short": ("--max-steps", "60"),
@@ -110,7 +111,7 @@ def _draw(root: Path, size: str, seed: int) -> None:
 def run_demo(*, size: str, seed: int) -> dict[str, Any]:
     """Runs what is not done of the demo; writes and returns its summary."""
     places = demo_places(size, seed)
-    record = StepRecord(places.run / "steps.json")
+    record = StepRecord(places.run / STEPS_NAME)
     ran = run_steps(demo_steps(places, size=size, seed=seed), record)
     if not ran and places.summary.exists():
         return dict(json.loads(places.summary.read_text()))

@@ -48,7 +48,7 @@ _KEPT_BYTES = 512 * 2**20
 
 
 class FindsObjects(Protocol):
-    """A detector, such as that of `orn.stage1_detect.load_detector`."""
+    """A detector, such as that of `orn.load_detector`."""
 
     def detect(self, images: Sequence[NDArray[np.uint8]]) -> Sequence[FrameDetections]:
         """The objects of (H, W, 3) uint8 RGB frames of equal size."""

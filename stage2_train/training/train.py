@@ -37,7 +37,7 @@ from orn.stage2_train.runs.run_config import (
     describe_dataset,
     load_run_config,
 )
-from orn.stage2_train.runs.run_folder import CONFIG_NAME, LAST_NAME, LOG_NAME, start_run
+from orn.stage2_train.runs.run_folder import CONFIG_NAME, LAST_NAME, LOG_NAME, STEPS_NAME, start_run
 from orn.stage2_train.runs.sources import Sources, open_sources, warn_of_other_data
 from orn.stage2_train.training.backbone import (
     imagenet_needed,
@@ -232,8 +232,7 @@ def _plan(request: TrainRequest, *, may_run: Sequence[str] = ()) -> _Plan:
     parts = (called, Path(recipe_name).stem, request.system, f"seed{recipe.seed}")
     run = request.run or Path("runs") / "-".join(filter(None, parts))
     require_utf8(run)
-    # `orn demo` and `orn ablate` write a file of their own there before a run begins.
-    check_output_folder(run, ours=[CONFIG_NAME, LAST_NAME, LOG_NAME, "steps.json"])
+    check_output_folder(run, ours=[CONFIG_NAME, LAST_NAME, LOG_NAME, STEPS_NAME])
     needed = imagenet_needed(recipe, request.weights, run)
     fetch = partial(fetch_imagenet_weights, needed) if needed and may_run else None
     require_prepared(request.manifest, dataset.name, resources, may_run=may_run, before=fetch)
