@@ -9,17 +9,7 @@ import numpy as np
 
 from tests.shared.manifests.conftest import MANIFEST, TABLE
 
-HEAD = """
-name = "mine"
-title = "My data set"
-form = "clips"
-task = "single-label"
-metric = "top1"
-clip_frames = 4
-root = "mine"
-[videos]
-pattern = "videos/{id}.mp4"
-"""
+HEAD = MANIFEST.partition("[labels]")[0]
 FRAMES = (
     HEAD.replace('"clips"', '"frames"')
     + 'rate_table = {table = "rates.csv", video = "video", rate = "fps"}\n'

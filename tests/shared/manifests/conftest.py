@@ -5,24 +5,18 @@ from pathlib import Path
 
 import pytest
 
-MANIFEST = """
-name = "mine"
-title = "My data set"
-form = "clips"
-task = "single-label"
-metric = "top1"
-clip_frames = 4
-root = "mine"
-[videos]
-pattern = "videos/{id}.mp4"
-[labels]
-format = "table"
-table = "labels.csv"
-classes = "classes.txt"
-[split]
-rule = "column"
-column = "split"
-"""
+from tests.worlds import tables
+
+MANIFEST = (
+    tables.MANIFEST.format(
+        name="mine",
+        title="My data set",
+        task="single-label",
+        metric="top1",
+        pattern="videos/{id}.mp4",
+    )
+    + tables.SPLIT
+)
 
 TABLE = """video,label,split
 a,open,train
