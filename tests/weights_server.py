@@ -5,8 +5,9 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+
+from tests.local_server import QuietHandler, serving
 
 
 @dataclass(slots=True, kw_only=True)
@@ -49,7 +50,7 @@ def weights_server() -> Iterator[WeightsServer]:
     """
     offered = WeightsServer()
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(QuietHandler):
         def do_GET(self) -> None:
             folder, _, name = self.path.rpartition("/")
             offered.requests.append(self.path)
@@ -72,18 +73,8 @@ def weights_server() -> Iterator[WeightsServer]:
             with suppress(ConnectionError):  # whoever asked may have gone
                 self.wfile.write(sent.get(folder, content))
 
-        def log_message(self, format: str, *args: object) -> None:
-            """Nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    offered.address = f"http://127.0.0.1:{server.server_address[1]}"
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-    thread.start()
-    try:
-        yield offered
-    finally:
-        offered.released.set()
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with serving(Handler) as offered.address:
+        try:
+            yield offered
+        finally:
+            offered.released.set()

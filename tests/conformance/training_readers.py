@@ -40,14 +40,10 @@ from orn.stage2_train.runs.checkpoint import (
     save_checkpoint,
 )
 from orn.stage2_train.runs.model_folder import (
-    ClipRecord,
-    ModelConfig,
-    normalisation_of,
     write_model_folder,
 )
 from orn.stage2_train.runs.run_config import (
     DataPaths,
-    DatasetRecord,
     RunConfig,
     load_run_config,
 )
@@ -57,7 +53,7 @@ from tests.conformance.damage import CSV, JSON, TOML, Cases, Damage, Document
 from tests.conformance.reader import NUMBERED, TEXT, Reader, any_number, any_text, ignored, optional
 from tests.conformance.shared_readers import FILMS, ODD_ARRAYS
 from tests.stage2_train.frames.conftest import changed
-from tests.worlds.films import DETECTOR, TINY_RECIPE, write_store
+from tests.worlds.films import TINY_RECIPE, TINY_RECORD, tiny_model_config, write_store
 
 
 def _odd_npz(path: Path) -> Cases:
@@ -166,32 +162,10 @@ def _read_detector(path: Path) -> Any:
     return [each.tolist() for each in layer.parameters()]
 
 
-DATASET = DatasetRecord(
-    name="tiny",
-    task="single-label",
-    metric="top1",
-    classes=("right", "down"),
-    num_train=8,
-    train_digest="sha256:0",
-    detector=DETECTOR.title,
-)
-
-
 def _make_model(folder: Path) -> None:
     torch.manual_seed(0)
     network = build_network(TINY_RECIPE.model)
-    config = ModelConfig(
-        recipe_name="tiny",
-        recipe=TINY_RECIPE,
-        heads="both",
-        step=3,
-        dataset=DATASET,
-        manifest="tiny.toml",
-        clips=ClipRecord(clip_frames=4, height=48, width=72),
-        normalisation=normalisation_of(network),
-        detector=DETECTOR,
-    )
-    write_model_folder(folder, config, network)
+    write_model_folder(folder, tiny_model_config(network), network)
 
 
 def _model_file(name: str) -> Callable[[Path], Path]:
@@ -211,7 +185,7 @@ def _make_run_config(folder: Path) -> Path:
     paths = DataPaths(
         manifest="tiny", data_root=Path("data"), shards=Path("shards"), clips=Path("c.h5")
     )
-    config = RunConfig(recipe_name="tiny", recipe=TINY_RECIPE, dataset=DATASET, paths=paths)
+    config = RunConfig(recipe_name="tiny", recipe=TINY_RECIPE, dataset=TINY_RECORD, paths=paths)
     (folder / "config.toml").write_text(to_toml(config))
     return folder / "config.toml"
 

@@ -27,6 +27,8 @@ from orn.stage2_train.frames.schema import StoreSettings
 from orn.stage2_train.model.config import NetworkConfig
 from orn.stage2_train.model.network import ObjectVideoNetwork
 from orn.stage2_train.recipe import DataRecipe, OptimiserRecipe, PhaseRecipe, Recipe
+from orn.stage2_train.runs.model_folder import ClipRecord, ModelConfig, normalisation_of
+from orn.stage2_train.runs.run_config import DatasetRecord
 from orn.stage2_train.runs.sources import Sources
 from orn.stage2_train.training.loop import TrainingData, train_network
 from tests.worlds.shards import blocks, video_entry
@@ -222,6 +224,32 @@ TINY_RECIPE = Recipe(
     checkpoint_every_steps=3,
     seed=5,
 )
+
+
+TINY_RECORD = DatasetRecord(
+    name="tiny",
+    task="single-label",
+    metric="top1",
+    classes=("right", "down"),
+    num_train=8,
+    train_digest="sha256:0",
+    detector=DETECTOR.title,
+)
+
+
+def tiny_model_config(network: torch.nn.Module) -> ModelConfig:
+    """What a model folder says of a network of TINY_RECIPE."""
+    return ModelConfig(
+        recipe_name="tiny",
+        recipe=TINY_RECIPE,
+        heads="both",
+        step=3,
+        dataset=TINY_RECORD,
+        manifest="tiny.toml",
+        clips=ClipRecord(clip_frames=4, height=48, width=72),
+        normalisation=normalisation_of(network),
+        detector=DETECTOR,
+    )
 
 
 def train_tiny_network(

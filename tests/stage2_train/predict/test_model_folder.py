@@ -15,38 +15,12 @@ from orn.shared.errors import CheckpointError, PipelineError
 from orn.stage2_train.model.network import ObjectVideoNetwork
 from orn.stage2_train.predict.opened import open_model
 from orn.stage2_train.runs.model_folder import (
-    ClipRecord,
-    ModelConfig,
     load_network,
-    normalisation_of,
     read_model_config,
     write_model_folder,
 )
-from orn.stage2_train.runs.run_config import DatasetRecord
 from tests.bounded import bounded
-from tests.worlds.films import DETECTOR, TINY_RECIPE
-
-
-def make_config(network: torch.nn.Module) -> ModelConfig:
-    return ModelConfig(
-        recipe_name="tiny",
-        recipe=TINY_RECIPE,
-        heads="both",
-        step=3,
-        dataset=DatasetRecord(
-            name="tiny",
-            task="single-label",
-            metric="top1",
-            classes=("right", "down"),
-            num_train=8,
-            train_digest="sha256:0",
-            detector=DETECTOR.title,
-        ),
-        manifest="tiny.toml",
-        clips=ClipRecord(clip_frames=4, height=48, width=72),
-        normalisation=normalisation_of(network),
-        detector=DETECTOR,
-    )
+from tests.worlds.films import TINY_RECIPE, tiny_model_config
 
 
 @pytest.fixture(scope="session")
@@ -55,7 +29,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     folder = tmp_path_factory.mktemp("model")
     torch.manual_seed(0)
     network = ObjectVideoNetwork(TINY_RECIPE.model)
-    write_model_folder(folder, make_config(network), network)
+    write_model_folder(folder, tiny_model_config(network), network)
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
@@ -88,7 +62,7 @@ def test_it_is_read_as_it_was_written(folder: Path) -> None:
     torch.manual_seed(0)
     network = ObjectVideoNetwork(TINY_RECIPE.model)
     config = read_model_config(folder)
-    assert replace(config, weights_digest=None) == make_config(network)
+    assert replace(config, weights_digest=None) == tiny_model_config(network)
     found = load_network(folder, config)
     for name, tensor in network.state_dict().items():
         assert torch.equal(tensor, found.state_dict()[name])
