@@ -25,10 +25,10 @@ from orn.shared.errors import (
     VideoDecodeError,
 )
 from orn.shared.masks.detections import FrameDetections
+from orn.shared.video import reader
 from orn.shared.video.read import read_frames
 from orn.stage2_train.clips.batches import collate
 from orn.stage2_train.evaluation.evaluate import EvalRequest, evaluate
-from orn.stage2_train.predict import arrays
 from orn.stage2_train.predict.export import export_run
 from orn.stage2_train.resources import Resources
 from tests.conftest import ROOT
@@ -205,20 +205,20 @@ def test_a_video_that_cannot_be_sought_is_decoded_onwards(
 ) -> None:
     model = load_model("runs/demo", device="cpu")
     path, frames, detections = film()
-    monkeypatch.setattr(arrays, "frame_seconds", lambda path, *, rate: None)
+    monkeypatch.setattr(reader, "frame_times", lambda path: None)
     opened: list[Path] = []
 
     def counted(path: Path, **options: object) -> object:
         opened.append(path)
         return read_frames(path, **options)
 
-    monkeypatch.setattr(arrays, "read_frames", counted)
+    monkeypatch.setattr(reader, "read_frames", counted)
     [whole] = predict(model, path, Recalls(frames, detections))
     assert np.abs(whole.logits["two_heads"] - logits[FILM]).max() < SAME
     opened.clear()
     parts = list(predict(model, path, Recalls(frames, detections), window=0.75, stride=0.25))
     assert len(parts) > 2
-    assert len(opened) == 1
+    assert len(opened) == 2  # for the clips, and for the detector
 
 
 def test_windows_of_arrays_with_times(small_demo: Path) -> None:

@@ -5,7 +5,7 @@ The clip store's pictures are in `orn.stage2_train.clips.store_pictures`.
 """
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Protocol
 
@@ -19,20 +19,13 @@ from orn.shared.shards.completed import manifest_of
 from orn.shared.shards.plan import Plan
 from orn.shared.shards.schema import UNKNOWN_SOURCE, VideoEntry
 from orn.shared.shards.time_join import frame_interval, nearest_frames
-from orn.shared.video.read import (
-    content_bytes,
-    content_digest,
-    estimate,
-    frame_seconds,
-    read_frames,
-)
+from orn.shared.video.read import content_bytes, content_digest, estimate, read_frames
+from orn.shared.video.reader import VideoReader
 
 logger = logging.getLogger(__name__)
 
 _REMEDY = "name the manifest with --dataset FILE.toml, or a clip store with --clips"
 
-_READ_ON_FRAMES = 60
-"""Frames up to which reading on is cheaper than opening the file again further on."""
 _HALF = 0.51
 """Of the time between two pictures: none between them is farther from the nearer."""
 
@@ -95,10 +88,11 @@ class VideoPictures:
         ):
             raise JoinError(f"{path} is not the file that was looked at: its content differs")
         farthest = max(1 / video.rate, _HALF / estimate(path, rate=rate).rate)
-        known = frame_seconds(path, rate=rate)
-        if known is None:
-            return _nearest_of_all(path, rate, seconds_n, farthest)
-        return sought_pictures(path, rate, nearest_places(known, seconds_n, farthest=farthest))
+        reader = VideoReader(path, rate=rate)
+        known_F = reader.times.seconds
+        if known_F is None:
+            known_F = np.array([frame.seconds for frame in read_frames(path, rate=rate)])
+        return pictures_at(reader, nearest_places(known_F, seconds_n, farthest=farthest))
 
 
 def pictures_of_shard(shard: Path, dataset: str | None, data_root: Path) -> Pictures:
@@ -137,41 +131,14 @@ def nearest_places(
     ]
 
 
-def sought_pictures(
-    path: Path, rate: float | None, places: Sequence[int | None]
+def pictures_at(
+    reader: VideoReader, places: Iterable[int | None]
 ) -> Iterator[NDArray[np.uint8] | None]:
-    """Frames by their place in the stream, rising; None for one that is not there.
+    """Yield the image at each place of a video; None for one that is not there.
 
     Raises:
         VideoDecodeError: at the first, if no frame can be decoded.
     """
-    reader, frame = None, None
     for place in places:
-        if place is None:
-            yield None
-            continue
-        if reader is None or (frame is not None and place - frame.index > _READ_ON_FRAMES):
-            reader, frame = read_frames(path, rate=rate, start=place), None
-        while frame is None or frame.index < place:
-            frame = next(reader, None)
-            if frame is None:
-                reader = iter(())
-                break
+        frame = None if place is None else reader.frame(place)
         yield None if frame is None else frame.image
-
-
-def _nearest_of_all(
-    path: Path, rate: float | None, seconds_n: NDArray[np.float64], farthest: float
-) -> Iterator[NDArray[np.uint8] | None]:
-    """Frames by their time, where only decoding tells it."""
-    reader = read_frames(path, rate=rate)
-    frame, following = None, next(reader, None)
-    for seconds in seconds_n.tolist():
-        while following is not None and (
-            frame is None
-            or abs(following.seconds - seconds) < abs(frame.seconds - seconds)
-            or following.seconds <= seconds
-        ):
-            frame, following = following, next(reader, None)
-        is_near = frame is not None and abs(frame.seconds - seconds) <= farthest
-        yield frame.image if frame is not None and is_near else None

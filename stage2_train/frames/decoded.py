@@ -5,7 +5,7 @@ would have; the pixels are those before JPEG, unless those after it are asked fo
 decoding: a clip takes as long as the stretch of video before its frames.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from operator import attrgetter
@@ -21,11 +21,10 @@ from orn.shared.manifests.records import Video
 from orn.shared.manifests.source import source_of
 from orn.shared.text_table import counted
 from orn.shared.time_ranges import TimeRange
-from orn.shared.video.frame_times import FrameTimes, KnownTimes, frame_times
-from orn.shared.video.read import content_digest, frame_seconds, read_frames
+from orn.shared.video.read import content_digest, read_frames
+from orn.shared.video.reader import VideoReader, VideoTimes
 from orn.stage2_train.frames.crop import CropWindow
 from orn.stage2_train.frames.jpeg import decode_jpeg, encode_frame, rescaled
-from orn.stage2_train.frames.onwards import OnwardReader
 from orn.stage2_train.frames.reader import ClipStore
 from orn.stage2_train.frames.schema import FailedClip, StoreSettings
 
@@ -33,27 +32,21 @@ _CACHE_BYTES = 256 * 2**20
 """Memory for times of videos, in each process; an hour at 60 frames a second takes 3.5 MB."""
 _RECORD_BYTES = 1000
 """What a video counts for in it beside its times."""
-_NEAR_FRAMES = 48
-"""Frames nearer to each other than this are read in one go instead of seeking twice."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Times:
     """What is known of the times of a video."""
 
-    known: KnownTimes
-    """What `read_frames` wants to hear of them."""
+    told: VideoTimes
     seconds: NDArray[np.float64] | None
     """(F,); None where only decoding tells, and nobody has asked yet."""
-    are_told: bool
-    """Whether they were told without decoding."""
 
     @property
     def size_bytes(self) -> int:
         """Memory that they take."""
-        if isinstance(self.known, FrameTimes):
-            return _RECORD_BYTES + self.known.size_bytes
-        return _RECORD_BYTES + (0 if self.seconds is None else self.seconds.nbytes)
+        decoded = 0 if self.seconds is None else self.seconds.nbytes
+        return _RECORD_BYTES + (self.told.size_bytes or decoded)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,9 +59,8 @@ class DecodedVideo:
     """Times of videos, by id: training asks for videos in random order."""
     _as_stored: bool = False
     """Whether pixels are those after JPEG."""
-    _readers: dict[str, OnwardReader] | None = None
-    """The reader of the latest video in which frames cannot be sought; None where clips come in any
-    order."""
+    _readers: dict[str, VideoReader] | None = None
+    """That of the latest video; None where clips come in any order."""
 
     @property
     def id(self) -> str:
@@ -90,19 +82,19 @@ class DecodedVideo:
         times = self._times()
         if times.seconds is not None:
             return times.seconds
-        frames = read_frames(self._video.path, rate=self._video.rate, times=times.known)
+        video = self._video
+        frames = read_frames(video.path, rate=video.rate, times=times.told.known)
         seconds_F = np.array([frame.seconds for frame in frames], np.float64)
-        self._keep(_Times(known=times.known, seconds=seconds_F, are_told=False))
+        self._keep(_Times(told=times.told, seconds=seconds_F))
         return seconds_F
 
     @property
     def told_seconds(self) -> NDArray[np.float64] | None:
         """The same where they are told without decoding; else None."""
         try:
-            times = self._times()
+            return self._times().told.seconds
         except VideoDecodeError:
             return None
-        return times.seconds if times.are_told else None
 
     def read(
         self, frames_n: NDArray[np.int64], window: CropWindow | None = None
@@ -113,15 +105,10 @@ class DecodedVideo:
             VideoDecodeError: if a frame does not exist, or can no longer be decoded.
         """
         wanted = sorted(set(frames_n.tolist()))
-        times = self._times()
-        if self._readers is None or times.are_told:
-            pictures = self._sought(wanted, times)
-        else:
-            kept = self._reader(self._readers, times).read(wanted)
-            pictures = ((place, self._picture(image)) for place, image in kept.items())
-        found = {
-            place: picture if window is None else window.cut(picture) for place, picture in pictures
-        }
+        found = {}
+        for frame in self._reader().frames_at(wanted):
+            picture = self._picture(frame.image)
+            found[frame.index] = picture if window is None else window.cut(picture)
         missing = [place for place in wanted if place not in found]
         if missing:
             raise VideoDecodeError(
@@ -130,31 +117,20 @@ class DecodedVideo:
             )
         return np.stack([found[place] for place in frames_n.tolist()])
 
-    def _sought(self, wanted: list[int], times: _Times) -> Iterator[tuple[int, NDArray[np.uint8]]]:
-        """Places, rising, with their pictures."""
-        for places in _stretches(wanted) if times.are_told else [wanted]:
-            frames = read_frames(
-                self._video.path,
-                rate=self._video.rate,
-                start=places[0],
-                stop=places[-1] + 1,
-                times=times.known,
+    def _reader(self) -> VideoReader:
+        video, times = self._video, self._times().told
+        if self._readers is None:
+            return VideoReader(video.path, rate=video.rate, times=times, kept_bytes=0)
+        if self.id not in self._readers:
+            self._readers.clear()
+            settings = self._settings
+            self._readers[self.id] = VideoReader(
+                video.path,
+                rate=video.rate,
+                times=times,
+                shrink=lambda image_HW3: np.asarray(rescaled(image_HW3, settings)),
             )
-            needed = set(places)
-            for frame in frames:
-                if frame.index in needed:
-                    yield frame.index, self._picture(frame.image)
-
-    def _reader(self, readers: dict[str, OnwardReader], times: _Times) -> OnwardReader:
-        reader = readers.get(self.id)
-        if reader is None:
-            readers.clear()
-            video, settings = self._video, self._settings
-            reader = readers[self.id] = OnwardReader(
-                lambda: read_frames(video.path, rate=video.rate, times=times.known),
-                lambda image_HWC: np.asarray(rescaled(image_HWC, settings)),
-            )
-        return reader
+        return self._readers[self.id]
 
     def _picture(self, image_HWC: NDArray[np.uint8]) -> NDArray[np.uint8]:
         if self._as_stored:
@@ -174,23 +150,18 @@ class DecodedVideo:
         """
         if times == TimeRange():
             return False
-        told = self._times()
-        if not told.are_told or told.seconds is None:
+        told_seconds_F = self._times().told.seconds
+        if told_seconds_F is None:
             return False
-        first, last = times.places(told.seconds)
+        first, last = times.places(told_seconds_F)
         return first == last
 
     def _times(self) -> _Times:
         kept = self._kept.get(self.id)
         if kept is not None:
             return kept
-        known: KnownTimes = "not read"
-        if source_of(self._video).is_dir():
-            seconds_F = frame_seconds(self._video.path, rate=self._video.rate)
-        else:
-            known = frame_times(self._video.path) or "only decoding tells"
-            seconds_F = known.seconds if isinstance(known, FrameTimes) else None
-        times = _Times(known=known, seconds=seconds_F, are_told=seconds_F is not None)
+        told = VideoTimes.of(source_of(self._video), rate=self._video.rate)
+        times = _Times(told=told, seconds=told.seconds)
         self._keep(times)
         return times
 
@@ -239,12 +210,12 @@ class DecodedVideos:
         self._videos = {video.id: video for video in videos}
         self._settings = settings
         self._as_stored = as_stored
-        self._readers: dict[str, OnwardReader] | None = {} if in_order else None
+        self._readers: dict[str, VideoReader] | None = {} if in_order else None
         self._times = _new_cache(cache_bytes)
 
     def __getstate__(self) -> dict[str, Any]:
         """Without what was read: a copy in another process reads for itself."""
-        readers: dict[str, OnwardReader] | None = None if self._readers is None else {}
+        readers: dict[str, VideoReader] | None = None if self._readers is None else {}
         return {**self.__dict__, "_times": _new_cache(self._times.maxsize), "_readers": readers}
 
     def __contains__(self, video_id: str) -> bool:
@@ -279,14 +250,3 @@ DatasetFrames = ClipStore | DecodedVideos
 
 def _new_cache(size_bytes: float) -> "LRUCache[str, _Times]":
     return LRUCache(size_bytes, getsizeof=attrgetter("size_bytes"))
-
-
-def _stretches(places: Sequence[int]) -> list[list[int]]:
-    """Runs of rising places in which none is far from the one before."""
-    stretches: list[list[int]] = []
-    for place in places:
-        if stretches and place - stretches[-1][-1] <= _NEAR_FRAMES:
-            stretches[-1].append(place)
-        else:
-            stretches.append([place])
-    return stretches

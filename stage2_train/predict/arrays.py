@@ -29,9 +29,9 @@ from orn.shared.shards.schema import UNKNOWN_SOURCE
 from orn.shared.text_table import utf8
 from orn.shared.time_ranges import MOST_SECONDS
 from orn.shared.video.frame import check_images
-from orn.shared.video.read import content_digest, frame_seconds, read_frames
+from orn.shared.video.read import content_digest
+from orn.shared.video.reader import VideoReader
 from orn.stage2_train.clips.clip_sources import ClipPictures
-from orn.stage2_train.frames.onwards import OnwardReader
 from orn.stage2_train.predict.one_video import (
     ArrayPictures,
     FoundLater,
@@ -178,23 +178,13 @@ def _check_source(video: Video, folder: DetectionFolder) -> None:
 def _reader(video: Video) -> Callable[[int], NDArray[np.uint8]]:
     """Reads single frames, as they are; decodes a video in which none can be sought once, as long
     as they are asked for about in their order."""
-    onwards = None
-    if frame_seconds(video.path, rate=video.rate) is None:
-        onwards = OnwardReader(
-            lambda: read_frames(video.path, rate=video.rate),
-            lambda image: image,
-            kept_bytes=_KEPT_BYTES,
-        )
+    reader = VideoReader(video.path, rate=video.rate, kept_bytes=_KEPT_BYTES)
 
     def image(row: int) -> NDArray[np.uint8]:
-        if onwards is not None:
-            found = onwards.read([row])
-        else:
-            frames = read_frames(video.path, rate=video.rate, start=row, stop=row + 1)
-            found = {frame.index: frame.image for frame in frames}
-        if row not in found:
-            raise VideoDecodeError(f"{video.path}: wanted frame {row}, found none")
-        return found[row]
+        frame = reader.frame(row)
+        if frame is None:
+            raise VideoDecodeError(f"{video.path}: expected a frame {row}, got none")
+        return frame.image
 
     return image
 

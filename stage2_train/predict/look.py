@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 
 from orn.shared.drawing.frame import DrawnObjects, draw_frame
 from orn.shared.errors import VideoDecodeError
-from orn.shared.inspect.pictures import sought_pictures
+from orn.shared.inspect.pictures import pictures_at
 from orn.shared.manifests.records import Video
 from orn.shared.manifests.source import source_of
 from orn.shared.masks.coco_classes import COCO_CLASSES
 from orn.shared.shards.reader import VideoDetections
+from orn.shared.video.reader import VideoReader
 from orn.stage2_train.insight.clip_pictures import Line, frame_pair, join_panels, webp
 from orn.stage2_train.insight.explained import BACKGROUND
 from orn.stage2_train.insight.report_page import Picture, decided_lines, shown
@@ -113,7 +114,8 @@ def _drawn(
     """Some frames of a window with their objects, all of one size."""
     order = sorted(wanted)
     size: tuple[int, int] | None = None
-    images = sought_pictures(source_of(video), video.rate, [window.frames[each] for each in order])
+    reader = VideoReader(source_of(video), rate=video.rate, kept_bytes=0)
+    images = pictures_at(reader, (window.frames[each] for each in order))
     for each, image in zip(order, images, strict=True):
         if image is None:
             raise VideoDecodeError(f"{video.path}: wanted frame {window.frames[each]}, found none")

@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 from orn.shared.errors import ClipStoreError, VideoDecodeError
 from orn.shared.manifests.records import Video
 from orn.shared.time_ranges import TimeRange
-from orn.shared.video import frame_times
-from orn.stage2_train.frames import decoded as decoded_module
+from orn.shared.video import frame_times, reader
 from orn.stage2_train.frames.crop import CropWindow
 from orn.stage2_train.frames.decoded import DecodedVideos
 from orn.stage2_train.frames.jpeg import decode_jpeg, encode_frame
@@ -93,10 +92,8 @@ def test_clips_in_order_decode_a_video_without_times_once(
     assert len(plain.seconds) == len(onward.seconds) == 60
     windows = [np.array([a, a + 4, a + 4, a + 9]) for a in range(0, 50, 5)]
     wanted = [plain.read(frames_n) for frames_n in windows]
-    began, read = [], decoded_module.read_frames
-    monkeypatch.setattr(
-        decoded_module, "read_frames", lambda *a, **k: began.append(a) or read(*a, **k)
-    )
+    began, read = [], reader.read_frames
+    monkeypatch.setattr(reader, "read_frames", lambda *a, **k: began.append(a) or read(*a, **k))
     for frames_n, pictures in zip(windows, wanted, strict=True):
         np.testing.assert_array_equal(onward.read(frames_n), pictures)
     assert len(began) == 1

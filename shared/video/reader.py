@@ -1,0 +1,157 @@
+"""One video read at any places: sought where that is exact, else decoded onwards.
+
+F frames of a video; H W pixels.
+"""
+
+from bisect import bisect_left
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from itertools import count
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from orn.shared.time_ranges import TimeRange
+from orn.shared.video.frame_times import FrameTimes, KnownTimes, frame_times, is_known_damaged
+from orn.shared.video.read import Frame, frame_seconds, read_frames
+
+_NEAR_FRAMES = 48
+"""Frames up to which reading on is cheaper than seeking."""
+_KEPT_FRAMES = 2
+"""Kept at least: the frame that ended a range may begin the next, and the one before proves it."""
+_KEPT_BYTES = 128 * 2**20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class VideoTimes:
+    """The times of a video's frames, as far as they are told without decoding."""
+
+    seconds: NDArray[np.float64] | None
+    """(F,) presentation times, increasing; None where only decoding tells."""
+    known: KnownTimes = "not read"
+    """What `read_frames` takes."""
+
+    @classmethod
+    def of(cls, path: Path, *, rate: float | None = None) -> "VideoTimes":
+        """Read the times of a video file, or of a folder of JPEGs at `rate` frames a second.
+
+        Raises:
+            VideoDecodeError: if the video cannot be opened, or a folder's rate is missing.
+        """
+        if path.is_dir():
+            return cls(seconds=frame_seconds(path, rate=rate))
+        times = frame_times(path)
+        if times is None:
+            return cls(seconds=None, known="only decoding tells")
+        # Ranges of a damaged file are each decoded from its first frame, so better all in a row.
+        return cls(seconds=None if is_known_damaged(path) else times.seconds, known=times)
+
+    @property
+    def size_bytes(self) -> int:
+        """Memory that they take."""
+        if isinstance(self.known, FrameTimes):
+            return self.known.size_bytes
+        return 0 if self.seconds is None else self.seconds.nbytes
+
+
+class VideoReader:
+    """Reads frames of one video by place or by time, each at the least cost.
+
+    Where `times` tells all times, frames are sought. Any other video is decoded once, onwards,
+    while what is asked for comes no earlier than the frames that are kept.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        rate: float | None = None,
+        times: VideoTimes | None = None,
+        shrink: Callable[[NDArray[np.uint8]], NDArray[np.uint8]] = lambda image_HW3: image_HW3,
+        kept_bytes: int = _KEPT_BYTES,
+    ) -> None:
+        """Decode nothing yet.
+
+        Args:
+            path: a video file, or a folder of JPEGs.
+            rate: frames a second of a folder.
+            times: of the video, if they were read before.
+            shrink: makes of each (H, W, 3) uint8 RGB image what is returned and kept of it.
+            kept_bytes: memory for frames behind the last one, where frames cannot be sought.
+
+        Raises:
+            VideoDecodeError: if the video cannot be opened, or a folder's rate is missing.
+        """
+        self.times = times or VideoTimes.of(path, rate=rate)
+        self._path, self._rate, self._shrink, self._most_bytes = path, rate, shrink, kept_bytes
+        self._begin(0)
+
+    def frame(self, place: int) -> Frame | None:
+        """Return the frame at a place, from 0; None behind the end of the video.
+
+        Raises:
+            VideoDecodeError: if no frame can be decoded, or the disk fails.
+        """
+        if self.times.seconds is None:
+            return self._onwards(lambda frame: frame.index >= place)
+        if self._kept and self._kept[-1].index == place:
+            return self._kept[-1]
+        if not 0 <= place - self._next <= _NEAR_FRAMES:
+            self._begin(place)
+        for frame in self._frames:
+            self._next = frame.index + 1
+            if frame.index == place:
+                self._kept = deque([self._shrunk(frame)])
+                return self._kept[-1]
+        return None
+
+    def frames_at(self, places: Iterable[int]) -> Iterator[Frame]:
+        """Yield the frames at some places, in their order, without those behind the end."""
+        return (frame for place in places if (frame := self.frame(place)) is not None)
+
+    def frames(self, start: int = 0, stop: int | None = None) -> Iterator[Frame]:
+        """Yield the frames [start, stop), or to the end of the video."""
+        for place in count(start) if stop is None else range(start, stop):
+            frame = self.frame(place)
+            if frame is None:
+                return
+            yield frame
+
+    def frames_in(self, times: TimeRange) -> Iterator[Frame]:
+        """Yield the frames whose times lie in a range."""
+        if self.times.seconds is not None:
+            yield from self.frames(*times.places(self.times.seconds))
+            return
+        first = self._onwards(lambda frame: frame.seconds >= times.start)
+        for frame in self.frames(first.index) if first else ():
+            if frame.seconds >= times.stop:
+                return
+            yield frame
+
+    def _onwards(self, is_reached: Callable[[Frame], bool]) -> Frame | None:
+        """Decode up to the first frame that something is true of, as it is of all later ones."""
+        if self._kept and self._kept[0].index > 0 and is_reached(self._kept[0]):
+            self._begin(0)
+        behind = bisect_left(self._kept, True, key=is_reached)
+        if behind < len(self._kept):
+            return self._kept[behind]
+        for decoded in self._frames:
+            frame = self._shrunk(decoded)
+            self._kept.append(frame)
+            self._kept_bytes += frame.image.nbytes
+            while self._kept_bytes > self._most_bytes and len(self._kept) > _KEPT_FRAMES:
+                self._kept_bytes -= self._kept.popleft().image.nbytes
+            if is_reached(frame):
+                return frame
+        return None
+
+    def _shrunk(self, frame: Frame) -> Frame:
+        return replace(frame, image=self._shrink(frame.image))
+
+    def _begin(self, place: int) -> None:
+        """Decode from a place on, whatever was read before."""
+        self._kept: deque[Frame] = deque()
+        self._kept_bytes, self._next = 0, place
+        self._frames = read_frames(self._path, rate=self._rate, start=place, times=self.times.known)
