@@ -14,7 +14,7 @@ from orn.shared.cli_options import (
     dataset_argument,
     echo,
     echo_json,
-    echo_text,
+    echo_report,
     json_option,
     out_option,
 )
@@ -186,15 +186,16 @@ def _describe(
     as_json: bool,
     **_: Any,
 ) -> None:
-    from orn.shared.inspect.frame import find_frame, frame_text, frame_to_dict
-    from orn.shared.inspect.summary import summarise, summary_text, summary_to_dict
+    from orn.shared.inspect import frame as one_frame
+    from orn.shared.inspect import summary
 
     if video_id is None and index is None and seconds is None:
-        summary = summarise(shard)
-        echo_json(summary_to_dict(summary)) if as_json else echo_text(summary_text(summary))
+        whole = summary.summarise(shard)
+        described, report = summary.summary_to_dict(whole), summary.as_report(whole)
     else:
-        frame = find_frame(shard, video_id=video_id, index=index, seconds=seconds)
-        echo_json(frame_to_dict(frame)) if as_json else echo_text(frame_text(frame))
+        frame = one_frame.find_frame(shard, video_id=video_id, index=index, seconds=seconds)
+        described, report = one_frame.frame_to_dict(frame), one_frame.as_report(frame)
+    echo_report(described, lambda _: report, as_json=as_json)
 
 
 def _draw(
