@@ -86,7 +86,8 @@ def _table(cells: _Columns, rows: Sequence[Mapping[str, Any]]) -> Table:
 
 def _head(row: Mapping[str, Any], head: str) -> str:
     """The score of one of two heads."""
-    return interval_text(row["heads"][head]) if len(row["heads"]) > 1 else ""
+    several = row["heads"] if len(row["heads"]) > 1 else {}
+    return interval_text(several[head]) if head in several else ""
 
 
 def _number(value: float | None, style: str = ",.0f") -> str:

@@ -57,6 +57,7 @@ def test_a_run_is_read_with_what_it_took(run) -> None:
     assert (result.system, result.seed, result.commit, result.threads) == ("orn", 3, "abc", "1 2")
     assert result.heads == ("two_heads", "object_head")
     assert (result.percent(), result.percent("object_head")) == (70.0, 60.0)
+    assert "60.0" in as_report(ablation_report([result])).text()
     whole = {name: value for (head, name), value in result.figures.items() if not head}
     assert whole == {
         "chance": 0.25,
