@@ -33,9 +33,8 @@ from orn.benchmarks.killing import (
 )
 from orn.demo.world.dials import Dials
 from orn.demo.world.make import SIZES, write_dataset
-from orn.shared.shards.verified import RECORD_NAME
 
-_OF_A_JOB = ("plan.json", "detect.json", RECORD_NAME)
+_OF_A_JOB = ("plan.json", "detect.json")
 
 
 def is_good(trial: Mapping[str, Any]) -> bool:

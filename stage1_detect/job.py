@@ -18,7 +18,6 @@ from orn.shared.manifests.records import Dataset
 from orn.shared.shards.plan import PLAN_NAME, Unit, shard_path
 from orn.shared.shards.schema import FailedVideo
 from orn.shared.shards.shard import Shard
-from orn.shared.shards.verified import record_verified
 from orn.shared.text_table import counted
 from orn.stage1_detect.engines.local import run_here
 from orn.stage1_detect.pipeline import Detector, UnitResult, UnitWork
@@ -211,7 +210,6 @@ def _watched(
         bar.advance(0, note=f"unit 0/{num_units}, 0 videos failed")
         for result in run(replace(work, advance=bar.advance)):
             results.append(result)
-            record_verified(shard_path(job.folder, result.unit))
             for video in result.failed:
                 if video.id not in failed:
                     logger.warning("video %s failed: %s", video.id, video.reason)

@@ -31,7 +31,6 @@ from orn.shared.shards.plan import (
 )
 from orn.shared.shards.schema import DetectorEntry
 from orn.shared.shards.shard import Shard
-from orn.shared.shards.verified import RECORD_NAME
 from orn.shared.text_table import counted
 from orn.shared.video.read import FrameEstimate
 from orn.stage1_detect.labelled import check_segments, labelled_ranges, pack_ranges, range_frames
@@ -215,7 +214,7 @@ def forget_failed(job: DetectJob) -> DetectJob:
 def clear_folder(folder: Path) -> None:
     """Removes the plan, the summary and the shards of an earlier job with their index, and nothing
     else; what headers say is still true."""
-    names = (PLAN_NAME, SUMMARY_NAME, IMPORT_SUMMARY_NAME, INDEX_NAME, RECORD_NAME)
+    names = (PLAN_NAME, SUMMARY_NAME, IMPORT_SUMMARY_NAME, INDEX_NAME)
     for path in [*(folder / name for name in names), *folder.glob(SHARD_PATTERN)]:
         path.unlink(missing_ok=True)
 

@@ -165,7 +165,7 @@ def _import_unit(unit: Unit, job: ImportJob) -> list[str]:
     """Writes the shard of a unit; returns what to warn of."""
     warnings: list[str] = []
     path = shard_path(job.folder, unit.index)
-    with ShardWriter(path, job.plan.detector, class_scores=False) as writer:
+    with ShardWriter(path, job.plan.detector, "label") as writer:
         for part in unit.parts:
             warning = _import_video(part.video_id, job, writer)
             if warning is not None:

@@ -14,7 +14,6 @@ from orn.shared.errors import DetectorError
 from orn.shared.manifests.load import shipped_detectors
 from orn.shared.manifests.records import Video
 from orn.shared.shards.plan import Unit, plan_units, shard_path
-from orn.shared.shards.schema import ARRAYS
 from orn.shared.shards.shard import Shard
 from orn.stage1_detect.engines import local
 from orn.stage1_detect.engines.local import LocalEngine, run_here
@@ -50,7 +49,7 @@ def assert_same(units: tuple[Unit, ...], one: Path, other: Path) -> None:
         first, second = (Shard(shard_path(folder, unit.index)) for folder in (one, other))
         assert first.num_detections > 0
         assert first.videos == second.videos
-        for name in ARRAYS:
+        for name in first.arrays:
             np.testing.assert_array_equal(first.array(name), second.array(name))
 
 
