@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from orn.shared.errors import ConfigError
@@ -101,9 +101,8 @@ def run_job(
     Raises:
         ConfigError: a shard in the folder was made by another detector.
     """
-    videos = {video.id: replace(video, path=video.path.absolute()) for video in job.dataset.videos}
-    folder = job.folder.absolute()
-    work = DetectWork(load=load, entry=entry, videos=videos, folder=folder, batch=batch)
+    videos = {video.id: video for video in job.dataset.videos}
+    work = DetectWork(load=load, entry=entry, videos=videos, folder=job.folder, batch=batch)
     remember_headers(job.dataset.videos, job.estimates, job.folder)
     ran = run_units(
         DETECT,

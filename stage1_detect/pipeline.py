@@ -5,9 +5,7 @@ masks are encoded and collected in a third (`InOrder`). The queues between them 
 memory does not grow with the number of frames that wait.
 """
 
-import queue
 import socket
-import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -36,13 +34,13 @@ T = TypeVar("T")
 
 _QUEUE_SIZE = 3
 """Batches that wait between two steps: enough to bridge a slow frame, few enough to stay small."""
-_POLL_SECONDS = 0.1
-"""How often a thread that waits for room looks whether anybody still wants its items."""
 
 # Threads stay, idle, for the next unit: the C library keeps what each thread has freed for that
 # thread, so that memory would grow from unit to unit if each had new ones.
 _BACKGROUND = ThreadPoolExecutor(max_workers=1, thread_name_prefix="in-order")
-_PREFETCHING = ThreadPoolExecutor(max_workers=8, thread_name_prefix="prefetch")
+_PREFETCHING = ThreadPoolExecutor(max_workers=1, thread_name_prefix="prefetch")
+_END = object()
+"""What comes after the last item."""
 
 
 class Detector(Protocol):
@@ -170,50 +168,26 @@ def _add(writer: ShardWriter, batch: FrameBatch, found: Sequence[Any], detector:
         writer.add(index, seconds, detections)
 
 
-class _End:
-    """Closes the queue; carries the error that ended the items, if one did."""
-
-    def __init__(self, error: BaseException | None) -> None:
-        self.error = error
-
-
 def prefetch(items: Iterable[T], *, size: int) -> Generator[T]:
-    """The items, made in a thread of their own, at most `size` ahead of the one that is taken.
+    """Yield the items, made in another thread, at most `size` ahead of the one that is taken.
 
     An error while making an item is raised here when its turn comes. The generator must be closed,
-    as leaving it by an error does, or used up: that frees the thread.
+    as leaving it by an error does, or used up.
     """
-    waiting: queue.Queue[T | _End] = queue.Queue(maxsize=size)
-    unwanted = threading.Event()
-
-    def put(item: T | _End) -> None:
-        while not unwanted.is_set():
-            try:
-                waiting.put(item, timeout=_POLL_SECONDS)
-            except queue.Full:
-                continue
-            return
-
-    def work() -> None:
-        error: BaseException | None = None
-        try:
-            for item in items:
-                put(item)
-                if unwanted.is_set():
-                    return
-        except BaseException as err:  # handed to the thread that takes the items
-            error = err
-        put(_End(error))
-
-    task = _PREFETCHING.submit(work)
+    left = iter(items)
+    waiting: deque[Future[Any]] = deque()
     try:
-        while not isinstance(item := waiting.get(), _End):
+        while True:
+            while len(waiting) <= size:
+                waiting.append(_PREFETCHING.submit(next, left, _END))
+            item = waiting.popleft().result()
+            if item is _END:
+                return
             yield item
-        if item.error is not None:
-            raise item.error
     finally:
-        unwanted.set()
-        wait([task])
+        for call in waiting:
+            call.cancel()
+        wait(waiting)
 
 
 class InOrder:

@@ -209,10 +209,10 @@ class DetectRequest:
         from orn.stage1_detect.mmdet.fast import load_fast_detector
 
         config, checkpoint = self._files(data)
-        return partial(  # absolute, for a process with another working directory
+        return partial(
             load_fast_detector if self.fast else load_detector,
-            config=Path(config).absolute() if config.endswith(".py") else config,
-            checkpoint=checkpoint and checkpoint.absolute(),
+            config=config,
+            checkpoint=checkpoint,
             score_threshold=self.score_threshold,
             precision=self.precision,
             threads=self.threads,

@@ -44,9 +44,9 @@ class UnitPart:
 
     video_id: str
     """Id in the data set's manifest."""
-    start: _Number = 0
+    start: _Number
     """First frame of the range, from 0."""
-    stop: _Number | None = None
+    stop: _Number | None
     """Last frame + 1; None: to the end of the video, wherever that is."""
     ranges: tuple[TimeRange, ...] = ()
     """If there are any, the frames in them only, whatever their numbers: half-open, increasing,
@@ -267,7 +267,7 @@ def plan_units(
             stop = start + unit_frames
             units.append((UnitPart(video_id=video_id, start=start, stop=stop),))
             start = stop
-        packed.append(UnitPart(video_id=video_id, start=start))
+        packed.append(UnitPart(video_id=video_id, start=start, stop=None))
         room -= frames - start
     if packed:
         units.append(tuple(packed))

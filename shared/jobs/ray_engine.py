@@ -16,6 +16,7 @@ from collections import Counter, deque
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from orn.shared.errors import ConfigError, PipelineError
@@ -159,9 +160,14 @@ def count_actors(
 class _UnitActor:
     """Does units, whose files all machines see."""
 
-    def __init__(self, work: Work, device: str) -> None:
-        """Opens nothing yet, so that an error of opening comes back as it is."""
+    def __init__(self, work: Work, device: str, folder: str) -> None:
+        """Opens nothing yet, so that an error of opening comes back as it is.
+
+        Works in the folder of the driver, where that is seen, so that paths mean the same.
+        """
         use_lines_in_worker()
+        with contextlib.suppress(OSError):
+            os.chdir(folder)
         self._work = work
         self._device = device
 
@@ -185,7 +191,7 @@ class _Crew:
         self._size = size
         needs = {"num_cpus": 1, "num_gpus": 1 if device == "cuda" else 0}
         self._actor_class = ray.remote(**needs)(_UnitActor)
-        self._arguments = (ray.put(work), device)
+        self._arguments = (ray.put(work), device, str(Path.cwd()))
         self._at_work: dict[Any, tuple[Any, Unit | None]] = {}
         self._queue: deque[Unit] = deque()
         self._losses: Counter[int | None] = Counter()

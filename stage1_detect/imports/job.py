@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from orn.shared.data_files import leads_out
 from orn.shared.errors import MaskImportError, VideoDecodeError
@@ -13,17 +13,15 @@ from orn.shared.jobs.garbage import uncollected
 from orn.shared.jobs.plan import FailedVideo, Unit
 from orn.shared.jobs.run import Ran, run_units, save_summary
 from orn.shared.jobs.work import Advance, Engine, UnitResult, Worker
-from orn.shared.manifests.records import Video
 from orn.shared.manifests.source import source_of
 from orn.shared.shards.files import SHARD_FILES, shard_path
-from orn.shared.shards.schema import UNKNOWN_SOURCE, DetectorEntry, VideoEntry
+from orn.shared.shards.schema import UNKNOWN_SOURCE, VideoEntry
 from orn.shared.shards.shard import Shard
 from orn.shared.shards.writer import ShardWriter
 from orn.shared.text_table import counted
 from orn.shared.video.read import content_bytes, content_digest
 from orn.stage1_detect.imports import authors_vlog, epic100
 from orn.stage1_detect.imports.mask_track import GRID, MaskTrack
-from orn.stage1_detect.imports.matching import Format
 from orn.stage1_detect.imports.planning import ImportJob, file_bytes
 from orn.stage1_detect.planning import DETECT, IMPORT_SUMMARY_NAME
 
@@ -135,7 +133,7 @@ def run_import(
         ran = run_units(
             IMPORT,
             plan,
-            ImportWork.of(job),
+            ImportWork(job=job),
             engine,
             folder=job.folder,
             units=plan.units,
@@ -151,38 +149,11 @@ def run_import(
 class ImportWork:
     """What an import does with its units."""
 
-    entry: DetectorEntry
-    """What made the masks."""
-    format: Format
-    """Format of the files."""
-    source: Path
-    """The folder they lie in."""
-    folder: Path
-    """Where the shards go."""
-    files: Mapping[str, Path]
-    """File of each video."""
-    videos: Mapping[str, Video]
-    """The videos that are on this machine, by id."""
-    rates: Mapping[str, float]
-    """Mask frames a second of each video."""
-
-    @classmethod
-    def of(cls, job: ImportJob) -> Self:
-        """Return the work of a job, for any process: all paths are absolute."""
-        videos = job.videos.values()
-        return cls(
-            entry=job.entry,
-            format=job.format,
-            source=job.source.absolute(),
-            folder=job.folder.absolute(),
-            files={name: path.absolute() for name, path in job.matching.matched.items()},
-            videos={each.id: replace(each, path=each.path.absolute()) for each in videos},
-            rates=job.rates,
-        )
+    job: ImportJob
 
     def path(self, unit: Unit) -> Path:
         """Return the shard of a unit."""
-        return shard_path(self.folder, unit.index)
+        return shard_path(self.job.folder, unit.index)
 
     def open(self, device: str) -> Worker:
         """Return what writes the shard of a unit; nothing is kept open."""
@@ -190,7 +161,7 @@ class ImportWork:
 
     def _import_unit(self, unit: Unit, advance: Advance) -> UnitResult:
         warnings: list[str] = []
-        with ShardWriter(self.path(unit), self.entry, class_scores=False) as writer:
+        with ShardWriter(self.path(unit), self.job.entry, class_scores=False) as writer:
             for part in unit.parts:
                 background = self._import_video(part.video_id, writer)
                 if background:
@@ -207,24 +178,25 @@ class ImportWork:
 
     def _import_video(self, video_id: str, writer: ShardWriter) -> int:
         """Adds one video to the shard, as a whole or as failed; detections that are left out."""
-        file, video = self.files[video_id], self.videos.get(video_id)
+        job = self.job
+        file, video = job.matching.matched[video_id], job.videos.get(video_id)
         try:
-            if leads_out(file, [self.source]):
+            if leads_out(file, [job.source]):
                 raise MaskImportError(
                     f"{file}: is a link that leads out of the folder of masks; copy what is there"
                 )
             with uncollected():
-                track = READERS[self.format](file)
+                track = READERS[job.format](file)
             size = 0 if video is None else content_bytes(source_of(video))
             digest = UNKNOWN_SOURCE if video is None else content_digest(video.path)
         except (MaskImportError, VideoDecodeError) as err:
             # Names without the way to them, as a shard must be the same wherever the files lie.
-            reason = str(err).replace(str(file), file.relative_to(self.source).as_posix())
+            reason = str(err).replace(str(file), file.relative_to(job.source).as_posix())
             if video is not None:
                 reason = reason.replace(str(video.path), video.path.name)
             writer.fail(video_id, reason)
             return 0
-        rate = self.rates[video_id]
+        rate = job.rates[video_id]
         writer.begin_video(
             VideoEntry(
                 id=video_id,
