@@ -21,7 +21,7 @@ from orn.benchmarks.made_inputs import (
     write_video,
 )
 from orn.shared.shards.column import write_members
-from orn.shared.shards.plan import shard_path
+from orn.shared.shards.files import shard_path
 from orn.shared.shards.schema import ShardAttributes, read_attributes
 from orn.shared.shards.writer import ShardWriter
 

@@ -5,13 +5,12 @@ masks are encoded and collected in a third (`InOrder`). The queues between them 
 memory does not grow with the number of frames that wait.
 """
 
-import queue
-import threading
+import socket
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar
@@ -20,10 +19,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orn.shared.errors import DetectorError
+from orn.shared.jobs.plan import Unit
+from orn.shared.jobs.same_job import differences
+from orn.shared.jobs.work import Advance, UnitResult
 from orn.shared.manifests.records import Video
 from orn.shared.masks.detections import FrameDetections
 from orn.shared.masks.rules import first_fault
-from orn.shared.shards.plan import Unit, shard_path
+from orn.shared.shards.files import shard_path
 from orn.shared.shards.schema import DetectorEntry, FailedVideo, VideoEntry
 from orn.shared.shards.writer import ShardWriter
 from orn.stage1_detect.unit_reader import FrameBatch, UnitReader, VideoEnds
@@ -32,13 +34,13 @@ T = TypeVar("T")
 
 _QUEUE_SIZE = 3
 """Batches that wait between two steps: enough to bridge a slow frame, few enough to stay small."""
-_POLL_SECONDS = 0.1
-"""How often a thread that waits for room looks whether anybody still wants its items."""
 
 # Threads stay, idle, for the next unit: the C library keeps what each thread has freed for that
 # thread, so that memory would grow from unit to unit if each had new ones.
 _BACKGROUND = ThreadPoolExecutor(max_workers=1, thread_name_prefix="in-order")
-_PREFETCHING = ThreadPoolExecutor(max_workers=8, thread_name_prefix="prefetch")
+_PREFETCHING = ThreadPoolExecutor(max_workers=1, thread_name_prefix="prefetch")
+_END = object()
+"""What comes after the last item."""
 
 
 class Detector(Protocol):
@@ -59,38 +61,41 @@ class Detector(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class UnitResult:
-    """What became of a unit."""
+class DetectWork:
+    """What a detect job does with its units."""
 
-    unit: int
-    """Its number."""
-    frames: int
-    """Frames looked at, those of failed videos included."""
-    detections: int
-    """Detections in the shard."""
-    videos: tuple[str, ...]
-    """Ids of the videos, or ranges of videos, in the shard."""
-    failed: tuple[FailedVideo, ...]
-    """Videos that could not be decoded."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UnitWork:
-    """Units to detect, and what is needed for it."""
-
-    units: Sequence[Unit]
-    """What is still to do, in the order of the plan."""
-    detector: Detector
-    """The detector of this process; of one that leaves detecting to others (`driver_device`), only
-    the entry is asked for."""
+    load: Callable[[str], Detector]
+    """Makes the detector on the device of this name; must survive pickling."""
+    entry: DetectorEntry
+    """What shards record about it."""
     videos: Mapping[str, Video]
     """The videos of the plan by id."""
     folder: Path
     """Where the shards go."""
     batch: int
     """Most frames that the network sees at once."""
-    advance: Callable[[int], None] = lambda frames: None
-    """Called with numbers of frames now and then."""
+
+    def path(self, unit: Unit) -> Path:
+        """Return the shard of a unit."""
+        return shard_path(self.folder, unit.index)
+
+    def open(self, device: str) -> "UnitDetector":
+        """Load the detector in this process.
+
+        Raises:
+            DetectorError: also if this machine has other weights or libraries than the one on which
+                the job began.
+        """
+        detector = self.load(device)
+        if detector.entry != self.entry:
+            different = differences(
+                asdict(detector.entry), asdict(self.entry), words=("there", "here")
+            )
+            raise DetectorError(
+                f"machine {socket.gethostname()} has another detector: {'; '.join(different)}; "
+                "install the same versions on every machine"
+            )
+        return UnitDetector(detector, videos=self.videos, folder=self.folder, batch=self.batch)
 
 
 class UnitDetector:
@@ -99,15 +104,13 @@ class UnitDetector:
     def __init__(
         self, detector: Detector, *, videos: Mapping[str, Video], folder: Path, batch: int
     ) -> None:
-        """Opens nothing yet; the arguments are as `UnitWork` has them."""
+        """Opens nothing yet; the arguments are as `DetectWork` has them."""
         self._detector = detector
         self._folder = folder
         self._reader = UnitReader(videos, batch=batch, prepare=detector.prepare, folder=folder)
 
-    def __call__(
-        self, unit: Unit, advance: Callable[[int], None] = lambda frames: None
-    ) -> UnitResult:
-        """Detects the objects of every frame of a unit and writes them as one shard.
+    def __call__(self, unit: Unit, advance: Advance = lambda frames: None) -> UnitResult:
+        """Detect the objects of every frame of a unit and write them as one shard.
 
         The shard appears when the unit is complete; if anything raises, nothing is left behind.
         `advance` is called with the number of frames after each batch.
@@ -128,8 +131,7 @@ class UnitDetector:
                     background.do(_note, writer, event)
         return UnitResult(
             unit=unit.index,
-            frames=frames,
-            detections=writer.num_detections,
+            steps=frames,
             videos=tuple(video.id for video in writer.videos),
             failed=tuple(writer.failed),
         )
@@ -166,50 +168,26 @@ def _add(writer: ShardWriter, batch: FrameBatch, found: Sequence[Any], detector:
         writer.add(index, seconds, detections)
 
 
-class _End:
-    """Closes the queue; carries the error that ended the items, if one did."""
-
-    def __init__(self, error: BaseException | None) -> None:
-        self.error = error
-
-
 def prefetch(items: Iterable[T], *, size: int) -> Generator[T]:
-    """The items, made in a thread of their own, at most `size` ahead of the one that is taken.
+    """Yield the items, made in another thread, at most `size` ahead of the one that is taken.
 
     An error while making an item is raised here when its turn comes. The generator must be closed,
-    as leaving it by an error does, or used up: that frees the thread.
+    as leaving it by an error does, or used up.
     """
-    waiting: queue.Queue[T | _End] = queue.Queue(maxsize=size)
-    unwanted = threading.Event()
-
-    def put(item: T | _End) -> None:
-        while not unwanted.is_set():
-            try:
-                waiting.put(item, timeout=_POLL_SECONDS)
-            except queue.Full:
-                continue
-            return
-
-    def work() -> None:
-        error: BaseException | None = None
-        try:
-            for item in items:
-                put(item)
-                if unwanted.is_set():
-                    return
-        except BaseException as err:  # handed to the thread that takes the items
-            error = err
-        put(_End(error))
-
-    task = _PREFETCHING.submit(work)
+    left = iter(items)
+    waiting: deque[Future[Any]] = deque()
     try:
-        while not isinstance(item := waiting.get(), _End):
+        while True:
+            while len(waiting) <= size:
+                waiting.append(_PREFETCHING.submit(next, left, _END))
+            item = waiting.popleft().result()
+            if item is _END:
+                return
             yield item
-        if item.error is not None:
-            raise item.error
     finally:
-        unwanted.set()
-        wait([task])
+        for call in waiting:
+            call.cancel()
+        wait(waiting)
 
 
 class InOrder:

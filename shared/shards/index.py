@@ -12,7 +12,8 @@ from pydantic import TypeAdapter
 from orn.shared.config.fields import STRICT
 from orn.shared.errors import ShardNotFoundError
 from orn.shared.jobs.folder_index import IndexedFile, IndexKind, index_folder
-from orn.shared.shards.plan import PLAN_NAME, SHARD_PATTERN
+from orn.shared.jobs.plan import PLAN_NAME
+from orn.shared.shards.files import SHARD_PATTERN
 from orn.shared.shards.record import ArrayLayout, ShardRecord, read_record
 from orn.shared.shards.schema import FailedVideo, ShardAttributes, VideoEntry
 

@@ -18,6 +18,7 @@ from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationE
 from orn.shared.config.bounded import parse_json
 from orn.shared.config.fields import STRICT, Positive, described, explain
 from orn.shared.errors import ShardFormatError
+from orn.shared.jobs.plan import FailedVideo as FailedVideo
 from orn.shared.masks.rules import ScoreKind
 from orn.shared.video.frame import VideoInfo
 
@@ -136,18 +137,6 @@ class VideoEntry:
             source_digest=digest,
             sample_aspect=f"{aspect.numerator}:{aspect.denominator}" if aspect else None,
         )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FailedVideo:
-    """A video that could not be decoded."""
-
-    __pydantic_config__: ClassVar = READ_STRICTLY
-
-    id: str
-    """Id in the data set's manifest."""
-    reason: str
-    """What went wrong, for a person."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,13 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orn.shared.errors import ConfigError, PipelineError, ShardFormatError, VideoDecodeError
+from orn.shared.jobs.plan import PLAN_NAME, Plan
 from orn.shared.jobs.workers import in_workers
 from orn.shared.manifests.records import Dataset, Video
 from orn.shared.manifests.source import source_of
 from orn.shared.masks.rules import Fault, place_faults, score_faults
 from orn.shared.shards.chunks import ChunkCache
+from orn.shared.shards.files import shard_path
 from orn.shared.shards.index import shard_paths
-from orn.shared.shards.plan import PLAN_NAME, Plan, shard_path
 from orn.shared.shards.schema import UNKNOWN_SOURCE, VideoEntry
 from orn.shared.shards.shard import Shard
 from orn.shared.text_table import counted

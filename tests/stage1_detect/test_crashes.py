@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from orn.benchmarks.kill_detect import is_good, kill_trials, shard_bytes
+from orn.benchmarks.kill_jobs import is_good, kill_trials, unit_files
 from tests.conftest import ROOT
 from tests.processes import Ended, run_alone
 from tests.stage1_detect import crash_job
@@ -57,7 +57,7 @@ def expected(world: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str,
     folder = tmp_path_factory.mktemp("whole")
     ended = start(world, folder)
     assert ended.returncode == 3, ended.stderr.decode()
-    shards = shard_bytes(folder)
+    shards = unit_files(folder)
     assert len(shards) == NUM_UNITS
     return shards
 
@@ -67,7 +67,7 @@ def names(folder: Path) -> list[str]:
 
 
 def check_whole(folder: Path, expected: dict[str, bytes]) -> None:
-    assert shard_bytes(folder) == expected
+    assert unit_files(folder) == expected
     assert names(folder) == ["detect.json", "plan.json", *expected]
 
 
@@ -88,10 +88,10 @@ def test_a_killed_job_goes_on_to_the_same_shards(
     ended = start(world, out, workers=workers, where=where, whom=whom)
     of_several = workers == 2 and whom == "self"
     assert ended.returncode == (1 if of_several else -signal.SIGKILL)
-    assert (b"a detect process" in ended.stderr) == of_several
+    assert (b"a process that works on" in ended.stderr) == of_several
     if whom == "self":
         assert any(".tmp-" in name for name in names(out)) == where.startswith("sync")
-    left = shard_bytes(out)
+    left = unit_files(out)
     assert left.items() <= expected.items()
     states = {name: (out / name).stat().st_mtime_ns for name in left}
     assert start(world, out, workers=workers).returncode == 3
@@ -110,8 +110,8 @@ def test_sigterm_leaves_whole_shards_and_nothing_else(
     number = signal.SIGTERM
     ended = start(world, out, workers=workers, where=where, number=number, whom="group")
     assert ended.returncode == 143, ended.stderr.decode()
-    assert shard_bytes(out).items() <= expected.items()
-    assert names(out) == ["plan.json", *shard_bytes(out)]
+    assert unit_files(out).items() <= expected.items()
+    assert names(out) == ["plan.json", *unit_files(out)]
     assert start(world, out, workers=workers).returncode == 3
     check_whole(out, expected)
 
@@ -134,8 +134,8 @@ def test_a_disk_that_takes_no_more(
     limit = f"resource.setrlimit(resource.RLIMIT_FSIZE, ({sizes[-1] - 1},) * 2)"
     ended = start(world, out, workers=workers, prepare=f"import resource\n{limit}")
     check_refused(ended, "shard-", "File too large", "check free space")
-    assert shard_bytes(out).items() < expected.items()
-    assert names(out) == ["plan.json", *shard_bytes(out)]
+    assert unit_files(out).items() < expected.items()
+    assert names(out) == ["plan.json", *unit_files(out)]
     assert start(world, out, workers=workers).returncode == 3
     check_whole(out, expected)
 

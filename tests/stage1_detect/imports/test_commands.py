@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from orn.benchmarks.kill_detect import shard_bytes
+from orn.benchmarks.kill_jobs import unit_files
 from orn.shared.cli import main
 from orn.shared.errors import VideoDecodeError
 from orn.shared.jobs.lock import locked
@@ -205,17 +205,17 @@ def test_killed_and_started_again(
     words = ["import-masks", str(tmp_path / "mine.toml"), str(tmp_path / "masks")]
     words += ["--data", str(tmp_path / "data"), "--format", "authors", "--out"]
     orn(*words, tmp_path / "whole")
-    whole = shard_bytes(tmp_path / "whole")
+    whole = unit_files(tmp_path / "whole")
     assert len(whole) == 6
     orn(*words, tmp_path / "two", "--workers", 2)
-    assert shard_bytes(tmp_path / "two") == whole
+    assert unit_files(tmp_path / "two") == whole
     for videos_before in (0, 3):
         out = tmp_path / f"cut-{videos_before}"
         ended = run_alone(die_before, videos_before, [*words, str(out)], said=tmp_path / "said")
         assert ended.returncode == -signal.SIGKILL, ended.stderr.decode()
-        assert len(shard_bytes(out)) == videos_before
+        assert len(unit_files(out)) == videos_before
         assert orn(*words, out, "--json").json["skipped_units"] == videos_before
-        assert shard_bytes(out) == whole
+        assert unit_files(out) == whole
         assert not list(out.glob(".*"))
 
 
