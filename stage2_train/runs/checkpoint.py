@@ -14,7 +14,8 @@ from torch import Tensor, nn
 
 from orn.shared.config.fields import explain
 from orn.shared.errors import CheckpointError
-from orn.shared.tensor_file import misfit, read_tensors, save_tensors, tensors_in
+from orn.shared.tensor_file import read_tensors, save_tensors, tensors_in
+from orn.shared.tensors import misfit
 from orn.stage2_train.runs.phases import Phase
 
 FORMAT_NAME = "orn-checkpoint"

@@ -11,7 +11,8 @@ from orn.shared.config.bounded import file_digest, shown
 from orn.shared.errors import CheckpointError
 from orn.shared.jobs.outputs import check_output_folder
 from orn.shared.manifests.load import load_listing, load_manifest
-from orn.shared.tensor_file import misfit, read_tensors, tensors_in
+from orn.shared.tensor_file import read_tensors, tensors_in
+from orn.shared.tensors import misfit
 from orn.stage2_train.model.authors_weights import NotOffered, settings_of, weights_of
 from orn.stage2_train.model.build import build_network
 from orn.stage2_train.model.config import NetworkConfig

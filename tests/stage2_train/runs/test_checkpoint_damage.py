@@ -131,7 +131,7 @@ def test_nothing_is_changed_by_what_does_not_fit() -> None:
     network, _ = trained()
     before = network.bias.detach().clone()
     wrong = {"bias": torch.zeros(2), "weight": torch.zeros(1)}
-    with pytest.raises(CheckpointError, match="weight: wanted shape"):
+    with pytest.raises(CheckpointError, match="weight: expected shape"):
         load_weights(
             network, Checkpoint(model=wrong, optimiser=None, state=TrainingState()), path=PATH
         )
