@@ -70,7 +70,7 @@ def read_tensors(path: Path, *, what: str, remedy: str) -> tuple[dict[str, Tenso
         with safe_open(path, "pt", device="cpu") as content:
             metadata = content.metadata() or {}
             tensors = {name: content.get_tensor(name) for name in content.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError, ValueError, RuntimeError, TypeError) as err:
+    except (SafetensorError, OSError, ValueError, RuntimeError, TypeError, MemoryError) as err:
         raise damaged from err
     if metadata.pop(_DIGEST, None) != _digest(tensors, metadata):
         raise damaged
