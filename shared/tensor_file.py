@@ -16,7 +16,7 @@ import pickletools
 import re
 import sys
 import zipfile
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -27,7 +27,6 @@ from orn.shared.config.bounded import open_file, require_utf8, shown
 from orn.shared.environment import machine_memory
 from orn.shared.errors import CheckpointError, PipelineError
 from orn.shared.jobs.atomic_file import replacing
-from orn.shared.text_table import counted
 
 _ZIP = b"PK\3\4"
 _END = b"PK\5\6"
@@ -163,32 +162,6 @@ def tensors_in(content: Any) -> dict[str, Tensor] | None:
             return None
         found[name] = tensor
     return found
-
-
-def misfit(found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> str | None:
-    """Why tensors cannot take the place of others, as a clause; None if they can.
-
-    They can if names, shapes and types are the same and all numbers finite.
-    """
-    missing = [name for name in wanted if name not in found]
-    extra = [name for name in found if name not in wanted]
-    if missing:
-        return f"{counted(len(missing), 'weight is', 'weights are')} missing, first {missing[0]}"
-    if extra:
-        without = counted(len(extra), "weight has", "weights have")
-        return f"{without} no place in it, first {shown(extra[0])}"
-    for name, tensor in wanted.items():
-        for kind in ("shape", "dtype"):
-            here, there = (getattr(each, kind) for each in (tensor, found[name]))
-            if here != there:
-                return f"{name}: wanted {kind} {_plain(here)}, found {_plain(there)}"
-        if not found[name].isfinite().all():
-            return f"{name}: wanted finite numbers, found others"
-    return None
-
-
-def _plain(value: torch.Size | torch.dtype) -> str:
-    return str(tuple(value) if isinstance(value, torch.Size) else value).removeprefix("torch.")
 
 
 def _check(file: BinaryIO, dropped: Collection[str]) -> bool:

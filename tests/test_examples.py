@@ -105,4 +105,4 @@ def test_training_takes_shards_of_any_detector(
     settings = [word for each in (*small, "optimiser.batch_size=2") for word in ("--set", each)]
     result = CliRunner().invoke(orn, [*command, "--run", str(tmp_path / "run"), *settings])
     assert result.exit_code == 0, result.output
-    assert (tmp_path / "run" / "best.pt").is_file()
+    assert (tmp_path / "run" / "model.safetensors").is_file()

@@ -9,7 +9,6 @@ import json
 import math
 import platform
 import time
-from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,25 +25,22 @@ from orn.shared.jobs.atomic_file import replacing, write_text
 from orn.shared.jobs.outputs import check_output_files
 from orn.shared.jobs.progress import progress
 from orn.shared.jobs.same_job import check_same_job
-from orn.shared.tensor_file import read_tensors, save_tensors, tensors_in
+from orn.shared.tensors import read_tensors, write_tensors
 from orn.shared.text_table import counted
 from orn.stage1_detect.mmdet.config import DetectorConfig, read_config
 from orn.stage1_detect.mmdet.detector import MmdetDetector
 from orn.stage1_detect.mmdet.library import MaskRCNN
 from orn.stage1_detect.mmdet.model import build_model, detector_entry, library_versions
-from orn.stage2_train.runs.checkpoint import Checkpoint, TrainingState, load_optimiser, load_weights
+from orn.stage2_train.runs.checkpoint import (
+    checkpoint_tensors,
+    load_optimiser,
+    load_weights,
+    split_tensors,
+)
 
 _EVALUATION_BATCH = 16
-_RESUME = "the state of a training of the demo's detector"
-_STATE: dict[str, type] = {
-    "settings": dict,
-    "done": int,
-    "seconds": float,
-    "history": list,
-    "model": OrderedDict,
-    "optimiser": dict,
-}
-"""What such a file holds."""
+_RESUME, _POSITION = "the state of a training of the demo's detector", "position"
+_REMEDY = "remove the file to start anew"
 _ORDER, _AUGMENTATION, _SAMPLING = range(3)
 """Second element of a generator's seed: what it draws."""
 
@@ -173,15 +169,14 @@ class _State:
 
     def save(self) -> None:
         """Writes everything that a resumed training needs."""
-        content = {
+        position = {
             "settings": dataclasses.asdict(self.settings),
             "done": self.done,
             "seconds": self.seconds,
             "history": self.history,
-            "model": self.model.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
         }
-        save_tensors(self.path, content)
+        tensors = checkpoint_tensors(self.model.state_dict(), self.optimiser.state_dict()["state"])
+        write_tensors(self.path, tensors, {_POSITION: json.dumps(position)})
 
     def load(self) -> None:
         """Takes what the file holds.
@@ -189,28 +184,20 @@ class _State:
         Raises:
             CheckpointError: that is of a training with other settings, or nothing of `save`.
         """
-        content = read_tensors(self.path, what=_RESUME)
-        if type(content) is not dict or {k: type(v) for k, v in content.items()} != _STATE:
-            raise CheckpointError(f"{self.path}: wanted {_RESUME}, found another file; remove it")
+        tensors, metadata = read_tensors(self.path, what=_RESUME, remedy=_REMEDY)
+        position = json.loads(metadata.get(_POSITION, "{}"))
         check_same_job(
-            content["settings"],
+            position.get("settings", {}),
             dataclasses.asdict(self.settings),
             place=self.path,
-            remedy="remove the file to start anew",
+            remedy=_REMEDY,
             error=CheckpointError,
         )
-        if not 0 <= content["done"] <= self.settings.iterations:
-            raise CheckpointError(
-                f"{self.path}: wanted 0 to {self.settings.iterations} steps done, found "
-                f"{content['done']}; remove it"
-            )
-        self.done, self.seconds_before = content["done"], content["seconds"]
-        self.history = content["history"]
-        position = TrainingState(step=self.done)
-        weights = tensors_in(content["model"]) or {}
-        found = Checkpoint(model=weights, optimiser=content["optimiser"], state=position)
-        load_weights(self.model, found, path=self.path)
-        load_optimiser(self.optimiser, found, path=self.path)
+        self.done, self.seconds_before = position["done"], position["seconds"]
+        self.history = position["history"]
+        weights, remembered = split_tensors(tensors)
+        load_weights(self.model, weights, path=self.path)
+        load_optimiser(self.optimiser, remembered, path=self.path)
 
 
 def _run(

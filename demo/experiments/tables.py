@@ -329,7 +329,7 @@ class _Tables:
                 "Train a ResNet-18 to say which classes a picture shows",
                 *("train", PICTURES, *map(str, inputs), "--recipe", "demo", "--system", "r18"),
                 *("--run", str(run), *(part for each in settings for part in ("--set", each))),
-                outputs=[run / "best.pt"],
+                outputs=[run / "model.safetensors"],
             ),
             call(
                 f"{name} export",

@@ -11,16 +11,17 @@ from orn.shared.config.bounded import file_digest, shown
 from orn.shared.errors import CheckpointError
 from orn.shared.jobs.outputs import check_output_folder
 from orn.shared.manifests.load import load_listing, load_manifest
-from orn.shared.tensor_file import misfit, read_tensors, tensors_in
+from orn.shared.tensor_file import read_tensors, tensors_in
+from orn.shared.tensors import misfit
 from orn.stage2_train.model.authors_weights import NotOffered, settings_of, weights_of
 from orn.stage2_train.model.build import build_network
 from orn.stage2_train.model.config import NetworkConfig
 from orn.stage2_train.recipe import Recipe, load_recipe
 from orn.stage2_train.resources import Resources
-from orn.stage2_train.runs.checkpoint import Checkpoint, TrainingState, save_checkpoint
+from orn.stage2_train.runs.checkpoint import Checkpoint, TrainingState, save_last
 from orn.stage2_train.runs.phases import plan_phases
 from orn.stage2_train.runs.run_config import DatasetRecord, RunConfig, data_paths, describe_dataset
-from orn.stage2_train.runs.run_folder import LAST_NAME, start_run
+from orn.stage2_train.runs.run_folder import start_run
 
 _WHAT = "a checkpoint of the authors' code"
 _ARCHITECTURE = "orn_two_heads"
@@ -130,7 +131,5 @@ def _write(run: Path, config: RunConfig, network: nn.Module) -> None:
     """A run whose last phase is over."""
     phases = plan_phases(config.recipe, num_segments=max(1, config.dataset.num_train))
     state = TrainingState(phase=len(phases) - 1, phase_over=True)
-    save_checkpoint(
-        run / LAST_NAME, Checkpoint(model=network.state_dict(), optimiser=None, state=state)
-    )
+    save_last(run, Checkpoint(model=network.state_dict(), optimiser={}, state=state))
     start_run(run, config, threads=1)

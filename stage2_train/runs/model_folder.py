@@ -25,7 +25,7 @@ from orn.shared.config.files import config_from_dict, to_dict
 from orn.shared.errors import CheckpointError, ClipStoreError, ConfigError
 from orn.shared.jobs.atomic_file import replacing, write_text
 from orn.shared.shards.schema import DetectorEntry
-from orn.shared.tensor_file import misfit
+from orn.shared.tensors import misfit
 from orn.shared.text_table import counted
 from orn.stage2_train.frames.schema import StoreSettings
 from orn.stage2_train.model.build import build_network

@@ -24,7 +24,7 @@ from orn.shared.jobs.atomic_file import remove_stale_temporaries, write_text
 
 CONFIG_NAME = "config.toml"
 STARTS_NAME = "starts.jsonl"
-LAST_NAME = "last.pt"
+LAST_NAME = "last.safetensors"
 METRICS_NAME = "metrics.jsonl"
 STATE_NAME = "state.json"
 LOG_NAME = "log.txt"
@@ -36,7 +36,7 @@ HEADS = ("two_heads", "activity_head", "object_head")
 """By which figures are told; the first that a run has is its prediction."""
 _READ = (
     *(CONFIG_NAME, STARTS_NAME, LAST_NAME, METRICS_NAME, STATE_NAME),
-    *("best.pt", "previous.pt", "data.json", "eval-*.json", "predictions-*.npz", "logits-*.npz"),
+    *("previous.safetensors", "data.json", "eval-*.json", "predictions-*.npz", "logits-*.npz"),
     *("config.json", "model.safetensors", "detector.pth", "README.md"),
 )
 """What commands read of a run, and of a model folder."""

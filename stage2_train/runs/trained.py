@@ -16,8 +16,9 @@ from orn.stage2_train.model.image_weights import export_resnet
 from orn.stage2_train.resources import Resources
 from orn.stage2_train.runs.checkpoint import (
     BEST_NAME,
-    Checkpoint,
+    BestWeights,
     check_phase,
+    load_best,
     load_checkpoint,
     load_weights,
 )
@@ -57,7 +58,13 @@ def export_weights(run: Path, out: Path) -> int:
         ConfigError: if its network holds no 2D ResNet.
     """
     network = build_network(load_run_config(run).recipe.model)
-    load_weights(network, load_checkpoint(run / BEST_NAME), path=run / BEST_NAME)
+    best = load_best(run)
+    if best is None:
+        raise CheckpointError(
+            f"{run}: expected the weights of its best validation, {BEST_NAME}, got none; `orn "
+            "train` writes them where the data set has a validation split"
+        )
+    load_weights(network, best.model, path=run / BEST_NAME)
     weights = export_resnet(network)
     save_tensors(out, weights)
     return len(weights)
@@ -90,16 +97,13 @@ def load_trained(run: Path, config: RunConfig) -> Trained:
         model = read_model_config(run)
         network = load_network(run, model)
         return Trained(network=network, heads=model.heads, path=run / WEIGHTS_NAME, step=model.step)
-    path, checkpoint = _best_checkpoint(run)
+    path, best = _best_weights(run)
     phases = plan_phases(config.recipe, num_segments=1)
-    check_phase(checkpoint.state, phases, path=path, lengths_known=False)
+    check_phase(best.phase, phases, path=path)
     network = build_network(config.recipe.model)
-    load_weights(network, checkpoint, path=path)
+    load_weights(network, best.model, path=path)
     return Trained(
-        network=network.eval(),
-        heads=phases[checkpoint.state.phase].heads,
-        path=path,
-        step=checkpoint.state.step,
+        network=network.eval(), heads=phases[best.phase].heads, path=path, step=best.step
     )
 
 
@@ -143,19 +147,18 @@ def _run_config(model: ModelConfig, manifest: str | None) -> RunConfig:
     )
 
 
-def _best_checkpoint(run: Path) -> tuple[Path, Checkpoint]:
-    last_path, best_path = run / LAST_NAME, run / BEST_NAME
+def _best_weights(run: Path) -> tuple[Path, BestWeights]:
+    last_path = run / LAST_NAME
     if not last_path.is_file():
         raise CheckpointError(
             f"{run}: wanted a checkpoint {LAST_NAME}, found none; `orn train` writes one at the "
             "end of each epoch"
         )
     last = load_checkpoint(last_path)
-    if best_path.is_file():
-        best = load_checkpoint(best_path)
-        if best.state.phase == last.state.phase:
-            return best_path, best
-    return last_path, last
+    best = load_best(run)
+    if best is not None and best.phase == last.state.phase:
+        return run / BEST_NAME, best
+    return last_path, BestWeights(model=last.model, phase=last.state.phase, step=last.state.step)
 
 
 def _check_classes(run: Path, config: RunConfig, sources: Sources) -> None:

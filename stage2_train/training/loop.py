@@ -29,12 +29,14 @@ from orn.stage2_train.runs.checkpoint import (
     BEST_NAME,
     Checkpoint,
     TrainingState,
-    check_phase,
+    check_position,
+    load_best,
+    load_last,
     load_optimiser,
     load_weights,
-    save_checkpoint,
+    save_best,
+    save_last,
 )
-from orn.stage2_train.runs.last_checkpoint import load_best, load_last, save_last
 from orn.stage2_train.runs.metrics_log import MetricsLog, opened_log
 from orn.stage2_train.runs.phases import Phase, plan_phases, steps_per_epoch
 from orn.stage2_train.runs.run_folder import LAST_NAME
@@ -134,11 +136,11 @@ def train_network(
     last_path = run / LAST_NAME
     last = load_last(run, mend=accelerator.is_main_process)
     if last is not None:
-        load_weights(network, last, path=last_path)
+        load_weights(network, last.model, path=last_path)
     state = TrainingState() if last is None else last.state
     phases = plan_phases(recipe, num_segments=len(data.train), world_size=loader.world_size)
     if last is not None:
-        check_phase(state, phases, path=last_path)
+        check_position(state, phases, path=last_path)
     if state.is_finished(len(phases)):
         return state
     num_left = _steps_left(phases, state, max_steps)
@@ -190,8 +192,8 @@ def _begin_next_phase(session: _Session) -> None:
         return
     best = load_best(session.run, phase=ended)
     if best is not None:
-        load_weights(session.network, best, path=session.run / BEST_NAME)
-        _save(session, LAST_NAME, None)
+        load_weights(session.network, best.model, path=session.run / BEST_NAME)
+        _save_last(session, None)
 
 
 def _run_phase(session: _Session, phase: Phase, resumed: Checkpoint | None) -> None:
@@ -203,7 +205,7 @@ def _run_phase(session: _Session, phase: Phase, resumed: Checkpoint | None) -> N
     session.model.train()
     optimiser = build_optimiser(session.network.parameters(), recipe.optimiser)
     if resumed is not None:
-        load_optimiser(optimiser, resumed, path=session.run / LAST_NAME)
+        load_optimiser(optimiser, resumed.optimiser, path=session.run / LAST_NAME)
     num_batches, batches = phase.num_batches, _batches(session, phase)
     while not (state.phase_over or session.stopped):
         learning_rate = set_learning_rate(
@@ -234,7 +236,7 @@ def _run_phase(session: _Session, phase: Phase, resumed: Checkpoint | None) -> N
             _validate(session, phase, session.data.validation)
         due = epoch_over or state.step % recipe.checkpoint_every_steps == 0
         if due or state.phase_over or session.stopped:
-            _save(session, LAST_NAME, optimiser)
+            _save_last(session, optimiser)
 
 
 def _batches(session: _Session, phase: Phase) -> Iterator[ClipBatch]:
@@ -290,20 +292,19 @@ def _validate(session: _Session, phase: Phase, clips: ClipDataset) -> None:
         what = f"{phase.name} {session.data.metric}"
         logger.info("step %d: validation %s %.4f", state.step, what, metric)
     if state.note_metric(metric, patience=recipe.validation.patience):
-        _save(session, BEST_NAME, None)
+        if session.accelerator.is_main_process:
+            save_best(session.run, session.network.state_dict(), phase=state.phase, step=state.step)
+        session.accelerator.wait_for_everyone()
     session.since += time.perf_counter() - began
 
 
-def _save(session: _Session, name: str, optimiser: torch.optim.Optimizer | None) -> None:
+def _save_last(session: _Session, optimiser: torch.optim.Optimizer | None) -> None:
     if session.accelerator.is_main_process:
         checkpoint = Checkpoint(
             model=session.network.state_dict(),
-            optimiser=None if optimiser is None else optimiser.state_dict(),
+            optimiser={} if optimiser is None else optimiser.state_dict()["state"],
             state=session.state,
         )
-        if name == BEST_NAME:
-            save_checkpoint(session.run / name, checkpoint)
-        else:
-            save_last(session.run, checkpoint)
-            session.log.write_standing(session.state, session.phases, metric=session.data.metric)
+        save_last(session.run, checkpoint)
+        session.log.write_standing(session.state, session.phases, metric=session.data.metric)
     session.accelerator.wait_for_everyone()

@@ -13,6 +13,8 @@ import torch
 from torch import nn
 
 from orn.shared.config.files import to_toml
+from orn.shared.errors import CheckpointError
+from orn.shared.tensors import read_tensors, write_tensors
 from orn.stage2_train.ablation.plan import AblationRun
 from orn.stage2_train.ablation.report import ablation_report
 from orn.stage2_train.ablation.report_text import as_report
@@ -32,12 +34,15 @@ from orn.stage2_train.model.image_weights import read_weights
 from orn.stage2_train.predict.opened import open_model
 from orn.stage2_train.recipe import OptimiserRecipe, load_recipe
 from orn.stage2_train.runs.checkpoint import (
+    BEST_NAME,
     Checkpoint,
     TrainingState,
+    load_best,
     load_checkpoint,
     load_optimiser,
     load_weights,
-    save_checkpoint,
+    save_best,
+    save_last,
 )
 from orn.stage2_train.runs.model_folder import (
     write_model_folder,
@@ -47,7 +52,7 @@ from orn.stage2_train.runs.run_config import (
     RunConfig,
     load_run_config,
 )
-from orn.stage2_train.runs.run_folder import read_jsonl
+from orn.stage2_train.runs.run_folder import LAST_NAME, read_jsonl
 from orn.stage2_train.training.step import build_optimiser
 from tests.conformance.damage import CSV, JSON, TOML, Cases, Damage, Document
 from tests.conformance.reader import NUMBERED, TEXT, Reader, any_number, any_text, ignored, optional
@@ -109,34 +114,44 @@ def _make_checkpoint(folder: Path) -> Path:
     layer(torch.ones(1, 30)).sum().backward()
     optimiser.step()
     state = TrainingState(step=1, sums={"loss": 0.25}, num_summed=1)
-    checkpoint = Checkpoint(model=layer.state_dict(), optimiser=optimiser.state_dict(), state=state)
-    save_checkpoint(folder / "last.pt", checkpoint)
-    return folder / "last.pt"
+    remembered = optimiser.state_dict()["state"]
+    save_last(folder, Checkpoint(model=layer.state_dict(), optimiser=remembered, state=state))
+    return folder / LAST_NAME
 
 
 def _read_checkpoint(path: Path) -> Any:
     """Goes on with a training: weights, optimiser, one more step."""
     layer, optimiser = _layer()
     checkpoint = load_checkpoint(path)
-    load_weights(layer, checkpoint, path=path)
-    load_optimiser(optimiser, checkpoint, path=path)
+    load_weights(layer, checkpoint.model, path=path)
+    load_optimiser(optimiser, checkpoint.optimiser, path=path)
     layer(torch.ones(1, 30)).sum().backward()
     optimiser.step()
     return asdict(checkpoint.state), [each.tolist() for each in layer.parameters()]
 
 
-def _put_tensors(path: Path, tree: Any) -> None:
-    torch.save(tree, path)
+def _get_position(path: Path) -> Any:
+    return json.loads(read_tensors(path, what="it", remedy="none")[1]["state"])
 
 
-def _get_tensors(path: Path) -> Any:
-    """Without the settings of the optimiser, which nobody reads."""
-    tree = torch.load(path, weights_only=True)
-    del tree["optimiser"]["param_groups"]
-    return tree
+def _put_position(path: Path, state: Any) -> None:
+    tensors, _ = read_tensors(path, what="it", remedy="none")
+    write_tensors(path, tensors, {"state": json.dumps(state)})
 
 
-TENSORS = Document(get=_get_tensors, put=_put_tensors)
+POSITION = Document(get=_get_position, put=_put_position)
+
+
+def _make_best(folder: Path) -> Path:
+    save_best(folder, _layer()[0].state_dict(), phase=1, step=7)
+    return folder / BEST_NAME
+
+
+def _read_best(path: Path) -> Any:
+    best = load_best(path.parent)
+    if best is None:
+        raise CheckpointError(f"{path}: there is none")
+    return best.phase, best.step, {name: each.tolist() for name, each in best.model.items()}
 
 
 def _make_weights(folder: Path) -> Path:
@@ -216,7 +231,7 @@ EVAL = {
     "dataset": "tiny",
     "split": "test",
     "trained_on": False,
-    "checkpoint": "best.pt",
+    "checkpoint": "model.safetensors",
     "step": 3,
     "num_segments": 4,
     "num_skipped": 0,
@@ -288,15 +303,14 @@ TRAINING: tuple[Reader, ...] = (
         name="checkpoint",
         make=_make_checkpoint,
         read=_read_checkpoint,
-        documents=(TENSORS,),
-        most_edits=14,
+        documents=(POSITION,),
         accepts=(
-            *ignored("state.best_metric", "state.sums.*"),
-            *optional("optimiser"),
-            *("value null: optimiser", "value 2??40: state.*", *NUMBERED),
-            *(f"value unknown: {name}" for name in ("format*", "model", "optimiser*", "state*")),
+            *ignored("best_metric", "sums.*"),
+            *("value null: best_step", "value 2??40: *", "value unknown: sums", *NUMBERED),
+            *optional("*"),
         ),
     ),
+    Reader(name="best weights of a run", make=_make_best, read=_read_best),
     Reader(name="weights of torchvision", make=_make_weights, read=_read_weights),
     Reader(
         name="weights of torch before 1.6",

@@ -20,7 +20,8 @@ from hypothesis import strategies as st
 from torch import nn
 
 from orn.shared.errors import CheckpointError, DetectorError
-from orn.shared.tensor_file import misfit, read_tensors, save_tensors, tensors_in
+from orn.shared.tensor_file import read_tensors, save_tensors, tensors_in
+from orn.shared.tensors import misfit
 from tests.bounded import bounded
 
 CONTENT = {
@@ -315,24 +316,6 @@ def test_programs_of_torch_are_refused(tmp_path: Path) -> None:
     (tmp_path / "x.pt").write_bytes(buffer.getvalue())
     with pytest.raises(CheckpointError, match="an archive of other things than torch writes"):
         read(tmp_path / "x.pt")
-
-
-@pytest.mark.parametrize(
-    ("found", "message"),
-    [
-        ({}, "2 weights are missing, first a"),
-        (
-            {"a": torch.zeros(2), "b": torch.zeros(1), "c": torch.zeros(1)},
-            "no place in it, first c",
-        ),
-        ({"a": torch.zeros(2, 1), "b": torch.zeros(1)}, r"a: wanted shape \(2,\), found \(2, 1\)"),
-        ({"a": torch.zeros(2).int(), "b": torch.zeros(1)}, "a: wanted dtype float32, found int32"),
-        ({"a": torch.zeros(2), "b": torch.tensor([torch.nan])}, "b: wanted finite numbers, found"),
-        ({"a": torch.zeros(1).expand(1 << 40), "b": torch.zeros(1)}, "a: wanted shape"),
-    ],
-)
-def test_what_does_not_fit(found: dict[str, torch.Tensor], message: str) -> None:
-    assert re.search(message, str(misfit(found, {"a": torch.ones(2), "b": torch.ones(1)})))
 
 
 def test_a_path_that_is_not_utf8_is_named_as_such(tmp_path: Path) -> None:

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from orn.shared.errors import CheckpointError
-from orn.shared.tensor_file import misfit, read_tensors, tensors_in
+from orn.shared.tensor_file import read_tensors, tensors_in
+from orn.shared.tensors import misfit
 from tests.bounded import bounded
 from tests.shared.test_tensor_file import CONTENT, Call, doubled, read, saved, with_pickle
 

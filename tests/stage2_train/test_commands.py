@@ -14,12 +14,14 @@ import numpy as np
 import pytest
 import torch
 
+from orn.shared.tensors import read_tensors, write_tensors
 from orn.shared.video.read import content_digest
 from orn.stage2_train.runs.run_folder import read_jsonl
 from tests.conftest import ROOT
 from tests.running import Ran, run_orn
 from tests.worlds.films import make_workspace, words_of, write_films, write_films_shard
 
+LAST, BEST = "last.safetensors", "model.safetensors"
 LAPTOP = ("--workers", "0", "--device", "cpu")
 HEADS = {"two_heads", "activity_head", "object_head"}
 
@@ -56,7 +58,7 @@ def test_train_then_eval(workspace) -> None:
     assert (report["step"], report["num_train"], report["num_validation"]) == (4, 8, 4)
     run = Path(workspace["--run"])
     names = {path.name for path in run.iterdir()}
-    assert {"config.toml", "starts.jsonl", "metrics.jsonl", "last.pt", "best.pt"} <= names
+    assert {"config.toml", "starts.jsonl", "metrics.jsonl", LAST, BEST} <= names
 
     report = evaluate(run, "--num-clips", "2").json
     assert report == json.loads((run / "eval-validation.json").read_text())
@@ -78,17 +80,22 @@ def test_stopped_measured_resumed_finished_and_then_left_alone(workspace) -> Non
     report = train(workspace, "--max-steps", "3").json
     assert (report["step"], report["finished"], report["phase"]) == (3, False, "two_heads")
     measured = evaluate(run).json  # where the phase has no best checkpoint yet
-    assert (measured["checkpoint"], measured["step"]) == ("last.pt", 3)
+    assert (measured["checkpoint"], measured["step"]) == ("last.safetensors", 3)
     assert "two_heads" in measured
     changed = ("--set", "optimiser.batch_size=2", "--seed", "3")
     refused = train(workspace, *changed, exit_code=2).stderr
     assert "recipe.optimiser.batch_size is 4 there, 2" in refused
     assert "recipe.seed is 0 there, 3" in refused
+    kept = shutil.move(Path(run) / LAST, Path(run) / "kept")
+    shutil.copy(Path(run) / BEST, Path(run) / LAST)  # which has no state of the optimiser
+    said = train(workspace, exit_code=1).stderr
+    assert f"{LAST}: expected a checkpoint of `orn train`, got weights without an" in said
+    shutil.move(kept, Path(run) / LAST)
     report = train(workspace).json
     assert (report["step"], report["finished"]) == (4, True)
-    before = (Path(run) / "last.pt").stat().st_mtime_ns
+    before = (Path(run) / "last.safetensors").stat().st_mtime_ns
     assert train(workspace).json["step"] == 4
-    assert (Path(run) / "last.pt").stat().st_mtime_ns == before
+    assert (Path(run) / "last.safetensors").stat().st_mtime_ns == before
 
 
 def test_the_best_checkpoint_is_chosen_by_the_validation_split(workspace) -> None:
@@ -101,7 +108,7 @@ def test_the_best_checkpoint_is_chosen_by_the_validation_split(workspace) -> Non
     assert (chosen["num_train"], chosen["num_validation"]) == (8, 3)
     assert 3 * chosen["best_metric"] == pytest.approx(round(3 * chosen["best_metric"]))
     measured = evaluate(workspace["--run"]).json
-    assert (measured["checkpoint"], measured["step"]) == ("best.pt", chosen["best_step"])
+    assert (measured["checkpoint"], measured["step"]) == ("model.safetensors", chosen["best_step"])
     assert measured["two_heads"]["top1"] == pytest.approx(chosen["best_metric"])
 
 
@@ -284,9 +291,9 @@ def test_two_processes_train_and_measure_together(workspace, device) -> None:
 
 
 def change_state(run: Path, **values: Any) -> None:
-    content = torch.load(run / "last.pt", weights_only=True)
-    content["state"] |= values
-    torch.save(content, run / "last.pt")
+    tensors, metadata = read_tensors(run / "last.safetensors", what="it", remedy="none")
+    state = json.dumps(json.loads(metadata["state"]) | values)
+    write_tensors(run / "last.safetensors", tensors, {"state": state})
 
 
 @pytest.mark.parametrize(
@@ -296,7 +303,7 @@ def change_state(run: Path, **values: Any) -> None:
 def test_a_state_that_is_none_of_the_run_is_refused(one_step, trained_once, values, said) -> None:
     change_state(one_step, **values)
     stderr = train(trained_once | {"--run": str(one_step)}, "--max-steps", "2", exit_code=1).stderr
-    assert "last.pt: " in stderr
+    assert "last.safetensors: " in stderr
     assert said in stderr
     if "phase" in values:
         assert said in evaluate(one_step, exit_code=1).stderr
@@ -310,13 +317,13 @@ def test_a_damaged_log_is_no_reason_to_stop(one_step, trained_once) -> None:
 
 def test_weights_that_overflow_are_not_measured(one_step) -> None:
     """Each is a number, and what they give is none."""
-    checkpoint = torch.load(one_step / "last.pt", weights_only=True)
-    for tensor in checkpoint["model"].values():
+    tensors, metadata = read_tensors(one_step / "last.safetensors", what="it", remedy="none")
+    for tensor in tensors.values():
         if tensor.is_floating_point():
             tensor.fill_(1e38)
-    torch.save(checkpoint, one_step / "last.pt")
+    write_tensors(one_step / "last.safetensors", tensors, metadata)
     said = evaluate(one_step, exit_code=1).stderr
     assert "and 3 more: expected finite logits" in said
     assert not [*one_step.glob("eval-*"), *one_step.glob("predictions-*")]
-    (one_step / "last.pt").unlink()
-    assert "last.pt" in evaluate(one_step, exit_code=1).stderr
+    (one_step / "last.safetensors").unlink()
+    assert "last.safetensors" in evaluate(one_step, exit_code=1).stderr

@@ -64,7 +64,7 @@ def test_killed_and_resumed_equals_never_killed(
         lambda: torch.save({"settings": {}}, resume),
     ):
         damage()
-        with pytest.raises(CheckpointError, match=r"cut\.pth\.resume: .*found"):
+        with pytest.raises(CheckpointError, match=r"cut\.pth\.resume: .*; remove"):
             train(coco_folder, cut, demo_config)
     resume.write_bytes(state)
     resumed = train(coco_folder, cut, demo_config)

@@ -60,11 +60,11 @@ def test_trains_measures_and_goes_on(options, tmp_path) -> None:
     assert figures["object-head"].tallies() is not None
     run = folder / "object-head" / "seed0"
     assert json.loads((run / "eval-validation.json").read_text())["system"] == "object-head"
-    written = (run / "last.pt").stat().st_mtime_ns
+    written = (run / "last.safetensors").stat().st_mtime_ns
 
     (folder / "activity-head" / "seed0" / "eval-validation.json").unlink()  # as if interrupted
     assert ablate(options, *both).json == report
-    assert (run / "last.pt").stat().st_mtime_ns == written
+    assert (run / "last.safetensors").stat().st_mtime_ns == written
 
     fewer = ablate(options, "--systems", "object-head", *both[2:], "--name", "one").json
     assert json.loads((folder / "one-validation.json").read_text()) == fewer

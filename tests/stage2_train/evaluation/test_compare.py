@@ -141,7 +141,7 @@ def test_one_way_to_count_unsure_labels_is_kept(unsure_pair) -> None:
         assert report["figures"]["map"]["one"] == pytest.approx(value, abs=1e-4)
 
 
-MEASURED = {"dataset": "demo", "split": "validation", "checkpoint": "last.pt", "step": 3,
+MEASURED = {"dataset": "demo", "split": "validation", "checkpoint": "last.safetensors", "step": 3,
             "num_segments": 0, "num_skipped": 0, "metric": "top1", "chance": 0.5,
             "per_class": []}  # fmt: skip
 

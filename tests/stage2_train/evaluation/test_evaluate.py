@@ -160,7 +160,7 @@ def test_training_on_train_and_validation_keeps_the_last_weights(workspace) -> N
     both = ("--set", "data.train_with_validation=true", "--json")
     report = run_orn("train", *words_of(workspace), *both).json
     assert (report["num_train"], report["num_validation"]) == (12, 0)
-    assert not (run / "best.pt").exists()
+    assert not (run / "model.safetensors").exists()
     assert load_run_config(run).dataset.num_train == 12
     said = run_orn("eval", run).stderr
     assert said.count("was trained on the validation split: ") == 1

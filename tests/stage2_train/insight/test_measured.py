@@ -27,7 +27,7 @@ def eval_file(predictions: Predictions, **changed) -> dict:
     return {
         "dataset": "tiny",
         "split": "validation",
-        "checkpoint": "best.pt",
+        "checkpoint": "model.safetensors",
         "step": 7,
         "detector": "d",
         "num_segments": len(predictions.ids),

@@ -4,10 +4,13 @@ import logging
 import os
 import pickle
 import resource
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import safetensors.torch
 import torch
 from torch import nn
 
@@ -16,62 +19,98 @@ from orn.stage2_train.recipe import OptimiserRecipe
 from orn.stage2_train.runs.checkpoint import (
     Checkpoint,
     TrainingState,
+    check_position,
+    load_best,
     load_checkpoint,
+    load_last,
+    load_optimiser,
     load_weights,
-    save_checkpoint,
+    save_best,
+    save_last,
 )
-from orn.stage2_train.runs.last_checkpoint import load_last, save_last
+from orn.stage2_train.runs.phases import Phase
 from orn.stage2_train.training.step import build_optimiser
-from tests.processes import new_processes
+from tests.bounded import bounded
+
+LAST, PREVIOUS, BEST = "last.safetensors", "previous.safetensors", "model.safetensors"
+PHASES = (
+    Phase(name="object_head", heads="object", num_steps=4, batch_size=2, num_batches=5),
+    Phase(name="two_heads", heads="both", num_steps=8, batch_size=2, num_batches=5),
+)
 
 
-@pytest.fixture
-def network() -> nn.Module:
-    """A layer."""
-    return nn.Linear(3, 2)
+def made() -> tuple[nn.Module, torch.optim.Optimizer]:
+    """A convolution in channels_last memory, and its optimiser."""
+    torch.manual_seed(0)
+    network = nn.Conv2d(3, 4, 3)
+    network.weight.data = network.weight.data.contiguous(memory_format=torch.channels_last)
+    return network, build_optimiser(network.parameters(), OptimiserRecipe())
 
 
-@pytest.fixture
-def checkpoint(network) -> Checkpoint:
-    """The layer after one step."""
-    optimiser = build_optimiser(network.parameters(), OptimiserRecipe())
-    network(torch.ones(1, 3)).sum().backward()
+def step(network: nn.Module, optimiser: torch.optim.Optimizer) -> None:
+    optimiser.zero_grad()
+    network(torch.ones(1, 3, 5, 5)).square().sum().backward()
     optimiser.step()
+
+
+def checkpoint_of(network: nn.Module, optimiser: torch.optim.Optimizer) -> Checkpoint:
     return Checkpoint(
         model=network.state_dict(),
-        optimiser=optimiser.state_dict(),
-        state=TrainingState(step=1, sums={"loss": 0.25}, num_summed=1),
+        optimiser=optimiser.state_dict()["state"],
+        state=TrainingState(step=1, phase_step=1, sums={"loss": 0.1}, num_summed=1),
     )
 
 
-def test_round_trip(checkpoint, network, tmp_path) -> None:
-    save_checkpoint(tmp_path / "last.pt", checkpoint)
-    loaded = load_checkpoint(tmp_path / "last.pt")
-    assert loaded.state == checkpoint.state
-    assert torch.equal(loaded.model["weight"], network.weight)
-    other = nn.Linear(3, 2)
-    optimiser = build_optimiser(other.parameters(), OptimiserRecipe())
-    load_weights(other, loaded, path=tmp_path)
-    optimiser.load_state_dict(dict(loaded.optimiser))
-    assert torch.equal(other.weight, network.weight)
-    assert optimiser.state_dict()["state"][0]["step"] == 1
+def trained() -> Checkpoint:
+    """The convolution after one step."""
+    network, optimiser = made()
+    step(network, optimiser)
+    return checkpoint_of(network, optimiser)
+
+
+def tensors_of(network: nn.Module, optimiser: torch.optim.Optimizer) -> list[torch.Tensor]:
+    remembered = optimiser.state_dict()["state"].values()
+    return [
+        *network.state_dict().values(),
+        *(each for state in remembered for each in state.values()),
+    ]
+
+
+def test_a_training_goes_on_to_the_bit_and_with_its_strides(tmp_path: Path) -> None:
+    ours = made()
+    step(*ours)
+    save_last(tmp_path, checkpoint_of(*ours))
+    theirs, loaded = made(), load_last(tmp_path, mend=True)
+    assert loaded is not None
+    assert loaded.state == checkpoint_of(*ours).state
+    load_weights(theirs[0], loaded.model, path=tmp_path)
+    load_optimiser(theirs[1], loaded.optimiser, path=tmp_path)
+    for _ in range(2):
+        for one, other in zip(tensors_of(*ours), tensors_of(*theirs), strict=True):
+            assert torch.equal(one, other)
+            assert one.stride() == other.stride()
+        step(*ours)
+        step(*theirs)
 
 
 class Evil:
     """Runs code when it is unpickled."""
 
-    def __reduce__(self):
+    def __reduce__(self) -> Any:
         return (print, ("executed",))
 
 
-def test_code_is_not_run(tmp_path, capsys) -> None:
-    for name, write in (
-        ("torch.pt", lambda path: torch.save({"model": Evil()}, path)),
-        ("pickle.pt", lambda path: path.write_bytes(pickle.dumps(Evil(), protocol=2))),
-    ):
-        write(tmp_path / name)
-        with pytest.raises(CheckpointError, match=rf"{name}: wanted a check.*print.* not run"):
-            load_checkpoint(tmp_path / name)
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda path: torch.save({"model": Evil()}, path),
+        lambda path: path.write_bytes(pickle.dumps(Evil(), protocol=2)),
+    ],
+)
+def test_code_is_not_run(write: Callable[[Path], Any], tmp_path: Path, capsys: Any) -> None:
+    write(tmp_path / LAST)
+    with pytest.raises(CheckpointError, match=rf"{LAST}: expected a checkpoint"):
+        load_last(tmp_path, mend=True)
     assert "executed" not in capsys.readouterr().out
 
 
@@ -122,10 +161,10 @@ def test_means() -> None:
     assert (state.sums, state.num_summed) == ({}, 0)
 
 
-def at_step(step: int, *, size: int = 3) -> Checkpoint:
-    """A checkpoint of some step."""
-    weight = torch.full((size,), float(step))
-    return Checkpoint(model={"weight": weight}, optimiser=None, state=TrainingState(step=step))
+def at_step(number: int, *, size: int = 3) -> Checkpoint:
+    """A checkpoint of some step, at the start of a phase."""
+    weight = torch.full((size,), float(number))
+    return Checkpoint(model={"weight": weight}, optimiser={}, state=TrainingState(step=number))
 
 
 def cut(path: Path) -> None:
@@ -136,96 +175,180 @@ def steps(run: Path, *names: str) -> list[int]:
     return [load_checkpoint(run / name).state.step for name in names]
 
 
-def test_the_one_before_is_kept(tmp_path) -> None:
+def names_in(run: Path) -> set[str]:
+    return {path.name for path in run.iterdir()}
+
+
+def test_the_one_before_is_kept(tmp_path: Path) -> None:
     assert load_last(tmp_path, mend=True) is None
     save_last(tmp_path, at_step(1))
-    assert {path.name for path in tmp_path.iterdir()} == {"last.pt"}
-    for step in (2, 3):
-        save_last(tmp_path, at_step(step))
-        assert steps(tmp_path, "previous.pt", "last.pt") == [step - 1, step]
-    assert {path.name for path in tmp_path.iterdir()} == {"last.pt", "previous.pt"}
-    (tmp_path / "last.pt").unlink()  # another training begins
+    assert names_in(tmp_path) == {LAST}
+    for number in (2, 3):
+        save_last(tmp_path, at_step(number))
+        assert steps(tmp_path, PREVIOUS, LAST) == [number - 1, number]
+    assert names_in(tmp_path) == {LAST, PREVIOUS}
+    (tmp_path / LAST).unlink()  # another training begins
     save_last(tmp_path, at_step(1))
-    assert {path.name for path in tmp_path.iterdir()} == {"last.pt"}
+    assert names_in(tmp_path) == {LAST}
 
 
-def test_a_damaged_one_gives_way_to_the_one_before(tmp_path, caplog) -> None:
-    for step in (1, 2):
-        save_last(tmp_path, at_step(step))
-    cut(tmp_path / "last.pt")
-    damaged = (tmp_path / "last.pt").read_bytes()
+def test_a_damaged_one_gives_way_to_the_one_before(tmp_path: Path, caplog: Any) -> None:
+    for number in (1, 2):
+        save_last(tmp_path, at_step(number))
+    cut(tmp_path / LAST)
+    damaged = (tmp_path / LAST).read_bytes()
     with caplog.at_level(logging.WARNING):
-        assert load_last(tmp_path, mend=False).state.step == 1  # of a second process
-        assert not caplog.records
-        assert load_last(tmp_path, mend=True).state.step == 1
+        for mend in (False, True):  # of a second process, of the first
+            assert not caplog.records
+            found = load_last(tmp_path, mend=mend)
+            assert found is not None
+            assert found.state.step == 1
     (record,) = caplog.records
-    assert "last.pt: " in record.message
-    assert "previous.pt, step 1" in record.message
-    assert (tmp_path / "damaged.pt").read_bytes() == damaged
-    assert steps(tmp_path, "previous.pt", "last.pt") == [1, 1]
+    assert f"{LAST}: " in record.message
+    assert f"{PREVIOUS}, step 1" in record.message
+    assert (tmp_path / "damaged.safetensors").read_bytes() == damaged
+    assert steps(tmp_path, PREVIOUS, LAST) == [1, 1]
     save_last(tmp_path, at_step(2))
-    assert steps(tmp_path, "previous.pt", "last.pt") == [1, 2]
+    assert steps(tmp_path, PREVIOUS, LAST) == [1, 2]
 
 
 @pytest.mark.parametrize("previous", [None, "none, too"])
-def test_two_damaged_ones_are_an_error(tmp_path, previous) -> None:
+def test_two_damaged_ones_are_an_error(previous: str | None, tmp_path: Path) -> None:
     save_last(tmp_path, at_step(1))
-    cut(tmp_path / "last.pt")
+    cut(tmp_path / LAST)
     if previous:
-        (tmp_path / "previous.pt").write_text(previous)
-    with pytest.raises(CheckpointError, match=r"last\.pt: "):
+        (tmp_path / PREVIOUS).write_text(previous)
+    with pytest.raises(CheckpointError, match=rf"{LAST}: "):
         load_last(tmp_path, mend=True)
 
 
-def test_killed_while_the_next_one_is_written(tmp_path, monkeypatch) -> None:
-    """Both names then lead to one file, and there is room for the next one."""
-    for step in (1, 2):
-        save_last(tmp_path, at_step(step))
+def without_its_optimiser(run: Path) -> None:
+    save_last(run, Checkpoint(model=trained().model, optimiser={}, state=trained().state))
 
-    def die(content: object, file: Any) -> None:
-        assert (tmp_path / "last.pt").samefile(tmp_path / "previous.pt")
-        file.write(b"half")
+
+@pytest.mark.parametrize(
+    "replace",
+    [lambda run: shutil.copy(run / BEST, run / LAST), without_its_optimiser],
+    ids=["by the best weights", "without its optimiser"],
+)
+def test_no_training_goes_on_without_its_optimiser(
+    replace: Callable[[Path], Any], tmp_path: Path, caplog: Any
+) -> None:
+    for _ in range(2):
+        save_last(tmp_path, trained())
+    save_best(tmp_path, trained().model, phase=0, step=1)
+    replace(tmp_path)
+    before = names_in(tmp_path)
+    with pytest.raises(CheckpointError, match=rf"{LAST}: expected .*optimiser.*another --run$"):
+        load_last(tmp_path, mend=True)
+    assert (names_in(tmp_path), caplog.records) == (before, [])
+
+
+def test_killed_while_the_next_one_is_written(tmp_path: Path, monkeypatch: Any) -> None:
+    """Both names then lead to one file, and there is room for the next one."""
+    for number in (1, 2):
+        save_last(tmp_path, at_step(number))
+
+    def die(content: object, path: Path, metadata: object) -> None:
+        assert (tmp_path / LAST).samefile(tmp_path / PREVIOUS)
+        path.write_text("half")
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(torch, "save", die)
+        patch.setattr(safetensors.torch, "save_file", die)
         with pytest.raises(KeyboardInterrupt):
             save_last(tmp_path, at_step(3))
-    assert {path.name for path in tmp_path.iterdir()} == {"last.pt", "previous.pt"}
-    assert load_last(tmp_path, mend=True).state.step == 2
+    assert names_in(tmp_path) == {LAST, PREVIOUS}
+    assert steps(tmp_path, LAST) == [2]
     save_last(tmp_path, at_step(3))
-    assert steps(tmp_path, "previous.pt", "last.pt") == [2, 3]
+    assert steps(tmp_path, PREVIOUS, LAST) == [2, 3]
 
 
-def test_a_disk_without_hard_links(tmp_path, monkeypatch, caplog) -> None:
+def test_a_disk_without_hard_links(tmp_path: Path, monkeypatch: Any, caplog: Any) -> None:
     def refuse(*paths: Path) -> None:
         raise PermissionError(1, "Operation not permitted")
 
     monkeypatch.setattr(os, "link", refuse)
-    for step in (1, 2):
-        save_last(tmp_path, at_step(step))
-    assert {path.name for path in tmp_path.iterdir()} == {"last.pt"}
+    for number in (1, 2):
+        save_last(tmp_path, at_step(number))
+    assert names_in(tmp_path) == {LAST}
     assert "the checkpoint before the last is not kept" in caplog.text
 
 
-def save_on_a_full_disk(run: Path, answers: Any) -> None:
+def save_on_a_full_disk(run: Path) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
-    try:
-        save_last(run, at_step(2, size=1 << 20))
-    except BaseException as err:
-        answers.put(err)
+    save_last(run, at_step(2, size=1 << 20))
 
 
-def test_a_full_disk(tmp_path) -> None:
-    """In a process of its own, whose files may have 1 MiB."""
+def test_a_full_disk(tmp_path: Path) -> None:
     save_last(tmp_path, at_step(1))
-    context = new_processes()
-    answers = context.Queue()
-    process = context.Process(target=save_on_a_full_disk, args=(tmp_path, answers))
-    process.start()
-    error = answers.get(timeout=120)
-    process.join()
-    assert isinstance(error, PipelineError), repr(error)
-    assert str(error).startswith(f"{tmp_path / 'last.pt'}: ")
-    assert {path.name for path in tmp_path.iterdir()} == {"last.pt", "previous.pt"}
-    assert steps(tmp_path, "last.pt") == [1]
+    with pytest.raises(PipelineError) as caught:
+        bounded(save_on_a_full_disk, tmp_path)
+    assert str(caught.value).startswith(f"{tmp_path / LAST}: could not be written")
+    assert names_in(tmp_path) == {LAST, PREVIOUS}
+    assert steps(tmp_path, LAST) == [1]
+
+
+def test_the_best_weights_know_their_phase_and_step(tmp_path: Path) -> None:
+    assert load_best(tmp_path) is None
+    save_best(tmp_path, {"weight": torch.ones(2)}, phase=1, step=7)
+    for phase in (None, 1):
+        best = load_best(tmp_path, phase=phase)
+        assert best is not None
+        assert (best.phase, best.step, best.model["weight"].tolist()) == (1, 7, [1.0, 1.0])
+    assert load_best(tmp_path, phase=2) is None
+    with pytest.raises(CheckpointError, match=rf"{BEST}: .*phase 0, got those of phase 1"):
+        load_best(tmp_path, phase=0)
+    cut(tmp_path / BEST)
+    with pytest.raises(CheckpointError, match=rf"{BEST}: expected the best weights"):
+        load_best(tmp_path)
+    shutil.copy(tmp_path / BEST, tmp_path / LAST)
+    safetensors.torch.save_file({"weight": torch.ones(2)}, tmp_path / BEST)
+    with pytest.raises(CheckpointError, match=rf"{BEST}: expected"):
+        load_best(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("position", "message"),
+    [
+        ({"phase": 99}, "one of the run's 2 phases, numbered from 0, got phase 99"),
+        ({"batch": 5}, "a batch of at most 4, got 5; go on with as many processes"),
+        ({"phase_step": 9}, "a step of phase object_head of at most 4, got 9"),
+    ],
+)
+def test_a_position_that_the_run_has_not(position: dict[str, int], message: str) -> None:
+    with pytest.raises(CheckpointError, match=rf"^last: expected {message}"):
+        check_position(TrainingState(**position), PHASES, path=Path("last"))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda model, remembered: model.pop("bias"), "network: 1 weight is missing, first bias"),
+        (lambda model, remembered: model.update(bias=torch.ones(1)), "network: bias: expected sh"),
+        (lambda model, remembered: remembered[0].pop("step"), "weight 0, 1 weight is missing"),
+        (
+            lambda model, remembered: remembered.update({2: {"step": torch.ones(())}}),
+            "got a state of weight 2",
+        ),
+        (
+            lambda model, remembered: remembered[0].update(exp_avg=torch.ones(3)),
+            "weight 0, exp_avg: expected shape",
+        ),
+    ],
+)
+def test_what_does_not_fit_changes_nothing(
+    change: Callable[[Any, Any], Any], message: str, tmp_path: Path
+) -> None:
+    found = trained()
+    model = dict(found.model)
+    remembered = {number: dict(values) for number, values in found.optimiser.items()}
+    change(model, remembered)
+    save_last(tmp_path, Checkpoint(model=model, optimiser=remembered, state=found.state))
+    loaded, (network, optimiser) = load_checkpoint(tmp_path / LAST), made()
+    with pytest.raises(CheckpointError, match=rf"^run/last: does not fit the run's .*{message}"):
+        before = [each.clone() for each in tensors_of(network, optimiser)]
+        load_weights(network, loaded.model, path=Path("run/last"))
+        before = [each.clone() for each in tensors_of(network, optimiser)]
+        load_optimiser(optimiser, loaded.optimiser, path=Path("run/last"))
+    assert all(map(torch.equal, before, tensors_of(network, optimiser)))

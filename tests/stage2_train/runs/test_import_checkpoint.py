@@ -126,7 +126,7 @@ def test_an_imported_run_is_evaluated_as_any_other(options, tmp_path) -> None:
     config = load_run_config(out)
     assert (config.recipe_name, config.recipe.model.base_width) == ("authors_vlog", 2)
     assert config.weights_digest is not None
-    assert load_checkpoint(out / "last.pt").state.is_finished(2)
+    assert load_checkpoint(out / "last.safetensors").state.is_finished(2)
     measured = run_orn("eval", out, "--workers", "0", "--device", "cpu", "--json")
     assert {"two_heads", "activity_head", "object_head"} <= measured.json.keys()
     said = " ".join(measured.stderr.split())

@@ -42,12 +42,12 @@ def folder(tmp_path) -> Path:
     standing = {"step": 20, "num_steps": 20, "finished": True, "best_metric": 0.5, "best_step": 15}
     standing["seconds"] = "long"
     (new / "state.json").write_text(json.dumps(standing))
-    (new / "last.pt").touch()
+    (new / "last.safetensors").touch()
     figures = {"two_heads": {"map": {"low": 0.3, "high": 0.5}}}
     report = {"two_heads": {"map": 0.41}, "object_head": {"map": 0.2}, "figures": figures}
     (new / "eval-validation.json").write_text(json.dumps(report))
     old = _make(runs / "table" / "old", 2)
-    (old / "last.pt").touch()
+    (old / "last.safetensors").touch()
     standing = {"step": 15, "num_steps": 20, "finished": False, "best_metric": 0.4, "seconds": 121}
     (old / "state.json").write_text(json.dumps(standing))
     begun = _make(runs / "begun", 3, rate=3e-4)
@@ -150,7 +150,7 @@ def test_no_log_is_opened_where_there_is_a_checkpoint(tmp_path, monkeypatch) -> 
     """Five hundred runs with long logs are then listed as fast as those with short ones."""
     for number in range(5):
         run = _make(tmp_path / f"run-{number}", number)
-        (run / "last.pt").touch()
+        (run / "last.safetensors").touch()
         (run / "metrics.jsonl").write_text('{"step": 15}\n')
         (run / "starts.jsonl").write_text('{"time": "2026-11-26"}\n')
         (run / "state.json").write_text('{"step": 15, "finished": false, "seconds": 121.0}')
@@ -189,7 +189,7 @@ def test_torch_is_not_imported(folder) -> None:
 def test_damage_never_hides_the_other_runs(tmp_path_factory, name, content) -> None:
     runs = tmp_path_factory.mktemp("runs")
     _make(runs / "a", 1)
-    (runs / "a" / "last.pt").touch()
+    (runs / "a" / "last.safetensors").touch()
     (runs / "a" / name).write_bytes(content)
     _make(runs / "b", 2)
     assert len(_runs(runs).stdout.splitlines()) == 3

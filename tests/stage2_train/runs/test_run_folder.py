@@ -48,9 +48,9 @@ def test_the_newest_run_is_the_one_started_last(tmp_path: Path) -> None:
         append_jsonl(tmp_path / name / "starts.jsonl", {"time": start})
         (tmp_path / name / "config.toml").write_text(f'[dataset]\nname = "{dataset}"\n')
         if has_checkpoint:
-            (tmp_path / name / "last.pt").touch()
+            (tmp_path / name / "last.safetensors").touch()
     (tmp_path / "broken").mkdir()
-    (tmp_path / "broken" / "last.pt").touch()
+    (tmp_path / "broken" / "last.safetensors").touch()
     (tmp_path / "broken" / "config.toml").write_text("no TOML")
     append_jsonl(tmp_path / "old" / "starts.jsonl", {"time": "2026-06-01T00:00:00+00:00"})
     assert newest_run("demo", among=tmp_path) == tmp_path / "old"

@@ -40,9 +40,9 @@ def test_a_truncated_last_checkpoint_costs_the_steps_since_the_one_before(
     hurt = tmp_path / "hurt"
     for stop, step in ((5, 5), (9, 9)):
         assert run_tiny(hurt, max_steps=stop).state.step == step
-    os.truncate(hurt / "last.pt", 1000)
+    os.truncate(hurt / "last.safetensors", 1000)
     run_tiny(hurt)
-    ours, theirs = (load_checkpoint(run / "last.pt").model for run in (whole, hurt))
+    ours, theirs = (load_checkpoint(run / "last.safetensors").model for run in (whole, hurt))
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)
     lines = [(run / "metrics.jsonl").read_text().count('"group"') for run in (whole, hurt)]
     assert lines[0] == lines[1]
@@ -55,11 +55,11 @@ def test_a_phase_is_not_begun_from_other_weights_than_it_should(
     phases = PhaseRecipe(object_head_epochs=1, epochs=2, hand_over="best")
     recipe = replace(tiny_recipe, phases=phases)
     run_tiny(tmp_path, recipe, max_steps=4)
-    shutil.copy(tmp_path / "last.pt", tmp_path / "kept.pt")
+    shutil.copy(tmp_path / "last.safetensors", tmp_path / "kept")
     run_tiny(tmp_path, recipe, max_steps=9)
-    shutil.copy(tmp_path / "kept.pt", tmp_path / "previous.pt")
-    os.truncate(tmp_path / "last.pt", 1000)
-    with pytest.raises(CheckpointError, match=r"best\.pt: .*phase 0"):
+    shutil.copy(tmp_path / "kept", tmp_path / "previous.safetensors")
+    os.truncate(tmp_path / "last.safetensors", 1000)
+    with pytest.raises(CheckpointError, match=r"model\.safetensors: .*phase 0"):
         run_tiny(tmp_path, recipe)
 
 
@@ -78,7 +78,7 @@ def test_a_batch_with_nan_is_named(run_tiny, tmp_path, field, what) -> None:
         pytest.raises(TrainingError, match=rf"step 0: .*{what}\w* of clip film/\d+-seg"),
     ):
         run_tiny(tmp_path, max_steps=1)
-    assert not (tmp_path / "last.pt").exists()
+    assert not (tmp_path / "last.safetensors").exists()
 
 
 class DyingClips(ClipDataset):
@@ -99,7 +99,7 @@ def test_a_worker_process_that_dies(run_tiny, tmp_path, monkeypatch) -> None:
             run_tiny(tmp_path / "run", workers=1, without_validation=True)
     assert same_weights(whole, run_tiny(tmp_path / "run", without_validation=True))
     assert whole.state.best_metric is None
-    assert not (tmp_path / "whole" / "best.pt").exists()
+    assert not (tmp_path / "whole" / "model.safetensors").exists()
 
 
 @pytest.mark.parametrize(

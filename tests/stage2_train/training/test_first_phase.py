@@ -9,7 +9,7 @@ import torch
 from orn.stage2_train.model.inputs import NetworkInputs
 from orn.stage2_train.model.network import ObjectVideoNetwork
 from orn.stage2_train.recipe import PhaseRecipe, Recipe
-from orn.stage2_train.runs.checkpoint import load_checkpoint
+from orn.stage2_train.runs.checkpoint import load_best
 from orn.stage2_train.runs.phases import plan_phases
 from orn.stage2_train.training import loop
 from orn.stage2_train.training.step import freeze_for
@@ -79,15 +79,16 @@ def test_killed_around_the_hand_over_equals_never_killed(
 ) -> None:
     """`last`: as the last checkpoint begins with the best weights of the first phase; `best`: as
     those are gone, and those of the second are there."""
-    real = {"last": loop.save_last, "best": loop.save_checkpoint}
+    save_last, save_best = loop.save_last, loop.save_best
 
-    def save(where, checkpoint):
-        begun = checkpoint.state.phase == 1
-        name = "best" if where.name == "best.pt" else "last"
-        if name == place == "last" and begun:
+    def last(run, checkpoint):
+        if place == "last" and checkpoint.state.phase == 1:
             raise KeyboardInterrupt
-        real[name](where, checkpoint)
-        if name == place and begun:
+        save_last(run, checkpoint)
+
+    def best(run, model, *, phase, step):
+        save_best(run, model, phase=phase, step=step)
+        if place == "best" and phase == 1:
             raise KeyboardInterrupt
 
     def die(*_, **options):
@@ -96,14 +97,15 @@ def test_killed_around_the_hand_over_equals_never_killed(
 
     scripted_metrics(0.9, 0.1, 0.5, 0.6)
     with pytest.MonkeyPatch.context() as patch, before_each_step(die):
-        patch.setattr(loop, "save_last", save)
-        patch.setattr(loop, "save_checkpoint", save)
+        patch.setattr(loop, "save_last", last)
+        patch.setattr(loop, "save_best", best)
         with pytest.raises(KeyboardInterrupt):
             run_tiny(tmp_path / "killed", best_handed_over)
     scripted_metrics(0.5, 0.6)
     assert same_weights(run_tiny(tmp_path / "killed", best_handed_over), whole[0])
-    best = [load_checkpoint(run / "best.pt").state for run in (tmp_path / "killed", whole[1])]
-    assert best[0] == best[1]
+    found = [load_best(run) for run in (tmp_path / "killed", whole[1])]
+    assert all(each is not None for each in found)
+    assert len({(each.phase, each.step) for each in found}) == 1
 
 
 @pytest.mark.parametrize("trains_resnet", [False, True])

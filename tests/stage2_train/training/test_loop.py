@@ -16,7 +16,7 @@ from orn.shared.jobs.termination import Terminated, terminated_as_interrupted
 from orn.stage2_train.evaluation.predictions import Predictions, predict
 from orn.stage2_train.model.network import ObjectVideoNetwork
 from orn.stage2_train.recipe import Recipe
-from orn.stage2_train.runs.checkpoint import load_checkpoint
+from orn.stage2_train.runs.checkpoint import load_best, load_checkpoint
 from orn.stage2_train.runs.run_folder import read_jsonl
 from orn.stage2_train.training import loop
 from tests.stage2_train.training.conftest import before_each_step, same_weights
@@ -119,8 +119,9 @@ def test_killed_and_resumed_equals_never_killed(whole, run_tiny, tmp_path, step,
         run_tiny(tmp_path)
     assert same_weights(run_tiny(tmp_path), whole[0])
     assert metrics_of(tmp_path) == metrics_of(whole[1])
-    best = [load_checkpoint(run / "best.pt").state for run in (tmp_path, whole[1])]
-    assert best[0] == best[1]
+    best = [load_best(run) for run in (tmp_path, whole[1])]
+    assert all(each is not None for each in best)
+    assert len({(each.phase, each.step) for each in best}) == 1
 
 
 @pytest.mark.slow
@@ -143,8 +144,8 @@ def test_early_stopping_ends_a_phase(run_tiny, tiny_recipe, tmp_path, scripted_m
     state = run_tiny(tmp_path, recipe).state
     assert (state.step, state.best_metric, state.best_step) == (16, 0.5, 8)
     assert state.is_finished(1)
-    assert load_checkpoint(tmp_path / "best.pt").state.step == 8
-    assert load_checkpoint(tmp_path / "last.pt").state == state
+    assert load_best(tmp_path, phase=0).step == 8
+    assert load_checkpoint(tmp_path / "last.safetensors").state == state
 
 
 def test_loss_that_is_not_finite_stops_before_the_weights_move(
@@ -170,5 +171,5 @@ def test_logits_that_are_not_finite_are_no_wrong_answers(run_tiny, tmp_path, mon
 def test_checkpoint_of_another_network(run_tiny, tiny_recipe, tmp_path) -> None:
     run_tiny(tmp_path, max_steps=1)
     other = varied(tiny_recipe, model={"relation_width": 7})
-    with pytest.raises(CheckpointError, match=r"last\.pt: .*not fit"):
+    with pytest.raises(CheckpointError, match=r"last\.safetensors: .*not fit"):
         run_tiny(tmp_path, other)

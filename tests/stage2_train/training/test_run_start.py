@@ -59,7 +59,7 @@ IMAGENET = ("--set", "initial_weights=imagenet", "--set", "model.backbone=resnet
 
 def same_weights(*runs: Path) -> bool:
     """Whether the last checkpoints of two runs are equal to the bit."""
-    ours, theirs = (load_checkpoint(run / "last.pt").model for run in runs)
+    ours, theirs = (load_checkpoint(run / "last.safetensors").model for run in runs)
     return all(torch.equal(ours[name], theirs[name]) for name in ours)
 
 
@@ -97,7 +97,7 @@ def test_killed_before_its_first_checkpoint_it_asks_for_the_weights_again(
 ) -> None:
     start("--weights", weights)
     whole = shutil.copytree(tmp_path / "run", tmp_path / "whole")
-    (tmp_path / "run/last.pt").unlink()
+    (tmp_path / "run/last.safetensors").unlink()
     for more in ((), ("--set", "initial_weights=imagenet")):
         said = start(*more, exit_code=2).stderr
         assert "weights of a file (sha256:" in said
@@ -144,21 +144,21 @@ def test_a_shard_that_is_damaged_ends_it_before_there_is_a_run(train, tiny_world
 def test_a_second_training_in_a_folder_is_refused(train, tmp_path) -> None:
     run = tmp_path / "run"
     train("--max-steps", 1)
-    with locked(run / "last.pt", job="orn train"):
+    with locked(run / "last.safetensors", job="orn train"):
         assert read_summary(run).state == "training"
         before = {path: path.read_bytes() for path in run.iterdir() if path.is_file()}
-        assert f"{run}/last.pt: another `orn train`" in train(exit_code=1).stderr
+        assert f"{run}/last.safetensors: another `orn train`" in train(exit_code=1).stderr
         assert {path: path.read_bytes() for path in run.iterdir() if path.is_file()} == before
     assert read_summary(run).state == "stopped"
     train()
     assert read_summary(run).state == "finished"
-    assert not lock_path(run / "last.pt").exists()
+    assert not lock_path(run / "last.safetensors").exists()
 
 
 def test_a_training_that_is_out_of_time_saves_and_goes_on(train, tmp_path) -> None:
     """Each start has time for one step; the weights are those of one that was never stopped."""
     train("--run", tmp_path / "whole")
-    num_steps = load_checkpoint(tmp_path / "whole/last.pt").state.step
+    num_steps = load_checkpoint(tmp_path / "whole/last.safetensors").state.step
     for step in range(1, num_steps + 1):
         said = train("--stop-after", "0s", "--json").json
         assert (said["step"], said["finished"]) == (step, step == num_steps)

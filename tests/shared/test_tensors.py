@@ -1,0 +1,145 @@
+"""Files of tensors with a digest: what is written is read, and nothing that was changed is."""
+
+import os
+import random
+import re
+import resource
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from orn.shared.errors import CheckpointError, PipelineError
+from orn.shared.tensors import misfit, read_tensors, write_tensors
+from tests.bounded import bounded
+
+TENSORS = {
+    "weight": torch.randn(4, 3, 3, 3).to(memory_format=torch.channels_last),
+    "half": torch.arange(6.0).reshape(2, 3).bfloat16().T,
+    "step": torch.tensor(3.0),
+    "empty": torch.zeros(0, 5),
+    "name of \N{SNOWMAN}": torch.tensor([True, False]),
+}
+METADATA = {"step": "3", "format": "pt"}
+
+
+def read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    return read_tensors(path, what="weights", remedy="copy it again")
+
+
+def assert_content(path: Path) -> None:
+    tensors, metadata = read(path)
+    assert metadata == METADATA
+    assert tensors.keys() == TENSORS.keys()
+    for name, tensor in tensors.items():
+        assert tensor.dtype == TENSORS[name].dtype
+        assert torch.equal(tensor, TENSORS[name])
+        assert tensor.is_contiguous()
+
+
+def test_what_is_written_is_read_by_anyone(tmp_path: Path) -> None:
+    path = tmp_path / "folder" / "x.safetensors"
+    write_tensors(path, TENSORS, METADATA)
+    assert_content(path)
+    assert torch.equal(safetensors.torch.load_file(path)["weight"], TENSORS["weight"])
+
+
+def test_no_flipped_bit_is_read_in_silence(tmp_path: Path) -> None:
+    path, draw = tmp_path / "x.safetensors", random.Random(0)
+    write_tensors(path, TENSORS, METADATA)
+    content, noticed = path.read_bytes(), 0
+    for _ in range(200):
+        flipped = bytearray(content)
+        flipped[draw.randrange(len(content))] ^= 1 << draw.randrange(8)
+        path.write_bytes(flipped)
+        try:
+            assert_content(path)  # such as after a flip in the padding of the header
+        except CheckpointError as err:
+            assert re.search(r"x\.safetensors: expected weights, got .*; copy it again$", str(err))
+            noticed += 1
+    assert noticed > 190
+
+
+def plain(path: Path) -> None:
+    safetensors.torch.save_file({"weight": torch.ones(3)}, path)
+
+
+def other_digest(path: Path) -> None:
+    safetensors.torch.save_file({"weight": torch.ones(3)}, path, {"digest": "0" * 64})
+
+
+def long_header(path: Path) -> None:
+    entry = b'"%d":{"dtype":"F32","shape":[0],"data_offsets":[0,0]},'
+    names = b"{" + b"".join(entry % number for number in range(100_000))
+    path.write_bytes((len(names) + 1).to_bytes(8, "little") + names[:-1] + b"} ")
+
+
+def sparse(path: Path) -> None:
+    plain(path)
+    os.truncate(path, 1 << 44)
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda path: torch.save(TENSORS, path), "expected weights, got a damaged file"),
+        (plain, "expected weights, got a damaged file"),
+        (other_digest, "expected weights, got a damaged file"),
+        (long_header, "expected weights, got a damaged file"),
+        (sparse, "expected weights, got a damaged file"),
+        (lambda path: path.write_bytes(b""), "expected weights, got a damaged file"),
+        (lambda path: path.write_bytes(b"\xff" * 9), "expected weights, got a damaged file"),
+        (lambda path: path.mkdir(), "folder"),
+        (os.mkfifo, "pipe"),
+        (lambda path: None, "No such file"),
+    ],
+)
+def test_other_files_are_refused(make: Callable[[Path], Any], said: str, tmp_path: Path) -> None:
+    make(tmp_path / "x.safetensors")
+    with pytest.raises(CheckpointError, match=rf"x\.safetensors: .*{said}"):
+        bounded(read, tmp_path / "x.safetensors")
+
+
+@pytest.mark.parametrize("length", [0, 7, 100, -1])
+def test_a_cut_file_is_refused(length: int, tmp_path: Path) -> None:
+    path = tmp_path / "x.safetensors"
+    write_tensors(path, TENSORS, METADATA)
+    path.write_bytes(path.read_bytes()[:length])
+    with pytest.raises(CheckpointError, match=r"x\.safetensors: expected weights, got a damaged"):
+        read(path)
+
+
+def write_much(path: Path) -> None:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
+    write_tensors(path, {"weight": torch.ones(1 << 20)}, {})
+
+
+def test_a_full_disk_leaves_what_was_there(tmp_path: Path) -> None:
+    path = tmp_path / "x.safetensors"
+    write_tensors(path, TENSORS, METADATA)
+    with pytest.raises(PipelineError, match=r"x\.safetensors: could not be written \(.*File too"):
+        bounded(write_much, path)
+    assert_content(path)
+    assert [each.name for each in tmp_path.iterdir()] == ["x.safetensors"]
+
+
+@pytest.mark.parametrize(
+    ("found", "message"),
+    [
+        ({}, "2 weights are missing, first a"),
+        (
+            {"a": torch.zeros(2), "b": torch.zeros(1), "c": torch.zeros(1)},
+            "no place in it, first c",
+        ),
+        ({"a": torch.zeros(2, 1), "b": torch.zeros(1)}, r"a: expected shape \(2,\), got \(2, 1\)"),
+        ({"a": torch.zeros(2).int(), "b": torch.zeros(1)}, "a: expected dtype float32, got int32"),
+        ({"a": torch.zeros(2), "b": torch.tensor([torch.nan])}, "b: expected finite numbers, got"),
+        ({"a": torch.zeros(1).expand(1 << 40), "b": torch.zeros(1)}, "a: expected shape"),
+    ],
+)
+def test_what_does_not_fit(found: dict[str, Tensor], message: str) -> None:
+    assert re.search(message, str(misfit(found, {"a": torch.ones(2), "b": torch.ones(1)})))
