@@ -152,7 +152,7 @@ class StripedDetector:
             width=width,
             boxes=boxes_N4,
             scores=generator.random(_NUM_DETECTIONS, dtype=np.float32),
-            labels=generator.integers(0, 80, _NUM_DETECTIONS).astype(np.uint8),
+            labels=generator.integers(0, 80, _NUM_DETECTIONS).astype(np.uint16),
             class_scores=(generator.random((_NUM_DETECTIONS, 80)) / 80).astype(np.float16),
             masks=tuple(masks),
         )

@@ -63,7 +63,7 @@ def made_training(folder: Path) -> list[str]:
     make_clips(ClipsRequest(manifest="demo", data_root=data, out=clips))
     settings = [word for each in _RECIPE for word in ("--set", each)]
     places = ("--data", str(data), "--shards", str(shards), "--clips", str(clips))
-    machine = ("--workers", "0", "--threads", "1", "--device", "cpu", "--no-verify-shards")
+    machine = ("--workers", "0", "--threads", "1", "--device", "cpu")
     return ["train", "demo", *places, *settings, *machine]
 
 

@@ -119,7 +119,7 @@ def _as_the_authors(frames: tuple[FrameDetections, ...]) -> dict[str, Any]:
 
 
 def _write_shard(path: Path, videos: tuple[Video, ...], tracks: _Tracks) -> None:
-    with ShardWriter(path, ENTRY, class_scores=False) as writer:
+    with ShardWriter(path, ENTRY, "label") as writer:
         for video, frames in zip(videos, tracks, strict=True):
             write_detections(
                 writer,

@@ -82,7 +82,7 @@ def four_ellipses(generator: np.random.Generator) -> FrameDetections:
         width=GRID,
         boxes=np.stack([rle.bounding_box(each, GRID) for each in counts]),
         scores=generator.uniform(0.5, 1, 4).astype(np.float32),
-        labels=generator.integers(0, NUM_COCO_CLASSES, 4).astype(np.uint8),
+        labels=generator.integers(0, NUM_COCO_CLASSES, 4).astype(np.uint16),
         class_scores=None,
         masks=counts,
     )

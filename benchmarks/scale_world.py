@@ -20,9 +20,9 @@ from orn.benchmarks.made_inputs import (
     write_detections,
     write_video,
 )
+from orn.shared.shards.column import write_members
 from orn.shared.shards.files import shard_path
-from orn.shared.shards.schema import ShardAttributes
-from orn.shared.shards.sealed_zip import write_members
+from orn.shared.shards.schema import ShardAttributes, read_attributes
 from orn.shared.shards.writer import ShardWriter
 
 FRAMES, RATE = 250, 25.0
@@ -79,15 +79,13 @@ def _pattern(path: Path, num_videos: int) -> tuple[dict[str, bytes], ShardAttrib
     generator = np.random.default_rng(0)
     frames = [four_ellipses(generator) for _ in range(_DIFFERENT)]
     digest = f"sha256:{'0' * 64}"
-    with ShardWriter(path, ENTRY, class_scores=False) as writer:
+    with ShardWriter(path, ENTRY, "label") as writer:
         for number in range(num_videos):
             stream = (frames[place % _DIFFERENT] for place in range(FRAMES))
             write_detections(writer, f"{number}", stream, rate=RATE, source_digest=digest)
     with zipfile.ZipFile(path) as file:
         members = {name: file.read(name) for name in file.namelist()}
-    attributes = ShardAttributes.from_json(
-        json.loads(members["zarr.json"])["attributes"], source=str(path)
-    )
+    attributes = read_attributes(members["zarr.json"], source=str(path))
     path.unlink()
     return members, attributes
 

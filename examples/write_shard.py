@@ -83,7 +83,8 @@ KINDS: dict[str, Makes] = {
 def main(shard: str | Path, videos: list[Path], kind: str = "masks") -> None:
     """Writes the detections of some videos as one shard."""
     make = KINDS[kind]
-    with ShardWriter(shard, f"coloured {kind} 1.0", class_scores=kind == "class-scores") as writer:
+    score_kind = "softmax" if kind == "class-scores" else "label"
+    with ShardWriter(shard, f"coloured {kind} 1.0", score_kind) as writer:
         for video in videos:
             writer.add_video(video.stem, video, of_frames(video, make))
 

@@ -24,7 +24,6 @@ from orn.shared.manifests.records import Dataset, Segment, Video
 from orn.shared.shards.files import SHARD_FILES, shard_path
 from orn.shared.shards.index import INDEX_NAME
 from orn.shared.shards.shard import Shard
-from orn.shared.shards.verified import RECORD_NAME
 from orn.shared.text_table import counted
 from orn.shared.video.read import FrameEstimate
 from orn.stage1_detect.labelled import check_segments, labelled_ranges, pack_ranges, range_frames
@@ -39,7 +38,7 @@ DETECT = Kind(
     task="detect",
     steps="frames",
     files=SHARD_FILES,
-    beside=(SUMMARY_NAME, IMPORT_SUMMARY_NAME, INDEX_NAME, RECORD_NAME),
+    beside=(SUMMARY_NAME, IMPORT_SUMMARY_NAME, INDEX_NAME),
 )
 """What a detect job is; its folder may have been one of an import."""
 _NAMED_AT_MOST = 5

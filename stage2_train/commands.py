@@ -81,11 +81,6 @@ class _Views(click.ParamType):
     help="Metrics also go to mlflow or wandb, in the run's folder; may be repeated.",
 )
 @click.option("--prepare", is_flag=True, help="Run `orn detect` first where there are no shards.")
-@click.option(
-    "--no-verify-shards",
-    is_flag=True,
-    help="Train on shards that have not been verified; else each is, once.",
-)
 @resource_options()
 @dry_run_option
 @json_option

@@ -107,7 +107,7 @@ def _add_film(writer: ShardWriter, film: FilmTruth, folder: Path) -> None:
 def _detections(annotations: Sequence[dict[str, Any]]) -> FrameDetections:
     seen = [annotation for annotation in annotations if not annotation["iscrowd"]]
     xywh_N4 = np.array([each["bbox"] for each in seen], np.float32).reshape(-1, 4)
-    labels_N = np.array([each["category_id"] - 1 for each in seen], np.uint8)
+    labels_N = np.array([each["category_id"] - 1 for each in seen], np.uint16)
     scores_NS = np.zeros((len(seen), NUM_COCO_CLASSES), np.float16)
     scores_NS[np.arange(len(seen)), labels_N] = 1
     return FrameDetections(

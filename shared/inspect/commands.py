@@ -99,8 +99,7 @@ def verify_paths(
     from orn.shared.jobs.progress import progress
     from orn.shared.manifests.load import load_dataset
     from orn.shared.shards.index import shard_paths
-    from orn.shared.shards.verify import verify_shards
-    from orn.shared.shards.verify_folder import verify_folder
+    from orn.shared.shards.verify import verify_folder, verify_shards
 
     listing = None if dataset is None else load_dataset(dataset, data_root, labels=False)
     if not paths and listing is not None:

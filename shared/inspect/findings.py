@@ -55,11 +55,10 @@ def findings(shard: Shard) -> tuple[Finding, ...]:
     """
     index_F, seconds_F = shard.frame_index(), shard.frame_seconds()
     num_F = np.diff(shard.array("frame_offsets"))
-    video_F = shard.frame_video()
-    borders = np.searchsorted(video_F, np.arange(len(shard.videos) + 1)).tolist()
     partial = _partial_videos(shard)
     found: list[Finding] = []
-    for video, start, stop in zip(shard.videos, borders, borders[1:], strict=False):
+    for video in shard.videos:
+        start, stop = shard.video_rows(video.id)
         rows = slice(start, stop)
         here = _holes(video, num_F[rows], index_F[rows], first_row=start)
         here += _jumps(video, index_F[rows], seconds_F[rows], first_row=start)

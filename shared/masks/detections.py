@@ -1,8 +1,8 @@
 """The detections of one frame: parallel arrays, one row a detection, in pixels of one grid.
 
-N detections, S = 80 COCO classes. The grid is the upright frame for our own detector; imports may
-use another one. Boxes are float32 x1 y1 x2 y2, half-open, in the whole project: `x2` is the last
-column + 1. Pixel p covers [p, p + 1), so the box [0, 0, 1, 1] is just the first pixel.
+N detections, C classes. The grid is the upright frame for our own detector; imports may use another
+one. Boxes are float32 x1 y1 x2 y2, half-open, in the whole project: `x2` is the last column + 1.
+Pixel p covers [p, p + 1), so the box [0, 0, 1, 1] is just the first pixel.
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from orn.shared.errors import ShapeError
 from orn.shared.masks import rle
-from orn.shared.masks.coco_classes import NUM_COCO_CLASSES
 from orn.shared.short_repr import short_repr
 
 
@@ -51,10 +50,11 @@ class FrameDetections:
     """(N, 4) float32 x1 y1 x2 y2, half-open, pixels of the grid."""
     scores: NDArray[np.float32]
     """(N,) float32, score of the kept class, 0..1."""
-    labels: NDArray[np.uint8]
-    """(N,) uint8, the kept class, an index into `COCO_CLASSES`."""
+    labels: NDArray[np.uint16]
+    """(N,) uint16, the kept class, an index into the detector's class names."""
     class_scores: NDArray[np.float16] | None
-    """(N, 80) float16, softmax over the COCO classes (background = 1 - sum); None: not known."""
+    """(N, C) float16, softmax over the classes (background = 1 - sum), or sigmoid; None where only
+    the kept class and its score are known."""
     masks: tuple[bytes, ...]
     """N masks, COCO compressed run lengths over the whole grid (`orn.shared.masks.rle`)."""
 
@@ -74,20 +74,21 @@ class FrameDetections:
         _check("boxes", self.boxes, shape=(None, 4), dtype=np.float32)
         num = len(self.boxes)
         _check("scores", self.scores, shape=(num,), dtype=np.float32)
-        _check("labels", self.labels, shape=(num,), dtype=np.uint8)
+        _check("labels", self.labels, shape=(num,), dtype=np.uint16)
+        num_classes = 2**16
         if self.class_scores is not None:
-            shape = (num, NUM_COCO_CLASSES)
-            _check("class_scores", self.class_scores, shape=shape, dtype=np.float16)
+            _check("class_scores", self.class_scores, shape=(num, None), dtype=np.float16)
+            num_classes = self.class_scores.shape[1]
         if not isinstance(self.masks, tuple) or len(self.masks) != num:
             found = len(self.masks) if isinstance(self.masks, tuple) else type(self.masks).__name__
             raise ShapeError(
                 f"FrameDetections.masks: wanted a tuple of {num} masks, one a box, found {found}"
             )
         _check_ordered(self.boxes)
-        if num and self.labels.max() >= NUM_COCO_CLASSES:
+        if num and self.labels.max() >= num_classes:
             raise ShapeError(
-                f"FrameDetections.labels: wanted classes 0..{NUM_COCO_CLASSES - 1}, "
-                f"found {self.labels.max()}"
+                f"FrameDetections.labels: expected classes 0 to {num_classes - 1}, as there are "
+                f"class scores, got {self.labels.max()}"
             )
 
     def __len__(self) -> int:
@@ -107,12 +108,12 @@ class FrameDetections:
 
         Args:
             masks_NHW: (N, H, W) bool, each over the whole frame; N may be 0.
-            labels: (N,) whole numbers, indices into `COCO_CLASSES`.
+            labels: (N,) whole numbers from 0, indices into the detector's class names.
             scores: (N,) 0..1.
-            class_scores: (N, 80) softmax over the COCO classes; left out where it is not known.
+            class_scores: (N, C) softmax or sigmoid over the classes; left out where not known.
 
         Raises:
-            ShapeError: if an array has another shape or type, or a label is no class.
+            ShapeError: if an array has another shape or type, or a label is not a class.
         """
         masks_NHW = np.asarray(masks_NHW)
         if masks_NHW.ndim != 3 or 0 in masks_NHW.shape[1:] or masks_NHW.dtype != np.bool_:
@@ -192,17 +193,16 @@ def _of_classes(
     """The fields of these names, of their types; raises ShapeError for a label that is no class."""
     labels_N = np.asarray(labels).reshape(-1)
     if labels_N.size and not (
-        np.issubdtype(labels_N.dtype, np.integer)
-        and 0 <= labels_N.min() <= labels_N.max() < NUM_COCO_CLASSES
+        np.issubdtype(labels_N.dtype, np.integer) and 0 <= labels_N.min() <= labels_N.max() < 2**16
     ):
         is_number = np.issubdtype(labels_N.dtype, np.number)
         found = f"{labels_N.min()} to {labels_N.max()}" if is_number else repr(labels_N[0].item())
         raise ShapeError(
-            f"FrameDetections.{caller}: wanted labels of 0 to {NUM_COCO_CLASSES - 1}, whole "
-            f"numbers, found {found} {labels_N.dtype}"
+            f"FrameDetections.{caller}: expected labels from 0 to 65535, whole numbers, "
+            f"got {found} {labels_N.dtype}"
         )
     return {
-        "labels": labels_N.astype(np.uint8),
+        "labels": labels_N.astype(np.uint16),
         "scores": np.array(scores, np.float32).reshape(-1),
         "class_scores": None if class_scores is None else np.array(class_scores, np.float16),
     }

@@ -7,6 +7,7 @@ of several sizes; of each kind of fault only the first is told, and how many mor
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -24,6 +25,22 @@ _SUM_TOLERANCE = 5e-3
 """80 probabilities, each rounded to float16."""
 _MOST_MASK_BYTES = 4 * 2**20
 """Of compressed run lengths; a mask of a 4K frame that is all noise has as many."""
+
+
+ScoreKind = Literal["softmax", "sigmoid", "label"]
+"""What class scores are: a distribution over the classes and the background, one probability a
+class, or not known: then there is the score of the kept class alone."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClassRules:
+    """What labels and scores have to be."""
+
+    num_classes: int = NUM_COCO_CLASSES
+    score_kind: ScoreKind = "softmax"
+
+
+COCO_RULES = ClassRules()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,11 +63,12 @@ class Fault:
         return f"wanted {self.wanted}, found {self.found}{more}"
 
 
-def frame_faults(frame: FrameDetections) -> list[Fault]:
-    """All that is wrong with the detections of a frame; empty for what `orn verify` accepts."""
+def frame_faults(frame: FrameDetections, rules: ClassRules = COCO_RULES) -> list[Fault]:
+    """Return all that is wrong with the detections of a frame; none for what `orn verify`
+    accepts."""
     sizes_N2 = np.full((len(frame), 2), (frame.height, frame.width))
     return [
-        *score_faults(frame.scores, frame.labels, frame.class_scores),
+        *score_faults(frame.scores, frame.labels, frame.class_scores, rules=rules),
         *place_faults(frame.boxes, frame.masks, sizes_N2),
     ]
 
@@ -106,26 +124,29 @@ def are_sound(
 
 def score_faults(
     scores_N: NDArray[np.float32],
-    labels_N: NDArray[np.uint8],
-    class_scores_NS: NDArray[np.float16] | None,
+    labels_N: NDArray[np.uint16],
+    class_scores_NC: NDArray[np.float16] | None,
+    *,
+    rules: ClassRules = COCO_RULES,
 ) -> Iterator[Fault]:
-    """Scores outside 0..1, labels that are no class, class scores that are no distribution."""
+    """Yield scores outside 0..1, labels that are not a class, invalid class scores."""
     for row, more in first_place(~((scores_N >= 0) & (scores_N <= 1))):
         yield Fault(field="scores", row=row, wanted="0 to 1", found=f"{scores_N[row]}", more=more)
-    for row, more in first_place(labels_N >= NUM_COCO_CLASSES):
-        wanted = f"a class, 0 to {NUM_COCO_CLASSES - 1}"
+    for row, more in first_place(labels_N >= rules.num_classes):
+        wanted = f"a class, 0 to {rules.num_classes - 1}"
         yield Fault(field="labels", row=row, wanted=wanted, found=f"{labels_N[row]}", more=more)
-    if class_scores_NS is not None:
-        wide_NS = class_scores_NS.astype(np.float64)
-        sums_N, least_N = wide_NS.sum(axis=1), wide_NS.min(axis=1)
-        for row, more in first_place(~((least_N >= 0) & (sums_N <= 1 + _SUM_TOLERANCE))):
-            yield Fault(
-                field="class_scores",
-                row=row,
-                wanted="no negative score and a sum of at most 1",
-                found=f"a sum of {sums_N[row]:.4f}, a least score of {least_N[row]:.4f}",
-                more=more,
-            )
+    if class_scores_NC is None:
+        return
+    wide_NC = class_scores_NC.astype(np.float64)
+    if rules.score_kind == "sigmoid":
+        most_N, what = wide_NC.max(axis=1), "a largest score"
+    else:
+        most_N, what = wide_NC.sum(axis=1), "a sum"
+    least_N = wide_NC.min(axis=1)
+    for row, more in first_place(~((least_N >= 0) & (most_N <= 1 + _SUM_TOLERANCE))):
+        wanted = f"no negative score and {what} of at most 1"
+        found = f"{what} of {most_N[row]:.4f}, a least score of {least_N[row]:.4f}"
+        yield Fault(field="class_scores", row=row, wanted=wanted, found=found, more=more)
 
 
 def place_faults(

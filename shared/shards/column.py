@@ -1,4 +1,4 @@
-"""The arrays of a shard while it is written, and the ZIP file that they become (read: `zarr_zip`).
+"""The arrays of a shard while it is written, and the ZIP file that they become (read: `record`).
 
 Rows are added at an array's end, and each chunk that is full is compressed at once, so that what a
 shard holds is in memory only compressed. zarr writes the documents, the columns bring the chunks;
@@ -6,6 +6,7 @@ it is imported with this module, not when the first shard is full, so that a pro
 start what it needs for every shard.
 """
 
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,14 +20,14 @@ from numpy.typing import ArrayLike, NDArray
 from zarr.codecs import Crc32cCodec, ZstdCodec
 from zarr.storage import MemoryStore
 
+from orn.shared.shards.record import CHECKSUM_BYTES, member_name
 from orn.shared.shards.schema import ArraySpec
-from orn.shared.shards.sealed_zip import write_members
-from orn.shared.shards.zarr_documents import CHECKSUM_BYTES
 
 CHUNK_BYTES = 128 * 1024
 """Size of a chunk before compression: a frame is read without the rest of its shard."""
 
 ZSTD_LEVEL = 9
+_TIME = (1980, 1, 1, 0, 0, 0)  # the same detections give the same bytes, whenever written
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -98,7 +99,7 @@ class Column:
 
 
 def _encoded(rows: NDArray[Any]) -> bytes:
-    """Little-endian numbers -> zstd -> checksum, as `zarr_zip` reads them and zarr does."""
+    """Little-endian numbers -> zstd -> checksum, as `chunks` reads them and zarr does."""
     body = bytes(Zstd(level=ZSTD_LEVEL).encode(rows))
     return body + google_crc32c.value(body).to_bytes(CHECKSUM_BYTES, "little")
 
@@ -126,8 +127,17 @@ def write_group(
             compressors=[ZstdCodec(level=ZSTD_LEVEL), Crc32cCodec()],
             dimension_names=column.spec.axes,
         )
-        tail = "/0" * len(row)
         # Every chunk is stored, those of zeros too, so that a lost one cannot pass for zeros.
         for index, chunk in enumerate(column.chunks()):
-            chunks[f"{name}/c/{index}{tail}"] = chunk
-    write_members(path, {key: text.to_bytes() for key, text in documents.items()} | chunks)
+            chunks[member_name(name, index, column.spec)] = chunk
+    # Documents lie before the directory, so that one read gets what opening needs.
+    write_members(path, chunks | {key: text.to_bytes() for key, text in documents.items()})
+
+
+def write_members(path: Path, members: Mapping[str, bytes]) -> None:
+    """Write a ZIP file of stored members in their order; equal members give equal bytes."""
+    with zipfile.ZipFile(path, mode="w", compression=zipfile.ZIP_STORED) as file:
+        for name, content in members.items():
+            info = zipfile.ZipInfo(name, date_time=_TIME)
+            info.external_attr = 0o600 << 16
+            file.writestr(info, content)

@@ -1,25 +1,28 @@
 """Reads shards: a folder of them as one source of detections, by video and by time."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from copy import copy
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import pairwise
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from cachetools import LRUCache
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from orn.shared.errors import ShardFormatError, ShardNotFoundError
-from orn.shared.shards.index import FolderIndex, LinePlace, OpenedFolder, open_folder
+from orn.shared.errors import JoinError, ShardFormatError, ShardNotFoundError
+from orn.shared.masks.coco_classes import COCO_CLASSES, NUM_COCO_CLASSES
+from orn.shared.masks.detections import FrameDetections
+from orn.shared.shards.chunks import ChunkCache
+from orn.shared.shards.index import IndexEntry, OpenedFolder, open_folder, record_of
+from orn.shared.shards.record import ShardRecord
 from orn.shared.shards.schema import DetectorEntry, FailedVideo, VideoEntry
 from orn.shared.shards.shard import Shard
-from orn.shared.shards.video_detections import VideoDetections
-from orn.shared.shards.zarr_zip import ChunkCache
+from orn.shared.shards.time_join import frame_interval, nearest_frames
+from orn.shared.text_table import counted
 
 DEFAULT_CACHE_BYTES = 256 * 2**20
 _SHARDS_BYTES = 16 * 2**20
@@ -32,16 +35,16 @@ class VideoPlaces:
 
     video: VideoEntry
     """What the shards say of it, its frames in all."""
-    shards: tuple[tuple[str, LinePlace | None], ...]
-    """Names of the shards, and where the folder's index has each."""
+    shards: tuple[IndexEntry, ...]
+    """The shards."""
 
 
 class DetectionFolder:
     """All shards of a folder; may be copied to worker processes, which then read for themselves.
 
     Of each shard only the attributes are read at first, of a large folder from its index. What was
-    detected is read when a frame is asked for, and kept while it fits into the cache. A copy of a
-    large folder is small: it reads the index once it is asked for a video without `places`.
+    detected is read when a frame is asked for, and kept while it fits into the cache. A copy is
+    small: it opens the folder once it is asked for a video without `places`.
 
     Args:
         path: the folder, with `shard-*.zarr.zip` in it.
@@ -49,28 +52,24 @@ class DetectionFolder:
 
     Raises:
         ShardNotFoundError: if there is no such folder, or no shard in it.
-        ShardFormatError: if a shard is damaged or of another format version, or shards come from
-            detectors with other class names.
+        ShardFormatError: if a shard is damaged or of another format version, or its classes are not
+            COCO's.
     """
 
     def __init__(self, path: Path, cache_bytes: int = DEFAULT_CACHE_BYTES) -> None:
         self.path = path
         self._cache = ChunkCache(cache_bytes)
         self._shards = _no_shards()
-        attributes = self._opened.attributes
-        self._index: FolderIndex | None = self._opened.index
-        self.detector: DetectorEntry = next(iter(attributes.values())).detector
-        """What the detections of the first shard were made with; class names are those of all."""
+        opened = self._opened
+        self._commons = opened.commons
+        first = next(iter(opened.commons.values()))
+        self.detector: DetectorEntry = first.detector
+        """What the detections of the first shard were made with."""
         self.failed: tuple[FailedVideo, ...] = tuple(
-            video for each in attributes.values() for video in each.failed
+            video for entry in opened.entries.values() for video in entry.record.failed
         )
         """Videos, or ranges of long ones, that could not be decoded."""
-        for shard, each in attributes.items():
-            if each.detector.class_names != self.detector.class_names:
-                raise ShardFormatError(
-                    f"{shard}: its detector's class names differ from those of the shards before; "
-                    "keep the shards of each detector in a folder of their own"
-                )
+        self._check_classes()
 
     @cached_property
     def _opened(self) -> OpenedFolder:
@@ -79,10 +78,23 @@ class DetectionFolder:
     @cached_property
     def _places(self) -> dict[str, list[tuple[Path, VideoEntry]]]:
         places: dict[str, list[tuple[Path, VideoEntry]]] = {}
-        for shard, each in self._opened.attributes.items():
-            for entry in each.videos:
-                places.setdefault(entry.id, []).append((shard, entry))
+        for shard, entry in self._opened.entries.items():
+            for video in entry.record.videos:
+                places.setdefault(video.id, []).append((shard, video))
         return places
+
+    def _check_classes(self) -> None:
+        """Check that all shards have COCO's classes, which is what networks take so far, with
+        softmax scores or the score of the kept class alone (`clips.objects.class_vectors`)."""
+        for common in self._commons.values():
+            names, kind = common.detector.class_names, common.score_kind
+            if names != COCO_CLASSES or kind == "sigmoid":
+                raise ShardFormatError(
+                    f"{self.path}: expected shards with the {NUM_COCO_CLASSES} COCO classes and "
+                    f"scores of the kind softmax or label, got {len(names)} classes from "
+                    f"{names[0]!r} on with {kind} scores; detect with a COCO detector into another "
+                    "--out"
+                )
 
     @property
     def video_ids(self) -> tuple[str, ...]:
@@ -98,9 +110,9 @@ class DetectionFolder:
         return tuple(dict.fromkeys(paths))
 
     def places(self, video_id: str) -> VideoPlaces:
-        """Where a video's detections lie; reads no file, raises as `entry`."""
-        video, lines = self.entry(video_id), self._opened.lines
-        shards = tuple((path.name, lines.get(path)) for path, _ in self._places[video_id])
+        """Return where a video's detections lie; reads no file, raises as `entry`."""
+        video, entries = self.entry(video_id), self._opened.entries
+        shards = tuple(entries[path] for path, _ in self._places[video_id])
         return VideoPlaces(video=video, shards=shards)
 
     def entry(self, video_id: str) -> VideoEntry:
@@ -128,11 +140,10 @@ class DetectionFolder:
         wanted = tuple(video_ids)
         parts: dict[str, list[NDArray[np.float64]]] = {video_id: [] for video_id in wanted}
         for path in self.shards_of(wanted):
-            shard = self._shard(path, self._opened.lines.get(path))
-            shard.fetch_frames()
-            seconds_F, video_F = shard.frame_seconds(), shard.frame_video()
-            borders = np.searchsorted(video_F, np.arange(len(shard.videos) + 1)).tolist()
-            for entry, (start, stop) in zip(shard.videos, pairwise(borders), strict=True):
+            shard = self._shard(self._opened.entries[path])
+            seconds_F = shard.frame_seconds()
+            for entry in shard.videos:
+                start, stop = shard.video_rows(entry.id)
                 if entry.id in parts and start < stop:
                     parts[entry.id].append(seconds_F[start:stop])
         return {
@@ -140,6 +151,12 @@ class DetectionFolder:
             for video_id, each in parts.items()
             if each
         }
+
+    def digests(self, video_ids: Iterable[str]) -> dict[str, str]:
+        """Return a digest of what each shard holds that has frames of these videos, by its name;
+        reads no file."""
+        entries = self._opened.entries
+        return {path.name: self._record(entries[path]).digest for path in self.shards_of(video_ids)}
 
     def video(self, video_id: str, places: VideoPlaces | None = None) -> "VideoDetections":
         """The detections of one video, the ranges of a long one joined.
@@ -154,8 +171,8 @@ class DetectionFolder:
         """
         places = places or self.places(video_id)
         parts: list[tuple[int, Shard, int, int]] = []
-        for name, line in places.shards:
-            shard = self._shard(self.path / name, line)
+        for entry in places.shards:
+            shard = self._shard(entry)
             start, stop = shard.video_rows(video_id)
             if start < stop:
                 parts.append((int(shard.frame_index()[start]), shard, start, stop))
@@ -172,17 +189,20 @@ class DetectionFolder:
 
     def __getstate__(self) -> dict[str, Any]:
         """Without what was read: a copy in another process reads for itself."""
-        left_out = {"_places"} if self._index is None else {"_places", "_opened"}
+        left_out = {"_places", "_opened"}
         state = {name: value for name, value in self.__dict__.items() if name not in left_out}
         return state | {"_shards": _no_shards()}
 
-    def _shard(self, path: Path, line: LinePlace | None) -> Shard:
-        shard = self._shards.get(path)
+    def _record(self, entry: IndexEntry) -> ShardRecord:
+        return record_of(self.path / entry.name, entry, self._commons[entry.record.common])
+
+    def _shard(self, entry: IndexEntry) -> Shard:
+        shard = self._shards.get(entry.name)
         if shard is None:
-            record = None if self._index is None or line is None else self._index.record(path, line)
-            shard = Shard(path, self._cache, record)
+            record = self._record(entry)
+            shard = Shard(record.path, self._cache, record)
             with suppress(ValueError):  # larger than the cache
-                self._shards[path] = shard
+                self._shards[entry.name] = shard
         return shard
 
     def _check_same(self, entries: list[VideoEntry]) -> None:
@@ -196,5 +216,139 @@ class DetectionFolder:
                 )
 
 
-def _no_shards() -> LRUCache[Path, Shard]:
+def _no_shards() -> LRUCache[str, Shard]:
     return LRUCache(_SHARDS_BYTES, getsizeof=attrgetter("size_bytes"))
+
+
+class VideoDetections:
+    """The detections of one video, its frames in order, whatever shards they lie in.
+
+    Frames are numbered by `row`, from 0, among those that were looked at; `frame_indices` has their
+    places in the decoded stream.
+
+    Args:
+        parts: the stretches of the video, in the order of its frames: shard, first row, end row.
+        video: what the shards say of it, `frames` counting all stretches.
+    """
+
+    def __init__(self, video: VideoEntry, parts: Sequence[tuple[Shard, int, int]]) -> None:
+        self.video = video
+        """The video; `frames` counts those of all shards."""
+        self.seconds: NDArray[np.float64] = np.concatenate(
+            [np.zeros(0), *(shard.frame_seconds()[start:stop] for shard, start, stop in parts)]
+        )
+        """(F,) float64, presentation times, increasing."""
+        self.frame_indices: NDArray[np.int64] = np.concatenate(
+            [
+                np.zeros(0, dtype=np.int64),
+                *(shard.frame_index()[start:stop] for shard, start, stop in parts),
+            ]
+        )
+        """(F,) int64, places in the decoded stream, increasing."""
+        self._parts = tuple(parts)
+        self._ends = np.cumsum([stop - start for _, start, stop in parts])
+        self._check_order()
+        self.interval_seconds = frame_interval(self.seconds, otherwise=1.0 / video.rate)
+        """Time from frame to frame: the median, or 1 / rate where there are fewer than two."""
+
+    @property
+    def size_bytes(self) -> int:
+        """About the memory that it takes, with its shards, without what was read of them."""
+        shards = sum(shard.size_bytes for shard, _, _ in self._parts)
+        return 1000 + self.seconds.nbytes + self.frame_indices.nbytes + shards
+
+    @property
+    def num_frames(self) -> int:
+        """F, frames that were looked at."""
+        return len(self.seconds)
+
+    def frame(self, row: int) -> FrameDetections:
+        """The detections of one frame.
+
+        Raises:
+            JoinError: if there is no such row.
+            ShardFormatError: if what its shard holds is damaged.
+        """
+        return self.frames_at([row])[0]
+
+    def frames_at(self, rows: Sequence[int]) -> list[FrameDetections]:
+        """The detections of some frames, read in as few calls as can be; raises as `frame`."""
+        found: dict[int, FrameDetections] = {}
+        of_shard: dict[Shard, dict[int, int]] = {}
+        for row in rows:
+            self._check_row(row)
+            shard, its_row = self._in_shard(row)
+            of_shard.setdefault(shard, {})[row] = its_row
+        for shard, its_rows in of_shard.items():
+            found |= zip(its_rows, shard.frames_at(list(its_rows.values())), strict=True)
+        return [found[row] for row in rows]
+
+    def check_frames(self, rows: Sequence[int]) -> None:
+        """Reads frames down to every number and mask.
+
+        Raises:
+            ShardFormatError: at the first that is damaged or breaks a rule; says which and how.
+        """
+        for row in rows:
+            shard, its_row = self._in_shard(row)
+            shard.checked_frame(its_row)
+
+    def _check_row(self, row: int) -> None:
+        if not 0 <= row < self.num_frames:
+            raise JoinError(
+                f"video {self.video.id!r}: has detections of {counted(self.num_frames, 'frame')}, "
+                f"asked for row {row}"
+            )
+
+    def _in_shard(self, row: int) -> tuple[Shard, int]:
+        """The shard of a row, and its row there."""
+        part = int(np.searchsorted(self._ends, row, side="right"))
+        shard, _, stop = self._parts[part]
+        return shard, stop - (int(self._ends[part]) - row)
+
+    def nearest_rows(
+        self, seconds: ArrayLike, *, video_F: NDArray[np.float64] | None = None
+    ) -> NDArray[np.int64]:
+        """Rows of the frames nearest to (n,) times, the earlier of two equally near: (n,).
+
+        Args:
+            seconds: the times.
+            video_F: times of all frames of the video, where they are known (see `time_join`).
+
+        Raises:
+            JoinError: for the first time that has no frame near enough, which is half of the
+                detections' own frame interval, and more behind the last ones.
+        """
+        wanted_n = np.asarray(seconds, dtype=np.float64)
+        if self.num_frames == 0:
+            raise JoinError(
+                f"video {self.video.id!r}: wanted a detection frame near {wanted_n[:1]} s, "
+                "found none: no frame of it was looked at"
+            )
+        found = nearest_frames(
+            self.seconds, wanted_n, interval=self.interval_seconds, video_F=video_F
+        )
+        if not found.is_near_n.all():
+            place = int(np.argmin(found.is_near_n))
+            raise JoinError(
+                f"video {self.video.id!r}: wanted a detection frame within "
+                f"{found.limits_n[place]:.4f} s of {wanted_n[place]:.4f} s, the nearest is at "
+                f"{self.seconds[found.rows_n[place]]:.4f} s; the detections may be of another "
+                "version of the video, or not reach so far"
+            )
+        return found.rows_n
+
+    def _check_order(self) -> None:
+        for name, values in (("frame", self.frame_indices), ("time", self.seconds)):
+            wrong = np.flatnonzero(~(values[1:] > values[:-1]))
+            if wrong.size == 0:
+                continue
+            row = int(wrong[0]) + 1
+            paths = [
+                str(self._parts[int(np.searchsorted(self._ends, each, side="right"))][0].path)
+                for each in (row - 1, row)
+            ]
+            raise ShardFormatError(
+                f"video {self.video.id!r}: {name} {values[row]} follows {values[row - 1]} "
+                f"({' and '.join(dict.fromkeys(paths))}); the same frames may lie in two shards"
+            )

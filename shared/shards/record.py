@@ -1,94 +1,263 @@
-"""What is known of a shard once its directory and its documents were read: enough to read it."""
+"""Opens a shard: its ZIP directory and its Zarr documents, checked once, so that rows can be read.
 
-from contextlib import suppress
+`zipfile` checks the documents by their CRC-32, the codec crc32c of Zarr each chunk when it is read.
+What a file claims is bounded before anything is allocated. Formats: PKWARE APPNOTE 4.3 and
+https://zarr-specs.readthedocs.io/en/latest/v3/core/.
+"""
+
+import hashlib
+import io
+import os
+import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass
-from operator import attrgetter
+from math import prod
 from pathlib import Path
-from typing import Self
+from typing import Annotated, Any, ClassVar
 
-from cachetools import LRUCache
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
+from orn.shared.config.bounded import open_file
+from orn.shared.config.fields import STRICT, explain
 from orn.shared.data_files import Stamp, stamp_of
-from orn.shared.errors import ShardFormatError
-from orn.shared.shards.schema import MOST_ROWS, ShardAttributes, arrays_of
-from orn.shared.shards.zarr_zip import GroupLayout, read_layout
+from orn.shared.errors import PipelineError, ShardFormatError, ShardNotFoundError
+from orn.shared.shards.schema import ArraySpec, ShardAttributes, read_attributes
 
-_RECORDS_BYTES = 16 * 2**20
+REMEDY = "remove it and run what wrote it again"
+CHECKSUM_BYTES = 4
+"""Of the CRC-32C at the end of each stored chunk."""
+_CODECS = ("bytes", "zstd", "crc32c")
+_MOST_ROWS = {"frames": 2**22, "detections": 2**24, "bytes": 2**32}
+"""What a shard may claim to have of each; a unit of 2,000 frames has about a thousandth of it."""
+_COUNTED = {"frames": "frame_index", "detections": "boxes", "bytes": "rle"}
+"""The array whose rows each of these is."""
+_MOST_CHUNK_BYTES = 16 * 2**20
+"""Of a chunk before compression; ours have 128 KiB."""
+_MOST_AT_ONCE = 16 * 2**20
+"""Of the ZIP directory: 250,000 members."""
+_MOST_GROUP_BYTES = 8 * 2**20
+"""Of the group's document: 25,000 videos."""
+_MOST_ARRAY_BYTES = 64 * 2**10
+"""Of an array's document, which has one kilobyte."""
+_BUFFER_BYTES = 128 * 2**10
+"""Read at once, so that the documents come with the directory behind them."""
+
+MEMBER = np.dtype([("place", "<i8"), ("num_bytes", "<u4"), ("checksum", "<u4")])
+"""A chunk in the file: where its local header begins, size and CRC-32 of its data."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArrayLayout:
+    """How an array is cut into chunks, and where they lie in the file."""
+
+    __pydantic_config__: ClassVar = STRICT | ConfigDict(
+        ser_json_bytes="base64", val_json_bytes="base64"
+    )
+
+    num_rows: Annotated[int, Field(ge=0, lt=2**48)]
+    rows_per_chunk: Annotated[int, Field(ge=1, lt=2**48)]
+    members: bytes
+    """A `MEMBER` for each chunk."""
+
+    @property
+    def members_M(self) -> NDArray[np.void]:
+        """(M,) `MEMBER`, the chunks."""
+        return np.frombuffer(self.members, MEMBER)
+
+    def chunk_bytes(self, spec: ArraySpec) -> int:
+        """Return the size of a chunk before compression."""
+        return spec.dtype.itemsize * prod(spec.row) * self.rows_per_chunk
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ShardRecord:
-    """What is known of a shard whose arrays are those of the format; enough to read it."""
+    """A shard whose attributes and arrays are those of the format; enough to read it.
 
+    Raises:
+        ShardFormatError: if its arrays are not those of the format, or are larger than any shard's.
+    """
+
+    path: Path
+    stamp: Stamp
+    """Size and time of change of the file."""
     attributes: ShardAttributes
-    layout: GroupLayout
+    layouts: Mapping[str, ArrayLayout]
+    """The arrays of `attributes.arrays`."""
 
-    @classmethod
-    def checked(cls, path: Path, attributes: ShardAttributes, layout: GroupLayout) -> Self:
-        """The record.
+    def __post_init__(self) -> None:
+        for name, spec in self.attributes.arrays.items():
+            if name not in self.layouts:
+                raise ShardFormatError(f"{self.path}: expected an array {name!r}, got none")
+            what, plus, _ = spec.counts.partition(" + ")
+            array, counted = self.layouts[name], self.layouts.get(_COUNTED[what])
+            rows = bool(plus) + (counted.num_rows if counted else 0)
+            if array.num_rows != rows or rows > _MOST_ROWS[what] + 1:
+                most = min(rows, _MOST_ROWS[what])
+                raise ShardFormatError(
+                    f"{self.path}: array {name!r}: expected {most} rows ({spec.counts}), got "
+                    f"{array.num_rows}; {REMEDY}"
+                )
+            self._check_chunks(name, spec)
 
-        Raises:
-            ShardFormatError: if the arrays are not those of the format.
-        """
-        _check_arrays(path, layout, class_scores=attributes.class_scores)
-        return cls(attributes=attributes, layout=layout)
+    def _check_chunks(self, name: str, spec: ArraySpec) -> None:
+        array, members_M = self.layouts[name], self.layouts[name].members_M
+        chunk_bytes = array.chunk_bytes(spec)
+        if (
+            chunk_bytes > _MOST_CHUNK_BYTES
+            or len(members_M) != -(-array.num_rows // array.rows_per_chunk)
+            or members_M["place"].min(initial=0) < 0
+            or members_M["num_bytes"].max(initial=0) > 2 * chunk_bytes + 1024
+        ):
+            raise ShardFormatError(
+                f"{self.path}: array {name!r}: expected {array.num_rows} rows in chunks of at most "
+                f"{_MOST_CHUNK_BYTES:,} bytes, got {len(members_M)} of {array.rows_per_chunk} rows "
+                f"({chunk_bytes:,} bytes); {REMEDY}"
+            )
 
     @property
     def size_bytes(self) -> int:
         """About the memory that it takes."""
         entries = len(self.attributes.videos) + len(self.attributes.failed)
-        return 5000 + 500 * entries + self.layout.size_bytes
+        return (
+            5000 + 500 * entries + sum(1000 + len(each.members) for each in self.layouts.values())
+        )
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 in hexadecimal of attributes, sizes and CRC-32 of all chunks; equal only for
+        shards that hold the same."""
+        found = hashlib.sha256(repr(self.attributes).encode(errors="backslashreplace"))
+        for name in self.attributes.arrays:
+            members_M = self.layouts[name].members_M
+            found.update(members_M[["num_bytes", "checksum"]].tobytes())
+        return found.hexdigest()
 
 
-_records: LRUCache[tuple[Path, int, Stamp], ShardRecord]
-_records = LRUCache(_RECORDS_BYTES, getsizeof=attrgetter("size_bytes"))
-"""Of the shards that this process opened latest, by the identity of the file."""
+def member_name(array: str, number: int, spec: ArraySpec) -> str:
+    """Return the name of the ZIP member that holds a chunk of an array."""
+    return f"{array}/c/{number}{'/0' * len(spec.row)}"
 
 
-def shard_record(path: Path) -> ShardRecord:
-    """What a shard says of itself; read and checked once in a process while the file is the same.
+class _BoundedFile(io.BufferedReader):
+    """A file of which nobody reads more at once than a directory may have."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        left = os.fstat(self.fileno()).st_size - self.tell()
+        wanted = left if size is None or size < 0 else min(size, left)
+        if wanted > _MOST_AT_ONCE:
+            raise zipfile.BadZipFile(f"claims {wanted:,} bytes at once")
+        return super().read(wanted)
+
+
+def read_record(path: Path) -> ShardRecord:
+    """Open a shard and check what it says of itself.
 
     Raises:
         ShardNotFoundError: if there is no such file.
-        ShardFormatError: if it is damaged, or not of a format version that this release reads.
+        ShardFormatError: if it is damaged, or not of the format version that this release reads.
     """
-    key = None
-    with suppress(OSError):
-        status = path.stat()
-        key = (path, status.st_ino, stamp_of(status))
-    record = None if key is None else _records.get(key)
-    if record is None:
-        found, layout = read_layout(path)
-        attributes = ShardAttributes.from_json(found, source=str(path))
-        record = ShardRecord.checked(path, attributes, layout)
-        if key is not None and key[-1] == layout.stamp:
-            with suppress(ValueError):  # larger than the cache
-                _records[key] = record
-    return record
+    if not os.path.lexists(path):
+        raise ShardNotFoundError(f"{path}: expected a shard, got no such file")
+    raw = open_file(path, error=ShardFormatError).detach()
+    try:
+        with _BoundedFile(raw, _BUFFER_BYTES) as file, zipfile.ZipFile(file) as members:  # type: ignore[call-overload]
+            stamp = stamp_of(os.fstat(file.fileno()))
+            text = _document(members, "zarr.json", most_bytes=_MOST_GROUP_BYTES)
+            attributes = read_attributes(text, source=str(path))
+            layouts = {
+                name: _layout(members, name, spec, source=str(path))
+                for name, spec in attributes.arrays.items()
+            }
+    except PipelineError:
+        raise
+    except Exception as err:  # zipfile raises several types for a directory that lies
+        why = str(err) or type(err).__name__
+        raise ShardFormatError(
+            f"{path}: expected a whole shard, got a damaged one ({why}); {REMEDY}"
+        ) from err
+    return ShardRecord(path=path, stamp=stamp, attributes=attributes, layouts=layouts)
 
 
-def _check_arrays(path: Path, layout: GroupLayout, *, class_scores: bool) -> None:
-    """Checks that the arrays of the schema are there, with their types and matching lengths."""
-    specs, forms = arrays_of(class_scores=class_scores), layout.arrays
-    for name, spec in specs.items():
-        if name not in forms:
-            raise ShardFormatError(f"{path}: array {name!r} is missing")
-        form = forms[name]
-        if (form.dtype, form.row) != (spec.dtype, spec.row):
-            raise ShardFormatError(
-                f"{path}: array {name!r}: wanted {spec.dtype} rows of {spec.row}, "
-                f"found {form.dtype} rows of {form.row}"
-            )
-    counted = {"frames": "frame_index", "detections": "boxes", "bytes": "rle"}
-    for name, spec in specs.items():
-        what, plus, _ = spec.counts.partition(" + ")
-        length = forms[counted[what]].num_rows + bool(plus)
-        if length > MOST_ROWS[what] + 1:
-            raise ShardFormatError(
-                f"{path}: wanted at most {MOST_ROWS[what]:,} {what}, found {length:,}"
-            )
-        if forms[name].num_rows != length:
-            raise ShardFormatError(
-                f"{path}: array {name!r}: wanted {length} rows ({spec.counts}), "
-                f"found {forms[name].num_rows}"
-            )
+def _document(members: zipfile.ZipFile, name: str, *, most_bytes: int) -> bytes:
+    info = _stored(members, name)
+    if info.file_size > most_bytes:
+        raise ValueError(f"{name} has {info.file_size:,} bytes, more than {most_bytes:,}")
+    return members.read(info)
+
+
+def _stored(members: zipfile.ZipFile, name: str) -> zipfile.ZipInfo:
+    if name not in members.NameToInfo:
+        raise ValueError(f"no ZIP member {name}")
+    info = members.NameToInfo[name]
+    if info.compress_type != zipfile.ZIP_STORED or info.file_size != info.compress_size:
+        raise ValueError(f"ZIP member {name} is not stored as it is")
+    return info
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Codec:
+    name: str
+    configuration: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Chunks:
+    chunk_shape: tuple[Annotated[int, Field(ge=1)], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Grid:
+    configuration: _Chunks
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _ArrayDocument:
+    """What is read of an array's `zarr.json`."""
+
+    shape: Annotated[tuple[Annotated[int, Field(ge=0, lt=2**48)], ...], Field(min_length=1)]
+    data_type: str
+    chunk_grid: _Grid
+    codecs: tuple[_Codec, ...]
+
+
+_ARRAY_DOCUMENT = TypeAdapter(_ArrayDocument)
+
+
+def _layout(members: zipfile.ZipFile, name: str, spec: ArraySpec, *, source: str) -> ArrayLayout:
+    """Return how an array lies in the file.
+
+    Raises:
+        ShardFormatError: if it is not the array that the format has.
+        ValueError: if a chunk is missing.
+    """
+    text = _document(members, f"{name}/zarr.json", most_bytes=_MOST_ARRAY_BYTES)
+    try:
+        array = _ARRAY_DOCUMENT.validate_json(text, strict=True)
+    except ValidationError as err:
+        raise ShardFormatError(
+            f"{source}: array {name!r}: expected an array of Zarr 3, got another document "
+            f"({explain(err, _ArrayDocument)})"
+        ) from err
+    num_rows, *row = array.shape
+    rows_per_chunk, *chunk_row = array.chunk_grid.configuration.chunk_shape or [0]
+    codecs = tuple(codec.name for codec in array.codecs)
+    order = (array.codecs[0].configuration or {}).get("endian", "little") if codecs else None
+    found = (order, array.data_type, tuple(row), tuple(chunk_row), codecs)
+    wanted = ("little", spec.dtype.name, spec.row, spec.row, _CODECS)
+    if found != wanted:
+        raise ShardFormatError(
+            f"{source}: array {name!r}: expected byte order, type, shape of a row in array and "
+            f"chunk, and codecs {wanted}, got {found!r:.200}"
+        )
+    chunks = [
+        _stored(members, member_name(name, number, spec))
+        for number in range(-(-num_rows // rows_per_chunk))
+    ]
+    places = [(chunk.header_offset, chunk.file_size, chunk.CRC) for chunk in chunks]
+    return ArrayLayout(
+        num_rows=num_rows,
+        rows_per_chunk=rows_per_chunk,
+        members=np.array(places, MEMBER).tobytes(),
+    )

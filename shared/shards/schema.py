@@ -1,33 +1,32 @@
-"""The shard format, version 1: names, types and axes of the arrays, and the group's attributes.
+"""The shard format, version 2: names, types and axes of the arrays, and the group's attributes.
 
 A shard is one Zarr v3 group (https://zarr-specs.readthedocs.io/en/latest/v3/core/) in a ZIP file
 whose members are stored. Its arrays are ragged and flat, little-endian, in chunks along the first
 axis, each chunk compressed with zstd and closed by its crc32c. Attributes are plain JSON.
 
-F frames in the shard, N detections, S = 80 COCO classes, R bytes of compressed run lengths.
+F frames in the shard, N detections, C classes of the detector, R bytes of compressed run lengths.
 """
 
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
-from typing import Annotated, Any, ClassVar, Self
+from dataclasses import asdict, dataclass, field
+from functools import lru_cache
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
 from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
-from orn.shared.config.fields import Positive, explain
+from orn.shared.config.bounded import parse_json
+from orn.shared.config.fields import STRICT, Positive, described, explain
 from orn.shared.errors import ShardFormatError
 from orn.shared.jobs.plan import FailedVideo as FailedVideo
-from orn.shared.masks.coco_classes import NUM_COCO_CLASSES
+from orn.shared.masks.rules import ScoreKind
 from orn.shared.video.frame import VideoInfo
 
 FORMAT_NAME = "object-detections"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
-MOST_ROWS = {"frames": 2**22, "detections": 2**24, "bytes": 2**32}
-"""What a shard may claim to have of each; a unit of 2,000 frames has about a thousandth of it."""
-
-READ_STRICTLY = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+MOST_CLASSES = 2**16
+READ_STRICTLY = STRICT
 """Of records that pydantic reads from JSON: a key that this release does not know is an error."""
 
 _MOST_PIXELS = 2**28
@@ -52,40 +51,43 @@ class ArraySpec:
     """What the first axis counts: `frames`, `detections`, `bytes`, or one of these `+ 1`."""
 
 
-ARRAYS: dict[str, ArraySpec] = {
-    # index into the attribute `videos`
-    "frame_video": ArraySpec(dtype=np.dtype("<i4"), axes=("frame",), counts="frames"),
-    # place in the decoded stream, from 0; of imported masks, among the frames of their own rate
-    "frame_index": ArraySpec(dtype=np.dtype("<i8"), axes=("frame",), counts="frames"),
-    # presentation time in seconds
-    "frame_seconds": ArraySpec(dtype=np.dtype("<f8"), axes=("frame",), counts="frames"),
-    # detections of frame f are [offsets[f], offsets[f + 1])
-    "frame_offsets": ArraySpec(dtype=np.dtype("<i8"), axes=("frame_border",), counts="frames + 1"),
-    # x1 y1 x2 y2, half-open, pixels of the video's grid
-    "boxes": ArraySpec(
-        dtype=np.dtype("<f4"), row=(4,), axes=("detection", "xyxy"), counts="detections"
-    ),
-    # score of the kept class, and that class
-    "scores": ArraySpec(dtype=np.dtype("<f4"), axes=("detection",), counts="detections"),
-    "labels": ArraySpec(dtype=np.dtype("u1"), axes=("detection",), counts="detections"),
-    # softmax over the classes; background = 1 - sum; absent if the attribute class_scores is false
-    "class_scores": ArraySpec(
-        dtype=np.dtype("<f2"),
-        row=(NUM_COCO_CLASSES,),
-        axes=("detection", "class"),
-        counts="detections",
-    ),
-    # mask of detection n is bytes [offsets[n], offsets[n + 1]) of rle: COCO compressed run lengths
-    "rle_offsets": ArraySpec(
-        dtype=np.dtype("<i8"), axes=("detection_border",), counts="detections + 1"
-    ),
-    "rle": ArraySpec(dtype=np.dtype("u1"), axes=("byte",), counts="bytes"),
-}
-
-
-def arrays_of(*, class_scores: bool) -> dict[str, ArraySpec]:
-    """The arrays of a shard, with class scores or without."""
-    return {name: spec for name, spec in ARRAYS.items() if class_scores or name != "class_scores"}
+@lru_cache(maxsize=8)
+def arrays_of(score_kind: ScoreKind, num_classes: int) -> Mapping[str, ArraySpec]:
+    """Return the arrays of a shard by name."""
+    arrays = {
+        # index into the attribute `videos`
+        "frame_video": ArraySpec(dtype=np.dtype("<i4"), axes=("frame",), counts="frames"),
+        # place in the decoded stream, from 0; of imported masks, among frames of their own rate
+        "frame_index": ArraySpec(dtype=np.dtype("<i8"), axes=("frame",), counts="frames"),
+        # presentation time in seconds
+        "frame_seconds": ArraySpec(dtype=np.dtype("<f8"), axes=("frame",), counts="frames"),
+        # detections of frame f are [offsets[f], offsets[f + 1])
+        "frame_offsets": ArraySpec(
+            dtype=np.dtype("<i8"), axes=("frame_border",), counts="frames + 1"
+        ),
+        # mask of detection n is bytes [offsets[n], offsets[n + 1]) of rle: COCO run lengths
+        "rle_offsets": ArraySpec(
+            dtype=np.dtype("<i8"), axes=("detection_border",), counts="detections + 1"
+        ),
+        # x1 y1 x2 y2, half-open, pixels of the video's grid
+        "boxes": ArraySpec(
+            dtype=np.dtype("<f4"), row=(4,), axes=("detection", "xyxy"), counts="detections"
+        ),
+        # score of the kept class, and that class
+        "scores": ArraySpec(dtype=np.dtype("<f4"), axes=("detection",), counts="detections"),
+        "labels": ArraySpec(dtype=np.dtype("<u2"), axes=("detection",), counts="detections"),
+        # softmax (background = 1 - sum) or sigmoid; absent where score_kind is label
+        "class_scores": ArraySpec(
+            dtype=np.dtype("<f2"),
+            row=(num_classes,),
+            axes=("detection", "class"),
+            counts="detections",
+        ),
+        "rle": ArraySpec(dtype=np.dtype("u1"), axes=("byte",), counts="bytes"),
+    }
+    if score_kind == "label":
+        del arrays["class_scores"]
+    return arrays
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,6 +167,12 @@ class DetectorEntry:
         return f"{self.config_name} {self.checkpoint_digest}"
 
 
+def _each_once(videos: tuple[VideoEntry, ...]) -> tuple[VideoEntry, ...]:
+    if len({video.id for video in videos}) < len(videos):
+        raise ValueError("expected each video once, got one twice")
+    return videos
+
+
 def _with_grid(video: VideoEntry) -> VideoEntry:
     if video.height * video.width > _MOST_PIXELS:
         found = f"{video.height} x {video.width}"
@@ -173,78 +181,80 @@ def _with_grid(video: VideoEntry) -> VideoEntry:
 
 
 def _with_classes(detector: DetectorEntry) -> DetectorEntry:
-    if len(detector.class_names) != NUM_COCO_CLASSES:
+    if not 1 <= len(detector.class_names) <= MOST_CLASSES:
         found = len(detector.class_names)
-        raise ValueError(f"wanted {NUM_COCO_CLASSES} class names, found {found}")
+        raise ValueError(f"expected 1 to {MOST_CLASSES:,} class names, got {found}")
     return detector
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShardAttributes:
-    """The group's attributes."""
+    """The group's attributes, beside format and version; others are ignored."""
 
-    __pydantic_config__: ClassVar = READ_STRICTLY
+    __pydantic_config__: ClassVar = STRICT | ConfigDict(extra="ignore")
 
-    videos: tuple[Annotated[VideoEntry, AfterValidator(_with_grid)], ...]
+    score_kind: ScoreKind
+    """What the scores of detections are; whether there is an array of them by class."""
+    detector: Annotated[DetectorEntry, AfterValidator(_with_classes)]
+    """What the detections were made with."""
+    videos: Annotated[
+        tuple[Annotated[VideoEntry, AfterValidator(_with_grid)], ...], AfterValidator(_each_once)
+    ]
     """What `frame_video` points into; ids are unique."""
     failed: tuple[FailedVideo, ...]
     """Videos of the unit that gave nothing."""
-    detector: Annotated[DetectorEntry, AfterValidator(_with_classes)]
-    """What the detections were made with."""
-    class_scores: bool
-    """Whether the array `class_scores` is there."""
+
+    @property
+    def arrays(self) -> Mapping[str, ArraySpec]:
+        """The arrays of the shard by name."""
+        return arrays_of(self.score_kind, len(self.detector.class_names))
 
     def to_json(self) -> dict[str, Any]:
-        """The attributes as they are written, format and version first."""
-        detector = asdict(self.detector)
-        class_names = detector.pop("class_names")
-        return {
-            "format": FORMAT_NAME,
-            "format_version": FORMAT_VERSION,
-            "class_scores": self.class_scores,
-            "class_names": list(class_names),
-            "detector": detector,
-            "videos": [asdict(video) for video in self.videos],
-            "failed": [asdict(video) for video in self.failed],
-        }
+        """Return the attributes as they are written, format and version first."""
+        return {"format": FORMAT_NAME, "format_version": FORMAT_VERSION, **asdict(self)}
 
-    @classmethod
-    def from_json(cls, attributes: Mapping[str, Any], *, source: str) -> "ShardAttributes":
-        """The attributes as read; format and version are checked before anything else.
 
-        Args:
-            attributes: the group's attributes.
-            source: the shard's path, for messages.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Group:
+    """The `zarr.json` of a shard."""
 
-        Raises:
-            ShardFormatError: if it is no shard, of another version, or an attribute is missing.
-        """
-        if attributes.get("format") != FORMAT_NAME:
-            raise ShardFormatError(
-                f"{source}: wanted format {FORMAT_NAME!r}, found {attributes.get('format')!r}; "
-                "this is no shard of detections"
-            )
-        if attributes.get("format_version") != FORMAT_VERSION:
-            raise ShardFormatError(
-                f"{source}: wanted format version {FORMAT_VERSION}, found "
-                f"{attributes.get('format_version')!r}; read it with the release that wrote it"
-            )
-        # Class names stand beside the detector that they belong to.
-        record = {name: attributes[name] for name in _ATTRIBUTES if name in attributes}
-        names = {name: attributes[name] for name in ("class_names",) if name in attributes}
-        detector = record.get("detector")
-        if isinstance(detector, dict):
-            record["detector"] = {k: v for k, v in detector.items() if k not in names} | names
-        try:
-            return _FROM_JSON.validate_json(json.dumps(record))
-        except ValidationError as err:
-            why = explain(err, cls)
-        except RecursionError:
-            why = "nested too deeply"
+    __pydantic_config__: ClassVar = STRICT | ConfigDict(extra="ignore")
+
+    zarr_format: Literal[3]
+    node_type: Literal["group"]
+    attributes: ShardAttributes
+
+
+_GROUP = TypeAdapter(_Group)
+
+
+def read_attributes(text: bytes, *, source: str) -> ShardAttributes:
+    """Return the attributes in a group's `zarr.json`; format and version are checked first.
+
+    Args:
+        text: the document.
+        source: the shard's path, for messages.
+
+    Raises:
+        ShardFormatError: if the group is not a shard of this version.
+    """
+    document = parse_json(text, source=f"{source}: zarr.json", error=ShardFormatError)
+    found = document.get("attributes") if isinstance(document, dict) else None
+    found = found if isinstance(found, dict) else {}
+    if found.get("format") != FORMAT_NAME:
         raise ShardFormatError(
-            f"{source}: attributes do not follow format version {FORMAT_VERSION} ({why})"
+            f"{source}: expected format {FORMAT_NAME!r}, got {described(found.get('format'))}; "
+            "this is not a shard of detections"
         )
-
-
-_FROM_JSON = TypeAdapter(ShardAttributes)
-_ATTRIBUTES = tuple(each.name for each in fields(ShardAttributes))
+    if found.get("format_version") != FORMAT_VERSION:
+        raise ShardFormatError(
+            f"{source}: expected format version {FORMAT_VERSION}, got "
+            f"{described(found.get('format_version'))}; detect or import again with --fresh"
+        )
+    try:
+        return _GROUP.validate_json(text).attributes
+    except ValidationError as err:
+        raise ShardFormatError(
+            f"{source}: zarr.json does not follow format version {FORMAT_VERSION} "
+            f"({explain(err, _Group)})"
+        ) from err

@@ -1,29 +1,30 @@
 """Reads one shard, as little of it as is asked for."""
 
+from bisect import bisect
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
 from orn.shared.errors import ShapeError, ShardFormatError, ShardNotFoundError
 from orn.shared.masks.detections import FrameDetections
-from orn.shared.masks.rules import frame_faults
-from orn.shared.shards.record import ShardRecord, shard_record
+from orn.shared.masks.rules import ClassRules, ScoreKind, first_place, frame_faults
+from orn.shared.shards.chunks import ChunkCache, ShardArrays
+from orn.shared.shards.record import REMEDY, ShardRecord, read_record
 from orn.shared.shards.schema import DetectorEntry, FailedVideo, VideoEntry
-from orn.shared.shards.zarr_zip import ChunkCache, ZarrZip
 from orn.shared.text_table import counted
 from orn.shared.time_ranges import MOST_SECONDS
 
 _OWN_CACHE_BYTES = 64 * 2**20
 MOST_FRAME_DETECTIONS = 10_000
 MOST_FRAME_MASK_BYTES = 16 * 2**20
-_OF_FRAMES = ("frame_video", "frame_index", "frame_seconds", "frame_offsets")
-_OF_DETECTIONS = ("boxes", "scores", "labels", "class_scores", "rle_offsets")
+_OF_FRAMES = ("frame_video", "frame_index", "frame_seconds", "frame_offsets", "rle_offsets")
+_OF_DETECTIONS = ("boxes", "scores", "labels", "class_scores")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -65,29 +66,34 @@ class Shard:
         self, path: Path, cache: ChunkCache | None = None, record: ShardRecord | None = None
     ) -> None:
         self.path = path
-        record = record or shard_record(path)
-        attributes, layout = record.attributes, record.layout
-        self._group = ZarrZip(
-            path, ChunkCache(_OWN_CACHE_BYTES) if cache is None else cache, layout
-        )
+        record = record or read_record(path)
+        attributes = record.attributes
+        cache = ChunkCache(_OWN_CACHE_BYTES) if cache is None else cache
+        self.arrays = ShardArrays(record, cache)
+        """The arrays of the format's table as they are stored, for reading rows."""
         self.videos: tuple[VideoEntry, ...] = attributes.videos
         """The videos, in the order of their frames."""
         self.failed: tuple[FailedVideo, ...] = attributes.failed
         """The videos of the unit that could not be decoded."""
         self.detector: DetectorEntry = attributes.detector
         """What the detections were made with."""
-        self.has_class_scores: bool = attributes.class_scores
-        """Whether detections come with the scores of all classes."""
+        self.score_kind: ScoreKind = attributes.score_kind
+        """What the scores of detections are."""
         self.size_bytes: int = record.size_bytes
         """About the memory that it takes, without what was read."""
-        self._has_times = False
-        self._lengths = {name: array.num_rows for name, array in layout.arrays.items()}
-        self.num_frames: int = self._lengths["frame_index"]
+        self.num_frames: int = self.arrays.num_rows("frame_index")
         """F, frames of all its videos together."""
-        self.num_detections: int = self._lengths["boxes"]
+        self.num_detections: int = self.arrays.num_rows("boxes")
         """N, detections of all its frames together."""
-        self.num_mask_bytes: int = self._lengths["rle"]
+        self.num_mask_bytes: int = self.arrays.num_rows("rle")
         """R, bytes of the run lengths of all masks."""
+        self._borders = [0, *accumulate(video.frames for video in self.videos)]
+        self._is_checked = False
+
+    @property
+    def has_class_scores(self) -> bool:
+        """Whether detections come with the scores of all classes."""
+        return self.score_kind != "label"
 
     def __repr__(self) -> str:
         """Return the path and the counts."""
@@ -117,101 +123,96 @@ class Shard:
         return list(self.frames(video_id))
 
     def array(self, name: str) -> NDArray[Any]:
-        """A whole array of the format's table (`schema.ARRAYS`); not to be written to.
+        """Return a whole array of the format's table (`schema.arrays_of`), not to be written to.
 
         Raises:
-            ShardFormatError: if the shard has no such array, or it is damaged.
+            ShardFormatError: if the shard has no such array, or is damaged.
         """
-        if name not in self._lengths:
+        if name not in self.arrays:
             raise ShardFormatError(f"{self.path}: has no array {name!r}")
-        return self._group.rows(name, 0, self._lengths[name])
-
-    def fetch_frames(self) -> None:
-        """Reads the arrays about frames at once, which are small and lie side by side.
-
-        Raises:
-            ShardFormatError: if one is damaged.
-        """
-        self._group.fetch((name, 0, self._lengths[name]) for name in _OF_FRAMES)
+        self.check()
+        return self.arrays.rows(name, 0, self.arrays.num_rows(name))
 
     def frame_video(self) -> NDArray[np.int32]:
-        """(F,) int32, for each frame the place of its video in `videos`."""
+        """Return (F,) int32, for each frame the place of its video in `videos`."""
         return self.array("frame_video")
 
     def frame_index(self) -> NDArray[np.int64]:
-        """(F,) int64, the frame's place in the decoded stream of its video, from 0."""
+        """Return (F,) int64, the frame's place in the decoded stream of its video, from 0."""
         return self.array("frame_index")
 
     def frame_seconds(self) -> NDArray[np.float64]:
-        """Return (F,) float64, the presentation time of each frame, increasing within its video.
+        """Return (F,) float64, the presentation time of each frame, increasing within its video."""
+        return self.array("frame_seconds")
+
+    def check(self) -> None:
+        """Check offsets, order and times of all frames, as the first read of a shard does.
 
         Raises:
-            ShardFormatError: also if a time is not finite, or not after the one before.
+            ShardFormatError: if they contradict each other; names array and row.
         """
-        seconds_F = self.array("frame_seconds")
-        if not self._has_times:
-            self._check_times(seconds_F)
-            self._has_times = True
-        return seconds_F
+        if self._is_checked:
+            return
+        self.arrays.fetch((name, 0, self.arrays.num_rows(name)) for name in _OF_FRAMES)
+        video_F, index_F, seconds_F, frame_offsets, rle_offsets = (
+            self.arrays.rows(name, 0, self.arrays.num_rows(name)) for name in _OF_FRAMES
+        )
+        counts = [video.frames for video in self.videos]
+        if self._borders[-1] != self.num_frames or not np.array_equal(
+            video_F, np.repeat(np.arange(len(counts)), counts)
+        ):
+            self._refuse("frame_video", f"the frames of each video side by side, {counts}")
+        self._check_offsets("frame_offsets", frame_offsets, length=self.num_detections)
+        self._check_offsets("rle_offsets", rle_offsets, length=self.num_mask_bytes)
+        for name, offsets, most in (
+            ("frame_offsets", frame_offsets, MOST_FRAME_DETECTIONS),
+            ("rle_offsets", rle_offsets[frame_offsets], MOST_FRAME_MASK_BYTES),
+        ):
+            if (largest := np.diff(offsets).max(initial=0)) > most:
+                self._refuse(name, f"at most {most:,} of a frame", found=f"{largest:,}")
+        is_first_F = np.diff(video_F, prepend=-1) != 0
+        for name, values_F, least, limit in (
+            ("frame_index", index_F, 0.0, 2.0**62),
+            ("frame_seconds", seconds_F, -MOST_SECONDS, MOST_SECONDS),
+        ):
+            rises_F = is_first_F | (values_F > np.roll(values_F, 1))
+            for row, _ in first_place(~(rises_F & (values_F >= least) & (values_F <= limit))):
+                after = "" if is_first_F[row] else f" after {values_F[row - 1]:.10g}"
+                wanted = f"increasing values from {least:g} to {limit:g}"
+                self._refuse(name, wanted, found=f"{values_F[row]:.10g}{after}", row=row)
+        self._is_checked = True
 
-    def _check_times(self, seconds_F: NDArray[np.float64]) -> None:
-        is_time_F = np.abs(seconds_F) <= MOST_SECONDS
-        is_first_F = np.diff(self.frame_video(), prepend=-1) != 0
-        is_later_F = is_first_F | (seconds_F > np.roll(seconds_F, 1))
-        wrong = np.flatnonzero(~(is_time_F & is_later_F))
-        if wrong.size:
-            row = int(wrong[0])
-            found = f"{seconds_F[row]:.10g} s"
-            found += "" if is_first_F[row] else f" after {seconds_F[row - 1]:.10g} s"
-            raise ShardFormatError(
-                f"{self.path}: array 'frame_seconds': row {row}: expected increasing times within "
-                f"{MOST_SECONDS:g} s, got {found}; detect or import the video again"
-            )
+    def _check_offsets(self, name: str, offsets: NDArray[np.int64], *, length: int) -> None:
+        for row, _ in first_place(np.diff(offsets, append=length) < 0):
+            after = offsets[row + 1] if row + 1 < len(offsets) else length
+            self._refuse(name, "offsets that never fall", f"{after} after {offsets[row]}", row=row)
+        if (offsets[0], offsets[-1]) != (0, length):
+            self._refuse(name, f"offsets from 0 to {length}", f"{offsets[0]} to {offsets[-1]}")
 
-    def rows(self, name: str, start: int, stop: int) -> NDArray[Any]:
-        """Rows [start, stop) of an array of the format's table; not to be written to.
-
-        Raises:
-            ShardFormatError: as `array`, or if there are no such rows.
-        """
-        if name not in self._lengths:
-            raise ShardFormatError(f"{self.path}: has no array {name!r}")
-        return self._group.rows(name, start, stop)
-
-    def read_through(self, name: str) -> None:
-        """Reads all of an array and keeps none of it but in the cache; raises as `array`."""
-        step = self._group.layout.arrays[name].rows_per_chunk
-        for start in range(0, self._lengths[name], step):
-            self._group.rows(name, start, min(start + step, self._lengths[name]))
+    def _refuse(
+        self, name: str, wanted: str, found: str = "others", *, row: int | None = None
+    ) -> NoReturn:
+        place = "" if row is None else f"row {row}: "
+        raise ShardFormatError(
+            f"{self.path}: array {name!r}: {place}expected {wanted}, got {found}; {REMEDY}"
+        )
 
     def frame(self, row: int) -> FrameDetections:
-        """The detections of the frame in this row of the shard, from 0, of the right shapes.
+        """Return the detections of the frame in this row of the shard, from 0.
 
         Raises:
-            ShardFormatError: if there is no such row, or what it holds is damaged.
+            ShardFormatError: if there is no such row, or the shard is damaged.
         """
+        self.check()
         if not 0 <= row < self.num_frames:
             raise ShardFormatError(
                 f"{self.path}: has {counted(self.num_frames, 'frame')}, asked for row {row}"
             )
-        rows = self._group.rows
-        number = int(rows("frame_video", row, row + 1)[0])
-        if not 0 <= number < len(self.videos):
-            raise ShardFormatError(
-                f"{self.path}: array 'frame_video': row {row}: wanted one of {len(self.videos)} "
-                f"videos, found {number}"
-            )
-        video = self.videos[number]
+        rows, video = self.arrays.rows, self._video_of(row)
         try:
             start, stop = rows("frame_offsets", row, row + 2).tolist()
-            if not 0 <= stop - start <= MOST_FRAME_DETECTIONS:
-                wanted = f"wanted at most {MOST_FRAME_DETECTIONS:,} detections"
-                raise ShapeError(f"{wanted}, found {stop - start:,}")
             borders = rows("rle_offsets", start, stop + 1).tolist()
             first = borders[0]
-            if borders != sorted(borders) or borders[-1] - first > MOST_FRAME_MASK_BYTES:
-                wanted = f"wanted masks of {MOST_FRAME_MASK_BYTES:,} bytes at most, in their order"
-                raise ShapeError(f"{wanted}, found bytes {first:,} to {borders[-1]:,}")
             rle = rows("rle", first, borders[-1]).tobytes()
             return FrameDetections(
                 height=video.height,
@@ -222,61 +223,49 @@ class Shard:
                 class_scores=rows("class_scores", start, stop) if self.has_class_scores else None,
                 masks=tuple([rle[a - first : b - first] for a, b in pairwise(borders)]),
             )
-        except ShapeError as err:
-            why = str(err).removeprefix("FrameDetections.")
-            raise ShardFormatError(f"{self._place(row)}: {why}") from err
-        except ShardFormatError as err:
-            why = str(err).removeprefix(f"{self.path}: ")
+        except (ShapeError, ShardFormatError) as err:
+            why = str(err).removeprefix("FrameDetections.").removeprefix(f"{self.path}: ")
             raise ShardFormatError(f"{self._place(row)}: {why}") from err
 
     def frames_at(self, rows: Sequence[int]) -> list[FrameDetections]:
-        """The detections of the frames in these rows, read in as few calls as can be.
+        """Return the detections of the frames in these rows, read in as few calls as can be.
 
         Raises:
             ShardFormatError: as `frame`.
         """
-        self._group.ahead = lambda: self._fetch(rows)
+        self.check()
+        self.arrays.ahead = lambda: self._fetch(rows)
         try:
             return [self.frame(row) for row in rows]
         finally:
-            self._group.ahead = None
+            self.arrays.ahead = None
 
     def _fetch(self, rows: Sequence[int]) -> None:
-        group = self._group
-        rows = [row for row in rows if 0 <= row < self.num_frames]
+        read = self.arrays.rows
+        wanted: list[tuple[str, int, int]] = []
         with suppress(ShardFormatError):  # `frame` tells, and of which
-            whole = (("frame_video", 1), ("frame_offsets", 2))
-            group.fetch((name, row, row + more) for row in rows for name, more in whole)
-            spans = [group.rows("frame_offsets", row, row + 2).tolist() for row in rows]
-            spans = [
-                (start, stop)
-                for start, stop in spans
-                if 0 <= start < stop <= min(self.num_detections, start + MOST_FRAME_DETECTIONS)
-            ]
-            names = [name for name in _OF_DETECTIONS if name in self._lengths]
-            group.fetch(
-                (name, start, stop + (name == "rle_offsets"))
-                for name in names
-                for start, stop in spans
-            )
-            borders = [group.rows("rle_offsets", start, stop + 1)[[0, -1]] for start, stop in spans]
-            group.fetch(
-                ("rle", start, stop)
-                for start, stop in (each.tolist() for each in borders)
-                if 0 <= start < stop <= min(self.num_mask_bytes, start + MOST_FRAME_MASK_BYTES)
-            )
+            for row in rows:
+                start, stop = read("frame_offsets", row, row + 2).tolist()
+                wanted += [(name, start, stop) for name in _OF_DETECTIONS if name in self.arrays]
+                wanted.append(("rle", *read("rle_offsets", start, stop + 1)[[0, -1]].tolist()))
+            self.arrays.fetch(each for each in wanted if each[1] < each[2])
 
     def checked_frame(self, row: int) -> FrameDetections:
-        """The same, down to every number and mask.
+        """Return the same, checked down to every number and mask.
 
         Raises:
             ShardFormatError: also if it holds what `orn.shared.masks.rules` refuses.
         """
         frame = self.frame(row)
-        for fault in frame_faults(frame):
+        for fault in frame_faults(frame, self.rules):
             what = f"{fault.field} of detection {fault.row}"
             raise ShardFormatError(f"{self._place(row)}: {what}: {fault.message}")
         return frame
+
+    @property
+    def rules(self) -> ClassRules:
+        """What labels and scores have to be."""
+        return ClassRules(num_classes=len(self.detector.class_names), score_kind=self.score_kind)
 
     def frames(self, video_id: str | None = None) -> Iterator[ShardFrame]:
         """The frames of one video, or of all, in their order; each is read when its turn comes.
@@ -290,43 +279,35 @@ class Shard:
             yield self.whole_frame(row, self.frame(row))
 
     def whole_frame(self, row: int, detections: FrameDetections) -> ShardFrame:
-        """The frame in a row, which has these detections, with its video and its time."""
+        """Return the frame in a row, which has these detections, with its video and its time."""
         return ShardFrame(
-            video=self.videos[int(self.rows("frame_video", row, row + 1)[0])],
-            index=int(self.rows("frame_index", row, row + 1)[0]),
+            video=self._video_of(row),
+            index=int(self.frame_index()[row]),
             seconds=float(self.frame_seconds()[row]),
             detections=detections,
             class_names=self.detector.class_names,
         )
 
+    def _video_of(self, row: int) -> VideoEntry:
+        return self.videos[bisect(self._borders, row) - 1]
+
     def _place(self, row: int) -> str:
         """Shard, video and frame, for messages."""
-        video = self.videos[int(self._group.rows("frame_video", row, row + 1)[0])].id
-        try:
-            return f"{self.path}: video {video!r} frame {self.frame_index()[row]}"
-        except ShardFormatError:
-            return f"{self.path}: video {video!r} row {row}"
+        return f"{self.path}: video {self._video_of(row).id!r} frame {self.frame_index()[row]}"
 
     def video_rows(self, video_id: str) -> tuple[int, int]:
-        """Rows [start, stop) of the frames of one video; equal if it has none.
+        """Return rows [start, stop) of the frames of one video; equal if it has none.
 
         Raises:
             ShardNotFoundError: if the shard does not have the video.
-            ShardFormatError: if its frames do not lie side by side.
+            ShardFormatError: if the shard is damaged.
         """
-        places = [place for place, video in enumerate(self.videos) if video.id == video_id]
-        if not places:
-            such_as = f", such as {self.videos[0].id!r}" if self.videos else ""
-            raise ShardNotFoundError(
-                f"{self.path}: expected the id of one of its {len(self.videos)} videos{such_as}, "
-                f"got {video_id!r}"
-            )
-        self.fetch_frames()
-        video_of_frame = self.frame_video()
-        start, stop = np.searchsorted(video_of_frame, [places[0], places[0] + 1]).tolist()
-        if stop - start != self.videos[places[0]].frames:
-            raise ShardFormatError(
-                f"{self.path}: video {video_id!r}: wanted its {self.videos[places[0]].frames} "
-                f"frames side by side, found {stop - start}"
-            )
-        return start, stop
+        self.check()
+        for place, video in enumerate(self.videos):
+            if video.id == video_id:
+                return self._borders[place], self._borders[place + 1]
+        such_as = f", such as {self.videos[0].id!r}" if self.videos else ""
+        raise ShardNotFoundError(
+            f"{self.path}: expected the id of one of its {len(self.videos)} videos{such_as}, "
+            f"got {video_id!r}"
+        )

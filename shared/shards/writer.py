@@ -1,11 +1,11 @@
 """Writes a shard: collects the detections of one unit, compressed as they come, and commits them as
 a whole, or not at all."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from numbers import Integral, Real
 from pathlib import Path
-from typing import Self
+from typing import Self, get_args
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from orn.shared.errors import ShapeError
 from orn.shared.jobs.atomic_file import replacing
 from orn.shared.masks.coco_classes import COCO_CLASSES
 from orn.shared.masks.detections import FrameDetections
-from orn.shared.masks.rules import frame_faults
+from orn.shared.masks.rules import ClassRules, ScoreKind, frame_faults
 from orn.shared.shards.column import Column, ColumnMark, write_group
 from orn.shared.shards.schema import (
     DetectorEntry,
@@ -52,11 +52,18 @@ class ShardWriter:
             `shard-*.zarr.zip`.
         detector: what the detections are made with, or its name, which then stands for weights and
             settings, too: detections that are not comparable have different names.
-        class_scores: whether every frame comes with class scores, or none does.
+        score_kind: what the class scores of every frame are, `softmax` or `sigmoid`; `label` where
+            only the score of the kept class is known.
+        class_names: names of the classes, where the detector is given by its name.
     """
 
     def __init__(
-        self, path: str | Path, detector: DetectorEntry | str, class_scores: bool = True
+        self,
+        path: str | Path,
+        detector: DetectorEntry | str,
+        score_kind: ScoreKind = "softmax",
+        *,
+        class_names: Sequence[str] = COCO_CLASSES,
     ) -> None:
         self._path = Path(path)
         if isinstance(detector, str):
@@ -64,11 +71,14 @@ class ShardWriter:
                 config_name=detector,
                 config_digest="unknown",
                 checkpoint_digest="unknown",
-                class_names=COCO_CLASSES,
+                class_names=tuple(class_names),
             )
+        if score_kind not in get_args(ScoreKind):
+            kinds = ", ".join(get_args(ScoreKind))
+            raise ShapeError(f"{path}: expected a score_kind of {kinds}, got {score_kind!r}")
         self._detector = detector
-        self._class_scores = class_scores
-        specs = arrays_of(class_scores=class_scores)
+        self._rules = ClassRules(num_classes=len(detector.class_names), score_kind=score_kind)
+        specs = arrays_of(score_kind, len(detector.class_names))
         self._columns = {name: Column(spec) for name, spec in specs.items()}
         for name in ("frame_offsets", "rle_offsets"):
             self._columns[name].add([0])
@@ -94,10 +104,10 @@ class ShardWriter:
             what = f"video {self._open.entry.id!r} was begun and not ended"
             raise ShapeError(f"{self._path}: {what}; nothing was written")
         attributes = ShardAttributes(
+            score_kind=self._rules.score_kind,
+            detector=self._detector,
             videos=tuple(self.videos),
             failed=tuple(self.failed),
-            detector=self._detector,
-            class_scores=self._class_scores,
         )
         with replacing(self._path) as temporary:
             write_group(temporary, columns=self._columns, attributes=attributes.to_json())
@@ -182,7 +192,7 @@ class ShardWriter:
 
         Raises:
             ShapeError: if no video is open, the order or the grid is wrong, or class scores are
-                given where the shard has none or the other way round.
+                given where the shard has none or the other way round, or do not fit the classes.
         """
         video = self._open
         if video is None:
@@ -232,7 +242,7 @@ class ShardWriter:
         self.failed.append(FailedVideo(id=video_id, reason=reason))
 
     def _check_rules(self, frame_index: Integral, detections: FrameDetections) -> None:
-        for fault in frame_faults(detections):
+        for fault in frame_faults(detections, self._rules):
             raise ShapeError(
                 f"{self._path}: video {self.open_id!r} frame {frame_index}: {fault.field} of "
                 f"detection {fault.row}: {fault.message}"
@@ -253,11 +263,18 @@ class ShardWriter:
                 f"{place}: wanted detections on a grid of {grid[0]} x {grid[1]}, "
                 f"found {detections.height} x {detections.width}; add_video(grid=...) takes another"
             )
-        if (detections.class_scores is not None) != self._class_scores:
-            wanted, found = ("some", "none") if self._class_scores else ("none", "some")
+        num_classes, score_kind = self._rules.num_classes, self._rules.score_kind
+        scores_NC = detections.class_scores
+        given = "none" if scores_NC is None else f"scores of {scores_NC.shape[1]} classes"
+        wanted = "none" if score_kind == "label" else f"scores of {num_classes} classes"
+        if given != wanted:
             raise ShapeError(
-                f"{place}: wanted {wanted} class scores, found {found}; all frames of a shard have "
-                "them, or none with ShardWriter(..., class_scores=False)"
+                f"{place}: expected class scores: {wanted}, got: {given}; all frames of a shard "
+                'have them, or none with ShardWriter(..., score_kind="label")'
+            )
+        if detections.labels.max(initial=0) >= num_classes:
+            raise ShapeError(
+                f"{place}: expected labels of {num_classes} classes, got {detections.labels.max()}"
             )
 
     def _check_new(self, video_id: str) -> None:

@@ -161,7 +161,7 @@ class ImportWork:
 
     def _import_unit(self, unit: Unit, advance: Advance) -> UnitResult:
         warnings: list[str] = []
-        with ShardWriter(self.path(unit), self.job.entry, class_scores=False) as writer:
+        with ShardWriter(self.path(unit), self.job.entry, "label") as writer:
             for part in unit.parts:
                 background = self._import_video(part.video_id, writer)
                 if background:

@@ -81,7 +81,7 @@ def frame_of(
             width=GRID,
             boxes=np.asarray(boxes, dtype=np.float32).reshape(-1, 4),
             scores=np.asarray(scores, dtype=np.float32),
-            labels=np.asarray(labels, dtype=np.uint8),
+            labels=np.asarray(labels, dtype=np.uint16),
             class_scores=None,
             masks=masks,
         )

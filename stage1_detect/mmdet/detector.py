@@ -133,7 +133,7 @@ class MmdetDetector:
             width=width,
             boxes=clip_boxes(found.boxes.numpy(), height=height, width=width),
             scores=found.scores.numpy(),
-            labels=found.labels.numpy().astype(np.uint8),
+            labels=found.labels.numpy().astype(np.uint16),
             class_scores=found.class_scores.numpy().astype(np.float16),
             masks=masks,
         )

@@ -21,7 +21,7 @@ from orn.shared.errors import JoinError
 from orn.shared.manifests.records import Video
 from orn.shared.manifests.source import source_of
 from orn.shared.masks.coco_classes import COCO_CLASSES
-from orn.shared.shards.video_detections import VideoDetections
+from orn.shared.shards.reader import VideoDetections
 from orn.shared.video.read import read_frames
 from orn.stage2_train.predict.opened import OpenedModel
 from orn.stage2_train.predict.records import DecidingPair, SegmentPrediction, WindowPrediction

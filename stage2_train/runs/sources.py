@@ -3,7 +3,7 @@ they are still what a run began with."""
 
 import json
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,7 +14,6 @@ from orn.shared.errors import ConfigError, PipelineError
 from orn.shared.jobs.atomic_file import write_text
 from orn.shared.manifests.records import Dataset, Task
 from orn.shared.shards.reader import DetectionFolder
-from orn.shared.shards.verified import shard_digest
 from orn.shared.text_table import counted
 from orn.stage2_train.clips.controls import FrameOrder
 from orn.stage2_train.clips.dataset import ClipDataset, ClipSettings
@@ -166,21 +165,21 @@ def _check_batch(recipe: Recipe, num_frames: int) -> None:
 
 
 def warn_of_other_data(
-    run: Path, clips: DatasetFrames, shards: Sequence[Path], *, video_ids: Iterable[str]
+    run: Path, clips: DatasetFrames, detections: DetectionFolder, *, video_ids: Iterable[str]
 ) -> None:
     """Notes what a run begins with; when it goes on, warns of what has changed since, by name.
 
     Args:
         run: the folder.
         clips: frames; those that are decoded while training are not looked at.
-        shards: those that have anything to train on.
+        detections: objects.
         video_ids: of what is trained on.
 
     Raises:
-        ShardFormatError: if a shard is no ZIP file.
         PipelineError: if the disk refuses.
     """
-    found = {path.name: shard_digest(path) for path in shards}
+    video_ids = tuple(video_ids)
+    found = detections.digests(video_ids)
     if isinstance(clips, ClipStore):
         found["clip store"] = clips.digest(video_ids)
     path = run / DATA_NAME

@@ -6,16 +6,11 @@ import os
 import shlex
 import time
 from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
-
-from accelerate import Accelerator
 
 from orn.shared.errors import PipelineError, ShardNotFoundError
 from orn.shared.jobs.commands import run_orn
 from orn.shared.shards.index import shard_paths
-from orn.shared.shards.verified import unverified, verify_all
 from orn.shared.text_table import counted
-from orn.stage2_train.devices import main_progress
 from orn.stage2_train.resources import Resources
 
 logger = logging.getLogger(__name__)
@@ -74,25 +69,6 @@ def _missing(manifest: str, dataset_name: str, resources: Resources) -> dict[str
         out = ["--out", str(clips)] if resources.clips else []
         missing[f"clip store {clips}"] = ["clips", manifest, *data, *out]
     return missing
-
-
-def require_verified(shards: Sequence[Path], accelerator: Accelerator, *, workers: int) -> None:
-    """Verifies the shards that never were; processes that train together share them.
-
-    Raises:
-        ShardFormatError: if one is not whole.
-    """
-    todo = unverified(shards[accelerator.process_index :: accelerator.num_processes])
-    if not todo:
-        return
-    if accelerator.is_main_process:
-        logger.info(
-            "%d of %s new here, and verified once before they are trained on",
-            len(todo) * accelerator.num_processes,
-            counted(len(shards), "shard is", "shards are"),
-        )
-    with main_progress(accelerator, "verify", total=len(todo), unit="shards") as bar:
-        verify_all(todo, workers=workers, bar=bar)
 
 
 def spread_over_videos(video_ids: Sequence[str], number: int) -> list[int]:

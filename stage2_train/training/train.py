@@ -47,7 +47,6 @@ from orn.stage2_train.training.backbone import (
 from orn.stage2_train.training.loop import TrainingData, train_network
 from orn.stage2_train.training.prepare import (
     require_prepared,
-    require_verified,
     spread_over_videos,
     warn_of_decoding,
 )
@@ -84,8 +83,6 @@ class TrainRequest:
     """Trackers of accelerate beside TensorBoard."""
     prepare: bool = False
     """Whether to detect first where there are no shards."""
-    no_verify_shards: bool = False
-    """Whether to train on shards that have never been verified."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,12 +94,6 @@ class _Plan:
     train: JoinedSplit
     validation: JoinedSplit
     run: Path
-
-    @property
-    def shards(self) -> tuple[Path, ...]:
-        """Those that have anything to train or to choose a checkpoint by."""
-        segments = (*self.train.segments, *self.validation.segments)
-        return self.sources.detections.shards_of(each.video_id for each in segments)
 
     @property
     def counts(self) -> dict[str, int]:
@@ -139,14 +130,11 @@ def _train(
 ) -> dict[str, Any]:
     """What `train` does while it holds the run."""
     recipe, sources, resources = plan.config.recipe, plan.sources, request.resources
-    if not request.no_verify_shards and not (plan.run / LAST_NAME).is_file():
-        require_verified(plan.shards, accelerator, workers=resources.workers)
     network = _first_network(plan, request)
     if accelerator.is_main_process:
         start_run(plan.run, plan.config, threads=resources.num_threads())
         trained = [each.video_id for each in plan.train.segments]
-        shards = sources.detections.shards_of(trained)
-        warn_of_other_data(plan.run, sources.clips, shards, video_ids=trained)
+        warn_of_other_data(plan.run, sources.clips, sources.detections, video_ids=trained)
     accelerator.wait_for_everyone()
     validation = sources.clip_dataset(plan.validation, recipe)
     data = TrainingData(

@@ -108,7 +108,7 @@ def test_detections_are_compared_with_those_that_they_belong_to() -> None:
     assert found["largest_score"] == pytest.approx(0.05)
     assert found["boxes_within_0.01_px"] == found["equal_mask_share"] == 0.5
     assert found["least_mask_iou"] == pytest.approx(0.9)
-    other_class = replace(ours, labels=np.ones(2, dtype=np.uint8))
+    other_class = replace(ours, labels=np.ones(2, dtype=np.uint16))
     assert compare_frames([other_class], [theirs])["matched_share"] == 0
     assert compare_frames([ours], [detections()])["matched_share"] == 1
 

@@ -17,9 +17,9 @@ from orn.shared.jobs.plan import Plan, plan_units
 from orn.shared.manifests.load import load_dataset
 from orn.shared.shards.column import write_group
 from orn.shared.shards.reader import DetectionFolder
+from orn.shared.shards.record import read_record
 from orn.shared.shards.shard import Shard
 from orn.shared.shards.verify import verify_shard
-from orn.shared.shards.zarr_zip import read_layout
 from orn.shared.video.read import estimate, frame_seconds, read_frames
 from orn.stage1_detect.imports.authors_vlog import read_authors
 from orn.stage1_detect.imports.epic100 import read_epic100
@@ -109,13 +109,16 @@ def _read_shard(path: Path) -> Any:
     return (
         [(each.boxes.tolist(), each.scores.tolist(), each.masks) for each in frames],
         video.seconds.tolist(),
-        json.dumps(summary_to_dict(replace(summarise(shard), path=Path("s"))), allow_nan=False),
+        json.dumps(
+            summary_to_dict(replace(summarise(shard), path=Path("s"), size_bytes=0)),
+            allow_nan=False,
+        ),
         problems,
     )
 
 
 def repacked(path: Path, change: Callable[[dict[str, bytes]], Any]) -> None:
-    """Packs a ZIP anew, without a seal and with checksums that match."""
+    """Packs a ZIP anew, with checksums that match."""
     with zipfile.ZipFile(path) as source:
         members = {name: source.read(name) for name in source.namelist()}
     change(members)
@@ -137,12 +140,12 @@ def _member(name: str) -> Document:
     return Document(get=get, put=put)
 
 
-ODD_NUMBERS = (np.nan, np.inf, -np.inf, 1e30, -1, 0, 1, 79, 80, 255, 2**31, 2**62)
+ODD_NUMBERS = (np.nan, np.inf, -np.inf, 1e30, -1, 0, 1, 79, 80, 2**16 - 1, 2**31, 2**62)
 
 
 def _odd_columns(path: Path) -> Cases:
     """Numbers that no detector gives, with the right checksums."""
-    attributes, content = read_layout(path)[0], arrays_in(path)
+    attributes, content = read_record(path).attributes.to_json(), arrays_in(path)
     for name, values in content.items():
         for number in ODD_NUMBERS:
             flat = values.copy().reshape(-1)

@@ -10,8 +10,8 @@ import pytest
 from orn.predict_videos.detecting import objects_in
 from orn.shared.manifests.records import METRICS, Task, Video
 from orn.shared.masks.detections import FrameDetections
+from orn.shared.shards.reader import VideoDetections
 from orn.shared.shards.schema import FailedVideo
-from orn.shared.shards.video_detections import VideoDetections
 from orn.stage2_train.predict.look import look
 from orn.stage2_train.predict.opened import OpenedModel, open_model
 from orn.stage2_train.predict.page import LARGEST_PAGE_BYTES, PredictionPage

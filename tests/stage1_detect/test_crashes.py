@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from orn.benchmarks.kill_jobs import is_good, kill_trials, unit_files
-from orn.shared.shards.verified import RECORD_NAME
 from tests.conftest import ROOT
 from tests.processes import Ended, run_alone
 from tests.stage1_detect import crash_job
@@ -64,8 +63,7 @@ def expected(world: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str,
 
 
 def names(folder: Path) -> list[str]:
-    """Of all files but the record of shards that need no verification, which may be there."""
-    return sorted(path.name for path in folder.iterdir() if path.name != RECORD_NAME)
+    return sorted(path.name for path in folder.iterdir())
 
 
 def check_whole(folder: Path, expected: dict[str, bytes]) -> None:

@@ -32,6 +32,5 @@ def make_small_demo(folder: Path) -> None:
                 resources=Resources(device="cpu", threads=1),
                 overrides=_RECIPE,
                 run=Path("runs/demo"),
-                no_verify_shards=True,
             )
         )

@@ -40,7 +40,7 @@ GRID = (60, 80)
 """(height, width) of the films and of the detection grid."""
 STORED = StoreSettings(height=48, width=72, jpeg_quality=95)
 COLOURS = np.array([[220, 40, 40], [40, 200, 40], [60, 60, 230]], np.uint8)
-LABELS = np.array([0, 39, 41], np.uint8)
+LABELS = np.array([0, 39, 41], np.uint16)
 
 DETECTOR = DetectorEntry(
     config_name="drawn",
@@ -128,7 +128,7 @@ def write_store(
 
 def write_films_shard(path: Path, films: list[Film], *, class_scores: bool = True) -> None:
     """A shard of the films, every frame of them."""
-    with ShardWriter(path, DETECTOR, class_scores=class_scores) as writer:
+    with ShardWriter(path, DETECTOR, "softmax" if class_scores else "label") as writer:
         for film in films:
             writer.begin_video(
                 video_entry(

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from orn.shared.masks import rle
 from orn.shared.masks.coco_classes import COCO_CLASSES
 from orn.shared.masks.detections import FrameDetections, clip_boxes
+from orn.shared.masks.rules import ScoreKind
 from orn.shared.shards.schema import DetectorEntry, VideoEntry
 from orn.shared.shards.writer import ShardWriter
 
@@ -52,7 +53,7 @@ def blocks(
         width=width,
         boxes=np.array([each[2:] for each in found], np.float32).reshape(-1, 4),
         scores=np.array([each[1] for each in found], np.float32),
-        labels=np.array([each[0] for each in found], np.uint8),
+        labels=np.array([each[0] for each in found], np.uint16),
         class_scores=scores_NS if class_scores else None,
         masks=tuple(masks),
     )
@@ -77,7 +78,7 @@ def drawn_detections(
         width=width,
         boxes=boxes,
         scores=scores.max(axis=1, initial=0).astype(np.float32),
-        labels=scores.argmax(axis=1).astype(np.uint8),
+        labels=scores.argmax(axis=1).astype(np.uint16),
         class_scores=scores.astype(np.float16) if class_scores else None,
         masks=tuple(masks),
     )
@@ -100,7 +101,8 @@ def write_shard(
 ) -> Path:
     """A shard of videos; `size` (height, width) is that of one without frames, `failed` has the
     reasons by id, `entry` is the same for every video."""
-    with ShardWriter(path, detector, class_scores=class_scores) as writer:
+    score_kind: ScoreKind = "softmax" if class_scores else "label"
+    with ShardWriter(path, detector, score_kind) as writer:
         for video_id, frames in videos.items():
             height, width = (frames[0][2].height, frames[0][2].width) if frames else size
             writer.begin_video(
@@ -154,7 +156,7 @@ class FakeDetector:
             width=width,
             boxes=clip_boxes(box, height=height, width=width),
             scores=np.array([grey / 255], dtype=np.float32),
-            labels=np.array([7], dtype=np.uint8),
+            labels=np.array([7], dtype=np.uint16),
             class_scores=np.full((1, 80), self._class_score, dtype=np.float16),
             masks=(rle.encode(mask_HW),),
         )

@@ -104,17 +104,9 @@ def index_of(
 
 
 def video_borders(shard: Shard) -> list[int]:
-    """Rows of video v are [borders[v], borders[v + 1]).
-
-    Raises:
-        ShardFormatError: if the frames of a video do not lie side by side.
-    """
-    if (np.diff(shard.frame_video()) < 0).any():
-        raise ShardFormatError(f"{shard.path}: wanted the frames of each video side by side")
-    return [
-        *np.searchsorted(shard.frame_video(), np.arange(len(shard.videos))).tolist(),
-        shard.num_frames,
-    ]
+    """Rows at which the videos of a shard begin, and the end."""
+    starts = [shard.video_rows(video.id)[0] for video in shard.videos]
+    return [*starts, shard.num_frames]
 
 
 def shown_size(video: VideoEntry, picture_HW3: NDArray[np.uint8] | None, *, longest: int) -> Any:

@@ -5,11 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from orn.shared.errors import ShardFormatError
 from orn.shared.inspect.summary import summarise, summary_text, summary_to_dict
 from orn.shared.shards.shard import Shard
 from tests.shared.inspect.conftest import found, write
-from tests.shared.shards.conftest import spoilt
 from tests.worlds.shards import CUP
 
 
@@ -26,7 +24,7 @@ def test_counts(shard: Path) -> None:
     assert (second.id, second.frames, second.detections) == ("b", 2, 1)
     assert (first.first_frame, first.seconds) == (5, (0.5, 0.7))
     payload = json.loads(json.dumps(summary_to_dict(summary)))
-    assert payload["format_version"] == 1
+    assert payload["format_version"] == 2
     assert payload["detections_per_frame"] == pytest.approx(0.8)
     assert payload["bytes_per_frame"] == pytest.approx(shard.stat().st_size / 5)
     assert payload["detector"]["thresholds"] == {"score": 0.05}
@@ -75,8 +73,3 @@ def test_what_is_odd_is_listed(tmp_path: Path) -> None:
     assert "a        6  frame 6 is without detections; " in summary_text(summary)
     (odd,) = json.loads(json.dumps(summary_to_dict(summary)))["odd"]
     assert (odd["kind"], odd["video_id"], odd["frame"]) == ("empty frames", "a", 6)
-
-
-def test_borders_of_frames_that_skip_detections(shard: Path) -> None:
-    with pytest.raises(ShardFormatError, match="wanted 4 detections frame after frame"):
-        summarise(Shard(spoilt(shard, "frame_offsets", 2, 11)))

@@ -20,7 +20,7 @@ WHOLE: dict[str, Any] = {
     "width": 8,
     "boxes": np.tile(np.array([0, 0, 8, 6], np.float32), (2, 1)),
     "scores": np.full(2, 0.5, np.float32),
-    "labels": np.full(2, 79, np.uint8),
+    "labels": np.full(2, 79, np.uint16),
     "class_scores": None,
     "masks": (MASK,) * 2,
 }
@@ -34,9 +34,9 @@ WHOLE: dict[str, Any] = {
         ({"scores": np.zeros(3, np.float32)}, "scores: wanted an array of shape (2) float32"),
         ({"scores": np.zeros(2, np.float64)}, "found (2,) float64"),
         ({"boxes": [[0, 0, 1, 1]]}, "boxes: wanted an array of shape (any, 4) float32, found list"),
-        ({"labels": np.zeros(2, np.int64)}, "labels: wanted an array of shape (2) uint8"),
-        ({"labels": np.array([3, 80], np.uint8)}, "labels: wanted classes 0..79, found 80"),
-        ({"class_scores": np.zeros((2, 81), np.float16)}, "wanted an array of shape (2, 80)"),
+        ({"labels": np.zeros(2, np.int64)}, "labels: wanted an array of shape (2) uint16"),
+        ({"class_scores": np.zeros((2, 79), np.float16)}, "labels: expected classes 0 to 78"),
+        ({"class_scores": np.zeros((1, 80), np.float16)}, "wanted an array of shape (2, any)"),
         ({"masks": (MASK,)}, "masks: wanted a tuple of 2 masks, one a box, found 1"),
         ({"masks": [MASK, MASK]}, "masks: wanted a tuple of 2 masks, one a box, found list"),
     ],
@@ -98,7 +98,7 @@ BOXES = {"boxes": [[1, 1, 3, 3]], "height": 4, "width": 6, "labels": [0], "score
                 ({"masks_NHW": np.zeros((1, 4, 6), np.uint8)}, "found (1, 4, 6) uint8"),
                 ({"masks_NHW": [[0, 1]]}, "(1, 2) int64"),
                 ({"masks_NHW": np.zeros((1, 0, 6), np.bool_)}, "with pixels, found (1, 0, 6) bool"),
-                ({"labels": [0, 1]}, "FrameDetections.labels: wanted an array of shape (1) uint8"),
+                ({"labels": [0, 1]}, "FrameDetections.labels: wanted an array of shape (1) uint16"),
             )
         ),
         *(
@@ -119,15 +119,15 @@ BOXES = {"boxes": [[1, 1, 3, 3]], "height": 4, "width": 6, "labels": [0], "score
                 (FrameDetections.from_boxes, BOXES),
             )
             for case in (
-                ({"labels": [80]}, "80 to 80"),
-                ({"labels": [-1]}, "found -1 to -1 int64"),
-                ({"labels": [0.5]}, "found 0.5 to 0.5 float64"),
+                ({"labels": [2**16]}, "65536 to 65536"),
+                ({"labels": [-1]}, "got -1 to -1 int64"),
+                ({"labels": [0.5]}, "got 0.5 to 0.5 float64"),
                 ({"labels": ["person"]}, "'person'"),
                 (
                     {"scores": [1, 1]},
                     "FrameDetections.scores: wanted an array of shape (1) float32",
                 ),
-                ({"class_scores": [[1.0]]}, "FrameDetections.class_scores: wanted an array"),
+                ({"class_scores": [1.0]}, "FrameDetections.class_scores: wanted an array"),
             )
         ),
     ],

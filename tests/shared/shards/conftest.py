@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from orn.shared.masks.detections import FrameDetections
 from orn.shared.shards.column import CHUNK_BYTES, Column, write_group
+from orn.shared.shards.record import read_record
 from orn.shared.shards.schema import ArraySpec, DetectorEntry
-from orn.shared.shards.zarr_zip import ChunkCache, ZarrZip, read_layout
+from orn.shared.shards.shard import Shard
 from tests.worlds import shards
 from tests.worlds.shards import DETECTOR, drawn_detections
 
@@ -34,16 +35,16 @@ def columns_of(
 
 def arrays_in(path: Path) -> dict[str, NDArray[Any]]:
     """Copies of all arrays of a shard."""
-    group = ZarrZip(path, ChunkCache(10**7))
-    arrays = group.layout.arrays.items()
-    return {name: group.rows(name, 0, array.num_rows).copy() for name, array in arrays}
+    arrays = Shard(path).arrays
+    return {name: arrays.rows(name, 0, arrays.num_rows(name)).copy() for name in arrays}
 
 
 def with_arrays(path: Path, **changes: NDArray[Any] | None) -> Path:
     """A shard beside another, with arrays replaced, or left out for None, and right checksums."""
     arrays = {name: each for name, each in (arrays_in(path) | changes).items() if each is not None}
+    attributes = read_record(path).attributes.to_json()
     target = path.with_name("changed.zarr.zip")
-    write_group(target, columns=columns_of(arrays), attributes=read_layout(path)[0])
+    write_group(target, columns=columns_of(arrays), attributes=attributes)
     return target
 
 

@@ -34,7 +34,7 @@ def video(tmp_path: Path) -> Path:
 def test_a_video_is_written_with_what_its_file_says(tmp_path: Path, video: Path) -> None:
     path, info = tmp_path / "mine" / "shard-000000.zarr.zip", probe(video)
     frames = [(frame.index, frame.seconds, a_box()) for frame in read_frames(video)]
-    with ShardWriter(str(path), "mine 1.0", class_scores=False) as writer:
+    with ShardWriter(str(path), "mine 1.0", "label") as writer:
         writer.add_video("film", str(video), iter(frames))
         writer.add_video("nothing", video, [])
         others = [(np.int64(3), np.float32(0.5), a_box(height=4, width=10))]
@@ -62,7 +62,7 @@ def test_a_video_is_written_with_what_its_file_says(tmp_path: Path, video: Path)
     [
         ([(0, 0.0, a_box(scores=[7]))], "frame 0: scores of detection 0: "),
         ([(0, 0.0, a_box(height=50))], "frame 0: "),
-        ([(0, 0.0, a_box(class_scores=np.zeros((1, 80))))], "class_scores=False"),
+        ([(0, 0.0, a_box(class_scores=np.zeros((1, 80))))], 'score_kind="label"'),
         ([(0, 0.0, a_box()), (0, 1.0, a_box())], "frame 0: "),
         ([(0, 0.5, a_box()), (1, 0.5, a_box())], "frame 1: "),
         ([a_box()], "expected (index, seconds, FrameDetections) of each frame, got (FrameDet"),
@@ -75,7 +75,7 @@ def test_frames_that_do_not_fit(tmp_path: Path, video: Path, frames: Frames, mes
     path = tmp_path / "shard-000000.zarr.zip"
     with (
         pytest.raises(ShapeError, match=rf"{path}: video 'film'.*{re.escape(message)}"),
-        ShardWriter(path, "mine", class_scores=False) as writer,
+        ShardWriter(path, "mine", "label") as writer,
     ):
         writer.add_video("film", video, frames)
     assert not path.exists()
@@ -95,7 +95,7 @@ def test_videos_that_do_not_fit(video: Path) -> None:
 
 def test_a_video_that_failed_makes_room_for_the_next(tmp_path: Path, video: Path) -> None:
     path = tmp_path / "s.zip"
-    with ShardWriter(path, "mine", class_scores=False) as writer:
+    with ShardWriter(path, "mine", "label") as writer:
         for name, source in (("a", video), ("b", tmp_path / "no.mp4"), ("c", video)):
             frames = [(0, 0.0, a_box()), (1, 0.0 if name == "a" else 0.1, a_box())]
             try:

@@ -2,12 +2,13 @@
 
 import pickle
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from orn.shared.shards import index, kept_files, record
+from orn.shared.shards import chunks, index
 from orn.shared.shards.reader import DetectionFolder
 from tests.worlds.shards import counted, drawn_detections, write_shard
 
@@ -36,7 +37,7 @@ def reads_so_far() -> int:
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Two shards of the usual size, each of two videos, and their index."""
-    monkeypatch.setattr(index, "_LEAST_SHARDS", 2)
+    monkeypatch.setattr(index, "_KIND", replace(index._KIND, least_files=2))
     frames = [drawn_detections(seed, OBJECTS) for seed in range(7)]
     placed = counted([frames[row % 7] for row in range(FRAMES)])
     for number in range(2):
@@ -53,8 +54,7 @@ def test_calls_of_a_cold_clip(folder: Path, rows: list[int]) -> None:
     places = whole.places("b1")
     copy = pickle.loads(pickle.dumps(whole))
     copy.video("a0", whole.places("a0")).frames_at([0])  # another shard, so that all is imported
-    record._records.clear()  # as in a new process
-    kept_files._kept.clear()
+    chunks._kept.clear()  # as in a new process
     _opened.clear()
     before = reads_so_far()
     found = copy.video("b1", places).frames_at(rows)

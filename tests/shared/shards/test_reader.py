@@ -1,20 +1,26 @@
-"""A folder of shards: videos by id, ranges joined, copies in other processes."""
+"""A folder of shards: videos by id and by time, ranges joined, copies in processes, its index."""
 
+import pickle
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from orn.shared.errors import JoinError, ShardFormatError, ShardNotFoundError
-from orn.shared.shards import reader
-from orn.shared.shards.index import shard_paths
-from orn.shared.shards.reader import DetectionFolder
-from orn.shared.shards.record import shard_record
+from orn.shared.shards import index, reader
+from orn.shared.shards.index import INDEX_NAME, shard_paths
+from orn.shared.shards.reader import DetectionFolder, VideoDetections
+from orn.shared.shards.record import read_record
 from orn.shared.shards.schema import FailedVideo
+from orn.shared.shards.shard import Shard
 from tests.processes import new_processes
-from tests.shared.shards.conftest import write_drawn
-from tests.worlds.shards import DETECTOR, drawn_detections
+from tests.shared.shards.conftest import Range, write_drawn
+from tests.worlds.shards import DETECTOR, drawn_detections, video_entry
 
 
 def times(indices: range) -> tuple[range, list[float]]:
@@ -82,9 +88,9 @@ def test_videos_that_are_not_there(folder: Path) -> None:
 
 
 def test_folders_without_shards(tmp_path: Path) -> None:
-    with pytest.raises(ShardNotFoundError, match="found none in it; run `orn detect` first"):
+    with pytest.raises(ShardNotFoundError, match="got none in it; run `orn detect` first"):
         DetectionFolder(tmp_path)
-    with pytest.raises(ShardNotFoundError, match=r"absent: .*found no such folder"):
+    with pytest.raises(ShardNotFoundError, match=r"absent: .*got no such folder"):
         DetectionFolder(tmp_path / "absent")
 
 
@@ -95,7 +101,7 @@ def test_folders_without_shards(tmp_path: Path) -> None:
         ({"videos": {"long": times(range(47, 50))}, "digest": "sha256:9"}, "'sha256:9'"),
         (
             {"videos": {}, "detector": replace(DETECTOR, class_names=("thing",) * 80)},
-            r"000004\.zarr\.zip: its detector's class names",
+            "the 80 COCO classes .*got 80 classes from 'thing'",
         ),
     ],
     ids=["the same frames", "another source", "other classes"],
@@ -109,7 +115,7 @@ def test_shards_that_do_not_go_together(
 
 
 def test_few_shards_are_kept(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    known = max(shard_record(path).size_bytes for path in folder.glob("shard-*"))
+    known = max(read_record(path).size_bytes for path in folder.glob("shard-*"))
     monkeypatch.setattr(reader, "_SHARDS_BYTES", 2 * known)
     detections = DetectionFolder(folder, cache_bytes=1)
     for _ in range(2):
@@ -127,3 +133,178 @@ def test_worker_processes_read_for_themselves(folder: Path) -> None:
     _masks(detections)
     with new_processes().Pool(1) as pool:
         assert pool.apply(_masks, (detections,)) == drawn_detections(43, 3).masks
+
+
+# The index ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def indexed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder, whose shards are enough for an index."""
+    monkeypatch.setattr(index, "_KIND", replace(index._KIND, least_files=4))
+    DetectionFolder(folder)
+    return folder
+
+
+def read_all(folder: Path) -> None:
+    """Reads some frames with what the index says of their shards."""
+    detections = DetectionFolder(folder)
+    for video_id, row in (("a", 2), ("long", 19), ("long", 43)):
+        found = detections.video(video_id).frame(row)
+        assert found.masks == drawn_detections(row, row % 4).masks
+
+
+def test_shards_are_read_by_the_index(indexed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[str] = []
+
+    def noted(path: Path) -> Any:
+        opened.append(path.name)
+        return read_record(path)
+
+    monkeypatch.setattr(index, "read_record", noted)
+    read_all(indexed)
+    assert opened == ["shard-000000.zarr.zip"]  # for what all have in common
+
+
+@pytest.mark.parametrize("field", ["place", "num_bytes"])
+@pytest.mark.parametrize("value", [0, 1, 77, 2**31])
+def test_an_index_that_lies_about_chunks_gives_no_wrong_frame(
+    indexed: Path, monkeypatch: pytest.MonkeyPatch, field: str, value: int
+) -> None:
+    detections = DetectionFolder(indexed)
+    places = detections.places("a")
+    (entry,) = places.shards
+    layout = entry.record.layouts["rle"]
+    members_M = layout.members_M.copy()
+    members_M[field] = value
+    layouts = entry.record.layouts | {"rle": replace(layout, members=members_M.tobytes())}
+    lying = replace(entry, record=replace(entry.record, layouts=layouts))
+    with pytest.raises(ShardFormatError, match=r"000000\.zarr\.zip: .*'rle'"):
+        detections.video("a", replace(places, shards=(lying,))).frame(2)
+
+
+def test_a_shard_that_changed_meanwhile_is_told(indexed: Path) -> None:
+    detections = DetectionFolder(indexed)
+    write_drawn(indexed / "shard-000000.zarr.zip", {"a": times(range(4))})
+    with pytest.raises(ShardFormatError, match=r"000000\.zarr\.zip: has changed since"):
+        detections.video("a")
+
+
+def test_copies_are_small_and_are_told_places(indexed: Path) -> None:
+    detections = DetectionFolder(indexed)
+    places = detections.places("a")
+    copy = pickle.loads(pickle.dumps(detections))
+    (indexed / INDEX_NAME).unlink()
+    assert copy.video("a", places).frame(1).masks == drawn_detections(1, 1).masks
+    assert not (indexed / INDEX_NAME).exists()  # it did not ask for all
+    assert copy.video_ids == ("a", "b", "long", "c")
+    assert len(pickle.dumps(detections)) + len(pickle.dumps(places)) < 6000
+
+
+def test_different_detectors_stay_apart(indexed: Path) -> None:
+    other = replace(DETECTOR, checkpoint_digest="sha256:ff")
+    write_drawn(indexed / "shard-000001.zarr.zip", {"b": ((), ())}, detector=other)
+    for _ in range(2):
+        detections = DetectionFolder(indexed)
+        assert detections.detector == DETECTOR
+        shards = [*detections.places("b").shards, *detections.places("c").shards]
+        assert len({entry.record.common for entry in shards}) == 2
+
+
+# Times -------------------------------------------------------------------------------------------
+
+ENTRY = video_entry("clip", height=12, width=17, rate=10.0)
+
+
+class FakeShard(Shard):
+    """A shard of one video that has times and no file."""
+
+    def __init__(self, seconds: Sequence[float]) -> None:
+        self.path = Path("fake.zarr.zip")
+        self._seconds = np.array(seconds, np.float64)
+
+    def frame_seconds(self) -> np.ndarray:
+        return self._seconds
+
+    def frame_index(self) -> np.ndarray:
+        return np.arange(len(self._seconds))
+
+
+def detections(seconds: Sequence[float]) -> VideoDetections:
+    return VideoDetections(ENTRY, [(FakeShard(seconds), 0, len(seconds))])
+
+
+def nearest_loop(seconds: Sequence[float], wanted: float) -> tuple[int, float]:
+    best, gap = 0, float("inf")
+    for row, each in enumerate(seconds):
+        if abs(each - wanted) < gap:
+            best, gap = row, abs(each - wanted)
+    return best, gap
+
+
+@pytest.mark.parametrize(
+    ("seconds", "wanted", "row"),
+    [
+        ([0.0, 0.1, 0.2], 0.17, 2),
+        ([0.0, 0.25, 0.5], 0.375, 1),  # of two equally near the earlier
+        ([0.0, 0.1, 0.2], -0.05, 0),  # half an interval before
+        ([0.0, 0.1, 0.2], 0.25, 2),  # half an interval after
+        ([0.0, 0.1, 0.2, 5.0], 5.04, 3),  # after a gap; the interval is the median
+        ([3.0], 3.05, 0),  # one frame: 1 / rate
+    ],
+)
+def test_nearest(seconds: list[float], wanted: float, row: int) -> None:
+    assert detections(seconds).nearest_rows([wanted])[0] == row
+
+
+@pytest.mark.parametrize(
+    ("seconds", "wanted", "message"),
+    [
+        ([0.0, 0.1, 0.2], 0.26, "0.0500 s of 0.2600 s, .* 0.2000 s"),
+        ([0.0, 0.1, 0.2], -0.06, "0.0500 s of -0.0600 s, .* 0.0000 s"),
+        ([0.0, 0.1, 0.2, 5.0], 3.0, "3.0000 s, .* 5.0000 s"),
+        ([3.0], 3.2, "3.2000 s, .* 3.0000 s"),
+        ([0.0, 0.1], float("nan"), "of nan s"),
+        ([], 1.5, "near .1.5. s, found none"),
+    ],
+)
+def test_times_without_a_frame_near(seconds: list[float], wanted: float, message: str) -> None:
+    with pytest.raises(JoinError, match=f"video 'clip': .*{message}"):
+        detections(seconds).nearest_rows([wanted])[0]
+
+
+@given(
+    st.lists(st.integers(0, 400), min_size=2, max_size=30, unique=True),
+    st.lists(st.floats(-0.4, 4.4), min_size=1, max_size=10),
+)
+def test_many_times_equal_the_loop(ticks: list[int], wanted: list[float]) -> None:
+    seconds = [tick / 100 for tick in sorted(ticks)]
+    found = detections(seconds)
+    near = []
+    for each in wanted:
+        row, gap = nearest_loop(seconds, each)
+        if gap <= float(np.median(np.diff(seconds))) / 2:
+            near.append(each)
+            assert found.nearest_rows([each])[0] == row
+        elif gap > float(np.median(np.diff(seconds))) / 2 + 1e-5:
+            with pytest.raises(JoinError):
+                found.nearest_rows([*near, each])
+    rows = found.nearest_rows(near)
+    assert rows.dtype == np.int64
+    assert rows.tolist() == [nearest_loop(seconds, each)[0] for each in near]
+
+
+@pytest.mark.parametrize(
+    ("second", "message"),
+    [
+        (((1, 2), (0.1, 0.2)), r"frame 1 follows 1 \(.*0\.zip and .*1\.zip\)"),
+        (((2, 3), (0.1, 0.2)), r"video 'clip': time 0\.1 follows 0\.1"),
+    ],
+)
+def test_frames_twice_and_times_that_stand_still_are_refused(
+    tmp_path: Path, second: Range, message: str
+) -> None:
+    first = write_drawn(tmp_path / "0.zip", {"clip": ((0, 1), (0.0, 0.1))})
+    other = write_drawn(tmp_path / "1.zip", {"clip": second})
+    with pytest.raises(ShardFormatError, match=message):
+        VideoDetections(ENTRY, [(Shard(first), 0, 2), (Shard(other), 0, 2)])

@@ -1,12 +1,13 @@
 """Attributes: JSON and back, and refusals in the right order."""
 
 import json
+from dataclasses import asdict, replace
 from typing import Any
 
 import pytest
 
 from orn.shared.errors import ShardFormatError
-from orn.shared.shards.schema import FailedVideo, ShardAttributes
+from orn.shared.shards.schema import FailedVideo, ShardAttributes, read_attributes
 from tests.worlds.shards import DETECTOR, video_entry
 
 
@@ -14,44 +15,50 @@ from tests.worlds.shards import DETECTOR, video_entry
 def attributes() -> ShardAttributes:
     video = video_entry("o/p — 7", height=120, width=160, rate=12.0, frames=16)
     failed = (FailedVideo(id="b", reason="no frame can be decoded"),)
-    return ShardAttributes(videos=(video,), failed=failed, detector=DETECTOR, class_scores=True)
+    return ShardAttributes(videos=(video,), failed=failed, detector=DETECTOR, score_kind="softmax")
+
+
+def group(attributes: dict[str, Any]) -> bytes:
+    document = {"zarr_format": 3, "node_type": "group", "attributes": attributes}
+    return json.dumps(document).encode()
 
 
 def test_json_round_trip(attributes: ShardAttributes) -> None:
-    document = json.loads(json.dumps(attributes.to_json()))
-    assert ShardAttributes.from_json(document, source="s") == attributes
+    assert read_attributes(group(attributes.to_json()), source="s") == attributes
 
 
 def test_the_document_is_as_documented(attributes: ShardAttributes) -> None:
     document = attributes.to_json()
     assert list(document) == [
-        *("format", "format_version", "class_scores", "class_names"),
+        *("format", "format_version", "score_kind"),
         *("detector", "videos", "failed"),
     ]
-    assert (document["format"], document["format_version"]) == ("object-detections", 1)
-    assert document["class_names"][:2] == ["person", "bicycle"]
-    assert "class_names" not in document["detector"]
+    assert (document["format"], document["format_version"]) == ("object-detections", 2)
+    assert document["detector"]["class_names"][:2] == ("person", "bicycle")
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"format": "clips", "format_version": 9}, "'object-detections', found 'clips'"),
-        ({"format_version": 2, "videos": 3}, "format version 1, found 2; read it with"),
-        ({"videos": [{"id": "a"}]}, r"'videos\[0\]\.height'"),
-        ({"failed": [{"id": "a", "reason": "b", "more": 1}]}, r"'failed\[0\].more'"),
-        ({"class_names": ["person"]}, "80 class names, found 1"),
+        ({"format": "clips", "format_version": 9}, "'object-detections', got 'clips'"),
+        ({"format_version": 1, "videos": 3}, "format version 2, got 1; .*--fresh"),
+        ({"videos": [{"id": "a"}]}, r"videos\[0\]\.height'"),
+        ({"failed": [{"id": "a", "reason": "b", "more": 1}]}, r"failed\[0\].more'"),
+        ({"score_kind": "logits"}, "score_kind"),
     ],
 )
 def test_what_is_wrong_is_refused(
     attributes: ShardAttributes, changes: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(ShardFormatError, match=f"^s: .*{message}"):
-        ShardAttributes.from_json(attributes.to_json() | changes, source="s")
+        read_attributes(group(attributes.to_json() | changes), source="s")
 
 
-def test_a_grid_of_too_many_pixels_is_refused(attributes: ShardAttributes) -> None:
-    document = attributes.to_json()
-    document["videos"][0] |= {"width": 65535, "height": 65535}
-    with pytest.raises(ShardFormatError, match="at most 268,435,456 pixels"):
-        ShardAttributes.from_json(document, source="s")
+def test_what_no_shard_has_is_refused(attributes: ShardAttributes) -> None:
+    for change, message in (
+        ({"videos": [asdict(replace(attributes.videos[0], width=65535, height=65535))]}, "pixels"),
+        ({"videos": [asdict(attributes.videos[0])] * 2}, "each video once"),
+        ({"detector": asdict(DETECTOR) | {"class_names": []}}, "1 to 65,536 class names, got 0"),
+    ):
+        with pytest.raises(ShardFormatError, match=message):
+            read_attributes(group(attributes.to_json() | change), source="s")

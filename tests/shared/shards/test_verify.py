@@ -1,14 +1,23 @@
-"""Verification: a whole shard has no problem, and each thing made wrong is named with its array."""
+"""Verification: whole shards and folders have no problem, and each thing made wrong is named with
+its array, or with its shard among those of a folder."""
 
+import re
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from orn.shared.shards.verify import verify_shard
+from orn.shared.jobs.plan import PLAN_NAME, Plan, plan_units
+from orn.shared.manifests.load import load_dataset
+from orn.shared.manifests.records import Dataset
+from orn.shared.shards.schema import UNKNOWN_SOURCE
+from orn.shared.shards.verify import verify_folder, verify_shard
 from tests.shared.shards.conftest import spoilt, write_drawn
+from tests.worlds.shards import DETECTOR
+from tests.worlds.tables import write_table
 
 VIDEOS = {"a": (range(6), np.arange(6) / 10), "b": ((3, 7), (0.5, 0.9))}
 
@@ -26,15 +35,8 @@ def test_a_shard_without_frames_has_no_problem(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("array", "place", "value", "message"),
     [
-        ("frame_video", 1, 1, "[6, 2] of them, found [5, 3]"),
-        ("frame_index", 2, 1, "row 2 (video 'a'): wanted increasing"),
-        ("frame_seconds", 7, 0.5, "found 0.5 s after 0.5 s"),
-        ("frame_seconds", 5, np.inf, "row 5: "),
-        ("frame_index", 0, -4, "found -4"),
-        ("frame_offsets", 0, 1, "from 0 to 13, found 1 to 13"),
-        ("frame_offsets", 3, 7, "row 4: wanted borders"),
-        ("rle_offsets", -1, 3, "wanted borders from 0 to "),
-        ("scores", 3, 1.5, "detection 3: wanted 0 to 1, found 1.5"),
+        ("frame_offsets", 3, 7, "row 3: expected offsets"),
+        ("scores", 3, 1.5, "detection 3 (video 'a'): wanted 0 to 1, found 1.5"),
         ("labels", 2, 80, "0 to 79, found 80"),
         ("class_scores", (2, 5), 1.5, "found a sum of "),
         ("boxes", (12, 0), 99, "detection 12 (video 'b')"),
@@ -65,11 +67,129 @@ def test_damaged_arrays_are_all_named(path: Path, tmp_path: Path) -> None:
     assert "chunk 0 is damaged (its checksum does not match)" in problems[0].message
 
 
-def test_the_checksums_of_the_zip_file_count_too(path: Path) -> None:
-    content = path.read_bytes()
-    with zipfile.ZipFile(path) as file:
-        checksum = file.getinfo("scores/c/0").CRC.to_bytes(4, "little")
-    path.write_bytes(content.replace(checksum, b"\0\1\2\3"))
-    (problem,) = verify_shard(path)
-    assert (problem.array, problem.severity) == ("scores", "error")
-    assert "checksum of the ZIP member scores/c/0" in problem.message
+# Folders --------------------------------------------------------------------------------------
+
+
+def shard(folder: Path, number: int) -> Path:
+    return folder / f"shard-{number:06d}.zarr.zip"
+
+
+def frames(start: int, stop: int) -> tuple[range, np.ndarray]:
+    return range(start, stop), np.arange(start, stop) / 10
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """`a` in one shard, `b` in two; all frames of both."""
+    units = plan_units([("a", 4), ("b", 9)], unit_frames=5)
+    Plan(dataset="x", frames="all", detector=DETECTOR, units=units).save(tmp_path)
+    write_drawn(shard(tmp_path, 0), {"a": frames(0, 4)})
+    write_drawn(shard(tmp_path, 1), {"b": frames(0, 5)})
+    write_drawn(shard(tmp_path, 2), {"b": frames(5, 9)})
+    return tmp_path
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> Dataset:
+    """Lists `a`, `b` and `c`; the first two are there, with the size that the shards recorded."""
+    rows = ("video,label", "a,x", "b,x", "c,x")
+    manifest = write_table(tmp_path, "x", rows, classes=("x",), pattern="{id}.mp4")
+    for name in ("a", "b"):
+        (tmp_path / "data/x" / f"{name}.mp4").write_bytes(b"video")
+    return load_dataset(manifest, tmp_path / "data")
+
+
+def test_whole(folder: Path, dataset: Dataset) -> None:
+    assert verify_folder(folder) == []
+    assert verify_folder(folder, dataset) == []
+    write_drawn(shard(folder, 0), {"a": ((), ())})  # a video without frames is not missing
+    assert verify_folder(folder, dataset) == []
+
+
+OTHER = replace(DETECTOR, checkpoint_digest="sha256:ff")
+
+
+@pytest.mark.parametrize(
+    ("changes", "wanted"),
+    [
+        ({2: None}, [(2, "unit 2 ")]),
+        ({7: {"videos": {"z": frames(0, 2)}}}, [(7, "a unit of plan.json")]),
+        ({2: {"videos": {"b": frames(3, 9)}}}, [(2, "'b': wanted frames from 5 on")]),
+        (
+            {2: {"videos": {"b": frames(6, 9)}}, 0: {"videos": {"a": ((0, 3), (0.0, 0.3))}}},
+            [(0, "'a': .* found 2 of 0 to 3"), (2, "'b': .* from 5 on, found 3 of 6 to 8")],
+        ),
+        (
+            {2: {"videos": {"b": frames(5, 9)}, "detector": OTHER, "digest": "sha256:ee"}},
+            [(2, "detector of shard-000000.* found mask-rcnn sha256:ff"), (2, "'b': .*sha256:ee")],
+        ),
+    ],
+    ids=["missing", "of no plan", "frames twice", "frames in no shard", "detector and source"],
+)
+def test_what_is_wrong_is_told_of_its_shard(
+    folder: Path, changes: dict[int, dict[str, Any] | None], wanted: list[tuple[int, str]]
+) -> None:
+    for number, content in changes.items():
+        if content is None:
+            shard(folder, number).unlink()
+        else:
+            write_drawn(shard(folder, number), **content)
+    problems = verify_folder(folder)
+    assert [problem.shard for problem in problems] == [
+        shard(folder, number) for number, _ in wanted
+    ]
+    for problem, (_, message) in zip(problems, wanted, strict=True):
+        assert problem.severity == "error"
+        assert re.search(message, problem.message)
+
+
+def test_without_a_plan_not_all_frames_were_asked_for(folder: Path) -> None:
+    write_drawn(shard(folder, 2), {"b": frames(6, 9)})
+    (folder / PLAN_NAME).unlink()
+    assert verify_folder(folder) == []
+    (folder / PLAN_NAME).write_text("{}")
+    assert [problem.wanted for problem in verify_folder(folder)] == ["a readable plan.json"]
+
+
+def test_videos_of_the_list(folder: Path, dataset: Dataset, tmp_path: Path) -> None:
+    write_drawn(shard(folder, 0), {"stranger": frames(0, 4)}, failed={"c": "no frame decoded"})
+    (dataset.root / "b.mp4").write_bytes(b"another")
+    wanted = [
+        ("shard-000000.zarr.zip", "note", "video 'c'", "no frame decoded"),
+        ("shard-000000.zarr.zip", "error", "video 'stranger'", "one that it does not"),
+        ("shard-000001.zarr.zip", "error", "video 'b'", f"7 bytes at {dataset.root / 'b.mp4'}"),
+        (folder.name, "error", "video 'a'", "none in any shard"),
+    ]
+    found = verify_folder(folder, dataset)
+    assert [(each.shard.name, each.severity, each.place) for each in found] == [
+        each[:3] for each in wanted
+    ]
+    assert all(each[3] in problem.found for each, problem in zip(wanted, found, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("scope", "wanted"),
+    [
+        ("labelled", [("error", "video 'a'")]),
+        ("imported", [("note", "video 'a'"), ("note", "video 'b'")]),
+        ("all", [("error", "video 'a'"), ("error", "video 'b'")]),
+    ],
+)
+def test_only_videos_that_the_plan_asks_for_are_missed(
+    tmp_path: Path, dataset: Dataset, scope: str, wanted: list[tuple[str, str]]
+) -> None:
+    (dataset.root / "c.mp4").write_bytes(b"video")
+    listed = load_dataset(tmp_path / "x.toml", tmp_path / "data")
+    labelled = tuple(each for each in listed.segments if each.video_id != "b")
+    units = plan_units([("c", 4)])
+    Plan(dataset="x", frames=scope, detector=DETECTOR, units=units).save(tmp_path)
+    write_drawn(shard(tmp_path, 0), {"c": frames(0, 4)})
+    found = verify_folder(tmp_path, replace(listed, segments=labelled))
+    assert [(problem.severity, problem.place) for problem in found] == wanted
+
+
+def test_masks_imported_without_their_video(folder: Path, dataset: Dataset) -> None:
+    write_drawn(shard(folder, 0), {"a": frames(0, 4)}, digest=UNKNOWN_SOURCE)
+    (problem,) = verify_folder(folder, dataset)
+    assert problem.severity == "note"
+    assert "training refuses them" in problem.message

@@ -54,7 +54,7 @@ def frames(draw: st.DrawFn, *, height: int, width: int) -> FrameDetections:
     shares = st.sampled_from([0, 2**-7, 2**-12])
     return FrameDetections.from_masks(
         draw(hnp.arrays(np.bool_, (num, height, width), fill=st.just(False))),
-        labels=draw(hnp.arrays(np.uint8, num, elements=st.integers(0, 79))),
+        labels=draw(hnp.arrays(np.uint16, num, elements=st.integers(0, 79))),
         scores=draw(hnp.arrays(np.float32, num, elements=st.floats(0, 1, width=32))),
         class_scores=draw(hnp.arrays(np.float16, (num, 80), elements=shares)),
     )
@@ -91,7 +91,7 @@ def test_attributes_come_back(tmp_path: Path) -> None:
         video_entry("a", height=12, width=17, rate=10.0, header_frames=3, source_bytes=5),
         video_entry("none", height=9, width=7, rate=12.5),
     ]
-    with ShardWriter(path, ENTRY, class_scores=False) as writer:
+    with ShardWriter(path, ENTRY, "label") as writer:
         writer.fail("x", "broken")
         writer.begin_video(entries[0])
         writer.add(0, 0.25, drawn_detections(class_scores=False))
@@ -165,7 +165,12 @@ def test_frames_that_do_not_fit_are_refused(tmp_path: Path) -> None:
         (5, np.nan, drawn_detections(), "found nan s"),
         (5, np.inf, drawn_detections(), "found inf s"),
         (5, 0.6, drawn_detections(height=17, width=12), "12 x 17, found 17 x 12"),
-        (5, 0.6, drawn_detections(class_scores=False), "some class scores, found none"),
+        (
+            5,
+            0.6,
+            drawn_detections(class_scores=False),
+            "expected class scores: scores of 80 classes, got: none",
+        ),
     ]:
         with pytest.raises(ShapeError, match=f"video 'a' frame {index}: .*{message}"):
             writer.add(index, seconds, found)
@@ -173,7 +178,7 @@ def test_frames_that_do_not_fit_are_refused(tmp_path: Path) -> None:
 
 
 def test_calls_out_of_order_are_refused(tmp_path: Path) -> None:
-    writer = ShardWriter(tmp_path / "s.zip", ENTRY, class_scores=False)
+    writer = ShardWriter(tmp_path / "s.zip", ENTRY, "label")
 
     def refused(message: str, call: Callable[..., object], *arguments: Any) -> None:
         with pytest.raises(ShapeError, match=message):
@@ -183,7 +188,13 @@ def test_calls_out_of_order_are_refused(tmp_path: Path) -> None:
     refused("none is open", writer.end_video)
     begin(writer, "a")
     refused("frame -1: wanted an index above -1", writer.add, -1, 0.0, drawn_detections())
-    refused("wanted none class scores, found some", writer.add, 0, 0.0, drawn_detections())
+    refused(
+        "expected class scores: none, got: scores of 80 classes",
+        writer.add,
+        0,
+        0.0,
+        drawn_detections(),
+    )
     refused("'b' begun before 'a' ended", begin, writer, "b")
     refused("'b' failed while 'a' is open", writer.fail, "b", "x")
     writer.end_video()

@@ -15,8 +15,8 @@ from orn.shared.errors import PipelineError
 from orn.shared.masks import rle
 from orn.shared.masks.coco_classes import COCO_CATEGORY_IDS, COCO_CLASSES
 from orn.shared.shards.column import write_group
+from orn.shared.shards.record import read_record
 from orn.shared.shards.shard import Shard
-from orn.shared.shards.zarr_zip import read_layout
 from orn.shared.time_ranges import TimeRange
 from orn.stage1_detect.exports.coco import Selection, export_coco, images_path
 from tests.shared.inspect.conftest import found, write
@@ -114,7 +114,7 @@ def test_a_damaged_shard_leaves_what_was_there(folder: Path) -> None:
 def test_times_that_are_none_or_turn_back_are_told(folder: Path, seconds: list[float]) -> None:
     shard = folder / "shard-000000.zarr.zip"
     columns = columns_of(arrays_in(shard) | {"frame_seconds": np.array(seconds)})
-    write_group(shard, columns=columns, attributes=read_layout(shard)[0])
+    write_group(shard, columns=columns, attributes=read_record(shard).attributes.to_json())
     with pytest.raises(PipelineError, match=r"shard-000000.*'frame_seconds': row 1"):
         exported(folder)
     assert not (folder.parent / "out.json").exists()

@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 import tests.worlds.films as tiny
 from orn.shared.errors import ConfigError, ShardFormatError
 from orn.shared.masks import rle
-from orn.shared.shards.reader import DetectionFolder
-from orn.shared.shards.video_detections import VideoDetections
+from orn.shared.shards.reader import DetectionFolder, VideoDetections
 from orn.shared.video.read import Frame
 from orn.stage2_train.clips.batches import collate
 from orn.stage2_train.clips.dataset import ClipDataset

@@ -40,7 +40,7 @@ CROP_LEFT = 16
 
 def write_detections(path: Path, videos: tuple[Video, ...]) -> None:
     """A shard with a rectangle in each frame whose left edge tells the frame's place."""
-    with ShardWriter(path, DETECTOR, class_scores=True) as writer:
+    with ShardWriter(path, DETECTOR) as writer:
         for video in videos:
             info = probe(video.path, rate=video.rate)
             size = {"height": info.height, "width": info.width}

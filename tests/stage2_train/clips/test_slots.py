@@ -26,7 +26,7 @@ def objects_of(masks: list[np.ndarray], *, shape: tuple[int, int] = (8, 8)) -> F
         width=shape[1],
         boxes=np.tile(box, (num, 1)),
         scores=scores,
-        labels=np.arange(num, dtype=np.uint8),
+        labels=np.arange(num, dtype=np.uint16),
         class_scores=None,
         masks=tuple(rle.encode(mask) for mask in masks),
     )

@@ -28,7 +28,7 @@ def _frame(*objects: tuple[int, float, int, int, int, int]) -> FrameDetections:
 def _write_shard(folder: Path, videos: dict[str, dict[float, FrameDetections]]) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "shard-000000.zarr.zip"
-    with ShardWriter(path, DETECTOR, class_scores=False) as writer:
+    with ShardWriter(path, DETECTOR, "label") as writer:
         for name, frames in videos.items():
             writer.begin_video(video_entry(name, height=40, width=80, rate=10.0))
             for index, (seconds, frame) in enumerate(frames.items()):

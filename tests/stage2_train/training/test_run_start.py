@@ -16,15 +16,12 @@ from torchvision.models import resnet18
 
 from orn.shared.errors import ConfigError
 from orn.shared.jobs.lock import lock_path, locked
-from orn.shared.shards.column import write_group
-from orn.shared.shards.verified import RECORD_NAME
-from orn.shared.shards.zarr_zip import read_layout
 from orn.stage2_train.model.image_weights import IMAGENET_URLS
 from orn.stage2_train.runs.checkpoint import load_checkpoint
 from orn.stage2_train.runs.listing import read_summary
 from orn.stage2_train.training.train import check_processes
 from tests.running import Ran
-from tests.shared.shards.conftest import arrays_in, columns_of
+from tests.shared.shards.conftest import spoilt
 from tests.weights_server import WeightsServer
 
 
@@ -135,35 +132,13 @@ def test_a_run_begins_beside_what_demo_or_ablate_wrote_first(start, tmp_path, na
     start()
 
 
-@pytest.fixture
-def shards(tiny_world, tmp_path: Path) -> Path:
-    """The folder of the shards, to change them."""
-    new = shutil.ignore_patterns(RECORD_NAME)  # other tests may have verified the shared ones
-    return Path(shutil.copytree(tiny_world.shards_path, tmp_path / "shards", ignore=new))
-
-
-def move_a_box(folder: Path) -> Path:
-    """Leaves one mask outside its box, which only verification sees."""
-    path = min(folder.glob("shard-*.zarr.zip"))
-    arrays = arrays_in(path)
-    arrays["boxes"][1] = (0, 0, 1, 1)
-    write_group(path, columns=columns_of(arrays), attributes=read_layout(path)[0])
-    return path
-
-
-def test_shards_are_verified_before_the_first_step_and_never_again(train, shards) -> None:
-    train("--shards", shards, "--max-steps", 1)
-    assert (shards / RECORD_NAME).is_file()
-    move_a_box(shards)
-    train("--shards", shards, "--max-steps", 2)  # a training that goes on does not look again
-
-
-def test_a_shard_that_is_wrong_ends_it_before_there_is_a_run(train, shards, tmp_path) -> None:
-    name = move_a_box(shards).name
+def test_a_shard_that_is_damaged_ends_it_before_there_is_a_run(train, tiny_world, tmp_path) -> None:
+    shards = Path(shutil.copytree(tiny_world.shards_path, tmp_path / "shards"))
+    path = min(shards.glob("shard-*.zarr.zip"))
+    spoilt(path, "frame_offsets", 1, 10**6).replace(path)
     said = train("--shards", shards, "--max-steps", 1, exit_code=1).stderr
-    assert re.search(rf"{name}: .*'rle': detection 1 .*box \[0\.0, 0\.0, 1\.0, 1\.0\]", said)
+    assert re.search(rf"{path.name}: .*'frame_offsets': row 1", said)
     assert not (tmp_path / "run").exists()
-    train("--shards", shards, "--max-steps", 1, "--no-verify-shards")
 
 
 def test_a_second_training_in_a_folder_is_refused(train, tmp_path) -> None:

@@ -1,0 +1,222 @@
+"""Reads rows of the arrays of a shard, chunk by chunk.
+
+Plain zarr reads these files too. Reading a few rows here takes 0.2 ms an array, and 2 microseconds
+where the chunk is cached; zarr 3.1 takes 1.1 ms for either (the same file, 2 CPU cores), which a
+training loader would pay six times a frame. On a cluster's storage each call takes about a
+millisecond, so files stay open and chunks that lie near each other are read at once.
+"""
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import google_crc32c
+import numpy as np
+from cachetools import LRUCache
+from numcodecs import Zstd
+from numpy.typing import NDArray
+
+from orn.shared.config.bounded import open_file
+from orn.shared.data_files import Stamp, stamp_of
+from orn.shared.errors import ShardFormatError
+from orn.shared.shards.record import CHECKSUM_BYTES, REMEDY, ShardRecord, member_name
+from orn.shared.text_table import counted
+
+_LOCAL = b"PK\x03\x04"
+_HEADER_BYTES = 30
+"""Of a local header, before the name; the last two are the length of the extra field behind it."""
+_ZSTD = Zstd()
+_MOST_FILES = 64
+_NEAR_BYTES = 32 * 2**10
+"""Chunks that lie nearer to each other in the file are read at once, with what is between them."""
+_TOGETHER_BYTES = 2**20
+"""Up to so many bytes."""
+
+
+class ChunkCache(LRUCache[tuple[Path, str, int], NDArray[Any]]):
+    """Decoded chunks by file, array and number, as many as fit into a number of bytes; a copy by
+    pickle starts empty."""
+
+    def __init__(self, capacity_bytes: int) -> None:
+        super().__init__(capacity_bytes, getsizeof=lambda chunk: chunk.nbytes)
+
+    def __reduce__(self) -> tuple[type, tuple[int]]:
+        return ChunkCache, (int(self.maxsize),)
+
+
+class _KeptFile:
+    """A file that is open until nobody has it any more; may be read by several threads."""
+
+    def __init__(self, path: Path, stamp: Stamp) -> None:
+        self._file = open_file(path, error=ShardFormatError).detach()
+        if stamp_of(os.fstat(self._file.fileno())) != stamp:
+            raise ShardFormatError(f"{path}: has changed since it was opened; start again")
+
+    def read(self, place: int, size: int) -> bytes:
+        """Return so many bytes from a place on, fewer at the end."""
+        return os.pread(self._file.fileno(), size, place)
+
+    def __del__(self) -> None:
+        if hasattr(self, "_file"):
+            self._file.close()
+
+
+_kept: LRUCache[tuple[Path, Stamp], _KeptFile] = LRUCache(_MOST_FILES)
+
+
+class ShardArrays:
+    """The arrays of a shard, for reading rows; can be pickled.
+
+    Args:
+        record: the shard, as it was opened.
+        cache: keeps decoded chunks; may be shared by many shards.
+    """
+
+    def __init__(self, record: ShardRecord, cache: ChunkCache) -> None:
+        self.record = record
+        """The shard, as it was opened."""
+        self.path = record.path
+        self._specs, self._layouts = record.attributes.arrays, record.layouts
+        self._cache = cache
+        self.ahead: Callable[[], None] | None = None
+        """Called once before the next chunk that the cache lacks: what to `fetch` with it."""
+
+    def __iter__(self) -> Iterator[str]:
+        """Yield the names of the arrays."""
+        return iter(self._specs)
+
+    def num_rows(self, name: str) -> int:
+        """Return the length of an array."""
+        return self._layouts[name].num_rows
+
+    def blocks(self, name: str) -> Iterator[tuple[int, int]]:
+        """Yield the rows [start, stop) of each chunk of an array."""
+        length, step = self.num_rows(name), self._layouts[name].rows_per_chunk
+        for start in range(0, length, step):
+            yield start, min(start + step, length)
+
+    def rows(self, name: str, start: int, stop: int) -> NDArray[Any]:
+        """Return rows [start, stop) of an array, not to be written to.
+
+        Raises:
+            ShardFormatError: if the rows are not in the shard, or a chunk is damaged.
+        """
+        layout, spec = self._layouts[name], self._specs[name]
+        if not 0 <= start <= stop <= layout.num_rows:
+            raise ShardFormatError(
+                f"{self.path}: array {name!r}: expected rows within its "
+                f"{counted(layout.num_rows, 'row')}, got [{start}, {stop})"
+            )
+        if start == stop:
+            return np.zeros((0, *spec.row), dtype=spec.dtype)
+        step = layout.rows_per_chunk
+        first, last = start // step, (stop - 1) // step
+        if first == last:
+            return self._chunk(name, first)[start - first * step : stop - first * step]
+        parts = [self._chunk(name, index) for index in range(first, last + 1)]
+        return np.concatenate(parts)[start - first * step : stop - first * step]
+
+    def fetch(self, wanted: Iterable[tuple[str, int, int]]) -> None:
+        """Read what the cache lacks of rows [start, stop) of arrays, those near each other at once;
+        nothing where they would not stay in the cache.
+
+        Raises:
+            ShardFormatError: as `rows`.
+        """
+        members: dict[tuple[str, int], tuple[int, int]] = {}
+        for name, start, stop in wanted:
+            layout = self._layouts[name]
+            step = layout.rows_per_chunk
+            for index in range(start // step, -(-min(stop, layout.num_rows) // step)):
+                if (name, index) not in members and (self.path, name, index) not in self._cache:
+                    place, size, _ = layout.members_M[index].item()
+                    header = _HEADER_BYTES + len(member_name(name, index, self._specs[name]))
+                    members[name, index] = place, place + header + size
+        num_bytes = sum(self._layouts[name].chunk_bytes(self._specs[name]) for name, _ in members)
+        if num_bytes > self._cache.maxsize:
+            return
+        for begin, end, keys in _stretches(members):
+            content = memoryview(self._read(begin, end - begin))
+            for name, index in keys:
+                place, stop = members[name, index]
+                self._keep(name, index, content[place - begin : stop - begin])
+
+    def _chunk(self, name: str, index: int) -> NDArray[Any]:
+        key = self.path, name, index
+        chunk = self._cache.get(key)
+        if chunk is None and self.ahead is not None:
+            ahead, self.ahead = self.ahead, None
+            ahead()
+            chunk = self._cache.get(key)
+        return self._keep(name, index, None) if chunk is None else chunk
+
+    def _keep(self, name: str, index: int, member: memoryview | None) -> NDArray[Any]:
+        """Decode and cache a chunk; `member` has its bytes with the local header, if they are at
+        hand."""
+        try:
+            chunk = self._decoded(name, self._stored(name, index, member))
+        except (ValueError, RuntimeError) as err:
+            if isinstance(err, ShardFormatError):
+                raise
+            raise ShardFormatError(
+                f"{self.path}: array {name!r}: chunk {index} is damaged ({err}); {REMEDY}"
+            ) from err
+        if chunk.nbytes <= self._cache.maxsize:
+            self._cache[self.path, name, index] = chunk
+        return chunk
+
+    def _stored(self, name: str, index: int, member: memoryview | None) -> memoryview:
+        """What a ZIP member holds, behind its local header; the name tells it from other chunks."""
+        place, size, _ = self._layouts[name].members_M[index].item()
+        wanted = member_name(name, index, self._specs[name]).encode()
+        begin = _HEADER_BYTES + len(wanted)
+        if member is None:
+            member = memoryview(self._read(place, begin + size))
+        if member[:4] != _LOCAL or member[_HEADER_BYTES:begin] != wanted:
+            raise ValueError("it is not where the directory has it")
+        if extra := int.from_bytes(member[_HEADER_BYTES - 2 : _HEADER_BYTES], "little"):
+            return memoryview(self._read(place + begin + extra, size))
+        return member[begin:]
+
+    def _decoded(self, name: str, stored: memoryview) -> NDArray[Any]:
+        """One chunk: stored bytes -> checksum -> zstd -> little-endian numbers.
+
+        A frame that claims more than the chunk has is refused before anything is allocated.
+        """
+        body, checksum = bytes(stored[:-CHECKSUM_BYTES]), stored[-CHECKSUM_BYTES:]
+        if google_crc32c.value(body) != int.from_bytes(checksum, "little"):
+            raise ValueError("its checksum does not match")
+        spec = self._specs[name]
+        chunk = np.zeros((self._layouts[name].rows_per_chunk, *spec.row), spec.dtype)
+        _ZSTD.decode(body, chunk)
+        chunk.flags.writeable = False
+        return chunk
+
+    def _read(self, place: int, size: int) -> bytes:
+        key = self.path, self.record.stamp
+        try:
+            file = _kept.get(key)
+            if file is None:
+                file = _kept[key] = _KeptFile(self.path, self.record.stamp)
+            return file.read(place, size)
+        except OSError as err:
+            raise ShardFormatError(f"{self.path}: cannot be read ({err.strerror or err})") from err
+
+
+def _stretches(
+    members: Mapping[tuple[str, int], tuple[int, int]],
+) -> Iterator[tuple[int, int, list[tuple[str, int]]]]:
+    """Ranges of bytes to read at once, each with the chunks in it, from where each begins and ends
+    in the file."""
+    keys: list[tuple[str, int]] = []
+    begin = end = 0
+    for key, (place, stop) in sorted(members.items(), key=lambda item: item[1]):
+        if keys and (place > end + _NEAR_BYTES or stop > begin + _TOGETHER_BYTES):
+            yield begin, end, keys
+            keys = []
+        begin = begin if keys else place
+        end = stop
+        keys.append(key)
+    if keys:
+        yield begin, end, keys

@@ -1,0 +1,157 @@
+"""The index of a folder: it spares reading the files, and is never believed wrongly."""
+
+import os
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+from pydantic import ConfigDict, TypeAdapter
+
+from orn.shared.errors import PipelineError
+from orn.shared.jobs.folder_index import IndexedFile, IndexKind, index_folder
+from tests.bounded import bounded
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Words:
+    """The record of a file of text."""
+
+    __pydantic_config__: ClassVar = ConfigDict(extra="forbid", strict=True)
+
+    words: tuple[str, ...]
+
+
+def read_words(path: Path) -> Words:
+    if not (words := path.read_text().split()):
+        raise PipelineError(f"{path}: expected words, got none")
+    return Words(words=tuple(words))
+
+
+KIND = IndexKind(
+    name="words.index.json",
+    version="words 1",
+    lines=TypeAdapter(IndexedFile[Words]),
+    read=read_words,
+)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for name, text in (("a", "one two"), ("b", "three"), ("c", "four five")):
+        (tmp_path / f"{name}.txt").write_text(text + " " * 500)
+    return tmp_path
+
+
+@pytest.fixture
+def opened(folder: Path) -> Callable[..., tuple[list[tuple[str, ...]], list[str]]]:
+    """The words of all files, and which files were read for it."""
+
+    def open_folder(**changes: int) -> tuple[list[tuple[str, ...]], list[str]]:
+        read: list[str] = []
+
+        def noted(path: Path) -> Words:
+            read.append(path.name)
+            return read_words(path)
+
+        paths = sorted(folder.glob("*.txt"))
+        found = index_folder(folder, paths, replace(KIND, read=noted, **changes))
+        assert list(found) == paths
+        return [each.record.words for each in found.values()], read
+
+    return open_folder
+
+
+ALL = [("one", "two"), ("three",), ("four", "five")]
+NAMES = ["a.txt", "b.txt", "c.txt"]
+
+
+def test_files_are_read_once(opened: Callable[..., object]) -> None:
+    assert opened() == (ALL, NAMES)
+    assert opened() == (ALL, [])
+
+
+def test_what_changed_is_read_again(opened: Callable[..., object], folder: Path) -> None:
+    opened()
+    path = folder / "b.txt"
+    before = path.stat()
+    path.write_text(path.read_text().replace("three", "eight"))
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns + 1))  # the size is the same
+    assert opened() == ([ALL[0], ("eight",), ALL[2]], ["b.txt"])
+    path.rename(folder / "d.txt")
+    assert opened() == ([ALL[0], ALL[2], ("eight",)], ["d.txt"])
+    assert opened() == ([ALL[0], ALL[2], ("eight",)], [])
+
+
+def test_a_few_files_need_no_index(opened: Callable[..., object], folder: Path) -> None:
+    assert opened(least_files=4) == (ALL, NAMES)
+    assert not (folder / KIND.name).exists()
+
+
+def test_a_damaged_file_is_told(opened: Callable[..., object], folder: Path) -> None:
+    opened()
+    (folder / "b.txt").write_text("")
+    with pytest.raises(PipelineError, match=r"b\.txt: expected words"):
+        opened()
+
+
+def test_any_flipped_bit_is_noticed(opened: Callable[..., object], folder: Path) -> None:
+    opened()
+    index = folder / KIND.name
+    content = index.read_bytes()
+    for place in range(len(content)):
+        flipped = bytearray(content)
+        flipped[place] ^= 1 << place % 8
+        index.write_bytes(flipped)
+        words, read = opened()
+        assert (words, bool(read), index.read_bytes()) == (ALL, True, content)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('"words":[', '"words":' + "[" * 5000),
+        ('"words":["one"', '"words":[1'),
+        ('"size":', '"size":"x","more":'),
+        ('"name":"a.txt"', '"name":null'),
+        ("words 1", "words 2"),
+    ],
+)
+def test_an_index_with_wrong_values_is_made_anew(
+    opened: Callable[..., object], folder: Path, old: str, new: str
+) -> None:
+    opened()
+    index = folder / KIND.name
+    text = index.read_text()
+    lines = [line.rpartition(" ")[0] or line for line in text.replace(old, new, 1).splitlines()[1:]]
+    first = text.replace(old, new, 1).splitlines()[0]
+    sealed = [f"{line} {zlib.crc32(line.encode()):08x}" for line in lines]
+    index.write_text("\n".join([first, *sealed, ""]))
+    assert opened() == (ALL, NAMES)
+    assert index.read_text() == text
+
+
+def _open(folder: Path) -> int:
+    return len(index_folder(folder, sorted(folder.glob("*.txt")), KIND))
+
+
+def test_a_pipe_or_a_terabyte_in_its_place_is_not_read(folder: Path) -> None:
+    os.mkfifo(folder / KIND.name)
+    assert bounded(_open, folder) == 3
+    with (folder / KIND.name).open("wb") as file:
+        file.truncate(2**40)
+    assert bounded(_open, folder) == 3
+    assert (folder / KIND.name).stat().st_size < 2**20
+
+
+def test_a_folder_that_cannot_be_written_to_goes_without(
+    opened: Callable[..., object], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "write_bytes", refuse)
+    assert opened() == (ALL, NAMES)
+    assert not (folder / KIND.name).exists()

@@ -1,0 +1,99 @@
+"""Rows of arrays equal slices, members are those that zarr writes, and damage is named."""
+
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import zarr
+from zarr.codecs import Crc32cCodec, ZstdCodec
+from zarr.storage import MemoryStore
+
+from orn.shared.errors import ShardFormatError
+from orn.shared.shards.chunks import ChunkCache
+from orn.shared.shards.column import write_group
+from orn.shared.shards.shard import Shard
+from tests.shared.shards.conftest import arrays_in, columns_of, write_drawn
+
+CHUNK_BYTES = 200
+
+
+def test_reading_does_not_import_zarr() -> None:
+    code = "import orn.shared.shards.reader, sys; print('zarr' in sys.modules)"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True) == "False\n"
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """A shard whose arrays have several chunks."""
+    whole = write_drawn(tmp_path / "whole.zip", {"a": (range(40), np.arange(40) / 10)})
+    columns = columns_of(arrays_in(whole), chunk_bytes=CHUNK_BYTES)
+    attributes = Shard(whole).arrays.record.attributes.to_json()
+    write_group(tmp_path / "s.zarr.zip", columns=columns, attributes=attributes)
+    return tmp_path / "s.zarr.zip"
+
+
+@pytest.mark.parametrize("cache_bytes", [10**6, 300, 1])
+def test_rows_equal_slices(path: Path, cache_bytes: int) -> None:
+    arrays = Shard(path, ChunkCache(cache_bytes)).arrays
+    whole = arrays_in(path.with_name("whole.zip"))
+    assert set(arrays) == set(whole)
+    for name, values in whole.items():
+        assert arrays.num_rows(name) == len(values)
+        step = max(1, len(values) // 12)
+        for start in range(0, len(values) + 1, step):
+            for stop in range(start, len(values) + 1, step):
+                arrays.fetch([(name, start, stop)])
+                found = arrays.rows(name, start, stop)
+                np.testing.assert_array_equal(found, values[start:stop])
+                assert (found.dtype, found.shape[1:]) == (values.dtype, values.shape[1:])
+    for start, stop in ((-1, 2), (3, 2), (0, 41)):
+        with pytest.raises(ShardFormatError, match=rf"'frame_index': .* 40 .*\[{start}, {stop}\)"):
+            arrays.rows("frame_index", start, stop)
+
+
+def test_members_are_those_that_zarr_would_write(path: Path) -> None:
+    members: dict[str, Any] = {}
+    attributes = Shard(path).arrays.record.attributes.to_json()
+    wanted = zarr.create_group(MemoryStore(members), attributes=attributes)
+    for name, values in arrays_in(path).items():
+        row_bytes = values.dtype.itemsize * int(np.prod(values.shape[1:]))
+        array = wanted.create_array(
+            name,
+            shape=values.shape,
+            dtype=values.dtype,
+            chunks=(max(1, min(len(values), CHUNK_BYTES // row_bytes)), *values.shape[1:]),
+            compressors=[ZstdCodec(level=9), Crc32cCodec()],
+            dimension_names=tuple("abc"[: values.ndim]),
+            config={"write_empty_chunks": True},
+        )
+        array[...] = values
+    with zipfile.ZipFile(path) as file:
+        found = {name: file.read(name) for name in file.namelist()}
+        entries = {(info.compress_type, info.date_time) for info in file.infolist()}
+    assert entries == {(zipfile.ZIP_STORED, (1980, 1, 1, 0, 0, 0))}
+    assert found == {name: content.to_bytes() for name, content in members.items()}
+
+
+def test_a_damaged_chunk_names_shard_and_array(path: Path) -> None:
+    content = path.read_bytes()
+    with zipfile.ZipFile(path) as file:
+        chunk = file.read("boxes/c/3/0")
+    path.write_bytes(content.replace(chunk, chunk[:10] + bytes([chunk[10] ^ 1]) + chunk[11:]))
+    arrays = Shard(path).arrays
+    assert len(arrays.rows("boxes", 0, 36)) == 36
+    with pytest.raises(ShardFormatError, match=r"s\.zarr\.zip: array 'boxes': chunk 3 .*checksum"):
+        arrays.rows("boxes", 30, 40)
+
+
+@pytest.mark.parametrize("step", [1, 2, 5, 7, 13])
+def test_chunks_do_not_depend_on_the_pieces(step: int) -> None:
+    table = np.arange(400, dtype=np.float32).reshape(100, 4)
+    (wanted,) = columns_of({"table": table}, chunk_bytes=CHUNK_BYTES).values()
+    (found,) = columns_of({"table": table[:0]}, chunk_bytes=CHUNK_BYTES).values()
+    for start in range(0, 100, step):
+        found.add(table[start : start + step])
+    assert found.chunks() == wanted.chunks()
