@@ -18,7 +18,7 @@ from typing import Any, Protocol, Self, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from orn.shared.errors import DetectorError
+from orn.shared.errors import DetectorError, ShapeError
 from orn.shared.jobs.plan import Unit
 from orn.shared.jobs.same_job import differences
 from orn.shared.jobs.work import Advance, UnitResult
@@ -164,8 +164,23 @@ def _add(writer: ShardWriter, batch: FrameBatch, found: Sequence[Any], detector:
         where = f"frame {batch.indices[place]}: {what.field} of detection {what.row}"
         writer.fail(video_id, f"{where}: {what.message}")
         return
-    for index, seconds, detections in zip(batch.indices, batch.seconds, frames, strict=True):
-        writer.add(index, seconds, detections)
+    add_frames(writer, zip(batch.indices, batch.seconds, frames, strict=True))
+
+
+def add_frames(writer: ShardWriter, frames: Iterable[tuple[int, float, FrameDetections]]) -> None:
+    """Add frames of the open video to a shard; a time or size that cannot be fails the video.
+
+    Args:
+        writer: of the shard.
+        frames: place, time in seconds, and detections of each.
+    """
+    try:
+        for index, seconds, detections in frames:
+            writer.add(index, seconds, detections)
+    except ShapeError as err:
+        video_id = str(writer.open_id)
+        # Without the place of the shard, which must be the same wherever it lies.
+        writer.fail(video_id, str(err).rpartition(f"video {video_id!r} ")[2])
 
 
 def prefetch(items: Iterable[T], *, size: int) -> Generator[T]:

@@ -23,6 +23,7 @@ from orn.shared.video.read import content_bytes, content_digest
 from orn.stage1_detect.imports import authors_vlog, epic100
 from orn.stage1_detect.imports.mask_track import GRID, MaskTrack
 from orn.stage1_detect.imports.planning import ImportJob, file_bytes
+from orn.stage1_detect.pipeline import add_frames
 from orn.stage1_detect.planning import DETECT, IMPORT_SUMMARY_NAME
 
 logger = logging.getLogger(__name__)
@@ -209,9 +210,10 @@ class ImportWork:
                 source_digest=digest,
             )
         )
-        for number, frame in zip(track.numbers, track.frames, strict=True):
-            writer.add(number, number / rate, frame)
-        writer.end_video()
+        times = (number / rate for number in track.numbers)
+        add_frames(writer, zip(track.numbers, times, track.frames, strict=True))
+        if writer.open_id is not None:
+            writer.end_video()
         return track.background
 
 

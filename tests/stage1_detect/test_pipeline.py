@@ -95,6 +95,16 @@ def test_a_video_without_finite_numbers_fails_alone(
     assert [video.id for video in shard.failed] == ["a", "broken"]
 
 
+def test_a_video_whose_frames_change_their_size_fails_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    detector = FakeDetector()
+    monkeypatch.setattr(detector, "prepare", lambda image: (len(image) - 1, image.shape[1], 0.0))
+    result = run(tmp_path, detector)
+    assert (result.videos, [video.id for video in result.failed]) == ((), ["a", "broken", "b"])
+    assert result.failed[0].reason.startswith("frame 0: wanted detections on a grid of 48 x 64")
+
+
 def test_a_video_whose_detections_break_a_rule_fails_alone(tmp_path: Path) -> None:
     result = run(tmp_path, FakeDetector(class_scores=0.25))
     assert (result.videos, result.steps) == ((), 12)

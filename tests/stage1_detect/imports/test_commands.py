@@ -120,6 +120,16 @@ def test_epics_masks_at_the_rates_of_the_published_frames(convert: Any, tmp_path
     assert DetectionFolder(tmp_path / "shards").video("P01_01").seconds.tolist() == [0, 1.2]
 
 
+def test_a_number_that_lies_fails_its_video_alone(convert: Any, tmp_path: Path) -> None:
+    counted_videos(tmp_path, {}, absent=["P01_01", "P01_02"])
+    one: Found = ((0.1, 0.2, 0.5, 0.75), block_mask(10, 20, 50, 75), 0.75, 3)
+    for video_id, last in (("P01_01", 2**31 - 1), ("P01_02", 2)):
+        write_epic(tmp_path / "masks" / f"{video_id}.pkl", [(1, [one]), (last, [one])])
+    found = convert("--format", "epic100", "--rate", 1e-9, "--json", exit_code=3).json
+    assert (found["frames"], [each["id"] for each in found["unreadable"]]) == (2, ["P01_01"])
+    assert "frame 2147483646: wanted a time" in found["unreadable"][0]["reason"]
+
+
 def test_a_rate_that_cannot_be_known_is_asked_for(convert: Any, tmp_path: Path) -> None:
     counted_videos(tmp_path, {}, absent=["kitchen"])
     write_epic(tmp_path / "masks" / "kitchen.pkl", [(1, [])])
