@@ -12,8 +12,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from rich.cells import cell_len
-
 from orn.shared.text_table import printable
 
 _NUMBER = re.compile(r"[-+]?[\d,.]+%?( \[.*\]| \+- .*)?|-|")
@@ -103,6 +101,8 @@ def _laid_out(table: Table, width: int) -> str:
 def _widths(rows: Sequence[Sequence[str]], width: int) -> list[int]:
     """Columns of each cell of a row: those that it needs, the widest less where that is too many,
     but none less than its longest word. Then a terminal wraps whole lines by itself."""
+    from rich.cells import cell_len
+
     cells = list(zip(*rows, strict=True))
     widths = [max(map(cell_len, column)) for column in cells]
     words = [max(map(_longest_word, column)) for column in cells]
@@ -115,6 +115,8 @@ def _widths(rows: Sequence[Sequence[str]], width: int) -> list[int]:
 
 
 def _longest_word(text: str) -> int:
+    from rich.cells import cell_len
+
     return max(map(cell_len, text.split()), default=0)
 
 

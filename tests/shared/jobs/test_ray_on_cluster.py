@@ -20,7 +20,7 @@ from orn.shared.jobs.work import Engine, Work
 from orn.shared.manifests.load import shipped_detectors
 from orn.shared.manifests.records import Video
 from orn.shared.shards.files import shard_path
-from orn.shared.shards.schema import ARRAYS, DetectorEntry
+from orn.shared.shards.schema import DetectorEntry
 from orn.shared.shards.shard import Shard
 from orn.stage1_detect.mmdet.detector import load_detector
 from orn.stage1_detect.pipeline import DetectWork
@@ -157,7 +157,7 @@ def test_a_killed_node_changes_nothing(cluster: Callable[[str], None], tmp_path:
         first, second = (Shard(shard_path(tmp_path / each, unit.index)) for each in ("one", "ray"))
         assert first.num_detections > 0
         assert first.videos == second.videos
-        for name in ARRAYS:
+        for name in first.arrays:
             np.testing.assert_array_equal(first.array(name), second.array(name))
 
 
