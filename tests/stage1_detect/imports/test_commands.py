@@ -4,8 +4,6 @@ import json
 import os
 import re
 import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +23,6 @@ from orn.stage1_detect.imports import job as import_job
 from orn.stage1_detect.imports import planning
 from orn.stage1_detect.imports.authors_vlog import read_authors
 from orn.stage1_detect.imports.mask_track import MaskTrack
-from tests.conftest import ROOT
 from tests.processes import run_alone
 from tests.stage1_detect.imports.conftest import BLOCK, Found, block_mask, write_authors, write_epic
 from tests.worlds.tables import counted_videos
@@ -227,21 +224,3 @@ def test_killed_and_started_again(
         assert orn(*words, out, "--json").json["skipped_units"] == videos_before
         assert unit_files(out) == whole
         assert not list(out.glob(".*"))
-
-
-def test_sigterm_leaves_whole_shards_and_nothing_else(tmp_path: Path) -> None:
-    world = counted_videos(tmp_path, {"a": 3, "b": 3})
-    for video_id in ("a", "b"):
-        write_authors(tmp_path / "masks" / video_id / "clip.pkl", [[BLOCK]])
-    command = [sys.executable, "-m", "tests.stage1_detect.imports.sigterm_import", str(world)]
-    command += [str(tmp_path / "masks"), "--format", "authors", "--data", str(tmp_path / "data")]
-    ended = subprocess.run(
-        [*command, "--out", str(tmp_path / "shards"), "--workers", "2"],
-        cwd=ROOT,
-        capture_output=True,
-        check=False,
-        start_new_session=True,
-        timeout=120,
-    )
-    assert ended.returncode == 143, ended.stderr.decode()
-    assert [path.name for path in (tmp_path / "shards").iterdir()] == ["plan.json"]
