@@ -21,12 +21,13 @@ from torch import nn
 from orn.demo.detector.average_precision import average_precision
 from orn.demo.detector.coco_frames import CocoFrames, load_coco_frames, make_batch
 from orn.shared.errors import CheckpointError, TrainingError
-from orn.shared.jobs.atomic_file import replacing, write_text
+from orn.shared.jobs.atomic_file import write_text
 from orn.shared.jobs.outputs import check_output_files
 from orn.shared.jobs.progress import progress
 from orn.shared.jobs.same_job import check_same_job
 from orn.shared.tensors import read_tensors, write_tensors
 from orn.shared.text_table import counted
+from orn.shared.torch_files import write_torch_file
 from orn.stage1_detect.mmdet.config import DetectorConfig, read_config
 from orn.stage1_detect.mmdet.detector import MmdetDetector
 from orn.stage1_detect.mmdet.library import MaskRCNN
@@ -112,8 +113,7 @@ def train_detector(
     }
     model.load_state_dict(weights)
     final = evaluate_model(model, validation, detector=detector)
-    with replacing(out) as temporary:
-        torch.save(weights, temporary)
+    write_torch_file(out, weights)
     record = {
         "command": list(command),
         "iterations": settings.iterations,

@@ -19,8 +19,8 @@ from orn.shared.environment import installed_version
 from orn.shared.errors import DetectorError
 from orn.shared.masks.coco_classes import COCO_CLASSES
 from orn.shared.shards.schema import DetectorEntry
-from orn.shared.tensor_file import read_tensors, tensors_in
 from orn.shared.text_table import shortened
+from orn.shared.torch_files import read_torch_file, tensors_in
 from orn.stage1_detect.mmdet.config import DetectorConfig, told
 from orn.stage1_detect.mmdet.library import (
     MODELS,
@@ -177,7 +177,7 @@ def _check_supported(model: MaskRCNN, name: str) -> None:
 
 
 def _read_weights(checkpoint: Path) -> dict[str, Tensor]:
-    content = read_tensors(
+    content = read_torch_file(
         checkpoint, what="a detector's weights", dropped=_HISTORIES, error=DetectorError
     )
     weights = tensors_in(content.get("state_dict", content) if isinstance(content, dict) else None)

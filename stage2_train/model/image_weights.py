@@ -19,8 +19,8 @@ from torchvision.models import GoogLeNet_Weights, ResNet18_Weights, ResNet50_Wei
 
 from orn.shared.download import cached_path, fetch
 from orn.shared.errors import CheckpointError, ConfigError
-from orn.shared.tensor_file import read_tensors, tensors_in
 from orn.shared.text_table import counted
+from orn.shared.torch_files import read_torch_file, tensors_in
 from orn.stage2_train.model.baselines.i3d import I3D
 from orn.stage2_train.model.config import NetworkConfig
 from orn.stage2_train.model.resnet_25d import SpaceTimeConv, Stage, TemporalConv, Trunk
@@ -56,7 +56,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         CheckpointError: if there is no such file, or it holds anything but a state dict.
     """
     what = "a state dict (names to tensors), as torchvision's .pth files are"
-    weights = tensors_in(read_tensors(path, what=what))
+    weights = tensors_in(read_torch_file(path, what=what))
     if weights is None:
         raise CheckpointError(f"{path}: wanted {what}, found something else in it")
     return weights

@@ -11,8 +11,8 @@ from orn.shared.config.bounded import file_digest, shown
 from orn.shared.errors import CheckpointError
 from orn.shared.jobs.outputs import check_output_folder
 from orn.shared.manifests.load import load_listing, load_manifest
-from orn.shared.tensor_file import read_tensors, tensors_in
 from orn.shared.tensors import misfit
+from orn.shared.torch_files import read_torch_file, tensors_in
 from orn.stage2_train.model.authors_weights import NotOffered, settings_of, weights_of
 from orn.stage2_train.model.build import build_network
 from orn.stage2_train.model.config import NetworkConfig
@@ -89,7 +89,7 @@ def import_checkpoint(
 
 def _read(file: Path) -> dict[str, Tensor]:
     """Their weights by name, without `module.`."""
-    content = read_tensors(file, what=_WHAT)
+    content = read_torch_file(file, what=_WHAT)
     weights = tensors_in(content.get("state_dict")) if type(content) is dict else None
     if not weights:
         raise CheckpointError(

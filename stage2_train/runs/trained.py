@@ -8,8 +8,8 @@ from torch import nn
 
 from orn.shared.errors import CheckpointError, ConfigError
 from orn.shared.manifests.load import load_dataset
-from orn.shared.tensor_file import save_tensors
 from orn.shared.text_table import counted
+from orn.shared.torch_files import write_torch_file
 from orn.stage2_train.model.build import build_network
 from orn.stage2_train.model.config import Heads
 from orn.stage2_train.model.image_weights import export_resnet
@@ -66,7 +66,7 @@ def export_weights(run: Path, out: Path) -> int:
         )
     load_weights(network, best.model, path=run / BEST_NAME)
     weights = export_resnet(network)
-    save_tensors(out, weights)
+    write_torch_file(out, weights)
     return len(weights)
 
 

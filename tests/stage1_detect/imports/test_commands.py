@@ -81,7 +81,7 @@ def test_every_kind_of_file_is_reported(authors: Any, tmp_path: Path) -> None:
     shards = DetectionFolder(tmp_path / "shards")
     assert shards.entry("gone").source_digest == UNKNOWN_SOURCE
     assert shards.entry("a").source_digest.startswith("sha256:")
-    assert shards.failed[0].reason.startswith("d.pkl: refused")
+    assert shards.failed[0].reason.startswith("d.pkl: expected released masks")
     assert authors("--json", exit_code=3).json["skipped_units"] > 0  # as before
 
 

@@ -8,7 +8,6 @@ import os
 import pickle
 import pickletools
 import struct
-import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from hypothesis import strategies as st
 from orn.shared.errors import MaskImportError
 from orn.stage1_detect.imports import restricted_pickle
 from orn.stage1_detect.imports.restricted_pickle import PickledArray, load_plain
+from tests.bounded import bounded
 
 VALUES = st.recursive(
     st.none()
@@ -88,9 +88,9 @@ def test_a_call_is_refused_and_not_run(protocol: int, depth: int, mark: Path) ->
     for _ in range(depth):
         value = {"segms": [value]} if protocol else [value]
     data = pickle.dumps(value, protocol)
-    with pytest.raises(MaskImportError, match=r"masks.pkl: .*(refused|damaged)") as caught:
+    with pytest.raises(MaskImportError, match=r"masks.pkl: expected released masks") as caught:
         load(data)
-    assert protocol < 2 or "the global posix.system" in str(caught.value)
+    assert protocol < 2 or "names posix.system" in str(caught.value)
     assert not mark.exists()
     if depth == 0:
         pickle.loads(data)
@@ -101,56 +101,59 @@ def test_a_call_is_refused_and_not_run(protocol: int, depth: int, mark: Path) ->
     ("function", "name"),
     [
         (builtins.eval, "builtins.eval"),
-        (builtins.exec, "builtins.exec"),
         (builtins.__import__, "builtins.__import__"),
         (builtins.getattr, "builtins.getattr"),
-        (os.popen, "os.popen"),
         (np.load, "numpy.load"),
         (collections.OrderedDict, "collections.OrderedDict"),
     ],
 )
 def test_the_global_is_named(function: Any, name: str) -> None:
-    with pytest.raises(MaskImportError, match=f"refused: the pickle holds the global {name} "):
+    with pytest.raises(MaskImportError, match=f"got a file that names {name}, .* not run"):
         load(pickle.dumps(Runs(function, "1"), 4))
 
 
-SYSTEM_CALL = b"cos\nsystem\n(S'true'\ntR."
+SYSTEM_CALL = b"cos\nsystem\n(X\x04\x00\x00\x00truetR."
+RECONSTRUCT = b"cnumpy.core.multiarray\n_reconstruct\n"
 
 
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (SYSTEM_CALL, "the global os.system"),
-        (b"\x80\x04\x8c\x02os\x8c\x06system\x93.", "the global os.system"),
+        (SYSTEM_CALL, "names os.system"),
+        (b"\x80\x04\x8c\x02os\x8c\x06system\x93.", "names os.system"),
         (b"\x80\x04\x8c\x05numpy\x8c\x12ctypeslib.as_array\x93.", "numpy.ctypeslib.as_array"),
         (b"(S'true'\nios\nsystem\n.", "the instruction STRING"),
         (b"(\x8c\x04trueios\nsystem\n.", "the instruction INST"),
         (b"(\x8c\x04trueo.", "the instruction OBJ"),
         (b"Pid\n.", "the instruction PERSID"),
-        (b"\x8c\x02idQ.", "the instruction BINPERSID"),
+        (b"\x8c\x02idQ.", "damaged pickle"),
         (b"\x82\x01.", "the instruction EXT1"),
         (b"\x83\x01\x00.", "the instruction EXT2"),
         (b"\x84\x01\x00\x00\x00.", "the instruction EXT4"),
-        (b"\x80\x04))\x81.", "the instruction NEWOBJ"),
+        (b"\x80\x04))\x81.", "damaged pickle"),
         (b"\x80\x04))}\x92.", "the instruction NEWOBJ_EX"),
         (b"\x80\x05\x97.", "the instruction NEXT_BUFFER"),
-        (b"\xff.", "the instruction 0xff"),
-        (b"\x80\x04]]b.", "an unknown state of a list"),
-        (b"cnumpy\nndarray\n}b.", "an unknown state of a _Name"),
-        (b"cnumpy\nndarray\n)R.", "a call of ndarray"),
-        (b"\x8c\x01a)R.", "a call of str"),
-        (b"cnumpy\ndtype\n\x8c\x01O\x89\x88\x87R.", "an array of type 'O'"),
-        (
-            b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\nK\xff\x85C\x01btR.",
-            "a call of",
-        ),
+        (b"\x80\x05\x96" + (1 << 40).to_bytes(8, "little") + b".", "damaged pickle"),
+        (b"\xff.", "damaged pickle"),
+        (b"\x80\x04]]b.", "damaged pickle"),
+        (b"cnumpy\nndarray\n}b.", "damaged pickle"),
+        (b"cnumpy\nndarray\nN}X\x01\x00\x00\x00aNs\x86b.", "damaged pickle"),
+        (b"cnumpy\nndarray\n)R.", "damaged pickle"),
+        (b"\x8c\x01a)R.", "damaged pickle"),
+        (b"cnumpy\ndtype\n\x8c\x01O\x89\x88\x87R.", "another type than float32"),
+        (RECONSTRUCT + b"(cnumpy\nndarray\nK\xff\x85C\x01btR.", "numpy does not write so"),
+        (b"\x80\x04r\xff\xff\xff\x7f.", "the far place 2,147,483,647"),
+        (b"\x80\x04]r\xff\xff\xff\x7f.", "the far place 2,147,483,647"),
+        (b"\x80\x04})K\x01s.", "keys that are neither"),
+        (b"\x80\x04}]q\x00" + b"h\x00h\x00\x86q\x00" * 40 + b"Ns.", "keys that are neither"),
+        (b"\x80\x04}](" + b"N\x85" + b"\x85" * 100_000 + b"Nu.", "damaged|neither"),
+        (b"\x80\x04}(" + b"N" + b"\x85" * 100_000 + b"Nu.", "keys that are neither"),
+        (b"\x80\x04}\x8a\x09" + b"\xff" * 8 + b"\x00Ns.", "keys that are neither"),
     ],
-)
-def test_other_ways_to_run_code(data: bytes, message: str) -> None:
-    with pytest.raises(MaskImportError) as caught:
+)  # fmt: skip
+def test_other_ways_to_run_code_or_for_ever(data: bytes, message: str) -> None:
+    with pytest.raises(MaskImportError, match=message):
         load(data)
-    assert message in str(caught.value)
-    assert "refused" in str(caught.value)
 
 
 def test_a_registered_extension_code_is_refused(mark: Path) -> None:
@@ -160,7 +163,7 @@ def test_a_registered_extension_code_is_refused(mark: Path) -> None:
             b"cposix\nsystem\n", b"\x82\xfb"
         )
         assert b"\x82\xfb" in data
-        with pytest.raises(MaskImportError, match=r"refused: .* EXT1"):
+        with pytest.raises(MaskImportError, match=r"the instruction EXT1"):
             load(data)
     finally:
         copyreg.remove_extension("os", "system", 251)
@@ -171,43 +174,37 @@ def test_an_array_cannot_claim_more_than_its_bytes() -> None:
     data = pickle.dumps(np.zeros(5, np.float32), 4)
     place = data.index(b"K\x05\x85")
     assert load(data).values.shape == (5,)
-    with pytest.raises(MaskImportError, match="damaged pickle: ValueError"):
+    with pytest.raises(MaskImportError, match="damaged pickle: cannot reshape"):
         load(data[:place] + b"J" + struct.pack("<i", 2**31 - 1) + data[place + 2 :])
-
-
-def test_a_far_place_in_the_memo_costs_nothing() -> None:
-    assert load(b"\x80\x04]r\xff\xff\xff\xff.") == []
-
-
-@pytest.mark.parametrize(
-    "lists",
-    [b"]q\x00" + b"(h\x00h\x00tq\x00" * 40, b"]" + b"\x85" * 50_000],
-    ids=["each twice in the next", "deep"],
-)
-def test_a_global_named_by_a_list_is_refused_without_writing_it_out(lists: bytes) -> None:
-    with pytest.raises(MaskImportError, match=r"the global <tuple>\.eval near byte"):
-        load(b"\x80\x04" + lists + b"\x8c\x04eval\x93.")
-
-
-def test_a_run_of_lists_is_counted_before_it_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
-    data = b"\x80\x04" + b"]\x94" * 2_000_000 + b"."
-    monkeypatch.setattr(restricted_pickle, "MAX_INSTRUCTIONS", 100_000)
-    tracemalloc.start()
-    with pytest.raises(MaskImportError, match="wanted at most 100000 instructions"):
-        load(data)
-    peak_bytes = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert peak_bytes < 20e6  # 50,000 lists, of 2,000,000
 
 
 def test_length_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(restricted_pickle, "MAX_INSTRUCTIONS", 100)
     assert load(pickle.dumps([[] for _ in range(40)], 4)) == [[]] * 40
-    with pytest.raises(MaskImportError, match="wanted at most 100 instructions, found more"):
+    with pytest.raises(MaskImportError, match="holds more than 100 instructions"):
         load(pickle.dumps([[] for _ in range(60)], 4))
     monkeypatch.setattr(restricted_pickle, "MAX_BYTES", 10)
-    with pytest.raises(MaskImportError, match="wanted at most 10 bytes, found 11"):
+    with pytest.raises(MaskImportError, match="expected at most 10 bytes, got 11"):
         load(b"N" * 11)
+
+
+@pytest.mark.parametrize(
+    "part",
+    [b"]\x94", *(pytest.param(each, marks=pytest.mark.slow) for each in (b"}", b"N\x85\x94"))],
+)
+def test_many_instructions_take_little_memory(part: bytes) -> None:
+    with pytest.raises(MaskImportError, match="more than 3,000,000 instructions"):
+        bounded(load, b"\x80\x04" + part * 4_000_000 + b".")
+
+
+def test_released_masks_are_read_as_by_pickle(sample_data: Path) -> None:
+    for path in sample_data.glob("vlog/masks/**/clip.pkl"):
+        found, wanted = load(path.read_bytes()), pickle.loads(path.read_bytes())
+        assert found["segms"] == wanted["segms"]
+        boxes = [[[box.values.tolist() for box in boxes] for boxes in frame]
+                 for frame in found["boxes"]]  # fmt: skip
+        assert boxes == [[[box.tolist() for box in boxes] for boxes in frame]
+                         for frame in wanted["boxes"]]  # fmt: skip
 
 
 INSTRUCTION = st.one_of(
