@@ -18,7 +18,7 @@ from orn.benchmarks.harness import BenchResult, seconds_in_turns, using_threads,
 from orn.shared.devices import devices_of_workers
 from orn.shared.environment import usable_cores
 from orn.shared.errors import PipelineError
-from orn.shared.shards.plan import shard_path
+from orn.shared.shards.files import shard_path
 from orn.shared.shards.shard import Shard
 from orn.stage1_detect.mmdet.library import (
     Compose,  # before mmdet, which needs its stand-in for mmcv

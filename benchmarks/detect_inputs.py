@@ -19,8 +19,10 @@ from orn.benchmarks.harness import Setting
 from orn.benchmarks.made_inputs import moving_pictures, write_video
 from orn.shared.cli_options import PRECISIONS
 from orn.shared.errors import DetectorError
+from orn.shared.jobs.plan import Unit, UnitPart
 from orn.shared.manifests.records import Video
-from orn.shared.shards.plan import Unit, UnitPart, shard_path
+from orn.shared.shards.files import shard_path
+from orn.shared.shards.shard import Shard
 from orn.shared.video.read import read_frames
 from orn.stage1_detect.mmdet.config import read_config
 from orn.stage1_detect.mmdet.detector import load_detector
@@ -178,9 +180,9 @@ class Detection:
 
     def run(self) -> int:
         """Detects as `orn detect` does; the number of detections."""
-        result = self._detect(self._unit)
+        self._detect(self._unit)
         shard_path(self._folder, 0).replace(self.path)
-        return result.detections
+        return Shard(self.path).num_detections
 
 
 _WAYS = (

@@ -14,15 +14,16 @@ from numpy.typing import NDArray
 
 from orn.benchmarks.harness import BenchResult, peak_bytes
 from orn.benchmarks.made_inputs import moving_pictures, write_video
+from orn.shared.jobs.plan import Unit, UnitPart
 from orn.shared.manifests.load import shipped_detectors
 from orn.shared.manifests.records import Video
 from orn.shared.masks.coco_classes import COCO_CLASSES
 from orn.shared.masks.detections import FrameDetections
 from orn.shared.masks.rle import encode_crop
-from orn.shared.shards.plan import Unit, UnitPart
+from orn.shared.shards.files import shard_path
 from orn.shared.shards.schema import DetectorEntry
-from orn.stage1_detect.engines.local import run_here
-from orn.stage1_detect.pipeline import UnitWork
+from orn.shared.shards.shard import Shard
+from orn.stage1_detect.pipeline import UnitDetector
 
 _HEIGHT, _WIDTH = 120, 160
 _NUM_DETECTIONS = 20
@@ -102,20 +103,11 @@ def _detect_video(video: Path, frames: int, network: bool) -> tuple[int, dict[st
         part = UnitPart(video_id="video", start=start, stop=stop)
         units.append(Unit(index=index, parts=(part,)))
     before = peak_bytes()
-    results = list(
-        run_here(
-            UnitWork(
-                units=units,
-                detector=detector,
-                videos={"video": Video(id="video", path=video)},
-                folder=video.with_suffix(".shards"),
-                batch=_BATCH,
-            )
-        )
-    )
-    assert sum(result.frames for result in results) == frames
-    detections = sum(result.detections for result in results)
-    return before, {"detections": detections, "shards": len(results)}
+    folder, videos = video.with_suffix(".shards"), {"video": Video(id="video", path=video)}
+    detect = UnitDetector(detector, videos=videos, folder=folder, batch=_BATCH)
+    assert sum(detect(unit).steps for unit in units) == frames
+    detections = sum(Shard(shard_path(folder, unit.index)).num_detections for unit in units)
+    return before, {"detections": detections, "shards": len(units)}
 
 
 def _demo_detector() -> Any:

@@ -17,12 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orn.benchmarks.harness import BenchResult, told_by_linux
-from orn.benchmarks.made_inputs import ENTRY
 from orn.benchmarks.scale_world import FRAMES, RATE, make_shards, make_videos, slow_storage
+from orn.shared.manifests.headers import remember_headers
 from orn.shared.manifests.load import load_dataset
 from orn.shared.manifests.records import Dataset, Segment
 from orn.shared.shards.reader import DetectionFolder
-from orn.stage1_detect.planning import DetectJob, Scope, plan_job, save_plan
+from orn.stage1_detect.planning import DetectJob, Scope, plan_job
 from orn.stage2_train.clips.batches import LoaderSettings, evaluation_loader, training_loader
 from orn.stage2_train.clips.dataset import ClipDataset, ClipSettings
 from orn.stage2_train.clips.objects import SlotSettings
@@ -116,11 +116,12 @@ def _planned(dataset: Dataset, folder: Path, videos: int) -> Iterable[tuple[str,
     """A detect job planned as at first, and as once more."""
 
     def plan() -> DetectJob:
-        return plan_job(dataset, entry=ENTRY, folder=folder, scope=Scope(limit=videos))
+        return plan_job(dataset, folder=folder, scope=Scope(limit=videos))
 
     job, row = _timed(plan)
     yield "plan", row
-    save_plan(job)
+    job.plan.save(folder)
+    remember_headers(dataset.videos, job.estimates, folder)
     yield "plan_again", _timed(plan)[1]
 
 

@@ -20,7 +20,7 @@ from orn.benchmarks.made_inputs import (
     write_detections,
     write_video,
 )
-from orn.shared.shards.plan import shard_path
+from orn.shared.shards.files import shard_path
 from orn.shared.shards.schema import ShardAttributes
 from orn.shared.shards.sealed_zip import write_members
 from orn.shared.shards.writer import ShardWriter

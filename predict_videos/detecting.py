@@ -15,14 +15,14 @@ from orn.shared.config.bounded import file_digest, shown
 from orn.shared.data_files import not_a_file
 from orn.shared.download import sha256_digits
 from orn.shared.errors import DetectorError, ShardNotFoundError, VideoDecodeError
+from orn.shared.jobs.plan import plan_units
+from orn.shared.jobs.termination import terminated_as_interrupted
 from orn.shared.manifests.load import shipped_detectors
 from orn.shared.manifests.records import DetectorChoice, Video
 from orn.shared.manifests.source import source_of
-from orn.shared.shards.plan import plan_units
 from orn.shared.shards.reader import DetectionFolder
 from orn.shared.video.read import content_digest, estimate
-from orn.stage1_detect.engines.local import run_here
-from orn.stage1_detect.pipeline import UnitWork
+from orn.stage1_detect.pipeline import UnitDetector
 from orn.stage2_train.predict.opened import OpenedModel
 
 if TYPE_CHECKING:
@@ -60,15 +60,12 @@ def detected_by(detector: Detector, *, batch: int = 8) -> Objects:
     ) -> Iterator[tuple[Video, DetectionFolder]]:
         frames = estimate(source_of(video), rate=video.rate).frames
         with TemporaryDirectory(prefix="orn-predict-", ignore_cleanup_errors=True) as folder:
-            work = UnitWork(
-                units=plan_units([(video.id, frames)]),
-                detector=detector,
-                videos={video.id: video},
-                folder=Path(folder),
-                batch=batch,
-                advance=advance,
+            detect = UnitDetector(
+                detector, videos={video.id: video}, folder=Path(folder), batch=batch
             )
-            for result in run_here(work):
+            for unit in plan_units([(video.id, frames)]):
+                with terminated_as_interrupted():
+                    result = detect(unit, advance)
                 for failed in result.failed:
                     raise VideoDecodeError(f"{video.path}: {failed.reason}")
             yield video, DetectionFolder(Path(folder), cache_bytes=_KEPT_BYTES)

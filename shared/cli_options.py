@@ -144,6 +144,35 @@ batch_option = click.option(
 )
 """`batch`: int."""
 
+
+def engine_options(workers: str) -> Callable[[Any], Any]:
+    """`workers`: int | None, `engine`: str, `address`: str | None, for
+    `orn.shared.jobs.engines.choose_engine`; `workers` is the help of the first."""
+    options = (
+        click.option("--workers", type=click.IntRange(1, 10**5), help=workers),
+        click.option(
+            "--engine",
+            type=click.Choice(["local", "ray"]),
+            default="local",
+            show_default=True,
+            help="Processes of this machine, or actors of a Ray cluster.",
+        ),
+        click.option(
+            "--address",
+            metavar="HOST:PORT",
+            help="The Ray cluster; auto is the one this machine belongs to.  [default: one for "
+            "this job]",
+        ),
+    )
+
+    def decorate(command: Any) -> Any:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
 frame_rate_option = click.option(
     "--rate",
     type=NumberRange(0, 1000, min_open=True),

@@ -15,6 +15,7 @@ from orn.shared.cli_options import (
     echo,
     echo_json,
     echo_settings,
+    engine_options,
     json_option,
     out_option,
     precision_option,
@@ -67,23 +68,8 @@ from orn.shared.cli_options import (
     help="About how many frames a shard has: what a crash can cost.",
 )
 @batch_option
-@click.option(
-    "--workers",
-    type=click.IntRange(1, 10**5),
-    help="Processes or actors, each with a detector of its own.  [default: one a GPU, else one a "
-    "core]",
-)
-@click.option(
-    "--engine",
-    type=click.Choice(["local", "ray"]),
-    default="local",
-    show_default=True,
-    help="Processes of this machine, or actors of a Ray cluster.",
-)
-@click.option(
-    "--address",
-    metavar="HOST:PORT",
-    help="The Ray cluster; auto is the one this machine belongs to.  [default: one for this job]",
+@engine_options(
+    "Processes or actors, each with a detector of its own.  [default: one a GPU, else one a core]"
 )
 @threads_option("each process", default=1)
 @precision_option(

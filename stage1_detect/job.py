@@ -1,30 +1,22 @@
-"""Runs a detect job and sums it up."""
+"""Run a detect job and sum it up."""
 
-import json
-import logging
-import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import Any
 
-from orn.shared.environment import describe_environment
 from orn.shared.errors import ConfigError
-from orn.shared.jobs.atomic_file import remove_stale_temporaries, write_text
-from orn.shared.jobs.progress import progress
-from orn.shared.jobs.termination import terminated_as_interrupted
-from orn.shared.manifests.records import Dataset
-from orn.shared.shards.plan import PLAN_NAME, Unit, shard_path
-from orn.shared.shards.schema import FailedVideo
+from orn.shared.jobs.engines import IN_THIS_PROCESS
+from orn.shared.jobs.plan import FailedVideo, Unit
+from orn.shared.jobs.run import Ran, run_units, save_summary
+from orn.shared.jobs.work import Engine
+from orn.shared.manifests.headers import remember_headers
+from orn.shared.shards.files import shard_path
+from orn.shared.shards.schema import DetectorEntry
 from orn.shared.shards.shard import Shard
-from orn.shared.shards.verified import record_verified
 from orn.shared.text_table import counted
-from orn.stage1_detect.engines.local import run_here
-from orn.stage1_detect.pipeline import Detector, UnitResult, UnitWork
-from orn.stage1_detect.planning import SUMMARY_NAME, DetectJob, save_plan, units_to_do
-
-logger = logging.getLogger(__name__)
+from orn.stage1_detect.pipeline import Detector, DetectWork
+from orn.stage1_detect.planning import DETECT, SUMMARY_NAME, DetectJob
 
 _NAMED_AT_MOST = 5
 
@@ -88,74 +80,77 @@ class DetectSummary:
 def run_job(
     job: DetectJob,
     *,
-    detector: Detector,
+    load: Callable[[str], Detector],
+    entry: DetectorEntry,
     batch: int,
-    run: Callable[[UnitWork], Iterator[UnitResult]] = run_here,
+    engine: Engine = IN_THIS_PROCESS,
+    again: Sequence[Unit] = (),
+    fresh: bool = False,
 ) -> DetectSummary:
-    """Detects what the plan has and the folder lacks; the summary is also saved there.
+    """Detect what the plan has and the folder lacks; the summary is also saved there.
 
-    `run` is that of an engine; the other arguments are as `UnitWork` has them.
+    Args:
+        job: what is asked for.
+        load: makes the detector on the device of this name.
+        entry: what shards record about it.
+        batch: most frames that the network sees at once.
+        engine: where units are done.
+        again: units whose shards are made again.
+        fresh: whether all shards are.
 
     Raises:
         ConfigError: a shard in the folder was made by another detector.
     """
-    remove_stale_temporaries(job.folder)
-    save_plan(job)
-    units = units_to_do(job)
-    if len(units) < len(job.units):
-        there = len(job.units) - len(units)
-        logger.info(
-            "%d of %s there already", there, counted(len(job.units), "unit is", "units are")
-        )
-    work = UnitWork(
-        units=units,
-        detector=detector,
-        videos={video.id: video for video in job.dataset.videos},
+    videos = {video.id: replace(video, path=video.path.absolute()) for video in job.dataset.videos}
+    folder = job.folder.absolute()
+    work = DetectWork(load=load, entry=entry, videos=videos, folder=folder, batch=batch)
+    remember_headers(job.dataset.videos, job.estimates, job.folder)
+    ran = run_units(
+        DETECT,
+        job.plan,
+        work,
+        engine,
         folder=job.folder,
-        batch=batch,
+        units=job.units,
+        steps_of=job.frames_of,
+        again=again,
+        fresh=fresh,
     )
-    started = time.monotonic()
-    try:
-        with terminated_as_interrupted():
-            results = _watched(job, work, run)
-    finally:
-        remove_stale_temporaries(job.folder)  # of processes that had to be killed
-    summary = _summary(job, units, results, seconds=time.monotonic() - started)
-    if units or not (job.folder / SUMMARY_NAME).exists():  # a run with nothing to do tells nothing
-        _save(summary, job.dataset, job.folder)
+    summary = _summary(job, ran, entry)
+    path = job.folder / SUMMARY_NAME
+    if ran.units or not path.exists():  # a run with nothing to do tells nothing
+        save_summary(path, {**summary.as_json(), "missing_ids": list(job.dataset.missing)})
     return summary
 
 
-def _summary(
-    job: DetectJob, units: Sequence[Unit], results: Sequence[UnitResult], *, seconds: float
-) -> DetectSummary:
-    """What a run that did `units` has to tell."""
-    frames = sum(result.frames for result in results)
-    shards = [_own_shard(job, unit) for unit in job.units]
+def _summary(job: DetectJob, ran: Ran, entry: DetectorEntry) -> DetectSummary:
+    """What a run has to tell."""
+    frames = sum(result.steps for result in ran.results)
+    shards = {unit: _own_shard(job, unit, entry) for unit in job.units}
     return DetectSummary(
         dataset=job.dataset.name,
         out=str(job.folder),
         units=len(job.units),
-        skipped_units=len(job.units) - len(units),
-        videos=len({video for result in results for video in result.videos}),
+        skipped_units=len(job.units) - len(ran.units),
+        videos=len({video for result in ran.results for video in result.videos}),
         frames=frames,
-        detections=sum(result.detections for result in results),
-        total_frames=sum(shard.num_frames for shard in shards),
-        total_detections=sum(shard.num_detections for shard in shards),
-        seconds=round(seconds, 3),
-        frames_per_second=round(frames / seconds, 2) if frames else None,
-        failed=_failed(shards),
-        short=_short(shards) if job.plan.frames == "all" else (),
+        detections=sum(shards[unit].num_detections for unit in ran.units),
+        total_frames=sum(shard.num_frames for shard in shards.values()),
+        total_detections=sum(shard.num_detections for shard in shards.values()),
+        seconds=round(ran.seconds, 3),
+        frames_per_second=round(frames / ran.seconds, 2) if frames else None,
+        failed=_failed(shards.values()),
+        short=_short(shards.values()) if job.plan.frames == "all" else (),
         missing=len(job.dataset.missing),
         unlabelled=job.unlabelled,
     )
 
 
-def _own_shard(job: DetectJob, unit: Unit) -> Shard:
+def _own_shard(job: DetectJob, unit: Unit, entry: DetectorEntry) -> Shard:
     shard = Shard(shard_path(job.folder, unit.index))
-    if shard.detector != job.plan.detector:
+    if shard.detector != entry:
         raise ConfigError(
-            f"{shard.path}: wanted a shard of the detector in {PLAN_NAME}, found one of "
+            f"{shard.path}: expected a shard of the detector of this job, got one of "
             f"{shard.detector.config_name} with other weights, settings or versions; remove it and "
             "start again, or use --fresh"
         )
@@ -197,31 +192,6 @@ def report(summary: DetectSummary) -> list[str]:
     return lines
 
 
-def _watched(
-    job: DetectJob, work: UnitWork, run: Callable[[UnitWork], Iterator[UnitResult]]
-) -> list[UnitResult]:
-    """Runs the units under a progress bar; tells of a failed video once, however many units it is
-    in."""
-    if not work.units:
-        return []
-    results: list[UnitResult] = []
-    num_units = len(work.units)
-    failed: set[str] = set()
-    with progress("detect", total=job.frames_of(work.units), unit="frames") as bar:
-        bar.advance(0, note=f"unit 0/{num_units}, 0 videos failed")
-        for result in run(replace(work, advance=bar.advance)):
-            results.append(result)
-            record_verified(shard_path(job.folder, result.unit))
-            for video in result.failed:
-                if video.id not in failed:
-                    logger.warning("video %s failed: %s", video.id, video.reason)
-                failed.add(video.id)
-            bar.advance(
-                0, note=f"unit {len(results)}/{num_units}, {counted(len(failed), 'video')} failed"
-            )
-    return results
-
-
 def _failed(shards: Iterable[Shard]) -> tuple[FailedVideo, ...]:
     """Every video that a shard records as failed, once."""
     found: dict[str, FailedVideo] = {}
@@ -244,11 +214,3 @@ def _short(shards: Iterable[Shard]) -> tuple[ShortVideo, ...]:
         for video_id, frames in promised.items()
         if found[video_id] < frames
     )
-
-
-def _save(summary: DetectSummary, dataset: Dataset, folder: Path) -> None:
-    record = summary.as_json() | {
-        "missing_ids": list(dataset.missing),
-        "environment": describe_environment(),
-    }
-    write_text(folder / SUMMARY_NAME, json.dumps(record, indent=1) + "\n")

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from orn.shared.errors import ConfigError
+from orn.shared.jobs.plan import PLAN_NAME, UNKNOWN_FRAMES, Plan, Unit, UnitPart
 from orn.shared.manifests.records import Segment
-from orn.shared.shards.plan import PLAN_NAME, UNKNOWN_FRAMES, Plan, Unit, UnitPart
 from orn.shared.time_ranges import TimeRange, TimeRanges
 from orn.shared.video.read import FrameEstimate
 
@@ -45,13 +45,16 @@ def pack_ranges(
     videos: Mapping[str, Sequence[TimeRange]],
     estimates: Mapping[str, FrameEstimate],
     unit_frames: int,
+    *,
+    first: int = 0,
 ) -> tuple[Unit, ...]:
-    """Packs ranges into units in their order; a video whose ranges part over units is in each.
+    """Pack ranges into units in their order; a video whose ranges part over units is in each.
 
     Args:
         videos: the ranges of each video.
         estimates: length and rate of each video.
         unit_frames: about how many frames a unit has, at least 1.
+        first: number of the first unit.
     """
     units: list[dict[str, list[TimeRange]]] = [{}]
     room = float(unit_frames)
@@ -67,7 +70,7 @@ def pack_ranges(
                 room -= frames
     return tuple(
         Unit(index=index, parts=tuple(_part(*item) for item in unit.items()))
-        for index, unit in enumerate(units)
+        for index, unit in enumerate(units, first)
         if unit
     )
 

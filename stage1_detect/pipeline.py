@@ -6,12 +6,13 @@ memory does not grow with the number of frames that wait.
 """
 
 import queue
+import socket
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar
@@ -20,10 +21,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orn.shared.errors import DetectorError
+from orn.shared.jobs.plan import Unit
+from orn.shared.jobs.same_job import differences
+from orn.shared.jobs.work import Advance, UnitResult
 from orn.shared.manifests.records import Video
 from orn.shared.masks.detections import FrameDetections
 from orn.shared.masks.rules import first_fault
-from orn.shared.shards.plan import Unit, shard_path
+from orn.shared.shards.files import shard_path
 from orn.shared.shards.schema import DetectorEntry, FailedVideo, VideoEntry
 from orn.shared.shards.writer import ShardWriter
 from orn.stage1_detect.unit_reader import FrameBatch, UnitReader, VideoEnds
@@ -59,38 +63,41 @@ class Detector(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class UnitResult:
-    """What became of a unit."""
+class DetectWork:
+    """What a detect job does with its units."""
 
-    unit: int
-    """Its number."""
-    frames: int
-    """Frames looked at, those of failed videos included."""
-    detections: int
-    """Detections in the shard."""
-    videos: tuple[str, ...]
-    """Ids of the videos, or ranges of videos, in the shard."""
-    failed: tuple[FailedVideo, ...]
-    """Videos that could not be decoded."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UnitWork:
-    """Units to detect, and what is needed for it."""
-
-    units: Sequence[Unit]
-    """What is still to do, in the order of the plan."""
-    detector: Detector
-    """The detector of this process; of one that leaves detecting to others (`driver_device`), only
-    the entry is asked for."""
+    load: Callable[[str], Detector]
+    """Makes the detector on the device of this name; must survive pickling."""
+    entry: DetectorEntry
+    """What shards record about it."""
     videos: Mapping[str, Video]
     """The videos of the plan by id."""
     folder: Path
     """Where the shards go."""
     batch: int
     """Most frames that the network sees at once."""
-    advance: Callable[[int], None] = lambda frames: None
-    """Called with numbers of frames now and then."""
+
+    def path(self, unit: Unit) -> Path:
+        """Return the shard of a unit."""
+        return shard_path(self.folder, unit.index)
+
+    def open(self, device: str) -> "UnitDetector":
+        """Load the detector in this process.
+
+        Raises:
+            DetectorError: also if this machine has other weights or libraries than the one on which
+                the job began.
+        """
+        detector = self.load(device)
+        if detector.entry != self.entry:
+            different = differences(
+                asdict(detector.entry), asdict(self.entry), words=("there", "here")
+            )
+            raise DetectorError(
+                f"machine {socket.gethostname()} has another detector: {'; '.join(different)}; "
+                "install the same versions on every machine"
+            )
+        return UnitDetector(detector, videos=self.videos, folder=self.folder, batch=self.batch)
 
 
 class UnitDetector:
@@ -99,15 +106,13 @@ class UnitDetector:
     def __init__(
         self, detector: Detector, *, videos: Mapping[str, Video], folder: Path, batch: int
     ) -> None:
-        """Opens nothing yet; the arguments are as `UnitWork` has them."""
+        """Opens nothing yet; the arguments are as `DetectWork` has them."""
         self._detector = detector
         self._folder = folder
         self._reader = UnitReader(videos, batch=batch, prepare=detector.prepare, folder=folder)
 
-    def __call__(
-        self, unit: Unit, advance: Callable[[int], None] = lambda frames: None
-    ) -> UnitResult:
-        """Detects the objects of every frame of a unit and writes them as one shard.
+    def __call__(self, unit: Unit, advance: Advance = lambda frames: None) -> UnitResult:
+        """Detect the objects of every frame of a unit and write them as one shard.
 
         The shard appears when the unit is complete; if anything raises, nothing is left behind.
         `advance` is called with the number of frames after each batch.
@@ -128,8 +133,7 @@ class UnitDetector:
                     background.do(_note, writer, event)
         return UnitResult(
             unit=unit.index,
-            frames=frames,
-            detections=writer.num_detections,
+            steps=frames,
             videos=tuple(video.id for video in writer.videos),
             failed=tuple(writer.failed),
         )

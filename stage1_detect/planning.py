@@ -4,32 +4,25 @@ import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal
 
 from orn.shared.errors import ConfigError
-from orn.shared.manifests.headers import (
-    UNREADABLE,
-    read_headers,
-    remember_headers,
-    warn_of_times_beyond,
-)
-from orn.shared.manifests.records import Dataset, Segment, Video
-from orn.shared.shards.index import INDEX_NAME
-from orn.shared.shards.plan import (
+from orn.shared.jobs.plan import (
     PLAN_NAME,
-    SHARD_PATTERN,
     UNIT_FRAMES,
     UNKNOWN_FRAMES,
     ManifestFile,
     Plan,
     Unit,
     UnitPart,
-    plan_of_shards,
     plan_units,
-    shard_path,
-    units_without_shard,
 )
-from orn.shared.shards.schema import DetectorEntry
+from orn.shared.jobs.run import Kind
+from orn.shared.manifests.headers import UNREADABLE, read_headers, warn_of_times_beyond
+from orn.shared.manifests.records import Dataset, Segment, Video
+from orn.shared.shards.files import SHARD_FILES, shard_path
+from orn.shared.shards.index import INDEX_NAME
 from orn.shared.shards.shard import Shard
 from orn.shared.shards.verified import RECORD_NAME
 from orn.shared.text_table import counted
@@ -41,6 +34,14 @@ logger = logging.getLogger(__name__)
 SUMMARY_NAME = "detect.json"
 IMPORT_SUMMARY_NAME = "import.json"
 """What `orn import-masks` leaves instead."""
+DETECT = Kind(
+    command="orn detect or orn import-masks",
+    task="detect",
+    steps="frames",
+    files=SHARD_FILES,
+    beside=(SUMMARY_NAME, IMPORT_SUMMARY_NAME, INDEX_NAME, RECORD_NAME),
+)
+"""What a detect job is; its folder may have been one of an import."""
 _NAMED_AT_MOST = 5
 
 
@@ -81,9 +82,9 @@ class DetectJob:
     unlabelled: int = 0
     """Videos left out because no segment covers a frame of them."""
 
-    def frames_of(self, units: Iterable[Unit]) -> int:
-        """About how many frames the units have."""
-        return round(sum(_part_frames(part, self.estimates) for u in units for part in u.parts))
+    def frames_of(self, unit: Unit) -> float:
+        """Return about how many frames a unit has."""
+        return sum(_part_frames(part, self.estimates) for part in unit.parts)
 
 
 def warn_of_missing(dataset: Dataset) -> None:
@@ -103,11 +104,10 @@ def warn_of_missing(dataset: Dataset) -> None:
 def plan_job(
     dataset: Dataset,
     *,
-    entry: DetectorEntry | None,
     folder: Path,
     data_root: Path | None = None,
     scope: Scope | None = None,
-    settings: Mapping[str, Any] | None = None,
+    settings: Mapping[str, Any] = MappingProxyType({}),
     fresh: bool = False,
 ) -> DetectJob:
     """The job by the plan of the folder, where it has one, with new units for videos that are not
@@ -118,11 +118,11 @@ def plan_job(
 
     Args:
         dataset: the data set.
-        entry: what detects; None leaves that open, for a look at the amount of work.
         folder: where the shards go.
         data_root: where the data set lies, for the plan.
         scope: which frames are wanted.
-        settings: what else the last bits depend on; `device` may be left open, by a plan too.
+        settings: what else the shards depend on, such as the detector; what is left open here, or
+            by the plan in the folder, is not compared.
         fresh: plan as if the folder were empty.
 
     Raises:
@@ -130,22 +130,17 @@ def plan_job(
             and only those are wanted.
     """
     scope = scope or Scope()
-    saved = None if fresh else plan_of_shards(folder)
+    saved = None if fresh else SHARD_FILES.saved_plan(folder)
     units = () if saved is None else saved.units
     plan = Plan(
         dataset=dataset.name,
         frames=scope.frames,
-        detector=entry or _OPEN,
-        unit_frames=scope.unit_frames,
-        settings=_settings(settings or {}, saved),
+        settings={"unit_frames": scope.unit_frames, **settings},
         manifest=ManifestFile.of(dataset.manifest),
         units=units,
         data_root=None if data_root is None else str(data_root),
-    )
-    if saved is not None:
-        wanted = plan if entry else replace(plan, detector=saved.detector, settings=saved.settings)
-        saved.check_same(wanted, folder)
-        check_segments(saved, dataset.segments, folder)
+    ).going_on_from(saved, folder)
+    check_segments(plan, dataset.segments, folder)
     videos = scope.videos(dataset)
     if not videos:
         raise ConfigError(
@@ -169,20 +164,9 @@ def plan_job(
     return with_estimates(job, units_to_do(job))
 
 
-def save_plan(job: DetectJob) -> None:
-    """Writes the plan into the folder, unless it is there already, and what headers say beside it.
-
-    Raises:
-        PipelineError: if the disk refuses.
-    """
-    if Plan.load(job.folder) != job.plan:
-        job.plan.save(job.folder)
-    remember_headers(job.dataset.videos, job.estimates, job.folder)
-
-
 def units_to_do(job: DetectJob) -> tuple[Unit, ...]:
-    """The units that are asked for and whose shard is not in the folder."""
-    return units_without_shard(job.units, job.folder)
+    """Return the units that are asked for and whose shard is not in the folder."""
+    return SHARD_FILES.missing(job.units, job.folder)
 
 
 def failed_units(job: DetectJob) -> tuple[Unit, ...]:
@@ -195,62 +179,22 @@ def failed_units(job: DetectJob) -> tuple[Unit, ...]:
     return tuple(unit for unit, path in paths.items() if path.exists() and Shard(path).failed)
 
 
-def forget_failed(job: DetectJob) -> DetectJob:
-    """Removes the shards of `failed_units`, so that these units are still to do.
-
-    Raises:
-        ShardFormatError: if a shard cannot be read; then none is removed.
-    """
-    units = failed_units(job)
-    job = with_estimates(job, units)
-    logger.info(
-        "%s done again",
-        counted(len(units), "unit with failed videos is", "units with failed videos are"),
-    )
-    for unit in units:
-        shard_path(job.folder, unit.index).unlink(missing_ok=True)
-    return job
-
-
-def clear_folder(folder: Path) -> None:
-    """Removes the plan, the summary and the shards of an earlier job with their index, and nothing
-    else; what headers say is still true."""
-    names = (PLAN_NAME, SUMMARY_NAME, IMPORT_SUMMARY_NAME, INDEX_NAME, RECORD_NAME)
-    for path in [*(folder / name for name in names), *folder.glob(SHARD_PATTERN)]:
-        path.unlink(missing_ok=True)
-
-
-_OPEN = DetectorEntry(config_name="", config_digest="", checkpoint_digest="", class_names=())
-"""Stands for a detector that has not been loaded."""
-
-
-def _settings(settings: Mapping[str, Any], saved: Plan | None) -> dict[str, Any]:
-    """Those of a new plan; where this run or the saved plan says no device, that of the saved."""
-    if saved is None or ("device" in settings and "device" in saved.settings):
-        return dict(settings)
-    others = {name: value for name, value in settings.items() if name != "device"}
-    saved_device = {name: value for name, value in saved.settings.items() if name == "device"}
-    return {**others, **saved_device}
-
-
 def _new_units(
     dataset: Dataset, estimates: Mapping[str, FrameEstimate], scope: Scope, *, first: int
 ) -> tuple[Unit, ...]:
     """Units for these videos, numbered from `first`."""
     if scope.frames == "all":
         counts = [(video_id, each.frames) for video_id, each in estimates.items()]
-        units = plan_units(counts, scope.unit_frames)
-    else:
-        warn_of_times_beyond(dataset.segments, estimates)
-        segments: dict[str, list[Segment]] = {}
-        for segment in dataset.segments:
-            segments.setdefault(segment.video_id, []).append(segment)
-        ranges = {
-            video_id: labelled_ranges(segments[video_id], each.rate)
-            for video_id, each in estimates.items()
-        }
-        units = pack_ranges(ranges, estimates, scope.unit_frames)
-    return tuple(replace(unit, index=first + unit.index) for unit in units)
+        return plan_units(counts, scope.unit_frames, first=first)
+    warn_of_times_beyond(dataset.segments, estimates)
+    segments: dict[str, list[Segment]] = {}
+    for segment in dataset.segments:
+        segments.setdefault(segment.video_id, []).append(segment)
+    ranges = {
+        video_id: labelled_ranges(segments[video_id], each.rate)
+        for video_id, each in estimates.items()
+    }
+    return pack_ranges(ranges, estimates, scope.unit_frames, first=first)
 
 
 def with_estimates(job: DetectJob, units: Iterable[Unit]) -> DetectJob:

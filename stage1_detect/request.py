@@ -6,29 +6,26 @@ import contextlib
 import filecmp
 import logging
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orn.shared.data_files import not_a_file
-from orn.shared.devices import devices_of_workers
-from orn.shared.errors import ConfigError, DetectorError, ShardFormatError
-from orn.shared.jobs.lock import locked
+from orn.shared.errors import DetectorError, ShardFormatError
+from orn.shared.jobs.engines import choose_engine
+from orn.shared.jobs.plan import Unit
 from orn.shared.manifests.load import load_dataset, require_videos, shipped_detectors
 from orn.shared.manifests.records import Dataset, DetectorChoice
-from orn.shared.shards.plan import PLAN_NAME, check_shards_folder, shard_path
+from orn.shared.shards.files import SHARD_FILES, shard_path
 from orn.shared.shards.shard import Shard
-from orn.stage1_detect.engines.local import LocalEngine
-from orn.stage1_detect.engines.ray import RayEngine
+from orn.shared.text_table import counted
 from orn.stage1_detect.job import DetectSummary, run_job
 from orn.stage1_detect.planning import (
+    DETECT,
     DetectJob,
     Scope,
-    clear_folder,
     failed_units,
-    forget_failed,
     plan_job,
     units_to_do,
     warn_of_missing,
@@ -121,16 +118,14 @@ class DetectRequest:
         from orn.stage1_detect.mmdet.zoo import find_config, weights_to_fetch
 
         data = self._load()
-        job = plan_job(
-            data, entry=None, folder=self._folder(data), scope=self.scope, fresh=self.fresh
-        )
-        again = failed_units(job) if self.retry_failed and not self.fresh else ()
+        job = plan_job(data, folder=self._folder(data), scope=self.scope, fresh=self.fresh)
+        again = self._units_again(job)
         job = with_estimates(job, again)
         units = job.units if self.fresh else (*units_to_do(job), *again)
         unreadable = {name: each.problem for name, each in job.estimates.items() if each.problem}
         for video_id, problem in unreadable.items():
             logger.warning("video %s will fail: %s", video_id, problem)
-        frames = job.frames_of(units)
+        frames = round(sum(map(job.frames_of, units)))
         frame_bytes, measured = _frame_bytes(job)
         config, checkpoint = self._files(data)
         url = None
@@ -144,7 +139,7 @@ class DetectRequest:
             "to_fetch": url,
             "score_threshold": self.score_threshold,
             "frames": job.plan.frames,
-            "unit_frames": job.plan.unit_frames,
+            "unit_frames": self.scope.unit_frames,
             "videos": len({part.video_id for unit in job.units for part in unit.parts}),
             "missing": len(data.missing),
             "unlabelled": job.unlabelled,
@@ -165,35 +160,56 @@ class DetectRequest:
         """
         data = self._load()
         folder = self._folder(data)
-        engine, detector = self._engine_and_detector(data)
+        engine = choose_engine(
+            self.engine,
+            workers=self.workers,
+            address=self.address,
+            device=self.device,
+            error=DetectorError,
+        )
+        load = self._loader(data)
+        # Weights are fetched here, before any process or actor, which find them in their machine's
+        # cache or fetch them there.
+        detector = load(engine.here or "cpu", detects=engine.here is not None)
         settings: dict[str, Any] = {"batch": self.batch, "threads": self.threads}
         if engine.device_type is not None:
             settings["device"] = engine.device_type
-        with locked(folder / PLAN_NAME, job="orn detect or orn import-masks"):
+        with DETECT.locked(folder):
             job = plan_job(
                 data,
-                entry=detector.entry,
                 folder=folder,
                 data_root=self.data_root,
                 scope=self.scope,
-                settings=settings,
+                settings=settings | {"detector": asdict(detector.entry)},
                 fresh=self.fresh,
             )
-            # Nothing is removed before it is known that the job can start.
-            removes = self.fresh or self.retry_failed
-            with engine.joined() if removes else nullcontext():
-                if self.fresh:
-                    clear_folder(folder)
-                elif self.retry_failed:
-                    job = forget_failed(job)
-                return run_job(job, detector=detector, batch=self.batch, run=engine.run)
+            again = self._units_again(job)
+            return run_job(
+                with_estimates(job, again),
+                load=load if engine.here is None else _LoadedHere(load, engine.here, detector),
+                entry=detector.entry,
+                batch=self.batch,
+                engine=engine,
+                again=again,
+                fresh=self.fresh,
+            )
 
-    def _engine_and_detector(self, data: Dataset) -> tuple[LocalEngine | RayEngine, Detector]:
+    def _units_again(self, job: DetectJob) -> tuple[Unit, ...]:
+        if self.fresh or not self.retry_failed:
+            return ()
+        units = failed_units(job)
+        logger.info(
+            "%s done again",
+            counted(len(units), "unit with failed videos is", "units with failed videos are"),
+        )
+        return units
+
+    def _loader(self, data: Dataset) -> Callable[..., Detector]:
         from orn.stage1_detect.mmdet.detector import load_detector
         from orn.stage1_detect.mmdet.fast import load_fast_detector
 
         config, checkpoint = self._files(data)
-        load = partial(  # absolute, for a process with another working directory
+        return partial(  # absolute, for a process with another working directory
             load_fast_detector if self.fast else load_detector,
             config=Path(config).absolute() if config.endswith(".py") else config,
             checkpoint=checkpoint and checkpoint.absolute(),
@@ -202,26 +218,6 @@ class DetectRequest:
             threads=self.threads,
             remedy=_REMEDY,
         )
-        engine = self._engine(load)
-        device = engine.driver_device
-        # Weights are fetched here, before any process or actor, which find them in their machine's
-        # cache or fetch them there.
-        return engine, load(device or "cpu", detects=device is not None)
-
-    def _engine(self, load: Callable[[str], Detector]) -> LocalEngine | RayEngine:
-        if self.engine == "ray":
-            if self.device not in ("auto", "cpu", "cuda"):
-                raise ConfigError(
-                    f"--engine ray: wanted --device auto, cpu or cuda, found {self.device!r}; Ray "
-                    "chooses the GPU of each actor"
-                )
-            return RayEngine(
-                load=load, device=self.device, workers=self.workers, address=self.address
-            )
-        if self.address is not None:
-            raise ConfigError(f"--address {self.address}: only --engine ray has one")
-        devices = devices_of_workers(self.device, self.workers, error=DetectorError)
-        return LocalEngine(load=load, devices=devices)
 
     def _load(self) -> Dataset:
         data = load_dataset(self.dataset, self.data_root, labels=False)
@@ -234,8 +230,24 @@ class DetectRequest:
 
     def _folder(self, data: Dataset) -> Path:
         folder = self.out or Path("shards") / data.name
-        check_shards_folder(folder)
+        SHARD_FILES.check_folder(folder)
         return folder
+
+
+class _LoadedHere:
+    """Makes the detector of each process; this one has it already."""
+
+    def __init__(self, load: Callable[[str], Detector], device: str, detector: Detector) -> None:
+        self._load = load
+        self._device = device
+        self._detector = detector
+
+    def __call__(self, device: str) -> Detector:
+        return self._detector if device == self._device else self._load(device)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Other processes load it themselves."""
+        return partial, (self._load,)
 
 
 def _frame_bytes(job: DetectJob) -> tuple[float, str]:

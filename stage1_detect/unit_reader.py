@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orn.shared.errors import DetectorError, VideoDecodeError
+from orn.shared.jobs.plan import Unit, UnitPart
 from orn.shared.manifests.records import Video
 from orn.shared.manifests.source import source_of
-from orn.shared.shards.plan import Unit, UnitPart
 from orn.shared.shards.schema import FailedVideo, VideoEntry
 from orn.shared.video.read import (
     Frame,

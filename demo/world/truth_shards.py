@@ -5,6 +5,7 @@ Every object that can be seen (`iscrowd` 0) becomes a detection of score 1 whose
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -14,18 +15,11 @@ from orn.demo.world.dials import FRAMES_PER_SECOND, HEIGHT, WIDTH
 from orn.demo.world.films import FilmTruth, true_films
 from orn.shared.errors import DataRootError
 from orn.shared.jobs.atomic_file import remove_stale_temporaries
+from orn.shared.jobs.plan import Plan, Unit, UnitPart
 from orn.shared.jobs.progress import progress
 from orn.shared.masks.coco_classes import COCO_CLASSES, NUM_COCO_CLASSES
 from orn.shared.masks.detections import FrameDetections
-from orn.shared.shards.plan import (
-    Plan,
-    Unit,
-    UnitPart,
-    check_shards_folder,
-    plan_of_shards,
-    shard_path,
-    units_without_shard,
-)
+from orn.shared.shards.files import SHARD_FILES, shard_path
 from orn.shared.shards.schema import DetectorEntry, VideoEntry
 from orn.shared.shards.writer import ShardWriter
 from orn.shared.video.read import content_bytes, content_digest
@@ -43,7 +37,7 @@ def write_truth_shards(dataset: str, root: Path, out: Path) -> int:
         DataRootError: if the data set is not drawn.
         ConfigError: if the folder holds the shards of another job.
     """
-    check_shards_folder(out)
+    SHARD_FILES.check_folder(out)
     folder = root / dataset
     films = _films(folder)
     parts = [UnitPart(video_id=name, start=0, stop=None) for name in films]
@@ -51,23 +45,21 @@ def write_truth_shards(dataset: str, root: Path, out: Path) -> int:
         Unit(index=index, parts=tuple(parts[start : start + _FILMS_A_UNIT]))
         for index, start in enumerate(range(0, len(parts), _FILMS_A_UNIT))
     )
+    detector = _entry(folder)
     plan = Plan(
         dataset=dataset,
         frames="all",
-        detector=_entry(folder),
+        settings={"detector": asdict(detector)},
         units=units,
         data_root=str(root),
     )
-    saved = plan_of_shards(out, remedy="choose another --out")
-    if saved is not None:
-        saved.check_same(plan, out)
-    if saved != plan:
-        plan.save(out)
+    saved = SHARD_FILES.saved_plan(out, remedy="choose another --out")
+    plan.going_on_from(saved, out).save(out)
     remove_stale_temporaries(out)
-    missing = units_without_shard(units, out)
+    missing = SHARD_FILES.missing(units, out)
     with progress("true shards", total=len(missing), unit="shards") as bar:
         for unit in missing:
-            with ShardWriter(shard_path(out, unit.index), plan.detector) as writer:
+            with ShardWriter(shard_path(out, unit.index), detector) as writer:
                 for part in unit.parts:
                     _add_film(writer, films[part.video_id], folder)
             bar.advance()

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orn.shared.errors import PipelineError
-from orn.shared.shards.plan import Plan, shard_path
+from orn.shared.jobs.plan import Plan
+from orn.shared.shards.files import shard_path
 from orn.shared.shards.schema import VideoEntry
 from orn.shared.shards.shard import Shard
 from orn.shared.text_table import counted

@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orn.shared.errors import JoinError, PipelineError
+from orn.shared.jobs.plan import Plan
 from orn.shared.manifests.load import load_dataset
 from orn.shared.manifests.source import source_of
 from orn.shared.shards.completed import manifest_of
-from orn.shared.shards.plan import Plan
 from orn.shared.shards.schema import UNKNOWN_SOURCE, VideoEntry
 from orn.shared.shards.time_join import frame_interval, nearest_frames
 from orn.shared.video.read import (

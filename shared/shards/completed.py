@@ -15,8 +15,9 @@ from pathlib import Path
 from orn.shared.config.bounded import file_digest, shown
 from orn.shared.data_files import not_a_file
 from orn.shared.errors import ConfigError, ManifestError, PipelineError, UnknownDatasetError
+from orn.shared.jobs.plan import PLAN_NAME, Plan
 from orn.shared.manifests.load import load_manifest
-from orn.shared.shards.plan import PLAN_NAME, Plan, shard_path, units_without_shard
+from orn.shared.shards.files import SHARD_FILES, shard_path
 
 logger = logging.getLogger(__name__)
 
@@ -69,7 +70,7 @@ def completed_last(folders: Sequence[Path] | None = None) -> CompletedShards:
             continue
         if plan is None:
             continue
-        missing, number = len(units_without_shard(plan.units, folder)), len(plan.units)
+        missing, number = len(SHARD_FILES.missing(plan.units, folder)), len(plan.units)
         if missing:
             lacking.append(f"{shown(folder)} ({number - missing} of {number} shards)")
         elif number:

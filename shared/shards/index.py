@@ -28,9 +28,10 @@ from orn.shared.data_files import Stamp, stamp_of
 from orn.shared.errors import PipelineError, ShardFormatError, ShardNotFoundError
 from orn.shared.jobs.atomic_file import write_bytes
 from orn.shared.jobs.garbage import uncollected
+from orn.shared.jobs.plan import PLAN_NAME
 from orn.shared.jobs.workers import in_threads
+from orn.shared.shards.files import SHARD_PATTERN
 from orn.shared.shards.kept_files import kept_file
-from orn.shared.shards.plan import PLAN_NAME, SHARD_PATTERN
 from orn.shared.shards.record import ShardRecord, shard_record
 from orn.shared.shards.schema import (
     ARRAYS,

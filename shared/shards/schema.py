@@ -17,6 +17,7 @@ from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationE
 
 from orn.shared.config.fields import Positive, explain
 from orn.shared.errors import ShardFormatError
+from orn.shared.jobs.plan import FailedVideo as FailedVideo
 from orn.shared.masks.coco_classes import NUM_COCO_CLASSES
 from orn.shared.video.frame import VideoInfo
 
@@ -134,18 +135,6 @@ class VideoEntry:
             source_digest=digest,
             sample_aspect=f"{aspect.numerator}:{aspect.denominator}" if aspect else None,
         )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FailedVideo:
-    """A video that could not be decoded."""
-
-    __pydantic_config__: ClassVar = READ_STRICTLY
-
-    id: str
-    """Id in the data set's manifest."""
-    reason: str
-    """What went wrong, for a person."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

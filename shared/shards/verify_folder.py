@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from orn.shared.errors import ConfigError, ShardFormatError, VideoDecodeError
+from orn.shared.jobs.plan import PLAN_NAME, Plan
 from orn.shared.manifests.records import Dataset, Video
 from orn.shared.manifests.source import source_of
+from orn.shared.shards.files import shard_path
 from orn.shared.shards.index import shard_paths
-from orn.shared.shards.plan import PLAN_NAME, Plan, shard_path
 from orn.shared.shards.schema import UNKNOWN_SOURCE, VideoEntry
 from orn.shared.shards.shard import Shard
 from orn.shared.shards.verify import Problem

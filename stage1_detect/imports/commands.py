@@ -13,6 +13,7 @@ from orn.shared.cli_options import (
     echo,
     echo_json,
     echo_settings,
+    engine_options,
     json_option,
     out_option,
 )
@@ -36,9 +37,7 @@ from orn.shared.cli_options import (
 )
 @data_option
 @out_option("shards/DATASET")
-@click.option(
-    "--workers", type=click.IntRange(1), default=1, show_default=True, help="Processes that read."
-)
+@engine_options("Processes or actors that read.  [default: 1; on Ray one a core]")
 @click.option("--fresh", is_flag=True, help="Remove the job that is in the folder, start over.")
 @dry_run_option
 @json_option
@@ -49,7 +48,9 @@ def import_masks(
     rate: float | None,
     data_root: Path,
     out: Path | None,
-    workers: int,
+    workers: int | None,
+    engine: str,
+    address: str | None,
     fresh: bool,
     dry_run: bool,
     as_json: bool,
@@ -60,16 +61,20 @@ def import_masks(
     that was cut off goes on where it stopped. Ends with 3 if files could not be imported.
     """
     from orn.shared.errors import ConfigError
+    from orn.shared.jobs.engines import choose_engine
     from orn.stage1_detect.imports.job import describe_import, exit_code, report, run_import
     from orn.stage1_detect.imports.planning import plan_import
 
     if form == "authors" and rate is not None:
         raise ConfigError("--rate is for the format epic100; the authors' masks are at 30 a second")
+    units_by = choose_engine(
+        engine, workers=workers or (1 if engine == "local" else None), address=address
+    )
     job = plan_import(dataset, data_root, source, form=form, folder=out, rate=rate)
     if dry_run:
         echo_settings(describe_import(job), as_json=as_json)
         return 0
-    summary = run_import(job, fresh=fresh, workers=workers)
+    summary = run_import(job, fresh=fresh, engine=units_by)
     for line in report(summary):
         echo(line, err=True)
     if as_json:

@@ -1,36 +1,36 @@
 """Turns released masks into shards: each unit of a plan is a shard that appears whole."""
 
-import json
 import logging
-import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
-from functools import partial
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Self
 
 from orn.shared.data_files import leads_out
-from orn.shared.environment import describe_environment
-from orn.shared.errors import MaskImportError, PipelineError, VideoDecodeError
-from orn.shared.jobs.atomic_file import remove_stale_temporaries, write_text
+from orn.shared.errors import MaskImportError, VideoDecodeError
+from orn.shared.jobs.engines import IN_THIS_PROCESS
 from orn.shared.jobs.garbage import uncollected
-from orn.shared.jobs.lock import locked
-from orn.shared.jobs.progress import progress
-from orn.shared.jobs.termination import terminated_as_interrupted
-from orn.shared.jobs.workers import in_workers
+from orn.shared.jobs.plan import FailedVideo, Unit
+from orn.shared.jobs.run import Ran, run_units, save_summary
+from orn.shared.jobs.work import Advance, Engine, UnitResult, Worker
+from orn.shared.manifests.records import Video
 from orn.shared.manifests.source import source_of
-from orn.shared.shards.plan import PLAN_NAME, Unit, shard_path, units_without_shard
-from orn.shared.shards.schema import UNKNOWN_SOURCE, FailedVideo, VideoEntry
+from orn.shared.shards.files import SHARD_FILES, shard_path
+from orn.shared.shards.schema import UNKNOWN_SOURCE, DetectorEntry, VideoEntry
 from orn.shared.shards.shard import Shard
 from orn.shared.shards.writer import ShardWriter
 from orn.shared.text_table import counted
 from orn.shared.video.read import content_bytes, content_digest
 from orn.stage1_detect.imports import authors_vlog, epic100
 from orn.stage1_detect.imports.mask_track import GRID, MaskTrack
-from orn.stage1_detect.imports.planning import ImportJob, begin, file_bytes
-from orn.stage1_detect.planning import IMPORT_SUMMARY_NAME
+from orn.stage1_detect.imports.matching import Format
+from orn.stage1_detect.imports.planning import ImportJob, file_bytes
+from orn.stage1_detect.planning import DETECT, IMPORT_SUMMARY_NAME
 
 logger = logging.getLogger(__name__)
 
+IMPORT = replace(DETECT, task="import", steps="videos")
+"""What an import is; its folder may have been one of a detect job."""
 READERS: dict[str, Callable[..., MaskTrack]] = {
     "authors": authors_vlog.read_authors,
     "epic100": epic100.read_epic100,
@@ -97,7 +97,7 @@ def describe_import(job: ImportJob) -> dict[str, Any]:
     matched, units = job.matching.matched, job.plan.units
     return {
         **_of_job(job),
-        "shards_there": len(units) - len(units_without_shard(units, job.folder)),
+        "shards_there": len(units) - len(SHARD_FILES.missing(units, job.folder)),
         "source_bytes": sum(file_bytes(path) for path in matched.values()),
         "matched": len(matched),
         "ignoring_case": list(job.matching.ignoring_case),
@@ -108,11 +108,13 @@ def describe_import(job: ImportJob) -> dict[str, Any]:
     }
 
 
-def run_import(job: ImportJob, *, fresh: bool = False, workers: int = 1) -> dict[str, Any]:
-    """Imports what the plan has and the folder lacks.
+def run_import(
+    job: ImportJob, *, fresh: bool = False, engine: Engine = IN_THIS_PROCESS
+) -> dict[str, Any]:
+    """Import what the plan has and the folder lacks.
 
-    A file that cannot be read is recorded in its shard and the job goes on. Killed at any moment,
-    the job leaves whole shards only. They do not depend on the number of processes that read.
+    A file that cannot be read is recorded in its shard and the job goes on. Shards do not depend on
+    the engine.
 
     Returns:
         The summary, which is also saved there: `frames`, `detections`, and `unreadable` videos of
@@ -126,91 +128,119 @@ def run_import(job: ImportJob, *, fresh: bool = False, workers: int = 1) -> dict
         PipelineError: if the disk refuses, a worker process ends abruptly, or another job has the
             folder.
     """
-    started = time.monotonic()
-    with locked(job.folder / PLAN_NAME, job="orn detect or orn import-masks"):
-        begin(job, fresh=fresh)
-        remove_stale_temporaries(job.folder)
-        units = units_without_shard(job.plan.units, job.folder)
+    with IMPORT.locked(job.folder):
+        saved = None if fresh else SHARD_FILES.saved_plan(job.folder)
+        plan = job.plan.going_on_from(saved, job.folder)
         known_wrong = _warn_of_known_wrong(job)
-        try:
-            with terminated_as_interrupted():
-                _import(job, units, workers=workers)
-        finally:
-            remove_stale_temporaries(job.folder)  # of processes that had to be killed
-        summary = _summarise(
-            job,
-            skipped_units=len(job.plan.units) - len(units),
-            known_wrong=known_wrong,
-            seconds=round(time.monotonic() - started, 3),
+        ran = run_units(
+            IMPORT,
+            plan,
+            ImportWork.of(job),
+            engine,
+            folder=job.folder,
+            units=plan.units,
+            steps_of=lambda unit: len(unit.parts),
+            fresh=fresh,
         )
-        record = summary | {"environment": describe_environment()}
-        write_text(job.folder / IMPORT_SUMMARY_NAME, json.dumps(record, indent=1) + "\n")
+        summary = _summarise(job, ran, known_wrong=known_wrong)
+        save_summary(job.folder / IMPORT_SUMMARY_NAME, summary)
     return summary
 
 
-def _import(job: ImportJob, units: Sequence[Unit], *, workers: int) -> None:
-    lost = PipelineError(
-        f"a process of the import into {job.folder} ended abruptly (out of memory?); shards that "
-        "are whole stay, go on with fewer --workers"
-    )
-    work = partial(_import_unit, job=job)
-    with progress("import", total=sum(len(unit.parts) for unit in units), unit="videos") as bar:
-        for unit, warnings in in_workers(work, units, workers=workers, lost=lost):
-            for warning in warnings:
-                logger.warning("%s", warning)
-            bar.advance(len(unit.parts))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportWork:
+    """What an import does with its units."""
 
+    entry: DetectorEntry
+    """What made the masks."""
+    format: Format
+    """Format of the files."""
+    source: Path
+    """The folder they lie in."""
+    folder: Path
+    """Where the shards go."""
+    files: Mapping[str, Path]
+    """File of each video."""
+    videos: Mapping[str, Video]
+    """The videos that are on this machine, by id."""
+    rates: Mapping[str, float]
+    """Mask frames a second of each video."""
 
-def _import_unit(unit: Unit, job: ImportJob) -> list[str]:
-    """Writes the shard of a unit; returns what to warn of."""
-    warnings: list[str] = []
-    path = shard_path(job.folder, unit.index)
-    with ShardWriter(path, job.plan.detector, class_scores=False) as writer:
-        for part in unit.parts:
-            warning = _import_video(part.video_id, job, writer)
-            if warning is not None:
-                warnings.append(f"masks of {part.video_id}: {warning}")
-    return warnings
-
-
-def _import_video(video_id: str, job: ImportJob, writer: ShardWriter) -> str | None:
-    """Adds one video to the shard, as a whole or as failed; returns what to warn of."""
-    file, video = job.matching.matched[video_id], job.videos.get(video_id)
-    try:
-        if leads_out(file, [job.source]):
-            raise MaskImportError(
-                f"{file}: is a link that leads out of the folder of masks; copy what is there"
-            )
-        with uncollected():
-            track = READERS[job.format](file)
-        size = 0 if video is None else content_bytes(source_of(video))
-        digest = UNKNOWN_SOURCE if video is None else content_digest(video.path)
-    except (MaskImportError, VideoDecodeError) as err:
-        # Names without the way to them, as a shard must be the same wherever the files lie.
-        reason = str(err).replace(str(file), file.relative_to(job.source).as_posix())
-        if video is not None:
-            reason = reason.replace(str(video.path), video.path.name)
-        writer.fail(video_id, reason)
-        return None  # the report at the end tells it
-    rate = job.rates[video_id]
-    writer.begin_video(
-        VideoEntry(
-            id=video_id,
-            frames=0,
-            height=GRID,
-            width=GRID,
-            rate=rate,
-            header_frames=None,
-            source_bytes=size,
-            source_digest=digest,
+    @classmethod
+    def of(cls, job: ImportJob) -> Self:
+        """Return the work of a job, for any process: all paths are absolute."""
+        videos = job.videos.values()
+        return cls(
+            entry=job.entry,
+            format=job.format,
+            source=job.source.absolute(),
+            folder=job.folder.absolute(),
+            files={name: path.absolute() for name, path in job.matching.matched.items()},
+            videos={each.id: replace(each, path=each.path.absolute()) for each in videos},
+            rates=job.rates,
         )
-    )
-    for number, frame in zip(track.numbers, track.frames, strict=True):
-        writer.add(number, number / rate, frame)
-    writer.end_video()
-    if not track.background:
-        return None
-    return f"{counted(track.background, 'detection')} of the class background left out"
+
+    def path(self, unit: Unit) -> Path:
+        """Return the shard of a unit."""
+        return shard_path(self.folder, unit.index)
+
+    def open(self, device: str) -> Worker:
+        """Return what writes the shard of a unit; nothing is kept open."""
+        return self._import_unit
+
+    def _import_unit(self, unit: Unit, advance: Advance) -> UnitResult:
+        warnings: list[str] = []
+        with ShardWriter(self.path(unit), self.entry, class_scores=False) as writer:
+            for part in unit.parts:
+                background = self._import_video(part.video_id, writer)
+                if background:
+                    left_out = f"{counted(background, 'detection')} of the class background"
+                    warnings.append(f"masks of {part.video_id}: {left_out} left out")
+                advance(1)
+        return UnitResult(
+            unit=unit.index,
+            steps=len(unit.parts),
+            videos=tuple(video.id for video in writer.videos),
+            failed=tuple(writer.failed),
+            warnings=tuple(warnings),
+        )
+
+    def _import_video(self, video_id: str, writer: ShardWriter) -> int:
+        """Adds one video to the shard, as a whole or as failed; detections that are left out."""
+        file, video = self.files[video_id], self.videos.get(video_id)
+        try:
+            if leads_out(file, [self.source]):
+                raise MaskImportError(
+                    f"{file}: is a link that leads out of the folder of masks; copy what is there"
+                )
+            with uncollected():
+                track = READERS[self.format](file)
+            size = 0 if video is None else content_bytes(source_of(video))
+            digest = UNKNOWN_SOURCE if video is None else content_digest(video.path)
+        except (MaskImportError, VideoDecodeError) as err:
+            # Names without the way to them, as a shard must be the same wherever the files lie.
+            reason = str(err).replace(str(file), file.relative_to(self.source).as_posix())
+            if video is not None:
+                reason = reason.replace(str(video.path), video.path.name)
+            writer.fail(video_id, reason)
+            return 0
+        rate = self.rates[video_id]
+        writer.begin_video(
+            VideoEntry(
+                id=video_id,
+                frames=0,
+                height=GRID,
+                width=GRID,
+                rate=rate,
+                header_frames=None,
+                source_bytes=size,
+                source_digest=digest,
+            )
+        )
+        for number, frame in zip(track.numbers, track.frames, strict=True):
+            writer.add(number, number / rate, frame)
+        writer.end_video()
+        return track.background
 
 
 def _warn_of_known_wrong(job: ImportJob) -> tuple[str, ...]:
@@ -222,9 +252,7 @@ def _warn_of_known_wrong(job: ImportJob) -> tuple[str, ...]:
     return wrong
 
 
-def _summarise(
-    job: ImportJob, *, skipped_units: int, known_wrong: tuple[str, ...], seconds: float
-) -> dict[str, Any]:
+def _summarise(job: ImportJob, ran: Ran, *, known_wrong: tuple[str, ...]) -> dict[str, Any]:
     frames = detections = 0
     unreadable: list[FailedVideo] = []
     without_video: list[str] = []
@@ -239,7 +267,7 @@ def _summarise(
     matching = job.matching
     return {
         **_of_job(job),
-        "skipped_units": skipped_units,
+        "skipped_units": len(job.plan.units) - len(ran.units),
         "matched": len(matching.matched),
         "ignoring_case": list(matching.ignoring_case),
         "unmatched": [str(path) for path in matching.unmatched],
@@ -253,5 +281,5 @@ def _summarise(
         "known_wrong": list(known_wrong),
         "frames": frames,
         "detections": detections,
-        "seconds": seconds,
+        "seconds": round(ran.seconds, 3),
     }

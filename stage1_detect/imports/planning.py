@@ -4,22 +4,16 @@ import hashlib
 import json
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from orn.shared.data_files import not_a_file
 from orn.shared.errors import ConfigError, MaskImportError
+from orn.shared.jobs.plan import UNIT_FRAMES, ManifestFile, Plan, plan_units
 from orn.shared.manifests.load import load_listing, load_manifest, locate_videos, own_file
 from orn.shared.manifests.records import Video
 from orn.shared.masks.coco_classes import COCO_CLASSES
-from orn.shared.shards.plan import (
-    UNIT_FRAMES,
-    ManifestFile,
-    Plan,
-    check_shards_folder,
-    plan_of_shards,
-    plan_units,
-)
+from orn.shared.shards.files import SHARD_FILES
 from orn.shared.shards.schema import DetectorEntry
 from orn.stage1_detect.imports import authors_vlog, epic100
 from orn.stage1_detect.imports.matching import (
@@ -29,7 +23,6 @@ from orn.stage1_detect.imports.matching import (
     match_files,
     meant_folders,
 )
-from orn.stage1_detect.planning import clear_folder
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +35,8 @@ _SHOWN = 5
 class ImportJob:
     """A plan with what is needed to carry it out."""
 
+    entry: DetectorEntry
+    """What made the masks."""
     format: Format
     """Format of the files."""
     source: Path
@@ -86,7 +81,7 @@ def plan_import(
     """
     manifest = load_manifest(name_or_file)
     folder = folder or Path("shards") / manifest.name
-    check_shards_folder(folder)
+    SHARD_FILES.check_folder(folder)
     listing = load_listing(manifest, data_root, labels=False)
     present = locate_videos(manifest, listing, data_root).videos
     source, matching = _match(source, form, manifest.name, listing.video_ids)
@@ -97,14 +92,16 @@ def plan_import(
     sizes = {video_id: file_bytes(path) for video_id, path in matching.matched.items()}
     # Never above the size of a unit, so that no video is cut.
     estimates = [(each, min(size // _FRAME_BYTES + 1, UNIT_FRAMES)) for each, size in sizes.items()]
+    entry = _entry(form, sizes, rates)
     return ImportJob(
+        entry=entry,
         format=form,
         source=source,
         folder=folder,
         plan=Plan(
             dataset=manifest.name,
             frames="imported",
-            detector=_entry(form, sizes, rates),
+            settings={"detector": asdict(entry)},
             manifest=ManifestFile.of(own_file(manifest)),
             units=plan_units(estimates, UNIT_FRAMES),
             data_root=str(data_root),
@@ -113,21 +110,6 @@ def plan_import(
         videos=videos,
         rates=rates,
     )
-
-
-def begin(job: ImportJob, *, fresh: bool) -> None:
-    """Makes the folder ready: it holds the plan of this job and nothing of another.
-
-    Raises:
-        ConfigError: if the folder has the shards of another job, or of none.
-    """
-    if fresh:
-        clear_folder(job.folder)
-    saved = plan_of_shards(job.folder)
-    if saved is not None:
-        saved.check_same(job.plan, job.folder)
-    if saved != job.plan:
-        job.plan.save(job.folder)
 
 
 def file_bytes(path: Path) -> int:

@@ -166,9 +166,9 @@ def _inputs(
 ) -> Iterator[Path | None]:
     """What a picture of the shard is made of."""
     from orn.shared.errors import PipelineError
+    from orn.shared.jobs.plan import Plan
     from orn.shared.manifests.files import files_of
     from orn.shared.shards.index import files_of_shards
-    from orn.shared.shards.plan import Plan
 
     yield from (shard, clips, *files_of_shards(shard.parent))
     with suppress(PipelineError):  # of a plan that is damaged

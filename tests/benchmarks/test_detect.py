@@ -14,7 +14,7 @@ from orn.benchmarks import detect_memory, predict_memory
 from orn.benchmarks.made_inputs import moving_pictures, write_detections, write_video
 from orn.shared.errors import PipelineError
 from orn.shared.manifests.load import shipped_detectors
-from orn.shared.shards.plan import shard_path
+from orn.shared.shards.files import shard_path
 from orn.shared.shards.writer import ShardWriter
 
 pytestmark = pytest.mark.mmdet

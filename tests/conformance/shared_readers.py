@@ -13,9 +13,9 @@ import numpy as np
 from orn.shared.inspect.page.write import write_page
 from orn.shared.inspect.pictures import NoPictures
 from orn.shared.inspect.summary import summarise, summary_to_dict
+from orn.shared.jobs.plan import Plan, plan_units
 from orn.shared.manifests.load import load_dataset
 from orn.shared.shards.column import write_group
-from orn.shared.shards.plan import Plan, plan_units
 from orn.shared.shards.reader import DetectionFolder
 from orn.shared.shards.shard import Shard
 from orn.shared.shards.verify import verify_shard
@@ -29,7 +29,7 @@ from tests.conformance.reader import TEXT, Reader, any_number, any_text, ignored
 from tests.shared.shards.conftest import arrays_in, columns_of
 from tests.shared.video.test_jpeg_folder import write_folder
 from tests.stage1_detect.imports.conftest import block_mask, write_authors, write_epic
-from tests.worlds.films import DETECTOR, make_film, write_films_shard
+from tests.worlds.films import make_film, write_films_shard
 from tests.worlds.videos import write_numbered
 
 # Manifests and tables --------------------------------------------------------------------------
@@ -171,7 +171,7 @@ def _flipped_members(path: Path) -> Cases:
 
 def _make_plan(folder: Path) -> Path:
     units = plan_units([("a", 2100), ("b", None)])
-    Plan(dataset="demo", frames="all", detector=DETECTOR, units=units).save(folder)
+    Plan(dataset="demo", frames="all", units=units).save(folder)
     return folder / "plan.json"
 
 

@@ -17,11 +17,11 @@ from typing import Any
 
 import orn.shared.jobs.atomic_file
 from orn.shared.errors import PipelineError
+from orn.shared.jobs.engines import LocalEngine
 from orn.shared.jobs.termination import Terminated
 from orn.shared.manifests.load import load_dataset
-from orn.stage1_detect.engines.local import LocalEngine
-from orn.stage1_detect.job import run_job
-from orn.stage1_detect.planning import Scope, plan_job
+from orn.stage1_detect.planning import Scope
+from tests.stage1_detect.fake_jobs import plan_fake, run_fake
 from tests.worlds.shards import FakeDetector
 
 UNIT_FRAMES = 5
@@ -94,16 +94,10 @@ def main(arguments: Sequence[str]) -> int:
     manifest, out, workers, where, number, whom = arguments
     load = Load(Kill(where=where, number=int(number), whom=whom))
     dataset = load_dataset(manifest, Path(manifest).parent / "data", labels=False)
-    detector = FakeDetector() if int(workers) > 1 else load("cpu")
+    engine = LocalEngine(devices=("cpu",) * int(workers))
     try:
-        job = plan_job(
-            dataset,
-            entry=detector.entry,
-            folder=Path(out),
-            scope=Scope(unit_frames=UNIT_FRAMES),
-        )
-        engine = LocalEngine(load=load, devices=("cpu",) * int(workers))
-        return run_job(job, detector=detector, batch=2, run=engine.run).exit_code
+        job = plan_fake(dataset, folder=Path(out), scope=Scope(unit_frames=UNIT_FRAMES))
+        return run_fake(job, load=load, batch=2, engine=engine).exit_code
     except PipelineError as err:
         sys.stderr.write(f"error: {err}\n")
         return err.exit_code

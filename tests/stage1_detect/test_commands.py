@@ -48,8 +48,9 @@ def test_a_job_is_looked_at_begun_and_finished(detect: Any, shard_path: Path) ->
     assert detector.config_name == "mask_rcnn_demo"
     thresholds = {"score": 0.05, "nms_iou": 0.5, "max_per_image": 50.0, "mask": 0.5}
     assert detector.thresholds == thresholds
-    plan = json.loads((shard_path.parent / "plan.json").read_text())
-    assert plan["settings"] == {"batch": 8, "threads": 1, "device": "cpu"}
+    settings = json.loads((shard_path.parent / "plan.json").read_text())["settings"]
+    assert settings.pop("detector")["config_name"] == "mask_rcnn_demo"
+    assert settings == {"unit_frames": 2000, "batch": 8, "threads": 1, "device": "cpu"}
     work = detect("--dry-run", "--json").json
     assert (work["units"], work["shards_there"], work["frames_to_do"]) == (2, 1, 312)
     assert work["expected_bytes"] == round(312 * shard_path.stat().st_size / 5)

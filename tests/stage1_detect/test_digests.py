@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from orn.shared.jobs.plan import Unit, UnitPart
 from orn.shared.manifests.records import Video
-from orn.shared.shards.plan import Unit, UnitPart
 from orn.shared.video.read import content_digest
 from orn.stage1_detect import digests, unit_reader
 from orn.stage1_detect.digests import DIGESTS_NAME, digest_once

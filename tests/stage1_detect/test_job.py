@@ -1,7 +1,6 @@
 import dataclasses
 import json
 import logging
-from functools import partial
 from pathlib import Path
 
 import av
@@ -9,16 +8,11 @@ import pytest
 
 from orn.shared.errors import ConfigError
 from orn.shared.manifests.load import load_dataset
-from orn.shared.shards.plan import shard_path
-from orn.stage1_detect.job import report, run_job
-from orn.stage1_detect.planning import (
-    DetectJob,
-    Scope,
-    failed_units,
-    forget_failed,
-    plan_job,
-    save_plan,
-)
+from orn.shared.shards.files import shard_path
+from orn.stage1_detect.job import report
+from orn.stage1_detect.planning import DetectJob, Scope, failed_units
+from tests.stage1_detect.fake_jobs import ENTRY, plan_fake
+from tests.stage1_detect.fake_jobs import run_fake as run
 from tests.worlds.shards import FakeDetector
 from tests.worlds.videos import write_grey
 
@@ -26,14 +20,11 @@ from tests.worlds.videos import write_grey
 @pytest.fixture
 def job(world: Path, tmp_path: Path) -> DetectJob:
     dataset = load_dataset(world, world.parent / "data", labels=False)
-    return plan_job(dataset, entry=FakeDetector().entry, folder=tmp_path / "shards")
-
-
-run = partial(run_job, batch=4)
+    return plan_fake(dataset, folder=tmp_path / "shards")
 
 
 def test_a_job_counts_what_was_done_and_then_does_nothing(job: DetectJob) -> None:
-    summary = run(job, detector=FakeDetector())
+    summary = run(job)
     assert (summary.videos, summary.frames, summary.detections) == (2, 17, 17)
     assert (summary.units, summary.skipped_units, summary.missing) == (1, 0, 1)
     assert [video.id for video in summary.failed] == ["broken"]
@@ -46,7 +37,7 @@ def test_a_job_counts_what_was_done_and_then_does_nothing(job: DetectJob) -> Non
     assert saved["missing_ids"] == ["lost"]
     assert saved.items() >= json.loads(json.dumps(summary.as_json())).items()
 
-    again = run(job, detector=FakeDetector(fail_at=0))
+    again = run(job, load=lambda device: FakeDetector(fail_at=0))
     assert (again.frames, again.skipped_units, again.total_frames) == (0, 1, 17)
     assert (again.total_detections, again.frames_per_second, again.exit_code) == (17, None, 3)
     assert again.failed == summary.failed
@@ -60,9 +51,9 @@ def test_a_failed_video_is_told_once_though_it_is_in_many_units(
     dataset = load_dataset(world, world.parent / "data", labels=False)
     write_grey(videos / "broken.mp4", 40)
     scope = Scope(unit_frames=4)
-    job = plan_job(dataset, entry=FakeDetector().entry, folder=tmp_path / "shards", scope=scope)
+    job = plan_fake(dataset, folder=tmp_path / "shards", scope=scope)
     (videos / "broken.mp4").write_bytes(b"cut off since")
-    summary = run(job, detector=FakeDetector())
+    summary = run(job)
     told = [r.getMessage() for r in caplog.records if "video broken failed" in r.getMessage()]
     assert (len(told), len(summary.failed)) == (1, 1)
     assert sum(part.video_id == "broken" for unit in job.units for part in unit.parts) == 10
@@ -72,7 +63,7 @@ def test_progress_tells_rate_units_and_failures(
     job: DetectJob, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.INFO):
-        run(job, detector=FakeDetector())
+        run(job)
     (line,) = [each for each in caplog.messages if each.startswith("detect: ")]
     for told in ("17/317 frames", "frames/s", "unit 1/1", "1 video failed"):
         assert told in line
@@ -89,7 +80,7 @@ def test_a_video_that_falls_short_of_its_header_is_told_with_both_numbers(
         assert packet.pos is not None
         content[packet.pos : packet.pos + packet.size] = bytes(packet.size)
     path.write_bytes(content)
-    summary = run(job, detector=FakeDetector())
+    summary = run(job)
     (short,) = summary.short
     assert (short.id, short.header_frames) == ("b", 12)
     assert short.frames < 12
@@ -97,33 +88,31 @@ def test_a_video_that_falls_short_of_its_header_is_told_with_both_numbers(
 
 
 def test_a_shard_of_another_detector_is_refused(job: DetectJob) -> None:
-    run(job, detector=FakeDetector())
-    (job.folder / "plan.json").unlink()
-    other = dataclasses.replace(job.plan.detector, checkpoint_digest="sha256:other")
-    job = dataclasses.replace(job, plan=dataclasses.replace(job.plan, detector=other))
-    with pytest.raises(ConfigError, match=r"shard-000000.*wanted a shard of the detector in plan"):
-        run(job, detector=FakeDetector())
+    run(job)
+    other = dataclasses.replace(ENTRY, checkpoint_digest="sha256:other")
+    with pytest.raises(ConfigError, match=r"shard-000000.*expected a shard of the detector"):
+        run(job, entry=other)
 
 
 def test_failed_videos_are_tried_again_on_demand(job: DetectJob) -> None:
-    run(job, detector=FakeDetector())
+    run(job)
     path = job.dataset.videos[2].path
     write_grey(path.with_name("whole.mp4"), 7).replace(path)
-    assert run(job, detector=FakeDetector()).frames == 0
+    assert run(job).frames == 0
     assert failed_units(job) == job.units
-    again = run(forget_failed(job), detector=FakeDetector())
+    again = run(job, again=failed_units(job))
     assert (again.frames, again.failed, again.exit_code) == (24, (), 0)
     assert failed_units(job) == ()
     before = shard_path(job.folder, 0).stat().st_mtime_ns
-    forget_failed(job)
+    assert run(job, again=failed_units(job)).frames == 0
     assert shard_path(job.folder, 0).stat().st_mtime_ns == before
 
 
 def test_a_video_that_vanished_fails_and_the_others_go_on(job: DetectJob) -> None:
-    save_plan(job)
+    job.plan.save(job.folder)
     dataset = dataclasses.replace(job.dataset, videos=job.dataset.videos[1:2])
-    resumed = plan_job(dataset, entry=job.plan.detector, folder=job.folder)
-    summary = run(resumed, detector=FakeDetector())
+    resumed = plan_fake(dataset, folder=job.folder)
+    summary = run(resumed)
     assert (summary.frames, summary.exit_code) == (12, 3)
     assert {each.id: each.reason for each in summary.failed} == dict.fromkeys(
         ("a", "broken"), "there is no file any more"

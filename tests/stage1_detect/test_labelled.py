@@ -11,16 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orn.shared.errors import ConfigError
+from orn.shared.jobs.plan import Plan, Unit
 from orn.shared.manifests.load import load_dataset
 from orn.shared.manifests.records import Dataset, Segment
-from orn.shared.shards.plan import Plan, Unit
 from orn.shared.shards.reader import DetectionFolder
 from orn.shared.time_ranges import TimeRange
 from orn.shared.video.read import FrameEstimate, read_frames
-from orn.stage1_detect.job import DetectSummary, run_job
+from orn.stage1_detect.job import DetectSummary
 from orn.stage1_detect.labelled import check_segments, labelled_ranges, pack_ranges, range_frames
-from orn.stage1_detect.planning import Scope, plan_job
-from tests.worlds.shards import FakeDetector
+from orn.stage1_detect.planning import Scope
+from tests.stage1_detect.fake_jobs import plan_fake, run_fake
 from tests.worlds.tables import write_table
 from tests.worlds.videos import write_grey
 
@@ -115,8 +115,8 @@ def test_every_frame_of_a_segment_is_in_one_piece_and_its_plan_is_known(
         frames = sum(range_frames(r, TEN_A_SECOND) for part in unit.parts for r in part.ranges)
         assert frames <= max(unit_frames, 1) + 1e-6
 
-    entry, folder = FakeDetector().entry, Path("shards")
-    plan = Plan(dataset="d", frames="labelled", detector=entry, units=units)
+    folder = Path("shards")
+    plan = Plan(dataset="d", frames="labelled", units=units)
     check_segments(plan, [*segments, segment(0, 99, video="other")], folder)
     check_segments(replace(plan, frames="all"), [segment(0, 99)], folder)
     with pytest.raises(ConfigError, match=r"plan\.json: .* segment '0-99' of video 'v' .*--fresh"):
@@ -151,8 +151,7 @@ LABELLED = Scope(frames="labelled", unit_frames=30)
 
 
 def detect(dataset: Dataset, folder: Path, scope: Scope) -> DetectSummary:
-    job = plan_job(dataset, entry=FakeDetector().entry, folder=folder, scope=scope)
-    return run_job(job, detector=FakeDetector(), batch=8)
+    return run_fake(plan_fake(dataset, folder=folder, scope=scope))
 
 
 def check_joins(dataset: Dataset, folder: Path) -> int:

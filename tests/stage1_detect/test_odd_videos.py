@@ -10,9 +10,8 @@ from orn.shared.manifests.load import load_dataset
 from orn.shared.manifests.records import Dataset, Video
 from orn.shared.shards.reader import DetectionFolder
 from orn.shared.video.read import probe, read_frames
-from orn.stage1_detect.job import run_job
-from orn.stage1_detect.planning import Scope, plan_job
-from tests.worlds.shards import FakeDetector
+from orn.stage1_detect.planning import Scope
+from tests.stage1_detect.fake_jobs import plan_fake, run_fake
 
 
 @pytest.fixture
@@ -31,10 +30,8 @@ def test_units_of_odd_files_hold_what_decoding_gives(
     dataset: Dataset, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.ERROR)
-    job = plan_job(
-        dataset, entry=FakeDetector().entry, folder=tmp_path, scope=Scope(unit_frames=15)
-    )
-    summary = run_job(job, detector=FakeDetector(), batch=4)
+    job = plan_fake(dataset, folder=tmp_path, scope=Scope(unit_frames=15))
+    summary = run_fake(job)
     detections = DetectionFolder(tmp_path)
     failed = {video.id for video in summary.failed}
     for video in dataset.videos:

@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 
 from orn.shared.errors import DetectorError
+from orn.shared.jobs.plan import Unit, UnitPart
+from orn.shared.jobs.work import UnitResult
 from orn.shared.manifests.records import Video
 from orn.shared.masks.detections import FrameDetections
-from orn.shared.shards.plan import Unit, UnitPart, shard_path
+from orn.shared.shards.files import shard_path
 from orn.shared.shards.shard import Shard
-from orn.stage1_detect.pipeline import InOrder, UnitDetector, UnitResult, prefetch
+from orn.stage1_detect.pipeline import InOrder, UnitDetector, prefetch
 from tests.worlds.shards import FakeDetector
 from tests.worlds.videos import grey_of, write_grey
 
@@ -34,7 +36,7 @@ def run(folder: Path, detector: FakeDetector) -> UnitResult:
     seen: list[int] = []
     detect = UnitDetector(detector, videos=videos, folder=folder, batch=3)
     result = detect(UNIT, seen.append)
-    assert sum(seen) == result.frames
+    assert sum(seen) == result.steps
     return result
 
 
@@ -42,8 +44,7 @@ def test_shard_holds_every_frame_of_the_unit(tmp_path: Path) -> None:
     detector = FakeDetector()
     result = run(tmp_path, detector)
     assert detector.batches == [3, 2, 3, 3, 1]
-    assert result.frames == 12
-    assert result.detections == 12
+    assert result.steps == 12
     assert result.videos == ("a", "b")
     assert [video.id for video in result.failed] == ["broken"]
 
@@ -86,7 +87,7 @@ def test_a_video_without_finite_numbers_fails_alone(
 
     monkeypatch.setattr(detector, "encode", refuse)
     result = run(tmp_path, detector)
-    assert (result.videos, result.detections) == (("b",), 7)
+    assert (result.videos, Shard(shard_path(tmp_path, 0)).num_detections) == (("b",), 7)
     assert result.failed[0].id == "a"
     assert result.failed[0].reason.startswith("frames from 0: the network gave numbers that are")
     shard = Shard(shard_path(tmp_path, 0))
@@ -96,7 +97,7 @@ def test_a_video_without_finite_numbers_fails_alone(
 
 def test_a_video_whose_detections_break_a_rule_fails_alone(tmp_path: Path) -> None:
     result = run(tmp_path, FakeDetector(class_scores=0.25))
-    assert (result.videos, result.detections, result.frames) == ((), 0, 12)
+    assert (result.videos, result.steps) == ((), 12)
     message = "frame 0: class_scores of detection 0: wanted no negative score and a sum of at most"
     assert result.failed[0].reason.startswith(message)
     assert Shard(shard_path(tmp_path, 0)).num_frames == 0

@@ -9,8 +9,8 @@ import pytest
 from numpy.typing import NDArray
 
 from orn.shared.errors import DetectorError, VideoDecodeError
+from orn.shared.jobs.plan import Unit, UnitPart
 from orn.shared.manifests.records import Video
-from orn.shared.shards.plan import Unit, UnitPart
 from orn.shared.time_ranges import TimeRange
 from orn.shared.video.read import Frame, content_digest
 from orn.stage1_detect import unit_reader

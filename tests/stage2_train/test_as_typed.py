@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from orn.shared.jobs.plan import ManifestFile, Plan
 from orn.shared.manifests.load import load_manifest
-from orn.shared.shards.plan import ManifestFile, Plan
 from orn.stage2_train.runs.run_folder import read_jsonl
 from tests.running import Ran, run_orn
 from tests.worlds.films import make_workspace, words_of, write_films, write_films_shard

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from orn.shared.inspect.findings import findings
-from orn.shared.shards.plan import Plan, Unit, UnitPart
+from orn.shared.jobs.plan import Plan, Unit, UnitPart
 from orn.shared.shards.shard import Shard
 from tests.shared.inspect.conftest import HEIGHT, WIDTH, found
-from tests.worlds.shards import CUP, DETECTOR, write_shard
+from tests.worlds.shards import CUP, write_shard
 
 THREE = ((CUP, 0.9),) * 3
 
@@ -68,9 +68,7 @@ def test_fewer_frames_than_promised(path: Path) -> None:
 def test_a_part_by_the_plan_lacks_nothing(path: Path) -> None:
     shard = write(path, {"a": frames(3, 3), "b": frames(3, 3)}, header=5)
     parts = (UnitPart(video_id="a", start=0, stop=2), UnitPart(video_id="b", start=0, stop=None))
-    Plan(dataset="x", frames="all", detector=DETECTOR, units=(Unit(index=0, parts=parts),)).save(
-        path.parent
-    )
+    Plan(dataset="x", frames="all", units=(Unit(index=0, parts=parts),)).save(path.parent)
     assert told(shard) == [("fewer frames", "b", 3, 1)]
     (path.parent / "plan.json").write_text("{")
     assert len(told(shard)) == 2

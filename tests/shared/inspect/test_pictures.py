@@ -14,10 +14,10 @@ from orn.shared.inspect.pictures import (
     nearest_places,
     pictures_of_shard,
 )
-from orn.shared.shards.plan import ManifestFile, Plan
+from orn.shared.jobs.plan import ManifestFile, Plan
 from orn.shared.shards.schema import UNKNOWN_SOURCE, VideoEntry
 from orn.shared.video.read import content_digest
-from tests.worlds.shards import DETECTOR, video_entry
+from tests.worlds.shards import video_entry
 from tests.worlds.tables import write_table
 from tests.worlds.videos import number_of, write_numbered
 
@@ -102,7 +102,7 @@ def test_the_plan_names_the_data_set(
 
     def save(dataset: str, path: Path | None = None) -> None:
         file = ManifestFile.of(path)
-        plan = Plan(dataset=dataset, frames="all", detector=DETECTOR, manifest=file, units=())
+        plan = Plan(dataset=dataset, frames="all", manifest=file, units=())
         plan.save(shard.parent)
 
     refused("no plan beside the shard")

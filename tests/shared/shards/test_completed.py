@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from orn.shared.errors import PipelineError
+from orn.shared.jobs.plan import Plan, Unit, UnitPart
 from orn.shared.shards.completed import completed_last
-from orn.shared.shards.plan import Plan, Unit, UnitPart, shard_path
-from tests.worlds.shards import DETECTOR
+from orn.shared.shards.files import shard_path
 
 
 @pytest.fixture(autouse=True)
@@ -21,7 +21,7 @@ def make(folder: str, *times: int | None) -> Path:
     path = Path(folder)
     parts = (UnitPart(video_id="v", start=0, stop=None),)
     units = tuple(Unit(index=index, parts=parts) for index in range(len(times)))
-    Plan(dataset=path.name, frames="all", detector=DETECTOR, units=units).save(path)
+    Plan(dataset=path.name, frames="all", units=units).save(path)
     for index, time in enumerate(times):
         if time is not None:
             shard_path(path, index).touch()

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from orn.shared.jobs.plan import PLAN_NAME, Plan, plan_units
 from orn.shared.manifests.load import load_dataset
 from orn.shared.manifests.records import Dataset
-from orn.shared.shards.plan import PLAN_NAME, Plan, plan_units
 from orn.shared.shards.schema import UNKNOWN_SOURCE
 from orn.shared.shards.verify_folder import verify_folder
 from tests.shared.shards.conftest import write_drawn
@@ -30,7 +30,7 @@ def frames(start: int, stop: int) -> tuple[range, np.ndarray]:
 def folder(tmp_path: Path) -> Path:
     """`a` in one shard, `b` in two; all frames of both."""
     units = plan_units([("a", 4), ("b", 9)], unit_frames=5)
-    Plan(dataset="x", frames="all", detector=DETECTOR, units=units).save(tmp_path)
+    Plan(dataset="x", frames="all", units=units).save(tmp_path)
     write_drawn(shard(tmp_path, 0), {"a": frames(0, 4)})
     write_drawn(shard(tmp_path, 1), {"b": frames(0, 5)})
     write_drawn(shard(tmp_path, 2), {"b": frames(5, 9)})
@@ -130,7 +130,7 @@ def test_only_videos_that_the_plan_asks_for_are_missed(
     listed = load_dataset(tmp_path / "x.toml", tmp_path / "data")
     labelled = tuple(each for each in listed.segments if each.video_id != "b")
     units = plan_units([("c", 4)])
-    Plan(dataset="x", frames=scope, detector=DETECTOR, units=units).save(tmp_path)
+    Plan(dataset="x", frames=scope, units=units).save(tmp_path)
     write_drawn(shard(tmp_path, 0), {"c": frames(0, 4)})
     found = verify_folder(tmp_path, replace(listed, segments=labelled))
     assert [(problem.severity, problem.place) for problem in found] == wanted

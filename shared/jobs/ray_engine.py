@@ -1,7 +1,7 @@
-"""Detects the units of a plan on the actors of a Ray cluster, one actor a GPU or a core.
+"""Does the units of a job on the actors of a Ray cluster, one actor a GPU or a core.
 
-Units are handed out one at a time. The driver writes nothing: actors write shards to the folder of
-the job, which must be on storage that all machines see. An actor that is lost, with its machine or
+Units are handed out one at a time. The driver writes nothing: actors write to the folder of the
+job, which must be on storage that all machines see. An actor that is lost, with its machine or
 alone, is replaced as soon as the cluster has room; its unit goes back to the front of the queue.
 An actor for which there is no unit ends at once: one that waited could be lost unnoticed, and a
 unit handed to it would lose an attempt.
@@ -13,20 +13,17 @@ import os
 import socket
 import sys
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
-from orn.shared.errors import ConfigError, DetectorError
+from orn.shared.errors import ConfigError, PipelineError
 from orn.shared.jobs.atomic_file import remove_temporaries
 from orn.shared.jobs.log_lines import use_lines_in_worker
-from orn.shared.jobs.same_job import differences
+from orn.shared.jobs.plan import Unit
 from orn.shared.jobs.termination import terminated_as_interrupted
-from orn.shared.shards.plan import Unit, shard_path
-from orn.shared.shards.schema import DetectorEntry
-from orn.stage1_detect.pipeline import Detector, UnitDetector, UnitResult, UnitWork
+from orn.shared.jobs.work import Advance, Run, UnitResult, Work, Worker
 
 logger = logging.getLogger(__name__)
 
@@ -43,18 +40,16 @@ _REACHED_SECONDS = 5.0
 class RayEngine:
     """Actors of a Ray cluster."""
 
-    load: Callable[[str], Detector]
-    """Makes the detector on the device of this name; must survive pickling."""
-    device: str
+    device: str = "cpu"
     """`cpu`, `cuda`, or `auto`: GPUs where the cluster has any."""
-    workers: int | None
+    workers: int | None = None
     """Number of actors; None: one a GPU, or one a core."""
-    address: str | None
+    address: str | None = None
     """Address of a cluster; None: one that is started for this job, on this machine."""
 
     @property
-    def driver_device(self) -> None:
-        """None: this process leaves detecting to the actors."""
+    def here(self) -> None:
+        """None: this process leaves units to the actors."""
         return
 
     @property
@@ -63,36 +58,25 @@ class RayEngine:
         return None if self.device == "auto" else self.device
 
     @contextmanager
-    def joined(self) -> Iterator[None]:
-        """Joins the cluster while the block runs.
+    def ready(self, work: Work, num_units: int) -> Iterator[Run]:
+        """Join the cluster while the block runs, and end all actors with it.
 
-        Raises:
-            ConfigError: there is no such cluster, or it has no GPU where one is asked for.
-            DetectorError: ray is missing.
-        """
-        ray = _import_ray()
-        with joined_cluster(ray, self.address):
-            count_actors(ray.cluster_resources(), device=self.device, workers=self.workers)
-            yield
-
-    def run(self, work: UnitWork) -> Iterator[UnitResult]:
-        """Detects units all over the cluster; see `work`.
-
-        The folder must be on storage that all machines see, and the paths of the videos must hold
+        The files of units must be on storage that all machines see, and paths in the work must hold
         on every machine.
 
         Raises:
             ConfigError: there is no such cluster, or it has no GPU where one is asked for.
-            DetectorError: ray is missing, a unit ended MOST_ATTEMPTS actors, actors cannot start,
-                or one has other weights or libraries than this process.
+            PipelineError: ray is missing; later, if a unit ended MOST_ATTEMPTS actors or an actor
+                cannot open the work.
         """
         ray = _import_ray()
         with joined_cluster(ray, self.address):
-            crew = _Crew(ray, self, work)
+            size, device = count_actors(
+                ray.cluster_resources(), device=self.device, workers=self.workers
+            )
+            crew = _Crew(ray, work, size=size, device=device)
             try:
-                for result in crew.run():
-                    work.advance(result.frames)
-                    yield result
+                yield crew.run
             finally:
                 crew.dismiss()
 
@@ -103,8 +87,8 @@ def _import_ray() -> Any:
     try:
         import ray
     except ModuleNotFoundError as err:
-        raise DetectorError(
-            "--engine ray needs the package ray, found none in this environment; "
+        raise PipelineError(
+            "--engine ray: expected the package ray, got none in this environment; "
             "install it with: pip install 'object-relation-network[ray]'"
         ) from err
     return ray
@@ -150,8 +134,8 @@ def _check_reachable(address: str) -> None:
 def count_actors(
     resources: Mapping[str, float], *, device: str, workers: int | None
 ) -> tuple[int, str]:
-    """How many actors suit a cluster, and the device of each as it sees it: one a GPU, or one a
-    core.
+    """Return how many actors suit a cluster, and the device of each as it sees it: one a GPU, or
+    one a core.
 
     Args:
         resources: what the cluster has, as Ray counts it.
@@ -172,57 +156,44 @@ def count_actors(
     return workers or max(1, int(resources.get("CPU", 0))), "cpu"
 
 
-class _DetectActor:
-    """Detects units into the folder of the job, which all machines see."""
+class _UnitActor:
+    """Does units, whose files all machines see."""
 
-    def __init__(self, *, device: str, **job: Any) -> None:
-        """Loads nothing yet, so that an error of `load` comes back as it is."""
+    def __init__(self, work: Work, device: str) -> None:
+        """Opens nothing yet, so that an error of opening comes back as it is."""
         use_lines_in_worker()
+        self._work = work
         self._device = device
-        self._job = job
 
-    def load(self, load: Callable[[str], Detector]) -> tuple[str, DetectorEntry]:
-        """Makes the detector; says the name of its machine, and what its shards will record."""
-        with contextlib.redirect_stdout(sys.stderr):  # Ray passes both on, stdout is for results
-            detector = load(self._device)
-        self._detect = UnitDetector(detector, **self._job)
-        return socket.gethostname(), detector.entry
-
-    def detect(self, unit: Unit) -> UnitResult:
-        """Writes the shard of a unit."""
+    def open(self) -> None:
+        """Opens the work; Ray passes stdout on, which is for results."""
         with contextlib.redirect_stdout(sys.stderr):
-            return self._detect(unit)
+            self._worker: Worker = self._work.open(self._device)
+
+    def do(self, unit: Unit) -> UnitResult:
+        """Writes the file of a unit."""
+        with contextlib.redirect_stdout(sys.stderr):
+            return self._worker(unit, lambda steps: None)
 
 
 class _Crew:
     """The actors of a job, and what each of them is at."""
 
-    def __init__(self, ray: Any, engine: RayEngine, work: UnitWork) -> None:
+    def __init__(self, ray: Any, work: Work, *, size: int, device: str) -> None:
         self._ray = ray
-        self._load = engine.load
-        self._entry = work.detector.entry
-        self._folder = work.folder.absolute()
-        self._size, device = count_actors(
-            ray.cluster_resources(), device=engine.device, workers=engine.workers
-        )
+        self._work = work
+        self._size = size
         needs = {"num_cpus": 1, "num_gpus": 1 if device == "cuda" else 0}
-        self._actor_class = ray.remote(**needs)(_DetectActor)
-        videos = {
-            name: replace(video, path=video.path.absolute()) for name, video in work.videos.items()
-        }
-        self._arguments = {
-            "device": device,
-            "videos": ray.put(videos),
-            "folder": self._folder,
-            "batch": work.batch,
-        }
+        self._actor_class = ray.remote(**needs)(_UnitActor)
+        self._arguments = (ray.put(work), device)
         self._at_work: dict[Any, tuple[Any, Unit | None]] = {}
-        self._queue = deque(work.units)
+        self._queue: deque[Unit] = deque()
         self._losses: Counter[int | None] = Counter()
 
-    def run(self) -> Iterator[UnitResult]:
+    def run(self, units: Sequence[Unit], advance: Advance) -> Generator[UnitResult]:
         """Results as they come, in any order."""
-        num_left = len(self._queue)
+        self._queue.extend(units)
+        num_left = len(units)
         for _ in range(min(self._size, num_left)):
             self._start()
         while num_left:
@@ -232,6 +203,7 @@ class _Crew:
                 result = self._collect(task)
                 if result is not None:
                     num_left -= 1
+                    advance(result.steps)
                     yield result
 
     def dismiss(self) -> None:
@@ -241,8 +213,8 @@ class _Crew:
         self._at_work.clear()
 
     def _start(self) -> None:
-        actor = self._actor_class.remote(**self._arguments)
-        self._at_work[actor.load.remote(self._load)] = (actor, None)
+        actor = self._actor_class.remote(*self._arguments)
+        self._at_work[actor.open.remote()] = (actor, None)
 
     def _collect(self, task: Any) -> UnitResult | None:
         """What a finished task gave; its actor gets the next unit, or ends; one that is lost is
@@ -250,7 +222,7 @@ class _Crew:
         errors = self._ray.exceptions
         actor, unit = self._at_work.pop(task)
         try:
-            outcome = self._ray.get(task)
+            result: UnitResult | None = self._ray.get(task)
         except errors.RayTaskError as err:
             self._end(actor, unit)
             raise (err.cause if isinstance(err.cause, Exception) else err) from err
@@ -258,17 +230,16 @@ class _Crew:
             self._replace(actor, unit, err)
             return None
         if unit is None:
-            self._check(*outcome)
             self._losses[None] = 0
         self._go_on(actor)
-        return None if unit is None else outcome
+        return result
 
     def _go_on(self, actor: Any) -> None:
         if not self._queue:
             self._end(actor, None)
             return
         unit = self._queue.popleft()
-        self._at_work[actor.detect.remote(unit)] = (actor, unit)
+        self._at_work[actor.do.remote(unit)] = (actor, unit)
 
     def _replace(self, actor: Any, unit: Unit | None, err: Exception) -> None:
         """Puts the unit of a lost actor back and starts another actor."""
@@ -277,7 +248,7 @@ class _Crew:
         self._losses[key] += 1
         reason = str(err).strip().partition("\n")[0]
         if self._losses[key] >= MOST_ATTEMPTS:
-            raise DetectorError(_gave_up(unit, self._folder, reason))
+            raise PipelineError(self._gave_up(unit, reason))
         if unit is not None:
             logger.warning("unit %d goes back to the queue: its actor is lost (%s)", key, reason)
             self._queue.appendleft(unit)
@@ -287,26 +258,18 @@ class _Crew:
         with contextlib.suppress(self._ray.exceptions.RayError):
             self._ray.kill(actor, no_restart=True)
         if unit is not None:
-            remove_temporaries(shard_path(self._folder, unit.index))
+            remove_temporaries(self._work.path(unit))
 
-    def _check(self, host: str, entry: DetectorEntry) -> None:
-        if entry != self._entry:
-            different = differences(asdict(entry), asdict(self._entry), words=("there", "here"))
-            raise DetectorError(
-                f"machine {host} of the Ray cluster has another detector: "
-                f"{'; '.join(different)}; install the same versions on every machine"
+    def _gave_up(self, unit: Unit | None, reason: str) -> str:
+        if unit is None:
+            return (
+                f"{MOST_ATTEMPTS} actors in a row were lost before they could begin ({reason}); "
+                "look at the memory and the Ray logs of their machines"
             )
-
-
-def _gave_up(unit: Unit | None, folder: Path, reason: str) -> str:
-    if unit is None:
+        names = ", ".join(part.video_id for part in unit.parts[:3])
+        more = ", ..." if len(unit.parts) > 3 else ""
         return (
-            f"{MOST_ATTEMPTS} actors in a row were lost before their detector was loaded "
-            f"({reason}); look at the memory and the Ray logs of their machines"
+            f"unit {unit.index} ({names}{more}) of {self._work.path(unit).parent} ended "
+            f"{MOST_ATTEMPTS} actors ({reason}); files that are whole stay; look at the memory of "
+            "the machines and at these videos"
         )
-    names = ", ".join(part.video_id for part in unit.parts[:3])
-    more = ", ..." if len(unit.parts) > 3 else ""
-    return (
-        f"unit {unit.index} ({names}{more}) of {folder} ended {MOST_ATTEMPTS} actors ({reason}); "
-        "shards that are whole stay; look at the memory of the machines and at these videos"
-    )

@@ -9,16 +9,22 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from orn.shared.errors import DetectorError
+from orn.shared.errors import DetectorError, PipelineError
+from orn.shared.jobs.engines import IN_THIS_PROCESS
+from orn.shared.jobs.plan import plan_units
+from orn.shared.jobs.ray_engine import RayEngine
+from orn.shared.jobs.work import Engine, Work
+from orn.shared.manifests.load import shipped_detectors
 from orn.shared.manifests.records import Video
-from orn.shared.shards.plan import plan_units
-from orn.shared.shards.schema import DetectorEntry
-from orn.stage1_detect.engines.local import run_here
-from orn.stage1_detect.engines.ray import RayEngine
-from orn.stage1_detect.pipeline import UnitWork
-from tests.stage1_detect.engines.test_local import assert_same, demo_detector
+from orn.shared.shards.files import shard_path
+from orn.shared.shards.schema import ARRAYS, DetectorEntry
+from orn.shared.shards.shard import Shard
+from orn.stage1_detect.mmdet.detector import load_detector
+from orn.stage1_detect.pipeline import DetectWork
+from tests.shared.jobs.text_work import Deadly, Refusing
 from tests.worlds.shards import FakeDetector
 from tests.worlds.videos import write_grey
 
@@ -86,14 +92,10 @@ def cluster() -> Iterator[Callable[[str], None]]:
         holder.kill()
 
 
-@pytest.fixture
-def work(tmp_path: Path) -> UnitWork:
-    videos = {
-        id_: Video(id=id_, path=write_grey(tmp_path / f"{id_}.mp4", NUM_FRAMES)) for id_ in IDS
-    }
-    return UnitWork(
-        units=UNITS, detector=FakeDetector(), videos=videos, folder=tmp_path / "ray", batch=4
-    )
+def demo_detector(device: str) -> Any:
+    (choice,) = shipped_detectors().values()
+    options = {"config": choice.config, "checkpoint": choice.checkpoint, "threads": 1}
+    return load_detector(device, **options, score_threshold=0.0)
 
 
 class Stuck:
@@ -118,14 +120,13 @@ class Stuck:
         return self._detector.infer(prepared)
 
 
-def run_on_cluster(work: UnitWork, load: Any, *, workers: int) -> list[int]:
-    engine = RayEngine(load=load, device="auto", workers=workers, address=None)
-    return [result.frames for result in engine.run(work)]
+def run_all(work: Work, engine: Engine) -> list[int]:
+    """Does the units in no folder that is looked at before; the steps of each."""
+    with engine.ready(work, len(UNITS)) as run:
+        return [result.steps for result in run(UNITS, lambda steps: None)]
 
 
-def test_a_killed_node_changes_nothing(
-    cluster: Callable[[str], None], work: UnitWork, tmp_path: Path
-) -> None:
+def test_a_killed_node_changes_nothing(cluster: Callable[[str], None], tmp_path: Path) -> None:
     cluster("add")
     news, go = tmp_path / "news", tmp_path / "go"
     for pipe in (news, go):
@@ -139,40 +140,32 @@ def test_a_killed_node_changes_nothing(
     killer = threading.Thread(target=kill_the_node_in_work)
     killer.start()
     driver_node = ray.get_runtime_context().get_node_id()
-    load = partial(Stuck, driver_node=driver_node, news=news, go=go)
-    detector = demo_detector("cpu")
-    work = replace(work, detector=detector)
-    frames = run_on_cluster(work, load, workers=2)
-    assert frames == [NUM_FRAMES] * len(UNITS)
+    work = DetectWork(
+        load=partial(Stuck, driver_node=driver_node, news=news, go=go),
+        entry=demo_detector("cpu").entry,
+        videos={
+            id_: Video(id=id_, path=write_grey(tmp_path / f"{id_}.mp4", NUM_FRAMES)) for id_ in IDS
+        },
+        folder=tmp_path / "ray",
+        batch=4,
+    )
+    assert run_all(work, RayEngine(device="auto", workers=2)) == [NUM_FRAMES] * len(UNITS)
     killer.join()
     assert len(list((tmp_path / "ray").iterdir())) == len(UNITS)  # and no temporaries
-    list(run_here(replace(work, folder=tmp_path / "one")))
-    assert_same(UNITS, tmp_path / "one", tmp_path / "ray")
-
-
-class Deadly(FakeDetector):
-    """Ends its process at the first frame, as running out of memory does."""
-
-    def __init__(self, device: str) -> None:
-        super().__init__()
-
-    def infer(self, prepared: Any) -> Any:
-        os._exit(1)
+    run_all(replace(work, load=demo_detector, folder=tmp_path / "one"), IN_THIS_PROCESS)
+    for unit in UNITS:
+        first, second = (Shard(shard_path(tmp_path / each, unit.index)) for each in ("one", "ray"))
+        assert first.num_detections > 0
+        assert first.videos == second.videos
+        for name in ARRAYS:
+            np.testing.assert_array_equal(first.array(name), second.array(name))
 
 
 @pytest.mark.usefixtures("cluster")
-def test_a_unit_that_ends_its_actors_is_named(work: UnitWork) -> None:
-    with pytest.raises(DetectorError, match=r"unit 0 \(first\) of .* ended 3 actors"):
-        run_on_cluster(work, Deadly, workers=1)
-    assert not list(work.folder.glob("*"))
-
-
-def refuse(device: str) -> Any:
-    raise DetectorError("no detector here")
-
-
-def other(device: str) -> FakeDetector:
-    return FakeDetector()
+def test_a_unit_that_ends_its_actors_is_named(tmp_path: Path) -> None:
+    with pytest.raises(PipelineError, match=r"unit 0 \(first\) of .* ended 3 actors"):
+        run_all(Deadly(folder=tmp_path), RayEngine(workers=1))
+    assert not list(tmp_path.iterdir())
 
 
 class OfOtherWeights(FakeDetector):
@@ -181,14 +174,15 @@ class OfOtherWeights(FakeDetector):
         return replace(super().entry, checkpoint_digest="sha256:2")
 
 
+def load_other(device: str) -> FakeDetector:
+    return OfOtherWeights()
+
+
 @pytest.mark.usefixtures("cluster")
-@pytest.mark.parametrize(
-    ("load", "message"),
-    [
-        pytest.param(refuse, "no detector here", id="cannot be made"),
-        pytest.param(other, "detector: .* is 'sha256:1' there", id="other weights"),
-    ],
-)
-def test_what_actors_cannot_do_ends_the_job(work: UnitWork, load: Any, message: str) -> None:
-    with pytest.raises(DetectorError, match=message):
-        run_on_cluster(replace(work, detector=OfOtherWeights()), load, workers=1)
+def test_what_actors_cannot_do_ends_the_job(tmp_path: Path) -> None:
+    with pytest.raises(DetectorError, match="no detector on cpu"):
+        run_all(Refusing(folder=tmp_path), RayEngine(workers=1))
+    entry = FakeDetector().entry
+    work = DetectWork(load=load_other, entry=entry, videos={}, folder=tmp_path, batch=4)
+    with pytest.raises(DetectorError, match=r"another detector: .* is 'sha256:2' there"):
+        run_all(work, RayEngine(workers=1))

@@ -1,8 +1,7 @@
 """Packing into units, and the plan file."""
 
-import json
 import re
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -10,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orn.shared.errors import ConfigError
-from orn.shared.shards.plan import ManifestFile, Plan, Unit, UnitPart, plan_units, shard_path
-from orn.shared.shards.schema import DetectorEntry
+from orn.shared.jobs.plan import ManifestFile, Plan, Unit, UnitPart, plan_units
+from orn.shared.shards.files import shard_path
+from tests.worlds.shards import DETECTOR
 
 Videos = list[tuple[str, int | None]]
 
@@ -76,14 +76,19 @@ def test_every_frame_is_in_one_part(frames: list[int | None], unit_frames: int) 
         assert len({part.video_id for part in unit.parts}) == len(unit.parts)
 
 
-def test_shard_names(tmp_path: Path) -> None:
+def test_units_that_come_later_have_the_next_numbers() -> None:
+    assert [unit.index for unit in plan_units([("a", 2100)], first=7)] == [7, 8]
+
+
+def test_names_of_files(tmp_path: Path) -> None:
     assert shard_path(tmp_path, 41) == tmp_path / "shard-000041.zarr.zip"
 
 
 @pytest.fixture
-def plan(detector: DetectorEntry) -> Plan:
+def plan() -> Plan:
     units = plan_units([("a", 2100), ("b", None)])
-    return Plan(dataset="demo", frames="all", detector=detector, units=units)
+    settings = {"detector": asdict(DETECTOR), "batch": 8}
+    return Plan(dataset="demo", frames="all", settings=settings, units=units)
 
 
 def test_the_file_round_trip(plan: Plan, tmp_path: Path) -> None:
@@ -92,18 +97,17 @@ def test_the_file_round_trip(plan: Plan, tmp_path: Path) -> None:
     loaded = Plan.load(tmp_path / "out")
     assert loaded == plan
     assert loaded is not None
-    loaded.check_same(plan, tmp_path)
+    assert plan.going_on_from(loaded, tmp_path) == plan
     (tmp_path / "own.toml").touch()
     own = replace(plan, manifest=ManifestFile.of(tmp_path / "own.toml"))
     own.save(tmp_path)
     assert Plan.load(tmp_path) == own
-    own.check_same(plan, tmp_path)
-    assert json.loads((tmp_path / "out" / "plan.json").read_text())["format"] == "detect-plan"
+    assert plan.going_on_from(own, tmp_path) == plan
 
 
 def test_units_are_numbered_from_0(plan: Plan, tmp_path: Path) -> None:
     replace(plan, units=plan.units[1:]).save(tmp_path)
-    with pytest.raises(ConfigError, match="units: wanted them numbered from 0"):
+    with pytest.raises(ConfigError, match="units: expected them numbered from 0"):
         Plan.load(tmp_path)
 
 
@@ -111,21 +115,22 @@ def test_a_data_set_that_moved_is_no_difference(plan: Plan, tmp_path: Path) -> N
     moved = replace(plan, data_root="/disk")
     moved.save(tmp_path)
     assert Plan.load(tmp_path) == moved
-    plan.check_same(moved, tmp_path)
+    assert plan.going_on_from(moved, tmp_path) == plan
 
 
 def test_every_difference_is_told_with_both_values(plan: Plan, tmp_path: Path) -> None:
-    detector = replace(
-        plan.detector, checkpoint_digest="sha256:99", thresholds={"score": 0.3, "nms": 0.5}
-    )
+    detector = plan.settings["detector"] | {
+        "checkpoint_digest": "sha256:99",
+        "thresholds": {"score": 0.3, "nms": 0.5},
+    }
     units = (
         *plan.units[:1],
         Unit(index=1, parts=(UnitPart(video_id="c", start=0, stop=9),)),
         *plan.units,
     )
-    other = replace(plan, frames="labelled", detector=detector, units=units)
+    other = replace(plan, frames="labelled", settings={"detector": detector}, units=units)
     with pytest.raises(ConfigError) as caught:
-        plan.check_same(other, tmp_path)
+        other.going_on_from(plan, tmp_path)
     for message in [
         "plan.json: the job there is not the one asked for: ",
         "frames is 'all' there, 'labelled' asked for",
@@ -139,3 +144,11 @@ def test_every_difference_is_told_with_both_values(plan: Plan, tmp_path: Path) -
         "use --fresh to start over, or another --out",
     ]:
         assert re.search(re.escape(message), str(caught.value)), message
+
+
+def test_a_setting_that_one_of_two_leaves_open_is_not_compared(plan: Plan, tmp_path: Path) -> None:
+    assert plan.going_on_from(None, tmp_path) is plan
+    look = replace(plan, settings={"batch": 8, "device": "cuda"})
+    assert look.going_on_from(plan, tmp_path).settings == plan.settings
+    with pytest.raises(ConfigError, match=r"batch is 8 there, 9 asked for"):
+        replace(plan, settings={"batch": 9}).going_on_from(plan, tmp_path)

@@ -9,22 +9,11 @@ from typing import Any
 
 import pytest
 
-from orn.shared.errors import ConfigError, DetectorError
-from orn.shared.shards.plan import Unit, UnitPart
-from orn.shared.shards.schema import DetectorEntry
-from orn.stage1_detect.engines.ray import RayEngine, count_actors, joined_cluster
-from orn.stage1_detect.pipeline import UnitResult, UnitWork
-from tests.worlds.shards import FakeDetector
-
-
-def engine(*, device: str) -> RayEngine:
-    return RayEngine(load=lambda device: FakeDetector(), device=device, workers=None, address=None)
-
-
-def test_who_detects_on_what() -> None:
-    assert engine(device="auto").device_type is None
-    assert engine(device="cuda").device_type == "cuda"
-    assert engine(device="cpu").driver_device is None
+from orn.shared.errors import ConfigError, PipelineError
+from orn.shared.jobs.plan import Unit
+from orn.shared.jobs.ray_engine import RayEngine, count_actors, joined_cluster
+from orn.shared.jobs.work import UnitResult
+from tests.shared.jobs.text_work import UNITS, TextWork, run_texts
 
 
 @pytest.mark.parametrize(
@@ -59,20 +48,13 @@ def test_an_address_where_nothing_listens() -> None:
 
 
 def test_without_the_package_the_error_says_how_to_get_it(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)  # type: ignore[arg-type]
     message = r"pip install 'object-relation-network\[ray\]'"
-    with pytest.raises(DetectorError, match=message), engine(device="cpu").joined():
-        pass
-
-
-ENTRY = FakeDetector().entry
-NUM_UNITS = 4
-UNITS = tuple(
-    Unit(index=index, parts=(UnitPart(video_id=f"v{index}", start=0, stop=None),))
-    for index in range(NUM_UNITS)
-)
+    with pytest.raises(PipelineError, match=message):
+        run_texts(TextWork(folder=tmp_path / "out"), RayEngine())
+    assert not (tmp_path / "out").exists()
 
 
 class LostError(Exception):
@@ -84,8 +66,8 @@ class PlayedActor:
 
     def __init__(self, cluster: "PlayedCluster") -> None:
         self.node, self._cluster = cluster.node, cluster
-        self.load = SimpleNamespace(remote=lambda load: self._task(None))
-        self.detect = SimpleNamespace(remote=lambda unit: self._task(unit))
+        self.open = SimpleNamespace(remote=lambda: self._task(None))
+        self.do = SimpleNamespace(remote=self._task)
 
     def _task(self, unit: Unit | None) -> tuple["PlayedActor", Unit | None]:
         if unit is not None:
@@ -107,10 +89,10 @@ class PlayedCluster:
         return True
 
     def cluster_resources(self) -> dict[str, float]:
-        return {"CPU": float(NUM_UNITS)}
+        return {"CPU": float(len(UNITS))}
 
     def remote(self, **needs: int) -> Callable[[type], Any]:
-        return lambda made: SimpleNamespace(remote=lambda **arguments: PlayedActor(self))
+        return lambda made: SimpleNamespace(remote=lambda *arguments: PlayedActor(self))
 
     def put(self, value: Any) -> Any:
         return value
@@ -125,14 +107,11 @@ class PlayedCluster:
             self.node = 1
         return [chosen], [task for task in tasks if task is not chosen]
 
-    def get(self, task: tuple[PlayedActor, Unit | None]) -> tuple[str, DetectorEntry] | UnitResult:
+    def get(self, task: tuple[PlayedActor, Unit | None]) -> UnitResult | None:
         actor, unit = task
         if actor.node != self.node:
             raise LostError(f"node {actor.node} is gone")
-        if unit is None:
-            return f"node{actor.node}", ENTRY
-        videos = (unit.parts[0].video_id,)
-        return UnitResult(unit=unit.index, frames=1, detections=0, videos=videos, failed=())
+        return unit and UnitResult(unit=unit.index, steps=1)
 
     def _is_doomed(self, unit: Unit) -> bool:
         return self.node == 0 and unit.index == self._doomed_unit
@@ -143,7 +122,6 @@ def test_actors_that_waited_on_a_lost_node_cost_no_attempt(
 ) -> None:
     cluster = PlayedCluster(doomed_unit=0)
     monkeypatch.setitem(sys.modules, "ray", cluster)  # type: ignore[arg-type]
-    work = UnitWork(units=UNITS, detector=FakeDetector(), videos={}, folder=tmp_path, batch=1)
-    results = engine(device="cpu").run(work)
-    assert sorted(result.videos for result in results) == [(f"v{i}",) for i in range(NUM_UNITS)]
-    assert sorted(cluster.handed_out) == [(0, 0), (0, 1), (1, 0), (2, 0), (3, 0)]
+    ran = run_texts(TextWork(folder=tmp_path), RayEngine())
+    assert sorted(result.unit for result in ran.results) == [0, 1, 2]
+    assert sorted(cluster.handed_out) == [(0, 0), (0, 1), (1, 0), (2, 0)]
