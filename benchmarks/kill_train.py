@@ -57,7 +57,7 @@ _IMPORTED = ["orn.stage2_train.training.train", "torch.utils.tensorboard", "torc
 
 def made_training(folder: Path) -> list[str]:
     """Draws the films, stores frames and objects; the words behind `orn`, without `--run`."""
-    data, shards, clips = folder / "data", folder / "shards", folder / "clips.h5"
+    data, shards, clips = folder / "data", folder / "shards", folder / "clips"
     write_dataset("demo", data, films=_FILMS, dials=Dials(), seed=0, workers=1)
     write_truth_shards("demo", data, shards)
     make_clips(ClipsRequest(manifest="demo", data_root=data, out=clips))

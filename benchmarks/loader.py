@@ -8,12 +8,11 @@ import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import replace
-from itertools import islice, pairwise
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import av
-import h5py
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -33,8 +32,8 @@ from orn.stage2_train.clips.views import ClipRequest
 from orn.stage2_train.devices import build_accelerator
 from orn.stage2_train.frames.jpeg import decode_jpeg
 from orn.stage2_train.frames.reader import ClipStore
-from orn.stage2_train.frames.schema import StoreSettings
-from orn.stage2_train.frames.writer import build_clip_store
+from orn.stage2_train.frames.schema import FILE_PATTERN, StoreSettings
+from orn.stage2_train.frames.store_job import build_clip_store
 from orn.stage2_train.model.build import build_network
 from orn.stage2_train.recipe import Recipe, load_recipe
 from orn.stage2_train.training.step import build_optimiser
@@ -211,13 +210,9 @@ def _places(num_frames: int, request: ClipRequest) -> NDArray[np.int64]:
 
 def _stored_pictures(inputs: LoaderInputs) -> list[list[bytes]]:
     """The JPEG files of each video, in memory."""
-    with h5py.File(inputs.store_path, "r") as file:
-        content = file["jpeg"][:].tobytes()
-        videos, offsets = file["video_offsets"][:].tolist(), file["jpeg_offsets"][:].tolist()
-    return [
-        [content[offsets[frame] : offsets[frame + 1]] for frame in range(first, last)]
-        for first, last in pairwise(videos)
-    ]
+    store = ClipStore(inputs.store_path)
+    each = (store.frames(video.id) for video in inputs.videos)
+    return [list(own.file.jpeg_files(own.video, range(len(own)))) for own in each]
 
 
 def _rate(inputs: LoaderInputs, recipe: Recipe, *, workers: int, clips: int) -> float:
@@ -237,7 +232,7 @@ def _sizes(inputs: LoaderInputs) -> dict[str, float]:
     """Bytes a frame of what lies on the disk."""
     num_frames = sum(len(own) for own in _stored_pictures(inputs))
     files = {
-        "store": [inputs.store_path],
+        "store": list(inputs.store_path.glob(FILE_PATTERN)),
         "shard": list(inputs.shards_path.glob("shard-*")),
         "video": [video.path for video in inputs.videos],
         "pickle": inputs.pickles,
@@ -250,7 +245,7 @@ def _sizes(inputs: LoaderInputs) -> dict[str, float]:
 
 def _train_shares(inputs: LoaderInputs) -> dict[str, Any]:
     """For the ablations' recipe, and for the demo's on frames of the demo's size."""
-    small = inputs.store_path.with_name("small.h5")
+    small = inputs.store_path.with_name("small")
     build_clip_store(inputs.videos, small, StoreSettings(height=70, width=88))
     demo = replace(inputs, store_path=small)
     found = {}

@@ -28,7 +28,7 @@ from orn.shared.shards.writer import ShardWriter
 from orn.shared.video.read import content_bytes, content_digest, probe
 from orn.stage1_detect.imports.authors_vlog import read_authors
 from orn.stage2_train.frames.schema import StoreSettings
-from orn.stage2_train.frames.writer import build_clip_store
+from orn.stage2_train.frames.store_job import build_clip_store
 
 MADE_FRAMES = (741, 92)
 """As many as the two real clips have that the benchmark was written with."""
@@ -68,12 +68,12 @@ def loader_inputs(
     pickles = tuple(folder / f"{number}.pkl" for number in range(len(tracks)))
     for path, frames in zip(pickles, tracks, strict=True):
         path.write_bytes(pickle.dumps(_as_the_authors(frames), protocol=4))
-    build_clip_store(videos, folder / "clips.h5", _STORED)
+    build_clip_store(videos, folder / "clips", _STORED)
     _write_shard(folder / "shards" / "shard-000000.zarr.zip", videos, tracks)
     return LoaderInputs(
         videos=videos,
         pickles=pickles,
-        store_path=folder / "clips.h5",
+        store_path=folder / "clips",
         shards_path=folder / "shards",
         is_real=data_root is not None,
     )

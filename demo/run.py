@@ -53,7 +53,7 @@ def demo_places(size: str, seed: int) -> DemoPlaces:
     return DemoPlaces(
         data=Path("data", tag),
         shards=Path("shards", tag, "demo"),
-        clips=Path("clips", tag, "demo.h5"),
+        clips=Path("clips", tag, "demo"),
         run=Path("runs", f"demo-{tag}" if tag else "demo"),
     )
 

@@ -149,7 +149,7 @@ def open_dataset(
         manifest: name or TOML file of the data set.
         data: folder under which data sets lie.
         shards: folder of the shards; `shards/DATASET` by default.
-        clips: the clip store; `clips/DATASET.h5` by default.
+        clips: the clip store; `clips/DATASET` by default.
         decode: whether frames are decoded from the videos in place of a clip store.
         recipe: name or file of a recipe, which says how clips are made; the data set's by default.
         settings: replace single settings of it, such as `data.clip_frames=8`.

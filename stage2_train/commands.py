@@ -193,7 +193,7 @@ def evaluate(
 )
 @data_option
 @click.option("--shards", type=_path, help="Folder of shards.  [default: shards/DATASET]")
-@click.option("--clips", type=_path, help="Clip store.  [default: clips/DATASET.h5]")
+@click.option("--clips", type=_path, help="Clip store.  [default: clips/DATASET]")
 @set_option
 @json_option
 def import_checkpoint(

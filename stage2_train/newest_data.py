@@ -53,7 +53,7 @@ def newest_data(data_root: Path, *, shards: Path | None = None) -> NewestData:
         manifest=manifest,
         data_root=data_root,
         shards=last.folder,
-        clips=Path("clips", *folders_between(last.folder), f"{name}.h5"),
+        clips=Path("clips", *folders_between(last.folder), name),
     )
 
 

@@ -69,7 +69,7 @@ class Resources:
 
     def clips_of(self, dataset_name: str) -> Path | None:
         """The clip store, for a data set that has no run yet; None where clips are decoded."""
-        return None if self.no_clip_store else self.clips or Path("clips") / f"{dataset_name}.h5"
+        return None if self.no_clip_store else self.clips or Path("clips") / dataset_name
 
 
 def folders_between(shards: Path) -> tuple[str, ...]:
@@ -98,7 +98,7 @@ def resource_options(
         if of_run
         else data_option,
         click.option("--shards", type=path, help=help_text("Folder of shards", "shards/DATASET")),
-        click.option("--clips", type=path, help=help_text("Clip store", "clips/DATASET.h5")),
+        click.option("--clips", type=path, help=help_text("Clip store", "clips/DATASET")),
         click.option(
             "--no-clip-store", is_flag=True, help="Decode every clip from its video, which is slow."
         ),

@@ -30,7 +30,7 @@ SETTINGS = ClipSettings(
 @pytest.mark.real_data
 @pytest.mark.slow
 def test_the_released_masks_of_vlog_become_clips(sample_data: Path, tmp_path: Path) -> None:
-    shards, store = tmp_path / "shards", tmp_path / "vlog.h5"
+    shards, store = tmp_path / "shards", tmp_path / "vlog"
     masks = sample_data / "vlog" / "masks" / "preds_100x100_50"
     common = ["--data", str(sample_data), "--out"]
     for arguments in (

@@ -48,7 +48,7 @@ def test_make_alone_prints_help() -> None:
             ("detect", "DATASET=vlog", "DATA=/d", "OUT=/o", "CHECKPOINT=c.pth", "ARGS=--limit 2"),
             ".venv/bin/orn detect vlog --data /d --out /o --checkpoint c.pth --limit 2",
         ),
-        (("clips", "DATASET=epic", "OUT=/o.h5"), ".venv/bin/orn clips epic --out /o.h5"),
+        (("clips", "DATASET=epic", "OUT=/o"), ".venv/bin/orn clips epic --out /o"),
         (
             ("train", "DATASET=epic", "RUN=runs/x", "SEED=1"),
             ".venv/bin/orn train epic --run runs/x --seed 1",

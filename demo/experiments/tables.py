@@ -132,7 +132,7 @@ class _Place:
 
     @property
     def clips(self) -> Path:
-        return self.folder / "clips" / f"{self.name}.h5"
+        return self.folder / "clips" / self.name
 
     @property
     def resources(self) -> Resources:

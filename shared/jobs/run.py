@@ -66,7 +66,7 @@ class Ran:
 
 def run_units(
     kind: Kind,
-    plan: Plan,
+    plan: Plan | None,
     work: Work,
     engine: Engine,
     *,
@@ -84,7 +84,7 @@ def run_units(
 
     Args:
         kind: of the job.
-        plan: all units, those of `units` among them.
+        plan: all units, those of `units` among them; None if the files say what they hold.
         work: what is done with a unit.
         engine: where.
         folder: where the files go.
@@ -108,7 +108,8 @@ def run_units(
                 kind.clear(folder)
             for unit in again:
                 kind.files.path(folder, unit.index).unlink(missing_ok=True)
-            plan.save(folder)
+            if plan is not None:
+                plan.save(folder)
             if len(todo) < len(units):
                 there, all_units = (
                     len(units) - len(todo),

@@ -33,7 +33,7 @@ _path = NonEmptyPath()
 @data_option
 @out_option("overlays/DATASET")
 @click.option("--shards", type=_path, help="Folder of shards.  [default: shards/DATASET]")
-@click.option("--clips", type=_path, help="Clip store.  [default: clips/DATASET.h5]")
+@click.option("--clips", type=_path, help="Clip store.  [default: clips/DATASET]")
 @click.option("--segment", metavar="ID", help="Draw this segment only.")
 @click.option(
     "--limit",

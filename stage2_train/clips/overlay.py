@@ -52,7 +52,7 @@ def draw_overlays(
     dataset = load_dataset(manifest, data_root, labels=False)
     folder = out or Path("overlays") / dataset.name
     check_output_folder(folder, ours=["[0-9][0-9][0-9]-*.png"])
-    store = ClipStore(clips or Path("clips") / f"{dataset.name}.h5")
+    store = ClipStore(clips or Path("clips") / dataset.name)
     detections = DetectionFolder(shards or Path("shards") / dataset.name)
     usable = _usable_segments(dataset, store, detections)
     number = min(limit, len(usable))

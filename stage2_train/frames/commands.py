@@ -11,10 +11,10 @@ from orn.shared.cli_options import (
     dry_run_option,
     echo,
     echo_json,
+    engine_options,
     json_option,
     out_option,
 )
-from orn.shared.environment import usable_cores
 from orn.shared.text_table import counted
 from orn.stage2_train.newest_data import newest_data
 
@@ -40,7 +40,7 @@ def _parse_size(
 @click.command()
 @click.argument("dataset", required=False)
 @data_option
-@out_option("clips/DATASET.h5")
+@out_option("clips/DATASET")
 @click.option(
     "--size",
     callback=_parse_size,
@@ -65,31 +65,35 @@ def _parse_size(
     help="Whole videos, or the times of their segments.  [default: labelled where segments have "
     "times]",
 )
-@click.option(
-    "--workers",
-    type=click.IntRange(1, 256),
-    default=min(8, usable_cores()),
-    show_default=True,
-    help="Processes that decode.",
-)
+@engine_options("Processes or actors that decode.  [default: one a core]")
 @click.option("--limit", type=click.IntRange(1, 10**9), help="Only the first so many videos.")
 @click.option("--fresh", is_flag=True, help="Throw away what is there and write it again.")
+@click.option("--retry-failed", is_flag=True, help="Try videos again that could not be decoded.")
 @click.option(
     "--verify",
     is_flag=True,
     help="Check the store instead: every picture, every checksum, every source.",
 )
+@click.option(
+    "--compact",
+    is_flag=True,
+    help="Remove frames that newer ones replace, and join small files, instead.",
+)
 @dry_run_option
 @json_option
-def clips(dataset: str | None, verify: bool, dry_run: bool, as_json: bool, **options: Any) -> int:
+def clips(
+    dataset: str | None, verify: bool, compact: bool, dry_run: bool, as_json: bool, **options: Any
+) -> int:
     """Decode DATASET's videos once and store their rescaled frames; without DATASET, those of the
     data set whose objects were completed last.
 
-    Interrupted, it goes on where it was; run again, it adds what is new. --dry-run estimates the
-    size. Ends with 3 if some videos could not be decoded, with 1 if --verify finds anything wrong.
+    Interrupted, it goes on where it was; run again, it adds what is new or has changed. --dry-run
+    estimates the size. Ends with 3 if some videos could not be decoded, with 1 if --verify finds
+    anything wrong.
     """
     from orn.stage2_train.frames.make_clips import (
         ClipsRequest,
+        compact_clips,
         describe_clips,
         make_clips,
         verify_clips,
@@ -102,7 +106,8 @@ def clips(dataset: str | None, verify: bool, dry_run: bool, as_json: bool, **opt
     request = ClipsRequest(manifest=dataset, **options)
     if verify:
         return _print_problems(verify_clips(request), as_json=as_json)
-    result = describe_clips(request) if dry_run else make_clips(request)
+    job = describe_clips if dry_run else compact_clips if compact else make_clips
+    result = job(request)
     if as_json:
         echo_json(result)
     else:

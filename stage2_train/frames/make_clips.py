@@ -6,35 +6,46 @@ import shutil
 import statistics
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
+from orn.shared.environment import usable_cores
 from orn.shared.errors import ClipStoreError, ConfigError, VideoDecodeError
-from orn.shared.jobs.outputs import check_output_files
+from orn.shared.jobs.engines import choose_engine
+from orn.shared.jobs.outputs import check_output_folder
+from orn.shared.jobs.plan import UnitPart
 from orn.shared.manifests.files import files_of
 from orn.shared.manifests.headers import read_headers, warn_of_times_beyond
 from orn.shared.manifests.load import load_dataset, require_videos
 from orn.shared.manifests.records import Dataset, Segment, Video
 from orn.shared.manifests.source import source_of
 from orn.shared.text_table import counted
-from orn.shared.time_ranges import ALL_TIMES, TimeRange, TimeRanges
-from orn.shared.video.read import estimate, read_frames
-from orn.stage2_train.frames.files import files_there
+from orn.shared.time_ranges import TimeRange, TimeRanges
+from orn.shared.video.read import read_frames
 from orn.stage2_train.frames.jpeg import encode_frame
-from orn.stage2_train.frames.parts import parts_folder
 from orn.stage2_train.frames.schema import StoreSettings
+from orn.stage2_train.frames.store_job import (
+    CLIP_FILES,
+    CLIPS,
+    compact_store,
+    missing_parts,
+    next_number,
+    open_store,
+    store_units,
+    units_of,
+)
 from orn.stage2_train.frames.verify import verify_store
-from orn.stage2_train.frames.writer import build_clip_store, joined_bytes, remaining_videos
 
 logger = logging.getLogger(__name__)
 
 _SAMPLE_VIDEOS = 8
 _SAMPLE_FRAMES = 16
 """Frames decoded of each sample video, every fourth of which is encoded."""
-PART_BYTES = 16_000
-"""What a part takes besides its pictures."""
+_VIDEO_BYTES = 100_000
+"""What a video may take besides its pictures."""
 _CERTAINLY = 1.5
 """How many times too little the space must be to be refused: an estimate may be off."""
 
@@ -59,12 +70,18 @@ class ClipsRequest:
     frames: Literal["all", "labelled"] | None = None
     """Whole videos, or only the times of their segments; None takes the latter where segments have
     times."""
-    workers: int = 1
-    """Processes that decode."""
+    engine: Literal["local", "ray"] = "local"
+    """Where videos are decoded."""
+    workers: int | None = None
+    """Processes or actors that decode; None: one a core."""
+    address: str | None = None
+    """Of a Ray cluster."""
     limit: int | None = None
     """Only the first so many videos."""
     fresh: bool = False
     """Whether to throw away what is there."""
+    retry_failed: bool = False
+    """Whether videos that failed are tried again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,16 +104,19 @@ class _Plan:
 class _Estimate:
     """What is still to be stored, and the space there is for it."""
 
-    num_videos: int
-    num_frames: int
-    longest: tuple[int, str]
-    """Frames of the longest of the samples, and its id."""
+    frames: Mapping[str, float]
+    """About how many frames of each video."""
+    unreadable: Mapping[str, str]
+    """Why some videos will fail."""
     frame_bytes: float
-    """Bytes of a frame, measured on the samples."""
+    """Bytes of a frame, measured on a few."""
     free_bytes: int
     """Free on the store's disk, with what is thrown away first."""
-    held_bytes: int
-    """What the store and its parts hold already and is written again."""
+
+    @property
+    def num_frames(self) -> int:
+        """Frames of all these videos."""
+        return round(sum(self.frames.values()))
 
     @property
     def added_bytes(self) -> int:
@@ -105,72 +125,71 @@ class _Estimate:
 
     @property
     def needed_bytes(self) -> int:
-        """Free space needed at the worst moment: parts, and beside them the file they become."""
-        return 2 * self.added_bytes + self.num_videos * PART_BYTES + self.held_bytes
+        """Free space that they need."""
+        return self.added_bytes + len(self.frames) * _VIDEO_BYTES
+
+    def video_bytes(self, part: UnitPart) -> float:
+        """Bytes of the frames of a video."""
+        return self.frames[part.video_id] * self.frame_bytes
 
     def describe(self) -> str:
         """The estimate in a line."""
         return (
             f"about {counted(self.num_frames, 'frame')} of {_readable(self.frame_bytes)}, "
-            f"{_readable(self.added_bytes)} in all; at the end, when parts and store lie side "
-            f"by side, {_readable(self.needed_bytes)} of free space are needed, "
+            f"{_readable(self.needed_bytes)} of free space are needed, "
             f"{_readable(self.free_bytes)} are free"
         )
 
 
 def make_clips(request: ClipsRequest) -> dict[str, Any]:
-    """Stores the frames and says what was done; see `build_clip_store`.
+    """Store the frames and say what was done; see `build_clip_store`.
 
     Raises:
         ClipStoreError: also if the disk clearly has too little space.
     """
     plan = _plan(request)
-    # What is there has to be a clip store, or goes.
-    reads = files_of(request.manifest, request.data_root) if request.fresh else ()
-    check_output_files([plan.path], reads=reads)
-    todo = _todo(plan, fresh=request.fresh)
-    if todo:
-        estimate = _estimate(todo, plan, fresh=request.fresh)
-        logger.info("%s: %s", plan.path, estimate.describe())
+    engine = choose_engine(request.engine, workers=request.workers, address=request.address)
+    with CLIPS.locked(plan.path):
+        parts = _parts(plan, request)
+        estimate = _estimate(parts, plan, fresh=request.fresh)
+        if parts:
+            logger.info("%s: %s", plan.path, estimate.describe())
         if estimate.needed_bytes > _CERTAINLY * estimate.free_bytes:
+            longest = max(estimate.frames, key=lambda name: estimate.frames[name])
             raise ClipStoreError(
-                f"{plan.path}: does not fit: {estimate.describe()}; the longest video looked at is "
-                f"{estimate.longest[1]!r} with {estimate.longest[0]:,} of these frames by its "
+                f"{plan.path}: does not fit: {estimate.describe()}; the longest video is "
+                f"{longest!r} with {round(estimate.frames[longest]):,} of these frames by its "
                 "header; choose another --out, a smaller --size, --quality or --rate, --frames "
                 "labelled, or part of the data set with --limit"
             )
-    report = build_clip_store(
-        plan.videos,
-        plan.path,
-        plan.settings,
-        ranges=plan.ranges,
-        workers=request.workers,
-        fresh=request.fresh,
-    )
+        units = units_of(
+            parts,
+            first=next_number(plan.path, fresh=request.fresh),
+            processes=request.workers or usable_cores(),
+            num_bytes=estimate.video_bytes,
+        )
+        report = store_units(
+            units, plan.videos, plan.path, plan.settings, engine=engine, fresh=request.fresh
+        )
     return {
         "path": str(plan.path),
         "added": report.num_added,
         "present": report.num_present,
         "frames": report.num_frames,
-        "bytes": sum(size for size, _ in files_there(plan.path).values()),
+        "bytes": _held_bytes(plan.path),
         "missing": plan.num_missing,
         "unlabelled": plan.num_unlabelled,
-        "failed": [asdict(row) for row in report.failed],
+        "failed": [{"id": row.id, "reason": row.reason} for row in report.failed],
     }
 
 
 def describe_clips(request: ClipsRequest) -> dict[str, Any]:
-    """What `make_clips` would do; writes nothing, and warns of each video that cannot be opened."""
+    """Say what `make_clips` would do; writes nothing, and warns of videos that cannot be opened."""
     plan = _plan(request)
-    settings = plan.settings
-    todo = _todo(plan, fresh=request.fresh)
-    lengths = read_headers(todo)
-    unreadable = {name: each.problem for name, each in lengths.items() if each.problem}
-    for video_id, problem in unreadable.items():
+    settings, parts = plan.settings, _parts(plan, request)
+    estimate = _estimate(parts, plan, fresh=request.fresh)
+    for video_id, problem in estimate.unreadable.items():
         logger.warning("video %s will fail: %s", video_id, problem)
-    if plan.ranges:
-        warn_of_times_beyond(plan.segments, lengths)
-    estimate = _estimate(todo, plan, fresh=request.fresh)
     return {
         "path": str(plan.path),
         "size": None if settings.short_side else f"{settings.height}x{settings.width}",
@@ -179,10 +198,10 @@ def describe_clips(request: ClipsRequest) -> dict[str, Any]:
         "rate": settings.rate,
         "frames": "labelled" if plan.ranges else "all",
         "videos": len(plan.videos),
-        "to_do": len(todo),
+        "to_do": len(parts),
         "missing": plan.num_missing,
         "unlabelled": plan.num_unlabelled,
-        "unreadable": list(unreadable),
+        "unreadable": list(estimate.unreadable),
         "estimated_frames": estimate.num_frames,
         "estimated_frame_bytes": round(estimate.frame_bytes),
         "estimated_bytes": estimate.added_bytes,
@@ -192,7 +211,7 @@ def describe_clips(request: ClipsRequest) -> dict[str, Any]:
 
 
 def verify_clips(request: ClipsRequest) -> dict[str, Any]:
-    """What is wrong with the store; see `verify_store`."""
+    """Say what is wrong with the store; see `verify_store`."""
     plan = _plan(request)
     problems = verify_store(plan.path, plan.videos, ranges=plan.ranges)
     return {
@@ -200,6 +219,20 @@ def verify_clips(request: ClipsRequest) -> dict[str, Any]:
         "path": str(plan.path),
         "videos": len(plan.videos),
         "problems": [asdict(problem) for problem in problems],
+    }
+
+
+def compact_clips(request: ClipsRequest) -> dict[str, Any]:
+    """Remove what newer files replace, and say what was done; see `compact_store`."""
+    plan = _plan(request)
+    before = _held_bytes(plan.path)
+    removed, written = compact_store(plan.path)
+    return {
+        "path": str(plan.path),
+        "files_removed": removed,
+        "files_written": written,
+        "bytes_before": before,
+        "bytes": _held_bytes(plan.path),
     }
 
 
@@ -212,8 +245,11 @@ def _plan(request: ClipsRequest) -> _Plan:
     height, width = size if request.short_side is None else (None, None)
     ranges = _ranges(request, dataset)
     videos = [video for video in dataset.videos if not ranges or video.id in ranges]
+    path = request.out or Path("clips") / dataset.name
+    reads = files_of(request.manifest, request.data_root) if request.fresh else ()
+    check_output_folder(path, ours=[CLIP_FILES.pattern], reads=reads)
     return _Plan(
-        path=request.out or Path("clips") / f"{dataset.name}.h5",
+        path=path,
         settings=StoreSettings(
             height=height,
             width=width,
@@ -246,50 +282,45 @@ def _ranges(request: ClipsRequest, dataset: Dataset) -> dict[str, TimeRanges]:
     return {video_id: TimeRanges.of(ranges) for video_id, ranges in labelled.items()}
 
 
-def _todo(plan: _Plan, *, fresh: bool) -> tuple[Video, ...]:
-    if fresh:
-        return plan.videos
-    return remaining_videos(plan.videos, plan.path, plan.settings, ranges=plan.ranges)
+def _parts(plan: _Plan, request: ClipsRequest) -> tuple[UnitPart, ...]:
+    """What is still to be stored."""
+    store = None if request.fresh else open_store(plan.path, plan.settings)
+    return missing_parts(store, plan.videos, plan.ranges, retry_failed=request.retry_failed)
 
 
-def _estimate(todo: Sequence[Video], plan: _Plan, *, fresh: bool) -> _Estimate:
-    """From a few frames, decoded, of a few of the videos that are still to be stored."""
+def _estimate(parts: Sequence[UnitPart], plan: _Plan, *, fresh: bool) -> _Estimate:
+    """By the headers of all videos that are still to be stored, and a few frames of a few."""
+    wanted = {part.video_id: TimeRanges(part.ranges) for part in parts}
+    todo = [video for video in plan.videos if video.id in wanted]
+    lengths = read_headers(todo)
+    if plan.ranges:
+        warn_of_times_beyond(plan.segments, lengths)
+    frames = {}
+    for name, length in lengths.items():
+        rate = min(length.rate, plan.settings.rate or math.inf)
+        # times may lie, and folders may lack most numbers
+        frames[name] = min(wanted[name].length(length.seconds) * rate, length.frames)
     sizes: list[float] = []
-    num_frames: dict[str, float] = {}
     for video in todo[:: max(len(todo) // _SAMPLE_VIDEOS, 1)][:_SAMPLE_VIDEOS]:
-        try:
-            frames = read_frames(source_of(video), rate=video.rate, stop=_SAMPLE_FRAMES)
-            sampled = islice(frames, 0, None, 4)
-            sizes += [float(len(encode_frame(each.image, plan.settings))) for each in sampled]
-            num_frames[video.id] = _num_frames(video, plan)
-        except VideoDecodeError:
-            num_frames[video.id] = 0.0
-    frame_bytes = statistics.fmean(sizes) if sizes else 0.0
-    all_frames = round(statistics.fmean(num_frames.values() or [0.0]) * len(todo))
-    held = sum(part.stat().st_size for part in parts_folder(plan.path).glob("*"))
-    if fresh:
-        held += sum(size for size, _ in files_there(plan.path).values())
-    else:
-        new_bytes = held + round(all_frames * frame_bytes)
-        held += joined_bytes(plan.path, {video.id for video in todo}, new_bytes)
-    folder = next(each for each in plan.path.absolute().parents if each.exists())
-    free = shutil.disk_usage(folder).free
+        with suppress(VideoDecodeError):
+            sampled = read_frames(source_of(video), rate=video.rate, stop=_SAMPLE_FRAMES)
+            sizes += [
+                float(len(encode_frame(each.image, plan.settings)))
+                for each in islice(sampled, 0, None, 4)
+            ]
+    folder = next(
+        each for each in (plan.path.absolute(), *plan.path.absolute().parents) if each.exists()
+    )
     return _Estimate(
-        num_videos=len(todo),
-        num_frames=all_frames,
-        longest=max(((round(n), video_id) for video_id, n in num_frames.items()), default=(0, "")),
-        frame_bytes=frame_bytes,
-        free_bytes=free + held if fresh else free,
-        held_bytes=0 if fresh else held,
+        frames=frames,
+        unreadable={name: each.problem for name, each in lengths.items() if each.problem},
+        frame_bytes=statistics.fmean(sizes) if sizes else 0.0,
+        free_bytes=shutil.disk_usage(folder).free + (_held_bytes(plan.path) if fresh else 0),
     )
 
 
-def _num_frames(video: Video, plan: _Plan) -> float:
-    """About how many frames of a video are stored."""
-    length = estimate(video.path, rate=video.rate)
-    rate = min(length.rate, plan.settings.rate or math.inf)
-    by_times = plan.ranges.get(video.id, ALL_TIMES).length(length.seconds) * rate
-    return min(by_times, length.frames)  # times may lie, and folders may lack most numbers
+def _held_bytes(path: Path) -> int:
+    return sum(file.stat().st_size for file in path.glob(CLIP_FILES.pattern))
 
 
 def _readable(size: float) -> str:

@@ -1,8 +1,7 @@
 """Reads a clip store: any frames of any video, in any process.
 
-Frames are read through a map of the file (`store_file`). So a store may be used by threads,
-survives a fork, and opens itself again after it was pickled into another process. What is read is
-checked there: the times of a video when they are first asked for, each picture every time.
+Pictures and times are read when they are asked for (`clip_file`), and checked then. So a store may
+be used by threads and forked, and a pickled one opens the same files in another process.
 """
 
 import hashlib
@@ -12,49 +11,79 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import TypeAdapter
 
+from orn.shared.data_files import Stamp, is_folder
 from orn.shared.errors import ClipStoreError
+from orn.shared.jobs.folder_index import IndexedFile, IndexKind, index_folder
 from orn.shared.text_table import counted
-from orn.shared.time_ranges import TimeRange, TimeRanges
+from orn.shared.time_ranges import TimeRange
+from orn.stage2_train.frames.clip_file import ClipFile, gone, read_record
 from orn.stage2_train.frames.crop import CropWindow
-from orn.stage2_train.frames.files import files_there, read_files
 from orn.stage2_train.frames.jpeg import decode_frame
-from orn.stage2_train.frames.store_file import StoreFile, read_store
+from orn.stage2_train.frames.schema import FILE_PATTERN, ClipFileRecord, FailedClip, StoredVideo
+
+INDEX_NAME = "clips.index.json"
+
+
+_INDEX = IndexKind(
+    name=INDEX_NAME,
+    version="orn-clips 3",
+    lines=TypeAdapter(IndexedFile[ClipFileRecord]),
+    read=read_record,
+    least_files=8,
+)
+ClipFiles = dict[Path, IndexedFile[ClipFileRecord]]
+
+
+def is_clip_store(folder: Path) -> bool:
+    """Return whether there is a file of a clip store in a folder."""
+    return is_folder(folder) and any(folder.glob(FILE_PATTERN))
+
+
+def read_clip_files(folder: Path) -> ClipFiles:
+    """Return what the files of a store hold, in their order; nothing of a folder that is absent.
+
+    Raises:
+        ClipStoreError: if a file is damaged.
+    """
+    if not is_folder(folder):
+        return {}
+    return index_folder(folder, sorted(folder.glob(FILE_PATTERN)), _INDEX)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ClipFrames:
     """The stored frames of one video, of which nothing is read before it is asked for."""
 
-    id: str
-    file: StoreFile
-    """The file of the store that holds them."""
-    row: int
-    """Its place in that file."""
-    _checked: set[str]
-    """Videos whose times were checked."""
+    file: ClipFile
+    """The file that holds them."""
+    video: StoredVideo
+
+    @property
+    def id(self) -> str:
+        """Id of the manifest."""
+        return self.video.id
 
     @property
     def source_digest(self) -> str:
         """Digest of the file or folder that was decoded."""
-        return str(self.file.columns["source_digest"][self.row])
+        return self.video.source_digest
 
     @property
     def stored_size(self) -> tuple[int, int]:
         """(height, width) of the stored frames."""
-        return self.file.stored_size(self.row)
+        return self.video.height, self.video.width
 
     @property
     def seconds(self) -> NDArray[np.float64]:
-        """(F,) float64 presentation times, increasing; checked once.
+        """(F,) float64 presentation times, increasing.
 
         Raises:
             ClipStoreError: if they are damaged.
         """
-        if self.id not in self._checked:
-            self.file.of_frames("seconds", self.row)
-            self._checked.add(self.id)
-        return self.file.columns["seconds"][self.file.places(self.row)]
+        seconds_F: NDArray[np.float64] = self.file.rows(self.video)["seconds"]
+        return seconds_F
 
     @property
     def told_seconds(self) -> NDArray[np.float64]:
@@ -63,55 +92,43 @@ class ClipFrames:
 
     def __len__(self) -> int:
         """F, the number of frames."""
-        places = self.file.places(self.row)
-        return int(places.stop - places.start)
+        return self.video.num_frames
 
     def read(
         self, frames_n: NDArray[np.int64], window: CropWindow | None = None
     ) -> NDArray[np.uint8]:
-        """(n, H, W, 3) uint8 RGB, the frames at these places of `seconds`, in that order, repeats
-        included, or a window of them.
+        """Return (n, H, W, 3) uint8 RGB, the frames at these places of `seconds`, in that order,
+        repeats included, or a window of them.
 
         Raises:
             ClipStoreError: if a frame does not exist or is damaged.
         """
-        stored, num_frames = self.stored_size, len(self)
-        size = stored if window is None else (window.height, window.width)
+        size = self.stored_size if window is None else (window.height, window.width)
         images = np.empty((len(frames_n), *size, 3), np.uint8)
         frames = frames_n.tolist()
         for frame in frames:
-            if not 0 <= frame < num_frames:
+            if not 0 <= frame < len(self):
                 raise ClipStoreError(
-                    f"{self.file.path}: video {self.id}: wanted frame {frame}, the store has "
-                    f"{counted(num_frames, 'frame')}"
+                    f"{self.file.path}: video {self.id}: expected frame {frame}, got "
+                    f"{counted(len(self), 'frame')}"
                 )
-        for place, data in enumerate(self.file.jpeg_files(self.row, frames)):
+        files = self.file.jpeg_files(self.video, frames)
+        for place, (frame, data) in enumerate(zip(frames, files, strict=True)):
             try:
-                image = decode_frame(data, stored)
+                image = decode_frame(data, self.stored_size)
             except (RuntimeError, ValueError) as err:
-                raise self.file.no_picture(self.row, frames[place], err) from err
+                raise self.file.damage(self.video, f"frame {frame} is", err) from err
             images[place] = image if window is None else window.cut(image)
         return images
 
-    @property
-    def times(self) -> TimeRanges:
-        """Times that are stored.
-
-        Raises:
-            ClipStoreError: if that cannot be read.
-        """
-        return self.file.times(self.row)
-
     def covers(self, times: TimeRange) -> bool:
-        """Whether all frames of a time range are there, none having been left out.
-
-        Raises:
-            ClipStoreError: if that cannot be read.
-        """
-        return self.times.covers(times)
+        """Return whether all frames of a time range are there, none having been left out."""
+        return self.video.times.covers(times)
 
     def is_empty(self, times: TimeRange) -> bool:
-        """Whether no stored frame lies in a time range."""
+        """Return whether no stored frame lies in a time range."""
+        if times == TimeRange():
+            return len(self) == 0
         first, last = times.places(self.seconds)
         return first == last
 
@@ -120,90 +137,93 @@ class ClipStore:
     """Frames of a data set's videos; may be pickled, forked and used by several workers."""
 
     def __init__(self, path: Path) -> None:
-        """Opens the store.
+        """Opens the store in a folder.
 
         Raises:
-            ClipStoreError: if there is none at `path`, it is damaged or of another format, or its
-                files do not fit together.
+            ClipStoreError: if there is none, a file is damaged or of another format, or the files
+                do not fit together.
         """
+        files = read_clip_files(path)
+        if not files:
+            found = "none in it" if is_folder(path) else "no such folder"
+            raise ClipStoreError(
+                f"{path}: expected a clip store, a folder of files such as clips-000000.h5, got "
+                f"{found}; run `orn clips` to write it"
+            )
+        self._open(path, files)
+
+    def _open(self, path: Path, files: ClipFiles) -> None:
         self.path = path
         self.name = f"the clip store {path}"
         """What to call it in messages."""
-        self._stamps = files_there(path)
-        self.files = read_files(path, read_store)
-        self.settings = self.files[0].settings
-        self._places: dict[str, tuple[StoreFile, int]] = {}
-        for file in self.files:
-            self._add(file)
-        failed = {row.id: row for file in self.files for row in file.failed}
-        self.failed = tuple(row for row in failed.values() if row.id not in self)
-        """Videos that are not in the store, since they could not be decoded."""
-        self._checked: set[str] = set()
-
-    def _add(self, file: StoreFile) -> None:
-        """The videos of a file beside those of the files before it."""
-        twice = [name for name in file.columns["video_id"] if name in self._places]
-        problem = None
-        if file.settings != self.settings:
-            problem = f"{self.settings.describe()}, found {file.settings.describe()}"
-        elif twice:
-            problem = f"no video of a file before it, found {twice[0]}"
-        if problem is not None:
-            raise ClipStoreError(
-                f"{file.path}: as a part of {self.path} wanted {problem}; remove it and run "
-                "`orn clips` again"
-            )
-        self._places |= {name: (file, row) for row, name in enumerate(file.columns["video_id"])}
-
-    def __reduce__(self) -> tuple[Callable[..., "ClipStore"], tuple[Path]]:
-        """The path: a copy in another process opens the store for itself.
-
-        Raises:
-            ClipStoreError: if another file has taken its place in which these videos are not the
-                same, or none.
-        """
-        if files_there(self.path) != self._stamps:
-            now = ClipStore(self.path)
-            if not set(self.ids) <= set(now.ids) or now.digest(self.ids) != self.digest(self.ids):
+        self._files = {file: each.stamp for file, each in files.items()}
+        self.settings = next(iter(files.values())).record.settings
+        self._videos: dict[str, tuple[ClipFile, StoredVideo]] = {}
+        self.tried: dict[str, FailedClip] = {}
+        """Videos that could not be decoded when they were last tried, stored or not."""
+        for file, each in files.items():
+            if each.record.settings != self.settings:
                 raise ClipStoreError(
-                    f"{self.path}: the clip store has changed since it was opened; bring back the "
-                    "one that was there, or start anew with this one"
+                    f"{file}: expected {self.settings.describe()} as in the files before it, got "
+                    f"{each.record.settings.describe()}; remove the file and run `orn clips` again"
                 )
-        return ClipStore, (self.path,)
+            opened = ClipFile(
+                path=file,
+                stamp=each.stamp,
+                jpeg_place=each.record.jpeg_place,
+                frames_place=each.record.frames_place,
+            )
+            for video in each.record.videos:
+                self._videos[video.id] = (opened, video)
+                self.tried.pop(video.id, None)
+            self.tried |= {row.id: row for row in each.record.failed}
+        self.failed = tuple(row for name, row in self.tried.items() if name not in self)
+        """Videos that are not in the store, since they could not be decoded."""
+
+    def __reduce__(self) -> tuple[Callable[..., "ClipStore"], tuple[Path, dict[Path, Stamp]]]:
+        """The files: a copy in another process opens the same ones for itself."""
+        return _opened_again, (self.path, self._files)
 
     @property
     def ids(self) -> tuple[str, ...]:
-        """Ids of the videos, in order of the store."""
-        return tuple(self._places)
+        """Ids of the videos, in order of the files."""
+        return tuple(self._videos)
 
     def __contains__(self, video_id: str) -> bool:
-        return video_id in self._places
+        return video_id in self._videos
 
     def frames(self, video_id: str) -> ClipFrames:
-        """The frames of one video.
+        """Return the frames of one video.
 
         Raises:
             ClipStoreError: if the store does not hold it.
         """
-        place = self._places.get(video_id)
+        place = self._videos.get(video_id)
         if place is None:
             raise ClipStoreError(
-                f"{self.path}: wanted video {video_id}, the store has "
-                f"{counted(len(self._places), 'other')}; run `orn clips` to add it"
+                f"{self.path}: expected video {video_id}, got {counted(len(self._videos), 'other')}"
+                "; run `orn clips` to add it"
             )
-        return ClipFrames(video_id, *place, self._checked)
+        return ClipFrames(*place)
 
     def stored_size(self, video_id: str) -> tuple[int, int]:
-        """(height, width) of the stored frames of a video."""
+        """Return (height, width) of the stored frames of a video."""
         return self.frames(video_id).stored_size
 
     def digest(self, video_ids: Iterable[str]) -> str:
-        """SHA-256 of what is stored of some videos, by the checksums of their pictures; equal for
-        stores that hold others beside them."""
-        digest = hashlib.sha256(repr(self.settings).encode())
-        for video_id in sorted(set(video_ids)):
-            file, row = self._places[video_id]
-            digest.update(video_id.encode())
-            for name in ("seconds", "frame_crc32c"):
-                digest.update(file.columns[name][file.places(row)].tobytes())
-        return digest.hexdigest()
+        """Return the SHA-256 of what is stored of some videos, by their checksums; equal for stores
+        that hold others beside them."""
+        videos = (self.frames(video_id).video for video_id in sorted(set(video_ids)))
+        content = [(video.id, video.num_frames, video.crc32) for video in videos]
+        return hashlib.sha256(repr((self.settings, content)).encode()).hexdigest()
+
+
+def _opened_again(path: Path, files: dict[Path, Stamp]) -> ClipStore:
+    """Raises ClipStoreError if a file is another one by now, or gone."""
+    now = read_clip_files(path)
+    changed = [file for file, stamp in files.items() if file not in now or now[file].stamp != stamp]
+    if changed:
+        raise gone(changed[0])
+    store = ClipStore.__new__(ClipStore)
+    store._open(path, {file: now[file] for file in files})
+    return store

@@ -1,100 +1,80 @@
-"""Format of the clip store, version 2: flat, ragged HDF5 files; this page is its specification.
+"""Format of a clip store, version 3: a folder of whole HDF5 files; this page is its specification.
 
-V videos, F frames of all videos, in order of videos. Attributes of the file: `format`,
-`format_version`, `resize` (`squash` or `short-side`), `height` and `width` of every stored frame
-(squash) or `short_side`, the length of its shorter side (short-side), `jpeg_quality`, `rate`
-(frames a second that were picked, 0 for every frame), in further files `follows` (`files`).
-Datasets, all contiguous and uncompressed, so that a reader may map the file and slice it: `COLUMNS`
-below.
+`clips-000000.h5`, `clips-000001.h5`, ... each hold some videos; of a video that is in several, the
+file of the highest number counts. Attributes of a file: `format`, `format_version`, and of
+`StoreSettings` those that are not None. Datasets have one axis: `jpeg`, bytes of JPEG files one
+after another, and `TABLES`.
 
-Checksums: each column with a row a video or a failed video has an attribute `crc32c`, that of
-`column_checksum`; the others are checked a video or a frame at a time, by columns that hold the
-CRC-32C of their bytes. What HDF5 itself needs is checked by a seal behind the end of its file
-(`seal`).
+HDF5 checks its own metadata (`libver=("v110", "v110")`) and, by Fletcher-32 in chunks, the tables
+of videos. What clips are read from, `jpeg` and `frames`, is contiguous, so that a picture takes one
+call of the system: each row of `frames` has the CRC-32 of its picture, each video that of its rows.
 """
 
-import json
 import math
-import reprlib
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar
 
-import google_crc32c
 import numpy as np
-from numpy.typing import NDArray
-from pydantic import ConfigDict, Field, TypeAdapter
+from pydantic import ConfigDict, Field
 
 from orn.shared.config.fields import STRICT
+from orn.shared.data_files import Stamp
 from orn.shared.errors import ClipStoreError, VideoDecodeError
-from orn.shared.time_ranges import TimeRange, TimeRanges
+from orn.shared.time_ranges import TimeRanges
 
 FORMAT_NAME = "orn-clips"
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
+FILE_PATTERN = "clips-*.h5"
+"""Names of the files of a store, as `glob` takes it."""
+TEXT = "S"
+"""Type of text: UTF-8 of a length that each file chooses."""
+TABLES: dict[str, list[tuple[str, str]]] = {
+    # a row a frame, those of a video together in order of time: its place in the decoded stream of
+    # the source, from 0; presentation time; its JPEG file: first byte, counted from the video's
+    # first one, number of bytes, CRC-32
+    "frames": [
+        ("index", "<i8"),
+        ("seconds", "<f8"),
+        ("start", "<i8"),
+        ("size", "<u4"),
+        ("crc32", "<u4"),
+    ],
+    # id of the manifest, `content_digest` of the source, its size and time of change; size of the
+    # stored frames, pixels; first byte in `jpeg`, first row in `frames`, number of rows, and the
+    # CRC-32 of these rows
+    "videos": [
+        ("id", TEXT),
+        ("source_digest", TEXT),
+        ("source_bytes", "<i8"),
+        ("source_mtime_ns", "<i8"),
+        ("height", "<i8"),
+        ("width", "<i8"),
+        ("first_byte", "<i8"),
+        ("first_frame", "<i8"),
+        ("num_frames", "<i8"),
+        ("crc32", "<i8"),
+    ],
+    # times that are stored: row of the video; seconds, half-open, infinite where an end is open
+    "ranges": [("video", "<i8"), ("start", "<f8"), ("stop", "<f8")],
+    # videos of which nothing could be decoded
+    "failed": [
+        ("id", TEXT),
+        ("reason", TEXT),
+        ("source_bytes", "<i8"),
+        ("source_mtime_ns", "<i8"),
+    ],
+}
+CONTIGUOUS = ("jpeg", "frames")
+"""Datasets that are not in chunks."""
 MOST_PIXELS = 2**25
 """Of a stored frame: 7680 x 4320 and a little more, 100 MB once it is decoded."""
 MOST_SIDE = 65_500
 """Longest side of a JPEG file for the library that writes it."""
-_RANGES_KEPT = 4096
-_RANGES = TypeAdapter(
-    list[tuple[float | None, float | None]], config=ConfigDict(strict=False, allow_inf_nan=False)
-)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Column:
-    """What one dataset of the file holds."""
-
-    dtype: str | None
-    """Of an element, as numpy writes it; None: text, UTF-8 of any length."""
-    counts: Literal["videos", "frames", "bytes", "failed"]
-    """What its rows are."""
-    borders_of: Literal["frames", "bytes"] | None = None
-    """Of a column of one row more: row v has the items [offsets[v], offsets[v + 1]) of these."""
-
-    @property
-    def is_small(self) -> bool:
-        """Whether it is read whole when a store is opened."""
-        return self.counts in {"videos", "failed"}
-
-
-COLUMNS: dict[str, Column] = {
-    # id of the manifest, and `orn.shared.video.read.content_digest` of the source
-    "video_id": Column(dtype=None, counts="videos"),
-    "source_digest": Column(dtype=None, counts="videos"),
-    # upright size of the source, and size of the stored frames, pixels
-    "source_height": Column(dtype="<i8", counts="videos"),
-    "source_width": Column(dtype="<i8", counts="videos"),
-    "stored_height": Column(dtype="<i8", counts="videos"),
-    "stored_width": Column(dtype="<i8", counts="videos"),
-    # times that are stored: JSON pairs [start, stop), seconds, null for open
-    "ranges": Column(dtype=None, counts="videos"),
-    # CRC-32 of the video's JPEG bytes
-    "jpeg_crc32": Column(dtype="<u4", counts="videos"),
-    # CRC-32C of the video's rows of two other columns
-    "seconds_crc32c": Column(dtype="<u4", counts="videos"),
-    "frame_index_crc32c": Column(dtype="<u4", counts="videos"),
-    "video_offsets": Column(dtype="<i8", counts="videos", borders_of="frames"),
-    # place in the decoded stream of the source, from 0, and presentation time there
-    "frame_index": Column(dtype="<i8", counts="frames"),
-    "seconds": Column(dtype="<f8", counts="frames"),
-    "jpeg_offsets": Column(dtype="<i8", counts="frames", borders_of="bytes"),
-    # CRC-32C of each JPEG file
-    "frame_crc32c": Column(dtype="<u4", counts="frames"),
-    # JPEG files, one after another
-    "jpeg": Column(dtype="u1", counts="bytes"),
-    # videos of which nothing could be decoded
-    "failed_id": Column(dtype=None, counts="failed"),
-    "failed_reason": Column(dtype=None, counts="failed"),
-}
-VIDEO_COLUMNS = tuple(
-    name for name, each in COLUMNS.items() if each.counts == "videos" and each.borders_of is None
-)
-"""Those with a row a video."""
-
 
 _Side = Annotated[int, Field(ge=1, le=MOST_SIDE)]
+_Count = Annotated[int, Field(ge=0, lt=2**40)]
+_RECORD = ConfigDict(strict=True, extra="forbid")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,24 +95,22 @@ class StoreSettings:
     """Frames a second that are picked; None for every frame."""
 
     def __post_init__(self) -> None:
-        """Raises ClipStoreError if the rate is no number above 0, or the size none of a frame."""
+        """Raises ClipStoreError unless rate is positive and size is a frame size."""
         if self.rate is not None and not 0 < self.rate < math.inf:
             raise ClipStoreError(
-                f"clip store: wanted a rate of more than 0 frames a second, found {self.rate}"
+                f"clip store: rate: expected more than 0 frames a second, got {self.rate}"
             )
         sides = (self.height, self.width)
         if (None in sides) == (self.short_side is None) or (sides.count(None) == 1):
             raise ClipStoreError(
-                "clip store: wanted a height and a width or a short side, found "
+                "clip store: expected a height and a width or a short side, got "
                 f"height {self.height}, width {self.width}, short side {self.short_side}"
             )
         if self.short_side is None and not _is_size(self.height or 0, self.width or 0):
-            raise ClipStoreError(
-                f"clip store: wanted {_WANTED_SIZE}, found {self.height}x{self.width}"
-            )
+            raise ClipStoreError(f"clip store: expected {_FRAMES}, got {self.height}x{self.width}")
 
     def stored_size(self, height: int, width: int) -> tuple[int, int]:
-        """(height, width) of the stored frames of a source of `height` x `width` pixels.
+        """Return (height, width) of the stored frames of a source of `height` x `width` pixels.
 
         Raises:
             VideoDecodeError: if its shape gives a frame that is too large.
@@ -144,13 +122,13 @@ class StoreSettings:
         rows, columns = (max(round(side * per_pixel), self.short_side) for side in (height, width))
         if not _is_size(rows, columns):
             raise VideoDecodeError(
-                f"wanted {_WANTED_SIZE}, found {rows}x{columns}, which the short side of "
+                f"expected {_FRAMES}, got {rows}x{columns}, which the short side of "
                 f"{self.short_side} gives a video of {height}x{width}"
             )
         return rows, columns
 
     def describe(self) -> str:
-        """The settings in words, for messages."""
+        """Return the settings in words, for messages."""
         size = f"{self.height}x{self.width}"
         if self.short_side is not None:
             size = f"short side {self.short_side}"
@@ -159,16 +137,80 @@ class StoreSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StoredVideo:
+    """One video of a file."""
+
+    __pydantic_config__: ClassVar = _RECORD
+
+    id: str
+    """Id of the manifest."""
+    source_digest: str
+    """`content_digest` of the file or folder that was decoded."""
+    source: Stamp
+    """Its size and time of change."""
+    height: _Side
+    """Rows of its stored frames."""
+    width: _Side
+    """Columns of its stored frames."""
+    first_byte: _Count
+    """Where its JPEG files begin, among those of the file."""
+    first_frame: _Count
+    """Its first row among the frames of the file."""
+    num_frames: _Count
+    """F."""
+    crc32: int
+    """CRC-32 of its rows, with those of its JPEG files; a copy in another file has the same."""
+    times: TimeRanges
+    """Times that are stored."""
+
+    def __post_init__(self) -> None:
+        """Raises ClipStoreError unless the size is one of frames."""
+        if not _is_size(self.height, self.width):
+            raise ClipStoreError(
+                f"video {self.id}: expected {_FRAMES}, got {self.height}x{self.width}"
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FailedClip:
-    """A video that is not in the store because nothing of it could be decoded."""
+    """A video of which nothing could be decoded."""
+
+    __pydantic_config__: ClassVar = _RECORD
 
     id: str
     """Id of the manifest."""
     reason: str
     """The decoder's message."""
+    source: Stamp = (-1, -1)
+    """Size and time of change of what could not be decoded; -1 where there was none."""
 
 
-_WANTED_SIZE = f"frames of 1 to {MOST_PIXELS} pixels, sides of at most {MOST_SIDE}"
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClipFileRecord:
+    """What a file holds, beside pictures and times."""
+
+    __pydantic_config__: ClassVar = _RECORD
+
+    settings: StoreSettings
+    jpeg_place: _Count
+    """Where the dataset `jpeg` begins in the file."""
+    frames_place: _Count
+    """Where the dataset `frames` does."""
+    videos: tuple[StoredVideo, ...]
+    failed: tuple[FailedClip, ...]
+
+
+_FRAMES = f"frames of 1 to {MOST_PIXELS} pixels, sides of at most {MOST_SIDE}"
+
+
+def row_type(name: str, text_bytes: Mapping[str, int] | None = None) -> np.dtype[np.void]:
+    """Return the type of the rows of a table, whose columns of text have these lengths."""
+    return np.dtype(
+        [
+            (column, f"S{(text_bytes or {})[column]}" if kind == TEXT else kind)
+            for column, kind in TABLES[name]
+        ]
+    )
 
 
 def _is_size(height: int, width: int) -> bool:
@@ -177,32 +219,3 @@ def _is_size(height: int, width: int) -> bool:
         and max(height, width) <= MOST_SIDE
         and height * width <= MOST_PIXELS
     )
-
-
-def column_checksum(name: str, values: Sequence[Any] | NDArray[Any]) -> int:
-    """CRC-32C of a column's bytes; of its texts in UTF-8, each with a zero byte behind it."""
-    dtype = COLUMNS[name].dtype
-    if dtype is None:
-        return int(google_crc32c.value("".join(f"{text}\0" for text in values).encode()))
-    return int(google_crc32c.value(np.asarray(values, dtype).tobytes()))
-
-
-def ranges_text(ranges: TimeRanges) -> str:
-    """Ranges as the column has them."""
-    ends = [(each.start_seconds, each.stop_seconds) for each in ranges.ranges]
-    return json.dumps([[None if end is None else float(end) for end in pair] for pair in ends])
-
-
-@lru_cache(maxsize=_RANGES_KEPT)
-def parse_ranges(text: str) -> TimeRanges:
-    """The inverse of `ranges_text`.
-
-    Raises:
-        ClipStoreError: if the text is no list of pairs.
-    """
-    try:
-        return TimeRanges.of(TimeRange(*pair) for pair in _RANGES.validate_json(text))
-    except ValueError as err:
-        raise ClipStoreError(
-            f"clip store: wanted ranges of seconds, found {reprlib.repr(text)}"
-        ) from err

@@ -1,19 +1,19 @@
 """Checks that a clip store is whole, that its pictures decode, and that it is of today's videos."""
 
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
+from orn.shared.data_files import is_folder
 from orn.shared.errors import ClipStoreError, VideoDecodeError
 from orn.shared.jobs.progress import progress
 from orn.shared.manifests.records import Video
 from orn.shared.manifests.source import source_of
 from orn.shared.time_ranges import ALL_TIMES, TimeRanges
 from orn.shared.video.read import content_digest
-from orn.stage2_train.frames.jpeg import decode_frame
 from orn.stage2_train.frames.reader import ClipFrames, ClipStore
-from orn.stage2_train.frames.store_file import REMEDY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,19 +23,21 @@ class Problem:
     video: str
     """Id of the video that it is about; empty where it is about the store as a whole."""
     message: str
-    """What was wanted and what found."""
+    """What was expected, and what is there."""
 
 
 def verify_store(
     path: Path, videos: Sequence[Video], *, ranges: Mapping[str, TimeRanges]
 ) -> list[Problem]:
-    """Everything that is wrong with a store; empty if it is whole and up to date.
+    """Return everything that is wrong with a store; nothing if it is whole and up to date.
 
-    Every stored picture is decoded, every source is read once for its digest. Of each kind of
-    problem of a video only the first place is told.
+    Every stored picture is decoded, every source is read once for its digest. Of a damaged video
+    only the first place is told.
 
-    Compared with the videos that are there now; `ranges` has the times that are wanted of a video,
-    by its id, whole videos where there is no entry.
+    Args:
+        path: the folder.
+        videos: those that are there now, to compare with.
+        ranges: times that are wanted of a video, by its id; whole videos where there is no entry.
 
     Raises:
         ClipStoreError: if there is no store.
@@ -43,7 +45,7 @@ def verify_store(
     try:
         store = ClipStore(path)
     except ClipStoreError as err:
-        if not path.is_file():
+        if not is_folder(path):
             raise
         return [Problem(video="", message=str(err).removeprefix(f"{path}: "))]
     problems = []
@@ -52,65 +54,43 @@ def verify_store(
         for video_id in store.ids:
             frames = store.frames(video_id)
             source = _check_source(frames.source_digest, sources.get(video_id))
-            messages = [*_damage(frames, path), *source]
-            problems += [Problem(video=video_id, message=text) for text in messages]
+            problems += [
+                Problem(video=video_id, message=text) for text in (*_damage(frames), *source)
+            ]
             bar.advance()
-    failed = {row.id for row in store.failed}
     for video in videos:
         if video.id not in store:
-            why = "it could not be decoded" if video.id in failed else "run `orn clips`"
+            why = "it could not be decoded" if video.id in store.tried else "run `orn clips`"
             problems.append(Problem(video=video.id, message=f"is not in the store; {why}"))
-        elif not _covers(store, video.id, ranges.get(video.id, ALL_TIMES)):
+        elif not store.frames(video.id).video.times.covers(ranges.get(video.id, ALL_TIMES)):
             message = "lacks times of its segments; run `orn clips`"
             problems.append(Problem(video=video.id, message=message))
     return problems
 
 
-def _covers(store: ClipStore, video_id: str, times: TimeRanges) -> bool:
-    """Whether some times of a video are stored; True where that cannot be read, which was told."""
+def _damage(frames: ClipFrames) -> Iterator[str]:
+    """The first thing that is damaged of a video."""
     try:
-        return store.frames(video_id).times.covers(times)
-    except ClipStoreError:
-        return True
+        _check_rows(frames)
+        _check_pictures(frames)
+    except ClipStoreError as err:
+        yield str(err).replace(f"video {frames.id}: ", "", 1)
 
 
-def _damage(frames: ClipFrames, path: Path) -> Iterator[str]:
-    """What is damaged of a video; of its times, its places and its pictures the first thing."""
-    start = f"{path}: video {frames.id}: "
-    for check in (_check_times, _check_places, _check_pictures):
-        try:
-            check(frames)
-        except ClipStoreError as err:
-            yield str(err).removeprefix(start).removesuffix(REMEDY)
-
-
-def _check_times(frames: ClipFrames) -> None:
-    times = frames.times
-    if not all(seconds in times for seconds in frames.seconds.tolist()):
-        problem = "wanted frames inside the ranges that are said to be stored, found others"
-        raise frames.file.damage(frames.row, problem)
-
-
-def _check_places(frames: ClipFrames) -> None:
-    file, row = frames.file, frames.row
-    index_F = file.of_frames("frame_index", row)
-    if (index_F < 0).any():
-        raise file.damage(row, f"wanted frame_index of at least 0, found {index_F.min()}")
+def _check_rows(frames: ClipFrames) -> None:
+    rows_F = frames.file.rows(frames.video)
+    index_F, seconds_F = rows_F["index"], rows_F["seconds"]
+    increase = (index_F[1:] > index_F[:-1]).all() and (seconds_F[1:] > seconds_F[:-1]).all()
+    times = frames.video.times
+    if not increase or (index_F < 0).any() or not all(each in times for each in seconds_F.tolist()):
+        expected = "expected places and times that increase, in the ranges that are stored"
+        raise frames.file.damage(frames.video, "its times are", ValueError(expected))
 
 
 def _check_pictures(frames: ClipFrames) -> None:
     """A frame at a time, since a video may be larger than memory."""
-    file, row = frames.file, frames.row
-    wanted, found = int(file.columns["jpeg_crc32"][row]), 0
-    for frame, data in enumerate(file.jpeg_files(row, range(len(frames)))):
-        try:
-            decode_frame(data, file.stored_size(row))
-        except (RuntimeError, ValueError) as err:
-            raise file.no_picture(row, frame, err) from err
-        found = zlib.crc32(data, found)
-    if found != wanted:
-        problem = f"wanted JPEG bytes with CRC-32 {wanted:08x}, found {found:08x}"
-        raise file.damage(row, problem)
+    for frame in range(len(frames)):
+        frames.read(np.array([frame]))
 
 
 def _check_source(stored: str, video: Video | None) -> Iterator[str]:
@@ -122,4 +102,5 @@ def _check_source(stored: str, video: Video | None) -> Iterator[str]:
         yield f"its source cannot be read ({err})"
         return
     if digest != stored:
-        yield f"the video has changed: {stored} was stored, {video.path} is {digest}"
+        now = f"{video.path} is {digest}"
+        yield f"the video has changed: {stored} was stored, {now}; run `orn clips`"

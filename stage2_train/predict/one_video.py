@@ -17,7 +17,7 @@ from orn.shared.video.read import Frame
 from orn.stage2_train.clips.clip_sources import ClipPictures
 from orn.stage2_train.frames.crop import CropWindow
 from orn.stage2_train.frames.jpeg import decode_jpeg, encode_frame, rescaled
-from orn.stage2_train.frames.parts import at_rate
+from orn.stage2_train.frames.kept_frames import at_rate
 from orn.stage2_train.runs.model_folder import ClipRecord
 
 _NO_IMAGE = np.zeros((0, 0, 3), np.uint8)

@@ -15,7 +15,7 @@ from orn.shared.manifests.records import Video
 from orn.shared.shards.reader import DetectionFolder
 from orn.shared.shards.schema import DetectorEntry
 from orn.stage2_train.frames.decoded import DecodedVideos
-from orn.stage2_train.frames.reader import ClipStore
+from orn.stage2_train.frames.reader import ClipStore, is_clip_store
 from orn.stage2_train.frames.schema import StoreSettings
 from orn.stage2_train.runs.model_folder import (
     ClipRecord,
@@ -112,7 +112,7 @@ def _of_run(run: Path) -> tuple[ModelConfig, nn.Module]:
 def _clip_record(run: Path, config: RunConfig) -> ClipRecord:
     """How clips were made, by the clip store of the run, else by its manifest."""
     settings, manifest = None, None
-    if config.paths.clips is not None and config.paths.clips.is_file():
+    if config.paths.clips is not None and is_clip_store(config.paths.clips):
         settings = ClipStore(config.paths.clips).settings
     try:
         manifest = load_manifest(config.paths.manifest)

@@ -142,7 +142,7 @@ def _run_config(model: ModelConfig, manifest: str | None) -> RunConfig:
             manifest=manifest or model.manifest,
             data_root=Path("data"),
             shards=Path("shards") / name,
-            clips=None if model.clips.jpeg_quality is None else Path("clips") / f"{name}.h5",
+            clips=None if model.clips.jpeg_quality is None else Path("clips") / name,
         ),
     )
 

@@ -11,6 +11,7 @@ from orn.shared.errors import PipelineError, ShardNotFoundError
 from orn.shared.jobs.commands import run_orn
 from orn.shared.shards.index import shard_paths
 from orn.shared.text_table import counted
+from orn.stage2_train.frames.reader import is_clip_store
 from orn.stage2_train.resources import Resources
 
 logger = logging.getLogger(__name__)
@@ -65,7 +66,7 @@ def _missing(manifest: str, dataset_name: str, resources: Resources) -> dict[str
     except ShardNotFoundError:
         out = ["--out", str(shards)] if resources.shards else []
         missing[f"shards in {shards}"] = ["detect", manifest, *data, *out]
-    if clips is not None and not clips.is_file():
+    if clips is not None and not is_clip_store(clips):
         out = ["--out", str(clips)] if resources.clips else []
         missing[f"clip store {clips}"] = ["clips", manifest, *data, *out]
     return missing

@@ -57,7 +57,6 @@ from orn.stage2_train.training.step import build_optimiser
 from tests.conformance.damage import CSV, JSON, TOML, Cases, Damage, Document
 from tests.conformance.reader import NUMBERED, TEXT, Reader, any_number, any_text, ignored, optional
 from tests.conformance.shared_readers import FILMS, ODD_ARRAYS
-from tests.stage2_train.frames.conftest import changed
 from tests.worlds.films import TINY_RECIPE, TINY_RECORD, tiny_model_config, write_store
 
 
@@ -71,19 +70,20 @@ def _odd_npz(path: Path) -> Cases:
 
 
 def _make_store(folder: Path) -> Path:
-    write_store(folder / "clips.h5", FILMS)
-    return folder / "clips.h5"
+    write_store(folder, FILMS)
+    return folder / "clips-000000.h5"
 
 
 def _read_store(path: Path) -> Any:
     """All that a training reads of a store; `orn verify` tells of the rest."""
-    store = ClipStore(path)
+    store = ClipStore(path.parent)
     frames = [store.frames(name) for name in store.ids]
     content = [
-        (each.source_digest, each.stored_size, each.times, each.seconds.tolist()) for each in frames
+        (each.source_digest, each.stored_size, each.video.times, each.seconds.tolist())
+        for each in frames
     ]
     pictures = [each.read(np.arange(len(each))).tobytes() for each in frames]
-    problems = [problem.message for problem in verify_store(path, (), ranges={})]
+    problems = [problem.message for problem in verify_store(path.parent, (), ranges={})]
     return store.settings, store.failed, store.ids, content, pictures, problems
 
 
@@ -93,7 +93,7 @@ def _attributes(path: Path) -> Any:
 
 
 def _put_attributes(path: Path, values: dict[str, Any]) -> None:
-    with changed(path) as file:
+    with h5py.File(path, "r+") as file:
         for name in list(file.attrs):
             del file.attrs[name]
         for name, value in values.items():
@@ -198,7 +198,7 @@ def _read_model(path: Path) -> Any:
 
 def _make_run_config(folder: Path) -> Path:
     paths = DataPaths(
-        manifest="tiny", data_root=Path("data"), shards=Path("shards"), clips=Path("c.h5")
+        manifest="tiny", data_root=Path("data"), shards=Path("shards"), clips=Path("c")
     )
     config = RunConfig(recipe_name="tiny", recipe=TINY_RECIPE, dataset=TINY_RECORD, paths=paths)
     (folder / "config.toml").write_text(to_toml(config))

@@ -40,16 +40,16 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     films = [replace(film, digest=content_digest(videos[id])) for id, film in world.films.items()]
     write_films_shard(folder / "shards" / "shard-000000.zarr.zip", films)
     options["--shards"] = str(folder / "shards")
-    options["--clips"] = str(folder / "clips.h5")
+    options["--clips"] = str(folder / "clips")
     data = ("--data", options["--data"])
-    run_orn("clips", options["manifest"], *data, "--out", folder / "clips.h5")
+    run_orn("clips", options["manifest"], *data, "--out", folder / "clips")
     run_orn("train", *words_of(options))
     run_orn("eval", options["--run"], "--workers", "0", "--device", "cpu")
     return Trained(
         run=Path(options["--run"]),
         shards=folder / "shards",
         data=Path(options["--data"]),
-        clips=folder / "clips.h5",
+        clips=folder / "clips",
         videos=videos,
     )
 

@@ -81,7 +81,7 @@ def test_frames_are_those_of_the_store_of_the_training(
     trained, tmp_path, options: list[str], frames: list[int]
 ) -> None:
     """Also in windows, of which some hold none of its frames, and from an exported folder."""
-    store, run, model = tmp_path / "other.h5", tmp_path / "run", tmp_path / "model"
+    store, run, model = tmp_path / "other", tmp_path / "run", tmp_path / "model"
     manifest = trained.run.parent / "tiny.toml"
     run_orn("clips", manifest, "--data", trained.data, "--out", store, *options)
     shutil.copytree(trained.run, run)

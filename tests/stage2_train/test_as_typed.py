@@ -60,7 +60,7 @@ def test_train_says_exactly_the_commands_that_are_missing(options, missing) -> N
     if "--clips" in missing:
         assert "clip store" not in train(options, "--no-clip-store", exit_code=1).stderr
         said = run_orn("ablate", *words_of(options)[:3], "--table", "2", exit_code=1).stderr
-        assert "shards/tiny" in said and "clips/tiny.h5" in said
+        assert "shards/tiny" in said and "clips/tiny" in said
         assert "--prepare" not in said  # an option that it lacks
 
 
@@ -74,14 +74,14 @@ def test_frames_are_stored_first_where_there_are_shards(options, tiny_world, mon
     assert "`orn clips" in said and "give --prepare" not in said
     assert not Path("clips").exists()
     train(options, exit_code=None)  # which then finds that these films are not those of the shards
-    assert Path("clips/tiny.h5").is_file()
+    assert Path("clips/tiny/clips-000000.h5").is_file()
 
 
 def test_commands_for_places_of_ones_own_name_them(options) -> None:
-    options |= {"--shards": "my/shards", "--clips": "my/clips.h5"}
+    options |= {"--shards": "my/shards", "--clips": "my/clips"}
     said = train(options, "--dry-run", "--prepare", exit_code=1).stderr  # which prepares nothing
     assert "--out my/shards && orn clips " in said
-    assert "--out my/clips.h5`" in said
+    assert "--out my/clips`" in said
 
 
 @pytest.mark.slow
@@ -94,9 +94,9 @@ def test_prepare_does_what_is_missing(options, tiny_world) -> None:
     faint = ("--set", "data.score_threshold=0.3")
     assert train(options, "--prepare", "--json", *faint).json["num_train"] == 8
     assert list(Path("shards/tiny").glob("shard-*.zarr.zip"))
-    Path("clips/tiny.h5").unlink()
+    shutil.rmtree("clips/tiny")
     train(options, *faint, "--run", "runs/again")
-    assert Path("clips/tiny.h5").is_file()
+    assert Path("clips/tiny/clips-000000.h5").is_file()
 
 
 def test_dry_runs_are_for_people_or_for_programs_and_write_nothing(options) -> None:
@@ -180,7 +180,7 @@ def demo(small_demo_run: Path, tmp_path, monkeypatch) -> Path:
 @pytest.fixture
 def short_demo(demo: Path) -> Path:
     """The same as `orn demo --short` leaves it."""
-    for kind, name in (("data", "demo"), ("shards", "demo"), ("clips", "demo.h5")):
+    for kind, name in (("data", "demo"), ("shards", "demo"), ("clips", "demo")):
         (demo / kind / "short").mkdir()
         (demo / kind / name).rename(demo / kind / "short" / name)
     change_plan(demo / "shards/short/demo", data_root="data/short")
@@ -212,7 +212,7 @@ def test_after_a_short_demo(monkeypatch) -> None:
     said, report = result_of("train", "--dry-run")
     assert "(shards/short/demo, " in said
     assert (report["run"], report["num_train"]) == ("runs/demo-short-demo-seed0", 4)
-    assert result_of("clips", "--dry-run")[1]["path"] == "clips/short/demo.h5"
+    assert result_of("clips", "--dry-run")[1]["path"] == "clips/short/demo"
     typed = run_orn("train", "--dry-run", "--data", "/mine", exit_code=1)
     assert "/mine" in typed.stderr
     Path("data/short").rename("moved")
@@ -231,7 +231,7 @@ def test_the_manifest_of_ones_own_data_set(demo: Path) -> None:
     manifest.write_text(text)  # another one
     assert "'demo'" in run_orn("train", "--dry-run", exit_code=None).stderr
     manifest.write_text(text.replace('name = "demo"', 'name = "kitchen"'))
-    shutil.copy(demo / "clips/demo.h5", demo / "clips/kitchen.h5")
+    shutil.copytree(demo / "clips/demo", demo / "clips/kitchen")
     change_plan(demo / "shards/demo", manifest=ManifestFile.of(manifest))
     said, report = result_of("train", "--dry-run", "--recipe", "demo")
     assert said.startswith("kitchen: ")

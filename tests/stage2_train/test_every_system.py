@@ -57,10 +57,10 @@ def small_demo(request, tmp_path_factory):
     name, folder = request.param, tmp_path_factory.mktemp(request.param)
     write_dataset(name, folder, films=FILMS[name], dials=Dials(), seed=0, workers=1)
     write_truth_shards(name, folder, folder / "shards")
-    make_clips(ClipsRequest(manifest=name, data_root=folder, out=folder / "clips.h5"))
+    make_clips(ClipsRequest(manifest=name, data_root=folder, out=folder / "clips"))
     sources = Sources(
         dataset=load_dataset(name, folder),
-        clips=ClipStore(folder / "clips.h5"),
+        clips=ClipStore(folder / "clips"),
         detections=DetectionFolder(folder / "shards"),
     )
     recipe = load_recipe("demo", num_activities=len(sources.dataset.classes), overrides=SMALL)

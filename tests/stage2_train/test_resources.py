@@ -40,7 +40,7 @@ def test_threads_are_the_cores_that_are_left(
 
 def test_a_store_and_none_are_refused(tmp_path) -> None:
     with pytest.raises(ConfigError, match="--clips and --no-clip-store"):
-        Resources(clips=tmp_path / "clips.h5", no_clip_store=True)
+        Resources(clips=tmp_path / "clips", no_clip_store=True)
 
 
 def test_help_imports_nothing_heavy() -> None:

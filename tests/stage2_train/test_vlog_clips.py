@@ -18,7 +18,7 @@ HALF_MASK_INTERVAL = 1 / 60
 @pytest.mark.slow
 @pytest.mark.real_data
 def test_from_videos_and_released_masks_to_clips(sample_data, tmp_path) -> None:
-    store, shards = tmp_path / "vlog.h5", tmp_path / "shards"
+    store, shards = tmp_path / "vlog", tmp_path / "shards"
     data = ("--data", sample_data, "--json")
     report = run_orn("clips", "vlog", *data, "--out", store, "--workers", "1").json
     assert (report["added"], report["frames"]) == (2, 833)

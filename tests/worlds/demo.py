@@ -20,7 +20,7 @@ _RECIPE = (
 
 
 def make_small_demo(folder: Path) -> None:
-    """Makes data/, shards/demo, clips/demo.h5 and runs/demo in a folder."""
+    """Makes data/, shards/demo, clips/demo and runs/demo in a folder."""
     with chdir(folder):  # the run records paths as they are given
         root, shards = Path("data"), Path("shards/demo")
         write_dataset("demo", root, films=(4, 2, 0), dials=Dials(), seed=0, workers=1)

@@ -20,10 +20,9 @@ from orn.shared.shards.writer import ShardWriter
 from orn.shared.time_ranges import ALL_TIMES, TimeRanges
 from orn.shared.video.read import Frame
 from orn.stage2_train.devices import build_accelerator
-from orn.stage2_train.frames.merge import merge, read_contents
-from orn.stage2_train.frames.parts import write_frames
 from orn.stage2_train.frames.reader import ClipStore
-from orn.stage2_train.frames.schema import StoreSettings
+from orn.stage2_train.frames.schema import FailedClip, StoreSettings
+from orn.stage2_train.frames.unit_file import add_frames, writing
 from orn.stage2_train.model.config import NetworkConfig
 from orn.stage2_train.model.network import ObjectVideoNetwork
 from orn.stage2_train.recipe import DataRecipe, OptimiserRecipe, PhaseRecipe, Recipe
@@ -102,28 +101,19 @@ def write_store(
     films: list[Film],
     settings: StoreSettings = STORED,
     ranges: TimeRanges = ALL_TIMES,
+    failed: tuple[FailedClip, ...] = (),
 ) -> None:
-    """A clip store of the films."""
-    parts = []
-    for number, film in enumerate(films):
-        part = path.parent / f"part-{number}.h5"
-        frames = (
-            Frame(index=frame, seconds=frame / RATE, image=film.image(frame))
-            for frame in range(len(film.boxes_FN4))
-        )
-        write_frames(
-            part,
-            frames,
-            video_id=film.id,
-            source_digest=film.digest,
-            settings=settings,
-            ranges=ranges,
-        )
-        parts.append(part)
-    videos = [video for part in parts for video in read_contents(part).videos]
-    merge(path, settings=settings, videos=videos)
-    for part in parts:
-        part.unlink()
+    """A clip store of the films, in one file."""
+    with writing(path / "clips-000000.h5", settings) as writer:
+        for film in films:
+            frames = (
+                Frame(index=frame, seconds=frame / RATE, image=film.image(frame))
+                for frame in range(len(film.boxes_FN4))
+            )
+            source = {"id": film.id, "source_digest": film.digest, "source": (0, 0)}
+            add_frames(writer, frames, times=ranges, **source)
+        for row in failed:
+            writer.fail(row)
 
 
 def write_films_shard(path: Path, films: list[Film], *, class_scores: bool = True) -> None:
@@ -187,12 +177,12 @@ def build_world(folder: Path, *, num_films: int = 12, num_frames: int = 8) -> Ti
         for number, label in enumerate(labels)
     ]
     splits = ["validation" if number % 3 == 2 else "train" for number in range(num_films)]
-    write_store(folder / "tiny.h5", films)
+    write_store(folder / "tiny", films)
     write_films_shard(folder / "shards" / "shard-000000.zarr.zip", films[: num_films // 2])
     write_films_shard(folder / "shards" / "shard-000001.zarr.zip", films[num_films // 2 :])
     return TinyWorld(
         dataset=make_dataset(films, labels, splits),
-        store_path=folder / "tiny.h5",
+        store_path=folder / "tiny",
         shards_path=folder / "shards",
         films={film.id: film for film in films},
     )

@@ -74,7 +74,7 @@ def test_a_film_and_a_part_of_it(orn, shard: Path, tmp_path: Path) -> None:
         (("--from", "1"), "--from chooses a part of a film"),
         (("--overlay", "a.png", "--to", "1"), "--to chooses a part of a film"),
         (("--overlay", "a.mp4", "--frame", "1"), "a film has --from and --to"),
-        (("--overlay", "a.png", "--clips", "a.h5", "--dataset", "demo"), "give one of them"),
+        (("--overlay", "a.png", "--clips", "a", "--dataset", "demo"), "give one of them"),
         (("--overlay", "a.mp4"), "choose one with --video, such as 'kitchen/a'"),
     ],
 )
@@ -86,6 +86,6 @@ def test_what_is_not_there(orn, shard: Path, tmp_path: Path) -> None:
     out = tmp_path / "a.mp4"
     part = orn("inspect", shard, "--video", "b", "--overlay", out, "--from", 7, exit_code=1)
     assert "'b' from 7.0 to None s, found none; it has 0.500" in part.stderr
-    orn("inspect", shard, "--overlay", out, "--clips", tmp_path / "no.h5", exit_code=1)
+    orn("inspect", shard, "--overlay", out, "--clips", tmp_path / "no", exit_code=1)
     orn("inspect", shard, "--overlay", out, "--dataset", "no", exit_code=2)
     assert not out.exists()

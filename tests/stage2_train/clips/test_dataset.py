@@ -12,14 +12,14 @@ import tests.worlds.films as tiny
 from orn.shared.errors import ConfigError, ShardFormatError
 from orn.shared.masks import rle
 from orn.shared.shards.reader import DetectionFolder, VideoDetections
+from orn.shared.time_ranges import ALL_TIMES
 from orn.shared.video.read import Frame
 from orn.stage2_train.clips.batches import collate
 from orn.stage2_train.clips.dataset import ClipDataset
 from orn.stage2_train.clips.views import ClipRequest, View
-from orn.stage2_train.frames.merge import merge, read_contents
-from orn.stage2_train.frames.parts import write_frames
 from orn.stage2_train.frames.reader import ClipStore
 from orn.stage2_train.frames.schema import StoreSettings
+from orn.stage2_train.frames.unit_file import add_frames, writing
 from tests.stage2_train.clips.conftest import SETTINGS, whole_video
 from tests.worlds.shards import blocks, counted, write_shard
 
@@ -90,9 +90,9 @@ def test_masks_stay_on_their_objects_under_crops(stored, seed, tmp_path_factory)
     sizes = rng.integers(10, 30, size=(4, 1, 2))
     boxes_FN4 = np.concatenate([corners, np.minimum(corners + sizes, (80, 60))], axis=2)
     film = tiny.Film(id="white", boxes_FN4=boxes_FN4, colours=np.array([[250] * 3]))
-    tiny.write_store(folder / "white.h5", [film], stored)
+    tiny.write_store(folder / "white", [film], stored)
     tiny.write_films_shard(folder / "shard-000000.zarr.zip", [film])
-    data = (ClipStore(folder / "white.h5"), DetectionFolder(folder))
+    data = (ClipStore(folder / "white"), DetectionFolder(folder))
     dataset = ClipDataset([whole_video("white")], *data, SETTINGS)
     for epoch in range(8):
         sample = dataset[ClipRequest(0, epoch=epoch)]
@@ -152,18 +152,17 @@ def test_unsure_labels_are_negative_or_ignored_in_training_alone(make_dataset) -
 
 def test_one_batch_of_videos_of_several_shapes(tmp_path) -> None:
     """The upper half of each is an object."""
-    stored, videos, found = StoreSettings(short_side=60), [], {}
-    for name, (height, width) in (("wide", (60, 100)), ("tall", (132, 66))):
-        frame = Frame(index=0, seconds=0.0, image=np.full((height, width, 3), 50, np.uint8))
-        part = tmp_path / f"{name}.h5"
-        write_frames(part, [frame], video_id=name, source_digest="sha256:0", settings=stored)
-        videos += read_contents(part).videos
-        upper = (0, 0.9, 0, 0, width, height // 2)
-        found[name] = counted([blocks(upper, height=height, width=width)])
-    merge(tmp_path / "both.h5", settings=stored, videos=videos)
+    found = {}
+    with writing(tmp_path / "both/clips-000000.h5", StoreSettings(short_side=60)) as writer:
+        for name, (height, width) in (("wide", (60, 100)), ("tall", (132, 66))):
+            frame = Frame(index=0, seconds=0.0, image=np.full((height, width, 3), 50, np.uint8))
+            source = {"source_digest": "sha256:0", "source": (0, 0), "times": ALL_TIMES}
+            add_frames(writer, [frame], id=name, **source)
+            upper = (0, 0.9, 0, 0, width, height // 2)
+            found[name] = counted([blocks(upper, height=height, width=width)])
     write_shard(tmp_path / "shard-000000.zarr.zip", found, size=(0, 0), source_digest="sha256:0")
     segments = [whole_video(name) for name in found]
-    data = (segments, ClipStore(tmp_path / "both.h5"), DetectionFolder(tmp_path))
+    data = (segments, ClipStore(tmp_path / "both"), DetectionFolder(tmp_path))
     dataset = ClipDataset(*data, SETTINGS)
     batch = collate([dataset[ClipRequest(0)], dataset[ClipRequest(1)]])
     assert batch.frames_BTCHW.shape == (2, 4, 3, 32, 48)
@@ -185,12 +184,12 @@ def test_one_batch_of_videos_of_several_shapes(tmp_path) -> None:
 )
 def test_detections_that_break_a_rule_are_named(tmp_path, changes, message) -> None:
     film = tiny.Film(id="wrong", boxes_FN4=np.array([[[0, 0, 9, 9]]] * 4))
-    tiny.write_store(tmp_path / "clips.h5", [film])
+    tiny.write_store(tmp_path / "clips", [film])
     frames = [film.detections(frame) for frame in range(4)]
     frames[2] = replace(frames[2], **changes)
     shard = tmp_path / "shard-000000.zarr.zip"
     write_shard(shard, {"wrong": counted(frames)}, size=tiny.GRID, source_digest=film.digest)
-    data = (ClipStore(tmp_path / "clips.h5"), DetectionFolder(tmp_path))
+    data = (ClipStore(tmp_path / "clips"), DetectionFolder(tmp_path))
     dataset = ClipDataset([whole_video("wrong")], *data, SETTINGS)
     where = r"shard-000000\.zarr\.zip: video 'wrong' frame 2: "
     with pytest.raises(ShardFormatError, match=where + message):

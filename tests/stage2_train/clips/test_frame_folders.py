@@ -57,9 +57,9 @@ def clips_of(
     dataset: Dataset, manifest: str, data: Path, folder: Path, *, num_frames: int
 ) -> tuple[JoinedSplit, ClipDataset]:
     """The training segments that can be used, and their clips."""
-    make_clips(ClipsRequest(manifest=manifest, data_root=data, out=folder / "clips.h5"))
+    make_clips(ClipsRequest(manifest=manifest, data_root=data, out=folder / "clips"))
     write_detections(folder / "shard-000000.zarr.zip", dataset.videos)
-    store, detections = ClipStore(folder / "clips.h5"), DetectionFolder(folder)
+    store, detections = ClipStore(folder / "clips"), DetectionFolder(folder)
     joined = join_split(dataset, "train", store, detections)
     settings = replace(
         SETTINGS, num_frames=num_frames, crop=(224, 224), num_activities=len(dataset.classes)

@@ -13,7 +13,6 @@ from orn.shared.time_ranges import TimeRange, TimeRanges
 from orn.shared.video.read import content_digest
 from orn.stage2_train.clips.join import JoinedSplit, join_split
 from orn.stage2_train.frames.decoded import DecodedVideos
-from orn.stage2_train.frames.merge import merge, read_contents
 from orn.stage2_train.frames.reader import ClipStore
 from orn.stage2_train.frames.schema import FailedClip, StoreSettings
 from tests.stage2_train.frames.conftest import write_mp4
@@ -24,14 +23,10 @@ def store_without(tiny_world, tmp_path):
     """A copy of the store that lacks some films, with failures recorded."""
 
     def build(*names: str, failed: tuple[str, ...] = ()) -> ClipStore:
-        contents = read_contents(tiny_world.store_path)
-        merge(
-            tmp_path / "some.h5",
-            settings=contents.settings,
-            videos=[video for video in contents.videos if video.video_id not in names],
-            failed=[FailedClip(id=name, reason="torn") for name in failed],
-        )
-        return ClipStore(tmp_path / "some.h5")
+        films = [film for name, film in tiny_world.films.items() if name not in names]
+        rows = tuple(FailedClip(id=name, reason="torn") for name in failed)
+        tiny.write_store(tmp_path / "some", films, failed=rows)
+        return ClipStore(tmp_path / "some")
 
     return build
 
@@ -62,7 +57,7 @@ def test_segments_of_a_split_in_order_without_those_whose_frames_are_absent(
     ]
     assert joined.skipped == ()
     store = store_without("film/2", "film/8")
-    said = "tiny, validation: 2 of 4 .*film/2-segment.*some.h5; run `orn clips`, or pass --partial"
+    said = "tiny, validation: 2 of 4 .*film/2-segment.*some; run `orn clips`, or pass --partial"
     with pytest.raises(JoinError, match=said):
         join_split(dataset, "validation", store, detections)
     joined = join_split(dataset, "validation", store, detections, partial=True)
@@ -130,11 +125,11 @@ def test_nothing_left(tiny_world, caplog) -> None:
 
 def test_times_that_the_store_lacks_are_an_error(tiny_world, tmp_path) -> None:
     film, ranges = tiny_world.films["film/2"], TimeRanges.of([TimeRange(0.2, 0.5)])
-    tiny.write_store(tmp_path / "some.h5", [film], ranges=ranges)
+    tiny.write_store(tmp_path / "some", [film], ranges=ranges)
     segments = (part_of_film("inside", 0.2, 0.4), part_of_film("beyond", 0.3, 0.6))
     dataset = replace(tiny_world.dataset, segments=segments)
-    data = (ClipStore(tmp_path / "some.h5"), tiny_world.detections())
-    with pytest.raises(JoinError, match=r"1 of 2 .* beyond: .*some\.h5"):
+    data = (ClipStore(tmp_path / "some"), tiny_world.detections())
+    with pytest.raises(JoinError, match=r"1 of 2 .* beyond: .*some"):
         join_split(dataset, "train", *data)
     joined = join_split(dataset, "train", *data, partial=True)
     assert [segment.id for segment in joined.segments] == ["inside"]

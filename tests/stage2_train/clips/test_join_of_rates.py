@@ -114,7 +114,7 @@ def test_rows_behind_the_last_masks_are_the_last() -> None:
 def test_what_cannot_be_joined_is_told_before_a_clip_is_made(tiny_world, tmp_path, caplog) -> None:
     """The same frames are refused when a split is joined and when a clip is made."""
     made = clips_of(tmp_path, Fraction(50), num_masks=40)
-    data = (ClipStore(tmp_path / "clips.h5"), DetectionFolder(tmp_path))
+    data = (ClipStore(tmp_path / "clips"), DetectionFolder(tmp_path))
     late = replace(whole_video("film"), id="late", start_seconds=1)
     early = replace(late, id="early", start_seconds=0, stop_seconds=1.35)
     dataset = replace(tiny_world.dataset, segments=(early, late))

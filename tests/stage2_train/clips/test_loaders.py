@@ -1,11 +1,14 @@
 """The order of clips, and that it depends on neither workers nor processes nor resuming."""
 
 import os
+import shutil
 import signal
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import fields, replace
 from multiprocessing import active_children
+from pathlib import Path
 
+import h5py
 import pytest
 import torch
 from torch.utils.data import DataLoader
@@ -84,14 +87,13 @@ def test_resuming_in_the_middle_of_an_epoch_of_several_processes(dataset, worker
 
 @pytest.mark.parametrize("workers", [0, 1])
 def test_a_damaged_frame_ends_the_loader_with_a_sentence(tiny_world, tmp_path, workers) -> None:
-    path = tmp_path / "clips.h5"
-    content = bytearray(tiny_world.store_path.read_bytes())
-    start = tiny_world.clips().files[0].jpeg.starts[0]
-    for first in tiny_world.clips().files[0].columns["jpeg_offsets"][:-1].tolist():
-        content[start + first + 700] ^= 1  # decodes all the same
-    path.write_bytes(content)
-    world = tiny_world
-    dataset = ClipDataset(world.dataset.segments, ClipStore(path), world.detections(), SETTINGS)
+    path = Path(shutil.copytree(tiny_world.store_path, tmp_path / "clips")) / "clips-000000.h5"
+    with h5py.File(path, "r+") as file:
+        bytes_n = file["jpeg"][:]
+        bytes_n[700:-1] ^= bytes_n[700:-1] == 7  # decodes all the same
+        file["jpeg"][:] = bytes_n
+    world, store = tiny_world, ClipStore(path.parent)
+    dataset = ClipDataset(world.dataset.segments, store, world.detections(), SETTINGS)
     loader = training_loader(dataset, replace(THREE, workers=workers), epochs=range(1))
     others = set(active_children())
     with pytest.raises(ClipStoreError, match=rf"^{path}: video film/\d+: frame \d .*"):

@@ -91,7 +91,7 @@ def test_what_is_not_there(overlay, tmp_path) -> None:
     small = build_world(tmp_path / "small", num_films=1)
     shards = ("--shards", small.shards_path, "--json")
     assert overlay(tmp_path / "out", *shards).json["segments"] == 1
-    absent = ("--clips", tmp_path / "no.h5")
+    absent = ("--clips", tmp_path / "no")
     assert "no clip store" in overlay(tmp_path / "out", *absent, exit_code=1).stderr
 
 

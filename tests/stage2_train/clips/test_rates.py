@@ -13,16 +13,16 @@ import numpy as np
 import pytest
 
 from orn.shared.shards.reader import DetectionFolder
+from orn.shared.time_ranges import ALL_TIMES
 from orn.shared.video.frame import Frame
 from orn.shared.video.read import read_frames
 from orn.stage2_train.clips.dataset import ClipDataset
 from orn.stage2_train.clips.join import rows_by_ratio
 from orn.stage2_train.clips.objects import SlotSettings
 from orn.stage2_train.clips.views import ClipRequest, View
-from orn.stage2_train.frames.merge import merge, read_contents
-from orn.stage2_train.frames.parts import write_frames
 from orn.stage2_train.frames.reader import ClipStore
 from orn.stage2_train.frames.schema import StoreSettings
+from orn.stage2_train.frames.unit_file import add_frames, writing
 from tests.stage2_train.clips import conftest
 from tests.worlds.shards import blocks, write_shard
 
@@ -59,10 +59,9 @@ def clips_of(folder: Path, rate: Fraction, *, num_masks: int | None = None) -> C
     """A film of two seconds at `rate`, and detections at 30 a second over the same time."""
     seconds = [float(place / rate) for place in range(int(DURATION * rate))]
     frames = (Frame(index=i, seconds=s, image=image(s)) for i, s in enumerate(seconds))
-    write_frames(
-        folder / "part.h5", frames, video_id="film", source_digest="sha256:1", settings=STORED
-    )
-    merge(folder / "clips.h5", settings=STORED, videos=read_contents(folder / "part.h5").videos)
+    with writing(folder / "clips/clips-000000.h5", STORED) as writer:
+        source = {"source_digest": "sha256:1", "source": (0, 0), "times": ALL_TIMES}
+        add_frames(writer, frames, id="film", **source)
     found = []
     for frame in range(num_masks or int(DURATION * MASK_RATE)):
         white = (0, 0.9, 0, 0, white_columns(frame / MASK_RATE), HEIGHT)
@@ -74,7 +73,7 @@ def clips_of(folder: Path, rate: Fraction, *, num_masks: int | None = None) -> C
         rate=MASK_RATE,
         source_digest="sha256:1",
     )
-    store, detections = ClipStore(folder / "clips.h5"), DetectionFolder(folder)
+    store, detections = ClipStore(folder / "clips"), DetectionFolder(folder)
     return ClipDataset([conftest.whole_video("film")], store, detections, SETTINGS)
 
 

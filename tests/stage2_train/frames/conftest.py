@@ -1,17 +1,14 @@
 """Short real video files for the clip store."""
 
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-import h5py
 import numpy as np
 import pytest
 
 from orn.shared.manifests.records import Video
-from orn.stage2_train.frames.seal import write_seal
 from tests.worlds.videos import write_pictures
 
 RATE = 10
@@ -23,14 +20,6 @@ def write_mp4(
     """A film whose frame f is grey of brightness level + 20 f; size is (height, width)."""
     pictures = [np.full((*size, 3), level + 20 * frame, np.uint8) for frame in range(num_frames)]
     write_pictures(path, pictures, rate=RATE, options={"crf": "1"})
-
-
-@contextmanager
-def changed(path: Path) -> Iterator[h5py.File]:
-    """A store to change through HDF5, which is sealed anew."""
-    with h5py.File(path, "a") as file:
-        yield file
-    write_seal(path, [])
 
 
 @pytest.fixture(scope="session")

@@ -9,8 +9,6 @@ import pytest
 from PIL import Image
 
 from orn.shared.time_ranges import TimeRange
-from orn.stage2_train.frames import files
-from orn.stage2_train.frames.make_clips import PART_BYTES
 from orn.stage2_train.frames.reader import ClipStore
 from tests.worlds.tables import write_table
 
@@ -32,14 +30,14 @@ def manifest(tmp_path: Path, film) -> Path:
 @pytest.fixture
 def clips(orn, manifest):
     """`orn clips` of the data set."""
-    folders = ("--data", manifest.parent / "data", "--out", manifest.with_suffix(".h5"))
+    folders = ("--data", manifest.parent / "data", "--out", manifest.with_suffix(""))
     return partial(orn, "clips", manifest, *folders, "--workers", 1)
 
 
 def test_stores_at_the_size_of_the_manifest_in_pieces(clips, manifest) -> None:
     report = clips("--dry-run", "--json").json
     assert (report["size"], report["to_do"], report["missing"]) == ("24x40", 2, 1)
-    assert not manifest.with_suffix(".h5").exists()
+    assert not manifest.with_suffix("").exists()
     assert "orn clips" in clips("--verify", exit_code=1).stderr
     assert clips("--limit", 1, "--json").json["added"] == 1
     report = clips("--verify", "--json", exit_code=1).json
@@ -48,32 +46,38 @@ def test_stores_at_the_size_of_the_manifest_in_pieces(clips, manifest) -> None:
     assert (report["added"], report["present"], report["missing"]) == (1, 1, 1)
     report = clips("--verify", "--json").json
     assert (report["ok"], report["problems"], report["videos"]) == (True, [], 2)
-    assert ClipStore(manifest.with_suffix(".h5")).settings.width == 40
+    assert ClipStore(manifest.with_suffix("")).settings.width == 40
 
 
-def test_what_is_added_is_a_file_of_its_own(clips, manifest, monkeypatch) -> None:
-    monkeypatch.setattr(files, "FEW_BYTES", 0)
-    monkeypatch.setattr(files, "TIMES_LARGER", 0)
-    first = manifest.with_suffix(".h5")
-    size = clips("--limit", 1, "--json").json["bytes"]
-    assert size == first.stat().st_size
-    estimate = clips("--dry-run", "--json").json
-    assert estimate["needed_bytes"] == 2 * estimate["estimated_bytes"] + PART_BYTES
-    report = clips("--json").json
-    assert report["bytes"] == size + Path(f"{first}.added-1").stat().st_size
-    assert first.stat().st_size == size
-
-
-def test_videos_that_fail_or_change_are_told(clips, manifest, film) -> None:
+def test_videos_that_fail_or_change_are_told_and_stored_again(clips, manifest, film) -> None:
     video = manifest.parent / "data/films/videos/a.mp4"
     whole = video.read_bytes()
     video.write_bytes(b"no video")
-    report = clips("--json", exit_code=3).json
-    assert ([row["id"] for row in report["failed"]], report["added"]) == (["a"], 1)
+    for retry in ((), ("--retry-failed",)):
+        report = clips("--json", *retry, exit_code=3).json
+        assert [row["id"] for row in report["failed"]] == ["a"]
     video.write_bytes(whole)
-    clips()
+    assert clips("--json").json["added"] == 1
     film(video, num_frames=2)
-    assert "films.h5: a: the video has changed" in clips("--verify", exit_code=1).stdout
+    assert "films: a: the video has changed" in clips("--verify", exit_code=1).stdout
+    report = clips("--json").json
+    assert (report["added"], report["present"], report["frames"]) == (1, 1, 5)
+    clips("--verify")
+    compacted = clips("--compact", "--json").json
+    assert (compacted["files_removed"], compacted["files_written"]) == (4, 1)
+    assert compacted["bytes"] < compacted["bytes_before"] == report["bytes"]
+    clips("--verify")
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_actors_of_ray_store_the_same(clips, manifest) -> None:
+    clips("--out", manifest.parent / "here")
+    report = clips("--engine", "ray", "--workers", 2, "--json").json
+    assert report["added"] == 2
+    ids = ("a", "b")
+    stores = [ClipStore(manifest.parent / name) for name in ("here", "films")]
+    assert stores[0].digest(ids) == stores[1].digest(ids)
 
 
 def test_size_short_side_and_rate(clips, manifest) -> None:
@@ -84,7 +88,7 @@ def test_size_short_side_and_rate(clips, manifest) -> None:
     report = clips(*extra, "--dry-run").json
     assert (report["size"], report["short_side"], report["rate"]) == (None, 24, 5.0)
     assert clips(*extra).json["frames"] == 4
-    assert ClipStore(manifest.with_suffix(".h5")).stored_size("a") == (24, 32)
+    assert ClipStore(manifest.with_suffix("")).stored_size("a") == (24, 32)
     assert "--size and --short-side" in clips(*extra, "--size", "24x32", exit_code=2).stderr
 
 
@@ -96,10 +100,10 @@ def test_the_estimate_is_near_and_what_does_not_fit_is_refused(
         usage = SimpleNamespace(total=10**9, used=10**9, free=1000)
         patch.setattr("shutil.disk_usage", lambda path: usage)
         said = clips(exit_code=1).stderr
-    assert all(part in said for part in ("6 frames", "1 kB", "'b' with 3"))
-    assert not manifest.with_suffix(".h5").exists()
+    assert all(part in said for part in ("6 frames", "1 kB", "'a' with 3"))
+    assert not manifest.with_suffix("").exists()
     assert estimate["estimated_frames"] == clips("--fresh", "--json").json["frames"]
-    with h5py.File(manifest.with_suffix(".h5"), "r") as file:
+    with h5py.File(manifest.with_suffix("") / "clips-000000.h5", "r") as file:
         assert estimate["estimated_bytes"] == pytest.approx(len(file["jpeg"]), rel=0.3)
     assert estimate["free_bytes"] > estimate["needed_bytes"] > estimate["estimated_bytes"]
 
@@ -111,10 +115,10 @@ def test_labelled_times_are_the_default_where_segments_have_times(clips, manifes
     report = clips("--dry-run", "--json").json
     assert (report["frames"], report["videos"], report["estimated_frames"]) == ("labelled", 1, 1)
     assert clips("--json").json["frames"] == 1
-    assert not ClipStore(manifest.with_suffix(".h5")).frames("a").covers(TimeRange())
+    assert not ClipStore(manifest.with_suffix("")).frames("a").covers(TimeRange())
     report = clips("--frames", "all", "--json").json
     assert (report["added"], report["frames"]) == (1, 3)
-    assert ClipStore(manifest.with_suffix(".h5")).frames("a").covers(TimeRange())
+    assert ClipStore(manifest.with_suffix("")).frames("a").covers(TimeRange())
     labels.unlink()
     assert "--frames all" in clips("--frames", "labelled", exit_code=2).stderr
 
@@ -130,7 +134,7 @@ def test_a_frame_number_that_lies_does_not_refuse_the_data_set(tmp_path: Path, o
     path = write_table(tmp_path, "films", rows, classes=CLASSES, pattern="videos/{id}")
     text = path.read_text().replace('"clips"', '"frames"').replace('{id}"', '{id}"\nrate = 25')
     path.write_text(text + SIZE)
-    options = ("--data", tmp_path / "data", "--out", tmp_path / "films.h5", "--workers", 1)
+    options = ("--data", tmp_path / "data", "--out", tmp_path / "films", "--workers", 1)
     report = orn("clips", path, *options, "--json", exit_code=3).json
     assert (report["added"], report["frames"]) == (2, 6)
     assert [failed["id"] for failed in report["failed"]] == ["farther"]

@@ -18,7 +18,7 @@ from orn.stage2_train.frames.decoded import DecodedVideos
 from orn.stage2_train.frames.jpeg import decode_jpeg, encode_frame
 from orn.stage2_train.frames.reader import ClipStore
 from orn.stage2_train.frames.schema import StoreSettings
-from orn.stage2_train.frames.writer import build_clip_store
+from orn.stage2_train.frames.store_job import build_clip_store
 from orn.stage2_train.training.prepare import spread_over_videos, warn_of_decoding
 from tests.worlds.videos import write_pictures
 
@@ -54,8 +54,8 @@ def counted_film(path: Path, codec: str, num_frames: int, **options: str) -> Pat
 
 @pytest.mark.parametrize("settings", [SETTINGS, StoreSettings(short_side=24)], ids=str)
 def test_equals_the_store_also_through_pickle(kinds, tmp_path, settings) -> None:
-    build_clip_store(kinds, tmp_path / "clips.h5", settings)
-    store = ClipStore(tmp_path / "clips.h5")
+    build_clip_store(kinds, tmp_path / "clips", settings)
+    store = ClipStore(tmp_path / "clips")
     sources = {
         as_stored: DecodedVideos(kinds, root=tmp_path, settings=settings, as_stored=as_stored)
         for as_stored in (False, True)

@@ -1,11 +1,10 @@
-"""Settings of a clip store, and how it writes ranges of times."""
+"""Settings of a clip store."""
 
 import numpy as np
 import pytest
 
 from orn.shared.errors import ClipStoreError, VideoDecodeError
-from orn.shared.time_ranges import ALL_TIMES, TimeRange, TimeRanges
-from orn.stage2_train.frames.schema import StoreSettings, parse_ranges, ranges_text
+from orn.stage2_train.frames.schema import StoreSettings
 
 
 @pytest.mark.parametrize(
@@ -38,24 +37,3 @@ def test_a_video_whose_shape_gives_too_large_a_frame() -> None:
 def test_short_side_keeps_the_shape(source, stored) -> None:
     assert StoreSettings(height=4, width=6).stored_size(*source) == (4, 6)
     assert StoreSettings(short_side=120).stored_size(*source) == stored
-
-
-@pytest.mark.parametrize(
-    ("ranges", "text"),
-    [
-        (ALL_TIMES, "[[null, null]]"),
-        (TimeRanges.of([TimeRange(None, 1.5), TimeRange(2, 3)]), "[[null, 1.5], [2.0, 3.0]]"),
-        (TimeRanges(()), "[]"),
-    ],
-)
-def test_ranges_as_text(ranges, text) -> None:
-    assert ranges_text(ranges) == text
-    assert parse_ranges(text) == ranges
-
-
-@pytest.mark.parametrize(
-    "text", ["", "3", "[3]", '[["a", 1]]', "[[1, 2, 3]]", "[[NaN, 1]]", "[" * 10**5]
-)
-def test_text_that_is_no_ranges(text) -> None:
-    with pytest.raises(ClipStoreError, match="ranges"):
-        parse_ranges(text)

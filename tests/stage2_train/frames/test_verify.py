@@ -1,25 +1,23 @@
 """What `orn clips --verify` finds in a store that was damaged by hand."""
 
 import shutil
-from itertools import pairwise
+import zlib
 from pathlib import Path
 
-import google_crc32c
 import h5py
 import pytest
 
 from orn.shared.manifests.records import Video
 from orn.shared.time_ranges import TimeRange, TimeRanges
 from orn.stage2_train.frames.schema import StoreSettings
+from orn.stage2_train.frames.store_job import build_clip_store
 from orn.stage2_train.frames.verify import verify_store
-from orn.stage2_train.frames.writer import build_clip_store
-from tests.stage2_train.frames.conftest import changed
 
 
 @pytest.fixture(scope="module")
 def made(made_videos, tmp_path_factory) -> Path:
     """A store of three videos; read-only."""
-    path = tmp_path_factory.mktemp("made") / "clips.h5"
+    path = tmp_path_factory.mktemp("made") / "clips"
     build_clip_store(made_videos, path, StoreSettings(height=24, width=32))
     return path
 
@@ -27,7 +25,7 @@ def made(made_videos, tmp_path_factory) -> Path:
 @pytest.fixture
 def store(made, tmp_path) -> Path:
     """A copy of it, to damage."""
-    return Path(shutil.copy(made, tmp_path))
+    return Path(shutil.copytree(made, tmp_path / "clips"))
 
 
 def problems(path: Path, videos: tuple[Video, ...]) -> list[tuple[str, str]]:
@@ -40,49 +38,40 @@ def test_a_whole_store(store, videos) -> None:
     assert problems(store, videos[:1]) == []
 
 
-def _set_right_sums(file: h5py.File) -> None:
-    """Checksums of what is stored now, as a writer with a defect would leave them."""
-    jpeg, offsets = bytes(file["jpeg"]), file["jpeg_offsets"][:].tolist()
-    file["frame_crc32c"][:] = [
-        google_crc32c.value(jpeg[start:stop]) for start, stop in pairwise(offsets)
-    ]
-    for name in ("seconds", "frame_index"):
-        file[f"{name}_crc32c"][:] = [
-            google_crc32c.value(file[name][start:stop].tobytes())
-            for start, stop in pairwise(file["video_offsets"][:].tolist())
-        ]
-
-
-@pytest.mark.parametrize("right_sums", [False, True])
 @pytest.mark.parametrize(
-    ("name", "place", "value", "named"),
+    ("name", "value", "right_sums", "named"),
     [
-        ("jpeg", "middle of frame 1", 0x10, "frame 1"),
-        ("jpeg", "whole of frame 1", 0, "frame 1"),
-        ("seconds", 4, 0.5, "seconds"),  # they fall
-        ("frame_index", 4, 9, "frame_index"),
-        ("frame_index", 3, -1, "frame_index"),
-        ("jpeg_crc32", 1, 7, "JPEG bytes"),
-        ("ranges", 1, "[" * 10_000, "ranges"),
-        ("ranges", 1, "[[0.15, null]]", "ranges"),  # frames lie outside
+        ("jpeg", 0, False, "frame 0 is"),
+        ("jpeg", 0, True, "frame 0 is"),  # it cannot be decoded
+        ("seconds", 0.5, False, "times are"),
+        ("seconds", 0.0, True, "times are"),  # they do not rise
+        ("seconds", 1e6, True, "times are"),  # outside of what is said to be stored
+        ("index", -1, True, "times are"),
     ],
 )
-def test_damage_is_found_and_named(store, videos, name, place, value, named, right_sums) -> None:
-    with changed(store) as file:
-        start, stop = file["jpeg_offsets"][4:6].tolist()
-        middle = (start + stop) // 2
-        named_places = {
-            "middle of frame 1": slice(middle, middle + 1),
-            "whole of frame 1": slice(start, stop),
-        }
-        file[name][named_places.get(place, place)] = value
-        for column in file:
-            file[column].attrs.pop("crc32c", None)  # else it is found before anything else
+def test_damage_is_found_and_named(store, videos, name, value, right_sums, named) -> None:
+    """Of the second video; `right_sums`: as a writer with a defect would leave it."""
+    with h5py.File(store / "clips-000000.h5", "r+") as file:
+        video, rows_F, jpeg = file["videos"][1], file["frames"][:], file["jpeg"][:]
+        first, last = video["first_frame"], video["first_frame"] + video["num_frames"]
+        start = video["first_byte"]
+        if name == "jpeg":
+            jpeg[start : start + rows_F["size"][first]] = value
+        else:
+            rows_F[name][last - 1] = value
         if right_sums:
-            _set_right_sums(file)
-    found = problems(store, videos)
-    assert {video for video, _ in found} == {"group/1"}
-    assert named in found[0][1] or (right_sums and "JPEG bytes" in found[0][1])
+            picture = jpeg[start : start + rows_F["size"][first]].tobytes()
+            rows_F["crc32"][first] = zlib.crc32(picture)
+            videos_V = file["videos"][:]
+            videos_V["crc32"][1] = zlib.crc32(rows_F[first:last].tobytes())
+            file["videos"][:] = videos_V
+            ranges = file["ranges"][:]
+            ranges["stop"] = 1000.0
+            file["ranges"][:] = ranges
+        file["jpeg"][:], file["frames"][:] = jpeg, rows_F
+    found = [each for each in problems(store, videos) if "lacks times" not in each[1]]
+    assert [video for video, _ in found] == ["group/1"]
+    assert named in found[0][1]
 
 
 def test_videos_that_changed_vanished_or_are_new(store, videos, tmp_path, film) -> None:
@@ -97,7 +86,7 @@ def test_videos_that_changed_vanished_or_are_new(store, videos, tmp_path, film) 
 
 
 def test_times_that_the_labels_now_want(videos, tmp_path) -> None:
-    path = tmp_path / "clips.h5"
+    path = tmp_path / "clips"
     ranges = {video.id: TimeRanges.of([TimeRange(0.0, 0.2)]) for video in videos}
     build_clip_store(videos, path, StoreSettings(height=24, width=32), ranges=ranges)
     assert verify_store(path, videos, ranges=ranges) == []

@@ -30,7 +30,7 @@ def config(tiny_world, tiny_recipe) -> RunConfig:
             detector="drawn",
         ),
         paths=DataPaths(
-            manifest="tiny", data_root=Path("data"), shards=Path("shards"), clips=Path("c.h5")
+            manifest="tiny", data_root=Path("data"), shards=Path("shards"), clips=Path("c")
         ),
     )
 

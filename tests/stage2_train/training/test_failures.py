@@ -166,7 +166,7 @@ def test_what_is_small_already_is_not_made_smaller(tiny_recipe) -> None:
 def test_data_that_changed_is_named_when_a_run_goes_on(train, tiny_world, tmp_path) -> None:
     """A store that only grew is the same, and so is one that lies elsewhere."""
     films, shards = [*tiny_world.films.values()], tmp_path / "shards"
-    grown, changed = tmp_path / "grown.h5", tmp_path / "changed.h5"
+    grown, changed = tmp_path / "grown", tmp_path / "changed"
     assert "other data" not in train("--max-steps", 1).stderr
     shutil.copytree(tiny_world.shards_path, shards)
     write_store(grown, [replace(films[0], id="film/more"), *films])

@@ -79,7 +79,7 @@ def test_published_weights_are_fetched_once(start, weights, tmp_path, published)
 
 def test_wrong_weights_leave_no_run_and_make_no_clips(start, weights, tmp_path, published) -> None:
     published.files.clear()
-    said = start(*IMAGENET, "--clips", tmp_path / "clips.h5", exit_code=1).stderr
+    said = start(*IMAGENET, "--clips", tmp_path / "clips", exit_code=1).stderr
     for part in ("404", "--weights FILE", "initial_weights=random"):
         assert part in said
     assert "orn clips" not in said

@@ -1,0 +1,216 @@
+"""Writes one file of a clip store: whole, or not at all."""
+
+import io
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from itertools import chain
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import Any, BinaryIO
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from orn.shared.data_files import Stamp, stamp_of
+from orn.shared.errors import VideoDecodeError
+from orn.shared.jobs.atomic_file import replacing
+from orn.shared.manifests.records import Video
+from orn.shared.manifests.source import source_of
+from orn.shared.time_ranges import TimeRanges
+from orn.shared.video.read import Frame, content_digest, read_frames
+from orn.stage2_train.frames.jpeg import encode_frame
+from orn.stage2_train.frames.kept_frames import at_rate, within
+from orn.stage2_train.frames.schema import (
+    FORMAT_NAME,
+    FORMAT_VERSION,
+    TABLES,
+    TEXT,
+    FailedClip,
+    StoreSettings,
+    row_type,
+)
+
+_BLOCK_BYTES = 2**22
+"""Of JPEG files that are copied at once."""
+_CHUNK_BYTES = 2**15
+_REASON_LETTERS = 1000
+
+
+class ClipFileWriter:
+    """A file in work, to which videos are added one after another."""
+
+    def __init__(self, settings: StoreSettings, spool: BinaryIO) -> None:
+        """Writes nothing yet; JPEG files wait in `spool`."""
+        self.settings = settings
+        self._spool = spool
+        self._frames: list[NDArray[np.void]] = []
+        self._num_frames = 0
+        self._rows: dict[str, list[Any]] = {"videos": [], "ranges": [], "failed": []}
+
+    def add(self, frames: Iterable[tuple[int, float, bytes]], **video: Any) -> None:
+        """Add a video.
+
+        Args:
+            frames: place, time and JPEG file of each, in order of time; few are in memory at once.
+            video: the fields of `StoredVideo` that do not follow from them.
+        """
+        rows, size = [], 0
+        for index, seconds, data in frames:
+            rows.append((index, seconds, size, len(data), zlib.crc32(data)))
+            size += len(data)
+            self._spool.write(data)
+        table = np.array(rows, row_type("frames"))
+        times, row = video.pop("times").ranges, len(self._rows["videos"])
+        self._rows["ranges"] += [(row, each.start, each.stop) for each in times]
+        places = {"first_byte": self._spool.tell() - size, "first_frame": self._num_frames}
+        counts = {"num_frames": len(rows), "crc32": zlib.crc32(table.tobytes())}
+        self._rows["videos"].append(video | places | counts)
+        self._frames.append(table)
+        self._num_frames += len(rows)
+
+    def fail(self, failed: FailedClip) -> None:
+        """Record a video of which nothing could be decoded."""
+        row = asdict(failed) | {"reason": failed.reason[:_REASON_LETTERS]}
+        self._rows["failed"].append(row)
+
+    def write(self, file: h5py.File) -> None:
+        """Write everything into an empty file."""
+        file.attrs["format"] = np.bytes_(FORMAT_NAME)
+        file.attrs["format_version"] = FORMAT_VERSION
+        for name, value in asdict(self.settings).items():
+            if value is not None:
+                file.attrs[name] = value
+        none = np.zeros(0, row_type("frames"))
+        file.create_dataset("frames", data=np.concatenate([none, *self._frames]))
+        size = self._spool.tell()
+        jpeg = file.create_dataset("jpeg", shape=(size,), dtype=np.uint8)
+        self._spool.seek(0)
+        for start in range(0, size, _BLOCK_BYTES):
+            block = self._spool.read(_BLOCK_BYTES)
+            jpeg[start : start + len(block)] = np.frombuffer(block, np.uint8)
+        for name, rows in self._rows.items():
+            table = np.array(rows, row_type(name)) if name == "ranges" else _table(name, rows)
+            chunk = max(min(len(table), _CHUNK_BYTES // table.itemsize), 1)
+            file.create_dataset(
+                name, data=table, chunks=(chunk,), maxshape=(None,), fletcher32=True
+            )
+
+
+@contextmanager
+def writing(path: Path, settings: StoreSettings) -> Iterator[ClipFileWriter]:
+    """Return the writer of a file that takes the place of `path` when the block ends normally.
+
+    Raises:
+        PipelineError: if the disk refuses.
+    """
+    with replacing(path) as temporary, TemporaryFile(dir=path.parent) as spool:
+        writer = ClipFileWriter(settings, spool)
+        yield writer
+        with _Sink(temporary, "w+") as sink:
+            with h5py.File(sink, "w", libver=("v110", "v110")) as file:
+                writer.write(file)
+            sink.check()
+
+
+def write_unit_file(
+    path: Path,
+    videos: Iterable[tuple[Video, TimeRanges]],
+    settings: StoreSettings,
+    advance: Callable[[int], None] = lambda videos: None,
+) -> tuple[FailedClip, ...]:
+    """Decode videos, of each some times, into one file; return those of which nothing could be
+    decoded. Calls `advance` with 1 after each.
+
+    Raises:
+        PipelineError: if the disk refuses.
+    """
+    failed = []
+    with writing(path, settings) as writer:
+        for video, times in videos:
+            stamp = source_stamp(video)
+            try:
+                add_frames(
+                    writer,
+                    read_frames(source_of(video), rate=video.rate),
+                    id=video.id,
+                    source_digest=content_digest(video.path),
+                    source=stamp,
+                    times=times,
+                )
+            except VideoDecodeError as err:
+                failed.append(FailedClip(id=video.id, reason=str(err), source=stamp))
+                writer.fail(failed[-1])
+            advance(1)
+    return tuple(failed)
+
+
+def source_stamp(video: Video) -> Stamp:
+    """Return size and time of change of a video's file or folder; -1 where there is none."""
+    try:
+        return stamp_of(video.path.stat())
+    except (OSError, ValueError):
+        return (-1, -1)
+
+
+def add_frames(writer: ClipFileWriter, frames: Iterable[Frame], **video: Any) -> None:
+    """Add a video from all its frames, of which few are in memory at a time; of these the rate
+    picks some, and those are kept whose time is one of `video["times"]`. There may be none.
+
+    Raises:
+        VideoDecodeError: if there is no frame.
+    """
+    settings, remaining = writer.settings, iter(frames)
+    first = next(remaining, None)
+    if first is None:
+        raise VideoDecodeError(f"video {video['id']}: expected at least one frame, got none")
+    height, width = settings.stored_size(*first.image.shape[:2])
+    kept = within(at_rate(chain([first], remaining), settings.rate), video["times"])
+    encoded = ((each.index, each.seconds, encode_frame(each.image, settings)) for each in kept)
+    writer.add(encoded, height=height, width=width, **video)
+
+
+def _table(name: str, rows: Sequence[Mapping[str, Any]]) -> NDArray[Any]:
+    """Rows with the fields of a record as a table of the format."""
+    columns: dict[str, list[Any]] = {column: [] for column, _ in TABLES[name]}
+    for row in rows:
+        size, mtime_ns = row["source"]
+        told = {**row, "source_bytes": size, "source_mtime_ns": mtime_ns}
+        for column, values in columns.items():
+            value = told[column]
+            values.append(value.encode() if isinstance(value, str) else value)
+    texts = [column for column, kind in TABLES[name] if kind == TEXT]
+    longest = {column: max(map(len, columns[column]), default=1) or 1 for column in texts}
+    return np.array([*zip(*columns.values(), strict=True)], row_type(name, longest))
+
+
+class _Sink(io.FileIO):
+    """A file whose first error waits for `check`: HDF5 crashes where one comes up through it."""
+
+    _error: OSError | None = None
+
+    def write(self, data: Any, /) -> int:
+        view = memoryview(data).cast("B")
+        size = len(view)
+        try:
+            while self._error is None and view:
+                view = view[super().write(view) :]
+        except OSError as err:  # a full disk, or a limit on the size of files
+            self._error = err
+        return size
+
+    def readinto(self, buffer: Any, /) -> int:
+        view = memoryview(buffer).cast("B")
+        found = super().readinto(view)
+        view[found:] = bytes(len(view) - found)
+        return len(view)
+
+    def truncate(self, size: int | None = None, /) -> int:
+        return 0 if self._error else super().truncate(size)
+
+    def check(self) -> None:
+        """Raise the first error."""
+        if self._error is not None:
+            raise self._error

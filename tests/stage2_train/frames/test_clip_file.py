@@ -1,0 +1,219 @@
+"""Files of a clip store that are damaged, or not what they should be: what was stored, or an
+error."""
+
+import os
+import pickle
+import random
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+from h5py import h5d, h5p, h5s
+
+from orn.shared.errors import ClipStoreError, PipelineError
+from orn.stage2_train.frames.clip_file import read_record
+from orn.stage2_train.frames.reader import ClipStore
+from orn.stage2_train.frames.schema import FailedClip, StoreSettings
+from tests.bounded import bounded
+from tests.worlds.films import make_film, write_store
+
+SETTINGS = StoreSettings(height=8, width=12)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory) -> Path:
+    """A store of two videos and one that failed."""
+    path, rng = tmp_path_factory.mktemp("store") / "clips", np.random.default_rng(0)
+    films = [make_film(f"film/{count}", label=0, num_frames=count, rng=rng) for count in (3, 4)]
+    write_store(path, films, SETTINGS, failed=(FailedClip(id="torn", reason="too dark"),))
+    return path
+
+
+@pytest.fixture
+def store(made, tmp_path) -> Path:
+    """A copy of it, to damage."""
+    return Path(shutil.copytree(made, tmp_path / "clips"))
+
+
+def everything(folder: Path) -> list[object]:
+    """All that a training reads of a store."""
+    store = ClipStore(folder)
+    found: list[object] = [store.settings, store.failed]
+    for name in store.ids:
+        frames = store.frames(name)
+        found += [name, frames.source_digest, frames.stored_size, frames.video.times]
+        found += [frames.seconds.tolist(), frames.read(np.arange(len(frames))).tobytes()]
+    return found
+
+
+def silent_flips(folder: Path, number: int, seed: int) -> list[tuple[int, int]]:
+    """Of so many single bits, those after whose flip something else is read; half of the bits lie
+    outside of the pictures."""
+    path, draw = folder / "clips-000000.h5", random.Random(seed)
+    wanted, content = everything(folder), path.read_bytes()
+    record = read_record(path)
+    start = record.jpeg_place
+    stop = start + sum(
+        int(frames.file.rows(frames.video)["size"].sum())
+        for frames in map(ClipStore(folder).frames, ClipStore(folder).ids)
+    )
+    outside = [*range(start), *range(stop, len(content))]
+    missed = []
+    for turn in range(number):
+        place = draw.choice(outside) if turn % 2 else draw.randrange(len(content))
+        bit = draw.randrange(8)
+        damaged = bytearray(content)
+        damaged[place] ^= 1 << bit
+        path.write_bytes(damaged)
+        try:
+            if everything(folder) != wanted:
+                missed.append((place, bit))
+        except PipelineError as err:
+            assert "clips-000000.h5" in str(err)
+    return missed
+
+
+@pytest.mark.parametrize("number", [40, pytest.param(500, marks=pytest.mark.slow)])
+def test_no_flipped_bit_changes_what_is_read_in_silence(store, number) -> None:
+    assert bounded(silent_flips, store, number, 5) == []
+
+
+def test_damage_behind_an_index_that_fits_is_noticed(store) -> None:
+    """As of a disk: neither size nor time of change tell."""
+    wanted, path = everything(store), store / "clips-000000.h5"
+    status, content = path.stat(), path.read_bytes()
+    record = read_record(path)
+    for place in (record.jpeg_place + 300, record.frames_place + 8):
+        path.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
+        os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+        with pytest.raises(ClipStoreError, match=r"clips-000000\.h5: video film/3: .* damaged"):
+            bounded(everything, store)
+    path.write_bytes(content)
+    assert everything(store) == wanted
+
+
+def _replaced(name: str, make: Callable[[h5py.File], Any]) -> Callable[[h5py.File], None]:
+    def damage(file: h5py.File) -> None:
+        del file[name]
+        made = make(file)
+        if made is not None:
+            file[name] = made
+
+    return damage
+
+
+def _created(name: str, change: Callable[[h5p.PropDCID], Any]) -> Callable[[h5py.File], None]:
+    """A dataset of the right type that is stored in another way."""
+
+    def damage(file: h5py.File) -> None:
+        plan, kind, shape = h5p.create(h5p.DATASET_CREATE), file[name].id.get_type(), (2**40,)
+        change(plan)
+        del file[name]
+        h5d.create(file.id, name.encode(), kind, h5s.create_simple(shape), plan)
+
+    return damage
+
+
+def _virtual(file: h5py.File) -> None:
+    layout = h5py.VirtualLayout(shape=(7,), dtype=file["frames"].dtype)
+    layout[:] = h5py.VirtualSource("/nowhere/secret.h5", "frames", shape=(7,))
+    del file["frames"]
+    file.create_virtual_dataset("frames", layout)
+
+
+def _zipped(file: h5py.File) -> None:
+    rows = file["videos"][:]
+    del file["videos"]
+    file.create_dataset("videos", data=rows, compression="gzip")
+
+
+DAMAGE: dict[str, tuple[Callable[[h5py.File], Any], str]] = {
+    "external link": (
+        _replaced("frames", lambda _: h5py.ExternalLink("/nowhere/secret.h5", "/frames")),
+        "frames: expected a dataset, got a link",
+    ),
+    "soft link": (_replaced("jpeg", lambda _: h5py.SoftLink("/frames")), "jpeg: .* link"),
+    "virtual": (_virtual, "frames: .*stored as the format says"),
+    "storage outside": (
+        _created("frames", lambda plan: plan.set_external(b"/nowhere/secret", 0, 2**45)),
+        "frames: .*stored as the format says",
+    ),
+    "filter": (_zipped, "videos: .*stored as the format says"),
+    "never written": (_created("jpeg", lambda plan: None), "jpeg: expected at most"),
+    "group": (_replaced("ranges", lambda file: file.create_group("x")), "ranges: .*something else"),
+    "references": (
+        _replaced("jpeg", lambda file: np.array([file["frames"].ref], h5py.ref_dtype)),
+        "jpeg: expected rows of another type",
+    ),
+    "two axes": (_replaced("jpeg", lambda _: np.zeros((4, 1), "u1")), "jpeg: .*another type"),
+    "absent": (_replaced("failed", lambda _: None), "cannot be read as a file of a clip store"),
+    "text of any length": (
+        lambda file: file.attrs.create("format", "orn-clips", dtype=h5py.string_dtype()),
+        "attribute format",
+    ),
+    "long attribute": (lambda file: file.attrs.create("rate", np.zeros(9)), "attribute rate"),
+    "another format": (
+        lambda file: file.attrs.create("format_version", 2),
+        "expected orn-clips version 3, got .* version 2; .*--fresh",
+    ),
+    "too many pixels": (lambda file: file.attrs.create("height", 65_501), "height"),
+    "a video of too many pixels": (
+        lambda file: file["videos"].write_direct(_with(file["videos"][:], height=65_500)),
+        "expected frames of 1 to",
+    ),
+}
+
+
+def _with(rows: np.ndarray, **values: int) -> np.ndarray:
+    for name, value in values.items():
+        rows[name] = value
+    rows["width"] = 65_500
+    return rows
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_what_no_clip_file_has_is_refused(store, damage) -> None:
+    change, message = DAMAGE[damage]
+    path = store / "clips-000000.h5"
+    with h5py.File(path, "r+") as file:
+        change(file)
+    with pytest.raises(ClipStoreError, match=message) as caught:
+        bounded(ClipStore, store)
+    assert str(caught.value).startswith(f"{path}: ")
+
+
+@pytest.mark.parametrize("link", ["external", "virtual", "storage"])
+def test_no_other_file_is_opened(store, tmp_path, link) -> None:
+    canary = tmp_path / "canary.h5"
+    os.mkfifo(canary)  # whoever opens it waits for ever
+    with h5py.File(store / "clips-000000.h5", "r+") as file:
+        if link == "external":
+            _replaced("frames", lambda _: h5py.ExternalLink(str(canary), "/a"))(file)
+        elif link == "storage":
+            place = (str(canary).encode(), 0, 2**45)
+            _created("frames", lambda plan: plan.set_external(*place))(file)
+        else:
+            layout = h5py.VirtualLayout(shape=(1,), dtype=file["frames"].dtype)
+            layout[:] = h5py.VirtualSource(str(canary), "a", shape=(1,))
+            del file["frames"]
+            file.create_virtual_dataset("frames", layout)
+    with pytest.raises(ClipStoreError, match="frames: expected"):
+        bounded(ClipStore, store)
+
+
+def test_a_file_that_goes_or_changes_while_it_is_in_use(store) -> None:
+    opened, path = ClipStore(store), store / "clips-000000.h5"
+    shutil.copy(path, store / "clips-000001.h5")  # files that come later change nothing
+    assert len(pickle.loads(pickle.dumps(opened)).ids) == 2
+    (store / "clips-000001.h5").unlink()
+    path.rename(store / "elsewhere")
+    for read in (
+        lambda: pickle.loads(pickle.dumps(opened)),
+        lambda: opened.frames("film/3").seconds,
+    ):
+        with pytest.raises(ClipStoreError, match=r"clips-000000\.h5: has changed or gone"):
+            read()
