@@ -78,7 +78,7 @@ def kill_trials(
 
 def unit_files(folder: Path) -> dict[str, bytes]:
     """The content of every file of a unit by name."""
-    return {path.name: path.read_bytes() for path in sorted(folder.glob("*-[0-9]*"))}
+    return {path.name: path.read_bytes() for path in sorted(folder.glob("[!.]*-[0-9]*"))}
 
 
 def _trial(
