@@ -4,7 +4,6 @@ together: against their plan, each other and the list of videos."""
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
@@ -21,13 +20,14 @@ from orn.shared.masks.rules import Fault, place_faults, score_faults
 from orn.shared.shards.chunks import ChunkCache
 from orn.shared.shards.files import shard_path
 from orn.shared.shards.index import shard_paths
-from orn.shared.shards.schema import UNKNOWN_SOURCE, VideoEntry
+from orn.shared.shards.schema import UNKNOWN_SOURCE, DetectorEntry, VideoEntry
 from orn.shared.shards.shard import Shard
 from orn.shared.text_table import counted
 from orn.shared.video.read import content_bytes
 
 _ARRAY = re.compile(r"array '(?P<name>[a-z_]+)': ")
 _Problems = Iterator["Problem"]
+Severity = Literal["error", "note"]
 
 _CACHE_BYTES = 256 * 2**20
 _BLOCK = 500
@@ -43,27 +43,16 @@ class Problem:
 
     shard: Path
     """The file; the folder, if it is about the shards together."""
+    message: str
+    """Place, what was expected and what was found."""
     array: str = ""
     """The array that it is about; empty if it is about the file as a whole."""
-    place: str = ""
-    """Where in it, such as `detection 4 (video 'a')`; empty if everywhere."""
-    wanted: str
-    found: str
-    more: int = 0
-    """Other places with the same problem."""
-    severity: Literal["error", "note"] = "error"
+    severity: Severity = "error"
     """A note is worth knowing and no fault of the shards."""
 
-    @property
-    def message(self) -> str:
-        """Place, wanted and found in a sentence."""
-        place = f"{self.place}: " if self.place else ""
-        more = f"; {self.more} more like it" if self.more else ""
-        return f"{place}wanted {self.wanted}, found {self.found}{more}"
-
     def as_json(self) -> dict[str, Any]:
-        """The fields, and the sentence, as JSON has them."""
-        return asdict(self) | {"shard": str(self.shard), "message": self.message}
+        """Return the fields as JSON has them."""
+        return asdict(self) | {"shard": str(self.shard)}
 
 
 def verify_shards(paths: Sequence[Path], *, workers: int) -> Iterator[tuple[Path, list[Problem]]]:
@@ -114,39 +103,28 @@ def _damaged_arrays(shard: Shard) -> _Problems:
 
 def _damaged(path: Path, err: ShardFormatError) -> Problem:
     """A problem of what an error says, and of its array if it names one."""
-    reason = str(err).removeprefix(f"{path}: ")
-    array = _ARRAY.match(reason)
-    return Problem(
-        shard=path,
-        array=array["name"] if array else "",
-        wanted="a whole array" if array else "a whole shard",
-        found=f"damage: {reason[array.end() :] if array else reason}",
-    )
+    message = str(err).removeprefix(f"{path}: ")
+    if array := _ARRAY.match(message):
+        return Problem(shard=path, array=array["name"], message=message[array.end() :])
+    return Problem(shard=path, message=message)
 
 
 def _check_detections(shard: Shard) -> _Problems:
-    """What the rules for detections find."""
-    found: dict[str, Problem] = {}
+    """What the rules for detections find, by the field that it is about."""
+    found: dict[str, tuple[str, Fault]] = {}
     video_F = shard.frame_video()
     frame_offsets, rle_offsets = shard.array("frame_offsets"), shard.array("rle_offsets")
     for start, stop in _blocks(rle_offsets):
         frame_N = np.searchsorted(frame_offsets, np.arange(start, stop), side="right") - 1
         video_N = video_F[frame_N]
         for fault in _block_faults(shard, rle_offsets[start : stop + 1], start, video_N=video_N):
-            before = found.get(fault.field)
-            if before is not None:
-                found[fault.field] = replace(before, more=before.more + 1 + fault.more)
-                continue
-            found[fault.field] = Problem(
-                shard=shard.path,
-                array="rle" if fault.field == "masks" else fault.field,
-                place=f"detection {start + fault.row} "
-                f"(video {shard.videos[video_N[fault.row]].id!r})",
-                wanted=fault.wanted,
-                found=fault.found,
-                more=fault.more,
-            )
-    yield from found.values()
+            video = shard.videos[video_N[fault.row]].id
+            place = f"detection {start + fault.row} (video {video!r})"
+            place, first = found.get(fault.field, (place, replace(fault, more=-1)))
+            found[fault.field] = place, replace(first, more=first.more + 1 + fault.more)
+    for field, (place, fault) in found.items():
+        array = "rle" if field == "masks" else field
+        yield Problem(shard=shard.path, array=array, message=f"{place}: {fault.message}")
 
 
 def _blocks(borders: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
@@ -173,9 +151,6 @@ def _block_faults(
     yield from place_faults(rows("boxes", start, stop), masks, sizes_V2[video_N])
 
 
-_note = partial(Problem, severity="note")
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Stretch:
     """Frames of one video that one shard has."""
@@ -188,7 +163,7 @@ class _Stretch:
 
 
 def verify_folder(folder: Path, dataset: Dataset | None = None) -> list[Problem]:
-    """What is wrong with the shards of a folder together; see `verify_shard` for each by itself.
+    """Return what is wrong with the shards of a folder together; see `verify_shard` for each.
 
     Shards are missing or of no plan; detectors differ; frames of a video lie in two shards or in
     none, or their number is not the header's (a note: headers are often wrong). With a data set:
@@ -205,21 +180,32 @@ def verify_folder(folder: Path, dataset: Dataset | None = None) -> list[Problem]
     try:
         plan = Plan.load(folder)
     except ConfigError as err:
-        problems.append(Problem(shard=folder, wanted=f"a readable {PLAN_NAME}", found=str(err)))
+        problems.append(Problem(shard=folder, message=str(err)))
     if plan is not None:
         problems += _check_plan(plan, folder)
-    first: Shard | None = None
+    detector: DetectorEntry | None = None
     stretches: dict[str, list[_Stretch]] = {}
     failed: list[Problem] = []
     known: set[str] = set()
     for shard in _readable(paths):  # none is kept, since there may be tens of thousands
-        first = shard if first is None else first
-        problems += _check_detector(shard, first)
-        for stretch in _stretches(shard):
-            stretches.setdefault(stretch.video.id, []).append(stretch)
-        for video in shard.failed:
-            found, place = f"a failure: {video.reason}", f"video {video.id!r}"
-            failed.append(_note(shard=shard.path, place=place, wanted="detections", found=found))
+        detector = detector or shard.detector
+        if shard.detector != detector:
+            message = f"expected the detector of the first shard, {detector.title}, got "
+            message += f"{shard.detector.title}, or other settings of it"
+            problems.append(Problem(shard=shard.path, message=message))
+        index_F = shard.frame_index()
+        for video in shard.videos:
+            start, stop = shard.video_rows(video.id)
+            if start < stop:
+                first, last = int(index_F[start]), int(index_F[stop - 1])
+                stretches.setdefault(video.id, []).append(
+                    _Stretch(
+                        path=shard.path, video=video, first=first, last=last, count=stop - start
+                    )
+                )
+        for lost in shard.failed:
+            message = f"video {lost.id!r}: expected detections, got a failure: {lost.reason}"
+            failed.append(Problem(shard=shard.path, message=message, severity="note"))
         known |= {video.id for video in shard.videos} | {video.id for video in shard.failed}
     for parts in stretches.values():
         problems += _check_video(parts, is_whole=plan is not None and plan.frames == "all")
@@ -242,64 +228,43 @@ def _readable(paths: Sequence[Path]) -> Iterator[Shard]:
 
 
 def _check_plan(plan: Plan, folder: Path) -> _Problems:
-    planned = {shard_path(folder, unit.index) for unit in plan.units}
-    for unit in plan.units:
-        path = shard_path(folder, unit.index)
+    planned = {shard_path(folder, unit.index): unit.index for unit in plan.units}
+    for path, index in planned.items():
         if not path.exists():
-            wanted = f"a shard of unit {unit.index} ({PLAN_NAME} has {len(plan.units)})"
-            found = "none; run the job again, it does what is missing"
-            yield Problem(shard=path, wanted=wanted, found=found)
+            message = f"expected a shard of unit {index} of {len(planned)} in {PLAN_NAME}, got none"
+            yield Problem(shard=path, message=f"{message}; run the job again")
     for path in shard_paths(folder):
         if path not in planned:
-            yield Problem(shard=path, wanted=f"a unit of {PLAN_NAME}", found="none of its number")
-
-
-def _check_detector(shard: Shard, first: Shard) -> _Problems:
-    if shard.detector != first.detector:
-        wanted = f"the detector of {first.path.name}, {first.detector.title}"
-        found = f"{shard.detector.title}, or other settings of it"
-        yield Problem(shard=shard.path, wanted=wanted, found=found)
-
-
-def _stretches(shard: Shard) -> Iterator[_Stretch]:
-    index_F = shard.frame_index()
-    for video in shard.videos:
-        start, stop = shard.video_rows(video.id)
-        if start < stop:
-            yield _Stretch(
-                path=shard.path,
-                video=video,
-                first=int(index_F[start]),
-                last=int(index_F[stop - 1]),
-                count=stop - start,
-            )
+            message = f"expected a shard of a unit of {PLAN_NAME}, got one of no unit"
+            yield Problem(shard=path, message=message)
 
 
 def _check_video(parts: list[_Stretch], *, is_whole: bool) -> _Problems:
     """One video over all shards; `is_whole` if the job looked at every frame."""
     parts = sorted(parts, key=lambda part: part.first)
-    place = f"video {parts[0].video.id!r}"
-    problem = partial(Problem, array="frame_index", place=place)
+    place, last = f"video {parts[0].video.id!r}", parts[-1].path
     end = 0
     for part in parts:
-        found = f"{part.first} to {part.last}"
+        expected = ""
         if part.first < end:
-            wanted = f"frames from {end} on, those before are in another shard"
-            yield problem(shard=part.path, wanted=wanted, found=found)
+            expected = f"frames from {end} on, since another shard has those before"
         elif is_whole and (part.first > end or part.count != part.last + 1 - part.first):
-            wanted, found = f"every frame from {end} on", f"{part.count} of {found}"
-            yield problem(shard=part.path, wanted=wanted, found=found)
+            expected = f"every frame from {end} on"
+        if expected:
+            message = (
+                f"{place}: expected {expected}, got {part.count} of {part.first} to {part.last}"
+            )
+            yield Problem(shard=part.path, array="frame_index", message=message)
         end = max(end, part.last + 1)
-    last = partial(Problem, shard=parts[-1].path, place=place)
     for name in ("height", "width", "source_digest"):
         values = list(dict.fromkeys(getattr(part.video, name) for part in parts))
         if len(values) > 1:
-            yield last(wanted=f"one {name} in all shards", found=f"{values}")
-    header = parts[0].video.header_frames
-    total = sum(part.count for part in parts)
+            message = f"{place}: expected one {name} in all shards, got {values}"
+            yield Problem(shard=last, message=message)
+    header, total = parts[0].video.header_frames, sum(part.count for part in parts)
     if is_whole and header is not None and total != header:
-        wanted = f"{counted(header, 'frame')}, as its header says"
-        yield last(wanted=wanted, found=f"{total} decoded", severity="note")
+        message = f"{place}: expected {counted(header, 'frame')}, as its header says, got {total}"
+        yield Problem(shard=last, message=message, severity="note")
 
 
 def _check_absent(folder: Path, dataset: Dataset, *, scope: str, known: set[str]) -> _Problems:
@@ -309,37 +274,35 @@ def _check_absent(folder: Path, dataset: Dataset, *, scope: str, known: set[str]
     for video in dataset.videos:
         if video.id in known or (scope == "labelled" and video.id not in labelled):
             continue
-        problem = partial(Problem, shard=folder, place=f"video {video.id!r}")
-        wanted = "detections, since it is listed and there"
-        if scope == "imported":
-            yield problem(wanted=wanted, found="no imported masks of it", severity="note")
-        else:
-            yield problem(wanted=wanted, found="none in any shard")
+        message = f"video {video.id!r}: expected detections, since it is listed and there, got none"
+        severity: Severity = "note" if scope == "imported" else "error"
+        yield Problem(shard=folder, message=message, severity=severity)
 
 
 def _check_listed(dataset: Dataset, stretches: dict[str, list[_Stretch]]) -> _Problems:
     """The videos of the shards against those that lie on this machine."""
     listed = {*dataset.missing, *(video.id for video in dataset.videos)}
     for video_id in sorted(stretches.keys() - listed):
-        path, place = stretches[video_id][0].path, f"video {video_id!r}"
-        wanted = f"videos that the data set {dataset.name!r} lists"
-        yield Problem(shard=path, place=place, wanted=wanted, found="one that it does not")
+        message = f"video {video_id!r}: expected a video that {dataset.name!r} lists, got another"
+        yield Problem(shard=stretches[video_id][0].path, message=message)
     for video in dataset.videos:
         for part in stretches.get(video.id, [])[:1]:
             yield from _check_source(part, video)
 
 
 def _check_source(part: _Stretch, video: Video) -> _Problems:
-    problem = partial(Problem, shard=part.path, place=f"video {part.video.id!r}")
+    place = f"video {part.video.id!r}"
     if part.video.source_digest == UNKNOWN_SOURCE:
-        found = "masks that were imported without it; training refuses them"
-        yield problem(wanted="the digest of its source", found=found, severity="note")
+        message = "expected the digest of its source, got masks that were imported without it; "
+        message = f"{place}: {message}training refuses them"
+        yield Problem(shard=part.path, message=message, severity="note")
         return
     try:
         size = content_bytes(source_of(video))
     except VideoDecodeError as err:
-        yield problem(wanted="a readable source", found=str(err))
+        yield Problem(shard=part.path, message=f"{place}: expected a readable source, got: {err}")
         return
     if size != part.video.source_bytes:
-        wanted = f"a source of {part.video.source_bytes} bytes, as when it was looked at"
-        yield problem(wanted=wanted, found=f"{size} bytes at {video.path}")
+        message = f"expected a source of {part.video.source_bytes} bytes, as when it was detected"
+        message = f"{place}: {message}, got {size} bytes at {video.path}"
+        yield Problem(shard=part.path, message=message)

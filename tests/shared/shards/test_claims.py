@@ -128,7 +128,7 @@ def test_a_member_that_is_compressed_is_not_read(path: Path, name: str) -> None:
                     *({"name": "zstd"}, {"name": "crc32c"}),
                 ],
             ),
-            "'boxes': expected .* got .'big'",
+            "'boxes': expected .*'little'",
         ),
         (in_document("boxes", codecs=[{"name": "bytes"}]), "'boxes': expected .* and codecs"),
     ],
@@ -175,7 +175,7 @@ def test_a_directory_of_millions_of_entries_is_not_read(tmp_path: Path) -> None:
     number = 1_000_000
     end = struct.pack("<4sHHHHIIH", b"PK\x05\x06", 0, 0, 65535, 65535, len(entry) * number, 0, 0)
     path.write_bytes(entry * number + end)
-    with pytest.raises(ShardFormatError, match=r"many\.zarr\.zip: .*claims 47,0"):
+    with pytest.raises(ShardFormatError, match=r"many\.zarr\.zip: .*claims a directory of 47,0"):
         bounded(read_all, path)
 
 

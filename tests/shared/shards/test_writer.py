@@ -6,7 +6,7 @@ import tracemalloc
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -14,9 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from orn.shared.errors import PipelineError, ShapeError
+from orn.shared.errors import PipelineError, ShapeError, ShardFormatError
+from orn.shared.inspect.summary import summarise
 from orn.shared.masks.coco_classes import COCO_CLASSES
 from orn.shared.masks.detections import FrameDetections
+from orn.shared.masks.rules import ScoreKind
+from orn.shared.shards.reader import DetectionFolder
 from orn.shared.shards.schema import DetectorEntry, FailedVideo
 from orn.shared.shards.shard import Shard
 from orn.shared.shards.verify import verify_shard
@@ -43,8 +46,7 @@ def add(writer: ShardWriter, video_id: str, *frames: FrameDetections, **changes:
 def assert_same(found: FrameDetections, wanted: FrameDetections) -> None:
     assert (found.height, found.width) == (wanted.height, wanted.width)
     for name in ("boxes", "scores", "labels", "class_scores"):
-        assert getattr(found, name).dtype == getattr(wanted, name).dtype
-        np.testing.assert_array_equal(getattr(found, name), getattr(wanted, name))
+        np.testing.assert_array_equal(getattr(found, name), getattr(wanted, name), strict=True)
     assert found.masks == wanted.masks
 
 
@@ -105,6 +107,35 @@ def test_attributes_come_back(tmp_path: Path) -> None:
     assert shard.frame(0).class_scores is None
     assert shard.videos == (replace(entries[0], frames=1), entries[1])
     assert shard.frame_seconds().tolist() == [0.25]
+
+
+@pytest.mark.parametrize("score_kind", get_args(ScoreKind))
+def test_classes_and_scores_of_any_detector(tmp_path: Path, score_kind: ScoreKind) -> None:
+    names = tuple(f"class {number}" for number in range(300))
+    scores = np.full((1, 300), 0.75 if score_kind == "sigmoid" else 1 / 512)
+    found = FrameDetections.from_boxes(
+        [[1, 2, 9, 8]],
+        height=12,
+        width=17,
+        labels=[299],
+        scores=[0.5],
+        class_scores=None if score_kind == "label" else scores,
+    )
+    path = tmp_path / "shard-000000.zarr.zip"
+    with ShardWriter(path, "any", score_kind, class_names=names) as writer:
+        add(writer, "a", found)
+        begin(writer, "b")
+        with pytest.raises(ShapeError, match="of 300 classes, got"):
+            labels = np.full_like(found.labels, 300)
+            writer.add(0, 0.0, replace(found, labels=labels, class_scores=None))
+        writer.fail("b", "labels")
+    shard = Shard(path)
+    assert (shard.score_kind, shard.detector.class_names) == (score_kind, names)
+    assert_same(shard.checked_frame(0), found)
+    assert verify_shard(path) == []
+    assert summarise(shard).classes == {"class 299": 1}
+    with pytest.raises(ShardFormatError, match=rf"COCO .*got 300 classes .*{score_kind} scores"):
+        DetectionFolder(tmp_path)
 
 
 def test_a_failure_takes_back_what_came_of_the_video(tmp_path: Path) -> None:
