@@ -59,7 +59,7 @@ def look_over(file: io.BytesIO, *, most: int, names: Collection[str] | None = No
     """
     data = file.getvalue()
     stack: list[Any] = []
-    memo: dict[int, Any] = {}
+    memo: dict[Any, Any] = {}
     marks: list[int] = []
     number = 0
     for opcode, argument, _ in pickletools.genops(file):

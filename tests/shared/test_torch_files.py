@@ -24,7 +24,7 @@ from orn.shared.errors import CheckpointError, DetectorError
 from orn.shared.torch_files import read_torch_file, tensors_in, write_torch_file
 from tests.bounded import bounded
 
-CONTENT = {
+CONTENT: dict[str, Any] = {
     "model": {"weight": torch.arange(6.0).reshape(2, 3), "count": torch.tensor(3)},
     "numbers": {0: [1.5, None, True, "text"]},
 }
