@@ -4,8 +4,8 @@
 
 Each trial starts the command on a folder of small generated videos, kills it with SIGKILL at a
 moment drawn uniformly from the time in which a whole run holds the store's lock, or at another one
-if it had ended by then, looks at what it left, and runs it again to its end. The stored data sets
-must then equal those of a run that was never killed, byte for byte.
+if it had ended by then, looks at what it left, and runs it again to its end. What is stored must
+then equal what a run stores that was never killed, byte for byte, and nothing else may be left.
 """
 
 import subprocess
@@ -14,12 +14,22 @@ from pathlib import Path
 from typing import Any
 
 import click
-import h5py
 import numpy as np
 
-from orn.benchmarks.killing import killed_after, orn, seconds_of, started, tool, until_killed
+from orn.benchmarks.killing import (
+    killed_after,
+    orn,
+    seconds_of,
+    started,
+    temporaries_left,
+    tool,
+    until_killed,
+)
 from orn.benchmarks.made_inputs import manifest_text, write_video
 from orn.shared.jobs.lock import lock_path
+from orn.shared.jobs.plan import PLAN_NAME
+from orn.stage2_train.frames.reader import ClipStore, is_clip_store
+from orn.stage2_train.frames.schema import FILE_PATTERN
 
 _SIZES = {"num_videos": 16, "num_frames": 100, "workers": 2}
 
@@ -35,43 +45,40 @@ def kill_trials(
         write_video(folder / "films" / f"{number}.mp4", films)
     (folder / "films.toml").write_text(manifest_text("films", "{id}.mp4"))
     command = orn("clips", folder / "films.toml", "--data", folder, "--workers", workers)
-    whole = folder / "whole.h5"
-    length_seconds = seconds_of([*command, "--out", str(whole)], lock_path(whole))
+    whole = folder / "whole"
+    length_seconds = seconds_of([*command, "--out", str(whole)], lock_path(whole / PLAN_NAME))
     trial = partial(_trial, command, stored_bytes(whole))
     moment = partial(np.random.default_rng(seed).uniform, 0, length_seconds)
     return [until_killed(trial, folder / f"trial-{n:02d}", moment) for n in range(trials)]
 
 
 def _trial(
-    command: list[str], expected: dict[str, bytes], folder: Path, delay: float
+    command: list[str], expected: dict[str, list[bytes]], folder: Path, delay: float
 ) -> dict[str, Any] | None:
     """One trial; None if the job had ended when it was to be killed."""
-    store = folder / "clips.h5"
+    store = folder / "clips"
     command = [*command, "--out", str(store)]
-    if not killed_after(started(command, lock_path(store)), delay):
+    if not killed_after(started(command, lock_path(store / PLAN_NAME)), delay):
         return None
-    left = len(list(store.with_name("clips.h5.parts").glob("*.h5")))
-    there = store.exists()
-    if there:
-        stored_bytes(store)  # it is whole
+    finished = len(stored_bytes(store)) if is_clip_store(store) else 0
     subprocess.run(command, check=True, capture_output=True)
+    left = {each.name for each in store.iterdir()} - {f.name for f in store.glob(FILE_PATTERN)}
     return {
         "killed_after_seconds": round(delay, 3),  # counted from when it had locked the store
-        "finished_videos": left,  # not yet merged
-        "store_was_there": there,
-        "same_bytes": stored_bytes(store) == expected,
+        "finished_videos": finished,
+        "left_over": len(left) + temporaries_left(store),
+        "same_bytes": stored_bytes(store) == expected and not left,
     }
 
 
-def stored_bytes(path: Path) -> dict[str, bytes]:
-    """The content of every dataset of a store."""
-    with h5py.File(path, "r") as file:
-        return {
-            name: repr(file[name].asstr()[:].tolist()).encode()
-            if file[name].dtype == object
-            else file[name][:].tobytes()
-            for name in file
-        }
+def stored_bytes(path: Path) -> dict[str, list[bytes]]:
+    """Times and JPEG files of every video of a store."""
+    store = ClipStore(path)
+    each = {name: store.frames(name) for name in sorted(store.ids)}
+    return {
+        name: [own.seconds.tobytes(), *own.file.jpeg_files(own.video, range(len(own)))]
+        for name, own in each.items()
+    }
 
 
 @click.command()
