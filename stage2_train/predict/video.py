@@ -142,7 +142,7 @@ def predict_frames(
         ],
         OneVideo(frames, size),
         detections,
-        clip_settings(config.recipe, task=config.dataset.task, clip_frames=record.clip_frames),
+        clip_settings(config.recipe, task=config.dataset.task),
         cache_bytes=_KEPT_BYTES,
     )
     for first in range(0, len(clips), _BATCH):

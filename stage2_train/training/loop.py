@@ -171,7 +171,7 @@ def train_network(
             if state.phase_over:
                 _begin_next_phase(session)
                 last = None
-            phase, num_frames = phases[state.phase], data.train.settings.num_frames
+            phase, num_frames = phases[state.phase], recipe.data.clip_frames
             with failures_told(recipe, phase, network, num_frames=num_frames):
                 _run_phase(session, phase, last)
     return state

@@ -25,8 +25,7 @@ from orn.stage2_train.clips.views import ClipRequest, classes_when_flipped
 from orn.stage2_train.devices import build_accelerator
 from orn.stage2_train.model.build import build_network
 from orn.stage2_train.model.image_weights import fetch_imagenet_weights, imagenet_to_fetch
-from orn.stage2_train.network_choice import system_as_changed
-from orn.stage2_train.recipe import Recipe, default_recipe, load_recipe
+from orn.stage2_train.recipe import Recipe, default_recipe, load_recipe, system_as_changed
 from orn.stage2_train.resources import Resources, folders_between
 from orn.stage2_train.runs.metrics_log import check_trackers
 from orn.stage2_train.runs.phases import plan_phases
@@ -123,11 +122,10 @@ def train(request: TrainRequest) -> dict[str, Any]:
     began = time.monotonic()
     check_trackers(request.log_with)
     plan, resources = _plan(request, may_run=may_run), request.resources
-    recipe, sources = plan.config.recipe, plan.sources
+    recipe = plan.config.recipe
     torch.set_num_threads(resources.num_threads())
     accelerator = build_accelerator(recipe.precision, resources.device)
-    num_frames = recipe.data.clip_frames or sources.dataset.clip_frames
-    check_processes(recipe, num_frames=num_frames, num_processes=accelerator.num_processes)
+    check_processes(recipe, num_processes=accelerator.num_processes)
     deadline = None if request.stop_after is None else began + request.stop_after
     is_first = accelerator.is_main_process
     with locked(plan.run / LAST_NAME, job="orn train") if is_first else nullcontext():
@@ -274,7 +272,7 @@ def _overrides(request: TrainRequest) -> tuple[str, ...]:
     return (*request.overrides, *first, *seed)
 
 
-def check_processes(recipe: Recipe, *, num_frames: int, num_processes: int) -> None:
+def check_processes(recipe: Recipe, *, num_processes: int) -> None:
     """Raises ConfigError for what several processes cannot train together.
 
     They wait for a gradient of each trained weight, and clips of one frame give most of an object
@@ -282,7 +280,7 @@ def check_processes(recipe: Recipe, *, num_frames: int, num_processes: int) -> N
     """
     model = recipe.model
     relates = model.heads != "activity" and model.relation_frames != "same"
-    if num_processes > 1 and num_frames == 1 and relates:
+    if num_processes > 1 and recipe.data.clip_frames == 1 and relates:
         raise ConfigError(
             f"data.clip_frames: wanted at least 2 frames for {num_processes} processes that train "
             "an object head together, found 1, which relates no frames; train in one process, or "

@@ -210,7 +210,7 @@ TINY_NETWORK = NetworkConfig(
 )
 TINY_RECIPE = Recipe(
     model=TINY_NETWORK,
-    data=DataRecipe(crop=(32, 48), max_objects=2, score_threshold=0.1),
+    data=DataRecipe(clip_frames=4, crop=(32, 48), max_objects=2, score_threshold=0.1),
     optimiser=OptimiserRecipe(
         name="adamw",
         learning_rate=1e-2,
